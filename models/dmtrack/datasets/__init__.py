@@ -1,0 +1,1 @@
+"""Benchmark folders: sequence layouts and ground truth."""

@@ -1,0 +1,1 @@
+"""Boxes in frame pixels and square crops: the only maps between frame and crop."""

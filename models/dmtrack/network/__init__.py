@@ -1,0 +1,1 @@
+"""The dual-stream network, its building blocks and its checkpoints."""

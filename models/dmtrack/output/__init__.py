@@ -1,0 +1,1 @@
+"""Sinks: what a run leaves on disk, streaming and atomic."""

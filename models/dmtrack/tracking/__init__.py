@@ -1,0 +1,1 @@
+"""Following targets: template memory, the tracker, and what it reports."""

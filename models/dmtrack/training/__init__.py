@@ -1,0 +1,1 @@
+"""Sampling, losses and the training loop."""

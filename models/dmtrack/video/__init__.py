@@ -1,0 +1,1 @@
+"""Reading two streams: containers, image folders, pairing in time, modality encodings."""

@@ -1,0 +1,107 @@
+"""What a reader yields: `Frame`, `FramePair`, and what a container claims: `VideoInfo`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+
+
+class Modality(StrEnum):
+    """What the second stream measures."""
+
+    THERMAL = "thermal"
+    DEPTH = "depth"
+    EVENT = "event"
+
+
+@dataclass(frozen=True, slots=True)
+class VideoInfo:
+    """What a container or folder claims about its stream, before any frame is decoded."""
+
+    path: Path
+    width: int
+    height: int
+    frame_rate: Fraction | None
+    time_base: Fraction
+    start_pts: int
+    frame_count: int | None
+    pixel_format: str
+    codec: str
+    bit_depth: int
+    channels: int
+    rotation_deg: int = 0
+
+    @property
+    def duration_s(self) -> Fraction | None:
+        """Duration in seconds, when the rate and the number of frames are known."""
+        if self.frame_rate is None or self.frame_count is None:
+            return None
+        return self.frame_count / self.frame_rate
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """One decoded picture with its exact time.
+
+    Attributes:
+        index: 0-based position among the frames that decoded.
+        pts: Presentation time stamp, in units of `time_base`.
+        time_base: Seconds per unit of `pts`.
+        pixels: `(H, W, 3)` uint8 in RGB order, or `(H, W)` uint8/uint16 for one-channel sources.
+    """
+
+    index: int
+    pts: int
+    time_base: Fraction
+    pixels: Pixels
+
+    def __post_init__(self) -> None:
+        if self.index < 0:
+            raise ValueError(f"frame index {self.index} is negative")
+        if self.pixels.ndim not in (2, 3) or self.pixels.dtype not in (np.uint8, np.uint16):
+            raise ValueError(f"pixels are {self.pixels.dtype} {self.pixels.shape}")
+
+    @property
+    def time_s(self) -> Fraction:
+        """Exact presentation time in seconds."""
+        return self.pts * self.time_base
+
+    @property
+    def width(self) -> int:
+        """Width in pixels."""
+        return int(self.pixels.shape[1])
+
+    @property
+    def height(self) -> int:
+        """Height in pixels."""
+        return int(self.pixels.shape[0])
+
+
+@dataclass(frozen=True, slots=True)
+class FramePair:
+    """An RGB frame, and the frame of the second stream nearest to it in time.
+
+    Attributes:
+        rgb: The frame that gives the pair its index and time.
+        aux: The partner, or None when the second stream has none (or there is no second stream).
+        modality: What `aux` measures; None when there is no second stream.
+        image: `(H, W, 6)` uint8 on the RGB grid: channels 0-2 RGB, 3-5 the encoded second stream
+            (all zero where `aux` is None); `(H, W, 3)` when there is no second stream at all.
+    """
+
+    rgb: Frame
+    aux: Frame | None
+    modality: Modality | None
+    image: npt.NDArray[np.uint8]
+
+    @property
+    def skew_s(self) -> Fraction | None:
+        """`aux.time_s - rgb.time_s`, or None without a partner."""
+        return None if self.aux is None else self.aux.time_s - self.rgb.time_s
