@@ -1,0 +1,220 @@
+"""Every number of the network and the tracker, in frozen dataclasses with their source.
+
+`ModelConfig` fixes shapes (what a weights file must fit), `TrackerConfig` fixes the inference
+protocol (what may change without retraining). Training numbers live in
+`dmtrack.training.config`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+from dmtrack.errors import ConfigError
+
+
+class _Config:
+    """Dictionary round trip with unknown keys named; shared by the frozen configurations."""
+
+    __slots__ = ()
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """Build from plain values, as read from JSON or TOML.
+
+        Raises:
+            ConfigError: A key is unknown (the closest known one is named) or a value is invalid.
+        """
+        known = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
+        for key in values:
+            if key not in known:
+                close = difflib.get_close_matches(key, known, n=1)
+                hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}"
+                raise ConfigError(f"unknown {cls.__name__} key {key!r}", hint=hint)
+        return cls(**values)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values that `from_dict` reads back."""
+        return dataclasses.asdict(self)  # type: ignore[call-overload,no-any-return]
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig(_Config):
+    """Shapes of the network.
+
+    Attributes:
+        name: Preset name, for messages.
+        width: Token width C.
+        depth: Number of transformer blocks.
+        heads: Attention heads; `width` must be divisible by it.
+        mlp_ratio: Hidden width of the MLP over `width`.
+        stem: `patch` (one 16x16 convolution, published) or `conv` (four stride-2 convolutions,
+            which learns faster from nothing).
+        template_size: Side of a template crop in px.
+        search_size: Side of the search crop in px.
+        memory_frames: Number T of templates the tracker feeds. Nothing is sized by it.
+        head_width: Channels of the first layer of each head tower; halved in the next three.
+        temporal_width: Inner width of a spatio-temporal adapter (STMA).
+        shallow_width: Inner width of a shallow complementary adapter (PMCA).
+        deep_width: Inner width of a deep complementary adapter (PMCA); also its head count.
+        stream_merge: How the two streams enter the head: `sum` (published) or `mean`, which
+            leaves a frozen one-stream head on its own scale.
+        drop_path_rate: Stochastic depth of the last block, rising linearly from 0. Training only.
+    """
+
+    name: str
+    width: int
+    depth: int
+    heads: int
+    mlp_ratio: float
+    stem: Literal["patch", "conv"]
+    template_size: int
+    search_size: int
+    memory_frames: int
+    head_width: int
+    temporal_width: int = 12
+    shallow_width: int = 8
+    deep_width: int = 8
+    stream_merge: Literal["sum", "mean"] = "sum"
+    drop_path_rate: float = 0.1
+
+    #: Pixels per token side. The stems below are built for it.
+    STRIDE = 16
+
+    def __post_init__(self) -> None:
+        for name in ("template_size", "search_size"):
+            if getattr(self, name) <= 0 or getattr(self, name) % self.STRIDE:
+                raise ConfigError(f"{name}={getattr(self, name)} is not a multiple of {self.STRIDE}")
+        if self.width % self.heads:
+            raise ConfigError(f"width={self.width} is not divisible by heads={self.heads}")
+        if self.memory_frames < 1 or self.depth < 1:
+            raise ConfigError("memory_frames and depth must be at least 1")
+        if self.stem not in ("patch", "conv") or self.stream_merge not in ("sum", "mean"):
+            raise ConfigError(f"unknown stem {self.stem!r} or stream_merge {self.stream_merge!r}")
+        if self.head_width % 8:
+            raise ConfigError(f"head_width={self.head_width} cannot be halved three times")
+
+    @property
+    def template_grid(self) -> int:
+        """Tokens along one side of a template."""
+        return self.template_size // self.STRIDE
+
+    @property
+    def search_grid(self) -> int:
+        """Tokens along one side of the search region: the side of the score map."""
+        return self.search_size // self.STRIDE
+
+    @property
+    def adapter_parameters(self) -> int:
+        """Number of trained parameters of one adapter set, from the widths alone.
+
+        Source: specification 5 (786,432 for the published widths 12, 8, 8).
+        """
+        c, t, s, d = self.width, self.temporal_width, self.shallow_width, self.deep_width
+        temporal = (c * t + t) + (3 * t + t) + (t * c + c)
+        shallow = (c * s + s) + (s * s + s) + (s * c + c)
+        attention = (3 * d * d + 3 * d) + (d * d + d)
+        judger = (2 * d * d + d) + (d * d + d)
+        deep = (c * d + d) + 2 * attention + judger + 2 * (2 * d) + (d * c + c)
+        return self.depth * (2 * temporal + shallow + deep)
+
+
+#: The published network: ViT-B/16, 128/256 px. `memory_frames` is 3 for thermal and event, 2 for depth.
+BASE = ModelConfig(
+    name="base",
+    width=768,
+    depth=12,
+    heads=12,
+    mlp_ratio=4.0,
+    stem="patch",
+    template_size=128,
+    search_size=256,
+    memory_frames=3,
+    head_width=256,
+)
+
+#: The bundled network, small enough to be trained from nothing on a CPU.
+TINY = ModelConfig(
+    name="tiny",
+    width=192,
+    depth=8,
+    heads=3,
+    mlp_ratio=4.0,
+    stem="conv",
+    template_size=96,
+    search_size=192,
+    memory_frames=2,
+    head_width=128,
+    stream_merge="mean",
+    drop_path_rate=0.0,
+)
+
+PRESETS: Mapping[str, ModelConfig] = {"base": BASE, "tiny": TINY}
+
+
+def model_preset(name: str, modality: str | None = None) -> ModelConfig:
+    """Return the preset `name`, with the memory the paper uses for `modality`.
+
+    Args:
+        name: `base` or `tiny`.
+        modality: `thermal`, `depth` or `event`; only `base` with `depth` differs (2 templates).
+
+    Raises:
+        ConfigError: There is no such preset.
+
+    Source: specification 3.1.
+    """
+    if name not in PRESETS:
+        raise ConfigError(f"unknown model preset {name!r}", hint=f"known: {', '.join(PRESETS)}")
+    preset = PRESETS[name]
+    if name == "base" and modality == "depth":
+        return dataclasses.replace(preset, memory_frames=2)
+    return preset
+
+
+@dataclass(frozen=True, slots=True)
+class TrackerConfig(_Config):
+    """The inference protocol. The defaults are the published one (specification 3).
+
+    Attributes:
+        template_factor: Template crop side over sqrt(w h).
+        search_factor: Search crop side over sqrt(w h).
+        min_size_px: Smallest box side, and the part of a box that must stay inside the frame.
+        window: `multiply` (published): response = Hann x score. `add`: response =
+            (1 - window_weight) x penalty x score + window_weight x Hann.
+        window_weight: Weight of the Hann window with `window="add"`.
+        size_penalty: Strength k of exp(-k (change - 1)) for jumps in scale and aspect ratio, applied to
+            every cell's own predicted size before the peak is chosen. 0 is off. `window="add"` only.
+        size_inertia: Share of the previous box size kept in the new one, in [0, 1). 0 is off.
+        anchor: Keep the first template for ever in the memory's oldest place.
+        update_interval: Frames between template updates; 1 is every frame.
+        update_score: A template is stored only from a frame whose score is at least this. 0 is always.
+    """
+
+    template_factor: float = 2.0
+    search_factor: float = 4.0
+    min_size_px: float = 10.0
+    window: Literal["multiply", "add"] = "multiply"
+    window_weight: float = 0.0
+    size_penalty: float = 0.0
+    size_inertia: float = 0.0
+    anchor: bool = False
+    update_interval: int = 1
+    update_score: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.window not in ("multiply", "add"):
+            raise ConfigError(f"unknown window {self.window!r}", hint="multiply or add")
+        if not (0 <= self.window_weight <= 1 and 0 <= self.size_inertia < 1):
+            raise ConfigError("window_weight must be in [0, 1] and size_inertia in [0, 1)")
+        if self.template_factor <= 0 or self.search_factor <= 0 or self.min_size_px <= 0:
+            raise ConfigError("template_factor, search_factor and min_size_px must be above 0")
+        if self.update_interval < 1:
+            raise ConfigError(f"update_interval={self.update_interval} must be at least 1")
+
+
+#: The published protocol: every frame updates the memory, the score is windowed, nothing is gated.
+PUBLISHED_TRACKER = TrackerConfig()

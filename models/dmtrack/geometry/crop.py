@@ -1,0 +1,91 @@
+"""Square crops around a box: the only place that maps frame <-> crop.
+
+Source: specification 3.2 (the published crop, including the column it loses at the border).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from dmtrack.errors import BoxError
+from dmtrack.geometry.box import Box
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """A square of the frame, resized to `size_px`.
+
+    Attributes:
+        cx: Horizontal centre in frame pixels, not rounded.
+        cy: Vertical centre in frame pixels, not rounded.
+        side_px: Side of the square in frame pixels, a whole number.
+        size_px: Side of the crop in crop pixels.
+    """
+
+    cx: float
+    cy: float
+    side_px: int
+    size_px: int
+
+    def __post_init__(self) -> None:
+        if self.side_px < 1 or self.size_px < 1:
+            raise BoxError(f"a crop of {self.side_px} px is too small")
+
+    @classmethod
+    def around(cls, box: Box, factor: float, size_px: int) -> Crop:
+        """Cut `factor` times the square root of the box's area, centred on the box."""
+        side_px = math.ceil(math.sqrt(box.w * box.h) * factor)
+        return cls(box.cx, box.cy, side_px, size_px)
+
+    @property
+    def resize_factor(self) -> float:
+        """Crop pixels per frame pixel."""
+        return self.size_px / self.side_px
+
+    @property
+    def left_px(self) -> int:
+        """First column in frame pixels; rounds half to even, as published."""
+        return round(self.cx - 0.5 * self.side_px)
+
+    @property
+    def top_px(self) -> int:
+        """First row in frame pixels; rounds half to even, as published."""
+        return round(self.cy - 0.5 * self.side_px)
+
+    def cut(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """Cut the square from `image` `(H, W, C)` uint8 and resize it to `(size, size, C)`.
+
+        What lies outside the frame is black. A crop that touches the last column or row loses that
+        column or row to black: the published code does so, and trained weights expect it.
+        """
+        height, width = image.shape[:2]
+        x1, y1 = self.left_px, self.top_px
+        x2, y2 = x1 + self.side_px, y1 + self.side_px
+        left, right = max(0, -x1), max(x2 - width + 1, 0)
+        top, bottom = max(0, -y1), max(y2 - height + 1, 0)
+        inside = image[y1 + top : max(y2 - bottom, 0), x1 + left : max(x2 - right, 0)]
+        if left or right or top or bottom:
+            patch = np.zeros((self.side_px, self.side_px, image.shape[2]), np.uint8)
+            patch[top : top + inside.shape[0], left : left + inside.shape[1]] = inside
+            inside = patch
+        resized = cv2.resize(np.ascontiguousarray(inside), (self.size_px, self.size_px))
+        return resized.reshape(self.size_px, self.size_px, image.shape[2]).astype(np.uint8, copy=False)
+
+    def to_frame(self, cx: float, cy: float, w: float, h: float) -> Box:
+        """Map a box given as fractions of the crop side to frame pixels.
+
+        The centre is taken relative to the unrounded centre of the crop, as published: up to half a
+        pixel of bias.
+        """
+        half = 0.5 * self.side_px
+        return Box.from_cxcywh(
+            self.cx - half + cx * self.side_px,
+            self.cy - half + cy * self.side_px,
+            w * self.side_px,
+            h * self.side_px,
+        )

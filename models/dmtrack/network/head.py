@@ -1,0 +1,87 @@
+"""The centre head: score, offset and size maps, and the box they say.
+
+Source: specification 1.6.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from dmtrack.config import ModelConfig
+
+#: Score and size stay this far from 0 and 1 (specification 1.6).
+CLAMP = 1e-4
+
+
+class HeadOutput(NamedTuple):
+    """The three maps over the search region; F is the side of the grid.
+
+    Attributes:
+        score_map: `(B, 1, F, F)` in (0, 1): is the target's centre in this cell.
+        size_map: `(B, 2, F, F)` in (0, 1): width and height as fractions of the crop side.
+        offset_map: `(B, 2, F, F)`: x and y of the centre inside the cell, in cells.
+    """
+
+    score_map: Tensor
+    size_map: Tensor
+    offset_map: Tensor
+
+    def boxes_cxcywh_norm(self) -> Tensor:
+        """Decode every cell to `(B, 4, F, F)`: centre and size as fractions of the crop side."""
+        side = self.score_map.shape[-1]
+        cells = torch.arange(side, device=self.score_map.device, dtype=self.offset_map.dtype)
+        cx = (cells + self.offset_map[:, 0]) / side
+        cy = (cells[:, None] + self.offset_map[:, 1]) / side
+        return torch.stack((cx, cy, self.size_map[:, 0], self.size_map[:, 1]), dim=1)
+
+    def peak_box(self, response: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """Return the box at the first maximum of `response`, and that maximum.
+
+        Args:
+            response: `(B, 1, F, F)`; the score map itself when None.
+
+        Returns:
+            Boxes `(B, 4)` as cx, cy, w, h in fractions of the crop side, and values `(B,)`.
+        """
+        response = self.score_map if response is None else response
+        value, index = response.flatten(1).max(dim=1)
+        boxes = self.boxes_cxcywh_norm().flatten(2)
+        return boxes.gather(2, index[:, None, None].expand(-1, 4, 1)).squeeze(2), value
+
+
+class Tower(nn.Sequential):
+    """Four 3x3 convolutions with batch norm and ReLU, halving the width, then a 1x1 convolution."""
+
+    def __init__(self, width: int, head_width: int, out_channels: int) -> None:
+        widths = (width, head_width, head_width // 2, head_width // 4, head_width // 8)
+        layers: list[nn.Module] = []
+        for before, after in zip(widths, widths[1:], strict=False):
+            layers.append(
+                nn.Sequential(
+                    nn.Conv2d(before, after, 3, padding=1), nn.BatchNorm2d(after), nn.ReLU(inplace=True)
+                )
+            )
+        super().__init__(*layers, nn.Conv2d(widths[-1], out_channels, 1))
+
+
+class CenterHead(nn.Module):
+    """Three towers of the same structure with separate weights."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.score = Tower(config.width, config.head_width, 1)
+        self.offset = Tower(config.width, config.head_width, 2)
+        self.size = Tower(config.width, config.head_width, 2)
+        for module in self.modules():
+            if isinstance(module, nn.Conv2d) and module.bias is not None:
+                nn.init.xavier_uniform_(module.weight)
+                nn.init.zeros_(module.bias)
+
+    def forward(self, features: Tensor) -> HeadOutput:
+        """Map search features `(B, C, F, F)` to the three maps, in float32."""
+        score = self.score(features).float().sigmoid().clamp(CLAMP, 1 - CLAMP)
+        size = self.size(features).float().sigmoid().clamp(CLAMP, 1 - CLAMP)
+        return HeadOutput(score_map=score, size_map=size, offset_map=self.offset(features).float())

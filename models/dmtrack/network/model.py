@@ -1,0 +1,105 @@
+"""`DMTrack`: a one-stream foundation, and the adapters that let it see a second stream.
+
+Source: specification 1.1, 1.2, 1.6.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from dmtrack.config import ModelConfig
+from dmtrack.network.adapters import AdapterSet
+from dmtrack.network.backbone import NORM_EPS, Block, build_stem
+from dmtrack.network.head import CenterHead, HeadOutput
+
+
+class Foundation(nn.Module):
+    """The one-stream tracker: everything that is frozen when adapters are trained."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.stem = build_stem(config)
+        self.pos_template = nn.Parameter(torch.zeros(1, config.template_grid**2, config.width))
+        self.pos_search = nn.Parameter(torch.zeros(1, config.search_grid**2, config.width))
+        rates = torch.linspace(0, config.drop_path_rate, config.depth).tolist()
+        self.blocks = nn.ModuleList(Block(config, rate) for rate in rates)
+        self.norm = nn.LayerNorm(config.width, eps=NORM_EPS)
+        self.head = CenterHead(config)
+        for module in self.blocks.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.trunc_normal_(module.weight, std=0.02)
+                nn.init.zeros_(module.bias)
+
+
+class DMTrack(nn.Module):
+    """The whole network.
+
+    An image of three channels runs through the foundation alone; one of six channels runs as two
+    streams through the same frozen blocks, coupled by the adapters.
+
+    Attributes:
+        config: Shapes.
+        foundation: The frozen part.
+        adapters: The trained part, or None for a network that only takes one stream.
+    """
+
+    def __init__(self, config: ModelConfig, *, with_adapters: bool = True) -> None:
+        super().__init__()
+        self.config = config
+        self.foundation = Foundation(config)
+        self.adapters = AdapterSet(config) if with_adapters else None
+
+    def embed_template(self, images: Tensor) -> Tensor:
+        """Turn template images `(B, 3 S, z, z)` of S streams into tokens `(S, B, P, C)`."""
+        return self._embed(images, self.foundation.pos_template)
+
+    def embed_search(self, images: Tensor) -> Tensor:
+        """Turn search images `(B, 3 S, x, x)` of S streams into tokens `(S, B, F F, C)`."""
+        return self._embed(images, self.foundation.pos_search)
+
+    def forward(self, templates: Tensor, search: Tensor) -> HeadOutput:
+        """Track: find in `search` what `templates` show.
+
+        Args:
+            templates: `(B, T, 3 S, z, z)` normalised images, oldest first; S = 1 or 2 streams, RGB first.
+            search: `(B, 3 S, x, x)`.
+        """
+        batch, count = templates.shape[:2]
+        tokens = self.embed_template(templates.flatten(0, 1))
+        memory = tokens.reshape(tokens.shape[0], batch, count * tokens.shape[2], tokens.shape[3])
+        return self.forward_tokens(memory, self.embed_search(search))
+
+    def forward_tokens(self, memory: Tensor, search: Tensor) -> HeadOutput:
+        """Run embedded tokens: `memory` `(S, B, T P, C)`, `search` `(S, B, F F, C)`."""
+        return self.read_out(self.encode(memory, search))
+
+    def encode(self, memory: Tensor, search: Tensor) -> Tensor:
+        """Return the backbone output `(B, T P + F F, C)`: both streams normalised and merged."""
+        tokens = torch.cat((memory, search), dim=2)
+        templates = memory.shape[2] // self.config.template_grid**2
+        if tokens.shape[0] == 1:
+            stream = tokens[0]
+            for block in self.foundation.blocks:
+                stream = block(stream)
+            merged: Tensor = self.foundation.norm(stream)
+            return merged
+        if self.adapters is None:
+            raise ValueError("two streams need a network with adapters")
+        for block, adapters in zip(self.foundation.blocks, self.adapters, strict=True):
+            tokens = block.forward_pair(tokens, adapters, templates)
+        normed = self.foundation.norm(tokens)
+        return normed.sum(0) if self.config.stream_merge == "sum" else normed.mean(0)
+
+    def read_out(self, features: Tensor) -> HeadOutput:
+        """Run the head on the search part of the backbone output `(B, N, C)`."""
+        side = self.config.search_grid
+        grid = features[:, -side * side :].transpose(1, 2).reshape(features.shape[0], -1, side, side)
+        output: HeadOutput = self.foundation.head(grid)
+        return output
+
+    def _embed(self, images: Tensor, position: Tensor) -> Tensor:
+        streams = images.shape[1] // 3
+        stacked = torch.cat(images.chunk(streams, dim=1))
+        tokens = self.foundation.stem(stacked).flatten(2).transpose(1, 2) + position
+        return tokens.reshape(streams, images.shape[0], tokens.shape[1], tokens.shape[2])
