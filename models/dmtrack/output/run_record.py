@@ -1,0 +1,371 @@
+"""`run.json`: what a run was asked to do, with what, and how it ended.
+
+It is written when the run starts (status `running`) and again when it ends, each time in one step:
+a `run.json` that says `running` long after belongs to a run that was killed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import importlib.metadata
+import json
+import logging
+import math
+import platform
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from enum import Enum, StrEnum
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final
+
+import av
+import cv2
+import numpy as np
+
+from dmtrack.errors import FormatError, OutputError
+from dmtrack.output.atomic import reserve, write_atomically
+from dmtrack.output.sink import Sink
+from dmtrack.tracking.result import FrameResult, TrackState
+from dmtrack.video.frame import VideoInfo
+
+_log = logging.getLogger(__name__)
+
+RECORD_VERSION: Final = 1
+
+JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
+
+
+class RunStatus(StrEnum):
+    """How far a run came."""
+
+    RUNNING = "running"
+    COMPLETE = "complete"
+    INTERRUPTED = "interrupted"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Versions:
+    """Versions of everything that can change a result; `torch` is None when it is not loaded."""
+
+    dmtrack: str
+    python: str
+    torch: str | None
+    av: str
+    opencv: str
+    numpy: str
+    platform: str
+
+    @classmethod
+    def collect(cls) -> Versions:
+        """Ask the running interpreter. Imports nothing heavy."""
+        try:
+            own = importlib.metadata.version("dmtrack")
+        except importlib.metadata.PackageNotFoundError:
+            own = "unknown (not installed)"
+        torch = sys.modules.get("torch")
+        return cls(
+            dmtrack=own,
+            python=platform.python_version(),
+            torch=None if torch is None else str(torch.__version__),
+            av=av.__version__,
+            opencv=cv2.__version__,
+            numpy=np.__version__,
+            platform=platform.platform(),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsRecord:
+    """The weights of a run: their name and the sha256 of their file."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class InputRecord:
+    """One stream of a run; size and mtime tell later whether the file has changed.
+
+    `size_bytes` and `mtime_ns` are None for a source that is no file on disk.
+    """
+
+    role: str
+    video: VideoInfo
+    size_bytes: int | None
+    mtime_ns: int | None
+
+    @classmethod
+    def of(cls, role: str, video: VideoInfo) -> InputRecord:
+        """Return the record of `video`, whose role is `rgb` or `aux`."""
+        try:
+            stat = video.path.stat()
+        except OSError:
+            return cls(role, video, None, None)
+        return cls(role, video, stat.st_size, stat.st_mtime_ns)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamCounts:
+    """What reading and pairing met.
+
+    Attributes:
+        aux_held: Frames whose partner was used before already (the slower stream is repeated).
+        rgb_damaged: Damaged packets or frames of the RGB stream that were skipped.
+        aux_damaged: The same of the second stream.
+    """
+
+    aux_held: int = 0
+    rgb_damaged: int = 0
+    aux_damaged: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RunCounts:
+    """What was counted over the frames of a run.
+
+    Attributes:
+        frames: Frames with a result.
+        targets: Different targets seen.
+        aux_missing: Frames without a partner, in a run with a second stream.
+        uncertain: Boxes in state uncertain.
+        lost: Boxes in state lost.
+        streams: What reading and pairing met.
+    """
+
+    frames: int = 0
+    targets: int = 0
+    aux_missing: int = 0
+    uncertain: int = 0
+    lost: int = 0
+    streams: StreamCounts = field(default_factory=StreamCounts)
+
+
+@dataclass(frozen=True, slots=True)
+class RunSpeed:
+    """Measured speed; None before there is anything to measure.
+
+    Attributes:
+        wall_s: From the start of the run to its end.
+        network_fps: Frames over the time spent in the tracker, frames with given boxes left out.
+        whole_fps: Frames over `wall_s`: reading, pairing, tracking, drawing and writing.
+    """
+
+    wall_s: float
+    network_fps: float | None
+    whole_fps: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """Everything `run.json` says.
+
+    Attributes:
+        command: The command line, word by word; empty when the library was called.
+        versions: Versions of everything that can change a result.
+        inputs: The streams.
+        configuration: The resolved configuration: dataclasses, or plain values.
+        weights: What the network was loaded from.
+        device: Such as `cpu` or `cuda:0`.
+        precision: Such as `fp32`.
+        preprocessing: How the second stream was encoded and aligned.
+        clocks: How the two clocks were related (offset, tolerance).
+        outputs: Names of the result files, relative to `run.json`.
+        started_at: Local time with offset, ISO 8601.
+        status: How far the run came.
+        reason: Why it did not complete.
+        counts: What was counted.
+        speed: What was measured.
+        ended_at: As `started_at`.
+    """
+
+    command: Sequence[str]
+    versions: Versions
+    inputs: Sequence[InputRecord]
+    configuration: Any = None
+    weights: WeightsRecord | None = None
+    device: str | None = None
+    precision: str | None = None
+    preprocessing: Any = None
+    clocks: Any = None
+    outputs: Sequence[str] = ()
+    started_at: str = field(default_factory=lambda: _now())
+    status: RunStatus = RunStatus.RUNNING
+    reason: str | None = None
+    counts: RunCounts = field(default_factory=RunCounts)
+    speed: RunSpeed | None = None
+    ended_at: str | None = None
+
+    @property
+    def options_sha256(self) -> str:
+        """Hash of what decides the result besides the inputs: equal hashes, equal options."""
+        options = [self.configuration, self.weights, self.precision, self.preprocessing, self.clocks]
+        text = json.dumps(to_json(options), sort_keys=True, ensure_ascii=True)
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    def to_json(self) -> JsonValue:
+        """Return plain JSON values, `record_version` and `options_sha256` included."""
+        body = {item.name: getattr(self, item.name) for item in dataclasses.fields(self)}
+        return to_json({"record_version": RECORD_VERSION, "options_sha256": self.options_sha256, **body})
+
+
+class RunRecordSink(Sink):
+    """Keeps `run.json`: counts while the run goes on and notes at the end how it went.
+
+    Leaving its `with` block normally means complete, by Ctrl-C interrupted, by any other
+    exception failed. In a `SinkGroup` it is an observer.
+
+    Args:
+        path: Usually `.../run.json`; written at once with status `running`.
+        record: What is known at the start.
+        overwrite: Replace an existing file.
+        clock: Seconds, for the measured speed.
+
+    Raises:
+        OutputError: The file exists or cannot be written.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        record: RunRecord,
+        *,
+        overwrite: bool = False,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self._path = reserve(path, overwrite=overwrite)
+        self._record = record
+        self._has_aux = any(item.role == "aux" for item in record.inputs)
+        self._clock = clock
+        self._start_s = clock()
+        self._network_frames = 0
+        self._network_ms = 0.0
+        self._target_ids: set[int] = set()
+        self._closed = False
+        self._save()
+
+    @property
+    def record(self) -> RunRecord:
+        """The record as it stands."""
+        return self._record
+
+    def write(self, result: FrameResult) -> None:
+        """Count one frame."""
+        counts = self._record.counts
+        states = [target.state for target in result.targets]
+        self._target_ids.update(target.target_id for target in result.targets)
+        if result.infer_ms > 0:
+            self._network_frames += 1
+            self._network_ms += result.infer_ms
+        self._update_counts(
+            frames=counts.frames + 1,
+            targets=len(self._target_ids),
+            aux_missing=counts.aux_missing + (self._has_aux and result.pair.aux is None),
+            uncertain=counts.uncertain + states.count(TrackState.UNCERTAIN),
+            lost=counts.lost + states.count(TrackState.LOST),
+        )
+
+    def note_streams(self, streams: StreamCounts) -> None:
+        """Take over what reading and pairing counted so far."""
+        self._update_counts(streams=streams)
+
+    def finish(self, status: RunStatus, reason: str | None = None) -> None:
+        """Note how the run ended and write the file; a second call does nothing.
+
+        Raises:
+            OutputError: The file cannot be written; the one written at the start stays.
+        """
+        if self._closed:
+            return
+        self._closed = True
+        self._record = replace(
+            self._record, status=status, reason=reason, speed=self._measure(), ended_at=_now()
+        )
+        self._save()
+
+    def close(self) -> None:
+        """Finish as complete."""
+        self.finish(RunStatus.COMPLETE)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Finish as complete, interrupted or failed, depending on what passes through."""
+        if error is None:
+            self.close()
+            return
+        interrupted = isinstance(error, KeyboardInterrupt | GeneratorExit)
+        status = RunStatus.INTERRUPTED if interrupted else RunStatus.FAILED
+        reason = "stopped before the end" if interrupted else str(error) or type(error).__name__
+        try:
+            self.finish(status, reason)
+        except OutputError as closing:
+            _log.warning("%s", closing)
+
+    def _update_counts(self, **changes: int | StreamCounts) -> None:
+        counts = replace(self._record.counts, **changes)  # type: ignore[arg-type]
+        self._record = replace(self._record, counts=counts)
+
+    def _measure(self) -> RunSpeed:
+        wall_s = self._clock() - self._start_s
+        frames = self._record.counts.frames
+        network = 1000 * self._network_frames / self._network_ms if self._network_ms > 0 else None
+        return RunSpeed(wall_s, network, frames / wall_s if frames and wall_s > 0 else None)
+
+    def _save(self) -> None:
+        text = json.dumps(self._record.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
+        # File names need not be UTF-8 on disk: what cannot be encoded is written as \\udcXX.
+        write_atomically(self._path, (text + "\n").encode(errors="backslashreplace"))
+
+
+def read_run_json(path: Path) -> dict[str, Any]:
+    """Return the values of a `run.json`; `status` is one of `RunStatus`.
+
+    Raises:
+        FormatError: The file is missing, is no JSON, or is no run record of a known version.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FormatError(f"cannot be read ({error.strerror})", where=path) from error
+    except ValueError as error:
+        raise FormatError(f"is not JSON ({error})", where=path) from None
+    if not isinstance(values, dict) or values.get("record_version") != RECORD_VERSION:
+        raise FormatError("is no run record of this version", where=path)
+    if values.get("status") not in set(RunStatus):
+        raise FormatError(f"has an unknown status {values.get('status')!r}", where=path)
+    return values
+
+
+def to_json(value: object) -> JsonValue:
+    """Return `value` as JSON: dataclasses and mappings as objects, `Fraction` as `"1001/30000"`.
+
+    Raises:
+        TypeError: There is no JSON for this type.
+    """
+    # Enums first: a StrEnum is a str as well.
+    if isinstance(value, Enum):
+        return to_json(value.value)
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, Path | Fraction):
+        return str(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {item.name: to_json(getattr(value, item.name)) for item in dataclasses.fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): to_json(item) for key, item in value.items()}
+    if isinstance(value, Sequence | set | frozenset) and not isinstance(value, bytes):
+        items = sorted(value) if isinstance(value, set | frozenset) else value
+        return [to_json(item) for item in items]
+    raise TypeError(f"{type(value).__name__} has no JSON form")
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z")

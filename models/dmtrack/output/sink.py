@@ -1,0 +1,128 @@
+"""`Sink`: where frame results go. Every sink streams, and finalises to a valid file however a run ends."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Protocol, Self, runtime_checkable
+
+from dmtrack.errors import OutputError
+from dmtrack.tracking.result import FrameResult
+
+_log = logging.getLogger(__name__)
+
+
+@runtime_checkable
+class Sink(Protocol):
+    """Takes the results of a run one frame after the other, in constant memory.
+
+    A sink is a context manager. Leaving the block finalises the result, also when an exception
+    passes through: what was tracked so far is kept as a valid file.
+    """
+
+    def write(self, result: FrameResult) -> None:
+        """Take the result of one frame.
+
+        Raises:
+            OutputError: It cannot be written. The sink may then only be closed.
+        """
+
+    def close(self) -> None:
+        """Finalise the result under its final name; a second call does nothing.
+
+        Raises:
+            OutputError: The end cannot be written. What is whole is kept.
+        """
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close; an error that is already on its way is not replaced by one from closing."""
+        if error is None:
+            self.close()
+            return
+        try:
+            self.close()
+        except OutputError as closing:
+            if closing is not error:
+                _log.warning("%s", closing)
+
+
+class NullSink(Sink):
+    """Drops everything, so that a loop needs no `if`."""
+
+    def write(self, result: FrameResult) -> None:
+        """Do nothing."""
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class SinkGroup(Sink):
+    """Writes to several sinks, and loses none because another one fails.
+
+    A sink that raises `OutputError` is closed (it keeps what it has) and left out from then on; the
+    error is logged, the others go on, and it is raised when the group closes. When no sink is
+    left, `write` raises it at once.
+
+    Args:
+        sinks: Where results go.
+        observers: Sinks that only watch (such as the run record). They are closed last and learn from
+            their `__exit__` how the run ended, a failed sink included; they do not keep a run going.
+    """
+
+    def __init__(self, sinks: Sequence[Sink], observers: Sequence[Sink] = ()) -> None:
+        self._live = list(sinks)
+        self._observers = list(observers)
+        self._failure: OutputError | None = None
+
+    def write(self, result: FrameResult) -> None:
+        """Write to every sink that still works, then to the observers.
+
+        Raises:
+            OutputError: No sink is left.
+        """
+        for sink in tuple(self._live):
+            try:
+                sink.write(result)
+            except OutputError as error:
+                self._leave_out(sink, error)
+        for observer in self._observers:
+            observer.write(result)
+        if self._failure is not None and not self._live:
+            raise self._failure
+
+    def close(self) -> None:
+        """Close every sink, even when one fails.
+
+        Raises:
+            OutputError: A sink failed now or earlier (the first such error).
+        """
+        self.__exit__(None, None, None)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close every sink, observers last; each one is told of the error that ends the run."""
+        stack = ExitStack()
+        for sink in (*self._observers, *self._live):
+            stack.push(sink)
+        self._live, self._observers = [], []
+        failure, self._failure = self._failure, None
+        if error is not None or failure is None:
+            stack.__exit__(kind, error, trace)
+            return
+        with stack:
+            raise failure
+
+    def _leave_out(self, sink: Sink, error: OutputError) -> None:
+        self._live.remove(sink)
+        self._failure = self._failure or error
+        if self._live:
+            _log.warning("%s (the other results go on)", error)
+        sink.__exit__(type(error), error, error.__traceback__)
