@@ -1,0 +1,258 @@
+"""Ground-truth text files: finding them beside a recording, and reading the boxes in them.
+
+The files of the benchmarks differ in separator, in the number of values and in the pixel they count
+from, but all hold one box a row and one row a frame:
+
+    4 values   x, y, w, h                       (most data sets)
+    4 values   left, top, right, bottom         (GTOT: `groundTruth_v.txt`, `groundTruth_i.txt`)
+    8 values   four corner points of a polygon  (VOT), read as its axis-aligned bounding box
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from dmtrack.errors import BoxError, FormatError
+from dmtrack.geometry.box import Box
+
+Floats = npt.NDArray[np.float64]
+
+_SEPARATORS: Final = str.maketrans(",;\t", "   ")
+_TARGET_FILE: Final = re.compile(r"groundtruth(?:_rect\.(?P<number>\d+)|_(?!rect$)(?P<name>.+))")
+
+
+@dataclass(frozen=True, slots=True)
+class GroundTruth:
+    """The boxes of one target, one row a frame.
+
+    Attributes:
+        boxes: `(N, 4)` float64 `x, y, w, h`, pixels counted from 0; NaN rows where the target is
+            absent (the file says NaN, or a size that is not positive).
+        rows: `(N, 4)` or `(N, 8)` float64, the numbers as the file has them: some benchmarks score
+            rows that are no boxes, so nothing is lost here.
+        polygons: `(N, 4, 2)` float64 corner points, pixels counted from 0, or None for boxes.
+    """
+
+    boxes: Floats
+    rows: Floats
+    polygons: Floats | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BoxConvention:
+    """How a file counts: pixels from `origin` (0 or 1), and corners instead of a size."""
+
+    origin: int = 0
+    corners: bool = False
+
+    def __post_init__(self) -> None:
+        if self.origin not in (0, 1):
+            raise ValueError(f"pixels are counted from 0 or 1, not from {self.origin}")
+
+
+def convention_of(path: Path, columns: int) -> BoxConvention:
+    """Tell the convention of a ground-truth file from its name and its number of columns.
+
+    OTB (`groundtruth_rect*.txt`) and VOT (8 values) count pixels from 1, as MATLAB does; GTOT
+    (`groundTruth_v.txt`, `groundTruth_i.txt`) writes left, top, right, bottom; every other file is
+    taken as `x, y, w, h` from 0.
+    """
+    if path.stem in ("groundTruth_v", "groundTruth_i") and columns == 4:
+        return BoxConvention(corners=True)
+    return BoxConvention(origin=1 if columns == 8 or path.stem.startswith("groundtruth_rect") else 0)
+
+
+def read_boxes(path: Path, *, origin: int | None = None, corners: bool | None = None) -> GroundTruth:
+    """Read a ground-truth file: values separated by commas, tabs, blanks or semicolons.
+
+    Args:
+        path: A text file with one row a frame, all of 4 or all of 8 numbers (scientific notation and
+            NaN are fine). Blank lines are allowed at the end only, where they cannot shift a row.
+        origin: What the first pixel is called, 0 or 1; None tells it from the file (`convention_of`).
+        corners: The 4 values are left, top, right, bottom; None tells it from the file.
+
+    Raises:
+        FormatError: The file cannot be read, or a row (named) is not 4 or 8 numbers.
+    """
+    lines = _read_text(path).rstrip().splitlines()
+    rows = _parse_rows(lines, path)
+    known = convention_of(path, rows.shape[1])
+    convention = BoxConvention(
+        known.origin if origin is None else origin, known.corners if corners is None else corners
+    )
+    return _to_ground_truth(rows, convention)
+
+
+def read_flags(path: Path) -> npt.NDArray[np.bool_]:
+    """Read an `absent_label.txt` file: one number a frame, 0 where the target is absent.
+
+    Returns:
+        `(N,)` bool, True where the target is present.
+
+    Raises:
+        FormatError: The file cannot be read, or a row (named) is not 0 or 1.
+
+    Source: specification 3.7 (VisEvent: 1 = present, in spite of the file's name).
+    """
+    words = _read_text(path).translate(_SEPARATORS).split()
+    for number, word in enumerate(words, start=1):
+        if word not in ("0", "1"):
+            raise FormatError(f"row {number} is {word!r}", where=path, hint="each row is 0 or 1")
+    return np.array([word == "1" for word in words], dtype=np.bool_)
+
+
+def first_box(path: Path, *, origin: int | None = None, corners: bool | None = None) -> Box:
+    """Read the start box: the first row of a ground-truth file, whatever follows it.
+
+    Args:
+        path: A ground-truth file, see `read_boxes`.
+        origin: As in `read_boxes`.
+        corners: As in `read_boxes`.
+
+    Raises:
+        FormatError: The file cannot be read, or its first row is not 4 or 8 numbers.
+        BoxError: The file is empty, or its first row says that the target is absent.
+    """
+    return box_at(path, 0, origin=origin, corners=corners)
+
+
+def box_at(path: Path, row: int, *, origin: int | None = None, corners: bool | None = None) -> Box:
+    """Read the box of the frame with the 0-based index `row` (see `first_box` for the errors)."""
+    lines = _read_text(path).rstrip().splitlines()
+    if not lines:
+        raise BoxError("the file holds no box", where=path, hint="write x,y,w,h in pixels in its first line")
+    if not 0 <= row < len(lines):
+        raise BoxError(f"there is no box for frame {row}: the file has {len(lines)} rows", where=path)
+    numbers = _parse_rows([lines[row]], path, first_row=row + 1)
+    known = convention_of(path, numbers.shape[1])
+    convention = BoxConvention(
+        known.origin if origin is None else origin, known.corners if corners is None else corners
+    )
+    x, y, w, h = _to_ground_truth(numbers, convention).boxes[0]
+    if np.isnan(x):
+        raise BoxError(
+            f"row {row + 1} ({lines[row].strip()}) is no box: the target is absent there",
+            where=path,
+            hint="start at a frame where the target is visible, or give the box itself",
+        )
+    return Box(float(x), float(y), float(w), float(h))
+
+
+def find_ground_truth(source: Path) -> tuple[Path, ...]:
+    """Find the ground-truth files of a stream: one a target, none where there are none.
+
+    They lie in the folder of images itself (VOT) or beside the folder or video, under the names that
+    the benchmarks use (`truth_files`).
+
+    Args:
+        source: An image folder or a video file, as handed to a reader.
+    """
+    if source.is_dir():
+        inside = truth_files(source, source.name)
+        if inside:
+            return inside
+        return truth_files(source.parent, source.name)
+    named = truth_files(source.parent, source.stem)
+    return named or _files_naming(source)
+
+
+def truth_files(folder: Path, stream: str) -> tuple[Path, ...]:
+    """List the ground-truth files in `folder` for the stream called `stream`, one a target.
+
+    The first of these that exists counts:
+
+    1. `<stream>.txt` (`visible.txt`, `rgb.txt`, `v.txt`), `groundTruth_<stream>.txt` (GTOT);
+    2. `groundtruth.txt`, `groundtruth_rect.txt`, `init.txt`;
+    3. `groundtruth_<target>.txt` or `groundtruth_rect.<number>.txt`, which may be several.
+    """
+    names = (stream, f"groundTruth_{stream}", "groundtruth", "groundtruth_rect", "init")
+    for name in names:
+        candidate = folder / f"{name}.txt"
+        if candidate.is_file():
+            return (candidate,)
+    return tuple(sorted(path for path in folder.glob("groundtruth_*.txt") if target_name(path)))
+
+
+def target_name(path: Path) -> str:
+    """Return the target that a file of several is about (`cube` of `groundtruth_cube.txt`), or ''."""
+    match = _TARGET_FILE.fullmatch(path.stem)
+    return "" if match is None else match["number"] or match["name"]
+
+
+def _files_naming(video: Path) -> tuple[Path, ...]:
+    """The one text file beside `video` that has the video's name as a word and starts with a box."""
+    texts = [
+        p for p in sorted(video.parent.glob("*.txt")) if video.stem in re.split(r"[^0-9A-Za-z]+", p.stem)
+    ]
+    found = tuple(path for path in texts if _starts_with_numbers(path))
+    return found if len(found) == 1 else ()
+
+
+def _starts_with_numbers(path: Path) -> bool:
+    try:
+        _parse_rows(_read_text(path).splitlines()[:1], path)
+    except FormatError:
+        return False
+    return True
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise FormatError("this is not a text file", where=path) from None
+    except OSError as error:
+        raise FormatError(f"cannot be read ({error.strerror})", where=path) from error
+
+
+def _parse_rows(lines: list[str], path: Path, first_row: int = 1) -> Floats:
+    """Parse all rows at once; only a file with an error is walked row by row."""
+    words = [line.translate(_SEPARATORS).split() for line in lines]
+    if not words:
+        raise FormatError("the file is empty", where=path)
+    if {len(row) for row in words} in ({4}, {8}):
+        try:
+            rows = np.array(words, dtype=np.float64)
+        except ValueError:
+            rows = np.array([[np.inf]])
+        if not np.isinf(rows).any():
+            return rows
+    raise _first_bad_row(words, path, first_row)
+
+
+def _first_bad_row(words: list[list[str]], path: Path, first_row: int) -> FormatError:
+    expected = len(words[0]) if len(words[0]) in (4, 8) else None
+    for number, row in enumerate(words, start=first_row):
+        if len(row) != expected:
+            wanted = "4 or 8" if expected is None else str(expected)
+            return FormatError(f"row {number} has {len(row)} values, not {wanted}", where=path)
+        for word in row:
+            if not _is_number(word):
+                return FormatError(f"row {number} holds {word!r}, which is not a number", where=path)
+    return FormatError("the rows are not numbers", where=path)
+
+
+def _is_number(word: str) -> bool:
+    try:
+        return not np.isinf(float(word))
+    except ValueError:
+        return False
+
+
+def _to_ground_truth(rows: Floats, convention: BoxConvention) -> GroundTruth:
+    if rows.shape[1] == 8:
+        polygons = rows.reshape(-1, 4, 2) - convention.origin
+        corner_min, corner_max = polygons.min(axis=1), polygons.max(axis=1)
+        boxes = np.hstack((corner_min, corner_max - corner_min))
+    else:
+        polygons = None
+        size = rows[:, 2:] - rows[:, :2] if convention.corners else rows[:, 2:]
+        boxes = np.hstack((rows[:, :2] - convention.origin, size))
+    boxes[np.isnan(boxes).any(axis=1) | (boxes[:, 2:] <= 0).any(axis=1)] = np.nan
+    return GroundTruth(boxes, rows, polygons)

@@ -1,0 +1,146 @@
+"""`Sequence`: one annotated target in one recording of a data set."""
+
+from __future__ import annotations
+
+import collections.abc
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from dmtrack.datasets.image_files import ImageFiles, is_image
+from dmtrack.errors import DatasetError
+from dmtrack.geometry.box import Box
+from dmtrack.video.frame import Modality
+
+Floats = npt.NDArray[np.float64]
+Paths = collections.abc.Sequence[Path]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sequence:
+    """A recording and the boxes of one target in it; no picture is read until somebody asks.
+
+    Row `t` of the boxes belongs to frame `t` of the recording. A stream is either a list of
+    pictures, one a frame (random access by index), or one recording (a video, an event archive).
+
+    Attributes:
+        name: The folder's name, with `_<target>` where a folder has several targets.
+        modality: What the second stream measures; None when there is no second stream.
+        rgb_paths: Pictures of the main stream, or its one video file. Where a recording has one
+            stream only, it is this one, whatever the sensor (see `rgb_sensor`).
+        aux_paths: The second stream alike; empty when there is none.
+        boxes: `(T, 4)` float64 `x, y, w, h` in pixels of the main stream, counted from 0; NaN rows
+            where the target is absent or nobody annotated it.
+        visible: `(T,)` bool: the target is there and its box is known.
+        aux_boxes: The same target in pixels of the second stream, or None.
+        start_frame: 0-based index of the frame where tracking starts; its box is known.
+        rgb_sensor: What the main stream measures when it is not colour or grey light.
+        layout: The name of the layout it was recognised by (`dmtrack.datasets.layouts`).
+        annotation_step: Frames from one annotated frame to the next (VTUAV: 10).
+
+    Raises:
+        DatasetError: The lengths differ, a visible frame has no box, or no frame is visible.
+    """
+
+    name: str
+    modality: Modality | None
+    rgb_paths: Paths
+    aux_paths: Paths
+    boxes: Floats
+    visible: npt.NDArray[np.bool_]
+    aux_boxes: Floats | None = None
+    start_frame: int = 0
+    rgb_sensor: Modality | None = None
+    layout: str = "plain"
+    annotation_step: int = 1
+
+    def __post_init__(self) -> None:
+        _check_streams(self)
+        _check_boxes(self)
+        for array in (self.boxes, self.visible, self.aux_boxes):
+            if array is not None:
+                array.setflags(write=False)
+
+    def __len__(self) -> int:
+        """The number of frames that the ground truth speaks of."""
+        return len(self.boxes)
+
+    @property
+    def start_box(self) -> Box:
+        """The box that tracking starts from."""
+        return self.box(self.start_frame)
+
+    def box(self, frame_index: int) -> Box:
+        """Return the box of a visible frame.
+
+        Raises:
+            DatasetError: The target is not visible in that frame.
+        """
+        if not self.visible[frame_index]:
+            raise DatasetError(f"no box is known in frame {frame_index}", where=self.name)
+        x, y, w, h = (float(value) for value in self.boxes[frame_index])
+        return Box(x, y, w, h)
+
+    def sources(self) -> tuple[Path, Path | None]:
+        """Return what a reader opens: the folder or file of the main and of the second stream.
+
+        Raises:
+            DatasetError: A list of pictures is not the whole content of one folder.
+        """
+        aux = self._source(self.aux_paths) if self.aux_paths else None
+        return self._source(self.rgb_paths), aux
+
+    def _source(self, paths: Paths) -> Path:
+        if is_recording(paths):
+            return paths[0]
+        folder = paths[0].parent
+        if list(paths) != list(ImageFiles.of(folder)):
+            raise DatasetError(
+                f"sequence {self.name} uses {len(paths)} pictures that are not the whole folder", where=folder
+            )
+        return folder
+
+
+def is_recording(paths: Paths) -> bool:
+    """Return whether a stream is one file with many frames, rather than a list of pictures."""
+    return len(paths) == 1 and not is_image(paths[0].name)
+
+
+def _check_streams(sequence: Sequence) -> None:
+    rgb, aux, frames = sequence.rgb_paths, sequence.aux_paths, len(sequence.boxes)
+    if not rgb:
+        raise DatasetError("there are no pictures", where=sequence.name)
+    if (sequence.modality is None) != (not aux):
+        raise DatasetError("a second stream and its modality go together", where=sequence.name)
+    if not is_recording(rgb) and len(rgb) != frames:
+        raise DatasetError(
+            f"{len(rgb)} pictures, but {frames} rows of ground truth",
+            where=f"{sequence.name} ({rgb[0].parent})",
+        )
+    if aux and not is_recording(aux) and not is_recording(rgb) and len(aux) != len(rgb):
+        raise DatasetError(
+            f"{len(rgb)} pictures in {rgb[0].parent.name}, but {len(aux)} in {aux[0].parent.name}",
+            where=f"{sequence.name} ({rgb[0].parent.parent})",
+        )
+
+
+def _check_boxes(sequence: Sequence) -> None:
+    boxes, visible, aux_boxes = sequence.boxes, sequence.visible, sequence.aux_boxes
+    frames = len(boxes)
+    if boxes.shape != (frames, 4) or visible.shape != (frames,):
+        raise DatasetError(
+            f"boxes {boxes.shape} and visible flags {visible.shape} do not go together", where=sequence.name
+        )
+    if aux_boxes is not None and aux_boxes.shape != boxes.shape:
+        raise DatasetError(f"{frames} boxes, but {len(aux_boxes)} in the second stream", where=sequence.name)
+    known = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > 0).all(axis=1)
+    if (visible & ~known).any():
+        raise DatasetError(
+            f"frame {int(np.argmax(visible & ~known))} is visible but has no box", where=sequence.name
+        )
+    if not visible.any():
+        raise DatasetError("the target is visible in no frame", where=sequence.name)
+    if not 0 <= sequence.start_frame < frames or not visible[sequence.start_frame]:
+        raise DatasetError(f"no box is known in start frame {sequence.start_frame}", where=sequence.name)

@@ -1,0 +1,80 @@
+"""Overlap of predicted and true boxes, as plain array functions.
+
+Conventions: boxes are `x, y, w, h` in pixels; areas are continuous (no "+1"); a frame without a true box
+(NaN, or a size that is not positive) is NaN in the result and left out of every mean; a frame with a true box
+and no usable prediction counts as 0.
+
+Source: inputs-and-metrics 5.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float64]
+
+
+def iou_per_frame(pred: npt.ArrayLike, truth: npt.ArrayLike) -> Floats:
+    """Return intersection over union, frame by frame.
+
+    Args:
+        pred: `(N, 4)` predicted boxes; NaN or an empty box is a miss.
+        truth: `(N, 4)` true boxes; NaN or an empty box excludes the frame.
+
+    Returns:
+        `(N,)` float64 in [0, 1], NaN where there is no true box.
+
+    Raises:
+        ValueError: The shapes differ or are not `(N, 4)`.
+    """
+    predicted, true = _as_boxes(pred), _as_boxes(truth)
+    if predicted.shape != true.shape:
+        raise ValueError(f"{len(predicted)} predicted boxes, but {len(true)} true ones")
+    top_left = np.maximum(predicted[:, :2], true[:, :2])
+    bottom_right = np.minimum(predicted[:, :2] + predicted[:, 2:], true[:, :2] + true[:, 2:])
+    intersection = np.clip(bottom_right - top_left, 0.0, None).prod(axis=1)
+    union = predicted[:, 2:].prod(axis=1) + true[:, 2:].prod(axis=1) - intersection
+    with np.errstate(divide="ignore", invalid="ignore"):
+        iou = np.where(is_box(predicted), np.minimum(intersection / union, 1.0), 0.0)
+    iou[~is_box(true)] = np.nan
+    return iou
+
+
+def is_box(boxes: Floats) -> npt.NDArray[np.bool_]:
+    """Return `(N,)` bool: which rows of `(N, 4)` are finite boxes with a positive size."""
+    finite: npt.NDArray[np.bool_] = np.isfinite(boxes).all(axis=1)
+    return finite & (boxes[:, 2:] > 0).all(axis=1)
+
+
+def mean_iou(ious: npt.ArrayLike) -> float:
+    """Return the mean of the values of `iou_per_frame`, frames without truth left out.
+
+    Raises:
+        ValueError: No frame has a true box.
+    """
+    return float(_scored(ious).mean())
+
+
+def success_rate(ious: npt.ArrayLike, threshold: float = 0.5) -> float:
+    """Return the share of frames with an IoU above `threshold` (strictly), frames without truth left out.
+
+    Raises:
+        ValueError: No frame has a true box.
+    """
+    return float((_scored(ious) > threshold).mean())
+
+
+def _as_boxes(values: npt.ArrayLike) -> Floats:
+    boxes = np.asarray(values, dtype=np.float64)
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise ValueError(f"boxes have the shape {boxes.shape}, not (N, 4)")
+    return boxes
+
+
+def _scored(ious: npt.ArrayLike) -> Floats:
+    values = np.asarray(ious, dtype=np.float64)
+    scored: Floats = values[~np.isnan(values)]
+    if scored.size == 0:
+        raise ValueError("no frame has a true box")
+    return scored
