@@ -15,6 +15,9 @@ from dmtrack.config import ModelConfig
 #: Score and size stay this far from 0 and 1 (specification 1.6).
 CLAMP = 1e-4
 
+#: Starting bias of the score: about one cell in fifty.
+SCORE_PRIOR_LOGIT = -4.0
+
 
 class HeadOutput(NamedTuple):
     """The three maps over the search region; F is the side of the grid.
@@ -79,9 +82,24 @@ class CenterHead(nn.Module):
             if isinstance(module, nn.Conv2d) and module.bias is not None:
                 nn.init.xavier_uniform_(module.weight)
                 nn.init.zeros_(module.bias)
+        # From nothing, a score of one half everywhere would drown the first thousand steps.
+        last = self.score[-1]
+        if isinstance(last, nn.Conv2d) and last.bias is not None:
+            nn.init.constant_(last.bias, SCORE_PRIOR_LOGIT)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the weights: float32 even where the backbone runs in bfloat16."""
+        weight: Tensor = self.score[-1].weight
+        return weight.dtype
 
     def forward(self, features: Tensor) -> HeadOutput:
-        """Map search features `(B, C, F, F)` to the three maps, in float32."""
-        score = self.score(features).float().sigmoid().clamp(CLAMP, 1 - CLAMP)
-        size = self.size(features).float().sigmoid().clamp(CLAMP, 1 - CLAMP)
-        return HeadOutput(score_map=score, size_map=size, offset_map=self.offset(features).float())
+        """Map search features `(B, C, F, F)` to the three maps, in float32 or wider."""
+        score = _at_least_float32(self.score(features)).sigmoid().clamp(CLAMP, 1 - CLAMP)
+        size = _at_least_float32(self.size(features)).sigmoid().clamp(CLAMP, 1 - CLAMP)
+        return HeadOutput(score_map=score, size_map=size, offset_map=_at_least_float32(self.offset(features)))
+
+
+def _at_least_float32(maps: Tensor) -> Tensor:
+    """Widen half precision; in it, neighbouring scores near 1 are equal."""
+    return maps if maps.dtype == torch.float64 else maps.float()

@@ -22,7 +22,7 @@ class Foundation(nn.Module):
         self.stem = build_stem(config)
         self.pos_template = nn.Parameter(torch.zeros(1, config.template_grid**2, config.width))
         self.pos_search = nn.Parameter(torch.zeros(1, config.search_grid**2, config.width))
-        rates = torch.linspace(0, config.drop_path_rate, config.depth).tolist()
+        rates = torch.linspace(0, config.drop_path_rate, config.depth, device="cpu").tolist()
         self.blocks = nn.ModuleList(Block(config, rate) for rate in rates)
         self.norm = nn.LayerNorm(config.width, eps=NORM_EPS)
         self.head = CenterHead(config)
@@ -95,7 +95,7 @@ class DMTrack(nn.Module):
         """Run the head on the search part of the backbone output `(B, N, C)`."""
         side = self.config.search_grid
         grid = features[:, -side * side :].transpose(1, 2).reshape(features.shape[0], -1, side, side)
-        output: HeadOutput = self.foundation.head(grid)
+        output: HeadOutput = self.foundation.head(grid.to(self.foundation.head.dtype))
         return output
 
     def _embed(self, images: Tensor, position: Tensor) -> Tensor:

@@ -1,0 +1,184 @@
+"""`Tracker`: follows boxes from frame to frame with a `DMTrack` network.
+
+Source: specification 3.4 (the published inference protocol); what differs from it is in
+`TrackerConfig` and off by default.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from dmtrack.config import PUBLISHED_TRACKER, TrackerConfig
+from dmtrack.errors import ConfigError
+from dmtrack.geometry.box import Box
+from dmtrack.geometry.crop import Crop
+from dmtrack.network.model import DMTrack
+from dmtrack.network.preprocess import normalize
+from dmtrack.tracking.memory import MemoryFrames
+from dmtrack.tracking.response import choose_peak, hann_window
+from dmtrack.tracking.result import TrackedBox, TrackState
+from dmtrack.video.frame import FramePair
+
+Precision = Literal["fp32", "bf16", "fp16"]
+DTYPES: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+@dataclass(slots=True)
+class _Target:
+    """What is remembered of one target."""
+
+    target_id: int
+    box: Box
+    memory: MemoryFrames
+    age: int = 0
+
+
+class Tracker:
+    """Follows one or several targets; all crops of a frame run as one batch.
+
+    Args:
+        model: The network; moved to `device` and put in eval mode.
+        config: The inference protocol; the published one by default.
+        device: Where to run.
+        precision: Type of the backbone's weights and activations. The head stays in float32.
+
+    Example:
+        >>> tracker = Tracker(model)                                    # doctest: +SKIP
+        >>> tracker.initialize(first_pair, [Box(10, 20, 30, 40)])       # doctest: +SKIP
+        >>> for pair in pairs:                                          # doctest: +SKIP
+        ...     (target,) = tracker.update(pair)
+    """
+
+    def __init__(
+        self,
+        model: DMTrack,
+        config: TrackerConfig = PUBLISHED_TRACKER,
+        *,
+        device: torch.device | str = "cpu",
+        precision: Precision = "fp32",
+    ) -> None:
+        if precision not in DTYPES:
+            raise ConfigError(f"unknown precision {precision!r}", hint="fp32, bf16 or fp16")
+        self.config = config
+        self.device = torch.device(device)
+        self.dtype = DTYPES[precision]
+        self.model = model.to(self.device).eval()
+        if self.dtype != torch.float32:
+            self.model.to(self.dtype)
+            self.model.foundation.head.float()
+        self._window = hann_window(model.config.search_grid, self.device)
+        self._targets: list[_Target] = []
+        self.infer_ms = 0.0
+
+    @property
+    def targets(self) -> tuple[int, ...]:
+        """The ids of the targets that are followed."""
+        return tuple(target.target_id for target in self._targets)
+
+    def initialize(self, pair: FramePair, boxes: Sequence[Box]) -> tuple[TrackedBox, ...]:
+        """Start over with one target a box, ids 1, 2, … in the order given.
+
+        Raises:
+            BoxError: There is no box, or one lies outside the frame.
+            ConfigError: The pair has two streams and the network one.
+        """
+        self._targets = []
+        return self.add(pair, boxes)
+
+    def add(self, pair: FramePair, boxes: Sequence[Box]) -> tuple[TrackedBox, ...]:
+        """Start following more targets from this frame on; ids go on from the last one.
+
+        Raises:
+            BoxError: A box lies outside the frame.
+            ConfigError: The pair has two streams and the network one.
+        """
+        if pair.image.shape[2] > 3 and self.model.adapters is None:
+            raise ConfigError(
+                "these weights take one stream, but the pair has two",
+                hint="leave the second stream out, or give weights for its modality",
+            )
+        height, width = pair.image.shape[:2]
+        first_id = max(self.targets, default=0) + 1
+        added = []
+        for offset, box in enumerate(boxes):
+            box.require_inside(width, height)
+            memory = MemoryFrames(self.model.config.memory_frames, anchor=self.config.anchor)
+            added.append(_Target(first_id + offset, box, memory))
+        self._remember(pair.image, added)
+        self._targets.extend(added)
+        return tuple(self._report(pair, target, 1.0, TrackState.INIT) for target in added)
+
+    def update(self, pair: FramePair) -> tuple[TrackedBox, ...]:
+        """Find every target in the next frame; one entry a target, in order of id."""
+        begin = time.perf_counter()
+        height, width = pair.image.shape[:2]
+        scores: dict[int, float] = {}
+        for group in self._by_memory_length():
+            for target, (box, score) in zip(group, self._locate(pair.image, group), strict=True):
+                target.box = box.clipped(width, height, self.config.min_size_px)
+                target.age += 1
+                scores[target.target_id] = score
+        fresh = [t for t in self._targets if self._should_remember(t, scores[t.target_id])]
+        self._remember(pair.image, fresh)
+        self.infer_ms = (time.perf_counter() - begin) * 1e3
+        return tuple(
+            self._report(pair, target, scores[target.target_id], TrackState.TRACKED)
+            for target in self._targets
+        )
+
+    def _by_memory_length(self) -> list[list[_Target]]:
+        groups: dict[int, list[_Target]] = {}
+        for target in self._targets:
+            groups.setdefault(len(target.memory), []).append(target)
+        return list(groups.values())
+
+    def _should_remember(self, target: _Target, score: float) -> bool:
+        due = target.age % self.config.update_interval == 0
+        return due and score >= self.config.update_score and self.model.config.memory_frames > 1
+
+    @torch.inference_mode()
+    def _locate(self, image: npt.NDArray[np.uint8], group: Sequence[_Target]) -> list[tuple[Box, float]]:
+        """Return the new box, not yet clipped, and the confidence of each target."""
+        size = self.model.config.search_size
+        crops = [Crop.around(t.box, self.config.search_factor, size) for t in group]
+        search = self.model.embed_search(self._images([crop.cut(image) for crop in crops]))
+        memory = torch.stack([t.memory.stacked() for t in group], dim=1)
+        output = self.model.forward_tokens(memory, search)
+        previous = torch.tensor(
+            [(t.box.w / crop.side_px, t.box.h / crop.side_px) for t, crop in zip(group, crops, strict=True)],
+            device=self.device,
+        )
+        peak = choose_peak(output, self._window, previous, self.config)
+        boxes = peak.boxes_cxcywh_norm
+        if self.config.size_inertia > 0:
+            kept = self.config.size_inertia * previous + (1 - self.config.size_inertia) * boxes[:, 2:]
+            boxes = torch.cat((boxes[:, :2], kept), dim=1)
+        found = torch.cat((boxes, peak.scores[:, None]), dim=1).tolist()
+        return [(crop.to_frame(*row[:4]), row[4]) for crop, row in zip(crops, found, strict=True)]
+
+    @torch.inference_mode()
+    def _remember(self, image: npt.NDArray[np.uint8], targets: Sequence[_Target]) -> None:
+        """Cut a template around each target's box and append it to its memory."""
+        if not targets:
+            return
+        size = self.model.config.template_size
+        crops = [Crop.around(t.box, self.config.template_factor, size).cut(image) for t in targets]
+        tokens = self.model.embed_template(self._images(crops))
+        for index, target in enumerate(targets):
+            target.memory.push(tokens[:, index])
+
+    def _images(self, crops: Sequence[npt.NDArray[np.uint8]]) -> Tensor:
+        stacked = torch.from_numpy(np.stack(crops)).to(self.device)
+        return normalize(stacked).to(self.dtype)
+
+    @staticmethod
+    def _report(pair: FramePair, target: _Target, score: float, state: TrackState) -> TrackedBox:
+        return TrackedBox(pair.rgb.index, pair.rgb.time_s, target.box, score, state, target.target_id)

@@ -1,0 +1,75 @@
+"""Every number of a training run, with its source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from dmtrack.config import _Config
+from dmtrack.errors import ConfigError
+
+Stage = Literal["foundation", "adapters"]
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig(_Config):
+    """How one stage is trained. The defaults are the published adapter stage (specification 4).
+
+    Attributes:
+        stage: `foundation` trains the one-stream tracker from nothing; `adapters` freezes it and
+            trains the adapters of one modality.
+        steps: Optimiser steps. Published: 60 epochs of 60,000 samples at batch 64.
+        batch_size: Samples a step, over all processes.
+        learning_rate: Peak rate of AdamW.
+        optimizer: `adamw` (published), or `muon`: orthogonalised momentum for the weight matrices of
+            the blocks and AdamW for the rest.
+        warmup_steps: Linear warm-up. Published: none.
+        schedule: `step` (published): a tenth of the rate from 80 % on. `linear`: down to 0 over the last
+            `decay_share` of the steps.
+        decay_share: See `schedule`.
+        weight_decay: Decoupled weight decay.
+        grad_clip: Largest gradient norm. Published: 0.1.
+        ema_decay: Decay of the averaged weights that are validated and shipped; 0 is off.
+        giou_weight: Weight of the GIoU loss.
+        l1_weight: Weight of the L1 loss.
+        focal_weight: Weight of the focal loss.
+        templates: Templates T a sample.
+        seed: Seed of initial values, data order and augmentation.
+        checkpoint_interval: Steps between checkpoints. Data is re-seeded at each, so that a resumed run
+            sees what an uninterrupted one sees.
+        log_interval: Steps between rows of `curve.csv`.
+    """
+
+    stage: Stage = "adapters"
+    steps: int = 56_220
+    batch_size: int = 64
+    learning_rate: float = 4e-4
+    optimizer: Literal["adamw", "muon"] = "adamw"
+    warmup_steps: int = 0
+    schedule: Literal["step", "linear"] = "step"
+    decay_share: float = 0.4
+    weight_decay: float = 1e-4
+    grad_clip: float = 0.1
+    ema_decay: float = 0.0
+    giou_weight: float = 2.0
+    l1_weight: float = 5.0
+    focal_weight: float = 1.0
+    templates: int = 3
+    seed: int = 0
+    checkpoint_interval: int = 500
+    log_interval: int = 20
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch_size", "templates", "checkpoint_interval", "log_interval"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}={getattr(self, name)} must be at least 1")
+        if self.learning_rate <= 0:
+            raise ConfigError(f"learning_rate={self.learning_rate} must be above 0")
+
+    def rate(self, step: int) -> float:
+        """Return the share of `learning_rate` used at 0-based `step`."""
+        warm = min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else 1.0
+        if self.schedule == "step":
+            return warm * (0.1 if step >= 0.8 * self.steps else 1.0)
+        remaining = (self.steps - step) / max(1.0, self.steps * self.decay_share)
+        return warm * min(1.0, remaining)
