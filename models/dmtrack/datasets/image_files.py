@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, overload
 
-from dmtrack.errors import DatasetError
+from dmtrack.video.folder import IMAGE_SUFFIXES, list_images
 
-IMAGE_SUFFIXES: Final = frozenset({".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff"})
 VIDEO_SUFFIXES: Final = frozenset(
     {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts", ".webm", ".wmv"}
 )
@@ -19,7 +16,7 @@ VIDEO_SUFFIXES: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class ImageFiles(Sequence[Path]):
-    """Pictures of one folder in the order of their numbers: `files[index]` is a path.
+    """Pictures of one folder in reading order: `files[index]` is a path.
 
     A benchmark has over a million pictures, so only the names are kept.
     """
@@ -29,18 +26,15 @@ class ImageFiles(Sequence[Path]):
 
     @classmethod
     def of(cls, folder: Path) -> ImageFiles:
-        """List the pictures in `folder`; hidden files and other kinds of files are left out.
+        """List the pictures in `folder`, in the order in which a `FolderReader` reads them.
 
         Raises:
-            DatasetError: The folder cannot be read.
+            VideoError: The folder cannot be read, or holds no pictures.
         """
-        try:
-            names = [name for name in os.listdir(folder) if is_image(name)]
-        except OSError as error:
-            raise DatasetError(f"cannot be read ({error.strerror})", where=folder) from error
-        return cls(folder, tuple(sorted(names, key=natural_key)))
+        return cls(folder, tuple(path.name for path in list_images(folder)))
 
     def __len__(self) -> int:
+        """The number of pictures."""
         return len(self.names)
 
     @overload
@@ -48,22 +42,17 @@ class ImageFiles(Sequence[Path]):
     @overload
     def __getitem__(self, index: slice) -> ImageFiles: ...
     def __getitem__(self, index: int | slice) -> Path | ImageFiles:
+        """Return the path of one picture, or the pictures of a slice."""
         if isinstance(index, slice):
             return ImageFiles(self.folder, self.names[index])
         return self.folder / self.names[index]
 
 
-def is_image(name: str) -> bool:
-    """Return whether a file of this name is a picture we read."""
-    return not name.startswith(".") and os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
+def is_image(path: Path) -> bool:
+    """Return whether a file of this name is a picture we read; hidden files are not."""
+    return not path.name.startswith(".") and path.suffix.lower() in IMAGE_SUFFIXES
 
 
-def is_video(name: str) -> bool:
-    """Return whether a file of this name is a video container we read."""
-    return not name.startswith(".") and os.path.splitext(name)[1].lower() in VIDEO_SUFFIXES
-
-
-def natural_key(name: str) -> tuple[tuple[int, str], ...]:
-    """Return a sort key by which `frame10` comes after `frame2`, whether padded with zeros or not."""
-    pieces = re.findall(r"\d+|\D+", name)
-    return tuple((int(piece), "") if piece.isdecimal() else (-1, piece) for piece in pieces)
+def is_video(path: Path) -> bool:
+    """Return whether a file of this name is a video container we read; hidden files are not."""
+    return not path.name.startswith(".") and path.suffix.lower() in VIDEO_SUFFIXES

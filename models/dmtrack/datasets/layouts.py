@@ -3,7 +3,7 @@
 A clip is a folder with two streams under names that a data set uses for them, and ground truth
 beside them (`dmtrack.datasets.ground_truth`). A stream is a sub-folder of pictures or a video:
 
-    visible/  infrared/         LasHeR, RGBT234, RGBT210        color/    depth/        DepthTrack, CDTB, VOT-RGBD
+    visible/  infrared/         LasHeR, RGBT234, RGBT210        color/    depth/        DepthTrack, VOT-RGBD
     v/        i/                GTOT                            vis_imgs/ event_imgs/   VisEvent
     rgb/      ir/               VTUAV                           *_aps/    *_dvs/        COESOT, FELT
     color/    ir/               VOT-RGBT                        rgb.*     thermal.* depth.* event.*    plain
@@ -191,7 +191,7 @@ def _named_streams(folder: Path) -> dict[str, Path]:
         children = sorted(folder.iterdir())
     except OSError as error:
         raise DatasetError(f"cannot be read ({error.strerror})", where=folder) from error
-    streams = {child.stem.lower(): child for child in children if is_video(child.name)}
+    streams = {child.stem.lower(): child for child in children if is_video(child)}
     streams |= {child.name.lower(): child for child in children if child.is_dir()}
     return streams
 
@@ -204,7 +204,7 @@ def _matching(streams: dict[str, Path], pattern: str) -> Path | None:
 
 
 def _holds_images(folder: Path) -> bool:
-    return any(is_image(path.name) for path in folder.iterdir())
+    return any(is_image(path) for path in folder.iterdir())
 
 
 def _refined(layout: Layout, folder: Path) -> Layout:

@@ -86,26 +86,47 @@ class Sequence:
     def sources(self) -> tuple[Path, Path | None]:
         """Return what a reader opens: the folder or file of the main and of the second stream.
 
-        Raises:
-            DatasetError: A list of pictures is not the whole content of one folder.
+        Frame `t` of the sequence is frame `source_start() + t` of what is read.
         """
-        aux = self._source(self.aux_paths) if self.aux_paths else None
-        return self._source(self.rgb_paths), aux
+        aux = _source(self.aux_paths) if self.aux_paths else None
+        return _source(self.rgb_paths), aux
 
-    def _source(self, paths: Paths) -> Path:
-        if is_recording(paths):
-            return paths[0]
-        folder = paths[0].parent
-        if list(paths) != list(ImageFiles.of(folder)):
+    def source_start(self) -> int:
+        """Return the 0-based index of this sequence's first frame among the frames of `sources()`.
+
+        It is above 0 where a data set annotates only a later part of a folder.
+
+        Raises:
+            DatasetError: A list of pictures is no run of successive pictures of one folder, or the two
+                streams do not begin at the same index.
+            VideoError: The folder cannot be read.
+        """
+        start = self._first_index(self.rgb_paths)
+        if self.aux_paths and self._first_index(self.aux_paths) != start:
             raise DatasetError(
-                f"sequence {self.name} uses {len(paths)} pictures that are not the whole folder", where=folder
+                "the two streams begin at different pictures of their folders", where=self.name
             )
-        return folder
+        return start
+
+    def _first_index(self, paths: Paths) -> int:
+        if is_recording(paths):
+            return 0
+        whole = ImageFiles.of(paths[0].parent)
+        first = whole.names.index(paths[0].name) if paths[0].name in whole.names else 0
+        if list(whole[first : first + len(paths)]) != list(paths):
+            raise DatasetError(
+                f"sequence {self.name} skips pictures, which cannot be read as one stream", where=whole.folder
+            )
+        return first
+
+
+def _source(paths: Paths) -> Path:
+    return paths[0] if is_recording(paths) else paths[0].parent
 
 
 def is_recording(paths: Paths) -> bool:
     """Return whether a stream is one file with many frames, rather than a list of pictures."""
-    return len(paths) == 1 and not is_image(paths[0].name)
+    return len(paths) == 1 and not is_image(paths[0])
 
 
 def _check_streams(sequence: Sequence) -> None:

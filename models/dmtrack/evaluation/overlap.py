@@ -43,8 +43,9 @@ def iou_per_frame(pred: npt.ArrayLike, truth: npt.ArrayLike) -> Floats:
 
 def is_box(boxes: Floats) -> npt.NDArray[np.bool_]:
     """Return `(N,)` bool: which rows of `(N, 4)` are finite boxes with a positive size."""
-    finite: npt.NDArray[np.bool_] = np.isfinite(boxes).all(axis=1)
-    return finite & (boxes[:, 2:] > 0).all(axis=1)
+    whole: npt.NDArray[np.bool_] = np.all(np.isfinite(boxes), axis=1)
+    filled: npt.NDArray[np.bool_] = np.all(boxes[:, 2:] > 0, axis=1)
+    return whole & filled
 
 
 def mean_iou(ious: npt.ArrayLike) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -70,4 +71,4 @@ def frame_slices(event_times: npt.NDArray[np.int64], frame_times: npt.NDArray[np
         return (slice(int(np.searchsorted(event_times, frame_times[0])), len(event_times)),)
     last_edge = frame_times[-1] + int(np.median(np.diff(frame_times)))
     edges = np.searchsorted(event_times, np.append(frame_times, last_edge))
-    return tuple(slice(int(a), int(b)) for a, b in zip(edges[:-1], edges[1:], strict=True))
+    return tuple(slice(int(a), int(b)) for a, b in pairwise(edges))

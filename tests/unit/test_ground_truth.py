@@ -1,0 +1,195 @@
+"""Ground-truth files of every spelling, and what is said about the bad ones."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from dmtrack.datasets.ground_truth import (
+    BoxConvention,
+    box_at,
+    find_ground_truth,
+    first_box,
+    read_boxes,
+    read_flags,
+    target_name,
+    truth_files,
+)
+from dmtrack.errors import BoxError, FormatError
+
+
+@pytest.fixture
+def write(tmp_path):
+    def _write(text, name="groundtruth.txt"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return _write
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "10,20,30,40\n11,21,30,40\n",
+        "10\t20\t30\t40\n11\t21\t30\t40",
+        "10 20 30 40\n11 21 30 40\n\n",
+        "10;20;30;40\n11;21;30;40\n",
+        "10, 20, 30, 40\r\n11, 21, 30, 40\r\n\r\n",
+        "1.0e+01 2.0e+01 3.0e+01 4.0e+01\n1.1e1 2.1E1 30 40\n",
+        b"\xef\xbb\xbf10,20,30,40\n11,21,30,40\n",
+    ],
+    ids=["comma", "tab", "blank", "semicolon", "crlf and blank end", "scientific", "byte order mark"],
+)
+def test_separators(write, text):
+    np.testing.assert_array_equal(read_boxes(write(text)).boxes, [(10, 20, 30, 40), (11, 21, 30, 40)])
+
+
+@pytest.mark.parametrize("row", ["nan,nan,nan,nan", "NaN,1,2,3", "0,0,0,0", "5,5,-1,3", "5,5,3,0"])
+def test_absent_target_is_a_row_of_nan(write, row):
+    truth = read_boxes(write(f"1,2,3,4\n{row}\n5,6,7,8\n"))
+    assert np.isnan(truth.boxes).all(axis=1).tolist() == [False, True, False]
+    np.testing.assert_array_equal(truth.rows[1], [float(word) for word in row.split(",")])
+
+
+def test_origin_is_taken_off_the_corner_but_not_off_the_size(write):
+    path = write("10,20,30,40\n")
+    np.testing.assert_array_equal(read_boxes(path, origin=1).boxes, [(9, 19, 30, 40)])
+    with pytest.raises(ValueError, match="not from 2"):
+        BoxConvention(origin=2)
+
+
+def test_corners_become_a_size(write):
+    np.testing.assert_array_equal(read_boxes(write("10 20 30 50\n"), corners=True).boxes, [(10, 20, 20, 30)])
+
+
+def test_polygon_becomes_its_bounding_box(write):
+    truth = read_boxes(write("5,1,9,5,5,9,1,5\n"), origin=0)
+    np.testing.assert_array_equal(truth.boxes, [(1, 1, 8, 8)])
+    np.testing.assert_array_equal(truth.polygons, [[(5, 1), (9, 5), (5, 9), (1, 5)]])
+
+
+@pytest.mark.parametrize(
+    ("name", "row", "box"),
+    [
+        ("groundtruth.txt", "10,20,30,40", (10, 20, 30, 40)),
+        ("groundtruth_rect.txt", "10,20,30,40", (9, 19, 30, 40)),
+        ("groundtruth_rect.2.txt", "10,20,30,40", (9, 19, 30, 40)),
+        ("groundtruth.txt", "10,20,30,20,30,40,10,40", (9, 19, 20, 20)),
+        ("groundTruth_v.txt", "10 20 30 40", (10, 20, 20, 20)),
+    ],
+    ids=["plain", "otb", "otb of several", "vot polygon", "gtot corners"],
+)
+def test_convention_is_told_from_the_file(write, name, row, box):
+    path = write(row, name)
+    np.testing.assert_array_equal(read_boxes(path).boxes[0], box)
+    assert first_box(path).xywh == box
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "the file is empty"),
+        ("1,2,3,4\n1,2,3\n", "row 2 has 3 values, not 4"),
+        ("1,2,3,4\n\n1,2,3,4\n", "row 2 has 0 values"),
+        ("1,2,3,4\n1,2,x,4\n", "row 2 holds 'x', which is not a number"),
+        ("1,2,3,inf\n", "row 1 holds 'inf'"),
+        ("1,2,3,4,5\n", "row 1 has 5 values, not 4 or 8"),
+        ("1,2,3,4\n1,2,3,4,5,6,7,8\n", "row 2 has 8 values, not 4"),
+        ("frame,x,y,w\n1,2,3,4\n", "row 1 holds 'frame'"),
+        (b"\xff\xd8\xff\xe0\x00", "not a text file"),
+    ],
+)
+def test_bad_files_name_the_row(write, text, message):
+    path = write(text)
+    with pytest.raises(FormatError, match=message) as caught:
+        read_boxes(path)
+    assert str(path) in str(caught.value)
+
+
+def test_missing_file(tmp_path):
+    with pytest.raises(FormatError, match=r"nothing\.txt: cannot be read"):
+        read_boxes(tmp_path / "nothing.txt")
+
+
+def test_first_box_reads_no_further_than_its_row(write):
+    assert first_box(write("1,2,3,4\nnonsense\n")).xywh == (1, 2, 3, 4)
+
+
+def test_box_at_reads_a_later_row(write):
+    path = write("1,2,3,4\n5,6,7,8\n")
+    assert box_at(path, 1).xywh == (5, 6, 7, 8)
+    with pytest.raises(BoxError, match="no box for frame 2: the file has 2 rows"):
+        box_at(path, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "message"),
+    [
+        ("", BoxError, "holds no box"),
+        ("  \n\n", BoxError, "holds no box"),
+        ("nan,nan,nan,nan\n1,2,3,4\n", BoxError, "row 1 .* the target is absent there"),
+        ("0,0,0,0\n", BoxError, "the target is absent there"),
+        ("1,2,3\n", FormatError, "row 1 has 3 values"),
+    ],
+)
+def test_first_box_says_why_there_is_none(write, text, error, message):
+    with pytest.raises(error, match=message):
+        first_box(write(text))
+
+
+def test_flags(write):
+    assert read_flags(write("1\n0\n1\n")).tolist() == [True, False, True]
+    assert read_flags(write("1,0,1")).tolist() == [True, False, True]
+    with pytest.raises(FormatError, match="row 2 is '2'"):
+        read_flags(write("1\n2\n"))
+
+
+@pytest.mark.parametrize(
+    ("source", "beside"),
+    [
+        ("clip/visible", "clip/visible.txt"),
+        ("clip/v", "clip/groundTruth_v.txt"),
+        ("clip/rgb", "clip/rgb.txt"),
+        ("clip/img", "clip/groundtruth_rect.txt"),
+        ("clip/color", "clip/groundtruth.txt"),
+        ("clip/visible", "clip/init.txt"),
+        ("clip", "clip/groundtruth.txt"),
+        ("clip/rgb.mp4", "clip/groundtruth.txt"),
+        ("clip/walk.mp4", "clip/walk.txt"),
+        ("clip/18.avi", "clip/new_video_18_0.txt"),
+    ],
+)
+def test_find_ground_truth(write, tmp_path, source, beside):
+    stream = tmp_path / source
+    if stream.suffix:
+        write(b"", source)
+    else:
+        stream.mkdir(parents=True)
+    path = write("1,2,3,4\n", beside)
+    assert find_ground_truth(stream) == (path,)
+
+
+def test_a_list_of_boxes_of_the_stream_comes_before_a_general_one(write, tmp_path):
+    (tmp_path / "visible").mkdir()
+    write("1,2,3,4\n", "init.txt")
+    named = write("1,2,3,4\n", "visible.txt")
+    assert find_ground_truth(tmp_path / "visible") == (named,)
+
+
+def test_several_targets(write, tmp_path):
+    for name in ("groundtruth_b.txt", "groundtruth_a.txt", "absent_label.txt"):
+        write("1,2,3,4\n", name)
+    found = truth_files(tmp_path, "color")
+    assert [target_name(path) for path in found] == ["a", "b"]
+
+
+def test_other_text_is_not_ground_truth(write, tmp_path):
+    video = write(b"", "18.avi")
+    write("a note about 18", "note_18.txt")
+    write("1,2,3,4\n", "other.txt")
+    assert find_ground_truth(video) == ()
+    write("1,2,3,4\n", "a_18.txt")
+    write("1,2,3,4\n", "b_18.txt")
+    assert find_ground_truth(video) == (), "two candidates: nobody knows which"
