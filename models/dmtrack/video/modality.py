@@ -8,7 +8,7 @@ grey range of 16-bit thermal video, so that the picture does not flicker.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, cast
@@ -273,19 +273,20 @@ _GTOT_THERMAL_FOLDER: Final = "i"
 _NAMED_FOLDERS_ABOVE: Final = 2
 
 
-def guess_modality(path: Path, samples: Sequence[Pixels] = ()) -> ModalityGuess:
+def guess_modality(path: Path, samples: Iterable[Pixels] = ()) -> ModalityGuess:
     """Find out what a second stream measures, from its name, else from a few of its pictures.
 
     Args:
         path: The video file or image folder; its own name counts before those of the two
             folders above.
-        samples: Pictures of the stream as its reader gave them, any number.
+        samples: Pictures of the stream as its reader gave them, any number; they are asked for
+            only if the name says nothing.
 
     Raises:
         ConfigError: Neither the name nor the pictures say.
     """
     guess = _guess_from_names(path)
-    if guess is None and samples:
+    if guess is None:
         guess = _guess_from_pixels(samples)
     if guess is None:
         raise ConfigError(
@@ -322,11 +323,18 @@ def _modality_of_word(word: str) -> Modality | None:
     return None
 
 
-def _guess_from_pixels(samples: Sequence[Pixels]) -> ModalityGuess | None:
-    guesses = [_guess_from_picture(pixels) for pixels in samples]
-    first = guesses[0]
-    agreed = first is not None and all(g is not None and g.modality == first.modality for g in guesses)
-    return first if agreed else None
+def _guess_from_pixels(samples: Iterable[Pixels]) -> ModalityGuess | None:
+    guesses = [_guess_from_picture(pixels) for pixels in samples if not _is_blank(pixels)]
+    if not guesses or guesses[0] is None:
+        return None
+    modality = guesses[0].modality
+    agreed = all(guess is not None and guess.modality is modality for guess in guesses)
+    return guesses[0] if agreed else None
+
+
+def _is_blank(pixels: Pixels) -> bool:
+    """Return whether a picture shows nothing: a white canvas without events, a closed shutter."""
+    return int(pixels.max()) - int(pixels.min()) <= COLOUR_TOLERANCE
 
 
 def _guess_from_picture(pixels: Pixels) -> ModalityGuess | None:

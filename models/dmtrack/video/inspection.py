@@ -1,0 +1,202 @@
+"""`inspect_pair`: what is in one or two streams, and whether and how they pair. Nothing is drawn."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+from statistics import median
+from typing import Final
+
+from dmtrack.errors import ConfigError
+from dmtrack.video.frame import Modality, VideoInfo
+from dmtrack.video.matching import NearestMatcher
+from dmtrack.video.pairing import find_modality
+from dmtrack.video.source import open_source
+from dmtrack.video.streams import Interval, PairingOptions, StreamPair, Sync, open_streams
+
+SAMPLED_FRAMES: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class SkewSummary:
+    """How far partners lie apart in time, over the first RGB frames that were looked at.
+
+    Attributes:
+        frames: RGB frames looked at.
+        missing: Those without a partner within the largest skew.
+        median_s: Median distance without sign, in seconds; None if none has a partner.
+        largest_s: Largest distance, in seconds; None if none has a partner.
+    """
+
+    frames: int
+    missing: int
+    median_s: Fraction | None
+    largest_s: Fraction | None
+
+
+@dataclass(frozen=True, slots=True)
+class PairMatch:
+    """How two streams go together.
+
+    Attributes:
+        sync: How they are matched.
+        max_skew_s: Largest distance in time of partners.
+        overlap_s: Seconds that both say they cover; None if a length is unknown.
+        rate_ratio: Frame rate of RGB over that of the second stream, if both are known.
+        expected_pairs: RGB frames that should find a partner, if the lengths are known.
+        skew: What the first frames show.
+    """
+
+    sync: Sync
+    max_skew_s: Fraction
+    overlap_s: Fraction | None
+    rate_ratio: Fraction | None
+    expected_pairs: int | None
+    skew: SkewSummary
+
+
+@dataclass(frozen=True, slots=True)
+class PairReport:
+    """Everything `inspect` can say about one or two streams.
+
+    Attributes:
+        rgb: What the first stream claims.
+        aux: What the second one claims, if there is one.
+        modality: What the second stream measures; None if there is none or it cannot be told.
+        modality_reason: How that is known, or why it is not.
+        match: How they go together, if there are two.
+        warnings: What a person should know before tracking, a sentence each.
+    """
+
+    rgb: VideoInfo
+    aux: VideoInfo | None = None
+    modality: Modality | None = None
+    modality_reason: str | None = None
+    match: PairMatch | None = None
+    warnings: tuple[str, ...] = ()
+
+
+def inspect_pair(
+    rgb: Path | str, aux: Path | str | None = None, options: PairingOptions | None = None
+) -> PairReport:
+    """Look at the streams and match their first `SAMPLED_FRAMES` frames.
+
+    Streams that do not overlap, or whose modality cannot be told, are warnings here.
+
+    Raises:
+        VideoError: A stream cannot be opened.
+        DecodeError: A stream cannot be decoded.
+    """
+    options = options or PairingOptions()
+    if aux is None:
+        with open_source(rgb, folder_rate=options.folder_rate) as source:
+            return PairReport(source.info, warnings=tuple(_clock_warnings(source.info)))
+    with open_streams(Path(rgb), Path(aux), options) as streams:
+        modality, reason = _modality_of(Path(aux))
+        match = _match(streams)
+        return PairReport(
+            rgb=streams.rgb.info,
+            aux=streams.aux.info,
+            modality=modality,
+            modality_reason=reason,
+            match=match,
+            warnings=tuple(_warnings(streams, match, modality)),
+        )
+
+
+def _modality_of(path: Path) -> tuple[Modality | None, str]:
+    try:
+        guess = find_modality(path)
+    except ConfigError as error:
+        return None, error.what
+    return guess.modality, guess.reason
+
+
+def _match(streams: StreamPair) -> PairMatch:
+    rgb, aux = streams.rgb.info, streams.aux.info
+    known = rgb.frame_rate is not None and aux.frame_rate is not None
+    overlap_s = _overlap_s(streams)
+    return PairMatch(
+        sync=streams.sync,
+        max_skew_s=streams.max_skew_s,
+        overlap_s=overlap_s,
+        rate_ratio=rgb.frame_rate / aux.frame_rate if rgb.frame_rate and aux.frame_rate and known else None,
+        expected_pairs=_expected_pairs(rgb, overlap_s),
+        skew=_skew(streams),
+    )
+
+
+def _overlap_s(streams: StreamPair) -> Fraction | None:
+    common = Interval.of(streams.rgb.info).common(Interval.of(streams.aux.info, streams.offset_s))
+    if common is None:
+        return Fraction(0)
+    return None if common.end_s is None else common.end_s - common.start_s
+
+
+def _expected_pairs(rgb: VideoInfo, overlap_s: Fraction | None) -> int | None:
+    if overlap_s is None or rgb.frame_rate is None:
+        return None
+    pairs = round(overlap_s * rgb.frame_rate)
+    return pairs if rgb.frame_count is None else min(pairs, rgb.frame_count)
+
+
+def _skew(streams: StreamPair) -> SkewSummary:
+    matcher: NearestMatcher | None = None
+    skews: list[Fraction] = []
+    frames = 0
+    for rgb in islice(streams.rgb, SAMPLED_FRAMES):
+        matcher = matcher or streams.matcher(rgb)
+        nearest, is_near = streams.partner(matcher, rgb)
+        frames += 1
+        if nearest is not None and is_near:
+            skews.append(abs(nearest.time_s - rgb.time_s))
+    missing = frames - len(skews)
+    return SkewSummary(frames, missing, median(skews) if skews else None, max(skews, default=None))
+
+
+def _warnings(streams: StreamPair, match: PairMatch, modality: Modality | None) -> list[str]:
+    rgb, aux = streams.rgb.info, streams.aux.info
+    found = [*_clock_warnings(rgb), *_clock_warnings(aux)]
+    if modality is None:
+        found.append("What the second stream measures cannot be told: say --modality.")
+    if match.overlap_s == 0:
+        found.append("The streams share no time: say --offset-ms.")
+    elif match.sync is Sync.PTS:
+        found.extend(_time_warnings(streams, match.max_skew_s))
+    if match.skew.missing:
+        found.append(f"{match.skew.missing} of the first {match.skew.frames} RGB frames have no partner.")
+    if rgb.width * aux.height != aux.width * rgb.height:
+        found.append(
+            f"The shapes differ ({rgb.width}x{rgb.height} and {aux.width}x{aux.height}): "
+            "the second picture is stretched, and the fields of view may differ."
+        )
+    for damaged, info in ((streams.rgb.damaged_packets, rgb), (streams.aux.damaged_packets, aux)):
+        if damaged:
+            found.append(f"{info.path.name} has damaged or missing frames ({damaged} so far).")
+    return found
+
+
+def _time_warnings(streams: StreamPair, tolerance_s: Fraction) -> list[str]:
+    rgb, aux = Interval.of(streams.rgb.info), Interval.of(streams.aux.info, streams.offset_s)
+    found = []
+    late_s = aux.start_s - rgb.start_s
+    if abs(late_s) > tolerance_s:
+        offset_ms = float((streams.offset_s - late_s) * 1000)
+        found.append(
+            f"The second stream starts {float(late_s):+.3f} s from the first: right if they share a clock, "
+            f"else --offset-ms {offset_ms:.0f} makes them start together."
+        )
+    if rgb.end_s is not None and aux.end_s is not None and abs(aux.end_s - rgb.end_s) > 2 * tolerance_s:
+        found.append(f"The second stream ends {float(aux.end_s - rgb.end_s):+.3f} s from the first.")
+    return found
+
+
+def _clock_warnings(info: VideoInfo) -> list[str]:
+    if info.path.is_dir():
+        rate = float(info.frame_rate or 0)
+        return [f"{info.path.name} is a folder: its times assume {rate:g} pictures a second."]
+    if info.frame_rate is None:
+        return [f"{info.path.name} states no frame rate."]
+    return []

@@ -1,0 +1,308 @@
+"""`open_pair`: an RGB stream and, where there is one, a second stream, frame by frame.
+
+For every RGB frame the second stream's frame nearest in time is taken, as often as it is the
+nearest; frames in between are skipped. The second picture is encoded in its own resolution,
+brought onto the RGB grid, and kept for as long as its frame is used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self, cast
+
+import cv2
+import numpy as np
+
+from dmtrack.errors import ConfigError, PairingError
+from dmtrack.video.folder import DEFAULT_FRAME_RATE
+from dmtrack.video.frame import Frame, FramePair, Modality, Pixels, VideoInfo
+from dmtrack.video.matching import NearestMatcher
+from dmtrack.video.modality import Image8, ModalityEncoder, ModalityGuess, guess_modality
+from dmtrack.video.position import Position
+from dmtrack.video.source import FrameSource, open_source
+from dmtrack.video.streams import OnMissing, PairingOptions, StreamPair, Sync, open_streams
+
+ToGrid = Callable[[Image8, tuple[int, int], Modality], Image8]
+"""Brings an encoded picture onto the RGB grid of the given width and height."""
+
+_SAMPLES: Final = 4
+_SAMPLE_STEP: Final = 8
+
+
+@dataclass(frozen=True, slots=True)
+class PairCounts:
+    """What reading and pairing met so far.
+
+    Attributes:
+        pairs: RGB frames yielded.
+        aux_held: Frames whose partner had served the frame before already.
+        aux_missing: Frames without a partner within the largest skew.
+        rgb_damaged: Packets or pictures of the first stream that were lost.
+        aux_damaged: The same of the second stream.
+        largest_skew_s: Largest distance in time of two partners, in seconds.
+    """
+
+    pairs: int = 0
+    aux_held: int = 0
+    aux_missing: int = 0
+    rgb_damaged: int = 0
+    aux_damaged: int = 0
+    largest_skew_s: Fraction = Fraction(0)
+
+
+class PairedSource:
+    """The frame pairs of a recording, in order; read once, closed with `close` or `with`.
+
+    Attributes:
+        rgb_info: What the first stream claims.
+        aux_info: What the second stream claims, or None without one.
+        modality: What the second stream measures, or None without one.
+        modality_reason: How that is known.
+        sync: How the streams are matched, or None without a second one.
+        max_skew_s: Largest distance in time of partners, or None without a second stream.
+
+    Args:
+        rgb: The first stream.
+        streams: Both streams, or None if there is no second one.
+        modality: What the second stream measures and how that is known.
+        start: First RGB frame wanted.
+        end: First RGB frame not wanted any more.
+        on_missing: What the second half shows without a partner.
+        to_grid: Brings the second picture onto the RGB grid.
+    """
+
+    def __init__(
+        self,
+        rgb: FrameSource,
+        streams: StreamPair | None = None,
+        modality: ModalityGuess | None = None,
+        *,
+        start: Position | None = None,
+        end: Position | None = None,
+        on_missing: OnMissing = OnMissing.HOLD,
+        to_grid: ToGrid | None = None,
+    ) -> None:
+        if (streams is None) != (modality is None):
+            raise ValueError("a second stream and its modality come together")
+        self._rgb = rgb
+        self._streams = streams
+        self._start, self._end = start, end
+        self._on_missing = on_missing
+        self._pairs = self._held = self._missing = 0
+        self._largest_skew_s = Fraction(0)
+        self._stopped = False
+        self._encode_rgb = ModalityEncoder(Modality.THERMAL)  # as it is; 16 bit is stretched
+        self.rgb_info: VideoInfo = rgb.info
+        self.aux_info: VideoInfo | None = None if streams is None else streams.aux.info
+        self.modality: Modality | None = None if modality is None else modality.modality
+        self.modality_reason: str | None = None if modality is None else modality.reason
+        self.sync: Sync | None = None if streams is None else streams.sync
+        self.max_skew_s: Fraction | None = None if streams is None else streams.max_skew_s
+        if modality is not None:
+            size = (rgb.info.width, rgb.info.height)
+            self._aux_picture = _AuxPicture(modality.modality, size, to_grid or resize_to_grid)
+
+    @property
+    def counts(self) -> PairCounts:
+        """What was met so far; complete once the iteration has ended."""
+        return PairCounts(
+            pairs=self._pairs,
+            aux_held=self._held,
+            aux_missing=self._missing,
+            rgb_damaged=self._rgb.damaged_packets,
+            aux_damaged=0 if self._streams is None else self._streams.aux.damaged_packets,
+            largest_skew_s=self._largest_skew_s,
+        )
+
+    def __iter__(self) -> Iterator[FramePair]:
+        """Yield one pair for every RGB frame between `start` and `end`.
+
+        Raises:
+            DecodeError: A stream is damaged beyond its bound; pairs yielded before stay valid.
+            PairingError: All of it was read, and no RGB frame had a partner.
+            ConfigError: No frame lies between `start` and `end`.
+        """
+        frames = self._rgb.read(self._start, self._end)
+        pairs = self._single(frames) if self._streams is None else self._matched(self._streams, frames)
+        for pair in pairs:
+            self._pairs += 1
+            yield pair
+        self._require_pairs()
+
+    def close(self) -> None:
+        """Close the streams. Doing so twice is harmless."""
+        self._rgb.close()
+        if self._streams is not None:
+            self._streams.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _single(self, frames: Iterator[Frame]) -> Iterator[FramePair]:
+        for rgb in frames:
+            yield FramePair(rgb, None, None, self._encode_rgb(rgb.pixels))
+
+    def _matched(self, streams: StreamPair, frames: Iterator[Frame]) -> Iterator[FramePair]:
+        matcher: NearestMatcher | None = None
+        last: Frame | None = None
+        for rgb in frames:
+            matcher = matcher or streams.matcher(rgb)
+            nearest, is_near = streams.partner(matcher, rgb)
+            partner = nearest if is_near else None
+            if partner is None and self._on_missing is OnMissing.STOP:
+                self._stopped = True
+                return
+            self._count(rgb, partner, last)
+            last = partner
+            shown = partner if self._on_missing is OnMissing.BLANK else nearest
+            yield FramePair(rgb, partner, self.modality, self._six_channels(rgb, shown))
+
+    def _count(self, rgb: Frame, partner: Frame | None, last: Frame | None) -> None:
+        if partner is None:
+            self._missing += 1
+            return
+        self._held += last is not None and last.index == partner.index
+        self._largest_skew_s = max(self._largest_skew_s, abs(partner.time_s - rgb.time_s))
+
+    def _six_channels(self, rgb: Frame, aux: Frame | None) -> Image8:
+        image = np.empty((rgb.height, rgb.width, 6), np.uint8)
+        image[..., :3] = self._encode_rgb(rgb.pixels)
+        image[..., 3:] = 0 if aux is None else self._aux_picture(aux)
+        return image
+
+    def _require_pairs(self) -> None:
+        path = self.rgb_info.path
+        if self._pairs == 0 and not self._stopped:
+            raise ConfigError("no frame lies between start and end", where=path, hint="check --start, --end")
+        if self._streams is not None and self._missing == self._pairs:
+            raise PairingError(
+                f"no frame has a partner within {float(self._streams.max_skew_s):.3f} s "
+                f"in {self._streams.aux.info.path.name}",
+                where=path,
+                hint="check --offset-ms, or allow more with --max-skew-ms",
+            )
+
+
+class _AuxPicture:
+    """Encodes the second stream's frames for the RGB grid, each frame once."""
+
+    def __init__(self, modality: Modality, size: tuple[int, int], to_grid: ToGrid) -> None:
+        self._modality = modality
+        self._size = size
+        self._to_grid = to_grid
+        self._encode = ModalityEncoder(modality)
+        self._index: int | None = None
+        self._picture: Image8 | None = None
+
+    def __call__(self, frame: Frame) -> Image8:
+        if self._picture is None or frame.index != self._index:
+            self._picture = self._to_grid(self._encode(frame.pixels), self._size, self._modality)
+            self._index = frame.index
+        return self._picture
+
+
+def resize_to_grid(picture: Image8, size: tuple[int, int], modality: Modality) -> Image8:
+    """Stretch an encoded picture to the RGB grid, which shows the same field of view.
+
+    Thermal is interpolated (averaged when it shrinks). Depth and event pictures take the nearest
+    pixel: a blend of two colours of the depth map is a third depth, and one of red and white no
+    event.
+
+    Args:
+        picture: `(h, w, 3)` uint8.
+        size: Width and height of the grid in pixels.
+        modality: What the picture shows.
+
+    Returns:
+        `(H, W, 3)` uint8; the same array if it has that size already.
+    """
+    height, width = picture.shape[:2]
+    if (width, height) == size:
+        return picture
+    if modality is not Modality.THERMAL:
+        method = cv2.INTER_NEAREST
+    else:
+        method = cv2.INTER_AREA if size[0] < width and size[1] < height else cv2.INTER_LINEAR
+    return cast(Image8, cv2.resize(picture, size, interpolation=method))
+
+
+def open_pair(
+    rgb: Path | str,
+    aux: Path | str | None = None,
+    *,
+    modality: Modality | None = None,
+    start: Position | None = None,
+    end: Position | None = None,
+    offset_s: Fraction | float = 0,
+    max_skew_s: Fraction | float | None = None,
+    on_missing: OnMissing = OnMissing.HOLD,
+    folder_rate: Fraction = DEFAULT_FRAME_RATE,
+    to_grid: ToGrid = resize_to_grid,
+) -> PairedSource:
+    """Open an RGB video or image folder and, if given, a second one beside it.
+
+    Args:
+        rgb: The first stream; gives indices, times and the pixel grid. One thermal stream alone
+            is welcome here.
+        aux: The second stream.
+        modality: What `aux` measures; None finds out.
+        start: First RGB frame wanted, counted from the start of the RGB stream.
+        end: First RGB frame not wanted any more.
+        offset_s: Added to every time of `aux`, in seconds.
+        max_skew_s: Largest distance in time of partners; None takes five eighths of the frame
+            interval of the slower stream.
+        on_missing: What to show where no partner is within that distance.
+        folder_rate: Pictures a second to assume where only folders are given.
+        to_grid: Brings the encoded second picture onto the RGB grid.
+
+    Raises:
+        VideoError: A stream cannot be opened.
+        DecodeError: A stream has no readable frame.
+        PairingError: The streams share no time.
+        ConfigError: The modality cannot be told, or an argument is out of range.
+    """
+    if aux is None:
+        return PairedSource(open_source(rgb, folder_rate=folder_rate), start=start, end=end)
+    options = PairingOptions(
+        offset_s=Fraction(offset_s),
+        max_skew_s=None if max_skew_s is None else Fraction(max_skew_s),
+        on_missing=on_missing,
+        folder_rate=folder_rate,
+    )
+    streams = open_streams(Path(rgb), Path(aux), options)
+    try:
+        streams.require_overlap()
+        guess = find_modality(Path(aux)) if modality is None else ModalityGuess(modality, "it was given")
+    except BaseException:
+        streams.close()
+        raise
+    return PairedSource(
+        streams.rgb, streams, guess, start=start, end=end, on_missing=on_missing, to_grid=to_grid
+    )
+
+
+def find_modality(path: Path) -> ModalityGuess:
+    """Find out what a stream measures, from its name, else from a few of its first pictures.
+
+    Raises:
+        ConfigError: Neither says.
+        VideoError: It cannot be opened.
+        DecodeError: It has no readable frame.
+    """
+    return guess_modality(path, _sample_pictures(path))
+
+
+def _sample_pictures(path: Path) -> Iterator[Pixels]:
+    with open_source(path, threads=1) as source:
+        for frame in islice(source, 0, _SAMPLES * _SAMPLE_STEP, _SAMPLE_STEP):
+            yield frame.pixels

@@ -1,0 +1,407 @@
+"""`VideoReader`: the frames of one video stream of a file, in order, with exact times.
+
+One decoder lives as long as the reader; frames are yielded as they decode, so memory does not
+grow with the length of the video. Packets that do not decode are skipped and counted. Every
+PyAV exception is translated here.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Protocol, Self, cast
+
+import av
+import av.error
+import numpy as np
+from av.stream import Disposition
+from av.video.reformatter import VideoReformatter
+
+from dmtrack.errors import DecodeError, VideoError
+from dmtrack.video.frame import Frame, Pixels, VideoInfo
+from dmtrack.video.position import Position
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+MAX_CONSECUTIVE_DAMAGED: Final = 250
+"""So many undecodable packets in a row end the reading: nothing after them can be trusted."""
+ASSUMED_FRAME_RATE: Final = Fraction(30)
+"""For streams that state no rate and lack time stamps."""
+
+_LOGGER = logging.getLogger(__name__)
+_NOT_VIDEO_FORMATS: Final = frozenset({"tty"})  # libav "plays" any text file as a terminal
+_GREY_FORMAT: Final = re.compile(r"gray(\d*)(le|be)?")
+
+
+class VideoReader:
+    """The frames of one video stream, read once from front to back.
+
+    Rotation stored in the container is applied (multiples of 90 degrees; mirroring is not).
+    Colour of any depth becomes 8-bit RGB; one-channel streams keep their exact counts.
+
+    Args:
+        path: A video file.
+        stream: Which video stream, counted from 0; cover pictures do not count.
+        threads: Decoder threads.
+
+    Raises:
+        VideoError: The file cannot be opened or holds no such stream.
+        DecodeError: No frame of it can be decoded.
+    """
+
+    def __init__(self, path: Path, *, stream: int = 0, threads: int = 2) -> None:
+        self._path = path
+        self._container = _open_container(path)
+        try:
+            self._stream = _choose_stream(self._container, path, stream)
+            self._stream.thread_type = "AUTO"
+            self._stream.codec_context.thread_count = threads
+            self._decoder = _PacketDecoder(self._container, self._stream, path)
+            first = self._decoder.first_frame()
+            self._clock = _Clock(self._stream)
+            self._first_pts = self._clock.stamp(first)
+            self._picture = _PictureConverter(first)
+        except BaseException:
+            self._container.close()
+            raise
+        self._first: VideoFrame | None = first
+        self._missing_at_end = 0
+        self.info = self._describe()
+
+    @property
+    def damaged_packets(self) -> int:
+        """Packets that were lost or did not decode cleanly so far."""
+        return self._decoder.damaged + self._missing_at_end
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield every frame; see `read`."""
+        return self.read()
+
+    def read(self, start: Position | None = None, end: Position | None = None) -> Iterator[Frame]:
+        """Yield the frames from `start` up to and without `end`. Works once per reader.
+
+        Frames before `start` are decoded but not converted; indices count from the first frame
+        of the stream in any case.
+
+        Raises:
+            DecodeError: `MAX_CONSECUTIVE_DAMAGED` packets in a row are damaged, or the file
+                cannot be read any more. The frames yielded before stay valid.
+        """
+        if self._first is None:
+            raise RuntimeError(f"{self._path} was read already: open it again")
+        decoded: VideoFrame | None = self._first
+        self._first = None
+        pts, index = self._first_pts, 0
+        while decoded is not None:
+            elapsed_s = (pts - self._first_pts) * self.info.time_base
+            if end is not None and end.is_reached(index, elapsed_s):
+                return
+            if start is None or start.is_reached(index, elapsed_s):
+                yield Frame(index, pts, self.info.time_base, self._picture(decoded))
+            last_end_s = self._clock.end_s(pts, decoded)
+            decoded = self._decoder.next_frame()
+            if decoded is not None:
+                pts, index = self._clock.stamp(decoded), index + 1
+        self._count_missing(last_end_s)
+
+    def close(self) -> None:
+        """Close the file. Doing so twice is harmless."""
+        self._container.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _describe(self) -> VideoInfo:
+        stream = self._stream
+        start_s = self._first_pts * self._clock.time_base
+        rate = self._clock.frame_rate
+        end_s = _claimed_end_s(self._container, stream, start_s)
+        count: int | None = stream.frames or None
+        if count is None and rate is not None and end_s is not None:
+            count = max(1, round((end_s - start_s) * rate))
+        return VideoInfo(
+            path=self._path,
+            width=self._picture.width,
+            height=self._picture.height,
+            frame_rate=rate,
+            time_base=self._clock.time_base,
+            start_pts=self._first_pts,
+            frame_count=count,
+            pixel_format=self._picture.pixel_format,
+            codec=stream.codec_context.name,
+            bit_depth=self._picture.bit_depth,
+            channels=self._picture.channels,
+            rotation_deg=self._picture.rotation_deg,
+        )
+
+    def _count_missing(self, last_end_s: Fraction) -> None:
+        """Count what the container promised after the last frame: the file was cut short."""
+        start_s = self._first_pts * self._clock.time_base
+        claimed_s = _claimed_end_s(self._container, self._stream, start_s)
+        rate = self._clock.frame_rate or ASSUMED_FRAME_RATE
+        if claimed_s is None or (claimed_s - last_end_s) * rate < Fraction(3, 2):
+            return
+        missing = round((claimed_s - last_end_s) * rate)
+        self._missing_at_end = max(0, missing - self._decoder.damaged_in_a_row)
+        _LOGGER.warning(
+            "%s: ends at %.3f s, though it claims to last until %.3f s",
+            self._path,
+            float(last_end_s),
+            float(claimed_s),
+        )
+
+
+class _PacketDecoder:
+    """Turns packets into frames; skips, counts and bounds those that do not decode."""
+
+    def __init__(self, container: InputContainer, stream: VideoStream, path: Path) -> None:
+        self.damaged = 0
+        self.damaged_in_a_row = 0
+        self._container = container
+        self._stream = stream
+        self._path = path
+        self._packets = container.demux(stream)
+        self._ready: deque[VideoFrame] = deque()
+        self._decoded = 0
+        self._drained = False
+
+    def first_frame(self) -> VideoFrame:
+        """Return the first frame.
+
+        Raises:
+            DecodeError: There is none.
+        """
+        frame = self.next_frame()
+        if frame is None:
+            raise DecodeError("no frame can be decoded", where=self._path, hint="is the file complete?")
+        return frame
+
+    def next_frame(self) -> VideoFrame | None:
+        """Return the next frame, or None at the end of the stream."""
+        while not self._ready and not self._drained:
+            packet = self._next_packet()
+            if packet is not None:
+                self._decode(packet)
+        if not self._ready:
+            return None
+        self._decoded += 1
+        return self._ready.popleft()
+
+    def _next_packet(self) -> Packet[VideoStream] | None:
+        try:
+            return next(self._packets)
+        except StopIteration:
+            self._drained = True
+        except av.error.InvalidDataError as error:
+            self._count_damage(error)
+            self._packets = self._container.demux(self._stream)
+        except (av.error.FFmpegError, OSError) as error:
+            raise DecodeError(
+                f"reading fails after frame {self._decoded}: {_reason(error)}", where=self._path
+            ) from error
+        return None
+
+    def _decode(self, packet: Packet[VideoStream]) -> None:
+        is_flush = packet.size == 0 and packet.dts is None
+        if packet.size == 0 and not is_flush:
+            return  # AVI writes empty packets for "the picture before, again"
+        try:
+            frames = self._stream.codec_context.decode(None if is_flush else packet)
+        except av.error.EOFError:
+            self._drained = True
+        except (av.error.FFmpegError, OSError, MemoryError) as error:
+            self._count_damage(error)
+        else:
+            self._ready.extend(frames)
+            if frames:
+                self.damaged_in_a_row = 0
+            self.damaged += sum(frame.is_corrupt for frame in frames)
+
+    def _count_damage(self, error: Exception) -> None:
+        self.damaged += 1
+        self.damaged_in_a_row += 1
+        _LOGGER.info("%s: damaged packet after frame %d: %s", self._path, self._decoded, _reason(error))
+        if self.damaged_in_a_row > MAX_CONSECUTIVE_DAMAGED:
+            raise DecodeError(
+                f"{self.damaged_in_a_row} damaged packets in a row after frame {self._decoded}",
+                where=self._path,
+                hint="the rest of the file is unusable; --end stops before it",
+            ) from error
+
+
+class _Clock:
+    """Gives every frame a stamp that is later than the one before, whatever the file says."""
+
+    def __init__(self, stream: VideoStream) -> None:
+        self.time_base = _exact(stream.time_base) or Fraction(1, 90_000)
+        self.frame_rate = _exact(stream.average_rate) or _exact(stream.guessed_rate)
+        rate = self.frame_rate or ASSUMED_FRAME_RATE
+        self._step = max(1, round(1 / (rate * self.time_base)))
+        self._last: int | None = None
+
+    def stamp(self, frame: VideoFrame) -> int:
+        """Return the frame's stamp; without one, or with one that goes back, count on by the rate."""
+        following = 0 if self._last is None else self._last + self._step
+        stamp = frame.pts
+        if stamp is None or (self._last is not None and stamp <= self._last):
+            stamp = following
+        self._last = stamp
+        return stamp
+
+    def end_s(self, pts: int, frame: VideoFrame) -> Fraction:
+        """Return when the frame with stamp `pts` stops being shown, in seconds."""
+        return (pts + max(self._step, frame.duration or 0)) * self.time_base
+
+
+class _PictureConverter:
+    """Turns decoded frames into arrays of one size and kind, the first frame's."""
+
+    def __init__(self, first: VideoFrame) -> None:
+        self._coded_size = (first.width, first.height)
+        self._grey = _grey_dtype(first.format.name)
+        self._format_name = first.format.name
+        self._turns = round(first.rotation / 90) % 4
+        self._reformatter = VideoReformatter()
+        self.pixel_format = first.format.name
+        self.bit_depth = max(component.bits for component in first.format.components)
+        self.channels = 1 if self._grey is not None else 3
+        self.rotation_deg = self._turns * 90
+        flipped = self._turns % 2 == 1
+        self.width, self.height = self._coded_size[::-1] if flipped else self._coded_size
+
+    def __call__(self, frame: VideoFrame) -> Pixels:
+        """Return `(H, W, 3)` uint8 RGB, or `(H, W)` uint8 or uint16 for grey streams."""
+        width, height = self._coded_size
+        if self._grey is None:
+            rgb = self._reformatter.reformat(frame, width=width, height=height, format="rgb24")
+            return self._upright(_plane(rgb, np.dtype(np.uint8), channels=3))
+        if (frame.width, frame.height) != self._coded_size or frame.format.name != self._format_name:
+            frame = self._reformatter.reformat(frame, width=width, height=height, format=self._format_name)
+        return self._upright(_plane(frame, self._grey, channels=1))
+
+    def _upright(self, pixels: Pixels) -> Pixels:
+        if not self._turns:
+            return pixels
+        return cast(Pixels, np.ascontiguousarray(np.rot90(pixels, self._turns)))
+
+
+def _grey_dtype(format_name: str) -> np.dtype[np.uint8] | np.dtype[np.uint16] | None:
+    """Return how one-channel samples are stored, or None for every other pixel format."""
+    match = _GREY_FORMAT.fullmatch(format_name)
+    if match is None:
+        return None
+    if match[1] in ("", "8"):
+        return np.dtype(np.uint8)
+    return np.dtype(">u2" if match[2] == "be" else "<u2")
+
+
+def _plane(frame: VideoFrame, dtype: np.dtype[np.uint8] | np.dtype[np.uint16], channels: int) -> Pixels:
+    """Copy the first plane of a packed or grey frame, without its line padding."""
+    plane = frame.planes[0]
+    rows = np.frombuffer(memoryview(plane), dtype).reshape(frame.height, plane.line_size // dtype.itemsize)
+    samples = rows[:, : frame.width * channels]
+    shape = (frame.height, frame.width, channels) if channels > 1 else (frame.height, frame.width)
+    return cast(Pixels, samples.astype(dtype.newbyteorder("=")).reshape(shape))
+
+
+class _Rational(Protocol):
+    """What PyAV's rational types have in common, `fractions.Fraction` or not."""
+
+    @property
+    def numerator(self) -> int: ...
+    @property
+    def denominator(self) -> int: ...
+
+
+def _exact(value: _Rational | None) -> Fraction | None:
+    """Turn PyAV's rational into a `Fraction`: the one place, because its type changes with PyAV."""
+    if value is None or not value.numerator or not value.denominator:
+        return None
+    return Fraction(int(value.numerator), int(value.denominator))
+
+
+def _open_container(path: Path) -> InputContainer:
+    try:
+        # "file:" keeps a colon in a name from being read as a protocol; the whitelist keeps a
+        # play list that poses as a video from opening the network
+        container = av.open(f"file:{path}", options={"protocol_whitelist": "file"})
+    except (av.error.FFmpegError, OSError) as error:
+        raise _opening_error(path, error) from error
+    if container.format.name in _NOT_VIDEO_FORMATS:
+        container.close()
+        raise VideoError("this is not a video", where=path, hint="it looks like a text file")
+    return container
+
+
+def _opening_error(path: Path, error: Exception) -> VideoError:
+    if isinstance(error, FileNotFoundError):
+        return VideoError("no such file", where=path)
+    if isinstance(error, PermissionError):
+        return VideoError("no permission to read it", where=path)
+    if isinstance(error, IsADirectoryError):
+        return VideoError("this is a folder, not a video file", where=path)
+    if isinstance(error, av.error.InvalidDataError):
+        if _is_mp4(path):
+            return VideoError(
+                "the MP4 file was cut short: its index is missing",
+                where=path,
+                hint="copy it again, or repair the recording",
+            )
+        return VideoError("this is not a video that can be read", where=path)
+    return VideoError(f"cannot be opened: {_reason(error)}", where=path)
+
+
+def _is_mp4(path: Path) -> bool:
+    with suppress(OSError), path.open("rb") as file:
+        return file.read(8)[4:] == b"ftyp"
+    return False
+
+
+def _choose_stream(container: InputContainer, path: Path, number: int) -> VideoStream:
+    pictures = Disposition.attached_pic
+    streams = [stream for stream in container.streams.video if not stream.disposition & pictures]
+    if not streams:
+        kinds = ", ".join(stream.type for stream in container.streams) or "none"
+        raise VideoError(f"it has no video stream (streams: {kinds})", where=path)
+    if not 0 <= number < len(streams):
+        raise VideoError(f"it has {len(streams)} video stream(s), there is no number {number}", where=path)
+    stream = streams[number]
+    # libav lists a stream whose codec it does not know, without a decoder
+    if stream.codec_context is None:
+        raise VideoError("its codec is unknown", where=path)
+    return stream
+
+
+def _claimed_end_s(container: InputContainer, stream: VideoStream, start_s: Fraction) -> Fraction | None:
+    """Return the time at which the container says this stream ends, in seconds, if it says."""
+    time_base = _exact(stream.time_base)
+    if stream.duration is not None and time_base is not None:
+        start = start_s if stream.start_time is None else stream.start_time * time_base
+        return start + stream.duration * time_base
+    tag = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
+    if tag:  # Matroska writes the end of the track on its own clock, not its length
+        return int(tag[1]) * 3600 + int(tag[2]) * 60 + Fraction(tag[3])
+    if container.duration is not None and len(container.streams) == 1:
+        end = Fraction(container.duration, 1_000_000)
+        return end if "matroska" in container.format.name else start_s + end
+    return None
+
+
+def _reason(error: Exception) -> str:
+    """Return libav's words for an error, without its number and internal function."""
+    return str(getattr(error, "strerror", None) or error)

@@ -1,0 +1,89 @@
+"""`open_source`: a path becomes a stream of frames, whatever lies there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Protocol, Self
+
+from dmtrack.errors import VideoError
+from dmtrack.video.folder import DEFAULT_FRAME_RATE, IMAGE_SUFFIXES, FolderReader
+from dmtrack.video.frame import Frame, VideoInfo
+from dmtrack.video.position import Position
+from dmtrack.video.reader import VideoReader
+
+
+class FrameSource(Protocol):
+    """One stream of frames: what `VideoReader`, `FolderReader` and later sources have in common.
+
+    Stamps increase strictly from frame to frame; `read` works once.
+    """
+
+    @property
+    def info(self) -> VideoInfo:
+        """What the container or folder claims."""
+
+    @property
+    def damaged_packets(self) -> int:
+        """Packets or pictures lost so far."""
+
+    def read(self, start: Position | None = None, end: Position | None = None) -> Iterator[Frame]:
+        """Yield the frames from `start` up to and without `end`."""
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield every frame."""
+
+    def close(self) -> None:
+        """Release the files."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+
+def open_source(
+    path: Path | str,
+    *,
+    stream: int = 0,
+    threads: int = 2,
+    folder_rate: Fraction = DEFAULT_FRAME_RATE,
+    folder_start_s: Fraction = Fraction(0),
+) -> FrameSource:
+    """Open a video file or an image folder.
+
+    Args:
+        path: The file or folder.
+        stream: Which video stream of a file, from 0.
+        threads: Decoder threads for a file.
+        folder_rate: Pictures a second to assume for a folder, which has no clock of its own.
+        folder_start_s: Time of a folder's first picture in seconds.
+
+    Raises:
+        VideoError: There is nothing there, or it is not a video or folder of pictures.
+        DecodeError: No frame of it can be decoded.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            return FolderReader(path, frame_rate=folder_rate, start_s=folder_start_s)
+        _require_video_file(path)
+    except PermissionError as error:
+        raise VideoError("no permission to read it", where=path) from error
+    return VideoReader(path, stream=stream, threads=threads)
+
+
+def _require_video_file(path: Path) -> None:
+    if not path.exists():
+        raise VideoError("no such file or folder", where=path, hint="check the path")
+    if not path.is_file():
+        raise VideoError("this is neither a file nor a folder", where=path)
+    if path.stat().st_size == 0:
+        raise VideoError("the file is empty", where=path)
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        raise VideoError(
+            "this is a single picture", where=path, hint="name a video, or the folder that holds the pictures"
+        )
