@@ -99,7 +99,7 @@ class _Strided:
     stride: tuple[int, ...]
 
 
-class _Malformed(Exception):
+class _MalformedError(Exception):
     """The opcodes do not build what they should; translated at the boundary."""
 
 
@@ -124,7 +124,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             return {name: records.tensor(entry) for name, entry in state.items()}
     except OSError as error:
         raise CheckpointError(f"cannot be read ({error.strerror or error})", where=path) from None
-    except _Refused as error:
+    except _RefusedError as error:
         raise CheckpointError(
             f"names {error.name}, which no weights need; nothing of the file was run",
             where=path,
@@ -136,7 +136,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         ) from None
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """The file names something outside `_KNOWN`."""
 
     def __init__(self, name: str) -> None:
@@ -147,7 +147,7 @@ class _Refused(Exception):
 #: What reading a file with bad content can raise (a `zipfile` error is also NotImplementedError for
 #: compression and encryption that it does not know).
 _DAMAGE = (
-    _Malformed,
+    _MalformedError,
     zipfile.BadZipFile,
     NotImplementedError,
     EOFError,
@@ -180,10 +180,10 @@ def _state_dict(root: object) -> dict[str, _Strided]:
     if isinstance(root, dict):
         state = next((root[key] for key in _STATE_KEYS if isinstance(root.get(key), dict)), root)
     if not isinstance(state, dict) or not state:
-        raise _Malformed("it holds no state dict")
+        raise _MalformedError("it holds no state dict")
     for name, entry in state.items():
         if not isinstance(name, str) or not isinstance(entry, _Strided):
-            raise _Malformed(f"entry {name!r} of the state dict is not a tensor")
+            raise _MalformedError(f"entry {name!r} of the state dict is not a tensor")
     return state
 
 
@@ -196,21 +196,21 @@ class _Records:
         self._budget_bytes = file_bytes
         pickles = [name for name in archive.namelist() if name.count("/") == 1 and name.endswith("/data.pkl")]
         if len(pickles) != 1:
-            raise _Malformed(f"{len(pickles)} data.pkl records in the archive")
+            raise _MalformedError(f"{len(pickles)} data.pkl records in the archive")
         self.prefix = pickles[0].removesuffix("data.pkl")
         order = self.prefix + "byteorder"
         if order in archive.namelist() and self.read(order) != b"little":
-            raise _Malformed("it was written on a big-endian machine")
+            raise _MalformedError("it was written on a big-endian machine")
 
     def read(self, name: str) -> bytes:
         """Return a record. Only uncompressed ones exist, so none is larger than the file."""
         try:
             info = self._archive.getinfo(name)
         except KeyError:
-            raise _Malformed(f"record {name} is missing") from None
+            raise _MalformedError(f"record {name} is missing") from None
         stored = info.compress_type == zipfile.ZIP_STORED and info.file_size == info.compress_size
         if not stored or info.flag_bits & 1 or info.file_size > self._file_bytes:
-            raise _Malformed(f"record {name} is compressed, encrypted or larger than the file")
+            raise _MalformedError(f"record {name} is compressed, encrypted or larger than the file")
         return self._archive.read(info)
 
     def tensor(self, entry: _Strided) -> Tensor:
@@ -220,13 +220,13 @@ class _Records:
         # Many names may share one record; together they still cannot ask for more than the file has.
         self._budget_bytes -= count * storage.dtype.itemsize
         if count > storage.count or self._budget_bytes < 0:
-            raise _Malformed("its tensors ask for more data than the file has")
+            raise _MalformedError("its tensors ask for more data than the file has")
         last = entry.offset + sum((n - 1) * step for n, step in zip(entry.shape, entry.stride, strict=True))
         if last >= storage.count:
-            raise _Malformed(f"a tensor reaches beyond storage {storage.key}")
+            raise _MalformedError(f"a tensor reaches beyond storage {storage.key}")
         data = self.read(f"{self.prefix}data/{storage.key}")
         if len(data) != storage.count * storage.dtype.itemsize:
-            raise _Malformed(f"storage {storage.key} has {len(data)} bytes")
+            raise _MalformedError(f"storage {storage.key} has {len(data)} bytes")
         flat = torch.frombuffer(bytearray(data), dtype=storage.dtype)
         return flat.as_strided(entry.shape, entry.stride, entry.offset).clone(
             memory_format=torch.contiguous_format
@@ -241,12 +241,12 @@ class _Machine:
         self._marks: list[int] = []
         self._memo: dict[int, Any] = {}
 
-    def run(self, data: bytes) -> Any:
+    def run(self, data: bytes) -> object:
         """Return what the opcodes build.
 
         Raises:
-            _Refused: A name outside `_KNOWN`.
-            _Malformed: An opcode that weights do not need, or one used as it should not be.
+            _RefusedError: A name outside `_KNOWN`.
+            _MalformedError: An opcode that weights do not need, or one used as it should not be.
             ValueError: Bytes that are no opcodes (`IndexError` for an empty stack).
         """
         for opcode, argument, _ in pickletools.genops(data):
@@ -257,11 +257,11 @@ class _Machine:
                 continue
             step = _STEPS.get(opcode.name)
             if step is None:
-                raise _Malformed(f"pickle opcode {opcode.name}")
+                raise _MalformedError(f"pickle opcode {opcode.name}")
             step(self, argument)
-        raise _Malformed("the pickle has no end")
+        raise _MalformedError("the pickle has no end")
 
-    def _push(self, value: Any) -> None:
+    def _push(self, value: object) -> None:
         self._stack.append(value)
 
     def _mark(self) -> None:
@@ -275,7 +275,7 @@ class _Machine:
 
     def _tuple(self, size: int) -> None:
         if size > len(self._stack):
-            raise _Malformed("a tuple of more than there is")
+            raise _MalformedError("a tuple of more than there is")
         items = tuple(self._stack[-size:])
         del self._stack[-size:]
         self._stack.append(items)
@@ -283,29 +283,29 @@ class _Machine:
     def _extend(self, items: list[Any]) -> None:
         target = self._stack[-1]
         if not isinstance(target, list):
-            raise _Malformed("items for what is no list")
+            raise _MalformedError("items for what is no list")
         target.extend(items)
 
     def _update(self, items: list[Any]) -> None:
         target = self._stack[-1]
         if not isinstance(target, dict) or len(items) % 2:
-            raise _Malformed("keys and values for what is no dictionary")
+            raise _MalformedError("keys and values for what is no dictionary")
         for key, value in zip(items[::2], items[1::2], strict=True):
             # Plain keys only: hashing a tuple nested a million deep ends the process.
             if not isinstance(key, str | int | float | None):
-                raise _Malformed("a dictionary key that is neither text nor number")
+                raise _MalformedError("a dictionary key that is neither text nor number")
             target[key] = value
 
     def _name(self, module: str, name: str) -> None:
         qualified = f"{module}.{name}"
         if qualified not in _KNOWN:
-            raise _Refused(qualified)
+            raise _RefusedError(qualified)
         self._stack.append(_Name(qualified))
 
     def _stack_global(self) -> None:
         name, module = self._stack.pop(), self._stack.pop()
         if not isinstance(name, str) or not isinstance(module, str):
-            raise _Malformed("a name that is no text")
+            raise _MalformedError("a name that is no text")
         self._name(module, name)
 
     def _memoize(self, index: int) -> None:
@@ -313,14 +313,14 @@ class _Machine:
 
     def _recall(self, index: int) -> None:
         if index not in self._memo:
-            raise _Malformed(f"memo {index} is empty")
+            raise _MalformedError(f"memo {index} is empty")
         self._stack.append(self._memo[index])
 
     def _construct(self) -> None:
         """Do what stands for a call: look the name up among the known ones and build its data."""
         arguments, callee = self._stack.pop(), self._stack.pop()
         if not isinstance(callee, _Name) or not isinstance(arguments, tuple):
-            raise _Malformed("a call of what is no name")
+            raise _MalformedError("a call of what is no name")
         if callee.qualified in _INERT:
             self._stack.append(_Inert())
         elif callee.qualified == _ORDERED_DICT and not arguments:
@@ -330,20 +330,20 @@ class _Machine:
         elif callee.qualified == _REBUILD_PARAMETER and arguments and isinstance(arguments[0], _Strided):
             self._stack.append(arguments[0])
         else:
-            raise _Malformed(f"a call of {callee.qualified} with unusual arguments")
+            raise _MalformedError(f"a call of {callee.qualified} with unusual arguments")
 
     def _drop_state(self) -> None:
         """Throw away the attributes given to an object: none of them is a weight."""
         self._stack.pop()
         if not isinstance(self._stack[-1], _Inert | dict):
-            raise _Malformed("attributes for what is no object")
+            raise _MalformedError("attributes for what is no object")
 
     def _storage(self) -> None:
         match self._stack.pop():
             case ("storage", _Name(name), str(key), str(), int(count)) if name in _STORAGES and count >= 0:
                 self._stack.append(_Storage(key, _STORAGES[name], count))
             case _:
-                raise _Malformed("a persistent id that is no storage")
+                raise _MalformedError("a persistent id that is no storage")
 
 
 def _strided(arguments: tuple[Any, ...]) -> _Strided:
@@ -355,13 +355,14 @@ def _strided(arguments: tuple[Any, ...]) -> _Strided:
             # No weight is empty or of many dimensions; torch is not asked what it makes of one.
             if numeric and len(shape) == len(stride) <= _MAX_DIMENSIONS and 0 not in shape:
                 return _Strided(storage, offset, shape, stride)
-    raise _Malformed("a tensor with an impossible shape")
+    raise _MalformedError("a tensor with an impossible shape")
 
 
 #: Opcodes whose decoded argument is the value.
 _SCALARS = frozenset(
-    "INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT UNICODE BINUNICODE SHORT_BINUNICODE "
-    "STRING BINSTRING SHORT_BINSTRING BINBYTES SHORT_BINBYTES".split()
+    {"INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"}
+    | {"UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "STRING", "BINSTRING", "SHORT_BINSTRING"}
+    | {"BINBYTES", "SHORT_BINBYTES"}
 )
 #: What each other opcode does. An opcode that is not here is refused.
 _STEPS: Mapping[str, Callable[[_Machine, Any], None]] = {
