@@ -40,6 +40,11 @@ RECORD_VERSION: Final = 1
 JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
 
 
+def _now() -> str:
+    """Return local time with its offset, ISO 8601."""
+    return time.strftime("%Y-%m-%dT%H:%M:%S%z")
+
+
 class RunStatus(StrEnum):
     """How far a run came."""
 
@@ -194,7 +199,7 @@ class RunRecord:
     preprocessing: Any = None
     clocks: Any = None
     outputs: Sequence[str] = ()
-    started_at: str = field(default_factory=lambda: _now())
+    started_at: str = field(default_factory=_now)
     status: RunStatus = RunStatus.RUNNING
     reason: str | None = None
     counts: RunCounts = field(default_factory=RunCounts)
@@ -319,7 +324,7 @@ class RunRecordSink(Sink):
 
     def _save(self) -> None:
         text = json.dumps(self._record.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
-        # File names need not be UTF-8 on disk: what cannot be encoded is written as \\udcXX.
+        # File names need not be UTF-8 on disk: the rest is written as JSON escapes.
         write_atomically(self._path, (text + "\n").encode(errors="backslashreplace"))
 
 
@@ -365,7 +370,3 @@ def to_json(value: object) -> JsonValue:
         items = sorted(value) if isinstance(value, set | frozenset) else value
         return [to_json(item) for item in items]
     raise TypeError(f"{type(value).__name__} has no JSON form")
-
-
-def _now() -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S%z")

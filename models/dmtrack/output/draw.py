@@ -1,0 +1,420 @@
+"""Annotated pictures: pure functions from a frame pair and its boxes to pixels.
+
+Everything is sized by the height of the drawn panel, so that it reads the same at any resolution. Small
+frames are enlarged by a whole factor first (text needs pixels), very large ones are shrunk to what
+players can decode. Colours are chosen for colour-blind eyes, and each line has a dark rim, because
+backgrounds range from night black to the white of event pictures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+from typing import Final, NamedTuple
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from dmtrack.geometry.box import Box
+from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
+from dmtrack.video.frame import FramePair, Modality
+
+Picture = npt.NDArray[np.uint8]
+Colour = tuple[int, int, int]
+
+READABLE_SIDE_PX: Final = 360
+"""Frames whose shorter side is below this are enlarged."""
+LARGEST_SIDE_PX: Final = 4096
+"""No drawn picture is wider or taller: the limit of most hardware decoders for H.264."""
+
+PALETTE: Final[tuple[Colour, ...]] = (
+    (230, 159, 0),
+    (86, 180, 233),
+    (0, 158, 115),
+    (240, 228, 66),
+    (204, 121, 167),
+    (213, 94, 0),
+    (0, 114, 178),
+)
+"""RGB. Source: Okabe and Ito, "Color universal design" (2008), black left out."""
+
+_DARK: Final[Colour] = (16, 16, 16)
+_LIGHT: Final[Colour] = (245, 245, 245)
+_FONT: Final = cv2.FONT_HERSHEY_SIMPLEX
+_SUBPIXEL_BITS: Final = 4
+
+
+class Layout(StrEnum):
+    """What an annotated picture shows. Without a second stream every layout is `RGB`."""
+
+    SIDE = "side"
+    OVERLAY = "overlay"
+    RGB = "rgb"
+    AUX = "aux"
+
+
+class LineStyle(StrEnum):
+    """How the outline of a box is drawn."""
+
+    SOLID = "solid"
+    DASHED = "dashed"
+    DOTTED = "dotted"
+
+
+_LINE_OF_STATE: Final = {
+    TrackState.INIT: LineStyle.SOLID,
+    TrackState.TRACKED: LineStyle.SOLID,
+    TrackState.UNCERTAIN: LineStyle.DASHED,
+    TrackState.LOST: LineStyle.DOTTED,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """One box to draw: pixels of the full RGB frame, RGB colour; no plate for an empty label."""
+
+    box: Box
+    label: str
+    colour: Colour
+    line: LineStyle = LineStyle.SOLID
+
+    @classmethod
+    def of(cls, target: TrackedBox) -> Mark:
+        """Return the mark of a tracked box: colour by id, line by state."""
+        label = f"{target.target_id}  {target.score:.2f}  {target.state}"
+        return cls(target.box, label, target_colour(target.target_id), _LINE_OF_STATE[target.state])
+
+
+class LegendEntry(NamedTuple):
+    """A colour and the name of what is drawn in it, such as a result file."""
+
+    name: str
+    colour: Colour
+
+
+class Size(NamedTuple):
+    """Width and height in px of the drawn picture."""
+
+    width: int
+    height: int
+
+
+class Plate(NamedTuple):
+    """A rectangle in px of the drawn panel that holds text."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    def overlap(self, other: Plate) -> int:
+        """Return the common area in px."""
+        w = min(self.x + self.width, other.x + other.width) - max(self.x, other.x)
+        h = min(self.y + self.height, other.y + other.height) - max(self.y, other.y)
+        return max(0, w) * max(0, h)
+
+
+@dataclass(frozen=True, slots=True)
+class Pen:
+    """Sizes in px of the drawn panel, derived from its size."""
+
+    line_px: int
+    rim_px: int
+    text_px: int
+    pad_px: int
+
+    @classmethod
+    def for_panel(cls, size: Size) -> Pen:
+        """Return sizes that read well on a panel seen as a whole."""
+        # A panoramic or upright panel is seen smaller than its longer side suggests.
+        side = min(size.height, 0.75 * size.width)
+        return cls(
+            line_px=max(2, round(side / 280)),
+            rim_px=max(1, round(side / 600)),
+            text_px=max(12, round(side / 34)),
+            pad_px=max(3, round(side / 140)),
+        )
+
+
+def target_colour(target_id: int) -> Colour:
+    """Return the RGB colour of a 1-based target id; colours repeat after seven."""
+    return PALETTE[(target_id - 1) % len(PALETTE)]
+
+
+def compose_result(result: FrameResult, layout: Layout) -> Picture:
+    """Draw all targets of a tracked frame (see `compose`)."""
+    return compose(result.pair, [Mark.of(target) for target in result.targets], layout)
+
+
+def compose(
+    pair: FramePair, marks: Sequence[Mark], layout: Layout, legend: Sequence[LegendEntry] = ()
+) -> Picture:
+    """Draw a frame pair with marks.
+
+    Args:
+        pair: `image` is `(H, W, 3)` or `(H, W, 6)` uint8.
+        marks: Boxes; in `SIDE` they are drawn on both panels and labelled on the first.
+        layout: What to show.
+        legend: Drawn at the bottom right of the last panel.
+
+    Returns:
+        `(H', W', 3)` uint8 RGB; the size depends only on the frame size, the layout, and whether there is a
+        second stream.
+    """
+    panels = _panels(pair, layout)
+    height, width = pair.image.shape[:2]
+    scale = drawing_scale(Size(width, height), len(panels))
+    drawn = [_resized(panel, scale) for panel in panels]
+    size = Size(drawn[0].shape[1], drawn[0].shape[0])
+    pen = Pen.for_panel(size)
+    placed = [_scaled(mark, size.width / width, size.height / height) for mark in marks]
+    for number, panel in enumerate(drawn):
+        _draw_boxes(panel, placed, pen)
+        taken: list[Plate] = []
+        if number == 0:
+            taken.append(_draw_text(panel, clock_text(pair), (0, 0), pen, _DARK))
+        if number == len(drawn) - 1:
+            taken += _draw_legend(panel, legend, pen)
+            taken += _draw_caption(panel, _caption(pair, layout), pen)
+        if number == 0:
+            _draw_labels(panel, placed, pen, taken)
+    return drawn[0] if len(drawn) == 1 else np.hstack(drawn)
+
+
+def drawing_scale(frame: Size, panels: int = 1) -> Fraction:
+    """Return drawn px per frame px: a whole number for small frames, below 1 for very large ones."""
+    wanted = -(-READABLE_SIDE_PX // min(frame))
+    largest = Fraction(LARGEST_SIDE_PX, max(frame.width * panels, frame.height))
+    if largest < 1:
+        return largest
+    return Fraction(max(1, min(wanted, int(largest))))
+
+
+def clock_text(pair: FramePair) -> str:
+    """Return the 0-based frame index and the time of the RGB frame as `frame 12  0:00.400`."""
+    total_ms = round(pair.rgb.time_s * 1000)
+    sign, total_ms = ("-", -total_ms) if total_ms < 0 else ("", total_ms)
+    minutes, ms = divmod(total_ms, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    clock = f"{minutes}:{ms / 1000:06.3f}" if not hours else f"{hours}:{minutes:02d}:{ms / 1000:06.3f}"
+    return f"frame {pair.rgb.index}  {sign}{clock}"
+
+
+def place_label(box: Box, plate: Size, panel: Size, taken: Sequence[Plate]) -> Plate:
+    """Find the place of a label: above the box, below it, inside it, or beside it.
+
+    Args:
+        box: In px of the drawn panel; may reach outside.
+        plate: Size of the label.
+        panel: Size of the panel.
+        taken: Plates that should not be covered.
+
+    Returns:
+        The first place that covers no other plate, or else the one that covers least; always inside the
+        panel as long as the label fits there.
+    """
+    x1, y1, x2, y2 = (round(value) for value in box.xyxy)
+    w, h = plate
+    corners = (
+        (x1, y1 - h),
+        (x1, y2),
+        (x2 - w, y1 - h),
+        (x2 - w, y2),
+        (x2, y1),
+        (x1 - w, y1),
+        (x1, y1),
+        (x1, y2 - h),
+        *((x1, y1 - step * h) for step in range(2, 5)),
+        *((x1, y2 + step * h) for step in range(1, 4)),
+    )
+    best: tuple[int, Plate] | None = None
+    for x, y in corners:
+        inside = Plate(_clamped(x, panel.width - w), _clamped(y, panel.height - h), w, h)
+        covered = sum(inside.overlap(other) for other in taken)
+        if covered == 0:
+            return inside
+        if best is None or covered < best[0]:
+            best = (covered, inside)
+    assert best is not None  # noqa: S101 - there is at least one corner
+    return best[1]
+
+
+# --- panels ----------------------------------------------------------------------------------
+
+
+def _panels(pair: FramePair, layout: Layout) -> list[Picture]:
+    image = pair.image
+    rgb = image[..., :3]
+    if image.shape[2] < 6:
+        return [rgb]
+    aux = image[..., 3:6]
+    match layout:
+        case Layout.SIDE:
+            return [rgb, aux]
+        case Layout.OVERLAY:
+            return [rgb if pair.aux is None else _blended(rgb, aux, pair.modality)]
+        case Layout.RGB:
+            return [rgb]
+        case Layout.AUX:
+            return [aux]
+
+
+def _blended(rgb: Picture, aux: Picture, modality: Modality | None) -> Picture:
+    if modality is not Modality.EVENT:
+        return np.asarray(cv2.addWeighted(rgb, 0.5, aux, 0.5, 0.0), dtype=np.uint8)
+    # White means "no event" there: the further from white, the more of the event is shown.
+    weight = (255 - aux.min(axis=2, keepdims=True)).astype(np.float32) * (0.85 / 255)
+    return np.rint(rgb + (aux - rgb.astype(np.float32)) * weight).astype(np.uint8)
+
+
+def _resized(panel: Picture, scale: Fraction) -> Picture:
+    if scale == 1:
+        return np.ascontiguousarray(panel).copy()
+    width, height = (max(1, round(side * scale)) for side in (panel.shape[1], panel.shape[0]))
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    return np.asarray(
+        cv2.resize(np.ascontiguousarray(panel), (width, height), interpolation=method), dtype=np.uint8
+    )
+
+
+def _caption(pair: FramePair, layout: Layout) -> str:
+    if pair.modality is None or layout is Layout.RGB or pair.image.shape[2] < 6:
+        return ""
+    if pair.skew_s is None:
+        return f"{pair.modality}: no frame"
+    return f"{pair.modality}  {float(pair.skew_s * 1000):+.1f} ms"
+
+
+def _scaled(mark: Mark, x_scale: float, y_scale: float) -> Mark:
+    x, y, w, h = mark.box.xywh
+    box = Box(x * x_scale, y * y_scale, w * x_scale, h * y_scale)
+    return Mark(box, mark.label, mark.colour, mark.line)
+
+
+# --- boxes -----------------------------------------------------------------------------------
+
+
+def _draw_boxes(panel: Picture, marks: Sequence[Mark], pen: Pen) -> None:
+    for mark in marks:
+        strokes = _outline(mark, pen, Size(panel.shape[1], panel.shape[0]))
+        for colour, width in ((_DARK, pen.line_px + 2 * pen.rim_px), (mark.colour, pen.line_px)):
+            for start, end in strokes:
+                cv2.line(panel, start, end, colour, width, cv2.LINE_AA, _SUBPIXEL_BITS)
+
+
+def _outline(mark: Mark, pen: Pen, panel: Size) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+    """Return strokes in 1/16 px; far ends outside of the panel are cut, which keeps numbers small."""
+    reach = 8.0 * pen.line_px
+    x1, y1, x2, y2 = mark.box.xyxy
+    x1, x2 = (min(max(x, -reach), panel.width + reach) for x in (x1, x2))
+    y1, y2 = (min(max(y, -reach), panel.height + reach) for y in (y1, y2))
+    corners = ((x1, y1), (x2, y1), (x2, y2), (x1, y2))
+    return [
+        (_subpixel(start), _subpixel(end))
+        for number in range(4)
+        for start, end in _dashes(corners[number], corners[(number + 1) % 4], mark.line, pen)
+    ]
+
+
+def _dashes(
+    start: tuple[float, float], end: tuple[float, float], line: LineStyle, pen: Pen
+) -> list[tuple[tuple[float, float], tuple[float, float]]]:
+    if line is LineStyle.SOLID:
+        return [(start, end)]
+    dash_px = pen.line_px * (7.0 if line is LineStyle.DASHED else 2.0)
+    length = abs(end[0] - start[0]) + abs(end[1] - start[1])
+    # An odd number of equal steps, so that every side begins and ends with a dash: corners show.
+    steps = max(1, round(length / dash_px)) // 2 * 2 + 1
+    points = [
+        (start[0] + (end[0] - start[0]) * i / steps, start[1] + (end[1] - start[1]) * i / steps)
+        for i in range(steps + 1)
+    ]
+    return [(points[i], points[i + 1]) for i in range(0, steps, 2)]
+
+
+def _subpixel(point: tuple[float, float]) -> tuple[int, int]:
+    # OpenCV puts a pixel's centre on its whole coordinate, a `Box` its corner: hence half a pixel.
+    x, y = (round((value - 0.5) * (1 << _SUBPIXEL_BITS)) for value in point)
+    return (x, y)
+
+
+# --- text ------------------------------------------------------------------------------------
+
+
+def _draw_labels(panel: Picture, marks: Sequence[Mark], pen: Pen, taken: list[Plate]) -> None:
+    for mark in marks:
+        if not mark.label:
+            continue
+        text = _Text.fitted(mark.label, pen, panel.shape[1])
+        size = Size(panel.shape[1], panel.shape[0])
+        plate = place_label(mark.box, text.plate, size, taken)
+        text.draw(panel, plate, mark.colour)
+        taken.append(plate)
+
+
+def _draw_legend(panel: Picture, legend: Sequence[LegendEntry], pen: Pen) -> list[Plate]:
+    plates: list[Plate] = []
+    bottom = panel.shape[0]
+    for entry in reversed(legend):
+        text = _Text.fitted(entry.name, pen, panel.shape[1])
+        bottom -= text.plate.height
+        corner = (panel.shape[1] - text.plate.width, bottom)
+        plates.append(_draw_text(panel, entry.name, corner, pen, entry.colour))
+    return plates
+
+
+def _draw_caption(panel: Picture, caption: str, pen: Pen) -> list[Plate]:
+    if not caption:
+        return []
+    text = _Text.fitted(caption, pen, panel.shape[1])
+    return [_draw_text(panel, caption, (0, panel.shape[0] - text.plate.height), pen, _DARK)]
+
+
+def _draw_text(panel: Picture, line: str, corner: tuple[int, int], pen: Pen, colour: Colour) -> Plate:
+    text = _Text.fitted(line, pen, panel.shape[1])
+    plate = Plate(max(0, corner[0]), max(0, corner[1]), *text.plate)
+    text.draw(panel, plate, colour)
+    return plate
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A line of text with the font scale at which it fits."""
+
+    line: str
+    scale: float
+    thickness: int
+    pad_px: int
+    ascent_px: int
+    plate: Size
+
+    @classmethod
+    def fitted(cls, line: str, pen: Pen, room_px: int) -> _Text:
+        """Measure `line` at the pen's size, or smaller when it is wider than `room_px`."""
+        printable = line.encode("ascii", "replace").decode()
+        thickness = max(1, round(pen.text_px / 12))
+        scale = float(cv2.getFontScaleFromHeight(_FONT, pen.text_px, thickness))
+        (width, ascent), descent = cv2.getTextSize(printable, _FONT, scale, thickness)
+        if width + 2 * pen.pad_px > room_px:
+            scale *= max(1, room_px - 2 * pen.pad_px) / width
+            thickness = 1
+            (width, ascent), descent = cv2.getTextSize(printable, _FONT, scale, thickness)
+        plate = Size(width + 2 * pen.pad_px, ascent + descent + 2 * pen.pad_px)
+        return cls(printable, scale, thickness, pen.pad_px, ascent, plate)
+
+    def draw(self, panel: Picture, plate: Plate, colour: Colour) -> None:
+        """Draw the plate in `colour` with the text in black or white, whichever stands out."""
+        far = (plate.x + plate.width - 1, plate.y + plate.height - 1)
+        cv2.rectangle(panel, (plate.x, plate.y), far, colour, cv2.FILLED)
+        cv2.rectangle(panel, (plate.x, plate.y), far, _DARK, 1)
+        brightness = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
+        ink = _DARK if brightness > 110 else _LIGHT
+        base = (plate.x + self.pad_px, plate.y + self.pad_px + self.ascent_px)
+        cv2.putText(panel, self.line, base, _FONT, self.scale, ink, self.thickness, cv2.LINE_AA)
+
+
+def _clamped(value: int, most: int) -> int:
+    return max(0, min(value, most))
