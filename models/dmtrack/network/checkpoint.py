@@ -140,20 +140,29 @@ def save_weights(
     require_fit(expected_shapes(meta.config, meta.kind), _shapes(own), where=path)
     stored = {name: _stored(own[name], dtype) for name in sorted(own)}
     data = save(stored, metadata={_HEADER_KEY: meta.to_json()})
+    write_whole(path, data)
+    return hashlib.sha256(data).hexdigest()
+
+
+def write_whole(path: Path, data: bytes) -> None:
+    """Write a file under a temporary name and rename it, so that no half file carries its name.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        partial = Path(name)
         try:
             with os.fdopen(handle, "wb") as stream:
                 stream.write(data)
-            Path(temporary).chmod(0o644)
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
+            partial.chmod(0o644)
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"cannot be written ({error.strerror or error})", where=path) from None
-    return hashlib.sha256(data).hexdigest()
 
 
 def read_meta(path: Path) -> WeightsMeta:
@@ -184,6 +193,7 @@ def load_weights(path: Path) -> Weights:
 def build_model(
     foundation: Weights,
     adapters: Weights | None = None,
+    *,
     device: torch.device | str = "cpu",
     dtype: torch.dtype = torch.float32,
 ) -> DMTrack:
@@ -266,7 +276,7 @@ def as_trained(tensor: Tensor) -> Tensor:
     return tensor.to(torch.float32 if tensor.is_floating_point() else torch.int64)
 
 
-def file_sha256(path: Path) -> str:
+def sha256_of(path: Path) -> str:
     """Return the hexadecimal digest of a file.
 
     Raises:

@@ -1,0 +1,162 @@
+"""The user's data folder: published checkpoints as converted weights, and what is recorded of them.
+
+`DATA/weights/NAME.safetensors` holds the tensors and says what they are; `NAME.json` beside it records the
+digest the file had when it was written, so that `verify` can tell whether it still is that file.
+"""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from dmtrack.errors import CheckpointError, ConfigError, OutputError
+from dmtrack.network.checkpoint import (
+    WeightsMeta,
+    load_weights,
+    read_meta,
+    save_weights,
+    sha256_of,
+    write_whole,
+)
+from dmtrack.network.pickle_reader import read_state_dict
+from dmtrack.network.published import convert
+from dmtrack.video.frame import Modality
+
+#: Names a folder to use instead of the system's place for user data.
+DATA_DIR_VARIABLE = "DMTRACK_DATA_DIR"
+SUFFIX = ".safetensors"
+#: What `--weights` takes besides names in the folder.
+RESERVED_NAMES = frozenset({"tiny", "base"})
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsFile:
+    """A weights file and what is known of it without reading its tensors.
+
+    Attributes:
+        name: What `--weights` calls it.
+        path: Where it is.
+        meta: What its header says.
+        sha256: Its digest: the recorded one in the data folder, otherwise computed.
+        added: Day it was added to the data folder, `YYYY-MM-DD`; None for files elsewhere.
+    """
+
+    name: str
+    path: Path
+    meta: WeightsMeta
+    sha256: str
+    added: str | None = None
+
+    @classmethod
+    def at(cls, path: Path) -> WeightsFile:
+        """Look at any weights file.
+
+        Raises:
+            CheckpointError: It is missing, damaged, or not one of ours.
+        """
+        return cls(path.name.removesuffix(SUFFIX), path, read_meta(path), sha256_of(path))
+
+
+def data_folder() -> Path:
+    """Return where this program keeps the user's data; the folder may not exist yet."""
+    chosen = os.environ.get(DATA_DIR_VARIABLE)
+    return Path(chosen) if chosen else platformdirs.user_data_path("dmtrack", appauthor=False)
+
+
+def weights_folder() -> Path:
+    """Return the folder of converted weights; it may not exist yet."""
+    return data_folder() / "weights"
+
+
+def stored_names() -> tuple[str, ...]:
+    """Return the names of the weights in the data folder, sorted."""
+    return tuple(sorted(path.name.removesuffix(SUFFIX) for path in weights_folder().glob(f"*{SUFFIX}")))
+
+
+def stored(name: str) -> WeightsFile:
+    """Return the weights of a name in the data folder.
+
+    Raises:
+        CheckpointError: There are none of that name, or file or record is damaged.
+    """
+    path = _path_of(name)
+    if name not in stored_names():
+        raise CheckpointError(
+            f"there are no weights {name!r}",
+            where=path.parent,
+            hint="dmtrack weights list shows what is there",
+        )
+    try:
+        record = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))
+        sha256, added = str(record["sha256"]), str(record["added"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(
+            f"its record is missing or damaged ({error})",
+            where=path,
+            hint="add the checkpoint again with --overwrite",
+        ) from None
+    return WeightsFile(name, path, read_meta(path), sha256, added)
+
+
+def verify(name: str) -> WeightsFile:
+    """Check that stored weights are byte for byte those that were added, and that they load.
+
+    Raises:
+        CheckpointError: They are missing, changed or damaged.
+    """
+    entry = stored(name)
+    found = sha256_of(entry.path)
+    if found != entry.sha256:
+        raise CheckpointError(
+            f"has changed since it was added: sha256 {found}, recorded {entry.sha256}",
+            where=entry.path,
+            hint="add the checkpoint again with --overwrite",
+        )
+    load_weights(entry.path)
+    return entry
+
+
+def add_published(
+    source: Path, *, modality: Modality | None = None, name: str | None = None, overwrite: bool = False
+) -> WeightsFile:
+    """Convert a published DMTrack or OSTrack checkpoint and keep it; nothing of the file is executed.
+
+    Args:
+        source: A `.pth` or `.pth.tar` file.
+        modality: What a DMTrack checkpoint was trained for; None for OSTrack.
+        name: What to call it; `base-MODALITY` or `base-foundation` when None.
+        overwrite: Replace weights of the same name.
+
+    Raises:
+        CheckpointError: The file is damaged, unsafe, or not a DMTrack or OSTrack checkpoint.
+        ConfigError: The modality is missing or superfluous, or the name cannot be used.
+        OutputError: The name is taken, or the data folder cannot be written.
+    """
+    name = name or f"base-{modality or 'foundation'}"
+    path = _path_of(name)
+    if path.exists() and not overwrite:
+        raise OutputError(
+            f"there are weights {name!r} already", where=path, hint="give --name or --overwrite"
+        )
+    weights = convert(
+        read_state_dict(source), modality=modality, source_name=source.name, source_sha256=sha256_of(source)
+    )
+    sha256 = save_weights(path, weights.tensors, weights.meta)
+    record = {"sha256": sha256, "added": datetime.datetime.now(tz=datetime.UTC).date().isoformat()}
+    write_whole(path.with_suffix(".json"), (json.dumps(record, indent=1) + "\n").encode())
+    return stored(name)
+
+
+def _path_of(name: str) -> Path:
+    if not _NAME.fullmatch(name) or name in RESERVED_NAMES:
+        raise ConfigError(
+            f"weights cannot be called {name!r}", hint="letters, digits, dots, dashes; not tiny or base"
+        )
+    return weights_folder() / f"{name}{SUFFIX}"

@@ -1,0 +1,221 @@
+"""From what `--weights` says to a network: weights in the box, in the user's data folder, or at a path."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import TypeVar
+
+from dmtrack.config import PUBLISHED_TRACKER, TrackerConfig
+from dmtrack.errors import CheckpointError
+from dmtrack.network.checkpoint import Weights, build_model, load_weights
+from dmtrack.network.data_folder import SUFFIX, WeightsFile, stored, stored_names, weights_folder
+from dmtrack.network.model import DMTrack
+from dmtrack.video.frame import Modality
+
+_Item = TypeVar("_Item")
+_log = logging.getLogger(__name__)
+
+#: Files of the bundled network start with this.
+_TINY = "tiny-"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ResolvedWeights:
+    """A network that is ready to track, and what to write down about it.
+
+    Attributes:
+        name: What was asked for.
+        modality: What the second stream measures; None for a network that takes one stream.
+        model: On the CPU, in float32 and eval mode.
+        tracker_config: The inference protocol that suits the weights.
+        files: What was read: one whole file, or a foundation and adapters.
+    """
+
+    name: str
+    modality: Modality | None
+    model: DMTrack
+    tracker_config: TrackerConfig
+    files: tuple[WeightsFile, ...]
+
+    @property
+    def sha256(self) -> dict[str, str]:
+        """File name -> digest, for the record of a run."""
+        return {file.path.name: file.sha256 for file in self.files}
+
+
+def resolve_weights(asked: str | Path, modality: Modality | None) -> ResolvedWeights:
+    """Find, read and check weights, and build the network.
+
+    Args:
+        asked: `tiny` (in the box), `base` (the published weights, once added), a name in the data
+            folder, a weights file, or a folder with a foundation and adapters.
+        modality: What the second stream measures; None when there is one stream. The foundation
+            alone is then used.
+
+    Raises:
+        CheckpointError: There are no such weights (for `base`, the message says where they are
+            published), or they are damaged, for another modality, or do not belong together.
+    """
+    files = find_weights(asked, modality)
+    loaded = [load_weights(file.path) for file in files]
+    if modality is None and loaded[0].meta.kind == "full":
+        loaded = [loaded[0].part("foundation")]
+    return ResolvedWeights(
+        name=str(asked),
+        modality=modality,
+        model=build_model(*loaded),
+        tracker_config=_tracker_config(loaded),
+        files=files,
+    )
+
+
+def find_weights(asked: str | Path, modality: Modality | None) -> tuple[WeightsFile, ...]:
+    """Return the files that `asked` means, foundation first, without reading tensors.
+
+    Raises:
+        CheckpointError: As `resolve_weights`.
+    """
+    if asked == "tiny":
+        return _of_folder(bundled_weights(), modality, "the weights in the box")
+    if asked == "base":
+        return (_base(modality),)
+    if str(asked) in stored_names():
+        return _completed(stored(str(asked)), modality)
+    path = Path(asked).expanduser()
+    if path.is_dir():
+        return _of_folder(_weights_in(path), modality, str(path))
+    if not path.exists():
+        known = ", ".join(("tiny", "base", *stored_names()))
+        raise CheckpointError(
+            "there are no such weights", where=asked, hint=f"give a path or one of: {known}"
+        )
+    return _completed(WeightsFile.at(path), modality)
+
+
+def bundled_folder() -> Path:
+    """Return where the weights in the box are."""
+    return Path(str(resources.files("dmtrack").joinpath("weights")))
+
+
+def bundled_weights() -> tuple[WeightsFile, ...]:
+    """Return the weights in the box: a foundation, and adapters for each modality."""
+    return _weights_in(bundled_folder(), _TINY)
+
+
+def _weights_in(folder: Path, prefix: str = "") -> tuple[WeightsFile, ...]:
+    return tuple(WeightsFile.at(path) for path in sorted(folder.glob(f"{prefix}*{SUFFIX}")))
+
+
+def _of_folder(
+    files: Sequence[WeightsFile], modality: Modality | None, where: str
+) -> tuple[WeightsFile, ...]:
+    """Choose among the files of a folder."""
+    if modality is None:
+        return (_only([file for file in files if file.meta.kind == "foundation"], "foundation", where),)
+    suited = [file for file in files if file.meta.kind != "foundation" and file.meta.modality == modality]
+    return _completed(_only(suited, f"{modality} weights", where), modality)
+
+
+def _only(files: Sequence[WeightsFile], wanted: str, where: str) -> WeightsFile:
+    if not files:
+        raise CheckpointError(
+            f"there are no {wanted}", where=where, hint="dmtrack weights list shows what is there"
+        )
+    if len(files) > 1:
+        names = ", ".join(file.name for file in files)
+        raise CheckpointError(
+            f"there are several {wanted}: {names}", where=where, hint="name one with --weights"
+        )
+    return files[0]
+
+
+def _base(modality: Modality | None) -> WeightsFile:
+    """Return the published weights for a modality, or the published foundation."""
+    usual = f"base-{modality or 'foundation'}"
+    if usual in stored_names():
+        return stored(usual)
+    kind = "foundation" if modality is None else "full"
+    suited = [
+        file
+        for file in _readable(stored, stored_names())
+        if file.meta.config.name == "base" and (file.meta.kind, file.meta.modality) == (kind, modality)
+    ]
+    if not suited:
+        raise _not_added(modality)
+    return _only(suited, f"base weights for {modality or 'one stream'}", str(weights_folder()))
+
+
+def _not_added(modality: Modality | None) -> CheckpointError:
+    """Say where the publisher keeps the weights, and which command adds them."""
+    if modality is None:
+        return CheckpointError(
+            "the published base weights for one stream are not here yet",
+            hint="download OSTrack_ep0300.pth.tar (ViT-B, 256 px) by the links on the OSTrack authors' GitHub "
+            "page (paper arXiv 2203.11991), then: dmtrack weights add OSTrack_ep0300.pth.tar",
+        )
+    return CheckpointError(
+        f"the published base weights for {modality} are not here yet",
+        hint="download DMTrack_ep0060.pth.tar by the links on the DMTrack authors' GitHub page "
+        f"(paper arXiv 2508.01592), then: dmtrack weights add DMTrack_ep0060.pth.tar --modality {modality}",
+    )
+
+
+def _completed(file: WeightsFile, modality: Modality | None) -> tuple[WeightsFile, ...]:
+    """Check that a file suits the input, and add the foundation to adapters."""
+    meta = file.meta
+    if modality is not None and meta.kind == "foundation":
+        raise CheckpointError(
+            "holds a foundation, which takes one stream, but there are two",
+            where=file.path,
+            hint=f"give weights for {modality}, or leave the second stream out",
+        )
+    if modality is not None and meta.modality not in (None, modality):
+        raise CheckpointError(f"is for {meta.modality}, but the second stream is {modality}", where=file.path)
+    if meta.kind != "adapters":
+        return (file,)
+    foundation = _foundation_of(file)
+    return (foundation,) if modality is None else (foundation, file)
+
+
+def _foundation_of(adapters: WeightsFile) -> WeightsFile:
+    """Find the foundation that adapters were trained on: beside them, in the data folder, or in the box.
+
+    By its recorded digest; adapters that record none take the only foundation beside them.
+    """
+    folder = adapters.path.parent
+    beside = _foundations(_readable(WeightsFile.at, sorted(folder.glob(f"*{SUFFIX}"))))
+    wanted = adapters.meta.foundation_sha256
+    if wanted is None:
+        return _only(beside, "foundation", str(folder))
+    elsewhere = _foundations((*_readable(stored, stored_names()), *bundled_weights()))
+    for file in (*beside, *elsewhere):
+        if file.sha256 == wanted:
+            return file
+    raise CheckpointError(
+        f"the foundation these adapters were trained on (sha256 {wanted[:12]}…) was not found",
+        where=adapters.path,
+        hint="put its weights file into the same folder",
+    )
+
+
+def _foundations(files: Iterable[WeightsFile]) -> list[WeightsFile]:
+    return [file for file in files if file.meta.kind == "foundation"]
+
+
+def _readable(look: Callable[[_Item], WeightsFile], items: Iterable[_Item]) -> Iterator[WeightsFile]:
+    """Look at files that nobody asked for by name; a damaged one among them is no reason to stop."""
+    for item in items:
+        try:
+            yield look(item)
+        except CheckpointError as error:
+            _log.warning("passed over: %s", error)
+
+
+def _tracker_config(loaded: Sequence[Weights]) -> TrackerConfig:
+    """Take the protocol of the adapters before that of the foundation before the published one."""
+    said = (weights.meta.tracker for weights in reversed(loaded))
+    return next((config for config in said if config is not None), PUBLISHED_TRACKER)
