@@ -73,3 +73,46 @@ class TrainConfig(_Config):
             return warm * (0.1 if step >= 0.8 * self.steps else 1.0)
         remaining = (self.steps - step) / max(1.0, self.steps * self.decay_share)
         return warm * min(1.0, remaining)
+
+
+#: The bundled foundation: from nothing, on synthetic sequences, for `tiny`.
+TINY_FOUNDATION = TrainConfig(
+    stage="foundation",
+    steps=3000,
+    learning_rate=1e-3,
+    optimizer="muon",
+    warmup_steps=200,
+    schedule="linear",
+    weight_decay=1e-2,
+    grad_clip=1.0,
+    ema_decay=0.998,
+    templates=2,
+    checkpoint_interval=250,
+)
+
+#: The bundled adapters: the paper's frozen foundation, on synthetic pairs.
+TINY_ADAPTERS = TrainConfig(
+    stage="adapters",
+    steps=400,
+    batch_size=32,
+    learning_rate=1e-3,
+    warmup_steps=20,
+    schedule="linear",
+    grad_clip=1.0,
+    ema_decay=0.99,
+    templates=2,
+    checkpoint_interval=100,
+)
+
+
+def train_preset(stage: str, network: str) -> TrainConfig:
+    """Return the numbers that suit a stage and a network preset: published for `base` adapters.
+
+    Raises:
+        ConfigError: There is no recipe for that stage.
+    """
+    if stage == "foundation":
+        return TINY_FOUNDATION
+    if stage == "adapters":
+        return TINY_ADAPTERS if network == "tiny" else TrainConfig()
+    raise ConfigError(f"unknown stage {stage!r}", hint="foundation or adapters")

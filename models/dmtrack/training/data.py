@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from dmtrack.synthetic.sampling import TrainingSample
+from dmtrack.synthetic.sample import TrainingSample
 
 
 class Sampler(Protocol):
