@@ -105,6 +105,18 @@ def _refuse_existing(path: Path, *, overwrite: bool) -> None:
         )
 
 
+def publish(part: Path, path: Path) -> None:
+    """Give the whole file `part` its final name `path`, once its bytes are on the disk.
+
+    Raises:
+        OutputError: It cannot be renamed; `part` stays.
+    """
+    with os_errors_translated(path):
+        with part.open("rb+") as file:
+            os.fsync(file.fileno())
+        part.replace(path)
+
+
 def write_atomically(path: Path, data: bytes) -> None:
     """Replace `path` by `data` in one step: a reader sees the old file or the new one.
 
@@ -114,11 +126,8 @@ def write_atomically(path: Path, data: bytes) -> None:
     part = part_path(path)
     with os_errors_translated(path):
         try:
-            with part.open("wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            part.replace(path)
+            part.write_bytes(data)
+            publish(part, path)
         except BaseException:
             part.unlink(missing_ok=True)
             raise
@@ -205,12 +214,8 @@ class LineFile:
             self._whole_bytes = end
 
     def _rename(self) -> None:
-        with os_errors_translated(self._path):
-            try:
-                os.fsync(self._file.fileno())
-            finally:
-                self._file.close()
-            if self._failed and self._whole_bytes == 0:
-                self._part.unlink(missing_ok=True)
-            else:
-                self._part.replace(self._path)
+        self._file.close()
+        if self._failed and self._whole_bytes == 0:
+            self._part.unlink(missing_ok=True)
+        else:
+            publish(self._part, self._path)

@@ -267,7 +267,8 @@ def _blended(rgb: Picture, aux: Picture, modality: Modality | None) -> Picture:
         return np.asarray(cv2.addWeighted(rgb, 0.5, aux, 0.5, 0.0), dtype=np.uint8)
     # White means "no event" there: the further from white, the more of the event is shown.
     weight = (255 - aux.min(axis=2, keepdims=True)).astype(np.float32) * (0.85 / 255)
-    return np.rint(rgb + (aux - rgb.astype(np.float32)) * weight).astype(np.uint8)
+    mixed: npt.NDArray[np.float32] = rgb + (aux - rgb.astype(np.float32)) * weight
+    return np.rint(mixed).astype(np.uint8)
 
 
 def _resized(panel: Picture, scale: Fraction) -> Picture:

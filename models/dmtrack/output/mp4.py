@@ -1,0 +1,132 @@
+"""What MP4 can hold, and which part of a torn fragmented MP4 is whole.
+
+Source: ISO/IEC 14496-12 (ISO base media file format), sections 4.2 (boxes) and 8.8 (fragments).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Final
+
+FINEST_UNIT: Final = 10_000_000
+"""Frame durations have 31 bits: with finer units, a pause of some seconds would not fit."""
+FALLBACK_UNIT: Final = Fraction(1, 1_000_000)
+_LARGEST_DURATION: Final = (1 << 31) - 1
+_LEAST_TIMESCALE: Final = 10_000
+_BACK_IN_TIME_S: Final = 1
+_USUAL_STEP_S: Final = Fraction(1, 30)
+
+
+def mp4_unit(time_base: Fraction) -> Fraction:
+    """Return the unit, 1/n seconds, in which every stamp of `time_base` is a whole number.
+
+    Time bases finer than 0.1 microseconds give 1 microsecond, to which stamps are then rounded.
+    """
+    unit = Fraction(1, time_base.denominator)
+    return unit if time_base.denominator <= FINEST_UNIT else FALLBACK_UNIT
+
+
+def mp4_timescale(unit: Fraction) -> int:
+    """Return units a second as FFmpeg's MP4 writer stores them: doubled until at least 10000."""
+    timescale = unit.denominator
+    while timescale < _LEAST_TIMESCALE:
+        timescale *= 2
+    return timescale
+
+
+class StampRepair:
+    """Turns source stamps into stamps that MP4 can hold: whole, from 0 up, strictly rising.
+
+    Good stamps pass unchanged. A stamp that does not rise becomes the one before plus one unit. Where time
+    falls back by more than a second (a restarted clock), the rest is shifted to go on from there, and so is
+    what follows a pause too long for MP4. Stamps before 0 shift the whole video to begin at 0.
+
+    Args:
+        unit: Seconds per output stamp.
+    """
+
+    def __init__(self, unit: Fraction) -> None:
+        self.unit = unit
+        self.repaired = 0
+        """Stamps that did not pass unchanged."""
+        self._offset = 0
+        self._last: int | None = None
+        self._step = max(1, round(_USUAL_STEP_S / unit))
+        self._longest_step = _LARGEST_DURATION * unit.denominator // mp4_timescale(unit)
+
+    @property
+    def step(self) -> int:
+        """Distance of the last two stamps, in units; 1/30 s before there are two."""
+        return self._step
+
+    def __call__(self, pts: int, time_base: Fraction) -> int:
+        """Return the output stamp of a frame."""
+        source = round(pts * time_base / self.unit)
+        if self._last is None:
+            self._offset = max(0, -source)
+            self._last = source + self._offset
+            self.repaired += self._offset > 0
+            return self._last
+        stamp = source + self._offset
+        fell_back = (self._last - stamp) * self.unit > _BACK_IN_TIME_S
+        if fell_back or stamp - self._last > self._longest_step:
+            self._offset = self._last + self._step - source
+            stamp = self._last + self._step
+        stamp = max(stamp, self._last + 1)
+        self.repaired += stamp != source + self._offset or fell_back
+        self._step, self._last = stamp - self._last, stamp
+        return stamp
+
+
+def whole_fragments_bytes(path: Path) -> int:
+    """Return how many leading bytes of a torn fragmented MP4 form a valid file; 0 when none do.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    size = path.stat().st_size
+    whole = 0
+    has_index = in_fragment = False
+    for kind, end in _boxes(path):
+        if end > size:
+            break
+        has_index |= kind == b"moov"
+        in_fragment |= kind == b"moof"
+        if kind == b"mdat" and has_index and in_fragment:
+            whole, in_fragment = end, False
+    return whole
+
+
+def is_whole(path: Path) -> bool:
+    """Return whether an MP4 was written to its end.
+
+    FFmpeg does not report every failed write of the last bytes; the boxes of the file tell.
+
+    Raises:
+        OSError: The file cannot be read.
+    """
+    boxes = list(_boxes(path))
+    kinds = {kind for kind, _ in boxes}
+    if not boxes or boxes[-1][1] != path.stat().st_size or not kinds >= {b"moov", b"mdat"}:
+        return False
+    return b"moof" not in kinds or boxes[-1][0] == b"mfra"
+
+
+def _boxes(path: Path) -> Iterator[tuple[bytes, int]]:
+    """Yield kind and end of each top-level box; the last end may lie beyond the end of the file."""
+    size = path.stat().st_size
+    start = 0
+    with path.open("rb") as file:
+        while start < size:
+            file.seek(start)
+            header = file.read(16)
+            length, kind = int.from_bytes(header[:4], "big"), header[4:8]
+            if length == 1:
+                length = int.from_bytes(header[8:], "big")
+            if len(header) < 8 or length < 8:
+                yield b"", size + 1
+                return
+            start += length
+            yield kind, start

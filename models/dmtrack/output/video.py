@@ -1,0 +1,299 @@
+"""Annotated video: H.264 in MP4 with the time stamps of the source.
+
+While it grows, the file is a fragmented MP4 under a temporary name: whatever stops the run, its whole
+fragments play. Closing copies the packets, without encoding again, into a plain MP4 with its index in
+front, which every player can seek. The encoder never sees source times: it numbers frames,
+and packets are stamped afterwards, so that stamps are exact whatever a codec's own clock allows.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Final, cast
+
+import av
+import cv2
+import numpy as np
+from av.codec.codec import UnknownCodecError
+from av.container import OutputContainer
+from av.error import FFmpegError
+from av.packet import Packet
+from av.video.stream import VideoStream
+
+from dmtrack.errors import OutputError
+from dmtrack.output.atomic import os_errors_translated, output_error, part_path, publish, reserve
+from dmtrack.output.draw import Layout, Picture, compose_result
+from dmtrack.output.mp4 import StampRepair, is_whole, mp4_timescale, mp4_unit, whole_fragments_bytes
+from dmtrack.output.sink import NullSink, Sink
+from dmtrack.tracking.result import FrameResult
+
+_log = logging.getLogger(__name__)
+
+_GROWING_FLAGS: Final = "frag_keyframe+delay_moov+default_base_moof"
+_FINISHED_FLAGS: Final = "faststart"
+_KEYFRAME_EVERY: Final = 60
+_NOMINAL_RATE: Final = 30
+"""For the encoder's rate control only."""
+_TORN: Final = "the end of the video could not be written"
+_TORN_HINT: Final = "is the disk full?"
+_BT709: Final = 1
+_LIMITED_RANGE: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class VideoQuality:
+    """How hard to compress.
+
+    Attributes:
+        crf: x264's constant rate factor: 0 (lossless) to 51; 18 to 28 is sensible.
+        preset: x264's name for the trade of speed against size.
+    """
+
+    crf: int = 23
+    preset: str = "veryfast"
+
+
+class VideoWriter:
+    """Writes pictures to an MP4 file, each with its own time stamp, in constant memory.
+
+    The first picture fixes the size (odd sides are padded by one px); later ones of another size are
+    fitted to it. Without any picture no file is made.
+
+    Args:
+        path: The final name.
+        quality: How hard to compress.
+        overwrite: Replace an existing file.
+
+    Raises:
+        OutputError: The file exists, or its folder cannot be made or written to.
+    """
+
+    def __init__(self, path: Path, *, quality: VideoQuality | None = None, overwrite: bool = False) -> None:
+        self._path = reserve(path, overwrite=overwrite)
+        self._part = part_path(path)
+        self._quality = quality or VideoQuality()
+        self._encoding: _Encoding | None = None
+        self._closed = False
+
+    def write(self, picture: Picture, pts: int, time_base: Fraction) -> None:
+        """Encode one picture.
+
+        Args:
+            picture: `(H, W, 3)` uint8 RGB.
+            pts: Time stamp, in units of `time_base`.
+            time_base: Seconds per unit.
+
+        Raises:
+            OutputError: The disk is full, or the video cannot be encoded; only `close` is left to do.
+        """
+        if self._closed:
+            raise OutputError("writing failed before", where=self._path)
+        try:
+            if self._encoding is None:
+                self._encoding = _Encoding(self._part, picture, mp4_unit(time_base), self._quality)
+            self._encoding.write(picture, pts, time_base)
+        except (FFmpegError, OSError) as error:
+            self._keep_whole_fragments()
+            raise _translated(error, self._path) from error
+
+    def close(self) -> None:
+        """Finish the video under its final name; a second call does nothing.
+
+        Raises:
+            OutputError: The end cannot be written; the part of the video that is whole is kept.
+        """
+        if self._closed or self._encoding is None:
+            self._closed = True
+            return
+        repaired = self._encoding.stamps.repaired
+        if repaired:
+            _log.warning("%s: %d time stamps did not rise and were moved", self._path, repaired)
+        try:
+            self._encoding.close()
+            torn = not is_whole(self._part)
+        except (FFmpegError, OSError) as error:
+            self._keep_whole_fragments()
+            raise _translated(error, self._path) from error
+        if torn:
+            self._keep_whole_fragments()
+            raise OutputError(_TORN, where=self._path, hint=_TORN_HINT)
+        self._closed = True
+        publish(self._indexed(self._encoding.stamps.unit), self._path)
+        self._part.unlink(missing_ok=True)
+
+    def _indexed(self, unit: Fraction) -> Path:
+        """Return a copy with the index in front, or the growing file where there is no room for one."""
+        copy = part_path(self._path.with_name(f"{self._path.name}.indexed"))
+        why = _TORN
+        try:
+            _copy_packets(self._part, copy, unit)
+            if is_whole(copy):
+                return copy
+        except (FFmpegError, OSError) as error:
+            why = str(error)
+        except BaseException:
+            copy.unlink(missing_ok=True)
+            raise
+        copy.unlink(missing_ok=True)
+        _log.warning("%s: stays a fragmented MP4, some players cannot seek it (%s)", self._path, why)
+        return self._part
+
+    def _keep_whole_fragments(self) -> None:
+        """After a failure: cut off what is torn, and publish the rest if there is any."""
+        self._closed = True
+        if self._encoding is not None:
+            self._encoding.abandon()
+        if not self._part.exists():
+            return
+        with os_errors_translated(self._path):
+            whole = whole_fragments_bytes(self._part)
+            if not whole:
+                self._part.unlink()
+                return
+            with self._part.open("rb+") as file:
+                file.truncate(whole)
+        publish(self._part, self._path)
+
+
+class VideoSink(Sink):
+    """Draws every frame result and writes it to an MP4 with the time stamps of the RGB stream.
+
+    Args:
+        path: The final name.
+        layout: What the pictures show.
+        quality: How hard to compress.
+        overwrite: Replace an existing file.
+
+    Raises:
+        OutputError: The file exists, or its folder cannot be made or written to.
+    """
+
+    def __init__(
+        self, path: Path, layout: Layout, *, quality: VideoQuality | None = None, overwrite: bool = False
+    ) -> None:
+        self._writer = VideoWriter(path, quality=quality, overwrite=overwrite)
+        self._layout = layout
+
+    def write(self, result: FrameResult) -> None:
+        """Draw and encode one frame."""
+        rgb = result.pair.rgb
+        self._writer.write(compose_result(result, self._layout), rgb.pts, rgb.time_base)
+
+    def close(self) -> None:
+        """Finish the video."""
+        self._writer.close()
+
+
+def render_sink_for_layout(
+    path: Path, layout: Layout | None, *, quality: VideoQuality | None = None, overwrite: bool = False
+) -> Sink:
+    """Return the sink that draws `layout`, or one that does nothing for None (no video wanted)."""
+    if layout is None:
+        return NullSink()
+    return VideoSink(path, layout, quality=quality, overwrite=overwrite)
+
+
+class _Encoding:
+    """An open encoder with its fragmented MP4 file."""
+
+    def __init__(self, path: Path, picture: Picture, unit: Fraction, quality: VideoQuality) -> None:
+        height, width = (side + side % 2 for side in picture.shape[:2])
+        self.stamps = StampRepair(unit)
+        self._stamp_of: dict[int, int] = {}
+        self._frames = 0
+        options = {"movflags": _GROWING_FLAGS, "movie_timescale": str(mp4_timescale(unit))}
+        self._container = av.open(str(path), "w", format="mp4", options=options)
+        self._stream = _add_stream(self._container, width, height, quality)
+        self._stream.time_base = unit
+
+    def write(self, picture: Picture, pts: int, time_base: Fraction) -> None:
+        self._stamp_of[self._frames] = self.stamps(pts, time_base)
+        frame = av.VideoFrame.from_ndarray(
+            _fitted(picture, self._stream.width, self._stream.height), format="rgb24"
+        ).reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
+        frame.pts = self._frames
+        frame.time_base = Fraction(1, _NOMINAL_RATE)
+        self._frames += 1
+        self._mux(self._stream.encode(frame))
+
+    def close(self) -> None:
+        self._mux(self._stream.encode(None))
+        self._container.close()
+
+    def abandon(self) -> None:
+        """Close what is still open, whatever it says."""
+        with contextlib.suppress(FFmpegError, OSError, ValueError):
+            self._container.close()
+
+    def _mux(self, packets: Iterable[Packet[VideoStream]]) -> None:
+        for packet in packets:
+            if packet.pts is None:
+                continue
+            number = round(packet.pts * packet.time_base * _NOMINAL_RATE)
+            stamp = self._stamp_of.pop(number)
+            # The last frame is shown as long as the one before; elsewhere the next stamp decides.
+            packet.duration = self._stamp_of.get(number + 1, stamp + self.stamps.step) - stamp
+            packet.time_base = self.stamps.unit
+            packet.pts = packet.dts = stamp  # equal, as there are no B-frames
+            self._container.mux(packet)
+
+
+def _add_stream(container: OutputContainer, width: int, height: int, quality: VideoQuality) -> VideoStream:
+    codec = _codec_name()
+    options = {"qscale": "4"}
+    if codec == "libx264":
+        options = {"crf": str(quality.crf), "preset": quality.preset}
+    stream = cast(VideoStream, container.add_stream(codec, rate=_NOMINAL_RATE, options=options))
+    stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+    context = stream.codec_context
+    context.gop_size = _KEYFRAME_EVERY
+    context.max_b_frames = 0
+    context.color_range = _LIMITED_RANGE
+    context.colorspace = context.color_primaries = context.color_trc = _BT709
+    return stream
+
+
+def _codec_name() -> str:
+    try:
+        av.Codec("libx264", "w")
+    except UnknownCodecError:
+        _log.warning("this PyAV has no libx264: the video is MPEG-4 Part 2, larger and less widely played")
+        return "mpeg4"
+    return "libx264"
+
+
+def _fitted(picture: Picture, width: int, height: int) -> Picture:
+    """Return `picture` at the video's size: padded by one px when odd, scaled when it changed."""
+    right, below = width - picture.shape[1], height - picture.shape[0]
+    if right in (0, 1) and below in (0, 1):
+        if not right and not below:
+            return np.ascontiguousarray(picture)
+        padded = cv2.copyMakeBorder(picture, 0, below, 0, right, cv2.BORDER_REPLICATE)
+        return np.asarray(padded, dtype=np.uint8)
+    scaled = cv2.resize(np.ascontiguousarray(picture), (width, height), interpolation=cv2.INTER_AREA)
+    return np.asarray(scaled, dtype=np.uint8)
+
+
+def _copy_packets(source: Path, target: Path, unit: Fraction) -> None:
+    """Copy a fragmented MP4 into a plain one, stamps unchanged, nothing encoded again."""
+    options = {"movflags": _FINISHED_FLAGS, "movie_timescale": str(mp4_timescale(unit))}
+    with av.open(str(source)) as reader, av.open(str(target), "w", format="mp4", options=options) as writer:
+        stream = reader.streams.video[0]
+        copy = writer.add_stream_from_template(stream)
+        copy.time_base = stream.time_base
+        for packet in reader.demux(stream):
+            if packet.dts is None:  # the end marker
+                continue
+            packet.stream = copy
+            writer.mux(packet)
+
+
+def _translated(error: FFmpegError | OSError, path: Path) -> OutputError:
+    if isinstance(error, OSError):
+        return output_error(error, path)
+    return OutputError(f"the video cannot be encoded ({error.strerror})", where=path)
