@@ -1,0 +1,1 @@
+"""The three sample scenes; each module describes one clip as a function of time."""
