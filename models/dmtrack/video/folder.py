@@ -18,7 +18,6 @@ from typing import Final, Self, cast
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from dmtrack.errors import ConfigError, DecodeError, VideoError
 from dmtrack.video.frame import Frame, Pixels, VideoInfo
@@ -28,6 +27,8 @@ IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".b
 DEFAULT_FRAME_RATE: Final = Fraction(30)
 MAX_CONSECUTIVE_DAMAGED: Final = 100
 """So many unreadable pictures in a row end the reading."""
+
+_CHANNELS: Final = (1, 3, 4)
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -200,6 +201,8 @@ def _load(file: Path) -> _Picture | None:
         return None
     if stored is None or stored.dtype not in (np.uint8, np.uint16):
         return None
+    if stored.ndim == 3 and stored.shape[2] not in _CHANNELS:
+        return None
     return _as_picture(cast(Pixels, stored))
 
 
@@ -209,10 +212,9 @@ def _as_picture(stored: Pixels) -> _Picture:
         return _Picture(stored, depth, 1)
     if stored.shape[2] == 1:
         return _Picture(stored[..., 0], depth, 1)
-    eight_bit: npt.NDArray[np.uint8] = (
-        stored.astype(np.uint8) if depth == 8 else (stored >> 8).astype(np.uint8)
-    )
-    return _Picture(np.ascontiguousarray(eight_bit[..., 2::-1]), depth, 3)
+    bgr = stored if depth == 8 else (stored >> 8).astype(np.uint8)
+    to_rgb = cv2.COLOR_BGR2RGB if stored.shape[2] == 3 else cv2.COLOR_BGRA2RGB
+    return _Picture(cast(Pixels, cv2.cvtColor(bgr, to_rgb)), depth, 3)
 
 
 def _kind(pixels: Pixels) -> tuple[tuple[int, ...], np.dtype[np.uint8] | np.dtype[np.uint16]]:

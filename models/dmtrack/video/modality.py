@@ -231,7 +231,7 @@ def is_grey(pixels: Image8) -> bool:
 
 
 def _three_channels(gray: Image8) -> Image8:
-    return np.repeat(gray[..., None], 3, axis=2)
+    return cast(Image8, cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB))
 
 
 def _to_8bit_colour(pixels: Pixels) -> Image8:

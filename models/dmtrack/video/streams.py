@@ -23,10 +23,10 @@ from dmtrack.video.matching import NearestMatcher, by_index, by_time, shifted
 from dmtrack.video.position import Position
 from dmtrack.video.source import FrameSource, open_source
 
-SKEW_SHARE: Final = Fraction(5, 8)
-"""Largest skew by default, in frame intervals of the slower stream: the nearest frame is never
-more than half an interval away; a quarter more allows for jitter and for containers that round
-stamps to a millisecond."""
+SKEW_SHARE: Final = Fraction(9, 10)
+"""Largest skew by default, in frame intervals of the slower stream. Between two frames the nearer
+one is at most half an interval away, but the last one stands for nearly a whole interval; a whole
+interval or more means that a frame is missing."""
 _INDEX_SKEW: Final = Fraction(1, 2)
 _SPARE_FRAMES: Final = 4
 """So many frames of the second stream before the first moment are read, against jitter."""

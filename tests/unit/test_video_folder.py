@@ -1,0 +1,177 @@
+import logging
+from fractions import Fraction
+
+import cv2
+import numpy as np
+import pytest
+
+from dmtrack.errors import ConfigError, DecodeError, VideoError
+from dmtrack.video import folder as folder_module
+from dmtrack.video.folder import FolderReader, list_images
+from dmtrack.video.position import Position
+
+
+def colour(red=200, green=100, blue=50):
+    return np.full((6, 8, 3), (red, green, blue), np.uint8)
+
+
+def save(path, picture):
+    """Write an RGB or grey picture."""
+    path.parent.mkdir(exist_ok=True)
+    assert cv2.imwrite(str(path), picture if picture.ndim == 2 else picture[..., ::-1])
+
+
+def numbered(folder, count, suffix=".png"):
+    for i in range(count):
+        save(folder / f"{i + 1}{suffix}", colour(red=i))
+    return folder
+
+
+def test_natural_order_and_made_up_times(tmp_path):
+    folder = numbered(tmp_path / "seq", 12)
+    with FolderReader(folder, frame_rate=Fraction(25)) as reader:
+        frames = list(reader)
+    assert [int(frame.pixels[0, 0, 0]) for frame in frames] == list(range(12))  # 2.png before 10.png
+    assert [frame.index for frame in frames] == list(range(12))
+    assert [frame.time_s for frame in frames] == [Fraction(i, 25) for i in range(12)]
+    assert (reader.info.frame_rate, reader.info.frame_count) == (25, 12)
+    assert (reader.info.width, reader.info.height) == (8, 6)
+
+
+def test_mixed_case_names_and_prefixes_sort_by_number(tmp_path):
+    for name in ("img10.png", "IMG2.PNG", "img1.jpg", "._img0.png", "groundtruth.txt"):
+        (tmp_path / name).write_bytes(b"x")
+    assert [path.name for path in list_images(tmp_path)] == ["img1.jpg", "IMG2.PNG", "img10.png"]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".tiff"])
+def test_16_bit_grey_is_exact(tmp_path, suffix):
+    depth = np.arange(48, dtype=np.uint16).reshape(6, 8) * 1365
+    save(tmp_path / "d" / f"1{suffix}", depth)
+    reader = FolderReader(tmp_path / "d")
+    (frame,) = reader
+    assert frame.pixels.dtype == np.uint16
+    assert np.array_equal(frame.pixels, depth)
+    assert (reader.info.bit_depth, reader.info.channels, reader.info.pixel_format) == (16, 1, "gray16le")
+
+
+@pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif"])
+def test_8_bit_colour_is_rgb(tmp_path, suffix):
+    save(tmp_path / "c" / f"1{suffix}", colour(1, 2, 3))
+    (frame,) = FolderReader(tmp_path / "c")
+    assert frame.pixels[0, 0].tolist() == [1, 2, 3]
+
+
+@pytest.mark.parametrize("suffix", [".jpg", ".jpeg"])
+def test_jpeg_colour_and_grey(tmp_path, suffix):
+    save(tmp_path / "c" / f"1{suffix}", colour())
+    save(tmp_path / "g" / f"1{suffix}", colour()[..., 0])
+    (rgb,), (gray,) = FolderReader(tmp_path / "c"), FolderReader(tmp_path / "g")
+    assert np.abs(rgb.pixels[0, 0].astype(int) - (200, 100, 50)).max() <= 3
+    assert gray.pixels.shape == (6, 8)
+
+
+def test_16_bit_colour_loses_its_lower_byte(tmp_path):
+    save(tmp_path / "c" / "1.png", np.full((6, 8, 3), (0x1234, 0x5678, 0x9ABC), np.uint16))
+    reader = FolderReader(tmp_path / "c")
+    (frame,) = reader
+    assert frame.pixels[0, 0].tolist() == [0x12, 0x56, 0x9A]
+    assert (frame.pixels.dtype, reader.info.bit_depth) == (np.uint8, 16)
+
+
+def test_alpha_is_dropped(tmp_path):
+    bgra = np.dstack([colour(1, 2, 3)[..., ::-1], np.zeros((6, 8), np.uint8)])
+    cv2.imwrite(str(tmp_path / "1.png"), bgra)
+    (frame,) = FolderReader(tmp_path)
+    assert frame.pixels.shape == (6, 8, 3)
+    assert frame.pixels[0, 0].tolist() == [1, 2, 3]
+
+
+def test_exif_orientation_is_ignored(tmp_path):
+    save(tmp_path / "1.jpg", colour())
+    plain = (tmp_path / "1.jpg").read_bytes()
+    # an APP1 segment with one entry: orientation 6, a quarter turn
+    tiff = b"II*\0\x08\0\0\0" + b"\x01\0" + b"\x12\x01\x03\0\x01\0\0\0\x06\0\0\0" + b"\0\0\0\0"
+    segment = b"Exif\0\0" + tiff
+    app1 = b"\xff\xe1" + (len(segment) + 2).to_bytes(2, "big") + segment
+    (tmp_path / "1.jpg").write_bytes(plain[:2] + app1 + plain[2:])
+    turned = cv2.imread(str(tmp_path / "1.jpg"))
+    assert turned.shape == (8, 6, 3)  # the tag is there
+    (frame,) = FolderReader(tmp_path)
+    assert frame.pixels.shape == (6, 8, 3)
+
+
+def test_names_outside_ascii(tmp_path):
+    folder = tmp_path / "Wärmebild 熱"
+    folder.mkdir()
+    (folder / "é 1.png").write_bytes(cv2.imencode(".png", colour())[1].tobytes())
+    assert len(list(FolderReader(folder))) == 1
+
+
+def test_bad_pictures_are_skipped_counted_and_keep_the_others_in_place(tmp_path, caplog):
+    folder = numbered(tmp_path / "seq", 8)
+    (folder / "3.png").write_bytes(b"no picture")
+    (folder / "5.png").write_bytes(b"")
+    save(folder / "6.png", np.zeros((9, 9, 3), np.uint8))
+    reader = FolderReader(folder)
+    with caplog.at_level(logging.WARNING):
+        frames = list(reader)
+    assert [frame.index for frame in frames] == [0, 1, 3, 6, 7]
+    assert [frame.pts for frame in frames] == [0, 1, 3, 6, 7]
+    assert reader.damaged_packets == 3
+    assert "3.png" in caplog.text
+    assert "9x9" in caplog.text
+
+
+def test_a_bad_first_picture_does_not_matter(tmp_path):
+    folder = numbered(tmp_path / "seq", 3)
+    (folder / "1.png").write_bytes(b"no picture")
+    reader = FolderReader(folder)
+    assert [frame.index for frame in reader] == [1, 2]
+    assert reader.damaged_packets == 1
+
+
+def test_damage_is_bounded_and_names_the_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(folder_module, "MAX_CONSECUTIVE_DAMAGED", 3)
+    folder = numbered(tmp_path / "seq", 9)
+    for i in range(4, 10):
+        (folder / f"{i}.png").write_bytes(b"no picture")
+    frames = []
+    with pytest.raises(DecodeError, match=r"6\.png: 3 pictures in a row"):
+        frames.extend(FolderReader(folder))
+    assert len(frames) == 3
+
+
+def test_only_bad_pictures_is_an_error_at_once(tmp_path):
+    (tmp_path / "1.png").write_bytes(b"no picture")
+    with pytest.raises(DecodeError, match=r"1\.png"):
+        FolderReader(tmp_path)
+
+
+def test_range_does_not_open_what_lies_before(tmp_path, monkeypatch):
+    folder = numbered(tmp_path / "seq", 10)
+    reader = FolderReader(folder)
+    opened = []
+    load = folder_module._load
+    monkeypatch.setattr(folder_module, "_load", lambda file: opened.append(file.name) or load(file))
+    frames = list(reader.read(Position(index=6), Position(time_s=Fraction(8, 30))))
+    assert [frame.index for frame in frames] == [6, 7]
+    assert opened == ["7.png", "8.png"]
+
+
+@pytest.mark.parametrize("start_s", [Fraction(0), Fraction(5, 9), Fraction(-3, 2), Fraction(7)])
+def test_times_from_another_start_are_exact(tmp_path, start_s):
+    folder = numbered(tmp_path / "seq", 4)
+    rate = Fraction(30_000, 1001)
+    frames = list(FolderReader(folder, frame_rate=rate, start_s=start_s))
+    assert [frame.time_s for frame in frames] == [start_s + i / rate for i in range(4)]
+
+
+def test_errors_say_what_is_there_instead(tmp_path):
+    with pytest.raises(VideoError, match="no such folder"):
+        FolderReader(tmp_path / "nothing")
+    (tmp_path / "visible").mkdir()
+    with pytest.raises(VideoError, match="sub-folders visible"):
+        FolderReader(tmp_path)
+    with pytest.raises(ConfigError, match="rate"):
+        FolderReader(numbered(tmp_path / "seq", 1), frame_rate=Fraction(0))

@@ -1,0 +1,100 @@
+from fractions import Fraction
+
+import cv2
+import numpy as np
+import pytest
+
+from dmtrack.errors import VideoError
+from dmtrack.video.frame import Modality
+from dmtrack.video.inspection import inspect_pair
+from dmtrack.video.streams import PairingOptions, Sync
+
+H, W = 64, 96
+
+
+def colour(count):
+    return [np.full((H, W, 3), (10 + i, 120, 60), np.uint8) for i in range(count)]
+
+
+def thermal(count, size=(H, W)):
+    ramp = np.linspace(29_000, 29_900, size[0] * size[1]).reshape(size)
+    return [(ramp + 10 * i).astype(np.uint16) for i in range(count)]
+
+
+@pytest.fixture
+def rgb(make_video):
+    return make_video("rgb.mp4", colour(30))
+
+
+def second(make_video, count, size=(H, W), **options):
+    options = {"rate": 10, "codec": "ffv1", "pix_fmt": "gray16le", **options}
+    return make_video("thermal.mkv", thermal(count, size), **options)
+
+
+def test_a_good_pair_has_facts_and_no_warnings(rgb, make_video):
+    report = inspect_pair(rgb, second(make_video, 10))
+    assert (report.rgb.codec, report.aux.codec, report.aux.bit_depth) == ("h264", "ffv1", 16)
+    assert report.modality is Modality.THERMAL
+    assert "thermal" in report.modality_reason
+    match = report.match
+    assert (match.sync, match.rate_ratio, match.expected_pairs) == (Sync.PTS, 3, 30)
+    assert match.overlap_s == 1
+    assert (match.skew.frames, match.skew.missing) == (30, 0)
+    assert match.skew.largest_s <= match.max_skew_s
+    assert 0 < match.skew.median_s <= match.skew.largest_s
+    assert report.warnings == ()
+
+
+def test_late_start_and_early_end_are_told(rgb, make_video):
+    report = inspect_pair(rgb, second(make_video, 4, pts=range(3, 7)))
+    text = " ".join(report.warnings)
+    assert "starts +0.300 s" in text
+    assert "--offset-ms -300" in text
+    assert "ends -0.300 s" in text
+    assert "RGB frames have no partner" in text
+    assert report.match.expected_pairs == pytest.approx(12, abs=1)
+
+
+def test_no_common_time_is_a_warning_here(rgb, make_video):
+    report = inspect_pair(rgb, second(make_video, 10, pts=range(100, 110)))
+    assert report.match.overlap_s == 0
+    assert report.match.expected_pairs == 0
+    assert report.match.skew.missing == 30
+    assert report.match.skew.median_s is None
+    assert any("share no time" in warning for warning in report.warnings)
+
+
+def test_an_offset_is_taken_into_account(rgb, make_video):
+    aux = second(make_video, 10, pts=range(100, 110))
+    report = inspect_pair(rgb, aux, PairingOptions(offset_s=Fraction(-10)))
+    assert (report.match.overlap_s, report.match.skew.missing, report.warnings) == (1, 0, ())
+
+
+def test_unknown_modality_is_a_warning_here(rgb, make_video):
+    rng = np.random.default_rng(2)
+    aux = make_video("b.mp4", [rng.integers(0, 256, (H, W, 3)).astype(np.uint8)] * 30)
+    report = inspect_pair(rgb, aux)
+    assert report.modality is None
+    assert "cannot tell" in report.modality_reason
+    assert any("--modality" in warning for warning in report.warnings)
+
+
+def test_another_shape_and_folders_are_told(rgb, tmp_path):
+    folder = tmp_path / "depth"
+    folder.mkdir()
+    for i in range(30):
+        cv2.imwrite(str(folder / f"{i}.png"), thermal(1, (50, 50))[0])
+    (folder / "7.png").write_bytes(b"x")
+    report = inspect_pair(rgb, folder)
+    text = " ".join(report.warnings)
+    assert "96x64 and 50x50" in text
+    assert "depth is a folder: its times assume 30 pictures a second" in text
+    assert "depth has damaged or missing frames" in text
+    assert report.match.sync is Sync.INDEX
+
+
+def test_one_stream(rgb, tmp_path):
+    report = inspect_pair(rgb)
+    assert (report.rgb.frame_count, report.aux, report.match, report.warnings) == (30, None, None, ())
+    with pytest.raises(VideoError):
+        inspect_pair(tmp_path / "nothing.mp4")

@@ -1,0 +1,273 @@
+import logging
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+
+from dmtrack.errors import DecodeError, VideoError
+from dmtrack.video import reader as reader_module
+from dmtrack.video.position import Position
+from dmtrack.video.reader import VideoReader
+
+H, W = 64, 96
+
+
+def flat(count):
+    """Pictures whose red says which one it is."""
+    return [np.full((H, W, 3), (10 + 8 * i, 120, 60), np.uint8) for i in range(count)]
+
+
+def noisy(count):
+    rng = np.random.default_rng(3)
+    return [rng.integers(0, 256, (H, W, 3)).astype(np.uint8) for _ in range(count)]
+
+
+def counts16(count):
+    ramp = np.arange(H * W, dtype=np.uint16).reshape(H, W)
+    return [(ramp * 7 + 1000 * i).astype(np.uint16) for i in range(count)]
+
+
+def which(frame):
+    return round((int(frame.pixels[H // 2, W // 2, 0]) - 10) / 8)
+
+
+def read_all(path, **options):
+    with VideoReader(path, **options) as reader:
+        return list(reader), reader
+
+
+def test_h264_gives_rgb_pictures_with_exact_times(make_video):
+    frames, reader = read_all(make_video("a.mp4", flat(12), rate=25))
+    assert [frame.index for frame in frames] == list(range(12))
+    assert [frame.time_s for frame in frames] == [Fraction(i, 25) for i in range(12)]
+    assert [which(frame) for frame in frames] == list(range(12))
+    assert frames[5].pixels.shape == (H, W, 3)
+    assert np.abs(frames[5].pixels[30, 40].astype(int) - (50, 120, 60)).max() <= 4  # red, green, blue
+    info = reader.info
+    assert (info.width, info.height, info.codec, info.channels) == (W, H, "h264", 3)
+    assert (info.frame_rate, info.frame_count, info.duration_s) == (25, 12, Fraction(12, 25))
+    assert reader.damaged_packets == 0
+
+
+@pytest.mark.parametrize("pix_fmt", ["gray16le", "gray12le", "gray10le"])
+def test_deep_grey_is_exact(make_video, pix_fmt):
+    written = [picture & ((1 << int(pix_fmt[4:6])) - 1) for picture in counts16(4)]
+    path = make_video("deep.mkv", written, codec="ffv1", pix_fmt=pix_fmt, rate=9)
+    frames, reader = read_all(path)
+    assert reader.info.bit_depth == int(pix_fmt[4:6])
+    for frame, picture in zip(frames, written, strict=True):
+        assert frame.pixels.dtype == np.uint16
+        assert np.array_equal(frame.pixels, picture)
+
+
+def test_big_endian_grey_is_exact():
+    (written,) = counts16(1)
+    frame = av.VideoFrame.from_ndarray(written, format="gray16le").reformat(format="gray16be")
+    pixels = reader_module._PictureConverter(frame)(frame)
+    assert np.array_equal(pixels, written)
+    assert pixels.dtype.isnative
+
+
+def test_8_bit_grey_stays_one_channel(make_video):
+    written = [picture[..., 0] for picture in noisy(3)]
+    frames, reader = read_all(make_video("g.mkv", written, codec="ffv1", pix_fmt="gray"))
+    assert (reader.info.channels, reader.info.bit_depth) == (1, 8)
+    assert np.array_equal(frames[2].pixels, written[2])
+
+
+def test_10_bit_colour_becomes_8_bit(make_video):
+    frames, reader = read_all(make_video("ten.mkv", flat(3), codec="ffv1", pix_fmt="yuv420p10le"))
+    assert (frames[0].pixels.dtype, frames[0].pixels.shape) == (np.uint8, (H, W, 3))
+    assert reader.info.bit_depth == 10
+    assert [which(frame) for frame in frames] == [0, 1, 2]
+
+
+def test_odd_width_has_no_line_padding(make_video):
+    rng = np.random.default_rng(0)
+    written = [rng.integers(0, 65536, (33, 37)).astype(np.uint16) for _ in range(2)]
+    frames, _ = read_all(make_video("odd.mkv", written, codec="ffv1", pix_fmt="gray16le"))
+    assert np.array_equal(frames[1].pixels, written[1])
+
+
+def test_non_zero_start_and_another_rate(make_video):
+    frames, reader = read_all(
+        make_video("late.mkv", counts16(9), codec="ffv1", pix_fmt="gray16le", rate=9, pts=range(5, 14))
+    )
+    assert frames[0].index == 0
+    assert abs(float(frames[0].time_s) - 5 / 9) < 0.001  # Matroska rounds to milliseconds
+    assert reader.info.frame_count == 9
+    assert reader.damaged_packets == 0
+
+
+def test_variable_frame_rate_keeps_every_stamp(make_video):
+    stamps = [0, 33, 100, 110, 200, 500]
+    path = make_video("vfr.mkv", flat(6), pts=stamps, time_base=Fraction(1, 1000))
+    frames, reader = read_all(path)
+    assert [frame.time_s * 1000 for frame in frames] == stamps
+    assert reader.damaged_packets == 0
+
+
+def test_b_frames_come_in_order_of_presentation(make_video):
+    path = make_video("b.mp4", flat(20), options={"bf": "3", "b-adapt": "0"})
+    frames, _ = read_all(path)
+    assert [which(frame) for frame in frames] == list(range(20))
+    assert [frame.time_s for frame in frames] == [Fraction(i, 30) for i in range(20)]
+
+
+def test_stream_without_stamps_counts_by_its_rate(make_video):
+    frames, _ = read_all(make_video("raw.h264", flat(8), rate=25))
+    assert [frame.time_s for frame in frames] == [Fraction(i, 25) for i in range(8)]
+
+
+def test_stamps_that_go_back_are_repaired(make_video):
+    class Decoded:
+        duration = None
+
+        def __init__(self, pts):
+            self.pts = pts
+
+    with VideoReader(make_video("a.mp4", flat(2))) as reader:
+        clock = reader_module._Clock(reader._stream)
+    step = 512
+    given = [0, step, step, 5, None, 10 * step]
+    assert [clock.stamp(Decoded(pts)) for pts in given] == [0, step, 2 * step, 3 * step, 4 * step, 10 * step]
+
+
+@pytest.mark.parametrize(("rotation", "turns"), [(90, 1), (-90, 3), (180, 2)])
+def test_rotation_is_applied(make_video, rotation, turns):
+    picture = np.zeros((H, W, 3), np.uint8)
+    picture[: H // 2, : W // 2] = 255  # white in the top left quarter
+    frames, reader = read_all(make_video("rot.mp4", [picture] * 2, rotation=rotation))
+    upright = np.rot90(picture, turns)
+    assert frames[0].pixels.shape == upright.shape
+    assert (reader.info.height, reader.info.width) == upright.shape[:2]
+    assert reader.info.rotation_deg == rotation % 360
+    assert np.abs(frames[0].pixels.astype(int) - upright).mean() < 4
+
+
+class TestRange:
+    @pytest.mark.parametrize(
+        ("start", "end", "expected"),
+        [
+            (None, None, list(range(20))),
+            (Position(index=5), Position(index=8), [5, 6, 7]),
+            (Position(time_s=Fraction(1, 5)), None, list(range(5, 20))),
+            (None, Position(time_s=Fraction(1, 10)), [0, 1, 2]),
+            (Position(index=18), Position(index=99), [18, 19]),
+            (Position(index=50), None, []),
+        ],
+    )
+    def test_indices_count_from_the_first_frame(self, make_video, start, end, expected):
+        with VideoReader(make_video("a.mp4", flat(20), rate=25)) as reader:
+            frames = list(reader.read(start, end))
+            assert reader.damaged_packets == 0
+        assert [frame.index for frame in frames] == expected
+        assert [which(frame) for frame in frames] == expected
+
+    def test_time_counts_from_the_first_frame_also_if_the_file_starts_late(self, make_video):
+        path = make_video("late.mkv", flat(10), rate=10, pts=range(70, 80))
+        with VideoReader(path) as reader:
+            (frame,) = reader.read(Position(time_s=Fraction(3, 10)), Position(time_s=Fraction(4, 10)))
+        assert (frame.index, frame.time_s) == (3, Fraction(73, 10))
+
+    def test_is_read_once(self, make_video):
+        with VideoReader(make_video("a.mp4", flat(3))) as reader:
+            list(reader)
+            with pytest.raises(RuntimeError, match="again"):
+                list(reader)
+
+
+class TestDamage:
+    @pytest.fixture
+    def whole(self, make_video):
+        """Thirty frames that stand alone, the index in front."""
+        return make_video(
+            "whole.mp4",
+            noisy(30),
+            options={"g": "1", "bf": "0", "crf": "30"},
+            container_options={"movflags": "faststart"},
+        )
+
+    def test_truncated_data_gives_the_frames_before_it_and_counts_the_rest(self, whole, caplog):
+        content = whole.read_bytes()
+        whole.write_bytes(content[: len(content) // 2])
+        with caplog.at_level(logging.WARNING):
+            frames, reader = read_all(whole)
+        assert 10 <= len(frames) <= 20
+        assert reader.info.frame_count == 30
+        assert len(frames) + reader.damaged_packets == pytest.approx(30, abs=1)
+        assert "claims" in caplog.text
+
+    def test_truncated_matroska_is_counted_too(self, make_video):
+        path = make_video("cut.mkv", counts16(12), codec="ffv1", pix_fmt="gray16le", rate=9)
+        content = path.read_bytes()
+        path.write_bytes(content[: len(content) // 2])
+        frames, reader = read_all(path)
+        assert 3 <= len(frames) <= 8
+        assert len(frames) + reader.damaged_packets == pytest.approx(12, abs=1)
+
+    def test_damaged_packets_are_skipped_and_counted(self, whole):
+        self.damage(whole, 0.45, 0.55)
+        frames, reader = read_all(whole)
+        assert reader.damaged_packets >= 2
+        assert 24 <= len(frames) <= 30
+        assert frames[-1].time_s == Fraction(29, 30)  # what follows keeps its time
+
+    def test_damage_without_end_is_bounded_and_keeps_what_came_before(self, whole, monkeypatch):
+        monkeypatch.setattr(reader_module, "MAX_CONSECUTIVE_DAMAGED", 3)
+        self.damage(whole, 0.4, 1.0)
+        frames = []
+        with VideoReader(whole) as reader, pytest.raises(DecodeError) as caught:
+            frames.extend(reader)
+        assert len(frames) >= 8
+        assert str(whole) in str(caught.value)
+        assert "after frame" in str(caught.value)
+
+    @staticmethod
+    def damage(path, begin, end):
+        """Overwrite a share of the pictures' bytes with ones, sizes and index left whole."""
+        content = bytearray(path.read_bytes())
+        data = content.find(b"mdat") + 4
+        size = len(content) - data
+        for place in range(data + int(begin * size), data + int(end * size)):
+            content[place] = 0xFF
+        path.write_bytes(content)
+
+    def test_no_frame_at_all_is_an_error_at_once(self, whole):
+        self.damage(whole, 0.0, 1.0)
+        with pytest.raises(DecodeError, match="no frame can be decoded"):
+            VideoReader(whole)
+
+
+def test_second_stream_can_be_chosen(tmp_path):
+    path = tmp_path / "two.mkv"
+    with av.open(str(path), "w") as container:
+        streams = [container.add_stream("ffv1", rate=10) for _ in range(2)]
+        for stream, size in zip(streams, (32, 48), strict=True):
+            stream.width = stream.height = size
+            stream.pix_fmt = "gray"
+        for stream, size in zip(streams, (32, 48), strict=True):
+            frame = av.VideoFrame.from_ndarray(np.full((size, size), size, np.uint8), format="gray")
+            frame.pts = 0
+            container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+    assert VideoReader(path).info.width == 32
+    assert VideoReader(path, stream=1).info.width == 48
+    with pytest.raises(VideoError, match="2 video stream"):
+        VideoReader(path, stream=2)
+
+
+def test_memory_holds_one_picture_at_a_time(make_video):
+    """The reader hands out pictures and forgets them."""
+    with VideoReader(make_video("a.mp4", flat(30)), threads=1) as reader:
+        waiting = []
+        for _ in reader:
+            waiting.append(len(reader._decoder._ready))
+    assert max(waiting[:-16]) <= 2  # before the decoder is drained at the end
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_threads_change_nothing(make_video, threads):
+    frames, _ = read_all(make_video("a.mp4", flat(10)), threads=threads)
+    assert [which(frame) for frame in frames] == list(range(10))
