@@ -154,8 +154,8 @@ def _not_added(modality: Modality | None) -> CheckpointError:
     if modality is None:
         return CheckpointError(
             "the published base weights for one stream are not here yet",
-            hint="download OSTrack_ep0300.pth.tar (ViT-B, 256 px) by the links on the OSTrack authors' GitHub "
-            "page (paper arXiv 2203.11991), then: dmtrack weights add OSTrack_ep0300.pth.tar",
+            hint="download OSTrack_ep0300.pth.tar (ViT-B, 256 px) by the links on the OSTrack authors' "
+            "GitHub page (paper arXiv 2203.11991), then: dmtrack weights add OSTrack_ep0300.pth.tar",
         )
     return CheckpointError(
         f"the published base weights for {modality} are not here yet",
