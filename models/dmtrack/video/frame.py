@@ -51,7 +51,7 @@ class Frame:
     """One decoded picture with its exact time.
 
     Attributes:
-        index: 0-based position among the frames that decoded.
+        index: 0-based position among the frames that decoded; in a folder, among all pictures.
         pts: Presentation time stamp, in units of `time_base`.
         time_base: Seconds per unit of `pts`.
         pixels: `(H, W, 3)` uint8 in RGB order, or `(H, W)` uint8/uint16 for one-channel sources.
@@ -90,10 +90,12 @@ class FramePair:
 
     Attributes:
         rgb: The frame that gives the pair its index and time.
-        aux: The partner, or None when the second stream has none (or there is no second stream).
+        aux: The partner on the clock of `rgb`, or None when the second stream has none near enough
+            (or there is no second stream).
         modality: What `aux` measures; None when there is no second stream.
         image: `(H, W, 6)` uint8 on the RGB grid: channels 0-2 RGB, 3-5 the encoded second stream
-            (all zero where `aux` is None); `(H, W, 3)` when there is no second stream at all.
+            (where `aux` is None: the picture nearest in time, or zeros, as `OnMissing` says);
+            `(H, W, 3)` when there is no second stream at all.
     """
 
     rgb: Frame
