@@ -62,8 +62,8 @@ def make_night_street(folder: Path, pool: Executor) -> None:
     write_boxes(folder / "groundtruth.txt", list(_ordered(pool, night_street.box, count)))
     _describe(folder, "pedestrian in a red jacket", {
         "rgb.mp4": {"modality": "rgb", "size": [640, 360], "rate": "30", "frames": count, "bits": 8},
-        "thermal.mkv": {"modality": "thermal", "size": [320, 180], "rate": "25", "frames": thermal_count, "bits": 16,
-                        "unit": "0.01 K", "start_s": 0.012},
+        "thermal.mkv": {"modality": "thermal", "size": [320, 180], "rate": "25", "frames": thermal_count,
+                        "bits": 16, "unit": "0.01 K", "start_s": 0.012},
     })  # fmt: skip
 
 
@@ -78,7 +78,8 @@ def make_desk_depth(folder: Path, pool: Executor) -> None:
     write_boxes(folder / "groundtruth.txt", list(_ordered(pool, desk_depth.box, count)))
     _describe(folder, "red tea carton in the hand", {
         "rgb.mp4": {"modality": "rgb", "size": [480, 360], "rate": "30", "frames": count, "bits": 8},
-        "depth": {"modality": "depth", "size": [480, 360], "rate": "30", "frames": count, "bits": 16, "unit": "mm"},
+        "depth": {"modality": "depth", "size": [480, 360], "rate": "30", "frames": count,
+                  "bits": 16, "unit": "mm"},
     })  # fmt: skip
 
 

@@ -179,7 +179,7 @@ def _contact(points: Floats, contacts: Sequence[Contact]) -> Floats:
 def _clear(
     picture: Picture, points: Floats, towards: Floats, blockers: Sequence[Blocker], softness: float
 ) -> Floats:
-    """Return the share of a light that passes the blockers, `(H, W)`; found on every other pixel, then spread."""
+    """Return the share `(H, W)` of a light that passes the blockers, found on every other pixel."""
     height, width = points.shape[:2]
     thin = points[::2, ::2]
     passed = np.ones(thin.shape[:2], np.float32)

@@ -40,7 +40,7 @@ class ColourCamera:
     seed: int = 0
 
     def develop(self, radiance: Floats, frame: int, gain: float = 1.0) -> Bytes:
-        """Return the 8-bit RGB picture of linear radiance `(H, W, 3)`; `gain` is the auto exposure of the moment."""
+        """Return the 8-bit RGB picture of linear radiance `(H, W, 3)`; `gain` is the auto exposure."""
         height, width = radiance.shape[:2]
         wide = cv2.GaussianBlur(radiance, (0, 0), width / 28)
         near = cv2.GaussianBlur(radiance, (0, 0), width / 160)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
-
 from render.camera import Camera
 from render.mesh import Mesh
 from render.picture import Picture

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
-
 from render.camera import Camera, Floats
 from render.figure import SKIN
 from render.light import Blocker, Contact, Lighting, Sun, light
@@ -15,6 +15,7 @@ from render.sensor import Bytes, ColourCamera, DepthCamera, Words
 from render.shapes import Box, Cylinder, Ellipsoid, RoundCone, Shape, rotation
 from render.surface import Hit, Material, Surface, plain
 from render.texture import colour, hashed, inside, mix, noise_tile
+
 from scenes.clip import Drawable, PixelBox, exposures, true_box
 
 DURATION_S = 5
@@ -84,8 +85,8 @@ def _pose(time_s: float) -> tuple[np.ndarray, Floats]:
     centre = centre + [Shake(61 + i, 0.003, 0.8, 6.0)(time_s) for i in range(3)]
     yaw, pitch, roll = path(
         times,
-        ((0.25, 0, 0), (0.05, 0.08, 0.05), (-0.25, 0.0, 0.1), (-0.45, -0.14, 0.0), (-0.1, -0.2, -0.12), (0.5, 0.06, -0.1),
-         (0.75, 0.14, 0.0)), time_s,
+        ((0.25, 0, 0), (0.05, 0.08, 0.05), (-0.25, 0.0, 0.1), (-0.45, -0.14, 0.0),
+         (-0.1, -0.2, -0.12), (0.5, 0.06, -0.1), (0.75, 0.14, 0.0)), time_s,
     )  # fmt: skip
     return centre, rotation(float(yaw), float(pitch), float(roll))
 
@@ -345,7 +346,7 @@ def _mug(x: float, y: float) -> list[Drawable]:
         Cylinder((x, y, 0.047), (0.041, 0.041, 0.047), glaze),
         Cylinder((x, y, 0.0935), (0.037, 0.037, 0.001), plain((0.05, 0.025, 0.012), gloss=0.4)),
     ]
-    for (u0, v0), (u1, v1) in zip(ear, ear[1:], strict=False):
+    for (u0, v0), (u1, v1) in pairwise(ear):
         ends = (x - u0, y - 0.3 * u0, 0.05 + v0), (x - u1, y - 0.3 * u1, 0.05 + v1)
         shapes.append(RoundCone(*ends, 0.007, 0.007, plain((0.62, 0.62, 0.58), gloss=0.5)))
     return shapes

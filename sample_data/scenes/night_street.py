@@ -1,4 +1,4 @@
-"""A street at night: a pedestrian passes from lamp light into the dark, behind a parked car and a lamp post."""
+"""A street at night: a pedestrian walks through dark and lamp light, behind a parked car and a post."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 import numpy as np
-
 from render.camera import Camera, Floats, dot, unit
 from render.car import Car, Look
 from render.figure import Clothes, Person
@@ -17,6 +16,7 @@ from render.sensor import Bytes, ColourCamera, ThermalCore, Words
 from render.shapes import Box, Ellipsoid, RoundCone
 from render.surface import Hit, Surface, plain
 from render.texture import bricks, colour, hashed, inside, mix, noise_tile
+
 from scenes.clip import Drawable, PixelBox, exposures, true_box
 
 DURATION_S = 6

@@ -6,7 +6,6 @@ from fractions import Fraction
 
 import cv2
 import numpy as np
-
 from render.camera import Camera, Floats, unit
 from render.car import Car, Look
 from render.light import Blocker, Lamp, Lighting, Sun, light
@@ -16,13 +15,14 @@ from render.sensor import Bytes, ColourCamera, EventCamera
 from render.shapes import Box, Ellipsoid, RoundCone
 from render.surface import Hit, Surface, plain
 from render.texture import colour, hashed, inside, mix, noise_tile
+
 from scenes.clip import Drawable, PixelBox, true_box
 
 DURATION_S = 6
 RATE = Fraction(25)
 WIDTH, HEIGHT = 346, 260
-STEPS = 8  # pictures of the scene per frame: what the event camera sees of the motion
-_EXPOSED = slice(2, 6)  # the steps during which the colour shutter is open
+STEPS = 6  # pictures of the scene per frame: what the event camera sees of the motion
+_EXPOSED = slice(1, 5)  # the steps during which the colour shutter is open
 _SPEED = 14.0
 _TUNNEL, _CEILING_M = (40.0, 68.0), 4.7
 _SUNWARDS = np.array([0.20, 0.94, 0.27]) / np.linalg.norm([0.20, 0.94, 0.27])
@@ -155,7 +155,8 @@ def _others(time_s: float) -> list[Car]:
     cars = [
         _ahead(time_s, (0, 1.5, 3.0, 4.3, 6), ((3.9, 19), (3.9, 15.5), (3.95, 9.6), (3.95, 8.3), (4.2, 5.8)),
                Look((0.30, 0.035, 0.03), saloon=True, tail_glow=glow)),
-        _ahead(time_s, (-0.1, 2.5, 6), ((-3.4, 5.2), (-3.45, 12.5), (-3.4, 24)), Look((0.40, 0.41, 0.42), tail_glow=glow)),
+        _ahead(time_s, (-0.1, 2.5, 6), ((-3.4, 5.2), (-3.45, 12.5), (-3.4, 24)),
+               Look((0.40, 0.41, 0.42), tail_glow=glow)),
         _ahead(time_s, (0, 6), ((0.1, 31), (0.0, 27)), Look((0.05, 0.055, 0.07), size=1.12, tail_glow=glow)),
         _ahead(time_s, (0, 6), ((-3.5, 40), (-3.5, 38)), Look((0.5, 0.5, 0.48), saloon=True, tail_glow=glow)),
     ]  # fmt: skip
@@ -176,11 +177,10 @@ def _lighting(time_s: float) -> Lighting:
     ego = _SPEED * time_s
     cars = [_target(time_s), *_others(time_s)]
     near = [car for car in cars if car.y < ego + 45]
-    lamps = [
-        Lamp((x, y, _CEILING_M - 0.2), (0.55, 0.42, 0.24), focus=1.0, shadows_m=0.0)
+    lamps = [  # one for each pair of fittings: from below they light the same
+        Lamp((-0.5, y, _CEILING_M - 0.2), (1.0, 0.76, 0.44), focus=1.0, shadows_m=0.0)
         for y in np.arange(_TUNNEL[0] + 5, _TUNNEL[1], 9)
-        for x in (-3.5, 3.5)
-        if y > ego - 4
+        if ego - 4 < y < ego + 26
     ]
     trees = [
         Blocker((x, y, 5.2), (1.7, 1.7, 1.8), reach_m=24.0)
