@@ -1,0 +1,135 @@
+"""`dmtrack weights`: add published checkpoints, list, show and verify what is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from dmtrack.errors import CheckpointError
+from dmtrack.video.frame import Modality
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from dmtrack.network.data_folder import WeightsFile
+
+app = typer.Typer(no_args_is_help=True, help="Weights in the box and in your data folder.")
+
+_NameArgument = Annotated[str, typer.Argument(help="A name from `dmtrack weights list`.")]
+
+
+@app.command()
+def add(
+    file: Annotated[Path, typer.Argument(help="A published DMTrack or OSTrack checkpoint (.pth.tar, .pth).")],
+    modality: Annotated[
+        Modality | None,
+        typer.Option(help="What a DMTrack checkpoint was trained for; leave out for OSTrack."),
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="What to call it; base-MODALITY if left out.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace weights of the same name.")] = False,
+) -> None:
+    """Convert a published checkpoint and keep it in your data folder.
+
+    Nothing of the file is executed: a hostile checkpoint is an error.
+    """
+    from dmtrack.network.data_folder import add_published
+
+    added = add_published(file, modality=modality, name=name, overwrite=overwrite)
+    use = "base" if added.name.startswith("base-") else added.name
+    _print(f"added {added.name} ({_size(added)}, sha256 {added.sha256})", f"use it with: --weights {use}")
+
+
+@app.command(name="list")
+def list_() -> None:
+    """List the weights in the box and in your data folder."""
+    from dmtrack.network.data_folder import stored, stored_names, weights_folder
+
+    table = Table("name", "part", "modality", "size", "from", "sha256", box=None, pad_edge=False)
+    for entry in _bundled():
+        table.add_row(*_row(entry, "in the box"))
+    for name in stored_names():
+        try:
+            entry = stored(name)
+        except CheckpointError as error:
+            table.add_row(name, "damaged", "", "", error.what, "")
+        else:
+            table.add_row(*_row(entry, entry.meta.source_name))
+    Console().print(table)
+    _print(f"data folder: {weights_folder()}")
+
+
+@app.command()
+def show(name: _NameArgument) -> None:
+    """Show what is known of some weights."""
+    entry = _named(name)
+    meta = entry.meta
+    table = Table(box=None, show_header=False, pad_edge=False)
+    facts = {
+        "name": entry.name,
+        "path": entry.path,
+        "size": _size(entry),
+        "sha256": entry.sha256,
+        "added": entry.added or "in the box",
+        "part": meta.kind,
+        "modality": meta.modality or "one stream",
+        "trained on": meta.trained_on,
+        "source": meta.source_name,
+        "source sha256": meta.source_sha256,
+        "foundation sha256": meta.foundation_sha256,
+    }
+    facts |= {f"config {key}": value for key, value in meta.config.to_dict().items()}
+    if meta.tracker is not None:
+        facts |= {f"tracker {key}": value for key, value in meta.tracker.to_dict().items()}
+    for key, value in facts.items():
+        if value is not None:
+            table.add_row(key, str(value))
+    Console().print(table)
+
+
+@app.command()
+def verify(
+    names: Annotated[list[str] | None, typer.Argument(help="Names to check; all when left out.")] = None,
+) -> None:
+    """Check that stored weights are byte for byte those that were added, and that they load."""
+    from dmtrack.network.checkpoint import load_weights
+    from dmtrack.network.data_folder import stored_names
+    from dmtrack.network.data_folder import verify as verify_stored
+
+    bundled = {entry.name: entry for entry in _bundled()}
+    for name in names or (*bundled, *stored_names()):
+        if name in bundled:
+            load_weights(bundled[name].path)
+        else:
+            verify_stored(name)
+        _print(f"{name}: ok")
+
+
+def _named(name: str) -> WeightsFile:
+    from dmtrack.network.data_folder import stored
+
+    return next((entry for entry in _bundled() if entry.name == name), None) or stored(name)
+
+
+def _bundled() -> Iterator[WeightsFile]:
+    from dmtrack.network.store import bundled_weights
+
+    yield from bundled_weights()
+
+
+def _row(entry: WeightsFile, source: str) -> tuple[str, ...]:
+    modality = entry.meta.modality or ""
+    return entry.name, entry.meta.kind, modality, _size(entry), source, entry.sha256[:12]
+
+
+def _size(entry: WeightsFile) -> str:
+    return f"{entry.path.stat().st_size / 1e6:.1f} MB"
+
+
+def _print(*lines: str) -> None:
+    """Print plain lines, unwrapped, so that a shell can cut them."""
+    for line in lines:
+        Console(soft_wrap=True, highlight=False).print(line, markup=False)
