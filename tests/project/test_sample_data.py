@@ -1,4 +1,4 @@
-"""The sample clips are whole, are what their README says, and come out of the script that claims to make them."""
+"""The sample clips are whole, are what their README says, and the script does make them."""
 
 import hashlib
 import importlib
