@@ -71,11 +71,12 @@ class StampRepair:
             return self._last
         stamp = source + self._offset
         fell_back = (self._last - stamp) * self.unit > _BACK_IN_TIME_S
-        if fell_back or stamp - self._last > self._longest_step:
+        shifted = fell_back or stamp - self._last > self._longest_step
+        if shifted:
             self._offset = self._last + self._step - source
             stamp = self._last + self._step
         stamp = max(stamp, self._last + 1)
-        self.repaired += stamp != source + self._offset or fell_back
+        self.repaired += shifted or stamp != source + self._offset
         self._step, self._last = stamp - self._last, stamp
         return stamp
 

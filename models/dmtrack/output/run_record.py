@@ -32,6 +32,7 @@ from dmtrack.output.atomic import reserve, write_atomically
 from dmtrack.output.sink import Sink
 from dmtrack.tracking.result import FrameResult, TrackState
 from dmtrack.video.frame import VideoInfo
+from dmtrack.video.pairing import PairCounts
 
 _log = logging.getLogger(__name__)
 
@@ -116,39 +117,22 @@ class InputRecord:
 
 
 @dataclass(frozen=True, slots=True)
-class StreamCounts:
-    """What reading and pairing met.
-
-    Attributes:
-        aux_held: Frames whose partner was used before already (the slower stream is repeated).
-        rgb_damaged: Damaged packets or frames of the RGB stream that were skipped.
-        aux_damaged: The same of the second stream.
-    """
-
-    aux_held: int = 0
-    rgb_damaged: int = 0
-    aux_damaged: int = 0
-
-
-@dataclass(frozen=True, slots=True)
 class RunCounts:
     """What was counted over the frames of a run.
 
     Attributes:
         frames: Frames with a result.
         targets: Different targets seen.
-        aux_missing: Frames without a partner, in a run with a second stream.
         uncertain: Boxes in state uncertain.
         lost: Boxes in state lost.
-        streams: What reading and pairing met.
+        pairing: What reading and pairing met: missing and held partners, damaged frames.
     """
 
     frames: int = 0
     targets: int = 0
-    aux_missing: int = 0
     uncertain: int = 0
     lost: int = 0
-    streams: StreamCounts = field(default_factory=StreamCounts)
+    pairing: PairCounts = field(default_factory=PairCounts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,6 +212,7 @@ class RunRecordSink(Sink):
     Args:
         path: Usually `.../run.json`; written at once with status `running`.
         record: What is known at the start.
+        pair_counts: Asked at the end for what reading and pairing met.
         overwrite: Replace an existing file.
         clock: Seconds, for the measured speed.
 
@@ -240,12 +225,13 @@ class RunRecordSink(Sink):
         path: Path,
         record: RunRecord,
         *,
+        pair_counts: Callable[[], PairCounts] = PairCounts,
         overwrite: bool = False,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._path = reserve(path, overwrite=overwrite)
         self._record = record
-        self._has_aux = any(item.role == "aux" for item in record.inputs)
+        self._pair_counts = pair_counts
         self._clock = clock
         self._start_s = clock()
         self._network_frames = 0
@@ -267,17 +253,14 @@ class RunRecordSink(Sink):
         if result.infer_ms > 0:
             self._network_frames += 1
             self._network_ms += result.infer_ms
-        self._update_counts(
+        counts = replace(
+            counts,
             frames=counts.frames + 1,
             targets=len(self._target_ids),
-            aux_missing=counts.aux_missing + (self._has_aux and result.pair.aux is None),
             uncertain=counts.uncertain + states.count(TrackState.UNCERTAIN),
             lost=counts.lost + states.count(TrackState.LOST),
         )
-
-    def note_streams(self, streams: StreamCounts) -> None:
-        """Take over what reading and pairing counted so far."""
-        self._update_counts(streams=streams)
+        self._record = replace(self._record, counts=counts)
 
     def finish(self, status: RunStatus, reason: str | None = None) -> None:
         """Note how the run ended and write the file; a second call does nothing.
@@ -289,7 +272,12 @@ class RunRecordSink(Sink):
             return
         self._closed = True
         self._record = replace(
-            self._record, status=status, reason=reason, speed=self._measure(), ended_at=_now()
+            self._record,
+            status=status,
+            reason=reason,
+            counts=replace(self._record.counts, pairing=self._pair_counts()),
+            speed=self._measure(),
+            ended_at=_now(),
         )
         self._save()
 
@@ -311,10 +299,6 @@ class RunRecordSink(Sink):
             self.finish(status, reason)
         except OutputError as closing:
             _log.warning("%s", closing)
-
-    def _update_counts(self, **changes: int | StreamCounts) -> None:
-        counts = replace(self._record.counts, **changes)  # type: ignore[arg-type]
-        self._record = replace(self._record, counts=counts)
 
     def _measure(self) -> RunSpeed:
         wall_s = self._clock() - self._start_s
@@ -342,7 +326,7 @@ def read_run_json(path: Path) -> dict[str, Any]:
         raise FormatError(f"is not JSON ({error})", where=path) from None
     if not isinstance(values, dict) or values.get("record_version") != RECORD_VERSION:
         raise FormatError("is no run record of this version", where=path)
-    if values.get("status") not in set(RunStatus):
+    if values.get("status") not in [*RunStatus]:
         raise FormatError(f"has an unknown status {values.get('status')!r}", where=path)
     return values
 

@@ -206,7 +206,11 @@ class _Encoding:
         self.stamps = StampRepair(unit)
         self._stamp_of: dict[int, int] = {}
         self._frames = 0
-        options = {"movflags": _GROWING_FLAGS, "movie_timescale": str(mp4_timescale(unit))}
+        options = {
+            "movflags": _GROWING_FLAGS,
+            "movie_timescale": str(mp4_timescale(unit)),
+            "flush_packets": "1",  # a fragment reaches the disk when it is whole
+        }
         self._container = av.open(str(path), "w", format="mp4", options=options)
         self._stream = _add_stream(self._container, width, height, quality)
         self._stream.time_base = unit

@@ -1,0 +1,147 @@
+"""MOT files: written and read they are the same; what is malformed is named with its row."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dmtrack.errors import FormatError, OutputError
+from dmtrack.geometry.box import Box
+from dmtrack.output.mot import DECIMALS, MotRow, MotSink, format_mot_row, parse_mot_row, read_mot, write_mot
+from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
+from dmtrack.video.frame import Frame, FramePair
+
+counts = st.integers(1, 10**6)
+positions = st.floats(-1e6, 1e6)
+sides = st.floats(1e-6, 1e6)
+rows = st.builds(MotRow, counts, counts, st.builds(Box, positions, positions, sides, sides), st.floats(0, 1))
+on_grid = st.integers(-(10**12), 10**12).map(lambda n: n / 10**DECIMALS)
+
+
+def _rounded(row: MotRow) -> MotRow:
+    box = Box(*(round(value, DECIMALS) for value in row.box.xywh))
+    return MotRow(row.frame_number, row.target_id, box, round(row.confidence, DECIMALS))
+
+
+@given(rows)
+def test_reading_gives_the_value_rounded_to_the_stated_precision(row: MotRow) -> None:
+    assert parse_mot_row(format_mot_row(row)) == _rounded(row)
+
+
+@given(rows)
+def test_writing_what_was_read_gives_the_same_line(row: MotRow) -> None:
+    line = format_mot_row(row)
+    assert format_mot_row(parse_mot_row(line)) == line
+
+
+@given(on_grid, on_grid)
+def test_values_of_the_stated_precision_come_back_exactly(x: float, y: float) -> None:
+    row = MotRow(1, 1, Box(x, y, 1.5, 2.25), 0.125)
+    assert parse_mot_row(format_mot_row(row)) == row
+
+
+@given(rows)
+def test_origin_one_only_shifts_the_corner(row: MotRow) -> None:
+    assert parse_mot_row(format_mot_row(row, 1), 1) == _rounded(row)
+    there = parse_mot_row(format_mot_row(row, 1)).box
+    assert there.x == pytest.approx(row.box.x + 1, abs=1e-6)
+    assert (there.w, there.h) == (round(row.box.w, DECIMALS), round(row.box.h, DECIMALS))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(rows, max_size=30, unique_by=lambda row: (row.frame_number, row.target_id)))
+def test_whole_files_come_back(tmp_path_factory: pytest.TempPathFactory, content: list[MotRow]) -> None:
+    path = tmp_path_factory.mktemp("mot") / "boxes.txt"
+    write_mot(path, content)
+    assert read_mot(path) == [_rounded(row) for row in content]
+
+
+def _result(index: int, *targets: tuple[int, Box, float]) -> FrameResult:
+    pixels = np.zeros((4, 4, 3), np.uint8)
+    frame = Frame(index, index, Fraction(1, 30), pixels)
+    boxes = tuple(
+        TrackedBox(index, frame.time_s, box, score, TrackState.TRACKED, number)
+        for number, box, score in targets
+    )
+    return FrameResult(FramePair(frame, None, None, pixels), boxes, 1.0)
+
+
+def test_sink_byte_for_byte(tmp_path: Path) -> None:
+    path = tmp_path / "boxes.txt"
+    with MotSink(path) as sink:
+        sink.write(_result(0, (1, Box(10, 20.5, 30, 40), 1.0), (2, Box(-0.0000001, 0, 1 / 3, 2), 0.25)))
+        sink.write(_result(1))
+        sink.write(_result(2, (1, Box(1e7, 2, 3, 4), 0.1)))
+    assert path.read_bytes() == (
+        b"1,1,10,20.5,30,40,1,-1,-1,-1\n1,2,0,0,0.333333,2,0.25,-1,-1,-1\n3,1,10000000,2,3,4,0.1,-1,-1,-1\n"
+    )
+
+
+def test_sink_with_origin_one(tmp_path: Path) -> None:
+    with MotSink(tmp_path / "boxes.txt", origin=1) as sink:
+        sink.write(_result(0, (1, Box(0, 0, 3, 4), 1.0)))
+    assert (tmp_path / "boxes.txt").read_text() == "1,1,1,1,3,4,1,-1,-1,-1\n"
+
+
+def test_interrupt_keeps_what_was_tracked(tmp_path: Path) -> None:
+    sink = MotSink(tmp_path / "boxes.txt")
+    sink.write(_result(0, (1, Box(1, 2, 3, 4), 1.0)))
+    with pytest.raises(KeyboardInterrupt), sink:
+        raise KeyboardInterrupt
+    assert read_mot(tmp_path / "boxes.txt") == [MotRow(1, 1, Box(1, 2, 3, 4), 1.0)]
+
+
+def test_box_thinner_than_the_precision_stays_a_box(tmp_path: Path) -> None:
+    assert parse_mot_row(format_mot_row(MotRow(1, 1, Box(0, 0, 1e-9, 1)))).box.w == 1e-6
+
+
+def test_existing_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "boxes.txt").write_text("")
+    with pytest.raises(OutputError, match="--overwrite"):
+        MotSink(tmp_path / "boxes.txt")
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["1,2,3,4,5,6", "1,2,3,4,5,6,1", "1 2 3 4 5 6 1", "1,2,3,4,5,6,1,1,0.5", "1.0,2.0,3e0,4,5,6,1,-1,-1,-1"],
+    ids=["six columns", "seven", "blanks", "nine, ground truth of CVAT", "floats"],
+)
+def test_what_others_write_is_read(line: str) -> None:
+    assert parse_mot_row(line) == MotRow(1, 2, Box(3, 4, 5, 6), 1.0)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("1,1,2,3,4", "at least 6 columns"),
+        ("1,1,2,,4,5,1", "y '' is not a number"),
+        ("0,1,2,3,4,5,1", "frame number '0'"),
+        ("1.5,1,2,3,4,5,1", "frame number '1.5'"),
+        ("1,-1,2,3,4,5,1", "target id '-1'"),
+        ("1,1,nan,3,4,5,1", "x 'nan' is not finite"),
+        ("1,1,2,3,0,5,1", "no area"),
+        ("1,1,2,3,4,5,high", "confidence 'high'"),
+        ("1,7,2,3,4,5,1", "target 7 is in frame 1 already (row 1)"),
+    ],
+)
+def test_bad_row_is_named(tmp_path: Path, line: str, words: str) -> None:
+    path = tmp_path / "boxes.txt"
+    path.write_text(f"1,7,2,3,4,5,1,-1,-1,-1\n\n{line}\n")
+    with pytest.raises(FormatError) as caught:
+        read_mot(path)
+    assert f"{path}, row 3: " in str(caught.value)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe\x00\x01"], ids=["missing", "binary"])
+def test_no_text_file(tmp_path: Path, content: bytes | None) -> None:
+    path = tmp_path / "boxes.txt"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(FormatError, match=r"boxes\.txt"):
+        read_mot(path)

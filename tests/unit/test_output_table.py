@@ -1,0 +1,102 @@
+"""The CSV: exact header and rows, empty cells without a partner, reading with row numbers in errors."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dmtrack.errors import FormatError
+from dmtrack.geometry.box import Box
+from dmtrack.output.table import COLUMNS, TableRow, TableSink, read_table
+from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
+from dmtrack.video.frame import Frame, FramePair, Modality
+
+HEADER = "frame,time_s,aux_time_s,skew_ms,id,x,y,w,h,score,state,aux_present,infer_ms"
+GOOD = "3,0.1,0.11,10.0,1,1.0,2.0,3.0,4.0,0.5,tracked,1,7.25"
+_PIXELS = np.zeros((4, 4, 3), np.uint8)
+
+
+def _result(index: int, ids: tuple[int, ...], aux: bool = True) -> FrameResult:
+    rgb = Frame(index, index, Fraction(1, 30), _PIXELS)
+    partner = Frame(index, 100 * index + 7, Fraction(1, 3000), _PIXELS) if aux else None
+    targets = tuple(
+        TrackedBox(index, rgb.time_s, Box(0.1 + number, 2, 3, 4), 1 / 3, TrackState.LOST, number)
+        for number in ids
+    )
+    return FrameResult(FramePair(rgb, partner, Modality.THERMAL, _PIXELS), targets, 12.5)
+
+
+def test_file_byte_for_byte(tmp_path: Path) -> None:
+    path = tmp_path / "track.csv"
+    with TableSink(path) as sink:
+        sink.write(_result(0, (1,)))
+        sink.write(_result(3, (1, 2), aux=False))
+        sink.write(_result(4, ()))
+    assert path.read_bytes().decode() == (
+        f"{HEADER}\n"
+        "0,0.0,0.0023333333333333335,2.3333333333333335,1,1.1,2,3,4,0.3333333333333333,lost,1,12.5\n"
+        "3,0.1,,,1,1.1,2,3,4,0.3333333333333333,lost,0,12.5\n"
+        "3,0.1,,,2,2.1,2,3,4,0.3333333333333333,lost,0,12.5\n"
+    )
+
+
+def test_reading_gives_back_what_was_written(tmp_path: Path) -> None:
+    results = [_result(0, (1, 2)), _result(1, (2,), aux=False)]
+    with TableSink(tmp_path / "a.csv") as sink:
+        for result in results:
+            sink.write(result)
+    rows = read_table(tmp_path / "a.csv")
+    assert rows == [TableRow.of(result, target) for result in results for target in result.targets]
+    assert rows[0].box == Box(1.1, 2, 3, 4)
+
+
+def test_columns_are_found_by_name(tmp_path: Path) -> None:
+    names, cells = list(reversed(COLUMNS)), list(reversed(GOOD.split(",")))
+    path = tmp_path / "a.csv"
+    path.write_bytes(
+        ("\ufeff" + ",".join([*names, "note"]) + "\r\n" + ",".join([*cells, "x"]) + "\r\n").encode()
+    )
+    assert read_table(path) == [
+        TableRow(3, 0.1, 0.11, 10.0, 1, 1.0, 2.0, 3.0, 4.0, 0.5, TrackState.TRACKED, True, 7.25)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        (GOOD.replace("tracked", "asleep"), "asleep"),
+        (GOOD.replace("0.5", "good"), "good"),
+        (GOOD.replace("3.0", "0"), "no area"),
+        (GOOD.replace("0.1,", "nan,"), "not finite"),
+        (GOOD.replace(",1,7.25", ",yes,7.25"), "aux_present 'yes'"),
+        (GOOD.replace("10.0,1,", "10.0,0,"), "out of range"),
+        (GOOD.rsplit(",", 2)[0], "aux_present ''"),
+    ],
+    ids=["state", "number", "no area", "not finite", "flag", "id", "short"],
+)
+def test_bad_row_is_named(tmp_path: Path, row: str, words: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(f"{HEADER}\n{GOOD}\n{row}\n")
+    with pytest.raises(FormatError, match="row 3") as caught:
+        read_table(path)
+    assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [(b"", "no column frame"), (b"1,2,3,4\n", "no column"), (b"\xff\xfe\x00", "not a CSV text file")],
+    ids=["empty", "no header", "binary"],
+)
+def test_no_table_at_all(tmp_path: Path, content: bytes, words: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(content)
+    with pytest.raises(FormatError, match=words):
+        read_table(path)
+
+
+def test_missing_file(tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match="cannot be read"):
+        read_table(tmp_path / "none.csv")

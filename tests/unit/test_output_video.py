@@ -1,0 +1,284 @@
+"""Annotated video: the source's own stamps, playable however the run ends, never a half file."""
+
+from __future__ import annotations
+
+import logging
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+import numpy.typing as npt
+import pytest
+from av.codec.codec import UnknownCodecError
+
+from dmtrack.errors import OutputError
+from dmtrack.geometry.box import Box
+from dmtrack.output import video
+from dmtrack.output.draw import Layout
+from dmtrack.output.mp4 import is_whole, whole_fragments_bytes
+from dmtrack.output.sink import NullSink
+from dmtrack.output.video import VideoQuality, VideoSink, VideoWriter, render_sink_for_layout
+from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
+from dmtrack.video.frame import Frame, FramePair
+
+GREY = np.full((48, 64, 3), 128, np.uint8)
+MS = Fraction(1, 1000)
+
+
+@pytest.fixture
+def limit_file_size() -> Iterator[Callable[[int], None]]:
+    """Let files grow to so many bytes only: what a full disk does, without a disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def _times(path: Path) -> list[Fraction]:
+    with av.open(str(path)) as container:
+        return [frame.pts * frame.time_base for frame in container.decode(video=0)]
+
+
+def _first(path: Path) -> npt.NDArray[np.uint8]:
+    with av.open(str(path)) as container:
+        return next(container.decode(video=0)).to_ndarray(format="rgb24")
+
+
+def _noise(number: int) -> npt.NDArray[np.uint8]:
+    return np.random.default_rng(number).integers(0, 255, (120, 160, 3), dtype=np.uint8)
+
+
+def _write(path: Path, stamps: list[int], time_base: Fraction) -> None:
+    writer = VideoWriter(path)
+    for stamp in stamps:
+        writer.write(GREY, stamp, time_base)
+    writer.close()
+
+
+def _fill(writer: VideoWriter) -> None:
+    for number in range(1000):
+        writer.write(_noise(number), number * 40, MS)
+
+
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4"])
+@pytest.mark.parametrize(
+    ("stamps", "time_base"),
+    [
+        ([126_000 + 3003 * n + n % 4 for n in range(130)], Fraction(1, 90_000)),
+        ([7, 8, 9, 12, 40], Fraction(1001, 30_000)),
+        ([0, 5, 9, 1_000_000, 60_000_000], Fraction(1, 1_000_000)),
+        ([3, 4, 100], Fraction(600, 1)),
+        ([12_517], MS),
+    ],
+    ids=["late start and jitter", "NTSC with gaps", "microseconds", "time lapse", "one frame"],
+)
+def test_stamps_are_those_of_the_source(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stamps: list[int], time_base: Fraction, codec: str
+) -> None:
+    monkeypatch.setattr(video, "_codec_name", lambda: codec)
+    path = tmp_path / "a.mp4"
+    _write(path, stamps, time_base)
+    assert _times(path) == [stamp * time_base for stamp in stamps]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_stamps_that_do_not_rise_are_moved_and_reported(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    _write(tmp_path / "a.mp4", [0, 40, 40, 120], MS)
+    assert _times(tmp_path / "a.mp4") == [0, 40 * MS, 41 * MS, 120 * MS]
+    assert "1 time stamps did not rise" in caplog.text
+
+
+def test_file_is_what_players_expect(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    _write(path, list(range(0, 5000, 40)), MS)
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        assert (stream.codec.name, stream.codec_context.pix_fmt) == ("h264", "yuv420p")
+        assert (stream.frames, stream.duration * stream.time_base) == (125, 5)
+        assert (stream.codec_context.colorspace, stream.codec_context.color_range) == (1, 1)
+    data = path.read_bytes()
+    assert data.index(b"moov") < data.index(b"mdat")
+    assert b"moof" not in data
+
+
+def test_odd_sides_are_padded_and_colours_kept(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    with_colour = np.full((49, 65, 3), (200, 30, 60), np.uint8)
+    writer = VideoWriter(path)
+    writer.write(with_colour, 0, MS)
+    writer.close()
+    picture = _first(path)
+    assert picture.shape == (50, 66, 3)
+    assert np.abs(picture.astype(int) - (200, 30, 60)).max() <= 4
+
+
+def test_picture_of_another_size_is_fitted(tmp_path: Path) -> None:
+    writer = VideoWriter(tmp_path / "a.mp4")
+    writer.write(GREY, 0, MS)
+    writer.write(np.full((10, 20, 3), 128, np.uint8), 40, MS)
+    writer.close()
+    assert len(_times(tmp_path / "a.mp4")) == 2
+
+
+def test_quality_reaches_the_encoder(tmp_path: Path) -> None:
+    sizes = []
+    for crf in (10, 45):
+        path = tmp_path / f"{crf}.mp4"
+        writer = VideoWriter(path, quality=VideoQuality(crf=crf, preset="ultrafast"))
+        for number in range(5):
+            writer.write(_noise(number), number * 40, MS)
+        writer.close()
+        sizes.append(path.stat().st_size)
+    assert sizes[0] > 2 * sizes[1]
+
+
+def test_without_frames_no_file(tmp_path: Path) -> None:
+    VideoWriter(tmp_path / "a.mp4").close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_existing_video_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.mp4").write_bytes(b"old")
+    with pytest.raises(OutputError, match="--overwrite"):
+        VideoWriter(tmp_path / "a.mp4")
+    writer = VideoWriter(tmp_path / "a.mp4", overwrite=True)
+    writer.write(GREY, 0, MS)
+    assert (tmp_path / "a.mp4").read_bytes() == b"old"
+    writer.close()
+    assert len(_times(tmp_path / "a.mp4")) == 1
+
+
+def test_full_disk_keeps_the_whole_fragments(tmp_path: Path, limit_file_size: Callable[[int], None]) -> None:
+    path = tmp_path / "a.mp4"
+    writer = VideoWriter(path)
+    limit_file_size(1_400_000)
+    with pytest.raises(OutputError, match=r"a\.mp4: the file has reached the size limit"):
+        _fill(writer)
+    with pytest.raises(OutputError, match="failed before"):
+        writer.write(GREY, 0, MS)
+    writer.close()
+    times = _times(path)
+    assert len(times) >= 30
+    assert times == [number * 40 * MS for number in range(len(times))]
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_full_disk_while_closing_is_noticed(tmp_path: Path, limit_file_size: Callable[[int], None]) -> None:
+    path = tmp_path / "a.mp4"
+    writer = VideoWriter(path)
+    for number in range(100):
+        writer.write(_noise(number), number * 40, MS)
+    limit_file_size((tmp_path / ".a.mp4.part").stat().st_size + 10_000)
+    with pytest.raises(OutputError, match=r"a\.mp4"):
+        writer.close()
+    assert 30 <= len(_times(path)) < 100
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_no_room_for_the_index_leaves_a_fragmented_video(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def full(source: Path, target: Path, unit: Fraction) -> None:
+        target.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(video, "_copy_packets", full)
+    _write(tmp_path / "a.mp4", [100, 140, 180], MS)
+    assert _times(tmp_path / "a.mp4") == [100 * MS, 140 * MS, 180 * MS]
+    assert "stays a fragmented MP4" in caplog.text
+    assert list(tmp_path.iterdir()) == [tmp_path / "a.mp4"]
+
+
+def test_without_x264_the_fallback_is_said(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def missing(name: str, mode: str) -> None:
+        raise UnknownCodecError(name)
+
+    assert video._codec_name() == "libx264"
+    monkeypatch.setattr(av, "Codec", missing)
+    with caplog.at_level(logging.WARNING):
+        assert video._codec_name() == "mpeg4"
+    assert "no libx264" in caplog.text
+
+
+def test_encoder_that_refuses_is_one_clear_error(tmp_path: Path) -> None:
+    writer = VideoWriter(tmp_path / "a.mp4")
+    with pytest.raises(OutputError, match=r"a\.mp4: the video cannot be encoded"):
+        writer.write(np.zeros((2, 20_000, 3), np.uint8), 0, MS)
+    writer.close()
+    assert list(tmp_path.iterdir()) == []
+
+
+def _result(index: int) -> FrameResult:
+    frame = Frame(index, 1000 + 33 * index, MS, GREY)
+    target = TrackedBox(index, frame.time_s, Box(10, 10, 20, 20), 0.5, TrackState.TRACKED)
+    return FrameResult(FramePair(frame, None, None, GREY), (target,), 1.0)
+
+
+def test_interrupted_sink_leaves_a_playable_video(tmp_path: Path) -> None:
+    sink = VideoSink(tmp_path / "a.mp4", Layout.RGB)
+    for index in range(10):
+        sink.write(_result(index))
+    with pytest.raises(KeyboardInterrupt), sink:
+        raise KeyboardInterrupt
+    assert _times(tmp_path / "a.mp4") == [(1000 + 33 * index) * MS for index in range(10)]
+    assert is_whole(tmp_path / "a.mp4")
+    assert _first(tmp_path / "a.mp4").shape == (384, 512, 3)
+
+
+def test_sink_for_no_layout_does_nothing(tmp_path: Path) -> None:
+    assert isinstance(render_sink_for_layout(tmp_path / "a.mp4", None), NullSink)
+    assert isinstance(render_sink_for_layout(tmp_path / "a.mp4", Layout.RGB), VideoSink)
+
+
+KILLED = """
+import sys
+from fractions import Fraction
+from pathlib import Path
+import numpy as np
+from dmtrack.output.video import VideoWriter
+writer = VideoWriter(Path(sys.argv[1]))
+picture = np.random.default_rng(0).integers(0, 255, (120, 160, 3), dtype=np.uint8)
+for number in range(10**9):
+    writer.write(picture, number, Fraction(1, 25))
+    if number == 200:
+        print("go", flush=True)
+"""
+
+
+def test_killed_run_leaves_nothing_under_the_final_name(tmp_path: Path) -> None:
+    path = tmp_path / "a.mp4"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", KILLED, str(path)], stdout=subprocess.PIPE, env=environment
+    ) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGKILL)
+    part = tmp_path / ".a.mp4.part"
+    assert list(tmp_path.iterdir()) == [part]
+    # Even that part can be saved: its whole fragments play.
+    os.truncate(part, whole_fragments_bytes(part))
+    assert len(_times(part)) >= 60
+
+
+LIGHT = """
+import importlib, sys
+for name in "atomic draw mot mp4 run_record sink table video".split():
+    importlib.import_module("dmtrack.output." + name)
+sys.exit("torch" in sys.modules)
+"""
+
+
+def test_output_does_not_load_torch() -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    assert subprocess.run([sys.executable, "-c", LIGHT], env=environment, check=False).returncode == 0
