@@ -1,0 +1,1 @@
+"""The terminal program `dmtrack`: reads options, calls the library, prints. No algorithms."""

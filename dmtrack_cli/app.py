@@ -1,0 +1,119 @@
+"""The program: its commands, version and verbosity, and `main`, where errors become exit codes.
+
+Commands are imported when they run, so `dmtrack --help` needs neither torch nor OpenCV.
+"""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Callable, Sequence
+from typing import Annotated, Any, Final, NamedTuple
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from dmtrack.errors import DmtrackError
+from dmtrack_cli.arguments import prepare_arguments
+from dmtrack_cli.console import (
+    Stopped,
+    program_version,
+    report_defect,
+    report_error,
+    report_stopped,
+    set_up_logging,
+)
+
+
+class _Entry(NamedTuple):
+    """Where a command lives, and its line in the list of commands."""
+
+    home: str
+    help: str
+
+
+COMMANDS: Final = {
+    "track": _Entry("track:track", "Follow a target through a recording."),
+    "inspect": _Entry("inspect:inspect", "Say what is in the files, and whether and how they pair."),
+    "weights": _Entry("weights:app", "Add, list and check the weights of networks."),
+    "train": _Entry("train:train", "Train the foundation, or the adapters of one modality."),
+    "doctor": _Entry("doctor:doctor", "Say what this machine can do."),
+}
+
+
+class _LazyGroup(TyperGroup):
+    """Lists commands from `COMMANDS`, and imports one only to run it."""
+
+    def __init__(self, **attributes: Any) -> None:  # noqa: ANN401 - Typer's own arguments, handed on
+        attributes["commands"] = {
+            name: TyperCommand(name, help=entry.help, callback=None) for name, entry in COMMANDS.items()
+        }
+        super().__init__(**attributes)
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:  # noqa: ANN401
+        """Find the command as ever, then put the real one in the place of its line in the list."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command if name is None else load_command(name), rest
+
+
+def load_command(name: str) -> Any:  # noqa: ANN401 - the type of Typer's own click is private
+    """Import a command of `COMMANDS` and return what Typer runs."""
+    module, attribute = COMMANDS[name].home.split(":")
+    found: typer.Typer | Callable[..., Any] = getattr(
+        importlib.import_module(f"dmtrack_cli.commands.{module}"), attribute
+    )
+    if not isinstance(found, typer.Typer):
+        single = typer.Typer(add_completion=False, rich_markup_mode="markdown")
+        single.command(name)(found)
+        found = single
+    command = typer.main.get_command(found)
+    command.name = name
+    return command
+
+
+app: Final = typer.Typer(
+    cls=_LazyGroup,
+    name="dmtrack",
+    help="Track a target in two synchronised videos: RGB plus thermal, depth or event.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"dmtrack {program_version()}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    verbose: Annotated[
+        int,
+        typer.Option("-v", "--verbose", count=True, show_default=False, help="Say more; twice, everything."),
+    ] = 0,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    set_up_logging(verbose)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the program and exit: 0 done, 2 wrong usage, 3 input, 4 configuration, 5 output, 1 a defect.
+
+    Args:
+        arguments: The words after the program's name; those of this process by default.
+    """
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        app(args=prepare_arguments(words), prog_name="dmtrack")
+    except DmtrackError as error:
+        sys.exit(report_error(error))
+    except Stopped as stopped:
+        sys.exit(report_stopped(str(stopped)))
+    except Exception as error:  # noqa: BLE001 - the last boundary: a person must never meet a bare traceback
+        sys.exit(report_defect(error))

@@ -1,0 +1,82 @@
+"""What is put right in the words of a command line before Typer reads them.
+
+Typer has no option whose value may be left out, and a shell splits `10, 20, 30, 40` into four words.
+So `--box` is settled here: `--box 10 20 30 40` becomes `--box=10 20 30 40`, and a `--box` without
+a box becomes `--box=pick`. `-v` and `--verbose` may stand anywhere and move to the front.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+PICK: Final = "pick"
+"""The value of a bare `--box`: draw it in a window."""
+
+_BOX_OPTION: Final = "--box"
+_VERBOSE: Final = re.compile(r"-v+|--verbose")
+_NUMBER_WORD: Final = re.compile(r"[,;]?[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?[,;]?", re.IGNORECASE)
+_SEPARATORS: Final = re.compile(r"[\s,;]+")
+_STARTS_NUMERIC: Final = re.compile(r"\s*[-+.]*\d")
+
+
+def prepare_arguments(words: Sequence[str]) -> list[str]:
+    """Return the words with bare and spread-out `--box` settled and verbosity in front."""
+    options, rest = _split_at_double_dash(words)
+    verbose = [word for word in options if _VERBOSE.fullmatch(word)]
+    others = [word for word in options if not _VERBOSE.fullmatch(word)]
+    return [*verbose, *_settle_boxes(others), *rest]
+
+
+def _split_at_double_dash(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Split before `--`: what follows it is never an option."""
+    end = words.index("--") if "--" in words else len(words)
+    return list(words[:end]), list(words[end:])
+
+
+def _settle_boxes(words: list[str]) -> list[str]:
+    settled: list[str] = []
+    position = 0
+    while position < len(words):
+        word = words[position]
+        position += 1
+        if word == _BOX_OPTION:
+            value = _box_words(words[position:])
+            position += len(value)
+            word = f"{_BOX_OPTION}={' '.join(value) if value else PICK}"
+        settled.append(word)
+    return settled
+
+
+def _box_words(following: list[str]) -> list[str]:
+    """Return the words after `--box` that are meant as its value, maybe none."""
+    if not following or not _is_meant_as_box(following[0]):
+        return []
+    first = following[0]
+    if not _NUMBER_WORD.fullmatch(first):
+        return [first]
+    spread = 1
+    while spread < len(following) and _is_spread_number(following[spread]):
+        spread += 1
+    return following[:spread]
+
+
+def _is_meant_as_box(word: str) -> bool:
+    """Tell `10,20,30`, a box with a mistake in it, from `night.mp4`, the recording."""
+    parts = [part for part in _SEPARATORS.split(word) if part]
+    if word == PICK or (len(parts) == 4 and all(_NUMBER_WORD.fullmatch(part) for part in parts)):
+        return True
+    if Path(word).exists() or _looks_like_file(word):
+        return False
+    return _STARTS_NUMERIC.match(word) is not None or (len(parts) == 4 and not word.startswith("-"))
+
+
+def _looks_like_file(word: str) -> bool:
+    """`2024_01.mp4` or `clips/1`: not there, but clearly the name of something."""
+    return "/" in word or "\\" in word or re.search(r"\.[A-Za-z]\w*$", word) is not None
+
+
+def _is_spread_number(word: str) -> bool:
+    return _NUMBER_WORD.fullmatch(word) is not None and not Path(word).exists()

@@ -1,0 +1,108 @@
+"""What the program says: results on standard output, everything else on standard error.
+
+A deliberate error is one line and an exit code. A defect is one line too, and a traceback with `-v`.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import logging
+import os
+import sys
+import traceback
+from typing import Final, NoReturn
+
+from rich.console import Console
+from rich.text import Text
+
+from dmtrack.errors import DmtrackError
+
+EXIT_DEFECT: Final = 1
+EXIT_INTERRUPTED: Final = 130
+
+
+class _PipeSafeConsole(Console):
+    """Ends quietly when the reader of a pipe (`| head`) has gone."""
+
+    def on_broken_pipe(self) -> NoReturn:
+        """Leave without a complaint."""
+        abandon_stdout()
+        raise SystemExit(0)
+
+
+def abandon_stdout() -> None:
+    """Send what is still written to standard output nowhere: its reader has gone."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+out: Final = _PipeSafeConsole(highlight=False)
+err: Final = Console(stderr=True, highlight=False)
+
+
+class Stopped(Exception):  # noqa: N818 - it is no error
+    """The person stopped the program, in words fit for the terminal."""
+
+
+def program_version() -> str:
+    """Return the version of this program; a bare source tree has none."""
+    try:
+        return importlib.metadata.version("dmtrack")
+    except importlib.metadata.PackageNotFoundError:
+        return "(not installed)"
+
+
+def say_line(kind: str, message: str, style: str) -> None:
+    """Print `kind: message` as one line on standard error, however narrow the terminal is."""
+    line = Text.assemble((f"{kind}: ", style), " ".join(message.split()))
+    err.print(line, soft_wrap=True)
+
+
+def report_error(error: DmtrackError) -> int:
+    """Print a deliberate error and return its exit code."""
+    say_line("error", str(error), "bold red")
+    return error.exit_code
+
+
+def report_defect(error: Exception) -> int:
+    """Print an error nobody foresaw, with its traceback if the person asked for details."""
+    if is_verbose():
+        err.print(Text("".join(traceback.format_exception(error))), soft_wrap=True)
+    hint = "please report this" if is_verbose() else "please report this with what dmtrack -v prints"
+    say_line("error", f"unexpected {type(error).__name__}: {error}; {hint}", "bold red")
+    return EXIT_DEFECT
+
+
+def report_stopped(message: str) -> int:
+    """Print that the person stopped the program, and return the exit code of that."""
+    say_line("stopped", message, "bold yellow")
+    return EXIT_INTERRUPTED
+
+
+class _ConsoleHandler(logging.Handler):
+    """Prints log records through the console, so that they do not tear a progress bar."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        style = "yellow" if record.levelno >= logging.WARNING else "dim"
+        say_line(record.levelname.lower(), record.getMessage(), style)
+
+
+def set_up_logging(verbosity: int) -> None:
+    """Show the library's warnings; `-v` shows what it does, `-vv` everything.
+
+    Args:
+        verbosity: How often the person said `-v`.
+    """
+    logger = logging.getLogger("dmtrack")
+    for handler in [h for h in logger.handlers if isinstance(h, _ConsoleHandler)]:
+        logger.removeHandler(handler)
+    logger.addHandler(_ConsoleHandler())
+    logger.propagate = False
+    logger.setLevel((logging.WARNING, logging.INFO, logging.DEBUG)[min(verbosity, 2)])
+    # A result that fails is reported once, as the error that ends the run; at once only with -v.
+    sinks = logging.getLogger("dmtrack.output.sink")
+    sinks.setLevel(logging.ERROR if verbosity == 0 else logging.NOTSET)
+
+
+def is_verbose() -> bool:
+    """Return whether the person asked for details."""
+    return logging.getLogger("dmtrack").isEnabledFor(logging.INFO)

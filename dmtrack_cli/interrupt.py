@@ -1,0 +1,52 @@
+"""Ctrl-C and termination, noticed between two frames so that no result is torn."""
+
+from __future__ import annotations
+
+import signal
+from types import FrameType, TracebackType
+from typing import Final, NoReturn, Self
+
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+
+class GracefulStop:
+    """While entered, the first SIGINT or SIGTERM only sets a flag; a second one interrupts at once.
+
+    `check` turns the flag into `KeyboardInterrupt` at a moment of the caller's choice. From then on
+    signals change nothing, so that an impatient second Ctrl-C does not spoil the closing of results.
+    """
+
+    def __init__(self) -> None:
+        self._requested = False
+        self._delivered = False
+        self._previous: dict[signal.Signals, object] = {}
+
+    def __enter__(self) -> Self:
+        for number in _SIGNALS:
+            self._previous[number] = signal.signal(number, self._on_signal)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+        self._previous = {}
+
+    def check(self) -> None:
+        """Raise what was held back.
+
+        Raises:
+            KeyboardInterrupt: A signal came since the block was entered.
+        """
+        if self._requested:
+            self._deliver()
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self._requested and not self._delivered:
+            self._deliver()
+        self._requested = True
+
+    def _deliver(self) -> NoReturn:
+        self._delivered = True
+        raise KeyboardInterrupt

@@ -1,0 +1,235 @@
+"""How far a run is: a bar on a terminal, plain or JSON lines elsewhere, or nothing."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections import deque
+from collections.abc import Callable
+from enum import StrEnum
+from types import TracebackType
+from typing import Final, Protocol, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.text import Text
+
+from dmtrack_cli.console import abandon_stdout
+
+LINE_EVERY_S: Final = 2.0
+"""Time between two lines where there is no bar."""
+_WINDOW_S: Final = 3.0
+"""Frames a second are measured over this long."""
+
+
+class ProgressKind(StrEnum):
+    """How progress is shown."""
+
+    AUTO = "auto"
+    RICH = "rich"
+    PLAIN = "plain"
+    JSON = "json"
+    NONE = "none"
+
+
+class Reporter(Protocol):
+    """Is told of every frame."""
+
+    def advance(self, score: float) -> None:
+        """Take note of one more frame.
+
+        Args:
+            score: Mean confidence of its targets.
+        """
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stop reporting."""
+        return
+
+
+class Meter:
+    """Counts frames and measures their rate over the last seconds.
+
+    Args:
+        total: How many frames are expected, if that is known.
+        clock: Seconds.
+    """
+
+    def __init__(self, total: int | None, clock: Callable[[], float] = time.monotonic) -> None:
+        self.total = total
+        self.done = 0
+        self._clock = clock
+        self._marks: deque[tuple[float, int]] = deque([(clock(), 0)])
+
+    def count(self) -> None:
+        """Take note of one more frame."""
+        self.done += 1
+        now = self._clock()
+        self._marks.append((now, self.done))
+        while len(self._marks) > 2 and now - self._marks[0][0] > _WINDOW_S:
+            self._marks.popleft()
+
+    @property
+    def fps(self) -> float | None:
+        """Frames a second lately; None at the very start."""
+        (begin_s, begin), (end_s, end) = self._marks[0], self._marks[-1]
+        return (end - begin) / (end_s - begin_s) if end_s > begin_s else None
+
+    @property
+    def left_s(self) -> float | None:
+        """Seconds that are left at this rate; None if that cannot be told."""
+        fps = self.fps
+        if self.total is None or not fps:
+            return None
+        return max(0, self.total - self.done) / fps
+
+
+def make_reporter(kind: ProgressKind, total: int | None, console: Console) -> Reporter:
+    """Return what shows progress.
+
+    Args:
+        kind: `auto` is a bar on a terminal and plain lines elsewhere.
+        total: How many frames are expected, if that is known.
+        console: Where bar and plain lines go; JSON lines go to standard output.
+    """
+    if kind is ProgressKind.AUTO:
+        kind = ProgressKind.RICH if console.is_terminal else ProgressKind.PLAIN
+    if kind is ProgressKind.RICH:
+        return BarReporter(total, console)
+    if kind is ProgressKind.PLAIN:
+        return PlainReporter(total, console)
+    return JsonReporter(total) if kind is ProgressKind.JSON else SilentReporter()
+
+
+class SilentReporter(Reporter):
+    """Shows nothing."""
+
+    def advance(self, score: float) -> None:
+        """Do nothing."""
+
+
+class BarReporter(Reporter):
+    """A progress bar."""
+
+    def __init__(self, total: int | None, console: Console) -> None:
+        self._meter = Meter(total)
+        self._progress = Progress(
+            TextColumn("tracking"),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[fps]}"),
+            TextColumn("{task.fields[left]}"),
+            TextColumn("{task.fields[score]}"),
+            console=console,
+            expand=True,
+        )
+        self._task = self._progress.add_task("tracking", total=total, fps="", left="", score="")
+
+    def advance(self, score: float) -> None:
+        """Move the bar by one frame."""
+        self._meter.count()
+        fps, left_s = self._meter.fps, self._meter.left_s
+        self._progress.update(
+            self._task,
+            completed=self._meter.done,
+            fps="" if fps is None else f"{fps:.1f} fps",
+            left="" if left_s is None else f"ETA {clock_text(left_s)}",
+            score=f"score {score:.2f}",
+        )
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leave the bar as it stands; a total that was only claimed becomes what there was."""
+        if error is None:
+            self._progress.update(self._task, total=self._meter.done, left="")
+        self._progress.stop()
+
+
+class _LineReporter(Reporter):
+    """Says something on the first frame, then every `LINE_EVERY_S` seconds, and at the end."""
+
+    def __init__(self, total: int | None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._meter = Meter(total, clock)
+        self._clock = clock
+        self._next_s = clock()
+        self._score: float | None = None
+        self._said = 0
+
+    def advance(self, score: float) -> None:
+        """Count one frame, and say so when it is time."""
+        self._meter.count()
+        self._score = score
+        if self._clock() >= self._next_s:
+            self._next_s = self._clock() + LINE_EVERY_S
+            self._tell()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Say how far it came, unless that was said already."""
+        if self._meter.done > self._said:
+            self._tell()
+
+    def _tell(self) -> None:
+        self._said = self._meter.done
+        self._say(self._meter, self._score or 0.0)
+
+    def _say(self, meter: Meter, score: float) -> None:
+        raise NotImplementedError
+
+
+class PlainReporter(_LineReporter):
+    """Lines for people, for logs and pipes."""
+
+    def __init__(
+        self, total: int | None, console: Console, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        super().__init__(total, clock)
+        self._console = console
+
+    def _say(self, meter: Meter, score: float) -> None:
+        parts = [f"frame {meter.done}" + (f"/{meter.total}" if meter.total else "")]
+        parts += [f"{meter.fps:.1f} fps"] if meter.fps else []
+        parts += [f"ETA {clock_text(meter.left_s)}"] if meter.left_s else []
+        self._console.print(Text(", ".join([*parts, f"score {score:.2f}"])), soft_wrap=True)
+
+
+class JsonReporter(_LineReporter):
+    """Lines for programs, on standard output: `{"event": "progress", "frames": 120, ...}`."""
+
+    def _say(self, meter: Meter, score: float) -> None:
+        say_json(
+            "progress",
+            frames=meter.done,
+            total=meter.total,
+            fps=meter.fps and round(meter.fps, 2),
+            eta_s=meter.left_s and round(meter.left_s, 1),
+            score=round(score, 4),
+        )
+
+
+def say_json(event: str, **values: object) -> None:
+    """Print one JSON line on standard output; a reader that has gone does not stop the run."""
+    try:
+        sys.stdout.write(json.dumps({"event": event, **values}) + "\n")
+        sys.stdout.flush()
+    except BrokenPipeError:
+        abandon_stdout()
+
+
+def clock_text(seconds: float) -> str:
+    """Return `0:07`, `12:03` or `1:02:03`."""
+    minutes, whole_s = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{whole_s:02}" if hours else f"{minutes}:{whole_s:02}"

@@ -1,0 +1,50 @@
+"""Where the results of a run go, and under which names."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from dmtrack.output.atomic import prepare_folder
+
+VIDEO: Final = "annotated.mp4"
+MOT: Final = "boxes.txt"
+TABLE: Final = "boxes.csv"
+RECORD: Final = "run.json"
+
+ROOT: Final = "dmtrack-results"
+_GENERIC_NAMES: Final = frozenset(
+    {"rgb", "visible", "vis", "v", "color", "colour", "vis_imgs", "img", "images", "frames", "video"}
+)
+
+
+def default_folder(rgb: Path) -> Path:
+    """Return `dmtrack-results/NAME` in the current folder.
+
+    NAME is that of the RGB stream; where that is only what the stream shows (`rgb.mp4`,
+    `visible/`), the folder around it names the recording.
+    """
+    whole = rgb.absolute()
+    name = whole.name if whole.is_dir() else whole.stem
+    if name.lower() in _GENERIC_NAMES and whole.parent.name:
+        name = whole.parent.name
+    return Path(ROOT) / (name or "recording")
+
+
+@contextlib.contextmanager
+def prepared_folder(folder: Path, names: list[str], *, overwrite: bool) -> Iterator[Path]:
+    """Make the folder and check that `names` may be written; nothing is left if no result comes.
+
+    Raises:
+        OutputError: A result exists, or the folder cannot be made or written to.
+    """
+    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    try:
+        yield prepare_folder(folder, names, overwrite=overwrite)
+    except BaseException:
+        for path in made:
+            with contextlib.suppress(OSError):  # not empty: something was tracked
+                path.rmdir()
+        raise

@@ -1,0 +1,100 @@
+"""What a run came to, in a table for people or a line of JSON for programs."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from dmtrack.output.run_record import RunRecord, RunStatus, to_json
+from dmtrack_cli.progress import say_json
+from dmtrack_cli.results_folder import RECORD
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """What is said at the end of a run.
+
+    Attributes:
+        record: What `run.json` says.
+        mean_score: Mean confidence of the boxes that were found; None if there are none.
+        folder: Where the results are.
+    """
+
+    record: RunRecord
+    mean_score: float | None
+    folder: Path
+
+    @property
+    def files(self) -> list[Path]:
+        """The results that are there."""
+        paths = [self.folder / name for name in (*self.record.outputs, RECORD)]
+        return [path for path in paths if path.is_file()]
+
+
+def print_summary(summary: Summary, console: Console) -> None:
+    """Print a table."""
+    counts = summary.record.counts
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    table.add_row("frames", _frames_text(summary.record))
+    table.add_row("targets", str(counts.targets))
+    if summary.mean_score is not None:
+        table.add_row("mean score", f"{summary.mean_score:.3f}")
+    if any(item.role == "aux" for item in summary.record.inputs):
+        pairing = counts.pairing
+        missing = (
+            f"{pairing.aux_missing} frames without a partner, {pairing.aux_held} with the last one again"
+        )
+        table.add_row("second stream", missing)
+    table.add_row("damaged", _damage_text(summary.record))
+    table.add_row("speed", _speed_text(summary.record))
+    for number, path in enumerate(summary.files):
+        table.add_row("files" if number == 0 else "", Text(f"{path}  ({size_text(path.stat().st_size)})"))
+    console.print(table)
+
+
+def say_summary(summary: Summary) -> None:
+    """Print a line of JSON."""
+    record = summary.record
+    say_json(
+        "end",
+        status=record.status,
+        reason=record.reason,
+        counts=to_json(record.counts),
+        mean_score=summary.mean_score,
+        speed=None if record.speed is None else asdict(record.speed),
+        files=[str(path) for path in summary.files],
+    )
+
+
+def size_text(size_bytes: int) -> str:
+    """Return `412 B`, `3.1 kB` or `12.0 MB`."""
+    if size_bytes < 1000:
+        return f"{size_bytes} B"
+    return f"{size_bytes / 1e3:.1f} kB" if size_bytes < 1e6 else f"{size_bytes / 1e6:.1f} MB"
+
+
+def _frames_text(record: RunRecord) -> str:
+    frames = str(record.counts.frames)
+    return frames if record.status is RunStatus.COMPLETE else f"{frames} ({record.status})"
+
+
+def _damage_text(record: RunRecord) -> str:
+    pairing = record.counts.pairing
+    parts = (("RGB", pairing.rgb_damaged), ("second stream", pairing.aux_damaged))
+    damaged = [f"{count} packets or pictures of {name}" for name, count in parts if count]
+    return ", ".join(damaged) or "none"
+
+
+def _speed_text(record: RunRecord) -> str:
+    speed = record.speed
+    if speed is None or speed.whole_fps is None:
+        return "not measured"
+    network = "" if speed.network_fps is None else f"network {speed.network_fps:.1f} fps, "
+    where = f"{record.device}, {record.precision}"
+    return f"{network}whole run {speed.whole_fps:.1f} fps ({speed.wall_s:.1f} s; {where})"
