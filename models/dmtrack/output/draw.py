@@ -255,11 +255,16 @@ def _panels(pair: FramePair, layout: Layout) -> list[Picture]:
         case Layout.SIDE:
             return [rgb, aux]
         case Layout.OVERLAY:
-            return [rgb if pair.aux is None else _blended(rgb, aux, pair.modality)]
+            return [_blended(rgb, aux, pair.modality) if _aux_shown(pair) else rgb]
         case Layout.RGB:
             return [rgb]
         case Layout.AUX:
             return [aux]
+
+
+def _aux_shown(pair: FramePair) -> bool:
+    """Return whether the second half holds a picture: the partner's, or one held from before."""
+    return pair.aux is not None or bool(pair.image[..., 3:6].any())
 
 
 def _blended(rgb: Picture, aux: Picture, modality: Modality | None) -> Picture:
@@ -285,7 +290,7 @@ def _caption(pair: FramePair, layout: Layout) -> str:
     if pair.modality is None or layout is Layout.RGB or pair.image.shape[2] < 6:
         return ""
     if pair.skew_s is None:
-        return f"{pair.modality}: no frame"
+        return f"{pair.modality}: {'held' if _aux_shown(pair) else 'no frame'}"
     return f"{pair.modality}  {float(pair.skew_s * 1000):+.1f} ms"
 
 
