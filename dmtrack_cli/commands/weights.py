@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from dmtrack.errors import CheckpointError
 from dmtrack.video.frame import Modality
+from dmtrack_cli.console import out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,12 +19,15 @@ if TYPE_CHECKING:
 
 app = typer.Typer(no_args_is_help=True, help="Weights in the box and in your data folder.")
 
-_NameArgument = Annotated[str, typer.Argument(help="A name from `dmtrack weights list`.")]
+_NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A name from `dmtrack weights list`.")]
 
 
 @app.command()
 def add(
-    file: Annotated[Path, typer.Argument(help="A published DMTrack or OSTrack checkpoint (.pth.tar, .pth).")],
+    file: Annotated[
+        Path,
+        typer.Argument(metavar="FILE", help="A published DMTrack or OSTrack checkpoint (.pth.tar, .pth)."),
+    ],
     modality: Annotated[
         Modality | None,
         typer.Option(help="What a DMTrack checkpoint was trained for; leave out for OSTrack."),
@@ -48,7 +51,9 @@ def list_() -> None:
     """List the weights in the box and in your data folder."""
     from dmtrack.network.data_folder import stored, stored_names, weights_folder
 
-    table = Table("name", "part", "modality", "size", "from", "sha256", box=None, pad_edge=False)
+    table = Table(box=None, pad_edge=False)
+    for heading in ("name", "part", "modality", "size", "from", "sha256"):
+        table.add_column(heading, overflow="fold")
     for entry in _bundled():
         table.add_row(*_row(entry, "in the box"))
     for name in stored_names():
@@ -58,7 +63,7 @@ def list_() -> None:
             table.add_row(name, "damaged", "", "", error.what, "")
         else:
             table.add_row(*_row(entry, entry.meta.source_name))
-    Console().print(table)
+    out.print(table)
     _print(f"data folder: {weights_folder()}")
 
 
@@ -67,7 +72,8 @@ def show(name: _NameArgument) -> None:
     """Show what is known of some weights."""
     entry = _named(name)
     meta = entry.meta
-    table = Table(box=None, show_header=False, pad_edge=False)
+    table = Table("", "", box=None, show_header=False, pad_edge=False)
+    table.columns[1].overflow = "fold"
     facts = {
         "name": entry.name,
         "path": entry.path,
@@ -87,12 +93,14 @@ def show(name: _NameArgument) -> None:
     for key, value in facts.items():
         if value is not None:
             table.add_row(key, str(value))
-    Console().print(table)
+    out.print(table)
 
 
 @app.command()
 def verify(
-    names: Annotated[list[str] | None, typer.Argument(help="Names to check; all when left out.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Names to check; all when left out.")
+    ] = None,
 ) -> None:
     """Check that stored weights are byte for byte those that were added, and that they load."""
     from dmtrack.network.checkpoint import load_weights
@@ -132,4 +140,4 @@ def _size(entry: WeightsFile) -> str:
 def _print(*lines: str) -> None:
     """Print plain lines, unwrapped, so that a shell can cut them."""
     for line in lines:
-        Console(soft_wrap=True, highlight=False).print(line, markup=False)
+        out.print(line, markup=False, soft_wrap=True)

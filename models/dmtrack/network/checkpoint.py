@@ -317,10 +317,11 @@ def _opened(path: Path) -> Iterator[_File]:
     try:
         handle: Any = safe_open(path, framework="pt", device="cpu")
     except (SafetensorError, OSError) as error:
+        hint = "a .pth or .pth.tar is first converted with: dmtrack weights add FILE"
         raise CheckpointError(
             f"is damaged or not a weights file ({error})",
             where=path,
-            hint="a .pth or .pth.tar is first converted with: dmtrack weights add FILE",
+            hint=None if path.suffix == ".safetensors" else hint,
         ) from None
     with handle:
         yield _File(path, handle)

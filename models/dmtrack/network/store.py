@@ -115,7 +115,9 @@ def _of_folder(
 ) -> tuple[WeightsFile, ...]:
     """Choose among the files of a folder."""
     if modality is None:
-        return (_only([file for file in files if file.meta.kind == "foundation"], "foundation", where),)
+        return (
+            _only([file for file in files if file.meta.kind == "foundation"], "foundation weights", where),
+        )
     suited = [file for file in files if file.meta.kind != "foundation" and file.meta.modality == modality]
     return _completed(_only(suited, f"{modality} weights", where), modality)
 
@@ -190,7 +192,7 @@ def _foundation_of(adapters: WeightsFile) -> WeightsFile:
     beside = _foundations(_readable(WeightsFile.at, sorted(folder.glob(f"*{SUFFIX}"))))
     wanted = adapters.meta.foundation_sha256
     if wanted is None:
-        return _only(beside, "foundation", str(folder))
+        return _only(beside, "foundation weights", str(folder))
     elsewhere = _foundations((*_readable(stored, stored_names()), *bundled_weights()))
     for file in (*beside, *elsewhere):
         if file.sha256 == wanted:
