@@ -184,9 +184,10 @@ def _sampler_factory(
 
 def _validation(folder: Path, modality: Modality | None) -> Validate:
     """Return a function that tracks every annotated clip once and reports mean IoU a clip."""
-    from dmtrack.training.validation import ClipValidation  # noqa: PLC0415
+    from dmtrack.config import TINY_TRACKER  # noqa: PLC0415
+    from dmtrack.evaluation.clip_validation import ClipValidation  # noqa: PLC0415
 
-    return ClipValidation(folder, modality)
+    return ClipValidation(folder, modality, TINY_TRACKER)
 
 
 def _run(trainer: Trainer) -> None:
@@ -213,6 +214,7 @@ def _save(
     thermal_images: Path | None,
 ) -> None:
     """Write the averaged weights as `weights.safetensors`."""
+    from dmtrack.config import TINY_TRACKER  # noqa: PLC0415
     from dmtrack.network.checkpoint import WeightsMeta, save_weights, sha256_of  # noqa: PLC0415
 
     model = trainer.averaged_model
@@ -223,6 +225,7 @@ def _save(
         config=model.config,
         kind="foundation" if stage is StageOption.FOUNDATION else "adapters",
         modality=modality if stage is StageOption.ADAPTERS else None,
+        tracker=TINY_TRACKER,
         trained_on=", ".join(sources),
         source_name=output.name,
         foundation_sha256=sha256_of(init) if stage is StageOption.ADAPTERS and init is not None else None,

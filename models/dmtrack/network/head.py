@@ -90,8 +90,7 @@ class CenterHead(nn.Module):
     @property
     def dtype(self) -> torch.dtype:
         """Type of the weights: float32 even where the backbone runs in bfloat16."""
-        weight: Tensor = self.score[-1].weight
-        return weight.dtype
+        return next(self.score.parameters()).dtype
 
     def forward(self, features: Tensor) -> HeadOutput:
         """Map search features `(B, C, F, F)` to the three maps, in float32 or wider."""

@@ -5,11 +5,13 @@ Source: specification 1.1, 1.2, 1.6.
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
 from dmtrack.config import ModelConfig
-from dmtrack.network.adapters import AdapterSet
+from dmtrack.network.adapters import AdapterSet, BlockAdapters
 from dmtrack.network.backbone import NORM_EPS, Block, build_stem
 from dmtrack.network.head import CenterHead, HeadOutput
 
@@ -78,17 +80,18 @@ class DMTrack(nn.Module):
         """Return the backbone output `(B, T P + F F, C)`: both streams normalised and merged."""
         tokens = torch.cat((memory, search), dim=2)
         templates = memory.shape[2] // self.config.template_grid**2
+        norm = self.foundation.norm
         if tokens.shape[0] == 1:
             stream = tokens[0]
             for block in self.foundation.blocks:
                 stream = block(stream)
-            merged: Tensor = self.foundation.norm(stream)
-            return merged
+            alone: Tensor = norm(stream)
+            return alone
         if self.adapters is None:
             raise ValueError("two streams need a network with adapters")
         for block, adapters in zip(self.foundation.blocks, self.adapters, strict=True):
-            tokens = block.forward_pair(tokens, adapters, templates)
-        normed = self.foundation.norm(tokens)
+            tokens = cast(Block, block).forward_pair(tokens, cast(BlockAdapters, adapters), templates)
+        normed: Tensor = norm(tokens)
         return normed.sum(0) if self.config.stream_merge == "sum" else normed.mean(0)
 
     def read_out(self, features: Tensor) -> HeadOutput:
@@ -101,5 +104,5 @@ class DMTrack(nn.Module):
     def _embed(self, images: Tensor, position: Tensor) -> Tensor:
         streams = images.shape[1] // 3
         stacked = torch.cat(images.chunk(streams, dim=1))
-        tokens = self.foundation.stem(stacked).flatten(2).transpose(1, 2) + position
+        tokens: Tensor = self.foundation.stem(stacked).flatten(2).transpose(1, 2) + position
         return tokens.reshape(streams, images.shape[0], tokens.shape[1], tokens.shape[2])

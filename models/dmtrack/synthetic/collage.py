@@ -77,7 +77,8 @@ class Pose:
         c, s = math.cos(self.angle_rad), math.sin(self.angle_rad)
         linear = np.array([[c * sx, -s * sy], [s * sx, c * sy]])
         shift = np.array([self.x, self.y]) - linear @ np.array([width / 2, height / 2])
-        return np.column_stack((linear, shift))
+        matrix: Points = np.column_stack((linear, shift))
+        return matrix
 
 
 @dataclass(frozen=True, slots=True)
@@ -360,7 +361,7 @@ class CollageSampler:
             scale = image.shape[0] / view.side
             image = _sensor(rng, image, scale)
             if grey:
-                image = cv2.cvtColor(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+                image = np.repeat(np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))[..., None], 3, axis=2)
             images.append(np.ascontiguousarray(image[:, ::-1]) if flip else image)
         view = crops[-1][1]
         cx, cy = (box[0] - view.x) / view.side, (box[1] - view.y) / view.side
@@ -435,12 +436,12 @@ def _draw(
     x, y, zoom = camera
     matrix = np.array([[zoom * scale, 0, (x - view.x) * scale], [0, zoom * scale, (y - view.y) * scale]])
     interpolation = cv2.INTER_LINEAR if zoom * scale > 0.6 else cv2.INTER_AREA
-    image = np.array(cv2.warpAffine(canvas, matrix, (native, native), flags=interpolation))
+    image: Image = np.array(cv2.warpAffine(canvas, matrix, (native, native), flags=interpolation), np.uint8)
     for sprite, pose in zip(sprites, poses, strict=True):
         _paste(image, sprite, pose, view, scale)
     if native < size:
-        image = np.array(cv2.resize(image, (size, size), interpolation=cv2.INTER_LINEAR))
-    return np.asarray(image, np.uint8)
+        image = np.array(cv2.resize(image, (size, size), interpolation=cv2.INTER_LINEAR), np.uint8)
+    return image
 
 
 def _paste(image: Image, sprite: Sprite, pose: Pose, view: View, scale: float) -> None:
