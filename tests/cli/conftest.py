@@ -1,0 +1,155 @@
+"""A small recording, a network with random weights, and the program run inside the test's process."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+import torch
+
+from dmtrack.config import ModelConfig
+from dmtrack.network.checkpoint import WeightsMeta, save_weights
+from dmtrack.network.model import DMTrack
+from dmtrack.video.frame import Modality
+from dmtrack_cli.app import main
+
+WIDTH, HEIGHT, FRAMES, RATE = 96, 64, 12, 10
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What the program did."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def error_lines(self) -> list[str]:
+        return self.err.splitlines()
+
+
+@dataclass(frozen=True)
+class Recording:
+    """An RGB video, a thermal one and ground truth in one folder."""
+
+    rgb: Path
+    thermal: Path
+    truth: Path
+    box: str = "20,16,16,16"
+
+
+RunCli = Callable[..., Outcome]
+
+
+def picture(number: int, *, grey: bool) -> np.ndarray:
+    """A textured square that moves one pixel a frame over a soft background."""
+    rows, columns = np.mgrid[0:HEIGHT, 0:WIDTH]
+    image = (40 + rows // 2 + columns // 3).astype(np.uint8)
+    left, top = 20 + number % 40, 16
+    image[top : top + 16, left : left + 16] = 200
+    image[top + 4 : top + 12, left + 4 : left + 12] = 120
+    return image if grey else np.stack([image, image // 2 + 30, 255 - image], axis=2)
+
+
+def write_video(path: Path, frames: int = FRAMES, *, grey: bool = False, first_pts: int = 0) -> Path:
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=RATE, options={"crf": "12", "preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        for number in range(frames):
+            frame = av.VideoFrame.from_ndarray(picture(number, grey=grey), format="gray" if grey else "rgb24")
+            frame.pts = first_pts + number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+@pytest.fixture(scope="session")
+def make_video() -> Callable[..., Path]:
+    return write_video
+
+
+@pytest.fixture(scope="session")
+def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
+    folder = tmp_path_factory.mktemp("night_street")
+    truth = folder / "groundtruth.txt"
+    truth.write_text("".join(f"{20 + n},16,16,16\n" for n in range(FRAMES)))
+    rgb = write_video(folder / "rgb.mp4")
+    return Recording(rgb, write_video(folder / "thermal.mp4", grey=True), truth)
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a random foundation and adapters for each modality."""
+    torch.manual_seed(0)
+    config = ModelConfig(
+        name="random",
+        width=32,
+        depth=2,
+        heads=2,
+        mlp_ratio=2.0,
+        stem="conv",
+        template_size=32,
+        search_size=64,
+        memory_frames=2,
+        head_width=16,
+        stream_merge="mean",
+        drop_path_rate=0.0,
+    )
+    tensors = DMTrack(config, with_adapters=True).state_dict()
+    folder = tmp_path_factory.mktemp("weights")
+    meta = WeightsMeta(config=config, kind="foundation", source_name="random numbers")
+    sha256 = save_weights(folder / "foundation.safetensors", tensors, meta)
+    for modality in Modality:
+        meta = WeightsMeta(config=config, kind="adapters", modality=modality, foundation_sha256=sha256)
+        save_weights(folder / f"{modality}.safetensors", tensors, meta)
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def _quiet_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Work in an empty folder without a display, and give the library's logger back as it was."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DMTRACK_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("COLUMNS", "80")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    loggers = [logging.getLogger(name) for name in ("dmtrack", "dmtrack.output.sink")]
+    before = [(list(logger.handlers), logger.level, logger.propagate) for logger in loggers]
+    yield
+    for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
+        logger.handlers[:] = handlers
+        logger.setLevel(level)
+        logger.propagate = propagate
+
+
+@pytest.fixture
+def run_cli(capsys: pytest.CaptureFixture[str]) -> RunCli:
+    """Run the program as `main` does, and return exit code and output."""
+
+    def run(*words: Any) -> Outcome:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as leaving:
+            main([str(word) for word in words])
+        code = leaving.value.code
+        printed = capsys.readouterr()
+        return Outcome(0 if code is None else int(code), printed.out, printed.err)
+
+    return run
+
+
+@pytest.fixture
+def track(run_cli: RunCli, recording: Recording, weights: Path) -> RunCli:
+    """Run `track` on the RGB and thermal videos with random weights, into the folder `out`."""
+
+    def run(*options: Any, rgb: Path = recording.rgb, aux: Path | None = recording.thermal) -> Outcome:
+        inputs = [rgb] if aux is None else [rgb, aux]
+        return run_cli("track", *inputs, "--weights", weights, "-o", "out", *options)
+
+    return run

@@ -1,0 +1,133 @@
+"""The program around its commands: help, version, lazy loading, errors that nobody foresaw."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from dmtrack.errors import CheckpointError
+from dmtrack_cli.app import COMMANDS, app, load_command
+
+ROOT = Path(__file__).parents[2]
+RunCli = Callable[..., Any]
+
+_LOADED = """
+import sys
+from dmtrack_cli.app import main
+try:
+    main(sys.argv[1:])
+finally:
+    print("loaded:", *sorted({"torch", "timm", "cv2", "av", "numpy"} & set(sys.modules)))
+"""
+
+
+def in_a_new_process(*words: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "models")))}
+    return subprocess.run(
+        [sys.executable, *words], capture_output=True, text=True, env=environment, check=False, timeout=120
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "loaded"),
+    [
+        pytest.param(["--help"], [], id="help"),
+        pytest.param(["--version"], [], id="version"),
+    ],
+)
+def test_loads_nothing_heavy(words: list[str], loaded: list[str]) -> None:
+    done = in_a_new_process("-c", _LOADED, *words)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1].split()[1:] == loaded
+
+
+def test_inspect_and_refusals_do_without_torch(recording: Any) -> None:
+    for words in (["inspect", str(recording.rgb), str(recording.thermal)], ["track", "nowhere.mp4"]):
+        done = in_a_new_process("-c", _LOADED, *words)
+        assert "torch" not in done.stdout.splitlines()[-1]
+
+
+def test_runs_as_a_module() -> None:
+    done = in_a_new_process("-m", "dmtrack_cli", "--version")
+    assert done.returncode == 0
+    assert done.stdout.startswith("dmtrack ")
+
+
+def test_a_reader_that_goes_away_is_no_error(recording: Any) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "dmtrack_cli", "inspect", str(recording.rgb)],
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "models")))},
+        check=False,
+        timeout=120,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_help_lists_every_command(run_cli: RunCli) -> None:
+    out = run_cli("--help").out
+    for name, entry in COMMANDS.items():
+        assert name in out
+        assert entry.help[:40] in out
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_every_command_loads_and_explains_itself(name: str) -> None:
+    assert load_command(name).name == name
+    outcome = CliRunner().invoke(app, [name, "--help"])
+    assert outcome.exit_code == 0
+    assert f"Usage: dmtrack {name}" in outcome.output
+
+
+def test_a_misspelt_command_gets_a_suggestion(run_cli: RunCli) -> None:
+    outcome = run_cli("trakc")
+    assert outcome.code == 2
+    assert "'track'" in outcome.err
+
+
+def test_a_defect_is_one_line_with_a_request(run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dmtrack_cli.commands.inspect.inspect_pair", _fail(ZeroDivisionError("oh")))
+    outcome = run_cli("inspect", "a.mp4")
+    assert outcome.code == 1
+    assert len(outcome.error_lines) == 1
+    assert "unexpected ZeroDivisionError: oh" in outcome.err
+    assert "report" in outcome.err
+    assert "-v" in outcome.err
+
+
+@pytest.mark.parametrize("words", [["-v", "inspect", "a.mp4"], ["inspect", "a.mp4", "--verbose"]])
+def test_verbose_shows_where_a_defect_is(
+    run_cli: RunCli, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    monkeypatch.setattr("dmtrack_cli.commands.inspect.inspect_pair", _fail(ZeroDivisionError("oh")))
+    outcome = run_cli(*words)
+    assert outcome.code == 1
+    assert "Traceback (most recent call last)" in outcome.err
+    assert outcome.error_lines[-1].startswith("error: unexpected ZeroDivisionError")
+
+
+def test_a_long_error_stays_on_one_line(run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
+    error = CheckpointError("w " * 200, where="[bold]x[/bold]", hint="do\nthis")
+    monkeypatch.setattr("dmtrack_cli.commands.inspect.inspect_pair", _fail(error))
+    outcome = run_cli("inspect", "a.mp4")
+    assert outcome.code == 4
+    assert outcome.error_lines == [f"error: {error}"]
+
+
+def _fail(error: Exception) -> Callable[..., None]:
+    def fail(*_: object) -> None:
+        raise error
+
+    return fail

@@ -1,0 +1,121 @@
+"""How progress is measured and shown."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from dmtrack_cli.progress import (
+    BarReporter,
+    JsonReporter,
+    Meter,
+    PlainReporter,
+    ProgressKind,
+    SilentReporter,
+    clock_text,
+    make_reporter,
+)
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 100.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+def test_meter_measures_lately_and_not_since_the_start() -> None:
+    clock = Clock()
+    meter = Meter(1000, clock)
+    assert meter.fps is None
+    assert meter.left_s is None
+    for _ in range(20):
+        clock.now_s += 1.0
+        meter.count()
+    assert meter.fps == pytest.approx(1.0)
+    for _ in range(80):
+        clock.now_s += 0.1
+        meter.count()
+    assert meter.fps == pytest.approx(10.0)
+    assert meter.left_s == pytest.approx(90.0)
+
+
+def test_meter_without_a_total_does_not_guess() -> None:
+    clock = Clock()
+    meter = Meter(None, clock)
+    clock.now_s += 1
+    meter.count()
+    assert meter.left_s is None
+
+
+def test_meter_past_a_wrong_total() -> None:
+    clock = Clock()
+    meter = Meter(1, clock)
+    for _ in range(3):
+        clock.now_s += 1
+        meter.count()
+    assert meter.left_s == 0
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (7.4, "0:07"), (723, "12:03"), (3723, "1:02:03")])
+def test_clock_text(seconds: float, text: str) -> None:
+    assert clock_text(seconds) == text
+
+
+def test_plain_lines_come_now_and_then_and_at_the_end() -> None:
+    clock, stream = Clock(), io.StringIO()
+    with PlainReporter(100, Console(file=stream, width=20), clock) as reporter:
+        for _ in range(100):
+            clock.now_s += 0.1
+            reporter.advance(0.5)
+    lines = stream.getvalue().splitlines()
+    assert lines[0] == "frame 1/100, 10.0 fps, ETA 0:10, score 0.50"
+    assert lines[-1].startswith("frame 100/100")
+    assert len(lines) == 6
+
+
+def test_json_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    clock = Clock()
+    with JsonReporter(None, clock) as reporter:
+        clock.now_s += 0.5
+        reporter.advance(0.25)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line) == {
+        "event": "progress",
+        "frames": 1,
+        "total": None,
+        "fps": 2.0,
+        "eta_s": None,
+        "score": 0.25,
+    }
+
+
+def test_the_bar_shows_frames_rate_and_score_on_80_columns() -> None:
+    stream = io.StringIO()
+    console = Console(file=stream, width=80, force_terminal=True, color_system=None)
+    with BarReporter(12, console) as reporter:
+        for _ in range(12):
+            reporter.advance(0.875)
+    last = stream.getvalue().splitlines()[-1]
+    for words in ("tracking", "12/12", "fps", "score 0.88"):
+        assert words in last
+
+
+@pytest.mark.parametrize(
+    ("kind", "terminal", "expected"),
+    [
+        (ProgressKind.AUTO, True, BarReporter),
+        (ProgressKind.AUTO, False, PlainReporter),
+        (ProgressKind.RICH, False, BarReporter),
+        (ProgressKind.PLAIN, True, PlainReporter),
+        (ProgressKind.JSON, True, JsonReporter),
+        (ProgressKind.NONE, True, SilentReporter),
+    ],
+)
+def test_choice(kind: ProgressKind, terminal: bool, expected: type) -> None:
+    console = Console(file=io.StringIO(), force_terminal=terminal)
+    assert type(make_reporter(kind, 1, console)) is expected

@@ -1,0 +1,240 @@
+"""`dmtrack track` from start to end, in this process, with random weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+
+from dmtrack.output.mot import read_mot
+from dmtrack.output.run_record import read_run_json
+from dmtrack.output.table import read_table
+
+BOX = "20,16,16,16"
+Track = Callable[..., Any]
+
+
+def frame_stamps(path: Path) -> list[float]:
+    with av.open(str(path)) as container:
+        return [float(frame.time) for frame in container.decode(video=0)]
+
+
+def test_leaves_a_video_two_tables_and_a_record(track: Track) -> None:
+    outcome = track("--box", BOX)
+    assert outcome.code == 0
+    assert sorted(path.name for path in Path("out").iterdir()) == [
+        "annotated.mp4",
+        "boxes.csv",
+        "boxes.txt",
+        "run.json",
+    ]
+    rows, table = read_mot(Path("out/boxes.txt")), read_table(Path("out/boxes.csv"))
+    assert [row.frame_index for row in rows] == list(range(12))
+    assert rows[0].box.xywh == (20, 16, 16, 16)
+    assert [row.frame for row in table] == list(range(12))
+    assert [row.state for row in table] == ["init"] + ["tracked"] * 11
+    assert all(row.aux_present for row in table)
+    assert frame_stamps(Path("out/annotated.mp4")) == pytest.approx([n / 10 for n in range(12)])
+
+
+def test_the_record_says_what_ran(track: Track, recording: Any) -> None:
+    assert track("--box", BOX, "--start", "1").code == 0
+    record = read_run_json(Path("out/run.json"))
+    assert record["status"] == "complete"
+    assert record["counts"]["frames"] == 11
+    assert record["device"] == "cpu"
+    assert record["precision"] == "fp32"
+    assert [item["role"] for item in record["inputs"]] == ["rgb", "aux"]
+    configuration = record["configuration"]
+    assert configuration["boxes"] == [{"x": 20, "y": 16, "w": 16, "h": 16}]
+    assert configuration["modality"] == "thermal"
+    assert configuration["start"] == "1"
+    assert set(configuration["weights_files"]) == {"foundation.safetensors", "thermal.safetensors"}
+    assert record["outputs"] == ["annotated.mp4", "boxes.txt", "boxes.csv"]
+
+
+def test_the_summary_names_files_and_speed(track: Track) -> None:
+    out = track("--box", BOX).out
+    for words in ("frames", "12", "targets", "mean score", "network", "fps", "cpu, fp32"):
+        assert words in out
+    for name in ("annotated.mp4", "boxes.txt", "boxes.csv", "run.json"):
+        assert f"out/{name}" in out
+    assert all(len(line) <= 80 for line in out.splitlines())
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(["--box", "20,16,16,16"], id="commas"),
+        pytest.param(["--box", "20 16 16 16"], id="blanks"),
+        pytest.param(["--box", "20", "16", "16", "16"], id="four-words"),
+        pytest.param(["--box=20,16,16,16"], id="equals-sign"),
+        pytest.param([], id="ground-truth-beside"),
+    ],
+)
+def test_ways_to_give_a_box(track: Track, words: list[str]) -> None:
+    assert track("--no-video", *words).code == 0
+    assert read_mot(Path("out/boxes.txt"))[0].box.xywh == (20, 16, 16, 16)
+
+
+def test_box_before_the_inputs(run_cli: Track, recording: Any, weights: Path) -> None:
+    outcome = run_cli(
+        "track", "--box", 20, 16, 16, 16, recording.rgb, "--weights", weights, "-o", "out", "--no-video"
+    )
+    assert outcome.code == 0
+    assert "second stream" not in outcome.out
+
+
+def test_negative_x_is_a_box(track: Track) -> None:
+    assert track("--no-video", "--box", "-5,10,20,20").code == 0
+    assert read_mot(Path("out/boxes.txt"))[0].box.x == -5
+
+
+def test_ground_truth_beside_counts_from_the_start_frame(track: Track) -> None:
+    outcome = track("--no-video", "--start", "3")
+    assert outcome.code == 0
+    assert "row 4 of groundtruth.txt" in outcome.err
+    assert read_mot(Path("out/boxes.txt"))[0].box.x == 23
+
+
+def test_box_file_gives_its_first_row(track: Track) -> None:
+    Path("init.txt").write_text("30\t20\t12\t10\n99\t99\t9\t9\n")
+    assert track("--no-video", "--start", "2", "--box-file", "init.txt").code == 0
+    row = read_mot(Path("out/boxes.txt"))[0]
+    assert row.box.xywh == (30, 20, 12, 10)
+    assert row.frame_number == 3
+
+
+def test_several_boxes_are_several_targets(track: Track) -> None:
+    assert track("--box", BOX, "--box", "40,20,10,10").code == 0
+    rows = read_mot(Path("out/boxes.txt"))
+    assert [row.target_id for row in rows] == [1, 2] * 12
+    assert read_run_json(Path("out/run.json"))["counts"]["targets"] == 2
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "frames"),
+    [
+        pytest.param("2", "5", [2, 3, 4], id="indices-end-excluded"),
+        pytest.param("0.25s", "0.6s", [3, 4, 5], id="times"),
+        pytest.param("10", None, [10, 11], id="to-the-end"),
+        pytest.param(None, "1", [0], id="one-frame"),
+        pytest.param("11", "500", [11], id="end-behind-the-last"),
+    ],
+)
+def test_start_and_end(track: Track, start: str | None, end: str | None, frames: list[int]) -> None:
+    words = [*(["--start", start] if start else []), *(["--end", end] if end else [])]
+    assert track("--box", BOX, *words).code == 0
+    assert [row.frame for row in read_table(Path("out/boxes.csv"))] == frames
+    assert len(frame_stamps(Path("out/annotated.mp4"))) == len(frames)
+
+
+def test_rgb_alone(track: Track) -> None:
+    assert track("--box", BOX, aux=None).code == 0
+    assert {row.aux_present for row in read_table(Path("out/boxes.csv"))} == {False}
+
+
+@pytest.mark.parametrize("layout", ["side", "overlay", "rgb", "aux"])
+def test_layouts(track: Track, layout: str) -> None:
+    assert track("--box", BOX, "--layout", layout, "--end", "2").code == 0
+    with av.open("out/annotated.mp4") as container:
+        stream = container.streams.video[0]
+        assert (stream.width > 1.9 * stream.height) == (layout == "side")
+
+
+def test_quiet_says_nothing(track: Track) -> None:
+    outcome = track("--box", BOX, "--quiet")
+    assert (outcome.code, outcome.out, outcome.err) == (0, "", "")
+
+
+def test_plain_progress_goes_to_standard_error(track: Track) -> None:
+    outcome = track("--box", BOX, "--progress", "plain")
+    assert "frame 12/12" in outcome.err
+    assert "frame 12/12" not in outcome.out
+
+
+def test_json_progress_is_json_on_standard_output(track: Track) -> None:
+    outcome = track("--box", BOX, "--progress", "json")
+    events = [json.loads(line) for line in outcome.out.splitlines()]
+    assert events[0]["event"] == "start"
+    assert events[0]["boxes"] == [BOX]
+    assert events[-2]["event"] == "progress"
+    assert events[-2]["frames"] == events[-2]["total"] == 12
+    assert events[-1]["event"] == "end"
+    assert events[-1]["status"] == "complete"
+    assert events[-1]["files"] == [
+        f"out/{n}" for n in ("annotated.mp4", "boxes.txt", "boxes.csv", "run.json")
+    ]
+    assert outcome.err == ""
+
+
+def test_overwrite_replaces_results(track: Track) -> None:
+    assert track("--box", BOX).code == 0
+    assert track("--box", "30,20,10,10", "--overwrite").code == 0
+    assert read_mot(Path("out/boxes.txt"))[0].box.xywh == (30, 20, 10, 10)
+
+
+def test_no_video_leaves_none(track: Track) -> None:
+    assert track("--box", BOX, "--no-video").code == 0
+    assert not Path("out/annotated.mp4").exists()
+    assert read_run_json(Path("out/run.json"))["outputs"] == ["boxes.txt", "boxes.csv"]
+
+
+def test_the_default_folder_is_named_after_the_recording(
+    run_cli: Track, recording: Any, weights: Path
+) -> None:
+    outcome = run_cli("track", recording.rgb, recording.thermal, "--weights", weights, "--no-video")
+    assert outcome.code == 0
+    (folder,) = Path("dmtrack-results").iterdir()
+    assert folder.name == recording.rgb.parent.name
+
+
+def test_folders_of_pictures(run_cli: Track, weights: Path) -> None:
+    import cv2
+    import numpy as np
+
+    for name in ("visible", "infrared"):
+        Path("clip", name).mkdir(parents=True)
+        for number in range(3):
+            picture = np.full((48, 64, 3), 30 * number, np.uint8)
+            picture[10:30, 10 + number : 30 + number] = 220
+            cv2.imwrite(f"clip/{name}/{number}.png", picture)
+    Path("clip/visible.txt").write_text("10 10 20 20\n" * 3)
+    outcome = run_cli("track", "clip/visible", "clip/infrared", "--weights", weights)
+    assert outcome.code == 0
+    assert "thermal" in outcome.err
+    assert len(read_mot(Path("dmtrack-results/clip/boxes.txt"))) == 3
+
+
+def test_a_drawn_box(track: Track, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dmtrack_cli.pick.why_no_window", lambda: None)
+    for name in ("namedWindow", "resizeWindow", "destroyAllWindows", "waitKey"):
+        monkeypatch.setattr(f"cv2.{name}", lambda *_: None)
+    monkeypatch.setattr("cv2.selectROI", lambda *_args, **_options: (22, 18, 14, 12))
+    outcome = track("--no-video", "--box")
+    assert outcome.code == 0
+    assert "(drawn)" in outcome.err
+    assert read_mot(Path("out/boxes.txt"))[0].box.xywh == (22, 18, 14, 12)
+
+
+def test_drawing_is_shown_the_start_frame_in_opencv_order(
+    track: Track, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[Any] = []
+
+    def select(_title: str, image: Any, **_options: Any) -> tuple[int, int, int, int]:
+        shown.append(image)
+        return (22, 18, 14, 12)
+
+    monkeypatch.setattr("dmtrack_cli.pick.why_no_window", lambda: None)
+    for name in ("namedWindow", "resizeWindow", "destroyAllWindows", "waitKey"):
+        monkeypatch.setattr(f"cv2.{name}", lambda *_: None)
+    monkeypatch.setattr("cv2.selectROI", select)
+    assert track("--no-video", "--box", "--start", "5").code == 0
+    blue, green, red = shown[0][17, 26].astype(int)
+    assert red > green + 30 > blue + 60
+    assert shown[0][17, 20, 2] < 120, "in frame 5 the square begins at column 25"

@@ -1,0 +1,256 @@
+"""What bad input gets: one line on standard error, the right exit code, and nothing left behind."""
+
+from __future__ import annotations
+
+import resource
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from dmtrack.output.run_record import read_run_json
+from dmtrack.output.table import read_table
+
+BOX = "20,16,16,16"
+Track = Callable[..., Any]
+
+
+def assert_one_line(outcome: Any, code: int, *words: str) -> None:
+    assert outcome.code == code, outcome.err
+    assert len(outcome.error_lines) == 1, outcome.err
+    assert outcome.err.startswith("error: ")
+    assert "Traceback" not in outcome.err + outcome.out
+    assert outcome.out == ""
+    for word in words:
+        assert word in outcome.err
+
+
+# --- inputs -----------------------------------------------------------------------------------
+
+
+def _missing() -> Path:
+    return Path("nowhere.mp4")
+
+
+def _empty_folder() -> Path:
+    Path("empty").mkdir()
+    return Path("empty")
+
+
+def _text_as_mp4() -> Path:
+    Path("text.mp4").write_text("dear diary\n" * 500)
+    return Path("text.mp4")
+
+
+def _empty_file() -> Path:
+    Path("empty.mp4").touch()
+    return Path("empty.mp4")
+
+
+def _audio_only() -> Path:
+    with av.open("sound.m4a", "w") as container:
+        stream = container.add_stream("aac", rate=8000, layout="mono")
+        for number in range(8):
+            sound = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.float32), format="fltp", layout="mono")
+            sound.rate, sound.pts = 8000, 1024 * number
+            container.mux(stream.encode(sound))
+        container.mux(stream.encode(None))
+    return Path("sound.m4a")
+
+
+BAD_INPUTS = [
+    pytest.param(_missing, "no such file", id="missing"),
+    pytest.param(_empty_folder, "no pictures", id="folder-without-pictures"),
+    pytest.param(_text_as_mp4, "not a video", id="text-renamed-mp4"),
+    pytest.param(_empty_file, "empty", id="empty-file"),
+    pytest.param(_audio_only, "no video stream", id="audio-only"),
+]
+
+
+@pytest.mark.parametrize("place", ["rgb", "aux"])
+@pytest.mark.parametrize(("make", "words"), BAD_INPUTS)
+def test_input_that_is_no_video(track: Track, make: Callable[[], Path], words: str, place: str) -> None:
+    path = make()
+    assert_one_line(track("--box", BOX, **{place: path}), 3, path.name, words)
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(("make", "words"), BAD_INPUTS)
+def test_inspect_says_the_same(run_cli: Track, make: Callable[[], Path], words: str) -> None:
+    path = make()
+    assert_one_line(run_cli("inspect", path), 3, path.name, words)
+
+
+def test_mp4_cut_short_without_its_index(track: Track, recording: Any) -> None:
+    whole = recording.rgb.read_bytes()
+    Path("cut.mp4").write_bytes(whole[: len(whole) // 2])
+    assert_one_line(track("--box", BOX, rgb=Path("cut.mp4")), 3, "cut.mp4", "cut short")
+
+
+def test_a_video_that_breaks_off_gives_what_it_has(run_cli: Track, make_video: Any, weights: Path) -> None:
+    whole = make_video(Path("whole.mkv"), 60).read_bytes()
+    Path("cut.mkv").write_bytes(whole[: len(whole) * 2 // 3])
+    outcome = run_cli("track", "cut.mkv", "--box", BOX, "--weights", weights, "-o", "out", "--no-video")
+    assert outcome.code == 0
+    assert "warning:" in outcome.err
+    frames = len(read_table(Path("out/boxes.csv")))
+    assert 10 < frames < 60
+    assert read_run_json(Path("out/run.json"))["counts"]["pairing"]["rgb_damaged"] > 0
+
+
+def test_streams_that_share_no_time(track: Track, make_video: Any) -> None:
+    late = make_video(Path("thermal.mkv"), grey=True, first_pts=600)
+    assert_one_line(track("--box", BOX, aux=late), 3, "share no time", "--offset-ms")
+
+
+def test_offset_brings_them_together(track: Track, make_video: Any) -> None:
+    late = make_video(Path("thermal.mkv"), grey=True, first_pts=600)
+    assert track("--box", BOX, "--no-video", "--offset-ms", "-60000", aux=late).code == 0
+
+
+def test_modality_that_cannot_be_told(track: Track, recording: Any) -> None:
+    shutil.copy(recording.rgb, "second.mp4")
+    assert_one_line(track("--box", BOX, aux=Path("second.mp4")), 4, "second.mp4", "--modality")
+
+
+# --- boxes ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("box", "words"),
+    [
+        pytest.param(["500,400,20,20"], "outside the 96x64 frame", id="outside"),
+        pytest.param(["-50,0,20,20"], "outside the 96x64 frame", id="left-of-the-frame"),
+        pytest.param(["20,16,0,16"], "no area", id="zero-width"),
+        pytest.param(["20,16,16,-3"], "no area", id="negative-height"),
+        pytest.param(["1,2,3"], "four numbers, got 3", id="three-numbers"),
+        pytest.param(["1", "2", "3", "4", "5"], "four numbers, got 5", id="five-words"),
+        pytest.param(["one two three four"], "not four numbers", id="four-words"),
+        pytest.param(["10,20,nan,40"], "not finite", id="not-finite"),
+    ],
+)
+def test_bad_box(track: Track, box: list[str], words: str) -> None:
+    assert_one_line(track("--box", *box), 3, words)
+    assert not Path("out").exists()
+
+
+def test_no_box_anywhere(run_cli: Track, make_video: Any, weights: Path) -> None:
+    video = make_video(Path("alone.mp4"))
+    outcome = run_cli("track", video, "--weights", weights)
+    assert_one_line(outcome, 3, "--box x,y,w,h", "--box-file", "draw")
+
+
+def test_bare_box_without_a_display_names_the_other_ways(track: Track) -> None:
+    assert_one_line(track("--box"), 4, "no display", "--box x,y,w,h", "--box-file")
+
+
+def test_cancelled_drawing(track: Track, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dmtrack_cli.pick.why_no_window", lambda: None)
+    for name in ("namedWindow", "resizeWindow", "destroyAllWindows", "waitKey"):
+        monkeypatch.setattr(f"cv2.{name}", lambda *_: None)
+    monkeypatch.setattr("cv2.selectROI", lambda *_args, **_options: (0, 0, 0, 0))
+    outcome = track("--box")
+    assert outcome.code == 130
+    assert outcome.err == "stopped: no box was drawn, nothing was tracked\n"
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        pytest.param(None, "cannot be read", id="missing"),
+        pytest.param("a,b,c,d\n", "not a number", id="words"),
+        pytest.param("", "no box", id="empty"),
+        pytest.param("nan,nan,nan,nan\n", "absent", id="absent"),
+        pytest.param("1,2,3\n", "3 values", id="three"),
+    ],
+)
+def test_bad_box_file(track: Track, content: str | None, words: str) -> None:
+    if content is not None:
+        Path("gt.txt").write_text(content)
+    assert_one_line(track("--box-file", "gt.txt"), 3, "gt.txt", words)
+
+
+# --- options ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "words"),
+    [
+        pytest.param(["--device", "cuda:7"], 4, "cuda:7", id="missing-device"),
+        pytest.param(["--device", "toaster"], 4, "toaster", id="unknown-device"),
+        pytest.param(["--weights", "base"], 4, "dmtrack weights add", id="base-not-added"),
+        pytest.param(["--weights", "nowhere.safetensors"], 4, "no such weights", id="missing-weights"),
+        pytest.param(["--start", "soon"], 4, "soon", id="start-is-no-place"),
+        pytest.param(["--start", "12"], 4, "between start and end", id="start-behind-the-end"),
+        pytest.param(["--start", "5", "--end", "5"], 4, "between start and end", id="nothing-between"),
+        pytest.param(["--max-skew-ms", "-1"], 4, "negative", id="negative-skew"),
+        pytest.param(["--threads", "0"], 4, "--threads", id="no-threads"),
+        pytest.param(["--folder-rate", "0"], 4, "--folder-rate", id="no-rate"),
+    ],
+)
+def test_bad_option(track: Track, options: list[str], code: int, words: str) -> None:
+    assert_one_line(track("--box", BOX, *options), code, words)
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        pytest.param(["track"], id="no-input"),
+        pytest.param(["track", "a", "b", "c"], id="too-many-inputs"),
+        pytest.param(["track", "a", "--modality", "smell"], id="unknown-modality"),
+        pytest.param(["track", "a", "--no-such-option"], id="unknown-option"),
+        pytest.param(["trakc", "a"], id="unknown-command"),
+    ],
+)
+def test_wrong_usage(run_cli: Track, words: list[str]) -> None:
+    outcome = run_cli(*words)
+    assert outcome.code == 2
+    assert "Traceback" not in outcome.err
+
+
+# --- outputs ----------------------------------------------------------------------------------
+
+
+def test_existing_results_are_refused_and_left_alone(track: Track) -> None:
+    assert track("--box", BOX).code == 0
+    before = {path.name: path.read_bytes() for path in Path("out").iterdir()}
+    assert_one_line(track("--box", "30,20,10,10"), 5, "exists already", "--overwrite")
+    assert {path.name: path.read_bytes() for path in Path("out").iterdir()} == before
+
+
+def test_a_file_in_place_of_the_folder(track: Track) -> None:
+    Path("out").write_text("mine")
+    assert_one_line(track("--box", BOX), 5, "a file stands where a folder is needed")
+    assert Path("out").read_text() == "mine"
+
+
+def test_a_folder_that_cannot_be_made(run_cli: Track, recording: Any, weights: Path) -> None:
+    outcome = run_cli("track", recording.rgb, "--weights", weights, "-o", "/proc/dmtrack", "--box", BOX)
+    assert_one_line(outcome, 5, "/proc/dmtrack")
+
+
+def test_full_disk_keeps_what_was_tracked(
+    run_cli: Track, make_video: Any, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The largest file size stands in for the size of the disk; the video is what meets it."""
+    video = make_video(Path("long.mp4"), 150)
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, hard))
+    try:
+        outcome = run_cli("track", video, "--box", BOX, "--weights", weights, "-o", "out", "-q")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert_one_line(outcome, 5, "annotated.mp4")
+    record = read_run_json(Path("out/run.json"))
+    assert record["status"] == "failed"
+    assert "annotated.mp4" in record["reason"]
+    assert len(read_table(Path("out/boxes.csv"))) == 150
+    with av.open("out/annotated.mp4") as container:
+        assert 0 < sum(1 for _ in container.decode(video=0)) < 150
+    assert not list(Path("out").glob(".*"))
