@@ -102,7 +102,7 @@ def light(
         )
         facing = np.clip(normal @ towards, 0, 1) * clear
         arriving += facing[..., None] * np.asarray(lighting.sun.rgb, np.float32)
-        mirrored += _highlight(normal, view, towards, clear)[..., None] * np.asarray(
+        mirrored += _highlight(picture, view, towards, clear)[..., None] * np.asarray(
             lighting.sun.rgb, np.float32
         )
     for lamp in lighting.lamps:
@@ -138,14 +138,17 @@ def _add_lamp(
     facing = np.clip(dot(picture.normal, towards), 0, 1) * strength
     rgb = np.asarray(lamp.rgb, np.float32)
     arriving += facing[..., None] * rgb
-    mirrored += _highlight(picture.normal, view, towards, strength)[..., None] * rgb
+    mirrored += _highlight(picture, view, towards, strength)[..., None] * rgb
 
 
-def _highlight(normal: Floats, view: Floats, towards: Floats, strength: Floats) -> Floats:
-    """Return the glint of a light in the direction `towards`."""
-    halfway = unit(view + towards)
-    spread = np.clip(dot(normal, halfway), 0, 1)
-    return np.float32(6.0) * spread ** np.float32(90.0) * strength
+def _highlight(picture: Picture, view: Floats, towards: Floats, strength: Floats) -> Floats:
+    """Return the glint `(H, W)` of a light in the direction `towards` on what is glossy."""
+    shiny = picture.gloss > 0
+    direction = towards if towards.ndim == 1 else towards[shiny]
+    spread = np.clip(dot(picture.normal[shiny], unit(view[shiny] + direction)), 0, 1)
+    glint = np.zeros(shiny.shape, np.float32)
+    glint[shiny] = np.float32(6.0) * spread ** np.float32(90.0) * strength[shiny]
+    return glint
 
 
 def _sky_mirror(normal: Floats, view: Floats, lighting: Lighting) -> Floats:

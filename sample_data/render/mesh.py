@@ -53,18 +53,15 @@ class Mesh:
         )
         inverse = (1 / vertex_depth)[self.faces]
         nearest = 1 / depth[window]
-        owner = np.full(nearest.shape, -1, np.int32)
-        weights = np.zeros((*nearest.shape, 3), np.float32)
-        for face in _front_faces(corners):
-            _fill(corners[face], inverse[face], int(face), nearest, owner, weights)
-        rows, columns = np.nonzero(owner >= 0)
-        if rows.size == 0:
+        found = _fill(corners, inverse, _front_faces(corners), nearest)
+        if found is None:
             return None
-        faces, w = self.faces[owner[rows, columns]], weights[rows, columns][..., None]
-        w = w / w.sum(axis=1, keepdims=True)
+        rows, columns, owner, here, weights = found
+        w = (weights / weights.sum(axis=1, keepdims=True))[..., None]
+        faces = self.faces[owner]
         local = (self.vertices[faces] * w).sum(axis=1)
         normal = (self.normals[faces] * w).sum(axis=1)
-        return rows + top, columns + left, 1 / nearest[rows, columns], local, unit(normal) @ self.turn
+        return rows + top, columns + left, 1 / here, local, unit(normal) @ self.turn
 
     def _placed(self, points: Floats) -> Floats:
         return points @ self.turn + np.asarray(self.centre, np.float32)
@@ -76,30 +73,45 @@ def _front_faces(corners: Floats) -> np.ndarray:
     return np.nonzero(first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0] < -1e-6)[0]
 
 
-def _fill(
-    corners: Floats, inverse: Floats, face: int, nearest: Floats, owner: np.ndarray, weights: Floats
-) -> None:
-    """Draw one triangle into the arrays; `nearest` holds inverse depth."""
-    height, width = nearest.shape
-    x0, y0 = np.maximum(np.ceil(corners.min(axis=0)).astype(int), 0)
-    x1, y1 = np.floor(corners.max(axis=0)).astype(int) + 1
-    x1, y1 = min(x1, width), min(y1, height)
-    if x0 >= x1 or y0 >= y1:
-        return
-    x, y = np.arange(x0, x1, dtype=np.float32), np.arange(y0, y1, dtype=np.float32)[:, None]
-    (ax, ay), (bx, by), (cx, cy) = corners
+def _fill(corners: Floats, inverse: Floats, faces: np.ndarray, nearest: Floats) -> Pixels | None:
+    """Draw triangles where they are nearer than `nearest` (inverse depth).
+
+    Returns:
+        Rows, columns, faces, inverse depths and corner weights `(N, 3)` of the pixels covered.
+    """
+    tri, x, y = _covered(corners, faces, nearest.shape)
+    (ax, ay), (bx, by), (cx, cy) = corners[tri].transpose(1, 2, 0)
     area = (bx - ax) * (cy - ay) - (by - ay) * (cx - ax)
-    wb = ((x - ax) * (cy - ay) - (y - ay) * (cx - ax)) / area
-    wc = ((bx - ax) * (y - ay) - (by - ay) * (x - ax)) / area
+    px, py = x.astype(np.float32), y.astype(np.float32)
+    wb = ((px - ax) * (cy - ay) - (py - ay) * (cx - ax)) / area
+    wc = ((bx - ax) * (py - ay) - (by - ay) * (px - ax)) / area
     wa = 1 - wb - wc
-    here = wa * inverse[0] + wb * inverse[1] + wc * inverse[2]
-    patch = slice(y0, y1), slice(x0, x1)
-    seen = (wa >= 0) & (wb >= 0) & (wc >= 0) & (here > nearest[patch])
-    if not seen.any():
-        return
-    nearest[patch][seen] = here[seen]
-    owner[patch][seen] = face
-    weights[patch][seen] = np.stack([wa * inverse[0], wb * inverse[1], wc * inverse[2]], axis=-1)[seen]
+    shares = np.stack([wa, wb, wc], axis=1) * inverse[tri]
+    here = shares[:, 0] + shares[:, 1] + shares[:, 2]
+    seen = np.nonzero((wa >= 0) & (wb >= 0) & (wc >= 0) & (here > nearest[y, x]))[0]
+    if seen.size == 0:
+        return None
+    seen = seen[np.lexsort((-tri[seen], here[seen]))]  # the nearest is written last and stays
+    winner = np.full(nearest.shape, -1, np.int64)
+    winner[y[seen], x[seen]] = seen
+    rows, columns = np.nonzero(winner >= 0)
+    won = winner[rows, columns]
+    return rows, columns, tri[won], here[won], shares[won]
+
+
+def _covered(
+    corners: Floats, faces: np.ndarray, shape: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return every pair of a face and a pixel of its bounding rectangle: faces, columns, rows."""
+    low = np.maximum(np.ceil(corners[faces].min(axis=1)).astype(int), 0)
+    high = np.minimum(np.floor(corners[faces].max(axis=1)).astype(int) + 1, [shape[1], shape[0]])
+    width, height = np.maximum(high - low, 0).T
+    counts = width * height
+    first = np.repeat(np.cumsum(counts) - counts, counts)
+    place = np.arange(counts.sum()) - first
+    wide = np.repeat(width, counts)
+    x, y = np.repeat(low[:, 0], counts) + place % wide, np.repeat(low[:, 1], counts) + place // wide
+    return np.repeat(faces, counts), x, y
 
 
 def grid_mesh(points: Floats) -> tuple[Floats, Floats, np.ndarray]:
