@@ -28,12 +28,15 @@ class StageOption(StrEnum):
 
 
 def train(
-    output: Annotated[Path, typer.Option("-o", "--output", help="Run folder; resumed when it has a checkpoint.")],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", help="Run folder; resumed when it has a checkpoint.")
+    ],
     stage: Annotated[StageOption, typer.Option(help="What to train.")] = StageOption.ADAPTERS,
     preset: Annotated[str, typer.Option(help="Network preset: tiny or base.")] = "tiny",
     modality: Annotated[Modality | None, typer.Option(help="Second stream of the adapter stage.")] = None,
     init: Annotated[
-        Path | None, typer.Option(help="Weights to start from (.safetensors); the foundation of the adapter stage.")
+        Path | None,
+        typer.Option(help="Weights to start from (.safetensors); the foundation of the adapter stage."),
     ] = None,
     photographs: Annotated[
         Path | None, typer.Option(help="Folder of photographs with instance polygons, to cut objects from.")
@@ -46,7 +49,9 @@ def train(
     batch_size: Annotated[int | None, typer.Option(help="Samples a step.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
     optimizer: Annotated[str | None, typer.Option(help="adamw or muon.")] = None,
-    template_size: Annotated[int | None, typer.Option(help="Template side in px, to train small first.")] = None,
+    template_size: Annotated[
+        int | None, typer.Option(help="Template side in px, to train small first.")
+    ] = None,
     search_size: Annotated[int | None, typer.Option(help="Search side in px, to train small first.")] = None,
     templates: Annotated[int | None, typer.Option(help="Templates a sample.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights, data and augmentation.")] = None,
@@ -54,7 +59,9 @@ def train(
     bf16: Annotated[bool, typer.Option(help="bfloat16 autocast.")] = True,
     workers: Annotated[int, typer.Option(help="Processes that make samples; 0: in the main one.")] = 1,
     threads: Annotated[int | None, typer.Option(help="Threads of the network on a CPU.")] = None,
-    validate: Annotated[Path | None, typer.Option("--val", help="Folder of annotated clips to validate on.")] = None,
+    validate: Annotated[
+        Path | None, typer.Option("--val", help="Folder of annotated clips to validate on.")
+    ] = None,
     validate_every: Annotated[int, typer.Option("--val-every", help="Steps between validations.")] = 1000,
 ) -> None:
     """Train the foundation tracker, or the adapters of one modality on a frozen foundation.
@@ -62,10 +69,10 @@ def train(
     The run folder gets config.json, curve.csv, validation.csv, checkpoint.pt and, at the end,
     weights.safetensors. The same command continues a run that was stopped.
     """
-    import torch  # noqa: PLC0415 - heavy: only this command pays for it
+    import torch
 
-    from dmtrack.training.run_folder import RunFolder  # noqa: PLC0415
-    from dmtrack.training.trainer import Trainer  # noqa: PLC0415
+    from dmtrack.training.run_folder import RunFolder
+    from dmtrack.training.trainer import Trainer
 
     if threads is not None:
         torch.set_num_threads(threads)
@@ -100,7 +107,7 @@ def train(
 
 def _train_config(stage: StageOption, preset: str, path: Path | None, given: dict[str, Any]) -> TrainConfig:
     """Merge preset < file < flags."""
-    from dmtrack.training.config import train_preset  # noqa: PLC0415
+    from dmtrack.training.config import train_preset
 
     values = train_preset(stage.value, preset).to_dict()
     if path is not None:
@@ -110,13 +117,13 @@ def _train_config(stage: StageOption, preset: str, path: Path | None, given: dic
             raise InputError(f"cannot be read ({error.strerror})", where=path) from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"not TOML ({error})", where=path) from error
-    from dmtrack.training.config import TrainConfig  # noqa: PLC0415
+    from dmtrack.training.config import TrainConfig
 
     return TrainConfig.from_dict(values | given)
 
 
 def _model_config(preset: str, template_size: int | None, search_size: int | None) -> ModelConfig:
-    from dmtrack.config import model_preset  # noqa: PLC0415
+    from dmtrack.config import model_preset
 
     config = model_preset(preset)
     return replace(
@@ -132,9 +139,9 @@ def _build_model(stage: StageOption, config: ModelConfig, init: Path | None) -> 
     Raises:
         CheckpointError: The adapter stage was given no foundation, or the weights do not fit.
     """
-    from dmtrack.network.checkpoint import load_weights  # noqa: PLC0415
-    from dmtrack.network.model import DMTrack  # noqa: PLC0415
-    from dmtrack.network.resize import resize_positions  # noqa: PLC0415
+    from dmtrack.network.checkpoint import load_weights
+    from dmtrack.network.model import DMTrack
+    from dmtrack.network.resize import resize_positions
 
     adapters = stage is StageOption.ADAPTERS
     if init is None:
@@ -147,8 +154,13 @@ def _build_model(stage: StageOption, config: ModelConfig, init: Path | None) -> 
     if weights.meta.kind != "foundation":
         raise CheckpointError("these are adapters, not a foundation", where=init)
     model = DMTrack(
-        replace(weights.meta.config, template_size=config.template_size, search_size=config.search_size,
-                memory_frames=config.memory_frames, stream_merge=config.stream_merge),
+        replace(
+            weights.meta.config,
+            template_size=config.template_size,
+            search_size=config.search_size,
+            memory_frames=config.memory_frames,
+            stream_merge=config.stream_merge,
+        ),
         with_adapters=adapters,
     )
     missing, unexpected = model.load_state_dict(resize_positions(weights.tensors, model.config), strict=False)
@@ -166,8 +178,8 @@ def _sampler_factory(
     photographs: Path | None,
     thermal_images: Path | None,
 ) -> Any:  # noqa: ANN401
-    from dmtrack.synthetic.collage import CollageConfig  # noqa: PLC0415
-    from dmtrack.training.synthetic_source import CollageSource  # noqa: PLC0415
+    from dmtrack.synthetic.collage import CollageConfig
+    from dmtrack.training.synthetic_source import CollageSource
 
     if stage is StageOption.ADAPTERS and modality is None:
         raise ConfigError("the adapter stage needs --modality", hint="thermal, depth or event")
@@ -184,8 +196,8 @@ def _sampler_factory(
 
 def _validation(folder: Path, modality: Modality | None) -> Validate:
     """Return a function that tracks every annotated clip once and reports mean IoU a clip."""
-    from dmtrack.config import TINY_TRACKER  # noqa: PLC0415
-    from dmtrack.evaluation.clip_validation import ClipValidation  # noqa: PLC0415
+    from dmtrack.config import TINY_TRACKER
+    from dmtrack.evaluation.clip_validation import ClipValidation
 
     return ClipValidation(folder, modality, TINY_TRACKER)
 
@@ -214,8 +226,8 @@ def _save(
     thermal_images: Path | None,
 ) -> None:
     """Write the averaged weights as `weights.safetensors`."""
-    from dmtrack.config import TINY_TRACKER  # noqa: PLC0415
-    from dmtrack.network.checkpoint import WeightsMeta, save_weights, sha256_of  # noqa: PLC0415
+    from dmtrack.config import TINY_TRACKER
+    from dmtrack.network.checkpoint import WeightsMeta, save_weights, sha256_of
 
     model = trainer.averaged_model
     sources = ["synthetic sequences"]

@@ -5,6 +5,8 @@ Source: specification 1.1, 1.2 (OSTrack's one-stream ViT, arXiv 2203.11991).
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -24,7 +26,7 @@ class ConvStem(nn.Sequential):
     def __init__(self, width: int) -> None:
         widths = (3, width // 8, width // 4, width // 2)
         layers: list[nn.Module] = []
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in pairwise(widths):
             layers += [
                 nn.Conv2d(before, after, 3, stride=2, padding=1, bias=False),
                 nn.BatchNorm2d(after),

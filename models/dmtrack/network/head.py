@@ -5,6 +5,7 @@ Source: specification 1.6.
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import NamedTuple
 
 import torch
@@ -61,7 +62,7 @@ class Tower(nn.Sequential):
     def __init__(self, width: int, head_width: int, out_channels: int) -> None:
         widths = (width, head_width, head_width // 2, head_width // 4, head_width // 8)
         layers: list[nn.Module] = []
-        for before, after in zip(widths, widths[1:], strict=False):
+        for before, after in pairwise(widths):
             layers.append(
                 nn.Sequential(
                     nn.Conv2d(before, after, 3, padding=1), nn.BatchNorm2d(after), nn.ReLU(inplace=True)

@@ -40,6 +40,7 @@ class CollageConfig:
         search_factor: Search side over sqrt(w h).
         thermal_share: Share of samples taken from thermal images, where a folder of them is given.
         grey_share: Share of samples turned grey.
+        absent_share: Share of samples whose target is not in the search frame.
     """
 
     template_size: int = 96
@@ -49,6 +50,7 @@ class CollageConfig:
     search_factor: float = 4.0
     thermal_share: float = 0.15
     grey_share: float = 0.12
+    absent_share: float = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,10 @@ def made_up_sprite(rng: np.random.Generator) -> Sprite:
     cv2.fillPoly(alpha, [np.round(outline).astype(np.int32)], 255, cv2.LINE_AA)
     colour = textures.surface(rng, height, width).copy()
     for _ in range(int(rng.integers(0, 4))):
-        part = _shape_outline(rng, width, height) * rng.uniform(0.2, 0.6) + rng.uniform(0, 0.6, 2) * (width, height)
+        part = _shape_outline(rng, width, height) * rng.uniform(0.2, 0.6) + rng.uniform(0, 0.6, 2) * (
+            width,
+            height,
+        )
         mask = np.zeros_like(alpha)
         cv2.fillPoly(mask, [np.round(part).astype(np.int32)], 255)
         surface = textures.surface(rng, height, width)
@@ -149,7 +154,13 @@ def made_up_sprite(rng: np.random.Generator) -> Sprite:
 def _shape_size(rng: np.random.Generator) -> tuple[int, int]:
     """Draw a width and height: boxes, slim standing figures and long low vehicles."""
     kind = rng.random()
-    aspect = rng.uniform(0.25, 0.5) if kind < 0.3 else rng.uniform(1.6, 3.0) if kind < 0.45 else rng.uniform(0.6, 1.6)
+    aspect = (
+        rng.uniform(0.25, 0.5)
+        if kind < 0.3
+        else rng.uniform(1.6, 3.0)
+        if kind < 0.45
+        else rng.uniform(0.6, 1.6)
+    )
     height = rng.uniform(60, 110)
     return max(14, round(height * math.sqrt(aspect))), max(14, round(height / math.sqrt(aspect)))
 
@@ -275,14 +286,18 @@ class CollageSampler:
             box = _bounds(layers[target][0], poses[target])
             views.append((k, poses, box))
             boxes.append(box)
+        visible = rng.random() >= self.config.absent_share
         crops = []
         for k, poses, box in views:
             search = k == frames - 1
             view = self._view(box, search=search, initial=k == 0)
             size = self.config.search_size if search else self.config.template_size
-            crop = _draw(canvas, camera[k], [s for s, _ in layers], poses, view, size)
+            drawn = [i for i in range(len(layers)) if visible or not search or i != target]
+            crop = _draw(
+                canvas, camera[k], [layers[i][0] for i in drawn], [poses[i] for i in drawn], view, size
+            )
             crops.append((crop, view))
-        return self._finish(crops, boxes[-1])
+        return self._finish(crops, boxes[-1], visible=visible)
 
     def _layers(self, canvas: Image) -> tuple[list[tuple[Sprite, list[Pose]]], int]:
         """Draw the target, its distractors and occluders with their paths; return them back to front."""
@@ -291,7 +306,11 @@ class CollageSampler:
         target = self.library.sprite(rng)
         size = math.exp(rng.uniform(math.log(12), math.log(150)))
         start = Pose(
-            rng.uniform(0.1, 0.9) * width, rng.uniform(0.1, 0.9) * height, size, rng.normal(0, 0.15), rng.normal(0, 0.1)
+            rng.uniform(0.1, 0.9) * width,
+            rng.uniform(0.1, 0.9) * height,
+            size,
+            rng.normal(0, 0.15),
+            rng.normal(0, 0.1),
         )
         frames = self.config.templates + 1
         path = _pose_path(rng, start, frames)
@@ -311,9 +330,16 @@ class CollageSampler:
             )
             (behind if rng.random() < 0.7 else front).append((sprite, _pose_path(rng, other, frames)[::-1]))
         if rng.random() < 0.2:
-            near = replace(path[-1], x=path[-1].x + rng.normal(0, 0.45) * size, y=path[-1].y + rng.normal(0, 0.45) * size)
+            near = replace(
+                path[-1], x=path[-1].x + rng.normal(0, 0.45) * size, y=path[-1].y + rng.normal(0, 0.45) * size
+            )
             near = replace(near, size=size * rng.uniform(0.4, 1.0), angle_rad=rng.uniform(0, 6))
-            front.append((self.library.sprite(rng), [replace(near, x=near.x + size * 3 * (frames - 1 - k)) for k in range(frames)]))
+            front.append(
+                (
+                    self.library.sprite(rng),
+                    [replace(near, x=near.x + size * 3 * (frames - 1 - k)) for k in range(frames)],
+                )
+            )
         return [*behind, (target, path), *front], len(behind)
 
     def _view(self, box: Points, *, search: bool, initial: bool) -> View:
@@ -347,9 +373,9 @@ class CollageSampler:
             view = self._view(box, search=search, initial=k == 0)
             size = self.config.search_size if search else self.config.template_size
             crops.append((_draw(image, (0.0, 0.0, 1.0), [], [], view, size), view))
-        return self._finish(crops, box)
+        return self._finish(crops, box, visible=True)
 
-    def _finish(self, crops: Sequence[tuple[Image, View]], box: Points) -> TrainingSample:
+    def _finish(self, crops: Sequence[tuple[Image, View]], box: Points, *, visible: bool) -> TrainingSample:
         """Change light and noise, flip, and express the box in the search crop."""
         rng = self._rng
         grey = rng.random() < self.config.grey_share
@@ -366,7 +392,7 @@ class CollageSampler:
         view = crops[-1][1]
         cx, cy = (box[0] - view.x) / view.side, (box[1] - view.y) / view.side
         norm = np.array([1 - cx if flip else cx, cy, box[2] / view.side, box[3] / view.side], np.float32)
-        return TrainingSample(np.stack(images[:-1]), images[-1], norm, visible=True)
+        return TrainingSample(np.stack(images[:-1]), images[-1], norm, visible=visible)
 
 
 def _look_alike(rng: np.random.Generator, sprite: Sprite) -> Sprite:
@@ -383,7 +409,10 @@ def _pose_path(rng: np.random.Generator, start: Pose, frames: int) -> list[Pose]
     """Draw where a sprite is in each frame: the first is long ago, the others follow each other closely."""
     path = [start]
     spin = 0.9 if rng.random() < 0.25 else 0.12
-    long, short = math.exp(rng.uniform(math.log(0.1), 0)), math.exp(rng.uniform(math.log(0.05), math.log(0.5)))
+    long, short = (
+        math.exp(rng.uniform(math.log(0.1), 0)),
+        math.exp(rng.uniform(math.log(0.05), math.log(0.5))),
+    )
     for k in range(1, frames):
         before, step = path[-1], long if k == 1 else short
         path.append(
@@ -509,7 +538,8 @@ def _motion_blur(rng: np.random.Generator, image: Image) -> Image:
     angle = rng.uniform(0, math.pi)
     half, reach = (length - 1) / 2, (length - 1) / 2
     ends = [
-        (round(half + sign * reach * math.cos(angle)), round(half + sign * reach * math.sin(angle))) for sign in (-1, 1)
+        (round(half + sign * reach * math.cos(angle)), round(half + sign * reach * math.sin(angle)))
+        for sign in (-1, 1)
     ]
     cv2.line(kernel, ends[0], ends[1], 1.0)
     return np.asarray(cv2.filter2D(image, -1, kernel / max(kernel.sum(), 1e-6)), np.uint8)

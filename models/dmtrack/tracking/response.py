@@ -56,9 +56,7 @@ def size_penalty(output: HeadOutput, previous_wh_norm: Tensor, strength: float) 
     return torch.exp(-strength * (scale * aspect - 1))
 
 
-def choose_peak(
-    output: HeadOutput, window: Tensor, previous_wh_norm: Tensor, config: TrackerConfig
-) -> Peak:
+def choose_peak(output: HeadOutput, window: Tensor, previous_wh_norm: Tensor, config: TrackerConfig) -> Peak:
     """Choose the cell of each target and decode its box.
 
     With `multiply` (published) the confidence is the windowed maximum; with `add` it is the chosen

@@ -64,7 +64,9 @@ def collate(samples: list[TrainingSample]) -> Batch:
 class SampleStream(IterableDataset[Batch]):
     """The batches of one segment; each worker makes whole batches of its own."""
 
-    def __init__(self, factory: SamplerFactory, seed: int, segment: int, batches: int, batch_size: int) -> None:
+    def __init__(
+        self, factory: SamplerFactory, seed: int, segment: int, batches: int, batch_size: int
+    ) -> None:
         super().__init__()
         self.factory = factory
         self.seed = seed
@@ -90,7 +92,5 @@ def open_segment(
 ) -> Iterator[Batch]:
     """Return the batches of one segment, made in `workers` processes (0: in this one)."""
     stream = SampleStream(factory, seed, segment, batches, batch_size)
-    loader = DataLoader(
-        stream, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None
-    )
+    loader = DataLoader(stream, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None)
     return iter(loader)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -39,7 +38,7 @@ class RunFolder:
         partial = self.checkpoint_path.with_suffix(".part")
         try:
             torch.save(dict(state), partial)
-            os.replace(partial, self.checkpoint_path)
+            partial.replace(self.checkpoint_path)
         except OSError as error:
             raise OutputError(
                 f"cannot write the checkpoint ({error.strerror})", where=self.checkpoint_path
@@ -55,7 +54,7 @@ class RunFolder:
             return None
         try:
             state: dict[str, Any] = torch.load(self.checkpoint_path, map_location="cpu", weights_only=True)
-        except Exception as error:  # noqa: BLE001 - torch raises whatever its zip and pickle readers do
+        except Exception as error:  # torch raises whatever its zip and pickle readers do
             raise CheckpointError(f"damaged checkpoint ({error})", where=self.checkpoint_path) from error
         return state
 

@@ -198,8 +198,10 @@ class Trainer:
             at_peak=self.config.stage == "adapters",
         )
         if not math.isfinite(float(losses.total.detach())):
-            raise DmtrackError(f"the loss is {float(losses.total.detach())} at step {self.step}",
-                               hint="lower --learning-rate")
+            raise DmtrackError(
+                f"the loss is {float(losses.total.detach())} at step {self.step}",
+                hint="lower --learning-rate",
+            )
         losses.total.backward()  # type: ignore[no-untyped-call]
         trained = [p for p in self.model.parameters() if p.grad is not None]
         norm = torch.nn.utils.clip_grad_norm_(trained, self.config.grad_clip)
