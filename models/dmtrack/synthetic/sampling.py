@@ -1,0 +1,342 @@
+"""`TrainingSampler`: templates, a search crop and the box in it, cut from made-up scenes."""
+
+from __future__ import annotations
+
+import functools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from dmtrack.errors import ConfigError
+from dmtrack.geometry.box import Box
+from dmtrack.synthetic.camera_look import CameraLook, NoiseBank
+from dmtrack.synthetic.casting import CastingConfig, SceneFactory, Take
+from dmtrack.synthetic.photographs import PhotoLibrary
+from dmtrack.synthetic.sample import TrainingSample
+from dmtrack.synthetic.scene import Scene, View
+from dmtrack.synthetic.sensors import DepthLook, EventLook, ThermalLook
+from dmtrack.synthetic.sprite import Image
+from dmtrack.synthetic.stock import Stock
+from dmtrack.video.frame import Modality
+
+_SMALLEST_SIDE_PX = 6
+_TRIES = 400
+
+Stream = Literal["rgb", "grey", "thermal", "depth", "event"]
+
+
+@dataclass(frozen=True, slots=True)
+class SamplerConfig:
+    """What a sample looks like.
+
+    Attributes:
+        template_size: Side z of a template in pixels.
+        search_size: Side x of the search crop in pixels.
+        template_factor: Template side over `sqrt(w h)` of the box.
+        search_factor: Search side over `sqrt(w h)` of the box.
+        templates: Number T: the first is the initial frame, the others precede the search frame.
+        modality: Second stream of the pairs; None for one stream of three channels.
+        photographs: Folder of photographs with polygons, or None.
+        thermal_images: Folder of thermal images with boxes, or None.
+        grey_share: One stream: share of grey pictures.
+        thermal_share: One stream: share of thermal pictures.
+        depth_share: One stream: share of encoded depth pictures.
+        event_share: One stream: share of event pictures.
+        real_thermal_share: Share of thermal samples made from real thermal images, where given.
+        rgb_degraded_share: Pairs: share with the colour stream at night, blurred or over-exposed.
+        aux_degraded_share: Pairs: share with the second stream blank or nearly so.
+        wide_jitter_share: Share of search crops with the published centre jitter; the rest are near.
+        centre_jitter: Published: the centre moves by `centre_jitter * sqrt(w h) * (u - 0.5)` per axis.
+        scale_jitter: Published: `exp(scale_jitter * n)` on width and height.
+        template_jitter: Standard deviation of centre (of the size) and log size of recent templates.
+        light_change_share: Share of samples with another light in the search frame.
+        absent_share: Share of samples whose target is not in the search frame.
+        takes_per_scene: Samples drawn from a scene before another takes its place.
+        casting: What scenes are made of.
+    """
+
+    template_size: int = 96
+    search_size: int = 192
+    template_factor: float = 2.0
+    search_factor: float = 4.0
+    templates: int = 2
+    modality: Modality | None = None
+    photographs: Path | None = None
+    thermal_images: Path | None = None
+    grey_share: float = 0.08
+    thermal_share: float = 0.14
+    depth_share: float = 0.03
+    event_share: float = 0.03
+    real_thermal_share: float = 0.5
+    rgb_degraded_share: float = 0.3
+    aux_degraded_share: float = 0.15
+    wide_jitter_share: float = 0.5
+    centre_jitter: float = 3.0
+    scale_jitter: float = 0.25
+    template_jitter: float = 0.05
+    light_change_share: float = 0.15
+    absent_share: float = 0.02
+    takes_per_scene: int = 3
+    casting: CastingConfig = field(default_factory=CastingConfig)
+
+    def __post_init__(self) -> None:
+        if self.templates < 1:
+            raise ConfigError(f"a sample needs at least one template, not {self.templates}")
+        if min(self.template_size, self.search_size) < 16:
+            raise ConfigError(f"crops of {self.template_size} and {self.search_size} px are too small")
+        if self.grey_share + self.thermal_share + self.depth_share + self.event_share > 1.0:
+            raise ConfigError("the shares of grey, thermal, depth and event pictures add up to more than 1")
+
+
+@functools.lru_cache(maxsize=4)
+def _library(folder: Path) -> PhotoLibrary:
+    return PhotoLibrary.load(folder)
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """One crop to draw: when, and which square of the frame."""
+
+    t: float
+    left_px: int
+    top_px: int
+    side_px: int
+    size: int
+
+    @classmethod
+    def around(cls, t: float, centre: tuple[float, float], side: float, size: int) -> _Moment:
+        """Cut as published: a whole number of pixels, the corner rounded.
+
+        Source: specification 3.2.
+        """
+        side_px = max(math.ceil(side), _SMALLEST_SIDE_PX)
+        return cls(t, round(centre[0] - 0.5 * side_px), round(centre[1] - 0.5 * side_px), side_px, size)
+
+    @property
+    def view(self) -> View:
+        """The window to draw: never finer than the frame's own pixels."""
+        return View.square(self.left_px, self.top_px, self.side_px, min(self.size, self.side_px))
+
+    def enlarged(self, picture: Image) -> Image:
+        """Resize what was drawn to the size of the crop."""
+        if picture.shape[0] == self.size:
+            return picture
+        return np.asarray(cv2.resize(picture, (self.size, self.size), interpolation=cv2.INTER_LINEAR))
+
+
+class TrainingSampler:
+    """Draws samples for ever; the same seed gives the same samples.
+
+    Args:
+        config: What a sample looks like.
+        seed: Of everything drawn.
+
+    Raises:
+        DatasetError: A folder of photographs cannot be read.
+    """
+
+    def __init__(self, config: SamplerConfig, seed: int) -> None:
+        self._config = config
+        self._rng = np.random.default_rng(seed)
+        photographs = None if config.photographs is None else _library(config.photographs)
+        thermal = None if config.thermal_images is None else _library(config.thermal_images)
+        self._stock = Stock(self._rng, photographs, thermal)
+        self._factory = SceneFactory(config.casting, self._stock, self._rng)
+        self._noise = NoiseBank(self._rng)
+        self._takes: dict[bool, tuple[Take, int]] = {}
+
+    def sample(self) -> TrainingSample:
+        """Draw the next sample."""
+        stream = self._stream()
+        for _ in range(_TRIES):
+            sample = self._attempt(stream)
+            if sample is not None:
+                return sample
+        raise ConfigError(
+            f"no usable scene in {_TRIES} tries", hint="the casting leaves no target inside the frame"
+        )
+
+    # -- what and when --
+
+    def _stream(self) -> Stream:
+        """Return which second stream the pair has, or what the one stream shows."""
+        config = self._config
+        if config.modality is not None:
+            return config.modality.value
+        u = self._rng.random()
+        shares: tuple[tuple[Stream, float], ...] = (
+            ("grey", config.grey_share),
+            ("thermal", config.thermal_share),
+            ("depth", config.depth_share),
+            ("event", config.event_share),
+        )
+        for stream, share in shares:
+            u -= share
+            if u < 0.0:
+                return stream
+        return "rgb"
+
+    def _take(self, stream: Stream) -> Take:
+        """Return a scene: the last one until it has served its samples."""
+        real = (
+            stream == "thermal"
+            and self._stock.has_thermal
+            and self._rng.random() < self._config.real_thermal_share
+        )
+        take, left = self._takes.get(real, (None, 0))
+        if take is None or left <= 0:
+            take = (self._factory.draw_thermal() if real else None) or self._factory.draw()
+            left = self._config.takes_per_scene
+        self._takes[real] = (take, left - 1)
+        return take
+
+    def _times(self, duration: float) -> list[float]:
+        """Return the times of the templates, oldest first, and of the search frame."""
+        rng = self._rng
+        search = rng.uniform(0.25, 1.0) * duration
+        recent = [search - search ** float(rng.uniform(0.0, 0.9)) for _ in range(self._config.templates - 1)]
+        return [0.0, *sorted(max(t, 0.0) for t in recent), search]
+
+    def _attempt(self, stream: Stream) -> TrainingSample | None:
+        """Try to draw a sample; None when the target is not where a crop could show it."""
+        take = self._take(stream)
+        times = self._times(take.duration)
+        boxes = [take.scene.target_box(t) for t in times]
+        if not all(_usable(box, take.scene) for box in boxes):
+            self._takes.clear()
+            return None
+        moments = [
+            self._template_moment(t, box, first=k == 0)
+            for k, (t, box) in enumerate(zip(times[:-1], boxes[:-1], strict=True))
+        ]
+        moments.append(self._search_moment(times[-1], boxes[-1]))
+        drawn = self._draw(take.scene, moments, stream)
+        if drawn is None:
+            self._takes.clear()
+            return None
+        pictures, visible = drawn
+        return self._pack(pictures, moments[-1], boxes[-1], visible=visible)
+
+    def _template_moment(self, t: float, box: Box, *, first: bool) -> _Moment:
+        rng, config = self._rng, self._config
+        spread = config.template_jitter * (0.3 if first else 1.0)
+        size = math.sqrt(box.w * box.h)
+        dx, dy, grow = rng.normal(0.0, spread, 3)
+        side = size * math.exp(grow) * config.template_factor
+        return _Moment.around(t, (box.cx + dx * box.w, box.cy + dy * box.h), side, config.template_size)
+
+    def _search_moment(self, t: float, box: Box) -> _Moment:
+        rng, config = self._rng, self._config
+        size = math.sqrt(box.w * box.h)
+        wide = rng.random() < config.wide_jitter_share
+        grow = config.scale_jitter * (1.0 if wide else 0.4) * rng.normal(0.0, 1.0, 2)
+        guess = size * math.exp(0.5 * float(np.clip(grow, -0.75, 0.75).sum()))
+        shift = (
+            config.centre_jitter * guess * (rng.random(2) - 0.5) if wide else rng.normal(0.0, 0.25, 2) * guess
+        )
+        limit = 0.47 * guess * config.search_factor
+        dx, dy = np.clip(shift, -limit, limit)
+        return _Moment.around(t, (box.cx + dx, box.cy + dy), guess * config.search_factor, config.search_size)
+
+    # -- drawing --
+
+    def _draw(self, scene: Scene, moments: list[_Moment], stream: Stream) -> tuple[list[Image], bool] | None:
+        """Draw all crops with all their channels; None when the first template hardly shows the target."""
+        paired = self._config.modality is not None
+        colour = self._colour(scene, moments) if paired or stream in ("rgb", "grey") else None
+        if colour is None:
+            shown = self._second(scene, moments, stream)
+            visible = scene.render(moments[-1].t, moments[-1].view).visible_share > 0.2
+            return shown, visible
+        pictures, shares = colour
+        if shares[0] < 0.6:
+            return None
+        if paired:
+            second = self._second(scene, moments, stream)
+            pictures = [np.concatenate(pair, axis=2) for pair in zip(pictures, second, strict=True)]
+        elif stream == "grey":
+            pictures = [
+                cv2.cvtColor(cv2.cvtColor(p, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB) for p in pictures
+            ]
+        return pictures, shares[-1] > 0.2
+
+    def _colour(self, scene: Scene, moments: list[_Moment]) -> tuple[list[Image], list[float]]:
+        """Return what the colour camera records, and how much of the target is visible, per crop."""
+        rng, config = self._rng, self._config
+        look = CameraLook.draw(rng)
+        last = CameraLook.draw(rng) if rng.random() < config.light_change_share else look
+        if config.modality is not None and rng.random() < config.rgb_degraded_share:
+            last = last.degraded(rng)
+            look = last if rng.random() < 0.5 else look
+        pictures, shares = [], []
+        for k, moment in enumerate(moments):
+            rendering = scene.render(moment.t, moment.view)
+            assert rendering.rgb is not None  # noqa: S101
+            current = (last if k == len(moments) - 1 else look).varied(rng)
+            pictures.append(moment.enlarged(current.apply(rendering.rgb, self._noise)))
+            shares.append(rendering.visible_share)
+        return pictures, shares
+
+    def _second(self, scene: Scene, moments: list[_Moment], stream: Stream) -> list[Image]:
+        """Return what the second camera records, per crop."""
+        rng = self._rng
+        blind = self._config.modality is not None and rng.random() < self._config.aux_degraded_share
+        if stream == "thermal":
+            thermal = ThermalLook.draw(rng)
+            thermal = thermal.blinded(rng) if blind else thermal
+            return [m.enlarged(thermal.picture(scene, m.t, m.view, self._noise)) for m in moments]
+        if stream == "depth":
+            depth = DepthLook.draw(rng)
+            depth = depth.blinded(rng) if blind else depth
+            return [m.enlarged(depth.picture(scene, m.t, m.view)) for m in moments]
+        event = EventLook.draw(rng)
+        event = event.blinded(rng) if blind else event
+        return [m.enlarged(event.picture(scene, m.t, m.view, rng)) for m in moments]
+
+    def _pack(self, pictures: list[Image], moment: _Moment, box: Box, *, visible: bool) -> TrainingSample:
+        """Flip everything together half of the time, and express the box in the search crop."""
+        cx = (box.cx - moment.left_px) / moment.side_px
+        cy = (box.cy - moment.top_px) / moment.side_px
+        if self._rng.random() < 0.5:
+            pictures = [np.ascontiguousarray(p[:, ::-1]) for p in pictures]
+            cx = 1.0 - cx
+        norm = np.array([cx, cy, box.w / moment.side_px, box.h / moment.side_px], np.float32)
+        return TrainingSample(np.stack(pictures[:-1]), pictures[-1], norm, visible)
+
+
+def _usable(box: Box, scene: Scene) -> bool:
+    """Return whether the target is large enough and mostly inside the frame."""
+    inside_w = min(box.x + box.w, scene.width) - max(box.x, 0.0)
+    inside_h = min(box.y + box.h, scene.height) - max(box.y, 0.0)
+    if min(inside_w, inside_h) < 3.0 or box.w * box.h > 0.7 * scene.width * scene.height:
+        return False
+    return inside_w * inside_h > 0.6 * box.area and math.sqrt(box.area) >= 7.0
+
+
+@dataclass(frozen=True, slots=True)
+class NumpyBatch:
+    """B samples: `templates (B, T, z, z, C)`, `search (B, x, x, C)`, `boxes (B, 4)`, `visible (B,)`."""
+
+    templates: npt.NDArray[np.uint8]
+    search: npt.NDArray[np.uint8]
+    boxes_cxcywh: npt.NDArray[np.float32]
+    visible: npt.NDArray[np.bool_]
+
+
+def batches(config: SamplerConfig, seed: int, batch_size: int) -> Iterator[NumpyBatch]:
+    """Yield batches for ever."""
+    sampler = TrainingSampler(config, seed)
+    while True:
+        samples = [sampler.sample() for _ in range(batch_size)]
+        yield NumpyBatch(
+            np.stack([s.templates for s in samples]),
+            np.stack([s.search for s in samples]),
+            np.stack([s.box_cxcywh for s in samples]),
+            np.array([s.visible for s in samples]),
+        )

@@ -1,0 +1,412 @@
+"""`Scene`: layers in depth order over a background, drawn straight into whatever view is asked for.
+
+A view is an affine window onto the frame: training draws only the crops it needs, a sequence draws
+the whole frame. Colours, temperatures and distances come from the same layers, so the streams agree
+in shape and in nothing else.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from dmtrack.geometry.box import Box
+from dmtrack.synthetic import affine
+from dmtrack.synthetic.canvas import Canvas
+from dmtrack.synthetic.motion import Motion, Wave
+from dmtrack.synthetic.sprite import Image, Sprite
+
+Depth = npt.NDArray[np.uint16]
+
+_NO_DRAWING_PX = 3000.0
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A window onto the frame.
+
+    Attributes:
+        matrix: `(3, 3)` from frame pixels to picture pixels, continuous coordinates.
+        width: Of the picture in pixels.
+        height: Of the picture in pixels.
+    """
+
+    matrix: affine.Matrix
+    width: int
+    height: int
+
+    @classmethod
+    def whole(cls, width: int, height: int) -> View:
+        """Return the frame itself."""
+        return cls(np.eye(3), width, height)
+
+    @classmethod
+    def square(cls, left_px: float, top_px: float, side_px: float, size: int) -> View:
+        """Return the square of the frame at `(left, top)` with `side_px`, drawn `size` pixels wide."""
+        scale = size / side_px
+        matrix = affine.scaling(scale, scale) @ affine.translation(-left_px, -top_px)
+        return cls(matrix, size, size)
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """Something in the scene.
+
+    Attributes:
+        sprite: What it looks like; None for a thing that is part of the background (its outline counts).
+        motion: Where it is in the world, for a sprite; unused for a part of the background.
+        outline: For a part of the background: `(N, 2)` points in pixels of the canvas.
+        distance_mm: From the camera at time 0; nearer actors cover farther ones.
+        pace: Cycles of the sprite's movement per frame.
+        light: Brightness factor over time, as a natural logarithm.
+        relief_mm: How much nearer the middle of the thing is than its rim.
+    """
+
+    sprite: Sprite | None
+    motion: Motion
+    distance_mm: float
+    outline: affine.Points | None = None
+    pace: float = 0.0
+    light: Wave | None = None
+    relief_mm: float = 0.0
+
+    def outline_at(self, t: float) -> affine.Points:
+        """Return the outline at time `t`, in layer pixels with the origin at the sprite's centre."""
+        if self.sprite is None:
+            assert self.outline is not None  # noqa: S101
+            return self.outline
+        centre = (0.5 * self.sprite.width, 0.5 * self.sprite.height)
+        return self.sprite.pose(self.pace * t).outline - centre
+
+
+@dataclass(frozen=True, slots=True)
+class Backdrop:
+    """The background: a canvas laid out in the world.
+
+    Attributes:
+        canvas: Colours and temperatures.
+        layout: `(3, 3)` from canvas pixels to world pixels.
+        near_mm: Distance of the ground at the lower edge.
+        far_mm: Distance of the wall or horizon.
+    """
+
+    canvas: Canvas
+    layout: affine.Matrix
+    near_mm: float
+    far_mm: float
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """What a camera at one instant sees through a view; only what was asked for is there.
+
+    Attributes:
+        rgb: `(h, w, 3)` uint8, before the sensor.
+        heat: `(h, w)` uint8 temperature in arbitrary units, before the sensor.
+        depth_mm: `(h, w)` uint16, before the sensor.
+        visible_share: Part of the target that nothing covers, 0 to 1; 1 where it was not asked for.
+    """
+
+    rgb: Image | None
+    heat: Image | None
+    depth_mm: Depth | None
+    visible_share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """Which pictures a rendering holds."""
+
+    rgb: bool = True
+    heat: bool = False
+    depth: bool = False
+
+
+RGB_ONLY = Wanted()
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A made-up world with one target.
+
+    Attributes:
+        width: Of the frame in pixels.
+        height: Of the frame in pixels.
+        backdrop: What is behind everything.
+        actors: In any order.
+        target: Index of the target among `actors`.
+        camera: Pan, zoom and roll about the middle of the frame.
+        shade: `(h, w, 3)` uint8 field of light over the world (128 is neutral) or None.
+        fog: Colour `(3,)` and the distance in mm at which 63 % of the light is lost, or None.
+    """
+
+    width: int
+    height: int
+    backdrop: Backdrop
+    actors: tuple[Actor, ...]
+    target: int
+    camera: Motion
+    shade: Image | None = None
+    fog: tuple[tuple[float, float, float], float] | None = None
+    _order: tuple[int, ...] = field(init=False, default=())
+
+    def __post_init__(self) -> None:
+        order = sorted(range(len(self.actors)), key=lambda k: -self.actors[k].distance_mm)
+        object.__setattr__(self, "_order", tuple(order))
+
+    def camera_matrix(self, t: float) -> affine.Matrix:
+        """Return the `(3, 3)` matrix from world pixels to frame pixels at time `t` (frames)."""
+        middle = affine.translation(-0.5 * self.width, -0.5 * self.height)
+        back = affine.translation(0.5 * self.width, 0.5 * self.height)
+        return back @ self.camera.matrix(t) @ middle
+
+    def _to_frame(self, actor: Actor, t: float) -> affine.Matrix:
+        if actor.sprite is None:
+            return self.camera_matrix(t) @ self.backdrop.layout
+        return self.camera_matrix(t) @ actor.motion.matrix(t)
+
+    def box_of(self, index: int, t: float) -> Box:
+        """Return the tight box of actor `index` at time `t`, in frame pixels, whatever covers it."""
+        actor = self.actors[index]
+        points = affine.transform(self._to_frame(actor, t), actor.outline_at(t))
+        (x1, y1), (x2, y2) = points.min(axis=0), points.max(axis=0)
+        return Box(float(x1), float(y1), float(max(x2 - x1, 1e-3)), float(max(y2 - y1, 1e-3)))
+
+    def target_box(self, t: float) -> Box:
+        """Return the tight box of the target at time `t`, in frame pixels, whatever covers it."""
+        return self.box_of(self.target, t)
+
+    def render(
+        self, t: float, view: View, wanted: Wanted = RGB_ONLY, *, without_target: bool = False
+    ) -> Rendering:
+        """Draw the scene at time `t` (frames) through `view`."""
+        return _Painter(self, t, view, wanted).paint(without_target=without_target)
+
+
+class _Painter:
+    """Draws one scene at one time through one view, back to front."""
+
+    def __init__(self, scene: Scene, t: float, view: View, wanted: Wanted) -> None:
+        self.scene, self.t, self.view = scene, t, view
+        self.wanted = wanted
+        self.camera = view.matrix @ scene.camera_matrix(t)
+        self.rgb: Image | None = None
+        self.heat: Image | None = None
+        self.depth: Depth | None = None
+        self.target_mask: Image | None = None
+        self.target_pixels = 0.0
+
+    def paint(self, *, without_target: bool) -> Rendering:
+        """Draw everything and return what was asked for."""
+        self._backdrop()
+        for index in self.scene._order:
+            is_target = index == self.scene.target
+            if is_target and without_target:
+                continue
+            actor = self.scene.actors[index]
+            if actor.sprite is not None:
+                self._sprite(actor, actor.sprite, is_target=is_target)
+            elif is_target:
+                self._mark_outline(actor)
+        self._shade()
+        self._black_outside()
+        share = 1.0
+        if self.target_mask is not None:
+            share = float(cv2.sumElems(self.target_mask)[0]) / max(self.target_pixels, 1.0)
+        return Rendering(self.rgb, self.heat, self.depth, share)
+
+    # -- background --
+
+    def _backdrop(self) -> None:
+        canvas = self.scene.backdrop.canvas
+        matrix = self.camera @ self.scene.backdrop.layout
+        level = _level(matrix, len(canvas.levels))
+        fine = affine.to_pixel_centres(matrix @ affine.scaling(2.0**level, 2.0**level))
+        size = (self.view.width, self.view.height)
+        if self.wanted.rgb:
+            self.rgb = np.asarray(
+                cv2.warpAffine(
+                    canvas.levels[level],
+                    fine,
+                    size,
+                    flags=cv2.INTER_LINEAR,
+                    borderMode=cv2.BORDER_REFLECT_101,
+                )
+            )
+        if self.wanted.heat:
+            self.heat = np.asarray(
+                cv2.warpAffine(
+                    canvas.heat[level], fine, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+                )
+            )
+        if self.wanted.depth or self.scene.fog is not None:
+            distance = self._ground_mm(matrix)
+            if self.wanted.depth:
+                self.depth = distance.astype(np.uint16)
+            if self.scene.fog is not None and self.rgb is not None:
+                self.rgb = _in_fog(self.rgb, distance, self.scene.fog)
+
+    def _ground_mm(self, matrix: affine.Matrix) -> npt.NDArray[np.float32]:
+        """Return the distance of the bare background at every pixel of the view, `(h, w)`.
+
+        Below the horizon the ground is a plane: distance goes with one over the height below it.
+        """
+        backdrop = self.scene.backdrop
+        inverse = np.linalg.inv(matrix)
+        x = np.arange(self.view.width, dtype=np.float32) + np.float32(0.5)
+        y = np.arange(self.view.height, dtype=np.float32)[:, None] + np.float32(0.5)
+        row = np.float32(inverse[1, 0]) * x + np.float32(inverse[1, 1]) * y + np.float32(inverse[1, 2])
+        height, horizon = backdrop.canvas.height, backdrop.canvas.horizon
+        below = np.maximum(row / np.float32(height) - np.float32(horizon), np.float32(0.0))
+        inverse_far, inverse_near = 1.0 / backdrop.far_mm, 1.0 / backdrop.near_mm
+        reach = max(1.0 - horizon, 0.05)
+        slope = (inverse_near - inverse_far) / reach
+        distance: npt.NDArray[np.float32] = 1.0 / (np.float32(inverse_far) + np.float32(slope) * below)
+        return np.minimum(distance, np.float32(65000.0))
+
+    # -- things --
+
+    def _sprite(self, actor: Actor, sprite: Sprite, *, is_target: bool) -> None:
+        placed = self.camera @ actor.motion.matrix(self.t)
+        matrix = placed @ affine.translation(-0.5 * sprite.width, -0.5 * sprite.height)
+        window = _window(matrix, sprite.width, sprite.height, self.view)
+        if is_target:
+            self.target_pixels = self._target_area(actor, placed)
+            self.target_mask = np.zeros((self.view.height, self.view.width), np.uint8)
+        if window is None:
+            return
+        x, y, size = window
+        pose = sprite.pose(actor.pace * self.t)
+        level = _level(matrix, len(pose.levels))
+        local = affine.to_pixel_centres(
+            affine.translation(-x, -y) @ matrix @ affine.scaling(2.0**level, 2.0**level)
+        )
+        region = (slice(y, y + size[1]), slice(x, x + size[0]))
+        rgba = cv2.warpAffine(pose.levels[level], local, size, flags=cv2.INTER_LINEAR)
+        alpha = np.asarray(cv2.extractChannel(rgba, 3))
+        if self.rgb is not None:
+            self._blend_rgb(region, rgba, alpha, actor)
+        if self.heat is not None:
+            warm = cv2.warpAffine(pose.heat[level], local, size, flags=cv2.INTER_LINEAR)
+            below = cv2.multiply(self.heat[region], cv2.bitwise_not(alpha), scale=1 / 255)
+            self.heat[region] = cv2.add(below, warm)
+        if self.depth is not None:
+            self._cover_depth(region, alpha, actor)
+        self._update_mask(region, alpha, is_target=is_target)
+
+    def _blend_rgb(self, region: tuple[slice, slice], rgba: Image, alpha: Image, actor: Actor) -> None:
+        assert self.rgb is not None  # noqa: S101
+        colours = cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB)
+        if actor.light is not None:
+            colours = cv2.multiply(colours, (math.exp(actor.light(self.t)),) * 4)
+        if self.scene.fog is not None:
+            colour, reach = self.scene.fog
+            through = math.exp(-actor.distance_mm / reach)
+            haze = cv2.merge([cv2.multiply(alpha, (c * (1.0 - through) / 255.0,) * 4) for c in colour])
+            colours = cv2.add(cv2.multiply(colours, (through,) * 4), haze)
+        cover = cv2.bitwise_not(alpha)
+        below = cv2.multiply(self.rgb[region], cv2.merge([cover, cover, cover]), scale=1 / 255)
+        self.rgb[region] = cv2.add(below, colours)
+
+    def _cover_depth(self, region: tuple[slice, slice], alpha: Image, actor: Actor) -> None:
+        """Put the thing's distance where it is opaque; round things are nearer in the middle."""
+        assert self.depth is not None  # noqa: S101
+        solid = cv2.threshold(alpha, 127, 255, cv2.THRESH_BINARY)[1]
+        distance = np.full(alpha.shape, np.uint16(actor.distance_mm), np.uint16)
+        if actor.relief_mm > 0.0:
+            sigma = 0.12 * max(alpha.shape) + 0.5
+            bulge = cv2.GaussianBlur(cv2.resize(alpha, None, fx=0.25, fy=0.25) if min(alpha.shape) > 16 else alpha,
+                                     (0, 0), sigma * (0.25 if min(alpha.shape) > 16 else 1.0))  # fmt: skip
+            bulge = cv2.resize(bulge, (alpha.shape[1], alpha.shape[0]))
+            distance = np.maximum(
+                distance - bulge.astype(np.float32) * (actor.relief_mm / 255.0), 100.0
+            ).astype(np.uint16)
+        cv2.copyTo(distance, solid, self.depth[region])
+
+    def _update_mask(self, region: tuple[slice, slice], alpha: Image, *, is_target: bool) -> None:
+        if is_target and self.target_mask is not None:
+            self.target_mask[region] = alpha
+        elif self.target_mask is not None:
+            self.target_mask[region] = cv2.multiply(
+                self.target_mask[region], cv2.bitwise_not(alpha), scale=1 / 255
+            )
+
+    def _target_area(self, actor: Actor, placed: affine.Matrix) -> float:
+        """Return the sum of the target's alpha as if nothing covered or cut it, in the view's pixels."""
+        assert actor.sprite is not None  # noqa: S101
+        coarse = actor.sprite.pose(actor.pace * self.t).levels[-1]
+        total = float(cv2.sumElems(coarse)[3]) * 4.0 ** (
+            len(actor.sprite.pose(actor.pace * self.t).levels) - 1
+        )
+        return total * affine.magnification(placed) ** 2
+
+    def _mark_outline(self, actor: Actor) -> None:
+        """Mark a target that is part of the background, so that what covers it is counted."""
+        assert actor.outline is not None  # noqa: S101
+        points = affine.transform(self.camera @ self.scene.backdrop.layout, actor.outline)
+        self.target_mask = np.zeros((self.view.height, self.view.width), np.uint8)
+        if float(np.abs(points).max()) < _NO_DRAWING_PX:
+            cv2.fillPoly(self.target_mask, [np.rint(points - 0.5).astype(np.int32)], 255)
+        area = abs(float(cv2.contourArea(points.astype(np.float32)))) * 255.0
+        self.target_pixels = max(area, 255.0)
+
+    # -- the whole picture --
+
+    def _shade(self) -> None:
+        """Multiply by the field of light, which lies still in the world."""
+        if self.scene.shade is None or self.rgb is None:
+            return
+        field_height, field_width = self.scene.shade.shape[:2]
+        spread = affine.scaling(1.6 * self.scene.width / field_width, 1.6 * self.scene.height / field_height)
+        layout = affine.translation(-0.3 * self.scene.width, -0.3 * self.scene.height) @ spread
+        matrix = affine.to_pixel_centres(self.camera @ layout)
+        light = cv2.warpAffine(self.scene.shade, matrix, (self.view.width, self.view.height),
+                               flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
+        self.rgb = np.asarray(cv2.multiply(self.rgb, light, scale=1 / 128))
+
+    def _black_outside(self) -> None:
+        """Blacken what lies outside the frame (views are never rotated)."""
+        corners = affine.transform(
+            self.view.matrix, np.array([[0.0, 0.0], [float(self.scene.width), float(self.scene.height)]])
+        )
+        (x1, y1), (x2, y2) = np.rint(corners).astype(int)
+        width, height = self.view.width, self.view.height
+        if x1 <= 0 and y1 <= 0 and x2 >= width and y2 >= height:
+            return
+        for picture in (self.rgb, self.heat, self.depth, self.target_mask):
+            if picture is not None:
+                picture[: max(y1, 0)] = 0
+                picture[max(y2, 0) :] = 0
+                picture[:, : max(x1, 0)] = 0
+                picture[:, max(x2, 0) :] = 0
+
+
+def _level(matrix: affine.Matrix, levels: int) -> int:
+    """Return the level of a pyramid that is at most a little finer than the picture it is drawn into."""
+    scale = affine.magnification(matrix)
+    return min(max(math.floor(0.35 - math.log2(max(scale, 1e-6))), 0), levels - 1)
+
+
+def _window(
+    matrix: affine.Matrix, width: int, height: int, view: View
+) -> tuple[int, int, tuple[int, int]] | None:
+    """Return left, top and size of the pixels a sprite touches inside the view; None if there are none."""
+    corners = affine.transform(matrix, np.array([[0.0, 0.0], [width, 0.0], [0.0, height], [width, height]]))
+    x1, y1 = np.maximum(np.floor(corners.min(axis=0)).astype(int) - 1, 0)
+    x2, y2 = np.minimum(np.ceil(corners.max(axis=0)).astype(int) + 1, (view.width, view.height))
+    if x2 <= x1 or y2 <= y1:
+        return None
+    return int(x1), int(y1), (int(x2 - x1), int(y2 - y1))
+
+
+def _in_fog(
+    rgb: Image, distance: npt.NDArray[np.float32], fog: tuple[tuple[float, float, float], float]
+) -> Image:
+    colour, reach = fog
+    through = np.exp(-distance / np.float32(reach))[..., None]
+    mixed = rgb * through + np.asarray(colour, np.float32) * (1.0 - through)
+    return np.asarray(mixed, np.uint8)

@@ -1,0 +1,335 @@
+"""The second streams: what a thermal camera, a depth camera and an event camera make of a scene."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+
+import cv2
+import numpy as np
+
+from dmtrack.synthetic import affine
+from dmtrack.synthetic.camera_look import NoiseBank
+from dmtrack.synthetic.scene import Depth, Scene, View, Wanted
+from dmtrack.synthetic.sprite import Image
+from dmtrack.synthetic.textures import Field, smooth_noise
+from dmtrack.video.event_picture import CANVAS_RGB, NEGATIVE_RGB, POSITIVE_RGB
+from dmtrack.video.modality import MAX_DEPTH_MM
+
+_COARSE_PX = 72
+
+
+@dataclass(frozen=True, slots=True)
+class Misalignment:
+    """How the second camera's picture lies on the colour camera's, in frame pixels."""
+
+    dx_px: float
+    dy_px: float
+    scale: float
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, largest_px: float) -> Misalignment:
+        """Draw a shift of up to `largest_px` and a little scaling."""
+        dx, dy = rng.normal(0.0, 0.5 * largest_px, 2).clip(-largest_px, largest_px)
+        return cls(float(dx), float(dy), float(np.exp(rng.normal(0.0, 0.004))))
+
+    def view(self, view: View) -> View:
+        """Return the view through the second camera."""
+        shift = affine.placement(self.dx_px, self.dy_px, self.scale, self.scale, 0.0)
+        return View(view.matrix @ shift, view.width, view.height)
+
+
+# --- thermal -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ThermalLook:
+    """One thermal camera.
+
+    Attributes:
+        low: Temperature shown black.
+        high: Temperature shown white.
+        white_hot: Whether hot is bright.
+        coarse: Frame pixels per thermal pixel.
+        noise: Temporal noise (NETD) in grey levels.
+        stripes: Fixed-pattern column noise in grey levels, the same in every frame.
+        pattern: `(h, w)` float32 slow fixed pattern in grey levels.
+        columns: `(n,)` float32 offsets of unit size, read by column.
+        blur_px: Blur of the optics, in thermal pixels.
+        alignment: Of the two cameras.
+    """
+
+    low: float
+    high: float
+    white_hot: bool
+    coarse: float
+    noise: float
+    stripes: float
+    pattern: Field
+    columns: Field
+    blur_px: float
+    alignment: Misalignment
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> ThermalLook:
+        """Draw a camera: mostly white-hot, coarse, well exposed; sometimes with hardly any contrast."""
+        span = math.exp(rng.uniform(math.log(90.0), math.log(330.0)))
+        middle = rng.normal(118.0, 30.0)
+        return cls(
+            low=middle - 0.5 * span,
+            high=middle + 0.5 * span,
+            white_hot=bool(rng.random() < 0.88),
+            coarse=float(rng.choice([1.0, rng.uniform(1.0, 2.0), rng.uniform(2.0, 4.0)])),
+            noise=math.exp(rng.uniform(math.log(0.7), math.log(9.0))),
+            stripes=float(rng.choice([0.0, rng.uniform(0.3, 4.0)])),
+            pattern=(rng.uniform(0.0, 22.0) * (smooth_noise(rng, 24, 32, 2.0, 2) - 0.5)).astype(np.float32),
+            columns=rng.standard_normal(512, dtype=np.float32),
+            blur_px=float(rng.uniform(0.0, 1.0)),
+            alignment=Misalignment.draw(rng, float(rng.choice([1.0, 3.0, 7.0]))),
+        )
+
+    def blinded(self, rng: np.random.Generator) -> ThermalLook:
+        """Return the camera at cross-over (no contrast), out of range, or drowned in noise."""
+        kind = rng.random()
+        if kind < 0.4:
+            return replace(self, low=self.low - 900.0, high=self.high + 900.0)
+        if kind < 0.7:
+            return replace(
+                self, noise=float(rng.uniform(20.0, 34.0)), low=self.low - 250.0, high=self.high + 250.0
+            )
+        shift = 260.0 if rng.random() < 0.5 else -260.0
+        return replace(self, low=self.low + shift, high=self.high + shift)
+
+    def picture(self, scene: Scene, t: float, view: View, noise: NoiseBank) -> Image:
+        """Return `(h, w, 3)` uint8 with three equal channels."""
+        heat = scene.render(t, self.alignment.view(view), Wanted(rgb=False, heat=True)).heat
+        assert heat is not None  # noqa: S101
+        grey = self._read_out(heat, affine.magnification(view.matrix), noise)
+        return np.asarray(cv2.merge([grey, grey, grey]))
+
+    def _read_out(self, heat: Image, pixels_per_frame_px: float, noise: NoiseBank) -> Image:
+        height, width = heat.shape
+        shrink = min(1.0, 1.0 / (self.coarse * pixels_per_frame_px))
+        size = (max(4, round(width * shrink)), max(4, round(height * shrink)))
+        small = cv2.resize(heat, size, interpolation=cv2.INTER_AREA) if size != (width, height) else heat
+        if self.blur_px > 0.3:
+            small = cv2.GaussianBlur(small, (0, 0), self.blur_px)
+        outside = None if int(heat.min()) > 0 else cv2.compare(small, 0, cv2.CMP_EQ)
+        small = np.asarray(cv2.LUT(small, self._table()))
+        uneven = cv2.resize(self.pattern, size)
+        if self.stripes > 0.0:
+            uneven = uneven + self.stripes * np.resize(self.columns, size[0])
+        small = np.asarray(cv2.add(small, uneven.astype(np.float32), dtype=cv2.CV_8U))
+        small = noise.add(small, self.noise)
+        if outside is not None:
+            small[outside > 0] = 0
+        if size == (width, height):
+            return small
+        return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR))
+
+    def _table(self) -> Image:
+        grey = (np.arange(256) - self.low) * (255.0 / (self.high - self.low))
+        return np.clip(grey if self.white_hot else 255.0 - grey, 0, 255).astype(np.uint8)
+
+
+# --- depth -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class DepthLook:
+    """One depth camera.
+
+    Attributes:
+        longest_mm: Nothing is measured beyond.
+        shortest_mm: Nothing is measured nearer.
+        step: Quantisation at 1 m, in mm; it grows with the square of the distance.
+        noise: Standard deviation at 1 m, in mm; it grows with the square of the distance.
+        edge_mm: A jump larger than this share of the distance leaves a hole.
+        holes: Share of the picture lost in patches.
+        shadow_px: Width of the hole beside near things, in frame pixels.
+        smooth_px: Blur of the camera's own filter, in frame pixels.
+        blind: Nothing is measured at all.
+        seed: Of the patches and the noise.
+        alignment: Of the two cameras.
+    """
+
+    longest_mm: float
+    shortest_mm: float
+    step: float
+    noise: float
+    edge: float
+    holes: float
+    shadow_px: float
+    smooth_px: float
+    blind: bool
+    seed: int
+    alignment: Misalignment
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> DepthLook:
+        """Draw a camera: structured light, stereo or time of flight, good or bad."""
+        return cls(
+            longest_mm=float(rng.choice([4500.0, 8000.0, 10000.0, 20000.0, 65000.0])),
+            shortest_mm=float(rng.uniform(100.0, 500.0)),
+            step=float(rng.choice([1.0, rng.uniform(1.0, 12.0)])),
+            noise=float(rng.uniform(0.5, 10.0)),
+            edge=float(rng.uniform(0.06, 0.4)),
+            holes=float(rng.choice([0.0, rng.uniform(0.0, 0.2)])),
+            shadow_px=float(rng.uniform(0.0, 5.0)),
+            smooth_px=float(rng.choice([0.0, rng.uniform(0.0, 2.0)])),
+            blind=False,
+            seed=int(rng.integers(2**31)),
+            alignment=Misalignment.draw(rng, float(rng.choice([0.5, 2.0]))),
+        )
+
+    def blinded(self, rng: np.random.Generator) -> DepthLook:
+        """Return the camera blinded by the sun, or with most of the picture lost."""
+        return replace(self, blind=True) if rng.random() < 0.5 else replace(self, holes=0.75)
+
+    def depth_mm(self, scene: Scene, t: float, view: View) -> Depth:
+        """Return `(h, w)` uint16 millimetres; 0 where nothing was measured."""
+        truth = scene.render(t, self.alignment.view(view), Wanted(rgb=False, depth=True)).depth_mm
+        assert truth is not None  # noqa: S101
+        if self.blind:
+            return np.zeros_like(truth)
+        return self._measured(truth, affine.magnification(view.matrix), t)
+
+    def _measured(self, truth: Depth, pixels_per_frame_px: float, t: float) -> Depth:
+        rng = np.random.default_rng((self.seed, int(t * 16) & 0xFFFFFFFF, truth.shape[0]))
+        z = truth.astype(np.float32)
+        lost = self._holes(rng, truth, pixels_per_frame_px)
+        if self.smooth_px * pixels_per_frame_px > 0.3:
+            z = np.asarray(cv2.GaussianBlur(z, (0, 0), self.smooth_px * pixels_per_frame_px), np.float32)
+        metres2 = np.square(z * np.float32(1e-3))
+        grain = cv2.resize(rng.standard_normal((z.shape[0] // 2 + 1, z.shape[1] // 2 + 1), dtype=np.float32),
+                           (z.shape[1], z.shape[0]))  # fmt: skip
+        z = z + grain * metres2 * np.float32(self.noise)
+        step = np.maximum(metres2 * np.float32(self.step), np.float32(1.0))
+        z = np.rint(z / step) * step
+        lost |= (truth < self.shortest_mm) | (truth > self.longest_mm)
+        z[lost] = 0.0
+        return np.clip(z, 0, 65535).astype(np.uint16)
+
+    def _holes(
+        self, rng: np.random.Generator, truth: Depth, pixels_per_frame_px: float
+    ) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
+        """Return where nothing is measured: beside steps, and in patches."""
+        near = cv2.erode(truth, np.ones((3, 3), np.uint8)).astype(np.float32)
+        jump = ((truth.astype(np.float32) - near) > self.edge * (near + 1.0)).astype(np.uint8)
+        width = max(1, round(self.shadow_px * pixels_per_frame_px))
+        lost = cv2.dilate(jump, np.ones((1 + width // 3, width), np.uint8), anchor=(width - 1, 0)) > 0
+        if self.holes > 0.0:
+            field = smooth_noise(rng, *truth.shape, 9.0, 3)
+            lost |= field < np.quantile(field[::4, ::4], self.holes)
+        return lost
+
+    def picture(self, scene: Scene, t: float, view: View) -> Image:
+        """Return `(h, w, 3)` uint8: the view, encoded with the statistics of the whole frame."""
+        coarse = _COARSE_PX / scene.width
+        size = (_COARSE_PX, max(8, round(scene.height * coarse)))
+        whole = self.depth_mm(scene, t, View(affine.scaling(coarse, coarse), *size))
+        return encode_depth_with(self.depth_mm(scene, t, view), DepthRange.of(whole))
+
+
+@dataclass(frozen=True, slots=True)
+class DepthRange:
+    """What the published encoding takes from the whole frame, in mm."""
+
+    low: int
+    high: int
+
+    @classmethod
+    def of(cls, depth_mm: Depth) -> DepthRange:
+        """Measure a whole frame, however coarse.
+
+        Source: specification 3.6: values are limited to `min(3 median, 10000)`, then stretched.
+        """
+        limit = int(min(3.0 * float(np.median(depth_mm)), MAX_DEPTH_MM))
+        clipped = np.minimum(depth_mm, np.uint16(limit))
+        return cls(int(clipped.min()), int(clipped.max()))
+
+
+def encode_depth_with(depth_mm: Depth, of_frame: DepthRange) -> Image:
+    """Encode `(h, w)` uint16 as published (JET, BGR order), with the range of the whole frame.
+
+    Equals `dmtrack.video.modality.encode_depth` when `of_frame` is the range of the same picture.
+    """
+    span = of_frame.high - of_frame.low
+    clipped = np.clip(depth_mm, of_frame.low, of_frame.high).astype(np.float64) - of_frame.low
+    grey = np.rint(clipped * (255.0 / span)) if span > 0 else np.zeros(depth_mm.shape)
+    return np.asarray(cv2.applyColorMap(grey.astype(np.uint8), cv2.COLORMAP_JET))
+
+
+# --- event -------------------------------------------------------------------------------------
+
+
+_LOG_LIGHT = np.log(np.arange(256, dtype=np.float32) + np.float32(6.0)).astype(np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class EventLook:
+    """One event camera.
+
+    Attributes:
+        threshold: Change of log light that makes an event.
+        exposure: Frames over which events are collected.
+        shot: Share of pixels with a false event.
+        lost: Share of true events that are not reported.
+        blind: Nothing is reported but noise.
+        alignment: Of the two cameras.
+    """
+
+    threshold: float
+    exposure: float
+    shot: float
+    lost: float
+    blind: bool
+    alignment: Misalignment
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator) -> EventLook:
+        """Draw a camera and its settings."""
+        return cls(
+            threshold=float(rng.uniform(0.06, 0.3)),
+            exposure=math.exp(rng.uniform(math.log(0.8), math.log(6.0))),
+            shot=math.exp(rng.uniform(math.log(1e-4), math.log(2e-2))),
+            lost=float(rng.uniform(0.0, 0.35)),
+            blind=False,
+            alignment=Misalignment.draw(rng, float(rng.choice([0.5, 2.0]))),
+        )
+
+    def blinded(self, rng: np.random.Generator) -> EventLook:
+        """Return the camera with nothing to see: no change, or nothing but noise."""
+        return replace(self, blind=True, shot=float(rng.choice([0.0, rng.uniform(0.02, 0.25)])))
+
+    def picture(self, scene: Scene, t: float, view: View, rng: np.random.Generator) -> Image:
+        """Return `(h, w, 3)` uint8 in the look of VisEvent: white canvas, red up, blue down, RGB order."""
+        seen = self.alignment.view(view)
+        canvas = np.full((view.height, view.width, 3), CANVAS_RGB, np.uint8)
+        chance = rng.random((view.height, view.width), dtype=np.float32)
+        up, down = chance < 0.5 * self.shot, chance > 1.0 - 0.5 * self.shot
+        if not self.blind:
+            change = _log_light(scene, t, seen) - _log_light(scene, t - self.exposure, seen)
+            reported = chance < 1.0 - self.lost
+            up |= (change > self.threshold) & reported
+            down |= (change < -self.threshold) & reported
+        canvas[up] = POSITIVE_RGB
+        canvas[down] = NEGATIVE_RGB
+        _black_outside(canvas, scene, view)
+        return canvas
+
+
+def _log_light(scene: Scene, t: float, view: View) -> Field:
+    rgb = scene.render(t, view).rgb
+    assert rgb is not None  # noqa: S101
+    return np.asarray(cv2.LUT(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), _LOG_LIGHT))
+
+
+def _black_outside(picture: Image, scene: Scene, view: View) -> None:
+    """Blacken what lies outside the frame, as the crop's padding does."""
+    frame = np.array([[0.0, 0.0], [float(scene.width), float(scene.height)]])
+    (x1, y1), (x2, y2) = np.rint(affine.transform(view.matrix, frame)).astype(int)
+    picture[: max(y1, 0)] = 0
+    picture[max(y2, 0) :] = 0
+    picture[:, : max(x1, 0)] = 0
+    picture[:, max(x2, 0) :] = 0
