@@ -74,17 +74,17 @@ class CameraLook:
     @classmethod
     def draw(cls, rng: np.random.Generator) -> CameraLook:
         """Draw an ordinary camera in ordinary light; one in twelve scenes is dusky."""
-        dusk = rng.uniform(0.15, 0.5) if rng.random() < 0.08 else 1.0
+        dusk = rng.uniform(0.15, 0.5) if rng.random() < 0.06 else 1.0
         tint = np.exp(rng.normal(0.0, 0.08, 3))
         return cls(
             gain=dusk * math.exp(rng.normal(0.0, 0.18)),
-            gamma=math.exp(rng.normal(0.0, 0.2)),
-            contrast=math.exp(rng.normal(-0.05, 0.2)),
+            gamma=math.exp(rng.normal(0.0, 0.15)),
+            contrast=math.exp(rng.normal(-0.02, 0.15)),
             offset=rng.normal(0.0, 8.0),
             cast=(float(tint[0]), float(tint[1]), float(tint[2])),
             saturation=float(rng.uniform(0.2, 1.2)) if rng.random() < 0.6 else 1.0,
             noise=math.exp(rng.uniform(math.log(0.7), math.log(9.0))) if rng.random() < 0.6 else 0.0,
-            blur_px=float(rng.uniform(0.4, 1.3)) if rng.random() < 0.3 else 0.0,
+            blur_px=float(rng.uniform(0.3, 1.1)) if rng.random() < 0.3 else 0.0,
             jpeg_quality=int(rng.integers(25, 90)) if rng.random() < 0.2 else None,
         )
 

@@ -98,9 +98,9 @@ class SceneFactory:
         rng = self._rng
         backdrop = self._backdrop(ground, frame)
         sprite = self._sprite()
-        largest = min(self._config.largest_px, 0.55 * min(frame))
+        largest = min(self._config.largest_px, (0.55 if rng.random() < 0.15 else 0.3) * min(frame))
         size = math.exp(rng.uniform(math.log(self._config.smallest_px), math.log(largest)))
-        start = rng.uniform(0.07, 0.93, 2) * frame
+        start = (rng.uniform(0.07, 0.93, 2) if rng.random() < 0.4 else rng.uniform(0.25, 0.75, 2)) * frame
         motion = self._motion(sprite, size, (float(start[0]), float(start[1])))
         distance = self._distance(backdrop, motion, sprite, size)
         target = self._actor(sprite, motion, distance, size)
@@ -123,13 +123,17 @@ class SceneFactory:
         backdrop = replace(backdrop, layout=affine.translation(*(inside - centre)) @ backdrop.layout)
         extent = np.ptp(affine.transform(backdrop.layout, outline), axis=0)
         size = float(np.sqrt(np.prod(np.maximum(extent, 1.0))))
-        target = Actor(
-            None,
-            replace(STILL, x=Wave(float(inside[0])), y=Wave(float(inside[1]))),
-            0.9 * backdrop.far_mm,
-            outline,
+        target = self._fixture(
+            outline, backdrop, (float(inside[0]), float(inside[1])), thermal=photograph.thermal
         )
-        others = self._company(target, None, size, span) if rng.random() < 0.5 else ()
+        company = self._company(target, None, size, span) if rng.random() < 0.5 else ()
+        behind = 1.01 * target.distance_mm
+        fixtures = (
+            self._fixture(other, backdrop, (0.0, 0.0), thermal=photograph.thermal)
+            for other in photograph.outlines[:12]
+            if other is not outline
+        )
+        others = (*company, *(replace(f, distance_mm=max(f.distance_mm, behind)) for f in fixtures))
         return Take(self._scene(frame, backdrop, (target, *others)), span)
 
     def _scene(self, frame: tuple[int, int], backdrop: Backdrop, actors: tuple[Actor, ...]) -> Scene:
@@ -146,6 +150,16 @@ class SceneFactory:
 
     # -- parts --
 
+    def _fixture(
+        self, outline: affine.Points, backdrop: Backdrop, place: tuple[float, float], *, thermal: bool
+    ) -> Actor:
+        """Return a thing of the background picture, with a distance and, in photographs, a temperature."""
+        rng = self._rng
+        still = replace(STILL, x=Wave(place[0]), y=Wave(place[1]))
+        warmth = 0.0 if thermal else float(rng.normal(25.0, 45.0))
+        distance = float(rng.uniform(0.3, 0.85)) * backdrop.near_mm
+        return Actor(None, still, distance, outline, warmth=warmth)
+
     def _sprite(self) -> Sprite:
         return self._stock.sprite(real=bool(self._rng.random() < self._config.photograph_share))
 
@@ -159,7 +173,7 @@ class SceneFactory:
         turn = rng.normal(0.0, 0.04) if rng.random() < 0.3 else 0.0
         layout = affine.placement(float(shift[0]), float(shift[1]), scale, scale, turn)
         layout = layout @ affine.translation(-0.5 * canvas.width, -0.5 * canvas.height)
-        far = math.exp(rng.uniform(math.log(2500.0), math.log(40000.0)))
+        far = math.exp(rng.uniform(math.log(1500.0), math.log(14000.0)))
         return Backdrop(canvas, layout, far * rng.uniform(0.15, 0.5), far)
 
     def _distance(self, backdrop: Backdrop, motion: Motion, sprite: Sprite, size: float) -> float:

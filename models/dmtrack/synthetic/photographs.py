@@ -18,6 +18,7 @@ import numpy.typing as npt
 from dmtrack.errors import DatasetError
 from dmtrack.synthetic.canvas import Canvas, heat_of_picture, make_canvas
 from dmtrack.synthetic.sprite import Image, Sprite, make_sprite
+from dmtrack.synthetic.textures import palette, ramp
 
 _LONGEST_SIDE_PX = 640
 _SPRITE_SIDE_PX = 144
@@ -48,8 +49,11 @@ class Photograph:
 
     def canvas(self, rng: np.random.Generator) -> Canvas:
         """Return the picture as a background; a photograph gets made-up temperatures."""
-        heat = np.ascontiguousarray(self.rgb[..., 0]) if self.thermal else heat_of_picture(rng, self.rgb)
-        return make_canvas(self.rgb, heat, self.horizon)
+        if not self.thermal:
+            return make_canvas(self.rgb, heat_of_picture(rng, self.rgb), self.horizon)
+        # A thermal image has no colours: it gets some along a random ramp, so that pairs exist for it too.
+        heat = np.ascontiguousarray(self.rgb[..., 0])
+        return make_canvas(ramp(heat.astype(np.float32) / 255.0, palette(rng, 4)), heat, self.horizon)
 
     def cut_out(self, rng: np.random.Generator, index: int) -> Sprite | None:
         """Cut thing `index` out along its outline, with temperatures; None when nothing is left of it."""

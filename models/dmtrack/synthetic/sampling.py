@@ -123,8 +123,9 @@ class _Moment:
         """The window to draw: never finer than the frame's own pixels."""
         return View.square(self.left_px, self.top_px, self.side_px, min(self.size, self.side_px))
 
-    def enlarged(self, picture: Image) -> Image:
-        """Resize what was drawn to the size of the crop."""
+    def finished(self, picture: Image, scene: Scene) -> Image:
+        """Blacken what lies outside the frame, and resize what was drawn to the size of the crop."""
+        self.view.blacken(picture, scene.width, scene.height)
         if picture.shape[0] == self.size:
             return picture
         return np.asarray(cv2.resize(picture, (self.size, self.size), interpolation=cv2.INTER_LINEAR))
@@ -249,7 +250,12 @@ class TrainingSampler:
     def _draw(self, scene: Scene, moments: list[_Moment], stream: Stream) -> tuple[list[Image], bool] | None:
         """Draw all crops with all their channels; None when the first template hardly shows the target."""
         paired = self._config.modality is not None
-        colour = self._colour(scene, moments) if paired or stream in ("rgb", "grey") else None
+        absent = (
+            self._config.modality is None
+            and scene.movable_target
+            and self._rng.random() < self._config.absent_share
+        )
+        colour = self._colour(scene, moments, absent=absent) if paired or stream in ("rgb", "grey") else None
         if colour is None:
             shown = self._second(scene, moments, stream)
             visible = scene.render(moments[-1].t, moments[-1].view).visible_share > 0.2
@@ -266,7 +272,9 @@ class TrainingSampler:
             ]
         return pictures, shares[-1] > 0.2
 
-    def _colour(self, scene: Scene, moments: list[_Moment]) -> tuple[list[Image], list[float]]:
+    def _colour(
+        self, scene: Scene, moments: list[_Moment], *, absent: bool
+    ) -> tuple[list[Image], list[float]]:
         """Return what the colour camera records, and how much of the target is visible, per crop."""
         rng, config = self._rng, self._config
         look = CameraLook.draw(rng)
@@ -276,11 +284,12 @@ class TrainingSampler:
             look = last if rng.random() < 0.5 else look
         pictures, shares = [], []
         for k, moment in enumerate(moments):
-            rendering = scene.render(moment.t, moment.view)
+            is_search = k == len(moments) - 1
+            rendering = scene.render(moment.t, moment.view, without_target=absent and is_search)
             assert rendering.rgb is not None  # noqa: S101
-            current = (last if k == len(moments) - 1 else look).varied(rng)
-            pictures.append(moment.enlarged(current.apply(rendering.rgb, self._noise)))
-            shares.append(rendering.visible_share)
+            current = (last if is_search else look).varied(rng)
+            pictures.append(moment.finished(current.apply(rendering.rgb, self._noise), scene))
+            shares.append(0.0 if absent and is_search else rendering.visible_share)
         return pictures, shares
 
     def _second(self, scene: Scene, moments: list[_Moment], stream: Stream) -> list[Image]:
@@ -290,14 +299,14 @@ class TrainingSampler:
         if stream == "thermal":
             thermal = ThermalLook.draw(rng)
             thermal = thermal.blinded(rng) if blind else thermal
-            return [m.enlarged(thermal.picture(scene, m.t, m.view, self._noise)) for m in moments]
+            return [m.finished(thermal.picture(scene, m.t, m.view, self._noise), scene) for m in moments]
         if stream == "depth":
             depth = DepthLook.draw(rng)
             depth = depth.blinded(rng) if blind else depth
-            return [m.enlarged(depth.picture(scene, m.t, m.view)) for m in moments]
+            return [m.finished(depth.picture(scene, m.t, m.view), scene) for m in moments]
         event = EventLook.draw(rng)
         event = event.blinded(rng) if blind else event
-        return [m.enlarged(event.picture(scene, m.t, m.view, rng)) for m in moments]
+        return [m.finished(event.picture(scene, m.t, m.view, rng), scene) for m in moments]
 
     def _pack(self, pictures: list[Image], moment: _Moment, box: Box, *, visible: bool) -> TrainingSample:
         """Flip everything together half of the time, and express the box in the search crop."""

@@ -51,6 +51,18 @@ class View:
         matrix = affine.scaling(scale, scale) @ affine.translation(-left_px, -top_px)
         return cls(matrix, size, size)
 
+    def blacken(self, picture: Image, frame_width: int, frame_height: int) -> None:
+        """Blacken, in place, what lies outside the frame: there is no picture, as in a published crop.
+
+        Views are never rotated. Scenes go on beyond the frame, so this comes after lens and sensor.
+        """
+        frame = np.array([[0.0, 0.0], [float(frame_width), float(frame_height)]])
+        (x1, y1), (x2, y2) = np.rint(affine.transform(self.matrix, frame)).astype(int)
+        picture[: max(y1, 0)] = 0
+        picture[max(y2, 0) :] = 0
+        picture[:, : max(x1, 0)] = 0
+        picture[:, max(x2, 0) :] = 0
+
 
 @dataclass(frozen=True, slots=True)
 class Actor:
@@ -64,6 +76,7 @@ class Actor:
         pace: Cycles of the sprite's movement per frame.
         light: Brightness factor over time, as a natural logarithm.
         relief_mm: How much nearer the middle of the thing is than its rim.
+        warmth: For a part of the background: how much warmer it is than the picture says.
     """
 
     sprite: Sprite | None
@@ -73,6 +86,7 @@ class Actor:
     pace: float = 0.0
     light: Wave | None = None
     relief_mm: float = 0.0
+    warmth: float = 0.0
 
     def outline_at(self, t: float) -> affine.Points:
         """Return the outline at time `t`, in layer pixels with the origin at the sprite's centre."""
@@ -158,6 +172,11 @@ class Scene:
         order = sorted(range(len(self.actors)), key=lambda k: -self.actors[k].distance_mm)
         object.__setattr__(self, "_order", tuple(order))
 
+    @property
+    def movable_target(self) -> bool:
+        """Whether the target is a thing of its own, not a part of the background picture."""
+        return self.actors[self.target].sprite is not None
+
     def camera_matrix(self, t: float) -> affine.Matrix:
         """Return the `(3, 3)` matrix from world pixels to frame pixels at time `t` (frames)."""
         middle = affine.translation(-0.5 * self.width, -0.5 * self.height)
@@ -210,12 +229,12 @@ class _Painter:
             actor = self.scene.actors[index]
             if actor.sprite is not None:
                 self._sprite(actor, actor.sprite, is_target=is_target)
-            elif is_target:
-                self._mark_outline(actor)
+            elif is_target or self.depth is not None or self.heat is not None:
+                self._outline(actor, is_target=is_target)
         self._shade()
-        self._black_outside()
         share = 1.0
         if self.target_mask is not None:
+            self.view.blacken(self.target_mask, self.scene.width, self.scene.height)
             share = float(cv2.sumElems(self.target_mask)[0]) / max(self.target_pixels, 1.0)
         return Rendering(self.rgb, self.heat, self.depth, share)
 
@@ -306,7 +325,7 @@ class _Painter:
         if self.scene.fog is not None:
             colour, reach = self.scene.fog
             through = math.exp(-actor.distance_mm / reach)
-            haze = cv2.merge([cv2.multiply(alpha, (c * (1.0 - through) / 255.0,) * 4) for c in colour])
+            haze = cv2.merge([cv2.convertScaleAbs(alpha, alpha=c * (1.0 - through) / 255.0) for c in colour])
             colours = cv2.add(cv2.multiply(colours, (through,) * 4), haze)
         cover = cv2.bitwise_not(alpha)
         below = cv2.multiply(self.rgb[region], cv2.merge([cover, cover, cover]), scale=1 / 255)
@@ -344,15 +363,21 @@ class _Painter:
         )
         return total * affine.magnification(placed) ** 2
 
-    def _mark_outline(self, actor: Actor) -> None:
-        """Mark a target that is part of the background, so that what covers it is counted."""
+    def _outline(self, actor: Actor, *, is_target: bool) -> None:
+        """Treat a thing of the background picture: its own distance and warmth; the target is marked."""
         assert actor.outline is not None  # noqa: S101
         points = affine.transform(self.camera @ self.scene.backdrop.layout, actor.outline)
-        self.target_mask = np.zeros((self.view.height, self.view.width), np.uint8)
+        mask = np.zeros((self.view.height, self.view.width), np.uint8)
         if float(np.abs(points).max()) < _NO_DRAWING_PX:
-            cv2.fillPoly(self.target_mask, [np.rint(points - 0.5).astype(np.int32)], 255)
-        area = abs(float(cv2.contourArea(points.astype(np.float32)))) * 255.0
-        self.target_pixels = max(area, 255.0)
+            cv2.fillPoly(mask, [np.rint(points - 0.5).astype(np.int32)], 255)
+        if self.depth is not None:
+            self.depth[mask > 0] = np.uint16(actor.distance_mm)
+        if self.heat is not None and actor.warmth != 0.0:
+            warmer = cv2.add(self.heat, (actor.warmth,) * 4)
+            cv2.copyTo(warmer, mask, self.heat)
+        if is_target:
+            self.target_mask = mask
+            self.target_pixels = max(abs(float(cv2.contourArea(points.astype(np.float32)))) * 255.0, 255.0)
 
     # -- the whole picture --
 
@@ -367,22 +392,6 @@ class _Painter:
         light = cv2.warpAffine(self.scene.shade, matrix, (self.view.width, self.view.height),
                                flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
         self.rgb = np.asarray(cv2.multiply(self.rgb, light, scale=1 / 128))
-
-    def _black_outside(self) -> None:
-        """Blacken what lies outside the frame (views are never rotated)."""
-        corners = affine.transform(
-            self.view.matrix, np.array([[0.0, 0.0], [float(self.scene.width), float(self.scene.height)]])
-        )
-        (x1, y1), (x2, y2) = np.rint(corners).astype(int)
-        width, height = self.view.width, self.view.height
-        if x1 <= 0 and y1 <= 0 and x2 >= width and y2 >= height:
-            return
-        for picture in (self.rgb, self.heat, self.depth, self.target_mask):
-            if picture is not None:
-                picture[: max(y1, 0)] = 0
-                picture[max(y2, 0) :] = 0
-                picture[:, : max(x1, 0)] = 0
-                picture[:, max(x2, 0) :] = 0
 
 
 def _level(matrix: affine.Matrix, levels: int) -> int:

@@ -114,15 +114,12 @@ class ThermalLook:
         small = cv2.resize(heat, size, interpolation=cv2.INTER_AREA) if size != (width, height) else heat
         if self.blur_px > 0.3:
             small = cv2.GaussianBlur(small, (0, 0), self.blur_px)
-        outside = None if int(heat.min()) > 0 else cv2.compare(small, 0, cv2.CMP_EQ)
         small = np.asarray(cv2.LUT(small, self._table()))
         uneven = cv2.resize(self.pattern, size)
         if self.stripes > 0.0:
             uneven = uneven + self.stripes * np.resize(self.columns, size[0])
         small = np.asarray(cv2.add(small, uneven.astype(np.float32), dtype=cv2.CV_8U))
         small = noise.add(small, self.noise)
-        if outside is not None:
-            small[outside > 0] = 0
         if size == (width, height):
             return small
         return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR))
@@ -315,7 +312,6 @@ class EventLook:
             down |= (change < -self.threshold) & reported
         canvas[up] = POSITIVE_RGB
         canvas[down] = NEGATIVE_RGB
-        _black_outside(canvas, scene, view)
         return canvas
 
 
@@ -323,13 +319,3 @@ def _log_light(scene: Scene, t: float, view: View) -> Field:
     rgb = scene.render(t, view).rgb
     assert rgb is not None  # noqa: S101
     return np.asarray(cv2.LUT(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), _LOG_LIGHT))
-
-
-def _black_outside(picture: Image, scene: Scene, view: View) -> None:
-    """Blacken what lies outside the frame, as the crop's padding does."""
-    frame = np.array([[0.0, 0.0], [float(scene.width), float(scene.height)]])
-    (x1, y1), (x2, y2) = np.rint(affine.transform(view.matrix, frame)).astype(int)
-    picture[: max(y1, 0)] = 0
-    picture[max(y2, 0) :] = 0
-    picture[:, : max(x1, 0)] = 0
-    picture[:, max(x2, 0) :] = 0
