@@ -1,0 +1,168 @@
+"""The library without the program: `track`, `run`, `load_tracker`, devices and precisions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from dmtrack import (
+    Box,
+    BoxError,
+    CheckpointError,
+    ConfigError,
+    Modality,
+    Tracker,
+    TrackState,
+    VideoError,
+    load_tracker,
+    open_pair,
+    run,
+    track,
+)
+from dmtrack.tracking.device import choose_device, choose_precision
+
+BOX = Box(20, 16, 16, 16)
+
+
+def test_track_yields_boxes_frame_by_frame(recording: Any, weights: Path) -> None:
+    found = list(track(recording.rgb, recording.thermal, [BOX], weights=weights))
+    assert [target.frame_index for target in found] == list(range(12))
+    assert found[0].box == BOX
+    assert found[0].state is TrackState.INIT
+    assert float(found[5].time_s) == pytest.approx(0.5)
+
+
+def test_track_gives_what_the_program_gives(track: Any, recording: Any, weights: Path) -> None:
+    import dmtrack
+    from dmtrack.output.table import read_table
+
+    assert track("--box", "20,16,16,16", "--no-video").code == 0
+    rows = read_table(Path("out/boxes.csv"))
+    found = list(dmtrack.track(recording.rgb, recording.thermal, BOX, weights=weights))
+    assert [row.box.xywh for row in rows] == [target.box.xywh for target in found]
+    assert [row.score for row in rows] == [target.score for target in found]
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "frames"), [(2, 4, [2, 3]), ("0.3s", "0.5s", [3, 4]), (None, "1", [0])]
+)
+def test_start_and_end(recording: Any, weights: Path, start: Any, end: Any, frames: list[int]) -> None:
+    found = track(recording.rgb, boxes=BOX, weights=weights, start=start, end=end)
+    assert [target.frame_index for target in found] == frames
+
+
+def test_several_targets_keep_their_order(recording: Any, weights: Path) -> None:
+    found = list(track(recording.rgb, boxes=[BOX, Box(50, 20, 10, 10)], weights=weights, end=2))
+    assert [(target.frame_index, target.target_id) for target in found] == [(0, 1), (0, 2), (1, 1), (1, 2)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        pytest.param({"rgb": "nowhere.mp4", "boxes": BOX}, VideoError, id="missing-input"),
+        pytest.param({"boxes": []}, BoxError, id="no-box"),
+        pytest.param({"boxes": BOX, "weights": "nowhere"}, CheckpointError, id="missing-weights"),
+        pytest.param({"boxes": BOX, "device": "cuda:9"}, ConfigError, id="missing-device"),
+        pytest.param({"boxes": BOX, "precision": "fp8"}, ConfigError, id="unknown-precision"),
+        pytest.param({"boxes": BOX, "modality": "smell"}, ConfigError, id="unknown-modality"),
+    ],
+)
+def test_errors_come_before_the_first_frame(
+    recording: Any, weights: Path, arguments: dict[str, Any], error: type[Exception]
+) -> None:
+    with pytest.raises(error):
+        track(**{"rgb": recording.rgb, "aux": recording.thermal, "weights": weights, **arguments})
+
+
+def test_run_drops_each_pair_before_the_next(recording: Any, weights: Path) -> None:
+    import gc
+    import weakref
+
+    tracker = load_tracker(weights, Modality.THERMAL)
+    seen: list[weakref.ref[Any]] = []
+    with open_pair(recording.rgb, recording.thermal) as pairs:
+        for result in run(pairs, tracker, [BOX]):
+            seen.append(weakref.ref(result.pair.image))
+            assert result.infer_ms > 0 or result.pair.rgb.index == 0
+    del result
+    gc.collect()
+    assert sum(ref() is not None for ref in seen) <= 1
+
+
+def test_run_needs_a_box(recording: Any, weights: Path) -> None:
+    tracker = load_tracker(weights)
+    with open_pair(recording.rgb) as pairs, pytest.raises(BoxError):
+        next(run(pairs, tracker, []))
+
+
+def test_load_tracker_returns_a_tracker_on_the_cpu(weights: Path) -> None:
+    tracker = load_tracker(weights, Modality.DEPTH, device="cpu")
+    assert isinstance(tracker, Tracker)
+    assert tracker.device == torch.device("cpu")
+    assert tracker.dtype == torch.float32
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_runs_and_stays_close(recording: Any, weights: Path, precision: Any) -> None:
+    exact = list(track(recording.rgb, recording.thermal, BOX, weights=weights, end=2))
+    rough = list(track(recording.rgb, recording.thermal, BOX, weights=weights, end=2, precision=precision))
+    assert rough[1].score == pytest.approx(exact[1].score, abs=0.02)
+
+
+def test_auto_is_fp32_on_a_cpu() -> None:
+    assert choose_precision("auto", torch.device("cpu")) == "fp32"
+
+
+@pytest.mark.parametrize(
+    ("bf16", "expected"), [pytest.param(True, "bf16", id="ampere"), pytest.param(False, "fp32", id="older")]
+)
+def test_auto_on_cuda_asks_the_device(monkeypatch: pytest.MonkeyPatch, bf16: bool, expected: str) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: bf16)
+    assert choose_precision("auto", torch.device("cuda", 0)) == expected
+
+
+def test_bf16_is_refused_where_the_device_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: False)
+    with pytest.raises(ConfigError, match="fp16"):
+        choose_precision("bf16", torch.device("cuda", 0))
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "expected"),
+    [(1, True, "cuda:0"), (0, True, "mps"), (0, False, "cpu")],
+    ids=["cuda-first", "then-mps", "then-cpu"],
+)
+def test_auto_takes_the_best_device(
+    monkeypatch: pytest.MonkeyPatch, cuda: int, mps: bool, expected: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda > 0)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert str(choose_device("auto")) == expected
+
+
+def test_cuda_devices_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert str(choose_device("cuda")) == "cuda:0"
+    assert str(choose_device("cuda:1")) == "cuda:1"
+    with pytest.raises(ConfigError, match="cuda:0 to cuda:1"):
+        choose_device("cuda:2")
+
+
+@pytest.mark.parametrize("name", ["meta", "xpu", "cpu:3", "", "gpu"])
+def test_unsupported_devices(name: str) -> None:
+    with pytest.raises(ConfigError):
+        choose_device(name)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_cuda_gives_the_boxes_of_the_cpu(recording: Any, weights: Path) -> None:
+    words: dict[str, Any] = {"rgb": recording.rgb, "aux": recording.thermal, "boxes": BOX, "weights": weights}
+    here = list(track(**words, device="cpu", end=4))
+    there = list(track(**words, device="cuda:0", precision="fp32", end=4))
+    for a, b in zip(here, there, strict=True):
+        assert b.box.xywh == pytest.approx(a.box.xywh, abs=0.05)

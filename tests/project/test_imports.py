@@ -1,0 +1,139 @@
+"""What importing does: nothing. And what imports what."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import dmtrack
+
+ROOT = Path(__file__).parents[2]
+LIBRARY, PROGRAM = ROOT / "models" / "dmtrack", ROOT / "dmtrack_cli"
+FILES = sorted([*LIBRARY.rglob("*.py"), *PROGRAM.rglob("*.py")])
+
+
+def in_a_new_process(code: str) -> str:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "models")))}
+    done = subprocess.run(
+        [sys.executable, "-W", "error::UserWarning", "-c", code],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    return done.stdout
+
+
+def module_name(path: Path) -> str:
+    base = LIBRARY.parent if path.is_relative_to(LIBRARY) else ROOT
+    parts = path.relative_to(base).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imported_names(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            yield node.module or ""
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        pytest.param("import dmtrack; dir(dmtrack)", id="the-package"),
+        pytest.param("import dmtrack_cli.app", id="the-program"),
+    ],
+)
+def test_imports_nothing_heavy(code: str) -> None:
+    said = in_a_new_process(
+        f"{code}; import sys; print({{'torch', 'cv2', 'av', 'numpy'}} & set(sys.modules))"
+    )
+    assert said == "set()\n"
+
+
+def test_reading_pairing_and_writing_do_without_torch() -> None:
+    modules = [
+        module_name(path)
+        for folder in ("video", "geometry", "output", "datasets")
+        for path in sorted((LIBRARY / folder).glob("*.py"))
+    ]
+    imports = "; ".join(f"import {name}" for name in modules)
+    assert in_a_new_process(f"{imports}; import sys; print('torch' in sys.modules)") == "False\n"
+
+
+def test_importing_everything_changes_nothing() -> None:
+    """No output, no warning, no random numbers drawn, no thread count or default type set."""
+    names = [module_name(path) for path in FILES if path.name != "__main__.py"]
+    said = in_a_new_process(
+        "import logging, random, signal, numpy, torch, cv2, typer.core, rich.progress, rich.style\n"
+        "def state():\n"
+        "    return (random.getstate(), numpy.random.get_state()[1].tobytes(), torch.get_num_threads(),\n"
+        "            torch.random.get_rng_state().tolist(), torch.get_default_dtype(), cv2.getNumThreads(),\n"
+        "            torch.is_grad_enabled(), logging.getLogger().handlers[:], torch.cuda.is_initialized(),\n"
+        "            torch.get_float32_matmul_precision(), signal.getsignal(signal.SIGINT))\n"
+        "before = state()\n"
+        "import importlib\n"
+        f"for name in {names!r}:\n"
+        "    importlib.import_module(name)\n"
+        "assert state() == before\n"
+    )
+    assert said == ""
+
+
+def test_nobody_imports_the_source_root_or_a_private_click() -> None:
+    for path in FILES:
+        for name in imported_names(path):
+            assert name.split(".")[0] not in ("models", "click"), f"{path.name} imports {name}"
+            assert not name.startswith("typer._click"), f"{path.name} imports {name}"
+
+
+def test_the_library_knows_no_terminal() -> None:
+    for path in FILES:
+        if path.is_relative_to(LIBRARY):
+            assert not {"typer", "rich", "dmtrack_cli"} & {
+                name.split(".")[0] for name in imported_names(path)
+            }
+
+
+@pytest.mark.parametrize("name", dmtrack.__all__)
+def test_public_names_are_there(name: str) -> None:
+    assert name in dir(dmtrack)
+    value = getattr(dmtrack, name)
+    assert value.__name__ == name
+    assert value.__doc__
+
+
+def test_type_checkers_see_the_same_public_names() -> None:
+    tree = ast.parse((LIBRARY / "__init__.py").read_text(encoding="utf-8"))
+    guarded = next(node for node in tree.body if isinstance(node, ast.If))
+    declared = {
+        alias.name: node.module
+        for node in guarded.body
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    assert sorted(declared) == sorted(dmtrack.__all__)
+    for name, module in declared.items():
+        assert getattr(importlib.import_module(str(module)), name) is getattr(dmtrack, name)
+
+
+def test_unknown_names_are_attribute_errors() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'tarck'"):
+        dmtrack.tarck  # noqa: B018
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: module_name(path))
+def test_every_module_says_what_it_is(path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))

@@ -1,0 +1,159 @@
+"""The README does not promise what is not there: its commands run or parse, its Python runs."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+import dmtrack
+from dmtrack_cli.app import COMMANDS, load_command, main
+from dmtrack_cli.arguments import prepare_arguments
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+RESULTS = ("annotated.mp4", "boxes.txt", "boxes.csv", "run.json")
+_BLOCK = re.compile(
+    r"(?:<!-- test: (?P<mark>[^>]+?) -->\s*\n)?```(?P<kind>\w+)\n(?P<text>.*?)^```", re.S | re.M
+)
+_SHELLS = ("sh", "bash", "console", "shell")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block; `mark` is what the comment above it says about testing it."""
+
+    mark: str
+    kind: str
+    text: str
+
+    @property
+    def commands(self) -> list[str]:
+        """The commands of a shell block: one a line, prompts, comments and `&&` at line ends removed."""
+        joined = re.sub(r"\\\n\s*", " ", self.text)
+        lines = (line.removeprefix("$ ").strip() for line in joined.splitlines())
+        parts = (part.strip() for line in lines for part in line.split("&&"))
+        return [part for part in parts if part and not part.startswith("#")]
+
+
+BLOCKS = [Block(m["mark"] or "", m["kind"], m["text"]) for m in _BLOCK.finditer(README)]
+COMMAND_LINES = [c for b in BLOCKS if b.kind in _SHELLS for c in b.commands if c.startswith("dmtrack ")]
+PYTHON = [block.text for block in BLOCKS if block.kind == "python"]
+
+
+def marked(mark: str) -> Block:
+    found = [block for block in BLOCKS if block.mark == mark]
+    assert len(found) == 1, f"the README marks {len(found)} blocks with <!-- test: {mark} -->"
+    return found[0]
+
+
+def parse(command_line: str) -> None:
+    """Let Typer read a command line without running it."""
+    name, *words = prepare_arguments(shlex.split(command_line, comments=True)[1:])
+    if name.startswith("-"):
+        return
+    command = load_command(name)
+    context: Any = command.make_context(name, words)
+    while hasattr(context.command, "commands"):
+        below = context.command.commands[words[0]]
+        context = below.make_context(words[0], words[1:], parent=context)
+        words = words[1:]
+
+
+def option_names() -> Iterator[str]:
+    yield from ("--version", "--verbose", "--help")
+    for name in COMMANDS:
+        command = load_command(name)
+        for one in (command, *getattr(command, "commands", {}).values()):
+            yield from (word for option in one.params for word in (*option.opts, *option.secondary_opts))
+
+
+def test_the_readme_shows_commands_and_python() -> None:
+    assert len(COMMAND_LINES) >= 5
+    assert PYTHON
+    assert set(COMMANDS) <= set(re.findall(r"dmtrack (\w+)", README))
+
+
+@pytest.mark.parametrize("command_line", COMMAND_LINES)
+def test_commands_parse(command_line: str) -> None:
+    parse(command_line)
+
+
+def test_a_wrong_command_would_be_noticed() -> None:
+    with pytest.raises(BaseException, match="no-such-option"):
+        parse("dmtrack track a.mp4 --no-such-option 3")
+    with pytest.raises(KeyError):
+        parse("dmtrack weights remember")
+
+
+def test_options_in_the_text_exist() -> None:
+    mentioned = set(re.findall(r"`(--[a-z][a-z-]*)", README))
+    assert mentioned
+    assert mentioned <= set(option_names())
+
+
+def test_links_to_files_lead_somewhere() -> None:
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_the_main_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first command, word for word, on a fresh machine's empty folder."""
+    (tmp_path / "sample_data").symlink_to(ROOT / "sample_data")
+    monkeypatch.chdir(tmp_path)
+    (line,) = (command for command in marked("main job").commands if command.startswith("dmtrack"))
+    with pytest.raises(SystemExit) as leaving:
+        main(shlex.split(line)[1:])
+    assert leaving.value.code in (0, None)
+    (folder,) = (tmp_path / "dmtrack-results").iterdir()
+    assert f"dmtrack-results/{folder.name}" in README
+    assert sorted(path.name for path in folder.iterdir()) == sorted(RESULTS)
+    assert all(name in README for name in RESULTS)
+
+
+def test_ci_installs_and_tests_as_the_readme_says() -> None:
+    commands = marked("tests").commands
+    script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
+    (install,) = (command for command in commands if "pip install" in command)
+    assert commands[-1] == "pytest"
+    assert install.partition("pip install ")[2] in script
+
+
+@pytest.mark.parametrize("code", PYTHON, ids=lambda code: code.splitlines()[-1].strip()[:40])
+def test_python_uses_public_names_only(code: str) -> None:
+    imports = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.ImportFrom)]
+    assert imports
+    for node in imports:
+        assert node.module == "dmtrack"
+        assert {alias.name for alias in node.names} <= set(dmtrack.__all__)
+
+
+@pytest.mark.parametrize("code", PYTHON, ids=lambda code: code.splitlines()[-1].strip()[:40])
+def test_python_runs(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the weights in the box, on two small videos of the names that the README uses."""
+    monkeypatch.chdir(tmp_path)
+    for name in re.findall(r'"(\w+\.(?:mp4|mkv))"', code):
+        write_video(Path(name))
+    exec(compile(code, "README.md", "exec"), {})  # noqa: S102 - our own README
+
+
+def write_video(path: Path) -> None:
+    with av.open(os.fspath(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10, options={"preset": "ultrafast"})
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for number in range(4):
+            picture = np.full((64, 96), 60, np.uint8)
+            picture[20:60, 10 + number : 40 + number] = 200
+            frame = av.VideoFrame.from_ndarray(picture, format="gray")
+            frame.pts = number
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
