@@ -6,7 +6,7 @@ import tomllib
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -17,7 +17,15 @@ if TYPE_CHECKING:
     from dmtrack.config import ModelConfig
     from dmtrack.network.model import DMTrack
     from dmtrack.training.config import TrainConfig
+    from dmtrack.training.data import SamplerFactory
     from dmtrack.training.trainer import Trainer, Validate
+
+
+class Pictures(NamedTuple):
+    """Folders of pictures that synthesis draws on."""
+
+    photographs: Path | None
+    thermal_images: Path | None
 
 
 class StageOption(StrEnum):
@@ -44,6 +52,9 @@ def train(
     thermal_images: Annotated[
         Path | None, typer.Option(help="Folder of thermal images with boxes_xywh.json.")
     ] = None,
+    collage_share: Annotated[
+        float, typer.Option(min=0, max=1, help="Foundation: share of flat collages; the rest are scenes.")
+    ] = 0.5,
     config: Annotated[Path | None, typer.Option(help="TOML file with training numbers.")] = None,
     steps: Annotated[int | None, typer.Option(help="Optimiser steps.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Samples a step.")] = None,
@@ -84,13 +95,14 @@ def train(
         "templates": templates,
         "seed": seed,
     }
+    pictures = Pictures(photographs, thermal_images)
     train_config = _train_config(stage, preset, config, {k: v for k, v in given.items() if v is not None})
     torch.manual_seed(train_config.seed)
     model = _build_model(stage, _model_config(preset, template_size, search_size), init)
     trainer = Trainer(
         model.to(device),
         train_config,
-        _sampler_factory(model.config, train_config, stage, modality, photographs, thermal_images),
+        _sampler_factory(model.config, train_config, modality, pictures, collage_share),
         RunFolder(output),
         device=torch.device(device),
         bf16=bf16,
@@ -102,7 +114,7 @@ def train(
         {"model": model.config.to_dict(), "train": train_config.to_dict(), "init": init, "modality": modality}
     )
     _run(trainer)
-    _save(trainer, stage, modality, output, init, photographs, thermal_images)
+    _save(trainer, modality, output, init, pictures)
 
 
 def _train_config(stage: StageOption, preset: str, path: Path | None, given: dict[str, Any]) -> TrainConfig:
@@ -173,25 +185,48 @@ def _build_model(stage: StageOption, config: ModelConfig, init: Path | None) -> 
 def _sampler_factory(
     model_config: ModelConfig,
     train_config: TrainConfig,
-    stage: StageOption,
     modality: Modality | None,
-    photographs: Path | None,
-    thermal_images: Path | None,
-) -> Any:  # noqa: ANN401
-    from dmtrack.synthetic.collage import CollageConfig
-    from dmtrack.training.synthetic_source import CollageSource
+    pictures: Pictures,
+    collage_share: float,
+) -> SamplerFactory:
+    """Return what makes samples: scenes as pairs for adapters, collages and scenes for a foundation.
 
-    if stage is StageOption.ADAPTERS and modality is None:
+    Raises:
+        ConfigError: The adapter stage was given no modality.
+        InputError: A folder of pictures is missing.
+    """
+    from dmtrack.synthetic.collage import CollageConfig
+    from dmtrack.synthetic.sampling import SamplerConfig
+    from dmtrack.training.synthetic_source import CollageSource, MixedSource, SceneSource
+
+    pairs = train_config.stage == "adapters"
+    if pairs and modality is None:
         raise ConfigError("the adapter stage needs --modality", hint="thermal, depth or event")
-    for folder in (photographs, thermal_images):
+    for folder in pictures:
         if folder is not None and not folder.is_dir():
             raise InputError("no such folder", where=folder)
-    collage = CollageConfig(
+    scenes = SceneSource(
+        SamplerConfig(
+            template_size=model_config.template_size,
+            search_size=model_config.search_size,
+            templates=train_config.templates,
+            modality=modality if pairs else None,
+            photographs=pictures.photographs,
+            thermal_images=pictures.thermal_images,
+            # A foundation must know the look of every second stream: adapters cannot teach it to see.
+            event_share=0.08,
+            depth_share=0.08,
+        )
+    )
+    if pairs or collage_share == 0:
+        return scenes
+    sizes = CollageConfig(
         template_size=model_config.template_size,
         search_size=model_config.search_size,
         templates=train_config.templates,
     )
-    return CollageSource(collage, photographs, thermal_images)
+    collages = CollageSource(sizes, pictures.photographs, pictures.thermal_images)
+    return collages if collage_share == 1 else MixedSource(collages, scenes, collage_share)
 
 
 def _validation(folder: Path, modality: Modality | None) -> Validate:
@@ -217,30 +252,25 @@ def _run(trainer: Trainer) -> None:
 
 
 def _save(
-    trainer: Trainer,
-    stage: StageOption,
-    modality: Modality | None,
-    output: Path,
-    init: Path | None,
-    photographs: Path | None,
-    thermal_images: Path | None,
+    trainer: Trainer, modality: Modality | None, output: Path, init: Path | None, pictures: Pictures
 ) -> None:
     """Write the averaged weights as `weights.safetensors`."""
     from dmtrack.config import TINY_TRACKER
     from dmtrack.network.checkpoint import WeightsMeta, save_weights, sha256_of
 
+    adapters = trainer.config.stage == "adapters"
     model = trainer.averaged_model
     sources = ["synthetic sequences"]
-    sources += ["photographs with polygons"] if photographs else []
-    sources += ["thermal images"] if thermal_images else []
+    sources += ["photographs with polygons"] if pictures.photographs else []
+    sources += ["thermal images"] if pictures.thermal_images else []
     meta = WeightsMeta(
         config=model.config,
-        kind="foundation" if stage is StageOption.FOUNDATION else "adapters",
-        modality=modality if stage is StageOption.ADAPTERS else None,
+        kind="adapters" if adapters else "foundation",
+        modality=modality if adapters else None,
         tracker=TINY_TRACKER,
         trained_on=", ".join(sources),
         source_name=output.name,
-        foundation_sha256=sha256_of(init) if stage is StageOption.ADAPTERS and init is not None else None,
+        foundation_sha256=sha256_of(init) if adapters and init is not None else None,
     )
     path = output / "weights.safetensors"
     digest = save_weights(path, model.state_dict(), meta)
