@@ -99,11 +99,12 @@ def _facts_table(report: PairReport, truth: tuple[Path, ...]) -> Table:
 
 def _match_facts(match: PairMatch) -> dict[str, str]:
     skew = match.skew
-    how = "by place: equally many pictures" if match.sync is Sync.INDEX else "by time stamp"
+    by_time = f"by time stamp, at most {_milliseconds(match.max_skew_s)} apart"
+    how = "by place: equally many pictures" if match.sync is Sync.INDEX else by_time
     pairs = "unknown" if match.expected_pairs is None else f"about {match.expected_pairs}"
     found = skew.frames - skew.missing
     facts = {
-        "paired": f"{how}, at most {_milliseconds(match.max_skew_s)} apart",
+        "paired": how,
         "overlap": f"{_seconds(match.overlap_s)}, {pairs} RGB frames",
         "looked at": f"{found} of the first {skew.frames} RGB frames have a partner",
     }
