@@ -72,8 +72,6 @@ def show(name: _NameArgument) -> None:
     """Show what is known of some weights."""
     entry = _named(name)
     meta = entry.meta
-    table = Table("", "", box=None, show_header=False, pad_edge=False)
-    table.columns[1].overflow = "fold"
     facts = {
         "name": entry.name,
         "path": entry.path,
@@ -90,10 +88,7 @@ def show(name: _NameArgument) -> None:
     facts |= {f"config {key}": value for key, value in meta.config.to_dict().items()}
     if meta.tracker is not None:
         facts |= {f"tracker {key}": value for key, value in meta.tracker.to_dict().items()}
-    for key, value in facts.items():
-        if value is not None:
-            table.add_row(key, str(value))
-    out.print(table)
+    _print(*(f"{key:24} {value}" for key, value in facts.items() if value not in (None, "")))
 
 
 @app.command()
