@@ -28,6 +28,13 @@ class Pictures(NamedTuple):
     thermal_images: Path | None
 
 
+class Store(StrEnum):
+    """Number format of the weights file."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
+
+
 class StageOption(StrEnum):
     """What is trained."""
 
@@ -114,7 +121,7 @@ def train(
         {"model": model.config.to_dict(), "train": train_config.to_dict(), "init": init, "modality": modality}
     )
     _run(trainer)
-    _save(trainer, modality, output, init, pictures)
+    _save(trainer, modality, output, init, pictures, store)
 
 
 def _train_config(stage: StageOption, preset: str, path: Path | None, given: dict[str, Any]) -> TrainConfig:
@@ -167,11 +174,12 @@ def _build_model(stage: StageOption, config: ModelConfig, init: Path | None) -> 
         raise CheckpointError("these are adapters, not a foundation", where=init)
     model = DMTrack(
         replace(
-            weights.meta.config,
-            template_size=config.template_size,
-            search_size=config.search_size,
-            memory_frames=config.memory_frames,
-            stream_merge=config.stream_merge,
+            config,
+            width=weights.meta.config.width,
+            depth=weights.meta.config.depth,
+            heads=weights.meta.config.heads,
+            stem=weights.meta.config.stem,
+            head_width=weights.meta.config.head_width,
         ),
         with_adapters=adapters,
     )
@@ -252,10 +260,17 @@ def _run(trainer: Trainer) -> None:
 
 
 def _save(
-    trainer: Trainer, modality: Modality | None, output: Path, init: Path | None, pictures: Pictures
+    trainer: Trainer,
+    modality: Modality | None,
+    output: Path,
+    init: Path | None,
+    pictures: Pictures,
+    store: Store,
 ) -> None:
     """Write the averaged weights as `weights.safetensors`."""
-    from dmtrack.config import TINY_TRACKER
+    import torch
+
+    from dmtrack.config import PUBLISHED_TRACKER, TINY_TRACKER
     from dmtrack.network.checkpoint import WeightsMeta, save_weights, sha256_of
 
     adapters = trainer.config.stage == "adapters"
@@ -267,11 +282,12 @@ def _save(
         config=model.config,
         kind="adapters" if adapters else "foundation",
         modality=modality if adapters else None,
-        tracker=TINY_TRACKER,
+        tracker=TINY_TRACKER if model.config.name == "tiny" else PUBLISHED_TRACKER,
         trained_on=", ".join(sources),
         source_name=output.name,
         foundation_sha256=sha256_of(init) if adapters and init is not None else None,
     )
     path = output / "weights.safetensors"
-    digest = save_weights(path, model.state_dict(), meta)
+    dtype = torch.float16 if store is Store.FP16 else None
+    digest = save_weights(path, model.state_dict(), meta, dtype=dtype)
     typer.echo(f"wrote {path} (sha256 {digest})", err=True)

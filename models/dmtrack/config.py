@@ -148,6 +148,8 @@ TINY = ModelConfig(
     search_size=192,
     memory_frames=2,
     head_width=128,
+    shallow_width=16,
+    deep_width=16,
     stream_merge="mean",
     drop_path_rate=0.0,
 )

@@ -1,0 +1,25 @@
+"""The weights in the box follow real targets: one pass, the first box given, no restarts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+
+from dmtrack.datasets.sequence import Sequence
+from dmtrack.evaluation.one_pass import one_pass
+from dmtrack.pipeline import load_tracker
+
+pytestmark = pytest.mark.data
+
+
+def test_mean_iou_over_real_recordings(val_sequences: Mapping[str, Sequence]) -> None:
+    """Every annotated target with every stream that its recording has."""
+    ious = {
+        name: one_pass(lambda modality: load_tracker("tiny", modality), sequence).mean_iou
+        for name, sequence in val_sequences.items()
+    }
+    table = ", ".join(f"{name} {iou:.2f}" for name, iou in ious.items())
+    assert len(ious) == 9
+    assert np.mean(list(ious.values())) >= 0.50, table
