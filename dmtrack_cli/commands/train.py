@@ -77,6 +77,7 @@ def train(
     bf16: Annotated[bool, typer.Option(help="bfloat16 autocast.")] = True,
     workers: Annotated[int, typer.Option(help="Processes that make samples; 0: in the main one.")] = 1,
     threads: Annotated[int | None, typer.Option(help="Threads of the network on a CPU.")] = None,
+    store: Annotated[Store, typer.Option(help="Numbers in weights.safetensors.")] = Store.FP32,
     validate: Annotated[
         Path | None, typer.Option("--val", help="Folder of annotated clips to validate on.")
     ] = None,
