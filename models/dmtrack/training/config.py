@@ -63,6 +63,10 @@ class TrainConfig(_Config):
         for name in ("steps", "batch_size", "templates", "checkpoint_interval", "log_interval"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}={getattr(self, name)} must be at least 1")
+        if self.optimizer not in ("adamw", "muon"):
+            raise ConfigError(f"unknown optimizer {self.optimizer!r}", hint="adamw or muon")
+        if self.stage not in ("foundation", "adapters") or self.schedule not in ("step", "linear"):
+            raise ConfigError(f"unknown stage {self.stage!r} or schedule {self.schedule!r}")
         if self.learning_rate <= 0:
             raise ConfigError(f"learning_rate={self.learning_rate} must be above 0")
 

@@ -1,0 +1,106 @@
+"""`dmtrack train` end to end on a few steps, and what wrong options get."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from dmtrack.network.checkpoint import load_weights, sha256_of
+from dmtrack.video.frame import Modality
+from dmtrack_cli.app import main
+
+SMALL = "--template-size 32 --search-size 64 --batch-size 2 --workers 0 --no-bf16".split()
+
+
+def run(*words: str) -> int:
+    with pytest.raises(SystemExit) as leaving:
+        main(["train", *words])
+    code = leaving.value.code
+    return 0 if code is None else int(code)
+
+
+@pytest.fixture(scope="module")
+def foundation(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run folder of two steps of the foundation stage."""
+    folder = tmp_path_factory.mktemp("runs") / "foundation"
+    code = run("-o", str(folder), "--stage", "foundation", "--steps", "2", "--collage-share", "1", *SMALL)
+    assert code == 0
+    return folder
+
+
+def test_the_foundation_stage_leaves_weights_that_load(foundation: Path) -> None:
+    weights = load_weights(foundation / "weights.safetensors")
+    assert weights.meta.kind == "foundation"
+    assert weights.meta.config.search_size == 64
+    assert weights.meta.trained_on == "synthetic sequences"
+    assert (foundation / "checkpoint.pt").exists()
+    assert (foundation / "config.json").exists()
+
+
+def test_adapters_are_trained_on_a_foundation_and_say_which(foundation: Path, tmp_path: Path) -> None:
+    init = foundation / "weights.safetensors"
+    words = ["--stage", "adapters", "--modality", "thermal", "--init", str(init), "--steps", "2"]
+    assert run("-o", str(tmp_path / "run"), *words, "--store", "fp16", *SMALL) == 0
+    weights = load_weights(tmp_path / "run" / "weights.safetensors")
+    assert weights.meta.kind == "adapters"
+    assert weights.meta.modality is Modality.THERMAL
+    assert weights.meta.foundation_sha256 == sha256_of(init)
+
+
+def test_the_same_command_goes_on_where_it_stopped(
+    foundation: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = ["--stage", "foundation", "--steps", "3", "--collage-share", "1", *SMALL]
+    config = foundation / "more.toml"
+    config.write_text("log_interval = 1\n", encoding="utf-8")
+    assert run("-o", str(foundation), "--config", str(config), *words) == 0
+    assert "resumed at step 2" in capsys.readouterr().err
+    with (foundation / "curve.csv").open(encoding="utf-8") as file:
+        assert [row["step"] for row in csv.DictReader(file)] == ["3"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["--stage", "adapters", "--modality", "thermal"], 4, "--init"),
+        (["--stage", "foundation", "--photographs", "nowhere"], 3, "nowhere"),
+        (["--stage", "foundation", "--preset", "huge"], 4, "huge"),
+        (["--stage", "foundation", "--optimizer", "sgd"], 4, "sgd"),
+        (["--stage", "foundation", "--steps", "0"], 4, "steps"),
+        (["--stage", "foundation", "--config", "missing.toml"], 3, "missing.toml"),
+    ],
+    ids=[
+        "no foundation",
+        "no such folder",
+        "unknown preset",
+        "unknown optimiser",
+        "no steps",
+        "no such file",
+    ],
+)
+def test_wrong_options_get_one_line(
+    words: list[str], code: int, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("-o", str(tmp_path / "run"), *words, *SMALL) == code
+    err = capsys.readouterr().err
+    assert said in err
+    assert len(err.strip().splitlines()) == 1, err
+
+
+def test_adapters_need_a_modality(
+    foundation: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    init = str(foundation / "weights.safetensors")
+    assert run("-o", str(tmp_path / "run"), "--stage", "adapters", "--init", init, *SMALL) == 4
+    assert "--modality" in capsys.readouterr().err
+
+
+def test_an_unknown_number_in_the_file_names_the_closest(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = tmp_path / "run.toml"
+    config.write_text("learning_rates = 1\n", encoding="utf-8")
+    assert run("-o", str(tmp_path / "run"), "--stage", "foundation", "--config", str(config), *SMALL) == 4
+    assert "learning_rate" in capsys.readouterr().err
