@@ -58,7 +58,7 @@ def test_a_signal_between_two_frames(
 
 
 def test_ctrl_c_from_outside(make_video: Callable[..., Path], weights: Path) -> None:
-    video = make_video(Path("long.mp4"), 2000)
+    video = make_video(Path("long.mp4"), 700)
     words = ["track", video, "--box", "20,16,16,16", "--weights", weights, "-o", "out", "--progress", "json"]
     process = subprocess.Popen(
         [sys.executable, "-m", "dmtrack_cli", *map(str, words)],
