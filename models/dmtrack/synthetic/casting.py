@@ -112,8 +112,8 @@ class SceneFactory:
         rng = self._rng
         photograph = ground.photograph
         assert photograph is not None  # noqa: S101
-        outline = photograph.outlines[int(rng.integers(len(photograph.outlines)))]
         backdrop = self._backdrop(ground, frame)
+        outline = self._thing(photograph.outlines, backdrop, 0.35 * min(frame))
         centre = affine.transform(backdrop.layout, outline.mean(axis=0, keepdims=True))[0]
         wish = rng.uniform(0.2, 0.8, 2) * frame
         # Move the picture so that the thing lies inside the frame, by no more than needed.
@@ -149,6 +149,15 @@ class SceneFactory:
         return Scene(frame[0], frame[1], backdrop, actors, 0, self._camera(frame), shade, fog)
 
     # -- parts --
+
+    def _thing(
+        self, outlines: tuple[affine.Points, ...], backdrop: Backdrop, largest_px: float
+    ) -> affine.Points:
+        """Draw a thing of the picture; large ones, whose search region leaves the frame, come seldom."""
+        scale = affine.magnification(backdrop.layout)
+        small = [o for o in outlines if scale * math.sqrt(float(np.prod(np.ptp(o, axis=0)))) < largest_px]
+        choice = small if small and self._rng.random() < 0.9 else outlines
+        return choice[int(self._rng.integers(len(choice)))]
 
     def _fixture(
         self, outline: affine.Points, backdrop: Backdrop, place: tuple[float, float], *, thermal: bool

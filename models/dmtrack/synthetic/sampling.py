@@ -27,6 +27,8 @@ from dmtrack.video.frame import Modality
 
 _SMALLEST_SIDE_PX = 6
 _TRIES = 400
+_VISIBLE_SHARE = 0.2
+_FIRST_VISIBLE_SHARE = 0.6
 
 Stream = Literal["rgb", "grey", "thermal", "depth", "event"]
 
@@ -249,37 +251,35 @@ class TrainingSampler:
 
     def _draw(self, scene: Scene, moments: list[_Moment], stream: Stream) -> tuple[list[Image], bool] | None:
         """Draw all crops with all their channels; None when the first template hardly shows the target."""
-        paired = self._config.modality is not None
-        absent = (
-            self._config.modality is None
-            and scene.movable_target
-            and self._rng.random() < self._config.absent_share
-        )
-        colour = self._colour(scene, moments, absent=absent) if paired or stream in ("rgb", "grey") else None
-        if colour is None:
-            shown = self._second(scene, moments, stream)
-            visible = scene.render(moments[-1].t, moments[-1].view).visible_share > 0.2
-            return shown, visible
-        pictures, shares = colour
-        if shares[0] < 0.6:
+        config, rng = self._config, self._rng
+        paired = config.modality is not None
+        # Never both: a sample that shows nothing teaches nothing.
+        luck = rng.random() if paired else 0.5
+        dark, blind = luck < config.rgb_degraded_share, luck > 1.0 - config.aux_degraded_share
+        if not paired and stream not in ("rgb", "grey"):
+            visible = scene.render(moments[-1].t, moments[-1].view).visible_share > _VISIBLE_SHARE
+            return self._second(scene, moments, stream, blind=False), visible
+        absent = not paired and scene.movable_target and rng.random() < config.absent_share
+        pictures, shares = self._colour(scene, moments, absent=absent, degraded=dark)
+        if shares[0] < _FIRST_VISIBLE_SHARE:
             return None
         if paired:
-            second = self._second(scene, moments, stream)
+            second = self._second(scene, moments, stream, blind=blind)
             pictures = [np.concatenate(pair, axis=2) for pair in zip(pictures, second, strict=True)]
         elif stream == "grey":
             pictures = [
                 cv2.cvtColor(cv2.cvtColor(p, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB) for p in pictures
             ]
-        return pictures, shares[-1] > 0.2
+        return pictures, shares[-1] > _VISIBLE_SHARE
 
     def _colour(
-        self, scene: Scene, moments: list[_Moment], *, absent: bool
+        self, scene: Scene, moments: list[_Moment], *, absent: bool, degraded: bool
     ) -> tuple[list[Image], list[float]]:
         """Return what the colour camera records, and how much of the target is visible, per crop."""
         rng, config = self._rng, self._config
         look = CameraLook.draw(rng)
         last = CameraLook.draw(rng) if rng.random() < config.light_change_share else look
-        if config.modality is not None and rng.random() < config.rgb_degraded_share:
+        if degraded:
             last = last.degraded(rng)
             look = last if rng.random() < 0.5 else look
         pictures, shares = [], []
@@ -292,19 +292,19 @@ class TrainingSampler:
             shares.append(0.0 if absent and is_search else rendering.visible_share)
         return pictures, shares
 
-    def _second(self, scene: Scene, moments: list[_Moment], stream: Stream) -> list[Image]:
+    def _second(self, scene: Scene, moments: list[_Moment], stream: Stream, *, blind: bool) -> list[Image]:
         """Return what the second camera records, per crop."""
         rng = self._rng
-        blind = self._config.modality is not None and rng.random() < self._config.aux_degraded_share
         if stream == "thermal":
-            thermal = ThermalLook.draw(rng)
+            thermal = ThermalLook.draw(rng, scene)
             thermal = thermal.blinded(rng) if blind else thermal
             return [m.finished(thermal.picture(scene, m.t, m.view, self._noise), scene) for m in moments]
         if stream == "depth":
-            depth = DepthLook.draw(rng)
+            depth = DepthLook.draw(rng, scene)
             depth = depth.blinded(rng) if blind else depth
-            return [m.finished(depth.picture(scene, m.t, m.view), scene) for m in moments]
-        event = EventLook.draw(rng)
+            of_frame = depth.frame_range(scene, moments[-1].t)
+            return [m.finished(depth.picture(scene, m.t, m.view, of_frame), scene) for m in moments]
+        event = EventLook.draw(rng, scene)
         event = event.blinded(rng) if blind else event
         return [m.finished(event.picture(scene, m.t, m.view, rng), scene) for m in moments]
 

@@ -23,6 +23,7 @@ from dmtrack.synthetic.sprite import Image, Sprite
 Depth = npt.NDArray[np.uint16]
 
 _NO_DRAWING_PX = 3000.0
+_REMEMBERED_INSTANTS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +168,9 @@ class Scene:
     shade: Image | None = None
     fog: tuple[tuple[float, float, float], float] | None = None
     _order: tuple[int, ...] = field(init=False, default=())
+    _placements: dict[float, tuple[affine.Matrix, ...]] = field(
+        init=False, default_factory=dict, compare=False
+    )
 
     def __post_init__(self) -> None:
         order = sorted(range(len(self.actors)), key=lambda k: -self.actors[k].distance_mm)
@@ -183,15 +187,27 @@ class Scene:
         back = affine.translation(0.5 * self.width, 0.5 * self.height)
         return back @ self.camera.matrix(t) @ middle
 
-    def _to_frame(self, actor: Actor, t: float) -> affine.Matrix:
-        if actor.sprite is None:
-            return self.camera_matrix(t) @ self.backdrop.layout
-        return self.camera_matrix(t) @ actor.motion.matrix(t)
+    def placements(self, t: float) -> tuple[affine.Matrix, ...]:
+        """Return, per actor, the `(3, 3)` matrix from its layer to the frame at time `t`.
+
+        The few instants asked for last are remembered: every stream and every box needs the same ones.
+        """
+        known = self._placements.get(t)
+        if known is None:
+            camera = self.camera_matrix(t)
+            known = tuple(
+                camera @ (self.backdrop.layout if actor.sprite is None else actor.motion.matrix(t))
+                for actor in self.actors
+            )
+            if len(self._placements) >= _REMEMBERED_INSTANTS:
+                self._placements.clear()
+            self._placements[t] = known
+        return known
 
     def box_of(self, index: int, t: float) -> Box:
         """Return the tight box of actor `index` at time `t`, in frame pixels, whatever covers it."""
         actor = self.actors[index]
-        points = affine.transform(self._to_frame(actor, t), actor.outline_at(t))
+        points = affine.transform(self.placements(t)[index], actor.outline_at(t))
         (x1, y1), (x2, y2) = points.min(axis=0), points.max(axis=0)
         return Box(float(x1), float(y1), float(max(x2 - x1, 1e-3)), float(max(y2 - y1, 1e-3)))
 
@@ -213,6 +229,7 @@ class _Painter:
         self.scene, self.t, self.view = scene, t, view
         self.wanted = wanted
         self.camera = view.matrix @ scene.camera_matrix(t)
+        self.placements = scene.placements(t)
         self.rgb: Image | None = None
         self.heat: Image | None = None
         self.depth: Depth | None = None
@@ -228,7 +245,9 @@ class _Painter:
                 continue
             actor = self.scene.actors[index]
             if actor.sprite is not None:
-                self._sprite(actor, actor.sprite, is_target=is_target)
+                self._sprite(
+                    actor, actor.sprite, self.view.matrix @ self.placements[index], is_target=is_target
+                )
             elif is_target or self.depth is not None or self.heat is not None:
                 self._outline(actor, is_target=is_target)
         self._shade()
@@ -289,8 +308,7 @@ class _Painter:
 
     # -- things --
 
-    def _sprite(self, actor: Actor, sprite: Sprite, *, is_target: bool) -> None:
-        placed = self.camera @ actor.motion.matrix(self.t)
+    def _sprite(self, actor: Actor, sprite: Sprite, placed: affine.Matrix, *, is_target: bool) -> None:
         matrix = placed @ affine.translation(-0.5 * sprite.width, -0.5 * sprite.height)
         window = _window(matrix, sprite.width, sprite.height, self.view)
         if is_target:
@@ -404,12 +422,16 @@ def _window(
     matrix: affine.Matrix, width: int, height: int, view: View
 ) -> tuple[int, int, tuple[int, int]] | None:
     """Return left, top and size of the pixels a sprite touches inside the view; None if there are none."""
-    corners = affine.transform(matrix, np.array([[0.0, 0.0], [width, 0.0], [0.0, height], [width, height]]))
-    x1, y1 = np.maximum(np.floor(corners.min(axis=0)).astype(int) - 1, 0)
-    x2, y2 = np.minimum(np.ceil(corners.max(axis=0)).astype(int) + 1, (view.width, view.height))
+    # Plain numbers: this runs for every sprite of every crop, and most are outside.
+    (xx, xy, left), (yx, yy, top) = matrix[:2].tolist()
+    xs, ys = (width * xx, height * xy), (width * yx, height * yy)
+    x1 = max(math.floor(left + min(xs[0], 0.0) + min(xs[1], 0.0)) - 1, 0)
+    x2 = min(math.ceil(left + max(xs[0], 0.0) + max(xs[1], 0.0)) + 1, view.width)
+    y1 = max(math.floor(top + min(ys[0], 0.0) + min(ys[1], 0.0)) - 1, 0)
+    y2 = min(math.ceil(top + max(ys[0], 0.0) + max(ys[1], 0.0)) + 1, view.height)
     if x2 <= x1 or y2 <= y1:
         return None
-    return int(x1), int(y1), (int(x2 - x1), int(y2 - y1))
+    return x1, y1, (x2 - x1, y2 - y1)
 
 
 def _in_fog(

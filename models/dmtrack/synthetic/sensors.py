@@ -28,15 +28,25 @@ class Misalignment:
     scale: float
 
     @classmethod
-    def draw(cls, rng: np.random.Generator, largest_px: float) -> Misalignment:
-        """Draw a shift of up to `largest_px` and a little scaling."""
-        dx, dy = rng.normal(0.0, 0.5 * largest_px, 2).clip(-largest_px, largest_px)
-        return cls(float(dx), float(dy), float(np.exp(rng.normal(0.0, 0.004))))
+    def draw(cls, rng: np.random.Generator, scene: Scene, largest_px: float) -> Misalignment:
+        """Draw a shift of up to `largest_px`, less for a small target, and a little scaling."""
+        box = scene.target_box(0.0)
+        largest = min(largest_px, 0.12 * math.sqrt(box.area) + 0.5)
+        dx, dy = rng.normal(0.0, 0.5 * largest, 2).clip(-largest, largest)
+        scale = float(np.exp(rng.normal(0.0, 0.003)))
+        # The scaling is about the target, so that it adds little to the shift there.
+        return cls(float(dx) + (1.0 - scale) * box.cx, float(dy) + (1.0 - scale) * box.cy, scale)
 
     def view(self, view: View) -> View:
         """Return the view through the second camera."""
         shift = affine.placement(self.dx_px, self.dy_px, self.scale, self.scale, 0.0)
         return View(view.matrix @ shift, view.width, view.height)
+
+
+def _coarse_view(scene: Scene) -> View:
+    """Return the whole frame, small."""
+    scale = _COARSE_PX / scene.width
+    return View(affine.scaling(scale, scale), _COARSE_PX, max(8, round(scene.height * scale)))
 
 
 # --- thermal -----------------------------------------------------------------------------------
@@ -71,13 +81,16 @@ class ThermalLook:
     alignment: Misalignment
 
     @classmethod
-    def draw(cls, rng: np.random.Generator) -> ThermalLook:
-        """Draw a camera: mostly white-hot, coarse, well exposed; sometimes with hardly any contrast."""
-        span = math.exp(rng.uniform(math.log(90.0), math.log(330.0)))
-        middle = rng.normal(118.0, 30.0)
+    def draw(cls, rng: np.random.Generator, scene: Scene) -> ThermalLook:
+        """Draw a camera whose gain suits the scene: mostly white-hot, coarse, often low in contrast."""
+        heat = scene.render(0.0, _coarse_view(scene), Wanted(rgb=False, heat=True)).heat
+        assert heat is not None  # noqa: S101
+        mean, spread = (float(v[0, 0]) for v in cv2.meanStdDev(heat))
+        reach = max(spread, 6.0) * math.exp(rng.uniform(math.log(1.1), math.log(4.0)))
+        middle = mean + rng.normal(0.0, 0.4) * spread
         return cls(
-            low=middle - 0.5 * span,
-            high=middle + 0.5 * span,
+            low=middle - reach,
+            high=middle + reach,
             white_hot=bool(rng.random() < 0.88),
             coarse=float(rng.choice([1.0, rng.uniform(1.0, 2.0), rng.uniform(2.0, 4.0)])),
             noise=math.exp(rng.uniform(math.log(0.7), math.log(9.0))),
@@ -85,7 +98,7 @@ class ThermalLook:
             pattern=(rng.uniform(0.0, 22.0) * (smooth_noise(rng, 24, 32, 2.0, 2) - 0.5)).astype(np.float32),
             columns=rng.standard_normal(512, dtype=np.float32),
             blur_px=float(rng.uniform(0.0, 1.0)),
-            alignment=Misalignment.draw(rng, float(rng.choice([1.0, 3.0, 7.0]))),
+            alignment=Misalignment.draw(rng, scene, float(rng.choice([1.0, 3.0, 7.0]))),
         )
 
     def blinded(self, rng: np.random.Generator) -> ThermalLook:
@@ -163,11 +176,16 @@ class DepthLook:
     alignment: Misalignment
 
     @classmethod
-    def draw(cls, rng: np.random.Generator) -> DepthLook:
-        """Draw a camera: structured light, stereo or time of flight, good or bad."""
+    def draw(cls, rng: np.random.Generator, scene: Scene) -> DepthLook:
+        """Draw a camera: structured light, stereo or time of flight, mostly one that suits the scene."""
+        longest = float(rng.choice([4500.0, 8000.0, 10000.0, 20000.0, 65000.0]))
+        shortest = float(rng.uniform(100.0, 500.0))
+        if rng.random() < 0.9:
+            longest = max(longest, 1.1 * scene.backdrop.far_mm)
+            shortest = min(shortest, 0.7 * min(actor.distance_mm for actor in scene.actors))
         return cls(
-            longest_mm=float(rng.choice([4500.0, 8000.0, 10000.0, 20000.0, 65000.0])),
-            shortest_mm=float(rng.uniform(100.0, 500.0)),
+            longest_mm=longest,
+            shortest_mm=shortest,
             step=float(rng.choice([1.0, rng.uniform(1.0, 12.0)])),
             noise=float(rng.uniform(0.5, 10.0)),
             edge=float(rng.uniform(0.06, 0.4)),
@@ -176,7 +194,7 @@ class DepthLook:
             smooth_px=float(rng.choice([0.0, rng.uniform(0.0, 2.0)])),
             blind=False,
             seed=int(rng.integers(2**31)),
-            alignment=Misalignment.draw(rng, float(rng.choice([0.5, 2.0]))),
+            alignment=Misalignment.draw(rng, scene, float(rng.choice([0.5, 2.0]))),
         )
 
     def blinded(self, rng: np.random.Generator) -> DepthLook:
@@ -198,7 +216,7 @@ class DepthLook:
         if self.smooth_px * pixels_per_frame_px > 0.3:
             z = np.asarray(cv2.GaussianBlur(z, (0, 0), self.smooth_px * pixels_per_frame_px), np.float32)
         metres2 = np.square(z * np.float32(1e-3))
-        grain = cv2.resize(rng.standard_normal((z.shape[0] // 2 + 1, z.shape[1] // 2 + 1), dtype=np.float32),
+        grain = cv2.resize(rng.standard_normal((z.shape[0] // 3 + 1, z.shape[1] // 3 + 1), dtype=np.float32),
                            (z.shape[1], z.shape[0]))  # fmt: skip
         z = z + grain * metres2 * np.float32(self.noise)
         step = np.maximum(metres2 * np.float32(self.step), np.float32(1.0))
@@ -211,8 +229,8 @@ class DepthLook:
         self, rng: np.random.Generator, truth: Depth, pixels_per_frame_px: float
     ) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
         """Return where nothing is measured: beside steps, and in patches."""
-        near = cv2.erode(truth, np.ones((3, 3), np.uint8)).astype(np.float32)
-        jump = ((truth.astype(np.float32) - near) > self.edge * (near + 1.0)).astype(np.uint8)
+        near = cv2.erode(truth, np.ones((3, 3), np.uint8))
+        jump = cv2.compare(truth, cv2.multiply(near, (1.0 + self.edge,) * 4), cv2.CMP_GT)
         width = max(1, round(self.shadow_px * pixels_per_frame_px))
         lost = cv2.dilate(jump, np.ones((1 + width // 3, width), np.uint8), anchor=(width - 1, 0)) > 0
         if self.holes > 0.0:
@@ -220,12 +238,13 @@ class DepthLook:
             lost |= field < np.quantile(field[::4, ::4], self.holes)
         return lost
 
-    def picture(self, scene: Scene, t: float, view: View) -> Image:
+    def frame_range(self, scene: Scene, t: float) -> DepthRange:
+        """Return what the published encoding takes from the whole frame at time `t`, from a coarse look."""
+        return DepthRange.of(self.depth_mm(scene, t, _coarse_view(scene)))
+
+    def picture(self, scene: Scene, t: float, view: View, of_frame: DepthRange) -> Image:
         """Return `(h, w, 3)` uint8: the view, encoded with the statistics of the whole frame."""
-        coarse = _COARSE_PX / scene.width
-        size = (_COARSE_PX, max(8, round(scene.height * coarse)))
-        whole = self.depth_mm(scene, t, View(affine.scaling(coarse, coarse), *size))
-        return encode_depth_with(self.depth_mm(scene, t, view), DepthRange.of(whole))
+        return encode_depth_with(self.depth_mm(scene, t, view), of_frame)
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,9 +271,12 @@ def encode_depth_with(depth_mm: Depth, of_frame: DepthRange) -> Image:
     Equals `dmtrack.video.modality.encode_depth` when `of_frame` is the range of the same picture.
     """
     span = of_frame.high - of_frame.low
-    clipped = np.clip(depth_mm, of_frame.low, of_frame.high).astype(np.float64) - of_frame.low
-    grey = np.rint(clipped * (255.0 / span)) if span > 0 else np.zeros(depth_mm.shape)
-    return np.asarray(cv2.applyColorMap(grey.astype(np.uint8), cv2.COLORMAP_JET))
+    if span <= 0:
+        grey = np.zeros(depth_mm.shape, np.uint8)
+    else:
+        above = cv2.subtract(cv2.min(depth_mm, (float(of_frame.high),) * 4), (float(of_frame.low),) * 4)
+        grey = np.asarray(cv2.convertScaleAbs(above, alpha=255.0 / span))
+    return np.asarray(cv2.applyColorMap(grey, cv2.COLORMAP_JET))
 
 
 # --- event -------------------------------------------------------------------------------------
@@ -284,7 +306,7 @@ class EventLook:
     alignment: Misalignment
 
     @classmethod
-    def draw(cls, rng: np.random.Generator) -> EventLook:
+    def draw(cls, rng: np.random.Generator, scene: Scene) -> EventLook:
         """Draw a camera and its settings."""
         return cls(
             threshold=float(rng.uniform(0.06, 0.3)),
@@ -292,7 +314,7 @@ class EventLook:
             shot=math.exp(rng.uniform(math.log(1e-4), math.log(2e-2))),
             lost=float(rng.uniform(0.0, 0.35)),
             blind=False,
-            alignment=Misalignment.draw(rng, float(rng.choice([0.5, 2.0]))),
+            alignment=Misalignment.draw(rng, scene, float(rng.choice([0.5, 2.0]))),
         )
 
     def blinded(self, rng: np.random.Generator) -> EventLook:
