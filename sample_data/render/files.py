@@ -12,7 +12,7 @@ import numpy as np
 
 _FORMATS = {
     "rgb": ("libx264", "rgb24", "yuv420p"),
-    "exact": ("libx264rgb", "rgb24", "rgb24"),
+    "flat": ("png", "rgb24", "rgb24"),
     "gray16": ("ffv1", "gray16le", "gray16le"),
 }
 
@@ -22,7 +22,7 @@ class VideoFile:
 
     Args:
         path: Where to write; the ending chooses the container.
-        kind: `rgb` for colour H.264, `exact` for lossless colour H.264, `gray16` for lossless 16-bit FFV1.
+        kind: `rgb` for colour H.264, `flat` for lossless pictures of few tones, `gray16` for lossless 16-bit FFV1.
         rate: Frames per second.
         start_s: Time of the first frame.
         options: Options of the encoder.
@@ -68,13 +68,6 @@ def write_png(path: Path, pixels: np.ndarray) -> None:
     """Write a 16-bit gray PNG, well compressed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     if not cv2.imwrite(str(path), pixels, [cv2.IMWRITE_PNG_COMPRESSION, 9]):
-        raise OSError(f"cannot write {path}")
-
-
-def write_jpeg(path: Path, rgb: np.ndarray, quality: int) -> None:
-    """Write an RGB picture as JPEG."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if not cv2.imwrite(str(path), cv2.cvtColor(rgb, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality]):
         raise OSError(f"cannot write {path}")
 
 

@@ -79,8 +79,8 @@ class ThermalCore:
     """
 
     blur_px: float = 0.75
-    noise: float = 1.6
-    pattern: float = 1.6
+    noise: float = 1.2
+    pattern: float = 1.4
     seed: int = 0
 
     def measure(self, heat: Floats, frame: int) -> Words:

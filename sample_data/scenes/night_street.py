@@ -20,7 +20,7 @@ from render.texture import bricks, colour, hashed, inside, mix, noise_tile
 from scenes.clip import Drawable, PixelBox, exposures, true_box
 
 DURATION_S = 6
-RGB_RATE, THERMAL_RATE = Fraction(30), Fraction(25)
+RGB_RATE, THERMAL_RATE = Fraction(30), Fraction(15)
 THERMAL_START_S = Fraction(12, 1000)
 _SHUTTER_S = 1 / 40
 _PARTS = 4
