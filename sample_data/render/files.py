@@ -22,7 +22,7 @@ class VideoFile:
 
     Args:
         path: Where to write; the ending chooses the container.
-        kind: `rgb` for colour H.264, `flat` for lossless pictures of few tones, `gray16` for lossless 16-bit FFV1.
+        kind: `rgb` for H.264, `flat` for lossless PNG pictures, `gray16` for lossless 16-bit FFV1.
         rate: Frames per second.
         start_s: Time of the first frame.
         options: Options of the encoder.
