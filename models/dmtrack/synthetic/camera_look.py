@@ -34,7 +34,7 @@ class NoiseBank:
         height, width = picture.shape[:2]
         if height > self._side or width > self._side:
             noise = self._rng.standard_normal(picture.shape, dtype=np.float32) * np.float32(sigma)
-            return np.clip(picture + noise, 0, 255).astype(np.uint8)
+            return np.asarray(np.clip(picture + noise, 0, 255), np.uint8)
         y = int(self._rng.integers(self._side - height + 1))
         x = int(self._rng.integers(self._side - width + 1))
         piece = self._fields[index][y : y + height, x : x + width]
@@ -128,7 +128,7 @@ class CameraLook:
         x = np.arange(256, dtype=np.float32)[:, None] / np.float32(255.0)
         y = (x * np.asarray(self.cast, np.float32) * np.float32(self.gain)) ** np.float32(self.gamma)
         y = (y - 0.5) * self.contrast + 0.5 if self.gain > 0.35 else y * self.contrast
-        return np.clip(y * 255.0 + self.offset, 0, 255).astype(np.uint8).reshape(1, 256, 3)
+        return np.asarray(np.clip(y * 255.0 + self.offset, 0, 255), np.uint8).reshape(1, 256, 3)
 
 
 def _saturation_matrix(saturation: float) -> npt.NDArray[np.float32]:

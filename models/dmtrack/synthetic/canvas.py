@@ -77,7 +77,7 @@ def heat_of_picture(rng: np.random.Generator, rgb: Image) -> Image:
     height, width = heat.shape
     drift = 60.0 * (smooth_noise(rng, height, width, 2.5, 2) - 0.5)
     mild = rng.uniform(0.35, 1.0)
-    return np.clip(heat.mean() + mild * (heat - heat.mean()) + drift, 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(heat.mean() + mild * (heat - heat.mean()) + drift, 0, 255), np.uint8)
 
 
 class _Ground:
@@ -293,8 +293,9 @@ def _road(ground: _Ground) -> None:
     shade: Field = (colour(rng, 0.05) * 0.6).astype(np.float32)
 
     def strip(start: float, end: float, radius: float) -> npt.NDArray[np.float64]:
-        return centre + np.array([start * along - radius * across, end * along - radius * across,
-                                  end * along + radius * across, start * along + radius * across])  # fmt: skip
+        ends = np.array([start, end, end, start])[:, None] * along
+        sides = np.array([-radius, -radius, radius, radius])[:, None] * across
+        return np.asarray(centre + ends + sides, np.float64)
 
     ground.paint(strip(-900, 900, half), shade, rng.uniform(70, 190))
     paint: Field = np.full(3, rng.uniform(160, 250), np.float32)

@@ -113,7 +113,7 @@ class SceneFactory:
         photograph = ground.photograph
         assert photograph is not None  # noqa: S101
         backdrop = self._backdrop(ground, frame)
-        outline = self._thing(photograph.outlines, backdrop, 0.35 * min(frame))
+        outline = self._thing(photograph.whole_things, backdrop, 0.35 * min(frame))
         centre = affine.transform(backdrop.layout, outline.mean(axis=0, keepdims=True))[0]
         wish = rng.uniform(0.2, 0.8, 2) * frame
         # Move the picture so that the thing lies inside the frame, by no more than needed.
@@ -188,7 +188,10 @@ class SceneFactory:
     def _distance(self, backdrop: Backdrop, motion: Motion, sprite: Sprite, size: float) -> float:
         """Return a distance in front of the ground on which the thing seems to stand."""
         foot = np.array([[motion.x(0.0), motion.y(0.0) + 0.5 * size]])
-        row = affine.transform(np.linalg.inv(backdrop.layout), foot)[0, 1] / backdrop.canvas.height
+        row = (
+            affine.transform(np.asarray(np.linalg.inv(backdrop.layout), np.float64), foot)[0, 1]
+            / backdrop.canvas.height
+        )
         horizon = backdrop.canvas.horizon
         below = min(max(row - horizon, 0.0) / max(1.0 - horizon, 0.05), 1.2)
         inverse = 1.0 / backdrop.far_mm + below * (1.0 / backdrop.near_mm - 1.0 / backdrop.far_mm)

@@ -23,6 +23,7 @@ from dmtrack.synthetic.textures import palette, ramp
 _LONGEST_SIDE_PX = 640
 _SPRITE_SIDE_PX = 144
 _SMALLEST_THING_PX = 20
+_BORDER_PX = 2.5
 _UPRIGHT_CLASSES = frozenset({0, 1, 2, 3, 5, 6, 7, 17, 18, 19, 20, 21, 22, 23})
 """Of the 80 classes: people, cycles, road vehicles and large animals rarely turn over."""
 
@@ -47,13 +48,24 @@ class Photograph:
     thermal: bool
     horizon: float
 
+    @property
+    def whole_things(self) -> tuple[Outline, ...]:
+        """Outlines of the things that the border of the picture does not cut."""
+        size = np.array([self.rgb.shape[1], self.rgb.shape[0]])
+        return tuple(
+            o for o in self.outlines if bool((o > _BORDER_PX).all() and (o < size - _BORDER_PX).all())
+        )
+
     def canvas(self, rng: np.random.Generator) -> Canvas:
         """Return the picture as a background; a photograph gets made-up temperatures."""
         if not self.thermal:
             return make_canvas(self.rgb, heat_of_picture(rng, self.rgb), self.horizon)
         # A thermal image has no colours: it gets some along a random ramp, so that pairs exist for it too.
         heat = np.ascontiguousarray(self.rgb[..., 0])
-        return make_canvas(ramp(heat.astype(np.float32) / 255.0, palette(rng, 4)), heat, self.horizon)
+        colours = palette(rng, 4)
+        dull = rng.uniform(0.2, 1.0)
+        colours = dull * colours + (1.0 - dull) * colours.mean(axis=1, keepdims=True)
+        return make_canvas(ramp(heat.astype(np.float32) / 255.0, colours), heat, self.horizon)
 
     def cut_out(self, rng: np.random.Generator, index: int) -> Sprite | None:
         """Cut thing `index` out along its outline, with temperatures; None when nothing is left of it."""
@@ -77,7 +89,7 @@ class Photograph:
         level = rng.uniform(120, 240) if warm else rng.uniform(20, 235)
         structure = heat_of_picture(rng, rgb).astype(np.float32)
         mild = rng.uniform(0.1, 0.6)
-        return np.clip(level + mild * (structure - structure.mean()), 0, 255).astype(np.uint8)
+        return np.asarray(np.clip(level + mild * (structure - structure.mean()), 0, 255), np.uint8)
 
 
 class PhotoLibrary:
@@ -170,6 +182,12 @@ def _usable(points: Outline, width: int, height: int) -> bool:
                 and cut < 2 and not large and max(w, h) < 6 * min(w, h))  # fmt: skip
 
 
+def _oval(x: float, y: float, w: float, h: float) -> Outline:
+    """Return the ellipse inside a box: turned, its box grows as little as that of the thing itself."""
+    t = np.linspace(0.0, 2.0 * np.pi, 32, endpoint=False)
+    return np.stack([x + 0.5 * w * (1.0 + np.cos(t)), y + 0.5 * h * (1.0 + np.sin(t))], axis=-1)
+
+
 def _load_thermal(folder: Path) -> tuple[Photograph, ...]:
     path = folder / "boxes_xywh.json"
     try:
@@ -180,7 +198,7 @@ def _load_thermal(folder: Path) -> tuple[Photograph, ...]:
     for name, boxes in sorted(boxes_by_name.items()):
         rgb = _read(folder / "images" / name, cv2.IMREAD_GRAYSCALE)
         outlines = tuple(
-            np.array([[x, y], [x + w, y], [x + w, y + h], [x, y + h]], np.float64)
+            _oval(x, y, w, h)
             for x, y, w, h in boxes
             if min(w, h) >= 6 and max(w, h) >= 9 and max(w, h) < 5 * min(w, h)
         )

@@ -267,9 +267,7 @@ class TrainingSampler:
             second = self._second(scene, moments, stream, blind=blind)
             pictures = [np.concatenate(pair, axis=2) for pair in zip(pictures, second, strict=True)]
         elif stream == "grey":
-            pictures = [
-                cv2.cvtColor(cv2.cvtColor(p, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB) for p in pictures
-            ]
+            pictures = [_grey(picture) for picture in pictures]
         return pictures, shares[-1] > _VISIBLE_SHARE
 
     def _colour(
@@ -317,6 +315,11 @@ class TrainingSampler:
             cx = 1.0 - cx
         norm = np.array([cx, cy, box.w / moment.side_px, box.h / moment.side_px], np.float32)
         return TrainingSample(np.stack(pictures[:-1]), pictures[-1], norm, visible)
+
+
+def _grey(rgb: Image) -> Image:
+    """Return the picture without colour, still of three channels."""
+    return np.asarray(cv2.cvtColor(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB), np.uint8)
 
 
 def _usable(box: Box, scene: Scene) -> bool:

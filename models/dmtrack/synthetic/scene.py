@@ -18,7 +18,7 @@ from dmtrack.geometry.box import Box
 from dmtrack.synthetic import affine
 from dmtrack.synthetic.canvas import Canvas
 from dmtrack.synthetic.motion import Motion, Wave
-from dmtrack.synthetic.sprite import Image, Sprite
+from dmtrack.synthetic.sprite import Image, Pose, Sprite
 
 Depth = npt.NDArray[np.uint16]
 
@@ -323,8 +323,8 @@ class _Painter:
             affine.translation(-x, -y) @ matrix @ affine.scaling(2.0**level, 2.0**level)
         )
         region = (slice(y, y + size[1]), slice(x, x + size[0]))
-        rgba = cv2.warpAffine(pose.levels[level], local, size, flags=cv2.INTER_LINEAR)
-        alpha = np.asarray(cv2.extractChannel(rgba, 3))
+        rgba = np.asarray(cv2.warpAffine(pose.levels[level], local, size, flags=cv2.INTER_LINEAR), np.uint8)
+        alpha = np.asarray(cv2.extractChannel(rgba, 3), np.uint8)
         if self.rgb is not None:
             self._blend_rgb(region, rgba, alpha, actor)
         if self.heat is not None:
@@ -332,36 +332,41 @@ class _Painter:
             below = cv2.multiply(self.heat[region], cv2.bitwise_not(alpha), scale=1 / 255)
             self.heat[region] = cv2.add(below, warm)
         if self.depth is not None:
-            self._cover_depth(region, alpha, actor)
+            self._cover_depth(region, alpha, actor, pose, matrix)
         self._update_mask(region, alpha, is_target=is_target)
 
     def _blend_rgb(self, region: tuple[slice, slice], rgba: Image, alpha: Image, actor: Actor) -> None:
         assert self.rgb is not None  # noqa: S101
         colours = cv2.cvtColor(rgba, cv2.COLOR_RGBA2RGB)
         if actor.light is not None:
-            colours = cv2.multiply(colours, (math.exp(actor.light(self.t)),) * 4)
+            colours = cv2.convertScaleAbs(colours, alpha=math.exp(actor.light(self.t)))
         if self.scene.fog is not None:
             colour, reach = self.scene.fog
             through = math.exp(-actor.distance_mm / reach)
             haze = cv2.merge([cv2.convertScaleAbs(alpha, alpha=c * (1.0 - through) / 255.0) for c in colour])
-            colours = cv2.add(cv2.multiply(colours, (through,) * 4), haze)
+            colours = cv2.add(cv2.convertScaleAbs(colours, alpha=through), haze)
         cover = cv2.bitwise_not(alpha)
         below = cv2.multiply(self.rgb[region], cv2.merge([cover, cover, cover]), scale=1 / 255)
         self.rgb[region] = cv2.add(below, colours)
 
-    def _cover_depth(self, region: tuple[slice, slice], alpha: Image, actor: Actor) -> None:
-        """Put the thing's distance where it is opaque; round things are nearer in the middle."""
+    def _cover_depth(
+        self, region: tuple[slice, slice], alpha: Image, actor: Actor, pose: Pose, matrix: affine.Matrix
+    ) -> None:
+        """Put the thing's distance where it is opaque; round things are nearer in the middle.
+
+        The coarsest level, enlarged smoothly, serves as the bulge.
+        """
         assert self.depth is not None  # noqa: S101
         solid = cv2.threshold(alpha, 127, 255, cv2.THRESH_BINARY)[1]
         distance = np.full(alpha.shape, np.uint16(actor.distance_mm), np.uint16)
         if actor.relief_mm > 0.0:
-            sigma = 0.12 * max(alpha.shape) + 0.5
-            bulge = cv2.GaussianBlur(cv2.resize(alpha, None, fx=0.25, fy=0.25) if min(alpha.shape) > 16 else alpha,
-                                     (0, 0), sigma * (0.25 if min(alpha.shape) > 16 else 1.0))  # fmt: skip
-            bulge = cv2.resize(bulge, (alpha.shape[1], alpha.shape[0]))
-            distance = np.maximum(
-                distance - bulge.astype(np.float32) * (actor.relief_mm / 255.0), 100.0
-            ).astype(np.uint16)
+            last = 2.0 ** (len(pose.levels) - 1)
+            corner = affine.translation(-float(region[1].start), -float(region[0].start))
+            local = affine.to_pixel_centres(corner @ matrix @ affine.scaling(last, last))
+            coarse = np.ascontiguousarray(pose.levels[-1][..., 3])
+            bulge = cv2.warpAffine(coarse, local, (alpha.shape[1], alpha.shape[0]), flags=cv2.INTER_LINEAR)
+            nearer = np.asarray(bulge, np.float32) * np.float32(actor.relief_mm / 255.0)
+            distance = np.maximum(distance - nearer, 100.0).astype(np.uint16)
         cv2.copyTo(distance, solid, self.depth[region])
 
     def _update_mask(self, region: tuple[slice, slice], alpha: Image, *, is_target: bool) -> None:
@@ -391,8 +396,8 @@ class _Painter:
         if self.depth is not None:
             self.depth[mask > 0] = np.uint16(actor.distance_mm)
         if self.heat is not None and actor.warmth != 0.0:
-            warmer = cv2.add(self.heat, (actor.warmth,) * 4)
-            cv2.copyTo(warmer, mask, self.heat)
+            inside = mask > 0
+            self.heat[inside] = np.clip(self.heat[inside] + actor.warmth, 0, 255).astype(np.uint8)
         if is_target:
             self.target_mask = mask
             self.target_pixels = max(abs(float(cv2.contourArea(points.astype(np.float32)))) * 255.0, 255.0)

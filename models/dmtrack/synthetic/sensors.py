@@ -132,14 +132,14 @@ class ThermalLook:
         if self.stripes > 0.0:
             uneven = uneven + self.stripes * np.resize(self.columns, size[0])
         small = np.asarray(cv2.add(small, uneven.astype(np.float32), dtype=cv2.CV_8U))
-        small = noise.add(small, self.noise)
+        small = noise.add(np.asarray(small, np.uint8), self.noise)
         if size == (width, height):
             return small
         return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR))
 
     def _table(self) -> Image:
         grey = (np.arange(256) - self.low) * (255.0 / (self.high - self.low))
-        return np.clip(grey if self.white_hot else 255.0 - grey, 0, 255).astype(np.uint8)
+        return np.asarray(np.clip(grey if self.white_hot else 255.0 - grey, 0, 255), np.uint8)
 
 
 # --- depth -------------------------------------------------------------------------------------
@@ -223,18 +223,18 @@ class DepthLook:
         z = np.rint(z / step) * step
         lost |= (truth < self.shortest_mm) | (truth > self.longest_mm)
         z[lost] = 0.0
-        return np.clip(z, 0, 65535).astype(np.uint16)
+        return np.asarray(np.clip(z, 0, 65535), np.uint16)
 
     def _holes(
         self, rng: np.random.Generator, truth: Depth, pixels_per_frame_px: float
     ) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
         """Return where nothing is measured: beside steps, and in patches."""
         near = cv2.erode(truth, np.ones((3, 3), np.uint8))
-        jump = cv2.compare(truth, cv2.multiply(near, (1.0 + self.edge,) * 4), cv2.CMP_GT)
+        jump = (truth > near * np.float32(1.0 + self.edge)).astype(np.uint8)
         width = max(1, round(self.shadow_px * pixels_per_frame_px))
         lost = cv2.dilate(jump, np.ones((1 + width // 3, width), np.uint8), anchor=(width - 1, 0)) > 0
         if self.holes > 0.0:
-            field = smooth_noise(rng, *truth.shape, 9.0, 3)
+            field = smooth_noise(rng, truth.shape[0], truth.shape[1], 9.0, 3)
             lost |= field < np.quantile(field[::4, ::4], self.holes)
         return lost
 
@@ -274,7 +274,7 @@ def encode_depth_with(depth_mm: Depth, of_frame: DepthRange) -> Image:
     if span <= 0:
         grey = np.zeros(depth_mm.shape, np.uint8)
     else:
-        above = cv2.subtract(cv2.min(depth_mm, (float(of_frame.high),) * 4), (float(of_frame.low),) * 4)
+        above = np.clip(depth_mm, of_frame.low, of_frame.high) - np.uint16(of_frame.low)
         grey = np.asarray(cv2.convertScaleAbs(above, alpha=255.0 / span))
     return np.asarray(cv2.applyColorMap(grey, cv2.COLORMAP_JET))
 

@@ -106,7 +106,7 @@ def blob_outline(rng: np.random.Generator, phase: float = 0.0) -> Callable[[floa
         radius = 1.0 + (size * np.cos(np.outer(t, orders) + turn + swing)).sum(axis=1)
         radius = np.clip(radius, 0.3, 1.9) * ragged
         points = np.stack([radius * np.cos(t) * aspect, radius * np.sin(t) / aspect], axis=-1)
-        return 0.5 + 0.46 * points / np.abs(points).max()
+        return np.asarray(0.5 + 0.46 * points / np.abs(points).max(), np.float64)
 
     return outline
 
@@ -147,7 +147,7 @@ def blob(rng: np.random.Generator, bank: SurfaceBank) -> Sprite | None:
 
 
 def person(rng: np.random.Generator, bank: SurfaceBank) -> Sprite | None:
-    """A standing, walking or running figure, tall and thin: head, hair, torso, arms, legs, sometimes a bag."""
+    """A standing, walking or running figure, tall and thin: head, torso, arms, legs, sometimes a bag."""
     figure = _Figure(rng, bank)
     count = 1 if rng.random() < 0.2 else _STRIDE_POSES
     return make_sprite([figure.draw(2.0 * math.pi * k / count) for k in range(count)], upright=True)
@@ -286,8 +286,10 @@ def car_side(rng: np.random.Generator, bank: SurfaceBank) -> Sprite | None:
     front, back = rng.uniform(0.02, 0.25), rng.uniform(0.02, 0.15)
     bonnet = rng.uniform(0.1, 0.16)
     roof = low - bonnet - tall
-    body = np.array([(x1, low), (x1, low - bonnet), (x1 + back, low - bonnet), (x1 + back + 0.06, roof),
-                     (x2 - front - 0.08, roof), (x2 - front, low - bonnet), (x2, low - 0.8 * bonnet), (x2, low)])  # fmt: skip
+    top = low - bonnet
+    rear = [(x1, low), (x1, top), (x1 + back, top), (x1 + back + 0.06, roof)]
+    nose = [(x2 - front - 0.08, roof), (x2 - front, top), (x2, low - 0.8 * bonnet), (x2, low)]
+    body = np.array(rear + nose)
     drawing.paint(body, paint, heat)
     panes = int(rng.integers(1, 6))
     left, right = x1 + back + 0.08, x2 - front - 0.1

@@ -55,21 +55,21 @@ class Sprite:
 
 
 def make_pose(rgb: Image, alpha: Image, heat: Image) -> Pose | None:
-    """Build a pose from `(h, w, 3)` colours, `(h, w)` alpha and `(h, w)` temperature; None if nothing is opaque."""
+    """Build a pose from `(h, w, 3)` colours, `(h, w)` alpha and temperature; None if nothing is opaque."""
     outline = outline_of(alpha)
     if outline is None:
         return None
     height, width = alpha.shape
     weight = cv2.merge([alpha, alpha, alpha])
-    rgba = cv2.merge([*cv2.split(cv2.multiply(rgb, weight, scale=1 / 255)), alpha])
-    warm = cv2.multiply(heat, alpha, scale=1 / 255)
+    rgba = np.asarray(cv2.merge([*cv2.split(cv2.multiply(rgb, weight, scale=1 / 255)), alpha]), np.uint8)
+    warm = np.asarray(cv2.multiply(heat, alpha, scale=1 / 255), np.uint8)
     levels, heats = [rgba], [warm]
     while min(height, width) > 2 * _SMALLEST_LEVEL_PX:
         # Levels halve exactly, so that one matrix times 2 per level serves all.
         height, width = (height + 1) // 2, (width + 1) // 2
         levels.append(_halved(levels[-1]))
         heats.append(_halved(heats[-1]))
-    return Pose(tuple(np.asarray(v) for v in levels), tuple(np.asarray(v) for v in heats), outline)
+    return Pose(tuple(levels), tuple(heats), outline)
 
 
 def _halved(image: Image) -> Image:
@@ -88,7 +88,7 @@ def outline_of(alpha: Image) -> affine.Points | None:
 
     The bounding box of a set under an affine map is that of its convex hull, so no other point is needed.
     """
-    rows, columns = np.nonzero(alpha > _OPAQUE)
+    rows = np.flatnonzero(alpha.max(axis=1) > _OPAQUE)
     if rows.size == 0:
         return None
     mask = (alpha > _OPAQUE).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""`Stock`: sprites and backgrounds made ahead and slowly renewed, because making one costs far more than using it."""
+"""`Stock`: sprites and backgrounds, slowly renewed, because making one costs far more than using it."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ class Stock:
             return None
         for _ in range(12):
             ground = self._kept(kept, library)
-            if ground.photograph is not None and ground.photograph.outlines:
+            if ground.photograph is not None and ground.photograph.whole_things:
                 return ground
         return None
 
@@ -156,7 +156,7 @@ def recoloured(rng: np.random.Generator, sprite: Sprite) -> Sprite:
     def change(pose: Pose) -> Pose:
         levels = tuple(_within_alpha(np.asarray(cv2.transform(level, matrix))) for level in pose.levels)
         heats = tuple(
-            np.minimum(np.asarray(cv2.multiply(heat, (warmth,) * 4)), level[..., 3])
+            np.minimum(np.asarray(cv2.convertScaleAbs(heat, alpha=warmth), np.uint8), level[..., 3])
             for heat, level in zip(pose.heat, levels, strict=True)
         )
         return Pose(levels, heats, pose.outline)

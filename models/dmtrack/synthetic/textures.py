@@ -59,7 +59,7 @@ def plain(rng: np.random.Generator, height: int, width: int) -> Image:
     slope = rng.normal(0.0, 25.0, 2)
     light = slope[0] * (xx / width - 0.5) + slope[1] * (yy / height - 0.5)
     grain = rng.normal(0.0, rng.uniform(0.5, 6.0), (height, width)).astype(np.float32)
-    return np.clip(colour(rng) + (light + grain)[..., None], 0, 255).astype(np.uint8)
+    return np.asarray(np.clip(colour(rng) + (light + grain)[..., None], 0, 255), np.uint8)
 
 
 def clouds(rng: np.random.Generator, height: int, width: int) -> Image:
