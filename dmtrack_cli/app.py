@@ -36,6 +36,7 @@ COMMANDS: Final = {
     "track": _Entry("track:track", "Follow a target through a recording."),
     "inspect": _Entry("inspect:inspect", "Say what is in the files, and whether and how they pair."),
     "weights": _Entry("weights:app", "Add, list and check the weights of networks."),
+    "evaluate": _Entry("evaluate:evaluate", "Track annotated clips once each and say how well."),
     "train": _Entry("train:train", "Train the foundation, or the adapters of one modality."),
     "doctor": _Entry("doctor:doctor", "Say what this machine can do."),
 }

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from dmtrack.config import TrackerConfig
-from dmtrack.datasets.event_archive import with_event_pictures
-from dmtrack.datasets.layouts import find_sequences
-from dmtrack.datasets.sequence import Sequence
-from dmtrack.errors import DatasetError
-from dmtrack.evaluation.one_pass import one_pass
+from dmtrack.evaluation.clips import ClipFolder, score_auc
+from dmtrack.evaluation.degradation import Streams
 from dmtrack.network.model import DMTrack
 from dmtrack.tracking.tracker import Precision, Tracker
 from dmtrack.video.frame import Modality
-
-
-def without_aux(sequence: Sequence) -> Sequence:
-    """Return the sequence with its first stream alone."""
-    return replace(sequence, modality=None, aux_paths=(), aux_boxes=None)
 
 
 class ClipValidation:
@@ -48,28 +38,21 @@ class ClipValidation:
         max_frames: int | None = None,
         precision: Precision = "fp32",
     ) -> None:
-        self._scratch = tempfile.TemporaryDirectory(prefix="dmtrack-validation-")
-        found = find_sequences(folder)
-        if modality is not None:
-            found = [sequence for sequence in found if sequence.modality is modality]
-        if not found:
-            raise DatasetError(f"no annotated clip with {modality or 'any stream'}", where=folder)
-        # A clip that repeats a name (two targets in one folder) still draws its events into its own place.
-        self.sequences = [
-            without_aux(s) if modality is None else with_event_pictures(s, Path(self._scratch.name) / s.name)
-            for s in found
-        ]
+        self.clips = ClipFolder(folder, modality)
+        self.streams = Streams.RGB if modality is None else Streams.BOTH
         self.tracker = tracker
         self.max_frames = max_frames
         self.precision: Precision = precision
 
     def __call__(self, model: DMTrack) -> dict[str, float]:
-        """Return `mean_iou` and one figure a clip; the model is left in eval mode."""
-        figures = {}
-        for sequence in self.sequences:
-            result = one_pass(lambda _: self._tracker(model), sequence, max_frames=self.max_frames)
-            figures[sequence.name] = result.mean_iou
-        return {"mean_iou": float(np.mean(list(figures.values()))), **figures}
-
-    def _tracker(self, model: DMTrack) -> Tracker:
-        return Tracker(model, self.tracker, device=next(model.parameters()).device, precision=self.precision)
+        """Return `mean_iou`, `score_auc` and one figure a clip; the model is left in eval mode."""
+        device = next(model.parameters()).device
+        figures = list(
+            self.clips.track(
+                lambda _: Tracker(model, self.tracker, device=device, precision=self.precision),
+                streams=self.streams,
+                max_frames=self.max_frames,
+            )
+        )
+        mean = float(np.mean([clip.mean_iou for clip in figures]))
+        return {"mean_iou": mean, "score_auc": score_auc(figures), **{c.name: c.mean_iou for c in figures}}
