@@ -179,7 +179,8 @@ def _shape_outline(rng: np.random.Generator, width: int, height: int) -> Points:
         radius = 1 / np.maximum(np.abs(np.cos(angle)), np.abs(np.sin(angle)))
     points = np.stack((np.cos(angle) * radius, np.sin(angle) * radius), axis=1)
     low, high = points.min(0), points.max(0)
-    return (points - low) / (high - low) * (width - 1, height - 1)
+    filled: Points = (points - low) / (high - low) * (width - 1, height - 1)
+    return filled
 
 
 class CollageLibrary:
