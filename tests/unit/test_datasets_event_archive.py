@@ -113,3 +113,15 @@ def test_pickled_objects_are_not_unpickled(clip):
     path = clip(t=np.array([{}, {}, {}], dtype=object)) / "events.npz"
     with pytest.raises(FormatError, match="no archive of events"):
         read_event_archive(path)
+
+
+def test_a_video_of_event_pictures_is_left_as_it_is(tmp_path: Path) -> None:
+    sequence = Sequence(
+        name="road",
+        modality=Modality.EVENT,
+        rgb_paths=(tmp_path / "rgb.mp4",),
+        aux_paths=(tmp_path / "event.mp4",),
+        boxes=np.array([[1.0, 2.0, 3.0, 4.0]]),
+        visible=np.array([True]),
+    )
+    assert with_event_pictures(sequence, tmp_path / "pictures") is sequence

@@ -76,6 +76,8 @@ def with_event_pictures(sequence: Sequence, folder: Path) -> Sequence:
     if sequence.modality is not Modality.EVENT or not is_recording(sequence.aux_paths):
         return sequence
     archive_path = sequence.aux_paths[0]
+    if archive_path.suffix.lower() != ".npz":  # a video of event pictures is read as it is
+        return sequence
     archive = read_event_archive(archive_path)
     if len(archive.frame_t) != len(sequence.rgb_paths):
         raise DatasetError(
