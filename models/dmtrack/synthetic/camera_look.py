@@ -22,14 +22,16 @@ class NoiseBank:
         side: Largest piece in pixels.
     """
 
-    def __init__(self, rng: np.random.Generator, side: int = 384) -> None:
+    def __init__(self, rng: np.random.Generator, side: int = 288) -> None:
         self._rng = rng
-        self._side = side + 64
+        self._side = side
         unit = rng.standard_normal((self._side, self._side, 3), dtype=np.float32)
         self._fields = tuple(np.rint(unit * sigma).astype(np.int16) for sigma in _SIGMAS)
 
     def add(self, picture: Image, sigma: float) -> Image:
         """Add noise of about `sigma` grey levels to `(h, w)` or `(h, w, 3)` uint8."""
+        if sigma < 0.5 * _SIGMAS[0]:
+            return picture
         index = int(np.argmin([abs(s - sigma) for s in _SIGMAS]))
         height, width = picture.shape[:2]
         if height > self._side or width > self._side:

@@ -35,14 +35,14 @@ class Photograph:
     """A picture with the things known in it.
 
     Attributes:
-        rgb: `(H, W, 3)` uint8; three equal channels for a thermal image.
+        pixels: `(H, W, 3)` uint8 RGB, or `(H, W)` uint8 for a thermal image.
         outlines: Per thing, `(N, 2)` points in pixels; its bounding box is tight.
         upright: Per thing, whether it rarely turns over.
         thermal: Whether the picture shows temperatures.
         horizon: See `Canvas`.
     """
 
-    rgb: Image
+    pixels: Image
     outlines: tuple[Outline, ...]
     upright: tuple[bool, ...]
     thermal: bool
@@ -51,7 +51,7 @@ class Photograph:
     @property
     def whole_things(self) -> tuple[Outline, ...]:
         """Outlines of the things that the border of the picture does not cut."""
-        size = np.array([self.rgb.shape[1], self.rgb.shape[0]])
+        size = np.array([self.pixels.shape[1], self.pixels.shape[0]])
         return tuple(
             o for o in self.outlines if bool((o > _BORDER_PX).all() and (o < size - _BORDER_PX).all())
         )
@@ -59,9 +59,9 @@ class Photograph:
     def canvas(self, rng: np.random.Generator) -> Canvas:
         """Return the picture as a background; a photograph gets made-up temperatures."""
         if not self.thermal:
-            return make_canvas(self.rgb, heat_of_picture(rng, self.rgb), self.horizon)
+            return make_canvas(self.pixels, heat_of_picture(rng, self.pixels), self.horizon)
         # A thermal image has no colours: it gets some along a random ramp, so that pairs exist for it too.
-        heat = np.ascontiguousarray(self.rgb[..., 0])
+        heat = self.pixels
         colours = palette(rng, 4)
         dull = rng.uniform(0.2, 1.0)
         colours = dull * colours + (1.0 - dull) * colours.mean(axis=1, keepdims=True)
@@ -69,10 +69,11 @@ class Photograph:
 
     def cut_out(self, rng: np.random.Generator, index: int) -> Sprite | None:
         """Cut thing `index` out along its outline, with temperatures; None when nothing is left of it."""
-        points, (height, width) = self.outlines[index], self.rgb.shape[:2]
+        points, (height, width) = self.outlines[index], self.pixels.shape[:2]
         x1, y1 = np.maximum(np.floor(points.min(axis=0)).astype(int), 0)
         x2, y2 = np.minimum(np.ceil(points.max(axis=0)).astype(int), (width, height))
-        rgb = np.ascontiguousarray(self.rgb[y1:y2, x1:x2])
+        piece = self.pixels[y1:y2, x1:x2]
+        rgb = np.asarray(cv2.cvtColor(piece, cv2.COLOR_GRAY2RGB) if self.thermal else piece.copy(), np.uint8)
         alpha = np.zeros(rgb.shape[:2], np.uint8)
         fixed = np.rint((points - (x1, y1) - 0.5) * 16).astype(np.int32)
         cv2.fillPoly(alpha, [fixed], 255, cv2.LINE_AA, 4)
@@ -150,8 +151,7 @@ def _read(path: Path, flags: int) -> Image:
     shrink = _LONGEST_SIDE_PX / max(picture.shape[:2])
     if shrink < 1.0:
         picture = cv2.resize(picture, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
-    code = cv2.COLOR_GRAY2RGB if picture.ndim == 2 else cv2.COLOR_BGR2RGB
-    return np.asarray(cv2.cvtColor(picture, code), np.uint8)
+    return np.asarray(picture if picture.ndim == 2 else cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def _read_polygons(path: Path, rgb: Image) -> tuple[tuple[Outline, ...], tuple[bool, ...]]:
@@ -196,11 +196,11 @@ def _load_thermal(folder: Path) -> tuple[Photograph, ...]:
         raise DatasetError(f"is not JSON: {error}", where=path) from error
     found = []
     for name, boxes in sorted(boxes_by_name.items()):
-        rgb = _read(folder / "images" / name, cv2.IMREAD_GRAYSCALE)
+        grey = _read(folder / "images" / name, cv2.IMREAD_GRAYSCALE)
         outlines = tuple(
             _oval(x, y, w, h)
             for x, y, w, h in boxes
             if min(w, h) >= 6 and max(w, h) >= 9 and max(w, h) < 5 * min(w, h)
         )
-        found.append(Photograph(rgb, outlines, (False,) * len(outlines), thermal=True, horizon=0.0))
+        found.append(Photograph(grey, outlines, (False,) * len(outlines), thermal=True, horizon=0.0))
     return tuple(found)

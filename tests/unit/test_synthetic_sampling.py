@@ -1,0 +1,301 @@
+"""Training samples: seeded, of the promised shapes, with the box where the target is."""
+
+import itertools
+import json
+import pickle
+import time
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from dmtrack.errors import ConfigError, DatasetError
+from dmtrack.synthetic.contact_sheet import contact_sheet
+from dmtrack.synthetic.photographs import PhotoLibrary
+from dmtrack.synthetic.sampling import SamplerConfig, TrainingSampler, batches
+from dmtrack.synthetic.sequence import SyntheticSequence
+from dmtrack.video.frame import Modality
+from dmtrack.video.modality import ModalityEncoder
+
+TRAIN = Path(__file__).parents[2].parent / "shared" / "data" / "train"
+ONLY_RGB = SamplerConfig(grey_share=0.0, thermal_share=0.0, depth_share=0.0, event_share=0.0)
+
+
+def draw(config, seed, count):
+    sampler = TrainingSampler(config, seed)
+    return [sampler.sample() for _ in range(count)]
+
+
+def same(a, b):
+    return (
+        np.array_equal(a.templates, b.templates)
+        and np.array_equal(a.search, b.search)
+        and np.array_equal(a.box_cxcywh, b.box_cxcywh)
+        and a.visible == b.visible
+    )
+
+
+@pytest.fixture(scope="module")
+def photographs(tmp_path_factory):
+    """One photograph with a red diamond on grey, and a line for it."""
+    folder = tmp_path_factory.mktemp("photographs")
+    (folder / "images" / "a").mkdir(parents=True)
+    (folder / "instance_polygons" / "a").mkdir(parents=True)
+    picture = np.full((240, 320, 3), 120, np.uint8)
+    diamond = np.array([[160, 60], [220, 120], [160, 180], [100, 120]], np.int32)
+    cv2.fillPoly(picture, [diamond], (30, 30, 220))
+    cv2.imwrite(str(folder / "images" / "a" / "one.jpg"), picture, [cv2.IMWRITE_JPEG_QUALITY, 98])
+    line = " ".join(str(v) for v in (diamond / (320, 240)).ravel())
+    (folder / "instance_polygons" / "a" / "one.txt").write_text(f"29 {line}\n")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def thermal_images(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("thermal")
+    (folder / "images").mkdir()
+    picture = np.full((240, 320), 60, np.uint8)
+    cv2.ellipse(picture, (150, 120), (20, 12), 0, 0, 360, 230, -1)
+    cv2.imwrite(str(folder / "images" / "one.jpg"), picture)
+    (folder / "boxes_xywh.json").write_text(json.dumps({"one.jpg": [[130, 108, 40, 24], [0, 0, 2, 2]]}))
+    return folder
+
+
+@pytest.mark.parametrize("modality", [None, *Modality])
+def test_the_same_seed_gives_the_same_samples_and_another_seed_others(modality):
+    config = SamplerConfig(modality=modality)
+    first, again, other = (draw(config, seed, 3) for seed in (3, 3, 4))
+    assert all(same(a, b) for a, b in zip(first, again, strict=True))
+    assert not any(same(a, b) for a, b in zip(first, other, strict=True))
+
+
+@pytest.mark.parametrize("modality", [None, *Modality])
+@pytest.mark.parametrize("templates", [1, 3])
+def test_shapes_and_boxes(modality, templates):
+    config = SamplerConfig(modality=modality, templates=templates, template_size=64, search_size=128)
+    channels = 3 if modality is None else 6
+    for sample in draw(config, 1, 6):
+        assert sample.templates.shape == (templates, 64, 64, channels)
+        assert sample.search.shape == (128, 128, channels)
+        assert sample.templates.dtype == sample.search.dtype == np.uint8
+        assert sample.box_cxcywh.dtype == np.float32
+        cx, cy, w, h = sample.box_cxcywh
+        assert 0.0 < cx < 1.0
+        assert 0.0 < cy < 1.0
+        # The crop's side is four sizes, but for jitter.
+        assert 0.1 < np.sqrt(w * h) < 0.6
+
+
+def test_the_box_lies_where_the_target_is(photographs):
+    """The only red thing around is the target, standing in its photograph."""
+    casting = replace(
+        ONLY_RGB.casting, photograph_share=1.0, in_place_share=1.0, lookalike_share=0.0, occluder_share=0.0
+    )
+    config = replace(ONLY_RGB, photographs=photographs, casting=casting, light_change_share=0.0)
+    errors = []
+    for sample in draw(config, 0, 45):
+        red = sample.search[..., 0].astype(int) - sample.search[..., 1:].max(axis=2) > 40
+        rows, columns = np.flatnonzero(red.mean(axis=1) > 0.004), np.flatnonzero(red.mean(axis=0) > 0.004)
+        cx, cy, w, h = sample.box_cxcywh * sample.search.shape[0]
+        if rows.size and min(cx - w / 2, cy - h / 2) > 4 and max(cx + w / 2, cy + h / 2) < 188:
+            edges = [columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]
+            errors.append(np.abs(np.subtract(edges, [cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2])).mean())
+    assert len(errors) >= 15
+    assert np.median(errors) < 4.0
+
+
+def test_templates_show_what_the_search_crop_shows_in_the_box():
+    """Colours in the middle of the first template match those in the box better than elsewhere."""
+    config = replace(ONLY_RGB, light_change_share=0.0)
+    wins = []
+    for sample in draw(config, 8, 60):
+        size = sample.search.shape[0]
+        cx, cy, w, h = sample.box_cxcywh * size
+        x1, x2 = (int(np.clip(v, 0, size)) for v in (cx - w / 4, cx + w / 4))
+        y1, y2 = (int(np.clip(v, 0, size)) for v in (cy - h / 4, cy + h / 4))
+        middle = sample.templates[0, 36:60, 36:60].reshape(-1, 3).mean(axis=0)
+        if sample.visible and x2 > x1 + 3 and y2 > y1 + 3:
+            inside = np.abs(sample.search[y1:y2, x1:x2].reshape(-1, 3).mean(axis=0) - middle).sum()
+            wins.append(inside < np.abs(sample.search.reshape(-1, 3).mean(axis=0) - middle).sum())
+    assert np.mean(wins) > 0.75
+
+
+def test_absent_targets_are_marked():
+    visible = [s.visible for s in draw(replace(ONLY_RGB, absent_share=1.0), 2, 12)]
+    assert not any(visible)
+    assert np.mean([s.visible for s in draw(replace(ONLY_RGB, absent_share=0.0), 2, 20)]) > 0.8
+
+
+def test_one_stream_shows_every_kind_of_picture_by_its_share():
+    grey = draw(replace(ONLY_RGB, grey_share=1.0), 0, 4)
+    assert all(np.ptp(s.search.astype(int), axis=2).max() == 0 for s in grey)
+    thermal = draw(replace(ONLY_RGB, thermal_share=1.0), 0, 4)
+    assert all(np.ptp(s.search.astype(int), axis=2).max() == 0 for s in thermal)
+    event = draw(replace(ONLY_RGB, event_share=1.0), 0, 6)
+    assert any((s.search == 255).all(axis=2).mean() > 0.3 for s in event)
+
+
+def test_pairs_hold_the_second_stream_in_the_last_channels():
+    thermal = draw(SamplerConfig(modality=Modality.THERMAL), 0, 4)
+    assert all(np.ptp(s.search[..., 3:].astype(int), axis=2).max() == 0 for s in thermal)
+    assert any(np.ptp(s.search[..., :3].astype(int), axis=2).max() > 20 for s in thermal)
+
+
+def test_the_target_moves_between_samples_over_the_whole_search_crop():
+    centres = np.array([s.box_cxcywh[:2] for s in draw(ONLY_RGB, 6, 40)])
+    assert centres.min() < 0.3
+    assert centres.max() > 0.7
+    assert abs(centres.mean() - 0.5) < 0.08
+
+
+def test_real_thermal_images_are_used_as_they_are(thermal_images):
+    config = replace(ONLY_RGB, thermal_share=1.0, real_thermal_share=1.0, thermal_images=thermal_images)
+    for sample in draw(config, 0, 5):
+        w, h = sample.box_cxcywh[2:]
+        assert 1.1 < w / h < 2.6
+
+
+def test_batches_stack_the_sampler(photographs):
+    config = replace(ONLY_RGB, photographs=photographs)
+    batch = next(batches(config, 5, 4))
+    expected = draw(config, 5, 4)
+    assert batch.templates.shape == (4, 2, 96, 96, 3)
+    np.testing.assert_array_equal(batch.search[2], expected[2].search)
+    np.testing.assert_array_equal(batch.boxes_cxcywh[3], expected[3].box_cxcywh)
+    assert batch.visible.dtype == np.bool_
+
+
+def test_the_configuration_travels_to_workers():
+    config = SamplerConfig(modality=Modality.DEPTH, photographs=Path("somewhere"))
+    assert pickle.loads(pickle.dumps(config)) == config
+
+
+@pytest.mark.parametrize(
+    "changes", [{"templates": 0}, {"search_size": 8}, {"thermal_share": 0.9, "grey_share": 0.2}], ids=str
+)
+def test_impossible_configurations_are_refused(changes):
+    with pytest.raises(ConfigError):
+        SamplerConfig(**changes)
+
+
+def test_photographs_are_read_with_their_things(photographs):
+    library = PhotoLibrary.load(photographs)
+    (photograph,) = library.photographs
+    np.testing.assert_allclose(photograph.outlines[0].min(axis=0), [100, 60], atol=0.01)
+    sprite = photograph.cut_out(np.random.default_rng(0), 0)
+    assert sprite.box_size[0] == pytest.approx(sprite.box_size[1], rel=0.05)
+    middle = sprite.poses[0].levels[0][sprite.height // 2, sprite.width // 2]
+    assert middle[0] > 180
+    assert middle[3] == 255
+    assert sprite.poses[0].levels[0][0, 0, 3] == 0
+
+
+def test_thermal_boxes_are_read_and_tiny_ones_left_out(thermal_images):
+    (photograph,) = PhotoLibrary.load(thermal_images).photographs
+    assert len(photograph.outlines) == 1
+    np.testing.assert_allclose(photograph.outlines[0].max(axis=0), [170, 132], atol=0.3)
+
+
+def test_things_cut_by_the_border_are_no_targets_in_place(thermal_images):
+    (photograph,) = PhotoLibrary.load(thermal_images).photographs
+    cut = replace(photograph, outlines=(*photograph.outlines, photograph.outlines[0] - (130, 0)))
+    assert len(cut.whole_things) == 1
+
+
+def test_unusable_folders_say_what_is_wrong(tmp_path, photographs):
+    with pytest.raises(DatasetError, match="no photographs found"):
+        PhotoLibrary.load(tmp_path)
+    (tmp_path / "images").mkdir()
+    with pytest.raises(DatasetError, match=r"no \.jpg"):
+        PhotoLibrary.load(tmp_path)
+    (tmp_path / "images" / "a").mkdir()
+    (tmp_path / "images" / "a" / "one.jpg").write_bytes(b"not a picture")
+    with pytest.raises(DatasetError, match="cannot be read"):
+        PhotoLibrary.load(tmp_path)
+    (tmp_path / "images" / "a" / "one.jpg").write_bytes(
+        (photographs / "images" / "a" / "one.jpg").read_bytes()
+    )
+    (tmp_path / "instance_polygons" / "a").mkdir(parents=True)
+    (tmp_path / "instance_polygons" / "a" / "one.txt").write_text("1 0.1 0.2 0.3\n")
+    with pytest.raises(DatasetError, match="line 1"):
+        PhotoLibrary.load(tmp_path)
+
+
+def test_a_broken_list_of_boxes_is_named(tmp_path):
+    (tmp_path / "boxes_xywh.json").write_text("{")
+    with pytest.raises(DatasetError, match="not JSON"):
+        PhotoLibrary.load(tmp_path)
+
+
+@pytest.mark.parametrize("modality", [None, *Modality])
+def test_sequences_have_true_boxes_and_raw_second_frames(modality):
+    sequence = SyntheticSequence(11, modality, size=(160, 120), frames=6, frame_rate=Fraction(25))
+    frames = list(sequence)
+    assert len(frames) == len(sequence) == 6
+    assert [f.box for f in frames] == sequence.boxes()
+    assert frames[5].rgb.time_s == Fraction(5, 25)
+    assert frames[0].rgb.pixels.shape == (120, 160, 3)
+    if modality is None:
+        assert frames[0].aux is None
+        return
+    shapes = {Modality.THERMAL: (120, 160), Modality.DEPTH: (120, 160), Modality.EVENT: (120, 160, 3)}
+    kinds = {Modality.THERMAL: np.uint8, Modality.DEPTH: np.uint16, Modality.EVENT: np.uint8}
+    assert frames[0].aux.pixels.shape == shapes[modality]
+    assert frames[0].aux.pixels.dtype == kinds[modality]
+    assert ModalityEncoder(modality)(frames[0].aux.pixels).shape == (120, 160, 3)
+
+
+def test_a_sequence_renders_the_same_twice():
+    sequence = SyntheticSequence(2, Modality.EVENT, size=(96, 96), frames=3)
+    for a, b in itertools.zip_longest(sequence, sequence):
+        np.testing.assert_array_equal(a.rgb.pixels, b.rgb.pixels)
+        np.testing.assert_array_equal(a.aux.pixels, b.aux.pixels)
+
+
+def test_targets_of_sequences_stay_in_the_frame():
+    for seed in range(8):
+        for box in SyntheticSequence(seed, size=(160, 120), frames=30).boxes():
+            assert 0 <= box.cx <= 160
+            assert 0 <= box.cy <= 120
+
+
+def test_an_impossible_sequence_is_refused():
+    with pytest.raises(ConfigError):
+        SyntheticSequence(0, frames=0)
+
+
+def test_the_contact_sheet_shows_streams_side_by_side_with_the_box():
+    samples = draw(SamplerConfig(modality=Modality.THERMAL), 0, 3)
+    sheet = contact_sheet(samples, columns=2)
+    tile_width = 2 * (96 + 192) + 3
+    assert sheet.shape == (2 * (192 + 3), 2 * tile_width, 3)
+    cx, cy, w = samples[0].box_cxcywh[:3] * 192
+    column = int(np.clip(96 + round(float(cx - w / 2)), 96, 96 + 191))
+    assert sheet[int(np.clip(cy, 0, 191)), column].tolist() == (
+        [0, 255, 0] if samples[0].visible else [255, 0, 0]
+    )
+
+
+@pytest.mark.data
+@pytest.mark.skipif(not TRAIN.is_dir(), reason="the photographs handed to the project are not here")
+@pytest.mark.parametrize("modality", [None, Modality.THERMAL])
+def test_the_real_photographs_serve(modality):
+    config = SamplerConfig(modality=modality, photographs=TRAIN / "coco", thermal_images=TRAIN / "hit_uav")
+    assert np.mean([s.visible for s in draw(config, 0, 30)]) > 0.8
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("modality", [None, *Modality])
+def test_speed_on_one_core(modality):
+    """Processor time, after the stock has filled; half of what an idle core reaches."""
+    cv2.setNumThreads(1)
+    sampler = TrainingSampler(SamplerConfig(modality=modality), 0)
+    for _ in range(1200):
+        sampler.sample()
+    start = time.process_time()
+    for _ in range(200):
+        sampler.sample()
+    assert 200 / (time.process_time() - start) > (120 if modality is None else 60)
