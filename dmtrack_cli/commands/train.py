@@ -3,29 +3,32 @@
 from __future__ import annotations
 
 import tomllib
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dmtrack.errors import CheckpointError, ConfigError, InputError
+from dmtrack.training.bad_data import BadData
 from dmtrack.video.frame import Modality
+from dmtrack_cli.training_data import (
+    SYNTHETIC,
+    DataPart,
+    DataSource,
+    Pictures,
+    SampleShape,
+    TrainingData,
+    open_data,
+)
 
 if TYPE_CHECKING:
-    from dmtrack.config import ModelConfig
+    from dmtrack.config import ModelConfig, TrackerConfig
     from dmtrack.network.model import DMTrack
     from dmtrack.training.config import TrainConfig
-    from dmtrack.training.data import SamplerFactory
+    from dmtrack.training.distributed import ProcessGroup
     from dmtrack.training.trainer import Trainer, Validate
-
-
-class Pictures(NamedTuple):
-    """Folders of pictures that synthesis draws on."""
-
-    photographs: Path | None
-    thermal_images: Path | None
 
 
 class Store(StrEnum):
@@ -50,9 +53,27 @@ def train(
     preset: Annotated[str, typer.Option(help="Network preset: tiny or base.")] = "tiny",
     modality: Annotated[Modality | None, typer.Option(help="Second stream of the adapter stage.")] = None,
     init: Annotated[
-        Path | None,
-        typer.Option(help="Weights to start from (.safetensors); the foundation of the adapter stage."),
+        str | None,
+        typer.Option(
+            metavar="NAME|PATH",
+            help="Weights to start from: a .safetensors, tiny (in the box), base (an OSTrack checkpoint "
+            "added with `weights add`) or another name in the data folder. The foundation of the "
+            "adapter stage.",
+        ),
     ] = None,
+    data: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FOLDER[=WEIGHT]",
+            help="Folder of annotated sequences (LasHeR, DepthTrack, VisEvent, RGBT234, VTUAV, plain), or "
+            "synthetic. May be repeated: each sample is drawn from one of them by weight. "
+            "Default: synthetic.",
+            show_default=False,
+        ),
+    ] = None,
+    bad_data: Annotated[
+        BadData, typer.Option(help="Data that cannot be used: skip it and say so, or stop.")
+    ] = BadData.SKIP,
     photographs: Annotated[
         Path | None, typer.Option(help="Folder of photographs with instance polygons, to cut objects from.")
     ] = None,
@@ -85,13 +106,13 @@ def train(
 ) -> None:
     """Train the foundation tracker, or the adapters of one modality on a frozen foundation.
 
-    The run folder gets config.json, curve.csv, validation.csv, checkpoint.pt and, at the end,
-    weights.safetensors. The same command continues a run that was stopped.
+    The run folder gets config.json, curve.csv, validation.csv, curve.png, checkpoint.pt and, at the end,
+    weights.safetensors. The same command continues a run that was stopped. Started by torchrun, several
+    processes share each batch.
     """
     import torch
 
-    from dmtrack.training.run_folder import RunFolder
-    from dmtrack.training.trainer import Trainer
+    from dmtrack.training.distributed import joined_group
 
     if threads is not None:
         torch.set_num_threads(threads)
@@ -103,33 +124,118 @@ def train(
         "templates": templates,
         "seed": seed,
     }
-    pictures = Pictures(photographs, thermal_images)
-    train_config = _train_config(stage, preset, config, {k: v for k, v in given.items() if v is not None})
-    torch.manual_seed(train_config.seed)
-    model = _build_model(stage, _model_config(preset, template_size, search_size), init)
-    trainer = Trainer(
-        model.to(device),
-        train_config,
-        _sampler_factory(model.config, train_config, modality, pictures, collage_share),
-        RunFolder(output),
-        device=torch.device(device),
+    given = {name: value for name, value in given.items() if value is not None}
+    train_config = _train_config(stage, preset, modality, config, given)
+    request = _Request(
+        stage=stage,
+        modality=modality,
+        model=_model_config(preset, modality, template_size, search_size),
+        train=train_config,
+        init=None if init is None else _init_file(init),
+        data=TrainingData(
+            [DataPart.parse(text) for text in data or [SYNTHETIC]],
+            Pictures(photographs, thermal_images),
+            collage_share,
+        ),
+        bad_data=bad_data,
+        output=output,
+        device=device,
         bf16=bf16,
         workers=workers,
-        validate=None if validate is None else _validation(validate, modality),
-        validate_interval=validate_every,
+        validate=validate,
+        validate_every=validate_every,
+        store=store,
+    )
+    with joined_group(device) as group:
+        _train(request, group)
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What the command line asks for."""
+
+    stage: StageOption
+    modality: Modality | None
+    model: ModelConfig
+    train: TrainConfig
+    init: Path | None
+    data: TrainingData
+    bad_data: BadData
+    output: Path
+    device: str
+    bf16: bool
+    workers: int
+    validate: Path | None
+    validate_every: int
+    store: Store
+
+
+def _train(request: _Request, group: ProcessGroup) -> None:
+    """Train in this process, alone or as one of a group."""
+    import torch
+
+    from dmtrack.training.run_folder import ReadOnlyRunFolder, RunFolder
+    from dmtrack.training.trainer import Trainer
+
+    # The model before the data, and seeded right before it: the same seed is the same network.
+    torch.manual_seed(request.train.seed)
+    model = _build_model(request.stage, request.model, request.init)
+    source = _open_data(request, model.config)
+    device = group.device(request.device)
+    trainer = Trainer(
+        model.to(device),
+        request.train,
+        source.factory,
+        (RunFolder if group.is_first else ReadOnlyRunFolder)(request.output),
+        device=device,
+        bf16=request.bf16,
+        workers=request.workers,
+        validate=_validation(request) if group.is_first else None,
+        validate_interval=request.validate_every,
+        group=group,
     )
     trainer.folder.write_config(
-        {"model": model.config.to_dict(), "train": train_config.to_dict(), "init": init, "modality": modality}
+        {
+            "model": model.config.to_dict(),
+            "train": request.train.to_dict(),
+            "init": request.init,
+            "modality": request.modality,
+            "data": [part._asdict() for part in request.data.parts],
+        }
     )
+    if group.is_first:
+        for note in source.notes:
+            typer.echo(note, err=True)
     _run(trainer)
-    _save(trainer, modality, output, init, pictures, store)
+    if group.is_first:
+        _save(trainer, request, source.trained_on)
 
 
-def _train_config(stage: StageOption, preset: str, path: Path | None, given: dict[str, Any]) -> TrainConfig:
+def _open_data(request: _Request, model_config: ModelConfig) -> DataSource:
+    """Open what samples are drawn from: pairs for adapters, one stream for a foundation.
+
+    Raises:
+        ConfigError: The adapter stage was given no modality.
+    """
+    pairs = request.stage is StageOption.ADAPTERS
+    if pairs and request.modality is None:
+        raise ConfigError("the adapter stage needs --modality", hint="thermal, depth or event")
+    shape = SampleShape(
+        model_config.template_size,
+        model_config.search_size,
+        request.train.templates,
+        request.modality if pairs else None,
+    )
+    return open_data(request.data, shape, request.bad_data)
+
+
+def _train_config(
+    stage: StageOption, preset: str, modality: Modality | None, path: Path | None, given: dict[str, Any]
+) -> TrainConfig:
     """Merge preset < file < flags."""
-    from dmtrack.training.config import train_preset
+    from dmtrack.training.config import TrainConfig, train_preset
 
-    values = train_preset(stage.value, preset).to_dict()
+    values = train_preset(stage.value, preset, modality).to_dict()
     if path is not None:
         try:
             values |= tomllib.loads(path.read_text(encoding="utf-8"))
@@ -137,15 +243,15 @@ def _train_config(stage: StageOption, preset: str, path: Path | None, given: dic
             raise InputError(f"cannot be read ({error.strerror})", where=path) from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
             raise ConfigError(f"not TOML ({error})", where=path) from error
-    from dmtrack.training.config import TrainConfig
-
     return TrainConfig.from_dict(values | given)
 
 
-def _model_config(preset: str, template_size: int | None, search_size: int | None) -> ModelConfig:
+def _model_config(
+    preset: str, modality: Modality | None, template_size: int | None, search_size: int | None
+) -> ModelConfig:
     from dmtrack.config import model_preset
 
-    config = model_preset(preset)
+    config = model_preset(preset, modality)
     return replace(
         config,
         template_size=template_size or config.template_size,
@@ -153,12 +259,26 @@ def _model_config(preset: str, template_size: int | None, search_size: int | Non
     )
 
 
+def _init_file(asked: str) -> Path:
+    """Return the weights file that `--init` means: a path, or a name that `--weights` knows, too.
+
+    Raises:
+        CheckpointError: There are no such weights; for `base`, the message says how to get them.
+    """
+    from dmtrack.network.store import find_weights
+
+    path = Path(asked).expanduser()
+    return path if path.is_file() else find_weights(asked, None)[0].path
+
+
 def _build_model(stage: StageOption, config: ModelConfig, init: Path | None) -> DMTrack:
     """Build the network of the stage and load what it starts from.
 
     Raises:
         CheckpointError: The adapter stage was given no foundation, or the weights do not fit.
+        ConfigError: The weights are of another preset.
     """
+    from dmtrack.config import PRESETS
     from dmtrack.network.checkpoint import load_weights
     from dmtrack.network.model import DMTrack
     from dmtrack.network.resize import resize_positions
@@ -173,14 +293,22 @@ def _build_model(stage: StageOption, config: ModelConfig, init: Path | None) -> 
         weights = weights.part("foundation")
     if weights.meta.kind != "foundation":
         raise CheckpointError("these are adapters, not a foundation", where=init)
+    known = weights.meta.config
+    if known.name in PRESETS and known.name != config.name:
+        raise ConfigError(
+            f"a {known.name} foundation, but the preset is {config.name}",
+            where=init,
+            hint=f"give --preset {known.name}",
+        )
     model = DMTrack(
         replace(
             config,
-            width=weights.meta.config.width,
-            depth=weights.meta.config.depth,
-            heads=weights.meta.config.heads,
-            stem=weights.meta.config.stem,
-            head_width=weights.meta.config.head_width,
+            width=known.width,
+            depth=known.depth,
+            heads=known.heads,
+            mlp_ratio=known.mlp_ratio,
+            stem=known.stem,
+            head_width=known.head_width,
         ),
         with_adapters=adapters,
     )
@@ -191,104 +319,56 @@ def _build_model(stage: StageOption, config: ModelConfig, init: Path | None) -> 
     return model
 
 
-def _sampler_factory(
-    model_config: ModelConfig,
-    train_config: TrainConfig,
-    modality: Modality | None,
-    pictures: Pictures,
-    collage_share: float,
-) -> SamplerFactory:
-    """Return what makes samples: scenes as pairs for adapters, collages and scenes for a foundation.
+def _tracker_config(preset: str) -> TrackerConfig:
+    """Return the inference protocol that suits a preset."""
+    from dmtrack.config import PUBLISHED_TRACKER, TINY_TRACKER
 
-    Raises:
-        ConfigError: The adapter stage was given no modality.
-        InputError: A folder of pictures is missing.
-    """
-    from dmtrack.synthetic.collage import CollageConfig
-    from dmtrack.synthetic.sampling import SamplerConfig
-    from dmtrack.training.synthetic_source import CollageSource, MixedSource, SceneSource
-
-    pairs = train_config.stage == "adapters"
-    if pairs and modality is None:
-        raise ConfigError("the adapter stage needs --modality", hint="thermal, depth or event")
-    for folder in pictures:
-        if folder is not None and not folder.is_dir():
-            raise InputError("no such folder", where=folder)
-    scenes = SceneSource(
-        SamplerConfig(
-            template_size=model_config.template_size,
-            search_size=model_config.search_size,
-            templates=train_config.templates,
-            modality=modality if pairs else None,
-            photographs=pictures.photographs,
-            thermal_images=pictures.thermal_images,
-            # A foundation must know the look of every second stream: adapters cannot teach it to see.
-            event_share=0.08,
-            depth_share=0.08,
-        )
-    )
-    if pairs or collage_share == 0:
-        return scenes
-    sizes = CollageConfig(
-        template_size=model_config.template_size,
-        search_size=model_config.search_size,
-        templates=train_config.templates,
-    )
-    collages = CollageSource(sizes, pictures.photographs, pictures.thermal_images)
-    return collages if collage_share == 1 else MixedSource(collages, scenes, collage_share)
+    return TINY_TRACKER if preset == "tiny" else PUBLISHED_TRACKER
 
 
-def _validation(folder: Path, modality: Modality | None) -> Validate:
+def _validation(request: _Request) -> Validate | None:
     """Return a function that tracks every annotated clip once and reports mean IoU a clip."""
-    from dmtrack.config import TINY_TRACKER
     from dmtrack.evaluation.clip_validation import ClipValidation
 
-    return ClipValidation(folder, modality, TINY_TRACKER)
+    if request.validate is None:
+        return None
+    return ClipValidation(request.validate, request.modality, _tracker_config(request.model.name))
 
 
 def _run(trainer: Trainer) -> None:
-    """Train with one line a report on standard error."""
+    """Train; the first process says one line a report on standard error."""
     resumed = trainer.resume()
-    start = "resumed at" if resumed else "from"
-    typer.echo(f"{trainer.trained:,} trained parameters; {start} step {trainer.step}", err=True)
+    if trainer.group.is_first:
+        start = "resumed at" if resumed else "from"
+        typer.echo(f"{trainer.trained:,} trained parameters; {start} step {trainer.step}", err=True)
     for p in trainer.run():
-        typer.echo(
-            f"step {p.step}/{trainer.config.steps} loss {p.loss:.3f} (focal {p.focal:.3f} giou {p.giou:.3f} "
-            f"l1 {p.l1:.4f}) iou {p.iou:.3f} lr {p.learning_rate:.2e} grad {p.gradient_norm:.2f} "
-            f"{p.samples_per_s:.1f} samples/s, {p.data_wait:.0%} waiting",
-            err=True,
-        )
+        if trainer.group.is_first:
+            typer.echo(
+                f"step {p.step}/{trainer.config.steps} loss {p.loss:.3f} (focal {p.focal:.3f} "
+                f"giou {p.giou:.3f} l1 {p.l1:.4f}) iou {p.iou:.3f} lr {p.learning_rate:.2e} "
+                f"grad {p.gradient_norm:.2f} {p.samples_per_s:.1f} samples/s, {p.data_wait:.0%} waiting",
+                err=True,
+            )
 
 
-def _save(
-    trainer: Trainer,
-    modality: Modality | None,
-    output: Path,
-    init: Path | None,
-    pictures: Pictures,
-    store: Store,
-) -> None:
+def _save(trainer: Trainer, request: _Request, trained_on: str) -> None:
     """Write the averaged weights as `weights.safetensors`."""
     import torch
 
-    from dmtrack.config import PUBLISHED_TRACKER, TINY_TRACKER
     from dmtrack.network.checkpoint import WeightsMeta, save_weights, sha256_of
 
     adapters = trainer.config.stage == "adapters"
     model = trainer.averaged_model
-    sources = ["synthetic sequences"]
-    sources += ["photographs with polygons"] if pictures.photographs else []
-    sources += ["thermal images"] if pictures.thermal_images else []
     meta = WeightsMeta(
         config=model.config,
         kind="adapters" if adapters else "foundation",
-        modality=modality if adapters else None,
-        tracker=TINY_TRACKER if model.config.name == "tiny" else PUBLISHED_TRACKER,
-        trained_on=", ".join(sources),
-        source_name=output.name,
-        foundation_sha256=sha256_of(init) if adapters and init is not None else None,
+        modality=request.modality if adapters else None,
+        tracker=_tracker_config(model.config.name),
+        trained_on=trained_on,
+        source_name=request.output.name,
+        foundation_sha256=sha256_of(request.init) if adapters and request.init is not None else None,
     )
-    path = output / "weights.safetensors"
-    dtype = torch.float16 if store is Store.FP16 else None
+    path = request.output / "weights.safetensors"
+    dtype = torch.float16 if request.store is Store.FP16 else None
     digest = save_weights(path, model.state_dict(), meta, dtype=dtype)
     typer.echo(f"wrote {path} (sha256 {digest})", err=True)

@@ -36,11 +36,14 @@ class GroundTruth:
             absent (the file says NaN, or a size that is not positive).
         rows: `(N, 4)` or `(N, 8)` float64, the numbers as the file has them: some benchmarks score
             rows that are no boxes, so nothing is lost here.
+        sizeless: `(N,)` bool: rows that give a place but no area, a mistake in the file. Rows of one
+            repeated number (`0,0,0,0`) say that the target is absent.
         polygons: `(N, 4, 2)` float64 corner points, pixels counted from 0, or None for boxes.
     """
 
     boxes: Floats
     rows: Floats
+    sizeless: npt.NDArray[np.bool_]
     polygons: Floats | None = None
 
 
@@ -254,5 +257,7 @@ def _to_ground_truth(rows: Floats, convention: BoxConvention) -> GroundTruth:
         polygons = None
         size = rows[:, 2:] - rows[:, :2] if convention.corners else rows[:, 2:]
         boxes = np.hstack((rows[:, :2] - convention.origin, size))
-    boxes[np.isnan(boxes).any(axis=1) | (boxes[:, 2:] <= 0).any(axis=1)] = np.nan
-    return GroundTruth(boxes, rows, polygons)
+    empty = (boxes[:, 2:] <= 0).any(axis=1)
+    boxes[np.isnan(boxes).any(axis=1) | empty] = np.nan
+    sizeless = empty & np.isfinite(rows).all(axis=1) & (np.ptp(rows, axis=1) > 0)
+    return GroundTruth(boxes, rows, sizeless, polygons)

@@ -238,9 +238,11 @@ def _sensor_of(stream: Path) -> Modality | None:
 
 def _open_target(clip: _Clip, truth: Path) -> Sequence:
     rgb = _stream_paths(clip.rgb)
-    boxes = read_boxes(truth).boxes
-    rgb, boxes, step = _fitted(clip, rgb, boxes)
-    visible = np.isfinite(boxes).all(axis=1) & _present(clip.folder, len(boxes))
+    annotated = read_boxes(truth)
+    rgb, boxes, step = _fitted(clip, rgb, annotated.boxes)
+    present = _present(clip.folder, len(boxes))
+    visible = np.isfinite(boxes).all(axis=1) & present
+    sizeless = np.flatnonzero(annotated.sizeless) * step
     target = target_name(truth)
     name = clip.folder.resolve().name
     return Sequence(
@@ -255,6 +257,7 @@ def _open_target(clip: _Clip, truth: Path) -> Sequence:
         rgb_sensor=clip.layout.rgb_sensor,
         layout=clip.layout.name,
         annotation_step=step,
+        sizeless_frames=tuple(sizeless[present[sizeless]].tolist()),
     )
 
 

@@ -39,6 +39,7 @@ class Sequence:
         rgb_sensor: What the main stream measures when it is not colour or grey light.
         layout: The name of the layout it was recognised by (`dmtrack.datasets.layouts`).
         annotation_step: Frames from one annotated frame to the next (VTUAV: 10).
+        sizeless_frames: Frames of which the ground truth gives a place but no area: mistakes in it.
 
     Raises:
         DatasetError: The lengths differ, a visible frame has no box, or no frame is visible.
@@ -55,6 +56,7 @@ class Sequence:
     rgb_sensor: Modality | None = None
     layout: str = "plain"
     annotation_step: int = 1
+    sizeless_frames: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         _check_streams(self)

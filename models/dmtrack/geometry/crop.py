@@ -76,6 +76,11 @@ class Crop:
         resized = cv2.resize(np.ascontiguousarray(inside), (self.size_px, self.size_px))
         return resized.reshape(self.size_px, self.size_px, image.shape[2]).astype(np.uint8, copy=False)
 
+    def from_frame(self, box: Box) -> tuple[float, float, float, float]:
+        """Map a box in frame pixels to `(cx, cy, w, h)` as fractions of the crop side; undoes `to_frame`."""
+        side = float(self.side_px)
+        return (0.5 + (box.cx - self.cx) / side, 0.5 + (box.cy - self.cy) / side, box.w / side, box.h / side)
+
     def to_frame(self, cx: float, cy: float, w: float, h: float) -> Box:
         """Map a box given as fractions of the crop side to frame pixels.
 

@@ -19,21 +19,21 @@ class TrainConfig(_Config):
         stage: `foundation` trains the one-stream tracker from nothing; `adapters` freezes it and
             trains the adapters of one modality.
         steps: Optimiser steps. Published: 60 epochs of 60,000 samples at batch 64.
-        batch_size: Samples a step, over all processes.
-        learning_rate: Peak rate of AdamW.
+        batch_size: Samples a step, over all processes. Published: 4 processes of 16.
+        learning_rate: Peak rate of AdamW. Published: 4e-4.
         optimizer: `adamw` (published), or `muon`: orthogonalised momentum for the weight matrices of
             the blocks and AdamW for the rest.
         warmup_steps: Linear warm-up. Published: none.
         schedule: `step` (published): a tenth of the rate from 80 % on. `linear`: down to 0 over the last
             `decay_share` of the steps.
         decay_share: See `schedule`.
-        weight_decay: Decoupled weight decay.
+        weight_decay: Decoupled weight decay. Published: 1e-4.
         grad_clip: Largest gradient norm. Published: 0.1.
         ema_decay: Decay of the averaged weights that are validated and shipped; 0 is off.
-        giou_weight: Weight of the GIoU loss.
-        l1_weight: Weight of the L1 loss.
-        focal_weight: Weight of the focal loss.
-        templates: Templates T a sample.
+        giou_weight: Weight of the GIoU loss. Published: 2.
+        l1_weight: Weight of the L1 loss. Published: 5.
+        focal_weight: Weight of the focal loss. Published: 1.
+        templates: Templates T a sample. Published: 3; 2 for depth.
         seed: Seed of initial values, data order and augmentation.
         checkpoint_interval: Steps between checkpoints. Data is re-seeded at each, so that a resumed run
             sees what an uninterrupted one sees.
@@ -109,8 +109,13 @@ TINY_ADAPTERS = TrainConfig(
 )
 
 
-def train_preset(stage: str, network: str) -> TrainConfig:
+def train_preset(stage: str, network: str, modality: str | None = None) -> TrainConfig:
     """Return the numbers that suit a stage and a network preset: published for `base` adapters.
+
+    Args:
+        stage: `foundation` or `adapters`.
+        network: `tiny` or `base`.
+        modality: Of the adapters: `base` takes 2 templates for depth, 3 otherwise (specification 3.1).
 
     Raises:
         ConfigError: There is no recipe for that stage.
@@ -118,5 +123,6 @@ def train_preset(stage: str, network: str) -> TrainConfig:
     if stage == "foundation":
         return TINY_FOUNDATION
     if stage == "adapters":
-        return TINY_ADAPTERS if network == "tiny" else TrainConfig()
+        published = TrainConfig(templates=2) if modality == "depth" else TrainConfig()
+        return TINY_ADAPTERS if network == "tiny" else published
     raise ConfigError(f"unknown stage {stage!r}", hint="foundation or adapters")

@@ -7,8 +7,8 @@ go or was resumed from a checkpoint.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple, Protocol
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
+from dmtrack.errors import DmtrackError
 from dmtrack.synthetic.sample import TrainingSample
 
 
@@ -25,6 +26,20 @@ class Sampler(Protocol):
     def sample(self) -> TrainingSample:
         """Return the next sample."""
         ...
+
+
+@runtime_checkable
+class TellsSkipped(Protocol):
+    """A sampler of data that may be bad."""
+
+    def take_skipped(self) -> list[str]:
+        """Return one message a sample that could not be made since the last call."""
+        ...
+
+
+def skipped_by(sampler: Sampler) -> list[str]:
+    """Return what a sampler skipped since the last call; nothing for one that never skips."""
+    return sampler.take_skipped() if isinstance(sampler, TellsSkipped) else []
 
 
 class SamplerFactory(Protocol):
@@ -43,29 +58,41 @@ class Batch(NamedTuple):
         search: `(B, x, x, C)` uint8.
         boxes: `(B, 4)` float32 cx, cy, w, h in fractions of the search crop's side.
         visible: `(B,)` bool.
+        skipped: What could not be made on the way, one message a sample.
     """
 
     templates: Tensor
     search: Tensor
     boxes: Tensor
     visible: Tensor
+    skipped: Sequence[str] = ()
 
 
-def collate(samples: list[TrainingSample]) -> Batch:
+def collate(samples: list[TrainingSample], skipped: Sequence[str] = ()) -> Batch:
     """Stack samples."""
     return Batch(
         templates=torch.from_numpy(np.stack([s.templates for s in samples])),
         search=torch.from_numpy(np.stack([s.search for s in samples])),
         boxes=torch.from_numpy(np.stack([s.box_cxcywh for s in samples]).astype(np.float32)),
         visible=torch.tensor([s.visible for s in samples]),
+        skipped=skipped,
     )
 
 
-class SampleStream(IterableDataset[Batch]):
-    """The batches of one segment; each worker makes whole batches of its own."""
+class SampleStream(IterableDataset[Batch | DmtrackError]):
+    """The batches of one segment; each worker makes whole batches of its own.
+
+    An error is yielded as the last item: raised in a worker process, it would arrive as a traceback.
+    """
 
     def __init__(
-        self, factory: SamplerFactory, seed: int, segment: int, batches: int, batch_size: int
+        self,
+        factory: SamplerFactory,
+        seed: int,
+        segment: int,
+        batches: int,
+        batch_size: int,
+        first_worker: int = 0,
     ) -> None:
         super().__init__()
         self.factory = factory
@@ -73,24 +100,56 @@ class SampleStream(IterableDataset[Batch]):
         self.segment = segment
         self.batches = batches
         self.batch_size = batch_size
+        self.first_worker = first_worker
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[Batch | DmtrackError]:
         """Yield this worker's share of the segment."""
         info = get_worker_info()
         worker, workers = (info.id, info.num_workers) if info else (0, 1)
         if info is not None:
             cv2.setNumThreads(0)
             torch.set_num_threads(1)
-        seed = int(np.random.SeedSequence((self.seed, self.segment, worker)).generate_state(1)[0])
-        sampler = self.factory(seed)
-        for _ in range(worker, self.batches, workers):
-            yield collate([sampler.sample() for _ in range(self.batch_size)])
+        entropy = (self.seed, self.segment, self.first_worker + worker)
+        try:
+            sampler = self.factory(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
+            for _ in range(worker, self.batches, workers):
+                samples = [sampler.sample() for _ in range(self.batch_size)]
+                yield collate(samples, skipped_by(sampler))
+        except DmtrackError as error:
+            yield error
 
 
 def open_segment(
-    factory: SamplerFactory, *, seed: int, segment: int, batches: int, batch_size: int, workers: int
+    factory: SamplerFactory,
+    *,
+    seed: int,
+    segment: int,
+    batches: int,
+    batch_size: int,
+    workers: int,
+    rank: int = 0,
 ) -> Iterator[Batch]:
-    """Return the batches of one segment, made in `workers` processes (0: in this one)."""
-    stream = SampleStream(factory, seed, segment, batches, batch_size)
+    """Return the batches of one segment, made in `workers` processes (0: in this one).
+
+    Args:
+        factory: Makes the samplers.
+        seed: Of the run.
+        segment: Number of the segment.
+        batches: How many batches it has.
+        batch_size: Samples a batch of this process.
+        workers: Processes that make samples.
+        rank: Of this process in a parallel run: no two draw the same samples.
+
+    Raises:
+        DmtrackError: While iterating: what a sampler raised.
+    """
+    stream = SampleStream(factory, seed, segment, batches, batch_size, rank * max(workers, 1))
     loader = DataLoader(stream, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None)
-    return iter(loader)
+    return _raised(iter(loader))
+
+
+def _raised(items: Iterator[Batch | DmtrackError]) -> Iterator[Batch]:
+    for item in items:
+        if isinstance(item, DmtrackError):
+            raise item
+        yield item

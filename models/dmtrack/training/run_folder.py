@@ -1,9 +1,13 @@
-"""What a training run leaves on disk: `config.json`, `curve.csv`, `checkpoint.pt`, `validation.csv`."""
+"""What a training run leaves on disk.
+
+`config.json`, `curve.csv`, `validation.csv`, `curve.png`, `checkpoint.pt`.
+"""
 
 from __future__ import annotations
 
 import csv
 import json
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +15,9 @@ from typing import Any
 import torch
 
 from dmtrack.errors import CheckpointError, OutputError
+from dmtrack.training.curve_plot import draw_curves
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class RunFolder:
@@ -18,6 +25,7 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._plots = True
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -77,3 +85,38 @@ class RunFolder:
             lines = file.read().splitlines(keepends=True)
         kept = lines[:1] + [line for line in lines[1:] if int(line.split(",", 1)[0]) < first_step]
         path.write_text("".join(kept), encoding="utf-8")
+
+    def plot_curves(self) -> None:
+        """Draw `curve.png` from the tables; a plot that cannot be drawn is told once and ends nothing."""
+        if not self._plots:
+            return
+        try:
+            draw_curves(self.path)
+        except ModuleNotFoundError:
+            _LOGGER.warning("curve.png is not drawn: it needs matplotlib (pip install 'dmtrack[train]')")
+            self._plots = False
+        except (OutputError, OSError, ValueError, KeyError) as error:
+            _LOGGER.warning("curve.png is not drawn: %s", error)
+            self._plots = False
+
+
+class ReadOnlyRunFolder(RunFolder):
+    """The folder as all but the first process of a parallel run have it: they resume, and write nothing."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def write_config(self, values: Mapping[str, Any]) -> None:
+        """Do nothing."""
+
+    def save_checkpoint(self, state: Mapping[str, Any]) -> None:
+        """Do nothing."""
+
+    def append_row(self, name: str, row: Mapping[str, float | int | str]) -> None:
+        """Do nothing."""
+
+    def cut_rows(self, name: str, first_step: int) -> None:
+        """Do nothing."""
+
+    def plot_curves(self) -> None:
+        """Do nothing."""

@@ -10,9 +10,10 @@ Run it through `dmtrack train`, or:
 
 from __future__ import annotations
 
+import logging
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -23,11 +24,15 @@ from timm.utils.model_ema import ModelEmaV3
 from dmtrack.errors import CheckpointError, DmtrackError
 from dmtrack.network.model import DMTrack
 from dmtrack.network.preprocess import normalize
+from dmtrack.training.bad_data import SkipTally
 from dmtrack.training.config import TrainConfig
 from dmtrack.training.data import Batch, SamplerFactory, open_segment
+from dmtrack.training.distributed import ALONE, ProcessGroup
 from dmtrack.training.losses import Losses, tracking_losses
 from dmtrack.training.run_folder import RunFolder
 from dmtrack.training.trainable import build_optimizers, select_trainable, set_train_mode
+
+_LOGGER = logging.getLogger(__name__)
 
 Validate = Callable[[DMTrack], dict[str, float]]
 
@@ -68,7 +73,12 @@ class Trainer:
         bf16: Run the network under bfloat16 autocast.
         workers: Processes that make samples; 0 makes them here.
         validate: Called with the averaged weights every `validate_interval` steps; its figures go to
-            `validation.csv`, and the weights with the best `mean_iou` are kept in the checkpoint.
+            `validation.csv`.
+        validate_interval: See `validate`.
+        group: The processes that train together; the first one reports, validates and writes.
+
+    Raises:
+        ConfigError: The batch cannot be divided among the processes.
     """
 
     def __init__(
@@ -83,6 +93,7 @@ class Trainer:
         workers: int = 1,
         validate: Validate | None = None,
         validate_interval: int = 1000,
+        group: ProcessGroup = ALONE,
     ) -> None:
         self.model = model
         self.config = config
@@ -93,12 +104,19 @@ class Trainer:
         self.workers = workers
         self.validate = validate
         self.validate_interval = validate_interval
+        self.group = group
+        self.local_batch_size = group.share(config.batch_size)
         self.trained = select_trainable(model, config)
         self.optimizers = build_optimizers(model, config)
         self.ema = (
             ModelEmaV3(model, decay=config.ema_decay, use_warmup=True) if config.ema_decay > 0 else None
         )
         self.step = 0
+        self.skips = SkipTally()
+        self._network = group.parallel(model)
+        if group.size > 1:
+            # Dropout and stochastic depth must differ between the processes; the model is one by now.
+            torch.manual_seed(config.seed + group.rank)
 
     @property
     def averaged_model(self) -> DMTrack:
@@ -115,8 +133,11 @@ class Trainer:
             yield from self._run_segment()
             self.folder.save_checkpoint(self.state())
             last = self.step >= self.config.steps
-            if self.validate and (last or self.step % self.validate_interval == 0):
+            if self.validate and self.group.is_first and (last or self.step % self.validate_interval == 0):
                 self._run_validation(self.validate)
+            self.folder.plot_curves()
+            if news := self.skips.news():
+                _LOGGER.warning("%s", news)
 
     def resume(self) -> bool:
         """Continue from the folder's checkpoint; False when there is none.
@@ -133,7 +154,7 @@ class Trainer:
                 self.ema.module.load_state_dict(state["ema"])
             for optimizer, values in zip(self.optimizers, state["optimizers"], strict=True):
                 optimizer.load_state_dict(values)
-            torch.set_rng_state(state["rng"])
+            self._restore_random_state(state)
         except (KeyError, RuntimeError, ValueError, TypeError) as error:
             raise CheckpointError(
                 f"the checkpoint is not of this run ({error})",
@@ -145,15 +166,34 @@ class Trainer:
 
     def state(self) -> dict[str, Any]:
         """Return everything `resume` needs."""
+        random_states = self.group.gather(self._random_state())
         return {
             "step": self.step,
             "model": self.model.state_dict(),
             "ema": None if self.ema is None else self.ema.module.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
-            "rng": torch.get_rng_state(),
+            "rng": random_states[0][0],
+            "rng_by_rank": random_states,
             "model_config": self.model.config.to_dict(),
             "train_config": self.config.to_dict(),
         }
+
+    def _random_state(self) -> list[torch.Tensor]:
+        """Return the state of the generator on the CPU, and of the one on the GPU where there is one."""
+        states = [torch.get_rng_state()]
+        if self.device.type == "cuda":
+            states.append(torch.cuda.get_rng_state(self.device))
+        return states
+
+    def _restore_random_state(self, state: Mapping[str, Any]) -> None:
+        """Go on with the numbers of this process; one that was not there before keeps its own seed."""
+        saved: list[list[torch.Tensor]] = state.get("rng_by_rank", [[state["rng"]]])
+        if self.group.rank >= len(saved):
+            return
+        on_cpu, *on_gpu = saved[self.group.rank]
+        torch.set_rng_state(on_cpu)
+        if on_gpu and self.device.type == "cuda":
+            torch.cuda.set_rng_state(on_gpu[0], self.device)
 
     def _run_segment(self) -> Iterator[Progress]:
         interval = self.config.checkpoint_interval
@@ -163,15 +203,17 @@ class Trainer:
             seed=self.config.seed,
             segment=segment,
             batches=min(interval, self.config.steps - segment * interval),
-            batch_size=self.config.batch_size,
+            batch_size=self.local_batch_size,
             workers=self.workers,
+            rank=self.group.rank,
         )
-        meter = _Meter(self.config.batch_size)
+        meter = _Meter(self.config.batch_size, self.group)
         end = min((segment + 1) * interval, self.config.steps)
         while self.step < end:
             begin = time.perf_counter()
             batch = next(batches)
             meter.waited_s += time.perf_counter() - begin
+            self.skips.add(batch.skipped)
             losses, norm = self._train_step(batch)
             self.step += 1
             meter.add(losses, norm)
@@ -189,7 +231,7 @@ class Trainer:
         templates = normalize(batch.templates.to(self.device, non_blocking=True))
         search = normalize(batch.search.to(self.device, non_blocking=True))
         with self._autocast():
-            output = self.model(templates, search)
+            output = self._network(templates, search)
         losses = tracking_losses(
             output,
             batch.boxes.to(self.device),
@@ -228,10 +270,11 @@ class Trainer:
 
 
 class _Meter:
-    """Sums between two reports."""
+    """Sums between two reports, over all processes."""
 
-    def __init__(self, batch_size: int) -> None:
+    def __init__(self, batch_size: int, group: ProcessGroup) -> None:
         self.batch_size = batch_size
+        self.group = group
         self._reset()
 
     def _reset(self) -> None:
@@ -246,7 +289,7 @@ class _Meter:
 
     def report(self, step: int, learning_rate: float) -> Progress:
         elapsed = time.perf_counter() - self.begin
-        loss, focal, giou, l1, iou, norm = (self.sums / self.count).tolist()
+        loss, focal, giou, l1, iou, norm = self.group.mean(self.sums / self.count).tolist()
         progress = Progress(
             step=step,
             loss=loss,

@@ -171,6 +171,18 @@ def list_images(folder: Path) -> tuple[Path, ...]:
     return tuple(images)
 
 
+def read_picture(file: Path) -> Pixels:
+    """Read one picture as it is stored: `(H, W, 3)` in RGB order, or `(H, W)` uint8 or uint16.
+
+    Raises:
+        DecodeError: The file is missing, or it is no picture that can be used.
+    """
+    picture = _load(file)
+    if picture is None:
+        raise DecodeError("the picture cannot be read", where=file)
+    return picture.pixels
+
+
 def _natural_key(path: Path) -> tuple[list[tuple[int, int, str]], str]:
     """Return a key that orders numbers by value and the rest as text, without case."""
     parts = re.findall(r"\d+|\D+", path.name.lower())
