@@ -38,6 +38,7 @@ COMMANDS: Final = {
     "weights": _Entry("weights:app", "Add, list and check the weights of networks."),
     "evaluate": _Entry("evaluate:evaluate", "Track annotated clips once each and say how well."),
     "train": _Entry("train:train", "Train the foundation, or the adapters of one modality."),
+    "synthetic": _Entry("synthetic:synthetic", "Show made-up training samples in one picture."),
     "doctor": _Entry("doctor:doctor", "Say what this machine can do."),
 }
 
