@@ -116,7 +116,8 @@ def open_data(data: TrainingData, shape: SampleShape, bad_data: BadData) -> Data
         DatasetError: A folder holds nothing to draw samples from, or bad data is fatal.
     """
     from dmtrack.training.mixing import WeightedSource
-    from dmtrack.training.sequence_source import SequenceConfig, SequenceSource
+    from dmtrack.training.sequence_config import SequenceConfig
+    from dmtrack.training.sequence_source import SequenceSource
 
     data.pictures.require_folders()
     synthetic = any(part.folder is None for part in data.parts)
