@@ -56,7 +56,7 @@ class DataPart(NamedTuple):
             raise ConfigError(f"--data {text}: the weight {number!r} is not a number above 0")
         if name == SYNTHETIC:
             return cls(None, weight)
-        if not Path(name).is_dir():
+        if not name or not Path(name).is_dir():
             raise InputError(
                 "no such folder", where=name, hint=f"--data takes FOLDER[=WEIGHT] or {SYNTHETIC}[=WEIGHT]"
             )
