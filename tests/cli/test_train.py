@@ -11,7 +11,7 @@ from dmtrack.network.checkpoint import load_weights, sha256_of
 from dmtrack.video.frame import Modality
 from dmtrack_cli.app import main
 
-SMALL = "--template-size 32 --search-size 64 --batch-size 2 --workers 0 --no-bf16".split()
+SMALL = ["--template-size", "32", "--search-size", "64", "--batch-size", "2", "--workers", "0", "--no-bf16"]
 
 
 def run(*words: str) -> int:
