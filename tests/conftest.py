@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 import resource
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -20,3 +21,16 @@ def pytest_pyfunc_call() -> Generator[None, object, object]:
         return (yield)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.fixture(autouse=True)
+def quiet_logger() -> Iterator[None]:
+    """Leave the library's logger as it was: the program sets it up, and other tests listen to it."""
+    logger, sinks = logging.getLogger("dmtrack"), logging.getLogger("dmtrack.output.sink")
+    handlers, level, propagate = list(logger.handlers), logger.level, logger.propagate
+    sinks_level = sinks.level
+    yield
+    sinks.setLevel(sinks_level)
+    logger.handlers[:] = handlers
+    logger.setLevel(level)
+    logger.propagate = propagate

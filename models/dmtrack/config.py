@@ -230,5 +230,5 @@ TINY_TRACKER = TrackerConfig(
     size_penalty=0.04,
     size_inertia=0.5,
     anchor=True,
-    update_interval=25,
+    update_interval=18,
 )

@@ -95,7 +95,7 @@ def test_a_run_killed_after_a_checkpoint_goes_on_with_the_same_curve(tmp_path: P
 
 
 def test_training_learns_to_find_the_square(tmp_path: Path) -> None:
-    config = replace(CONFIG, steps=60, batch_size=16, learning_rate=3e-3, checkpoint_interval=60)
+    config = replace(CONFIG, steps=100, batch_size=16, learning_rate=3e-3, checkpoint_interval=100)
     ious = [progress.iou for progress in _trainer(tmp_path, config).run()]
     assert np.mean(ious[-5:]) > np.mean(ious[:5]) + 0.3
 
