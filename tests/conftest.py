@@ -24,13 +24,14 @@ def pytest_pyfunc_call() -> Generator[None, object, object]:
 
 
 @pytest.fixture(autouse=True)
-def quiet_logger() -> Iterator[None]:
-    """Leave the library's logger as it was: the program sets it up, and other tests listen to it."""
-    logger, sinks = logging.getLogger("dmtrack"), logging.getLogger("dmtrack.output.sink")
-    handlers, level, propagate = list(logger.handlers), logger.level, logger.propagate
-    sinks_level = sinks.level
+def untouched_loggers() -> Iterator[None]:
+    """Undo what the program does to the library's loggers: other tests listen to them.
+
+    They are reset, not restored: a fixture of wider scope may have run the program before this one began.
+    """
     yield
-    sinks.setLevel(sinks_level)
-    logger.handlers[:] = handlers
-    logger.setLevel(level)
-    logger.propagate = propagate
+    for name in ("dmtrack", "dmtrack.output.sink"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.setLevel(logging.NOTSET)
+        logger.propagate = True
