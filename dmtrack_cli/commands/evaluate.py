@@ -10,9 +10,9 @@ import numpy as np
 import typer
 from rich.table import Table
 
-from dmtrack.errors import OutputError
 from dmtrack.evaluation.clips import ClipFolder, score_auc
 from dmtrack.evaluation.degradation import Degradation, Streams
+from dmtrack.output.atomic import os_errors_translated
 from dmtrack.video.frame import Modality
 from dmtrack_cli.console import err, out
 
@@ -58,9 +58,8 @@ def _table(figures: list[ClipFigures]) -> Table:
     for name in ("frames", "mean IoU", "IoU >= 0.5"):
         table.add_column(name, justify="right")
     for clip in figures:
-        frames = int(np.isfinite(clip.result.ious).sum())
         table.add_row(
-            clip.name, clip.modality or "", str(frames), f"{clip.mean_iou:.3f}", f"{clip.success:.3f}"
+            clip.name, clip.modality or "", str(clip.frames), f"{clip.mean_iou:.3f}", f"{clip.success:.3f}"
         )
     table.add_section()
     mean = float(np.mean([clip.mean_iou for clip in figures]))
@@ -70,12 +69,8 @@ def _table(figures: list[ClipFigures]) -> Table:
 
 
 def _write(path: Path, figures: list[ClipFigures]) -> None:
-    try:
-        with path.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(("target", "modality", "frames", "mean_iou", "success_50"))
-            for clip in figures:
-                frames = int(np.isfinite(clip.result.ious).sum())
-                writer.writerow((clip.name, clip.modality or "", frames, clip.mean_iou, clip.success))
-    except OSError as error:
-        raise OutputError(f"cannot be written ({error.strerror})", where=path) from error
+    with os_errors_translated(path), path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("target", "modality", "frames", "mean_iou", "success_50"))
+        for clip in figures:
+            writer.writerow((clip.name, clip.modality or "", clip.frames, clip.mean_iou, clip.success))

@@ -11,7 +11,6 @@ import numpy as np
 
 from dmtrack.datasets.event_archive import with_event_pictures
 from dmtrack.datasets.layouts import find_sequences
-from dmtrack.datasets.sequence import Sequence as Clip
 from dmtrack.errors import DatasetError
 from dmtrack.evaluation.calibration import roc_auc
 from dmtrack.evaluation.degradation import Degradation, DegradedView, Streams
@@ -33,6 +32,11 @@ class ClipFigures:
     def mean_iou(self) -> float:
         """Mean overlap, the given first box included as 1."""
         return self.result.mean_iou
+
+    @property
+    def frames(self) -> int:
+        """Number of scored frames, the given one included."""
+        return int(np.isfinite(self.result.ious).sum())
 
     @property
     def success(self) -> float:
@@ -84,10 +88,6 @@ class ClipFolder:
                 max_frames=max_frames,
             )
             yield ClipFigures(clip.name, clip.modality, result)
-
-    def __iter__(self) -> Iterator[Clip]:
-        """Iterate over the clips."""
-        return iter(self.clips)
 
 
 def score_auc(figures: Sequence[ClipFigures]) -> float:
