@@ -69,6 +69,7 @@ def test_the_same_command_goes_on_where_it_stopped(
         (["--stage", "foundation", "--preset", "huge"], 4, "huge"),
         (["--stage", "foundation", "--optimizer", "sgd"], 4, "sgd"),
         (["--stage", "foundation", "--steps", "0"], 4, "steps"),
+        (["--stage", "foundation", "--device", "banana"], 4, "banana"),
         (["--stage", "foundation", "--config", "missing.toml"], 3, "missing.toml"),
     ],
     ids=[
@@ -77,6 +78,7 @@ def test_the_same_command_goes_on_where_it_stopped(
         "unknown preset",
         "unknown optimiser",
         "no steps",
+        "no such device",
         "no such file",
     ],
 )
