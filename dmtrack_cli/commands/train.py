@@ -112,8 +112,10 @@ def train(
     """
     import torch
 
+    from dmtrack.tracking.device import choose_device
     from dmtrack.training.distributed import joined_group
 
+    choose_device(device)  # in one line now, not as a traceback when the network moves there
     if threads is not None:
         torch.set_num_threads(threads)
     given = {

@@ -21,7 +21,6 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from dmtrack.errors import ConfigError
-from dmtrack.tracking.device import choose_device
 
 _Value = TypeVar("_Value")
 
@@ -59,12 +58,10 @@ class ProcessGroup:
         return batch_size // self.size
 
     def device(self, name: str) -> torch.device:
-        """Return the device that `name` means for this process: `cuda` is the GPU of its number.
-
-        Raises:
-            ConfigError: There is no such device.
-        """
-        return choose_device(f"cuda:{self.local_rank}" if name == "cuda" and self.size > 1 else name)
+        """Return the device that `name` means for this process: `cuda` is the GPU of its number."""
+        if name == "cuda" and self.size > 1:
+            return torch.device("cuda", self.local_rank)
+        return torch.device(name)
 
     def parallel(self, model: nn.Module) -> nn.Module:
         """Return what to call instead of `model` so that gradients are averaged over all processes.
