@@ -58,7 +58,7 @@ MaxSkewOption = Annotated[
     typer.Option(
         "--max-skew-ms",
         metavar="MS",
-        help="Largest distance in time of partners. Default: 5/8 of the slower stream's frame interval.",
+        help="Largest distance in time of partners. Default: 9/10 of the slower stream's frame interval.",
         show_default=False,
         rich_help_panel="Pairing",
     ),
@@ -71,6 +71,12 @@ FolderRateOption = Annotated[
         help="Pictures a second of folders, where no video gives a rate.",
         rich_help_panel="Pairing",
     ),
+]
+PhotographsOption = Annotated[
+    Path | None, typer.Option(help="Folder of photographs with instance polygons, to cut objects from.")
+]
+ThermalImagesOption = Annotated[
+    Path | None, typer.Option(help="Folder of thermal images with boxes_xywh.json.")
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 
