@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,12 +37,17 @@ def evaluate(
     The frame whose box is given counts as 1. The last line gives the area under the ROC curve of the
     score against IoU >= 0.5: 1 is a score that tells right boxes from wrong ones, 0.5 one that does not.
     """
-    from dmtrack.pipeline import load_tracker  # here, because it loads torch
+    from dmtrack.network.store import resolve_weights  # these here, because they load torch
+    from dmtrack.pipeline import tracker_for
+    from dmtrack.tracking.device import choose_device, choose_precision
 
+    place = choose_device(device)
+    precision = choose_precision("auto", place)
+    read = functools.cache(lambda kind: resolve_weights(weights, kind))
     clips = ClipFolder(folder, modality)
     figures = []
     for clip in clips.track(
-        lambda kind: load_tracker(weights, kind, device=device), streams=streams, kind=degrade
+        lambda kind: tracker_for(read(kind), str(place), precision), streams=streams, kind=degrade
     ):
         err.print(f"{clip.name} {clip.mean_iou:.3f}")
         figures.append(clip)

@@ -9,6 +9,7 @@ import typer
 
 from dmtrack.errors import OutputError
 from dmtrack.video.frame import Modality
+from dmtrack_cli.options import PhotographsOption, ThermalImagesOption
 from dmtrack_cli.training_data import Pictures, SampleShape, synthetic_factory
 
 
@@ -17,12 +18,8 @@ def synthetic(
     modality: Annotated[
         Modality | None, typer.Option(help="Pairs with this second stream; one stream when left out.")
     ] = None,
-    photographs: Annotated[
-        Path | None, typer.Option(help="Folder of photographs with instance polygons, to cut objects from.")
-    ] = None,
-    thermal_images: Annotated[
-        Path | None, typer.Option(help="Folder of thermal images with boxes_xywh.json.")
-    ] = None,
+    photographs: PhotographsOption = None,
+    thermal_images: ThermalImagesOption = None,
     collage_share: Annotated[
         float, typer.Option(min=0, max=1, help="One stream: share of flat collages; the rest are scenes.")
     ] = 0.5,

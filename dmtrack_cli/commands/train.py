@@ -13,6 +13,7 @@ import typer
 from dmtrack.errors import CheckpointError, ConfigError, InputError
 from dmtrack.training.bad_data import BadData
 from dmtrack.video.frame import Modality
+from dmtrack_cli.options import PhotographsOption, ThermalImagesOption
 from dmtrack_cli.training_data import (
     SYNTHETIC,
     DataPart,
@@ -74,12 +75,8 @@ def train(
     bad_data: Annotated[
         BadData, typer.Option(help="Data that cannot be used: skip it and say so, or stop.")
     ] = BadData.SKIP,
-    photographs: Annotated[
-        Path | None, typer.Option(help="Folder of photographs with instance polygons, to cut objects from.")
-    ] = None,
-    thermal_images: Annotated[
-        Path | None, typer.Option(help="Folder of thermal images with boxes_xywh.json.")
-    ] = None,
+    photographs: PhotographsOption = None,
+    thermal_images: ThermalImagesOption = None,
     collage_share: Annotated[
         float, typer.Option(min=0, max=1, help="Foundation: share of flat collages; the rest are scenes.")
     ] = 0.5,
@@ -94,7 +91,7 @@ def train(
     search_size: Annotated[int | None, typer.Option(help="Search side in px, to train small first.")] = None,
     templates: Annotated[int | None, typer.Option(help="Templates a sample.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of weights, data and augmentation.")] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda or mps.")] = "cpu",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "cpu",
     bf16: Annotated[bool, typer.Option(help="bfloat16 autocast.")] = True,
     workers: Annotated[int, typer.Option(help="Processes that make samples; 0: in the main one.")] = 1,
     threads: Annotated[int | None, typer.Option(help="Threads of the network on a CPU.")] = None,
@@ -115,7 +112,8 @@ def train(
     from dmtrack.tracking.device import choose_device
     from dmtrack.training.distributed import joined_group
 
-    choose_device(device)  # in one line now, not as a traceback when the network moves there
+    chosen = choose_device(device)  # now, in one line, not when the network moves there
+    device = chosen.type if device == "auto" else device
     if threads is not None:
         torch.set_num_threads(threads)
     given = {

@@ -52,8 +52,12 @@ class HeadOutput(NamedTuple):
         """
         response = self.score_map if response is None else response
         value, index = response.flatten(1).max(dim=1)
+        return self.boxes_at(index), value
+
+    def boxes_at(self, index: Tensor) -> Tensor:
+        """Return the boxes `(B, 4)` that the cells `index` `(B,)`, counted row by row, predict."""
         boxes = self.boxes_cxcywh_norm().flatten(2)
-        return boxes.gather(2, index[:, None, None].expand(-1, 4, 1)).squeeze(2), value
+        return boxes.gather(2, index[:, None, None].expand(-1, 4, 1)).squeeze(2)
 
 
 class Tower(nn.Sequential):

@@ -69,6 +69,5 @@ def choose_peak(output: HeadOutput, window: Tensor, previous_wh_norm: Tensor, co
     if config.size_penalty > 0:
         score = score * size_penalty(output, previous_wh_norm, config.size_penalty)
     response = (1 - config.window_weight) * score + config.window_weight * window
-    boxes, _ = output.peak_box(response)
-    index = response.flatten(1).argmax(dim=1, keepdim=True)
-    return Peak(boxes, output.score_map.flatten(1).gather(1, index).squeeze(1))
+    index = response.flatten(1).argmax(dim=1)
+    return Peak(output.boxes_at(index), output.score_map.flatten(1).gather(1, index[:, None]).squeeze(1))

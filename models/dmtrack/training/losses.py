@@ -99,8 +99,7 @@ def _box_at_cell(output: HeadOutput, boxes: Tensor) -> Tensor:
     """Read the box that the true centre's cell predicts: `(B, 4)` as cx, cy, w, h."""
     side = output.score_map.shape[-1]
     cell = (boxes[:, :2] * side).floor().clamp(0, side - 1).long()
-    index = (cell[:, 1] * side + cell[:, 0])[:, None, None].expand(-1, 4, 1)
-    return output.boxes_cxcywh_norm().flatten(2).gather(2, index).squeeze(2)
+    return output.boxes_at(cell[:, 1] * side + cell[:, 0])
 
 
 def tracking_losses(
