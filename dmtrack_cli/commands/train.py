@@ -309,11 +309,15 @@ def _build_model(stage: StageOption, config: ModelConfig, init: Path | None) -> 
             mlp_ratio=known.mlp_ratio,
             stem=known.stem,
             head_width=known.head_width,
+            # A foundation may grow these parts; adapters take the foundation as it is.
+            template_prompt=known.template_prompt or (config.template_prompt and not adapters),
+            quality_head=known.quality_head or (config.quality_head and not adapters),
         ),
         with_adapters=adapters,
     )
     missing, unexpected = model.load_state_dict(resize_positions(weights.tensors, model.config), strict=False)
-    wrong = [name for name in missing if not name.startswith("adapters.")] + list(unexpected)
+    fresh = ("adapters.",) if adapters else ("foundation.foreground", "foundation.head.quality.")
+    wrong = [name for name in missing if not name.startswith(fresh)] + list(unexpected)
     if wrong:
         raise CheckpointError(f"{len(wrong)} keys do not fit, first {wrong[0]}", where=init)
     return model
@@ -345,8 +349,9 @@ def _run(trainer: Trainer) -> None:
         if trainer.group.is_first:
             typer.echo(
                 f"step {p.step}/{trainer.config.steps} loss {p.loss:.3f} (focal {p.focal:.3f} "
-                f"giou {p.giou:.3f} l1 {p.l1:.4f}) iou {p.iou:.3f} lr {p.learning_rate:.2e} "
-                f"grad {p.gradient_norm:.2f} {p.samples_per_s:.1f} samples/s, {p.data_wait:.0%} waiting",
+                f"giou {p.giou:.3f} l1 {p.l1:.4f} quality {p.quality:.3f}) iou {p.iou:.3f} "
+                f"lr {p.learning_rate:.2e} grad {p.gradient_norm:.2f} {p.samples_per_s:.1f} samples/s, "
+                f"{p.data_wait:.0%} waiting",
                 err=True,
             )
 

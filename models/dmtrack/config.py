@@ -63,6 +63,10 @@ class ModelConfig(_Config):
         stream_merge: How the two streams enter the head: `sum` (published) or `mean`, which
             leaves a frozen one-stream head on its own scale.
         drop_path_rate: Stochastic depth of the last block, rising linearly from 0. Training only.
+        template_prompt: Template tokens are told which part of them the target's box covers (the token
+            types of LoRAT, arXiv 2403.05231), so that the box's shape is known, not guessed. Published: no.
+        quality_head: A fourth tower of the head predicts how well each cell's box overlaps the target;
+            it becomes the score (IoU-Net, arXiv 1807.11590). Published: no.
     """
 
     name: str
@@ -80,6 +84,8 @@ class ModelConfig(_Config):
     deep_width: int = 8
     stream_merge: Literal["sum", "mean"] = "sum"
     drop_path_rate: float = 0.1
+    template_prompt: bool = False
+    quality_head: bool = False
 
     #: Pixels per token side. The stems below are built for it.
     STRIDE = 16
@@ -152,6 +158,8 @@ TINY = ModelConfig(
     deep_width=16,
     stream_merge="mean",
     drop_path_rate=0.0,
+    template_prompt=True,
+    quality_head=True,
 )
 
 PRESETS: Mapping[str, ModelConfig] = {"base": BASE, "tiny": TINY}

@@ -57,10 +57,12 @@ def saved(tmp_path: Path, network: DMTrack) -> tuple[Path, Path]:
     return paths
 
 
-def images(streams: int) -> tuple[torch.Tensor, torch.Tensor]:
+def images(streams: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Templates, search region and the box in each template."""
     generator = torch.Generator().manual_seed(1)
     templates = torch.randn(1, 2, 3 * streams, 32, 32, generator=generator)
-    return templates, torch.randn(1, 3 * streams, 64, 64, generator=generator)
+    search = torch.randn(1, 3 * streams, 64, 64, generator=generator)
+    return templates, search, torch.tensor([[[0.5, 0.5, 0.6, 0.4], [0.5, 0.5, 0.4, 0.6]]])
 
 
 @pytest.mark.parametrize("meta", [FOUNDATION, ADAPTERS, dataclasses.replace(ADAPTERS, kind="full")])

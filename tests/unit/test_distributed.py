@@ -40,7 +40,8 @@ class Same:
     def sample(self):
         picture = np.random.default_rng(0).integers(0, 256, (64, 64, self.channels), dtype=np.uint8)
         box = np.array([0.4, 0.6, 0.3, 0.2], np.float32)
-        return TrainingSample(np.stack([picture[:32, :32]] * 2), picture, box, visible=True)
+        boxes = np.full((2, 4), 0.5, np.float32)
+        return TrainingSample(np.stack([picture[:32, :32]] * 2), boxes, picture, box, visible=True)
 
 
 @dataclass

@@ -42,7 +42,8 @@ class Flat:
         box = np.array([0.5, 0.5, 0.1 + (self.seed % 7) / 10, min(0.9, self.count / 100)], np.float32)
         shape = (64, 64, 3)
         templates = np.zeros((2, 32, 32, 3), np.uint8)
-        return TrainingSample(templates, np.full(shape, self.value, np.uint8), box, visible=True)
+        boxes = np.full((2, 4), 0.5, np.float32)
+        return TrainingSample(templates, boxes, np.full(shape, self.value, np.uint8), box, visible=True)
 
     def take_skipped(self) -> list[str]:
         taken, self.skipped = self.skipped, []

@@ -82,9 +82,13 @@ def test_shapes_and_boxes(modality, templates):
         assert sample.search.shape == (128, 128, channels)
         assert sample.templates.dtype == sample.search.dtype == np.uint8
         assert sample.box_cxcywh.dtype == np.float32
+        assert sample.template_boxes.shape == (templates, 4)
+        assert sample.template_boxes.dtype == np.float32
+        # A template is cut around the box that a tracker has, at twice its size.
+        assert sample.template_boxes[:, :2] == pytest.approx(0.5, abs=0.13)
+        assert np.sqrt(sample.template_boxes[:, 2:].prod(axis=1)) == pytest.approx(0.5, abs=0.1)
         cx, cy, w, h = sample.box_cxcywh
-        assert 0.0 < cx < 1.0
-        assert 0.0 < cy < 1.0
+        assert not sample.visible or (0.0 < cx < 1.0 and 0.0 < cy < 1.0)
         # The crop's side is four sizes, but for jitter.
         assert 0.1 < np.sqrt(w * h) < 0.6
 

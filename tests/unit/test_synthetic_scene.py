@@ -100,7 +100,9 @@ def test_without_the_target_only_the_target_is_missing():
     other = Actor(solid((0, 250, 0)), at(30, 60), 950.0)
     scene = stage(Actor(solid((250, 0, 0)), at(100, 60), 900.0), other)
     with_it = whole(scene).rgb
-    without = scene.render(0.0, View.whole(WIDTH, HEIGHT), without_target=True).rgb
+    gone = whole(replace(scene, target_gone=True))
+    without = gone.rgb
+    assert gone.visible_share == 0.0
     changed = bounds((with_it != without).any(axis=2))
     assert changed.iou(scene.target_box(0.0)) > 0.85
     assert (without[60, 30] == [0, 250, 0]).all()
@@ -184,7 +186,7 @@ def test_scenes_drawn_by_the_factory_have_tight_boxes():
         x1, y1, x2, y2 = box.xyxy
         if seen.visible_share < 0.97 or min(x1, y1) < 0 or x2 > 320 or y2 > 240:
             continue
-        changed = (seen.rgb != scene.render(t, view, without_target=True).rgb).any(axis=2)
+        changed = (seen.rgb != replace(scene, target_gone=True).render(t, view).rgb).any(axis=2)
         if changed.any():
             overlaps.append(bounds(changed).iou(box))
     assert len(overlaps) >= 8

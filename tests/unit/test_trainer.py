@@ -53,7 +53,8 @@ class Square:
         template = np.zeros((2, 32, 32, self.channels), np.uint8)
         template[:, 8:24, 8:24] = 255
         box = np.array([(col + 8) / 64, (row + 8) / 64, 0.25, 0.25], np.float32)
-        return TrainingSample(template, search, box, visible=True)
+        boxes = np.full((2, 4), 0.5, np.float32)
+        return TrainingSample(template, boxes, search, box, visible=True)
 
 
 @dataclass
@@ -95,7 +96,7 @@ def test_a_run_killed_after_a_checkpoint_goes_on_with_the_same_curve(tmp_path: P
 
 
 def test_training_learns_to_find_the_square(tmp_path: Path) -> None:
-    config = replace(CONFIG, steps=100, batch_size=16, learning_rate=3e-3, checkpoint_interval=100)
+    config = replace(CONFIG, steps=150, batch_size=16, learning_rate=3e-3, checkpoint_interval=150)
     ious = [progress.iou for progress in _trainer(tmp_path, config).run()]
     assert np.mean(ious[-5:]) > np.mean(ious[:5]) + 0.3
 
@@ -116,8 +117,9 @@ def test_adapters_start_as_the_foundation_alone() -> None:
     model = DMTrack(SMALL).eval()
     templates, search = torch.randn(1, 2, 3, 32, 32), torch.randn(1, 3, 64, 64)
     with torch.inference_mode():
-        alone = model(templates, search)
-        both = model(templates.repeat(1, 1, 2, 1, 1), search.repeat(1, 2, 1, 1))
+        boxes = torch.full((1, 2, 4), 0.5)
+        alone = model(templates, search, boxes)
+        both = model(templates.repeat(1, 1, 2, 1, 1), search.repeat(1, 2, 1, 1), boxes)
     torch.testing.assert_close(both.score_map, alone.score_map, atol=1e-6, rtol=1e-5)
 
 

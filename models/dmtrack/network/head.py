@@ -27,11 +27,14 @@ class HeadOutput(NamedTuple):
         score_map: `(B, 1, F, F)` in (0, 1): is the target's centre in this cell.
         size_map: `(B, 2, F, F)` in (0, 1): width and height as fractions of the crop side.
         offset_map: `(B, 2, F, F)`: x and y of the centre inside the cell, in cells.
+        quality_map: `(B, 1, F, F)` in (0, 1): overlap that the cell's box is expected to have with the
+            target; None for a network without a quality tower.
     """
 
     score_map: Tensor
     size_map: Tensor
     offset_map: Tensor
+    quality_map: Tensor | None = None
 
     def boxes_cxcywh_norm(self) -> Tensor:
         """Decode every cell to `(B, 4, F, F)`: centre and size as fractions of the crop side."""
@@ -59,6 +62,11 @@ class HeadOutput(NamedTuple):
         boxes = self.boxes_cxcywh_norm().flatten(2)
         return boxes.gather(2, index[:, None, None].expand(-1, 4, 1)).squeeze(2)
 
+    def quality_at(self, index: Tensor) -> Tensor:
+        """Return the quality `(B,)` at the cells `index` `(B,)`; the score where there is no quality."""
+        values = self.score_map if self.quality_map is None else self.quality_map
+        return values.flatten(1).gather(1, index[:, None]).squeeze(1)
+
 
 class Tower(nn.Sequential):
     """Four 3x3 convolutions with batch norm and ReLU, halving the width, then a 1x1 convolution."""
@@ -76,13 +84,14 @@ class Tower(nn.Sequential):
 
 
 class CenterHead(nn.Module):
-    """Three towers of the same structure with separate weights."""
+    """Three towers of the same structure with separate weights; a narrower fourth for the quality."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.score = Tower(config.width, config.head_width, 1)
         self.offset = Tower(config.width, config.head_width, 2)
         self.size = Tower(config.width, config.head_width, 2)
+        self.quality = Tower(config.width, config.head_width // 2, 1) if config.quality_head else None
         for module in self.modules():
             if isinstance(module, nn.Conv2d) and module.bias is not None:
                 nn.init.xavier_uniform_(module.weight)
@@ -101,7 +110,11 @@ class CenterHead(nn.Module):
         """Map search features `(B, C, F, F)` to the three maps, in float32 or wider."""
         score = _at_least_float32(self.score(features)).sigmoid().clamp(CLAMP, 1 - CLAMP)
         size = _at_least_float32(self.size(features)).sigmoid().clamp(CLAMP, 1 - CLAMP)
-        return HeadOutput(score_map=score, size_map=size, offset_map=_at_least_float32(self.offset(features)))
+        offset = _at_least_float32(self.offset(features))
+        if self.quality is None:
+            return HeadOutput(score, size, offset)
+        quality = _at_least_float32(self.quality(features)).sigmoid().clamp(CLAMP, 1 - CLAMP)
+        return HeadOutput(score, size, offset, quality)
 
 
 def _at_least_float32(maps: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ class Foundation(nn.Module):
         self.stem = build_stem(config)
         self.pos_template = nn.Parameter(torch.zeros(1, config.template_grid**2, config.width))
         self.pos_search = nn.Parameter(torch.zeros(1, config.search_grid**2, config.width))
+        self.foreground = nn.Parameter(torch.zeros(1, 1, config.width)) if config.template_prompt else None
         rates = torch.linspace(0, config.drop_path_rate, config.depth, device="cpu").tolist()
         self.blocks = nn.ModuleList(Block(config, rate) for rate in rates)
         self.norm = nn.LayerNorm(config.width, eps=NORM_EPS)
@@ -32,6 +33,20 @@ class Foundation(nn.Module):
             if isinstance(module, nn.Linear):
                 nn.init.trunc_normal_(module.weight, std=0.02)
                 nn.init.zeros_(module.bias)
+
+
+def box_coverage(boxes: Tensor, side: int) -> Tensor:
+    """Return which share of each cell of a `side` x `side` grid the boxes cover: `(B, side side)`.
+
+    Args:
+        boxes: `(B, 4)` cx, cy, w, h in fractions of the grid's side.
+        side: Cells along one side.
+    """
+    edges = torch.arange(side, device=boxes.device, dtype=boxes.dtype)
+    low, high = (boxes[:, :2] - boxes[:, 2:] / 2) * side, (boxes[:, :2] + boxes[:, 2:] / 2) * side
+    along = torch.minimum(high[..., None], edges + 1) - torch.maximum(low[..., None], edges)
+    columns, rows = along.clamp(0, 1).unbind(1)
+    return (rows[:, :, None] * columns[:, None, :]).flatten(1)
 
 
 class DMTrack(nn.Module):
@@ -52,23 +67,41 @@ class DMTrack(nn.Module):
         self.foundation = Foundation(config)
         self.adapters = AdapterSet(config) if with_adapters else None
 
-    def embed_template(self, images: Tensor) -> Tensor:
-        """Turn template images `(B, 3 S, z, z)` of S streams into tokens `(S, B, P, C)`."""
-        return self._embed(images, self.foundation.pos_template)
+    def embed_template(self, images: Tensor, boxes: Tensor | None = None) -> Tensor:
+        """Turn template images `(B, 3 S, z, z)` of S streams into tokens `(S, B, P, C)`.
+
+        Args:
+            images: Normalised.
+            boxes: `(B, 4)` the target's cx, cy, w, h in fractions of the template's side. A network with
+                `template_prompt` needs it, another one ignores it.
+
+        Raises:
+            ValueError: The boxes are missing.
+        """
+        tokens = self._embed(images, self.foundation.pos_template)
+        foreground = self.foundation.foreground
+        if foreground is None:
+            return tokens
+        if boxes is None:
+            raise ValueError("this network needs the box in each template")
+        covered = box_coverage(boxes, self.config.template_grid)
+        return tokens + covered[..., None].to(tokens.dtype) * foreground
 
     def embed_search(self, images: Tensor) -> Tensor:
         """Turn search images `(B, 3 S, x, x)` of S streams into tokens `(S, B, F F, C)`."""
         return self._embed(images, self.foundation.pos_search)
 
-    def forward(self, templates: Tensor, search: Tensor) -> HeadOutput:
+    def forward(self, templates: Tensor, search: Tensor, template_boxes: Tensor | None = None) -> HeadOutput:
         """Track: find in `search` what `templates` show.
 
         Args:
             templates: `(B, T, 3 S, z, z)` normalised images, oldest first; S = 1 or 2 streams, RGB first.
             search: `(B, 3 S, x, x)`.
+            template_boxes: `(B, T, 4)`, see `embed_template`.
         """
         batch, count = templates.shape[:2]
-        tokens = self.embed_template(templates.flatten(0, 1))
+        boxes = None if template_boxes is None else template_boxes.flatten(0, 1)
+        tokens = self.embed_template(templates.flatten(0, 1), boxes)
         memory = tokens.reshape(tokens.shape[0], batch, count * tokens.shape[2], tokens.shape[3])
         return self.forward_tokens(memory, self.embed_search(search))
 

@@ -17,7 +17,9 @@ import numpy as np
 import numpy.typing as npt
 
 from dmtrack.errors import DatasetError
+from dmtrack.geometry.box import Box
 from dmtrack.synthetic import textures
+from dmtrack.synthetic.annotation import AnnotationHabit, believed, flipped, in_square, template_spread
 from dmtrack.synthetic.sample import TrainingSample
 
 Image = npt.NDArray[np.uint8]
@@ -40,6 +42,7 @@ class CollageConfig:
         search_factor: Search side over sqrt(w h).
         thermal_share: Share of samples taken from thermal images, where a folder of them is given.
         grey_share: Share of samples turned grey.
+        habit_share: Share of samples whose boxes are not tight, see `AnnotationHabit`.
         absent_share: Share of samples whose target is not in the search frame.
     """
 
@@ -50,7 +53,8 @@ class CollageConfig:
     search_factor: float = 4.0
     thermal_share: float = 0.15
     grey_share: float = 0.12
-    absent_share: float = 0.05
+    habit_share: float = 0.5
+    absent_share: float = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,24 +285,22 @@ class CollageSampler:
         layers, target = self._layers(canvas)
         frames = self.config.templates + 1
         camera = _camera_path(rng, frames)
-        views, boxes = [], []
-        for k in range(frames):
-            poses = [_seen(pose_path[k], camera[k]) for _, pose_path in layers]
-            box = _bounds(layers[target][0], poses[target])
-            views.append((k, poses, box))
-            boxes.append(box)
+        habit = AnnotationHabit.draw(rng, self.config.habit_share)
         visible = rng.random() >= self.config.absent_share
         crops = []
-        for k, poses, box in views:
-            search = k == frames - 1
-            view = self._view(box, search=search, initial=k == 0)
-            size = self.config.search_size if search else self.config.template_size
-            drawn = [i for i in range(len(layers)) if visible or not search or i != target]
-            crop = _draw(
-                canvas, camera[k], [layers[i][0] for i in drawn], [poses[i] for i in drawn], view, size
-            )
-            crops.append((crop, view))
-        return self._finish(crops, boxes[-1], visible=visible)
+        for k in range(frames):
+            poses = [_seen(pose_path[k], camera[k]) for _, pose_path in layers]
+            view, box = self._view(habit.of(_bounds(layers[target][0], poses[target])), k)
+            shown = [i for i in range(len(layers)) if visible or not self._is_search(k) or i != target]
+            sprites, shown_poses = [layers[i][0] for i in shown], [poses[i] for i in shown]
+            crops.append((_draw(canvas, camera[k], sprites, shown_poses, view, self._size(k)), view, box))
+        return self._finish(crops, visible=visible)
+
+    def _is_search(self, k: int) -> bool:
+        return k == self.config.templates
+
+    def _size(self, k: int) -> int:
+        return self.config.search_size if self._is_search(k) else self.config.template_size
 
     def _layers(self, canvas: Image) -> tuple[list[tuple[Sprite, list[Pose]]], int]:
         """Draw the target, its distractors and occluders with their paths; return them back to front."""
@@ -343,57 +345,55 @@ class CollageSampler:
             )
         return [*behind, (target, path), *front], len(behind)
 
-    def _view(self, box: Points, *, search: bool, initial: bool) -> View:
-        """Choose the square around a jittered `box` (cx, cy, w, h in px)."""
-        rng, size = self._rng, math.sqrt(box[2] * box[3])
-        if search:
-            if rng.random() < 0.5:
-                dx, dy = 3.0 * (rng.random(2) - 0.5) * size
-            else:
-                dx, dy = rng.normal(0, 0.3, 2) * size
-            size *= math.exp(0.22 * rng.normal())
-            side = size * self.config.search_factor
-            limit = 0.5 * side
-            dx, dy = np.clip((dx, dy), -limit, limit)
-        else:
-            spread = 0.015 if initial else 0.05
-            dx, dy = rng.normal(0, spread, 2) * size
-            side = size * self.config.template_factor * math.exp(rng.normal(0, spread))
-        side = max(8.0, math.ceil(side))
-        return View(box[0] + dx - side / 2, box[1] + dy - side / 2, side)
+    def _view(self, box: Box, k: int) -> tuple[View, Box]:
+        """Choose the square of crop `k` and the box in it: the true one, or a template's believed one."""
+        rng, config = self._rng, self.config
+        if not self._is_search(k):
+            own = believed(box, rng, template_spread(rng, first=k == 0, usual=0.05))
+            return _square(own.cx, own.cy, math.sqrt(own.area) * config.template_factor), own
+        size = math.sqrt(box.area)
+        shift = 3.0 * (rng.random(2) - 0.5) * size if rng.random() < 0.5 else rng.normal(0, 0.3, 2) * size
+        side = size * math.exp(0.22 * rng.normal()) * config.search_factor
+        dx, dy = np.clip(shift, -0.5 * side, 0.5 * side)
+        return _square(box.cx + dx, box.cy + dy, side), box
 
     def _thermal_sample(self) -> TrainingSample:
         """Take two looks at one thermal image: shifted, scaled, turned a little, with other gain."""
         rng = self._rng
         image, boxes = self.library.thermal[int(rng.integers(len(self.library.thermal)))]
-        x, y, w, h = boxes[int(rng.integers(len(boxes)))]
-        box = np.array([x + w / 2, y + h / 2, w, h])
+        box = AnnotationHabit.draw(rng, self.config.habit_share).of(
+            Box(*boxes[int(rng.integers(len(boxes)))].tolist())
+        )
         crops = []
         for k in range(self.config.templates + 1):
-            search = k == self.config.templates
-            view = self._view(box, search=search, initial=k == 0)
-            size = self.config.search_size if search else self.config.template_size
-            crops.append((_draw(image, (0.0, 0.0, 1.0), [], [], view, size), view))
-        return self._finish(crops, box, visible=True)
+            view, own = self._view(box, k)
+            crops.append((_draw(image, (0.0, 0.0, 1.0), [], [], view, self._size(k)), view, own))
+        return self._finish(crops, visible=True)
 
-    def _finish(self, crops: Sequence[tuple[Image, View]], box: Points, *, visible: bool) -> TrainingSample:
-        """Change light and noise, flip, and express the box in the search crop."""
+    def _finish(self, crops: Sequence[tuple[Image, View, Box]], *, visible: bool) -> TrainingSample:
+        """Change light and noise, flip, and express each box in its crop."""
         rng = self._rng
         grey = rng.random() < self.config.grey_share
         shared = _Light.draw(rng, 0.22)
         flip = rng.random() < 0.5
         images = []
-        for crop, view in crops:
+        for crop, view, _ in crops:
             image = _Light.draw(rng, 0.08).apply(shared.apply(crop, rng), rng)
             scale = image.shape[0] / view.side
             image = _sensor(rng, image, scale)
             if grey:
                 image = np.repeat(np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY))[..., None], 3, axis=2)
             images.append(np.ascontiguousarray(image[:, ::-1]) if flip else image)
-        view = crops[-1][1]
-        cx, cy = (box[0] - view.x) / view.side, (box[1] - view.y) / view.side
-        norm = np.array([1 - cx if flip else cx, cy, box[2] / view.side, box[3] / view.side], np.float32)
-        return TrainingSample(np.stack(images[:-1]), images[-1], norm, visible=visible)
+        boxes = np.stack([in_square(box, view.x, view.y, view.side) for _, view, box in crops])
+        if flip:
+            boxes = flipped(boxes)
+        return TrainingSample(np.stack(images[:-1]), boxes[:-1], images[-1], boxes[-1], visible=visible)
+
+
+def _square(cx: float, cy: float, side: float) -> View:
+    """Return the square around a centre, a whole number of px wide."""
+    side = max(8.0, math.ceil(side))
+    return View(cx - side / 2, cy - side / 2, side)
 
 
 def _look_alike(rng: np.random.Generator, sprite: Sprite) -> Sprite:
@@ -444,12 +444,12 @@ def _seen(pose: Pose, camera: tuple[float, float, float]) -> Pose:
     return replace(pose, x=pose.x * zoom + x, y=pose.y * zoom + y, size=pose.size * zoom)
 
 
-def _bounds(sprite: Sprite, pose: Pose) -> Points:
-    """Return the tight box (cx, cy, w, h in frame px) of a sprite in a pose."""
+def _bounds(sprite: Sprite, pose: Pose) -> Box:
+    """Return the tight box of a sprite in a pose, in frame px."""
     matrix = pose.matrix(sprite)
     points = sprite.outline @ matrix[:, :2].T + matrix[:, 2]
     low, high = points.min(0), points.max(0)
-    return np.concatenate(((low + high) / 2, np.maximum(high - low, 4.0)))
+    return Box.from_cxcywh(*((low + high) / 2).tolist(), *np.maximum(high - low, 4.0).tolist())
 
 
 def _draw(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -15,11 +15,12 @@ import numpy.typing as npt
 
 from dmtrack.errors import ConfigError
 from dmtrack.geometry.box import Box
+from dmtrack.synthetic.annotation import AnnotationHabit, believed, flipped, in_square, template_spread
 from dmtrack.synthetic.camera_look import CameraLook, NoiseBank
 from dmtrack.synthetic.casting import CastingConfig, SceneFactory, Take
 from dmtrack.synthetic.photographs import PhotoLibrary
 from dmtrack.synthetic.sample import TrainingSample
-from dmtrack.synthetic.scene import Scene, View
+from dmtrack.synthetic.scene import NOTHING, Scene, View
 from dmtrack.synthetic.sensors import DepthLook, EventLook, ThermalLook
 from dmtrack.synthetic.sprite import Image
 from dmtrack.synthetic.stock import Stock
@@ -29,6 +30,8 @@ _SMALLEST_SIDE_PX = 6
 _TRIES = 400
 _VISIBLE_SHARE = 0.2
 _FIRST_VISIBLE_SHARE = 0.6
+#: Among absent targets that can be taken out of the scene: share that is; the others are out of the crop.
+_GONE_SHARE = 0.7
 
 Stream = Literal["rgb", "grey", "thermal", "depth", "event"]
 
@@ -57,8 +60,9 @@ class SamplerConfig:
         centre_jitter: Published: the centre moves by `centre_jitter * sqrt(w h) * (u - 0.5)` per axis.
         scale_jitter: Published: `exp(scale_jitter * n)` on width and height.
         template_jitter: Standard deviation of centre (of the size) and log size of recent templates.
+        habit_share: Share of samples whose boxes are not tight, see `AnnotationHabit`.
         light_change_share: Share of samples with another light in the search frame.
-        absent_share: Share of samples whose target is not in the search frame.
+        absent_share: Share of samples whose target is not in the search crop: gone, or elsewhere.
         takes_per_scene: Samples drawn from a scene before another takes its place.
         casting: What scenes are made of.
     """
@@ -82,9 +86,10 @@ class SamplerConfig:
     centre_jitter: float = 3.0
     scale_jitter: float = 0.25
     template_jitter: float = 0.05
+    habit_share: float = 0.5
     light_change_share: float = 0.15
-    absent_share: float = 0.02
-    takes_per_scene: int = 3
+    absent_share: float = 0.1
+    takes_per_scene: int = 5
     casting: CastingConfig = field(default_factory=CastingConfig)
 
     def __post_init__(self) -> None:
@@ -103,8 +108,9 @@ def _library(folder: Path) -> PhotoLibrary:
 
 @dataclass(frozen=True, slots=True)
 class _Moment:
-    """One crop to draw: when, and which square of the frame."""
+    """One crop to draw: of what, when, and which square of the frame."""
 
+    scene: Scene
     t: float
     left_px: int
     top_px: int
@@ -112,22 +118,26 @@ class _Moment:
     size: int
 
     @classmethod
-    def around(cls, t: float, centre: tuple[float, float], side: float, size: int) -> _Moment:
+    def around(cls, scene: Scene, t: float, box: Box, factor: float, size: int) -> _Moment:
         """Cut as published: a whole number of pixels, the corner rounded.
 
         Source: specification 3.2.
         """
-        side_px = max(math.ceil(side), _SMALLEST_SIDE_PX)
-        return cls(t, round(centre[0] - 0.5 * side_px), round(centre[1] - 0.5 * side_px), side_px, size)
+        side_px = max(math.ceil(factor * math.sqrt(box.area)), _SMALLEST_SIDE_PX)
+        return cls(scene, t, round(box.cx - 0.5 * side_px), round(box.cy - 0.5 * side_px), side_px, size)
 
     @property
     def view(self) -> View:
         """The window to draw: never finer than the frame's own pixels."""
         return View.square(self.left_px, self.top_px, self.side_px, min(self.size, self.side_px))
 
-    def finished(self, picture: Image, scene: Scene) -> Image:
+    def box(self, box: Box) -> npt.NDArray[np.float32]:
+        """Return a box of the frame as fractions of the crop: `(4,)` cx, cy, w, h."""
+        return in_square(box, self.left_px, self.top_px, self.side_px)
+
+    def finished(self, picture: Image) -> Image:
         """Blacken what lies outside the frame, and resize what was drawn to the size of the crop."""
-        self.view.blacken(picture, scene.width, scene.height)
+        self.view.blacken(picture, self.scene.width, self.scene.height)
         if picture.shape[0] == self.size:
             return picture
         return np.asarray(cv2.resize(picture, (self.size, self.size), interpolation=cv2.INTER_LINEAR))
@@ -209,43 +219,55 @@ class TrainingSampler:
     def _attempt(self, stream: Stream) -> TrainingSample | None:
         """Try to draw a sample; None when the target is not where a crop could show it."""
         take = self._take(stream)
-        times = self._times(take.duration)
-        boxes = [take.scene.target_box(t) for t in times]
-        if not all(_usable(box, take.scene) for box in boxes):
+        scene, times = take.scene, self._times(take.duration)
+        tight = [scene.target_box(t) for t in times]
+        if not all(_usable(box, scene) for box in tight):
             self._takes.clear()
             return None
-        moments = [
-            self._template_moment(t, box, first=k == 0)
+        habit = AnnotationHabit.draw(self._rng, self._config.habit_share)
+        boxes = [habit.of(box) for box in tight]
+        templates = [
+            self._template_moment(scene, t, box, first=k == 0)
             for k, (t, box) in enumerate(zip(times[:-1], boxes[:-1], strict=True))
         ]
-        moments.append(self._search_moment(times[-1], boxes[-1]))
-        drawn = self._draw(take.scene, moments, stream)
+        search = self._search_moment(scene, times[-1], boxes[-1])
+        drawn = self._draw(scene, [*(moment for moment, _ in templates), search], stream)
         if drawn is None:
             self._takes.clear()
             return None
         pictures, visible = drawn
-        return self._pack(pictures, moments[-1], boxes[-1], visible=visible)
+        placed = np.stack([moment.box(box) for moment, box in templates])
+        return self._pack(pictures, placed, search.box(boxes[-1]), visible=visible)
 
-    def _template_moment(self, t: float, box: Box, *, first: bool) -> _Moment:
+    def _template_moment(self, scene: Scene, t: float, box: Box, *, first: bool) -> tuple[_Moment, Box]:
+        """Return a template around the box that a tracker would have, and that box."""
         rng, config = self._rng, self._config
-        spread = config.template_jitter * (0.3 if first else 1.0)
-        size = math.sqrt(box.w * box.h)
-        dx, dy, grow = rng.normal(0.0, spread, 3)
-        side = size * math.exp(grow) * config.template_factor
-        return _Moment.around(t, (box.cx + dx * box.w, box.cy + dy * box.h), side, config.template_size)
+        own = believed(box, rng, template_spread(rng, first=first, usual=config.template_jitter))
+        return _Moment.around(scene, t, own, config.template_factor, config.template_size), own
 
-    def _search_moment(self, t: float, box: Box) -> _Moment:
+    def _search_moment(self, scene: Scene, t: float, box: Box) -> _Moment:
         rng, config = self._rng, self._config
-        size = math.sqrt(box.w * box.h)
+        absent = rng.random() < config.absent_share
+        gone = absent and scene.movable_target and rng.random() < _GONE_SHARE
         wide = rng.random() < config.wide_jitter_share
         grow = config.scale_jitter * (1.0 if wide else 0.4) * rng.normal(0.0, 1.0, 2)
-        guess = size * math.exp(0.5 * float(np.clip(grow, -0.75, 0.75).sum()))
-        shift = (
-            config.centre_jitter * guess * (rng.random(2) - 0.5) if wide else rng.normal(0.0, 0.25, 2) * guess
-        )
-        limit = 0.47 * guess * config.search_factor
-        dx, dy = np.clip(shift, -limit, limit)
-        return _Moment.around(t, (box.cx + dx, box.cy + dy), guess * config.search_factor, config.search_size)
+        guess = math.sqrt(box.area) * math.exp(0.5 * float(np.clip(grow, -0.75, 0.75).sum()))
+        side = guess * config.search_factor
+        if absent and not gone:
+            # Just outside the crop, on any side.
+            turn = rng.uniform(0.0, 2.0 * math.pi)
+            way = np.array((math.cos(turn), math.sin(turn)))
+            shift = way / np.abs(way).max() * 0.5 * (side + 1.1 * max(box.w, box.h))
+        else:
+            shift = (
+                config.centre_jitter * guess * (rng.random(2) - 0.5)
+                if wide
+                else rng.normal(0.0, 0.25, 2) * guess
+            )
+            shift = np.clip(shift, -0.47 * side, 0.47 * side)
+        aim = Box.from_cxcywh(box.cx + float(shift[0]), box.cy + float(shift[1]), guess, guess)
+        shown = replace(scene, target_gone=True) if gone else scene
+        return _Moment.around(shown, t, aim, config.search_factor, config.search_size)
 
     # -- drawing --
 
@@ -257,22 +279,21 @@ class TrainingSampler:
         luck = rng.random() if paired else 0.5
         dark, blind = luck < config.rgb_degraded_share, luck > 1.0 - config.aux_degraded_share
         if not paired and stream not in ("rgb", "grey"):
-            visible = scene.render(moments[-1].t, moments[-1].view).visible_share > _VISIBLE_SHARE
+            search = moments[-1]
+            visible = search.scene.render(search.t, search.view, NOTHING).visible_share > _VISIBLE_SHARE
             return self._second(scene, moments, stream, blind=False), visible
-        absent = not paired and scene.movable_target and rng.random() < config.absent_share
-        pictures, shares = self._colour(scene, moments, absent=absent, degraded=dark)
+        pictures, shares = self._colour(moments, degraded=dark)
         if shares[0] < _FIRST_VISIBLE_SHARE:
             return None
         if paired:
             second = self._second(scene, moments, stream, blind=blind)
-            pictures = [np.concatenate(pair, axis=2) for pair in zip(pictures, second, strict=True)]
+            # Not np.concatenate: along the last axis it is many times slower.
+            pictures = [np.asarray(cv2.merge(pair), np.uint8) for pair in zip(pictures, second, strict=True)]
         elif stream == "grey":
             pictures = [_grey(picture) for picture in pictures]
         return pictures, shares[-1] > _VISIBLE_SHARE
 
-    def _colour(
-        self, scene: Scene, moments: list[_Moment], *, absent: bool, degraded: bool
-    ) -> tuple[list[Image], list[float]]:
+    def _colour(self, moments: list[_Moment], *, degraded: bool) -> tuple[list[Image], list[float]]:
         """Return what the colour camera records, and how much of the target is visible, per crop."""
         rng, config = self._rng, self._config
         look = CameraLook.draw(rng)
@@ -282,39 +303,42 @@ class TrainingSampler:
             look = last if rng.random() < 0.5 else look
         pictures, shares = [], []
         for k, moment in enumerate(moments):
-            is_search = k == len(moments) - 1
-            rendering = scene.render(moment.t, moment.view, without_target=absent and is_search)
+            rendering = moment.scene.render(moment.t, moment.view)
             assert rendering.rgb is not None  # noqa: S101
-            current = (last if is_search else look).varied(rng)
-            pictures.append(moment.finished(current.apply(rendering.rgb, self._noise), scene))
-            shares.append(0.0 if absent and is_search else rendering.visible_share)
+            current = (last if k == len(moments) - 1 else look).varied(rng)
+            pictures.append(moment.finished(current.apply(rendering.rgb, self._noise)))
+            shares.append(rendering.visible_share)
         return pictures, shares
 
     def _second(self, scene: Scene, moments: list[_Moment], stream: Stream, *, blind: bool) -> list[Image]:
-        """Return what the second camera records, per crop."""
+        """Return what the second camera records, per crop; its looks suit the scene with its target."""
         rng = self._rng
         if stream == "thermal":
             thermal = ThermalLook.draw(rng, scene)
             thermal = thermal.blinded(rng) if blind else thermal
-            return [m.finished(thermal.picture(scene, m.t, m.view, self._noise), scene) for m in moments]
+            return [m.finished(thermal.picture(m.scene, m.t, m.view, self._noise)) for m in moments]
         if stream == "depth":
             depth = DepthLook.draw(rng, scene)
             depth = depth.blinded(rng) if blind else depth
             of_frame = depth.frame_range(scene, moments[-1].t)
-            return [m.finished(depth.picture(scene, m.t, m.view, of_frame), scene) for m in moments]
+            return [m.finished(depth.picture(m.scene, m.t, m.view, of_frame)) for m in moments]
         event = EventLook.draw(rng, scene)
         event = event.blinded(rng) if blind else event
-        return [m.finished(event.picture(scene, m.t, m.view, rng), scene) for m in moments]
+        return [m.finished(event.picture(m.scene, m.t, m.view, rng)) for m in moments]
 
-    def _pack(self, pictures: list[Image], moment: _Moment, box: Box, *, visible: bool) -> TrainingSample:
-        """Flip everything together half of the time, and express the box in the search crop."""
-        cx = (box.cx - moment.left_px) / moment.side_px
-        cy = (box.cy - moment.top_px) / moment.side_px
+    def _pack(
+        self,
+        pictures: list[Image],
+        template_boxes: npt.NDArray[np.float32],
+        box: npt.NDArray[np.float32],
+        *,
+        visible: bool,
+    ) -> TrainingSample:
+        """Flip everything together half of the time."""
         if self._rng.random() < 0.5:
             pictures = [np.ascontiguousarray(p[:, ::-1]) for p in pictures]
-            cx = 1.0 - cx
-        norm = np.array([cx, cy, box.w / moment.side_px, box.h / moment.side_px], np.float32)
-        return TrainingSample(np.stack(pictures[:-1]), pictures[-1], norm, visible)
+            template_boxes, box = flipped(template_boxes), flipped(box)
+        return TrainingSample(np.stack(pictures[:-1]), template_boxes, pictures[-1], box, visible)
 
 
 def _grey(rgb: Image) -> Image:

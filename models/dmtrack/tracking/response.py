@@ -27,7 +27,8 @@ class Peak:
 
     Attributes:
         boxes_cxcywh_norm: `(B, 4)` as fractions of the crop side.
-        scores: `(B,)` confidence in [0, 1].
+        scores: `(B,)` confidence in [0, 1]: the quality that the network expects of the box, or what
+            the score map says where the network has no quality tower.
     """
 
     boxes_cxcywh_norm: Tensor
@@ -63,11 +64,13 @@ def choose_peak(output: HeadOutput, window: Tensor, previous_wh_norm: Tensor, co
     cell's own score, so that it does not depend on how far the target moved.
     """
     if config.window == "multiply":
-        boxes, values = output.peak_box(window * output.score_map)
-        return Peak(boxes, values)
+        values, index = (window * output.score_map).flatten(1).max(dim=1)
+        return Peak(
+            output.boxes_at(index), values if output.quality_map is None else output.quality_at(index)
+        )
     score = output.score_map
     if config.size_penalty > 0:
         score = score * size_penalty(output, previous_wh_norm, config.size_penalty)
     response = (1 - config.window_weight) * score + config.window_weight * window
     index = response.flatten(1).argmax(dim=1)
-    return Peak(output.boxes_at(index), output.score_map.flatten(1).gather(1, index[:, None]).squeeze(1))
+    return Peak(output.boxes_at(index), output.quality_at(index))

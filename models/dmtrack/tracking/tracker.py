@@ -170,8 +170,11 @@ class Tracker:
         if not targets:
             return
         size = self.model.config.template_size
-        crops = [Crop.around(t.box, self.config.template_factor, size).cut(image) for t in targets]
-        tokens = self.model.embed_template(self._images(crops))
+        crops = [Crop.around(t.box, self.config.template_factor, size) for t in targets]
+        boxes = [crop.from_frame(t.box) for crop, t in zip(crops, targets, strict=True)]
+        tokens = self.model.embed_template(
+            self._images([crop.cut(image) for crop in crops]), torch.tensor(boxes, device=self.device)
+        )
         for index, target in enumerate(targets):
             target.memory.push(tokens[:, index])
 

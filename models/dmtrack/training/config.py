@@ -33,6 +33,7 @@ class TrainConfig(_Config):
         giou_weight: Weight of the GIoU loss. Published: 2.
         l1_weight: Weight of the L1 loss. Published: 5.
         focal_weight: Weight of the focal loss. Published: 1.
+        quality_weight: Weight of the quality loss, for networks with a quality tower. Ours.
         templates: Templates T a sample. Published: 3; 2 for depth.
         seed: Seed of initial values, data order and augmentation.
         checkpoint_interval: Steps between checkpoints. Data is re-seeded at each, so that a resumed run
@@ -54,6 +55,7 @@ class TrainConfig(_Config):
     giou_weight: float = 2.0
     l1_weight: float = 5.0
     focal_weight: float = 1.0
+    quality_weight: float = 0.5
     templates: int = 3
     seed: int = 0
     checkpoint_interval: int = 500

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 _SIZE_INCHES = (8.0, 9.0)
-_LOSSES = ("loss", "focal", "giou", "l1")
+_LOSSES = ("loss", "focal", "giou", "l1", "quality")
 
 Columns = dict[str, list[float]]
 

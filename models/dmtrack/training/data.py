@@ -55,6 +55,7 @@ class Batch(NamedTuple):
 
     Attributes:
         templates: `(B, T, z, z, C)` uint8.
+        template_boxes: `(B, T, 4)` float32 cx, cy, w, h in fractions of the template's side.
         search: `(B, x, x, C)` uint8.
         boxes: `(B, 4)` float32 cx, cy, w, h in fractions of the search crop's side.
         visible: `(B,)` bool.
@@ -62,6 +63,7 @@ class Batch(NamedTuple):
     """
 
     templates: Tensor
+    template_boxes: Tensor
     search: Tensor
     boxes: Tensor
     visible: Tensor
@@ -72,6 +74,7 @@ def collate(samples: list[TrainingSample], skipped: Sequence[str] = ()) -> Batch
     """Stack samples."""
     return Batch(
         templates=torch.from_numpy(np.stack([s.templates for s in samples])),
+        template_boxes=torch.from_numpy(np.stack([s.template_boxes for s in samples]).astype(np.float32)),
         search=torch.from_numpy(np.stack([s.search for s in samples])),
         boxes=torch.from_numpy(np.stack([s.box_cxcywh for s in samples]).astype(np.float32)),
         visible=torch.tensor([s.visible for s in samples]),

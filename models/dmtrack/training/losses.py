@@ -1,6 +1,6 @@
-"""Focal loss on the score map, GIoU and L1 on the box.
+"""Focal loss on the score map, GIoU and L1 on the box, cross-entropy on the quality where there is one.
 
-Source: specification 4 (CenterNet's focal loss, CornerNet's radius).
+Source: specification 4 (CenterNet's focal loss, CornerNet's radius). The quality loss is ours.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ class Losses(NamedTuple):
     focal: Tensor
     giou: Tensor
     l1: Tensor
+    quality: Tensor
     iou: Tensor
 
 
@@ -102,6 +103,32 @@ def _box_at_cell(output: HeadOutput, boxes: Tensor) -> Tensor:
     return output.boxes_at(cell[:, 1] * side + cell[:, 0])
 
 
+def quality_loss(output: HeadOutput, truth: Tensor, visible: Tensor) -> Tensor:
+    """Cross-entropy between the expected and the true overlap of each cell's box, 0 without a quality tower.
+
+    Cells count by their score: those that could be chosen, a look-alike's too. A hidden target has
+    overlap 0 with every box.
+
+    Args:
+        output: The maps.
+        truth: `(B, 4)` true x1, y1, x2, y2 in fractions of the crop side.
+        visible: `(B,)` 1.0 or 0.0.
+    """
+    if output.quality_map is None:
+        return output.score_map.new_zeros(())
+    with torch.no_grad():
+        boxes = output.boxes_cxcywh_norm().flatten(2).transpose(1, 2)
+        cells = boxes.shape[1]
+        iou, _ = box_overlap(corners(boxes.flatten(0, 1)), truth.repeat_interleave(cells, 0))
+        overlap = iou.view(-1, cells) * visible[:, None]
+        weight = output.score_map.flatten(1)
+        weight = weight / weight.sum(1, keepdim=True)
+    # Not binary_cross_entropy: it may not run under autocast.
+    quality = output.quality_map.flatten(1)
+    entropy = overlap * quality.log() + (1 - overlap) * (1 - quality).log()
+    return -(weight * entropy).sum(1).mean()
+
+
 def tracking_losses(
     output: HeadOutput, boxes: Tensor, visible: Tensor, config: TrainConfig, *, at_peak: bool
 ) -> Losses:
@@ -130,5 +157,7 @@ def tracking_losses(
     with torch.no_grad():
         iou, _ = box_overlap(corners(peak), truth)
         mean_iou = (iou * shown).sum() / count
+    quality = quality_loss(output, truth, shown)
     total = config.giou_weight * giou_loss + config.l1_weight * l1_loss + config.focal_weight * focal
-    return Losses(total, focal, giou_loss, l1_loss, mean_iou)
+    total = total + config.quality_weight * quality
+    return Losses(total, focal, giou_loss, l1_loss, quality, mean_iou)

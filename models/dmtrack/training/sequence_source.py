@@ -19,11 +19,13 @@ from typing import Final, cast
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from dmtrack.datasets.sequence import Sequence, is_recording
 from dmtrack.errors import DatasetError, InputError
 from dmtrack.geometry.box import Box
 from dmtrack.geometry.crop import Crop
+from dmtrack.synthetic.annotation import flipped
 from dmtrack.synthetic.sample import TrainingSample
 from dmtrack.training.augmentation import Image8, brightened, greyed, jittered, mirrored
 from dmtrack.training.bad_data import BadData, SkipLog
@@ -121,17 +123,15 @@ class SequenceSampler:
             entry.visible, config.templates, window=config.window, growth=config.window_growth, rng=rng
         )
         streams = self._streams(entry.sequence)
-        crops, search = self._cut(number, frames, streams)
+        crops, boxes = self._cut(number, frames, streams)
         if rng.random() < config.grey_share:
             crops = [greyed(crop) for crop in crops]
         crops = [
             brightened(crop, rng.uniform(1 - config.brightness, 1 + config.brightness)) for crop in crops
         ]
-        cx, cy, w, h = search.from_frame(entry.sequence.box(frames.search))
         if rng.random() < config.flip_share:
-            crops, cx = [mirrored(crop) for crop in crops], 1 - cx
-        box = np.array((cx, cy, w, h), np.float32)
-        return TrainingSample(np.stack(crops[:-1]), crops[-1], box, visible=True)
+            crops, boxes = [mirrored(crop) for crop in crops], flipped(boxes)
+        return TrainingSample(np.stack(crops[:-1]), boxes[:-1], crops[-1], boxes[-1], visible=True)
 
     def _streams(self, sequence: Sequence) -> Streams:
         """Return what the sample shows."""
@@ -142,18 +142,23 @@ class SequenceSampler:
             return Streams.AUX
         return Streams.RGB
 
-    def _cut(self, number: int, frames: FrameChoice, streams: Streams) -> tuple[list[Image8], Crop]:
-        """Return the crops, the search crop last, and where that one lies."""
+    def _cut(
+        self, number: int, frames: FrameChoice, streams: Streams
+    ) -> tuple[list[Image8], npt.NDArray[np.float32]]:
+        """Return the crops, the search crop last, and the box in each: `(T + 1, 4)`, as fractions."""
         config = self._config
-        crops = []
+        crops, boxes = [], []
         for frame in frames.templates:
             image, box = self._shown(number, frame, streams)
-            crops.append(Crop.around(box, config.template_factor, config.template_size).cut(image))
+            template = Crop.around(box, config.template_factor, config.template_size)
+            crops.append(template.cut(image))
+            boxes.append(template.from_frame(box))
         image, box = self._shown(number, frames.search, streams)
         guess = jittered(box, self._rng, scale=config.scale_jitter, centre=config.centre_jitter)
         search = Crop.around(guess, config.search_factor, config.search_size)
         crops.append(search.cut(image))
-        return crops, search
+        boxes.append(search.from_frame(box))
+        return crops, np.array(boxes, np.float32)
 
     def _shown(self, number: int, frame: int, streams: Streams) -> tuple[Image8, Box]:
         """Return a picture and the box in it, which must touch the picture."""

@@ -54,6 +54,7 @@ class Progress:
     focal: float
     giou: float
     l1: float
+    quality: float
     iou: float
     learning_rate: float
     gradient_norm: float
@@ -231,7 +232,7 @@ class Trainer:
         templates = normalize(batch.templates.to(self.device, non_blocking=True))
         search = normalize(batch.search.to(self.device, non_blocking=True))
         with self._autocast():
-            output = self._network(templates, search)
+            output = self._network(templates, search, batch.template_boxes.to(self.device))
         losses = tracking_losses(
             output,
             batch.boxes.to(self.device),
@@ -278,7 +279,7 @@ class _Meter:
         self._reset()
 
     def _reset(self) -> None:
-        self.sums = torch.zeros(6)
+        self.sums = torch.zeros(len(Losses._fields) + 1)
         self.count = 0
         self.waited_s = 0.0
         self.begin = time.perf_counter()
@@ -289,13 +290,14 @@ class _Meter:
 
     def report(self, step: int, learning_rate: float) -> Progress:
         elapsed = time.perf_counter() - self.begin
-        loss, focal, giou, l1, iou, norm = self.group.mean(self.sums / self.count).tolist()
+        loss, focal, giou, l1, quality, iou, norm = self.group.mean(self.sums / self.count).tolist()
         progress = Progress(
             step=step,
             loss=loss,
             focal=focal,
             giou=giou,
             l1=l1,
+            quality=quality,
             iou=iou,
             learning_rate=learning_rate,
             gradient_norm=norm,
