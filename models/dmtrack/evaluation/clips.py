@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -63,6 +64,12 @@ class ClipFolder:
         if not found:
             raise DatasetError(f"no annotated clip with {modality or 'any stream'}", where=folder)
         self.clips = [with_event_pictures(s, scratch / str(i)) for i, s in enumerate(found)]
+
+    def with_two_streams(self) -> ClipFolder:
+        """Return the clips that have a second stream, maybe none; the scratch folder is shared."""
+        chosen = copy.copy(self)
+        chosen.clips = [clip for clip in self.clips if clip.modality is not None]
+        return chosen
 
     def track(
         self,

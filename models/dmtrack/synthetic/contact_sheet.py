@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from dmtrack.synthetic.sample import TrainingSample
 from dmtrack.synthetic.sprite import Image
@@ -18,8 +19,8 @@ _GAP_PX = 3
 def contact_sheet(samples: Sequence[TrainingSample], columns: int = 6) -> Image:
     """Return a `(H, W, 3)` RGB picture of all samples.
 
-    Each sample is its templates in a column beside its search crop, the box green, or red when the
-    target is hidden. A pair shows the colour stream and, right of it, the second stream.
+    Each sample is its templates in a column beside its search crop, each with its box: green, or red
+    when the target is hidden. A pair shows the colour stream and, right of it, the second stream.
     """
     tiles = [_tile(sample) for sample in samples]
     blank = np.full_like(tiles[0], 255)
@@ -42,14 +43,21 @@ def _tile(sample: TrainingSample) -> Image:
 
 def _panel(sample: TrainingSample, channels: slice) -> Image:
     """Return one stream of a sample: templates under each other, then the search crop."""
-    search = sample.search[..., channels].copy()
-    size = search.shape[0]
-    cx, cy, w, h = (sample.box_cxcywh * size).tolist()
-    corners = np.rint([cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2]).astype(int).tolist()
-    cv2.rectangle(search, corners[:2], corners[2:], _BOX_RGB if sample.visible else _HIDDEN_RGB, 1)
+    size = sample.search.shape[0]
+    search = _with_box(sample.search[..., channels], sample.box_cxcywh, shown=sample.visible)
     count = len(sample.templates)
     side = size // max(count, 2)
     column = np.zeros((size, side, 3), np.uint8)
-    for k, template in enumerate(sample.templates):
-        column[k * side : (k + 1) * side] = cv2.resize(template[..., channels], (side, side))
+    for k, (template, box) in enumerate(zip(sample.templates, sample.template_boxes, strict=True)):
+        small = np.asarray(cv2.resize(template[..., channels], (side, side)), np.uint8)
+        column[k * side : (k + 1) * side] = _with_box(small, box)
     return np.hstack([column, search])
+
+
+def _with_box(picture: Image, box_cxcywh: npt.NDArray[np.float32], *, shown: bool = True) -> Image:
+    """Return a copy of the picture with a box, given as fractions of its side."""
+    drawn = picture.copy()
+    cx, cy, w, h = (box_cxcywh * drawn.shape[0]).tolist()
+    corners = np.rint([cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2]).astype(int).tolist()
+    cv2.rectangle(drawn, corners[:2], corners[2:], _BOX_RGB if shown else _HIDDEN_RGB, 1)
+    return drawn
