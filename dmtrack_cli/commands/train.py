@@ -43,6 +43,7 @@ class StageOption(StrEnum):
     """What is trained."""
 
     FOUNDATION = "foundation"
+    QUALITY = "quality"
     ADAPTERS = "adapters"
 
 
@@ -101,7 +102,7 @@ def train(
     ] = None,
     validate_every: Annotated[int, typer.Option("--val-every", help="Steps between validations.")] = 1000,
 ) -> None:
-    """Train the foundation tracker, or the adapters of one modality on a frozen foundation.
+    """Train the foundation tracker, its quality tower alone, or the adapters of one modality.
 
     The run folder gets config.json, curve.csv, validation.csv, curve.png, checkpoint.pt and, at the end,
     weights.safetensors. The same command continues a run that was stopped. Started by torchrun, several
@@ -285,8 +286,10 @@ def _build_model(stage: StageOption, config: ModelConfig, init: Path | None) -> 
 
     adapters = stage is StageOption.ADAPTERS
     if init is None:
-        if adapters:
-            raise CheckpointError("the adapter stage needs a foundation", hint="give its weights with --init")
+        if stage is not StageOption.FOUNDATION:
+            raise CheckpointError(
+                f"the {stage} stage needs a foundation", hint="give its weights with --init"
+            )
         return DMTrack(config, with_adapters=False)
     weights = load_weights(init)
     if weights.meta.kind == "full":

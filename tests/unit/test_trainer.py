@@ -192,3 +192,19 @@ def test_the_rate_follows_the_schedule() -> None:
     published = TrainConfig(steps=60)
     assert published.rate(47) == 1.0
     assert published.rate(48) == pytest.approx(0.1)
+
+
+def test_the_quality_stage_changes_the_quality_tower_and_nothing_else(tmp_path: Path) -> None:
+    trainer = _trainer(tmp_path, replace(CONFIG, stage="quality", steps=3))
+    before = {name: value.clone() for name, value in trainer.model.state_dict().items()}
+    for _ in trainer.run():
+        pass
+    changed = {n for n, v in trainer.model.state_dict().items() if not torch.equal(v, before[n])}
+    assert changed
+    assert all(name.startswith("foundation.head.quality.") for name in changed)
+
+
+def test_the_quality_stage_needs_a_quality_tower() -> None:
+    model = DMTrack(replace(SMALL, quality_head=False), with_adapters=False)
+    with pytest.raises(ConfigError, match="quality"):
+        select_trainable(model, replace(CONFIG, stage="quality"))

@@ -15,6 +15,7 @@ from dmtrack.training.losses import (
     focal_loss,
     gaussian_map,
     gaussian_radius,
+    quality_loss,
     tracking_losses,
 )
 
@@ -98,3 +99,22 @@ def test_a_hidden_target_has_no_box_loss() -> None:
 
 def test_corners() -> None:
     assert corners(torch.tensor([[0.5, 0.5, 0.2, 0.4]]))[0].tolist() == pytest.approx([0.4, 0.3, 0.6, 0.7])
+
+
+def test_quality_is_asked_of_the_cells_that_could_be_chosen() -> None:
+    """Right boxes in one cell, wrong ones elsewhere: the loss is least where quality says just that."""
+    truth = torch.tensor([[0.25, 0.25, 0.5, 0.5]])
+    score = torch.full((1, 1, 4, 4), 1e-4)
+    score[..., 1, 1] = 0.9
+    size, offset = torch.full((1, 2, 4, 4), 0.25), torch.full((1, 2, 4, 4), 0.5)
+    shown, hidden = torch.ones(1), torch.zeros(1)
+    good = torch.full((1, 1, 4, 4), 1e-4)
+    good[..., 1, 1] = 1 - 1e-4
+    bad = torch.full_like(good, 1e-4)
+
+    def loss(quality: torch.Tensor, visible: torch.Tensor) -> float:
+        return float(quality_loss(HeadOutput(score, size, offset, quality), truth, visible))
+
+    assert loss(good, shown) < 0.05 < 1.0 < loss(bad, shown)
+    assert loss(bad, hidden) < 0.05 < 1.0 < loss(good, hidden)
+    assert float(quality_loss(HeadOutput(score, size, offset), truth, shown)) == 0.0

@@ -13,6 +13,8 @@ from dmtrack.geometry.box import Box
 #: Standard deviation of the log size and, as a share of the size, of the centre.
 _HABIT_SIZE, _HABIT_CENTRE = 0.14, 0.06
 _LARGEST_HABIT = 0.35
+#: Standard deviation of each edge of an annotated box, in px and at most as a share of the box's side.
+_EDGE_PX, _EDGE_SHARE = 0.8, 0.1
 #: Share of recent templates that have drifted, and how far: standard deviation in shares of the size.
 DRIFTED_SHARE, DRIFT = 0.1, 0.35
 
@@ -51,6 +53,13 @@ class AnnotationHabit:
             tight.w * math.exp(self.log_w),
             tight.h * math.exp(self.log_h),
         )
+
+
+def annotated(box: Box, rng: np.random.Generator) -> Box:
+    """Return the box as a person draws it in one frame: a pixel off at each edge, which tiny things feel."""
+    spread = np.minimum(_EDGE_PX, _EDGE_SHARE * np.array((box.w, box.h, box.w, box.h)))
+    x1, y1, x2, y2 = (np.array(box.xyxy) + spread * np.clip(rng.standard_normal(4), -2, 2)).tolist()
+    return Box(x1, y1, x2 - x1, y2 - y1)
 
 
 def believed(box: Box, rng: np.random.Generator, spread: float) -> Box:

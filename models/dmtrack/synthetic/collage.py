@@ -19,7 +19,14 @@ import numpy.typing as npt
 from dmtrack.errors import DatasetError
 from dmtrack.geometry.box import Box
 from dmtrack.synthetic import textures
-from dmtrack.synthetic.annotation import AnnotationHabit, believed, flipped, in_square, template_spread
+from dmtrack.synthetic.annotation import (
+    AnnotationHabit,
+    annotated,
+    believed,
+    flipped,
+    in_square,
+    template_spread,
+)
 from dmtrack.synthetic.sample import TrainingSample
 
 Image = npt.NDArray[np.uint8]
@@ -290,7 +297,8 @@ class CollageSampler:
         crops = []
         for k in range(frames):
             poses = [_seen(pose_path[k], camera[k]) for _, pose_path in layers]
-            view, box = self._view(habit.of(_bounds(layers[target][0], poses[target])), k)
+            box = annotated(habit.of(_bounds(layers[target][0], poses[target])), rng)
+            view, box = self._view(box, k)
             shown = [i for i in range(len(layers)) if visible or not self._is_search(k) or i != target]
             sprites, shown_poses = [layers[i][0] for i in shown], [poses[i] for i in shown]
             crops.append((_draw(canvas, camera[k], sprites, shown_poses, view, self._size(k)), view, box))

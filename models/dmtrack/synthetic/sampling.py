@@ -15,7 +15,14 @@ import numpy.typing as npt
 
 from dmtrack.errors import ConfigError
 from dmtrack.geometry.box import Box
-from dmtrack.synthetic.annotation import AnnotationHabit, believed, flipped, in_square, template_spread
+from dmtrack.synthetic.annotation import (
+    AnnotationHabit,
+    annotated,
+    believed,
+    flipped,
+    in_square,
+    template_spread,
+)
 from dmtrack.synthetic.camera_look import CameraLook, NoiseBank
 from dmtrack.synthetic.casting import CastingConfig, SceneFactory, Take
 from dmtrack.synthetic.photographs import PhotoLibrary
@@ -225,7 +232,7 @@ class TrainingSampler:
             self._takes.clear()
             return None
         habit = AnnotationHabit.draw(self._rng, self._config.habit_share)
-        boxes = [habit.of(box) for box in tight]
+        boxes = [annotated(habit.of(box), self._rng) for box in tight]
         templates = [
             self._template_moment(scene, t, box, first=k == 0)
             for k, (t, box) in enumerate(zip(times[:-1], boxes[:-1], strict=True))

@@ -8,7 +8,7 @@ from typing import Literal
 from dmtrack.config import _Config
 from dmtrack.errors import ConfigError
 
-Stage = Literal["foundation", "adapters"]
+Stage = Literal["foundation", "quality", "adapters"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,8 +16,8 @@ class TrainConfig(_Config):
     """How one stage is trained. The defaults are the published adapter stage (specification 4).
 
     Attributes:
-        stage: `foundation` trains the one-stream tracker from nothing; `adapters` freezes it and
-            trains the adapters of one modality.
+        stage: `foundation` trains the one-stream tracker from nothing; `quality` freezes all of it but the
+            head's quality tower; `adapters` freezes it and trains the adapters of one modality.
         steps: Optimiser steps. Published: 60 epochs of 60,000 samples at batch 64.
         batch_size: Samples a step, over all processes. Published: 4 processes of 16.
         learning_rate: Peak rate of AdamW. Published: 4e-4.
@@ -67,7 +67,7 @@ class TrainConfig(_Config):
                 raise ConfigError(f"{name}={getattr(self, name)} must be at least 1")
         if self.optimizer not in ("adamw", "muon"):
             raise ConfigError(f"unknown optimizer {self.optimizer!r}", hint="adamw or muon")
-        if self.stage not in ("foundation", "adapters") or self.schedule not in ("step", "linear"):
+        if self.stage not in ("foundation", "quality", "adapters") or self.schedule not in ("step", "linear"):
             raise ConfigError(f"unknown stage {self.stage!r} or schedule {self.schedule!r}")
         if self.learning_rate <= 0:
             raise ConfigError(f"learning_rate={self.learning_rate} must be above 0")
@@ -96,6 +96,19 @@ TINY_FOUNDATION = TrainConfig(
     checkpoint_interval=250,
 )
 
+#: The bundled foundation's quality tower: what the boxes of the finished foundation are worth.
+TINY_QUALITY = TrainConfig(
+    stage="quality",
+    steps=150,
+    learning_rate=2e-3,
+    warmup_steps=10,
+    schedule="linear",
+    grad_clip=1.0,
+    ema_decay=0.98,
+    templates=2,
+    checkpoint_interval=75,
+)
+
 #: The bundled adapters: the paper's frozen foundation, on synthetic pairs.
 TINY_ADAPTERS = TrainConfig(
     stage="adapters",
@@ -115,7 +128,7 @@ def train_preset(stage: str, network: str, modality: str | None = None) -> Train
     """Return the numbers that suit a stage and a network preset: published for `base` adapters.
 
     Args:
-        stage: `foundation` or `adapters`.
+        stage: `foundation`, `quality` or `adapters`.
         network: `tiny` or `base`.
         modality: Of the adapters: `base` takes 2 templates for depth, 3 otherwise (specification 3.1).
 
@@ -124,7 +137,9 @@ def train_preset(stage: str, network: str, modality: str | None = None) -> Train
     """
     if stage == "foundation":
         return TINY_FOUNDATION
+    if stage == "quality":
+        return TINY_QUALITY
     if stage == "adapters":
         published = TrainConfig(templates=2) if modality == "depth" else TrainConfig()
         return TINY_ADAPTERS if network == "tiny" else published
-    raise ConfigError(f"unknown stage {stage!r}", hint="foundation or adapters")
+    raise ConfigError(f"unknown stage {stage!r}", hint="foundation, quality or adapters")

@@ -17,15 +17,21 @@ def select_trainable(model: DMTrack, config: TrainConfig) -> int:
     """Freeze what the stage does not train; return the number of trained parameters.
 
     Raises:
-        ConfigError: Adapters are to be trained, but the network has none.
+        ConfigError: Adapters or a quality tower are to be trained, but the network has none.
         AssertionError: The count is not the one the adapter widths give.
     """
     if config.stage == "foundation":
         model.requires_grad_(True)
         return sum(p.numel() for p in model.foundation.parameters())
+    model.requires_grad_(False)
+    if config.stage == "quality":
+        quality = model.foundation.head.quality
+        if quality is None:
+            raise ConfigError("the quality stage needs a network with a quality tower")
+        quality.requires_grad_(True)
+        return sum(p.numel() for p in quality.parameters())
     if model.adapters is None:
         raise ConfigError("the adapter stage needs a network with adapters")
-    model.requires_grad_(False)
     model.adapters.requires_grad_(True)
     trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
     if trained != model.config.adapter_parameters:
@@ -34,12 +40,13 @@ def select_trainable(model: DMTrack, config: TrainConfig) -> int:
 
 
 def set_train_mode(model: DMTrack, config: TrainConfig) -> None:
-    """Switch to training; batch norm of a frozen foundation keeps its statistics (specification 4)."""
+    """Switch to training; batch norm of what is frozen keeps its statistics (specification 4)."""
     model.train()
-    if config.stage == "adapters":
-        for module in model.foundation.modules():
-            if isinstance(module, nn.BatchNorm2d):
-                module.eval()
+    if config.stage == "foundation":
+        return
+    for module in model.foundation.modules():
+        if isinstance(module, nn.BatchNorm2d) and not module.weight.requires_grad:
+            module.eval()
 
 
 def build_optimizers(model: DMTrack, config: TrainConfig) -> Sequence[torch.optim.Optimizer]:

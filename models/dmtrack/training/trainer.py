@@ -238,7 +238,7 @@ class Trainer:
             batch.boxes.to(self.device),
             batch.visible.to(self.device),
             self.config,
-            at_peak=self.config.stage == "adapters",
+            at_peak=self.config.stage != "foundation",
         )
         if not math.isfinite(float(losses.total.detach())):
             raise DmtrackError(
