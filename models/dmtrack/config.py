@@ -202,6 +202,14 @@ class TrackerConfig(_Config):
         anchor: Keep the first template for ever in the memory's oldest place.
         update_interval: Frames between template updates; 1 is every frame.
         update_score: A template is stored only from a frame whose score is at least this. 0 is always.
+        recovery: Doubt, lose and find targets again by their score (published: no; every box is
+            `tracked`). The thresholds are meant for a score that is the expected overlap.
+        uncertain_score: Below it a box is `uncertain` and gives no template.
+        lost_after: Uncertain frames in a row after which a target is `lost`: its last trusted box is held
+            while it is looked for, first nearby, and after as many frames again all over the frame.
+        found_score: A lost target is taken up again at this score.
+        sweep_interval: Frames between two looks that go beyond the neighbourhood.
+        sweep_windows: Search regions of such a look.
     """
 
     template_factor: float = 2.0
@@ -214,6 +222,12 @@ class TrackerConfig(_Config):
     anchor: bool = False
     update_interval: int = 1
     update_score: float = 0.0
+    recovery: bool = False
+    uncertain_score: float = 0.4
+    lost_after: int = 10
+    found_score: float = 0.6
+    sweep_interval: int = 3
+    sweep_windows: int = 12
 
     def __post_init__(self) -> None:
         if self.window not in ("multiply", "add"):
@@ -224,6 +238,11 @@ class TrackerConfig(_Config):
             raise ConfigError("template_factor, search_factor and min_size_px must be above 0")
         if self.update_interval < 1:
             raise ConfigError(f"update_interval={self.update_interval} must be at least 1")
+        if not 0 <= self.uncertain_score <= self.found_score <= 1:
+            raise ConfigError("0 <= uncertain_score <= found_score <= 1 must hold")
+        for name in ("lost_after", "sweep_interval", "sweep_windows"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}={getattr(self, name)} must be at least 1")
 
 
 #: The published protocol: every frame updates the memory, the score is windowed, nothing is gated.

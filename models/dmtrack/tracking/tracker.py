@@ -23,6 +23,7 @@ from dmtrack.geometry.crop import Crop
 from dmtrack.network.model import DMTrack
 from dmtrack.network.preprocess import normalize
 from dmtrack.tracking.memory import MemoryFrames
+from dmtrack.tracking.recovery import Trust, places_to_look
 from dmtrack.tracking.response import choose_peak, hann_window
 from dmtrack.tracking.result import TrackedBox, TrackState
 from dmtrack.video.frame import FramePair
@@ -38,7 +39,16 @@ class _Target:
     target_id: int
     box: Box
     memory: MemoryFrames
+    trust: Trust
     age: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Where a target is thought to be, not yet clipped to the frame."""
+
+    box: Box
+    score: float
 
 
 class Tracker:
@@ -111,7 +121,7 @@ class Tracker:
         for offset, box in enumerate(boxes):
             box.require_inside(width, height)
             memory = MemoryFrames(self.model.config.memory_frames, anchor=self.config.anchor)
-            added.append(_Target(first_id + offset, box, memory))
+            added.append(_Target(first_id + offset, box, memory, Trust(box)))
         self._remember(pair.image, added)
         self._targets.extend(added)
         return tuple(self._report(pair, target, 1.0, TrackState.INIT) for target in added)
@@ -119,20 +129,49 @@ class Tracker:
     def update(self, pair: FramePair) -> tuple[TrackedBox, ...]:
         """Find every target in the next frame; one entry a target, in order of id."""
         begin = time.perf_counter()
-        height, width = pair.image.shape[:2]
-        scores: dict[int, float] = {}
-        for group in self._by_memory_length():
-            for target, (box, score) in zip(group, self._locate(pair.image, group), strict=True):
-                target.box = box.clipped(width, height, self.config.min_size_px)
-                target.age += 1
-                scores[target.target_id] = score
-        fresh = [t for t in self._targets if self._should_remember(t, scores[t.target_id])]
-        self._remember(pair.image, fresh)
-        self.infer_ms = (time.perf_counter() - begin) * 1e3
-        return tuple(
-            self._report(pair, target, scores[target.target_id], TrackState.TRACKED)
-            for target in self._targets
+        found = self._find(pair.image)
+        reports = tuple(self._settle(pair, target, found[target.target_id]) for target in self._targets)
+        trusted = {report.target_id: report for report in reports if report.state is TrackState.TRACKED}
+        self._remember(
+            pair.image,
+            [
+                target
+                for target in self._targets
+                if target.target_id in trusted
+                and self._should_remember(target, trusted[target.target_id].score)
+            ],
         )
+        self.infer_ms = (time.perf_counter() - begin) * 1e3
+        return reports
+
+    def _find(self, image: npt.NDArray[np.uint8]) -> dict[int, _Found]:
+        """Locate every target by its id: around its box, or, if it is lost, at the best of many places."""
+        found: dict[int, _Found] = {}
+        for group in self._by_memory_length():
+            places = [self._places(target, image.shape) for target in group]
+            windows = [
+                (box, target.memory) for target, boxes in zip(group, places, strict=True) for box in boxes
+            ]
+            located = iter(self._locate(image, windows))
+            for target, boxes in zip(group, places, strict=True):
+                found[target.target_id] = max((next(located) for _ in boxes), key=lambda f: f.score)
+        return found
+
+    def _places(self, target: _Target, shape: tuple[int, ...]) -> list[Box]:
+        if not target.trust.is_lost:
+            return [target.box]
+        return places_to_look(target.trust, self.config, shape[1], shape[0])
+
+    def _settle(self, pair: FramePair, target: _Target, found: _Found) -> TrackedBox:
+        """Take over what was found, unless the target is lost: then its last trusted box is held."""
+        height, width = pair.image.shape[:2]
+        box = found.box.clipped(width, height, self.config.min_size_px)
+        state = TrackState.TRACKED
+        if self.config.recovery:
+            state = target.trust.judge(box, found.score, self.config)
+        target.box = target.trust.box if state is TrackState.LOST else box
+        target.age += 1
+        return self._report(pair, target, found.score, state)
 
     def _by_memory_length(self) -> list[list[_Target]]:
         groups: dict[int, list[_Target]] = {}
@@ -145,15 +184,20 @@ class Tracker:
         return due and score >= self.config.update_score and self.model.config.memory_frames > 1
 
     @torch.inference_mode()
-    def _locate(self, image: npt.NDArray[np.uint8], group: Sequence[_Target]) -> list[tuple[Box, float]]:
-        """Return the new box, not yet clipped, and the confidence of each target."""
+    def _locate(
+        self, image: npt.NDArray[np.uint8], windows: Sequence[tuple[Box, MemoryFrames]]
+    ) -> list[_Found]:
+        """Search around each box for what its memory shows; all memories are equally long."""
         size = self.model.config.search_size
-        crops = [Crop.around(t.box, self.config.search_factor, size) for t in group]
+        crops = [Crop.around(box, self.config.search_factor, size) for box, _ in windows]
         search = self.model.embed_search(self._images([crop.cut(image) for crop in crops]))
-        memory = torch.stack([t.memory.stacked() for t in group], dim=1)
+        memory = torch.stack([memory.stacked() for _, memory in windows], dim=1)
         output = self.model.forward_tokens(memory, search)
         previous = torch.tensor(
-            [(t.box.w / crop.side_px, t.box.h / crop.side_px) for t, crop in zip(group, crops, strict=True)],
+            [
+                (box.w / crop.side_px, box.h / crop.side_px)
+                for (box, _), crop in zip(windows, crops, strict=True)
+            ],
             device=self.device,
         )
         peak = choose_peak(output, self._window, previous, self.config)
@@ -162,7 +206,7 @@ class Tracker:
             kept = self.config.size_inertia * previous + (1 - self.config.size_inertia) * boxes[:, 2:]
             boxes = torch.cat((boxes[:, :2], kept), dim=1)
         found = torch.cat((boxes, peak.scores[:, None]), dim=1).tolist()
-        return [(crop.to_frame(*row[:4]), row[4]) for crop, row in zip(crops, found, strict=True)]
+        return [_Found(crop.to_frame(*row[:4]), row[4]) for crop, row in zip(crops, found, strict=True)]
 
     @torch.inference_mode()
     def _remember(self, image: npt.NDArray[np.uint8], targets: Sequence[_Target]) -> None:
