@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import csv
 import functools
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import numpy as np
 import typer
-from rich.table import Table
 
 from dmtrack.evaluation.clips import ClipFolder, score_auc
 from dmtrack.evaluation.degradation import Degradation, Streams
-from dmtrack.evaluation.robustness import KINDS, VIEWS, RobustnessCell, by_place, robustness
+from dmtrack.evaluation.occlusion import LEAST_FRAMES, OcclusionFigures, occluded_pass
+from dmtrack.evaluation.robustness import RobustnessCell, robustness
 from dmtrack.output.atomic import os_errors_translated
 from dmtrack.video.frame import Modality
 from dmtrack_cli.console import err, out
+from dmtrack_cli.evaluate_tables import figures_table, occlusion_table, robustness_table
 
 if TYPE_CHECKING:
-    from dmtrack.evaluation.clips import ClipFigures
     from dmtrack.evaluation.one_pass import PairTracker
+    from dmtrack.network.store import ResolvedWeights
+    from dmtrack.tracking.tracker import Precision
 
 
 def evaluate(
@@ -35,6 +37,9 @@ def evaluate(
     robust: Annotated[
         bool, typer.Option("--robustness", help="Every --degrade with every --streams, clips of two streams.")
     ] = False,
+    occlude: Annotated[
+        bool, typer.Option("--occlude", help="Hide each target for a while; recovery off and on.")
+    ] = False,
     table: Annotated[Path | None, typer.Option("--csv", help="Write one row a target and run here.")] = None,
 ) -> None:
     """Track every annotated target once, from its first box, without restarts; print mean IoU.
@@ -44,65 +49,81 @@ def evaluate(
 
     --robustness prints a table instead: rows are what is done to RGB, columns what the tracker is shown;
     blank keeps the two-stream network and blanks the second stream, rgb and aux show it one stream.
+
+    --occlude hides each target behind a wall for a quarter of its recording, without and with recovery:
+    frames wrongly called tracked, and frames from its return until it is followed again.
     """
-    from dmtrack.network.store import resolve_weights  # these here, because they load torch
-    from dmtrack.pipeline import tracker_for
-    from dmtrack.tracking.device import choose_device, choose_precision
-
-    place = choose_device(device)
-    precision = choose_precision("auto", place)
-    read = functools.cache(lambda kind: resolve_weights(weights, kind))
+    trackers = _Trackers(weights, device)
     clips = ClipFolder(folder, modality)
-
-    def make(kind: Modality | None) -> PairTracker:
-        return tracker_for(read(kind), str(place), precision)
-
+    if occlude:
+        out.print(occlusion_table(_occlusion(clips, trackers)))
+        return
     if robust:
         cells = []
-        for cell in robustness(clips, make):
+        for cell in robustness(clips, trackers.make):
             err.print(f"{cell.kind} {cell.streams} {cell.mean_iou:.3f}")
             cells.append(cell)
-        out.print(_robustness_table(cells))
-        if table is not None:
-            _write(table, cells)
-        return
-    figures = []
-    for clip in clips.track(make, streams=streams, kind=degrade):
-        err.print(f"{clip.name} {clip.mean_iou:.3f}")
-        figures.append(clip)
-    out.print(_table(figures))
-    out.print(f"area under the ROC of score against IoU >= 0.5: {score_auc(figures):.3f}")
+        out.print(robustness_table(cells))
+    else:
+        figures = []
+        for clip in clips.track(trackers.make, streams=streams, kind=degrade):
+            err.print(f"{clip.name} {clip.mean_iou:.3f}")
+            figures.append(clip)
+        cells = [RobustnessCell(degrade, streams, tuple(figures))]
+        out.print(figures_table(figures))
+        out.print(f"area under the ROC of score against IoU >= 0.5: {score_auc(figures):.3f}")
     if table is not None:
-        _write(table, [RobustnessCell(degrade, streams, tuple(figures))])
+        _write(table, cells)
 
 
-def _table(figures: list[ClipFigures]) -> Table:
-    table = Table(show_edge=False, pad_edge=False)
-    table.add_column("target")
-    table.add_column("second stream")
-    for name in ("frames", "mean IoU", "IoU >= 0.5"):
-        table.add_column(name, justify="right")
-    for clip in figures:
-        table.add_row(
-            clip.name, clip.modality or "", str(clip.frames), f"{clip.mean_iou:.3f}", f"{clip.success:.3f}"
-        )
-    table.add_section()
-    mean = float(np.mean([clip.mean_iou for clip in figures]))
-    success = float(np.mean([clip.success for clip in figures]))
-    table.add_row("mean over targets", "", "", f"{mean:.3f}", f"{success:.3f}")
-    return table
+class _Trackers:
+    """Makes trackers from one name of weights; each file is read once.
+
+    Raises:
+        ConfigError: The device is not there.
+    """
+
+    def __init__(self, weights: str, device: str) -> None:
+        from dmtrack.network.store import resolve_weights  # these here, because they load torch
+        from dmtrack.tracking.device import choose_device, choose_precision
+
+        place = choose_device(device)
+        self._device = str(place)
+        self._precision: Precision = choose_precision("auto", place)
+
+        @functools.cache
+        def weights_for(kind: Modality | None) -> ResolvedWeights:
+            return resolve_weights(weights, kind)
+
+        self._weights_for = weights_for
+
+    def make(self, kind: Modality | None) -> PairTracker:
+        """Return a tracker by the protocol that suits the weights."""
+        from dmtrack.pipeline import tracker_for
+
+        return tracker_for(self._weights_for(kind), self._device, self._precision)
+
+    def with_recovery(self, kind: Modality | None, *, on: bool) -> PairTracker:
+        """Return a tracker that gives up and finds again, or does not, whatever suits the weights."""
+        from dmtrack.tracking.tracker import Tracker
+
+        weights = self._weights_for(kind)
+        config = replace(weights.tracker_config, recovery=on)
+        return Tracker(weights.model, config, device=self._device, precision=self._precision)
 
 
-def _robustness_table(cells: list[RobustnessCell]) -> Table:
-    targets = len(cells[0].figures)
-    table = Table(show_edge=False, pad_edge=False, title=f"mean IoU over {targets} targets of two streams")
-    table.add_column("RGB is")
-    for streams in VIEWS:
-        table.add_column(streams, justify="right")
-    means = by_place(cells)
-    for kind in KINDS:
-        table.add_row(kind, *(f"{means[kind, streams]:.3f}" for streams in VIEWS))
-    return table
+def _occlusion(clips: ClipFolder, trackers: _Trackers) -> dict[bool, list[OcclusionFigures]]:
+    """Track each target that is long enough through an occlusion, without and with recovery."""
+    rows: dict[bool, list[OcclusionFigures]] = {False: [], True: []}
+    for clip in clips.clips:
+        if len(clip) - clip.start_frame < LEAST_FRAMES:
+            err.print(f"{clip.name} left out: fewer than {LEAST_FRAMES} frames")
+            continue
+        for on, figures in rows.items():
+            make = functools.partial(trackers.with_recovery, on=on)
+            figures.append(occluded_pass(make, clip))
+            err.print(f"{clip.name} recovery {'on' if on else 'off'} {figures[-1].mean_iou:.3f}")
+    return rows
 
 
 def _write(path: Path, cells: list[RobustnessCell]) -> None:

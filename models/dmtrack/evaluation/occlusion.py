@@ -1,0 +1,161 @@
+"""Recordings whose target is hidden for a while: who says so, and who finds it again.
+
+A wall of the surroundings' colour covers the target in both streams for some frames; then it is there
+again, wherever it has moved to meanwhile.
+"""
+
+from __future__ import annotations
+
+import collections.abc
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from dmtrack.datasets.sequence import Sequence
+from dmtrack.errors import DatasetError
+from dmtrack.evaluation.one_pass import PairTracker, one_pass
+from dmtrack.geometry.box import Box
+from dmtrack.tracking.result import TrackedBox, TrackState
+from dmtrack.video.frame import FramePair, Modality
+
+Image = npt.NDArray[np.uint8]
+
+#: Fewer annotated frames leave nothing to hide.
+LEAST_FRAMES = 30
+#: When the target is hidden, and for how long at most: shares of the recording.
+_HIDDEN_FROM, _HIDDEN_SHARE, _LONGEST = 0.3, 0.25, 40
+#: Side of the wall over the side of the box, and its noise in grey levels.
+_WALL, _NOISE = 1.5, 6.0
+#: A box that overlaps the target less than this is on something else; more than `_HIT` is back on it.
+_MISS, _HIT = 0.1, 0.5
+
+
+def hidden_frames(count: int) -> range:
+    """Return which of `count` frames after the start are covered."""
+    first = round(_HIDDEN_FROM * count)
+    return range(first, first + min(_LONGEST, round(_HIDDEN_SHARE * count)))
+
+
+def walled(image: Image, box: Box, frame: int) -> Image:
+    """Return `(H, W, C)` with a wall over `box`, in the mean colour around it, slightly noisy.
+
+    Args:
+        image: Left as it is.
+        box: What is to be hidden, in px.
+        frame: Seed of the noise.
+    """
+    height, width = image.shape[:2]
+    w, h = _WALL * max(box.w, 4.0), _WALL * max(box.h, 4.0)
+    x1, x2 = (min(max(round(x), 0), width) for x in (box.cx - w / 2, box.cx + w / 2))
+    y1, y2 = (min(max(round(y), 0), height) for y in (box.cy - h / 2, box.cy + h / 2))
+    if x2 <= x1 or y2 <= y1:
+        return image
+    around = image[max(y1 - 4, 0) : y2 + 4, max(x1 - 4, 0) : x2 + 4].astype(np.float32)
+    inside = image[y1:y2, x1:x2].astype(np.float32)
+    ring = max(around.shape[0] * around.shape[1] - inside.shape[0] * inside.shape[1], 1)
+    colour = (around.sum(axis=(0, 1)) - inside.sum(axis=(0, 1))) / ring
+    noise = np.random.default_rng(frame).normal(0.0, _NOISE, inside.shape)
+    covered = image.copy()
+    covered[y1:y2, x1:x2] = np.clip(colour + noise, 0, 255).astype(np.uint8)
+    return covered
+
+
+@dataclass(slots=True)
+class OccludedView:
+    """A tracker that sees the target hidden for a while, and whose states and times are kept.
+
+    Attributes:
+        tracker: What is judged.
+        sequence: Gives the true boxes.
+        states: One a tracked frame, so far.
+        seconds: Spent in the tracker, one a tracked frame.
+    """
+
+    tracker: PairTracker
+    sequence: Sequence
+    states: list[TrackState] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
+
+    @property
+    def hidden(self) -> range:
+        """Frames of the sequence in which the target is covered."""
+        start = self.sequence.start_frame
+        frames = hidden_frames(len(self.sequence) - start)
+        return range(start + frames.start, start + frames.stop)
+
+    def initialize(self, pair: FramePair, boxes: collections.abc.Sequence[Box]) -> tuple[TrackedBox, ...]:
+        """Start as given; the start is never covered."""
+        return self.tracker.initialize(pair, boxes)
+
+    def update(self, pair: FramePair) -> tuple[TrackedBox, ...]:
+        """Track in the pair as it would be with a wall in front."""
+        frame = self.sequence.start_frame + 1 + len(self.states)
+        if frame in self.hidden and self.sequence.visible[frame]:
+            pair = replace(pair, image=walled(pair.image, self.sequence.box(frame), frame))
+        begin = time.perf_counter()
+        found = self.tracker.update(pair)
+        self.seconds.append(time.perf_counter() - begin)
+        self.states.append(found[0].state)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class OcclusionFigures:
+    """How one target was followed through its occlusion.
+
+    Attributes:
+        name: Of the target.
+        mean_iou: Over the frames in which it could be seen, the start included.
+        wrongly_tracked: Share of frames called `tracked` although the target was hidden or elsewhere.
+        frames_to_recover: From its return to the first box that is on it again; infinite if there is none.
+        ms_median: Median time of a frame in the tracker, in milliseconds.
+        ms_mean: Mean time of a frame: what searching costs.
+    """
+
+    name: str
+    mean_iou: float
+    wrongly_tracked: float
+    frames_to_recover: float
+    ms_median: float
+    ms_mean: float
+
+
+def occluded_pass(make: Callable[[Modality | None], PairTracker], sequence: Sequence) -> OcclusionFigures:
+    """Track one target through an occlusion.
+
+    Raises:
+        DatasetError: The sequence is too short, see `LEAST_FRAMES`; or see `one_pass`.
+    """
+    if len(sequence) - sequence.start_frame < LEAST_FRAMES:
+        raise DatasetError(f"fewer than {LEAST_FRAMES} frames", where=sequence.name)
+    view: OccludedView | None = None
+
+    def factory(modality: Modality | None) -> PairTracker:
+        nonlocal view
+        view = OccludedView(make(modality), sequence)
+        return view
+
+    result = one_pass(factory, sequence)
+    assert view is not None  # noqa: S101
+    hidden = np.zeros(len(sequence), bool)
+    hidden[view.hidden.start : view.hidden.stop] = True
+    later = slice(sequence.start_frame + 1, None)
+    ious, covered = result.ious[later], hidden[later]
+    known = np.isfinite(ious)
+    claimed = np.array([state is TrackState.TRACKED for state in view.states])
+    wrong = claimed & (covered | (known & (ious < _MISS)))
+    back = np.flatnonzero(
+        known & ~covered & (ious >= _HIT) & (np.arange(len(ious)) > np.flatnonzero(covered)[-1])
+    )
+    return OcclusionFigures(
+        name=sequence.name,
+        mean_iou=float(np.nanmean(np.append(ious[~covered], 1.0))),
+        wrongly_tracked=float(wrong.mean()),
+        frames_to_recover=float(back[0] - np.flatnonzero(covered)[-1]) if back.size else math.inf,
+        ms_median=1e3 * float(np.median(view.seconds)),
+        ms_mean=1e3 * float(np.mean(view.seconds)),
+    )
