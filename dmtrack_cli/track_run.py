@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dmtrack.config import ModelConfig, TrackerConfig
-from dmtrack.errors import ConfigError, OutputError, PairingError
-from dmtrack.geometry.box import Box
+from dmtrack.errors import BoxError, ConfigError, OutputError, PairingError
 from dmtrack.output.draw import Layout
 from dmtrack.output.mot import MotSink
 from dmtrack.output.run_record import (
@@ -27,6 +27,7 @@ from dmtrack.output.sink import Sink, SinkGroup
 from dmtrack.output.table import TableSink
 from dmtrack.output.video import VideoSink
 from dmtrack.tracking.result import FrameResult, TrackState
+from dmtrack.tracking.start import TargetStart
 from dmtrack.video.frame import FramePair, Modality, VideoInfo
 from dmtrack.video.pairing import PairedSource, open_pair
 from dmtrack.video.position import Position
@@ -34,13 +35,16 @@ from dmtrack.video.streams import OnMissing
 from dmtrack_cli import results_folder
 from dmtrack_cli.boxes import StartBoxes, choose_boxes
 from dmtrack_cli.interrupt import GracefulStop
-from dmtrack_cli.pick import draw_box
+from dmtrack_cli.pick.choice import PICK_TIMEOUT_S, draw_targets
+from dmtrack_cli.pick.drawing import Draw, PickKind, Scene
 from dmtrack_cli.progress import Reporter
 
 if TYPE_CHECKING:
     from dmtrack.network.store import ResolvedWeights
     from dmtrack.pipeline import PrecisionChoice
     from dmtrack.tracking.tracker import Precision, Tracker
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +62,8 @@ class InputOptions:
     folder_rate: Fraction = Fraction(30)
     boxes: tuple[str, ...] = ()
     box_files: tuple[Path, ...] = ()
+    pick: PickKind = PickKind.AUTO
+    pick_timeout_s: float = PICK_TIMEOUT_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +95,7 @@ class OutputOptions:
 class Configuration:
     """The resolved configuration, as it stands in `run.json`."""
 
-    boxes: tuple[Box, ...]
+    targets: tuple[TargetStart, ...]
     boxes_from: str
     modality: Modality | None
     modality_from: str | None
@@ -118,13 +124,13 @@ class ScoreMean:
     total: float = 0.0
     boxes: int = 0
 
-    def add(self, result: FrameResult) -> float:
-        """Take note of a frame and return the mean of its scores."""
+    def add(self, result: FrameResult) -> float | None:
+        """Take note of a frame and return the mean of its scores; None where there is no target yet."""
         scores = [target.score for target in result.targets]
         found = [target.score for target in result.targets if target.state is not TrackState.INIT]
         self.total += sum(found)
         self.boxes += len(found)
-        return sum(scores) / len(scores)
+        return sum(scores) / len(scores) if scores else None
 
     @property
     def value(self) -> float | None:
@@ -140,7 +146,7 @@ class TrackRun:
         pairs: The recording.
         first: Its first pair, already read.
         rest: The pairs after it.
-        start: The start boxes.
+        start: The targets, and where they start.
         tracker: Ready to track.
         record: What `run.json` says; once the run is over, also how it went.
         outputs: What is written.
@@ -183,7 +189,7 @@ class TrackRun:
         try:
             sinks = SinkGroup(self._sinks(recorder), observers=[recorder])
             with GracefulStop() as stop, sinks, reporter:
-                for result in run(chain([self.first], self.rest), self.tracker, self.start.boxes):
+                for result in run(chain([self.first], self.rest), self.tracker, self.start.targets):
                     sinks.write(result)
                     reporter.advance(self.score.add(result))
                     stop.check()
@@ -219,13 +225,14 @@ def prepared_run(inputs: InputOptions, network: NetworkOptions, outputs: OutputO
     """
     with contextlib.ExitStack() as stack:
         pairs = stack.enter_context(_open(inputs))
-        rest = iter(pairs)
-        first = next(rest, None)
-        if first is None:
-            raise PairingError(
-                "the first frame has no partner", where=inputs.rgb, hint="--on-missing hold goes on without"
-            )
-        start = choose_boxes(inputs.boxes, inputs.box_files, inputs.rgb, first, draw_box)
+        first, rest = _first_pair(pairs)
+        start = choose_boxes(inputs.boxes, inputs.box_files, inputs.rgb, first, _draw(inputs, pairs, first))
+        if start.first_frame != first.rgb.index:
+            inputs = replace(inputs, start=Position(index=start.first_frame))
+            pairs.close()
+            pairs = stack.enter_context(_open(inputs))
+            first, rest = _first_pair(pairs)
+        start = _startable(start, pairs, inputs.end)
         stack.enter_context(
             results_folder.prepared_folder(outputs.folder, outputs.names, overwrite=outputs.overwrite)
         )
@@ -254,6 +261,57 @@ def expected_frames(info: VideoInfo, first: FramePair, end: Position | None) -> 
         by_time = -int(-end.time_s * info.frame_rate // 1)
         last = by_time if last is None else min(last, by_time)
     return None if last is None else max(1, last - first.rgb.index)
+
+
+def _first_pair(pairs: PairedSource) -> tuple[FramePair, Iterator[FramePair]]:
+    rest = iter(pairs)
+    first = next(rest, None)
+    if first is None:
+        raise PairingError(
+            "the first frame has no partner",
+            where=pairs.rgb_info.path,
+            hint="--on-missing hold goes on without",
+        )
+    return first, rest
+
+
+def _draw(inputs: InputOptions, pairs: PairedSource, first: FramePair) -> Draw:
+    """Return what lets the person draw on this recording."""
+
+    def draw(ids: tuple[int, ...], lowest_frame: int) -> tuple[TargetStart, ...]:
+        count = expected_frames(pairs.rgb_info, first, inputs.end)
+        scene = Scene(
+            first=first,
+            open_at=lambda index: _open(replace(inputs, start=Position(index=index))),
+            lowest=lowest_frame,
+            last=None if count is None else first.rgb.index + count - 1,
+            ids=ids,
+        )
+        return draw_targets(scene, inputs.pick, inputs.pick_timeout_s)
+
+    return draw
+
+
+def _startable(start: StartBoxes, pairs: PairedSource, end: Position | None) -> StartBoxes:
+    """Leave out targets that start behind `end`, and warn of those behind the last frame.
+
+    Raises:
+        BoxError: No target is left.
+    """
+    claimed = pairs.rgb_info.frame_count
+    kept = []
+    for target in start.targets:
+        index = target.frame_index or 0
+        if end is not None and end.index is not None and index >= end.index:
+            _log.warning("target %d is left out: it starts at frame %d", target.target_id, index)
+            continue
+        if claimed is not None and index >= claimed:
+            text = "target %d starts at frame %d, but the recording claims to have %d frames"
+            _log.warning(text, target.target_id, index, claimed)
+        kept.append(target)
+    if not kept:
+        raise BoxError(f"no target starts before --end {end}", where=start.origin)
+    return replace(start, targets=tuple(kept))
 
 
 def _open(inputs: InputOptions) -> PairedSource:
@@ -296,7 +354,7 @@ def _configuration(
     resolved: ResolvedWeights,
 ) -> Configuration:
     return Configuration(
-        boxes=start.boxes,
+        targets=start.targets,
         boxes_from=start.origin,
         modality=pairs.modality,
         modality_from=pairs.modality_reason,

@@ -9,6 +9,7 @@ Eight values are always a polygon (VOT), so a MOT file with eight columns cannot
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from dmtrack.geometry.box import Box
 from dmtrack.output.mot import read_mot
 from dmtrack.output.table import read_table
 from dmtrack.tracking.start import TargetStart
+
+_log = logging.getLogger(__name__)
 
 _SEPARATORS: Final = re.compile(r"[,;\s]+")
 _TRUTH_COLUMNS: Final = (4, 8)
@@ -64,12 +67,19 @@ def read_targets(path: Path, first_frame: int = 0) -> tuple[Box | TargetStart, .
 
 def _starts(rows: Iterable[_Row], path: Path, first_frame: int) -> tuple[TargetStart, ...]:
     starts: dict[int, TargetStart] = {}
+    early: set[int] = set()
     for row in sorted(rows, key=lambda row: row.frame_index):
         if row.frame_index >= first_frame:
             starts.setdefault(row.target_id, TargetStart(row.box, row.target_id, row.frame_index))
+        else:
+            early.add(row.target_id)
+    early -= starts.keys()
     if not starts:
         where = f" from frame {first_frame} on" if first_frame else ""
         raise BoxError(f"the file holds no box{where}", where=path)
+    if early:
+        ids = ", ".join(map(str, sorted(early)))
+        _log.warning("%s: left out what ends before frame %d: target %s", path, first_frame, ids)
     return tuple(starts[target_id] for target_id in sorted(starts))
 
 
