@@ -286,6 +286,7 @@ def _draw(inputs: InputOptions, pairs: PairedSource, first: FramePair) -> Draw:
             lowest=lowest_frame,
             last=None if count is None else first.rgb.index + count - 1,
             ids=ids,
+            name=inputs.rgb.name,
         )
         return draw_targets(scene, inputs.pick, inputs.pick_timeout_s)
 

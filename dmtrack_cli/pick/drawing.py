@@ -50,6 +50,7 @@ class Scene:
         lowest: Index of the first frame that may be chosen.
         last: Index of the last one, as the container claims; None if it does not say.
         ids: Ids of the boxes, in the order of drawing.
+        name: What the recording is called.
     """
 
     first: FramePair
@@ -57,6 +58,7 @@ class Scene:
     lowest: int
     last: int | None
     ids: tuple[int, ...]
+    name: str = "recording"
 
     def start(self, number: int, box: Box, frame_index: int) -> TargetStart:
         """Return the target of the box that was drawn as number `number`, from 0.
