@@ -1,4 +1,4 @@
-"""Where the targets come from: the command line, files, the person's mouse, or ground truth beside the input."""
+"""Where the targets come from: the command line, files, the mouse, or ground truth beside the input."""
 
 from __future__ import annotations
 
@@ -60,37 +60,43 @@ def choose_boxes(
     """
     here = first.rgb.index
     if not texts and not files:
-        found = _beside(rgb, here)
+        found = _beside(rgb, first)
     else:
         typed = [text for text in texts if text.strip() != PICK]
-        given = _given(typed, files, here)
+        given = _given(typed, files, first)
         drawn: tuple[TargetStart, ...] = ()
-        for target in given:
-            target.box.require_inside(first.rgb.width, first.rgb.height)
         if len(typed) < len(texts):
             ids = tuple(islice(free_ids({target.target_id for target in given}), MOST_DRAWN))
             drawn = draw(ids, here if given else 0)
         begin = here if given else min(target.frame_index or 0 for target in drawn)
         found = StartBoxes((*given, *drawn), _origin(typed, files, drawn), begin)
-    for target in found.targets:
-        target.box.require_inside(first.rgb.width, first.rgb.height)
     return replace(found, targets=tuple(sorted(found.targets, key=lambda target: target.target_id)))
 
 
-def _given(texts: Sequence[str], files: Sequence[Path], first_frame: int) -> tuple[TargetStart, ...]:
-    targets: list[Box | TargetStart] = [Box.parse(text) for text in texts]
+def _given(texts: Sequence[str], files: Sequence[Path], first: FramePair) -> tuple[TargetStart, ...]:
+    here = first.rgb.index
+    targets: list[Box | TargetStart] = []
+    for text in texts:
+        targets.append(Box.parse(text).require_inside(first.rgb.width, first.rgb.height))
     home: dict[int, Path] = {}
     for path in files:
-        for target in read_targets(path, first_frame):
-            if isinstance(target, TargetStart):
-                other = home.setdefault(target.target_id, path)
-                if other is not path:
-                    raise BoxError(f"target id {target.target_id} is in {other} too", where=path)
+        for target in read_targets(path, here):
+            _require_inside(target if isinstance(target, Box) else target.box, first, path)
+            if isinstance(target, TargetStart) and home.setdefault(target.target_id, path) is not path:
+                other = home[target.target_id]
+                raise BoxError(f"target id {target.target_id} is in {other} too", where=path)
             targets.append(target)
     return tuple(
-        target if target.frame_index is not None else replace(target, frame_index=first_frame)
+        target if target.frame_index is not None else replace(target, frame_index=here)
         for target in numbered(targets)
     )
+
+
+def _require_inside(box: Box, first: FramePair, path: Path) -> None:
+    try:
+        box.require_inside(first.rgb.width, first.rgb.height)
+    except BoxError as error:
+        raise BoxError(error.what, where=path, hint=error.hint) from None
 
 
 def _origin(typed: Sequence[str], files: Sequence[Path], drawn: Sequence[TargetStart]) -> str:
@@ -99,11 +105,15 @@ def _origin(typed: Sequence[str], files: Sequence[Path], drawn: Sequence[TargetS
     return ", ".join([*said, *(["drawn"] if drawn else [])])
 
 
-def _beside(rgb: Path, frame_index: int) -> StartBoxes:
+def _beside(rgb: Path, first: FramePair) -> StartBoxes:
+    frame_index = first.rgb.index
     paths = find_ground_truth(rgb)
     if not paths:
         raise BoxError("where is the target? No ground truth lies beside this input", where=rgb, hint=_WAYS)
-    starts = numbered([box_at(path, frame_index) for path in paths])
+    boxes = [box_at(path, frame_index) for path in paths]
+    for path, box in zip(paths, boxes, strict=True):
+        _require_inside(box, first, path)
+    starts = numbered(boxes)
     row = f"row {frame_index + 1} of {', '.join(path.name for path in paths)}"
     return StartBoxes(
         tuple(replace(start, frame_index=frame_index) for start in starts),

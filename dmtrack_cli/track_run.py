@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import chain
@@ -36,7 +37,7 @@ from dmtrack_cli import results_folder
 from dmtrack_cli.boxes import StartBoxes, choose_boxes
 from dmtrack_cli.interrupt import GracefulStop
 from dmtrack_cli.pick.choice import PICK_TIMEOUT_S, draw_targets
-from dmtrack_cli.pick.drawing import Draw, PickKind, Scene
+from dmtrack_cli.pick.drawing import PickKind, Scene
 from dmtrack_cli.progress import Reporter
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from dmtrack.pipeline import PrecisionChoice
     from dmtrack.tracking.tracker import Precision, Tracker
 
-_log = logging.getLogger(__name__)
+_log = logging.getLogger("dmtrack.track")  # what is below "dmtrack" is shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,17 +227,19 @@ def prepared_run(inputs: InputOptions, network: NetworkOptions, outputs: OutputO
     with contextlib.ExitStack() as stack:
         pairs = stack.enter_context(_open(inputs))
         first, rest = _first_pair(pairs)
-        start = choose_boxes(inputs.boxes, inputs.box_files, inputs.rgb, first, _draw(inputs, pairs, first))
+        stack.enter_context(
+            results_folder.prepared_folder(outputs.folder, outputs.names, overwrite=outputs.overwrite)
+        )
+        load = functools.cache(lambda: _load(network, pairs.modality))
+        draw = _Drawing(inputs, pairs, first, before=load)
+        start = choose_boxes(inputs.boxes, inputs.box_files, inputs.rgb, first, draw)
         if start.first_frame != first.rgb.index:
             inputs = replace(inputs, start=Position(index=start.first_frame))
             pairs.close()
             pairs = stack.enter_context(_open(inputs))
             first, rest = _first_pair(pairs)
         start = _startable(start, pairs, inputs.end)
-        stack.enter_context(
-            results_folder.prepared_folder(outputs.folder, outputs.names, overwrite=outputs.overwrite)
-        )
-        tracker, resolved, precision = _load(network, pairs.modality)
+        tracker, resolved, precision = load()
         configuration = _configuration(inputs, outputs, pairs, start, resolved)
         record = RunRecord(
             command=["dmtrack", *sys.argv[1:]],
@@ -275,22 +278,28 @@ def _first_pair(pairs: PairedSource) -> tuple[FramePair, Iterator[FramePair]]:
     return first, rest
 
 
-def _draw(inputs: InputOptions, pairs: PairedSource, first: FramePair) -> Draw:
-    """Return what lets the person draw on this recording."""
+@dataclass(frozen=True, slots=True)
+class _Drawing:
+    """Lets the person draw on this recording, once everything else that can go wrong has been tried."""
 
-    def draw(ids: tuple[int, ...], lowest_frame: int) -> tuple[TargetStart, ...]:
-        count = expected_frames(pairs.rgb_info, first, inputs.end)
+    inputs: InputOptions
+    pairs: PairedSource
+    first: FramePair
+    before: Callable[[], object]
+
+    def __call__(self, ids: tuple[int, ...], lowest_frame: int) -> tuple[TargetStart, ...]:
+        self.before()
+        inputs = self.inputs
+        count = expected_frames(self.pairs.rgb_info, self.first, inputs.end)
         scene = Scene(
-            first=first,
+            first=self.first,
             open_at=lambda index: _open(replace(inputs, start=Position(index=index))),
             lowest=lowest_frame,
-            last=None if count is None else first.rgb.index + count - 1,
+            last=None if count is None else self.first.rgb.index + count - 1,
             ids=ids,
-            name=inputs.rgb.name,
+            name=f"{inputs.rgb.absolute().parent.name}/{inputs.rgb.name}",
         )
         return draw_targets(scene, inputs.pick, inputs.pick_timeout_s)
-
-    return draw
 
 
 def _startable(start: StartBoxes, pairs: PairedSource, end: Position | None) -> StartBoxes:
@@ -299,19 +308,24 @@ def _startable(start: StartBoxes, pairs: PairedSource, end: Position | None) -> 
     Raises:
         BoxError: No target is left.
     """
-    claimed = pairs.rgb_info.frame_count
-    kept = []
+    claimed, rate = pairs.rgb_info.frame_count, pairs.rgb_info.frame_rate
+    kept, late = [], []
     for target in start.targets:
         index = target.frame_index or 0
-        if end is not None and end.index is not None and index >= end.index:
+        elapsed_s = index / rate if rate else Fraction(0)
+        if end is not None and end.is_reached(index, elapsed_s):
             _log.warning("target %d is left out: it starts at frame %d", target.target_id, index)
             continue
-        if claimed is not None and index >= claimed:
-            text = "target %d starts at frame %d, but the recording claims to have %d frames"
-            _log.warning(text, target.target_id, index, claimed)
         kept.append(target)
+        if claimed is not None and index >= claimed:
+            late.append(f"target {target.target_id} starts at frame {index}")
     if not kept:
         raise BoxError(f"no target starts before --end {end}", where=start.origin)
+    if late:
+        what = f"{', '.join(late)}, but the recording claims to have {claimed} frames"
+        if len(late) == len(kept):
+            raise BoxError(what, where=start.origin, hint="are the boxes those of this recording?")
+        _log.warning("%s: %s", start.origin, what)
     return replace(start, targets=tuple(kept))
 
 

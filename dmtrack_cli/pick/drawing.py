@@ -72,9 +72,7 @@ class Scene:
         return TargetStart(box, self.ids[number], frame_index)
 
 
-def box_between(
-    start: tuple[float, float], end: tuple[float, float], width: int, height: int
-) -> Box | None:
+def box_between(start: tuple[float, float], end: tuple[float, float], width: int, height: int) -> Box | None:
     """Return the box with these opposite corners, clipped to the frame; None where it is too small.
 
     Args:

@@ -27,9 +27,7 @@ class PickSession:
         clock: Seconds.
     """
 
-    def __init__(
-        self, scene: Scene, timeout_s: float, clock: Callable[[], float] = time.monotonic
-    ) -> None:
+    def __init__(self, scene: Scene, timeout_s: float, clock: Callable[[], float] = time.monotonic) -> None:
         self.scene = scene
         self._timeout_s = timeout_s
         self._clock = clock

@@ -77,8 +77,9 @@ def _say_where(server: PickServer, timeout_s: float) -> None:
     """Print the address whatever `--quiet` says: without it nobody could go on."""
     port = server.server_port
     lines = (
-        f"draw the targets in a browser (waiting {timeout_s:g} s for the next action): {server.url}",
-        f"from another machine first: ssh -L {port}:{ADDRESS}:{port} THIS_MACHINE",
+        f"draw the targets in a browser (it waits {timeout_s:g} s for you each time; Ctrl-C stops):",
+        f"    {server.url}",
+        f"from another machine, first: ssh -L {port}:{ADDRESS}:{port} THIS_MACHINE",
     )
     for line in lines:
         err.print(Text(line), soft_wrap=True)
@@ -139,7 +140,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Take boxes, a sign of life, or the wish to cancel."""
         self._answer(self._post)
 
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the name it has above
+    def log_message(self, format: str, *args: object) -> None:
         """Say nothing: the first line of a request holds the token."""
 
     @property
@@ -217,7 +218,9 @@ class _Handler(BaseHTTPRequestHandler):
         setup = self._picking.session.setup().replace("<", "\\u003c")
         for place, text in (("NONCE", nonce), ("NAME", html.escape(name)), ("SETUP", setup)):
             page = page.replace(f"@@{place}@@", text)
-        self._send(HTTPStatus.OK, "text/html; charset=utf-8", page.encode(), {"Content-Security-Policy": policy})
+        self._send(
+            HTTPStatus.OK, "text/html; charset=utf-8", page.encode(), {"Content-Security-Policy": policy}
+        )
 
     def _send_frame(self, index: int, stream: str) -> None:
         self._picking.session.touch()

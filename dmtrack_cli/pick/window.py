@@ -17,7 +17,7 @@ from dmtrack.geometry.box import Box
 from dmtrack.output.draw import Layout, Mark, Size, compose, drawing_scale, target_colour
 from dmtrack.tracking.start import TargetStart
 from dmtrack_cli.console import Stopped
-from dmtrack_cli.pick.drawing import OTHER_WAYS, Scene, box_between
+from dmtrack_cli.pick.drawing import Scene, box_between
 
 _TITLE: Final = "dmtrack: draw the targets"
 _KEYS: Final = "drag: box    u: undo    Enter: track    Esc: cancel"
@@ -182,5 +182,5 @@ class Board:
 
 def _window_size(width: int, height: int) -> tuple[int, int]:
     """Return a size that fits most screens and shows small pictures enlarged."""
-    scale = min(1600 / width, 860 / height, 2.0)
+    scale = min(1280 / width, 760 / height, 2.0)
     return max(1, round(width * scale)), max(1, round(height * scale))

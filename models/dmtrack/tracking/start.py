@@ -56,6 +56,4 @@ def numbered(targets: Sequence[Box | TargetStart]) -> tuple[TargetStart, ...]:
                 raise BoxError(f"target id {target.target_id} is given twice")
             taken.add(target.target_id)
     ids = free_ids(taken)
-    return tuple(
-        TargetStart(target, next(ids)) if isinstance(target, Box) else target for target in targets
-    )
+    return tuple(TargetStart(target, next(ids)) if isinstance(target, Box) else target for target in targets)
