@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
@@ -12,9 +14,12 @@ from dmtrack.errors import BoxError
 from dmtrack.geometry.box import Box
 from dmtrack.output.box_file import read_targets
 from dmtrack.tracking.start import TargetStart, free_ids, numbered
-from dmtrack.video.frame import FramePair
+from dmtrack.video.frame import FramePair, VideoInfo
+from dmtrack.video.position import Position
 from dmtrack_cli.arguments import PICK
 from dmtrack_cli.pick.drawing import MOST_DRAWN, Draw
+
+_log = logging.getLogger("dmtrack.boxes")  # what is below "dmtrack" is shown
 
 _WAYS = "give --box x,y,w,h in pixels, or --box-file FILE, or a bare --box to draw it"
 
@@ -71,6 +76,33 @@ def choose_boxes(
         begin = here if given else min(target.frame_index or 0 for target in drawn)
         found = StartBoxes((*given, *drawn), _origin(typed, files, drawn), begin)
     return replace(found, targets=tuple(sorted(found.targets, key=lambda target: target.target_id)))
+
+
+def startable(start: StartBoxes, info: VideoInfo, end: Position | None) -> StartBoxes:
+    """Leave out targets that start behind `end`, and warn of those behind the last frame.
+
+    Raises:
+        BoxError: No target is left.
+    """
+    claimed, rate = info.frame_count, info.frame_rate
+    kept, late = [], []
+    for target in start.targets:
+        index = target.frame_index or 0
+        elapsed_s = index / rate if rate else Fraction(0)
+        if end is not None and end.is_reached(index, elapsed_s):
+            _log.warning("target %d is left out: it starts at frame %d", target.target_id, index)
+            continue
+        kept.append(target)
+        if claimed is not None and index >= claimed:
+            late.append(f"target {target.target_id} starts at frame {index}")
+    if not kept:
+        raise BoxError(f"no target starts before --end {end}", where=start.origin)
+    if late:
+        what = f"{', '.join(late)}, but the recording claims to have {claimed} frames"
+        if len(late) == len(kept):
+            raise BoxError(what, where=start.origin, hint="are the boxes those of this recording?")
+        _log.warning("%s: %s", start.origin, what)
+    return replace(start, targets=tuple(kept))
 
 
 def _given(texts: Sequence[str], files: Sequence[Path], first: FramePair) -> tuple[TargetStart, ...]:

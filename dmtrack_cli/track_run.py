@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import logging
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dmtrack.config import ModelConfig, TrackerConfig
-from dmtrack.errors import BoxError, ConfigError, OutputError, PairingError
+from dmtrack.errors import ConfigError, OutputError, PairingError
 from dmtrack.output.draw import Layout
 from dmtrack.output.mot import MotSink
 from dmtrack.output.run_record import (
@@ -34,7 +33,7 @@ from dmtrack.video.pairing import PairedSource, open_pair
 from dmtrack.video.position import Position
 from dmtrack.video.streams import OnMissing
 from dmtrack_cli import results_folder
-from dmtrack_cli.boxes import StartBoxes, choose_boxes
+from dmtrack_cli.boxes import StartBoxes, choose_boxes, startable
 from dmtrack_cli.interrupt import GracefulStop
 from dmtrack_cli.pick.choice import PICK_TIMEOUT_S, draw_targets
 from dmtrack_cli.pick.drawing import PickKind, Scene
@@ -44,8 +43,6 @@ if TYPE_CHECKING:
     from dmtrack.network.store import ResolvedWeights
     from dmtrack.pipeline import PrecisionChoice
     from dmtrack.tracking.tracker import Precision, Tracker
-
-_log = logging.getLogger("dmtrack.track")  # what is below "dmtrack" is shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +235,7 @@ def prepared_run(inputs: InputOptions, network: NetworkOptions, outputs: OutputO
             pairs.close()
             pairs = stack.enter_context(_open(inputs))
             first, rest = _first_pair(pairs)
-        start = _startable(start, pairs, inputs.end)
+        start = startable(start, pairs.rgb_info, inputs.end)
         tracker, resolved, precision = load()
         configuration = _configuration(inputs, outputs, pairs, start, resolved)
         record = RunRecord(
@@ -289,44 +286,17 @@ class _Drawing:
 
     def __call__(self, ids: tuple[int, ...], lowest_frame: int) -> tuple[TargetStart, ...]:
         self.before()
-        inputs = self.inputs
+        inputs, modality = self.inputs, self.pairs.modality
         count = expected_frames(self.pairs.rgb_info, self.first, inputs.end)
         scene = Scene(
             first=self.first,
-            open_at=lambda index: _open(replace(inputs, start=Position(index=index))),
+            open_at=lambda index: _open(replace(inputs, start=Position(index=index), modality=modality)),
             lowest=lowest_frame,
             last=None if count is None else self.first.rgb.index + count - 1,
             ids=ids,
             name=f"{inputs.rgb.absolute().parent.name}/{inputs.rgb.name}",
         )
         return draw_targets(scene, inputs.pick, inputs.pick_timeout_s)
-
-
-def _startable(start: StartBoxes, pairs: PairedSource, end: Position | None) -> StartBoxes:
-    """Leave out targets that start behind `end`, and warn of those behind the last frame.
-
-    Raises:
-        BoxError: No target is left.
-    """
-    claimed, rate = pairs.rgb_info.frame_count, pairs.rgb_info.frame_rate
-    kept, late = [], []
-    for target in start.targets:
-        index = target.frame_index or 0
-        elapsed_s = index / rate if rate else Fraction(0)
-        if end is not None and end.is_reached(index, elapsed_s):
-            _log.warning("target %d is left out: it starts at frame %d", target.target_id, index)
-            continue
-        kept.append(target)
-        if claimed is not None and index >= claimed:
-            late.append(f"target {target.target_id} starts at frame {index}")
-    if not kept:
-        raise BoxError(f"no target starts before --end {end}", where=start.origin)
-    if late:
-        what = f"{', '.join(late)}, but the recording claims to have {claimed} frames"
-        if len(late) == len(kept):
-            raise BoxError(what, where=start.origin, hint="are the boxes those of this recording?")
-        _log.warning("%s: %s", start.origin, what)
-    return replace(start, targets=tuple(kept))
 
 
 def _open(inputs: InputOptions) -> PairedSource:

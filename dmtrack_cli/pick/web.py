@@ -61,8 +61,8 @@ def draw_on_page(scene: Scene, timeout_s: float) -> tuple[TargetStart, ...]:
     with PickServer(session, shelf) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True)
         thread.start()
-        _say_where(server, timeout_s)
         try:
+            _say_where(server, timeout_s)
             return session.wait()
         except KeyboardInterrupt:
             raise Stopped("no box was drawn, nothing was tracked") from None

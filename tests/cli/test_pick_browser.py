@@ -144,7 +144,7 @@ def test_draw_slide_undo_and_submit(program: subprocess.Popen[str], browser: Any
         "const s = document.getElementById('slider'); s.value = 3; s.dispatchEvent(new Event('input'));"
     )
     page.wait_for("clock", "frame 3")
-    page.drag("rgb", (70, 20), (200, 40))  # ends beyond the edge of the picture
+    page.drag("rgb", (70, 20), (110, 40))  # ends beyond the edge of the picture
     assert page.boxes[-1].endswith("from frame 3")
     assert page.part("submit").text == "Track 3 targets"
     page.part("submit").click()
