@@ -1,70 +1,154 @@
-"""Where the start boxes come from: the command line, a file, a window, or ground truth beside the input."""
+"""Where the targets come from: the command line, files, the mouse, or ground truth beside the input."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import islice
 from pathlib import Path
 
-from dmtrack.datasets.ground_truth import box_at, find_ground_truth, first_box
+from dmtrack.datasets.ground_truth import box_at, find_ground_truth
 from dmtrack.errors import BoxError
 from dmtrack.geometry.box import Box
-from dmtrack.video.frame import FramePair
+from dmtrack.output.box_file import read_targets
+from dmtrack.tracking.start import TargetStart, free_ids, numbered
+from dmtrack.video.frame import FramePair, VideoInfo
+from dmtrack.video.position import Position
 from dmtrack_cli.arguments import PICK
+from dmtrack_cli.pick.drawing import MOST_DRAWN, Draw
+
+_log = logging.getLogger("dmtrack.boxes")  # what is below "dmtrack" is shown
 
 _WAYS = "give --box x,y,w,h in pixels, or --box-file FILE, or a bare --box to draw it"
 
 
 @dataclass(frozen=True, slots=True)
 class StartBoxes:
-    """The boxes of the first frame, one a target, and in words where they come from."""
+    """The targets, in order of their ids, and in words where they come from.
 
-    boxes: tuple[Box, ...]
+    Attributes:
+        targets: Where and when each one starts.
+        origin: In words, for people.
+        first_frame: Index of the frame with which the run begins; another one than asked for where
+            the person chose it while drawing.
+    """
+
+    targets: tuple[TargetStart, ...]
     origin: str
+    first_frame: int
+
+    @property
+    def boxes(self) -> tuple[Box, ...]:
+        """The boxes alone."""
+        return tuple(target.box for target in self.targets)
 
 
 def choose_boxes(
-    texts: Sequence[str],
-    files: Sequence[Path],
-    rgb: Path,
-    first: FramePair,
-    draw: Callable[[FramePair], Box],
+    texts: Sequence[str], files: Sequence[Path], rgb: Path, first: FramePair, draw: Draw
 ) -> StartBoxes:
-    """Gather the start boxes and make sure that they lie in the first frame.
+    """Gather the targets and make sure that their boxes lie in the frame.
+
+    Ids of files that hold ids are kept. The others are numbered in the order boxes, files, drawn.
 
     Args:
-        texts: What was given with `--box`; `PICK` stands for drawing one.
-        files: What was given with `--box-file`; the first row of each counts.
+        texts: What was given with `--box`; `PICK`, once or several times, stands for drawing.
+        files: What was given with `--box-file`.
         rgb: The RGB stream, beside which ground truth is looked for when nothing was given.
         first: The first frame.
-        draw: Lets the person draw a box.
+        draw: Lets the person draw.
 
     Raises:
-        BoxError: There is no box, or one is malformed or lies outside the frame.
-        FormatError: A ground-truth file cannot be read.
+        BoxError: There is no box, one is malformed or lies outside the frame, or an id comes twice.
+        FormatError: A file of boxes cannot be read.
     """
-    if texts or files:
-        boxes = [draw(first) if text.strip() == PICK else Box.parse(text) for text in texts]
-        boxes += [first_box(path) for path in files]
-        found = StartBoxes(tuple(boxes), _origin(texts, files))
+    here = first.rgb.index
+    if not texts and not files:
+        found = _beside(rgb, first)
     else:
-        found = _beside(rgb, first.rgb.index)
-    for box in found.boxes:
+        typed = [text for text in texts if text.strip() != PICK]
+        given = _given(typed, files, first)
+        drawn: tuple[TargetStart, ...] = ()
+        if len(typed) < len(texts):
+            ids = tuple(islice(free_ids({target.target_id for target in given}), MOST_DRAWN))
+            drawn = draw(ids, here if given else 0)
+        begin = here if given else min(target.frame_index or 0 for target in drawn)
+        found = StartBoxes((*given, *drawn), _origin(typed, files, drawn), begin)
+    return replace(found, targets=tuple(sorted(found.targets, key=lambda target: target.target_id)))
+
+
+def startable(start: StartBoxes, info: VideoInfo, end: Position | None) -> StartBoxes:
+    """Leave out targets that start behind `end`, and warn of those behind the last frame.
+
+    Raises:
+        BoxError: No target is left.
+    """
+    claimed, rate = info.frame_count, info.frame_rate
+    kept, late = [], []
+    for target in start.targets:
+        index = target.frame_index or 0
+        elapsed_s = index / rate if rate else Fraction(0)
+        if end is not None and end.is_reached(index, elapsed_s):
+            _log.warning("target %d is left out: it starts at frame %d", target.target_id, index)
+            continue
+        kept.append(target)
+        if claimed is not None and index >= claimed:
+            late.append(f"target {target.target_id} starts at frame {index}")
+    if not kept:
+        raise BoxError(f"no target starts before --end {end}", where=start.origin)
+    if late:
+        what = f"{', '.join(late)}, but the recording claims to have {claimed} frames"
+        if len(late) == len(kept):
+            raise BoxError(what, where=start.origin, hint="are the boxes those of this recording?")
+        _log.warning("%s: %s", start.origin, what)
+    return replace(start, targets=tuple(kept))
+
+
+def _given(texts: Sequence[str], files: Sequence[Path], first: FramePair) -> tuple[TargetStart, ...]:
+    here = first.rgb.index
+    targets: list[Box | TargetStart] = []
+    for text in texts:
+        targets.append(Box.parse(text).require_inside(first.rgb.width, first.rgb.height))
+    home: dict[int, Path] = {}
+    for path in files:
+        for target in read_targets(path, here):
+            _require_inside(target if isinstance(target, Box) else target.box, first, path)
+            if isinstance(target, TargetStart) and home.setdefault(target.target_id, path) is not path:
+                other = home[target.target_id]
+                raise BoxError(f"target id {target.target_id} is in {other} too", where=path)
+            targets.append(target)
+    return tuple(
+        target if target.frame_index is not None else replace(target, frame_index=here)
+        for target in numbered(targets)
+    )
+
+
+def _require_inside(box: Box, first: FramePair, path: Path) -> None:
+    try:
         box.require_inside(first.rgb.width, first.rgb.height)
-    return found
+    except BoxError as error:
+        raise BoxError(error.what, where=path, hint=error.hint) from None
 
 
-def _origin(texts: Sequence[str], files: Sequence[Path]) -> str:
-    drawn = sum(text.strip() == PICK for text in texts)
-    said = ["--box"] if len(texts) > drawn else []
-    said += ["drawn"] if drawn else []
-    return ", ".join([*said, *(str(path) for path in files)])
+def _origin(typed: Sequence[str], files: Sequence[Path], drawn: Sequence[TargetStart]) -> str:
+    said = ["--box"] if typed else []
+    said += [str(path) for path in files]
+    return ", ".join([*said, *(["drawn"] if drawn else [])])
 
 
-def _beside(rgb: Path, frame_index: int) -> StartBoxes:
+def _beside(rgb: Path, first: FramePair) -> StartBoxes:
+    frame_index = first.rgb.index
     paths = find_ground_truth(rgb)
     if not paths:
         raise BoxError("where is the target? No ground truth lies beside this input", where=rgb, hint=_WAYS)
-    boxes = tuple(box_at(path, frame_index) for path in paths)
+    boxes = [box_at(path, frame_index) for path in paths]
+    for path, box in zip(paths, boxes, strict=True):
+        _require_inside(box, first, path)
+    starts = numbered(boxes)
     row = f"row {frame_index + 1} of {', '.join(path.name for path in paths)}"
-    return StartBoxes(boxes, f"{row}, found beside the input")
+    return StartBoxes(
+        tuple(replace(start, frame_index=frame_index) for start in starts),
+        f"{row}, found beside the input",
+        frame_index,
+    )

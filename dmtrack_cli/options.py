@@ -106,3 +106,14 @@ def folder_rate(pictures_per_second: float) -> Fraction:
     if rate <= 0:
         raise ConfigError(f"--folder-rate {pictures_per_second} is not a positive number")
     return rate
+
+
+def positive_seconds(seconds: float, option: str) -> float:
+    """Return a time that is positive and finite.
+
+    Raises:
+        ConfigError: It is not.
+    """
+    if not 0 < seconds < float("inf"):
+        raise ConfigError(f"{option} {seconds:g} is not a positive number of seconds")
+    return seconds

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -13,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from dmtrack.config import ModelConfig, TrackerConfig
 from dmtrack.errors import ConfigError, OutputError, PairingError
-from dmtrack.geometry.box import Box
 from dmtrack.output.draw import Layout
 from dmtrack.output.mot import MotSink
 from dmtrack.output.run_record import (
@@ -27,14 +27,16 @@ from dmtrack.output.sink import Sink, SinkGroup
 from dmtrack.output.table import TableSink
 from dmtrack.output.video import VideoSink
 from dmtrack.tracking.result import FrameResult, TrackState
+from dmtrack.tracking.start import TargetStart
 from dmtrack.video.frame import FramePair, Modality, VideoInfo
 from dmtrack.video.pairing import PairedSource, open_pair
 from dmtrack.video.position import Position
 from dmtrack.video.streams import OnMissing
 from dmtrack_cli import results_folder
-from dmtrack_cli.boxes import StartBoxes, choose_boxes
+from dmtrack_cli.boxes import StartBoxes, choose_boxes, startable
 from dmtrack_cli.interrupt import GracefulStop
-from dmtrack_cli.pick import draw_box
+from dmtrack_cli.pick.choice import PICK_TIMEOUT_S, draw_targets
+from dmtrack_cli.pick.drawing import PickKind, Scene
 from dmtrack_cli.progress import Reporter
 
 if TYPE_CHECKING:
@@ -58,6 +60,8 @@ class InputOptions:
     folder_rate: Fraction = Fraction(30)
     boxes: tuple[str, ...] = ()
     box_files: tuple[Path, ...] = ()
+    pick: PickKind = PickKind.AUTO
+    pick_timeout_s: float = PICK_TIMEOUT_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,7 @@ class OutputOptions:
 class Configuration:
     """The resolved configuration, as it stands in `run.json`."""
 
-    boxes: tuple[Box, ...]
+    targets: tuple[TargetStart, ...]
     boxes_from: str
     modality: Modality | None
     modality_from: str | None
@@ -118,13 +122,13 @@ class ScoreMean:
     total: float = 0.0
     boxes: int = 0
 
-    def add(self, result: FrameResult) -> float:
-        """Take note of a frame and return the mean of its scores."""
+    def add(self, result: FrameResult) -> float | None:
+        """Take note of a frame and return the mean of its scores; None where there is no target yet."""
         scores = [target.score for target in result.targets]
         found = [target.score for target in result.targets if target.state is not TrackState.INIT]
         self.total += sum(found)
         self.boxes += len(found)
-        return sum(scores) / len(scores)
+        return sum(scores) / len(scores) if scores else None
 
     @property
     def value(self) -> float | None:
@@ -140,7 +144,7 @@ class TrackRun:
         pairs: The recording.
         first: Its first pair, already read.
         rest: The pairs after it.
-        start: The start boxes.
+        start: The targets, and where they start.
         tracker: Ready to track.
         record: What `run.json` says; once the run is over, also how it went.
         outputs: What is written.
@@ -183,7 +187,7 @@ class TrackRun:
         try:
             sinks = SinkGroup(self._sinks(recorder), observers=[recorder])
             with GracefulStop() as stop, sinks, reporter:
-                for result in run(chain([self.first], self.rest), self.tracker, self.start.boxes):
+                for result in run(chain([self.first], self.rest), self.tracker, self.start.targets):
                     sinks.write(result)
                     reporter.advance(self.score.add(result))
                     stop.check()
@@ -219,17 +223,20 @@ def prepared_run(inputs: InputOptions, network: NetworkOptions, outputs: OutputO
     """
     with contextlib.ExitStack() as stack:
         pairs = stack.enter_context(_open(inputs))
-        rest = iter(pairs)
-        first = next(rest, None)
-        if first is None:
-            raise PairingError(
-                "the first frame has no partner", where=inputs.rgb, hint="--on-missing hold goes on without"
-            )
-        start = choose_boxes(inputs.boxes, inputs.box_files, inputs.rgb, first, draw_box)
+        first, rest = _first_pair(pairs)
         stack.enter_context(
             results_folder.prepared_folder(outputs.folder, outputs.names, overwrite=outputs.overwrite)
         )
-        tracker, resolved, precision = _load(network, pairs.modality)
+        load = functools.cache(lambda: _load(network, pairs.modality))
+        draw = _Drawing(inputs, pairs, first, before=load)
+        start = choose_boxes(inputs.boxes, inputs.box_files, inputs.rgb, first, draw)
+        if start.first_frame != first.rgb.index:
+            inputs = replace(inputs, start=Position(index=start.first_frame))
+            pairs.close()
+            pairs = stack.enter_context(_open(inputs))
+            first, rest = _first_pair(pairs)
+        start = startable(start, pairs.rgb_info, inputs.end)
+        tracker, resolved, precision = load()
         configuration = _configuration(inputs, outputs, pairs, start, resolved)
         record = RunRecord(
             command=["dmtrack", *sys.argv[1:]],
@@ -254,6 +261,42 @@ def expected_frames(info: VideoInfo, first: FramePair, end: Position | None) -> 
         by_time = -int(-end.time_s * info.frame_rate // 1)
         last = by_time if last is None else min(last, by_time)
     return None if last is None else max(1, last - first.rgb.index)
+
+
+def _first_pair(pairs: PairedSource) -> tuple[FramePair, Iterator[FramePair]]:
+    rest = iter(pairs)
+    first = next(rest, None)
+    if first is None:
+        raise PairingError(
+            "the first frame has no partner",
+            where=pairs.rgb_info.path,
+            hint="--on-missing hold goes on without",
+        )
+    return first, rest
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawing:
+    """Lets the person draw on this recording, once everything else that can go wrong has been tried."""
+
+    inputs: InputOptions
+    pairs: PairedSource
+    first: FramePair
+    before: Callable[[], object]
+
+    def __call__(self, ids: tuple[int, ...], lowest_frame: int) -> tuple[TargetStart, ...]:
+        self.before()
+        inputs, modality = self.inputs, self.pairs.modality
+        count = expected_frames(self.pairs.rgb_info, self.first, inputs.end)
+        scene = Scene(
+            first=self.first,
+            open_at=lambda index: _open(replace(inputs, start=Position(index=index), modality=modality)),
+            lowest=lowest_frame,
+            last=None if count is None else self.first.rgb.index + count - 1,
+            ids=ids,
+            name=f"{inputs.rgb.absolute().parent.name}/{inputs.rgb.name}",
+        )
+        return draw_targets(scene, inputs.pick, inputs.pick_timeout_s)
 
 
 def _open(inputs: InputOptions) -> PairedSource:
@@ -296,7 +339,7 @@ def _configuration(
     resolved: ResolvedWeights,
 ) -> Configuration:
     return Configuration(
-        boxes=start.boxes,
+        targets=start.targets,
         boxes_from=start.origin,
         modality=pairs.modality,
         modality_from=pairs.modality_reason,

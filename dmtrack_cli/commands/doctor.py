@@ -24,7 +24,7 @@ from dmtrack.errors import CheckpointError, DmtrackError
 from dmtrack.video.frame import Modality
 from dmtrack_cli.console import out, program_version
 from dmtrack_cli.options import JsonOption
-from dmtrack_cli.pick import why_no_window
+from dmtrack_cli.pick.window import why_no_window
 
 EXIT_CANNOT_TRACK: Final = 4
 

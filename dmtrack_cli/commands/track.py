@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.text import Text
 
 from dmtrack.output.draw import Layout
+from dmtrack.tracking.start import TargetStart
 from dmtrack.video.position import parse_position
 from dmtrack.video.streams import OnMissing
 from dmtrack_cli.console import Stopped, err, out
@@ -21,12 +22,18 @@ from dmtrack_cli.options import (
     PrecisionChoice,
     RgbArgument,
     folder_rate,
+    positive_seconds,
     seconds_of_ms,
 )
+from dmtrack_cli.pick.choice import PICK_TIMEOUT_S
+from dmtrack_cli.pick.drawing import PickKind
 from dmtrack_cli.progress import ProgressKind, make_reporter, say_json
 from dmtrack_cli.results_folder import default_folder
 from dmtrack_cli.summary import Summary, print_summary, say_summary
 from dmtrack_cli.track_run import InputOptions, NetworkOptions, OutputOptions, TrackRun, prepared_run
+
+MOST_NAMED: Final = 6
+"""So many boxes are said at the start; the rest is counted."""
 
 
 def track(
@@ -38,7 +45,7 @@ def track(
             "--box",
             metavar="[X,Y,W,H]",
             help="Where the target is in the first frame, in pixels; several for several targets. "
-            "Bare: draw it in a window. Default: ground truth found beside RGB.",
+            "Bare: draw them. Default: ground truth found beside RGB.",
             show_default=False,
         ),
     ] = None,
@@ -47,10 +54,23 @@ def track(
         typer.Option(
             "--box-file",
             metavar="FILE",
-            help="Box from the first row of a ground-truth file.",
+            help="Box from the first row of a ground-truth file; or targets of a MOT file or boxes.csv, "
+            "each from its first row on.",
             show_default=False,
         ),
     ] = None,
+    pick: Annotated[
+        PickKind,
+        typer.Option(
+            "--pick", help="Where a bare --box is drawn; auto: a window, or without a display a web page."
+        ),
+    ] = PickKind.AUTO,
+    pick_timeout: Annotated[
+        float,
+        typer.Option(
+            "--pick-timeout", metavar="SECONDS", help="How long the web page waits for the next action."
+        ),
+    ] = PICK_TIMEOUT_S,
     modality: Annotated[
         ModalityChoice, typer.Option("--modality", help="What AUX measures.")
     ] = ModalityChoice.AUTO,
@@ -130,6 +150,8 @@ def track(
         folder_rate=folder_rate(rate),
         boxes=tuple(box or ()),
         box_files=tuple(box_file or ()),
+        pick=pick,
+        pick_timeout_s=positive_seconds(pick_timeout, "--pick-timeout"),
     )
     network = NetworkOptions(weights, device, precision.value, threads)
     outputs = OutputOptions(output or default_folder(rgb), None if no_video else layout, overwrite)
@@ -147,13 +169,15 @@ def track(
 
 def _say_start(run: TrackRun, kind: ProgressKind, *, quiet: bool) -> None:
     """Say what was found out rather than given."""
-    boxes = [str(box) for box in run.start.boxes]
+    targets = run.start.targets
     modality, reason = run.pairs.modality, run.pairs.modality_reason
     if kind is ProgressKind.JSON:
         say_json(
             "start",
             total=run.expected_frames,
-            boxes=boxes,
+            boxes=[str(target.box) for target in targets],
+            ids=[target.target_id for target in targets],
+            frames=[target.frame_index for target in targets],
             boxes_from=run.start.origin,
             modality=modality,
             modality_from=reason,
@@ -161,9 +185,16 @@ def _say_start(run: TrackRun, kind: ProgressKind, *, quiet: bool) -> None:
             precision=run.record.precision,
         )
     elif not quiet:
-        err.print(Text(f"box {' and '.join(boxes)} ({run.start.origin})"), soft_wrap=True)
+        boxes = " and ".join(_start_text(target, run.first.rgb.index) for target in targets[:MOST_NAMED])
+        more = f" and {len(targets) - MOST_NAMED} more" if len(targets) > MOST_NAMED else ""
+        err.print(Text(f"box {boxes}{more} ({run.start.origin})"), soft_wrap=True)
         if modality is not None:
             err.print(Text(f"second stream: {modality} ({reason})"), soft_wrap=True)
+
+
+def _start_text(target: TargetStart, first_frame: int) -> str:
+    later = target.frame_index is not None and target.frame_index > first_frame
+    return f"{target.box} from frame {target.frame_index}" if later else str(target.box)
 
 
 def _say_end(run: TrackRun, kind: ProgressKind, *, quiet: bool) -> None:

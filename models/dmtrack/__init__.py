@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from dmtrack.geometry.box import Box
     from dmtrack.pipeline import load_tracker, run, track
     from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
+    from dmtrack.tracking.start import TargetStart
     from dmtrack.tracking.tracker import Tracker
     from dmtrack.video.frame import Frame, FramePair, Modality, VideoInfo
     from dmtrack.video.inspection import PairReport, inspect_pair
@@ -56,6 +57,7 @@ _HOMES: Final = {
     "geometry.box": ("Box",),
     "pipeline": ("load_tracker", "run", "track"),
     "tracking.result": ("FrameResult", "TrackState", "TrackedBox"),
+    "tracking.start": ("TargetStart",),
     "tracking.tracker": ("Tracker",),
     "video.frame": ("Frame", "FramePair", "Modality", "VideoInfo"),
     "video.inspection": ("PairReport", "inspect_pair"),
@@ -84,6 +86,7 @@ __all__ = [
     "PairedSource",
     "PairingError",
     "Position",
+    "TargetStart",
     "TrackState",
     "TrackedBox",
     "Tracker",

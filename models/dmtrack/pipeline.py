@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Literal
@@ -11,45 +12,57 @@ from dmtrack.geometry.box import Box
 from dmtrack.network.store import ResolvedWeights, resolve_weights
 from dmtrack.tracking.device import choose_device, choose_precision
 from dmtrack.tracking.result import FrameResult, TrackedBox
+from dmtrack.tracking.start import TargetStart, numbered
 from dmtrack.tracking.tracker import Precision, Tracker
 from dmtrack.video.frame import FramePair, Modality
 from dmtrack.video.pairing import PairedSource, open_pair
 from dmtrack.video.position import Position, parse_position
 
+_log = logging.getLogger(__name__)
+
 PrecisionChoice = Literal["auto"] | Precision
 
 
-def run(pairs: Iterable[FramePair], tracker: Tracker, boxes: Sequence[Box]) -> Iterator[FrameResult]:
-    """Follow `boxes`, given on the first pair, through all pairs.
+def run(
+    pairs: Iterable[FramePair], tracker: Tracker, targets: Sequence[Box | TargetStart]
+) -> Iterator[FrameResult]:
+    """Follow targets, each from the frame on which it is given, through all pairs.
 
     Args:
         pairs: In order; each is dropped before the next one is read.
         tracker: Started over with the first pair.
-        boxes: One a target, in pixels of the RGB frame.
+        targets: A `Box` is given on the first pair and takes the lowest free id; a `TargetStart` says
+            its id, and may say a later frame. If that frame is missing, the next one takes its place.
 
     Yields:
-        One result a pair, the first with the boxes as given.
+        One result a pair, without any target before the first one starts, and with the box as given where
+        a target starts.
 
     Raises:
-        BoxError: There is no box, or one lies outside the frame.
+        BoxError: There is no box, one lies outside the frame or starts before the first pair, an id comes
+            twice, or (after all results) the pairs ended before a target started.
         ConfigError: The pairs have two streams and the network one.
         InputError: The pairs cannot be read any further; results yielded before stay valid.
     """
-    if not boxes:
+    waiting = numbered(targets)
+    if not waiting:
         raise BoxError("there is no box to follow")
-    iterator = iter(pairs)
-    for first in iterator:
-        yield FrameResult(first, tracker.initialize(first, boxes), 0.0)
-        break
-    for pair in iterator:
-        targets = tracker.update(pair)
-        yield FrameResult(pair, targets, tracker.infer_ms)
+    last = None
+    for pair in pairs:
+        last, is_first = pair.rgb.index, last is None
+        if is_first:
+            _check_starts(waiting, pair)
+        due = [start for start in waiting if start.is_due(last)]
+        waiting = tuple(start for start in waiting if not start.is_due(last))
+        yield _step(pair, tracker, due, is_first=is_first)
+    if waiting and last is not None:
+        raise _never_started(waiting, last)
 
 
 def track(
     rgb: Path | str,
     aux: Path | str | None = None,
-    boxes: Box | Sequence[Box] = (),
+    boxes: Box | Sequence[Box | TargetStart] = (),
     *,
     modality: Modality | str | None = None,
     weights: Path | str = "tiny",
@@ -65,7 +78,8 @@ def track(
     Args:
         rgb: A video file or a folder of pictures; a thermal one alone is welcome too.
         aux: The second stream: thermal, depth or event pictures of the same scene.
-        boxes: Where the targets are in the first frame (that of `start`), in pixels of the RGB frame.
+        boxes: Where the targets are in the first frame (that of `start`), in pixels of the RGB frame. A
+            `TargetStart` names its id, and the frame if the target comes later.
         modality: What `aux` measures; None finds out.
         weights: `tiny`, `base`, a name in the data folder, or a path.
         device: `auto`, `cpu`, `cuda:0` or `mps`.
@@ -74,15 +88,17 @@ def track(
         end: First frame not wanted any more.
 
     Returns:
-        A generator of `TrackedBox`, frame after frame, in each frame in the order of `boxes`.
+        A generator of `TrackedBox`, frame after frame, in each frame in the order of their ids (that of
+        `boxes`, if these are plain boxes).
 
     Raises:
-        InputError: A stream cannot be opened, they cannot be paired, or there is no box. While
-            iterating: a box lies outside the frame, or the recording is damaged beyond use.
+        InputError: A stream cannot be opened, they cannot be paired, there is no box, or an id comes
+            twice. While iterating: a box lies outside the frame or its frame outside the recording, or
+            the recording is damaged beyond use.
         CheckpointError: The weights are missing, damaged or for something else.
         ConfigError: An argument is invalid, or the device is not there.
     """
-    targets = [boxes] if isinstance(boxes, Box) else list(boxes)
+    targets = numbered([boxes] if isinstance(boxes, Box) else list(boxes))
     if not targets:
         raise BoxError("there is no box to follow", hint="give boxes=[Box(x, y, w, h)]")
     pairs = open_pair(
@@ -129,9 +145,57 @@ def tracker_for(weights: ResolvedWeights, device: str, precision: Precision) -> 
     return Tracker(weights.model, weights.tracker_config, device=device, precision=precision)
 
 
-def _tracked_boxes(pairs: PairedSource, tracker: Tracker, boxes: Sequence[Box]) -> Iterator[TrackedBox]:
+def _check_starts(starts: Sequence[TargetStart], first: FramePair) -> None:
+    """Refuse at once what would only be met when a later target's frame comes."""
+    for start in starts:
+        start.box.require_inside(first.rgb.width, first.rgb.height)
+        if start.frame_index is not None and start.frame_index < first.rgb.index:
+            raise BoxError(
+                f"target {start.target_id} starts at frame {start.frame_index}, "
+                f"but the first frame is {first.rgb.index}"
+            )
+
+
+def _step(pair: FramePair, tracker: Tracker, due: Sequence[TargetStart], *, is_first: bool) -> FrameResult:
+    """Find the targets that are followed, and take up those that start here."""
+    if is_first:
+        boxes, ids = [start.box for start in due], [start.target_id for start in due]
+        return FrameResult(pair, _by_id(tracker.initialize(pair, boxes, ids)), 0.0)
+    found: tuple[TrackedBox, ...] = ()
+    infer_ms = 0.0
+    if tracker.targets:
+        found = tracker.update(pair)
+        infer_ms = tracker.infer_ms
+    for start in due:
+        if start.frame_index != pair.rgb.index:
+            _log.warning(
+                "frame %s is missing: target %d starts at frame %d",
+                start.frame_index,
+                start.target_id,
+                pair.rgb.index,
+            )
+    if due:
+        found += tracker.add(pair, [start.box for start in due], [start.target_id for start in due])
+    return FrameResult(pair, _by_id(found), infer_ms)
+
+
+def _by_id(targets: Sequence[TrackedBox]) -> tuple[TrackedBox, ...]:
+    return tuple(sorted(targets, key=lambda target: target.target_id))
+
+
+def _never_started(waiting: Sequence[TargetStart], last: int) -> BoxError:
+    late = ", ".join(f"target {start.target_id} at frame {start.frame_index}" for start in waiting)
+    return BoxError(
+        f"the last frame was {last}, and what starts later was not followed: {late}",
+        hint="are the boxes those of this recording?",
+    )
+
+
+def _tracked_boxes(
+    pairs: PairedSource, tracker: Tracker, targets: Sequence[TargetStart]
+) -> Iterator[TrackedBox]:
     with pairs:
-        for result in run(pairs, tracker, boxes):
+        for result in run(pairs, tracker, targets):
             yield from result.targets
 
 

@@ -14,6 +14,8 @@ from dmtrack import (
     CheckpointError,
     ConfigError,
     Modality,
+    Position,
+    TargetStart,
     Tracker,
     TrackState,
     VideoError,
@@ -57,6 +59,97 @@ def test_start_and_end(recording: Any, weights: Path, start: Any, end: Any, fram
 def test_several_targets_keep_their_order(recording: Any, weights: Path) -> None:
     found = list(track(recording.rgb, boxes=[BOX, Box(50, 20, 10, 10)], weights=weights, end=2))
     assert [(target.frame_index, target.target_id) for target in found] == [(0, 1), (0, 2), (1, 1), (1, 2)]
+
+
+def starts_of(found: list[Any]) -> list[tuple[int, int]]:
+    return [(target.frame_index, target.target_id) for target in found if target.state is TrackState.INIT]
+
+
+def test_targets_start_at_their_frames_under_their_ids(recording: Any, weights: Path) -> None:
+    targets = [TargetStart(Box(50, 20, 10, 10), 4, 5), BOX, TargetStart(Box(30, 16, 12, 12), 2, 3)]
+    found = list(track(recording.rgb, recording.thermal, targets, weights=weights, end=7))
+    assert starts_of(found) == [(0, 1), (3, 2), (5, 4)]
+    assert [target.target_id for target in found if target.frame_index == 6] == [1, 2, 4]
+
+
+def test_a_late_target_is_followed_as_if_alone(recording: Any, weights: Path) -> None:
+    """Neither the frames before it nor its neighbour change a target's boxes."""
+    late = Box(23, 16, 16, 16)
+    alone = list(track(recording.rgb, recording.thermal, late, weights=weights, start=3))
+    targets = [TargetStart(Box(50, 20, 10, 10), 1), TargetStart(late, 7, 3)]
+    found = list(track(recording.rgb, recording.thermal, targets, weights=weights))
+    pairs = zip(alone, (target for target in found if target.target_id == 7), strict=True)
+    for one, other in pairs:
+        assert other.frame_index == one.frame_index
+        assert other.box.xywh == pytest.approx(one.box.xywh, abs=1e-3)
+
+
+def test_frames_before_the_first_target_are_results_too(recording: Any, weights: Path) -> None:
+    tracker = load_tracker(weights)
+    with open_pair(recording.rgb, end=Position(index=4)) as pairs:
+        results = list(run(pairs, tracker, [TargetStart(BOX, 3, 2)]))
+    assert [len(result.targets) for result in results] == [0, 0, 1, 1]
+    assert [result.infer_ms > 0 for result in results] == [False, False, False, True]
+
+
+def test_a_run_forgets_the_targets_of_the_run_before(recording: Any, weights: Path) -> None:
+    tracker = load_tracker(weights)
+    for starts in ([BOX], [TargetStart(BOX, 3, 2)]):
+        with open_pair(recording.rgb, end=Position(index=3)) as pairs:
+            results = list(run(pairs, tracker, starts))
+    assert [target.target_id for result in results for target in result.targets] == [3]
+
+
+def test_a_missing_frame_gives_its_target_to_the_next(
+    recording: Any, weights: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    tracker = load_tracker(weights)
+    with open_pair(recording.rgb) as pairs:
+        some = (pair for pair in pairs if pair.rgb.index != 4)
+        found = [
+            target for result in run(some, tracker, [TargetStart(BOX, 1, 4)]) for target in result.targets
+        ]
+    assert starts_of(found) == [(5, 1)]
+    assert "frame 4 is missing: target 1 starts at frame 5" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("targets", "words"),
+    [
+        pytest.param(
+            [TargetStart(BOX, 1, 20)], "last frame was 11.*target 1 at frame 20", id="behind-the-end"
+        ),
+        pytest.param([BOX, TargetStart(Box(500, 1, 5, 5), 2, 6)], "outside the 96x64", id="outside-later"),
+        pytest.param([TargetStart(BOX, 1, 1)], "starts at frame 1, but the first frame is 2", id="too-early"),
+    ],
+)
+def test_starts_that_cannot_be(recording: Any, weights: Path, targets: Any, words: str) -> None:
+    with pytest.raises(BoxError, match=words):
+        list(track(recording.rgb, boxes=targets, weights=weights, start=2))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        pytest.param(lambda: track("a.mp4", boxes=[TargetStart(BOX, 2), TargetStart(BOX, 2)]), id="twice"),
+        pytest.param(lambda: TargetStart(BOX, 0), id="id-0"),
+        pytest.param(lambda: TargetStart(BOX, 1, -1), id="frame-below-0"),
+    ],
+)
+def test_ids_and_frames_are_checked(make: Any) -> None:
+    with pytest.raises(BoxError, match=r"id 2 is given twice|id 0 is below 1|frame -1"):
+        make()
+
+
+def test_the_tracker_refuses_an_id_that_is_taken(recording: Any, weights: Path) -> None:
+    tracker = load_tracker(weights)
+    with open_pair(recording.rgb) as pairs:
+        pair = next(iter(pairs))
+        tracker.initialize(pair, [BOX, BOX], [5, 3])
+        assert tracker.targets == (3, 5)
+        with pytest.raises(BoxError, match="taken"):
+            tracker.add(pair, [BOX], [3])
+        assert [target.target_id for target in tracker.add(pair, [BOX])] == [6]
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,9 @@ def test_the_record_says_what_ran(track: Track, recording: Any) -> None:
     assert record["precision"] == "fp32"
     assert [item["role"] for item in record["inputs"]] == ["rgb", "aux"]
     configuration = record["configuration"]
-    assert configuration["boxes"] == [{"x": 20, "y": 16, "w": 16, "h": 16}]
+    assert configuration["targets"] == [
+        {"box": {"x": 20, "y": 16, "w": 16, "h": 16}, "target_id": 1, "frame_index": 1}
+    ]
     assert configuration["modality"] == "thermal"
     assert configuration["start"] == "1"
     assert set(configuration["weights_files"]) == {"foundation.safetensors", "thermal.safetensors"}
@@ -208,33 +210,3 @@ def test_folders_of_pictures(run_cli: Track, weights: Path) -> None:
     assert outcome.code == 0
     assert "thermal" in outcome.err
     assert len(read_mot(Path("dmtrack-results/clip/boxes.txt"))) == 3
-
-
-def test_a_drawn_box(track: Track, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dmtrack_cli.pick.why_no_window", lambda: None)
-    for name in ("namedWindow", "resizeWindow", "destroyAllWindows", "waitKey"):
-        monkeypatch.setattr(f"cv2.{name}", lambda *_: None)
-    monkeypatch.setattr("cv2.selectROI", lambda *_args, **_options: (22, 18, 14, 12))
-    outcome = track("--no-video", "--box")
-    assert outcome.code == 0
-    assert "(drawn)" in outcome.err
-    assert read_mot(Path("out/boxes.txt"))[0].box.xywh == (22, 18, 14, 12)
-
-
-def test_drawing_is_shown_the_start_frame_in_opencv_order(
-    track: Track, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shown: list[Any] = []
-
-    def select(_title: str, image: Any, **_options: Any) -> tuple[int, int, int, int]:
-        shown.append(image)
-        return (22, 18, 14, 12)
-
-    monkeypatch.setattr("dmtrack_cli.pick.why_no_window", lambda: None)
-    for name in ("namedWindow", "resizeWindow", "destroyAllWindows", "waitKey"):
-        monkeypatch.setattr(f"cv2.{name}", lambda *_: None)
-    monkeypatch.setattr("cv2.selectROI", select)
-    assert track("--no-video", "--box", "--start", "5").code == 0
-    blue, green, red = shown[0][17, 26].astype(int)
-    assert red > green + 30 > blue + 60
-    assert shown[0][17, 20, 2] < 120, "in frame 5 the square begins at column 25"

@@ -144,19 +144,36 @@ def test_no_box_anywhere(run_cli: Track, make_video: Any, weights: Path) -> None
     assert_one_line(outcome, 3, "--box x,y,w,h", "--box-file", "draw")
 
 
-def test_bare_box_without_a_display_names_the_other_ways(track: Track) -> None:
-    assert_one_line(track("--box"), 4, "no display", "--box x,y,w,h", "--box-file")
-
-
-def test_cancelled_drawing(track: Track, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dmtrack_cli.pick.why_no_window", lambda: None)
-    for name in ("namedWindow", "resizeWindow", "destroyAllWindows", "waitKey"):
-        monkeypatch.setattr(f"cv2.{name}", lambda *_: None)
-    monkeypatch.setattr("cv2.selectROI", lambda *_args, **_options: (0, 0, 0, 0))
-    outcome = track("--box")
-    assert outcome.code == 130
-    assert outcome.err == "stopped: no box was drawn, nothing was tracked\n"
+def test_a_window_without_a_display_names_the_other_ways(track: Track) -> None:
+    outcome = track("--box", "--pick", "window")
+    assert_one_line(outcome, 4, "no display", "--pick web", "--box x,y,w,h", "--box-file")
     assert not Path("out").exists()
+
+
+def test_nobody_draws(track: Track) -> None:
+    outcome = track("--box", "--pick-timeout", "0.1")
+    assert outcome.code == 3
+    assert "nobody drew a box within 0.1 s" in outcome.error_lines[-1]
+    assert "--pick-timeout" in outcome.error_lines[-1]
+    assert not Path("out").exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "code"),
+    [
+        pytest.param(["--weights", "nowhere"], 4, id="weights"),
+        pytest.param(["--device", "cuda:7"], 4, id="device"),
+    ],
+)
+def test_nobody_draws_in_vain(track: Track, options: list[str], code: int) -> None:
+    """What else is wrong is said before the person is asked to draw."""
+    outcome = track("--box", *options)
+    assert_one_line(outcome, code)
+
+
+def test_nobody_draws_for_results_that_are_refused(track: Track) -> None:
+    assert track("--box", BOX, "--no-video").code == 0
+    assert_one_line(track("--box", "--no-video"), 5, "--overwrite")
 
 
 @pytest.mark.parametrize(
@@ -167,6 +184,10 @@ def test_cancelled_drawing(track: Track, monkeypatch: pytest.MonkeyPatch) -> Non
         pytest.param("", "no box", id="empty"),
         pytest.param("nan,nan,nan,nan\n", "absent", id="absent"),
         pytest.param("1,2,3\n", "3 values", id="three"),
+        pytest.param("1,1,20,16,16,16,1\n2,x,20,16,16,16,1\n", "row 2", id="mot-with-a-bad-row"),
+        pytest.param("1,-1,20,16,16,16,1,-1,-1,-1\n", "target id '-1'", id="mot-detections-without-ids"),
+        pytest.param("3,1,900,16,16,16,1\n", "outside the 96x64 frame", id="mot-outside"),
+        pytest.param("13,1,20,16,16,16,1\n", "claims to have 12 frames", id="mot-behind-the-end"),
     ],
 )
 def test_bad_box_file(track: Track, content: str | None, words: str) -> None:
@@ -191,6 +212,8 @@ def test_bad_box_file(track: Track, content: str | None, words: str) -> None:
         pytest.param(["--max-skew-ms", "-1"], 4, "negative", id="negative-skew"),
         pytest.param(["--threads", "0"], 4, "--threads", id="no-threads"),
         pytest.param(["--folder-rate", "0"], 4, "--folder-rate", id="no-rate"),
+        pytest.param(["--pick-timeout", "0"], 4, "--pick-timeout", id="no-time-to-draw"),
+        pytest.param(["--pick-timeout", "nan"], 4, "--pick-timeout", id="timeout-not-a-number"),
     ],
 )
 def test_bad_option(track: Track, options: list[str], code: int, words: str) -> None:

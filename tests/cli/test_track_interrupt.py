@@ -27,7 +27,7 @@ class _SignalAtFrame(SilentReporter):
         self._left = frame
         self._number = number
 
-    def advance(self, score: float) -> None:
+    def advance(self, score: float | None) -> None:
         self._left -= 1
         if self._left == 0:
             os.kill(os.getpid(), self._number)

@@ -50,8 +50,8 @@ class FrameResult:
 
     Attributes:
         pair: The frames the boxes belong to.
-        targets: One entry a target, in order of `target_id`.
-        infer_ms: Milliseconds spent in the tracker on this frame; 0.0 where a box was given.
+        targets: One entry a target, in order of `target_id`; none before the first target starts.
+        infer_ms: Milliseconds spent in the tracker on this frame; 0.0 where nothing had to be found.
     """
 
     pair: FramePair

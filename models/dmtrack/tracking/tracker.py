@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from dmtrack.config import PUBLISHED_TRACKER, TrackerConfig
-from dmtrack.errors import ConfigError
+from dmtrack.errors import BoxError, ConfigError
 from dmtrack.geometry.box import Box
 from dmtrack.geometry.crop import Crop
 from dmtrack.network.model import DMTrack
@@ -93,21 +93,25 @@ class Tracker:
         """The ids of the targets that are followed."""
         return tuple(target.target_id for target in self._targets)
 
-    def initialize(self, pair: FramePair, boxes: Sequence[Box]) -> tuple[TrackedBox, ...]:
-        """Start over with one target a box, ids 1, 2, … in the order given.
+    def initialize(
+        self, pair: FramePair, boxes: Sequence[Box], ids: Sequence[int] | None = None
+    ) -> tuple[TrackedBox, ...]:
+        """Start over with one target a box, maybe none; ids 1, 2, … in the order given, or `ids`.
 
         Raises:
-            BoxError: There is no box, or one lies outside the frame.
+            BoxError: A box lies outside the frame, or an id comes twice.
             ConfigError: The pair has two streams and the network one.
         """
         self._targets = []
-        return self.add(pair, boxes)
+        return self.add(pair, boxes, ids)
 
-    def add(self, pair: FramePair, boxes: Sequence[Box]) -> tuple[TrackedBox, ...]:
-        """Start following more targets from this frame on; ids go on from the last one.
+    def add(
+        self, pair: FramePair, boxes: Sequence[Box], ids: Sequence[int] | None = None
+    ) -> tuple[TrackedBox, ...]:
+        """Start following more targets from this frame on; ids go on from the highest one, or are `ids`.
 
         Raises:
-            BoxError: A box lies outside the frame.
+            BoxError: A box lies outside the frame, or an id is taken.
             ConfigError: The pair has two streams and the network one.
         """
         if pair.image.shape[2] > 3 and self.model.adapters is None:
@@ -116,14 +120,13 @@ class Tracker:
                 hint="leave the second stream out, or give weights for its modality",
             )
         height, width = pair.image.shape[:2]
-        first_id = max(self.targets, default=0) + 1
         added = []
-        for offset, box in enumerate(boxes):
+        for target_id, box in zip(self._new_ids(boxes, ids), boxes, strict=True):
             box.require_inside(width, height)
             memory = MemoryFrames(self.model.config.memory_frames, anchor=self.config.anchor)
-            added.append(_Target(first_id + offset, box, memory, Trust(box)))
+            added.append(_Target(target_id, box, memory, Trust(box)))
         self._remember(pair.image, added)
-        self._targets.extend(added)
+        self._targets = sorted([*self._targets, *added], key=lambda target: target.target_id)
         return tuple(self._report(pair, target, 1.0, TrackState.INIT) for target in added)
 
     def update(self, pair: FramePair) -> tuple[TrackedBox, ...]:
@@ -131,16 +134,12 @@ class Tracker:
         begin = time.perf_counter()
         found = self._find(pair.image)
         reports = tuple(self._settle(pair, target, found[target.target_id]) for target in self._targets)
-        trusted = {report.target_id: report for report in reports if report.state is TrackState.TRACKED}
-        self._remember(
-            pair.image,
-            [
-                target
-                for target in self._targets
-                if target.target_id in trusted
-                and self._should_remember(target, trusted[target.target_id].score)
-            ],
-        )
+        fresh = [
+            target
+            for target, report in zip(self._targets, reports, strict=True)
+            if self._should_remember(target, report)
+        ]
+        self._remember(pair.image, fresh)
         self.infer_ms = (time.perf_counter() - begin) * 1e3
         return reports
 
@@ -173,15 +172,24 @@ class Tracker:
         target.age += 1
         return self._report(pair, target, found.score, state)
 
+    def _new_ids(self, boxes: Sequence[Box], ids: Sequence[int] | None) -> Sequence[int]:
+        if ids is None:
+            first = max(self.targets, default=0) + 1
+            return range(first, first + len(boxes))
+        if len({*self.targets, *ids}) < len(self._targets) + len(ids):
+            raise BoxError(f"of the target ids {', '.join(map(str, ids))} one is taken or comes twice")
+        return ids
+
     def _by_memory_length(self) -> list[list[_Target]]:
         groups: dict[int, list[_Target]] = {}
         for target in self._targets:
             groups.setdefault(len(target.memory), []).append(target)
         return list(groups.values())
 
-    def _should_remember(self, target: _Target, score: float) -> bool:
+    def _should_remember(self, target: _Target, report: TrackedBox) -> bool:
         due = target.age % self.config.update_interval == 0
-        return due and score >= self.config.update_score and self.model.config.memory_frames > 1
+        sure = report.state is TrackState.TRACKED and report.score >= self.config.update_score
+        return due and sure and self.model.config.memory_frames > 1
 
     @torch.inference_mode()
     def _locate(

@@ -1,0 +1,117 @@
+"""Frames of a recording as JPEG files, by index: what the slider of the web page asks for."""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from dmtrack.errors import DmtrackError, InputError
+from dmtrack.output.draw import clock_text
+from dmtrack.video.frame import FramePair
+from dmtrack.video.pairing import PairedSource
+from dmtrack_cli.pick.drawing import Scene
+
+_KEPT: Final = 24
+_READ_ON: Final = 48
+"""A frame that is so few frames ahead is read on to; any other one means opening anew."""
+_QUALITY: Final = 92
+_CLOSE_WAIT_S: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class ShownFrame:
+    """A frame pair as a browser can show it.
+
+    Attributes:
+        index: 0-based index of the RGB frame.
+        clock: Index and time, for people.
+        rgb: JPEG.
+        aux: JPEG on the RGB grid, or None without a second stream.
+    """
+
+    index: int
+    clock: str
+    rgb: bytes
+    aux: bytes | None
+
+    @classmethod
+    def of(cls, pair: FramePair) -> ShownFrame:
+        """Encode a pair."""
+        aux = pair.image[..., 3:6] if pair.image.shape[2] > 3 else None
+        return cls(
+            pair.rgb.index,
+            clock_text(pair),
+            _jpeg(pair.image[..., :3]),
+            None if aux is None else _jpeg(aux),
+        )
+
+
+class FrameShelf:
+    """Reads frames in any order, remembers the last ones, and may be asked by several threads.
+
+    Args:
+        scene: Its first frame is there from the start.
+    """
+
+    def __init__(self, scene: Scene) -> None:
+        self._scene = scene
+        self._lock = threading.Lock()
+        self._shown = OrderedDict({scene.first.rgb.index: ShownFrame.of(scene.first)})
+        self._source: PairedSource | None = None
+        self._pairs: Iterator[FramePair] = iter(())
+        self._next = 0
+
+    def frame(self, index: int) -> ShownFrame:
+        """Return the frame `index`; where it is missing, the one after it.
+
+        Raises:
+            DmtrackError: There is no such frame, or it cannot be read.
+        """
+        with self._lock:
+            if index not in self._shown:
+                self._shown[index] = ShownFrame.of(self._read(index))
+                while len(self._shown) > _KEPT:
+                    self._shown.popitem(last=False)
+            self._shown.move_to_end(index)
+            return self._shown[index]
+
+    def close(self) -> None:
+        """Close the recording, unless a frame is being read just now and takes long."""
+        if self._lock.acquire(timeout=_CLOSE_WAIT_S):
+            try:
+                self._close_source()
+            finally:
+                self._lock.release()
+
+    def _read(self, index: int) -> FramePair:
+        if self._source is None or not self._next <= index <= self._next + _READ_ON:
+            self._close_source()
+            self._source = self._scene.open_at(index)
+            self._pairs = iter(self._source)
+        try:
+            pair = next(pair for pair in self._pairs if pair.rgb.index >= index)
+        except (DmtrackError, StopIteration) as error:
+            self._close_source()
+            if isinstance(error, InputError):
+                raise
+            raise InputError(f"there is no frame {index}") from None
+        self._next = pair.rgb.index + 1
+        return pair
+
+    def _close_source(self) -> None:
+        if self._source is not None:
+            self._source.close()
+        self._source, self._pairs = None, iter(())
+
+
+def _jpeg(picture: npt.NDArray[np.uint8]) -> bytes:
+    bgr = np.ascontiguousarray(picture[..., ::-1])
+    _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    return bytes(data)

@@ -1,0 +1,251 @@
+"""One small page on 127.0.0.1 on which the person draws boxes: for machines without a display.
+
+Whoever can open the page could start the tracking, so the address holds a random token, and requests
+whose `Host` or `Origin` is another site's are refused: a page from elsewhere that the browser happens to
+show must not reach this one, not even when its name resolves to 127.0.0.1 (DNS rebinding). The names
+alone count, not the port, because `ssh -L` may use another one at its near end.
+"""
+
+from __future__ import annotations
+
+import hmac
+import html
+import json
+import logging
+import re
+import secrets
+import socketserver
+import sys
+import threading
+from collections.abc import Callable
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import resources
+from typing import Final, cast
+
+from rich.text import Text
+
+from dmtrack.errors import DmtrackError
+from dmtrack.tracking.start import TargetStart
+from dmtrack_cli.console import Stopped, err
+from dmtrack_cli.pick.drawing import Scene
+from dmtrack_cli.pick.frames import FrameShelf
+from dmtrack_cli.pick.session import PickSession
+
+ADDRESS: Final = "127.0.0.1"
+LARGEST_BODY_BYTES: Final = 65_536
+_TOKEN_BYTES: Final = 24
+_SOCKET_TIMEOUT_S: Final = 20
+_OWN_HOST: Final = re.compile(r"(127\.0\.0\.1|localhost)(:\d{1,5})?", re.IGNORECASE)
+_FRAME: Final = re.compile(r"frame/(\d{1,9})/(rgb|aux)\.jpg")
+_HEADERS: Final = {
+    "Cache-Control": "no-store",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+
+_log = logging.getLogger("dmtrack.pick")
+
+
+def draw_on_page(scene: Scene, timeout_s: float) -> tuple[TargetStart, ...]:
+    """Serve the page, say where it is, and return the boxes drawn on it.
+
+    Raises:
+        BoxError: Nobody drew anything in time.
+        Stopped: The person cancelled, on the page or with Ctrl-C.
+    """
+    shelf = FrameShelf(scene)
+    session = PickSession(scene, timeout_s)
+    with PickServer(session, shelf) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True)
+        thread.start()
+        try:
+            _say_where(server, timeout_s)
+            return session.wait()
+        except KeyboardInterrupt:
+            raise Stopped("no box was drawn, nothing was tracked") from None
+        finally:
+            session.cancel()
+            server.shutdown()
+            thread.join()
+            shelf.close()
+
+
+def _say_where(server: PickServer, timeout_s: float) -> None:
+    """Print the address whatever `--quiet` says: without it nobody could go on."""
+    port = server.server_port
+    lines = (
+        f"draw the targets in a browser (it waits {timeout_s:g} s for you each time; Ctrl-C stops):",
+        f"    {server.url}",
+        f"from another machine, first: ssh -L {port}:{ADDRESS}:{port} THIS_MACHINE",
+    )
+    for line in lines:
+        err.print(Text(line), soft_wrap=True)
+    sys.stderr.flush()
+
+
+class PickServer(ThreadingHTTPServer):
+    """Listens on a free port of 127.0.0.1.
+
+    Args:
+        session: Takes the boxes.
+        shelf: Has the frames.
+    """
+
+    daemon_threads = True  # browsers open connections in advance and never use them
+
+    def __init__(self, session: PickSession, shelf: FrameShelf) -> None:
+        self.session = session
+        self.shelf = shelf
+        self.token = secrets.token_urlsafe(_TOKEN_BYTES)
+        super().__init__((ADDRESS, 0), _Handler)
+
+    @property
+    def url(self) -> str:
+        """The address of the page."""
+        return f"http://{ADDRESS}:{self.server_port}/{self.token}/"
+
+    def server_bind(self) -> None:
+        """Bind without asking a name server what this machine is called."""
+        socketserver.TCPServer.server_bind(self)
+        self.server_name, self.server_port = ADDRESS, self.server_address[1]
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Note in the log what broke a request; the page can ask again."""
+        _log.info("a request failed", exc_info=True)
+
+
+class _Refused(Exception):  # noqa: N818 - an answer, not a failure
+    """A request that is answered with a status and a sentence."""
+
+    def __init__(self, status: HTTPStatus, why: str) -> None:
+        super().__init__(why)
+        self.status = status
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """Answers one request: who asks, then the token, then what is asked for."""
+
+    timeout = _SOCKET_TIMEOUT_S
+    server_version = "dmtrack"
+    sys_version = ""
+
+    def do_GET(self) -> None:
+        """Send the page, or a frame."""
+        self._answer(self._get)
+
+    def do_POST(self) -> None:
+        """Take boxes, a sign of life, or the wish to cancel."""
+        self._answer(self._post)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing: the first line of a request holds the token."""
+
+    @property
+    def _picking(self) -> PickServer:
+        return cast(PickServer, self.server)
+
+    def _answer(self, action: Callable[[str, bytes], None]) -> None:
+        try:
+            body = self._body()
+            self._require_own_page()
+            path = self._path_behind_token()
+            action(path, body)
+        except _Refused as refused:
+            self._send_json(refused.status, {"error": str(refused)})
+        except DmtrackError as error:
+            self._send_json(HTTPStatus.BAD_REQUEST, {"error": str(error)})
+
+    def _body(self) -> bytes:
+        """Read the body, also of a request that will be refused: else the answer may not arrive."""
+        if self.command == "GET":
+            return b""
+        length = self.headers.get("Content-Length", "")
+        if not re.fullmatch(r"\d{1,9}", length):
+            raise _Refused(HTTPStatus.LENGTH_REQUIRED, "the length of the request is missing")
+        if int(length) > LARGEST_BODY_BYTES:
+            raise _Refused(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "the request is too large")
+        return self.rfile.read(int(length))
+
+    def _require_own_page(self) -> None:
+        hosts = self.headers.get_all("Host", [])
+        if len(hosts) != 1 or not _OWN_HOST.fullmatch(hosts[0]):
+            raise _Refused(HTTPStatus.FORBIDDEN, "this page is not for other host names")
+        if any(origin != f"http://{hosts[0]}" for origin in self.headers.get_all("Origin", [])):
+            raise _Refused(HTTPStatus.FORBIDDEN, "this page is not for other sites")
+
+    def _path_behind_token(self) -> str:
+        token, _, path = self.path.removeprefix("/").partition("/")
+        if not hmac.compare_digest(token.encode(), self._picking.token.encode()):
+            raise _Refused(HTTPStatus.FORBIDDEN, "the token in the address is wrong")
+        return path
+
+    def _get(self, path: str, _body: bytes) -> None:
+        frame = _FRAME.fullmatch(path)
+        if path == "":
+            self._send_page()
+        elif frame is None:
+            raise _Refused(HTTPStatus.NOT_FOUND, "there is nothing here")
+        else:
+            self._send_frame(int(frame[1]), frame[2])
+
+    def _post(self, path: str, body: bytes) -> None:
+        session = self._picking.session
+        if self.headers.get_content_type() != "application/json":
+            raise _Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "the request is not JSON")
+        if path not in ("submit", "alive", "cancel"):
+            raise _Refused(HTTPStatus.NOT_FOUND, "there is nothing here")
+        session.touch()
+        # Answered first where the program then goes on, so that the page hears of it.
+        if path == "submit":
+            session.submit(body, self._send_ok)
+        else:
+            self._send_ok()
+        if path == "cancel":
+            session.cancel()
+
+    def _send_page(self) -> None:
+        self._picking.session.touch()
+        nonce = secrets.token_urlsafe(16)
+        policy = (
+            f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; "
+            "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+        )
+        name = self._picking.session.scene.name
+        page = resources.files("dmtrack_cli.pick").joinpath("page.html").read_text(encoding="utf-8")
+        setup = self._picking.session.setup().replace("<", "\\u003c")
+        for place, text in (("NONCE", nonce), ("NAME", html.escape(name)), ("SETUP", setup)):
+            page = page.replace(f"@@{place}@@", text)
+        self._send(
+            HTTPStatus.OK, "text/html; charset=utf-8", page.encode(), {"Content-Security-Policy": policy}
+        )
+
+    def _send_frame(self, index: int, stream: str) -> None:
+        self._picking.session.touch()
+        try:
+            frame = self._picking.shelf.frame(index)
+        except DmtrackError as error:
+            raise _Refused(HTTPStatus.NOT_FOUND, str(error)) from None
+        picture = frame.rgb if stream == "rgb" else frame.aux
+        if picture is None:
+            raise _Refused(HTTPStatus.NOT_FOUND, "there is no second stream")
+        self._send(
+            HTTPStatus.OK, "image/jpeg", picture, {"X-Frame": str(frame.index), "X-Clock": frame.clock}
+        )
+
+    def _send_ok(self) -> None:
+        self._send_json(HTTPStatus.OK, {"ok": True})
+
+    def _send_json(self, status: HTTPStatus, values: dict[str, object]) -> None:
+        self._send(status, "application/json", json.dumps(values).encode(), {})
+
+    def _send(self, status: HTTPStatus, kind: str, body: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in {**_HEADERS, **headers, "Content-Type": kind}.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+        self.wfile.flush()

@@ -1,0 +1,122 @@
+"""Targets that start at different frames, under ids of their own, through `dmtrack track` and its files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import av
+import pytest
+
+from dmtrack.output.mot import read_mot
+from dmtrack.output.run_record import read_run_json
+from dmtrack.output.table import read_table
+
+Track = Callable[..., Any]
+MOT = "7,5,30,20,12,12,1,-1,-1,-1\n4,9,20,16,16,16,1,-1,-1,-1\n8,5,31,20,12,12,1,-1,-1,-1\n"
+"""Target 9 from frame 3, target 5 from frame 6; not in order."""
+
+
+def write(text: str, name: str = "targets.txt") -> Path:
+    Path(name).write_text(text)
+    return Path(name)
+
+
+def ids_by_frame() -> dict[int, list[int]]:
+    found: dict[int, list[int]] = {}
+    for row in read_mot(Path("out/boxes.txt")):
+        found.setdefault(row.frame_index, []).append(row.target_id)
+    return found
+
+
+def test_every_output_keeps_ids_and_starts(track: Track) -> None:
+    outcome = track("--box-file", write(MOT))
+    assert outcome.code == 0
+    assert ids_by_frame() == {3: [9], 4: [9], 5: [9], **{frame: [5, 9] for frame in range(6, 12)}}
+    rows = read_table(Path("out/boxes.csv"))
+    assert [(row.frame, row.id, row.box.xywh) for row in rows if row.state == "init"] == [
+        (3, 9, (20, 16, 16, 16)),
+        (6, 5, (30, 20, 12, 12)),
+    ]
+    record = read_run_json(Path("out/run.json"))
+    assert (record["counts"]["frames"], record["counts"]["targets"]) == (12, 2)
+    starts = record["configuration"]["targets"]
+    assert [(start["target_id"], start["frame_index"]) for start in starts] == [(5, 6), (9, 3)]
+    with av.open("out/annotated.mp4") as container:
+        assert sum(1 for _ in container.decode(video=0)) == 12, "frames without a target are shown too"
+    assert "30,20,12,12 from frame 6 and 20,16,16,16 from frame 3" in outcome.err
+
+
+def test_progress_before_the_first_target(track: Track) -> None:
+    lines = track("--box-file", write(MOT), "--end", "7", "--no-video", "--progress", "json").out.splitlines()
+    events = [json.loads(line) for line in lines]
+    assert events[0]["ids"] == [5, 9]
+    assert events[0]["frames"] == [6, 3]
+    assert events[1]["score"] is None
+    assert events[-1]["mean_score"] is not None
+    outcome = track("--box-file", "targets.txt", "--no-video", "--overwrite", "--progress", "plain")
+    assert "no target yet" in outcome.err
+
+
+@pytest.mark.parametrize("kind", ["rich", "none"])
+def test_other_progress_before_the_first_target(track: Track, kind: str) -> None:
+    assert track("--box-file", write(MOT), "--no-video", "--progress", kind).code == 0
+
+
+def test_start_in_the_middle_takes_the_first_row_from_there_on(track: Track) -> None:
+    text = MOT + "2,1,10,10,9,9,1\n9,9,24,16,16,16,1\n"
+    outcome = track("--box-file", write(text), "--start", "7", "--no-video")
+    assert outcome.code == 0
+    inits = [row for row in read_table(Path("out/boxes.csv")) if row.state == "init"]
+    assert [(row.frame, row.id, row.box.x) for row in inits] == [(7, 5, 31), (8, 9, 24)]
+    assert "left out what ends before frame 7: target 1" in outcome.err
+
+
+@pytest.mark.parametrize("end", ["6", "0.6s"])
+def test_what_starts_behind_the_end_is_left_out(track: Track, end: str) -> None:
+    outcome = track("--box-file", write(MOT), "--end", end, "--no-video")
+    assert outcome.code == 0
+    assert "warning: target 5 is left out: it starts at frame 6" in outcome.err
+    assert ids_by_frame() == {3: [9], 4: [9], 5: [9]}
+
+
+def test_nothing_starts_before_the_end(track: Track) -> None:
+    outcome = track("--box-file", write(MOT), "--end", "2")
+    assert outcome.code == 3
+    assert "targets.txt: no target starts before --end 2" in outcome.error_lines[-1]
+    assert not Path("out").exists()
+
+
+def test_a_target_behind_the_recording_fails_and_keeps_the_others(track: Track) -> None:
+    outcome = track("--box-file", write(MOT + "40,2,20,16,16,16,1\n"), "--no-video")
+    assert outcome.code == 3
+    assert "claims to have 12 frames" in outcome.error_lines[0]
+    assert "target 2 at frame 39" in outcome.error_lines[-1]
+    assert len(ids_by_frame()) == 9
+    assert read_run_json(Path("out/run.json"))["status"] == "failed"
+
+
+def test_the_results_of_a_run_start_another_one(track: Track) -> None:
+    assert track("--box-file", write(MOT), "--no-video").code == 0
+    Path("out").rename("before")
+    assert track("--box-file", "before/boxes.csv", "--no-video").code == 0
+    assert Path("out/boxes.txt").read_bytes() == Path("before/boxes.txt").read_bytes()
+
+
+def test_boxes_beside_a_file_with_ids_take_the_free_ones(track: Track) -> None:
+    truth = write("50,20,10,10\n51,20,10,10\n", "groundtruth.txt")
+    mot = write("3,2,20,16,16,16,1\n")
+    words = ["--box-file", truth, "--box-file", mot, "--box", "10,10,10,10", "--no-video", "--end", "4"]
+    assert track(*words).code == 0
+    first = {row.target_id: row.box.x for row in reversed(read_mot(Path("out/boxes.txt")))}
+    assert first == {1: 10, 2: 20, 3: 50}
+
+
+def test_an_id_in_two_files(track: Track) -> None:
+    write(MOT, "a.txt")
+    write("1,9,20,16,16,16,1\n", "b.txt")
+    outcome = track("--box-file", "a.txt", "--box-file", "b.txt")
+    assert outcome.code == 3
+    assert outcome.error_lines == ["error: b.txt: target id 9 is in a.txt too"]

@@ -1,0 +1,89 @@
+"""A file of start boxes is told by its form: ground truth, MOT, or the CSV of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dmtrack.errors import BoxError, FormatError
+from dmtrack.geometry.box import Box
+from dmtrack.output.box_file import read_targets
+from dmtrack.tracking.start import TargetStart
+
+HEADER = "frame,time_s,aux_time_s,skew_ms,id,x,y,w,h,score,state,aux_present,infer_ms\n"
+
+
+def write(folder: Path, text: str, name: str = "boxes.txt") -> Path:
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("10,20,30,40\n11,21,30,40\n", id="comma"),
+        pytest.param("10 20 30 40\n", id="blank"),
+        pytest.param("11,21,41,21,41,61,11,61\n", id="eight-are-a-polygon-counted-from-1"),
+    ],
+)
+def test_ground_truth_means_its_first_row(tmp_path: Path, text: str) -> None:
+    assert read_targets(write(tmp_path, text), first_frame=7) == (Box(10, 20, 30, 40),)
+
+
+@pytest.mark.parametrize(
+    "tail", ["", ",1", ",1,1,0.5", ",1,-1,-1,-1"], ids=["six", "seven", "nine-as-MOT17", "ten-as-ours"]
+)
+def test_mot_gives_every_id_its_first_frame(tmp_path: Path, tail: str) -> None:
+    rows = ["5,4,1,2,3,4", "3,8,5,6,7,8", "4,4,9,2,3,4", "9,8,5,6,7,8"]
+    path = write(tmp_path, "\n" + "".join(f"{row}{tail}\n" for row in rows))
+    assert read_targets(path) == (TargetStart(Box(9, 2, 3, 4), 4, 3), TargetStart(Box(5, 6, 7, 8), 8, 2))
+
+
+def test_mot_with_blanks(tmp_path: Path) -> None:
+    assert read_targets(write(tmp_path, "1 1 1 2 3 4 1\n")) == (TargetStart(Box(1, 2, 3, 4), 1, 0),)
+
+
+def test_first_rows_from_a_frame_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = write(tmp_path, "1,1,1,2,3,4,1\n6,1,5,2,3,4,1\n5,2,1,2,3,4,1\n")
+    assert read_targets(path, first_frame=5) == (TargetStart(Box(5, 2, 3, 4), 1, 5),)
+    assert "ends before frame 5: target 2" in caplog.text
+    with pytest.raises(BoxError, match="no box from frame 6 on"):
+        read_targets(path, first_frame=6)
+
+
+def test_the_csv_of_a_run(tmp_path: Path) -> None:
+    rows = "4,0.4,,,3,1.5,2,3,4,0.9,tracked,0,1.0\n5,0.5,,,3,9,2,3,4,0.9,tracked,0,1.0\n"
+    path = write(tmp_path, HEADER + rows, "boxes.csv")
+    assert read_targets(path) == (TargetStart(Box(1.5, 2, 3, 4), 3, 4),)
+    with pytest.raises(BoxError, match="holds no box"):
+        read_targets(write(tmp_path, HEADER, "empty.csv"))
+
+
+@pytest.mark.parametrize(
+    ("text", "error", "message"),
+    [
+        pytest.param("", BoxError, "holds no box", id="empty"),
+        pytest.param("1,2,3,4,5\n", FormatError, "5 values", id="five-are-nothing"),
+        pytest.param(
+            "1,1,1,2,3,4,1\n1,1,1,2,3,4,1\n", FormatError, "row 2: target 1 is in frame 1", id="twice"
+        ),
+        pytest.param("1,1,1,2,3,0,1\n", FormatError, "row 1.*no area", id="no-area"),
+        pytest.param("0,1,1,2,3,4,1\n", FormatError, "row 1: frame number '0'", id="frame-0"),
+        pytest.param("frame,id,x\n1,1,3\n", FormatError, "has no column", id="another-csv"),
+    ],
+)
+def test_bad_files(tmp_path: Path, text: str, error: type[Exception], message: str) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(error, match=message) as caught:
+        read_targets(path)
+    assert str(path) in str(caught.value)
+
+
+def test_no_file(tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match="cannot be read"):
+        read_targets(tmp_path / "nothing.txt")
+    (tmp_path / "picture.png").write_bytes(b"\x89PNG\xff\xfe")
+    with pytest.raises(FormatError, match="not a text file"):
+        read_targets(tmp_path / "picture.png")
