@@ -36,11 +36,11 @@ class ProgressKind(StrEnum):
 class Reporter(Protocol):
     """Is told of every frame."""
 
-    def advance(self, score: float) -> None:
+    def advance(self, score: float | None) -> None:
         """Take note of one more frame.
 
         Args:
-            score: Mean confidence of its targets.
+            score: Mean confidence of its targets; None where nothing is tracked.
         """
 
     def __enter__(self) -> Self:
@@ -90,18 +90,21 @@ class Meter:
         return max(0, self.total - self.done) / fps
 
 
-def make_reporter(kind: ProgressKind, total: int | None, console: Console) -> Reporter:
+def make_reporter(
+    kind: ProgressKind, total: int | None, console: Console, doing: str = "tracking"
+) -> Reporter:
     """Return what shows progress.
 
     Args:
         kind: `auto` is a bar on a terminal and plain lines elsewhere.
         total: How many frames are expected, if that is known.
         console: Where bar and plain lines go; JSON lines go to standard output.
+        doing: What is being done, in a word before the bar.
     """
     if kind is ProgressKind.AUTO:
         kind = ProgressKind.RICH if console.is_terminal else ProgressKind.PLAIN
     if kind is ProgressKind.RICH:
-        return BarReporter(total, console)
+        return BarReporter(total, console, doing)
     if kind is ProgressKind.PLAIN:
         return PlainReporter(total, console)
     return JsonReporter(total) if kind is ProgressKind.JSON else SilentReporter()
@@ -110,17 +113,17 @@ def make_reporter(kind: ProgressKind, total: int | None, console: Console) -> Re
 class SilentReporter(Reporter):
     """Shows nothing."""
 
-    def advance(self, score: float) -> None:
+    def advance(self, score: float | None) -> None:
         """Do nothing."""
 
 
 class BarReporter(Reporter):
     """A progress bar."""
 
-    def __init__(self, total: int | None, console: Console) -> None:
+    def __init__(self, total: int | None, console: Console, doing: str = "tracking") -> None:
         self._meter = Meter(total)
         self._progress = Progress(
-            TextColumn("tracking"),
+            TextColumn(doing),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
             TextColumn("{task.fields[fps]}"),
@@ -129,9 +132,9 @@ class BarReporter(Reporter):
             console=console,
             expand=True,
         )
-        self._task = self._progress.add_task("tracking", total=total, fps="", left="", score="")
+        self._task = self._progress.add_task(doing, total=total, fps="", left="", score="")
 
-    def advance(self, score: float) -> None:
+    def advance(self, score: float | None) -> None:
         """Move the bar by one frame."""
         self._meter.count()
         fps, left_s = self._meter.fps, self._meter.left_s
@@ -140,7 +143,7 @@ class BarReporter(Reporter):
             completed=self._meter.done,
             fps="" if fps is None else f"{fps:.1f} fps",
             left="" if left_s is None else f"ETA {clock_text(left_s)}",
-            score=f"score {score:.2f}",
+            score="" if score is None else f"score {score:.2f}",
         )
 
     def __enter__(self) -> Self:
@@ -166,7 +169,7 @@ class _LineReporter(Reporter):
         self._score: float | None = None
         self._said = 0
 
-    def advance(self, score: float) -> None:
+    def advance(self, score: float | None) -> None:
         """Count one frame, and say so when it is time."""
         self._meter.count()
         self._score = score
@@ -183,9 +186,9 @@ class _LineReporter(Reporter):
 
     def _tell(self) -> None:
         self._said = self._meter.done
-        self._say(self._meter, self._score or 0.0)
+        self._say(self._meter, self._score)
 
-    def _say(self, meter: Meter, score: float) -> None:
+    def _say(self, meter: Meter, score: float | None) -> None:
         raise NotImplementedError
 
 
@@ -198,24 +201,25 @@ class PlainReporter(_LineReporter):
         super().__init__(total, clock)
         self._console = console
 
-    def _say(self, meter: Meter, score: float) -> None:
+    def _say(self, meter: Meter, score: float | None) -> None:
         parts = [f"frame {meter.done}" + (f"/{meter.total}" if meter.total else "")]
         parts += [f"{meter.fps:.1f} fps"] if meter.fps else []
         parts += [f"ETA {clock_text(meter.left_s)}"] if meter.left_s else []
-        self._console.print(Text(", ".join([*parts, f"score {score:.2f}"])), soft_wrap=True)
+        parts += [] if score is None else [f"score {score:.2f}"]
+        self._console.print(Text(", ".join(parts)), soft_wrap=True)
 
 
 class JsonReporter(_LineReporter):
     """Lines for programs, on standard output: `{"event": "progress", "frames": 120, ...}`."""
 
-    def _say(self, meter: Meter, score: float) -> None:
+    def _say(self, meter: Meter, score: float | None) -> None:
         say_json(
             "progress",
             frames=meter.done,
             total=meter.total,
             fps=meter.fps and round(meter.fps, 2),
             eta_s=meter.left_s and round(meter.left_s, 1),
-            score=round(score, 4),
+            score=None if score is None else round(score, 4),
         )
 
 

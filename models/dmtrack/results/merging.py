@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from dmtrack.errors import OutputError
 from dmtrack.output.atomic import LineFile
 from dmtrack.results.recording import RecordingResults
 from dmtrack.results.table import merged_header, table_rows
@@ -25,17 +25,28 @@ class MergedTable:
 
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:
         self._file = LineFile(path, header=merged_header(), overwrite=overwrite)
-        self.items = 0
+        self._path = path
+        self._items: set[str] = set()
 
-    def add(self, item: str, recordings: Iterable[RecordingResults]) -> None:
+    @property
+    def items(self) -> int:
+        """How many items have been added."""
+        return len(self._items)
+
+    def add(self, item: str, results: RecordingResults) -> None:
         """Add the rows of an item.
 
         Raises:
-            OutputError: They cannot be written.
+            OutputError: There is an item of this name already, or the rows cannot be written.
         """
-        for recording in recordings:
-            self._file.append(table_rows(recording, item))
-            self.items += 1
+        if item in self._items:
+            raise OutputError(
+                f"two results are called {item!r}, which nobody could tell apart",
+                where=self._path,
+                hint="rename one of their folders, or merge them into two files",
+            )
+        self._items.add(item)
+        self._file.append(table_rows(results, item))
 
     def __enter__(self) -> Self:
         return self
