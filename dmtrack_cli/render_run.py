@@ -124,18 +124,18 @@ def read_layers(given: Sequence[Path], source: ResultFormat | None, rgb: Path) -
         FormatError: A file cannot be read, or it does not say which of its recordings is meant.
         BoxError: Nothing was given, and there is no ground truth.
     """
-    paths = [file for path in given for file in _own_files(path)] if given else list(find_ground_truth(rgb))
+    paths = given or find_ground_truth(rgb)
     if not paths:
         raise BoxError(
             "what is to be drawn? No ground truth lies beside this input",
             where=rgb,
             hint="give --boxes FILE, or a results folder",
         )
-    return layers_of([(path, _meant(path, read_results(path, source), rgb)) for path in paths])
+    return layers_of([(path, _meant(path, read_results(_own_file(path), source), rgb)) for path in paths])
 
 
-def _own_files(path: Path) -> tuple[Path, ...]:
-    """Return the file at `path`, which must be about one recording."""
+def _own_file(path: Path) -> Path:
+    """Return the file at `path`, or in the results folder there."""
     files = result_files(path)
     if len(files) > 1:
         raise FormatError(
@@ -143,7 +143,7 @@ def _own_files(path: Path) -> tuple[Path, ...]:
             where=path,
             hint=f"name one of them, such as {files[0].parent}",
         )
-    return files
+    return files[0]
 
 
 def _meant(path: Path, found: tuple[RecordingResults, ...], rgb: Path) -> RecordingResults:

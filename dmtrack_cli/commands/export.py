@@ -24,7 +24,7 @@ def export(
     results: Annotated[
         list[Path],
         typer.Argument(
-            metavar="RESULT…",
+            metavar="RESULT",
             help="Results folders of `dmtrack track`, folders of them, or files in any of the formats.",
             show_default=False,
         ),

@@ -56,7 +56,11 @@ class BoxLayer:
 
 
 def layers_of(files: Sequence[tuple[Path, RecordingResults]]) -> list[BoxLayer]:
-    """Return a layer a file: one alone with a colour a target, several with a colour a file."""
+    """Return a layer a file: one alone with a colour a target, several with a colour a file.
+
+    Args:
+        files: The file or folder that the legend names, and what it holds.
+    """
     names = _distinct([path for path, _ in files])
     if len(files) == 1:
         return [BoxLayer(names[0], files[0][1])]

@@ -5,8 +5,9 @@
     car_001_time.value        one number a line: seconds spent on the frame
 
 Codes are 0 (nothing is said about the frame), 1 (the tracker was given the target here) and 2 (it failed
-here). The region of a start box is not in such a file: the toolkit knows it. A value that is not
-known is `nan`. Polygons are read as their bounding boxes, in pixels counted from 1 as in VOT's ground truth.
+here). The region of a start box is not in such a file: the toolkit knows it. A value that is not known
+is an empty line. Polygons are read as their bounding boxes, in pixels counted from 1 as in VOT's ground
+truth.
 
 Source: VOT toolkit, `vot/tracker/results.py` and `vot/region/io.py` (format only).
 """
@@ -96,7 +97,7 @@ def _region_text(target: TargetBox | None) -> str:
 
 
 def _value_text(value: float | None) -> str:
-    return "nan" if value is None else repr(float(value))
+    return "" if value is None else repr(float(value))
 
 
 def _target_of(line: str, target_id: int, score: float | None) -> TargetBox:
