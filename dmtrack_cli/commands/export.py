@@ -91,7 +91,8 @@ def export(
     if target is ResultFormat.COCO and any(one.size is None for one in recordings):
         say_line("note", "the size of the frames is not known and left out; --size WxH adds it", "dim")
     for file in written:
-        typer.echo(file.path)
+        if file.data is not None:
+            typer.echo(file.path)
 
 
 def parse_size(text: str) -> PictureSize:

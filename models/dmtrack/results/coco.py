@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from dmtrack.errors import FormatError
+from dmtrack.geometry.box import Box
 from dmtrack.results.gathering import ResultsGatherer
 from dmtrack.results.json_fields import JsonFields, parse_json
 from dmtrack.results.recording import (
@@ -88,13 +89,14 @@ class _CocoWriter:
             }
             self.images.append(image)
             for target in frame.targets:
-                self._add_annotation(image, target, track_of[target.target_id])
+                if target.box is not None:
+                    self._add_annotation(image, target, target.box, track_of[target.target_id])
 
     def _add_tracks(self, recording: RecordingResults, video_id: int) -> dict[int, dict[str, Any]]:
-        taken, own = {track["id"] for track in self.tracks}, set(recording.target_ids)
+        taken, own = {track["id"] for track in self.tracks}, set(recording.boxed_ids)
         free = (number for number in count(1) if number not in taken and number not in own)
         added = {}
-        for target_id in recording.target_ids:
+        for target_id in recording.boxed_ids:
             added[target_id] = {
                 "id": next(free) if target_id in taken else target_id,
                 "video_id": video_id,
@@ -111,9 +113,9 @@ class _CocoWriter:
         self.categories.append({"id": len(self.categories) + 1, "name": label})
         return len(self.categories)
 
-    def _add_annotation(self, image: dict[str, Any], target: TargetBox, track: dict[str, Any]) -> None:
-        if target.box is None:
-            return
+    def _add_annotation(
+        self, image: dict[str, Any], target: TargetBox, box: Box, track: dict[str, Any]
+    ) -> None:
         self.annotations.append(
             {
                 "id": len(self.annotations) + 1,
@@ -122,8 +124,8 @@ class _CocoWriter:
                 "track_id": track["id"],
                 "instance_id": track["id"],
                 "category_id": track["category_id"],
-                "bbox": list(target.box.xywh),
-                "area": target.box.area,
+                "bbox": list(box.xywh),
+                "area": box.area,
                 "iscrowd": 0,
                 **_known(score=target.score, state=target.state),
             }

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Final
 
@@ -42,7 +43,7 @@ def read_cvat(path: Path, name: str) -> RecordingResults:
             labels = _member(archive, path, _LABELS, "labels.txt")
     except OSError as error:
         raise FormatError(f"cannot be read ({error.strerror})", where=path) from error
-    except (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
         raise FormatError(f"is not a whole ZIP archive ({error})", where=path) from None
     if boxes is None:
         raise FormatError(f"has no {_BOXES} in it", where=path, hint="is it a MOT archive of CVAT?")
@@ -51,7 +52,7 @@ def read_cvat(path: Path, name: str) -> RecordingResults:
 
 def cvat_archive(results: RecordingResults) -> bytes:
     """Return the archive of one recording."""
-    label_of = {target_id: results.label(target_id) or DEFAULT_LABEL for target_id in results.target_ids}
+    label_of = {target_id: results.label(target_id) or DEFAULT_LABEL for target_id in results.boxed_ids}
     labels = sorted(set(label_of.values()))
     lines = [
         f"{frame.frame_index + 1},{target.target_id},{format_box(target.box)},1,"

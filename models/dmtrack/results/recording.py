@@ -19,6 +19,8 @@ from dmtrack.tracking.result import TrackState
 DEFAULT_LABEL: Final = "target"
 """Stands for the label of a target that has none, in formats where each must have one."""
 
+_MOST_ROWS: Final = 10_000_000
+
 
 class PictureSize(NamedTuple):
     """Width and height of the RGB frames in px."""
@@ -141,6 +143,12 @@ class RecordingResults:
         """The ids of all targets, in order."""
         return tuple(sorted({target.target_id for frame in self.frames for target in frame.targets}))
 
+    @property
+    def boxed_ids(self) -> tuple[int, ...]:
+        """The ids of the targets that have a box anywhere, in order."""
+        targets = (target for frame in self.frames for target in frame.targets)
+        return tuple(sorted({target.target_id for target in targets if target.box is not None}))
+
     def label(self, target_id: int) -> str | None:
         """Return the label of a target, if it has one."""
         return next((entry.label for entry in self.labels if entry.target_id == target_id), None)
@@ -155,7 +163,14 @@ class RecordingResults:
         return replace(self, frames=tuple(frames), labels=labels)
 
     def every_frame(self) -> Iterator[FrameBoxes]:
-        """Yield a frame for every index from 0 to the last; those that were not looked at are empty."""
+        """Yield a frame for every index from 0 to the last; those that were not looked at are empty.
+
+        Raises:
+            FormatError: The last index is so large that it must be a mistake.
+        """
+        last = self.frames[-1].frame_index
+        if last >= _MOST_ROWS:
+            raise FormatError(f"frame {last} is too far for one row a frame", where=self.name)
         expected = 0
         for frame in self.frames:
             for index in range(expected, frame.frame_index):

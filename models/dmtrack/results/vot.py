@@ -44,10 +44,13 @@ class RegionCode(IntEnum):
 
 
 class VotFile(NamedTuple):
-    """One of the files of a target: what its name has after that of the regions, and its text."""
+    """One of the files of a target: what its name has after that of the regions, and its text.
+
+    The text is None where there is nothing to say; an older file of that name must then go.
+    """
 
     suffix: str
-    text: str
+    text: str | None
 
 
 def value_path(regions: Path, value: str) -> Path:
@@ -77,15 +80,16 @@ def read_vot(path: Path, name: str, target_id: int = 1) -> RecordingResults:
 
 
 def vot_files(results: RecordingResults, target_id: int) -> Iterator[VotFile]:
-    """Yield the regions of one target, then the values that are known of it."""
+    """Yield the regions of one target, then its confidence and its time."""
     frames = list(results.every_frame())
     targets = [frame.target(target_id) for frame in frames]
     yield VotFile("", "".join(f"{_region_text(target)}\n" for target in targets))
     scores = [None if target is None else target.score for target in targets]
     spent_s = [None if frame.infer_ms is None else frame.infer_ms / 1000 for frame in frames]
     for name, values in ((_CONFIDENCE, scores), (_TIME, spent_s)):
-        if any(value is not None for value in values):
-            yield VotFile(f"_{name}.value", "".join(f"{_value_text(value)}\n" for value in values))
+        is_known = any(value is not None for value in values)
+        text = "".join(f"{_value_text(value)}\n" for value in values) if is_known else None
+        yield VotFile(f"_{name}.value", text)
 
 
 def _region_text(target: TargetBox | None) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from dmtrack.errors import OutputError
-from dmtrack.output.atomic import reserve, write_atomically
+from dmtrack.output.atomic import os_errors_translated, reserve, write_atomically
 from dmtrack.results.coco import coco_text
 from dmtrack.results.cvat import cvat_archive
 from dmtrack.results.formats import ResultFormat
@@ -32,10 +32,10 @@ _TEXT_OF: Final[dict[ResultFormat, Callable[[RecordingResults], str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class ResultFile:
-    """A file to be written."""
+    """A file to be written, or (without data) not to be there: it would speak for what is written."""
 
     path: Path
-    data: bytes
+    data: bytes | None
 
 
 def write_results(files: Sequence[ResultFile], *, overwrite: bool = False) -> None:
@@ -52,7 +52,11 @@ def write_results(files: Sequence[ResultFile], *, overwrite: bool = False) -> No
     for file in files:
         reserve(file.path, overwrite=overwrite)
     for file in files:
-        write_atomically(file.path, file.data)
+        if file.data is None:
+            with os_errors_translated(file.path):
+                file.path.unlink(missing_ok=True)
+        else:
+            write_atomically(file.path, file.data)
 
 
 def result_files_of(
@@ -84,7 +88,7 @@ def result_files_of(
     files: list[ResultFile] = []
     for recording in recordings:
         whole = path / f"{file_name(recording.name)}{target.ending}" if in_folder else path
-        files.extend(_files_of(recording, target, whole))
+        files.extend(_files_of(recording, target, whole, is_named=not in_folder))
     return files
 
 
@@ -94,25 +98,31 @@ def file_name(name: str) -> str:
     return re.sub(r"^[-.~]", "_", clean) or "recording"
 
 
-def _files_of(recording: RecordingResults, target: ResultFormat, path: Path) -> Iterator[ResultFile]:
+def _files_of(
+    recording: RecordingResults, target: ResultFormat, path: Path, *, is_named: bool
+) -> Iterator[ResultFile]:
     if target in (ResultFormat.VOT, ResultFormat.LASHER):
-        yield from _one_target_files(recording, target, path)
+        yield from _one_target_files(recording, target, path, is_named=is_named)
     elif target is ResultFormat.CVAT:
         yield ResultFile(path, cvat_archive(recording))
     else:
         yield ResultFile(path, _TEXT_OF[target](recording).encode())
 
 
-def _one_target_files(recording: RecordingResults, target: ResultFormat, path: Path) -> Iterator[ResultFile]:
-    several = len(recording.target_ids) > 1
-    for target_id in recording.target_ids or (1,):
-        own = path.with_stem(_stem_with_id(path.stem, target_id)) if several else path
+def _one_target_files(
+    recording: RecordingResults, target: ResultFormat, path: Path, *, is_named: bool
+) -> Iterator[ResultFile]:
+    """Yield the files of every target, the id in the name but for a lone target 1 or a given name."""
+    ids = recording.target_ids or (1,)
+    is_plain = len(ids) == 1 and (is_named or ids == (1,))
+    for target_id in ids:
+        own = path if is_plain else path.with_stem(_stem_with_id(path.stem, target_id))
         if target is ResultFormat.LASHER:
             yield ResultFile(own, row_per_frame_text(recording, target_id).encode())
             continue
         for file in vot_files(recording, target_id):
             named = own.with_name(f"{own.stem}{file.suffix}") if file.suffix else own
-            yield ResultFile(named, file.text.encode())
+            yield ResultFile(named, None if file.text is None else file.text.encode())
 
 
 def _stem_with_id(stem: str, target_id: int) -> str:
