@@ -77,20 +77,26 @@ def read_all(paths: Iterable[Path], source: ResultFormat | None = None) -> list[
     Raises:
         FormatError: As `read_results`; the first file that cannot be read ends it.
     """
-    groups: dict[tuple[Path, str], list[RecordingResults]] = {}
+    groups: list[list[RecordingResults]] = []
+    parts: dict[tuple[Path, str], list[RecordingResults]] = {}
     for path in paths:
         known = source or recognise(path)
         found = read_results(path, known)
-        is_part = known in _ONE_TARGET and _TARGET.fullmatch(_stem(path, known))
-        key = (path.absolute().parent, found[0].name) if is_part else (path.absolute(), "")
-        groups.setdefault(key, []).extend(found)
-    return [one for group in groups.values() for one in _joined_group(group)]
+        if known not in _ONE_TARGET or not _TARGET.fullmatch(_stem(path, known)):
+            groups.extend([one] for one in found)
+            continue
+        key = (path.absolute().parent, found[0].name)
+        if key not in parts:
+            parts[key] = []
+            groups.append(parts[key])
+        parts[key].extend(found)
+    return [one for group in groups for one in _joined(group)]
 
 
-def _joined_group(group: list[RecordingResults]) -> list[RecordingResults]:
+def _joined(group: list[RecordingResults]) -> list[RecordingResults]:
+    """Return one recording of several targets, or the group as it is where an id is there twice."""
     ids = [target_id for recording in group for target_id in recording.target_ids]
-    alone = all(len(recording.target_ids) == 1 for recording in group)
-    if len(group) == 1 or not alone or len(set(ids)) < len(ids):
+    if len(group) == 1 or len(set(ids)) < len(ids):
         return group
     gatherer = ResultsGatherer(size=next((one.size for one in group if one.size), None))
     for recording in group:
