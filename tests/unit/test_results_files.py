@@ -211,6 +211,8 @@ def test_cvat_without_the_folder_and_labels(tmp_path: Path) -> None:
         pytest.param("a.csv", HEADER + "0.5,,,,1,1,2,3,4,,,,\n", "row 2: frame '0.5'", id="csv-frame"),
         pytest.param("a.csv", HEADER + "-1,,,,1,1,2,3,4,,,,\n", "row 2: frame -1", id="csv-negative"),
         pytest.param("a.csv", HEADER + "0,,,,0,1,2,3,4,,,,\n", "row 2: target id 0", id="csv-id"),
+        pytest.param("a.csv", HEADER + '0,,,,1,"1"2,2,3,4,,,,\n', "not a CSV text file", id="csv-quotes"),
+        pytest.param("a.csv", HEADER + "0,,,,1\n\n7,,,,x,1,2,3,4\n", "row 4: id 'x'", id="csv-blank-row"),
         pytest.param("a.json", '{"frames": [', "neither a JSON document", id="json-torn"),
         pytest.param("a.json", '{"frames": []}', '"format" is not', id="json-of-others"),
         pytest.param("a.json", '{"format": "dmtrack results", "version": 2}', "version 2", id="json-version"),

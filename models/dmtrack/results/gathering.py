@@ -29,8 +29,8 @@ class ResultsGatherer:
 
     def add_frame(self, frame: FrameBoxes) -> None:
         """Note a frame and its targets; what an earlier row said about the frame itself stands."""
-        known = self._frames.setdefault(frame.frame_index, replace(frame, targets=()))
-        self._frames[frame.frame_index] = _completed(known, frame)
+        known = self._frames.get(frame.frame_index)
+        self._frames[frame.frame_index] = frame if known is None else _completed(known, frame)
         for target in frame.targets:
             self.add_target(frame.frame_index, target)
 
@@ -70,6 +70,8 @@ class ResultsGatherer:
 
 def _completed(known: FrameBoxes, other: FrameBoxes) -> FrameBoxes:
     """Return what is known of a frame, and of the rest what `other` says."""
+    if None not in (known.time_s, known.aux, known.infer_ms):
+        return known
     return replace(
         known,
         time_s=other.time_s if known.time_s is None else known.time_s,

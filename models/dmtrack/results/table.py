@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
 from typing import Final
 
@@ -35,28 +36,41 @@ def read_table_results(path: Path, name: str) -> tuple[RecordingResults, ...]:
         FormatError: It cannot be read, a needed column is missing, or a row is malformed (its number is
             named; the header is row 1).
     """
+    gatherers: dict[str, ResultsGatherer] = {}
+    for number, cells in _numbered_rows(path):
+        gatherer = gatherers.setdefault(cells.get(ITEM) or name, ResultsGatherer())
+        try:
+            gatherer.add_frame(_frame_of(cells))
+        except FormatError as error:
+            raise placed(error, f"{path}, row {number}") from None
+    if not gatherers:
+        raise FormatError("holds no row", where=path)
+    return tuple(gatherer.results(item) for item, gatherer in gatherers.items())
+
+
+def _numbered_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the rows after the header that are not blank, with their numbers, the header being 1."""
+    lines = enumerate(csv.reader(io.StringIO(read_text(path), newline=""), strict=True), start=1)
     try:
-        rows = list(csv.DictReader(io.StringIO(read_text(path), newline="")))
+        yield from _named_cells(lines, path)
     except csv.Error as error:
         raise FormatError(f"is not a CSV text file ({error})", where=path) from None
-    if not rows:
-        raise FormatError("holds no row", where=path)
-    missing = [column for column in _NEEDED if column not in rows[0]]
+
+
+def _named_cells(lines: Iterator[tuple[int, list[str]]], path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    _, first = next(lines, (1, []))
+    header = [column.strip() for column in first]
+    missing = [column for column in _NEEDED if column not in header]
     if missing:
         raise FormatError(
             f"has no column {', '.join(missing)}",
             where=path,
             hint="its first row names the columns: frame,id,x,y,w,h and others",
         )
-    gatherers: dict[str, ResultsGatherer] = {}
-    for number, row in enumerate(rows, start=2):
-        cells = {column: (cell or "").strip() for column, cell in row.items() if isinstance(column, str)}
-        gatherer = gatherers.setdefault(cells.get(ITEM) or name, ResultsGatherer())
-        try:
-            gatherer.add_frame(_frame_of(cells))
-        except FormatError as error:
-            raise placed(error, f"{path}, row {number}") from None
-    return tuple(gatherer.results(item) for item, gatherer in gatherers.items())
+    for number, row in lines:
+        if row:
+            cells = (cell.strip() for cell in row[: len(header)])
+            yield number, dict(zip_longest(header, cells, fillvalue=""))
 
 
 def table_text(results: RecordingResults) -> str:
