@@ -71,7 +71,8 @@ def export(
 
     Reads a run's results folder, or a file of MOT, CSV, JSON, JSON lines, VOT, LasHeR (any ground
     truth), CVAT or COCO, and writes any of them. What the format cannot hold is said, a line each.
-    Formats of one target a file give one file an id.
+    Formats of one target a file give one file an id. --merge passes over an item that cannot be read;
+    the exit code is then 6.
     """
     files = [file for path in results for file in result_files(path)]
     _say_empty(results)

@@ -26,7 +26,7 @@ from dmtrack_cli.options import (
     folder_rate,
     seconds_of_ms,
 )
-from dmtrack_cli.progress import ProgressKind, make_reporter
+from dmtrack_cli.progress import ProgressKind, make_reporter, say_json
 from dmtrack_cli.render_run import RenderRun, default_video, read_layers, require_video_name
 from dmtrack_cli.summary import size_text
 from dmtrack_cli.track_run import expected_frames
@@ -102,5 +102,7 @@ def render(
             raise Stopped(f"the first {run.frames} frames are in {video}") from None
     for remark in run.remarks(is_cut=last is not None):
         say_line("warning", remark, "yellow")
-    if not quiet:
+    if kind is ProgressKind.JSON:
+        say_json("end", file=str(video), frames=run.frames, boxes={one.name: one.drawn for one in layers})
+    elif not quiet:
         typer.echo(f"{video}  ({run.frames} frames, {size_text(video.stat().st_size)})")

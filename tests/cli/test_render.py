@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -99,6 +100,14 @@ def test_progress_names_no_score(run_cli: RunCli, recording: Any) -> None:
     assert "frame 12/12" in outcome.err
     assert "score" not in outcome.err
     assert outcome.out.startswith(f"dmtrack-results/{recording.rgb.parent.name}/rendered.mp4  (12 frames, ")
+
+
+def test_progress_for_programs_is_json_alone(run_cli: RunCli, recording: Any) -> None:
+    outcome = run_cli("render", recording.rgb, "--progress", "json", "-o", "a.mp4")
+    events = [json.loads(line) for line in outcome.out.splitlines()]
+    assert [event["event"] for event in events][-2:] == ["progress", "end"]
+    assert events[-2]["frames"] == 12
+    assert events[-1] == {"event": "end", "file": "a.mp4", "frames": 12, "boxes": {"groundtruth.txt": 12}}
 
 
 def test_boxes_that_do_not_fit_the_recording_are_said(run_cli: RunCli, recording: Any) -> None:
