@@ -35,6 +35,8 @@ class _Entry(NamedTuple):
 COMMANDS: Final = {
     "track": _Entry("track:track", "Follow a target through a recording."),
     "inspect": _Entry("inspect:inspect", "Say what is in the files, and whether and how they pair."),
+    "render": _Entry("render:render", "Draw boxes from files onto a recording."),
+    "export": _Entry("export:export", "Write results in another format."),
     "weights": _Entry("weights:app", "Add, list and check the weights of networks."),
     "evaluate": _Entry("evaluate:evaluate", "Track annotated clips once each and say how well."),
     "train": _Entry("train:train", "Train the foundation, or the adapters of one modality."),

@@ -10,7 +10,9 @@ from typing import Annotated
 import typer
 
 from dmtrack.errors import ConfigError
+from dmtrack.results.formats import ResultFormat
 from dmtrack.video.frame import Modality
+from dmtrack.video.streams import OnMissing
 
 
 class ModalityChoice(StrEnum):
@@ -72,11 +74,36 @@ FolderRateOption = Annotated[
         rich_help_panel="Pairing",
     ),
 ]
+OnMissingOption = Annotated[
+    OnMissing,
+    typer.Option(
+        "--on-missing",
+        help="What the second stream shows where it has no frame near enough.",
+        rich_help_panel="Pairing",
+    ),
+]
+StartOption = Annotated[
+    str | None,
+    typer.Option(
+        "--start",
+        metavar="POS",
+        help="First frame: 0-based index, or a time (12.5s).",
+        show_default=False,
+    ),
+]
+EndOption = Annotated[
+    str | None,
+    typer.Option("--end", metavar="POS", help="First frame not wanted any more.", show_default=False),
+]
 PhotographsOption = Annotated[
     Path | None, typer.Option(help="Folder of photographs with instance polygons, to cut objects from.")
 ]
 ThermalImagesOption = Annotated[
     Path | None, typer.Option(help="Folder of thermal images with boxes_xywh.json.")
+]
+SourceFormatOption = Annotated[
+    ResultFormat | None,
+    typer.Option("--from", help="Format of the files read. Default: by their content.", show_default=False),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
 

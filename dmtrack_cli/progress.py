@@ -40,7 +40,7 @@ class Reporter(Protocol):
         """Take note of one more frame.
 
         Args:
-            score: Mean confidence of its targets; None where there is none yet.
+            score: Mean confidence of its targets; None where there is none yet, or nothing is tracked.
         """
 
     def __enter__(self) -> Self:
@@ -90,18 +90,21 @@ class Meter:
         return max(0, self.total - self.done) / fps
 
 
-def make_reporter(kind: ProgressKind, total: int | None, console: Console) -> Reporter:
+def make_reporter(
+    kind: ProgressKind, total: int | None, console: Console, doing: str = "tracking"
+) -> Reporter:
     """Return what shows progress.
 
     Args:
         kind: `auto` is a bar on a terminal and plain lines elsewhere.
         total: How many frames are expected, if that is known.
         console: Where bar and plain lines go; JSON lines go to standard output.
+        doing: What is being done, in a word before the bar.
     """
     if kind is ProgressKind.AUTO:
         kind = ProgressKind.RICH if console.is_terminal else ProgressKind.PLAIN
     if kind is ProgressKind.RICH:
-        return BarReporter(total, console)
+        return BarReporter(total, console, doing)
     if kind is ProgressKind.PLAIN:
         return PlainReporter(total, console)
     return JsonReporter(total) if kind is ProgressKind.JSON else SilentReporter()
@@ -117,10 +120,10 @@ class SilentReporter(Reporter):
 class BarReporter(Reporter):
     """A progress bar."""
 
-    def __init__(self, total: int | None, console: Console) -> None:
+    def __init__(self, total: int | None, console: Console, doing: str = "tracking") -> None:
         self._meter = Meter(total)
         self._progress = Progress(
-            TextColumn("tracking"),
+            TextColumn(doing),
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
             TextColumn("{task.fields[fps]}"),
@@ -129,7 +132,7 @@ class BarReporter(Reporter):
             console=console,
             expand=True,
         )
-        self._task = self._progress.add_task("tracking", total=total, fps="", left="", score="")
+        self._task = self._progress.add_task(doing, total=total, fps="", left="", score="")
 
     def advance(self, score: float | None) -> None:
         """Move the bar by one frame."""
@@ -202,7 +205,7 @@ class PlainReporter(_LineReporter):
         parts = [f"frame {meter.done}" + (f"/{meter.total}" if meter.total else "")]
         parts += [f"{meter.fps:.1f} fps"] if meter.fps else []
         parts += [f"ETA {clock_text(meter.left_s)}"] if meter.left_s else []
-        parts += ["no target yet" if score is None else f"score {score:.2f}"]
+        parts += [] if score is None else [f"score {score:.2f}"]
         self._console.print(Text(", ".join(parts)), soft_wrap=True)
 
 

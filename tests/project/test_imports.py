@@ -66,7 +66,7 @@ def test_imports_nothing_heavy(code: str) -> None:
 def test_reading_pairing_and_writing_do_without_torch() -> None:
     modules = [
         module_name(path)
-        for folder in ("video", "geometry", "output", "datasets")
+        for folder in ("video", "geometry", "output", "datasets", "results")
         for path in sorted((LIBRARY / folder).glob("*.py"))
     ]
     imports = "; ".join(f"import {name}" for name in modules)

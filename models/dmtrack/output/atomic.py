@@ -184,6 +184,14 @@ class LineFile:
         finally:
             self._rename()
 
+    def discard(self) -> None:
+        """Close the file and leave nothing of it; after `commit` this does nothing."""
+        if self._file.closed:
+            return
+        self._file.close()
+        with os_errors_translated(self._path):
+            self._part.unlink(missing_ok=True)
+
     def _flush(self) -> None:
         try:
             # Always from the last known whole end: an interrupt between two writes repeats, never tears.

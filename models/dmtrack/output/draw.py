@@ -139,6 +139,11 @@ class Pen:
         )
 
 
+def line_of_state(state: TrackState) -> LineStyle:
+    """Return how boxes in a state are outlined: the less it is trusted, the less of the line."""
+    return _LINE_OF_STATE[state]
+
+
 def target_colour(target_id: int) -> Colour:
     """Return the RGB colour of a 1-based target id; colours repeat after seven."""
     return PALETTE[(target_id - 1) % len(PALETTE)]

@@ -60,10 +60,14 @@ class MotRow:
 
 def format_mot_row(row: MotRow, origin: MotOrigin = 0) -> str:
     """Return the line of `row`, without a line end."""
-    box = row.box
+    box = format_box(row.box, origin)
+    return f"{row.frame_number},{row.target_id},{box},{decimal_text(row.confidence)},-1,-1,-1"
+
+
+def format_box(box: Box, origin: MotOrigin = 0) -> str:
+    """Return `x,y,w,h` with at most `DECIMALS` decimals; a side that rounds to 0 stays above it."""
     sides = (max(side, _SMALLEST_SIDE_PX) for side in (box.w, box.h))
-    numbers = (box.x + origin, box.y + origin, *sides, row.confidence)
-    return f"{row.frame_number},{row.target_id},{','.join(map(_decimal, numbers))},-1,-1,-1"
+    return ",".join(map(decimal_text, (box.x + origin, box.y + origin, *sides)))
 
 
 def parse_mot_row(text: str, origin: MotOrigin = 0) -> MotRow:
@@ -171,7 +175,8 @@ def _lines(path: Path) -> list[str]:
         raise FormatError("is not a text file", where=path) from None
 
 
-def _decimal(value: float) -> str:
+def decimal_text(value: float) -> str:
+    """Return a number with at most `DECIMALS` decimals, without trailing zeros."""
     text = f"{value:.{DECIMALS}f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
 

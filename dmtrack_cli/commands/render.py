@@ -1,0 +1,108 @@
+"""`dmtrack render`: boxes from files, drawn on a recording."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dmtrack.output.draw import PALETTE, Layout
+from dmtrack.video.pairing import open_pair
+from dmtrack.video.position import parse_position
+from dmtrack.video.streams import OnMissing
+from dmtrack_cli.console import Stopped, err, say_line
+from dmtrack_cli.options import (
+    AuxArgument,
+    EndOption,
+    FolderRateOption,
+    MaxSkewOption,
+    ModalityChoice,
+    OffsetOption,
+    OnMissingOption,
+    RgbArgument,
+    SourceFormatOption,
+    StartOption,
+    folder_rate,
+    seconds_of_ms,
+)
+from dmtrack_cli.progress import ProgressKind, make_reporter, say_json
+from dmtrack_cli.render_run import RenderRun, default_video, read_layers, require_video_name
+from dmtrack_cli.summary import size_text
+from dmtrack_cli.track_run import expected_frames
+
+
+def render(
+    rgb: RgbArgument,
+    aux: AuxArgument = None,
+    boxes: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--boxes",
+            metavar="FILE",
+            help="Boxes to draw: MOT, CSV, ground truth or another format of `dmtrack export`, or a results "
+            "folder; several get a colour each. Default: ground truth found beside RGB.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="Video to write. Default: dmtrack-results/NAME/rendered.mp4.",
+            show_default=False,
+        ),
+    ] = None,
+    source: SourceFormatOption = None,
+    layout: Annotated[Layout, typer.Option("--layout", help="What the video shows.")] = Layout.SIDE,
+    modality: Annotated[
+        ModalityChoice, typer.Option("--modality", help="What AUX measures.")
+    ] = ModalityChoice.AUTO,
+    start: StartOption = None,
+    end: EndOption = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing video.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress.")] = False,
+    progress: Annotated[
+        ProgressKind, typer.Option("--progress", help="How progress is shown; auto: a bar on a terminal.")
+    ] = ProgressKind.AUTO,
+    offset_ms: OffsetOption = 0.0,
+    max_skew_ms: MaxSkewOption = None,
+    on_missing: OnMissingOption = OnMissing.HOLD,
+    rate: FolderRateOption = 30.0,
+) -> None:
+    """Draw boxes from files on a recording, without the network.
+
+    The video has the time stamps of RGB. Ctrl-C keeps what was drawn.
+    """
+    video = require_video_name(output or default_video(rgb))
+    layers = read_layers(boxes or (), source, rgb)
+    if len(layers) > len(PALETTE):
+        say_line("warning", f"{len(layers)} files share {len(PALETTE)} colours", "yellow")
+    first, last = (None if position is None else parse_position(position) for position in (start, end))
+    pairs = open_pair(
+        rgb,
+        aux,
+        modality=modality.modality,
+        start=first,
+        end=last,
+        offset_s=seconds_of_ms(offset_ms),
+        max_skew_s=None if max_skew_ms is None else seconds_of_ms(max_skew_ms),
+        on_missing=on_missing,
+        folder_rate=folder_rate(rate),
+    )
+    with pairs:
+        run = RenderRun.on(pairs, layers, layout)
+        kind = ProgressKind.NONE if quiet else progress
+        reporter = make_reporter(kind, expected_frames(pairs.rgb_info, run.first, last), err, "drawing")
+        try:
+            run.execute(video, reporter, overwrite=overwrite)
+        except KeyboardInterrupt:
+            raise Stopped(f"the first {run.frames} frames are in {video}") from None
+    for remark in run.remarks(is_cut=last is not None):
+        say_line("warning", remark, "yellow")
+    if kind is ProgressKind.JSON:
+        say_json("end", file=str(video), frames=run.frames, boxes={one.name: one.drawn for one in layers})
+    elif not quiet:
+        typer.echo(f"{video}  ({run.frames} frames, {size_text(video.stat().st_size)})")

@@ -1,0 +1,207 @@
+"""Results as COCO-style video annotations: one document for one recording or several.
+
+    videos       id, name, width, height
+    images       id, video_id, file_name, frame_id (from 0; frame_index is the same), width, height, time_s
+    tracks       id, video_id, category_id, target_id
+    annotations  id, image_id, video_id, track_id (instance_id is the same), category_id,
+                 bbox [x, y, w, h], area, iscrowd, and what is known of score, state and time
+    categories   id, name
+
+Every frame is an image, also one without a box. Track ids are unique in the document; `target_id` is
+the target's own. Files are named NAME/00000001.jpg and so on, as `ffmpeg -i rgb.mp4 NAME/%08d.jpg` does.
+
+Source: the CocoVID convention of MMTracking and the description of TAO's annotations (format only).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+from dmtrack.errors import FormatError
+from dmtrack.geometry.box import Box
+from dmtrack.results.gathering import ResultsGatherer
+from dmtrack.results.json_fields import JsonFields, parse_json
+from dmtrack.results.recording import (
+    DEFAULT_LABEL,
+    FrameBoxes,
+    PictureSize,
+    RecordingResults,
+    TargetBox,
+)
+from dmtrack.results.table import state_of
+from dmtrack.results.text import placed, read_text
+
+
+def read_coco(path: Path, name: str) -> tuple[RecordingResults, ...]:
+    """Read every video of a document; images without a `video_id` are frames of one video.
+
+    Raises:
+        FormatError: It cannot be read, is no such document, or a value (its place is named) is wrong.
+    """
+    document = parse_json(read_text(path), str(path))
+    if "images" not in document or "annotations" not in document:
+        raise FormatError("is JSON, but has no images and annotations", where=path, hint="is it COCO?")
+    return tuple(_CocoReader(document, name).recordings())
+
+
+def coco_text(recordings: Sequence[RecordingResults]) -> str:
+    """Return one document, one line an entry."""
+    writer = _CocoWriter()
+    for recording in recordings:
+        writer.add(recording)
+    lists = []
+    for name in ("videos", "categories", "tracks", "images", "annotations"):
+        entries = ",\n  ".join(json.dumps(e, ensure_ascii=False) for e in getattr(writer, name))
+        lists.append(f'"{name}": [\n  {entries}\n]')
+    return "{" + ",\n".join(['"info": {"description": "boxes tracked by dmtrack"}', *lists]) + "}\n"
+
+
+@dataclass(slots=True)
+class _CocoWriter:
+    """The lists of a document, while recordings are added."""
+
+    videos: list[dict[str, Any]] = field(default_factory=list)
+    categories: list[dict[str, Any]] = field(default_factory=list)
+    tracks: list[dict[str, Any]] = field(default_factory=list)
+    images: list[dict[str, Any]] = field(default_factory=list)
+    annotations: list[dict[str, Any]] = field(default_factory=list)
+
+    def add(self, recording: RecordingResults) -> None:
+        """Add a recording as one more video."""
+        video_id = len(self.videos) + 1
+        size = {} if recording.size is None else recording.size._asdict()
+        self.videos.append({"id": video_id, "name": recording.name, **size})
+        track_of = self._add_tracks(recording, video_id)
+        for frame in recording.frames:
+            image = {
+                "id": len(self.images) + 1,
+                "video_id": video_id,
+                "file_name": f"{recording.name}/{frame.frame_index + 1:08d}.jpg",
+                "frame_id": frame.frame_index,
+                "frame_index": frame.frame_index,
+                **size,
+                **_known(time_s=frame.time_s, infer_ms=frame.infer_ms),
+            }
+            self.images.append(image)
+            for target in frame.targets:
+                if target.box is not None:
+                    self._add_annotation(image, target, target.box, track_of[target.target_id])
+
+    def _add_tracks(self, recording: RecordingResults, video_id: int) -> dict[int, dict[str, Any]]:
+        taken, own = {track["id"] for track in self.tracks}, set(recording.boxed_ids)
+        free = (number for number in count(1) if number not in taken and number not in own)
+        added = {}
+        for target_id in recording.boxed_ids:
+            added[target_id] = {
+                "id": next(free) if target_id in taken else target_id,
+                "video_id": video_id,
+                "category_id": self._category(recording.label(target_id) or DEFAULT_LABEL),
+                "target_id": target_id,
+            }
+        self.tracks.extend(added.values())
+        return added
+
+    def _category(self, label: str) -> int:
+        for category in self.categories:
+            if category["name"] == label:
+                return int(category["id"])
+        self.categories.append({"id": len(self.categories) + 1, "name": label})
+        return len(self.categories)
+
+    def _add_annotation(
+        self, image: dict[str, Any], target: TargetBox, box: Box, track: dict[str, Any]
+    ) -> None:
+        self.annotations.append(
+            {
+                "id": len(self.annotations) + 1,
+                "image_id": image["id"],
+                "video_id": image["video_id"],
+                "track_id": track["id"],
+                "instance_id": track["id"],
+                "category_id": track["category_id"],
+                "bbox": list(box.xywh),
+                "area": box.area,
+                "iscrowd": 0,
+                **_known(score=target.score, state=target.state),
+            }
+        )
+
+
+def _known(**values: float | str | None) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+class _CocoReader:
+    """Puts the lists of a document together again."""
+
+    def __init__(self, document: JsonFields, name: str) -> None:
+        self._document = document
+        self._name = name
+        self._labels = {c.integer("id"): c.text("name") or "" for c in document.each("categories")}
+        self._target_of_track = {
+            track.integer("id"): track.integer("target_id")
+            for track in document.each("tracks")
+            if "target_id" in track
+        }
+
+    def recordings(self) -> Iterator[RecordingResults]:
+        """Yield the videos that have images, in the order of the document."""
+        names: dict[int | None, str] = {}
+        for video in self._document.each("videos"):
+            names[video.integer("id")] = video.text("name") or f"{self._name}_{video.integer('id')}"
+        gatherers: dict[int | None, ResultsGatherer] = {}
+        places: dict[int, tuple[int | None, int]] = {}
+        for image in self._document.each("images"):
+            video_id = image.integer("video_id") if "video_id" in image else None
+            gatherer = gatherers.setdefault(video_id, ResultsGatherer())
+            frame = _frame_of(image)
+            places[image.integer("id")] = (video_id, frame.frame_index)
+            gatherer.add_frame(frame)
+            if "width" in image and "height" in image:
+                gatherer.size = PictureSize(image.integer("width"), image.integer("height"))
+        for annotation in self._document.each("annotations"):
+            self._add(annotation, gatherers, places)
+        if not gatherers:
+            raise self._document.error("holds no image")
+        for video_id, gatherer in gatherers.items():
+            yield gatherer.results(names.get(video_id, self._name))
+
+    def _add(
+        self,
+        annotation: JsonFields,
+        gatherers: dict[int | None, ResultsGatherer],
+        places: dict[int, tuple[int | None, int]],
+    ) -> None:
+        image_id = annotation.integer("image_id")
+        if image_id not in places:
+            raise annotation.error(f"there is no image {image_id}")
+        video_id, frame_index = places[image_id]
+        track_id = annotation.integer("track_id", "instance_id")
+        target_id = self._target_of_track.get(track_id, track_id)
+        try:
+            target = TargetBox(
+                target_id,
+                annotation.box("bbox"),
+                annotation.number("score"),
+                state_of(annotation.text("state")),
+            )
+            gatherers[video_id].add_target(frame_index, target)
+        except FormatError as error:
+            raise placed(error, annotation.where) from None
+        category = annotation.integer("category_id") if "category_id" in annotation else None
+        label = None if category is None else self._labels.get(category)
+        if label and label != DEFAULT_LABEL:
+            gatherers[video_id].add_label(target_id, label)
+
+
+def _frame_of(image: JsonFields) -> FrameBoxes:
+    index = image.integer("frame_id", "frame_index")
+    try:
+        return FrameBoxes(index, time_s=image.number("time_s"), infer_ms=image.number("infer_ms"))
+    except FormatError as error:
+        raise placed(error, image.where) from None

@@ -1,0 +1,47 @@
+"""Results as one row a frame, `x,y,w,h`, as LasHeR and most benchmarks of one target have them.
+
+Commas, because that is what the published result files of LasHeR and RGBT234 use. A frame without a box
+is a row of `nan`; so is one before the first that was looked at, so that row and frame keep together.
+Ground-truth files are read the same way, with the conventions of `dmtrack.datasets.ground_truth`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from dmtrack.datasets.ground_truth import read_boxes
+from dmtrack.geometry.box import Box
+from dmtrack.output.mot import format_box
+from dmtrack.results.recording import FrameBoxes, RecordingResults, TargetBox
+
+_ABSENT: Final = "nan,nan,nan,nan"
+
+
+def read_row_per_frame(path: Path, name: str, target_id: int = 1) -> RecordingResults:
+    """Read one target.
+
+    Args:
+        path: Rows of 4 values, or of 8 (a polygon, whose bounding box is taken).
+        name: Of the recording.
+        target_id: The id it gets, as the file has none.
+
+    Raises:
+        FormatError: It cannot be read, or a row (named) is malformed.
+    """
+    frames = []
+    for index, row in enumerate(read_boxes(path).boxes):
+        box = None if np.isnan(row).any() else Box(*(float(value) for value in row))
+        frames.append(FrameBoxes(index, (TargetBox(target_id, box),)))
+    return RecordingResults(name, tuple(frames))
+
+
+def row_per_frame_text(results: RecordingResults, target_id: int) -> str:
+    """Return the rows of one target, from frame 0 to the last."""
+    lines = []
+    for frame in results.every_frame():
+        target = frame.target(target_id)
+        lines.append(_ABSENT if target is None or target.box is None else format_box(target.box))
+    return "".join(f"{line}\n" for line in lines)

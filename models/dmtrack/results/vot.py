@@ -1,0 +1,156 @@
+"""Results as the VOT toolkit keeps them: a region a frame, and a value a frame in files beside it.
+
+    car_001.txt               one region a line: x,y,w,h, or one of the codes below
+    car_001_confidence.value  one number a line
+    car_001_time.value        one number a line: seconds spent on the frame
+
+Codes are 0 (nothing is said about the frame), 1 (the tracker was given the target here) and 2 (it failed
+here). The region of a start box is not in such a file: the toolkit knows it. A value that is not known
+is an empty line. Polygons are read as their bounding boxes, in pixels counted from 1 as in VOT's ground
+truth.
+
+Source: VOT toolkit, `vot/tracker/results.py` and `vot/region/io.py` (format only).
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator
+from enum import IntEnum
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from dmtrack.errors import FormatError
+from dmtrack.geometry.box import Box
+from dmtrack.output.mot import format_box
+from dmtrack.results.recording import FrameBoxes, RecordingResults, TargetBox
+from dmtrack.results.text import box_of, placed, read_text, whole
+from dmtrack.tracking.result import TrackState
+
+_SEPARATORS: Final = re.compile(r"[,;\s]+")
+_POLYGON_ORIGIN: Final = 1
+_MASK: Final = "m"
+_CONFIDENCE: Final = "confidence"
+_TIME: Final = "time"
+
+
+class RegionCode(IntEnum):
+    """What stands in the place of a region."""
+
+    UNKNOWN = 0
+    INITIALIZATION = 1
+    FAILURE = 2
+
+
+class VotFile(NamedTuple):
+    """One of the files of a target: what its name has after that of the regions, and its text.
+
+    The text is None where there is nothing to say; an older file of that name must then go.
+    """
+
+    suffix: str
+    text: str | None
+
+
+def value_path(regions: Path, value: str) -> Path:
+    """Return the file beside `regions` that holds a value a frame, such as `confidence`."""
+    return regions.with_name(f"{regions.stem}_{value}.value")
+
+
+def read_vot(path: Path, name: str, target_id: int = 1) -> RecordingResults:
+    """Read the regions of one target, and its confidence and time where they lie beside them.
+
+    Raises:
+        FormatError: A file cannot be read, a line (named) is malformed, or the numbers of lines differ.
+    """
+    lines = read_text(path).rstrip().splitlines()
+    scores = _read_values(value_path(path, _CONFIDENCE), len(lines))
+    times_s = _read_values(value_path(path, _TIME), len(lines))
+    frames = []
+    for index, line in enumerate(lines):
+        try:
+            target = _target_of(line, target_id, scores[index])
+        except FormatError as error:
+            raise placed(error, f"{path}, line {index + 1}") from None
+        spent_s = times_s[index]
+        infer_ms = None if spent_s is None else round(spent_s * 1000, 9)
+        frames.append(FrameBoxes(index, (target,), infer_ms=infer_ms))
+    return RecordingResults(name, tuple(frames))
+
+
+def vot_files(results: RecordingResults, target_id: int) -> Iterator[VotFile]:
+    """Yield the regions of one target, then its confidence and its time."""
+    frames = list(results.every_frame())
+    targets = [frame.target(target_id) for frame in frames]
+    yield VotFile("", "".join(f"{_region_text(target)}\n" for target in targets))
+    scores = [None if target is None else target.score for target in targets]
+    spent_s = [None if frame.infer_ms is None else frame.infer_ms / 1000 for frame in frames]
+    for name, values in ((_CONFIDENCE, scores), (_TIME, spent_s)):
+        is_known = any(value is not None for value in values)
+        text = "".join(f"{_value_text(value)}\n" for value in values) if is_known else None
+        yield VotFile(f"_{name}.value", text)
+
+
+def _region_text(target: TargetBox | None) -> str:
+    if target is None:
+        return str(int(RegionCode.UNKNOWN))
+    if target.state is TrackState.INIT:
+        return str(int(RegionCode.INITIALIZATION))
+    return str(int(RegionCode.UNKNOWN)) if target.box is None else format_box(target.box)
+
+
+def _value_text(value: float | None) -> str:
+    return "" if value is None else repr(float(value))
+
+
+def _target_of(line: str, target_id: int, score: float | None) -> TargetBox:
+    if line.strip().startswith(_MASK):
+        raise FormatError("this is a mask, which is no box", hint="convert masks to rectangles first")
+    words = [word for word in _SEPARATORS.split(line.strip()) if word]
+    if len(words) == 1:
+        code = whole(words[0], "region code")
+        if code not in [*RegionCode]:
+            raise FormatError(f"region code {code} is none of 0, 1 and 2")
+        state = TrackState.INIT if code == RegionCode.INITIALIZATION else None
+        return TargetBox(target_id, None, score, state)
+    return TargetBox(target_id, _box_of([_number(word) for word in words]), score)
+
+
+def _box_of(values: list[float]) -> Box | None:
+    """Return the box of a rectangle or polygon; None where it has no area or is not a number."""
+    if len(values) != 4 and (len(values) < 6 or len(values) % 2):
+        raise FormatError(
+            f"{len(values)} values are no region", hint="x,y,w,h, or the corners of a polygon, or a code"
+        )
+    if any(math.isnan(value) for value in values):
+        return None
+    if len(values) == 4:
+        x, y, w, h = values
+    else:
+        xs, ys = ([value - _POLYGON_ORIGIN for value in values[axis::2]] for axis in (0, 1))
+        x, y, w, h = min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)
+    return box_of(x, y, w, h) if w > 0 and h > 0 else None
+
+
+def _number(word: str) -> float:
+    try:
+        return float(word)
+    except ValueError:
+        raise FormatError(f"{word!r} is not a number") from None
+
+
+def _read_values(path: Path, count: int) -> list[float | None]:
+    if not path.is_file():
+        return [None] * count
+    lines = read_text(path).splitlines()
+    if len(lines) != count:
+        raise FormatError(f"has {len(lines)} lines, but there are {count} regions", where=path)
+    values: list[float | None] = []
+    for number, line in enumerate(lines, start=1):
+        try:
+            value = _number(line) if line.strip() else math.nan
+        except FormatError as error:
+            raise placed(error, f"{path}, line {number}") from None
+        values.append(value if math.isfinite(value) else None)
+    return values

@@ -1,0 +1,132 @@
+"""`write_results`: results of recordings as files of one format, each whole or not at all."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from dmtrack.errors import OutputError
+from dmtrack.output.atomic import os_errors_translated, reserve, write_atomically
+from dmtrack.results.coco import coco_text
+from dmtrack.results.cvat import cvat_archive
+from dmtrack.results.formats import ResultFormat
+from dmtrack.results.json_document import json_lines_text, json_text
+from dmtrack.results.mot import mot_text
+from dmtrack.results.recording import RecordingResults
+from dmtrack.results.row_per_frame import row_per_frame_text
+from dmtrack.results.table import table_text
+from dmtrack.results.vot import vot_files
+
+_FORBIDDEN: Final = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
+_TEXT_OF: Final[dict[ResultFormat, Callable[[RecordingResults], str]]] = {
+    ResultFormat.MOT: mot_text,
+    ResultFormat.CSV: table_text,
+    ResultFormat.JSON: json_text,
+    ResultFormat.JSONL: json_lines_text,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ResultFile:
+    """A file to be written, or (without data) not to be there: it would speak for what is written."""
+
+    path: Path
+    data: bytes | None
+
+
+def write_results(files: Sequence[ResultFile], *, overwrite: bool = False) -> None:
+    """Write files; nothing is written if one of them exists.
+
+    Raises:
+        OutputError: A file exists, two have the same name, or one cannot be written (those before it stay).
+    """
+    for path, count in Counter(file.path for file in files).items():
+        if count > 1:
+            raise OutputError(
+                f"{count} results would be written to this file", where=path, hint="export them one by one"
+            )
+    for file in files:
+        reserve(file.path, overwrite=overwrite)
+    for file in files:
+        if file.data is None:
+            with os_errors_translated(file.path):
+                file.path.unlink(missing_ok=True)
+        else:
+            write_atomically(file.path, file.data)
+
+
+def result_files_of(
+    recordings: Sequence[RecordingResults], target: ResultFormat, output: str
+) -> list[ResultFile]:
+    """Return the files that hold `recordings`.
+
+    Args:
+        recordings: At least one.
+        target: The format.
+        output: A file name, or a folder: one that exists, a name without a suffix or with a slash at its
+            end, or any name when there is more than one recording. COCO keeps all in one file.
+
+    Raises:
+        OutputError: There are several recordings, and `output` is a file.
+    """
+    path = Path(output)
+    in_folder = path.is_dir() or not path.suffix or output.endswith(("/", "\\"))
+    if target is ResultFormat.COCO:
+        name = file_name(recordings[0].name) if len(recordings) == 1 else "boxes"
+        whole = path / f"{name}{target.ending}" if in_folder else path
+        return [ResultFile(whole, coco_text(recordings).encode())]
+    if len(recordings) > 1 and not in_folder:
+        raise OutputError(
+            f"there are {len(recordings)} recordings, and {target} holds one a file",
+            where=output,
+            hint="give the name of a folder, such as -o exported/",
+        )
+    files: list[ResultFile] = []
+    for recording in recordings:
+        whole = path / f"{file_name(recording.name)}{target.ending}" if in_folder else path
+        files.extend(_files_of(recording, target, whole, is_named=not in_folder))
+    return files
+
+
+def file_name(name: str) -> str:
+    """Return a name, any text, as part of a file name that every system takes."""
+    clean = _FORBIDDEN.sub("_", name).strip()
+    return re.sub(r"^[-.~]", "_", clean) or "recording"
+
+
+def _files_of(
+    recording: RecordingResults, target: ResultFormat, path: Path, *, is_named: bool
+) -> Iterator[ResultFile]:
+    if target in (ResultFormat.VOT, ResultFormat.LASHER):
+        yield from _one_target_files(recording, target, path, is_named=is_named)
+    elif target is ResultFormat.CVAT:
+        yield ResultFile(path, cvat_archive(recording))
+    else:
+        yield ResultFile(path, _TEXT_OF[target](recording).encode())
+
+
+def _one_target_files(
+    recording: RecordingResults, target: ResultFormat, path: Path, *, is_named: bool
+) -> Iterator[ResultFile]:
+    """Yield the files of every target, the id in the name but for a lone target 1 or a given name."""
+    ids = recording.target_ids or (1,)
+    is_plain = len(ids) == 1 and (is_named or ids == (1,))
+    for target_id in ids:
+        own = path if is_plain else path.with_stem(_stem_with_id(path.stem, target_id))
+        if target is ResultFormat.LASHER:
+            yield ResultFile(own, row_per_frame_text(recording, target_id).encode())
+            continue
+        for file in vot_files(recording, target_id):
+            named = own.with_name(f"{own.stem}{file.suffix}") if file.suffix else own
+            yield ResultFile(named, None if file.text is None else file.text.encode())
+
+
+def _stem_with_id(stem: str, target_id: int) -> str:
+    """`car` is `car_id2`, and `car_001` of VOT `car_id2_001`."""
+    if re.search(r"_\d{3}$", stem):
+        return f"{stem[:-4]}_id{target_id}{stem[-4:]}"
+    return f"{stem}_id{target_id}"

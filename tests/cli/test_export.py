@@ -1,0 +1,174 @@
+"""`dmtrack export`: any format to any other, what is lost is said, a batch in one table."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dmtrack.results.formats import ResultFormat
+
+RunCli = Callable[..., Any]
+MOT = "1,1,10,20,30,40,1,-1,-1,-1\n3,1,11.5,20,30,40,0.75,-1,-1,-1\n3,2,1,2,3,4,0.5,-1,-1,-1\n"
+HEADER = "frame,time_s,aux_time_s,skew_ms,id,x,y,w,h,score,state,aux_present,infer_ms\n"
+
+
+@pytest.fixture
+def mot() -> Path:
+    path = Path("street.txt")
+    path.write_text(MOT)
+    return path
+
+
+def a_run(folder: Path, boxes: str = "0,0.0,,,1,1.0,2.0,3.0,4.0,1.0,init,0,0.0\n") -> Path:
+    """The results folder of a run."""
+    folder.mkdir(parents=True)
+    (folder / "boxes.csv").write_text(HEADER + boxes)
+    return folder
+
+
+@pytest.mark.parametrize("first", [*ResultFormat])
+@pytest.mark.parametrize("second", [*ResultFormat])
+def test_every_format_leads_to_every_other(
+    run_cli: RunCli, mot: Path, first: ResultFormat, second: ResultFormat
+) -> None:
+    """Through two formats and back to MOT, every box is what it was; formats are recognised on the way."""
+    source: list[Path] = [mot]
+    for step, target in enumerate((first, second, ResultFormat.MOT)):
+        outcome = run_cli("export", *source, "--format", target, "-o", f"step{step}/")
+        assert outcome.code == 0, outcome.err
+        source = [Path(line) for line in outcome.out.split() if not line.endswith(".value")]
+    (last,) = source
+    told = [line.split(",")[:6] for line in last.read_text().splitlines()]
+    assert told == [line.split(",")[:6] for line in MOT.splitlines()]
+
+
+def test_a_run_becomes_json_with_everything(run_cli: RunCli, track: RunCli) -> None:
+    assert track("--box", "20,16,16,16", "--box", "40,20,12,12", "--no-video").code == 0
+    outcome = run_cli("export", "out", "--format", "json", "-o", "boxes.json")
+    assert (outcome.code, outcome.out, outcome.err) == (0, "boxes.json\n", "")
+    assert json.loads(Path("boxes.json").read_text())["size"] == [96, 64]
+    assert run_cli("export", "boxes.json", "--format", "csv", "-o", "again.csv").code == 0
+    assert Path("again.csv").read_bytes() == Path("out/boxes.csv").read_bytes()
+    assert run_cli("export", "boxes.json", "--format", "mot", "-o", "again.txt").code == 0
+    assert Path("again.txt").read_bytes() == Path("out/boxes.txt").read_bytes()
+
+
+def test_each_loss_is_one_line(run_cli: RunCli, mot: Path) -> None:
+    outcome = run_cli("export", mot, "--format", "lasher", "-o", "rows.txt")
+    assert outcome.code == 0
+    assert outcome.out.split() == ["rows_id1.txt", "rows_id2.txt"]
+    assert outcome.error_lines == [
+        "lost: lasher does not hold several targets (2 targets); one target a file: a file each is written",
+        "lost: lasher does not hold scores (3 boxes with a score)",
+        "lost: lasher does not hold frames that were not looked at (1 frames); they read like frames "
+        "without a box",
+    ]
+    assert run_cli("export", mot, "--format", "csv", "-o", "a.csv").err == ""
+
+
+def test_existing_files_are_refused_and_nothing_is_written(run_cli: RunCli, mot: Path) -> None:
+    Path("rows_id2.txt").write_text("mine")
+    outcome = run_cli("export", mot, "--format", "lasher", "-o", "rows.txt")
+    assert outcome.code == 5
+    assert "rows_id2.txt: this result exists already; give --overwrite" in outcome.err
+    assert not Path("rows_id1.txt").exists()
+    assert run_cli("export", mot, "--format", "lasher", "-o", "rows.txt", "--overwrite").code == 0
+    assert Path("rows_id2.txt").read_text() == "nan,nan,nan,nan\nnan,nan,nan,nan\n1,2,3,4\n"
+    assert not list(Path().glob(".*.part"))
+
+
+def test_labels_and_size_are_added(run_cli: RunCli, mot: Path) -> None:
+    outcome = run_cli(
+        "export", mot, "--format", "coco", "-o", "a.json", "--label", "car", "--size", "640x480"
+    )
+    assert outcome.code == 0
+    document = json.loads(Path("a.json").read_text())
+    assert [category["name"] for category in document["categories"]] == ["car"]
+    assert {(image["width"], image["height"]) for image in document["images"]} == {(640, 480)}
+    assert [image["frame_id"] for image in document["images"]] == [0, 2]
+    assert run_cli("export", mot, "--format", "coco", "-o", "b.json").err.startswith("note: the size")
+    assert run_cli("export", mot, "--format", "coco", "-o", "c.json", "--size", "big").code == 4
+
+
+def test_a_batch_becomes_one_table(run_cli: RunCli) -> None:
+    a_run(Path("all/night street"))
+    day = a_run(Path("all/day"), "4,0.5,,,2,1.0,2.0,3.0,4.0,0.5,lost,0,9.0\n")
+    record = {"record_version": 1, "status": "complete", "inputs": [], "batch": {"item": "ö,day/1"}}
+    (day / "run.json").write_text(json.dumps(record))
+    Path("all/failed").mkdir()
+    outcome = run_cli("export", "all", "--merge", "-o", "all.csv")
+    assert outcome.code == 0
+    assert outcome.out == "all.csv: 2 items\n"
+    assert outcome.err == "left out: folders without results: failed\n"
+    with Path("all.csv").open(newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["item", *HEADER.strip().split(",")]
+    assert [(row[0], row[1], row[5], row[11]) for row in rows] == [
+        ("ö,day/1", "4", "2", "lost"),
+        ("night street", "0", "1", "init"),
+    ]
+    assert run_cli("export", "all.csv", "--format", "csv", "-o", "apart").code == 0
+    assert sorted(path.name for path in Path("apart").iterdir()) == ["night street.csv", "ö,day_1.csv"]
+    assert Path("apart/night street.csv").read_text() == Path("all/night street/boxes.csv").read_text()
+
+
+def test_a_broken_item_does_not_stop_the_others(run_cli: RunCli) -> None:
+    a_run(Path("all/good"))
+    a_run(Path("all/torn"), "0,0.0,,,1,1.0,2.0,\n")
+    outcome = run_cli("export", "all", "--merge", "-o", "all.csv")
+    assert outcome.code == 6
+    assert outcome.out == "all.csv: 1 items\n"
+    assert outcome.error_lines == ["left out: all/torn/boxes.csv, row 2: w '' is not a number"]
+
+
+def test_items_of_one_name_are_refused(run_cli: RunCli) -> None:
+    a_run(Path("one/street"))
+    a_run(Path("two/street"))
+    outcome = run_cli("export", "one", "two", "--merge", "-o", "all.csv")
+    assert outcome.code == 5
+    assert "two results are called 'street'" in outcome.err
+    assert sorted(path.name for path in Path().iterdir()) == ["one", "two"]
+
+
+def test_several_recordings_need_a_folder(run_cli: RunCli) -> None:
+    a_run(Path("all/a"))
+    a_run(Path("all/b"))
+    outcome = run_cli("export", "all", "--format", "mot", "-o", "boxes.txt")
+    assert outcome.code == 5
+    assert "there are 2 recordings" in outcome.err
+    assert run_cli("export", "all", "--format", "mot", "-o", "boxes").code == 0
+    assert sorted(path.name for path in Path("boxes").iterdir()) == ["a.txt", "b.txt"]
+    assert run_cli("export", "all", "--format", "coco", "-o", "boxes.json").out == "boxes.json\n"
+
+
+def test_the_format_may_be_said(run_cli: RunCli) -> None:
+    """Eight columns are a polygon unless somebody knows better."""
+    Path("a.txt").write_text("1,1,2,3,4,5,1,9\n")
+    assert run_cli("export", "a.txt", "--from", "mot", "--format", "csv", "-o", "a.csv").code == 0
+    assert Path("a.csv").read_text().splitlines()[1].split(",")[4:9] == ["1", "2.0", "3.0", "4.0", "5.0"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        pytest.param(["nowhere.txt", "--format", "mot"], 3, "no such file or folder", id="missing"),
+        pytest.param(["street.txt"], 2, "--format", id="no-format"),
+        pytest.param(
+            ["street.txt", "--merge", "--format", "mot"], 2, "--merge writes csv", id="merge-to-mot"
+        ),
+        pytest.param(
+            ["street.txt", "--from", "coco", "--format", "mot"], 3, "street.txt: is not JSON", id="wrong-from"
+        ),
+        pytest.param(["--format", "mot"], 2, "RESULT", id="nothing"),
+    ],
+)
+def test_wrong_use_is_said(run_cli: RunCli, mot: Path, words: list[str], code: int, said: str) -> None:
+    outcome = run_cli("export", *words, "-o", "new.out")
+    assert outcome.code == code
+    assert said in outcome.err
+    assert not Path("new.out").exists()

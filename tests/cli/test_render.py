@@ -1,0 +1,200 @@
+"""`dmtrack render`: boxes of files on the frames of a recording, without the network."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import av
+import numpy as np
+import pytest
+
+from dmtrack.output.draw import PALETTE
+
+RunCli = Callable[..., Any]
+ROOT = Path(__file__).parents[2]
+SCALE = 6  # frames of 96x64 are enlarged by this factor
+LEFT, TOP, SIDE = 20, 16, 16
+
+
+def pictures(path: Path | str) -> list[np.ndarray]:
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+
+
+def stamps(path: Path | str) -> list[float]:
+    with av.open(str(path)) as container:
+        return [float(frame.time) for frame in container.decode(video=0)]
+
+
+def has_colour(picture: np.ndarray, x: float, y: float, colour: tuple[int, int, int]) -> bool:
+    """Whether the colour is near a point of the frame."""
+    column, row = round(x * SCALE), round(y * SCALE)
+    patch = picture[max(0, row - 4) : row + 5, max(0, column - 4) : column + 5].astype(int)
+    return bool((np.abs(patch - colour).max(axis=2) < 60).any())
+
+
+def test_ground_truth_beside_is_drawn(run_cli: RunCli, recording: Any) -> None:
+    outcome = run_cli("render", recording.rgb, "-o", "a.mp4", "-q")
+    assert outcome.code == 0
+    assert outcome.err == ""
+    drawn = pictures("a.mp4")
+    assert len(drawn) == 12
+    for number in (0, 7):  # the box moves by one pixel a frame
+        left = LEFT + number
+        assert has_colour(drawn[number], left, TOP + SIDE / 2, PALETTE[0])
+        assert has_colour(drawn[number], left + SIDE, TOP + SIDE / 2, PALETTE[0])
+        assert not has_colour(drawn[number], left + SIDE / 2, TOP + SIDE / 2, PALETTE[0])
+
+
+def test_each_file_has_its_colour_and_a_legend(run_cli: RunCli, recording: Any) -> None:
+    Path("mine.txt").write_text("1,1,60,30,20,20,0.5,-1,-1,-1\n3,1,60,30,20,20,0.5,-1,-1,-1\n")
+    words = ("--boxes", recording.truth, "--boxes", "mine.txt", "-o", "a.mp4", "-q")
+    assert run_cli("render", recording.rgb, *words).code == 0
+    first, second, third, *_ = pictures("a.mp4")
+    for picture in (first, third):
+        assert has_colour(picture, 60, 40, PALETTE[1])
+    assert not has_colour(second, 60, 40, PALETTE[1])  # no box there, so none is drawn
+    assert has_colour(second, LEFT + 1, TOP + SIDE / 2, PALETTE[0])
+    height, width = first.shape[:2]
+    corner = second[height - 60 :, width - 150 :].astype(int)
+    for colour in PALETTE[:2]:
+        assert (np.abs(corner - colour).max(axis=2) < 40).mean() > 0.05
+
+
+def test_a_results_folder_and_its_formats_look_the_same(
+    run_cli: RunCli, recording: Any, track: RunCli
+) -> None:
+    assert track("--box", recording.box, "--no-video").code == 0
+    assert run_cli("export", "out", "--format", "coco", "-o", "out.json").code == 0
+    both = (recording.rgb, recording.thermal)
+    assert run_cli("render", *both, "--boxes", "out", "-o", "a.mp4", "-q").code == 0
+    assert run_cli("render", *both, "--boxes", "out.json", "-o", "b.mp4", "-q").code == 0
+    for a, b in zip(pictures("a.mp4"), pictures("b.mp4"), strict=True):
+        assert np.array_equal(a, b)
+    assert pictures("a.mp4")[0].shape[1] == 2 * 96 * SCALE
+
+
+@pytest.mark.parametrize(("layout", "panels"), [("side", 2), ("overlay", 1), ("rgb", 1), ("aux", 1)])
+def test_layouts(run_cli: RunCli, recording: Any, layout: str, panels: int) -> None:
+    words = ("--layout", layout, "--end", "2", "-o", "a.mp4", "-q")
+    assert run_cli("render", recording.rgb, recording.thermal, *words).code == 0
+    assert pictures("a.mp4")[0].shape[:2] == (64 * SCALE, 96 * SCALE * panels)
+
+
+def test_a_part_keeps_frame_numbers_and_stamps(run_cli: RunCli, recording: Any) -> None:
+    words = ("--start", "4", "--end", "0.9s", "-o", "a.mp4", "-q")
+    assert run_cli("render", recording.rgb, *words).code == 0
+    assert stamps("a.mp4") == pytest.approx([0.4, 0.5, 0.6, 0.7, 0.8])
+    assert has_colour(pictures("a.mp4")[0], LEFT + 4, TOP + SIDE / 2, PALETTE[0])
+
+
+def test_progress_names_no_score(run_cli: RunCli, recording: Any) -> None:
+    outcome = run_cli("render", recording.rgb)
+    assert outcome.code == 0
+    assert "frame 12/12" in outcome.err
+    assert "score" not in outcome.err
+    assert outcome.out.startswith(f"dmtrack-results/{recording.rgb.parent.name}/rendered.mp4  (12 frames, ")
+
+
+def test_progress_for_programs_is_json_alone(run_cli: RunCli, recording: Any) -> None:
+    outcome = run_cli("render", recording.rgb, "--progress", "json", "-o", "a.mp4")
+    events = [json.loads(line) for line in outcome.out.splitlines()]
+    assert [event["event"] for event in events][-2:] == ["progress", "end"]
+    assert events[-2]["frames"] == 12
+    assert events[-1] == {"event": "end", "file": "a.mp4", "frames": 12, "boxes": {"groundtruth.txt": 12}}
+
+
+def test_boxes_that_do_not_fit_the_recording_are_said(run_cli: RunCli, recording: Any) -> None:
+    Path("late.txt").write_text("101,1,60,30,20,20,0.5,-1,-1,-1\n")
+    Path("long.txt").write_text("10,1,6,3,20,20,1,-1,-1,-1\n15,1,6,3,20,20,1,-1,-1,-1\n")
+    words = ("--boxes", "late.txt", "--boxes", "long.txt", "-o", "a.mp4", "-q")
+    outcome = run_cli("render", recording.rgb, *words)
+    assert outcome.code == 0
+    assert outcome.error_lines == [
+        "warning: late.txt: none of its boxes (frames 100 to 100) is in the frames that were drawn",
+        "warning: long.txt: 1 of its frames lie after the last frame, 11",
+    ]
+
+
+def test_an_interrupt_keeps_what_was_drawn(
+    run_cli: RunCli, recording: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dmtrack_cli import render_run
+
+    drawn = []
+
+    def compose(*arguments: Any) -> Any:
+        drawn.append(1)
+        if len(drawn) == 5:
+            os.kill(os.getpid(), 2)
+        return original(*arguments)
+
+    original = render_run.compose
+    monkeypatch.setattr(render_run, "compose", compose)
+    outcome = run_cli("render", recording.rgb, "-o", "a.mp4", "-q")
+    assert outcome.code == 130
+    assert "the first 5 frames are in a.mp4" in outcome.err
+    assert len(pictures("a.mp4")) == 5
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        pytest.param(["-o", "a.avi"], 5, "a.avi: the video is an MP4 file", id="not-mp4"),
+        pytest.param(["-o", "there.mp4"], 5, "exists already", id="exists"),
+        pytest.param(["--boxes", "nowhere.txt"], 3, "nowhere.txt: no such file", id="no-boxes"),
+        pytest.param(["--boxes", "bad.txt"], 3, "bad.txt, row 2", id="bad-row"),
+        pytest.param(["--boxes", "two.csv"], 3, "holds 2 recordings, none called 'night_street", id="two"),
+        pytest.param(["--boxes", "batch"], 3, "results of 2 recordings", id="batch"),
+        pytest.param(["--start", "50"], 4, "no frame lies between", id="start"),
+    ],
+)
+def test_wrong_use_is_said(run_cli: RunCli, recording: Any, words: list[str], code: int, said: str) -> None:
+    Path("there.mp4").write_text("mine")
+    Path("bad.txt").write_text("1,1,2,3,4,5,1\n1,1,2\n")
+    Path("two.csv").write_text("item,frame,id,x,y,w,h\na,0,1,1,1,1,1\nb,0,1,1,1,1,1\n")
+    for name in ("a", "b"):
+        Path("batch", name).mkdir(parents=True)
+        Path("batch", name, "boxes.txt").write_text("1,1,1,1,1,1\n")
+    outcome = run_cli("render", recording.rgb, "-q", *words)
+    assert outcome.code == code
+    assert said in outcome.err
+    assert Path("there.mp4").read_text() == "mine"
+    assert not list(Path().rglob("*.part"))
+
+
+def test_no_boxes_at_all(run_cli: RunCli, make_video: Callable[..., Path]) -> None:
+    outcome = run_cli("render", make_video(Path("alone.mp4")))
+    assert outcome.code == 3
+    assert "give --boxes FILE" in outcome.err
+
+
+def test_neither_render_nor_export_needs_torch(recording: Any) -> None:
+    code = (
+        "import sys\n"
+        "from dmtrack_cli.app import main\n"
+        "for words in (['render', sys.argv[1], '-q', '-o', 'a.mp4'],\n"
+        "              ['export', sys.argv[2], '--format', 'coco', '-o', 'a.json']):\n"
+        "    try:\n"
+        "        main(words)\n"
+        "    except SystemExit as leaving:\n"
+        "        assert not leaving.code, leaving.code\n"
+        "print('torch' in sys.modules)\n"
+    )
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "models")))}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(recording.rgb), str(recording.truth)],
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "False"

@@ -1,0 +1,355 @@
+"""Files of results: told apart, read as others write them, and refused with the place of the mistake."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from dmtrack.errors import FormatError, OutputError
+from dmtrack.geometry.box import Box
+from dmtrack.results.formats import ResultFormat
+from dmtrack.results.locating import folders_without_results, result_files
+from dmtrack.results.reading import item_id, read_all, read_results
+from dmtrack.results.recognition import recognise
+from dmtrack.results.recording import FrameBoxes, RecordingResults, TargetBox, TargetLabel
+from dmtrack.results.writing import file_name, result_files_of, write_results
+from dmtrack.tracking.result import TrackState
+
+HEADER = "frame,time_s,aux_time_s,skew_ms,id,x,y,w,h,score,state,aux_present,infer_ms\n"
+COCO = {
+    "videos": [{"id": 7, "name": "street"}],
+    "images": [{"id": 70, "video_id": 7, "frame_id": 0}, {"id": 71, "video_id": 7, "frame_id": 4}],
+    "categories": [{"id": 3, "name": "car"}],
+    "annotations": [
+        {"id": 1, "image_id": 71, "category_id": 3, "instance_id": 5, "bbox": [1, 2, 3, 4], "score": 0.5}
+    ],
+}
+
+
+def write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
+def archive(path: Path, **members: str) -> Path:
+    with zipfile.ZipFile(path, "w") as file:
+        for name, text in members.items():
+            file.writestr(name.replace("__", "/") + ".txt", text)
+    return path
+
+
+def boxes_of(results: RecordingResults) -> dict[tuple[int, int], Box | None]:
+    return {(f.frame_index, t.target_id): t.box for f in results.frames for t in f.targets}
+
+
+def two_targets() -> RecordingResults:
+    """Target 1 is given in frame 1, has no box in frame 3; frame 2 was not looked at; 2 comes last."""
+    first = TargetBox(1, Box(1, 2, 3, 4), 1.0, TrackState.INIT)
+    lost = TargetBox(2, Box(5, 6, 7.25, 8), 0.125, TrackState.LOST)
+    frames = (
+        FrameBoxes(1, (first,), 0.5, None, 0.0),
+        FrameBoxes(3, (TargetBox(1, None, 0.25),), 1.5, None, 40.0),
+        FrameBoxes(4, (TargetBox(1, Box(2, 3, 4, 5)), lost), 2.0, None, 20.0),
+    )
+    return RecordingResults("street", frames, labels=(TargetLabel(2, "car"),))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "kind"),
+    [
+        pytest.param("a.txt", "1,1,2,3,4,5,0.5,-1,-1,-1\n", ResultFormat.MOT, id="mot"),
+        pytest.param("a.txt", "1 1 2 3 4 5\n", ResultFormat.MOT, id="mot-of-blanks"),
+        pytest.param("a.csv", HEADER + "0,,,,1,1,2,3,4,,,,\n", ResultFormat.CSV, id="csv"),
+        pytest.param("a.txt", "id,frame,h,w,y,x\n1,0,1,1,1,1\n", ResultFormat.CSV, id="csv-of-others"),
+        pytest.param("a.txt", "1,2,3,4\n", ResultFormat.LASHER, id="ground-truth"),
+        pytest.param("a.txt", "1\t2\t3\t4\n", ResultFormat.LASHER, id="tabs"),
+        pytest.param("a.txt", "1,2,3,2,3,4,1,4\n", ResultFormat.LASHER, id="polygons"),
+        pytest.param("a.txt", "1\n1,2,3,4\n", ResultFormat.VOT, id="vot-code-first"),
+        pytest.param("a.txt", "1,2,3,4\n0\n", ResultFormat.VOT, id="vot-code-later"),
+        pytest.param("a_001.txt", "1,2,3,4\n", ResultFormat.VOT, id="vot-by-name"),
+        pytest.param("a.json", '{"format": "dmtrack results", "version": 1}', ResultFormat.JSON, id="json"),
+        pytest.param("a.json", json.dumps(COCO, indent=1), ResultFormat.COCO, id="coco"),
+        pytest.param("a.txt", '{"frame": 0}\n{"frame": 1}\n', ResultFormat.JSONL, id="json-lines"),
+    ],
+)
+def test_formats_are_told_apart_by_content(tmp_path: Path, name: str, text: str, kind: ResultFormat) -> None:
+    assert recognise(write(tmp_path / name, "\n" + text if kind is ResultFormat.JSONL else text)) is kind
+
+
+def test_an_archive_is_told_by_its_bytes(tmp_path: Path) -> None:
+    assert recognise(archive(tmp_path / "a.dat", gt__gt="1,1,1,1,1,1,1,1,1\n")) is ResultFormat.CVAT
+
+
+def test_mot_without_a_score_says_so(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.txt", "2,1,1,2,3,4,-1,-1,-1,-1\n1,1,1,2,3,4,0.5,-1,-1,-1\n")
+    (results,) = read_results(path)
+    assert [frame.targets[0].score for frame in results.frames] == [0.5, None]
+
+
+def test_a_csv_may_leave_out_what_is_not_known(tmp_path: Path) -> None:
+    text = "frame,id,x,y,w,h,note\n5,2,1,2,3,4,dark\n4,,,,,,\n5,1,,,,,\n"
+    (results,) = read_results(write(tmp_path / "a.csv", text))
+    assert results.frames == (
+        FrameBoxes(4),
+        FrameBoxes(5, (TargetBox(1, None), TargetBox(2, Box(1, 2, 3, 4)))),
+    )
+
+
+def test_coco_of_others_is_read(tmp_path: Path) -> None:
+    (results,) = read_results(write(tmp_path / "a.json", json.dumps(COCO)))
+    assert results.name == "street"
+    assert results.labels == (TargetLabel(5, "car"),)
+    assert results.frames == (FrameBoxes(0), FrameBoxes(4, (TargetBox(5, Box(1, 2, 3, 4), 0.5),)))
+
+
+def test_coco_of_several_recordings_keeps_their_ids_apart(tmp_path: Path) -> None:
+    both = [two_targets(), RecordingResults("other", (FrameBoxes(0, (TargetBox(2, Box(1, 1, 1, 1)),)),))]
+    files = result_files_of(both, ResultFormat.COCO, str(tmp_path / "all.json"))
+    write_results(files)
+    document = json.loads(files[0].path.read_text())
+    assert len({track["id"] for track in document["tracks"]}) == len(document["tracks"]) == 3
+    street, other = read_results(files[0].path)
+    assert boxes_of(street) == {key: box for key, box in boxes_of(both[0]).items() if box is not None}
+    assert boxes_of(other) == {(0, 2): Box(1, 1, 1, 1)}
+
+
+def test_vot_byte_for_byte(tmp_path: Path) -> None:
+    write_results(result_files_of([two_targets()], ResultFormat.VOT, f"{tmp_path}/"))
+    texts = {path.name: path.read_text() for path in tmp_path.iterdir()}
+    assert texts == {
+        "street_id1_001.txt": "0\n1\n0\n0\n2,3,4,5\n",
+        "street_id1_001_confidence.value": "\n1.0\n\n0.25\n\n",
+        "street_id1_001_time.value": "\n0.0\n\n0.04\n0.02\n",
+        "street_id2_001.txt": "0\n0\n0\n0\n5,6,7.25,8\n",
+        "street_id2_001_confidence.value": "\n\n\n\n0.125\n",
+        "street_id2_001_time.value": "\n0.0\n\n0.04\n0.02\n",
+    }
+
+
+def test_vot_values_of_an_earlier_export_do_not_stay(tmp_path: Path) -> None:
+    output = str(tmp_path / "car.txt")
+    scored = FrameBoxes(0, (TargetBox(1, Box(1, 2, 3, 4), 0.5),))
+    plain = FrameBoxes(0, (TargetBox(1, Box(1, 2, 3, 4)),))
+    write_results(result_files_of([RecordingResults("car", (scored,))], ResultFormat.VOT, output))
+    again = result_files_of([RecordingResults("car", (plain,))], ResultFormat.VOT, output)
+    with pytest.raises(OutputError, match="exists"):
+        write_results(again)
+    write_results(again, overwrite=True)
+    assert [path.name for path in tmp_path.iterdir()] == ["car.txt"]
+
+
+def test_vot_reads_what_the_toolkit_writes(tmp_path: Path) -> None:
+    write(tmp_path / "car_001_confidence.value", "\n0.75\n0.5\nnan\n")
+    path = write(
+        tmp_path / "car_001.txt", "1\n1.0000,2.0000,3.0000,4.0000\n2,3,5,3,5,7,2,7\nnan,nan,nan,nan\n"
+    )
+    (results,) = read_results(path)
+    assert results.name == "car"
+    assert [frame.targets[0] for frame in results.frames] == [
+        TargetBox(1, None, None, TrackState.INIT),
+        TargetBox(1, Box(1, 2, 3, 4), 0.75),
+        TargetBox(1, Box(1, 2, 3, 4), 0.5),  # corners count from 1
+        TargetBox(1, None),
+    ]
+
+
+def test_lasher_byte_for_byte(tmp_path: Path) -> None:
+    write_results(result_files_of([two_targets()], ResultFormat.LASHER, f"{tmp_path}/"))
+    nothing = "nan,nan,nan,nan\n"
+    assert (tmp_path / "street_id1.txt").read_text() == f"{nothing}1,2,3,4\n{nothing}{nothing}2,3,4,5\n"
+    assert (tmp_path / "street_id2.txt").read_text() == nothing * 4 + "5,6,7.25,8\n"
+
+
+def test_files_of_one_target_each_become_one_recording(tmp_path: Path) -> None:
+    write_results(result_files_of([two_targets()], ResultFormat.LASHER, f"{tmp_path}/"))
+    (joined,) = read_all(sorted(tmp_path.iterdir()))
+    assert joined.target_ids == (1, 2)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    path = write(elsewhere / "street_id3.txt", "1,2,3,4\n")
+    assert len(read_all([*sorted(tmp_path.glob("*.txt")), path])) == 2
+
+
+def test_otb_counts_from_one(tmp_path: Path) -> None:
+    (results,) = read_results(write(tmp_path / "groundtruth_rect.txt", "11,21,30,40\n0,0,0,0\n"))
+    assert results.name == tmp_path.name
+    assert boxes_of(results) == {(0, 1): Box(10, 20, 30, 40), (1, 1): None}
+
+
+def test_cvat_member_for_member(tmp_path: Path) -> None:
+    write_results(result_files_of([two_targets()], ResultFormat.CVAT, str(tmp_path / "a.zip")))
+    with zipfile.ZipFile(tmp_path / "a.zip") as file:
+        assert sorted(file.namelist()) == ["gt/gt.txt", "gt/labels.txt"]
+        assert file.read("gt/labels.txt") == b"car\ntarget\n"
+        assert file.read("gt/gt.txt") == (
+            b"2,1,1,2,3,4,1,2,1\n5,1,2,3,4,5,1,2,1\n5,2,5,6,7.25,8,1,1,0\n"  # a lost one is occluded
+        )
+
+
+def test_cvat_without_the_folder_and_labels(tmp_path: Path) -> None:
+    (results,) = read_results(archive(tmp_path / "a.zip", gt="3,1,1,2,3,4,1,1,0.5\n"))
+    assert boxes_of(results) == {(2, 1): Box(1, 2, 3, 4)}
+    assert not results.labels
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "words"),
+    [
+        pytest.param("a.txt", "", "empty", id="empty"),
+        pytest.param("a.txt", "car\n", "neither numbers nor a known header; say --from", id="words"),
+        pytest.param("a.txt", "1,2\n", "rows of 2 numbers", id="two-columns"),
+        pytest.param("a.csv", "frame,id,x,y\n0,1,1,1\n", "no column w, h", id="csv-column"),
+        pytest.param("a.csv", HEADER, "holds no row", id="csv-header-alone"),
+        pytest.param(
+            "a.csv", HEADER + "0,,,,1,1,2,3,4,,,,\n0,,,,1,1,2,3,4,,,,\n", "row 3: target 1", id="twice"
+        ),
+        pytest.param("a.csv", HEADER + "0,,,,1,1,,3,4,,,,\n", "row 2: y ''", id="csv-half-a-box"),
+        pytest.param("a.csv", HEADER + "0,,,,1,1,2,3,4,,gone,,\n", "row 2: state 'gone'", id="csv-state"),
+        pytest.param("a.csv", HEADER + "0.5,,,,1,1,2,3,4,,,,\n", "row 2: frame '0.5'", id="csv-frame"),
+        pytest.param("a.csv", HEADER + "-1,,,,1,1,2,3,4,,,,\n", "row 2: frame -1", id="csv-negative"),
+        pytest.param("a.csv", HEADER + "0,,,,0,1,2,3,4,,,,\n", "row 2: target id 0", id="csv-id"),
+        pytest.param("a.csv", HEADER + '0,,,,1,"1"2,2,3,4,,,,\n', "not a CSV text file", id="csv-quotes"),
+        pytest.param("a.csv", HEADER + "0,,,,1\n\n7,,,,x,1,2,3,4\n", "row 4: id 'x'", id="csv-blank-row"),
+        pytest.param("a.json", '{"frames": [', "neither a JSON document", id="json-torn"),
+        pytest.param("a.json", '{"frames": []}', '"format" is not', id="json-of-others"),
+        pytest.param("a.json", '{"format": "dmtrack results", "version": 2}', "version 2", id="json-version"),
+        pytest.param(
+            "a.json", '{"format": "dmtrack results", "version": 1, "frames": []}', "no frame", id="json-empty"
+        ),
+        pytest.param(
+            "a.json",
+            '{"format": "dmtrack results", "version": 1, "frames": [{"frame": 0}, {"frame": 1, "targets": '
+            '[{"id": 1, "box": [1, 2, 3]}]}]}',
+            "frames[1], targets[0]: box is [1, 2, 3]",
+            id="json-box",
+        ),
+        pytest.param("a.jsonl", '{"frame": 0}\n{"frame": "x"}\n', 'line 2: frame is "x"', id="json-line"),
+        pytest.param("a.jsonl", '{"frame": 0}\n[1]\n', "line 2: a JSON object", id="json-line-list"),
+        pytest.param(
+            "a.json",
+            json.dumps({**COCO, "images": [{"id": 1, "file_name": "a.jpg"}]}),
+            "images[0]: frame_id or frame_index is missing",
+            id="coco-pictures",
+        ),
+        pytest.param(
+            "a.json",
+            json.dumps({**COCO, "annotations": [{"image_id": 9}]}),
+            "annotations[0]: there is no image 9",
+            id="coco-image",
+        ),
+        pytest.param(
+            "a.json",
+            json.dumps({**COCO, "annotations": [{"image_id": 70, "track_id": 1, "bbox": [1, 1, 0, 1]}]}),
+            "annotations[0]: box",
+            id="coco-box",
+        ),
+        pytest.param("a.txt", "1\n7\n", "line 2: region code 7", id="vot-code"),
+        pytest.param("a.txt", "1\nm12,3,4\n", "line 2: this is a mask", id="vot-mask"),
+        pytest.param("a.txt", "1\n1,2,3\n", "line 2: 3 values are no region", id="vot-values"),
+        pytest.param("a.txt", "1,1,2,3,4,5,1\n1,1,2,3,4,5,1\n", "row 2: target 1", id="mot-twice"),
+    ],
+)
+def test_mistakes_are_named_with_their_place(tmp_path: Path, name: str, text: str, words: str) -> None:
+    path = write(tmp_path / name, text)
+    with pytest.raises(FormatError) as caught:
+        read_results(path)
+    assert str(caught.value).startswith(str(path))
+    assert words in str(caught.value)
+
+
+def test_values_of_another_length_are_refused(tmp_path: Path) -> None:
+    write(tmp_path / "car_001_confidence.value", "1\n1\n1\n")
+    path = write(tmp_path / "car_001.txt", "1\n1,2,3,4\n")
+    with pytest.raises(FormatError, match=r"confidence\.value: has 3 lines, but there are 2 regions"):
+        read_results(path)
+
+
+@pytest.mark.parametrize(
+    ("members", "words"),
+    [
+        ({"readme": "hello"}, "no gt/gt.txt"),
+        ({"gt__gt": "1,1,1,1\n"}, "gt/gt.txt, row 1: a MOT row"),
+        ({"gt__gt": "\n1,1,1,1,1,1,1,3,1\n", "gt__labels": "car\n"}, "row 2: class 3"),
+        ({"gt__gt": "\n"}, "no frame"),
+    ],
+    ids=["another-archive", "row", "label", "empty"],
+)
+def test_bad_archives_are_named(tmp_path: Path, members: dict[str, str], words: str) -> None:
+    path = archive(tmp_path / "a.zip", **members)
+    with pytest.raises(FormatError) as caught:
+        read_results(path)
+    assert str(caught.value).startswith(str(path))
+    assert words in str(caught.value)
+
+
+def test_a_torn_archive_is_one_line(tmp_path: Path) -> None:
+    path = archive(tmp_path / "a.zip", gt__gt="1,1,1,1,1,1,1,1,1\n" * 3)
+    path.write_bytes(path.read_bytes().replace(b"1,1,1", b"9,9,9", 1))
+    with pytest.raises(FormatError, match="not a whole ZIP archive"):
+        read_results(path, ResultFormat.CVAT)
+
+
+def test_a_frame_number_by_mistake_does_not_fill_the_disk(tmp_path: Path) -> None:
+    (results,) = read_results(write(tmp_path / "a.txt", "123456789012,1,2,3,4,5,1\n"))
+    with pytest.raises(FormatError, match="frame 123456789011 is too far"):
+        result_files_of([results], ResultFormat.LASHER, str(tmp_path / "b.txt"))
+
+
+def test_folders_of_runs_are_found(tmp_path: Path) -> None:
+    for name in ("b", "a", ".c.1a2b3c4d.part", "failed"):
+        (tmp_path / name).mkdir()
+    write(tmp_path / "a" / "boxes.txt", "1,1,1,1,1,1\n")
+    for name in ("b", ".c.1a2b3c4d.part"):
+        write(tmp_path / name / "boxes.txt", "1,1,1,1,1,1\n")
+        write(tmp_path / name / "boxes.csv", HEADER + "0,,,,1,1,2,3,4,,,,\n")
+    assert result_files(tmp_path) == (tmp_path / "a" / "boxes.txt", tmp_path / "b" / "boxes.csv")
+    assert result_files(tmp_path / "b") == (tmp_path / "b" / "boxes.csv",)
+    assert folders_without_results(tmp_path) == (tmp_path / "failed",)
+    with pytest.raises(FormatError, match="no folder that has"):
+        result_files(tmp_path / "failed")
+    with pytest.raises(FormatError, match="no such file"):
+        result_files(tmp_path / "nowhere")
+
+
+def test_a_run_gives_name_size_and_item(tmp_path: Path) -> None:
+    video = {"path": "rgb.mp4", "width": 640, "height": 360}
+    record = {
+        "record_version": 1,
+        "status": "complete",
+        "inputs": [{"role": "rgb", "video": video}],
+        "batch": {"item": "day 1/street"},
+    }
+    write(tmp_path / "run.json", json.dumps(record))
+    path = write(tmp_path / "boxes.txt", "1,1,1,1,1,1\n")
+    (results,) = read_results(path)
+    assert (results.name, results.size) == (tmp_path.name, (640, 360))
+    assert item_id(path, results) == "day 1/street"
+    write(tmp_path / "run.json", "{}")
+    (results,) = read_results(path)
+    assert results.size is None
+    assert item_id(path, results) == tmp_path.name
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("night street", "night street"),
+        ("day 1/street", "day 1_street"),
+        ("../../etc/passwd", "_._.._etc_passwd"),
+        ("-rf", "_rf"),
+        ("straße", "straße"),
+        ("", "recording"),
+    ],
+)
+def test_any_name_becomes_a_file_name(name: str, expected: str) -> None:
+    assert file_name(name) == expected
+
+
+def test_two_recordings_of_one_name_are_not_written_over_each_other(tmp_path: Path) -> None:
+    files = result_files_of([two_targets(), two_targets()], ResultFormat.MOT, f"{tmp_path}/")
+    with pytest.raises(OutputError, match="2 results would be written to this file"):
+        write_results(files)
+    assert list(tmp_path.iterdir()) == []
