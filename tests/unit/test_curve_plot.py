@@ -11,7 +11,7 @@ import pytest
 from dmtrack.training.curve_plot import read_columns
 from dmtrack.training.run_folder import ReadOnlyRunFolder, RunFolder
 
-ROW = {"loss": 2.0, "focal": 1.0, "giou": 0.4, "l1": 0.1, "iou": 0.5, "learning_rate": 1e-3}
+ROW = {"loss": 2.0, "focal": 1.0, "giou": 0.4, "l1": 0.1, "quality": 0.3, "iou": 0.5, "learning_rate": 1e-3}
 
 
 @pytest.fixture
