@@ -34,6 +34,7 @@ class _Entry(NamedTuple):
 
 COMMANDS: Final = {
     "track": _Entry("track:track", "Follow a target through a recording."),
+    "batch": _Entry("batch:batch", "Track every recording of a folder or a list."),
     "inspect": _Entry("inspect:inspect", "Say what is in the files, and whether and how they pair."),
     "weights": _Entry("weights:app", "Add, list and check the weights of networks."),
     "evaluate": _Entry("evaluate:evaluate", "Track annotated clips once each and say how well."),
@@ -105,7 +106,9 @@ def _options(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the program and exit: 0 done, 2 wrong usage, 3 input, 4 configuration, 5 output, 1 a defect.
+    """Run the program and exit: 0 done, or what went wrong.
+
+    2 wrong usage, 3 input, 4 configuration, 5 output, 6 some items of a batch failed, 1 a defect.
 
     Args:
         arguments: The words after the program's name; those of this process by default.

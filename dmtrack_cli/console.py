@@ -18,6 +18,7 @@ from rich.text import Text
 from dmtrack.errors import DmtrackError
 
 EXIT_DEFECT: Final = 1
+EXIT_SOME_FAILED: Final = 6
 EXIT_INTERRUPTED: Final = 130
 
 

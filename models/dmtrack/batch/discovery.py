@@ -159,7 +159,8 @@ class _Search:
         sides = [
             (child, name)
             for child in children
-            if child.is_dir() and child not in used and (name := StreamName.parse(child.name)) and not name.name
+            if child.is_dir() and child not in used and (name := StreamName.parse(child.name)) is not None
+            if not name.name
         ]
         if not any(side.modality is None for _, side in sides) or len(sides) < 2:
             return

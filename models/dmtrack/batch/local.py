@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from typing import Final
@@ -55,7 +55,7 @@ class LocalEngine:
     def __init__(self, slots: Sequence[Slot]) -> None:
         self._slots = list(slots)
 
-    def run(self, tasks: Sequence[Task], runner: Runner) -> Iterator[EngineEvent]:
+    def run(self, tasks: Sequence[Task], runner: Runner) -> Generator[EngineEvent]:
         """Do all tasks; ending the iteration early stops the workers.
 
         Yields:

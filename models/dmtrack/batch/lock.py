@@ -19,7 +19,9 @@ from dmtrack.output.atomic import os_errors_translated
 try:
     import fcntl
 except ImportError:  # pragma: no cover - Windows has no such module
-    fcntl = None  # type: ignore[assignment]
+    _CAN_LOCK = False
+else:
+    _CAN_LOCK = True
 
 _log = logging.getLogger(__name__)
 _NAME: Final = ".dmtrack-batch{}.lock"
@@ -42,7 +44,7 @@ def batch_lock(output: Path, shard: Shard) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _held(path: Path, *, shared: bool) -> Iterator[None]:
-    if fcntl is None:  # pragma: no cover
+    if not _CAN_LOCK:
         yield
         return
     handle = _locked(path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)

@@ -44,11 +44,12 @@ class _Row:
     align: str = ""
 
 
-def read_manifest(path: Path) -> Findings:
+def read_manifest(path: Path, modality: Modality | None = None) -> Findings:
     """Read a manifest; mistakes in a row are problems of that row, nothing is opened.
 
     Args:
         path: A CSV file with commas (or semicolons, as some spreadsheets write) and a header.
+        modality: What second streams measure whose row does not say; None finds out.
 
     Raises:
         FormatError: The file cannot be read, is no CSV text, has no rows, or its header is wrong.
@@ -59,7 +60,7 @@ def read_manifest(path: Path) -> Findings:
             entries.append(row)
             continue
         try:
-            entries.append(_item(row, path.parent))
+            entries.append(_item(row, path.parent, modality))
         except DmtrackError as error:
             entries.append(Problem(printable(row.id), printable(str(error)), f"row {row.number}"))
     if not entries:
@@ -120,7 +121,7 @@ def _row(number: int, names: list[str], cells: list[str]) -> _Row | Problem:
     return row
 
 
-def _item(row: _Row, folder: Path) -> BatchItem:
+def _item(row: _Row, folder: Path, usual: Modality | None) -> BatchItem:
     for name in _NEEDED:
         if not getattr(row, name):
             raise FormatError(f"the cell {name!r} is empty")
@@ -132,7 +133,7 @@ def _item(row: _Row, folder: Path) -> BatchItem:
         id=printable(row.id),
         rgb=folder / row.rgb,
         aux=folder / row.aux if row.aux else None,
-        modality=_modality(row),
+        modality=_modality(row) or (usual if row.aux else None),
         boxes=(Box.parse(row.box),) if row.box else (),
         box_files=(folder / row.box_file,) if row.box_file else (),
         start=_position("start", row.start),

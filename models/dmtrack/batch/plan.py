@@ -9,7 +9,7 @@ from pathlib import Path
 
 from dmtrack.batch.folder_name import folder_name, place_key
 from dmtrack.batch.item import BatchItem, Findings, LeftOut, Problem, printable
-from dmtrack.batch.shard import Shard
+from dmtrack.batch.shard import WHOLE, Shard
 from dmtrack.datasets.ground_truth import box_at, find_ground_truth, first_box
 from dmtrack.errors import BoxError, ConfigError, DmtrackError, VideoError
 from dmtrack.video.frame import Modality, VideoInfo
@@ -49,10 +49,10 @@ class Plan:
     items: tuple[PlannedItem, ...]
     problems: tuple[Problem, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
-    shard: Shard = Shard()
+    shard: Shard = WHOLE
 
 
-def make_plan(findings: Findings, shard: Shard = Shard()) -> Plan:
+def make_plan(findings: Findings, shard: Shard = WHOLE) -> Plan:
     """Check every item and settle where its results go.
 
     Items whose id or result folder an earlier one has are problems (names that some file system does

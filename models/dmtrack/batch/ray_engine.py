@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import secrets
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -74,7 +74,7 @@ class RayEngine:
         self._options = options or RayOptions()
         self._ray = _import_ray()
 
-    def run(self, tasks: Sequence[Task], runner: Runner) -> Iterator[EngineEvent]:
+    def run(self, tasks: Sequence[Task], runner: Runner) -> Generator[EngineEvent]:
         """Do all tasks; ending the iteration early cancels them.
 
         Yields:
@@ -89,7 +89,7 @@ class RayEngine:
         with _connected(self._ray, self._options.address), _token(tasks[0].folder) as token:
             yield from self._run(tasks, runner, token)
 
-    def _run(self, tasks: Sequence[Task], runner: Runner, token: _Token) -> Iterator[EngineEvent]:
+    def _run(self, tasks: Sequence[Task], runner: Runner, token: _Token) -> Generator[EngineEvent]:
         place = self._place()
         remote = self._ray.remote(_on_a_node).options(
             num_cpus=self._options.cpus,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -17,7 +18,7 @@ from dmtrack.batch.plan import Plan, PlannedItem
 from dmtrack.batch.result_folder import require_replaceable, sweep
 from dmtrack.batch.summary import SUMMARY, ItemStatus, SummaryRow, write_summary
 from dmtrack.batch.work import Outcome, Runner, Task
-from dmtrack.errors import DmtrackError, InputError, OutputError
+from dmtrack.errors import DmtrackError, OutputError
 from dmtrack.output.atomic import prepare_folder
 
 _SAVE_EVERY_S: Final = 5.0
@@ -34,7 +35,7 @@ class Existing(StrEnum):
 class Engine(Protocol):
     """Runs tasks somewhere."""
 
-    def run(self, tasks: Sequence[Task], runner: Runner) -> Iterator[EngineEvent]:
+    def run(self, tasks: Sequence[Task], runner: Runner) -> Generator[EngineEvent]:
         """Do all tasks, each in an order of the engine's choice.
 
         Yields:
@@ -44,7 +45,7 @@ class Engine(Protocol):
 
 def run_batch(
     plan: Plan, output: Path, runner: Runner, engine: Engine, existing: Existing = Existing.REFUSE
-) -> Iterator[Event]:
+) -> Generator[Event]:
     """Track every item of a plan into a folder of its own below `output`.
 
     A failed item stops nothing. `summary.csv` is kept up to date and is complete at the end. Ending
@@ -73,8 +74,9 @@ def run_batch(
         run.sweep()
         try:
             yield from run.settled()
-            for event in engine.run(run.tasks, runner):
-                yield run.noted(event)
+            with contextlib.closing(engine.run(run.tasks, runner)) as events:
+                for event in events:
+                    yield run.noted(event)
         finally:
             run.sweep()
             run.save()
@@ -86,16 +88,11 @@ class _Run:
     def __init__(self, plan: Plan, output: Path, runner: Runner, existing: Existing) -> None:
         self._plan = plan
         self._output = output
-        self._options = runner.options
+        self._runner = runner
         self._existing = existing
         self._summary = output / SUMMARY.format(plan.shard.suffix)
-        entries = [*plan.items, *plan.problems]
-        self._rows = [
-            SummaryRow.of_problem(entry)
-            if isinstance(entry, Problem)
-            else SummaryRow(entry.item.id, ItemStatus.NOT_RUN)
-            for entry in entries
-        ]
+        not_run = [SummaryRow(planned.item.id, ItemStatus.NOT_RUN) for planned in plan.items]
+        self._rows = [*not_run, *(SummaryRow.of_problem(problem) for problem in plan.problems)]
         self._place = {planned.folder: index for index, planned in enumerate(plan.items)}
         self._saved_s = time.monotonic()
         self.tasks: list[Task] = []
@@ -129,9 +126,9 @@ class _Run:
     def _begin(self, planned: PlannedItem) -> ItemFinished | None:
         item, folder = _absolute(planned.item), self._output.absolute() / planned.folder
         try:
-            mark = mark_of(item, self._options)
+            mark = mark_of(item, self._runner.options(planned.modality))
             require_replaceable(folder)
-        except (InputError, OutputError) as error:
+        except DmtrackError as error:
             problem = Problem(item.id, printable(str(error)), item.origin)
             return self._finished(folder, SummaryRow.of_problem(problem))
         if self._existing is Existing.RESUME and is_complete(folder, mark):

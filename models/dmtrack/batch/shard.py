@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self, TypeVar
+from typing import Final, Self, TypeVar
 
 from dmtrack.errors import ConfigError
 
@@ -56,3 +56,7 @@ class Shard:
     def part(self, entries: Sequence[_Entry]) -> Sequence[_Entry]:
         """Return the entries of this part."""
         return entries[self.number - 1 :: self.count]
+
+
+WHOLE: Final = Shard()
+"""All of a batch."""

@@ -100,5 +100,7 @@ def _devices(asked: str) -> list[str]:
         return [f"cuda:{index}" for index in range(cuda)] or [str(choose_device("auto"))]
     named = [str(choose_device(f"cuda:{word}" if word.isdigit() else word)) for word in words]
     if not named or len(set(named)) < len(named) or ("cpu" in named and len(named) > 1):
-        raise ConfigError(f"--devices {asked!r} cannot be used", hint="auto, cpu, mps, or numbers such as 0,1")
+        raise ConfigError(
+            f"--devices {asked!r} cannot be used", hint="auto, cpu, mps, or numbers such as 0,1"
+        )
     return named

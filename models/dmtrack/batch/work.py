@@ -15,6 +15,7 @@ from dmtrack.batch.mark import BatchMark
 from dmtrack.batch.result_folder import RECORD, publish_folder, scratch_path
 from dmtrack.errors import DmtrackError
 from dmtrack.output.atomic import os_errors_translated
+from dmtrack.video.frame import Modality
 
 _log = logging.getLogger(__name__)
 
@@ -50,9 +51,15 @@ class Task:
 class Runner(Protocol):
     """Tracks one item; is sent to worker processes, so it must be picklable."""
 
-    @property
-    def options(self) -> object:
-        """What decides results besides the item, as dataclasses or plain values: it is hashed."""
+    def options(self, modality: Modality | None) -> object:
+        """Return what decides results besides the item, as dataclasses or plain values: it is hashed.
+
+        Args:
+            modality: What the item's second stream measures; None without one.
+
+        Raises:
+            DmtrackError: Such an item cannot be tracked, for want of weights.
+        """
 
     def __call__(self, task: Task, folder: Path, place: Place, report: Report) -> None:
         """Track `task.item` and write its results into `folder`.
