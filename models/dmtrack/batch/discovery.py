@@ -133,6 +133,8 @@ class _Search:
     def _clip(self, clip: Clip) -> Entries:
         """Rule 1 and 3."""
         item_id = self._id(clip.folder)
+        if clip.folder == self._root and clip.aux is None and clip.rgb.is_file():
+            item_id = self._id(clip.rgb.with_suffix(""))  # the folder is that of all recordings
         if not find_ground_truth(clip.rgb):
             yield self._problem(clip.folder, _NO_BOX)
             return

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import csv
 import difflib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -25,6 +26,7 @@ from dmtrack.video.position import Position, parse_position
 
 COLUMNS: Final = ("id", "rgb", "aux", "modality", "box", "box_file", "start", "end", "offset_ms", "align")
 _NEEDED: Final = ("id", "rgb")
+_NUMBER: Final = re.compile(r"[-+]?\d+(\.\d*)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +129,8 @@ def _item(row: _Row, folder: Path, usual: Modality | None) -> BatchItem:
             raise FormatError(f"the cell {name!r} is empty")
     if row.align:
         raise ConfigError("aligning two cameras is not possible yet", where=row.align, hint="leave it empty")
+    if _NUMBER.fullmatch(row.box):
+        raise FormatError(f"box is only {row.box!r}", hint='put a box with commas in quotes: "x,y,w,h"')
     if row.box and row.box_file:
         raise ConfigError("both box and box_file are given", hint="give one of them")
     return BatchItem(
