@@ -173,7 +173,9 @@ def _on_a_node(task: Task, runner: Runner, place: Place, token: _Token) -> _Repo
     """Do one task; runs on some machine of the cluster."""
     import socket
 
-    node = socket.gethostname()
+    import ray
+
+    node = f"{socket.gethostname()} {ray.get_runtime_context().get_node_id()[:8]}"
     try:
         shared = token.path.read_text() == token.text
     except OSError:
