@@ -92,8 +92,19 @@ def test_both_nodes_work_and_a_task_that_dies_is_retried(
     assert not [path for path in out.iterdir() if path.name.startswith(".")]
 
 
-def test_no_cluster_is_one_line(run_cli: Callable[..., Any], recording: Any, weights: Path) -> None:
-    words = ["--weights", weights, "--engine", "ray", "--ray-address", "127.0.0.1:1", "-q"]
+@pytest.mark.parametrize(
+    ("address", "said"), [("127.0.0.1:1", "no Ray cluster answers at '127.0.0.1:1'"), ("auto", "at 'auto'")]
+)
+def test_no_cluster_is_one_line(
+    run_cli: Callable[..., Any],
+    recording: Any,
+    weights: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    address: str,
+    said: str,
+) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    words = ["--weights", weights, "--engine", "ray", "--ray-address", address, "-q"]
     outcome = run_cli("batch", recording.rgb.parent, "-o", "out", *words)
     assert outcome.code == 4
-    assert "no Ray cluster answers at '127.0.0.1:1'" in outcome.error_lines[-1]
+    assert said in outcome.error_lines[-1]

@@ -35,6 +35,7 @@ from dmtrack.batch.events import EngineEvent, TaskDone
 from dmtrack.batch.local import longest_first
 from dmtrack.batch.lock import batch_lock
 from dmtrack.batch.result_folder import publish_folder, scratch_path, sweep
+from dmtrack.batch.shard import WHOLE
 from dmtrack.batch.work import execute
 from dmtrack.errors import OutputError
 from dmtrack.geometry.box import Box
@@ -62,7 +63,7 @@ class HereEngine:
             yield TaskDone(task, execute(task, runner, Place(), lambda *_: None), "here")
 
 
-def plan_of(tmp_path: Path, *ids: str, shard: Shard = Shard()) -> Plan:
+def plan_of(tmp_path: Path, *ids: str, shard: Shard = WHOLE) -> Plan:
     items = []
     for item_id in ids:
         rgb = tmp_path / f"{item_id}.mp4"
@@ -97,7 +98,7 @@ def test_results_and_summary(tmp_path: Path, fake: ModuleType) -> None:
     assert sorted(ends) == ["a", "defect", "fails", "p", "partial"], "one end each"
     said = rows(out / "summary.csv")
     assert list(said) == ["a", "fails", "defect", "partial", "p"]
-    assert list(said["a"]) == "id status frames fps mean_score lost_frames error".split()
+    assert list(said["a"]) == ["id", "status", "frames", "fps", "mean_score", "lost_frames", "error"]
     assert [said["a"][name] for name in ("status", "frames", "fps", "lost_frames")] == [
         "complete",
         "6",

@@ -1,10 +1,12 @@
 """Many recordings in one go: find them, check them, track them on all cores, GPUs or machines, resume.
 
-    plan = make_plan(find_items(Path("recordings")))
-    for event in run_batch(plan, Path("results"), runner, LocalEngine(make_slots(SlotOptions()))):
-        ...  # ItemStarted, ItemAdvanced, ItemRetried, ItemFinished
+    if __name__ == "__main__":  # worker processes import this file
+        plan = make_plan(find_items(Path("recordings")))
+        runner = TrackItem(digests=WeightsDigests.of("tiny"))  # from dmtrack_cli.batch_item
+        for event in run_batch(plan, Path("results"), runner, LocalEngine(make_slots(SlotOptions()))):
+            ...  # ItemStarted, ItemAdvanced, ItemRetried, ItemFinished
 
-`runner` tracks one item; that of the command line is `dmtrack_cli.batch_item.TrackItem`.
+A `Runner` tracks one item; `TrackItem` does what `dmtrack track` does, and anything like it may be given.
 """
 
 from dmtrack.batch.discovery import find_items

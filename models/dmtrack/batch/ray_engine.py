@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
+import re
 import secrets
+import socket
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +27,7 @@ from dmtrack.output.atomic import os_errors_translated
 
 _POLL_S: Final = 1.0
 _RETRIES: Final = 1
+_KNOCK_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +149,7 @@ def _connected(ray: ModuleType, address: str) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
+    _require_listener(os.environ.get("RAY_ADDRESS", address) if address == "auto" else address)
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError) as error:
@@ -156,6 +161,19 @@ def _connected(ray: ModuleType, address: str) -> Iterator[None]:
         yield
     finally:
         ray.shutdown()
+
+
+def _require_listener(address: str) -> None:
+    """Knock at `HOST:PORT`: Ray itself would try for minutes and then end the whole process."""
+    match = re.fullmatch(r"(?:ray://)?(?P<host>.+):(?P<port>\d{1,5})", address)
+    if match is None:
+        return
+    try:
+        socket.create_connection((match["host"].strip("[]"), int(match["port"])), _KNOCK_S).close()
+    except (OSError, OverflowError) as error:
+        raise ConfigError(
+            f"no Ray cluster answers at {address!r} ({error})", hint="start one with ray start --head"
+        ) from None
 
 
 @contextlib.contextmanager
@@ -171,8 +189,6 @@ def _token(folder: Path) -> Iterator[_Token]:
 
 def _on_a_node(task: Task, runner: Runner, place: Place, token: _Token) -> _Report:
     """Do one task; runs on some machine of the cluster."""
-    import socket
-
     import ray
 
     node = f"{socket.gethostname()} {ray.get_runtime_context().get_node_id()[:8]}"
