@@ -36,6 +36,25 @@ def rows(path: Path) -> dict[str, dict[str, str]]:
         return {row["id"]: row for row in csv.DictReader(file)}
 
 
+@pytest.mark.parametrize(
+    ("address", "said"), [("127.0.0.1:1", "no Ray cluster answers at '127.0.0.1:1'"), ("auto", "at 'auto'")]
+)
+def test_no_cluster_is_one_line(
+    run_cli: Callable[..., Any],
+    recording: Any,
+    weights: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    address: str,
+    said: str,
+) -> None:
+    # the first test of this file: `auto` would find the cluster of the others
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    words = ["--weights", weights, "--engine", "ray", "--ray-address", address, "-q"]
+    outcome = run_cli("batch", recording.rgb.parent, "-o", "out", *words)
+    assert outcome.code == 4
+    assert said in outcome.error_lines[-1]
+
+
 def test_the_same_results_as_here(
     run_cli: Callable[..., Any], recording: Any, weights: Path, cluster: str
 ) -> None:
@@ -90,21 +109,3 @@ def test_both_nodes_work_and_a_task_that_dies_is_retried(
     nodes = {event.worker for event in events if isinstance(event, ItemFinished) and event.row.id in "ab"}
     assert len(nodes) == 2, "one task a node, for each has one core"
     assert not [path for path in out.iterdir() if path.name.startswith(".")]
-
-
-@pytest.mark.parametrize(
-    ("address", "said"), [("127.0.0.1:1", "no Ray cluster answers at '127.0.0.1:1'"), ("auto", "at 'auto'")]
-)
-def test_no_cluster_is_one_line(
-    run_cli: Callable[..., Any],
-    recording: Any,
-    weights: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    address: str,
-    said: str,
-) -> None:
-    monkeypatch.delenv("RAY_ADDRESS", raising=False)
-    words = ["--weights", weights, "--engine", "ray", "--ray-address", address, "-q"]
-    outcome = run_cli("batch", recording.rgb.parent, "-o", "out", *words)
-    assert outcome.code == 4
-    assert said in outcome.error_lines[-1]
