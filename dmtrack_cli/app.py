@@ -34,6 +34,7 @@ class _Entry(NamedTuple):
 
 COMMANDS: Final = {
     "track": _Entry("track:track", "Follow a target through a recording."),
+    "batch": _Entry("batch:batch", "Track every recording of a folder or a list."),
     "inspect": _Entry("inspect:inspect", "Say what is in the files, and whether and how they pair."),
     "render": _Entry("render:render", "Draw boxes from files onto a recording."),
     "export": _Entry("export:export", "Write results in another format."),
@@ -107,7 +108,9 @@ def _options(
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run the program and exit: 0 done, 2 wrong usage, 3 input, 4 configuration, 5 output, 1 a defect.
+    """Run the program and exit: 0 done, or what went wrong.
+
+    2 wrong usage, 3 input, 4 configuration, 5 output, 6 some items of a batch failed, 1 a defect.
 
     Args:
         arguments: The words after the program's name; those of this process by default.

@@ -9,6 +9,34 @@ from typing import Final, NoReturn, Self
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
+class PromptStop:
+    """While entered, the first SIGINT or SIGTERM raises `KeyboardInterrupt` at once; later ones do nothing.
+
+    For a program whose cleaning up must not be cut short by an impatient second Ctrl-C.
+    """
+
+    def __init__(self) -> None:
+        self._stopped = False
+        self._previous: dict[signal.Signals, object] = {}
+
+    def __enter__(self) -> Self:
+        for number in _SIGNALS:
+            self._previous[number] = signal.signal(number, self._on_signal)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._previous.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]
+        self._previous = {}
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if not self._stopped:
+            self._stopped = True
+            raise KeyboardInterrupt
+
+
 class GracefulStop:
     """While entered, the first SIGINT or SIGTERM only sets a flag; a second one interrupts at once.
 

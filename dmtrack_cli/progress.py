@@ -69,7 +69,11 @@ class Meter:
 
     def count(self) -> None:
         """Take note of one more frame."""
-        self.done += 1
+        self.count_to(self.done + 1)
+
+    def count_to(self, done: int) -> None:
+        """Take note that `done` frames are done by now."""
+        self.done = done
         now = self._clock()
         self._marks.append((now, self.done))
         while len(self._marks) > 2 and now - self._marks[0][0] > _WINDOW_S:

@@ -78,7 +78,7 @@ _MAX_DEPTH: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
-class _Clip:
+class Clip:
     """A recognised folder before its ground truth is read: streams as `rgb` and `aux` paths."""
 
     folder: Path
@@ -115,7 +115,7 @@ def open_sequence(folder: Path, target: str | None = None) -> Sequence:
 
 def open_sequences(folder: Path) -> list[Sequence]:
     """Open the clip in `folder`: one sequence a target. See `open_sequence` for the errors."""
-    clip = _recognise(folder)
+    clip = recognise(folder)
     if clip is None:
         raise DatasetError(
             "this is no clip of a known layout",
@@ -160,7 +160,7 @@ def find_sequences(root: Path, *, on_error: Callable[[InputError], None] | None 
 
 
 def _clip_folders(folder: Path, depth: int) -> Iterator[Path]:
-    if _recognise(folder) is not None:
+    if recognise(folder) is not None:
         yield folder
     elif depth > 0:
         for child in sorted(folder.iterdir()):
@@ -171,8 +171,14 @@ def _clip_folders(folder: Path, depth: int) -> Iterator[Path]:
 # --- recognising ---------------------------------------------------------------------------
 
 
-def _recognise(folder: Path) -> _Clip | None:
-    """Find the streams of a clip by their names, then by what lies in the folder itself."""
+def recognise(folder: Path) -> Clip | None:
+    """Find the streams of a clip by their names, then by what lies in the folder itself.
+
+    Two named streams are a clip with or without ground truth; one alone needs some beside it.
+
+    Raises:
+        DatasetError: The folder cannot be read.
+    """
     streams = _named_streams(folder)
     for layout in LAYOUTS:
         rgb = _matching(streams, layout.rgb)
@@ -181,7 +187,7 @@ def _recognise(folder: Path) -> _Clip | None:
             continue
         if layout.aux is None and not find_ground_truth(rgb):
             continue  # any folder may be called `img`; one with ground truth beside it is a clip
-        return _Clip(folder, _refined(layout, folder), rgb, aux)
+        return Clip(folder, _refined(layout, folder), rgb, aux)
     return _unnamed_clip(folder, streams)
 
 
@@ -214,16 +220,16 @@ def _refined(layout: Layout, folder: Path) -> Layout:
     return layout
 
 
-def _unnamed_clip(folder: Path, streams: dict[str, Path]) -> _Clip | None:
+def _unnamed_clip(folder: Path, streams: dict[str, Path]) -> Clip | None:
     """A folder that holds the pictures themselves, or one video, with ground truth beside them."""
     videos = [path for path in streams.values() if path.is_file()]
     if _holds_images(folder) and truth_files(folder, folder.name):
         archive = folder / _EVENT_ARCHIVE
         if archive.is_file():
-            return _Clip(folder, Layout("plain", "", "", Modality.EVENT), folder, archive)
-        return _Clip(folder, Layout("vot", "", None, None, _sensor_of(folder)), folder)
+            return Clip(folder, Layout("plain", "", "", Modality.EVENT), folder, archive)
+        return Clip(folder, Layout("vot", "", None, None, _sensor_of(folder)), folder)
     if len(videos) == 1 and find_ground_truth(videos[0]):
-        return _Clip(folder, Layout("plain", "", None, None, _sensor_of(videos[0])), videos[0])
+        return Clip(folder, Layout("plain", "", None, None, _sensor_of(videos[0])), videos[0])
     return None
 
 
@@ -236,7 +242,7 @@ def _sensor_of(stream: Path) -> Modality | None:
 # --- reading the ground truth of a recognised clip -----------------------------------------
 
 
-def _open_target(clip: _Clip, truth: Path) -> Sequence:
+def _open_target(clip: Clip, truth: Path) -> Sequence:
     rgb = _stream_paths(clip.rgb)
     annotated = read_boxes(truth)
     rgb, boxes, step = _fitted(clip, rgb, annotated.boxes)
@@ -265,7 +271,7 @@ def _stream_paths(source: Path) -> Paths:
     return ImageFiles.of(source) if source.is_dir() else (source,)
 
 
-def _fitted(clip: _Clip, rgb: Paths, boxes: Floats) -> tuple[Paths, Floats, int]:
+def _fitted(clip: Clip, rgb: Paths, boxes: Floats) -> tuple[Paths, Floats, int]:
     """Bring pictures and boxes to one length where the data set says how; `Sequence` checks the rest.
 
     Returns:
@@ -306,7 +312,7 @@ def _present(folder: Path, frames: int) -> npt.NDArray[np.bool_]:
     return flags
 
 
-def _aux_boxes(clip: _Clip, frames: int, step: int) -> Floats | None:
+def _aux_boxes(clip: Clip, frames: int, step: int) -> Floats | None:
     """Boxes in the second stream (thermal sets only); a row more or less than frames is tolerated."""
     if clip.aux is None or clip.layout.modality is not Modality.THERMAL:
         return None

@@ -164,6 +164,7 @@ class RunRecord:
         precision: Such as `fp32`.
         preprocessing: How the second stream was encoded and aligned.
         clocks: How the two clocks were related (offset, tolerance).
+        batch: For an item of a batch, what was asked for: with equal values it need not be done again.
         outputs: Names of the result files, relative to `run.json`.
         started_at: Local time with offset, ISO 8601.
         status: How far the run came.
@@ -182,6 +183,7 @@ class RunRecord:
     precision: str | None = None
     preprocessing: Any = None
     clocks: Any = None
+    batch: Any = None
     outputs: Sequence[str] = ()
     started_at: str = field(default_factory=_now)
     status: RunStatus = RunStatus.RUNNING

@@ -1,0 +1,100 @@
+"""What a batch is about to do: the pairing, and what could not be paired, before anything is tracked."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from dmtrack.batch.plan import Plan, PlannedItem
+from dmtrack_cli.progress import say_json
+
+
+def print_plan(plan: Plan, base: Path, console: Console) -> None:
+    """Print a table of items, then what is wrong, one line each.
+
+    Args:
+        plan: What will be done.
+        base: Paths are shown relative to it.
+        console: Where to.
+    """
+    if plan.items:
+        console.print(_table(plan, base))
+    for problem in plan.problems:
+        name = f"{problem.origin} ({problem.id})" if problem.origin and problem.id else problem.id
+        line = Text.assemble(
+            ("cannot be tracked: ", "bold red"), f"{name or problem.origin}: {problem.reason}"
+        )
+        console.print(line, soft_wrap=True)
+    for left_out in plan.left_out:
+        where = _shown(left_out.path, base)
+        console.print(Text.assemble(("left out: ", "yellow"), f"{where}: {left_out.reason}"), soft_wrap=True)
+    part = "" if plan.shard.is_whole else f" in part {plan.shard.number} of {plan.shard.count}"
+    cannot = f", {len(plan.problems)} cannot be tracked" if plan.problems else ""
+    console.print(f"{_count(len(plan.items), 'item')}{part}{cannot}", soft_wrap=True)
+
+
+def say_plan(plan: Plan) -> None:
+    """Print the same as JSON lines."""
+    for planned in plan.items:
+        item = planned.item
+        say_json(
+            "item",
+            id=item.id,
+            rgb=str(item.rgb),
+            aux=None if item.aux is None else str(item.aux),
+            modality=planned.modality,
+            frames=planned.frames,
+            boxes=[str(box) for box in item.boxes],
+            box_files=[str(path) for path in item.box_files],
+            start=None if item.start is None else str(item.start),
+            folder=planned.folder,
+        )
+    for problem in plan.problems:
+        say_json("problem", id=problem.id, origin=problem.origin, reason=problem.reason)
+    for left_out in plan.left_out:
+        say_json("left_out", path=str(left_out.path), reason=left_out.reason)
+    say_json("plan", items=len(plan.items), problems=len(plan.problems), shard=str(plan.shard.suffix) or None)
+
+
+def _table(plan: Plan, base: Path) -> Table:
+    table = Table(show_edge=False, pad_edge=False)
+    for name in ("item", "RGB", "second stream"):
+        table.add_column(name, overflow="fold")
+    table.add_column("frames", justify="right")
+    table.add_column("start", overflow="fold")
+    for planned in plan.items:
+        frames = "?" if planned.frames is None else str(planned.frames)
+        cells = (
+            planned.item.id,
+            _shown(planned.item.rgb, base),
+            _aux(planned, base),
+            frames,
+            _start(planned),
+        )
+        table.add_row(*(Text(cell) for cell in cells))
+    return table
+
+
+def _aux(planned: PlannedItem, base: Path) -> str:
+    aux = planned.item.aux
+    return "none" if aux is None else f"{_shown(aux, base)} ({planned.modality})"
+
+
+def _start(planned: PlannedItem) -> str:
+    item = planned.item
+    boxes = [str(box) for box in item.boxes] or [path.name for path in item.box_files] or ["beside RGB"]
+    at = "" if item.start is None else f"frame {item.start}: " if item.start.index else f"{item.start}: "
+    return at + " and ".join(boxes)
+
+
+def _shown(path: Path, base: Path) -> str:
+    inside = os.path.relpath(path, base)
+    return str(path) if inside.startswith("..") else inside
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,242 @@
+"""`dmtrack batch`: track every recording of a folder or of a list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from dmtrack.batch.discovery import find_items
+from dmtrack.batch.item import Findings
+from dmtrack.batch.local import LocalEngine
+from dmtrack.batch.manifest import read_manifest
+from dmtrack.batch.plan import Plan, make_plan
+from dmtrack.batch.ray_engine import RayEngine, RayOptions
+from dmtrack.batch.run import Engine, Existing, run_batch
+from dmtrack.batch.shard import Shard
+from dmtrack.batch.slots import SlotOptions, make_slots
+from dmtrack.batch.summary import SUMMARY
+from dmtrack.errors import ConfigError, InputError
+from dmtrack.output.draw import Layout
+from dmtrack.video.frame import Modality
+from dmtrack.video.streams import OnMissing
+from dmtrack_cli.batch_item import TrackItem, WeightsDigests
+from dmtrack_cli.batch_listing import print_plan, say_plan
+from dmtrack_cli.batch_outcome import BatchOutcome
+from dmtrack_cli.batch_progress import make_batch_reporter
+from dmtrack_cli.console import EXIT_SOME_FAILED, Stopped, err, out
+from dmtrack_cli.interrupt import PromptStop
+from dmtrack_cli.options import (
+    FolderRateOption,
+    MaxSkewOption,
+    ModalityChoice,
+    OffsetOption,
+    PrecisionChoice,
+    folder_rate,
+    seconds_of_ms,
+)
+from dmtrack_cli.progress import ProgressKind
+
+_WORKERS = "Workers"
+
+
+class EngineChoice(StrEnum):
+    """What runs the items."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
+def batch(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A folder with recordings, or a CSV: id,rgb,aux,modality,box,box_file,start,end,offset_ms.",
+        ),
+    ],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="DIR", help="One folder an item, and summary.csv.")
+    ],
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the pairing, track nothing.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Do what is missing, has failed, or has changed.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")] = False,
+    modality: Annotated[
+        ModalityChoice,
+        typer.Option("--modality", help="What second streams measure, where their item does not say."),
+    ] = ModalityChoice.AUTO,
+    weights: Annotated[
+        str,
+        typer.Option(
+            "--weights", metavar="NAME|PATH", help="tiny, base, a name in the data folder, or a file."
+        ),
+    ] = "tiny",
+    precision: Annotated[
+        PrecisionChoice,
+        typer.Option("--precision", help="Numbers of the network; auto: bf16 on CUDA, else fp32."),
+    ] = PrecisionChoice.AUTO,
+    layout: Annotated[Layout, typer.Option("--layout", help="What annotated videos show.")] = Layout.SIDE,
+    no_video: Annotated[bool, typer.Option("--no-video", help="Write no annotated videos.")] = False,
+    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No pairing, progress or summary.")] = False,
+    progress: Annotated[
+        ProgressKind, typer.Option("--progress", help="How progress is shown; auto: bars on a terminal.")
+    ] = ProgressKind.AUTO,
+    devices: Annotated[
+        str,
+        typer.Option(
+            "--devices",
+            metavar="LIST",
+            help="auto, cpu, mps, or CUDA devices by number (0,1).",
+            rich_help_panel=_WORKERS,
+        ),
+    ] = "auto",
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            "--jobs",
+            metavar="N",
+            help="Processes on a CPU. Default: 1.",
+            show_default=False,
+            rich_help_panel=_WORKERS,
+        ),
+    ] = None,
+    jobs_per_device: Annotated[
+        int,
+        typer.Option(
+            "--jobs-per-device", metavar="N", help="Processes on each GPU.", rich_help_panel=_WORKERS
+        ),
+    ] = 1,
+    threads: Annotated[
+        int | None,
+        typer.Option(
+            "--threads",
+            metavar="N",
+            help="Threads of each process. Default: the cores, shared out (ray: 1).",
+            show_default=False,
+            rich_help_panel=_WORKERS,
+        ),
+    ] = None,
+    engine: Annotated[
+        EngineChoice,
+        typer.Option(
+            "--engine", help="ray: on a Ray cluster that is there already.", rich_help_panel=_WORKERS
+        ),
+    ] = EngineChoice.LOCAL,
+    ray_address: Annotated[
+        str,
+        typer.Option("--ray-address", metavar="HOST:PORT", help="Its head.", rich_help_panel=_WORKERS),
+    ] = "auto",
+    shard: Annotated[
+        str,
+        typer.Option(
+            "--shard",
+            metavar="I/N",
+            help="Only part I of N equal parts, for job arrays.",
+            rich_help_panel=_WORKERS,
+        ),
+    ] = "1/1",
+    offset_ms: OffsetOption = 0.0,
+    max_skew_ms: MaxSkewOption = None,
+    on_missing: Annotated[
+        OnMissing,
+        typer.Option(
+            "--on-missing",
+            help="What the second stream shows where it has no frame near enough.",
+            rich_help_panel="Pairing",
+        ),
+    ] = OnMissing.HOLD,
+    rate: FolderRateOption = 30.0,
+) -> None:
+    """Track every recording of a folder or of a list, each into a folder of its own.
+
+    Folders: data-set layouts, name_rgb.mp4 + name_thermal.mp4 pairs, rgb/ + thermal/ folders, nested.
+    A failed item stops nothing; the exit code is then 6.
+    """
+    part = Shard.parse(shard)
+    if resume and overwrite:
+        raise ConfigError("--resume keeps results and --overwrite replaces them", hint="give one of them")
+    existing = Existing.RESUME if resume else Existing.OVERWRITE if overwrite else Existing.REFUSE
+    slots = SlotOptions(devices, jobs, jobs_per_device, threads)
+    make_engine = _ray(slots, ray_address) if engine is EngineChoice.RAY else _local(slots)
+    kind = ProgressKind.NONE if quiet else progress
+    runner = TrackItem(
+        weights=weights,
+        precision=precision.value,
+        layout=None if no_video else layout,
+        offset_s=seconds_of_ms(offset_ms),
+        max_skew_s=None if max_skew_ms is None else seconds_of_ms(max_skew_ms),
+        on_missing=on_missing,
+        folder_rate=folder_rate(rate),
+    )
+    plan = make_plan(_findings(source, modality.modality, output), part)
+    if kind is ProgressKind.JSON:
+        say_plan(plan)
+    elif not quiet:
+        print_plan(plan, source if source.is_dir() else source.parent, out if dry_run else err)
+    if dry_run:
+        raise typer.Exit(EXIT_SOME_FAILED if plan.problems else 0)
+    _run(plan, output, runner.with_digests(WeightsDigests.of(weights)), make_engine(), existing, kind)
+
+
+def _findings(source: Path, modality: Modality | None, output: Path) -> Findings:
+    if source.is_dir():
+        findings = find_items(source, modality=modality, exclude=[output])
+        if not findings.entries:
+            raise InputError(
+                "there are no recordings in it",
+                where=source,
+                hint="dmtrack batch --help says what is recognised",
+            )
+        return findings
+    if not source.exists():
+        raise InputError("no such folder or manifest", where=source)
+    return read_manifest(source, modality)
+
+
+def _local(options: SlotOptions) -> Callable[[], Engine]:
+    return lambda: LocalEngine(make_slots(options))
+
+
+def _ray(options: SlotOptions, address: str) -> Callable[[], Engine]:
+    if options.jobs is not None:
+        raise ConfigError("--jobs is for this machine; the cluster's own scheduler counts there")
+    if options.devices not in ("auto", "cpu"):
+        raise ConfigError("the cluster chooses GPUs itself", hint="--devices auto or cpu")
+    ray_options = RayOptions(
+        address=address,
+        cpus=options.threads or 1,
+        gpus=0 if options.devices == "cpu" else None,
+        tasks_per_gpu=options.jobs_per_device,
+    )
+    return lambda: RayEngine(ray_options)
+
+
+def _run(
+    plan: Plan, output: Path, runner: TrackItem, engine: Engine, existing: Existing, kind: ProgressKind
+) -> None:
+    outcome = BatchOutcome(output / SUMMARY.format(plan.shard.suffix))
+    events = run_batch(plan, output, runner, engine, existing)
+    try:
+        with (
+            PromptStop(),
+            make_batch_reporter(kind, len(plan.items) + len(plan.problems), err) as reporter,
+        ):
+            try:
+                for event in events:
+                    outcome.take(event)
+                    reporter.take(event)
+            finally:
+                events.close()
+    except KeyboardInterrupt:
+        raise Stopped(f"{outcome}; the same command with --resume does the rest") from None
+    if kind is ProgressKind.JSON:
+        outcome.say()
+    elif kind is not ProgressKind.NONE:
+        out.print(str(outcome), soft_wrap=True, markup=False)
+    if outcome.failed:
+        raise typer.Exit(EXIT_SOME_FAILED)

@@ -1,0 +1,225 @@
+"""Finding the recordings in a folder and the folders below it.
+
+In each folder the first of these that fits counts:
+
+1. two streams under the names of a data set (`dmtrack.datasets.layouts`);
+2. pairs by name: `walk_rgb.mp4` and `walk_thermal.mkv`, or folders of pictures called so;
+3. one annotated stream of a data set;
+4. parallel folders, `rgb/walk.mp4` and `thermal/walk.mp4`;
+5. single videos with ground truth of the same name (`walk.mp4`, `walk.txt`).
+
+Sub-folders that are no streams are searched alike. Every recording that is found and cannot be tracked
+becomes a `Problem`; nothing is passed over in silence.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Final
+
+from dmtrack.batch.folder_truth import find_named_truth, items_of_sequences, items_of_truths
+from dmtrack.batch.item import BatchItem, Findings, LeftOut, Problem, printable
+from dmtrack.batch.stream_names import NamedStreams, StreamName, group_streams
+from dmtrack.datasets.ground_truth import find_ground_truth
+from dmtrack.datasets.image_files import is_image, is_video
+from dmtrack.datasets.layouts import Clip, open_sequences, recognise
+from dmtrack.errors import DatasetError, InputError
+from dmtrack.video.frame import Modality
+
+_MAX_DEPTH: Final = 12
+_RESULT_FILE: Final = "run.json"
+_NO_BOX: Final = "no start box is known; put a ground-truth file beside it, or use a manifest with boxes"
+
+Entries = Iterator[BatchItem | Problem]
+
+
+def find_items(root: Path, *, modality: Modality | None = None, exclude: Iterable[Path] = ()) -> Findings:
+    """Find every recording below `root`, in the order of the folders' names.
+
+    Only names and ground-truth files are read. Ids are paths relative to `root`.
+
+    Args:
+        root: A folder.
+        modality: Where a recording has several second streams, take this one; others are passed over.
+        exclude: Folders not to look into, such as that of the results.
+
+    Raises:
+        DatasetError: `root` is no folder.
+    """
+    if not root.is_dir():
+        raise DatasetError("there is no such folder", where=root)
+    search = _Search(root, modality, {path.resolve() for path in exclude})
+    entries = tuple(search.visit(root, _MAX_DEPTH))
+    return Findings(entries, tuple(search.left_out))
+
+
+class _Search:
+    """One walk; remembers which folders were seen, so that links cannot lead it in circles."""
+
+    def __init__(self, root: Path, modality: Modality | None, excluded: set[Path]) -> None:
+        self._root = root
+        self._modality = modality
+        self._excluded = excluded
+        self._seen: dict[Path, Path] = {}
+        self.left_out: list[LeftOut] = []
+
+    def visit(self, folder: Path, depth: int) -> Entries:
+        """Yield what is in `folder` and below."""
+        if not self._is_new(folder, depth):
+            return
+        try:
+            children = sorted(
+                Path(entry.path) for entry in os.scandir(folder) if not entry.name.startswith(".")
+            )
+            yield from self._look(folder, children, depth)
+        except OSError as error:
+            yield self._problem(folder, f"cannot be read ({error.strerror})")
+        except InputError as error:
+            yield self._problem(folder, str(error))
+
+    def _is_new(self, folder: Path, depth: int) -> bool:
+        try:
+            real = folder.resolve(strict=True)
+        except (OSError, RuntimeError):  # RuntimeError: a loop of links, before Python 3.13
+            return self._leave(folder, "a link that leads nowhere")
+        if real in self._excluded:
+            return False
+        if real in self._seen:
+            around = real in folder.parent.resolve().parents or real == folder.parent.resolve()
+            first = self._seen[real]
+            return self._leave(folder, "a link back" if around else f"the same folder as {first}")
+        self._seen[real] = folder
+        if depth == 0:
+            return self._leave(folder, f"more than {_MAX_DEPTH} folders deep")
+        if (folder / _RESULT_FILE).is_file():
+            return self._leave(folder, "results of a run")
+        return True
+
+    def _leave(self, path: Path, reason: str) -> bool:
+        self.left_out.append(LeftOut(path, reason))
+        return False
+
+    def _look(self, folder: Path, children: list[Path], depth: int) -> Entries:
+        for child in children:
+            if child.is_symlink() and not child.exists():
+                self._leave(child, "a link that leads nowhere")
+        clip = recognise(folder)
+        streams = [path for path in children if is_stream(path)]
+        groups = [
+            group
+            for group in group_streams(streams, self._modality)
+            if group.why_not() is None or not all(path.is_dir() and recognise(path) for path in group.streams)
+        ]  # `rgb_bag/`, alone and annotated, is a clip to be searched, not half a pair
+        pairs = [group for group in groups if group.why_not() is None]
+        used: list[Path]
+        if clip is not None and (clip.aux is not None or not pairs):
+            used = [clip.rgb, *([clip.aux] if clip.aux else [])]
+            yield from self._clip(clip)
+        else:
+            used = [path for group in groups for path in group.streams]
+            for group in groups:
+                yield from self._group(group, folder, only_pair=len(pairs) == 1)
+            yield from self._parallel(folder, children, used)
+            yield from self._singles([path for path in streams if path not in used])
+            used += [path for path in streams if path.is_file()]
+        yield from self._pictures_without_box(folder, children, clip)
+        seen = {path.resolve() for path in used}
+        for child in children:
+            if child.is_dir() and child.resolve() not in seen:
+                yield from self.visit(child, depth - 1)
+
+    def _clip(self, clip: Clip) -> Entries:
+        """Rule 1 and 3."""
+        item_id = self._id(clip.folder)
+        if clip.folder == self._root and clip.aux is None and clip.rgb.is_file():
+            item_id = self._id(clip.rgb.with_suffix(""))  # the folder is that of all recordings
+        if not find_ground_truth(clip.rgb):
+            yield self._problem(clip.folder, _NO_BOX)
+            return
+        try:
+            yield from items_of_sequences(item_id, open_sequences(clip.folder), clip)
+        except InputError as error:
+            yield self._problem(clip.folder, str(error))
+
+    def _group(self, group: NamedStreams, folder: Path, *, only_pair: bool) -> Entries:
+        """Rule 2."""
+        reason = group.why_not()
+        if reason is not None:
+            yield self._problem(group.streams[0], reason)
+            return
+        rgb, (aux, modality) = group.rgb[0], group.aux[0]
+        truths = find_named_truth(rgb, group.name)
+        if not truths and (only_pair or not group.name):
+            truths = find_ground_truth(rgb)
+        where = folder / group.name if group.name else folder
+        yield from self._with_truth(where, BatchItem(self._id(where), rgb, aux, modality), truths)
+
+    def _parallel(self, folder: Path, children: list[Path], used: list[Path]) -> Entries:
+        """Rule 4; the folders that take part are added to `used`."""
+        sides = [
+            (child, name)
+            for child in children
+            if child.is_dir() and child not in used and (name := StreamName.parse(child.name)) is not None
+            if not name.name
+        ]
+        if not any(side.modality is None for _, side in sides) or len(sides) < 2:
+            return
+        groups: dict[str, NamedStreams] = {}
+        for side, name in sides:
+            if name.modality not in (None, self._modality) and self._modality is not None:
+                continue
+            for stream in sorted(path for path in side.iterdir() if is_stream(path)):
+                stem = stream.name if stream.is_dir() else stream.stem
+                group = groups.setdefault(stem.casefold(), NamedStreams(stem))
+                if name.modality is None:
+                    group.rgb.append(stream)
+                else:
+                    group.aux.append((stream, name.modality))
+        if not any(group.rgb and group.aux for group in groups.values()):
+            return  # folders that only happen to be called so
+        used += [side for side, _ in sides]
+        for group in groups.values():
+            yield from self._group(group, folder, only_pair=False)
+
+    def _singles(self, streams: list[Path]) -> Entries:
+        """Rule 5."""
+        for stream in streams:
+            if stream.is_file():
+                truths = find_named_truth(stream, stream.stem)
+                where = stream.with_suffix("")
+                yield from self._with_truth(where, BatchItem(self._id(where), stream), truths)
+
+    def _pictures_without_box(self, folder: Path, children: list[Path], clip: Clip | None) -> Entries:
+        """A folder of nothing but pictures is a recording; one beside recordings is a preview."""
+        pictures = sum(is_image(path) for path in children)
+        others = any(path.is_dir() or is_video(path) for path in children)
+        if clip is None and pictures > 1 and not others:
+            yield self._problem(folder, _NO_BOX)
+
+    def _with_truth(self, where: Path, item: BatchItem, truths: tuple[Path, ...]) -> Entries:
+        if not truths:
+            yield self._problem(where, _NO_BOX)
+            return
+        try:
+            yield from items_of_truths(item, truths)
+        except InputError as error:
+            yield self._problem(where, str(error))
+
+    def _problem(self, path: Path, reason: str) -> Problem:
+        return Problem(self._id(path), printable(reason))
+
+    def _id(self, path: Path) -> str:
+        name = path.relative_to(self._root).as_posix()
+        return printable(self._root.resolve().name if name == "." else name)
+
+
+def is_stream(path: Path) -> bool:
+    """Return whether `path` is a video, or a folder with pictures directly in it."""
+    if not path.is_dir():
+        return is_video(path) and path.is_file()
+    try:
+        return any(is_image(child) for child in path.iterdir())
+    except OSError:
+        return False  # told when the folder is searched

@@ -1,0 +1,189 @@
+"""`LocalEngine`: the workers of this machine, a queue with the longest item first.
+
+A worker that dies (out of memory, killed) is replaced, and its item is tried once more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import multiprocessing
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from typing import Final
+
+from dmtrack.batch.events import EngineEvent, ItemAdvanced, ItemRetried, ItemStarted, TaskDone
+from dmtrack.batch.result_folder import sweep
+from dmtrack.batch.slots import Slot
+from dmtrack.batch.work import Outcome, Runner, Task
+from dmtrack.batch.worker import Advanced, Logged, Message, serve
+
+_ATTEMPTS: Final = 2
+_STOP_S: Final = 10.0
+"""How long a worker may take to stop between two frames before it is killed."""
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """A task and which attempt this is, from 1."""
+
+    task: Task
+    attempt: int = 1
+
+
+def longest_first(tasks: Sequence[Task]) -> list[Task]:
+    """Return the tasks, the longest first, so that none of them is left alone at the end.
+
+    One of unknown length goes first: it may be long.
+    """
+    return sorted(tasks, key=lambda task: -(float("inf") if task.frames is None else task.frames))
+
+
+class LocalEngine:
+    """Runs tasks in processes of this machine.
+
+    Args:
+        slots: One process each; no more are started than there are tasks.
+    """
+
+    def __init__(self, slots: Sequence[Slot]) -> None:
+        self._slots = list(slots)
+
+    def run(self, tasks: Sequence[Task], runner: Runner) -> Generator[EngineEvent]:
+        """Do all tasks; ending the iteration early stops the workers.
+
+        Yields:
+            What happens; one `TaskDone` a task.
+        """
+        queue = deque(_Job(task) for task in longest_first(tasks))
+        workers = [_Worker(slot, runner) for slot in self._slots[: len(queue)]]
+        try:
+            while queue or any(worker.job for worker in workers):
+                for worker in workers:
+                    if worker.job is None and queue:
+                        yield worker.give(queue.popleft())
+                yield from _events(workers, queue)
+        finally:
+            _stop(workers)
+
+
+def _events(workers: Sequence[_Worker], queue: deque[_Job]) -> Iterator[EngineEvent]:
+    """Wait until a worker says something, or dies, and tell what that means."""
+    busy = {worker.connection: worker for worker in workers if worker.job is not None}
+    for connection in wait(list(busy)):
+        worker = busy[connection]  # type: ignore[index]  # only connections were given
+        job = worker.job
+        if job is None:
+            continue
+        try:
+            message: Message = worker.connection.recv()
+        except (EOFError, OSError):
+            reason = worker.replace()
+            sweep(job.task.folder.parent, [job.task.folder.name])
+            yield _lost(job, reason, worker.name, queue)
+            continue
+        if isinstance(message, Advanced):
+            yield ItemAdvanced(job.task.item.id, worker.name, message.frames, message.total)
+        elif isinstance(message, Logged):
+            logging.getLogger(message.logger).log(message.level, "%s: %s", job.task.item.id, message.message)
+        else:
+            worker.job = None
+            if message.interrupted:
+                worker.replace()
+                yield _lost(job, "was stopped from outside", worker.name, queue)
+            else:
+                yield TaskDone(job.task, message, worker.name)
+
+
+def _lost(job: _Job, reason: str, worker: str, queue: deque[_Job]) -> EngineEvent:
+    if job.attempt < _ATTEMPTS:
+        queue.appendleft(_Job(job.task, job.attempt + 1))
+        return ItemRetried(job.task.item.id, worker, reason)
+    said = f"its worker process {reason}, twice; is there enough memory for so many jobs?"
+    return TaskDone(job.task, Outcome(said), worker)
+
+
+class _Worker:
+    """A slot and the process that has it at present."""
+
+    def __init__(self, slot: Slot, runner: Runner) -> None:
+        self._slot = slot
+        self._runner = runner
+        self.job: _Job | None = None
+        self.connection, self._process = self._start()
+
+    @property
+    def name(self) -> str:
+        return self._slot.name
+
+    def give(self, job: _Job) -> ItemStarted:
+        """Hand over a task; a process that is gone already is noticed when it is waited for."""
+        self.job = job
+        with contextlib.suppress(OSError):
+            self.connection.send(job.task)
+        return ItemStarted(job.task.item.id, self.name, job.attempt, job.task.frames)
+
+    def replace(self) -> str:
+        """Start a new process in the place of one that died, and return how it did."""
+        self._process.join(_STOP_S)
+        code = self._process.exitcode
+        self.job = None
+        self.close()
+        self.connection, self._process = self._start()
+        if code is not None and code < 0:
+            return f"was killed by {signal.Signals(-code).name}"
+        return f"ended with exit code {code}"
+
+    def ask_to_stop(self) -> None:
+        """A busy process ends between two frames, an idle one at once."""
+        self._process.terminate()
+
+    def close(self, deadline_s: float = 0.0) -> None:
+        """Make sure that the process is gone."""
+        self._process.join(max(0.0, deadline_s - time.monotonic()))
+        if self._process.is_alive():
+            self._process.kill()
+            self._process.join()
+        self.connection.close()
+        self._process.close()
+
+    def _start(self) -> tuple[Connection, multiprocessing.process.BaseProcess]:
+        context = multiprocessing.get_context("spawn")  # CUDA and threads do not survive a fork
+        ours, theirs = context.Pipe()
+        process = context.Process(
+            target=serve,
+            args=(theirs, self._runner, self._slot, logging.getLogger("dmtrack").getEffectiveLevel()),
+            name=f"dmtrack {self._slot.name}",
+            daemon=True,
+        )
+        with _ctrl_c_ignored():
+            process.start()
+        theirs.close()  # so that the end of the process is the end of the pipe
+        return ours, process
+
+
+@contextlib.contextmanager
+def _ctrl_c_ignored() -> Iterator[None]:
+    """Let a new process begin with Ctrl-C ignored: it is the parent that stops it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+
+
+def _stop(workers: Sequence[_Worker]) -> None:
+    for worker in workers:
+        worker.ask_to_stop()
+    deadline_s = time.monotonic() + _STOP_S
+    for worker in workers:
+        worker.close(deadline_s)

@@ -1,0 +1,172 @@
+"""The manifest of a batch: a CSV with one recording a row.
+
+    id,rgb,aux,modality,box,box_file,start,end,offset_ms,align
+
+Only `id` and `rgb` are needed, columns may stand in any order, empty cells mean the default, and paths
+are relative to the manifest. A row with a mistake in it becomes a `Problem` and the others stay good.
+Rows are counted as an editor shows them: the header is row 1.
+"""
+
+from __future__ import annotations
+
+import csv
+import difflib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Final
+
+from dmtrack.batch.item import BatchItem, Findings, Problem, printable
+from dmtrack.errors import ConfigError, DmtrackError, FormatError
+from dmtrack.geometry.box import Box
+from dmtrack.video.frame import Modality
+from dmtrack.video.position import Position, parse_position
+
+COLUMNS: Final = ("id", "rgb", "aux", "modality", "box", "box_file", "start", "end", "offset_ms", "align")
+_NEEDED: Final = ("id", "rgb")
+_NUMBER: Final = re.compile(r"[-+]?\d+(\.\d*)?")
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """The cells of one row, stripped; columns that the manifest lacks are empty."""
+
+    number: int
+    id: str = ""
+    rgb: str = ""
+    aux: str = ""
+    modality: str = ""
+    box: str = ""
+    box_file: str = ""
+    start: str = ""
+    end: str = ""
+    offset_ms: str = ""
+    align: str = ""
+
+
+def read_manifest(path: Path, modality: Modality | None = None) -> Findings:
+    """Read a manifest; mistakes in a row are problems of that row, nothing is opened.
+
+    Args:
+        path: A CSV file with commas (or semicolons, as some spreadsheets write) and a header.
+        modality: What second streams measure whose row does not say; None finds out.
+
+    Raises:
+        FormatError: The file cannot be read, is no CSV text, has no rows, or its header is wrong.
+    """
+    entries: list[BatchItem | Problem] = []
+    for row in _rows(path):
+        if isinstance(row, Problem):
+            entries.append(row)
+            continue
+        try:
+            entries.append(_item(row, path.parent, modality))
+        except DmtrackError as error:
+            entries.append(Problem(printable(row.id), printable(str(error)), f"row {row.number}"))
+    if not entries:
+        raise FormatError("has no rows below its header", where=path)
+    return Findings(tuple(entries))
+
+
+def _rows(path: Path) -> Iterator[_Row | Problem]:
+    text = _read_text(path)
+    header_line = text.partition("\n")[0]
+    delimiter = ";" if ";" in header_line and "," not in header_line else ","
+    reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter)
+    try:
+        names = _header(next(reader, []), path)
+        end = reader.line_num
+        for cells in reader:
+            number, end = end + 1, reader.line_num  # a quoted cell may hold line breaks
+            if any(cell.strip() for cell in cells):
+                yield _row(number, names, cells)
+    except csv.Error as error:
+        raise FormatError(f"is not a CSV file (row {reader.line_num}: {error})", where=path) from None
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise FormatError(f"cannot be read ({error.strerror})", where=path) from error
+    except UnicodeDecodeError:
+        raise FormatError("is not UTF-8 text", where=path, hint="save it as CSV UTF-8") from None
+
+
+def _header(cells: list[str], path: Path) -> list[str]:
+    names = [cell.strip().lower() for cell in cells]
+    for name in names:
+        if name not in COLUMNS:
+            close = difflib.get_close_matches(name, COLUMNS, n=1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(COLUMNS)}"
+            raise FormatError(f"has an unknown column {name!r}", where=f"{path}, row 1", hint=hint)
+        if names.count(name) > 1:
+            raise FormatError(f"has the column {name!r} twice", where=f"{path}, row 1")
+    missing = [name for name in _NEEDED if name not in names]
+    if missing:
+        raise FormatError(
+            f"has no column {' and '.join(missing)}",
+            where=path,
+            hint=f"its first line names the columns: {','.join(COLUMNS)}",
+        )
+    return names
+
+
+def _row(number: int, names: list[str], cells: list[str]) -> _Row | Problem:
+    stripped = [cell.strip() for cell in cells]
+    row = _Row(number, **dict(zip(names, stripped, strict=False)))
+    if any(stripped[len(names) :]):
+        reason = f"{len(cells)} cells, but {len(names)} columns; put a box with commas in quotes"
+        return Problem(printable(row.id), reason, f"row {number}")
+    return row
+
+
+def _item(row: _Row, folder: Path, usual: Modality | None) -> BatchItem:
+    for name in _NEEDED:
+        if not getattr(row, name):
+            raise FormatError(f"the cell {name!r} is empty")
+    if row.align:
+        raise ConfigError("aligning two cameras is not possible yet", where=row.align, hint="leave it empty")
+    if _NUMBER.fullmatch(row.box):
+        raise FormatError(f"box is only {row.box!r}", hint='put a box with commas in quotes: "x,y,w,h"')
+    if row.box and row.box_file:
+        raise ConfigError("both box and box_file are given", hint="give one of them")
+    return BatchItem(
+        id=printable(row.id),
+        rgb=folder / row.rgb,
+        aux=folder / row.aux if row.aux else None,
+        modality=_modality(row) or (usual if row.aux else None),
+        boxes=(Box.parse(row.box),) if row.box else (),
+        box_files=(folder / row.box_file,) if row.box_file else (),
+        start=_position("start", row.start),
+        end=_position("end", row.end),
+        offset_s=_offset_s(row.offset_ms),
+        origin=f"row {row.number}",
+    )
+
+
+def _modality(row: _Row) -> Modality | None:
+    word = row.modality.lower()
+    if word in ("", "auto"):
+        return None
+    if not row.aux:
+        raise ConfigError(f"there is a modality ({word}) but no aux")
+    if word not in [*Modality]:
+        raise ConfigError(f"unknown modality {row.modality!r}", hint=", ".join(Modality))
+    return Modality(word)
+
+
+def _position(name: str, text: str) -> Position | None:
+    try:
+        return parse_position(text) if text else None
+    except ConfigError as error:
+        raise ConfigError(error.what, where=name, hint=error.hint) from None
+
+
+def _offset_s(text: str) -> Fraction | None:
+    try:
+        return Fraction(text) / 1000 if text else None
+    except (ValueError, ZeroDivisionError):
+        raise ConfigError(f"offset_ms {text!r} is not a number of milliseconds") from None

@@ -1,0 +1,101 @@
+"""Result folders that appear under their name only when they are whole.
+
+An item is tracked into `.NAME.1a2b3c4d.part`, a name nobody else uses, and the folder is renamed at the
+end. Killed at any moment, a batch leaves whole folders and folders that `sweep` takes away.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import shutil
+from collections.abc import Collection
+from pathlib import Path
+from typing import Final
+
+from dmtrack.errors import FormatError, OutputError
+from dmtrack.output.atomic import os_errors_translated
+from dmtrack.output.run_record import read_run_json
+
+RECORD: Final = "run.json"
+_SCRATCH: Final = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}\.part", re.DOTALL)
+
+
+def scratch_path(path: Path) -> Path:
+    """Return a temporary name for `path` in the same folder, which no other attempt has."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
+
+
+def publish_folder(scratch: Path, folder: Path) -> None:
+    """Give `scratch` its final name; results that are there already are replaced.
+
+    What else a person has put beside old results is kept.
+
+    Raises:
+        OutputError: It cannot be renamed, or something that is no result has that name.
+    """
+    require_replaceable(folder)
+    with os_errors_translated(folder):
+        if folder.exists():
+            _keep_others(folder, scratch)
+            old = scratch_path(folder)
+            folder.rename(old)
+            scratch.rename(folder)
+            _remove(old)
+        else:
+            scratch.rename(folder)
+
+
+def require_replaceable(folder: Path) -> None:
+    """Make sure that results may be written to `folder`: nothing is there, or earlier results.
+
+    Raises:
+        OutputError: Something else is there (a recording, when results go where recordings are).
+    """
+    with os_errors_translated(folder):
+        if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
+            taken = True
+        else:
+            taken = folder.is_dir() and not (folder / RECORD).is_file() and any(folder.iterdir())
+    if taken:
+        raise OutputError(
+            "is there already and holds no results", where=folder, hint="move it, or choose another -o"
+        )
+
+
+def _keep_others(folder: Path, scratch: Path) -> None:
+    """Copy into `scratch` what is in `folder` and was not written by the run that `run.json` is about."""
+    if not (folder / RECORD).is_file():
+        return
+    try:
+        own = {RECORD, *map(str, read_run_json(folder / RECORD).get("outputs", ()))}
+    except FormatError:
+        own = {RECORD}
+    for path in folder.iterdir():
+        target = scratch / path.name
+        if path.name in own or path.name.endswith(".part") or target.exists():
+            continue
+        if path.is_dir() and not path.is_symlink():
+            shutil.copytree(path, target, symlinks=True)
+        else:
+            shutil.copy2(path, target, follow_symlinks=False)
+
+
+def sweep(output: Path, names: Collection[str] | None = None) -> None:
+    """Take away what attempts that were killed have left in `output`.
+
+    Args:
+        output: The folder of the batch.
+        names: Only leftovers of these result folders; None means all.
+    """
+    for path in output.iterdir():
+        match = _SCRATCH.fullmatch(path.name)
+        if match is not None and (names is None or match["name"] in names):
+            _remove(path)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)

@@ -1,0 +1,184 @@
+"""`run_batch`: do what a plan says, keep what is done already, write `summary.csv`."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Final, Protocol
+
+from dmtrack.batch.events import EngineEvent, Event, ItemFinished, TaskDone
+from dmtrack.batch.item import BatchItem, Problem, printable
+from dmtrack.batch.lock import batch_lock
+from dmtrack.batch.mark import is_complete, mark_of
+from dmtrack.batch.plan import Plan, PlannedItem
+from dmtrack.batch.result_folder import require_replaceable, sweep
+from dmtrack.batch.summary import SUMMARY, ItemStatus, SummaryRow, write_summary
+from dmtrack.batch.work import Outcome, Runner, Task
+from dmtrack.errors import DmtrackError, OutputError
+from dmtrack.output.atomic import prepare_folder
+
+_SAVE_EVERY_S: Final = 5.0
+
+
+class Existing(StrEnum):
+    """What to do about results that are there already."""
+
+    REFUSE = "refuse"
+    RESUME = "resume"
+    OVERWRITE = "overwrite"
+
+
+class Engine(Protocol):
+    """Runs tasks somewhere."""
+
+    def run(self, tasks: Sequence[Task], runner: Runner) -> Generator[EngineEvent]:
+        """Do all tasks, each in an order of the engine's choice.
+
+        Yields:
+            What happens; exactly one `TaskDone` a task.
+        """
+
+
+def run_batch(
+    plan: Plan, output: Path, runner: Runner, engine: Engine, existing: Existing = Existing.REFUSE
+) -> Generator[Event]:
+    """Track every item of a plan into a folder of its own below `output`.
+
+    A failed item stops nothing. `summary.csv` is kept up to date and is complete at the end. Ending
+    the iteration early (or Ctrl-C) stops the workers; what is whole by then stays, and
+    `Existing.RESUME` does the rest.
+
+    Args:
+        plan: What to do.
+        output: The folder of the batch; made when missing.
+        runner: Tracks one item.
+        engine: Where.
+        existing: What to do about results that are there already: `RESUME` keeps those that are whole
+            and whose inputs and options have not changed.
+
+    Yields:
+        What happens; exactly one `ItemFinished` for each item and problem.
+
+    Raises:
+        OutputError: There are results and nothing was said about them, another batch is at work in
+            `output`, or it cannot be written to.
+    """
+    prepare_folder(output)
+    with batch_lock(output, plan.shard):
+        run = _Run(plan, output, runner, existing)
+        run.refuse_existing()
+        run.sweep()
+        try:
+            yield from run.settled()
+            with contextlib.closing(engine.run(run.tasks, runner)) as events:
+                for event in events:
+                    yield run.noted(event)
+        finally:
+            run.sweep()
+            run.save()
+
+
+class _Run:
+    """The rows of the summary as they come, and the tasks that are left to do."""
+
+    def __init__(self, plan: Plan, output: Path, runner: Runner, existing: Existing) -> None:
+        self._plan = plan
+        self._output = output
+        self._runner = runner
+        self._existing = existing
+        self._summary = output / SUMMARY.format(plan.shard.suffix)
+        not_run = [SummaryRow(planned.item.id, ItemStatus.NOT_RUN) for planned in plan.items]
+        self._rows = [*not_run, *(SummaryRow.of_problem(problem) for problem in plan.problems)]
+        self._place = {planned.folder: index for index, planned in enumerate(plan.items)}
+        self._saved_s = time.monotonic()
+        self.tasks: list[Task] = []
+
+    def refuse_existing(self) -> None:
+        """Raise an `OutputError` if results are there and nothing was said about them."""
+        if self._existing is not Existing.REFUSE:
+            return
+        folders = (self._output / planned.folder for planned in self._plan.items)
+        for path in (self._summary, *folders):
+            if path.exists():
+                raise OutputError(
+                    "there are results already",
+                    where=path,
+                    hint="--resume does what is missing or has changed, --overwrite does everything",
+                )
+
+    def sweep(self) -> None:
+        """Take away what killed attempts have left; a shard only looks after its own items."""
+        sweep(self._output, None if self._plan.shard.is_whole else self._place)
+
+    def settled(self) -> Iterator[ItemFinished]:
+        """Yield what needs no work, and gather the tasks for the rest."""
+        for problem in self._plan.problems:
+            yield ItemFinished(SummaryRow.of_problem(problem))
+        for planned in self._plan.items:
+            finished = self._begin(planned)
+            if finished is not None:
+                yield finished
+
+    def _begin(self, planned: PlannedItem) -> ItemFinished | None:
+        item, folder = _absolute(planned.item), self._output.absolute() / planned.folder
+        try:
+            mark = mark_of(item, self._runner.options(planned.modality))
+            require_replaceable(folder)
+        except DmtrackError as error:
+            problem = Problem(item.id, printable(str(error)), item.origin)
+            return self._finished(folder, SummaryRow.of_problem(problem))
+        if self._existing is Existing.RESUME and is_complete(folder, mark):
+            try:
+                row = SummaryRow.of_results(item.id, folder)
+            except DmtrackError:
+                pass  # somebody has damaged them: they are made again
+            else:
+                return self._finished(folder, row, kept=True)
+        self.tasks.append(Task(item, folder, mark, planned.frames))
+        return None
+
+    def noted(self, event: EngineEvent) -> Event:
+        """Take note of an event of the engine."""
+        if not isinstance(event, TaskDone):
+            return event
+        row = _row(event.task, event.outcome)
+        finished = self._finished(event.task.folder, row, worker=event.worker)
+        if time.monotonic() - self._saved_s > _SAVE_EVERY_S:
+            self.save()
+        return finished
+
+    def save(self) -> None:
+        """Write the summary as it stands."""
+        write_summary(self._summary, self._rows)
+        self._saved_s = time.monotonic()
+
+    def _finished(
+        self, folder: Path, row: SummaryRow, worker: str | None = None, *, kept: bool = False
+    ) -> ItemFinished:
+        self._rows[self._place[folder.name]] = row
+        return ItemFinished(row, worker, kept)
+
+
+def _absolute(item: BatchItem) -> BatchItem:
+    """Return the item with paths that mean the same on another machine."""
+    return replace(
+        item,
+        rgb=item.rgb.absolute(),
+        aux=None if item.aux is None else item.aux.absolute(),
+        box_files=tuple(path.absolute() for path in item.box_files),
+    )
+
+
+def _row(task: Task, outcome: Outcome) -> SummaryRow:
+    item = task.item
+    reason = str(Problem(item.id, outcome.error, item.origin)) if outcome.error else ""
+    if reason and not outcome.partial:
+        return SummaryRow(item.id, ItemStatus.FAILED, error=reason)
+    try:
+        return SummaryRow.of_results(item.id, task.folder, reason)
+    except DmtrackError as error:
+        return SummaryRow(item.id, ItemStatus.FAILED, error=reason or printable(str(error)))

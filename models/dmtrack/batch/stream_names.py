@@ -1,0 +1,109 @@
+"""Which two streams in a folder belong together, told from their names.
+
+`walk_rgb.mp4` and `walk_thermal.mkv`, `rgb_walk/` and `depth_walk/`, or plain `visible.mp4` and
+`tir.mp4`: what is left of a name without the word for the sensor is the recording's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from dmtrack.video.frame import Modality
+
+RGB_WORDS: Final = frozenset({"rgb", "visible", "vis", "color", "colour"})
+AUX_WORDS: Final = {
+    "thermal": Modality.THERMAL,
+    "infrared": Modality.THERMAL,
+    "ir": Modality.THERMAL,
+    "tir": Modality.THERMAL,
+    "lwir": Modality.THERMAL,
+    "depth": Modality.DEPTH,
+    "event": Modality.EVENT,
+    "events": Modality.EVENT,
+    "evt": Modality.EVENT,
+}
+_LAST_WORD: Final = re.compile(r"(?:(?P<name>.*)[_\-. ])?(?P<word>[a-z]+)", re.IGNORECASE | re.DOTALL)
+_FIRST_WORD: Final = re.compile(r"(?P<word>[a-z]+)[_\-. ](?P<name>.+)", re.IGNORECASE | re.DOTALL)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamName:
+    """A stream's name taken apart: the recording's part (maybe empty), and what the sensor is.
+
+    `modality` is None for the RGB stream.
+    """
+
+    name: str
+    modality: Modality | None
+
+    @classmethod
+    def parse(cls, stem: str) -> StreamName | None:
+        """Take a name apart; None if no word at its end or its beginning is that of a sensor."""
+        for pattern in (_LAST_WORD, _FIRST_WORD):
+            match = pattern.fullmatch(stem)
+            word = "" if match is None else match["word"].lower()
+            if match is not None and (word in RGB_WORDS or word in AUX_WORDS):
+                return cls(match["name"] or "", AUX_WORDS.get(word))
+        return None
+
+
+@dataclass(slots=True)
+class NamedStreams:
+    """The streams of one recording, as far as names say.
+
+    Attributes:
+        name: The recording's part of the names; may be empty.
+        rgb: RGB streams; a clean recording has one.
+        aux: Second streams and what they measure.
+    """
+
+    name: str
+    rgb: list[Path] = field(default_factory=list)
+    aux: list[tuple[Path, Modality]] = field(default_factory=list)
+
+    @property
+    def streams(self) -> list[Path]:
+        """All of them."""
+        return [*self.rgb, *(path for path, _ in self.aux)]
+
+    def why_not(self) -> str | None:
+        """Return why these streams make no pair; None if they do."""
+        if not self.rgb:
+            return "no RGB stream goes with it"
+        if not self.aux:
+            return "no second stream goes with it"
+        if len(self.rgb) > 1:
+            return f"several RGB streams: {_names(self.rgb)}"
+        if len(self.aux) > 1:
+            return (
+                f"several second streams: {_names(path for path, _ in self.aux)}; choose one with --modality"
+            )
+        return None
+
+
+def _names(paths: Iterable[Path]) -> str:
+    return ", ".join(path.name for path in paths)
+
+
+def group_streams(streams: Iterable[Path], modality: Modality | None = None) -> list[NamedStreams]:
+    """Put streams of the same recording together, in the order of their names.
+
+    Args:
+        streams: Videos and folders of pictures; those without a sensor's word are passed over.
+        modality: Second streams that measure something else are passed over; None keeps all.
+    """
+    groups: dict[str, NamedStreams] = {}
+    for path in streams:
+        parsed = StreamName.parse(path.name if path.is_dir() else path.stem)
+        if parsed is None or (parsed.modality not in (None, modality) and modality is not None):
+            continue
+        group = groups.setdefault(parsed.name.casefold(), NamedStreams(parsed.name))
+        if parsed.modality is None:
+            group.rgb.append(path)
+        else:
+            group.aux.append((path, parsed.modality))
+    return list(groups.values())

@@ -1,0 +1,93 @@
+"""`summary.csv`: one row an item of a batch, worked out from its result folder."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, fields
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from dmtrack.batch.item import Problem, printable
+from dmtrack.batch.result_folder import RECORD
+from dmtrack.output.atomic import write_atomically
+from dmtrack.output.run_record import read_run_json
+from dmtrack.output.table import read_table
+from dmtrack.tracking.result import TrackState
+
+SUMMARY: Final = "summary{}.csv"
+_TABLE: Final = "boxes.csv"
+
+
+class ItemStatus(StrEnum):
+    """What became of an item."""
+
+    COMPLETE = "complete"
+    FAILED = "failed"
+    NOT_RUN = "not run"
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryRow:
+    """One row; the fields are the columns, in their order.
+
+    Attributes:
+        id: The item.
+        status: What became of it.
+        frames: Frames with a result; a failed item may have some.
+        fps: Frames a second of the whole run.
+        mean_score: Mean confidence of the boxes that were found, not given.
+        lost_frames: Frames in which a target was lost.
+        error: Why it failed.
+    """
+
+    id: str
+    status: ItemStatus
+    frames: int = 0
+    fps: float | None = None
+    mean_score: float | None = None
+    lost_frames: int = 0
+    error: str = ""
+
+    @classmethod
+    def of_problem(cls, problem: Problem) -> SummaryRow:
+        """Return the row of a recording that could not be tracked."""
+        return cls(problem.id, ItemStatus.FAILED, error=str(problem))
+
+    @classmethod
+    def of_results(cls, item_id: str, folder: Path, error: str = "") -> SummaryRow:
+        """Return the row of an item whose results lie in `folder`, whole or (with `error`) partial.
+
+        Raises:
+            FormatError: The results cannot be read.
+        """
+        record = read_run_json(folder / RECORD)
+        rows = read_table(folder / _TABLE)
+        found = [row.score for row in rows if row.state is not TrackState.INIT]
+        return cls(
+            id=item_id,
+            status=ItemStatus.FAILED if error else ItemStatus.COMPLETE,
+            frames=len({row.frame for row in rows}),
+            fps=(record.get("speed") or {}).get("whole_fps"),
+            mean_score=sum(found) / len(found) if found else None,
+            lost_frames=len({row.frame for row in rows if row.state is TrackState.LOST}),
+            error=printable(error),
+        )
+
+
+COLUMNS: Final = tuple(field.name for field in fields(SummaryRow))
+
+
+def write_summary(path: Path, rows: Iterable[SummaryRow]) -> None:
+    """Write the table in one step.
+
+    Raises:
+        OutputError: The file cannot be written.
+    """
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    writer.writerows(astuple(row) for row in rows)
+    write_atomically(path, text.getvalue().encode())

@@ -1,0 +1,111 @@
+"""`--engine ray` on a real cluster of two nodes, started here."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dmtrack.batch.ray_engine import RayEngine
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # Ray's own warnings are not ours
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[str]:
+    """Two nodes with one core each; their workers find the packages of this checkout."""
+    pytest.importorskip("ray")
+    from ray.cluster_utils import Cluster
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", f"{ROOT}:{ROOT / 'models'}:{ROOT / 'tests' / 'unit'}")
+        nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        nodes.add_node(num_cpus=1)
+        nodes.wait_for_nodes()
+        yield nodes.address
+        nodes.shutdown()
+
+
+def rows(path: Path) -> dict[str, dict[str, str]]:
+    with path.open(newline="") as file:
+        return {row["id"]: row for row in csv.DictReader(file)}
+
+
+@pytest.mark.parametrize(
+    ("address", "said"), [("127.0.0.1:1", "no Ray cluster answers at '127.0.0.1:1'"), ("auto", "at 'auto'")]
+)
+def test_no_cluster_is_one_line(
+    run_cli: Callable[..., Any],
+    recording: Any,
+    weights: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    address: str,
+    said: str,
+) -> None:
+    # the first test of this file: `auto` would find the cluster of the others
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    words = ["--weights", weights, "--engine", "ray", "--ray-address", address, "-q"]
+    outcome = run_cli("batch", recording.rgb.parent, "-o", "out", *words)
+    assert outcome.code == 4
+    assert said in outcome.error_lines[-1]
+
+
+def test_the_same_results_as_here(
+    run_cli: Callable[..., Any], recording: Any, weights: Path, cluster: str
+) -> None:
+    folder = Path("clips")
+    folder.mkdir()
+    for name in ("a", "b", "c", "broken"):
+        shutil.copy(recording.rgb, folder / f"{name}_rgb.mp4")
+        shutil.copy(recording.thermal, folder / f"{name}_thermal.mp4")
+        shutil.copy(recording.truth, folder / f"{name}.txt")
+    (folder / "broken_thermal.mp4").write_bytes(b"no video")
+    words = ["batch", folder, "--weights", weights, "--devices", "cpu", "--threads", "1"]
+    ray = run_cli(*words, "-o", "ray", "--engine", "ray", "--ray-address", cluster, "--progress", "plain")
+    assert ray.code == 6, ray.err
+    assert "3 complete, 1 failed, 36 frames" in ray.out
+    here = run_cli(*words, "-o", "here", "-q")
+    assert here.code == 6
+    for name in "abc":
+        assert Path("ray", name, "boxes.txt").read_bytes() == Path("here", name, "boxes.txt").read_bytes()
+    assert rows(Path("ray/summary.csv")).keys() == rows(Path("here/summary.csv")).keys()
+    assert not [path for path in Path("ray").iterdir() if path.name.startswith(".")]
+    again = run_cli(*words, "-o", "ray", "--engine", "ray", "--ray-address", cluster, "--resume")
+    assert "3 complete (3 kept from before), 1 failed" in again.out
+
+
+def test_both_nodes_work_and_a_task_that_dies_is_retried(
+    tmp_path: Path, cluster: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import importlib
+
+    from dmtrack.batch import BatchItem, ItemFinished, Plan, PlannedItem, run_batch
+    from dmtrack.batch.ray_engine import RayOptions
+    from dmtrack.geometry.box import Box
+
+    monkeypatch.syspath_prepend(str(ROOT / "tests" / "unit"))
+    fake = importlib.import_module("batch_runner")
+    items = []
+    for name in ("a", "b", "crashes", "dies"):
+        (tmp_path / f"{name}.mp4").touch()
+        item = BatchItem(name, tmp_path / f"{name}.mp4", boxes=(Box(1, 2, 3, 4),))
+        items.append(PlannedItem(item, name, frames=6))
+    engine = RayEngine(RayOptions(address=cluster))
+    out = tmp_path / "out"
+    events = list(run_batch(Plan(tuple(items)), out, fake.FakeRunner(frame_s=0.3), engine))
+    said = {event.row.id: event.row for event in events if isinstance(event, ItemFinished)}
+    assert {name: row.status.value for name, row in said.items()} == {
+        "a": "complete",
+        "b": "complete",
+        "crashes": "complete",
+        "dies": "failed",
+    }
+    assert "the cluster could not do it" in said["dies"].error
+    nodes = {event.worker for event in events if isinstance(event, ItemFinished) and event.row.id in "ab"}
+    assert len(nodes) == 2, "one task a node, for each has one core"
+    assert not [path for path in out.iterdir() if path.name.startswith(".")]

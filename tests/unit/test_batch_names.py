@@ -1,0 +1,96 @@
+"""Names: of result folders on any file system, of streams that belong together, of parts of a batch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from dmtrack.batch.folder_name import folder_name, place_key
+from dmtrack.batch.item import printable
+from dmtrack.batch.shard import Shard
+from dmtrack.batch.stream_names import StreamName, group_streams
+from dmtrack.errors import ConfigError
+from dmtrack.video.frame import Modality
+
+
+@pytest.mark.parametrize(
+    ("item_id", "expected"),
+    [
+        pytest.param("walk 1", "walk 1", id="a-space-stays"),
+        pytest.param("nächtliche Straße 夜", "nächtliche Straße 夜", id="any-script-stays"),
+        pytest.param("a/b", "a__b", id="nested"),
+        pytest.param("../../etc", "_.__..__etc", id="cannot-leave-the-folder"),
+        pytest.param("-rf", "_rf", id="no-option"),
+        pytest.param(".hidden", "_hidden", id="not-hidden"),
+        pytest.param('a:b*c?"d', "a_b_c__d", id="what-some-system-forbids"),
+        pytest.param("a\nb", "a_b", id="control"),
+        pytest.param("trailing.", "trailing_", id="windows-drops-a-dot"),
+        pytest.param("NUL.txt", "NUL.txt_", id="a-device-of-windows"),
+        pytest.param("summary.csv", "summary.csv_", id="our-own-file"),
+        pytest.param("u\u0308", "\u00fc", id="one-form-of-unicode"),
+    ],
+)
+def test_folder_names(item_id: str, expected: str) -> None:
+    assert folder_name(item_id) == expected
+
+
+def test_long_ids_are_cut_and_stay_apart() -> None:
+    first, second = folder_name("夜" * 200 + "a"), folder_name("夜" * 200 + "b")
+    assert first != second
+    assert max(len(name.encode()) for name in (first, second)) <= 180
+
+
+@pytest.mark.parametrize("other", ["WALK", "Walk", "ｗalk"])
+def test_names_that_some_file_system_takes_for_one(other: str) -> None:
+    assert place_key("walk") == place_key(other)
+
+
+def test_unprintable_text_becomes_escapes() -> None:
+    assert printable("a\nb\udc80ü") == "a\\nb\\udc80ü"
+
+
+@pytest.mark.parametrize(
+    ("stem", "name", "modality"),
+    [
+        ("walk_rgb", "walk", None),
+        ("walk_1_TIR", "walk_1", Modality.THERMAL),
+        ("walk-depth", "walk", Modality.DEPTH),
+        ("walk 2 event", "walk 2", Modality.EVENT),
+        ("thermal_007", "007", Modality.THERMAL),
+        ("visible", "", None),
+    ],
+)
+def test_stream_names(stem: str, name: str, modality: Modality | None) -> None:
+    assert StreamName.parse(stem) == StreamName(name, modality)
+
+
+@pytest.mark.parametrize("stem", ["walk", "stairs", "colorful", "prevent_run", "rgbwalk"])
+def test_names_of_no_sensor(stem: str) -> None:
+    assert StreamName.parse(stem) is None
+
+
+def test_groups_say_why_they_are_no_pair() -> None:
+    names = "a_rgb.mp4 a_ir.mp4 b_rgb.mp4 c_depth.mkv d_rgb.mp4 d_depth.mkv d_thermal.mkv"
+    paths = [Path(name) for name in names.split()]
+    reasons = {group.name: group.why_not() for group in group_streams(paths)}
+    assert reasons["a"] is None
+    assert reasons["b"] == "no second stream goes with it"
+    assert reasons["c"] == "no RGB stream goes with it"
+    assert "d_depth.mkv, d_thermal.mkv; choose one with --modality" in str(reasons["d"])
+    chosen = {group.name: group for group in group_streams(paths, Modality.DEPTH)}
+    assert chosen["d"].why_not() is None
+    assert chosen["d"].aux == [(Path("d_depth.mkv"), Modality.DEPTH)]
+
+
+def test_shards_share_everything_out_once() -> None:
+    entries = list(range(11))
+    parts = [Shard(number, 4).part(entries) for number in range(1, 5)]
+    assert sorted(entry for part in parts for entry in part) == entries
+    assert Shard.parse(" 3/8 ") == Shard(3, 8)
+
+
+@pytest.mark.parametrize("text", ["0/4", "5/4", "1", "1/0", "a/b", "-1/3", ""])
+def test_no_such_shard(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"part"):
+        Shard.parse(text)

@@ -1,0 +1,272 @@
+"""Running a batch: what is kept, what is done again, what failures leave, workers that die."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import os
+import threading
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from dmtrack.batch import (
+    BatchItem,
+    Existing,
+    ItemFinished,
+    ItemRetried,
+    ItemStarted,
+    LocalEngine,
+    Place,
+    Plan,
+    PlannedItem,
+    Problem,
+    Runner,
+    Shard,
+    Slot,
+    Task,
+    run_batch,
+)
+from dmtrack.batch.events import EngineEvent, TaskDone
+from dmtrack.batch.local import longest_first
+from dmtrack.batch.lock import batch_lock
+from dmtrack.batch.result_folder import publish_folder, scratch_path, sweep
+from dmtrack.batch.shard import WHOLE
+from dmtrack.batch.work import execute
+from dmtrack.errors import OutputError
+from dmtrack.geometry.box import Box
+
+BOXES = (Box(1, 2, 3, 4),)
+HERE = Path(__file__).parent
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The module of the runner, under a name that worker processes can import it by."""
+    monkeypatch.syspath_prepend(str(HERE))
+    return importlib.import_module("batch_runner")
+
+
+class HereEngine:
+    """Does tasks in this process and remembers them."""
+
+    def __init__(self) -> None:
+        self.done: list[str] = []
+
+    def run(self, tasks: Sequence[Task], runner: Runner) -> Generator[EngineEvent]:
+        for task in tasks:
+            self.done.append(task.item.id)
+            yield TaskDone(task, execute(task, runner, Place(), lambda *_: None), "here")
+
+
+def plan_of(tmp_path: Path, *ids: str, shard: Shard = WHOLE) -> Plan:
+    items = []
+    for item_id in ids:
+        rgb = tmp_path / f"{item_id}.mp4"
+        if not rgb.exists():
+            rgb.write_bytes(b"video")
+        items.append(PlannedItem(BatchItem(item_id, rgb, boxes=BOXES, origin="row 2"), item_id))
+    return Plan(tuple(items), shard=shard)
+
+
+def rows(path: Path) -> dict[str, dict[str, str]]:
+    with path.open(newline="") as file:
+        return {row["id"]: row for row in csv.DictReader(file)}
+
+
+def run(plan: Plan, out: Path, runner: Any, existing: Existing = Existing.RESUME) -> list[str]:
+    engine = HereEngine()
+    list(run_batch(plan, out, runner, engine, existing))
+    return engine.done
+
+
+def hidden(out: Path) -> list[str]:
+    return [path.name for path in out.iterdir() if path.name.startswith(".")]
+
+
+def test_results_and_summary(tmp_path: Path, fake: ModuleType) -> None:
+    plan = replace(
+        plan_of(tmp_path, "a", "fails", "defect", "partial"), problems=(Problem("p", "why", "row 9"),)
+    )
+    out = tmp_path / "out"
+    events = list(run_batch(plan, out, fake.FakeRunner(), HereEngine()))
+    ends = [event.row.id for event in events if isinstance(event, ItemFinished)]
+    assert sorted(ends) == ["a", "defect", "fails", "p", "partial"], "one end each"
+    said = rows(out / "summary.csv")
+    assert list(said) == ["a", "fails", "defect", "partial", "p"]
+    assert list(said["a"]) == ["id", "status", "frames", "fps", "mean_score", "lost_frames", "error"]
+    assert [said["a"][name] for name in ("status", "frames", "fps", "lost_frames")] == [
+        "complete",
+        "6",
+        "5.0",
+        "1",
+    ]
+    assert float(said["a"]["mean_score"]) == pytest.approx(0.4), "without the box that was given"
+    assert said["fails"]["error"] == f"row 2: {out / 'fails' / 'x.mp4'}: cannot be opened"
+    assert "unexpected ZeroDivisionError: oops" in said["defect"]["error"]
+    assert (said["partial"]["status"], said["partial"]["frames"]) == ("failed", "6")
+    assert said["p"]["error"] == "row 9: why"
+    folders = sorted(path.name for path in out.iterdir() if path.is_dir())
+    assert folders == ["a", "partial"], "a part that is valid is kept, nothing else"
+    assert not hidden(out)
+
+
+@pytest.mark.parametrize(
+    ("change", "again"),
+    [
+        pytest.param(lambda tmp, out: None, [], id="nothing"),
+        pytest.param(lambda tmp, out: (tmp / "a.mp4").write_bytes(b"longer"), ["a"], id="input-size"),
+        pytest.param(lambda tmp, out: os.utime(tmp / "a.mp4", ns=(1, 1)), ["a"], id="input-time"),
+        pytest.param(lambda tmp, out: (out / "a" / "boxes.csv").unlink(), ["a"], id="a-result-is-gone"),
+        pytest.param(lambda tmp, out: (out / "a" / "run.json").unlink(), [], id="somebodys-folder"),
+        pytest.param(lambda tmp, out: (out / "a" / "run.json").write_text("{"), ["a"], id="damaged-mark"),
+        pytest.param(lambda tmp, out: (out / "a" / "boxes.csv").write_text("x"), ["a"], id="damaged-table"),
+        pytest.param(lambda tmp, out: (out / "summary.csv").unlink(), [], id="the-summary-is-gone"),
+    ],
+)
+def test_resume_repeats_exactly_what_changed(
+    tmp_path: Path, fake: ModuleType, change: Callable[[Path, Path], Any], again: list[str]
+) -> None:
+    out, plan = tmp_path / "out", plan_of(tmp_path, "a", "b")
+    run(plan, out, fake.FakeRunner(), Existing.REFUSE)
+    before = rows(out / "summary.csv")
+    change(tmp_path, out)
+    assert run(plan, out, fake.FakeRunner()) == again
+    after = rows(out / "summary.csv")
+    if (out / "a" / "run.json").exists():
+        assert after == before
+    else:
+        assert "holds no results" in after["a"]["error"], "what is not ours is not touched"
+
+
+def test_resume_repeats_what_failed_and_what_has_other_options(tmp_path: Path, fake: ModuleType) -> None:
+    out, plan = tmp_path / "out", plan_of(tmp_path, "a", "fails", "partial")
+    run(plan, out, fake.FakeRunner(), Existing.REFUSE)
+    assert run(plan, out, fake.FakeRunner()) == ["fails", "partial"]
+    assert run(plan, out, fake.FakeRunner("b")) == ["a", "fails", "partial"]
+    moved = replace(plan.items[0].item, boxes=(Box(1, 2, 3, 5),))
+    other = Plan((replace(plan.items[0], item=moved),))
+    assert run(other, out, fake.FakeRunner("b")) == ["a"]
+    assert run(other, out, fake.FakeRunner("b"), Existing.OVERWRITE) == ["a"]
+
+
+def test_a_box_file_is_part_of_the_options(tmp_path: Path, fake: ModuleType) -> None:
+    boxes = tmp_path / "box.txt"
+    boxes.write_text("1,2,3,4\n")
+    planned = plan_of(tmp_path, "a").items[0]
+    plan = Plan((replace(planned, item=replace(planned.item, boxes=(), box_files=(boxes,))),))
+    run(plan, tmp_path / "out", fake.FakeRunner())
+    assert run(plan, tmp_path / "out", fake.FakeRunner()) == []
+    boxes.write_text("1,2,3,5\n")
+    assert run(plan, tmp_path / "out", fake.FakeRunner()) == ["a"]
+
+
+def test_existing_results_are_refused(tmp_path: Path, fake: ModuleType) -> None:
+    out, plan = tmp_path / "out", plan_of(tmp_path, "a")
+    run(plan, out, fake.FakeRunner(), Existing.REFUSE)
+    with pytest.raises(OutputError, match=r"results already; --resume"):
+        run(plan, out, fake.FakeRunner(), Existing.REFUSE)
+
+
+def test_a_failure_does_not_spoil_older_results_and_notes_are_kept(tmp_path: Path, fake: ModuleType) -> None:
+    out, plan = tmp_path / "out", plan_of(tmp_path, "a")
+    run(plan, out, fake.FakeRunner())
+    (out / "a" / "notes").mkdir()
+    (out / "a" / "notes" / "mine.txt").write_text("keep")
+    (out / "a" / "score.txt").write_text("keep")
+    run(plan, out, fake.FakeRunner("b"))
+    assert (out / "a" / "notes" / "mine.txt").read_text() == (out / "a" / "score.txt").read_text() == "keep"
+    assert not hidden(out)
+
+
+def test_a_recording_is_never_taken_for_results(tmp_path: Path) -> None:
+    scratch, folder = scratch_path(tmp_path / "clip"), tmp_path / "clip"
+    for path in (scratch, folder):
+        path.mkdir()
+    (folder / "rgb.mp4").touch()
+    with pytest.raises(OutputError, match="holds no results"):
+        publish_folder(scratch, folder)
+    assert (folder / "rgb.mp4").exists()
+
+
+def test_sweeping_takes_only_leftovers(tmp_path: Path) -> None:
+    for name in (".a.0123abcd.part", ".b.0123abcd.part", ".a.part", "a", ".git"):
+        (tmp_path / name).mkdir()
+    sweep(tmp_path, ["a"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".a.part", ".b.0123abcd.part", ".git", "a"]
+    sweep(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".a.part", ".git", "a"]
+
+
+def test_shards_share_a_folder_and_the_whole_joins_them(tmp_path: Path, fake: ModuleType) -> None:
+    out = tmp_path / "out"
+    for number, item_id in enumerate("ab", start=1):
+        assert run(plan_of(tmp_path, item_id, shard=Shard(number, 2)), out, fake.FakeRunner()) == [item_id]
+        assert list(rows(out / f"summary-{number}-of-2.csv")) == [item_id]
+    assert run(plan_of(tmp_path, "a", "b"), out, fake.FakeRunner()) == []
+    assert list(rows(out / "summary.csv")) == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "refused"),
+    [
+        (Shard(), Shard(), True),
+        (Shard(), Shard(1, 2), True),
+        (Shard(1, 2), Shard(), True),
+        (Shard(1, 2), Shard(1, 2), True),
+        (Shard(1, 2), Shard(2, 2), False),
+    ],
+)
+def test_one_batch_at_a_time(tmp_path: Path, first: Shard, second: Shard, refused: bool) -> None:
+    with batch_lock(tmp_path, first):
+        if refused:
+            with pytest.raises(OutputError, match="another batch is at work"), batch_lock(tmp_path, second):
+                pass
+        else:
+            with batch_lock(tmp_path, second):
+                pass
+    with batch_lock(tmp_path, second):
+        pass
+
+
+def test_workers_that_die_are_replaced(tmp_path: Path, fake: ModuleType) -> None:
+    out, plan = tmp_path / "out", plan_of(tmp_path, "a", "crashes", "dies", "z")
+    engine = LocalEngine([Slot("one", Place()), Slot("two", Place())])
+    events = list(run_batch(plan, out, fake.FakeRunner(), engine))
+    retried = sorted((event.item_id, event.reason) for event in events if isinstance(event, ItemRetried))
+    assert retried == [("crashes", "was killed by SIGKILL"), ("dies", "was killed by SIGKILL")]
+    attempts = [(e.item_id, e.attempt) for e in events if isinstance(e, ItemStarted)]
+    assert sorted(attempts) == [("a", 1), ("crashes", 1), ("crashes", 2), ("dies", 1), ("dies", 2), ("z", 1)]
+    said = rows(out / "summary.csv")
+    assert {item_id: row["status"] for item_id, row in said.items()} == {
+        "a": "complete",
+        "crashes": "complete",
+        "dies": "failed",
+        "z": "complete",
+    }
+    assert "was killed by SIGKILL, twice" in said["dies"]["error"]
+    assert not hidden(out)
+
+
+def test_leaving_early_stops_the_workers(tmp_path: Path, fake: ModuleType) -> None:
+    out, plan = tmp_path / "out", plan_of(tmp_path, "a", "b", "c")
+    engine = LocalEngine([Slot("one", Place())])
+    events = run_batch(plan, out, fake.FakeRunner(frame_s=0.05), engine)
+    for event in events:
+        if isinstance(event, ItemFinished):
+            break
+    events.close()
+    said = rows(out / "summary.csv")
+    assert [row["status"] for row in said.values()] == ["complete", "not run", "not run"]
+    assert not hidden(out)
+    assert threading.active_count() == 1
+    assert run(plan, out, fake.FakeRunner()) == ["b", "c"]
+
+
+def test_longest_first() -> None:
+    tasks = [Task(BatchItem(str(n), Path("x")), Path("x"), None, n) for n in (5, None, 9)]  # type: ignore[arg-type]
+    assert [task.frames for task in longest_first(tasks)] == [None, 9, 5]
