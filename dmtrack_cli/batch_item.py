@@ -122,7 +122,7 @@ class _Frames(SilentReporter):
         self._total = total
         self._done = 0
 
-    def advance(self, score: float) -> None:
+    def advance(self, score: float | None) -> None:
         """Count one more."""
         self._done += 1
         self._report(self._done, self._total)
