@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import signal
+from abc import ABC, abstractmethod
 from types import FrameType, TracebackType
 from typing import Final, NoReturn, Self
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 
-class PromptStop:
-    """While entered, the first SIGINT or SIGTERM raises `KeyboardInterrupt` at once; later ones do nothing.
-
-    For a program whose cleaning up must not be cut short by an impatient second Ctrl-C.
-    """
+class _SignalGuard(ABC):
+    """While entered, SIGINT and SIGTERM go to `_on_signal`; then the handlers are as they were."""
 
     def __init__(self) -> None:
-        self._stopped = False
         self._previous: dict[signal.Signals, object] = {}
 
     def __enter__(self) -> Self:
@@ -30,6 +27,21 @@ class PromptStop:
         for number, handler in self._previous.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
         self._previous = {}
+
+    @abstractmethod
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        """Take note of a signal."""
+
+
+class PromptStop(_SignalGuard):
+    """While entered, the first SIGINT or SIGTERM raises `KeyboardInterrupt` at once; later ones do nothing.
+
+    For a program whose cleaning up must not be cut short by an impatient second Ctrl-C.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._stopped = False
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         if not self._stopped:
@@ -37,7 +49,7 @@ class PromptStop:
             raise KeyboardInterrupt
 
 
-class GracefulStop:
+class GracefulStop(_SignalGuard):
     """While entered, the first SIGINT or SIGTERM only sets a flag; a second one interrupts at once.
 
     `check` turns the flag into `KeyboardInterrupt` at a moment of the caller's choice. From then on
@@ -45,21 +57,9 @@ class GracefulStop:
     """
 
     def __init__(self) -> None:
+        super().__init__()
         self._requested = False
         self._delivered = False
-        self._previous: dict[signal.Signals, object] = {}
-
-    def __enter__(self) -> Self:
-        for number in _SIGNALS:
-            self._previous[number] = signal.signal(number, self._on_signal)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        for number, handler in self._previous.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]
-        self._previous = {}
 
     def check(self) -> None:
         """Raise what was held back.

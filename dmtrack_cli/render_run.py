@@ -8,7 +8,7 @@ from itertools import chain
 from pathlib import Path
 
 from dmtrack.datasets.ground_truth import find_ground_truth
-from dmtrack.errors import BoxError, FormatError, OutputError, PairingError
+from dmtrack.errors import BoxError, FormatError, OutputError
 from dmtrack.output.draw import Layout, compose
 from dmtrack.output.video import VideoWriter
 from dmtrack.results.formats import ResultFormat
@@ -21,6 +21,7 @@ from dmtrack.video.pairing import PairedSource
 from dmtrack_cli.interrupt import GracefulStop
 from dmtrack_cli.progress import Reporter
 from dmtrack_cli.results_folder import default_folder
+from dmtrack_cli.track_run import first_pair
 
 _SUFFIX = ".mp4"
 VIDEO = "rendered.mp4"
@@ -53,14 +54,7 @@ class RenderRun:
         Raises:
             InputError: There is none.
         """
-        rest = iter(pairs)
-        first = next(rest, None)
-        if first is None:
-            raise PairingError(
-                "the first frame has no partner",
-                where=pairs.rgb_info.path,
-                hint="--on-missing hold goes on without",
-            )
+        first, rest = first_pair(pairs)
         return cls(first, rest, layers, layout)
 
     def execute(self, path: Path, reporter: Reporter, *, overwrite: bool) -> None:

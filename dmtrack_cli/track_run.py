@@ -223,7 +223,7 @@ def prepared_run(inputs: InputOptions, network: NetworkOptions, outputs: OutputO
     """
     with contextlib.ExitStack() as stack:
         pairs = stack.enter_context(_open(inputs))
-        first, rest = _first_pair(pairs)
+        first, rest = first_pair(pairs)
         stack.enter_context(
             results_folder.prepared_folder(outputs.folder, outputs.names, overwrite=outputs.overwrite)
         )
@@ -234,7 +234,7 @@ def prepared_run(inputs: InputOptions, network: NetworkOptions, outputs: OutputO
             inputs = replace(inputs, start=Position(index=start.first_frame))
             pairs.close()
             pairs = stack.enter_context(_open(inputs))
-            first, rest = _first_pair(pairs)
+            first, rest = first_pair(pairs)
         start = startable(start, pairs.rgb_info, inputs.end)
         tracker, resolved, precision = load()
         configuration = _configuration(inputs, outputs, pairs, start, resolved)
@@ -263,7 +263,12 @@ def expected_frames(info: VideoInfo, first: FramePair, end: Position | None) -> 
     return None if last is None else max(1, last - first.rgb.index)
 
 
-def _first_pair(pairs: PairedSource) -> tuple[FramePair, Iterator[FramePair]]:
+def first_pair(pairs: PairedSource) -> tuple[FramePair, Iterator[FramePair]]:
+    """Return the first pair of a recording, and the pairs after it.
+
+    Raises:
+        PairingError: There is none.
+    """
     rest = iter(pairs)
     first = next(rest, None)
     if first is None:

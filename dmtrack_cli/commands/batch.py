@@ -34,6 +34,7 @@ from dmtrack_cli.options import (
     MaxSkewOption,
     ModalityChoice,
     OffsetOption,
+    OnMissingOption,
     PrecisionChoice,
     folder_rate,
     seconds_of_ms,
@@ -142,14 +143,7 @@ def batch(
     ] = "1/1",
     offset_ms: OffsetOption = 0.0,
     max_skew_ms: MaxSkewOption = None,
-    on_missing: Annotated[
-        OnMissing,
-        typer.Option(
-            "--on-missing",
-            help="What the second stream shows where it has no frame near enough.",
-            rich_help_panel="Pairing",
-        ),
-    ] = OnMissing.HOLD,
+    on_missing: OnMissingOption = OnMissing.HOLD,
     rate: FolderRateOption = 30.0,
 ) -> None:
     """Track every recording of a folder or of a list, each into a folder of its own.

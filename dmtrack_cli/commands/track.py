@@ -15,12 +15,15 @@ from dmtrack.video.streams import OnMissing
 from dmtrack_cli.console import Stopped, err, out
 from dmtrack_cli.options import (
     AuxArgument,
+    EndOption,
     FolderRateOption,
     MaxSkewOption,
     ModalityChoice,
     OffsetOption,
+    OnMissingOption,
     PrecisionChoice,
     RgbArgument,
+    StartOption,
     folder_rate,
     positive_seconds,
     seconds_of_ms,
@@ -98,19 +101,8 @@ def track(
         typer.Option("--precision", help="Numbers of the network; auto: bf16 on CUDA, else fp32."),
     ] = PrecisionChoice.AUTO,
     layout: Annotated[Layout, typer.Option("--layout", help="What the annotated video shows.")] = Layout.SIDE,
-    start: Annotated[
-        str | None,
-        typer.Option(
-            "--start",
-            metavar="POS",
-            help="First frame: 0-based index, or a time (12.5s).",
-            show_default=False,
-        ),
-    ] = None,
-    end: Annotated[
-        str | None,
-        typer.Option("--end", metavar="POS", help="First frame not wanted any more.", show_default=False),
-    ] = None,
+    start: StartOption = None,
+    end: EndOption = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")] = False,
     no_video: Annotated[bool, typer.Option("--no-video", help="Write no annotated video.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no summary.")] = False,
@@ -123,14 +115,7 @@ def track(
     ] = None,
     offset_ms: OffsetOption = 0.0,
     max_skew_ms: MaxSkewOption = None,
-    on_missing: Annotated[
-        OnMissing,
-        typer.Option(
-            "--on-missing",
-            help="What the second stream shows where it has no frame near enough.",
-            rich_help_panel="Pairing",
-        ),
-    ] = OnMissing.HOLD,
+    on_missing: OnMissingOption = OnMissing.HOLD,
     rate: FolderRateOption = 30.0,
 ) -> None:
     """Follow one or several targets through a recording.

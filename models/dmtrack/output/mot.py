@@ -12,7 +12,6 @@ Source: MOT Challenge 2015, section "Data format" (arXiv:1504.01942).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +20,7 @@ from typing import Final, Literal
 from dmtrack.errors import BoxError, FormatError
 from dmtrack.geometry.box import Box
 from dmtrack.output.atomic import LineFile
+from dmtrack.output.numbers import finite
 from dmtrack.output.sink import Sink
 from dmtrack.tracking.result import FrameResult, TrackedBox
 
@@ -86,8 +86,8 @@ def parse_mot_row(text: str, origin: MotOrigin = 0) -> MotRow:
         )
     frame_number = _count(words[0], "frame number")
     target_id = _count(words[1], "target id")
-    x, y, w, h = (_number(word, name) for word, name in zip(words[2:6], "xywh", strict=True))
-    confidence = _number(words[6], "confidence") if len(words) > _LEAST_COLUMNS else 1.0
+    x, y, w, h = (finite(word, name) for word, name in zip(words[2:6], "xywh", strict=True))
+    confidence = finite(words[6], "confidence") if len(words) > _LEAST_COLUMNS else 1.0
     if origin:
         x, y = round(x - origin, DECIMALS), round(y - origin, DECIMALS)
     try:
@@ -181,18 +181,8 @@ def decimal_text(value: float) -> str:
     return "0" if text == "-0" else text
 
 
-def _number(word: str, name: str) -> float:
-    try:
-        value = float(word)
-    except ValueError:
-        raise FormatError(f"{name} {word.strip()!r} is not a number") from None
-    if not math.isfinite(value):
-        raise FormatError(f"{name} {word.strip()!r} is not finite")
-    return value
-
-
 def _count(word: str, name: str) -> int:
-    value = _number(word, name)
+    value = finite(word, name)
     if not value.is_integer() or value < 1:
         raise FormatError(f"{name} {word.strip()!r} is not a whole number from 1")
     return int(value)

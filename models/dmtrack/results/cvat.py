@@ -18,9 +18,10 @@ from typing import Final
 
 from dmtrack.errors import FormatError
 from dmtrack.output.mot import format_box, parse_mot_row
+from dmtrack.output.numbers import whole
 from dmtrack.results.gathering import ResultsGatherer
 from dmtrack.results.recording import DEFAULT_LABEL, RecordingResults, TargetBox
-from dmtrack.results.text import placed, whole
+from dmtrack.results.text import placed
 from dmtrack.tracking.result import TrackState
 
 _BOXES: Final = "gt/gt.txt"

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Final
 
 from dmtrack.errors import FormatError
+from dmtrack.output.numbers import finite, whole
 from dmtrack.output.table import COLUMNS
 from dmtrack.results.gathering import ResultsGatherer
 from dmtrack.results.recording import AuxMatch, FrameBoxes, RecordingResults, TargetBox
-from dmtrack.results.text import box_of, finite, placed, read_text, whole
+from dmtrack.results.text import box_of, placed, read_text
 from dmtrack.tracking.result import TrackState
 
 ITEM: Final = "item"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from pathlib import Path
 
 from dmtrack.errors import BoxError, FormatError
@@ -21,33 +20,6 @@ def read_text(path: Path) -> str:
         raise FormatError("is not a text file", where=path) from None
     except OSError as error:
         raise FormatError(f"cannot be read ({error.strerror})", where=path) from error
-
-
-def finite(text: str, what: str) -> float:
-    """Return a finite number.
-
-    Raises:
-        FormatError: It is none; `what` names it.
-    """
-    try:
-        value = float(text)
-    except ValueError:
-        raise FormatError(f"{what} {text.strip()!r} is not a number") from None
-    if not math.isfinite(value):
-        raise FormatError(f"{what} {text.strip()!r} is not finite")
-    return value
-
-
-def whole(text: str, what: str) -> int:
-    """Return a whole number.
-
-    Raises:
-        FormatError: It is none; `what` names it.
-    """
-    value = finite(text, what)
-    if not value.is_integer():
-        raise FormatError(f"{what} {text.strip()!r} is not a whole number")
-    return int(value)
 
 
 def box_of(x: float, y: float, w: float, h: float) -> Box:

@@ -24,8 +24,9 @@ from typing import Final, NamedTuple
 from dmtrack.errors import FormatError
 from dmtrack.geometry.box import Box
 from dmtrack.output.mot import format_box
+from dmtrack.output.numbers import whole
 from dmtrack.results.recording import FrameBoxes, RecordingResults, TargetBox
-from dmtrack.results.text import box_of, placed, read_text, whole
+from dmtrack.results.text import box_of, placed, read_text
 from dmtrack.tracking.result import TrackState
 
 _SEPARATORS: Final = re.compile(r"[,;\s]+")
