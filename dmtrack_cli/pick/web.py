@@ -28,6 +28,7 @@ from rich.text import Text
 from dmtrack.errors import DmtrackError
 from dmtrack.tracking.start import TargetStart
 from dmtrack_cli.console import Stopped, err
+from dmtrack_cli.interrupt import PromptStop
 from dmtrack_cli.pick.drawing import Scene
 from dmtrack_cli.pick.frames import FrameShelf
 from dmtrack_cli.pick.session import PickSession
@@ -52,6 +53,9 @@ _log = logging.getLogger("dmtrack.pick")
 def draw_on_page(scene: Scene, timeout_s: float) -> tuple[TargetStart, ...]:
     """Serve the page, say where it is, and return the boxes drawn on it.
 
+    Ctrl-C and termination end the wait even where they came ignored, as a shell hands them to what it
+    starts in the background.
+
     Raises:
         BoxError: Nobody drew anything in time.
         Stopped: The person cancelled, on the page or with Ctrl-C.
@@ -62,8 +66,9 @@ def draw_on_page(scene: Scene, timeout_s: float) -> tuple[TargetStart, ...]:
         thread = threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True)
         thread.start()
         try:
-            _say_where(server, timeout_s)
-            return session.wait()
+            with PromptStop():
+                _say_where(server, timeout_s)
+                return session.wait()
         except KeyboardInterrupt:
             raise Stopped("no box was drawn, nothing was tracked") from None
         finally:

@@ -362,9 +362,16 @@ def test_cancelling_on_the_page_leaves_nothing(track: Any, visitor: Any) -> None
     assert not Path("out").exists()
 
 
-def test_ctrl_c_while_waiting(track: Any, visitor: Any) -> None:
+@pytest.mark.parametrize("handler", [signal.default_int_handler, signal.SIG_IGN], ids=["as usual", "ignored"])
+def test_ctrl_c_while_waiting(track: Any, visitor: Any, handler: Any) -> None:
+    """Ignored is how a shell starts a program in the background."""
     visitor(lambda _server: os.kill(os.getpid(), signal.SIGINT))
-    outcome = track("--box")
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        outcome = track("--box")
+        assert signal.getsignal(signal.SIGINT) is handler
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert outcome.code == 130
     assert outcome.error_lines[-1] == "stopped: no box was drawn, nothing was tracked"
     assert not Path("out").exists()
