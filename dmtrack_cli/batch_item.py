@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from fractions import Fraction
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from dmtrack.batch.work import Place, Report, Task
 from dmtrack.errors import CheckpointError
 from dmtrack.geometry.box import Box
-from dmtrack.output.draw import Layout
 from dmtrack.video.frame import Modality
-from dmtrack.video.streams import OnMissing
+from dmtrack_cli.option_groups import words
+from dmtrack_cli.options import Losing, Network, Pairing, Picture
 from dmtrack_cli.progress import SilentReporter
-from dmtrack_cli.track_run import InputOptions, NetworkOptions, OutputOptions, prepared_run
-
-if TYPE_CHECKING:
-    from dmtrack.pipeline import PrecisionChoice
+from dmtrack_cli.track_options import Hardware, Inputs, Outputs, Wanted
+from dmtrack_cli.track_preparation import prepared_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,28 +56,30 @@ class TrackItem:
     """Tracks one item; what holds for the whole batch travels with it to the workers.
 
     Attributes:
-        weights: As `--weights`.
-        digests: What that means.
-        precision: As `--precision`.
-        layout: What the annotated video shows; None writes none.
-        offset_s: Added to the times of second streams whose item says nothing else.
-        max_skew_s: Largest distance in time of partners.
-        on_missing: What to show without a partner.
-        folder_rate: Pictures a second of folders.
+        network: What tracks.
+        picture: What annotated videos show.
+        losing: What happens when a target is lost.
+        pairing: How streams are matched; an item's own offset goes before it.
+        digests: What the weights meant when the batch began.
     """
 
-    weights: str = "tiny"
+    network: Network = field(default_factory=Network)
+    picture: Picture = field(default_factory=Picture)
+    losing: Losing = field(default_factory=Losing)
+    pairing: Pairing = field(default_factory=Pairing)
     digests: WeightsDigests = field(default_factory=lambda: WeightsDigests(()))
-    precision: PrecisionChoice = "auto"
-    layout: Layout | None = Layout.SIDE
-    offset_s: Fraction = Fraction(0)
-    max_skew_s: Fraction | None = None
-    on_missing: OnMissing = OnMissing.HOLD
-    folder_rate: Fraction = Fraction(30)
 
     def with_digests(self, digests: WeightsDigests) -> TrackItem:
         """Return the same with what its weights mean."""
         return replace(self, digests=digests)
+
+    def check(self) -> None:
+        """Refuse now what every item would fail of.
+
+        Raises:
+            ConfigError: An option is out of range.
+        """
+        _ = self.pairing.options, self.losing.stop_after_s
 
     def options(self, modality: Modality | None) -> object:
         """Return what decides results besides the item; the device and the threads are left out.
@@ -88,28 +87,28 @@ class TrackItem:
         Another machine may go on with a batch, whatever it computes on.
         """
         digest = self.digests.of_modality(modality)
-        pairing = [self.offset_s, self.max_skew_s, self.on_missing, self.folder_rate]
-        return [digest, self.precision, self.layout, *pairing]
+        return [digest, self.network.precision, self.picture.shown, self.losing, self.pairing.options]
 
     def __call__(self, task: Task, folder: Path, place: Place, report: Report) -> None:
         """Track `task.item` into `folder`; see `dmtrack.batch.work.Runner`."""
         item = task.item
-        inputs = InputOptions(
+        pairing = self.pairing
+        if item.offset_s is not None:
+            pairing = replace(pairing, offset_ms=float(item.offset_s * 1000))
+        inputs = Inputs(
             rgb=item.rgb,
             aux=item.aux,
             modality=item.modality,
             start=item.start,
             end=item.end,
-            offset_s=self.offset_s if item.offset_s is None else item.offset_s,
-            max_skew_s=self.max_skew_s,
-            on_missing=self.on_missing,
-            folder_rate=self.folder_rate,
+            pairing=pairing,
             boxes=tuple(_box_text(box) for box in item.boxes),
             box_files=item.box_files,
         )
-        network = NetworkOptions(self.weights, place.device, self.precision, place.threads)
-        with prepared_run(inputs, network, OutputOptions(folder, self.layout)) as run:
-            command = list(_command(inputs, network, replace(run.outputs, folder=task.folder)))
+        hardware = Hardware(place.device, place.threads)
+        wanted = Wanted(inputs, Outputs(folder, self.picture), self.network, self.losing, hardware)
+        with prepared_run(wanted) as run:
+            command = list(_command(run.wanted, task.folder))
             run.record = replace(run.record, command=command, batch=task.mark)
             run.execute(_Frames(report, run.expected_frames))
 
@@ -132,26 +131,16 @@ def _box_text(box: Box) -> str:
     return ",".join(repr(value) for value in box.xywh)
 
 
-def _command(inputs: InputOptions, network: NetworkOptions, outputs: OutputOptions) -> Iterator[str]:
+def _command(wanted: Wanted, folder: Path) -> Iterator[str]:
     """Yield the words of the `dmtrack track` that does the same as one item."""
+    inputs = wanted.inputs
     yield from ("dmtrack", "track", str(inputs.rgb))
     if inputs.aux is not None:
         yield str(inputs.aux)
-    values = {
-        "--modality": inputs.modality,
-        "--weights": network.weights if network.weights != "tiny" else None,
-        "--precision": network.precision if network.precision != "auto" else None,
-        "--start": inputs.start,
-        "--end": inputs.end,
-        "--offset-ms": float(inputs.offset_s * 1000) if inputs.offset_s else None,
-        "--max-skew-ms": None if inputs.max_skew_s is None else float(inputs.max_skew_s * 1000),
-        "--on-missing": inputs.on_missing if inputs.on_missing is not OnMissing.HOLD else None,
-        "--folder-rate": float(inputs.folder_rate) if inputs.folder_rate != 30 else None,
-        "--layout": outputs.layout if outputs.layout not in (None, Layout.SIDE) else None,
-    }
     yield from (f"--box={text}" for text in inputs.boxes)
     yield from (f"--box-file={path}" for path in inputs.box_files)
+    values = {"--modality": inputs.modality, "--start": inputs.start, "--end": inputs.end}
     yield from (f"{name}={value}" for name, value in values.items() if value is not None)
-    if outputs.layout is None:
-        yield "--no-video"
-    yield f"--output={outputs.folder}"
+    for group in (inputs.pairing, wanted.network, wanted.losing, wanted.outputs.picture):
+        yield from words(group)
+    yield f"--output={folder}"

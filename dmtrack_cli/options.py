@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
@@ -9,10 +10,12 @@ from typing import Annotated
 
 import typer
 
+from dmtrack.config import TrackerConfig
 from dmtrack.errors import ConfigError
+from dmtrack.output.draw import Layout
 from dmtrack.results.formats import ResultFormat
 from dmtrack.video.frame import Modality
-from dmtrack.video.streams import OnMissing
+from dmtrack.video.streams import OnMissing, PairingOptions
 
 
 class ModalityChoice(StrEnum):
@@ -51,37 +54,6 @@ AuxArgument = Annotated[
         show_default=False,
     ),
 ]
-OffsetOption = Annotated[
-    float,
-    typer.Option("--offset-ms", metavar="MS", help="Added to the times of AUX.", rich_help_panel="Pairing"),
-]
-MaxSkewOption = Annotated[
-    float | None,
-    typer.Option(
-        "--max-skew-ms",
-        metavar="MS",
-        help="Largest distance in time of partners. Default: 9/10 of the slower stream's frame interval.",
-        show_default=False,
-        rich_help_panel="Pairing",
-    ),
-]
-FolderRateOption = Annotated[
-    float,
-    typer.Option(
-        "--folder-rate",
-        metavar="FPS",
-        help="Pictures a second of folders, where no video gives a rate.",
-        rich_help_panel="Pairing",
-    ),
-]
-OnMissingOption = Annotated[
-    OnMissing,
-    typer.Option(
-        "--on-missing",
-        help="What the second stream shows where it has no frame near enough.",
-        rich_help_panel="Pairing",
-    ),
-]
 StartOption = Annotated[
     str | None,
     typer.Option(
@@ -106,6 +78,172 @@ SourceFormatOption = Annotated[
     typer.Option("--from", help="Format of the files read. Default: by their content.", show_default=False),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")]
+
+_PAIRING = "Pairing"
+_RECOVERY = "Lost and found"
+
+
+class RecoveryChoice(StrEnum):
+    """Whether targets are given up and found again."""
+
+    AUTO = "auto"
+    ON = "on"
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing:
+    """How the two streams are matched in time."""
+
+    offset_ms: Annotated[
+        float,
+        typer.Option(
+            "--offset-ms", metavar="MS", help="Added to the times of AUX.", rich_help_panel=_PAIRING
+        ),
+    ] = 0.0
+    max_skew_ms: Annotated[
+        float | None,
+        typer.Option(
+            "--max-skew-ms",
+            metavar="MS",
+            help="Largest distance in time of partners. Default: 9/10 of the slower stream's frame interval.",
+            show_default=False,
+            rich_help_panel=_PAIRING,
+        ),
+    ] = None
+    on_missing: Annotated[
+        OnMissing,
+        typer.Option(
+            "--on-missing",
+            help="What the second stream shows where it has no frame near enough.",
+            rich_help_panel=_PAIRING,
+        ),
+    ] = OnMissing.HOLD
+    folder_rate: Annotated[
+        float,
+        typer.Option(
+            "--folder-rate",
+            metavar="FPS",
+            help="Pictures a second of folders, where no video gives a rate.",
+            rich_help_panel=_PAIRING,
+        ),
+    ] = 30.0
+
+    @property
+    def options(self) -> PairingOptions:
+        """The same in exact numbers.
+
+        Raises:
+            ConfigError: A number is not finite, negative, or a rate of zero.
+        """
+        return PairingOptions(
+            offset_s=seconds_of_ms(self.offset_ms),
+            max_skew_s=None if self.max_skew_ms is None else seconds_of_ms(self.max_skew_ms),
+            on_missing=self.on_missing,
+            folder_rate=folder_rate(self.folder_rate),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Network:
+    """What tracks."""
+
+    weights: Annotated[
+        str,
+        typer.Option(
+            "--weights", metavar="NAME|PATH", help="tiny, base, a name in the data folder, or a file."
+        ),
+    ] = "tiny"
+    precision: Annotated[
+        PrecisionChoice,
+        typer.Option("--precision", help="Numbers of the network; auto: bf16 on CUDA, else fp32."),
+    ] = PrecisionChoice.AUTO
+
+
+@dataclass(frozen=True, slots=True)
+class Losing:
+    """What happens when a target is lost from sight."""
+
+    recovery: Annotated[
+        RecoveryChoice,
+        typer.Option(
+            "--recovery",
+            help="Give a target up when its score stays low, and look for it over the whole frame. "
+            "off: the published behaviour. auto: as suits the weights.",
+            rich_help_panel=_RECOVERY,
+        ),
+    ] = RecoveryChoice.AUTO
+    lost_after: Annotated[
+        int | None,
+        typer.Option(
+            "--lost-after",
+            metavar="FRAMES",
+            help="Uncertain frames in a row until a target is lost; after as many again it is looked for "
+            f"everywhere. Default: {TrackerConfig().lost_after}, or as suits the weights.",
+            show_default=False,
+            rich_help_panel=_RECOVERY,
+        ),
+    ] = None
+    anchor: Annotated[
+        bool | None,
+        typer.Option(
+            "--anchor/--no-anchor",
+            help="Keep the first template for ever. Default: as suits the weights.",
+            show_default=False,
+            rich_help_panel=_RECOVERY,
+        ),
+    ] = None
+    stop_when_lost: Annotated[
+        float | None,
+        typer.Option(
+            "--stop-when-lost",
+            metavar="SECONDS",
+            help="End the run when every target has been lost for so long.",
+            show_default=False,
+            rich_help_panel=_RECOVERY,
+        ),
+    ] = None
+
+    @property
+    def stop_after_s(self) -> Fraction | None:
+        """Seconds after which the run ends; None never.
+
+        Raises:
+            ConfigError: The time is negative, zero or not finite.
+        """
+        if self.stop_when_lost is None:
+            return None
+        return Fraction(str(positive_seconds(self.stop_when_lost, "--stop-when-lost")))
+
+    def applied_to(self, config: TrackerConfig) -> TrackerConfig:
+        """Return the protocol of some weights, with what the person wants otherwise.
+
+        Raises:
+            ConfigError: An option needs recovery, which is off, or a number is out of range.
+        """
+        stop_after_s = self.stop_after_s
+        if self.recovery is not RecoveryChoice.AUTO:
+            config = replace(config, recovery=self.recovery is RecoveryChoice.ON)
+        if self.anchor is not None:
+            config = replace(config, anchor=self.anchor)
+        needing = {"--lost-after": self.lost_after, "--stop-when-lost": stop_after_s}
+        for name, value in needing.items():
+            if value is not None and not config.recovery:
+                raise ConfigError(f"{name} needs recovery, which is off", hint="give --recovery on as well")
+        return config if self.lost_after is None else replace(config, lost_after=self.lost_after)
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """What the annotated video shows."""
+
+    layout: Annotated[Layout, typer.Option("--layout", help="What the annotated video shows.")] = Layout.SIDE
+    no_video: Annotated[bool, typer.Option("--no-video", help="Write no annotated video.")] = False
+
+    @property
+    def shown(self) -> Layout | None:
+        """The layout; None without a video."""
+        return None if self.no_video else self.layout
 
 
 def seconds_of_ms(milliseconds: float) -> Fraction:

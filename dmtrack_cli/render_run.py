@@ -21,7 +21,7 @@ from dmtrack.video.pairing import PairedSource
 from dmtrack_cli.interrupt import GracefulStop
 from dmtrack_cli.progress import Reporter
 from dmtrack_cli.results_folder import default_folder
-from dmtrack_cli.track_run import first_pair
+from dmtrack_cli.track_preparation import first_pair
 
 _SUFFIX = ".mp4"
 VIDEO = "rendered.mp4"

@@ -12,6 +12,7 @@ from dmtrack.output.atomic import prepare_folder
 VIDEO: Final = "annotated.mp4"
 MOT: Final = "boxes.txt"
 TABLE: Final = "boxes.csv"
+SCORES: Final = "score.png"
 RECORD: Final = "run.json"
 
 ROOT: Final = "dmtrack-results"

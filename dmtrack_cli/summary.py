@@ -43,6 +43,8 @@ def print_summary(summary: Summary, console: Console) -> None:
     table.add_column(overflow="fold")
     table.add_row("frames", _frames_text(summary.record))
     table.add_row("targets", str(counts.targets))
+    if counts.uncertain or counts.lost:
+        table.add_row("boxes", f"{counts.uncertain} uncertain, {counts.lost} while lost")
     if summary.mean_score is not None:
         table.add_row("mean score", f"{summary.mean_score:.3f}")
     if any(item.role == "aux" for item in summary.record.inputs):
@@ -81,7 +83,9 @@ def size_text(size_bytes: int) -> str:
 
 def _frames_text(record: RunRecord) -> str:
     frames = str(record.counts.frames)
-    return frames if record.status is RunStatus.COMPLETE else f"{frames} ({record.status})"
+    if record.status is not RunStatus.COMPLETE:
+        return f"{frames} ({record.status})"
+    return frames if record.reason is None else f"{frames} ({record.reason})"
 
 
 def _damage_text(record: RunRecord) -> str:

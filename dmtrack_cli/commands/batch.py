@@ -20,25 +20,15 @@ from dmtrack.batch.shard import Shard
 from dmtrack.batch.slots import SlotOptions, make_slots
 from dmtrack.batch.summary import SUMMARY
 from dmtrack.errors import ConfigError, InputError
-from dmtrack.output.draw import Layout
 from dmtrack.video.frame import Modality
-from dmtrack.video.streams import OnMissing
 from dmtrack_cli.batch_item import TrackItem, WeightsDigests
 from dmtrack_cli.batch_listing import print_plan, say_plan
 from dmtrack_cli.batch_outcome import BatchOutcome
 from dmtrack_cli.batch_progress import make_batch_reporter
 from dmtrack_cli.console import EXIT_SOME_FAILED, Stopped, err, out
 from dmtrack_cli.interrupt import PromptStop
-from dmtrack_cli.options import (
-    FolderRateOption,
-    MaxSkewOption,
-    ModalityChoice,
-    OffsetOption,
-    OnMissingOption,
-    PrecisionChoice,
-    folder_rate,
-    seconds_of_ms,
-)
+from dmtrack_cli.option_groups import grouped
+from dmtrack_cli.options import Losing, ModalityChoice, Network, Pairing, Picture
 from dmtrack_cli.progress import ProgressKind
 
 _WORKERS = "Workers"
@@ -51,6 +41,7 @@ class EngineChoice(StrEnum):
     RAY = "ray"
 
 
+@grouped
 def batch(
     source: Annotated[
         Path,
@@ -71,18 +62,6 @@ def batch(
         ModalityChoice,
         typer.Option("--modality", help="What second streams measure, where their item does not say."),
     ] = ModalityChoice.AUTO,
-    weights: Annotated[
-        str,
-        typer.Option(
-            "--weights", metavar="NAME|PATH", help="tiny, base, a name in the data folder, or a file."
-        ),
-    ] = "tiny",
-    precision: Annotated[
-        PrecisionChoice,
-        typer.Option("--precision", help="Numbers of the network; auto: bf16 on CUDA, else fp32."),
-    ] = PrecisionChoice.AUTO,
-    layout: Annotated[Layout, typer.Option("--layout", help="What annotated videos show.")] = Layout.SIDE,
-    no_video: Annotated[bool, typer.Option("--no-video", help="Write no annotated videos.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No pairing, progress or summary.")] = False,
     progress: Annotated[
         ProgressKind, typer.Option("--progress", help="How progress is shown; auto: bars on a terminal.")
@@ -141,10 +120,11 @@ def batch(
             rich_help_panel=_WORKERS,
         ),
     ] = "1/1",
-    offset_ms: OffsetOption = 0.0,
-    max_skew_ms: MaxSkewOption = None,
-    on_missing: OnMissingOption = OnMissing.HOLD,
-    rate: FolderRateOption = 30.0,
+    *,
+    network: Network,
+    picture: Picture,
+    losing: Losing,
+    pairing: Pairing,
 ) -> None:
     """Track every recording of a folder or of a list, each into a folder of its own.
 
@@ -158,15 +138,8 @@ def batch(
     slots = SlotOptions(devices, jobs, jobs_per_device, threads)
     make_engine = _ray(slots, ray_address) if engine is EngineChoice.RAY else _local(slots)
     kind = ProgressKind.NONE if quiet else progress
-    runner = TrackItem(
-        weights=weights,
-        precision=precision.value,
-        layout=None if no_video else layout,
-        offset_s=seconds_of_ms(offset_ms),
-        max_skew_s=None if max_skew_ms is None else seconds_of_ms(max_skew_ms),
-        on_missing=on_missing,
-        folder_rate=folder_rate(rate),
-    )
+    runner = TrackItem(network, picture, losing, pairing)
+    runner.check()
     plan = make_plan(_findings(source, modality.modality, output), part)
     if kind is ProgressKind.JSON:
         say_plan(plan)
@@ -174,7 +147,7 @@ def batch(
         print_plan(plan, source if source.is_dir() else source.parent, out if dry_run else err)
     if dry_run:
         raise typer.Exit(EXIT_SOME_FAILED if plan.problems else 0)
-    _run(plan, output, runner.with_digests(WeightsDigests.of(weights)), make_engine(), existing, kind)
+    _run(plan, output, runner.with_digests(WeightsDigests.of(network.weights)), make_engine(), existing, kind)
 
 
 def _findings(source: Path, modality: Modality | None, output: Path) -> Findings:

@@ -14,35 +14,22 @@ from dmtrack.datasets.ground_truth import find_ground_truth
 from dmtrack.output.run_record import to_json
 from dmtrack.video.frame import VideoInfo
 from dmtrack.video.inspection import PairMatch, PairReport, inspect_pair
-from dmtrack.video.streams import PairingOptions, Sync
+from dmtrack.video.streams import Sync
 from dmtrack_cli.console import out
-from dmtrack_cli.options import (
-    AuxArgument,
-    FolderRateOption,
-    JsonOption,
-    MaxSkewOption,
-    OffsetOption,
-    RgbArgument,
-    folder_rate,
-    seconds_of_ms,
-)
+from dmtrack_cli.option_groups import grouped
+from dmtrack_cli.options import AuxArgument, JsonOption, Pairing, RgbArgument
 
 
+@grouped
 def inspect(
     rgb: RgbArgument,
     aux: AuxArgument = None,
-    offset_ms: OffsetOption = 0.0,
-    max_skew_ms: MaxSkewOption = None,
-    rate: FolderRateOption = 30.0,
+    *,
+    pairing: Pairing,
     as_json: JsonOption = False,
 ) -> None:
     """Say what is in the files, and whether and how they pair. Nothing is written."""
-    options = PairingOptions(
-        offset_s=seconds_of_ms(offset_ms),
-        max_skew_s=None if max_skew_ms is None else seconds_of_ms(max_skew_ms),
-        folder_rate=folder_rate(rate),
-    )
-    report = inspect_pair(rgb, aux, options)
+    report = inspect_pair(rgb, aux, pairing.options)
     truth = find_ground_truth(rgb)
     if as_json:
         typer.echo(json.dumps({"report": to_json(report), "ground_truth": to_json(truth)}, indent=2))

@@ -10,28 +10,24 @@ import typer
 from dmtrack.output.draw import PALETTE, Layout
 from dmtrack.video.pairing import open_pair
 from dmtrack.video.position import parse_position
-from dmtrack.video.streams import OnMissing
 from dmtrack_cli.console import Stopped, err, say_line
+from dmtrack_cli.option_groups import grouped
 from dmtrack_cli.options import (
     AuxArgument,
     EndOption,
-    FolderRateOption,
-    MaxSkewOption,
     ModalityChoice,
-    OffsetOption,
-    OnMissingOption,
+    Pairing,
     RgbArgument,
     SourceFormatOption,
     StartOption,
-    folder_rate,
-    seconds_of_ms,
 )
 from dmtrack_cli.progress import ProgressKind, make_reporter, say_json
 from dmtrack_cli.render_run import RenderRun, default_video, read_layers, require_video_name
 from dmtrack_cli.summary import size_text
-from dmtrack_cli.track_run import expected_frames
+from dmtrack_cli.track_preparation import expected_frames
 
 
+@grouped
 def render(
     rgb: RgbArgument,
     aux: AuxArgument = None,
@@ -67,10 +63,8 @@ def render(
     progress: Annotated[
         ProgressKind, typer.Option("--progress", help="How progress is shown; auto: a bar on a terminal.")
     ] = ProgressKind.AUTO,
-    offset_ms: OffsetOption = 0.0,
-    max_skew_ms: MaxSkewOption = None,
-    on_missing: OnMissingOption = OnMissing.HOLD,
-    rate: FolderRateOption = 30.0,
+    *,
+    pairing: Pairing,
 ) -> None:
     """Draw boxes from files on a recording, without the network.
 
@@ -81,17 +75,7 @@ def render(
     if len(layers) > len(PALETTE):
         say_line("warning", f"{len(layers)} files share {len(PALETTE)} colours", "yellow")
     first, last = (None if position is None else parse_position(position) for position in (start, end))
-    pairs = open_pair(
-        rgb,
-        aux,
-        modality=modality.modality,
-        start=first,
-        end=last,
-        offset_s=seconds_of_ms(offset_ms),
-        max_skew_s=None if max_skew_ms is None else seconds_of_ms(max_skew_ms),
-        on_missing=on_missing,
-        folder_rate=folder_rate(rate),
-    )
+    pairs = open_pair(rgb, aux, modality=modality.modality, start=first, end=last, pairing=pairing.options)
     with pairs:
         run = RenderRun.on(pairs, layers, layout)
         kind = ProgressKind.NONE if quiet else progress

@@ -8,37 +8,36 @@ from typing import Annotated, Final
 import typer
 from rich.text import Text
 
-from dmtrack.output.draw import Layout
 from dmtrack.tracking.start import TargetStart
 from dmtrack.video.position import parse_position
-from dmtrack.video.streams import OnMissing
 from dmtrack_cli.console import Stopped, err, out
+from dmtrack_cli.option_groups import grouped
 from dmtrack_cli.options import (
     AuxArgument,
     EndOption,
-    FolderRateOption,
-    MaxSkewOption,
+    Losing,
     ModalityChoice,
-    OffsetOption,
-    OnMissingOption,
-    PrecisionChoice,
+    Network,
+    Pairing,
+    Picture,
     RgbArgument,
     StartOption,
-    folder_rate,
     positive_seconds,
-    seconds_of_ms,
 )
 from dmtrack_cli.pick.choice import PICK_TIMEOUT_S
 from dmtrack_cli.pick.drawing import PickKind
 from dmtrack_cli.progress import ProgressKind, make_reporter, say_json
 from dmtrack_cli.results_folder import default_folder
 from dmtrack_cli.summary import Summary, print_summary, say_summary
-from dmtrack_cli.track_run import InputOptions, NetworkOptions, OutputOptions, TrackRun, prepared_run
+from dmtrack_cli.track_options import Hardware, Inputs, Outputs, Wanted
+from dmtrack_cli.track_preparation import prepared_run
+from dmtrack_cli.track_run import TrackRun
 
 MOST_NAMED: Final = 6
 """So many boxes are said at the start; the rest is counted."""
 
 
+@grouped
 def track(
     rgb: RgbArgument,
     aux: AuxArgument = None,
@@ -77,12 +76,6 @@ def track(
     modality: Annotated[
         ModalityChoice, typer.Option("--modality", help="What AUX measures.")
     ] = ModalityChoice.AUTO,
-    weights: Annotated[
-        str,
-        typer.Option(
-            "--weights", metavar="NAME|PATH", help="tiny, base, a name in the data folder, or a file."
-        ),
-    ] = "tiny",
     output: Annotated[
         Path | None,
         typer.Option(
@@ -96,15 +89,9 @@ def track(
     device: Annotated[
         str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda:0 or mps.")
     ] = "auto",
-    precision: Annotated[
-        PrecisionChoice,
-        typer.Option("--precision", help="Numbers of the network; auto: bf16 on CUDA, else fp32."),
-    ] = PrecisionChoice.AUTO,
-    layout: Annotated[Layout, typer.Option("--layout", help="What the annotated video shows.")] = Layout.SIDE,
     start: StartOption = None,
     end: EndOption = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")] = False,
-    no_video: Annotated[bool, typer.Option("--no-video", help="Write no annotated video.")] = False,
     quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no summary.")] = False,
     progress: Annotated[
         ProgressKind, typer.Option("--progress", help="How progress is shown; auto: a bar on a terminal.")
@@ -113,35 +100,33 @@ def track(
         int | None,
         typer.Option("--threads", metavar="N", help="Threads of the network on a CPU.", show_default=False),
     ] = None,
-    offset_ms: OffsetOption = 0.0,
-    max_skew_ms: MaxSkewOption = None,
-    on_missing: OnMissingOption = OnMissing.HOLD,
-    rate: FolderRateOption = 30.0,
+    *,
+    network: Network,
+    picture: Picture,
+    losing: Losing,
+    pairing: Pairing,
 ) -> None:
     """Follow one or several targets through a recording.
 
-    Writes annotated.mp4, boxes.txt (MOT), boxes.csv and run.json. Everything is checked before
+    Writes annotated.mp4, boxes.txt (MOT), boxes.csv, score.png and run.json. Everything is checked before
     tracking begins; Ctrl-C keeps what was tracked.
     """
-    inputs = InputOptions(
+    inputs = Inputs(
         rgb=rgb,
         aux=aux,
         modality=modality.modality,
         start=None if start is None else parse_position(start),
         end=None if end is None else parse_position(end),
-        offset_s=seconds_of_ms(offset_ms),
-        max_skew_s=None if max_skew_ms is None else seconds_of_ms(max_skew_ms),
-        on_missing=on_missing,
-        folder_rate=folder_rate(rate),
+        pairing=pairing,
         boxes=tuple(box or ()),
         box_files=tuple(box_file or ()),
         pick=pick,
         pick_timeout_s=positive_seconds(pick_timeout, "--pick-timeout"),
     )
-    network = NetworkOptions(weights, device, precision.value, threads)
-    outputs = OutputOptions(output or default_folder(rgb), None if no_video else layout, overwrite)
+    outputs = Outputs(output or default_folder(rgb), picture, overwrite)
+    wanted = Wanted(inputs, outputs, network, losing, Hardware(device, threads))
     kind = ProgressKind.NONE if quiet else progress
-    with prepared_run(inputs, network, outputs) as run:
+    with prepared_run(wanted) as run:
         _say_start(run, kind, quiet=quiet)
         try:
             run.execute(make_reporter(kind, run.expected_frames, err))
@@ -183,7 +168,7 @@ def _start_text(target: TargetStart, first_frame: int) -> str:
 
 
 def _say_end(run: TrackRun, kind: ProgressKind, *, quiet: bool) -> None:
-    summary = Summary(run.record, run.score.value, run.outputs.folder)
+    summary = Summary(run.record, run.score.value, run.wanted.outputs.folder)
     if kind is ProgressKind.JSON:
         say_summary(summary)
     elif not quiet:

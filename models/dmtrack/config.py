@@ -192,7 +192,11 @@ class TrackerConfig(_Config):
     Attributes:
         template_factor: Template crop side over sqrt(w h).
         search_factor: Search crop side over sqrt(w h).
-        min_size_px: Smallest box side, and the part of a box that must stay inside the frame.
+        min_size_px: Smallest side of the box that is followed, and the part of it that must stay inside
+            the frame.
+        min_shown_px: The same of the box that is reported, where it is less (published: it is not).
+        edge_error_px: How far apart the edges of two good boxes of one target are; lowers the reported
+            score of small targets, see `dmtrack.tracking.score`. 0 is off.
         window: `multiply` (published): response = Hann x score. `add`: response =
             (1 - window_weight) x penalty x score + window_weight x Hann.
         window_weight: Weight of the Hann window with `window="add"`.
@@ -215,6 +219,8 @@ class TrackerConfig(_Config):
     template_factor: float = 2.0
     search_factor: float = 4.0
     min_size_px: float = 10.0
+    min_shown_px: float = 10.0
+    edge_error_px: float = 0.0
     window: Literal["multiply", "add"] = "multiply"
     window_weight: float = 0.0
     size_penalty: float = 0.0
@@ -234,8 +240,10 @@ class TrackerConfig(_Config):
             raise ConfigError(f"unknown window {self.window!r}", hint="multiply or add")
         if not (0 <= self.window_weight <= 1 and 0 <= self.size_inertia < 1):
             raise ConfigError("window_weight must be in [0, 1] and size_inertia in [0, 1)")
-        if self.template_factor <= 0 or self.search_factor <= 0 or self.min_size_px <= 0:
-            raise ConfigError("template_factor, search_factor and min_size_px must be above 0")
+        if self.template_factor <= 0 or self.search_factor <= 0:
+            raise ConfigError("template_factor and search_factor must be above 0")
+        if self.min_size_px <= 0 or self.min_shown_px <= 0 or self.edge_error_px < 0:
+            raise ConfigError("min_size_px and min_shown_px must be above 0, edge_error_px not below it")
         if self.update_interval < 1:
             raise ConfigError(f"update_interval={self.update_interval} must be at least 1")
         if not 0 <= self.uncertain_score <= self.found_score <= 1:
@@ -258,4 +266,7 @@ TINY_TRACKER = TrackerConfig(
     size_inertia=0.5,
     anchor=True,
     update_interval=18,
+    min_shown_px=2.0,
+    edge_error_px=1.0,
+    recovery=True,
 )

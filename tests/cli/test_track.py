@@ -31,6 +31,7 @@ def test_leaves_a_video_two_tables_and_a_record(track: Track) -> None:
         "boxes.csv",
         "boxes.txt",
         "run.json",
+        "score.png",
     ]
     rows, table = read_mot(Path("out/boxes.txt")), read_table(Path("out/boxes.csv"))
     assert [row.frame_index for row in rows] == list(range(12))
@@ -56,14 +57,14 @@ def test_the_record_says_what_ran(track: Track, recording: Any) -> None:
     assert configuration["modality"] == "thermal"
     assert configuration["start"] == "1"
     assert set(configuration["weights_files"]) == {"foundation.safetensors", "thermal.safetensors"}
-    assert record["outputs"] == ["annotated.mp4", "boxes.txt", "boxes.csv"]
+    assert record["outputs"] == ["annotated.mp4", "boxes.txt", "boxes.csv", "score.png"]
 
 
 def test_the_summary_names_files_and_speed(track: Track) -> None:
     out = track("--box", BOX).out
     for words in ("frames", "12", "targets", "mean score", "network", "fps", "cpu, fp32"):
         assert words in out
-    for name in ("annotated.mp4", "boxes.txt", "boxes.csv", "run.json"):
+    for name in ("annotated.mp4", "boxes.txt", "boxes.csv", "score.png", "run.json"):
         assert f"out/{name}" in out
     assert all(len(line) <= 80 for line in out.splitlines())
 
@@ -169,7 +170,7 @@ def test_json_progress_is_json_on_standard_output(track: Track) -> None:
     assert events[-1]["event"] == "end"
     assert events[-1]["status"] == "complete"
     assert events[-1]["files"] == [
-        f"out/{n}" for n in ("annotated.mp4", "boxes.txt", "boxes.csv", "run.json")
+        f"out/{n}" for n in ("annotated.mp4", "boxes.txt", "boxes.csv", "score.png", "run.json")
     ]
     assert outcome.err == ""
 
@@ -183,7 +184,7 @@ def test_overwrite_replaces_results(track: Track) -> None:
 def test_no_video_leaves_none(track: Track) -> None:
     assert track("--box", BOX, "--no-video").code == 0
     assert not Path("out/annotated.mp4").exists()
-    assert read_run_json(Path("out/run.json"))["outputs"] == ["boxes.txt", "boxes.csv"]
+    assert read_run_json(Path("out/run.json"))["outputs"] == ["boxes.txt", "boxes.csv", "score.png"]
 
 
 def test_the_default_folder_is_named_after_the_recording(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 import cv2
@@ -26,7 +25,6 @@ def folder(tmp_path: Path) -> RunFolder:
 
 
 def test_the_curves_are_drawn(folder: RunFolder) -> None:
-    pytest.importorskip("matplotlib")
     folder.plot_curves()
     picture = cv2.imread(str(folder.path / "curve.png"))
     assert picture is not None
@@ -35,27 +33,12 @@ def test_the_curves_are_drawn(folder: RunFolder) -> None:
 
 
 def test_a_run_without_rows_has_no_picture(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    pytest.importorskip("matplotlib")
     RunFolder(tmp_path).plot_curves()
     assert not (tmp_path / "curve.png").exists()
     assert caplog.records == []
 
 
-def test_without_matplotlib_the_run_goes_on_and_says_so_once(
-    folder: RunFolder, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    for name in ("matplotlib", "matplotlib.figure"):
-        monkeypatch.setitem(sys.modules, name, None)
-    folder.plot_curves()
-    folder.plot_curves()
-    assert [record.message for record in caplog.records] == [
-        "curve.png is not drawn: it needs matplotlib (pip install 'dmtrack[train]')"
-    ]
-    assert not (folder.path / "curve.png").exists()
-
-
 def test_a_table_of_another_program_ends_no_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    pytest.importorskip("matplotlib")
     (tmp_path / "curve.csv").write_text("step,cost\n1,2\n")
     RunFolder(tmp_path).plot_curves()
     assert "loss" in caplog.text

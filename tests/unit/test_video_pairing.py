@@ -11,7 +11,7 @@ from dmtrack.video.frame import Modality
 from dmtrack.video.modality import encode_depth, encode_event
 from dmtrack.video.pairing import open_pair, resize_to_grid
 from dmtrack.video.position import Position
-from dmtrack.video.streams import OnMissing, Sync
+from dmtrack.video.streams import OnMissing, PairingOptions, Sync
 
 H, W = 64, 96
 
@@ -93,10 +93,9 @@ class TestTime:
         assert source.counts.aux_missing == 15
         assert source.counts.largest_skew_s < Fraction(1, 1000)  # Matroska rounds
 
-    @pytest.mark.parametrize("offset_s", [Fraction(-1, 2), -0.5])
-    def test_offset_moves_the_second_stream(self, rgb, make_video, offset_s):
+    def test_offset_moves_the_second_stream(self, rgb, make_video):
         aux = thermal_video(make_video, 15, rate=30, pts=range(15, 30))
-        with open_pair(rgb, aux, offset_s=offset_s) as source:
+        with open_pair(rgb, aux, pairing=PairingOptions(offset_s=Fraction(-1, 2))) as source:
             pairs = list(source)
         assert partners(pairs)[:15] == list(range(15))
         assert abs(pairs[3].skew_s) < Fraction(1, 1000)
@@ -110,9 +109,11 @@ class TestTime:
             assert partners(source) == [0, 0, 1, 1, 2, 5]
 
     def test_largest_skew_can_be_given(self, rgb, make_video):
-        with open_pair(rgb, thermal_video(make_video, 9), max_skew_s=0.02) as source:
+        with open_pair(
+            rgb, thermal_video(make_video, 9), pairing=PairingOptions(max_skew_s=Fraction(1, 50))
+        ) as source:
             pairs = list(source)
-        assert source.max_skew_s == Fraction(0.02)
+        assert source.max_skew_s == Fraction(1, 50)
         found = [index for index in partners(pairs) if index is not None]
         assert 0 < len(found) < 30
         assert all(abs(pair.skew_s) <= Fraction(0.02) for pair in pairs if pair.aux is not None)
@@ -129,12 +130,14 @@ class TestTime:
         assert "0.000-1.000 s" in message
         assert "10.000-" in message
         assert "--offset-ms -10000" in message
-        with open_pair(rgb, aux, offset_s=-10) as source:
+        with open_pair(rgb, aux, pairing=PairingOptions(offset_s=Fraction(-10))) as source:
             assert partners(source)[0] == 0
 
     def test_no_partner_at_all_is_an_error_at_the_end(self, rgb, make_video):
         aux = thermal_video(make_video, 9, pts=range(9), rate=9)
-        with open_pair(rgb, aux, max_skew_s=0, offset_s=Fraction(1, 77)) as source:
+        with open_pair(
+            rgb, aux, pairing=PairingOptions(max_skew_s=Fraction(0), offset_s=Fraction(1, 77))
+        ) as source:
             pairs = iter(source)
             for _ in range(30):
                 next(pairs)
@@ -163,14 +166,14 @@ class TestMissing:
         assert np.array_equal(pairs[0].image[..., 3:], pairs[15].image[..., 3:])
 
     def test_blank_shows_nothing(self, rgb, short):
-        with open_pair(rgb, short, on_missing=OnMissing.BLANK) as source:
+        with open_pair(rgb, short, pairing=PairingOptions(on_missing=OnMissing.BLANK)) as source:
             pairs = list(source)
         assert pairs[14].image[..., 3:].any()
         assert not pairs[15].image[..., 3:].any()
         assert len(pairs) == 30
 
     def test_stop_ends_there(self, rgb, short):
-        with open_pair(rgb, short, on_missing=OnMissing.STOP) as source:
+        with open_pair(rgb, short, pairing=PairingOptions(on_missing=OnMissing.STOP)) as source:
             assert partners(source) == list(range(15))
 
 
@@ -220,7 +223,7 @@ class TestFolders:
     def test_offset_counts_for_folders_too(self, tmp_path):
         first = save_folder(tmp_path / "color", colour(6))
         second = save_folder(tmp_path / "depth", depth16(6))
-        with open_pair(first, second, offset_s=Fraction(2, 30)) as source:
+        with open_pair(first, second, pairing=PairingOptions(offset_s=Fraction(2, 30))) as source:
             assert partners(source) == [None, None, 0, 1, 2, 3]
 
 
@@ -358,7 +361,7 @@ class TestErrors:
 
     def test_negative_skew_is_refused(self, rgb):
         with pytest.raises(ConfigError, match="negative"):
-            open_pair(rgb, rgb, max_skew_s=-1)
+            open_pair(rgb, rgb, pairing=PairingOptions(max_skew_s=Fraction(-1)))
 
     def test_damage_of_either_stream_is_counted(self, make_video, tmp_path):
         first = save_folder(tmp_path / "color", colour(6))

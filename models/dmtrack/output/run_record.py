@@ -168,7 +168,7 @@ class RunRecord:
         outputs: Names of the result files, relative to `run.json`.
         started_at: Local time with offset, ISO 8601.
         status: How far the run came.
-        reason: Why it did not complete.
+        reason: Why it did not complete, or ended before the recording.
         counts: What was counted.
         speed: What was measured.
         ended_at: As `started_at`.
@@ -240,6 +240,7 @@ class RunRecordSink(Sink):
         self._network_ms = 0.0
         self._target_ids: set[int] = set()
         self._closed = False
+        self._note: str | None = None
         self._save()
 
     @property
@@ -264,6 +265,10 @@ class RunRecordSink(Sink):
         )
         self._record = replace(self._record, counts=counts)
 
+    def note(self, reason: str) -> None:
+        """Say why the run ends before the recording does, though nothing went wrong."""
+        self._note = reason
+
     def finish(self, status: RunStatus, reason: str | None = None) -> None:
         """Note how the run ended and write the file; a second call does nothing.
 
@@ -285,7 +290,7 @@ class RunRecordSink(Sink):
 
     def close(self) -> None:
         """Finish as complete."""
-        self.finish(RunStatus.COMPLETE)
+        self.finish(RunStatus.COMPLETE, self._note)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -26,6 +26,7 @@ from dmtrack.tracking.memory import MemoryFrames
 from dmtrack.tracking.recovery import Trust, places_to_look
 from dmtrack.tracking.response import choose_peak, hann_window
 from dmtrack.tracking.result import TrackedBox, TrackState
+from dmtrack.tracking.score import overlap_bound
 from dmtrack.video.frame import FramePair
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -127,7 +128,7 @@ class Tracker:
             added.append(_Target(target_id, box, memory, Trust(box)))
         self._remember(pair.image, added)
         self._targets = sorted([*self._targets, *added], key=lambda target: target.target_id)
-        return tuple(self._report(pair, target, 1.0, TrackState.INIT) for target in added)
+        return tuple(self._report(pair, target, target.box, 1.0, TrackState.INIT) for target in added)
 
     def update(self, pair: FramePair) -> tuple[TrackedBox, ...]:
         """Find every target in the next frame; one entry a target, in order of id."""
@@ -137,7 +138,7 @@ class Tracker:
         fresh = [
             target
             for target, report in zip(self._targets, reports, strict=True)
-            if self._should_remember(target, report)
+            if self._should_remember(target, report.state, found[target.target_id].score)
         ]
         self._remember(pair.image, fresh)
         self.infer_ms = (time.perf_counter() - begin) * 1e3
@@ -164,13 +165,19 @@ class Tracker:
     def _settle(self, pair: FramePair, target: _Target, found: _Found) -> TrackedBox:
         """Take over what was found, unless the target is lost: then its last trusted box is held."""
         height, width = pair.image.shape[:2]
-        box = found.box.clipped(width, height, self.config.min_size_px)
+        config = self.config
+        box = found.box.clipped(width, height, config.min_size_px)
+        shown = found.box.clipped(width, height, min(config.min_size_px, config.min_shown_px))
         state = TrackState.TRACKED
-        if self.config.recovery:
-            state = target.trust.judge(box, found.score, self.config)
-        target.box = target.trust.box if state is TrackState.LOST else box
+        if config.recovery:
+            state = target.trust.judge(box, found.score, config)
+        if state is TrackState.LOST:
+            box = shown = target.trust.box
+        target.box = box
         target.age += 1
-        return self._report(pair, target, found.score, state)
+        return self._report(
+            pair, target, shown, found.score * overlap_bound(shown, config.edge_error_px), state
+        )
 
     def _new_ids(self, boxes: Sequence[Box], ids: Sequence[int] | None) -> Sequence[int]:
         if ids is None:
@@ -186,9 +193,9 @@ class Tracker:
             groups.setdefault(len(target.memory), []).append(target)
         return list(groups.values())
 
-    def _should_remember(self, target: _Target, report: TrackedBox) -> bool:
+    def _should_remember(self, target: _Target, state: TrackState, score: float) -> bool:
         due = target.age % self.config.update_interval == 0
-        sure = report.state is TrackState.TRACKED and report.score >= self.config.update_score
+        sure = state is TrackState.TRACKED and score >= self.config.update_score
         return due and sure and self.model.config.memory_frames > 1
 
     @torch.inference_mode()
@@ -235,5 +242,5 @@ class Tracker:
         return normalize(stacked).to(self.dtype)
 
     @staticmethod
-    def _report(pair: FramePair, target: _Target, score: float, state: TrackState) -> TrackedBox:
-        return TrackedBox(pair.rgb.index, pair.rgb.time_s, target.box, score, state, target.target_id)
+    def _report(pair: FramePair, target: _Target, box: Box, score: float, state: TrackState) -> TrackedBox:
+        return TrackedBox(pair.rgb.index, pair.rgb.time_s, box, score, state, target.target_id)

@@ -1,7 +1,4 @@
-"""One picture of how a run goes: `curve.png`, from `curve.csv` and `validation.csv`.
-
-It needs matplotlib, which only those who train have (the extra `train`).
-"""
+"""One picture of how a run goes: `curve.png`, from `curve.csv` and `validation.csv`."""
 
 from __future__ import annotations
 
@@ -27,7 +24,6 @@ def draw_curves(folder: Path) -> None:
     """Write `curve.png` of a run folder; nothing is written before the first row of `curve.csv`.
 
     Raises:
-        ModuleNotFoundError: matplotlib is not installed.
         KeyError: `curve.csv` lacks a column.
         OutputError: The picture cannot be written.
     """

@@ -92,9 +92,6 @@ class RunFolder:
             return
         try:
             draw_curves(self.path)
-        except ModuleNotFoundError:
-            _LOGGER.warning("curve.png is not drawn: it needs matplotlib (pip install 'dmtrack[train]')")
-            self._plots = False
         except (OutputError, OSError, ValueError, KeyError) as error:
             _LOGGER.warning("curve.png is not drawn: %s", error)
             self._plots = False

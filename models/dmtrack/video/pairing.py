@@ -19,13 +19,12 @@ import cv2
 import numpy as np
 
 from dmtrack.errors import ConfigError, PairingError
-from dmtrack.video.folder import DEFAULT_FRAME_RATE
 from dmtrack.video.frame import Frame, FramePair, Modality, Pixels, VideoInfo
 from dmtrack.video.matching import NearestMatcher
 from dmtrack.video.modality import Image8, ModalityEncoder, ModalityGuess, guess_modality
 from dmtrack.video.position import Position
 from dmtrack.video.source import FrameSource, open_source
-from dmtrack.video.streams import OnMissing, PairingOptions, StreamPair, Sync, open_streams
+from dmtrack.video.streams import BY_TIME, OnMissing, PairingOptions, StreamPair, Sync, open_streams
 
 ToGrid = Callable[[Image8, tuple[int, int], Modality], Image8]
 """Brings an encoded picture onto the RGB grid of the given width and height."""
@@ -243,10 +242,7 @@ def open_pair(
     modality: Modality | None = None,
     start: Position | None = None,
     end: Position | None = None,
-    offset_s: Fraction | float = 0,
-    max_skew_s: Fraction | float | None = None,
-    on_missing: OnMissing = OnMissing.HOLD,
-    folder_rate: Fraction = DEFAULT_FRAME_RATE,
+    pairing: PairingOptions = BY_TIME,
     to_grid: ToGrid = resize_to_grid,
 ) -> PairedSource:
     """Open an RGB video or image folder and, if given, a second one beside it.
@@ -258,11 +254,7 @@ def open_pair(
         modality: What `aux` measures; None finds out.
         start: First RGB frame wanted, counted from the start of the RGB stream.
         end: First RGB frame not wanted any more.
-        offset_s: Added to every time of `aux`, in seconds.
-        max_skew_s: Largest distance in time of partners; None takes nine tenths of the frame
-            interval of the slower stream.
-        on_missing: What to show where no partner is within that distance.
-        folder_rate: Pictures a second to assume where only folders are given.
+        pairing: How the streams are opened and matched.
         to_grid: Brings the encoded second picture onto the RGB grid.
 
     Raises:
@@ -272,14 +264,8 @@ def open_pair(
         ConfigError: The modality cannot be told, or an argument is out of range.
     """
     if aux is None:
-        return PairedSource(open_source(rgb, folder_rate=folder_rate), start=start, end=end)
-    options = PairingOptions(
-        offset_s=Fraction(offset_s),
-        max_skew_s=None if max_skew_s is None else Fraction(max_skew_s),
-        on_missing=on_missing,
-        folder_rate=folder_rate,
-    )
-    streams = open_streams(Path(rgb), Path(aux), options)
+        return PairedSource(open_source(rgb, folder_rate=pairing.folder_rate), start=start, end=end)
+    streams = open_streams(Path(rgb), Path(aux), pairing)
     try:
         streams.require_overlap()
         guess = find_modality(Path(aux)) if modality is None else ModalityGuess(modality, "it was given")
@@ -287,7 +273,7 @@ def open_pair(
         streams.close()
         raise
     return PairedSource(
-        streams.rgb, streams, guess, start=start, end=end, on_missing=on_missing, to_grid=to_grid
+        streams.rgb, streams, guess, start=start, end=end, on_missing=pairing.on_missing, to_grid=to_grid
     )
 
 

@@ -76,6 +76,10 @@ class PairingOptions:
             raise ConfigError(f"largest skew {float(self.max_skew_s)} s is negative")
 
 
+BY_TIME: Final = PairingOptions()
+"""By the time stamps as they are."""
+
+
 @dataclass(frozen=True, slots=True)
 class Interval:
     """A stretch of time in seconds; an open end is None."""

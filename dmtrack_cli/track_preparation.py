@@ -1,0 +1,185 @@
+"""Everything that is opened and checked before a run of `dmtrack track` begins."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from dmtrack.config import TrackerConfig
+from dmtrack.errors import ConfigError, PairingError
+from dmtrack.output.run_record import InputRecord, RunRecord, Versions, WeightsRecord
+from dmtrack.tracking.start import TargetStart
+from dmtrack.video.frame import FramePair, Modality, VideoInfo
+from dmtrack.video.pairing import PairedSource, open_pair
+from dmtrack.video.position import Position
+from dmtrack_cli import results_folder
+from dmtrack_cli.boxes import StartBoxes, choose_boxes, startable
+from dmtrack_cli.pick.choice import draw_targets
+from dmtrack_cli.pick.drawing import Scene
+from dmtrack_cli.track_options import Clocks, Configuration, Inputs, Wanted
+from dmtrack_cli.track_run import TrackRun
+
+if TYPE_CHECKING:
+    from dmtrack.network.store import ResolvedWeights
+    from dmtrack.tracking.tracker import Precision, Tracker
+
+
+@contextlib.contextmanager
+def prepared_run(wanted: Wanted) -> Iterator[TrackRun]:
+    """Open and check everything a run needs, the quick things first; nothing is tracked yet.
+
+    Raises:
+        InputError: A stream, a box or a ground-truth file cannot be used.
+        ConfigError: An option is invalid, or the device is not there.
+        CheckpointError: The weights are missing, damaged or for something else.
+        OutputError: A result exists, or the folder cannot be written to.
+        Stopped: The person drew no box.
+    """
+    inputs, outputs = wanted.inputs, wanted.outputs
+    with contextlib.ExitStack() as stack:
+        pairs = stack.enter_context(_open(inputs))
+        first, rest = first_pair(pairs)
+        stack.enter_context(
+            results_folder.prepared_folder(outputs.folder, outputs.names, overwrite=outputs.overwrite)
+        )
+        load = functools.cache(lambda: _load(wanted, pairs.modality))
+        draw = _Drawing(inputs, pairs, first, before=load)
+        start = choose_boxes(inputs.boxes, inputs.box_files, inputs.rgb, first, draw)
+        if start.first_frame != first.rgb.index:
+            inputs = replace(inputs, start=Position(index=start.first_frame))
+            pairs.close()
+            pairs = stack.enter_context(_open(inputs))
+            first, rest = first_pair(pairs)
+        start = startable(start, pairs.rgb_info, inputs.end)
+        tracker, resolved, precision = load()
+        wanted = replace(wanted, inputs=inputs)
+        configuration = _configuration(wanted, pairs, start, resolved, tracker.config)
+        record = RunRecord(
+            command=["dmtrack", *sys.argv[1:]],
+            versions=Versions.collect(),
+            inputs=_input_records(pairs),
+            configuration=configuration,
+            weights=WeightsRecord(resolved.name, resolved.files[-1].sha256),
+            device=str(tracker.device),
+            precision=precision,
+            clocks=_clocks(inputs, pairs),
+            outputs=outputs.names[:-1],
+        )
+        frames = expected_frames(pairs.rgb_info, first, inputs.end)
+        yield TrackRun(pairs, first, rest, start, tracker, record, wanted, frames)
+
+
+def expected_frames(info: VideoInfo, first: FramePair, end: Position | None) -> int | None:
+    """Return how many frames there are from `first` up to `end`, from what the container claims."""
+    last = info.frame_count
+    if end is not None and end.index is not None:
+        last = end.index if last is None else min(last, end.index)
+    elif end is not None and end.time_s is not None and info.frame_rate is not None:
+        by_time = -int(-end.time_s * info.frame_rate // 1)
+        last = by_time if last is None else min(last, by_time)
+    return None if last is None else max(1, last - first.rgb.index)
+
+
+def first_pair(pairs: PairedSource) -> tuple[FramePair, Iterator[FramePair]]:
+    """Return the first pair of a recording, and the pairs after it.
+
+    Raises:
+        PairingError: There is none.
+    """
+    rest = iter(pairs)
+    first = next(rest, None)
+    if first is None:
+        raise PairingError(
+            "the first frame has no partner",
+            where=pairs.rgb_info.path,
+            hint="--on-missing hold goes on without",
+        )
+    return first, rest
+
+
+@dataclass(frozen=True, slots=True)
+class _Drawing:
+    """Lets the person draw on this recording, once everything else that can go wrong has been tried."""
+
+    inputs: Inputs
+    pairs: PairedSource
+    first: FramePair
+    before: Callable[[], object]
+
+    def __call__(self, ids: tuple[int, ...], lowest_frame: int) -> tuple[TargetStart, ...]:
+        self.before()
+        inputs, modality = self.inputs, self.pairs.modality
+        count = expected_frames(self.pairs.rgb_info, self.first, inputs.end)
+        scene = Scene(
+            first=self.first,
+            open_at=lambda index: _open(replace(inputs, start=Position(index=index), modality=modality)),
+            lowest=lowest_frame,
+            last=None if count is None else self.first.rgb.index + count - 1,
+            ids=ids,
+            name=f"{inputs.rgb.absolute().parent.name}/{inputs.rgb.name}",
+        )
+        return draw_targets(scene, inputs.pick, inputs.pick_timeout_s)
+
+
+def _open(inputs: Inputs) -> PairedSource:
+    return open_pair(
+        inputs.rgb,
+        inputs.aux,
+        modality=inputs.modality,
+        start=inputs.start,
+        end=inputs.end,
+        pairing=inputs.pairing.options,
+    )
+
+
+def _load(wanted: Wanted, modality: Modality | None) -> tuple[Tracker, ResolvedWeights, Precision]:
+    # Only from here on torch is needed: a wrong path or box was reported without waiting for it.
+    import torch
+
+    from dmtrack.network.store import resolve_weights
+    from dmtrack.tracking.device import choose_device, choose_precision
+    from dmtrack.tracking.tracker import Tracker
+
+    threads = wanted.hardware.threads
+    if threads is not None:
+        if threads < 1:
+            raise ConfigError(f"--threads {threads} is below 1")
+        torch.set_num_threads(threads)
+    device = choose_device(wanted.hardware.device)
+    precision = choose_precision(wanted.network.precision.value, device)
+    resolved = resolve_weights(wanted.network.weights, modality)
+    config = wanted.losing.applied_to(resolved.tracker_config)
+    return Tracker(resolved.model, config, device=device, precision=precision), resolved, precision
+
+
+def _configuration(
+    wanted: Wanted, pairs: PairedSource, start: StartBoxes, resolved: ResolvedWeights, tracker: TrackerConfig
+) -> Configuration:
+    begin, end = wanted.inputs.start, wanted.inputs.end
+    return Configuration(
+        targets=start.targets,
+        boxes_from=start.origin,
+        modality=pairs.modality,
+        modality_from=pairs.modality_reason,
+        start=None if begin is None else str(begin),
+        end=None if end is None else str(end),
+        stop_when_lost_s=wanted.losing.stop_after_s,
+        layout=wanted.outputs.picture.shown,
+        model=resolved.model.config,
+        tracker=tracker,
+        weights_files=resolved.sha256,
+    )
+
+
+def _input_records(pairs: PairedSource) -> list[InputRecord]:
+    records = [InputRecord.of("rgb", pairs.rgb_info)]
+    return records if pairs.aux_info is None else [*records, InputRecord.of("aux", pairs.aux_info)]
+
+
+def _clocks(inputs: Inputs, pairs: PairedSource) -> Clocks:
+    pairing = inputs.pairing.options
+    return Clocks(pairs.sync, pairing.offset_s, pairs.max_skew_s, pairing.on_missing)
