@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from dmtrack.output.mot import read_mot
 from dmtrack.output.run_record import read_run_json
 from dmtrack_cli.arguments import prepare_arguments
 
@@ -72,6 +73,25 @@ MISTAKES = {
     "row 10": "none.txt",
     "row 11": "not possible yet",
 }
+
+
+def test_a_mot_file_of_starts_is_followed_as_by_track(run_cli: Any, clips: Path, weights: Path) -> None:
+    (clips / "starts.txt").write_text("4,9,20,16,16,16,1,-1,-1,-1\n7,5,30,20,12,12,1,-1,-1,-1\n")
+    (clips / "list.csv").write_text("id,rgb,box_file\none,a_rgb.mp4,starts.txt\n")
+    outcome = run_cli("batch", clips / "list.csv", "-o", "out", "--weights", weights, "--no-video")
+    assert outcome.code == 0, outcome.err
+    found = read_mot(Path("out/one/boxes.txt"))
+    assert {row.target_id: row.frame_index for row in reversed(found)} == {9: 3, 5: 6}
+
+
+def test_a_later_target_outside_the_frame_is_noticed_before_the_start(
+    run_cli: Any, clips: Path, weights: Path
+) -> None:
+    (clips / "starts.txt").write_text("1,1,20,16,16,16,1,-1,-1,-1\n7,5,300,20,12,12,1,-1,-1,-1\n")
+    (clips / "list.csv").write_text("id,rgb,box_file\none,a_rgb.mp4,starts.txt\n")
+    outcome = run_cli("batch", clips / "list.csv", "-o", "out", "--weights", weights, "--dry-run")
+    assert outcome.code == 6
+    assert "lies outside the 96x64 frame" in outcome.out
 
 
 def test_a_dry_run_says_everything_and_writes_nothing(run_cli: Callable[..., Any], manifest: Path) -> None:

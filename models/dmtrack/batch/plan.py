@@ -10,8 +10,10 @@ from pathlib import Path
 from dmtrack.batch.folder_name import folder_name, place_key
 from dmtrack.batch.item import BatchItem, Findings, LeftOut, Problem, printable
 from dmtrack.batch.shard import WHOLE, Shard
-from dmtrack.datasets.ground_truth import box_at, find_ground_truth, first_box
+from dmtrack.datasets.ground_truth import box_at, find_ground_truth
 from dmtrack.errors import BoxError, ConfigError, DmtrackError, VideoError
+from dmtrack.output.box_file import read_targets
+from dmtrack.tracking.start import TargetStart
 from dmtrack.video.frame import Modality, VideoInfo
 from dmtrack.video.pairing import find_modality
 from dmtrack.video.position import Position
@@ -135,7 +137,9 @@ def _require_boxes(item: BatchItem, info: VideoInfo) -> None:
         BoxError: There is none, or one is outside.
         FormatError: A ground-truth file is malformed.
     """
-    boxes = [*item.boxes, *(first_box(path) for path in item.box_files)]
+    begin = _index(item.start, info.frame_rate) or 0
+    given = [target for path in item.box_files for target in read_targets(path, begin)]
+    boxes = [*item.boxes, *(one.box if isinstance(one, TargetStart) else one for one in given)]
     if not boxes:
         truths = find_ground_truth(item.rgb)
         if not truths:

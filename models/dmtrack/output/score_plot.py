@@ -108,7 +108,8 @@ def _draw_scores(
     axes.set(ylabel="score", ylim=(0, 1.02))
     axes.grid(visible=True, alpha=0.3)
     title = f"{left_out} more targets are not shown" if left_out else None
-    axes.legend(loc="lower left", ncols=6, fontsize="small", title=title)
+    if ids:
+        axes.legend(loc="lower left", ncols=6, fontsize="small", title=title)
 
 
 def _draw_states(axes: Axes, spans: Sequence[Span], edges: Sequence[float], ids: Sequence[int]) -> None:
@@ -122,7 +123,8 @@ def _draw_states(axes: Axes, spans: Sequence[Span], edges: Sequence[float], ids:
             axes.broken_barh(bars, (row - 0.4, 0.8), facecolors=colour, label=state if row == 0 else None)
     axes.set(yticks=range(len(ids)), yticklabels=[str(target_id) for target_id in ids], ylabel="state")
     axes.invert_yaxis()
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize="small")
+    if ids:
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize="small")
 
 
 def _draw_skew(axes: Axes, spans: Sequence[Span], edges: Sequence[float]) -> None:

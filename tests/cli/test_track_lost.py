@@ -1,0 +1,77 @@
+"""A target that vanishes for good, followed with the bundled weights: given up, said so, stopped for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import av
+import cv2
+import numpy as np
+import pytest
+
+from dmtrack.output.run_record import read_run_json
+from dmtrack.output.table import read_table
+
+WIDTH, HEIGHT, FRAMES, GONE_AT = 160, 120, 34, 6
+
+
+@pytest.fixture(scope="session")
+def vanishing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A coloured square moves over a coarse pattern for a while, and is gone."""
+    rng = np.random.default_rng(0)
+    ground = np.kron(rng.integers(60, 140, (HEIGHT // 8, WIDTH // 8, 3)), np.ones((8, 8, 1))).astype(np.uint8)
+    square = np.kron(rng.integers(0, 255, (4, 4, 3)), np.ones((6, 6, 1))).astype(np.uint8)
+    path = tmp_path_factory.mktemp("vanishing") / "rgb.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10, options={"crf": "12"})
+        stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
+        for number in range(FRAMES):
+            picture = ground.copy()
+            if number < GONE_AT:
+                picture[40:64, 40 + number : 64 + number] = square
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+    return path
+
+
+def follow(run_cli: Callable[..., Any], rgb: Path, *words: str) -> Any:
+    return run_cli("track", rgb, "--box", "40,40,24,24", "-o", "out", "--threads", "1", "--no-video", *words)
+
+
+def states() -> list[str]:
+    return [str(row.state) for row in read_table(Path("out/boxes.csv"))]
+
+
+def test_the_run_ends_when_the_target_has_been_lost_for_long_enough(run_cli: Any, vanishing: Path) -> None:
+    outcome = follow(run_cli, vanishing, "--recovery", "on", "--lost-after", "3", "--stop-when-lost", "0.5")
+    assert outcome.code == 0
+    seen = ["init"] + ["tracked"] * (GONE_AT - 1) + ["uncertain"] * 3 + ["lost"] * 6
+    assert states() == seen
+    record = read_run_json(Path("out/run.json"))
+    assert (record["status"], record["counts"]["lost"]) == ("complete", 6)
+    assert record["reason"] == "every target had been lost for 0.5 s"
+    assert "every target had been lost for 0.5 s" in outcome.out.replace("\n", " ")
+    held = {row.box.xywh for row in read_table(Path("out/boxes.csv")) if row.state == "lost"}
+    assert len(held) == 1, "the box is held while the target is lost"
+    assert cv2.imread("out/score.png") is not None
+
+
+def test_the_published_behaviour_never_gives_up(run_cli: Any, vanishing: Path) -> None:
+    assert follow(run_cli, vanishing, "--recovery", "off").code == 0
+    assert set(states()) == {"init", "tracked"}
+    assert read_run_json(Path("out/run.json"))["configuration"]["tracker"]["recovery"] is False
+
+
+@pytest.mark.parametrize("words", [("--lost-after", "3"), ("--stop-when-lost", "2")], ids=" ".join)
+def test_what_needs_recovery_says_so(run_cli: Any, vanishing: Path, words: tuple[str, ...]) -> None:
+    outcome = follow(run_cli, vanishing, "--recovery", "off", *words)
+    assert outcome.code == 4
+    assert f"{words[0]} needs recovery" in outcome.err
+    assert not Path("out").exists()
+
+
+def test_the_anchor_can_be_left_out(run_cli: Any, vanishing: Path) -> None:
+    assert follow(run_cli, vanishing, "--no-anchor", "--end", "2").code == 0
+    assert read_run_json(Path("out/run.json"))["configuration"]["tracker"]["anchor"] is False

@@ -1,0 +1,109 @@
+"""`score.png`: what is kept of a long run, and a picture that shows it."""
+
+from fractions import Fraction
+
+import cv2
+import numpy as np
+import pytest
+
+from dmtrack.errors import OutputError
+from dmtrack.geometry.box import Box
+from dmtrack.output.score_history import MOST_SPANS, ScoreHistory
+from dmtrack.output.score_plot import MOST_ROWS, STATE_COLOURS, ScorePlotSink
+from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
+from dmtrack.video.frame import Frame, FramePair, Modality
+
+PIXELS = np.zeros((8, 8, 3), np.uint8)
+SIX = np.zeros((8, 8, 6), np.uint8)
+
+
+def result(index, targets, skew_frames=None):
+    """`targets` maps ids to score and state; the skew is in hundredths of a frame of 0.1 s."""
+    frame = Frame(index, index, Fraction(1, 10), PIXELS)
+    boxes = tuple(
+        TrackedBox(index, frame.time_s, Box(1, 1, 4, 4), score, TrackState(state), target_id)
+        for target_id, (score, state) in targets.items()
+    )
+    if skew_frames is None:
+        return FrameResult(FramePair(frame, None, None, PIXELS), boxes, 1.0)
+    aux = Frame(index, 100 * index + skew_frames, Fraction(1, 1000), PIXELS)
+    return FrameResult(FramePair(frame, aux, Modality.THERMAL, SIX), boxes, 1.0)
+
+
+def test_a_long_run_is_kept_in_a_bounded_number_of_spans():
+    history = ScoreHistory()
+    frames = 5 * MOST_SPANS + 3
+    for index in range(frames):
+        low = index == 2000
+        history.add(result(index, {1: (0.1, "lost") if low else (0.8, "tracked")}, 7 if low else 1))
+    assert MOST_SPANS // 2 <= len(history.spans) <= MOST_SPANS
+    assert sum(span.frames for span in history.spans) == frames
+    assert sum(span.targets[1].frames for span in history.spans) == frames
+    (bad,) = [span for span in history.spans if span.targets[1].lowest < 0.5]
+    assert (bad.targets[1].state, bad.skew_ms) == (TrackState.LOST, 7.0), "the worst frame is still there"
+    assert bad.targets[1].mean > 0.6
+    assert bad.start_s <= 200.0 < bad.start_s + 0.8
+
+
+def test_targets_that_come_later_are_known_from_then_on():
+    history = ScoreHistory()
+    for index in range(4):
+        history.add(
+            result(index, {1: (0.9, "tracked")} if index < 2 else {1: (0.9, "tracked"), 2: (1, "init")})
+        )
+    assert [sorted(span.targets) for span in history.spans] == [[1], [1], [1, 2], [1, 2]]
+    assert {span.skew_ms for span in history.spans} == {None}
+
+
+def drawn(path, results):
+    with ScorePlotSink(path) as sink:
+        for one in results:
+            sink.write(one)
+    return cv2.imread(str(path))
+
+
+def share(picture, colour):
+    rgb = [int(colour[k : k + 2], 16) for k in (5, 3, 1)]
+    return float((np.abs(picture.astype(int) - rgb).max(axis=2) < 3).mean())
+
+
+def test_the_picture_shows_the_states_for_as_long_as_they_lasted(tmp_path):
+    """Of 40 frames 30 are tracked and 10 lost: three times as much of the one colour."""
+    states = ["tracked"] * 30 + ["lost"] * 10
+    picture = drawn(tmp_path / "score.png", (result(k, {1: (0.8, state)}) for k, state in enumerate(states)))
+    tracked = share(picture, STATE_COLOURS[TrackState.TRACKED])
+    lost = share(picture, STATE_COLOURS[TrackState.LOST])
+    assert 2.0 < tracked / lost < 3.5  # the legend has as much of each
+
+
+def test_a_second_stream_adds_its_skew(tmp_path):
+    alone = drawn(tmp_path / "one.png", (result(k, {1: (0.8, "tracked")}) for k in range(9)))
+    both = drawn(tmp_path / "two.png", (result(k, {1: (0.8, "tracked")}, skew_frames=k) for k in range(9)))
+    assert both.shape[0] > alone.shape[0] + 100
+
+
+@pytest.mark.parametrize(
+    "targets", [{}, dict.fromkeys(range(1, MOST_ROWS + 9), (0.5, "tracked"))], ids=["none", "many"]
+)
+def test_no_target_yet_or_very_many_are_no_problem(tmp_path, targets):
+    assert drawn(tmp_path / "score.png", (result(k, targets) for k in range(3))) is not None
+
+
+def test_one_frame_is_a_picture_and_none_is_not(tmp_path):
+    assert drawn(tmp_path / "one.png", [result(0, {1: (1.0, "init")})]) is not None
+    assert drawn(tmp_path / "none.png", []) is None
+    assert not (tmp_path / "none.png").exists()
+
+
+def test_an_interrupted_run_has_its_picture(tmp_path):
+    sink = ScorePlotSink(tmp_path / "score.png")
+    sink.write(result(0, {1: (1.0, "init")}))
+    sink.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert (tmp_path / "score.png").exists()
+
+
+def test_an_existing_picture_is_kept(tmp_path):
+    (tmp_path / "score.png").write_bytes(b"mine")
+    with pytest.raises(OutputError):
+        ScorePlotSink(tmp_path / "score.png")
+    assert (tmp_path / "score.png").read_bytes() == b"mine"
