@@ -44,7 +44,7 @@ class ShownFrame:
     @classmethod
     def of(cls, pair: FramePair) -> ShownFrame:
         """Encode a pair."""
-        aux = pair.image[..., 3:6] if pair.image.shape[2] > 3 else None
+        aux = pair.aux_image
         return cls(
             pair.rgb.index,
             clock_text(pair),

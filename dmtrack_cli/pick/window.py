@@ -177,7 +177,7 @@ class Board:
 
     @property
     def _panels(self) -> int:
-        return 2 if self.scene.first.image.shape[2] > 3 else 1
+        return 1 if self.scene.first.aux_image is None else 2
 
 
 def _window_size(width: int, height: int) -> tuple[int, int]:

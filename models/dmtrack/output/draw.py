@@ -251,11 +251,9 @@ def place_label(box: Box, plate: Size, panel: Size, taken: Sequence[Plate]) -> P
 
 
 def _panels(pair: FramePair, layout: Layout) -> list[Picture]:
-    image = pair.image
-    rgb = image[..., :3]
-    if image.shape[2] < 6:
+    rgb, aux = pair.image[..., :3], pair.aux_image
+    if aux is None:
         return [rgb]
-    aux = image[..., 3:6]
     match layout:
         case Layout.SIDE:
             return [rgb, aux]
@@ -292,7 +290,7 @@ def _resized(panel: Picture, scale: Fraction) -> Picture:
 
 
 def _caption(pair: FramePair, layout: Layout) -> str:
-    if pair.modality is None or layout is Layout.RGB or pair.image.shape[2] < 6:
+    if pair.modality is None or layout is Layout.RGB:
         return ""
     if pair.skew_s is None:
         return f"{pair.modality}: {'held' if _aux_shown(pair) else 'no frame'}"

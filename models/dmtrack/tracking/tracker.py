@@ -55,6 +55,9 @@ class _Found:
 class Tracker:
     """Follows one or several targets; all crops of a frame run as one batch.
 
+    A pair whose image shows RGB alone is searched by the foundation alone, without adapters, among what the
+    target's templates show in RGB. So is every pair until a target was seen in both streams.
+
     Args:
         model: The network; moved to `device` and put in eval mode.
         config: The inference protocol; the published one by default.
@@ -115,11 +118,7 @@ class Tracker:
             BoxError: A box lies outside the frame, or an id is taken.
             ConfigError: The pair has two streams and the network one.
         """
-        if pair.image.shape[2] > 3 and self.model.adapters is None:
-            raise ConfigError(
-                "these weights take one stream, but the pair has two",
-                hint="leave the second stream out, or give weights for its modality",
-            )
+        self._require_adapters(pair)
         height, width = pair.image.shape[:2]
         added = []
         for target_id, box in zip(self._new_ids(boxes, ids), boxes, strict=True):
@@ -131,7 +130,12 @@ class Tracker:
         return tuple(self._report(pair, target, target.box, 1.0, TrackState.INIT) for target in added)
 
     def update(self, pair: FramePair) -> tuple[TrackedBox, ...]:
-        """Find every target in the next frame; one entry a target, in order of id."""
+        """Find every target in the next frame; one entry a target, in order of id.
+
+        Raises:
+            ConfigError: The pair has two streams and the network one.
+        """
+        self._require_adapters(pair)
         begin = time.perf_counter()
         found = self._find(pair.image)
         reports = tuple(self._settle(pair, target, found[target.target_id]) for target in self._targets)
@@ -139,6 +143,7 @@ class Tracker:
             target
             for target, report in zip(self._targets, reports, strict=True)
             if self._should_remember(target, report.state, found[target.target_id].score)
+            or self._is_news(target, report.state, pair.image)
         ]
         self._remember(pair.image, fresh)
         self.infer_ms = (time.perf_counter() - begin) * 1e3
@@ -147,7 +152,7 @@ class Tracker:
     def _find(self, image: npt.NDArray[np.uint8]) -> dict[int, _Found]:
         """Locate every target by its id: around its box, or, if it is lost, at the best of many places."""
         found: dict[int, _Found] = {}
-        for group in self._by_memory_length():
+        for group in self._alike():
             places = [self._places(target, image.shape) for target in group]
             windows = [
                 (box, target.memory) for target, boxes in zip(group, places, strict=True) for box in boxes
@@ -187,11 +192,23 @@ class Tracker:
             raise BoxError(f"of the target ids {', '.join(map(str, ids))} one is taken or comes twice")
         return ids
 
-    def _by_memory_length(self) -> list[list[_Target]]:
-        groups: dict[int, list[_Target]] = {}
+    def _alike(self) -> list[list[_Target]]:
+        """Group targets whose memories have one shape."""
+        groups: dict[tuple[int, int], list[_Target]] = {}
         for target in self._targets:
-            groups.setdefault(len(target.memory), []).append(target)
+            groups.setdefault((len(target.memory), target.memory.streams), []).append(target)
         return list(groups.values())
+
+    def _is_news(self, target: _Target, state: TrackState, image: npt.NDArray[np.uint8]) -> bool:
+        """Return whether this is the first frame that shows the target in the second stream."""
+        return state is TrackState.TRACKED and target.memory.streams < image.shape[2] // 3
+
+    def _require_adapters(self, pair: FramePair) -> None:
+        if pair.image.shape[2] > 3 and self.model.adapters is None:
+            raise ConfigError(
+                "these weights take one stream, but the pair has two",
+                hint="leave the second stream out, or give weights for its modality",
+            )
 
     def _should_remember(self, target: _Target, state: TrackState, score: float) -> bool:
         due = target.age % self.config.update_interval == 0
@@ -202,11 +219,13 @@ class Tracker:
     def _locate(
         self, image: npt.NDArray[np.uint8], windows: Sequence[tuple[Box, MemoryFrames]]
     ) -> list[_Found]:
-        """Search around each box for what its memory shows; all memories are equally long."""
+        """Search around each box for what its memory shows; all memories have one shape."""
         size = self.model.config.search_size
+        streams = min(image.shape[2] // 3, windows[0][1].streams)
+        image = image[..., : 3 * streams]
         crops = [Crop.around(box, self.config.search_factor, size) for box, _ in windows]
         search = self.model.embed_search(self._images([crop.cut(image) for crop in crops]))
-        memory = torch.stack([memory.stacked() for _, memory in windows], dim=1)
+        memory = torch.stack([memory.stacked()[:streams] for _, memory in windows], dim=1)
         output = self.model.forward_tokens(memory, search)
         previous = torch.tensor(
             [

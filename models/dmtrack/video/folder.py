@@ -21,6 +21,7 @@ import numpy as np
 
 from dmtrack.errors import ConfigError, DecodeError, VideoError
 from dmtrack.video.frame import Frame, Pixels, VideoInfo
+from dmtrack.video.picture_header import is_believable
 from dmtrack.video.position import Position
 
 IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp"})
@@ -34,7 +35,7 @@ _LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class _Picture:
+class Picture:
     """A picture as stored: its pixels, and what they were before they were reduced to 8 bit."""
 
     pixels: Pixels
@@ -130,7 +131,7 @@ class FolderReader:
     ) -> None:
         self.close()
 
-    def _find_first(self) -> tuple[int, _Picture]:
+    def _find_first(self) -> tuple[int, Picture]:
         for index, file in enumerate(self._files[:MAX_CONSECUTIVE_DAMAGED]):
             picture = _load(file)
             if picture is not None:
@@ -198,18 +199,23 @@ def _stamps(frame_rate: Fraction, start_s: Fraction) -> tuple[int, Fraction]:
     return int(start_s / time_base), time_base
 
 
-def _load(file: Path) -> _Picture | None:
+def _load(file: Path) -> Picture | None:
     """Read a picture as it is stored, in RGB order; None if it cannot be used."""
     try:
-        data = np.fromfile(file, dtype=np.uint8)
+        data = file.read_bytes()
     except OSError as error:
         raise DecodeError(f"cannot be read: {error.strerror}", where=file) from error
-    if data.size == 0:
+    return decode_picture(data)
+
+
+def decode_picture(data: bytes) -> Picture | None:
+    """Decode a picture file as it is stored, in RGB order; None if it is none that can be used."""
+    if not data or not is_believable(data):
         return None
     try:
-        stored = cv2.imdecode(data, cv2.IMREAD_UNCHANGED)
+        stored = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
-        _LOGGER.info("%s: %s", file, error)
+        _LOGGER.info("a picture cannot be decoded: %s", error)
         return None
     if stored is None or stored.dtype not in (np.uint8, np.uint16):
         return None
@@ -218,22 +224,22 @@ def _load(file: Path) -> _Picture | None:
     return _as_picture(cast(Pixels, stored))
 
 
-def _as_picture(stored: Pixels) -> _Picture:
+def _as_picture(stored: Pixels) -> Picture:
     depth = stored.dtype.itemsize * 8
     if stored.ndim == 2:
-        return _Picture(stored, depth, 1)
+        return Picture(stored, depth, 1)
     if stored.shape[2] == 1:
-        return _Picture(stored[..., 0], depth, 1)
+        return Picture(stored[..., 0], depth, 1)
     bgr = stored if depth == 8 else (stored >> 8).astype(np.uint8)
     to_rgb = cv2.COLOR_BGR2RGB if stored.shape[2] == 3 else cv2.COLOR_BGRA2RGB
-    return _Picture(cast(Pixels, cv2.cvtColor(bgr, to_rgb)), depth, 3)
+    return Picture(cast(Pixels, cv2.cvtColor(bgr, to_rgb)), depth, 3)
 
 
 def _kind(pixels: Pixels) -> tuple[tuple[int, ...], np.dtype[np.uint8] | np.dtype[np.uint16]]:
     return pixels.shape, pixels.dtype
 
 
-def _pixel_format(picture: _Picture) -> str:
+def _pixel_format(picture: Picture) -> str:
     if picture.channels == 1:
         return "gray" if picture.bit_depth == 8 else "gray16le"
     return "rgb24" if picture.bit_depth == 8 else "rgb48le"

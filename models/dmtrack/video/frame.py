@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from dmtrack.video.tracks import TrackInfo
+
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 
 
@@ -23,7 +25,11 @@ class Modality(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class VideoInfo:
-    """What a container or folder claims about its stream, before any frame is decoded."""
+    """What a container or folder claims about its stream, before any frame is decoded.
+
+    `track` says which stream of the file it is, where that may hold several; `depth_unit_mm` is the
+    depth of one count, where the file states it.
+    """
 
     path: Path
     width: int
@@ -37,6 +43,8 @@ class VideoInfo:
     bit_depth: int
     channels: int
     rotation_deg: int = 0
+    track: TrackInfo | None = None
+    depth_unit_mm: Fraction | None = None
 
     @property
     def duration_s(self) -> Fraction | None:
@@ -95,7 +103,8 @@ class FramePair:
         modality: What `aux` measures; None when there is no second stream.
         image: `(H, W, 6)` uint8 on the RGB grid: channels 0-2 RGB, 3-5 the encoded second stream
             (where `aux` is None: the picture nearest in time, or zeros, as `OnMissing` says);
-            `(H, W, 3)` when there is no second stream at all.
+            `(H, W, 3)` when there is no second stream at all, or when this frame is to be seen
+            without it (`OnMissing.RGB_ONLY`).
     """
 
     rgb: Frame
@@ -107,3 +116,10 @@ class FramePair:
     def skew_s(self) -> Fraction | None:
         """`aux.time_s - rgb.time_s`, or None without a partner."""
         return None if self.aux is None else self.aux.time_s - self.rgb.time_s
+
+    @property
+    def aux_image(self) -> npt.NDArray[np.uint8] | None:
+        """The second stream's `(H, W, 3)`, black where RGB stands alone; None if there is none at all."""
+        if self.image.shape[2] > 3:
+            return self.image[..., 3:6]
+        return None if self.modality is None else np.zeros_like(self.image)

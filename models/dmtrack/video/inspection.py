@@ -13,8 +13,7 @@ from dmtrack.errors import ConfigError
 from dmtrack.video.frame import Modality, VideoInfo
 from dmtrack.video.matching import NearestMatcher
 from dmtrack.video.pairing import find_modality
-from dmtrack.video.source import open_source
-from dmtrack.video.streams import Interval, PairingOptions, StreamPair, Sync, open_streams
+from dmtrack.video.streams import Interval, PairingOptions, StreamPair, Sync, open_stream, open_streams
 
 SAMPLED_FRAMES: Final = 100
 
@@ -91,10 +90,10 @@ def inspect_pair(
     """
     options = options or PairingOptions()
     if aux is None:
-        with open_source(rgb, folder_rate=options.folder_rate) as source:
+        with open_stream(Path(rgb), options.rgb, folder_rate=options.folder_rate) as source:
             return PairReport(source.info, warnings=tuple(_clock_warnings(source.info)))
     with open_streams(Path(rgb), Path(aux), options) as streams:
-        modality, reason = _modality_of(Path(aux))
+        modality, reason = _modality_of(streams.aux.info)
         match = _match(streams)
         return PairReport(
             rgb=streams.rgb.info,
@@ -106,9 +105,9 @@ def inspect_pair(
         )
 
 
-def _modality_of(path: Path) -> tuple[Modality | None, str]:
+def _modality_of(info: VideoInfo) -> tuple[Modality | None, str]:
     try:
-        guess = find_modality(path)
+        guess = find_modality(info.path, info.track)
     except ConfigError as error:
         return None, error.what
     return guess.modality, guess.reason
@@ -129,7 +128,7 @@ def _match(streams: StreamPair) -> PairMatch:
 
 
 def _overlap_s(streams: StreamPair) -> Fraction | None:
-    common = Interval.of(streams.rgb.info).common(Interval.of(streams.aux.info, streams.offset_s))
+    common = Interval.of(streams.rgb.info).common(streams.aux_interval)
     if common is None:
         return Fraction(0)
     return None if common.end_s is None else common.end_s - common.start_s
@@ -158,7 +157,9 @@ def _skew(streams: StreamPair) -> SkewSummary:
 
 def _warnings(streams: StreamPair, match: PairMatch, modality: Modality | None) -> list[str]:
     rgb, aux = streams.rgb.info, streams.aux.info
-    found = [*_clock_warnings(rgb), *_clock_warnings(aux)]
+    found = [*_clock_warnings(rgb), *_clock_warnings(aux), *streams.remarks]
+    if streams.drift is not None:
+        found.append(str(streams.drift))
     if modality is None:
         found.append("What the second stream measures cannot be told: say --modality.")
     if match.overlap_s == 0:
@@ -179,7 +180,7 @@ def _warnings(streams: StreamPair, match: PairMatch, modality: Modality | None) 
 
 
 def _time_warnings(streams: StreamPair, tolerance_s: Fraction) -> list[str]:
-    rgb, aux = Interval.of(streams.rgb.info), Interval.of(streams.aux.info, streams.offset_s)
+    rgb, aux = Interval.of(streams.rgb.info), streams.aux_interval
     found = []
     late_s = aux.start_s - rgb.start_s
     if abs(late_s) > tolerance_s:
@@ -188,8 +189,9 @@ def _time_warnings(streams: StreamPair, tolerance_s: Fraction) -> list[str]:
             f"The second stream starts {float(late_s):+.3f} s from the first: right if they share a clock, "
             f"else --offset-ms {offset_ms:.0f} makes them start together."
         )
-    if rgb.end_s is not None and aux.end_s is not None and abs(aux.end_s - rgb.end_s) > 2 * tolerance_s:
-        found.append(f"The second stream ends {float(aux.end_s - rgb.end_s):+.3f} s from the first.")
+    ends_s = None if rgb.end_s is None or aux.end_s is None else aux.end_s - rgb.end_s
+    if ends_s is not None and abs(ends_s) > 2 * tolerance_s and streams.drift is None:
+        found.append(f"The second stream ends {float(ends_s):+.3f} s from the first.")
     return found
 
 

@@ -56,8 +56,14 @@ class NearestMatcher:
 
 def shifted(frame: Frame, offset_s: Fraction) -> Frame:
     """Return the frame `offset_s` seconds later, exactly: the time base becomes finer where needed."""
-    if not offset_s:
-        return frame
-    denominator = math.lcm(frame.time_base.denominator, offset_s.denominator)
-    time_base = Fraction(1, denominator)
-    return Frame(frame.index, int((frame.time_s + offset_s) / time_base), time_base, frame.pixels)
+    return _at(frame, frame.time_s + offset_s) if offset_s else frame
+
+
+def stretched(frame: Frame, origin_s: Fraction, ratio: Fraction) -> Frame:
+    """Return the frame `ratio` times as far from `origin_s`, exactly."""
+    return _at(frame, origin_s + (frame.time_s - origin_s) * ratio) if ratio != 1 else frame
+
+
+def _at(frame: Frame, time_s: Fraction) -> Frame:
+    time_base = Fraction(1, math.lcm(frame.time_base.denominator, time_s.denominator))
+    return Frame(frame.index, int(time_s / time_base), time_base, frame.pixels)

@@ -19,12 +19,22 @@ import cv2
 import numpy as np
 
 from dmtrack.errors import ConfigError, PairingError
+from dmtrack.video.aux_encoder import AS_PUBLISHED, AuxEncoder, EncodingOptions
 from dmtrack.video.frame import Frame, FramePair, Modality, Pixels, VideoInfo
 from dmtrack.video.matching import NearestMatcher
 from dmtrack.video.modality import Image8, ModalityEncoder, ModalityGuess, guess_modality
 from dmtrack.video.position import Position
 from dmtrack.video.source import FrameSource, open_source
-from dmtrack.video.streams import BY_TIME, OnMissing, PairingOptions, StreamPair, Sync, open_streams
+from dmtrack.video.streams import (
+    BY_TIME,
+    OnMissing,
+    PairingOptions,
+    StreamPair,
+    Sync,
+    open_stream,
+    open_streams,
+)
+from dmtrack.video.tracks import TrackInfo, TrackKind
 
 ToGrid = Callable[[Image8, tuple[int, int], Modality], Image8]
 """Brings an encoded picture onto the RGB grid of the given width and height."""
@@ -40,7 +50,10 @@ class PairCounts:
     Attributes:
         pairs: RGB frames yielded.
         aux_held: Frames whose partner had served the frame before already.
-        aux_missing: Frames without a partner within the largest skew.
+        aux_missing: Frames without a partner within the largest skew: those that follow, and the rest,
+            which showed the picture nearest in time.
+        aux_blank: Frames without a partner that showed a black picture.
+        aux_rgb_only: Frames without a partner that the network saw as RGB alone.
         rgb_damaged: Packets or pictures of the first stream that were lost.
         aux_damaged: The same of the second stream.
         largest_skew_s: Largest distance in time of two partners, in seconds.
@@ -52,6 +65,13 @@ class PairCounts:
     rgb_damaged: int = 0
     aux_damaged: int = 0
     largest_skew_s: Fraction = Fraction(0)
+    aux_blank: int = 0
+    aux_rgb_only: int = 0
+
+    @property
+    def aux_stale(self) -> int:
+        """Frames without a partner that showed the picture nearest in time."""
+        return self.aux_missing - self.aux_blank - self.aux_rgb_only
 
 
 class PairedSource:
@@ -63,7 +83,9 @@ class PairedSource:
         modality: What the second stream measures, or None without one.
         modality_reason: How that is known.
         sync: How the streams are matched, or None without a second one.
-        max_skew_s: Largest distance in time of partners, or None without a second stream.
+        max_skew_s: Largest distance in time of partners, or None without a second stream or a limit.
+        rate_ratio: What lengths of time in the second stream are multiplied by.
+        encoding: How its counts become pictures.
 
     Args:
         rgb: The first stream.
@@ -73,6 +95,7 @@ class PairedSource:
         end: First RGB frame not wanted any more.
         on_missing: What the second half shows without a partner.
         to_grid: Brings the second picture onto the RGB grid.
+        encoding: How the second stream's counts become pictures.
     """
 
     def __init__(
@@ -85,6 +108,7 @@ class PairedSource:
         end: Position | None = None,
         on_missing: OnMissing = OnMissing.HOLD,
         to_grid: ToGrid | None = None,
+        encoding: EncodingOptions | None = None,
     ) -> None:
         if (streams is None) != (modality is None):
             raise ValueError("a second stream and its modality come together")
@@ -92,7 +116,7 @@ class PairedSource:
         self._streams = streams
         self._start, self._end = start, end
         self._on_missing = on_missing
-        self._pairs = self._held = self._missing = 0
+        self._pairs = self._held = self._missing = self._blank = self._rgb_only = 0
         self._largest_skew_s = Fraction(0)
         self._stopped = False
         self._encode_rgb = ModalityEncoder(Modality.THERMAL)  # as it is; 16 bit is stretched
@@ -101,10 +125,26 @@ class PairedSource:
         self.modality: Modality | None = None if modality is None else modality.modality
         self.modality_reason: str | None = None if modality is None else modality.reason
         self.sync: Sync | None = None if streams is None else streams.sync
-        self.max_skew_s: Fraction | None = None if streams is None else streams.max_skew_s
-        if modality is not None:
+        has_limit = streams is not None and streams.sync is not Sync.NEAREST
+        self.max_skew_s: Fraction | None = streams.max_skew_s if streams and has_limit else None
+        self.rate_ratio = Fraction(1) if streams is None else streams.rate_ratio
+        self.encoding = encoding or EncodingOptions()
+        self._encode_aux: AuxEncoder | None = None
+        if modality is not None and self.aux_info is not None:
+            self._encode_aux = AuxEncoder(modality.modality, self.encoding, self.aux_info.depth_unit_mm)
             size = (rgb.info.width, rgb.info.height)
-            self._aux_picture = _AuxPicture(modality.modality, size, to_grid or resize_to_grid)
+            self._aux_picture = _AuxPicture(
+                modality.modality, size, to_grid or resize_to_grid, self._encode_aux
+            )
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a person should know about times and pictures; complete after the first pair."""
+        if self._streams is None or self._encode_aux is None:
+            return ()
+        drift = self._streams.drift
+        about_time = (*self._streams.remarks, *([] if drift is None else [str(drift)]))
+        return (*about_time, *self._encode_aux.remarks)
 
     @property
     def counts(self) -> PairCounts:
@@ -116,6 +156,8 @@ class PairedSource:
             rgb_damaged=self._rgb.damaged_packets,
             aux_damaged=0 if self._streams is None else self._streams.aux.damaged_packets,
             largest_skew_s=self._largest_skew_s,
+            aux_blank=self._blank,
+            aux_rgb_only=self._rgb_only,
         )
 
     def __iter__(self) -> Iterator[FramePair]:
@@ -163,8 +205,12 @@ class PairedSource:
                 return
             self._count(rgb, partner, last)
             last = partner
-            shown = partner if self._on_missing is OnMissing.BLANK else nearest
-            yield FramePair(rgb, partner, self.modality, self._six_channels(rgb, shown))
+            shown = nearest if self._on_missing is OnMissing.HOLD else partner
+            is_alone = shown is None and self._on_missing is OnMissing.RGB_ONLY
+            self._blank += shown is None and not is_alone
+            self._rgb_only += is_alone
+            image = self._encode_rgb(rgb.pixels) if is_alone else self._six_channels(rgb, shown)
+            yield FramePair(rgb, partner, self.modality, image)
 
     def _count(self, rgb: Frame, partner: Frame | None, last: Frame | None) -> None:
         if partner is None:
@@ -195,11 +241,13 @@ class PairedSource:
 class _AuxPicture:
     """Encodes the second stream's frames for the RGB grid, each frame once."""
 
-    def __init__(self, modality: Modality, size: tuple[int, int], to_grid: ToGrid) -> None:
+    def __init__(
+        self, modality: Modality, size: tuple[int, int], to_grid: ToGrid, encode: AuxEncoder
+    ) -> None:
         self._modality = modality
         self._size = size
         self._to_grid = to_grid
-        self._encode = ModalityEncoder(modality)
+        self._encode = encode
         self._index: int | None = None
         self._picture: Image8 | None = None
 
@@ -243,6 +291,7 @@ def open_pair(
     start: Position | None = None,
     end: Position | None = None,
     pairing: PairingOptions = BY_TIME,
+    encoding: EncodingOptions = AS_PUBLISHED,
     to_grid: ToGrid = resize_to_grid,
 ) -> PairedSource:
     """Open an RGB video or image folder and, if given, a second one beside it.
@@ -250,45 +299,69 @@ def open_pair(
     Args:
         rgb: The first stream; gives indices, times and the pixel grid. One thermal stream alone
             is welcome here.
-        aux: The second stream.
+        aux: The second stream; the same file, if it holds both.
         modality: What `aux` measures; None finds out.
         start: First RGB frame wanted, counted from the start of the RGB stream.
         end: First RGB frame not wanted any more.
         pairing: How the streams are opened and matched.
+        encoding: How the counts of `aux` become pictures.
         to_grid: Brings the encoded second picture onto the RGB grid.
 
     Raises:
         VideoError: A stream cannot be opened.
         DecodeError: A stream has no readable frame.
+        FormatError: A side file of times is not one, or is for another number of frames.
         PairingError: The streams share no time.
         ConfigError: The modality cannot be told, or an argument is out of range.
     """
     if aux is None:
-        return PairedSource(open_source(rgb, folder_rate=pairing.folder_rate), start=start, end=end)
+        alone = open_stream(Path(rgb), pairing.rgb, folder_rate=pairing.folder_rate)
+        return PairedSource(alone, start=start, end=end)
     streams = open_streams(Path(rgb), Path(aux), pairing)
     try:
         streams.require_overlap()
-        guess = find_modality(Path(aux)) if modality is None else ModalityGuess(modality, "it was given")
+        guess = (
+            find_modality(Path(aux), streams.aux.info.track)
+            if modality is None
+            else ModalityGuess(modality, "it was given")
+        )
+        return PairedSource(
+            streams.rgb,
+            streams,
+            guess,
+            start=start,
+            end=end,
+            on_missing=pairing.on_missing,
+            to_grid=to_grid,
+            encoding=encoding,
+        )
     except BaseException:
         streams.close()
         raise
-    return PairedSource(
-        streams.rgb, streams, guess, start=start, end=end, on_missing=pairing.on_missing, to_grid=to_grid
-    )
 
 
-def find_modality(path: Path) -> ModalityGuess:
-    """Find out what a stream measures, from its name, else from a few of its first pictures.
+_MODALITY_OF_TRACK: Final = {TrackKind.DEPTH: Modality.DEPTH, TrackKind.IR: Modality.THERMAL}
+"""Near infrared is no heat, but grey counts as heat is."""
+
+
+def find_modality(path: Path, track: TrackInfo | None = None) -> ModalityGuess:
+    """Find out what a stream measures: from what its file calls it, its name, or a few of its first pictures.
+
+    Args:
+        path: The file or folder.
+        track: Which stream of the file is meant, where it holds several.
 
     Raises:
         ConfigError: Neither says.
         VideoError: It cannot be opened.
         DecodeError: It has no readable frame.
     """
-    return guess_modality(path, _sample_pictures(path))
+    if track is not None and track.kind in _MODALITY_OF_TRACK:
+        return ModalityGuess(_MODALITY_OF_TRACK[track.kind], f"the file calls the stream {track.title!r}")
+    return guess_modality(path, _sample_pictures(path, 0 if track is None else track.number))
 
 
-def _sample_pictures(path: Path) -> Iterator[Pixels]:
-    with open_source(path, threads=1) as source:
+def _sample_pictures(path: Path, stream: int) -> Iterator[Pixels]:
+    with open_source(path, stream=stream, threads=1) as source:
         for frame in islice(source, 0, _SAMPLES * _SAMPLE_STEP, _SAMPLE_STEP):
             yield frame.pixels

@@ -26,6 +26,7 @@ from av.video.reformatter import VideoReformatter
 from dmtrack.errors import DecodeError, VideoError
 from dmtrack.video.frame import Frame, Pixels, VideoInfo
 from dmtrack.video.position import Position
+from dmtrack.video.tracks import TrackChoice, TrackInfo, TrackPicker, kind_of_track
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 
 MAX_CONSECUTIVE_DAMAGED: Final = 250
 """So many undecodable packets in a row end the reading: nothing after them can be trusted."""
+MAX_PIXELS: Final = 1 << 27
+"""16384 x 8192. A header that claims more lies, and believing it would exhaust the memory."""
 ASSUMED_FRAME_RATE: Final = Fraction(30)
 """For streams that state no rate and lack time stamps."""
 
@@ -51,7 +54,7 @@ class VideoReader:
 
     Args:
         path: A video file.
-        stream: Which video stream, counted from 0; cover pictures do not count.
+        stream: Which video stream, counted from 0 (cover pictures do not count), or how to pick it.
         threads: Decoder threads.
 
     Raises:
@@ -59,11 +62,12 @@ class VideoReader:
         DecodeError: No frame of it can be decoded.
     """
 
-    def __init__(self, path: Path, *, stream: int = 0, threads: int = 2) -> None:
+    def __init__(self, path: Path, *, stream: int | TrackPicker = 0, threads: int = 2) -> None:
         self._path = path
         self._container = _open_container(path)
         try:
-            self._stream = _choose_stream(self._container, path, stream)
+            self._stream, track = _choose_stream(self._container, path, stream)
+            _require_sane_size(self._stream, path)
             self._stream.thread_type = "AUTO"
             self._stream.codec_context.thread_count = threads
             self._decoder = _PacketDecoder(self._container, self._stream, path)
@@ -74,6 +78,8 @@ class VideoReader:
         except BaseException:
             self._container.close()
             raise
+        self._number = track.number
+        self._track = track if track.kind is not None or len(self._container.streams.video) > 1 else None
         self._first: VideoFrame | None = first
         self._missing_at_end = 0
         self.info = self._describe()
@@ -82,6 +88,14 @@ class VideoReader:
     def damaged_packets(self) -> int:
         """Packets that were lost or did not decode cleanly so far."""
         return self._decoder.damaged + self._missing_at_end
+
+    def frame_stamps(self) -> list[int] | None:
+        """Return the stamps of all frames, sorted, by reading the file once; None if some have none.
+
+        Raises:
+            DecodeError: The file cannot be read to its end.
+        """
+        return packet_stamps(self._path, self._number)
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield every frame; see `read`."""
@@ -147,6 +161,7 @@ class VideoReader:
             bit_depth=self._picture.bit_depth,
             channels=self._picture.channels,
             rotation_deg=self._picture.rotation_deg,
+            track=self._track,
         )
 
     def _count_missing(self, last_end_s: Fraction) -> None:
@@ -372,19 +387,62 @@ def _is_mp4(path: Path) -> bool:
     return False
 
 
-def _choose_stream(container: InputContainer, path: Path, number: int) -> VideoStream:
+def packet_stamps(path: Path, stream: int) -> list[int] | None:
+    """Return the stamps of all frames of a video stream, sorted, without decoding; None if any has none.
+
+    Args:
+        path: A video file.
+        stream: The place of the stream among the file's video streams.
+
+    Raises:
+        VideoError: The file cannot be opened.
+        DecodeError: It cannot be read to its end.
+    """
+    container = _open_container(path)
+    try:
+        chosen, _ = _choose_stream(container, path, stream)
+        packets = (packet for packet in container.demux(chosen) if packet.size and not packet.is_discard)
+        stamps = [packet.pts for packet in packets]
+    except (av.error.FFmpegError, OSError) as error:
+        raise DecodeError(f"reading fails: {_reason(error)}", where=path) from error
+    finally:
+        container.close()
+    known = [stamp for stamp in stamps if stamp is not None]
+    return sorted(known) if len(known) == len(stamps) and len(set(known)) == len(known) else None
+
+
+def _choose_stream(
+    container: InputContainer, path: Path, wanted: int | TrackPicker
+) -> tuple[VideoStream, TrackInfo]:
+    """Return a video stream, and what the file calls it."""
     pictures = Disposition.attached_pic
     streams = [stream for stream in container.streams.video if not stream.disposition & pictures]
     if not streams:
         kinds = ", ".join(stream.type for stream in container.streams) or "none"
         raise VideoError(f"it has no video stream (streams: {kinds})", where=path)
-    if not 0 <= number < len(streams):
-        raise VideoError(f"it has {len(streams)} video stream(s), there is no number {number}", where=path)
-    stream = streams[number]
+    picker = wanted if isinstance(wanted, TrackPicker) else TrackPicker(TrackChoice(number=wanted))
+    track = picker.pick([_track_info(number, stream) for number, stream in enumerate(streams)], path)
+    stream = streams[track.number]
     # libav lists a stream whose codec it does not know, without a decoder
     if stream.codec_context is None:
         raise VideoError("its codec is unknown", where=path)
-    return stream
+    return stream, track
+
+
+def _track_info(number: int, stream: VideoStream) -> TrackInfo:
+    title = stream.metadata.get("title", "")
+    return TrackInfo(number, title, kind_of_track(title, list(stream.metadata)))
+
+
+def _require_sane_size(stream: VideoStream, path: Path) -> None:
+    context = stream.codec_context
+    if context.width * context.height > MAX_PIXELS:
+        raise VideoError(
+            f"it claims pictures of {context.width}x{context.height} pixels, which no camera makes",
+            where=path,
+        )
+    # the size inside the compressed stream may differ from the one in the container's header
+    context.options = {**context.options, "max_pixels": str(MAX_PIXELS)}
 
 
 def _claimed_end_s(container: InputContainer, stream: VideoStream, start_s: Fraction) -> Fraction | None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import Protocol, Self, runtime_checkable
 
 from dmtrack.errors import VideoError
+from dmtrack.video.bag import BAG_SUFFIXES, BagReader
 from dmtrack.video.folder import DEFAULT_FRAME_RATE, IMAGE_SUFFIXES, FolderReader
 from dmtrack.video.frame import Frame, VideoInfo
 from dmtrack.video.position import Position
 from dmtrack.video.reader import VideoReader
+from dmtrack.video.tracks import TrackPicker
 
 
 class FrameSource(Protocol):
@@ -45,19 +47,31 @@ class FrameSource(Protocol):
     ) -> None: ...
 
 
+@runtime_checkable
+class KnowsStamps(Protocol):
+    """A source whose frames have stamps in their container, as a video has and a folder has not."""
+
+    def frame_stamps(self) -> Sequence[int] | None:
+        """Return the stamps of all frames, sorted, without decoding; None if some have none.
+
+        Raises:
+            DecodeError: The file cannot be read to its end.
+        """
+
+
 def open_source(
     path: Path | str,
     *,
-    stream: int = 0,
+    stream: int | TrackPicker = 0,
     threads: int = 2,
     folder_rate: Fraction = DEFAULT_FRAME_RATE,
     folder_start_s: Fraction = Fraction(0),
 ) -> FrameSource:
-    """Open a video file or an image folder.
+    """Open a video file, a ROS bag or an image folder.
 
     Args:
         path: The file or folder.
-        stream: Which video stream of a file, from 0.
+        stream: Which video stream of a file, from 0, or how to pick it.
         threads: Decoder threads for a file.
         folder_rate: Pictures a second to assume for a folder, which has no clock of its own.
         folder_start_s: Time of a folder's first picture in seconds.
@@ -73,6 +87,8 @@ def open_source(
         _require_video_file(path)
     except PermissionError as error:
         raise VideoError("no permission to read it", where=path) from error
+    if path.suffix.lower() in BAG_SUFFIXES:
+        return BagReader(path, stream=stream)
     return VideoReader(path, stream=stream, threads=threads)
 
 

@@ -1,14 +1,16 @@
 """Two opened streams and how their frames are matched: by time stamp, or by place.
 
-Time stamps of containers are taken as they are: cameras of one rig usually share a clock, or
-start their files together at 0. `offset_s` moves the second stream where they do not. A folder
-of pictures has no clock, so it takes the start and the rate of the other stream; with equally
-many frames the two go by index, as benchmark data sets do.
+Time stamps of containers are taken as they are, unless a side file says better: cameras of one
+rig usually share a clock, or start their files together at 0. `offset_s` moves the second stream
+where they do not, `rate_ratio` stretches it where its clock ticks differently. A folder of
+pictures has no clock, so it takes the start and the rate of the other stream; with equally many
+frames the two go by index, as benchmark data sets do.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
@@ -17,11 +19,15 @@ from types import TracebackType
 from typing import Final, Self
 
 from dmtrack.errors import ConfigError, PairingError
+from dmtrack.video.drift import Drift, find_drift
 from dmtrack.video.folder import DEFAULT_FRAME_RATE
 from dmtrack.video.frame import Frame, VideoInfo
-from dmtrack.video.matching import NearestMatcher, by_index, by_time, shifted
+from dmtrack.video.matching import NearestMatcher, by_index, by_time, shifted, stretched
 from dmtrack.video.position import Position
 from dmtrack.video.source import FrameSource, open_source
+from dmtrack.video.stamped import StampedSource
+from dmtrack.video.time_file import TimeUnit, read_times
+from dmtrack.video.tracks import TrackChoice, TrackPicker
 
 SKEW_SHARE: Final = Fraction(9, 10)
 """Largest skew by default, in frame intervals of the slower stream. Between two frames the nearer
@@ -33,18 +39,46 @@ _SPARE_FRAMES: Final = 4
 
 
 class Sync(StrEnum):
-    """What two frames must share to belong together."""
+    """What two frames must share to belong together.
+
+    `PTS` is the nearest time within the largest skew, `NEAREST` the nearest however far it lies,
+    `INDEX` the same place in their streams.
+    """
 
     PTS = "pts"
+    NEAREST = "nearest"
     INDEX = "index"
 
 
 class OnMissing(StrEnum):
-    """What the second half of the picture shows where no partner lies within the largest skew."""
+    """What the network sees where no partner lies within the largest skew.
+
+    `HOLD` shows the picture nearest in time, `BLANK` a black one. `RGB_ONLY` shows RGB alone, to the
+    network without adapters. `STOP` ends the run.
+    """
 
     HOLD = "hold"
     BLANK = "blank"
+    RGB_ONLY = "rgb-only"
     STOP = "stop"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOptions:
+    """What else is to be known to open one of two streams.
+
+    Attributes:
+        track: Which stream of a file that holds several; None goes by their names.
+        times: A side file with one time stamp a frame, instead of the container's.
+        times_unit: What it counts in; None finds out.
+    """
+
+    track: TrackChoice | None = None
+    times: Path | None = None
+    times_unit: TimeUnit | None = None
+
+
+_AS_THEY_ARE: Final = StreamOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +93,13 @@ class PairingOptions:
         on_missing: What to show without a partner.
         folder_rate: Pictures a second of folders, where no video gives a rate.
         threads: Decoder threads a stream.
+        rate_ratio: Seconds of the first clock in one of the second; the second stream is stretched
+            from its first frame on.
+        rgb: How the first stream is opened.
+        aux: How the second stream is opened.
 
     Raises:
-        ConfigError: The skew is negative.
+        ConfigError: The skew is negative or has no meaning, or the ratio is not positive.
     """
 
     offset_s: Fraction = Fraction(0)
@@ -70,10 +108,19 @@ class PairingOptions:
     on_missing: OnMissing = OnMissing.HOLD
     folder_rate: Fraction = DEFAULT_FRAME_RATE
     threads: int = 2
+    rate_ratio: Fraction = Fraction(1)
+    rgb: StreamOptions = _AS_THEY_ARE
+    aux: StreamOptions = _AS_THEY_ARE
 
     def __post_init__(self) -> None:
         if self.max_skew_s is not None and self.max_skew_s < 0:
             raise ConfigError(f"largest skew {float(self.max_skew_s)} s is negative")
+        if self.max_skew_s is not None and self.sync is Sync.NEAREST:
+            raise ConfigError(
+                "the nearest frame is taken however far it lies", hint="leave out --max-skew-ms"
+            )
+        if self.rate_ratio <= 0:
+            raise ConfigError(f"rate ratio {self.rate_ratio} is not positive")
 
 
 BY_TIME: Final = PairingOptions()
@@ -88,11 +135,13 @@ class Interval:
     end_s: Fraction | None
 
     @classmethod
-    def of(cls, info: VideoInfo, offset_s: Fraction = Fraction(0)) -> Interval:
-        """Return the time a stream says it covers, moved by `offset_s`."""
+    def of(
+        cls, info: VideoInfo, offset_s: Fraction = Fraction(0), rate_ratio: Fraction = Fraction(1)
+    ) -> Interval:
+        """Return the time a stream says it covers, stretched by `rate_ratio` and moved by `offset_s`."""
         start_s = info.start_pts * info.time_base + offset_s
         duration_s = info.duration_s
-        return cls(start_s, None if duration_s is None else start_s + duration_s)
+        return cls(start_s, None if duration_s is None else start_s + duration_s * rate_ratio)
 
     def __str__(self) -> str:
         """Return both ends in seconds."""
@@ -116,7 +165,9 @@ class StreamPair:
         aux: The second stream.
         sync: How frames are matched.
         offset_s: Added to the times of `aux`.
-        max_skew_s: Largest distance in time of partners (with `Sync.INDEX` it plays no part).
+        max_skew_s: Largest distance in time of partners (only with `Sync.PTS` it plays a part).
+        rate_ratio: What lengths of time in `aux` are multiplied by.
+        remarks: What a person should know about the times, a sentence each.
     """
 
     rgb: FrameSource
@@ -124,11 +175,28 @@ class StreamPair:
     sync: Sync
     offset_s: Fraction
     max_skew_s: Fraction
+    rate_ratio: Fraction = Fraction(1)
+    remarks: tuple[str, ...] = ()
+
+    @property
+    def aux_interval(self) -> Interval:
+        """The time the second stream covers, on the clock of the first."""
+        return Interval.of(self.aux.info, self.offset_s, self.rate_ratio)
+
+    @property
+    def drift(self) -> Drift | None:
+        """How the lengths differ; None if they do not, or if it does not matter or was seen to."""
+        if self.sync is Sync.INDEX or self.rate_ratio != 1:
+            return None
+        return find_drift(self.rgb.info, self.aux.info)
 
     def matcher(self, first: Frame) -> NearestMatcher:
         """Start reading the second stream shortly before `first`, the first frame wanted of `rgb`."""
         frames = self.aux.read(start=self._aux_start(first))
-        on_rgb_clock: Iterator[Frame] = (shifted(frame, self.offset_s) for frame in frames)
+        start_s = self.aux.info.start_pts * self.aux.info.time_base
+        on_rgb_clock: Iterator[Frame] = (
+            shifted(stretched(frame, start_s, self.rate_ratio), self.offset_s) for frame in frames
+        )
         return NearestMatcher(on_rgb_clock, by_index if self.sync is Sync.INDEX else by_time)
 
     def partner(self, matcher: NearestMatcher, rgb: Frame) -> tuple[Frame | None, bool]:
@@ -138,6 +206,8 @@ class StreamPair:
         nearest = matcher.nearest(moment)
         if nearest is None:
             return None, False
+        if self.sync is Sync.NEAREST:
+            return nearest, True
         limit = _INDEX_SKEW if by_place else self.max_skew_s
         return nearest, matcher.distance(nearest, moment) <= limit
 
@@ -147,7 +217,7 @@ class StreamPair:
         Raises:
             PairingError: They do not.
         """
-        rgb, aux = Interval.of(self.rgb.info), Interval.of(self.aux.info, self.offset_s)
+        rgb, aux = Interval.of(self.rgb.info), self.aux_interval
         if self.sync is Sync.INDEX or rgb.common(_widened(aux, self.max_skew_s)) is not None:
             return
         offset_ms = float((rgb.start_s - aux.start_s + self.offset_s) * 1000)
@@ -175,55 +245,108 @@ class StreamPair:
             return Position(index=max(0, first.index - _SPARE_FRAMES))
         rate = self.aux.info.frame_rate or DEFAULT_FRAME_RATE
         spare_s = _SPARE_FRAMES / rate + self.max_skew_s
-        aux_start_s = Interval.of(self.aux.info, self.offset_s).start_s
-        return Position(time_s=max(Fraction(0), first.time_s - aux_start_s - spare_s))
+        elapsed_s = (first.time_s - self.aux_interval.start_s) / self.rate_ratio
+        return Position(time_s=max(Fraction(0), elapsed_s - spare_s))
 
 
 def open_streams(rgb: Path, aux: Path, options: PairingOptions) -> StreamPair:
-    """Open both streams and settle how they are matched.
+    """Open both streams and settle how they are matched. Both may be streams of one file.
 
     Raises:
         VideoError: One of them cannot be opened.
         DecodeError: One of them has no readable frame.
+        FormatError: A side file of time stamps is not one, or is for another number of frames.
     """
-    first = open_source(rgb, threads=options.threads, folder_rate=options.folder_rate)
-    try:
+    picker = TrackPicker(options.rgb.track)
+    with ExitStack() as opened:
         if rgb.is_dir() and not aux.is_dir():
-            second = open_source(aux, threads=options.threads)
-            first = _opened_beside(rgb, second.info, options)
+            aux_picker = TrackPicker(options.aux.track, is_aux=True)
+            second = opened.enter_context(_open(aux, options, options.aux, aux_picker))
+            first = opened.enter_context(_open(rgb, options, options.rgb, picker, second.info))
         else:
-            second = _opened_beside(aux, first.info, options)
-    except BaseException:
-        first.close()
-        raise
-    has_folder = rgb.is_dir() or aux.is_dir()
-    same_count = first.info.frame_count == second.info.frame_count
-    automatic = Sync.INDEX if has_folder and same_count and not options.offset_s else Sync.PTS
+            first = opened.enter_context(_open(rgb, options, options.rgb, picker))
+            aux_picker = TrackPicker(options.aux.track, is_aux=True, taken=_taken(rgb, aux, first.info))
+            second = opened.enter_context(_open(aux, options, options.aux, aux_picker, first.info))
+        opened.pop_all()
     return StreamPair(
         rgb=first,
         aux=second,
-        sync=options.sync or automatic,
+        sync=options.sync or _automatic_sync(first.info, second.info, options),
         offset_s=options.offset_s,
         max_skew_s=default_max_skew_s(first.info, second.info)
         if options.max_skew_s is None
         else options.max_skew_s,
+        rate_ratio=options.rate_ratio,
+        remarks=tuple(
+            f"{source.times.path.name} counts in {source.times.unit}: {source.times.unit_reason}."
+            for source in (first, second)
+            if isinstance(source, StampedSource)
+        ),
     )
+
+
+def open_stream(
+    path: Path,
+    options: StreamOptions = _AS_THEY_ARE,
+    *,
+    threads: int = 2,
+    folder_rate: Fraction = DEFAULT_FRAME_RATE,
+) -> FrameSource:
+    """Open the first stream of a pair, or an only one.
+
+    Raises:
+        VideoError: It cannot be opened.
+        DecodeError: It has no readable frame.
+        FormatError: Its side file of time stamps is not one, or is for another number of frames.
+    """
+    pairing = PairingOptions(threads=threads, folder_rate=folder_rate)
+    return _open(path, pairing, options, TrackPicker(options.track))
+
+
+def _open(
+    path: Path,
+    pairing: PairingOptions,
+    options: StreamOptions,
+    picker: TrackPicker,
+    partner: VideoInfo | None = None,
+) -> FrameSource:
+    """Open one stream; a folder takes the rate and the start of its partner, where it has one."""
+    rate, start_s = pairing.folder_rate, Fraction(0)
+    if partner is not None:
+        rate, start_s = partner.frame_rate or rate, partner.start_pts * partner.time_base
+    source = open_source(
+        path, stream=picker, threads=pairing.threads, folder_rate=rate, folder_start_s=start_s
+    )
+    if options.times is None:
+        return source
+    try:
+        return StampedSource(source, read_times(options.times, options.times_unit))
+    except BaseException:
+        source.close()
+        raise
+
+
+def _automatic_sync(rgb: VideoInfo, aux: VideoInfo, options: PairingOptions) -> Sync:
+    """Go by place where a folder without times of its own takes part and the counts are equal."""
+    streams = ((rgb, options.rgb), (aux, options.aux))
+    is_clockless = any(info.path.is_dir() and stream.times is None for info, stream in streams)
+    is_as_read = not options.offset_s and options.rate_ratio == 1
+    return Sync.INDEX if is_clockless and is_as_read and rgb.frame_count == aux.frame_count else Sync.PTS
+
+
+def _taken(rgb: Path, aux: Path, info: VideoInfo) -> int | None:
+    """Return the track that the first stream occupies in the file of the second one."""
+    try:
+        is_same = rgb.samefile(aux) and rgb.is_file()
+    except OSError:  # reported where it is opened
+        return None
+    return (0 if info.track is None else info.track.number) if is_same else None
 
 
 def default_max_skew_s(rgb: VideoInfo, aux: VideoInfo) -> Fraction:
     """Return `SKEW_SHARE` frame intervals of the slower stream, in seconds."""
     rates = [info.frame_rate for info in (rgb, aux) if info.frame_rate is not None]
     return SKEW_SHARE / min(rates, default=DEFAULT_FRAME_RATE)
-
-
-def _opened_beside(path: Path, partner: VideoInfo, options: PairingOptions) -> FrameSource:
-    """Open `path`; a folder takes the rate and the start of its partner."""
-    return open_source(
-        path,
-        threads=options.threads,
-        folder_rate=partner.frame_rate or options.folder_rate,
-        folder_start_s=partner.start_pts * partner.time_base,
-    )
 
 
 def _widened(interval: Interval, margin_s: Fraction) -> Interval:

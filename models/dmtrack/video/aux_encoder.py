@@ -1,0 +1,314 @@
+"""`AuxEncoder`: the second stream's pictures as the network sees them, by the person's choices.
+
+What is published stays the default. The other ways to grey levels are for sensors whose counts
+mean something: a fixed range (counts, millimetres, or degrees of a linear-temperature camera), or
+percentiles that follow the scene slowly, so that the picture does not flicker.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from fractions import Fraction
+from typing import Final, cast
+
+import cv2
+import numpy as np
+
+from dmtrack.errors import ConfigError
+from dmtrack.video.frame import Modality, Pixels
+from dmtrack.video.modality import GreyRange, Image8, ModalityEncoder, is_grey, measure_grey_range
+
+SMOOTHING: Final = 0.1
+"""Share of a new frame in the followed range."""
+ZERO_CELSIUS_K: Final = 273.15
+_KELVIN_PER_COUNT: Final = (0.01, 0.04, 0.1, 0.4)
+_SCENE_CELSIUS: Final = (-60.0, 150.0)
+"""Between these lies the median of a scene; the range is less than 2.5 times as wide as its lower end is
+warm, so at most one of the steps fits."""
+_HINT_RANGE: Final = "write LOW,HIGH in counts (7000,9000), millimetres of depth, or degrees (15C,45C)"
+
+
+class AuxNorm(StrEnum):
+    """How counts become grey levels.
+
+    `PUBLISHED`: 8-bit thermal and event pictures as they are, depth by its clipped minimum and maximum;
+    16-bit thermal, for which nothing is published, as `PERCENTILE`. `PERCENTILE`: from the 1st to the
+    99.8th percentile, followed slowly. `FIXED`: a given range.
+    """
+
+    PUBLISHED = "published"
+    PERCENTILE = "percentile"
+    FIXED = "fixed"
+
+
+@dataclass(frozen=True, slots=True)
+class AuxRange:
+    """What becomes black and white: counts, millimetres of depth, or degrees Celsius.
+
+    Raises:
+        ConfigError: It is empty or reversed.
+    """
+
+    low: float
+    high: float
+    is_celsius: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high:
+            raise ConfigError(f"range {self} is empty", hint=_HINT_RANGE)
+
+    def __str__(self) -> str:
+        """Return the range the way `parse_aux_range` reads it."""
+        unit = "C" if self.is_celsius else ""
+        return f"{self.low:g}{unit},{self.high:g}{unit}"
+
+
+def parse_aux_range(text: str) -> AuxRange:
+    """Read `7000,9000` or `15C,45C`.
+
+    Raises:
+        ConfigError: The text is neither.
+    """
+    number = r"\s*([+-]?\d+(?:\.\d*)?)\s*°?([cC]?)\s*"
+    match = re.fullmatch(number + "," + number, text)
+    if match is None or bool(match[2]) != bool(match[4]):
+        raise ConfigError(f"{text!r} is not a range", hint=_HINT_RANGE)
+    return AuxRange(float(match[1]), float(match[3]), bool(match[2]))
+
+
+@dataclass(frozen=True, slots=True)
+class EncodingOptions:
+    """How the second stream's counts become pictures.
+
+    Attributes:
+        norm: How counts become grey levels; None is `FIXED` where a range is given, else `PUBLISHED`.
+        range: What becomes black and white.
+        depth_scale_mm: Millimetres in one count of depth; None takes what the file states, else 1.
+
+    Raises:
+        ConfigError: The choices contradict each other, or the scale is not positive.
+    """
+
+    norm: AuxNorm | None = None
+    range: AuxRange | None = None
+    depth_scale_mm: Fraction | None = None
+
+    def __post_init__(self) -> None:
+        if self.norm is AuxNorm.FIXED and self.range is None:
+            raise ConfigError("a fixed range has to be given", hint="add --aux-range LOW,HIGH")
+        if self.range is not None and self.norm not in (None, AuxNorm.FIXED):
+            raise ConfigError(
+                f"--aux-range fixes what --aux-norm {self.norm} measures", hint="give one of them"
+            )
+        if self.depth_scale_mm is not None and self.depth_scale_mm <= 0:
+            raise ConfigError(f"depth scale {float(self.depth_scale_mm):g} is not positive")
+
+    @property
+    def resolved_norm(self) -> AuxNorm:
+        """How counts become grey levels."""
+        return self.norm or (AuxNorm.PUBLISHED if self.range is None else AuxNorm.FIXED)
+
+    def require_fit(self, modality: Modality) -> None:
+        """Check that the choices mean something for a modality.
+
+        Raises:
+            ConfigError: They do not.
+        """
+        if modality is Modality.EVENT and self.resolved_norm is not AuxNorm.PUBLISHED:
+            raise ConfigError(
+                "event pictures have no range of counts", hint="leave out --aux-norm, --aux-range"
+            )
+        if modality is not Modality.DEPTH and self.depth_scale_mm is not None:
+            raise ConfigError(f"--depth-scale is for depth, and the second stream is {modality}")
+        if modality is not Modality.THERMAL and self.range is not None and self.range.is_celsius:
+            raise ConfigError(f"degrees are for thermal, and the second stream is {modality}")
+
+
+class RangeFollower:
+    """Follows the percentiles of a running stream slowly; jumps where the old range says nothing.
+
+    Args:
+        high_percentile: The rest of the share, in percent, may turn white.
+        weight: Share of each new frame, in (0, 1].
+    """
+
+    def __init__(self, high_percentile: float = 99.8, weight: float = SMOOTHING) -> None:
+        self._high_percentile = high_percentile
+        self._weight = weight
+        self._range: GreyRange | None = None
+
+    def follow(self, counts: Pixels) -> GreyRange | None:
+        """Return the range after a frame's measured counts, any shape; None before there are any."""
+        if counts.size == 0:
+            return self._range
+        measured = measure_grey_range(counts, high_percentile=self._high_percentile)
+        if self._range is None or not self._range.overlaps(measured):
+            self._range = measured  # a shutter correction or a cut
+        else:
+            self._range = self._range.blended(measured, self._weight)
+        return self._range
+
+
+AS_PUBLISHED: Final = EncodingOptions()
+
+
+class AuxEncoder:
+    """The encoding of one running second stream.
+
+    Args:
+        modality: What it measures.
+        options: The person's choices.
+        stated_unit_mm: Millimetres in one count of depth, where the file says so.
+
+    Raises:
+        ConfigError: The choices mean nothing for this modality.
+    """
+
+    def __init__(
+        self,
+        modality: Modality,
+        options: EncodingOptions | None = None,
+        stated_unit_mm: Fraction | None = None,
+    ) -> None:
+        self._options = options or EncodingOptions()
+        self._options.require_fit(modality)
+        self._modality = modality
+        self._published = ModalityEncoder(modality)
+        self._scale_mm = self._options.depth_scale_mm or stated_unit_mm or Fraction(1)
+        is_depth = modality is Modality.DEPTH
+        self._follower = RangeFollower(99.0) if is_depth else RangeFollower()
+        self._fixed: GreyRange | None = None
+        self._seen = False
+        self._remarks: list[str] = []
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a person should know about the pictures so far, a sentence each."""
+        return tuple(self._remarks)
+
+    def __call__(self, pixels: Pixels) -> Image8:
+        """Return `(H, W, 3)` uint8 for the next frame's pixels.
+
+        Raises:
+            FormatError: The picture cannot be of this modality.
+            ConfigError: The range is in degrees, and the counts are none of a linear-temperature camera.
+        """
+        if not self._seen:
+            self._look_at_first(pixels)
+            self._seen = True
+        if self._modality is Modality.DEPTH:
+            pixels = scaled_depth(pixels, self._scale_mm)
+        if self._options.resolved_norm is AuxNorm.PUBLISHED:
+            return self._published(pixels)
+        counts = _one_channel(pixels)
+        if self._modality is Modality.DEPTH:
+            return encode_depth_range(counts, self._fixed or self._follower.follow(counts[counts > 0]))
+        grey_range = self._fixed or self._follower.follow(counts)
+        return cast(Image8, cv2.cvtColor(_levels(counts, grey_range, 0), cv2.COLOR_GRAY2RGB))
+
+    def _look_at_first(self, pixels: Pixels) -> None:
+        wanted = self._options.range
+        if wanted is not None and wanted.is_celsius:
+            step = kelvin_per_count(pixels)
+            self._fixed = GreyRange(*((c + ZERO_CELSIUS_K) / step for c in (wanted.low, wanted.high)))
+            self._remarks.append(f"Thermal counts are taken for linear temperature, {step:g} K a count.")
+        elif wanted is not None:
+            self._fixed = GreyRange(wanted.low, wanted.high)
+        if self._modality is Modality.DEPTH and self._scale_mm != 1:
+            self._remarks.append(f"One count of depth is {float(self._scale_mm):g} mm.")
+        if self._modality is Modality.THERMAL and pixels.ndim == 3 and not is_grey(_to_8_bit(pixels)):
+            self._remarks.append(_about_colour(_to_8_bit(pixels), self._options.resolved_norm))
+
+
+def scaled_depth(pixels: Pixels, scale_mm: Fraction) -> Pixels:
+    """Return depth in millimetres, rounded; what does not fit into 16 bits becomes 65535. 0 stays 0.
+
+    Args:
+        pixels: `(H, W)` uint8 or uint16 counts; pictures of three channels are returned as they are.
+        scale_mm: Millimetres in one count.
+    """
+    if scale_mm == 1 or pixels.ndim == 3:
+        return pixels
+    counts = np.arange(np.iinfo(pixels.dtype).max + 1, dtype=np.float64)
+    table = np.minimum(np.rint(counts * float(scale_mm)), 65535).astype(np.uint16)
+    table[1:] = np.maximum(table[1:], 1)  # 0 means no measurement
+    return cast(Pixels, table[pixels])
+
+
+def encode_depth_range(depth_mm: Pixels, limits: GreyRange | None) -> Image8:
+    """Colour depth by a range, without a measurement as the nearest colour.
+
+    Args:
+        depth_mm: `(H, W)`; 0 means no measurement.
+        limits: Millimetres that become the ends of the colour map; None where nothing was measured yet.
+
+    Returns:
+        `(H, W, 3)` uint8, JET in BGR order as in `encode_depth`.
+    """
+    levels = _levels(depth_mm, limits, 1)
+    levels[depth_mm == 0] = 0
+    return cast(Image8, cv2.applyColorMap(levels, cv2.COLORMAP_JET))
+
+
+def kelvin_per_count(pixels: Pixels) -> float:
+    """Tell the step of a linear-temperature camera from its counts: the one that makes a usual scene.
+
+    Args:
+        pixels: `(H, W)` uint16 counts.
+
+    Raises:
+        ConfigError: No known step does.
+
+    Source: linear-temperature output of common cores: 10 or 100 mK a count (16 bit), 40 or 400 mK (14 bit).
+    """
+    median = float(np.median(pixels)) if pixels.ndim == 2 and pixels.dtype == np.uint16 else 0.0
+    low, high = (celsius + ZERO_CELSIUS_K for celsius in _SCENE_CELSIUS)
+    for step in _KELVIN_PER_COUNT:
+        if low <= median * step <= high:
+            return step
+    raise ConfigError(
+        f"the thermal counts (median {median:g}) are no linear temperature, so degrees have no meaning",
+        hint="give --aux-range in counts",
+    )
+
+
+def palette_tones(colour: Image8) -> int:
+    """Return how many coarse colours make up nearly all of a picture: few in a palette, many in a photo."""
+    coarse = (colour[::2, ::2] >> 4).astype(np.int32)
+    cells = np.bincount((coarse[..., 0] << 8 | coarse[..., 1] << 4 | coarse[..., 2]).ravel())
+    shares = np.cumsum(np.sort(cells[cells > 0])[::-1]) / coarse[..., 0].size
+    return int(np.searchsorted(shares, 0.95)) + 1
+
+
+MAX_PALETTE_TONES: Final = 96
+"""A palette is a line through the 16 x 16 x 16 cube of coarse colours, a little thickened by compression."""
+
+
+def _about_colour(colour: Image8, norm: AuxNorm) -> str:
+    kind = "a colour palette" if palette_tones(colour) <= MAX_PALETTE_TONES else "colours that are no palette"
+    done = "shown as they are" if norm is AuxNorm.PUBLISHED else "turned into grey by their brightness"
+    return (
+        f"The thermal pictures have {kind} and are {done}; weights learn from grey pictures "
+        "with hot as white: record those if you can."
+    )
+
+
+def _one_channel(pixels: Pixels) -> Pixels:
+    return pixels if pixels.ndim == 2 else cast(Pixels, cv2.cvtColor(_to_8_bit(pixels), cv2.COLOR_RGB2GRAY))
+
+
+def _to_8_bit(pixels: Pixels) -> Image8:
+    return cast(Image8, pixels if pixels.dtype == np.uint8 else (pixels >> 8).astype(np.uint8))
+
+
+def _levels(counts: Pixels, limits: GreyRange | None, lowest: int) -> Image8:
+    """Map counts linearly to `lowest` .. 255, clipped."""
+    if limits is None:
+        return np.zeros(counts.shape, np.uint8)
+    # a table is twice as fast as arithmetic on every pixel
+    steps = np.arange(np.iinfo(counts.dtype).max + 1, dtype=np.float64)
+    scaled = lowest + (steps - limits.low) * ((255.0 - lowest) / (limits.high - limits.low))
+    table = np.clip(np.rint(scaled), lowest, 255).astype(np.uint8)
+    return np.asarray(table[counts])

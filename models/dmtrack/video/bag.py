@@ -1,0 +1,270 @@
+"""`BagReader`: one picture topic of a ROS bag, as RealSense cameras and robots record them.
+
+ROS 1 (`.bag`, which RealSense recorders before 2.57 write) and ROS 2 with SQLite (`.db3`, which later ones
+write). Reading needs the optional library `rosbags`; no camera maker's library is needed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import re
+import struct
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Protocol, Self
+
+import numpy as np
+
+from dmtrack.errors import DecodeError, FormatError, VideoError
+from dmtrack.video.frame import Frame, Pixels, VideoInfo
+from dmtrack.video.position import Position
+from dmtrack.video.ros_image import IMAGE, NS_PER_S, PICTURE_TYPES, RosImage, parse_ros1_image, unit_mm
+from dmtrack.video.tracks import TrackChoice, TrackInfo, TrackPicker, kind_of_track
+
+BAG_SUFFIXES: Final = frozenset({".bag", ".db3"})
+MAX_CONSECUTIVE_DAMAGED: Final = 100
+_TIME_BASE: Final = Fraction(1, NS_PER_S)
+_LOGGER = logging.getLogger(__name__)
+_DAMAGE: Final = (ValueError, LookupError, ArithmeticError, RuntimeError, OSError, MemoryError, struct.error)
+"""What the library, and the decompressors below it, raise on damaged bags besides its own error."""
+
+
+class _Log(Protocol):
+    """What is used of a reader of `rosbags`, whose bags of ROS 1 and 2 look alike."""
+
+    connections: list[Any]
+
+    @property
+    def start_time(self) -> int: ...
+    @property
+    def end_time(self) -> int: ...
+
+    def open(self) -> None: ...
+    def close(self) -> None: ...
+    def messages(self, connections: Any) -> Iterator[tuple[Any, int, bytes]]: ...  # noqa: ANN401
+
+
+class BagReader:
+    """The pictures of one topic, read once from front to back.
+
+    A frame's time is the one in its message's header (the camera's), or else the time it was recorded.
+    Messages that are damaged, or whose picture differs in size or kind from the first one's, are skipped
+    and counted.
+
+    Args:
+        path: A `.bag` or `.db3` file.
+        stream: Which picture topic, counted from 0 in the order of the file, or how to pick it.
+
+    Raises:
+        VideoError: `rosbags` is missing, the file is no whole bag, or it has no such topic.
+        DecodeError: The topic has no picture that can be read.
+    """
+
+    def __init__(self, path: Path, *, stream: int | TrackPicker = 0) -> None:
+        self._path = path
+        self._is_ros2 = path.suffix.lower() != ".bag"
+        self._log, self._typestore = _open_log(path, is_ros2=self._is_ros2)
+        self._damaged = 0
+        self._kind: tuple[tuple[int, ...], np.dtype[Any]] | None = None
+        self._is_open = True
+        try:
+            track, self._topic = self._pick(stream)
+            start_ns, first, encoding = self._first()
+            self.info = self._describe(track, start_ns, first, encoding)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def damaged_packets(self) -> int:
+        """Messages skipped so far."""
+        return self._damaged
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield every frame; see `read`."""
+        return self.read()
+
+    def read(self, start: Position | None = None, end: Position | None = None) -> Iterator[Frame]:
+        """Yield the frames from `start` up to and without `end`.
+
+        Raises:
+            DecodeError: The bag is damaged, or `MAX_CONSECUTIVE_DAMAGED` messages in a row cannot be used;
+                frames yielded before stay valid.
+        """
+        for index, pts, pixels, _ in self._frames():
+            elapsed_s = (pts - self.info.start_pts) * _TIME_BASE
+            if end is not None and end.is_reached(index, elapsed_s):
+                return
+            if start is None or start.is_reached(index, elapsed_s):
+                yield Frame(index, pts, _TIME_BASE, pixels)
+
+    def close(self) -> None:
+        """Close the file. Doing so twice is harmless."""
+        if self._is_open:
+            self._is_open = False
+            self._log.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _pick(self, stream: int | TrackPicker) -> tuple[TrackInfo, Any]:
+        topics = [one for one in self._log.connections if one.msgtype in PICTURE_TYPES]
+        if not topics:
+            raise VideoError("the bag has no pictures", where=self._path, hint=_kinds(self._log.connections))
+        tracks = [TrackInfo(i, one.topic, kind_of_track(one.topic)) for i, one in enumerate(topics)]
+        picker = stream if isinstance(stream, TrackPicker) else TrackPicker(TrackChoice(number=stream))
+        track = picker.pick(tracks, self._path)
+        return track, topics[track.number]
+
+    def _first(self) -> tuple[int, Pixels, str]:
+        """Return stamp, pixels and encoding of the first picture; damage is counted when it is read again."""
+        for _, start_ns, pixels, encoding in self._frames():
+            self._damaged = 0
+            return start_ns, pixels, encoding
+        raise DecodeError(f"no picture of {self._topic.topic} can be read", where=self._path)
+
+    def _frames(self) -> Iterator[tuple[int, int, Pixels, str]]:
+        """Yield index, stamp in ns, pixels and encoding of every picture that can be used."""
+        index = in_a_row = 0
+        last_ns: int | None = None
+        for recorded_ns, data in self._messages():
+            try:
+                message = self._parsed(data)
+                pixels = message.pixels()
+                self._require_alike(pixels)
+            except (FormatError, *_DAMAGE) as error:
+                self._damaged += 1
+                in_a_row += 1
+                _LOGGER.info("%s: skipped after frame %d: %s", self._path, index, error)
+                if in_a_row >= MAX_CONSECUTIVE_DAMAGED:
+                    raise DecodeError(
+                        f"{in_a_row} pictures in a row cannot be used: {error}", where=self._path
+                    ) from error
+                continue
+            in_a_row = 0
+            stamp_ns = message.stamp_ns or recorded_ns
+            last_ns = stamp_ns if last_ns is None or stamp_ns > last_ns else last_ns + 1
+            yield index, last_ns, pixels, message.encoding
+            index += 1
+
+    def _messages(self) -> Iterator[tuple[int, bytes]]:
+        try:
+            for _, recorded_ns, data in self._log.messages([self._topic]):
+                yield recorded_ns, data
+        except _reader_errors() as error:
+            raise DecodeError(f"the bag is damaged: {_said(error)}", where=self._path) from error
+
+    def _parsed(self, data: bytes) -> RosImage:
+        if not self._is_ros2:
+            return parse_ros1_image(data, self._topic.msgtype)
+        message = self._typestore.deserialize_cdr(data, self._topic.msgtype)
+        stamp_ns = message.header.stamp.sec * NS_PER_S + message.header.stamp.nanosec
+        if self._topic.msgtype != IMAGE:
+            return RosImage(stamp_ns, message.format, None, 0, False, memoryview(message.data))
+        size = (message.width, message.height)
+        return RosImage(
+            stamp_ns,
+            message.encoding,
+            size,
+            message.step,
+            bool(message.is_bigendian),
+            memoryview(message.data),
+        )
+
+    def _require_alike(self, pixels: Pixels) -> None:
+        kind = (pixels.shape, pixels.dtype)
+        if self._kind is not None and kind != self._kind:
+            raise FormatError(f"its shape {pixels.shape} differs from the first picture's")
+        self._kind = kind
+
+    def _describe(self, track: TrackInfo, start_ns: int, first: Pixels, encoding: str) -> VideoInfo:
+        bits = first.dtype.itemsize * 8
+        count = int(self._topic.msgcount)
+        seconds = Fraction(self._log.end_time - self._log.start_time, NS_PER_S)
+        rate = ((count - 1) / seconds).limit_denominator(1000) if count > 1 and seconds > 0 else None
+        is_grey = first.ndim == 2
+        return VideoInfo(
+            path=self._path,
+            width=first.shape[1],
+            height=first.shape[0],
+            frame_rate=rate or None,
+            time_base=_TIME_BASE,
+            start_pts=start_ns,
+            frame_count=count,
+            pixel_format="rgb24" if not is_grey else "gray" if bits == 8 else "gray16le",
+            codec=f"ros {encoding}",
+            bit_depth=bits,
+            channels=1 if is_grey else 3,
+            track=track,
+            depth_unit_mm=self._stated_unit_mm(),
+        )
+
+    def _stated_unit_mm(self) -> Fraction | None:
+        """Return the unit of depth that a RealSense recorder wrote beside the sensor's topics."""
+        sensor = re.match(r"(/device_\d+/sensor_\d+)/Depth_\d+/", self._topic.topic)
+        if sensor is None:
+            return None
+        name = re.compile(re.escape(sensor[1]) + r"/option/Depth.Units/value")
+        for connection in self._log.connections:
+            if not name.fullmatch(connection.topic):
+                continue
+            try:
+                _, _, data = next(iter(self._log.messages([connection])))
+                if self._is_ros2:
+                    text = self._typestore.deserialize_cdr(data, connection.msgtype).data
+                    return unit_mm(float(text))
+                return unit_mm(*struct.unpack_from("<f", data))
+            except (StopIteration, *_DAMAGE) as error:
+                _LOGGER.warning("%s: the unit of depth cannot be read: %s", self._path, error)
+        return None
+
+
+def _open_log(path: Path, *, is_ros2: bool) -> tuple[_Log, Any]:
+    """Open a bag, and return it with the types of its messages."""
+    try:
+        module = importlib.import_module("rosbags.rosbag2" if is_ros2 else "rosbags.rosbag1")
+        types = importlib.import_module("rosbags.typesys")
+    except ImportError as error:
+        raise VideoError(
+            "reading ROS and RealSense bags needs the library rosbags",
+            where=path,
+            hint='pip install "dmtrack[realsense]"',
+        ) from error
+    try:
+        log: _Log = module.Reader(path)
+        log.open()
+    except PermissionError as error:
+        raise VideoError("no permission to read it", where=path) from error
+    except _reader_errors() as error:
+        raise VideoError(
+            f"this is no whole ROS bag: {_said(error)}",
+            where=path,
+            hint="an interrupted recording can be repaired with `rosbag reindex`" if not is_ros2 else None,
+        ) from error
+    store = types.Stores.ROS2_HUMBLE if is_ros2 else types.Stores.ROS1_NOETIC
+    return log, types.get_typestore(store)
+
+
+def _reader_errors() -> tuple[type[Exception], ...]:
+    errors = [
+        importlib.import_module(f"rosbags.{module}").ReaderError
+        for module in ("rosbag1.reader", "rosbag2.reader")
+    ]
+    return (*errors, AssertionError, *_DAMAGE)
+
+
+def _said(error: Exception) -> str:
+    return str(error).rstrip(".") or type(error).__name__
+
+
+def _kinds(connections: list[Any]) -> str:
+    kinds = sorted({str(one.msgtype) for one in connections})
+    return f"it holds {', '.join(kinds[:6]) or 'nothing'}"

@@ -1,0 +1,165 @@
+"""Which of several streams in one file is meant: by its place, its title, or what it holds.
+
+Recorders of depth cameras put colour, depth and infrared into one file, in any order, and name
+them: a Matroska track has a title and tags, a topic of a ROS bag has a name.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from dmtrack.errors import ConfigError, VideoError
+
+_HINT: Final = "a number from 0, title:NAME, color, depth or ir"
+
+
+class TrackKind(StrEnum):
+    """What a track holds, as far as it says so itself."""
+
+    COLOR = "color"
+    DEPTH = "depth"
+    IR = "ir"
+
+
+_WORDS: Final = {
+    "ir": TrackKind.IR,
+    "infrared": TrackKind.IR,
+    "thermal": TrackKind.IR,
+    "depth": TrackKind.DEPTH,
+    "color": TrackKind.COLOR,
+    "colour": TrackKind.COLOR,
+    "rgb": TrackKind.COLOR,
+    "visible": TrackKind.COLOR,
+}
+"""In the order of their weight: older Azure Kinect files call their infrared track `DEPTH_IR`."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrackInfo:
+    """A video track of a file that may hold several.
+
+    Attributes:
+        number: Its place among the video tracks, from 0.
+        title: What the file calls it, or an empty string.
+        kind: What it holds, if its title or tags say so.
+    """
+
+    number: int
+    title: str = ""
+    kind: TrackKind | None = None
+
+    def __str__(self) -> str:
+        """Return `1 (DEPTH)`."""
+        return f"{self.number} ({self.title})" if self.title else str(self.number)
+
+
+def kind_of_track(title: str, tags: Sequence[str] = ()) -> TrackKind | None:
+    """Tell what a track holds from its title, else from the names of its tags.
+
+    Args:
+        title: Such as `DEPTH` or `/device_0/sensor_1/Color_0/image/data`.
+        tags: Such as `K4A_DEPTH_MODE`.
+
+    Source: Azure Kinect recording format (titles COLOR, DEPTH, IR; tags K4A_*_MODE, K4A_*_TRACK).
+    """
+    marks = [tag for tag in tags if re.fullmatch(r"K4A_(COLOR|DEPTH|IR)_(MODE|TRACK)", tag)]
+    for text in (title, *marks):
+        words = set(re.findall(r"[a-z]+", text.lower()))
+        for word, kind in _WORDS.items():
+            if word in words:
+                return kind
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class TrackChoice:
+    """A track as a person names it: one of the three is set."""
+
+    number: int | None = None
+    title: str | None = None
+    kind: TrackKind | None = None
+
+    def __str__(self) -> str:
+        """Return the choice the way `parse_track` reads it."""
+        if self.title is not None:
+            return f"title:{self.title}"
+        return str(self.number) if self.kind is None else str(self.kind)
+
+
+def parse_track(text: str) -> TrackChoice:
+    """Read `1`, `title:DEPTH`, `color`, `depth` or `ir`.
+
+    Raises:
+        ConfigError: The text is none of these.
+    """
+    word = text.strip()
+    if re.fullmatch(r"\d{1,4}", word):
+        return TrackChoice(number=int(word))
+    if word.lower().startswith("title:") and word[6:].strip():
+        return TrackChoice(title=word[6:].strip())
+    if word.lower() in [*TrackKind]:
+        return TrackChoice(kind=TrackKind(word.lower()))
+    raise ConfigError(f"{text!r} names no stream of a file", hint=_HINT)
+
+
+@dataclass(frozen=True, slots=True)
+class TrackPicker:
+    """Picks the track of a file that plays a part in a pair.
+
+    Attributes:
+        choice: What the person asked for; None leaves it to the names of the tracks.
+        is_aux: Whether the second stream is wanted.
+        taken: The track of the same file that is the first stream.
+    """
+
+    choice: TrackChoice | None = None
+    is_aux: bool = False
+    taken: int | None = None
+
+    def pick(self, tracks: Sequence[TrackInfo], path: Path) -> TrackInfo:
+        """Return the track meant.
+
+        Raises:
+            VideoError: There is no such track, or it cannot be told which one is meant.
+        """
+        if self.choice is not None:
+            return self._chosen(self.choice, tracks, path)
+        free = [track for track in tracks if track.number != self.taken]
+        wanted = (TrackKind.DEPTH, TrackKind.IR) if self.is_aux else (TrackKind.COLOR, None)
+        for kind in wanted:
+            alike = [track for track in free if track.kind is kind]
+            if alike:
+                return alike[0]
+        if free and (len(free) == 1 or self.taken is None):
+            return free[0]
+        raise VideoError(
+            f"it holds the streams {_listed(tracks)}, and none says that it is the second one",
+            where=path,
+            hint=f"say --aux-stream: {_HINT}",
+        )
+
+    def _chosen(self, choice: TrackChoice, tracks: Sequence[TrackInfo], path: Path) -> TrackInfo:
+        for track in tracks:
+            if track.number == choice.number:
+                return track
+            if choice.title is not None and track.title.lower() == choice.title.lower():
+                return track
+            if choice.kind is not None and track.kind is choice.kind:
+                return track
+        raise VideoError(
+            f"it has {len(tracks)} video stream(s): {_listed(tracks)}; there is no {_described(choice)}",
+            where=path,
+        )
+
+
+def _described(choice: TrackChoice) -> str:
+    return f"number {choice.number}" if choice.number is not None else f"stream {choice}"
+
+
+def _listed(tracks: Sequence[TrackInfo]) -> str:
+    return ", ".join(str(track) for track in tracks) or "none"
