@@ -254,11 +254,17 @@ def _open_log(path: Path, *, is_ros2: bool) -> tuple[_Log, Any]:
 
 
 def _reader_errors() -> tuple[type[Exception], ...]:
-    errors = [
-        importlib.import_module(f"rosbags.{module}").ReaderError
-        for module in ("rosbag1.reader", "rosbag2.reader")
-    ]
-    return (*errors, AssertionError, *_DAMAGE)
+    """Return what reading a damaged bag raises: the readers' errors, the database's, and `_DAMAGE`."""
+    names = (
+        ("rosbags.rosbag1.reader", "ReaderError"),
+        ("rosbags.rosbag2.reader", "ReaderError"),
+        ("apsw", "Error"),
+    )
+    return (
+        *(getattr(importlib.import_module(module), name) for module, name in names),
+        AssertionError,
+        *_DAMAGE,
+    )
 
 
 def _said(error: Exception) -> str:

@@ -1,0 +1,128 @@
+"""Side files of time stamps: units, tables, and what is wrong with them, by row."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import pytest
+
+from dmtrack.errors import FormatError
+from dmtrack.video.time_file import TimeUnit, read_times
+
+
+@pytest.fixture
+def write(tmp_path: Path):
+    def written(text: str | bytes, name: str = "times.txt") -> Path:
+        path = tmp_path / name
+        path.write_bytes(text if isinstance(text, bytes) else text.encode())
+        return path
+
+    return written
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "second"),
+    [
+        ("0.0\n0.033333\n0.066667\n", TimeUnit.S, Fraction(33333, 10**6)),
+        ("0\n33.3\n66.7\n", TimeUnit.MS, Fraction(333, 10**4)),
+        ("1000000\n1033333\n1066667\n", TimeUnit.US, Fraction(1033333, 10**6)),
+        ("1700000000000000000\n1700000000111111111\n", TimeUnit.NS, Fraction(1700000000111111111, 10**9)),
+        ("1700000000.25\n1700000000.3611\n", TimeUnit.S, Fraction("1700000000.3611")),
+        ("0\n2.4\n4.8\n", TimeUnit.S, Fraction("2.4")),
+        ("0\n2.6\n5.2\n", TimeUnit.MS, Fraction("0.0026")),
+    ],
+    ids=["s", "ms", "us", "ns since 1970", "s since 1970", "a frame in 2.4 s", "385 frames a second"],
+)
+def test_the_unit_is_found_from_the_interval(write, text, unit, second):
+    times = read_times(write(text))
+    assert times.unit is unit
+    assert times.times_s[1] == second
+    assert "ms apart" in times.unit_reason
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "unit"),
+    [
+        ("a.txt", "time_us\n0\n0.5\n", TimeUnit.US),
+        ("a.csv", "frame,timestamp [ms]\n0,0\n1,5000\n", TimeUnit.MS),
+        ("stamps.ms.txt", "0\n0.01\n", TimeUnit.MS),
+        ("rgb_times_ns.txt", "5\n6\n", TimeUnit.NS),
+    ],
+    ids=["header", "header of a table", "suffix", "name"],
+)
+def test_a_stated_unit_is_believed(write, name, text, unit):
+    times = read_times(write(text, name))
+    assert times.unit is unit
+    assert "says" in times.unit_reason
+
+
+def test_a_given_unit_wins(write):
+    assert read_times(write("time_us\n1\n2\n"), TimeUnit.S).times_s == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("# TUM\n1.5 rgb/1.png\n1.6 rgb/2.png\n", ("1.5", "1.6")),
+        ("0 10.0\n1 10.1\n2 10.2\n", ("10.0", "10.1", "10.2")),
+        ("id;stamp;file\n7;1.0;a\n9;1.1;b\n", ("1.0", "1.1")),
+        ("\ufeff0.5\r\n\r\n0.75\r\n", ("0.5", "0.75")),
+        ("1e-1\n2e-1\n", ("0.1", "0.2")),
+    ],
+    ids=["file names", "frame numbers", "named column", "from Windows", "exponents"],
+)
+def test_which_column_is_the_stamp(write, text, expected):
+    assert read_times(write(text)).times_s == tuple(Fraction(value) for value in expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("", "holds no time stamps"),
+        ("# only words\n", "holds no time stamps"),
+        ("0\n0.1\nnan\n", "row 3: 'nan' is not a time stamp"),
+        ("0\n0.1\ninf\n", "row 3: 'inf'"),
+        ("0\n\n0.1\n0.1\n", "row 4: time stamp 0.1 is not later than 0.1"),
+        ("0\n0.2\n0.1\n", "row 3: time stamp 0.1 is not later than 0.2"),
+        ("5\n", "unit of its time stamps cannot be told"),
+        ("0\n0.0001\n", "unit of its time stamps cannot be told"),
+        ("1.0 2.0\n1.1 2.1\n", "2 columns, and none is named"),
+        (b"\xff\xfe\x00\x01", "is not a text file"),
+        ("0\n1e999\n", "row 2: '1e999' is not a time stamp"),
+        ("time\n0\n0x10\n", "row 3: '0x10'"),
+    ],
+    ids=[
+        "empty",
+        "comment",
+        "nan",
+        "inf",
+        "equal",
+        "backwards",
+        "one stamp",
+        "too close",
+        "two columns",
+        "binary",
+        "huge exponent",
+        "hexadecimal",
+    ],
+)
+def test_what_is_wrong_is_named_by_row(write, text, message):
+    path = write(text)
+    with pytest.raises(FormatError, match="times") as caught:
+        read_times(path)
+    assert message in str(caught.value)
+
+
+def test_a_missing_file_is_one_line(tmp_path: Path):
+    with pytest.raises(FormatError, match="cannot be read"):
+        read_times(tmp_path / "none.txt")
+
+
+def test_counts_that_differ_name_the_row(write):
+    times = read_times(write("time_s\n0\n0.1\n0.2\n"))
+    times.require_count(3)
+    with pytest.raises(FormatError, match="row 4 has no frame"):
+        times.require_count(2)
+    with pytest.raises(FormatError, match=r"frame 3 \(from 0\) has none, the last is in row 4"):
+        times.require_count(5)

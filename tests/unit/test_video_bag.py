@@ -1,0 +1,275 @@
+"""ROS bags: files written by the RealSense SDK itself, and bags written here, exactly or with faults."""
+
+from __future__ import annotations
+
+import struct
+import sys
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from rosbags.rosbag1 import Writer
+from rosbags.typesys import Stores, get_typestore
+
+from dmtrack.errors import DecodeError, FormatError, VideoError
+from dmtrack.video.bag import BagReader
+from dmtrack.video.frame import Modality
+from dmtrack.video.inspection import inspect_pair
+from dmtrack.video.pairing import open_pair
+from dmtrack.video.position import Position
+from dmtrack.video.ros_image import parse_ros1_image, unit_mm
+from dmtrack.video.source import open_source
+from dmtrack.video.streams import PairingOptions
+from dmtrack.video.tracks import TrackPicker, parse_track
+
+FILES = Path(__file__).parent / "files"
+SDK_FILES = [FILES / "realsense_2_56.bag", FILES / "realsense_2_59.db3"]
+"""Recorded with the SDK's own recorder from a software device: 32x24, six colour frames; the depth frame of
+number 3 was not sent; one count is 0.25 mm; four rows of depth are not measured."""
+H, W = 24, 32
+TYPES = get_typestore(Stores.ROS1_NOETIC)
+
+
+def sdk_depth(number: int) -> np.ndarray:
+    counts = (np.arange(W * H, dtype=np.uint16).reshape(H, W) * 20 + number * 1000).astype(np.uint16)
+    counts[:4] = 0
+    return counts
+
+
+@pytest.mark.parametrize("path", SDK_FILES, ids=lambda path: path.name)
+def test_a_file_of_the_sdk_is_read_to_the_bit(path):
+    with open_pair(path, path) as source:
+        pairs = list(source)
+    assert source.modality is Modality.DEPTH
+    assert source.aux_info.depth_unit_mm == Fraction(1, 4)
+    assert "One count of depth is 0.25 mm." in source.remarks
+    assert [tuple(pair.rgb.pixels[0, 0]) for pair in pairs] == [(10 * i, 0, 200) for i in range(6)]
+    depth = {pair.aux.index: pair.aux.pixels for pair in pairs if pair.aux is not None}
+    assert sorted(depth) == [0, 1, 2, 3, 4]
+    for index, number in enumerate((0, 1, 2, 4, 5)):
+        assert np.array_equal(depth[index], sdk_depth(number))
+
+
+def test_the_camera_s_clock_is_used():
+    """The SDK was given frames at 1000 ms + i / 30 s, colour 4 ms later."""
+    with open_pair(SDK_FILES[0], SDK_FILES[0]) as source:
+        pairs = list(source)
+    assert pairs[0].rgb.time_s == Fraction("1.004")
+    assert abs(pairs[2].rgb.time_s - Fraction("1.004") - Fraction(2, 30)) < Fraction(1, 1_000_000)
+    assert abs(pairs[1].skew_s + Fraction(4, 1000)) < Fraction(1, 1_000_000)
+
+
+@pytest.mark.parametrize("path", SDK_FILES, ids=lambda path: path.name)
+def test_the_millimetres_are_what_is_encoded(path):
+    """15 360 counts are 3.8 m, not 15 m: the published limit of 10 m must not cut them."""
+    with open_pair(path, path) as source:
+        images = [pair.image[..., 3:] for pair in source]
+    with open_pair(path, path, modality=Modality.DEPTH) as again:
+        assert all(
+            np.array_equal(image, pair.image[..., 3:]) for image, pair in zip(images, again, strict=True)
+        )
+    assert len(np.unique(images[0].reshape(-1, 3), axis=0)) > 100
+
+
+def test_inspect_names_the_topics():
+    report = inspect_pair(SDK_FILES[0], SDK_FILES[0])
+    assert report.aux.track.title == "/device_0/sensor_0/Depth_0/image/data"
+    assert report.modality is Modality.DEPTH
+
+
+@pytest.fixture
+def write_bag(tmp_path):
+    """Write pictures of topics: name -> list of (seconds, encoding, array, big endian)."""
+
+    def written(topics, name="robot.bag", compression=None) -> Path:
+        path = tmp_path / name
+        image, header = TYPES.types["sensor_msgs/msg/Image"], TYPES.types["std_msgs/msg/Header"]
+        time = TYPES.types["builtin_interfaces/msg/Time"]
+        bag = Writer(path)
+        if compression:
+            bag.set_compression(compression)
+        with bag as writer:
+            for topic, messages in topics.items():
+                connection = writer.add_connection(topic, image.__msgtype__, typestore=TYPES)
+                for place, (seconds, encoding, pixels, big) in enumerate(messages):
+                    height, width = pixels.shape[:2]
+                    stamp = time(int(seconds), round(seconds % 1 * 1e9))
+                    data = np.frombuffer(pixels.tobytes(), np.uint8)
+                    step = len(data) // height
+                    message = image(header(place, stamp, "c"), height, width, encoding, int(big), step, data)
+                    serialised = TYPES.serialize_ros1(message, image.__msgtype__)
+                    writer.write(connection, round((50 + place / 10) * 1e9), bytes(serialised))
+        return path
+
+    return written
+
+
+RGB = np.random.default_rng(1).integers(0, 255, (H, W, 3)).astype(np.uint8)
+COUNTS = np.random.default_rng(2).integers(0, 65536, (H, W)).astype(np.uint16)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "stored", "big", "expected"),
+    [
+        ("rgb8", RGB, False, RGB),
+        ("bgr8", RGB[..., ::-1], False, RGB),
+        ("rgba8", np.dstack((RGB, RGB[..., :1])), False, RGB),
+        ("bgra8", np.dstack((RGB[..., ::-1], RGB[..., :1])), False, RGB),
+        ("mono8", RGB[..., 0], False, RGB[..., 0]),
+        ("mono16", COUNTS, False, COUNTS),
+        ("16UC1", COUNTS.astype(">u2"), True, COUNTS),
+        ("32FC1", (COUNTS / 1000).astype(np.float32), False, COUNTS),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+@pytest.mark.parametrize("compression", [None, Writer.CompressionFormat.LZ4], ids=["plain", "lz4"])
+def test_encodings(write_bag, encoding, stored, big, expected, compression):
+    path = write_bag({"/camera": [(1.5, encoding, stored, big)] * 2}, compression=compression)
+    with BagReader(path) as reader:
+        frames = list(reader)
+    assert len(frames) == 2
+    assert np.array_equal(frames[0].pixels, expected)
+    assert frames[0].time_s == Fraction(3, 2)
+    assert frames[1].time_s > frames[0].time_s, "stamps rise even where the sender's do not"
+
+
+def test_depth_in_metres_without_a_measurement_is_zero(write_bag):
+    metres = np.array([[np.nan, np.inf, -1.0, 0.0, 1.2345, 70.0]], np.float32)
+    with BagReader(write_bag({"/depth": [(1, "32FC1", metres, False)]})) as reader:
+        assert next(iter(reader)).pixels.tolist() == [[0, 0, 0, 0, 1234, 65535]]
+
+
+def test_a_robot_s_bag_is_a_pair(write_bag):
+    colour = [(10 + i / 10, "rgb8", RGB, False) for i in range(5)]
+    depth = [(10.01 + i / 10, "16UC1", COUNTS, False) for i in range(5)]
+    path = write_bag({"/cam/depth/image_raw": depth, "/cam/color/image_raw": colour})
+    with open_pair(path, path) as source:
+        pairs = list(source)
+    assert source.rgb_info.track.title == "/cam/color/image_raw"
+    assert [round(float(pair.skew_s), 6) for pair in pairs] == [0.01] * 5
+    with open_source(path, stream=TrackPicker(parse_track("title:/cam/depth/image_raw"))) as depth_alone:
+        part = list(depth_alone.read(Position(index=2), Position(time_s=Fraction(4, 10))))
+    assert [frame.index for frame in part] == [2, 3]
+
+
+def test_the_first_stream_may_be_a_video(write_bag, make_video):
+    rgb = make_video("rgb.mp4", [RGB] * 5, rate=10)
+    path = write_bag({"/depth": [(100 + i / 10, "16UC1", COUNTS, False) for i in range(5)]})
+    with open_pair(rgb, path, pairing=PairingOptions(offset_s=Fraction(-100))) as source:
+        assert all(pair.skew_s == 0 for pair in source)
+
+
+def test_messages_that_are_damaged_are_skipped_and_counted(write_bag):
+    small = (1.2, "mono8", RGB[:5, :, 0], False)
+    unknown = (1.3, "bayer_magic", RGB[..., 0], False)
+    good = [(1 + i / 10, "mono8", RGB[..., 0], False) for i in (0, 1, 4)]
+    with BagReader(write_bag({"/c": [*good[:2], small, unknown, good[2]]})) as reader:
+        frames = list(reader)
+    assert [float(frame.time_s) for frame in frames] == [1.0, 1.1, 1.4]
+    assert reader.damaged_packets == 2
+
+
+def test_a_message_that_lies_about_its_size_takes_no_memory():
+    stamp = struct.pack("<III", 0, 1, 0) + struct.pack("<I", 1) + b"c"
+    lying = stamp + struct.pack("<II", 60_000, 60_000) + struct.pack("<I", 6) + b"mono16" + bytes([0])
+    lying += struct.pack("<II", 120_000, 0xFFFFFFF0) + bytes(64)
+    with pytest.raises(FormatError, match="60000x60000"):
+        parse_ros1_image(lying, "sensor_msgs/msg/Image").pixels()
+    for length in range(len(lying) - 64):
+        with pytest.raises(FormatError, match="cut short"):
+            parse_ros1_image(lying[:length], "sensor_msgs/msg/Image")
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda data: b"", "the file is empty"),
+        (lambda data: data[:7], "no whole ROS bag"),
+        (lambda data: data[: len(data) // 2], "no whole ROS bag"),
+        (lambda data: b"#ROSBAG V1.2\n" + data[13:], "no whole ROS bag"),
+        (lambda data: b"RIFF" + data[4:], "no whole ROS bag"),
+        (lambda data: data[:13] + bytes(len(data) - 13), "no whole ROS bag"),
+    ],
+    ids=["empty", "in the magic", "half", "old version", "wrong magic", "zeros"],
+)
+@pytest.mark.parametrize("source", SDK_FILES[:1], ids=["bag"])
+def test_bags_that_are_none(tmp_path, source, damage, message):
+    path = tmp_path / source.name
+    path.write_bytes(damage(source.read_bytes()))
+    with pytest.raises(VideoError, match=message) as caught:
+        open_source(path)
+    assert path.name in str(caught.value)
+
+
+@pytest.mark.parametrize("share", [0.0005, 0.3, 0.9])
+def test_a_cut_database_is_an_error(tmp_path, share):
+    data = SDK_FILES[1].read_bytes()
+    path = tmp_path / "x.db3"
+    path.write_bytes(data[: int(len(data) * share)])
+    with pytest.raises((VideoError, DecodeError), match=r"x\.db3"), open_source(path) as source:
+        list(source)
+
+
+def test_flipped_bytes_never_raise_anything_but_our_errors(tmp_path):
+    """A bag is read by a library over decompressors: whatever they raise has to come out as one of ours."""
+    rng = np.random.default_rng(5)
+    whole = np.frombuffer(SDK_FILES[0].read_bytes(), np.uint8)
+    ends = set()
+    for trial in range(40):
+        data = whole.copy()
+        data[rng.integers(13, len(data), 3)] = rng.integers(0, 256, 3)
+        path = tmp_path / f"{trial}.bag"
+        path.write_bytes(data.tobytes())
+        try:
+            with open_source(path) as source:
+                ends.add(len(list(source)) > 0)
+        except (VideoError, DecodeError) as error:
+            ends.add(type(error))
+    assert len(ends) > 1
+
+
+def test_a_bag_without_pictures_says_what_it_holds(tmp_path):
+    path = tmp_path / "x.bag"
+    with Writer(path) as writer:
+        kind = TYPES.types["std_msgs/msg/UInt32"]
+        connection = writer.add_connection("/n", kind.__msgtype__, typestore=TYPES)
+        writer.write(connection, 1, bytes(TYPES.serialize_ros1(kind(3), kind.__msgtype__)))
+    with pytest.raises(VideoError, match=r"no pictures.*std_msgs/msg/UInt32"):
+        open_source(path)
+
+
+def test_without_the_library_it_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "rosbags.rosbag1", None)
+    with pytest.raises(VideoError, match=r"needs the library rosbags; pip install \"dmtrack\[realsense\]\""):
+        open_source(SDK_FILES[0])
+
+
+@pytest.mark.parametrize(
+    ("metres", "millimetres"), [(0.001, 1), (0.00025, Fraction(1, 4)), (0.0, None), (9.0, None)]
+)
+def test_units_are_exact(metres, millimetres):
+    assert unit_mm(float(np.float32(metres))) == millimetres
+
+
+def test_compressed_pictures(tmp_path):
+    path = tmp_path / "x.bag"
+    kind, header = TYPES.types["sensor_msgs/msg/CompressedImage"], TYPES.types["std_msgs/msg/Header"]
+    time = TYPES.types["builtin_interfaces/msg/Time"]
+    pictures = {
+        "/color/compressed": ("rgb8; png compressed bgr8", cv2.imencode(".png", RGB[..., ::-1])[1].tobytes()),
+        "/depth/compressedDepth": (
+            "16UC1; compressedDepth png",
+            bytes(12) + cv2.imencode(".png", COUNTS)[1].tobytes(),
+        ),
+    }
+    with Writer(path) as writer:
+        for topic, (name, data) in pictures.items():
+            connection = writer.add_connection(topic, kind.__msgtype__, typestore=TYPES)
+            message = kind(header(0, time(1, 0), "c"), name, np.frombuffer(data, np.uint8))
+            writer.write(connection, 1, bytes(TYPES.serialize_ros1(message, kind.__msgtype__)))
+    with open_pair(path, path) as source:
+        (pair,) = source
+    assert np.array_equal(pair.rgb.pixels, RGB)
+    assert np.array_equal(pair.aux.pixels, COUNTS)
