@@ -18,10 +18,10 @@ import numpy as np
 
 from dmtrack.errors import ConfigError
 from dmtrack.video.frame import Modality, Pixels
-from dmtrack.video.modality import GreyRange, Image8, ModalityEncoder, is_grey, measure_grey_range
+from dmtrack.video.grey_range import GreyRange, RangeFollower
+from dmtrack.video.modality import Image8, ModalityEncoder, is_grey
 
-SMOOTHING: Final = 0.1
-"""Share of a new frame in the followed range."""
+DEPTH_HIGH_PERCENTILE: Final = 99.0
 ZERO_CELSIUS_K: Final = 273.15
 _KELVIN_PER_COUNT: Final = (0.01, 0.04, 0.1, 0.4)
 _SCENE_CELSIUS: Final = (-60.0, 150.0)
@@ -126,31 +126,6 @@ class EncodingOptions:
             raise ConfigError(f"degrees are for thermal, and the second stream is {modality}")
 
 
-class RangeFollower:
-    """Follows the percentiles of a running stream slowly; jumps where the old range says nothing.
-
-    Args:
-        high_percentile: The rest of the share, in percent, may turn white.
-        weight: Share of each new frame, in (0, 1].
-    """
-
-    def __init__(self, high_percentile: float = 99.8, weight: float = SMOOTHING) -> None:
-        self._high_percentile = high_percentile
-        self._weight = weight
-        self._range: GreyRange | None = None
-
-    def follow(self, counts: Pixels) -> GreyRange | None:
-        """Return the range after a frame's measured counts, any shape; None before there are any."""
-        if counts.size == 0:
-            return self._range
-        measured = measure_grey_range(counts, high_percentile=self._high_percentile)
-        if self._range is None or not self._range.overlaps(measured):
-            self._range = measured  # a shutter correction or a cut
-        else:
-            self._range = self._range.blended(measured, self._weight)
-        return self._range
-
-
 AS_PUBLISHED: Final = EncodingOptions()
 
 
@@ -178,7 +153,7 @@ class AuxEncoder:
         self._published = ModalityEncoder(modality)
         self._scale_mm = self._options.depth_scale_mm or stated_unit_mm or Fraction(1)
         is_depth = modality is Modality.DEPTH
-        self._follower = RangeFollower(99.0) if is_depth else RangeFollower()
+        self._follower = RangeFollower(DEPTH_HIGH_PERCENTILE) if is_depth else RangeFollower()
         self._fixed: GreyRange | None = None
         self._seen = False
         self._remarks: list[str] = []

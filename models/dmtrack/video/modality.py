@@ -19,55 +19,16 @@ import numpy.typing as npt
 
 from dmtrack.errors import ConfigError, FormatError
 from dmtrack.video.frame import Modality, Pixels
+from dmtrack.video.grey_range import GreyRange, RangeFollower, measure_grey_range
 
 Image8 = npt.NDArray[np.uint8]
 
 MAX_DEPTH_MM: Final = 10_000.0
-LOW_PERCENTILE: Final = 1.0
-HIGH_PERCENTILE: Final = 99.8
-MIN_SPAN_COUNTS: Final = 32.0
-"""A scene flatter than this many sensor counts is not stretched to full contrast: it is noise."""
 COLOUR_TOLERANCE: Final = 12
 """Channels nearer than this are grey: chroma subsampling leaves grey video a few levels off."""
 
 
 # --- thermal -------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class GreyRange:
-    """The sensor counts shown as black (`low`) and white (`high`)."""
-
-    low: float
-    high: float
-
-    def overlaps(self, other: GreyRange) -> bool:
-        """Return whether the two ranges share any count."""
-        return self.low <= other.high and other.low <= self.high
-
-    def blended(self, other: GreyRange, weight: float) -> GreyRange:
-        """Return this range moved by `weight` (0 to 1) towards `other`."""
-        return GreyRange(
-            self.low + weight * (other.low - self.low), self.high + weight * (other.high - self.high)
-        )
-
-
-def measure_grey_range(
-    pixels: Pixels, low_percentile: float = LOW_PERCENTILE, high_percentile: float = HIGH_PERCENTILE
-) -> GreyRange:
-    """Return the percentiles of a frame, at least `MIN_SPAN_COUNTS` apart.
-
-    Args:
-        pixels: `(H, W)` uint16 (or uint8) sensor counts.
-        low_percentile: Share of pixels, in percent, that may turn black.
-        high_percentile: The rest of the share, in percent, may turn white: below 100, because
-            one hot pixel would otherwise darken everything else.
-    """
-    cumulative = np.cumsum(np.bincount(pixels.ravel(), minlength=1))
-    total = float(cumulative[-1])
-    low, high = np.searchsorted(cumulative, [total * low_percentile / 100, total * high_percentile / 100])
-    missing = max(0.0, MIN_SPAN_COUNTS - float(high - low))
-    return GreyRange(float(low) - missing / 2, float(high) + missing / 2)
 
 
 def stretch_thermal16(pixels: Pixels, grey_range: GreyRange | None = None) -> Image8:
@@ -96,19 +57,11 @@ class ThermalStretch:
     """
 
     def __init__(self, weight: float = 0.1) -> None:
-        if not 0 < weight <= 1:
-            raise ConfigError(f"smoothing weight {weight} is not in (0, 1]")
-        self._weight = weight
-        self._range: GreyRange | None = None
+        self._follower = RangeFollower(weight=weight)
 
     def __call__(self, pixels: Pixels) -> Image8:
         """Return `(H, W)` uint8 for the next `(H, W)` uint16 frame of the stream."""
-        measured = measure_grey_range(pixels)
-        if self._range is None or not self._range.overlaps(measured):
-            self._range = measured  # a shutter correction or a cut: the old range says nothing
-        else:
-            self._range = self._range.blended(measured, self._weight)
-        return stretch_thermal16(pixels, self._range)
+        return stretch_thermal16(pixels, self._follower.follow(pixels))
 
 
 def encode_thermal(pixels: Pixels, stretch: Callable[[Pixels], Image8] = stretch_thermal16) -> Image8:

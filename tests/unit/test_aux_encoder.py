@@ -1,0 +1,236 @@
+"""Ranges, scales and palettes of the second stream."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import cv2
+import numpy as np
+import pytest
+
+from dmtrack.errors import ConfigError
+from dmtrack.video.aux_encoder import (
+    AuxEncoder,
+    AuxNorm,
+    AuxRange,
+    EncodingOptions,
+    encode_depth_range,
+    kelvin_per_count,
+    palette_tones,
+    parse_aux_range,
+    scaled_depth,
+)
+from dmtrack.video.frame import Modality
+from dmtrack.video.modality import GreyRange, ModalityEncoder, encode_depth
+
+RAMP = (7000 + np.arange(60 * 80).reshape(60, 80) // 2).astype(np.uint16)
+
+
+def thermal(**options) -> AuxEncoder:
+    return AuxEncoder(Modality.THERMAL, EncodingOptions(**options))
+
+
+def depth(**options) -> AuxEncoder:
+    return AuxEncoder(Modality.DEPTH, EncodingOptions(**options))
+
+
+class TestPublishedStaysPublished:
+    @pytest.mark.parametrize("modality", list(Modality))
+    def test_pictures_of_eight_bits(self, modality):
+        picture = np.random.default_rng(1).integers(0, 255, (20, 30, 3)).astype(np.uint8)
+        assert np.array_equal(AuxEncoder(modality)(picture), ModalityEncoder(modality)(picture))
+
+    def test_depth_with_holes(self):
+        """Zeros count in the published median and minimum; leaving them out is another choice."""
+        millimetres = RAMP.copy()
+        millimetres[:20] = 0
+        assert np.array_equal(depth()(millimetres), encode_depth(millimetres))
+
+    def test_a_scale_of_one_changes_nothing(self):
+        assert np.array_equal(depth(depth_scale_mm=Fraction(1))(RAMP), encode_depth(RAMP))
+
+
+class TestDepth:
+    def test_a_scale_makes_millimetres(self):
+        """Tenths of a millimetre: 70 000 tenths do not fit, so the sensor says 7000 to 9399 of them."""
+        assert np.array_equal(
+            depth(depth_scale_mm=Fraction(1, 10))(RAMP), encode_depth((RAMP / 10).round().astype(np.uint16))
+        )
+
+    @pytest.mark.parametrize(
+        ("scale", "counts", "millimetres"),
+        [
+            (Fraction(1, 4), [0, 1, 2, 3, 65535], [0, 1, 1, 1, 16384]),
+            (Fraction(10), [0, 1, 6553, 6554, 65535], [0, 10, 65530, 65535, 65535]),
+            (Fraction(1, 1000), [0, 1, 400], [0, 1, 1]),
+        ],
+        ids=["quarter", "centimetres", "micrometres"],
+    )
+    def test_no_measurement_stays_none_and_a_measurement_stays_one(self, scale, counts, millimetres):
+        assert scaled_depth(np.array([counts], np.uint16), scale).tolist() == [millimetres]
+
+    def test_what_the_file_states_is_used_unless_another_is_given(self):
+        stated = AuxEncoder(Modality.DEPTH, EncodingOptions(), Fraction(1, 4))
+        given = AuxEncoder(Modality.DEPTH, EncodingOptions(depth_scale_mm=Fraction(1, 2)), Fraction(1, 4))
+        assert np.array_equal(stated(RAMP), encode_depth(scaled_depth(RAMP, Fraction(1, 4))))
+        assert np.array_equal(given(RAMP), encode_depth(scaled_depth(RAMP, Fraction(1, 2))))
+        assert stated.remarks == ("One count of depth is 0.25 mm.",)
+
+    def test_a_fixed_range_leaves_holes_out(self):
+        millimetres = np.array([[0, 500, 1000, 2000, 3000]], np.uint16)
+        levels = _levels_of(depth(range=AuxRange(1000, 3000))(millimetres))
+        assert levels == [0, 1, 1, 128, 255]
+
+    def test_percentiles_leave_holes_out(self):
+        """Half of the picture is not measured: the published encoding is then one colour."""
+        millimetres = np.full((60, 80), 2000, np.uint16)
+        millimetres[:, 40:] = 4000
+        millimetres[:31] = 0
+        assert len(np.unique(encode_depth(millimetres).reshape(-1, 3), axis=0)) == 1
+        assert sorted(set(_levels_of(depth(norm=AuxNorm.PERCENTILE)(millimetres)))) == [0, 1, 255]
+
+    def test_a_picture_without_any_measurement_is_no_error(self):
+        encoder = depth(norm=AuxNorm.PERCENTILE)
+        assert set(_levels_of(encoder(np.zeros((4, 4), np.uint16)))) == {0}
+        assert len(set(_levels_of(encoder(RAMP)))) > 100
+
+
+def _levels_of(picture: np.ndarray) -> list[int]:
+    colours = cv2.applyColorMap(np.arange(256, dtype=np.uint8), cv2.COLORMAP_JET).reshape(-1, 3)
+    return [
+        int(np.argmin(np.abs(colours.astype(int) - pixel).sum(1)))
+        for pixel in picture.reshape(-1, 3).astype(int)
+    ]
+
+
+class TestThermal:
+    def test_a_fixed_range_maps_counts_to_grey(self):
+        picture = thermal(range=AuxRange(1000, 2000))(np.array([[0, 1000, 1500, 2000, 65535]], np.uint16))
+        assert picture[0, :, 0].tolist() == [0, 0, 128, 255, 255]
+        assert np.ptp(picture, axis=2).max() == 0
+
+    @pytest.mark.parametrize(
+        ("step", "bits"), [(0.01, 16), (0.04, 14), (0.1, 16), (0.4, 14)], ids=lambda value: str(value)
+    )
+    @pytest.mark.parametrize("celsius", [-40.0, 20.0, 120.0])
+    def test_degrees_of_linear_temperature(self, step, bits, celsius):
+        kelvin = celsius + 273.15 + np.array([[-10.0, -10.0, 0.0, 0.0, 10.0]])
+        counts = np.rint(kelvin / step).astype(np.uint16)
+        assert counts.max() < 2**bits
+        encoder = thermal(range=AuxRange(celsius - 10, celsius + 10, is_celsius=True))
+        grey = encoder(counts)[0, :, 0].astype(int)
+        assert grey == pytest.approx([0, 0, 128, 128, 255], abs=6 if step >= 0.4 else 2)
+        assert encoder.remarks == (f"Thermal counts are taken for linear temperature, {step:g} K a count.",)
+
+    @pytest.mark.parametrize("counts", [RAMP * 0 + 16_000, RAMP * 0 + 60_000, (RAMP // 100).astype(np.uint8)])
+    def test_counts_that_are_no_temperature_are_refused(self, counts):
+        with pytest.raises(ConfigError, match="no linear temperature"):
+            kelvin_per_count(counts)
+
+    def test_percentiles_do_not_flicker(self):
+        """A hot object passes: the wall behind it must not jump in brightness from frame to frame."""
+        rng = np.random.default_rng(3)
+        alone, followed = [], []
+        encoder = thermal(norm=AuxNorm.PERCENTILE)
+        for number in range(60):
+            counts = rng.normal(8000, 20, (60, 80))
+            counts[:, :20] += 300
+            if 20 <= number < 40:
+                counts[20:40, 30:50] += 2500
+            frame = counts.astype(np.uint16)
+            followed.append(float(encoder(frame)[:, 60:, 0].mean()))
+            alone.append(float(thermal(norm=AuxNorm.PERCENTILE)(frame)[:, 60:, 0].mean()))
+        assert np.abs(np.diff(alone)).max() > 20, "the scene would flicker by itself"
+        assert np.abs(np.diff(followed)).max() < 11
+        assert np.abs(np.diff(followed[22:])).max() < 5, "but for the first two frames of the object"
+        assert np.abs(np.diff(followed[5:20])).max() < 1.0
+
+    def test_eight_bits_are_stretched_when_asked(self):
+        dull = np.linspace(100, 160, 60 * 80).reshape(60, 80).astype(np.uint8)
+        assert thermal(norm=AuxNorm.PERCENTILE)(dull)[..., 0].max() == 255
+        assert thermal()(dull)[..., 0].max() == 160
+
+
+class TestPalettes:
+    @pytest.mark.parametrize(
+        "palette",
+        [cv2.COLORMAP_INFERNO, cv2.COLORMAP_HOT, cv2.COLORMAP_RAINBOW, cv2.COLORMAP_JET, cv2.COLORMAP_PLASMA],
+    )
+    def test_a_palette_is_noticed_and_shown_as_it_is(self, palette, make_video):
+        picture = cv2.applyColorMap(_scene(), palette)[..., ::-1].copy()
+        encoder = thermal()
+        assert np.array_equal(encoder(picture), picture)
+        (remark,) = encoder.remarks
+        assert "have a colour palette and are shown as they are" in remark
+
+    def test_compression_does_not_hide_a_palette(self, make_video):
+        from dmtrack.video.source import open_source
+
+        picture = cv2.applyColorMap(cv2.resize(_scene(), (320, 240)), cv2.COLORMAP_INFERNO)[..., ::-1].copy()
+        path = make_video("thermal.mp4", [picture] * 3, options={"crf": "30"})
+        with open_source(path) as source:
+            assert palette_tones(next(iter(source)).pixels) <= 96
+
+    def test_colours_of_a_photograph_are_no_palette(self):
+        rng = np.random.default_rng(0)
+        small = rng.integers(0, 255, (12, 16, 3)).astype(np.uint8)
+        encoder = thermal()
+        encoder(cv2.resize(small, (320, 240), interpolation=cv2.INTER_CUBIC))
+        assert "colours that are no palette" in encoder.remarks[0]
+
+    def test_grey_video_is_nothing_to_speak_of(self):
+        encoder = thermal()
+        encoder(cv2.cvtColor(_scene(), cv2.COLOR_GRAY2RGB))
+        assert encoder.remarks == ()
+
+    def test_with_a_range_a_palette_becomes_grey(self):
+        picture = cv2.applyColorMap(_scene(), cv2.COLORMAP_HOT)[..., ::-1].copy()
+        encoded = thermal(norm=AuxNorm.PERCENTILE)(picture)
+        assert np.ptp(encoded, axis=2).max() == 0
+        assert np.corrcoef(encoded[..., 0].ravel(), _scene().ravel())[0, 1] > 0.95
+
+
+def _scene() -> np.ndarray:
+    y, x = np.mgrid[:120, :160]
+    return (40 + x + 60 * np.exp(-((x - 80) ** 2 + (y - 60) ** 2) / 400)).clip(0, 255).astype(np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("7000,9000", AuxRange(7000, 9000)),
+        ("15C,45C", AuxRange(15, 45, True)),
+        ("-10.5c, 20 °C", AuxRange(-10.5, 20, True)),
+        ("0.5,1", AuxRange(0.5, 1)),
+    ],
+)
+def test_ranges_as_written(text, expected):
+    assert parse_aux_range(text) == expected
+    assert parse_aux_range(str(expected)) == expected
+
+
+@pytest.mark.parametrize("text", ["", "5", "9,7", "7,7", "15C,45", "a,b", "1,2,3", "nan,5"])
+def test_what_is_no_range(text):
+    with pytest.raises(ConfigError, match="range"):
+        parse_aux_range(text)
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: EncodingOptions(norm=AuxNorm.FIXED), "--aux-range"),
+        (lambda: EncodingOptions(norm=AuxNorm.PERCENTILE, range=AuxRange(1, 2)), "give one of them"),
+        (lambda: EncodingOptions(depth_scale_mm=Fraction(0)), "not positive"),
+        (lambda: thermal(depth_scale_mm=Fraction(2)), "is for depth"),
+        (lambda: depth(range=AuxRange(1, 2, True)), "degrees are for thermal"),
+        (lambda: AuxEncoder(Modality.EVENT, EncodingOptions(norm=AuxNorm.PERCENTILE)), "event pictures"),
+    ],
+)
+def test_choices_that_contradict_are_refused(make, message):
+    with pytest.raises(ConfigError, match=message):
+        make()
+
+
+def test_before_anything_is_measured_depth_is_one_colour():
+    assert len(np.unique(encode_depth_range(RAMP, None).reshape(-1, 3), axis=0)) == 1
+    assert len(np.unique(encode_depth_range(RAMP, GreyRange(7000, 9000)).reshape(-1, 3), axis=0)) > 100
