@@ -35,7 +35,8 @@ class AuxNorm(StrEnum):
 
     `PUBLISHED`: 8-bit thermal and event pictures as they are, depth by its clipped minimum and maximum;
     16-bit thermal, for which nothing is published, as `PERCENTILE`. `PERCENTILE`: from the 1st to the
-    99.8th percentile, followed slowly. `FIXED`: a given range.
+    99.8th percentile (depth: what was measured, to the 99th, no farther than three times the median),
+    followed slowly. `FIXED`: a given range.
     """
 
     PUBLISHED = "published"
@@ -179,7 +180,7 @@ class AuxEncoder:
             return self._published(pixels)
         counts = _one_channel(pixels)
         if self._modality is Modality.DEPTH:
-            return encode_depth_range(counts, self._fixed or self._follower.follow(counts[counts > 0]))
+            return encode_depth_range(counts, self._fixed or self._follower.follow(near_depth(counts)))
         grey_range = self._fixed or self._follower.follow(counts)
         return cast(Image8, cv2.cvtColor(_levels(counts, grey_range, 0), cv2.COLOR_GRAY2RGB))
 
@@ -210,6 +211,18 @@ def scaled_depth(pixels: Pixels, scale_mm: Fraction) -> Pixels:
     table = np.minimum(np.rint(counts * float(scale_mm)), 65535).astype(np.uint16)
     table[1:] = np.maximum(table[1:], 1)  # 0 means no measurement
     return cast(Pixels, table[pixels])
+
+
+def near_depth(depth_mm: Pixels) -> Pixels:
+    """Return what was measured, `(N,)`, no farther than three times its median, as the published limit is.
+
+    A far wall is noise that would leave the things before it one colour.
+    """
+    measured = depth_mm[depth_mm > 0]
+    if measured.size == 0:
+        return cast(Pixels, measured)
+    limit = min(3.0 * float(np.median(measured)), float(np.iinfo(measured.dtype).max))
+    return cast(Pixels, np.minimum(measured, measured.dtype.type(limit)))
 
 
 def encode_depth_range(depth_mm: Pixels, limits: GreyRange | None) -> Image8:
