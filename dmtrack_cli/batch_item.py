@@ -14,6 +14,7 @@ from dmtrack.video.frame import Modality
 from dmtrack_cli.option_groups import words
 from dmtrack_cli.options import Losing, Network, Pairing, Picture
 from dmtrack_cli.progress import SilentReporter
+from dmtrack_cli.sensor_options import Counts
 from dmtrack_cli.track_options import Hardware, Inputs, Outputs, Wanted
 from dmtrack_cli.track_preparation import prepared_run
 
@@ -60,6 +61,7 @@ class TrackItem:
         picture: What annotated videos show.
         losing: What happens when a target is lost.
         pairing: How streams are matched; an item's own offset goes before it.
+        counts: How counts of second streams become pictures.
         digests: What the weights meant when the batch began.
     """
 
@@ -67,6 +69,7 @@ class TrackItem:
     picture: Picture = field(default_factory=Picture)
     losing: Losing = field(default_factory=Losing)
     pairing: Pairing = field(default_factory=Pairing)
+    counts: Counts = field(default_factory=Counts)
     digests: WeightsDigests = field(default_factory=lambda: WeightsDigests(()))
 
     def with_digests(self, digests: WeightsDigests) -> TrackItem:
@@ -79,7 +82,7 @@ class TrackItem:
         Raises:
             ConfigError: An option is out of range.
         """
-        _ = self.pairing.options, self.losing.stop_after_s
+        _ = self.pairing.options, self.losing.stop_after_s, self.counts.options
 
     def options(self, modality: Modality | None) -> object:
         """Return what decides results besides the item; the device and the threads are left out.
@@ -87,7 +90,8 @@ class TrackItem:
         Another machine may go on with a batch, whatever it computes on.
         """
         digest = self.digests.of_modality(modality)
-        return [digest, self.network.precision, self.picture.shown, self.losing, self.pairing.options]
+        read = (self.pairing.options, self.counts.options)
+        return [digest, self.network.precision, self.picture.shown, self.losing, *read]
 
     def __call__(self, task: Task, folder: Path, place: Place, report: Report) -> None:
         """Track `task.item` into `folder`; see `dmtrack.batch.work.Runner`."""
@@ -97,11 +101,12 @@ class TrackItem:
             pairing = replace(pairing, offset_ms=float(item.offset_s * 1000))
         inputs = Inputs(
             rgb=item.rgb,
-            aux=item.aux,
+            aux=pairing.second(item.rgb, item.aux),
             modality=item.modality,
             start=item.start,
             end=item.end,
             pairing=pairing,
+            counts=self.counts,
             boxes=tuple(_box_text(box) for box in item.boxes),
             box_files=item.box_files,
         )
@@ -141,6 +146,6 @@ def _command(wanted: Wanted, folder: Path) -> Iterator[str]:
     yield from (f"--box-file={path}" for path in inputs.box_files)
     values = {"--modality": inputs.modality, "--start": inputs.start, "--end": inputs.end}
     yield from (f"{name}={value}" for name, value in values.items() if value is not None)
-    for group in (inputs.pairing, wanted.network, wanted.losing, wanted.outputs.picture):
+    for group in (inputs.pairing, inputs.counts, wanted.network, wanted.losing, wanted.outputs.picture):
         yield from words(group)
     yield f"--output={folder}"

@@ -15,7 +15,8 @@ from dmtrack.errors import ConfigError
 from dmtrack.output.draw import Layout
 from dmtrack.results.formats import ResultFormat
 from dmtrack.video.frame import Modality
-from dmtrack.video.streams import OnMissing, PairingOptions
+from dmtrack.video.streams import OnMissing, PairingOptions, StreamOptions, Sync
+from dmtrack.video.tracks import parse_track
 
 
 class ModalityChoice(StrEnum):
@@ -44,13 +45,16 @@ class PrecisionChoice(StrEnum):
 # Paths are checked by the library, whose errors say more than Typer's could.
 RgbArgument = Annotated[
     Path,
-    typer.Argument(metavar="RGB", help="RGB video or folder of pictures (a thermal one alone is fine)."),
+    typer.Argument(
+        metavar="RGB", help="RGB video, ROS bag or folder of pictures (a thermal one alone is fine)."
+    ),
 ]
 AuxArgument = Annotated[
     Path | None,
     typer.Argument(
         metavar="AUX",
-        help="Second stream: thermal, depth or event. A video or a folder of pictures.",
+        help="Second stream: thermal, depth or event. A video, bag or folder of pictures; "
+        "the same file again if it holds both.",
         show_default=False,
     ),
 ]
@@ -115,10 +119,52 @@ class Pairing:
         OnMissing,
         typer.Option(
             "--on-missing",
-            help="What the second stream shows where it has no frame near enough.",
+            help="What the network sees where AUX has no frame near enough. hold: the nearest one all the "
+            "same. blank: a black one. rgb-only: RGB, without the adapters for AUX. stop: nothing more.",
             rich_help_panel=_PAIRING,
         ),
     ] = OnMissing.HOLD
+    sync: Annotated[
+        Sync | None,
+        typer.Option(
+            "--sync",
+            help="What partners share. pts: a time, within --max-skew-ms. nearest: the nearest time, however "
+            "far. index: their place. Default: pts, or index for folders of equally many pictures.",
+            show_default=False,
+            rich_help_panel=_PAIRING,
+        ),
+    ] = None
+    rate_ratio: Annotated[
+        str | None,
+        typer.Option(
+            "--rate-ratio",
+            metavar="R",
+            help="Seconds of RGB's clock in one of AUX's, for clocks that drift: 1001/1000 or 0.9991.",
+            show_default=False,
+            rich_help_panel=_PAIRING,
+        ),
+    ] = None
+    rgb_stream: Annotated[
+        str | None,
+        typer.Option(
+            "--rgb-stream",
+            metavar="SPEC",
+            help="Which stream of a file that holds several: a number from 0, title:NAME, color, depth, ir. "
+            "Default: by their names.",
+            show_default=False,
+            rich_help_panel=_PAIRING,
+        ),
+    ] = None
+    aux_stream: Annotated[
+        str | None,
+        typer.Option(
+            "--aux-stream",
+            metavar="SPEC",
+            help="The same for AUX; without AUX, of the file RGB.",
+            show_default=False,
+            rich_help_panel=_PAIRING,
+        ),
+    ] = None
     folder_rate: Annotated[
         float,
         typer.Option(
@@ -134,14 +180,22 @@ class Pairing:
         """The same in exact numbers.
 
         Raises:
-            ConfigError: A number is not finite, negative, or a rate of zero.
+            ConfigError: A number is not finite, negative, or a rate of zero; or a stream is not named right.
         """
         return PairingOptions(
             offset_s=seconds_of_ms(self.offset_ms),
             max_skew_s=None if self.max_skew_ms is None else seconds_of_ms(self.max_skew_ms),
+            sync=self.sync,
             on_missing=self.on_missing,
             folder_rate=folder_rate(self.folder_rate),
+            rate_ratio=Fraction(1) if self.rate_ratio is None else ratio(self.rate_ratio),
+            rgb=StreamOptions(track=None if self.rgb_stream is None else parse_track(self.rgb_stream)),
+            aux=StreamOptions(track=None if self.aux_stream is None else parse_track(self.aux_stream)),
         )
+
+    def second(self, rgb: Path, aux: Path | None) -> Path | None:
+        """Return the file of the second stream: that of the first, where only a stream of it is named."""
+        return rgb if aux is None and self.aux_stream is not None else aux
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,6 +310,22 @@ def seconds_of_ms(milliseconds: float) -> Fraction:
         return Fraction(str(milliseconds)) / 1000
     except ValueError:
         raise ConfigError(f"{milliseconds} ms is not a time") from None
+
+
+def ratio(text: str) -> Fraction:
+    """Read `1001/1000`, `0.9991` or `29.97/30`.
+
+    Raises:
+        ConfigError: It is none of these, or not positive.
+    """
+    try:
+        above, _, below = text.partition("/")
+        value = Fraction(above) / Fraction(below or 1)
+    except (ValueError, ZeroDivisionError):
+        value = Fraction(0)
+    if value <= 0:
+        raise ConfigError(f"--rate-ratio {text} is not a positive number or fraction")
+    return value
 
 
 def folder_rate(pictures_per_second: float) -> Fraction:

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dmtrack.output.run_record import RunRecord, RunStatus, to_json
+from dmtrack.video.pairing import PairCounts
 from dmtrack_cli.progress import say_json
 from dmtrack_cli.results_folder import RECORD
 
@@ -48,11 +49,7 @@ def print_summary(summary: Summary, console: Console) -> None:
     if summary.mean_score is not None:
         table.add_row("mean score", f"{summary.mean_score:.3f}")
     if any(item.role == "aux" for item in summary.record.inputs):
-        pairing = counts.pairing
-        missing = (
-            f"{pairing.aux_missing} frames without a partner, {pairing.aux_held} with the last one again"
-        )
-        table.add_row("second stream", missing)
+        table.add_row("second stream", _pairing_text(counts.pairing))
     table.add_row("damaged", _damage_text(summary.record))
     table.add_row("speed", _speed_text(summary.record))
     for number, path in enumerate(summary.files):
@@ -86,6 +83,17 @@ def _frames_text(record: RunRecord) -> str:
     if record.status is not RunStatus.COMPLETE:
         return f"{frames} ({record.status})"
     return frames if record.reason is None else f"{frames} ({record.reason})"
+
+
+def _pairing_text(pairing: PairCounts) -> str:
+    shown = (
+        (pairing.aux_stale, "with the nearest picture held"),
+        (pairing.aux_blank, "blank"),
+        (pairing.aux_rgb_only, "as RGB alone"),
+    )
+    how = ", ".join(f"{count} {what}" for count, what in shown if count)
+    missing = f"{pairing.aux_missing} frames without a partner" + (f" ({how})" if how else "")
+    return f"{missing}, {pairing.aux_held} with the last one again"
 
 
 def _damage_text(record: RunRecord) -> str:

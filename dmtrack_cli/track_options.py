@@ -9,13 +9,15 @@ from pathlib import Path
 from dmtrack.config import ModelConfig, TrackerConfig
 from dmtrack.output.draw import Layout
 from dmtrack.tracking.start import TargetStart
+from dmtrack.video.aux_encoder import AuxNorm
 from dmtrack.video.frame import Modality
 from dmtrack.video.position import Position
-from dmtrack.video.streams import OnMissing
+from dmtrack.video.streams import OnMissing, PairingOptions
 from dmtrack_cli import results_folder
 from dmtrack_cli.options import Losing, Network, Pairing, Picture
 from dmtrack_cli.pick.choice import PICK_TIMEOUT_S
 from dmtrack_cli.pick.drawing import PickKind
+from dmtrack_cli.sensor_options import Counts, SideTimes
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,10 +30,21 @@ class Inputs:
     start: Position | None = None
     end: Position | None = None
     pairing: Pairing = field(default_factory=Pairing)
+    times: SideTimes = field(default_factory=SideTimes)
+    counts: Counts = field(default_factory=Counts)
     boxes: tuple[str, ...] = ()
     box_files: tuple[Path, ...] = ()
     pick: PickKind = PickKind.AUTO
     pick_timeout_s: float = PICK_TIMEOUT_S
+
+    @property
+    def pairing_options(self) -> PairingOptions:
+        """How the streams are opened and matched, side files included.
+
+        Raises:
+            ConfigError: An option is out of range.
+        """
+        return self.times.applied_to(self.pairing.options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,3 +112,15 @@ class Clocks:
     offset_s: Fraction
     max_skew_s: Fraction | None
     on_missing: OnMissing
+    rate_ratio: Fraction
+    rgb_times: Path | None
+    aux_times: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocessing:
+    """How the second stream's counts became pictures, as it stands in `run.json`."""
+
+    aux_norm: AuxNorm
+    aux_range: str | None
+    depth_scale_mm: Fraction | None

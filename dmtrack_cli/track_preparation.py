@@ -20,7 +20,7 @@ from dmtrack_cli import results_folder
 from dmtrack_cli.boxes import StartBoxes, choose_boxes, startable
 from dmtrack_cli.pick.choice import draw_targets
 from dmtrack_cli.pick.drawing import Scene
-from dmtrack_cli.track_options import Clocks, Configuration, Inputs, Wanted
+from dmtrack_cli.track_options import Clocks, Configuration, Inputs, Preprocessing, Wanted
 from dmtrack_cli.track_run import TrackRun
 
 if TYPE_CHECKING:
@@ -66,6 +66,7 @@ def prepared_run(wanted: Wanted) -> Iterator[TrackRun]:
             weights=WeightsRecord(resolved.name, resolved.files[-1].sha256),
             device=str(tracker.device),
             precision=precision,
+            preprocessing=_preprocessing(pairs),
             clocks=_clocks(inputs, pairs),
             outputs=outputs.names[:-1],
         )
@@ -132,7 +133,8 @@ def _open(inputs: Inputs) -> PairedSource:
         modality=inputs.modality,
         start=inputs.start,
         end=inputs.end,
-        pairing=inputs.pairing.options,
+        pairing=inputs.pairing_options,
+        encoding=inputs.counts.options,
     )
 
 
@@ -181,5 +183,24 @@ def _input_records(pairs: PairedSource) -> list[InputRecord]:
 
 
 def _clocks(inputs: Inputs, pairs: PairedSource) -> Clocks:
-    pairing = inputs.pairing.options
-    return Clocks(pairs.sync, pairing.offset_s, pairs.max_skew_s, pairing.on_missing)
+    pairing, times = inputs.pairing_options, inputs.times
+    return Clocks(
+        sync=pairs.sync,
+        offset_s=pairing.offset_s,
+        max_skew_s=pairs.max_skew_s,
+        on_missing=pairing.on_missing,
+        rate_ratio=pairing.rate_ratio,
+        rgb_times=times.rgb_times,
+        aux_times=times.aux_times,
+    )
+
+
+def _preprocessing(pairs: PairedSource) -> Preprocessing | None:
+    if pairs.aux_info is None:
+        return None
+    encoding = pairs.encoding
+    return Preprocessing(
+        aux_norm=encoding.resolved_norm,
+        aux_range=None if encoding.range is None else str(encoding.range),
+        depth_scale_mm=encoding.depth_scale_mm or pairs.aux_info.depth_unit_mm,
+    )

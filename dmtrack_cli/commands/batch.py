@@ -30,6 +30,7 @@ from dmtrack_cli.interrupt import PromptStop
 from dmtrack_cli.option_groups import grouped
 from dmtrack_cli.options import Losing, ModalityChoice, Network, Pairing, Picture
 from dmtrack_cli.progress import ProgressKind
+from dmtrack_cli.sensor_options import Counts
 
 _WORKERS = "Workers"
 
@@ -125,6 +126,7 @@ def batch(
     picture: Picture,
     losing: Losing,
     pairing: Pairing,
+    counts: Counts,
 ) -> None:
     """Track every recording of a folder or of a list, each into a folder of its own.
 
@@ -138,7 +140,7 @@ def batch(
     slots = SlotOptions(devices, jobs, jobs_per_device, threads)
     make_engine = _ray(slots, ray_address) if engine is EngineChoice.RAY else _local(slots)
     kind = ProgressKind.NONE if quiet else progress
-    runner = TrackItem(network, picture, losing, pairing)
+    runner = TrackItem(network, picture, losing, pairing, counts)
     runner.check()
     plan = make_plan(_findings(source, modality.modality, output), part)
     if kind is ProgressKind.JSON:

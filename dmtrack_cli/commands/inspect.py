@@ -18,6 +18,7 @@ from dmtrack.video.streams import Sync
 from dmtrack_cli.console import out
 from dmtrack_cli.option_groups import grouped
 from dmtrack_cli.options import AuxArgument, JsonOption, Pairing, RgbArgument
+from dmtrack_cli.sensor_options import SideTimes
 
 
 @grouped
@@ -26,10 +27,11 @@ def inspect(
     aux: AuxArgument = None,
     *,
     pairing: Pairing,
+    times: SideTimes,
     as_json: JsonOption = False,
 ) -> None:
     """Say what is in the files, and whether and how they pair. Nothing is written."""
-    report = inspect_pair(rgb, aux, pairing.options)
+    report = inspect_pair(rgb, pairing.second(rgb, aux), times.applied_to(pairing.options))
     truth = find_ground_truth(rgb)
     if as_json:
         typer.echo(json.dumps({"report": to_json(report), "ground_truth": to_json(truth)}, indent=2))
@@ -58,6 +60,7 @@ def _stream_facts(info: VideoInfo) -> dict[str, str]:
     colour = "grey" if info.channels == 1 else "colour"
     return {
         "file": str(info.path),
+        "stream": "the only one" if info.track is None else str(info.track),
         "size": f"{info.width}x{info.height}{turned}",
         "pixels": f"{info.bit_depth}-bit {colour} ({info.pixel_format})",
         "codec": info.codec,
@@ -86,8 +89,11 @@ def _facts_table(report: PairReport, truth: tuple[Path, ...]) -> Table:
 
 def _match_facts(match: PairMatch) -> dict[str, str]:
     skew = match.skew
-    by_time = f"by time stamp, at most {_milliseconds(match.max_skew_s)} apart"
-    how = "by place: equally many pictures" if match.sync is Sync.INDEX else by_time
+    how = {
+        Sync.PTS: f"by time stamp, at most {_milliseconds(match.max_skew_s)} apart",
+        Sync.NEAREST: "by the nearest time stamp, however far apart",
+        Sync.INDEX: "by place",
+    }[match.sync]
     pairs = "unknown" if match.expected_pairs is None else f"about {match.expected_pairs}"
     found = skew.frames - skew.missing
     facts = {

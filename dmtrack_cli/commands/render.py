@@ -23,6 +23,7 @@ from dmtrack_cli.options import (
 )
 from dmtrack_cli.progress import ProgressKind, make_reporter, say_json
 from dmtrack_cli.render_run import RenderRun, default_video, read_layers, require_video_name
+from dmtrack_cli.sensor_options import Counts, SideTimes
 from dmtrack_cli.summary import size_text
 from dmtrack_cli.track_preparation import expected_frames
 
@@ -65,6 +66,8 @@ def render(
     ] = ProgressKind.AUTO,
     *,
     pairing: Pairing,
+    times: SideTimes,
+    counts: Counts,
 ) -> None:
     """Draw boxes from files on a recording, without the network.
 
@@ -75,7 +78,15 @@ def render(
     if len(layers) > len(PALETTE):
         say_line("warning", f"{len(layers)} files share {len(PALETTE)} colours", "yellow")
     first, last = (None if position is None else parse_position(position) for position in (start, end))
-    pairs = open_pair(rgb, aux, modality=modality.modality, start=first, end=last, pairing=pairing.options)
+    pairs = open_pair(
+        rgb,
+        pairing.second(rgb, aux),
+        modality=modality.modality,
+        start=first,
+        end=last,
+        pairing=times.applied_to(pairing.options),
+        encoding=counts.options,
+    )
     with pairs:
         run = RenderRun.on(pairs, layers, layout)
         kind = ProgressKind.NONE if quiet else progress
@@ -84,6 +95,8 @@ def render(
             run.execute(video, reporter, overwrite=overwrite)
         except KeyboardInterrupt:
             raise Stopped(f"the first {run.frames} frames are in {video}") from None
+    for remark in pairs.remarks:
+        say_line("note", remark, "yellow")
     for remark in run.remarks(is_cut=last is not None):
         say_line("warning", remark, "yellow")
     if kind is ProgressKind.JSON:

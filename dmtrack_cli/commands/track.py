@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -10,7 +11,7 @@ from rich.text import Text
 
 from dmtrack.tracking.start import TargetStart
 from dmtrack.video.position import parse_position
-from dmtrack_cli.console import Stopped, err, out
+from dmtrack_cli.console import Stopped, err, out, say_line
 from dmtrack_cli.option_groups import grouped
 from dmtrack_cli.options import (
     AuxArgument,
@@ -28,6 +29,7 @@ from dmtrack_cli.pick.choice import PICK_TIMEOUT_S
 from dmtrack_cli.pick.drawing import PickKind
 from dmtrack_cli.progress import ProgressKind, make_reporter, say_json
 from dmtrack_cli.results_folder import default_folder
+from dmtrack_cli.sensor_options import Counts, SideTimes
 from dmtrack_cli.summary import Summary, print_summary, say_summary
 from dmtrack_cli.track_options import Hardware, Inputs, Outputs, Wanted
 from dmtrack_cli.track_preparation import prepared_run
@@ -105,6 +107,8 @@ def track(
     picture: Picture,
     losing: Losing,
     pairing: Pairing,
+    times: SideTimes,
+    counts: Counts,
 ) -> None:
     """Follow one or several targets through a recording.
 
@@ -113,11 +117,13 @@ def track(
     """
     inputs = Inputs(
         rgb=rgb,
-        aux=aux,
+        aux=pairing.second(rgb, aux),
         modality=modality.modality,
         start=None if start is None else parse_position(start),
         end=None if end is None else parse_position(end),
         pairing=pairing,
+        times=times,
+        counts=counts,
         boxes=tuple(box or ()),
         box_files=tuple(box_file or ()),
         pick=pick,
@@ -128,6 +134,8 @@ def track(
     kind = ProgressKind.NONE if quiet else progress
     with prepared_run(wanted) as run:
         _say_start(run, kind, quiet=quiet)
+        said = run.pairs.remarks
+        _say_remarks(said, kind, quiet=quiet)
         try:
             run.execute(make_reporter(kind, run.expected_frames, err))
         except KeyboardInterrupt:
@@ -135,6 +143,13 @@ def track(
             frames = run.record.counts.frames
             raise Stopped(f"the first {frames} frames are in {outputs.folder}") from None
         _say_end(run, kind, quiet=quiet)
+        _say_remarks(run.pairs.remarks[len(said) :], kind, quiet=quiet)
+
+
+def _say_remarks(remarks: Sequence[str], kind: ProgressKind, *, quiet: bool) -> None:
+    if not quiet and kind is not ProgressKind.JSON:
+        for remark in remarks:
+            say_line("note", remark, "yellow")
 
 
 def _say_start(run: TrackRun, kind: ProgressKind, *, quiet: bool) -> None:
@@ -151,6 +166,7 @@ def _say_start(run: TrackRun, kind: ProgressKind, *, quiet: bool) -> None:
             boxes_from=run.start.origin,
             modality=modality,
             modality_from=reason,
+            remarks=list(run.pairs.remarks),
             device=run.record.device,
             precision=run.record.precision,
         )

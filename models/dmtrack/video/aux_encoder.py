@@ -218,9 +218,9 @@ def near_depth(depth_mm: Pixels) -> Pixels:
 
     A far wall is noise that would leave the things before it one colour.
     """
-    measured = depth_mm[depth_mm > 0]
+    measured = cast(Pixels, depth_mm[depth_mm > 0])
     if measured.size == 0:
-        return cast(Pixels, measured)
+        return measured
     limit = min(3.0 * float(np.median(measured)), float(np.iinfo(measured.dtype).max))
     return cast(Pixels, np.minimum(measured, measured.dtype.type(limit)))
 
