@@ -57,6 +57,11 @@ def test_a_stated_unit_is_believed(write, name, text, unit):
     assert "says" in times.unit_reason
 
 
+def test_a_letter_in_a_name_is_no_unit(write):
+    assert read_times(write("0\n33\n", "cam_s1.txt")).unit is TimeUnit.MS
+    assert read_times(write("0\n33\n", "s.txt")).unit is TimeUnit.MS
+
+
 def test_a_given_unit_wins(write):
     assert read_times(write("time_us\n1\n2\n"), TimeUnit.S).times_s == (1, 2)
 

@@ -20,6 +20,7 @@ from dmtrack.errors import ConfigError
 from dmtrack.video.frame import Modality, Pixels
 from dmtrack.video.grey_range import GreyRange, RangeFollower
 from dmtrack.video.modality import Image8, ModalityEncoder, is_grey
+from dmtrack.video.palette import find_palette
 
 DEPTH_HIGH_PERCENTILE: Final = 99.0
 ZERO_CELSIUS_K: Final = 273.15
@@ -218,11 +219,11 @@ def near_depth(depth_mm: Pixels) -> Pixels:
 
     A far wall is noise that would leave the things before it one colour.
     """
-    measured = cast(Pixels, depth_mm[depth_mm > 0])
+    measured = depth_mm[depth_mm > 0]
     if measured.size == 0:
         return measured
     limit = min(3.0 * float(np.median(measured)), float(np.iinfo(measured.dtype).max))
-    return cast(Pixels, np.minimum(measured, measured.dtype.type(limit)))
+    return np.minimum(measured, measured.dtype.type(limit))
 
 
 def encode_depth_range(depth_mm: Pixels, limits: GreyRange | None) -> Image8:
@@ -262,23 +263,12 @@ def kelvin_per_count(pixels: Pixels) -> float:
     )
 
 
-def palette_tones(colour: Image8) -> int:
-    """Return how many coarse colours make up nearly all of a picture: few in a palette, many in a photo."""
-    coarse = (colour[::2, ::2] >> 4).astype(np.int32)
-    cells = np.bincount((coarse[..., 0] << 8 | coarse[..., 1] << 4 | coarse[..., 2]).ravel())
-    shares = np.cumsum(np.sort(cells[cells > 0])[::-1]) / coarse[..., 0].size
-    return int(np.searchsorted(shares, 0.95)) + 1
-
-
-MAX_PALETTE_TONES: Final = 96
-"""A palette is a line through the 16 x 16 x 16 cube of coarse colours, a little thickened by compression."""
-
-
 def _about_colour(colour: Image8, norm: AuxNorm) -> str:
-    kind = "a colour palette" if palette_tones(colour) <= MAX_PALETTE_TONES else "colours that are no palette"
+    palette = find_palette(colour)
+    kind = "in colour" if palette is None else f"coloured by the palette {palette!r}"
     done = "shown as they are" if norm is AuxNorm.PUBLISHED else "turned into grey by their brightness"
     return (
-        f"The thermal pictures have {kind} and are {done}; weights learn from grey pictures "
+        f"The thermal pictures are {kind} and {done}; weights learn from grey pictures "
         "with hot as white: record those if you can."
     )
 

@@ -188,7 +188,7 @@ class BagReader:
     def _describe(self, track: TrackInfo, start_ns: int, first: Pixels, encoding: str) -> VideoInfo:
         bits = first.dtype.itemsize * 8
         count = int(self._topic.msgcount)
-        seconds = Fraction(self._log.end_time - self._log.start_time, NS_PER_S)
+        seconds = Fraction(self._recorded_ns(), NS_PER_S)
         rate = ((count - 1) / seconds).limit_denominator(1000) if count > 1 and seconds > 0 else None
         is_grey = first.ndim == 2
         return VideoInfo(
@@ -206,6 +206,13 @@ class BagReader:
             track=track,
             depth_unit_mm=self._stated_unit_mm(),
         )
+
+    def _recorded_ns(self) -> int:
+        """Return how long the topic was recorded; where only that is known, how long the bag was."""
+        index = getattr(self._log, "indexes", {}).get(self._topic.id, [])
+        if index:
+            return int(index[-1].time - index[0].time)
+        return self._log.end_time - self._log.start_time
 
     def _stated_unit_mm(self) -> Fraction | None:
         """Return the unit of depth that a RealSense recorder wrote beside the sensor's topics."""

@@ -273,14 +273,14 @@ def open_streams(rgb: Path, aux: Path, options: PairingOptions) -> StreamPair:
         aux=second,
         sync=options.sync or _automatic_sync(first.info, second.info, options),
         offset_s=options.offset_s,
-        max_skew_s=default_max_skew_s(first.info, second.info)
+        max_skew_s=default_max_skew_s(first.info, second.info, options.rate_ratio)
         if options.max_skew_s is None
         else options.max_skew_s,
         rate_ratio=options.rate_ratio,
         remarks=tuple(
             f"{source.times.path.name} counts in {source.times.unit}: {source.times.unit_reason}."
             for source in (first, second)
-            if isinstance(source, StampedSource)
+            if isinstance(source, StampedSource) and source.times.unit_is_guess
         ),
     )
 
@@ -343,9 +343,11 @@ def _taken(rgb: Path, aux: Path, info: VideoInfo) -> int | None:
     return (0 if info.track is None else info.track.number) if is_same else None
 
 
-def default_max_skew_s(rgb: VideoInfo, aux: VideoInfo) -> Fraction:
-    """Return `SKEW_SHARE` frame intervals of the slower stream, in seconds."""
-    rates = [info.frame_rate for info in (rgb, aux) if info.frame_rate is not None]
+def default_max_skew_s(rgb: VideoInfo, aux: VideoInfo, rate_ratio: Fraction = Fraction(1)) -> Fraction:
+    """Return `SKEW_SHARE` frame intervals of the slower stream, in seconds of the first clock."""
+    rates = [] if rgb.frame_rate is None else [rgb.frame_rate]
+    if aux.frame_rate is not None:
+        rates.append(aux.frame_rate / rate_ratio)
     return SKEW_SHARE / min(rates, default=DEFAULT_FRAME_RATE)
 
 

@@ -72,6 +72,7 @@ class TimeFile:
         rows: The line of each one in the file, from 1.
         unit: What the file counts in.
         unit_reason: How that is known.
+        unit_is_guess: Whether nobody stated it.
     """
 
     path: Path
@@ -79,6 +80,7 @@ class TimeFile:
     rows: tuple[int, ...]
     unit: TimeUnit
     unit_reason: str
+    unit_is_guess: bool = False
 
     def require_count(self, frames: int) -> None:
         """Check that there is one stamp a frame.
@@ -121,13 +123,15 @@ def read_times(path: Path, unit: TimeUnit | None = None) -> TimeFile:
                 f"row {row}: time stamp {_shown(later)} is not later than {_shown(earlier)} before it",
                 where=path,
             )
-    unit, reason = (unit, "it was given") if unit else _find_unit(header, column, stamps, path)
+    stated = (unit, "it was given") if unit else _stated_unit(header, column, path)
+    unit, reason = stated or _unit_of_interval(stamps, path)
     return TimeFile(
         path=path,
         times_s=tuple(stamp / unit.per_second for stamp in stamps),
         rows=tuple(row for row, _ in rows),
         unit=unit,
         unit_reason=reason,
+        unit_is_guess=stated is None,
     )
 
 
@@ -202,15 +206,16 @@ def _as_number(text: str) -> Fraction | None:
     return Fraction(text)
 
 
-def _find_unit(
-    header: list[str], column: int, stamps: Sequence[Fraction], path: Path
-) -> tuple[TimeUnit, str]:
+def _stated_unit(header: list[str], column: int, path: Path) -> tuple[TimeUnit, str] | None:
     name = header[column] if column < len(header) else ""
     for text, what in ((name, "the header says"), (path.stem, "the file name says")):
-        words = re.findall(r"[a-zµ]+", text.lower())
-        units = {_UNIT_WORDS[word] for word in words[1:] if word in _UNIT_WORDS}
-        if len(units) == 1:
-            return units.pop(), f"{what} {text!r}"
+        words = [word for word in re.split(r"[\W_]+", text.lower()) if word]
+        if len(words) > 1 and words[-1] in _UNIT_WORDS:
+            return _UNIT_WORDS[words[-1]], f"{what} {text!r}"
+    return None
+
+
+def _unit_of_interval(stamps: Sequence[Fraction], path: Path) -> tuple[TimeUnit, str]:
     if len(stamps) > 1:
         interval = median(later - earlier for earlier, later in pairwise(stamps))
         for unit in TimeUnit:

@@ -1,0 +1,180 @@
+"""What two real cameras write, on the command line: clocks, missing frames, counts, one file for both."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dmtrack.output.run_record import read_run_json
+from dmtrack.output.table import read_table
+from dmtrack_cli.batch_item import TrackItem
+from dmtrack_cli.option_groups import words
+from dmtrack_cli.options import Pairing
+from dmtrack_cli.sensor_options import Counts, SideTimes
+
+BOX = "20,16,16,16"
+SDK_BAG = Path(__file__).parents[1] / "unit" / "files" / "realsense_2_56.bag"
+Run = Callable[..., Any]
+
+
+@pytest.fixture
+def short(make_video: Callable[..., Path], tmp_path: Path) -> Path:
+    """A thermal video that ends after half a second."""
+    return make_video(tmp_path / "thermal.mp4", 5, grey=True)
+
+
+@pytest.fixture
+def follow(run_cli: Run, recording: Any, weights: Path) -> Run:
+    def called(*words: object, rgb: Path = recording.rgb, aux: Path | None = recording.thermal) -> Any:
+        files = [str(rgb), *([] if aux is None else [str(aux)])]
+        options = ["--weights", str(weights), "--device", "cpu", "--no-video", "-o", "out", "--overwrite"]
+        return run_cli("track", *files, *options, *map(str, words))
+
+    return called
+
+
+@pytest.mark.parametrize(
+    ("policy", "frames", "said", "counts"),
+    [
+        ("hold", 12, "7 with the nearest picture held", (7, 0, 0)),
+        ("blank", 12, "7 blank", (7, 7, 0)),
+        ("rgb-only", 12, "7 as RGB alone", (7, 0, 7)),
+        ("stop", 5, "0 frames without a partner", (0, 0, 0)),
+    ],
+)
+def test_every_policy_is_counted_and_each_row_says_it(follow: Run, short: Path, policy, frames, said, counts):
+    outcome = follow("--box", BOX, "--on-missing", policy, aux=short)
+    assert outcome.code == 0, outcome.err
+    assert said in " ".join(outcome.out.split())
+    rows = read_table(Path("out/boxes.csv"))
+    assert [row.aux_present for row in rows] == [number < 5 for number in range(frames)]
+    assert all((row.skew_ms is None) is not row.aux_present for row in rows)
+    record = read_run_json(Path("out/run.json"))
+    pairing = record["counts"]["pairing"]
+    assert (pairing["aux_missing"], pairing["aux_blank"], pairing["aux_rgb_only"]) == counts
+    assert record["clocks"]["on_missing"] == policy
+
+
+def test_rgb_alone_is_drawn_in_a_video_of_one_size(run_cli: Run, recording: Any, weights: Path, short: Path):
+    outcome = run_cli(
+        "track", str(recording.rgb), str(short), "--box", BOX, "--on-missing", "rgb-only", "-o", "out",
+        "--weights", str(weights), "--device", "cpu",
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    assert Path("out/annotated.mp4").stat().st_size > 0
+
+
+def test_streams_that_differ_in_length_are_told_with_the_ratio(follow: Run, short: Path):
+    outcome = follow("--box", BOX, aux=short)
+    text = " ".join(outcome.err.split())
+    assert "note: RGB lasts 1.200 s and the second stream 0.500 s" in text
+    assert "--rate-ratio 12/5 (2.400000)" in text
+    outcome = follow("--box", BOX, "--rate-ratio", "12/5", aux=short)
+    assert "note:" not in outcome.err
+    rows = read_table(Path("out/boxes.csv"))
+    assert max(abs(row.skew_ms) for row in rows) <= 140
+    assert read_run_json(Path("out/run.json"))["clocks"]["rate_ratio"] == "12/5"
+
+
+def test_side_files_of_times(follow: Run, tmp_path: Path):
+    (tmp_path / "rgb.txt").write_text("".join(f"{50 + n / 10}\n" for n in range(12)))
+    (tmp_path / "aux_ms.csv").write_text("time_ms\n" + "".join(f"{50_020 + n * 100}\n" for n in range(12)))
+    times = ["--rgb-times", tmp_path / "rgb.txt", "--aux-times", tmp_path / "aux_ms.csv"]
+    outcome = follow("--box", BOX, *times)
+    assert outcome.code == 0, outcome.err
+    assert "rgb.txt counts in s: frames are then 100 ms apart" in " ".join(outcome.err.split())
+    rows = read_table(Path("out/boxes.csv"))
+    assert [row.time_s for row in rows] == pytest.approx([50 + n / 10 for n in range(12)])
+    assert [row.skew_ms for row in rows] == pytest.approx([20.0] * 12)
+    clocks = read_run_json(Path("out/run.json"))["clocks"]
+    assert clocks["aux_times"].endswith("aux_ms.csv")
+
+
+def test_the_range_is_in_the_record(follow: Run):
+    assert follow("--box", BOX, "--aux-range", "20,180").code == 0
+    assert read_run_json(Path("out/run.json"))["preprocessing"] == {
+        "aux_norm": "fixed",
+        "aux_range": "20,180",
+        "depth_scale_mm": None,
+    }
+
+
+def test_both_streams_of_a_realsense_file(follow: Run):
+    outcome = follow("--box", "8,8,10,10", "--aux-stream", "depth", rgb=SDK_BAG, aux=None)
+    assert outcome.code == 0, outcome.err
+    assert "second stream: depth (the file calls the stream" in outcome.err
+    assert "note: One count of depth is 0.25 mm." in outcome.err
+    record = read_run_json(Path("out/run.json"))
+    assert record["preprocessing"]["depth_scale_mm"] == "1/4"
+    assert record["inputs"][1]["video"]["track"]["kind"] == "depth"
+    assert len(read_table(Path("out/boxes.csv"))) == 6
+
+
+def test_inspect_shows_the_streams_of_a_file(run_cli: Run):
+    outcome = run_cli("inspect", str(SDK_BAG), "--aux-stream", "depth", "--json")
+    assert outcome.code == 0, outcome.err
+    report = json.loads(outcome.out)["report"]
+    assert report["aux"]["track"]["title"] == "/device_0/sensor_0/Depth_0/image/data"
+    assert report["modality"] == "depth"
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "message"),
+    [
+        (["--rate-ratio", "0"], 4, "--rate-ratio 0 is not a positive number"),
+        (["--rate-ratio", "1/0"], 4, "--rate-ratio 1/0 is not"),
+        (["--aux-range", "9"], 4, "'9' is not a range"),
+        (["--aux-norm", "fixed"], 4, "add --aux-range"),
+        (["--depth-scale", "2"], 4, "--depth-scale is for depth"),
+        (["--depth-scale", "nan"], 4, "not a number of millimetres"),
+        (["--aux-range", "20C,40C"], 4, "no linear temperature"),
+        (["--aux-stream", "left"], 4, "'left' names no stream"),
+        (["--aux-stream", "3"], 3, "there is no number 3"),
+        (["--times-unit", "ms"], 4, "--times-unit is for --rgb-times"),
+        (["--sync", "nearest", "--max-skew-ms", "5"], 4, "leave out --max-skew-ms"),
+        (["--rgb-times", "none.txt"], 3, "none.txt: cannot be read"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_what_cannot_be_is_one_line_and_leaves_nothing(follow: Run, options, code, message):
+    outcome = follow("--box", BOX, *options)
+    assert outcome.code == code
+    assert message in outcome.error_lines[-1]
+    assert not Path("out").exists()
+
+
+def test_batch_hashes_what_changes_results_and_spells_it():
+    """Resuming with another range must do the items again."""
+    plain = TrackItem()
+    for other in (
+        replace(plain, counts=Counts(aux_range="1,2")),
+        replace(plain, counts=Counts(depth_scale=0.1)),
+        replace(plain, pairing=Pairing(rate_ratio="1001/1000")),
+        replace(plain, pairing=Pairing(aux_stream="ir")),
+        replace(plain, pairing=replace(Pairing(), on_missing="rgb-only")),
+    ):
+        assert other.options(None) != plain.options(None)
+    assert list(words(Counts(aux_range="1,2", depth_scale=0.1))) == ["--aux-range=1,2", "--depth-scale=0.1"]
+    assert list(words(SideTimes(rgb_times=Path("a.txt")))) == ["--rgb-times=a.txt"]
+
+
+@pytest.mark.slow  # it starts a worker
+def test_batch_takes_depth_out_of_each_file(run_cli: Run, weights: Path, tmp_path: Path):
+    (tmp_path / "list.csv").write_text(f'id,rgb,box\none,{SDK_BAG},"8,8,10,10"\n')
+    outcome = run_cli(
+        "batch", "list.csv", "-o", "all", "--aux-stream", "depth", "--depth-scale", "0.5", "--no-video",
+        "--weights", str(weights), "--devices", "cpu",
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    record = read_run_json(Path("all/one/run.json"))
+    assert record["configuration"]["modality"] == "depth"
+    assert record["preprocessing"]["depth_scale_mm"] == "1/2"
+    assert "--aux-stream=depth" in record["command"]
+    assert "--depth-scale=0.5" in record["command"]
+    assert np.isfinite([row.x for row in read_table(Path("all/one/boxes.csv"))]).all()
