@@ -110,6 +110,8 @@ def test_counts_and_speed(tmp_path: Path) -> None:
             "pairs": 4,
             "aux_held": 2,
             "aux_missing": 1,
+            "aux_blank": 0,
+            "aux_rgb_only": 0,
             "rgb_damaged": 0,
             "aux_damaged": 0,
             "largest_skew_s": "1/60",

@@ -88,6 +88,19 @@ def test_stamps_are_those_of_the_source(
     assert list(tmp_path.iterdir()) == [path]
 
 
+@pytest.mark.parametrize(
+    ("first", "expected"),
+    [(1_700_000_000_000, 0), (86_401_000, 0), (3_600_000, 3_600), (-2_000, -2)],
+    ids=["since 1970", "a day later", "an hour later", "before 0"],
+)
+def test_a_clock_of_the_year_begins_at_the_first_picture(tmp_path: Path, first: int, expected: int) -> None:
+    """A player would show nothing for 54 years."""
+    _write(tmp_path / "a.mp4", [first, first + 40, first + 100], MS)
+    times = _times(tmp_path / "a.mp4")
+    assert [time - times[0] for time in times] == [0, Fraction(40, 1000), Fraction(100, 1000)]
+    assert times[0] == expected
+
+
 def test_stamps_that_do_not_rise_are_moved_and_reported(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

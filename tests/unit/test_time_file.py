@@ -96,6 +96,8 @@ def test_which_column_is_the_stamp(write, text, expected):
         (b"\xff\xfe\x00\x01", "is not a text file"),
         ("0\n1e999\n", "row 2: '1e999' is not a time stamp"),
         ("time\n0\n0x10\n", "row 3: '0x10'"),
+        ("time_s\n0\n0.0000000001\n", "row 3: time stamp 1e-10 is not later than 0"),
+        ("time_s\n1700000000000\n1700000000033\n", "row 2: time stamp 1700000000000 is no time in s"),
     ],
     ids=[
         "empty",
@@ -110,6 +112,8 @@ def test_which_column_is_the_stamp(write, text, expected):
         "binary",
         "huge exponent",
         "hexadecimal",
+        "less than a nanosecond apart",
+        "the wrong unit stated",
     ],
 )
 def test_what_is_wrong_is_named_by_row(write, text, message):
@@ -117,6 +121,10 @@ def test_what_is_wrong_is_named_by_row(write, text, message):
     with pytest.raises(FormatError, match="times") as caught:
         read_times(path)
     assert message in str(caught.value)
+
+
+def test_times_keep_to_nanoseconds(write):
+    assert read_times(write("0.123456789012345\n1\n")).times_s == (Fraction(123456789, 10**9), 1)
 
 
 def test_a_missing_file_is_one_line(tmp_path: Path):

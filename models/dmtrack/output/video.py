@@ -39,6 +39,9 @@ _FINISHED_FLAGS: Final = "faststart"
 _KEYFRAME_EVERY: Final = 60
 _NOMINAL_RATE: Final = 30
 """For the encoder's rate control only."""
+LATEST_START_S: Final = 86_400
+"""A video whose first picture is later than this, on a clock of seconds since 1970, begins at 0: a player
+would wait for it."""
 _TORN: Final = "the end of the video could not be written"
 _TORN_HINT: Final = "is the disk full?"
 _BT709: Final = 1
@@ -61,6 +64,8 @@ class VideoQuality:
 class VideoWriter:
     """Writes pictures to an MP4 file, each with its own time stamp, in constant memory.
 
+    Times of day and of year, as some cameras stamp them, are counted from the first picture.
+
     The first picture fixes the size (odd sides are padded by one px); later ones of another size are
     fitted to it. Without any picture no file is made.
 
@@ -78,6 +83,7 @@ class VideoWriter:
         self._part = part_path(path)
         self._quality = quality or VideoQuality()
         self._encoding: _Encoding | None = None
+        self._origin_pts = 0
         self._closed = False
 
     def write(self, picture: Picture, pts: int, time_base: Fraction) -> None:
@@ -96,7 +102,8 @@ class VideoWriter:
         try:
             if self._encoding is None:
                 self._encoding = _Encoding(self._part, picture, mp4_unit(time_base), self._quality)
-            self._encoding.write(picture, pts, time_base)
+                self._origin_pts = pts if abs(pts * time_base) > LATEST_START_S else 0
+            self._encoding.write(picture, pts - self._origin_pts, time_base)
         except (FFmpegError, OSError) as error:
             self._keep_whole_fragments()
             raise _translated(error, self._path) from error

@@ -190,7 +190,7 @@ def _time_warnings(streams: StreamPair, tolerance_s: Fraction) -> list[str]:
             f"else --offset-ms {offset_ms:.0f} makes them start together."
         )
     ends_s = None if rgb.end_s is None or aux.end_s is None else aux.end_s - rgb.end_s
-    if ends_s is not None and abs(ends_s) > 2 * tolerance_s and streams.drift is None:
+    if ends_s is not None and abs(ends_s) > 2 * tolerance_s:
         found.append(f"The second stream ends {float(ends_s):+.3f} s from the first.")
     return found
 

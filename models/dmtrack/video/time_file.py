@@ -21,6 +21,9 @@ from dmtrack.errors import FormatError
 
 MAX_FILE_BYTES: Final = 256_000_000
 """A larger file is no list of stamps: a day at 100 frames a second has 9 million lines."""
+_NS: Final = 10**9
+"""Parts of a second that are kept: finer ones are noise of the text, and stamps have to fit into 64 bits."""
+_LATEST_S: Final = 9 * 10**9
 _HINT_UNIT: Final = "say --times-unit s, ms, us or ns"
 
 
@@ -68,7 +71,7 @@ class TimeFile:
 
     Attributes:
         path: Where they were read.
-        times_s: One a frame, in seconds, rising.
+        times_s: One a frame, in seconds to the nanosecond, rising.
         rows: The line of each one in the file, from 1.
         unit: What the file counts in.
         unit_reason: How that is known.
@@ -117,17 +120,22 @@ def read_times(path: Path, unit: TimeUnit | None = None) -> TimeFile:
     rows, header = _table(path)
     column = _stamp_column(rows, header, path)
     stamps = [_number(cells, column, row, path) for row, cells in rows]
-    for (row, _), (earlier, later) in zip(rows[1:], pairwise(stamps), strict=True):
-        if later <= earlier:
-            raise FormatError(
-                f"row {row}: time stamp {_shown(later)} is not later than {_shown(earlier)} before it",
-                where=path,
-            )
     stated = (unit, "it was given") if unit else _stated_unit(header, column, path)
     unit, reason = stated or _unit_of_interval(stamps, path)
+    times_s = tuple(Fraction(round(stamp / unit.per_second * _NS), _NS) for stamp in stamps)
+    for place, time_s in enumerate(times_s):
+        if place and time_s <= times_s[place - 1]:
+            order = f"{_shown(stamps[place])} is not later than {_shown(stamps[place - 1])} before it"
+            raise FormatError(f"row {rows[place][0]}: time stamp {order}", where=path)
+        if abs(time_s) > _LATEST_S:
+            raise FormatError(
+                f"row {rows[place][0]}: time stamp {_shown(stamps[place])} is no time in {unit}",
+                where=path,
+                hint=_HINT_UNIT,
+            )
     return TimeFile(
         path=path,
-        times_s=tuple(stamp / unit.per_second for stamp in stamps),
+        times_s=times_s,
         rows=tuple(row for row, _ in rows),
         unit=unit,
         unit_reason=reason,
