@@ -90,8 +90,8 @@ def test_stamps_are_those_of_the_source(
 
 @pytest.mark.parametrize(
     ("first", "expected"),
-    [(1_700_000_000_000, 0), (86_401_000, 0), (3_600_000, 3_600), (-2_000, -2)],
-    ids=["since 1970", "a day later", "an hour later", "before 0"],
+    [(1_700_000_000_000, 0), (86_401_000, 0), (3_600_000, 3_600)],
+    ids=["since 1970", "a day later", "an hour later"],
 )
 def test_a_clock_of_the_year_begins_at_the_first_picture(tmp_path: Path, first: int, expected: int) -> None:
     """A player would show nothing for 54 years."""
