@@ -21,7 +21,7 @@ from dmtrack_cli.arguments import prepare_arguments
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-RESULTS = ("annotated.mp4", "boxes.txt", "boxes.csv", "run.json")
+RESULTS = ("annotated.mp4", "boxes.txt", "boxes.csv", "run.json", "score.png")
 _BLOCK = re.compile(
     r"(?:<!-- test: (?P<mark>[^>]+?) -->\s*\n)?```(?P<kind>\w+)\n(?P<text>.*?)^```", re.S | re.M
 )
