@@ -23,7 +23,7 @@ from dmtrack.geometry.box import Box
 
 Floats = npt.NDArray[np.float64]
 
-_SEPARATORS: Final = str.maketrans(",;\t", "   ")
+_SEPARATORS: Final = {ord(mark): " " for mark in ",;\t"}
 _TARGET_FILE: Final = re.compile(r"groundtruth(?:_rect\.(?P<number>\d+)|_(?!rect$)(?P<name>.+))")
 
 
@@ -216,17 +216,16 @@ def _read_text(path: Path) -> str:
 
 def _parse_rows(lines: list[str], path: Path, first_row: int = 1) -> Floats:
     """Parse all rows at once; only a file with an error is walked row by row."""
-    words = [line.translate(_SEPARATORS).split() for line in lines]
-    if not words:
+    if not lines:
         raise FormatError("the file is empty", where=path)
-    if {len(row) for row in words} in ({4}, {8}):
-        try:
-            rows = np.array(words, dtype=np.float64)
-        except ValueError:
-            rows = np.array([[np.inf]])
-        if not np.isinf(rows).any():
-            return rows
-    raise _first_bad_row(words, path, first_row)
+    plain = "\n".join(lines).translate(_SEPARATORS).split("\n")
+    try:
+        rows = np.loadtxt(plain, dtype=np.float64, comments=None, ndmin=2)
+    except ValueError:
+        rows = np.array([[np.inf]])
+    if len(rows) == len(lines) and rows.shape[1] in (4, 8) and not np.isinf(rows).any():
+        return rows
+    raise _first_bad_row([line.split() for line in plain], path, first_row)
 
 
 def _first_bad_row(words: list[list[str]], path: Path, first_row: int) -> FormatError:
