@@ -11,7 +11,7 @@ from, but all hold one box a row and one row a frame:
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -39,12 +39,14 @@ class GroundTruth:
         sizeless: `(N,)` bool: rows that give a place but no area, a mistake in the file. Rows of one
             repeated number (`0,0,0,0`) say that the target is absent.
         polygons: `(N, 4, 2)` float64 corner points, pixels counted from 0, or None for boxes.
+        unjudged: As `boxes`, but rows that are no boxes have the numbers that the file gives.
     """
 
     boxes: Floats
     rows: Floats
     sizeless: npt.NDArray[np.bool_]
     polygons: Floats | None = None
+    unjudged: Floats = field(default_factory=lambda: np.empty((0, 4)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -256,7 +258,8 @@ def _to_ground_truth(rows: Floats, convention: BoxConvention) -> GroundTruth:
         polygons = None
         size = rows[:, 2:] - rows[:, :2] if convention.corners else rows[:, 2:]
         boxes = np.hstack((rows[:, :2] - convention.origin, size))
+    unjudged = boxes.copy()
     empty = (boxes[:, 2:] <= 0).any(axis=1)
     boxes[np.isnan(boxes).any(axis=1) | empty] = np.nan
     sizeless = empty & np.isfinite(rows).all(axis=1) & (np.ptp(rows, axis=1) > 0)
-    return GroundTruth(boxes, rows, sizeless, polygons)
+    return GroundTruth(boxes, rows, sizeless, polygons, unjudged)
