@@ -125,7 +125,9 @@ def write_longterm(root: Path) -> None:
 def _as_workspace(root: Path, stack: str) -> None:
     import cv2
 
-    (root / "config.yaml").write_text(f"registry:\n- ./trackers.ini\nsequences: ./sequences\nstack: {stack}\n")
+    (root / "config.yaml").write_text(
+        f"registry:\n- ./trackers.ini\nsequences: ./sequences\nstack: {stack}\n"
+    )
     (root / "trackers.ini").write_text("[made_up]\nlabel = made_up\nprotocol = trax\ncommand = true\n")
     picture = np.full((SIZE[1], SIZE[0], 3), 90, np.uint8)
     for folder in (path for path in (root / "sequences").iterdir() if path.is_dir()):

@@ -153,7 +153,9 @@ def read_annotations(path: Path) -> AnnotatedSet:
         FormatError: No file of ground truth can be read.
     """
     if not path.is_dir():
-        raise DatasetError("no such folder", where=path, hint="name the folder of the data set, or a zip of it")
+        raise DatasetError(
+            "no such folder", where=path, hint="name the folder of the data set, or a zip of it"
+        )
     root = _annotation_root(path)
     attributes = Attributes(root, path)
     found: dict[str, Annotation] = {}
@@ -202,7 +204,9 @@ def _folders(root: Path, depth: int = 0) -> Iterator[Path]:
 def _flat(root: Path) -> Iterator[Path]:
     """Yield `NAME.txt` of a folder of ground-truth files."""
     if not _truths_in(root):
-        yield from (path for path in sorted(root.glob("*.txt")) if path.stem.lower() not in ("list", "readme"))
+        yield from (
+            path for path in sorted(root.glob("*.txt")) if path.stem.lower() not in ("list", "readme")
+        )
 
 
 def _truths_in(folder: Path) -> tuple[Path, ...]:

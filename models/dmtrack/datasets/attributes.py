@@ -1,9 +1,9 @@
 """What benchmarks say is hard about their sequences: occlusion, low light and so on, as short names.
 
-    AttriSeqsTxt/NAME.txt    LasHeR: 19 numbers, 0 or 1, in the order of `LASHER`
-    attr_txt/LI.txt          RGBT234, RGBT210: 0 or 1 a sequence, in the order of `SequencesName.txt`
-    NAME/attrs.txt           OTB: names, separated by commas
-    NAME/LI.tag              VOT: 0 or 1 a frame; a sequence has what any of its frames has
+AttriSeqsTxt/NAME.txt    LasHeR: 19 numbers, 0 or 1, in the order of `LASHER`
+attr_txt/LI.txt          RGBT234, RGBT210: 0 or 1 a sequence, in the order of `SequencesName.txt`
+NAME/attrs.txt           OTB: names, separated by commas
+NAME/LI.tag              VOT: 0 or 1 a frame; a sequence has what any of its frames has
 """
 
 from __future__ import annotations

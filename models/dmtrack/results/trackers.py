@@ -25,7 +25,9 @@ from dmtrack.results.locating import MOT, TABLE
 RESULT_SUFFIXES: Final = frozenset({".txt", ".csv", ".json", ".jsonl"})
 _KEPT_SUFFIXES: Final = RESULT_SUFFIXES | {".value", ".tag", ""}
 _RUN: Final = re.compile(r"(?P<name>.+)_(?P<number>\d{3}|\d{8})")
-_BESIDE: Final = re.compile(r"(?P<name>.+)_(time|times|score|scores|all_scores|conf|confidence|confidences|fps)")
+_BESIDE: Final = re.compile(
+    r"(?P<name>.+)_(time|times|score|scores|all_scores|conf|confidence|confidences|fps)"
+)
 _EXPERIMENTS: Final = frozenset({"baseline", "longterm", "realtime", "unsupervised", "rgbd-unsupervised"})
 _ABOUT_OTHERS: Final = frozenset({"readme.txt", "list.txt", "run.json", "batch.json", "sequences.txt"})
 _MOST_BYTES: Final = 8 << 30
@@ -99,7 +101,9 @@ def find_trackers(path: Path, names: frozenset[str], *, besides: Path | None = N
             groups[root].files[name].append(file)
     found = [_tracker(path, root, group) for root, group in sorted(groups.items())]
     if not found:
-        raise FormatError("holds no file of results", where=path, hint="NAME.txt for each sequence is expected")
+        raise FormatError(
+            "holds no file of results", where=path, hint="NAME.txt for each sequence is expected"
+        )
     return [tracker for tracker in found if tracker.files] or found
 
 
@@ -162,7 +166,9 @@ def _preferred(files: list[Path]) -> tuple[Path, ...]:
     table = [file for file in files if file.name == TABLE]
     if table:
         return (table[0],)
-    runs = [file for file in files if (match := _RUN.fullmatch(file.stem)) and len(match["number"]) > len("001")]
+    runs = [
+        file for file in files if (match := _RUN.fullmatch(file.stem)) and len(match["number"]) > len("001")
+    ]
     return tuple(sorted(runs)) if runs else (sorted(files)[0],)
 
 

@@ -219,7 +219,7 @@ def anchors_of(annotation: Annotation) -> tuple[int, ...]:
 
 def shown_frames(annotation: Annotation, anchor: int) -> Floats:
     """Return the truth in the order in which the run of an anchor shows the frames."""
-    return annotation.truth[anchor:] if anchor >= 0 else annotation.truth[~anchor :: -1]
+    return annotation.truth[anchor:] if anchor >= 0 else annotation.truth[~anchor::-1]
 
 
 def with_given(track: Track, truth: Floats) -> Floats:

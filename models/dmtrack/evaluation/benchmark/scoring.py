@@ -101,7 +101,9 @@ def score_tracker(
         FormatError: There is nothing to score: no file is about a sequence of the data set, or none can be read.
     """
     options = options or ScoringOptions()
-    if not tracker.files:
+    other = benchmark_named_by(frozenset(tracker.unknown))
+    is_of_another = other not in (None, benchmark.name) and len(tracker.unknown) > len(tracker.files)
+    if not tracker.files or is_of_another:
         raise _foreign(tracker, data, benchmark)
     run = _Scoring(tracker, benchmark, options)
     scored = [score for one in data.sequences if (score := run.sequence(one)) is not None]
@@ -114,7 +116,13 @@ def score_tracker(
         figures = tuple(value * len(scored) / len(data.sequences) for value in figures)
     curves = benchmark.metric.curves([score.part for score in scored])
     return TrackerScore(
-        tracker.name, figures, tuple(scored), _by_attribute(scored, data, benchmark), curves, missing, problems
+        tracker.name,
+        figures,
+        tuple(scored),
+        _by_attribute(scored, data, benchmark),
+        curves,
+        missing,
+        problems,
     )
 
 

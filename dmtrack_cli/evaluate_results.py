@@ -1,0 +1,187 @@
+"""Scores result files on a benchmark, prints tables and writes the report."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+import typer
+
+from dmtrack.datasets.annotations import AnnotatedSet, read_annotations
+from dmtrack.errors import ConfigError, FormatError
+from dmtrack.evaluation.benchmark.benchmarks import BENCHMARKS, BenchmarkName, benchmark_of
+from dmtrack.evaluation.benchmark.comparison import compare
+from dmtrack.evaluation.benchmark.evaluation import (
+    Evaluation,
+    evaluation_json,
+    sequences_csv,
+    trackers_csv,
+)
+from dmtrack.evaluation.benchmark.pictures import worst_sequences
+from dmtrack.evaluation.benchmark.plots import Plot, draw_plots
+from dmtrack.evaluation.benchmark.report import report_html
+from dmtrack.evaluation.benchmark.scoring import (
+    ScoringOptions,
+    TrackerScore,
+    named_apart,
+    ranked,
+    score_tracker,
+)
+from dmtrack.output.atomic import prepare_folder, write_atomically
+from dmtrack.results.trackers import find_trackers, unpacked
+from dmtrack.results.tracks import RowOrder
+from dmtrack_cli.console import err, out, say_line
+from dmtrack_cli.evaluate_tables import attribute_table, comparison_table, ranking_table
+
+BenchmarkChoice = StrEnum("BenchmarkChoice", {"AUTO": "auto", **{one.name: one.value for one in BenchmarkName}})
+"""A benchmark, or: find out."""
+
+REPORT: Final = "report.html"
+_FILES: Final = (REPORT, "scores.json", "sequences.csv", "trackers.csv")
+_WORST: Final = 6
+
+
+@dataclass(frozen=True, slots=True)
+class ResultsRequest:
+    """What is scored, and what becomes of it."""
+
+    results: tuple[Path, ...]
+    dataset: Path
+    benchmark: BenchmarkChoice
+    options: ScoringOptions
+    compare: tuple[str, str] | None
+    output: Path | None
+    strict: bool
+    overwrite: bool
+    json: bool
+
+
+def evaluate_results(request: ResultsRequest) -> None:
+    """Score results, print the tables and write the report.
+
+    Raises:
+        DatasetError: The data set holds no ground truth.
+        FormatError: No results can be scored, or --strict and something is wrong with them.
+        ConfigError: --compare names a tracker that is not there.
+        OutputError: The report exists or cannot be written.
+    """
+    if request.output is not None:
+        prepare_folder(request.output, _FILES, overwrite=request.overwrite)
+    with tempfile.TemporaryDirectory(prefix="dmtrack-evaluate-") as scratch:
+        opened = _Opened(Path(scratch))
+        data = read_annotations(opened.folder(request.dataset))
+        evaluation = _scored(request, data, opened)
+        _say_problems(evaluation, strict=request.strict)
+        if request.json:
+            typer.echo(evaluation_json(evaluation), nl=False)
+        else:
+            _print(evaluation)
+        if request.output is not None:
+            _write(evaluation, request.output, request.options.order)
+
+
+class _Opened:
+    """Folders of what the person named; a zip is unpacked once."""
+
+    def __init__(self, scratch: Path) -> None:
+        self._scratch = scratch
+        self._folders: dict[Path, Path] = {}
+
+    def folder(self, path: Path) -> Path:
+        """Return the folder, or where the zip was unpacked.
+
+        Raises:
+            FormatError: The zip is damaged.
+        """
+        if path.suffix.lower() != ".zip" or not path.is_file():
+            return path
+        key = path.resolve()
+        if key not in self._folders:
+            self._folders[key] = unpacked(path, self._scratch / str(len(self._folders)))
+        return self._folders[key]
+
+
+def _scored(request: ResultsRequest, data: AnnotatedSet, opened: _Opened) -> Evaluation:
+    known = request.benchmark is not BenchmarkChoice.AUTO
+    benchmark = BENCHMARKS[BenchmarkName(request.benchmark.value)] if known else benchmark_of(data)
+    found = [
+        tracker
+        for path in request.results
+        for tracker in find_trackers(opened.folder(path), data.names, besides=data.root)
+    ]
+    scores: list[TrackerScore] = []
+    failure: FormatError | None = None
+    for tracker in named_apart(found):
+        try:
+            scores.append(score_tracker(tracker, data, benchmark, request.options))
+        except FormatError as error:
+            failure = failure or error
+            if request.strict:
+                raise
+            say_line("left out", str(error), "bold red")
+    if not scores:
+        raise failure or FormatError("no tracker could be scored")
+    evaluation = Evaluation(benchmark, data, ranked(scores, benchmark))
+    return evaluation if request.compare is None else _compared(evaluation, *request.compare)
+
+
+def _compared(evaluation: Evaluation, a: str, b: str) -> Evaluation:
+    by_name = {tracker.name: tracker for tracker in evaluation.trackers}
+    for name in (a, b):
+        if name not in by_name:
+            raise ConfigError(
+                f"there is no tracker {name!r}", where="--compare", hint=f"there are {', '.join(by_name)}"
+            )
+    return replace(evaluation, comparison=compare(by_name[a], by_name[b], evaluation.benchmark))
+
+
+def _say_problems(evaluation: Evaluation, *, strict: bool) -> None:
+    """Say what is wrong, a line each; refuse it where the person wants that."""
+    problems = [problem for tracker in evaluation.trackers for problem in tracker.problems]
+    for problem in problems:
+        say_line("refused" if strict else "warning", str(problem), "bold red" if strict else "bold yellow")
+    if strict and problems:
+        raise FormatError(
+            f"{len(problems)} things are wrong with the results", hint="leave out --strict to score what is there"
+        )
+
+
+def _print(evaluation: Evaluation) -> None:
+    data, benchmark = evaluation.data, evaluation.benchmark
+    out.print(f"{benchmark.title}, {len(data.sequences)} sequences, {sum(map(len, data.sequences))} frames")
+    out.print(ranking_table(evaluation))
+    if any(tracker.attributes for tracker in evaluation.trackers):
+        out.print()
+        out.print(attribute_table(evaluation))
+    if evaluation.comparison is not None:
+        out.print()
+        out.print(comparison_table(evaluation.comparison))
+
+
+def _write(evaluation: Evaluation, folder: Path, order: RowOrder) -> None:
+    plots = _plots(evaluation)
+    worst = worst_sequences(evaluation, _WORST, order)
+    texts = {
+        REPORT: report_html(evaluation, plots, worst),
+        "scores.json": evaluation_json(evaluation),
+        "sequences.csv": sequences_csv(evaluation),
+        "trackers.csv": trackers_csv(evaluation),
+    }
+    files: list[tuple[str, bytes]] = [(name, text.encode()) for name, text in texts.items()]
+    for plot in plots:
+        files += [(f"{plot.name}.png", plot.png), (f"{plot.name}.svg", plot.svg.encode())]
+    for name, data in files:
+        write_atomically(folder / name, data)
+    others = ", ".join(name for name, _ in files[1:])
+    err.print(f"report: {folder / REPORT} and {others}", soft_wrap=True)
+
+
+def _plots(evaluation: Evaluation) -> tuple[Plot, ...]:
+    try:
+        return tuple(draw_plots(evaluation))
+    except ModuleNotFoundError:
+        say_line("note", "no plots: matplotlib is missing; pip install 'dmtrack[evaluate]'", "yellow")
+        return ()
