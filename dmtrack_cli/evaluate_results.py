@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import tempfile
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -36,9 +35,6 @@ from dmtrack.results.tracks import RowOrder
 from dmtrack_cli.console import err, out, say_line
 from dmtrack_cli.evaluate_tables import attribute_table, comparison_table, ranking_table
 
-BenchmarkChoice = StrEnum("BenchmarkChoice", {"AUTO": "auto", **{one.name: one.value for one in BenchmarkName}})
-"""A benchmark, or: find out."""
-
 REPORT: Final = "report.html"
 _FILES: Final = (REPORT, "scores.json", "sequences.csv", "trackers.csv")
 _WORST: Final = 6
@@ -50,7 +46,7 @@ class ResultsRequest:
 
     results: tuple[Path, ...]
     dataset: Path
-    benchmark: BenchmarkChoice
+    benchmark: BenchmarkName
     options: ScoringOptions
     compare: tuple[str, str] | None
     output: Path | None
@@ -105,8 +101,7 @@ class _Opened:
 
 
 def _scored(request: ResultsRequest, data: AnnotatedSet, opened: _Opened) -> Evaluation:
-    known = request.benchmark is not BenchmarkChoice.AUTO
-    benchmark = BENCHMARKS[BenchmarkName(request.benchmark.value)] if known else benchmark_of(data)
+    benchmark = BENCHMARKS.get(request.benchmark) or benchmark_of(data)
     found = [
         tracker
         for path in request.results
@@ -124,7 +119,7 @@ def _scored(request: ResultsRequest, data: AnnotatedSet, opened: _Opened) -> Eva
             say_line("left out", str(error), "bold red")
     if not scores:
         raise failure or FormatError("no tracker could be scored")
-    evaluation = Evaluation(benchmark, data, ranked(scores, benchmark))
+    evaluation = Evaluation(benchmark, data, request.dataset, ranked(scores, benchmark))
     return evaluation if request.compare is None else _compared(evaluation, *request.compare)
 
 
@@ -145,7 +140,8 @@ def _say_problems(evaluation: Evaluation, *, strict: bool) -> None:
         say_line("refused" if strict else "warning", str(problem), "bold red" if strict else "bold yellow")
     if strict and problems:
         raise FormatError(
-            f"{len(problems)} things are wrong with the results", hint="leave out --strict to score what is there"
+            f"{len(problems)} things are wrong with the results",
+            hint="leave out --strict to score what is there",
         )
 
 

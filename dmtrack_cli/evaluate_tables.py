@@ -103,7 +103,9 @@ def ranking_table(evaluation: Evaluation) -> Table:
     count = len(evaluation.data.sequences)
     for tracker in evaluation.trackers:
         scored = f"{len(tracker.sequences)} of {count}"
-        table.add_row(tracker.name, *map(_percent, tracker.figures), scored if tracker.missing else str(count))
+        table.add_row(
+            tracker.name, *map(_percent, tracker.figures), scored if tracker.missing else str(count)
+        )
     return table
 
 

@@ -7,17 +7,20 @@ from typing import Annotated, Final
 
 import typer
 
+from dmtrack.evaluation.benchmark.benchmarks import BenchmarkName
 from dmtrack.evaluation.benchmark.scoring import Missing, ScoringOptions
 from dmtrack.evaluation.degradation import Degradation, Streams
 from dmtrack.results.tracks import RowOrder
 from dmtrack.video.frame import Modality
-from dmtrack_cli.evaluate_results import BenchmarkChoice, ResultsRequest, evaluate_results
+from dmtrack_cli.evaluate_results import ResultsRequest, evaluate_results
 from dmtrack_cli.evaluate_run import RunRequest, run_clips, run_occluded, run_robustness
 from dmtrack_cli.options import JsonOption
 
 _SCORE: Final = "Scoring results"
 _RUN: Final = "Running the tracker"
-_HINT: Final = "say what they are results of: --dataset FOLDER; `dmtrack evaluate --run FOLDER` runs the tracker"
+_HINT: Final = (
+    "say what they are results of: --dataset FOLDER; `dmtrack evaluate --run FOLDER` runs the tracker"
+)
 
 
 def evaluate(
@@ -38,8 +41,8 @@ def evaluate(
         ),
     ] = None,
     benchmark: Annotated[
-        BenchmarkChoice, typer.Option(help="Whose figures.", rich_help_panel=_SCORE)
-    ] = BenchmarkChoice.AUTO,
+        BenchmarkName, typer.Option(help="Whose figures.", rich_help_panel=_SCORE)
+    ] = BenchmarkName.AUTO,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -140,9 +143,11 @@ def evaluate(
         (run_occluded if occlude else run_robustness if robust else run_clips)(request)
         return
     if not results:
-        raise typer.BadParameter("name results, with --dataset; or clips to run the tracker over: --run FOLDER")
+        raise typer.BadParameter(
+            "name results, with --dataset; or clips to run the tracker over: --run FOLDER"
+        )
     if dataset is None:
-        raise typer.BadParameter(_HINT, param_hint="RESULTS")
+        raise typer.BadParameter(_NO_DATASET, param_hint="RESULTS")
     options = ScoringOptions(missing, order)
     evaluate_results(
         ResultsRequest(tuple(results), dataset, benchmark, options, compare, output, strict, overwrite, json)

@@ -143,7 +143,7 @@ class AnnotatedSet:
 
 
 def read_annotations(path: Path) -> AnnotatedSet:
-    """Read the ground truth of every sequence below a folder; a sequence that is damaged is left out, and logged.
+    """Read the ground truth of every sequence below a folder; a damaged one is left out, and logged.
 
     Args:
         path: A benchmark's folder, a folder of ground-truth files, or one sequence.

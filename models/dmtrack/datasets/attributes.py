@@ -13,7 +13,10 @@ from typing import Final
 
 from dmtrack.errors import FormatError
 
-LASHER: Final = tuple("NO PO TO HO MB LI HI AIV LR DEF BC SA CM TC FL OV FM SV ARC".split())
+LASHER: Final = (
+    *("NO", "PO", "TO", "HO", "MB", "LI", "HI", "AIV", "LR", "DEF"),
+    *("BC", "SA", "CM", "TC", "FL", "OV", "FM", "SV", "ARC"),
+)
 """Source: LasHeR toolkit, order of the columns."""
 
 

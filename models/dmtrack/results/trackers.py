@@ -125,7 +125,10 @@ def _is_about_others(file: Path) -> bool:
 
 
 def _placed(file: Path, folded: Mapping[str, str]) -> tuple[str | None, Path]:
-    """Return the sequence of a file ('' for a file beside results, None for a stranger) and its tracker's root."""
+    """Return the sequence of a file and its tracker's root.
+
+    The sequence is '' for a file beside results, and None for a stranger.
+    """
     stem, folder = file.stem, file.parent
     inside = folded.get(folder.name) or folded.get(folder.name.casefold())
     if inside is not None and (file.name in (TABLE, MOT) or stem.casefold().startswith(inside.casefold())):

@@ -1,7 +1,7 @@
 """The results of one target as arrays, one row a frame: what an evaluation compares with the truth.
 
-Every format of `dmtrack.results` is read. Rows of boxes keep the numbers of their file, because benchmarks say
-themselves what a row that is no box counts as.
+Every format of `dmtrack.results` is read. Rows of boxes keep the numbers of their file, because benchmarks
+say themselves what a row that is no box counts as.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Track:
     """One target through one sequence.
 
     Attributes:
-        rows: `(N, 4)` or, for corners of polygons, `(N, 8)`, pixels counted from 0; NaN where there is no box.
+        rows: `(N, 4)` or, for corners of polygons, `(N, 8)`; NaN where there is no box.
         confidence: `(N,)`, NaN where it is not known; None where no frame has one.
         given: `(N,)` bool: the tracker was given the box of this frame, and the file does not repeat it.
         targets: How many targets the file holds; the first is this one.

@@ -13,8 +13,9 @@ from dmtrack.evaluation.metrics.convention import GTOT, LASHER, RGBT210, RGBT234
 
 
 class BenchmarkName(StrEnum):
-    """A benchmark; `ope` is one pass over any folder of boxes."""
+    """A benchmark; `auto` is to be found out, `ope` is one pass over any folder of boxes."""
 
+    AUTO = "auto"
     LASHER = "lasher"
     RGBT234 = "rgbt234"
     RGBT210 = "rgbt210"

@@ -8,6 +8,7 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, is_dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,12 +26,14 @@ class Evaluation:
     Attributes:
         benchmark: What was counted.
         data: The truth.
+        source: Where the truth is, as the person named it.
         trackers: The best first.
         comparison: Of two of them, if asked for.
     """
 
     benchmark: Benchmark
     data: AnnotatedSet
+    source: Path
     trackers: Sequence[TrackerScore]
     comparison: Comparison | None = None
 
@@ -68,7 +71,7 @@ def evaluation_json(evaluation: Evaluation) -> str:
     convention = getattr(metric, "convention", None)
     document = {
         "benchmark": evaluation.benchmark.name,
-        "dataset": str(evaluation.data.root),
+        "dataset": str(evaluation.source),
         "sequences": len(evaluation.data.sequences),
         "columns": list(metric.columns),
         "convention": asdict(convention) if is_dataclass(convention) else None,  # type: ignore[arg-type]

@@ -68,6 +68,6 @@ class Metric(ABC, Generic[Part]):
     def curves(self, parts: Sequence[Part]) -> tuple[Curve, ...]:
         """Return the lines of a set of sequences, one a plot."""
 
-    def weight(self, part: Part) -> float:  # noqa: ARG002 - others do look at it
+    def weight(self, part: Part) -> float:
         """Return what a sequence weighs among others, where the figures are additive."""
         return 1.0

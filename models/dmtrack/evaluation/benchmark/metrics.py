@@ -210,7 +210,7 @@ class MultiStart(Metric[AnchoredSequence]):
 
 
 def anchors_of(annotation: Annotation) -> tuple[int, ...]:
-    """Return the anchors: frame `f` where a run starts forwards, its bit inverse `~f` where it goes backwards."""
+    """Return the anchors: `f` where a run starts at frame `f` forwards, its bit inverse `~f` backwards."""
     if annotation.anchors is None:
         return (0,)
     frames = np.flatnonzero(annotation.anchors)

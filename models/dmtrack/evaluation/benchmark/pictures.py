@@ -14,7 +14,7 @@ from dmtrack.datasets.annotations import Annotation
 from dmtrack.errors import FormatError
 from dmtrack.evaluation.benchmark.evaluation import Evaluation
 from dmtrack.evaluation.benchmark.metrics import MultiStart, with_given
-from dmtrack.evaluation.benchmark.scoring import SequenceScore, TrackerScore
+from dmtrack.evaluation.benchmark.scoring import TrackerScore
 from dmtrack.evaluation.metrics.convention import Corners
 from dmtrack.evaluation.metrics.precision_success import boxes_of
 from dmtrack.evaluation.overlap import Floats, iou_per_frame, is_box
@@ -100,7 +100,7 @@ def _chosen(ious: Floats, known: npt.NDArray[np.bool_]) -> list[int]:
 def _boxes(tracker: TrackerScore, annotation: Annotation, order: RowOrder) -> Floats | None:
     """Return `(T, 4)` boxes of a tracker in the frames of the truth, NaN where it has none."""
     score = next((one for one in tracker.sequences if one.name == annotation.name), None)
-    if score is None or not isinstance(score, SequenceScore):
+    if score is None:
         return None
     try:
         track = read_track(score.files[0])
@@ -128,7 +128,7 @@ def _drawn(path: object, truth: Floats, boxes: Sequence[Floats]) -> bytes | None
         return None
     scale = _WIDTH_PX / pixels.shape[1]
     height = max(1, round(pixels.shape[0] * scale))
-    picture = cv2.resize(pixels, (_WIDTH_PX, height), interpolation=cv2.INTER_AREA)
+    picture = np.asarray(cv2.resize(pixels, (_WIDTH_PX, height), interpolation=cv2.INTER_AREA), np.uint8)
     _rectangle(picture, truth * scale, _WHITE)
     for colour, box in zip(PALETTE, boxes, strict=False):
         _rectangle(picture, box * scale, colour)

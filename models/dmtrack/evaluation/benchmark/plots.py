@@ -1,4 +1,7 @@
-"""Precision and success plots of all trackers, as PNG and SVG. They need matplotlib (the extra `evaluate`)."""
+"""Precision and success plots of all trackers, as PNG and SVG.
+
+They need matplotlib (the extra `evaluate`).
+"""
 
 from __future__ import annotations
 

@@ -34,14 +34,17 @@ def report_html(evaluation: Evaluation, plots: Sequence[Plot], worst: Sequence[W
     """
     template = resources.files("dmtrack.evaluation.benchmark").joinpath("report.html")
     count = len(evaluation.data.sequences)
+    who = (
+        evaluation.trackers[0].name
+        if len(evaluation.trackers) == 1
+        else f"{len(evaluation.trackers)} trackers"
+    )
     return Template(template.read_text(encoding="utf-8")).substitute(
-        title=_text(f"{evaluation.benchmark.title}: {len(evaluation.trackers)} trackers, {count} sequences")
-        if len(evaluation.trackers) != 1
-        else _text(f"{evaluation.benchmark.title}: {evaluation.trackers[0].name}, {count} sequences"),
-        note=_text(f"Ground truth: {evaluation.data.root}. Figures in percent; made by dmtrack evaluate."),
+        title=_text(f"{evaluation.benchmark.title}: {who}, {count} sequences"),
+        note=_text(f"Ground truth: {evaluation.source}. Figures in percent; made by dmtrack evaluate."),
         problems=_problems(evaluation),
         ranking=_ranking(evaluation),
-        comparison="" if evaluation.comparison is None else _comparison(evaluation.comparison),
+        comparison="" if evaluation.comparison is None else _comparison(evaluation, evaluation.comparison),
         plots=_plots(plots),
         attributes=_attributes(evaluation),
         sequences=_sequences(evaluation),
@@ -65,7 +68,7 @@ def _ranking(evaluation: Evaluation) -> str:
     return _table(("tracker", *evaluation.columns, "sequences"), rows, best_first=True)
 
 
-def _comparison(comparison: Comparison) -> str:
+def _comparison(evaluation: Evaluation, comparison: Comparison) -> str:
     a, b = _text(comparison.a), _text(comparison.b)
     rows = [
         (
@@ -78,7 +81,7 @@ def _comparison(comparison: Comparison) -> str:
         )
         for one in comparison.differences
     ]
-    column = len(comparison.differences) - 1
+    column = evaluation.columns.index(evaluation.benchmark.metric.ranked_by)
     extremes = [
         (_text(comparison.names[row]), *(_signed(value) for value in comparison.values[row]))
         for row in largest(comparison, column, _LARGEST)
@@ -87,7 +90,7 @@ def _comparison(comparison: Comparison) -> str:
     heads = ("largest differences", *(_text(one.column) for one in comparison.differences))
     note = (
         f"<p class='note'>Over {len(comparison.names)} sequences that both have; the interval is a bootstrap "
-        "over sequences. Where it leaves out 0, the difference is more than chance of the choice of sequences."
+        "over sequences. Where it leaves out 0, the choice of sequences does not explain the difference."
     )
     if comparison.is_mean_of_sequences:
         note += " The benchmark's own figure is no mean over sequences; these differences are."
@@ -179,7 +182,8 @@ def _table(
         body.append(f"<tr{mark}>{_joined('td', row)}</tr>")
     kind = ' class="sortable"' if sortable else ""
     own = f' id="{name}"' if name else ""
-    return f"<table{kind}{own}><thead><tr>{_joined('th', head)}</tr></thead><tbody>{''.join(body)}</tbody></table>"
+    top = f"<thead><tr>{_joined('th', head)}</tr></thead>"
+    return f"<table{kind}{own}>{top}<tbody>{''.join(body)}</tbody></table>"
 
 
 def _joined(tag: str, parts: Iterable[str]) -> str:
@@ -193,8 +197,9 @@ def _percent(value: float) -> str:
 def _signed(value: float) -> str:
     if not math.isfinite(value):
         return ""
-    side = "up" if value > 0 else "down"
-    return f'<span class="{side}">{100 * value:+.2f}</span>'
+    shown = f"{100 * value:+.2f}"
+    side = "" if float(shown) == 0 else "up" if value > 0 else "down"
+    return f'<span class="{side}">{shown}</span>'
 
 
 def _text(value: object) -> str:

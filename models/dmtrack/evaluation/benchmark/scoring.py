@@ -1,4 +1,4 @@
-"""Scores the files of trackers on a data set: figures, curves, and everything that was wrong with the files."""
+"""Scores the files of trackers on a data set: figures, curves, and what was wrong with the files."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def score_tracker(
     """Score the files of one tracker.
 
     Raises:
-        FormatError: There is nothing to score: no file is about a sequence of the data set, or none can be read.
+        FormatError: No file is about a sequence of the data set, or none can be read.
     """
     options = options or ScoringOptions()
     other = benchmark_named_by(frozenset(tracker.unknown))

@@ -1,4 +1,4 @@
-"""How benchmarks of precision and success turn frames into numbers: every choice that changes a number, named.
+"""How benchmarks turn frames into numbers: every choice that changes a number, named.
 
 The benchmarks share their curves (distance of centres, overlap) and differ in everything around them. A
 `Convention` says it all; the constants below are what the benchmarks' own scripts do.
@@ -17,7 +17,7 @@ Floats = npt.NDArray[np.float64]
 
 
 class Truths(StrEnum):
-    """Which ground truth counts where there are two: the main stream's, or the better of both in each frame."""
+    """Which ground truth counts of two: the main stream's, or the better of both in each frame."""
 
     MAIN = "main"
     BETTER = "better"

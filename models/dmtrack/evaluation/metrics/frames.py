@@ -46,11 +46,12 @@ def normalised_error(pred: npt.ArrayLike, truth: npt.ArrayLike) -> Floats:
 
 
 def count_within(errors: Floats, thresholds: Floats, *, strict: bool = False) -> Counts:
-    """Count the frames whose error is at most each threshold (`strict`: below it).
+    """Count the frames whose error is at most each threshold.
 
     Args:
         errors: `(N,)`; NaN is within no threshold.
         thresholds: `(T,)`.
+        strict: The error must be below the threshold.
 
     Returns:
         `(T,)` counts.
@@ -62,11 +63,12 @@ def count_within(errors: Floats, thresholds: Floats, *, strict: bool = False) ->
 
 
 def count_above(ious: Floats, thresholds: Floats, *, strict: bool = True) -> Counts:
-    """Count the frames whose IoU is above each threshold (not `strict`: at least that).
+    """Count the frames whose IoU is above each threshold.
 
     Args:
         ious: `(N,)`; NaN is above no threshold.
         thresholds: `(T,)`.
+        strict: Otherwise an IoU of just the threshold counts too.
 
     Returns:
         `(T,)` counts.

@@ -1,4 +1,4 @@
-"""Precision, recall and F-score of trackers that say how sure they are (VOT-LT, VOT-RGBD 2019-2021, DepthTrack).
+"""Precision, recall and F-score of trackers that say how sure they are (DepthTrack, VOT-RGBD 2019-2021).
 
 A frame is reported when its confidence reaches a threshold. Precision is the mean overlap of reported frames,
 recall that of frames in which the target is visible; the best F-score over the thresholds is quoted.

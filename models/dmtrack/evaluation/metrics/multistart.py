@@ -5,8 +5,9 @@ longer; nothing is restarted. It fails where the overlap stays at the threshold 
 in a row in which the target is there.
 
 Source: Kristan et al., "The Eighth Visual Object Tracking VOT2020 Challenge Results", ECCV workshops 2020,
-section 2.1; VOT-RGBD2022 (interval 115 to 755). Details the paper leaves open (first frame, rounding, weights,
-what follows the end of a run) are as vot-toolkit 0.9.0 gives them: its numbers are kept with our tests.
+section 2.1; VOT-RGBD2022 (interval 115 to 755). Details the paper leaves open (first frame, rounding,
+weights, what follows the end of a run) are as vot-toolkit 0.9.0 gives them: its numbers are kept with our
+tests.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from dmtrack.evaluation.overlap import Floats, is_box, iou_per_frame
+from dmtrack.evaluation.overlap import Floats, iou_per_frame, is_box
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class MultiStartConvention:
     Attributes:
         threshold: An overlap of this or less is a miss.
         grace: So many misses in a row are a failure, which counts from the first of them.
-        rounded: Boxes are rounded to whole pixels (left, top, width and height each) before they are compared.
+        rounded: Left, top, width and height are rounded to whole pixels before boxes are compared.
         bounded: Only what lies in the picture is compared.
         low: First length of the interval of EAO, in frames.
         high: Last length of that interval.
@@ -162,8 +163,8 @@ def eao_curve(sequences: Sequence[AnchoredSequence], high: int) -> Floats:
     Returns:
         `(high,)`; entry `i` is that of the `i` frames after the given one, 0 where no run is so long.
 
-    Source: Kristan et al., "The Visual Object Tracking VOT2015 Challenge Results", section 3.2; VOT2020 results
-    paper, section 2.1.
+    Source: Kristan et al., "The Visual Object Tracking VOT2015 Challenge Results", section 3.2; VOT2020
+    results paper, section 2.1.
     """
     total, runs = np.zeros(high), np.zeros(high)
     for run in (run for sequence in sequences for run in sequence.runs):
