@@ -18,9 +18,7 @@ from dmtrack_cli.options import JsonOption
 
 _SCORE: Final = "Scoring results"
 _RUN: Final = "Running the tracker"
-_HINT: Final = (
-    "say what they are results of: --dataset FOLDER; `dmtrack evaluate --run FOLDER` runs the tracker"
-)
+_NO_DATASET: Final = "say of what: --dataset FOLDER; `dmtrack evaluate --run FOLDER` runs the tracker"
 
 
 def evaluate(
