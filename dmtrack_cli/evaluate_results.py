@@ -19,6 +19,7 @@ from dmtrack.evaluation.benchmark.evaluation import (
     sequences_csv,
     trackers_csv,
 )
+from dmtrack.evaluation.benchmark.metrics import MultiStart
 from dmtrack.evaluation.benchmark.pictures import worst_sequences
 from dmtrack.evaluation.benchmark.plots import Plot, draw_plots
 from dmtrack.evaluation.benchmark.report import report_html
@@ -32,7 +33,8 @@ from dmtrack.evaluation.benchmark.scoring import (
 from dmtrack.output.atomic import prepare_folder, write_atomically
 from dmtrack.results.trackers import find_trackers, unpacked
 from dmtrack.results.tracks import RowOrder
-from dmtrack_cli.console import err, out, say_line
+from dmtrack_cli.console import EXIT_SOME_FAILED, err, out, say_line
+from dmtrack_cli.evaluate_batch import DatasetRun, track_dataset
 from dmtrack_cli.evaluate_tables import attribute_table, comparison_table, ranking_table
 
 REPORT: Final = "report.html"
@@ -77,6 +79,25 @@ def evaluate_results(request: ResultsRequest) -> None:
             _print(evaluation)
         if request.output is not None:
             _write(evaluation, request.output, request.options.order)
+
+
+def evaluate_tracked(tracking: DatasetRun, scoring: ResultsRequest) -> None:
+    """Run the tracker over a benchmark, then score what it wrote; sequences that failed are missing.
+
+    Raises:
+        Exit: Some sequences could not be tracked.
+    """
+    benchmark = BENCHMARKS.get(scoring.benchmark) or benchmark_of(read_annotations(tracking.folder))
+    if isinstance(benchmark.metric, MultiStart):
+        raise ConfigError(
+            "runs from every anchor are not made here",
+            where=f"--benchmark {benchmark.name}",
+            hint="--benchmark depthtrack or ope tracks each sequence once",
+        )
+    results = track_dataset(tracking, benchmark.name)
+    evaluate_results(replace(scoring, results=(results.folder,), benchmark=benchmark.name))
+    if results.failed:
+        raise typer.Exit(EXIT_SOME_FAILED)
 
 
 class _Opened:

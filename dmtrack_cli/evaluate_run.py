@@ -48,11 +48,11 @@ class RunRequest:
 
 def run_clips(request: RunRequest) -> None:
     """Track every target once, print mean IoU and the worth of the score."""
-    clips, trackers = ClipFolder(request.folder, request.modality), _Trackers(request.weights, request.device)
-    figures = []
-    for clip in clips.track(trackers.make, streams=request.streams, kind=request.degrade):
-        err.print(f"{clip.name} {clip.mean_iou:.3f}")
-        figures.append(clip)
+    trackers, figures = _Trackers(request.weights, request.device), []
+    with ClipFolder(request.folder, request.modality) as clips:
+        for clip in clips.track(trackers.make, streams=request.streams, kind=request.degrade):
+            err.print(f"{clip.name} {clip.mean_iou:.3f}")
+            figures.append(clip)
     out.print(figures_table(figures))
     out.print(f"area under the ROC of score against IoU >= 0.5: {score_auc(figures):.3f}")
     _write(request.table, [RobustnessCell(request.degrade, request.streams, tuple(figures))])
@@ -60,19 +60,20 @@ def run_clips(request: RunRequest) -> None:
 
 def run_robustness(request: RunRequest) -> None:
     """Track every two-stream target under every degradation with every choice of streams."""
-    clips, trackers = ClipFolder(request.folder, request.modality), _Trackers(request.weights, request.device)
-    cells = []
-    for cell in robustness(clips, trackers.make):
-        err.print(f"{cell.kind} {cell.streams} {cell.mean_iou:.3f}")
-        cells.append(cell)
+    trackers, cells = _Trackers(request.weights, request.device), []
+    with ClipFolder(request.folder, request.modality) as clips:
+        for cell in robustness(clips, trackers.make):
+            err.print(f"{cell.kind} {cell.streams} {cell.mean_iou:.3f}")
+            cells.append(cell)
     out.print(robustness_table(cells))
     _write(request.table, cells)
 
 
 def run_occluded(request: RunRequest) -> None:
     """Track every target through an occlusion, without and with recovery."""
-    clips, trackers = ClipFolder(request.folder, request.modality), _Trackers(request.weights, request.device)
-    out.print(occlusion_table(_occlusion(clips, trackers)))
+    trackers = _Trackers(request.weights, request.device)
+    with ClipFolder(request.folder, request.modality) as clips:
+        out.print(occlusion_table(_occlusion(clips, trackers)))
 
 
 class _Trackers:

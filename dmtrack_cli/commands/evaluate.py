@@ -7,12 +7,14 @@ from typing import Annotated, Final
 
 import typer
 
+from dmtrack.batch.run import Existing
 from dmtrack.evaluation.benchmark.benchmarks import BenchmarkName
 from dmtrack.evaluation.benchmark.scoring import Missing, ScoringOptions
 from dmtrack.evaluation.degradation import Degradation, Streams
 from dmtrack.results.tracks import RowOrder
 from dmtrack.video.frame import Modality
-from dmtrack_cli.evaluate_results import ResultsRequest, evaluate_results
+from dmtrack_cli.evaluate_batch import DatasetRun
+from dmtrack_cli.evaluate_results import ResultsRequest, evaluate_results, evaluate_tracked
 from dmtrack_cli.evaluate_run import RunRequest, run_clips, run_occluded, run_robustness
 from dmtrack_cli.options import JsonOption
 
@@ -98,6 +100,15 @@ def evaluate(
         typer.Option(help="Make RGB dark, blurred, or lost for 30 frames.", rich_help_panel=_RUN),
     ] = Degradation.CLEAN,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda:0 or mps.", rich_help_panel=_RUN)] = "auto",
+    resume: Annotated[
+        bool, typer.Option("--resume", help="With -o: track what is missing or failed.", rich_help_panel=_RUN)
+    ] = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="With -o: processes on a CPU.", show_default=False, rich_help_panel=_RUN
+        ),
+    ] = None,
     robust: Annotated[
         bool,
         typer.Option(
@@ -124,9 +135,12 @@ def evaluate(
     VOT-RGBD2022 EAO/A/R, and for any other folder mean IoU, AO, SR50 and SR75. Everybody's result files are
     read. What is missing or odd is said with how it was counted; --strict refuses it.
 
-    `evaluate --run FOLDER` tracks every annotated target once, from its first box, without restarts, and
-    prints mean IoU. The frame whose box is given counts as 1. The last line gives the area under the ROC
-    curve of the score against IoU >= 0.5: 1 is a score that tells right boxes from wrong ones.
+    `evaluate --run FOLDER -o OUT` runs the tracker over a benchmark (--resume goes on after an
+    interruption), writes OUT/results as the benchmark wants them submitted, then scores them as above.
+
+    `evaluate --run FOLDER` alone tracks every annotated target once, from its first box, without restarts,
+    and prints mean IoU. The frame whose box is given counts as 1. The last line gives the area under the
+    ROC curve of the score against IoU >= 0.5: 1 is a score that tells right boxes from wrong ones.
 
     --robustness prints a table instead: rows are what is done to RGB, columns what the tracker is shown;
     blank keeps the two-stream network and blanks the second stream, rgb and aux show it one stream.
@@ -134,9 +148,16 @@ def evaluate(
     --occlude hides each target behind a wall for a quarter of its recording, without and with recovery:
     frames wrongly called tracked, and frames from its return until it is followed again.
     """
+    options = ScoringOptions(missing, order)
     if run is not None:
         if results or dataset is not None:
             raise typer.BadParameter("the tracker makes its own results: leave out RESULTS and --dataset")
+        if output is not None:
+            existing = Existing.RESUME if resume else Existing.OVERWRITE if overwrite else Existing.REFUSE
+            tracking = DatasetRun(run, output, weights, modality, device, jobs, existing)
+            scoring = ResultsRequest((), run, benchmark, options, compare, output, strict, True, json)
+            evaluate_tracked(tracking, scoring)
+            return
         request = RunRequest(run, weights, modality, streams, degrade, device, table)
         (run_occluded if occlude else run_robustness if robust else run_clips)(request)
         return
@@ -146,7 +167,6 @@ def evaluate(
         )
     if dataset is None:
         raise typer.BadParameter(_NO_DATASET, param_hint="RESULTS")
-    options = ScoringOptions(missing, order)
     evaluate_results(
         ResultsRequest(tuple(results), dataset, benchmark, options, compare, output, strict, overwrite, json)
     )
