@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -10,8 +12,8 @@ from typing import Final
 import typer
 
 from dmtrack.datasets.annotations import AnnotatedSet, read_annotations
-from dmtrack.errors import ConfigError, FormatError
-from dmtrack.evaluation.benchmark.benchmarks import BENCHMARKS, BenchmarkName, benchmark_of
+from dmtrack.errors import ConfigError, DatasetError, FormatError
+from dmtrack.evaluation.benchmark.benchmarks import BenchmarkName, benchmark_for
 from dmtrack.evaluation.benchmark.comparison import compare
 from dmtrack.evaluation.benchmark.evaluation import (
     Evaluation,
@@ -70,8 +72,9 @@ def evaluate_results(request: ResultsRequest) -> None:
         prepare_folder(request.output, _FILES, overwrite=request.overwrite)
     with tempfile.TemporaryDirectory(prefix="dmtrack-evaluate-") as scratch:
         opened = _Opened(Path(scratch))
-        data = read_annotations(opened.folder(request.dataset))
-        evaluation = _scored(request, data, opened)
+        with opened.paths_as_named():
+            data = read_annotations(opened.folder(request.dataset))
+            evaluation = _scored(request, data, opened)
         _say_problems(evaluation, strict=request.strict)
         if request.json:
             typer.echo(evaluation_json(evaluation), nl=False)
@@ -87,7 +90,7 @@ def evaluate_tracked(tracking: DatasetRun, scoring: ResultsRequest) -> None:
     Raises:
         Exit: Some sequences could not be tracked.
     """
-    benchmark = BENCHMARKS.get(scoring.benchmark) or benchmark_of(read_annotations(tracking.folder))
+    benchmark = benchmark_for(read_annotations(tracking.folder), scoring.benchmark)
     if isinstance(benchmark.metric, MultiStart):
         raise ConfigError(
             "runs from every anchor are not made here",
@@ -115,14 +118,30 @@ class _Opened:
         """
         if path.suffix.lower() != ".zip" or not path.is_file():
             return path
-        key = path.resolve()
-        if key not in self._folders:
-            self._folders[key] = unpacked(path, self._scratch / str(len(self._folders)))
-        return self._folders[key]
+        same = next((one for one in self._folders if one.samefile(path)), path)
+        if same not in self._folders:
+            self._folders[same] = unpacked(path, self._scratch / str(len(self._folders)))
+        return self._folders[same]
+
+    @contextlib.contextmanager
+    def paths_as_named(self) -> Iterator[None]:
+        """Let errors inside the block name the zip rather than the folder it was unpacked to."""
+        try:
+            yield
+        except (FormatError, DatasetError) as error:
+            raise self.renamed(error) from None
+
+    def renamed(self, error: FormatError | DatasetError) -> FormatError | DatasetError:
+        """Return the error with the name of the zip in the place of the folder."""
+        where = "" if error.where is None else error.where
+        for path, folder in self._folders.items():
+            if where.startswith(str(folder)):
+                return type(error)(error.what, where=str(path) + where[len(str(folder)) :], hint=error.hint)
+        return error
 
 
 def _scored(request: ResultsRequest, data: AnnotatedSet, opened: _Opened) -> Evaluation:
-    benchmark = BENCHMARKS.get(request.benchmark) or benchmark_of(data)
+    benchmark = benchmark_for(data, request.benchmark)
     found = [
         tracker
         for path in request.results
@@ -137,7 +156,7 @@ def _scored(request: ResultsRequest, data: AnnotatedSet, opened: _Opened) -> Eva
             failure = failure or error
             if request.strict:
                 raise
-            say_line("left out", str(error), "bold red")
+            say_line("left out", str(opened.renamed(error)), "bold red")
     if not scores:
         raise failure or FormatError("no tracker could be scored")
     evaluation = Evaluation(benchmark, data, request.dataset, ranked(scores, benchmark))

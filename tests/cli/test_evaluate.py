@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -181,3 +182,12 @@ def test_run_over_a_benchmark_writes_and_scores_results(
     assert Path("out/report.html").is_file()
     assert run_cli(*words).code == 5
     assert run_cli(*words, "--resume").code == 0
+
+
+def test_zips_are_named_in_errors(lasher: Path, run_cli: RunCli) -> None:
+    shutil.make_archive("zipped", "zip", "results")
+    assert run_cli("evaluate", "zipped.zip", "--dataset", lasher).code == 0
+    done = run_cli("evaluate", "zipped.zip", "--dataset", "zipped.zip", "--benchmark", "vot-rgbd22")
+    assert done.code == 3
+    assert done.err.startswith("error: zipped.zip")
+    assert "anchor.value" in done.err

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from dmtrack.datasets.annotations import AnnotatedSet, TruthStyle
+from dmtrack.errors import DatasetError
 from dmtrack.evaluation.benchmark.metric import Metric
 from dmtrack.evaluation.benchmark.metrics import LongTerm, MultiStart, OverlapRate, PrecisionSuccess
 from dmtrack.evaluation.metrics.convention import GTOT, LASHER, RGBT210, RGBT234, VISEVENT, VTUAV
@@ -81,6 +82,23 @@ _BY_STYLE: Final = {
     TruthStyle.VOT: BenchmarkName.DEPTHTRACK,
 }
 _RGBT210_COUNT: Final = 210
+
+
+def benchmark_for(data: AnnotatedSet, name: BenchmarkName) -> Benchmark:
+    """Return the benchmark of that name, or for `auto` that which the data set is.
+
+    Raises:
+        DatasetError: The data set lacks what the benchmark needs.
+    """
+    benchmark = benchmark_of(data) if name is BenchmarkName.AUTO else BENCHMARKS[name]
+    anchored = any(sequence.anchors is not None for sequence in data.sequences)
+    if isinstance(benchmark.metric, MultiStart) and not anchored:
+        raise DatasetError(
+            "no sequence says where its runs start (anchor.value)",
+            where=data.root,
+            hint=f"{benchmark.title} is scored over runs from anchors; --benchmark ope scores one pass",
+        )
+    return benchmark
 
 
 def benchmark_of(data: AnnotatedSet) -> Benchmark:

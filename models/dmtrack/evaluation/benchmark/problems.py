@@ -17,9 +17,9 @@ class ProblemKind(StrEnum):
     SHORT = "results shorter than the ground truth"
     LONG = "results longer than the ground truth"
     ORDER = "columns in another order"
-    RUNS = "runs that lack"
+    RUNS = "missing runs"
     TARGETS = "files of several targets"
-    NO_CONFIDENCE = "no confidences"
+    NO_CONFIDENCE = "results without confidences"
     NO_TRUTH = "sequences that cannot be scored"
     STRANGERS = "files of no sequence of this data set"
 

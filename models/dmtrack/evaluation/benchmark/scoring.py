@@ -169,7 +169,7 @@ class _Scoring:
             tracks = self._tracks(annotation, files)
         except FormatError as error:
             self.failure = self.failure or error
-            self._add(ProblemKind.UNREADABLE, annotation.name, str(error))
+            self._add(ProblemKind.UNREADABLE, annotation.name, error.what)
             return None
         try:
             part = self.benchmark.metric.part(annotation, tracks)

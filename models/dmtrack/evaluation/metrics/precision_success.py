@@ -72,7 +72,7 @@ def frame_scores(
         present: `(T,)` False where the target is flagged absent; None is always present.
 
     Raises:
-        ValueError: The shapes are not these.
+        ValueError: The shapes are not these, or there are fewer flags than frames.
 
     Source: the scripts named at the constants of `dmtrack.evaluation.metrics.convention`.
     """
@@ -96,6 +96,8 @@ def frame_scores(
             present = None if present is None else present[:frames][~invalid]
             frames = len(errors)
     if convention.remove_absent and present is not None:
+        if len(present) < frames:
+            raise ValueError(f"{len(present)} flags of presence, but {frames} frames")
         kept = present[:frames]
         errors, normalised, ious = errors[kept], normalised[kept], ious[kept]
     return FrameScores(errors, normalised, ious, frames)
