@@ -186,8 +186,9 @@ def test_run_over_a_benchmark_writes_and_scores_results(
 
 def test_zips_are_named_in_errors(lasher: Path, run_cli: RunCli) -> None:
     shutil.make_archive("zipped", "zip", "results")
-    assert run_cli("evaluate", "zipped.zip", "--dataset", lasher).code == 0
-    done = run_cli("evaluate", "zipped.zip", "--dataset", "zipped.zip", "--benchmark", "vot-rgbd22")
+    shutil.make_archive("data", "zip", lasher)
+    assert run_cli("evaluate", "zipped.zip", "--dataset", "data.zip").code == 0
+    done = run_cli("evaluate", "zipped.zip", "--dataset", "data.zip", "--benchmark", "vot-rgbd22")
     assert done.code == 3
-    assert done.err.startswith("error: zipped.zip")
+    assert done.err.startswith("error: data.zip")
     assert "anchor.value" in done.err
