@@ -58,7 +58,7 @@ def main() -> None:
                 score_tracker(tracker, data, BENCHMARKS[BenchmarkName.LASHER])
             frames = sum(map(len, data.sequences))
             wall, used = time.perf_counter() - begin, time.process_time() - cpu
-            print(  # noqa: T201 - a program
+            print(
                 f"{len(trackers)} trackers, {len(data.sequences)} sequences, {frames} frames: "
                 f"{wall:.2f} s ({used:.2f} s of processor time)"
             )

@@ -27,6 +27,7 @@ from dmtrack.video.frame import Modality
 from dmtrack.video.position import Position
 from dmtrack_cli.batch_item import TrackItem, WeightsDigests
 from dmtrack_cli.batch_run import run_plan
+from dmtrack_cli.options import Network, Picture
 from dmtrack_cli.progress import ProgressKind
 
 TRACKED: Final = "tracked"
@@ -81,7 +82,8 @@ def track_dataset(request: DatasetRun, benchmark: BenchmarkName) -> DatasetResul
         raise DatasetError(f"no annotated clip with {request.modality or 'any stream'}", where=request.folder)
     items = {sequence.name: _item(sequence) for sequence in sequences}
     plan = make_plan(Findings(tuple(items.values()), ()))
-    runner = TrackItem(weights=request.weights, layout=None).with_digests(WeightsDigests.of(request.weights))
+    runner = TrackItem(Network(request.weights), Picture(no_video=True))
+    runner = runner.with_digests(WeightsDigests.of(request.weights))
     engine = LocalEngine(make_slots(SlotOptions(request.device, request.jobs)))
     tracked = request.output / TRACKED
     outcome = run_plan(plan, tracked, runner, engine, request.existing, ProgressKind.AUTO)

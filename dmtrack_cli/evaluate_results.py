@@ -23,7 +23,7 @@ from dmtrack.evaluation.benchmark.evaluation import (
 )
 from dmtrack.evaluation.benchmark.metrics import MultiStart
 from dmtrack.evaluation.benchmark.pictures import worst_sequences
-from dmtrack.evaluation.benchmark.plots import Plot, draw_plots
+from dmtrack.evaluation.benchmark.plots import draw_plots
 from dmtrack.evaluation.benchmark.report import report_html
 from dmtrack.evaluation.benchmark.scoring import (
     ScoringOptions,
@@ -198,7 +198,7 @@ def _print(evaluation: Evaluation) -> None:
 
 
 def _write(evaluation: Evaluation, folder: Path, order: RowOrder) -> None:
-    plots = _plots(evaluation)
+    plots = tuple(draw_plots(evaluation))
     worst = worst_sequences(evaluation, _WORST, order)
     texts = {
         REPORT: report_html(evaluation, plots, worst),
@@ -213,11 +213,3 @@ def _write(evaluation: Evaluation, folder: Path, order: RowOrder) -> None:
         write_atomically(folder / name, data)
     others = ", ".join(name for name, _ in files[1:])
     err.print(f"report: {folder / REPORT} and {others}", soft_wrap=True)
-
-
-def _plots(evaluation: Evaluation) -> tuple[Plot, ...]:
-    try:
-        return tuple(draw_plots(evaluation))
-    except ModuleNotFoundError:
-        say_line("note", "no plots: matplotlib is missing; pip install 'dmtrack[evaluate]'", "yellow")
-        return ()

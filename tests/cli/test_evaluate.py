@@ -64,7 +64,6 @@ def test_tables_and_ranking(lasher: Path, run_cli: RunCli) -> None:
 
 
 def test_report_and_files(lasher: Path, run_cli: RunCli) -> None:
-    pytest.importorskip("matplotlib")
     done = run_cli("evaluate", "results", "--dataset", lasher, "-o", "out", "--compare", "good", "poor")
     assert done.code == 0
     assert "good minus poor" in done.out

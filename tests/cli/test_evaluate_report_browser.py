@@ -36,7 +36,6 @@ def browser(tmp_path: Path) -> Iterator[Any]:
 
 
 def test_the_sequences_sort_and_filter(browser: Any, tmp_path: Path, run_cli: Callable[..., Any]) -> None:
-    pytest.importorskip("matplotlib")
     for number in range(3):
         truth = np.tile([20.0, 12.0, 16.0, 20.0], (20, 1))
         for folder, shift in (("gt", 0), ("results", (2 * number + 1) % 5)):

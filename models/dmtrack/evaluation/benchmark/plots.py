@@ -1,7 +1,4 @@
-"""Precision and success plots of all trackers, as PNG and SVG.
-
-They need matplotlib (the extra `evaluate`).
-"""
+"""Precision and success plots of all trackers, as PNG and SVG."""
 
 from __future__ import annotations
 
@@ -29,11 +26,7 @@ class Plot(NamedTuple):
 
 
 def draw_plots(evaluation: Evaluation) -> Iterator[Plot]:
-    """Draw a plot for every curve of the benchmark, with a line a tracker, the best first.
-
-    Raises:
-        ModuleNotFoundError: matplotlib is not installed.
-    """
+    """Draw a plot for every curve of the benchmark, with a line a tracker, the best first."""
     names = [curve.name for curve in evaluation.trackers[0].curves]
     for number, name in enumerate(names):
         figure = _figure(evaluation, number)
@@ -41,7 +34,7 @@ def draw_plots(evaluation: Evaluation) -> Iterator[Plot]:
 
 
 def _figure(evaluation: Evaluation, number: int) -> Figure:
-    from matplotlib.figure import Figure
+    from matplotlib.figure import Figure  # takes half a second
 
     figure = Figure(figsize=_SIZE_INCHES, layout="constrained")
     axes = figure.subplots()

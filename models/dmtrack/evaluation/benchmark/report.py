@@ -29,7 +29,7 @@ def report_html(evaluation: Evaluation, plots: Sequence[Plot], worst: Sequence[W
 
     Args:
         evaluation: The trackers, the best first.
-        plots: As `dmtrack.evaluation.benchmark.plots` draws them; none where matplotlib is missing.
+        plots: As `dmtrack.evaluation.benchmark.plots` draws them.
         worst: Sequences with pictures; none where there are no pictures.
     """
     template = resources.files("dmtrack.evaluation.benchmark").joinpath("report.html")
@@ -98,8 +98,6 @@ def _comparison(evaluation: Evaluation, comparison: Comparison) -> str:
 
 
 def _plots(plots: Sequence[Plot]) -> str:
-    if not plots:
-        return "<p class='note'>No plots: matplotlib is not installed.</p>"
     return (
         '<div class="plots">' + _joined("div", (_inline(plot, i) for i, plot in enumerate(plots))) + "</div>"
     )
