@@ -7,56 +7,32 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from dmtrack.batch.item import BatchItem, Findings
+from dmtrack.batch.item import Findings
 from dmtrack.batch.local import LocalEngine
 from dmtrack.batch.plan import Plan, make_plan
-from dmtrack.batch.run import Existing
 from dmtrack.batch.slots import SlotOptions, make_slots
+from dmtrack.datasets.annotations import read_annotations
 from dmtrack.datasets.event_archive import with_event_pictures
 from dmtrack.datasets.layouts import find_sequences
 from dmtrack.datasets.sequence import Sequence as AnnotatedSequence
 from dmtrack.errors import DatasetError
 from dmtrack.evaluation.benchmark.benchmarks import BenchmarkName
 from dmtrack.output.atomic import prepare_folder
-from dmtrack.results.formats import ResultFormat
 from dmtrack.results.locating import TABLE
 from dmtrack.results.reading import read_results
 from dmtrack.results.recording import RecordingResults
 from dmtrack.results.writing import ResultFile, result_files_of, write_results
-from dmtrack.video.frame import Modality
-from dmtrack.video.position import Position
 from dmtrack_cli.batch_item import TrackItem, WeightsDigests
 from dmtrack_cli.batch_run import run_plan
+from dmtrack_cli.benchmark_runs import BenchmarkRun, runs_of
+from dmtrack_cli.evaluate_options import Running
 from dmtrack_cli.options import Network, Picture
 from dmtrack_cli.progress import ProgressKind
 
 TRACKED: Final = "tracked"
 RESULTS: Final = "results"
 _EVENTS: Final = "event_pictures"
-_VOT_EXPERIMENT: Final = "rgbd-unsupervised"
-
-
-@dataclass(frozen=True, slots=True)
-class DatasetRun:
-    """What is tracked, with what, and where the results go.
-
-    Attributes:
-        folder: The data set, in any known layout.
-        output: Gets `tracked/` (one folder a sequence, as `dmtrack batch` leaves them) and `results/`.
-        weights: A name or a file.
-        modality: Only sequences with this second stream; None takes all.
-        device: `auto`, `cpu`, `mps` or CUDA devices by number.
-        jobs: Processes on a CPU.
-        existing: What to do about sequences that are tracked already.
-    """
-
-    folder: Path
-    output: Path
-    weights: str
-    modality: Modality | None
-    device: str
-    jobs: int | None
-    existing: Existing
+_REVERSED: Final = "reversed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,76 +43,59 @@ class DatasetResults:
     failed: int
 
 
-def track_dataset(request: DatasetRun, benchmark: BenchmarkName) -> DatasetResults:
-    """Track every sequence from its first box, without restarts; write `results/TRACKER/SEQUENCE.txt`.
+def track_dataset(
+    folder: Path, output: Path, running: Running, benchmark: BenchmarkName, *, overwrite: bool
+) -> DatasetResults:
+    """Track every sequence from its first box, without restarts; write the results as the benchmark wants.
 
-    DepthTrack wants confidences, so its results are files of the VOT toolkit.
+    `output` gets `tracked/`, one folder a sequence as `dmtrack batch` leaves them, and
+    `results/TRACKER/SEQUENCE.txt`. DepthTrack (which wants confidences) and VOT-RGBD2022 (runs from every
+    anchor) get the files of the VOT toolkit.
 
     Raises:
         DatasetError: There is no sequence, or no sequence could be tracked.
         OutputError: The results exist or cannot be written.
     """
-    prepare_folder(request.output)
-    sequences = list(_sequences(request))
-    if not sequences:
-        raise DatasetError(f"no annotated clip with {request.modality or 'any stream'}", where=request.folder)
-    items = {sequence.name: _item(sequence) for sequence in sequences}
-    plan = make_plan(Findings(tuple(items.values()), ()))
-    runner = TrackItem(Network(request.weights), Picture(no_video=True))
-    runner = runner.with_digests(WeightsDigests.of(request.weights))
-    engine = LocalEngine(make_slots(SlotOptions(request.device, request.jobs)))
-    tracked = request.output / TRACKED
-    outcome = run_plan(plan, tracked, runner, engine, request.existing, ProgressKind.AUTO)
-    folder = request.output / RESULTS / Path(request.weights).stem
-    files = list(_submission(plan, sequences, tracked, folder, benchmark))
+    prepare_folder(output)
+    truth = {one.name: one for one in read_annotations(folder).sequences}
+    runs = [
+        run
+        for sequence in _sequences(folder, output, running)
+        for run in runs_of(sequence, truth.get(sequence.name), benchmark, output / _REVERSED)
+    ]
+    if not runs:
+        raise DatasetError(f"no annotated clip with {running.modality or 'any stream'}", where=folder)
+    plan = make_plan(Findings(tuple(run.item for run in runs), ()))
+    runner = TrackItem(Network(running.weights), Picture(no_video=True))
+    runner = runner.with_digests(WeightsDigests.of(running.weights))
+    engine = LocalEngine(make_slots(SlotOptions(running.device.removeprefix("cuda:"), running.jobs)))
+    existing = running.existing(overwrite=overwrite)
+    outcome = run_plan(plan, output / TRACKED, runner, engine, existing, ProgressKind.AUTO)
+    results = output / RESULTS / Path(running.weights).stem
+    files = list(_submission(plan, runs, output / TRACKED, results))
     if not files:
-        raise DatasetError("no sequence could be tracked", where=request.folder)
+        raise DatasetError("no sequence could be tracked", where=folder)
     write_results(files, overwrite=True)
-    return DatasetResults(folder, outcome.failed)
+    return DatasetResults(results, outcome.failed)
 
 
-def _sequences(request: DatasetRun) -> Iterator[AnnotatedSequence]:
+def _sequences(folder: Path, output: Path, running: Running) -> Iterator[AnnotatedSequence]:
     """Yield the sequences; events of an archive are drawn where a resumed run finds them."""
-    for sequence in find_sequences(request.folder):
-        if request.modality is None or sequence.modality is request.modality:
-            yield with_event_pictures(sequence, request.output / _EVENTS / sequence.name)
-
-
-def _item(sequence: AnnotatedSequence) -> BatchItem:
-    rgb, aux = sequence.sources()
-    first = sequence.source_start()
-    start, end = first + sequence.start_frame, first + len(sequence)
-    return BatchItem(
-        sequence.name,
-        rgb,
-        aux,
-        sequence.modality,
-        boxes=(sequence.start_box,),
-        start=Position(index=start) if start else None,
-        end=Position(index=end),
-    )
+    for sequence in find_sequences(folder):
+        if running.modality is None or sequence.modality is running.modality:
+            yield with_event_pictures(sequence, output / _EVENTS / sequence.name)
 
 
 def _submission(
-    plan: Plan,
-    sequences: Sequence[AnnotatedSequence],
-    tracked: Path,
-    folder: Path,
-    benchmark: BenchmarkName,
+    plan: Plan, runs: Sequence[BenchmarkRun], tracked: Path, folder: Path
 ) -> Iterator[ResultFile]:
-    """Yield the files of the sequences that were tracked, in the format of the benchmark."""
-    by_name = {sequence.name: sequence for sequence in sequences}
-    for planned in plan.items:
-        table = tracked / planned.folder / TABLE
-        if not table.is_file():
-            continue
-        name = planned.item.id
-        results = _from_first_frame(replace(read_results(table)[0], name=name), by_name[name].source_start())
-        if benchmark is BenchmarkName.DEPTHTRACK:
-            path = folder / _VOT_EXPERIMENT / name / f"{name}_001.txt"
-            yield from result_files_of([results], ResultFormat.VOT, str(path))
-        else:
-            yield from result_files_of([results], ResultFormat.LASHER, str(folder / f"{name}.txt"))
+    """Yield the files of the runs that were tracked, in the format of the benchmark."""
+    folders = {planned.item.id: planned.folder for planned in plan.items}
+    for run in runs:
+        table = tracked / folders.get(run.item.id, "") / TABLE
+        if run.item.id in folders and table.is_file():
+            results = _from_first_frame(read_results(table)[0], run.first)
+            yield from result_files_of([results], run.target, str(folder / run.file))
 
 
 def _from_first_frame(results: RecordingResults, first: int) -> RecordingResults:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
 import typer
 
-from dmtrack.datasets.annotations import AnnotatedSet, read_annotations
+from dmtrack.datasets.annotations import read_annotations
 from dmtrack.errors import ConfigError, DatasetError, FormatError
-from dmtrack.evaluation.benchmark.benchmarks import BenchmarkName, benchmark_for
+from dmtrack.evaluation.benchmark.benchmarks import benchmark_for
 from dmtrack.evaluation.benchmark.comparison import compare
 from dmtrack.evaluation.benchmark.evaluation import (
     Evaluation,
@@ -21,12 +21,10 @@ from dmtrack.evaluation.benchmark.evaluation import (
     sequences_csv,
     trackers_csv,
 )
-from dmtrack.evaluation.benchmark.metrics import MultiStart
 from dmtrack.evaluation.benchmark.pictures import worst_sequences
 from dmtrack.evaluation.benchmark.plots import draw_plots
 from dmtrack.evaluation.benchmark.report import report_html
 from dmtrack.evaluation.benchmark.scoring import (
-    ScoringOptions,
     TrackerScore,
     named_apart,
     ranked,
@@ -36,7 +34,8 @@ from dmtrack.output.atomic import prepare_folder, write_atomically
 from dmtrack.results.trackers import find_trackers, unpacked
 from dmtrack.results.tracks import RowOrder
 from dmtrack_cli.console import EXIT_SOME_FAILED, err, out, say_line
-from dmtrack_cli.evaluate_batch import DatasetRun, track_dataset
+from dmtrack_cli.evaluate_batch import track_dataset
+from dmtrack_cli.evaluate_options import Running, Scoring
 from dmtrack_cli.evaluate_tables import attribute_table, comparison_table, ranking_table
 
 REPORT: Final = "report.html"
@@ -44,22 +43,7 @@ _FILES: Final = (REPORT, "scores.json", "sequences.csv", "trackers.csv")
 _WORST: Final = 6
 
 
-@dataclass(frozen=True, slots=True)
-class ResultsRequest:
-    """What is scored, and what becomes of it."""
-
-    results: tuple[Path, ...]
-    dataset: Path
-    benchmark: BenchmarkName
-    options: ScoringOptions
-    compare: tuple[str, str] | None
-    output: Path | None
-    strict: bool
-    overwrite: bool
-    json: bool
-
-
-def evaluate_results(request: ResultsRequest) -> None:
+def evaluate_results(results: Sequence[Path], dataset: Path, scoring: Scoring) -> None:
     """Score results, print the tables and write the report.
 
     Raises:
@@ -68,37 +52,31 @@ def evaluate_results(request: ResultsRequest) -> None:
         ConfigError: --compare names a tracker that is not there.
         OutputError: The report exists or cannot be written.
     """
-    if request.output is not None:
-        prepare_folder(request.output, _FILES, overwrite=request.overwrite)
+    if scoring.output is not None:
+        prepare_folder(scoring.output, _FILES, overwrite=scoring.overwrite)
     with tempfile.TemporaryDirectory(prefix="dmtrack-evaluate-") as scratch:
         opened = _Opened(Path(scratch))
         with opened.paths_as_named():
-            data = read_annotations(opened.folder(request.dataset))
-            evaluation = _scored(request, data, opened)
-        _say_problems(evaluation, strict=request.strict)
-        if request.json:
+            evaluation = _scored(results, dataset, scoring, opened)
+        _say_problems(evaluation, strict=scoring.strict)
+        if scoring.json:
             typer.echo(evaluation_json(evaluation), nl=False)
         else:
             _print(evaluation)
-        if request.output is not None:
-            _write(evaluation, request.output, request.options.order)
+        if scoring.output is not None:
+            _write(evaluation, scoring.output, scoring.order)
 
 
-def evaluate_tracked(tracking: DatasetRun, scoring: ResultsRequest) -> None:
+def evaluate_tracked(folder: Path, output: Path, running: Running, scoring: Scoring) -> None:
     """Run the tracker over a benchmark, then score what it wrote; sequences that failed are missing.
 
     Raises:
+        DatasetError: There is nothing to track.
         Exit: Some sequences could not be tracked.
     """
-    benchmark = benchmark_for(read_annotations(tracking.folder), scoring.benchmark)
-    if isinstance(benchmark.metric, MultiStart):
-        raise ConfigError(
-            "runs from every anchor are not made here",
-            where=f"--benchmark {benchmark.name}",
-            hint="--benchmark depthtrack or ope tracks each sequence once",
-        )
-    results = track_dataset(tracking, benchmark.name)
-    evaluate_results(replace(scoring, results=(results.folder,), benchmark=benchmark.name))
+    benchmark = benchmark_for(read_annotations(folder), scoring.benchmark)
+    results = track_dataset(folder, output, running, benchmark.name, overwrite=scoring.overwrite)
+    evaluate_results([results.folder], folder, replace(scoring, benchmark=benchmark.name, overwrite=True))
     if results.failed:
         raise typer.Exit(EXIT_SOME_FAILED)
 
@@ -140,27 +118,28 @@ class _Opened:
         return error
 
 
-def _scored(request: ResultsRequest, data: AnnotatedSet, opened: _Opened) -> Evaluation:
-    benchmark = benchmark_for(data, request.benchmark)
+def _scored(results: Sequence[Path], dataset: Path, scoring: Scoring, opened: _Opened) -> Evaluation:
+    data = read_annotations(opened.folder(dataset))
+    benchmark = benchmark_for(data, scoring.benchmark)
     found = [
         tracker
-        for path in request.results
+        for path in results
         for tracker in find_trackers(opened.folder(path), data.names, besides=data.root)
     ]
     scores: list[TrackerScore] = []
     failure: FormatError | None = None
     for tracker in named_apart(found):
         try:
-            scores.append(score_tracker(tracker, data, benchmark, request.options))
+            scores.append(score_tracker(tracker, data, benchmark, scoring.options))
         except FormatError as error:
             failure = failure or error
-            if request.strict:
+            if scoring.strict:
                 raise
             say_line("left out", str(opened.renamed(error)), "bold red")
     if not scores:
         raise failure or FormatError("no tracker could be scored")
-    evaluation = Evaluation(benchmark, data, request.dataset, ranked(scores, benchmark))
-    return evaluation if request.compare is None else _compared(evaluation, *request.compare)
+    evaluation = Evaluation(benchmark, data, dataset, ranked(scores, benchmark))
+    return evaluation if scoring.compare is None else _compared(evaluation, *scoring.compare)
 
 
 def _compared(evaluation: Evaluation, a: str, b: str) -> Evaluation:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import csv
 import functools
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dmtrack.evaluation.clips import ClipFolder, score_auc
-from dmtrack.evaluation.degradation import Degradation, Streams
 from dmtrack.evaluation.occlusion import LEAST_FRAMES, OcclusionFigures, occluded_pass
 from dmtrack.evaluation.robustness import RobustnessCell, robustness
 from dmtrack.output.atomic import os_errors_translated
 from dmtrack.video.frame import Modality
 from dmtrack_cli.console import err, out
+from dmtrack_cli.evaluate_options import Running
 from dmtrack_cli.evaluate_tables import figures_table, occlusion_table, robustness_table
 
 if TYPE_CHECKING:
@@ -23,56 +23,33 @@ if TYPE_CHECKING:
     from dmtrack.tracking.tracker import Precision
 
 
-@dataclass(frozen=True, slots=True)
-class RunRequest:
-    """What is run over annotated clips, and how.
-
-    Attributes:
-        folder: Annotated clips, in any known layout.
-        weights: A name or a file.
-        modality: Only clips with this second stream; None takes all.
-        streams: What the tracker is shown.
-        degrade: What is done to RGB.
-        device: Where the network runs.
-        table: Where one row a target and run is written.
-    """
-
-    folder: Path
-    weights: str
-    modality: Modality | None
-    streams: Streams
-    degrade: Degradation
-    device: str
-    table: Path | None
-
-
-def run_clips(request: RunRequest) -> None:
+def run_clips(folder: Path, running: Running) -> None:
     """Track every target once, print mean IoU and the worth of the score."""
-    trackers, figures = _Trackers(request.weights, request.device), []
-    with ClipFolder(request.folder, request.modality) as clips:
-        for clip in clips.track(trackers.make, streams=request.streams, kind=request.degrade):
+    trackers, figures = _Trackers(running.weights, running.device), []
+    with ClipFolder(folder, running.modality) as clips:
+        for clip in clips.track(trackers.make, streams=running.streams, kind=running.degrade):
             err.print(f"{clip.name} {clip.mean_iou:.3f}")
             figures.append(clip)
     out.print(figures_table(figures))
     out.print(f"area under the ROC of score against IoU >= 0.5: {score_auc(figures):.3f}")
-    _write(request.table, [RobustnessCell(request.degrade, request.streams, tuple(figures))])
+    _write(running.table, [RobustnessCell(running.degrade, running.streams, tuple(figures))])
 
 
-def run_robustness(request: RunRequest) -> None:
+def run_robustness(folder: Path, running: Running) -> None:
     """Track every two-stream target under every degradation with every choice of streams."""
-    trackers, cells = _Trackers(request.weights, request.device), []
-    with ClipFolder(request.folder, request.modality) as clips:
+    trackers, cells = _Trackers(running.weights, running.device), []
+    with ClipFolder(folder, running.modality) as clips:
         for cell in robustness(clips, trackers.make):
             err.print(f"{cell.kind} {cell.streams} {cell.mean_iou:.3f}")
             cells.append(cell)
     out.print(robustness_table(cells))
-    _write(request.table, cells)
+    _write(running.table, cells)
 
 
-def run_occluded(request: RunRequest) -> None:
+def run_occluded(folder: Path, running: Running) -> None:
     """Track every target through an occlusion, without and with recovery."""
-    trackers = _Trackers(request.weights, request.device)
-    with ClipFolder(request.folder, request.modality) as clips:
+    trackers = _Trackers(running.weights, running.device)
+    with ClipFolder(folder, running.modality) as clips:
         out.print(occlusion_table(_occlusion(clips, trackers)))
 
 

@@ -191,3 +191,41 @@ def test_zips_are_named_in_errors(lasher: Path, run_cli: RunCli) -> None:
     assert done.code == 3
     assert done.err.startswith("error: data.zip")
     assert "anchor.value" in done.err
+
+
+@pytest.mark.slow
+def test_run_from_anchors_either_way(tmp_path: Path, weights: Path, run_cli: RunCli) -> None:
+    """VOT-RGBD2022: a run forwards from frame 2, one backwards from the last, in the toolkit's files."""
+    folder = tmp_path / "vot" / "ball"
+    for stream in ("color", "depth"):
+        (folder / stream).mkdir(parents=True)
+    for frame in range(FRAMES):
+        picture = np.full((60, 90, 3), 60, np.uint8)
+        x, y, w, h = truth(0)[frame].astype(int)
+        picture[y : y + h, x : x + w] = 220
+        cv2.imwrite(str(folder / "color" / f"{frame + 1:08d}.jpg"), picture)
+        depth = np.where(picture[..., 0] > 100, 900, 2500).astype(np.uint16)
+        cv2.imwrite(str(folder / "depth" / f"{frame + 1:08d}.png"), depth)
+    save(folder / "groundtruth.txt", truth(0))
+    (folder / "sequence").write_text("width=90\nheight=60\n")
+    anchors = ["0"] * FRAMES
+    anchors[2], anchors[-1] = "1", "-1"
+    (folder / "anchor.value").write_text("\n".join(anchors))
+    words = ("evaluate", "--run", tmp_path / "vot", "--weights", weights, "--device", "cpu", "-o", "out")
+    done = run_cli(*words)
+    assert done.code == 0, done.err
+    assert "EAO" in done.out
+    assert "missing" not in done.err
+    found = {
+        path.name: path.read_text().splitlines() for path in Path("out/results").rglob("ball_*[0-9].txt")
+    }
+    assert {name: len(lines) for name, lines in found.items()} == {
+        "ball_00000002.txt": FRAMES - 2,
+        f"ball_{FRAMES - 1:08d}.txt": FRAMES,
+    }
+    assert all(lines[0] == "1" for lines in found.values())
+    started = Path(f"out/reversed/ball_{FRAMES - 1:08d}/rgb/00000000.jpg")
+    assert started.resolve().name == f"{FRAMES:08d}.jpg"
+    again = run_cli(*words, "--resume")
+    assert again.code == 0
+    assert "kept" in again.out
