@@ -40,8 +40,8 @@ def evaluate(
     read. What is missing or odd is said with how it was counted; --strict refuses it.
 
     `evaluate --run FOLDER -o OUT` runs the tracker over a benchmark (--resume goes on after an
-    interruption), writes OUT/results as the benchmark wants them submitted (VOT: a run from every anchor, in the
-    files of vot-toolkit), then scores them as above.
+    interruption), writes OUT/results as the benchmark wants them submitted (VOT: a run from every anchor,
+    in the files of vot-toolkit), then scores them as above.
 
     `evaluate --run FOLDER` alone tracks every annotated target once, from its first box, without restarts,
     and prints mean IoU. The frame whose box is given counts as 1. The last line gives the area under the
