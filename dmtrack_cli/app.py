@@ -39,7 +39,7 @@ COMMANDS: Final = {
     "render": _Entry("render:render", "Draw boxes from files onto a recording."),
     "export": _Entry("export:export", "Write results in another format."),
     "weights": _Entry("weights:app", "Add, list and check the weights of networks."),
-    "evaluate": _Entry("evaluate:evaluate", "Track annotated clips once each and say how well."),
+    "evaluate": _Entry("evaluate:evaluate", "Score results of any tracker on a benchmark, or run ours."),
     "train": _Entry("train:train", "Train the foundation, or the adapters of one modality."),
     "synthetic": _Entry("synthetic:synthetic", "Show made-up training samples in one picture."),
     "doctor": _Entry("doctor:doctor", "Say what this machine can do."),

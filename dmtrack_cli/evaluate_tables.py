@@ -12,6 +12,8 @@ from rich.table import Table
 from dmtrack.evaluation.robustness import KINDS, VIEWS, by_place
 
 if TYPE_CHECKING:
+    from dmtrack.evaluation.benchmark.comparison import Comparison
+    from dmtrack.evaluation.benchmark.evaluation import Evaluation
     from dmtrack.evaluation.clips import ClipFigures
     from dmtrack.evaluation.occlusion import OcclusionFigures
     from dmtrack.evaluation.robustness import RobustnessCell
@@ -90,3 +92,56 @@ def _means(rows: Sequence[OcclusionFigures]) -> list[str]:
         f"{np.mean([figures.ms_median for figures in rows]):.1f}",
         f"{np.mean([figures.ms_mean for figures in rows]):.1f}",
     ]
+
+
+def ranking_table(evaluation: Evaluation) -> Table:
+    """Return a row a tracker, the best first; figures in percent."""
+    table = Table(show_edge=False, pad_edge=False)
+    table.add_column("tracker")
+    for name in (*evaluation.columns, "sequences"):
+        table.add_column(name, justify="right")
+    count = len(evaluation.data.sequences)
+    for tracker in evaluation.trackers:
+        scored = f"{len(tracker.sequences)} of {count}"
+        table.add_row(
+            tracker.name, *map(_percent, tracker.figures), scored if tracker.missing else str(count)
+        )
+    return table
+
+
+def attribute_table(evaluation: Evaluation) -> Table:
+    """Return a row an attribute, a column a tracker: the figure that ranks."""
+    metric = evaluation.benchmark.metric
+    column = metric.columns.index(metric.ranked_by)
+    table = Table(show_edge=False, pad_edge=False)
+    table.add_column(f"{metric.ranked_by} by attribute")
+    for tracker in evaluation.trackers:
+        table.add_column(tracker.name, justify="right")
+    names = sorted({one.attribute for tracker in evaluation.trackers for one in tracker.attributes})
+    for name in names:
+        found = (
+            next((one for one in tracker.attributes if one.attribute == name), None)
+            for tracker in evaluation.trackers
+        )
+        cells = ("" if one is None else f"{_percent(one.figures[column])} ({one.sequences})" for one in found)
+        table.add_row(name, *cells)
+    return table
+
+
+def comparison_table(comparison: Comparison) -> Table:
+    """Return a row a figure: the paired difference, its interval, and who is better how often."""
+    title = f"{comparison.a} minus {comparison.b}, {len(comparison.names)} sequences"
+    table = Table(show_edge=False, pad_edge=False, title=title, title_justify="left")
+    table.add_column("")
+    for name in ("difference", "95 % interval", "clear", "better : worse"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for one in comparison.differences:
+        interval = f"{100 * one.low:+.2f} to {100 * one.high:+.2f}"
+        clear = "yes" if one.is_clear else "no"
+        counts = f"{one.a_better} : {one.b_better}"
+        table.add_row(one.column, f"{100 * one.mean:+.2f}", interval, clear, counts)
+    return table
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f}" if math.isfinite(value) else "-"

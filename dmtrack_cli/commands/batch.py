@@ -13,20 +13,17 @@ from dmtrack.batch.discovery import find_items
 from dmtrack.batch.item import Findings
 from dmtrack.batch.local import LocalEngine
 from dmtrack.batch.manifest import read_manifest
-from dmtrack.batch.plan import Plan, make_plan
+from dmtrack.batch.plan import make_plan
 from dmtrack.batch.ray_engine import RayEngine, RayOptions
-from dmtrack.batch.run import Engine, Existing, run_batch
+from dmtrack.batch.run import Engine, Existing
 from dmtrack.batch.shard import Shard
 from dmtrack.batch.slots import SlotOptions, make_slots
-from dmtrack.batch.summary import SUMMARY
 from dmtrack.errors import ConfigError, InputError
 from dmtrack.video.frame import Modality
 from dmtrack_cli.batch_item import TrackItem, WeightsDigests
 from dmtrack_cli.batch_listing import print_plan, say_plan
-from dmtrack_cli.batch_outcome import BatchOutcome
-from dmtrack_cli.batch_progress import make_batch_reporter
-from dmtrack_cli.console import EXIT_SOME_FAILED, Stopped, err, out
-from dmtrack_cli.interrupt import PromptStop
+from dmtrack_cli.batch_run import run_plan
+from dmtrack_cli.console import EXIT_SOME_FAILED, err, out
 from dmtrack_cli.option_groups import grouped
 from dmtrack_cli.options import Losing, ModalityChoice, Network, Pairing, Picture
 from dmtrack_cli.progress import ProgressKind
@@ -149,7 +146,9 @@ def batch(
         print_plan(plan, source if source.is_dir() else source.parent, out if dry_run else err)
     if dry_run:
         raise typer.Exit(EXIT_SOME_FAILED if plan.problems else 0)
-    _run(plan, output, runner.with_digests(WeightsDigests.of(network.weights)), make_engine(), existing, kind)
+    whole = runner.with_digests(WeightsDigests.of(network.weights))
+    if run_plan(plan, output, whole, make_engine(), existing, kind).failed:
+        raise typer.Exit(EXIT_SOME_FAILED)
 
 
 def _findings(source: Path, modality: Modality | None, output: Path) -> Findings:
@@ -183,29 +182,3 @@ def _ray(options: SlotOptions, address: str) -> Callable[[], Engine]:
         tasks_per_gpu=options.jobs_per_device,
     )
     return lambda: RayEngine(ray_options)
-
-
-def _run(
-    plan: Plan, output: Path, runner: TrackItem, engine: Engine, existing: Existing, kind: ProgressKind
-) -> None:
-    outcome = BatchOutcome(output / SUMMARY.format(plan.shard.suffix))
-    events = run_batch(plan, output, runner, engine, existing)
-    try:
-        with (
-            PromptStop(),
-            make_batch_reporter(kind, len(plan.items) + len(plan.problems), err) as reporter,
-        ):
-            try:
-                for event in events:
-                    outcome.take(event)
-                    reporter.take(event)
-            finally:
-                events.close()
-    except KeyboardInterrupt:
-        raise Stopped(f"{outcome}; the same command with --resume does the rest") from None
-    if kind is ProgressKind.JSON:
-        outcome.say()
-    elif kind is not ProgressKind.NONE:
-        out.print(str(outcome), soft_wrap=True, markup=False)
-    if outcome.failed:
-        raise typer.Exit(EXIT_SOME_FAILED)

@@ -11,7 +11,7 @@ from, but all hold one box a row and one row a frame:
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -23,7 +23,7 @@ from dmtrack.geometry.box import Box
 
 Floats = npt.NDArray[np.float64]
 
-_SEPARATORS: Final = str.maketrans(",;\t", "   ")
+_SEPARATORS: Final = {ord(mark): " " for mark in ",;\t"}
 _TARGET_FILE: Final = re.compile(r"groundtruth(?:_rect\.(?P<number>\d+)|_(?!rect$)(?P<name>.+))")
 
 
@@ -39,12 +39,14 @@ class GroundTruth:
         sizeless: `(N,)` bool: rows that give a place but no area, a mistake in the file. Rows of one
             repeated number (`0,0,0,0`) say that the target is absent.
         polygons: `(N, 4, 2)` float64 corner points, pixels counted from 0, or None for boxes.
+        unjudged: As `boxes`, but rows that are no boxes have the numbers that the file gives.
     """
 
     boxes: Floats
     rows: Floats
     sizeless: npt.NDArray[np.bool_]
     polygons: Floats | None = None
+    unjudged: Floats = field(default_factory=lambda: np.empty((0, 4)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,17 +218,16 @@ def _read_text(path: Path) -> str:
 
 def _parse_rows(lines: list[str], path: Path, first_row: int = 1) -> Floats:
     """Parse all rows at once; only a file with an error is walked row by row."""
-    words = [line.translate(_SEPARATORS).split() for line in lines]
-    if not words:
+    if not lines:
         raise FormatError("the file is empty", where=path)
-    if {len(row) for row in words} in ({4}, {8}):
-        try:
-            rows = np.array(words, dtype=np.float64)
-        except ValueError:
-            rows = np.array([[np.inf]])
-        if not np.isinf(rows).any():
-            return rows
-    raise _first_bad_row(words, path, first_row)
+    plain = "\n".join(lines).translate(_SEPARATORS).split("\n")
+    try:
+        rows = np.loadtxt(plain, dtype=np.float64, comments=None, ndmin=2)
+    except ValueError:
+        rows = np.array([[np.inf]])
+    if len(rows) == len(lines) and rows.shape[1] in (4, 8) and not np.isinf(rows).any():
+        return rows
+    raise _first_bad_row([line.split() for line in plain], path, first_row)
 
 
 def _first_bad_row(words: list[list[str]], path: Path, first_row: int) -> FormatError:
@@ -257,7 +258,8 @@ def _to_ground_truth(rows: Floats, convention: BoxConvention) -> GroundTruth:
         polygons = None
         size = rows[:, 2:] - rows[:, :2] if convention.corners else rows[:, 2:]
         boxes = np.hstack((rows[:, :2] - convention.origin, size))
+    unjudged = boxes.copy()
     empty = (boxes[:, 2:] <= 0).any(axis=1)
     boxes[np.isnan(boxes).any(axis=1) | empty] = np.nan
     sizeless = empty & np.isfinite(rows).all(axis=1) & (np.ptp(rows, axis=1) > 0)
-    return GroundTruth(boxes, rows, sizeless, polygons)
+    return GroundTruth(boxes, rows, sizeless, polygons, unjudged)

@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 
@@ -64,6 +65,14 @@ class ClipFolder:
         if not found:
             raise DatasetError(f"no annotated clip with {modality or 'any stream'}", where=folder)
         self.clips = [with_event_pictures(s, scratch / str(i)) for i, s in enumerate(found)]
+
+    def __enter__(self) -> Self:
+        """Use the clips inside a `with`, which removes the scratch folder at its end."""
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Remove the scratch folder."""
+        self._scratch.cleanup()
 
     def with_two_streams(self) -> ClipFolder:
         """Return the clips that have a second stream, maybe none; the scratch folder is shared."""

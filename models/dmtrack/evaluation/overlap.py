@@ -28,16 +28,35 @@ def iou_per_frame(pred: npt.ArrayLike, truth: npt.ArrayLike) -> Floats:
     Raises:
         ValueError: The shapes differ or are not `(N, 4)`.
     """
-    predicted, true = _as_boxes(pred), _as_boxes(truth)
+    predicted, true = as_boxes(pred), as_boxes(truth)
+    iou = np.where(is_box(predicted), raw_iou(predicted, true), 0.0)
+    iou[~is_box(true)] = np.nan
+    return iou
+
+
+def raw_iou(pred: npt.ArrayLike, truth: npt.ArrayLike) -> Floats:
+    """Return intersection over union of rows as they are, whether or not they are boxes.
+
+    Args:
+        pred: `(N, 4)`.
+        truth: `(N, 4)`.
+
+    Returns:
+        `(N,)` float64; NaN where a row has NaN, or where both rows are empty. Negative sizes give what the
+        formula gives: benchmarks that score such rows say what they then count as.
+
+    Raises:
+        ValueError: The shapes differ or are not `(N, 4)`.
+    """
+    predicted, true = as_boxes(pred), as_boxes(truth)
     if predicted.shape != true.shape:
         raise ValueError(f"{len(predicted)} predicted boxes, but {len(true)} true ones")
-    top_left = np.maximum(predicted[:, :2], true[:, :2])
-    bottom_right = np.minimum(predicted[:, :2] + predicted[:, 2:], true[:, :2] + true[:, 2:])
-    intersection = np.clip(bottom_right - top_left, 0.0, None).prod(axis=1)
-    union = predicted[:, 2:].prod(axis=1) + true[:, 2:].prod(axis=1) - intersection
+    (x, y, w, h), (u, v, s, t) = predicted.T, true.T
+    width = np.minimum(x + w, u + s) - np.maximum(x, u)
+    height = np.minimum(y + h, v + t) - np.maximum(y, v)
+    intersection = np.maximum(width, 0.0) * np.maximum(height, 0.0)
     with np.errstate(divide="ignore", invalid="ignore"):
-        iou = np.where(is_box(predicted), np.minimum(intersection / union, 1.0), 0.0)
-    iou[~is_box(true)] = np.nan
+        iou: Floats = np.minimum(intersection / (w * h + s * t - intersection), 1.0)
     return iou
 
 
@@ -66,7 +85,12 @@ def success_rate(ious: npt.ArrayLike, threshold: float = 0.5) -> float:
     return float((_scored(ious) > threshold).mean())
 
 
-def _as_boxes(values: npt.ArrayLike) -> Floats:
+def as_boxes(values: npt.ArrayLike) -> Floats:
+    """Return values as `(N, 4)` float64.
+
+    Raises:
+        ValueError: They have another shape.
+    """
     boxes = np.asarray(values, dtype=np.float64)
     if boxes.ndim != 2 or boxes.shape[1] != 4:
         raise ValueError(f"boxes have the shape {boxes.shape}, not (N, 4)")

@@ -1,0 +1,298 @@
+"""The ground truth of a whole benchmark, with or without its pictures: what an evaluation reads.
+
+Either every sequence is a folder with the files its data set uses, or one folder holds `NAME.txt` for each:
+
+    NAME/visible.txt  NAME/infrared.txt            LasHeR, RGBT234        gt/NAME.txt   absent/NAME.txt
+    NAME/groundTruth_v.txt  NAME/groundTruth_i.txt GTOT
+    NAME/rgb.txt  NAME/ir.txt                      VTUAV
+    NAME/groundtruth.txt  absent_label.txt         VisEvent
+    NAME/groundtruth.txt  sequence  anchor.value   DepthTrack, VOT
+
+Only text is read, so that a benchmark of a million pictures opens in a second. Rows keep the numbers of their
+files: some benchmarks score rows that are no boxes.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from dmtrack.datasets.attributes import Attributes
+from dmtrack.datasets.ground_truth import (
+    Floats,
+    find_ground_truth,
+    read_boxes,
+    read_flags,
+    target_name,
+    truth_files,
+)
+from dmtrack.datasets.image_files import ImageFiles, is_image, is_video
+from dmtrack.datasets.layouts import recognise
+from dmtrack.errors import DatasetError, FormatError, InputError
+
+logger = logging.getLogger(__name__)
+
+_PAIRS: Final = (("visible", "infrared"), ("v", "i"), ("rgb", "ir"))
+_FLAT_NAMES: Final = ("gt", "gt_rect", "annos", "annotations", "ground_truth", "groundtruth")
+_ABSENT_FLAGS: Final = "absent"
+_MAX_DEPTH: Final = 5
+
+
+class TruthStyle(StrEnum):
+    """The files in which a data set keeps the ground truth of a sequence."""
+
+    VISIBLE_INFRARED = "visible.txt and infrared.txt"
+    GTOT = "groundTruth_v.txt and groundTruth_i.txt"
+    VTUAV = "rgb.txt and ir.txt"
+    FLAGGED = "groundtruth.txt and absent_label.txt"
+    VOT = "groundtruth.txt and sequence"
+    DEPTH = "groundtruth.txt beside color and depth"
+    SINGLE = "one file of boxes"
+
+
+_PAIR_STYLE: Final = {
+    "visible": TruthStyle.VISIBLE_INFRARED,
+    "v": TruthStyle.GTOT,
+    "rgb": TruthStyle.VTUAV,
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Annotation:
+    """What is known of one target of one sequence.
+
+    Attributes:
+        name: Of the sequence, with `_TARGET` where there are several targets.
+        truths: One or two `(T, 4)` float64 `x, y, w, h` with the numbers of the files, pixels counted from 0;
+            the second is that of the second stream, where it has its own.
+        present: `(T,)` bool, False where the target is flagged absent; None where nobody says.
+        style: The files it was read from.
+        folder: Of the sequence, where its pictures may be; None where the truth lies alone.
+        attributes: What the data set says is hard about it.
+        anchors: `(T,)` int, above 0 where a run starts forwards, below where it starts backwards (VOT).
+        size: Width and height of the pictures, where a file beside the truth says it.
+    """
+
+    name: str
+    truths: tuple[Floats, ...]
+    present: npt.NDArray[np.bool_] | None = None
+    style: TruthStyle = TruthStyle.SINGLE
+    folder: Path | None = None
+    attributes: frozenset[str] = frozenset()
+    anchors: npt.NDArray[np.int64] | None = None
+    size: tuple[int, int] | None = None
+
+    def __len__(self) -> int:
+        """The number of annotated frames of the main stream."""
+        return len(self.truths[0])
+
+    @property
+    def truth(self) -> Floats:
+        """The ground truth of the main stream."""
+        return self.truths[0]
+
+    def pictures(self) -> ImageFiles | None:
+        """Return the pictures of the main stream, where they are there as files."""
+        if self.folder is None:
+            return None
+        try:
+            clip = recognise(self.folder)
+            return None if clip is None or not clip.rgb.is_dir() else ImageFiles.of(clip.rgb)
+        except InputError:
+            return None
+
+    def picture_size(self) -> tuple[int, int] | None:
+        """Return width and height of the pictures, if a file says it or there is a picture."""
+        if self.size is not None:
+            return self.size
+        pictures = self.pictures()
+        pixels = None if pictures is None else cv2.imread(str(pictures[0]), cv2.IMREAD_UNCHANGED)
+        return None if pixels is None else (int(pixels.shape[1]), int(pixels.shape[0]))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AnnotatedSet:
+    """All sequences of a benchmark, in order of their names.
+
+    Attributes:
+        root: The folder that holds the sequences or their files.
+        sequences: At least one.
+    """
+
+    root: Path
+    sequences: tuple[Annotation, ...]
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The names of the sequences."""
+        return frozenset(sequence.name for sequence in self.sequences)
+
+    @property
+    def styles(self) -> frozenset[TruthStyle]:
+        """The kinds of files that were read."""
+        return frozenset(sequence.style for sequence in self.sequences)
+
+
+def read_annotations(path: Path) -> AnnotatedSet:
+    """Read the ground truth of every sequence below a folder; a damaged one is left out, and logged.
+
+    Args:
+        path: A benchmark's folder, a folder of ground-truth files, or one sequence.
+
+    Raises:
+        DatasetError: The folder cannot be read, or holds no ground truth.
+        FormatError: No file of ground truth can be read.
+    """
+    if not path.is_dir():
+        raise DatasetError(
+            "no such folder", where=path, hint="name the folder of the data set, or a zip of it"
+        )
+    root = _annotation_root(path)
+    attributes = Attributes(root, path)
+    found: dict[str, Annotation] = {}
+    failure: InputError | None = None
+    for read in (*_folders(root), *_flat(root)):
+        try:
+            for one in _read(read, attributes):
+                if found.setdefault(one.name, one) is not one:
+                    logger.warning("%s is there twice; the second is left out: %s", one.name, read)
+        except InputError as error:
+            logger.warning("left out: %s", error)
+            failure = failure or error
+    if not found:
+        raise failure or DatasetError(
+            "holds no ground truth", where=path, hint="NAME/groundtruth.txt or gt/NAME.txt is expected"
+        )
+    return AnnotatedSet(root, tuple(found[name] for name in sorted(found)))
+
+
+def _annotation_root(path: Path) -> Path:
+    """Return the folder called `gt` or alike where there is one, else the folder itself."""
+    children = {child.name.lower(): child for child in sorted(path.iterdir()) if child.is_dir()}
+    named = next((children[name] for name in _FLAT_NAMES if name in children), None)
+    if named is not None:
+        return named
+    alone = len(children) == 1 and not any(child.is_file() for child in path.iterdir())
+    return _annotation_root(next(iter(children.values()))) if alone else path
+
+
+def _folders(root: Path, depth: int = 0) -> Iterator[Path]:
+    """Yield the folders of sequences; a folder of pictures or of a sequence is not searched further."""
+    if _truths_in(root):
+        yield root
+        return
+    try:
+        entries = list(os.scandir(root))
+    except OSError as error:
+        raise DatasetError(f"cannot be read ({error.strerror})", where=root) from error
+    if depth >= _MAX_DEPTH or any(is_image(Path(entry.name)) for entry in entries[:20]):
+        return
+    for entry in sorted(entries, key=lambda entry: entry.name):
+        if entry.is_dir() and not entry.name.startswith("."):
+            yield from _folders(Path(entry.path), depth + 1)
+
+
+def _flat(root: Path) -> Iterator[Path]:
+    """Yield `NAME.txt` of a folder of ground-truth files."""
+    if not _truths_in(root):
+        yield from (
+            path for path in sorted(root.glob("*.txt")) if path.stem.lower() not in ("list", "readme")
+        )
+
+
+def _truths_in(folder: Path) -> tuple[Path, ...]:
+    """Return the ground truth of a sequence's folder: of both streams, or one a target."""
+    for pair in _PAIRS:
+        for pattern in ("{}.txt", "groundTruth_{}.txt"):
+            paths = [folder / pattern.format(stream) for stream in pair]
+            if paths[0].is_file():
+                return tuple(path for path in paths if path.is_file())
+    named = truth_files(folder, "groundtruth")
+    if named:
+        return named
+    videos = sorted(path for path in folder.iterdir() if is_video(path))
+    return find_ground_truth(videos[0]) if len(videos) == 1 else ()
+
+
+def _read(source: Path, attributes: Attributes) -> Iterator[Annotation]:
+    if source.is_file():
+        present = _flat_flags(source)
+        truth = read_boxes(source).unjudged
+        yield Annotation(source.stem, (truth,), present, attributes=attributes.of(source.stem, None))
+        return
+    files = _truths_in(source)
+    name = source.resolve().name
+    style = _style(source, files[0])
+    if style in _PAIR_STYLE.values():
+        truths = tuple(read_boxes(path).unjudged for path in files)
+        yield Annotation(name, truths, None, style, source, attributes.of(name, source))
+        return
+    for path in files:
+        target = target_name(path)
+        yield _single(f"{name}_{target}" if target else name, source, path, style, attributes)
+
+
+def _single(name: str, folder: Path, path: Path, style: TruthStyle, attributes: Attributes) -> Annotation:
+    truth = read_boxes(path).unjudged
+    flags = folder / "absent_label.txt"
+    present = read_flags(flags) if flags.is_file() else None
+    return Annotation(
+        name,
+        (truth,),
+        present,
+        style,
+        folder,
+        attributes.of(name, folder),
+        _anchors(folder / "anchor.value", len(truth)),
+        _size(folder / "sequence"),
+    )
+
+
+def _style(folder: Path, path: Path) -> TruthStyle:
+    for stream, style in _PAIR_STYLE.items():
+        if path.name in (f"{stream}.txt", f"groundTruth_{stream}.txt"):
+            return style
+    if (folder / "absent_label.txt").is_file():
+        return TruthStyle.FLAGGED
+    if (folder / "sequence").is_file():
+        return TruthStyle.VOT
+    return TruthStyle.DEPTH if (folder / "depth").is_dir() else TruthStyle.SINGLE
+
+
+def _flat_flags(path: Path) -> npt.NDArray[np.bool_] | None:
+    """Read `absent/NAME.txt` of the VisEvent toolkit, in which 1 is absent."""
+    flags = path.parent.parent / _ABSENT_FLAGS / path.name
+    return ~read_flags(flags) if flags.is_file() else None
+
+
+def _anchors(path: Path, frames: int) -> npt.NDArray[np.int64] | None:
+    if not path.is_file():
+        return None
+    try:
+        signs = [int(float(word)) for word in path.read_text(encoding="utf-8").split()]
+    except (OSError, ValueError) as error:
+        raise FormatError("is no list of anchors, one number a frame", where=path) from error
+    if len(signs) != frames:
+        raise FormatError(f"has {len(signs)} numbers, but there are {frames} frames", where=path)
+    return np.array(signs, np.int64)
+
+
+def _size(path: Path) -> tuple[int, int] | None:
+    """Return what the `sequence` file of the VOT toolkit says about the pictures."""
+    if not path.is_file():
+        return None
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+        known = dict(line.replace(" ", "").split("=", 1) for line in lines if "=" in line)
+        return int(known["width"]), int(known["height"])
+    except (OSError, ValueError, KeyError):
+        return None

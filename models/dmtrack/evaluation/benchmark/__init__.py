@@ -1,0 +1,1 @@
+"""Scoring results of trackers on benchmarks: from files to tables."""

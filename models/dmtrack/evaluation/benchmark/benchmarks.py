@@ -1,0 +1,132 @@
+"""The benchmarks by name, and which of them a data set is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+from dmtrack.datasets.annotations import AnnotatedSet, TruthStyle
+from dmtrack.errors import DatasetError
+from dmtrack.evaluation.benchmark.metric import Metric
+from dmtrack.evaluation.benchmark.metrics import LongTerm, MultiStart, OverlapRate, PrecisionSuccess
+from dmtrack.evaluation.metrics.convention import GTOT, LASHER, RGBT210, RGBT234, VISEVENT, VTUAV
+
+
+class BenchmarkName(StrEnum):
+    """A benchmark; `auto` is to be found out, `ope` is one pass over any folder of boxes."""
+
+    AUTO = "auto"
+    LASHER = "lasher"
+    RGBT234 = "rgbt234"
+    RGBT210 = "rgbt210"
+    GTOT = "gtot"
+    VTUAV = "vtuav"
+    VISEVENT = "visevent"
+    DEPTHTRACK = "depthtrack"
+    VOT_RGBD22 = "vot-rgbd22"
+    OPE = "ope"
+
+
+@dataclass(frozen=True, slots=True)
+class Benchmark:
+    """What is counted, and by which names of sequences the benchmark is known.
+
+    Attributes:
+        name: See there.
+        title: As people write it.
+        metric: What is counted.
+        known_by: A few names that only its sequences have.
+    """
+
+    name: BenchmarkName
+    title: str
+    metric: Metric[Any]
+    known_by: frozenset[str] = frozenset()
+
+
+_MAXIMUM: Final = ("MPR", "MSR")
+_RGBT234_NAMES: Final = frozenset({"afterrain", "baketballwaliking", "elecbikewithhat", "womanpink", "fog6"})
+
+BENCHMARKS: Final = {
+    benchmark.name: benchmark
+    for benchmark in (
+        Benchmark(
+            BenchmarkName.LASHER,
+            "LasHeR",
+            PrecisionSuccess(LASHER, ("PR", "NPR", "SR")),
+            frozenset({"10runone", "1blackteacher", "AQgirlwalkinrain"}),
+        ),
+        Benchmark(BenchmarkName.RGBT234, "RGBT234", PrecisionSuccess(RGBT234, _MAXIMUM), _RGBT234_NAMES),
+        Benchmark(BenchmarkName.RGBT210, "RGBT210", PrecisionSuccess(RGBT210, _MAXIMUM)),
+        Benchmark(
+            BenchmarkName.GTOT,
+            "GTOT",
+            PrecisionSuccess(GTOT, _MAXIMUM),
+            frozenset({"BlackSwan1", "Otcbvs", "Torabi1", "MinibusNigOcc", "GarageHover"}),
+        ),
+        Benchmark(BenchmarkName.VTUAV, "VTUAV", PrecisionSuccess(VTUAV, _MAXIMUM)),
+        Benchmark(BenchmarkName.VISEVENT, "VisEvent", PrecisionSuccess(VISEVENT, ("PR", "SR"))),
+        Benchmark(BenchmarkName.DEPTHTRACK, "DepthTrack", LongTerm()),
+        Benchmark(BenchmarkName.VOT_RGBD22, "VOT-RGBD2022", MultiStart()),
+        Benchmark(BenchmarkName.OPE, "one pass", OverlapRate()),
+    )
+}
+
+_BY_STYLE: Final = {
+    TruthStyle.GTOT: BenchmarkName.GTOT,
+    TruthStyle.VTUAV: BenchmarkName.VTUAV,
+    TruthStyle.FLAGGED: BenchmarkName.VISEVENT,
+    TruthStyle.VISIBLE_INFRARED: BenchmarkName.LASHER,
+    TruthStyle.DEPTH: BenchmarkName.DEPTHTRACK,
+    TruthStyle.VOT: BenchmarkName.DEPTHTRACK,
+}
+_RGBT210_COUNT: Final = 210
+
+
+def benchmark_for(data: AnnotatedSet, name: BenchmarkName) -> Benchmark:
+    """Return the benchmark of that name, or for `auto` that which the data set is.
+
+    Raises:
+        DatasetError: The data set lacks what the benchmark needs.
+    """
+    benchmark = benchmark_of(data) if name is BenchmarkName.AUTO else BENCHMARKS[name]
+    anchored = any(sequence.anchors is not None for sequence in data.sequences)
+    if isinstance(benchmark.metric, MultiStart) and not anchored:
+        raise DatasetError(
+            "no sequence says where its runs start (anchor.value)",
+            where=data.root,
+            hint=f"{benchmark.title} is scored over runs from anchors; --benchmark ope scores one pass",
+        )
+    return benchmark
+
+
+def benchmark_of(data: AnnotatedSet) -> Benchmark:
+    """Tell the benchmark from the names of its sequences, then from the files of its ground truth.
+
+    A data set whose sequences are of several kinds, or of none known, is `ope`.
+    """
+    named = benchmark_named_by(data.names)
+    if named is not None:
+        return BENCHMARKS[named]
+    if any(sequence.anchors is not None for sequence in data.sequences):
+        return BENCHMARKS[BenchmarkName.VOT_RGBD22]
+    styles = data.styles
+    if any(sequence.present is not None for sequence in data.sequences) and styles <= {
+        TruthStyle.FLAGGED,
+        TruthStyle.SINGLE,
+    }:
+        return BENCHMARKS[BenchmarkName.VISEVENT]
+    if len(styles) != 1:
+        return BENCHMARKS[BenchmarkName.OPE]
+    return BENCHMARKS[_BY_STYLE.get(next(iter(styles)), BenchmarkName.OPE)]
+
+
+def benchmark_named_by(names: frozenset[str]) -> BenchmarkName | None:
+    """Return the benchmark that has sequences of these names, if it is known by names."""
+    for benchmark in BENCHMARKS.values():
+        if benchmark.known_by & names:
+            if benchmark.name is BenchmarkName.RGBT234 and len(names) == _RGBT210_COUNT:
+                return BenchmarkName.RGBT210
+            return benchmark.name
+    return None

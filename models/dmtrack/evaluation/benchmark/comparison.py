@@ -1,0 +1,132 @@
+"""Is one tracker better than another? Paired differences over the sequences, with a bootstrap interval.
+
+Source: Efron and Tibshirani, "An Introduction to the Bootstrap", 1993, chapter 13 (percentile interval).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from dmtrack.errors import ConfigError
+from dmtrack.evaluation.benchmark.benchmarks import Benchmark
+from dmtrack.evaluation.benchmark.scoring import TrackerScore
+from dmtrack.evaluation.overlap import Floats
+
+RESAMPLES: Final = 10_000
+CONFIDENCE: Final = 0.95
+_TIE: Final = 0.0005
+_CHUNK: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One figure of tracker A minus that of tracker B, over the sequences that both have.
+
+    Attributes:
+        column: Of the metric.
+        mean: In [-1, 1]; by the weights of the benchmark.
+        low: Lower end of the 95 % interval of the mean.
+        high: Upper end.
+        a_better: Sequences in which A is better by more than 0.05 points.
+        b_better: Those in which B is.
+    """
+
+    column: str
+    mean: float
+    low: float
+    high: float
+    a_better: int
+    b_better: int
+
+    @property
+    def is_clear(self) -> bool:
+        """Whether the interval leaves out 0."""
+        return self.low > 0 or self.high < 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Comparison:
+    """Two trackers, sequence by sequence.
+
+    Attributes:
+        a: Name of the one.
+        b: Name of the other.
+        names: Sequences that both have.
+        values: `(N, C)` A minus B, by sequence and column.
+        differences: One a column.
+        is_mean_of_sequences: The benchmark's own figure is no mean over sequences; these differences are.
+    """
+
+    a: str
+    b: str
+    names: tuple[str, ...]
+    values: Floats
+    differences: tuple[Difference, ...]
+    is_mean_of_sequences: bool
+
+
+def compare(a: TrackerScore, b: TrackerScore, benchmark: Benchmark, *, seed: int = 0) -> Comparison:
+    """Compare two trackers on the sequences that both have.
+
+    Raises:
+        ConfigError: They share no sequence.
+    """
+    others = {score.name: score for score in b.sequences}
+    shared = [(score, others[score.name]) for score in a.sequences if score.name in others]
+    if not shared:
+        raise ConfigError(f"{a.name} and {b.name} share no sequence", where="--compare")
+    values = np.array([np.subtract(one.figures, other.figures) for one, other in shared])
+    metric = benchmark.metric
+    weights = np.array([metric.weight(one.part) for one, _ in shared])
+    differences = tuple(
+        paired_difference(column, values[:, number], weights, seed=seed)
+        for number, column in enumerate(metric.columns)
+    )
+    names = tuple(one.name for one, _ in shared)
+    return Comparison(a.name, b.name, names, values, differences, not metric.is_additive)
+
+
+def paired_difference(
+    column: str, values: npt.ArrayLike, weights: npt.ArrayLike, *, seed: int = 0
+) -> Difference:
+    """Return the weighted mean of differences and its bootstrap interval.
+
+    Args:
+        column: What the differences are of.
+        values: `(N,)`; NaN is left out.
+        weights: `(N,)` positive.
+        seed: Of the resampling, so that a second call gives the same interval.
+
+    Source: Efron and Tibshirani 1993, chapter 13.
+    """
+    difference, weight = np.asarray(values, np.float64), np.asarray(weights, np.float64)
+    known = np.isfinite(difference)
+    difference, weight = difference[known], weight[known]
+    if not len(difference):
+        return Difference(column, *(float("nan"),) * 3, 0, 0)
+    means = _resampled(difference, weight, np.random.default_rng(seed))
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(means, (tail, 1 - tail))
+    mean = float(np.average(difference, weights=weight))
+    better, worse = int((difference > _TIE).sum()), int((difference < -_TIE).sum())
+    return Difference(column, mean, float(low), float(high), better, worse)
+
+
+def largest(comparison: Comparison, column: int, count: int) -> Sequence[int]:
+    """Return the rows with the largest differences in a column, either way, the largest first."""
+    order = np.argsort(-np.abs(np.nan_to_num(comparison.values[:, column])), kind="stable")
+    return [int(row) for row in order[:count]]
+
+
+def _resampled(values: Floats, weights: Floats, rng: np.random.Generator) -> Floats:
+    means = []
+    for _ in range(RESAMPLES // _CHUNK):
+        drawn = rng.integers(0, len(values), (_CHUNK, len(values)))
+        chosen = weights[drawn]
+        means.append((values[drawn] * chosen).sum(axis=1) / chosen.sum(axis=1))
+    return np.concatenate(means)

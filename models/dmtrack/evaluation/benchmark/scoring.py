@@ -1,0 +1,295 @@
+"""Scores the files of trackers on a data set: figures, curves, and what was wrong with the files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dmtrack.datasets.annotations import AnnotatedSet, Annotation
+from dmtrack.errors import FormatError
+from dmtrack.evaluation.benchmark.benchmarks import BENCHMARKS, Benchmark, benchmark_named_by
+from dmtrack.evaluation.benchmark.metric import Curve
+from dmtrack.evaluation.benchmark.metrics import MultiStart, anchors_of
+from dmtrack.evaluation.benchmark.order import corner_like
+from dmtrack.evaluation.benchmark.problems import Problem, ProblemKind
+from dmtrack.results.trackers import TrackerFiles
+from dmtrack.results.tracks import RowOrder, Track, in_order, read_track
+
+
+class Missing(StrEnum):
+    """What a sequence without results counts as: nothing (it is left out), or 0 in all figures."""
+
+    SKIP = "skip"
+    ZERO = "zero"
+
+
+@dataclass(frozen=True, slots=True)
+class ScoringOptions:
+    """What a person may decide about a tracker's files.
+
+    Attributes:
+        missing: See there.
+        order: What the numbers of a row are.
+    """
+
+    missing: Missing = Missing.SKIP
+    order: RowOrder = RowOrder.XYWH
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SequenceScore:
+    """One tracker on one sequence.
+
+    Attributes:
+        name: Of the sequence.
+        part: What the metric keeps of it.
+        figures: In the order of the metric's columns, in [0, 1].
+        frames: Annotated frames.
+        files: Where the results came from.
+    """
+
+    name: str
+    part: Any
+    figures: tuple[float, ...]
+    frames: int
+    files: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AttributeScore:
+    """The figures over the sequences that have an attribute."""
+
+    attribute: str
+    sequences: int
+    figures: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TrackerScore:
+    """One tracker on a data set.
+
+    Attributes:
+        name: Of the tracker.
+        figures: In the order of the metric's columns, in [0, 1].
+        sequences: Those that were scored.
+        attributes: Those of the data set; none where it has none.
+        curves: One a plot.
+        missing: How many sequences have no results.
+        problems: What was wrong.
+    """
+
+    name: str
+    figures: tuple[float, ...]
+    sequences: tuple[SequenceScore, ...]
+    attributes: tuple[AttributeScore, ...]
+    curves: tuple[Curve, ...]
+    missing: int
+    problems: tuple[Problem, ...]
+
+
+def score_tracker(
+    tracker: TrackerFiles, data: AnnotatedSet, benchmark: Benchmark, options: ScoringOptions | None = None
+) -> TrackerScore:
+    """Score the files of one tracker.
+
+    Raises:
+        FormatError: No file is about a sequence of the data set, or none can be read.
+    """
+    options = options or ScoringOptions()
+    other = benchmark_named_by(frozenset(tracker.unknown))
+    is_of_another = other not in (None, benchmark.name) and len(tracker.unknown) > len(tracker.files)
+    if not tracker.files or is_of_another:
+        raise _foreign(tracker, data, benchmark)
+    run = _Scoring(tracker, benchmark, options)
+    scored = [score for one in data.sequences if (score := run.sequence(one)) is not None]
+    if not scored:
+        raise run.failure or FormatError("no sequence could be scored", where=tracker.root)
+    problems = run.problems()
+    missing = len(data.sequences) - len(scored)
+    figures = _over(scored, benchmark)
+    if options.missing is Missing.ZERO:
+        figures = tuple(value * len(scored) / len(data.sequences) for value in figures)
+    curves = benchmark.metric.curves([score.part for score in scored])
+    return TrackerScore(
+        tracker.name,
+        figures,
+        tuple(scored),
+        _by_attribute(scored, data, benchmark),
+        curves,
+        missing,
+        problems,
+    )
+
+
+def ranked(scores: Sequence[TrackerScore], benchmark: Benchmark) -> list[TrackerScore]:
+    """Return the trackers, the best first."""
+    column = benchmark.metric.columns.index(benchmark.metric.ranked_by)
+    return sorted(scores, key=lambda score: -np.nan_to_num(score.figures[column]))
+
+
+def named_apart(trackers: Sequence[TrackerFiles]) -> list[TrackerFiles]:
+    """Return the trackers with names that differ: those of one name get their folder, then a number."""
+    taken: set[str] = set()
+    apart = []
+    for tracker in trackers:
+        name, number = tracker.name, 2
+        if name in taken:
+            name = f"{tracker.root.parent.name}/{tracker.name}"
+        while name in taken:
+            name, number = f"{tracker.name} ({number})", number + 1
+        taken.add(name)
+        apart.append(replace(tracker, name=name))
+    return apart
+
+
+class _Scoring:
+    """Scores the sequences of one tracker, one by one, and gathers what is wrong."""
+
+    def __init__(self, tracker: TrackerFiles, benchmark: Benchmark, options: ScoringOptions) -> None:
+        self.tracker = tracker
+        self.benchmark = benchmark
+        self.options = options
+        self.failure: Exception | None = None
+        self._found: dict[ProblemKind, list[tuple[str, str]]] = {}
+        self._first_rows = 0
+        self._corner_like = 0
+
+    def sequence(self, annotation: Annotation) -> SequenceScore | None:
+        """Score one sequence; None where there is nothing to score."""
+        files = self.tracker.files.get(annotation.name)
+        if files is None:
+            self._add(ProblemKind.MISSING, annotation.name)
+            return None
+        try:
+            tracks = self._tracks(annotation, files)
+        except FormatError as error:
+            self.failure = self.failure or error
+            self._add(ProblemKind.UNREADABLE, annotation.name, error.what)
+            return None
+        try:
+            part = self.benchmark.metric.part(annotation, tracks)
+        except ValueError as error:
+            self._add(ProblemKind.NO_TRUTH, annotation.name, str(error))
+            return None
+        figures = self.benchmark.metric.figures([part])
+        return SequenceScore(annotation.name, part, figures, len(annotation), files)
+
+    def _tracks(self, annotation: Annotation, files: tuple[Path, ...]) -> list[Track]:
+        if isinstance(self.benchmark.metric, MultiStart):
+            return self._runs(annotation, files)
+        track = read_track(files[0])
+        self._check(annotation, track)
+        return [replace(track, rows=in_order(track.rows, self.options.order))]
+
+    def _runs(self, annotation: Annotation, files: tuple[Path, ...]) -> list[Track]:
+        """Read the run of every anchor; an empty track stands for one that lacks."""
+        by_start = {file.stem.rpartition("_")[2]: file for file in files}
+        tracks = []
+        for anchor in anchors_of(annotation):
+            start = max(anchor, ~anchor)
+            file = by_start.get(f"{start:08d}")
+            if file is None:
+                self._add(ProblemKind.RUNS, annotation.name, f"the run from frame {start}")
+                tracks.append(Track(np.empty((0, 4)), None, np.empty(0, np.bool_)))
+            else:
+                track = read_track(file)
+                tracks.append(replace(track, rows=in_order(track.rows, self.options.order)))
+        return tracks
+
+    def _check(self, annotation: Annotation, track: Track) -> None:
+        """Note lengths, columns and targets that are not as they should be."""
+        expected = _expected_lengths(annotation, self.benchmark)
+        if len(track) < min(expected):
+            self._add(ProblemKind.SHORT, annotation.name, f"{len(track)} rows for {min(expected)} frames")
+        elif len(track) > max(expected):
+            self._add(ProblemKind.LONG, annotation.name, f"{len(track)} rows for {max(expected)} frames")
+        if track.targets > 1:
+            self._add(ProblemKind.TARGETS, annotation.name, f"{track.targets} targets")
+        if "F-score" in self.benchmark.metric.columns and track.confidence is None:
+            self._add(ProblemKind.NO_CONFIDENCE, annotation.name)
+        looks = corner_like(track.rows, annotation.truth)
+        if looks is not None:
+            self._first_rows += 1
+            self._corner_like += looks
+
+    def _add(self, kind: ProblemKind, name: str, detail: str = "") -> None:
+        self._found.setdefault(kind, []).append((name, detail))
+
+    def problems(self) -> tuple[Problem, ...]:
+        """Return what was wrong, a line a kind."""
+        name = self.tracker.name
+        found = [
+            Problem(name, kind, tuple(entry[0] for entry in entries), entries[0][1], self._counted(kind))
+            for kind, entries in self._found.items()
+        ]
+        if self.options.order is RowOrder.XYWH and 2 * self._corner_like > self._first_rows:
+            detail = f"{self._corner_like} of {self._first_rows} first rows fit the truth as x1,y1,x2,y2 only"
+            counted = "counted as x,y,w,h; give --order xyxy to read them as corners"
+            found.append(Problem(name, ProblemKind.ORDER, (), detail, counted))
+        if self.tracker.unknown:
+            found.append(Problem(name, ProblemKind.STRANGERS, self.tracker.unknown, counted="not counted"))
+        return tuple(found)
+
+    def _counted(self, kind: ProblemKind) -> str:
+        left_out = "counted as 0" if self.options.missing is Missing.ZERO else "left out of every mean"
+        convention = getattr(self.benchmark.metric, "convention", None)
+        short = str(getattr(convention, "short_result", "missed"))
+        cut = "scored up to their end, as the benchmark's own script does" if short == "cut" else ""
+        return {
+            ProblemKind.MISSING: left_out,
+            ProblemKind.UNREADABLE: left_out,
+            ProblemKind.NO_TRUTH: left_out,
+            ProblemKind.SHORT: cut or "the frames that lack are misses",
+            ProblemKind.LONG: "the rows beyond the truth are not looked at",
+            ProblemKind.RUNS: "counted as failures in the first frame",
+            ProblemKind.TARGETS: "the first target is scored",
+            ProblemKind.NO_CONFIDENCE: "counted as sure in every frame, so the curve has one point",
+        }.get(kind, "")
+
+
+def _expected_lengths(annotation: Annotation, benchmark: Benchmark) -> tuple[int, ...]:
+    """Return the numbers of rows that results may have."""
+    lengths = [len(truth) for truth in annotation.truths]
+    step = getattr(getattr(benchmark.metric, "convention", None), "step", 1)
+    if step > 1:
+        lengths += [length * step for length in lengths]
+    flags = annotation.present
+    if flags is not None and flags.any():
+        lengths += [len(flags), len(flags) - int(np.argmax(flags))]
+    return tuple(lengths)
+
+
+def _over(scores: Sequence[SequenceScore], benchmark: Benchmark) -> tuple[float, ...]:
+    return benchmark.metric.figures([score.part for score in scores])
+
+
+def _by_attribute(
+    scores: Sequence[SequenceScore], data: AnnotatedSet, benchmark: Benchmark
+) -> tuple[AttributeScore, ...]:
+    attributes = {one.name: one.attributes for one in data.sequences}
+    found = []
+    for attribute in sorted(set().union(*attributes.values())):
+        having = [score for score in scores if attribute in attributes[score.name]]
+        if having:
+            found.append(AttributeScore(attribute, len(having), _over(having, benchmark)))
+    return tuple(found)
+
+
+def _foreign(tracker: TrackerFiles, data: AnnotatedSet, benchmark: Benchmark) -> FormatError:
+    """Say that results are not about this data set, and whose they look like."""
+    other = benchmark_named_by(frozenset(tracker.unknown))
+    if other is not None and other is not benchmark.name:
+        what = f"these are results of {BENCHMARKS[other].title}, but the data set is {benchmark.title}"
+    else:
+        some = ", ".join(tracker.unknown[:3])
+        what = f"no file is about a sequence of the data set (files: {some}; sequences: {_some(data)})"
+    return FormatError(what, where=tracker.root, hint="give the --dataset that the results are of")
+
+
+def _some(data: AnnotatedSet) -> str:
+    return ", ".join(sequence.name for sequence in data.sequences[:3])

@@ -1,0 +1,193 @@
+"""Accuracy, robustness and expected average overlap of runs that start at many anchors (VOT).
+
+A run starts at an anchor frame and goes forwards to the end or backwards to the beginning, whichever is
+longer; nothing is restarted. It fails where the overlap stays at the threshold or below for `grace` frames
+in a row in which the target is there.
+
+Source: Kristan et al., "The Eighth Visual Object Tracking VOT2020 Challenge Results", ECCV workshops 2020,
+section 2.1; VOT-RGBD2022 (interval 115 to 755). Details the paper leaves open (first frame, rounding,
+weights, what follows the end of a run) are as vot-toolkit 0.9.0 gives them: its numbers are kept with our
+tests.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from dmtrack.evaluation.overlap import Floats, iou_per_frame, is_box
+
+
+@dataclass(frozen=True, slots=True)
+class MultiStartConvention:
+    """The choices of a multi-start benchmark; the defaults are those of VOT-RGBD2022.
+
+    Attributes:
+        threshold: An overlap of this or less is a miss.
+        grace: So many misses in a row are a failure, which counts from the first of them.
+        rounded: Left, top, width and height are rounded to whole pixels before boxes are compared.
+        bounded: Only what lies in the picture is compared.
+        low: First length of the interval of EAO, in frames.
+        high: Last length of that interval.
+    """
+
+    threshold: float = 0.1
+    grace: int = 10
+    rounded: bool = True
+    bounded: bool = True
+    low: int = 115
+    high: int = 755
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AnchorRun:
+    """One run, rows in the order in which the frames were shown.
+
+    Attributes:
+        ious: `(N,)`; 0 in the first frame, which was given, and where there is nothing to overlap.
+        tracked: Frames before the failure; N without one.
+        failed: Whether it failed.
+    """
+
+    ious: Floats
+    tracked: int
+    failed: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class AnchoredSequence:
+    """All runs of a sequence, and the number of its frames (its weight in robustness)."""
+
+    runs: tuple[AnchorRun, ...]
+    frames: int
+
+
+def anchor_run(
+    pred: npt.ArrayLike,
+    truth: npt.ArrayLike,
+    convention: MultiStartConvention,
+    size: tuple[int, int] | None = None,
+) -> AnchorRun:
+    """Compare a run with the truth.
+
+    Args:
+        pred: `(N, 4)` boxes from the anchor on, in the order shown; the first row is not looked at.
+        truth: `(N, 4)` in the same order; NaN where the target is absent.
+        convention: See there.
+        size: Width and height of the pictures in px; None compares without bounds.
+
+    Raises:
+        ValueError: The shapes differ.
+
+    Source: VOT2020 results paper, section 2.1.
+    """
+    ious = bounded_ious(pred, truth, convention, size)
+    present = ~np.isnan(ious)
+    ious = np.where(present, ious, 0.0)
+    ious[:1] = 0.0
+    left = convention.grace
+    for frame in range(len(ious)):
+        if present[frame] and ious[frame] <= convention.threshold:
+            left -= 1
+            if left == 0:
+                return AnchorRun(ious, frame + 1 - convention.grace, failed=True)
+        else:
+            left = convention.grace
+    return AnchorRun(ious, len(ious), failed=False)
+
+
+def bounded_ious(
+    pred: npt.ArrayLike,
+    truth: npt.ArrayLike,
+    convention: MultiStartConvention,
+    size: tuple[int, int] | None,
+) -> Floats:
+    """Return `(N,)` overlaps, NaN where there is no truth.
+
+    Source: vot-toolkit 0.9.0 (measured: `tests/unit/vot_toolkit_facts.json`).
+    """
+    boxes = [np.asarray(one, np.float64) for one in (pred, truth)]
+    known = is_box(boxes[1])
+    if convention.rounded:
+        boxes = [np.round(one) for one in boxes]
+    if convention.bounded and size is not None:
+        boxes = [_within(one, size) for one in boxes]
+    ious = iou_per_frame(*boxes)
+    ious[known & np.isnan(ious)] = 0.0
+    return ious
+
+
+def accuracy(sequences: Sequence[AnchoredSequence]) -> float:
+    """Return the mean overlap before failures: runs of a sequence together, sequences by tracked frames.
+
+    Source: VOT2020 results paper, section 2.1.
+    """
+    runs = [run for sequence in sequences for run in sequence.runs]
+    tracked = sum(run.tracked for run in runs)
+    overlap = sum(float(run.ious[: run.tracked].sum()) for run in runs)
+    return overlap / tracked if tracked else 0.0
+
+
+def robustness(sequences: Sequence[AnchoredSequence]) -> float:
+    """Return the share of frames before failures; sequences weigh by their length.
+
+    Source: VOT2020 results paper, section 2.1.
+    """
+    shares = [
+        sum(run.tracked for run in sequence.runs) / sum(len(run.ious) for run in sequence.runs)
+        for sequence in sequences
+    ]
+    return float(np.average(shares, weights=[sequence.frames for sequence in sequences]))
+
+
+def expected_average_overlap(
+    sequences: Sequence[AnchoredSequence], convention: MultiStartConvention
+) -> float:
+    """Return the mean of the EAO curve over the interval.
+
+    Source: VOT2020 results paper, section 2.1.
+    """
+    curve = eao_curve(sequences, convention.high)[convention.low :]
+    return float(curve.mean()) if len(curve) else float("nan")
+
+
+def eao_curve(sequences: Sequence[AnchoredSequence], high: int) -> Floats:
+    """Return the expected average overlap of runs of 1, 2, .. `high` frames.
+
+    A run that failed counts in all lengths, with overlap 0 from the failure on; one that did not counts up to
+    its own length. The first frame, which was given, is no part of the averages.
+
+    Returns:
+        `(high,)`; entry `i` is that of the `i` frames after the given one, 0 where no run is so long.
+
+    Source: Kristan et al., "The Visual Object Tracking VOT2015 Challenge Results", section 3.2; VOT2020
+    results paper, section 2.1.
+    """
+    total, runs = np.zeros(high), np.zeros(high)
+    for run in (run for sequence in sequences for run in sequence.runs):
+        means = _running_means(run, high)
+        total[1 : len(means) + 1] += means
+        runs[1 : len(means) + 1] += 1
+    return np.divide(total, runs, out=np.zeros(high), where=runs > 0)
+
+
+def _running_means(run: AnchorRun, high: int) -> Floats:
+    """Return the mean overlap of the first 1, 2, .. frames after the given one."""
+    ious = run.ious.copy()
+    ious[run.tracked :] = 0.0
+    means: Floats = np.cumsum(ious[1:]) / np.arange(1, len(ious))
+    if run.failed and len(ious) < high:
+        # The toolkit's divisor is one less from the end of the run on.
+        rest = np.arange(len(ious), high)
+        means = np.concatenate((means, ious.sum() / np.maximum(rest - 1, 1)))
+    return means[: high - 1]
+
+
+def _within(boxes: Floats, size: tuple[int, int]) -> Floats:
+    limit = np.array(size, np.float64)
+    first = np.clip(boxes[:, :2], 0.0, limit)
+    last = np.clip(boxes[:, :2] + boxes[:, 2:], 0.0, limit)
+    return np.hstack((first, last - first))

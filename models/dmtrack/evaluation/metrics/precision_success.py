@@ -1,0 +1,207 @@
+"""Precision, normalised precision and success of one sequence and of many, under a `Convention`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from dmtrack.evaluation.metrics.convention import (
+    Area,
+    Convention,
+    Corners,
+    InvalidResult,
+    InvalidTruth,
+    ShortResult,
+    Truths,
+)
+from dmtrack.evaluation.metrics.frames import (
+    Counts,
+    centre_error,
+    count_above,
+    count_within,
+    normalised_error,
+)
+from dmtrack.evaluation.overlap import Floats, raw_iou
+
+_NORMALISED_AT: Final = 0.2
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameScores:
+    """One row a scored frame; -1 and NaN as the convention wants them.
+
+    Attributes:
+        errors_px: `(N,)` distance of the centres.
+        normalised: `(N,)` the same over the size of the true box.
+        ious: `(N,)`.
+        frames: What the counts are divided by; not less than N.
+    """
+
+    errors_px: Floats
+    normalised: Floats
+    ious: Floats
+    frames: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SequenceCounts:
+    """How many frames of a sequence are within each threshold; `frames` is the divisor."""
+
+    precision: Counts
+    normalised: Counts
+    success: Counts
+    frames: int
+
+
+def frame_scores(
+    rows: npt.ArrayLike,
+    truths: Sequence[npt.ArrayLike],
+    convention: Convention,
+    present: npt.NDArray[np.bool_] | None = None,
+) -> FrameScores:
+    """Compare the rows of a result file with the ground truth of a sequence.
+
+    Args:
+        rows: `(N, 4)` or `(N, 8)` numbers as the file has them.
+        truths: One or two ground truths `(T, 4)`, rows as the data set has them (lengths may differ).
+        convention: What the benchmark does.
+        present: `(T,)` False where the target is flagged absent; None is always present.
+
+    Raises:
+        ValueError: The shapes are not these, or there are fewer flags than frames.
+
+    Source: the scripts named at the constants of `dmtrack.evaluation.metrics.convention`.
+    """
+    boxes = boxes_of(rows, convention.corners)
+    chosen = [np.asarray(one, np.float64) for one in truths][
+        : 1 if convention.truths is Truths.MAIN else None
+    ]
+    frames = min(len(one) for one in chosen)
+    boxes = _sampled(boxes, frames, convention.step)[:frames]
+    if convention.short_result is ShortResult.CUT:
+        frames = min(frames, len(boxes))
+    chosen = [one[:frames] for one in chosen]
+    boxes = _repaired(boxes, chosen[0], convention)
+    errors, normalised, ious = _compared(boxes, chosen)
+    if convention.invalid_truth is not InvalidTruth.SCORED:
+        invalid = ~(chosen[0] > 0).all(axis=1)
+        if convention.invalid_truth is InvalidTruth.PENALISED:
+            errors[invalid] = normalised[invalid] = ious[invalid] = -1.0
+        else:
+            errors, normalised, ious = errors[~invalid], normalised[~invalid], ious[~invalid]
+            present = None if present is None else present[:frames][~invalid]
+            frames = len(errors)
+    if convention.remove_absent and present is not None:
+        if len(present) < frames:
+            raise ValueError(f"{len(present)} flags of presence, but {frames} frames")
+        kept = present[:frames]
+        errors, normalised, ious = errors[kept], normalised[kept], ious[kept]
+    return FrameScores(errors, normalised, ious, frames)
+
+
+def boxes_of(rows: npt.ArrayLike, corners: Corners) -> Floats:
+    """Return rows of 4 or 8 numbers as `(N, 4)` boxes.
+
+    Source: RGBT234 and GTOT toolkits (`corner2rect`: points 1, 2, 3, rounded half away from zero).
+    """
+    values = np.asarray(rows, np.float64)
+    if values.ndim == 2 and values.shape[1] == 4:
+        return values
+    if values.ndim != 2 or values.shape[1] != 8:
+        raise ValueError(f"rows have the shape {values.shape}, not (N, 4) or (N, 8)")
+    if corners is Corners.ROUNDED:
+        x, y = values[:, 0], values[:, 1]
+        box = np.stack((x, y, values[:, 2] - x, values[:, 5] - y), axis=1)
+        rounded: Floats = np.sign(box) * np.floor(np.abs(box) + 0.5)
+        return rounded
+    xs, ys = values[:, 0::2], values[:, 1::2]
+    return np.stack((xs.min(1), ys.min(1), np.ptp(xs, axis=1), np.ptp(ys, axis=1)), axis=1)
+
+
+def sequence_counts(scores: FrameScores, convention: Convention) -> SequenceCounts:
+    """Count the frames within each threshold of the convention.
+
+    Source: Wu et al., "Online Object Tracking: A Benchmark", CVPR 2013.
+    """
+    return SequenceCounts(
+        count_within(scores.errors_px, convention.errors_px, strict=convention.strict_precision),
+        count_within(scores.normalised, convention.normalised_errors, strict=convention.strict_precision),
+        count_above(scores.ious, convention.overlaps, strict=convention.strict_success),
+        scores.frames,
+    )
+
+
+def curve(counts: Sequence[Counts], frames: Sequence[int], *, pooled: bool) -> Floats:
+    """Return the share of frames within each threshold: mean over sequences, or over all frames.
+
+    Args:
+        counts: One `(T,)` a sequence.
+        frames: The divisor of each.
+        pooled: Frames weigh the same, not sequences.
+
+    Source: GTOT toolkit (pooled), LasHeR and RGBT234 toolkits (mean over sequences).
+    """
+    table, lengths = np.asarray(counts, np.float64), np.asarray(frames, np.float64)
+    if pooled:
+        total: Floats = table.sum(axis=0) / lengths.sum()
+        return total
+    shares: Floats = (table / lengths[:, None]).mean(axis=0)
+    return shares
+
+
+def area_under(success: Floats, area: Area) -> float:
+    """Return the one number of a success curve.
+
+    Source: LasHeR and RGBT234 toolkits (mean of 21 points); GTOT toolkit (trapezoids).
+    """
+    if area is Area.MEAN:
+        return float(success.mean())
+    return float((success[1:] + success[:-1]).sum() / 2 / (len(success) - 1))
+
+
+def precision_rate(precision: Floats, convention: Convention) -> float:
+    """Return the precision curve at the error the benchmark quotes.
+
+    Source: the scripts named at the constants of `dmtrack.evaluation.metrics.convention`.
+    """
+    return float(precision[int(np.argmin(np.abs(convention.errors_px - convention.precision_px)))])
+
+
+def normalised_rate(precision: Floats, convention: Convention) -> float:
+    """Return the normalised precision curve at 0.2.
+
+    Source: Li et al., "LasHeR", TIP 2022.
+    """
+    return float(precision[int(np.argmin(np.abs(convention.normalised_errors - _NORMALISED_AT)))])
+
+
+def _sampled(boxes: Floats, frames: int, step: int) -> Floats:
+    """Take every `step`-th row, unless there is a row for each annotated frame already."""
+    return boxes if step == 1 or len(boxes) <= frames else boxes[::step]
+
+
+def _repaired(boxes: Floats, truth: Floats, convention: Convention) -> Floats:
+    """Return `(T, 4)`: the first row given, invalid rows replaced, missing ones NaN."""
+    whole = np.full(truth.shape, np.nan)
+    whole[: len(boxes)] = boxes
+    if convention.given_first and len(whole):
+        whole[0] = truth[0]
+    if convention.invalid_result is InvalidResult.REPEATED:
+        valid = np.isfinite(whole).all(axis=1) & (whole[:, 2:] > 0).all(axis=1)
+        valid[:1] = True
+        last = np.maximum.accumulate(np.where(valid, np.arange(len(whole)), 0))
+        last[len(boxes) :] = np.arange(len(boxes), len(whole))
+        whole = whole[last]
+    return whole
+
+
+def _compared(boxes: Floats, truths: Sequence[Floats]) -> tuple[Floats, Floats, Floats]:
+    """Return error, normalised error and IoU: in each frame the best over the ground truths."""
+    errors = np.stack([centre_error(boxes, truth) for truth in truths])
+    normalised = np.stack([normalised_error(boxes, truth) for truth in truths])
+    ious = np.stack([raw_iou(boxes, truth) for truth in truths])
+    return np.fmin.reduce(errors), np.fmin.reduce(normalised), np.fmax.reduce(ious)

@@ -1,0 +1,231 @@
+"""`dmtrack evaluate`: tables, files, what is said about bad results, and running our own tracker."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+RunCli = Callable[..., Any]
+FRAMES = 24
+PLOTS = ("precision", "normalised_precision", "success")
+
+
+def truth(number: int) -> np.ndarray:
+    rows = np.tile([20.0, 12.0, 16.0, 20.0], (FRAMES, 1))
+    rows[:, 0] += np.arange(FRAMES) * (1 + number / 4)
+    return rows
+
+
+def save(path: Path, rows: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savetxt(path, rows, fmt="%.3f", delimiter=",")
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+
+
+@pytest.fixture
+def lasher(tmp_path: Path) -> Path:
+    """Three sequences, one with pictures, and the results of two trackers."""
+    root = tmp_path / "LasHeR"
+    for number in range(3):
+        folder = root / f"s{number}"
+        for stream in ("visible", "infrared"):
+            save(folder / f"{stream}.txt", truth(number))
+        save(tmp_path / "results" / "good" / f"s{number}.txt", truth(number) + (1, 0, 0, 0))
+        save(tmp_path / "results" / "poor" / f"s{number}.txt", truth(number) + (9, 9, 0, 0))
+    for stream in ("visible", "infrared"):
+        (root / "s0" / stream).mkdir()
+        for frame in range(FRAMES):
+            picture = np.full((60, 90, 3), 80, np.uint8)
+            cv2.imwrite(str(root / "s0" / stream / f"{frame:06d}.jpg"), picture)
+    return root
+
+
+def test_tables_and_ranking(lasher: Path, run_cli: RunCli) -> None:
+    done = run_cli("evaluate", "results", "--dataset", lasher)
+    assert done.code == 0
+    lines = [line.split() for line in done.out.splitlines()]
+    assert lines[0][:3] == ["LasHeR,", "3", "sequences,"]
+    assert lines[1][2:9:2] == ["PR", "NPR", "SR", "sequences"]
+    assert [line[0] for line in lines[3:5]] == ["good", "poor"]
+    assert lines[3][2] == "100.0"
+    assert done.err == ""
+
+
+def test_report_and_files(lasher: Path, run_cli: RunCli) -> None:
+    done = run_cli("evaluate", "results", "--dataset", lasher, "-o", "out", "--compare", "good", "poor")
+    assert done.code == 0
+    assert "good minus poor" in done.out
+    folder = Path("out")
+    assert {path.name for path in folder.iterdir()} == {
+        *("report.html", "scores.json", "sequences.csv", "trackers.csv"),
+        *(
+            f"{name}.{kind}"
+            for name in ("precision", "normalised_precision", "success")
+            for kind in ("png", "svg")
+        ),
+    }
+    rows = table(folder / "sequences.csv")
+    assert [(row["tracker"], row["sequence"]) for row in rows][:2] == [("good", "s0"), ("good", "s1")]
+    scores = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
+    assert scores["benchmark"] == "lasher"
+    assert scores["convention"]["invalid_truth"] == "penalised"
+    assert scores["trackers"][0]["figures"]["PR"] == 1.0
+    assert [entry["column"] for entry in scores["comparison"]["differences"]] == ["PR", "NPR", "SR"]
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert page.count("data:image/jpeg;base64,") == 2  # of one sequence: the worst frame is the last
+    assert page.count("<svg") == 3
+    assert not re.search(r'(?:src|href)="(?:https?:)?//', page), "something is loaded from elsewhere"
+    again = run_cli("evaluate", "results", "--dataset", lasher, "-o", "out")
+    assert again.code == 5
+    assert "--overwrite" in again.err
+
+
+def test_json_goes_to_standard_output(lasher: Path, run_cli: RunCli) -> None:
+    done = run_cli("evaluate", "results/good", "results/poor", "--dataset", lasher, "--json")
+    assert [tracker["name"] for tracker in json.loads(done.out)["trackers"]] == ["good", "poor"]
+
+
+def test_what_is_wrong_is_said_and_strict_refuses_it(lasher: Path, run_cli: RunCli) -> None:
+    Path("results/poor/s1.txt").unlink()
+    save(Path("results/poor/s2.txt"), truth(2)[:5])
+    done = run_cli("evaluate", "results", "--dataset", lasher)
+    assert done.code == 0
+    assert "poor: 1 missing sequences; s1; left out of every mean" in done.err
+    assert "5 rows for 24 frames; the frames that lack are misses" in done.err
+    assert "2 of 3" in done.out
+    zero = run_cli("evaluate", "results", "--dataset", lasher, "--missing", "zero")
+    assert "counted as 0" in zero.err
+    strict = run_cli("evaluate", "results", "--dataset", lasher, "--strict", "-o", "out")
+    assert strict.code == 3
+    assert strict.out == ""
+    assert not list(Path("out").iterdir())
+
+
+def test_corners_are_recognised_and_read_on_demand(lasher: Path, run_cli: RunCli) -> None:
+    for number in range(3):
+        rows = truth(number)
+        save(Path(f"corners/s{number}.txt"), np.hstack((rows[:, :2], rows[:, :2] + rows[:, 2:])))
+    done = run_cli("evaluate", "corners", "--dataset", lasher)
+    assert "give --order xyxy to read them as corners" in done.err
+    right = run_cli("evaluate", "corners", "--dataset", lasher, "--order", "xyxy")
+    assert right.err == ""
+    assert "100.0" in right.out
+
+
+def test_results_of_another_benchmark(lasher: Path, run_cli: RunCli) -> None:
+    for name in ("afterrain", "fog6"):
+        save(Path(f"other/{name}.txt"), truth(0))
+    done = run_cli("evaluate", "other", "--dataset", lasher)
+    assert done.code == 3
+    assert "results of RGBT234, but the data set is LasHeR" in done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        ((), 2, "--run"),
+        (("results",), 2, "--dataset"),
+        (("nowhere", "--dataset", "LasHeR"), 3, "nowhere"),
+        (("results", "--dataset", "nowhere"), 3, "nowhere"),
+        (("results", "--dataset", "LasHeR", "--compare", "good", "bad"), 4, "no tracker 'bad'"),
+        (("results", "--run", "LasHeR"), 2, "leave out RESULTS"),
+    ],
+)
+def test_what_cannot_be_done(
+    words: tuple[str, ...], code: int, said: str, lasher: Path, run_cli: RunCli
+) -> None:
+    done = run_cli("evaluate", *words)
+    assert done.code == code
+    assert said in " ".join(done.err.replace("│", " ").split())
+
+
+def test_a_benchmark_may_be_named(lasher: Path, run_cli: RunCli) -> None:
+    done = run_cli("evaluate", "results", "--dataset", lasher, "--benchmark", "ope")
+    assert "mean IoU" in done.out
+
+
+def test_run_over_clips(recording: Any, weights: Path, run_cli: RunCli) -> None:
+    """Without -o the clips are only measured."""
+    folder = recording.rgb.parent
+    done = run_cli("evaluate", "--run", folder, "--weights", weights, "--device", "cpu", "--csv", "clips.csv")
+    assert done.code == 0
+    assert folder.name in done.out
+    assert "area under the ROC" in done.out
+    (row,) = table(Path("clips.csv"))
+    assert float(row["mean_iou"]) > 0
+
+
+@pytest.mark.slow
+def test_run_over_a_benchmark_writes_and_scores_results(
+    recording: Any, weights: Path, run_cli: RunCli
+) -> None:
+    folder = recording.rgb.parent
+    words = ("evaluate", "--run", folder, "--weights", weights, "--device", "cpu", "-o", "out")
+    done = run_cli(*words)
+    assert done.code == 0, done.err
+    (result,) = Path("out/results").rglob("*.txt")
+    assert result.stem == folder.name
+    assert len(result.read_text(encoding="utf-8").splitlines()) == 12
+    assert Path("out/report.html").is_file()
+    assert run_cli(*words).code == 5
+    assert run_cli(*words, "--resume").code == 0
+
+
+def test_zips_are_named_in_errors(lasher: Path, run_cli: RunCli) -> None:
+    shutil.make_archive("zipped", "zip", "results")
+    shutil.make_archive("data", "zip", lasher)
+    assert run_cli("evaluate", "zipped.zip", "--dataset", "data.zip").code == 0
+    done = run_cli("evaluate", "zipped.zip", "--dataset", "data.zip", "--benchmark", "vot-rgbd22")
+    assert done.code == 3
+    assert done.err.startswith("error: data.zip")
+    assert "anchor.value" in done.err
+
+
+@pytest.mark.slow
+def test_run_from_anchors_either_way(tmp_path: Path, weights: Path, run_cli: RunCli) -> None:
+    """VOT-RGBD2022: a run forwards from frame 2, one backwards from the last, in the toolkit's files."""
+    folder = tmp_path / "vot" / "ball"
+    for stream in ("color", "depth"):
+        (folder / stream).mkdir(parents=True)
+    for frame in range(FRAMES):
+        picture = np.full((60, 90, 3), 60, np.uint8)
+        x, y, w, h = truth(0)[frame].astype(int)
+        picture[y : y + h, x : x + w] = 220
+        cv2.imwrite(str(folder / "color" / f"{frame + 1:08d}.jpg"), picture)
+        depth = np.where(picture[..., 0] > 100, 900, 2500).astype(np.uint16)
+        cv2.imwrite(str(folder / "depth" / f"{frame + 1:08d}.png"), depth)
+    save(folder / "groundtruth.txt", truth(0))
+    (folder / "sequence").write_text("width=90\nheight=60\n")
+    anchors = ["0"] * FRAMES
+    anchors[2], anchors[-1] = "1", "-1"
+    (folder / "anchor.value").write_text("\n".join(anchors))
+    words = ("evaluate", "--run", tmp_path / "vot", "--weights", weights, "--device", "cpu", "-o", "out")
+    done = run_cli(*words)
+    assert done.code == 0, done.err
+    assert "EAO" in done.out
+    assert "missing" not in done.err
+    found = {
+        path.name: path.read_text().splitlines() for path in Path("out/results").rglob("ball_*[0-9].txt")
+    }
+    assert {name: len(lines) for name, lines in found.items()} == {
+        "ball_00000002.txt": FRAMES - 2,
+        f"ball_{FRAMES - 1:08d}.txt": FRAMES,
+    }
+    assert all(lines[0] == "1" for lines in found.values())
+    started = Path(f"out/reversed/ball_{FRAMES - 1:08d}/rgb/00000000.jpg")
+    assert started.resolve().name == f"{FRAMES:08d}.jpg"
+    again = run_cli(*words, "--resume")
+    assert again.code == 0
+    assert "kept" in again.out

@@ -1,0 +1,108 @@
+"""Ground truth of whole benchmarks, and which benchmark it is of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dmtrack.datasets.annotations import read_annotations
+from dmtrack.datasets.attributes import LASHER
+from dmtrack.errors import DatasetError
+from dmtrack.evaluation.benchmark.benchmarks import BenchmarkName, benchmark_of
+
+ROWS = "10,20,30,40\n11,20,30,40\n0,0,0,0\n"
+
+
+def made(root: Path, files: dict[str, str]) -> Path:
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    return root
+
+
+@pytest.mark.parametrize(
+    ("files", "benchmark"),
+    [
+        ({"x/visible.txt": ROWS, "x/infrared.txt": ROWS, "x/init.txt": ROWS}, BenchmarkName.LASHER),
+        ({"afterrain/visible.txt": ROWS, "afterrain/infrared.txt": ROWS}, BenchmarkName.RGBT234),
+        ({"gt/10runone.txt": ROWS, "Tracker/10runone.txt": ROWS}, BenchmarkName.LASHER),
+        ({"x/rgb.txt": ROWS, "x/ir.txt": ROWS}, BenchmarkName.VTUAV),
+        ({"x/groundtruth.txt": ROWS, "x/absent_label.txt": "1\n1\n0\n"}, BenchmarkName.VISEVENT),
+        ({"gt_rect/x.txt": ROWS, "absent/x.txt": "0\n0\n1\n"}, BenchmarkName.VISEVENT),
+        ({"x/groundtruth.txt": ROWS, "x/depth/a.png": "", "x/color/a.jpg": ""}, BenchmarkName.DEPTHTRACK),
+        (
+            {"x/groundtruth.txt": ROWS, "x/sequence": "", "x/anchor.value": "1\n0\n-1\n"},
+            BenchmarkName.VOT_RGBD22,
+        ),
+        ({"x/groundtruth_rect.txt": ROWS}, BenchmarkName.OPE),
+        ({"x/rgb.txt": ROWS, "x/ir.txt": ROWS, "y/groundtruth.txt": ROWS}, BenchmarkName.OPE),
+    ],
+)
+def test_benchmarks_are_recognised(files: dict[str, str], benchmark: BenchmarkName, tmp_path: Path) -> None:
+    data = read_annotations(made(tmp_path / "data", files))
+    assert benchmark_of(data).name is benchmark
+
+
+def test_rows_keep_the_numbers_of_the_file(tmp_path: Path) -> None:
+    (one,) = read_annotations(made(tmp_path, {"gt/x.txt": ROWS})).sequences
+    assert one.truth[2].tolist() == [0, 0, 0, 0]
+
+
+def test_gtot_has_corners_and_two_truths(tmp_path: Path) -> None:
+    files = {"x/groundTruth_v.txt": "10 20 40 60\n", "x/groundTruth_i.txt": "11 20 41 60\n"}
+    data = read_annotations(made(tmp_path, files))
+    assert [truth.tolist() for truth in data.sequences[0].truths] == [[[10, 20, 30, 40]], [[11, 20, 30, 40]]]
+    assert benchmark_of(data).name is BenchmarkName.GTOT
+
+
+def test_flags_of_the_visevent_toolkit_are_turned_round(tmp_path: Path) -> None:
+    files = {"gt_rect/x.txt": ROWS, "absent/x.txt": "0\n0\n1\n"}
+    (one,) = read_annotations(made(tmp_path, files)).sequences
+    assert one.present is not None
+    assert one.present.tolist() == [True, True, False]
+
+
+def test_several_targets_and_what_vot_says(tmp_path: Path) -> None:
+    files = {
+        "x/groundtruth_a.txt": ROWS,
+        "x/groundtruth_b.txt": ROWS,
+        "x/sequence": "width=64\nheight=48\n",
+        "x/anchor.value": "1\n0\n-1\n",
+    }
+    data = read_annotations(made(tmp_path, files))
+    assert [one.name for one in data.sequences] == ["x_a", "x_b"]
+    assert data.sequences[0].size == (64, 48)
+    assert np.array_equal(data.sequences[0].anchors, [1, 0, -1])
+
+
+def test_attributes(tmp_path: Path) -> None:
+    flags = ",".join("1" if name in ("NO", "ARC") else "0" for name in LASHER)
+    files = {
+        "gt/x.txt": ROWS,
+        "AttriSeqsTxt/x.txt": flags,
+        "attr_txt/SequencesName.txt": "x\ny\n",
+        "attr_txt/LI.txt": "1\n0\n",
+        "attr_txt/FM.txt": "0\n1\n",
+    }
+    (one,) = read_annotations(made(tmp_path / "lasher", files)).sequences
+    assert one.attributes == {"NO", "ARC", "LI"}
+    (two,) = read_annotations(
+        made(tmp_path / "sets" / "otb", {"x/groundtruth.txt": ROWS, "x/attrs.txt": "SV, OCC"})
+    ).sequences
+    assert two.attributes == {"SV", "OCC"}
+
+
+def test_a_damaged_sequence_is_left_out_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    data = read_annotations(made(tmp_path, {"gt/x.txt": ROWS, "gt/y.txt": "1,2,3\n"}))
+    assert data.names == {"x"}
+    assert "y.txt" in caplog.text
+
+
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="ground truth"):
+        read_annotations(tmp_path)
+    with pytest.raises(DatasetError, match="no such folder"):
+        read_annotations(tmp_path / "nowhere")
