@@ -66,7 +66,7 @@ def track_dataset(
     if not runs:
         raise DatasetError(f"no annotated clip with {running.modality or 'any stream'}", where=folder)
     plan = make_plan(Findings(tuple(run.item for run in runs), ()))
-    runner = TrackItem(Network(running.weights), Picture(no_video=True))
+    runner = TrackItem(Network(running.weights), Picture(no_video=True), running.losing)
     runner = runner.with_digests(WeightsDigests.of(running.weights))
     engine = LocalEngine(make_slots(SlotOptions(running.device.removeprefix("cuda:"), running.jobs)))
     existing = running.existing(overwrite=overwrite)

@@ -14,6 +14,7 @@ from dmtrack.evaluation.benchmark.scoring import Missing, ScoringOptions
 from dmtrack.evaluation.degradation import Degradation, Streams
 from dmtrack.results.tracks import RowOrder
 from dmtrack.video.frame import Modality
+from dmtrack_cli.options import Losing, RecoveryChoice
 
 _SCORE: Final = "Scoring results"
 _RUN: Final = "Running the tracker"
@@ -116,6 +117,14 @@ class Running:
     device: Annotated[
         str, typer.Option("--device", help="auto, cpu, cuda:0 or mps.", rich_help_panel=_RUN)
     ] = "auto"
+    recovery: Annotated[
+        RecoveryChoice,
+        typer.Option(
+            "--recovery",
+            help="Give targets up and look for them; benchmarks are run without. auto: as suits the weights.",
+            rich_help_panel=_RUN,
+        ),
+    ] = RecoveryChoice.OFF
     resume: Annotated[
         bool, typer.Option("--resume", help="With -o: track what is missing or failed.", rich_help_panel=_RUN)
     ] = False
@@ -147,6 +156,11 @@ class Running:
         Path | None,
         typer.Option("--csv", help="Write one row a target and run here.", rich_help_panel=_RUN),
     ] = None
+
+    @property
+    def losing(self) -> Losing:
+        """What happens when a target is lost."""
+        return Losing(recovery=self.recovery)
 
     @property
     def is_special(self) -> bool:

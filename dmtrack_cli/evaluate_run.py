@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import functools
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +15,7 @@ from dmtrack.video.frame import Modality
 from dmtrack_cli.console import err, out
 from dmtrack_cli.evaluate_options import Running
 from dmtrack_cli.evaluate_tables import figures_table, occlusion_table, robustness_table
+from dmtrack_cli.options import Losing, RecoveryChoice
 
 if TYPE_CHECKING:
     from dmtrack.evaluation.one_pass import PairTracker
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 def run_clips(folder: Path, running: Running) -> None:
     """Track every target once, print mean IoU and the worth of the score."""
-    trackers, figures = _Trackers(running.weights, running.device), []
+    trackers, figures = _Trackers(running), []
     with ClipFolder(folder, running.modality) as clips:
         for clip in clips.track(trackers.make, streams=running.streams, kind=running.degrade):
             err.print(f"{clip.name} {clip.mean_iou:.3f}")
@@ -37,7 +37,7 @@ def run_clips(folder: Path, running: Running) -> None:
 
 def run_robustness(folder: Path, running: Running) -> None:
     """Track every two-stream target under every degradation with every choice of streams."""
-    trackers, cells = _Trackers(running.weights, running.device), []
+    trackers, cells = _Trackers(running), []
     with ClipFolder(folder, running.modality) as clips:
         for cell in robustness(clips, trackers.make):
             err.print(f"{cell.kind} {cell.streams} {cell.mean_iou:.3f}")
@@ -48,7 +48,7 @@ def run_robustness(folder: Path, running: Running) -> None:
 
 def run_occluded(folder: Path, running: Running) -> None:
     """Track every target through an occlusion, without and with recovery."""
-    trackers = _Trackers(running.weights, running.device)
+    trackers = _Trackers(running)
     with ClipFolder(folder, running.modality) as clips:
         out.print(occlusion_table(_occlusion(clips, trackers)))
 
@@ -60,32 +60,34 @@ class _Trackers:
         ConfigError: The device is not there.
     """
 
-    def __init__(self, weights: str, device: str) -> None:
+    def __init__(self, running: Running) -> None:
         from dmtrack.network.store import resolve_weights  # these here, because they load torch
         from dmtrack.tracking.device import choose_device, choose_precision
 
-        place = choose_device(device)
+        place = choose_device(running.device)
+        self._losing = running.losing
         self._device = str(place)
         self._precision: Precision = choose_precision("auto", place)
 
         @functools.cache
         def weights_for(kind: Modality | None) -> ResolvedWeights:
-            return resolve_weights(weights, kind)
+            return resolve_weights(running.weights, kind)
 
         self._weights_for = weights_for
 
     def make(self, kind: Modality | None) -> PairTracker:
-        """Return a tracker by the protocol that suits the weights."""
-        from dmtrack.pipeline import tracker_for
-
-        return tracker_for(self._weights_for(kind), self._device, self._precision)
+        """Return a tracker by the protocol that suits the weights, with or without recovery as asked for."""
+        return self._with(kind, self._losing)
 
     def with_recovery(self, kind: Modality | None, *, on: bool) -> PairTracker:
-        """Return a tracker that gives up and finds again, or does not, whatever suits the weights."""
+        """Return a tracker that gives up and finds again, or does not, whatever was asked for."""
+        return self._with(kind, Losing(recovery=RecoveryChoice.ON if on else RecoveryChoice.OFF))
+
+    def _with(self, kind: Modality | None, losing: Losing) -> PairTracker:
         from dmtrack.tracking.tracker import Tracker
 
         weights = self._weights_for(kind)
-        config = replace(weights.tracker_config, recovery=on)
+        config = losing.applied_to(weights.tracker_config)
         return Tracker(weights.model, config, device=self._device, precision=self._precision)
 
 

@@ -309,7 +309,7 @@ def test_the_program_killed_twenty_times(clips: Path, weights: Path) -> None:
     finish([*words, "-o", "whole"])
     whole_s = time.monotonic() - begun
     expected = results(Path("whole"))
-    assert len(expected) == 4 * 5 + 1
+    assert len(expected) == 4 * 6 + 1
     moments = random.Random(4)
     for _ in range(20):
         shutil.rmtree("out", ignore_errors=True)
