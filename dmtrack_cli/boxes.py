@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
-from dmtrack.datasets.ground_truth import box_at, find_ground_truth
 from dmtrack.errors import BoxError
 from dmtrack.geometry.box import Box
 from dmtrack.output.box_file import read_targets
@@ -21,7 +20,7 @@ from dmtrack_cli.pick.drawing import MOST_DRAWN, Draw
 
 _log = logging.getLogger("dmtrack.boxes")  # what is below "dmtrack" is shown
 
-_WAYS = "give --box x,y,w,h in pixels, or --box-file FILE, or a bare --box to draw it"
+WAYS = "give --box x,y,w,h in pixels, or --box-file FILE, or a bare --box to draw it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +45,11 @@ class StartBoxes:
 
 
 def choose_boxes(
-    texts: Sequence[str], files: Sequence[Path], rgb: Path, first: FramePair, draw: Draw
+    texts: Sequence[str],
+    files: Sequence[Path],
+    first: FramePair,
+    draw: Draw,
+    truth: Callable[[FramePair], StartBoxes],
 ) -> StartBoxes:
     """Gather the targets and make sure that their boxes lie in the frame.
 
@@ -55,9 +58,9 @@ def choose_boxes(
     Args:
         texts: What was given with `--box`; `PICK`, once or several times, stands for drawing.
         files: What was given with `--box-file`.
-        rgb: The RGB stream, beside which ground truth is looked for when nothing was given.
         first: The first frame.
         draw: Lets the person draw.
+        truth: Looks for ground truth when nothing was given.
 
     Raises:
         BoxError: There is no box, one is malformed or lies outside the frame, or an id comes twice.
@@ -65,7 +68,7 @@ def choose_boxes(
     """
     here = first.rgb.index
     if not texts and not files:
-        found = _beside(rgb, first)
+        found = truth(first)
     else:
         typed = [text for text in texts if text.strip() != PICK]
         given = _given(typed, files, first)
@@ -113,7 +116,7 @@ def _given(texts: Sequence[str], files: Sequence[Path], first: FramePair) -> tup
     home: dict[int, Path] = {}
     for path in files:
         for target in read_targets(path, here):
-            _require_inside(target if isinstance(target, Box) else target.box, first, path)
+            require_inside(target if isinstance(target, Box) else target.box, first, path)
             if isinstance(target, TargetStart) and home.setdefault(target.target_id, path) is not path:
                 other = home[target.target_id]
                 raise BoxError(f"target id {target.target_id} is in {other} too", where=path)
@@ -124,7 +127,12 @@ def _given(texts: Sequence[str], files: Sequence[Path], first: FramePair) -> tup
     )
 
 
-def _require_inside(box: Box, first: FramePair, path: Path) -> None:
+def require_inside(box: Box, first: FramePair, path: Path) -> None:
+    """Check a box that was read from a file.
+
+    Raises:
+        BoxError: It lies outside the frame.
+    """
     try:
         box.require_inside(first.rgb.width, first.rgb.height)
     except BoxError as error:
@@ -135,20 +143,3 @@ def _origin(typed: Sequence[str], files: Sequence[Path], drawn: Sequence[TargetS
     said = ["--box"] if typed else []
     said += [str(path) for path in files]
     return ", ".join([*said, *(["drawn"] if drawn else [])])
-
-
-def _beside(rgb: Path, first: FramePair) -> StartBoxes:
-    frame_index = first.rgb.index
-    paths = find_ground_truth(rgb)
-    if not paths:
-        raise BoxError("where is the target? No ground truth lies beside this input", where=rgb, hint=_WAYS)
-    boxes = [box_at(path, frame_index) for path in paths]
-    for path, box in zip(paths, boxes, strict=True):
-        _require_inside(box, first, path)
-    starts = numbered(boxes)
-    row = f"row {frame_index + 1} of {', '.join(path.name for path in paths)}"
-    return StartBoxes(
-        tuple(replace(start, frame_index=frame_index) for start in starts),
-        f"{row}, found beside the input",
-        frame_index,
-    )

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from dmtrack.datasets.event_archive import with_event_pictures
-from dmtrack.datasets.layouts import find_sequences
+from dmtrack.datasets.opening import find_sequences
 from dmtrack.datasets.sequence import Sequence
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from dmtrack.datasets.ground_truth import find_ground_truth, first_box, read_boxes
-from dmtrack.datasets.layouts import open_sequence
+from dmtrack.datasets.opening import open_sequence
 from dmtrack.errors import DatasetError
 from dmtrack.video.frame import Modality
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from dmtrack.datasets.event_archive import read_event_archive, with_event_pictures
-from dmtrack.datasets.layouts import open_sequence
+from dmtrack.datasets.opening import open_sequence
 from dmtrack.datasets.sequence import Sequence
 from dmtrack.errors import DatasetError, FormatError
 from dmtrack.video.event_picture import NEGATIVE_RGB, POSITIVE_RGB, event_picture, frame_slices

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dmtrack.datasets.layouts import find_sequences, open_sequence
+from dmtrack.datasets.opening import find_sequences, open_sequence
 from dmtrack.errors import DatasetError, FormatError
 from dmtrack.video.frame import Modality
 

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dmtrack.datasets.layouts import open_sequence
+from dmtrack.datasets.opening import open_sequence
 from dmtrack.errors import DatasetError
 from dmtrack.evaluation.one_pass import one_pass
 from dmtrack.geometry.box import Box

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dmtrack.datasets.layouts import open_sequence
+from dmtrack.datasets.opening import open_sequence
 from dmtrack.errors import ConfigError, DatasetError, DecodeError, FormatError, InputError
 from dmtrack.synthetic.sample import TrainingSample
 from dmtrack.training.bad_data import MAX_IN_A_ROW, BadData, SkipTally

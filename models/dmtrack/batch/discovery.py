@@ -24,7 +24,8 @@ from dmtrack.batch.item import BatchItem, Findings, LeftOut, Problem, printable
 from dmtrack.batch.stream_names import NamedStreams, StreamName, group_streams
 from dmtrack.datasets.ground_truth import find_ground_truth
 from dmtrack.datasets.image_files import is_image, is_video
-from dmtrack.datasets.layouts import Clip, open_sequences, recognise
+from dmtrack.datasets.layouts import Clip, recognise
+from dmtrack.datasets.opening import open_clip
 from dmtrack.errors import DatasetError, InputError
 from dmtrack.video.frame import Modality
 
@@ -114,8 +115,8 @@ class _Search:
         ]  # `rgb_bag/`, alone and annotated, is a clip to be searched, not half a pair
         pairs = [group for group in groups if group.why_not() is None]
         used: list[Path]
-        if clip is not None and (clip.aux is not None or not pairs):
-            used = [clip.rgb, *([clip.aux] if clip.aux else [])]
+        if clip is not None and (clip.second is not None or not pairs):
+            used = [clip.rgb, *([clip.second] if clip.second else [])]
             yield from self._clip(clip)
         else:
             used = [path for group in groups for path in group.streams]
@@ -133,13 +134,13 @@ class _Search:
     def _clip(self, clip: Clip) -> Entries:
         """Rule 1 and 3."""
         item_id = self._id(clip.folder)
-        if clip.folder == self._root and clip.aux is None and clip.rgb.is_file():
+        if clip.folder == self._root and clip.second is None and clip.rgb.is_file():
             item_id = self._id(clip.rgb.with_suffix(""))  # the folder is that of all recordings
         if not find_ground_truth(clip.rgb):
             yield self._problem(clip.folder, _NO_BOX)
             return
         try:
-            yield from items_of_sequences(item_id, open_sequences(clip.folder), clip)
+            yield from items_of_sequences(item_id, open_clip(clip), clip)
         except InputError as error:
             yield self._problem(clip.folder, str(error))
 

@@ -73,7 +73,7 @@ def items_of_sequences(
         sequences: What `open_sequences` says of it.
         clip: Its streams.
     """
-    base = BatchItem(item_id, clip.rgb, clip.aux, sequences[0].modality)
+    base = BatchItem(item_id, clip.rgb, clip.second, clip.layout.modality)
     folder = clip.folder.resolve().name
     targets = [
         _Target(

@@ -13,6 +13,9 @@ VIDEO_SUFFIXES: Final = frozenset(
     {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts", ".webm", ".wmv"}
 )
 
+EVENT_SUFFIXES: Final = frozenset({".aedat", ".aedat4", ".csv", ".dat", ".es", ".h5", ".hdf5", ".raw"})
+"""Recordings of event cameras as the data sets pass them on."""
+
 
 @dataclass(frozen=True, slots=True)
 class ImageFiles(Sequence[Path]):
@@ -56,3 +59,8 @@ def is_image(path: Path) -> bool:
 def is_video(path: Path) -> bool:
     """Return whether a file of this name is a video container we read; hidden files are not."""
     return not path.name.startswith(".") and path.suffix.lower() in VIDEO_SUFFIXES
+
+
+def is_event_file(path: Path) -> bool:
+    """Return whether a file of this name may be a recording of events; hidden files are not."""
+    return not path.name.startswith(".") and path.suffix.lower() in EVENT_SUFFIXES

@@ -12,7 +12,7 @@ from typing import Self
 import numpy as np
 
 from dmtrack.datasets.event_archive import with_event_pictures
-from dmtrack.datasets.layouts import find_sequences
+from dmtrack.datasets.opening import find_sequences
 from dmtrack.errors import DatasetError
 from dmtrack.evaluation.calibration import roc_auc
 from dmtrack.evaluation.degradation import Degradation, DegradedView, Streams

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from dmtrack.datasets.layouts import find_sequences
+from dmtrack.datasets.opening import find_sequences
 from dmtrack.datasets.sequence import Sequence, is_recording
 from dmtrack.errors import DatasetError
 from dmtrack.training.bad_data import NAMED, BadData

@@ -1,0 +1,221 @@
+"""Opening recognised clips: their pictures and ground truth as one `Sequence` a target."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from dmtrack.datasets.absence import present_frames
+from dmtrack.datasets.ground_truth import find_ground_truth, read_boxes, target_name
+from dmtrack.datasets.image_files import ImageFiles
+from dmtrack.datasets.layouts import Clip, clip_folders, recognise
+from dmtrack.datasets.numbering import what_is_missing, without_partner
+from dmtrack.datasets.sequence import Floats, Paths, Sequence, is_recording
+from dmtrack.errors import DatasetError, InputError
+from dmtrack.video.frame import Modality
+
+logger = logging.getLogger(__name__)
+
+_VTUAV_STEP: Final = 10
+_OTB_FIRST_FRAMES: Final = {"David": 299}
+"""OTB sequences whose ground truth begins later than their pictures: 0-based index of its first row."""
+_CUT_TO_SHORTEST: Final = frozenset({"rgbt234", "rgbt210", "gtot"})
+_SPARE_ROWS: Final = 2
+"""So many rows or pictures too many at the end are left out where the set's own tools do so."""
+
+
+def open_sequence(folder: Path, target: str | None = None) -> Sequence:
+    """Open the clip in `folder`.
+
+    Args:
+        folder: A folder in one of the layouts of this module.
+        target: Which target, where the folder has ground truth for several; None takes the only one.
+
+    Raises:
+        DatasetError: The layout is unknown, ground truth is missing or several, or lengths differ.
+        FormatError: A ground-truth file is malformed.
+    """
+    sequences = open_sequences(folder)
+    names = [sequence.name.removeprefix(f"{folder.resolve().name}_") for sequence in sequences]
+    if target is not None:
+        if target not in names:
+            raise DatasetError(
+                f"there is no target {target!r}", where=folder, hint=f"it has {', '.join(names)}"
+            )
+        return sequences[names.index(target)]
+    if len(sequences) > 1:
+        raise DatasetError(
+            f"the folder has {len(sequences)} targets", where=folder, hint=f"choose one of {', '.join(names)}"
+        )
+    return sequences[0]
+
+
+def open_sequences(folder: Path) -> list[Sequence]:
+    """Open the clip in `folder`: one sequence a target. See `open_sequence` for the errors."""
+    clip = recognise(folder)
+    if clip is None:
+        raise DatasetError(
+            "this is no clip of a known layout",
+            where=folder,
+            hint="two streams and a groundtruth.txt are needed",
+        )
+    return open_clip(clip)
+
+
+def open_clip(clip: Clip) -> list[Sequence]:
+    """Open a clip that was recognised: one sequence a target. See `open_sequence` for the errors."""
+    truths = find_ground_truth(clip.rgb)
+    if not truths:
+        raise DatasetError(
+            "there is no ground truth", where=clip.folder, hint="groundtruth.txt is the usual name"
+        )
+    return [_open_target(clip, truth) for truth in truths]
+
+
+def find_sequences(root: Path, *, on_error: Callable[[InputError], None] | None = None) -> list[Sequence]:
+    """Find every annotated target below `root`, in the order of the folders' names.
+
+    Only names and ground-truth files are read. A folder that is a clip is not searched further.
+
+    Args:
+        root: A clip, or a folder of clips at most five levels deep.
+        on_error: Called with each clip that cannot be used, which is then left out; None raises.
+
+    Raises:
+        DatasetError: `root` is no folder, nothing was found, or a clip cannot be used.
+        FormatError: A ground-truth file is malformed.
+    """
+    if not root.is_dir():
+        raise DatasetError("there is no such folder", where=root)
+    sequences: list[Sequence] = []
+    for folder in clip_folders(root):
+        try:
+            sequences += open_sequences(folder)
+        except InputError as error:
+            if on_error is None:
+                raise
+            logger.warning("left out: %s", error)
+            on_error(error)
+    if not sequences and on_error is None:
+        raise DatasetError(
+            "no annotated clip of a known layout was found", where=root, hint="each needs a groundtruth.txt"
+        )
+    return sequences
+
+
+def _open_target(clip: Clip, truth: Path) -> Sequence:
+    rgb, aux = _stream_paths(clip.rgb), () if clip.aux is None else _stream_paths(clip.aux)
+    _require_partners(clip, rgb, aux)
+    annotated = read_boxes(truth)
+    rgb, boxes, step = _fitted(clip, rgb, annotated.boxes)
+    _require_rows(clip, rgb, boxes)
+    known = np.isfinite(boxes).all(axis=1)
+    present = present_frames(clip.folder, known)
+    visible = known & present
+    sizeless = np.flatnonzero(annotated.sizeless) * step
+    target = target_name(truth)
+    name = clip.folder.resolve().name
+    return Sequence(
+        name=f"{name}_{target}" if target else name,
+        modality=None if clip.aux is None else clip.layout.modality,
+        rgb_paths=rgb,
+        aux_paths=aux if is_recording(aux) or is_recording(rgb) else aux[: len(rgb)],
+        boxes=boxes,
+        visible=visible,
+        aux_boxes=_aux_boxes(clip, len(boxes), step),
+        start_frame=int(np.argmax(visible)),
+        rgb_sensor=clip.layout.rgb_sensor,
+        layout=clip.layout.name,
+        annotation_step=step,
+        sizeless_frames=tuple(sizeless[present[sizeless]].tolist()),
+    )
+
+
+def _stream_paths(source: Path) -> Paths:
+    return ImageFiles.of(source) if source.is_dir() else (source,)
+
+
+def _require_partners(clip: Clip, rgb: Paths, aux: Paths) -> None:
+    """Check that pictures of two streams, which are paired by their place, belong together."""
+    if not isinstance(rgb, ImageFiles) or not isinstance(aux, ImageFiles):
+        return
+    lone = without_partner(rgb.names, aux.names)
+    if len(rgb) != len(aux):
+        what = f"{len(rgb)} pictures in {clip.rgb.name}, but {len(aux)} in {aux.folder.name}"
+    elif lone:
+        what = f"pictures of {clip.rgb.name} and {aux.folder.name} do not go together"
+    else:
+        return
+    lone = lone.replace("the first", clip.rgb.name).replace("the second", aux.folder.name)
+    raise DatasetError(
+        f"{what} ({lone})" if lone else what,
+        where=clip.folder,
+        hint="name both folders to have them paired by time",
+    )
+
+
+def _fitted(clip: Clip, rgb: Paths, boxes: Floats) -> tuple[Paths, Floats, int]:
+    """Bring pictures and boxes to one length where the data set says how; `_require_rows` checks the rest.
+
+    Returns:
+        The pictures, the boxes with one row a picture, and the step between annotated frames.
+
+    Source: the benchmarks' own tool kits (RGBT: cut to the shortest length).
+    """
+    pictures, rows, layout = len(rgb), len(boxes), clip.layout.name
+    if is_recording(rgb) or pictures == rows:
+        return rgb, boxes, 1
+    if layout == "vtuav" and rows > 1 and 0 <= pictures - 1 - _last_row(boxes) < 2 * _VTUAV_STEP:
+        return rgb, _spread(boxes, pictures), _VTUAV_STEP
+    if rows == 1:  # the start box alone
+        return rgb, np.vstack([boxes, np.full((pictures - 1, 4), np.nan)]), 1
+    first = _OTB_FIRST_FRAMES.get(clip.folder.resolve().name, 0)
+    if layout == "otb" and first + rows <= pictures:
+        return rgb[first : first + rows], boxes, 1
+    if layout in _CUT_TO_SHORTEST and abs(pictures - rows) <= _SPARE_ROWS and not _gaps_in(rgb):
+        logger.warning("%s: %d pictures, %d boxes: cut to the shorter", clip.folder, pictures, rows)
+        shortest = min(pictures, rows)
+        return rgb[:shortest], boxes[:shortest], 1
+    return rgb, boxes, 1
+
+
+def _require_rows(clip: Clip, rgb: Paths, boxes: Floats) -> None:
+    if not is_recording(rgb) and len(rgb) != len(boxes):
+        gaps = _gaps_in(rgb)
+        what = f"{len(rgb)} pictures, but {len(boxes)} rows of ground truth"
+        raise DatasetError(f"{what} ({gaps})" if gaps else what, where=f"{clip.folder.name} ({clip.rgb})")
+
+
+def _gaps_in(paths: Paths) -> str:
+    return what_is_missing(paths.names) if isinstance(paths, ImageFiles) else ""
+
+
+def _last_row(boxes: Floats) -> int:
+    return (len(boxes) - 1) * _VTUAV_STEP
+
+
+def _spread(boxes: Floats, frames: int) -> Floats:
+    """Put the rows of every tenth frame where they belong, NaN between them."""
+    spread = np.full((frames, 4), np.nan)
+    spread[: _last_row(boxes) + 1 : _VTUAV_STEP] = boxes
+    return spread
+
+
+def _aux_boxes(clip: Clip, frames: int, step: int) -> Floats | None:
+    """Boxes in the second stream (thermal sets only); a row more or less than frames is tolerated."""
+    if clip.aux is None or clip.layout.modality is not Modality.THERMAL:
+        return None
+    stream = clip.aux.name if clip.aux.is_dir() else clip.aux.stem
+    for name in (f"{stream}.txt", f"groundTruth_{stream}.txt"):
+        path = clip.folder / name
+        if path.is_file():
+            rows = read_boxes(path).boxes
+            boxes = np.full((frames, 4), np.nan)
+            annotated = boxes[::step]  # a view: filling it fills every `step`-th row
+            annotated[: len(rows)] = rows[: len(annotated)]
+            return boxes
+    return None
