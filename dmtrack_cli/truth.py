@@ -46,7 +46,9 @@ class GroundTruth:
         return StartBoxes(
             tuple(
                 replace(start, frame_index=index)
-                for start, index in zip(numbered([box for box, _ in found]), (i for _, i in found), strict=True)
+                for start, index in zip(
+                    numbered([box for box, _ in found]), (i for _, i in found), strict=True
+                )
             ),
             f"ground truth of {names}",
             min(index for _, index in found),

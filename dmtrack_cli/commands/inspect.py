@@ -3,114 +3,204 @@
 from __future__ import annotations
 
 import json
-from fractions import Fraction
+from dataclasses import replace
 from pathlib import Path
+from typing import Annotated
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from dmtrack.datasets.ground_truth import find_ground_truth
+from dmtrack.datasets.image_files import is_video
+from dmtrack.datasets.survey import SurveyedClip, survey
+from dmtrack.errors import ConfigError, DatasetError, VideoError
+from dmtrack.output.draw import Mark, target_colour
 from dmtrack.output.run_record import to_json
+from dmtrack.output.sheet import contact_sheet, pairs_at, spread_indices, write_sheet
+from dmtrack.video.container import ContainerFacts, read_container
 from dmtrack.video.frame import VideoInfo
-from dmtrack.video.inspection import PairMatch, PairReport, inspect_pair
-from dmtrack.video.streams import Sync
+from dmtrack.video.inspection import PairReport, inspect_pair
+from dmtrack.video.pairing import open_pair
+from dmtrack.video.streams import PairingOptions
 from dmtrack_cli.console import out
-from dmtrack_cli.option_groups import grouped
-from dmtrack_cli.options import AuxArgument, JsonOption, Pairing, RgbArgument
-from dmtrack_cli.sensor_options import SideTimes
+from dmtrack_cli.inspect_tables import (
+    clip_table,
+    clips_table,
+    facts_table,
+    has_more_to_say,
+    streams_table,
+    tracks_table,
+)
+from dmtrack_cli.options import (
+    AuxArgument,
+    FolderRateOption,
+    JsonOption,
+    MaxSkewOption,
+    ModalityChoice,
+    OffsetOption,
+    RgbArgument,
+    folder_rate,
+    seconds_of_ms,
+)
 
 
-@grouped
 def inspect(
     rgb: RgbArgument,
     aux: AuxArgument = None,
-    *,
-    pairing: Pairing,
-    times: SideTimes,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(
+            "--sheet",
+            metavar="FILE.png",
+            help="Write a picture of several moments: RGB, the second stream, and both blended.",
+            show_default=False,
+        ),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing sheet.")] = False,
+    modality: Annotated[
+        ModalityChoice, typer.Option("--modality", help="What AUX measures.")
+    ] = ModalityChoice.AUTO,
+    offset_ms: OffsetOption = 0.0,
+    max_skew_ms: MaxSkewOption = None,
+    rate: FolderRateOption = 30.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what is in the files, and whether and how they pair. Nothing is written."""
-    report = inspect_pair(rgb, pairing.second(rgb, aux), times.applied_to(pairing.options))
-    truth = find_ground_truth(rgb)
-    if as_json:
-        typer.echo(json.dumps({"report": to_json(report), "ground_truth": to_json(truth)}, indent=2))
+    """Say what is in the files, and whether and how they pair.
+
+    RGB may be a video, a folder of pictures, a recording of a data set, or a folder of many.
+    """
+    options = PairingOptions(
+        offset_s=seconds_of_ms(offset_ms),
+        max_skew_s=None if max_skew_ms is None else seconds_of_ms(max_skew_ms),
+        folder_rate=folder_rate(rate),
+    )
+    clips = survey(rgb) if aux is None else ()
+    if len(clips) > 1:
+        if sheet is not None:
+            raise ConfigError(f"--sheet shows one recording, here are {len(clips)}", where=rgb)
+        _say_root(rgb, clips, as_json=as_json)
         return
-    out.print(_streams_table(report))
-    out.print(_facts_table(report, truth))
+    clip = clips[0] if clips else None
+    report = _report(rgb, aux, clip, options)
+    if modality.modality is not None:
+        report = replace(report, modality=modality.modality, modality_reason="it was given")
+    containers = [_container(info) for info in (report.rgb, report.aux) if info is not None]
+    truth = find_ground_truth(report.rgb.path)
+    if as_json:
+        values = {"report": report, "ground_truth": truth, "containers": containers}
+        shown = {name: to_json(value) for name, value in values.items()}
+        typer.echo(json.dumps(shown | {"data_set": None if clip is None else _clip_json(clip)}, indent=2))
+    else:
+        _say(report, containers, truth, clip)
+    if sheet is not None:
+        _write_sheet(sheet, report, clip, options, overwrite=overwrite)
+        if not as_json:
+            typer.echo(f"{sheet}")
+
+
+def _report(rgb: Path, aux: Path | None, clip: SurveyedClip | None, options: PairingOptions) -> PairReport:
+    if clip is None:
+        return inspect_pair(rgb, aux, options)
+    streams = clip.clip
+    try:
+        report = inspect_pair(streams.rgb, streams.second, options)
+    except VideoError as error:
+        if streams.second is None or streams.second.is_dir() or is_video(streams.second):
+            raise
+        alone = inspect_pair(streams.rgb, None, options)
+        return replace(alone, warnings=(*alone.warnings, str(error)))
+    if report.aux is None:
+        return report
+    reason = f"the folder is laid out as {streams.layout.name}"
+    warnings = tuple(line for line in report.warnings if "--modality" not in line)
+    return replace(report, modality=streams.layout.modality, modality_reason=reason, warnings=warnings)
+
+
+def _container(info: VideoInfo) -> ContainerFacts | None:
+    return read_container(info.path) if info.path.is_file() else None
+
+
+def _say(
+    report: PairReport,
+    containers: list[ContainerFacts | None],
+    truth: tuple[Path, ...],
+    clip: SurveyedClip | None,
+) -> None:
+    if clip is not None:
+        out.print(clip_table(clip), "")
+    out.print(streams_table(report, containers), "")
+    for container in containers:
+        if container is not None and has_more_to_say(container):
+            out.print(tracks_table(container), "")
+    out.print(facts_table(report, truth))
+    for problem in () if clip is None else clip.problems:
+        out.print(Text.assemble(("problem: ", "bold red"), problem))
     for warning in report.warnings:
         out.print(Text.assemble(("warning: ", "yellow"), warning))
 
 
-def _streams_table(report: PairReport) -> Table:
-    table = Table(title_justify="left", show_edge=False, pad_edge=False)
-    table.add_column("", style="bold")
-    table.add_column("RGB", overflow="fold")
-    columns = [_stream_facts(report.rgb)]
-    if report.aux is not None:
-        table.add_column("second stream", overflow="fold")
-        columns.append(_stream_facts(report.aux))
-    for name in columns[0]:
-        table.add_row(name, *(Text(facts[name]) for facts in columns))
-    return table
+def _say_root(root: Path, clips: tuple[SurveyedClip, ...], *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps({"recordings": [_clip_json(clip) for clip in clips]}, indent=2))
+        return
+    out.print(clips_table(clips, root))
+    for clip in clips:
+        for problem in clip.problems:
+            out.print(Text.assemble(("problem: ", "bold red"), f"{clip.clip.folder.name}: {problem}"))
+    out.print(f"{len(clips)} recordings; name one to see more, or track all with dmtrack batch")
 
 
-def _stream_facts(info: VideoInfo) -> dict[str, str]:
-    turned = f", turned by {info.rotation_deg} degrees" if info.rotation_deg else ""
-    colour = "grey" if info.channels == 1 else "colour"
+def _clip_json(one: SurveyedClip) -> dict[str, object]:
+    clip = one.clip
     return {
-        "file": str(info.path),
-        "stream": "the only one" if info.track is None else str(info.track),
-        "size": f"{info.width}x{info.height}{turned}",
-        "pixels": f"{info.bit_depth}-bit {colour} ({info.pixel_format})",
-        "codec": info.codec,
-        "frame rate": "not stated" if info.frame_rate is None else f"{float(info.frame_rate):.3f} fps",
-        "frames": "not stated" if info.frame_count is None else str(info.frame_count),
-        "duration": _seconds(info.duration_s),
-        "starts at": _seconds(info.start_pts * info.time_base),
-        "time base": str(info.time_base),
+        "folder": str(clip.folder),
+        "layout": clip.layout.name,
+        "modality": None if clip.second is None else to_json(clip.layout.modality),
+        "rgb": str(clip.rgb),
+        "aux": None if clip.second is None else str(clip.second),
+        "rgb_pictures": one.rgb_pictures,
+        "aux_pictures": one.aux_pictures,
+        "targets": [
+            {
+                "name": sequence.name,
+                "frames": len(sequence),
+                "start_frame": sequence.source_start() + sequence.start_frame,
+                "start_box": list(sequence.start_box.xywh),
+                "visible": int(sequence.visible.sum()),
+                "annotation_step": sequence.annotation_step,
+            }
+            for sequence in one.sequences
+        ],
+        "problems": list(one.problems),
     }
 
 
-def _facts_table(report: PairReport, truth: tuple[Path, ...]) -> Table:
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    table.add_section()
-    if report.aux is not None:
-        modality = "cannot be told" if report.modality is None else report.modality.value
-        table.add_row("modality", Text(f"{modality} ({report.modality_reason})"))
-    if report.match is not None:
-        for name, fact in _match_facts(report.match).items():
-            table.add_row(name, fact)
-    table.add_row("ground truth", Text(", ".join(str(path) for path in truth) or "none beside the input"))
-    return table
-
-
-def _match_facts(match: PairMatch) -> dict[str, str]:
-    skew = match.skew
-    how = {
-        Sync.PTS: f"by time stamp, at most {_milliseconds(match.max_skew_s)} apart",
-        Sync.NEAREST: "by the nearest time stamp, however far apart",
-        Sync.INDEX: "by place",
-    }[match.sync]
-    pairs = "unknown" if match.expected_pairs is None else f"about {match.expected_pairs}"
-    found = skew.frames - skew.missing
-    facts = {
-        "paired": how,
-        "overlap": f"{_seconds(match.overlap_s)}, {pairs} RGB frames",
-        "looked at": f"{found} of the first {skew.frames} RGB frames have a partner",
-    }
-    if skew.median_s is not None and skew.largest_s is not None:
-        facts["skew"] = f"median {_milliseconds(skew.median_s)}, largest {_milliseconds(skew.largest_s)}"
-    if match.rate_ratio is not None and match.rate_ratio != 1:
-        facts["rates"] = f"{float(match.rate_ratio):.3f} RGB frames for each of the second stream"
-    return facts
-
-
-def _seconds(value: Fraction | None) -> str:
-    return "unknown" if value is None else f"{float(value):.3f} s"
-
-
-def _milliseconds(value: Fraction) -> str:
-    return f"{float(value * 1000):.1f} ms"
+def _write_sheet(
+    path: Path, report: PairReport, clip: SurveyedClip | None, options: PairingOptions, *, overwrite: bool
+) -> None:
+    """Draw several moments, with the boxes that are known."""
+    rgb, aux = report.rgb, report.aux
+    if aux is not None and report.modality is None:
+        raise DatasetError("what the second stream measures cannot be told", hint="say --modality")
+    indices = spread_indices(rgb.frame_count, is_folder=rgb.path.is_dir())
+    pairs = pairs_at(
+        lambda start: open_pair(
+            rgb.path,
+            None if aux is None else aux.path,
+            modality=report.modality,
+            start=start,
+            offset_s=options.offset_s,
+            max_skew_s=options.max_skew_s,
+            folder_rate=options.folder_rate,
+        ),
+        indices,
+    )
+    marks: dict[int, list[Mark]] = {}
+    for number, sequence in enumerate(() if clip is None else clip.sequences, start=1):
+        offset = sequence.source_start()
+        for pair in pairs:
+            row = pair.rgb.index - offset
+            if 0 <= row < len(sequence) and sequence.visible[row]:
+                mark = Mark(sequence.box(row), "", target_colour(number))
+                marks.setdefault(pair.rgb.index, []).append(mark)
+    write_sheet(path, contact_sheet(pairs, marks), overwrite=overwrite)

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
+
 RunCli = Callable[..., Any]
 
 
@@ -54,3 +56,49 @@ def test_json(run_cli: RunCli, recording: Any) -> None:
 def test_writes_nothing(run_cli: RunCli, recording: Any) -> None:
     run_cli("inspect", recording.rgb, recording.thermal)
     assert list(Path().iterdir()) == []
+
+
+def test_all_tracks_and_the_clock_are_told(run_cli: RunCli, make_video: Callable[..., Path]) -> None:
+    late = make_video(Path("late.mp4"), first_pts=20)
+    text = " ".join(run_cli("inspect", late, "--json").out.split())
+    (container,) = json.loads(text)["containers"]
+    assert [stream["codec"] for stream in container["streams"]] == ["h264"]
+    clock = container["clock"]
+    assert (clock["frames"], clock["first_s"], clock["is_variable"]) == (12, "2", False)
+    shown = " ".join(run_cli("inspect", late).out.split())
+    assert "12 stamps, 2.000-3.100 s, even" in shown
+
+
+def test_streams_that_start_apart_are_given_an_offset(
+    run_cli: RunCli, recording: Any, make_video: Callable[..., Path]
+) -> None:
+    late = make_video(Path("thermal.mkv"), grey=True, first_pts=3)
+    match = json.loads(run_cli("inspect", recording.rgb, late, "--json").out)["report"]["match"]
+    assert (match["start_apart_s"], match["suggested_offset_s"], match["length_ratio"]) == (
+        "3/10",
+        "-3/10",
+        "1",
+    )
+    shown = " ".join(run_cli("inspect", recording.rgb, late).out.split())
+    assert "starts +300.0 ms apart; --offset-ms -300 would make them start together" in shown
+
+
+def test_sheet(run_cli: RunCli, recording: Any) -> None:
+    outcome = run_cli("inspect", recording.rgb, recording.thermal, "--sheet", "sheet.png")
+    assert outcome.code == 0
+    assert outcome.out.splitlines()[-1] == "sheet.png"
+    sheet = cv2.imread("sheet.png")
+    assert sheet.shape == (5 * 320 + 4 * 4, 3 * 480 + 2 * 4, 3)
+    assert run_cli("inspect", recording.rgb, "--sheet", "sheet.png").code == 5
+    assert run_cli("inspect", recording.rgb, "--sheet", "sheet.png", "--overwrite").code == 0
+    assert cv2.imread("sheet.png").shape[1] == 480
+
+
+def test_sheet_of_a_data_set_shows_its_boxes(run_cli: RunCli, recording: Any) -> None:
+    assert run_cli("inspect", recording.rgb.parent, "--sheet", "boxed.png").code == 0
+    assert run_cli("inspect", recording.rgb, recording.thermal, "--sheet", "plain.png").code == 0
+    boxed, plain = cv2.imread("boxed.png").astype(int), cv2.imread("plain.png").astype(int)
+    rows, columns = (abs(boxed - plain).sum(axis=2) > 100)[:320, :480].nonzero()
+    scale = 480 / 96
+    assert abs(columns.min() - 20 * scale) < 8
+    assert abs(rows.max() - 32 * scale) < 8

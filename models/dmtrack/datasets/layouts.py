@@ -150,7 +150,7 @@ def _holds_images(folder: Path) -> bool:
 
 
 def _event_recording(folder: Path) -> Path | None:
-    """Return the one event recording in a folder; a `.csv` counts where its name is the folder's or says so."""
+    """Return the one event recording in a folder; a `.csv` has to be named after the folder or say so."""
     files = sorted(path for path in folder.iterdir() if is_event_file(path) and path.is_file())
     named = [
         path
@@ -173,10 +173,13 @@ def _refined(layout: Layout, folder: Path, rgb: Path) -> Layout:
     """
     if layout.name == "depthtrack" and (folder / "sequence").is_file():
         return replace(layout, name="vot-rgbd")
-    if layout.name == "lasher" and rgb.is_dir():
-        if all(_RGBT234_PICTURE.fullmatch(path.name) for path in rgb.iterdir() if is_image(path)):
-            return replace(layout, name="rgbt234" if (folder / "visible.txt").is_file() else "rgbt210")
+    if layout.name == "lasher" and rgb.is_dir() and _is_named_like_rgbt234(rgb):
+        return replace(layout, name="rgbt234" if (folder / "visible.txt").is_file() else "rgbt210")
     return layout
+
+
+def _is_named_like_rgbt234(stream: Path) -> bool:
+    return all(_RGBT234_PICTURE.fullmatch(path.name) for path in stream.iterdir() if is_image(path))
 
 
 def _unnamed_clip(folder: Path, streams: dict[str, Path]) -> Clip | None:

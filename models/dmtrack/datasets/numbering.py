@@ -7,6 +7,7 @@ is not lost in the other stream too, would shift everything after it.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sequence
 
@@ -24,14 +25,14 @@ def picture_numbers(names: Sequence[str]) -> tuple[int, ...] | None:
         return None
     for column in zip(*groups, strict=True):
         numbers = tuple(int(word) for word in column)
-        if all(earlier < later for earlier, later in zip(numbers, numbers[1:], strict=False)):
+        if all(earlier < later for earlier, later in itertools.pairwise(numbers)):
             return numbers
     return None
 
 
 def gaps(numbers: Sequence[int]) -> tuple[int, ...]:
     """Return the numbers that are left out between the first and the last; none for a regular step."""
-    steps = [later - earlier for earlier, later in zip(numbers, numbers[1:], strict=False)]
+    steps = [later - earlier for earlier, later in itertools.pairwise(numbers)]
     if not steps or min(steps) > 1 or len(set(steps)) == 1:
         return ()
     present = set(numbers)

@@ -113,7 +113,7 @@ def _open_target(clip: Clip, truth: Path) -> Sequence:
     annotated = read_boxes(truth)
     rgb, boxes, step = _fitted(clip, rgb, annotated.boxes)
     _require_rows(clip, rgb, boxes)
-    known = np.isfinite(boxes).all(axis=1)
+    known = np.asarray(np.isfinite(boxes).all(axis=1), np.bool_)
     present = present_frames(clip.folder, known)
     visible = known & present
     sizeless = np.flatnonzero(annotated.sizeless) * step

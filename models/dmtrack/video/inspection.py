@@ -43,6 +43,9 @@ class PairMatch:
         sync: How they are matched.
         max_skew_s: Largest distance in time of partners.
         overlap_s: Seconds that both say they cover; None if a length is unknown.
+        start_apart_s: How much later the second stream starts, in seconds, with the offset that was given.
+        suggested_offset_s: The offset with which both would start together.
+        length_ratio: How much longer the second stream says it lasts, as a ratio, if both say it.
         rate_ratio: Frame rate of RGB over that of the second stream, if both are known.
         expected_pairs: RGB frames that should find a partner, if the lengths are known.
         skew: What the first frames show.
@@ -51,6 +54,9 @@ class PairMatch:
     sync: Sync
     max_skew_s: Fraction
     overlap_s: Fraction | None
+    start_apart_s: Fraction
+    suggested_offset_s: Fraction
+    length_ratio: Fraction | None
     rate_ratio: Fraction | None
     expected_pairs: int | None
     skew: SkewSummary
@@ -117,14 +123,23 @@ def _match(streams: StreamPair) -> PairMatch:
     rgb, aux = streams.rgb.info, streams.aux.info
     known = rgb.frame_rate is not None and aux.frame_rate is not None
     overlap_s = _overlap_s(streams)
+    start_apart_s = _start_s(aux) + streams.offset_s - _start_s(rgb)
+    lengths = rgb.duration_s, aux.duration_s
     return PairMatch(
         sync=streams.sync,
         max_skew_s=streams.max_skew_s,
         overlap_s=overlap_s,
+        start_apart_s=start_apart_s,
+        suggested_offset_s=streams.offset_s - start_apart_s,
+        length_ratio=lengths[1] / lengths[0] if lengths[0] and lengths[1] else None,
         rate_ratio=rgb.frame_rate / aux.frame_rate if rgb.frame_rate and aux.frame_rate and known else None,
         expected_pairs=_expected_pairs(rgb, overlap_s),
         skew=_skew(streams),
     )
+
+
+def _start_s(info: VideoInfo) -> Fraction:
+    return info.start_pts * info.time_base
 
 
 def _overlap_s(streams: StreamPair) -> Fraction | None:

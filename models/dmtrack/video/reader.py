@@ -64,7 +64,7 @@ class VideoReader:
 
     def __init__(self, path: Path, *, stream: int | TrackPicker = 0, threads: int = 2) -> None:
         self._path = path
-        self._container = _open_container(path)
+        self._container = open_container(path)
         try:
             self._stream, track = _choose_stream(self._container, path, stream)
             _require_sane_size(self._stream, path)
@@ -227,7 +227,7 @@ class _PacketDecoder:
             self._packets = self._container.demux(self._stream)
         except (av.error.FFmpegError, OSError) as error:
             raise DecodeError(
-                f"reading fails after frame {self._decoded}: {_reason(error)}", where=self._path
+                f"reading fails after frame {self._decoded}: {reason_of(error)}", where=self._path
             ) from error
         return None
 
@@ -250,7 +250,7 @@ class _PacketDecoder:
     def _count_damage(self, error: Exception) -> None:
         self.damaged += 1
         self.damaged_in_a_row += 1
-        _LOGGER.info("%s: damaged packet after frame %d: %s", self._path, self._decoded, _reason(error))
+        _LOGGER.info("%s: damaged packet after frame %d: %s", self._path, self._decoded, reason_of(error))
         if self.damaged_in_a_row > MAX_CONSECUTIVE_DAMAGED:
             raise DecodeError(
                 f"{self.damaged_in_a_row} damaged packets in a row after frame {self._decoded}",
@@ -263,8 +263,8 @@ class _Clock:
     """Gives every frame a stamp that is later than the one before, whatever the file says."""
 
     def __init__(self, stream: VideoStream) -> None:
-        self.time_base = _exact(stream.time_base) or Fraction(1, 90_000)
-        self.frame_rate = _exact(stream.average_rate) or _exact(stream.guessed_rate)
+        self.time_base = exact_fraction(stream.time_base) or Fraction(1, 90_000)
+        self.frame_rate = exact_fraction(stream.average_rate) or exact_fraction(stream.guessed_rate)
         rate = self.frame_rate or ASSUMED_FRAME_RATE
         self._step = max(1, round(1 / (rate * self.time_base)))
         self._last: int | None = None
@@ -343,14 +343,19 @@ class _Rational(Protocol):
     def denominator(self) -> int: ...
 
 
-def _exact(value: _Rational | None) -> Fraction | None:
+def exact_fraction(value: _Rational | None) -> Fraction | None:
     """Turn PyAV's rational into a `Fraction`: the one place, because its type changes with PyAV."""
     if value is None or not value.numerator or not value.denominator:
         return None
     return Fraction(int(value.numerator), int(value.denominator))
 
 
-def _open_container(path: Path) -> InputContainer:
+def open_container(path: Path) -> InputContainer:
+    """Open a file with libav, as a local file whatever its name looks like.
+
+    Raises:
+        VideoError: There is none, or it is no video.
+    """
     try:
         # "file:" keeps a colon in a name from being read as a protocol; the whitelist keeps a
         # play list that poses as a video from opening the network
@@ -378,7 +383,7 @@ def _opening_error(path: Path, error: Exception) -> VideoError:
                 hint="copy it again, or repair the recording",
             )
         return VideoError("this is not a video that can be read", where=path)
-    return VideoError(f"cannot be opened: {_reason(error)}", where=path)
+    return VideoError(f"cannot be opened: {reason_of(error)}", where=path)
 
 
 def _is_mp4(path: Path) -> bool:
@@ -447,7 +452,7 @@ def _require_sane_size(stream: VideoStream, path: Path) -> None:
 
 def _claimed_end_s(container: InputContainer, stream: VideoStream, start_s: Fraction) -> Fraction | None:
     """Return the time at which the container says this stream ends, in seconds, if it says."""
-    time_base = _exact(stream.time_base)
+    time_base = exact_fraction(stream.time_base)
     if stream.duration is not None and time_base is not None:
         start = start_s if stream.start_time is None else stream.start_time * time_base
         return start + stream.duration * time_base
@@ -460,6 +465,6 @@ def _claimed_end_s(container: InputContainer, stream: VideoStream, start_s: Frac
     return None
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
     """Return libav's words for an error, without its number and internal function."""
     return str(getattr(error, "strerror", None) or error)

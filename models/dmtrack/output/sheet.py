@@ -1,0 +1,111 @@
+"""A contact sheet: several moments of a recording, with RGB, the second stream and a blend side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+
+from dmtrack.errors import ConfigError, InputError, OutputError
+from dmtrack.output.atomic import prepare_folder, write_atomically
+from dmtrack.output.draw import Layout, Mark, Picture, compose
+from dmtrack.video.frame import FramePair
+from dmtrack.video.pairing import PairedSource
+from dmtrack.video.position import Position
+
+MOMENTS: Final = 5
+"""Rows of a sheet."""
+REACH_FRAMES: Final = 2_000
+"""Moments are spread over so many frames of a video at most: what comes later takes long to reach."""
+_CELL_WIDTH_PX: Final = 480
+_RULE_PX: Final = 4
+_GROUND: Final = 255
+
+
+def spread_indices(frame_count: int | None, moments: int = MOMENTS, *, is_folder: bool = False) -> list[int]:
+    """Return the 0-based indices of frames spread over a recording, the first and nearly the last among them.
+
+    Args:
+        frame_count: Frames of the recording; None if it does not say.
+        moments: How many are wanted.
+        is_folder: Any picture of a folder is reached at once.
+    """
+    last = max(1, REACH_FRAMES if frame_count is None else frame_count) - 1
+    if not is_folder:
+        last = min(last, REACH_FRAMES - 1)
+    # the count that a container claims may be one too many
+    last = max(0, last - 1) if last > moments else last
+    return sorted({round(last * number / max(1, moments - 1)) for number in range(moments)})
+
+
+def pairs_at(open_at: Callable[[Position], PairedSource], indices: Sequence[int]) -> list[FramePair]:
+    """Read the pairs of these frames, those that can be read.
+
+    Args:
+        open_at: Opens the recording so that its first pair is that of an index.
+        indices: In order.
+
+    Raises:
+        InputError: None of them can be read.
+        ConfigError: None of them is there.
+    """
+    found: list[FramePair] = []
+    failure: InputError | ConfigError | None = None
+    for index in indices:
+        try:
+            with open_at(Position(index=index)) as pairs:
+                found += [pair for pair in [next(iter(pairs), None)] if pair is not None]
+        except (InputError, ConfigError) as error:  # ConfigError: a container that claims too many frames
+            failure = error
+    if not found and failure is not None:
+        raise failure
+    return found
+
+
+def contact_sheet(pairs: Sequence[FramePair], marks: Mapping[int, Sequence[Mark]] | None = None) -> Picture:
+    """Draw one row a pair: RGB, the second stream, and both blended; RGB alone where there is no second.
+
+    Args:
+        pairs: At least one, all of one size.
+        marks: Boxes to draw, by frame index.
+
+    Returns:
+        `(H, W, 3)` uint8 RGB.
+    """
+    layouts = (Layout.RGB, Layout.AUX, Layout.OVERLAY) if pairs[0].image.shape[2] > 3 else (Layout.RGB,)
+    boxes = marks or {}
+    rows = [
+        _beside([_cell(compose(pair, boxes.get(pair.rgb.index, ()), layout)) for layout in layouts])
+        for pair in pairs
+    ]
+    rule = np.full((_RULE_PX, rows[0].shape[1], 3), _GROUND, np.uint8)
+    stacked = [part for row in rows for part in (row, rule)][:-1]
+    return np.vstack(stacked)
+
+
+def write_sheet(path: Path, sheet: Picture, *, overwrite: bool = False) -> None:
+    """Write a sheet as PNG.
+
+    Raises:
+        OutputError: The file exists, is no `.png`, or cannot be written.
+    """
+    if path.suffix.lower() != ".png":
+        raise OutputError("the sheet is a PNG picture", where=path, hint="give a name that ends in .png")
+    prepare_folder(path.parent, [path.name], overwrite=overwrite)
+    _, data = cv2.imencode(".png", np.ascontiguousarray(sheet[..., ::-1]))
+    write_atomically(path, bytes(data))
+
+
+def _cell(picture: Picture) -> Picture:
+    height = max(1, round(picture.shape[0] * _CELL_WIDTH_PX / picture.shape[1]))
+    shrinks = picture.shape[1] > _CELL_WIDTH_PX
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(picture, (_CELL_WIDTH_PX, height), interpolation=method), np.uint8)
+
+
+def _beside(cells: Sequence[Picture]) -> Picture:
+    rule = np.full((cells[0].shape[0], _RULE_PX, 3), _GROUND, np.uint8)
+    return np.hstack([part for cell in cells for part in (cell, rule)][:-1])

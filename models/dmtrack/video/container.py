@@ -1,0 +1,203 @@
+"""`read_container`: every stream of a file, and the clock of one of them. Nothing is decoded but headers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from itertools import islice, pairwise
+from pathlib import Path
+from statistics import median_low
+from typing import TYPE_CHECKING, Final
+
+import av.error
+from av.stream import Disposition
+from av.video.stream import VideoStream
+
+from dmtrack.errors import DecodeError
+from dmtrack.video.reader import exact_fraction, open_container, reason_of
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.stream import Stream
+
+MOST_STAMPS: Final = 1_000_000
+"""So many packets of a stream are looked at for its clock: nine hours at 30 pictures a second."""
+_UNEVEN_SHARE: Final = Fraction(1, 10)
+_GAP_INTERVALS: Final = Fraction(3, 2)
+_COARSE_TICKS: Final = 4
+"""A distance of fewer ticks than this is meant exactly; finer ones may be rounded by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFacts:
+    """One stream of a file, as its header says.
+
+    Attributes:
+        index: Its place among all streams.
+        kind: Such as `video`, `audio`, `subtitle` or `attachment`.
+        video_number: Its place among the video streams that can be tracked; None for all others.
+        codec: None for a codec that libav does not know.
+        size: Width and height in pixels, of a video.
+        pixel_format: libav's name.
+        bit_depth: Bits a channel.
+        frame_rate: Pictures a second.
+        time_base: Seconds a tick.
+        start_s: Time of the first picture.
+        tags: Title, language and whatever else is written there.
+    """
+
+    index: int
+    kind: str
+    video_number: int | None = None
+    codec: str | None = None
+    size: tuple[int, int] | None = None
+    pixel_format: str | None = None
+    bit_depth: int | None = None
+    frame_rate: Fraction | None = None
+    time_base: Fraction | None = None
+    start_s: Fraction | None = None
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ClockFacts:
+    """The time stamps of a video stream.
+
+    Attributes:
+        frames: Packets with a stamp.
+        first_s: Smallest stamp in seconds.
+        last_s: Largest one.
+        interval_s: The usual distance of two pictures; None for one picture.
+        shortest_s: Smallest distance.
+        longest_s: Largest distance.
+        gaps: Distances of one and a half usual ones and more: pictures were left out, or it paused.
+        is_variable: The distances differ by more than rounding.
+        is_whole: The file was read to its end.
+    """
+
+    frames: int
+    first_s: Fraction
+    last_s: Fraction
+    interval_s: Fraction | None = None
+    shortest_s: Fraction | None = None
+    longest_s: Fraction | None = None
+    gaps: int = 0
+    is_variable: bool = False
+    is_whole: bool = True
+
+    @property
+    def mean_rate(self) -> Fraction | None:
+        """Pictures a second over the whole stream."""
+        span_s = self.last_s - self.first_s
+        return (self.frames - 1) / span_s if self.frames > 1 and span_s else None
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerFacts:
+    """A file and everything in it.
+
+    Attributes:
+        path: Where it is.
+        format: libav's name of the container.
+        size_bytes: Of the file.
+        streams: All of them, in the order of the file.
+        tags: What is written about the file as a whole.
+        clock: Stamps of the first video stream; None if it has none.
+    """
+
+    path: Path
+    format: str
+    size_bytes: int
+    streams: tuple[StreamFacts, ...]
+    tags: dict[str, str]
+    clock: ClockFacts | None = None
+
+
+def read_container(path: Path, *, stream: int = 0) -> ContainerFacts:
+    """Look into a video file.
+
+    Args:
+        path: A file.
+        stream: Which video stream the clock is wanted of, from 0.
+
+    Raises:
+        VideoError: It cannot be opened, or is no video.
+        DecodeError: It cannot be read to its end.
+    """
+    with open_container(path) as container:
+        videos = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+        numbers = {video.index: number for number, video in enumerate(videos)}
+        facts = tuple(_facts(one, numbers.get(one.index)) for one in container.streams)
+        clock = None
+        if stream < len(videos):
+            try:
+                clock = _clock(container, videos[stream])
+            except (av.error.FFmpegError, OSError) as error:
+                raise DecodeError(f"reading fails: {reason_of(error)}", where=path) from error
+        return ContainerFacts(
+            path=path,
+            format=container.format.name,
+            size_bytes=path.stat().st_size,
+            streams=facts,
+            tags=dict(container.metadata),
+            clock=clock,
+        )
+
+
+def _facts(stream: Stream, video_number: int | None) -> StreamFacts:
+    time_base = exact_fraction(stream.time_base)
+    facts = StreamFacts(
+        index=stream.index,
+        kind=stream.type,
+        codec=None if stream.codec_context is None else stream.codec_context.name,
+        time_base=time_base,
+        start_s=None if stream.start_time is None or time_base is None else stream.start_time * time_base,
+        tags=dict(stream.metadata),
+    )
+    # libav lists a stream whose codec it does not know, without a decoder
+    if not isinstance(stream, VideoStream) or stream.codec_context is None:
+        return facts
+    picture = stream.codec_context
+    return replace(
+        facts,
+        video_number=video_number,
+        size=(picture.width, picture.height),
+        pixel_format=picture.pix_fmt,
+        bit_depth=max((part.bits for part in picture.format.components), default=None)
+        if picture.format
+        else None,
+        frame_rate=exact_fraction(stream.average_rate) or exact_fraction(stream.guessed_rate),
+    )
+
+
+def _clock(container: InputContainer, stream: VideoStream) -> ClockFacts | None:
+    time_base = exact_fraction(stream.time_base)
+    stamps = sorted(islice(_stamps(container, stream), MOST_STAMPS + 1))
+    if not stamps or time_base is None:
+        return None
+    is_whole = len(stamps) <= MOST_STAMPS
+    first_s, last_s = stamps[0] * time_base, stamps[-1] * time_base
+    steps = [later - earlier for earlier, later in pairwise(stamps)]
+    if not steps:
+        return ClockFacts(len(stamps), first_s, last_s, is_whole=is_whole)
+    usual, shortest, longest = median_low(steps), min(steps), max(steps)
+    # a clock of milliseconds shows 30 pictures a second as steps of 33 and 34
+    allowed = max(Fraction(1), usual * _UNEVEN_SHARE) if usual >= _COARSE_TICKS else Fraction(0)
+    return ClockFacts(
+        frames=len(stamps),
+        first_s=first_s,
+        last_s=last_s,
+        interval_s=usual * time_base,
+        shortest_s=shortest * time_base,
+        longest_s=longest * time_base,
+        gaps=sum(step >= usual * _GAP_INTERVALS for step in steps),
+        is_variable=longest - shortest > allowed,
+        is_whole=is_whole,
+    )
+
+
+def _stamps(container: InputContainer, stream: VideoStream) -> Iterator[int]:
+    for packet in container.demux(stream):
+        if packet.pts is not None and packet.size > 0:
+            yield packet.pts
