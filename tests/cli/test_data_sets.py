@@ -107,7 +107,7 @@ SETS = {
         (Stream("color/{:08}.jpg", "rgb", 1), Stream("depth/{:08}.png", "depth", 1)),
         {
             "groundtruth.txt": "20.0000,16.0000,16.0000,16.0000\n" * 2 + "NaN,NaN,NaN,NaN\n",
-            "sequence": "channels.color=color/%08d.jpg\nchannels.depth=depth/%08d.png\nfps=30\nformat=default\n",
+            "sequence": "channels.color=color/%08d.jpg\nchannels.depth=depth/%08d.png\nfps=30\n",
             "full-occlusion.tag": "0\n0\n1\n",
         },
         visible=2,
