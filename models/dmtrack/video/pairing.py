@@ -57,6 +57,9 @@ class PairCounts:
         rgb_damaged: Packets or pictures of the first stream that were lost.
         aux_damaged: The same of the second stream.
         largest_skew_s: Largest distance in time of two partners, in seconds.
+        rgb_dropped: Frames of a live first stream that were dropped because newer ones were there.
+        aux_dropped: Frames of a live second stream that were shown with no frame of the first.
+        longest_delay_s: How long a live frame waited at most before it was taken, in seconds.
     """
 
     pairs: int = 0
@@ -67,6 +70,9 @@ class PairCounts:
     largest_skew_s: Fraction = Fraction(0)
     aux_blank: int = 0
     aux_rgb_only: int = 0
+    rgb_dropped: int = 0
+    aux_dropped: int = 0
+    longest_delay_s: Fraction = Fraction(0)
 
     @property
     def aux_stale(self) -> int:

@@ -74,7 +74,7 @@ class VideoReader:
             first = self._decoder.first_frame()
             self._clock = _Clock(self._stream)
             self._first_pts = self._clock.stamp(first)
-            self._picture = _PictureConverter(first)
+            self._picture = PictureConverter(first)
         except BaseException:
             self._container.close()
             raise
@@ -283,7 +283,7 @@ class _Clock:
         return (pts + max(self._step, frame.duration or 0)) * self.time_base
 
 
-class _PictureConverter:
+class PictureConverter:
     """Turns decoded frames into arrays of one size and kind, the first frame's."""
 
     def __init__(self, first: VideoFrame) -> None:

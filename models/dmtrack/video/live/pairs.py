@@ -1,0 +1,205 @@
+"""`open_live_pair`: one or two live streams, frame by frame, always fresh.
+
+Both streams are put on this machine's clock (`ArrivalClock`), and for every RGB frame that is taken the
+second stream's frame nearest in time is shown with it.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Final
+
+from dmtrack.errors import ConfigError
+from dmtrack.video.frame import Frame, Modality, Pixels, VideoInfo
+from dmtrack.video.live.address import LiveAddress
+from dmtrack.video.live.reader import MAX_DELAY_S, TIMEOUT_S, Companion, LiveReader
+from dmtrack.video.matching import NearestMatcher, by_time, shifted
+from dmtrack.video.modality import ModalityGuess, guess_modality
+from dmtrack.video.pairing import PairCounts, PairedSource, ToGrid, resize_to_grid
+from dmtrack.video.position import Position
+from dmtrack.video.streams import OnMissing, StreamPair, Sync, default_max_skew_s
+
+_SETTLE_S: Final = 0.4
+"""What was buffered before we came arrives in a burst; after so long it has been read."""
+_INTERVALS_BEHIND: Final = 4
+"""A partner is there so many frame intervals later at most: libav holds up to two back, and it may be next."""
+_LONGEST_DELAY_S: Final = 0.6
+_PATIENCE: Final = 0.8
+"""Share of the largest delay that a frame may wait for its partner."""
+_JITTER_S: Final = Fraction(1, 20)
+
+
+@dataclass(frozen=True, slots=True)
+class LiveOptions:
+    """How live streams are read and matched.
+
+    Attributes:
+        max_delay_s: Frames that have waited longer are dropped when there is a newer one; None takes
+            `MAX_DELAY_S`, or what a slower second stream needs to catch up.
+        timeout_s: Longest silence of a stream.
+        offset_s: Added to every time of the second stream, in seconds.
+        max_skew_s: Largest distance in time of partners; None chooses it.
+        on_missing: What to show without a partner.
+
+    Raises:
+        ConfigError: A time is not positive.
+    """
+
+    max_delay_s: float | None = None
+    timeout_s: float = TIMEOUT_S
+    offset_s: Fraction = Fraction(0)
+    max_skew_s: Fraction | None = None
+    on_missing: OnMissing = OnMissing.HOLD
+
+    def __post_init__(self) -> None:
+        for name, value in (("largest delay", self.max_delay_s), ("longest silence", self.timeout_s)):
+            if value is not None and not 0 < value < float("inf"):
+                raise ConfigError(f"{name} {value:g} s is not positive")
+
+
+@dataclass(frozen=True, slots=True)
+class LiveStreams(StreamPair):
+    """Two live streams; the second one hands out the frame nearest in time among its last ones."""
+
+    history: LiveReader
+
+    def matcher(self, first: Frame) -> NearestMatcher:
+        """Return a matcher that is not asked: the second stream does not wait to be read."""
+        return NearestMatcher(iter(()))
+
+    def partner(self, matcher: NearestMatcher, rgb: Frame) -> tuple[Frame | None, bool]:
+        """Return the nearest frame of the second stream, and whether it is near enough."""
+        found = self.history.nearest(by_time(rgb) - self.offset_s)
+        if found is None:
+            return None, False
+        frame = shifted(found, self.offset_s)
+        return frame, abs(by_time(frame) - by_time(rgb)) <= self.max_skew_s
+
+
+class LivePairs(PairedSource):
+    """The frame pairs of live streams, without end unless they end, or `stop_when` says so.
+
+    Args:
+        rgb: The first stream.
+        streams: Both, or None without a second one.
+        modality: What the second stream measures, and how that is known.
+        end: First frame not wanted any more.
+        on_missing: What the second half shows without a partner.
+        to_grid: Brings the second picture onto the RGB grid.
+    """
+
+    def __init__(
+        self,
+        rgb: LiveReader,
+        streams: LiveStreams | None = None,
+        modality: ModalityGuess | None = None,
+        *,
+        end: Position | None = None,
+        on_missing: OnMissing = OnMissing.HOLD,
+        to_grid: ToGrid | None = None,
+    ) -> None:
+        super().__init__(rgb, streams, modality, end=end, on_missing=on_missing, to_grid=to_grid)
+        if streams is not None:
+            rgb.companion = Companion(streams.history, streams.offset_s, _PATIENCE * rgb.max_delay_s)
+        self._live = [rgb] if streams is None else [rgb, streams.history]
+
+    def begin(self) -> None:
+        """Forget the frames that came while something else was done, and begin to count."""
+        for reader in self._live:
+            reader.begin()
+
+    def stop_when(self, condition: Callable[[], bool]) -> None:
+        """End the pairs when `condition` is true; it is asked often while a frame is waited for."""
+        self._live[0].stop_when = condition
+
+    @property
+    def counts(self) -> PairCounts:
+        """What was met so far, dropped frames and the longest delay included."""
+        first, *others = self._live
+        return replace(
+            super().counts,
+            rgb_dropped=first.dropped,
+            aux_dropped=sum(reader.dropped for reader in others),
+            longest_delay_s=Fraction(first.longest_delay_s).limit_denominator(1_000_000),
+        )
+
+
+def open_live_pair(
+    rgb: LiveAddress,
+    aux: LiveAddress | None = None,
+    *,
+    modality: Modality | None = None,
+    end: Position | None = None,
+    options: LiveOptions | None = None,
+    to_grid: ToGrid = resize_to_grid,
+) -> LivePairs:
+    """Open one or two live streams, and return when they run.
+
+    Args:
+        rgb: The first stream.
+        aux: The second stream.
+        modality: What `aux` measures; None finds out.
+        end: First frame not wanted any more, counted from the first one.
+        options: How they are read and matched.
+        to_grid: Brings the encoded second picture onto the RGB grid.
+
+    Raises:
+        VideoError: A stream cannot be opened, or sends nothing.
+        ConfigError: The modality cannot be told.
+    """
+    options = options or LiveOptions()
+    epoch_s = time.monotonic()
+    readers = [
+        LiveReader(
+            address,
+            epoch_s=epoch_s,
+            timeout_s=options.timeout_s,
+            is_history=number == 1,
+        )
+        for number, address in enumerate((rgb, aux))
+        if address is not None
+    ]
+    try:
+        infos = [reader.info for reader in readers]
+        time.sleep(_SETTLE_S)
+        first = readers[0]
+        first.max_delay_s = options.max_delay_s or _needed_delay_s(infos)
+        first.begin()
+        if len(readers) == 1:
+            return LivePairs(first, end=end)
+        second = readers[1]
+        second.begin()
+        guess = _modality(second, modality)
+        max_skew_s = options.max_skew_s
+        streams = LiveStreams(
+            rgb=first,
+            aux=second,
+            sync=Sync.PTS,
+            offset_s=options.offset_s,
+            max_skew_s=default_max_skew_s(*infos) + _JITTER_S if max_skew_s is None else max_skew_s,
+            history=second,
+        )
+        return LivePairs(first, streams, guess, end=end, on_missing=options.on_missing, to_grid=to_grid)
+    except BaseException:
+        for reader in readers:
+            reader.close()
+        raise
+
+
+def _needed_delay_s(infos: list[VideoInfo]) -> float:
+    """Return how long a frame may have to wait until its partner is there."""
+    rates = [info.frame_rate for info in infos if info.frame_rate]
+    if len(infos) == 1 or not rates:
+        return MAX_DELAY_S
+    return min(_LONGEST_DELAY_S, max(MAX_DELAY_S, _INTERVALS_BEHIND / float(min(rates))))
+
+
+def _modality(reader: LiveReader, given: Modality | None) -> ModalityGuess:
+    if given is not None:
+        return ModalityGuess(given, "it was given")
+    frame = reader.nearest(Fraction(0))
+    samples: list[Pixels] = [] if frame is None else [frame.pixels]
+    return guess_modality(reader.address.path, samples)

@@ -1,0 +1,292 @@
+"""`LiveReader`: a live stream read in a thread of its own, of which only what is fresh is kept."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from types import TracebackType
+from typing import Final, Self
+
+from dmtrack.errors import DmtrackError, VideoError
+from dmtrack.video.frame import Frame, VideoInfo
+from dmtrack.video.live.address import LiveAddress
+from dmtrack.video.live.capture import Capture, Captured, open_capture
+from dmtrack.video.live.clock import ArrivalClock
+from dmtrack.video.position import Position
+
+TIME_BASE: Final = Fraction(1, 1_000_000)
+MAX_DELAY_S: Final = 0.2
+"""A frame that has waited longer is dropped when there is a newer one."""
+TIMEOUT_S: Final = 10.0
+"""So long a stream may be silent."""
+_HISTORY_S: Final = 1.5
+_MOST_KEPT: Final = 64
+_POLL_S: Final = 0.05
+_SHORT_POLL_S: Final = 0.005
+_JOIN_S: Final = 0.5
+
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class _Waiting:
+    """A picture that nobody has taken yet, with its number in the stream and its time."""
+
+    serial: int
+    pts: int
+    captured: Captured
+
+
+@dataclass(frozen=True, slots=True)
+class Companion:
+    """A second live stream that is waited for, but not for long.
+
+    Attributes:
+        reader: The stream.
+        offset_s: Added to its times.
+        patience_s: A frame is not held back longer than this after its arrival.
+    """
+
+    reader: LiveReader
+    offset_s: Fraction
+    patience_s: float
+
+    def is_ready(self, waiting: _Waiting, now_s: float) -> bool:
+        """Return whether the second stream has come as far as a frame of the first, or waited enough."""
+        if now_s - waiting.captured.arrival_s >= self.patience_s:
+            return True
+        return self.reader.has_reached(waiting.pts * TIME_BASE - self.offset_s)
+
+
+class LiveReader:
+    """The newest frames of a live stream; a `FrameSource` whose `read` waits for them.
+
+    A thread reads all the time, so that nothing piles up in the network or the camera. Frames are turned
+    into pixels only when they are taken. Times are seconds since `epoch_s` on this machine's clock; indices
+    count the frames that were taken.
+
+    Args:
+        address: Where the stream comes from.
+        epoch_s: When time begins, on `time.monotonic`; the same for streams that go together.
+        max_delay_s: Frames that have waited longer are dropped when there is a newer one.
+        timeout_s: Longest silence.
+        is_history: Keep the last frames for `nearest` instead of handing them out in order.
+        capture: Where pictures come from, instead of `address`.
+
+    Attributes:
+        address: Where the stream comes from.
+        max_delay_s: As given; may be changed.
+        stop_when: Asked while a frame is waited for; true ends `read`.
+        companion: A stream that should have come as far before a frame is handed out.
+    """
+
+    def __init__(
+        self,
+        address: LiveAddress,
+        *,
+        epoch_s: float,
+        max_delay_s: float = MAX_DELAY_S,
+        timeout_s: float = TIMEOUT_S,
+        is_history: bool = False,
+        capture: Capture | None = None,
+    ) -> None:
+        self.address = address
+        self.stop_when: Callable[[], bool] = lambda: False
+        self.companion: Companion | None = None
+        self._capture = capture or open_capture(address, timeout_s=timeout_s)
+        self._epoch_s = epoch_s
+        self.max_delay_s = max_delay_s
+        self._is_history = is_history
+        self._clock = ArrivalClock()
+        self._fresh = threading.Condition()
+        self._waiting: deque[_Waiting] = deque()
+        self._received = self._taken = self._dropped = 0
+        self._last_pts = -1
+        self._longest_delay_s = 0.0
+        self._ended = self._is_closed = False
+        self._error: DmtrackError | None = None
+        self._info: VideoInfo | None = None
+        self._nearest: tuple[int, Frame] | None = None
+        self._thread = threading.Thread(target=self._run, name=f"live {address.shown}", daemon=True)
+        self._thread.start()
+
+    @property
+    def info(self) -> VideoInfo:
+        """What is known about the stream; waits for its first picture.
+
+        Raises:
+            VideoError: The stream cannot be opened, or ends before a picture came.
+        """
+        with self._fresh:
+            while self._info is None and not self._ended:
+                self._fresh.wait(_POLL_S)
+                if self.stop_when():
+                    break
+            if self._info is None:
+                raise self._error or VideoError("no picture came", where=self.address.shown)
+            return self._info
+
+    @property
+    def damaged_packets(self) -> int:
+        """Packets that did not decode."""
+        return self._capture.damaged
+
+    @property
+    def dropped(self) -> int:
+        """Frames that were dropped, or passed over, since `begin`."""
+        with self._fresh:
+            return max(0, self._received - self._taken) if self._is_history else self._dropped
+
+    @property
+    def longest_delay_s(self) -> float:
+        """How long a frame waited at most from its arrival until it was taken, since `begin`."""
+        return self._longest_delay_s
+
+    @property
+    def error(self) -> DmtrackError | None:
+        """Why the stream ended, if it did so with an error."""
+        return self._error
+
+    def begin(self) -> None:
+        """Forget what came so far: counting begins, and old frames are of no use any more."""
+        with self._fresh:
+            while len(self._waiting) > 1:
+                self._waiting.popleft()
+            self._received, self._taken, self._dropped = len(self._waiting), 0, 0
+            self._longest_delay_s = 0.0
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Yield frames as they come; see `read`."""
+        return self.read()
+
+    def read(self, start: Position | None = None, end: Position | None = None) -> Iterator[Frame]:
+        """Yield frames as they come, each later than the one before, until the stream ends.
+
+        Args:
+            start: Must be None: a live stream begins now.
+            end: First frame not wanted any more, counted from the first one.
+
+        Raises:
+            DecodeError: The stream fails, or falls silent.
+        """
+        if start is not None:
+            raise ValueError("a live stream begins now")
+        first_pts: int | None = None
+        index = 0
+        while (waiting := self._take()) is not None:
+            first_pts = waiting.pts if first_pts is None else first_pts
+            if end is not None and end.is_reached(index, (waiting.pts - first_pts) * TIME_BASE):
+                return
+            yield Frame(index, waiting.pts, TIME_BASE, self._capture.pixels(waiting.captured))
+            index += 1
+
+    def nearest(self, moment: Fraction) -> Frame | None:
+        """Return the kept frame nearest to `moment`, in seconds since the epoch; None before the first."""
+        with self._fresh:
+            if not self._waiting:
+                return None if self._nearest is None else self._nearest[1]
+            found = min(self._waiting, key=lambda one: abs(one.pts * TIME_BASE - moment))
+            if self._nearest is not None and self._nearest[0] == found.serial:
+                return self._nearest[1]
+            self._taken += 1
+        frame = Frame(found.serial, found.pts, TIME_BASE, self._capture.pixels(found.captured))
+        self._nearest = (found.serial, frame)
+        return frame
+
+    def has_reached(self, moment: Fraction) -> bool:
+        """Return whether a frame of `moment`, in seconds since the epoch, or later has come, or none will."""
+        return self._ended or self._last_pts * TIME_BASE >= moment
+
+    def close(self) -> None:
+        """Stop reading. The thread ends with the next picture, or when the silence has lasted too long."""
+        self._is_closed = True
+        self._thread.join(_JOIN_S)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    # --- the reading thread ------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            for serial, captured in enumerate(self._capture.pictures()):
+                if self._is_closed:
+                    return
+                self._store(serial, captured)
+        except DmtrackError as error:
+            self._error = error
+            _LOGGER.info("%s", error)
+        finally:
+            with self._fresh:
+                self._ended = True
+                self._fresh.notify_all()
+
+    def _store(self, serial: int, captured: Captured) -> None:
+        time_s = self._clock.time_s(captured.arrival_s, captured.stamp_s) - self._epoch_s
+        with self._fresh:
+            self._last_pts = max(self._last_pts + 1, round(time_s / float(TIME_BASE)))
+            if self._info is None:
+                self._info = self._described(captured)
+            self._received += 1
+            self._waiting.append(_Waiting(serial, self._last_pts, captured))
+            self._drop_old(captured.arrival_s)
+            self._fresh.notify_all()
+
+    def _drop_old(self, now_s: float) -> None:
+        """Drop what waited too long; the newest frame stays, however old it is."""
+        kept_s = _HISTORY_S if self._is_history else self.max_delay_s
+        while len(self._waiting) > 1 and (
+            now_s - self._waiting[0].captured.arrival_s > kept_s or len(self._waiting) > _MOST_KEPT
+        ):
+            self._waiting.popleft()
+            self._dropped += 1
+
+    def _take(self) -> _Waiting | None:
+        with self._fresh:
+            while not self._is_ready():
+                if self._ended and not self._waiting:
+                    if self._error is not None:
+                        raise self._error
+                    return None
+                if self.stop_when():
+                    return None
+                self._fresh.wait(_SHORT_POLL_S if self._waiting else _POLL_S)
+            now_s = time.monotonic()
+            waiting = self._waiting.popleft()
+            self._taken += 1
+            self._longest_delay_s = max(self._longest_delay_s, now_s - waiting.captured.arrival_s)
+            return waiting
+
+    def _is_ready(self) -> bool:
+        """Return whether a frame can be handed out."""
+        if not self._waiting:
+            return False
+        now_s = time.monotonic()
+        self._drop_old(now_s)
+        return self.companion is None or self.companion.is_ready(self._waiting[0], now_s)
+
+    def _described(self, first: Captured) -> VideoInfo:
+        known = self._capture.describe(first)
+        return VideoInfo(
+            path=self.address.path,
+            width=known.width,
+            height=known.height,
+            frame_rate=known.frame_rate,
+            time_base=TIME_BASE,
+            start_pts=self._last_pts,
+            frame_count=None,
+            pixel_format=known.pixel_format,
+            codec=known.codec,
+            bit_depth=known.bit_depth,
+            channels=known.channels,
+        )
