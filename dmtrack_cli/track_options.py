@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
 from dmtrack.config import ModelConfig, TrackerConfig
+from dmtrack.datasets.recording import Recording, open_recording
 from dmtrack.output.draw import Layout
 from dmtrack.tracking.start import TargetStart
 from dmtrack.video.aux_encoder import AuxNorm
@@ -45,6 +46,18 @@ class Inputs:
             ConfigError: An option is out of range.
         """
         return self.times.applied_to(self.pairing.options)
+
+    def resolved(self) -> tuple[Inputs, Recording | None]:
+        """Put the streams of a data-set folder in its place, where RGB is one.
+
+        Raises:
+            InputError: The folder is incomplete, or holds several recordings.
+        """
+        recording = None if self.aux is not None else open_recording(self.rgb)
+        if recording is None:
+            return self, None
+        clip, modality = recording.clip, self.modality or recording.modality
+        return replace(self, rgb=clip.rgb, aux=clip.second, modality=modality), recording
 
 
 @dataclass(frozen=True, slots=True)

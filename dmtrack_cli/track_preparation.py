@@ -22,6 +22,7 @@ from dmtrack_cli.pick.choice import draw_targets
 from dmtrack_cli.pick.drawing import Scene
 from dmtrack_cli.track_options import Clocks, Configuration, Inputs, Preprocessing, Wanted
 from dmtrack_cli.track_run import TrackRun
+from dmtrack_cli.truth import GroundTruth
 
 if TYPE_CHECKING:
     from dmtrack.network.store import ResolvedWeights
@@ -39,8 +40,11 @@ def prepared_run(wanted: Wanted) -> Iterator[TrackRun]:
         OutputError: A result exists, or the folder cannot be written to.
         Stopped: The person drew no box.
     """
-    inputs, outputs = wanted.inputs, wanted.outputs
+    given, outputs = wanted.inputs, wanted.outputs
     with contextlib.ExitStack() as stack:
+        inputs, recording = given.resolved()
+        sequences = () if recording is None else recording.sequences
+        truth = GroundTruth(given.rgb, sequences, is_start_given=inputs.start is not None)
         pairs = stack.enter_context(_open(inputs))
         first, rest = first_pair(pairs)
         stack.enter_context(
@@ -48,13 +52,15 @@ def prepared_run(wanted: Wanted) -> Iterator[TrackRun]:
         )
         load = functools.cache(lambda: _load(wanted, pairs.modality))
         draw = _Drawing(inputs, pairs, first, before=load)
-        start = choose_boxes(inputs.boxes, inputs.box_files, inputs.rgb, first, draw)
+        start = choose_boxes(inputs.boxes, inputs.box_files, first, draw, truth)
         if start.first_frame != first.rgb.index:
             inputs = replace(inputs, start=Position(index=start.first_frame))
             pairs.close()
             pairs = stack.enter_context(_open(inputs))
             first, rest = first_pair(pairs)
         start = startable(start, pairs.rgb_info, inputs.end)
+        if recording is not None and given.modality is None and pairs.modality is not None:
+            pairs.modality_reason = recording.layout_reason
         tracker, resolved, precision = load()
         wanted = replace(wanted, inputs=inputs)
         configuration = _configuration(wanted, pairs, start, resolved, tracker.config)

@@ -31,19 +31,11 @@ from dmtrack_cli.inspect_tables import (
     streams_table,
     tracks_table,
 )
-from dmtrack_cli.options import (
-    AuxArgument,
-    FolderRateOption,
-    JsonOption,
-    MaxSkewOption,
-    ModalityChoice,
-    OffsetOption,
-    RgbArgument,
-    folder_rate,
-    seconds_of_ms,
-)
+from dmtrack_cli.option_groups import grouped
+from dmtrack_cli.options import AuxArgument, JsonOption, ModalityChoice, Pairing, RgbArgument
 
 
+@grouped
 def inspect(
     rgb: RgbArgument,
     aux: AuxArgument = None,
@@ -60,20 +52,15 @@ def inspect(
     modality: Annotated[
         ModalityChoice, typer.Option("--modality", help="What AUX measures.")
     ] = ModalityChoice.AUTO,
-    offset_ms: OffsetOption = 0.0,
-    max_skew_ms: MaxSkewOption = None,
-    rate: FolderRateOption = 30.0,
+    *,
+    pairing: Pairing,
     as_json: JsonOption = False,
 ) -> None:
     """Say what is in the files, and whether and how they pair.
 
     RGB may be a video, a folder of pictures, a recording of a data set, or a folder of many.
     """
-    options = PairingOptions(
-        offset_s=seconds_of_ms(offset_ms),
-        max_skew_s=None if max_skew_ms is None else seconds_of_ms(max_skew_ms),
-        folder_rate=folder_rate(rate),
-    )
+    options = pairing.options
     clips = survey(rgb) if aux is None else ()
     if len(clips) > 1:
         if sheet is not None:
@@ -189,9 +176,7 @@ def _write_sheet(
             None if aux is None else aux.path,
             modality=report.modality,
             start=start,
-            offset_s=options.offset_s,
-            max_skew_s=options.max_skew_s,
-            folder_rate=options.folder_rate,
+            pairing=options,
         ),
         indices,
     )
