@@ -15,6 +15,7 @@ from dmtrack.errors import ConfigError
 from dmtrack.output.draw import Layout
 from dmtrack.results.formats import ResultFormat
 from dmtrack.video.frame import Modality
+from dmtrack.video.live.pairs import LiveOptions
 from dmtrack.video.streams import OnMissing, PairingOptions, StreamOptions, Sync
 from dmtrack.video.tracks import parse_track
 
@@ -47,6 +48,22 @@ RgbArgument = Annotated[
     Path,
     typer.Argument(
         metavar="RGB", help="RGB video, ROS bag or folder of pictures (a thermal one alone is fine)."
+    ),
+]
+RgbSource = Annotated[
+    str,
+    typer.Argument(
+        metavar="RGB",
+        help="RGB video, folder of pictures, or folder of a data set (one stream alone is fine); "
+        "or a live stream: rtsp://…, udp://…, tcp://…, a camera's number or /dev/video0.",
+    ),
+]
+AuxSource = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="AUX",
+        help="Second stream: thermal, depth or event. A video, a folder of pictures, or a live stream.",
+        show_default=False,
     ),
 ]
 AuxArgument = Annotated[
@@ -85,6 +102,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of 
 
 _PAIRING = "Pairing"
 _RECOVERY = "Lost and found"
+_LIVE = "Live"
 
 
 class RecoveryChoice(StrEnum):
@@ -196,6 +214,53 @@ class Pairing:
     def second(self, rgb: Path, aux: Path | None) -> Path | None:
         """Return the file of the second stream: that of the first, where only a stream of it is named."""
         return rgb if aux is None and self.aux_stream is not None else aux
+
+
+@dataclass(frozen=True, slots=True)
+class Live:
+    """How live streams are read."""
+
+    live: Annotated[
+        bool,
+        typer.Option(
+            "--live",
+            help="RGB and AUX are live: 0 is a camera. Addresses (rtsp://…) are live anyway.",
+            rich_help_panel=_LIVE,
+        ),
+    ] = False
+    max_delay_ms: Annotated[
+        float | None,
+        typer.Option(
+            "--max-delay-ms",
+            metavar="MS",
+            help="Frames that waited longer are dropped. Default: 200, or what a slower AUX needs.",
+            show_default=False,
+            rich_help_panel=_LIVE,
+        ),
+    ] = None
+    live_timeout: Annotated[
+        float,
+        typer.Option(
+            "--live-timeout",
+            metavar="SECONDS",
+            help="A stream that is silent for so long has ended.",
+            rich_help_panel=_LIVE,
+        ),
+    ] = 10.0
+
+    def options(self, pairing: PairingOptions) -> LiveOptions:
+        """The same as the library takes it.
+
+        Raises:
+            ConfigError: A time is not positive.
+        """
+        return LiveOptions(
+            max_delay_s=None if self.max_delay_ms is None else float(seconds_of_ms(self.max_delay_ms)),
+            timeout_s=self.live_timeout,
+            offset_s=pairing.offset_s,
+            max_skew_s=pairing.max_skew_s,
+            on_missing=pairing.on_missing,
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -32,6 +33,11 @@ def default_folder(rgb: Path) -> Path:
     if name.lower() in _GENERIC_NAMES and whole.parent.name:
         name = whole.parent.name
     return Path(ROOT) / (name or "recording")
+
+
+def live_folder() -> Path:
+    """Return `dmtrack-results/live-DATE-TIME`: live streams have no name, and none comes twice."""
+    return Path(ROOT) / time.strftime("live-%Y%m%d-%H%M%S")
 
 
 @contextlib.contextmanager

@@ -50,6 +50,8 @@ def print_summary(summary: Summary, console: Console) -> None:
         table.add_row("mean score", f"{summary.mean_score:.3f}")
     if any(item.role == "aux" for item in summary.record.inputs):
         table.add_row("second stream", _pairing_text(counts.pairing))
+    if counts.pairing.longest_delay_s:
+        table.add_row("live", _live_text(counts.pairing))
     table.add_row("damaged", _damage_text(summary.record))
     table.add_row("speed", _speed_text(summary.record))
     for number, path in enumerate(summary.files):
@@ -94,6 +96,11 @@ def _pairing_text(pairing: PairCounts) -> str:
     how = ", ".join(f"{count} {what}" for count, what in shown if count)
     missing = f"{pairing.aux_missing} frames without a partner" + (f" ({how})" if how else "")
     return f"{missing}, {pairing.aux_held} with the last one again"
+
+
+def _live_text(pairing: PairCounts) -> str:
+    delay_ms = float(pairing.longest_delay_s * 1000)
+    return f"{pairing.rgb_dropped} frames dropped, none was older than {delay_ms:.0f} ms"
 
 
 def _damage_text(record: RunRecord) -> str:

@@ -12,13 +12,38 @@ from dmtrack.output.draw import Layout
 from dmtrack.tracking.start import TargetStart
 from dmtrack.video.aux_encoder import AuxNorm
 from dmtrack.video.frame import Modality
+from dmtrack.video.live.address import LiveAddress, is_live, parse_address
+from dmtrack.video.live.pairs import LiveOptions
 from dmtrack.video.position import Position
 from dmtrack.video.streams import OnMissing, PairingOptions
 from dmtrack_cli import results_folder
-from dmtrack_cli.options import Losing, Network, Pairing, Picture
+from dmtrack_cli.options import Live, Losing, Network, Pairing, Picture
 from dmtrack_cli.pick.choice import PICK_TIMEOUT_S
 from dmtrack_cli.pick.drawing import PickKind
 from dmtrack_cli.sensor_options import Counts, SideTimes
+
+
+@dataclass(frozen=True, slots=True)
+class LiveInputs:
+    """Live streams, and how they are read."""
+
+    rgb: LiveAddress
+    aux: LiveAddress | None
+    options: LiveOptions
+
+    @classmethod
+    def of(cls, rgb: str, aux: str | None, live: Live, pairing: Pairing) -> LiveInputs | None:
+        """Return what the person named, if it is live.
+
+        Raises:
+            VideoError: One of the two is no live stream, and the other one is.
+            ConfigError: A time is not positive.
+        """
+        given = [word for word in (rgb, aux) if word is not None]
+        if not live.live and not any(is_live(word) for word in given):
+            return None
+        options = live.options(pairing.options)
+        return cls(parse_address(rgb), None if aux is None else parse_address(aux), options)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +62,7 @@ class Inputs:
     box_files: tuple[Path, ...] = ()
     pick: PickKind = PickKind.AUTO
     pick_timeout_s: float = PICK_TIMEOUT_S
+    live: LiveInputs | None = None
 
     @property
     def pairing_options(self) -> PairingOptions:
@@ -53,7 +79,7 @@ class Inputs:
         Raises:
             InputError: The folder is incomplete, or holds several recordings.
         """
-        recording = None if self.aux is not None else open_recording(self.rgb)
+        recording = None if self.aux is not None or self.live is not None else open_recording(self.rgb)
         if recording is None:
             return self, None
         clip, modality = recording.clip, self.modality or recording.modality
@@ -75,6 +101,7 @@ class Outputs:
     folder: Path
     picture: Picture = field(default_factory=Picture)
     overwrite: bool = False
+    show: bool = False
 
     @property
     def names(self) -> list[str]:
@@ -101,6 +128,22 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class LiveRecord:
+    """Live streams as they stand in `run.json`, without passwords."""
+
+    rgb: str
+    aux: str | None
+    max_delay_s: float | None
+    timeout_s: float
+
+    @classmethod
+    def of(cls, live: LiveInputs) -> LiveRecord:
+        """Return the record of live streams."""
+        aux = None if live.aux is None else live.aux.shown
+        return cls(live.rgb.shown, aux, live.options.max_delay_s, live.options.timeout_s)
+
+
+@dataclass(frozen=True, slots=True)
 class Configuration:
     """The resolved configuration, as it stands in `run.json`."""
 
@@ -115,6 +158,7 @@ class Configuration:
     model: ModelConfig
     tracker: TrackerConfig
     weights_files: dict[str, str]
+    live: LiveRecord | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,13 +14,16 @@ from dmtrack.errors import ConfigError, PairingError
 from dmtrack.output.run_record import InputRecord, RunRecord, Versions, WeightsRecord
 from dmtrack.tracking.start import TargetStart
 from dmtrack.video.frame import FramePair, Modality, VideoInfo
+from dmtrack.video.live.address import hide_password
+from dmtrack.video.live.pairs import LivePairs, open_live_pair
 from dmtrack.video.pairing import PairedSource, open_pair
 from dmtrack.video.position import Position
 from dmtrack_cli import results_folder
+from dmtrack_cli.arguments import PICK
 from dmtrack_cli.boxes import StartBoxes, choose_boxes, startable
 from dmtrack_cli.pick.choice import draw_targets
 from dmtrack_cli.pick.drawing import Scene
-from dmtrack_cli.track_options import Clocks, Configuration, Inputs, Preprocessing, Wanted
+from dmtrack_cli.track_options import Clocks, Configuration, Inputs, LiveRecord, Preprocessing, Wanted
 from dmtrack_cli.track_run import TrackRun
 from dmtrack_cli.truth import GroundTruth
 
@@ -44,7 +47,9 @@ def prepared_run(wanted: Wanted) -> Iterator[TrackRun]:
     with contextlib.ExitStack() as stack:
         inputs, recording = given.resolved()
         sequences = () if recording is None else recording.sequences
-        truth = GroundTruth(given.rgb, sequences, is_start_given=inputs.start is not None)
+        truth = GroundTruth(
+            given.rgb, sequences, is_start_given=inputs.start is not None, is_live=given.live is not None
+        )
         pairs = stack.enter_context(_open(inputs))
         first, rest = first_pair(pairs)
         stack.enter_context(
@@ -62,10 +67,12 @@ def prepared_run(wanted: Wanted) -> Iterator[TrackRun]:
         if recording is not None and given.modality is None and pairs.modality is not None:
             pairs.modality_reason = recording.layout_reason
         tracker, resolved, precision = load()
+        if isinstance(pairs, LivePairs):
+            first = _fresh(pairs, first, rest, is_drawn=any(text.strip() == PICK for text in inputs.boxes))
         wanted = replace(wanted, inputs=inputs)
         configuration = _configuration(wanted, pairs, start, resolved, tracker.config)
         record = RunRecord(
-            command=["dmtrack", *sys.argv[1:]],
+            command=["dmtrack", *(hide_password(word) for word in sys.argv[1:])],
             versions=Versions.collect(),
             inputs=_input_records(pairs),
             configuration=configuration,
@@ -76,7 +83,7 @@ def prepared_run(wanted: Wanted) -> Iterator[TrackRun]:
             clocks=_clocks(inputs, pairs),
             outputs=outputs.names[:-1],
         )
-        frames = expected_frames(pairs.rgb_info, first, inputs.end)
+        frames = None if inputs.live else expected_frames(pairs.rgb_info, first, inputs.end)
         yield TrackRun(pairs, first, rest, start, tracker, record, wanted, frames)
 
 
@@ -120,7 +127,7 @@ class _Drawing:
     def __call__(self, ids: tuple[int, ...], lowest_frame: int) -> tuple[TargetStart, ...]:
         self.before()
         inputs, modality = self.inputs, self.pairs.modality
-        count = expected_frames(self.pairs.rgb_info, self.first, inputs.end)
+        count = 1 if inputs.live else expected_frames(self.pairs.rgb_info, self.first, inputs.end)
         scene = Scene(
             first=self.first,
             open_at=lambda index: _open(replace(inputs, start=Position(index=index), modality=modality)),
@@ -132,7 +139,21 @@ class _Drawing:
         return draw_targets(scene, inputs.pick, inputs.pick_timeout_s)
 
 
+def _fresh(pairs: LivePairs, first: FramePair, rest: Iterator[FramePair], *, is_drawn: bool) -> FramePair:
+    """Leave what came while the network was loaded; a box that was drawn belongs to the frame it is on."""
+    if is_drawn:
+        pairs.begin(first.rgb.index + 1)
+        return first
+    pairs.begin()
+    return next(rest, first)
+
+
 def _open(inputs: Inputs) -> PairedSource:
+    live = inputs.live
+    if live is not None:
+        return open_live_pair(
+            live.rgb, live.aux, modality=inputs.modality, end=inputs.end, options=live.options
+        )
     return open_pair(
         inputs.rgb,
         inputs.aux,
@@ -180,6 +201,7 @@ def _configuration(
         model=resolved.model.config,
         tracker=tracker,
         weights_files=resolved.sha256,
+        live=None if wanted.inputs.live is None else LiveRecord.of(wanted.inputs.live),
     )
 
 

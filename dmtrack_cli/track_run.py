@@ -17,6 +17,7 @@ from dmtrack.output.video import VideoSink
 from dmtrack.tracking.result import FrameResult, TrackState
 from dmtrack.tracking.watch import LostWatch
 from dmtrack.video.frame import FramePair
+from dmtrack.video.live.pairs import LivePairs
 from dmtrack.video.pairing import PairedSource
 from dmtrack_cli import results_folder
 from dmtrack_cli.boxes import StartBoxes
@@ -26,6 +27,7 @@ from dmtrack_cli.track_options import Wanted
 
 if TYPE_CHECKING:
     from dmtrack.tracking.tracker import Tracker
+    from dmtrack_cli.viewer import Viewer
 
 
 @dataclass(slots=True)
@@ -95,18 +97,41 @@ class TrackRun:
             overwrite=overwrite,
         )
         try:
-            sinks = SinkGroup(self._sinks(recorder), observers=[recorder])
+            viewer = self._viewer()
+            observers = [recorder] if viewer is None else [recorder, viewer]
+            sinks = SinkGroup(self._sinks(recorder), observers=observers)
             with GracefulStop() as stop, sinks, reporter:
+                if isinstance(self.pairs, LivePairs):
+                    self.pairs.stop_when(lambda: stop.is_requested or (viewer is not None and viewer.is_over))
                 for result in run(chain([self.first], self.rest), self.tracker, self.start.targets):
                     sinks.write(result)
                     reporter.advance(self.score.add(result))
                     stop.check()
+                    if viewer is not None and viewer.is_over:
+                        break
                     if watch.is_over(result):
                         seconds = self.wanted.losing.stop_when_lost
                         recorder.note(f"every target had been lost for {seconds:g} s")
                         break
+                stop.check()
+                if viewer is not None and viewer.is_over:
+                    self._stop_by_hand(recorder)
         finally:
             self.record = recorder.record
+
+    def _viewer(self) -> Viewer | None:
+        outputs = self.wanted.outputs
+        if not outputs.show:
+            return None
+        from dmtrack_cli.viewer import open_viewer  # a run without a window needs none
+
+        return open_viewer(outputs.picture.layout)
+
+    def _stop_by_hand(self, recorder: RunRecordSink) -> None:
+        """End because the person pressed q: a live stream ends so, a recording stays unfinished."""
+        if not isinstance(self.pairs, LivePairs):
+            raise KeyboardInterrupt
+        recorder.note("stopped in the window")
 
     def _sinks(self, recorder: RunRecordSink) -> list[Sink]:
         outputs = self.wanted.outputs

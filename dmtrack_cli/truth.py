@@ -25,11 +25,13 @@ class GroundTruth:
         rgb: What the person named: a stream, or a data-set folder.
         sequences: The targets of a data-set folder.
         is_start_given: The person said where to start, so that no other frame will do.
+        is_live: The stream is live: there can be no ground truth.
     """
 
     rgb: Path
     sequences: Sequence[AnnotatedSequence] = ()
     is_start_given: bool = False
+    is_live: bool = False
 
     def __call__(self, first: FramePair) -> StartBoxes:
         """Return the targets, given the first frame.
@@ -38,6 +40,8 @@ class GroundTruth:
             BoxError: There is no ground truth, or the target is not in the frame that was asked for.
             FormatError: A ground-truth file cannot be read.
         """
+        if self.is_live:
+            raise BoxError("where is the target? A live stream has no ground truth", hint=WAYS)
         if not self.sequences:
             return beside(self.rgb, first)
         here = first.rgb.index

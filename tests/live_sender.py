@@ -108,7 +108,8 @@ def _open(url: str, kind: str) -> av.container.OutputContainer:
         options = {"rtsp_transport": "tcp"} if kind == "rtsp" else {"flush_packets": "1"}
         return av.open(url, "w", format=kind, options=options)
     with socket.create_server(("127.0.0.1", int(url.removeprefix("serve:")))) as server:
-        print("listening", flush=True)
+        sys.stdout.write("listening\n")
+        sys.stdout.flush()
         connection, _ = server.accept()
         file = connection.makefile("wb", buffering=0)
         return av.open(file, "w", format=kind, options={"flush_packets": "1"}, buffer_size=1316)
@@ -127,7 +128,8 @@ def _send_pictures(container: av.container.OutputContainer, rate: int, look: str
         frame.pts = number
         container.mux(stream.encode(frame))
         if number == 0:
-            print("start", start_s, flush=True)
+            sys.stdout.write(f"start {start_s}\n")
+            sys.stdout.flush()
         number += 1
     container.mux(stream.encode(None))
 

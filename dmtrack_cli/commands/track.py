@@ -9,29 +9,31 @@ from typing import Annotated, Final
 import typer
 from rich.text import Text
 
+from dmtrack.errors import ConfigError
 from dmtrack.tracking.start import TargetStart
 from dmtrack.video.position import parse_position
 from dmtrack_cli.console import Stopped, err, out, say_line
 from dmtrack_cli.option_groups import grouped
 from dmtrack_cli.options import (
-    AuxArgument,
+    AuxSource,
     EndOption,
+    Live,
     Losing,
     ModalityChoice,
     Network,
     Pairing,
     Picture,
-    RgbArgument,
+    RgbSource,
     StartOption,
     positive_seconds,
 )
 from dmtrack_cli.pick.choice import PICK_TIMEOUT_S
 from dmtrack_cli.pick.drawing import PickKind
 from dmtrack_cli.progress import ProgressKind, make_reporter, say_json
-from dmtrack_cli.results_folder import default_folder
+from dmtrack_cli.results_folder import default_folder, live_folder
 from dmtrack_cli.sensor_options import Counts, SideTimes
 from dmtrack_cli.summary import Summary, print_summary, say_summary
-from dmtrack_cli.track_options import Hardware, Inputs, Outputs, Wanted
+from dmtrack_cli.track_options import Hardware, Inputs, LiveInputs, Outputs, Wanted
 from dmtrack_cli.track_preparation import prepared_run
 from dmtrack_cli.track_run import TrackRun
 
@@ -41,8 +43,8 @@ MOST_NAMED: Final = 6
 
 @grouped
 def track(
-    rgb: RgbArgument,
-    aux: AuxArgument = None,
+    rgb: RgbSource,
+    aux: AuxSource = None,
     box: Annotated[
         list[str] | None,
         typer.Option(
@@ -91,6 +93,9 @@ def track(
     device: Annotated[
         str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda:0 or mps.")
     ] = "auto",
+    show: Annotated[
+        bool, typer.Option("--show", help="Show the annotated view in a window; q stops.")
+    ] = False,
     start: StartOption = None,
     end: EndOption = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")] = False,
@@ -109,15 +114,20 @@ def track(
     pairing: Pairing,
     times: SideTimes,
     counts: Counts,
+    live: Live,
 ) -> None:
-    """Follow one or several targets through a recording.
+    """Follow one or several targets through a recording, or through live streams.
 
     Writes annotated.mp4, boxes.txt (MOT), boxes.csv, score.png and run.json. Everything is checked before
     tracking begins; Ctrl-C keeps what was tracked.
     """
+    live_inputs = LiveInputs.of(rgb, aux, live, pairing)
+    if live_inputs is not None and start is not None:
+        raise ConfigError("a live stream begins now", where="--start")
     inputs = Inputs(
-        rgb=rgb,
-        aux=pairing.second(rgb, aux),
+        rgb=Path(rgb),
+        aux=pairing.second(Path(rgb), None if aux is None else Path(aux)),
+        live=live_inputs,
         modality=modality.modality,
         start=None if start is None else parse_position(start),
         end=None if end is None else parse_position(end),
@@ -129,7 +139,8 @@ def track(
         pick=pick,
         pick_timeout_s=positive_seconds(pick_timeout, "--pick-timeout"),
     )
-    outputs = Outputs(output or default_folder(rgb), picture, overwrite)
+    folder = default_folder(inputs.rgb) if live_inputs is None else live_folder()
+    outputs = Outputs(output or folder, picture, overwrite, show)
     wanted = Wanted(inputs, outputs, network, losing, Hardware(device, threads))
     kind = ProgressKind.NONE if quiet else progress
     with prepared_run(wanted) as run:

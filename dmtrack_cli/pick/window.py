@@ -65,7 +65,7 @@ def draw_in_window(scene: Scene) -> tuple[TargetStart, ...]:
     try:
         cv2.namedWindow(_TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
         picture = board.picture()
-        cv2.resizeWindow(_TITLE, *_window_size(picture.shape[1], picture.shape[0]))
+        cv2.resizeWindow(_TITLE, *window_size(picture.shape[1], picture.shape[0]))
         cv2.imshow(_TITLE, picture)
         cv2.setMouseCallback(_TITLE, lambda event, x, y, *_: board.on_mouse(event, x, y))
         _draw_until_done(board)
@@ -180,7 +180,7 @@ class Board:
         return 1 if self.scene.first.aux_image is None else 2
 
 
-def _window_size(width: int, height: int) -> tuple[int, int]:
+def window_size(width: int, height: int) -> tuple[int, int]:
     """Return a size that fits most screens and shows small pictures enlarged."""
     scale = min(1280 / width, 760 / height, 2.0)
     return max(1, round(width * scale)), max(1, round(height * scale))

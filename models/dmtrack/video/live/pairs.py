@@ -25,7 +25,7 @@ from dmtrack.video.streams import OnMissing, StreamPair, Sync, default_max_skew_
 _SETTLE_S: Final = 0.4
 """What was buffered before we came arrives in a burst; after so long it has been read."""
 _INTERVALS_BEHIND: Final = 4
-"""A partner is there so many frame intervals later at most: libav holds up to two back, and it may be next."""
+"""A partner is there so many frame intervals later: libav holds up to two back, and it may be the next."""
 _LONGEST_DELAY_S: Final = 0.6
 _PATIENCE: Final = 0.8
 """Share of the largest delay that a frame may wait for its partner."""
@@ -106,10 +106,16 @@ class LivePairs(PairedSource):
             rgb.companion = Companion(streams.history, streams.offset_s, _PATIENCE * rgb.max_delay_s)
         self._live = [rgb] if streams is None else [rgb, streams.history]
 
-    def begin(self) -> None:
-        """Forget the frames that came while something else was done, and begin to count."""
+    def begin(self, index: int = 0) -> None:
+        """Forget the frames that came while something else was done, and begin to count.
+
+        Args:
+            index: Of the next frame; as many frames before it count.
+        """
         for reader in self._live:
-            reader.begin()
+            reader.begin(index)
+        self._pairs, self._held, self._missing = index, 0, 0
+        self._largest_skew_s = Fraction(0)
 
     def stop_when(self, condition: Callable[[], bool]) -> None:
         """End the pairs when `condition` is true; it is asked often while a frame is waited for."""

@@ -107,6 +107,8 @@ class LiveReader:
         self._waiting: deque[_Waiting] = deque()
         self._received = self._taken = self._dropped = 0
         self._last_pts = -1
+        self._begin_pts: int | None = None
+        self._index = 0
         self._longest_delay_s = 0.0
         self._ended = self._is_closed = False
         self._error: DmtrackError | None = None
@@ -152,9 +154,14 @@ class LiveReader:
         """Why the stream ended, if it did so with an error."""
         return self._error
 
-    def begin(self) -> None:
-        """Forget what came so far: counting begins, and old frames are of no use any more."""
+    def begin(self, index: int = 0) -> None:
+        """Forget what came so far: counting begins, and old frames are of no use any more.
+
+        Args:
+            index: Of the next frame.
+        """
         with self._fresh:
+            self._index, self._begin_pts = index, None if index == 0 else self._begin_pts
             while len(self._waiting) > 1:
                 self._waiting.popleft()
             self._received, self._taken, self._dropped = len(self._waiting), 0, 0
@@ -176,14 +183,13 @@ class LiveReader:
         """
         if start is not None:
             raise ValueError("a live stream begins now")
-        first_pts: int | None = None
-        index = 0
         while (waiting := self._take()) is not None:
-            first_pts = waiting.pts if first_pts is None else first_pts
-            if end is not None and end.is_reached(index, (waiting.pts - first_pts) * TIME_BASE):
+            self._begin_pts = waiting.pts if self._begin_pts is None else self._begin_pts
+            elapsed_s = (waiting.pts - self._begin_pts) * TIME_BASE
+            if end is not None and end.is_reached(self._index, elapsed_s):
                 return
-            yield Frame(index, waiting.pts, TIME_BASE, self._capture.pixels(waiting.captured))
-            index += 1
+            self._index += 1
+            yield Frame(self._index - 1, waiting.pts, TIME_BASE, self._capture.pixels(waiting.captured))
 
     def nearest(self, moment: Fraction) -> Frame | None:
         """Return the kept frame nearest to `moment`, in seconds since the epoch; None before the first."""
