@@ -63,7 +63,7 @@ class Viewer(Sink):
                 cv2.namedWindow(_TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
                 cv2.resizeWindow(_TITLE, *window_size(picture.shape[1], picture.shape[0]))
             cv2.imshow(_TITLE, picture)
-            cv2.waitKey(1)  # some window systems show it only now
+            self._listen()  # some window systems show it only now
             self._is_open = True
         except cv2.error as error:
             self._fail(error)
@@ -83,7 +83,7 @@ class Viewer(Sink):
 
     def _listen(self) -> None:
         key = cv2.waitKey(1) & 0xFF
-        is_closed = cv2.getWindowProperty(_TITLE, cv2.WND_PROP_VISIBLE) < 1
+        is_closed = self._is_open and cv2.getWindowProperty(_TITLE, cv2.WND_PROP_VISIBLE) < 1
         self._is_over = self._is_over or key in _STOP_KEYS or is_closed
 
     def _fail(self, error: cv2.error) -> None:

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import resource
 from collections.abc import Generator, Iterator
+from pathlib import Path
+from types import ModuleType
 
 import pytest
+
+
+@pytest.fixture(scope="session")
+def live_sender() -> ModuleType:
+    """The sender of live video, which is a program as well."""
+    path = Path(__file__).with_name("live_sender.py")
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.hookimpl(wrapper=True)

@@ -77,9 +77,12 @@ class Sender:
         self.stop()
 
     def stop(self) -> None:
-        """Stop sending at once, as a camera does that loses its power."""
-        self._process.kill()
-        self._process.communicate()
+        """Stop sending at once, as a camera does that loses its power; twice is harmless."""
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
 
     def sent_s(self, number: int) -> float:
         """Return when a picture was sent, on `time.monotonic`, which all processes share."""

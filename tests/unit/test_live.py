@@ -1,0 +1,334 @@
+"""Live streams: what is fresh is handed out, what is old is dropped and counted, two clocks become one."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import pairwise
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dmtrack.errors import ConfigError, DecodeError, VideoError
+from dmtrack.video.frame import Modality
+from dmtrack.video.live.address import hide_password, is_live, parse_address
+from dmtrack.video.live.capture import Capture, Captured, CaptureInfo
+from dmtrack.video.live.clock import ArrivalClock
+from dmtrack.video.live.pairs import LiveOptions, open_live_pair
+from dmtrack.video.live.reader import Companion, LiveReader
+from dmtrack.video.position import Position
+
+CAMERA = parse_address("0")
+
+
+class TestAddresses:
+    @pytest.mark.parametrize(
+        ("text", "alone", "camera", "scheme"),
+        [
+            ("rtsp://cam.local:554//stream/1", True, None, "rtsp"),
+            ("UDP://@:5000", True, None, "udp"),
+            ("tcp://127.0.0.1:5000?listen=1", True, None, "tcp"),
+            ("0", False, 0, None),
+            ("/dev/video2", True, "/dev/video2", None),
+        ],
+    )
+    def test_known(self, text: str, alone: bool, camera: int | str | None, scheme: str | None) -> None:
+        address = parse_address(text)
+        assert (address.camera, address.scheme, address.url) == (camera, scheme, text)
+        assert is_live(text) is alone, "a bare number may be the name of a folder"
+
+    @pytest.mark.parametrize("text", ["walk.mp4", "file:///etc/passwd", "concat:a|b", "rtsp://", "-1", ""])
+    def test_unknown(self, text: str) -> None:
+        assert not is_live(text)
+        with pytest.raises(VideoError, match=r"no live stream; give rtsp://…, .*0 or /dev/video0"):
+            parse_address(text)
+
+    def test_listening_is_for_us_alone(self) -> None:
+        address = parse_address("rtsp://127.0.0.1:8554/a?listen")
+        assert (address.listens, address.url) == (True, "rtsp://127.0.0.1:8554/a")
+        assert not parse_address("rtsp://127.0.0.1/listener").listens
+
+    def test_passwords_are_not_shown(self) -> None:
+        address = parse_address("rtsp://admin:s3cret@10.0.0.2/h264")
+        assert address.shown == "rtsp://***@10.0.0.2/h264"
+        assert "s3cret" not in str(address.path)
+        assert hide_password("--box=1,2,3,4") == "--box=1,2,3,4"
+
+
+class TestClock:
+    def test_jitter_is_taken_out(self) -> None:
+        clock, rng = ArrivalClock(), np.random.default_rng(3)
+        late = 0.02 + 0.08 * rng.random(200)
+        late[5] = 0.02
+        times = [clock.time_s(100 + n / 25 + late[n], 7_000 + n / 25) for n in range(200)]
+        errors = np.array(times[5:]) - (100 + np.arange(5, 200) / 25)
+        assert np.ptp(errors) < 0.01, "even stamps stay even"
+        assert abs(errors - 0.02).max() < 0.01, "and lie where the least late frame says"
+
+    def test_a_sender_that_begins_anew_is_followed(self) -> None:
+        clock = ArrivalClock()
+        assert clock.time_s(50.0, 10.0) == 50.0
+        assert clock.time_s(60.0, 0.0) == 60.0
+        assert clock.time_s(61.0, 90_000.0) == 61.0
+
+    def test_without_stamps_the_arrival_counts(self) -> None:
+        assert ArrivalClock().time_s(5.5, None) == 5.5
+
+
+class FakeCapture(Capture):
+    """Gives pictures when it is told to, with the age it is told."""
+
+    def __init__(self, *, then: Exception | None = None) -> None:
+        self.damaged = 0
+        self._ready = threading.Semaphore(0)
+        self._ages: list[float] = []
+        self._given = 0
+        self._then = then
+        self._over = threading.Event()
+
+    def give(self, *ages_s: float) -> None:
+        """Let pictures come that arrived so long ago."""
+        for age_s in ages_s:
+            self._ages.append(age_s)
+            self._ready.release()
+        wait_until(lambda: self._given == len(self._ages))
+
+    def end(self) -> None:
+        self._over.set()
+        self._ready.release()
+
+    def pictures(self) -> Iterator[Captured]:
+        number = 0
+        while True:
+            self._ready.acquire()
+            if self._over.is_set():
+                break
+            pixels = np.full((4, 6, 3), number, np.uint8)
+            yield Captured(time.monotonic() - self._ages[number], None, pixels)
+            number += 1
+            self._given = number
+        if self._then is not None:
+            raise self._then
+
+    def describe(self, first: Captured) -> CaptureInfo:
+        return CaptureInfo(6, 4, Fraction(25), "rgb24", "fake", 8, 3)
+
+    def pixels(self, captured: Captured) -> Any:
+        return captured.picture
+
+
+def wait_until(condition: Any) -> None:
+    end = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < end, "this took too long"
+        time.sleep(0.002)
+
+
+def reader(capture: FakeCapture, **options: Any) -> LiveReader:
+    return LiveReader(CAMERA, epoch_s=time.monotonic() - 100, capture=capture, **options)
+
+
+class TestReader:
+    def test_old_frames_are_dropped_and_counted(self) -> None:
+        capture = FakeCapture()
+        with reader(capture, max_delay_s=10.0) as live:
+            capture.give(30.0, 29.0, 28.0, 5.0, 4.0)
+            frames = live.read()
+            assert [next(frames).pixels[0, 0, 0] for _ in range(2)] == [3, 4]
+            assert live.dropped == 3
+            assert 4.0 < live.longest_delay_s < 9.0
+            capture.end()
+
+    def test_the_newest_frame_is_never_dropped(self) -> None:
+        capture = FakeCapture()
+        with reader(capture, max_delay_s=0.001) as live:
+            capture.give(3.0, 2.0, 1.0)
+            frame = next(live.read())
+            assert (frame.index, frame.pixels[0, 0, 0], live.dropped) == (0, 2, 2)
+            capture.end()
+
+    def test_memory_is_bounded_even_where_nobody_reads(self) -> None:
+        capture = FakeCapture()
+        with reader(capture, max_delay_s=1e6) as live:
+            capture.give(*[0.0] * 200)
+            assert live.dropped == 200 - 64
+            capture.end()
+
+    def test_times_rise_and_indices_count_what_was_taken(self) -> None:
+        capture = FakeCapture()
+        with reader(capture, max_delay_s=1e6) as live:
+            capture.give(1.0, 1.0, 2.0, 0.5)
+            capture.end()
+            frames = list(live)
+        assert [frame.index for frame in frames] == [0, 1, 2, 3]
+        assert all(a.pts < b.pts for a, b in pairwise(frames))
+        assert 98 < frames[0].time_s < 100
+
+    def test_the_end_and_its_reason(self) -> None:
+        capture = FakeCapture(then=DecodeError("the stream ended: nothing came for 1 s"))
+        with reader(capture) as live:
+            capture.give(0.0)
+            capture.end()
+            frames = live.read()
+            assert next(frames).index == 0
+            with pytest.raises(DecodeError, match="nothing came"):
+                next(frames)
+
+    def test_no_picture_at_all(self) -> None:
+        capture = FakeCapture(then=VideoError("cannot be opened: connection refused"))
+        capture.end()
+        with reader(capture) as live, pytest.raises(VideoError, match="refused"):
+            _ = live.info
+
+    def test_waiting_can_be_stopped(self) -> None:
+        capture = FakeCapture()
+        with reader(capture) as live:
+            stop = threading.Event()
+            live.stop_when = stop.is_set
+            threading.Timer(0.1, stop.set).start()
+            assert list(live.read()) == []
+            capture.end()
+
+    def test_an_end_in_frames_and_in_seconds(self) -> None:
+        for end, count in ((Position(index=2), 2), (Position(time_s=Fraction(3, 2)), 2)):
+            capture = FakeCapture()
+            with reader(capture, max_delay_s=1e6) as live:
+                capture.give(4.0, 3.0, 2.0, 1.0)
+                assert len(list(live.read(end=end))) == count
+                capture.end()
+
+    def test_beginning_anew_forgets_what_came(self) -> None:
+        capture = FakeCapture()
+        with reader(capture, max_delay_s=1e6) as live:
+            capture.give(3.0, 2.0, 1.0)
+            frames = live.read()
+            assert next(frames).pixels[0, 0, 0] == 0
+            live.begin()
+            frame = next(frames)
+            assert (frame.index, frame.pixels[0, 0, 0], live.dropped) == (0, 2, 0)
+            live.begin(1)
+            capture.give(0.0)
+            assert next(frames).index == 1
+            capture.end()
+
+    def test_the_nearest_of_the_last_frames(self) -> None:
+        capture = FakeCapture()
+        with reader(capture, is_history=True) as history:
+            assert history.nearest(Fraction(1)) is None
+            capture.give(1.0, 0.6, 0.2)
+            newest = history.nearest(Fraction(200))
+            assert newest is not None
+            middle = history.nearest(newest.time_s - Fraction(45, 100))
+            assert middle is not None
+            assert (newest.pixels[0, 0, 0], middle.pixels[0, 0, 0]) == (2, 1)
+            assert history.nearest(newest.time_s - Fraction(45, 100)) is middle, "not converted again"
+            capture.end()
+
+    def test_a_frame_waits_for_its_partner_but_not_for_long(self) -> None:
+        first, second = FakeCapture(), FakeCapture()
+        with reader(first, max_delay_s=1e6) as rgb, reader(second, is_history=True) as aux:
+            rgb.companion = Companion(aux, Fraction(0), patience_s=0.3)
+            second.give(0.5)
+            first.give(0.0)
+            before_s = time.monotonic()
+            next(rgb.read())
+            assert time.monotonic() - before_s > 0.2, "the second stream is behind: waited"
+            first.give(0.1)
+            second.give(0.0)
+            before_s = time.monotonic()
+            next(rgb.read())
+            assert time.monotonic() - before_s < 0.15, "the second stream is there: not waited"
+            first.end()
+            second.end()
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, float("inf")])
+def test_options_are_checked(value: float) -> None:
+    with pytest.raises(ConfigError, match="not positive"):
+        LiveOptions(max_delay_s=value)
+    with pytest.raises(ConfigError, match="not positive"):
+        LiveOptions(timeout_s=value)
+
+
+class TestRealStreams:
+    """A sender in a process of its own, on this machine's network, in real time."""
+
+    def test_a_slow_tracker_drops_frames_and_stays_fresh(self, live_sender: ModuleType) -> None:
+        """25 frames a second come, 4 are taken: after 3 s a queue would be 2.5 s behind."""
+        rgb_port, aux_port = live_sender.free_port(), live_sender.free_port()
+        url = "udp://127.0.0.1:{}?pkt_size=1316"
+        with (
+            live_sender.Sender(url.format(rgb_port)) as rgb,
+            live_sender.Sender(url.format(aux_port), look="grey", rate=9) as aux,
+            open_live_pair(
+                *(parse_address(f"udp://127.0.0.1:{port}") for port in (rgb_port, aux_port))
+            ) as pairs,
+        ):
+            assert (pairs.rgb_info.width, pairs.rgb_info.frame_rate) == (live_sender.WIDTH, 25)
+            assert pairs.modality is Modality.THERMAL
+            pairs.begin()
+            ages, skew_errors, numbers = [], [], []
+            for pair in pairs:
+                number = live_sender.number_of(pair.image[..., :3])
+                ages.append(time.monotonic() - rgb.sent_s(number))
+                numbers.append(number)
+                if pair.aux is not None:
+                    true_s = aux.sent_s(live_sender.number_of(pair.image[..., 3:])) - rgb.sent_s(number)
+                    skew_errors.append(abs(float(pair.skew_s or 0) - true_s))
+                if len(numbers) == 12:
+                    break
+                time.sleep(0.25)
+            counts = pairs.counts
+        assert numbers == sorted(set(numbers))
+        assert max(ages[2:]) < 1.5
+        skipped = numbers[-1] - numbers[0] - 11
+        assert skipped > 20
+        assert abs(counts.rgb_dropped - skipped) <= 3
+        assert counts.pairs == 12
+        assert 0 < counts.longest_delay_s < 1.5
+        assert len(skew_errors) > 6
+        assert np.median(skew_errors) < 0.06, "the skew that is told is the true one"
+
+    def test_a_sender_that_ends_ends_the_pairs(self, live_sender: ModuleType) -> None:
+        port = live_sender.free_port()
+        with (
+            live_sender.Sender(f"serve:{port}", pictures=60, rate=30),
+            open_live_pair(parse_address(f"tcp://127.0.0.1:{port}")) as pairs,
+        ):
+            numbers = [live_sender.number_of(pair.image) for pair in pairs]
+        assert numbers[-1] == 59
+        assert numbers == sorted(set(numbers))
+
+    @pytest.mark.slow
+    def test_rtsp(self, live_sender: ModuleType) -> None:
+        url = f"rtsp://127.0.0.1:{live_sender.free_port()}/live"
+        with (
+            live_sender.Sender(url, kind="rtsp") as sender,
+            open_live_pair(parse_address(f"{url}?listen")) as pairs,
+        ):
+            pairs.begin()
+            for pair in pairs:
+                age_s = time.monotonic() - sender.sent_s(live_sender.number_of(pair.image))
+                if pair.rgb.index == 20:
+                    break
+        assert pairs.rgb_info.codec == "h264"
+        assert age_s < 1.0
+
+    def test_silence_is_an_end_in_one_line(self, live_sender: ModuleType) -> None:
+        address = parse_address(f"udp://127.0.0.1:{live_sender.free_port()}")
+        with pytest.raises(
+            VideoError, match=r"udp://127.0.0.1:\d+: cannot be opened: nothing came within 0.3 s"
+        ):
+            open_live_pair(address, options=LiveOptions(timeout_s=0.3))
+
+    def test_nobody_there(self, live_sender: ModuleType) -> None:
+        with pytest.raises(VideoError, match="cannot be opened: Connection refused"):
+            open_live_pair(parse_address(f"tcp://127.0.0.1:{live_sender.free_port()}"))
+
+    def test_no_such_camera(self) -> None:
+        with pytest.raises(VideoError, match=r"/dev/video987: there is no such camera"):
+            open_live_pair(parse_address("987"))
