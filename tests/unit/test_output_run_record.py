@@ -115,6 +115,9 @@ def test_counts_and_speed(tmp_path: Path) -> None:
             "rgb_damaged": 0,
             "aux_damaged": 0,
             "largest_skew_s": "1/60",
+            "rgb_dropped": 0,
+            "aux_dropped": 0,
+            "longest_delay_s": "0",
         },
     }
     assert values["speed"] == {"wall_s": 2.0, "network_fps": pytest.approx(25.0), "whole_fps": 2.0}

@@ -64,7 +64,7 @@ def test_deep_grey_is_exact(make_video, pix_fmt):
 def test_big_endian_grey_is_exact():
     (written,) = counts16(1)
     frame = av.VideoFrame.from_ndarray(written, format="gray16le").reformat(format="gray16be")
-    pixels = reader_module._PictureConverter(frame)(frame)
+    pixels = reader_module.PictureConverter(frame)(frame)
     assert np.array_equal(pixels, written)
     assert pixels.dtype.isnative
 
