@@ -39,6 +39,7 @@ def _stream_facts(info: VideoInfo, container: ContainerFacts | None) -> dict[str
     colour = "grey" if info.channels == 1 else "colour"
     facts = {
         "file": str(info.path),
+        "stream": "the only one" if info.track is None else str(info.track),
         "size": f"{info.width}x{info.height}{turned}",
         "pixels": f"{info.bit_depth}-bit {colour} ({info.pixel_format})",
         "codec": info.codec,
@@ -116,8 +117,11 @@ def facts_table(report: PairReport, truth: tuple[Path, ...]) -> Table:
 
 def _match_facts(match: PairMatch) -> dict[str, str]:
     skew = match.skew
-    by_time = f"by time stamp, at most {_milliseconds(match.max_skew_s)} apart"
-    how = "by place: equally many pictures" if match.sync is Sync.INDEX else by_time
+    how = {
+        Sync.PTS: f"by time stamp, at most {_milliseconds(match.max_skew_s)} apart",
+        Sync.NEAREST: "by the nearest time stamp, however far apart",
+        Sync.INDEX: "by place",
+    }[match.sync]
     pairs = "unknown" if match.expected_pairs is None else f"about {match.expected_pairs}"
     found = skew.frames - skew.missing
     facts = {

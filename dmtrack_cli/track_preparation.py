@@ -152,7 +152,12 @@ def _open(inputs: Inputs) -> PairedSource:
     live = inputs.live
     if live is not None:
         return open_live_pair(
-            live.rgb, live.aux, modality=inputs.modality, end=inputs.end, options=live.options
+            live.rgb,
+            live.aux,
+            modality=inputs.modality,
+            end=inputs.end,
+            options=live.options,
+            encoding=inputs.counts.options,
         )
     return open_pair(
         inputs.rgb,

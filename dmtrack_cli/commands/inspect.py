@@ -33,6 +33,7 @@ from dmtrack_cli.inspect_tables import (
 )
 from dmtrack_cli.option_groups import grouped
 from dmtrack_cli.options import AuxArgument, JsonOption, ModalityChoice, Pairing, RgbArgument
+from dmtrack_cli.sensor_options import SideTimes
 
 
 @grouped
@@ -54,13 +55,15 @@ def inspect(
     ] = ModalityChoice.AUTO,
     *,
     pairing: Pairing,
+    times: SideTimes,
     as_json: JsonOption = False,
 ) -> None:
     """Say what is in the files, and whether and how they pair.
 
     RGB may be a video, a folder of pictures, a recording of a data set, or a folder of many.
     """
-    options = pairing.options
+    options = times.applied_to(pairing.options)
+    aux = pairing.second(rgb, aux)
     clips = survey(rgb) if aux is None else ()
     if len(clips) > 1:
         if sheet is not None:
@@ -104,7 +107,13 @@ def _report(rgb: Path, aux: Path | None, clip: SurveyedClip | None, options: Pai
 
 
 def _container(info: VideoInfo) -> ContainerFacts | None:
-    return read_container(info.path) if info.path.is_file() else None
+    """Look into a file; nothing is said of those that libav does not read, such as ROS bags."""
+    if not info.path.is_file():
+        return None
+    try:
+        return read_container(info.path, stream=0 if info.track is None else info.track.number)
+    except VideoError:
+        return None
 
 
 def _say(

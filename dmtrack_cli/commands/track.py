@@ -13,7 +13,7 @@ from dmtrack.errors import ConfigError
 from dmtrack.tracking.start import TargetStart
 from dmtrack.video.position import parse_position
 from dmtrack_cli.console import Stopped, err, out, say_line
-from dmtrack_cli.option_groups import grouped
+from dmtrack_cli.option_groups import grouped, words
 from dmtrack_cli.options import (
     AuxSource,
     EndOption,
@@ -37,6 +37,7 @@ from dmtrack_cli.track_options import Hardware, Inputs, LiveInputs, Outputs, Wan
 from dmtrack_cli.track_preparation import prepared_run
 from dmtrack_cli.track_run import TrackRun
 
+_LIVE_PAIRING: Final = ("--offset-ms", "--max-skew-ms", "--on-missing")
 MOST_NAMED: Final = 6
 """So many boxes are said at the start; the rest is counted."""
 
@@ -122,8 +123,8 @@ def track(
     tracking begins; Ctrl-C keeps what was tracked.
     """
     live_inputs = LiveInputs.of(rgb, aux, live, pairing)
-    if live_inputs is not None and start is not None:
-        raise ConfigError("a live stream begins now", where="--start")
+    if live_inputs is not None:
+        _refuse_for_live(start, pairing, times)
     inputs = Inputs(
         rgb=Path(rgb),
         aux=pairing.second(Path(rgb), None if aux is None else Path(aux)),
@@ -161,6 +162,16 @@ def _say_remarks(remarks: Sequence[str], kind: ProgressKind, *, quiet: bool) -> 
     if not quiet and kind is not ProgressKind.JSON:
         for remark in remarks:
             say_line("note", remark, "yellow")
+
+
+def _refuse_for_live(start: str | None, pairing: Pairing, times: SideTimes) -> None:
+    """Refuse options that have a meaning for recordings only."""
+    if start is not None:
+        raise ConfigError("a live stream begins now", where="--start")
+    for word in (*words(pairing), *words(times)):
+        option = word.partition("=")[0]
+        if option not in _LIVE_PAIRING:
+            raise ConfigError("this is for recordings, not for live streams", where=option)
 
 
 def _say_start(run: TrackRun, kind: ProgressKind, *, quiet: bool) -> None:

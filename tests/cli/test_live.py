@@ -158,6 +158,7 @@ def test_boxes_are_drawn_on_the_first_pair(live: RunCli, monkeypatch: pytest.Mon
         pytest.param(["rgb.mp4", "--live"], 3, "rgb.mp4: this is no live stream; give rtsp://…", id="a-file"),
         pytest.param(["udp://127.0.0.1:1", "b.mp4"], 3, "b.mp4: this is no live stream", id="one-of-two"),
         pytest.param(["0", "--live", "--start", "5"], 4, "--start: a live stream begins now", id="start"),
+        pytest.param(["0", "--live", "--sync", "index"], 4, "--sync: this is for recordings", id="by-index"),
         pytest.param(["987", "--live"], 3, "/dev/video987: there is no such camera", id="no-camera"),
         pytest.param(
             ["0", "--live", "--max-delay-ms", "0"], 4, "largest delay 0 s is not positive", id="delay"

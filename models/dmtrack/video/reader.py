@@ -403,13 +403,13 @@ def packet_stamps(path: Path, stream: int) -> list[int] | None:
         VideoError: The file cannot be opened.
         DecodeError: It cannot be read to its end.
     """
-    container = _open_container(path)
+    container = open_container(path)
     try:
         chosen, _ = _choose_stream(container, path, stream)
         packets = (packet for packet in container.demux(chosen) if packet.size and not packet.is_discard)
         stamps = [packet.pts for packet in packets]
     except (av.error.FFmpegError, OSError) as error:
-        raise DecodeError(f"reading fails: {_reason(error)}", where=path) from error
+        raise DecodeError(f"reading fails: {reason_of(error)}", where=path) from error
     finally:
         container.close()
     known = [stamp for stamp in stamps if stamp is not None]

@@ -10,9 +10,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Final
+from typing import Final, cast
 
 from dmtrack.errors import ConfigError
+from dmtrack.video.aux_encoder import EncodingOptions
 from dmtrack.video.frame import Frame, Modality, Pixels, VideoInfo
 from dmtrack.video.live.address import LiveAddress
 from dmtrack.video.live.reader import MAX_DELAY_S, TIMEOUT_S, Companion, LiveReader
@@ -64,7 +65,10 @@ class LiveOptions:
 class LiveStreams(StreamPair):
     """Two live streams; the second one hands out the frame nearest in time among its last ones."""
 
-    history: LiveReader
+    @property
+    def history(self) -> LiveReader:
+        """The reader of the second stream."""
+        return cast(LiveReader, self.aux)
 
     def matcher(self, first: Frame) -> NearestMatcher:
         """Return a matcher that is not asked: the second stream does not wait to be read."""
@@ -89,6 +93,7 @@ class LivePairs(PairedSource):
         end: First frame not wanted any more.
         on_missing: What the second half shows without a partner.
         to_grid: Brings the second picture onto the RGB grid.
+        encoding: How the second stream's counts become pictures.
     """
 
     def __init__(
@@ -100,8 +105,11 @@ class LivePairs(PairedSource):
         end: Position | None = None,
         on_missing: OnMissing = OnMissing.HOLD,
         to_grid: ToGrid | None = None,
+        encoding: EncodingOptions | None = None,
     ) -> None:
-        super().__init__(rgb, streams, modality, end=end, on_missing=on_missing, to_grid=to_grid)
+        super().__init__(
+            rgb, streams, modality, end=end, on_missing=on_missing, to_grid=to_grid, encoding=encoding
+        )
         if streams is not None:
             rgb.companion = Companion(streams.history, streams.offset_s, _PATIENCE * rgb.max_delay_s)
         self._live = [rgb] if streams is None else [rgb, streams.history]
@@ -114,7 +122,8 @@ class LivePairs(PairedSource):
         """
         for reader in self._live:
             reader.begin(index)
-        self._pairs, self._held, self._missing = index, 0, 0
+        self._pairs = index
+        self._held = self._missing = self._blank = self._rgb_only = 0
         self._largest_skew_s = Fraction(0)
 
     def stop_when(self, condition: Callable[[], bool]) -> None:
@@ -141,6 +150,7 @@ def open_live_pair(
     end: Position | None = None,
     options: LiveOptions | None = None,
     to_grid: ToGrid = resize_to_grid,
+    encoding: EncodingOptions | None = None,
 ) -> LivePairs:
     """Open one or two live streams, and return when they run.
 
@@ -151,6 +161,7 @@ def open_live_pair(
         end: First frame not wanted any more, counted from the first one.
         options: How they are read and matched.
         to_grid: Brings the encoded second picture onto the RGB grid.
+        encoding: How the second stream's counts become pictures.
 
     Raises:
         VideoError: A stream cannot be opened, or sends nothing.
@@ -185,10 +196,19 @@ def open_live_pair(
             aux=second,
             sync=Sync.PTS,
             offset_s=options.offset_s,
-            max_skew_s=default_max_skew_s(*infos) + _JITTER_S if max_skew_s is None else max_skew_s,
-            history=second,
+            max_skew_s=default_max_skew_s(infos[0], infos[1]) + _JITTER_S
+            if max_skew_s is None
+            else max_skew_s,
         )
-        return LivePairs(first, streams, guess, end=end, on_missing=options.on_missing, to_grid=to_grid)
+        return LivePairs(
+            first,
+            streams,
+            guess,
+            end=end,
+            on_missing=options.on_missing,
+            to_grid=to_grid,
+            encoding=encoding,
+        )
     except BaseException:
         for reader in readers:
             reader.close()
