@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from dmtrack.datasets.layouts import find_sequences
+from dmtrack.datasets.opening import find_sequences
 
 ROOT: Final = Path(__file__).parents[1]
 PAIRS, FRAMES, ROUNDS = 30, 20, 3

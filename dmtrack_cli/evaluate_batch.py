@@ -13,7 +13,7 @@ from dmtrack.batch.plan import Plan, make_plan
 from dmtrack.batch.slots import SlotOptions, make_slots
 from dmtrack.datasets.annotations import read_annotations
 from dmtrack.datasets.event_archive import with_event_pictures
-from dmtrack.datasets.layouts import find_sequences
+from dmtrack.datasets.opening import find_sequences
 from dmtrack.datasets.sequence import Sequence as AnnotatedSequence
 from dmtrack.errors import DatasetError
 from dmtrack.evaluation.benchmark.benchmarks import BenchmarkName
