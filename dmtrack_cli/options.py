@@ -14,10 +14,12 @@ from dmtrack.config import TrackerConfig
 from dmtrack.errors import ConfigError
 from dmtrack.output.draw import Layout
 from dmtrack.results.formats import ResultFormat
+from dmtrack.video.events.looks import EventLook
 from dmtrack.video.frame import Modality
 from dmtrack.video.live.pairs import LiveOptions
 from dmtrack.video.streams import OnMissing, PairingOptions, StreamOptions, Sync
 from dmtrack.video.tracks import parse_track
+from dmtrack_cli.event_options import CountOption, LookOption, WindowOption, event_options
 
 
 class ModalityChoice(StrEnum):
@@ -70,7 +72,7 @@ AuxArgument = Annotated[
     Path | None,
     typer.Argument(
         metavar="AUX",
-        help="Second stream: thermal, depth or event. A video, bag or folder of pictures; "
+        help="Second stream: thermal, depth or event. A video, bag, event file or folder of pictures; "
         "the same file again if it holds both.",
         show_default=False,
     ),
@@ -192,6 +194,9 @@ class Pairing:
             rich_help_panel=_PAIRING,
         ),
     ] = 30.0
+    window_ms: WindowOption = None
+    events: CountOption = None
+    event_look: LookOption = EventLook.VISEVENT
 
     @property
     def options(self) -> PairingOptions:
@@ -209,6 +214,7 @@ class Pairing:
             rate_ratio=Fraction(1) if self.rate_ratio is None else ratio(self.rate_ratio),
             rgb=StreamOptions(track=None if self.rgb_stream is None else parse_track(self.rgb_stream)),
             aux=StreamOptions(track=None if self.aux_stream is None else parse_track(self.aux_stream)),
+            events=event_options(self.window_ms, self.events, self.event_look),
         )
 
     def second(self, rgb: Path, aux: Path | None) -> Path | None:
@@ -393,7 +399,7 @@ def ratio(text: str) -> Fraction:
     return value
 
 
-def folder_rate(pictures_per_second: float) -> Fraction:
+def folder_rate(pictures_per_second: float, option: str = "--folder-rate") -> Fraction:
     """Return the rate of a folder as an exact, positive number.
 
     Raises:
@@ -404,7 +410,7 @@ def folder_rate(pictures_per_second: float) -> Fraction:
     except ValueError:
         rate = Fraction(0)
     if rate <= 0:
-        raise ConfigError(f"--folder-rate {pictures_per_second} is not a positive number")
+        raise ConfigError(f"{option} {pictures_per_second} is not a positive number")
     return rate
 
 

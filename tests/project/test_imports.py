@@ -67,7 +67,7 @@ def test_reading_pairing_and_writing_do_without_torch() -> None:
     modules = [
         module_name(path)
         for folder in ("video", "geometry", "output", "datasets", "results")
-        for path in sorted((LIBRARY / folder).glob("*.py"))
+        for path in sorted((LIBRARY / folder).rglob("*.py"))
     ]
     imports = "; ".join(f"import {name}" for name in modules)
     assert in_a_new_process(f"{imports}; import sys; print('torch' in sys.modules)") == "False\n"

@@ -18,7 +18,7 @@ from dmtrack.synthetic.sensors import (
     encode_depth_with,
 )
 from dmtrack.synthetic.sprite import make_sprite
-from dmtrack.video.event_picture import CANVAS_RGB, NEGATIVE_RGB, POSITIVE_RGB
+from dmtrack.video.events.looks import CANVAS_RGB, NEGATIVE_RGB, POSITIVE_RGB
 from dmtrack.video.modality import encode_depth
 
 WIDTH, HEIGHT = 120, 96

@@ -1,4 +1,4 @@
-"""Event recordings decoded to an `.npz` archive: reading them, and writing their event pictures.
+"""Event recordings decoded to an `.npz` archive: writing their event pictures, one a frame.
 
 The archive holds `t`, `x`, `y`, `p` (one entry an event, `p` true where the light became brighter) and
 `frame_t`, the times of the picture frames on the same clock.
@@ -6,56 +6,21 @@ The archive holds `t`, `x`, `y`, `p` (one entry an event, `p` true where the lig
 
 from __future__ import annotations
 
-import zipfile
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
-import numpy as np
-import numpy.typing as npt
 
 from dmtrack.datasets.image_files import ImageFiles
 from dmtrack.datasets.sequence import Sequence, is_recording
 from dmtrack.errors import DatasetError, FormatError, OutputError
-from dmtrack.video.event_picture import event_picture, frame_slices
+from dmtrack.video.events.columns import TimeUnit
+from dmtrack.video.events.formats import ColumnOptions
+from dmtrack.video.events.looks import visevent_picture
+from dmtrack.video.events.reader import EventReader
+from dmtrack.video.events.schedule import frame_intervals
+from dmtrack.video.events.windows import Choice, WindowCutter
 from dmtrack.video.frame import Modality
-
-
-@dataclass(frozen=True, slots=True)
-class EventArchive:
-    """Events of one recording, in order of time.
-
-    Attributes:
-        t: `(N,)` int64 time stamps, on the clock of `frame_t`.
-        x: `(N,)` columns in pixels, from 0.
-        y: `(N,)` rows in pixels, from 0.
-        positive: `(N,)` bool, True where the light became brighter.
-        frame_t: `(F,)` int64 times of the picture frames.
-    """
-
-    t: npt.NDArray[np.int64]
-    x: npt.NDArray[np.integer]
-    y: npt.NDArray[np.integer]
-    positive: npt.NDArray[np.bool_]
-    frame_t: npt.NDArray[np.int64]
-
-
-def read_event_archive(path: Path) -> EventArchive:
-    """Read an `.npz` archive of events.
-
-    Raises:
-        FormatError: This is no such archive, an array is missing, or the lengths differ.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            t, x, y, p, frame_t = (arrays[name] for name in ("t", "x", "y", "p", "frame_t"))
-    except KeyError as error:
-        raise FormatError(str(error.args[0]), where=path, hint="t, x, y, p and frame_t are needed") from None
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
-        raise FormatError("this is no archive of events (.npz)", where=path) from error
-    if not len(t) == len(x) == len(y) == len(p):
-        raise FormatError(f"t, x, y, p have {len(t)}, {len(x)}, {len(y)}, {len(p)} entries", where=path)
-    return EventArchive(t.astype(np.int64), x, y, p.astype(np.bool_), frame_t.astype(np.int64))
 
 
 def with_event_pictures(sequence: Sequence, folder: Path) -> Sequence:
@@ -71,6 +36,7 @@ def with_event_pictures(sequence: Sequence, folder: Path) -> Sequence:
     Raises:
         DatasetError: The archive has another number of frames than the main stream.
         FormatError: The archive is malformed.
+        DecodeError: It is damaged.
         OutputError: A picture cannot be written.
     """
     if sequence.modality is not Modality.EVENT or not is_recording(sequence.aux_paths):
@@ -78,22 +44,23 @@ def with_event_pictures(sequence: Sequence, folder: Path) -> Sequence:
     archive_path = sequence.aux_paths[0]
     if archive_path.suffix.lower() != ".npz":  # a video of event pictures is read as it is
         return sequence
-    archive = read_event_archive(archive_path)
-    if len(archive.frame_t) != len(sequence.rgb_paths):
-        raise DatasetError(
-            f"{len(archive.frame_t)} frame times, but {len(sequence.rgb_paths)} pictures", where=archive_path
-        )
-    _write_pictures(archive, _picture_size(sequence.rgb_paths[0]), folder)
+    size = _picture_size(sequence.rgb_paths[0])
+    with EventReader(archive_path, ColumnOptions(unit=TimeUnit.US), size=size) as events:
+        frame_times = events.info.frame_times
+        if frame_times is None:
+            raise FormatError("the array frame_t is missing", where=archive_path)
+        if len(frame_times) != len(sequence.rgb_paths):
+            raise DatasetError(
+                f"{len(frame_times)} frame times, but {len(sequence.rgb_paths)} pictures", where=archive_path
+            )
+        folder.mkdir(parents=True, exist_ok=True)
+        cutter = WindowCutter(events, Choice())
+        for index, interval in enumerate(frame_intervals(frame_times)):
+            picture = visevent_picture(cutter.cut(interval), size)
+            path = folder / f"{index:05d}.png"
+            if not cv2.imwrite(str(path), picture[..., ::-1]):
+                raise OutputError("the event picture cannot be written", where=path)
     return replace(sequence, aux_paths=ImageFiles.of(folder))
-
-
-def _write_pictures(archive: EventArchive, size: tuple[int, int], folder: Path) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    for index, part in enumerate(frame_slices(archive.t, archive.frame_t)):
-        picture = event_picture(archive.x[part], archive.y[part], archive.positive[part], size)
-        path = folder / f"{index:05d}.png"
-        if not cv2.imwrite(str(path), picture[..., ::-1]):
-            raise OutputError("the event picture cannot be written", where=path)
 
 
 def _picture_size(path: Path) -> tuple[int, int]:

@@ -13,7 +13,7 @@ from dmtrack.synthetic.camera_look import NoiseBank
 from dmtrack.synthetic.scene import Depth, Scene, View, Wanted
 from dmtrack.synthetic.sprite import Image
 from dmtrack.synthetic.textures import Field, smooth_noise
-from dmtrack.video.event_picture import CANVAS_RGB, NEGATIVE_RGB, POSITIVE_RGB
+from dmtrack.video.events.looks import CANVAS_RGB, NEGATIVE_RGB, POSITIVE_RGB
 from dmtrack.video.modality import MAX_DEPTH_MM
 
 _COARSE_PX = 72

@@ -70,7 +70,7 @@ class FolderReader:
         self._damaged: set[int] = set()
         self._first_index, first = self._find_first()
         self._kind = _kind(first.pixels)
-        self._start_pts, time_base = _stamps(frame_rate, start_s)
+        self._start_pts, time_base = exact_stamps(frame_rate, start_s)
         self._step = round(1 / (frame_rate * time_base))
         self.info = VideoInfo(
             path=path,
@@ -191,7 +191,7 @@ def _natural_key(path: Path) -> tuple[list[tuple[int, int, str]], str]:
     return numbered, path.name
 
 
-def _stamps(frame_rate: Fraction, start_s: Fraction) -> tuple[int, Fraction]:
+def exact_stamps(frame_rate: Fraction, start_s: Fraction) -> tuple[int, Fraction]:
     """Return the first stamp and a time base in which it and every frame time are exact."""
     interval = 1 / frame_rate
     scale = interval.denominator * start_s.denominator

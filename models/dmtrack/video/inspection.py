@@ -12,7 +12,8 @@ from typing import Final
 from dmtrack.errors import ConfigError
 from dmtrack.video.frame import Modality, VideoInfo
 from dmtrack.video.matching import NearestMatcher
-from dmtrack.video.pairing import find_modality
+from dmtrack.video.pairing import modality_of
+from dmtrack.video.source import FrameSource
 from dmtrack.video.streams import Interval, PairingOptions, StreamPair, Sync, open_stream, open_streams
 
 SAMPLED_FRAMES: Final = 100
@@ -99,7 +100,7 @@ def inspect_pair(
         with open_stream(Path(rgb), options.rgb, folder_rate=options.folder_rate) as source:
             return PairReport(source.info, warnings=tuple(_clock_warnings(source.info)))
     with open_streams(Path(rgb), Path(aux), options) as streams:
-        modality, reason = _modality_of(streams.aux.info)
+        modality, reason = _modality_of(streams.aux)
         match = _match(streams)
         return PairReport(
             rgb=streams.rgb.info,
@@ -111,9 +112,9 @@ def inspect_pair(
         )
 
 
-def _modality_of(info: VideoInfo) -> tuple[Modality | None, str]:
+def _modality_of(aux: FrameSource) -> tuple[Modality | None, str]:
     try:
-        guess = find_modality(info.path, info.track)
+        guess = modality_of(aux)
     except ConfigError as error:
         return None, error.what
     return guess.modality, guess.reason

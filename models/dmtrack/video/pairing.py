@@ -20,6 +20,8 @@ import numpy as np
 
 from dmtrack.errors import ConfigError, PairingError
 from dmtrack.video.aux_encoder import AS_PUBLISHED, AuxEncoder, EncodingOptions
+from dmtrack.video.events.formats import is_event_file
+from dmtrack.video.events.source import EventSource
 from dmtrack.video.frame import Frame, FramePair, Modality, Pixels, VideoInfo
 from dmtrack.video.matching import NearestMatcher
 from dmtrack.video.modality import Image8, ModalityEncoder, ModalityGuess, guess_modality
@@ -321,16 +323,12 @@ def open_pair(
         ConfigError: The modality cannot be told, or an argument is out of range.
     """
     if aux is None:
-        alone = open_stream(Path(rgb), pairing.rgb, folder_rate=pairing.folder_rate)
+        alone = open_stream(Path(rgb), pairing.rgb, folder_rate=pairing.folder_rate, events=pairing.events)
         return PairedSource(alone, start=start, end=end)
     streams = open_streams(Path(rgb), Path(aux), pairing)
     try:
         streams.require_overlap()
-        guess = (
-            find_modality(Path(aux), streams.aux.info.track)
-            if modality is None
-            else ModalityGuess(modality, "it was given")
-        )
+        guess = modality_of(streams.aux, modality)
         return PairedSource(
             streams.rgb,
             streams,
@@ -350,6 +348,23 @@ _MODALITY_OF_TRACK: Final = {TrackKind.DEPTH: Modality.DEPTH, TrackKind.IR: Moda
 """Near infrared is no heat, but grey counts as heat is."""
 
 
+def modality_of(aux: FrameSource, given: Modality | None = None) -> ModalityGuess:
+    """Return what an opened stream measures: what was given, else what can be found out.
+
+    Raises:
+        ConfigError: Neither says, or another one than events was given for an event file.
+        VideoError: It cannot be opened again.
+        DecodeError: It has no readable frame.
+    """
+    if isinstance(aux, EventSource):
+        if given not in (None, Modality.EVENT):
+            raise ConfigError(f"an event file does not measure {given}", where=aux.info.path)
+        return ModalityGuess(Modality.EVENT, aux.description)
+    if given is not None:
+        return ModalityGuess(given, "it was given")
+    return find_modality(aux.info.path, aux.info.track)
+
+
 def find_modality(path: Path, track: TrackInfo | None = None) -> ModalityGuess:
     """Find out what a stream measures: from what its file calls it, its name, or a few of its first pictures.
 
@@ -362,6 +377,8 @@ def find_modality(path: Path, track: TrackInfo | None = None) -> ModalityGuess:
         VideoError: It cannot be opened.
         DecodeError: It has no readable frame.
     """
+    if is_event_file(path):
+        return ModalityGuess(Modality.EVENT, "an event file")
     if track is not None and track.kind in _MODALITY_OF_TRACK:
         return ModalityGuess(_MODALITY_OF_TRACK[track.kind], f"the file calls the stream {track.title!r}")
     return guess_modality(path, _sample_pictures(path, 0 if track is None else track.number))

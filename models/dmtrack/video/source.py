@@ -10,6 +10,8 @@ from typing import Protocol, Self, runtime_checkable
 
 from dmtrack.errors import VideoError
 from dmtrack.video.bag import BAG_SUFFIXES, BagReader
+from dmtrack.video.events.formats import is_event_file
+from dmtrack.video.events.source import EventOptions, EventSource, FrameClock
 from dmtrack.video.folder import DEFAULT_FRAME_RATE, IMAGE_SUFFIXES, FolderReader
 from dmtrack.video.frame import Frame, VideoInfo
 from dmtrack.video.position import Position
@@ -66,8 +68,10 @@ def open_source(
     threads: int = 2,
     folder_rate: Fraction = DEFAULT_FRAME_RATE,
     folder_start_s: Fraction = Fraction(0),
+    events: EventOptions | None = None,
+    like: FrameClock | None = None,
 ) -> FrameSource:
-    """Open a video file, a ROS bag or an image folder.
+    """Open a video file, a ROS bag, an event file or an image folder.
 
     Args:
         path: The file or folder.
@@ -75,16 +79,22 @@ def open_source(
         threads: Decoder threads for a file.
         folder_rate: Pictures a second to assume for a folder, which has no clock of its own.
         folder_start_s: Time of a folder's first picture in seconds.
+        events: How an event file becomes pictures.
+        like: The frames that pictures of events go with; None draws `folder_rate` pictures a second.
 
     Raises:
         VideoError: There is nothing there, or it is not a video or folder of pictures.
+        FormatError: It is an event file of a kind that is not known.
         DecodeError: No frame of it can be decoded.
+        ConfigError: It is an event file that needs a library which is not installed.
     """
     path = Path(path)
     try:
         if path.is_dir():
             return FolderReader(path, frame_rate=folder_rate, start_s=folder_start_s)
         _require_video_file(path)
+        if is_event_file(path):
+            return EventSource(path, events, like=like, frame_rate=folder_rate)
     except PermissionError as error:
         raise VideoError("no permission to read it", where=path) from error
     if path.suffix.lower() in BAG_SUFFIXES:

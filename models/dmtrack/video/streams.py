@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
@@ -20,12 +20,15 @@ from typing import Final, Self
 
 from dmtrack.errors import ConfigError, PairingError
 from dmtrack.video.drift import Drift, find_drift
+from dmtrack.video.events.formats import is_event_file
+from dmtrack.video.events.source import EventOptions, FrameClock
 from dmtrack.video.folder import DEFAULT_FRAME_RATE
 from dmtrack.video.frame import Frame, VideoInfo
 from dmtrack.video.matching import NearestMatcher, by_index, by_time, shifted, stretched
 from dmtrack.video.position import Position
 from dmtrack.video.source import FrameSource, open_source
 from dmtrack.video.stamped import StampedSource
+from dmtrack.video.stamps import stamps_of
 from dmtrack.video.time_file import TimeUnit, read_times
 from dmtrack.video.tracks import TrackChoice, TrackPicker
 
@@ -97,6 +100,7 @@ class PairingOptions:
             from its first frame on.
         rgb: How the first stream is opened.
         aux: How the second stream is opened.
+        events: How event files become pictures.
 
     Raises:
         ConfigError: The skew is negative or has no meaning, or the ratio is not positive.
@@ -111,6 +115,7 @@ class PairingOptions:
     rate_ratio: Fraction = Fraction(1)
     rgb: StreamOptions = _AS_THEY_ARE
     aux: StreamOptions = _AS_THEY_ARE
+    events: EventOptions = field(default_factory=EventOptions)
 
     def __post_init__(self) -> None:
         if self.max_skew_s is not None and self.max_skew_s < 0:
@@ -259,14 +264,15 @@ def open_streams(rgb: Path, aux: Path, options: PairingOptions) -> StreamPair:
     """
     picker = TrackPicker(options.rgb.track)
     with ExitStack() as opened:
-        if rgb.is_dir() and not aux.is_dir():
+        if rgb.is_dir() and not aux.is_dir() and not is_event_file(aux):
             aux_picker = TrackPicker(options.aux.track, is_aux=True)
             second = opened.enter_context(_open(aux, options, options.aux, aux_picker))
             first = opened.enter_context(_open(rgb, options, options.rgb, picker, second.info))
         else:
             first = opened.enter_context(_open(rgb, options, options.rgb, picker))
             aux_picker = TrackPicker(options.aux.track, is_aux=True, taken=_taken(rgb, aux, first.info))
-            second = opened.enter_context(_open(aux, options, options.aux, aux_picker, first.info))
+            like = _clock_of(first, options) if is_event_file(aux) and not is_event_file(rgb) else None
+            second = opened.enter_context(_open(aux, options, options.aux, aux_picker, first.info, like))
         opened.pop_all()
     return StreamPair(
         rgb=first,
@@ -291,6 +297,7 @@ def open_stream(
     *,
     threads: int = 2,
     folder_rate: Fraction = DEFAULT_FRAME_RATE,
+    events: EventOptions | None = None,
 ) -> FrameSource:
     """Open the first stream of a pair, or an only one.
 
@@ -299,7 +306,7 @@ def open_stream(
         DecodeError: It has no readable frame.
         FormatError: Its side file of time stamps is not one, or is for another number of frames.
     """
-    pairing = PairingOptions(threads=threads, folder_rate=folder_rate)
+    pairing = PairingOptions(threads=threads, folder_rate=folder_rate, events=events or EventOptions())
     return _open(path, pairing, options, TrackPicker(options.track))
 
 
@@ -309,13 +316,22 @@ def _open(
     options: StreamOptions,
     picker: TrackPicker,
     partner: VideoInfo | None = None,
+    like: FrameClock | None = None,
 ) -> FrameSource:
-    """Open one stream; a folder takes the rate and the start of its partner, where it has one."""
+    """Open one stream; a folder takes the rate and the start of its partner, an event file its frames."""
+    if options.times is not None and is_event_file(path):
+        raise ConfigError("an event file has times of its own", where=path)
     rate, start_s = pairing.folder_rate, Fraction(0)
     if partner is not None:
         rate, start_s = partner.frame_rate or rate, partner.start_pts * partner.time_base
     source = open_source(
-        path, stream=picker, threads=pairing.threads, folder_rate=rate, folder_start_s=start_s
+        path,
+        stream=picker,
+        threads=pairing.threads,
+        folder_rate=rate,
+        folder_start_s=start_s,
+        events=pairing.events,
+        like=like,
     )
     if options.times is None:
         return source
@@ -324,6 +340,10 @@ def _open(
     except BaseException:
         source.close()
         raise
+
+
+def _clock_of(rgb: FrameSource, options: PairingOptions) -> FrameClock:
+    return FrameClock(rgb.info, stamps_of(rgb), options.offset_s, options.rate_ratio)
 
 
 def _automatic_sync(rgb: VideoInfo, aux: VideoInfo, options: PairingOptions) -> Sync:

@@ -1,0 +1,197 @@
+"""Pictures without loss: an FFV1 video in Matroska, or a folder of PNG files with their times."""
+
+from __future__ import annotations
+
+import contextlib
+import re
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Protocol, Self
+
+import av
+import cv2
+import numpy as np
+from av.error import FFmpegError
+from av.video.stream import VideoStream
+
+from dmtrack.errors import OutputError
+from dmtrack.output.atomic import (
+    LineFile,
+    os_errors_translated,
+    output_error,
+    part_path,
+    prepare_folder,
+    publish,
+    reserve,
+)
+from dmtrack.output.draw import Picture
+from dmtrack.output.mp4 import StampRepair
+
+VIDEO_SUFFIX: Final = ".mkv"
+TIMES_FILE: Final = "times_us.txt"
+
+_MATROSKA_UNIT: Final = Fraction(1, 1000)  # the muxer has no finer clock
+_NOMINAL_RATE: Final = 30
+_PICTURE_NAME: Final = re.compile(r"\d{6,}\.png")
+
+
+class PictureWriter(Protocol):
+    """Takes pictures one after the other."""
+
+    def write(self, picture: Picture, pts: int, time_base: Fraction) -> None:
+        """Write one picture: `(H, W, 3)` uint8 RGB, shown at `pts * time_base` seconds."""
+
+    def close(self) -> None:
+        """Finish what is written; a second call does nothing."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def picture_writer(path: Path, *, overwrite: bool = False) -> PictureWriter:
+    """Return what writes to `path`: a video where the name ends in .mkv, else a folder of pictures.
+
+    Raises:
+        OutputError: The result exists, or the name is that of another kind of file.
+    """
+    if path.suffix.lower() == VIDEO_SUFFIX:
+        return LosslessVideo(path, overwrite=overwrite)
+    if path.suffix and not path.is_dir():
+        raise OutputError(
+            "pictures go to a Matroska video or a folder",
+            where=path,
+            hint=f"give a name that ends in {VIDEO_SUFFIX}, or one without ending",
+        )
+    return PictureFolder(path, overwrite=overwrite)
+
+
+class LosslessVideo(PictureWriter):
+    """Writes pictures to a Matroska file, each bit as it is, in constant memory.
+
+    Matroska counts milliseconds: times are rounded to them, and pictures less than one apart are moved.
+
+    Args:
+        path: The final name.
+        overwrite: Replace an existing file.
+
+    Raises:
+        OutputError: The file exists, or its folder cannot be made or written to.
+    """
+
+    def __init__(self, path: Path, *, overwrite: bool = False) -> None:
+        self._path = reserve(path, overwrite=overwrite)
+        self._part = part_path(path)
+        self._stamp = StampRepair(_MATROSKA_UNIT)
+        self._container: av.container.OutputContainer | None = None
+        self._stream: VideoStream | None = None
+
+    def write(self, picture: Picture, pts: int, time_base: Fraction) -> None:
+        """Encode one picture; the first one fixes the size.
+
+        Raises:
+            OutputError: The disk is full, or the video cannot be encoded.
+        """
+        try:
+            stream = self._stream or self._begun(picture)
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+            frame.pts, frame.time_base = self._stamp(pts, time_base), _MATROSKA_UNIT
+            self._mux(stream, frame.reformat(format="bgr0"))
+        except (FFmpegError, OSError) as error:
+            raise _translated(error, self._path) from error
+
+    def close(self) -> None:
+        """Give the video its final name; without any picture no file is made.
+
+        Raises:
+            OutputError: The end cannot be written; what was written stays under its final name.
+        """
+        container, stream = self._container, self._stream
+        if container is None or stream is None:
+            return
+        self._container = self._stream = None
+        try:
+            self._mux(stream, None, container)
+            container.close()
+        except (FFmpegError, OSError) as error:
+            with contextlib.suppress(FFmpegError, OSError):
+                container.close()
+            publish(self._part, self._path)
+            raise _translated(error, self._path) from error
+        publish(self._part, self._path)
+
+    def _begun(self, picture: Picture) -> VideoStream:
+        self._container = av.open(str(self._part), "w", format="matroska")
+        stream = self._container.add_stream("ffv1", rate=_NOMINAL_RATE)
+        stream.height, stream.width = picture.shape[:2]
+        stream.pix_fmt = "bgr0"
+        stream.codec_context.time_base = _MATROSKA_UNIT
+        self._stream = stream
+        return stream
+
+    def _mux(
+        self,
+        stream: VideoStream,
+        frame: av.VideoFrame | None,
+        container: av.container.OutputContainer | None = None,
+    ) -> None:
+        target = container or self._container
+        for packet in stream.encode(frame):
+            if target is not None:
+                target.mux(packet)
+
+
+class PictureFolder(PictureWriter):
+    """Writes `000000.png`, `000001.png` ... and their times in microseconds, a line each.
+
+    Args:
+        path: The folder; made when missing.
+        overwrite: Replace the pictures of an earlier run.
+
+    Raises:
+        OutputError: Pictures are there already, or the folder cannot be made or written to.
+    """
+
+    def __init__(self, path: Path, *, overwrite: bool = False) -> None:
+        self._folder = prepare_folder(path)
+        with os_errors_translated(path):
+            old = [file for file in path.iterdir() if _PICTURE_NAME.fullmatch(file.name)]
+            if old and not overwrite:
+                raise OutputError(
+                    "the folder holds pictures already", where=path, hint="give --overwrite or another folder"
+                )
+            for file in old:
+                file.unlink()
+        self._times = LineFile(path / TIMES_FILE, overwrite=overwrite)
+        self._written = 0
+
+    def write(self, picture: Picture, pts: int, time_base: Fraction) -> None:
+        """Write one picture and its time.
+
+        Raises:
+            OutputError: The disk is full.
+        """
+        path = self._folder / f"{self._written:06d}.png"
+        encoded = cv2.imencode(".png", picture[..., ::-1])[1]
+        with os_errors_translated(path):
+            path.write_bytes(encoded.tobytes())
+        self._times.append(f"{round(pts * time_base * 1_000_000)}\n")
+        self._written += 1
+
+    def close(self) -> None:
+        """Finish the file of times."""
+        if self._written:
+            self._times.commit()
+        else:
+            self._times.discard()
+
+
+def _translated(error: FFmpegError | OSError, path: Path) -> OutputError:
+    if isinstance(error, OSError):
+        return output_error(error, path)
+    return OutputError(f"the video cannot be encoded ({error.strerror})", where=path)

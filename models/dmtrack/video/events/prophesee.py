@@ -1,0 +1,137 @@
+"""Prophesee's files: RAW (EVT 2.0, 2.1 and 3.0) and DAT.
+
+Source: https://docs.prophesee.ai/stable/data/file_formats/raw.html and dat.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from dmtrack.errors import FormatError
+from dmtrack.video.events.batch import EventBatch, Triggers
+from dmtrack.video.events.evt2 import Evt2Decoder, Evt21Decoder, WordOrder, guess_word_order
+from dmtrack.video.events.evt3 import Evt3Decoder
+from dmtrack.video.events.stream import Chunk, EventStream, Size, record_blocks
+from dmtrack.video.events.text_header import TextHeader, read_text_header
+from dmtrack.video.events.words import DecodedWords, unwrapped, word_chunks
+
+_MARK: Final = b"% "
+_WORD_BYTES: Final = {"EVT2": 4, "EVT21": 8, "EVT3": 2}
+_SENSORS: Final = (
+    ("genx320", (320, 320)),
+    ("imx636", (1280, 720)),
+    ("gen4", (1280, 720)),
+    ("gen3", (640, 480)),
+)
+"""Sizes of sensors, by a part of the plug-in's name: old headers do not say the size."""
+_SAMPLE_BYTES: Final = 1 << 16
+
+_DAT_PIXEL, _DAT_CD, _DAT_TRIGGER = 0x00, 0x0C, 0x0E
+_DAT_RECORD: Final = np.dtype([("t", "<u4"), ("address", "<u4")])
+_TIME_PERIOD: Final = 1 << 32
+
+
+def open_raw(path: Path) -> EventStream:
+    """Open a RAW file.
+
+    Raises:
+        FormatError: The header names no encoding that is known.
+        DecodeError: The header does not end.
+    """
+    header = read_text_header(path, _MARK, "end")
+    name, *options = header.values.get("format", "").split(";")
+    name = name.upper() or _name_of_version(header)
+    if name not in _WORD_BYTES:
+        raise FormatError(
+            f"its header names the encoding {name!r}" if name else "its header names no encoding",
+            where=path,
+            hint="EVT2, EVT21 and EVT3 are read",
+        )
+    settings = dict(option.split("=", 1) for option in options if "=" in option)
+    byte_order = ">" if settings.get("endianness") == "big" else "<"
+    decode = _word_decoder(path, name, header.end, byte_order, settings.get("endianness") == "legacy")
+    return EventStream(
+        f"Prophesee {name}",
+        word_chunks(path, header.end, _WORD_BYTES[name], decode, name),
+        size=_size(header, settings),
+    )
+
+
+def _name_of_version(header: TextHeader) -> str:
+    """Turn the older line `evt 3.0` into `EVT3`."""
+    major, _, minor = header.values.get("evt", "").partition(".")
+    return f"EVT{major}{minor.strip('0')}" if major else ""
+
+
+def _word_decoder(
+    path: Path, name: str, offset: int, byte_order: str, is_legacy: bool
+) -> Callable[[bytes], DecodedWords]:
+    if name == "EVT3":
+        return Evt3Decoder(byte_order)
+    if name == "EVT2":
+        return Evt2Decoder(byte_order)
+    with path.open("rb") as file:
+        file.seek(offset)
+        sample = file.read(_SAMPLE_BYTES)
+    return Evt21Decoder(byte_order, WordOrder.HALVES if is_legacy else guess_word_order(sample, byte_order))
+
+
+def _size(header: TextHeader, settings: dict[str, str]) -> Size | None:
+    """Return the size a header states, or that of the sensor it names."""
+    values = header.values
+    stated = re.match(r"(\d+)x(\d+)", values.get("geometry", ""))
+    width, height = stated.groups() if stated else (settings.get("width"), settings.get("height"))
+    width, height = width or values.get("width"), height or values.get("height")
+    if width and height and width.isdecimal() and height.isdecimal():
+        return int(width), int(height)
+    plugin = values.get("plugin_name", "").lower()
+    return next((size for word, size in _SENSORS if word in plugin), None)
+
+
+def open_dat(path: Path) -> EventStream:
+    """Open a DAT file.
+
+    Raises:
+        FormatError: It holds something else than pixel or trigger events.
+        DecodeError: The header does not end.
+    """
+    header = read_text_header(path, _MARK)
+    with path.open("rb") as file:
+        file.seek(header.end)
+        kind_and_length = file.read(2)
+    kind = kind_and_length[0] if kind_and_length else _DAT_CD
+    if kind not in (_DAT_PIXEL, _DAT_CD, _DAT_TRIGGER) or kind_and_length[1:] not in (b"", b"\x08"):
+        raise FormatError(
+            f"byte {header.end} announces events of type 0x{kind:02x} and {kind_and_length[-1]} bytes",
+            where=path,
+            hint="DAT files with pixel events (type 0x00 or 0x0c, 8 bytes) are read",
+        )
+    version = header.values.get("version", "2")
+    chunks = _dat_chunks(path, header.end + 2, kind == _DAT_TRIGGER, is_first_version=version == "1")
+    return EventStream("Prophesee DAT", chunks, size=_size(header, {}))
+
+
+def _dat_chunks(path: Path, offset: int, is_trigger: bool, *, is_first_version: bool) -> Iterator[Chunk]:
+    column_bits, row_bits, polarity_bit = (9, 8, 17) if is_first_version else (14, 14, 28)
+    last: int | None = None
+    for block in record_blocks(path, offset, _DAT_RECORD.itemsize):
+        records = np.frombuffer(block.data, _DAT_RECORD)
+        address = records["address"]
+        t = unwrapped(records["t"].astype(np.int64), last, _TIME_PERIOD)
+        last = int(t[-1]) if len(t) else last
+        if is_trigger:
+            triggers = Triggers(t, ((address >> 8) & 0x3F).astype(np.uint8), (address & 1) != 0)
+            yield Chunk(EventBatch.empty(), block.offset_of(0), triggers, block.damage)
+            continue
+        events = EventBatch(
+            t,
+            (address & ((1 << column_bits) - 1)).astype(np.uint16),
+            ((address >> column_bits) & ((1 << row_bits) - 1)).astype(np.uint16),
+            ((address >> polarity_bit) & 1) != 0,
+        )
+        yield Chunk(events, block.offset_of(_DAT_RECORD.itemsize), damage=block.damage)

@@ -1,0 +1,139 @@
+"""The real recording of every event format: what independent decoders say of it, and what it shows."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from dmtrack.errors import DecodeError
+from dmtrack.video.events.batch import EventBatch
+from dmtrack.video.events.reader import EventReader
+from dmtrack.video.events.source import EventSource
+from dmtrack.video.modality import guess_modality
+from dmtrack.video.pairing import open_pair
+
+pytestmark = pytest.mark.data
+
+FACTS: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("event_facts.json").read_text())
+FACTS.pop("_")  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="session")
+def recordings(shared_data: Path) -> Path:
+    return shared_data / "events"
+
+
+@pytest.mark.parametrize("name", FACTS)
+def test_facts(name: str, recordings: Path) -> None:
+    facts = dict(FACTS[name])
+    with EventReader(recordings / name) as reader:
+        events = EventBatch.joined(list(reader))
+        assert reader.damaged == 0
+    t_sum = facts.pop("t_sum")
+    assert {"by": facts.pop("by")}
+    assert facts == {
+        "events": len(events),
+        "first_us": int(events.t[0]),
+        "last_us": int(events.t[-1]),
+        "x": [int(events.x.min()), int(events.x.max())],
+        "y": [int(events.y.min()), int(events.y.max())],
+        "positive": int(events.p.sum()),
+        "x_sum": int(events.x.sum(dtype=np.int64)),
+        "y_sum": int(events.y.sum(dtype=np.int64)),
+    }
+    assert t_sum in (None, int(events.t.sum()))
+    assert (np.diff(events.t) >= 0).all()
+
+
+def test_every_recording_has_facts(recordings: Path) -> None:
+    names = {path.name for path in recordings.iterdir()}
+    assert names - set(FACTS) == {"tonic_sample_aedat_header.aedat"}
+
+
+def test_a_header_without_events(recordings: Path) -> None:
+    with pytest.raises(DecodeError, match="it holds no event"):
+        EventSource(recordings / "tonic_sample_aedat_header.aedat")
+
+
+def test_two_decodings_of_one_recording(recordings: Path) -> None:
+    """The other program's times differ (see event_facts.json); places and polarities may not."""
+    raw, array = (
+        EventBatch.joined(list(EventReader(recordings / f"exp_evt3_sample.{suffix}")))
+        for suffix in ("raw", "npy")
+    )
+    for name in ("x", "y", "p"):
+        np.testing.assert_array_equal(getattr(raw, name), getattr(array, name))
+    late = np.unique(array.t - raw.t)
+    assert late.tolist() == [4096 * n for n in range(12)]
+
+
+@pytest.mark.parametrize(
+    "name", ["exp_evt2_sample.raw", "exp_evt3_sample.raw", "tonic_sample.aedat4", "faery_dvs.es"]
+)
+def test_pictures_look_like_event_pictures(name: str, recordings: Path) -> None:
+    with EventSource(recordings / name) as source:
+        guess = guess_modality(Path("x"), (frame.pixels for frame in list(source)[-4:]))
+    assert guess.modality == "event"
+
+
+@pytest.mark.parametrize("keep", [0.3, 0.7, 0.99])
+def test_aedat4_cut_short(
+    keep: float, recordings: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = (recordings / "tonic_sample.aedat4").read_bytes()
+    path = tmp_path / "cut.aedat4"
+    path.write_bytes(data[: int(len(data) * keep)])
+    with EventReader(path) as reader:
+        count = sum(len(batch) for batch in reader)
+    assert 0.9 * keep < count / FACTS["tonic_sample.aedat4"]["events"] < 1.05 * keep + 0.01
+    assert reader.damaged == 1
+    assert "ends in the middle of a packet, at byte" in caplog.text
+
+
+def test_aedat4_damaged_inside(recordings: Path, tmp_path: Path) -> None:
+    data = bytearray((recordings / "tonic_sample.aedat4").read_bytes())
+    data[300_000:300_200] = b"\xff" * 200
+    path = tmp_path / "bad.aedat4"
+    path.write_bytes(data)
+    batches: list[EventBatch] = []
+    with EventReader(path) as reader, pytest.raises(DecodeError, match=r"packet \d+, at byte \d+,") as caught:
+        batches.extend(reader)
+    count = sum(map(len, batches))
+    assert 20_000 < count < 60_000
+    offset = int(str(caught.value).split("at byte ")[1].split(",")[0])
+    assert 270_000 < offset <= 300_200
+
+
+def test_aedat4_with_a_length_that_lies(recordings: Path, tmp_path: Path) -> None:
+    data = bytearray((recordings / "tonic_sample.aedat4").read_bytes())
+    data[2338:2342] = (2**31 - 16).to_bytes(4, "little")
+    path = tmp_path / "bad.aedat4"
+    path.write_bytes(data)
+    with pytest.raises(DecodeError, match="it holds no event"):
+        EventSource(path)
+
+
+@pytest.mark.parametrize("length", [20, 1000])
+def test_aedat4_with_half_a_header(length: int, recordings: Path, tmp_path: Path) -> None:
+    path = tmp_path / "bad.aedat4"
+    path.write_bytes((recordings / "tonic_sample.aedat4").read_bytes()[:length])
+    with pytest.raises(DecodeError, match="the header is damaged"):
+        EventReader(path)
+
+
+def test_evaluate_and_track_draw_the_same_pictures(shared_data: Path, tmp_path: Path) -> None:
+    import cv2
+
+    from dmtrack.datasets.event_archive import with_event_pictures
+    from dmtrack.datasets.opening import find_sequences
+
+    road = shared_data / "val" / "rgbe_davis346_road"
+    sequence = next(iter(find_sequences(road)))
+    drawn = with_event_pictures(sequence, tmp_path / "pictures")
+    with open_pair(road, road / "events.npz") as pairs:
+        for path, pair in zip(drawn.aux_paths, pairs, strict=True):
+            np.testing.assert_array_equal(cv2.imread(str(path))[..., ::-1], pair.image[..., 3:])

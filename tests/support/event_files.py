@@ -1,0 +1,192 @@
+"""Writes event files of every format, by the letter of its description and one event at a time.
+
+Slow on purpose: nothing here shares a line of thought with the decoders.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Event(NamedTuple):
+    t: int
+    x: int
+    y: int
+    p: bool
+
+
+def some_events(
+    count: int, size: tuple[int, int] = (640, 480), *, seed: int = 1, step_us: int = 40, start_us: int = 5000
+) -> list[Event]:
+    """Return events in order of time, clustered in rows as a real sensor gives them."""
+    rng = np.random.default_rng(seed)
+    events, t = [], start_us
+    while len(events) < count:
+        t += int(rng.integers(0, step_us + 1))
+        y, p = int(rng.integers(0, size[1])), bool(rng.integers(0, 2))
+        first = int(rng.integers(0, size[0]))
+        for x in range(first, min(size[0], first + int(rng.integers(1, 6)))):
+            events.append(Event(t, x, y, p))
+    return events[:count]
+
+
+def raw_header(name: str, *lines: str, size: tuple[int, int] | None = (640, 480)) -> bytes:
+    geometry = "" if size is None else f";height={size[1]};width={size[0]}"
+    text = [f"format {name}{geometry}", *lines, "end"]
+    return "".join(f"% {line}\n" for line in text).encode()
+
+
+def evt2_words(events: Sequence[Event], triggers: Sequence[tuple[int, int, bool]] = ()) -> list[int]:
+    words, high = [], -1
+    todo = [(e.t, 0, e) for e in events] + [(t, 1, (channel, edge)) for t, channel, edge in triggers]
+    for t, kind, what in sorted(todo, key=lambda item: item[:2]):
+        if t >> 6 != high:
+            high = t >> 6
+            words.append(0x8 << 28 | high & 0xFFFFFFF)
+        if kind == 0:
+            words.append(int(what.p) << 28 | (t & 63) << 22 | what.x << 11 | what.y)
+        else:
+            words.append(0xA << 28 | (t & 63) << 22 | what[0] << 8 | int(what[1]))
+    return words
+
+
+def evt21_words(events: Sequence[Event]) -> list[int]:
+    """Give every event a word of its own, or share one with its right neighbours of the same time."""
+    words: list[int] = []
+    high, last = -1, None
+    for e in events:
+        if e.t >> 6 != high:
+            high, last = e.t >> 6, None
+            words.append((0x8 << 28 | high & 0xFFFFFFF) << 32)
+        base = e.x & ~31
+        key = (e.t, base, e.y, e.p)
+        if key != last:
+            head = int(e.p) << 28 | (e.t & 63) << 22 | base << 11 | e.y
+            words.append(head << 32)
+            last = key
+        words[-1] |= 1 << (e.x - base)
+    return words
+
+
+def evt3_words(events: Sequence[Event], *, vectors: bool = True) -> list[int]:
+    words: list[int] = []
+    high = low = row = None
+    index = 0
+    while index < len(events):
+        e = events[index]
+        if e.t >> 12 != high:
+            high, low = e.t >> 12, None
+            words.append(0x8000 | high & 0xFFF)
+        if e.t & 0xFFF != low:
+            low = e.t & 0xFFF
+            words.append(0x6000 | low)
+        if e.y != row:
+            row = e.y
+            words.append(row)
+        run = 1
+        while index + run < len(events) and events[index + run] == (e.t, e.x + run, e.y, e.p) and run < 20:
+            run += 1
+        if vectors and run > 2:
+            words.append(0x3000 | int(e.p) << 11 | e.x)
+            first = min(run, 12)
+            words.append(0x4000 | (1 << first) - 1)
+            if run > 12:
+                words.append(0x5000 | (1 << run - 12) - 1)
+            index += run
+        else:
+            words.append(0x2000 | int(e.p) << 11 | e.x)
+            index += 1
+    return words
+
+
+def packed(words: Sequence[int], bytes_each: int, byte_order: str = "<") -> bytes:
+    return np.array(words, dtype=np.dtype(f"{byte_order}u{bytes_each}")).tobytes()
+
+
+def write_raw(
+    path: Path, name: str, events: Sequence[Event], size: tuple[int, int] | None = (640, 480)
+) -> Path:
+    words = {"EVT2": evt2_words, "EVT21": evt21_words, "EVT3": evt3_words}[name](events)
+    path.write_bytes(raw_header(name, size=size) + packed(words, {"EVT2": 4, "EVT21": 8, "EVT3": 2}[name]))
+    return path
+
+
+def write_dat(path: Path, events: Sequence[Event]) -> Path:
+    header = b"% Data file containing CD events.\n% Version 2\n% Width 640\n% Height 480\n\x0c\x08"
+    records = (struct.pack("<II", e.t & 0xFFFFFFFF, int(e.p) << 28 | e.y << 14 | e.x) for e in events)
+    path.write_bytes(header + b"".join(records))
+    return path
+
+
+def write_nmnist(path: Path, events: Sequence[Event]) -> Path:
+    lap, data = 0, bytearray()
+    for e in events:
+        while e.t - (lap << 13) >= 1 << 23:
+            data += bytes([0, 240, 0, 0, 0])
+            lap += 1
+        t = e.t - (lap << 13)
+        data += bytes([e.x, e.y, int(e.p) << 7 | t >> 16, t >> 8 & 255, t & 255])
+    path.write_bytes(data)
+    return path
+
+
+def write_es(path: Path, events: Sequence[Event], size: tuple[int, int] = (640, 480)) -> Path:
+    data = bytearray(b"Event Stream\x02\x00\x00\x01" + struct.pack("<HH", *size))
+    now = 0
+    for e in events:
+        wait = e.t - now
+        data += b"\xff" * (wait // 127)
+        data += struct.pack("<BHH", (wait % 127) << 1 | int(e.p), e.x, size[1] - 1 - e.y)
+        now = e.t
+    path.write_bytes(data)
+    return path
+
+
+def write_aedat2(
+    path: Path, events: Sequence[Event], chip: str = "eu.seebetter.ini.chips.davis.Davis346red"
+) -> Path:
+    data = bytearray(f"#!AER-DAT2.0\r\n# AEChip: {chip}\r\n#End of Preferences\r\n".encode())
+    for e in events:
+        if "DVS128" in chip:
+            address = (127 - e.y) << 8 | (127 - e.x) << 1 | int(not e.p)
+        else:
+            address = (259 - e.y) << 22 | (345 - e.x) << 12 | int(e.p) << 11
+        data += struct.pack(">II", address, e.t & 0xFFFFFFFF)
+    path.write_bytes(data)
+    return path
+
+
+def aedat3_packet(kind: int, records: Sequence[tuple[int, int]], overflow: int = 0) -> bytes:
+    head = struct.pack("<hhiiiiii", kind, 1, 8, 4, overflow, len(records), len(records), len(records))
+    return head + b"".join(struct.pack("<Ii", *record) for record in records)
+
+
+def write_aedat3(path: Path, events: Sequence[Event], per_packet: int = 100) -> Path:
+    data = bytearray(b"#!AER-DAT3.1\r\n#Format: RAW\r\n#Source 1: DAVIS346\r\n#!END-HEADER\r\n")
+    for begin in range(0, len(events), per_packet):
+        part = events[begin : begin + per_packet]
+        overflow = part[0].t >> 31
+        same = [e for e in part if e.t >> 31 == overflow]
+        rest = [e for e in part if e.t >> 31 != overflow]
+        for chosen in (same, rest):
+            if chosen:
+                over = chosen[0].t >> 31
+                records = [(e.x << 17 | e.y << 2 | int(e.p) << 1 | 1, e.t & 0x7FFFFFFF) for e in chosen]
+                data += aedat3_packet(1, records, over)
+    path.write_bytes(data)
+    return path
+
+
+def columns(events: Sequence[Event]) -> dict[str, np.ndarray]:
+    t, x, y, p = zip(*events, strict=True)
+    return {
+        "t": np.array(t, dtype=np.int64),
+        "x": np.array(x, dtype=np.uint16),
+        "y": np.array(y, dtype=np.uint16),
+        "p": np.array(p, dtype=np.bool_),
+    }

@@ -1,0 +1,157 @@
+"""Events in HDF5: the layouts in use, times kept apart, filters that are and are not there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import event_files as files
+import numpy as np
+import pytest
+
+from dmtrack.errors import ConfigError, DecodeError, FormatError
+from dmtrack.video.events import hdf5
+from dmtrack.video.events.batch import EventBatch
+from dmtrack.video.events.reader import EventReader
+
+h5py = pytest.importorskip("h5py")
+hdf5plugin = pytest.importorskip("hdf5plugin")
+
+EVENTS = files.some_events(5000)
+C = files.columns(EVENTS)
+
+
+def read(path: Path) -> tuple[EventBatch, EventReader]:
+    with EventReader(path) as reader:
+        return EventBatch.joined(list(reader)), reader
+
+
+def check(batch: EventBatch, offset: int = 0) -> None:
+    np.testing.assert_array_equal(batch.t, C["t"] + offset)
+    for name in ("x", "y", "p"):
+        np.testing.assert_array_equal(getattr(batch, name), C[name])
+
+
+@pytest.mark.parametrize(
+    "packing", [{}, hdf5plugin.Blosc(cname="zstd"), hdf5plugin.Zstd()], ids=["plain", "blosc", "zstd"]
+)
+def test_dsec(packing: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hdf5, "_ROWS", 700)
+    path = tmp_path / "events.h5"
+    with h5py.File(path, "w") as file:
+        for name in "txyp":
+            values = C[name].astype("u4") if name == "t" else C[name].astype("u1" if name == "p" else "u2")
+            file.create_dataset(f"events/{name}", data=values, chunks=(512,), **packing)
+        file["ms_to_idx"] = np.zeros(10, np.uint64)
+        file["t_offset"] = np.int64(49_599_300_523)
+    batch, reader = read(path)
+    check(batch, 49_599_300_523)
+    assert reader.info.format == "HDF5"
+    assert "Its t_offset of 49599300523 is added." in reader.info.notes
+
+
+def test_prophesee(tmp_path: Path) -> None:
+    path = tmp_path / "events.hdf5"
+    with h5py.File(path, "w") as file:
+        rows = np.zeros(len(EVENTS), [("x", "u2"), ("y", "u2"), ("p", "i2"), ("t", "i8")])
+        for name in "txyp":
+            rows[name] = C[name]
+        file["CD/events"] = rows
+        file["CD/indexes"] = np.zeros(3, [("id", "u8"), ("ts", "i8")])
+        file["EXT_TRIGGER/events"] = np.array(
+            [(1, 6000, 2), (0, 7000, 2)], [("p", "i2"), ("t", "i8"), ("id", "i2")]
+        )
+        file.attrs["geometry"] = "640x480"
+    batch, reader = read(path)
+    check(batch)
+    assert (reader.info.format, reader.info.size) == ("HDF5 (Prophesee)", (640, 480))
+    assert (reader.triggers.t.tolist(), reader.triggers.rising.tolist()) == ([6000, 7000], [True, False])
+
+
+@pytest.mark.parametrize("kind", ["seconds", "table", "other names"])
+def test_other_layouts(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "events.h5"
+    with h5py.File(path, "w") as file:
+        if kind == "seconds":
+            file["raw_events/t"] = C["t"] / 1e6
+            for name in "xyp":
+                file[f"raw_events/{name}"] = C[name]
+        elif kind == "table":
+            file["davis/left/events"] = np.stack([C["x"], C["y"], C["t"] / 1e6, C["p"] * 2.0 - 1], axis=1)
+        else:
+            for name in "txyp":
+                file[f"events/{name}s"] = C[name]
+    check(read(path)[0])
+
+
+def test_no_events(tmp_path: Path) -> None:
+    path = tmp_path / "events.h5"
+    with h5py.File(path, "w") as file:
+        file["images/left"] = np.zeros((3, 4, 5))
+    with pytest.raises(FormatError, match=r"no events are found in it \(it holds images, images/left\)"):
+        EventReader(path)
+
+
+def test_the_filter_of_prophesee_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The filter's number stands in the file; here it is put into the place of one that can be written."""
+    path = tmp_path / "events.hdf5"
+    rows = np.zeros(100, [("x", "u2"), ("y", "u2"), ("p", "i2"), ("t", "i8")])
+    with h5py.File(path, "w") as file:
+        file.create_dataset("CD/events", data=rows, chunks=(50,), **hdf5plugin.LZ4())
+    data = path.read_bytes()
+    assert data.count((32004).to_bytes(2, "little")) == 1
+    path.write_bytes(data.replace((32004).to_bytes(2, "little"), (0x8ECF).to_bytes(2, "little")))
+    with pytest.raises(FormatError, match=r"Prophesee's own filter ECF.*HDF5_PLUGIN_PATH"):
+        EventReader(path)
+
+
+@pytest.mark.parametrize("keep", [100, 4000])
+def test_cut_short(keep: int, tmp_path: Path) -> None:
+    path = tmp_path / "events.h5"
+    with h5py.File(path, "w") as file:
+        for name in "txyp":
+            file[f"events/{name}"] = C[name]
+    path.write_bytes(path.read_bytes()[:keep])
+    with pytest.raises(DecodeError, match="the HDF5 file is damaged"):
+        read(path)
+
+
+def test_columns_of_different_length(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "events.h5"
+    with h5py.File(path, "w") as file:
+        for name in "txyp":
+            file[f"events/{name}"] = C[name][: 100 if name == "p" else None]
+    batch, reader = read(path)
+    assert (len(batch), reader.damaged) == (100, len(EVENTS) - 100)
+    assert "columns differ in length" in caplog.text
+
+
+def test_without_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "events.h5"
+    path.write_bytes(hdf5.MAGIC + bytes(100))
+    monkeypatch.setitem(__import__("sys").modules, "h5py", None)
+    with pytest.raises(
+        ConfigError, match=r"needs the libraries h5py and hdf5plugin; pip install 'dmtrack\[h5\]'"
+    ):
+        EventReader(path)
+
+
+def test_aedat4_without_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.aedat4"
+    path.write_bytes(b"#!AER-DAT4.0\r\n" + bytes(100))
+    monkeypatch.setitem(__import__("sys").modules, "aedat", None)
+    with pytest.raises(ConfigError, match=r"needs the library aedat; pip install 'dmtrack\[aedat\]'"):
+        EventReader(path)
+
+
+def test_packets_of_aedat4(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Triggers come beside events, and other streams are passed over."""
+    from dmtrack.video.events import aedat4
+
+    triggers = np.array([(5, 1), (6, 2), (7, 3)], [("t", "u8"), ("source", "u1")])
+    chunk = aedat4._chunk({"stream_id": 3, "triggers": triggers}, 0, 10)
+    assert chunk is not None
+    assert chunk.triggers is not None
+    assert (chunk.triggers.t.tolist(), chunk.triggers.rising.tolist()) == ([5, 6], [True, False])
+    assert aedat4._chunk({"stream_id": 2, "imus": SimpleNamespace()}, 0, 10) is None

@@ -1,0 +1,351 @@
+"""Windows of events, their looks, and event files read like videos."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+from pathlib import Path
+
+import event_files as files
+import numpy as np
+import pytest
+from event_files import Event
+
+from dmtrack.errors import ConfigError, DecodeError, FormatError, PairingError
+from dmtrack.video.events.batch import EventBatch
+from dmtrack.video.events.looks import (
+    NEGATIVE_RGB,
+    POSITIVE_RGB,
+    EventLook,
+    time_surface_picture,
+    visevent_picture,
+    voxel_picture,
+)
+from dmtrack.video.events.schedule import FixedRate, LikeFrames, frame_intervals
+from dmtrack.video.events.source import EventOptions, EventSource
+from dmtrack.video.events.windows import OPEN_END, Choice, Interval, WindowCutter, by_count
+from dmtrack.video.frame import Frame, Modality
+from dmtrack.video.inspection import inspect_pair
+from dmtrack.video.pairing import open_pair
+from dmtrack.video.position import Position
+from dmtrack.video.streams import PairingOptions
+
+
+def batch(*events: tuple[int, int, int, bool]) -> EventBatch:
+    return EventBatch(**files.columns([Event(*event) for event in events]))
+
+
+def at(*times: int) -> EventBatch:
+    return batch(*((t, index % 8, 0, True) for index, t in enumerate(times)))
+
+
+class TestLooks:
+    def test_visevent_colours_and_that_negative_events_win(self) -> None:
+        events = batch((0, 0, 0, True), (1, 1, 1, False), (2, 1, 1, True), (3, 2, 0, False))
+        picture = visevent_picture(events, (4, 3))
+        assert (picture.shape, picture.dtype) == ((3, 4, 3), np.uint8)
+        assert tuple(picture[0, 0]) == POSITIVE_RGB == (220, 30, 30)
+        assert tuple(picture[1, 1]) == NEGATIVE_RGB == (30, 30, 200), "also when the positive one came later"
+        assert (picture == 255).all(axis=2).sum() == 9
+
+    @pytest.mark.parametrize("look", EventLook)
+    @pytest.mark.parametrize(("x", "y"), [(4, 0), (0, 3)])
+    def test_events_outside_are_refused(self, look: EventLook, x: int, y: int) -> None:
+        with pytest.raises(FormatError, match=rf"event at \({x}, {y}\) lies outside the 4x3 sensor"):
+            look.draw(batch((0, 0, 0, True), (1, x, y, True)), (4, 3))
+
+    @pytest.mark.parametrize(("look", "blank"), [("visevent", 255), ("voxel", 127), ("time-surface", 255)])
+    def test_no_events_make_a_blank_picture(self, look: str, blank: int) -> None:
+        assert (EventLook(look).draw(EventBatch.empty(), (4, 3)) == blank).all()
+
+    def test_voxels_share_an_event_among_the_bins_nearest_in_time(self) -> None:
+        events = batch((0, 0, 0, True), (25, 1, 0, True), (50, 2, 0, False), (100, 3, 0, True))
+        levels = (voxel_picture(events, (4, 1))[0].astype(int) - 127) / (127 / 3)
+        expected = [[1, 0, 0], [0.5, 0.5, 0], [0, -1, 0], [0, 0, 1]]
+        np.testing.assert_allclose(levels, expected, atol=0.02)
+
+    def test_voxels_saturate(self) -> None:
+        assert voxel_picture(at(*[0] * 50, 1), (8, 1))[0, 0].tolist() == [254, 127, 127]
+
+    def test_time_surface_is_the_paler_the_older(self) -> None:
+        events = batch(
+            (0, 0, 0, True), (50, 1, 0, True), (60, 2, 0, True), (90, 2, 0, False), (100, 3, 0, True)
+        )
+        picture = time_surface_picture(events, (5, 1))[0].astype(int)
+        assert tuple(picture[3]) == POSITIVE_RGB
+        assert picture[0, 1] > picture[1, 1] > picture[3, 1]
+        assert picture[2, 2] > picture[2, 0], "the last event there was negative"
+        assert (picture[4] == 255).all()
+
+
+class TestWindows:
+    INTERVALS = (Interval(10, 20), Interval(20, 30), Interval(30, 40))
+
+    def times(self, parts: list[EventBatch], choice: Choice) -> list[list[int]]:
+        cutter = WindowCutter(parts, choice)
+        return [cutter.cut(interval).t.tolist() for interval in self.INTERVALS]
+
+    @pytest.mark.parametrize("pieces", [1, 2, 3, 8])
+    def test_from_each_frame_to_the_next(self, pieces: int) -> None:
+        stamps = [5, 10, 19, 20, 29, 30, 39, 40]
+        parts = [at(*part) for part in np.array_split(stamps, pieces)]
+        assert self.times(parts, Choice()) == [[10, 19], [20, 29], [30, 39]]
+        assert self.times(parts, Choice(window_us=11)) == [[10, 19, 20], [20, 29, 30], [30, 39, 40]]
+        assert self.times(parts, Choice(count=3)) == [[5, 10, 19], [19, 20, 29], [29, 30, 39]]
+
+    def test_windows_that_are_not_wanted_are_passed_over(self) -> None:
+        cutter = WindowCutter([at(5, 10, 19), at(20, 29, 35)], Choice())
+        cutter.advance(self.INTERVALS[0])
+        assert cutter.cut(self.INTERVALS[2]).t.tolist() == [35]
+
+    def test_memory_is_that_of_the_window(self) -> None:
+        parts = (at(*range(begin, begin + 100)) for begin in range(0, 100_000, 100))
+        for choice in (Choice(), Choice(window_us=500), Choice(count=300)):
+            cutter = WindowCutter(parts, choice)
+            for start in range(0, 20_000, 250):
+                cutter.cut(Interval(start, start + 250))
+                assert sum(map(len, cutter._kept)) <= 900
+
+    def test_every_n_events(self) -> None:
+        parts = [at(*range(5)), at(*range(5, 6)), at(*range(6, 13))]
+        assert [events.t.tolist() for events in by_count(parts, 4)] == [
+            [0, 1, 2, 3],
+            [4, 5, 6, 7],
+            [8, 9, 10, 11],
+            [12],
+        ]
+
+    @pytest.mark.parametrize("wrong", [{"window_us": 0}, {"count": 0}, {"window_us": 5, "count": 5}])
+    def test_choices_that_make_no_picture(self, wrong: dict[str, int]) -> None:
+        with pytest.raises(ConfigError):
+            Choice(**wrong)
+
+
+class TestSchedules:
+    def test_fixed_rate_is_exact_in_the_long_run(self) -> None:
+        slots = FixedRate(Fraction(30)).slots(7)
+        many = [next(slots) for _ in range(3001)]
+        assert many[3000].interval.start_us == 7 + 100_000_000
+        assert [slot.interval.end_us for slot in many[:-1]] == [slot.interval.start_us for slot in many[1:]]
+        assert many[3].pts == 3
+
+    def test_like_frames_begins_with_the_first_event(self) -> None:
+        like = LikeFrames([90, 120, 180], Fraction(1, 30), Fraction(30))
+        slots = list(like.slots(1_000_000))
+        assert [slot.pts * like.time_base for slot in slots] == [3, 4, 6]
+        assert [(slot.interval.start_us, slot.interval.end_us) for slot in slots] == [
+            (1_000_000, 2_000_000),
+            (2_000_000, 4_000_000),
+            (4_000_000, 4_033_334),
+        ]
+
+    def test_an_offset_makes_the_events_later(self) -> None:
+        like = LikeFrames([0, 30], Fraction(1, 30), Fraction(30), offset_s=Fraction(1, 4))
+        first = next(iter(like.slots(1_000_000)))
+        assert first.interval.start_us == 750_000
+        assert first.pts * like.time_base == Fraction(-1, 4)
+        assert like.start_pts(1_000_000) == 0
+
+    def test_a_clock_that_drifts(self) -> None:
+        ratio = Fraction(1001, 1000)
+        like = LikeFrames([30, 3033], Fraction(1, 30), Fraction(30), rate_ratio=ratio)
+        slots = list(like.slots(0))
+        assert slots[1].interval.start_us == 100_000_000
+        start_s = like.start_pts(0) * like.time_base
+        assert start_s + (slots[1].pts * like.time_base - start_s) * ratio == Fraction(3033, 30)
+
+    def test_a_shared_clock(self) -> None:
+        like = LikeFrames([30, 60], Fraction(1, 30), Fraction(30), is_shared_clock=True)
+        assert next(iter(like.slots(1_234_567))).interval == Interval(1_000_000, 2_000_000)
+
+    def test_times_told_by_a_file(self) -> None:
+        intervals = frame_intervals(np.array([10, 20, 40]))
+        assert intervals == [Interval(10, 20), Interval(20, 40), Interval(40, 55)]
+        assert frame_intervals(np.array([10])) == [Interval(10, OPEN_END)]
+
+    @pytest.mark.parametrize("times", [[], [3, 3], [5, 4]])
+    def test_times_that_are_none(self, times: list[int]) -> None:
+        with pytest.raises(FormatError):
+            frame_intervals(np.array(times, dtype=np.int64))
+
+
+@pytest.fixture
+def recording(tmp_path: Path) -> Path:
+    """One event a millisecond for 2 s: column and row are the tens and units of the frame of 1/10 s."""
+    events = [Event(5_000_000 + 1000 * i, i // 100, i // 10 % 10, i % 2 == 0) for i in range(2000)]
+    return files.write_raw(tmp_path / "event.raw", "EVT3", events, (20, 10))
+
+
+def columns_with_events(pixels: np.ndarray) -> list[int]:
+    return np.flatnonzero((pixels != 255).any(axis=(0, 2))).tolist()
+
+
+class TestSource:
+    def test_a_picture_for_each_tenth_of_a_second(self, recording: Path) -> None:
+        with EventSource(recording, frame_rate=Fraction(10)) as source:
+            assert (source.info.width, source.info.height, source.info.codec) == (20, 10, "Prophesee EVT3")
+            frames = list(source)
+        assert [columns_with_events(frame.pixels) for frame in frames] == [[n] for n in range(20)]
+        assert [frame.time_s for frame in frames] == [Fraction(n, 10) for n in range(20)]
+        assert source.totals.events == 2000
+
+    def test_start_and_end(self, recording: Path) -> None:
+        with EventSource(recording, frame_rate=Fraction(10)) as source:
+            frames = list(source.read(Position(time_s=Fraction(1)), Position(index=13)))
+        assert [frame.index for frame in frames] == [10, 11, 12]
+        assert columns_with_events(frames[0].pixels) == [10]
+
+    def test_reads_once(self, recording: Path) -> None:
+        with EventSource(recording) as source:
+            list(source)
+            with pytest.raises(RuntimeError, match="was read already"):
+                source.read()
+
+    def test_by_number_of_events_alone(self, recording: Path) -> None:
+        options = EventOptions(choice=Choice(count=150))
+        with EventSource(recording, options, frame_rate=None) as source:
+            frames = list(source)
+        assert len(frames) == 14
+        assert [frame.time_s for frame in frames[:3]] == [0, Fraction(150, 1000), Fraction(300, 1000)]
+        assert columns_with_events(frames[1].pixels) == [1, 2]
+
+    def test_pauses_are_blank_and_the_end_is_the_last_event(self, tmp_path: Path) -> None:
+        events = [Event(0, 1, 1, True), Event(500_000, 2, 1, True)]
+        path = files.write_raw(tmp_path / "a.raw", "EVT2", events, (20, 10))
+        with EventSource(path, frame_rate=Fraction(10)) as source:
+            frames = list(source)
+        assert [columns_with_events(frame.pixels) for frame in frames] == [[1], [], [], [], [], [2]]
+
+    def test_no_event_at_all(self, tmp_path: Path) -> None:
+        path = files.write_raw(tmp_path / "a.raw", "EVT2", [], (20, 10))
+        with pytest.raises(DecodeError, match="it holds no event"):
+            EventSource(path)
+
+    @pytest.mark.parametrize(
+        ("corner", "size"), [((638, 470), (640, 480)), ((29, 31), (30, 32)), ((500, 470), (501, 471))]
+    )
+    def test_a_size_that_no_header_states(
+        self, corner: tuple[int, int], size: tuple[int, int], tmp_path: Path
+    ) -> None:
+        path = tmp_path / "a.csv"
+        path.write_text(f"t,x,y,p\n0,0,0,1\n10,{corner[0]},{corner[1]},0\n")
+        with EventSource(path) as source:
+            assert (source.info.width, source.info.height) == size
+            assert f"The size of the sensor is taken as {size[0]}x{size[1]} (--event-size)." in source.notes
+
+    @pytest.mark.parametrize(
+        ("options", "rate"),
+        [(EventOptions(), Fraction(10)), (EventOptions(choice=Choice(count=100)), None)],
+        ids=["by-time", "by-number"],
+    )
+    def test_damage_ends_the_pictures_not_those_before(
+        self, options: EventOptions, rate: Fraction | None, recording: Path
+    ) -> None:
+        data = bytearray(recording.read_bytes())
+        middle = len(data) // 4 * 2
+        data[middle:] = b"\xdd" * (len(data) - middle)
+        recording.write_bytes(data)
+        frames: list[Frame] = []
+        with EventSource(recording, options, frame_rate=rate) as source:
+            with pytest.raises(DecodeError, match=f"at byte ({middle}|{middle - 1}) begins"):
+                frames.extend(source)  # keeps what came before the error
+            kept = source.totals.events
+        assert 800 < kept < 1100
+        assert len(frames) == -(-kept // 100)
+        assert columns_with_events(frames[-1].pixels) == [len(frames) - 1], "the last one is not whole"
+
+
+PICTURES = [np.full((10, 20, 3), 90, np.uint8) for _ in range(20)]
+
+
+class TestBesideAVideo:
+    def test_each_frame_has_the_events_of_its_own_time(
+        self, recording: Path, make_video: Callable[..., Path]
+    ) -> None:
+        stamps = [0, 1, 3, 4, 8, 9, 10, 11, 12, 13]
+        rgb = make_video("rgb.mkv", PICTURES[:10], rate=10, pts=stamps, options={"bf": "2"})
+        with open_pair(rgb, recording) as pairs:
+            assert pairs.modality is Modality.EVENT
+            assert "its first event is taken to be at the first frame" in str(pairs.modality_reason)
+            got = [(pair.skew_s, columns_with_events(pair.image[..., 3:])) for pair in pairs]
+        assert {skew for skew, _ in got} == {0}
+        assert [columns for _, columns in got] == [
+            [0],
+            [1, 2],
+            [3],
+            [4, 5, 6, 7],
+            *[[n] for n in range(8, 14)],
+        ]
+        assert pairs.counts.aux_missing == 0
+
+    @pytest.mark.parametrize(("offset_ms", "first", "missing"), [(500, 5, 5), (-500, 0, 0)])
+    def test_offset(
+        self, offset_ms: int, first: int, missing: int, recording: Path, make_video: Callable[..., Path]
+    ) -> None:
+        rgb = make_video("rgb.mkv", PICTURES[:10], rate=10)
+        with open_pair(rgb, recording, pairing=PairingOptions(offset_s=Fraction(offset_ms, 1000))) as pairs:
+            got = [pair for pair in pairs if pair.aux is not None]
+        assert [pair.rgb.index for pair in got] == list(range(first, 10))
+        assert {pair.skew_s for pair in got} == {0}
+        assert columns_with_events(got[0].image[..., 3:]) == [0 if offset_ms > 0 else 5]
+        assert pairs.counts.aux_missing == missing
+
+    def test_start_in_the_middle(self, recording: Path, make_video: Callable[..., Path]) -> None:
+        rgb = make_video("rgb.mkv", PICTURES, rate=10)
+        with open_pair(rgb, recording, start=Position(index=12)) as pairs:
+            first = next(iter(pairs))
+        assert (first.rgb.index, columns_with_events(first.image[..., 3:])) == (12, [12])
+
+    def test_window_and_number_of_events(self, recording: Path, make_video: Callable[..., Path]) -> None:
+        rgb = make_video("rgb.mkv", PICTURES, rate=10)
+        for choice, columns in ((Choice(window_us=250_000), [3, 4, 5]), (Choice(count=150), [2, 3])):
+            with open_pair(
+                rgb, recording, pairing=PairingOptions(events=EventOptions(choice=choice))
+            ) as pairs:
+                fourth = [pair for pair, _ in zip(pairs, range(4), strict=False)][3]
+            assert columns_with_events(fourth.image[..., 3:]) == columns
+
+    def test_a_folder_of_pictures(self, recording: Path, tmp_path: Path) -> None:
+        import cv2
+
+        folder = tmp_path / "rgb"
+        folder.mkdir()
+        for index in range(5):
+            cv2.imwrite(str(folder / f"{index}.png"), PICTURES[0])
+        with open_pair(folder, recording, pairing=PairingOptions(folder_rate=Fraction(10))) as pairs:
+            got = [columns_with_events(pair.image[..., 3:]) for pair in pairs]
+        assert got == [[0], [1], [2], [3], [4]]
+
+    def test_an_archive_that_knows_its_frames(self, tmp_path: Path) -> None:
+        import cv2
+
+        folder = tmp_path / "rgb"
+        folder.mkdir()
+        for index in range(3):
+            cv2.imwrite(str(folder / f"{index}.png"), PICTURES[0])
+        events = files.columns([Event(t, t // 100, 1, True) for t in range(0, 1000, 50)])
+        np.savez(tmp_path / "events.npz", frame_t=[200, 400, 500], **events)
+        with open_pair(folder, tmp_path / "events.npz") as pairs:
+            got = [columns_with_events(pair.image[..., 3:]) for pair in pairs]
+        # 10 columns of 20: every column of the sensor stands for two of the picture
+        assert "it holds the times of the frames" in str(pairs.modality_reason)
+        assert [columns[0] // 2 for columns in got] == [2, 4, 5]
+
+    def test_a_shared_clock_without_shared_time(
+        self, recording: Path, make_video: Callable[..., Path]
+    ) -> None:
+        rgb = make_video("rgb.mkv", PICTURES, rate=10)
+        with pytest.raises(PairingError, match="its events come after the last frame"):
+            open_pair(rgb, recording, pairing=PairingOptions(events=EventOptions(is_shared_clock=True)))
+
+    def test_another_modality_is_refused(self, recording: Path, make_video: Callable[..., Path]) -> None:
+        rgb = make_video("rgb.mkv", PICTURES, rate=10)
+        with pytest.raises(ConfigError, match="an event file does not measure thermal"):
+            open_pair(rgb, recording, modality=Modality.THERMAL)
+
+    def test_inspect(self, recording: Path, make_video: Callable[..., Path]) -> None:
+        rgb = make_video("rgb.mkv", PICTURES, rate=10)
+        report = inspect_pair(rgb, recording)
+        assert report.modality is Modality.EVENT
+        assert report.match is not None
+        assert (report.match.skew.missing, report.match.skew.largest_s) == (0, 0)

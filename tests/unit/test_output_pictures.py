@@ -1,0 +1,71 @@
+"""Pictures without loss: bits, times, and files that are whole or not there."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dmtrack.errors import OutputError
+from dmtrack.output.pictures import LosslessVideo, PictureFolder, picture_writer
+from dmtrack.video.source import open_source
+
+RNG = np.random.default_rng(5)
+PICTURES = [RNG.integers(0, 256, (31, 47, 3), dtype=np.uint8) for _ in range(7)]
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "folder"])
+def test_every_bit_comes_back(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    with picture_writer(path) as writer:
+        for index, picture in enumerate(PICTURES):
+            writer.write(picture, index, Fraction(1, 25))
+    with open_source(path, folder_rate=Fraction(25)) as source:
+        frames = list(source)
+    assert [float(frame.time_s) for frame in frames] == pytest.approx([n / 25 for n in range(7)])
+    for frame, picture in zip(frames, PICTURES, strict=True):
+        np.testing.assert_array_equal(frame.pixels, picture)
+
+
+def test_stamps_closer_than_a_millisecond_are_moved_apart(tmp_path: Path) -> None:
+    with LosslessVideo(tmp_path / "a.mkv") as writer:
+        for index in range(4):
+            writer.write(PICTURES[index], 10 * index, Fraction(1, 1_000_000))
+    with open_source(tmp_path / "a.mkv") as source:
+        assert [frame.pts for frame in source] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "folder"])
+def test_nothing_written_is_no_file(name: str, tmp_path: Path) -> None:
+    picture_writer(tmp_path / name).close()
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "folder"])
+def test_closing_twice_is_harmless(name: str, tmp_path: Path) -> None:
+    writer = picture_writer(tmp_path / name)
+    writer.write(PICTURES[0], 0, Fraction(1))
+    writer.close()
+    writer.close()
+    assert not list(tmp_path.rglob(".*"))
+
+
+def test_an_existing_video_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.mkv").write_text("mine")
+    with pytest.raises(OutputError, match="exists already"):
+        picture_writer(tmp_path / "a.mkv")
+    assert (tmp_path / "a.mkv").read_text() == "mine"
+
+
+def test_other_files_of_a_folder_stay(tmp_path: Path) -> None:
+    (tmp_path / "000000.png").write_bytes(b"old")
+    (tmp_path / "000009.png").write_bytes(b"old")
+    (tmp_path / "notes.png").write_bytes(b"mine")
+    with pytest.raises(OutputError, match="holds pictures already"):
+        PictureFolder(tmp_path)
+    with PictureFolder(tmp_path, overwrite=True) as writer:
+        writer.write(PICTURES[0], 1, Fraction(1, 3))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["000000.png", "notes.png", "times_us.txt"]
+    assert (tmp_path / "times_us.txt").read_text() == "333333\n"
