@@ -138,6 +138,16 @@ class Running:
             rich_help_panel=_RUN,
         ),
     ] = None
+    export_vot: Annotated[
+        Path | None,
+        typer.Option(
+            "--export-vot",
+            metavar="WORKSPACE",
+            help="With -o: put the runs into a workspace of vot-toolkit as well.",
+            show_default=False,
+            rich_help_panel=_RUN,
+        ),
+    ] = None
     robust: Annotated[
         bool,
         typer.Option(

@@ -37,6 +37,7 @@ from dmtrack_cli.console import EXIT_SOME_FAILED, err, out, say_line
 from dmtrack_cli.evaluate_batch import track_dataset
 from dmtrack_cli.evaluate_options import Running, Scoring
 from dmtrack_cli.evaluate_tables import attribute_table, comparison_table, ranking_table
+from dmtrack_cli.vot_workspace import export_workspace, require_stack
 
 REPORT: Final = "report.html"
 _FILES: Final = (REPORT, "scores.json", "sequences.csv", "trackers.csv")
@@ -72,10 +73,16 @@ def evaluate_tracked(folder: Path, output: Path, running: Running, scoring: Scor
 
     Raises:
         DatasetError: There is nothing to track.
+        ConfigError: vot-toolkit does not evaluate this benchmark, and a workspace was asked for.
         Exit: Some sequences could not be tracked.
     """
     benchmark = benchmark_for(read_annotations(folder), scoring.benchmark)
+    if running.export_vot is not None:
+        require_stack(benchmark.name)
     results = track_dataset(folder, output, running, benchmark.name, overwrite=scoring.overwrite)
+    if running.export_vot is not None:
+        workspace, again = running.export_vot, scoring.overwrite or running.resume
+        export_workspace(results.folder, workspace, benchmark.name, folder, overwrite=again)
     evaluate_results([results.folder], folder, replace(scoring, benchmark=benchmark.name, overwrite=True))
     if results.failed:
         raise typer.Exit(EXIT_SOME_FAILED)

@@ -15,6 +15,7 @@ from dmtrack_cli.option_groups import grouped
 _NO_RESULTS: Final = "name results, with --dataset; or clips to run the tracker over: --run FOLDER"
 _NO_DATASET: Final = "say of what: --dataset FOLDER; `dmtrack evaluate --run FOLDER` runs the tracker"
 _BOTH: Final = "the tracker makes its own results: leave out RESULTS and --dataset"
+_NEEDS_OUTPUT: Final = "--export-vot copies the results of -o: give both"
 _ONLY_MEASURED: Final = "the results of --streams, --degrade, --robustness and --occlude go to --csv, not -o"
 
 
@@ -71,6 +72,8 @@ def _run(folder: Path, running: Running, scoring: Scoring) -> None:
         if running.is_special:
             raise typer.BadParameter(_ONLY_MEASURED)
         evaluate_tracked(folder, scoring.output, running, scoring)
+    elif running.export_vot is not None:
+        raise typer.BadParameter(_NEEDS_OUTPUT)
     elif running.occlude:
         run_occluded(folder, running)
     elif running.robust:

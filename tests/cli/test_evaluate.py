@@ -212,6 +212,7 @@ def test_run_from_anchors_either_way(tmp_path: Path, weights: Path, run_cli: Run
     anchors[2], anchors[-1] = "1", "-1"
     (folder / "anchor.value").write_text("\n".join(anchors))
     words = ("evaluate", "--run", tmp_path / "vot", "--weights", weights, "--device", "cpu", "-o", "out")
+    words = (*words, "--export-vot", "workspace")
     done = run_cli(*words)
     assert done.code == 0, done.err
     assert "EAO" in done.out
@@ -226,6 +227,24 @@ def test_run_from_anchors_either_way(tmp_path: Path, weights: Path, run_cli: Run
     assert all(lines[0] == "1" for lines in found.values())
     started = Path(f"out/reversed/ball_{FRAMES - 1:08d}/rgb/00000000.jpg")
     assert started.resolve().name == f"{FRAMES:08d}.jpg"
+    (tracker,) = Path("workspace/results").iterdir()
+    assert "stack: vot2022/rgbd" in Path("workspace/config.yaml").read_text()
+    assert f"[{tracker.name}]" in Path("workspace/trackers.ini").read_text()
+    copies = {path.relative_to(tracker.parent) for path in tracker.rglob("*") if path.is_file()}
+    assert copies == {p.relative_to("out/results") for p in Path("out/results").rglob("*") if p.is_file()}
+    assert run_cli(*words, "--overwrite").code == 0
+    assert Path("workspace/trackers.ini").read_text().count(f"[{tracker.name}]") == 1
     again = run_cli(*words, "--resume")
     assert again.code == 0
     assert "kept" in again.out
+
+
+def test_a_workspace_of_the_toolkit_needs_a_benchmark_it_knows(
+    recording: Any, weights: Path, run_cli: RunCli
+) -> None:
+    words = ("evaluate", "--run", recording.rgb.parent, "--weights", weights, "--export-vot", "workspace")
+    done = run_cli(*words, "-o", "out")
+    assert done.code == 4
+    assert "vot-toolkit does not evaluate" in done.err
+    assert not Path("out").exists(), "nothing was tracked first"
+    assert run_cli(*words).code == 2
