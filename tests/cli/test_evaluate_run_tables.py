@@ -70,9 +70,9 @@ def test_occlusion_is_shown_without_and_with_recovery(run_cli: Any, pair_clip: P
     assert "on" in outcome.out
 
 
-def test_recovery_is_off_unless_asked_for(run_cli: Any, pair_clip: Path) -> None:
+def test_recovery_is_off_unless_asked_for(run_cli: Any, make_video: Any) -> None:
     """The bundled weights would search; a benchmark is run as published."""
-    words = ("evaluate", "--run", pair_clip, "--weights", "tiny", "-o")
+    words = ("evaluate", "--run", make_clip(make_video, 3), "--weights", "tiny", "-o")
     assert run_cli(*words, "plain").code == 0
     assert run_cli(*words, "searched", "--recovery", "auto").code == 0
     records = {name: next(Path(name).rglob("run.json")).read_text() for name in ("plain", "searched")}
