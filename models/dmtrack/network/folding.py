@@ -1,0 +1,220 @@
+"""Algebra on trained weights: the same function with fewer operations, computed once at load time.
+
+Everything is worked out in float64 and rounded once. The network that was trained is not touched.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+
+from dmtrack.network.adapters import DeepAdapter, ShallowAdapter, SpatioTemporalAdapter
+from dmtrack.network.head import Tower
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Affine:
+    """`x -> x W^T + b`.
+
+    Attributes:
+        weight: `(out, in)` float64.
+        bias: `(out,)` float64.
+    """
+
+    weight: Tensor
+    bias: Tensor
+
+    @classmethod
+    def of(cls, module: nn.Linear | nn.Conv2d) -> Affine:
+        """Take the weights of a module; those of a convolution keep their shape."""
+        bias = module.bias
+        if bias is None:
+            bias = module.weight.new_zeros(module.weight.shape[0])
+        return cls(module.weight.detach().double(), bias.detach().double())
+
+    def then(self, after: Affine) -> Affine:
+        """Return `after(self(x))` as one map."""
+        return Affine(after.weight @ self.weight, after.weight @ self.bias + after.bias)
+
+    def with_constant(self) -> Affine:
+        """Append an output that is always 1: a later map finds its bias there."""
+        return Affine(
+            torch.cat((self.weight, self.weight.new_zeros(1, self.weight.shape[1]))),
+            torch.cat((self.bias, self.bias.new_ones(1))),
+        )
+
+    def as_linear(self) -> Tensor:
+        """Return `(out, in + 1)`: the map of an input whose last channel is 1."""
+        return torch.cat((self.weight, self.bias[:, None]), dim=1)
+
+    def rows(self, first: int, last: int) -> Affine:
+        """Return outputs `first` up to and without `last`."""
+        return Affine(self.weight[first:last], self.bias[first:last])
+
+
+def stacked(*maps: Affine) -> Affine:
+    """Return the map whose outputs are those of all `maps`, one after the other."""
+    return Affine(torch.cat([m.weight for m in maps]), torch.cat([m.bias for m in maps]))
+
+
+def folded_convolution(convolution: nn.Conv2d, norm: nn.BatchNorm2d) -> Affine:
+    """Return convolution and batch norm (in eval mode) as one convolution `(O, I, k, k)`."""
+    plain = Affine.of(convolution)
+    if norm.running_mean is None or norm.running_var is None:
+        raise ValueError("a batch norm without running statistics cannot be folded")
+    scale = norm.weight.detach().double() / (norm.running_var.double() + norm.eps).sqrt()
+    bias = (plain.bias - norm.running_mean.double()) * scale + norm.bias.detach().double()
+    return Affine(plain.weight * scale[:, None, None, None], bias)
+
+
+def tower_convolutions(tower: Tower) -> list[Affine]:
+    """Return the four folded 3x3 convolutions of a head tower and its 1x1 convolution."""
+    *layers, last = tower
+    folded = [
+        folded_convolution(cast(nn.Conv2d, layer[0]), cast(nn.BatchNorm2d, layer[1]))
+        for layer in cast(list[nn.Sequential], layers)
+    ]
+    return [*folded, Affine.of(cast(nn.Conv2d, last))]
+
+
+def stem_convolutions(stem: nn.Sequential) -> list[Affine]:
+    """Return the convolutions of a `ConvStem`, batch norms folded in."""
+    modules = [module for module in stem if not isinstance(module, nn.ReLU)]
+    folded = [
+        folded_convolution(module, after)
+        for module, after in pairwise(modules)
+        if isinstance(module, nn.Conv2d) and isinstance(after, nn.BatchNorm2d)
+    ]
+    return [*folded, Affine.of(cast(nn.Conv2d, modules[-1]))]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FoldedTemporal:
+    """STMA of one stream, inner width t: `up(mix(down(x)))`, with a constant channel for the bias.
+
+    Attributes:
+        down: C -> t + 1.
+        taps: `(3, t + 1)` factors of the older, the same and the newer template; the tokens' own
+            value is part of the middle one.
+        offset: `(t + 1,)` added to every template token.
+        up: `(C, t + 1)`.
+    """
+
+    down: Affine
+    taps: Tensor
+    offset: Tensor
+    up: Tensor
+
+    @classmethod
+    def of(cls, adapter: SpatioTemporalAdapter) -> FoldedTemporal:
+        """Fold the residual around the convolution into its middle tap."""
+        taps = adapter.temporal.weight.detach().double()[:, 0].t().clone()
+        taps[1] += 1
+        constant = taps.new_tensor([[0.0], [1.0], [0.0]])
+        bias = cast(Tensor, adapter.temporal.bias).detach().double()
+        return cls(
+            down=Affine.of(adapter.down).with_constant(),
+            taps=torch.cat((taps, constant), dim=1),
+            offset=torch.cat((bias, bias.new_zeros(1))),
+            up=Affine.of(adapter.up).as_linear(),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FoldedShallow:
+    """Shallow PMCA, inner width s: its three linear maps are two.
+
+    Attributes:
+        down: C -> s + 1 with a constant channel.
+        up: `(C, s + 1)`.
+    """
+
+    down: Affine
+    up: Tensor
+
+    @classmethod
+    def of(cls, adapter: ShallowAdapter) -> FoldedShallow:
+        """Merge down and mid."""
+        down = Affine.of(adapter.down).then(Affine.of(adapter.mid))
+        return cls(down.with_constant(), Affine.of(adapter.up).as_linear())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FoldedDeep:
+    """Deep PMCA, inner width d. Stream i looks from `own` (its own low tokens) to `other`.
+
+    With `first = from_pair([own, other])` split into judger, q, v1 and v0 - v1 (the latter three have a
+    constant channel), the two-key attention of head size 1 is::
+
+        r = softmax(judge(gelu(judger)))
+        y = v1 + sigmoid(q * key(own * (1 - r))) * (v0 - v1)
+
+    since the difference of the keys `Wk (own + noise) - Wk (own * r)` is linear in `own * (1 - r)`.
+
+    Attributes:
+        down: C -> d, shared by the streams.
+        from_pair: For each stream, 2 d -> d + 3 (d + 1).
+        judge: d -> d, shared.
+        key: For each stream, d -> d + 1.
+        up: For each stream, `(C, d + 1)`: output projection and up projection in one.
+    """
+
+    down: Affine
+    from_pair: tuple[Affine, Affine]
+    judge: Affine
+    key: tuple[Affine, Affine]
+    up: tuple[Tensor, Tensor]
+
+    @classmethod
+    def of(cls, adapter: DeepAdapter) -> FoldedDeep:
+        """Collect what is linear in the low tokens of both streams."""
+        streams = [_FoldedDirection.of(adapter, stream) for stream in (0, 1)]
+        return cls(
+            down=Affine.of(adapter.down),
+            from_pair=(streams[0].from_pair, streams[1].from_pair),
+            judge=Affine.of(adapter.judger.fc2),
+            key=(streams[0].key, streams[1].key),
+            up=(streams[0].up, streams[1].up),
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _FoldedDirection:
+    """What of a `FoldedDeep` belongs to one stream."""
+
+    from_pair: Affine
+    key: Affine
+    up: Tensor
+
+    @classmethod
+    def of(cls, adapter: DeepAdapter, stream: int) -> _FoldedDirection:
+        attention = adapter.attention[stream]
+        w_query, w_key, w_value = cast(Tensor, attention.in_proj_weight).detach().double().chunk(3)
+        b_query, _, b_value = cast(Tensor, attention.in_proj_bias).detach().double().chunk(3)
+        key_noise = adapter.key_noise[stream].detach().double()
+        value_noise = adapter.value_noise[stream].detach().double()
+        none = torch.zeros_like(w_query)
+        query = Affine(torch.cat((w_query, none), dim=1), b_query)
+        other_value = Affine(torch.cat((none, w_value), dim=1), b_value)
+        difference = Affine(torch.cat((w_value, -w_value), dim=1), w_value @ value_noise)
+        out = Affine.of(cast(nn.Linear, attention.out_proj)).then(Affine.of(adapter.up))
+        return cls(
+            from_pair=stacked(
+                Affine.of(adapter.judger.fc1),
+                _with_zero(query),
+                other_value.with_constant(),
+                _with_zero(difference),
+            ),
+            key=_with_zero(Affine(w_key, w_key @ key_noise)),
+            up=out.as_linear(),
+        )
+
+
+def _with_zero(affine: Affine) -> Affine:
+    """Append an output that is always 0."""
+    constant = affine.with_constant()
+    return Affine(constant.weight, torch.cat((affine.bias, affine.bias.new_zeros(1))))
