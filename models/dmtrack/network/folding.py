@@ -11,9 +11,13 @@ from typing import cast
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from dmtrack.network.adapters import DeepAdapter, ShallowAdapter, SpatioTemporalAdapter
+from dmtrack.network.adapters import DeepAdapter, PixelAttention, ShallowAdapter, SpatioTemporalAdapter
 from dmtrack.network.head import Tower
+
+#: Inner widths of small products are padded to a multiple of this.
+LANES = 16
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,17 +43,6 @@ class Affine:
     def then(self, after: Affine) -> Affine:
         """Return `after(self(x))` as one map."""
         return Affine(after.weight @ self.weight, after.weight @ self.bias + after.bias)
-
-    def with_constant(self) -> Affine:
-        """Append an output that is always 1: a later map finds its bias there."""
-        return Affine(
-            torch.cat((self.weight, self.weight.new_zeros(1, self.weight.shape[1]))),
-            torch.cat((self.bias, self.bias.new_ones(1))),
-        )
-
-    def as_linear(self) -> Tensor:
-        """Return `(out, in + 1)`: the map of an input whose last channel is 1."""
-        return torch.cat((self.weight, self.bias[:, None]), dim=1)
 
     def rows(self, first: int, last: int) -> Affine:
         """Return outputs `first` up to and without `last`."""
@@ -94,91 +87,89 @@ def stem_convolutions(stem: nn.Sequential) -> list[Affine]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FoldedTemporal:
-    """STMA of one stream, inner width t: `up(mix(down(x)))`, with a constant channel for the bias.
+    """STMA of one stream: `up(mix(down(x)))`.
+
+    The inner width t is padded with zeros to a multiple of `LANES`: small products of other widths are
+    up to twice as slow.
 
     Attributes:
-        down: C -> t + 1.
-        taps: `(3, t + 1)` factors of the older, the same and the newer template; the tokens' own
-            value is part of the middle one.
-        offset: `(t + 1,)` added to every template token.
-        up: `(C, t + 1)`.
+        down: C -> t.
+        taps: `(3, t)` factors of the older, the same and the newer template; the tokens' own value is
+            part of the middle one.
+        offset: `(t,)` added to every template token.
+        up: t -> C.
     """
 
     down: Affine
     taps: Tensor
     offset: Tensor
-    up: Tensor
+    up: Affine
 
     @classmethod
     def of(cls, adapter: SpatioTemporalAdapter) -> FoldedTemporal:
         """Fold the residual around the convolution into its middle tap."""
+        down, up = Affine.of(adapter.down), Affine.of(adapter.up)
         taps = adapter.temporal.weight.detach().double()[:, 0].t().clone()
         taps[1] += 1
-        constant = taps.new_tensor([[0.0], [1.0], [0.0]])
-        bias = cast(Tensor, adapter.temporal.bias).detach().double()
+        offset = cast(Tensor, adapter.temporal.bias).detach().double()
+        extra = -len(offset) % LANES
         return cls(
-            down=Affine.of(adapter.down).with_constant(),
-            taps=torch.cat((taps, constant), dim=1),
-            offset=torch.cat((bias, bias.new_zeros(1))),
-            up=Affine.of(adapter.up).as_linear(),
+            down=Affine(F.pad(down.weight, (0, 0, 0, extra)), F.pad(down.bias, (0, extra))),
+            taps=F.pad(taps, (0, extra)),
+            offset=F.pad(offset, (0, extra)),
+            up=Affine(F.pad(up.weight, (0, extra)), up.bias),
         )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FoldedShallow:
-    """Shallow PMCA, inner width s: its three linear maps are two.
-
-    Attributes:
-        down: C -> s + 1 with a constant channel.
-        up: `(C, s + 1)`.
-    """
+    """Shallow PMCA: its three linear maps are two, C -> s and s -> C."""
 
     down: Affine
-    up: Tensor
+    up: Affine
 
     @classmethod
     def of(cls, adapter: ShallowAdapter) -> FoldedShallow:
         """Merge down and mid."""
-        down = Affine.of(adapter.down).then(Affine.of(adapter.mid))
-        return cls(down.with_constant(), Affine.of(adapter.up).as_linear())
+        return cls(Affine.of(adapter.down).then(Affine.of(adapter.mid)), Affine.of(adapter.up))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FoldedDeep:
     """Deep PMCA, inner width d. Stream i looks from `own` (its own low tokens) to `other`.
 
-    With `first = from_pair([own, other])` split into judger, q, v1 and v0 - v1 (the latter three have a
-    constant channel), the two-key attention of head size 1 is::
+    With `from_pair([own, other])` split into four parts of d channels, judged, query, v1 and v0 - v1, the
+    two-key attention of head size 1 is::
 
-        r = softmax(judge(gelu(judger)))
-        y = v1 + sigmoid(q * key(own * (1 - r))) * (v0 - v1)
+        r = softmax(judge(gelu(judged)))
+        y = v1 + sigmoid(query * key(own * (1 - r))) * (v0 - v1)
 
     since the difference of the keys `Wk (own + noise) - Wk (own * r)` is linear in `own * (1 - r)`.
 
     Attributes:
         down: C -> d, shared by the streams.
-        from_pair: For each stream, 2 d -> d + 3 (d + 1).
+        from_pair: For each stream, 2 d -> 4 d.
         judge: d -> d, shared.
-        key: For each stream, d -> d + 1.
-        up: For each stream, `(C, d + 1)`: output projection and up projection in one.
+        key: For each stream, d -> d.
+        up: For each stream, d -> C: output projection and up projection in one.
     """
 
     down: Affine
     from_pair: tuple[Affine, Affine]
     judge: Affine
     key: tuple[Affine, Affine]
-    up: tuple[Tensor, Tensor]
+    up: tuple[Affine, Affine]
 
     @classmethod
     def of(cls, adapter: DeepAdapter) -> FoldedDeep:
         """Collect what is linear in the low tokens of both streams."""
-        streams = [_FoldedDirection.of(adapter, stream) for stream in (0, 1)]
+        rgb, aux = (_FoldedDirection.of(adapter, stream) for stream in (0, 1))
         return cls(
             down=Affine.of(adapter.down),
-            from_pair=(streams[0].from_pair, streams[1].from_pair),
+            from_pair=(rgb.from_pair, aux.from_pair),
             judge=Affine.of(adapter.judger.fc2),
-            key=(streams[0].key, streams[1].key),
-            up=(streams[0].up, streams[1].up),
+            key=(rgb.key, aux.key),
+            up=(rgb.up, aux.up),
         )
 
 
@@ -188,33 +179,23 @@ class _FoldedDirection:
 
     from_pair: Affine
     key: Affine
-    up: Tensor
+    up: Affine
 
     @classmethod
     def of(cls, adapter: DeepAdapter, stream: int) -> _FoldedDirection:
-        attention = adapter.attention[stream]
-        w_query, w_key, w_value = cast(Tensor, attention.in_proj_weight).detach().double().chunk(3)
-        b_query, _, b_value = cast(Tensor, attention.in_proj_bias).detach().double().chunk(3)
+        attention = cast(PixelAttention, adapter.attention[stream])
+        w_query, w_key, w_value = attention.in_proj_weight.detach().double().chunk(3)
+        b_query, _, b_value = attention.in_proj_bias.detach().double().chunk(3)
         key_noise = adapter.key_noise[stream].detach().double()
         value_noise = adapter.value_noise[stream].detach().double()
         none = torch.zeros_like(w_query)
-        query = Affine(torch.cat((w_query, none), dim=1), b_query)
-        other_value = Affine(torch.cat((none, w_value), dim=1), b_value)
-        difference = Affine(torch.cat((w_value, -w_value), dim=1), w_value @ value_noise)
-        out = Affine.of(cast(nn.Linear, attention.out_proj)).then(Affine.of(adapter.up))
         return cls(
             from_pair=stacked(
                 Affine.of(adapter.judger.fc1),
-                _with_zero(query),
-                other_value.with_constant(),
-                _with_zero(difference),
+                Affine(torch.cat((w_query, none), dim=1), b_query),
+                Affine(torch.cat((none, w_value), dim=1), b_value),
+                Affine(torch.cat((w_value, -w_value), dim=1), w_value @ value_noise),
             ),
-            key=_with_zero(Affine(w_key, w_key @ key_noise)),
-            up=out.as_linear(),
+            key=Affine(w_key, w_key @ key_noise),
+            up=Affine.of(attention.out_proj).then(Affine.of(adapter.up)),
         )
-
-
-def _with_zero(affine: Affine) -> Affine:
-    """Append an output that is always 0."""
-    constant = affine.with_constant()
-    return Affine(constant.weight, torch.cat((affine.bias, affine.bias.new_zeros(1))))

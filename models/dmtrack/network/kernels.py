@@ -8,6 +8,7 @@ call. PyTorch reaches it through operators that `torch.compile` is built on; the
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
@@ -71,30 +72,26 @@ class Int8Linear(nn.Module):
         return out
 
 
-def make_linear(
-    affine: Affine, dtype: torch.dtype, device: torch.device, packing: Packing, *, rows: int
-) -> nn.Module:
-    """Return the quickest module for a map.
+@dataclass(frozen=True, slots=True)
+class ConvolutionShape:
+    """What a convolution is told besides its weights.
 
-    Args:
-        affine: The map.
-        dtype: Of the product; float32 with `int8`.
-        device: Where it runs.
-        packing: Anything but `none` is for CPUs.
-        rows: How many vectors a call usually brings; oneDNN chooses its layout by it.
+    Attributes:
+        stride: In both directions.
+        padding: On all sides.
+        relu: Whether negative outputs become 0.
     """
-    if packing == "int8":
-        return Int8Linear(affine)
-    if packing == "onednn":
-        return OneDnnLinear(affine, dtype, rows)
-    return Linear(affine, dtype, device)
+
+    stride: int = 1
+    padding: int = 1
+    relu: bool = True
 
 
 class Convolution(nn.Module):
-    """A convolution in `channels_last`, with what batch norm left folded in."""
+    """A convolution in `channels_last`, with what batch norm left folded in, and maybe a ReLU."""
 
     def __init__(
-        self, affine: Affine, dtype: torch.dtype, device: torch.device, *, stride: int = 1, padding: int = 0
+        self, affine: Affine, shape: ConvolutionShape, dtype: torch.dtype, device: torch.device
     ) -> None:
         super().__init__()
         weight = affine.weight.to(device, dtype).contiguous(memory_format=torch.channels_last)
@@ -102,11 +99,73 @@ class Convolution(nn.Module):
         self.register_buffer("bias", affine.bias.to(device, dtype))
         self.weight: Tensor
         self.bias: Tensor
-        self.stride, self.padding = stride, padding
+        self.shape = shape
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `(B, in, H, W)` to `(B, out, H', W')`."""
-        return F.conv2d(x.to(self.weight.dtype), self.weight, self.bias, self.stride, self.padding)
+        out = F.conv2d(
+            x.to(self.weight.dtype), self.weight, self.bias, self.shape.stride, self.shape.padding
+        )
+        return F.relu_(out) if self.shape.relu else out
+
+
+class OneDnnConvolution(nn.Module):
+    """The same on a CPU, with the weights in oneDNN's own layout and the ReLU in the product."""
+
+    def __init__(self, affine: Affine, shape: ConvolutionShape, dtype: torch.dtype, side: int) -> None:
+        super().__init__()
+        self.dtype = dtype
+        self.bias = affine.bias.to(dtype)
+        self._activation = "relu" if shape.relu else "none"
+        self._padding, self._stride = [shape.padding] * 2, [shape.stride] * 2
+        weight = affine.weight.to(dtype).contiguous(memory_format=torch.channels_last)
+        images = [1, weight.shape[1], side, side]
+        self._weight = torch.ops.mkldnn._reorder_convolution_weight(
+            weight, self._padding, self._stride, [1, 1], 1, images
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map `(B, in, H, W)` to `(B, out, H', W')`."""
+        x = x.to(self.dtype).contiguous(memory_format=torch.channels_last)
+        out: Tensor = torch.ops.mkldnn._convolution_pointwise(
+            x, self._weight, self.bias, self._padding, self._stride, [1, 1], 1, self._activation, [], ""
+        )
+        return out
+
+
+@dataclass(frozen=True, slots=True)
+class Kernels:
+    """How a packed network computes; makes its parts.
+
+    Attributes:
+        dtype: Of the big products and of the convolutions.
+        residual: Of everything else.
+        device: Where it runs.
+        packing: Layout of the big products' weights. Anything but `none` is for CPUs.
+    """
+
+    dtype: torch.dtype
+    residual: torch.dtype
+    device: torch.device
+    packing: Packing
+
+    def linear(self, affine: Affine, rows: int) -> nn.Module:
+        """Return the quickest module for a map; `rows` is how many vectors a call usually brings."""
+        if self.packing == "int8":
+            return Int8Linear(affine)
+        if self.packing == "onednn":
+            return OneDnnLinear(affine, self.dtype, rows)
+        return Linear(affine, self.dtype, self.device)
+
+    def convolution(self, affine: Affine, side: int, shape: ConvolutionShape) -> nn.Module:
+        """Return the quickest module for a convolution of images of this side."""
+        if self.packing != "none" and onednn_works(self.dtype):
+            return OneDnnConvolution(affine, shape, self.dtype, side)
+        return Convolution(affine, shape, self.dtype, self.device)
+
+    def constant(self, tensor: Tensor) -> Tensor:
+        """Return a copy in the type and place of the residual stream."""
+        return tensor.detach().to(self.device, self.residual).clone()
 
 
 @functools.cache

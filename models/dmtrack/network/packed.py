@@ -5,14 +5,13 @@ algebra allows (`folding`); the last block computes only what the head reads; ba
 convolutions. The residual stream and the adapters stay in float32 whatever the precision of the big
 products: they cost little, and half precision there is what moves boxes.
 
-S streams (1 or 2), B batch, N tokens of a stream, C width, M = B N.
+S streams (1 or 2), B batch, N tokens of a stream, C width.
 
 Source: specification 1.1-1.6, and the algebra in `folding`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -20,7 +19,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dmtrack.config import ModelConfig
-from dmtrack.network.adapters import BlockAdapters
+from dmtrack.network.adapters import BlockAdapters, SpatioTemporalAdapter
 from dmtrack.network.backbone import NORM_EPS, Block, ConvStem
 from dmtrack.network.folding import (
     Affine,
@@ -32,64 +31,45 @@ from dmtrack.network.folding import (
     tower_convolutions,
 )
 from dmtrack.network.head import CLAMP, CenterHead, HeadOutput, Tower
-from dmtrack.network.kernels import Convolution, Packing, make_linear
+from dmtrack.network.kernels import ConvolutionShape, Kernels
 from dmtrack.network.model import DMTrack, box_coverage
 from dmtrack.network.preprocess import MEAN, STD
-
-
-@dataclass(frozen=True, slots=True)
-class PackedTypes:
-    """How a packed network computes.
-
-    Attributes:
-        dtype: Of the big products and convolutions.
-        residual: Of everything else.
-        device: Where it runs.
-        packing: Layout of the weights of the big products.
-    """
-
-    dtype: torch.dtype
-    residual: torch.dtype
-    device: torch.device
-    packing: Packing
 
 
 class PackedNetwork(nn.Module):
     """An inference-only copy of `DMTrack`, fed with uint8 crops.
 
     Args:
-        model: The trained network, on the CPU or elsewhere; it is not changed.
-        types: How to compute.
+        model: The trained network; it is not changed.
+        kernels: How to compute.
     """
 
-    def __init__(self, model: DMTrack, types: PackedTypes) -> None:
+    def __init__(self, model: DMTrack, kernels: Kernels) -> None:
         super().__init__()
         self.config = model.config
         self.streams = 1 if model.adapters is None else 2
         foundation = model.foundation
-        self.stem = PackedStem(model, types)
-        self.register_buffer("pos_template", _as(foundation.pos_template, types))
-        self.register_buffer("pos_search", _as(foundation.pos_search, types))
-        foreground = foundation.foreground
-        self.register_buffer("foreground", None if foreground is None else _as(foreground, types))
+        self.stem = PackedStem(model, kernels)
+        self.register_buffer("pos_template", kernels.constant(foundation.pos_template))
+        self.register_buffer("pos_search", kernels.constant(foundation.pos_search))
         self.pos_template: Tensor
         self.pos_search: Tensor
+        foreground = foundation.foreground
+        self.register_buffer("foreground", None if foreground is None else kernels.constant(foreground))
         self.foreground: Tensor | None
         adapters = [None] * self.config.depth if model.adapters is None else list(model.adapters)
-        last = self.config.depth - 1
         self.blocks = nn.ModuleList(
             PackedBlock(
                 cast(Block, block),
                 cast("BlockAdapters | None", own),
                 self.config,
-                types,
-                search_only=index == last,
+                kernels,
+                search_only=index == self.config.depth - 1,
             )
             for index, (block, own) in enumerate(zip(foundation.blocks, adapters, strict=True))
         )
-        self.norm = _Norm(foundation.norm, types)
-        self.head = PackedHead(foundation.head, types)
-        self.requires_grad_(requires_grad=False)
+        self.norm = _Norm(foundation.norm, kernels)
+        self.head = PackedHead(foundation.head, self.config, kernels)
 
     @property
     def device(self) -> torch.device:
@@ -116,16 +96,19 @@ class PackedNetwork(nn.Module):
         return tokens + covered[..., None] * self.foreground
 
     def step(self, memory: Tensor, crops: Tensor) -> HeadOutput:
-        """Find in uint8 search crops `(B, x, x, 3 S)` what the template tokens `(S, B, T P, C)` show."""
+        """Find in uint8 search crops `(B, x, x, 3 S)` what the template tokens `(S, B, T P, C)` show.
+
+        Raises:
+            ValueError: There are two streams, and the network has no adapters.
+        """
+        if memory.shape[0] > self.streams:
+            raise ValueError("two streams need a network with adapters")
         search = self._embed(crops, self.pos_search)
-        tokens = torch.cat((memory.to(search.dtype), search), dim=2)
+        tokens = torch.cat((memory, search), dim=2)
         for block in self.blocks:
             tokens = block(tokens)
         normed = self.norm(tokens)
-        if self.streams > 1 and self.config.stream_merge == "mean":
-            merged = normed.mean(0)
-        else:
-            merged = normed.sum(0)
+        merged = normed.sum(0) if self.config.stream_merge == "sum" else normed.mean(0)
         side = self.config.search_grid
         grid = merged.view(merged.shape[0], side, side, -1).permute(0, 3, 1, 2)
         return cast(HeadOutput, self.head(grid))
@@ -134,39 +117,42 @@ class PackedNetwork(nn.Module):
 
     def _embed(self, crops: Tensor, position: Tensor) -> Tensor:
         batch, streams = crops.shape[0], crops.shape[3] // 3
-        tokens: Tensor = self.stem(crops)
-        return (tokens + position).view(streams, batch, tokens.shape[1], tokens.shape[2])
+        tokens: Tensor = self.stem(crops) + position
+        return tokens.view(streams, batch, tokens.shape[1], tokens.shape[2])
 
 
 class PackedStem(nn.Module):
     """Normalisation and stem: uint8 crops `(B, H, W, 3 S)` to tokens `(S B, H/16 W/16, C)`."""
 
-    def __init__(self, model: DMTrack, types: PackedTypes) -> None:
+    def __init__(self, model: DMTrack, kernels: Kernels) -> None:
         super().__init__()
-        stem = model.foundation.stem
-        stride = model.config.STRIDE
+        stem, side = model.foundation.stem, model.config.search_size
         if isinstance(stem, ConvStem):
-            maps, strides, padding = stem_convolutions(stem), 2, 1
+            maps = stem_convolutions(stem)
+            shapes = [ConvolutionShape(stride=2, relu=index < len(maps) - 1) for index in range(len(maps))]
         else:
-            maps, strides, padding = [Affine.of(cast(nn.Conv2d, stem))], stride, 0
-        dtype = types.dtype
-        self.convolutions = nn.ModuleList(
-            Convolution(affine, dtype, types.device, stride=strides, padding=padding) for affine in maps
-        )
-        self.register_buffer("mean", torch.tensor(MEAN).to(types.device, types.residual))
-        self.register_buffer("std", torch.tensor(STD).to(types.device, types.residual))
-        self.mean: Tensor
-        self.std: Tensor
+            maps = [Affine.of(cast(nn.Conv2d, stem))]
+            shapes = [ConvolutionShape(stride=model.config.STRIDE, padding=0, relu=False)]
+        self.convolutions = nn.Sequential()
+        for affine, shape in zip(maps, shapes, strict=True):
+            self.convolutions.append(kernels.convolution(affine, side, shape))
+            side //= shape.stride
+        mean, std = torch.tensor(MEAN).double(), torch.tensor(STD).double()
+        self.register_buffer("scale", kernels.constant(1 / (255 * std)))
+        self.register_buffer("shift", kernels.constant(-mean / std))
+        self.scale: Tensor
+        self.shift: Tensor
 
     def forward(self, crops: Tensor) -> Tensor:
         """Run all streams as one batch, the first stream's images first."""
         batch, height, width, channels = crops.shape
         apart = crops.view(batch, height, width, channels // 3, 3).permute(3, 0, 1, 2, 4)
-        values = (apart.to(self.mean.dtype) / 255.0 - self.mean) / self.std
-        images = values.reshape(-1, height, width, 3).permute(0, 3, 1, 2)
-        for index, convolution in enumerate(self.convolutions):
-            images = convolution(images if index == 0 else F.relu(images))
-        return images.flatten(2).transpose(1, 2).to(self.mean.dtype)
+        # Whole rows at a time: channels alone are too short to compute on quickly.
+        rows = apart.reshape(-1, height, 3 * width).to(self.scale.dtype)
+        values = torch.addcmul(self.shift.repeat(width), rows, self.scale.repeat(width))
+        images = values.view(-1, height, width, 3).permute(0, 3, 1, 2)
+        tokens: Tensor = self.convolutions(images)
+        return tokens.flatten(2).transpose(1, 2).to(self.scale.dtype)
 
 
 class PackedBlock(nn.Module):
@@ -176,7 +162,7 @@ class PackedBlock(nn.Module):
         block: The frozen part.
         adapters: The trained part; None for a network that takes one stream.
         config: Shapes.
-        types: How to compute.
+        kernels: How to compute.
         search_only: Return only the search tokens: the last block, whose template tokens nobody reads.
     """
 
@@ -185,75 +171,65 @@ class PackedBlock(nn.Module):
         block: Block,
         adapters: BlockAdapters | None,
         config: ModelConfig,
-        types: PackedTypes,
+        kernels: Kernels,
         *,
         search_only: bool,
     ) -> None:
         super().__init__()
         self.heads, self.width = config.heads, config.width
         self.search_tokens, self.search_only = config.search_grid**2, search_only
+        streams = 1 if adapters is None else 2
+        rows = streams * (config.memory_frames * config.template_grid**2 + self.search_tokens)
+        self.norm1, self.norm2 = _Norm(block.norm1, kernels), _Norm(block.norm2, kernels)
+        qkv = Affine.of(block.attn.qkv)
+        query, key_value = qkv.rows(0, self.width), qkv.rows(self.width, 3 * self.width)
+        low: list[Affine] = []
         self.temporal = self.shallow = self.deep = None
-        qkv, fc1 = Affine.of(block.attn.qkv), Affine.of(block.mlp.fc1)
-        self.hidden = fc1.weight.shape[0]
-        low = []
         if adapters is not None:
-            shallow, deep = FoldedShallow.of(adapters.shallow), FoldedDeep.of(adapters.deep)
-            self.temporal = PackedTemporal(
-                [FoldedTemporal.of(cast(nn.Module, a)) for a in adapters.temporal], config, types
-            )
-            self.shallow = PackedShallow(shallow, types)
-            self.deep = PackedDeep(deep, types)
+            shallow = FoldedShallow.of(adapters.shallow)
             low = [shallow.down]
-            fc1 = stacked(fc1, deep.down)
-        tokens = config.memory_frames * config.template_grid**2 + self.search_tokens
-        rows = (1 if adapters is None else 2) * tokens
-
-        def linear(affine: Affine) -> nn.Module:
-            return make_linear(affine, types.dtype, types.device, types.packing, rows=rows)
-
-        self.norm1, self.norm2 = _Norm(block.norm1, types), _Norm(block.norm2, types)
-        query, memory = qkv.rows(0, self.width), qkv.rows(self.width, 3 * self.width)
-        # The last block asks for fewer tokens than it looks at, so that its keys are a product of their own.
-        self.attend = linear(stacked(query, *low) if search_only else stacked(query, memory, *low))
-        self.remember = linear(memory) if search_only else None
-        self.project = linear(Affine.of(block.attn.proj))
-        self.widen = linear(fc1)
-        self.narrow = linear(Affine.of(block.mlp.fc2))
+            self.temporal = PackedTemporal(adapters, config, kernels)
+            self.shallow = _PairUp(shallow.up, shallow.up, kernels)
+            self.deep = PackedDeep(FoldedDeep.of(adapters.deep), kernels)
+        # The last block asks for fewer tokens than it looks at, so its keys are a product of their own.
+        asked = (query, *low) if search_only else (query, key_value, *low)
+        self.ask = kernels.linear(stacked(*asked), rows)
+        self.look = kernels.linear(key_value, rows) if search_only else None
+        self.project = kernels.linear(Affine.of(block.attn.proj), rows)
+        self.widen = kernels.linear(Affine.of(block.mlp.fc1), rows)
+        self.narrow = kernels.linear(Affine.of(block.mlp.fc2), rows)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Map `(S, B, N, C)` to `(S, B, N, C)`, or to `(S, B, F F, C)` with `search_only`."""
-        streams = tokens.shape[0]
-        if streams > 1 and self.temporal is not None:
+        coupled = tokens.shape[0] > 1
+        if coupled and self.temporal is not None:
             tokens = self.temporal(tokens)
         normed = self.norm1(tokens)
         if self.search_only:
             tokens = tokens[:, :, -self.search_tokens :]
-        queries, keys, values, low = self._project_in(normed)
-        attended = F.scaled_dot_product_attention(queries, keys, values)
-        branch = self.project(attended.transpose(1, 2).flatten(2))
-        tokens = tokens + branch.view(tokens.shape)
-        if streams > 1 and self.shallow is not None:
-            tokens = self.shallow(tokens, low)
-        widened = self.widen(self.norm2(tokens))
-        branch = self.narrow(F.gelu(widened[..., : self.hidden]))
-        tokens = tokens + branch
-        if streams > 1 and self.deep is not None:
-            tokens = self.deep(tokens, widened[..., self.hidden :])
+        attended, low = self._attend(normed)
+        tokens = tokens + self.project(attended).view(tokens.shape).to(tokens.dtype)
+        if coupled and self.shallow is not None:
+            tokens = self.shallow(tokens, low.flip(0).to(tokens.dtype))
+        normed = self.norm2(tokens)
+        tokens = tokens.add_(self.narrow(F.gelu(self.widen(normed))))
+        if coupled and self.deep is not None:
+            tokens = self.deep(tokens, normed)
         return tokens
 
-    def _project_in(self, normed: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Return queries, keys, values `(S B, heads, N, C / heads)` and what the shallow adapter carries."""
-        if self.remember is None:
-            parts = self.attend(normed)
-            queries, keys, values, low = parts.tensor_split(
-                (self.width, 2 * self.width, 3 * self.width), dim=-1
-            )
+    def _attend(self, normed: Tensor) -> tuple[Tensor, Tensor]:
+        """Return `(S B, n, C)` what the tokens found, and `(S, B, n, s)` what the shallow adapter carries."""
+        if self.look is None:
+            asked = self.ask(normed)
+            query, key, value, low = asked.tensor_split([self.width * part for part in (1, 2, 3)], dim=-1)
         else:
-            queries, low = self.attend(normed[:, :, -self.search_tokens :]).tensor_split(
-                (self.width,), dim=-1
-            )
-            keys, values = self.remember(normed).tensor_split((self.width,), dim=-1)
-        return self._by_head(queries), self._by_head(keys), self._by_head(values), low
+            asked = self.ask(normed[:, :, -self.search_tokens :])
+            query, low = asked.tensor_split([self.width], dim=-1)
+            key, value = self.look(normed).tensor_split([self.width], dim=-1)
+        found = F.scaled_dot_product_attention(
+            self._by_head(query), self._by_head(key), self._by_head(value)
+        )
+        return found.transpose(1, 2).flatten(2), low
 
     def _by_head(self, tokens: Tensor) -> Tensor:
         return tokens.flatten(0, 1).unflatten(-1, (self.heads, -1)).transpose(1, 2)
@@ -262,62 +238,49 @@ class PackedBlock(nn.Module):
 class PackedTemporal(nn.Module):
     """STMA of both streams, added to the tokens."""
 
-    def __init__(self, folded: list[FoldedTemporal], config: ModelConfig, types: PackedTypes) -> None:
+    def __init__(self, adapters: BlockAdapters, config: ModelConfig, kernels: Kernels) -> None:
         super().__init__()
-        self.template_tokens = config.template_grid**2
-        self.search_tokens = config.search_grid**2
-        self.down = _Pair(*(f.down for f in folded), types=types)
-        self.up = _PairUp(*(f.up for f in folded), types=types)
-        self.register_buffer("taps", _as(torch.stack([f.taps for f in folded], dim=1), types))
-        self.register_buffer("offset", _as(torch.stack([f.offset for f in folded]), types))
+        rgb, aux = (FoldedTemporal.of(cast(SpatioTemporalAdapter, a)) for a in adapters.temporal)
+        self.template_tokens, self.search_tokens = config.template_grid**2, config.search_grid**2
+        self.down = _Pair(rgb.down, aux.down, kernels)
+        self.up = _PairUp(rgb.up, aux.up, kernels)
+        # One factor a stream and channel, for tokens of the shape (2, B, T, P, t).
+        taps = torch.stack((rgb.taps, aux.taps), dim=1)[:, :, None, None, None]
+        offset = torch.stack((rgb.offset, aux.offset))[:, None, None, None]
+        self.register_buffer("taps", kernels.constant(taps))
+        self.register_buffer("offset", kernels.constant(offset))
         self.taps: Tensor
         self.offset: Tensor
 
     def forward(self, tokens: Tensor) -> Tensor:
-        """Map `(2, B, T P + F F, C)` to the same shape."""
+        """Map `(2, B, T P + F F, C)` to a new tensor of the same shape."""
         low = self.down(tokens)
-        memory, search = low.tensor_split((low.shape[2] - self.search_tokens,), dim=2)
+        memory, search = low.tensor_split([low.shape[2] - self.search_tokens], dim=2)
         series = memory.unflatten(2, (-1, self.template_tokens))
+        older, same, newer = self.taps
         padded = F.pad(series, (0, 0, 0, 0, 1, 1))
-        older, same, newer = self.taps[:, :, None, None, None]
-        mixed = padded[:, :, :-2] * older + series * same + padded[:, :, 2:] * newer
-        mixed = mixed + self.offset[:, None, None, None]
-        low = torch.cat((mixed.flatten(2, 3), search), dim=2)
-        out: Tensor = self.up(tokens, low)
-        return out
-
-
-class PackedShallow(nn.Module):
-    """The way up of shallow PMCA: what each stream carries is added to the other."""
-
-    def __init__(self, folded: FoldedShallow, types: PackedTypes) -> None:
-        super().__init__()
-        self.up = _PairUp(folded.up, folded.up, types=types)
-
-    def forward(self, tokens: Tensor, low: Tensor) -> Tensor:
-        """Add to `(2, B, N, C)` what `low` `(2, B, N, s + 1)` of the other stream says."""
-        out: Tensor = self.up(tokens, low.flip(0).to(tokens.dtype))
+        mixed = torch.addcmul(self.offset, series, same)
+        mixed = mixed + padded[:, :, :-2] * older + padded[:, :, 2:] * newer
+        out: Tensor = self.up(tokens, torch.cat((mixed.flatten(2, 3), search), dim=2))
         return out
 
 
 class PackedDeep(nn.Module):
-    """Deep PMCA of both directions in one batch."""
+    """Deep PMCA of both directions in one batch, added to the tokens."""
 
-    def __init__(self, folded: FoldedDeep, types: PackedTypes) -> None:
+    def __init__(self, folded: FoldedDeep, kernels: Kernels) -> None:
         super().__init__()
-        self.inner = folded.judge.bias.shape[0]
-        self.from_pair = _Pair(*folded.from_pair, types=types)
-        self.judge = _Pair(folded.judge, folded.judge, types=types)
-        self.key = _Pair(*folded.key, types=types)
-        self.up = _PairUp(*folded.up, types=types)
+        self.down = _Pair(folded.down, folded.down, kernels)
+        self.from_pair = _Pair(*folded.from_pair, kernels)
+        self.judge = _Pair(folded.judge, folded.judge, kernels)
+        self.key = _Pair(*folded.key, kernels)
+        self.up = _PairUp(*folded.up, kernels)
 
-    def forward(self, tokens: Tensor, low: Tensor) -> Tensor:
-        """Add to `(2, B, N, C)` what `low` `(2, B, N, d)`, each stream's own, says about both."""
-        own = low.to(tokens.dtype)
-        pair = self.from_pair(torch.cat((own, own.flip(0)), dim=-1))
-        judged, query, other, difference = pair.tensor_split(
-            (self.inner, 2 * self.inner + 1, 3 * self.inner + 2), dim=-1
-        )
+    def forward(self, tokens: Tensor, normed: Tensor) -> Tensor:
+        """Map `(2, B, N, C)`, and the same normalised, to a new tensor of the same shape."""
+        own = self.down(normed)
+        pair: Tensor = self.from_pair(torch.cat((own, own.flip(0)), dim=-1))
+        judged, query, other, difference = pair.chunk(4, dim=-1)
         relation = torch.softmax(self.judge(F.gelu(judged)), dim=-1)
         first = torch.sigmoid(query * self.key(own - own * relation))
         out: Tensor = self.up(tokens, torch.addcmul(other, first, difference))
@@ -327,38 +290,36 @@ class PackedDeep(nn.Module):
 class _Pair(nn.Module):
     """Two maps, one for each stream, of tokens `(2, B, N, in)`."""
 
-    def __init__(self, first: Affine, second: Affine, *, types: PackedTypes) -> None:
+    def __init__(self, rgb: Affine, aux: Affine, kernels: Kernels) -> None:
         super().__init__()
-        self.register_buffer("weight", _as(torch.stack((first.weight.t(), second.weight.t())), types))
-        self.register_buffer("bias", _as(torch.stack((first.bias, second.bias))[:, None], types))
+        self.register_buffer("weight", kernels.constant(torch.stack((rgb.weight.t(), aux.weight.t()))))
+        self.register_buffer("bias", kernels.constant(torch.stack((rgb.bias, aux.bias))[:, None]))
         self.weight: Tensor
         self.bias: Tensor
 
     def forward(self, x: Tensor) -> Tensor:
-        out = torch.baddbmm(self.bias, x.flatten(1, 2), self.weight)
-        return out.view(*x.shape[:3], -1)
+        return torch.baddbmm(self.bias, x.flatten(1, 2), self.weight).view(*x.shape[:3], -1)
 
 
 class _PairUp(nn.Module):
-    """Two maps, one for each stream, added to tokens `(2, B, N, C)`; the bias is in the last input."""
+    """Two maps, one for each stream, of `(2, B, N, in)`, added to tokens `(2, B, N, C)`."""
 
-    def __init__(self, first: Tensor, second: Tensor, *, types: PackedTypes) -> None:
+    def __init__(self, rgb: Affine, aux: Affine, kernels: Kernels) -> None:
         super().__init__()
-        self.register_buffer("weight", _as(torch.stack((first.t(), second.t())), types))
-        self.weight: Tensor
+        self.map = _Pair(rgb, aux, kernels)
 
     def forward(self, tokens: Tensor, low: Tensor) -> Tensor:
-        flat = tokens.flatten(1, 2)
-        return torch.baddbmm(flat, low.flatten(1, 2), self.weight).view(tokens.shape)
+        out = torch.baddbmm(tokens.flatten(1, 2), low.flatten(1, 2), self.map.weight)
+        return out.add_(self.map.bias).view(tokens.shape)
 
 
 class _Norm(nn.Module):
-    """LayerNorm over the channels, in the residual's type."""
+    """LayerNorm over the channels, in the type of the residual stream."""
 
-    def __init__(self, norm: nn.LayerNorm, types: PackedTypes) -> None:
+    def __init__(self, norm: nn.LayerNorm, kernels: Kernels) -> None:
         super().__init__()
-        self.register_buffer("weight", _as(norm.weight, types))
-        self.register_buffer("bias", _as(norm.bias, types))
+        self.register_buffer("weight", kernels.constant(norm.weight))
+        self.register_buffer("bias", kernels.constant(norm.bias))
         self.weight: Tensor
         self.bias: Tensor
 
@@ -367,42 +328,51 @@ class _Norm(nn.Module):
 
 
 class PackedHead(nn.Module):
-    """The towers of the head: their first convolutions, which read the same features, are one."""
+    """The towers of the head; their first convolutions, which read the same features, are one."""
 
-    def __init__(self, head: CenterHead, types: PackedTypes) -> None:
+    def __init__(self, head: CenterHead, config: ModelConfig, kernels: Kernels) -> None:
         super().__init__()
-        towers = [t for t in (head.score, head.offset, head.size, head.quality) if isinstance(t, Tower)]
-        layers = [tower_convolutions(tower) for tower in towers]
-        self.residual = types.residual
-        first = stacked(*(tower[0] for tower in layers))
-        self.first = Convolution(first, types.dtype, types.device, padding=1)
-        self.widths = [tower[0].bias.shape[0] for tower in layers]
-        self.towers = nn.ModuleList(
-            nn.ModuleList(
-                Convolution(affine, types.dtype, types.device, padding=1) for affine in tower[1:-1]
-            )
-            for tower in layers
+        towers = [
+            tower_convolutions(tower)
+            for tower in (head.score, head.offset, head.size, head.quality)
+            if isinstance(tower, Tower)
+        ]
+        side, inner = config.search_grid, ConvolutionShape()
+        self.residual = kernels.residual
+        self.widths = [len(tower[0].bias) for tower in towers]
+        self.first = kernels.convolution(stacked(*(tower[0] for tower in towers)), side, inner)
+        self.middle = nn.ModuleList(
+            nn.Sequential(*(kernels.convolution(affine, side, inner) for affine in tower[1:-1]))
+            for tower in towers
         )
-        self.last = nn.ModuleList(Convolution(tower[-1], types.residual, types.device) for tower in layers)
+        # Neighbouring scores near 1 are equal in half precision, so the last products are not in it.
+        self.last = nn.ModuleList(_Pixelwise(tower[-1], kernels) for tower in towers)
 
     def forward(self, features: Tensor) -> HeadOutput:
         """Map search features `(B, C, F, F)` to the maps."""
-        first = F.relu(self.first(features))
-        maps = []
-        for own, tower, last in zip(first.split(self.widths, dim=1), self.towers, self.last, strict=True):
-            hidden = own
-            for convolution in cast(nn.ModuleList, tower):
-                hidden = F.relu(convolution(hidden))
-            maps.append(last(hidden.to(self.residual)))
-        score, offset, size, *quality = maps
+        parts = self.first(features).split(self.widths, dim=1)
+        score, offset, size, *quality = (
+            last(middle(part).to(self.residual))
+            for part, middle, last in zip(parts, self.middle, self.last, strict=True)
+        )
         return HeadOutput(
             _bounded(score), _bounded(size), offset, _bounded(quality[0]) if quality else None
         )
 
 
+class _Pixelwise(nn.Module):
+    """A 1x1 convolution, as the matrix product that it is."""
+
+    def __init__(self, affine: Affine, kernels: Kernels) -> None:
+        super().__init__()
+        self.register_buffer("weight", kernels.constant(affine.weight.flatten(1)))
+        self.register_buffer("bias", kernels.constant(affine.bias))
+        self.weight: Tensor
+        self.bias: Tensor
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x.permute(0, 2, 3, 1), self.weight, self.bias).permute(0, 3, 1, 2)
+
+
 def _bounded(logits: Tensor) -> Tensor:
     return logits.sigmoid().clamp(CLAMP, 1 - CLAMP)
-
-
-def _as(tensor: Tensor, types: PackedTypes) -> Tensor:
-    return tensor.detach().to(types.device, types.residual).clone()
