@@ -43,6 +43,7 @@ class PrecisionChoice(StrEnum):
     FP32 = "fp32"
     BF16 = "bf16"
     FP16 = "fp16"
+    INT8 = "int8"
 
 
 # Paths are checked by the library, whose errors say more than Typer's could.

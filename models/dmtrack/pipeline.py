@@ -9,11 +9,12 @@ from typing import Literal
 
 from dmtrack.errors import BoxError, ConfigError
 from dmtrack.geometry.box import Box
+from dmtrack.network.precision import Precision
 from dmtrack.network.store import ResolvedWeights, resolve_weights
 from dmtrack.tracking.device import choose_device, choose_precision
 from dmtrack.tracking.result import FrameResult, TrackedBox
 from dmtrack.tracking.start import TargetStart, numbered
-from dmtrack.tracking.tracker import Precision, Tracker
+from dmtrack.tracking.tracker import Tracker
 from dmtrack.video.frame import FramePair, Modality
 from dmtrack.video.pairing import PairedSource, open_pair
 from dmtrack.video.position import Position, parse_position
@@ -83,7 +84,7 @@ def track(
         modality: What `aux` measures; None finds out.
         weights: `tiny`, `base`, a name in the data folder, or a path.
         device: `auto`, `cpu`, `cuda:0` or `mps`.
-        precision: `auto`, `fp32`, `bf16` or `fp16`.
+        precision: `auto`, `fp32`, `bf16`, `fp16` or `int8`.
         start: First frame: its 0-based index, or a time such as `"12.5s"`.
         end: First frame not wanted any more.
 
@@ -129,7 +130,7 @@ def load_tracker(
         weights: `tiny`, `base`, a name in the data folder, or a path.
         modality: What the second stream measures; None if there is none.
         device: `auto`, `cpu`, `cuda:0` or `mps`.
-        precision: `auto`, `fp32`, `bf16` or `fp16`.
+        precision: `auto`, `fp32`, `bf16`, `fp16` or `int8`.
 
     Raises:
         CheckpointError: The weights are missing, damaged or for something else.

@@ -10,7 +10,8 @@ from dmtrack.config import TrackerConfig
 from dmtrack.evaluation.clips import ClipFolder, score_auc
 from dmtrack.evaluation.degradation import Streams
 from dmtrack.network.model import DMTrack
-from dmtrack.tracking.tracker import Precision, Tracker
+from dmtrack.network.precision import Precision
+from dmtrack.tracking.tracker import Tracker
 from dmtrack.video.frame import Modality
 
 
@@ -45,7 +46,7 @@ class ClipValidation:
         self.precision: Precision = precision
 
     def __call__(self, model: DMTrack) -> dict[str, float]:
-        """Return `mean_iou`, `score_auc` and one figure a clip; the model is left in eval mode."""
+        """Return `mean_iou`, `score_auc` and one figure a clip; the model stays as it is."""
         device = next(model.parameters()).device
         figures = list(
             self.clips.track(

@@ -226,9 +226,7 @@ class PackedBlock(nn.Module):
             asked = self.ask(normed[:, :, -self.search_tokens :])
             query, low = asked.tensor_split([self.width], dim=-1)
             key, value = self.look(normed).tensor_split([self.width], dim=-1)
-        found = F.scaled_dot_product_attention(
-            self._by_head(query), self._by_head(key), self._by_head(value)
-        )
+        found = F.scaled_dot_product_attention(self._by_head(query), self._by_head(key), self._by_head(value))
         return found.transpose(1, 2).flatten(2), low
 
     def _by_head(self, tokens: Tensor) -> Tensor:
@@ -355,9 +353,7 @@ class PackedHead(nn.Module):
             last(middle(part).to(self.residual))
             for part, middle, last in zip(parts, self.middle, self.last, strict=True)
         )
-        return HeadOutput(
-            _bounded(score), _bounded(size), offset, _bounded(quality[0]) if quality else None
-        )
+        return HeadOutput(_bounded(score), _bounded(size), offset, _bounded(quality[0]) if quality else None)
 
 
 class _Pixelwise(nn.Module):

@@ -7,7 +7,8 @@ from typing import Literal
 import torch
 
 from dmtrack.errors import ConfigError
-from dmtrack.tracking.tracker import DTYPES, Precision
+from dmtrack.network.kernels import onednn_works
+from dmtrack.network.precision import DTYPES, Precision, cpu_multiplies_bf16
 
 _NAMES = "auto, cpu, cuda, cuda:0, mps"
 
@@ -40,21 +41,30 @@ def choose_precision(asked: Literal["auto"] | Precision, device: torch.device) -
     """Return the precision to run in.
 
     Args:
-        asked: `auto` takes bfloat16 on CUDA devices that compute in it and float32 elsewhere: on a CPU
-            that gives the same boxes on every machine.
+        asked: `auto` takes bfloat16 where the device has instructions for it (CUDA from Ampere on, CPUs
+            with AMX or AVX512-BF16), float16 on older CUDA devices, and float32 elsewhere.
         device: Where the network runs.
 
     Raises:
         ConfigError: The precision is unknown, or the device does not compute in it.
     """
-    has_bf16 = device.type != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
     if asked == "auto":
-        return "bf16" if device.type == "cuda" and has_bf16 else "fp32"
+        if device.type == "cuda":
+            return "bf16" if _has_bf16(device) else "fp16"
+        return "bf16" if device.type == "cpu" and _has_bf16(device) else "fp32"
     if asked not in DTYPES:
         raise ConfigError(f"unknown precision {asked!r}", hint=f"auto, {', '.join(DTYPES)}")
-    if asked == "bf16" and not has_bf16:
+    if asked == "bf16" and device.type == "cuda" and not _has_bf16(device):
         raise ConfigError(f"{device} does not compute in bf16", hint="--precision fp16 or fp32")
+    if asked == "int8" and device.type != "cpu":
+        raise ConfigError(f"{device} does not compute in int8", hint="--precision auto, or --device cpu")
     return asked
+
+
+def _has_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return cpu_multiplies_bf16() and onednn_works(torch.bfloat16)
 
 
 def _best_device() -> torch.device:

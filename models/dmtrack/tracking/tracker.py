@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -20,17 +19,15 @@ from dmtrack.config import PUBLISHED_TRACKER, TrackerConfig
 from dmtrack.errors import BoxError, ConfigError
 from dmtrack.geometry.box import Box
 from dmtrack.geometry.crop import Crop
+from dmtrack.network.inference import Network, inference_network
 from dmtrack.network.model import DMTrack
-from dmtrack.network.preprocess import normalize
+from dmtrack.network.precision import Precision
 from dmtrack.tracking.memory import MemoryFrames
 from dmtrack.tracking.recovery import Trust, places_to_look
 from dmtrack.tracking.response import choose_peak, hann_window
 from dmtrack.tracking.result import TrackedBox, TrackState
 from dmtrack.tracking.score import overlap_bound
 from dmtrack.video.frame import FramePair
-
-Precision = Literal["fp32", "bf16", "fp16"]
-DTYPES: dict[str, torch.dtype] = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 
 @dataclass(slots=True)
@@ -59,10 +56,10 @@ class Tracker:
     target's templates show in RGB. So is every pair until a target was seen in both streams.
 
     Args:
-        model: The network; moved to `device` and put in eval mode.
+        network: What finds the targets. A trained `DMTrack` is packed for inference; it stays as it is.
         config: The inference protocol; the published one by default.
-        device: Where to run.
-        precision: Type of the backbone's weights and activations. The head stays in float32.
+        device: Where to run a `DMTrack`; another network knows that itself.
+        precision: Numbers of a `DMTrack`'s big products, see `inference_network`.
 
     Example:
         >>> tracker = Tracker(model)                                    # doctest: +SKIP
@@ -73,22 +70,17 @@ class Tracker:
 
     def __init__(
         self,
-        model: DMTrack,
+        network: DMTrack | Network,
         config: TrackerConfig = PUBLISHED_TRACKER,
         *,
         device: torch.device | str = "cpu",
         precision: Precision = "fp32",
     ) -> None:
-        if precision not in DTYPES:
-            raise ConfigError(f"unknown precision {precision!r}", hint="fp32, bf16 or fp16")
         self.config = config
-        self.device = torch.device(device)
-        self.dtype = DTYPES[precision]
-        self.model = model.to(self.device).eval()
-        if self.dtype != torch.float32:
-            self.model.to(self.dtype)
-            self.model.foundation.head.float()
-        self._window = hann_window(model.config.search_grid, self.device)
+        if isinstance(network, DMTrack):
+            network = inference_network(network, precision, device)
+        self.network: Network = network
+        self._window = hann_window(network.config.search_grid, network.device)
         self._targets: list[_Target] = []
         self.infer_ms = 0.0
 
@@ -123,7 +115,7 @@ class Tracker:
         added = []
         for target_id, box in zip(self._new_ids(boxes, ids), boxes, strict=True):
             box.require_inside(width, height)
-            memory = MemoryFrames(self.model.config.memory_frames, anchor=self.config.anchor)
+            memory = MemoryFrames(self.network.config.memory_frames, anchor=self.config.anchor)
             added.append(_Target(target_id, box, memory, Trust(box)))
         self._remember(pair.image, added)
         self._targets = sorted([*self._targets, *added], key=lambda target: target.target_id)
@@ -204,7 +196,7 @@ class Tracker:
         return state is TrackState.TRACKED and target.memory.streams < image.shape[2] // 3
 
     def _require_adapters(self, pair: FramePair) -> None:
-        if pair.image.shape[2] > 3 and self.model.adapters is None:
+        if pair.image.shape[2] > 3 and self.network.streams == 1:
             raise ConfigError(
                 "these weights take one stream, but the pair has two",
                 hint="leave the second stream out, or give weights for its modality",
@@ -213,26 +205,25 @@ class Tracker:
     def _should_remember(self, target: _Target, state: TrackState, score: float) -> bool:
         due = target.age % self.config.update_interval == 0
         sure = state is TrackState.TRACKED and score >= self.config.update_score
-        return due and sure and self.model.config.memory_frames > 1
+        return due and sure and self.network.config.memory_frames > 1
 
     @torch.inference_mode()
     def _locate(
         self, image: npt.NDArray[np.uint8], windows: Sequence[tuple[Box, MemoryFrames]]
     ) -> list[_Found]:
         """Search around each box for what its memory shows; all memories have one shape."""
-        size = self.model.config.search_size
+        size = self.network.config.search_size
         streams = min(image.shape[2] // 3, windows[0][1].streams)
         image = image[..., : 3 * streams]
         crops = [Crop.around(box, self.config.search_factor, size) for box, _ in windows]
-        search = self.model.embed_search(self._images([crop.cut(image) for crop in crops]))
         memory = torch.stack([memory.stacked()[:streams] for _, memory in windows], dim=1)
-        output = self.model.forward_tokens(memory, search)
+        output = self.network.step(memory, self._cut(image, crops))
         previous = torch.tensor(
             [
                 (box.w / crop.side_px, box.h / crop.side_px)
                 for (box, _), crop in zip(windows, crops, strict=True)
             ],
-            device=self.device,
+            device=self.network.device,
         )
         peak = choose_peak(output, self._window, previous, self.config)
         boxes = peak.boxes_cxcywh_norm
@@ -247,18 +238,19 @@ class Tracker:
         """Cut a template around each target's box and append it to its memory."""
         if not targets:
             return
-        size = self.model.config.template_size
+        size = self.network.config.template_size
         crops = [Crop.around(t.box, self.config.template_factor, size) for t in targets]
         boxes = [crop.from_frame(t.box) for crop, t in zip(crops, targets, strict=True)]
-        tokens = self.model.embed_template(
-            self._images([crop.cut(image) for crop in crops]), torch.tensor(boxes, device=self.device)
+        tokens = self.network.embed_template(
+            self._cut(image, crops), torch.tensor(boxes, device=self.network.device)
         )
         for index, target in enumerate(targets):
             target.memory.push(tokens[:, index])
 
-    def _images(self, crops: Sequence[npt.NDArray[np.uint8]]) -> Tensor:
-        stacked = torch.from_numpy(np.stack(crops)).to(self.device)
-        return normalize(stacked).to(self.dtype)
+    def _cut(self, image: npt.NDArray[np.uint8], crops: Sequence[Crop]) -> Tensor:
+        """Return the crops `(B, size, size, 3 S)` uint8 where the network wants them."""
+        cut = np.stack([crop.cut(image) for crop in crops])
+        return torch.from_numpy(cut).to(self.network.device, non_blocking=True)
 
     @staticmethod
     def _report(pair: FramePair, target: _Target, box: Box, score: float, state: TrackState) -> TrackedBox:
