@@ -6,11 +6,13 @@ tracker with these weights; nobody needs a trained checkpoint to compare.
 
 from __future__ import annotations
 
+import importlib.util
 import itertools
 import json
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -85,6 +87,17 @@ def model(weights: Weights) -> DMTrack:
 def model_f64(weights: Weights) -> DMTrack:
     """The whole network in float64."""
     return build_model(weights, dtype=torch.float64)
+
+
+@pytest.fixture(scope="session")
+def reference() -> ModuleType:
+    """The module `reference.py`: the network in the plainest way."""
+    spec = importlib.util.spec_from_file_location("parity_reference", HERE / "reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.fixture(scope="session")

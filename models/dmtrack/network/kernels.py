@@ -8,6 +8,7 @@ call. PyTorch reaches it through operators that `torch.compile` is built on; the
 from __future__ import annotations
 
 import functools
+import warnings
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -63,7 +64,10 @@ class Int8Linear(nn.Module):
         weight = affine.weight.float()
         scales = (affine.weight.abs().amax(dim=1) / _INT8_PEAK).clamp(min=torch.finfo(torch.float32).tiny)
         zeros = torch.zeros(len(scales), dtype=torch.long)
-        quantized = torch.quantize_per_channel(weight, scales, zeros, 0, torch.qint8)
+        with warnings.catch_warnings():
+            # PyTorch means to remove these tensors one day; `int8_works` will then say so.
+            warnings.filterwarnings("ignore", message=".*quantize.* deprecated", category=UserWarning)
+            quantized = torch.quantize_per_channel(weight, scales, zeros, 0, torch.qint8)
         self._packed: Any = torch.ops.quantized.linear_prepack(quantized, affine.bias.float())
 
     def forward(self, x: Tensor) -> Tensor:

@@ -137,7 +137,7 @@ class PackedStem(nn.Module):
         for affine, shape in zip(maps, shapes, strict=True):
             self.convolutions.append(kernels.convolution(affine, side, shape))
             side //= shape.stride
-        mean, std = torch.tensor(MEAN).double(), torch.tensor(STD).double()
+        mean, std = torch.tensor(MEAN, dtype=torch.float64), torch.tensor(STD, dtype=torch.float64)
         self.register_buffer("scale", kernels.constant(1 / (255 * std)))
         self.register_buffer("shift", kernels.constant(-mean / std))
         self.scale: Tensor

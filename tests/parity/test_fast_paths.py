@@ -1,0 +1,207 @@
+"""Every fast path against the plainest evaluation of the same network, on fresh random crops.
+
+Tolerances: in float64 only rounding is left, and a wrong formula shows at 1e-5 or more; in float32 another
+order of the same sums moves a map by a few 1e-6; bfloat16 and int8 are bounded by what their rounding costs,
+far below what leaving out any adapter would (which `test_the_inputs_reach_every_adapter` makes sure of).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from dmtrack.config import BASE, TINY, ModelConfig
+from dmtrack.errors import ConfigError
+from dmtrack.network.head import HeadOutput
+from dmtrack.network.inference import Network, inference_network
+from dmtrack.network.kernels import Kernels, int8_works, onednn_works
+from dmtrack.network.model import DMTrack
+from dmtrack.network.packed import PackedNetwork
+
+CPU = torch.device("cpu")
+#: The presets with fewer blocks and smaller pictures: more would only take longer.
+SMALL_TINY = replace(TINY, depth=3, template_size=48, search_size=96)
+CONFIGS = {
+    "base": replace(BASE, depth=2, width=256, heads=4, template_size=64, search_size=128, head_width=64),
+    "tiny": SMALL_TINY,
+    "tiny-mean-patch": replace(SMALL_TINY, stem="patch", template_prompt=False, quality_head=False),
+    "odd-widths": replace(SMALL_TINY, depth=2, temporal_width=5, shallow_width=7, deep_width=3),
+}
+FLOAT32 = 2e-5
+
+
+@dataclass(frozen=True)
+class Case:
+    """Random crops for a network, and how to run one on them."""
+
+    search: Tensor
+    templates: Tensor
+    boxes: Tensor
+
+    def run(self, network: Network) -> HeadOutput:
+        """Embed all templates `(T, B, …)` and make one step."""
+        tokens = [network.embed_template(t, b) for t, b in zip(self.templates, self.boxes, strict=True)]
+        return network.step(torch.cat(tokens, dim=2), self.search)
+
+
+def made_up(config: ModelConfig, *, with_adapters: bool = True) -> DMTrack:
+    """Build a network of which every weight matters: published scale, adapters as strong as the rest."""
+    torch.manual_seed(0)
+    model = DMTrack(config, with_adapters=with_adapters)
+    with torch.no_grad():
+        for name, tensor in model.state_dict().items():
+            if name.endswith("running_var") or (name.endswith("weight") and tensor.ndim == 1):
+                tensor.normal_(1, 0.1).abs_()
+            elif tensor.ndim > 1 and "noise" not in name and "pos_" not in name:
+                tensor.normal_(0, tensor[0].numel() ** -0.5)
+            elif tensor.is_floating_point():
+                tensor.normal_(0, 0.3 if "noise" in name else 0.1)
+    return model.eval()
+
+
+def case(config: ModelConfig, *, templates: int, batch: int, streams: int = 2) -> Case:
+    generator = torch.Generator().manual_seed(100 * templates + batch)
+
+    def crops(count: int, side: int) -> Tensor:
+        coarse = torch.randint(0, 256, (count, side // 8, side // 8, 3 * streams), generator=generator)
+        return coarse.to(torch.uint8).repeat_interleave(8, 1).repeat_interleave(8, 2)
+
+    boxes = 0.3 + 0.3 * torch.rand((templates, batch, 4), generator=generator)
+    cut = torch.stack([crops(batch, config.template_size) for _ in range(templates)])
+    return Case(crops(batch, config.search_size), cut, boxes)
+
+
+@pytest.fixture(scope="module")
+def networks() -> Callable[[str], DMTrack]:
+    made = {name: made_up(config) for name, config in CONFIGS.items()}
+    return made.__getitem__
+
+
+def difference(found: HeadOutput, expected: HeadOutput) -> float:
+    """Return the largest difference of any map."""
+    assert [m is None for m in found] == [m is None for m in expected]
+    pairs = [(a, b) for a, b in zip(found, expected, strict=True) if a is not None]
+    assert all(a.shape == b.shape for a, b in pairs)
+    return max((a.double() - b.double()).abs().max().item() for a, b in pairs)
+
+
+@pytest.mark.parametrize("name", CONFIGS)
+@pytest.mark.parametrize("templates", [1, 2, 3])
+def test_the_packed_form_is_the_same_function(reference, networks, name: str, templates: int) -> None:
+    model = networks(name).double()
+    inputs = case(model.config, templates=templates, batch=2)
+    packed = PackedNetwork(model, Kernels(torch.float64, torch.float64, CPU, "none"))
+    assert difference(inputs.run(packed), inputs.run(reference.Reference(model))) < 1e-10
+
+
+@pytest.mark.parametrize("packed", [True, False], ids=["packed", "plain"])
+@pytest.mark.parametrize(
+    ("name", "templates", "batch"), [("base", 3, 1), ("base", 1, 2), ("tiny", 2, 1), ("tiny", 3, 4)]
+)
+def test_exact_mode_is_the_reference(
+    reference, networks, name: str, templates: int, batch: int, packed: bool
+) -> None:
+    model = networks(name).float()
+    inputs = case(model.config, templates=templates, batch=batch)
+    network = inference_network(model, packed=packed)
+    assert difference(inputs.run(network), inputs.run(reference.Reference(model))) < FLOAT32
+
+
+@pytest.mark.slow
+def test_exact_mode_is_the_reference_on_the_whole_published_network(reference, model: DMTrack) -> None:
+    inputs = case(model.config, templates=3, batch=1)
+    found = inputs.run(inference_network(model))
+    assert difference(found, inputs.run(reference.Reference(model))) < FLOAT32
+
+
+@pytest.mark.parametrize("with_adapters", [True, False])
+def test_one_stream_runs_through_the_foundation(reference, with_adapters: bool) -> None:
+    model = made_up(CONFIGS["tiny"], with_adapters=with_adapters)
+    inputs = case(model.config, templates=2, batch=2, streams=1)
+    found = inputs.run(inference_network(model))
+    assert difference(found, inputs.run(reference.Reference(model))) < FLOAT32
+
+
+@pytest.mark.parametrize("packed", [True, False], ids=["packed", "plain"])
+def test_two_streams_need_adapters(packed: bool) -> None:
+    model = made_up(CONFIGS["tiny"], with_adapters=False)
+    with pytest.raises(ValueError, match="adapters"):
+        case(model.config, templates=1, batch=1).run(inference_network(model, packed=packed))
+
+
+@pytest.mark.parametrize("name", ["base", "tiny"])
+@pytest.mark.parametrize(
+    ("precision", "tolerance"), [("bf16", 0.05), ("fp16", 0.01), ("int8", 0.2)], ids=lambda value: str(value)
+)
+def test_a_fast_precision_stays_near_exact_mode(
+    reference, networks, name: str, precision, tolerance: float
+) -> None:
+    if precision == "int8" and not int8_works():
+        pytest.skip("this build of PyTorch has no 8-bit products")
+    model = networks(name).float()
+    inputs = case(model.config, templates=2, batch=1)
+    found = inputs.run(inference_network(model, precision))
+    assert 0 < difference(found, inputs.run(reference.Reference(model))) < tolerance
+
+
+@pytest.mark.parametrize("part", ["temporal", "shallow", "deep"])
+def test_the_inputs_reach_every_adapter(networks, part: str) -> None:
+    model = networks("tiny").float()
+    inputs = case(model.config, templates=2, batch=1)
+    expected = inputs.run(inference_network(model))
+    without = made_up(model.config)
+    with torch.no_grad():
+        for name, tensor in without.state_dict().items():
+            if f".{part}." in name and ".up." in name:
+                tensor.zero_()
+    assert difference(inputs.run(inference_network(without)), expected) > 0.2
+
+
+def test_without_onednn_the_result_is_the_same(networks) -> None:
+    if not onednn_works(torch.float32):
+        pytest.skip("this build of PyTorch has no oneDNN")
+    model = networks("tiny").float()
+    inputs = case(model.config, templates=2, batch=1)
+    packed, plain = (
+        inputs.run(PackedNetwork(model, Kernels(torch.float32, torch.float32, CPU, packing)))
+        for packing in ("onednn", "none")
+    )
+    assert difference(packed, plain) < FLOAT32
+
+
+def test_packing_leaves_the_trained_network_as_it_is(networks) -> None:
+    model = networks("tiny").float().train()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    for precision in ("fp32", "bf16"):
+        inference_network(model, precision)
+    assert model.training
+    assert all(p.requires_grad for p in model.parameters())
+    assert all(torch.equal(t, before[name]) for name, t in model.state_dict().items())
+    model.eval()
+
+
+@pytest.mark.parametrize("precision", ["int8", "fp64"])
+def test_what_cannot_be_computed_is_refused(networks, precision) -> None:
+    with pytest.raises(ConfigError, match=precision):
+        inference_network(networks("tiny"), precision, packed=False)
+
+
+def test_a_batch_is_its_targets_one_by_one(networks) -> None:
+    model = networks("tiny").float()
+    network = inference_network(model)
+    inputs = case(model.config, templates=2, batch=3)
+    together = inputs.run(network)
+    for index in range(3):
+        one = slice(index, index + 1)
+        alone = Case(inputs.search[one], inputs.templates[:, one], inputs.boxes[:, one]).run(network)
+        assert difference(alone, HeadOutput(*(m[one] for m in together))) < FLOAT32
+
+
+def test_nothing_of_a_packed_network_is_trained(networks) -> None:
+    network = inference_network(networks("tiny").float())
+    assert isinstance(network, nn.Module)
+    assert not any(p.requires_grad for p in network.parameters())
