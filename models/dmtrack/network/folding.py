@@ -87,37 +87,44 @@ def stem_convolutions(stem: nn.Sequential) -> list[Affine]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FoldedTemporal:
-    """STMA of one stream: `up(mix(down(x)))`.
+    """STMA of one stream: `up(mix(down(x)))`, and a constant that the tokens still lack.
 
-    The inner width t is padded with zeros to a multiple of `LANES`: small products of other widths are
-    up to twice as slow.
+    The inner channels are followed by one that is always 1, which carries the bias of `up`, and by zeros up
+    to a multiple of `LANES`: small products of other widths are up to twice as slow.
 
     Attributes:
         down: C -> t.
         taps: `(3, t)` factors of the older, the same and the newer template; the tokens' own value is
             part of the middle one.
         offset: `(t,)` added to every template token.
-        up: t -> C.
+        up: `(C, t)`.
     """
 
     down: Affine
     taps: Tensor
     offset: Tensor
-    up: Affine
+    up: Tensor
 
     @classmethod
-    def of(cls, adapter: SpatioTemporalAdapter) -> FoldedTemporal:
-        """Fold the residual around the convolution into its middle tap."""
+    def of(cls, adapter: SpatioTemporalAdapter, owed: Tensor) -> FoldedTemporal:
+        """Fold the residual around the convolution into its middle tap.
+
+        Args:
+            adapter: Of one stream.
+            owed: `(C,)` float64 what earlier parts left to be added to every token.
+        """
         down, up = Affine.of(adapter.down), Affine.of(adapter.up)
         taps = adapter.temporal.weight.detach().double()[:, 0].t().clone()
         taps[1] += 1
         offset = cast(Tensor, adapter.temporal.bias).detach().double()
-        extra = -len(offset) % LANES
+        constant = taps.new_tensor([[0.0], [1.0], [0.0]])
+        down_bias = torch.cat((down.bias + down.weight @ owed, taps.new_ones(1)))
+        extra = -len(down_bias) % LANES
         return cls(
-            down=Affine(F.pad(down.weight, (0, 0, 0, extra)), F.pad(down.bias, (0, extra))),
-            taps=F.pad(taps, (0, extra)),
-            offset=F.pad(offset, (0, extra)),
-            up=Affine(F.pad(up.weight, (0, extra)), up.bias),
+            down=Affine(F.pad(down.weight, (0, 0, 0, 1 + extra)), F.pad(down_bias, (0, extra))),
+            taps=F.pad(torch.cat((taps, constant), dim=1), (0, extra)),
+            offset=F.pad(offset, (0, 1 + extra)),
+            up=F.pad(torch.cat((up.weight, (up.bias + owed)[:, None]), dim=1), (0, extra)),
         )
 
 

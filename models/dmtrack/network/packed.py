@@ -12,6 +12,7 @@ Source: specification 1.1-1.6, and the algebra in `folding`.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import cast
 
 import torch
@@ -58,16 +59,16 @@ class PackedNetwork(nn.Module):
         self.register_buffer("foreground", None if foreground is None else kernels.constant(foreground))
         self.foreground: Tensor | None
         adapters = [None] * self.config.depth if model.adapters is None else list(model.adapters)
-        self.blocks = nn.ModuleList(
-            PackedBlock(
-                cast(Block, block),
-                cast("BlockAdapters | None", own),
-                self.config,
-                kernels,
-                search_only=index == self.config.depth - 1,
-            )
-            for index, (block, own) in enumerate(zip(foundation.blocks, adapters, strict=True))
-        )
+        owed = torch.zeros(2, self.config.width, dtype=torch.float64, device=foundation.pos_search.device)
+        self.blocks = nn.ModuleList()
+        for index, (block, own) in enumerate(zip(foundation.blocks, adapters, strict=True)):
+            parts = _BlockParts(cast(Block, block), cast("BlockAdapters | None", own), owed)
+            last = index == self.config.depth - 1
+            packed = PackedBlock(parts, self.config, kernels, search_only=last)
+            self.blocks.append(packed)
+            owed = packed.owes(parts)
+        self.register_buffer("owed", kernels.constant(owed[:, None]))
+        self.owed: Tensor
         self.norm = _Norm(foundation.norm, kernels)
         self.head = PackedHead(foundation.head, self.config, kernels)
 
@@ -103,15 +104,17 @@ class PackedNetwork(nn.Module):
         """
         if memory.shape[0] > self.streams:
             raise ValueError("two streams need a network with adapters")
+        streams, batch = memory.shape[:2]
         search = self._embed(crops, self.pos_search)
-        tokens = torch.cat((memory, search), dim=2)
+        tokens = torch.cat((memory, search), dim=2).flatten(1, 2)
         for block in self.blocks:
-            tokens = block(tokens)
+            tokens = block(tokens, batch)
+        if streams > 1:
+            tokens = tokens + self.owed
         normed = self.norm(tokens)
         merged = normed.sum(0) if self.config.stream_merge == "sum" else normed.mean(0)
         side = self.config.search_grid
-        grid = merged.view(merged.shape[0], side, side, -1).permute(0, 3, 1, 2)
-        return cast(HeadOutput, self.head(grid))
+        return cast(HeadOutput, self.head(merged.view(batch, side, side, -1).permute(0, 3, 1, 2)))
 
     forward = step
 
@@ -155,116 +158,162 @@ class PackedStem(nn.Module):
         return tokens.flatten(2).transpose(1, 2).to(self.scale.dtype)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _BlockParts:
+    """What a packed block is made from.
+
+    Attributes:
+        block: The frozen part.
+        adapters: The trained part; None for a network that takes one stream.
+        owed: `(2, C)` float64 constants that the tokens of each stream lack on entry.
+    """
+
+    block: Block
+    adapters: BlockAdapters | None
+    owed: Tensor
+
+
 class PackedBlock(nn.Module):
     """One transformer block on one stream, or on two with its adapters.
 
+    Tokens come as `(S, B N, C)`: what the adapters multiply stream by stream, and the rest as one batch.
+
     Args:
-        block: The frozen part.
-        adapters: The trained part; None for a network that takes one stream.
+        parts: What is packed.
         config: Shapes.
         kernels: How to compute.
         search_only: Return only the search tokens: the last block, whose template tokens nobody reads.
     """
 
     def __init__(
-        self,
-        block: Block,
-        adapters: BlockAdapters | None,
-        config: ModelConfig,
-        kernels: Kernels,
-        *,
-        search_only: bool,
+        self, parts: _BlockParts, config: ModelConfig, kernels: Kernels, *, search_only: bool
     ) -> None:
         super().__init__()
         self.heads, self.width = config.heads, config.width
         self.search_tokens, self.search_only = config.search_grid**2, search_only
+        block, adapters = parts.block, parts.adapters
         streams = 1 if adapters is None else 2
         rows = streams * (config.memory_frames * config.template_grid**2 + self.search_tokens)
         self.norm1, self.norm2 = _Norm(block.norm1, kernels), _Norm(block.norm2, kernels)
         qkv = Affine.of(block.attn.qkv)
         query, key_value = qkv.rows(0, self.width), qkv.rows(self.width, 3 * self.width)
-        low: list[Affine] = []
+        project, low = Affine.of(block.attn.proj), list[Affine]()
         self.temporal = self.shallow = self.deep = None
         if adapters is not None:
             shallow = FoldedShallow.of(adapters.shallow)
             low = [shallow.down]
-            self.temporal = PackedTemporal(adapters, config, kernels)
-            self.shallow = _PairUp(shallow.up, shallow.up, kernels)
+            self.temporal = PackedTemporal(parts, config, kernels)
+            self.shallow = _PairUp(shallow.up.weight, shallow.up.weight, kernels)
+            project = Affine(project.weight, project.bias + shallow.up.bias)
+            self.register_buffer("shallow_bias", kernels.constant(shallow.up.bias))
+            self.shallow_bias: Tensor
             self.deep = PackedDeep(FoldedDeep.of(adapters.deep), kernels)
         # The last block asks for fewer tokens than it looks at, so its keys are a product of their own.
         asked = (query, *low) if search_only else (query, key_value, *low)
         self.ask = kernels.linear(stacked(*asked), rows)
         self.look = kernels.linear(key_value, rows) if search_only else None
-        self.project = kernels.linear(Affine.of(block.attn.proj), rows)
+        self.project = kernels.linear(project, rows)
         self.widen = kernels.linear(Affine.of(block.mlp.fc1), rows)
         self.narrow = kernels.linear(Affine.of(block.mlp.fc2), rows)
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Map `(S, B, N, C)` to `(S, B, N, C)`, or to `(S, B, F F, C)` with `search_only`."""
+    @staticmethod
+    def owes(parts: _BlockParts) -> Tensor:
+        """Return `(2, C)`: the constants of this block's deep adapter, which are left to what comes next.
+
+        A constant in the residual stream costs nothing where the next temporal adapter adds one anyway.
+        """
+        if parts.adapters is None:
+            return parts.owed
+        return torch.stack([up.bias for up in FoldedDeep.of(parts.adapters.deep).up])
+
+    def forward(self, tokens: Tensor, batch: int) -> Tensor:
+        """Map `(S, B N, C)` to `(S, B N, C)`, or to `(S, B F F, C)` with `search_only`."""
         coupled = tokens.shape[0] > 1
         if coupled and self.temporal is not None:
-            tokens = self.temporal(tokens)
+            tokens = self.temporal(tokens, batch)
         normed = self.norm1(tokens)
         if self.search_only:
-            tokens = tokens[:, :, -self.search_tokens :]
-        attended, low = self._attend(normed)
-        tokens = tokens + self.project(attended).view(tokens.shape).to(tokens.dtype)
+            tokens = self._search_part(tokens, batch)
+        attended, low = self._attend(normed, batch)
+        tokens = tokens.add_(self.project(attended))
         if coupled and self.shallow is not None:
-            tokens = self.shallow(tokens, low.flip(0).to(tokens.dtype))
+            tokens = self.shallow(tokens, low.flip(0))
+        elif self.shallow is not None:
+            tokens = tokens - self.shallow_bias
         normed = self.norm2(tokens)
         tokens = tokens.add_(self.narrow(F.gelu(self.widen(normed))))
         if coupled and self.deep is not None:
             tokens = self.deep(tokens, normed)
         return tokens
 
-    def _attend(self, normed: Tensor) -> tuple[Tensor, Tensor]:
-        """Return `(S B, n, C)` what the tokens found, and `(S, B, n, s)` what the shallow adapter carries."""
+    def _attend(self, normed: Tensor, batch: int) -> tuple[Tensor, Tensor]:
+        """Return `(S, B n, C)` what the tokens found, and `(S, B n, s)` what the shallow adapter carries."""
         if self.look is None:
             asked = self.ask(normed)
-            query, key, value, low = asked.tensor_split([self.width * part for part in (1, 2, 3)], dim=-1)
+            query, key, value = self._by_head(asked[..., : 3 * self.width], batch, 3)
+            low = asked[..., 3 * self.width :]
         else:
-            asked = self.ask(normed[:, :, -self.search_tokens :])
-            query, low = asked.tensor_split([self.width], dim=-1)
-            key, value = self.look(normed).tensor_split([self.width], dim=-1)
-        found = F.scaled_dot_product_attention(self._by_head(query), self._by_head(key), self._by_head(value))
-        return found.transpose(1, 2).flatten(2), low
+            asked = self.ask(self._search_part(normed, batch))
+            (query,) = self._by_head(asked[..., : self.width], batch, 1)
+            key, value = self._by_head(self.look(normed), batch, 2)
+            low = asked[..., self.width :]
+        found = F.scaled_dot_product_attention(query, key, value)
+        return found.transpose(1, 2).reshape(asked.shape[0], asked.shape[1], self.width), low
 
-    def _by_head(self, tokens: Tensor) -> Tensor:
-        return tokens.flatten(0, 1).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+    def _by_head(self, tokens: Tensor, batch: int, parts: int) -> tuple[Tensor, ...]:
+        """Turn `(S, B n, parts C)` into `parts` of `(S B, heads, n, C / heads)`."""
+        count = tokens.shape[1] // batch
+        shaped = tokens.view(-1, count, parts, self.heads, self.width // self.heads)
+        return shaped.permute(2, 0, 3, 1, 4).unbind(0)
+
+    def _search_part(self, tokens: Tensor, batch: int) -> Tensor:
+        streams, count, width = tokens.shape
+        apart = tokens.view(streams, batch, count // batch, width)[:, :, -self.search_tokens :]
+        return apart.reshape(streams, batch * self.search_tokens, width)
 
 
 class PackedTemporal(nn.Module):
     """STMA of both streams, added to the tokens."""
 
-    def __init__(self, adapters: BlockAdapters, config: ModelConfig, kernels: Kernels) -> None:
+    def __init__(self, parts: _BlockParts, config: ModelConfig, kernels: Kernels) -> None:
         super().__init__()
-        rgb, aux = (FoldedTemporal.of(cast(SpatioTemporalAdapter, a)) for a in adapters.temporal)
+        if parts.adapters is None:
+            raise ValueError("a block without adapters has no STMA")
+        rgb, aux = (
+            FoldedTemporal.of(cast(SpatioTemporalAdapter, adapter), owed)
+            for adapter, owed in zip(parts.adapters.temporal, parts.owed, strict=True)
+        )
         self.template_tokens, self.search_tokens = config.template_grid**2, config.search_grid**2
         self.down = _Pair(rgb.down, aux.down, kernels)
         self.up = _PairUp(rgb.up, aux.up, kernels)
-        # One factor a stream and channel, for tokens of the shape (2, B, T, P, t).
-        taps = torch.stack((rgb.taps, aux.taps), dim=1)[:, :, None, None, None]
-        offset = torch.stack((rgb.offset, aux.offset))[:, None, None, None]
-        self.register_buffer("taps", kernels.constant(taps))
+        # One factor a stream and channel, for tokens of the shape (2, B, T P, t).
+        for name, column in (("older", 0), ("same", 1), ("newer", 2)):
+            taps = torch.stack((rgb.taps[column], aux.taps[column]))
+            self.register_buffer(name, kernels.constant(taps[:, None, None]))
+        offset = torch.stack((rgb.offset, aux.offset))[:, None, None]
         self.register_buffer("offset", kernels.constant(offset))
-        self.taps: Tensor
+        self.older: Tensor
+        self.same: Tensor
+        self.newer: Tensor
         self.offset: Tensor
 
-    def forward(self, tokens: Tensor) -> Tensor:
-        """Map `(2, B, T P + F F, C)` to a new tensor of the same shape."""
+    def forward(self, tokens: Tensor, batch: int) -> Tensor:
+        """Map `(2, B (T P + F F), C)` to a new tensor of the same shape."""
         low = self.down(tokens)
-        memory, search = low.tensor_split([low.shape[2] - self.search_tokens], dim=2)
-        series = memory.unflatten(2, (-1, self.template_tokens))
-        older, same, newer = self.taps
-        padded = F.pad(series, (0, 0, 0, 0, 1, 1))
-        mixed = torch.addcmul(self.offset, series, same)
-        mixed = mixed + padded[:, :, :-2] * older + padded[:, :, 2:] * newer
-        out: Tensor = self.up(tokens, torch.cat((mixed.flatten(2, 3), search), dim=2))
+        apart = low.view(2, batch, -1, low.shape[2])
+        memory, search = apart[:, :, : -self.search_tokens], apart[:, :, -self.search_tokens :]
+        # A template's neighbours in time are P tokens away.
+        step = self.template_tokens
+        padded = F.pad(memory, (0, 0, step, step))
+        mixed = torch.addcmul(self.offset, memory, self.same)
+        mixed = torch.addcmul(mixed, padded[:, :, : -2 * step], self.older)
+        mixed = torch.addcmul(mixed, padded[:, :, 2 * step :], self.newer)
+        out: Tensor = self.up(tokens, torch.cat((mixed, search), dim=2).view(low.shape))
         return out
 
 
 class PackedDeep(nn.Module):
-    """Deep PMCA of both directions in one batch, added to the tokens."""
+    """Deep PMCA of both directions in one batch, added to the tokens but for the bias of its way up."""
 
     def __init__(self, folded: FoldedDeep, kernels: Kernels) -> None:
         super().__init__()
@@ -272,21 +321,21 @@ class PackedDeep(nn.Module):
         self.from_pair = _Pair(*folded.from_pair, kernels)
         self.judge = _Pair(folded.judge, folded.judge, kernels)
         self.key = _Pair(*folded.key, kernels)
-        self.up = _PairUp(*folded.up, kernels)
+        self.up = _PairUp(folded.up[0].weight, folded.up[1].weight, kernels)
 
     def forward(self, tokens: Tensor, normed: Tensor) -> Tensor:
-        """Map `(2, B, N, C)`, and the same normalised, to a new tensor of the same shape."""
+        """Map `(2, B N, C)`, and the same normalised, to a new tensor of the same shape."""
         own = self.down(normed)
-        pair: Tensor = self.from_pair(torch.cat((own, own.flip(0)), dim=-1))
-        judged, query, other, difference = pair.chunk(4, dim=-1)
-        relation = torch.softmax(self.judge(F.gelu(judged)), dim=-1)
-        first = torch.sigmoid(query * self.key(own - own * relation))
+        pair: Tensor = self.from_pair(torch.cat((own, own.flip(0)), dim=2))
+        judged, query, other, difference = pair.chunk(4, dim=2)
+        relation = torch.softmax(self.judge(F.gelu(judged)), dim=2)
+        first = (query * self.key(torch.addcmul(own, own, relation, value=-1))).sigmoid_()
         out: Tensor = self.up(tokens, torch.addcmul(other, first, difference))
         return out
 
 
 class _Pair(nn.Module):
-    """Two maps, one for each stream, of tokens `(2, B, N, in)`."""
+    """Two maps, one for each stream, of tokens `(2, M, in)`."""
 
     def __init__(self, rgb: Affine, aux: Affine, kernels: Kernels) -> None:
         super().__init__()
@@ -296,19 +345,19 @@ class _Pair(nn.Module):
         self.bias: Tensor
 
     def forward(self, x: Tensor) -> Tensor:
-        return torch.baddbmm(self.bias, x.flatten(1, 2), self.weight).view(*x.shape[:3], -1)
+        return torch.baddbmm(self.bias, x, self.weight)
 
 
 class _PairUp(nn.Module):
-    """Two maps, one for each stream, of `(2, B, N, in)`, added to tokens `(2, B, N, C)`."""
+    """Two linear maps `(C, in)`, one for each stream, of `(2, M, in)`, added to tokens `(2, M, C)`."""
 
-    def __init__(self, rgb: Affine, aux: Affine, kernels: Kernels) -> None:
+    def __init__(self, rgb: Tensor, aux: Tensor, kernels: Kernels) -> None:
         super().__init__()
-        self.map = _Pair(rgb, aux, kernels)
+        self.register_buffer("weight", kernels.constant(torch.stack((rgb.t(), aux.t()))))
+        self.weight: Tensor
 
     def forward(self, tokens: Tensor, low: Tensor) -> Tensor:
-        out = torch.baddbmm(tokens.flatten(1, 2), low.flatten(1, 2), self.map.weight)
-        return out.add_(self.map.bias).view(tokens.shape)
+        return torch.baddbmm(tokens, low.to(tokens.dtype), self.weight)
 
 
 class _Norm(nn.Module):
