@@ -24,6 +24,7 @@ from dmtrack import (
     run,
     track,
 )
+from dmtrack.network.precision import cpu_multiplies_bf16
 from dmtrack.tracking.device import choose_device, choose_precision
 
 BOX = Box(20, 16, 16, 16)
@@ -194,23 +195,46 @@ def test_run_needs_a_box(recording: Any, weights: Path) -> None:
 def test_load_tracker_returns_a_tracker_on_the_cpu(weights: Path) -> None:
     tracker = load_tracker(weights, Modality.DEPTH, device="cpu")
     assert isinstance(tracker, Tracker)
-    assert tracker.device == torch.device("cpu")
-    assert tracker.dtype == torch.float32
+    assert tracker.network.device == torch.device("cpu")
 
 
-@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+@pytest.mark.parametrize("precision", ["bf16", "fp16", "int8"])
 def test_half_precision_runs_and_stays_close(recording: Any, weights: Path, precision: Any) -> None:
     exact = list(track(recording.rgb, recording.thermal, BOX, weights=weights, end=2))
     rough = list(track(recording.rgb, recording.thermal, BOX, weights=weights, end=2, precision=precision))
     assert rough[1].score == pytest.approx(exact[1].score, abs=0.02)
 
 
-def test_auto_is_fp32_on_a_cpu() -> None:
-    assert choose_precision("auto", torch.device("cpu")) == "fp32"
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        pytest.param("sse2 avx512f avx512_bf16", "bf16", id="zen4-or-cooper-lake"),
+        pytest.param("sse2 avx512f amx_tile amx_bf16", "bf16", id="amx"),
+        pytest.param("sse2 avx2 avx512f", "fp32", id="older"),
+    ],
+)
+def test_auto_on_a_cpu_asks_for_its_instructions(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, flags: str, expected: str
+) -> None:
+    cpu_info = tmp_path / "cpuinfo"
+    cpu_info.write_text(f"processor\t: 0\nflags\t\t: {flags}\n")
+    has_bf16 = cpu_multiplies_bf16(cpu_info)
+    monkeypatch.setattr("dmtrack.tracking.device.cpu_multiplies_bf16", lambda: has_bf16)
+    monkeypatch.setattr("dmtrack.tracking.device.onednn_works", lambda _: True)
+    assert choose_precision("auto", torch.device("cpu")) == expected
+
+
+def test_a_cpu_that_says_nothing_computes_in_fp32(tmp_path: Path) -> None:
+    assert not cpu_multiplies_bf16(tmp_path / "there is no such file")
+
+
+def test_int8_is_for_cpus() -> None:
+    with pytest.raises(ConfigError, match="int8"):
+        choose_precision("int8", torch.device("cuda", 0))
 
 
 @pytest.mark.parametrize(
-    ("bf16", "expected"), [pytest.param(True, "bf16", id="ampere"), pytest.param(False, "fp32", id="older")]
+    ("bf16", "expected"), [pytest.param(True, "bf16", id="ampere"), pytest.param(False, "fp16", id="older")]
 )
 def test_auto_on_cuda_asks_the_device(monkeypatch: pytest.MonkeyPatch, bf16: bool, expected: str) -> None:
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: bf16)
