@@ -282,7 +282,7 @@ class Network:
     ] = "tiny"
     precision: Annotated[
         PrecisionChoice,
-        typer.Option("--precision", help="Numbers of the network; auto: bf16 where the device computes in it."),
+        typer.Option("--precision", help="Numbers of the network; auto: bf16 if the device computes in it."),
     ] = PrecisionChoice.AUTO
 
 

@@ -28,8 +28,9 @@ from dmtrack_cli.track_run import TrackRun
 from dmtrack_cli.truth import GroundTruth
 
 if TYPE_CHECKING:
+    from dmtrack.network.precision import Precision
     from dmtrack.network.store import ResolvedWeights
-    from dmtrack.tracking.tracker import Precision, Tracker
+    from dmtrack.tracking.tracker import Tracker
 
 
 @contextlib.contextmanager
@@ -77,7 +78,7 @@ def prepared_run(wanted: Wanted) -> Iterator[TrackRun]:
             inputs=_input_records(pairs),
             configuration=configuration,
             weights=WeightsRecord(resolved.name, resolved.files[-1].sha256),
-            device=str(tracker.device),
+            device=str(tracker.network.device),
             precision=precision,
             preprocessing=_preprocessing(pairs),
             clocks=_clocks(inputs, pairs),
