@@ -52,9 +52,8 @@ def main() -> None:
     clips = ClipFolder(asked.clips)
     exact = tracked(clips, asked.weights, "fp32")
     for precision in asked.precision or ["bf16", "int8"]:
-        print(
-            f"{precision + ' against fp32':30s} frames   mean px   p95 px   max px   IoU fp32   IoU {precision}"
-        )
+        title = f"{precision} against fp32"
+        print(f"{title:30s} frames   mean px   p95 px   max px   IoU fp32   IoU {precision}")
         found = tracked(clips, asked.weights, precision)
         apart = [distances_px(one, true) for one, true in zip(found, exact, strict=True)]
         for one, true, distance in zip(found, exact, apart, strict=True):
