@@ -1,0 +1,200 @@
+"""Writes a network as two ONNX files, and checks them against PyTorch.
+
+`NAME.onnx` is the tracking step: template tokens `memory` `(S, B, T P, C)` float32 and `search`
+`(B, x, x, 3 S)` uint8, as cut from the frame, to `score`, `size`, `offset` and maybe `quality`.
+`NAME.template.onnx` turns template `crops` `(B, z, z, 3 S)` uint8, and `boxes` `(B, 4)` where the network
+wants them, into `tokens` `(S, B, P, C)`. Picture sizes are those of the weights; the number of targets B and
+of templates T is free. Needs `onnx`, `onnxscript` and `onnxruntime` (extra `onnx`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import tempfile
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from dmtrack.errors import ConfigError, OutputError
+from dmtrack.network.checkpoint import write_whole
+from dmtrack.network.inference import Network, inference_network
+from dmtrack.network.kernels import Kernels
+from dmtrack.network.model import DMTrack
+from dmtrack.network.onnx_network import METADATA_KEY, OnnxFiles, OnnxNetwork
+from dmtrack.network.packed import PackedNetwork
+
+OnnxPrecision = Literal["fp32", "int8"]
+
+#: Largest difference of a map that another order of float32 sums explains.
+_SAME = 1e-4
+_MAPS = ("score", "size", "offset", "quality")
+_ANY = torch.export.Dim.DYNAMIC
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxExport:
+    """What was written.
+
+    Attributes:
+        files: Where.
+        difference: Largest difference of any map from PyTorch's float32, over random crops and every
+            length of the memory.
+    """
+
+    files: OnnxFiles
+    difference: float
+
+
+def export_onnx(model: DMTrack, step: Path, *, precision: OnnxPrecision = "fp32") -> OnnxExport:
+    """Write both files under temporary names, check them, and give them their names.
+
+    Args:
+        model: The trained network.
+        step: Where the step goes; the templates' file goes beside it.
+        precision: `int8` stores the weights of the step's big products in 8 bits.
+
+    Raises:
+        ConfigError: The packages for it are not installed.
+        OutputError: A file cannot be written, or does not give what PyTorch gives.
+    """
+    kernels = Kernels(torch.float32, torch.float32, torch.device("cpu"), "none")
+    network = PackedNetwork(model, kernels).eval().requires_grad_(requires_grad=False)
+    final = OnnxFiles.at(step)
+    with tempfile.TemporaryDirectory() as scratch:
+        made = OnnxFiles.at(Path(scratch) / "network.onnx")
+        with _quiet():
+            _export(_Template(network), _template_inputs(network), made.template)
+            _export(_Step(network), _step_inputs(network), made.step)
+            if precision == "int8":
+                _quantize(made.step)
+        difference = largest_difference(OnnxNetwork.load(made.step), inference_network(model))
+        if precision == "fp32" and difference > _SAME:
+            raise OutputError(f"differs from PyTorch by {difference:.1e}; nothing was written", where=step)
+        write_whole(final.template, made.template.read_bytes())
+        write_whole(final.step, made.step.read_bytes())
+    return OnnxExport(final, difference)
+
+
+def largest_difference(network: Network, exact: Network) -> float:
+    """Return the largest difference of any map over random crops, for every length of the memory."""
+    config = exact.config
+    generator = torch.Generator().manual_seed(0)
+    differences = []
+    for templates in range(1, config.memory_frames + 1):
+        template, search = (
+            _crops(side, exact.streams, generator) for side in (config.template_size, config.search_size)
+        )
+        box = 0.4 + 0.2 * torch.rand((1, 4), generator=generator)
+        maps = []
+        for one in (network, exact):
+            with torch.inference_mode():
+                memory = torch.cat([one.embed_template(template, box)] * templates, dim=2)
+                maps.append(one.step(memory, search))
+        differences += [
+            float((a - b).abs().max()) for a, b in zip(*maps, strict=True) if a is not None and b is not None
+        ]
+    return max(differences)
+
+
+class _Step(nn.Module):
+    """The step with a tuple of maps for a result."""
+
+    inputs = ("memory", "search")
+
+    def __init__(self, network: PackedNetwork) -> None:
+        super().__init__()
+        self.network = network
+        self.outputs = _MAPS if network.config.quality_head else _MAPS[:-1]
+        self.shapes = ({1: _ANY, 2: _ANY}, {0: _ANY})
+
+    def forward(self, memory: Tensor, search: Tensor) -> tuple[Tensor, ...]:
+        return tuple(one for one in self.network.step(memory, search) if one is not None)
+
+
+class _Template(nn.Module):
+    """The template embedding, with boxes only where the network wants them."""
+
+    outputs = ("tokens",)
+
+    def __init__(self, network: PackedNetwork) -> None:
+        super().__init__()
+        self.network = network
+        prompted = network.config.template_prompt
+        self.inputs = ("crops", "boxes") if prompted else ("crops",)
+        self.shapes = ({0: _ANY},) * len(self.inputs)
+
+    def forward(self, crops: Tensor, *boxes: Tensor) -> Tensor:
+        return self.network.embed_template(crops, *boxes)
+
+
+def _step_inputs(network: PackedNetwork) -> tuple[Tensor, ...]:
+    # Two of everything that may vary: what is 1 in an example is taken for a constant.
+    config = network.config
+    memory = torch.zeros(network.streams, 2, 2 * config.template_grid**2, config.width)
+    return memory, _crops(config.search_size, network.streams).repeat(2, 1, 1, 1)
+
+
+def _template_inputs(network: PackedNetwork) -> tuple[Tensor, ...]:
+    crops = _crops(network.config.template_size, network.streams).repeat(2, 1, 1, 1)
+    return (crops, torch.full((2, 4), 0.5)) if network.config.template_prompt else (crops,)
+
+
+def _crops(side: int, streams: int, generator: torch.Generator | None = None) -> Tensor:
+    """Return one picture `(1, side, side, 3 S)` of random squares of 8 px."""
+    coarse = torch.randint(0, 256, (1, side // 8, side // 8, 3 * streams), generator=generator)
+    return coarse.to(torch.uint8).repeat_interleave(8, 1).repeat_interleave(8, 2)
+
+
+def _export(part: _Step | _Template, inputs: tuple[Tensor, ...], path: Path) -> None:
+    shapes: Any = part.shapes if isinstance(part, _Step) else _by_parameter(part)
+    try:
+        program = torch.onnx.export(
+            part.eval(),
+            inputs,
+            dynamo=True,
+            input_names=list(part.inputs),
+            output_names=list(part.outputs),
+            dynamic_shapes=shapes,
+            verbose=False,
+        )
+    except ImportError as error:
+        raise ConfigError(f"{error.name} is not installed", hint="pip install 'dmtrack[onnx]'") from None
+    if program is None:
+        raise OutputError("PyTorch exported nothing", where=path)
+    config = part.network.config
+    about = {"config": config.to_dict(), "streams": part.network.streams, "part": part.outputs}
+    program.model.metadata_props[METADATA_KEY] = json.dumps(about)
+    program.save(path, external_data=False)
+
+
+def _by_parameter(part: _Template) -> tuple[Any, ...]:
+    """Shapes of `crops` and of the tuple of boxes behind it."""
+    return (part.shapes[0], part.shapes[1:])
+
+
+def _quantize(path: Path) -> None:
+    from onnxruntime.quantization import QuantType, quantize_dynamic
+
+    # Convolutions stay: ONNX Runtime has no quick ones for it.
+    quantize_dynamic(
+        path, path, weight_type=QuantType.QInt8, per_channel=True, op_types_to_quantize=["MatMul", "Gemm"]
+    )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep the exporters' advice to developers from the person."""
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)

@@ -1,0 +1,116 @@
+"""`OnnxNetwork`: a network run by ONNX Runtime, from the two files that `onnx_export` writes.
+
+Needs `onnxruntime` (extra `onnx`); torch only carries tensors between it and the tracker.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, Self
+
+import torch
+from torch import Tensor
+
+from dmtrack.config import ModelConfig
+from dmtrack.errors import CheckpointError, ConfigError
+from dmtrack.network.head import HeadOutput
+
+#: The entry of a file's metadata that says what network it is, as JSON.
+METADATA_KEY: Final = "dmtrack"
+_STEP_SUFFIX: Final = ".onnx"
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxFiles:
+    """Where the two halves of an exported network are.
+
+    Attributes:
+        step: Template tokens and search crops to maps.
+        template: Template crops and boxes to tokens.
+    """
+
+    step: Path
+    template: Path
+
+    @classmethod
+    def at(cls, step: Path) -> Self:
+        """Return the pair whose step is at `step`: `NAME.onnx` and `NAME.template.onnx`."""
+        return cls(step, step.with_name(step.name.removesuffix(_STEP_SUFFIX) + ".template" + _STEP_SUFFIX))
+
+
+class OnnxNetwork:
+    """See `dmtrack.network.inference.Network`.
+
+    Args:
+        step: Session of the step.
+        template: Session of the template embedding.
+        config: Shapes.
+        streams: How many streams it takes.
+    """
+
+    def __init__(self, step: Any, template: Any, config: ModelConfig, streams: int) -> None:  # noqa: ANN401
+        self._step, self._template = step, template
+        self.config, self.streams = config, streams
+        self.device = torch.device("cpu")
+
+    @classmethod
+    def load(cls, step: Path, *, threads: int | None = None) -> OnnxNetwork:
+        """Open an exported network.
+
+        Args:
+            step: The file of the step; that of the templates is beside it.
+            threads: As many as torch uses when None.
+
+        Raises:
+            CheckpointError: A file is missing, damaged, or not written by `export-model`.
+            ConfigError: ONNX Runtime is not installed.
+        """
+        files = OnnxFiles.at(step)
+        sessions = [_session(path, threads or torch.get_num_threads()) for path in (files.step, files.template)]
+        said = sessions[0].get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+        if said is None:
+            raise CheckpointError("is an ONNX file, but not one of dmtrack's", where=step)
+        values = json.loads(said)
+        return cls(*sessions, config=ModelConfig.from_dict(values["config"]), streams=values["streams"])
+
+    def embed_template(self, crops: Tensor, boxes: Tensor | None = None) -> Tensor:
+        """See `Network`.
+
+        Raises:
+            ValueError: The boxes are missing, and the network needs them.
+        """
+        feed = {"crops": crops.numpy()}
+        if self.config.template_prompt:
+            if boxes is None:
+                raise ValueError("this network needs the box in each template")
+            feed["boxes"] = boxes.float().numpy()
+        (tokens,) = self._template.run(None, feed)
+        return torch.from_numpy(tokens)
+
+    def step(self, memory: Tensor, crops: Tensor) -> HeadOutput:
+        """See `Network`.
+
+        Raises:
+            ValueError: The pair has another number of streams than the network.
+        """
+        if memory.shape[0] != self.streams:
+            raise ValueError(f"this network was exported for {self.streams} streams")
+        maps = self._step.run(None, {"memory": memory.numpy(), "search": crops.numpy()})
+        return HeadOutput(*(torch.from_numpy(one) for one in maps))
+
+
+def _session(path: Path, threads: int) -> Any:  # noqa: ANN401 (onnxruntime has no types)
+    try:
+        import onnxruntime
+    except ImportError:
+        raise ConfigError("ONNX Runtime is not installed", hint="pip install 'dmtrack[onnx]'") from None
+    if not path.is_file():
+        raise CheckpointError("there is no such file", where=path, hint="dmtrack export-model writes both")
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:  # its errors share no class but this
+        raise CheckpointError(f"cannot be run by ONNX Runtime ({error})", where=path) from None
