@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import torch
@@ -140,7 +140,7 @@ class Kernels:
     """How a packed network computes; makes its parts.
 
     Attributes:
-        dtype: Of the big products and of the convolutions.
+        dtype: Of the big products.
         residual: Of everything else.
         device: Where it runs.
         packing: Layout of the big products' weights. Anything but `none` is for CPUs.
@@ -150,6 +150,12 @@ class Kernels:
     residual: torch.dtype
     device: torch.device
     packing: Packing
+
+    @property
+    def exact(self) -> Kernels:
+        """The same in the type of the residual stream."""
+        packs = self.packing != "none" and onednn_works(self.residual)
+        return replace(self, dtype=self.residual, packing="onednn" if packs else "none")
 
     def linear(self, affine: Affine, rows: int) -> nn.Module:
         """Return the quickest module for a map; `rows` is how many vectors a call usually brings."""
