@@ -34,6 +34,9 @@ OnnxPrecision = Literal["fp32", "int8"]
 
 #: Largest difference of a map that another order of float32 sums explains.
 _SAME = 1e-4
+_PRODUCTS = ("MatMul", "Gemm")
+#: Weights of the big products have two dimensions, of which neither is small.
+_MATRIX, _BIG = 2, 64
 _MAPS = ("score", "size", "offset", "quality")
 _ANY = torch.export.Dim.DYNAMIC
 
@@ -180,11 +183,20 @@ def _by_parameter(part: _Template) -> tuple[Any, ...]:
 
 
 def _quantize(path: Path) -> None:
+    """Store the weights of the big products in 8 bits; adapters, stem and head stay as they are."""
+    import onnx
     from onnxruntime.quantization import QuantType, quantize_dynamic
 
-    # Convolutions stay: ONNX Runtime has no quick ones for it.
+    graph = onnx.load(path).graph
+    matrices = {t.name for t in graph.initializer if len(t.dims) == _MATRIX and min(t.dims) >= _BIG}
+    products = [node.name for node in graph.node if node.op_type in _PRODUCTS and matrices & {*node.input}]
     quantize_dynamic(
-        path, path, weight_type=QuantType.QInt8, per_channel=True, op_types_to_quantize=["MatMul", "Gemm"]
+        path,
+        path,
+        weight_type=QuantType.QInt8,
+        per_channel=True,
+        op_types_to_quantize=list(_PRODUCTS),
+        nodes_to_quantize=products,
     )
 
 
