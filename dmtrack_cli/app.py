@@ -39,6 +39,7 @@ COMMANDS: Final = {
     "events": _Entry("events:events", "Draw an event file as pictures, and say what is in it."),
     "render": _Entry("render:render", "Draw boxes from files onto a recording."),
     "export": _Entry("export:export", "Write results in another format."),
+    "export-model": _Entry("export_model:export_model", "Write the network for other programs (ONNX)."),
     "weights": _Entry("weights:app", "Add, list and check the weights of networks."),
     "evaluate": _Entry("evaluate:evaluate", "Score results of any tracker on a benchmark, or run ours."),
     "train": _Entry("train:train", "Train the foundation, or the adapters of one modality."),

@@ -91,7 +91,7 @@ class TrackItem:
         """
         digest = self.digests.of_modality(modality)
         read = (self.pairing.options, self.counts.options)
-        return [digest, self.network.precision, self.picture.shown, self.losing, *read]
+        return [digest, self.network.precision, self.network.backend, self.picture.shown, self.losing, *read]
 
     def __call__(self, task: Task, folder: Path, place: Place, report: Report) -> None:
         """Track `task.item` into `folder`; see `dmtrack.batch.work.Runner`."""

@@ -19,8 +19,8 @@ from dmtrack_cli.options import Losing, RecoveryChoice
 
 if TYPE_CHECKING:
     from dmtrack.evaluation.one_pass import PairTracker
+    from dmtrack.network.precision import Precision
     from dmtrack.network.store import ResolvedWeights
-    from dmtrack.tracking.tracker import Precision
 
 
 def run_clips(folder: Path, running: Running) -> None:
@@ -62,12 +62,13 @@ class _Trackers:
 
     def __init__(self, running: Running) -> None:
         from dmtrack.network.store import resolve_weights  # these here, because they load torch
-        from dmtrack.tracking.device import choose_device, choose_precision
+        from dmtrack.tracking.device import choose_device
 
         place = choose_device(running.device)
         self._losing = running.losing
         self._device = str(place)
-        self._precision: Precision = choose_precision("auto", place)
+        # Figures must not depend on which instructions a machine has.
+        self._precision: Precision = "fp32"
 
         @functools.cache
         def weights_for(kind: Modality | None) -> ResolvedWeights:

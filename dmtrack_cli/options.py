@@ -46,6 +46,13 @@ class PrecisionChoice(StrEnum):
     INT8 = "int8"
 
 
+class BackendChoice(StrEnum):
+    """What computes the network."""
+
+    TORCH = "torch"
+    ONNXRUNTIME = "onnxruntime"
+
+
 # Paths are checked by the library, whose errors say more than Typer's could.
 RgbArgument = Annotated[
     Path,
@@ -284,6 +291,10 @@ class Network:
         PrecisionChoice,
         typer.Option("--precision", help="Numbers of the network; auto: bf16 if the device computes in it."),
     ] = PrecisionChoice.AUTO
+    backend: Annotated[
+        BackendChoice,
+        typer.Option("--backend", help="What computes the network; onnxruntime: CPU only, fp32 or int8."),
+    ] = BackendChoice.TORCH
 
 
 @dataclass(frozen=True, slots=True)

@@ -175,6 +175,7 @@ def _load(wanted: Wanted, modality: Modality | None) -> tuple[Tracker, ResolvedW
     # Only from here on torch is needed: a wrong path or box was reported without waiting for it.
     import torch
 
+    from dmtrack.network.backend import network_for
     from dmtrack.network.store import resolve_weights
     from dmtrack.tracking.device import choose_device, choose_precision
     from dmtrack.tracking.tracker import Tracker
@@ -185,10 +186,12 @@ def _load(wanted: Wanted, modality: Modality | None) -> tuple[Tracker, ResolvedW
             raise ConfigError(f"--threads {threads} is below 1")
         torch.set_num_threads(threads)
     device = choose_device(wanted.hardware.device)
-    precision = choose_precision(wanted.network.precision.value, device)
+    backend = wanted.network.backend.value
+    precision = choose_precision(wanted.network.precision.value, device, backend)
     resolved = resolve_weights(wanted.network.weights, modality)
     config = wanted.losing.applied_to(resolved.tracker_config)
-    return Tracker(resolved.model, config, device=device, precision=precision), resolved, precision
+    network = network_for(resolved, precision, device, backend)
+    return Tracker(network, config), resolved, precision
 
 
 def _configuration(

@@ -9,8 +9,9 @@ from typing import Literal
 
 from dmtrack.errors import BoxError, ConfigError
 from dmtrack.geometry.box import Box
+from dmtrack.network.backend import Backend, network_for
 from dmtrack.network.precision import Precision
-from dmtrack.network.store import ResolvedWeights, resolve_weights
+from dmtrack.network.store import resolve_weights
 from dmtrack.tracking.device import choose_device, choose_precision
 from dmtrack.tracking.result import FrameResult, TrackedBox
 from dmtrack.tracking.start import TargetStart, numbered
@@ -123,6 +124,7 @@ def load_tracker(
     *,
     device: str = "auto",
     precision: PrecisionChoice = "auto",
+    backend: Backend = "torch",
 ) -> Tracker:
     """Find weights and return a tracker that runs them.
 
@@ -131,19 +133,16 @@ def load_tracker(
         modality: What the second stream measures; None if there is none.
         device: `auto`, `cpu`, `cuda:0` or `mps`.
         precision: `auto`, `fp32`, `bf16`, `fp16` or `int8`.
+        backend: `torch`, or `onnxruntime` (CPU, `fp32` or `int8`; needs the extra `onnx`).
 
     Raises:
         CheckpointError: The weights are missing, damaged or for something else.
-        ConfigError: The device is not there, or the precision is unknown.
+        ConfigError: The device or the backend is not there, or the precision is unknown.
     """
     place = choose_device(device)
-    number = choose_precision(precision, place)
-    return tracker_for(resolve_weights(weights, modality), str(place), number)
-
-
-def tracker_for(weights: ResolvedWeights, device: str, precision: Precision) -> Tracker:
-    """Return a tracker that runs `weights` by the protocol that suits them."""
-    return Tracker(weights.model, weights.tracker_config, device=device, precision=precision)
+    number = choose_precision(precision, place, backend)
+    resolved = resolve_weights(weights, modality)
+    return Tracker(network_for(resolved, number, place, backend), resolved.tracker_config)
 
 
 def _check_starts(starts: Sequence[TargetStart], first: FramePair) -> None:

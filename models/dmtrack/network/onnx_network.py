@@ -6,6 +6,7 @@ Needs `onnxruntime` (extra `onnx`); torch only carries tensors between it and th
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Self
@@ -16,6 +17,7 @@ from torch import Tensor
 from dmtrack.config import ModelConfig
 from dmtrack.errors import CheckpointError, ConfigError
 from dmtrack.network.head import HeadOutput
+from dmtrack.network.inference import Network
 
 #: The entry of a file's metadata that says what network it is, as JSON.
 METADATA_KEY: Final = "dmtrack"
@@ -48,12 +50,17 @@ class OnnxNetwork:
         template: Session of the template embedding.
         config: Shapes.
         streams: How many streams it takes.
+
+    Attributes:
+        alone: Makes what is asked instead for one stream, where this one takes two; None refuses that.
     """
 
     def __init__(self, step: Any, template: Any, config: ModelConfig, streams: int) -> None:  # noqa: ANN401
         self._step, self._template = step, template
         self.config, self.streams = config, streams
         self.device = torch.device("cpu")
+        self._other: Network | None = None
+        self.alone: Callable[[], Network] | None = None
 
     @classmethod
     def load(cls, step: Path, *, threads: int | None = None) -> OnnxNetwork:
@@ -68,7 +75,9 @@ class OnnxNetwork:
             ConfigError: ONNX Runtime is not installed.
         """
         files = OnnxFiles.at(step)
-        sessions = [_session(path, threads or torch.get_num_threads()) for path in (files.step, files.template)]
+        sessions = [
+            _session(path, threads or torch.get_num_threads()) for path in (files.step, files.template)
+        ]
         said = sessions[0].get_modelmeta().custom_metadata_map.get(METADATA_KEY)
         if said is None:
             raise CheckpointError("is an ONNX file, but not one of dmtrack's", where=step)
@@ -81,6 +90,8 @@ class OnnxNetwork:
         Raises:
             ValueError: The boxes are missing, and the network needs them.
         """
+        if crops.shape[3] // 3 < self.streams:
+            return self._instead().embed_template(crops, boxes)
         feed = {"crops": crops.numpy()}
         if self.config.template_prompt:
             if boxes is None:
@@ -93,12 +104,22 @@ class OnnxNetwork:
         """See `Network`.
 
         Raises:
-            ValueError: The pair has another number of streams than the network.
+            ConfigError: One stream is shown, and only two can be run.
+            ValueError: Two streams are shown, and the network takes one.
         """
-        if memory.shape[0] != self.streams:
-            raise ValueError(f"this network was exported for {self.streams} streams")
+        if memory.shape[0] > self.streams:
+            raise ValueError("two streams need a network with adapters")
+        if memory.shape[0] < self.streams:
+            return self._instead().step(memory, crops)
         maps = self._step.run(None, {"memory": memory.numpy(), "search": crops.numpy()})
         return HeadOutput(*(torch.from_numpy(one) for one in maps))
+
+    def _instead(self) -> Network:
+        if self.alone is None:
+            raise ConfigError("this ONNX network was exported for two streams, but there is one")
+        if self._other is None:
+            self._other = self.alone()
+        return self._other
 
 
 def _session(path: Path, threads: int) -> Any:  # noqa: ANN401 (onnxruntime has no types)

@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 
 from dmtrack.errors import ConfigError
+from dmtrack.network.backend import Backend
 from dmtrack.network.kernels import onednn_works
 from dmtrack.network.precision import DTYPES, Precision, cpu_multiplies_bf16
 
@@ -37,17 +38,22 @@ def choose_device(asked: str = "auto") -> torch.device:
     return torch.device(device.type)
 
 
-def choose_precision(asked: Literal["auto"] | Precision, device: torch.device) -> Precision:
+def choose_precision(
+    asked: Literal["auto"] | Precision, device: torch.device, backend: Backend = "torch"
+) -> Precision:
     """Return the precision to run in.
 
     Args:
         asked: `auto` takes bfloat16 where the device has instructions for it (CUDA from Ampere on, CPUs
             with AMX or AVX512-BF16), float16 on older CUDA devices, and float32 elsewhere.
         device: Where the network runs.
+        backend: What computes it; for ONNX Runtime `auto` is float32.
 
     Raises:
         ConfigError: The precision is unknown, or the device does not compute in it.
     """
+    if asked == "auto" and backend == "onnxruntime":
+        return "fp32"
     if asked == "auto":
         if device.type == "cuda":
             return "bf16" if _has_bf16(device) else "fp16"

@@ -1,0 +1,75 @@
+"""`dmtrack export-model`: the network in a format that other programs run."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from dmtrack.errors import ConfigError, OutputError
+from dmtrack.video.frame import Modality
+from dmtrack_cli.console import out
+
+if TYPE_CHECKING:
+    from dmtrack.network.onnx_export import OnnxPrecision
+
+
+class ModelFormat(StrEnum):
+    """What can be written."""
+
+    ONNX = "onnx"
+
+
+class ModelPrecision(StrEnum):
+    """Type of the numbers in the file."""
+
+    FP32 = "fp32"
+    INT8 = "int8"
+
+
+def export_model(
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", metavar="FILE", help="File to write (.onnx).", show_default=False),
+    ],
+    weights: Annotated[
+        str,
+        typer.Option(
+            "--weights", metavar="NAME|PATH", help="tiny, base, a name in the data folder, or a file."
+        ),
+    ] = "tiny",
+    modality: Annotated[
+        Modality | None,
+        typer.Option("--modality", help="What the second stream measures; left out: one stream."),
+    ] = None,
+    target: Annotated[ModelFormat, typer.Option("--format", help="Format to write.")] = ModelFormat.ONNX,
+    precision: Annotated[
+        ModelPrecision, typer.Option("--precision", help="int8: the big products with 8-bit weights.")
+    ] = ModelPrecision.FP32,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
+) -> None:
+    """Write the tracking step for other programs, checked against PyTorch.
+
+    FILE.onnx maps template tokens and search crops (uint8, RGB first, as cut from the frame) to the score,
+    size, offset and quality maps; FILE.template.onnx, beside it, maps template crops to tokens. Any number of
+    targets and of templates.
+    """
+    from dmtrack.network.onnx_network import OnnxFiles  # these here, because they load torch
+    from dmtrack.network.store import resolve_weights
+
+    if output.suffix != f".{target.value}":
+        raise ConfigError("the name must end in .onnx", where=output)
+    for path in (OnnxFiles.at(output).step, OnnxFiles.at(output).template):
+        if path.exists() and not overwrite:
+            raise OutputError("exists already", where=path, hint="--overwrite replaces it")
+    resolved = resolve_weights(weights, modality)
+    from dmtrack.network.onnx_export import export_onnx
+
+    written = export_onnx(resolved.model, output, precision=cast("OnnxPrecision", precision.value))
+    sizes = {path: path.stat().st_size / 1e6 for path in (written.files.step, written.files.template)}
+    lines = [f"{path} ({size:.1f} MB)" for path, size in sizes.items()]
+    lines.append(f"largest difference of a map from PyTorch in fp32: {written.difference:.1e}")
+    for line in lines:
+        out.print(line, markup=False, highlight=False, soft_wrap=True)
