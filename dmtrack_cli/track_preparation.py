@@ -28,6 +28,7 @@ from dmtrack_cli.track_run import TrackRun
 from dmtrack_cli.truth import GroundTruth
 
 if TYPE_CHECKING:
+    from dmtrack.network.backend import Backend
     from dmtrack.network.precision import Precision
     from dmtrack.network.store import ResolvedWeights
     from dmtrack.tracking.tracker import Tracker
@@ -186,7 +187,7 @@ def _load(wanted: Wanted, modality: Modality | None) -> tuple[Tracker, ResolvedW
             raise ConfigError(f"--threads {threads} is below 1")
         torch.set_num_threads(threads)
     device = choose_device(wanted.hardware.device)
-    backend = wanted.network.backend.value
+    backend: Backend = wanted.network.backend.value
     precision = choose_precision(wanted.network.precision.value, device, backend)
     resolved = resolve_weights(wanted.network.weights, modality)
     config = wanted.losing.applied_to(resolved.tracker_config)

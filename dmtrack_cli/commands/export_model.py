@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import Annotated
 
 import typer
 
 from dmtrack.errors import ConfigError, OutputError
 from dmtrack.video.frame import Modality
 from dmtrack_cli.console import out
-
-if TYPE_CHECKING:
-    from dmtrack.network.onnx_export import OnnxPrecision
 
 
 class ModelFormat(StrEnum):
@@ -67,7 +64,7 @@ def export_model(
     resolved = resolve_weights(weights, modality)
     from dmtrack.network.onnx_export import export_onnx
 
-    written = export_onnx(resolved.model, output, precision=cast("OnnxPrecision", precision.value))
+    written = export_onnx(resolved.model, output, precision=precision.value)
     sizes = {path: path.stat().st_size / 1e6 for path in (written.files.step, written.files.template)}
     lines = [f"{path} ({size:.1f} MB)" for path, size in sizes.items()]
     lines.append(f"largest difference of a map from PyTorch in fp32: {written.difference:.1e}")

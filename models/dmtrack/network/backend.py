@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from pathlib import Path
-from typing import Final, Literal, cast
+from typing import Final, Literal
 
 import torch
 
@@ -20,7 +20,6 @@ Backend = Literal["torch", "onnxruntime"]
 
 #: Raised when exported files of today would not do tomorrow.
 _EXPORT_VERSION: Final = 1
-_ONNX_PRECISIONS: Final = ("fp32", "int8")
 _log = logging.getLogger(__name__)
 
 
@@ -42,11 +41,11 @@ def network_for(
         return inference_network(weights.model, precision, device)
     if device.type != "cpu":
         raise ConfigError(f"--backend onnxruntime runs on the CPU, not on {device}", hint="--device cpu")
-    if precision not in _ONNX_PRECISIONS:
+    if precision not in ("fp32", "int8"):
         raise ConfigError(
             f"--backend onnxruntime does not compute in {precision}", hint="--precision fp32 or int8"
         )
-    network = OnnxNetwork.load(exported(weights, cast("Literal['fp32', 'int8']", precision)))
+    network = OnnxNetwork.load(exported(weights, precision))
     if network.streams > 1:
         network.alone = lambda: inference_network(weights.model)
     return network

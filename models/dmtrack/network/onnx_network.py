@@ -75,9 +75,8 @@ class OnnxNetwork:
             ConfigError: ONNX Runtime is not installed.
         """
         files = OnnxFiles.at(step)
-        sessions = [
-            _session(path, threads or torch.get_num_threads()) for path in (files.step, files.template)
-        ]
+        count = threads or torch.get_num_threads()
+        sessions = [_session(path, count) for path in (files.step, files.template)]
         said = sessions[0].get_modelmeta().custom_metadata_map.get(METADATA_KEY)
         if said is None:
             raise CheckpointError("is an ONNX file, but not one of dmtrack's", where=step)
@@ -125,6 +124,7 @@ class OnnxNetwork:
 def _session(path: Path, threads: int) -> Any:  # noqa: ANN401 (onnxruntime has no types)
     try:
         import onnxruntime
+        from onnxruntime.capi import onnxruntime_pybind11_state as state
     except ImportError:
         raise ConfigError("ONNX Runtime is not installed", hint="pip install 'dmtrack[onnx]'") from None
     if not path.is_file():
@@ -133,5 +133,5 @@ def _session(path: Path, threads: int) -> Any:  # noqa: ANN401 (onnxruntime has 
     options.intra_op_num_threads = threads
     try:
         return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # its errors share no class but this
+    except (state.Fail, state.InvalidGraph, state.InvalidProtobuf, state.NotImplemented) as error:
         raise CheckpointError(f"cannot be run by ONNX Runtime ({error})", where=path) from None
