@@ -76,12 +76,12 @@ class OnnxNetwork:
         """
         files = OnnxFiles.at(step)
         count = threads or torch.get_num_threads()
-        sessions = [_session(path, count) for path in (files.step, files.template)]
-        said = sessions[0].get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+        opened, template = _session(files.step, count), _session(files.template, count)
+        said = opened.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
         if said is None:
             raise CheckpointError("is an ONNX file, but not one of dmtrack's", where=step)
         values = json.loads(said)
-        return cls(*sessions, config=ModelConfig.from_dict(values["config"]), streams=values["streams"])
+        return cls(opened, template, ModelConfig.from_dict(values["config"]), values["streams"])
 
     def embed_template(self, crops: Tensor, boxes: Tensor | None = None) -> Tensor:
         """See `Network`.
