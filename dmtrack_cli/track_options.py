@@ -8,10 +8,10 @@ from pathlib import Path
 
 from dmtrack.config import ModelConfig, TrackerConfig
 from dmtrack.datasets.recording import Recording, open_recording
+from dmtrack.geometry.homography import Homography
 from dmtrack.output.draw import Layout
 from dmtrack.tracking.start import TargetStart
 from dmtrack.video.aux_encoder import AuxNorm
-from dmtrack.geometry.homography import Homography
 from dmtrack.video.frame import Modality
 from dmtrack.video.grid import Fit
 from dmtrack.video.live.address import LiveAddress, is_live, parse_address

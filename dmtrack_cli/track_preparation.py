@@ -13,8 +13,8 @@ from dmtrack.config import TrackerConfig
 from dmtrack.errors import ConfigError, PairingError
 from dmtrack.output.run_record import InputRecord, RunRecord, Versions, WeightsRecord
 from dmtrack.tracking.start import TargetStart
-from dmtrack.video.grid import grid_by
 from dmtrack.video.frame import FramePair, Modality, VideoInfo
+from dmtrack.video.grid import grid_by
 from dmtrack.video.live.address import hide_password
 from dmtrack.video.live.pairs import LivePairs, open_live_pair
 from dmtrack.video.pairing import PairedSource, open_pair

@@ -40,6 +40,7 @@ from dmtrack_cli.options import (
     TimePairing,
     positive_seconds,
 )
+from dmtrack_cli.sensor_options import SideTimes
 
 PICTURE_SUFFIX = ".png"
 
@@ -104,25 +105,19 @@ def align(
     as_json: JsonOption = False,
     *,
     pairing: TimePairing,
+    times: SideTimes,
 ) -> None:
     """Find where the second camera's pixels lie in the first one's picture, and by how much its clock is off.
 
     From the pictures alone, from point pairs, or from a checkerboard. Where it is not sure it says so,
     writes nothing and exits with 3.
     """
-    if output is None and not time:
-        raise ConfigError(
-            "nowhere to write to", hint="give -o align.json, or --time for the time offset alone"
-        )
-    if points is not None and checkerboard is not None:
-        raise ConfigError("--points and --checkerboard exclude each other")
-    if time and pairing.offset_ms is not None:
-        raise ConfigError("--time and --offset-ms exclude each other")
+    _refuse_contradictions(output, points, checkerboard, picture, time=time, offset_ms=pairing.offset_ms)
     second = pairing.second(rgb, aux)
     if second is None:
-        raise ConfigError("there is no second stream", hint="give AUX, or --aux-stream of a file that holds both")
+        raise ConfigError("there is no second stream", hint="give AUX, or --aux-stream of a file with both")
     board = None if checkerboard is None else parse_board(checkerboard)
-    recording = Recording(rgb, second, modality.modality, pairing.time_options)
+    recording = Recording(rgb, second, modality.modality, times.applied_to(pairing.time_options))
     if output is not None:
         picture = picture or output.with_suffix(PICTURE_SUFFIX)
         for path in (output, picture):
@@ -144,6 +139,29 @@ def align(
         _say_json(found, offset)
     else:
         _say(found, offset, [path for path in (output, picture) if path is not None])
+
+
+def _refuse_contradictions(
+    output: Path | None,
+    points: Path | None,
+    checkerboard: str | None,
+    picture: Path | None,
+    *,
+    time: bool,
+    offset_ms: float | None,
+) -> None:
+    if output is None and not time:
+        hint = "give -o align.json, or --time for the time offset alone"
+        raise ConfigError("nowhere to write to", hint=hint)
+    for name, value in (("--points", points), ("--checkerboard", checkerboard), ("--picture", picture)):
+        if output is None and value is not None:
+            raise ConfigError(f"{name} without -o has no effect", hint="give -o align.json")
+    if output is not None and output == (picture or output.with_suffix(PICTURE_SUFFIX)):
+        raise ConfigError("alignment and picture have the same name", where=output, hint="end -o in .json")
+    if points is not None and checkerboard is not None:
+        raise ConfigError("--points and --checkerboard exclude each other")
+    if time and offset_ms is not None:
+        raise ConfigError("--time and --offset-ms exclude each other")
 
 
 def _find(

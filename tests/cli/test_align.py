@@ -82,6 +82,8 @@ def test_points(aligned: Path) -> None:
     ("options", "code", "reason"),
     [
         ([], 4, "nowhere to write to"),
+        (["-o", "a.png"], 4, "have the same name"),
+        (["--time", "--points", "p.csv"], 4, "--points without -o has no effect"),
         (["-o", "a.json", "--points", "p.csv", "--checkerboard", "9x6"], 4, "exclude each other"),
         (["-o", "a.json", "--checkerboard", "9"], 4, "is not a checkerboard"),
         (["--time", "--offset-ms", "3"], 4, "exclude each other"),

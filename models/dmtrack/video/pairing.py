@@ -7,7 +7,7 @@ brought onto the RGB grid, and kept for as long as its frame is used.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
