@@ -37,6 +37,7 @@ COMMANDS: Final = {
     "batch": _Entry("batch:batch", "Track every recording of a folder or a list."),
     "inspect": _Entry("inspect:inspect", "Say what is in the files, and whether and how they pair."),
     "events": _Entry("events:events", "Draw an event file as pictures, and say what is in it."),
+    "align": _Entry("align:align", "Find how two cameras lie to each other, in space and time."),
     "render": _Entry("render:render", "Draw boxes from files onto a recording."),
     "export": _Entry("export:export", "Write results in another format."),
     "export-model": _Entry("export_model:export_model", "Write the network for other programs (ONNX)."),

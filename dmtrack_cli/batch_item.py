@@ -11,6 +11,7 @@ from dmtrack.batch.work import Place, Report, Task
 from dmtrack.errors import CheckpointError
 from dmtrack.geometry.box import Box
 from dmtrack.video.frame import Modality
+from dmtrack.video.grid import Fit
 from dmtrack_cli.option_groups import words
 from dmtrack_cli.options import Losing, Network, Pairing, Picture
 from dmtrack_cli.progress import SilentReporter
@@ -60,7 +61,7 @@ class TrackItem:
         network: What tracks.
         picture: What annotated videos show.
         losing: What happens when a target is lost.
-        pairing: How streams are matched; an item's own offset goes before it.
+        pairing: How streams are matched; an item's own offset and alignment go before it.
         counts: How counts of second streams become pictures.
         digests: What the weights meant when the batch began.
     """
@@ -99,6 +100,8 @@ class TrackItem:
         pairing = self.pairing
         if item.offset_s is not None:
             pairing = replace(pairing, offset_ms=float(item.offset_s * 1000))
+        if item.align is not None:
+            pairing = replace(pairing, align=item.align, fit=Fit.RESIZE)
         inputs = Inputs(
             rgb=item.rgb,
             aux=pairing.second(item.rgb, item.aux),

@@ -12,10 +12,12 @@ import typer
 
 from dmtrack.config import TrackerConfig
 from dmtrack.errors import ConfigError
+from dmtrack.geometry.alignment_file import read_alignment
 from dmtrack.output.draw import Layout
 from dmtrack.results.formats import ResultFormat
 from dmtrack.video.events.looks import EventLook
 from dmtrack.video.frame import Modality
+from dmtrack.video.grid import Fit
 from dmtrack.video.live.pairs import LiveOptions
 from dmtrack.video.streams import OnMissing, PairingOptions, StreamOptions, Sync
 from dmtrack.video.tracks import parse_track
@@ -124,15 +126,19 @@ class RecoveryChoice(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Pairing:
-    """How the two streams are matched in time."""
+class TimePairing:
+    """How the two streams are opened and matched in time."""
 
     offset_ms: Annotated[
-        float,
+        float | None,
         typer.Option(
-            "--offset-ms", metavar="MS", help="Added to the times of AUX.", rich_help_panel=_PAIRING
+            "--offset-ms",
+            metavar="MS",
+            help="Added to the times of AUX. Default: that of --align, else 0.",
+            show_default=False,
+            rich_help_panel=_PAIRING,
         ),
-    ] = 0.0
+    ] = None
     max_skew_ms: Annotated[
         float | None,
         typer.Option(
@@ -207,14 +213,14 @@ class Pairing:
     event_look: LookOption = EventLook.VISEVENT
 
     @property
-    def options(self) -> PairingOptions:
+    def time_options(self) -> PairingOptions:
         """The same in exact numbers.
 
         Raises:
             ConfigError: A number is not finite, negative, or a rate of zero; or a stream is not named right.
         """
         return PairingOptions(
-            offset_s=seconds_of_ms(self.offset_ms),
+            offset_s=seconds_of_ms(self.offset_ms or 0.0),
             max_skew_s=None if self.max_skew_ms is None else seconds_of_ms(self.max_skew_ms),
             sync=self.sync,
             on_missing=self.on_missing,
@@ -228,6 +234,50 @@ class Pairing:
     def second(self, rgb: Path, aux: Path | None) -> Path | None:
         """Return the file of the second stream: that of the first, where only a stream of it is named."""
         return rgb if aux is None and self.aux_stream is not None else aux
+
+
+@dataclass(frozen=True, slots=True)
+class Pairing(TimePairing):
+    """How the two streams are matched in time, and laid over each other."""
+
+    align: Annotated[
+        Path | None,
+        typer.Option(
+            "--align",
+            metavar="FILE",
+            help="Where AUX lies in RGB, as dmtrack align wrote it.",
+            show_default=False,
+            rich_help_panel=_PAIRING,
+        ),
+    ] = None
+    fit: Annotated[
+        Fit,
+        typer.Option(
+            "--fit",
+            help="Without --align, an AUX of another size or shape: stretched; scaled evenly to fit into RGB "
+            "or to cover it; or pixel for pixel.",
+            rich_help_panel=_PAIRING,
+        ),
+    ] = Fit.RESIZE
+
+    @property
+    def options(self) -> PairingOptions:
+        """The same in exact numbers, with the alignment read.
+
+        Raises:
+            ConfigError: A number is out of range, a stream is not named right, or both --align and --fit
+                are given.
+            FormatError: The alignment file cannot be used.
+        """
+        options = replace(self.time_options, fit=self.fit)
+        if self.align is None:
+            return options
+        if self.fit is not Fit.RESIZE:
+            raise ConfigError("--align and --fit exclude each other", hint="give one of them")
+        alignment = read_alignment(self.align)
+        if self.offset_ms is None and alignment.offset_ms is not None:
+            options = replace(options, offset_s=seconds_of_ms(alignment.offset_ms))
+        return replace(options, align=alignment.homography)
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,12 @@ from pathlib import Path
 
 from dmtrack.config import ModelConfig, TrackerConfig
 from dmtrack.datasets.recording import Recording, open_recording
+from dmtrack.geometry.homography import Homography
 from dmtrack.output.draw import Layout
 from dmtrack.tracking.start import TargetStart
 from dmtrack.video.aux_encoder import AuxNorm
 from dmtrack.video.frame import Modality
+from dmtrack.video.grid import Fit
 from dmtrack.video.live.address import LiveAddress, is_live, parse_address
 from dmtrack.video.live.pairs import LiveOptions
 from dmtrack.video.position import Position
@@ -158,6 +160,8 @@ class Configuration:
     model: ModelConfig
     tracker: TrackerConfig
     weights_files: dict[str, str]
+    align: Homography | None
+    fit: Fit
     live: LiveRecord | None = None
 
 

@@ -14,6 +14,7 @@ from dmtrack.errors import ConfigError, PairingError
 from dmtrack.output.run_record import InputRecord, RunRecord, Versions, WeightsRecord
 from dmtrack.tracking.start import TargetStart
 from dmtrack.video.frame import FramePair, Modality, VideoInfo
+from dmtrack.video.grid import grid_by
 from dmtrack.video.live.address import hide_password
 from dmtrack.video.live.pairs import LivePairs, open_live_pair
 from dmtrack.video.pairing import PairedSource, open_pair
@@ -159,6 +160,7 @@ def _open(inputs: Inputs) -> PairedSource:
             modality=inputs.modality,
             end=inputs.end,
             options=live.options,
+            to_grid=grid_by(inputs.pairing_options.align, inputs.pairing_options.fit),
             encoding=inputs.counts.options,
         )
     return open_pair(
@@ -199,6 +201,7 @@ def _configuration(
     wanted: Wanted, pairs: PairedSource, start: StartBoxes, resolved: ResolvedWeights, tracker: TrackerConfig
 ) -> Configuration:
     begin, end = wanted.inputs.start, wanted.inputs.end
+    pairing = wanted.inputs.pairing_options
     return Configuration(
         targets=start.targets,
         boxes_from=start.origin,
@@ -211,6 +214,8 @@ def _configuration(
         model=resolved.model.config,
         tracker=tracker,
         weights_files=resolved.sha256,
+        align=pairing.align,
+        fit=pairing.fit,
         live=None if wanted.inputs.live is None else LiveRecord.of(wanted.inputs.live),
     )
 

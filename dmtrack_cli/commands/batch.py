@@ -45,7 +45,8 @@ def batch(
         Path,
         typer.Argument(
             metavar="SOURCE",
-            help="A folder with recordings, or a CSV: id,rgb,aux,modality,box,box_file,start,end,offset_ms.",
+            help="A folder with recordings, or a CSV: "
+            "id,rgb,aux,modality,box,box_file,start,end,offset_ms,align.",
         ),
     ],
     output: Annotated[

@@ -5,6 +5,7 @@
     |   |-- VideoError             a video, image folder or stream cannot be opened
     |   |-- DecodeError            it opened, but its frames cannot be decoded
     |   |-- PairingError           the two streams cannot be paired in time
+    |   |-- AlignmentError         how two cameras go together cannot be found out
     |   |-- BoxError               a target box is malformed or outside the frame
     |   |-- FormatError            a text or binary file is not in the stated format
     |   `-- DatasetError           a data-set folder is incomplete or unknown
@@ -61,6 +62,10 @@ class DecodeError(InputError):
 
 class PairingError(InputError):
     """The two streams cannot be paired in time."""
+
+
+class AlignmentError(InputError):
+    """How two cameras go together, in space or in time, cannot be found out."""
 
 
 class BoxError(InputError):

@@ -24,7 +24,7 @@ def read(tmp_path: Path, text: str | bytes) -> tuple[BatchItem | Problem, ...]:
 
 
 def test_every_column(tmp_path: Path) -> None:
-    (item,) = read(tmp_path, HEADER + 'a,r.mp4,d.mkv,Depth,"1,2,3,4",,5,2.5s,-12.5,\n')
+    (item,) = read(tmp_path, HEADER + 'a,r.mp4,d.mkv,Depth,"1,2,3,4",,5,2.5s,-12.5,rig.json\n')
     assert item == BatchItem(
         "a",
         tmp_path / "r.mp4",
@@ -34,6 +34,7 @@ def test_every_column(tmp_path: Path) -> None:
         start=Position(index=5),
         end=Position(time_s=Fraction(5, 2)),
         offset_s=Fraction(-1, 80),
+        align=tmp_path / "rig.json",
         origin="row 2",
     )
 
@@ -71,7 +72,7 @@ def test_unusual_names(tmp_path: Path) -> None:
         ("b,r.mp4,,,,,soon,,,", "start: 'soon' is not a position"),
         ("b,r.mp4,,,,,,-3,,", "end: '-3' is not a position"),
         ("b,r.mp4,,,,,,,1/0,", "offset_ms '1/0' is not a number"),
-        ("b,r.mp4,,,,,,,,cal.json", "cal.json: aligning two cameras is not possible yet"),
+        ("b,r.mp4,,,,,,,,cal.json", "there is an alignment (cal.json) but no aux"),
     ],
 )
 def test_a_bad_row_is_named_and_the_others_are_read(tmp_path: Path, row: str, said: str) -> None:

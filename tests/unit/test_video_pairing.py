@@ -5,11 +5,13 @@ import numpy as np
 import pytest
 
 from dmtrack.errors import ConfigError, DecodeError, PairingError, VideoError
+from dmtrack.geometry.homography import Homography
 from dmtrack.video import pairing as pairing_module
 from dmtrack.video.folder import FolderReader
 from dmtrack.video.frame import Modality
+from dmtrack.video.grid import HomographyGrid, resize_to_grid
 from dmtrack.video.modality import encode_depth, encode_event
-from dmtrack.video.pairing import open_pair, resize_to_grid
+from dmtrack.video.pairing import open_pair
 from dmtrack.video.position import Position
 from dmtrack.video.streams import OnMissing, PairingOptions, Sync
 
@@ -301,16 +303,23 @@ class TestPicture:
         assert calls.count(2) == 9  # the second stream's; colour has three dimensions
         assert calls.count(3) == 30
 
-    def test_another_way_onto_the_grid_can_be_given(self, rgb, make_video):
-        def corner(picture, size, modality):
-            grid = np.zeros((size[1], size[0], 3), np.uint8)
-            grid[: picture.shape[0], : picture.shape[1]] = picture
-            return grid
+    def test_an_alignment_warps_each_second_frame_once(self, rgb, make_video, monkeypatch):
+        thermal = thermal_video(make_video, 9, size=(32, 40))
+        shift = Homography.of([[1, 0, 20], [0, 1, 10], [0, 0, 1]], (40, 32), (W, H))
+        calls = []
+        warp = HomographyGrid.__call__
+        monkeypatch.setattr(HomographyGrid, "__call__", lambda *a: calls.append(1) or warp(*a))
+        with open_pair(rgb, thermal, pairing=PairingOptions(align=shift)) as source:
+            images = [pair.image for pair in source]
+        assert len(calls) == 9
+        assert images[0][10:42, 20:60, 3:].any()
+        assert not images[0][:10, :, 3:].any()
 
-        with open_pair(rgb, thermal_video(make_video, 9, size=(32, 40)), to_grid=corner) as source:
-            image = next(iter(source)).image
-        assert image[:32, :40, 3:].any()
-        assert not image[32:, :, 3:].any()
+    def test_an_alignment_for_other_sizes_is_refused(self, rgb, make_video):
+        thermal = thermal_video(make_video, 9, size=(32, 40))
+        other = Homography.stretch((80, 64), (W, H))
+        with pytest.raises(ConfigError, match=f"for 80x64 pictures onto {W}x{H}, these are 40x32"):
+            open_pair(rgb, thermal, pairing=PairingOptions(align=other))
 
     def test_event_pictures_keep_their_colours_when_resized(self):
         events = np.full((20, 30, 3), 255, np.uint8)

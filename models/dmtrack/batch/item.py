@@ -27,6 +27,7 @@ class BatchItem:
         start: First frame wanted.
         end: First frame not wanted any more.
         offset_s: Added to the times of `aux`; None takes what holds for the batch.
+        align: Alignment file of the two cameras; None takes what holds for the batch.
         origin: Where the item is described, such as `row 7`; empty for one found in a folder.
     """
 
@@ -39,6 +40,7 @@ class BatchItem:
     start: Position | None = None
     end: Position | None = None
     offset_s: Fraction | None = None
+    align: Path | None = None
     origin: str = ""
 
 

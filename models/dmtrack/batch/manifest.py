@@ -127,8 +127,8 @@ def _item(row: _Row, folder: Path, usual: Modality | None) -> BatchItem:
     for name in _NEEDED:
         if not getattr(row, name):
             raise FormatError(f"the cell {name!r} is empty")
-    if row.align:
-        raise ConfigError("aligning two cameras is not possible yet", where=row.align, hint="leave it empty")
+    if row.align and not row.aux:
+        raise ConfigError(f"there is an alignment ({row.align}) but no aux")
     if _NUMBER.fullmatch(row.box):
         raise FormatError(f"box is only {row.box!r}", hint='put a box with commas in quotes: "x,y,w,h"')
     if row.box and row.box_file:
@@ -143,6 +143,7 @@ def _item(row: _Row, folder: Path, usual: Modality | None) -> BatchItem:
         start=_position("start", row.start),
         end=_position("end", row.end),
         offset_s=_offset_s(row.offset_ms),
+        align=folder / row.align if row.align else None,
         origin=f"row {row.number}",
     )
 

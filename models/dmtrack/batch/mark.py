@@ -85,7 +85,7 @@ def mark_of(item: BatchItem, options: object) -> BatchMark:
 
 def _digests(item: BatchItem) -> Iterator[str]:
     files = item.box_files if item.boxes or item.box_files else find_ground_truth(item.rgb)
-    for path in files:
+    for path in (*files, *([item.align] if item.align else [])):
         try:
             yield hashlib.sha256(path.read_bytes()).hexdigest()
         except OSError as error:

@@ -34,8 +34,8 @@ from dmtrack.training.sequence_config import SequenceConfig
 from dmtrack.training.usable_sequences import Listing, UsableSequence, find_usable
 from dmtrack.video.folder import read_picture
 from dmtrack.video.frame import Modality
+from dmtrack.video.grid import resize_to_grid
 from dmtrack.video.modality import encode
-from dmtrack.video.pairing import resize_to_grid
 
 #: Pictures kept decoded: templates are drawn with replacement and may name one frame twice.
 _KEPT_PICTURES: Final = 8

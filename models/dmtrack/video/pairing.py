@@ -7,7 +7,7 @@ brought onto the RGB grid, and kept for as long as its frame is used.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
@@ -23,6 +23,7 @@ from dmtrack.video.aux_encoder import AS_PUBLISHED, AuxEncoder, EncodingOptions
 from dmtrack.video.events.formats import is_event_file
 from dmtrack.video.events.source import EventSource
 from dmtrack.video.frame import Frame, FramePair, Modality, Pixels, VideoInfo
+from dmtrack.video.grid import HomographyGrid, ToGrid, grid_by, resize_to_grid
 from dmtrack.video.matching import NearestMatcher
 from dmtrack.video.modality import Image8, ModalityEncoder, ModalityGuess, guess_modality
 from dmtrack.video.position import Position
@@ -37,9 +38,6 @@ from dmtrack.video.streams import (
     open_streams,
 )
 from dmtrack.video.tracks import TrackInfo, TrackKind
-
-ToGrid = Callable[[Image8, tuple[int, int], Modality], Image8]
-"""Brings an encoded picture onto the RGB grid of the given width and height."""
 
 _SAMPLES: Final = 4
 _SAMPLE_STEP: Final = 8
@@ -266,31 +264,6 @@ class _AuxPicture:
         return self._picture
 
 
-def resize_to_grid(picture: Image8, size: tuple[int, int], modality: Modality) -> Image8:
-    """Stretch an encoded picture to the RGB grid, which shows the same field of view.
-
-    Thermal is interpolated (averaged when it shrinks). Depth and event pictures take the nearest
-    pixel: a blend of two colours of the depth map is a third depth, and one of red and white no
-    event.
-
-    Args:
-        picture: `(h, w, 3)` uint8.
-        size: Width and height of the grid in pixels.
-        modality: What the picture shows.
-
-    Returns:
-        `(H, W, 3)` uint8; the same array if it has that size already.
-    """
-    height, width = picture.shape[:2]
-    if (width, height) == size:
-        return picture
-    if modality is not Modality.THERMAL:
-        method = cv2.INTER_NEAREST
-    else:
-        method = cv2.INTER_AREA if size[0] < width and size[1] < height else cv2.INTER_LINEAR
-    return cast(Image8, cv2.resize(picture, size, interpolation=method))
-
-
 def open_pair(
     rgb: Path | str,
     aux: Path | str | None = None,
@@ -300,7 +273,6 @@ def open_pair(
     end: Position | None = None,
     pairing: PairingOptions = BY_TIME,
     encoding: EncodingOptions = AS_PUBLISHED,
-    to_grid: ToGrid = resize_to_grid,
 ) -> PairedSource:
     """Open an RGB video or image folder and, if given, a second one beside it.
 
@@ -311,16 +283,16 @@ def open_pair(
         modality: What `aux` measures; None finds out.
         start: First RGB frame wanted, counted from the start of the RGB stream.
         end: First RGB frame not wanted any more.
-        pairing: How the streams are opened and matched.
+        pairing: How the streams are opened, matched in time and laid over each other.
         encoding: How the counts of `aux` become pictures.
-        to_grid: Brings the encoded second picture onto the RGB grid.
 
     Raises:
         VideoError: A stream cannot be opened.
         DecodeError: A stream has no readable frame.
         FormatError: A side file of times is not one, or is for another number of frames.
         PairingError: The streams share no time.
-        ConfigError: The modality cannot be told, or an argument is out of range.
+        ConfigError: The modality cannot be told, an argument is out of range, or the alignment is
+            for pictures of other sizes.
     """
     if aux is None:
         alone = open_stream(Path(rgb), pairing.rgb, folder_rate=pairing.folder_rate, events=pairing.events)
@@ -336,12 +308,20 @@ def open_pair(
             start=start,
             end=end,
             on_missing=pairing.on_missing,
-            to_grid=to_grid,
+            to_grid=_to_grid(streams, pairing),
             encoding=encoding,
         )
     except BaseException:
         streams.close()
         raise
+
+
+def _to_grid(streams: StreamPair, pairing: PairingOptions) -> ToGrid:
+    to_grid = grid_by(pairing.align, pairing.fit)
+    if isinstance(to_grid, HomographyGrid):
+        rgb, aux = streams.rgb.info, streams.aux.info
+        to_grid.require_sizes((aux.width, aux.height), (rgb.width, rgb.height))
+    return to_grid
 
 
 _MODALITY_OF_TRACK: Final = {TrackKind.DEPTH: Modality.DEPTH, TrackKind.IR: Modality.THERMAL}

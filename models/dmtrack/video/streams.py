@@ -19,11 +19,13 @@ from types import TracebackType
 from typing import Final, Self
 
 from dmtrack.errors import ConfigError, PairingError
+from dmtrack.geometry.homography import Homography
 from dmtrack.video.drift import Drift, find_drift
 from dmtrack.video.events.formats import is_event_file
 from dmtrack.video.events.source import EventOptions, FrameClock
 from dmtrack.video.folder import DEFAULT_FRAME_RATE
 from dmtrack.video.frame import Frame, VideoInfo
+from dmtrack.video.grid import Fit
 from dmtrack.video.matching import NearestMatcher, by_index, by_time, shifted, stretched
 from dmtrack.video.position import Position
 from dmtrack.video.source import FrameSource, open_source
@@ -86,7 +88,7 @@ _AS_THEY_ARE: Final = StreamOptions()
 
 @dataclass(frozen=True, slots=True)
 class PairingOptions:
-    """How two streams are opened and matched.
+    """How two streams are opened, matched in time and laid over each other.
 
     Attributes:
         offset_s: Added to every time of the second stream, in seconds.
@@ -101,6 +103,8 @@ class PairingOptions:
         rgb: How the first stream is opened.
         aux: How the second stream is opened.
         events: How event files become pictures.
+        align: Where pixels of the second stream lie in the first one; None: both see the same, but for `fit`.
+        fit: Without `align`, what to do with a second picture of another size or shape.
 
     Raises:
         ConfigError: The skew is negative or has no meaning, or the ratio is not positive.
@@ -116,6 +120,8 @@ class PairingOptions:
     rgb: StreamOptions = _AS_THEY_ARE
     aux: StreamOptions = _AS_THEY_ARE
     events: EventOptions = field(default_factory=EventOptions)
+    align: Homography | None = None
+    fit: Fit = Fit.RESIZE
 
     def __post_init__(self) -> None:
         if self.max_skew_s is not None and self.max_skew_s < 0:

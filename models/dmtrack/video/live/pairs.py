@@ -15,11 +15,12 @@ from typing import Final, cast
 from dmtrack.errors import ConfigError
 from dmtrack.video.aux_encoder import EncodingOptions
 from dmtrack.video.frame import Frame, Modality, Pixels, VideoInfo
+from dmtrack.video.grid import ToGrid, resize_to_grid
 from dmtrack.video.live.address import LiveAddress
 from dmtrack.video.live.reader import MAX_DELAY_S, TIMEOUT_S, Companion, LiveReader
 from dmtrack.video.matching import NearestMatcher, by_time, shifted
 from dmtrack.video.modality import ModalityGuess, guess_modality
-from dmtrack.video.pairing import PairCounts, PairedSource, ToGrid, resize_to_grid
+from dmtrack.video.pairing import PairCounts, PairedSource
 from dmtrack.video.position import Position
 from dmtrack.video.streams import OnMissing, StreamPair, Sync, default_max_skew_s
 

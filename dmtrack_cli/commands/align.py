@@ -1,0 +1,227 @@
+"""`dmtrack align`: how the second camera lies to the first one, in space and in time."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+from rich.text import Text
+
+from dmtrack.alignment.blend import blend_picture, write_picture
+from dmtrack.alignment.checkerboard import parse_board
+from dmtrack.alignment.offset import TimeOffset
+from dmtrack.alignment.recording import (
+    AUTOMATIC_FRAMES,
+    BOARD_FRAMES,
+    FoundAlignment,
+    align_from_board,
+    align_from_pictures,
+    align_from_points,
+    find_time_offset,
+    with_offset,
+    write_alignment,
+)
+from dmtrack.alignment.samples import Recording
+from dmtrack.errors import ConfigError
+from dmtrack.output.atomic import reserve
+from dmtrack.output.run_record import to_json
+from dmtrack_cli.console import out
+from dmtrack_cli.option_groups import grouped
+from dmtrack_cli.options import (
+    AuxArgument,
+    JsonOption,
+    ModalityChoice,
+    RgbArgument,
+    TimePairing,
+    positive_seconds,
+)
+from dmtrack_cli.sensor_options import SideTimes
+
+PICTURE_SUFFIX = ".png"
+
+
+@grouped
+def align(
+    rgb: RgbArgument,
+    aux: AuxArgument = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", metavar="FILE", help="Alignment file, for track --align.", show_default=False
+        ),
+    ] = None,
+    points: Annotated[
+        Path | None,
+        typer.Option(
+            "--points",
+            metavar="FILE",
+            help="Hand-picked point pairs: CSV or JSON rows of x_aux, y_aux, x_rgb, y_rgb.",
+            show_default=False,
+        ),
+    ] = None,
+    checkerboard: Annotated[
+        str | None,
+        typer.Option(
+            "--checkerboard",
+            metavar="9x6",
+            help="Inner corners of a checkerboard both cameras see.",
+            show_default=False,
+        ),
+    ] = None,
+    time: Annotated[
+        bool,
+        typer.Option(
+            "--time", help="Find the time offset from motion; without -o, nothing else is looked for."
+        ),
+    ] = False,
+    picture: Annotated[
+        Path | None,
+        typer.Option(
+            "--picture", metavar="FILE", help="Blend to look at. Default: FILE.png.", show_default=False
+        ),
+    ] = None,
+    frames: Annotated[
+        int | None,
+        typer.Option(
+            "--frames",
+            metavar="N",
+            min=1,
+            help=f"Frames looked at. Default: {AUTOMATIC_FRAMES}; {BOARD_FRAMES} for a checkerboard.",
+            show_default=False,
+        ),
+    ] = None,
+    largest_offset: Annotated[
+        float, typer.Option("--largest-offset", metavar="SECONDS", help="Time offsets up to this are tried.")
+    ] = 10.0,
+    modality: Annotated[
+        ModalityChoice, typer.Option("--modality", help="What AUX measures.")
+    ] = ModalityChoice.AUTO,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")] = False,
+    as_json: JsonOption = False,
+    *,
+    pairing: TimePairing,
+    times: SideTimes,
+) -> None:
+    """Find where the second camera's pixels lie in the first one's picture, and by how much its clock is off.
+
+    From the pictures alone, from point pairs, or from a checkerboard. Where it is not sure it says so,
+    writes nothing and exits with 3.
+    """
+    _refuse_contradictions(output, points, checkerboard, picture, time=time, offset_ms=pairing.offset_ms)
+    second = pairing.second(rgb, aux)
+    if second is None:
+        raise ConfigError("there is no second stream", hint="give AUX, or --aux-stream of a file with both")
+    board = None if checkerboard is None else parse_board(checkerboard)
+    recording = Recording(rgb, second, modality.modality, times.applied_to(pairing.time_options))
+    if output is not None:
+        picture = picture or output.with_suffix(PICTURE_SUFFIX)
+        for path in (output, picture):
+            reserve(path, overwrite=overwrite)
+    offset = (
+        find_time_offset(recording, positive_seconds(largest_offset, "--largest-offset")) if time else None
+    )
+    found = None
+    if output is not None and picture is not None:
+        if offset is not None:
+            shift_s = Fraction(offset.offset_s).limit_denominator(100_000)
+            recording = replace(recording, pairing=replace(recording.pairing, offset_s=shift_s))
+        found = _find(recording, points, board, frames)
+        if offset is not None:
+            found = with_offset(found, offset.offset_s)
+        write_picture(picture, blend_picture(found.shown, found.alignment.homography))
+        write_alignment(output, found.alignment, overwrite=overwrite)
+    if as_json:
+        _say_json(found, offset)
+    else:
+        _say(found, offset, [path for path in (output, picture) if path is not None])
+
+
+def _refuse_contradictions(
+    output: Path | None,
+    points: Path | None,
+    checkerboard: str | None,
+    picture: Path | None,
+    *,
+    time: bool,
+    offset_ms: float | None,
+) -> None:
+    if output is None and not time:
+        hint = "give -o align.json, or --time for the time offset alone"
+        raise ConfigError("nowhere to write to", hint=hint)
+    for name, value in (("--points", points), ("--checkerboard", checkerboard), ("--picture", picture)):
+        if output is None and value is not None:
+            raise ConfigError(f"{name} without -o has no effect", hint="give -o align.json")
+    if output is not None and output == (picture or output.with_suffix(PICTURE_SUFFIX)):
+        raise ConfigError("alignment and picture have the same name", where=output, hint="end -o in .json")
+    if points is not None and checkerboard is not None:
+        raise ConfigError("--points and --checkerboard exclude each other")
+    if time and offset_ms is not None:
+        raise ConfigError("--time and --offset-ms exclude each other")
+
+
+def _find(
+    recording: Recording, points: Path | None, board: tuple[int, int] | None, frames: int | None
+) -> FoundAlignment:
+    if points is not None:
+        return align_from_points(recording, points)
+    if board is not None:
+        return align_from_board(recording, board, frames or BOARD_FRAMES)
+    return align_from_pictures(recording, frames or AUTOMATIC_FRAMES)
+
+
+def _say_json(found: FoundAlignment | None, offset: TimeOffset | None) -> None:
+    document = {
+        "alignment": None if found is None else json.loads(found.alignment.to_json()),
+        "found_from": None if found is None else found.found_from,
+        "evidence": None if found is None else to_json(found.evidence),
+        "time": to_json(offset),
+    }
+    typer.echo(json.dumps(document, indent=2))
+
+
+def _say(found: FoundAlignment | None, offset: TimeOffset | None, written: list[Path]) -> None:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, fact in {**_space_facts(found), **_time_facts(offset)}.items():
+        table.add_row(name, Text(fact))
+    if found is not None:
+        table.add_row("written", Text("\n".join(str(path) for path in written)))
+    out.print(table)
+
+
+def _space_facts(found: FoundAlignment | None) -> dict[str, str]:
+    if found is None:
+        return {}
+    alignment = found.alignment
+    homography = alignment.homography
+    corners = ", ".join(f"({x:.1f}, {y:.1f})" for x, y in homography.corners())
+    facts = {
+        "found": f"{alignment.method}, from {found.found_from}",
+        "corners": f"of the second picture in RGB pixels: {corners}",
+        "overlap": f"{homography.overlap():.0%} of the RGB picture",
+        "residual": f"{alignment.residual_px:.2f} px (root mean square)",
+        "confidence": f"{alignment.confidence:.2f}",
+    }
+    if found.evidence is not None:
+        evidence = found.evidence
+        facts["confidence"] += (
+            f" (fits {evidence.ratio:.2f} times as well as its mirror image; "
+            f"two halves of the frames differ by {evidence.spread_px:.1f} px)"
+        )
+    return facts
+
+
+def _time_facts(offset: TimeOffset | None) -> dict[str, str]:
+    if offset is None:
+        return {}
+    return {
+        "time": f"--offset-ms {offset.offset_s * 1000:.1f}",
+        "confidence in time": f"{offset.confidence:.2f} (correlation {offset.peak:.2f}, elsewhere at most "
+        f"{offset.second:.2f}, over {offset.overlap_s:.1f} s)",
+    }

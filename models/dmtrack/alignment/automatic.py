@@ -1,0 +1,103 @@
+"""`align_automatically`: a homography from the pictures alone, or the words that it is not sure.
+
+How sure it is comes from two questions put to the recording itself. Does the second picture fit better
+than its own mirror images do? And do two halves of the frames, refined apart, find the same place?
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+from dmtrack.alignment.refinement import Refined, refine
+from dmtrack.alignment.samples import SampledPairs
+from dmtrack.alignment.similarity import find_similarity
+from dmtrack.errors import AlignmentError, FormatError
+from dmtrack.geometry.alignment_file import Alignment
+from dmtrack.geometry.homography import Homography
+
+LEAST_CONFIDENCE: Final = 0.5
+_EVEN_RATIO: Final = 1.35
+_RATIO_WIDTH: Final = 0.06
+"""A wrong pair fits up to 1.2 times as well as its mirror images, a right one 1.5 times and more."""
+_USUAL_SPREAD: Final = 0.02
+"""Halves that differ by this share of the picture's diagonal cost more than half of the confidence."""
+_HINT: Final = "give hand-picked points with --points, more frames with --frames, or a checkerboard"
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What speaks for an automatic alignment.
+
+    Attributes:
+        ratio: How many times better it fits than the best mirror image.
+        spread_px: How far apart two halves of the frames put the corners, in RGB pixels.
+        agreement: Share of the blocks of the picture that agree with it.
+        confidence: 0 to 1, from the three.
+    """
+
+    ratio: float
+    spread_px: float
+    agreement: float
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class AutomaticAlignment:
+    """An alignment and the evidence for it."""
+
+    alignment: Alignment
+    evidence: Evidence
+
+
+def align_automatically(pairs: SampledPairs) -> AutomaticAlignment:
+    """Find the homography, or say that it is not sure.
+
+    Args:
+        pairs: Frame pairs; eight or more that differ are best.
+
+    Raises:
+        AlignmentError: The evidence is too weak; the message says which part.
+    """
+    found = propose(pairs)
+    if found is None:
+        raise AlignmentError("not sure: the pictures show nothing in common", hint=_HINT)
+    evidence = found.evidence
+    if evidence.confidence < LEAST_CONFIDENCE:
+        raise AlignmentError(
+            f"not sure (confidence {evidence.confidence:.2f}): the second picture fits {evidence.ratio:.2f} "
+            f"times as well as mirrored, and two halves of the frames differ by {evidence.spread_px:.1f} px",
+            hint=_HINT,
+        )
+    return found
+
+
+def propose(pairs: SampledPairs) -> AutomaticAlignment | None:
+    """Return the best homography and the evidence, however weak; None if there is none at all."""
+    samples = pairs.pictures
+    coarse = find_similarity(samples)
+    refined = refine(samples, coarse.matrix)
+    halves = [refine(half, coarse.matrix) for half in (samples[::2], samples[1::2] or samples)]
+    if refined is None:
+        return None
+    try:
+        homography = Homography.of(refined.matrix, pairs.aux_size, pairs.rgb_size)
+        spread_px = _spread_px(homography, halves)
+    except FormatError:
+        return None
+    confidence = _confidence(coarse.ratio, spread_px / math.hypot(*pairs.rgb_size), refined.agreement)
+    alignment = Alignment(homography, "automatic", refined.residual_px, confidence)
+    return AutomaticAlignment(alignment, Evidence(coarse.ratio, spread_px, refined.agreement, confidence))
+
+
+def _spread_px(whole: Homography, halves: list[Refined | None]) -> float:
+    found = [
+        Homography.of(half.matrix, whole.aux_size, whole.rgb_size) for half in halves if half is not None
+    ]
+    return found[0].corner_error_px(found[1]) if len(found) == 2 else math.inf
+
+
+def _confidence(ratio: float, spread: float, agreement: float) -> float:
+    fits = 1 / (1 + math.exp(-(ratio - _EVEN_RATIO) / _RATIO_WIDTH))
+    return fits * math.exp(-((spread / _USUAL_SPREAD) ** 2)) * min(1.0, agreement / 0.8)

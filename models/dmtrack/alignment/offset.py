@@ -1,0 +1,156 @@
+"""`find_offset`: by how much one stream's clock is ahead, from the rhythm of motion in both."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from dmtrack.alignment.motion import Floats, MotionSignal
+from dmtrack.alignment.surfaces import parabola_peak
+from dmtrack.errors import AlignmentError
+
+LEAST_CONFIDENCE: Final = 0.5
+_TREND_S: Final = 2.0
+"""Slower changes than this (exposure, drift, a sunset) are taken out."""
+_LEAST_OVERLAP_S: Final = 1.0
+_LEAST_OVERLAP_SHARE: Final = 0.4
+_FINEST_S: Final = 1 / 120
+_LEAST_MOMENTS: Final = 8
+_LEAST_OFFSETS: Final = 24
+"""With fewer to choose from, the best one says nothing."""
+_QUIET_ENERGY: Final = 0.05
+"""A change of the motion energy by this share of itself is noise."""
+_QUIET_DRIFT: Final = 0.02
+"""A picture that drifts by this many of its widths a second does not move."""
+
+
+@dataclass(frozen=True, slots=True)
+class TimeOffset:
+    """What to add to the times of the second stream.
+
+    Attributes:
+        offset_s: In seconds.
+        confidence: 0 to 1.
+        peak: Correlation at the offset, in [-1, 1].
+        second: The highest correlation at an offset elsewhere.
+        overlap_s: Seconds that both streams cover at the offset.
+    """
+
+    offset_s: float
+    confidence: float
+    peak: float
+    second: float
+    overlap_s: float
+
+
+def find_offset(rgb: MotionSignal, aux: MotionSignal, largest_s: float = 10.0) -> TimeOffset:
+    """Find the offset at which the motion in both streams agrees best.
+
+    Args:
+        rgb: Motion of the first stream.
+        aux: Motion of the second one, on its own clock and at its own rate.
+        largest_s: Offsets up to this are tried, about the one with which both start together too.
+
+    Raises:
+        AlignmentError: There is no clear best one; the message says why.
+    """
+    found = propose_offset(rgb, aux, largest_s)
+    if found is None:
+        raise AlignmentError(
+            "no time offset can be found: the streams are too short, or nothing moves in one of them",
+            hint="give --offset-ms by hand",
+        )
+    if found.confidence < LEAST_CONFIDENCE:
+        raise AlignmentError(
+            f"no clear time offset (confidence {found.confidence:.2f}): motion agrees best at "
+            f"{found.offset_s * 1000:.0f} ms, with a correlation of {found.peak:.2f} and of "
+            f"{found.second:.2f} elsewhere",
+            hint="use a longer part in which something moves, or give --offset-ms by hand",
+        )
+    return found
+
+
+def propose_offset(rgb: MotionSignal, aux: MotionSignal, largest_s: float = 10.0) -> TimeOffset | None:
+    """Return the best offset, however weak; None if there is nothing to compare."""
+    if min(len(rgb.times_s), len(aux.times_s)) < _LEAST_MOMENTS:
+        return None
+    step_s = max(_FINEST_S, min(rgb.step_s, aux.step_s) / 2)
+    first, second = _prepared(rgb, aux, step_s), _prepared(aux, rgb, step_s)
+    if not (first.any() and second.any()):
+        return None
+    start_s = float(rgb.times_s[0] - aux.times_s[0])  # the offset with which both start together
+    reach = math.ceil((largest_s + abs(start_s)) / step_s)
+    shortest = max(_LEAST_OVERLAP_S / step_s, _LEAST_OVERLAP_SHARE * min(len(first), len(second)))
+    lags = np.arange(-min(reach, len(second)), min(reach, len(first)) + 1)
+    scores = np.array([_correlation(first, second, int(lag), shortest) for lag in lags])
+    if np.isfinite(scores).sum() < _LEAST_OFFSETS:
+        return None
+    best = int(np.nanargmax(scores))
+    width = max(1, round(1.5 * max(rgb.step_s, aux.step_s) / step_s))
+    elsewhere = _second_peak(scores, best, width)
+    lag = float(lags[0]) + parabola_peak(np.nan_to_num(scores, nan=-1.0), best)
+    overlap = min(len(first), len(second) + int(lags[best])) - max(0, int(lags[best]))
+    peak = float(scores[best])
+    return TimeOffset(start_s + lag * step_s, _confidence(peak, elsewhere), peak, elsewhere, overlap * step_s)
+
+
+def _prepared(signal: MotionSignal, other: MotionSignal, step_s: float) -> Floats:
+    """Return both kinds of motion on an even clock, blurred to the slower stream's steps, without trend."""
+    times = np.arange(signal.times_s[0], signal.times_s[-1] + step_s / 2, step_s)
+    level = np.maximum(np.median(signal.energy, axis=0), 1e-9)
+    slower = max(signal.step_s, other.step_s)
+    blur = slower / step_s if slower > signal.step_s * 1.2 else 0.0
+    energy = _without_trend(np.log1p(signal.energy_at(times) / level), blur, _TREND_S / step_s)
+    drift = _without_trend(signal.drift_at(times), blur, _TREND_S / step_s)
+    return np.concatenate([_scaled(energy, _QUIET_ENERGY), _scaled(drift, _QUIET_DRIFT)], axis=1)
+
+
+def _without_trend(values: Floats, blur: float, trend: float) -> Floats:
+    smooth = _averaged(values, blur)
+    return smooth - _averaged(smooth, trend)
+
+
+def _scaled(values: Floats, quiet: float) -> Floats:
+    """Give both kinds of motion the same weight, but where there is none."""
+    spread = math.sqrt(float(np.square(values).sum(axis=1).mean()))
+    return values / max(spread, quiet)
+
+
+def _averaged(values: Floats, width: float) -> Floats:
+    """Return the running mean over `width` samples; shorter at the ends."""
+    half = max(0, round(width / 2))
+    total = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)])
+    index = np.arange(len(values))
+    low, high = np.maximum(0, index - half), np.minimum(len(values), index + half + 1)
+    return np.asarray((total[high] - total[low]) / (high - low)[:, None])
+
+
+def _correlation(first: Floats, second: Floats, lag: int, shortest: float) -> float:
+    """Correlate all cells where `second`, moved by `lag` samples, overlaps `first`."""
+    start, end = max(0, lag), min(len(first), len(second) + lag)
+    if end - start < shortest:
+        return math.nan
+    a, b = first[start:end], second[start - lag : end - lag]
+    a, b = a - a.mean(axis=0), b - b.mean(axis=0)
+    energy = math.sqrt(float((a * a).sum()) * float((b * b).sum()))
+    return float((a * b).sum()) / energy if energy > 0 else math.nan
+
+
+def _second_peak(scores: Floats, best: int, width: int) -> float:
+    """Return the highest local peak that is not part of the best one's flank."""
+    values = np.nan_to_num(scores, nan=-1.0)
+    inner = values[1:-1]
+    is_peak = (inner >= values[:-2]) & (inner >= values[2:])
+    places = np.flatnonzero(is_peak) + 1
+    far = places[np.abs(places - best) > width]
+    return float(values[far].max()) if len(far) else 0.0
+
+
+def _confidence(peak: float, second: float) -> float:
+    """Wrong pairs reach correlations of 0.42 and leads of 0.2; right ones that move, 0.5 and more."""
+    high = 1 / (1 + math.exp(-(peak - 0.43) / 0.03))
+    ahead = 1 / (1 + math.exp(-(peak - max(second, 0.0) - 0.15) / 0.03))
+    return high * ahead

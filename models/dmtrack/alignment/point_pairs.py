@@ -1,0 +1,200 @@
+"""Hand-picked point pairs: reading them, and the homography through them.
+
+CSV, with or without a header, or JSON: rows of `x_aux, y_aux, x_rgb, y_rgb` in pixels of the two full
+pictures. Four pairs fix a homography; more average out the hand and show mistakes.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import logging
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from dmtrack.errors import AlignmentError, FormatError
+from dmtrack.geometry.alignment_file import Alignment
+from dmtrack.geometry.homography import Homography, Size
+
+COLUMNS: Final = ("x_aux", "y_aux", "x_rgb", "y_rgb")
+LEAST_PAIRS: Final = 4
+_MISTAKE_SHARE: Final = 0.01
+"""A pair that lies farther off than this share of the picture's diagonal is a mistake."""
+_LEAST_CONFIDENCE: Final = 0.1
+_FOUR_PAIRS_CONFIDENCE: Final = 0.5
+"""Four pairs always fit: nothing speaks against them, and nothing for them."""
+
+_LOGGER: Final = logging.getLogger(__name__)
+Points = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class PointPair:
+    """One point in both pictures, in pixels, and the row of the file it stands in."""
+
+    row: int
+    x_aux: float
+    y_aux: float
+    x_rgb: float
+    y_rgb: float
+
+
+@dataclass(frozen=True, slots=True)
+class PointFit:
+    """A homography through point pairs.
+
+    Attributes:
+        alignment: The homography; its residual is over the pairs that were used.
+        residuals_px: Distance of every pair from it, in RGB pixels, in the order given.
+        used: Which pairs were used.
+    """
+
+    alignment: Alignment
+    residuals_px: tuple[float, ...]
+    used: tuple[bool, ...]
+
+
+def read_point_pairs(path: Path) -> tuple[PointPair, ...]:
+    """Read a CSV or JSON file of point pairs.
+
+    Raises:
+        FormatError: It cannot be read, or a row is wrong; the row is named.
+    """
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FormatError("the points cannot be read", where=path, hint="give a CSV or JSON file") from error
+    rows = _json_rows(text, path) if text.lstrip()[:1] in ("[", "{") else _csv_rows(text)
+    pairs = tuple(_pair(row, number, path) for number, row in rows)
+    if len(pairs) < LEAST_PAIRS:
+        raise FormatError(f"{len(pairs)} point pairs, {LEAST_PAIRS} are needed", where=path)
+    return pairs
+
+
+def fit_points(pairs: tuple[PointPair, ...], aux_size: Size, rgb_size: Size) -> PointFit:
+    """Fit a homography to point pairs: mistakes are left out (and logged), the rest in least squares.
+
+    Raises:
+        FormatError: A point lies outside its picture.
+        AlignmentError: The points lie on a line, or disagree.
+    """
+    for pair in pairs:
+        _require_inside(pair, aux_size, rgb_size)
+    aux = np.array([(pair.x_aux, pair.y_aux) for pair in pairs], np.float64)
+    rgb = np.array([(pair.x_rgb, pair.y_rgb) for pair in pairs], np.float64)
+    fit = fit_homography(aux, rgb, (aux_size, rgb_size), "points")
+    for pair, residual, used in zip(pairs, fit.residuals_px, fit.used, strict=True):
+        if not used:
+            _LOGGER.warning("row %d lies %.1f px off and is left out", pair.row, residual)
+    return fit
+
+
+def fit_homography(aux: Points, rgb: Points, sizes: tuple[Size, Size], method: str) -> PointFit:
+    """Fit a homography to matching points `(N, 2)`.
+
+    Raises:
+        AlignmentError: The points lie on a line, or disagree.
+    """
+    limit_px = max(2.0, _MISTAKE_SHARE * math.hypot(*sizes[1]))
+    matrix, mask = cv2.findHomography(aux, rgb, cv2.RANSAC, limit_px, maxIters=5000, confidence=0.9999)
+    used = np.zeros(len(aux), bool) if mask is None else mask.ravel().astype(bool)
+    if matrix is None or used.sum() < LEAST_PAIRS or _is_flat(aux[used]) or _is_flat(rgb[used]):
+        raise AlignmentError(
+            "the points lie on one line, or do not agree on any alignment", hint="pick others"
+        )
+    if used.sum() * 2 < len(aux):
+        raise AlignmentError(
+            f"only {used.sum()} of {len(aux)} points agree", hint="look at both pictures again"
+        )
+    matrix, _ = cv2.findHomography(aux[used], rgb[used], 0)
+    try:
+        homography = Homography.of(matrix, *sizes)
+    except FormatError as error:
+        raise AlignmentError(f"the points give no alignment: {error.what}", hint="pick others") from error
+    residuals = np.linalg.norm(homography.map_points(aux) - rgb, axis=1)
+    residual_px = float(np.sqrt(np.mean(np.square(residuals[used]))))
+    confidence = _confidence(aux[used], rgb[used], limit_px) * float(used.mean())
+    return PointFit(
+        Alignment(homography, method, residual_px, confidence),
+        tuple(float(residual) for residual in residuals),
+        tuple(bool(one) for one in used),
+    )
+
+
+def _confidence(aux: Points, rgb: Points, limit_px: float) -> float:
+    """Return how well each pair is foretold by the others, 0 to 1."""
+    if len(aux) == LEAST_PAIRS:
+        return _FOUR_PAIRS_CONFIDENCE
+    errors = []
+    for left_out in range(0, len(aux), max(1, len(aux) // 60)):
+        others = np.arange(len(aux)) != left_out
+        matrix, _ = cv2.findHomography(aux[others], rgb[others], 0)
+        if matrix is None:
+            return _LEAST_CONFIDENCE
+        guess = cv2.perspectiveTransform(aux[left_out].reshape(1, 1, 2), matrix).ravel()
+        errors.append(float(np.linalg.norm(guess - rgb[left_out])))
+    return max(_LEAST_CONFIDENCE, math.exp(-((float(np.median(errors)) / (2 * limit_px)) ** 2)))
+
+
+def _is_flat(points: Points) -> bool:
+    """Return whether points lie almost on one line."""
+    spread = np.linalg.svd(points - points.mean(axis=0), compute_uv=False)
+    return bool(spread[1] < 0.02 * spread[0])
+
+
+def _csv_rows(text: str) -> Iterable[tuple[int, list[object]]]:
+    for number, row in enumerate(csv.reader(text.splitlines()), start=1):
+        cells = [cell.strip() for cell in row]
+        if not any(cells) or cells[0].startswith("#"):
+            continue
+        if number == 1 and tuple(cells) == COLUMNS:
+            continue
+        yield number, list(cells)
+
+
+def _json_rows(text: str, path: Path) -> Iterable[tuple[int, list[object]]]:
+    try:
+        document = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise FormatError("this is not JSON", where=path) from error
+    rows = document.get("points") if isinstance(document, dict) else document
+    if not isinstance(rows, list):
+        raise FormatError(
+            "a list of points is needed", where=path, hint="[[x_aux, y_aux, x_rgb, y_rgb], ...]"
+        )
+    for number, row in enumerate(rows, start=1):
+        yield number, [row.get(name) for name in COLUMNS] if isinstance(row, dict) else row
+
+
+def _pair(row: object, number: int, path: Path) -> PointPair:
+    problem = FormatError(
+        f"row {number} is not four numbers", where=path, hint=f"a row is {', '.join(COLUMNS)} in pixels"
+    )
+    if not isinstance(row, list) or len(row) != len(COLUMNS):
+        raise problem
+    try:
+        values = [float(value) for value in row if not isinstance(value, bool | None)]
+    except (TypeError, ValueError):
+        raise problem from None
+    if len(values) != len(COLUMNS) or not all(map(math.isfinite, values)):
+        raise problem
+    return PointPair(number, *values)
+
+
+def _require_inside(pair: PointPair, aux_size: Size, rgb_size: Size) -> None:
+    for name, x, y, size in (
+        ("aux", pair.x_aux, pair.y_aux, aux_size),
+        ("rgb", pair.x_rgb, pair.y_rgb, rgb_size),
+    ):
+        if not (-0.5 <= x <= size[0] - 0.5 and -0.5 <= y <= size[1] - 0.5):
+            raise FormatError(
+                f"row {pair.row}: {name} point {x:g}, {y:g} lies outside the {size[0]}x{size[1]} picture",
+                hint=f"a row is {', '.join(COLUMNS)} in pixels",
+            )

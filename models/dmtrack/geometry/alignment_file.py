@@ -1,0 +1,151 @@
+"""`align.json`: how two cameras lie to each other, as `dmtrack align` writes it and `track --align` reads it.
+
+    {
+      "format": "dmtrack-alignment",
+      "version": 1,
+      "matrix": [[...], [...], [...]],     3x3, pixels of the second picture to pixels of the RGB picture
+      "aux_size": [640, 512],              width and height the matrix is for
+      "rgb_size": [1920, 1080],
+      "method": "points",                  points, checkerboard, automatic, or anything a person writes
+      "residual_px": 0.8,                  root mean square over what it was found from, RGB pixels; or null
+      "confidence": 0.97,                  0 to 1, or null
+      "offset_ms": -123.4                  added to the times of the second stream, or null
+    }
+
+Only `matrix`, `aux_size` and `rgb_size` are needed, so that a file can be written by hand.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from dmtrack.errors import FormatError
+from dmtrack.geometry.homography import Homography, Size
+
+FORMAT: Final = "dmtrack-alignment"
+VERSION: Final = 1
+_NEEDED: Final = ("matrix", "aux_size", "rgb_size")
+_KNOWN: Final = (*_NEEDED, "format", "version", "method", "residual_px", "confidence", "offset_ms")
+_LARGEST_BYTES: Final = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Alignment:
+    """How a second camera lies to the first one, and how that is known.
+
+    Attributes:
+        homography: Second picture to RGB picture.
+        method: How it was found.
+        residual_px: Root mean square over what it was found from, in RGB pixels.
+        confidence: How sure it is, 0 to 1.
+        offset_ms: Added to the times of the second stream; None if that was not looked for.
+    """
+
+    homography: Homography
+    method: str
+    residual_px: float | None = None
+    confidence: float | None = None
+    offset_ms: float | None = None
+
+    def to_json(self) -> str:
+        """Return the file's text."""
+        document = {
+            "format": FORMAT,
+            "version": VERSION,
+            "matrix": [list(row) for row in self.homography.rows],
+            "aux_size": list(self.homography.aux_size),
+            "rgb_size": list(self.homography.rgb_size),
+            "method": self.method,
+            "residual_px": self.residual_px,
+            "confidence": self.confidence,
+            "offset_ms": self.offset_ms,
+        }
+        return json.dumps(document, indent=2, allow_nan=False) + "\n"
+
+
+def read_alignment(path: Path) -> Alignment:
+    """Read an alignment file.
+
+    Raises:
+        FormatError: It cannot be read, or a field is missing, unknown or wrong.
+    """
+    try:
+        if path.stat().st_size > _LARGEST_BYTES:
+            raise FormatError("too large for an alignment", where=path)
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise FormatError(
+            f"cannot be read ({error.strerror})", where=path, hint="dmtrack align writes such a file"
+        ) from error
+    except (ValueError, RecursionError) as error:
+        raise FormatError("this is not JSON", where=path, hint="dmtrack align writes such a file") from error
+    try:
+        return _alignment(document)
+    except FormatError as error:
+        raise FormatError(
+            error.what, where=path, hint=error.hint or "dmtrack align writes such a file"
+        ) from error
+
+
+def _alignment(document: object) -> Alignment:
+    if not isinstance(document, dict):
+        raise FormatError("an alignment is a JSON object")
+    if document.get("format", FORMAT) != FORMAT:
+        raise FormatError(f"format {document['format']!r} is not {FORMAT!r}")
+    if document.get("version", VERSION) != VERSION:
+        raise FormatError(f"version {document['version']!r} is not {VERSION}")
+    for name in _NEEDED:
+        if name not in document:
+            raise FormatError(f"the field {name!r} is missing")
+    for name in document:
+        if name not in _KNOWN:
+            raise FormatError(f"unknown field {name!r}", hint=f"known: {', '.join(_KNOWN)}")
+    method = document.get("method", "by hand")
+    if not isinstance(method, str):
+        raise FormatError("the field 'method' is not text")
+    confidence = _number(document, "confidence")
+    if confidence is not None and not 0 <= confidence <= 1:
+        raise FormatError(f"confidence {confidence:g} is not between 0 and 1")
+    return Alignment(
+        homography=Homography.of(_matrix(document), _size(document, "aux_size"), _size(document, "rgb_size")),
+        method=method,
+        residual_px=_number(document, "residual_px"),
+        confidence=confidence,
+        offset_ms=_number(document, "offset_ms"),
+    )
+
+
+def _matrix(document: dict[str, Any]) -> list[list[float]]:
+    rows = document["matrix"]
+    whole = isinstance(rows, list) and len(rows) == 3
+    if not whole or not all(isinstance(r, list) and len(r) == 3 and all(map(_is_number, r)) for r in rows):
+        raise FormatError("the field 'matrix' is not three rows of three numbers")
+    return [[float(value) for value in row] for row in rows]
+
+
+def _size(document: dict[str, Any], name: str) -> Size:
+    size = document[name]
+    if not isinstance(size, list) or len(size) != 2 or not all(_is_pixels(side) for side in size):
+        raise FormatError(f"the field {name!r} is not a width and a height in pixels")
+    return (int(size[0]), int(size[1]))
+
+
+def _number(document: dict[str, Any], name: str) -> float | None:
+    value = document.get(name)
+    if value is None:
+        return None
+    if not _is_number(value):
+        raise FormatError(f"the field {name!r} is not a number")
+    return float(value)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_pixels(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 1 <= value <= 100_000

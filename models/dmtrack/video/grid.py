@@ -1,0 +1,186 @@
+"""How an encoded second picture comes onto the RGB grid: stretched, fitted, or warped by an alignment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, cast
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from dmtrack.errors import ConfigError
+from dmtrack.geometry.homography import Homography
+from dmtrack.video.frame import Modality
+from dmtrack.video.modality import Image8
+
+Matrix = npt.NDArray[np.float64]
+ToGrid = Callable[[Image8, tuple[int, int], Modality], Image8]
+"""Brings an encoded picture onto the RGB grid of the given width and height."""
+
+_MINIFIED: Final = 0.6
+"""A picture warped to less than this share of its size is averaged first, or it would flicker: by a whole
+number, which is fast."""
+
+
+_BLANK_RGB: Final = {
+    Modality.THERMAL: (0, 0, 0),
+    Modality.DEPTH: (128, 0, 0),
+    Modality.EVENT: (255, 255, 255),
+}
+
+
+class Fit(StrEnum):
+    """What to do with a second picture of another size or shape, without an alignment."""
+
+    RESIZE = "resize"
+    LETTERBOX = "letterbox"
+    CROP = "crop"
+    NONE = "none"
+
+
+def resize_to_grid(picture: Image8, size: tuple[int, int], modality: Modality) -> Image8:
+    """Stretch an encoded picture to the RGB grid, which shows the same field of view.
+
+    Thermal is interpolated (averaged when it shrinks). Depth and event pictures take the nearest
+    pixel: a blend of two colours of the depth map is a third depth, and one of red and white no
+    event.
+
+    Args:
+        picture: `(h, w, 3)` uint8.
+        size: Width and height of the grid in pixels.
+        modality: What the picture shows.
+
+    Returns:
+        `(H, W, 3)` uint8; the same array if it has that size already.
+    """
+    height, width = picture.shape[:2]
+    if (width, height) == size:
+        return picture
+    if modality is not Modality.THERMAL:
+        method = cv2.INTER_NEAREST
+    else:
+        method = cv2.INTER_AREA if size[0] < width and size[1] < height else cv2.INTER_LINEAR
+    return cast(Image8, cv2.resize(picture, size, interpolation=method))
+
+
+def letterbox_to_grid(picture: Image8, size: tuple[int, int], modality: Modality) -> Image8:
+    """Scale a picture evenly until it just fits in the grid, centred; the rest is blank."""
+    height, width = picture.shape[:2]
+    factor = min(size[0] / width, size[1] / height)
+    return _centred(resize_to_grid(picture, _scaled((width, height), factor), modality), size, modality)
+
+
+def crop_to_grid(picture: Image8, size: tuple[int, int], modality: Modality) -> Image8:
+    """Scale a picture evenly until it just covers the grid, centred; what overhangs is cut."""
+    height, width = picture.shape[:2]
+    factor = max(size[0] / width, size[1] / height)
+    return _centred(resize_to_grid(picture, _scaled((width, height), factor), modality), size, modality)
+
+
+def place_on_grid(picture: Image8, size: tuple[int, int], modality: Modality) -> Image8:
+    """Lay a picture pixel for pixel onto the middle of the grid; cut or blank around it."""
+    return _centred(picture, size, modality)
+
+
+_FITS: Final[dict[Fit, ToGrid]] = {
+    Fit.RESIZE: resize_to_grid,
+    Fit.LETTERBOX: letterbox_to_grid,
+    Fit.CROP: crop_to_grid,
+    Fit.NONE: place_on_grid,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class HomographyGrid:
+    """Warps encoded pictures by a homography; outside the second camera's view the grid is blank.
+
+    Attributes:
+        homography: Second picture to RGB picture, for pictures of exactly these sizes.
+    """
+
+    homography: Homography
+
+    def __call__(self, picture: Image8, size: tuple[int, int], modality: Modality) -> Image8:
+        """Return the `(H, W, 3)` picture on the RGB grid.
+
+        Raises:
+            ConfigError: The alignment is for pictures of other sizes.
+        """
+        height, width = picture.shape[:2]
+        self.require_sizes((width, height), size)
+        smooth = modality is Modality.THERMAL
+        picture, matrix = self._averaged(picture) if smooth else (picture, self.homography.matrix)
+        warped = cv2.warpPerspective(
+            picture,
+            matrix,
+            size,
+            flags=cv2.INTER_LINEAR if smooth else cv2.INTER_NEAREST,
+            borderMode=cv2.BORDER_CONSTANT,
+            borderValue=blank_colour(modality),
+        )
+        return cast(Image8, warped)
+
+    def require_sizes(self, aux_size: tuple[int, int], rgb_size: tuple[int, int]) -> None:
+        """Check that the alignment is for pictures of these sizes.
+
+        Raises:
+            ConfigError: It is for others.
+        """
+        expected = (self.homography.aux_size, self.homography.rgb_size)
+        if (aux_size, rgb_size) != expected:
+            raise ConfigError(
+                f"the alignment is for {_text(expected[0])} pictures onto {_text(expected[1])}, "
+                f"these are {_text(aux_size)} onto {_text(rgb_size)}",
+                hint="run dmtrack align on this recording",
+            )
+
+    def _averaged(self, picture: Image8) -> tuple[Image8, Matrix]:
+        """Return the picture, averaged if the warp shrinks it much, and the matrix that goes with it."""
+        corners = self.homography.corners().astype(np.float32)
+        width, height = self.homography.aux_size
+        share = float(np.sqrt(cv2.contourArea(corners) / max(1, (width - 1) * (height - 1))))
+        if share >= _MINIFIED:
+            return picture, self.homography.matrix
+        times = max(2, int(1 / share))
+        size = (max(1, width // times), max(1, height // times))
+        back = Homography.stretch(size, self.homography.aux_size).matrix
+        small = cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+        return cast(Image8, small), np.asarray(self.homography.matrix @ back, np.float64)
+
+
+def grid_by(align: Homography | None, fit: Fit = Fit.RESIZE) -> ToGrid:
+    """Return what brings pictures onto the grid: the alignment if there is one, else a fit."""
+    return _FITS[fit] if align is None else HomographyGrid(align)
+
+
+def blank_colour(modality: Modality) -> tuple[int, int, int]:
+    """Return what an encoded picture shows where nothing was measured.
+
+    White for events (no event), black for thermal, and for depth the colour of 0, no measurement.
+    """
+    return _BLANK_RGB[modality]
+
+
+def _centred(picture: Image8, size: tuple[int, int], modality: Modality) -> Image8:
+    height, width = picture.shape[:2]
+    if (width, height) == size:
+        return picture
+    left, top = (size[0] - width) // 2, (size[1] - height) // 2
+    cut_x, cut_y = max(0, -left), max(0, -top)
+    inside = picture[cut_y : cut_y + size[1], cut_x : cut_x + size[0]]
+    grid = np.empty((size[1], size[0], picture.shape[2]), np.uint8)
+    grid[:] = blank_colour(modality)
+    y, x = max(0, top), max(0, left)
+    grid[y : y + inside.shape[0], x : x + inside.shape[1]] = inside
+    return grid
+
+
+def _scaled(size: tuple[int, int], factor: float) -> tuple[int, int]:
+    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
+
+
+def _text(size: tuple[int, int]) -> str:
+    return f"{size[0]}x{size[1]}"

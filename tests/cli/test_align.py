@@ -1,0 +1,152 @@
+"""`dmtrack align`, and what `track --align` makes of its file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import pytest
+
+from dmtrack.geometry.alignment_file import read_alignment
+from dmtrack.geometry.homography import Homography
+from dmtrack.output.run_record import read_run_json
+
+SAMPLES = Path(__file__).parents[2] / "sample_data"
+ROAD = (SAMPLES / "road_event" / "rgb.mp4", SAMPLES / "road_event" / "event.mp4")
+RunCli = Callable[..., Any]
+
+
+def points(path: Path, shift: float = 0.0) -> Path:
+    rows = [(x, y, x + shift, y) for x, y in ((5, 5), (90, 8), (85, 60), (10, 55), (40, 30))]
+    path.write_text("\n".join(",".join(str(v) for v in row) for row in rows))
+    return path
+
+
+@pytest.fixture
+def aligned(run_cli: RunCli, recording: Any, tmp_path: Path) -> Path:
+    outcome = run_cli(
+        "align",
+        recording.rgb,
+        recording.thermal,
+        "-o",
+        "align.json",
+        "--points",
+        points(tmp_path / "p.csv", 4),
+    )
+    assert outcome.code == 0, outcome.err
+    return tmp_path / "align.json"
+
+
+def test_from_the_pictures_alone(run_cli: RunCli) -> None:
+    outcome = run_cli("align", *ROAD, "-o", "road.json", "--frames", "3")
+    assert outcome.code == 0, outcome.err
+    alignment = read_alignment(Path("road.json"))
+    truth = Homography.stretch((346, 260), (346, 260))
+    assert alignment.homography.corner_error_px(truth) < 8
+    assert alignment.method == "automatic"
+    assert cv2.imread("road.png").shape == (260, 692, 3)
+    assert "confidence" in outcome.out
+    again = run_cli("align", *ROAD, "-o", "road.json")
+    assert again.code == 5
+    assert "exists already" in again.err
+
+
+def test_not_sure_writes_nothing(run_cli: RunCli, recording: Any, tmp_path: Path) -> None:
+    other = SAMPLES / "night_street" / "thermal.mkv"
+    outcome = run_cli("align", recording.rgb, other, "-o", "a.json", "--frames", "2")
+    assert outcome.code == 3
+    assert len(outcome.error_lines) == 1
+    assert "not sure" in outcome.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_time_alone(run_cli: RunCli) -> None:
+    outcome = run_cli("align", "--time", *ROAD, "--json")
+    assert outcome.code == 0, outcome.err
+    document = json.loads(outcome.out)
+    assert abs(document["time"]["offset_s"]) < 0.02
+    assert document["alignment"] is None
+
+
+def test_points(aligned: Path) -> None:
+    alignment = read_alignment(aligned)
+    shift = Homography.of([[1, 0, 4], [0, 1, 0], [0, 0, 1]], (96, 64), (96, 64))
+    assert alignment.homography.corner_error_px(shift) < 0.01
+    assert aligned.with_suffix(".png").is_file()
+
+
+@pytest.mark.parametrize(
+    ("options", "code", "reason"),
+    [
+        ([], 4, "nowhere to write to"),
+        (["-o", "a.png"], 4, "have the same name"),
+        (["--time", "--points", "p.csv"], 4, "--points without -o has no effect"),
+        (["-o", "a.json", "--points", "p.csv", "--checkerboard", "9x6"], 4, "exclude each other"),
+        (["-o", "a.json", "--checkerboard", "9"], 4, "is not a checkerboard"),
+        (["--time", "--offset-ms", "3"], 4, "exclude each other"),
+        (["-o", "a.json", "--points", "none.csv"], 3, "cannot be read"),
+        (["-o", "a.json", "--checkerboard", "9x6"], 3, "no frame shows all of the 9x6 board"),
+        (["--time"], 3, "time offset"),
+    ],
+)
+def test_what_cannot_be_done_is_one_line(
+    run_cli: RunCli, recording: Any, options: list[str], code: int, reason: str
+) -> None:
+    outcome = run_cli("align", recording.rgb, recording.thermal, *options)
+    assert outcome.code == code
+    assert reason in outcome.err
+    assert len(outcome.error_lines) == 1
+    assert not Path("a.json").exists()
+
+
+def test_a_run_uses_the_alignment_and_says_so(track: RunCli, aligned: Path) -> None:
+    outcome = track("--align", aligned, "--no-video")
+    assert outcome.code == 0, outcome.err
+    configuration = read_run_json(Path("out/run.json"))["configuration"]
+    assert configuration["align"]["rows"][0][2] == pytest.approx(4)
+
+
+def test_the_offset_of_the_file_counts_unless_one_is_given(track: RunCli, aligned: Path) -> None:
+    document = json.loads(aligned.read_text())
+    aligned.write_text(json.dumps({**document, "offset_ms": 100.0}))
+    assert track("--align", aligned, "--no-video").code == 0
+    assert read_run_json(Path("out/run.json"))["clocks"]["offset_s"] == "1/10"
+    assert track("--align", aligned, "--no-video", "--offset-ms", "0", "--overwrite").code == 0
+    assert read_run_json(Path("out/run.json"))["clocks"]["offset_s"] == "0"
+
+
+@pytest.mark.parametrize(
+    ("text", "code", "reason"),
+    [
+        ('{"matrix": [[1,0,0],[0,1,0],[0,0,1]], "aux_size": [32, 32], "rgb_size": [96, 64]}', 4, "32x32"),
+        ("{}", 3, "'matrix' is missing"),
+    ],
+)
+def test_an_alignment_that_does_not_fit(
+    track: RunCli, tmp_path: Path, text: str, code: int, reason: str
+) -> None:
+    (tmp_path / "a.json").write_text(text)
+    outcome = track("--align", "a.json")
+    assert outcome.code == code
+    assert reason in outcome.err
+
+
+def test_align_and_fit_exclude_each_other(track: RunCli, aligned: Path) -> None:
+    outcome = track("--align", aligned, "--fit", "crop")
+    assert outcome.code == 4
+    assert "--align and --fit exclude each other" in outcome.err
+
+
+@pytest.mark.slow
+def test_batch_takes_the_alignment_of_a_row(
+    run_cli: RunCli, recording: Any, weights: Path, aligned: Path
+) -> None:
+    row = f'a,{recording.rgb},{recording.thermal},,"20,16,16,16",,,,,align.json'
+    Path("list.csv").write_text(f"id,rgb,aux,modality,box,box_file,start,end,offset_ms,align\n{row}\n")
+    outcome = run_cli("batch", "list.csv", "-o", "many", "--weights", weights, "--no-video")
+    assert outcome.code == 0, outcome.err
+    record = next(Path("many").rglob("run.json"))
+    assert read_run_json(record)["configuration"]["align"]["rows"][0][2] == pytest.approx(4)
