@@ -90,7 +90,8 @@ def test_a_target_given_on_a_frame_alone_is_seen_in_both_from_the_next_whole_fra
     tracker = Tracker(model, TINY_TRACKER)
     found = boxes(tracker, pairs)
     one_stream = boxes(Tracker(foundation, TINY_TRACKER), [pair(number, alone=True) for number in range(4)])
-    assert found[:3] == one_stream[:3], "the second stream of the target is not known yet"
+    for box, alone in zip(found[:3], one_stream[:3], strict=True):  # the second stream is not known yet
+        assert box == pytest.approx(alone, abs=1e-4)
     assert found[3] != one_stream[3]
     assert found[3][0] == pytest.approx(66, abs=4)
 
