@@ -200,14 +200,13 @@ class PackedBlock(nn.Module):
         self.norm1, self.norm2 = _Norm(block.norm1, kernels), _Norm(block.norm2, kernels)
         qkv = Affine.of(block.attn.qkv)
         query, key_value = qkv.rows(0, self.width), qkv.rows(self.width, 3 * self.width)
-        project, low = Affine.of(block.attn.proj), list[Affine]()
+        low: list[Affine] = []
         self.temporal = self.shallow = self.deep = None
         if adapters is not None:
             shallow = FoldedShallow.of(adapters.shallow)
             low = [shallow.down]
             self.temporal = PackedTemporal(parts, config, kernels)
             self.shallow = _PairUp(shallow.up.weight, shallow.up.weight, kernels)
-            project = Affine(project.weight, project.bias + shallow.up.bias)
             self.register_buffer("shallow_bias", kernels.constant(shallow.up.bias))
             self.shallow_bias: Tensor
             self.deep = PackedDeep(FoldedDeep.of(adapters.deep), kernels)
@@ -215,7 +214,7 @@ class PackedBlock(nn.Module):
         asked = (query, *low) if search_only else (query, key_value, *low)
         self.ask = kernels.linear(stacked(*asked), rows)
         self.look = kernels.linear(key_value, rows) if search_only else None
-        self.project = kernels.linear(project, rows)
+        self.project = kernels.linear(Affine.of(block.attn.proj), rows)
         self.widen = kernels.linear(Affine.of(block.mlp.fc1), rows)
         self.narrow = kernels.linear(Affine.of(block.mlp.fc2), rows)
 
@@ -240,9 +239,7 @@ class PackedBlock(nn.Module):
         attended, low = self._attend(normed, batch)
         tokens = tokens.add_(self.project(attended))
         if coupled and self.shallow is not None:
-            tokens = self.shallow(tokens, low.flip(0))
-        elif self.shallow is not None:
-            tokens = tokens - self.shallow_bias
+            tokens = self.shallow(tokens, low.flip(0)).add_(self.shallow_bias)
         normed = self.norm2(tokens)
         tokens = tokens.add_(self.narrow(F.gelu(self.widen(normed))))
         if coupled and self.deep is not None:

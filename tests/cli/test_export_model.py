@@ -1,0 +1,38 @@
+"""`dmtrack export-model` and `--backend`: what is refused before anything is computed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.mark.parametrize(
+    ("there", "name", "says"),
+    [
+        pytest.param("net.onnx", "net.onnx", "net.onnx: exists", id="the-step-exists"),
+        pytest.param("net.template.onnx", "net.onnx", "net.template.onnx: exists", id="its-half-exists"),
+        pytest.param(None, "net.pt", "must end in .onnx", id="another-suffix"),
+    ],
+)
+def test_export_model_refuses(run_cli: Any, tmp_path: Path, there: str | None, name: str, says: str) -> None:
+    if there is not None:
+        (tmp_path / there).write_bytes(b"mine")
+    outcome = run_cli("export-model", "-o", tmp_path / name)
+    assert outcome.code == (5 if there else 4)
+    assert says in outcome.err
+    assert there is None or (tmp_path / there).read_bytes() == b"mine"
+
+
+def test_export_model_writes_nothing_for_weights_that_are_not_there(run_cli: Any, tmp_path: Path) -> None:
+    outcome = run_cli("export-model", "-o", tmp_path / "net.onnx", "--weights", tmp_path / "none")
+    assert outcome.code == 4
+    assert "no such weights" in outcome.err
+    assert not (tmp_path / "net.onnx").exists()
+
+
+def test_onnxruntime_does_not_compute_in_bf16(track: Any) -> None:
+    outcome = track("--box", "20,16,16,16", "--backend", "onnxruntime", "--precision", "bf16")
+    assert outcome.code == 4
+    assert "does not compute in bf16" in outcome.err
