@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from dmtrack.errors import OutputError
+from dmtrack.output.background import BackgroundSink
 from dmtrack.output.mot import MotSink
 from dmtrack.output.run_record import RunRecord, RunRecordSink
 from dmtrack.output.score_plot import ScorePlotSink
@@ -16,6 +18,7 @@ from dmtrack.output.table import TableSink
 from dmtrack.output.video import VideoSink
 from dmtrack.tracking.result import FrameResult, TrackState
 from dmtrack.tracking.watch import LostWatch
+from dmtrack.video.ahead import ReadAhead
 from dmtrack.video.frame import FramePair
 from dmtrack.video.live.pairs import LivePairs
 from dmtrack.video.pairing import PairedSource
@@ -88,22 +91,25 @@ class TrackRun:
         from dmtrack.pipeline import run  # imports torch; loaded by now
 
         folder, overwrite = self.wanted.outputs.folder, self.wanted.outputs.overwrite
+        # Live streams have threads of their own, which keep what is fresh and drop the rest.
+        ahead = None if isinstance(self.pairs, LivePairs) else ReadAhead(self.pairs, self.rest)
+        counted = ahead or self.pairs
         ids = [target.target_id for target in self.start.targets]
         watch = LostWatch(self.wanted.losing.stop_after_s, ids)
         recorder = RunRecordSink(
             folder / results_folder.RECORD,
             self.record,
-            pair_counts=lambda: self.pairs.counts,
+            pair_counts=lambda: counted.counts,
             overwrite=overwrite,
         )
         try:
             viewer = self._viewer()
             observers = [recorder] if viewer is None else [recorder, viewer]
             sinks = SinkGroup(self._sinks(recorder), observers=observers)
-            with GracefulStop() as stop, sinks, reporter:
+            with GracefulStop() as stop, sinks, reporter, ahead or nullcontext(self.rest) as rest:
                 if isinstance(self.pairs, LivePairs):
                     self.pairs.stop_when(lambda: stop.is_requested or (viewer is not None and viewer.is_over))
-                for result in run(chain([self.first], self.rest), self.tracker, self.start.targets):
+                for result in run(chain([self.first], rest), self.tracker, self.start.targets):
                     sinks.write(result)
                     reporter.advance(self.score.add(result))
                     stop.check()
@@ -147,5 +153,6 @@ class TrackRun:
             raise
         layout = outputs.picture.shown
         if layout is not None:
-            sinks.append(VideoSink(folder / results_folder.VIDEO, layout, overwrite=overwrite))
+            video = VideoSink(folder / results_folder.VIDEO, layout, overwrite=overwrite)
+            sinks.append(BackgroundSink(video))
         return sinks

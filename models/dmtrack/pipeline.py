@@ -16,6 +16,7 @@ from dmtrack.tracking.device import choose_device, choose_precision
 from dmtrack.tracking.result import FrameResult, TrackedBox
 from dmtrack.tracking.start import TargetStart, numbered
 from dmtrack.tracking.tracker import Tracker
+from dmtrack.video.ahead import ReadAhead
 from dmtrack.video.frame import FramePair, Modality
 from dmtrack.video.pairing import PairedSource, open_pair
 from dmtrack.video.position import Position, parse_position
@@ -194,8 +195,8 @@ def _never_started(waiting: Sequence[TargetStart], last: int) -> BoxError:
 def _tracked_boxes(
     pairs: PairedSource, tracker: Tracker, targets: Sequence[TargetStart]
 ) -> Iterator[TrackedBox]:
-    with pairs:
-        for result in run(pairs, tracker, targets):
+    with pairs, ReadAhead(pairs) as ready:
+        for result in run(ready, tracker, targets):
             yield from result.targets
 
 
