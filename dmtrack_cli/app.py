@@ -45,6 +45,7 @@ COMMANDS: Final = {
     "evaluate": _Entry("evaluate:evaluate", "Score results of any tracker on a benchmark, or run ours."),
     "train": _Entry("train:train", "Train the foundation, or the adapters of one modality."),
     "synthetic": _Entry("synthetic:synthetic", "Show made-up training samples in one picture."),
+    "bench": _Entry("bench:bench", "Say how fast this machine tracks, and where the time goes."),
     "doctor": _Entry("doctor:doctor", "Say what this machine can do."),
 }
 

@@ -5,7 +5,6 @@ A deliberate error is one line and an exit code. A defect is one line too, and a
 
 from __future__ import annotations
 
-import importlib.metadata
 import logging
 import os
 import sys
@@ -46,6 +45,8 @@ class Stopped(Exception):  # noqa: N818 - it is no error
 
 def program_version() -> str:
     """Return the version of this program; a bare source tree has none."""
+    import importlib.metadata  # 30 ms that only this needs
+
     try:
         return importlib.metadata.version("dmtrack")
     except importlib.metadata.PackageNotFoundError:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -176,6 +177,8 @@ def _open(inputs: Inputs) -> PairedSource:
 
 def _load(wanted: Wanted, modality: Modality | None) -> tuple[Tracker, ResolvedWeights, Precision]:
     # Only from here on torch is needed: a wrong path or box was reported without waiting for it.
+    # Its threads are to sleep while they wait: spinning, they would take the cores from reading and drawing.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     import torch
 
     from dmtrack.network.backend import network_for
