@@ -7,7 +7,7 @@ import math
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
 import av
 import cv2
@@ -94,7 +94,7 @@ def make_clip(folder: Path, frames: int, targets: int) -> BenchClip:
                 shift = 10 * math.sin(number / 12 + place), 8 * math.cos(number / 15 + place)
                 x, y = round(box.x + shift[0]), round(box.y + shift[1])
                 picture[y : y + texture.shape[0], x : x + texture.shape[1]] = texture
-            heat = cv2.cvtColor(255 - picture, cv2.COLOR_RGB2GRAY)
+            heat = np.asarray(cv2.cvtColor(255 - picture, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
             colour.mux(streams[0].encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
             grey.mux(streams[1].encode(av.VideoFrame.from_ndarray(heat, format="gray")))
         colour.mux(streams[0].encode(None))
@@ -104,7 +104,7 @@ def make_clip(folder: Path, frames: int, targets: int) -> BenchClip:
 
 def _stream(container: av.container.OutputContainer) -> VideoStream:
     options = {"preset": "ultrafast", "crf": "20"}
-    stream = cast(VideoStream, container.add_stream("libx264", rate=RATE, options=options))
+    stream = container.add_stream("libx264", rate=RATE, options=options)
     stream.width, stream.height, stream.pix_fmt = WIDTH, HEIGHT, "yuv420p"
     return stream
 

@@ -4,29 +4,33 @@ from __future__ import annotations
 
 import statistics
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
 
-import numpy as np
 import torch
 
 from dmtrack.config import ModelConfig, TrackerConfig
-from dmtrack.geometry.box import Box
+from dmtrack.errors import DecodeError
 from dmtrack.geometry.crop import Crop
 from dmtrack.network.head import HeadOutput
 from dmtrack.network.store import ResolvedWeights
 from dmtrack.output.draw import Layout, compose_result
 from dmtrack.output.video import VideoWriter
-from dmtrack.pipeline import Precision, tracker_for
 from dmtrack.tracking.response import choose_peak, hann_window
 from dmtrack.tracking.result import FrameResult
+from dmtrack.tracking.tracker import Tracker
 from dmtrack.video.frame import FramePair
 from dmtrack.video.pairing import open_pair
 from dmtrack_cli.bench_clip import BenchClip
 
-WARM_UP: int = 3
-"""Steps that are not counted: buffers are made, and a GPU compiles."""
+WARM_UP: Final = 3
+"""Frames that do not count: buffers are made, and a GPU compiles."""
+_POST_ROUNDS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,77 +54,103 @@ class Stages:
     encode: float
 
     @property
-    def step_ms(self) -> float:
+    def step(self) -> float:
         """The whole step of the tracker."""
         return self.crop + self.network + self.post
 
+    @property
+    def total(self) -> float:
+        """All stages one after the other."""
+        return self.decode + self.step + self.draw + self.encode
 
-@dataclass(slots=True)
-class _Timings:
-    """Milliseconds of single frames."""
 
-    decode: list[float] = field(default_factory=list)
-    crop: list[float] = field(default_factory=list)
-    step: list[float] = field(default_factory=list)
-    draw: list[float] = field(default_factory=list)
-    encode: list[float] = field(default_factory=list)
+class _Stopwatch:
+    """Collects times by name; the first `WARM_UP` of each do not count, where there are more."""
+
+    def __init__(self) -> None:
+        self._ms: defaultdict[str, list[float]] = defaultdict(list)
+
+    @contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        begin = time.perf_counter()
+        yield
+        self._ms[name].append((time.perf_counter() - begin) * 1e3)
+
+    def has(self, name: str) -> bool:
+        return bool(self._ms[name])
+
+    def median(self, name: str) -> float:
+        times = self._ms[name]
+        return statistics.median(times[min(WARM_UP, len(times) - 1) :])
+
+
+@dataclass(frozen=True, slots=True)
+class Effort:
+    """How much is measured: at most so many frames, and no second one is begun after so many seconds."""
+
+    frames: int
+    limit_s: float
 
 
 def measure_stages(
-    clip: BenchClip,
-    weights: ResolvedWeights,
-    place: tuple[str, Precision],
-    targets: int,
-    *,
-    scratch: Path,
-    frames: int,
-    limit_s: float,
+    clip: BenchClip, tracker: Tracker, weights: ResolvedWeights, targets: int, effort: Effort
 ) -> Stages:
-    """Track `clip` step by step.
-
-    Args:
-        clip: The recording; at least two frames of it are tracked.
-        weights: What tracks.
-        place: Device and precision.
-        targets: How many targets.
-        scratch: A folder for the video.
-        frames: Most frames to track.
-        limit_s: Frames after this time are left out.
+    """Track stage by stage, with the video written to a temporary file.
 
     Raises:
-        InputError: The recording cannot be read.
+        InputError: The recording cannot be read, or has a single frame.
     """
-    device, precision = place
-    tracker = tracker_for(weights, device, precision)
-    boxes = clip.boxes(targets)
-    timings = _Timings()
-    writer = VideoWriter(scratch / "stages.mp4", overwrite=True)
-    begin = time.perf_counter()
-    with open_pair(clip.rgb, clip.aux, modality=clip.modality) as pairs:
+    watch = _Stopwatch()
+    with open_pair(clip.rgb, clip.aux, modality=clip.modality) as pairs, TemporaryDirectory() as scratch:
         rest = iter(pairs)
-        tracker.initialize(next(rest), boxes)
-        done = 0
-        while done < frames + WARM_UP and (done <= WARM_UP or time.perf_counter() - begin < limit_s):
-            pair = _timed(timings.decode, lambda: next(rest, None))
-            if pair is None:
-                timings.decode.pop()
+        tracker.initialize(next(rest), clip.boxes(targets))
+        writer = VideoWriter(Path(scratch) / "annotated.mp4")
+        begin = time.perf_counter()
+        for done in range(effort.frames + WARM_UP):
+            if done and time.perf_counter() - begin > effort.limit_s:
                 break
-            found = tracker.update(pair)
-            done += 1
-            timings.step.append(tracker.infer_ms)
-            _timed(timings.crop, lambda p=pair, f=found: _crops(p, [t.box for t in f], weights))  # type: ignore[misc]
-            result = FrameResult(pair, found, tracker.infer_ms)
-            picture = _timed(timings.draw, lambda r=result: compose_result(r, Layout.SIDE))  # type: ignore[misc]
-            rgb = pair.rgb
-            _timed(timings.encode, lambda q=picture, f=rgb: writer.write(q, f.pts, f.time_base))  # type: ignore[misc]
-    writer.close()
-    post = _post_ms(weights.model.config, weights.tracker_config, targets, device)
-    crop, step = _median(timings.crop), _median(timings.step)
+            with watch("decode"):
+                pair = next(rest, None)
+            if pair is None:
+                break
+            _measure_frame(watch, pair, tracker, writer, weights.model.config.search_size)
+        writer.close()
+    if not watch.has("step"):
+        raise DecodeError("has a single frame", where=clip.rgb, hint="give a longer recording")
+    crop, post = watch.median("crop"), _post_ms(tracker.config, weights.model.config, targets)
     return Stages(
-        decode=_median(timings.decode),
+        decode=watch.median("decode"),
         crop=crop,
-        network=max(0.0, step - crop - post),
+        network=max(0.0, watch.median("step") - crop - post),
         post=post,
-        draw=_median(timings.draw),
-        encode=_median(timings.encode),
+        draw=watch.median("draw"),
+        encode=watch.median("encode"),
     )
+
+
+def _measure_frame(
+    watch: _Stopwatch, pair: FramePair, tracker: Tracker, writer: VideoWriter, size_px: int
+) -> None:
+    with watch("step"):
+        found = tracker.update(pair)
+    with watch("crop"):
+        for target in found:
+            Crop.around(target.box, tracker.config.search_factor, size_px).cut(pair.image)
+    with watch("draw"):
+        picture = compose_result(FrameResult(pair, found, tracker.infer_ms), Layout.SIDE)
+    with watch("encode"):
+        writer.write(picture, pair.rgb.pts, pair.rgb.time_base)
+
+
+def _post_ms(config: TrackerConfig, model: ModelConfig, targets: int) -> float:
+    """Return how long it takes to choose cells of made-up maps, on the CPU."""
+    watch, side = _Stopwatch(), model.search_grid
+    generator = torch.Generator().manual_seed(0)
+    maps = [torch.rand(targets, channels, side, side, generator=generator) for channels in (1, 2, 2, 1)]
+    output = HeadOutput(*maps)
+    window, before = hann_window(side, torch.device("cpu")), torch.full((targets, 2), 0.25)
+    with torch.inference_mode():
+        for _ in range(_POST_ROUNDS):
+            with watch("post"):
+                choose_peak(output, window, before, config).boxes_cxcywh_norm.tolist()
+    return watch.median("post")

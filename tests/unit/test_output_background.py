@@ -27,6 +27,11 @@ def result(index: int) -> FrameResult:
     return FrameResult(FramePair(frame, None, None, pixels), (box,), 1.0)
 
 
+def write_all(sink: Sink, count: int) -> None:
+    for index in range(count):
+        sink.write(result(index))
+
+
 class Recorder(Sink):
     """Remembers, waits at a gate, and fails when told to."""
 
@@ -78,12 +83,12 @@ def test_whoever_is_ahead_waits() -> None:
     inner.gate.clear()
     ahead = []
 
-    def write_all() -> None:
+    def run_ahead() -> None:
         for index in range(20):
             sink.write(result(index))
             ahead.append(index)
 
-    writer = threading.Thread(target=write_all)
+    writer = threading.Thread(target=run_ahead)
     writer.start()
     writer.join(0.1)
     assert len(ahead) <= MOST_WAITING + 1
@@ -98,8 +103,7 @@ def test_an_error_comes_out_of_a_later_write(error: Exception) -> None:
     inner = Recorder(fail_at=2, error=error)
     sink = BackgroundSink(inner)
     with pytest.raises(type(error)) as caught:
-        for index in range(100):
-            sink.write(result(index))
+        write_all(sink, 100)
     assert caught.value is error
     assert inner.written == [0, 1]
     sink.close()  # it was said once
@@ -122,8 +126,7 @@ def test_a_group_goes_on_without_it() -> None:
     failing, other = Recorder(fail_at=1), Recorder()
     group = SinkGroup([BackgroundSink(failing), other])
     with pytest.raises(OutputError, match="the disk is full"), group:
-        for index in range(30):
-            group.write(result(index))
+        write_all(group, 30)
     assert other.written == list(range(30))
     assert failing.closed == other.closed == 1
     assert failing.written == [0]

@@ -39,6 +39,13 @@ class Source:
             raise self._error
 
 
+def slowly(ahead: ReadAhead) -> Iterator[int]:
+    """Take pairs while what comes after them waits."""
+    for pair in ahead:
+        time.sleep(0.002)
+        yield pair.rgb.index
+
+
 def until(condition: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 10
     while not condition():
@@ -49,7 +56,10 @@ def until(condition: Callable[[], bool]) -> None:
 def test_pairs_and_counts_are_those_of_the_straight_loop(make_video: Callable[..., object]) -> None:
     pictures = [np.random.default_rng(n).integers(0, 255, (48, 64, 3), dtype=np.uint8) for n in range(12)]
     rgb, aux = make_video("rgb.mp4", pictures), make_video("aux.mp4", pictures[::2], rate=15)
-    with open_pair(rgb, aux, modality="thermal") as straight, open_pair(rgb, aux, modality="thermal") as source:
+    with (
+        open_pair(rgb, aux, modality="thermal") as straight,
+        open_pair(rgb, aux, modality="thermal") as source,
+    ):
         expected = [(pair, straight.counts) for pair in straight]
         with ReadAhead(source) as ahead:
             got = [(pair, ahead.counts) for pair in ahead]
@@ -79,9 +89,7 @@ def test_an_error_comes_after_the_last_good_pair() -> None:
     error = DecodeError("the rest is unusable")
     taken = []
     with ReadAhead(Source(7, error)) as ahead, pytest.raises(DecodeError) as caught:
-        for pair in ahead:
-            time.sleep(0.002)  # the error waits in the queue meanwhile
-            taken.append(pair.rgb.index)
+        taken.extend(slowly(ahead))
     assert caught.value is error
     assert taken == list(range(7))
     assert ahead.counts.pairs == 7
@@ -99,11 +107,15 @@ def test_leaving_early_ends_the_thread(taken: int) -> None:
     assert source.read <= taken + MOST_WAITING + 1
 
 
+def interrupt_at_once(ahead: ReadAhead) -> None:
+    for _ in ahead:
+        raise KeyboardInterrupt
+
+
 def test_ctrl_c_passes_and_ends_the_thread() -> None:
     source, before = Source(1000), threading.active_count()
     with pytest.raises(KeyboardInterrupt), ReadAhead(source) as ahead:
-        for _ in ahead:
-            raise KeyboardInterrupt
+        interrupt_at_once(ahead)
     assert threading.active_count() == before
 
 

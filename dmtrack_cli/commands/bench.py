@@ -1,0 +1,124 @@
+"""`dmtrack bench`: how fast this machine tracks, and where the time goes."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, fields
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+from rich.table import Table
+
+from dmtrack.errors import ConfigError
+from dmtrack.video.frame import Modality
+from dmtrack_cli.bench_clip import HEIGHT, WIDTH, make_clip, open_clip
+from dmtrack_cli.console import err, out, say_line
+from dmtrack_cli.options import JsonOption, PrecisionChoice
+
+if TYPE_CHECKING:
+    from dmtrack_cli.bench_run import Measured
+
+LIMIT_S: Final = 4.0
+"""Of measuring stages, for each row; the command takes about as long, and its start."""
+MOST_TARGETS: Final = 100
+
+
+def bench(
+    rgb: Annotated[
+        Path | None, typer.Argument(metavar="[RGB]", help="Your own recording. Default: a made-up one.")
+    ] = None,
+    aux: Annotated[Path | None, typer.Argument(metavar="[AUX]", help="Its second stream.")] = None,
+    modality: Annotated[Modality | None, typer.Option("--modality", help="What AUX measures.")] = None,
+    preset: Annotated[
+        list[str] | None,
+        typer.Option("--preset", metavar="NAME", help="tiny, base, or what --weights takes; repeatable."),
+    ] = None,
+    precision: Annotated[
+        list[PrecisionChoice] | None, typer.Option("--precision", help="Numbers of the network; repeatable.")
+    ] = None,
+    device: Annotated[
+        str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda:0 or mps.")
+    ] = "auto",
+    targets: Annotated[
+        str, typer.Option("--targets", metavar="N,N", help="How many targets at once.")
+    ] = "1,10",
+    frames: Annotated[int, typer.Option("--frames", min=2, help="Frames a measurement takes at most.")] = 100,
+    as_json: JsonOption = False,
+) -> None:
+    """Say how fast this machine tracks: each stage on its own, and the whole command.
+
+    Stages are medians over frames, measured one after the other. The command overlaps them: it reads ahead,
+    and draws and encodes in the background. Without the weights of `base` random ones are measured, which
+    are as fast.
+    """
+    counts = _counts(targets)
+    with TemporaryDirectory(prefix="dmtrack-bench-") as scratch:
+        folder = Path(scratch)
+        clip = make_clip(folder, frames + 10, max(counts)) if rgb is None else open_clip(rgb, aux, modality)
+        from dmtrack_cli.bench_run import Choice, measure  # imports torch
+        from dmtrack_cli.bench_stages import Effort
+
+        presets, precisions = preset or ["tiny", "base"], precision or [PrecisionChoice.AUTO]
+        choices = [
+            Choice(name, number.value, device, count)
+            for name, number, count in itertools.product(presets, precisions, counts)
+        ]
+        rows = []
+        with err.status("measuring …") as status:
+            for choice, row in zip(
+                choices, measure(clip, choices, Effort(frames, LIMIT_S), folder), strict=True
+            ):
+                rows.append(row)
+                status.update(f"measured {choice.preset}, {choice.targets} targets …")
+        width, height = clip.size
+    if as_json:
+        typer.echo(json.dumps({"size": [width, height], "rows": [asdict(row) for row in rows]}, indent=2))
+        return
+    kind = f"made up, {WIDTH}x{HEIGHT}, RGB and thermal" if clip.made_up else f"{width}x{height}"
+    out.print(_table(rows, kind))
+    for name in dict.fromkeys(row.preset for row in rows if row.made_up_weights):
+        say_line("note", f"{name}: measured with random weights, as there are no others here", "yellow")
+
+
+def _counts(text: str) -> list[int]:
+    """Read `1,10`.
+
+    Raises:
+        ConfigError: It is no list of numbers of targets.
+    """
+    try:
+        counts = [int(word) for word in text.split(",")]
+    except ValueError:
+        counts = []
+    if not counts or not all(1 <= count <= MOST_TARGETS for count in counts):
+        raise ConfigError(
+            f"{text!r} is no list of numbers from 1 to {MOST_TARGETS}", where="--targets", hint="such as 1,10"
+        )
+    return list(dict.fromkeys(counts))
+
+
+def _table(rows: Sequence[Measured], recording: str) -> Table:
+    """Return a column for every choice: there are more figures than choices."""
+    table = Table(title=f"recording: {recording}", title_justify="left", box=None, header_style="bold")
+    table.add_column("")
+    for row in rows:
+        noun = "target" if row.targets == 1 else "targets"
+        head = f"{row.preset}\n{row.device} {row.precision}\n{row.targets} {noun}"
+        table.add_column(head, justify="right", overflow="fold")
+    for stage in fields(rows[0].stages_ms):
+        table.add_row(f"{stage.name}, ms", *(f"{getattr(row.stages_ms, stage.name):.1f}" for row in rows))
+    table.add_row("network, fps", *(f"{row.network_fps:.1f}" for row in rows))
+    table.add_row("whole command, fps", *(f"{row.command.fps:.1f}" for row in rows))
+    table.add_row("start-up, s", *(f"{row.command.start_up_s:.1f}" for row in rows))
+    table.add_row("peak memory, MiB", *(_whole(row.command.peak_mb) for row in rows))
+    if any(row.gpu_peak_mb is not None for row in rows):
+        table.add_row("peak of the GPU, MiB", *(_whole(row.gpu_peak_mb) for row in rows))
+    return table
+
+
+def _whole(number: float | None) -> str:
+    return "unknown" if number is None else f"{number:.0f}"

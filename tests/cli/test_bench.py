@@ -1,0 +1,110 @@
+"""`dmtrack bench` with a small random network: what it measures, says and refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dmtrack.errors import CheckpointError
+from dmtrack.video.frame import Modality
+from dmtrack.video.pairing import open_pair
+from dmtrack_cli.bench_clip import make_clip, target_boxes
+
+ROOT = Path(__file__).parents[2]
+STAGES = ["decode", "crop", "network", "post", "draw", "encode"]
+
+
+@pytest.fixture(autouse=True)
+def _program_of_this_tree(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(ROOT), str(ROOT / "models"))))
+
+
+def test_json_holds_every_choice_and_figure(
+    run_cli: Callable[..., Any], recording: Any, weights: Path
+) -> None:
+    outcome = run_cli(
+        "bench", recording.rgb, recording.thermal, "--preset", weights, "--targets", "1,3", "--frames", 8,
+        "--precision", "fp32", "--device", "cpu", "--json",
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    said = json.loads(outcome.out)
+    assert said["size"] == [96, 64]
+    assert [row["targets"] for row in said["rows"]] == [1, 3]
+    for row in said["rows"]:
+        assert (row["device"], row["precision"], row["made_up_weights"]) == ("cpu", "fp32", False)
+        assert list(row["stages_ms"]) == STAGES
+        assert all(ms >= 0 for ms in row["stages_ms"].values())
+        step = sum(row["stages_ms"][stage] for stage in ("crop", "network", "post"))
+        assert row["network_fps"] == pytest.approx(1000 / step)
+        assert row["command"]["fps"] > 0
+        assert 0 < row["command"]["start_up_s"] < 120
+        assert row["command"]["peak_mb"] > 50  # Python with torch
+        assert row["gpu_peak_mb"] is None
+
+
+def test_table_of_a_single_stream(run_cli: Callable[..., Any], recording: Any, weights: Path) -> None:
+    outcome = run_cli("bench", recording.rgb, "--preset", weights, "--targets", "2", "--frames", 4)
+    assert outcome.code == 0, outcome.err
+    for words in (*(f"{stage}, ms" for stage in STAGES), "network, fps", "whole command, fps", "2 targets"):
+        assert words in outcome.out
+
+
+@pytest.mark.parametrize("targets", ["", "0", "1,x", "1000"])
+def test_targets_that_are_no_numbers(run_cli: Callable[..., Any], targets: str) -> None:
+    outcome = run_cli("bench", "--targets", targets)
+    assert outcome.code == 4
+    assert outcome.error_lines[0].startswith("error: --targets:")
+
+
+def test_unknown_weights(run_cli: Callable[..., Any], recording: Any) -> None:
+    outcome = run_cli("bench", recording.rgb, "--preset", "huge", "--frames", 4)
+    assert outcome.code == 4
+    assert "huge" in outcome.err
+
+
+def test_a_missing_recording(run_cli: Callable[..., Any]) -> None:
+    assert run_cli("bench", "nowhere.mp4").code == 3
+
+
+def test_a_preset_that_is_not_there_gets_the_same_random_numbers_each_time(tmp_path: Path) -> None:
+    from dmtrack.config import PRESETS
+    from dmtrack_cli.bench_run import WeightsFinder
+
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    first, path, made_up = WeightsFinder(tmp_path / "a", Modality.THERMAL).find("base")
+    assert made_up
+    assert first.model.config == PRESETS["base"]
+    WeightsFinder(tmp_path / "b", Modality.THERMAL).find("base")
+    assert Path(path).read_bytes() == (tmp_path / "b" / "base.safetensors").read_bytes()
+    with pytest.raises(CheckpointError):
+        WeightsFinder(tmp_path, None).find("huge")
+
+
+@pytest.mark.parametrize("count", [1, 2, 7, 10, 100])
+def test_targets_lie_inside_and_apart(count: int) -> None:
+    boxes = target_boxes(count, 640, 480)
+    assert len(boxes) == count
+    for box in boxes:
+        box.require_inside(640, 480)
+        assert box.x >= 0
+        assert box.y >= 0
+    corners = {(box.x, box.y) for box in boxes}
+    assert len(corners) == count
+
+
+def test_the_made_up_recording_pairs_and_shows_a_target_in_each_box(tmp_path: Path) -> None:
+    clip = make_clip(tmp_path, 5, 3)
+    with open_pair(clip.rgb, clip.aux, modality=clip.modality) as pairs:
+        images = [pair.image for pair in pairs]
+    assert len(images) == 5
+    assert images[0].shape == (480, 640, 6)
+    for box in clip.boxes(3):
+        x, y, w, h = map(round, box.xywh)
+        inside, around = images[0][y : y + h, x : x + w], images[0][y - 20 : y - 12, x : x + w]
+        assert abs(inside.mean(axis=(0, 1)) - around.mean(axis=(0, 1))).max() > 20
