@@ -11,11 +11,13 @@ import torch
 
 from dmtrack.config import PRESETS, model_preset
 from dmtrack.errors import CheckpointError
+from dmtrack.network.backend import network_for
 from dmtrack.network.checkpoint import WeightsMeta, save_weights
 from dmtrack.network.model import DMTrack
 from dmtrack.network.store import ResolvedWeights, resolve_weights
-from dmtrack.pipeline import PrecisionChoice, tracker_for
+from dmtrack.pipeline import PrecisionChoice
 from dmtrack.tracking.device import choose_device, choose_precision
+from dmtrack.tracking.tracker import Tracker
 from dmtrack.video.frame import Modality
 from dmtrack_cli.bench_clip import BenchClip
 from dmtrack_cli.bench_command import CommandSpeed, run_track
@@ -127,7 +129,7 @@ def _measure_one(clip: BenchClip, choice: Choice, effort: Effort, finder: Weight
     precision = choose_precision(choice.precision, device)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    tracker = tracker_for(weights, str(device), precision)
+    tracker = Tracker(network_for(weights, precision, device), weights.tracker_config)
     stages = measure_stages(clip, tracker, weights, choice.targets, effort)
     gpu_mb = torch.cuda.max_memory_allocated(device) / (1 << 20) if device.type == "cuda" else None
     del tracker
