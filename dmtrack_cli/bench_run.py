@@ -129,7 +129,7 @@ def _measure_one(clip: BenchClip, choice: Choice, effort: Effort, finder: Weight
     precision = choose_precision(choice.precision, device)
     if device.type == "cuda":
         torch.cuda.reset_peak_memory_stats(device)
-    tracker = Tracker(network_for(weights, precision, device, "torch"), weights.tracker_config)
+    tracker = Tracker(network_for(weights, precision, device), weights.tracker_config)
     stages = measure_stages(clip, tracker, weights, choice.targets, effort)
     gpu_mb = torch.cuda.max_memory_allocated(device) / (1 << 20) if device.type == "cuda" else None
     del tracker

@@ -73,6 +73,16 @@ def test_reading_pairing_and_writing_do_without_torch() -> None:
     assert in_a_new_process(f"{imports}; import sys; print('torch' in sys.modules)") == "False\n"
 
 
+def test_tracking_does_without_what_only_training_and_pictures_need() -> None:
+    """Each of these costs up to seconds before the first box."""
+    said = in_a_new_process(
+        "import dmtrack_cli.commands.track, dmtrack_cli.track_run, dmtrack.pipeline, sys\n"
+        "dmtrack.pipeline.load_tracker('tiny', device='cpu', precision='fp32')\n"
+        "print({'torchvision', 'timm', 'matplotlib', 'scipy', 'selenium'} & set(sys.modules))"
+    )
+    assert said == "set()\n"
+
+
 def test_importing_everything_changes_nothing() -> None:
     """No output, no warning, no random numbers drawn, no thread count or default type set."""
     names = [module_name(path) for path in FILES if path.name != "__main__.py"]
