@@ -80,7 +80,7 @@ def option_names() -> Iterator[str]:
 def test_the_readme_shows_commands_and_python() -> None:
     assert len(COMMAND_LINES) >= 5
     assert PYTHON
-    assert set(COMMANDS) <= set(re.findall(r"dmtrack (\w+)", README))
+    assert set(COMMANDS) <= set(re.findall(r"dmtrack ([\w-]+)", README))
 
 
 @pytest.mark.parametrize("command_line", COMMAND_LINES)
