@@ -23,7 +23,7 @@ from typing import Final
 from dmtrack.datasets.opening import find_sequences
 
 ROOT: Final = Path(__file__).parents[1]
-PAIRS, FRAMES, ROUNDS = 30, 20, 3
+PAIRS, FRAMES, ROUNDS = 30, 20, 2
 
 
 def write_manifest(path: Path, folders: Sequence[Path]) -> int:

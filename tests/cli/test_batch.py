@@ -71,7 +71,7 @@ MISTAKES = {
     "row 8": "broken.mp4",
     "row 9": "start 99 lies behind the last of 12 frames",
     "row 10": "none.txt",
-    "row 11": "not possible yet",
+    "row 11": "cal.json",
 }
 
 

@@ -12,6 +12,7 @@ from dmtrack.batch.item import BatchItem, Findings, LeftOut, Problem, printable
 from dmtrack.batch.shard import WHOLE, Shard
 from dmtrack.datasets.ground_truth import box_at, find_ground_truth
 from dmtrack.errors import BoxError, ConfigError, DmtrackError, VideoError
+from dmtrack.geometry.alignment_file import read_alignment
 from dmtrack.output.box_file import read_targets
 from dmtrack.tracking.start import TargetStart
 from dmtrack.video.frame import Modality, VideoInfo
@@ -119,6 +120,8 @@ def _opened(entry: PlannedItem) -> PlannedItem:
     if item.aux is not None:
         _info(item.aux)
         modality = item.modality or find_modality(item.aux).modality
+    if item.align is not None:
+        read_alignment(item.align)
     _require_boxes(item, info)
     return replace(entry, modality=modality, frames=_expected_frames(item, info))
 
