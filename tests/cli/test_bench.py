@@ -24,6 +24,7 @@ def _program_of_this_tree(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(ROOT), str(ROOT / "models"))))
 
 
+@pytest.mark.slow
 def test_json_holds_every_choice_and_figure(
     run_cli: Callable[..., Any], recording: Any, weights: Path
 ) -> None:
@@ -71,6 +72,7 @@ def test_a_missing_recording(run_cli: Callable[..., Any]) -> None:
     assert run_cli("bench", "nowhere.mp4").code == 3
 
 
+@pytest.mark.slow
 def test_a_preset_that_is_not_there_gets_the_same_random_numbers_each_time(tmp_path: Path) -> None:
     from dmtrack.config import PRESETS
     from dmtrack_cli.bench_run import WeightsFinder

@@ -70,6 +70,7 @@ def test_occlusion_is_shown_without_and_with_recovery(run_cli: Any, pair_clip: P
     assert "on" in outcome.out
 
 
+@pytest.mark.slow
 def test_recovery_is_off_unless_asked_for(run_cli: Any, make_video: Any) -> None:
     """The bundled weights would search; a benchmark is run as published."""
     words = ("evaluate", "--run", make_clip(make_video, 3), "--weights", "tiny", "-o")

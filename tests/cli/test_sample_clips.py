@@ -24,8 +24,8 @@ LEAST_MEAN_IOU = 0.6
     ("clip", "aux", "modality"),
     [
         pytest.param("night_street", "thermal.mkv", "thermal", id="night-street-thermal"),
-        pytest.param("desk_depth", "depth", "depth", id="desk-depth"),
-        pytest.param("road_event", "event.mp4", "event", id="road-event"),
+        pytest.param("desk_depth", "depth", "depth", id="desk-depth", marks=pytest.mark.slow),
+        pytest.param("road_event", "event.mp4", "event", id="road-event", marks=pytest.mark.slow),
     ],
 )
 def test_the_box_stays_on_the_target(run_cli: Callable[..., Any], clip: str, aux: str, modality: str) -> None:

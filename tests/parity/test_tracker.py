@@ -74,7 +74,7 @@ def _pair(index: int, image: np.ndarray) -> FramePair:
     ("name", "frames"),
     [
         pytest.param("a", 5, id="a-until-the-first-template-is-gone"),
-        pytest.param("b", 4, id="b-until-the-first-template-is-gone"),
+        pytest.param("b", 4, id="b-until-the-first-template-is-gone", marks=pytest.mark.slow),
         pytest.param("a", 30, id="a-whole", marks=pytest.mark.slow),
         pytest.param("b", 15, id="b-whole", marks=pytest.mark.slow),
     ],
