@@ -12,9 +12,7 @@ from dmtrack.batch.local import LocalEngine
 from dmtrack.batch.plan import Plan, make_plan
 from dmtrack.batch.slots import SlotOptions, make_slots
 from dmtrack.datasets.annotations import read_annotations
-from dmtrack.datasets.event_archive import with_event_pictures
 from dmtrack.datasets.opening import find_sequences
-from dmtrack.datasets.sequence import Sequence as AnnotatedSequence
 from dmtrack.errors import DatasetError
 from dmtrack.evaluation.benchmark.benchmarks import BenchmarkName
 from dmtrack.output.atomic import prepare_folder
@@ -26,12 +24,11 @@ from dmtrack_cli.batch_item import TrackItem, WeightsDigests
 from dmtrack_cli.batch_run import run_plan
 from dmtrack_cli.benchmark_runs import BenchmarkRun, runs_of
 from dmtrack_cli.evaluate_options import Running
-from dmtrack_cli.options import Network, Picture
+from dmtrack_cli.options import Network, Picture, PrecisionChoice
 from dmtrack_cli.progress import ProgressKind
 
 TRACKED: Final = "tracked"
 RESULTS: Final = "results"
-_EVENTS: Final = "event_pictures"
 _REVERSED: Final = "reversed"
 
 
@@ -60,13 +57,15 @@ def track_dataset(
     truth = {one.name: one for one in read_annotations(folder).sequences}
     runs = [
         run
-        for sequence in _sequences(folder, output, running)
+        for sequence in find_sequences(folder)
+        if running.modality is None or sequence.modality is running.modality
         for run in runs_of(sequence, truth.get(sequence.name), benchmark, output / _REVERSED)
     ]
     if not runs:
         raise DatasetError(f"no annotated clip with {running.modality or 'any stream'}", where=folder)
     plan = make_plan(Findings(tuple(run.item for run in runs), ()))
-    runner = TrackItem(Network(running.weights), Picture(no_video=True), running.losing)
+    network = Network(running.weights, PrecisionChoice.FP32)
+    runner = TrackItem(network, Picture(no_video=True), running.losing)
     runner = runner.with_digests(WeightsDigests.of(running.weights))
     engine = LocalEngine(make_slots(SlotOptions(running.device.removeprefix("cuda:"), running.jobs)))
     existing = running.existing(overwrite=overwrite)
@@ -77,13 +76,6 @@ def track_dataset(
         raise DatasetError("no sequence could be tracked", where=folder)
     write_results(files, overwrite=True)
     return DatasetResults(results, outcome.failed)
-
-
-def _sequences(folder: Path, output: Path, running: Running) -> Iterator[AnnotatedSequence]:
-    """Yield the sequences; events of an archive are drawn where a resumed run finds them."""
-    for sequence in find_sequences(folder):
-        if running.modality is None or sequence.modality is running.modality:
-            yield with_event_pictures(sequence, output / _EVENTS / sequence.name)
 
 
 def _submission(

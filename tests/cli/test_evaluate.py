@@ -14,6 +14,8 @@ import cv2
 import numpy as np
 import pytest
 
+from dmtrack.output.run_record import read_run_json
+
 RunCli = Callable[..., Any]
 FRAMES = 24
 PLOTS = ("precision", "normalised_precision", "success")
@@ -179,6 +181,8 @@ def test_run_over_a_benchmark_writes_and_scores_results(
     assert result.stem == folder.name
     assert len(result.read_text(encoding="utf-8").splitlines()) == 12
     assert Path("out/report.html").is_file()
+    (record,) = (read_run_json(path) for path in Path("out/tracked").rglob("run.json"))
+    assert record["precision"] == "fp32", "figures do not depend on the processor"
     assert run_cli(*words).code == 5
     assert run_cli(*words, "--resume").code == 0
 

@@ -15,6 +15,7 @@ from dmtrack.video.events.reader import EventReader
 from dmtrack.video.events.source import EventSource
 from dmtrack.video.modality import guess_modality
 from dmtrack.video.pairing import open_pair
+from dmtrack_cli.app import main
 
 pytestmark = pytest.mark.data
 
@@ -137,3 +138,18 @@ def test_evaluate_and_track_draw_the_same_pictures(shared_data: Path, tmp_path: 
     with open_pair(road, road / "events.npz") as pairs:
         for path, pair in zip(drawn.aux_paths, pairs, strict=True):
             np.testing.assert_array_equal(cv2.imread(str(path))[..., ::-1], pair.image[..., 3:])
+
+
+def test_a_resumed_evaluation_and_a_batch_read_an_archive_as_it_is(
+    shared_data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    road = shared_data / "val" / "rgbe_davis346_road"
+    words = ["evaluate", "--run", str(road), "-o", str(tmp_path / "out")]
+    for more in ([], ["--resume"]):
+        with pytest.raises(SystemExit) as leaving:
+            main([*words, *more])
+        assert leaving.value.code == 0
+    assert "2 kept from before" in capfd.readouterr().out
+    with pytest.raises(SystemExit) as leaving:
+        main(["batch", str(road), "-o", str(tmp_path / "batch"), "--no-video"])
+    assert leaving.value.code == 0

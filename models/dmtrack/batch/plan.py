@@ -11,7 +11,7 @@ from dmtrack.batch.folder_name import folder_name, place_key
 from dmtrack.batch.item import BatchItem, Findings, LeftOut, Problem, printable
 from dmtrack.batch.shard import WHOLE, Shard
 from dmtrack.datasets.ground_truth import box_at, find_ground_truth
-from dmtrack.errors import BoxError, ConfigError, DmtrackError, VideoError
+from dmtrack.errors import BoxError, ConfigError, DmtrackError
 from dmtrack.geometry.alignment_file import read_alignment
 from dmtrack.output.box_file import read_targets
 from dmtrack.tracking.start import TargetStart
@@ -127,8 +127,6 @@ def _opened(entry: PlannedItem) -> PlannedItem:
 
 
 def _info(path: Path) -> VideoInfo:
-    if path.suffix.lower() in (".npz", ".aedat4", ".aedat"):
-        raise VideoError("event files cannot be read as a stream yet", where=path, hint="draw pictures first")
     with open_source(path, threads=1) as source:
         return source.info
 
