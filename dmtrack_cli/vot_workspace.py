@@ -5,6 +5,7 @@ Source: the documentation of vot-toolkit 0.9 (workspaces, `trackers.ini`); the p
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Final
@@ -56,10 +57,10 @@ def export_workspace(
         shutil.copytree(results, target)
         config, trackers = workspace / _CONFIG, workspace / _TRACKERS
         if not config.exists():
-            config.write_text(
-                f"registry:\n- ./{_TRACKERS}\nstack: {stack}\nsequences: {dataset.absolute()}\n"
-            )
-        listed = trackers.read_text() if trackers.exists() else ""
+            sequences = json.dumps(str(dataset.absolute()), ensure_ascii=False)  # a string of YAML too
+            text = f"registry:\n- ./{_TRACKERS}\nstack: {stack}\nsequences: {sequences}\n"
+            config.write_text(text, encoding="utf-8")
+        listed = trackers.read_text(encoding="utf-8") if trackers.exists() else ""
         if f"[{tracker}]" not in listed:
             entry = f"[{tracker}]\nlabel = {tracker}\nprotocol = none\ncommand = dmtrack\n"
-            trackers.write_text(f"{listed}\n{entry}" if listed else entry)
+            trackers.write_text(f"{listed}\n{entry}" if listed else entry, encoding="utf-8")
