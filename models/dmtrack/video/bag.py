@@ -13,12 +13,12 @@ import struct
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import Any, Final, Protocol
 
 import numpy as np
 
 from dmtrack.errors import DecodeError, FormatError, VideoError
+from dmtrack.video.closing import ClosedOnExit
 from dmtrack.video.frame import Frame, Pixels, VideoInfo
 from dmtrack.video.position import Position
 from dmtrack.video.ros_image import IMAGE, NS_PER_S, PICTURE_TYPES, RosImage, parse_ros1_image, unit_mm
@@ -47,7 +47,7 @@ class _Log(Protocol):
     def messages(self, connections: Any) -> Iterator[tuple[Any, int, bytes]]: ...  # noqa: ANN401
 
 
-class BagReader:
+class BagReader(ClosedOnExit):
     """The pictures of one topic, read once from front to back.
 
     A frame's time is the one in its message's header (the camera's), or else the time it was recorded.
@@ -106,14 +106,6 @@ class BagReader:
         if self._is_open:
             self._is_open = False
             self._log.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _pick(self, stream: int | TrackPicker) -> tuple[TrackInfo, Any]:
         topics = [one for one in self._log.connections if one.msgtype in PICTURE_TYPES]

@@ -13,13 +13,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self, cast
+from typing import Final, cast
 
 import cv2
 import numpy as np
 
 from dmtrack.errors import ConfigError, DecodeError, VideoError
+from dmtrack.video.closing import ClosedOnExit
 from dmtrack.video.frame import Frame, Pixels, VideoInfo
 from dmtrack.video.picture_header import is_believable
 from dmtrack.video.position import Position
@@ -43,7 +43,7 @@ class Picture:
     channels: int
 
 
-class FolderReader:
+class FolderReader(ClosedOnExit):
     """The pictures of a folder in natural order (`2.png` before `10.png`).
 
     A frame's index and stamp are its place in that order, so rows of a ground-truth file stay
@@ -122,14 +122,6 @@ class FolderReader:
 
     def close(self) -> None:
         """Do nothing: no file stays open between two pictures."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _find_first(self) -> tuple[int, Picture]:
         for index, file in enumerate(self._files[:MAX_CONSECUTIVE_DAMAGED]):

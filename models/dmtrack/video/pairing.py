@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self, cast
+from typing import Final, cast
 
 import cv2
 import numpy as np
 
 from dmtrack.errors import ConfigError, PairingError
 from dmtrack.video.aux_encoder import AS_PUBLISHED, AuxEncoder, EncodingOptions
+from dmtrack.video.closing import ClosedOnExit
 from dmtrack.video.events.formats import is_event_file
 from dmtrack.video.events.source import EventSource
 from dmtrack.video.frame import Frame, FramePair, Modality, Pixels, VideoInfo
@@ -80,7 +80,7 @@ class PairCounts:
         return self.aux_missing - self.aux_blank - self.aux_rgb_only
 
 
-class PairedSource:
+class PairedSource(ClosedOnExit):
     """The frame pairs of a recording, in order; read once, closed with `close` or `with`.
 
     Attributes:
@@ -186,14 +186,6 @@ class PairedSource:
         self._rgb.close()
         if self._streams is not None:
             self._streams.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _single(self, frames: Iterator[Frame]) -> Iterator[FramePair]:
         for rgb in frames:

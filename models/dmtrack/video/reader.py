@@ -14,8 +14,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Final, Protocol, Self, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 import av
 import av.error
@@ -24,6 +23,7 @@ from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 
 from dmtrack.errors import DecodeError, VideoError
+from dmtrack.video.closing import ClosedOnExit
 from dmtrack.video.frame import Frame, Pixels, VideoInfo
 from dmtrack.video.position import Position
 from dmtrack.video.tracks import TrackChoice, TrackInfo, TrackPicker, kind_of_track
@@ -46,7 +46,7 @@ _NOT_VIDEO_FORMATS: Final = frozenset({"tty"})  # libav "plays" any text file as
 _GREY_FORMAT: Final = re.compile(r"gray(\d*)(le|be)?")
 
 
-class VideoReader:
+class VideoReader(ClosedOnExit):
     """The frames of one video stream, read once from front to back.
 
     Rotation stored in the container is applied (multiples of 90 degrees; mirroring is not).
@@ -131,14 +131,6 @@ class VideoReader:
     def close(self) -> None:
         """Close the file. Doing so twice is harmless."""
         self._container.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _describe(self) -> VideoInfo:
         stream = self._stream

@@ -7,16 +7,15 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from types import TracebackType
-from typing import Self
 
+from dmtrack.video.closing import ClosedOnExit
 from dmtrack.video.frame import Frame, VideoInfo
 from dmtrack.video.position import Position
 from dmtrack.video.source import FrameSource, KnowsStamps
 from dmtrack.video.time_file import TimeFile
 
 
-class StampedSource:
+class StampedSource(ClosedOnExit):
     """A stream with one time stamp a frame from a side file, `times`.
 
     A frame finds its row by the order of the container's own stamps, so that one that does not
@@ -79,14 +78,6 @@ class StampedSource:
     def close(self) -> None:
         """Close the stream."""
         self._source.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _pts(self, row: int) -> int:
         return int(self.times.times_s[row] / self._time_base)

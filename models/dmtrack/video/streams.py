@@ -15,11 +15,11 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from dmtrack.errors import ConfigError, PairingError
 from dmtrack.geometry.homography import Homography
+from dmtrack.video.closing import ClosedOnExit
 from dmtrack.video.drift import Drift, find_drift
 from dmtrack.video.events.formats import is_event_file
 from dmtrack.video.events.source import EventOptions, FrameClock
@@ -168,7 +168,7 @@ class Interval:
 
 
 @dataclass(frozen=True, slots=True)
-class StreamPair:
+class StreamPair(ClosedOnExit):
     """Two opened streams with every choice about their matching made.
 
     Attributes:
@@ -242,14 +242,6 @@ class StreamPair:
         """Close both streams."""
         self.rgb.close()
         self.aux.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _aux_start(self, first: Frame) -> Position:
         if self.sync is Sync.INDEX:

@@ -10,13 +10,13 @@ import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from dmtrack.errors import DecodeError
+from dmtrack.video.closing import ClosedOnExit
 from dmtrack.video.events.batch import EventBatch, Times, Triggers
 from dmtrack.video.events.formats import ColumnOptions, open_stream
 from dmtrack.video.events.stream import Chunk, Damage, EventStream, Size
@@ -90,7 +90,7 @@ class EventTotals:
         )
 
 
-class EventReader:
+class EventReader(ClosedOnExit):
     """The events of a file, read once from front to back in memory that does not grow.
 
     Args:
@@ -143,14 +143,6 @@ class EventReader:
         close = getattr(self._stream.chunks, "close", None)
         if close is not None:
             close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def measure(path: Path, options: ColumnOptions | None = None) -> EventTotals:

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from dmtrack.errors import DecodeError, PairingError
+from dmtrack.video.closing import ClosedOnExit
 from dmtrack.video.events.batch import EventBatch, Triggers
 from dmtrack.video.events.formats import ColumnOptions
 from dmtrack.video.events.looks import EventLook, Picture
@@ -71,7 +71,7 @@ class FrameClock:
     rate_ratio: Fraction = Fraction(1)
 
 
-class EventSource:
+class EventSource(ClosedOnExit):
     """The pictures of an event file, read once from front to back like the frames of a video.
 
     Args:
@@ -168,14 +168,6 @@ class EventSource:
     def close(self) -> None:
         """Close the file. Doing so twice is harmless."""
         self.reader.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def _due(self) -> Iterator[tuple[int, Slot]]:
         """Yield the slots, numbered, from the first one on that has not ended before the first event."""

@@ -9,10 +9,10 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
 from dmtrack.errors import DmtrackError, VideoError
+from dmtrack.video.closing import ClosedOnExit
 from dmtrack.video.frame import Frame, VideoInfo
 from dmtrack.video.live.address import LiveAddress
 from dmtrack.video.live.capture import Capture, Captured, open_capture
@@ -63,7 +63,7 @@ class Companion:
         return self.reader.has_reached(waiting.pts * TIME_BASE - self.offset_s)
 
 
-class LiveReader:
+class LiveReader(ClosedOnExit):
     """The newest frames of a live stream; a `FrameSource` whose `read` waits for them.
 
     A thread reads all the time, so that nothing piles up in the network or the camera. Frames are turned
@@ -212,14 +212,6 @@ class LiveReader:
         """Stop reading. The thread ends with the next picture, or when the silence has lasted too long."""
         self._is_closed = True
         self._thread.join(_JOIN_S)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     # --- the reading thread ------------------------------------------------------------------
 
