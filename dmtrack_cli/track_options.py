@@ -17,7 +17,7 @@ from dmtrack.video.grid import Fit
 from dmtrack.video.live.address import LiveAddress, is_live, parse_address
 from dmtrack.video.live.pairs import LiveOptions
 from dmtrack.video.position import Position
-from dmtrack.video.streams import OnMissing, PairingOptions
+from dmtrack.video.streams import BY_TIME, OnMissing, PairingOptions
 from dmtrack_cli import results_folder
 from dmtrack_cli.options import Live, Losing, Network, Pairing, Picture
 from dmtrack_cli.pick.choice import PICK_TIMEOUT_S
@@ -50,7 +50,10 @@ class LiveInputs:
 
 @dataclass(frozen=True, slots=True)
 class Inputs:
-    """What is read, how the streams are paired, and where the boxes come from."""
+    """What is read, how the streams are paired, and where the boxes come from.
+
+    `pairing_options` is made of `pairing` and `times` by `resolved`, which reads their files, once.
+    """
 
     rgb: Path
     aux: Path | None = None
@@ -65,27 +68,21 @@ class Inputs:
     pick: PickKind = PickKind.AUTO
     pick_timeout_s: float = PICK_TIMEOUT_S
     live: LiveInputs | None = None
-
-    @property
-    def pairing_options(self) -> PairingOptions:
-        """How the streams are opened and matched, side files included.
-
-        Raises:
-            ConfigError: An option is out of range.
-        """
-        return self.times.applied_to(self.pairing.options)
+    pairing_options: PairingOptions = BY_TIME
 
     def resolved(self) -> tuple[Inputs, Recording | None]:
-        """Put the streams of a data-set folder in its place, where RGB is one.
+        """Read what the options name; where RGB is a data-set folder, put its streams in its place.
 
         Raises:
-            InputError: The folder is incomplete, or holds several recordings.
+            InputError: The folder is incomplete, or holds several recordings; or a file cannot be used.
+            ConfigError: An option is out of range.
         """
         recording = None if self.aux is not None or self.live is not None else open_recording(self.rgb)
+        matched = replace(self, pairing_options=self.times.applied_to(self.pairing.options))
         if recording is None:
-            return self, None
+            return matched, None
         clip, modality = recording.clip, self.modality or recording.modality
-        return replace(self, rgb=clip.rgb, aux=clip.second, modality=modality), recording
+        return replace(matched, rgb=clip.rgb, aux=clip.second, modality=modality), recording
 
 
 @dataclass(frozen=True, slots=True)
