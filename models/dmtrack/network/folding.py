@@ -48,6 +48,10 @@ class Affine:
         """Return outputs `first` up to and without `last`."""
         return Affine(self.weight[first:last], self.bias[first:last])
 
+    def scaled(self, factor: float) -> Affine:
+        """Return `factor * self(x)` as one map."""
+        return Affine(self.weight * factor, self.bias * factor)
+
 
 def stacked(*maps: Affine) -> Affine:
     """Return the map whose outputs are those of all `maps`, one after the other."""

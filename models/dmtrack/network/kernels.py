@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import functools
 import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -17,18 +19,21 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dmtrack.network.folding import Affine
+from dmtrack.network.precision import cpu_has
 
 Packing = Literal["none", "onednn", "int8"]
+Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
 
 #: Largest magnitude of a signed 8-bit weight; symmetric, so that zero stays zero.
 _INT8_PEAK = 127.0
 
 
 class Linear(nn.Module):
-    """`y = x W^T + b` in the type of its weights."""
+    """`y = x W^T + b` in the type of its weights, and maybe a GELU."""
 
-    def __init__(self, affine: Affine, dtype: torch.dtype, device: torch.device) -> None:
+    def __init__(self, affine: Affine, dtype: torch.dtype, device: torch.device, *, gelu: bool) -> None:
         super().__init__()
+        self.gelu = gelu
         self.register_buffer("weight", affine.weight.to(device, dtype).contiguous())
         self.register_buffer("bias", affine.bias.to(device, dtype))
         self.weight: Tensor
@@ -36,22 +41,24 @@ class Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `(..., in)` to `(..., out)`."""
-        return F.linear(x.to(self.weight.dtype), self.weight, self.bias)
+        out = F.linear(x.to(self.weight.dtype), self.weight, self.bias)
+        return F.gelu(out) if self.gelu else out
 
 
 class OneDnnLinear(nn.Module):
-    """The same on a CPU, with the weights in oneDNN's own layout."""
+    """The same on a CPU, with the weights in oneDNN's own layout and the GELU in the product."""
 
-    def __init__(self, affine: Affine, dtype: torch.dtype, rows: int) -> None:
+    def __init__(self, affine: Affine, dtype: torch.dtype, rows: int, *, gelu: bool = False) -> None:
         super().__init__()
         self.dtype = dtype
+        self._after = ("gelu", [], "none") if gelu else ("none", [], "")
         self.bias = affine.bias.to(dtype)
         self._weight = torch.ops.mkldnn._reorder_linear_weight(affine.weight.to(dtype).contiguous(), rows)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `(..., in)` to `(..., out)`."""
         out: Tensor = torch.ops.mkldnn._linear_pointwise(
-            x.to(self.dtype), self._weight, self.bias, "none", [], ""
+            x.to(self.dtype), self._weight, self.bias, *self._after
         )
         return out
 
@@ -59,8 +66,9 @@ class OneDnnLinear(nn.Module):
 class Int8Linear(nn.Module):
     """The same with 8-bit weights (one scale an output) and inputs (one range a call), float32 outside."""
 
-    def __init__(self, affine: Affine) -> None:
+    def __init__(self, affine: Affine, *, gelu: bool = False) -> None:
         super().__init__()
+        self.gelu = gelu
         weight = affine.weight.float()
         scales = (affine.weight.abs().amax(dim=1) / _INT8_PEAK).clamp(min=torch.finfo(torch.float32).tiny)
         zeros = torch.zeros(len(scales), dtype=torch.long)
@@ -68,12 +76,39 @@ class Int8Linear(nn.Module):
             # PyTorch means to remove these tensors one day; `int8_works` will then say so.
             warnings.filterwarnings("ignore", message=".*quantize.* deprecated", category=UserWarning)
             quantized = torch.quantize_per_channel(weight, scales, zeros, 0, torch.qint8)
-        self._packed: Any = torch.ops.quantized.linear_prepack(quantized, affine.bias.float())
+        with _quantized_by("onednn"):
+            self._packed: Any = torch.ops.quantized.linear_prepack(quantized, affine.bias.float())
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `(..., in)` float32 to `(..., out)` float32."""
         out: Tensor = torch.ops.quantized.linear_dynamic(x, self._packed, reduce_range=False)
-        return out
+        return F.gelu(out) if self.gelu else out
+
+
+@contextmanager
+def _quantized_by(engine: str) -> Iterator[None]:
+    """Pack 8-bit weights for this library, where PyTorch has it: oneDNN's products are the quicker ones."""
+    before = torch.backends.quantized.engine
+    if engine in torch.backends.quantized.supported_engines:
+        torch.backends.quantized.engine = engine
+    try:
+        yield
+    finally:
+        torch.backends.quantized.engine = before
+
+
+def fused_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Return `softmax(Q K^T) V` of `(B, heads, n, d)`, without ever holding all of the weights."""
+    return F.scaled_dot_product_attention(query, key, value, scale=1.0)
+
+
+def plain_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Return the same as two batched products.
+
+    On CPUs that multiply bfloat16 but have no tiles (AMX) the fused one computes in float32, and takes nearly
+    twice as long as this for sequences as short as ours.
+    """
+    return torch.matmul(torch.softmax(torch.matmul(query, key.transpose(-1, -2)), dim=-1), value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,13 +192,25 @@ class Kernels:
         packs = self.packing != "none" and onednn_works(self.residual)
         return replace(self, dtype=self.residual, packing="onednn" if packs else "none")
 
-    def linear(self, affine: Affine, rows: int) -> nn.Module:
-        """Return the quickest module for a map; `rows` is how many vectors a call usually brings."""
+    def linear(self, affine: Affine, rows: int, *, gelu: bool = False) -> nn.Module:
+        """Return the quickest module for a map, and maybe a GELU after it.
+
+        Args:
+            affine: The map.
+            rows: How many vectors a call usually brings.
+            gelu: Whether its outputs go through a GELU.
+        """
         if self.packing == "int8":
-            return Int8Linear(affine)
+            return Int8Linear(affine, gelu=gelu)
         if self.packing == "onednn":
-            return OneDnnLinear(affine, self.dtype, rows)
-        return Linear(affine, self.dtype, self.device)
+            return OneDnnLinear(affine, self.dtype, rows, gelu=gelu)
+        return Linear(affine, self.dtype, self.device, gelu=gelu)
+
+    @property
+    def attention(self) -> Attention:
+        """The quickest `softmax(Q K^T) V`; queries are to be scaled already."""
+        tiled = self.device.type != "cpu" or self.dtype != torch.bfloat16 or cpu_has("amx_bf16")
+        return fused_attention if tiled else plain_attention
 
     def convolution(self, affine: Affine, side: int, shape: ConvolutionShape) -> nn.Module:
         """Return the quickest module for a convolution of images of this side."""

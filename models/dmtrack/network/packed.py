@@ -198,8 +198,10 @@ class PackedBlock(nn.Module):
         streams = 1 if adapters is None else 2
         rows = streams * (config.memory_frames * config.template_grid**2 + self.search_tokens)
         self.norm1, self.norm2 = _Norm(block.norm1, kernels), _Norm(block.norm2, kernels)
+        self.attention = kernels.attention
         qkv = Affine.of(block.attn.qkv)
-        query, key_value = qkv.rows(0, self.width), qkv.rows(self.width, 3 * self.width)
+        query = qkv.rows(0, self.width).scaled((self.width // self.heads) ** -0.5)
+        key_value = qkv.rows(self.width, 3 * self.width)
         low: list[Affine] = []
         self.temporal = self.shallow = self.deep = None
         if adapters is not None:
@@ -215,7 +217,7 @@ class PackedBlock(nn.Module):
         self.ask = kernels.linear(stacked(*asked), rows)
         self.look = kernels.linear(key_value, rows) if search_only else None
         self.project = kernels.linear(Affine.of(block.attn.proj), rows)
-        self.widen = kernels.linear(Affine.of(block.mlp.fc1), rows)
+        self.widen = kernels.linear(Affine.of(block.mlp.fc1), rows, gelu=True)
         self.narrow = kernels.linear(Affine.of(block.mlp.fc2), rows)
 
     @staticmethod
@@ -241,7 +243,7 @@ class PackedBlock(nn.Module):
         if coupled and self.shallow is not None:
             tokens = self.shallow(tokens, low.flip(0)).add_(self.shallow_bias)
         normed = self.norm2(tokens)
-        tokens = tokens.add_(self.narrow(F.gelu(self.widen(normed))))
+        tokens = tokens.add_(self.narrow(self.widen(normed)))
         if coupled and self.deep is not None:
             tokens = self.deep(tokens, normed)
         return tokens
@@ -257,7 +259,7 @@ class PackedBlock(nn.Module):
             (query,) = self._by_head(asked[..., : self.width], batch, 1)
             key, value = self._by_head(self.look(normed), batch, 2)
             low = asked[..., self.width :]
-        found = F.scaled_dot_product_attention(query, key, value)
+        found = self.attention(query, key, value)
         return found.transpose(1, 2).reshape(asked.shape[0], asked.shape[1], self.width), low
 
     def _by_head(self, tokens: Tensor, batch: int, parts: int) -> tuple[Tensor, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 from typing import Literal
 
@@ -25,9 +26,18 @@ def cpu_multiplies_bf16(cpu_info: Path = _CPU_INFO) -> bool:
 
     Elsewhere than on Linux the answer is no.
     """
+    return cpu_has("avx512_bf16", cpu_info) or cpu_has("amx_bf16", cpu_info)
+
+
+def cpu_has(flag: str, cpu_info: Path = _CPU_INFO) -> bool:
+    """Whether this CPU has an extension, by the name that Linux gives it; elsewhere the answer is no."""
+    return flag in _cpu_flags(cpu_info)
+
+
+@functools.cache
+def _cpu_flags(cpu_info: Path) -> frozenset[str]:
     try:
         text = cpu_info.read_text()
     except OSError:
-        return False
-    flags = next((line for line in text.splitlines() if line.startswith("flags")), "").split()
-    return "avx512_bf16" in flags or "amx_bf16" in flags
+        return frozenset()
+    return frozenset(next((line for line in text.splitlines() if line.startswith("flags")), "").split())

@@ -169,10 +169,8 @@ def compose(
         `(H', W', 3)` uint8 RGB; the size depends only on the frame size, the layout, and whether there is a
         second stream.
     """
-    panels = _panels(pair, layout)
     height, width = pair.image.shape[:2]
-    scale = drawing_scale(Size(width, height), len(panels))
-    drawn = [_resized(panel, scale) for panel in panels]
+    canvas, drawn = _panels(pair, layout)
     size = Size(drawn[0].shape[1], drawn[0].shape[0])
     pen = Pen.for_panel(size)
     placed = [_scaled(mark, size.width / width, size.height / height) for mark in marks]
@@ -186,7 +184,7 @@ def compose(
             taken += _draw_caption(panel, _caption(pair, layout), pen)
         if number == 0:
             _draw_labels(panel, placed, pen, taken)
-    return drawn[0] if len(drawn) == 1 else np.hstack(drawn)
+    return canvas
 
 
 def drawing_scale(frame: Size, panels: int = 1) -> Fraction:
@@ -250,19 +248,40 @@ def place_label(box: Box, plate: Size, panel: Size, taken: Sequence[Plate]) -> P
 # --- panels ----------------------------------------------------------------------------------
 
 
-def _panels(pair: FramePair, layout: Layout) -> list[Picture]:
-    rgb, aux = pair.image[..., :3], pair.aux_image
-    if aux is None:
-        return [rgb]
-    match layout:
-        case Layout.SIDE:
-            return [rgb, aux]
-        case Layout.OVERLAY:
-            return [_blended(rgb, aux, pair.modality) if _aux_shown(pair) else rgb]
-        case Layout.RGB:
-            return [rgb]
-        case Layout.AUX:
-            return [aux]
+def _panels(pair: FramePair, layout: Layout) -> tuple[Picture, list[Picture]]:
+    """Return a new picture, and the parts of it that are panels: views, so that drawing on one is enough."""
+    layout = Layout.RGB if pair.aux_image is None else layout
+    count = 2 if layout is Layout.SIDE else 1
+    height, width = pair.image.shape[:2]
+    scale = drawing_scale(Size(width, height), count)
+    size = Size(max(1, round(width * scale)), max(1, round(height * scale)))
+    canvas: Picture = np.empty((size.height, count * size.width, 3), dtype=np.uint8)
+    panels = [canvas[:, number * size.width : (number + 1) * size.width] for number in range(count)]
+    if scale == 1:
+        _fill(panels, pair, layout)
+        return canvas, panels
+    unscaled: list[Picture] = [np.empty((height, width, 3), dtype=np.uint8) for _ in panels]
+    _fill(unscaled, pair, layout)
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+    for panel, whole in zip(panels, unscaled, strict=True):
+        cv2.resize(whole, size, dst=panel, interpolation=method)
+    return canvas, panels
+
+
+def _fill(panels: Sequence[Picture], pair: FramePair, layout: Layout) -> None:
+    """Write what a layout shows into panels of the frame's size."""
+    if layout is Layout.OVERLAY and _aux_shown(pair):
+        rgb, aux = np.empty_like(panels[0]), np.empty_like(panels[0])
+        _copy_channels(pair.image, (rgb, aux))
+        panels[0][:] = _blended(rgb, aux, pair.modality)
+    else:
+        _copy_channels(pair.image, panels, first=3 if layout is Layout.AUX else 0)
+
+
+def _copy_channels(image: Picture, panels: Sequence[Picture], first: int = 0) -> None:
+    """Copy three channels a panel; OpenCV does it ten times as fast as NumPy's slices."""
+    moves = [number for channel in range(3 * len(panels)) for number in (first + channel, channel)]
+    cv2.mixChannels([image], list(panels), moves)
 
 
 def _aux_shown(pair: FramePair) -> bool:
@@ -277,16 +296,6 @@ def _blended(rgb: Picture, aux: Picture, modality: Modality | None) -> Picture:
     weight = (255 - aux.min(axis=2, keepdims=True)).astype(np.float32) * (0.85 / 255)
     mixed: npt.NDArray[np.float32] = rgb + (aux - rgb.astype(np.float32)) * weight
     return np.rint(mixed).astype(np.uint8)
-
-
-def _resized(panel: Picture, scale: Fraction) -> Picture:
-    if scale == 1:
-        return np.ascontiguousarray(panel).copy()
-    width, height = (max(1, round(side * scale)) for side in (panel.shape[1], panel.shape[0]))
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
-    return np.asarray(
-        cv2.resize(np.ascontiguousarray(panel), (width, height), interpolation=method), dtype=np.uint8
-    )
 
 
 def _caption(pair: FramePair, layout: Layout) -> str:
