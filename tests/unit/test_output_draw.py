@@ -95,6 +95,23 @@ def test_overlay_shows_a_held_picture() -> None:
     assert tuple(picture[240, 320]) == (100, 0, 100)
 
 
+@pytest.mark.parametrize(
+    ("layout", "left", "right"),
+    [
+        (Layout.SIDE, RED, (0, 0, 0)),
+        (Layout.AUX, (0, 0, 0), (0, 0, 0)),
+        (Layout.OVERLAY, RED, RED),
+        (Layout.RGB, RED, RED),
+    ],
+)
+def test_a_frame_seen_without_its_second_stream_shows_black_for_it(
+    layout: Layout, left: tuple[int, int, int], right: tuple[int, int, int]
+) -> None:
+    picture = compose(_pair(aux=None, partner=False), [], layout)
+    assert tuple(picture[240, 320]) == left
+    assert tuple(picture[240, -320]) == right
+
+
 def test_inputs_are_not_drawn_on() -> None:
     pair = _pair()
     before = pair.image.copy()
