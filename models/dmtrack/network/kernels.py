@@ -51,7 +51,7 @@ class OneDnnLinear(nn.Module):
     def __init__(self, affine: Affine, dtype: torch.dtype, rows: int, *, gelu: bool = False) -> None:
         super().__init__()
         self.dtype = dtype
-        self._after = ("gelu", [], "none") if gelu else ("none", [], "")
+        self._after: tuple[str, list[float], str] = ("gelu", [], "none") if gelu else ("none", [], "")
         self.bias = affine.bias.to(dtype)
         self._weight = torch.ops.mkldnn._reorder_linear_weight(affine.weight.to(dtype).contiguous(), rows)
 
