@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import os
 import platform
 import re
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dmtrack.errors import CheckpointError, DmtrackError
+from dmtrack.threads import usable_cores
 from dmtrack.video.frame import Modality
 from dmtrack_cli.console import out, program_version
 from dmtrack_cli.options import JsonOption
@@ -120,10 +120,9 @@ def _network() -> Iterator[Finding]:
 
     device = choose_device()
     yield Finding("device", State.OK, f"--device auto is {device}, {choose_precision('auto', device)}")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     kind = torch.backends.cpu.get_cpu_capability()
     yield Finding(
-        "cpu", State.OK, f"{cores} cores for this process, {torch.get_num_threads()} threads, {kind}"
+        "cpu", State.OK, f"{usable_cores()} cores for this process, {torch.get_num_threads()} threads, {kind}"
     )
     yield _bf16_on_cpu()
     yield from _cuda()

@@ -23,6 +23,7 @@ from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 
 from dmtrack.errors import DecodeError, VideoError
+from dmtrack.threads import decoder_threads
 from dmtrack.video.closing import ClosedOnExit
 from dmtrack.video.frame import Frame, Pixels, VideoInfo
 from dmtrack.video.position import Position
@@ -55,21 +56,21 @@ class VideoReader(ClosedOnExit):
     Args:
         path: A video file.
         stream: Which video stream, counted from 0 (cover pictures do not count), or how to pick it.
-        threads: Decoder threads.
+        threads: Decoder threads; None: as many as pay.
 
     Raises:
         VideoError: The file cannot be opened or holds no such stream.
         DecodeError: No frame of it can be decoded.
     """
 
-    def __init__(self, path: Path, *, stream: int | TrackPicker = 0, threads: int = 2) -> None:
+    def __init__(self, path: Path, *, stream: int | TrackPicker = 0, threads: int | None = None) -> None:
         self._path = path
         self._container = open_container(path)
         try:
             self._stream, track = _choose_stream(self._container, path, stream)
             _require_sane_size(self._stream, path)
             self._stream.thread_type = "AUTO"
-            self._stream.codec_context.thread_count = threads
+            self._stream.codec_context.thread_count = threads or decoder_threads()
             self._decoder = _PacketDecoder(self._container, self._stream, path)
             first = self._decoder.first_frame()
             self._clock = _Clock(self._stream)

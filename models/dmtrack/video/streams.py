@@ -97,7 +97,7 @@ class PairingOptions:
             there is no offset.
         on_missing: What to show without a partner.
         folder_rate: Pictures a second of folders, where no video gives a rate.
-        threads: Decoder threads a stream.
+        threads: Decoder threads a stream; None: as many as pay.
         rate_ratio: Seconds of the first clock in one of the second; the second stream is stretched
             from its first frame on.
         rgb: How the first stream is opened.
@@ -115,7 +115,7 @@ class PairingOptions:
     sync: Sync | None = None
     on_missing: OnMissing = OnMissing.HOLD
     folder_rate: Fraction = DEFAULT_FRAME_RATE
-    threads: int = 2
+    threads: int | None = None
     rate_ratio: Fraction = Fraction(1)
     rgb: StreamOptions = _AS_THEY_ARE
     aux: StreamOptions = _AS_THEY_ARE
@@ -293,7 +293,7 @@ def open_stream(
     path: Path,
     options: StreamOptions = _AS_THEY_ARE,
     *,
-    threads: int = 2,
+    threads: int | None = None,
     folder_rate: Fraction = DEFAULT_FRAME_RATE,
     events: EventOptions | None = None,
 ) -> FrameSource:
