@@ -11,39 +11,15 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from gpu_stand_in import StandIn
 
 from dmtrack.errors import DecodeError
 from dmtrack.video import gpu_decoder, reader
 from dmtrack.video.gpu_decoder import suits_gpu, why_no_device, why_no_nvdec
-from dmtrack.video.packet_decoder import PacketDecoder
 from dmtrack.video.reader import VideoReader
 
 NO_SUCH_DEVICE = 99
 COUNT = 12
-
-
-class StandIn(PacketDecoder):
-    """Gives `nv12` as NVDEC does, until it fails."""
-
-    def __init__(self, path: Path, *, fails_at: int, how: str) -> None:
-        container = av.open(str(path))
-        stream = container.streams.video[0]
-        stream.thread_type = "AUTO"
-        super().__init__(container, stream, path)
-        self._fails_at, self._how = fails_at, how
-        self._given_frames = 0
-
-    def next_frame(self):
-        frame = super().next_frame()
-        if self._given_frames == self._fails_at:
-            if self._how == "error":
-                raise DecodeError("the device is gone")
-            if self._how == "damage":
-                self.damaged += 1
-            if self._how == "refused":
-                return frame
-        self._given_frames += 1
-        return None if frame is None else frame.reformat(format="nv12")
 
 
 @pytest.fixture

@@ -92,6 +92,8 @@ class VideoEncoder:
         except UnknownCodecError:
             return "this PyAV has no such encoder"
         except (FFmpegError, OSError) as error:
+            if self.name == NVENC and isinstance(error, PermissionError):
+                return "there is no NVIDIA driver"  # libav does not find the driver's library
             return str(error.strerror or error)
         return None
 

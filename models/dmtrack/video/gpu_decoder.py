@@ -155,8 +155,10 @@ def why_no_device(gpu: int = 0) -> str | None:
         return "this PyAV was built without CUDA"
     try:
         accelerator(gpu).create(av.Codec("h264", "r"))
+    except PermissionError:  # what libav says where it does not find the driver's library
+        return "there is no NVIDIA driver"
     except (av.error.FFmpegError, OSError) as error:
-        return f"no NVIDIA driver, or no such device: {reason_of(error)}"
+        return f"cuda:{gpu} cannot be opened: {reason_of(error)}"
     return None
 
 

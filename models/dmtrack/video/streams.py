@@ -105,6 +105,7 @@ class PairingOptions:
         events: How event files become pictures.
         align: Where pixels of the second stream lie in the first one; None: both see the same, but for `fit`.
         fit: Without `align`, what to do with a second picture of another size or shape.
+        gpu: Number of the CUDA device that decodes what suits it; None decodes on the processor.
 
     Raises:
         ConfigError: The skew is negative or has no meaning, or the ratio is not positive.
@@ -122,6 +123,7 @@ class PairingOptions:
     events: EventOptions = field(default_factory=EventOptions)
     align: Homography | None = None
     fit: Fit = Fit.RESIZE
+    gpu: int | None = None
 
     def __post_init__(self) -> None:
         if self.max_skew_s is not None and self.max_skew_s < 0:
@@ -296,6 +298,7 @@ def open_stream(
     threads: int | None = None,
     folder_rate: Fraction = DEFAULT_FRAME_RATE,
     events: EventOptions | None = None,
+    gpu: int | None = None,
 ) -> FrameSource:
     """Open the first stream of a pair, or an only one.
 
@@ -304,7 +307,9 @@ def open_stream(
         DecodeError: It has no readable frame.
         FormatError: Its side file of time stamps is not one, or is for another number of frames.
     """
-    pairing = PairingOptions(threads=threads, folder_rate=folder_rate, events=events or EventOptions())
+    pairing = PairingOptions(
+        threads=threads, folder_rate=folder_rate, events=events or EventOptions(), gpu=gpu
+    )
     return _open(path, pairing, options, TrackPicker(options.track))
 
 
@@ -326,6 +331,7 @@ def _open(
         path,
         stream=picker,
         threads=pairing.threads,
+        gpu=pairing.gpu,
         folder_rate=rate,
         folder_start_s=start_s,
         events=pairing.events,
