@@ -18,6 +18,7 @@ from dmtrack_cli.progress import SilentReporter
 from dmtrack_cli.sensor_options import Counts
 from dmtrack_cli.track_options import Hardware, Inputs, Outputs, Wanted
 from dmtrack_cli.track_preparation import prepared_run
+from dmtrack_cli.video_options import VideoCodecs
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class TrackItem:
         losing: What happens when a target is lost.
         pairing: How streams are matched; an item's own offset and alignment go before it.
         counts: How counts of second streams become pictures.
+        codecs: What decodes and encodes videos; the device of an item's network, if it is to.
         digests: What the weights meant when the batch began.
     """
 
@@ -71,6 +73,7 @@ class TrackItem:
     losing: Losing = field(default_factory=Losing)
     pairing: Pairing = field(default_factory=Pairing)
     counts: Counts = field(default_factory=Counts)
+    codecs: VideoCodecs = field(default_factory=VideoCodecs)
     digests: WeightsDigests = field(default_factory=lambda: WeightsDigests(()))
 
     def with_digests(self, digests: WeightsDigests) -> TrackItem:
@@ -113,7 +116,7 @@ class TrackItem:
             boxes=tuple(_box_text(box) for box in item.boxes),
             box_files=item.box_files,
         )
-        hardware = Hardware(place.device, place.threads)
+        hardware = Hardware(place.device, place.threads, self.codecs)
         wanted = Wanted(inputs, Outputs(folder, self.picture), self.network, self.losing, hardware)
         with prepared_run(wanted) as run:
             command = list(_command(run.wanted, task.folder))
@@ -149,6 +152,7 @@ def _command(wanted: Wanted, folder: Path) -> Iterator[str]:
     yield from (f"--box-file={path}" for path in inputs.box_files)
     values = {"--modality": inputs.modality, "--start": inputs.start, "--end": inputs.end}
     yield from (f"{name}={value}" for name, value in values.items() if value is not None)
-    for group in (inputs.pairing, inputs.counts, wanted.network, wanted.losing, wanted.outputs.picture):
+    output = (wanted.outputs.picture, wanted.hardware.video)
+    for group in (inputs.pairing, inputs.counts, wanted.network, wanted.losing, *output):
         yield from words(group)
     yield f"--output={folder}"

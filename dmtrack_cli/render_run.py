@@ -57,8 +57,14 @@ class RenderRun:
         first, rest = first_pair(pairs)
         return cls(first, rest, layers, layout)
 
-    def execute(self, path: Path, reporter: Reporter, *, overwrite: bool) -> None:
+    def execute(self, path: Path, reporter: Reporter, *, overwrite: bool, gpu: int | None = None) -> None:
         """Draw to the end. However it ends, the video holds what was drawn.
+
+        Args:
+            path: The video.
+            reporter: Is told of every frame.
+            overwrite: Replace an existing video.
+            gpu: Number of the CUDA device that is to encode, if it can.
 
         Raises:
             KeyboardInterrupt: The person stopped it.
@@ -66,7 +72,7 @@ class RenderRun:
             OutputError: The video exists, or could not be written.
         """
         legend = legend_of(self.layers)
-        writer = VideoWriter(path, overwrite=overwrite)
+        writer = VideoWriter(path, overwrite=overwrite, gpu=gpu)
         try:
             with GracefulStop() as stop, reporter:
                 for pair in chain([self.first], self.rest):

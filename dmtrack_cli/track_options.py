@@ -23,6 +23,7 @@ from dmtrack_cli.options import Live, Losing, Network, Pairing, Picture
 from dmtrack_cli.pick.choice import PICK_TIMEOUT_S
 from dmtrack_cli.pick.drawing import PickKind
 from dmtrack_cli.sensor_options import Counts, SideTimes
+from dmtrack_cli.video_options import VideoCodecs
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,13 +85,22 @@ class Inputs:
         clip, modality = recording.clip, self.modality or recording.modality
         return replace(matched, rgb=clip.rgb, aux=clip.second, modality=modality), recording
 
+    def decoded_on(self, gpu: int | None) -> Inputs:
+        """Return the same, decoded on a CUDA device where that suits (None: on the processor)."""
+        return replace(self, pairing_options=replace(self.pairing_options, gpu=gpu))
+
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """What the network runs on."""
+    """What the network runs on, and what decodes and encodes videos.
+
+    `video_gpu` is made of `video` and the network's device by `prepared_run`: the number of a CUDA device.
+    """
 
     device: str = "auto"
     threads: int | None = None
+    video: VideoCodecs = field(default_factory=VideoCodecs)
+    video_gpu: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

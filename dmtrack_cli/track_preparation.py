@@ -30,6 +30,8 @@ from dmtrack_cli.track_run import TrackRun
 from dmtrack_cli.truth import GroundTruth
 
 if TYPE_CHECKING:
+    import torch
+
     from dmtrack.network.backend import Backend
     from dmtrack.network.precision import Precision
     from dmtrack.network.store import ResolvedWeights
@@ -49,7 +51,9 @@ def prepared_run(wanted: Wanted) -> Iterator[TrackRun]:
     """
     given, outputs = wanted.inputs, wanted.outputs
     with contextlib.ExitStack() as stack:
+        wanted = _with_video_gpu(wanted)
         inputs, recording = given.resolved()
+        inputs = inputs.decoded_on(wanted.hardware.video_gpu)
         sequences = () if recording is None else recording.sequences
         truth = GroundTruth(
             given.rgb, sequences, is_start_given=inputs.start is not None, is_live=given.live is not None
@@ -175,29 +179,43 @@ def _open(inputs: Inputs) -> PairedSource:
     )
 
 
+def _with_video_gpu(wanted: Wanted) -> Wanted:
+    """Settle what decodes and encodes videos; torch is loaded only where there is an NVIDIA driver."""
+    hardware = wanted.hardware
+    gpu = hardware.video.gpu(lambda: _device(wanted))
+    return replace(wanted, hardware=replace(hardware, video_gpu=gpu))
+
+
 def _load(wanted: Wanted, modality: Modality | None) -> tuple[Tracker, ResolvedWeights, Precision]:
     # Only from here on torch is needed: a wrong path or box was reported without waiting for it.
-    # Its threads are to sleep while they wait: spinning, they would take the cores from reading and drawing.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
-    import torch
-
+    device = _device(wanted)
     from dmtrack.network.backend import network_for
     from dmtrack.network.store import resolve_weights
-    from dmtrack.tracking.device import choose_device, choose_precision
+    from dmtrack.tracking.device import choose_precision
     from dmtrack.tracking.tracker import Tracker
 
-    threads = wanted.hardware.threads
-    if threads is not None:
-        if threads < 1:
-            raise ConfigError(f"--threads {threads} is below 1")
-        torch.set_num_threads(threads)
-    device = choose_device(wanted.hardware.device)
     backend: Backend = wanted.network.backend.value
     precision = choose_precision(wanted.network.precision.value, device, backend)
     resolved = resolve_weights(wanted.network.weights, modality)
     config = wanted.losing.applied_to(resolved.tracker_config)
     network = network_for(resolved, precision, device, backend)
     return Tracker(network, config), resolved, precision
+
+
+def _device(wanted: Wanted) -> torch.device:
+    """Load torch as it is to run, and choose the network's device."""
+    # Its threads are to sleep while they wait: spinning, they would take the cores from reading and drawing.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    import torch
+
+    from dmtrack.tracking.device import choose_device
+
+    threads = wanted.hardware.threads
+    if threads is not None:
+        if threads < 1:
+            raise ConfigError(f"--threads {threads} is below 1")
+        torch.set_num_threads(threads)
+    return choose_device(wanted.hardware.device)
 
 
 def _configuration(

@@ -68,6 +68,7 @@ class TrackRun:
         wanted: What was asked for.
         expected_frames: How many frames are expected, from what the container claims.
         score: Mean confidence so far.
+        video: The annotated video, once it is begun.
     """
 
     pairs: PairedSource
@@ -79,6 +80,7 @@ class TrackRun:
     wanted: Wanted
     expected_frames: int | None
     score: ScoreMean = field(default_factory=ScoreMean)
+    video: VideoSink | None = None
 
     def execute(self, reporter: Reporter) -> None:
         """Track to the end. However it ends, what was tracked is on disk and `record` says how it went.
@@ -100,6 +102,7 @@ class TrackRun:
             folder / results_folder.RECORD,
             self.record,
             pair_counts=lambda: counted.counts,
+            video_encoder=lambda: None if self.video is None else self.video.encoder,
             overwrite=overwrite,
         )
         try:
@@ -153,6 +156,7 @@ class TrackRun:
             raise
         layout = outputs.picture.shown
         if layout is not None:
-            video = VideoSink(folder / results_folder.VIDEO, layout, overwrite=overwrite)
-            sinks.append(BackgroundSink(video))
+            gpu = self.wanted.hardware.video_gpu
+            self.video = VideoSink(folder / results_folder.VIDEO, layout, overwrite=overwrite, gpu=gpu)
+            sinks.append(BackgroundSink(self.video))
         return sinks

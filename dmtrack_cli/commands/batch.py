@@ -28,6 +28,7 @@ from dmtrack_cli.option_groups import grouped
 from dmtrack_cli.options import Losing, ModalityChoice, Network, Pairing, Picture
 from dmtrack_cli.progress import ProgressKind
 from dmtrack_cli.sensor_options import Counts
+from dmtrack_cli.video_options import VideoCodecs
 
 _WORKERS = "Workers"
 
@@ -122,6 +123,7 @@ def batch(
     *,
     network: Network,
     picture: Picture,
+    codecs: VideoCodecs,
     losing: Losing,
     pairing: Pairing,
     counts: Counts,
@@ -138,8 +140,10 @@ def batch(
     slots = SlotOptions(devices, jobs, jobs_per_device, threads)
     make_engine = _ray(slots, ray_address) if engine is EngineChoice.RAY else _local(slots)
     kind = ProgressKind.NONE if quiet else progress
-    runner = TrackItem(network, picture, losing, pairing, counts)
+    runner = TrackItem(network, picture, losing, pairing, counts, codecs)
     runner.check()
+    if engine is EngineChoice.LOCAL:
+        codecs.gpu()  # a cluster's machines have GPUs of their own
     plan = make_plan(_findings(source, modality.modality, output), part)
     if kind is ProgressKind.JSON:
         say_plan(plan)

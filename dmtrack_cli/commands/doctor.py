@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import os
 import platform
 import re
 from collections.abc import Iterator
@@ -21,7 +20,10 @@ from rich.table import Table
 from rich.text import Text
 
 from dmtrack.errors import CheckpointError, DmtrackError
+from dmtrack.output.encoder import why_no_nvenc
+from dmtrack.threads import usable_cores
 from dmtrack.video.frame import Modality
+from dmtrack.video.gpu_decoder import why_no_nvdec
 from dmtrack_cli.console import out, program_version
 from dmtrack_cli.options import JsonOption
 from dmtrack_cli.pick.window import why_no_window
@@ -120,10 +122,9 @@ def _network() -> Iterator[Finding]:
 
     device = choose_device()
     yield Finding("device", State.OK, f"--device auto is {device}, {choose_precision('auto', device)}")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     kind = torch.backends.cpu.get_cpu_capability()
     yield Finding(
-        "cpu", State.OK, f"{cores} cores for this process, {torch.get_num_threads()} threads, {kind}"
+        "cpu", State.OK, f"{usable_cores()} cores for this process, {torch.get_num_threads()} threads, {kind}"
     )
     yield _bf16_on_cpu()
     yield from _cuda()
@@ -170,6 +171,14 @@ def _codecs() -> Iterator[Finding]:
         yield Finding("writing", State.NOTE, "no libx264: annotated videos are MPEG-4 Part 2")
     else:
         yield Finding("writing", State.FAIL, "no video encoder: only --no-video works")
+    yield _on_gpu("NVDEC", why_no_nvdec(), "decodes H.264 on cuda:0", "videos are decoded by the processor")
+    yield _on_gpu("NVENC", why_no_nvenc(), "encodes H.264 on cuda:0", "videos are encoded by the processor")
+
+
+def _on_gpu(topic: str, problem: str | None, works: str, otherwise: str) -> Finding:
+    if problem is None:
+        return Finding(topic, State.OK, works)
+    return Finding(topic, State.NOTE, f"{problem}: {otherwise}")
 
 
 def _has_codec(name: str, mode: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -26,6 +27,7 @@ from dmtrack_cli.render_run import RenderRun, default_video, read_layers, requir
 from dmtrack_cli.sensor_options import Counts, SideTimes
 from dmtrack_cli.summary import size_text
 from dmtrack_cli.track_preparation import expected_frames
+from dmtrack_cli.video_options import VideoCodecs
 
 
 @grouped
@@ -65,6 +67,7 @@ def render(
         ProgressKind, typer.Option("--progress", help="How progress is shown; auto: a bar on a terminal.")
     ] = ProgressKind.AUTO,
     *,
+    codecs: VideoCodecs,
     pairing: Pairing,
     times: SideTimes,
     counts: Counts,
@@ -78,13 +81,14 @@ def render(
     if len(layers) > len(PALETTE):
         say_line("warning", f"{len(layers)} files share {len(PALETTE)} colours", "yellow")
     first, last = (None if position is None else parse_position(position) for position in (start, end))
+    gpu = codecs.gpu()
     pairs = open_pair(
         rgb,
         pairing.second(rgb, aux),
         modality=modality.modality,
         start=first,
         end=last,
-        pairing=times.applied_to(pairing.options),
+        pairing=replace(times.applied_to(pairing.options), gpu=gpu),
         encoding=counts.options,
     )
     with pairs:
@@ -92,7 +96,7 @@ def render(
         kind = ProgressKind.NONE if quiet else progress
         reporter = make_reporter(kind, expected_frames(pairs.rgb_info, run.first, last), err, "drawing")
         try:
-            run.execute(video, reporter, overwrite=overwrite)
+            run.execute(video, reporter, overwrite=overwrite, gpu=gpu)
         except KeyboardInterrupt:
             raise Stopped(f"the first {run.frames} frames are in {video}") from None
     for remark in pairs.remarks:

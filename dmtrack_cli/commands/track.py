@@ -36,6 +36,7 @@ from dmtrack_cli.summary import Summary, print_summary, say_summary
 from dmtrack_cli.track_options import Hardware, Inputs, LiveInputs, Outputs, Wanted
 from dmtrack_cli.track_preparation import prepared_run
 from dmtrack_cli.track_run import TrackRun
+from dmtrack_cli.video_options import VideoCodecs
 
 _LIVE_PAIRING: Final = ("--offset-ms", "--max-skew-ms", "--on-missing")
 MOST_NAMED: Final = 6
@@ -111,6 +112,7 @@ def track(
     *,
     network: Network,
     picture: Picture,
+    codecs: VideoCodecs,
     losing: Losing,
     pairing: Pairing,
     times: SideTimes,
@@ -142,7 +144,7 @@ def track(
     )
     folder = default_folder(inputs.rgb) if live_inputs is None else live_folder()
     outputs = Outputs(output or folder, picture, overwrite, show)
-    wanted = Wanted(inputs, outputs, network, losing, Hardware(device, threads))
+    wanted = Wanted(inputs, outputs, network, losing, Hardware(device, threads, codecs))
     kind = ProgressKind.NONE if quiet else progress
     with prepared_run(wanted) as run:
         _say_start(run, kind, quiet=quiet)

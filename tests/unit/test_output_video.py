@@ -22,9 +22,10 @@ from dmtrack.errors import OutputError
 from dmtrack.geometry.box import Box
 from dmtrack.output import video
 from dmtrack.output.draw import Layout
+from dmtrack.output.encoder import VideoQuality, choose_encoder
 from dmtrack.output.mp4 import is_whole, whole_fragments_bytes
 from dmtrack.output.sink import NullSink
-from dmtrack.output.video import VideoQuality, VideoSink, VideoWriter, render_sink_for_layout
+from dmtrack.output.video import VideoSink, VideoWriter, render_sink_for_layout
 from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
 from dmtrack.video.frame import Frame, FramePair
 
@@ -61,6 +62,10 @@ def _write(path: Path, stamps: list[int], time_base: Fraction) -> None:
     writer.close()
 
 
+def _missing(name: str, mode: str) -> None:
+    raise UnknownCodecError(name)
+
+
 def _fill(writer: VideoWriter) -> None:
     for number in range(1000):
         writer.write(_noise(number), number * 40, MS)
@@ -81,7 +86,8 @@ def _fill(writer: VideoWriter) -> None:
 def test_stamps_are_those_of_the_source(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stamps: list[int], time_base: Fraction, codec: str
 ) -> None:
-    monkeypatch.setattr(video, "_codec_name", lambda: codec)
+    if codec != "libx264":
+        monkeypatch.setattr(av, "Codec", _missing)
     path = tmp_path / "a.mp4"
     _write(path, stamps, time_base)
     assert _times(path) == [stamp * time_base for stamp in stamps]
@@ -213,13 +219,10 @@ def test_no_room_for_the_index_leaves_a_fragmented_video(
 def test_without_x264_the_fallback_is_said(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def missing(name: str, mode: str) -> None:
-        raise UnknownCodecError(name)
-
-    assert video._codec_name() == "libx264"
-    monkeypatch.setattr(av, "Codec", missing)
+    assert choose_encoder(64, 48).name == "libx264"
+    monkeypatch.setattr(av, "Codec", _missing)
     with caplog.at_level(logging.WARNING):
-        assert video._codec_name() == "mpeg4"
+        assert choose_encoder(64, 48).name == "mpeg4"
     assert "no libx264" in caplog.text
 
 

@@ -215,7 +215,7 @@ class TestDamage:
         assert frames[-1].time_s == Fraction(29, 30)  # what follows keeps its time
 
     def test_damage_without_end_is_bounded_and_keeps_what_came_before(self, whole, monkeypatch):
-        monkeypatch.setattr(reader_module, "MAX_CONSECUTIVE_DAMAGED", 3)
+        monkeypatch.setattr("dmtrack.video.packet_decoder.MAX_CONSECUTIVE_DAMAGED", 3)
         self.damage(whole, 0.4, 1.0)
         frames = []
         with VideoReader(whole) as reader, pytest.raises(DecodeError) as caught:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 
 from dmtrack.batch.work import Place
 from dmtrack.errors import ConfigError
+from dmtrack.threads import usable_cores
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,13 +77,6 @@ def _on_cpu(options: SlotOptions) -> tuple[Slot, ...]:
     jobs = options.jobs or 1
     threads = options.threads or max(1, usable_cores() // jobs)
     return tuple(Slot(f"cpu #{number}", Place("cpu", threads)) for number in range(1, jobs + 1))
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _devices(asked: str) -> list[str]:

@@ -166,6 +166,7 @@ class RunRecord:
         clocks: How the two clocks were related (offset, tolerance).
         batch: For an item of a batch, what was asked for: with equal values it need not be done again.
         outputs: Names of the result files, relative to `run.json`.
+        video_encoder: What encoded the annotated video, by libav's name; None without one.
         started_at: Local time with offset, ISO 8601.
         status: How far the run came.
         reason: Why it did not complete, or ended before the recording.
@@ -185,6 +186,7 @@ class RunRecord:
     clocks: Any = None
     batch: Any = None
     outputs: Sequence[str] = ()
+    video_encoder: str | None = None
     started_at: str = field(default_factory=_now)
     status: RunStatus = RunStatus.RUNNING
     reason: str | None = None
@@ -215,6 +217,7 @@ class RunRecordSink(Sink):
         path: Usually `.../run.json`; written at once with status `running`.
         record: What is known at the start.
         pair_counts: Asked at the end for what reading and pairing met.
+        video_encoder: Asked at the end for what encoded the annotated video.
         overwrite: Replace an existing file.
         clock: Seconds, for the measured speed.
 
@@ -228,12 +231,14 @@ class RunRecordSink(Sink):
         record: RunRecord,
         *,
         pair_counts: Callable[[], PairCounts] = PairCounts,
+        video_encoder: Callable[[], str | None] = lambda: None,
         overwrite: bool = False,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._path = reserve(path, overwrite=overwrite)
         self._record = record
         self._pair_counts = pair_counts
+        self._video_encoder = video_encoder
         self._clock = clock
         self._start_s = clock()
         self._network_frames = 0
@@ -284,6 +289,7 @@ class RunRecordSink(Sink):
             reason=reason,
             counts=replace(self._record.counts, pairing=self._pair_counts()),
             speed=self._measure(),
+            video_encoder=self._video_encoder(),
             ended_at=_now(),
         )
         self._save()

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Final, cast
@@ -19,7 +18,6 @@ from typing import Final, cast
 import av
 import cv2
 import numpy as np
-from av.codec.codec import UnknownCodecError
 from av.container import OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
@@ -28,6 +26,7 @@ from av.video.stream import VideoStream
 from dmtrack.errors import OutputError
 from dmtrack.output.atomic import os_errors_translated, output_error, part_path, publish, reserve
 from dmtrack.output.draw import Layout, Picture, compose_result
+from dmtrack.output.encoder import NOMINAL_RATE, VideoEncoder, VideoQuality, choose_encoder
 from dmtrack.output.mp4 import StampRepair, is_whole, mp4_timescale, mp4_unit, whole_fragments_bytes
 from dmtrack.output.sink import NullSink, Sink
 from dmtrack.tracking.result import FrameResult
@@ -36,29 +35,11 @@ _log = logging.getLogger(__name__)
 
 _GROWING_FLAGS: Final = "frag_keyframe+delay_moov+default_base_moof"
 _FINISHED_FLAGS: Final = "faststart"
-_KEYFRAME_EVERY: Final = 60
-_NOMINAL_RATE: Final = 30
-"""For the encoder's rate control only."""
 LATEST_START_S: Final = 86_400
 """A video whose first picture is later than this, on a clock of seconds since 1970, begins at 0: a player
 would wait for it."""
 _TORN: Final = "the end of the video could not be written"
 _TORN_HINT: Final = "is the disk full?"
-_BT709: Final = 1
-_LIMITED_RANGE: Final = 1
-
-
-@dataclass(frozen=True, slots=True)
-class VideoQuality:
-    """How hard to compress.
-
-    Attributes:
-        crf: x264's constant rate factor: 0 (lossless) to 51; 18 to 28 is sensible.
-        preset: x264's name for the trade of speed against size.
-    """
-
-    crf: int = 23
-    preset: str = "veryfast"
 
 
 class VideoWriter:
@@ -73,18 +54,32 @@ class VideoWriter:
         path: The final name.
         quality: How hard to compress.
         overwrite: Replace an existing file.
+        gpu: Number of the CUDA device that is to encode, if it can; None encodes on the processor.
 
     Raises:
         OutputError: The file exists, or its folder cannot be made or written to.
     """
 
-    def __init__(self, path: Path, *, quality: VideoQuality | None = None, overwrite: bool = False) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        quality: VideoQuality | None = None,
+        overwrite: bool = False,
+        gpu: int | None = None,
+    ) -> None:
         self._path = reserve(path, overwrite=overwrite)
         self._part = part_path(path)
-        self._quality = quality or VideoQuality()
+        self._quality = quality
+        self._gpu = gpu
         self._encoding: _Encoding | None = None
         self._origin_pts = 0
         self._closed = False
+
+    @property
+    def encoder(self) -> str | None:
+        """Libav's name of the encoder; None before the first picture."""
+        return None if self._encoding is None else self._encoding.encoder.name
 
     def write(self, picture: Picture, pts: int, time_base: Fraction) -> None:
         """Encode one picture.
@@ -101,7 +96,7 @@ class VideoWriter:
             raise OutputError("writing failed before", where=self._path)
         try:
             if self._encoding is None:
-                self._encoding = _Encoding(self._part, picture, mp4_unit(time_base), self._quality)
+                self._encoding = _Encoding(self._part, picture, mp4_unit(time_base), self._quality, self._gpu)
                 self._origin_pts = pts if abs(pts * time_base) > LATEST_START_S else 0
             self._encoding.write(picture, pts - self._origin_pts, time_base)
         except (FFmpegError, OSError) as error:
@@ -175,16 +170,28 @@ class VideoSink(Sink):
         layout: What the pictures show.
         quality: How hard to compress.
         overwrite: Replace an existing file.
+        gpu: Number of the CUDA device that is to encode, if it can.
 
     Raises:
         OutputError: The file exists, or its folder cannot be made or written to.
     """
 
     def __init__(
-        self, path: Path, layout: Layout, *, quality: VideoQuality | None = None, overwrite: bool = False
+        self,
+        path: Path,
+        layout: Layout,
+        *,
+        quality: VideoQuality | None = None,
+        overwrite: bool = False,
+        gpu: int | None = None,
     ) -> None:
-        self._writer = VideoWriter(path, quality=quality, overwrite=overwrite)
+        self._writer = VideoWriter(path, quality=quality, overwrite=overwrite, gpu=gpu)
         self._layout = layout
+
+    @property
+    def encoder(self) -> str | None:
+        """Libav's name of the encoder; None before the first picture."""
+        return self._writer.encoder
 
     def write(self, result: FrameResult) -> None:
         """Draw and encode one frame."""
@@ -208,8 +215,11 @@ def render_sink_for_layout(
 class _Encoding:
     """An open encoder with its fragmented MP4 file."""
 
-    def __init__(self, path: Path, picture: Picture, unit: Fraction, quality: VideoQuality) -> None:
+    def __init__(
+        self, path: Path, picture: Picture, unit: Fraction, quality: VideoQuality | None, gpu: int | None
+    ) -> None:
         height, width = (side + side % 2 for side in picture.shape[:2])
+        self.encoder = choose_encoder(width, height, quality, gpu)
         self.stamps = StampRepair(unit)
         self._stamp_of: dict[int, int] = {}
         self._frames = 0
@@ -219,7 +229,7 @@ class _Encoding:
             "flush_packets": "1",  # a fragment reaches the disk when it is whole
         }
         self._container = av.open(str(path), "w", format="mp4", options=options)
-        self._stream = _add_stream(self._container, width, height, quality)
+        self._stream = _add_stream(self._container, self.encoder, width, height)
         self._stream.time_base = unit
 
     def write(self, picture: Picture, pts: int, time_base: Fraction) -> None:
@@ -228,7 +238,7 @@ class _Encoding:
             _fitted(picture, self._stream.width, self._stream.height), format="rgb24"
         ).reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
         frame.pts = self._frames
-        frame.time_base = Fraction(1, _NOMINAL_RATE)
+        frame.time_base = Fraction(1, NOMINAL_RATE)
         self._frames += 1
         self._mux(self._stream.encode(frame))
 
@@ -245,7 +255,7 @@ class _Encoding:
         for packet in packets:
             if packet.pts is None:
                 continue
-            number = round(packet.pts * packet.time_base * _NOMINAL_RATE)
+            number = round(packet.pts * packet.time_base * NOMINAL_RATE)
             stamp = self._stamp_of.pop(number)
             # The last frame is shown as long as the one before; elsewhere the next stamp decides.
             packet.duration = self._stamp_of.get(number + 1, stamp + self.stamps.step) - stamp
@@ -254,28 +264,10 @@ class _Encoding:
             self._container.mux(packet)
 
 
-def _add_stream(container: OutputContainer, width: int, height: int, quality: VideoQuality) -> VideoStream:
-    codec = _codec_name()
-    options = {"qscale": "4"}
-    if codec == "libx264":
-        options = {"crf": str(quality.crf), "preset": quality.preset}
-    stream = cast(VideoStream, container.add_stream(codec, rate=_NOMINAL_RATE, options=options))
-    stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-    context = stream.codec_context
-    context.gop_size = _KEYFRAME_EVERY
-    context.max_b_frames = 0
-    context.color_range = _LIMITED_RANGE
-    context.colorspace = context.color_primaries = context.color_trc = _BT709
+def _add_stream(container: OutputContainer, encoder: VideoEncoder, width: int, height: int) -> VideoStream:
+    stream = cast(VideoStream, container.add_stream(encoder.name, rate=NOMINAL_RATE, options=encoder.options))
+    encoder.configure(stream.codec_context, width, height)
     return stream
-
-
-def _codec_name() -> str:
-    try:
-        av.Codec("libx264", "w")
-    except UnknownCodecError:
-        _log.warning("this PyAV has no libx264: the video is MPEG-4 Part 2, larger and less widely played")
-        return "mpeg4"
-    return "libx264"
 
 
 def _fitted(picture: Picture, width: int, height: int) -> Picture:

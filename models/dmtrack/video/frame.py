@@ -28,7 +28,7 @@ class VideoInfo:
     """What a container or folder claims about its stream, before any frame is decoded.
 
     `track` says which stream of the file it is, where that may hold several; `depth_unit_mm` is the
-    depth of one count, where the file states it.
+    depth of one count, where the file states it; `decoded_on` is `cpu`, or the device that decodes it.
     """
 
     path: Path
@@ -45,6 +45,7 @@ class VideoInfo:
     rotation_deg: int = 0
     track: TrackInfo | None = None
     depth_unit_mm: Fraction | None = None
+    decoded_on: str = "cpu"
 
     @property
     def duration_s(self) -> Fraction | None:

@@ -287,7 +287,13 @@ def open_pair(
             for pictures of other sizes.
     """
     if aux is None:
-        alone = open_stream(Path(rgb), pairing.rgb, folder_rate=pairing.folder_rate, events=pairing.events)
+        alone = open_stream(
+            Path(rgb),
+            pairing.rgb,
+            folder_rate=pairing.folder_rate,
+            events=pairing.events,
+            gpu=pairing.gpu,
+        )
         return PairedSource(alone, start=start, end=end)
     streams = open_streams(Path(rgb), Path(aux), pairing)
     try:

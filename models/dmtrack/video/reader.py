@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import logging
 import re
-from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
@@ -23,19 +22,20 @@ from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 
 from dmtrack.errors import DecodeError, VideoError
+from dmtrack.threads import decoder_threads
 from dmtrack.video.closing import ClosedOnExit
 from dmtrack.video.frame import Frame, Pixels, VideoInfo
+from dmtrack.video.gpu_decoder import GpuDecoder, accelerator, suits_gpu
+from dmtrack.video.packet_decoder import PacketDecoder, reason_of
 from dmtrack.video.position import Position
 from dmtrack.video.tracks import TrackChoice, TrackInfo, TrackPicker, kind_of_track
 
 if TYPE_CHECKING:
+    from av.codec.hwaccel import HWAccel
     from av.container import InputContainer
-    from av.packet import Packet
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-MAX_CONSECUTIVE_DAMAGED: Final = 250
-"""So many undecodable packets in a row end the reading: nothing after them can be trusted."""
 MAX_PIXELS: Final = 1 << 27
 """16384 x 8192. A header that claims more lies, and believing it would exhaust the memory."""
 ASSUMED_FRAME_RATE: Final = Fraction(30)
@@ -55,22 +55,32 @@ class VideoReader(ClosedOnExit):
     Args:
         path: A video file.
         stream: Which video stream, counted from 0 (cover pictures do not count), or how to pick it.
-        threads: Decoder threads.
+        threads: Decoder threads; None: as many as pay.
+        gpu: Number of the CUDA device that is to decode what suits it; the pictures are the same.
 
     Raises:
         VideoError: The file cannot be opened or holds no such stream.
         DecodeError: No frame of it can be decoded.
     """
 
-    def __init__(self, path: Path, *, stream: int | TrackPicker = 0, threads: int = 2) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        stream: int | TrackPicker = 0,
+        threads: int | None = None,
+        gpu: int | None = None,
+    ) -> None:
         self._path = path
         self._container = open_container(path)
         try:
             self._stream, track = _choose_stream(self._container, path, stream)
             _require_sane_size(self._stream, path)
             self._stream.thread_type = "AUTO"
-            self._stream.codec_context.thread_count = threads
-            self._decoder = _PacketDecoder(self._container, self._stream, path)
+            self._stream.codec_context.thread_count = threads or decoder_threads()
+            self._decoder: PacketDecoder | GpuDecoder = PacketDecoder(self._container, self._stream, path)
+            if gpu is not None:
+                self._decoder = _on_gpu(self._decoder, self._stream, path, track.number, gpu)
             first = self._decoder.first_frame()
             self._clock = _Clock(self._stream)
             self._first_pts = self._clock.stamp(first)
@@ -130,7 +140,7 @@ class VideoReader(ClosedOnExit):
 
     def close(self) -> None:
         """Close the file. Doing so twice is harmless."""
-        self._container.close()
+        self._decoder.close()
 
     def _describe(self) -> VideoInfo:
         stream = self._stream
@@ -154,6 +164,7 @@ class VideoReader(ClosedOnExit):
             channels=self._picture.channels,
             rotation_deg=self._picture.rotation_deg,
             track=self._track,
+            decoded_on=self._decoder.device,
         )
 
     def _count_missing(self, last_end_s: Fraction) -> None:
@@ -171,84 +182,6 @@ class VideoReader(ClosedOnExit):
             float(last_end_s),
             float(claimed_s),
         )
-
-
-class _PacketDecoder:
-    """Turns packets into frames; skips, counts and bounds those that do not decode."""
-
-    def __init__(self, container: InputContainer, stream: VideoStream, path: Path) -> None:
-        self.damaged = 0
-        self.damaged_in_a_row = 0
-        self._container = container
-        self._stream = stream
-        self._path = path
-        self._packets = container.demux(stream)
-        self._ready: deque[VideoFrame] = deque()
-        self._decoded = 0
-        self._drained = False
-
-    def first_frame(self) -> VideoFrame:
-        """Return the first frame.
-
-        Raises:
-            DecodeError: There is none.
-        """
-        frame = self.next_frame()
-        if frame is None:
-            raise DecodeError("no frame can be decoded", where=self._path, hint="is the file complete?")
-        return frame
-
-    def next_frame(self) -> VideoFrame | None:
-        """Return the next frame, or None at the end of the stream."""
-        while not self._ready and not self._drained:
-            packet = self._next_packet()
-            if packet is not None:
-                self._decode(packet)
-        if not self._ready:
-            return None
-        self._decoded += 1
-        return self._ready.popleft()
-
-    def _next_packet(self) -> Packet[VideoStream] | None:
-        try:
-            return next(self._packets)
-        except StopIteration:
-            self._drained = True
-        except av.error.InvalidDataError as error:
-            self._count_damage(error)
-            self._packets = self._container.demux(self._stream)
-        except (av.error.FFmpegError, OSError) as error:
-            raise DecodeError(
-                f"reading fails after frame {self._decoded}: {reason_of(error)}", where=self._path
-            ) from error
-        return None
-
-    def _decode(self, packet: Packet[VideoStream]) -> None:
-        is_flush = packet.size == 0 and packet.dts is None
-        if packet.size == 0 and not is_flush:
-            return  # AVI writes empty packets for "the picture before, again"
-        try:
-            frames = self._stream.codec_context.decode(None if is_flush else packet)
-        except av.error.EOFError:
-            self._drained = True
-        except (av.error.FFmpegError, OSError, MemoryError) as error:
-            self._count_damage(error)
-        else:
-            self._ready.extend(frames)
-            if frames:
-                self.damaged_in_a_row = 0
-            self.damaged += sum(frame.is_corrupt for frame in frames)
-
-    def _count_damage(self, error: Exception) -> None:
-        self.damaged += 1
-        self.damaged_in_a_row += 1
-        _LOGGER.info("%s: damaged packet after frame %d: %s", self._path, self._decoded, reason_of(error))
-        if self.damaged_in_a_row > MAX_CONSECUTIVE_DAMAGED:
-            raise DecodeError(
-                f"{self.damaged_in_a_row} damaged packets in a row after frame {self._decoded}",
-                where=self._path,
-                hint="the rest of the file is unusable; --end stops before it",
-            ) from error
 
 
 class _Clock:
@@ -349,15 +282,46 @@ def open_container(path: Path) -> InputContainer:
         VideoError: There is none, or it is no video.
     """
     try:
-        # "file:" keeps a colon in a name from being read as a protocol; the whitelist keeps a
-        # play list that poses as a video from opening the network
-        container = av.open(f"file:{path}", options={"protocol_whitelist": "file"})
+        container = _opened(path)
     except (av.error.FFmpegError, OSError) as error:
         raise _opening_error(path, error) from error
     if container.format.name in _NOT_VIDEO_FORMATS:
         container.close()
         raise VideoError("this is not a video", where=path, hint="it looks like a text file")
     return container
+
+
+def _opened(path: Path, hwaccel: HWAccel | None = None) -> InputContainer:
+    # "file:" keeps a colon in a name from being read as a protocol; the whitelist keeps a
+    # play list that poses as a video from opening the network
+    return av.open(f"file:{path}", options={"protocol_whitelist": "file"}, hwaccel=hwaccel)
+
+
+def _on_gpu(
+    standby: PacketDecoder, stream: VideoStream, path: Path, number: int, gpu: int
+) -> PacketDecoder | GpuDecoder:
+    """Return a decoder on a device for a stream that suits it, else `standby`."""
+    pixel_format = stream.codec_context.pix_fmt
+    if pixel_format is None or not suits_gpu(stream.codec_context):
+        return standby
+    try:
+        device = _device_decoder(path, number, gpu)
+    except (av.error.FFmpegError, OSError, VideoError) as error:
+        _LOGGER.info("%s: cuda:%d cannot be used (%s): the processor decodes", path, gpu, reason_of(error))
+        return standby
+    return GpuDecoder(standby, device, pixel_format, gpu, path)
+
+
+def _device_decoder(path: Path, number: int, gpu: int) -> PacketDecoder:
+    container = _opened(path, accelerator(gpu))
+    try:
+        stream, _ = _choose_stream(container, path, number)
+        _require_sane_size(stream, path)
+        stream.codec_context.thread_count = 1
+        return PacketDecoder(container, stream, path)
+    except BaseException:
+        container.close()
+        raise
 
 
 def _opening_error(path: Path, error: Exception) -> VideoError:
@@ -455,8 +419,3 @@ def _claimed_end_s(container: InputContainer, stream: VideoStream, start_s: Frac
         end = Fraction(container.duration, 1_000_000)
         return end if "matroska" in container.format.name else start_s + end
     return None
-
-
-def reason_of(error: Exception) -> str:
-    """Return libav's words for an error, without its number and internal function."""
-    return str(getattr(error, "strerror", None) or error)

@@ -65,7 +65,8 @@ def open_source(
     path: Path | str,
     *,
     stream: int | TrackPicker = 0,
-    threads: int = 2,
+    threads: int | None = None,
+    gpu: int | None = None,
     folder_rate: Fraction = DEFAULT_FRAME_RATE,
     folder_start_s: Fraction = Fraction(0),
     events: EventOptions | None = None,
@@ -76,7 +77,8 @@ def open_source(
     Args:
         path: The file or folder.
         stream: Which video stream of a file, from 0, or how to pick it.
-        threads: Decoder threads for a file.
+        threads: Decoder threads for a file; None: as many as pay.
+        gpu: Number of the CUDA device that decodes a file which suits it.
         folder_rate: Pictures a second to assume for a folder, which has no clock of its own.
         folder_start_s: Time of a folder's first picture in seconds.
         events: How an event file becomes pictures.
@@ -99,7 +101,7 @@ def open_source(
         raise VideoError("no permission to read it", where=path) from error
     if path.suffix.lower() in BAG_SUFFIXES:
         return BagReader(path, stream=stream)
-    return VideoReader(path, stream=stream, threads=threads)
+    return VideoReader(path, stream=stream, threads=threads, gpu=gpu)
 
 
 def _require_video_file(path: Path) -> None:

@@ -97,7 +97,7 @@ class PairingOptions:
             there is no offset.
         on_missing: What to show without a partner.
         folder_rate: Pictures a second of folders, where no video gives a rate.
-        threads: Decoder threads a stream.
+        threads: Decoder threads a stream; None: as many as pay.
         rate_ratio: Seconds of the first clock in one of the second; the second stream is stretched
             from its first frame on.
         rgb: How the first stream is opened.
@@ -105,6 +105,7 @@ class PairingOptions:
         events: How event files become pictures.
         align: Where pixels of the second stream lie in the first one; None: both see the same, but for `fit`.
         fit: Without `align`, what to do with a second picture of another size or shape.
+        gpu: Number of the CUDA device that decodes what suits it; None decodes on the processor.
 
     Raises:
         ConfigError: The skew is negative or has no meaning, or the ratio is not positive.
@@ -115,13 +116,14 @@ class PairingOptions:
     sync: Sync | None = None
     on_missing: OnMissing = OnMissing.HOLD
     folder_rate: Fraction = DEFAULT_FRAME_RATE
-    threads: int = 2
+    threads: int | None = None
     rate_ratio: Fraction = Fraction(1)
     rgb: StreamOptions = _AS_THEY_ARE
     aux: StreamOptions = _AS_THEY_ARE
     events: EventOptions = field(default_factory=EventOptions)
     align: Homography | None = None
     fit: Fit = Fit.RESIZE
+    gpu: int | None = None
 
     def __post_init__(self) -> None:
         if self.max_skew_s is not None and self.max_skew_s < 0:
@@ -293,9 +295,10 @@ def open_stream(
     path: Path,
     options: StreamOptions = _AS_THEY_ARE,
     *,
-    threads: int = 2,
+    threads: int | None = None,
     folder_rate: Fraction = DEFAULT_FRAME_RATE,
     events: EventOptions | None = None,
+    gpu: int | None = None,
 ) -> FrameSource:
     """Open the first stream of a pair, or an only one.
 
@@ -304,7 +307,9 @@ def open_stream(
         DecodeError: It has no readable frame.
         FormatError: Its side file of time stamps is not one, or is for another number of frames.
     """
-    pairing = PairingOptions(threads=threads, folder_rate=folder_rate, events=events or EventOptions())
+    pairing = PairingOptions(
+        threads=threads, folder_rate=folder_rate, events=events or EventOptions(), gpu=gpu
+    )
     return _open(path, pairing, options, TrackPicker(options.track))
 
 
@@ -326,6 +331,7 @@ def _open(
         path,
         stream=picker,
         threads=pairing.threads,
+        gpu=pairing.gpu,
         folder_rate=rate,
         folder_start_s=start_s,
         events=pairing.events,

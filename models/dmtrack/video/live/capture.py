@@ -20,7 +20,8 @@ import numpy as np
 from dmtrack.errors import DecodeError, VideoError
 from dmtrack.video.frame import Pixels
 from dmtrack.video.live.address import PROTOCOLS, LiveAddress
-from dmtrack.video.reader import PictureConverter, exact_fraction, reason_of
+from dmtrack.video.packet_decoder import reason_of
+from dmtrack.video.reader import PictureConverter, exact_fraction
 
 if TYPE_CHECKING:
     from av.container import InputContainer

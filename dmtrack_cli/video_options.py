@@ -1,0 +1,95 @@
+"""What decodes and encodes videos: the option, and what it means on this machine."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from dmtrack.errors import ConfigError
+from dmtrack.output.encoder import why_no_nvenc
+from dmtrack.video.gpu_decoder import why_no_device, why_no_nvdec
+
+if TYPE_CHECKING:
+    import torch
+
+_log = logging.getLogger("dmtrack.video_options")  # what is below "dmtrack" is shown
+
+
+class VideoDevice(StrEnum):
+    """What decodes and encodes videos, or: what suits the network's device."""
+
+    AUTO = "auto"
+    CPU = "cpu"
+    CUDA = "cuda"
+
+
+@dataclass(frozen=True, slots=True)
+class VideoCodecs:
+    """What decodes and encodes videos."""
+
+    video_device: Annotated[
+        VideoDevice,
+        typer.Option(
+            "--video-device",
+            help="What decodes 8-bit H.264, HEVC and VP9 files and encodes the video. cuda: NVDEC and NVENC; "
+            "the CPU does what they cannot. auto: cuda where the network runs on it.",
+        ),
+    ] = VideoDevice.AUTO
+
+    def gpu(self, network_device: Callable[[], torch.device] | None = None) -> int | None:
+        """Return the number of the CUDA device that is to decode and encode; None: the processor does.
+
+        Args:
+            network_device: Says where the network runs; asked only where an answer can matter. None: there is
+                no network.
+
+        Raises:
+            ConfigError: CUDA was asked for and cannot decode, or the network's device is not there.
+        """
+        asked = self.video_device
+        if asked is VideoDevice.CPU or (asked is VideoDevice.AUTO and network_device is None):
+            return None
+        missing = why_no_device()  # before torch is loaded to say where the network runs
+        if missing is not None:
+            if asked is VideoDevice.AUTO:
+                return None
+            raise _refusal(missing)
+        device = None if network_device is None else network_device()
+        if device is not None and device.type == "cuda":
+            number = device.index or 0
+        elif asked is VideoDevice.AUTO:
+            return None
+        else:
+            number = 0
+        if asked is VideoDevice.CUDA:
+            _require_codecs(number)
+        return number
+
+
+@functools.cache
+def _require_codecs(gpu: int) -> None:
+    """Check that a CUDA device decodes videos; say in the log, once, if it does not encode them.
+
+    Raises:
+        ConfigError: It does not decode.
+    """
+    problem = why_no_nvdec(gpu)
+    if problem is not None:
+        raise _refusal(problem)
+    problem = why_no_nvenc(gpu)
+    if problem is not None:
+        _log.warning("cuda:%d encodes no H.264 (%s): the CPU does", gpu, problem)
+
+
+def _refusal(problem: str) -> ConfigError:
+    return ConfigError(
+        f"no GPU decodes videos here ({problem})",
+        where="--video-device cuda",
+        hint="auto and cpu always work",
+    )

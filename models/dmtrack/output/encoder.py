@@ -1,0 +1,139 @@
+"""Which encoder makes a video: libx264, or NVENC where a GPU is to do it and really can."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Final, cast
+
+import av
+import numpy as np
+from av.codec.codec import UnknownCodecError
+from av.error import FFmpegError
+from av.video.codeccontext import VideoCodecContext
+
+from dmtrack.threads import encoder_threads
+
+X264: Final = "libx264"
+NVENC: Final = "h264_nvenc"
+MPEG4: Final = "mpeg4"
+NOMINAL_RATE: Final = 30
+"""For the encoder's rate control only."""
+
+_log = logging.getLogger(__name__)
+
+_PIXEL_FORMAT: Final = "yuv420p"
+_KEYFRAME_EVERY: Final = 60
+_BT709: Final = 1
+_LIMITED_RANGE: Final = 1
+_TRIAL_SIDE: Final = 256
+_NVENC_PRESETS: Final = {
+    "ultrafast": "p1",
+    "superfast": "p2",
+    "veryfast": "p3",
+    "faster": "p3",
+    "fast": "p4",
+    "medium": "p4",
+    "slow": "p5",
+    "slower": "p6",
+    "veryslow": "p7",
+}
+"""NVENC's seven steps from fast to small."""
+
+
+@dataclass(frozen=True, slots=True)
+class VideoQuality:
+    """How hard to compress.
+
+    Attributes:
+        crf: x264's constant rate factor: 0 (lossless) to 51; 18 to 28 is sensible. NVENC takes it as its
+            constant quantiser, which has the same scale.
+        preset: x264's name for the trade of speed against size.
+    """
+
+    crf: int = 23
+    preset: str = "veryfast"
+
+
+@dataclass(frozen=True, slots=True)
+class VideoEncoder:
+    """An encoder of libav, and how it is set.
+
+    Attributes:
+        name: libav's name of it.
+        options: Its own options.
+    """
+
+    name: str
+    options: dict[str, str]
+
+    def configure(self, context: VideoCodecContext, width: int, height: int) -> None:
+        """Set a context that is not open yet: size, key frames, no B-frames, colours, threads."""
+        context.width, context.height, context.pix_fmt = width, height, _PIXEL_FORMAT
+        context.gop_size = _KEYFRAME_EVERY
+        context.max_b_frames = 0
+        context.color_range = _LIMITED_RANGE
+        context.colorspace = context.color_primaries = context.color_trc = _BT709
+        if self.name == X264:
+            context.thread_type = "FRAME"
+            context.thread_count = encoder_threads()
+
+    def problem(self, width: int, height: int) -> str | None:
+        """Encode one black picture; return why that does not work, or None."""
+        picture = np.zeros((height, width, 3), np.uint8)
+        try:
+            context = cast(VideoCodecContext, av.CodecContext.create(self.name, "w"))
+            context.options = self.options
+            context.time_base = Fraction(1, NOMINAL_RATE)
+            self.configure(context, width, height)
+            context.encode(av.VideoFrame.from_ndarray(picture, format="rgb24").reformat(format=_PIXEL_FORMAT))
+            context.encode(None)
+        except UnknownCodecError:
+            return "this PyAV has no such encoder"
+        except (FFmpegError, OSError) as error:
+            if self.name == NVENC and isinstance(error, PermissionError):
+                return "there is no NVIDIA driver"  # libav does not find the driver's library
+            return str(error.strerror or error)
+        return None
+
+
+def choose_encoder(
+    width: int, height: int, quality: VideoQuality | None = None, gpu: int | None = None
+) -> VideoEncoder:
+    """Return what is to encode pictures of this size.
+
+    Args:
+        width: In pixels, even.
+        height: In pixels, even.
+        quality: How hard to compress.
+        gpu: Number of the CUDA device that is to encode; what it does not encode, the processor does.
+    """
+    quality = quality or VideoQuality()
+    if gpu is not None:
+        encoder = nvenc(quality, gpu)
+        problem = encoder.problem(width, height)
+        if problem is None:
+            return encoder
+        _log.info("cuda:%d does not encode %dx%d (%s): the processor does", gpu, width, height, problem)
+    return _on_processor(quality)
+
+
+def why_no_nvenc(gpu: int = 0) -> str | None:
+    """Return why a CUDA device does not encode H.264; None where it does: a picture was encoded on it."""
+    return nvenc(VideoQuality(), gpu).problem(_TRIAL_SIDE, _TRIAL_SIDE)
+
+
+def nvenc(quality: VideoQuality, gpu: int) -> VideoEncoder:
+    """Return NVENC on one CUDA device, set to `quality`."""
+    preset = _NVENC_PRESETS.get(quality.preset, "p4")
+    return VideoEncoder(NVENC, {"gpu": str(gpu), "rc": "constqp", "qp": str(quality.crf), "preset": preset})
+
+
+def _on_processor(quality: VideoQuality) -> VideoEncoder:
+    try:
+        av.Codec(X264, "w")
+    except UnknownCodecError:
+        _log.warning("this PyAV has no libx264: the video is MPEG-4 Part 2, larger and less widely played")
+        return VideoEncoder(MPEG4, {"qscale": "4"})
+    return VideoEncoder(X264, {"crf": str(quality.crf), "preset": quality.preset})

@@ -1,0 +1,188 @@
+"""`GpuDecoder`: decodes on a CUDA device (NVDEC) for as long as that goes well; then on the processor.
+
+The device is for what it decodes exactly as the processor does: 8-bit 4:2:0 H.264, HEVC and VP9. (AV1 is
+decoded by libdav1d, which knows no device.) The processor's decoder of the same file stands by, unread. At
+the first thing that is not in order, an error, a damaged packet, a stream that the device refuses, it begins
+at the front and leaves out the frames that were given: none is lost, and damage is counted as ever.
+"""
+
+from __future__ import annotations
+
+import logging
+from fractions import Fraction
+from typing import TYPE_CHECKING, Final
+
+import av
+import av.error
+import numpy as np
+from av.codec.hwaccel import HWAccel, hwdevices_available
+from av.video.reformatter import VideoReformatter
+
+from dmtrack.errors import DecodeError
+from dmtrack.video.packet_decoder import PacketDecoder, reason_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from av.packet import Packet
+    from av.video.codeccontext import VideoCodecContext
+    from av.video.frame import VideoFrame
+    from av.video.stream import VideoStream
+
+_LOGGER = logging.getLogger(__name__)
+
+_CUDA: Final = "cuda"
+_CODECS: Final = frozenset({"h264", "hevc", "vp9"})
+_PIXEL_FORMATS: Final = frozenset({"yuv420p", "yuvj420p"})
+_FROM_DEVICE: Final = "nv12"
+"""How the device gives 8-bit 4:2:0: the same samples as `yuv420p`, the two colours interleaved."""
+_TRIAL_SIDE: Final = 256
+
+
+class GpuDecoder:
+    """The frames of one stream, from a device or from the processor, the same ones in either case.
+
+    Args:
+        standby: Decodes the file on the processor; nothing was read with it.
+        device: Decodes the file on the device; nothing was read with it.
+        pixel_format: What the processor's decoder gives.
+        gpu: Number of the CUDA device.
+        path: What the log names.
+    """
+
+    def __init__(
+        self, standby: PacketDecoder, device: PacketDecoder, pixel_format: str, gpu: int, path: Path
+    ) -> None:
+        self._standby = standby
+        self._on_device: PacketDecoder | None = device
+        self._pixel_format = pixel_format
+        self._gpu = gpu
+        self._path = path
+        self._reformatter = VideoReformatter()
+        self._given = 0
+
+    @property
+    def device(self) -> str:
+        """Where it decodes now: `cuda:N` or `cpu`."""
+        return self._standby.device if self._on_device is None else f"{_CUDA}:{self._gpu}"
+
+    @property
+    def damaged(self) -> int:
+        """Packets that did not decode cleanly so far."""
+        return self._standby.damaged
+
+    @property
+    def damaged_in_a_row(self) -> int:
+        """Of these, how many came last with no frame after them."""
+        return self._standby.damaged_in_a_row
+
+    def first_frame(self) -> VideoFrame:
+        """Return the first frame.
+
+        Raises:
+            DecodeError: There is none.
+        """
+        frame = self.next_frame()
+        if frame is None and self._on_device is not None:
+            self._hand_over("it finds no frame")
+        return self._standby.first_frame() if frame is None else frame
+
+    def next_frame(self) -> VideoFrame | None:
+        """Return the next frame, or None at the end of the stream."""
+        if self._on_device is not None:
+            try:
+                return self._from_device(self._on_device)
+            except _DeviceGivesUpError as error:
+                self._hand_over(str(error))
+        return self._standby.next_frame()
+
+    def close(self) -> None:
+        """Close the file. Doing so twice is harmless."""
+        if self._on_device is not None:
+            self._on_device.close()
+        self._standby.close()
+
+    def _from_device(self, device: PacketDecoder) -> VideoFrame | None:
+        try:
+            frame = device.next_frame()
+        except DecodeError as error:
+            raise _DeviceGivesUpError(str(error)) from error
+        if device.damaged:
+            raise _DeviceGivesUpError("a packet did not decode cleanly")
+        if frame is None:
+            return None
+        if not self._given and frame.format.name != _FROM_DEVICE:
+            raise _DeviceGivesUpError("it does not take this stream")
+        self._given += 1
+        if frame.format.name != _FROM_DEVICE:  # libav went on without the device by itself
+            return frame
+        return self._reformatter.reformat(frame, format=self._pixel_format)
+
+    def _hand_over(self, why: str) -> None:
+        if self._on_device is not None:
+            self._on_device.close()
+            self._on_device = None
+        level = logging.WARNING if self._given else logging.INFO
+        _LOGGER.log(
+            level,
+            "%s: cuda:%d decodes %d frames (%s): the processor does the rest",
+            self._path,
+            self._gpu,
+            self._given,
+            why,
+        )
+        for _ in range(self._given):
+            self._standby.next_frame()
+
+
+class _DeviceGivesUpError(Exception):
+    """Why the device is not used any more."""
+
+
+def suits_gpu(context: VideoCodecContext) -> bool:
+    """Say whether a stream is of a kind that devices decode exactly as the processor does."""
+    return context.name in _CODECS and context.pix_fmt in _PIXEL_FORMATS
+
+
+def accelerator(gpu: int) -> HWAccel:
+    """Return what makes libav decode on one CUDA device."""
+    return HWAccel(device_type=_CUDA, device=str(gpu), allow_software_fallback=True)
+
+
+def why_no_device(gpu: int = 0) -> str | None:
+    """Return why there is no such CUDA device for videos, within milliseconds; None if there is one."""
+    if _CUDA not in hwdevices_available():
+        return "this PyAV was built without CUDA"
+    try:
+        accelerator(gpu).create(av.Codec("h264", "r"))
+    except PermissionError:  # what libav says where it does not find the driver's library
+        return "there is no NVIDIA driver"
+    except (av.error.FFmpegError, OSError) as error:
+        return f"cuda:{gpu} cannot be opened: {reason_of(error)}"
+    return None
+
+
+def why_no_nvdec(gpu: int = 0) -> str | None:
+    """Return why a CUDA device does not decode H.264; None where it does: a picture was decoded on it."""
+    problem = why_no_device(gpu)
+    if problem is not None:
+        return problem
+    try:
+        context = av.CodecContext.create("h264", "r", accelerator(gpu))
+        frames = [frame for packet in _trial_packets() for frame in context.decode(packet)]
+        frames += context.decode(None)
+    except (av.error.FFmpegError, OSError) as error:
+        return reason_of(error)
+    formats = {frame.format.name for frame in frames}
+    return None if formats == {_FROM_DEVICE} else "the driver has no decoder (libnvcuvid)"
+
+
+def _trial_packets() -> list[Packet[VideoStream]]:
+    """Return one black picture in H.264."""
+    context = av.CodecContext.create("libx264", "w")
+    context.width = context.height = _TRIAL_SIDE
+    context.pix_fmt = "yuv420p"
+    context.time_base = Fraction(1, 30)
+    black = np.zeros((_TRIAL_SIDE * 3 // 2, _TRIAL_SIDE), np.uint8)
+    picture = av.VideoFrame.from_ndarray(black, format="yuv420p")
+    return [*context.encode(picture), *context.encode(None)]
