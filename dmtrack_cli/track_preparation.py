@@ -183,6 +183,7 @@ def _load(wanted: Wanted, modality: Modality | None) -> tuple[Tracker, ResolvedW
 
     from dmtrack.network.backend import network_for
     from dmtrack.network.store import resolve_weights
+    from dmtrack.tracking.cropping import cropper_for
     from dmtrack.tracking.device import choose_device, choose_precision
     from dmtrack.tracking.tracker import Tracker
 
@@ -197,7 +198,7 @@ def _load(wanted: Wanted, modality: Modality | None) -> tuple[Tracker, ResolvedW
     resolved = resolve_weights(wanted.network.weights, modality)
     config = wanted.losing.applied_to(resolved.tracker_config)
     network = network_for(resolved, precision, device, backend)
-    return Tracker(network, config), resolved, precision
+    return Tracker(network, config, cropper=cropper_for(device, backend)), resolved, precision
 
 
 def _configuration(

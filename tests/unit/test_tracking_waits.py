@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,12 @@ from torch.utils._pytree import tree_leaves
 from dmtrack.config import PUBLISHED_TRACKER, TINY, TINY_TRACKER, TrackerConfig
 from dmtrack.geometry.box import Box
 from dmtrack.network import inference
+from dmtrack.network.backend import network_for
 from dmtrack.network.graphs import GraphedNetwork
 from dmtrack.network.inference import inference_network
 from dmtrack.network.model import DMTrack
 from dmtrack.tracking import cropping
-from dmtrack.tracking.cropping import DeviceCropper
+from dmtrack.tracking.cropping import DeviceCropper, HostCropper, cropper_for
 from dmtrack.tracking.tracker import Tracker
 from dmtrack.video.frame import Frame, FramePair, Modality
 
@@ -159,3 +161,12 @@ def test_on_cuda_steps_are_recorded_unless_that_is_turned_off(
     monkeypatch.setattr(inference, "PackedNetwork", OnCuda)
     assert isinstance(inference_network(model, device="cuda:0", graphs=graphs), kind)
     assert isinstance(inference_network(model, device="cpu", graphs=graphs), OnCuda)
+
+
+def test_the_backend_eager_turns_both_off(model: DMTrack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inference, "PackedNetwork", OnCuda)
+    weights: Any = SimpleNamespace(model=model)
+    cuda = torch.device("cuda", 0)
+    assert isinstance(network_for(weights, "bf16", cuda, "torch"), GraphedNetwork)
+    assert isinstance(network_for(weights, "bf16", cuda, "eager"), OnCuda)
+    assert isinstance(cropper_for(cuda, "eager"), HostCropper)

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from dmtrack.geometry.crop import Crop
 from dmtrack.geometry.sampling import Sampling
+from dmtrack.network.backend import Backend
 
 
 class Cropper(Protocol):
@@ -66,9 +67,9 @@ class DeviceCropper:
         return cut.to(torch.uint8)
 
 
-def cropper_for(device: torch.device) -> Cropper:
-    """Return the cropper that suits a device: its own on CUDA, OpenCV elsewhere."""
-    return DeviceCropper(device) if device.type == "cuda" else HostCropper(device)
+def cropper_for(device: torch.device, backend: Backend = "torch") -> Cropper:
+    """Return the cropper that suits a device: its own on CUDA, unless the backend is `eager`; else OpenCV."""
+    return DeviceCropper(device) if device.type == "cuda" and backend != "eager" else HostCropper(device)
 
 
 def upload(values: npt.NDArray[Any], device: torch.device) -> Tensor:
