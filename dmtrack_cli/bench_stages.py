@@ -134,8 +134,10 @@ def _measure_frame(
     with watch("step"):
         found = tracker.update(pair)
     with watch("crop"):
-        for target in found:
-            Crop.around(target.box, tracker.config.search_factor, size_px).cut(pair.image)
+        crops = [Crop.around(target.box, tracker.config.search_factor, size_px) for target in found]
+        tracker.cropper.cut(pair.image, crops)
+        if tracker.network.device.type == "cuda":
+            torch.cuda.synchronize(tracker.network.device)
     with watch("draw"):
         picture = compose_result(FrameResult(pair, found, tracker.infer_ms), Layout.SIDE)
     with watch("encode"):

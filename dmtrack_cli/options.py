@@ -52,6 +52,7 @@ class BackendChoice(StrEnum):
     """What computes the network."""
 
     TORCH = "torch"
+    EAGER = "eager"
     ONNXRUNTIME = "onnxruntime"
 
 
@@ -343,7 +344,11 @@ class Network:
     ] = PrecisionChoice.AUTO
     backend: Annotated[
         BackendChoice,
-        typer.Option("--backend", help="What computes the network; onnxruntime: CPU only, fp32 or int8."),
+        typer.Option(
+            "--backend",
+            help="What computes the network; onnxruntime: CPU only, fp32 or int8. "
+            "eager: torch on a GPU without CUDA graphs, crops cut on the CPU.",
+        ),
     ] = BackendChoice.TORCH
 
 

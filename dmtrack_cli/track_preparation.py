@@ -191,6 +191,7 @@ def _load(wanted: Wanted, modality: Modality | None) -> tuple[Tracker, ResolvedW
     device = _device(wanted)
     from dmtrack.network.backend import network_for
     from dmtrack.network.store import resolve_weights
+    from dmtrack.tracking.cropping import cropper_for
     from dmtrack.tracking.device import choose_precision
     from dmtrack.tracking.tracker import Tracker
 
@@ -199,7 +200,7 @@ def _load(wanted: Wanted, modality: Modality | None) -> tuple[Tracker, ResolvedW
     resolved = resolve_weights(wanted.network.weights, modality)
     config = wanted.losing.applied_to(resolved.tracker_config)
     network = network_for(resolved, precision, device, backend)
-    return Tracker(network, config), resolved, precision
+    return Tracker(network, config, cropper=cropper_for(device, backend)), resolved, precision
 
 
 def _device(wanted: Wanted) -> torch.device:

@@ -12,6 +12,7 @@ from dmtrack.geometry.box import Box
 from dmtrack.network.backend import Backend, network_for
 from dmtrack.network.precision import Precision
 from dmtrack.network.store import resolve_weights
+from dmtrack.tracking.cropping import cropper_for
 from dmtrack.tracking.device import choose_device, choose_precision
 from dmtrack.tracking.result import FrameResult, TrackedBox
 from dmtrack.tracking.start import TargetStart, numbered
@@ -134,7 +135,8 @@ def load_tracker(
         modality: What the second stream measures; None if there is none.
         device: `auto`, `cpu`, `cuda:0` or `mps`.
         precision: `auto`, `fp32`, `bf16`, `fp16` or `int8`.
-        backend: `torch`, or `onnxruntime` (CPU, `fp32` or `int8`; needs the extra `onnx`).
+        backend: `torch`; `eager`, the same on a GPU without CUDA graphs and with crops cut on the CPU; or
+            `onnxruntime` (CPU, `fp32` or `int8`; needs the extra `onnx`).
 
     Raises:
         CheckpointError: The weights are missing, damaged or for something else.
@@ -143,7 +145,8 @@ def load_tracker(
     place = choose_device(device)
     number = choose_precision(precision, place, backend)
     resolved = resolve_weights(weights, modality)
-    return Tracker(network_for(resolved, number, place, backend), resolved.tracker_config)
+    network = network_for(resolved, number, place, backend)
+    return Tracker(network, resolved.tracker_config, cropper=cropper_for(place, backend))
 
 
 def _check_starts(starts: Sequence[TargetStart], first: FramePair) -> None:

@@ -16,7 +16,7 @@ from dmtrack.network.onnx_network import OnnxFiles, OnnxNetwork
 from dmtrack.network.precision import Precision
 from dmtrack.network.store import ResolvedWeights
 
-Backend = Literal["torch", "onnxruntime"]
+Backend = Literal["torch", "eager", "onnxruntime"]
 
 #: Raised when exported files of today would not do tomorrow.
 _EXPORT_VERSION: Final = 1
@@ -32,13 +32,14 @@ def network_for(
         weights: A network and its files.
         precision: `fp32` or `int8` with ONNX Runtime.
         device: Where to run; a CPU with ONNX Runtime.
-        backend: With `onnxruntime`, weights that are new to it are exported first, once.
+        backend: `eager` is `torch` without CUDA graphs. With `onnxruntime`, weights that are new to it
+            are exported first, once.
 
     Raises:
         ConfigError: The backend is not installed, or does not run like that.
     """
-    if backend == "torch":
-        return inference_network(weights.model, precision, device)
+    if backend != "onnxruntime":
+        return inference_network(weights.model, precision, device, graphs=backend == "torch")
     if device.type != "cpu":
         raise ConfigError(f"--backend onnxruntime runs on the CPU, not on {device}", hint="--device cpu")
     if precision not in ("fp32", "int8"):

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from dmtrack.config import ModelConfig
 from dmtrack.errors import ConfigError
+from dmtrack.network.graphs import CudaRecorder, GraphedNetwork
 from dmtrack.network.head import HeadOutput
 from dmtrack.network.kernels import Kernels, Packing, int8_works, onednn_works
 from dmtrack.network.model import DMTrack
@@ -76,6 +77,7 @@ def inference_network(
     device: torch.device | str = "cpu",
     *,
     packed: bool = True,
+    graphs: bool = True,
 ) -> Network:
     """Make what a tracker runs; the trained network is not changed.
 
@@ -85,6 +87,7 @@ def inference_network(
             stream of the packed form stay in float32.
         device: Where to run.
         packed: False runs the network as it was trained (not with int8): slower, for comparison.
+        graphs: On a CUDA device, record the packed form's step as CUDA graphs (`GraphedNetwork`).
 
     Raises:
         ConfigError: The device cannot compute so.
@@ -96,7 +99,10 @@ def inference_network(
     if packed:
         kernels = Kernels(dtype, torch.float32, place, _packing(precision, place))
         with torch.no_grad():
-            return PackedNetwork(model, kernels).eval().requires_grad_(requires_grad=False)
+            network = PackedNetwork(model, kernels).eval().requires_grad_(requires_grad=False)
+        if graphs and place.type == "cuda":
+            return GraphedNetwork(network, CudaRecorder(network.device))
+        return network
     if precision == "int8":
         raise ConfigError("int8 runs only in the packed form")
     plain = copy.deepcopy(model).to(place, dtype).eval().requires_grad_(requires_grad=False)

@@ -22,6 +22,7 @@ from dmtrack.geometry.crop import Crop
 from dmtrack.network.inference import Network, inference_network
 from dmtrack.network.model import DMTrack
 from dmtrack.network.precision import Precision
+from dmtrack.tracking.cropping import Cropper, cropper_for, upload
 from dmtrack.tracking.memory import MemoryFrames
 from dmtrack.tracking.recovery import Trust, places_to_look
 from dmtrack.tracking.response import choose_peak, hann_window
@@ -60,6 +61,7 @@ class Tracker:
         config: The inference protocol; the published one by default.
         device: Where to run a `DMTrack`; another network knows that itself.
         precision: Numbers of a `DMTrack`'s big products, see `inference_network`.
+        cropper: What cuts the crops; by default what suits the network's device.
 
     Example:
         >>> tracker = Tracker(model)                                    # doctest: +SKIP
@@ -75,11 +77,13 @@ class Tracker:
         *,
         device: torch.device | str = "cpu",
         precision: Precision = "fp32",
+        cropper: Cropper | None = None,
     ) -> None:
         self.config = config
         if isinstance(network, DMTrack):
             network = inference_network(network, precision, device)
         self.network: Network = network
+        self.cropper = cropper_for(network.device) if cropper is None else cropper
         self._window = hann_window(network.config.search_grid, network.device)
         self._targets: list[_Target] = []
         self.infer_ms = 0.0
@@ -143,15 +147,21 @@ class Tracker:
 
     def _find(self, image: npt.NDArray[np.uint8]) -> dict[int, _Found]:
         """Locate every target by its id: around its box, or, if it is lost, at the best of many places."""
-        found: dict[int, _Found] = {}
+        looked: list[tuple[_Target, Crop]] = []
+        located: list[Tensor] = []
         for group in self._alike():
-            places = [self._places(target, image.shape) for target in group]
-            windows = [
-                (box, target.memory) for target, boxes in zip(group, places, strict=True) for box in boxes
-            ]
-            located = iter(self._locate(image, windows))
-            for target, boxes in zip(group, places, strict=True):
-                found[target.target_id] = max((next(located) for _ in boxes), key=lambda f: f.score)
+            windows = [(target, box) for target in group for box in self._places(target, image.shape)]
+            crops, boxes = self._locate(image, windows)
+            looked += zip((target for target, _ in windows), crops, strict=True)
+            located.append(boxes)
+        # The only place where a step waits for the device.
+        rows = torch.cat(located).tolist() if located else []
+        found: dict[int, _Found] = {}
+        for (target, crop), row in zip(looked, rows, strict=True):
+            here = _Found(crop.to_frame(*row[:4]), row[4])
+            best = found.setdefault(target.target_id, here)
+            if here.score > best.score:
+                found[target.target_id] = here
         return found
 
     def _places(self, target: _Target, shape: tuple[int, ...]) -> list[Box]:
@@ -209,29 +219,32 @@ class Tracker:
 
     @torch.inference_mode()
     def _locate(
-        self, image: npt.NDArray[np.uint8], windows: Sequence[tuple[Box, MemoryFrames]]
-    ) -> list[_Found]:
-        """Search around each box for what its memory shows; all memories have one shape."""
+        self, image: npt.NDArray[np.uint8], windows: Sequence[tuple[_Target, Box]]
+    ) -> tuple[list[Crop], Tensor]:
+        """Search around each box for what the target's memory shows; all memories have one shape.
+
+        Returns:
+            The crops that were searched, and `(B, 5)` on the device: cx, cy, w, h as fractions of the
+            crop side, and the score.
+        """
         size = self.network.config.search_size
-        streams = min(image.shape[2] // 3, windows[0][1].streams)
+        streams = min(image.shape[2] // 3, windows[0][0].memory.streams)
         image = image[..., : 3 * streams]
-        crops = [Crop.around(box, self.config.search_factor, size) for box, _ in windows]
-        memory = torch.stack([memory.stacked()[:streams] for _, memory in windows], dim=1)
-        output = self.network.step(memory, self._cut(image, crops))
-        previous = torch.tensor(
+        crops = [Crop.around(box, self.config.search_factor, size) for _, box in windows]
+        memory = torch.stack([target.memory.stacked()[:streams] for target, _ in windows], dim=1)
+        output = self.network.step(memory, self.cropper.cut(image, crops))
+        previous = self._on_device(
             [
                 (box.w / crop.side_px, box.h / crop.side_px)
-                for (box, _), crop in zip(windows, crops, strict=True)
-            ],
-            device=self.network.device,
+                for (_, box), crop in zip(windows, crops, strict=True)
+            ]
         )
         peak = choose_peak(output, self._window, previous, self.config)
         boxes = peak.boxes_cxcywh_norm
         if self.config.size_inertia > 0:
             kept = self.config.size_inertia * previous + (1 - self.config.size_inertia) * boxes[:, 2:]
             boxes = torch.cat((boxes[:, :2], kept), dim=1)
-        found = torch.cat((boxes, peak.scores[:, None]), dim=1).tolist()
-        return [_Found(crop.to_frame(*row[:4]), row[4]) for crop, row in zip(crops, found, strict=True)]
+        return crops, torch.cat((boxes, peak.scores[:, None]), dim=1)
 
     @torch.inference_mode()
     def _remember(self, image: npt.NDArray[np.uint8], targets: Sequence[_Target]) -> None:
@@ -241,16 +254,12 @@ class Tracker:
         size = self.network.config.template_size
         crops = [Crop.around(t.box, self.config.template_factor, size) for t in targets]
         boxes = [crop.from_frame(t.box) for crop, t in zip(crops, targets, strict=True)]
-        tokens = self.network.embed_template(
-            self._cut(image, crops), torch.tensor(boxes, device=self.network.device)
-        )
+        tokens = self.network.embed_template(self.cropper.cut(image, crops), self._on_device(boxes))
         for index, target in enumerate(targets):
             target.memory.push(tokens[:, index])
 
-    def _cut(self, image: npt.NDArray[np.uint8], crops: Sequence[Crop]) -> Tensor:
-        """Return the crops `(B, size, size, 3 S)` uint8 where the network wants them."""
-        cut = np.stack([crop.cut(image) for crop in crops])
-        return torch.from_numpy(cut).to(self.network.device, non_blocking=True)
+    def _on_device(self, rows: Sequence[tuple[float, ...]]) -> Tensor:
+        return upload(np.array(rows, np.float32), self.network.device)
 
     @staticmethod
     def _report(pair: FramePair, target: _Target, box: Box, score: float, state: TrackState) -> TrackedBox:

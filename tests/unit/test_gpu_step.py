@@ -1,0 +1,65 @@
+"""`benchmarks/gpu_step.py`, as far as a machine without a GPU can run it."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from dmtrack.config import TINY, ModelConfig, model_preset
+from dmtrack.network.inference import inference_network
+from dmtrack.network.model import DMTrack
+
+
+@pytest.fixture(scope="module")
+def gpu_step() -> ModuleType:
+    path = Path(__file__).parents[2] / "benchmarks" / "gpu_step.py"
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def by_hand(config: ModelConfig) -> float:
+    """FLOPs of both streams through whole blocks: twelve C x C products a token, and attention."""
+    tokens = config.memory_frames * config.template_grid**2 + config.search_grid**2
+    return 2 * config.depth * (2 * tokens * 12 * config.width**2 + 4 * tokens**2 * config.width)
+
+
+@pytest.mark.slow
+def test_flops_are_those_of_blocks_and_a_little(gpu_step: ModuleType) -> None:
+    """The last block computes less; adapters, stem and head come on top."""
+    one, two = (gpu_step.flops_of_step(DMTrack(TINY), targets) for targets in (1, 2))
+    assert 0.9 * by_hand(TINY) < one < 1.3 * by_hand(TINY)
+    assert two == 2 * one
+
+
+@pytest.mark.slow
+def test_flops_of_the_published_network(gpu_step: ModuleType) -> None:
+    config = model_preset("base")
+    assert gpu_step.flops_of_step(DMTrack(config), 1) == pytest.approx(by_hand(config), rel=0.05)
+
+
+def test_boxes_are_held_so_that_frames_cost_the_same(gpu_step: ModuleType) -> None:
+    small = replace(TINY, width=48, depth=1, template_size=32, search_size=64, head_width=16)
+    update = gpu_step.update_of(inference_network(DMTrack(small).eval()), "base", "eager", 2)
+    for _ in range(2):
+        assert [target.box.xywh for target in update()] == [
+            pytest.approx((60 + 90 * i, 60, 40, 40)) for i in (0, 1)
+        ]
+
+
+@pytest.mark.slow
+def test_it_prints_a_line_for_every_choice(gpu_step: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+    words = "--device cpu --presets tiny --targets 1,2 --precisions fp32,int8 --steps 1 --matrix 64"
+    gpu_step.main(words.split())
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert [line[:4] for line in lines[2:]] == [
+        ["tiny", targets, precision, "eager"] for targets in "12" for precision in ("fp32", "int8")
+    ]
+    assert all(float(line[5]) > 0 for line in lines[2:])

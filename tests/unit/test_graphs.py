@@ -1,0 +1,272 @@
+"""A recorded step is the step: buckets, padding, what is kept, and what happens when recording fails.
+
+The recorder here runs the function again on every replay, into the same tensor, as a CUDA graph does.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from dmtrack.config import TINY, TINY_TRACKER
+from dmtrack.geometry.box import Box
+from dmtrack.network import graphs
+from dmtrack.network.graphs import CudaRecorder, GraphedNetwork, bucket
+from dmtrack.network.head import HeadOutput
+from dmtrack.network.inference import Network, inference_network
+from dmtrack.network.model import DMTrack
+from dmtrack.tracking.cropping import DeviceCropper
+from dmtrack.tracking.tracker import Tracker
+from dmtrack.video.frame import Frame, FramePair, Modality
+
+SMALL = replace(TINY, width=48, depth=2, template_size=32, search_size=64, head_width=16)
+#: Another batch size lets the products add in another order.
+ROUNDING = 2e-5
+
+
+class Again:
+    """Records by running once, replays by running again into the same tensor."""
+
+    def __init__(self) -> None:
+        self.recorded = 0
+
+    def record(self, run: Callable[[], Tensor]) -> Callable[[], Tensor]:
+        self.recorded += 1
+        out = run()
+
+        def replay() -> Tensor:
+            return out.copy_(run())
+
+        return replay
+
+
+class Unable(Again):
+    """Fails as a driver without CUDA graphs would."""
+
+    def record(self, run: Callable[[], Tensor]) -> Callable[[], Tensor]:
+        super().record(run)
+        raise RuntimeError("operation not permitted when stream is capturing\nmore lines")
+
+
+@pytest.fixture(scope="module")
+def model() -> DMTrack:
+    torch.manual_seed(3)
+    return DMTrack(SMALL).eval()
+
+
+@pytest.fixture(scope="module")
+def network(model: DMTrack) -> Network:
+    return inference_network(model)
+
+
+def inputs(network: Network, targets: int, *, templates: int = 1, streams: int = 2) -> tuple[Tensor, Tensor]:
+    """Tokens and crops that were never seen before."""
+    width = network.config.width
+    memory = torch.randn(streams, targets, templates * network.config.template_grid**2, width)
+    side = network.config.search_size
+    return memory, torch.randint(0, 256, (targets, side, side, 3 * streams), dtype=torch.uint8)
+
+
+def same(found: HeadOutput, expected: HeadOutput) -> bool:
+    return all(torch.allclose(a, b, rtol=0, atol=ROUNDING) for a, b in zip(found, expected, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("targets", "expected"),
+    [(1, 1), (2, 2), (3, 4), (4, 4), (5, 8), (8, 8), (9, 12), (12, 12), (13, 16), (17, 20), (61, 64)],
+)
+def test_targets_are_rounded_up(targets: int, expected: int) -> None:
+    assert bucket(targets) == expected
+
+
+@pytest.mark.parametrize("streams", [1, 2])
+def test_a_replayed_step_is_the_step(network: Network, streams: int) -> None:
+    recorded = GraphedNetwork(network, Again())
+    for targets in (1, 3, 2, 3, 4, 1, 2):
+        shown = inputs(network, targets, streams=streams)
+        assert same(recorded.step(*shown), network.step(*shown))
+
+
+def test_a_shape_is_recorded_when_it_comes_again(network: Network) -> None:
+    recorder = Again()
+    recorded = GraphedNetwork(network, recorder)
+    counts = []
+    for targets, templates in ((1, 1), (1, 2), (1, 2), (1, 2), (1, 1), (3, 1), (4, 1), (3, 1)):
+        recorded.step(*inputs(network, targets, templates=templates))
+        counts.append(recorder.recorded)
+    assert counts == [0, 0, 1, 1, 2, 2, 3, 3]
+
+
+def test_what_a_step_returned_is_not_overwritten(network: Network) -> None:
+    recorded = GraphedNetwork(network, Again())
+    for _ in range(2):
+        recorded.step(*inputs(network, 2))
+    kept = recorded.step(*inputs(network, 2))
+    before = [maps.clone() for maps in kept]
+    recorded.step(*inputs(network, 2))
+    assert all(torch.equal(a, b) for a, b in zip(kept, before, strict=True))
+
+
+def test_rows_of_no_target_reach_nobody(network: Network) -> None:
+    recorded = GraphedNetwork(network, Again())
+    memory, crops = inputs(network, 4)
+    for _ in range(2):
+        recorded.step(torch.full_like(memory, torch.nan), crops)
+    shown = inputs(network, 3)
+    assert same(recorded.step(*shown), network.step(*shown))
+
+
+def test_a_failure_is_said_once_and_the_steps_go_on(
+    network: Network, caplog: pytest.LogCaptureFixture
+) -> None:
+    recorder = Unable()
+    recorded = GraphedNetwork(network, recorder)
+    with caplog.at_level(logging.WARNING, graphs.__name__):
+        for targets in (1, 1, 1, 2, 2):
+            shown = inputs(network, targets)
+            assert same(recorded.step(*shown), network.step(*shown))
+    assert recorder.recorded == 1
+    (line,) = caplog.messages
+    assert "stream is capturing" in line
+    assert "\n" not in line
+
+
+def test_the_shape_not_used_for_longest_goes(network: Network) -> None:
+    recorder = Again()
+    recorded = GraphedNetwork(network, recorder, most_graphs=2)
+    counts = []
+    for targets in (1, 1, 2, 2, 1, 4, 4, 1, 2):
+        recorded.step(*inputs(network, targets))
+        counts.append(recorder.recorded)
+    # Of 1 and 2, the second is dropped for 4, because 1 was used since.
+    assert counts == [0, 1, 1, 2, 2, 2, 3, 3, 4]
+
+
+def test_many_targets_run_unrecorded(network: Network) -> None:
+    recorder = Again()
+    recorded = GraphedNetwork(network, recorder, most_targets=4)
+    for _ in range(3):
+        recorded.step(*inputs(network, 5))
+    assert recorder.recorded == 0
+
+
+def test_a_wrong_input_is_not_a_failure_to_record() -> None:
+    recorder = Again()
+    recorded = GraphedNetwork(inference_network(DMTrack(SMALL, with_adapters=False).eval()), recorder)
+    for _ in range(3):
+        with pytest.raises(ValueError, match="adapters"):
+            recorded.step(*inputs(recorded, 1))
+    for _ in range(2):
+        recorded.step(*inputs(recorded, 1, streams=1))
+    assert recorder.recorded == 3  # tried again each time, and in the end done
+
+
+def pair(number: int) -> FramePair:
+    image = np.random.default_rng(number).integers(0, 255, (90, 120, 6), dtype=np.uint8)
+    rgb, aux = (Frame(number, number, Fraction(1, 30), half) for half in (image[..., :3], image[..., 3:]))
+    return FramePair(rgb, aux, Modality.THERMAL, image)
+
+
+def test_a_tracker_follows_alike(network: Network) -> None:
+    """Targets are added and lost on the way, so that groups and their sizes change."""
+    config = replace(TINY_TRACKER, update_interval=2, lost_after=2, sweep_interval=1)
+    device = torch.device("cpu")
+    recorder = Again()
+    trackers = (
+        Tracker(network, config),
+        Tracker(GraphedNetwork(network, recorder), config, cropper=DeviceCropper(device)),
+    )
+    for number in range(9):
+        found = []
+        for tracker in trackers:
+            if number in (0, 3):
+                tracker.add(pair(number), [Box(20 + 9 * number, 20, 14, 12), Box(60, 40, 20, 10)])
+                continue
+            found.append([(*target.box.xywh, target.score) for target in tracker.update(pair(number))])
+        if found:
+            np.testing.assert_allclose(found[1], found[0], rtol=0, atol=1e-3)
+    assert recorder.recorded > 0
+
+
+class FakeCuda:
+    """Notes what is asked of `torch.cuda`, in order."""
+
+    def __init__(self, patch: pytest.MonkeyPatch) -> None:
+        self.said: list[str] = []
+        self.pools: list[object] = []
+        self.current = "main"
+        patch.setattr(torch.cuda, "device", self._device)
+        patch.setattr(torch.cuda, "Stream", lambda device: _Stream(self, f"side of {device}"))
+        patch.setattr(torch.cuda, "current_stream", lambda: _Stream(self, self.current))
+        patch.setattr(torch.cuda, "stream", lambda stream: self._on(stream.name))
+        patch.setattr(torch.cuda, "CUDAGraph", lambda: _Graph(self))
+        patch.setattr(torch.cuda, "graph_pool_handle", object)
+        patch.setattr(torch.cuda, "graph", self._capture)
+
+    @contextmanager
+    def _device(self, device: torch.device) -> Iterator[None]:
+        yield
+
+    @contextmanager
+    def _on(self, name: str) -> Iterator[None]:
+        before, self.current = self.current, name
+        yield
+        self.current = before
+
+    @contextmanager
+    def _capture(self, graph: Any, *, pool: object, stream: Any, capture_error_mode: str) -> Iterator[None]:
+        self.pools.append(pool)
+        self.said.append("capture")
+        with self._on(stream.name):
+            yield
+        self.said.append("captured")
+
+
+class _Stream:
+    def __init__(self, cuda: FakeCuda, name: str) -> None:
+        self.cuda, self.name = cuda, name
+
+    def wait_stream(self, other: _Stream) -> None:
+        self.cuda.said.append(f"{self.name} waits for {other.name}")
+
+
+class _Graph:
+    def __init__(self, cuda: FakeCuda) -> None:
+        self.cuda = cuda
+
+    def replay(self) -> None:
+        self.cuda.said.append("replay")
+
+
+def test_cuda_records_after_a_warm_up_on_a_side_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    cuda = FakeCuda(monkeypatch)
+    recorder = CudaRecorder(torch.device("cuda", 1))
+    out = torch.zeros(1)
+
+    def run() -> Tensor:
+        cuda.said.append(f"run on {cuda.current}")
+        return out
+
+    replay = recorder.record(run)
+    assert replay() is out
+    side = "side of cuda:1"
+    assert cuda.said == [
+        f"{side} waits for main",
+        *[f"run on {side}"] * graphs.WARM_UP,
+        f"main waits for {side}",
+        "capture",
+        f"run on {side}",
+        "captured",
+        "replay",
+    ]
+    recorder.record(run)
+    assert cuda.pools[0] is cuda.pools[1]
