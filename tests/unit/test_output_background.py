@@ -105,9 +105,20 @@ def test_an_error_comes_out_of_a_later_write(error: Exception) -> None:
     with pytest.raises(type(error)) as caught:
         write_all(sink, 100)
     assert caught.value is error
+    for index in range(2):
+        with pytest.raises(OutputError, match="writing failed before"):
+            sink.write(result(index))
     assert inner.written == [0, 1]
-    sink.close()  # it was said once
+    sink.close()  # it was said
     assert inner.closed == 1
+
+
+def test_nothing_is_dropped_silently_after_the_end() -> None:
+    sink = BackgroundSink(Recorder())
+    sink.write(result(0))
+    sink.close()
+    with pytest.raises(OutputError):
+        sink.write(result(1))
 
 
 def test_an_error_after_the_last_write_comes_out_of_close() -> None:

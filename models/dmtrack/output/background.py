@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from dmtrack.errors import OutputError
 from dmtrack.handover import Finished, Handover, room_for
 from dmtrack.output.sink import Sink
 from dmtrack.tracking.result import FrameResult
@@ -36,6 +37,7 @@ class BackgroundSink(Sink):
             self._thread.start()
         if not self._waiting.put(result, room_for(result.pair.image.nbytes)):
             self._raise_failure()
+            raise OutputError("writing failed before")
 
     def close(self) -> None:
         """Wait until everything is written, and finalise the result; a second call does nothing.
@@ -46,6 +48,7 @@ class BackgroundSink(Sink):
         self._waiting.finish()
         if self._thread is not None:
             self._thread.join()
+        self._waiting.abandon()
         with self._inner:
             self._raise_failure()
 
