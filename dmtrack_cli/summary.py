@@ -115,5 +115,5 @@ def _speed_text(record: RunRecord) -> str:
     if speed is None or speed.whole_fps is None:
         return "not measured"
     network = "" if speed.network_fps is None else f"network {speed.network_fps:.1f} fps, "
-    where = f"{record.device}, {record.precision}"
+    where = f"{record.device}, {record.precision}, {record.backend}"
     return f"{network}whole run {speed.whole_fps:.1f} fps ({speed.wall_s:.1f} s; {where})"

@@ -87,6 +87,7 @@ def prepared_run(wanted: Wanted) -> Iterator[TrackRun]:
             weights=WeightsRecord(resolved.name, resolved.files[-1].sha256),
             device=str(tracker.network.device),
             precision=precision,
+            backend=wanted.network.backend.value,
             preprocessing=_preprocessing(pairs),
             clocks=_clocks(inputs, pairs),
             outputs=outputs.names[:-1],

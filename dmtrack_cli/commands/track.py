@@ -193,6 +193,7 @@ def _say_start(run: TrackRun, kind: ProgressKind, *, quiet: bool) -> None:
             remarks=list(run.pairs.remarks),
             device=run.record.device,
             precision=run.record.precision,
+            backend=run.record.backend,
         )
     elif not quiet:
         boxes = " and ".join(_start_text(target, run.first.rgb.index) for target in targets[:MOST_NAMED])

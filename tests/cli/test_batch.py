@@ -140,6 +140,7 @@ def test_good_rows_run_and_resume_repeats_what_changed(
     for name in ("_d", "good"):
         assert {path.name for path in Path("out", name).iterdir()} == RESULTS
     before = read_run_json(Path("out/good/run.json"))
+    assert before["backend"] == "torch"
     assert before["batch"]["item"] == "good"
     repeated = prepare_arguments(before["command"][1:])
     assert repeated[:3] == [

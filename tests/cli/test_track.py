@@ -48,7 +48,7 @@ def test_the_record_says_what_ran(track: Track, recording: Any) -> None:
     assert record["status"] == "complete"
     assert record["counts"]["frames"] == 11
     assert record["device"] == "cpu"
-    assert record["precision"] == "fp32"
+    assert (record["precision"], record["backend"]) == ("fp32", "torch")
     assert [item["role"] for item in record["inputs"]] == ["rgb", "aux"]
     configuration = record["configuration"]
     assert configuration["targets"] == [
@@ -62,7 +62,7 @@ def test_the_record_says_what_ran(track: Track, recording: Any) -> None:
 
 def test_the_summary_names_files_and_speed(track: Track) -> None:
     out = track("--box", BOX, "--precision", "fp32").out
-    for words in ("frames", "12", "targets", "mean score", "network", "fps", "cpu, fp32"):
+    for words in ("frames", "12", "targets", "mean score", "network", "fps", "cpu, fp32, torch"):
         assert words in out
     for name in ("annotated.mp4", "boxes.txt", "boxes.csv", "score.png", "run.json"):
         assert f"out/{name}" in out

@@ -162,6 +162,7 @@ class RunRecord:
         weights: What the network was loaded from.
         device: Such as `cpu` or `cuda:0`.
         precision: Such as `fp32`.
+        backend: What computed the network: `torch` or `onnxruntime`.
         preprocessing: How the second stream was encoded and aligned.
         clocks: How the two clocks were related (offset, tolerance).
         batch: For an item of a batch, what was asked for: with equal values it need not be done again.
@@ -182,6 +183,7 @@ class RunRecord:
     weights: WeightsRecord | None = None
     device: str | None = None
     precision: str | None = None
+    backend: str | None = None
     preprocessing: Any = None
     clocks: Any = None
     batch: Any = None
@@ -197,7 +199,8 @@ class RunRecord:
     @property
     def options_sha256(self) -> str:
         """Hash of what decides the result besides the inputs: equal hashes, equal options."""
-        options = [self.configuration, self.weights, self.precision, self.preprocessing, self.clocks]
+        network = [self.weights, self.precision, self.backend]
+        options = [self.configuration, *network, self.preprocessing, self.clocks]
         text = json.dumps(to_json(options), sort_keys=True, ensure_ascii=True)
         return hashlib.sha256(text.encode()).hexdigest()
 
