@@ -78,6 +78,20 @@ def test_int8_is_near_and_smaller(model: DMTrack, step: Path, tmp_path: Path) ->
     assert path.stat().st_size < step.stat().st_size
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("with_adapters", [True, False], ids=["two-streams", "one-stream"])
+def test_a_network_without_boxes_in_its_templates_is_exported_too(
+    tmp_path: Path, *, with_adapters: bool
+) -> None:
+    """As `base` is."""
+    config = replace(CONFIG, template_prompt=False, quality_head=False)
+    torch.manual_seed(0)
+    plain = DMTrack(config, with_adapters=with_adapters).eval()
+    assert export_onnx(plain, tmp_path / "plain.onnx").difference < 1e-5
+    network = OnnxNetwork.load(tmp_path / "plain.onnx")
+    assert (network.config, network.streams) == (config, 1 + with_adapters)
+
+
 def test_one_stream_needs_a_network_that_can(model: DMTrack, step: Path) -> None:
     network = OnnxNetwork.load(step)
     crops = torch.zeros(1, 32, 32, 3, dtype=torch.uint8)

@@ -178,8 +178,9 @@ def _export(part: _Step | _Template, inputs: tuple[Tensor, ...], path: Path) -> 
 
 
 def _by_parameter(part: _Template) -> tuple[Any, ...]:
-    """Shapes of `crops` and of the tuple of boxes behind it."""
-    return (part.shapes[0], part.shapes[1:])
+    """Shapes of `crops` and of the tuple of boxes behind it, where there are boxes."""
+    crops, *boxes = part.shapes
+    return (crops, tuple(boxes)) if boxes else (crops,)
 
 
 def _quantize(path: Path) -> None:
