@@ -12,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from dmtrack.errors import DmtrackError
+from dmtrack.network.data_folder import DATA_DIR_VARIABLE
 from dmtrack.output.run_record import read_run_json
 from dmtrack_cli import results_folder
 
@@ -35,8 +36,12 @@ class CommandSpeed:
     peak_mb: float | None
 
 
-def run_track(words: Sequence[str]) -> CommandSpeed:
+def run_track(words: Sequence[str], data_folder: Path | None = None) -> CommandSpeed:
     """Run `dmtrack track` with these words in a process of its own.
+
+    Args:
+        words: Streams and options; the output is added.
+        data_folder: Used instead of the user's.
 
     Raises:
         BenchError: It failed; the message is its own.
@@ -44,10 +49,15 @@ def run_track(words: Sequence[str]) -> CommandSpeed:
     with TemporaryDirectory() as scratch:
         folder, said = Path(scratch) / "out", Path(scratch) / "said.txt"
         command = [sys.executable, "-m", "dmtrack_cli", "track", *words, "-o", str(folder)]
+        environment = os.environ | ({} if data_folder is None else {DATA_DIR_VARIABLE: str(data_folder)})
         with said.open("w", encoding="utf-8") as complaints:
             begin = time.perf_counter()
             process = subprocess.Popen(  # noqa: S603 - this program itself
-                [*command, "--progress", "json"], stdout=subprocess.PIPE, stderr=complaints, text=True
+                [*command, "--progress", "json"],
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=complaints,
+                text=True,
             )
             start_up_s, peak_mb = _watched(process, begin)
         if process.returncode:

@@ -1,4 +1,4 @@
-"""What `dmtrack bench` measures: every choice of weights, precision and number of targets."""
+"""What `dmtrack bench` measures: every choice of weights, backend, precision and number of targets."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 
 from dmtrack.config import PRESETS, model_preset
 from dmtrack.errors import CheckpointError
-from dmtrack.network.backend import network_for
+from dmtrack.network.backend import Backend, network_for, onnx_precision
 from dmtrack.network.checkpoint import WeightsMeta, save_weights
 from dmtrack.network.model import DMTrack
 from dmtrack.network.store import ResolvedWeights, resolve_weights
@@ -21,11 +21,14 @@ from dmtrack.tracking.tracker import Tracker
 from dmtrack.video.frame import Modality
 from dmtrack_cli.bench_clip import BenchClip
 from dmtrack_cli.bench_command import CommandSpeed, run_track
+from dmtrack_cli.bench_drift import Boxes, Drift, ExactBoxes
 from dmtrack_cli.bench_stages import Effort, Stages, measure_stages
 
 COMMAND_SHARE: Final = 1.5
 """The command gets this many times the frames that the stages were measured on."""
 
+EXACT: Final = ("torch", "fp32")
+"""Backend and precision of exact mode."""
 _FEWEST_FRAMES: Final = 2
 
 
@@ -34,9 +37,21 @@ class Choice:
     """What is measured in one row."""
 
     preset: str
+    backend: Backend
     precision: PrecisionChoice
     device: str
     targets: int
+
+    def check(self) -> None:
+        """Refuse what cannot be computed, before anything is measured.
+
+        Raises:
+            ConfigError: The backend is not installed, or does not run like that; or the device is not there.
+        """
+        device = choose_device(self.device)
+        precision = choose_precision(self.precision, device, self.backend)
+        if self.backend == "onnxruntime":
+            onnx_precision(precision, device)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +61,7 @@ class Measured:
     Attributes:
         preset: Name of the weights.
         made_up_weights: Whether they are random numbers, because the real ones are not there.
+        backend: What computed the network.
         precision: What the network computed in.
         device: Where.
         targets: How many at once.
@@ -53,10 +69,13 @@ class Measured:
         network_fps: Frames a second of the tracker alone.
         command: The whole program.
         gpu_peak_mb: Most memory of the device while the stages were measured, in MiB; None on a CPU.
+        drift: How far boxes are from exact mode; None in exact mode itself, and for made-up weights, whose
+            boxes follow nothing.
     """
 
     preset: str
     made_up_weights: bool
+    backend: Backend
     precision: str
     device: str
     targets: int
@@ -64,6 +83,12 @@ class Measured:
     network_fps: float
     command: CommandSpeed
     gpu_peak_mb: float | None
+    drift: Drift | None
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether this is exact mode, which the others are compared with."""
+        return (self.backend, self.precision) == EXACT
 
 
 class WeightsFinder:
@@ -118,34 +143,64 @@ def measure(clip: BenchClip, choices: Sequence[Choice], effort: Effort, folder: 
         ConfigError: The device or the precision is not there.
         BenchError: The program failed.
     """
-    finder = WeightsFinder(folder, clip.modality)
+    bench = _Bench(clip, effort, folder)
     for choice in choices:
-        yield _measure_one(clip, choice, effort, finder)
+        yield bench.measure(choice)
 
 
-def _measure_one(clip: BenchClip, choice: Choice, effort: Effort, finder: WeightsFinder) -> Measured:
-    weights, name, made_up = finder.find(choice.preset)
-    device = choose_device(choice.device)
-    precision = choose_precision(choice.precision, device)
-    if device.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(device)
-    tracker = Tracker(network_for(weights, precision, device), weights.tracker_config)
-    stages = measure_stages(clip, tracker, weights, choice.targets, effort)
-    gpu_mb = torch.cuda.max_memory_allocated(device) / (1 << 20) if device.type == "cuda" else None
-    del tracker
-    frames = max(_FEWEST_FRAMES, min(effort.frames, int(COMMAND_SHARE * effort.limit_s * 1e3 / stages.total)))
-    words = [str(clip.rgb), *([] if clip.aux is None else [str(clip.aux)])]
-    words += [] if clip.modality is None else ["--modality", clip.modality]
-    words += [f"--box={','.join(map(str, box.xywh))}" for box in clip.boxes(choice.targets)]
-    words += ["--weights", name, "--device", str(device), "--precision", precision, "--end", str(frames)]
-    return Measured(
-        preset=choice.preset,
-        made_up_weights=made_up,
-        precision=precision,
-        device=str(device),
-        targets=choice.targets,
-        stages_ms=stages,
-        network_fps=1e3 / stages.step,
-        command=run_track(words),
-        gpu_peak_mb=gpu_mb,
-    )
+class _Bench:
+    """Measures one choice after the other on the same recording."""
+
+    def __init__(self, clip: BenchClip, effort: Effort, folder: Path) -> None:
+        self._clip = clip
+        self._effort = effort
+        self._folder = folder
+        self._finder = WeightsFinder(folder, clip.modality)
+        self._exact = ExactBoxes(clip, effort)
+
+    def measure(self, choice: Choice) -> Measured:
+        """Measure the stages, the drift and the command."""
+        weights, name, made_up = self._finder.find(choice.preset)
+        # What is exported of made-up weights goes when they go.
+        data_folder = self._folder if made_up else None
+        device = choose_device(choice.device)
+        precision = choose_precision(choice.precision, device, choice.backend)
+        if device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(device)
+        network = network_for(weights, precision, device, choice.backend, folder=data_folder)
+        tracker = Tracker(network, weights.tracker_config)
+        run = measure_stages(self._clip, tracker, weights, choice.targets, self._effort)
+        gpu_mb = torch.cuda.max_memory_allocated(device) / (1 << 20) if device.type == "cuda" else None
+        del tracker, network
+        words = [*self._words(choice.targets, run.stages), "--weights", name, "--device", str(device)]
+        words += ["--backend", choice.backend, "--precision", precision]
+        return Measured(
+            preset=choice.preset,
+            made_up_weights=made_up,
+            backend=choice.backend,
+            precision=precision,
+            device=str(device),
+            targets=choice.targets,
+            stages_ms=run.stages,
+            network_fps=1e3 / run.stages.step,
+            command=run_track(words, data_folder),
+            gpu_peak_mb=gpu_mb,
+            drift=None if made_up else self._drift(weights, device, (choice.backend, precision), run.boxes),
+        )
+
+    def _drift(
+        self, weights: ResolvedWeights, device: torch.device, mode: tuple[str, str], boxes: Boxes
+    ) -> Drift | None:
+        if mode == EXACT:
+            self._exact.keep(weights, boxes)
+            return None
+        return Drift.between(boxes, self._exact.of(weights, len(boxes[0]), device))
+
+    def _words(self, targets: int, stages: Stages) -> Iterator[str]:
+        """Yield what the command tracks, and for how many frames."""
+        clip, effort = self._clip, self._effort
+        most = int(COMMAND_SHARE * effort.limit_s * 1e3 / stages.total)
+        yield from (str(stream) for stream in (clip.rgb, clip.aux) if stream is not None)
+        yield from () if clip.modality is None else ("--modality", clip.modality)
+        yield from (f"--box={','.join(map(str, box.xywh))}" for box in clip.boxes(targets))
+        yield from ("--end", str(max(_FEWEST_FRAMES, min(effort.frames, most))))

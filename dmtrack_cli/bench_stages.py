@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +16,14 @@ import torch
 
 from dmtrack.config import ModelConfig, TrackerConfig
 from dmtrack.errors import DecodeError
+from dmtrack.geometry.box import Box
 from dmtrack.geometry.crop import Crop
 from dmtrack.network.head import HeadOutput
 from dmtrack.network.store import ResolvedWeights
 from dmtrack.output.draw import Layout, compose_result
 from dmtrack.output.video import VideoWriter
 from dmtrack.tracking.response import choose_peak, hann_window
-from dmtrack.tracking.result import FrameResult
+from dmtrack.tracking.result import FrameResult, TrackedBox
 from dmtrack.tracking.tracker import Tracker
 from dmtrack.video.frame import FramePair
 from dmtrack.video.pairing import open_pair
@@ -64,6 +65,19 @@ class Stages:
         return self.decode + self.step + self.draw + self.encode
 
 
+@dataclass(frozen=True, slots=True)
+class StageRun:
+    """What was measured, and what was tracked meanwhile.
+
+    Attributes:
+        stages: Milliseconds.
+        boxes: Of all targets in each frame, from the second frame of the recording on.
+    """
+
+    stages: Stages
+    boxes: Sequence[Sequence[Box]]
+
+
 class _Stopwatch:
     """Collects times by name; the first `WARM_UP` of each do not count, where there are more."""
 
@@ -94,13 +108,14 @@ class Effort:
 
 def measure_stages(
     clip: BenchClip, tracker: Tracker, weights: ResolvedWeights, targets: int, effort: Effort
-) -> Stages:
+) -> StageRun:
     """Track stage by stage, with the video written to a temporary file.
 
     Raises:
         InputError: The recording cannot be read, or has a single frame.
     """
     watch = _Stopwatch()
+    boxes: list[list[Box]] = []
     with open_pair(clip.rgb, clip.aux, modality=clip.modality) as pairs, TemporaryDirectory() as scratch:
         rest = iter(pairs)
         tracker.initialize(next(rest), clip.boxes(targets))
@@ -113,12 +128,13 @@ def measure_stages(
                 pair = next(rest, None)
             if pair is None:
                 break
-            _measure_frame(watch, pair, tracker, writer, weights.model.config.search_size)
+            found = _measure_frame(watch, pair, tracker, writer, weights.model.config.search_size)
+            boxes.append([target.box for target in found])
         writer.close()
     if not watch.has("step"):
         raise DecodeError("has a single frame", where=clip.rgb, hint="give a longer recording")
     crop, post = watch.median("crop"), _post_ms(tracker.config, weights.model.config, targets)
-    return Stages(
+    stages = Stages(
         decode=watch.median("decode"),
         crop=crop,
         network=max(0.0, watch.median("step") - crop - post),
@@ -126,11 +142,12 @@ def measure_stages(
         draw=watch.median("draw"),
         encode=watch.median("encode"),
     )
+    return StageRun(stages, boxes)
 
 
 def _measure_frame(
     watch: _Stopwatch, pair: FramePair, tracker: Tracker, writer: VideoWriter, size_px: int
-) -> None:
+) -> tuple[TrackedBox, ...]:
     with watch("step"):
         found = tracker.update(pair)
     with watch("crop"):
@@ -142,6 +159,7 @@ def _measure_frame(
         picture = compose_result(FrameResult(pair, found, tracker.infer_ms), Layout.SIDE)
     with watch("encode"):
         writer.write(picture, pair.rgb.pts, pair.rgb.time_base)
+    return found
 
 
 def _post_ms(config: TrackerConfig, model: ModelConfig, targets: int) -> float:

@@ -17,10 +17,10 @@ from dmtrack.errors import ConfigError
 from dmtrack.video.frame import Modality
 from dmtrack_cli.bench_clip import HEIGHT, WIDTH, make_clip, open_clip
 from dmtrack_cli.console import err, out, say_line
-from dmtrack_cli.options import JsonOption, PrecisionChoice
+from dmtrack_cli.options import BackendChoice, JsonOption, PrecisionChoice
 
 if TYPE_CHECKING:
-    from dmtrack_cli.bench_run import Measured
+    from dmtrack_cli.bench_run import Choice, Measured
 
 LIMIT_S: Final = 4.0
 """Of measuring stages, for each row; the command takes about as long, and its start."""
@@ -36,6 +36,10 @@ def bench(
     preset: Annotated[
         list[str] | None,
         typer.Option("--preset", metavar="NAME", help="tiny, base, or what --weights takes; repeatable."),
+    ] = None,
+    backend: Annotated[
+        list[BackendChoice] | None,
+        typer.Option("--backend", help="What computes the network; repeatable. Default: torch."),
     ] = None,
     precision: Annotated[
         list[PrecisionChoice] | None, typer.Option("--precision", help="Numbers of the network; repeatable.")
@@ -53,20 +57,27 @@ def bench(
 
     Stages are medians over frames, measured one after the other. The command overlaps them: it reads ahead,
     and draws and encodes in the background. Without the weights of `base` random ones are measured, which
-    are as fast.
+    are as fast. The box difference is that to exact mode (torch fp32) on the same frames: the largest of a
+    box's four edges.
     """
     counts = _counts(targets)
     with TemporaryDirectory(prefix="dmtrack-bench-") as scratch:
         folder = Path(scratch)
-        clip = make_clip(folder, frames + 10, max(counts)) if rgb is None else open_clip(rgb, aux, modality)
+        clip = None if rgb is None else open_clip(rgb, aux, modality)
         from dmtrack_cli.bench_run import Choice, measure  # imports torch
         from dmtrack_cli.bench_stages import Effort
 
-        presets, precisions = preset or ["tiny", "base"], precision or [PrecisionChoice.AUTO]
-        choices = [
-            Choice(name, number.value, device, count)
-            for name, number, count in itertools.product(presets, precisions, counts)
+        every = [
+            Choice(name, program.value, number.value, device, count)
+            for name, program, number, count in itertools.product(
+                preset or ["tiny", "base"],
+                backend or [BackendChoice.TORCH],
+                precision or [PrecisionChoice.AUTO],
+                counts,
+            )
         ]
+        choices = _possible(every)
+        clip = clip or make_clip(folder, frames + 10, max(counts))
         rows = []
         with err.status("measuring …") as status:
             for choice, row in zip(
@@ -82,6 +93,28 @@ def bench(
     out.print(_table(rows, kind))
     for name in dict.fromkeys(row.preset for row in rows if row.made_up_weights):
         say_line("note", f"{name}: measured with random weights, as there are no others here", "yellow")
+
+
+def _possible(choices: Sequence[Choice]) -> list[Choice]:
+    """Leave out, with a word, the choices that cannot be computed.
+
+    Raises:
+        ConfigError: None is left.
+    """
+    possible: list[Choice] = []
+    problems: dict[str, ConfigError] = {}
+    for choice in choices:
+        try:
+            choice.check()
+        except ConfigError as error:
+            problems[str(error)] = error
+        else:
+            possible.append(choice)
+    if not possible:
+        raise next(iter(problems.values()))
+    for problem in problems:
+        say_line("note", f"left out: {problem}", "yellow")
+    return possible
 
 
 def _counts(text: str) -> list[int]:
@@ -104,10 +137,10 @@ def _counts(text: str) -> list[int]:
 def _table(rows: Sequence[Measured], recording: str) -> Table:
     """Return a column for every choice: there are more figures than choices."""
     table = Table(title=f"recording: {recording}", title_justify="left", box=None, header_style="bold")
-    table.add_column("")
+    table.add_column("", no_wrap=True)
     for row in rows:
         noun = "target" if row.targets == 1 else "targets"
-        head = f"{row.preset}\n{row.device} {row.precision}\n{row.targets} {noun}"
+        head = f"{row.preset}\n{row.backend}\n{row.device} {row.precision}\n{row.targets} {noun}"
         table.add_column(head, justify="right", overflow="fold")
     for stage in fields(rows[0].stages_ms):
         table.add_row(f"{stage.name}, ms", *(f"{getattr(row.stages_ms, stage.name):.1f}" for row in rows))
@@ -117,7 +150,15 @@ def _table(rows: Sequence[Measured], recording: str) -> Table:
     table.add_row("peak memory, MiB", *(_whole(row.command.peak_mb) for row in rows))
     if any(row.gpu_peak_mb is not None for row in rows):
         table.add_row("peak of the GPU, MiB", *(_whole(row.gpu_peak_mb) for row in rows))
+    table.add_row("box difference, mean px", *(_drift(row, "mean_px") for row in rows))
+    table.add_row("largest px", *(_drift(row, "largest_px") for row in rows))
     return table
+
+
+def _drift(row: Measured, figure: str) -> str:
+    if row.is_exact:
+        return "exact"
+    return "-" if row.drift is None else f"{getattr(row.drift, figure):.3f}"
 
 
 def _whole(number: float | None) -> str:

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dmtrack.errors import CheckpointError
+from dmtrack.geometry.box import Box
 from dmtrack.video.frame import Modality
 from dmtrack.video.pairing import open_pair
 from dmtrack_cli.bench_clip import make_clip, target_boxes
+from dmtrack_cli.bench_drift import Drift
 
 ROOT = Path(__file__).parents[2]
 STAGES = ["decode", "crop", "network", "post", "draw", "encode"]
@@ -30,12 +34,14 @@ def test_json_holds_every_choice_and_figure(
 ) -> None:
     outcome = run_cli(
         "bench", recording.rgb, recording.thermal, "--preset", weights, "--targets", "1,3", "--frames", 8,
-        "--precision", "fp32", "--device", "cpu", "--json",
+        "--backend", "torch", "--backend", "onnxruntime", "--precision", "fp32", "--device", "cpu", "--json",
     )  # fmt: skip
     assert outcome.code == 0, outcome.err
     said = json.loads(outcome.out)
     assert said["size"] == [96, 64]
-    assert [row["targets"] for row in said["rows"]] == [1, 3]
+    assert [(row["backend"], row["targets"]) for row in said["rows"]] == [
+        ("torch", 1), ("torch", 3), ("onnxruntime", 1), ("onnxruntime", 3)
+    ]  # fmt: skip
     for row in said["rows"]:
         assert (row["device"], row["precision"], row["made_up_weights"]) == ("cpu", "fp32", False)
         assert list(row["stages_ms"]) == STAGES
@@ -46,13 +52,58 @@ def test_json_holds_every_choice_and_figure(
         assert 0 < row["command"]["start_up_s"] < 120
         assert row["command"]["peak_mb"] > 50  # Python with torch
         assert row["gpu_peak_mb"] is None
+        if row["backend"] == "torch":
+            assert row["drift"] is None  # exact mode itself
+        else:
+            assert row["drift"]["frames"] == 11
+            assert 0 < row["drift"]["mean_px"] <= row["drift"]["largest_px"] < 0.01
 
 
 def test_table_of_a_single_stream(run_cli: Callable[..., Any], recording: Any, weights: Path) -> None:
-    outcome = run_cli("bench", recording.rgb, "--preset", weights, "--targets", "2", "--frames", 4)
+    outcome = run_cli(
+        "bench", recording.rgb, "--preset", weights, "--targets", "2", "--frames", 4,
+        "--backend", "torch", "--backend", "onnxruntime", "--precision", "bf16",
+    )  # fmt: skip
     assert outcome.code == 0, outcome.err
+    assert "left out: --backend onnxruntime does not compute in bf16" in outcome.err
     for words in (*(f"{stage}, ms" for stage in STAGES), "network, fps", "whole command, fps", "2 targets"):
         assert words in outcome.out
+    drift = re.findall(r"(?:mean|largest) px +(\d+\.\d+)", outcome.out)
+    assert len(drift) == 2
+    assert float(drift[0]) <= float(drift[1])
+
+
+def test_a_backend_that_cannot_is_refused_when_nothing_else_is_asked(run_cli: Callable[..., Any]) -> None:
+    outcome = run_cli("bench", "--backend", "onnxruntime", "--precision", "bf16", "--precision", "fp16")
+    assert outcome.code == 4
+    assert len(outcome.error_lines) == 1
+    assert "does not compute in bf16" in outcome.err
+
+
+def test_drift_is_the_edge_that_is_furthest_off() -> None:
+    exact = [[Box(10, 10, 20, 20), Box(50, 50, 20, 20)]] * 3
+    found = [[Box(10, 10, 20, 20), Box(51, 50, 20, 20)], [Box(9, 10, 20, 17), Box(50, 50, 20, 20)]]
+    assert Drift.between(found, exact) == Drift(mean_px=1.0, largest_px=3.0, frames=2)
+
+
+@pytest.mark.slow
+def test_made_up_weights_have_no_drift_and_leave_no_export_behind(
+    run_cli: Callable[..., Any], recording: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from dmtrack.config import TINY
+
+    small = replace(TINY, depth=1, width=64, heads=1, template_size=32, search_size=64, head_width=32)
+    monkeypatch.setattr("dmtrack_cli.bench_run.PRESETS", {"small": small})
+    monkeypatch.setattr("dmtrack_cli.bench_run.model_preset", lambda name, modality: small)
+    outcome = run_cli(
+        "bench", recording.rgb, recording.thermal, "--preset", "small", "--targets", "1", "--frames", 4,
+        "--backend", "onnxruntime", "--json",
+    )  # fmt: skip
+    assert outcome.code == 0, outcome.err
+    (row,) = json.loads(outcome.out)["rows"]
+    assert (row["backend"], row["precision"], row["made_up_weights"]) == ("onnxruntime", "fp32", True)
+    assert row["drift"] is None
+    assert not (tmp_path / "data").exists()
 
 
 @pytest.mark.parametrize("targets", ["", "0", "1,x", "1000"])

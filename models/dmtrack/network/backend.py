@@ -12,7 +12,7 @@ import torch
 from dmtrack.errors import ConfigError
 from dmtrack.network.data_folder import data_folder
 from dmtrack.network.inference import Network, inference_network
-from dmtrack.network.onnx_network import OnnxFiles, OnnxNetwork
+from dmtrack.network.onnx_network import OnnxFiles, OnnxNetwork, OnnxPrecision, onnxruntime_module
 from dmtrack.network.precision import Precision
 from dmtrack.network.store import ResolvedWeights
 
@@ -24,7 +24,12 @@ _log = logging.getLogger(__name__)
 
 
 def network_for(
-    weights: ResolvedWeights, precision: Precision, device: torch.device, backend: Backend = "torch"
+    weights: ResolvedWeights,
+    precision: Precision,
+    device: torch.device,
+    backend: Backend = "torch",
+    *,
+    folder: Path | None = None,
 ) -> Network:
     """Return what a tracker runs.
 
@@ -34,28 +39,45 @@ def network_for(
         device: Where to run; a CPU with ONNX Runtime.
         backend: `eager` is `torch` without CUDA graphs. With `onnxruntime`, weights that are new to it
             are exported first, once.
+        folder: Data folder in which exported weights are kept; the user's when None.
 
     Raises:
         ConfigError: The backend is not installed, or does not run like that.
     """
     if backend != "onnxruntime":
         return inference_network(weights.model, precision, device, graphs=backend == "torch")
+    network = OnnxNetwork.load(exported(weights, onnx_precision(precision, device), folder))
+    if network.streams > 1:
+        network.alone = lambda: inference_network(weights.model)
+    return network
+
+
+def onnx_precision(precision: Precision, device: torch.device) -> OnnxPrecision:
+    """Return the precision if ONNX Runtime computes in it, there.
+
+    Raises:
+        ConfigError: It does not, or is not installed.
+    """
     if device.type != "cpu":
         raise ConfigError(f"--backend onnxruntime runs on the CPU, not on {device}", hint="--device cpu")
     if precision not in ("fp32", "int8"):
         raise ConfigError(
             f"--backend onnxruntime does not compute in {precision}", hint="--precision fp32 or int8"
         )
-    network = OnnxNetwork.load(exported(weights, precision))
-    if network.streams > 1:
-        network.alone = lambda: inference_network(weights.model)
-    return network
+    onnxruntime_module()
+    return precision
 
 
-def exported(weights: ResolvedWeights, precision: Literal["fp32", "int8"]) -> Path:
-    """Return the step of these weights as an ONNX file in the user's data folder, made now if need be."""
+def exported(weights: ResolvedWeights, precision: OnnxPrecision, folder: Path | None = None) -> Path:
+    """Return the step of these weights as an ONNX file, made now if need be.
+
+    Args:
+        weights: A network and its files.
+        precision: Of the file.
+        folder: Data folder in which it is kept; the user's when None.
+    """
     digest = hashlib.sha256(f"{_EXPORT_VERSION} {sorted(weights.sha256.values())}".encode()).hexdigest()
-    path = data_folder() / "onnx" / f"{digest[:16]}-{precision}.onnx"
+    path = (folder or data_folder()) / "onnx" / f"{digest[:16]}-{precision}.onnx"
     files = OnnxFiles.at(path)
     if not (files.step.is_file() and files.template.is_file()):
         from dmtrack.network.onnx_export import export_onnx

@@ -17,7 +17,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -27,10 +27,8 @@ from dmtrack.network.checkpoint import write_whole
 from dmtrack.network.inference import Network, inference_network
 from dmtrack.network.kernels import Kernels
 from dmtrack.network.model import DMTrack
-from dmtrack.network.onnx_network import METADATA_KEY, OnnxFiles, OnnxNetwork
+from dmtrack.network.onnx_network import METADATA_KEY, OnnxFiles, OnnxNetwork, OnnxPrecision
 from dmtrack.network.packed import PackedNetwork
-
-OnnxPrecision = Literal["fp32", "int8"]
 
 #: Largest difference of a map that another order of float32 sums explains.
 _SAME = 1e-4

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 import torch
 from torch import Tensor
@@ -19,6 +19,8 @@ from dmtrack.errors import CheckpointError, ConfigError
 from dmtrack.network.head import HeadOutput
 from dmtrack.network.inference import Network
 
+#: What ONNX Runtime computes in.
+OnnxPrecision = Literal["fp32", "int8"]
 #: The entry of a file's metadata that says what network it is, as JSON.
 METADATA_KEY: Final = "dmtrack"
 _STEP_SUFFIX: Final = ".onnx"
@@ -121,12 +123,23 @@ class OnnxNetwork:
         return self._other
 
 
-def _session(path: Path, threads: int) -> Any:  # noqa: ANN401 (onnxruntime has no types)
+def onnxruntime_module() -> Any:  # noqa: ANN401 (onnxruntime has no types)
+    """Import ONNX Runtime.
+
+    Raises:
+        ConfigError: It is not installed.
+    """
     try:
         import onnxruntime
-        from onnxruntime.capi import onnxruntime_pybind11_state as state
     except ImportError:
         raise ConfigError("ONNX Runtime is not installed", hint="pip install 'dmtrack[onnx]'") from None
+    return onnxruntime
+
+
+def _session(path: Path, threads: int) -> Any:  # noqa: ANN401
+    onnxruntime = onnxruntime_module()
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
     if not path.is_file():
         raise CheckpointError("there is no such file", where=path, hint="dmtrack export-model writes both")
     options = onnxruntime.SessionOptions()
