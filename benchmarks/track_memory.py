@@ -50,12 +50,13 @@ def main() -> None:
             event = json.loads(line)
             if event["event"] != "progress" or event["frames"] < options.first:
                 continue
-            if not seen or event["frames"] >= seen[-1][0] + (options.frames - options.first) // 10:
-                seen.append((event["frames"], resident_mb(process.pid)))
+            latest = event["frames"], resident_mb(process.pid)
+            if not seen or latest[0] >= seen[-1][0] + (options.frames - options.first) // 10:
+                seen.append(latest)
                 print(f"frame {seen[-1][0]:6d}  {seen[-1][1]:7.1f} MB", flush=True)
         if process.wait() != 0:
             sys.exit(process.returncode)
-    print(f"growth {seen[-1][1] - seen[0][1]:+.1f} MB from frame {seen[0][0]} to {seen[-1][0]}")
+    print(f"growth {latest[1] - seen[0][1]:+.1f} MB from frame {seen[0][0]} to {latest[0]}")
 
 
 if __name__ == "__main__":

@@ -77,8 +77,8 @@ def test_tracking_does_without_what_only_training_and_pictures_need() -> None:
     """Each of these costs up to seconds before the first box."""
     said = in_a_new_process(
         "import dmtrack_cli.commands.track, dmtrack_cli.track_run, dmtrack.pipeline, sys\n"
-        "dmtrack.pipeline.load_tracker('tiny', device='cpu', precision='fp32')\n"
-        "print({'torchvision', 'timm', 'matplotlib', 'scipy', 'selenium'} & set(sys.modules))"
+        "dmtrack.pipeline.load_tracker('tiny', 'thermal', device='cpu', precision='fp32')\n"
+        "print({'torchvision', 'timm', 'matplotlib', 'scipy', 'selenium', 'sympy'} & set(sys.modules))"
     )
     assert said == "set()\n"
 

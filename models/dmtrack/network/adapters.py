@@ -115,8 +115,8 @@ class DeepAdapter(nn.Module):
         self.down = nn.Linear(width, inner)
         self.judger = RelationJudger(inner)
         self.attention = nn.ModuleList((PixelAttention(inner), PixelAttention(inner)))
-        self.key_noise = nn.Parameter(torch.randn(2, inner))
-        self.value_noise = nn.Parameter(torch.randn(2, inner))
+        self.key_noise = nn.Parameter(_noise(2, inner))
+        self.value_noise = nn.Parameter(_noise(2, inner))
         self.dropout = nn.Dropout(dropout)
         self.up = nn.Linear(inner, width)
 
@@ -131,6 +131,12 @@ class DeepAdapter(nn.Module):
         values = (own + self.value_noise[stream], other)
         out: Tensor = self.up(self.dropout(self.attention[stream](own, keys, values)))
         return out
+
+
+def _noise(rows: int, columns: int) -> Tensor:
+    """Return normal random numbers; on the meta device none, as torch would import sympy for it (0.5 s)."""
+    noise = torch.empty(rows, columns)
+    return noise if noise.is_meta else noise.normal_()
 
 
 class BlockAdapters(nn.Module):
