@@ -16,6 +16,7 @@ from dmtrack.network.checkpoint import WeightsMeta, save_weights
 from dmtrack.network.model import DMTrack
 from dmtrack.network.store import ResolvedWeights, resolve_weights
 from dmtrack.pipeline import PrecisionChoice
+from dmtrack.tracking.cropping import cropper_for
 from dmtrack.tracking.device import choose_device, choose_precision
 from dmtrack.tracking.tracker import Tracker
 from dmtrack.video.frame import Modality
@@ -168,7 +169,7 @@ class _Bench:
         if device.type == "cuda":
             torch.cuda.reset_peak_memory_stats(device)
         network = network_for(weights, precision, device, choice.backend, folder=data_folder)
-        tracker = Tracker(network, weights.tracker_config)
+        tracker = Tracker(network, weights.tracker_config, cropper=cropper_for(device, choice.backend))
         run = measure_stages(self._clip, tracker, weights, choice.targets, self._effort)
         gpu_mb = torch.cuda.max_memory_allocated(device) / (1 << 20) if device.type == "cuda" else None
         del tracker, network
