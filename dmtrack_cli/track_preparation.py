@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -25,6 +24,7 @@ from dmtrack_cli.arguments import PICK
 from dmtrack_cli.boxes import StartBoxes, choose_boxes, startable
 from dmtrack_cli.pick.choice import draw_targets
 from dmtrack_cli.pick.drawing import Scene
+from dmtrack_cli.sleeping_threads import let_threads_sleep
 from dmtrack_cli.track_options import Clocks, Configuration, Inputs, LiveRecord, Preprocessing, Wanted
 from dmtrack_cli.track_run import TrackRun
 from dmtrack_cli.truth import GroundTruth
@@ -206,8 +206,7 @@ def _load(wanted: Wanted, modality: Modality | None) -> tuple[Tracker, ResolvedW
 
 def _device(wanted: Wanted) -> torch.device:
     """Load torch as it is to run, and choose the network's device."""
-    # Its threads are to sleep while they wait: spinning, they would take the cores from reading and drawing.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    let_threads_sleep()
     import torch
 
     from dmtrack.tracking.device import choose_device

@@ -18,6 +18,7 @@ from dmtrack.video.frame import Modality
 from dmtrack_cli.bench_clip import HEIGHT, WIDTH, make_clip, open_clip
 from dmtrack_cli.console import err, out, say_line
 from dmtrack_cli.options import BackendChoice, JsonOption, PrecisionChoice
+from dmtrack_cli.sleeping_threads import let_threads_sleep
 
 if TYPE_CHECKING:
     from dmtrack_cli.bench_run import Choice, Measured
@@ -64,6 +65,7 @@ def bench(
     with TemporaryDirectory(prefix="dmtrack-bench-") as scratch:
         folder = Path(scratch)
         clip = None if rgb is None else open_clip(rgb, aux, modality)
+        let_threads_sleep()
         from dmtrack_cli.bench_run import Choice, measure  # imports torch
         from dmtrack_cli.bench_stages import Effort
 
@@ -152,6 +154,7 @@ def _table(rows: Sequence[Measured], recording: str) -> Table:
         table.add_row("peak of the GPU, MiB", *(_whole(row.gpu_peak_mb) for row in rows))
     table.add_row("box difference, mean px", *(_drift(row, "mean_px") for row in rows))
     table.add_row("largest px", *(_drift(row, "largest_px") for row in rows))
+    table.add_row("over frames", *("-" if row.drift is None else str(row.drift.frames) for row in rows))
     return table
 
 
