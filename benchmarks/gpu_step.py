@@ -172,7 +172,7 @@ def measure(row: Row, model: DMTrack, device: torch.device, steps: int) -> dict[
     backends: tuple[Backend, ...] = ("eager", "torch") if device.type == "cuda" else ("eager",)
     runs = {}
     for backend in backends:
-        network = inference_network(model, row.precision, device, graphs=backend == "torch")
+        network = inference_network(model, row.precision, device, recorded=backend == "torch")
         step = step_of(network, row.targets, network.device)
         update = update_of(network, row.preset, backend, row.targets)
         for _ in range(WARM_UP):

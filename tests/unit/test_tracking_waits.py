@@ -159,8 +159,8 @@ def test_on_cuda_steps_are_recorded_unless_that_is_turned_off(
     model: DMTrack, monkeypatch: pytest.MonkeyPatch, graphs: bool, kind: type
 ) -> None:
     monkeypatch.setattr(inference, "PackedNetwork", OnCuda)
-    assert isinstance(inference_network(model, device="cuda:0", graphs=graphs), kind)
-    assert isinstance(inference_network(model, device="cpu", graphs=graphs), OnCuda)
+    assert isinstance(inference_network(model, device="cuda:0", recorded=graphs), kind)
+    assert isinstance(inference_network(model, device="cpu", recorded=graphs), OnCuda)
 
 
 def test_the_backend_eager_turns_both_off(model: DMTrack, monkeypatch: pytest.MonkeyPatch) -> None:

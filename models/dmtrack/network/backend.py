@@ -37,15 +37,15 @@ def network_for(
         weights: A network and its files.
         precision: `fp32` or `int8` with ONNX Runtime.
         device: Where to run; a CPU with ONNX Runtime.
-        backend: `eager` is `torch` without CUDA graphs. With `onnxruntime`, weights that are new to it
-            are exported first, once.
+        backend: `eager` is `torch` with every step run from Python. With `onnxruntime`, weights that are
+            new to it are exported first, once.
         folder: Data folder in which exported weights are kept; the user's when None.
 
     Raises:
         ConfigError: The backend is not installed, or does not run like that.
     """
     if backend != "onnxruntime":
-        return inference_network(weights.model, precision, device, graphs=backend == "torch")
+        return inference_network(weights.model, precision, device, recorded=backend == "torch")
     network = OnnxNetwork.load(exported(weights, onnx_precision(precision, device), folder))
     if network.streams > 1:
         network.alone = lambda: inference_network(weights.model)

@@ -11,8 +11,6 @@ Source: PyTorch's notes on CUDA semantics, section CUDA graphs (side stream, war
 from __future__ import annotations
 
 import functools
-import logging
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
@@ -20,18 +18,15 @@ import torch
 from torch import Tensor
 
 from dmtrack.network.head import HeadOutput
+from dmtrack.network.recordings import MOST_SHAPES, Recordings
 
 if TYPE_CHECKING:
     from dmtrack.network.inference import Network
 
 #: More targets run unrecorded: their kernels are long enough to hide their start.
 MOST_TARGETS: Final = 64
-#: Recorded shapes that are kept; the one not used for longest goes first.
-MOST_GRAPHS: Final = 8
 #: Runs before recording, in which libraries choose their kernels and take their memory.
 WARM_UP: Final = 3
-
-_log = logging.getLogger(__name__)
 
 
 class Recorder(Protocol):
@@ -150,9 +145,7 @@ class _Recording:
 class GraphedNetwork:
     """A network whose step is recorded when a shape comes for the second time, and replayed from then on.
 
-    Shapes that come once, while a target's memory fills, are not worth recording. Where recording fails, a
-    warning says so once and every step runs unrecorded for good. Templates are embedded unrecorded: their
-    tokens are kept.
+    Templates are embedded unrecorded: their tokens are kept.
 
     Args:
         network: On a device that `recorder` records, and free of what cannot be recorded.
@@ -167,14 +160,12 @@ class GraphedNetwork:
         recorder: Recorder,
         *,
         most_targets: int = MOST_TARGETS,
-        most_graphs: int = MOST_GRAPHS,
+        most_graphs: int = MOST_SHAPES,
     ) -> None:
         self.network = network
         self.config, self.streams, self.device = network.config, network.streams, network.device
-        self._recorder: Recorder | None = recorder
-        self._most_targets, self._most_graphs = most_targets, most_graphs
-        self._seen: set[_Shape] = set()
-        self._recordings: OrderedDict[_Shape, _Recording] = OrderedDict()
+        self._recorder, self._most_targets = recorder, most_targets
+        self._recordings: Recordings[_Recording] = Recordings("CUDA graph", most_graphs)
 
     def embed_template(self, crops: Tensor, boxes: Tensor | None = None) -> Tensor:
         """See `Network`."""
@@ -190,25 +181,9 @@ class GraphedNetwork:
 
     def _recording(self, memory: Tensor, crops: Tensor) -> _Recording | None:
         """Return what to replay; None if this step is to run as it is."""
-        if self._recorder is None or memory.shape[1] > self._most_targets:
+        if memory.shape[1] > self._most_targets:
             return None
         shape = _Shape.of(memory, crops)
-        if shape in self._recordings:
-            self._recordings.move_to_end(shape)
-            return self._recordings[shape]
-        if shape not in self._seen:
-            self._seen.add(shape)
-            return None
-        try:
-            recording = _Recording(self.network, self._recorder, shape, memory, crops)
-        except RuntimeError as error:
-            _log.warning(
-                "no CUDA graph could be recorded, the network runs without: %s", str(error).partition("\n")[0]
-            )
-            self._recorder = None
-            self._recordings.clear()
-            return None
-        self._recordings[shape] = recording
-        if len(self._recordings) > self._most_graphs:
-            self._recordings.popitem(last=False)
-        return recording
+        return self._recordings.get(
+            shape, lambda: _Recording(self.network, self._recorder, shape, memory, crops)
+        )

@@ -21,6 +21,7 @@ from dmtrack.network.model import DMTrack
 from dmtrack.network.packed import PackedNetwork
 from dmtrack.network.precision import DTYPES, Precision
 from dmtrack.network.preprocess import normalize
+from dmtrack.network.traced import TracedNetwork
 
 
 class Network(Protocol):
@@ -77,7 +78,7 @@ def inference_network(
     device: torch.device | str = "cpu",
     *,
     packed: bool = True,
-    graphs: bool = True,
+    recorded: bool = True,
 ) -> Network:
     """Make what a tracker runs; the trained network is not changed.
 
@@ -87,7 +88,8 @@ def inference_network(
             stream of the packed form stay in float32.
         device: Where to run.
         packed: False runs the network as it was trained (not with int8): slower, for comparison.
-        graphs: On a CUDA device, record the packed form's step as CUDA graphs (`GraphedNetwork`).
+        recorded: Record the packed form's step: as CUDA graphs on a CUDA device (`GraphedNetwork`), in
+            TorchScript on a CPU (`TracedNetwork`).
 
     Raises:
         ConfigError: The device cannot compute so.
@@ -100,9 +102,9 @@ def inference_network(
         kernels = Kernels(dtype, torch.float32, place, _packing(precision, place))
         with torch.no_grad():
             network = PackedNetwork(model, kernels).eval().requires_grad_(requires_grad=False)
-        if graphs and place.type == "cuda":
+        if recorded and place.type == "cuda":
             return GraphedNetwork(network, CudaRecorder(network.device))
-        return network
+        return TracedNetwork(network) if recorded and place.type == "cpu" else network
     if precision == "int8":
         raise ConfigError("int8 runs only in the packed form")
     plain = copy.deepcopy(model).to(place, dtype).eval().requires_grad_(requires_grad=False)

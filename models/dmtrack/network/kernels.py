@@ -51,15 +51,16 @@ class OneDnnLinear(nn.Module):
     def __init__(self, affine: Affine, dtype: torch.dtype, rows: int, *, gelu: bool = False) -> None:
         super().__init__()
         self.dtype = dtype
-        self._after: tuple[str, list[float], str] = ("gelu", [], "none") if gelu else ("none", [], "")
-        self.bias = affine.bias.to(dtype)
-        self._weight = torch.ops.mkldnn._reorder_linear_weight(affine.weight.to(dtype).contiguous(), rows)
+        self._after = ("gelu", "none") if gelu else ("none", "")
+        self.register_buffer("bias", affine.bias.to(dtype))
+        packed = torch.ops.mkldnn._reorder_linear_weight(affine.weight.to(dtype).contiguous(), rows)
+        self.register_buffer("weight", packed)
+        self.bias: Tensor
+        self.weight: Tensor
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `(..., in)` to `(..., out)`."""
-        out: Tensor = torch.ops.mkldnn._linear_pointwise(
-            x.to(self.dtype), self._weight, self.bias, *self._after
-        )
+        out: Tensor = _scripted().linear(x.to(self.dtype), self.weight, self.bias, *self._after)
         return out
 
 
@@ -152,22 +153,45 @@ class OneDnnConvolution(nn.Module):
     def __init__(self, affine: Affine, shape: ConvolutionShape, dtype: torch.dtype, side: int) -> None:
         super().__init__()
         self.dtype = dtype
-        self.bias = affine.bias.to(dtype)
-        self._activation = "relu" if shape.relu else "none"
         self._padding, self._stride = [shape.padding] * 2, [shape.stride] * 2
+        self._activation = "relu" if shape.relu else "none"
         weight = affine.weight.to(dtype).contiguous(memory_format=torch.channels_last)
         images = [1, weight.shape[1], side, side]
-        self._weight = torch.ops.mkldnn._reorder_convolution_weight(
+        packed = torch.ops.mkldnn._reorder_convolution_weight(
             weight, self._padding, self._stride, [1, 1], 1, images
         )
+        self.register_buffer("bias", affine.bias.to(dtype))
+        self.register_buffer("weight", packed)
+        self.bias: Tensor
+        self.weight: Tensor
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `(B, in, H, W)` to `(B, out, H', W')`."""
         x = x.to(self.dtype).contiguous(memory_format=torch.channels_last)
-        out: Tensor = torch.ops.mkldnn._convolution_pointwise(
-            x, self._weight, self.bias, self._padding, self._stride, [1, 1], 1, self._activation, [], ""
+        out: Tensor = _scripted().convolution(
+            x, self.weight, self.bias, self._padding, self._stride, self._activation
         )
         return out
+
+
+#: A trace cannot write down the empty list of scalars that these operators want; a script can.
+_SCRIPT = """
+def linear(x: Tensor, weight: Tensor, bias: Tensor, activation: str, algorithm: str) -> Tensor:
+    return torch.ops.mkldnn._linear_pointwise(x, weight, bias, activation, [], algorithm)
+
+def convolution(x: Tensor, weight: Tensor, bias: Tensor, padding: List[int], stride: List[int],
+                activation: str) -> Tensor:
+    return torch.ops.mkldnn._convolution_pointwise(
+        x, weight, bias, padding, stride, [1, 1], 1, activation, [], ""
+    )
+"""
+
+
+@functools.cache
+def _scripted() -> Any:  # noqa: ANN401 (a script)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return torch.jit.CompilationUnit(_SCRIPT)
 
 
 @dataclass(frozen=True, slots=True)
