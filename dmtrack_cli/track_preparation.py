@@ -24,7 +24,6 @@ from dmtrack_cli.arguments import PICK
 from dmtrack_cli.boxes import StartBoxes, choose_boxes, startable
 from dmtrack_cli.pick.choice import draw_targets
 from dmtrack_cli.pick.drawing import Scene
-from dmtrack_cli.sleeping_threads import let_threads_sleep
 from dmtrack_cli.track_options import Clocks, Configuration, Inputs, LiveRecord, Preprocessing, Wanted
 from dmtrack_cli.track_run import TrackRun
 from dmtrack_cli.truth import GroundTruth
@@ -206,7 +205,6 @@ def _load(wanted: Wanted, modality: Modality | None) -> tuple[Tracker, ResolvedW
 
 def _device(wanted: Wanted) -> torch.device:
     """Load torch as it is to run, and choose the network's device."""
-    let_threads_sleep()
     import torch
 
     from dmtrack.tracking.device import choose_device

@@ -29,6 +29,7 @@ from dmtrack_cli.progress import Reporter
 from dmtrack_cli.track_options import Wanted
 
 if TYPE_CHECKING:
+    from dmtrack.tracking.thread_tuner import ThreadTuner
     from dmtrack.tracking.tracker import Tracker
     from dmtrack_cli.viewer import Viewer
 
@@ -112,7 +113,10 @@ class TrackRun:
             with GracefulStop() as stop, sinks, reporter, ahead or nullcontext(self.rest) as rest:
                 if isinstance(self.pairs, LivePairs):
                     self.pairs.stop_when(lambda: stop.is_requested or (viewer is not None and viewer.is_over))
+                tuner = self._tuner()
                 for result in run(chain([self.first], rest), self.tracker, self.start.targets):
+                    if tuner is not None:
+                        tuner.note(tuple(target.state is TrackState.LOST for target in result.targets))
                     sinks.write(result)
                     reporter.advance(self.score.add(result))
                     stop.check()
@@ -127,6 +131,13 @@ class TrackRun:
                     self._stop_by_hand(recorder)
         finally:
             self.record = recorder.record
+
+    def _tuner(self) -> ThreadTuner | None:
+        """Return what finds out the number of threads, where torch runs on a CPU and nobody gave it."""
+        from dmtrack.tracking.thread_tuner import ThreadTuner  # imports torch; loaded by now
+
+        on_cpu = self.tracker.network.device.type == "cpu" and self.wanted.network.backend != "onnxruntime"
+        return ThreadTuner(self.tracker.network) if on_cpu and self.wanted.hardware.threads is None else None
 
     def _viewer(self) -> Viewer | None:
         outputs = self.wanted.outputs

@@ -18,7 +18,6 @@ from dmtrack.video.frame import Modality
 from dmtrack_cli.bench_clip import HEIGHT, WIDTH, make_clip, open_clip
 from dmtrack_cli.console import err, out, say_line
 from dmtrack_cli.options import BackendChoice, JsonOption, PrecisionChoice
-from dmtrack_cli.sleeping_threads import let_threads_sleep
 
 if TYPE_CHECKING:
     from dmtrack_cli.bench_run import Choice, Measured
@@ -65,7 +64,6 @@ def bench(
     with TemporaryDirectory(prefix="dmtrack-bench-") as scratch:
         folder = Path(scratch)
         clip = None if rgb is None else open_clip(rgb, aux, modality)
-        let_threads_sleep()
         from dmtrack_cli.bench_run import Choice, measure  # imports torch
         from dmtrack_cli.bench_stages import Effort
 

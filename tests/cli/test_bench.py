@@ -74,16 +74,6 @@ def test_table_of_a_single_stream(run_cli: Callable[..., Any], recording: Any, w
     assert re.search(r"over frames +7\b", outcome.out)
 
 
-def test_threads_wait_as_those_of_track_do(
-    run_cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Else the stages are those of another program."""
-    monkeypatch.setenv("OMP_WAIT_POLICY", "to be restored")
-    monkeypatch.delenv("OMP_WAIT_POLICY")
-    run_cli("bench", "--backend", "onnxruntime", "--precision", "bf16")
-    assert os.environ["OMP_WAIT_POLICY"] == "passive"
-
-
 def test_a_backend_that_cannot_is_refused_when_nothing_else_is_asked(run_cli: Callable[..., Any]) -> None:
     outcome = run_cli("bench", "--backend", "onnxruntime", "--precision", "bf16", "--precision", "fp16")
     assert outcome.code == 4

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Final, Generic, TypeVar
 
@@ -15,7 +15,7 @@ _Recorded = TypeVar("_Recorded")
 
 
 class Recordings(Generic[_Recorded]):
-    """Records a step when its shape comes for the second time, and returns that from then on.
+    """Records a step when its shape has come often enough, and returns that from then on.
 
     Shapes that come once, while a target's memory fills, are not worth recording. Where recording fails, a
     warning says so once and nothing is recorded any more.
@@ -23,12 +23,13 @@ class Recordings(Generic[_Recorded]):
     Args:
         name: What a step becomes, for the warning.
         most: Shapes kept, at least 1.
+        after: How often a shape runs as it is first, at least once.
     """
 
-    def __init__(self, name: str, most: int = MOST_SHAPES) -> None:
-        self._name, self._most = name, most
+    def __init__(self, name: str, most: int = MOST_SHAPES, *, after: int = 1) -> None:
+        self._name, self._most, self._after = name, most, after
         self._works = True
-        self._seen: set[Hashable] = set()
+        self._seen: Counter[Hashable] = Counter()
         self._kept: OrderedDict[Hashable, _Recorded] = OrderedDict()
 
     def get(self, shape: Hashable, record: Callable[[], _Recorded]) -> _Recorded | None:
@@ -43,8 +44,8 @@ class Recordings(Generic[_Recorded]):
         if shape in self._kept:
             self._kept.move_to_end(shape)
             return self._kept[shape]
-        if shape not in self._seen:
-            self._seen.add(shape)
+        self._seen[shape] += 1
+        if self._seen[shape] <= self._after:
             return None
         try:
             recorded = record()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -44,7 +46,9 @@ class ScorePlotSink(Sink):
         self._closed = False
 
     def write(self, result: FrameResult) -> None:
-        """Take note of one frame."""
+        """Take note of one frame; with the first one, begin to load what draws, which takes a while."""
+        if not self._history.spans:
+            threading.Thread(target=_load_plotting, name="loading matplotlib", daemon=True).start()
         self._history.add(result)
 
     def close(self) -> None:
@@ -60,9 +64,15 @@ class ScorePlotSink(Sink):
             write_atomically(self._path, draw_history(self._history))
 
 
+def _load_plotting() -> None:
+    # What goes wrong here is said when the picture is drawn.
+    with contextlib.suppress(Exception):
+        import matplotlib.figure  # noqa: F401
+
+
 def draw_history(history: ScoreHistory) -> bytes:
     """Return the picture of a history, which has at least one span, as PNG."""
-    from matplotlib.figure import Figure  # takes half a second, at the end of a run
+    from matplotlib.figure import Figure  # takes half a second, unless it was loaded meanwhile
 
     spans = history.spans
     ids = sorted({target_id for span in spans for target_id in span.targets})
