@@ -202,6 +202,6 @@ def test_a_batch_is_its_targets_one_by_one(networks) -> None:
 
 
 def test_nothing_of_a_packed_network_is_trained(networks) -> None:
-    network = inference_network(networks("tiny").float())
+    network = inference_network(networks("tiny").float(), recorded=False)
     assert isinstance(network, nn.Module)
     assert not any(p.requires_grad for p in network.parameters())
