@@ -26,7 +26,12 @@ from dmtrack.config import model_preset
 from dmtrack.network.inference import Network, inference_network
 from dmtrack.network.kernels import int8_works
 from dmtrack.network.model import DMTrack
+from dmtrack.network.packed import PackedNetwork
+from dmtrack.network.precision import Precision
+from dmtrack.network.traced import TracedNetwork
 
+#: Rounds that do not count: programs are made.
+WARM_UP = 4
 REFERENCE = Path(__file__).parents[1] / "tests" / "parity" / "reference.py"
 
 
@@ -51,16 +56,24 @@ def made_up(preset: str) -> DMTrack:
     return model.eval()
 
 
+def program(model: DMTrack, precision: Precision) -> Network:
+    """Return the packed form, which becomes a program with its second step."""
+    packed = inference_network(model, precision, recorded=False)
+    assert isinstance(packed, PackedNetwork)  # noqa: S101
+    return TracedNetwork(packed, after=1)
+
+
 def networks(model: DMTrack, onnx: Path | None) -> dict[str, Network]:
     """Return what is compared; the first is what the others are divided into."""
     forms: dict[str, Network] = {
         "plainest": reference_network(model),
         "fp32 as trained": inference_network(model, packed=False),
-        "fp32": inference_network(model),
-        "bf16": inference_network(model, "bf16"),
+        "fp32": program(model, "fp32"),
+        "bf16": program(model, "bf16"),
+        "bf16 from Python": inference_network(model, "bf16", recorded=False),
     }
     if int8_works():
-        forms["int8"] = inference_network(model, "int8")
+        forms["int8"] = program(model, "int8")
     if onnx is not None:
         from dmtrack.network.onnx_network import OnnxNetwork
 
@@ -103,11 +116,11 @@ def main() -> None:
     }
     wall: dict[str, list[float]] = {name: [] for name in steps}
     cpu: dict[str, list[float]] = {name: [] for name in steps}
-    for turn in range(asked.rounds + 1):
+    for turn in range(asked.rounds + WARM_UP):
         for name, run in steps.items():
             began, began_cpu = time.perf_counter(), time.process_time()
             run()
-            if turn > 0:  # the first warms up
+            if turn >= WARM_UP:
                 wall[name].append((time.perf_counter() - began) * 1e3)
                 cpu[name].append((time.process_time() - began_cpu) * 1e3)
     print(f"{asked.preset}, {asked.targets} targets, {asked.threads} threads, medians of {asked.rounds}")

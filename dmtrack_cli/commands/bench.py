@@ -64,7 +64,7 @@ def bench(
     with TemporaryDirectory(prefix="dmtrack-bench-") as scratch:
         folder = Path(scratch)
         clip = None if rgb is None else open_clip(rgb, aux, modality)
-        from dmtrack_cli.bench_run import Choice, measure  # imports torch
+        from dmtrack_cli.bench_run import COMMAND_SHARE, Choice, measure  # imports torch
         from dmtrack_cli.bench_stages import Effort
 
         every = [
@@ -77,7 +77,7 @@ def bench(
             )
         ]
         choices = _possible(every)
-        clip = clip or make_clip(folder, frames + 10, max(counts))
+        clip = clip or make_clip(folder, COMMAND_SHARE * frames, max(counts))
         rows = []
         with err.status("measuring …") as status:
             for choice, row in zip(
