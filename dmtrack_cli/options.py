@@ -347,7 +347,7 @@ class Network:
         typer.Option(
             "--backend",
             help="What computes the network; onnxruntime: CPU only, fp32 or int8. "
-            "eager: torch on a GPU without CUDA graphs, crops cut on the CPU.",
+            "eager: torch with every step run from Python, crops cut on the CPU.",
         ),
     ] = BackendChoice.TORCH
 

@@ -107,7 +107,12 @@ def track(
     ] = ProgressKind.AUTO,
     threads: Annotated[
         int | None,
-        typer.Option("--threads", metavar="N", help="Threads of the network on a CPU.", show_default=False),
+        typer.Option(
+            "--threads",
+            metavar="N",
+            help="Threads of the network on a CPU. Default: found out while tracking.",
+            show_default=False,
+        ),
     ] = None,
     *,
     network: Network,
