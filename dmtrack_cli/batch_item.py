@@ -116,7 +116,7 @@ class TrackItem:
             boxes=tuple(_box_text(box) for box in item.boxes),
             box_files=item.box_files,
         )
-        hardware = Hardware(place.device, place.threads, self.codecs)
+        hardware = Hardware(place.device, place.threads, self.codecs, tuned=place.tuned)
         wanted = Wanted(inputs, Outputs(folder, self.picture), self.network, self.losing, hardware)
         with prepared_run(wanted) as run:
             command = list(_command(run.wanted, task.folder))

@@ -95,12 +95,14 @@ class Hardware:
     """What the network runs on, and what decodes and encodes videos.
 
     `video_gpu` is made of `video` and the network's device by `prepared_run`: the number of a CUDA device.
+    `tuned`: whether fewer than `threads` are used where that is found to be faster.
     """
 
     device: str = "auto"
     threads: int | None = None
     video: VideoCodecs = field(default_factory=VideoCodecs)
     video_gpu: int | None = None
+    tuned: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -133,11 +133,11 @@ class TrackRun:
             self.record = recorder.record
 
     def _tuner(self) -> ThreadTuner | None:
-        """Return what finds out the number of threads, where torch runs on a CPU and nobody gave it."""
+        """Return what finds out the number of threads, where torch runs on a CPU and nobody gave one."""
         from dmtrack.tracking.thread_tuner import ThreadTuner  # imports torch; loaded by now
 
         on_cpu = self.tracker.network.device.type == "cpu" and self.wanted.network.backend != "onnxruntime"
-        return ThreadTuner(self.tracker.network) if on_cpu and self.wanted.hardware.threads is None else None
+        return ThreadTuner(self.tracker.network) if on_cpu and self.wanted.hardware.tuned else None
 
     def _viewer(self) -> Viewer | None:
         outputs = self.wanted.outputs

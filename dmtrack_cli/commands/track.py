@@ -149,7 +149,9 @@ def track(
     )
     folder = default_folder(inputs.rgb) if live_inputs is None else live_folder()
     outputs = Outputs(output or folder, picture, overwrite, show)
-    wanted = Wanted(inputs, outputs, network, losing, Hardware(device, threads, codecs))
+    wanted = Wanted(
+        inputs, outputs, network, losing, Hardware(device, threads, codecs, tuned=threads is None)
+    )
     kind = ProgressKind.NONE if quiet else progress
     with prepared_run(wanted) as run:
         _say_start(run, kind, quiet=quiet)

@@ -76,7 +76,8 @@ def _on_cpu(options: SlotOptions) -> tuple[Slot, ...]:
         )
     jobs = options.jobs or 1
     threads = options.threads or max(1, usable_cores() // jobs)
-    return tuple(Slot(f"cpu #{number}", Place("cpu", threads)) for number in range(1, jobs + 1))
+    place = Place("cpu", threads, tuned=options.threads is None)
+    return tuple(Slot(f"cpu #{number}", place) for number in range(1, jobs + 1))
 
 
 def _devices(asked: str) -> list[str]:

@@ -25,10 +25,17 @@ Report = Callable[[int, int | None], None]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where an item is tracked: the device, and how many threads the network has on a CPU."""
+    """Where an item is tracked.
+
+    Attributes:
+        device: Of the network.
+        threads: Of the network on a CPU, at most.
+        tuned: Whether fewer threads are used where that is found to be faster.
+    """
 
     device: str = "cpu"
     threads: int = 1
+    tuned: bool = False
 
 
 @dataclass(frozen=True, slots=True)
