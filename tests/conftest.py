@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 import logging
+import os
 import resource
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+
+# Before torch is loaded, here and in every program that a test starts: the networks of tests are small, and
+# threads that wait for each other are many times slower than one where something else runs.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")
