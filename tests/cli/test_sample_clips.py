@@ -1,4 +1,7 @@
-"""The main job, as a person would do it: bundled weights, the clips of `sample_data`, default options."""
+"""The main job, as a person would do it: bundled weights, the clips of `sample_data`, default options.
+
+The README's own command, on one of the clips, is in `tests/project/test_readme.py`.
+"""
 
 from __future__ import annotations
 
@@ -24,10 +27,11 @@ LEAST_MEAN_IOU = 0.6
     ("clip", "aux", "modality"),
     [
         pytest.param("night_street", "thermal.mkv", "thermal", id="night-street-thermal"),
-        pytest.param("desk_depth", "depth", "depth", id="desk-depth", marks=pytest.mark.slow),
-        pytest.param("road_event", "event.mp4", "event", id="road-event", marks=pytest.mark.slow),
+        pytest.param("desk_depth", "depth", "depth", id="desk-depth"),
+        pytest.param("road_event", "event.mp4", "event", id="road-event"),
     ],
 )
+@pytest.mark.slow
 def test_the_box_stays_on_the_target(run_cli: Callable[..., Any], clip: str, aux: str, modality: str) -> None:
     folder = SAMPLES / clip
     outcome = run_cli("track", folder / "rgb.mp4", folder / aux, "--threads", os.cpu_count() or 1)

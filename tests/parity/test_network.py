@@ -87,9 +87,14 @@ def run_f32(case: Case, model: DMTrack) -> Run:
     return _run(model, case)
 
 
+@pytest.fixture(scope="module", params=[pytest.param("a", marks=pytest.mark.slow), "b"])
+def case_f64(request: pytest.FixtureRequest) -> Case:
+    return _case(request.param)
+
+
 @pytest.fixture(scope="module")
-def run_f64(case: Case, model_f64: DMTrack) -> Run:
-    return _run(model_f64, case)
+def run_f64(case_f64: Case, model_f64: DMTrack) -> Run:
+    return _run(model_f64, case_f64)
 
 
 def test_the_inputs_are_the_recorded_ones(case: Case) -> None:
@@ -100,8 +105,8 @@ def test_float32_outputs_are_the_published_ones(case: Case, run_f32: Run) -> Non
     _compare(run_f32, case.golden, "", FLOAT32, 1e-5)
 
 
-def test_float64_outputs_are_the_published_ones(case: Case, run_f64: Run) -> None:
-    _compare(run_f64, case.golden, "_f64", FLOAT64, 1e-9)
+def test_float64_outputs_are_the_published_ones(case_f64: Case, run_f64: Run) -> None:
+    _compare(run_f64, case_f64.golden, "_f64", FLOAT64, 1e-9)
 
 
 def _arrays(run: Run) -> dict[str, np.ndarray]:

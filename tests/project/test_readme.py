@@ -16,11 +16,15 @@ import numpy as np
 import pytest
 
 import dmtrack
+from dmtrack.datasets.ground_truth import read_boxes
+from dmtrack.evaluation.overlap import iou_per_frame
+from dmtrack.output.table import read_table
 from dmtrack_cli.app import COMMANDS, load_command, main
 from dmtrack_cli.arguments import prepare_arguments
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+LEAST_MEAN_IOU = 0.6
 RESULTS = ("annotated.mp4", "boxes.txt", "boxes.csv", "run.json", "score.png")
 _BLOCK = re.compile(
     r"(?:<!-- test: (?P<mark>[^>]+?) -->\s*\n)?```(?P<kind>\w+)\n(?P<text>.*?)^```", re.S | re.M
@@ -118,6 +122,13 @@ def test_the_main_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert f"dmtrack-results/{folder.name}" in README
     assert sorted(path.name for path in folder.iterdir()) == sorted(RESULTS)
     assert all(name in README for name in RESULTS)
+    rows = read_table(folder / "boxes.csv")
+    truth = read_boxes(ROOT / "sample_data" / folder.name / "groundtruth.txt").boxes
+    assert [row.frame for row in rows] == list(range(len(truth)))
+    ious = iou_per_frame(np.array([row.box.xywh for row in rows]), truth)
+    assert np.nanmean(ious[1:]) >= LEAST_MEAN_IOU
+    with av.open(str(folder / "annotated.mp4")) as container:
+        assert sum(1 for _ in container.decode(video=0)) == len(truth)
 
 
 def test_ci_installs_and_tests_as_the_readme_says() -> None:
