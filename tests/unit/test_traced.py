@@ -90,6 +90,17 @@ def test_a_shape_that_comes_seldom_gets_none(monkeypatch: pytest.MonkeyPatch) ->
     assert made == [1]
 
 
+def test_without_torchscript_the_step_runs_as_it_is(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.delattr(torch.jit, "trace")
+    network = TracedNetwork(packed(CONFIGS["tiny"]), after=1)
+    with caplog.at_level(logging.WARNING):
+        assert all(same(network, targets=1) for _ in range(3))
+    (line,) = caplog.messages
+    assert "has no TorchScript" in line
+
+
 @pytest.mark.parametrize("wrong", ["raises", "differs"])
 def test_without_a_program_the_step_runs_as_it_is(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, wrong: str

@@ -66,12 +66,13 @@ def traced(network: PackedNetwork, memory: Tensor, crops: Tensor) -> _Program:
     Raises:
         RuntimeError: It cannot be traced, or gives something else.
     """
+    trace: Any = getattr(getattr(torch, "jit", None), "trace", None)
+    if trace is None:
+        raise RuntimeError("this PyTorch has no TorchScript")
     with warnings.catch_warnings():
         # That shapes become constants is what is wanted; that TorchScript is old is known.
         warnings.simplefilter("ignore")
-        program: Any = torch.jit.trace(  # type: ignore[no-untyped-call]
-            _Maps(network), (memory, crops), check_trace=False
-        )
+        program: Any = trace(_Maps(network), (memory, crops), check_trace=False)
         found = program(memory, crops)
     expected = [maps for maps in network.step(memory, crops) if maps is not None]
     apart = max(float((a - b).abs().max()) for a, b in zip(found, expected, strict=True))
