@@ -17,7 +17,7 @@ import torch
 
 from dmtrack.geometry.box import Box
 from dmtrack.geometry.homography import Homography
-from dmtrack.pipeline import load_tracker
+from dmtrack.run.pipeline import load_tracker
 from dmtrack.video.frame import Frame, FramePair, Modality
 from dmtrack.video.grid import HomographyGrid, resize_to_grid
 

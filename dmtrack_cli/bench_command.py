@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 
 from dmtrack.errors import DmtrackError
 from dmtrack.network.data_folder import DATA_DIR_VARIABLE
-from dmtrack.output.run_record import read_run_json
+from dmtrack.output.record import read_run_json
 from dmtrack_cli import results_folder
 
 

@@ -15,7 +15,7 @@ from dmtrack.network.backend import Backend, network_for, onnx_precision
 from dmtrack.network.checkpoint import WeightsMeta, save_weights
 from dmtrack.network.model import DMTrack
 from dmtrack.network.store import ResolvedWeights, resolve_weights
-from dmtrack.pipeline import PrecisionChoice
+from dmtrack.run.pipeline import PrecisionChoice
 from dmtrack.tracking.cropping import cropper_for
 from dmtrack.tracking.device import choose_device, choose_precision
 from dmtrack.tracking.tracker import Tracker

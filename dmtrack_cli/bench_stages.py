@@ -15,13 +15,13 @@ from typing import Final
 import torch
 
 from dmtrack.config import ModelConfig, TrackerConfig
+from dmtrack.drawing.draw import Layout, compose_result
+from dmtrack.drawing.video import VideoWriter
 from dmtrack.errors import DecodeError
 from dmtrack.geometry.box import Box
 from dmtrack.geometry.crop import Crop
 from dmtrack.network.head import HeadOutput
 from dmtrack.network.store import ResolvedWeights
-from dmtrack.output.draw import Layout, compose_result
-from dmtrack.output.video import VideoWriter
 from dmtrack.tracking.response import choose_peak, hann_window
 from dmtrack.tracking.result import FrameResult, TrackedBox
 from dmtrack.tracking.tracker import Tracker

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from dmtrack.batch.item import BatchItem
+from dmtrack.boxes.formats import ResultFormat
 from dmtrack.datasets.annotations import Annotation
 from dmtrack.datasets.sequence import Sequence as AnnotatedSequence
 from dmtrack.datasets.sequence import is_recording
@@ -16,7 +17,6 @@ from dmtrack.errors import DatasetError
 from dmtrack.evaluation.benchmark.benchmarks import BenchmarkName
 from dmtrack.evaluation.benchmark.metrics import anchors_of
 from dmtrack.output.atomic import os_errors_translated
-from dmtrack.results.formats import ResultFormat
 from dmtrack.video.position import Position
 
 _UNSUPERVISED: Final = "rgbd-unsupervised"

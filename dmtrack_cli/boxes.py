@@ -9,9 +9,9 @@ from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
+from dmtrack.boxes.box_file import read_targets
 from dmtrack.errors import BoxError
 from dmtrack.geometry.box import Box
-from dmtrack.output.box_file import read_targets
 from dmtrack.tracking.start import TargetStart, free_ids, numbered
 from dmtrack.video.frame import FramePair, VideoInfo
 from dmtrack.video.position import Position

@@ -11,15 +11,15 @@ from dmtrack.batch.item import Findings
 from dmtrack.batch.local import LocalEngine
 from dmtrack.batch.plan import Plan, make_plan
 from dmtrack.batch.slots import SlotOptions, make_slots
+from dmtrack.boxes.locating import TABLE
+from dmtrack.boxes.reading import read_results
+from dmtrack.boxes.recording import RecordingResults
+from dmtrack.boxes.writing import ResultFile, result_files_of, write_results
 from dmtrack.datasets.annotations import read_annotations
 from dmtrack.datasets.opening import find_sequences
 from dmtrack.errors import DatasetError
 from dmtrack.evaluation.benchmark.benchmarks import BenchmarkName
 from dmtrack.output.atomic import prepare_folder
-from dmtrack.results.locating import TABLE
-from dmtrack.results.reading import read_results
-from dmtrack.results.recording import RecordingResults
-from dmtrack.results.writing import ResultFile, result_files_of, write_results
 from dmtrack_cli.batch_item import TrackItem, WeightsDigests
 from dmtrack_cli.batch_run import run_plan
 from dmtrack_cli.benchmark_runs import BenchmarkRun, runs_of

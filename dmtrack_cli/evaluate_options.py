@@ -9,10 +9,10 @@ from typing import Annotated, Final
 import typer
 
 from dmtrack.batch.run import Existing
+from dmtrack.boxes.tracks import RowOrder
 from dmtrack.evaluation.benchmark.benchmarks import BenchmarkName
 from dmtrack.evaluation.benchmark.scoring import Missing, ScoringOptions
 from dmtrack.evaluation.degradation import Degradation, Streams
-from dmtrack.results.tracks import RowOrder
 from dmtrack.video.frame import Modality
 from dmtrack_cli.options import Losing, RecoveryChoice
 

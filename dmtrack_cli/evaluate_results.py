@@ -11,6 +11,8 @@ from typing import Final
 
 import typer
 
+from dmtrack.boxes.trackers import find_trackers, unpacked
+from dmtrack.boxes.tracks import RowOrder
 from dmtrack.datasets.annotations import read_annotations
 from dmtrack.errors import ConfigError, DatasetError, FormatError
 from dmtrack.evaluation.benchmark.benchmarks import benchmark_for
@@ -31,8 +33,6 @@ from dmtrack.evaluation.benchmark.scoring import (
     score_tracker,
 )
 from dmtrack.output.atomic import prepare_folder, write_atomically
-from dmtrack.results.trackers import find_trackers, unpacked
-from dmtrack.results.tracks import RowOrder
 from dmtrack_cli.console import EXIT_SOME_FAILED, err, out, say_line
 from dmtrack_cli.evaluate_batch import track_dataset
 from dmtrack_cli.evaluate_options import Running, Scoring

@@ -8,8 +8,8 @@ from pathlib import Path
 from rich.table import Table
 from rich.text import Text
 
+from dmtrack.drawing.pictures import picture_writer
 from dmtrack.errors import ConfigError
-from dmtrack.output.pictures import picture_writer
 from dmtrack.video.events.source import EventOptions, EventSource, FrameClock
 from dmtrack.video.matching import shifted
 from dmtrack.video.modality import encode_event

@@ -10,11 +10,11 @@ from typing import Annotated
 
 import typer
 
+from dmtrack.boxes.formats import ResultFormat
 from dmtrack.config import TrackerConfig
+from dmtrack.drawing.draw import Layout
 from dmtrack.errors import ConfigError
 from dmtrack.geometry.alignment_file import read_alignment
-from dmtrack.output.draw import Layout
-from dmtrack.results.formats import ResultFormat
 from dmtrack.video.events.looks import EventLook
 from dmtrack.video.frame import Modality
 from dmtrack.video.grid import Fit

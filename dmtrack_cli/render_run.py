@@ -7,15 +7,15 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
+from dmtrack.boxes.formats import ResultFormat
+from dmtrack.boxes.locating import result_files
+from dmtrack.boxes.reading import read_results
+from dmtrack.boxes.recording import RecordingResults
 from dmtrack.datasets.ground_truth import find_ground_truth
+from dmtrack.drawing.draw import Layout, compose
+from dmtrack.drawing.marking import BoxLayer, layers_of, legend_of
+from dmtrack.drawing.video import VideoWriter
 from dmtrack.errors import BoxError, FormatError, OutputError
-from dmtrack.output.draw import Layout, compose
-from dmtrack.output.video import VideoWriter
-from dmtrack.results.formats import ResultFormat
-from dmtrack.results.locating import result_files
-from dmtrack.results.marking import BoxLayer, layers_of, legend_of
-from dmtrack.results.reading import read_results
-from dmtrack.results.recording import RecordingResults
 from dmtrack.video.frame import FramePair
 from dmtrack.video.pairing import PairedSource
 from dmtrack_cli.interrupt import GracefulStop

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from dmtrack.output.run_record import RunRecord, RunStatus, to_json
+from dmtrack.output.record import RunRecord, RunStatus, to_json
 from dmtrack.video.pairing import PairCounts
 from dmtrack_cli.progress import say_json
 from dmtrack_cli.results_folder import RECORD

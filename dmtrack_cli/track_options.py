@@ -8,8 +8,8 @@ from pathlib import Path
 
 from dmtrack.config import ModelConfig, TrackerConfig
 from dmtrack.datasets.recording import Recording, open_recording
+from dmtrack.drawing.draw import Layout
 from dmtrack.geometry.homography import Homography
-from dmtrack.output.draw import Layout
 from dmtrack.tracking.start import TargetStart
 from dmtrack.video.aux_encoder import AuxNorm
 from dmtrack.video.frame import Modality

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from dmtrack.config import TrackerConfig
 from dmtrack.errors import ConfigError, PairingError
-from dmtrack.output.run_record import InputRecord, RunRecord, Versions, WeightsRecord
+from dmtrack.output.record import InputRecord, RunRecord, Versions, WeightsRecord
 from dmtrack.tracking.start import TargetStart
 from dmtrack.video.frame import FramePair, Modality, VideoInfo
 from dmtrack.video.grid import grid_by

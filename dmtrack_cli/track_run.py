@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from dmtrack.boxes.formats.mot import MotSink
+from dmtrack.boxes.formats.table import TableSink
+from dmtrack.drawing.score_plot import ScorePlotSink
+from dmtrack.drawing.video import VideoSink
 from dmtrack.errors import OutputError
 from dmtrack.output.background import BackgroundSink
-from dmtrack.output.mot import MotSink
-from dmtrack.output.run_record import RunRecord, RunRecordSink
-from dmtrack.output.score_plot import ScorePlotSink
+from dmtrack.output.record import RunRecord, RunRecordSink
 from dmtrack.output.sink import Sink, SinkGroup
-from dmtrack.output.table import TableSink
-from dmtrack.output.video import VideoSink
 from dmtrack.tracking.result import FrameResult, TrackState
 from dmtrack.tracking.watch import LostWatch
 from dmtrack.video.ahead import ReadAhead
@@ -91,7 +91,7 @@ class TrackRun:
             InputError: The recording is damaged beyond use.
             OutputError: A result could not be written.
         """
-        from dmtrack.pipeline import run  # imports torch; loaded by now
+        from dmtrack.run.pipeline import track_pairs  # imports torch; loaded by now
 
         folder, overwrite = self.wanted.outputs.folder, self.wanted.outputs.overwrite
         # Live streams have threads of their own, which keep what is fresh and drop the rest.
@@ -114,7 +114,7 @@ class TrackRun:
                 if isinstance(self.pairs, LivePairs):
                     self.pairs.stop_when(lambda: stop.is_requested or (viewer is not None and viewer.is_over))
                 tuner = self._tuner()
-                for result in run(chain([self.first], rest), self.tracker, self.start.targets):
+                for result in track_pairs(chain([self.first], rest), self.tracker, self.start.targets):
                     if tuner is not None:
                         tuner.note(tuple(target.state is TrackState.LOST for target in result.targets))
                     sinks.write(result)

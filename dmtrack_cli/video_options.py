@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from dmtrack.drawing.encoder import why_no_nvenc
 from dmtrack.errors import ConfigError
-from dmtrack.output.encoder import why_no_nvenc
 from dmtrack.video.gpu_decoder import why_no_device, why_no_nvdec
 
 if TYPE_CHECKING:

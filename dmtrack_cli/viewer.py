@@ -8,7 +8,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from dmtrack.output.draw import Layout, compose_result
+from dmtrack.drawing.draw import Layout, compose_result
 from dmtrack.output.sink import Sink
 from dmtrack.tracking.result import FrameResult
 from dmtrack_cli.console import say_line

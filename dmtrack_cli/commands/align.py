@@ -29,7 +29,7 @@ from dmtrack.alignment.recording import (
 from dmtrack.alignment.samples import Recording
 from dmtrack.errors import ConfigError
 from dmtrack.output.atomic import reserve
-from dmtrack.output.run_record import to_json
+from dmtrack.output.record import to_json
 from dmtrack_cli.console import out
 from dmtrack_cli.option_groups import grouped
 from dmtrack_cli.options import (

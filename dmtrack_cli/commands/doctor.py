@@ -19,8 +19,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
+from dmtrack.drawing.encoder import why_no_nvenc
 from dmtrack.errors import CheckpointError, DmtrackError
-from dmtrack.output.encoder import why_no_nvenc
 from dmtrack.threads import usable_cores
 from dmtrack.video.frame import Modality
 from dmtrack.video.gpu_decoder import why_no_nvdec

@@ -8,14 +8,14 @@ from typing import Annotated
 
 import typer
 
+from dmtrack.boxes.formats import ResultFormat
+from dmtrack.boxes.locating import folders_without_results, result_files
+from dmtrack.boxes.losses import losses
+from dmtrack.boxes.merging import MergedTable
+from dmtrack.boxes.reading import item_id, read_all, read_results
+from dmtrack.boxes.recording import PictureSize, RecordingResults, TargetLabel
+from dmtrack.boxes.writing import result_files_of, write_results
 from dmtrack.errors import ConfigError, FormatError
-from dmtrack.results.formats import ResultFormat
-from dmtrack.results.locating import folders_without_results, result_files
-from dmtrack.results.losses import losses
-from dmtrack.results.merging import MergedTable
-from dmtrack.results.reading import item_id, read_all, read_results
-from dmtrack.results.recording import PictureSize, RecordingResults, TargetLabel
-from dmtrack.results.writing import result_files_of, write_results
 from dmtrack_cli.console import EXIT_SOME_FAILED, say_line
 from dmtrack_cli.options import SourceFormatOption
 

@@ -13,10 +13,10 @@ from rich.text import Text
 from dmtrack.datasets.ground_truth import find_ground_truth
 from dmtrack.datasets.image_files import is_video
 from dmtrack.datasets.survey import SurveyedClip, survey
+from dmtrack.drawing.draw import Mark, target_colour
+from dmtrack.drawing.sheet import contact_sheet, pairs_at, spread_indices, write_sheet
 from dmtrack.errors import ConfigError, DatasetError, VideoError
-from dmtrack.output.draw import Mark, target_colour
-from dmtrack.output.run_record import to_json
-from dmtrack.output.sheet import contact_sheet, pairs_at, spread_indices, write_sheet
+from dmtrack.output.record import to_json
 from dmtrack.video.container import ContainerFacts, read_container
 from dmtrack.video.frame import VideoInfo
 from dmtrack.video.inspection import PairReport, inspect_pair

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from dmtrack.output.draw import PALETTE, Layout
+from dmtrack.drawing.draw import PALETTE, Layout
 from dmtrack.video.pairing import open_pair
 from dmtrack.video.position import parse_position
 from dmtrack_cli.console import Stopped, err, say_line

@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from dmtrack.drawing.draw import clock_text
 from dmtrack.errors import DmtrackError, InputError
-from dmtrack.output.draw import clock_text
 from dmtrack.video.frame import FramePair
 from dmtrack.video.pairing import PairedSource
 from dmtrack_cli.pick.drawing import Scene

@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable
 from typing import Any, Final
 
+from dmtrack.drawing.draw import PALETTE, target_colour
 from dmtrack.errors import BoxError, FormatError
 from dmtrack.geometry.box import Box
-from dmtrack.output.draw import PALETTE, target_colour
 from dmtrack.tracking.start import TargetStart
 from dmtrack_cli.console import Stopped
 from dmtrack_cli.pick.drawing import OTHER_WAYS, SMALLEST_SIDE_PX, Scene

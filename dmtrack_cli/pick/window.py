@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from dmtrack.drawing.draw import Layout, Mark, Size, compose, drawing_scale, target_colour
 from dmtrack.errors import ConfigError
 from dmtrack.geometry.box import Box
-from dmtrack.output.draw import Layout, Mark, Size, compose, drawing_scale, target_colour
 from dmtrack.tracking.start import TargetStart
 from dmtrack_cli.console import Stopped
 from dmtrack_cli.pick.drawing import Scene, box_between

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         VideoError,
     )
     from dmtrack.geometry.box import Box
-    from dmtrack.pipeline import load_tracker, run, track
+    from dmtrack.run.pipeline import load_tracker, track, track_pairs
     from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
     from dmtrack.tracking.start import TargetStart
     from dmtrack.tracking.tracker import Tracker
@@ -55,7 +55,7 @@ _HOMES: Final = {
         "VideoError",
     ),
     "geometry.box": ("Box",),
-    "pipeline": ("load_tracker", "run", "track"),
+    "run.pipeline": ("load_tracker", "track", "track_pairs"),
     "tracking.result": ("FrameResult", "TrackState", "TrackedBox"),
     "tracking.start": ("TargetStart",),
     "tracking.tracker": ("Tracker",),
@@ -96,8 +96,8 @@ __all__ = [
     "inspect_pair",
     "load_tracker",
     "open_pair",
-    "run",
     "track",
+    "track_pairs",
 ]
 
 

@@ -17,8 +17,8 @@ from typing import Any
 
 import pytest
 
-from dmtrack.output.mot import read_mot
-from dmtrack.output.run_record import read_run_json
+from dmtrack.boxes.formats.mot import read_mot
+from dmtrack.output.record import read_run_json
 from dmtrack_cli.arguments import prepare_arguments
 
 ROOT = Path(__file__).parents[2]

@@ -17,9 +17,9 @@ import pytest
 
 from dmtrack.batch.discovery import find_items
 from dmtrack.batch.item import BatchItem
+from dmtrack.boxes.formats.mot import read_mot
 from dmtrack.datasets.layouts import recognise
-from dmtrack.output.mot import read_mot
-from dmtrack.output.run_record import read_run_json
+from dmtrack.output.record import read_run_json
 from dmtrack.video.frame import Modality
 
 RunCli = Callable[..., Any]

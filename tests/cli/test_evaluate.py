@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dmtrack.output.run_record import read_run_json
+from dmtrack.output.record import read_run_json
 
 RunCli = Callable[..., Any]
 FRAMES = 24

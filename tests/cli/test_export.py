@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from dmtrack.results.formats import ResultFormat
+from dmtrack.boxes.formats import ResultFormat
 
 RunCli = Callable[..., Any]
 MOT = "1,1,10,20,30,40,1,-1,-1,-1\n3,1,11.5,20,30,40,0.75,-1,-1,-1\n3,2,1,2,3,4,0.5,-1,-1,-1\n"

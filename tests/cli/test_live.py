@@ -17,10 +17,10 @@ from typing import Any
 import av
 import pytest
 
+from dmtrack.boxes.formats.mot import read_mot
+from dmtrack.boxes.formats.table import read_table
 from dmtrack.geometry.box import Box
-from dmtrack.output.mot import read_mot
-from dmtrack.output.run_record import read_run_json
-from dmtrack.output.table import read_table
+from dmtrack.output.record import read_run_json
 from dmtrack.tracking.result import FrameResult
 from dmtrack.tracking.start import TargetStart
 from dmtrack_cli.progress import SilentReporter

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dmtrack.output.draw import target_colour
+from dmtrack.drawing.draw import target_colour
 from dmtrack.video.pairing import open_pair
 from dmtrack.video.position import Position
 from dmtrack_cli.console import Stopped

@@ -19,9 +19,9 @@ import cv2
 import numpy as np
 import pytest
 
+from dmtrack.boxes.formats.mot import read_mot
 from dmtrack.errors import BoxError, FormatError
-from dmtrack.output.mot import read_mot
-from dmtrack.output.run_record import read_run_json
+from dmtrack.output.record import read_run_json
 from dmtrack.video.pairing import PairedSource, open_pair
 from dmtrack.video.position import Position
 from dmtrack_cli.console import Stopped

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from dmtrack.output.mot import read_mot
+from dmtrack.boxes.formats.mot import read_mot
 
 ROOT = Path(__file__).parents[2]
 NEEDED = ("Xvfb", "xdotool")

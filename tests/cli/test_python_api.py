@@ -1,4 +1,4 @@
-"""The library without the program: `track`, `run`, `load_tracker`, devices and precisions."""
+"""The library without the program: `track`, `track_pairs`, `load_tracker`, devices and precisions."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from dmtrack import (
     VideoError,
     load_tracker,
     open_pair,
-    run,
     track,
+    track_pairs,
 )
 from dmtrack.network.precision import cpu_multiplies_bf16
 from dmtrack.tracking.device import choose_device, choose_precision
@@ -40,7 +40,7 @@ def test_track_yields_boxes_frame_by_frame(recording: Any, weights: Path) -> Non
 
 def test_track_gives_what_the_program_gives(track: Any, recording: Any, weights: Path) -> None:
     import dmtrack
-    from dmtrack.output.table import read_table
+    from dmtrack.boxes.formats.table import read_table
 
     assert track("--box", "20,16,16,16", "--no-video").code == 0
     rows = read_table(Path("out/boxes.csv"))
@@ -88,7 +88,7 @@ def test_a_late_target_is_followed_as_if_alone(recording: Any, weights: Path) ->
 def test_frames_before_the_first_target_are_results_too(recording: Any, weights: Path) -> None:
     tracker = load_tracker(weights)
     with open_pair(recording.rgb, end=Position(index=4)) as pairs:
-        results = list(run(pairs, tracker, [TargetStart(BOX, 3, 2)]))
+        results = list(track_pairs(pairs, tracker, [TargetStart(BOX, 3, 2)]))
     assert [len(result.targets) for result in results] == [0, 0, 1, 1]
     assert [result.infer_ms > 0 for result in results] == [False, False, False, True]
 
@@ -97,7 +97,7 @@ def test_a_run_forgets_the_targets_of_the_run_before(recording: Any, weights: Pa
     tracker = load_tracker(weights)
     for starts in ([BOX], [TargetStart(BOX, 3, 2)]):
         with open_pair(recording.rgb, end=Position(index=3)) as pairs:
-            results = list(run(pairs, tracker, starts))
+            results = list(track_pairs(pairs, tracker, starts))
     assert [target.target_id for result in results for target in result.targets] == [3]
 
 
@@ -108,7 +108,9 @@ def test_a_missing_frame_gives_its_target_to_the_next(
     with open_pair(recording.rgb) as pairs:
         some = (pair for pair in pairs if pair.rgb.index != 4)
         found = [
-            target for result in run(some, tracker, [TargetStart(BOX, 1, 4)]) for target in result.targets
+            target
+            for result in track_pairs(some, tracker, [TargetStart(BOX, 1, 4)])
+            for target in result.targets
         ]
     assert starts_of(found) == [(5, 1)]
     assert "frame 4 is missing: target 1 starts at frame 5" in caplog.text
@@ -178,7 +180,7 @@ def test_run_drops_each_pair_before_the_next(recording: Any, weights: Path) -> N
     tracker = load_tracker(weights, Modality.THERMAL)
     seen: list[weakref.ref[Any]] = []
     with open_pair(recording.rgb, recording.thermal) as pairs:
-        for result in run(pairs, tracker, [BOX]):
+        for result in track_pairs(pairs, tracker, [BOX]):
             seen.append(weakref.ref(result.pair.image))
             assert result.infer_ms > 0 or result.pair.rgb.index == 0
     del result
@@ -189,7 +191,7 @@ def test_run_drops_each_pair_before_the_next(recording: Any, weights: Path) -> N
 def test_run_needs_a_box(recording: Any, weights: Path) -> None:
     tracker = load_tracker(weights)
     with open_pair(recording.rgb) as pairs, pytest.raises(BoxError):
-        next(run(pairs, tracker, []))
+        next(track_pairs(pairs, tracker, []))
 
 
 def test_load_tracker_returns_a_tracker_on_the_cpu(weights: Path) -> None:

@@ -14,7 +14,7 @@ import av
 import numpy as np
 import pytest
 
-from dmtrack.output.draw import PALETTE
+from dmtrack.drawing.draw import PALETTE
 
 RunCli = Callable[..., Any]
 ROOT = Path(__file__).parents[2]

@@ -14,10 +14,10 @@ import av
 import numpy as np
 import pytest
 
+from dmtrack.boxes.formats.table import read_table
 from dmtrack.datasets.ground_truth import read_boxes
 from dmtrack.evaluation.overlap import iou_per_frame
-from dmtrack.output.run_record import read_run_json
-from dmtrack.output.table import read_table
+from dmtrack.output.record import read_run_json
 
 SAMPLES = Path(__file__).parents[2] / "sample_data"
 LEAST_MEAN_IOU = 0.6

@@ -11,9 +11,9 @@ import av
 import pytest
 import torch
 
-from dmtrack.output.mot import read_mot
-from dmtrack.output.run_record import read_run_json
-from dmtrack.output.table import read_table
+from dmtrack.boxes.formats.mot import read_mot
+from dmtrack.boxes.formats.table import read_table
+from dmtrack.output.record import read_run_json
 
 BOX = "20,16,16,16"
 Track = Callable[..., Any]

@@ -12,8 +12,8 @@ import av
 import numpy as np
 import pytest
 
-from dmtrack.output.run_record import read_run_json
-from dmtrack.output.table import read_table
+from dmtrack.boxes.formats.table import read_table
+from dmtrack.output.record import read_run_json
 
 BOX = "20,16,16,16"
 Track = Callable[..., Any]

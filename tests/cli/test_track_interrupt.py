@@ -13,9 +13,9 @@ from typing import Any
 import av
 import pytest
 
-from dmtrack.output.mot import read_mot
-from dmtrack.output.run_record import read_run_json
-from dmtrack.output.table import read_table
+from dmtrack.boxes.formats.mot import read_mot
+from dmtrack.boxes.formats.table import read_table
+from dmtrack.output.record import read_run_json
 from dmtrack_cli.interrupt import GracefulStop
 from dmtrack_cli.progress import SilentReporter
 

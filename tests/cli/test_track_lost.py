@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import pytest
 
-from dmtrack.output.run_record import read_run_json
-from dmtrack.output.table import read_table
+from dmtrack.boxes.formats.table import read_table
+from dmtrack.output.record import read_run_json
 
 WIDTH, HEIGHT, FRAMES, GONE_AT = 160, 120, 34, 6
 

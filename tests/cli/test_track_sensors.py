@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dmtrack.output.run_record import read_run_json
-from dmtrack.output.table import read_table
+from dmtrack.boxes.formats.table import read_table
+from dmtrack.output.record import read_run_json
 from dmtrack_cli.batch_item import TrackItem
 from dmtrack_cli.option_groups import words
 from dmtrack_cli.options import Pairing

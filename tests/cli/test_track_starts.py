@@ -10,9 +10,9 @@ from typing import Any
 import av
 import pytest
 
-from dmtrack.output.mot import read_mot
-from dmtrack.output.run_record import read_run_json
-from dmtrack.output.table import read_table
+from dmtrack.boxes.formats.mot import read_mot
+from dmtrack.boxes.formats.table import read_table
+from dmtrack.output.record import read_run_json
 
 Track = Callable[..., Any]
 MOT = "7,5,30,20,12,12,1,-1,-1,-1\n4,9,20,16,16,16,1,-1,-1,-1\n8,5,31,20,12,12,1,-1,-1,-1\n"

@@ -9,7 +9,7 @@ import pytest
 
 from dmtrack.datasets.sequence import Sequence
 from dmtrack.evaluation.one_pass import one_pass
-from dmtrack.pipeline import load_tracker
+from dmtrack.run.pipeline import load_tracker
 
 pytestmark = pytest.mark.data
 

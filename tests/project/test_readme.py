@@ -16,9 +16,9 @@ import numpy as np
 import pytest
 
 import dmtrack
+from dmtrack.boxes.formats.table import read_table
 from dmtrack.datasets.ground_truth import read_boxes
 from dmtrack.evaluation.overlap import iou_per_frame
-from dmtrack.output.table import read_table
 from dmtrack_cli.app import COMMANDS, load_command, main
 from dmtrack_cli.arguments import prepare_arguments
 

@@ -10,9 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dmtrack.boxes.formats.mot import (
+    DECIMALS,
+    MotRow,
+    MotSink,
+    format_mot_row,
+    parse_mot_row,
+    read_mot,
+    write_mot,
+)
 from dmtrack.errors import FormatError, OutputError
 from dmtrack.geometry.box import Box
-from dmtrack.output.mot import DECIMALS, MotRow, MotSink, format_mot_row, parse_mot_row, read_mot, write_mot
 from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
 from dmtrack.video.frame import Frame, FramePair
 

@@ -10,12 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dmtrack.geometry.box import Box
-from dmtrack.output.mot import DECIMALS
-from dmtrack.results.formats import HOLDS, Content, ResultFormat
-from dmtrack.results.losses import losses
-from dmtrack.results.reading import read_all
-from dmtrack.results.recording import (
+from dmtrack.boxes.formats import HOLDS, Content, ResultFormat
+from dmtrack.boxes.formats.mot import DECIMALS
+from dmtrack.boxes.losses import losses
+from dmtrack.boxes.reading import read_all
+from dmtrack.boxes.recording import (
     AuxMatch,
     FrameBoxes,
     PictureSize,
@@ -23,7 +22,8 @@ from dmtrack.results.recording import (
     TargetBox,
     TargetLabel,
 )
-from dmtrack.results.writing import result_files_of, write_results
+from dmtrack.boxes.writing import result_files_of, write_results
+from dmtrack.geometry.box import Box
 from dmtrack.tracking.result import TrackState
 
 NAME = "night street"

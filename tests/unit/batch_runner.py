@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from dmtrack.batch.work import Place, Report, Task
+from dmtrack.boxes.formats.table import COLUMNS
 from dmtrack.errors import DecodeError, VideoError
-from dmtrack.output.run_record import RunCounts, RunRecord, RunSpeed, RunStatus, Versions
-from dmtrack.output.table import COLUMNS
+from dmtrack.output.record import RunCounts, RunRecord, RunSpeed, RunStatus, Versions
 
 FRAMES = 6
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from dmtrack.boxes.box_file import read_targets
 from dmtrack.errors import BoxError, FormatError
 from dmtrack.geometry.box import Box
-from dmtrack.output.box_file import read_targets
 from dmtrack.tracking.start import TargetStart
 
 HEADER = "frame,time_s,aux_time_s,skew_ms,id,x,y,w,h,score,state,aux_present,infer_ms\n"

@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from dmtrack.boxes.trackers import find_trackers
 from dmtrack.datasets.annotations import read_annotations
 from dmtrack.evaluation.benchmark.benchmarks import BenchmarkName, benchmark_of
 from dmtrack.evaluation.benchmark.scoring import score_tracker
 from dmtrack.evaluation.metrics.longterm import confidence_thresholds, mean_curve
 from dmtrack.evaluation.metrics.multistart import MultiStartConvention, anchor_run
-from dmtrack.results.trackers import find_trackers
 
 HERE = Path(__file__).parent
 FACTS: dict[str, Any] = json.loads((HERE / "vot_toolkit_facts.json").read_text(encoding="utf-8"))

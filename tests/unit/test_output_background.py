@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dmtrack.drawing.draw import Layout
+from dmtrack.drawing.video import VideoSink
 from dmtrack.errors import OutputError
 from dmtrack.geometry.box import Box
 from dmtrack.handover import MOST_WAITING
 from dmtrack.output.background import BackgroundSink
-from dmtrack.output.draw import Layout
 from dmtrack.output.sink import Sink, SinkGroup
-from dmtrack.output.video import VideoSink
 from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
 from dmtrack.video.frame import Frame, FramePair
 

@@ -8,8 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from dmtrack.geometry.box import Box
-from dmtrack.output.draw import (
+from dmtrack.drawing.draw import (
     LARGEST_SIDE_PX,
     PALETTE,
     Layout,
@@ -25,6 +24,7 @@ from dmtrack.output.draw import (
     place_label,
     target_colour,
 )
+from dmtrack.geometry.box import Box
 from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
 from dmtrack.video.frame import Frame, FramePair, Modality
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dmtrack.output.mp4 import StampRepair, is_whole, mp4_timescale, mp4_unit, whole_fragments_bytes
+from dmtrack.drawing.mp4 import StampRepair, is_whole, mp4_timescale, mp4_unit, whole_fragments_bytes
 
 
 @pytest.mark.parametrize(

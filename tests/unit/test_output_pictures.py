@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dmtrack.drawing.pictures import LosslessVideo, PictureFolder, picture_writer
 from dmtrack.errors import OutputError
-from dmtrack.output.pictures import LosslessVideo, PictureFolder, picture_writer
 from dmtrack.video.source import open_source
 
 RNG = np.random.default_rng(5)

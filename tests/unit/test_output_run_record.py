@@ -14,7 +14,7 @@ import pytest
 
 from dmtrack.errors import FormatError, OutputError
 from dmtrack.geometry.box import Box
-from dmtrack.output.run_record import (
+from dmtrack.output.record import (
     InputRecord,
     RunRecord,
     RunRecordSink,

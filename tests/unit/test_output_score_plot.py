@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 import pytest
 
+from dmtrack.drawing.score_history import MOST_SPANS, ScoreHistory
+from dmtrack.drawing.score_plot import MOST_ROWS, STATE_COLOURS, ScorePlotSink
 from dmtrack.errors import OutputError
 from dmtrack.geometry.box import Box
-from dmtrack.output.score_history import MOST_SPANS, ScoreHistory
-from dmtrack.output.score_plot import MOST_ROWS, STATE_COLOURS, ScorePlotSink
 from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
 from dmtrack.video.frame import Frame, FramePair, Modality
 

@@ -9,10 +9,10 @@ import cv2
 import numpy as np
 import pytest
 
+from dmtrack.drawing.draw import Mark
+from dmtrack.drawing.sheet import REACH_FRAMES, contact_sheet, pairs_at, spread_indices, write_sheet
 from dmtrack.errors import ConfigError, OutputError
 from dmtrack.geometry.box import Box
-from dmtrack.output.draw import Mark
-from dmtrack.output.sheet import REACH_FRAMES, contact_sheet, pairs_at, spread_indices, write_sheet
 from dmtrack.video.frame import Frame, FramePair, Modality
 from dmtrack.video.pairing import open_pair
 

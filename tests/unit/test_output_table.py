@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from dmtrack.boxes.formats.table import COLUMNS, TableRow, TableSink, read_table
 from dmtrack.errors import FormatError
 from dmtrack.geometry.box import Box
-from dmtrack.output.table import COLUMNS, TableRow, TableSink, read_table
 from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
 from dmtrack.video.frame import Frame, FramePair, Modality
 

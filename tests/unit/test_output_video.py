@@ -18,14 +18,14 @@ import numpy.typing as npt
 import pytest
 from av.codec.codec import UnknownCodecError
 
+from dmtrack.drawing.draw import Layout
+from dmtrack.drawing.encoder import VideoQuality, choose_encoder
+from dmtrack.drawing.mp4 import is_whole, whole_fragments_bytes
+from dmtrack.drawing.video import VideoSink, VideoWriter, render_sink_for_layout
 from dmtrack.errors import OutputError
 from dmtrack.geometry.box import Box
 from dmtrack.output import video
-from dmtrack.output.draw import Layout
-from dmtrack.output.encoder import VideoQuality, choose_encoder
-from dmtrack.output.mp4 import is_whole, whole_fragments_bytes
 from dmtrack.output.sink import NullSink
-from dmtrack.output.video import VideoSink, VideoWriter, render_sink_for_layout
 from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
 from dmtrack.video.frame import Frame, FramePair
 
@@ -261,7 +261,7 @@ import sys
 from fractions import Fraction
 from pathlib import Path
 import numpy as np
-from dmtrack.output.video import VideoWriter
+from dmtrack.drawing.video import VideoWriter
 writer = VideoWriter(Path(sys.argv[1]))
 picture = np.random.default_rng(0).integers(0, 255, (120, 160, 3), dtype=np.uint8)
 for number in range(10**9):

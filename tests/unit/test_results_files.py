@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
+from dmtrack.boxes.formats import ResultFormat
+from dmtrack.boxes.locating import folders_without_results, result_files
+from dmtrack.boxes.reading import item_id, read_all, read_results
+from dmtrack.boxes.recognition import recognise
+from dmtrack.boxes.recording import FrameBoxes, RecordingResults, TargetBox, TargetLabel
+from dmtrack.boxes.writing import file_name, result_files_of, write_results
 from dmtrack.errors import FormatError, OutputError
 from dmtrack.geometry.box import Box
-from dmtrack.results.formats import ResultFormat
-from dmtrack.results.locating import folders_without_results, result_files
-from dmtrack.results.reading import item_id, read_all, read_results
-from dmtrack.results.recognition import recognise
-from dmtrack.results.recording import FrameBoxes, RecordingResults, TargetBox, TargetLabel
-from dmtrack.results.writing import file_name, result_files_of, write_results
 from dmtrack.tracking.result import TrackState
 
 HEADER = "frame,time_s,aux_time_s,skew_ms,id,x,y,w,h,score,state,aux_present,infer_ms\n"

@@ -12,7 +12,7 @@ from dmtrack.batch.item import BatchItem
 from dmtrack.batch.result_folder import RECORD
 from dmtrack.datasets.ground_truth import find_ground_truth
 from dmtrack.errors import DmtrackError, InputError
-from dmtrack.output.run_record import RunStatus, read_run_json, to_json
+from dmtrack.output.record import RunStatus, read_run_json, to_json
 from dmtrack.video.folder import list_images
 
 

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from dmtrack.boxes.tracks import Track
 from dmtrack.datasets.annotations import Annotation
 from dmtrack.evaluation.overlap import Floats
-from dmtrack.results.tracks import Track
 
 Part = TypeVar("Part")
 

@@ -8,6 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from dmtrack.boxes.tracks import Track
 from dmtrack.datasets.annotations import Annotation
 from dmtrack.evaluation.benchmark.metric import Curve, Metric
 from dmtrack.evaluation.metrics.convention import Convention, Corners
@@ -42,7 +43,6 @@ from dmtrack.evaluation.metrics.precision_success import (
     sequence_counts,
 )
 from dmtrack.evaluation.overlap import Floats
-from dmtrack.results.tracks import Track
 
 _SUCCESS_POINTS: Final = 101
 

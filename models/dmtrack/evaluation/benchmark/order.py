@@ -6,8 +6,8 @@ from typing import Final
 
 import numpy as np
 
+from dmtrack.boxes.tracks import RowOrder, in_order
 from dmtrack.evaluation.overlap import Floats, is_box, raw_iou
-from dmtrack.results.tracks import RowOrder, in_order
 
 _FITS: Final = 0.5
 _LOOKED_AT: Final = 5

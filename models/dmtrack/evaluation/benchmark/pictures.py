@@ -10,7 +10,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from dmtrack.boxes.tracks import RowOrder, in_order, read_track
 from dmtrack.datasets.annotations import Annotation
+from dmtrack.drawing.draw import PALETTE
 from dmtrack.errors import FormatError
 from dmtrack.evaluation.benchmark.evaluation import Evaluation
 from dmtrack.evaluation.benchmark.metrics import MultiStart, with_given
@@ -18,8 +20,6 @@ from dmtrack.evaluation.benchmark.scoring import TrackerScore
 from dmtrack.evaluation.metrics.convention import Corners
 from dmtrack.evaluation.metrics.precision_success import boxes_of
 from dmtrack.evaluation.overlap import Floats, iou_per_frame, is_box
-from dmtrack.output.draw import PALETTE
-from dmtrack.results.tracks import RowOrder, in_order, read_track
 
 _WIDTH_PX: Final = 360
 _QUALITY: Final = 82

@@ -14,11 +14,11 @@ from importlib import resources
 from string import Template
 from typing import Final
 
+from dmtrack.drawing.draw import PALETTE
 from dmtrack.evaluation.benchmark.comparison import Comparison, largest
 from dmtrack.evaluation.benchmark.evaluation import Evaluation
 from dmtrack.evaluation.benchmark.pictures import WorstSequence
 from dmtrack.evaluation.benchmark.plots import Plot
-from dmtrack.output.draw import PALETTE
 
 _LARGEST: Final = 10
 _FULL_COLUMNS_UP_TO: Final = 2

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from dmtrack.boxes.trackers import TrackerFiles
+from dmtrack.boxes.tracks import RowOrder, Track, in_order, read_track
 from dmtrack.datasets.annotations import AnnotatedSet, Annotation
 from dmtrack.errors import FormatError
 from dmtrack.evaluation.benchmark.benchmarks import BENCHMARKS, Benchmark, benchmark_named_by
@@ -17,8 +19,6 @@ from dmtrack.evaluation.benchmark.metric import Curve
 from dmtrack.evaluation.benchmark.metrics import MultiStart, anchors_of
 from dmtrack.evaluation.benchmark.order import corner_like
 from dmtrack.evaluation.benchmark.problems import Problem, ProblemKind
-from dmtrack.results.trackers import TrackerFiles
-from dmtrack.results.tracks import RowOrder, Track, in_order, read_track
 
 
 class Missing(StrEnum):

@@ -7,10 +7,10 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
+from dmtrack.boxes.recording import PictureSize
+from dmtrack.boxes.text import box_of, placed
 from dmtrack.errors import FormatError
 from dmtrack.geometry.box import Box
-from dmtrack.results.recording import PictureSize
-from dmtrack.results.text import box_of, placed
 
 
 class JsonFields:

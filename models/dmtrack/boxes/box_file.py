@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from dmtrack.boxes.formats.mot import read_mot
+from dmtrack.boxes.formats.table import read_table
 from dmtrack.datasets.ground_truth import first_box
 from dmtrack.errors import BoxError, FormatError
 from dmtrack.geometry.box import Box
-from dmtrack.output.mot import read_mot
-from dmtrack.output.table import read_table
 from dmtrack.tracking.start import TargetStart
 
 _log = logging.getLogger(__name__)

@@ -6,10 +6,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from dmtrack.boxes.formats.table_results import merged_header, table_rows
+from dmtrack.boxes.recording import RecordingResults
 from dmtrack.errors import OutputError
 from dmtrack.output.atomic import LineFile
-from dmtrack.results.recording import RecordingResults
-from dmtrack.results.table import merged_header, table_rows
 
 
 class MergedTable:

@@ -1,4 +1,4 @@
-"""Results as the CSV of a run (`dmtrack.output.table`), where every cell may be empty that is not known.
+"""Results as the CSV of a run (`boxes.formats.table`), where every cell may be empty that is not known.
 
 A target without a box has empty `x,y,w,h`; a frame without any target is a row with an empty `id`. The
 table of several recordings has `item` as its first column.
@@ -13,12 +13,12 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Final
 
+from dmtrack.boxes.formats.table import COLUMNS
+from dmtrack.boxes.gathering import ResultsGatherer
+from dmtrack.boxes.numbers import finite, whole
+from dmtrack.boxes.recording import AuxMatch, FrameBoxes, RecordingResults, TargetBox
+from dmtrack.boxes.text import box_of, placed, read_text
 from dmtrack.errors import FormatError
-from dmtrack.output.numbers import finite, whole
-from dmtrack.output.table import COLUMNS
-from dmtrack.results.gathering import ResultsGatherer
-from dmtrack.results.recording import AuxMatch, FrameBoxes, RecordingResults, TargetBox
-from dmtrack.results.text import box_of, placed, read_text
 from dmtrack.tracking.result import TrackState
 
 ITEM: Final = "item"

@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from dmtrack.boxes.numbers import finite
 from dmtrack.errors import BoxError, FormatError
 from dmtrack.geometry.box import Box
 from dmtrack.output.atomic import LineFile
-from dmtrack.output.numbers import finite
 from dmtrack.output.sink import Sink
 from dmtrack.tracking.result import FrameResult, TrackedBox
 

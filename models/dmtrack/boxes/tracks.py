@@ -1,6 +1,6 @@
 """The results of one target as arrays, one row a frame: what an evaluation compares with the truth.
 
-Every format of `dmtrack.results` is read. Rows of boxes keep the numbers of their file, because benchmarks
+Every format of `dmtrack.boxes` is read. Rows of boxes keep the numbers of their file, because benchmarks
 say themselves what a row that is no box counts as.
 """
 
@@ -14,11 +14,11 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from dmtrack.boxes.formats.vot import value_path
+from dmtrack.boxes.reading import read_results
+from dmtrack.boxes.recording import RecordingResults
 from dmtrack.datasets.ground_truth import read_boxes
 from dmtrack.errors import FormatError
-from dmtrack.results.reading import read_results
-from dmtrack.results.recording import RecordingResults
-from dmtrack.results.vot import value_path
 from dmtrack.tracking.result import TrackState
 
 Floats = npt.NDArray[np.float64]

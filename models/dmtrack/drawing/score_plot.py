@@ -9,8 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from dmtrack.drawing.score_history import ScoreHistory, Span
 from dmtrack.output.atomic import reserve, write_atomically
-from dmtrack.output.score_history import ScoreHistory, Span
 from dmtrack.output.sink import Sink
 from dmtrack.tracking.result import FrameResult, TrackState
 

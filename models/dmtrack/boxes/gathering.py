@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 
-from dmtrack.errors import FormatError
-from dmtrack.results.recording import (
+from dmtrack.boxes.recording import (
     FrameBoxes,
     PictureSize,
     RecordingResults,
     TargetBox,
     TargetLabel,
 )
+from dmtrack.errors import FormatError
 
 
 @dataclass(slots=True)

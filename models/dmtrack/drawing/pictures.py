@@ -15,6 +15,8 @@ import numpy as np
 from av.error import FFmpegError
 from av.video.stream import VideoStream
 
+from dmtrack.drawing.draw import Picture
+from dmtrack.drawing.mp4 import StampRepair
 from dmtrack.errors import OutputError
 from dmtrack.output.atomic import (
     LineFile,
@@ -25,8 +27,6 @@ from dmtrack.output.atomic import (
     publish,
     reserve,
 )
-from dmtrack.output.draw import Picture
-from dmtrack.output.mp4 import StampRepair
 
 VIDEO_SUFFIX: Final = ".mkv"
 TIMES_FILE: Final = "times_us.txt"

@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from dmtrack.boxes.locating import MOT, TABLE
 from dmtrack.errors import FormatError
-from dmtrack.results.locating import MOT, TABLE
 
 RESULT_SUFFIXES: Final = frozenset({".txt", ".csv", ".json", ".jsonl"})
 _KEPT_SUFFIXES: Final = RESULT_SUFFIXES | {".value", ".tag", ""}

@@ -12,10 +12,10 @@ from typing import Final
 
 import numpy as np
 
+from dmtrack.boxes.formats.mot import format_box
+from dmtrack.boxes.recording import FrameBoxes, RecordingResults, TargetBox
 from dmtrack.datasets.ground_truth import read_boxes
 from dmtrack.geometry.box import Box
-from dmtrack.output.mot import format_box
-from dmtrack.results.recording import FrameBoxes, RecordingResults, TargetBox
 
 _ABSENT: Final = "nan,nan,nan,nan"
 

@@ -22,19 +22,19 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from dmtrack.errors import FormatError
-from dmtrack.geometry.box import Box
-from dmtrack.results.gathering import ResultsGatherer
-from dmtrack.results.json_fields import JsonFields, parse_json
-from dmtrack.results.recording import (
+from dmtrack.boxes.formats.json_fields import JsonFields, parse_json
+from dmtrack.boxes.formats.table_results import state_of
+from dmtrack.boxes.gathering import ResultsGatherer
+from dmtrack.boxes.recording import (
     DEFAULT_LABEL,
     FrameBoxes,
     PictureSize,
     RecordingResults,
     TargetBox,
 )
-from dmtrack.results.table import state_of
-from dmtrack.results.text import placed, read_text
+from dmtrack.boxes.text import placed, read_text
+from dmtrack.errors import FormatError
+from dmtrack.geometry.box import Box
 
 
 def read_coco(path: Path, name: str) -> tuple[RecordingResults, ...]:

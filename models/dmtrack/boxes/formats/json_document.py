@@ -16,12 +16,12 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
+from dmtrack.boxes.formats.json_fields import JsonFields, parse_json
+from dmtrack.boxes.formats.table_results import state_of
+from dmtrack.boxes.gathering import ResultsGatherer
+from dmtrack.boxes.recording import AuxMatch, FrameBoxes, RecordingResults, TargetBox
+from dmtrack.boxes.text import placed, read_text
 from dmtrack.errors import FormatError
-from dmtrack.results.gathering import ResultsGatherer
-from dmtrack.results.json_fields import JsonFields, parse_json
-from dmtrack.results.recording import AuxMatch, FrameBoxes, RecordingResults, TargetBox
-from dmtrack.results.table import state_of
-from dmtrack.results.text import placed, read_text
 
 FORMAT: Final = "dmtrack results"
 VERSION: Final = 1

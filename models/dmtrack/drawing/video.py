@@ -23,11 +23,11 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from dmtrack.drawing.draw import Layout, Picture, compose_result
+from dmtrack.drawing.encoder import NOMINAL_RATE, VideoEncoder, VideoQuality, choose_encoder
+from dmtrack.drawing.mp4 import StampRepair, is_whole, mp4_timescale, mp4_unit, whole_fragments_bytes
 from dmtrack.errors import OutputError
 from dmtrack.output.atomic import os_errors_translated, output_error, part_path, publish, reserve
-from dmtrack.output.draw import Layout, Picture, compose_result
-from dmtrack.output.encoder import NOMINAL_RATE, VideoEncoder, VideoQuality, choose_encoder
-from dmtrack.output.mp4 import StampRepair, is_whole, mp4_timescale, mp4_unit, whole_fragments_bytes
 from dmtrack.output.sink import NullSink, Sink
 from dmtrack.tracking.result import FrameResult
 

@@ -1,4 +1,4 @@
-"""Results as MOT text (`dmtrack.output.mot`): one line a box.
+"""Results as MOT text (`dmtrack.boxes.formats.mot`): one line a box.
 
 A score that is not known is written as -1, which is what MOT Challenge writes for "not used".
 """
@@ -8,9 +8,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from dmtrack.output.mot import MotRow, format_mot_row, read_mot
-from dmtrack.results.gathering import ResultsGatherer
-from dmtrack.results.recording import RecordingResults, TargetBox
+from dmtrack.boxes.formats.mot import MotRow, format_mot_row, read_mot
+from dmtrack.boxes.gathering import ResultsGatherer
+from dmtrack.boxes.recording import RecordingResults, TargetBox
 
 _UNKNOWN_SCORE: Final = -1.0
 

@@ -16,12 +16,12 @@ import zlib
 from pathlib import Path
 from typing import Final
 
+from dmtrack.boxes.formats.mot import format_box, parse_mot_row
+from dmtrack.boxes.gathering import ResultsGatherer
+from dmtrack.boxes.numbers import whole
+from dmtrack.boxes.recording import DEFAULT_LABEL, RecordingResults, TargetBox
+from dmtrack.boxes.text import placed
 from dmtrack.errors import FormatError
-from dmtrack.output.mot import format_box, parse_mot_row
-from dmtrack.output.numbers import whole
-from dmtrack.results.gathering import ResultsGatherer
-from dmtrack.results.recording import DEFAULT_LABEL, RecordingResults, TargetBox
-from dmtrack.results.text import placed
 from dmtrack.tracking.result import TrackState
 
 _BOXES: Final = "gt/gt.txt"

@@ -8,10 +8,10 @@ import zipfile
 from pathlib import Path
 from typing import Final
 
+from dmtrack.boxes.formats import ResultFormat
+from dmtrack.boxes.formats.vot import value_path
+from dmtrack.boxes.text import read_text
 from dmtrack.errors import FormatError
-from dmtrack.results.formats import ResultFormat
-from dmtrack.results.text import read_text
-from dmtrack.results.vot import value_path
 
 _SEPARATORS: Final = re.compile(r"[,;\s]+")
 _VOT_NAME: Final = re.compile(r".+_\d{3}")

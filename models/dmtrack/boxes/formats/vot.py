@@ -21,12 +21,12 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from dmtrack.boxes.formats.mot import format_box
+from dmtrack.boxes.numbers import whole
+from dmtrack.boxes.recording import FrameBoxes, RecordingResults, TargetBox
+from dmtrack.boxes.text import box_of, placed, read_text
 from dmtrack.errors import FormatError
 from dmtrack.geometry.box import Box
-from dmtrack.output.mot import format_box
-from dmtrack.output.numbers import whole
-from dmtrack.results.recording import FrameBoxes, RecordingResults, TargetBox
-from dmtrack.results.text import box_of, placed, read_text
 from dmtrack.tracking.result import TrackState
 
 _SEPARATORS: Final = re.compile(r"[,;\s]+")

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from dmtrack.results.formats import HOLDS, Content, ResultFormat
-from dmtrack.results.recording import RecordingResults
+from dmtrack.boxes.formats import HOLDS, Content, ResultFormat
+from dmtrack.boxes.recording import RecordingResults
 from dmtrack.tracking.result import TrackState
 
 _COUNTED: Final = {

@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 PrecisionChoice = Literal["auto"] | Precision
 
 
-def run(
+def track_pairs(
     pairs: Iterable[FramePair], tracker: Tracker, targets: Sequence[Box | TargetStart]
 ) -> Iterator[FrameResult]:
     """Follow targets, each from the frame on which it is given, through all pairs.
@@ -199,7 +199,7 @@ def _tracked_boxes(
     pairs: PairedSource, tracker: Tracker, targets: Sequence[TargetStart]
 ) -> Iterator[TrackedBox]:
     with pairs, ReadAhead(pairs) as ready:
-        for result in run(ready, tracker, targets):
+        for result in track_pairs(ready, tracker, targets):
             yield from result.targets
 
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dmtrack.boxes.recording import FrameBoxes, RecordingResults, TargetBox
+from dmtrack.drawing.draw import Colour, LegendEntry, LineStyle, Mark, line_of_state, target_colour
 from dmtrack.geometry.box import Box
-from dmtrack.output.draw import Colour, LegendEntry, LineStyle, Mark, line_of_state, target_colour
-from dmtrack.results.recording import FrameBoxes, RecordingResults, TargetBox
 from dmtrack.tracking.result import TrackState
 
 

@@ -8,21 +8,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
+from dmtrack.boxes.formats import ResultFormat
+from dmtrack.boxes.formats.coco import read_coco
+from dmtrack.boxes.formats.cvat import read_cvat
+from dmtrack.boxes.formats.json_document import read_json_lines, read_json_results
+from dmtrack.boxes.formats.mot_results import read_mot_results
+from dmtrack.boxes.formats.row_per_frame import read_row_per_frame
+from dmtrack.boxes.formats.table_results import read_table_results
+from dmtrack.boxes.formats.vot import read_vot
+from dmtrack.boxes.gathering import ResultsGatherer
+from dmtrack.boxes.locating import MOT, RECORD, TABLE
+from dmtrack.boxes.recognition import recognise
+from dmtrack.boxes.recording import PictureSize, RecordingResults
+from dmtrack.boxes.text import placed
 from dmtrack.errors import FormatError
-from dmtrack.output.run_record import read_run_json
-from dmtrack.results.coco import read_coco
-from dmtrack.results.cvat import read_cvat
-from dmtrack.results.formats import ResultFormat
-from dmtrack.results.gathering import ResultsGatherer
-from dmtrack.results.json_document import read_json_lines, read_json_results
-from dmtrack.results.locating import MOT, RECORD, TABLE
-from dmtrack.results.mot import read_mot_results
-from dmtrack.results.recognition import recognise
-from dmtrack.results.recording import PictureSize, RecordingResults
-from dmtrack.results.row_per_frame import read_row_per_frame
-from dmtrack.results.table import read_table_results
-from dmtrack.results.text import placed
-from dmtrack.results.vot import read_vot
+from dmtrack.output.record import read_run_json
 
 _NOT_A_NAME: Final = frozenset({"boxes", "gt", "groundtruth", "groundtruth_rect", "results", "init"})
 """Files of these names are called by the folder they are in."""
@@ -43,7 +43,7 @@ def read_results(path: Path, source: ResultFormat | None = None) -> tuple[Record
     """Read a file of results; a file of COCO or a merged CSV may hold several recordings.
 
     Args:
-        path: The file (`dmtrack.results.locating` finds it in a folder).
+        path: The file (`dmtrack.boxes.locating` finds it in a folder).
         source: Its format; None finds out.
 
     Raises:

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from dmtrack.boxes.formats import ResultFormat
+from dmtrack.boxes.formats.coco import coco_text
+from dmtrack.boxes.formats.cvat import cvat_archive
+from dmtrack.boxes.formats.json_document import json_lines_text, json_text
+from dmtrack.boxes.formats.mot_results import mot_text
+from dmtrack.boxes.formats.row_per_frame import row_per_frame_text
+from dmtrack.boxes.formats.table_results import table_text
+from dmtrack.boxes.formats.vot import vot_files
+from dmtrack.boxes.recording import RecordingResults
 from dmtrack.errors import OutputError
 from dmtrack.output.atomic import os_errors_translated, reserve, write_atomically
-from dmtrack.results.coco import coco_text
-from dmtrack.results.cvat import cvat_archive
-from dmtrack.results.formats import ResultFormat
-from dmtrack.results.json_document import json_lines_text, json_text
-from dmtrack.results.mot import mot_text
-from dmtrack.results.recording import RecordingResults
-from dmtrack.results.row_per_frame import row_per_frame_text
-from dmtrack.results.table import table_text
-from dmtrack.results.vot import vot_files
 
 _FORBIDDEN: Final = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
 _TEXT_OF: Final[dict[ResultFormat, Callable[[RecordingResults], str]]] = {

@@ -1,0 +1,1 @@
+"""What a person looks at: annotated pictures and videos, plots and sheets."""
