@@ -1,4 +1,4 @@
-"""The README does not promise what is not there: its commands run or parse, its Python runs."""
+"""The README and the pages of docs/ do not promise what is not there: commands run or parse, Python runs."""
 
 from __future__ import annotations
 
@@ -24,6 +24,9 @@ from dmtrack_cli.arguments import prepare_arguments
 
 ROOT = Path(__file__).parents[2]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+MOST_README_BYTES = 8000
 LEAST_MEAN_IOU = 0.6
 RESULTS = ("annotated.mp4", "boxes.txt", "boxes.csv", "run.json", "score.png")
 _BLOCK = re.compile(
@@ -49,14 +52,16 @@ class Block:
         return [part for part in parts if part and not part.startswith("#")]
 
 
-BLOCKS = [Block(m["mark"] or "", m["kind"], m["text"]) for m in _BLOCK.finditer(README)]
-COMMAND_LINES = [c for b in BLOCKS if b.kind in _SHELLS for c in b.commands if c.startswith("dmtrack ")]
+BLOCKS = [Block(m["mark"] or "", m["kind"], m["text"]) for m in _BLOCK.finditer(TEXT)]
+COMMAND_LINES = sorted(
+    {c for b in BLOCKS if b.kind in _SHELLS for c in b.commands if c.startswith("dmtrack ")}
+)
 PYTHON = [block.text for block in BLOCKS if block.kind == "python"]
 
 
 def marked(mark: str) -> Block:
     found = [block for block in BLOCKS if block.mark == mark]
-    assert len(found) == 1, f"the README marks {len(found)} blocks with <!-- test: {mark} -->"
+    assert len(found) == 1, f"{len(found)} blocks are marked <!-- test: {mark} -->"
     return found[0]
 
 
@@ -81,10 +86,14 @@ def option_names() -> Iterator[str]:
             yield from (word for option in one.params for word in (*option.opts, *option.secondary_opts))
 
 
-def test_the_readme_shows_commands_and_python() -> None:
+def test_commands_and_python_are_shown() -> None:
     assert len(COMMAND_LINES) >= 5
     assert PYTHON
-    assert set(COMMANDS) <= set(re.findall(r"dmtrack ([\w-]+)", README))
+    assert set(COMMANDS) <= set(re.findall(r"dmtrack ([\w-]+)", TEXT))
+
+
+def test_the_readme_is_a_front_door() -> None:
+    assert (ROOT / "README.md").stat().st_size <= MOST_README_BYTES
 
 
 @pytest.mark.parametrize("command_line", COMMAND_LINES)
@@ -100,14 +109,22 @@ def test_a_wrong_command_would_be_noticed() -> None:
 
 
 def test_options_in_the_text_exist() -> None:
-    mentioned = set(re.findall(r"`(--[a-z][a-z-]*)", README))
+    mentioned = set(re.findall(r"`(--[a-z][a-z-]*)", TEXT))
     assert mentioned
     assert mentioned <= set(option_names())
 
 
-def test_links_to_files_lead_somewhere() -> None:
-    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", README):
-        assert (ROOT / target).exists(), target
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_to_files_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8")):
+        assert (page.parent / target).exists(), target
+
+
+def test_every_page_is_found() -> None:
+    """A page of docs/ stands in the navigation of the site, and there is no other in it."""
+    elsewhere = {"benchmarks.md", "model-card.md", "contributing.md"}
+    named = set(re.findall(r"^ *- ([\w-]+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.M))
+    assert named - elsewhere == {page.name for page in (ROOT / "docs").glob("*.md")}
 
 
 def test_the_main_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
