@@ -37,13 +37,12 @@ from torch.utils.flop_counter import FlopCounterMode
 from dmtrack.config import PUBLISHED_TRACKER, TINY_TRACKER, model_preset
 from dmtrack.errors import ConfigError
 from dmtrack.geometry.box import Box
-from dmtrack.network.backend import Backend
+from dmtrack.network.backend import Backend, choose_device, choose_precision, inference_network
+from dmtrack.network.fast.kernels import DTYPES, Precision
 from dmtrack.network.head import HeadOutput
-from dmtrack.network.inference import Network, inference_network
+from dmtrack.network.inference import Network
 from dmtrack.network.model import DMTrack
-from dmtrack.network.precision import DTYPES, Precision
 from dmtrack.tracking.cropping import cropper_for
-from dmtrack.tracking.device import choose_device, choose_precision
 from dmtrack.tracking.tracker import Tracker
 from dmtrack.video.frame import Frame, FramePair, Modality
 

@@ -23,12 +23,12 @@ from typing import Any
 import torch
 
 from dmtrack.config import model_preset
-from dmtrack.network.inference import Network, inference_network
-from dmtrack.network.kernels import int8_works
+from dmtrack.network.backend import inference_network
+from dmtrack.network.fast.kernels import Precision, int8_works
+from dmtrack.network.fast.packed import PackedNetwork
+from dmtrack.network.fast.recorded import TracedNetwork
+from dmtrack.network.inference import Network
 from dmtrack.network.model import DMTrack
-from dmtrack.network.packed import PackedNetwork
-from dmtrack.network.precision import Precision
-from dmtrack.network.traced import TracedNetwork
 
 #: Rounds that do not count: programs are made.
 WARM_UP = 4
@@ -75,7 +75,7 @@ def networks(model: DMTrack, onnx: Path | None) -> dict[str, Network]:
     if int8_works():
         forms["int8"] = program(model, "int8")
     if onnx is not None:
-        from dmtrack.network.onnx_network import OnnxNetwork
+        from dmtrack.network.fast.onnx_network import OnnxNetwork
 
         forms["onnxruntime"] = OnnxNetwork.load(onnx)
     return forms

@@ -19,7 +19,7 @@ import numpy as np
 
 from dmtrack.evaluation.clips import ClipFolder
 from dmtrack.geometry.box import Box
-from dmtrack.network.store import resolve_weights
+from dmtrack.network.weights.store import resolve_weights
 from dmtrack.tracking.result import TrackedBox, TrackState
 from dmtrack.tracking.tracker import Tracker
 from dmtrack.video.frame import FramePair, Modality

@@ -22,10 +22,11 @@ from torch import Tensor
 
 from dmtrack.evaluation.clips import ClipFigures, ClipFolder
 from dmtrack.geometry.box import Box
+from dmtrack.network.backend import inference_network
+from dmtrack.network.fast.kernels import Precision
 from dmtrack.network.head import HeadOutput
-from dmtrack.network.inference import Network, inference_network
-from dmtrack.network.precision import Precision
-from dmtrack.network.store import resolve_weights
+from dmtrack.network.inference import Network
+from dmtrack.network.weights.store import resolve_weights
 from dmtrack.tracking.result import TrackedBox
 from dmtrack.tracking.tracker import Tracker
 from dmtrack.video.frame import FramePair, Modality

@@ -21,11 +21,10 @@ from network_step import made_up, program, step
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
-from dmtrack.network.folding import Affine
+from dmtrack.network.fast.folding import Affine
+from dmtrack.network.fast.kernels import DTYPES, Kernels, Packing, Precision
 from dmtrack.network.inference import Network
-from dmtrack.network.kernels import Kernels, Packing
 from dmtrack.network.model import DMTrack
-from dmtrack.network.precision import DTYPES, Precision
 
 KINDS: Final = {
     "mkldnn::_linear_pointwise": "linear maps of the blocks",
@@ -68,7 +67,7 @@ def machine_gmacs(precision: Precision) -> float:
 
 def step_gmacs(model: DMTrack, targets: int) -> float:
     """Return 10^9 multiplications with addition of a step; the trained form's, the packed one has fewer."""
-    from dmtrack.network.inference import inference_network
+    from dmtrack.network.backend import inference_network
 
     run = step(inference_network(model, packed=False), model, targets)
     with FlopCounterMode(display=False) as counter:

@@ -34,7 +34,7 @@ class WeightsDigests:
         Raises:
             CheckpointError: There are none for any input.
         """
-        from dmtrack.network.store import find_weights  # imports torch
+        from dmtrack.network.weights.store import find_weights  # imports torch
 
         known: list[tuple[Modality | None, str]] = []
         problem: CheckpointError | None = None

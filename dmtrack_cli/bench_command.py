@@ -12,7 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from dmtrack.errors import DmtrackError
-from dmtrack.network.data_folder import DATA_DIR_VARIABLE
+from dmtrack.network.weights.data_folder import DATA_DIR_VARIABLE
 from dmtrack.output.record import read_run_json
 from dmtrack_cli import results_folder
 

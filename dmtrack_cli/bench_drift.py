@@ -12,8 +12,8 @@ from typing import Self
 import torch
 
 from dmtrack.geometry.box import Box
-from dmtrack.network.inference import inference_network
-from dmtrack.network.store import ResolvedWeights
+from dmtrack.network.backend import inference_network
+from dmtrack.network.weights.store import ResolvedWeights
 from dmtrack.tracking.tracker import Tracker
 from dmtrack.video.pairing import open_pair
 from dmtrack_cli.bench_clip import BenchClip

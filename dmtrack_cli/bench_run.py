@@ -11,13 +11,12 @@ import torch
 
 from dmtrack.config import PRESETS, model_preset
 from dmtrack.errors import CheckpointError
-from dmtrack.network.backend import Backend, network_for, onnx_precision
-from dmtrack.network.checkpoint import WeightsMeta, save_weights
+from dmtrack.network.backend import Backend, choose_device, choose_precision, network_for, onnx_precision
 from dmtrack.network.model import DMTrack
-from dmtrack.network.store import ResolvedWeights, resolve_weights
+from dmtrack.network.weights.checkpoint import WeightsMeta, save_weights
+from dmtrack.network.weights.store import ResolvedWeights, resolve_weights
 from dmtrack.run.pipeline import PrecisionChoice
 from dmtrack.tracking.cropping import cropper_for
-from dmtrack.tracking.device import choose_device, choose_precision
 from dmtrack.tracking.tracker import Tracker
 from dmtrack.video.frame import Modality
 from dmtrack_cli.bench_clip import BenchClip

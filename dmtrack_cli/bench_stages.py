@@ -21,7 +21,7 @@ from dmtrack.errors import DecodeError
 from dmtrack.geometry.box import Box
 from dmtrack.geometry.crop import Crop
 from dmtrack.network.head import HeadOutput
-from dmtrack.network.store import ResolvedWeights
+from dmtrack.network.weights.store import ResolvedWeights
 from dmtrack.tracking.response import choose_peak, hann_window
 from dmtrack.tracking.result import FrameResult, TrackedBox
 from dmtrack.tracking.tracker import Tracker

@@ -19,8 +19,8 @@ from dmtrack_cli.options import Losing, RecoveryChoice
 
 if TYPE_CHECKING:
     from dmtrack.evaluation.one_pass import PairTracker
-    from dmtrack.network.precision import Precision
-    from dmtrack.network.store import ResolvedWeights
+    from dmtrack.network.fast.kernels import Precision
+    from dmtrack.network.weights.store import ResolvedWeights
 
 
 def run_clips(folder: Path, running: Running) -> None:
@@ -61,8 +61,8 @@ class _Trackers:
     """
 
     def __init__(self, running: Running) -> None:
-        from dmtrack.network.store import resolve_weights  # these here, because they load torch
-        from dmtrack.tracking.device import choose_device
+        from dmtrack.network.backend import choose_device
+        from dmtrack.network.weights.store import resolve_weights  # these here, because they load torch
 
         place = choose_device(running.device)
         self._losing = running.losing

@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     import torch
 
     from dmtrack.network.backend import Backend
-    from dmtrack.network.precision import Precision
-    from dmtrack.network.store import ResolvedWeights
+    from dmtrack.network.fast.kernels import Precision
+    from dmtrack.network.weights.store import ResolvedWeights
     from dmtrack.tracking.tracker import Tracker
 
 
@@ -189,10 +189,9 @@ def _with_video_gpu(wanted: Wanted) -> Wanted:
 def _load(wanted: Wanted, modality: Modality | None) -> tuple[Tracker, ResolvedWeights, Precision]:
     # Only from here on torch is needed: a wrong path or box was reported without waiting for it.
     device = _device(wanted)
-    from dmtrack.network.backend import network_for
-    from dmtrack.network.store import resolve_weights
+    from dmtrack.network.backend import choose_precision, network_for
+    from dmtrack.network.weights.store import resolve_weights
     from dmtrack.tracking.cropping import cropper_for
-    from dmtrack.tracking.device import choose_precision
     from dmtrack.tracking.tracker import Tracker
 
     backend: Backend = wanted.network.backend.value
@@ -207,7 +206,7 @@ def _device(wanted: Wanted) -> torch.device:
     """Load torch as it is to run, and choose the network's device."""
     import torch
 
-    from dmtrack.tracking.device import choose_device
+    from dmtrack.network.backend import choose_device
 
     threads = wanted.hardware.threads
     if threads is not None:

@@ -118,7 +118,7 @@ def _network() -> Iterator[Finding]:
     except (ImportError, OSError) as error:  # OSError: a shared library of it is missing
         yield Finding("torch", State.FAIL, f"cannot be loaded: {error}")
         return
-    from dmtrack.tracking.device import choose_device, choose_precision
+    from dmtrack.network.backend import choose_device, choose_precision
 
     device = choose_device()
     yield Finding("device", State.OK, f"--device auto is {device}, {choose_precision('auto', device)}")
@@ -201,7 +201,7 @@ def _display() -> Finding:
 
 def _weights() -> Iterator[Finding]:
     try:
-        from dmtrack.network.store import find_weights
+        from dmtrack.network.weights.store import find_weights
     except (ImportError, OSError) as error:
         yield Finding("weights", State.FAIL, f"the network cannot be loaded: {error}")
         return
@@ -218,14 +218,14 @@ def _weights() -> Iterator[Finding]:
 
 
 def _load_all(paths: list[Path]) -> None:
-    from dmtrack.network.checkpoint import load_weights
+    from dmtrack.network.weights.checkpoint import load_weights
 
     for path in paths:
         load_weights(path)
 
 
 def _stored_weights() -> Iterator[Finding]:
-    from dmtrack.network.data_folder import stored_names, verify, weights_folder
+    from dmtrack.network.weights.data_folder import stored_names, verify, weights_folder
 
     names = stored_names()
     if not names:

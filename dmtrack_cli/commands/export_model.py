@@ -53,8 +53,8 @@ def export_model(
     size, offset and quality maps; FILE.template.onnx, beside it, maps template crops to tokens. Any number of
     targets and of templates.
     """
-    from dmtrack.network.onnx_network import OnnxFiles  # these here, because they load torch
-    from dmtrack.network.store import resolve_weights
+    from dmtrack.network.fast.onnx_network import OnnxFiles  # these here, because they load torch
+    from dmtrack.network.weights.store import resolve_weights
 
     if output.suffix != f".{target.value}":
         raise ConfigError("the name must end in .onnx", where=output)
@@ -62,7 +62,7 @@ def export_model(
         if path.exists() and not overwrite:
             raise OutputError("exists already", where=path, hint="--overwrite replaces it")
     resolved = resolve_weights(weights, modality)
-    from dmtrack.network.onnx_export import export_onnx
+    from dmtrack.network.fast.onnx_export import export_onnx
 
     written = export_onnx(resolved.model, output, precision=precision.value)
     sizes = {path: path.stat().st_size / 1e6 for path in (written.files.step, written.files.template)}

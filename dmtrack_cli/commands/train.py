@@ -110,7 +110,7 @@ def train(
     """
     import torch
 
-    from dmtrack.tracking.device import choose_device
+    from dmtrack.network.backend import choose_device
     from dmtrack.training.distributed import joined_group
 
     chosen = choose_device(device)  # now, in one line, not when the network moves there
@@ -266,7 +266,7 @@ def _init_file(asked: str) -> Path:
     Raises:
         CheckpointError: There are no such weights; for `base`, the message says how to get them.
     """
-    from dmtrack.network.store import find_weights
+    from dmtrack.network.weights.store import find_weights
 
     path = Path(asked).expanduser()
     return path if path.is_file() else find_weights(asked, None)[0].path
@@ -280,9 +280,8 @@ def _build_model(stage: StageOption, config: ModelConfig, init: Path | None) -> 
         ConfigError: The weights are of another preset.
     """
     from dmtrack.config import PRESETS
-    from dmtrack.network.checkpoint import load_weights
     from dmtrack.network.model import DMTrack
-    from dmtrack.network.resize import resize_positions
+    from dmtrack.network.weights.checkpoint import load_weights, resize_positions
 
     adapters = stage is StageOption.ADAPTERS
     if init is None:
@@ -363,7 +362,7 @@ def _save(trainer: Trainer, request: _Request, trained_on: str) -> None:
     """Write the averaged weights as `weights.safetensors`."""
     import torch
 
-    from dmtrack.network.checkpoint import WeightsMeta, save_weights, sha256_of
+    from dmtrack.network.weights.checkpoint import WeightsMeta, save_weights, sha256_of
 
     adapters = trainer.config.stage == "adapters"
     model = trainer.averaged_model

@@ -15,7 +15,7 @@ from dmtrack_cli.console import out
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from dmtrack.network.data_folder import WeightsFile
+    from dmtrack.network.weights.data_folder import WeightsFile
 
 app = typer.Typer(no_args_is_help=True, help="Weights in the box and in your data folder.")
 
@@ -39,7 +39,7 @@ def add(
 
     Nothing of the file is executed: a hostile checkpoint is an error.
     """
-    from dmtrack.network.data_folder import add_published
+    from dmtrack.network.weights.data_folder import add_published
 
     added = add_published(file, modality=modality, name=name, overwrite=overwrite)
     use = "base" if added.name.startswith("base-") else added.name
@@ -49,7 +49,7 @@ def add(
 @app.command(name="list")
 def list_() -> None:
     """List the weights in the box and in your data folder."""
-    from dmtrack.network.data_folder import stored, stored_names, weights_folder
+    from dmtrack.network.weights.data_folder import stored, stored_names, weights_folder
 
     table = Table(box=None, pad_edge=False)
     for heading in ("name", "part", "modality", "size", "from", "sha256"):
@@ -98,9 +98,9 @@ def verify(
     ] = None,
 ) -> None:
     """Check that stored weights are byte for byte those that were added, and that they load."""
-    from dmtrack.network.checkpoint import load_weights
-    from dmtrack.network.data_folder import stored_names
-    from dmtrack.network.data_folder import verify as verify_stored
+    from dmtrack.network.weights.checkpoint import load_weights
+    from dmtrack.network.weights.data_folder import stored_names
+    from dmtrack.network.weights.data_folder import verify as verify_stored
 
     bundled = {entry.name: entry for entry in _bundled()}
     for name in names or (*bundled, *stored_names()):
@@ -112,13 +112,13 @@ def verify(
 
 
 def _named(name: str) -> WeightsFile:
-    from dmtrack.network.data_folder import stored
+    from dmtrack.network.weights.data_folder import stored
 
     return next((entry for entry in _bundled() if entry.name == name), None) or stored(name)
 
 
 def _bundled() -> Iterator[WeightsFile]:
-    from dmtrack.network.store import bundled_weights
+    from dmtrack.network.weights.store import bundled_weights
 
     yield from bundled_weights()
 

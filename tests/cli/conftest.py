@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from dmtrack.config import ModelConfig
-from dmtrack.network.checkpoint import WeightsMeta, save_weights
 from dmtrack.network.model import DMTrack
+from dmtrack.network.weights.checkpoint import WeightsMeta, save_weights
 from dmtrack.video.frame import Modality
 from dmtrack_cli.app import main
 

@@ -20,7 +20,7 @@ def bundled(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     folder.mkdir()
     for path in weights.iterdir():
         shutil.copy(path, folder / f"tiny-{path.name}")
-    monkeypatch.setattr("dmtrack.network.store.bundled_folder", lambda: folder)
+    monkeypatch.setattr("dmtrack.network.weights.store.bundled_folder", lambda: folder)
     return folder
 
 

@@ -24,8 +24,8 @@ from dmtrack import (
     track,
     track_pairs,
 )
-from dmtrack.network.precision import cpu_multiplies_bf16
-from dmtrack.tracking.device import choose_device, choose_precision
+from dmtrack.network.backend import choose_device, choose_precision
+from dmtrack.network.fast.kernels import cpu_multiplies_bf16
 
 BOX = Box(20, 16, 16, 16)
 
@@ -221,8 +221,8 @@ def test_auto_on_a_cpu_asks_for_its_instructions(
     cpu_info = tmp_path / "cpuinfo"
     cpu_info.write_text(f"processor\t: 0\nflags\t\t: {flags}\n")
     has_bf16 = cpu_multiplies_bf16(cpu_info)
-    monkeypatch.setattr("dmtrack.tracking.device.cpu_multiplies_bf16", lambda: has_bf16)
-    monkeypatch.setattr("dmtrack.tracking.device.onednn_works", lambda _: True)
+    monkeypatch.setattr("dmtrack.network.backend.cpu_multiplies_bf16", lambda: has_bf16)
+    monkeypatch.setattr("dmtrack.network.backend.onednn_works", lambda _: True)
     assert choose_precision("auto", torch.device("cpu")) == expected
 
 

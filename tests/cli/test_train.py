@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from dmtrack.network.checkpoint import load_weights, sha256_of
+from dmtrack.network.weights.checkpoint import load_weights, sha256_of
 from dmtrack.video.frame import Modality
 from dmtrack_cli.app import main
 

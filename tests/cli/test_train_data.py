@@ -17,10 +17,10 @@ import torch
 
 from dmtrack.config import BASE
 from dmtrack.errors import ConfigError, InputError
-from dmtrack.network.checkpoint import WeightsMeta, load_weights, save_weights
-from dmtrack.network.data_folder import add_published
 from dmtrack.network.model import DMTrack
-from dmtrack.network.published import key_table
+from dmtrack.network.weights.checkpoint import WeightsMeta, load_weights, save_weights
+from dmtrack.network.weights.data_folder import add_published
+from dmtrack.network.weights.published import key_table
 from dmtrack_cli.app import main
 from dmtrack_cli.training_data import DataPart
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from dmtrack.config import BASE, TINY
-from dmtrack.network import data_folder, store
-from dmtrack.network.checkpoint import WeightsMeta, expected_shapes, save_weights, sha256_of
 from dmtrack.network.model import DMTrack
-from dmtrack.network.published import key_table
+from dmtrack.network.weights import data_folder, store
+from dmtrack.network.weights.checkpoint import WeightsMeta, expected_shapes, save_weights, sha256_of
+from dmtrack.network.weights.published import key_table
 from dmtrack_cli.app import main
 
 PUBLISHED = dataclasses.replace(

@@ -18,9 +18,9 @@ import numpy as np
 import pytest
 import torch
 
-from dmtrack.network.checkpoint import Weights, build_model
 from dmtrack.network.model import DMTrack
-from dmtrack.network.published import convert
+from dmtrack.network.weights.checkpoint import Weights, build_model
+from dmtrack.network.weights.published import convert
 from dmtrack.video.frame import Modality
 
 HERE = Path(__file__).parent

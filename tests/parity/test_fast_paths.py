@@ -16,11 +16,12 @@ from torch import Tensor, nn
 
 from dmtrack.config import BASE, TINY, ModelConfig
 from dmtrack.errors import ConfigError
+from dmtrack.network.backend import inference_network
+from dmtrack.network.fast.kernels import Kernels, int8_works, onednn_works
+from dmtrack.network.fast.packed import PackedNetwork
 from dmtrack.network.head import HeadOutput
-from dmtrack.network.inference import Network, inference_network
-from dmtrack.network.kernels import Kernels, int8_works, onednn_works
+from dmtrack.network.inference import Network
 from dmtrack.network.model import DMTrack
-from dmtrack.network.packed import PackedNetwork
 
 CPU = torch.device("cpu")
 #: The presets with fewer blocks and smaller pictures: more would only take longer.

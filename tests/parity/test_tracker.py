@@ -18,7 +18,7 @@ import pytest
 
 from dmtrack.geometry.box import Box
 from dmtrack.geometry.crop import Crop
-from dmtrack.network.checkpoint import Weights, build_model
+from dmtrack.network.weights.checkpoint import Weights, build_model
 from dmtrack.tracking.memory import MemoryFrames
 from dmtrack.tracking.tracker import Tracker
 from dmtrack.video.frame import Frame, FramePair, Modality

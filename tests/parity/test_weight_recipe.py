@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from dmtrack.config import BASE
-from dmtrack.network.checkpoint import Weights
 from dmtrack.network.model import DMTrack
-from dmtrack.network.published import IGNORED, key_table
+from dmtrack.network.weights.checkpoint import Weights
+from dmtrack.network.weights.published import IGNORED, key_table
 
 CHECKS = {
     "backbone.pos_embed_z": "5549cc5e",

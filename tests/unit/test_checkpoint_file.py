@@ -13,7 +13,8 @@ from safetensors.torch import save_file
 
 from dmtrack.config import TINY, TrackerConfig
 from dmtrack.errors import CheckpointError, ConfigError, OutputError
-from dmtrack.network.checkpoint import (
+from dmtrack.network.model import DMTrack
+from dmtrack.network.weights.checkpoint import (
     Weights,
     WeightsMeta,
     build_model,
@@ -22,7 +23,6 @@ from dmtrack.network.checkpoint import (
     save_weights,
     sha256_of,
 )
-from dmtrack.network.model import DMTrack
 from dmtrack.video.frame import Modality
 
 CONFIG = dataclasses.replace(

@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from dmtrack.errors import CheckpointError
-from dmtrack.network.pickle_reader import read_state_dict
+from dmtrack.network.weights.pickle_reader import read_state_dict
 
 RECORDS = {
     "lib.train.admin.stats": ("AverageMeter", "StatValue"),

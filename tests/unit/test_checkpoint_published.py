@@ -9,8 +9,8 @@ import torch
 
 from dmtrack.config import BASE, ModelConfig
 from dmtrack.errors import CheckpointError, ConfigError
-from dmtrack.network.checkpoint import build_model, expected_shapes
-from dmtrack.network.published import IGNORED, convert, key_table
+from dmtrack.network.weights.checkpoint import build_model, expected_shapes
+from dmtrack.network.weights.published import IGNORED, convert, key_table
 from dmtrack.video.frame import Modality
 
 #: A published network in small. Every width differs, so that none can be read from the wrong tensor.

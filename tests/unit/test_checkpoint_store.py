@@ -12,12 +12,12 @@ import torch
 
 from dmtrack.config import BASE, PUBLISHED_TRACKER, TINY, ModelConfig, TrackerConfig
 from dmtrack.errors import CheckpointError, ConfigError, OutputError
-from dmtrack.network import data_folder, store
-from dmtrack.network.checkpoint import Kind, WeightsMeta, expected_shapes, save_weights, sha256_of
-from dmtrack.network.data_folder import add_published, stored, stored_names, verify, weights_folder
 from dmtrack.network.model import DMTrack
-from dmtrack.network.published import key_table
-from dmtrack.network.store import resolve_weights
+from dmtrack.network.weights import data_folder, store
+from dmtrack.network.weights.checkpoint import Kind, WeightsMeta, expected_shapes, save_weights, sha256_of
+from dmtrack.network.weights.data_folder import add_published, stored, stored_names, verify, weights_folder
+from dmtrack.network.weights.published import key_table
+from dmtrack.network.weights.store import resolve_weights
 from dmtrack.video.frame import Modality
 
 CONFIG = dataclasses.replace(

@@ -10,7 +10,7 @@ from types import ModuleType
 import pytest
 
 from dmtrack.config import TINY, ModelConfig, model_preset
-from dmtrack.network.inference import inference_network
+from dmtrack.network.backend import inference_network
 from dmtrack.network.model import DMTrack
 
 

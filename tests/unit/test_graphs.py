@@ -19,10 +19,11 @@ from torch import Tensor
 
 from dmtrack.config import TINY, TINY_TRACKER
 from dmtrack.geometry.box import Box
-from dmtrack.network import graphs
-from dmtrack.network.graphs import CudaRecorder, GraphedNetwork, bucket
+from dmtrack.network.backend import inference_network
+from dmtrack.network.fast import recorded as graphs
+from dmtrack.network.fast.recorded import CudaRecorder, GraphedNetwork, bucket
 from dmtrack.network.head import HeadOutput
-from dmtrack.network.inference import Network, inference_network
+from dmtrack.network.inference import Network
 from dmtrack.network.model import DMTrack
 from dmtrack.tracking.cropping import DeviceCropper
 from dmtrack.tracking.tracker import Tracker

@@ -11,15 +11,15 @@ import torch
 from dmtrack.config import TINY
 from dmtrack.errors import CheckpointError, ConfigError
 from dmtrack.network import backend
-from dmtrack.network.inference import inference_network
+from dmtrack.network.backend import inference_network
 from dmtrack.network.model import DMTrack
 
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 
-from dmtrack.network.onnx_export import export_onnx, largest_difference  # noqa: E402
-from dmtrack.network.onnx_network import OnnxFiles, OnnxNetwork  # noqa: E402
+from dmtrack.network.fast.onnx_export import export_onnx, largest_difference  # noqa: E402
+from dmtrack.network.fast.onnx_network import OnnxFiles, OnnxNetwork  # noqa: E402
 
 CONFIG = replace(TINY, depth=1, width=64, heads=1, template_size=32, search_size=64, head_width=32)
 
@@ -141,11 +141,11 @@ def test_an_export_is_made_once(
         wanted.template.write_bytes(made.template.read_bytes())
 
     monkeypatch.setenv("DMTRACK_DATA_DIR", str(tmp_path))
-    monkeypatch.setattr("dmtrack.network.onnx_export.export_onnx", copied)
+    monkeypatch.setattr("dmtrack.network.fast.onnx_export.export_onnx", copied)
     network = backend.network_for(_Weights(model), "fp32", torch.device("cpu"), "onnxruntime")  # type: ignore[arg-type]
     assert isinstance(network, OnnxNetwork)
     (made,) = (path for path in (tmp_path / "onnx").iterdir() if ".template" not in path.name)
-    monkeypatch.setattr("dmtrack.network.onnx_export.export_onnx", None)
+    monkeypatch.setattr("dmtrack.network.fast.onnx_export.export_onnx", None)
     assert backend.exported(_Weights(model), "fp32") == made  # type: ignore[arg-type]
 
 

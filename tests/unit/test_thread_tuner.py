@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from dmtrack.config import TINY
-from dmtrack.network.inference import inference_network
+from dmtrack.network.backend import inference_network
 from dmtrack.network.model import DMTrack
 from dmtrack.tracking.thread_tuner import LONGEST_PAUSE, WINDOW, FrameRate, ThreadTuner
 

@@ -11,13 +11,12 @@ import torch
 from torch import Tensor
 
 from dmtrack.config import BASE, TINY, ModelConfig
-from dmtrack.network import traced
-from dmtrack.network.inference import inference_network
-from dmtrack.network.kernels import int8_works
+from dmtrack.network.backend import inference_network
+from dmtrack.network.fast import recorded as traced
+from dmtrack.network.fast.kernels import Precision, int8_works
+from dmtrack.network.fast.packed import PackedNetwork
+from dmtrack.network.fast.recorded import TracedNetwork
 from dmtrack.network.model import DMTrack
-from dmtrack.network.packed import PackedNetwork
-from dmtrack.network.precision import Precision
-from dmtrack.network.traced import TracedNetwork
 
 SIZES: dict[str, Any] = {
     "width": 48,

@@ -11,7 +11,7 @@ import torch
 from dmtrack.config import TINY_TRACKER
 from dmtrack.errors import ConfigError
 from dmtrack.geometry.box import Box
-from dmtrack.network.store import resolve_weights
+from dmtrack.network.weights.store import resolve_weights
 from dmtrack.tracking.memory import MemoryFrames
 from dmtrack.tracking.tracker import Tracker
 from dmtrack.video.frame import Frame, FramePair, Modality

@@ -21,10 +21,9 @@ from torch.utils._pytree import tree_leaves
 
 from dmtrack.config import PUBLISHED_TRACKER, TINY, TINY_TRACKER, TrackerConfig
 from dmtrack.geometry.box import Box
-from dmtrack.network import inference
-from dmtrack.network.backend import network_for
-from dmtrack.network.graphs import GraphedNetwork
-from dmtrack.network.inference import inference_network
+from dmtrack.network import backend
+from dmtrack.network.backend import inference_network, network_for
+from dmtrack.network.fast.recorded import GraphedNetwork
 from dmtrack.network.model import DMTrack
 from dmtrack.tracking import cropping
 from dmtrack.tracking.cropping import DeviceCropper, HostCropper, cropper_for
@@ -158,12 +157,12 @@ class OnCuda(torch.nn.Module):
 def test_on_cuda_steps_are_recorded_unless_that_is_turned_off(
     model: DMTrack, monkeypatch: pytest.MonkeyPatch, graphs: bool, kind: type
 ) -> None:
-    monkeypatch.setattr(inference, "PackedNetwork", OnCuda)
+    monkeypatch.setattr(backend, "PackedNetwork", OnCuda)
     assert isinstance(inference_network(model, device="cuda:0", recorded=graphs), kind)
 
 
 def test_the_backend_eager_turns_both_off(model: DMTrack, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inference, "PackedNetwork", OnCuda)
+    monkeypatch.setattr(backend, "PackedNetwork", OnCuda)
     weights: Any = SimpleNamespace(model=model)
     cuda = torch.device("cuda", 0)
     assert isinstance(network_for(weights, "bf16", cuda, "torch"), GraphedNetwork)

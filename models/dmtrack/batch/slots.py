@@ -85,7 +85,7 @@ def _devices(asked: str) -> list[str]:
     if words == ["cpu"]:
         return words
     # Only from here on torch is needed.
-    from dmtrack.tracking.device import choose_device
+    from dmtrack.network.backend import choose_device
 
     if words == ["auto"]:
         import torch

@@ -9,8 +9,8 @@ import numpy as np
 from dmtrack.config import TrackerConfig
 from dmtrack.evaluation.clips import ClipFolder, score_auc
 from dmtrack.evaluation.degradation import Streams
+from dmtrack.network.fast.kernels import Precision
 from dmtrack.network.model import DMTrack
-from dmtrack.network.precision import Precision
 from dmtrack.tracking.tracker import Tracker
 from dmtrack.video.frame import Modality
 

@@ -1,7 +1,8 @@
-"""Which program computes the network: PyTorch, or ONNX Runtime on an exported copy that is kept."""
+"""Which program computes the network, where, and in which numbers: from what a person says to a `Network`."""
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import logging
 from pathlib import Path
@@ -10,17 +11,105 @@ from typing import Final, Literal
 import torch
 
 from dmtrack.errors import ConfigError
-from dmtrack.network.data_folder import data_folder
-from dmtrack.network.inference import Network, inference_network
-from dmtrack.network.onnx_network import OnnxFiles, OnnxNetwork, OnnxPrecision, onnxruntime_module
-from dmtrack.network.precision import Precision
-from dmtrack.network.store import ResolvedWeights
+from dmtrack.network.fast.kernels import (
+    DTYPES,
+    Kernels,
+    Packing,
+    Precision,
+    cpu_multiplies_bf16,
+    int8_works,
+    onednn_works,
+)
+from dmtrack.network.fast.onnx_network import OnnxFiles, OnnxNetwork, OnnxPrecision, onnxruntime_module
+from dmtrack.network.fast.packed import PackedNetwork
+from dmtrack.network.fast.recorded import CudaRecorder, GraphedNetwork, TracedNetwork
+from dmtrack.network.inference import Network, PlainNetwork
+from dmtrack.network.model import DMTrack
+from dmtrack.network.weights.data_folder import data_folder
+from dmtrack.network.weights.store import ResolvedWeights
 
 Backend = Literal["torch", "eager", "onnxruntime"]
 
 #: Raised when exported files of today would not do tomorrow.
 _EXPORT_VERSION: Final = 1
+_DEVICES: Final = "auto, cpu, cuda, cuda:0, mps"
 _log = logging.getLogger(__name__)
+
+
+def choose_device(asked: str = "auto") -> torch.device:
+    """Return the device that `asked` means, and make sure that this machine has it.
+
+    Args:
+        asked: `auto` (CUDA before MPS before CPU), `cpu`, `cuda`, `cuda:N` or `mps`.
+
+    Raises:
+        ConfigError: There is no such device, here or anywhere.
+    """
+    if asked == "auto":
+        return _best_device()
+    try:
+        device = torch.device(asked)
+    except RuntimeError:
+        raise ConfigError(f"unknown device {asked!r}", hint=f"one of: {_DEVICES}") from None
+    if device.type == "cuda":
+        return _cuda_device(device.index or 0)
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise ConfigError("this machine has no MPS device (Apple GPU)", hint="--device cpu always works")
+    if device.type not in ("cpu", "mps") or (device.index or 0) > 0:
+        raise ConfigError(f"device {asked!r} is not supported", hint=f"one of: {_DEVICES}")
+    return torch.device(device.type)
+
+
+def choose_precision(
+    asked: Literal["auto"] | Precision, device: torch.device, backend: Backend = "torch"
+) -> Precision:
+    """Return the precision to run in.
+
+    Args:
+        asked: `auto` takes bfloat16 where the device has instructions for it (CUDA from Ampere on, CPUs
+            with AMX or AVX512-BF16), float16 on older CUDA devices, and float32 elsewhere.
+        device: Where the network runs.
+        backend: What computes it; for ONNX Runtime `auto` is float32.
+
+    Raises:
+        ConfigError: The precision is unknown, or the device does not compute in it.
+    """
+    if asked == "auto" and backend == "onnxruntime":
+        return "fp32"
+    if asked == "auto":
+        if device.type == "cuda":
+            return "bf16" if _has_bf16(device) else "fp16"
+        return "bf16" if device.type == "cpu" and _has_bf16(device) else "fp32"
+    if asked not in DTYPES:
+        raise ConfigError(f"unknown precision {asked!r}", hint=f"auto, {', '.join(DTYPES)}")
+    if asked == "bf16" and device.type == "cuda" and not _has_bf16(device):
+        raise ConfigError(f"{device} does not compute in bf16", hint="--precision fp16 or fp32")
+    if asked == "int8" and device.type != "cpu":
+        raise ConfigError(f"{device} does not compute in int8", hint="--precision auto, or --device cpu")
+    return asked
+
+
+def _has_bf16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    return cpu_multiplies_bf16() and onednn_works(torch.bfloat16)
+
+
+def _best_device() -> torch.device:
+    if torch.cuda.is_available():
+        return torch.device("cuda", 0)
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+def _cuda_device(index: int) -> torch.device:
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if index < count:
+        return torch.device("cuda", index)
+    if count == 0:
+        raise ConfigError(
+            f"this machine has no CUDA device, so no cuda:{index}", hint="--device cpu always works"
+        )
+    raise ConfigError(f"there is no cuda:{index}", hint=f"this machine has cuda:0 to cuda:{count - 1}")
 
 
 def network_for(
@@ -80,8 +169,58 @@ def exported(weights: ResolvedWeights, precision: OnnxPrecision, folder: Path | 
     path = (folder or data_folder()) / "onnx" / f"{digest[:16]}-{precision}.onnx"
     files = OnnxFiles.at(path)
     if not (files.step.is_file() and files.template.is_file()):
-        from dmtrack.network.onnx_export import export_onnx
+        from dmtrack.network.fast.onnx_export import export_onnx
 
         _log.info("exporting %s for ONNX Runtime, which takes a while and is kept: %s", weights.name, path)
         export_onnx(weights.model, path, precision=precision)
     return path
+
+
+def inference_network(
+    model: DMTrack,
+    precision: Precision = "fp32",
+    device: torch.device | str = "cpu",
+    *,
+    packed: bool = True,
+    recorded: bool = True,
+) -> Network:
+    """Make what a tracker runs; the trained network is not changed.
+
+    Args:
+        model: The trained network.
+        precision: Numbers of the big products. The head's last layer, the adapters and the residual
+            stream of the packed form stay in float32.
+        device: Where to run.
+        packed: False runs the network as it was trained (not with int8): slower, for comparison.
+        recorded: Record the packed form's step: as CUDA graphs on a CUDA device (`GraphedNetwork`), in
+            TorchScript on a CPU (`TracedNetwork`).
+
+    Raises:
+        ConfigError: The device cannot compute so.
+    """
+    place = torch.device(device)
+    if precision not in DTYPES:
+        raise ConfigError(f"unknown precision {precision!r}", hint=f"one of: {', '.join(DTYPES)}")
+    dtype = DTYPES[precision]
+    if packed:
+        kernels = Kernels(dtype, torch.float32, place, _packing(precision, place))
+        with torch.no_grad():
+            network = PackedNetwork(model, kernels).eval().requires_grad_(requires_grad=False)
+        if recorded and place.type == "cuda":
+            return GraphedNetwork(network, CudaRecorder(network.device))
+        return TracedNetwork(network) if recorded and place.type == "cpu" else network
+    if precision == "int8":
+        raise ConfigError("int8 runs only in the packed form")
+    plain = copy.deepcopy(model).to(place, dtype).eval().requires_grad_(requires_grad=False)
+    plain.foundation.head.float()
+    return PlainNetwork(plain)
+
+
+def _packing(precision: Precision, device: torch.device) -> Packing:
+    if precision == "int8":
+        if device.type != "cpu" or not int8_works():
+            raise ConfigError(f"{device} does not compute in int8", hint="--precision fp32 or bf16")
+        return "int8"
+    if device.type == "cpu" and onednn_works(DTYPES[precision]):
+        return "onednn"
+    return "none"

@@ -15,6 +15,17 @@ from dmtrack.network.adapters import AdapterSet, BlockAdapters
 from dmtrack.network.backbone import NORM_EPS, Block, build_stem
 from dmtrack.network.head import CenterHead, HeadOutput
 
+#: Of ImageNet, for values in [0, 1], the same for each stream (specification 3.3).
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+def normalize(crops: Tensor) -> Tensor:
+    """Turn uint8 crops `(..., H, W, 3 S)` of S streams into float32 images `(..., 3 S, H, W)`."""
+    streams = crops.shape[-1] // 3
+    mean = torch.tensor(MEAN * streams, device=crops.device)
+    std = torch.tensor(STD * streams, device=crops.device)
+    return ((crops.float() / 255.0 - mean) / std).movedim(-1, -3)
+
 
 class Foundation(nn.Module):
     """The one-stream tracker: everything that is frozen when adapters are trained."""

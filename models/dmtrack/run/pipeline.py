@@ -9,11 +9,10 @@ from typing import Literal
 
 from dmtrack.errors import BoxError, ConfigError
 from dmtrack.geometry.box import Box
-from dmtrack.network.backend import Backend, network_for
-from dmtrack.network.precision import Precision
-from dmtrack.network.store import resolve_weights
+from dmtrack.network.backend import Backend, choose_device, choose_precision, network_for
+from dmtrack.network.fast.kernels import Precision
+from dmtrack.network.weights.store import resolve_weights
 from dmtrack.tracking.cropping import cropper_for
-from dmtrack.tracking.device import choose_device, choose_precision
 from dmtrack.tracking.result import FrameResult, TrackedBox
 from dmtrack.tracking.start import TargetStart, numbered
 from dmtrack.tracking.tracker import Tracker

@@ -19,9 +19,10 @@ from dmtrack.config import PUBLISHED_TRACKER, TrackerConfig
 from dmtrack.errors import BoxError, ConfigError
 from dmtrack.geometry.box import Box
 from dmtrack.geometry.crop import Crop
-from dmtrack.network.inference import Network, inference_network
+from dmtrack.network.backend import inference_network
+from dmtrack.network.fast.kernels import Precision
+from dmtrack.network.inference import Network
 from dmtrack.network.model import DMTrack
-from dmtrack.network.precision import Precision
 from dmtrack.tracking.cropping import Cropper, cropper_for, upload
 from dmtrack.tracking.memory import MemoryFrames
 from dmtrack.tracking.recovery import Trust, places_to_look

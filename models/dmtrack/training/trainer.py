@@ -22,8 +22,7 @@ import torch
 from timm.utils.model_ema import ModelEmaV3
 
 from dmtrack.errors import CheckpointError, DmtrackError
-from dmtrack.network.model import DMTrack
-from dmtrack.network.preprocess import normalize
+from dmtrack.network.model import DMTrack, normalize
 from dmtrack.training.bad_data import SkipTally
 from dmtrack.training.config import TrainConfig
 from dmtrack.training.data import Batch, SamplerFactory, open_segment

@@ -25,7 +25,7 @@ from torch.nn import functional as F
 from dmtrack.config import ModelConfig
 from dmtrack.network.adapters import BlockAdapters, SpatioTemporalAdapter
 from dmtrack.network.backbone import NORM_EPS, Block, ConvStem
-from dmtrack.network.folding import (
+from dmtrack.network.fast.folding import (
     Affine,
     FoldedDeep,
     FoldedShallow,
@@ -34,10 +34,9 @@ from dmtrack.network.folding import (
     stem_convolutions,
     tower_convolutions,
 )
+from dmtrack.network.fast.kernels import ConvolutionShape, Kernels
 from dmtrack.network.head import CLAMP, CenterHead, HeadOutput, Tower
-from dmtrack.network.kernels import ConvolutionShape, Kernels
-from dmtrack.network.model import DMTrack, box_coverage
-from dmtrack.network.preprocess import MEAN, STD
+from dmtrack.network.model import MEAN, STD, DMTrack, box_coverage
 
 
 class PackedNetwork(nn.Module):

@@ -16,7 +16,7 @@ from pathlib import Path
 import platformdirs
 
 from dmtrack.errors import CheckpointError, ConfigError, OutputError
-from dmtrack.network.checkpoint import (
+from dmtrack.network.weights.checkpoint import (
     WeightsMeta,
     load_weights,
     read_meta,
@@ -24,8 +24,8 @@ from dmtrack.network.checkpoint import (
     sha256_of,
     write_whole,
 )
-from dmtrack.network.pickle_reader import read_state_dict
-from dmtrack.network.published import convert
+from dmtrack.network.weights.pickle_reader import read_state_dict
+from dmtrack.network.weights.published import convert
 from dmtrack.video.frame import Modality
 
 #: Names a folder to use instead of the system's place for user data.

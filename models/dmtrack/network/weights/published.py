@@ -18,7 +18,7 @@ from torch import Tensor
 
 from dmtrack.config import PUBLISHED_TRACKER, ModelConfig, model_preset
 from dmtrack.errors import CheckpointError, ConfigError
-from dmtrack.network.checkpoint import (
+from dmtrack.network.weights.checkpoint import (
     Kind,
     Weights,
     WeightsMeta,

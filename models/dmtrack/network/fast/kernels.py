@@ -1,4 +1,4 @@
-"""Matrix products and convolutions of the inference network, with weights packed once.
+"""Matrix products and convolutions of the inference network, with weights packed once, and in which numbers.
 
 On a CPU, oneDNN can keep weights in the layout its kernels want instead of bringing them there on every
 call. PyTorch reaches it through operators that `torch.compile` is built on; they carry an underscore, so
@@ -9,21 +9,30 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dmtrack.network.folding import Affine
-from dmtrack.network.precision import cpu_has
+from dmtrack.network.fast.folding import Affine
 
+Precision = Literal["fp32", "bf16", "fp16", "int8"]
 Packing = Literal["none", "onednn", "int8"]
 Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
 
+#: Type of the activations between the matrix products. int8 products take float32 and give float32.
+DTYPES: Mapping[Precision, torch.dtype] = {
+    "fp32": torch.float32,
+    "bf16": torch.bfloat16,
+    "fp16": torch.float16,
+    "int8": torch.float32,
+}
+_CPU_INFO = Path("/proc/cpuinfo")
 #: Largest magnitude of a signed 8-bit weight; symmetric, so that zero stays zero.
 _INT8_PEAK = 127.0
 
@@ -287,3 +296,25 @@ def _trial() -> tuple[Affine, Tensor]:
 
 def _close(found: Tensor, expected: Tensor) -> bool:
     return bool(torch.allclose(found.float(), expected, rtol=0.02, atol=0.1))
+
+
+def cpu_multiplies_bf16(cpu_info: Path = _CPU_INFO) -> bool:
+    """Whether this CPU has instructions for bfloat16 products (AVX512-BF16 or AMX).
+
+    Elsewhere than on Linux the answer is no.
+    """
+    return cpu_has("avx512_bf16", cpu_info) or cpu_has("amx_bf16", cpu_info)
+
+
+def cpu_has(flag: str, cpu_info: Path = _CPU_INFO) -> bool:
+    """Whether this CPU has an extension, by the name that Linux gives it; elsewhere the answer is no."""
+    return flag in _cpu_flags(cpu_info)
+
+
+@functools.cache
+def _cpu_flags(cpu_info: Path) -> frozenset[str]:
+    try:
+        text = cpu_info.read_text()
+    except OSError:
+        return frozenset()
+    return frozenset(next((line for line in text.splitlines() if line.startswith("flags")), "").split())

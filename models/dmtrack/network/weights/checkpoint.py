@@ -20,6 +20,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
+from torch.nn import functional as F
 
 from dmtrack.config import ModelConfig, TrackerConfig
 from dmtrack.errors import CheckpointError, ConfigError, OutputError
@@ -37,6 +38,8 @@ _PREFIXES: Mapping[Kind, tuple[str, ...]] = {
     "adapters": ("adapters.",),
     "full": ("foundation.", "adapters."),
 }
+#: Position embeddings, and the grid that each is for.
+_POSITION_GRIDS = {"foundation.pos_template": "template_grid", "foundation.pos_search": "search_grid"}
 #: How many names of each sort an error spells out.
 _LISTED = 5
 
@@ -224,6 +227,26 @@ def build_model(
     require_fit(_shapes(model.state_dict()), _shapes(tensors), where=foundation.meta.source_name)
     model.load_state_dict({name: tensor.clone() for name, tensor in tensors.items()}, assign=True)
     return model.to(device=device, dtype=dtype).eval()
+
+
+def resize_positions(tensors: Mapping[str, Tensor], config: ModelConfig) -> dict[str, Tensor]:
+    """Return the tensors with position embeddings `(1, n n, C)` resampled to the grids of `config`.
+
+    Embeddings that already fit are returned as they are.
+    """
+    resized = dict(tensors)
+    for name, grid_name in _POSITION_GRIDS.items():
+        if name not in tensors:
+            continue
+        grid: int = getattr(config, grid_name)
+        position = tensors[name]
+        side = round(position.shape[1] ** 0.5)
+        if side == grid:
+            continue
+        image = position.reshape(1, side, side, -1).permute(0, 3, 1, 2)
+        image = F.interpolate(image, size=(grid, grid), mode="bicubic", align_corners=False)
+        resized[name] = image.permute(0, 2, 3, 1).reshape(1, grid * grid, -1)
+    return resized
 
 
 def expected_shapes(config: ModelConfig, kind: Kind) -> dict[str, tuple[int, ...]]:

@@ -23,12 +23,13 @@ import torch
 from torch import Tensor, nn
 
 from dmtrack.errors import ConfigError, OutputError
-from dmtrack.network.checkpoint import write_whole
-from dmtrack.network.inference import Network, inference_network
-from dmtrack.network.kernels import Kernels
+from dmtrack.network.backend import inference_network
+from dmtrack.network.fast.kernels import Kernels
+from dmtrack.network.fast.onnx_network import METADATA_KEY, OnnxFiles, OnnxNetwork, OnnxPrecision
+from dmtrack.network.fast.packed import PackedNetwork
+from dmtrack.network.inference import Network
 from dmtrack.network.model import DMTrack
-from dmtrack.network.onnx_network import METADATA_KEY, OnnxFiles, OnnxNetwork, OnnxPrecision
-from dmtrack.network.packed import PackedNetwork
+from dmtrack.network.weights.checkpoint import write_whole
 
 #: Largest difference of a map that another order of float32 sums explains.
 _SAME = 1e-4

@@ -11,9 +11,9 @@ from typing import TypeVar
 
 from dmtrack.config import PUBLISHED_TRACKER, TrackerConfig
 from dmtrack.errors import CheckpointError
-from dmtrack.network.checkpoint import Weights, build_model, load_weights
-from dmtrack.network.data_folder import SUFFIX, WeightsFile, stored, stored_names, weights_folder
 from dmtrack.network.model import DMTrack
+from dmtrack.network.weights.checkpoint import Weights, build_model, load_weights
+from dmtrack.network.weights.data_folder import SUFFIX, WeightsFile, stored, stored_names, weights_folder
 from dmtrack.video.frame import Modality
 
 _Item = TypeVar("_Item")

@@ -1,0 +1,1 @@
+"""The network rearranged to run quickly: packed, recorded, or by ONNX Runtime; the same function."""
