@@ -23,8 +23,9 @@ from dmtrack.alignment.motion import MotionSignal, motion_signal
 from dmtrack.alignment.offset import LEAST_CONFIDENCE, TimeOffset, propose_offset
 from dmtrack.video.frame import Frame
 from dmtrack.video.matching import shifted
-from dmtrack.video.pairing import find_modality
-from dmtrack.video.streams import PairingOptions, open_streams
+from dmtrack.video.modality import find_modality
+from dmtrack.video.stream_files import open_streams
+from dmtrack.video.streams import PairingOptions
 
 ROOT = Path(__file__).parents[1]
 EVERY = (1, 2, 3)

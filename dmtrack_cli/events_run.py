@@ -10,12 +10,11 @@ from rich.text import Text
 
 from dmtrack.drawing.pictures import picture_writer
 from dmtrack.errors import ConfigError
+from dmtrack.video.encoding import encode_event
 from dmtrack.video.events.source import EventOptions, EventSource, FrameClock
 from dmtrack.video.matching import shifted
-from dmtrack.video.modality import encode_event
 from dmtrack.video.position import Position
-from dmtrack.video.source import open_source
-from dmtrack.video.stamps import stamps_of
+from dmtrack.video.stream_files import open_source
 from dmtrack_cli.console import out
 from dmtrack_cli.interrupt import GracefulStop
 from dmtrack_cli.progress import Reporter, say_json
@@ -38,7 +37,7 @@ def opened_events(
     clock = None
     if like is not None:
         with open_source(like, threads=1) as video:
-            clock = FrameClock(video.info, stamps_of(video), offset_s)
+            clock = FrameClock(video.info, video.stamps(), offset_s)
     return EventSource(file, options, like=clock, frame_rate=frame_rate)
 
 

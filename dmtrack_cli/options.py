@@ -20,7 +20,7 @@ from dmtrack.video.frame import Modality
 from dmtrack.video.grid import Fit
 from dmtrack.video.live.pairs import LiveOptions
 from dmtrack.video.streams import OnMissing, PairingOptions, StreamOptions, Sync
-from dmtrack.video.tracks import parse_track
+from dmtrack.video.track_choice import parse_track
 from dmtrack_cli.event_options import CountOption, LookOption, WindowOption, event_options
 
 

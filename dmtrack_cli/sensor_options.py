@@ -12,7 +12,7 @@ import typer
 from dmtrack.errors import ConfigError
 from dmtrack.video.aux_encoder import AuxNorm, EncodingOptions, parse_aux_range
 from dmtrack.video.streams import PairingOptions
-from dmtrack.video.time_file import TimeUnit
+from dmtrack.video.time_file import TimestampUnit
 
 _TIMES = "Side files of times"
 _COUNTS = "Sensor counts"
@@ -43,7 +43,7 @@ class SideTimes:
         ),
     ] = None
     times_unit: Annotated[
-        TimeUnit | None,
+        TimestampUnit | None,
         typer.Option(
             "--times-unit",
             help="What they count. Default: as header or name say (time_us), else by the frame interval.",

@@ -13,7 +13,7 @@ import typer
 
 from dmtrack.drawing.encoder import why_no_nvenc
 from dmtrack.errors import ConfigError
-from dmtrack.video.gpu_decoder import why_no_device, why_no_nvdec
+from dmtrack.video.decoder import why_no_device, why_no_nvdec
 
 if TYPE_CHECKING:
     import torch

@@ -22,8 +22,8 @@ from rich.text import Text
 from dmtrack.drawing.encoder import why_no_nvenc
 from dmtrack.errors import CheckpointError, DmtrackError
 from dmtrack.threads import usable_cores
+from dmtrack.video.decoder import why_no_nvdec
 from dmtrack.video.frame import Modality
-from dmtrack.video.gpu_decoder import why_no_nvdec
 from dmtrack_cli.console import out, program_version
 from dmtrack_cli.options import JsonOption
 from dmtrack_cli.pick.window import why_no_window

@@ -9,9 +9,9 @@ import pytest
 
 from dmtrack.video.frame import Modality
 from dmtrack.video.inspection import inspect_pair
-from dmtrack.video.modality import guess_modality
-from dmtrack.video.pairing import find_modality, open_pair
-from dmtrack.video.source import open_source
+from dmtrack.video.modality import find_modality, guess_modality
+from dmtrack.video.pairing import open_pair
+from dmtrack.video.stream_files import open_source
 from dmtrack.video.streams import Sync
 
 pytestmark = pytest.mark.data

@@ -8,7 +8,7 @@ import av
 from av.video.frame import VideoFrame
 
 from dmtrack.errors import DecodeError
-from dmtrack.video.packet_decoder import PacketDecoder
+from dmtrack.video.decoder import PacketDecoder
 
 
 class StandIn(PacketDecoder):

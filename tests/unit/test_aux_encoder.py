@@ -15,15 +15,15 @@ from dmtrack.video.aux_encoder import (
     AuxRange,
     EncodingOptions,
     encode_depth_range,
+    find_palette,
     kelvin_per_count,
+    palettes,
     parse_aux_range,
     scaled_depth,
 )
+from dmtrack.video.encoding import GreyRange, ModalityEncoder, encode_depth
 from dmtrack.video.frame import Modality
-from dmtrack.video.grey_range import GreyRange
-from dmtrack.video.modality import ModalityEncoder, encode_depth
-from dmtrack.video.palette import find_palette, palettes
-from dmtrack.video.source import open_source
+from dmtrack.video.stream_files import open_source
 
 RAMP = (7000 + np.arange(60 * 80).reshape(60, 80) // 2).astype(np.uint16)
 

@@ -14,8 +14,8 @@ import pytest
 from gpu_stand_in import StandIn
 
 from dmtrack.errors import DecodeError
-from dmtrack.video import gpu_decoder, reader
-from dmtrack.video.gpu_decoder import suits_gpu, why_no_device, why_no_nvdec
+from dmtrack.video import decoder, reader
+from dmtrack.video.decoder import suits_gpu, why_no_device, why_no_nvdec
 from dmtrack.video.reader import VideoReader
 
 NO_SUCH_DEVICE = 99
@@ -126,7 +126,7 @@ def test_without_a_driver_the_processor_decodes(make_video, caplog):
 
 
 def test_pyav_without_cuda_is_said(monkeypatch):
-    monkeypatch.setattr(gpu_decoder, "hwdevices_available", lambda: ["videotoolbox"])
+    monkeypatch.setattr(decoder, "hwdevices_available", lambda: ["videotoolbox"])
     assert why_no_nvdec() == "this PyAV was built without CUDA"
 
 

@@ -17,9 +17,8 @@ from dmtrack.errors import ConfigError, DecodeError, VideoError
 from dmtrack.video.frame import Modality
 from dmtrack.video.live.address import hide_password, is_live, parse_address
 from dmtrack.video.live.capture import Capture, Captured, CaptureInfo
-from dmtrack.video.live.clock import ArrivalClock
+from dmtrack.video.live.live_reader import ArrivalClock, Companion, LiveReader
 from dmtrack.video.live.pairs import LiveOptions, open_live_pair
-from dmtrack.video.live.reader import Companion, LiveReader
 from dmtrack.video.position import Position
 
 CAMERA = parse_address("0")

@@ -5,8 +5,7 @@ import numpy as np
 import pytest
 
 from dmtrack.errors import ConfigError, FormatError
-from dmtrack.video.frame import Modality
-from dmtrack.video.modality import (
+from dmtrack.video.encoding import (
     GreyRange,
     ModalityEncoder,
     ThermalStretch,
@@ -14,10 +13,11 @@ from dmtrack.video.modality import (
     encode_depth,
     encode_event,
     encode_thermal,
-    guess_modality,
     measure_grey_range,
     stretch_thermal16,
 )
+from dmtrack.video.frame import Modality
+from dmtrack.video.modality import guess_modality
 
 
 def depth_scene(rng: np.random.Generator, holes: float = 0.05) -> np.ndarray:

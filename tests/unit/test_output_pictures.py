@@ -10,7 +10,7 @@ import pytest
 
 from dmtrack.drawing.pictures import LosslessVideo, PictureFolder, picture_writer
 from dmtrack.errors import OutputError
-from dmtrack.video.source import open_source
+from dmtrack.video.stream_files import open_source
 
 RNG = np.random.default_rng(5)
 PICTURES = [RNG.integers(0, 256, (31, 47, 3), dtype=np.uint8) for _ in range(7)]

@@ -17,8 +17,8 @@ from dmtrack.synthetic.contact_sheet import contact_sheet
 from dmtrack.synthetic.photographs import PhotoLibrary
 from dmtrack.synthetic.sampling import SamplerConfig, TrainingSampler, batches
 from dmtrack.synthetic.sequence import SyntheticSequence
+from dmtrack.video.encoding import ModalityEncoder
 from dmtrack.video.frame import Modality
-from dmtrack.video.modality import ModalityEncoder
 
 TRAIN = Path(__file__).parents[2].parent / "shared" / "data" / "train"
 ONLY_RGB = SamplerConfig(grey_share=0.0, thermal_share=0.0, depth_share=0.0, event_share=0.0)

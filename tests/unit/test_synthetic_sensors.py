@@ -18,8 +18,8 @@ from dmtrack.synthetic.sensors import (
     encode_depth_with,
 )
 from dmtrack.synthetic.sprite import make_sprite
+from dmtrack.video.encoding import encode_depth
 from dmtrack.video.events.looks import CANVAS_RGB, NEGATIVE_RGB, POSITIVE_RGB
-from dmtrack.video.modality import encode_depth
 
 WIDTH, HEIGHT = 120, 96
 WHOLE = View.whole(WIDTH, HEIGHT)

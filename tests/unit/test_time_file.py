@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dmtrack.errors import FormatError
-from dmtrack.video.time_file import TimeUnit, read_times
+from dmtrack.video.time_file import TimestampUnit, read_times
 
 
 @pytest.fixture
@@ -24,13 +24,17 @@ def write(tmp_path: Path):
 @pytest.mark.parametrize(
     ("text", "unit", "second"),
     [
-        ("0.0\n0.033333\n0.066667\n", TimeUnit.S, Fraction(33333, 10**6)),
-        ("0\n33.3\n66.7\n", TimeUnit.MS, Fraction(333, 10**4)),
-        ("1000000\n1033333\n1066667\n", TimeUnit.US, Fraction(1033333, 10**6)),
-        ("1700000000000000000\n1700000000111111111\n", TimeUnit.NS, Fraction(1700000000111111111, 10**9)),
-        ("1700000000.25\n1700000000.3611\n", TimeUnit.S, Fraction("1700000000.3611")),
-        ("0\n2.4\n4.8\n", TimeUnit.S, Fraction("2.4")),
-        ("0\n2.6\n5.2\n", TimeUnit.MS, Fraction("0.0026")),
+        ("0.0\n0.033333\n0.066667\n", TimestampUnit.S, Fraction(33333, 10**6)),
+        ("0\n33.3\n66.7\n", TimestampUnit.MS, Fraction(333, 10**4)),
+        ("1000000\n1033333\n1066667\n", TimestampUnit.US, Fraction(1033333, 10**6)),
+        (
+            "1700000000000000000\n1700000000111111111\n",
+            TimestampUnit.NS,
+            Fraction(1700000000111111111, 10**9),
+        ),
+        ("1700000000.25\n1700000000.3611\n", TimestampUnit.S, Fraction("1700000000.3611")),
+        ("0\n2.4\n4.8\n", TimestampUnit.S, Fraction("2.4")),
+        ("0\n2.6\n5.2\n", TimestampUnit.MS, Fraction("0.0026")),
     ],
     ids=["s", "ms", "us", "ns since 1970", "s since 1970", "a frame in 2.4 s", "385 frames a second"],
 )
@@ -44,10 +48,10 @@ def test_the_unit_is_found_from_the_interval(write, text, unit, second):
 @pytest.mark.parametrize(
     ("name", "text", "unit"),
     [
-        ("a.txt", "time_us\n0\n0.5\n", TimeUnit.US),
-        ("a.csv", "frame,timestamp [ms]\n0,0\n1,5000\n", TimeUnit.MS),
-        ("stamps.ms.txt", "0\n0.01\n", TimeUnit.MS),
-        ("rgb_times_ns.txt", "5\n6\n", TimeUnit.NS),
+        ("a.txt", "time_us\n0\n0.5\n", TimestampUnit.US),
+        ("a.csv", "frame,timestamp [ms]\n0,0\n1,5000\n", TimestampUnit.MS),
+        ("stamps.ms.txt", "0\n0.01\n", TimestampUnit.MS),
+        ("rgb_times_ns.txt", "5\n6\n", TimestampUnit.NS),
     ],
     ids=["header", "header of a table", "suffix", "name"],
 )
@@ -58,12 +62,12 @@ def test_a_stated_unit_is_believed(write, name, text, unit):
 
 
 def test_a_letter_in_a_name_is_no_unit(write):
-    assert read_times(write("0\n33\n", "cam_s1.txt")).unit is TimeUnit.MS
-    assert read_times(write("0\n33\n", "s.txt")).unit is TimeUnit.MS
+    assert read_times(write("0\n33\n", "cam_s1.txt")).unit is TimestampUnit.MS
+    assert read_times(write("0\n33\n", "s.txt")).unit is TimestampUnit.MS
 
 
 def test_a_given_unit_wins(write):
-    assert read_times(write("time_us\n1\n2\n"), TimeUnit.S).times_s == (1, 2)
+    assert read_times(write("time_us\n1\n2\n"), TimestampUnit.S).times_s == (1, 2)
 
 
 @pytest.mark.parametrize(

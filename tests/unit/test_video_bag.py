@@ -20,9 +20,9 @@ from dmtrack.video.inspection import inspect_pair
 from dmtrack.video.pairing import open_pair
 from dmtrack.video.position import Position
 from dmtrack.video.ros_image import parse_ros1_image, unit_mm
-from dmtrack.video.source import open_source
+from dmtrack.video.stream_files import open_source
 from dmtrack.video.streams import PairingOptions
-from dmtrack.video.tracks import TrackPicker, parse_track
+from dmtrack.video.track_choice import TrackPicker, parse_track
 
 FILES = Path(__file__).parent / "files"
 SDK_FILES = [FILES / "realsense_2_56.bag", FILES / "realsense_2_59.db3"]

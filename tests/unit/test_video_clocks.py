@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from dmtrack.errors import ConfigError, FormatError
-from dmtrack.video.drift import find_drift
 from dmtrack.video.frame import Modality, VideoInfo
 from dmtrack.video.inspection import inspect_pair
+from dmtrack.video.matching import find_length_difference
 from dmtrack.video.pairing import open_pair
 from dmtrack.video.position import Position
 from dmtrack.video.streams import OnMissing, PairingOptions, StreamOptions, Sync
@@ -166,13 +166,13 @@ class TestDrift:
         def lasting(frames, rate):
             return VideoInfo(Path("x"), 8, 8, Fraction(rate), MS, 0, frames, "gray", "ffv1", 8, 1)
 
-        assert find_drift(lasting(3000, 30), lasting(901, 9)) is None
-        drift = find_drift(lasting(30_000, 30), lasting(9009, 9))
+        assert find_length_difference(lasting(3000, 30), lasting(901, 9)) is None
+        drift = find_length_difference(lasting(30_000, 30), lasting(9009, 9))
         assert drift.rate_ratio == Fraction(1000, 1001)
         assert drift.is_likely
         assert "its clock seems to differ" in str(drift)
         assert "--rate-ratio 1000/1001 (0.999001)" in str(drift)
-        assert find_drift(lasting(None, 30), lasting(9, 9)) is None
+        assert find_length_difference(lasting(None, 30), lasting(9, 9)) is None
 
     def test_ratio_moves_time_from_the_first_frame_on(self, make_video, thermal):
         """With a start at 100 s, one part in a hundred must not throw the stream a whole second off."""

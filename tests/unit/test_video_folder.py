@@ -7,7 +7,8 @@ import pytest
 
 from dmtrack.errors import ConfigError, DecodeError, VideoError
 from dmtrack.video import folder as folder_module
-from dmtrack.video.folder import FolderReader, list_images
+from dmtrack.video.folder import FolderReader
+from dmtrack.video.picture_file import list_images
 from dmtrack.video.position import Position
 
 
@@ -152,8 +153,8 @@ def test_range_does_not_open_what_lies_before(tmp_path, monkeypatch):
     folder = numbered(tmp_path / "seq", 10)
     reader = FolderReader(folder)
     opened = []
-    load = folder_module._load
-    monkeypatch.setattr(folder_module, "_load", lambda file: opened.append(file.name) or load(file))
+    load = folder_module.load_picture
+    monkeypatch.setattr(folder_module, "load_picture", lambda file: opened.append(file.name) or load(file))
     frames = list(reader.read(Position(index=6), Position(time_s=Fraction(8, 30))))
     assert [frame.index for frame in frames] == [6, 7]
     assert opened == ["7.png", "8.png"]

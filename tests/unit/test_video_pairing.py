@@ -7,10 +7,10 @@ import pytest
 from dmtrack.errors import ConfigError, DecodeError, PairingError, VideoError
 from dmtrack.geometry.homography import Homography
 from dmtrack.video import pairing as pairing_module
+from dmtrack.video.encoding import encode_depth, encode_event
 from dmtrack.video.folder import FolderReader
 from dmtrack.video.frame import Modality
 from dmtrack.video.grid import HomographyGrid, resize_to_grid
-from dmtrack.video.modality import encode_depth, encode_event
 from dmtrack.video.pairing import open_pair
 from dmtrack.video.position import Position
 from dmtrack.video.streams import OnMissing, PairingOptions, Sync

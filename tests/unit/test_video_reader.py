@@ -128,7 +128,7 @@ def test_stamps_that_go_back_are_repaired(make_video):
             self.pts = pts
 
     with VideoReader(make_video("a.mp4", flat(2))) as reader:
-        clock = reader_module._Clock(reader._stream)
+        clock = reader_module._FrameClock(reader._stream)
     step = 512
     given = [0, step, step, 5, None, 10 * step]
     assert [clock.stamp(Decoded(pts)) for pts in given] == [0, step, 2 * step, 3 * step, 4 * step, 10 * step]
@@ -215,7 +215,7 @@ class TestDamage:
         assert frames[-1].time_s == Fraction(29, 30)  # what follows keeps its time
 
     def test_damage_without_end_is_bounded_and_keeps_what_came_before(self, whole, monkeypatch):
-        monkeypatch.setattr("dmtrack.video.packet_decoder.MAX_CONSECUTIVE_DAMAGED", 3)
+        monkeypatch.setattr("dmtrack.video.decoder.MAX_CONSECUTIVE_DAMAGED", 3)
         self.damage(whole, 0.4, 1.0)
         frames = []
         with VideoReader(whole) as reader, pytest.raises(DecodeError) as caught:

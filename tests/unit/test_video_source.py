@@ -9,7 +9,7 @@ import pytest
 from dmtrack.errors import DmtrackError, VideoError
 from dmtrack.video.folder import FolderReader
 from dmtrack.video.reader import VideoReader
-from dmtrack.video.source import open_source
+from dmtrack.video.stream_files import open_source
 
 
 def pictures(count=5):

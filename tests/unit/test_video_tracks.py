@@ -18,9 +18,16 @@ import pytest
 from dmtrack.errors import ConfigError, DecodeError, VideoError
 from dmtrack.video.frame import Modality
 from dmtrack.video.pairing import open_pair
-from dmtrack.video.source import open_source
+from dmtrack.video.stream_files import open_source
 from dmtrack.video.streams import PairingOptions, StreamOptions
-from dmtrack.video.tracks import TrackChoice, TrackInfo, TrackKind, TrackPicker, kind_of_track, parse_track
+from dmtrack.video.track_choice import (
+    TrackChoice,
+    TrackInfo,
+    TrackKind,
+    TrackPicker,
+    kind_of_track,
+    parse_track,
+)
 
 H, W = 30, 40
 
@@ -252,7 +259,8 @@ def test_the_wrong_byte_order_is_not_taken_for_depth(tmp_path):
 def test_a_header_that_lies_about_the_size_takes_no_memory(tmp_path, size):
     path = write_matroska(tmp_path / "x.mkv", [Track("DEPTH", b"b16g", depth(2), size=size)])
     script = (
-        "import sys\nfrom dmtrack.errors import DmtrackError\nfrom dmtrack.video.source import open_source\n"
+        "import sys\nfrom dmtrack.errors import DmtrackError\n"
+        "from dmtrack.video.stream_files import open_source\n"
         "import resource\nbefore = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "try:\n    open_source(sys.argv[1])\nexcept DmtrackError as error:\n    print(error)\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)\n"

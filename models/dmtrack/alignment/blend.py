@@ -12,9 +12,9 @@ from dmtrack.alignment.edges import aux_channels, edge_map, floats
 from dmtrack.errors import OutputError
 from dmtrack.geometry.homography import Homography
 from dmtrack.output.atomic import write_atomically
+from dmtrack.video.encoding import Image8, encode
 from dmtrack.video.frame import FramePair, Modality
 from dmtrack.video.grid import HomographyGrid
-from dmtrack.video.modality import Image8, encode
 
 _SQUARES_ACROSS: Final = 12
 _EDGE_RGB: Final = (0, 255, 90)

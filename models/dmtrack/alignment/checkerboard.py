@@ -13,8 +13,8 @@ import numpy.typing as npt
 from dmtrack.alignment.point_pairs import PointFit, fit_homography
 from dmtrack.errors import AlignmentError, ConfigError
 from dmtrack.geometry.homography import Size
+from dmtrack.video.encoding import Image8, encode, stretch_thermal16
 from dmtrack.video.frame import FramePair, Modality
-from dmtrack.video.modality import Image8, encode, stretch_thermal16
 
 Points = npt.NDArray[np.float64]
 

@@ -16,8 +16,8 @@ from dmtrack.alignment.samples import Recording, SampledPairs, spread_pairs
 from dmtrack.geometry.alignment_file import Alignment
 from dmtrack.output.atomic import reserve, write_atomically
 from dmtrack.video.frame import FramePair
-from dmtrack.video.pairing import modality_of
-from dmtrack.video.streams import open_streams
+from dmtrack.video.modality import modality_of
+from dmtrack.video.stream_files import open_streams
 
 AUTOMATIC_FRAMES = 12
 BOARD_FRAMES = 60

@@ -13,7 +13,7 @@ from dmtrack.batch.result_folder import RECORD
 from dmtrack.datasets.ground_truth import find_ground_truth
 from dmtrack.errors import DmtrackError, InputError
 from dmtrack.output.record import RunStatus, read_run_json, to_json
-from dmtrack.video.folder import list_images
+from dmtrack.video.picture_file import list_images
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,9 @@ from dmtrack.errors import BoxError, ConfigError, DmtrackError
 from dmtrack.geometry.alignment_file import read_alignment
 from dmtrack.tracking.start import TargetStart
 from dmtrack.video.frame import Modality, VideoInfo
-from dmtrack.video.pairing import find_modality
+from dmtrack.video.modality import find_modality
 from dmtrack.video.position import Position
-from dmtrack.video.source import open_source
+from dmtrack.video.stream_files import open_source
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, overload
 
-from dmtrack.video.folder import IMAGE_SUFFIXES, list_images
+from dmtrack.video.picture_file import IMAGE_SUFFIXES, list_images
 
 VIDEO_SUFFIXES: Final = frozenset(
     {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts", ".webm", ".wmv"}

@@ -32,10 +32,10 @@ from dmtrack.training.bad_data import BadData, SkipLog
 from dmtrack.training.frame_choice import FrameChoice, choose_causal
 from dmtrack.training.sequence_config import SequenceConfig
 from dmtrack.training.usable_sequences import Listing, UsableSequence, find_usable
-from dmtrack.video.folder import read_picture
+from dmtrack.video.encoding import encode
 from dmtrack.video.frame import Modality
 from dmtrack.video.grid import resize_to_grid
-from dmtrack.video.modality import encode
+from dmtrack.video.picture_file import read_picture
 
 #: Pictures kept decoded: templates are drawn with replacement and may name one frame twice.
 _KEPT_PICTURES: Final = 8

@@ -11,16 +11,16 @@ import re
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
+from functools import cache
 from typing import Final, cast
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from dmtrack.errors import ConfigError
+from dmtrack.video.encoding import GreyRange, Image8, ModalityEncoder, RangeFollower, is_grey, to_8_bit
 from dmtrack.video.frame import Modality, Pixels
-from dmtrack.video.grey_range import GreyRange, RangeFollower
-from dmtrack.video.modality import Image8, ModalityEncoder, is_grey
-from dmtrack.video.palette import find_palette
 
 DEPTH_HIGH_PERCENTILE: Final = 99.0
 ZERO_CELSIUS_K: Final = 273.15
@@ -195,8 +195,8 @@ class AuxEncoder:
             self._fixed = GreyRange(wanted.low, wanted.high)
         if self._modality is Modality.DEPTH and self._scale_mm != 1:
             self._remarks.append(f"One count of depth is {float(self._scale_mm):g} mm.")
-        if self._modality is Modality.THERMAL and pixels.ndim == 3 and not is_grey(_to_8_bit(pixels)):
-            self._remarks.append(_about_colour(_to_8_bit(pixels), self._options.resolved_norm))
+        if self._modality is Modality.THERMAL and pixels.ndim == 3 and not is_grey(to_8_bit(pixels)):
+            self._remarks.append(_about_colour(to_8_bit(pixels), self._options.resolved_norm))
 
 
 def scaled_depth(pixels: Pixels, scale_mm: Fraction) -> Pixels:
@@ -274,11 +274,7 @@ def _about_colour(colour: Image8, norm: AuxNorm) -> str:
 
 
 def _one_channel(pixels: Pixels) -> Pixels:
-    return pixels if pixels.ndim == 2 else cast(Pixels, cv2.cvtColor(_to_8_bit(pixels), cv2.COLOR_RGB2GRAY))
-
-
-def _to_8_bit(pixels: Pixels) -> Image8:
-    return cast(Image8, pixels if pixels.dtype == np.uint8 else (pixels >> 8).astype(np.uint8))
+    return pixels if pixels.ndim == 2 else cast(Pixels, cv2.cvtColor(to_8_bit(pixels), cv2.COLOR_RGB2GRAY))
 
 
 def _levels(counts: Pixels, limits: GreyRange | None, lowest: int) -> Image8:
@@ -290,3 +286,59 @@ def _levels(counts: Pixels, limits: GreyRange | None, lowest: int) -> Image8:
     scaled = lowest + (steps - limits.low) * ((255.0 - lowest) / (limits.high - limits.low))
     table = np.clip(np.rint(scaled), lowest, 255).astype(np.uint8)
     return np.asarray(table[counts])
+
+
+# --- palettes ---
+
+MAX_PALETTE_DISTANCE: Final = 20.0
+"""Compression moves colours of a palette by 5 to 13 levels; no photograph of 60 lies within 30 of one."""
+_NEAR_SHARE: Final = 80.0
+"""Percent of the pixels that have to be near: the rest may be lettering and edges."""
+_PALETTE_SAMPLE: Final = (64, 48)
+_IRON: Final = ((0, 0, 0), (32, 0, 140), (180, 0, 150), (240, 90, 20), (255, 190, 0), (255, 255, 220))
+"""Black over violet, red and yellow to white, in equal steps: what most makers call iron."""
+_OF_OPENCV: Final = {
+    "inferno": cv2.COLORMAP_INFERNO,
+    "hot": cv2.COLORMAP_HOT,
+    "rainbow": cv2.COLORMAP_RAINBOW,
+    "jet": cv2.COLORMAP_JET,
+    "plasma": cv2.COLORMAP_PLASMA,
+    "magma": cv2.COLORMAP_MAGMA,
+    "turbo": cv2.COLORMAP_TURBO,
+    "viridis": cv2.COLORMAP_VIRIDIS,
+}
+
+
+def find_palette(colour: Image8) -> str | None:
+    """Return the name of the palette that nearly all colours of a picture come from; None if it is another.
+
+    Args:
+        colour: `(H, W, 3)` uint8 RGB.
+    """
+    sample = (
+        cv2.resize(colour, _PALETTE_SAMPLE, interpolation=cv2.INTER_NEAREST)
+        .reshape(-1, 1, 3)
+        .astype(np.int16)
+    )
+    distances = {name: _distance(sample, entries) for name, entries in palettes().items()}
+    nearest = min(distances, key=lambda name: distances[name])
+    return nearest if distances[nearest] <= MAX_PALETTE_DISTANCE else None
+
+
+@cache
+def palettes() -> dict[str, Image8]:
+    """Return the known palettes by name, `(256, 3)` uint8 RGB each, cold first."""
+    grey = np.arange(256, dtype=np.uint8).reshape(1, -1)
+    known = {
+        name: np.array(cv2.applyColorMap(grey, number).reshape(-1, 3)[:, ::-1], dtype=np.uint8)
+        for name, number in _OF_OPENCV.items()
+    }
+    stops = np.array(_IRON, dtype=np.float64)
+    at, steps = np.linspace(0, 1, 256), np.linspace(0, 1, len(stops))
+    iron = np.stack([np.interp(at, steps, stops[:, channel]) for channel in range(3)], axis=1)
+    return {"iron": iron.astype(np.uint8), **known}
+
+
+def _distance(sample: npt.NDArray[np.int16], entries: Image8) -> float:
+    apart = np.abs(sample - entries[None].astype(np.int16)).max(axis=2).min(axis=1)
+    return float(np.percentile(apart, _NEAR_SHARE))

@@ -18,11 +18,11 @@ from typing import Any, Final, Protocol
 import numpy as np
 
 from dmtrack.errors import DecodeError, FormatError, VideoError
-from dmtrack.video.closing import ClosedOnExit
 from dmtrack.video.frame import Frame, Pixels, VideoInfo
 from dmtrack.video.position import Position
 from dmtrack.video.ros_image import IMAGE, NS_PER_S, PICTURE_TYPES, RosImage, parse_ros1_image, unit_mm
-from dmtrack.video.tracks import TrackChoice, TrackInfo, TrackPicker, kind_of_track
+from dmtrack.video.source import FrameSource
+from dmtrack.video.track_choice import TrackChoice, TrackInfo, TrackPicker, kind_of_track
 
 BAG_SUFFIXES: Final = frozenset({".bag", ".db3"})
 MAX_CONSECUTIVE_DAMAGED: Final = 100
@@ -47,7 +47,7 @@ class _Log(Protocol):
     def messages(self, connections: Any) -> Iterator[tuple[Any, int, bytes]]: ...  # noqa: ANN401
 
 
-class BagReader(ClosedOnExit):
+class BagReader(FrameSource):
     """The pictures of one topic, read once from front to back.
 
     A frame's time is the one in its message's header (the camera's), or else the time it was recorded.
@@ -82,10 +82,6 @@ class BagReader(ClosedOnExit):
     def damaged_packets(self) -> int:
         """Messages skipped so far."""
         return self._damaged
-
-    def __iter__(self) -> Iterator[Frame]:
-        """Yield every frame; see `read`."""
-        return self.read()
 
     def read(self, start: Position | None = None, end: Position | None = None) -> Iterator[Frame]:
         """Yield the frames from `start` up to and without `end`.

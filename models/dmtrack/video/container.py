@@ -15,7 +15,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from dmtrack.errors import DecodeError
-from dmtrack.video.packet_decoder import reason_of
+from dmtrack.video.decoder import reason_of
 from dmtrack.video.reader import exact_fraction, open_container
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from dmtrack.video.tracks import TrackInfo
+from dmtrack.video.track_choice import TrackInfo
 
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
 

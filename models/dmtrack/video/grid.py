@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from dmtrack.errors import ConfigError
 from dmtrack.geometry.homography import Homography
+from dmtrack.video.encoding import Image8
 from dmtrack.video.frame import Modality
-from dmtrack.video.modality import Image8
 
 Matrix = npt.NDArray[np.float64]
 ToGrid = Callable[[Image8, tuple[int, int], Modality], Image8]

@@ -11,10 +11,11 @@ from typing import Final
 
 from dmtrack.errors import ConfigError
 from dmtrack.video.frame import Modality, VideoInfo
-from dmtrack.video.matching import NearestMatcher
-from dmtrack.video.pairing import modality_of
+from dmtrack.video.matching import NearestMatcher, TimeSpan
+from dmtrack.video.modality import modality_of
 from dmtrack.video.source import FrameSource
-from dmtrack.video.streams import Interval, PairingOptions, StreamPair, Sync, open_stream, open_streams
+from dmtrack.video.stream_files import open_stream, open_streams
+from dmtrack.video.streams import PairingOptions, StreamPair, Sync
 
 SAMPLED_FRAMES: Final = 100
 
@@ -97,7 +98,7 @@ def inspect_pair(
     """
     options = options or PairingOptions()
     if aux is None:
-        with open_stream(Path(rgb), options.rgb, folder_rate=options.folder_rate) as source:
+        with open_stream(Path(rgb), options) as source:
             return PairReport(source.info, warnings=tuple(_clock_warnings(source.info)))
     with open_streams(Path(rgb), Path(aux), options) as streams:
         modality, reason = _modality_of(streams.aux)
@@ -144,7 +145,7 @@ def _start_s(info: VideoInfo) -> Fraction:
 
 
 def _overlap_s(streams: StreamPair) -> Fraction | None:
-    common = Interval.of(streams.rgb.info).common(streams.aux_interval)
+    common = TimeSpan.of(streams.rgb.info).common(streams.aux_span)
     if common is None:
         return Fraction(0)
     return None if common.end_s is None else common.end_s - common.start_s
@@ -174,8 +175,8 @@ def _skew(streams: StreamPair) -> SkewSummary:
 def _warnings(streams: StreamPair, match: PairMatch, modality: Modality | None) -> list[str]:
     rgb, aux = streams.rgb.info, streams.aux.info
     found = [*_clock_warnings(rgb), *_clock_warnings(aux), *streams.remarks]
-    if streams.drift is not None:
-        found.append(str(streams.drift))
+    if streams.length_difference is not None:
+        found.append(str(streams.length_difference))
     if modality is None:
         found.append("What the second stream measures cannot be told: say --modality.")
     if match.overlap_s == 0:
@@ -196,7 +197,7 @@ def _warnings(streams: StreamPair, match: PairMatch, modality: Modality | None) 
 
 
 def _time_warnings(streams: StreamPair, tolerance_s: Fraction) -> list[str]:
-    rgb, aux = Interval.of(streams.rgb.info), streams.aux_interval
+    rgb, aux = TimeSpan.of(streams.rgb.info), streams.aux_span
     found = []
     late_s = aux.start_s - rgb.start_s
     if abs(late_s) > tolerance_s:

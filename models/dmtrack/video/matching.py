@@ -1,4 +1,4 @@
-"""Which frame of one stream belongs to a moment of another: the nearest in time.
+"""How two streams lie in time: which frame is nearest to a moment, what both cover, how lengths differ.
 
 `NearestMatcher` merges two streams that are each in order, with one frame of look-ahead, so
 memory stays constant and a frame of the slower stream serves as often as it is the nearest.
@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
+from typing import Final
 
-from dmtrack.video.frame import Frame
+from dmtrack.video.frame import Frame, VideoInfo
 
 Clock = Callable[[Frame], Fraction]
 """Where a frame lies on the axis two streams are matched along."""
@@ -67,3 +69,83 @@ def stretched(frame: Frame, origin_s: Fraction, ratio: Fraction) -> Frame:
 def _at(frame: Frame, time_s: Fraction) -> Frame:
     time_base = Fraction(1, math.lcm(frame.time_base.denominator, time_s.denominator))
     return Frame(frame.index, int(time_s / time_base), time_base, frame.pixels)
+
+
+@dataclass(frozen=True, slots=True)
+class TimeSpan:
+    """A stretch of time in seconds; an open end is None."""
+
+    start_s: Fraction
+    end_s: Fraction | None
+
+    @classmethod
+    def of(
+        cls, info: VideoInfo, offset_s: Fraction = Fraction(0), rate_ratio: Fraction = Fraction(1)
+    ) -> TimeSpan:
+        """Return the time a stream says it covers, stretched by `rate_ratio` and moved by `offset_s`."""
+        start_s = info.start_pts * info.time_base + offset_s
+        duration_s = info.duration_s
+        return cls(start_s, None if duration_s is None else start_s + duration_s * rate_ratio)
+
+    def __str__(self) -> str:
+        """Return both ends in seconds."""
+        end = "?" if self.end_s is None else f"{float(self.end_s):.3f}"
+        return f"{float(self.start_s):.3f}-{end} s"
+
+    def widened(self, margin_s: Fraction) -> TimeSpan:
+        """Return the span, longer by a margin at both ends."""
+        return TimeSpan(self.start_s - margin_s, None if self.end_s is None else self.end_s + margin_s)
+
+    def common(self, other: TimeSpan) -> TimeSpan | None:
+        """Return the time in both; None if there is none (touching ends count as common)."""
+        ends = [end for end in (self.end_s, other.end_s) if end is not None]
+        start_s = max(self.start_s, other.start_s)
+        end_s = min(ends) if ends else None
+        return None if end_s is not None and end_s < start_s else TimeSpan(start_s, end_s)
+
+
+_LIKELY: Final = Fraction(2, 100)
+"""Clocks differ by parts in a million, nominal frame rates by a few in a thousand: a larger
+difference is rather a stream that ends early."""
+
+
+@dataclass(frozen=True, slots=True)
+class LengthDifference:
+    """Two durations that differ by more than a frame.
+
+    Attributes:
+        rgb_s: How long the first stream lasts.
+        aux_s: How long the second one lasts.
+    """
+
+    rgb_s: Fraction
+    aux_s: Fraction
+
+    @property
+    def rate_ratio(self) -> Fraction:
+        """What the second clock has to be multiplied by for both to last equally long."""
+        return (self.rgb_s / self.aux_s).limit_denominator(100_000)
+
+    @property
+    def is_likely(self) -> bool:
+        """Whether the difference can be one of clocks."""
+        return abs(self.rate_ratio - 1) <= _LIKELY
+
+    def __str__(self) -> str:
+        """Say it in one sentence, with the option that corrects it."""
+        seems = "its clock seems to differ" if self.is_likely else "it starts late or ends early"
+        ratio = self.rate_ratio
+        return (
+            f"RGB lasts {float(self.rgb_s):.3f} s and the second stream {float(self.aux_s):.3f} s: {seems}; "
+            f"if both cover the same time, say --rate-ratio {ratio} ({float(ratio):.6f})."
+        )
+
+
+def find_length_difference(rgb: VideoInfo, aux: VideoInfo) -> LengthDifference | None:
+    """Return by how much two streams differ in length; None if a frame or less, or if it is not known."""
+    rates = [info.frame_rate for info in (rgb, aux) if info.frame_rate is not None]
+    if rgb.duration_s is None or aux.duration_s is None or not rates or not aux.duration_s:
+        return None
+    if abs(rgb.duration_s - aux.duration_s) <= 1 / min(rates):
+        return None
+    return LengthDifference(rgb.duration_s, aux.duration_s)

@@ -1,198 +1,24 @@
-"""From what a sensor writes to the three 8-bit channels the network takes, and which sensor it was.
-
-The published encodings are functions of their own: `encode_thermal`, `encode_depth`,
-`encode_event`. `ModalityEncoder` is the same for a running stream: it keeps the smoothed
-grey range of 16-bit thermal video, so that the picture does not flicker.
-"""
+"""What a second stream measures: by what its file says, its name, or the look of its pictures."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import Final, cast
+from typing import Final
 
-import cv2
 import numpy as np
-import numpy.typing as npt
 
-from dmtrack.errors import ConfigError, FormatError
+from dmtrack.errors import ConfigError
+from dmtrack.video.encoding import COLOUR_TOLERANCE, Image8, is_grey, to_8_bit
+from dmtrack.video.events.formats import is_event_file
+from dmtrack.video.events.source import EventSource
 from dmtrack.video.frame import Modality, Pixels
-from dmtrack.video.grey_range import GreyRange, RangeFollower, measure_grey_range
-
-Image8 = npt.NDArray[np.uint8]
-
-MAX_DEPTH_MM: Final = 10_000.0
-COLOUR_TOLERANCE: Final = 12
-"""Channels nearer than this are grey: chroma subsampling leaves grey video a few levels off."""
-
-
-# --- thermal -------------------------------------------------------------------------------
-
-
-def stretch_thermal16(pixels: Pixels, grey_range: GreyRange | None = None) -> Image8:
-    """Map 16-bit thermal counts to 8 bit, hot to bright.
-
-    Linear between two counts, clipped outside them. Plain min-max would be ruined by outliers,
-    so the range is the 1st to the 99.8th percentile of the frame unless one is given.
-
-    Args:
-        pixels: `(H, W)` uint16 counts (10-, 12-, 14- or 16-bit, any offset).
-        grey_range: The counts that become 0 and 255; None measures this frame.
-
-    Returns:
-        `(H, W)` uint8.
-    """
-    limits = grey_range or measure_grey_range(pixels)
-    scaled = (pixels.astype(np.float32) - limits.low) * (255.0 / (limits.high - limits.low))
-    return cast(Image8, np.clip(np.rint(scaled), 0, 255).astype(np.uint8))
-
-
-class ThermalStretch:
-    """`stretch_thermal16` for a stream: the range follows the scene slowly.
-
-    Args:
-        weight: Share of each new frame in the range, in (0, 1]; 1 stretches every frame alone.
-    """
-
-    def __init__(self, weight: float = 0.1) -> None:
-        self._follower = RangeFollower(weight=weight)
-
-    def __call__(self, pixels: Pixels) -> Image8:
-        """Return `(H, W)` uint8 for the next `(H, W)` uint16 frame of the stream."""
-        return stretch_thermal16(pixels, self._follower.follow(pixels))
-
-
-def encode_thermal(pixels: Pixels, stretch: Callable[[Pixels], Image8] = stretch_thermal16) -> Image8:
-    """Encode a thermal picture: 8 bit as it is, 16 bit through `stretch`.
-
-    Args:
-        pixels: `(H, W, 3)` or `(H, W)` uint8, unchanged but for the channel count;
-            `(H, W)` uint16; `(H, W, 3)` uint16 loses its lower byte.
-        stretch: Maps `(H, W)` uint16 to `(H, W)` uint8.
-
-    Returns:
-        `(H, W, 3)` uint8.
-
-    Source: specification 3.6 ("rgbrgb"), for 8 bit; the 16-bit mapping is ours.
-    """
-    if pixels.ndim == 2:
-        gray = pixels if pixels.dtype == np.uint8 else stretch(pixels)
-        return _three_channels(cast(Image8, gray))
-    return _to_8bit_colour(pixels)
-
-
-# --- depth ---------------------------------------------------------------------------------
-
-
-def encode_depth(pixels: Pixels) -> Image8:
-    """Encode depth as published: clip, min-max stretch in the integer type, JET, BGR order.
-
-    The limit is `min(3 * median, 10000)` in the unit of the picture (millimetres). Zeros (no
-    measurement) take part in the median on purpose: published weights were trained so. When
-    more than half of the picture is 0 the result is one colour.
-
-    Args:
-        pixels: `(H, W)` uint16 millimetres. uint8 is taken the same way. `(H, W, 3)` uint8 is a
-            grey video (one channel is used) or, when it has colour, depth that is colour-mapped
-            already: only the channel order is changed.
-
-    Returns:
-        `(H, W, 3)` uint8; the channels stay in BGR order, as the published weights expect.
-
-    Source: specification 3.6 ("rgbcolormap" with depth clipping).
-    """
-    if pixels.ndim == 3:
-        colour = _to_8bit_colour(pixels)
-        if not is_grey(colour):
-            return np.ascontiguousarray(colour[..., ::-1])
-        pixels = colour[..., 0]
-    limit = int(min(3.0 * float(np.median(pixels)), MAX_DEPTH_MM, float(np.iinfo(pixels.dtype).max)))
-    clipped = np.minimum(pixels, pixels.dtype.type(limit))
-    blank = np.empty_like(clipped)
-    stretched = cv2.normalize(clipped, blank, alpha=0, beta=255, norm_type=cv2.NORM_MINMAX)
-    return cast(Image8, cv2.applyColorMap(np.asarray(stretched, dtype=np.uint8), cv2.COLORMAP_JET))
-
-
-# --- event ---------------------------------------------------------------------------------
-
-
-def encode_event(pixels: Pixels) -> Image8:
-    """Encode an event picture: unchanged, as published; one channel is repeated.
-
-    Args:
-        pixels: `(H, W, 3)` uint8 in RGB order, or `(H, W)` uint8.
-
-    Returns:
-        `(H, W, 3)` uint8.
-
-    Raises:
-        FormatError: The picture has 16 bits, which no event picture has.
-
-    Source: specification 3.6 ("rgbrgb").
-    """
-    if pixels.dtype != np.uint8:
-        raise FormatError(
-            "a 16-bit picture is not an event picture", hint="choose --modality thermal or --modality depth"
-        )
-    return _three_channels(cast(Image8, pixels)) if pixels.ndim == 2 else _to_8bit_colour(pixels)
-
-
-# --- any of them ---------------------------------------------------------------------------
-
-
-def encode(pixels: Pixels, modality: Modality) -> Image8:
-    """Encode one picture by its modality to `(H, W, 3)` uint8, without memory of other frames.
-
-    Raises:
-        FormatError: The picture cannot be of this modality.
-    """
-    return ModalityEncoder(modality)(pixels)
-
-
-class ModalityEncoder:
-    """The encoding of one running stream.
-
-    Args:
-        modality: What the stream measures.
-        thermal_smoothing: Share of a new frame in the grey range of 16-bit thermal, in (0, 1].
-    """
-
-    def __init__(self, modality: Modality, *, thermal_smoothing: float = 0.1) -> None:
-        self.modality = modality
-        self._stretch = ThermalStretch(thermal_smoothing)
-
-    def __call__(self, pixels: Pixels) -> Image8:
-        """Return `(H, W, 3)` uint8 for the next frame's pixels.
-
-        Raises:
-            FormatError: The picture cannot be of this modality.
-        """
-        if self.modality is Modality.DEPTH:
-            return encode_depth(pixels)
-        if self.modality is Modality.EVENT:
-            return encode_event(pixels)
-        return encode_thermal(pixels, self._stretch)
-
-
-def is_grey(pixels: Image8) -> bool:
-    """Return whether `(H, W, 3)` pixels hold no colour, but for chroma rounding."""
-    sample = pixels[::4, ::4].astype(np.int16)
-    spread = sample.max(axis=2) - sample.min(axis=2)
-    return bool(np.percentile(spread, 99) <= COLOUR_TOLERANCE)
-
-
-def _three_channels(gray: Image8) -> Image8:
-    return cast(Image8, cv2.cvtColor(gray, cv2.COLOR_GRAY2RGB))
-
-
-def _to_8bit_colour(pixels: Pixels) -> Image8:
-    colour = pixels if pixels.dtype == np.uint8 else (pixels >> 8).astype(np.uint8)
-    return cast(Image8, colour)
-
-
-# --- guessing ------------------------------------------------------------------------------
+from dmtrack.video.source import FrameSource
+from dmtrack.video.stream_files import open_source
+from dmtrack.video.track_choice import TrackInfo, TrackKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,7 +119,7 @@ def _is_blank(pixels: Pixels) -> bool:
 def _guess_from_picture(pixels: Pixels) -> ModalityGuess | None:
     if pixels.ndim == 2:
         return _guess_from_counts(pixels) if pixels.dtype == np.uint16 else _GREY_8BIT
-    colour = _to_8bit_colour(pixels)
+    colour = to_8_bit(pixels)
     if _is_event_picture(colour):
         return ModalityGuess(Modality.EVENT, "white pictures with red and blue points")
     return _GREY_8BIT if is_grey(colour) else None
@@ -330,3 +156,51 @@ def _is_event_picture(colour: Image8) -> bool:
     vivid = np.abs(red - blue)[rest] > 60
     green_lowest = (green <= np.maximum(red, blue) + 8)[rest]
     return bool(np.mean(vivid & green_lowest) > 0.6)
+
+
+_SAMPLES: Final = 4
+_SAMPLE_STEP: Final = 8
+_MODALITY_OF_TRACK: Final = {TrackKind.DEPTH: Modality.DEPTH, TrackKind.IR: Modality.THERMAL}
+"""Near infrared is no heat, but grey counts as heat is."""
+
+
+def modality_of(aux: FrameSource, given: Modality | None = None) -> ModalityGuess:
+    """Return what an opened stream measures: what was given, else what can be found out.
+
+    Raises:
+        ConfigError: Neither says, or another one than events was given for an event file.
+        VideoError: It cannot be opened again.
+        DecodeError: It has no readable frame.
+    """
+    if isinstance(aux, EventSource):
+        if given not in (None, Modality.EVENT):
+            raise ConfigError(f"an event file does not measure {given}", where=aux.info.path)
+        return ModalityGuess(Modality.EVENT, aux.description)
+    if given is not None:
+        return ModalityGuess(given, "it was given")
+    return find_modality(aux.info.path, aux.info.track)
+
+
+def find_modality(path: Path, track: TrackInfo | None = None) -> ModalityGuess:
+    """Find out what a stream measures: from what its file calls it, its name, or a few of its first pictures.
+
+    Args:
+        path: The file or folder.
+        track: Which stream of the file is meant, where it holds several.
+
+    Raises:
+        ConfigError: Neither says.
+        VideoError: It cannot be opened.
+        DecodeError: It has no readable frame.
+    """
+    if is_event_file(path):
+        return ModalityGuess(Modality.EVENT, "an event file")
+    if track is not None and track.kind in _MODALITY_OF_TRACK:
+        return ModalityGuess(_MODALITY_OF_TRACK[track.kind], f"the file calls the stream {track.title!r}")
+    return guess_modality(path, _sample_pictures(path, 0 if track is None else track.number))
+
+
+def _sample_pictures(path: Path, stream: int) -> Iterator[Pixels]:
+    with open_source(path, stream=stream, threads=1) as source:
+        for frame in islice(source, 0, _SAMPLES * _SAMPLE_STEP, _SAMPLE_STEP):
+            yield frame.pixels

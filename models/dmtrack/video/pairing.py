@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
-from itertools import islice
 from pathlib import Path
 from typing import Final, cast
 
@@ -19,25 +18,15 @@ import numpy as np
 
 from dmtrack.errors import ConfigError, PairingError
 from dmtrack.video.aux_encoder import AS_PUBLISHED, AuxEncoder, EncodingOptions
-from dmtrack.video.closing import ClosedOnExit
-from dmtrack.video.events.formats import is_event_file
-from dmtrack.video.events.source import EventSource
-from dmtrack.video.frame import Frame, FramePair, Modality, Pixels, VideoInfo
+from dmtrack.video.encoding import Image8, ModalityEncoder
+from dmtrack.video.frame import Frame, FramePair, Modality, VideoInfo
 from dmtrack.video.grid import HomographyGrid, ToGrid, grid_by, resize_to_grid
 from dmtrack.video.matching import NearestMatcher
-from dmtrack.video.modality import Image8, ModalityEncoder, ModalityGuess, guess_modality
+from dmtrack.video.modality import ModalityGuess, modality_of
 from dmtrack.video.position import Position
-from dmtrack.video.source import FrameSource, open_source
-from dmtrack.video.streams import (
-    BY_TIME,
-    OnMissing,
-    PairingOptions,
-    StreamPair,
-    Sync,
-    open_stream,
-    open_streams,
-)
-from dmtrack.video.tracks import TrackInfo, TrackKind
+from dmtrack.video.source import ClosedOnExit, FrameSource
+from dmtrack.video.stream_files import open_stream, open_streams
+from dmtrack.video.streams import BY_TIME, OnMissing, PairingOptions, StreamPair, Sync
 
 _SAMPLES: Final = 4
 _SAMPLE_STEP: Final = 8
@@ -148,8 +137,8 @@ class PairedSource(ClosedOnExit):
         """What a person should know about times and pictures; complete after the first pair."""
         if self._streams is None or self._encode_aux is None:
             return ()
-        drift = self._streams.drift
-        about_time = (*self._streams.remarks, *([] if drift is None else [str(drift)]))
+        lengths = self._streams.length_difference
+        about_time = (*self._streams.remarks, *([] if lengths is None else [str(lengths)]))
         return (*about_time, *self._encode_aux.remarks)
 
     @property
@@ -287,13 +276,7 @@ def open_pair(
             for pictures of other sizes.
     """
     if aux is None:
-        alone = open_stream(
-            Path(rgb),
-            pairing.rgb,
-            folder_rate=pairing.folder_rate,
-            events=pairing.events,
-            gpu=pairing.gpu,
-        )
+        alone = open_stream(Path(rgb), pairing)
         return PairedSource(alone, start=start, end=end)
     streams = open_streams(Path(rgb), Path(aux), pairing)
     try:
@@ -320,49 +303,3 @@ def _to_grid(streams: StreamPair, pairing: PairingOptions) -> ToGrid:
         rgb, aux = streams.rgb.info, streams.aux.info
         to_grid.require_sizes((aux.width, aux.height), (rgb.width, rgb.height))
     return to_grid
-
-
-_MODALITY_OF_TRACK: Final = {TrackKind.DEPTH: Modality.DEPTH, TrackKind.IR: Modality.THERMAL}
-"""Near infrared is no heat, but grey counts as heat is."""
-
-
-def modality_of(aux: FrameSource, given: Modality | None = None) -> ModalityGuess:
-    """Return what an opened stream measures: what was given, else what can be found out.
-
-    Raises:
-        ConfigError: Neither says, or another one than events was given for an event file.
-        VideoError: It cannot be opened again.
-        DecodeError: It has no readable frame.
-    """
-    if isinstance(aux, EventSource):
-        if given not in (None, Modality.EVENT):
-            raise ConfigError(f"an event file does not measure {given}", where=aux.info.path)
-        return ModalityGuess(Modality.EVENT, aux.description)
-    if given is not None:
-        return ModalityGuess(given, "it was given")
-    return find_modality(aux.info.path, aux.info.track)
-
-
-def find_modality(path: Path, track: TrackInfo | None = None) -> ModalityGuess:
-    """Find out what a stream measures: from what its file calls it, its name, or a few of its first pictures.
-
-    Args:
-        path: The file or folder.
-        track: Which stream of the file is meant, where it holds several.
-
-    Raises:
-        ConfigError: Neither says.
-        VideoError: It cannot be opened.
-        DecodeError: It has no readable frame.
-    """
-    if is_event_file(path):
-        return ModalityGuess(Modality.EVENT, "an event file")
-    if track is not None and track.kind in _MODALITY_OF_TRACK:
-        return ModalityGuess(_MODALITY_OF_TRACK[track.kind], f"the file calls the stream {track.title!r}")
-    return guess_modality(path, _sample_pictures(path, 0 if track is None else track.number))
-
-
-def _sample_pictures(path: Path, stream: int) -> Iterator[Pixels]:
-    with open_source(path, stream=stream, threads=1) as source:
-        for frame in islice(source, 0, _SAMPLES * _SAMPLE_STEP, _SAMPLE_STEP):
-            yield frame.pixels

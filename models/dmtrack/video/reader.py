@@ -23,12 +23,11 @@ from av.video.reformatter import VideoReformatter
 
 from dmtrack.errors import DecodeError, VideoError
 from dmtrack.threads import decoder_threads
-from dmtrack.video.closing import ClosedOnExit
+from dmtrack.video.decoder import GpuDecoder, PacketDecoder, accelerator, reason_of, suits_gpu
 from dmtrack.video.frame import Frame, Pixels, VideoInfo
-from dmtrack.video.gpu_decoder import GpuDecoder, accelerator, suits_gpu
-from dmtrack.video.packet_decoder import PacketDecoder, reason_of
 from dmtrack.video.position import Position
-from dmtrack.video.tracks import TrackChoice, TrackInfo, TrackPicker, kind_of_track
+from dmtrack.video.source import FrameSource
+from dmtrack.video.track_choice import TrackChoice, TrackInfo, TrackPicker, kind_of_track
 
 if TYPE_CHECKING:
     from av.codec.hwaccel import HWAccel
@@ -46,7 +45,7 @@ _NOT_VIDEO_FORMATS: Final = frozenset({"tty"})  # libav "plays" any text file as
 _GREY_FORMAT: Final = re.compile(r"gray(\d*)(le|be)?")
 
 
-class VideoReader(ClosedOnExit):
+class VideoReader(FrameSource):
     """The frames of one video stream, read once from front to back.
 
     Rotation stored in the container is applied (multiples of 90 degrees; mirroring is not).
@@ -82,7 +81,7 @@ class VideoReader(ClosedOnExit):
             if gpu is not None:
                 self._decoder = _on_gpu(self._decoder, self._stream, path, track.number, gpu)
             first = self._decoder.first_frame()
-            self._clock = _Clock(self._stream)
+            self._clock = _FrameClock(self._stream)
             self._first_pts = self._clock.stamp(first)
             self._picture = PictureConverter(first)
         except BaseException:
@@ -100,16 +99,8 @@ class VideoReader(ClosedOnExit):
         return self._decoder.damaged + self._missing_at_end
 
     def frame_stamps(self) -> list[int] | None:
-        """Return the stamps of all frames, sorted, by reading the file once; None if some have none.
-
-        Raises:
-            DecodeError: The file cannot be read to its end.
-        """
+        """Return the stamps of all frames, by reading the file once; see `FrameSource`."""
         return packet_stamps(self._path, self._number)
-
-    def __iter__(self) -> Iterator[Frame]:
-        """Yield every frame; see `read`."""
-        return self.read()
 
     def read(self, start: Position | None = None, end: Position | None = None) -> Iterator[Frame]:
         """Yield the frames from `start` up to and without `end`. Works once per reader.
@@ -184,7 +175,7 @@ class VideoReader(ClosedOnExit):
         )
 
 
-class _Clock:
+class _FrameClock:
     """Gives every frame a stamp that is later than the one before, whatever the file says."""
 
     def __init__(self, stream: VideoStream) -> None:

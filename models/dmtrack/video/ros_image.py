@@ -15,8 +15,8 @@ import cv2
 import numpy as np
 
 from dmtrack.errors import FormatError
-from dmtrack.video.folder import decode_picture
 from dmtrack.video.frame import Pixels
+from dmtrack.video.picture_file import decode_picture
 
 IMAGE: Final = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE: Final = "sensor_msgs/msg/CompressedImage"

@@ -10,8 +10,7 @@ frames the two go by index, as benchmark data sets do.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
@@ -19,20 +18,23 @@ from typing import Final
 
 from dmtrack.errors import ConfigError, PairingError
 from dmtrack.geometry.homography import Homography
-from dmtrack.video.closing import ClosedOnExit
-from dmtrack.video.drift import Drift, find_drift
-from dmtrack.video.events.formats import is_event_file
-from dmtrack.video.events.source import EventOptions, FrameClock
-from dmtrack.video.folder import DEFAULT_FRAME_RATE
+from dmtrack.video.events.source import EventOptions
 from dmtrack.video.frame import Frame, VideoInfo
 from dmtrack.video.grid import Fit
-from dmtrack.video.matching import NearestMatcher, by_index, by_time, shifted, stretched
+from dmtrack.video.matching import (
+    LengthDifference,
+    NearestMatcher,
+    TimeSpan,
+    by_index,
+    by_time,
+    find_length_difference,
+    shifted,
+    stretched,
+)
 from dmtrack.video.position import Position
-from dmtrack.video.source import FrameSource, open_source
-from dmtrack.video.stamped import StampedSource
-from dmtrack.video.stamps import stamps_of
-from dmtrack.video.time_file import TimeUnit, read_times
-from dmtrack.video.tracks import TrackChoice, TrackPicker
+from dmtrack.video.source import DEFAULT_FRAME_RATE, ClosedOnExit, FrameSource
+from dmtrack.video.time_file import TimestampUnit
+from dmtrack.video.track_choice import TrackChoice
 
 SKEW_SHARE: Final = Fraction(9, 10)
 """Largest skew by default, in frame intervals of the slower stream. Between two frames the nearer
@@ -80,7 +82,7 @@ class StreamOptions:
 
     track: TrackChoice | None = None
     times: Path | None = None
-    times_unit: TimeUnit | None = None
+    times_unit: TimestampUnit | None = None
 
 
 _AS_THEY_ARE: Final = StreamOptions()
@@ -141,35 +143,6 @@ BY_TIME: Final = PairingOptions()
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
-    """A stretch of time in seconds; an open end is None."""
-
-    start_s: Fraction
-    end_s: Fraction | None
-
-    @classmethod
-    def of(
-        cls, info: VideoInfo, offset_s: Fraction = Fraction(0), rate_ratio: Fraction = Fraction(1)
-    ) -> Interval:
-        """Return the time a stream says it covers, stretched by `rate_ratio` and moved by `offset_s`."""
-        start_s = info.start_pts * info.time_base + offset_s
-        duration_s = info.duration_s
-        return cls(start_s, None if duration_s is None else start_s + duration_s * rate_ratio)
-
-    def __str__(self) -> str:
-        """Return both ends in seconds."""
-        end = "?" if self.end_s is None else f"{float(self.end_s):.3f}"
-        return f"{float(self.start_s):.3f}-{end} s"
-
-    def common(self, other: Interval) -> Interval | None:
-        """Return the time in both; None if there is none (touching ends count as common)."""
-        ends = [end for end in (self.end_s, other.end_s) if end is not None]
-        start_s = max(self.start_s, other.start_s)
-        end_s = min(ends) if ends else None
-        return None if end_s is not None and end_s < start_s else Interval(start_s, end_s)
-
-
-@dataclass(frozen=True, slots=True)
 class StreamPair(ClosedOnExit):
     """Two opened streams with every choice about their matching made.
 
@@ -192,16 +165,16 @@ class StreamPair(ClosedOnExit):
     remarks: tuple[str, ...] = ()
 
     @property
-    def aux_interval(self) -> Interval:
+    def aux_span(self) -> TimeSpan:
         """The time the second stream covers, on the clock of the first."""
-        return Interval.of(self.aux.info, self.offset_s, self.rate_ratio)
+        return TimeSpan.of(self.aux.info, self.offset_s, self.rate_ratio)
 
     @property
-    def drift(self) -> Drift | None:
+    def length_difference(self) -> LengthDifference | None:
         """How the lengths differ; None if they do not, or if it does not matter or was seen to."""
         if self.sync is Sync.INDEX or self.rate_ratio != 1:
             return None
-        return find_drift(self.rgb.info, self.aux.info)
+        return find_length_difference(self.rgb.info, self.aux.info)
 
     def matcher(self, first: Frame) -> NearestMatcher:
         """Start reading the second stream shortly before `first`, the first frame wanted of `rgb`."""
@@ -230,8 +203,8 @@ class StreamPair(ClosedOnExit):
         Raises:
             PairingError: They do not.
         """
-        rgb, aux = Interval.of(self.rgb.info), self.aux_interval
-        if self.sync is Sync.INDEX or rgb.common(_widened(aux, self.max_skew_s)) is not None:
+        rgb, aux = TimeSpan.of(self.rgb.info), self.aux_span
+        if self.sync is Sync.INDEX or rgb.common(aux.widened(self.max_skew_s)) is not None:
             return
         offset_ms = float((rgb.start_s - aux.start_s + self.offset_s) * 1000)
         raise PairingError(
@@ -250,121 +223,8 @@ class StreamPair(ClosedOnExit):
             return Position(index=max(0, first.index - _SPARE_FRAMES))
         rate = self.aux.info.frame_rate or DEFAULT_FRAME_RATE
         spare_s = _SPARE_FRAMES / rate + self.max_skew_s
-        elapsed_s = (first.time_s - self.aux_interval.start_s) / self.rate_ratio
+        elapsed_s = (first.time_s - self.aux_span.start_s) / self.rate_ratio
         return Position(time_s=max(Fraction(0), elapsed_s - spare_s))
-
-
-def open_streams(rgb: Path, aux: Path, options: PairingOptions) -> StreamPair:
-    """Open both streams and settle how they are matched. Both may be streams of one file.
-
-    Raises:
-        VideoError: One of them cannot be opened.
-        DecodeError: One of them has no readable frame.
-        FormatError: A side file of time stamps is not one, or is for another number of frames.
-    """
-    picker = TrackPicker(options.rgb.track)
-    with ExitStack() as opened:
-        if rgb.is_dir() and not aux.is_dir() and not is_event_file(aux):
-            aux_picker = TrackPicker(options.aux.track, is_aux=True)
-            second = opened.enter_context(_open(aux, options, options.aux, aux_picker))
-            first = opened.enter_context(_open(rgb, options, options.rgb, picker, second.info))
-        else:
-            first = opened.enter_context(_open(rgb, options, options.rgb, picker))
-            aux_picker = TrackPicker(options.aux.track, is_aux=True, taken=_taken(rgb, aux, first.info))
-            like = _clock_of(first, options) if is_event_file(aux) and not is_event_file(rgb) else None
-            second = opened.enter_context(_open(aux, options, options.aux, aux_picker, first.info, like))
-        opened.pop_all()
-    return StreamPair(
-        rgb=first,
-        aux=second,
-        sync=options.sync or _automatic_sync(first.info, second.info, options),
-        offset_s=options.offset_s,
-        max_skew_s=default_max_skew_s(first.info, second.info, options.rate_ratio)
-        if options.max_skew_s is None
-        else options.max_skew_s,
-        rate_ratio=options.rate_ratio,
-        remarks=tuple(
-            f"{source.times.path.name} counts in {source.times.unit}: {source.times.unit_reason}."
-            for source in (first, second)
-            if isinstance(source, StampedSource) and source.times.unit_is_guess
-        ),
-    )
-
-
-def open_stream(
-    path: Path,
-    options: StreamOptions = _AS_THEY_ARE,
-    *,
-    threads: int | None = None,
-    folder_rate: Fraction = DEFAULT_FRAME_RATE,
-    events: EventOptions | None = None,
-    gpu: int | None = None,
-) -> FrameSource:
-    """Open the first stream of a pair, or an only one.
-
-    Raises:
-        VideoError: It cannot be opened.
-        DecodeError: It has no readable frame.
-        FormatError: Its side file of time stamps is not one, or is for another number of frames.
-    """
-    pairing = PairingOptions(
-        threads=threads, folder_rate=folder_rate, events=events or EventOptions(), gpu=gpu
-    )
-    return _open(path, pairing, options, TrackPicker(options.track))
-
-
-def _open(
-    path: Path,
-    pairing: PairingOptions,
-    options: StreamOptions,
-    picker: TrackPicker,
-    partner: VideoInfo | None = None,
-    like: FrameClock | None = None,
-) -> FrameSource:
-    """Open one stream; a folder takes the rate and the start of its partner, an event file its frames."""
-    if options.times is not None and is_event_file(path):
-        raise ConfigError("an event file has times of its own", where=path)
-    rate, start_s = pairing.folder_rate, Fraction(0)
-    if partner is not None:
-        rate, start_s = partner.frame_rate or rate, partner.start_pts * partner.time_base
-    source = open_source(
-        path,
-        stream=picker,
-        threads=pairing.threads,
-        gpu=pairing.gpu,
-        folder_rate=rate,
-        folder_start_s=start_s,
-        events=pairing.events,
-        like=like,
-    )
-    if options.times is None:
-        return source
-    try:
-        return StampedSource(source, read_times(options.times, options.times_unit))
-    except BaseException:
-        source.close()
-        raise
-
-
-def _clock_of(rgb: FrameSource, options: PairingOptions) -> FrameClock:
-    return FrameClock(rgb.info, stamps_of(rgb), options.offset_s, options.rate_ratio)
-
-
-def _automatic_sync(rgb: VideoInfo, aux: VideoInfo, options: PairingOptions) -> Sync:
-    """Go by place where a folder without times of its own takes part and the counts are equal."""
-    streams = ((rgb, options.rgb), (aux, options.aux))
-    is_clockless = any(info.path.is_dir() and stream.times is None for info, stream in streams)
-    is_as_read = not options.offset_s and options.rate_ratio == 1
-    return Sync.INDEX if is_clockless and is_as_read and rgb.frame_count == aux.frame_count else Sync.PTS
-
-
-def _taken(rgb: Path, aux: Path, info: VideoInfo) -> int | None:
-    """Return the track that the first stream occupies in the file of the second one."""
-    try:
-        is_same = rgb.samefile(aux) and rgb.is_file()
-    except OSError:  # reported where it is opened
-        return None
-    return (0 if info.track is None else info.track.number) if is_same else None
 
 
 def default_max_skew_s(rgb: VideoInfo, aux: VideoInfo, rate_ratio: Fraction = Fraction(1)) -> Fraction:
@@ -373,8 +233,3 @@ def default_max_skew_s(rgb: VideoInfo, aux: VideoInfo, rate_ratio: Fraction = Fr
     if aux.frame_rate is not None:
         rates.append(aux.frame_rate / rate_ratio)
     return SKEW_SHARE / min(rates, default=DEFAULT_FRAME_RATE)
-
-
-def _widened(interval: Interval, margin_s: Fraction) -> Interval:
-    end_s = None if interval.end_s is None else interval.end_s + margin_s
-    return replace(interval, start_s=interval.start_s - margin_s, end_s=end_s)

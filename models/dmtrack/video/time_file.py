@@ -1,4 +1,4 @@
-"""Side files of time stamps: one a frame, in seconds, milli-, micro- or nanoseconds.
+"""Side files of time stamps, one a frame, and the stream whose times come from one.
 
 A line holds a stamp alone, or a row of a table (comma, semicolon, tab or space) with a stamp
 among other things, such as `1305031102.175 rgb/0001.png`. A first line of words names the
@@ -7,9 +7,11 @@ columns. Lines that begin with `#` are comments.
 
 from __future__ import annotations
 
+import bisect
+import math
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
 from itertools import pairwise
@@ -18,6 +20,9 @@ from statistics import median
 from typing import Final
 
 from dmtrack.errors import FormatError
+from dmtrack.video.frame import Frame, VideoInfo
+from dmtrack.video.position import Position
+from dmtrack.video.source import FrameSource
 
 MAX_FILE_BYTES: Final = 256_000_000
 """A larger file is no list of stamps: a day at 100 frames a second has 9 million lines."""
@@ -27,7 +32,7 @@ _LATEST_S: Final = 9 * 10**9
 _HINT_UNIT: Final = "say --times-unit s, ms, us or ns"
 
 
-class TimeUnit(StrEnum):
+class TimestampUnit(StrEnum):
     """What a stamp counts."""
 
     S = "s"
@@ -38,28 +43,18 @@ class TimeUnit(StrEnum):
     @property
     def per_second(self) -> int:
         """How many make a second."""
-        return {TimeUnit.S: 1, TimeUnit.MS: 10**3, TimeUnit.US: 10**6, TimeUnit.NS: 10**9}[self]
+        return int(1000 ** [*TimestampUnit].index(self))
 
 
 _UNIT_WORDS: Final = {
-    "s": TimeUnit.S,
-    "sec": TimeUnit.S,
-    "secs": TimeUnit.S,
-    "second": TimeUnit.S,
-    "seconds": TimeUnit.S,
-    "ms": TimeUnit.MS,
-    "msec": TimeUnit.MS,
-    "millis": TimeUnit.MS,
-    "milliseconds": TimeUnit.MS,
-    "us": TimeUnit.US,
-    "usec": TimeUnit.US,
-    "µs": TimeUnit.US,
-    "micros": TimeUnit.US,
-    "microseconds": TimeUnit.US,
-    "ns": TimeUnit.NS,
-    "nsec": TimeUnit.NS,
-    "nanos": TimeUnit.NS,
-    "nanoseconds": TimeUnit.NS,
+    word: unit
+    for unit, words in (
+        (TimestampUnit.S, "s sec secs second seconds"),
+        (TimestampUnit.MS, "ms msec millis milliseconds"),
+        (TimestampUnit.US, "us usec µs micros microseconds"),
+        (TimestampUnit.NS, "ns nsec nanos nanoseconds"),
+    )
+    for word in words.split()
 }
 _SHORTEST_INTERVAL_S: Final = Fraction(1, 400)
 """A typical interval of 2.5 ms to 2.5 s fits exactly one unit: each is a thousand times the next."""
@@ -81,7 +76,7 @@ class TimeFile:
     path: Path
     times_s: tuple[Fraction, ...]
     rows: tuple[int, ...]
-    unit: TimeUnit
+    unit: TimestampUnit
     unit_reason: str
     unit_is_guess: bool = False
 
@@ -105,7 +100,7 @@ class TimeFile:
             )
 
 
-def read_times(path: Path, unit: TimeUnit | None = None) -> TimeFile:
+def read_times(path: Path, unit: TimestampUnit | None = None) -> TimeFile:
     """Read a side file.
 
     Args:
@@ -214,7 +209,7 @@ def _as_number(text: str) -> Fraction | None:
     return Fraction(text)
 
 
-def _stated_unit(header: list[str], column: int, path: Path) -> tuple[TimeUnit, str] | None:
+def _stated_unit(header: list[str], column: int, path: Path) -> tuple[TimestampUnit, str] | None:
     name = header[column] if column < len(header) else ""
     for text, what in ((name, "the header says"), (path.stem, "the file name says")):
         words = [word for word in re.split(r"[\W_]+", text.lower()) if word]
@@ -223,10 +218,10 @@ def _stated_unit(header: list[str], column: int, path: Path) -> tuple[TimeUnit, 
     return None
 
 
-def _unit_of_interval(stamps: Sequence[Fraction], path: Path) -> tuple[TimeUnit, str]:
+def _unit_of_interval(stamps: Sequence[Fraction], path: Path) -> tuple[TimestampUnit, str]:
     if len(stamps) > 1:
         interval = median(later - earlier for earlier, later in pairwise(stamps))
-        for unit in TimeUnit:
+        for unit in TimestampUnit:
             if _SHORTEST_INTERVAL_S <= interval / unit.per_second < 1000 * _SHORTEST_INTERVAL_S:
                 return unit, f"frames are then {float(interval / unit.per_second * 1000):.4g} ms apart"
     raise FormatError("the unit of its time stamps cannot be told", where=path, hint=_HINT_UNIT)
@@ -234,3 +229,93 @@ def _unit_of_interval(stamps: Sequence[Fraction], path: Path) -> tuple[TimeUnit,
 
 def _shown(value: Fraction) -> str:
     return str(value.numerator) if value.denominator == 1 else repr(float(value))
+
+
+class StampedSource(FrameSource):
+    """A stream with one time stamp a frame from a side file, `times`.
+
+    A frame finds its row by the order of the container's own stamps, so that one that does not
+    decode does not move the rows of those after it; pictures of a folder, and streams without
+    stamps, count.
+
+    Args:
+        source: The stream; closed with this one.
+        times: The stamps.
+
+    Raises:
+        FormatError: There are more or fewer stamps than frames.
+        DecodeError: The frames cannot be counted.
+    """
+
+    def __init__(self, source: FrameSource, times: TimeFile) -> None:
+        stamps = source.frame_stamps()
+        frames = source.info.frame_count if stamps is None else len(stamps)
+        if frames is not None:
+            times.require_count(frames)
+        self._source = source
+        self.times = times
+        self._stamps = stamps
+        self._time_base = Fraction(1, math.lcm(*(time.denominator for time in times.times_s)))
+        self.info: VideoInfo = replace(
+            source.info,
+            time_base=self._time_base,
+            start_pts=self._pts(0),
+            frame_rate=_mean_rate(times.times_s) or source.info.frame_rate,
+            frame_count=len(times.times_s),
+        )
+
+    @property
+    def damaged_packets(self) -> int:
+        """Packets or pictures lost so far."""
+        return self._source.damaged_packets
+
+    def read(self, start: Position | None = None, end: Position | None = None) -> Iterator[Frame]:
+        """Yield the frames from `start` up to and without `end`, with the times of the side file.
+
+        Raises:
+            DecodeError: The stream is damaged beyond its bound.
+            FormatError: A frame has no stamp.
+        """
+        first_s = self.times.times_s[0]
+        for frame in self._source.read(self._own_start(start)):
+            row = self._row(frame)
+            if row >= len(self.times.times_s):
+                self.times.require_count(row + 1)
+            elapsed_s = self.times.times_s[row] - first_s
+            if end is not None and end.is_reached(frame.index, elapsed_s):
+                return
+            if start is None or start.is_reached(frame.index, elapsed_s):
+                yield Frame(frame.index, self._pts(row), self._time_base, frame.pixels)
+
+    def frame_stamps(self) -> Sequence[int]:
+        """Return the stamps of the side file."""
+        return [self._pts(row) for row in range(len(self.times.times_s))]
+
+    def close(self) -> None:
+        """Close the stream."""
+        self._source.close()
+
+    def _pts(self, row: int) -> int:
+        return int(self.times.times_s[row] / self._time_base)
+
+    def _row(self, frame: Frame) -> int:
+        if self._stamps is None:
+            return frame.index
+        row = bisect.bisect_left(self._stamps, frame.pts)
+        return row if row < len(self._stamps) and self._stamps[row] == frame.pts else frame.index
+
+    def _own_start(self, start: Position | None) -> Position | None:
+        """Return a place at or before `start` on the stream's own clock, so that it need not convert all."""
+        if start is None or start.time_s is None:
+            return start
+        times = self.times.times_s
+        row = min(bisect.bisect_left(times, times[0] + start.time_s), len(times) - 1)
+        if self._stamps is None:
+            return Position(index=row)
+        return Position(time_s=(self._stamps[row] - self._stamps[0]) * self._source.info.time_base)
+
+
+def _mean_rate(times_s: Sequence[Fraction]) -> Fraction | None:
+    if len(times_s) < 2:
+        return None
+    return (len(times_s) - 1) / (times_s[-1] - times_s[0])

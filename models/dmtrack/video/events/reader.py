@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from dmtrack.errors import DecodeError
-from dmtrack.video.closing import ClosedOnExit
 from dmtrack.video.events.batch import EventBatch, Times, Triggers
 from dmtrack.video.events.formats import ColumnOptions, open_stream
 from dmtrack.video.events.stream import Chunk, Damage, EventStream, Size
+from dmtrack.video.source import ClosedOnExit
 
 MAX_CONSECUTIVE_DAMAGED: Final = 1000
 """So many events in a row that cannot be right end the reading: nothing after them can be trusted."""

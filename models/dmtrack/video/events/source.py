@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Final
 
 from dmtrack.errors import DecodeError, PairingError
-from dmtrack.video.closing import ClosedOnExit
 from dmtrack.video.events.batch import EventBatch, Triggers
 from dmtrack.video.events.formats import ColumnOptions
 from dmtrack.video.events.looks import EventLook, Picture
@@ -18,9 +17,9 @@ from dmtrack.video.events.reader import EventReader, EventTotals, measure
 from dmtrack.video.events.schedule import MICROSECONDS, FixedRate, LikeFrames, Schedule, Slot, ToldTimes
 from dmtrack.video.events.stream import Size
 from dmtrack.video.events.windows import Choice, WindowCutter, by_count
-from dmtrack.video.folder import DEFAULT_FRAME_RATE
 from dmtrack.video.frame import Frame, VideoInfo
 from dmtrack.video.position import Position
+from dmtrack.video.source import DEFAULT_FRAME_RATE, FrameSource
 
 _SENSOR_SIZES: Final[tuple[Size, ...]] = (
     (128, 128),
@@ -71,7 +70,7 @@ class FrameClock:
     rate_ratio: Fraction = Fraction(1)
 
 
-class EventSource(ClosedOnExit):
+class EventSource(FrameSource):
     """The pictures of an event file, read once from front to back like the frames of a video.
 
     Args:

@@ -18,9 +18,9 @@ import cv2
 import numpy as np
 
 from dmtrack.errors import DecodeError, VideoError
+from dmtrack.video.decoder import reason_of
 from dmtrack.video.frame import Pixels
 from dmtrack.video.live.address import PROTOCOLS, LiveAddress
-from dmtrack.video.packet_decoder import reason_of
 from dmtrack.video.reader import PictureConverter, exact_fraction
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from dmtrack.video.aux_encoder import EncodingOptions
 from dmtrack.video.frame import Frame, Modality, Pixels, VideoInfo
 from dmtrack.video.grid import ToGrid, resize_to_grid
 from dmtrack.video.live.address import LiveAddress
-from dmtrack.video.live.reader import MAX_DELAY_S, TIMEOUT_S, Companion, LiveReader
+from dmtrack.video.live.live_reader import MAX_DELAY_S, TIMEOUT_S, Companion, LiveReader
 from dmtrack.video.matching import NearestMatcher, by_time, shifted
 from dmtrack.video.modality import ModalityGuess, guess_modality
 from dmtrack.video.pairing import PairCounts, PairedSource

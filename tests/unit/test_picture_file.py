@@ -10,23 +10,21 @@ import numpy as np
 import pytest
 
 from dmtrack.errors import DecodeError
-from dmtrack.video.folder import FolderReader, decode_picture, read_picture
-from dmtrack.video.picture_header import claimed_size, is_believable
+from dmtrack.video.folder import FolderReader
+from dmtrack.video.picture_file import decode_picture, is_believable, read_picture
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "tiff"])
 @pytest.mark.parametrize("shape", [(30, 41, 3), (30, 41), (500, 3, 3)], ids=str)
-def test_the_size_is_the_one_that_is_decoded(suffix, shape):
+def test_a_picture_of_any_kind_is_believed(suffix, shape):
     picture = np.random.default_rng(1).integers(0, 255, shape).astype(np.uint8)
     data = cv2.imencode(f".{suffix}", picture)[1].tobytes()
-    assert claimed_size(data) == (shape[1], shape[0])
     assert is_believable(data)
 
 
 def test_a_big_endian_tiff_is_read_exactly():
     counts = np.random.default_rng(2).integers(0, 65536, (5, 7)).astype(np.uint16)
     data = _tiff(counts.astype(">u2").tobytes(), 7, 5, ">")
-    assert claimed_size(data) == (7, 5)
     assert np.array_equal(decode_picture(data).pixels, counts)
     wrong = decode_picture(_tiff(counts.astype("<u2").tobytes(), 7, 5, ">")).pixels
     assert np.array_equal(wrong.byteswap(), counts), "the header's byte order counts, not the machine's"
@@ -85,7 +83,7 @@ def test_a_small_file_that_claims_much_is_not_decoded(data, tmp_path, monkeypatc
 def test_every_cut_of_a_file_is_an_error_or_a_picture(suffix):
     whole = cv2.imencode(f".{suffix}", np.full((9, 9), 77, np.uint8))[1].tobytes()
     for length in range(len(whole)):
-        claimed_size(whole[:length])
+        decode_picture(whole[:length])
 
 
 @pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n", b"GIF89a" + bytes(20), bytes(64)], ids=str)

@@ -12,12 +12,11 @@ from fractions import Fraction
 from typing import Final
 
 from dmtrack.errors import DmtrackError, VideoError
-from dmtrack.video.closing import ClosedOnExit
 from dmtrack.video.frame import Frame, VideoInfo
 from dmtrack.video.live.address import LiveAddress
 from dmtrack.video.live.capture import Capture, Captured, open_capture
-from dmtrack.video.live.clock import ArrivalClock
 from dmtrack.video.position import Position
+from dmtrack.video.source import FrameSource
 
 TIME_BASE: Final = Fraction(1, 1_000_000)
 MAX_DELAY_S: Final = 0.2
@@ -31,6 +30,41 @@ _SHORT_POLL_S: Final = 0.005
 _JOIN_S: Final = 0.5
 
 _LOGGER = logging.getLogger(__name__)
+
+
+_DRIFT: Final = 1e-3
+"""So fast, in seconds a second, two clocks may drift apart and still be followed."""
+_JUMP_S: Final = 2.0
+"""A frame that is later than this belongs to another count of time: the sender began anew."""
+
+
+class ArrivalClock:
+    """Tells when a frame was taken, free of the jitter of the network.
+
+    Stamps are even but count from anywhere; arrivals are on our clock but late by different amounts. The
+    frame that is late least shows by how much the two clocks differ.
+    """
+
+    def __init__(self) -> None:
+        self._offset_s: float | None = None
+        self._last_s = 0.0
+
+    def time_s(self, arrival_s: float, stamp_s: float | None) -> float:
+        """Return the time of a frame in seconds of the clock that arrivals are measured by.
+
+        Args:
+            arrival_s: When it came.
+            stamp_s: What the stream says; None where it says nothing.
+        """
+        if stamp_s is None:
+            return arrival_s
+        late_s = arrival_s - stamp_s
+        if self._offset_s is None or late_s - self._offset_s > _JUMP_S:
+            self._offset_s = late_s
+        else:
+            self._offset_s = min(self._offset_s + _DRIFT * (arrival_s - self._last_s), late_s)
+        self._last_s = arrival_s
+        return stamp_s + self._offset_s
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +97,7 @@ class Companion:
         return self.reader.has_reached(waiting.pts * TIME_BASE - self.offset_s)
 
 
-class LiveReader(ClosedOnExit):
+class LiveReader(FrameSource):
     """The newest frames of a live stream; a `FrameSource` whose `read` waits for them.
 
     A thread reads all the time, so that nothing piles up in the network or the camera. Frames are turned
@@ -118,7 +152,7 @@ class LiveReader(ClosedOnExit):
         self._thread.start()
 
     @property
-    def info(self) -> VideoInfo:
+    def info(self) -> VideoInfo:  # type: ignore[override] # known when the first picture is there
         """What is known about the stream; waits for its first picture.
 
         Raises:
@@ -166,10 +200,6 @@ class LiveReader(ClosedOnExit):
                 self._waiting.popleft()
             self._received, self._taken, self._dropped = len(self._waiting), 0, 0
             self._longest_delay_s = 0.0
-
-    def __iter__(self) -> Iterator[Frame]:
-        """Yield frames as they come; see `read`."""
-        return self.read()
 
     def read(self, start: Position | None = None, end: Position | None = None) -> Iterator[Frame]:
         """Yield frames as they come, each later than the one before, until the stream ends.

@@ -1,0 +1,176 @@
+"""A path becomes a stream of frames, whatever lies there, and two paths a pair of streams."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from fractions import Fraction
+from pathlib import Path
+
+from dmtrack.errors import ConfigError, VideoError
+from dmtrack.video.bag import BAG_SUFFIXES, BagReader
+from dmtrack.video.events.formats import is_event_file
+from dmtrack.video.events.source import EventOptions, EventSource, FrameClock
+from dmtrack.video.folder import FolderReader
+from dmtrack.video.frame import VideoInfo
+from dmtrack.video.picture_file import IMAGE_SUFFIXES
+from dmtrack.video.reader import VideoReader
+from dmtrack.video.source import DEFAULT_FRAME_RATE, FrameSource
+from dmtrack.video.streams import PairingOptions, StreamOptions, StreamPair, Sync, default_max_skew_s
+from dmtrack.video.time_file import StampedSource, read_times
+from dmtrack.video.track_choice import TrackPicker
+
+
+def open_source(
+    path: Path | str,
+    *,
+    stream: int | TrackPicker = 0,
+    threads: int | None = None,
+    gpu: int | None = None,
+    folder_rate: Fraction = DEFAULT_FRAME_RATE,
+    folder_start_s: Fraction = Fraction(0),
+    events: EventOptions | None = None,
+    like: FrameClock | None = None,
+) -> FrameSource:
+    """Open a video file, a ROS bag, an event file or an image folder.
+
+    Args:
+        path: The file or folder.
+        stream: Which video stream of a file, from 0, or how to pick it.
+        threads: Decoder threads for a file; None: as many as pay.
+        gpu: Number of the CUDA device that decodes a file which suits it.
+        folder_rate: Pictures a second to assume for a folder, which has no clock of its own.
+        folder_start_s: Time of a folder's first picture in seconds.
+        events: How an event file becomes pictures.
+        like: The frames that pictures of events go with; None draws `folder_rate` pictures a second.
+
+    Raises:
+        VideoError: There is nothing there, or it is not a video or folder of pictures.
+        FormatError: It is an event file of a kind that is not known.
+        DecodeError: No frame of it can be decoded.
+        ConfigError: It is an event file that needs a library which is not installed.
+    """
+    path = Path(path)
+    try:
+        if path.is_dir():
+            return FolderReader(path, frame_rate=folder_rate, start_s=folder_start_s)
+        _require_video_file(path)
+        if is_event_file(path):
+            return EventSource(path, events, like=like, frame_rate=folder_rate)
+    except PermissionError as error:
+        raise VideoError("no permission to read it", where=path) from error
+    if path.suffix.lower() in BAG_SUFFIXES:
+        return BagReader(path, stream=stream)
+    return VideoReader(path, stream=stream, threads=threads, gpu=gpu)
+
+
+def _require_video_file(path: Path) -> None:
+    if not path.exists():
+        raise VideoError("no such file or folder", where=path, hint="check the path")
+    if not path.is_file():
+        raise VideoError("this is neither a file nor a folder", where=path)
+    if path.stat().st_size == 0:
+        raise VideoError("the file is empty", where=path)
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        raise VideoError(
+            "this is a single picture", where=path, hint="name a video, or the folder that holds the pictures"
+        )
+
+
+def open_streams(rgb: Path, aux: Path, options: PairingOptions) -> StreamPair:
+    """Open both streams and settle how they are matched. Both may be streams of one file.
+
+    Raises:
+        VideoError: One of them cannot be opened.
+        DecodeError: One of them has no readable frame.
+        FormatError: A side file of time stamps is not one, or is for another number of frames.
+    """
+    picker = TrackPicker(options.rgb.track)
+    with ExitStack() as opened:
+        if rgb.is_dir() and not aux.is_dir() and not is_event_file(aux):
+            aux_picker = TrackPicker(options.aux.track, is_aux=True)
+            second = opened.enter_context(_open(aux, options, options.aux, aux_picker))
+            first = opened.enter_context(_open(rgb, options, options.rgb, picker, second.info))
+        else:
+            first = opened.enter_context(_open(rgb, options, options.rgb, picker))
+            aux_picker = TrackPicker(options.aux.track, is_aux=True, taken=_taken(rgb, aux, first.info))
+            like = None
+            if is_event_file(aux) and not is_event_file(rgb):
+                like = FrameClock(first.info, first.stamps(), options.offset_s, options.rate_ratio)
+            second = opened.enter_context(_open(aux, options, options.aux, aux_picker, first.info, like))
+        opened.pop_all()
+    return StreamPair(
+        rgb=first,
+        aux=second,
+        sync=options.sync or _automatic_sync(first.info, second.info, options),
+        offset_s=options.offset_s,
+        max_skew_s=default_max_skew_s(first.info, second.info, options.rate_ratio)
+        if options.max_skew_s is None
+        else options.max_skew_s,
+        rate_ratio=options.rate_ratio,
+        remarks=tuple(
+            f"{source.times.path.name} counts in {source.times.unit}: {source.times.unit_reason}."
+            for source in (first, second)
+            if isinstance(source, StampedSource) and source.times.unit_is_guess
+        ),
+    )
+
+
+def open_stream(path: Path, options: PairingOptions) -> FrameSource:
+    """Open the first stream of a pair, or an only one.
+
+    Raises:
+        VideoError: It cannot be opened.
+        DecodeError: It has no readable frame.
+        FormatError: Its side file of time stamps is not one, or is for another number of frames.
+    """
+    return _open(path, options, options.rgb, TrackPicker(options.rgb.track))
+
+
+def _open(
+    path: Path,
+    pairing: PairingOptions,
+    options: StreamOptions,
+    picker: TrackPicker,
+    partner: VideoInfo | None = None,
+    like: FrameClock | None = None,
+) -> FrameSource:
+    """Open one stream; a folder takes the rate and the start of its partner, an event file its frames."""
+    if options.times is not None and is_event_file(path):
+        raise ConfigError("an event file has times of its own", where=path)
+    rate, start_s = pairing.folder_rate, Fraction(0)
+    if partner is not None:
+        rate, start_s = partner.frame_rate or rate, partner.start_pts * partner.time_base
+    source = open_source(
+        path,
+        stream=picker,
+        threads=pairing.threads,
+        gpu=pairing.gpu,
+        folder_rate=rate,
+        folder_start_s=start_s,
+        events=pairing.events,
+        like=like,
+    )
+    if options.times is None:
+        return source
+    try:
+        return StampedSource(source, read_times(options.times, options.times_unit))
+    except BaseException:
+        source.close()
+        raise
+
+
+def _automatic_sync(rgb: VideoInfo, aux: VideoInfo, options: PairingOptions) -> Sync:
+    """Go by place where a folder without times of its own takes part and the counts are equal."""
+    streams = ((rgb, options.rgb), (aux, options.aux))
+    is_clockless = any(info.path.is_dir() and stream.times is None for info, stream in streams)
+    is_as_read = not options.offset_s and options.rate_ratio == 1
+    return Sync.INDEX if is_clockless and is_as_read and rgb.frame_count == aux.frame_count else Sync.PTS
+
+
+def _taken(rgb: Path, aux: Path, info: VideoInfo) -> int | None:
+    """Return the track that the first stream occupies in the file of the second one."""
+    try:
+        is_same = rgb.samefile(aux) and rgb.is_file()
+    except OSError:  # reported where it is opened
+        return None
+    return (0 if info.track is None else info.track.number) if is_same else None
