@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from dmtrack import threads
+from dmtrack.drawing import encoder
 from dmtrack.drawing.encoder import VideoEncoder, VideoQuality, choose_encoder, nvenc, why_no_nvenc
 from dmtrack.drawing.video import VideoWriter
-from dmtrack.output import encoder
 
 NO_SUCH_DEVICE = 99
 

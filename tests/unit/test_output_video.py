@@ -18,13 +18,13 @@ import numpy.typing as npt
 import pytest
 from av.codec.codec import UnknownCodecError
 
+from dmtrack.drawing import video
 from dmtrack.drawing.draw import Layout
 from dmtrack.drawing.encoder import VideoQuality, choose_encoder
 from dmtrack.drawing.mp4 import is_whole, whole_fragments_bytes
 from dmtrack.drawing.video import VideoSink, VideoWriter, render_sink_for_layout
 from dmtrack.errors import OutputError
 from dmtrack.geometry.box import Box
-from dmtrack.output import video
 from dmtrack.output.sink import NullSink
 from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
 from dmtrack.video.frame import Frame, FramePair
