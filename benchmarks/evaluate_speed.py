@@ -17,10 +17,10 @@ from pathlib import Path
 
 import numpy as np
 
-from dmtrack.boxes.trackers import find_trackers, unpacked
 from dmtrack.datasets.annotations import read_annotations
-from dmtrack.evaluation.benchmark.benchmarks import BENCHMARKS, BenchmarkName
-from dmtrack.evaluation.benchmark.scoring import score_tracker
+from dmtrack.evaluation.benchmarks import BENCHMARKS, BenchmarkName
+from dmtrack.evaluation.scoring import score_tracker
+from dmtrack.evaluation.tracker_files import find_trackers, unpacked
 
 SEQUENCES, FRAMES, TRACKERS = 245, 901, 14
 

@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from dmtrack.evaluation.clips import ClipFigures, ClipFolder
+from dmtrack.evaluation.clips import ClipFolder, ClipResult
 from dmtrack.geometry.box import Box
 from dmtrack.network.backend import inference_network
 from dmtrack.network.fast.kernels import Precision
@@ -69,9 +69,7 @@ class Nudged(Tracker):
         return super().initialize(pair, moved, ids)
 
 
-def tracked(
-    clips: ClipFolder, weights: str, precision: Precision, nudge_px: float = 0.0
-) -> list[ClipFigures]:
+def tracked(clips: ClipFolder, weights: str, precision: Precision, nudge_px: float = 0.0) -> list[ClipResult]:
     """Track every clip in one precision."""
 
     def tracker(modality: Modality | None) -> Tracker:
@@ -96,19 +94,18 @@ def steps_px(clips: ClipFolder, weights: str, precision: Precision) -> dict[str,
     found = {}
     for clip in clips.track(tracker):
         network, factor = networks[-1]
-        boxes = clip.result.boxes[clip.result.start_frame :][: len(network.differences)]
+        boxes = clip.boxes[clip.start_frame :][: len(network.differences)]
         sides = factor * np.sqrt(boxes[:, 2] * boxes[:, 3])
         found[clip.name] = sides * np.array(network.differences[: len(sides)])
     return found
 
 
-def distances_px(found: ClipFigures, exact: ClipFigures) -> npt.NDArray[np.float64]:
+def distances_px(found: ClipResult, exact: ClipResult) -> npt.NDArray[np.float64]:
     """Return the largest difference of the four edges in each tracked frame."""
     edges = [
-        np.concatenate((r.boxes[:, :2], r.boxes[:, :2] + r.boxes[:, 2:]), axis=1)
-        for r in (found.result, exact.result)
+        np.concatenate((r.boxes[:, :2], r.boxes[:, :2] + r.boxes[:, 2:]), axis=1) for r in (found, exact)
     ]
-    apart: npt.NDArray[np.float64] = np.abs(edges[0] - edges[1]).max(axis=1)[exact.result.start_frame + 1 :]
+    apart: npt.NDArray[np.float64] = np.abs(edges[0] - edges[1]).max(axis=1)[exact.start_frame + 1 :]
     return apart[np.isfinite(apart)]
 
 
@@ -130,8 +127,8 @@ def main() -> None:
 
 def _say(
     title: str,
-    exact: Sequence[ClipFigures],
-    found: Sequence[ClipFigures],
+    exact: Sequence[ClipResult],
+    found: Sequence[ClipResult],
     steps: Mapping[str, npt.NDArray[np.float64]],
 ) -> None:
     """Print one table."""

@@ -9,12 +9,11 @@ from typing import Annotated, Final
 import typer
 
 from dmtrack.batch.run import Existing
-from dmtrack.boxes.tracks import RowOrder
-from dmtrack.evaluation.benchmark.benchmarks import BenchmarkName
-from dmtrack.evaluation.benchmark.scoring import Missing, ScoringOptions
-from dmtrack.evaluation.degradation import Degradation, Streams
+from dmtrack.evaluation.benchmarks import BenchmarkName
+from dmtrack.evaluation.scoring import Missing, ScoringOptions
+from dmtrack.evaluation.tracker_files import RowOrder
 from dmtrack.video.frame import Modality
-from dmtrack_cli.options import Losing, RecoveryChoice
+from dmtrack_cli.options import RecoveryChoice
 
 _SCORE: Final = "Scoring results"
 _RUN: Final = "Running the tracker"
@@ -78,7 +77,7 @@ class Scoring:
     @property
     def options(self) -> ScoringOptions:
         """What the library wants to know."""
-        return ScoringOptions(self.missing, self.order)
+        return ScoringOptions(self.missing, self.order, self.strict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,15 +104,6 @@ class Running:
         Modality | None,
         typer.Option("--modality", help="Only clips with this second stream.", rich_help_panel=_RUN),
     ] = None
-    streams: Annotated[
-        Streams, typer.Option("--streams", help="What the tracker is shown.", rich_help_panel=_RUN)
-    ] = Streams.BOTH
-    degrade: Annotated[
-        Degradation,
-        typer.Option(
-            "--degrade", help="Make RGB dark, blurred, or lost for 30 frames.", rich_help_panel=_RUN
-        ),
-    ] = Degradation.CLEAN
     device: Annotated[
         str, typer.Option("--device", help="auto, cpu, cuda:0 or mps.", rich_help_panel=_RUN)
     ] = "auto"
@@ -148,35 +138,10 @@ class Running:
             rich_help_panel=_RUN,
         ),
     ] = None
-    robust: Annotated[
-        bool,
-        typer.Option(
-            "--robustness",
-            help="Every --degrade with every --streams, clips of two streams.",
-            rich_help_panel=_RUN,
-        ),
-    ] = False
-    occlude: Annotated[
-        bool,
-        typer.Option(
-            "--occlude", help="Hide each target for a while; recovery off and on.", rich_help_panel=_RUN
-        ),
-    ] = False
     table: Annotated[
         Path | None,
-        typer.Option("--csv", help="Write one row a target and run here.", rich_help_panel=_RUN),
+        typer.Option("--csv", help="Without -o: write one row a target here.", rich_help_panel=_RUN),
     ] = None
-
-    @property
-    def losing(self) -> Losing:
-        """What happens when a target is lost."""
-        return Losing(recovery=self.recovery)
-
-    @property
-    def is_special(self) -> bool:
-        """Whether the tracker is shown something other than the recordings as they are."""
-        changed = self.streams is not Streams.BOTH or self.degrade is not Degradation.CLEAN
-        return changed or self.robust or self.occlude
 
     def existing(self, *, overwrite: bool) -> Existing:
         """What to do about sequences that are tracked already."""

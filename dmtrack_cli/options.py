@@ -125,6 +125,11 @@ class RecoveryChoice(StrEnum):
     ON = "on"
     OFF = "off"
 
+    @property
+    def is_wanted(self) -> bool | None:
+        """The same as a bool; None as suits the weights."""
+        return None if self is RecoveryChoice.AUTO else self is RecoveryChoice.ON
+
 
 @dataclass(frozen=True, slots=True)
 class TimePairing:

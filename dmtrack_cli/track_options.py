@@ -7,7 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from dmtrack.config import ModelConfig, TrackerConfig
-from dmtrack.datasets.recording import Recording, open_recording
+from dmtrack.datasets.survey import DatasetRecording, open_recording
 from dmtrack.drawing.draw import Layout
 from dmtrack.geometry.homography import Homography
 from dmtrack.tracking.start import TargetStart
@@ -71,7 +71,7 @@ class Inputs:
     live: LiveInputs | None = None
     pairing_options: PairingOptions = BY_TIME
 
-    def resolved(self) -> tuple[Inputs, Recording | None]:
+    def resolved(self) -> tuple[Inputs, DatasetRecording | None]:
         """Read what the options name; where RGB is a data-set folder, put its streams in its place.
 
         Raises:

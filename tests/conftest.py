@@ -6,7 +6,8 @@ import importlib.util
 import logging
 import os
 import resource
-from collections.abc import Generator, Iterator
+import sys
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -17,16 +18,33 @@ import pytest
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
-@pytest.fixture(scope="session")
-def live_sender() -> ModuleType:
-    """The sender of live video, which is a program as well."""
-    path = Path(__file__).with_name("live_sender.py")
+def _loaded(path: Path) -> ModuleType:
+    """Return a program as a module."""
     spec = importlib.util.spec_from_file_location(path.stem, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module  # its dataclasses look themselves up
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(scope="session")
+def live_sender() -> ModuleType:
+    """The sender of live video, which is a program as well."""
+    return _loaded(Path(__file__).with_name("live_sender.py"))
+
+
+@pytest.fixture(scope="session")
+def script() -> Callable[[Path], ModuleType]:
+    """Return what loads a program as a module."""
+    return _loaded
+
+
+@pytest.fixture(scope="session")
+def benchmark_script() -> Callable[[str], ModuleType]:
+    """Return what loads a script of `benchmarks/`."""
+    return lambda name: _loaded(Path(__file__).parents[1] / "benchmarks" / f"{name}.py")
 
 
 @pytest.hookimpl(wrapper=True)

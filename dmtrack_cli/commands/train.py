@@ -334,7 +334,7 @@ def _tracker_config(preset: str) -> TrackerConfig:
 
 def _validation(request: _Request) -> Validate | None:
     """Return a function that tracks every annotated clip once and reports mean IoU a clip."""
-    from dmtrack.evaluation.clip_validation import ClipValidation
+    from dmtrack.evaluation.clips import ClipValidation
 
     if request.validate is None:
         return None

@@ -187,6 +187,22 @@ def test_run_over_a_benchmark_writes_and_scores_results(
     assert run_cli(*words, "--resume").code == 0
 
 
+@pytest.mark.slow
+def test_recovery_is_off_unless_asked_for(make_video: Any, tmp_path: Path, run_cli: RunCli) -> None:
+    """The bundled weights would search; a benchmark is run as published."""
+    folder = tmp_path / "clips" / "walk"
+    folder.mkdir(parents=True)
+    make_video(folder / "rgb.mp4", 3)
+    make_video(folder / "thermal.mp4", 3, grey=True)
+    save(folder / "groundtruth.txt", truth(0)[:3])
+    words = ("evaluate", "--run", folder.parent, "--weights", "tiny", "-o")
+    assert run_cli(*words, "plain").code == 0
+    assert run_cli(*words, "searched", "--recovery", "auto").code == 0
+    records = {name: next(Path(name).rglob("run.json")).read_text() for name in ("plain", "searched")}
+    assert '"recovery": false' in records["plain"]
+    assert '"recovery": true' in records["searched"]
+
+
 def test_zips_are_named_in_errors(lasher: Path, run_cli: RunCli) -> None:
     shutil.make_archive("zipped", "zip", "results")
     shutil.make_archive("data", "zip", lasher)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dmtrack.evaluation.one_pass import one_pass
+from dmtrack.evaluation.clips import one_pass
 from dmtrack.tracking.result import TrackedBox, TrackState
 
 pytestmark = pytest.mark.data

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from dmtrack.boxes.trackers import TrackerFiles, find_trackers, unpacked
 from dmtrack.datasets.annotations import AnnotatedSet, read_annotations
-from dmtrack.evaluation.benchmark.benchmarks import Benchmark, BenchmarkName, benchmark_of
-from dmtrack.evaluation.benchmark.scoring import score_tracker
+from dmtrack.evaluation.benchmarks import Benchmark, BenchmarkName, benchmark_of
+from dmtrack.evaluation.scoring import score_tracker
+from dmtrack.evaluation.tracker_files import TrackerFiles, find_trackers, unpacked
 
 pytestmark = pytest.mark.data
 

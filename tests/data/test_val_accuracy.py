@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dmtrack.datasets.sequence import Sequence
-from dmtrack.evaluation.one_pass import one_pass
+from dmtrack.evaluation.clips import one_pass
 from dmtrack.run.pipeline import load_tracker
 
 pytestmark = pytest.mark.data

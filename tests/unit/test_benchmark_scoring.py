@@ -7,14 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dmtrack.boxes.trackers import TrackerFiles, find_trackers
-from dmtrack.boxes.tracks import RowOrder
 from dmtrack.datasets.annotations import AnnotatedSet, Annotation
 from dmtrack.errors import FormatError
-from dmtrack.evaluation.benchmark.benchmarks import BENCHMARKS, BenchmarkName
-from dmtrack.evaluation.benchmark.comparison import compare, paired_difference
-from dmtrack.evaluation.benchmark.problems import ProblemKind
-from dmtrack.evaluation.benchmark.scoring import Missing, ScoringOptions, TrackerScore, score_tracker
+from dmtrack.evaluation.benchmarks import BENCHMARKS, BenchmarkName
+from dmtrack.evaluation.comparison import compare, paired_difference
+from dmtrack.evaluation.scoring import Missing, ProblemKind, ScoringOptions, TrackerScore, score_tracker
+from dmtrack.evaluation.tracker_files import RowOrder, TrackerFiles, find_trackers
 
 LASHER = BENCHMARKS[BenchmarkName.LASHER]
 FRAMES = 30

@@ -7,10 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dmtrack.datasets.annotations import read_annotations
-from dmtrack.datasets.attributes import LASHER
+from dmtrack.datasets.annotations import LASHER, read_annotations
 from dmtrack.errors import DatasetError
-from dmtrack.evaluation.benchmark.benchmarks import BenchmarkName, benchmark_of
+from dmtrack.evaluation.benchmarks import BenchmarkName, benchmark_of
 
 ROWS = "10,20,30,40\n11,20,30,40\n0,0,0,0\n"
 

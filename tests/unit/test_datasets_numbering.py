@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dmtrack.datasets.absence import present_frames
-from dmtrack.datasets.numbering import gaps, picture_numbers, what_is_missing, without_partner
+from dmtrack.datasets.ground_truth import present_frames
+from dmtrack.datasets.image_files import gaps, picture_numbers, what_is_missing, without_partner
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from dmtrack.evaluation.metrics.convention import (
+from dmtrack.evaluation.convention import (
     GTOT,
     LASHER,
     RGBT234,
@@ -19,9 +19,9 @@ from dmtrack.evaluation.metrics.convention import (
     InvalidTruth,
     Truths,
 )
-from dmtrack.evaluation.metrics.frames import centre_error, count_above, count_within, normalised_error
-from dmtrack.evaluation.metrics.overlap_rates import OverlapConvention, overlap_rates, scored_ious
-from dmtrack.evaluation.metrics.precision_success import (
+from dmtrack.evaluation.overlap import centre_error, count_above, count_within, normalised_error
+from dmtrack.evaluation.overlap_rates import OverlapConvention, overlap_rates, scored_ious
+from dmtrack.evaluation.precision_success import (
     FrameScores,
     area_under,
     boxes_of,

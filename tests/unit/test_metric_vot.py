@@ -5,9 +5,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -15,12 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dmtrack.boxes.trackers import find_trackers
 from dmtrack.datasets.annotations import read_annotations
-from dmtrack.evaluation.benchmark.benchmarks import BenchmarkName, benchmark_of
-from dmtrack.evaluation.benchmark.scoring import score_tracker
-from dmtrack.evaluation.metrics.longterm import confidence_thresholds, mean_curve
-from dmtrack.evaluation.metrics.multistart import MultiStartConvention, anchor_run
+from dmtrack.evaluation.benchmarks import BenchmarkName, benchmark_of
+from dmtrack.evaluation.longterm import confidence_thresholds, mean_curve
+from dmtrack.evaluation.multistart import MultiStartConvention, anchor_run
+from dmtrack.evaluation.scoring import score_tracker
+from dmtrack.evaluation.tracker_files import find_trackers
 
 HERE = Path(__file__).parent
 FACTS: dict[str, Any] = json.loads((HERE / "vot_toolkit_facts.json").read_text(encoding="utf-8"))
@@ -28,14 +27,8 @@ LAST_DIGITS = 1e-12
 
 
 @pytest.fixture(scope="module")
-def made_up() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("vot_made_up", HERE / "vot_made_up.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module  # its dataclass looks itself up
-    spec.loader.exec_module(module)
-    return module
+def made_up(script: Callable[[Path], ModuleType]) -> ModuleType:
+    return script(HERE / "vot_made_up.py")
 
 
 def test_multistart_figures(made_up: ModuleType, tmp_path: Path) -> None:

@@ -8,9 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dmtrack.boxes.trackers import find_trackers, unpacked
-from dmtrack.boxes.tracks import RowOrder, in_order, read_track
 from dmtrack.errors import FormatError
+from dmtrack.evaluation.tracker_files import RowOrder, find_trackers, in_order, read_track, unpacked
 
 BOXES = [[1.0, 2.0, 30.0, 40.0], [2.5, 2.0, 30.0, 40.0]]
 NAMES = frozenset({"car", "tree_2", "CarLight", "man_105", "run"})

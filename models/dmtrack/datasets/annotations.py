@@ -8,6 +8,13 @@ Either every sequence is a folder with the files its data set uses, or one folde
     NAME/groundtruth.txt  absent_label.txt         VisEvent
     NAME/groundtruth.txt  sequence  anchor.value   DepthTrack, VOT
 
+What a benchmark says is hard about its sequences (occlusion, low light) are attributes, as short names:
+
+    AttriSeqsTxt/NAME.txt    LasHeR: 19 numbers, 0 or 1, in the order of `LASHER`
+    attr_txt/LI.txt          RGBT234, RGBT210: 0 or 1 a sequence, in the order of `SequencesName.txt`
+    NAME/attrs.txt           OTB: names, separated by commas
+    NAME/LI.tag              VOT: 0 or 1 a frame; a sequence has what any of its frames has
+
 Only text is read, so that a benchmark of a million pictures opens in a second. Rows keep the numbers of their
 files: some benchmarks score rows that are no boxes.
 """
@@ -26,7 +33,6 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from dmtrack.datasets.attributes import Attributes
 from dmtrack.datasets.ground_truth import (
     Floats,
     find_ground_truth,
@@ -45,6 +51,13 @@ _PAIRS: Final = (("visible", "infrared"), ("v", "i"), ("rgb", "ir"))
 _FLAT_NAMES: Final = ("gt", "gt_rect", "annos", "annotations", "ground_truth", "groundtruth")
 _ABSENT_FLAGS: Final = "absent"
 _MAX_DEPTH: Final = 5
+
+
+LASHER: Final = (
+    *("NO", "PO", "TO", "HO", "MB", "LI", "HI", "AIV", "LR", "DEF"),
+    *("BC", "SA", "CM", "TC", "FL", "OV", "FM", "SV", "ARC"),
+)
+"""Source: LasHeR toolkit, order of the columns."""
 
 
 class TruthStyle(StrEnum):
@@ -296,3 +309,62 @@ def _size(path: Path) -> tuple[int, int] | None:
         return int(known["width"]), int(known["height"])
     except (OSError, ValueError, KeyError):
         return None
+
+
+class Attributes:
+    """The attributes of the sequences of a data set.
+
+    Args:
+        folders: Where the files of all sequences may be: the folder of the truth, that of the data set.
+
+    Raises:
+        FormatError: A file is not as it should be.
+    """
+
+    def __init__(self, *folders: Path) -> None:
+        places = {place for folder in folders for place in (folder, folder.parent)}
+        self._columns = next((p / "AttriSeqsTxt" for p in places if (p / "AttriSeqsTxt").is_dir()), None)
+        lists = next((p / "attr_txt" for p in places if (p / "attr_txt").is_dir()), None)
+        self._listed = {} if lists is None else _listed(lists)
+
+    def of(self, name: str, folder: Path | None) -> frozenset[str]:
+        """Return the attributes of a sequence; none where nobody says."""
+        found = set(self._listed.get(name, ()))
+        if self._columns is not None and (self._columns / f"{name}.txt").is_file():
+            found |= _set_columns(self._columns / f"{name}.txt")
+        if folder is not None:
+            own = folder / "attrs.txt"
+            if own.is_file():
+                found |= {word.strip() for word in _text(own).split(",") if word.strip()}
+            found |= {path.stem for path in folder.glob("*.tag") if "1" in _text(path).split()}
+        return frozenset(found)
+
+
+def _set_columns(path: Path) -> set[str]:
+    words = _text(path).replace(",", " ").split()
+    if len(words) != len(LASHER):
+        raise FormatError(f"has {len(words)} attributes, not {len(LASHER)}", where=path)
+    return {name for name, word in zip(LASHER, words, strict=True) if word == "1"}
+
+
+def _listed(folder: Path) -> dict[str, set[str]]:
+    names_file = folder / "SequencesName.txt"
+    if not names_file.is_file():
+        return {}
+    names = _text(names_file).split()
+    found: dict[str, set[str]] = {name: set() for name in names}
+    for path in sorted(folder.glob("*.txt")):
+        if path == names_file:
+            continue
+        flags = _text(path).split()
+        for name, flag in zip(names, flags, strict=False):
+            if flag in ("1", "1.0"):
+                found[name].add(path.stem)
+    return found
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise FormatError("cannot be read as text", where=path) from error

@@ -6,6 +6,10 @@ from, but all hold one box a row and one row a frame:
     4 values   x, y, w, h                       (most data sets)
     4 values   left, top, right, bottom         (GTOT: `groundTruth_v.txt`, `groundTruth_i.txt`)
     8 values   four corner points of a polygon  (VOT), read as its axis-aligned bounding box
+
+Files that say in which frames the target is there hold a 0 or a 1 a frame. In VisEvent's `absent_label.txt` 1
+means present, in spite of the name; copies with the opposite meaning are about. Other sets do not document
+their `absent.txt`, so its meaning is told from the boxes: a frame without a box is one without the target.
 """
 
 from __future__ import annotations
@@ -18,17 +22,21 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from dmtrack.errors import BoxError, FormatError
+from dmtrack.errors import BoxError, DatasetError, FormatError
 from dmtrack.geometry.box import Box
 
 Floats = npt.NDArray[np.float64]
 
 _SEPARATORS: Final = {ord(mark): " " for mark in ",;\t"}
 _TARGET_FILE: Final = re.compile(r"groundtruth(?:_rect\.(?P<number>\d+)|_(?!rect$)(?P<name>.+))")
+VISEVENT_FILE: Final = "absent_label.txt"
+OTHER_FILE: Final = "absent.txt"
+
+Flags = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
-class GroundTruth:
+class TruthFile:
     """The boxes of one target, one row a frame.
 
     Attributes:
@@ -73,7 +81,7 @@ def convention_of(path: Path, columns: int) -> BoxConvention:
     return BoxConvention(origin=1 if columns == 8 or path.stem.startswith("groundtruth_rect") else 0)
 
 
-def read_boxes(path: Path, *, origin: int | None = None, corners: bool | None = None) -> GroundTruth:
+def read_boxes(path: Path, *, origin: int | None = None, corners: bool | None = None) -> TruthFile:
     """Read a ground-truth file: values separated by commas, tabs, blanks or semicolons.
 
     Args:
@@ -249,7 +257,7 @@ def _is_number(word: str) -> bool:
         return False
 
 
-def _to_ground_truth(rows: Floats, convention: BoxConvention) -> GroundTruth:
+def _to_ground_truth(rows: Floats, convention: BoxConvention) -> TruthFile:
     if rows.shape[1] == 8:
         polygons = rows.reshape(-1, 4, 2) - convention.origin
         corner_min, corner_max = polygons.min(axis=1), polygons.max(axis=1)
@@ -262,4 +270,40 @@ def _to_ground_truth(rows: Floats, convention: BoxConvention) -> GroundTruth:
     empty = (boxes[:, 2:] <= 0).any(axis=1)
     boxes[np.isnan(boxes).any(axis=1) | empty] = np.nan
     sizeless = empty & np.isfinite(rows).all(axis=1) & (np.ptp(rows, axis=1) > 0)
-    return GroundTruth(boxes, rows, sizeless, polygons, unjudged)
+    return TruthFile(boxes, rows, sizeless, polygons, unjudged)
+
+
+def present_frames(folder: Path, has_box: Flags) -> Flags:
+    """Return in which frames the target is there.
+
+    Args:
+        folder: Where the file may lie.
+        has_box: `(N,)`, whether the ground truth has a box in each frame.
+
+    Returns:
+        `(N,)`; all true where there is no file.
+
+    Raises:
+        FormatError: A row is not 0 or 1.
+        DatasetError: The file has another number of rows than the ground truth.
+
+    Source: specification 3.7 (VisEvent).
+    """
+    for name in (VISEVENT_FILE, OTHER_FILE):
+        path = folder / name
+        if path.is_file():
+            ones = read_flags(path)
+            if len(ones) != len(has_box):
+                raise DatasetError(f"{len(ones)} flags, but {len(has_box)} boxes", where=path)
+            return _agreeing(ones, has_box, is_documented=name == VISEVENT_FILE)
+    return np.ones(len(has_box), dtype=np.bool_)
+
+
+def _agreeing(ones: Flags, has_box: Flags, *, is_documented: bool) -> Flags:
+    """Return the flags in the sense that fits the boxes; undecided: as documented, or mostly present."""
+    as_written, opposite = (
+        int(np.sum(flags & has_box)) - int(np.sum(flags & ~has_box)) for flags in (ones, ~ones)
+    )
+    if is_documented:
+        return ~ones if as_written <= 0 < opposite else ones
+    return ones if as_written >= opposite else ~ones

@@ -1,7 +1,14 @@
-"""The pictures of one stream as a list of paths that costs little memory."""
+"""The pictures of one stream: a list of paths that costs little memory, and which are missing in it.
+
+Data sets number the pictures of a stream, each in its own way (`00001v.jpg`, `v000012.jpg`, `frame0003.bmp`,
+`0001_1.png`). Streams are paired by place, so a picture that was lost on the way, and is not lost in the
+other stream too, would shift everything after it.
+"""
 
 from __future__ import annotations
 
+import itertools
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +22,9 @@ VIDEO_SUFFIXES: Final = frozenset(
 
 EVENT_SUFFIXES: Final = frozenset({".aedat", ".aedat4", ".csv", ".dat", ".es", ".h5", ".hdf5", ".raw"})
 """Recordings of event cameras as the data sets pass them on."""
+
+
+_NAMED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,3 +74,64 @@ def is_video(path: Path) -> bool:
 def is_event_file(path: Path) -> bool:
     """Return whether a file of this name may be a recording of events; hidden files are not."""
     return not path.name.startswith(".") and path.suffix.lower() in EVENT_SUFFIXES
+
+
+def picture_numbers(names: Sequence[str]) -> tuple[int, ...] | None:
+    """Return the number in each name that tells the pictures apart; None if there is no such number.
+
+    Args:
+        names: File names of one stream, in reading order.
+    """
+    groups = [re.findall(r"\d+", name.rpartition(".")[0] or name) for name in names]
+    if not groups or len({len(found) for found in groups}) != 1:
+        return None
+    for column in zip(*groups, strict=True):
+        numbers = tuple(int(word) for word in column)
+        if all(earlier < later for earlier, later in itertools.pairwise(numbers)):
+            return numbers
+    return None
+
+
+def gaps(numbers: Sequence[int]) -> tuple[int, ...]:
+    """Return the numbers that are left out between the first and the last; none for a regular step."""
+    steps = [later - earlier for earlier, later in itertools.pairwise(numbers)]
+    if not steps or min(steps) > 1 or len(set(steps)) == 1:
+        return ()
+    present = set(numbers)
+    return tuple(number for number in range(numbers[0], numbers[-1]) if number not in present)
+
+
+def what_is_missing(names: Sequence[str]) -> str:
+    """Return which pictures of one stream are left out, for people; empty if none is or nobody can tell."""
+    numbers = picture_numbers(names)
+    left_out = () if numbers is None else gaps(numbers)
+    return f"missing in the numbering: {_listed(left_out)}" if left_out else ""
+
+
+def without_partner(names: Sequence[str], others: Sequence[str]) -> str:
+    """Say which pictures of two streams have no partner, told from their numbers.
+
+    Streams that begin at different numbers are taken to begin together.
+
+    Returns:
+        In words; empty where every picture has a partner, or nobody can tell.
+    """
+    first, second = picture_numbers(names), picture_numbers(others)
+    if first is None or second is None or min(len(first), len(second)) < 2:
+        return ""
+    if len(first) == len(second) and not gaps(first) and not gaps(second):
+        return ""
+    shift = 0 if set(first) & set(second) else second[0] - first[0]
+    here, there = {number + shift for number in first}, set(second)
+    parts = []
+    if here - there:
+        parts.append(f"only in the first: {_listed(sorted(number - shift for number in here - there))}")
+    if there - here:
+        parts.append(f"only in the second: {_listed(sorted(there - here))}")
+    return ", ".join(parts)
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    shown = ", ".join(str(number) for number in numbers[:_NAMED])
+    more = len(numbers) - _NAMED
+    return f"number {shown}" + (f" and {more} more" if more > 0 else "")

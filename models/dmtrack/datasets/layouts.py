@@ -32,7 +32,7 @@ from dmtrack.video.frame import Modality
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class DatasetLayout:
     """The names that a data set gives to its two streams (file-name patterns, lower case)."""
 
     name: str
@@ -43,25 +43,25 @@ class Layout:
 
 
 LAYOUTS: Final = (
-    Layout("lasher", "visible", "infrared", Modality.THERMAL),
-    Layout("gtot", "v", "i", Modality.THERMAL),
-    Layout("vtuav", "rgb", "ir", Modality.THERMAL),
-    Layout("depthtrack", "color", "depth", Modality.DEPTH),
-    Layout("vot-rgbt", "color", "ir", Modality.THERMAL),
-    Layout("vot-rgbt", "color", "infrared", Modality.THERMAL),
-    Layout("visevent", "vis_imgs", "event_imgs", Modality.EVENT),
-    Layout("coesot", "*_aps", "*_dvs", Modality.EVENT),
-    Layout("coesot", "aps", "dvs", Modality.EVENT),
-    Layout("coesot", "color_frames", "event_frames", Modality.EVENT),
-    Layout("plain", "rgb", "thermal", Modality.THERMAL),
-    Layout("plain", "rgb", "infrared", Modality.THERMAL),
-    Layout("plain", "rgb", "depth", Modality.DEPTH),
-    Layout("plain", "rgb", "event", Modality.EVENT),
-    Layout("plain", "rgb", "events", Modality.EVENT),
-    Layout("otb", "img", None, None),
-    *(Layout("plain", name, None, None) for name in ("rgb", "color", "visible", "vis_imgs")),
+    DatasetLayout("lasher", "visible", "infrared", Modality.THERMAL),
+    DatasetLayout("gtot", "v", "i", Modality.THERMAL),
+    DatasetLayout("vtuav", "rgb", "ir", Modality.THERMAL),
+    DatasetLayout("depthtrack", "color", "depth", Modality.DEPTH),
+    DatasetLayout("vot-rgbt", "color", "ir", Modality.THERMAL),
+    DatasetLayout("vot-rgbt", "color", "infrared", Modality.THERMAL),
+    DatasetLayout("visevent", "vis_imgs", "event_imgs", Modality.EVENT),
+    DatasetLayout("coesot", "*_aps", "*_dvs", Modality.EVENT),
+    DatasetLayout("coesot", "aps", "dvs", Modality.EVENT),
+    DatasetLayout("coesot", "color_frames", "event_frames", Modality.EVENT),
+    DatasetLayout("plain", "rgb", "thermal", Modality.THERMAL),
+    DatasetLayout("plain", "rgb", "infrared", Modality.THERMAL),
+    DatasetLayout("plain", "rgb", "depth", Modality.DEPTH),
+    DatasetLayout("plain", "rgb", "event", Modality.EVENT),
+    DatasetLayout("plain", "rgb", "events", Modality.EVENT),
+    DatasetLayout("otb", "img", None, None),
+    *(DatasetLayout("plain", name, None, None) for name in ("rgb", "color", "visible", "vis_imgs")),
     *(
-        Layout("plain", name, None, None, rgb_sensor=Modality.THERMAL)
+        DatasetLayout("plain", name, None, None, rgb_sensor=Modality.THERMAL)
         for name in ("infrared", "thermal", "ir", "tir")
     ),
 )
@@ -69,9 +69,9 @@ LAYOUTS: Final = (
 _EVENT_ARCHIVE: Final = "events.npz"
 _THERMAL_WORDS: Final = frozenset({"flir", "infrared", "ir", "lwir", "thermal", "tir"})
 _EVENT_SETS: Final = (
-    Layout("coesot", "*_aps", "", Modality.EVENT),
-    Layout("coesot", "color_frames", "", Modality.EVENT),
-    Layout("visevent", "vis_imgs", "", Modality.EVENT),
+    DatasetLayout("coesot", "*_aps", "", Modality.EVENT),
+    DatasetLayout("coesot", "color_frames", "", Modality.EVENT),
+    DatasetLayout("visevent", "vis_imgs", "", Modality.EVENT),
 )
 """Sets whose colour pictures may come with one event recording instead of event pictures."""
 _RGBT234_PICTURE: Final = re.compile(r"\d+v\.\w+", re.IGNORECASE)
@@ -92,7 +92,7 @@ class Clip:
     """
 
     folder: Path
-    layout: Layout
+    layout: DatasetLayout
     rgb: Path
     aux: Path | None = None
     events: Path | None = None
@@ -165,7 +165,7 @@ def _has_event_pictures(streams: dict[str, Path]) -> bool:
     return any(_matching(streams, pattern) is not None for pattern in patterns)
 
 
-def _refined(layout: Layout, folder: Path, rgb: Path) -> Layout:
+def _refined(layout: DatasetLayout, folder: Path, rgb: Path) -> DatasetLayout:
     """Tell apart sets with the same folders.
 
     VOT's tool kit adds a `sequence` file to DepthTrack's; RGBT234 and RGBT210 call pictures `00001v.jpg`,
@@ -188,10 +188,10 @@ def _unnamed_clip(folder: Path, streams: dict[str, Path]) -> Clip | None:
     if _holds_images(folder) and truth_files(folder, folder.name):
         archive = folder / _EVENT_ARCHIVE
         if archive.is_file():
-            return Clip(folder, Layout("plain", "", "", Modality.EVENT), folder, archive)
-        return Clip(folder, Layout("vot", "", None, None, _sensor_of(folder)), folder)
+            return Clip(folder, DatasetLayout("plain", "", "", Modality.EVENT), folder, archive)
+        return Clip(folder, DatasetLayout("vot", "", None, None, _sensor_of(folder)), folder)
     if len(videos) == 1 and find_ground_truth(videos[0]):
-        return Clip(folder, Layout("plain", "", None, None, _sensor_of(videos[0])), videos[0])
+        return Clip(folder, DatasetLayout("plain", "", None, None, _sensor_of(videos[0])), videos[0])
     return None
 
 

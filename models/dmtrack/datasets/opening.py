@@ -9,11 +9,9 @@ from typing import Final
 
 import numpy as np
 
-from dmtrack.datasets.absence import present_frames
-from dmtrack.datasets.ground_truth import find_ground_truth, read_boxes, target_name
-from dmtrack.datasets.image_files import ImageFiles
+from dmtrack.datasets.ground_truth import find_ground_truth, present_frames, read_boxes, target_name
+from dmtrack.datasets.image_files import ImageFiles, what_is_missing, without_partner
 from dmtrack.datasets.layouts import Clip, clip_folders, recognise
-from dmtrack.datasets.numbering import what_is_missing, without_partner
 from dmtrack.datasets.sequence import Floats, Paths, Sequence, is_recording
 from dmtrack.errors import DatasetError, InputError
 from dmtrack.video.frame import Modality

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import collections.abc
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +84,10 @@ class Sequence:
             raise DatasetError(f"no box is known in frame {frame_index}", where=self.name)
         x, y, w, h = (float(value) for value in self.boxes[frame_index])
         return Box(x, y, w, h)
+
+    def main_stream(self) -> Sequence:
+        """Return the same without its second stream."""
+        return replace(self, modality=None, aux_paths=(), aux_boxes=None)
 
     def sources(self) -> tuple[Path, Path | None]:
         """Return what a reader opens: the folder or file of the main and of the second stream.

@@ -1,17 +1,20 @@
-"""`survey`: what a data-set folder holds, one clip or many, and what is wrong. No picture is read."""
+"""What a data-set folder holds: the one clip a person means, or all clips and what is wrong with them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from dmtrack.datasets.ground_truth import find_ground_truth
-from dmtrack.datasets.image_files import ImageFiles
+from dmtrack.datasets.image_files import ImageFiles, is_image, is_video, what_is_missing
 from dmtrack.datasets.layouts import Clip, clip_folders, recognise
-from dmtrack.datasets.numbering import what_is_missing
 from dmtrack.datasets.opening import open_clip
 from dmtrack.datasets.sequence import Sequence
-from dmtrack.errors import InputError
+from dmtrack.errors import DatasetError, InputError
+from dmtrack.video.frame import Modality
+
+_NAMED: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +34,29 @@ class SurveyedClip:
     aux_pictures: int | None
     sequences: tuple[Sequence, ...]
     problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetRecording:
+    """One clip of a data set, ready to be read.
+
+    Attributes:
+        clip: Its streams.
+        sequences: Its annotated targets; none where there is no ground truth.
+    """
+
+    clip: Clip
+    sequences: tuple[Sequence, ...] = ()
+
+    @property
+    def modality(self) -> Modality | None:
+        """What the second stream measures; None without one."""
+        return None if self.clip.second is None else self.clip.layout.modality
+
+    @property
+    def layout_reason(self) -> str:
+        """How the modality is known, in words."""
+        return f"the folder is laid out as {self.clip.layout.name}"
 
 
 def survey(root: Path) -> tuple[SurveyedClip, ...]:
@@ -63,3 +89,48 @@ def _surveyed(clip: Clip) -> SurveyedClip:
         except InputError as error:
             problems.append(str(error))
     return SurveyedClip(clip, counts[0], counts[1], sequences, tuple(problems))
+
+
+def open_recording(folder: Path) -> DatasetRecording | None:
+    """Find the streams and the targets of the one clip in `folder`.
+
+    Returns:
+        None where `folder` is no folder, or one of pictures that is no clip: a stream by itself.
+
+    Raises:
+        DatasetError: The folder holds several clips, or nothing that can be tracked, or its clip is
+            incomplete.
+        FormatError: A ground-truth file is malformed.
+        VideoError: A folder cannot be read.
+    """
+    if not folder.is_dir():
+        return None
+    clip = recognise(folder) or _below(folder)
+    if clip is None:
+        return None
+    return DatasetRecording(clip, tuple(open_clip(clip)) if find_ground_truth(clip.rgb) else ())
+
+
+def _below(folder: Path) -> Clip | None:
+    """Return the only clip in the folders below; None where the folder is a stream by itself."""
+    children = sorted(folder.iterdir())
+    if any(is_image(child) for child in children):
+        return None
+    found = list(clip_folders(folder))
+    if len(found) == 1:
+        return recognise(found[0])
+    if found:
+        names = ", ".join(str(path.relative_to(folder)) for path in found[:_NAMED])
+        raise DatasetError(
+            f"the folder holds {len(found)} recordings ({names}{', …' if len(found) > _NAMED else ''})",
+            where=folder,
+            hint="name one of them, or track all with dmtrack batch",
+        )
+    videos = [child.name for child in children if is_video(child)]
+    if videos:
+        raise DatasetError(
+            f"the folder holds videos ({', '.join(videos[:_NAMED])}) that are not named after what they show",
+            where=folder,
+            hint="name the video or the two videos",
+        )
+    return None

@@ -1,50 +1,140 @@
-"""One pass over every annotated clip of a folder: the figures that `evaluate` and training print."""
+"""One pass over annotated clips: the first box is given, the tracker runs once, nothing is restarted."""
 
 from __future__ import annotations
 
-import copy
+import collections.abc
+import functools
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
+import numpy.typing as npt
 
+from dmtrack.config import TrackerConfig
 from dmtrack.datasets.event_archive import with_event_pictures
 from dmtrack.datasets.opening import find_sequences
+from dmtrack.datasets.sequence import Sequence
 from dmtrack.errors import DatasetError
-from dmtrack.evaluation.calibration import roc_auc
-from dmtrack.evaluation.degradation import Degradation, DegradedView, Streams
-from dmtrack.evaluation.one_pass import OnePassResult, PairTracker, one_pass
-from dmtrack.video.frame import Modality
+from dmtrack.evaluation.overlap import Floats, iou_per_frame, mean_iou
+from dmtrack.geometry.box import Box
+from dmtrack.tracking.result import TrackedBox
+from dmtrack.video.frame import FramePair, Modality
+from dmtrack.video.pairing import open_pair
+from dmtrack.video.position import Position
 
-TrackerFor = Callable[[Modality | None], PairTracker]
+if TYPE_CHECKING:
+    from dmtrack.network.model import DMTrack
 
 
-@dataclass(frozen=True, slots=True)
-class ClipFigures:
-    """How one target of one clip was followed."""
+class PairTracker(Protocol):
+    """What is evaluated: anything that follows boxes through frame pairs."""
+
+    def initialize(self, pair: FramePair, boxes: collections.abc.Sequence[Box]) -> tuple[TrackedBox, ...]:
+        """Start over with the targets of the first frame."""
+
+    def update(self, pair: FramePair) -> tuple[TrackedBox, ...]:
+        """Find all targets in the next frame."""
+
+
+TrackerFactory = Callable[[Modality | None], PairTracker]
+"""Gives a tracker for a second stream of that modality (None: there is none), once a clip."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClipResult:
+    """How one target of one clip was followed; row `t` belongs to frame `t` of its sequence.
+
+    Attributes:
+        name: Of the sequence.
+        modality: Of its second stream.
+        boxes: `(T, 4)` float64 `x, y, w, h`; NaN before the start and where a frame could not be read.
+        scores: `(T,)` float64, NaN in the same rows.
+        ious: `(T,)` float64, NaN where there is no truth to compare with or tracking had not begun; 0
+            where a frame could not be read.
+        start_frame: 0-based index of the frame whose box was given.
+    """
 
     name: str
     modality: Modality | None
-    result: OnePassResult
+    boxes: Floats
+    scores: Floats
+    ious: Floats
+    start_frame: int
 
     @property
     def mean_iou(self) -> float:
-        """Mean overlap, the given first box included as 1."""
-        return self.result.mean_iou
+        """Mean overlap. The start frame counts (as 1), as in the benchmarks."""
+        return mean_iou(self.ious)
+
+    @property
+    def mean_iou_after_start(self) -> float:
+        """Mean overlap without the frame whose box was given.
+
+        Raises:
+            ValueError: No later frame has a true box.
+        """
+        return mean_iou(self.ious[self.start_frame + 1 :])
 
     @property
     def frames(self) -> int:
         """Number of scored frames, the given one included."""
-        return int(np.isfinite(self.result.ious).sum())
+        return int(np.isfinite(self.ious).sum())
 
     @property
     def success(self) -> float:
         """Share of scored frames with an overlap of at least one half."""
-        ious = self.result.ious[np.isfinite(self.result.ious)]
-        return float((ious >= 0.5).mean())
+        return float((self.ious[np.isfinite(self.ious)] >= 0.5).mean())
+
+
+def one_pass(tracker_for: TrackerFactory, sequence: Sequence, *, max_frames: int | None = None) -> ClipResult:
+    """Run a tracker over a sequence, from its first known box to its end.
+
+    Args:
+        tracker_for: Called once.
+        sequence: The recording and its ground truth.
+        max_frames: Stop after so many tracked frames, the start frame included; later frames are not
+            scored. None runs to the end.
+
+    Raises:
+        DatasetError: A stream ends before the ground truth, or cannot be read from one place.
+        VideoError: A stream cannot be opened.
+        DecodeError: A stream is damaged beyond its bound.
+        PairingError: The streams share no time.
+    """
+    start = sequence.start_frame
+    end = len(sequence) if max_frames is None else min(len(sequence), start + max_frames)
+    boxes = np.full((len(sequence), 4), np.nan)
+    scores = np.full(len(sequence), np.nan)
+    tracker = tracker_for(sequence.modality)
+    last = -1
+    for frame, pair in _pairs(sequence, start, end):
+        if last < 0 and frame != start:
+            raise DatasetError(f"start frame {start} cannot be read", where=sequence.name)
+        tracked = tracker.initialize(pair, [sequence.start_box]) if frame == start else tracker.update(pair)
+        boxes[frame], scores[frame] = tracked[0].box.xywh, tracked[0].score
+        last = frame
+    if last < end - 1:
+        raise DatasetError(
+            f"the recording ends after frame {last}, but there are {len(sequence)} rows of ground truth",
+            where=sequence.name,
+        )
+    ious = iou_per_frame(boxes, sequence.boxes)
+    ious[~sequence.visible] = np.nan
+    ious[:start] = ious[end:] = np.nan
+    return ClipResult(sequence.name, sequence.modality, boxes, scores, ious, start)
+
+
+def _pairs(sequence: Sequence, start: int, end: int) -> Iterator[tuple[int, FramePair]]:
+    """Yield the pairs from frame `start` up to and without `end`, each with its frame in the sequence."""
+    rgb, aux = sequence.sources()
+    offset = sequence.source_start()
+    first, stop = Position(index=offset + start), Position(index=offset + end)
+    with open_pair(rgb, aux, modality=sequence.modality, start=first, end=stop) as pairs:
+        for pair in pairs:
+            yield pair.rgb.index - offset, pair
 
 
 class ClipFolder:
@@ -53,6 +143,9 @@ class ClipFolder:
     Args:
         folder: Clips in any layout that `dmtrack.datasets.layouts` knows.
         modality: Only clips with this second stream; None takes all.
+
+    Attributes:
+        clips: At least one, in order of their names.
 
     Raises:
         DatasetError: There is no such clip.
@@ -74,45 +167,98 @@ class ClipFolder:
         """Remove the scratch folder."""
         self._scratch.cleanup()
 
-    def with_two_streams(self) -> ClipFolder:
-        """Return the clips that have a second stream, maybe none; the scratch folder is shared."""
-        chosen = copy.copy(self)
-        chosen.clips = [clip for clip in self.clips if clip.modality is not None]
-        return chosen
-
-    def track(
-        self,
-        tracker_for: TrackerFor,
-        *,
-        streams: Streams = Streams.BOTH,
-        kind: Degradation = Degradation.CLEAN,
-        max_frames: int | None = None,
-    ) -> Iterator[ClipFigures]:
-        """Track every target once, from its first box, without restarts.
-
-        Args:
-            tracker_for: Makes a tracker for the streams shown: None is one stream.
-            streams: What the tracker is shown.
-            kind: What is done to RGB.
-            max_frames: Frames tracked a clip.
-        """
-        alone = streams in (Streams.RGB, Streams.AUX)
+    def track(self, tracker_for: TrackerFactory, *, max_frames: int | None = None) -> Iterator[ClipResult]:
+        """Track every target once; see `one_pass` for the arguments and the errors."""
         for clip in self.clips:
-            result = one_pass(
-                lambda modality: DegradedView(tracker_for(None if alone else modality), streams, kind),
-                clip,
-                max_frames=max_frames,
-            )
-            yield ClipFigures(clip.name, clip.modality, result)
+            yield one_pass(tracker_for, clip, max_frames=max_frames)
 
 
-def score_auc(figures: Sequence[ClipFigures]) -> float:
+def exact_trackers(weights: str, *, device: str = "auto", recovery: bool | None = False) -> TrackerFactory:
+    """Return what gives trackers in fp32: figures must not depend on which instructions a machine has.
+
+    Args:
+        weights: `tiny`, `base`, a name in the data folder, or a path; each file is read once.
+        device: `auto`, `cpu`, `cuda:0` or `mps`.
+        recovery: Whether targets are given up and looked for; None: as suits the weights.
+
+    Raises:
+        ConfigError: The device is not there.
+    """
+    from dmtrack.network.backend import choose_device
+    from dmtrack.network.weights.store import resolve_weights  # these here, because they load torch
+    from dmtrack.tracking.tracker import Tracker
+
+    place = choose_device(device)
+
+    @functools.cache
+    def tracker_for(modality: Modality | None) -> PairTracker:
+        resolved = resolve_weights(weights, modality)
+        config = resolved.tracker_config
+        if recovery is not None:
+            config = replace(config, recovery=recovery)
+        return Tracker(resolved.model, config, device=place)
+
+    return tracker_for
+
+
+class ClipValidation:
+    """Tracks clips once each during training; called with a network, returns mean IoU a clip and over all.
+
+    Args:
+        folder: Annotated clips in any known layout.
+        modality: Use only the clips of this second stream, with both streams. None uses the first
+            stream of every clip.
+        tracker: The inference protocol.
+
+    Raises:
+        DatasetError: The folder has no clip of that modality.
+    """
+
+    def __init__(self, folder: Path, modality: Modality | None, tracker: TrackerConfig) -> None:
+        self.clips = ClipFolder(folder, modality)
+        if modality is None:
+            self.clips.clips = [clip.main_stream() for clip in self.clips.clips]
+        self.tracker = tracker
+
+    def __call__(self, model: DMTrack) -> dict[str, float]:
+        """Return `mean_iou`, `score_auc` and one figure a clip; the model stays as it is."""
+        from dmtrack.tracking.tracker import Tracker  # imports torch
+
+        device = next(model.parameters()).device
+        figures = list(self.clips.track(lambda _: Tracker(model, self.tracker, device=device)))
+        mean = float(np.mean([clip.mean_iou for clip in figures]))
+        return {"mean_iou": mean, "score_auc": score_auc(figures), **{c.name: c.mean_iou for c in figures}}
+
+
+def score_auc(figures: collections.abc.Sequence[ClipResult]) -> float:
     """Return the area under the ROC of score against `IoU >= 0.5`, over all frames but the given ones."""
     scores, hits = [], []
     for clip in figures:
-        later = slice(clip.result.start_frame + 1, None)
-        ious, values = clip.result.ious[later], clip.result.scores[later]
+        later = slice(clip.start_frame + 1, None)
+        ious, values = clip.ious[later], clip.scores[later]
         known = np.isfinite(ious) & np.isfinite(values)
         scores.append(values[known])
         hits.append(ious[known] >= 0.5)
     return roc_auc(np.concatenate(scores), np.concatenate(hits))
+
+
+def roc_auc(scores: npt.ArrayLike, hits: npt.ArrayLike) -> float:
+    """Return the area under the ROC curve: the chance that a hit scores above a miss, ties one half.
+
+    Args:
+        scores: `(N,)` finite.
+        hits: `(N,)` bool.
+
+    Returns:
+        A value in [0, 1]; NaN when there are only hits or only misses.
+    """
+    values = np.asarray(scores, np.float64)
+    good = np.asarray(hits, bool)
+    if good.all() or not good.any():
+        return float("nan")
+    _, where, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    ranks = (last - (counts - 1) / 2)[where]
+    hit_count = int(good.sum())
+    above = ranks[good].sum() - hit_count * (hit_count + 1) / 2
+    return float(above / (hit_count * (len(good) - hit_count)))

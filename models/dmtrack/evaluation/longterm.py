@@ -18,7 +18,11 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from dmtrack.datasets.annotations import Annotation
+from dmtrack.evaluation.metric import Curve, Metric, padded, track_boxes
+from dmtrack.evaluation.multistart import MultiStartConvention, bounded_ious
 from dmtrack.evaluation.overlap import Floats
+from dmtrack.evaluation.tracker_files import Track
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +68,7 @@ def confident_frames(
     """Return the frames of a sequence as the toolkit scores them.
 
     Args:
-        ious: `(N,)`, NaN where the target is absent (`dmtrack.evaluation.metrics.multistart.bounded_ious`).
+        ious: `(N,)`, NaN where the target is absent (`dmtrack.evaluation.multistart.bounded_ious`).
         confidence: `(N,)`; a value that is not known (NaN) is 0.
         convention: See there.
 
@@ -132,3 +136,41 @@ def best_f_score(sequences: Sequence[ConfidentFrames], thresholds: Floats) -> Pr
     f_score = np.divide(2 * precision * recall, total, out=np.zeros(len(total)), where=total > 0)
     best = int(np.argmax(f_score))
     return PrecisionRecall(float(precision[best]), float(recall[best]), float(f_score[best]))
+
+
+class LongTerm(Metric[ConfidentFrames]):
+    """Precision, recall and F-score over confidence thresholds: DepthTrack."""
+
+    columns = ("F-score", "Pr", "Re")
+    ranked_by = "F-score"
+    is_additive = False
+
+    def __init__(
+        self, convention: LongTermConvention | None = None, overlap: MultiStartConvention | None = None
+    ) -> None:
+        self.convention = convention or LongTermConvention()
+        self.overlap = overlap or MultiStartConvention()
+
+    def part(self, annotation: Annotation, tracks: Sequence[Track]) -> ConfidentFrames:
+        """Return overlaps and confidences; without confidences every frame is reported."""
+        track, frames = tracks[0], len(annotation)
+        rows = padded(track_boxes(track, annotation.truth), frames)
+        ious = bounded_ious(rows, annotation.truth, self.overlap, annotation.picture_size())
+        confidence = np.full(frames, np.nan)
+        given = np.ones(len(track)) if track.confidence is None else track.confidence
+        confidence[: min(frames, len(given))] = given[:frames]
+        return confident_frames(ious, confidence, self.convention)
+
+    def figures(self, parts: Sequence[ConfidentFrames]) -> tuple[float, ...]:
+        """Return the best F-score, and its precision and recall."""
+        best = best_f_score(parts, self._thresholds(parts))
+        return (best.f_score, best.precision, best.recall)
+
+    def curves(self, parts: Sequence[ConfidentFrames]) -> tuple[Curve, ...]:
+        """Return precision over recall."""
+        precision, recall = mean_curve(parts, self._thresholds(parts))
+        return (Curve("precision_recall", "recall", "precision", recall, precision, self.figures(parts)[0]),)
+
+    def _thresholds(self, parts: Sequence[ConfidentFrames]) -> Floats:
+        scores = np.concatenate([part.confidence for part in parts])
+        return confidence_thresholds(scores, self.convention.thresholds)

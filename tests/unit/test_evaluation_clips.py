@@ -1,4 +1,4 @@
-"""One pass over small recordings, with trackers whose answers are known."""
+"""One pass over small recordings, with trackers whose answers are known; and what the score's ROC says."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from dmtrack.datasets.opening import open_sequence
 from dmtrack.errors import DatasetError
-from dmtrack.evaluation.one_pass import one_pass
+from dmtrack.evaluation.clips import one_pass, roc_auc
 from dmtrack.geometry.box import Box
 from dmtrack.tracking.result import TrackedBox, TrackState
 from dmtrack.video.frame import Modality
@@ -158,3 +158,28 @@ def test_a_recording_shorter_than_its_ground_truth_is_an_error(tmp_path):
     (tmp_path / "groundtruth.txt").write_text("5,5,10,10\n" * 5)
     with pytest.raises(DatasetError, match="ends after frame 2, but there are 5 rows"):
         one_pass(lambda _: Still(), open_sequence(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("scores", "hits", "area"),
+    [
+        ([0.1, 0.2, 0.8, 0.9], [0, 0, 1, 1], 1.0),
+        ([0.9, 0.8, 0.2, 0.1], [0, 0, 1, 1], 0.0),
+        ([0.5, 0.5, 0.5, 0.5], [0, 1, 0, 1], 0.5),
+        ([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1], 0.75),
+    ],
+    ids=["perfect", "reversed", "all tied", "one pair wrong of four"],
+)
+def test_area_under_the_roc(scores, hits, area):
+    assert roc_auc(scores, np.array(hits, bool)) == pytest.approx(area)
+
+
+def test_area_is_unknown_without_a_miss():
+    assert np.isnan(roc_auc([0.3, 0.4], [True, True]))
+
+
+def test_the_main_stream_alone(clip):
+    sequence = open_sequence(clip()).main_stream()
+    tracker = SquareFinder()
+    assert one_pass(lambda _: tracker, sequence).mean_iou == 1.0
+    assert tracker.calls[0][3] == (40, 50, 3)

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from dmtrack.datasets.annotations import AnnotatedSet
-from dmtrack.evaluation.benchmark.benchmarks import Benchmark
-from dmtrack.evaluation.benchmark.comparison import Comparison
-from dmtrack.evaluation.benchmark.scoring import TrackerScore
+from dmtrack.evaluation.benchmarks import Benchmark
+from dmtrack.evaluation.comparison import Comparison
+from dmtrack.evaluation.scoring import ResultsProblem, TrackerScore
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -29,6 +29,7 @@ class Evaluation:
         source: Where the truth is, as the person named it.
         trackers: The best first.
         comparison: Of two of them, if asked for.
+        files: What was written, the report first.
     """
 
     benchmark: Benchmark
@@ -36,11 +37,17 @@ class Evaluation:
     source: Path
     trackers: Sequence[TrackerScore]
     comparison: Comparison | None = None
+    files: tuple[Path, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The names of the figures."""
         return self.benchmark.metric.columns
+
+    @property
+    def problems(self) -> tuple[ResultsProblem, ...]:
+        """What is wrong with the results of all trackers."""
+        return tuple(problem for tracker in self.trackers for problem in tracker.problems)
 
 
 def sequences_csv(evaluation: Evaluation) -> str:

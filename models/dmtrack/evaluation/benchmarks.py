@@ -8,9 +8,12 @@ from typing import Any, Final
 
 from dmtrack.datasets.annotations import AnnotatedSet, TruthStyle
 from dmtrack.errors import DatasetError
-from dmtrack.evaluation.benchmark.metric import Metric
-from dmtrack.evaluation.benchmark.metrics import LongTerm, MultiStart, OverlapRate, PrecisionSuccess
-from dmtrack.evaluation.metrics.convention import GTOT, LASHER, RGBT210, RGBT234, VISEVENT, VTUAV
+from dmtrack.evaluation.convention import GTOT, LASHER, RGBT210, RGBT234, VISEVENT, VTUAV
+from dmtrack.evaluation.longterm import LongTerm
+from dmtrack.evaluation.metric import Metric
+from dmtrack.evaluation.multistart import MultiStart
+from dmtrack.evaluation.overlap_rates import OverlapRate
+from dmtrack.evaluation.precision_success import PrecisionSuccess
 
 
 class BenchmarkName(StrEnum):

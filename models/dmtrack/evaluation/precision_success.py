@@ -9,23 +9,26 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from dmtrack.evaluation.metrics.convention import (
+from dmtrack.datasets.annotations import Annotation
+from dmtrack.evaluation.convention import (
     Area,
     Convention,
-    Corners,
     InvalidResult,
     InvalidTruth,
     ShortResult,
     Truths,
 )
-from dmtrack.evaluation.metrics.frames import (
+from dmtrack.evaluation.metric import Curve, Metric, boxes_of, with_given
+from dmtrack.evaluation.overlap import (
     Counts,
+    Floats,
     centre_error,
     count_above,
     count_within,
     normalised_error,
+    raw_iou,
 )
-from dmtrack.evaluation.overlap import Floats, raw_iou
+from dmtrack.evaluation.tracker_files import Track
 
 _NORMALISED_AT: Final = 0.2
 
@@ -74,7 +77,7 @@ def frame_scores(
     Raises:
         ValueError: The shapes are not these, or there are fewer flags than frames.
 
-    Source: the scripts named at the constants of `dmtrack.evaluation.metrics.convention`.
+    Source: the scripts named at the constants of `dmtrack.evaluation.convention`.
     """
     boxes = boxes_of(rows, convention.corners)
     chosen = [np.asarray(one, np.float64) for one in truths][
@@ -101,25 +104,6 @@ def frame_scores(
         kept = present[:frames]
         errors, normalised, ious = errors[kept], normalised[kept], ious[kept]
     return FrameScores(errors, normalised, ious, frames)
-
-
-def boxes_of(rows: npt.ArrayLike, corners: Corners) -> Floats:
-    """Return rows of 4 or 8 numbers as `(N, 4)` boxes.
-
-    Source: RGBT234 and GTOT toolkits (`corner2rect`: points 1, 2, 3, rounded half away from zero).
-    """
-    values = np.asarray(rows, np.float64)
-    if values.ndim == 2 and values.shape[1] == 4:
-        return values
-    if values.ndim != 2 or values.shape[1] != 8:
-        raise ValueError(f"rows have the shape {values.shape}, not (N, 4) or (N, 8)")
-    if corners is Corners.ROUNDED:
-        x, y = values[:, 0], values[:, 1]
-        box = np.stack((x, y, values[:, 2] - x, values[:, 5] - y), axis=1)
-        rounded: Floats = np.sign(box) * np.floor(np.abs(box) + 0.5)
-        return rounded
-    xs, ys = values[:, 0::2], values[:, 1::2]
-    return np.stack((xs.min(1), ys.min(1), np.ptp(xs, axis=1), np.ptp(ys, axis=1)), axis=1)
 
 
 def sequence_counts(scores: FrameScores, convention: Convention) -> SequenceCounts:
@@ -166,7 +150,7 @@ def area_under(success: Floats, area: Area) -> float:
 def precision_rate(precision: Floats, convention: Convention) -> float:
     """Return the precision curve at the error the benchmark quotes.
 
-    Source: the scripts named at the constants of `dmtrack.evaluation.metrics.convention`.
+    Source: the scripts named at the constants of `dmtrack.evaluation.convention`.
     """
     return float(precision[int(np.argmin(np.abs(convention.errors_px - convention.precision_px)))])
 
@@ -205,3 +189,73 @@ def _compared(boxes: Floats, truths: Sequence[Floats]) -> tuple[Floats, Floats, 
     normalised = np.stack([normalised_error(boxes, truth) for truth in truths])
     ious = np.stack([raw_iou(boxes, truth) for truth in truths])
     return np.fmin.reduce(errors), np.fmin.reduce(normalised), np.fmax.reduce(ious)
+
+
+class PrecisionSuccess(Metric[SequenceCounts]):
+    """Precision and success under a convention: LasHeR, RGBT234, RGBT210, GTOT, VTUAV, VisEvent.
+
+    Args:
+        convention: What the benchmark does.
+        columns: Names of precision, normalised precision (where quoted) and success.
+    """
+
+    def __init__(self, convention: Convention, columns: tuple[str, ...]) -> None:
+        self.convention = convention
+        self.columns = columns
+        self.ranked_by = columns[-1]
+
+    def part(self, annotation: Annotation, tracks: Sequence[Track]) -> SequenceCounts:
+        """Count the frames within the thresholds."""
+        truths, present, rows = _begun(annotation, with_given(tracks[0], annotation.truth))
+        return sequence_counts(frame_scores(rows, truths, self.convention, present), self.convention)
+
+    def figures(self, parts: Sequence[SequenceCounts]) -> tuple[float, ...]:
+        """Return precision, normalised precision where quoted, and success."""
+        precision, normalised, success = self._shares(parts)
+        found = [precision_rate(precision, self.convention)]
+        if self.convention.normalised:
+            found.append(normalised_rate(normalised, self.convention))
+        return (*found, area_under(success, self.convention.area))
+
+    def curves(self, parts: Sequence[SequenceCounts]) -> tuple[Curve, ...]:
+        """Return the precision, the normalised precision where quoted, and the success curve."""
+        convention = self.convention
+        precision, normalised, success = self._shares(parts)
+        figures = self.figures(parts)
+        lines = [
+            Curve("precision", "centre error (px)", "precision", convention.errors_px, precision, figures[0])
+        ]
+        if convention.normalised:
+            x = convention.normalised_errors
+            label = "normalised centre error"
+            lines.append(Curve("normalised_precision", label, "precision", x, normalised, figures[1]))
+        lines.append(Curve("success", "overlap", "success", convention.overlaps, success, figures[-1]))
+        return tuple(lines)
+
+    def weight(self, part: SequenceCounts) -> float:
+        """Return the number of frames where all frames are pooled."""
+        return float(part.frames) if self.convention.pooled else 1.0
+
+    def _shares(self, parts: Sequence[SequenceCounts]) -> tuple[Floats, Floats, Floats]:
+        frames, pooled = [part.frames for part in parts], self.convention.pooled
+        return (
+            curve([part.precision for part in parts], frames, pooled=pooled),
+            curve([part.normalised for part in parts], frames, pooled=pooled),
+            curve([part.success for part in parts], frames, pooled=pooled),
+        )
+
+
+def _begun(
+    annotation: Annotation, rows: Floats
+) -> tuple[tuple[Floats, ...], npt.NDArray[np.bool_] | None, Floats]:
+    """Drop the frames before the target first appears (VisEvent), from the truth and what is as long as it.
+
+    Source: inputs-and-metrics 5 (sequences that begin with an absent target are trimmed).
+    """
+    truths, flags = annotation.truths, annotation.present
+    if flags is None or not flags.any():
+        return truths, None, rows
+    begin = int(np.argmax(flags))
+    frames = len(flags)
+    trimmed = tuple(truth[begin:] if len(truth) == frames else truth for truth in truths)
+    return trimmed, flags[begin:][: len(trimmed[0])], rows[begin:] if len(rows) >= frames else rows

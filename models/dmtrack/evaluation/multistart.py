@@ -18,7 +18,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from dmtrack.datasets.annotations import Annotation
+from dmtrack.evaluation.metric import Curve, Metric, padded, track_boxes
 from dmtrack.evaluation.overlap import Floats, iou_per_frame, is_box
+from dmtrack.evaluation.tracker_files import Track
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,3 +194,51 @@ def _within(boxes: Floats, size: tuple[int, int]) -> Floats:
     first = np.clip(boxes[:, :2], 0.0, limit)
     last = np.clip(boxes[:, :2] + boxes[:, 2:], 0.0, limit)
     return np.hstack((first, last - first))
+
+
+class MultiStart(Metric[AnchoredSequence]):
+    """EAO, accuracy and robustness of anchored runs: VOT-RGBD2022."""
+
+    columns = ("EAO", "A", "R")
+    ranked_by = "EAO"
+    is_additive = False
+
+    def __init__(self, convention: MultiStartConvention | None = None) -> None:
+        self.convention = convention or MultiStartConvention()
+
+    def part(self, annotation: Annotation, tracks: Sequence[Track]) -> AnchoredSequence:
+        """Compare the run of every anchor; one without frames failed at once."""
+        size = annotation.picture_size()
+        shown = [shown_frames(annotation, anchor) for anchor in anchors_of(annotation)]
+        runs = tuple(self._run(frames, track, size) for frames, track in zip(shown, tracks, strict=True))
+        return AnchoredSequence(runs, len(annotation))
+
+    def _run(self, truth: Floats, track: Track, size: tuple[int, int] | None) -> AnchorRun:
+        if not len(track):
+            return AnchorRun(np.zeros(len(truth)), 0, failed=True)
+        rows = padded(track_boxes(track, truth), len(truth))
+        return anchor_run(rows, truth, self.convention, size)
+
+    def figures(self, parts: Sequence[AnchoredSequence]) -> tuple[float, ...]:
+        """Return EAO, accuracy and robustness."""
+        return (expected_average_overlap(parts, self.convention), accuracy(parts), robustness(parts))
+
+    def curves(self, parts: Sequence[AnchoredSequence]) -> tuple[Curve, ...]:
+        """Return the EAO curve."""
+        y = eao_curve(parts, self.convention.high)
+        x = np.arange(len(y), dtype=np.float64)
+        eao = self.figures(parts)[0]
+        return (Curve("expected_overlap", "frames", "expected average overlap", x[1:], y[1:], eao),)
+
+
+def anchors_of(annotation: Annotation) -> tuple[int, ...]:
+    """Return the anchors: `f` where a run starts at frame `f` forwards, its bit inverse `~f` backwards."""
+    if annotation.anchors is None:
+        return (0,)
+    frames = np.flatnonzero(annotation.anchors)
+    return tuple(int(frame) if annotation.anchors[frame] > 0 else ~int(frame) for frame in frames)
+
+
+def shown_frames(annotation: Annotation, anchor: int) -> Floats:
+    """Return the truth in the order in which the run of an anchor shows the frames."""
+    return annotation.truth[anchor:] if anchor >= 0 else annotation.truth[~anchor::-1]

@@ -1,11 +1,12 @@
-"""Finds the results of trackers on the sequences of a data set, however people lay them out.
+"""The results of trackers on the sequences of a data set: finding the files, however people lay them out.
 
     TRACKER/NAME.txt                              most benchmarks (also TRACKER_NAME.txt)
     TRACKER/NAME/boxes.csv                        `dmtrack batch`
     TRACKER/baseline/NAME/NAME_001.txt            VOT toolkit; NAME_00000050.txt of a run from frame 50
 
 A folder may hold several trackers. Files that say something else about a sequence (`NAME_time.txt`) and files
-that are no results are passed over.
+that are no results are passed over. Each file is read as arrays, one row a frame, whatever its format; rows
+keep the numbers of their file, because benchmarks say themselves what a row that is no box counts as.
 """
 
 from __future__ import annotations
@@ -15,12 +16,23 @@ import re
 import zipfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+import numpy.typing as npt
+
+from dmtrack.boxes.formats.vot import value_path
 from dmtrack.boxes.locating import MOT, TABLE
+from dmtrack.boxes.reading import read_results
+from dmtrack.boxes.recording import RecordingResults
+from dmtrack.datasets.ground_truth import read_boxes
 from dmtrack.errors import FormatError
+from dmtrack.tracking.result import TrackState
+
+Floats = npt.NDArray[np.float64]
 
 RESULT_SUFFIXES: Final = frozenset({".txt", ".csv", ".json", ".jsonl"})
 _KEPT_SUFFIXES: Final = RESULT_SUFFIXES | {".value", ".tag", ""}
@@ -31,6 +43,93 @@ _BESIDE: Final = re.compile(
 _EXPERIMENTS: Final = frozenset({"baseline", "longterm", "realtime", "unsupervised", "rgbd-unsupervised"})
 _ABOUT_OTHERS: Final = frozenset({"readme.txt", "list.txt", "run.json", "batch.json", "sequences.txt"})
 _MOST_BYTES: Final = 8 << 30
+
+
+class RowOrder(StrEnum):
+    """What the four numbers of a row are."""
+
+    XYWH = "xywh"
+    XYXY = "xyxy"
+    CXCYWH = "cxcywh"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Track:
+    """One target through one sequence.
+
+    Attributes:
+        rows: `(N, 4)` or, for corners of polygons, `(N, 8)`; NaN where there is no box.
+        confidence: `(N,)`, NaN where it is not known; None where no frame has one.
+        given: `(N,)` bool: the tracker was given the box of this frame, and the file does not repeat it.
+        targets: How many targets the file holds; the first is this one.
+    """
+
+    rows: Floats
+    confidence: Floats | None
+    given: npt.NDArray[np.bool_]
+    targets: int = 1
+
+    def __len__(self) -> int:
+        """The number of frames."""
+        return len(self.rows)
+
+
+def read_track(path: Path, order: RowOrder = RowOrder.XYWH) -> Track:
+    """Read a file of results in any known format.
+
+    Args:
+        path: The file.
+        order: What the numbers of its rows are; the track has `x, y, w, h`.
+
+    Raises:
+        FormatError: It cannot be read, or something in it (named) is malformed.
+    """
+    track = _read(path)
+    return replace(track, rows=in_order(track.rows, order))
+
+
+def _read(path: Path) -> Track:
+    is_plain = path.suffix.lower() == ".txt" and not value_path(path, "confidence").is_file()
+    if not is_plain:
+        return _of_recording(read_results(path)[0])
+    try:
+        rows = read_boxes(path, origin=0, corners=False).rows
+        return Track(rows, None, np.zeros(len(rows), np.bool_))
+    except FormatError as error:
+        plain = error
+    try:
+        return _of_recording(read_results(path)[0])
+    except FormatError:
+        raise plain from None
+
+
+def in_order(rows: Floats, order: RowOrder) -> Floats:
+    """Return rows of 4 numbers as `x, y, w, h`; rows of 8 are left as they are."""
+    if rows.shape[1] != len("xywh") or order is RowOrder.XYWH:
+        return rows
+    if order is RowOrder.XYXY:
+        return np.hstack((rows[:, :2], rows[:, 2:] - rows[:, :2]))
+    return np.hstack((rows[:, :2] - rows[:, 2:] / 2, rows[:, 2:]))
+
+
+def _of_recording(recording: RecordingResults) -> Track:
+    ids = recording.target_ids
+    target_id = ids[0] if ids else 1
+    frames = list(recording.every_frame())
+    rows = np.full((len(frames), 4), np.nan)
+    confidence = np.full(len(frames), np.nan)
+    given = np.zeros(len(frames), np.bool_)
+    for index, frame in enumerate(frames):
+        target = frame.target(target_id)
+        if target is None:
+            continue
+        if target.box is not None:
+            rows[index] = target.box.xywh
+        given[index] = target.box is None and target.state is TrackState.INIT
+        if target.score is not None:
+            confidence[index] = target.score
+    known = None if np.isnan(confidence).all() else confidence
+    return Track(rows, known, given, max(len(ids), 1))
 
 
 @dataclass(frozen=True, slots=True)

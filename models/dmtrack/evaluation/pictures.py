@@ -10,16 +10,15 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from dmtrack.boxes.tracks import RowOrder, in_order, read_track
 from dmtrack.datasets.annotations import Annotation
 from dmtrack.drawing.draw import PALETTE
 from dmtrack.errors import FormatError
-from dmtrack.evaluation.benchmark.evaluation import Evaluation
-from dmtrack.evaluation.benchmark.metrics import MultiStart, with_given
-from dmtrack.evaluation.benchmark.scoring import TrackerScore
-from dmtrack.evaluation.metrics.convention import Corners
-from dmtrack.evaluation.metrics.precision_success import boxes_of
+from dmtrack.evaluation.metric import track_boxes
+from dmtrack.evaluation.multistart import MultiStart
 from dmtrack.evaluation.overlap import Floats, iou_per_frame, is_box
+from dmtrack.evaluation.scores import Evaluation
+from dmtrack.evaluation.scoring import TrackerScore
+from dmtrack.evaluation.tracker_files import RowOrder, read_track
 
 _WIDTH_PX: Final = 360
 _QUALITY: Final = 82
@@ -103,10 +102,10 @@ def _boxes(tracker: TrackerScore, annotation: Annotation, order: RowOrder) -> Fl
     if score is None:
         return None
     try:
-        track = read_track(score.files[0])
+        track = read_track(score.files[0], order)
     except FormatError:
         return None
-    rows = boxes_of(in_order(with_given(track, annotation.truth), order), Corners.BOUNDING)
+    rows = track_boxes(track, annotation.truth)
     frames = len(annotation)
     if len(rows) >= 2 * frames:
         rows = rows[:: round(len(rows) / frames)]

@@ -7,12 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from dmtrack.datasets.annotations import Annotation
+from dmtrack.evaluation.metric import Curve, Metric, track_boxes
 from dmtrack.evaluation.overlap import Floats, iou_per_frame
+from dmtrack.evaluation.tracker_files import Track
+
+_SUCCESS_POINTS: Final = 101
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,3 +86,45 @@ def overlap_rates(ious: Sequence[Floats], convention: OverlapConvention | None =
     average = float(np.mean([part.mean() for part in parts]))
     success = [float(np.mean([(part > threshold).mean() for part in parts])) for threshold in (0.5, 0.75)]
     return OverlapRates(mean_iou, average, *success)
+
+
+class OverlapRate(Metric[Floats]):
+    """Mean IoU, average overlap and success rates: for data sets without figures of their own."""
+
+    columns = ("mean IoU", "AO", "SR50", "SR75")
+    ranked_by = "mean IoU"
+    is_additive = False
+
+    def __init__(self, convention: OverlapConvention | None = None) -> None:
+        self.convention = convention or OverlapConvention()
+
+    def part(self, annotation: Annotation, tracks: Sequence[Track]) -> Floats:
+        """Return the overlaps of scored frames."""
+        rows = track_boxes(tracks[0], annotation.truth)
+        present = annotation.present
+        if present is not None and len(present) != len(annotation):
+            present = None
+        begin = _first_box(annotation.truth, present)
+        shown = rows[begin:] if len(rows) > len(annotation) - begin else rows
+        scored = scored_ious(shown, annotation.truth[begin:], None if present is None else present[begin:])
+        if not len(scored):
+            raise ValueError("no frame has a true box")
+        return scored
+
+    def figures(self, parts: Sequence[Floats]) -> tuple[float, ...]:
+        """Return mean IoU, AO, SR50 and SR75."""
+        return tuple(overlap_rates(parts, self.convention))
+
+    def curves(self, parts: Sequence[Floats]) -> tuple[Curve, ...]:
+        """Return the success curve of all later frames."""
+        ious = np.concatenate([part[1:] if self.convention.skip_first else part for part in parts])
+        x = np.linspace(0, 1, _SUCCESS_POINTS)
+        y = np.array([(ious > threshold).mean() if len(ious) else np.nan for threshold in x])
+        return (Curve("success", "overlap", "success", x, y, self.figures(parts)[0]),)
+
+
+def _first_box(truth: Floats, present: npt.NDArray[np.bool_] | None) -> int:
+    known = np.isfinite(truth).all(axis=1) & (truth[:, 2:] > 0).all(axis=1)
+    if present is not None:
+        known &= present
+    return int(np.argmax(known))

@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from dmtrack.errors import ConfigError
-from dmtrack.evaluation.benchmark.benchmarks import Benchmark
-from dmtrack.evaluation.benchmark.scoring import TrackerScore
+from dmtrack.evaluation.benchmarks import Benchmark
 from dmtrack.evaluation.overlap import Floats
+from dmtrack.evaluation.scoring import TrackerScore
 
 RESAMPLES: Final = 10_000
 CONFIDENCE: Final = 0.95

@@ -6,19 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
-from dmtrack.boxes.trackers import TrackerFiles
-from dmtrack.boxes.tracks import RowOrder, Track, in_order, read_track
 from dmtrack.datasets.annotations import AnnotatedSet, Annotation
 from dmtrack.errors import FormatError
-from dmtrack.evaluation.benchmark.benchmarks import BENCHMARKS, Benchmark, benchmark_named_by
-from dmtrack.evaluation.benchmark.metric import Curve
-from dmtrack.evaluation.benchmark.metrics import MultiStart, anchors_of
-from dmtrack.evaluation.benchmark.order import corner_like
-from dmtrack.evaluation.benchmark.problems import Problem, ProblemKind
+from dmtrack.evaluation.benchmarks import BENCHMARKS, Benchmark, benchmark_named_by
+from dmtrack.evaluation.metric import Curve
+from dmtrack.evaluation.multistart import MultiStart, anchors_of
+from dmtrack.evaluation.overlap import Floats, is_box, raw_iou
+from dmtrack.evaluation.tracker_files import RowOrder, Track, TrackerFiles, in_order, read_track
+
+_SHOWN_NAMES: Final = 4
+_FITS: Final = 0.5
+_LOOKED_AT: Final = 5
 
 
 class Missing(StrEnum):
@@ -35,10 +37,12 @@ class ScoringOptions:
     Attributes:
         missing: See there.
         order: What the numbers of a row are.
+        strict: Refuse results with anything wrong.
     """
 
     missing: Missing = Missing.SKIP
     order: RowOrder = RowOrder.XYWH
+    strict: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,7 +93,53 @@ class TrackerScore:
     attributes: tuple[AttributeScore, ...]
     curves: tuple[Curve, ...]
     missing: int
-    problems: tuple[Problem, ...]
+    problems: tuple[ResultsProblem, ...]
+
+
+class ProblemKind(StrEnum):
+    """What can be wrong with the results of a tracker."""
+
+    MISSING = "missing sequences"
+    UNREADABLE = "files that cannot be read"
+    SHORT = "results shorter than the ground truth"
+    LONG = "results longer than the ground truth"
+    ORDER = "columns in another order"
+    RUNS = "missing runs"
+    TARGETS = "files of several targets"
+    NO_CONFIDENCE = "results without confidences"
+    NO_TRUTH = "sequences that cannot be scored"
+    STRANGERS = "files of no sequence of this data set"
+
+
+@dataclass(frozen=True, slots=True)
+class ResultsProblem:
+    """One kind of thing wrong with a tracker's results.
+
+    Attributes:
+        tracker: Whose results.
+        kind: See there.
+        names: The sequences or files concerned.
+        detail: What exactly, for the first of them.
+        counted: How it was counted.
+    """
+
+    tracker: str
+    kind: ProblemKind
+    names: tuple[str, ...]
+    detail: str = ""
+    counted: str = ""
+
+    def __str__(self) -> str:
+        """Return the problem as one line."""
+        shown = ", ".join(self.names[:_SHOWN_NAMES])
+        if len(self.names) > _SHOWN_NAMES:
+            shown += f" and {len(self.names) - _SHOWN_NAMES} more"
+        parts = [
+            f"{self.tracker}: {len(self.names)} {self.kind}" if self.names else f"{self.tracker}: {self.kind}"
+        ]
+        parts += [shown] if shown else []
+        parts += [part for part in (self.detail, self.counted) if part]
+        return "; ".join(parts)
 
 
 def score_tracker(
@@ -182,9 +232,9 @@ class _Scoring:
     def _tracks(self, annotation: Annotation, files: tuple[Path, ...]) -> list[Track]:
         if isinstance(self.benchmark.metric, MultiStart):
             return self._runs(annotation, files)
-        track = read_track(files[0])
+        track = read_track(files[0], self.options.order)
         self._check(annotation, track)
-        return [replace(track, rows=in_order(track.rows, self.options.order))]
+        return [track]
 
     def _runs(self, annotation: Annotation, files: tuple[Path, ...]) -> list[Track]:
         """Read the run of every anchor; an empty track stands for one that lacks."""
@@ -197,8 +247,7 @@ class _Scoring:
                 self._add(ProblemKind.RUNS, annotation.name, f"the run from frame {start}")
                 tracks.append(Track(np.empty((0, 4)), None, np.empty(0, np.bool_)))
             else:
-                track = read_track(file)
-                tracks.append(replace(track, rows=in_order(track.rows, self.options.order)))
+                tracks.append(read_track(file, self.options.order))
         return tracks
 
     def _check(self, annotation: Annotation, track: Track) -> None:
@@ -220,19 +269,23 @@ class _Scoring:
     def _add(self, kind: ProblemKind, name: str, detail: str = "") -> None:
         self._found.setdefault(kind, []).append((name, detail))
 
-    def problems(self) -> tuple[Problem, ...]:
+    def problems(self) -> tuple[ResultsProblem, ...]:
         """Return what was wrong, a line a kind."""
         name = self.tracker.name
         found = [
-            Problem(name, kind, tuple(entry[0] for entry in entries), entries[0][1], self._counted(kind))
+            ResultsProblem(
+                name, kind, tuple(entry[0] for entry in entries), entries[0][1], self._counted(kind)
+            )
             for kind, entries in self._found.items()
         ]
         if self.options.order is RowOrder.XYWH and 2 * self._corner_like > self._first_rows:
             detail = f"{self._corner_like} of {self._first_rows} first rows fit the truth as x1,y1,x2,y2 only"
             counted = "counted as x,y,w,h; give --order xyxy to read them as corners"
-            found.append(Problem(name, ProblemKind.ORDER, (), detail, counted))
+            found.append(ResultsProblem(name, ProblemKind.ORDER, (), detail, counted))
         if self.tracker.unknown:
-            found.append(Problem(name, ProblemKind.STRANGERS, self.tracker.unknown, counted="not counted"))
+            found.append(
+                ResultsProblem(name, ProblemKind.STRANGERS, self.tracker.unknown, counted="not counted")
+            )
         return tuple(found)
 
     def _counted(self, kind: ProblemKind) -> str:
@@ -293,3 +346,22 @@ def _foreign(tracker: TrackerFiles, data: AnnotatedSet, benchmark: Benchmark) ->
 
 def _some(data: AnnotatedSet) -> str:
     return ", ".join(sequence.name for sequence in data.sequences[:3])
+
+
+def corner_like(rows: Floats, truth: Floats) -> bool | None:
+    """Return whether the first rows fit the truth as corners and not as they are; None if nobody can tell.
+
+    Args:
+        rows: `(N, 4)` of a result file; the first is usually the box that was given.
+        truth: `(T, 4)` x, y, w, h.
+    """
+    if rows.ndim != len("hw") or rows.shape[1] != truth.shape[1]:
+        return None
+    frames = min(len(rows), len(truth), _LOOKED_AT)
+    shown, true = rows[:frames], truth[:frames]
+    known = is_box(true) & np.isfinite(shown).all(axis=1)
+    if not known.any():
+        return None
+    as_size = np.nanmean(raw_iou(shown[known], true[known]))
+    as_corners = np.nanmean(raw_iou(in_order(shown[known], RowOrder.XYXY), true[known]))
+    return bool(as_size < _FITS < as_corners)

@@ -1,23 +1,28 @@
-"""Recordings whose target is hidden for a while: who says so, and who finds it again.
+"""Targets hidden for a while: who says so, and who finds them again, without recovery and with it.
 
-A wall of the surroundings' colour covers the target in both streams for some frames; then it is there
-again, wherever it has moved to meanwhile.
+    python benchmarks/occlusion.py CLIPS [--modality thermal] [--weights tiny]
+
+A wall of the surroundings' colour covers each target in both streams for a quarter of its recording; then it
+is there again, wherever it has moved to meanwhile. Counted are frames wrongly called tracked, and frames from
+the target's return until it is followed again.
 """
 
 from __future__ import annotations
 
+import argparse
 import collections.abc
 import math
+import sys
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from dmtrack.datasets.sequence import Sequence
 from dmtrack.errors import DatasetError
-from dmtrack.evaluation.one_pass import PairTracker, one_pass
+from dmtrack.evaluation.clips import ClipFolder, PairTracker, TrackerFactory, exact_trackers, one_pass
 from dmtrack.geometry.box import Box
 from dmtrack.tracking.result import TrackedBox, TrackState
 from dmtrack.video.frame import FramePair, Modality
@@ -124,7 +129,7 @@ class OcclusionFigures:
     ms_mean: float
 
 
-def occluded_pass(make: Callable[[Modality | None], PairTracker], sequence: Sequence) -> OcclusionFigures:
+def occluded_pass(tracker_for: TrackerFactory, sequence: Sequence) -> OcclusionFigures:
     """Track one target through an occlusion.
 
     Raises:
@@ -136,7 +141,7 @@ def occluded_pass(make: Callable[[Modality | None], PairTracker], sequence: Sequ
 
     def factory(modality: Modality | None) -> PairTracker:
         nonlocal view
-        view = OccludedView(make(modality), sequence)
+        view = OccludedView(tracker_for(modality), sequence)
         return view
 
     result = one_pass(factory, sequence)
@@ -159,3 +164,49 @@ def occluded_pass(make: Callable[[Modality | None], PairTracker], sequence: Sequ
         ms_median=1e3 * float(np.median(view.seconds)),
         ms_mean=1e3 * float(np.mean(view.seconds)),
     )
+
+
+def row(target: str, recovery: str, figures: collections.abc.Sequence[OcclusionFigures]) -> str:
+    """Return one line of the table: a target, or the mean over several."""
+    found = [one.frames_to_recover for one in figures if math.isfinite(one.frames_to_recover)]
+    again = f"{np.mean(found):.0f}" if found else "never"
+    again += f" ({len(found)} of {len(figures)})" if len(figures) > 1 and found else ""
+    iou, wrong, median, mean = (
+        float(np.mean([getattr(one, name) for one in figures]))
+        for name in ("mean_iou", "wrongly_tracked", "ms_median", "ms_mean")
+    )
+    return f"{target:28s} {recovery:>8s} {iou:8.3f} {wrong:15.3f} {again:>17s} {median:9.1f} {mean:7.1f}"
+
+
+def main(words: collections.abc.Sequence[str] | None = None) -> None:
+    """Track every target that is long enough through an occlusion, without and with recovery."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("clips", type=Path)
+    parser.add_argument("--modality", type=Modality, choices=list(Modality))
+    parser.add_argument("--weights", default="tiny")
+    parser.add_argument("--device", default="auto")
+    asked = parser.parse_args(words)
+    trackers = {
+        word: exact_trackers(asked.weights, device=asked.device, recovery=word == "on")
+        for word in ("off", "on")
+    }
+    rows: dict[str, list[OcclusionFigures]] = {word: [] for word in trackers}
+    with ClipFolder(asked.clips, asked.modality) as clips:
+        print(
+            f"{'target':28s} {'recovery':>8s} {'mean IoU':>8s} {'wrongly tracked':>15s} "
+            f"{'frames to recover':>17s} {'ms median':>9s} {'ms mean':>7s}"
+        )
+        for clip in clips.clips:
+            if len(clip) - clip.start_frame < LEAST_FRAMES:
+                print(f"{clip.name} left out: fewer than {LEAST_FRAMES} frames", file=sys.stderr)
+                continue
+            for word, tracker_for in trackers.items():
+                rows[word].append(occluded_pass(tracker_for, clip))
+                print(row(clip.name, word, rows[word][-1:]), flush=True)
+    for word, figures in rows.items():
+        if figures:
+            print(row("mean", word, figures))
+
+
+if __name__ == "__main__":
+    main()

@@ -7,9 +7,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from dmtrack.boxes.tracks import Track
+import numpy as np
+import numpy.typing as npt
+
 from dmtrack.datasets.annotations import Annotation
+from dmtrack.evaluation.convention import Corners
 from dmtrack.evaluation.overlap import Floats
+from dmtrack.evaluation.tracker_files import Track
 
 Part = TypeVar("Part")
 
@@ -71,3 +75,44 @@ class Metric(ABC, Generic[Part]):
     def weight(self, part: Part) -> float:
         """Return what a sequence weighs among others, where the figures are additive."""
         return 1.0
+
+
+def with_given(track: Track, truth: Floats) -> Floats:
+    """Return the rows of a track, those that were given filled from the truth."""
+    given = np.flatnonzero(track.given[: len(truth)])
+    if not len(given) or track.rows.shape[1] != truth.shape[1]:
+        return track.rows
+    rows = track.rows.copy()
+    rows[given] = truth[given]
+    return rows
+
+
+def track_boxes(track: Track, truth: Floats) -> Floats:
+    """Return `(N, 4)` boxes of a track, those that were given filled from the truth."""
+    return boxes_of(with_given(track, truth), Corners.BOUNDING)
+
+
+def padded(rows: Floats, frames: int) -> Floats:
+    """Return `(frames, 4)`: the rows, cut or followed by NaN."""
+    whole = np.full((frames, 4), np.nan)
+    whole[: min(frames, len(rows))] = rows[:frames]
+    return whole
+
+
+def boxes_of(rows: npt.ArrayLike, corners: Corners) -> Floats:
+    """Return rows of 4 or 8 numbers as `(N, 4)` boxes.
+
+    Source: RGBT234 and GTOT toolkits (`corner2rect`: points 1, 2, 3, rounded half away from zero).
+    """
+    values = np.asarray(rows, np.float64)
+    if values.ndim == 2 and values.shape[1] == 4:
+        return values
+    if values.ndim != 2 or values.shape[1] != 8:
+        raise ValueError(f"rows have the shape {values.shape}, not (N, 4) or (N, 8)")
+    if corners is Corners.ROUNDED:
+        x, y = values[:, 0], values[:, 1]
+        box = np.stack((x, y, values[:, 2] - x, values[:, 5] - y), axis=1)
+        rounded: Floats = np.sign(box) * np.floor(np.abs(box) + 0.5)
+        return rounded
+    xs, ys = values[:, 0::2], values[:, 1::2]
+    return np.stack((xs.min(1), ys.min(1), np.ptp(xs, axis=1), np.ptp(ys, axis=1)), axis=1)

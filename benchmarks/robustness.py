@@ -1,0 +1,178 @@
+"""What the second stream is worth when RGB fails: mean IoU of two-stream clips, RGB made worse after frame 0.
+
+    python benchmarks/robustness.py CLIPS [--modality depth] [--weights tiny] [--recovery auto] [--csv FILE]
+    python benchmarks/robustness.py CLIPS --degrade clean --streams rgb        one cell of the table
+
+Rows are what is done to RGB, columns what the tracker is shown: both streams, the second one blanked, or one
+of the two alone, which the one-stream foundation follows. Clips of one stream are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections.abc
+import csv
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from itertools import product
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from dmtrack.evaluation.clips import ClipFolder, ClipResult, PairTracker, TrackerFactory, exact_trackers
+from dmtrack.geometry.box import Box
+from dmtrack.tracking.result import TrackedBox
+from dmtrack.video.frame import FramePair, Modality
+
+Image = npt.NDArray[np.uint8]
+
+#: Light that is left in the dark, and the noise of a camera that turns its gain up, in grey levels.
+DARK_GAIN, DARK_NOISE = 0.06, 4.0
+#: Standard deviation of the blur, as a share of the frame's height.
+BLUR_SHARE = 0.012
+#: Frames without an RGB picture, counted from the first tracked one.
+LOST_FRAMES = range(5, 35)
+
+
+class Degradation(StrEnum):
+    """What is done to the RGB stream after the first frame."""
+
+    CLEAN = "clean"
+    DARK = "dark"
+    BLURRED = "blurred"
+    LOST = "lost"
+
+
+class Streams(StrEnum):
+    """What the tracker is shown.
+
+    `blank` keeps the two-stream network and blanks the second stream; `rgb` and `aux` show the
+    one-stream foundation one of the two.
+    """
+
+    BOTH = "both"
+    BLANK = "blank"
+    RGB = "rgb"
+    AUX = "aux"
+
+
+def degrade(rgb: Image, kind: Degradation, frame: int) -> Image:
+    """Return RGB pixels `(H, W, 3)` as the degraded camera would give them.
+
+    Args:
+        rgb: Left as it is.
+        kind: What to do.
+        frame: Frames since the start; also the seed of the noise. Frame 0 is never degraded.
+    """
+    if kind is Degradation.CLEAN or frame == 0:
+        return rgb
+    if kind is Degradation.DARK:
+        noise = np.random.default_rng(frame).normal(0, DARK_NOISE, rgb.shape)
+        return np.clip(rgb * DARK_GAIN + noise, 0, 255).astype(np.uint8)
+    if kind is Degradation.BLURRED:
+        return np.asarray(cv2.GaussianBlur(rgb, (0, 0), BLUR_SHARE * rgb.shape[0]), np.uint8)
+    return np.zeros_like(rgb) if frame in LOST_FRAMES else rgb
+
+
+def shown(pair: FramePair, streams: Streams, kind: Degradation, frame: int) -> FramePair:
+    """Return the pair as the tracker is to see it."""
+    rgb = degrade(pair.image[..., :3], kind, frame)
+    if pair.image.shape[2] == 3 or streams is Streams.RGB:
+        return replace(pair, image=rgb, modality=None, aux=None)
+    aux = pair.image[..., 3:]
+    if streams is Streams.AUX:
+        return replace(pair, image=np.ascontiguousarray(aux), modality=None, aux=None)
+    if streams is Streams.BLANK:
+        aux = np.zeros_like(aux)
+    return replace(pair, image=np.concatenate((rgb, aux), axis=2))
+
+
+@dataclass(slots=True)
+class DegradedView:
+    """A tracker that sees every pair through `shown`."""
+
+    tracker: PairTracker
+    streams: Streams
+    kind: Degradation
+    frame: int = 0
+
+    def initialize(self, pair: FramePair, boxes: collections.abc.Sequence[Box]) -> tuple[TrackedBox, ...]:
+        """Start over; the first frame is shown undegraded."""
+        self.frame = 0
+        return self.tracker.initialize(shown(pair, self.streams, self.kind, 0), boxes)
+
+    def update(self, pair: FramePair) -> tuple[TrackedBox, ...]:
+        """Track in the degraded pair."""
+        self.frame += 1
+        return self.tracker.update(shown(pair, self.streams, self.kind, self.frame))
+
+
+Cell = tuple[Degradation, Streams]
+
+
+def cell(
+    clips: ClipFolder, tracker_for: TrackerFactory, kind: Degradation, streams: Streams
+) -> list[ClipResult]:
+    """Track every target once in one cell of the table."""
+    alone = streams in (Streams.RGB, Streams.AUX)
+    return list(
+        clips.track(lambda modality: DegradedView(tracker_for(None if alone else modality), streams, kind))
+    )
+
+
+def mean_iou(figures: Sequence[ClipResult]) -> float:
+    """Return the mean over the targets."""
+    return float(np.mean([clip.mean_iou for clip in figures]))
+
+
+def show(cells: Mapping[Cell, Sequence[ClipResult]]) -> None:
+    """Print the table of mean IoU."""
+    kinds, views = (list(dict.fromkeys(place[axis] for place in cells)) for axis in (0, 1))
+    print(f"mean IoU over {len(next(iter(cells.values())))} targets of two streams")
+    print(f"{'RGB is':10s}" + "".join(f"{streams:>8s}" for streams in views))
+    for kind in kinds:
+        print(f"{kind:10s}" + "".join(f"{mean_iou(cells[kind, streams]):8.3f}" for streams in views))
+
+
+def write(path: Path, cells: Mapping[Cell, Sequence[ClipResult]]) -> None:
+    """Write one row a target and cell."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(("target", "modality", "degrade", "streams", "frames", "mean_iou", "success_50"))
+        for place, figures in cells.items():
+            writer.writerows((c.name, c.modality, *place, c.frames, c.mean_iou, c.success) for c in figures)
+
+
+def main(words: Sequence[str] | None = None) -> None:
+    """Track every two-stream target once a cell and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("clips", type=Path)
+    parser.add_argument("--modality", type=Modality, choices=list(Modality))
+    parser.add_argument("--weights", default="tiny")
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--recovery", choices=("auto", "on", "off"), default="off")
+    parser.add_argument("--degrade", type=Degradation, choices=list(Degradation), action="append")
+    parser.add_argument("--streams", type=Streams, choices=list(Streams), action="append")
+    parser.add_argument("--csv", type=Path)
+    asked = parser.parse_args(words)
+    recovery = {"auto": None, "on": True, "off": False}[asked.recovery]
+    tracker_for = exact_trackers(asked.weights, device=asked.device, recovery=recovery)
+    cells = {}
+    with ClipFolder(asked.clips, asked.modality) as clips:
+        clips.clips = [clip for clip in clips.clips if clip.modality is not None]
+        if not clips.clips:
+            parser.error(f"{asked.clips}: no clip has two streams")
+        for kind, streams in product(asked.degrade or Degradation, asked.streams or Streams):
+            cells[kind, streams] = cell(clips, tracker_for, kind, streams)
+            print(f"{kind} {streams} {mean_iou(cells[kind, streams]):.3f}", file=sys.stderr)
+    show(cells)
+    if asked.csv is not None:
+        write(asked.csv, cells)
+
+
+if __name__ == "__main__":
+    main()

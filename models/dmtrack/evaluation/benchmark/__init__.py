@@ -1,1 +1,0 @@
-"""Scoring results of trackers on benchmarks: from files to tables."""

@@ -1,0 +1,285 @@
+"""Running a tracker over a benchmark: the runs that it wants, their files, and a workspace of vot-toolkit.
+
+A benchmark wants one pass over each sequence, or (VOT-RGBD2022) one run from every anchor, either way.
+
+Source: the documentation of vot-toolkit 0.9 (workspaces, `trackers.ini`); the program itself is not used.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from dmtrack.batch.item import BatchItem, Findings
+from dmtrack.batch.plan import Plan, make_plan
+from dmtrack.boxes.formats import ResultFormat
+from dmtrack.boxes.locating import TABLE
+from dmtrack.boxes.reading import read_results
+from dmtrack.boxes.recording import RecordingResults
+from dmtrack.boxes.writing import ResultFile, result_files_of, write_results
+from dmtrack.datasets.annotations import Annotation, read_annotations
+from dmtrack.datasets.opening import find_sequences
+from dmtrack.datasets.sequence import Sequence as AnnotatedSequence
+from dmtrack.datasets.sequence import is_recording
+from dmtrack.errors import ConfigError, DatasetError, OutputError
+from dmtrack.evaluation.benchmarks import BenchmarkName, benchmark_for
+from dmtrack.evaluation.multistart import anchors_of
+from dmtrack.output.atomic import os_errors_translated, prepare_folder
+from dmtrack.video.frame import Modality
+from dmtrack.video.position import Position
+
+STACKS: Final = {BenchmarkName.VOT_RGBD22: "vot2022/rgbd", BenchmarkName.DEPTHTRACK: "vot2021/rgbd"}
+"""The toolkit's names of the benchmarks that it evaluates."""
+_UNSUPERVISED: Final = "rgbd-unsupervised"
+_ANCHORED: Final = "baseline"
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkRun:
+    """One run of the tracker, and the file it becomes.
+
+    Attributes:
+        item: What is tracked.
+        first: Index, among the frames that are read, of the frame that is row 0 of the file.
+        file: Below the tracker's folder of results.
+        target: Format of the file.
+    """
+
+    item: BatchItem
+    first: int
+    file: Path
+    target: ResultFormat
+
+
+@dataclass(frozen=True, slots=True)
+class BenchmarkPlan:
+    """All that is tracked for one benchmark, without restarts; `plan` is run as a batch into `tracked`.
+
+    Attributes:
+        benchmark: Whose runs these are.
+        runs: At least one.
+        plan: The same as a batch.
+        dataset: The folder of the data set.
+        output: Gets `tracked/`, one folder a run as batches leave them, and `results/TRACKER/`.
+        workspace: Of vot-toolkit, gets the results as well.
+    """
+
+    benchmark: BenchmarkName
+    runs: tuple[BenchmarkRun, ...]
+    plan: Plan
+    dataset: Path
+    output: Path
+    workspace: Path | None = None
+
+    @property
+    def tracked(self) -> Path:
+        """The folder of the batch."""
+        return self.output / "tracked"
+
+    def write_results(self, tracker: str, *, overwrite: bool = False) -> Path:
+        """Write what was tracked as the benchmark wants it, and return the tracker's folder.
+
+        LasHeR and others get `SEQUENCE.txt`; DepthTrack (which wants confidences) and VOT-RGBD2022 the files
+        of the VOT toolkit.
+
+        Args:
+            tracker: What it is called.
+            overwrite: Replace results that the tracker has in the workspace.
+
+        Raises:
+            DatasetError: No sequence could be tracked.
+            OutputError: The results exist in the workspace, or cannot be written.
+        """
+        folder = self.output / "results" / tracker
+        files = list(self._files(folder))
+        if not files:
+            raise DatasetError("no sequence could be tracked", where=self.tracked)
+        write_results(files, overwrite=True)
+        if self.workspace is not None:
+            export_workspace(folder, self.workspace, self.benchmark, self.dataset, overwrite=overwrite)
+        return folder
+
+    def _files(self, folder: Path) -> Iterator[ResultFile]:
+        folders = {planned.item.id: planned.folder for planned in self.plan.items}
+        for run in self.runs:
+            table = self.tracked / folders.get(run.item.id, "") / TABLE
+            if run.item.id in folders and table.is_file():
+                results = _from_frame(read_results(table)[0], run.first)
+                yield from result_files_of([results], run.target, str(folder / run.file))
+
+
+def plan_benchmark(
+    dataset: Path,
+    output: Path,
+    benchmark: BenchmarkName = BenchmarkName.AUTO,
+    modality: Modality | None = None,
+    *,
+    workspace: Path | None = None,
+) -> BenchmarkPlan:
+    """Find out what is to be tracked for a benchmark; nothing is tracked yet.
+
+    Args:
+        dataset: The folder of the data set.
+        output: Made when it is missing; also gets the pictures of runs that go backwards.
+        benchmark: `auto` finds out.
+        modality: Only sequences with this second stream; None takes all.
+        workspace: Of vot-toolkit, to get the results as well.
+
+    Raises:
+        DatasetError: There is no such sequence, or a run cannot start.
+        ConfigError: The toolkit does not evaluate this benchmark, and a workspace was asked for.
+        OutputError: `output` cannot be written.
+    """
+    data = read_annotations(dataset)
+    name = benchmark_for(data, benchmark).name
+    if workspace is not None:
+        require_stack(name)
+    truth = {one.name: one for one in data.sequences}
+    sequences = [s for s in find_sequences(dataset) if modality is None or s.modality is modality]
+    if not sequences:
+        raise DatasetError(f"no annotated clip with {modality or 'any stream'}", where=dataset)
+    prepare_folder(output)
+    runs = tuple(
+        run for one in sequences for run in runs_of(one, truth.get(one.name), name, output / "reversed")
+    )
+    return BenchmarkPlan(
+        name, runs, make_plan(Findings(tuple(run.item for run in runs), ())), dataset, output, workspace
+    )
+
+
+def _from_frame(results: RecordingResults, first: int) -> RecordingResults:
+    """Return the results with frames counted from `first`, where the data set begins."""
+    if not first:
+        return results
+    frames = tuple(replace(frame, frame_index=frame.frame_index - first) for frame in results.frames)
+    return replace(results, frames=frames)
+
+
+def runs_of(
+    sequence: AnnotatedSequence, annotation: Annotation | None, benchmark: BenchmarkName, scratch: Path
+) -> Iterator[BenchmarkRun]:
+    """Yield the runs of a sequence.
+
+    Args:
+        sequence: The recording.
+        annotation: Says where the runs of VOT-RGBD2022 start.
+        benchmark: Whose files are written.
+        scratch: Where backward runs get their pictures in reverse order.
+
+    Raises:
+        DatasetError: A run starts where the target is not visible, or goes backwards through a video.
+        OutputError: `scratch` cannot be written.
+    """
+    if benchmark is BenchmarkName.VOT_RGBD22 and annotation is not None:
+        for anchor in anchors_of(annotation):
+            yield _anchored(sequence, anchor, scratch)
+        return
+    rgb, aux = sequence.sources()
+    first, name = sequence.source_start(), sequence.name
+    start = first + sequence.start_frame
+    item = BatchItem(
+        name,
+        rgb,
+        aux,
+        sequence.modality,
+        boxes=(sequence.start_box,),
+        start=Position(index=start) if start else None,
+        end=Position(index=first + len(sequence)),
+    )
+    if benchmark is BenchmarkName.DEPTHTRACK:
+        yield BenchmarkRun(item, first, Path(_UNSUPERVISED, name, f"{name}_001.txt"), ResultFormat.VOT)
+    else:
+        yield BenchmarkRun(item, first, Path(f"{name}.txt"), ResultFormat.LASHER)
+
+
+def _anchored(sequence: AnnotatedSequence, anchor: int, scratch: Path) -> BenchmarkRun:
+    """Return the run from an anchor; `~frame` goes backwards."""
+    frame, name = max(anchor, ~anchor), f"{sequence.name}_{max(anchor, ~anchor):08d}"
+    file = Path(_ANCHORED, sequence.name, f"{name}.txt")
+    box = sequence.box(frame)
+    if anchor >= 0:
+        rgb, aux = sequence.sources()
+        start = sequence.source_start() + frame
+        position = Position(index=start) if start else None
+        item = BatchItem(name, rgb, aux, sequence.modality, boxes=(box,), start=position)
+        return BenchmarkRun(item, start, file, ResultFormat.VOT)
+    streams = [_reversed(paths, frame, scratch / name / part, name) for part, paths in _streams(sequence)]
+    aux = streams[1] if len(streams) > 1 else None
+    item = BatchItem(name, streams[0], aux, sequence.modality, boxes=(box,))
+    return BenchmarkRun(item, 0, file, ResultFormat.VOT)
+
+
+def _streams(sequence: AnnotatedSequence) -> Iterator[tuple[str, Sequence[Path]]]:
+    yield "rgb", sequence.rgb_paths
+    if sequence.aux_paths:
+        yield "aux", sequence.aux_paths
+
+
+def _reversed(paths: Sequence[Path], frame: int, folder: Path, name: str) -> Path:
+    """Make a folder in which the pictures from `frame` down to 0 come in this order; links where possible."""
+    if is_recording(paths):
+        raise DatasetError("a video cannot be tracked backwards", where=name, hint="extract its frames")
+    if folder.is_dir() and len(list(folder.iterdir())) == frame + 1:
+        return folder  # of the run that is resumed
+    with os_errors_translated(folder):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        for number, index in enumerate(range(frame, -1, -1)):
+            source = paths[index].resolve()
+            target = folder / f"{number:08d}{source.suffix}"
+            try:
+                target.symlink_to(source)
+            except OSError:
+                shutil.copyfile(source, target)
+    return folder
+
+
+def require_stack(benchmark: BenchmarkName) -> str:
+    """Return the toolkit's name of a benchmark.
+
+    Raises:
+        ConfigError: The toolkit does not evaluate it.
+    """
+    if benchmark not in STACKS:
+        known = " and ".join(STACKS)
+        raise ConfigError(f"vot-toolkit does not evaluate {benchmark}", hint=f"--export-vot is for {known}")
+    return STACKS[benchmark]
+
+
+def export_workspace(
+    results: Path, workspace: Path, benchmark: BenchmarkName, dataset: Path, *, overwrite: bool
+) -> None:
+    """Copy the results of one tracker into a workspace; the workspace is made, or an existing one used.
+
+    Args:
+        results: The tracker's folder, in the toolkit's layout; its name is the tracker's.
+        workspace: Gets `results/TRACKER/`, and `config.yaml` and `trackers.ini` where there are none.
+        benchmark: Decides the stack of a new workspace.
+        dataset: The sequences, for a new workspace.
+        overwrite: Replace results that the tracker has there already.
+
+    Raises:
+        ConfigError: The toolkit does not evaluate this benchmark.
+        OutputError: The tracker has results there, or something cannot be written.
+    """
+    stack = require_stack(benchmark)
+    tracker = results.name
+    target = workspace / "results" / tracker
+    if target.exists() and not overwrite:
+        raise OutputError("the workspace has results of this tracker", where=target, hint="--overwrite")
+    with os_errors_translated(workspace):
+        shutil.rmtree(target, ignore_errors=True)
+        shutil.copytree(results, target)
+        config, trackers = workspace / "config.yaml", workspace / "trackers.ini"
+        if not config.exists():
+            sequences = json.dumps(str(dataset.absolute()), ensure_ascii=False)  # a string of YAML too
+            text = f"registry:\n- ./trackers.ini\nstack: {stack}\nsequences: {sequences}\n"
+            config.write_text(text, encoding="utf-8")
+        listed = trackers.read_text(encoding="utf-8") if trackers.exists() else ""
+        if f"[{tracker}]" not in listed:
+            entry = f"[{tracker}]\nlabel = {tracker}\nprotocol = none\ncommand = dmtrack\n"
+            trackers.write_text(f"{listed}\n{entry}" if listed else entry, encoding="utf-8")

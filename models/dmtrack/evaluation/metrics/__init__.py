@@ -1,1 +1,0 @@
-"""What benchmarks count, as functions of arrays: no files, no folders."""

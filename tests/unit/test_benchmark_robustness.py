@@ -1,0 +1,149 @@
+"""`benchmarks/robustness.py`: what degraded clips look like, and the table over them."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable
+from fractions import Fraction
+from pathlib import Path
+from types import ModuleType
+
+import cv2
+import numpy as np
+import pytest
+
+from dmtrack.geometry.box import Box
+from dmtrack.tracking.result import TrackedBox
+from dmtrack.video.frame import Frame, FramePair, Modality
+
+KINDS = ("clean", "dark", "blurred", "lost")
+STREAMS = ("both", "blank", "rgb", "aux")
+RGB = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
+AUX = np.full((40, 60, 3), 77, np.uint8)
+
+
+@pytest.fixture(scope="module")
+def robustness(benchmark_script: Callable[[str], ModuleType]) -> ModuleType:
+    return benchmark_script("robustness")
+
+
+def pair() -> FramePair:
+    frame = Frame(0, 0, Fraction(1, 30), RGB)
+    return FramePair(frame, frame, Modality.THERMAL, np.concatenate((RGB, AUX), axis=2))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_frame_whose_box_is_given_is_never_degraded(robustness: ModuleType, kind: str) -> None:
+    assert np.array_equal(robustness.degrade(RGB, kind, 0), RGB)
+
+
+def test_dark_is_dark_noisy_and_repeatable(robustness: ModuleType) -> None:
+    dark = [robustness.degrade(RGB, robustness.Degradation.DARK, frame) for frame in (3, 3, 4)]
+    assert dark[0].mean() < 0.1 * RGB.mean()
+    assert np.array_equal(dark[0], dark[1])
+    assert not np.array_equal(dark[0], dark[2])
+
+
+def test_blur_takes_detail_and_keeps_light(robustness: ModuleType) -> None:
+    blurred = robustness.degrade(RGB, robustness.Degradation.BLURRED, 1)
+    assert blurred.std() < 0.95 * RGB.std()
+    assert blurred.mean() == pytest.approx(RGB.mean(), abs=2)
+
+
+def test_rgb_is_lost_for_thirty_frames(robustness: ModuleType) -> None:
+    black = [f for f in range(60) if not robustness.degrade(RGB, robustness.Degradation.LOST, f).any()]
+    assert black == list(robustness.LOST_FRAMES)
+    assert len(black) == 30
+
+
+@pytest.mark.parametrize(
+    ("streams", "channels", "last"), [("both", 6, 77), ("blank", 6, 0), ("aux", 3, 77), ("rgb", 3, None)]
+)
+def test_what_the_tracker_is_shown(
+    robustness: ModuleType, streams: str, channels: int, last: int | None
+) -> None:
+    image = robustness.shown(pair(), robustness.Streams(streams), robustness.Degradation.CLEAN, 1).image
+    assert image.shape == (40, 60, channels)
+    if last is None:
+        assert np.array_equal(image, RGB)
+    else:
+        assert (image[..., -3:] == last).all()
+
+
+class Recorder:
+    """A tracker that notes how light RGB is, and holds its box."""
+
+    def __init__(self) -> None:
+        self.means: list[float] = []
+
+    def initialize(self, pair: FramePair, boxes: object) -> tuple[TrackedBox, ...]:
+        return self.update(pair)
+
+    def update(self, pair: FramePair) -> tuple[TrackedBox, ...]:
+        self.means.append(float(pair.image[..., :3].mean()))
+        return (TrackedBox(pair.rgb.index, pair.rgb.time_s, Box(5, 5, 10, 10), 1.0, "tracked"),)
+
+
+def test_the_view_degrades_every_frame_but_the_first(robustness: ModuleType) -> None:
+    recorder = Recorder()
+    view = robustness.DegradedView(recorder, robustness.Streams.BOTH, robustness.Degradation.DARK)
+    view.initialize(pair(), [Box(1, 1, 5, 5)])
+    view.update(pair())
+    view.initialize(pair(), [Box(1, 1, 5, 5)])
+    first, second, again = recorder.means
+    assert first == again > 5 * second
+
+
+def make_clip(folder: Path, streams: Iterable[str]) -> Path:
+    for stream in streams:
+        (folder / "walk" / stream).mkdir(parents=True)
+        for frame in range(6):
+            picture = np.full((40, 60, 3), 90, np.uint8)
+            picture[5:15, 5 + frame : 15 + frame] = 220
+            cv2.imwrite(str(folder / "walk" / stream / f"{frame:04d}.png"), picture)
+    rows = "".join(f"{5 + frame},5,10,10\n" for frame in range(6))
+    (folder / "walk" / "groundtruth.txt").write_text(rows)
+    return folder
+
+
+def test_every_degradation_with_every_choice_of_streams(
+    robustness: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    clips, made = make_clip(tmp_path / "clips", ("rgb", "thermal")), []
+
+    def recorders(*_: object, **asked: object) -> Callable[[Modality | None], Recorder]:
+        return lambda kind: made.append((kind, asked)) or Recorder()
+
+    monkeypatch.setattr(robustness, "exact_trackers", recorders)
+    robustness.main([str(clips), "--csv", str(tmp_path / "cells.csv"), "--recovery", "auto"])
+    with (tmp_path / "cells.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["degrade"], row["streams"]) for row in rows] == [(k, s) for k in KINDS for s in STREAMS]
+    assert [kind for kind, _ in made] == [Modality.THERMAL, Modality.THERMAL, None, None] * len(KINDS)
+    assert made[0][1]["recovery"] is None
+    table = capsys.readouterr().out.splitlines()
+    assert table[1].split()[-4:] == list(STREAMS)
+    assert [line.split()[0] for line in table[2:]] == list(KINDS)
+
+
+def test_one_cell_of_the_table(
+    robustness: ModuleType,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    clips = make_clip(tmp_path / "clips", ("rgb", "thermal"))
+    monkeypatch.setattr(robustness, "exact_trackers", lambda *_, **asked: lambda kind: Recorder())
+    robustness.main([str(clips), "--degrade", "clean", "--streams", "rgb"])
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[2:]] == ["clean"]
+
+
+def test_clips_of_one_stream_are_not_enough(
+    robustness: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        robustness.main([str(make_clip(tmp_path / "clips", ("rgb",)))])
+    assert "two streams" in capsys.readouterr().err
