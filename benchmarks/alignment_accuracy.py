@@ -20,8 +20,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from dmtrack.alignment.automatic import LEAST_CONFIDENCE, AutomaticAlignment, propose
-from dmtrack.alignment.samples import Recording, SampledPairs, spread_pairs
+from dmtrack.alignment.align import spread_pairs
+from dmtrack.alignment.automatic import LEAST_CONFIDENCE, Evidence, propose
+from dmtrack.geometry.alignment_file import Alignment
 from dmtrack.geometry.homography import Homography, picture_corners
 from dmtrack.video.frame import FramePair, Modality
 
@@ -59,7 +60,7 @@ def recording_paths(name: str, data: Path) -> tuple[Path, Path]:
 
 def load_pairs(name: str, data: Path, count: int) -> list[FramePair]:
     """Read frame pairs spread over a recording."""
-    return list(spread_pairs(Recording(*recording_paths(name, data)), count))
+    return list(spread_pairs(*recording_paths(name, data), count))
 
 
 def random_warp(generator: np.random.Generator, size: tuple[int, int]) -> tuple[np.ndarray, float]:
@@ -107,24 +108,24 @@ def view_error_px(found: Homography, truth: Homography) -> float:
 
 def recovered(name: str, pairs: list[FramePair], warps: int) -> Iterator[Trial]:
     """Yield one trial a warp."""
-    plain = propose(SampledPairs.of(iter(pairs)))
+    plain = propose(pairs)
     first = pairs[0]
     aux_size, rgb_size = (first.aux.width, first.aux.height), (first.rgb.width, first.rgb.height)
     base = Homography.stretch(aux_size, rgb_size)
-    itself = base if plain is None else plain.alignment.homography
+    itself = base if plain is None else plain[0].homography
     for seed in range(warps):
         matrix, _ = random_warp(np.random.default_rng(seed), aux_size)
         back = np.linalg.inv(matrix)
-        found = propose(SampledPairs.of(warped(pairs, matrix)))
+        found = propose(warped(pairs, matrix))
         if found is None:
             yield Trial(name, 0.0, np.inf, np.inf)
             continue
-        homography = found.alignment.homography
+        homography = found[0].homography
         truth, repeat = (Homography.of(h.matrix @ back, aux_size, rgb_size) for h in (base, itself))
         trial = Trial(
             name, confidence(found), view_error_px(homography, truth), view_error_px(homography, repeat)
         )
-        e = found.evidence
+        e = found[1]
         print(
             f"  {name} warp {seed}: error {trial.error_px:.2f} px, against itself {trial.repeat_px:.2f} px, "
             f"ratio {e.ratio:.2f}, halves {e.spread_px:.1f} px, agree {e.agreement:.2f}, "
@@ -134,9 +135,9 @@ def recovered(name: str, pairs: list[FramePair], warps: int) -> Iterator[Trial]:
         yield trial
 
 
-def confidence(found: AutomaticAlignment | None) -> float:
+def confidence(found: tuple[Alignment, Evidence] | None) -> float:
     """Return the confidence of a proposal, 0 for none."""
-    return 0.0 if found is None else found.evidence.confidence
+    return 0.0 if found is None else found[1].confidence
 
 
 def wrong_pairs(clips: dict[str, list[FramePair]]) -> Iterator[Trial]:
@@ -148,7 +149,7 @@ def wrong_pairs(clips: dict[str, list[FramePair]]) -> Iterator[Trial]:
             mixed = (
                 FramePair(a.rgb, b.aux, b.modality, a.image) for a, b in zip(first, second, strict=False)
             )
-            found = propose(SampledPairs.of(mixed))
+            found = propose(mixed)
             print(f"  {name} with {other}: confidence {confidence(found):.3f}", flush=True)
             yield Trial(f"{name}+{other}", confidence(found), np.inf, np.inf)
 

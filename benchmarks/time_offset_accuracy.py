@@ -19,8 +19,13 @@ import cv2
 import numpy as np
 from alignment_accuracy import RECORDINGS, recording_paths
 
-from dmtrack.alignment.motion import MotionSignal, motion_signal
-from dmtrack.alignment.offset import LEAST_CONFIDENCE, TimeOffset, propose_offset
+from dmtrack.alignment.time_offset import (
+    LEAST_CONFIDENCE,
+    MotionSignal,
+    TimeOffset,
+    motion_signal,
+    propose_offset,
+)
 from dmtrack.video.frame import Frame
 from dmtrack.video.matching import shifted
 from dmtrack.video.modality import find_modality

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Annotated
 
@@ -12,23 +10,18 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from dmtrack.alignment.blend import blend_picture, write_picture
-from dmtrack.alignment.checkerboard import parse_board
-from dmtrack.alignment.offset import TimeOffset
-from dmtrack.alignment.recording import (
+from dmtrack.alignment.align import (
     AUTOMATIC_FRAMES,
     BOARD_FRAMES,
+    AlignOptions,
     FoundAlignment,
-    align_from_board,
-    align_from_pictures,
-    align_from_points,
     find_time_offset,
-    with_offset,
-    write_alignment,
+    reserve_files,
 )
-from dmtrack.alignment.samples import Recording
+from dmtrack.alignment.align import align as find_alignment
+from dmtrack.alignment.points import parse_board
+from dmtrack.alignment.time_offset import TimeOffset
 from dmtrack.errors import ConfigError
-from dmtrack.output.atomic import reserve
 from dmtrack.output.record import to_json
 from dmtrack_cli.console import out
 from dmtrack_cli.option_groups import grouped
@@ -41,8 +34,6 @@ from dmtrack_cli.options import (
     positive_seconds,
 )
 from dmtrack_cli.sensor_options import SideTimes
-
-PICTURE_SUFFIX = ".png"
 
 
 @grouped
@@ -112,66 +103,44 @@ def align(
     From the pictures alone, from point pairs, or from a checkerboard. Where it is not sure it says so,
     writes nothing and exits with 3.
     """
-    _refuse_contradictions(output, points, checkerboard, picture, time=time, offset_ms=pairing.offset_ms)
-    second = pairing.second(rgb, aux)
-    if second is None:
-        raise ConfigError("there is no second stream", hint="give AUX, or --aux-stream of a file with both")
-    board = None if checkerboard is None else parse_board(checkerboard)
-    recording = Recording(rgb, second, modality.modality, times.applied_to(pairing.time_options))
-    if output is not None:
-        picture = picture or output.with_suffix(PICTURE_SUFFIX)
-        for path in (output, picture):
-            reserve(path, overwrite=overwrite)
-    offset = (
-        find_time_offset(recording, positive_seconds(largest_offset, "--largest-offset")) if time else None
-    )
-    found = None
-    if output is not None and picture is not None:
-        if offset is not None:
-            shift_s = Fraction(offset.offset_s).limit_denominator(100_000)
-            recording = replace(recording, pairing=replace(recording.pairing, offset_s=shift_s))
-        found = _find(recording, points, board, frames)
-        if offset is not None:
-            found = with_offset(found, offset.offset_s)
-        write_picture(picture, blend_picture(found.shown, found.alignment.homography))
-        write_alignment(output, found.alignment, overwrite=overwrite)
-    if as_json:
-        _say_json(found, offset)
-    else:
-        _say(found, offset, [path for path in (output, picture) if path is not None])
-
-
-def _refuse_contradictions(
-    output: Path | None,
-    points: Path | None,
-    checkerboard: str | None,
-    picture: Path | None,
-    *,
-    time: bool,
-    offset_ms: float | None,
-) -> None:
     if output is None and not time:
-        hint = "give -o align.json, or --time for the time offset alone"
-        raise ConfigError("nowhere to write to", hint=hint)
+        raise ConfigError(
+            "nowhere to write to", hint="give -o align.json, or --time for the time offset alone"
+        )
     for name, value in (("--points", points), ("--checkerboard", checkerboard), ("--picture", picture)):
         if output is None and value is not None:
             raise ConfigError(f"{name} without -o has no effect", hint="give -o align.json")
-    if output is not None and output == (picture or output.with_suffix(PICTURE_SUFFIX)):
-        raise ConfigError("alignment and picture have the same name", where=output, hint="end -o in .json")
-    if points is not None and checkerboard is not None:
-        raise ConfigError("--points and --checkerboard exclude each other")
-    if time and offset_ms is not None:
+    if time and pairing.offset_ms is not None:
         raise ConfigError("--time and --offset-ms exclude each other")
-
-
-def _find(
-    recording: Recording, points: Path | None, board: tuple[int, int] | None, frames: int | None
-) -> FoundAlignment:
-    if points is not None:
-        return align_from_points(recording, points)
-    if board is not None:
-        return align_from_board(recording, board, frames or BOARD_FRAMES)
-    return align_from_pictures(recording, frames or AUTOMATIC_FRAMES)
+    second = pairing.second(rgb, aux)
+    if second is None:
+        raise ConfigError("there is no second stream", hint="give AUX, or --aux-stream of a file with both")
+    options = AlignOptions(points, None if checkerboard is None else parse_board(checkerboard), frames)
+    matching = times.applied_to(pairing.time_options)
+    if output is not None:
+        reserve_files(output, picture, overwrite=overwrite)
+    offset = found = None
+    if time:
+        largest_s = positive_seconds(largest_offset, "--largest-offset")
+        offset = find_time_offset(
+            rgb, second, modality=modality.modality, pairing=matching, largest_s=largest_s
+        )
+    if output is not None:
+        found = find_alignment(
+            rgb,
+            second,
+            output,
+            modality=modality.modality,
+            pairing=matching,
+            options=options,
+            offset=offset,
+            picture=picture,
+            overwrite=overwrite,
+        )
+    if as_json:
+        _say_json(found, offset)
+    else:
+        _say(found, offset)
 
 
 def _say_json(found: FoundAlignment | None, offset: TimeOffset | None) -> None:
@@ -184,14 +153,14 @@ def _say_json(found: FoundAlignment | None, offset: TimeOffset | None) -> None:
     typer.echo(json.dumps(document, indent=2))
 
 
-def _say(found: FoundAlignment | None, offset: TimeOffset | None, written: list[Path]) -> None:
+def _say(found: FoundAlignment | None, offset: TimeOffset | None) -> None:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
     table.add_column(overflow="fold")
     for name, fact in {**_space_facts(found), **_time_facts(offset)}.items():
         table.add_row(name, Text(fact))
     if found is not None:
-        table.add_row("written", Text("\n".join(str(path) for path in written)))
+        table.add_row("written", Text("\n".join(str(path) for path in found.written)))
     out.print(table)
 
 

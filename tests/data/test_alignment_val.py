@@ -13,8 +13,7 @@ from types import ModuleType
 import numpy as np
 import pytest
 
-from dmtrack.alignment.recording import find_time_offset
-from dmtrack.alignment.samples import Recording
+from dmtrack.alignment.align import find_time_offset
 
 pytestmark = [pytest.mark.data, pytest.mark.slow]
 REAL = ("rgbt_bus1", "rgbd_visp")
@@ -56,6 +55,6 @@ def test_wrong_pairs_are_refused(benchmark: ModuleType, shared_data: Path) -> No
 
 def test_the_clocks_of_a_real_pair_agree(benchmark: ModuleType, shared_data: Path) -> None:
     """The pictures of the depth recording were taken together."""
-    found = find_time_offset(Recording(*benchmark.recording_paths("rgbd_visp", shared_data)))
+    found = find_time_offset(*benchmark.recording_paths("rgbd_visp", shared_data))
     assert abs(found.offset_s) < 0.015
     assert found.confidence > 0.8

@@ -8,7 +8,6 @@ import pytest
 
 from dmtrack.alignment.automatic import align_automatically
 from dmtrack.alignment.edges import edge_map
-from dmtrack.alignment.samples import SampledPairs
 from dmtrack.errors import AlignmentError
 from dmtrack.geometry.homography import Homography
 from dmtrack.video.frame import Frame, FramePair, Modality
@@ -75,15 +74,16 @@ def about_centre(scale, turn_deg, shift, tilt=(0.0, 0.0)):
     ],
 )
 def test_the_homography_is_found_to_a_pixel(truth):
-    found = align_automatically(SampledPairs.of(pairs(truth)))
-    assert found.alignment.homography.corner_error_px(truth) < 1.5
-    assert found.alignment.residual_px < 1.5
-    assert found.alignment.confidence > 0.9
+    alignment, evidence = align_automatically(pairs(truth))
+    assert evidence.frames == 3
+    assert alignment.homography.corner_error_px(truth) < 1.5
+    assert alignment.residual_px < 1.5
+    assert alignment.confidence > 0.9
 
 
 def test_another_scene_is_refused():
     with pytest.raises(AlignmentError, match="not sure"):
-        align_automatically(SampledPairs.of(pairs(about_centre(1.3, 0, (0, 0)), other=9)))
+        align_automatically(pairs(about_centre(1.3, 0, (0, 0)), other=9))
 
 
 @pytest.mark.slow
@@ -93,18 +93,18 @@ def test_the_same_mirrored_is_refused():
         pair(p.rgb.pixels, p.aux.pixels[:, ::-1], p.rgb.index) for p in pairs(about_centre(1.3, 0, (0, 0)))
     )
     with pytest.raises(AlignmentError, match="not sure"):
-        align_automatically(SampledPairs.of(mirrored))
+        align_automatically(mirrored)
 
 
 def test_an_empty_picture_is_refused():
     blank = (pair(p.rgb.pixels, np.zeros((192, 240), np.uint8)) for p in pairs(about_centre(1.3, 0, (0, 0))))
     with pytest.raises(AlignmentError, match="not sure"):
-        align_automatically(SampledPairs.of(blank))
+        align_automatically(blank)
 
 
 def test_no_pair_at_all():
     with pytest.raises(AlignmentError, match="no RGB frame has a partner"):
-        SampledPairs.of(iter(()))
+        align_automatically(iter(()))
 
 
 def test_edges_do_not_care_which_side_is_bright():

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dmtrack.alignment.checkerboard import align_by_board, parse_board
+from dmtrack.alignment.points import align_by_board, parse_board
 from dmtrack.errors import AlignmentError, ConfigError
 from dmtrack.geometry.homography import Homography
 from dmtrack.video.frame import Frame, FramePair, Modality
@@ -39,11 +39,11 @@ def pairs(count=5, invert=True, aux_sees=True):
 
 @pytest.mark.parametrize("invert", [False, True], ids=["same contrast", "hot where dark"])
 def test_the_homography_of_the_boards(invert):
-    found = align_by_board(pairs(invert=invert), INNER)
-    assert found.frames == 5
-    assert found.fit.alignment.homography.corner_error_px(TRUE) < 1.5
-    assert found.fit.alignment.residual_px < 1
-    assert found.fit.alignment.confidence > 0.9
+    fit, words = align_by_board(pairs(invert=invert), INNER)
+    assert words.startswith("5 of 5 frames")
+    assert fit.alignment.homography.corner_error_px(TRUE) < 1.5
+    assert fit.alignment.residual_px < 1
+    assert fit.alignment.confidence > 0.9
 
 
 def test_a_board_that_one_camera_does_not_see():

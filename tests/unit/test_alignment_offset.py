@@ -5,8 +5,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from dmtrack.alignment.motion import MotionSignal, motion_signal
-from dmtrack.alignment.offset import find_offset, propose_offset
+from dmtrack.alignment.time_offset import MotionSignal, find_offset, motion_signal, propose_offset
 from dmtrack.errors import AlignmentError
 from dmtrack.video.frame import Frame, Modality
 

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from dmtrack.alignment.point_pairs import PointPair, fit_points, read_point_pairs
+from dmtrack.alignment.points import PointPair, fit_points, read_point_pairs
 from dmtrack.errors import AlignmentError, FormatError
 from dmtrack.geometry.homography import Homography
 

@@ -7,16 +7,20 @@ than its own mirror images do? And do two halves of the frames, refined apart, f
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from dmtrack.alignment.edges import Samples, SearchPicture, aux_channels, rgb_channels
 from dmtrack.alignment.refinement import Refined, refine
-from dmtrack.alignment.samples import SampledPairs
 from dmtrack.alignment.similarity import find_similarity
 from dmtrack.errors import AlignmentError, FormatError
 from dmtrack.geometry.alignment_file import Alignment
-from dmtrack.geometry.homography import Homography
+from dmtrack.geometry.homography import Homography, Size
+from dmtrack.video.frame import FramePair, Modality
 
+SAMPLE_SIDE_PX: Final = 640
+"""Pictures are kept at this size; alignment is found on it."""
 LEAST_CONFIDENCE: Final = 0.5
 _EVEN_RATIO: Final = 1.42
 _RATIO_WIDTH: Final = 0.06
@@ -32,39 +36,33 @@ class Evidence:
     """What speaks for an automatic alignment.
 
     Attributes:
+        frames: Frame pairs looked at.
         ratio: How many times better it fits than the best mirror image.
         spread_px: How far apart two halves of the frames put the corners, in RGB pixels.
         agreement: Share of the blocks of the picture that agree with it.
         confidence: 0 to 1, from the three.
     """
 
+    frames: int
     ratio: float
     spread_px: float
     agreement: float
     confidence: float
 
 
-@dataclass(frozen=True, slots=True)
-class AutomaticAlignment:
-    """An alignment and the evidence for it."""
-
-    alignment: Alignment
-    evidence: Evidence
-
-
-def align_automatically(pairs: SampledPairs) -> AutomaticAlignment:
+def align_automatically(pairs: Iterable[FramePair]) -> tuple[Alignment, Evidence]:
     """Find the homography, or say that it is not sure.
 
     Args:
-        pairs: Frame pairs; eight or more that differ are best.
+        pairs: Frame pairs; eight or more that differ are best. They are made small as they come.
 
     Raises:
-        AlignmentError: The evidence is too weak; the message says which part.
+        AlignmentError: The evidence is too weak, the message says which part; or there is no pair.
     """
     found = propose(pairs)
     if found is None:
         raise AlignmentError("not sure: the pictures show nothing in common", hint=_HINT)
-    evidence = found.evidence
+    evidence = found[1]
     if evidence.confidence < LEAST_CONFIDENCE:
         raise AlignmentError(
             f"not sure (confidence {evidence.confidence:.2f}): the second picture fits {evidence.ratio:.2f} "
@@ -74,22 +72,43 @@ def align_automatically(pairs: SampledPairs) -> AutomaticAlignment:
     return found
 
 
-def propose(pairs: SampledPairs) -> AutomaticAlignment | None:
-    """Return the best homography and the evidence, however weak; None if there is none at all."""
-    samples = pairs.pictures
+def propose(pairs: Iterable[FramePair]) -> tuple[Alignment, Evidence] | None:
+    """Return the best homography and the evidence, however weak; None if there is none at all.
+
+    Raises:
+        AlignmentError: There is no pair.
+    """
+    samples, aux_size, rgb_size = _samples(pairs)
     coarse = find_similarity(samples)
     refined = refine(samples, coarse.matrix)
     halves = [refine(half, coarse.matrix) for half in (samples[::2], samples[1::2] or samples)]
     if refined is None:
         return None
     try:
-        homography = Homography.of(refined.matrix, pairs.aux_size, pairs.rgb_size)
+        homography = Homography.of(refined.matrix, aux_size, rgb_size)
         spread_px = _spread_px(homography, halves)
     except FormatError:
         return None
-    confidence = _confidence(coarse.ratio, spread_px / math.hypot(*pairs.rgb_size), refined.agreement)
+    confidence = _confidence(coarse.ratio, spread_px / math.hypot(*rgb_size), refined.agreement)
     alignment = Alignment(homography, "automatic", refined.residual_px, confidence)
-    return AutomaticAlignment(alignment, Evidence(coarse.ratio, spread_px, refined.agreement, confidence))
+    return alignment, Evidence(len(samples), coarse.ratio, spread_px, refined.agreement, confidence)
+
+
+def _samples(pairs: Iterable[FramePair]) -> tuple[Samples, Size, Size]:
+    """Return the pairs made small, and the full sizes of the second picture and of RGB."""
+    samples = []
+    sizes: tuple[Size, Size] | None = None
+    for pair in pairs:
+        if pair.aux is None or pair.modality is None:
+            continue
+        sizes = ((pair.aux.width, pair.aux.height), (pair.rgb.width, pair.rgb.height))
+        both = rgb_channels(pair.rgb.pixels), aux_channels(pair.aux.pixels, pair.modality)
+        depth = pair.modality is Modality.DEPTH
+        rgb, aux = (SearchPicture.of(channels, SAMPLE_SIDE_PX, steps_only=depth) for channels in both)
+        samples.append((rgb, aux))
+    if sizes is None:
+        raise AlignmentError("no RGB frame has a partner to align", hint="check --offset-ms")
+    return samples, *sizes
 
 
 def _spread_px(whole: Homography, halves: list[Refined | None]) -> float:

@@ -7,6 +7,7 @@ and a strength between 0 and 1 that says how much it stands out from its surroun
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Self, cast
 
@@ -14,6 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from dmtrack.geometry.homography import Homography
 from dmtrack.video.frame import Modality, Pixels
 
 Channels = npt.NDArray[np.float32]
@@ -90,7 +92,7 @@ def edge_map(channels: Channels, *, steps_only: bool = False) -> EdgeMap:
 
 
 @dataclass(frozen=True, slots=True)
-class Picture:
+class SearchPicture:
     """A picture made smaller for the search.
 
     Attributes:
@@ -121,9 +123,8 @@ class Picture:
             return self
         size = (max(8, round(width * factor)), max(8, round(height * factor)))
         small = cv2.resize(self.channels, size, interpolation=cv2.INTER_AREA)
-        return replace(
-            self, channels=floats(small), from_full=resize_matrix(self.size, size) @ self.from_full
-        )
+        resized = Homography.stretch(self.size, size).matrix
+        return replace(self, channels=floats(small), from_full=resized @ self.from_full)
 
     def edges(self) -> EdgeMap:
         """Return the edges of the picture."""
@@ -134,10 +135,8 @@ class Picture:
         return edge_map(floats(warped), steps_only=self.steps_only)
 
 
-def resize_matrix(old: tuple[int, int], new: tuple[int, int]) -> Matrix:
-    """Return how resizing moves pixels, whose centres lie at whole numbers."""
-    fx, fy = new[0] / old[0], new[1] / old[1]
-    return np.array([[fx, 0, (fx - 1) / 2], [0, fy, (fy - 1) / 2], [0, 0, 1]], np.float64)
+Samples = Sequence[tuple[SearchPicture, SearchPicture]]
+"""Pairs of RGB and second picture; all of one size each."""
 
 
 def _with_channels(pixels: Pixels) -> Pixels:

@@ -13,8 +13,7 @@ from typing import Final
 import cv2
 import numpy as np
 
-from dmtrack.alignment.edges import Matrix
-from dmtrack.alignment.similarity import Samples
+from dmtrack.alignment.edges import Matrix, Samples
 from dmtrack.alignment.surfaces import BlockSurfaces, Floats, block_surfaces
 
 

@@ -9,7 +9,6 @@ alignment is than chance is measured on the recording itself: the second picture
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -17,7 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from dmtrack.alignment.edges import EdgeMap, Matrix, Picture
+from dmtrack.alignment.edges import EdgeMap, Matrix, Samples
 
 Spectrum = npt.NDArray[np.complexfloating]
 
@@ -51,17 +50,13 @@ class SimilarityMatch:
         return self.score / max(self.chance, 1e-6)
 
 
-Samples = Sequence[tuple[Picture, Picture]]
-"""Pairs of RGB and second picture; all of one size each."""
-
-
 def find_similarity(samples: Samples) -> SimilarityMatch:
     """Search all scales, turns and shifts, then look closer around the best.
 
     Args:
         samples: Frame pairs, at least one.
     """
-    search = _Search(samples, SEARCH_SIDE_PX)
+    search = _ShiftSearch(samples, SEARCH_SIDE_PX)
     tried = [search.best_shift(scale, math.radians(turn)) for scale in SCALES for turn in TURNS_DEG]
     chance = max(trial.chance for trial in tried)
     best = max(tried, key=lambda trial: trial.score)
@@ -86,7 +81,7 @@ class _Trial:
     dy: float
 
 
-class _Search:
+class _ShiftSearch:
     """Holds the spectra of the first pictures, and correlates transformed second ones with them."""
 
     def __init__(self, samples: Samples, side_px: int) -> None:

@@ -13,8 +13,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from dmtrack.geometry.crop import Crop
-from dmtrack.geometry.sampling import Sampling
+from dmtrack.geometry.crop import Crop, Sampling
 from dmtrack.network.backend import Backend
 
 

@@ -1,0 +1,237 @@
+"""`align`: how the second camera of a recording lies to the first one, in space and in time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+from typing import Final, cast
+
+import cv2
+import numpy as np
+
+from dmtrack.alignment.automatic import Evidence, align_automatically
+from dmtrack.alignment.edges import aux_channels, edge_map, floats
+from dmtrack.alignment.points import align_by_board, fit_points, read_point_pairs
+from dmtrack.alignment.time_offset import TimeOffset, find_offset, motion_signal
+from dmtrack.errors import AlignmentError, ConfigError
+from dmtrack.geometry.alignment_file import Alignment
+from dmtrack.geometry.homography import Homography
+from dmtrack.output.atomic import reserve, write_atomically
+from dmtrack.video.encoding import Image8, encode
+from dmtrack.video.frame import FramePair, Modality
+from dmtrack.video.grid import HomographyGrid
+from dmtrack.video.modality import modality_of
+from dmtrack.video.pairing import open_pair
+from dmtrack.video.position import Position
+from dmtrack.video.stream_files import open_streams
+from dmtrack.video.streams import BY_TIME, PairingOptions
+
+AUTOMATIC_FRAMES: Final = 12
+BOARD_FRAMES: Final = 60
+_SHOWN: Final = 3
+_SQUARES_ACROSS: Final = 12
+_EDGE_RGB: Final = (0, 255, 90)
+_EDGE_STRENGTH: Final = 0.55
+_DIMMED: Final = 0.55
+
+
+@dataclass(frozen=True, slots=True)
+class FoundAlignment:
+    """An alignment and what it was found from.
+
+    Attributes:
+        alignment: As it is written.
+        found_from: In words.
+        evidence: What speaks for it, where it was found from the pictures alone.
+        written: The files that were written: alignment and picture.
+    """
+
+    alignment: Alignment
+    found_from: str
+    evidence: Evidence | None = None
+    written: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AlignOptions:
+    """What an alignment is found from; from the pictures alone unless points or a board are given.
+
+    Attributes:
+        points: A file of hand-picked point pairs.
+        board: Inner corners, across and down, of a checkerboard that both cameras see.
+        frames: Frames looked at; None: `AUTOMATIC_FRAMES`, or `BOARD_FRAMES` for a checkerboard.
+
+    Raises:
+        ConfigError: Both points and a board are given.
+    """
+
+    points: Path | None = None
+    board: tuple[int, int] | None = None
+    frames: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.points is not None and self.board is not None:
+            raise ConfigError("--points and --checkerboard exclude each other")
+
+
+def find_time_offset(
+    rgb: Path,
+    aux: Path,
+    *,
+    modality: Modality | None = None,
+    pairing: PairingOptions = BY_TIME,
+    largest_s: float = 10.0,
+) -> TimeOffset:
+    """Find what to add to the times of the second stream, from the motion in both.
+
+    Args:
+        rgb: The first stream.
+        aux: The second stream.
+        modality: What `aux` measures; None finds out.
+        pairing: How the streams are opened; its own offset plays no part.
+        largest_s: Offsets up to this are tried.
+
+    Raises:
+        AlignmentError: There is no clear one.
+        InputError: A stream cannot be read.
+        ConfigError: The modality cannot be told.
+    """
+    with open_streams(rgb, aux, pairing) as streams:
+        modality = modality_of(streams.aux, modality).modality
+        return find_offset(motion_signal(streams.rgb, None), motion_signal(streams.aux, modality), largest_s)
+
+
+def align(
+    rgb: Path,
+    aux: Path,
+    output: Path | None = None,
+    *,
+    modality: Modality | None = None,
+    pairing: PairingOptions = BY_TIME,
+    options: AlignOptions | None = None,
+    offset: TimeOffset | None = None,
+    picture: Path | None = None,
+    overwrite: bool = False,
+) -> FoundAlignment:
+    """Find where the second camera's pixels lie in the first one's picture.
+
+    Args:
+        rgb: The first stream.
+        aux: The second stream.
+        output: The alignment file to write; None writes nothing.
+        modality: What `aux` measures; None finds out.
+        pairing: How the streams are opened and matched in time.
+        options: What it is found from.
+        offset: What was found about the clocks, instead of the offset of `pairing`; noted in the file.
+        picture: Where both streams are drawn over each other; None: beside `output`, a `.png`.
+        overwrite: Replace existing files.
+
+    Raises:
+        AlignmentError: It is not sure, or what it is to be found from does not agree. Nothing is written.
+        InputError: A stream or the points cannot be read.
+        ConfigError: The modality cannot be told.
+        OutputError: A file exists, or cannot be written.
+    """
+    options = options or AlignOptions()
+    written = () if output is None else reserve_files(output, picture, overwrite=overwrite)
+    if offset is not None:
+        pairing = replace(pairing, offset_s=Fraction(offset.offset_s).limit_denominator(100_000))
+    shown = next(spread_pairs(rgb, aux, _SHOWN, modality=modality, pairing=pairing))
+    if options.points is not None:
+        alignment, words = _from_points(options.points, shown)
+        found = FoundAlignment(alignment, words)
+    else:
+        count = options.frames or (AUTOMATIC_FRAMES if options.board is None else BOARD_FRAMES)
+        pairs = spread_pairs(rgb, aux, count, modality=shown.modality, pairing=pairing)
+        if options.board is not None:
+            fit, words = align_by_board(pairs, options.board)
+            found = FoundAlignment(fit.alignment, words)
+        else:
+            alignment, evidence = align_automatically(pairs)
+            found = FoundAlignment(alignment, f"{evidence.frames} frame pairs", evidence)
+    if offset is not None:
+        noted = replace(found.alignment, offset_ms=round(offset.offset_s * 1000, 3))
+        found = replace(found, alignment=noted)
+    if written:
+        write_atomically(written[1], _png(blend_picture(shown, found.alignment.homography)))
+        write_atomically(written[0], found.alignment.to_json().encode())
+    return replace(found, written=written)
+
+
+def reserve_files(output: Path, picture: Path | None, *, overwrite: bool = False) -> tuple[Path, Path]:
+    """Return the names of an alignment file and of the picture that goes with it, if they can be written.
+
+    Raises:
+        ConfigError: They have the same name.
+        OutputError: One of them exists, or its folder cannot be made.
+    """
+    picture = picture or output.with_suffix(".png")
+    if picture == output:
+        raise ConfigError("alignment and picture have the same name", where=output, hint="end -o in .json")
+    return reserve(output, overwrite=overwrite), reserve(picture, overwrite=overwrite)
+
+
+def spread_pairs(
+    rgb: Path, aux: Path, count: int, *, modality: Modality | None = None, pairing: PairingOptions = BY_TIME
+) -> Iterator[FramePair]:
+    """Yield `count` frame pairs spread evenly over a recording, or all if there are fewer.
+
+    Raises:
+        AlignmentError: No frame that was looked at has a partner.
+        InputError: A stream cannot be read, or they share no time.
+        ConfigError: The modality cannot be told.
+    """
+    found = 0
+    with open_pair(rgb, aux, modality=modality, pairing=pairing) as pairs:
+        modality, total = pairs.modality, pairs.rgb_info.frame_count
+        if total is None or total <= count:
+            for pair in islice((pair for pair in pairs if pair.aux is not None), count):
+                found += 1
+                yield pair
+            total = 0
+    # the middle of each of `count` equal parts: first and last frames are often black
+    for place in range(count if total else 0):
+        start = Position(index=(2 * place + 1) * total // (2 * count))
+        with open_pair(rgb, aux, modality=modality, start=start, pairing=pairing) as pairs:
+            first = next(iter(pairs), None)
+        if first is not None and first.aux is not None:
+            found += 1
+            yield first
+    if found == 0:
+        raise AlignmentError("no RGB frame has a partner to align", where=aux, hint="check --offset-ms")
+
+
+def blend_picture(pair: FramePair, homography: Homography) -> Image8:
+    """Return `(H, 2W, 3)`: squares of both streams by turns; RGB, dimmed, under the other's edges.
+
+    Where the streams agree, lines run on from square to square and edges lie on what they belong to.
+    """
+    if pair.aux is None or pair.modality is None:
+        raise ValueError("a pair without a second picture")
+    rgb = encode(pair.rgb.pixels, Modality.THERMAL)
+    size = (pair.rgb.width, pair.rgb.height)
+    aux = HomographyGrid(homography)(encode(pair.aux.pixels, pair.modality), size, pair.modality)
+    rows, columns = np.indices((size[1], size[0])) // max(8, round(size[0] / _SQUARES_ACROSS))
+    squares = np.where(((rows + columns) % 2 == 1)[..., None], aux, rgb)
+    channels = aux_channels(pair.aux.pixels, pair.modality)
+    warped = cv2.warpPerspective(channels, homography.matrix, size, borderMode=cv2.BORDER_REPLICATE)
+    dimmed = (rgb * _DIMMED).astype(np.uint8)
+    dimmed[np.abs(edge_map(floats(warped))) > _EDGE_STRENGTH] = _EDGE_RGB
+    return cast(Image8, np.hstack([squares, dimmed]))
+
+
+def _from_points(path: Path, shown: FramePair) -> tuple[Alignment, str]:
+    if shown.aux is None:
+        raise ValueError("a pair without a second picture")
+    pairs = read_point_pairs(path)
+    fit = fit_points(pairs, (shown.aux.width, shown.aux.height), (shown.rgb.width, shown.rgb.height))
+    worst = max(residual for residual, used in zip(fit.residuals_px, fit.used, strict=True) if used)
+    return fit.alignment, f"{sum(fit.used)} of {len(pairs)} points, the worst {worst:.1f} px off"
+
+
+def _png(picture: Image8) -> bytes:
+    _, data = cv2.imencode(".png", picture[..., ::-1])
+    return data.tobytes()
