@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,6 @@ import typer
 from dmtrack.errors import OutputError
 from dmtrack.video.frame import Modality
 from dmtrack_cli.options import PhotographsOption, ThermalImagesOption
-from dmtrack_cli.training_data import Pictures, SampleShape, synthetic_factory
 
 
 def synthetic(
@@ -38,14 +38,25 @@ def synthetic(
     """
     import cv2
 
+    from dmtrack.config import TINY
     from dmtrack.output.atomic import reserve, write_atomically
     from dmtrack.synthetic.contact_sheet import contact_sheet
+    from dmtrack.training.config import TrainConfig, TrainRequest
+    from dmtrack.training.training_run import open_data
 
     if output.suffix.lower() != ".png":
         raise OutputError("the sheet is a PNG picture", where=output, hint="give a name that ends in .png")
     reserve(output, overwrite=overwrite)
-    shape = SampleShape(template_size, search_size, templates, modality)
-    sampler = synthetic_factory(shape, Pictures(photographs, thermal_images), collage_share)(seed)
+    request = TrainRequest(
+        output,
+        TrainConfig(stage="foundation" if modality is None else "adapters", templates=templates),
+        modality=modality,
+        photographs=photographs,
+        thermal_images=thermal_images,
+        collage_share=collage_share,
+    )
+    sizes = replace(TINY, template_size=template_size, search_size=search_size)
+    sampler = open_data(request, sizes).factory(seed)
     sheet = contact_sheet([sampler.sample() for _ in range(count)], min(columns, count))
     done, data = cv2.imencode(".png", sheet[..., ::-1])
     if not done:

@@ -21,8 +21,8 @@ from dmtrack.network.model import DMTrack
 from dmtrack.network.weights.checkpoint import WeightsMeta, load_weights, save_weights
 from dmtrack.network.weights.data_folder import add_published
 from dmtrack.network.weights.published import key_table
+from dmtrack.training.config import DataPart
 from dmtrack_cli.app import main
-from dmtrack_cli.training_data import DataPart
 
 ROOT = Path(__file__).parents[2]
 SMALL = ["--template-size", "32", "--search-size", "64", "--batch-size", "2", "--workers", "0", "--no-bf16"]

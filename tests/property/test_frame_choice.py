@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dmtrack.training.frame_choice import choose_causal
+from dmtrack.training.sequence_source import choose_causal
 
 steady = settings(deadline=None, max_examples=200)  # a busy machine is no failure
 

@@ -7,8 +7,7 @@ from pathlib import Path
 import cv2
 import pytest
 
-from dmtrack.training.curve_plot import read_columns
-from dmtrack.training.run_folder import ReadOnlyRunFolder, RunFolder
+from dmtrack.training.run_folder import RunFolder, read_columns
 
 ROW = {"loss": 2.0, "focal": 1.0, "giou": 0.4, "l1": 0.1, "quality": 0.3, "iou": 0.5, "learning_rate": 1e-3}
 
@@ -52,12 +51,12 @@ def test_a_torn_row_is_left_out(tmp_path: Path) -> None:
 
 def test_other_processes_write_nothing(folder: RunFolder, tmp_path: Path) -> None:
     before = {path.name: path.read_bytes() for path in folder.path.iterdir()}
-    other = ReadOnlyRunFolder(folder.path)
+    other = RunFolder(folder.path, read_only=True)
     other.write_config({})
     other.save_checkpoint({"step": 1})
     other.append_row("curve.csv", {"step": 1})
     other.cut_rows("curve.csv", 0)
     other.plot_curves()
     assert {path.name: path.read_bytes() for path in folder.path.iterdir()} == before
-    ReadOnlyRunFolder(tmp_path / "new")
+    RunFolder(tmp_path / "new", read_only=True)
     assert not (tmp_path / "new").exists()

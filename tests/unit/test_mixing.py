@@ -17,11 +17,10 @@ from dmtrack.errors import ConfigError
 from dmtrack.network.model import DMTrack
 from dmtrack.synthetic.sample import TrainingSample
 from dmtrack.training.config import TrainConfig
-from dmtrack.training.data import open_segment, skipped_by
-from dmtrack.training.mixing import WeightedSource
+from dmtrack.training.data import WeightedSource, open_segment, skipped_by
 from dmtrack.training.run_folder import RunFolder
-from dmtrack.training.sequence_config import SequenceConfig
 from dmtrack.training.sequence_source import SequenceSource
+from dmtrack.training.sequences import SequenceConfig
 from dmtrack.training.trainer import Trainer
 
 SMALL = replace(TINY, width=32, depth=1, heads=2, head_width=16, template_size=32, search_size=64)

@@ -285,3 +285,16 @@ def test_killed_run_leaves_nothing_under_the_final_name(tmp_path: Path) -> None:
     # Even that part can be saved: its whole fragments play.
     os.truncate(part, whole_fragments_bytes(part))
     assert len(_times(part)) >= 60
+
+
+LIGHT = """
+import importlib, sys
+for name in "atomic draw mot mp4 run_record sink table video".split():
+    importlib.import_module("dmtrack.output." + name)
+sys.exit("torch" in sys.modules)
+"""
+
+
+def test_output_does_not_load_torch() -> None:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    assert subprocess.run([sys.executable, "-c", LIGHT], env=environment, check=False).returncode == 0

@@ -14,11 +14,10 @@ import pytest
 from dmtrack.datasets.opening import open_sequence
 from dmtrack.errors import ConfigError, DatasetError, DecodeError, FormatError, InputError
 from dmtrack.synthetic.sample import TrainingSample
-from dmtrack.training.bad_data import MAX_IN_A_ROW, BadData, SkipTally
-from dmtrack.training.data import open_segment, skipped_by
-from dmtrack.training.sequence_config import SequenceConfig
+from dmtrack.training.config import BadData
+from dmtrack.training.data import MAX_IN_A_ROW, SkipTally, open_segment, skipped_by
 from dmtrack.training.sequence_source import SequenceSource
-from dmtrack.training.usable_sequences import visible_frames
+from dmtrack.training.sequences import SequenceConfig, visible_frames
 from dmtrack.video.frame import Modality
 
 FRAMES, WIDTH, HEIGHT = 24, 240, 180

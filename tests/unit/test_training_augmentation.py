@@ -1,4 +1,4 @@
-"""Jitter, brightness, grey and flip, each on its own."""
+"""Jitter, brightness and grey, each on its own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dmtrack.geometry.box import Box
-from dmtrack.training.augmentation import brightened, greyed, jittered, mirrored
+from dmtrack.training.sequence_source import brightened, greyed, jittered
 
 BOX = Box(100, 50, 40, 10)
 
@@ -45,9 +45,3 @@ def test_grey_takes_colour_from_the_first_stream_only() -> None:
     assert np.ptp(grey[..., :3].astype(int), axis=2).max() == 0
     assert np.array_equal(grey[..., 3:], crop[..., 3:])
     assert greyed(crop[..., :3]).shape == (8, 9, 3)
-
-
-def test_the_flip_is_left_to_right() -> None:
-    crop = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
-    assert np.array_equal(mirrored(crop)[:, 0], crop[:, 2])
-    assert np.array_equal(mirrored(mirrored(crop)), crop)

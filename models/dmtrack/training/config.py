@@ -1,14 +1,29 @@
-"""Every number of a training run, with its source."""
+"""What a training run is told: every number with its source, the data, and the request as a whole."""
 
 from __future__ import annotations
 
+import math
+import tomllib
 from dataclasses import dataclass
-from typing import Literal
+from enum import StrEnum
+from pathlib import Path
+from typing import Literal, NamedTuple, Self
 
 from dmtrack.config import _Config
-from dmtrack.errors import ConfigError
+from dmtrack.errors import ConfigError, InputError
+from dmtrack.video.frame import Modality
 
 Stage = Literal["foundation", "quality", "adapters"]
+
+#: What `--data` calls made-up samples.
+SYNTHETIC = "synthetic"
+
+
+class BadData(StrEnum):
+    """What is done about data that cannot be used."""
+
+    SKIP = "skip"
+    FATAL = "fatal"
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,3 +158,109 @@ def train_preset(stage: str, network: str, modality: str | None = None) -> Train
         published = TrainConfig(templates=2) if modality == "depth" else TrainConfig()
         return TINY_ADAPTERS if network == "tiny" else published
     raise ConfigError(f"unknown stage {stage!r}", hint="foundation, quality or adapters")
+
+
+def read_train_config(
+    path: Path | None, stage: str, network: str, modality: str | None = None, **given: object
+) -> TrainConfig:
+    """Return the preset of a stage, changed by a TOML file and then by `given`.
+
+    Args:
+        path: The file, or None.
+        stage: See `train_preset`.
+        network: See `train_preset`.
+        modality: See `train_preset`.
+        **given: Numbers of `TrainConfig` by name; None leaves one as it is.
+
+    Raises:
+        ConfigError: The file is not TOML, or a name or number in it is wrong.
+        InputError: The file cannot be read.
+    """
+    values = train_preset(stage, network, modality).to_dict()
+    if path is not None:
+        try:
+            values |= tomllib.loads(path.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise InputError(f"cannot be read ({error.strerror})", where=path) from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise ConfigError(f"not TOML ({error})", where=path) from error
+    return TrainConfig.from_dict(values | {name: v for name, v in given.items() if v is not None})
+
+
+class DataPart(NamedTuple):
+    """A folder of annotated sequences, or None for synthesis, and how often it is drawn."""
+
+    folder: Path | None
+    weight: float = 1.0
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `synthetic`, `FOLDER`, `synthetic=WEIGHT` or `FOLDER=WEIGHT`.
+
+        Raises:
+            ConfigError: The weight is not a number above 0.
+            InputError: There is no such folder.
+        """
+        name, equals, number = text.rpartition("=")
+        if not equals or Path(text).is_dir():
+            name, number = text, "1"
+        try:
+            weight = float(number)
+        except ValueError:
+            weight = math.nan
+        if not (math.isfinite(weight) and weight > 0):
+            raise ConfigError(f"--data {text}: the weight {number!r} is not a number above 0")
+        if name == SYNTHETIC:
+            return cls(None, weight)
+        if not name or not Path(name).is_dir():
+            raise InputError(
+                "no such folder", where=name, hint=f"--data takes FOLDER[=WEIGHT] or {SYNTHETIC}[=WEIGHT]"
+            )
+        return cls(Path(name), weight)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainRequest:
+    """One training run, see `dmtrack.training.training_run.train`.
+
+    Attributes:
+        output: Run folder; resumed when it has a checkpoint.
+        train: The stage and its numbers.
+        preset: Of the network: `tiny` or `base`.
+        modality: Second stream of the adapter stage.
+        init: Weights to start from: a file, or a name that `--weights` knows.
+        data: What is mixed; each sample is drawn from one of them by weight.
+        bad_data: What is done about data that cannot be used.
+        photographs: Folder of photographs with polygons, for synthesis.
+        thermal_images: Folder of thermal images with boxes, for synthesis.
+        collage_share: One stream: share of flat collages among the synthetic samples.
+        template_size: Template side in px; None takes the preset's.
+        search_size: Search side in px; None takes the preset's.
+        device: See `choose_device`.
+        bf16: Run the network under bfloat16 autocast.
+        workers: Processes that make samples; 0 makes them in the main one.
+        threads: Threads of the network on a CPU; None leaves them as they are.
+        store: Numbers in `weights.safetensors`.
+        validate: Folder of annotated clips to validate on.
+        validate_every: Steps between validations.
+    """
+
+    output: Path
+    train: TrainConfig
+    preset: str = "tiny"
+    modality: Modality | None = None
+    init: str | None = None
+    data: tuple[DataPart, ...] = (DataPart(None),)
+    bad_data: BadData = BadData.SKIP
+    photographs: Path | None = None
+    thermal_images: Path | None = None
+    collage_share: float = 0.5
+    template_size: int | None = None
+    search_size: int | None = None
+    device: str = "cpu"
+    bf16: bool = True
+    workers: int = 1
+    threads: int | None = None
+    store: Literal["fp32", "fp16"] = "fp32"
+    validate: Path | None = None
+    validate_every: int = 1000

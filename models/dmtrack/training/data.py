@@ -1,4 +1,4 @@
-"""Batches from worker processes, the same after a resume as without a stop.
+"""Samplers, mixes of them, and batches from worker processes, the same after a resume as without a stop.
 
 A run is cut into segments (one checkpoint interval each). Worker w of a segment is seeded by
 (seed, segment, w) alone, so that segment k gives the same samples whether the run came here in one
@@ -7,7 +7,11 @@ go or was resumed from a checkpoint.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import accumulate
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import cv2
@@ -16,8 +20,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from dmtrack.errors import DmtrackError
+from dmtrack.errors import ConfigError, DatasetError, DmtrackError, InputError
 from dmtrack.synthetic.sample import TrainingSample
+from dmtrack.training.config import BadData
+
+#: So many samples in a row that cannot be made are no accident.
+MAX_IN_A_ROW = 50
+#: How many of the skipped a summary names.
+NAMED = 3
 
 
 class Sampler(Protocol):
@@ -48,6 +58,117 @@ class SamplerFactory(Protocol):
     def __call__(self, seed: int) -> Sampler:
         """Return a sampler whose samples depend on `seed` alone."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class WeightedSource:
+    """Draws each sample from one of several sources.
+
+    Attributes:
+        factories: The sources. Each gets the seed of the mix: a source that must differ from another of
+            its kind mixes something of its own into it.
+        weights: How often each is drawn, in any unit.
+
+    Raises:
+        ConfigError: There is no source, a weight is missing, or one is not above 0.
+    """
+
+    factories: tuple[SamplerFactory, ...]
+    weights: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if not self.factories or len(self.factories) != len(self.weights):
+            raise ConfigError(f"{len(self.factories)} sources of samples, but {len(self.weights)} weights")
+        for weight in self.weights:
+            if not (math.isfinite(weight) and weight > 0):
+                raise ConfigError(f"weight {weight} of a source of samples is not above 0")
+
+    def __call__(self, seed: int) -> Sampler:
+        """Return a sampler whose samples depend on `seed` alone."""
+        return _WeightedSampler([factory(seed) for factory in self.factories], self.weights, seed)
+
+
+class _WeightedSampler:
+    def __init__(self, samplers: Sequence[Sampler], weights: Sequence[float], seed: int) -> None:
+        self._samplers = samplers
+        total = math.fsum(weights)
+        self._upper_edges = [edge / total for edge in accumulate(weights[:-1])]
+        self._rng = np.random.default_rng((seed, 1))
+
+    def sample(self) -> TrainingSample:
+        return self._samplers[bisect_right(self._upper_edges, self._rng.random())].sample()
+
+    def take_skipped(self) -> list[str]:
+        return [message for sampler in self._samplers for message in skipped_by(sampler)]
+
+
+# --- samples that cannot be made: drawn again and counted, or the end of the run -----------------
+
+
+class SkipLog:
+    """Remembers what one sampler skipped.
+
+    Args:
+        policy: `FATAL` raises the first error again.
+        source: What the samples are drawn from, for the message.
+    """
+
+    def __init__(self, policy: BadData, source: str) -> None:
+        self._policy = policy
+        self._source = source
+        self._in_a_row = 0
+        self._messages: list[str] = []
+
+    def skip(self, error: InputError) -> None:
+        """Note a sample that could not be made.
+
+        Raises:
+            InputError: The one given, if the policy says so.
+            DatasetError: Too many samples in a row could not be made.
+        """
+        if self._policy is BadData.FATAL:
+            raise error
+        self._in_a_row += 1
+        self._messages.append(str(error))
+        if self._in_a_row >= MAX_IN_A_ROW:
+            raise DatasetError(
+                f"{self._in_a_row} samples in a row could not be made, the last: {error}", where=self._source
+            )
+
+    def made(self) -> None:
+        """Note a sample that was made."""
+        self._in_a_row = 0
+
+    def take(self) -> list[str]:
+        """Return the messages since the last call, one a skipped sample."""
+        messages, self._messages = self._messages, []
+        return messages
+
+
+class SkipTally:
+    """Counts what was skipped in a whole run, and remembers the first of it."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.first: list[str] = []
+        self._told = 0
+
+    def add(self, messages: Iterable[str]) -> None:
+        """Count messages of `SkipLog.take`."""
+        for message in messages:
+            self.count += 1
+            if len(self.first) < NAMED and message not in self.first:
+                self.first.append(message)
+
+    def news(self) -> str | None:
+        """Return a line about everything so far, or None when nothing was skipped since the last call."""
+        if self.count == self._told:
+            return None
+        self._told = self.count
+        return f"{self.count} samples could not be made and were drawn again; first: {' | '.join(self.first)}"
+
+
+# --- batches ------------------------------------------------------------------------------------
 
 
 class Batch(NamedTuple):

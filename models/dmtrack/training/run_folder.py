@@ -6,26 +6,43 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from dmtrack.errors import CheckpointError, OutputError
-from dmtrack.training.curve_plot import draw_curves
+from dmtrack.output.atomic import write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 _LOGGER = logging.getLogger(__name__)
+_CURVE_INCHES = (8.0, 9.0)
+_LOSSES = ("loss", "focal", "giou", "l1", "quality")
+
+Columns = dict[str, list[float]]
 
 
 class RunFolder:
-    """A folder owned by one run; every write is atomic or appends a whole line."""
+    """A folder owned by one run; every write is atomic or appends a whole line.
 
-    def __init__(self, path: Path) -> None:
+    Args:
+        path: Of the folder; made where it is missing.
+        read_only: Write nothing, as all but the first process of a parallel run.
+    """
+
+    def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path
-        self._plots = True
+        self.read_only = read_only
+        self._plots = not read_only
+        if read_only:
+            return
         try:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -38,11 +55,15 @@ class RunFolder:
 
     def write_config(self, values: Mapping[str, Any]) -> None:
         """Write the resolved configuration."""
+        if self.read_only:
+            return
         text = json.dumps(values, indent=2, default=str) + "\n"
         (self.path / "config.json").write_text(text, encoding="utf-8")
 
     def save_checkpoint(self, state: Mapping[str, Any]) -> None:
         """Write `state` under a temporary name, then rename: a kill leaves the one before."""
+        if self.read_only:
+            return
         partial = self.checkpoint_path.with_suffix(".part")
         try:
             torch.save(dict(state), partial)
@@ -68,6 +89,8 @@ class RunFolder:
 
     def append_row(self, name: str, row: Mapping[str, float | int | str]) -> None:
         """Append one line to `name`, with a header when the file is new."""
+        if self.read_only:
+            return
         path = self.path / name
         new = not path.exists()
         with path.open("a", newline="", encoding="utf-8") as file:
@@ -79,7 +102,7 @@ class RunFolder:
     def cut_rows(self, name: str, first_step: int) -> None:
         """Drop rows from `first_step` on: a resumed run writes them again."""
         path = self.path / name
-        if not path.exists():
+        if self.read_only or not path.exists():
             return
         with path.open(newline="", encoding="utf-8") as file:
             lines = file.read().splitlines(keepends=True)
@@ -97,23 +120,60 @@ class RunFolder:
             self._plots = False
 
 
-class ReadOnlyRunFolder(RunFolder):
-    """The folder as all but the first process of a parallel run have it: they resume, and write nothing."""
+def draw_curves(folder: Path) -> None:
+    """Write `curve.png` of a run folder; nothing is written before the first row of `curve.csv`.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    Raises:
+        KeyError: `curve.csv` lacks a column.
+        OutputError: The picture cannot be written.
+    """
+    from matplotlib.figure import Figure
 
-    def write_config(self, values: Mapping[str, Any]) -> None:
-        """Do nothing."""
+    curve = read_columns(folder / "curve.csv")
+    if not curve.get("step"):
+        return
+    figure = Figure(figsize=_CURVE_INCHES, layout="constrained")
+    losses, overlap, rate = figure.subplots(3, 1, sharex=True)
+    _lines(losses, curve, _LOSSES)
+    losses.set(yscale="log", ylabel="loss")
+    _lines(overlap, curve, ("iou",), label="training samples")
+    _validation(overlap, read_columns(folder / "validation.csv"))
+    overlap.set(ylabel="IoU", ylim=(0, 1))
+    _lines(rate, curve, ("learning_rate",))
+    rate.set(ylabel="learning rate", xlabel="step")
+    for axes in (losses, overlap, rate):
+        axes.grid(visible=True, alpha=0.3)
+        axes.legend(loc="best")
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png", dpi=100)
+    write_atomically(folder / "curve.png", picture.getvalue())
 
-    def save_checkpoint(self, state: Mapping[str, Any]) -> None:
-        """Do nothing."""
 
-    def append_row(self, name: str, row: Mapping[str, float | int | str]) -> None:
-        """Do nothing."""
+def read_columns(path: Path) -> Columns:
+    """Read a table of numbers by column; a missing file is empty, a torn row is left out."""
+    if not path.exists():
+        return {}
+    with path.open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        columns: Columns = {name: [] for name in reader.fieldnames or ()}
+        for row in reader:
+            with suppress(ValueError, TypeError):
+                numbers = {name: float(row[name]) for name in columns}
+                for name, number in numbers.items():
+                    columns[name].append(number)
+    return columns
 
-    def cut_rows(self, name: str, first_step: int) -> None:
-        """Do nothing."""
 
-    def plot_curves(self) -> None:
-        """Do nothing."""
+def _lines(axes: Axes, columns: Columns, names: Iterable[str], label: str | None = None) -> None:
+    for name in names:
+        axes.plot(columns["step"], columns[name], label=label or name.replace("_", " "), linewidth=1)
+
+
+def _validation(axes: Axes, columns: Columns) -> None:
+    """Mark the validated steps, the best one by name."""
+    scores = columns.get("mean_iou")
+    if not scores:
+        return
+    best = max(range(len(scores)), key=scores.__getitem__)
+    label = f"real clips (best {scores[best]:.3f} at step {columns['step'][best]:.0f})"
+    axes.plot(columns["step"], scores, "o-", label=label, linewidth=1, markersize=4)

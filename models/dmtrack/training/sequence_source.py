@@ -10,6 +10,7 @@ sample needs them, one by one, so a data set may be of any size.
 from __future__ import annotations
 
 import functools
+import math
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,11 +28,9 @@ from dmtrack.geometry.box import Box
 from dmtrack.geometry.crop import Crop
 from dmtrack.synthetic.annotation import flipped
 from dmtrack.synthetic.sample import TrainingSample
-from dmtrack.training.augmentation import Image8, brightened, greyed, jittered, mirrored
-from dmtrack.training.bad_data import BadData, SkipLog
-from dmtrack.training.frame_choice import FrameChoice, choose_causal
-from dmtrack.training.sequence_config import SequenceConfig
-from dmtrack.training.usable_sequences import Listing, UsableSequence, find_usable
+from dmtrack.training.config import BadData
+from dmtrack.training.data import SkipLog
+from dmtrack.training.sequences import Listing, SequenceConfig, UsableSequence, find_usable
 from dmtrack.video.encoding import encode
 from dmtrack.video.frame import Modality
 from dmtrack.video.grid import resize_to_grid
@@ -39,6 +38,8 @@ from dmtrack.video.picture_file import read_picture
 
 #: Pictures kept decoded: templates are drawn with replacement and may name one frame twice.
 _KEPT_PICTURES: Final = 8
+
+Image8 = npt.NDArray[np.uint8]
 
 
 class Streams(Enum):
@@ -70,8 +71,7 @@ class SequenceSource:
     @classmethod
     def open(cls, folder: Path, config: SequenceConfig, bad_data: BadData = BadData.SKIP) -> SequenceSource:
         """List the sequences of a folder; see `find_usable` for the errors."""
-        found = find_usable(folder, config, bad_data)
-        return cls(folder, config, found.sequences, found.listing, bad_data)
+        return cls(folder, config, *find_usable(folder, config, bad_data), bad_data)
 
     def __call__(self, seed: int) -> SequenceSampler:
         """Return a sampler whose samples depend on `seed` and the sequences alone."""
@@ -130,7 +130,7 @@ class SequenceSampler:
             brightened(crop, rng.uniform(1 - config.brightness, 1 + config.brightness)) for crop in crops
         ]
         if rng.random() < config.flip_share:
-            crops, boxes = [mirrored(crop) for crop in crops], flipped(boxes)
+            crops, boxes = [np.ascontiguousarray(crop[:, ::-1]) for crop in crops], flipped(boxes)
         return TrainingSample(np.stack(crops[:-1]), boxes[:-1], crops[-1], boxes[-1], visible=True)
 
     def _streams(self, sequence: Sequence) -> Streams:
@@ -186,3 +186,83 @@ class SequenceSampler:
         second = encode(read_picture(sequence.aux_paths[frame]), sequence.modality)
         second = resize_to_grid(second, size, sequence.modality)
         return second if streams is Streams.AUX else cast(Image8, cv2.merge([first, second]))
+
+
+# --- which frames, and what is done to crops and boxes so that no two samples are alike ----------
+
+
+@dataclass(frozen=True, slots=True)
+class FrameChoice:
+    """Frames of one sample, 0-based.
+
+    Attributes:
+        templates: T frames, oldest first; the last is the base frame.
+        search: A frame after all of them.
+    """
+
+    templates: tuple[int, ...]
+    search: int
+
+
+def choose_causal(
+    visible: npt.NDArray[np.integer], templates: int, *, window: int, growth: int, rng: np.random.Generator
+) -> FrameChoice:
+    """Choose a base frame, templates from the window before it and a search frame from the one after.
+
+    Args:
+        visible: Frames that show the target, in order: at least 2 for one template, 3 for more.
+        templates: Number T.
+        window: Frames before the base that templates are drawn from, with replacement. The search frame
+            is one of the `window - 1` after it.
+        growth: Both windows grow by so many frames until each holds one.
+        rng: What is drawn with.
+
+    Raises:
+        ValueError: There are too few frames.
+
+    Source: specification 4, "causal" sampling. A base frame without any visible one before or after it
+    can never make a sample, so it is not drawn.
+    """
+    first = 0 if templates == 1 else 1
+    if len(visible) < first + 2:
+        raise ValueError(f"{len(visible)} visible frames are too few for {templates} templates")
+    place = int(rng.integers(first, len(visible) - 1))
+    base = int(visible[place])
+    while True:
+        begin = int(np.searchsorted(visible, base - window))
+        end = int(np.searchsorted(visible, base + window))
+        if begin <= place - first and end > place + 1:
+            break
+        window += growth
+    earlier = visible[rng.integers(begin, place, templates - 1)] if templates > 1 else ()
+    search = visible[rng.integers(place + 1, end)]
+    return FrameChoice((*sorted(int(frame) for frame in earlier), base), int(search))
+
+
+def jittered(box: Box, rng: np.random.Generator, *, scale: float, centre: float) -> Box:
+    """Return the box that the search crop is cut around, as if the tracker had lost its aim.
+
+    Args:
+        box: The true box.
+        rng: What is drawn with.
+        scale: Width and height are multiplied by `exp(scale * n)`, n normal, each its own.
+        centre: The centre moves by `centre * sqrt(w' h') * (u - 0.5)` an axis, u uniform in [0, 1).
+    """
+    w, h = (np.array((box.w, box.h)) * np.exp(scale * rng.standard_normal(2))).tolist()
+    dx, dy = (centre * math.sqrt(w * h) * (rng.random(2) - 0.5)).tolist()
+    return Box.from_cxcywh(box.cx + dx, box.cy + dy, w, h)
+
+
+def brightened(crop: Image8, factor: float) -> Image8:
+    """Multiply `(H, W, C)` by `factor`, all channels alike, and clip."""
+    return cast(Image8, cv2.convertScaleAbs(crop, alpha=factor))
+
+
+def greyed(crop: Image8) -> Image8:
+    """Take the colour out of the first three channels of `(H, W, C)`.
+
+    The second stream is left as it is: its colours mean depth or polarity. (The published
+    augmentation fails on six channels and never happens.)
+    """
+    grey = cv2.cvtColor(cv2.cvtColor(crop[..., :3], cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    return np.concatenate((cast(Image8, grey), crop[..., 3:]), axis=2)

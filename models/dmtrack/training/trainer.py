@@ -1,6 +1,6 @@
 """The training loop: one segment of data, then a checkpoint, until the steps are done.
 
-Run it through `dmtrack train`, or:
+Run it through `dmtrack.training.training_run.train`, or:
 
     trainer = Trainer(model, config, factory, RunFolder(Path("runs/a")))
     trainer.resume()
@@ -15,7 +15,7 @@ import math
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -23,11 +23,10 @@ from timm.utils.model_ema import ModelEmaV3
 
 from dmtrack.errors import CheckpointError, DmtrackError
 from dmtrack.network.model import DMTrack, normalize
-from dmtrack.training.bad_data import SkipTally
 from dmtrack.training.config import TrainConfig
-from dmtrack.training.data import Batch, SamplerFactory, open_segment
+from dmtrack.training.data import Batch, SamplerFactory, SkipTally, open_segment
 from dmtrack.training.distributed import ALONE, ProcessGroup
-from dmtrack.training.losses import Losses, tracking_losses
+from dmtrack.training.objective import Losses, tracking_losses
 from dmtrack.training.run_folder import RunFolder
 from dmtrack.training.trainable import build_optimizers, select_trainable, set_train_mode
 
@@ -219,7 +218,7 @@ class Trainer:
             meter.add(losses, norm)
             if self.step % self.config.log_interval == 0:
                 progress = meter.report(self.step, self._learning_rate())
-                self.folder.append_row("curve.csv", _row(progress))
+                self.folder.append_row("curve.csv", asdict(progress))
                 yield progress
 
     def _train_step(self, batch: Batch) -> tuple[Losses, float]:
@@ -289,23 +288,20 @@ class _Meter:
 
     def report(self, step: int, learning_rate: float) -> Progress:
         elapsed = time.perf_counter() - self.begin
-        loss, focal, giou, l1, quality, iou, norm = self.group.mean(self.sums / self.count).tolist()
+        total, focal, giou, l1, quality, iou, norm = self.group.mean(self.sums / self.count).tolist()
+        speed, wait = self.count * self.batch_size / elapsed, self.waited_s / elapsed
         progress = Progress(
-            step=step,
-            loss=loss,
-            focal=focal,
-            giou=giou,
-            l1=l1,
-            quality=quality,
-            iou=iou,
-            learning_rate=learning_rate,
-            gradient_norm=norm,
-            samples_per_s=self.count * self.batch_size / elapsed,
-            data_wait=self.waited_s / elapsed,
+            step,
+            total,
+            focal,
+            giou,
+            l1,
+            quality,
+            iou,
+            learning_rate,
+            norm,
+            samples_per_s=speed,
+            data_wait=wait,
         )
         self._reset()
         return progress
-
-
-def _row(progress: Progress) -> dict[str, float | int | str]:
-    return {name: getattr(progress, name) for name in Progress.__dataclass_fields__}

@@ -9,7 +9,7 @@ import torch
 
 from dmtrack.network.head import HeadOutput
 from dmtrack.training.config import TrainConfig
-from dmtrack.training.losses import (
+from dmtrack.training.objective import (
     box_overlap,
     corners,
     focal_loss,

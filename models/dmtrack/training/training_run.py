@@ -1,0 +1,277 @@
+"""A whole training run from a request: the network, the data, the loop and the weights file.
+
+    request = TrainRequest(Path("runs/a"), train_preset("foundation", "tiny"))
+for progress in train(request):
+print(progress.step, progress.loss)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+
+from dmtrack.config import PRESETS, PUBLISHED_TRACKER, TINY_TRACKER, ModelConfig, TrackerConfig, model_preset
+from dmtrack.errors import CheckpointError, ConfigError, InputError
+from dmtrack.evaluation.clips import ClipValidation
+from dmtrack.network.backend import choose_device
+from dmtrack.network.model import DMTrack
+from dmtrack.network.weights.checkpoint import (
+    WeightsMeta,
+    load_weights,
+    resize_positions,
+    save_weights,
+    sha256_of,
+)
+from dmtrack.network.weights.store import find_weights
+from dmtrack.training.config import SYNTHETIC, Stage, TrainRequest
+from dmtrack.training.data import SamplerFactory, WeightedSource
+from dmtrack.training.distributed import ProcessGroup, joined_group
+from dmtrack.training.run_folder import RunFolder
+from dmtrack.training.sequence_source import SequenceSource
+from dmtrack.training.sequences import SequenceConfig
+from dmtrack.training.trainer import Progress, Trainer
+
+
+def train(request: TrainRequest, tell: Callable[[str], object] = lambda line: None) -> Iterator[Progress]:
+    """Train from start or checkpoint to the last step, and write `weights.safetensors`.
+
+    Started by `torchrun`, several processes share each batch; the first one reports and writes.
+
+    Args:
+        request: The run.
+        tell: Called with a line about each folder of data, where the run starts, and what it wrote.
+
+    Yields:
+        Means over the steps since the last report.
+
+    Raises:
+        CheckpointError: The weights or the checkpoint do not fit the run.
+        ConfigError: Two parts of the request do not go together, or there is no such device.
+        InputError: Data are missing or cannot be used.
+    """
+    chosen = choose_device(request.device)  # now, in one line, not when the network moves there
+    device = chosen.type if request.device == "auto" else request.device
+    if request.threads is not None:
+        torch.set_num_threads(request.threads)
+    init = None if request.init is None else _init_file(request.init)
+    with joined_group(device) as group:
+        # The model before the data, and seeded right before it: the same seed is the same network.
+        torch.manual_seed(request.train.seed)
+        model = build_model(request.train.stage, _model_config(request), init)
+        source = open_data(request, model.config)
+        trainer = _trainer(request, model.to(group.device(device)), source.factory, group)
+        trainer.folder.write_config(
+            {
+                "model": model.config.to_dict(),
+                "train": request.train.to_dict(),
+                "init": init,
+                "modality": request.modality,
+                "data": [part._asdict() for part in request.data],
+            }
+        )
+        start = "resumed at" if trainer.resume() else "from"
+        if not group.is_first:
+            for _ in trainer.run():
+                pass
+            return
+        for note in source.notes:
+            tell(note)
+        tell(f"{trainer.trained:,} trained parameters; {start} step {trainer.step}")
+        yield from trainer.run()
+        path, digest = _save(trainer, request, source.trained_on, init)
+        tell(f"wrote {path} (sha256 {digest})")
+
+
+def _trainer(request: TrainRequest, model: DMTrack, factory: SamplerFactory, group: ProcessGroup) -> Trainer:
+    validate = None
+    if request.validate is not None and group.is_first:
+        validate = ClipValidation(request.validate, request.modality, _tracker_config(model.config))
+    return Trainer(
+        model,
+        request.train,
+        factory,
+        RunFolder(request.output, read_only=not group.is_first),
+        device=next(model.parameters()).device,
+        bf16=request.bf16,
+        workers=request.workers,
+        validate=validate,
+        validate_interval=request.validate_every,
+        group=group,
+    )
+
+
+def _save(trainer: Trainer, request: TrainRequest, trained_on: str, init: Path | None) -> tuple[Path, str]:
+    """Write the averaged weights; return the file and its digest."""
+    adapters = trainer.config.stage == "adapters"
+    model = trainer.averaged_model
+    meta = WeightsMeta(
+        config=model.config,
+        kind="adapters" if adapters else "foundation",
+        modality=request.modality if adapters else None,
+        tracker=_tracker_config(model.config),
+        trained_on=trained_on,
+        source_name=request.output.name,
+        foundation_sha256=sha256_of(init) if adapters and init is not None else None,
+    )
+    path = request.output / "weights.safetensors"
+    dtype = torch.float16 if request.store == "fp16" else None
+    return path, save_weights(path, model.state_dict(), meta, dtype=dtype)
+
+
+# --- the network --------------------------------------------------------------------------------
+
+
+def _model_config(request: TrainRequest) -> ModelConfig:
+    config = model_preset(request.preset, request.modality)
+    return replace(
+        config,
+        template_size=request.template_size or config.template_size,
+        search_size=request.search_size or config.search_size,
+    )
+
+
+def _tracker_config(model: ModelConfig) -> TrackerConfig:
+    """Return the inference protocol that suits a preset."""
+    return TINY_TRACKER if model.name == "tiny" else PUBLISHED_TRACKER
+
+
+def _init_file(asked: str) -> Path:
+    """Return the weights file that is meant: a path, or a name that `--weights` knows, too."""
+    path = Path(asked).expanduser()
+    return path if path.is_file() else find_weights(asked, None)[0].path
+
+
+def build_model(stage: Stage, config: ModelConfig, init: Path | None) -> DMTrack:
+    """Build the network of a stage and load what it starts from.
+
+    Raises:
+        CheckpointError: The stage needs a foundation and was given none, or the weights do not fit.
+        ConfigError: The weights are of another preset.
+    """
+    adapters = stage == "adapters"
+    if init is None:
+        if stage != "foundation":
+            raise CheckpointError(
+                f"the {stage} stage needs a foundation", hint="give its weights with --init"
+            )
+        return DMTrack(config, with_adapters=False)
+    weights = load_weights(init)
+    if weights.meta.kind == "full":
+        weights = weights.part("foundation")
+    if weights.meta.kind != "foundation":
+        raise CheckpointError("these are adapters, not a foundation", where=init)
+    known = weights.meta.config
+    if known.name in PRESETS and known.name != config.name:
+        raise ConfigError(
+            f"a {known.name} foundation, but the preset is {config.name}",
+            where=init,
+            hint=f"give --preset {known.name}",
+        )
+    model = DMTrack(
+        replace(
+            config,
+            width=known.width,
+            depth=known.depth,
+            heads=known.heads,
+            mlp_ratio=known.mlp_ratio,
+            stem=known.stem,
+            head_width=known.head_width,
+            # A foundation may grow these parts; adapters take the foundation as it is.
+            template_prompt=known.template_prompt or (config.template_prompt and not adapters),
+            quality_head=known.quality_head or (config.quality_head and not adapters),
+        ),
+        with_adapters=adapters,
+    )
+    missing, unexpected = model.load_state_dict(resize_positions(weights.tensors, model.config), strict=False)
+    fresh = ("adapters.",) if adapters else ("foundation.foreground", "foundation.head.quality.")
+    wrong = [name for name in missing if not name.startswith(fresh)] + list(unexpected)
+    if wrong:
+        raise CheckpointError(f"{len(wrong)} keys do not fit, first {wrong[0]}", where=init)
+    return model
+
+
+# --- the data -----------------------------------------------------------------------------------
+
+
+class DataSource(NamedTuple):
+    """What makes the samples of a run.
+
+    Attributes:
+        factory: Makes samplers.
+        trained_on: In words, for the weights file.
+        notes: A line a folder on what was found in it.
+    """
+
+    factory: SamplerFactory
+    trained_on: str
+    notes: Sequence[str]
+
+
+def open_data(request: TrainRequest, model: ModelConfig) -> DataSource:
+    """Open all parts and mix them by weight: pairs for adapters, one stream for a foundation.
+
+    Raises:
+        ConfigError: The adapter stage was given no modality, or pictures for synthesis were given, but
+            synthesis is no part of the data.
+        InputError: A folder is missing.
+        DatasetError: A folder holds nothing to draw samples from, or bad data is fatal.
+    """
+    pairs = request.train.stage == "adapters"
+    if pairs and request.modality is None:
+        raise ConfigError("the adapter stage needs --modality", hint="thermal, depth or event")
+    modality = request.modality if pairs else None
+    sizes = SequenceConfig(model.template_size, model.search_size, request.train.templates, modality)
+    pictures = {"photographs with polygons": request.photographs, "thermal images": request.thermal_images}
+    for folder in pictures.values():
+        if folder is not None and not folder.is_dir():
+            raise InputError("no such folder", where=folder)
+    synthetic = any(part.folder is None for part in request.data)
+    if any(pictures.values()) and not synthetic:
+        raise ConfigError("photographs and thermal images are for synthesis", hint=f"add --data {SYNTHETIC}")
+    words = (
+        ["synthetic sequences", *(name for name, folder in pictures.items() if folder)] if synthetic else []
+    )
+    factories: list[SamplerFactory] = []
+    notes: list[str] = []
+    for part in request.data:
+        if part.folder is None:
+            factories.append(_synthesis(request, sizes))
+            continue
+        source = SequenceSource.open(part.folder, sizes, request.bad_data)
+        factories.append(source)
+        words += [f"{count} {layout} sequences" for layout, count in source.listing.layouts.items()]
+        notes.append(f"{part.folder}: {source.listing}")
+    weights = tuple(part.weight for part in request.data)
+    factory = factories[0] if len(factories) == 1 else WeightedSource(tuple(factories), weights)
+    return DataSource(factory, ", ".join(words), notes)
+
+
+def _synthesis(request: TrainRequest, sizes: SequenceConfig) -> SamplerFactory:
+    """Return what makes samples up: pairs for adapters, scenes and collages for a foundation."""
+    from dmtrack.synthetic.collage import CollageConfig
+    from dmtrack.synthetic.sampling import SamplerConfig
+    from dmtrack.training.synthetic_source import CollageSource, SceneSource
+
+    shape = (sizes.template_size, sizes.search_size)
+    share = request.collage_share if sizes.modality is None else 0.0
+    collages = CollageSource(
+        CollageConfig(*shape, sizes.templates), request.photographs, request.thermal_images
+    )
+    scenes = SceneSource(
+        SamplerConfig(
+            *shape,
+            templates=sizes.templates,
+            modality=sizes.modality,
+            photographs=request.photographs,
+            thermal_images=request.thermal_images,
+            event_share=0.08,
+            depth_share=0.08,
+        )
+    )
+    if share in (0, 1):
+        return collages if share else scenes
+    return WeightedSource((collages, scenes), (share, 1 - share))
