@@ -82,7 +82,7 @@ class OccludedView:
 
     tracker: PairTracker
     sequence: Sequence
-    states: list[TrackState] = field(default_factory=list)
+    states: list[TrackState | None] = field(default_factory=list)
     seconds: list[float] = field(default_factory=list)
 
     @property

@@ -55,7 +55,7 @@ class OpenCvTracker:
         return np.ascontiguousarray(pair.image[:, :, 2::-1])
 
     def _report(self, pair: FramePair, score: float, state: TrackState) -> tuple[TrackedBox, ...]:
-        return (TrackedBox(pair.rgb.index, pair.rgb.time_s, self._box, score, state),)
+        return (TrackedBox(pair.rgb.index, 1, self._box, score, state, pair.rgb.time_s),)
 
 
 def main(folder: Path) -> None:

@@ -9,7 +9,7 @@ from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 
-from dmtrack.boxes.box_file import read_targets
+from dmtrack.boxes.starts import read_targets
 from dmtrack.errors import BoxError
 from dmtrack.geometry.box import Box
 from dmtrack.tracking.start import TargetStart, free_ids, numbered

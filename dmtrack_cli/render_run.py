@@ -8,9 +8,8 @@ from itertools import chain
 from pathlib import Path
 
 from dmtrack.boxes.formats import ResultFormat
-from dmtrack.boxes.locating import result_files
-from dmtrack.boxes.reading import read_results
-from dmtrack.boxes.recording import RecordingResults
+from dmtrack.boxes.reading import read_results, result_files
+from dmtrack.boxes.results import RecordingResults
 from dmtrack.datasets.ground_truth import find_ground_truth
 from dmtrack.drawing.draw import Layout, compose
 from dmtrack.drawing.marking import BoxLayer, layers_of, legend_of
@@ -92,7 +91,7 @@ class RenderRun:
             is_cut: The person chose where the video ends.
         """
         for layer in self.layers:
-            indices = [frame.frame_index for frame in layer.results.frames if frame.has_box]
+            indices = [frame.frame_index for frame in layer.results.frames if frame.targets]
             beyond = sum(index > self.last_index for index in indices)
             if not layer.drawn:
                 span = f" (frames {indices[0]} to {indices[-1]})" if indices else ""

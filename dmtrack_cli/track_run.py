@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from dmtrack.boxes.formats.mot import MotSink
-from dmtrack.boxes.formats.table import TableSink
+from dmtrack.boxes.formats import ResultFormat
+from dmtrack.boxes.writing import BoxSink
 from dmtrack.drawing.score_plot import ScorePlotSink
 from dmtrack.drawing.video import VideoSink
 from dmtrack.errors import OutputError
@@ -43,8 +43,9 @@ class ScoreMean:
 
     def add(self, result: FrameResult) -> float | None:
         """Take note of a frame and return the mean of its scores; None where there is no target yet."""
-        scores = [target.score for target in result.targets]
-        found = [target.score for target in result.targets if target.state is not TrackState.INIT]
+        known = [(target.score, target.state) for target in result.targets if target.score is not None]
+        scores = [score for score, _ in known]
+        found = [score for score, state in known if state is not TrackState.INIT]
         self.total += sum(found)
         self.boxes += len(found)
         return sum(scores) / len(scores) if scores else None
@@ -158,8 +159,8 @@ class TrackRun:
         folder, overwrite = outputs.folder, outputs.overwrite
         try:
             sinks: list[Sink] = [
-                MotSink(folder / results_folder.MOT, overwrite=overwrite),
-                TableSink(folder / results_folder.TABLE, overwrite=overwrite),
+                BoxSink(folder / results_folder.MOT, ResultFormat.MOT, overwrite=overwrite),
+                BoxSink(folder / results_folder.TABLE, ResultFormat.CSV, overwrite=overwrite),
                 ScorePlotSink(folder / results_folder.SCORES, overwrite=overwrite),
             ]
         except OutputError as error:

@@ -9,11 +9,10 @@ from typing import Annotated
 import typer
 
 from dmtrack.boxes.formats import ResultFormat
-from dmtrack.boxes.locating import folders_without_results, result_files
+from dmtrack.boxes.formats.table import MergedTable
 from dmtrack.boxes.losses import losses
-from dmtrack.boxes.merging import MergedTable
-from dmtrack.boxes.reading import item_id, read_all, read_results
-from dmtrack.boxes.recording import PictureSize, RecordingResults, TargetLabel
+from dmtrack.boxes.reading import folders_without_results, item_id, read_all, read_results, result_files
+from dmtrack.boxes.results import PictureSize, RecordingResults
 from dmtrack.boxes.writing import result_files_of, write_results
 from dmtrack.errors import ConfigError, FormatError
 from dmtrack_cli.console import EXIT_SOME_FAILED, say_line
@@ -111,8 +110,7 @@ def parse_size(text: str) -> PictureSize:
 def _completed(results: RecordingResults, label: str | None, size: PictureSize | None) -> RecordingResults:
     """Return the results with what the person adds."""
     if label is not None:
-        labels = tuple(TargetLabel(target_id, label) for target_id in results.target_ids)
-        results = replace(results, labels=labels)
+        results = replace(results, labels=dict.fromkeys(results.target_ids, label))
     return results if size is None else replace(results, size=size)
 
 
@@ -132,7 +130,7 @@ def _merge(files: list[Path], source: ResultFormat | None, output: Path, *, over
             raise failures[0]
     for failure in failures:
         say_line("left out", str(failure), "bold red")
-    typer.echo(f"{output}: {table.items} items")
+    typer.echo(f"{output}: {len(table.items)} items")
     if failures:
         raise typer.Exit(EXIT_SOME_FAILED)
 

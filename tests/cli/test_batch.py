@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from dmtrack.boxes.formats.mot import read_mot
+from dmtrack.boxes.reading import read_rows
 from dmtrack.output.record import read_run_json
 from dmtrack_cli.arguments import prepare_arguments
 
@@ -80,7 +80,7 @@ def test_a_mot_file_of_starts_is_followed_as_by_track(run_cli: Any, clips: Path,
     (clips / "list.csv").write_text("id,rgb,box_file\none,a_rgb.mp4,starts.txt\n")
     outcome = run_cli("batch", clips / "list.csv", "-o", "out", "--weights", weights, "--no-video")
     assert outcome.code == 0, outcome.err
-    found = read_mot(Path("out/one/boxes.txt"))
+    found = read_rows(Path("out/one/boxes.txt"))
     assert {row.target_id: row.frame_index for row in reversed(found)} == {9: 3, 5: 6}
 
 

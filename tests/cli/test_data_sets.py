@@ -17,7 +17,7 @@ import pytest
 
 from dmtrack.batch.discovery import find_items
 from dmtrack.batch.item import BatchItem
-from dmtrack.boxes.formats.mot import read_mot
+from dmtrack.boxes.reading import read_rows
 from dmtrack.datasets.layouts import recognise
 from dmtrack.output.record import read_run_json
 from dmtrack.video.frame import Modality
@@ -201,7 +201,7 @@ def test_tracked_by_its_folder(run_cli: RunCli, weights: Path, tmp_path: Path, d
     targets = record["configuration"]["targets"]
     assert tuple(targets[0]["box"].values()) == BOX
     assert [target["frame_index"] for target in targets] == [data_set.start] * data_set.boxes
-    rows = read_mot(Path("out/boxes.txt"))
+    rows = read_rows(Path("out/boxes.txt"))
     assert len(rows) == (data_set.frames - data_set.start) * data_set.boxes
     if data_set.modality is not None:
         assert record["configuration"]["modality_from"] == f"the folder is laid out as {data_set.layout}"

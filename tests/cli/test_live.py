@@ -17,8 +17,7 @@ from typing import Any
 import av
 import pytest
 
-from dmtrack.boxes.formats.mot import read_mot
-from dmtrack.boxes.formats.table import read_table
+from dmtrack.boxes.reading import read_rows
 from dmtrack.geometry.box import Box
 from dmtrack.output.record import read_run_json
 from dmtrack.tracking.result import FrameResult
@@ -55,8 +54,8 @@ def live(run_cli: RunCli, weights: Path, streams: tuple[str, str]) -> RunCli:
 def assert_valid_results(frames: int, status: str) -> dict[str, Any]:
     record = read_run_json(Path("out/run.json"))
     assert (record["status"], record["counts"]["frames"]) == (status, frames)
-    assert [row.frame for row in read_table(Path("out/boxes.csv"))] == list(range(frames))
-    assert len(read_mot(Path("out/boxes.txt"))) == frames
+    assert [row.frame_index for row in read_rows(Path("out/boxes.csv"))] == list(range(frames))
+    assert len(read_rows(Path("out/boxes.txt"))) == frames
     with av.open("out/annotated.mp4") as container:
         assert sum(1 for _ in container.decode(video=0)) == frames
     assert not list(Path("out").glob(".*"))

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from dmtrack.boxes.formats.mot import read_mot
+from dmtrack.boxes.reading import read_rows
 
 ROOT = Path(__file__).parents[2]
 
@@ -123,7 +123,7 @@ def test_draw_slide_undo_and_submit(program: subprocess.Popen[str], browser: Any
     page.wait_for("end", "Tracking has begun")
     _, err = program.communicate(timeout=60)
     assert program.returncode == 0, err
-    rows = read_mot(Path("out/boxes.txt"))
+    rows = read_rows(Path("out/boxes.txt"))
     assert rows[0].frame_index == 3, "another start than --start was chosen"
     starts = {row.target_id: row for row in reversed(rows)}
     assert {number: row.frame_index for number, row in starts.items()} == {1: 5, 2: 5, 3: 3}

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dmtrack.boxes.formats.mot import read_mot
+from dmtrack.boxes.reading import read_rows
 from dmtrack.errors import BoxError, FormatError
 from dmtrack.output.record import read_run_json
 from dmtrack.video.pairing import PairedSource, open_pair
@@ -331,7 +331,7 @@ def test_tracking_starts_where_was_drawn(track: Any, visitor: Any) -> None:
     visitor(lambda server: ask(server, "submit", {"boxes": boxes}))
     outcome = track("--box", "--start", "6", "--end", "10", "-q")
     assert outcome.code == 0
-    rows = read_mot(Path("out/boxes.txt"))
+    rows = read_rows(Path("out/boxes.txt"))
     assert [(row.frame_index, row.target_id) for row in rows][:5] == [(4, 2), (5, 2), (6, 2), (7, 1), (7, 2)]
     record = read_run_json(Path("out/run.json"))
     assert record["configuration"]["start"] == "4"
@@ -351,7 +351,7 @@ def test_beside_a_given_box_nothing_starts_before_it(track: Any, visitor: Any) -
     visitor(visit)
     assert track("--box", "--box", "40,20,10,10", "--start", "2", "--no-video").code == 0
     assert [answer.status for answer in answers] == [400, 200]
-    assert [(row.target_id, row.box.x) for row in read_mot(Path("out/boxes.txt"))[:2]] == [(1, 40), (2, 22)]
+    assert [(row.target_id, row.box.x) for row in read_rows(Path("out/boxes.txt"))[:2]] == [(1, 40), (2, 22)]
 
 
 def test_cancelling_on_the_page_leaves_nothing(track: Any, visitor: Any) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from dmtrack.boxes.formats.mot import read_mot
+from dmtrack.boxes.reading import read_rows
 
 ROOT = Path(__file__).parents[2]
 NEEDED = ("Xvfb", "xdotool")
@@ -106,7 +106,7 @@ def test_draw_undo_and_accept(display: str, words: list[Any]) -> None:
     hand.key("Return")
     _, err = hand.program.communicate(timeout=60)
     assert hand.program.returncode == 0, err
-    rows = read_mot(Path("out/boxes.txt"))
+    rows = read_rows(Path("out/boxes.txt"))
     assert [row.target_id for row in rows] == [1, 2] * 3
     for row in rows[:2]:  # a panel is half the window: both drags mark the same place
         assert row.box.x == pytest.approx(0.20 * 96, abs=1)

@@ -40,10 +40,10 @@ def test_track_yields_boxes_frame_by_frame(recording: Any, weights: Path) -> Non
 
 def test_track_gives_what_the_program_gives(track: Any, recording: Any, weights: Path) -> None:
     import dmtrack
-    from dmtrack.boxes.formats.table import read_table
+    from dmtrack.boxes.reading import read_rows
 
     assert track("--box", "20,16,16,16", "--no-video").code == 0
-    rows = read_table(Path("out/boxes.csv"))
+    rows = read_rows(Path("out/boxes.csv"))
     found = list(dmtrack.track(recording.rgb, recording.thermal, BOX, weights=weights))
     assert [row.box.xywh for row in rows] == [target.box.xywh for target in found]
     assert [row.score for row in rows] == [target.score for target in found]

@@ -14,7 +14,7 @@ import av
 import numpy as np
 import pytest
 
-from dmtrack.boxes.formats.table import read_table
+from dmtrack.boxes.reading import read_rows
 from dmtrack.datasets.ground_truth import read_boxes
 from dmtrack.evaluation.overlap import iou_per_frame
 from dmtrack.output.record import read_run_json
@@ -37,9 +37,9 @@ def test_the_box_stays_on_the_target(run_cli: Callable[..., Any], clip: str, aux
     outcome = run_cli("track", folder / "rgb.mp4", folder / aux, "--threads", os.cpu_count() or 1)
     assert outcome.code == 0, outcome.err
     results = Path("dmtrack-results", clip)
-    rows = read_table(results / "boxes.csv")
+    rows = read_rows(results / "boxes.csv")
     truth = read_boxes(folder / "groundtruth.txt").boxes
-    assert [row.frame for row in rows] == list(range(len(truth)))
+    assert [row.frame_index for row in rows] == list(range(len(truth)))
     ious = iou_per_frame(np.array([row.box.xywh for row in rows]), truth)
     mean = float(np.nanmean(ious[1:]))
     assert mean >= LEAST_MEAN_IOU, f"mean IoU {mean:.3f} on {clip}"

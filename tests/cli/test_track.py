@@ -11,8 +11,7 @@ import av
 import pytest
 import torch
 
-from dmtrack.boxes.formats.mot import read_mot
-from dmtrack.boxes.formats.table import read_table
+from dmtrack.boxes.reading import read_results, read_rows
 from dmtrack.output.record import read_run_json
 
 BOX = "20,16,16,16"
@@ -34,12 +33,12 @@ def test_leaves_a_video_two_tables_and_a_record(track: Track) -> None:
         "run.json",
         "score.png",
     ]
-    rows, table = read_mot(Path("out/boxes.txt")), read_table(Path("out/boxes.csv"))
+    rows, table = read_rows(Path("out/boxes.txt")), read_rows(Path("out/boxes.csv"))
     assert [row.frame_index for row in rows] == list(range(12))
     assert rows[0].box.xywh == (20, 16, 16, 16)
-    assert [row.frame for row in table] == list(range(12))
+    assert [row.frame_index for row in table] == list(range(12))
     assert [row.state for row in table] == ["init"] + ["tracked"] * 11
-    assert all(row.aux_present for row in table)
+    assert all(frame.aux_present for frame in read_results(Path("out/boxes.csv"))[0].frames)
     assert frame_stamps(Path("out/annotated.mp4")) == pytest.approx([n / 10 for n in range(12)])
 
 
@@ -82,7 +81,7 @@ def test_the_summary_names_files_and_speed(track: Track) -> None:
 )
 def test_ways_to_give_a_box(track: Track, words: list[str]) -> None:
     assert track("--no-video", *words).code == 0
-    assert read_mot(Path("out/boxes.txt"))[0].box.xywh == (20, 16, 16, 16)
+    assert read_rows(Path("out/boxes.txt"))[0].box.xywh == (20, 16, 16, 16)
 
 
 def test_box_before_the_inputs(run_cli: Track, recording: Any, weights: Path) -> None:
@@ -95,27 +94,27 @@ def test_box_before_the_inputs(run_cli: Track, recording: Any, weights: Path) ->
 
 def test_negative_x_is_a_box(track: Track) -> None:
     assert track("--no-video", "--box", "-5,10,20,20").code == 0
-    assert read_mot(Path("out/boxes.txt"))[0].box.x == -5
+    assert read_rows(Path("out/boxes.txt"))[0].box.x == -5
 
 
 def test_ground_truth_beside_counts_from_the_start_frame(track: Track) -> None:
     outcome = track("--no-video", "--start", "3")
     assert outcome.code == 0
     assert "row 4 of groundtruth.txt" in outcome.err
-    assert read_mot(Path("out/boxes.txt"))[0].box.x == 23
+    assert read_rows(Path("out/boxes.txt"))[0].box.x == 23
 
 
 def test_box_file_gives_its_first_row(track: Track) -> None:
     Path("init.txt").write_text("30\t20\t12\t10\n99\t99\t9\t9\n")
     assert track("--no-video", "--start", "2", "--box-file", "init.txt").code == 0
-    row = read_mot(Path("out/boxes.txt"))[0]
+    row = read_rows(Path("out/boxes.txt"))[0]
     assert row.box.xywh == (30, 20, 12, 10)
-    assert row.frame_number == 3
+    assert row.frame_index == 2
 
 
 def test_several_boxes_are_several_targets(track: Track) -> None:
     assert track("--box", BOX, "--box", "40,20,10,10").code == 0
-    rows = read_mot(Path("out/boxes.txt"))
+    rows = read_rows(Path("out/boxes.txt"))
     assert [row.target_id for row in rows] == [1, 2] * 12
     assert read_run_json(Path("out/run.json"))["counts"]["targets"] == 2
 
@@ -133,13 +132,13 @@ def test_several_boxes_are_several_targets(track: Track) -> None:
 def test_start_and_end(track: Track, start: str | None, end: str | None, frames: list[int]) -> None:
     words = [*(["--start", start] if start else []), *(["--end", end] if end else [])]
     assert track("--box", BOX, *words).code == 0
-    assert [row.frame for row in read_table(Path("out/boxes.csv"))] == frames
+    assert [row.frame_index for row in read_rows(Path("out/boxes.csv"))] == frames
     assert len(frame_stamps(Path("out/annotated.mp4"))) == len(frames)
 
 
 def test_rgb_alone(track: Track) -> None:
     assert track("--box", BOX, aux=None).code == 0
-    assert {row.aux_present for row in read_table(Path("out/boxes.csv"))} == {False}
+    assert {frame.aux_present for frame in read_results(Path("out/boxes.csv"))[0].frames} == {False}
 
 
 @pytest.mark.parametrize("layout", ["side", "overlay", "rgb", "aux"])
@@ -198,7 +197,7 @@ def test_json_progress_is_json_on_standard_output(track: Track) -> None:
 def test_overwrite_replaces_results(track: Track) -> None:
     assert track("--box", BOX).code == 0
     assert track("--box", "30,20,10,10", "--overwrite").code == 0
-    assert read_mot(Path("out/boxes.txt"))[0].box.xywh == (30, 20, 10, 10)
+    assert read_rows(Path("out/boxes.txt"))[0].box.xywh == (30, 20, 10, 10)
 
 
 def test_no_video_leaves_none(track: Track) -> None:
@@ -230,4 +229,4 @@ def test_folders_of_pictures(run_cli: Track, weights: Path) -> None:
     outcome = run_cli("track", "clip/visible", "clip/infrared", "--weights", weights)
     assert outcome.code == 0
     assert "thermal" in outcome.err
-    assert len(read_mot(Path("dmtrack-results/clip/boxes.txt"))) == 3
+    assert len(read_rows(Path("dmtrack-results/clip/boxes.txt"))) == 3

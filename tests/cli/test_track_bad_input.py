@@ -12,7 +12,7 @@ import av
 import numpy as np
 import pytest
 
-from dmtrack.boxes.formats.table import read_table
+from dmtrack.boxes.reading import read_rows
 from dmtrack.output.record import read_run_json
 
 BOX = "20,16,16,16"
@@ -97,7 +97,7 @@ def test_a_video_that_breaks_off_gives_what_it_has(run_cli: Track, make_video: A
     outcome = run_cli("track", "cut.mkv", "--box", BOX, "--weights", weights, "-o", "out", "--no-video")
     assert outcome.code == 0
     assert "warning:" in outcome.err
-    frames = len(read_table(Path("out/boxes.csv")))
+    frames = len(read_rows(Path("out/boxes.csv")))
     assert 10 < frames < 60
     assert read_run_json(Path("out/run.json"))["counts"]["pairing"]["rgb_damaged"] > 0
 
@@ -273,7 +273,7 @@ def test_full_disk_keeps_what_was_tracked(
     record = read_run_json(Path("out/run.json"))
     assert record["status"] == "failed"
     assert "annotated.mp4" in record["reason"]
-    assert len(read_table(Path("out/boxes.csv"))) == 150
+    assert len(read_rows(Path("out/boxes.csv"))) == 150
     with av.open("out/annotated.mp4") as container:
         assert 0 < sum(1 for _ in container.decode(video=0)) < 150
     assert not list(Path("out").glob(".*"))

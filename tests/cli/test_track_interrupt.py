@@ -13,8 +13,7 @@ from typing import Any
 import av
 import pytest
 
-from dmtrack.boxes.formats.mot import read_mot
-from dmtrack.boxes.formats.table import read_table
+from dmtrack.boxes.reading import read_rows
 from dmtrack.output.record import read_run_json
 from dmtrack_cli.interrupt import GracefulStop
 from dmtrack_cli.progress import SilentReporter
@@ -34,8 +33,8 @@ class _SignalAtFrame(SilentReporter):
 
 
 def assert_valid_results(frames: int) -> None:
-    assert len(read_mot(Path("out/boxes.txt"))) == frames
-    assert len(read_table(Path("out/boxes.csv"))) == frames
+    assert len(read_rows(Path("out/boxes.txt"))) == frames
+    assert len(read_rows(Path("out/boxes.csv"))) == frames
     with av.open("out/annotated.mp4") as container:
         assert sum(1 for _ in container.decode(video=0)) == frames
     record = read_run_json(Path("out/run.json"))
@@ -76,7 +75,7 @@ def test_ctrl_c_from_outside(make_video: Callable[..., Path], weights: Path) -> 
     assert '"status": "interrupted"' in out
     assert len(err.splitlines()) == 1
     assert err.startswith("stopped: the first ")
-    assert_valid_results(len(read_mot(Path("out/boxes.txt"))))
+    assert_valid_results(len(read_rows(Path("out/boxes.txt"))))
 
 
 def test_one_signal_waits_for_check() -> None:

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dmtrack.boxes.formats.table import read_table
+from dmtrack.boxes.reading import read_rows
 from dmtrack.output.record import read_run_json
 
 WIDTH, HEIGHT, FRAMES, GONE_AT = 160, 120, 34, 6
@@ -41,7 +41,7 @@ def follow(run_cli: Callable[..., Any], rgb: Path, *words: str) -> Any:
 
 
 def states() -> list[str]:
-    return [str(row.state) for row in read_table(Path("out/boxes.csv"))]
+    return [str(row.state) for row in read_rows(Path("out/boxes.csv"))]
 
 
 def test_the_run_ends_when_the_target_has_been_lost_for_long_enough(run_cli: Any, vanishing: Path) -> None:
@@ -53,7 +53,7 @@ def test_the_run_ends_when_the_target_has_been_lost_for_long_enough(run_cli: Any
     assert (record["status"], record["counts"]["lost"]) == ("complete", 6)
     assert record["reason"] == "every target had been lost for 0.5 s"
     assert "every target had been lost for 0.5 s" in outcome.out.replace("\n", " ")
-    held = {row.box.xywh for row in read_table(Path("out/boxes.csv")) if row.state == "lost"}
+    held = {row.box.xywh for row in read_rows(Path("out/boxes.csv")) if row.state == "lost"}
     assert len(held) == 1, "the box is held while the target is lost"
     assert cv2.imread("out/score.png") is not None
 

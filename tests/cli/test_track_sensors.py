@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dmtrack.boxes.formats.table import read_table
+from dmtrack.boxes.reading import read_results, read_rows
 from dmtrack.output.record import read_run_json
 from dmtrack_cli.batch_item import TrackItem
 from dmtrack_cli.option_groups import words
@@ -52,7 +52,7 @@ def test_every_policy_is_counted_and_each_row_says_it(follow: Run, short: Path, 
     outcome = follow("--box", BOX, "--on-missing", policy, aux=short)
     assert outcome.code == 0, outcome.err
     assert said in " ".join(outcome.out.split())
-    rows = read_table(Path("out/boxes.csv"))
+    rows = read_results(Path("out/boxes.csv"))[0].frames
     assert [row.aux_present for row in rows] == [number < 5 for number in range(frames)]
     assert all((row.skew_ms is None) is not row.aux_present for row in rows)
     record = read_run_json(Path("out/run.json"))
@@ -77,7 +77,7 @@ def test_streams_that_differ_in_length_are_told_with_the_ratio(follow: Run, shor
     assert "--rate-ratio 12/5 (2.400000)" in text
     outcome = follow("--box", BOX, "--rate-ratio", "12/5", aux=short)
     assert "note:" not in outcome.err
-    rows = read_table(Path("out/boxes.csv"))
+    rows = read_results(Path("out/boxes.csv"))[0].frames
     assert max(abs(row.skew_ms) for row in rows) <= 140
     assert read_run_json(Path("out/run.json"))["clocks"]["rate_ratio"] == "12/5"
 
@@ -89,7 +89,7 @@ def test_side_files_of_times(follow: Run, tmp_path: Path):
     outcome = follow("--box", BOX, *times)
     assert outcome.code == 0, outcome.err
     assert "rgb.txt counts in s: frames are then 100 ms apart" in " ".join(outcome.err.split())
-    rows = read_table(Path("out/boxes.csv"))
+    rows = read_results(Path("out/boxes.csv"))[0].frames
     assert [row.time_s for row in rows] == pytest.approx([50 + n / 10 for n in range(12)])
     assert [row.skew_ms for row in rows] == pytest.approx([20.0] * 12)
     clocks = read_run_json(Path("out/run.json"))["clocks"]
@@ -113,7 +113,7 @@ def test_both_streams_of_a_realsense_file(follow: Run):
     record = read_run_json(Path("out/run.json"))
     assert record["preprocessing"]["depth_scale_mm"] == "1/4"
     assert record["inputs"][1]["video"]["track"]["kind"] == "depth"
-    assert len(read_table(Path("out/boxes.csv"))) == 6
+    assert len(read_rows(Path("out/boxes.csv"))) == 6
 
 
 def test_inspect_shows_the_streams_of_a_file(run_cli: Run):
@@ -177,4 +177,4 @@ def test_batch_takes_depth_out_of_each_file(run_cli: Run, weights: Path, tmp_pat
     assert record["preprocessing"]["depth_scale_mm"] == "1/2"
     assert "--aux-stream=depth" in record["command"]
     assert "--depth-scale=0.5" in record["command"]
-    assert np.isfinite([row.x for row in read_table(Path("all/one/boxes.csv"))]).all()
+    assert np.isfinite([row.box.x for row in read_rows(Path("all/one/boxes.csv"))]).all()

@@ -10,8 +10,7 @@ from typing import Any
 import av
 import pytest
 
-from dmtrack.boxes.formats.mot import read_mot
-from dmtrack.boxes.formats.table import read_table
+from dmtrack.boxes.reading import read_rows
 from dmtrack.output.record import read_run_json
 
 Track = Callable[..., Any]
@@ -26,7 +25,7 @@ def write(text: str, name: str = "targets.txt") -> Path:
 
 def ids_by_frame() -> dict[int, list[int]]:
     found: dict[int, list[int]] = {}
-    for row in read_mot(Path("out/boxes.txt")):
+    for row in read_rows(Path("out/boxes.txt")):
         found.setdefault(row.frame_index, []).append(row.target_id)
     return found
 
@@ -35,8 +34,8 @@ def test_every_output_keeps_ids_and_starts(track: Track) -> None:
     outcome = track("--box-file", write(MOT))
     assert outcome.code == 0
     assert ids_by_frame() == {3: [9], 4: [9], 5: [9], **{frame: [5, 9] for frame in range(6, 12)}}
-    rows = read_table(Path("out/boxes.csv"))
-    assert [(row.frame, row.id, row.box.xywh) for row in rows if row.state == "init"] == [
+    rows = read_rows(Path("out/boxes.csv"))
+    assert [(row.frame_index, row.target_id, row.box.xywh) for row in rows if row.state == "init"] == [
         (3, 9, (20, 16, 16, 16)),
         (6, 5, (30, 20, 12, 12)),
     ]
@@ -70,8 +69,8 @@ def test_start_in_the_middle_takes_the_first_row_from_there_on(track: Track) -> 
     text = MOT + "2,1,10,10,9,9,1\n9,9,24,16,16,16,1\n"
     outcome = track("--box-file", write(text), "--start", "7", "--no-video")
     assert outcome.code == 0
-    inits = [row for row in read_table(Path("out/boxes.csv")) if row.state == "init"]
-    assert [(row.frame, row.id, row.box.x) for row in inits] == [(7, 5, 31), (8, 9, 24)]
+    inits = [row for row in read_rows(Path("out/boxes.csv")) if row.state == "init"]
+    assert [(row.frame_index, row.target_id, row.box.x) for row in inits] == [(7, 5, 31), (8, 9, 24)]
     assert "left out what ends before frame 7: target 1" in outcome.err
 
 
@@ -111,7 +110,7 @@ def test_boxes_beside_a_file_with_ids_take_the_free_ones(track: Track) -> None:
     mot = write("3,2,20,16,16,16,1\n")
     words = ["--box-file", truth, "--box-file", mot, "--box", "10,10,10,10", "--no-video", "--end", "4"]
     assert track(*words).code == 0
-    first = {row.target_id: row.box.x for row in reversed(read_mot(Path("out/boxes.txt")))}
+    first = {row.target_id: row.box.x for row in reversed(read_rows(Path("out/boxes.txt")))}
     assert first == {1: 10, 2: 20, 3: 50}
 
 

@@ -23,7 +23,7 @@ class Still:
 
     def update(self, pair):
         self.shapes.add(pair.image.shape)
-        return (TrackedBox(pair.rgb.index, pair.rgb.time_s, self.box, 1.0, TrackState.TRACKED),)
+        return (TrackedBox(pair.rgb.index, 1, self.box, 1.0, TrackState.TRACKED, pair.rgb.time_s),)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 import dmtrack
-from dmtrack.boxes.formats.table import read_table
+from dmtrack.boxes.reading import read_rows
 from dmtrack.datasets.ground_truth import read_boxes
 from dmtrack.evaluation.overlap import iou_per_frame
 from dmtrack_cli.app import COMMANDS, load_command, main
@@ -139,9 +139,9 @@ def test_the_main_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert f"dmtrack-results/{folder.name}" in README
     assert sorted(path.name for path in folder.iterdir()) == sorted(RESULTS)
     assert all(name in README for name in RESULTS)
-    rows = read_table(folder / "boxes.csv")
+    rows = read_rows(folder / "boxes.csv")
     truth = read_boxes(ROOT / "sample_data" / folder.name / "groundtruth.txt").boxes
-    assert [row.frame for row in rows] == list(range(len(truth)))
+    assert [row.frame_index for row in rows] == list(range(len(truth)))
     ious = iou_per_frame(np.array([row.box.xywh for row in rows]), truth)
     assert np.nanmean(ious[1:]) >= LEAST_MEAN_IOU
     with av.open(str(folder / "annotated.mp4")) as container:

@@ -14,17 +14,16 @@ from dmtrack.boxes.formats import HOLDS, Content, ResultFormat
 from dmtrack.boxes.formats.mot import DECIMALS
 from dmtrack.boxes.losses import losses
 from dmtrack.boxes.reading import read_all
-from dmtrack.boxes.recording import (
-    AuxMatch,
+from dmtrack.boxes.results import (
+    AbsentTarget,
     FrameBoxes,
     PictureSize,
     RecordingResults,
-    TargetBox,
-    TargetLabel,
+    ResultsGatherer,
 )
 from dmtrack.boxes.writing import result_files_of, write_results
 from dmtrack.geometry.box import Box
-from dmtrack.tracking.result import TrackState
+from dmtrack.tracking.result import TrackedBox, TrackState
 
 NAME = "night street"
 ROUNDED = {ResultFormat.MOT, ResultFormat.VOT, ResultFormat.LASHER, ResultFormat.CVAT}
@@ -35,33 +34,34 @@ sides = st.floats(1e-3, 1e5)
 boxes = st.builds(Box, positions, positions, sides, sides)
 scores = st.none() | st.floats(0, 1)
 seconds = st.floats(0, 1e6)
-aux = st.builds(AuxMatch, st.booleans(), st.none() | seconds, st.none() | st.floats(-50, 50))
 
 
-@st.composite
-def frames(draw: st.DrawFn, index: int, ids: Sequence[int]) -> FrameBoxes:
-    present = draw(st.lists(st.sampled_from(ids), unique=True))
-    targets = tuple(
-        TargetBox(
-            number, draw(st.none() | boxes), draw(scores), draw(st.none() | st.sampled_from([*TrackState]))
-        )
-        for number in sorted(present)
+def add_frame(draw: st.DrawFn, gatherer: ResultsGatherer, index: int, ids: Sequence[int]) -> None:
+    gatherer.add_frame(
+        index,
+        time_s=draw(st.none() | seconds),
+        aux_present=draw(st.none() | st.booleans()),
+        aux_time_s=draw(st.none() | seconds),
+        skew_ms=draw(st.none() | st.floats(-50, 50)),
+        infer_ms=draw(st.none() | seconds),
     )
-    return FrameBoxes(
-        index, targets, draw(st.none() | seconds), draw(st.none() | aux), draw(st.none() | seconds)
-    )
+    for number in draw(st.lists(st.sampled_from(ids), unique=True)):
+        state = draw(st.none() | st.sampled_from([*TrackState]))
+        gatherer.add(index, number, draw(st.none() | boxes), draw(scores), state)
 
 
 @st.composite
 def recordings(draw: st.DrawFn) -> RecordingResults:
     """Gaps, frames without boxes, targets that come late, and anything unknown."""
-    indices = sorted(draw(st.sets(st.integers(0, 12), min_size=1, max_size=6)))
-    ids = sorted(draw(st.sets(st.integers(1, 9), min_size=1, max_size=3)))
-    found = tuple(draw(frames(index, ids)) for index in indices)
-    used = sorted({target.target_id for frame in found for target in frame.targets})
-    labels = tuple(TargetLabel(number, draw(st.sampled_from(["car", "person"]))) for number in used)
     size = draw(st.none() | st.builds(PictureSize, st.integers(1, 9000), st.integers(1, 9000)))
-    return RecordingResults(NAME, found, size, labels if draw(st.booleans()) else ())
+    gatherer = ResultsGatherer(size)
+    ids = sorted(draw(st.sets(st.integers(1, 9), min_size=1, max_size=3)))
+    for index in draw(st.sets(st.integers(0, 12), min_size=1, max_size=6)):
+        add_frame(draw, gatherer, index, ids)
+    if draw(st.booleans()):
+        for number in gatherer.results(NAME).target_ids:
+            gatherer.labels[number] = draw(st.sampled_from(["car", "person"]))
+    return gatherer.results(NAME)
 
 
 def there_and_back(
@@ -82,47 +82,55 @@ def expected(results: RecordingResults, target: ResultFormat) -> RecordingResult
     holds = HOLDS[target]
     kept = list(results.every_frame()) if target in ROW_A_FRAME else list(results.frames)
     if Content.EMPTY_FRAMES not in holds:
-        kept = [frame for frame in kept if frame.has_box]
+        kept = [frame for frame in kept if frame.targets]
     out = []
     for frame in kept:
-        targets = tuple(expected_target(one, target) for one in frame.targets)
+        has_times = Content.TIMES in holds
+        entries = [expected_entry(one, target, has_times=has_times) for one in frame.entries]
+        has_pairing = Content.PAIRING in holds
         out.append(
             FrameBoxes(
                 frame.frame_index,
-                targets,
-                frame.time_s if Content.TIMES in holds else None,
-                frame.aux if Content.PAIRING in holds else None,
-                frame.infer_ms if Content.NETWORK_TIME in holds else None,
+                tuple(one for one in entries if isinstance(one, TrackedBox)),
+                tuple(one for one in entries if isinstance(one, AbsentTarget)),
+                time_s=frame.time_s if has_times else None,
+                aux_present=frame.aux_present if has_pairing else None,
+                aux_time_s=frame.aux_time_s if has_pairing else None,
+                skew_ms=frame.skew_ms if has_pairing else None,
+                infer_ms=frame.infer_ms if Content.NETWORK_TIME in holds else None,
             )
         )
-    return replace(results, frames=tuple(out), labels=results.labels if Content.LABELS in holds else ())
+    return replace(results, frames=tuple(out), labels=results.labels if Content.LABELS in holds else {})
 
 
-def expected_target(one: TargetBox, target: ResultFormat) -> TargetBox:
+def expected_entry(
+    one: TrackedBox | AbsentTarget, target: ResultFormat, *, has_times: bool
+) -> TrackedBox | AbsentTarget:
     holds = HOLDS[target]
-    box = one.box
-    if box is not None and target in ROUNDED:
-        box = Box(*(round(side, DECIMALS) for side in box.xywh))
     score = one.score if Content.SCORES in holds else None
     score = rounded(score) if target is ResultFormat.MOT else score
     state = one.state if Content.STATES in holds else None
     if target is ResultFormat.VOT and one.state is TrackState.INIT:
-        box, state = None, TrackState.INIT
-    return TargetBox(one.target_id, box, score, state)
+        return AbsentTarget(one.target_id, score, TrackState.INIT)
+    if isinstance(one, AbsentTarget):
+        return AbsentTarget(one.target_id, score, state)
+    box = Box(*(round(side, DECIMALS) for side in one.box.xywh)) if target in ROUNDED else one.box
+    time_s = one.time_s if has_times else None
+    return TrackedBox(one.frame_index, one.target_id, box, score, state, time_s)
 
 
 def without_boxless(results: RecordingResults) -> RecordingResults:
     """Whether a target without a box has an entry at all is not asked of formats that only list boxes."""
-    kept = tuple(
-        replace(frame, targets=tuple(one for one in frame.targets if one.box is not None))
-        for frame in results.frames
-    )
-    return replace(results, frames=kept)
+    return replace(results, frames=tuple(replace(frame, absent=()) for frame in results.frames))
 
 
 def without_states(results: RecordingResults) -> RecordingResults:
     kept = (
-        replace(frame, targets=tuple(replace(one, state=None) for one in frame.targets))
+        replace(
+            frame,
+            targets=tuple(replace(one, state=None) for one in frame.targets),
+            absent=tuple(AbsentTarget(one.target_id, one.score) for one in frame.absent),
+        )
         for frame in results.frames
     )
     return replace(results, frames=tuple(kept))
@@ -141,14 +149,13 @@ def test_our_own_formats_lose_nothing_that_they_hold(
 
 @pytest.mark.parametrize("target", [ResultFormat.MOT, ResultFormat.CVAT, ResultFormat.COCO])
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(results=recordings().filter(lambda one: any(frame.has_box for frame in one.frames)))
+@given(results=recordings().filter(lambda one: bool(one.rows)))
 def test_formats_of_others_keep_every_box(
     tmp_path: Path, target: ResultFormat, results: RecordingResults
 ) -> None:
     (again,), _ = there_and_back(results, target, tmp_path)
     wanted = without_boxless(expected(results, target))
-    boxed = {one.target_id for frame in wanted.frames for one in frame.targets}
-    labels = tuple(entry for entry in wanted.labels if entry.target_id in boxed)
+    labels = {number: label for number, label in wanted.labels.items() if number in wanted.boxed_ids}
     wanted = replace(wanted, labels=labels, size=results.size if target is ResultFormat.COCO else None)
     assert again == wanted
 
@@ -171,12 +178,12 @@ def test_rows_keep_together_with_frames(
         assert frame.time_s is None
         for target_id in results.target_ids:
             got, want = frame.target(target_id), wanted_frame.target(target_id)
-            assert got == (want or TargetBox(target_id, None))
+            assert got == (want or AbsentTarget(target_id))
 
 
 @pytest.mark.parametrize("target", [*ResultFormat])
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(results=recordings().filter(lambda one: any(frame.has_box for frame in one.frames)))
+@given(results=recordings().filter(lambda one: bool(one.rows)))
 def test_what_was_read_is_written_the_same(
     tmp_path_factory: pytest.TempPathFactory, target: ResultFormat, results: RecordingResults
 ) -> None:
@@ -197,7 +204,7 @@ def test_a_loss_is_named_exactly_when_something_is_lost(
     named = {loss.content for loss in losses([results], target)}
     assert not named & HOLDS[target]
     has = {
-        Content.SCORES: any(one.score is not None for frame in results.frames for one in frame.targets),
+        Content.SCORES: any(one.score is not None for frame in results.frames for one in frame.entries),
         Content.TIMES: any(frame.time_s is not None for frame in results.frames),
         Content.LABELS: bool(results.labels),
         Content.SEVERAL_TARGETS: len(results.target_ids) > 1,

@@ -36,7 +36,7 @@ class SquareFinder:
 
     @staticmethod
     def _found(pair, box, state):
-        return TrackedBox(pair.rgb.index, pair.rgb.time_s, box, 0.5 if state == "tracked" else 1.0, state)
+        return TrackedBox(pair.rgb.index, 1, box, 0.5 if state == "tracked" else 1.0, state, pair.rgb.time_s)
 
 
 class Still(SquareFinder):

@@ -23,7 +23,7 @@ from dmtrack.video.frame import Frame, FramePair
 def result(index: int) -> FrameResult:
     pixels = np.random.default_rng(index).integers(0, 255, (48, 64, 3), dtype=np.uint8)
     frame = Frame(index, index, Fraction(1, 30), pixels)
-    box = TrackedBox(index, frame.time_s, Box(5 + index, 6, 20, 20), 0.9, TrackState.TRACKED)
+    box = TrackedBox(index, 1, Box(5 + index, 6, 20, 20), 0.9, TrackState.TRACKED, frame.time_s)
     return FrameResult(FramePair(frame, None, None, pixels), (box,), 1.0)
 
 

@@ -46,7 +46,7 @@ def _pair(
 
 
 def _target(box: Box, state: TrackState = TrackState.TRACKED, number: int = 1) -> TrackedBox:
-    return TrackedBox(12, Fraction(2, 5), box, 0.87, state, number)
+    return TrackedBox(12, number, box, 0.87, state, Fraction(2, 5))
 
 
 def _near(picture: npt.NDArray[np.uint8], colour: tuple[int, int, int]) -> npt.NDArray[np.bool_]:

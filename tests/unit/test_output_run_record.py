@@ -58,7 +58,7 @@ def _result(index: int, infer_ms: float, *states: TrackState) -> FrameResult:
     pixels = np.zeros((4, 4, 3), np.uint8)
     frame = Frame(index, index, Fraction(1, 30), pixels)
     targets = tuple(
-        TrackedBox(index, frame.time_s, Box(0, 0, 2, 2), 0.5, state, number)
+        TrackedBox(index, number, Box(0, 0, 2, 2), 0.5, state, frame.time_s)
         for number, state in enumerate(states, start=1)
     )
     return FrameResult(FramePair(frame, None, None, pixels), targets, infer_ms)

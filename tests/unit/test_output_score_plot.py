@@ -21,7 +21,7 @@ def result(index, targets, skew_frames=None):
     """`targets` maps ids to score and state; the skew is in hundredths of a frame of 0.1 s."""
     frame = Frame(index, index, Fraction(1, 10), PIXELS)
     boxes = tuple(
-        TrackedBox(index, frame.time_s, Box(1, 1, 4, 4), score, TrackState(state), target_id)
+        TrackedBox(index, target_id, Box(1, 1, 4, 4), score, TrackState(state), frame.time_s)
         for target_id, (score, state) in targets.items()
     )
     if skew_frames is None:

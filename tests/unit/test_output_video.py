@@ -236,7 +236,7 @@ def test_encoder_that_refuses_is_one_clear_error(tmp_path: Path) -> None:
 
 def _result(index: int) -> FrameResult:
     frame = Frame(index, 1000 + 33 * index, MS, GREY)
-    target = TrackedBox(index, frame.time_s, Box(10, 10, 20, 20), 0.5, TrackState.TRACKED)
+    target = TrackedBox(index, 1, Box(10, 10, 20, 20), 0.5, TrackState.TRACKED, frame.time_s)
     return FrameResult(FramePair(frame, None, None, GREY), (target,), 1.0)
 
 

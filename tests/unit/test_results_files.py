@@ -9,14 +9,19 @@ from pathlib import Path
 import pytest
 
 from dmtrack.boxes.formats import ResultFormat
-from dmtrack.boxes.locating import folders_without_results, result_files
-from dmtrack.boxes.reading import item_id, read_all, read_results
-from dmtrack.boxes.recognition import recognise
-from dmtrack.boxes.recording import FrameBoxes, RecordingResults, TargetBox, TargetLabel
+from dmtrack.boxes.reading import (
+    folders_without_results,
+    item_id,
+    read_all,
+    read_results,
+    recognise,
+    result_files,
+)
+from dmtrack.boxes.results import AbsentTarget, FrameBoxes, RecordingResults, ResultsGatherer
 from dmtrack.boxes.writing import file_name, result_files_of, write_results
 from dmtrack.errors import FormatError, OutputError
 from dmtrack.geometry.box import Box
-from dmtrack.tracking.result import TrackState
+from dmtrack.tracking.result import TrackedBox, TrackState
 
 HEADER = "frame,time_s,aux_time_s,skew_ms,id,x,y,w,h,score,state,aux_present,infer_ms\n"
 COCO = {
@@ -42,19 +47,20 @@ def archive(path: Path, **members: str) -> Path:
 
 
 def boxes_of(results: RecordingResults) -> dict[tuple[int, int], Box | None]:
-    return {(f.frame_index, t.target_id): t.box for f in results.frames for t in f.targets}
+    return {(f.frame_index, t.target_id): t.box for f in results.frames for t in f.entries}
 
 
 def two_targets() -> RecordingResults:
     """Target 1 is given in frame 1, has no box in frame 3; frame 2 was not looked at; 2 comes last."""
-    first = TargetBox(1, Box(1, 2, 3, 4), 1.0, TrackState.INIT)
-    lost = TargetBox(2, Box(5, 6, 7.25, 8), 0.125, TrackState.LOST)
-    frames = (
-        FrameBoxes(1, (first,), 0.5, None, 0.0),
-        FrameBoxes(3, (TargetBox(1, None, 0.25),), 1.5, None, 40.0),
-        FrameBoxes(4, (TargetBox(1, Box(2, 3, 4, 5)), lost), 2.0, None, 20.0),
-    )
-    return RecordingResults("street", frames, labels=(TargetLabel(2, "car"),))
+    gatherer = ResultsGatherer(labels={2: "car"})
+    gatherer.add_frame(1, time_s=0.5, infer_ms=0.0)
+    gatherer.add(1, 1, Box(1, 2, 3, 4), 1.0, TrackState.INIT)
+    gatherer.add_frame(3, time_s=1.5, infer_ms=40.0)
+    gatherer.add(3, 1, None, 0.25)
+    gatherer.add_frame(4, time_s=2.0, infer_ms=20.0)
+    gatherer.add(4, 1, Box(2, 3, 4, 5))
+    gatherer.add(4, 2, Box(5, 6, 7.25, 8), 0.125, TrackState.LOST)
+    return gatherer.results("street")
 
 
 @pytest.mark.parametrize(
@@ -86,7 +92,7 @@ def test_an_archive_is_told_by_its_bytes(tmp_path: Path) -> None:
 def test_mot_without_a_score_says_so(tmp_path: Path) -> None:
     path = write(tmp_path / "a.txt", "2,1,1,2,3,4,-1,-1,-1,-1\n1,1,1,2,3,4,0.5,-1,-1,-1\n")
     (results,) = read_results(path)
-    assert [frame.targets[0].score for frame in results.frames] == [0.5, None]
+    assert [frame.entries[0].score for frame in results.frames] == [0.5, None]
 
 
 def test_a_csv_may_leave_out_what_is_not_known(tmp_path: Path) -> None:
@@ -94,19 +100,19 @@ def test_a_csv_may_leave_out_what_is_not_known(tmp_path: Path) -> None:
     (results,) = read_results(write(tmp_path / "a.csv", text))
     assert results.frames == (
         FrameBoxes(4),
-        FrameBoxes(5, (TargetBox(1, None), TargetBox(2, Box(1, 2, 3, 4)))),
+        FrameBoxes(5, (TrackedBox(5, 2, Box(1, 2, 3, 4)),), (AbsentTarget(1),)),
     )
 
 
 def test_coco_of_others_is_read(tmp_path: Path) -> None:
     (results,) = read_results(write(tmp_path / "a.json", json.dumps(COCO)))
     assert results.name == "street"
-    assert results.labels == (TargetLabel(5, "car"),)
-    assert results.frames == (FrameBoxes(0), FrameBoxes(4, (TargetBox(5, Box(1, 2, 3, 4), 0.5),)))
+    assert results.labels == {5: "car"}
+    assert results.frames == (FrameBoxes(0), FrameBoxes(4, (TrackedBox(4, 5, Box(1, 2, 3, 4), 0.5),)))
 
 
 def test_coco_of_several_recordings_keeps_their_ids_apart(tmp_path: Path) -> None:
-    both = [two_targets(), RecordingResults("other", (FrameBoxes(0, (TargetBox(2, Box(1, 1, 1, 1)),)),))]
+    both = [two_targets(), RecordingResults("other", (FrameBoxes(0, (TrackedBox(0, 2, Box(1, 1, 1, 1)),)),))]
     files = result_files_of(both, ResultFormat.COCO, str(tmp_path / "all.json"))
     write_results(files)
     document = json.loads(files[0].path.read_text())
@@ -131,8 +137,8 @@ def test_vot_byte_for_byte(tmp_path: Path) -> None:
 
 def test_vot_values_of_an_earlier_export_do_not_stay(tmp_path: Path) -> None:
     output = str(tmp_path / "car.txt")
-    scored = FrameBoxes(0, (TargetBox(1, Box(1, 2, 3, 4), 0.5),))
-    plain = FrameBoxes(0, (TargetBox(1, Box(1, 2, 3, 4)),))
+    scored = FrameBoxes(0, (TrackedBox(0, 1, Box(1, 2, 3, 4), 0.5),))
+    plain = FrameBoxes(0, (TrackedBox(0, 1, Box(1, 2, 3, 4)),))
     write_results(result_files_of([RecordingResults("car", (scored,))], ResultFormat.VOT, output))
     again = result_files_of([RecordingResults("car", (plain,))], ResultFormat.VOT, output)
     with pytest.raises(OutputError, match="exists"):
@@ -148,11 +154,11 @@ def test_vot_reads_what_the_toolkit_writes(tmp_path: Path) -> None:
     )
     (results,) = read_results(path)
     assert results.name == "car"
-    assert [frame.targets[0] for frame in results.frames] == [
-        TargetBox(1, None, None, TrackState.INIT),
-        TargetBox(1, Box(1, 2, 3, 4), 0.75),
-        TargetBox(1, Box(1, 2, 3, 4), 0.5),  # corners count from 1
-        TargetBox(1, None),
+    assert [frame.entries[0] for frame in results.frames] == [
+        AbsentTarget(1, None, TrackState.INIT),
+        TrackedBox(1, 1, Box(1, 2, 3, 4), 0.75),
+        TrackedBox(2, 1, Box(1, 2, 3, 4), 0.5),  # corners count from 1
+        AbsentTarget(1),
     ]
 
 
@@ -202,7 +208,7 @@ def test_cvat_without_the_folder_and_labels(tmp_path: Path) -> None:
         pytest.param("a.txt", "car\n", "neither numbers nor a known header; say --from", id="words"),
         pytest.param("a.txt", "1,2\n", "rows of 2 numbers", id="two-columns"),
         pytest.param("a.csv", "frame,id,x,y\n0,1,1,1\n", "no column w, h", id="csv-column"),
-        pytest.param("a.csv", HEADER, "holds no row", id="csv-header-alone"),
+        pytest.param("a.csv", HEADER, "holds no frame", id="csv-header-alone"),
         pytest.param(
             "a.csv", HEADER + "0,,,,1,1,2,3,4,,,,\n0,,,,1,1,2,3,4,,,,\n", "row 3: target 1", id="twice"
         ),

@@ -18,7 +18,7 @@ BOX = Box(1, 1, 4, 4)
 def result(index, **states):
     frame = Frame(index, index, Fraction(1, 10), PIXELS)
     targets = tuple(
-        TrackedBox(index, frame.time_s, BOX, 0.5, TrackState(state), int(name[1:]))
+        TrackedBox(index, int(name[1:]), BOX, 0.5, TrackState(state), frame.time_s)
         for name, state in states.items()
     )
     return FrameResult(FramePair(frame, None, None, PIXELS), targets, 1.0)

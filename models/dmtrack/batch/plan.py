@@ -10,7 +10,7 @@ from pathlib import Path
 from dmtrack.batch.folder_name import folder_name, place_key
 from dmtrack.batch.item import BatchItem, Findings, LeftOut, Problem, printable
 from dmtrack.batch.shard import WHOLE, Shard
-from dmtrack.boxes.box_file import read_targets
+from dmtrack.boxes.starts import read_targets
 from dmtrack.datasets.ground_truth import box_at, find_ground_truth
 from dmtrack.errors import BoxError, ConfigError, DmtrackError
 from dmtrack.geometry.alignment_file import read_alignment

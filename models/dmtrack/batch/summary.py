@@ -13,12 +13,12 @@ from typing import Final
 from dmtrack.batch.item import Problem, printable
 from dmtrack.batch.result_folder import RECORD
 from dmtrack.boxes.formats.table import read_table
+from dmtrack.boxes.reading import TABLE
 from dmtrack.output.atomic import write_atomically
 from dmtrack.output.record import read_run_json
 from dmtrack.tracking.result import TrackState
 
 SUMMARY: Final = "summary{}.csv"
-_TABLE: Final = "boxes.csv"
 
 
 class ItemStatus(StrEnum):
@@ -64,15 +64,15 @@ class SummaryRow:
             FormatError: The results cannot be read.
         """
         record = read_run_json(folder / RECORD)
-        rows = read_table(folder / _TABLE)
-        found = [row.score for row in rows if row.state is not TrackState.INIT]
+        rows = [row for results in read_table(folder / TABLE, item_id) for row in results.rows]
+        found = [row.score for row in rows if row.score is not None and row.state is not TrackState.INIT]
         return cls(
             id=item_id,
             status=ItemStatus.FAILED if error else ItemStatus.COMPLETE,
-            frames=len({row.frame for row in rows}),
+            frames=len({row.frame_index for row in rows}),
             fps=(record.get("speed") or {}).get("whole_fps"),
             mean_score=sum(found) / len(found) if found else None,
-            lost_frames=len({row.frame for row in rows if row.state is TrackState.LOST}),
+            lost_frames=len({row.frame_index for row in rows if row.state is TrackState.LOST}),
             error=printable(error),
         )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from dmtrack.boxes.formats import HOLDS, Content, ResultFormat
-from dmtrack.boxes.recording import RecordingResults
+from dmtrack.boxes.results import RecordingResults
 from dmtrack.tracking.result import TrackState
 
 _COUNTED: Final = {
@@ -84,13 +84,13 @@ def contents(recording: RecordingResults) -> Counter[Content]:
     found: Counter[Content] = Counter()
     for frame in recording.frames:
         found[Content.TIMES] += frame.time_s is not None
-        found[Content.PAIRING] += frame.aux is not None
+        found[Content.PAIRING] += frame.aux_present is not None
         found[Content.NETWORK_TIME] += frame.infer_ms is not None
-        found[Content.EMPTY_FRAMES] += not frame.has_box
-        for target in frame.targets:
-            found[Content.SCORES] += target.score is not None
-            found[Content.STATES] += target.state is not None
-            found[Content.START_BOXES] += target.state is TrackState.INIT
+        found[Content.EMPTY_FRAMES] += not frame.targets
+        for entry in frame.entries:
+            found[Content.SCORES] += entry.score is not None
+            found[Content.STATES] += entry.state is not None
+            found[Content.START_BOXES] += entry.state is TrackState.INIT
     targets = len(recording.target_ids)
     found[Content.SEVERAL_TARGETS] = targets if targets > 1 else 0
     found[Content.LABELS] = len(recording.labels)

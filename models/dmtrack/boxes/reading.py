@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Callable, Iterable
+import zipfile
+from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -12,38 +14,34 @@ from dmtrack.boxes.formats import ResultFormat
 from dmtrack.boxes.formats.coco import read_coco
 from dmtrack.boxes.formats.cvat import read_cvat
 from dmtrack.boxes.formats.json_document import read_json_lines, read_json_results
-from dmtrack.boxes.formats.mot_results import read_mot_results
+from dmtrack.boxes.formats.mot import LEAST_COLUMNS, read_mot
 from dmtrack.boxes.formats.row_per_frame import read_row_per_frame
-from dmtrack.boxes.formats.table_results import read_table_results
-from dmtrack.boxes.formats.vot import read_vot
-from dmtrack.boxes.gathering import ResultsGatherer
-from dmtrack.boxes.locating import MOT, RECORD, TABLE
-from dmtrack.boxes.recognition import recognise
-from dmtrack.boxes.recording import PictureSize, RecordingResults
-from dmtrack.boxes.text import placed
+from dmtrack.boxes.formats.table import read_table
+from dmtrack.boxes.formats.vot import has_values, read_vot
+from dmtrack.boxes.parsing import number, placed, read_text, words_of
+from dmtrack.boxes.results import PictureSize, RecordingResults, ResultsGatherer
 from dmtrack.errors import FormatError
 from dmtrack.output.record import read_run_json
+from dmtrack.tracking.result import TrackedBox
+
+TABLE: Final = "boxes.csv"
+MOT: Final = "boxes.txt"
+RECORD: Final = "run.json"
 
 _NOT_A_NAME: Final = frozenset({"boxes", "gt", "groundtruth", "groundtruth_rect", "results", "init"})
 """Files of these names are called by the folder they are in."""
 _TARGET: Final = re.compile(r"(?P<name>.+)_id(?P<id>\d+)")
 _VOT_RUN: Final = re.compile(r"(?P<name>.+)_\d{3}")
-
 _ONE_TARGET: Final = frozenset({ResultFormat.VOT, ResultFormat.LASHER})
-_Reader = Callable[[Path, str], RecordingResults]
-_ONE_RECORDING: Final[dict[ResultFormat, _Reader]] = {
-    ResultFormat.MOT: read_mot_results,
-    ResultFormat.JSON: read_json_results,
-    ResultFormat.JSONL: read_json_lines,
-    ResultFormat.CVAT: read_cvat,
-}
+_BOX_COLUMNS: Final = (4, 8)
+_HINT: Final = "say --from mot, csv, json, jsonl, vot, lasher, cvat or coco"
 
 
 def read_results(path: Path, source: ResultFormat | None = None) -> tuple[RecordingResults, ...]:
     """Read a file of results; a file of COCO or a merged CSV may hold several recordings.
 
     Args:
-        path: The file (`dmtrack.boxes.locating` finds it in a folder).
+        path: The file (`result_files` finds it in a folder).
         source: Its format; None finds out.
 
     Raises:
@@ -55,20 +53,15 @@ def read_results(path: Path, source: ResultFormat | None = None) -> tuple[Record
         found = _read(path, source, name, target_id)
     except FormatError as error:
         raise placed(error, path) from None
+    if not any(recording.frames for recording in found):
+        raise FormatError("holds no frame", where=path)
     size = _recorded_size(path)
     return tuple(item if item.size or size is None else replace(item, size=size) for item in found)
 
 
-def recording_name(path: Path, source: ResultFormat) -> tuple[str, int]:
-    """Return what the recording of a file is called, and the target of a one-target file (else 1).
-
-    `car_id2_001.txt` of VOT is target 2 of `car`; `night/boxes.csv` is about `night`.
-    """
-    stem, target_id = _stem(path, source), 1
-    if source in _ONE_TARGET and (match := _TARGET.fullmatch(stem)):
-        stem, target_id = match["name"], max(1, int(match["id"]))
-    folder = path.absolute().parent.name
-    return (folder if stem.lower() in _NOT_A_NAME and folder else stem), target_id
+def read_rows(path: Path, source: ResultFormat | None = None) -> tuple[TrackedBox, ...]:
+    """Read the boxes of a file alone (see `read_results`), in order of frames and target ids."""
+    return tuple(row for recording in read_results(path, source) for row in recording.rows)
 
 
 def read_all(paths: Iterable[Path], source: ResultFormat | None = None) -> list[RecordingResults]:
@@ -93,6 +86,136 @@ def read_all(paths: Iterable[Path], source: ResultFormat | None = None) -> list[
     return [one for group in groups for one in _joined(group)]
 
 
+def result_files(path: Path) -> tuple[Path, ...]:
+    """Return the files that hold the results at `path`.
+
+    Args:
+        path: A file; the results folder of a run; or a folder of results folders, as a batch leaves
+            them (its other sub-folders are passed over, see `folders_without_results`).
+
+    Raises:
+        FormatError: There is nothing there, or a folder has no results in it.
+    """
+    if not path.is_dir():
+        if not path.exists():
+            raise FormatError("no such file or folder", where=path, hint="check the path")
+        return (path,)
+    own = _file_in(path)
+    files = (own,) if own else tuple(file for folder in _sub_folders(path) if (file := _file_in(folder)))
+    if not files:
+        raise FormatError(
+            f"has neither {TABLE} nor {MOT} in it, and no folder that has",
+            where=path,
+            hint="name a results folder of dmtrack track, a folder of them, or a file",
+        )
+    return files
+
+
+def folders_without_results(path: Path) -> tuple[Path, ...]:
+    """Return the sub-folders of a batch's folder that hold no results; none for anything else."""
+    if not path.is_dir() or _file_in(path):
+        return ()
+    return tuple(folder for folder in _sub_folders(path) if not _file_in(folder))
+
+
+def recording_name(path: Path, source: ResultFormat) -> tuple[str, int]:
+    """Return what the recording of a file is called, and the target of a one-target file (else 1).
+
+    `car_id2_001.txt` of VOT is target 2 of `car`; `night/boxes.csv` is about `night`.
+    """
+    stem, target_id = _stem(path, source), 1
+    if source in _ONE_TARGET and (match := _TARGET.fullmatch(stem)):
+        stem, target_id = match["name"], max(1, int(match["id"]))
+    folder = path.absolute().parent.name
+    return (folder if stem.lower() in _NOT_A_NAME and folder else stem), target_id
+
+
+def item_id(path: Path, recording: RecordingResults) -> str:
+    """Return what a batch calls a recording: as the `run.json` beside the file says, else its name."""
+    batch = _record_beside(path).get("batch")
+    if isinstance(batch, dict) and isinstance(batch.get("item"), str):
+        return str(batch["item"])
+    return recording.name
+
+
+def recognise(path: Path) -> ResultFormat:
+    """Return the format of a file: told by what is in it, where that leaves a choice by its name.
+
+    Raises:
+        FormatError: It cannot be read, is empty, or is in no known format.
+    """
+    if path.is_file() and zipfile.is_zipfile(path):
+        return ResultFormat.CVAT
+    lines = [line for line in read_text(path).splitlines() if line.strip()]
+    if not lines:
+        raise FormatError("the file is empty", where=path)
+    if lines[0].lstrip().startswith("{"):
+        return _json_kind("\n".join(lines), lines[0], path)
+    words = words_of(lines[0])
+    if {"frame", "id"} <= set(words):
+        return ResultFormat.CSV
+    try:
+        for word in words:
+            number(word)
+    except FormatError:
+        raise FormatError(
+            "its first row is neither numbers nor a known header", where=path, hint=_HINT
+        ) from None
+    return _rows_kind(path, len(words), lines)
+
+
+def _read(path: Path, source: ResultFormat, name: str, target_id: int) -> tuple[RecordingResults, ...]:
+    match source:
+        case ResultFormat.CSV:
+            return read_table(path, name)
+        case ResultFormat.COCO:
+            return read_coco(path, name)
+        case ResultFormat.VOT:
+            return (read_vot(path, name, target_id),)
+        case ResultFormat.LASHER:
+            return (read_row_per_frame(path, name, target_id),)
+        case ResultFormat.MOT:
+            return (read_mot(path, name),)
+        case ResultFormat.JSON:
+            return (read_json_results(path, name),)
+        case ResultFormat.JSONL:
+            return (read_json_lines(path, name),)
+        case ResultFormat.CVAT:
+            return (read_cvat(path, name),)
+
+
+def _json_kind(text: str, first_line: str, path: Path) -> ResultFormat:
+    """A document is one object; of JSON lines, the first line alone is an object with a frame number."""
+    first = _loaded(first_line)
+    if isinstance(first, dict) and "frame" in first:
+        return ResultFormat.JSONL
+    document = first if isinstance(first, dict) else _loaded(text)
+    if not isinstance(document, dict):
+        raise FormatError("is neither a JSON document nor JSON lines", where=path)
+    is_coco = "images" in document and "annotations" in document
+    return ResultFormat.COCO if is_coco else ResultFormat.JSON
+
+
+def _loaded(text: str) -> object:
+    try:
+        value: object = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return value
+
+
+def _rows_kind(path: Path, columns: int, lines: list[str]) -> ResultFormat:
+    if columns == 1:
+        return ResultFormat.VOT
+    if columns in _BOX_COLUMNS:
+        has_codes = any(line.strip() in ("0", "1", "2") for line in lines)
+        is_vot = _VOT_RUN.fullmatch(path.stem) or has_values(path) or has_codes
+        return ResultFormat.VOT if is_vot else ResultFormat.LASHER
+    if columns >= LEAST_COLUMNS:
+        return ResultFormat.MOT
+    raise FormatError(f"rows of {columns} numbers are in no known format", where=path, hint=_HINT)
+
+
 def _joined(group: list[RecordingResults]) -> list[RecordingResults]:
     """Return one recording of several targets, or the group as it is where an id is there twice."""
     ids = [target_id for recording in group for target_id in recording.target_ids]
@@ -101,9 +224,9 @@ def _joined(group: list[RecordingResults]) -> list[RecordingResults]:
     gatherer = ResultsGatherer(size=next((one.size for one in group if one.size), None))
     for recording in group:
         for frame in recording.frames:
-            gatherer.add_frame(frame)
-        for entry in recording.labels:
-            gatherer.add_label(entry.target_id, entry.label)
+            gatherer.add_frame(frame.frame_index, infer_ms=frame.infer_ms)
+            for entry in frame.entries:
+                gatherer.add(frame.frame_index, entry.target_id, entry.box, entry.score, entry.state)
     return [gatherer.results(group[0].name)]
 
 
@@ -113,39 +236,30 @@ def _stem(path: Path, source: ResultFormat) -> str:
     return path.stem if match is None else match["name"]
 
 
-def _read(path: Path, source: ResultFormat, name: str, target_id: int) -> tuple[RecordingResults, ...]:
-    if source is ResultFormat.CSV:
-        return read_table_results(path, name)
-    if source is ResultFormat.COCO:
-        return read_coco(path, name)
-    if source is ResultFormat.VOT:
-        return (read_vot(path, name, target_id),)
-    if source is ResultFormat.LASHER:
-        return (read_row_per_frame(path, name, target_id),)
-    return (_ONE_RECORDING[source](path, name),)
-
-
 def _recorded_size(path: Path) -> PictureSize | None:
     """Return the size that the `run.json` beside a run's own files says."""
-    record = path.with_name(RECORD)
-    if path.name not in (TABLE, MOT) or not record.is_file():
-        return None
     try:
-        inputs: list[dict[str, Any]] = read_run_json(record)["inputs"]
+        inputs: list[dict[str, Any]] = _record_beside(path)["inputs"]
         video = next(item["video"] for item in inputs if item["role"] == "rgb")
         return PictureSize(int(video["width"]), int(video["height"]))
-    except (FormatError, KeyError, TypeError, ValueError, StopIteration):
+    except (KeyError, TypeError, ValueError, StopIteration):
         return None
 
 
-def item_id(path: Path, recording: RecordingResults) -> str:
-    """Return what a batch calls a recording: as the `run.json` beside the file says, else its name."""
+def _record_beside(path: Path) -> dict[str, Any]:
+    """Return what the `run.json` beside a run's own files says; nothing for other files."""
     record = path.with_name(RECORD)
-    if path.name in (TABLE, MOT) and record.is_file():
-        try:
-            batch = read_run_json(record).get("batch")
-        except FormatError:
-            batch = None
-        if isinstance(batch, dict) and isinstance(batch.get("item"), str):
-            return str(batch["item"])
-    return recording.name
+    if path.name not in (TABLE, MOT) or not record.is_file():
+        return {}
+    try:
+        return read_run_json(record)
+    except FormatError:
+        return {}
+
+
+def _file_in(folder: Path) -> Path | None:
+    return next((folder / name for name in (TABLE, MOT) if (folder / name).is_file()), None)
+
+
+def _sub_folders(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))

@@ -1,4 +1,4 @@
-"""`write_results`: results of recordings as files of one format, each whole or not at all."""
+"""Results as files of one format: written whole (`write_results`), or while tracking (`BoxSink`)."""
 
 from __future__ import annotations
 
@@ -7,27 +7,58 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from dmtrack.boxes.formats import ResultFormat
 from dmtrack.boxes.formats.coco import coco_text
 from dmtrack.boxes.formats.cvat import cvat_archive
-from dmtrack.boxes.formats.json_document import json_lines_text, json_text
-from dmtrack.boxes.formats.mot_results import mot_text
+from dmtrack.boxes.formats.json_document import json_line, json_text
+from dmtrack.boxes.formats.mot import mot_lines
 from dmtrack.boxes.formats.row_per_frame import row_per_frame_text
-from dmtrack.boxes.formats.table_results import table_text
+from dmtrack.boxes.formats.table import HEADER, table_lines
 from dmtrack.boxes.formats.vot import vot_files
-from dmtrack.boxes.recording import RecordingResults
+from dmtrack.boxes.results import FrameBoxes, RecordingResults
 from dmtrack.errors import OutputError
-from dmtrack.output.atomic import os_errors_translated, reserve, write_atomically
+from dmtrack.output.atomic import LineFile, os_errors_translated, reserve, write_atomically
+from dmtrack.output.sink import Sink
+from dmtrack.tracking.result import FrameResult
+
+StreamedFormat = Literal[ResultFormat.MOT, ResultFormat.CSV, ResultFormat.JSONL]
 
 _FORBIDDEN: Final = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
-_TEXT_OF: Final[dict[ResultFormat, Callable[[RecordingResults], str]]] = {
-    ResultFormat.MOT: mot_text,
-    ResultFormat.CSV: table_text,
-    ResultFormat.JSON: json_text,
-    ResultFormat.JSONL: json_lines_text,
+_HEADER_OF: Final[dict[ResultFormat, str]] = {ResultFormat.CSV: HEADER}
+_LINES_OF: Final[dict[ResultFormat, Callable[[FrameBoxes], str]]] = {
+    ResultFormat.MOT: mot_lines,
+    ResultFormat.CSV: table_lines,
+    ResultFormat.JSONL: lambda frame: f"{json_line(frame)}\n",
 }
+"""Formats that are lines, frame after frame."""
+
+
+class BoxSink(Sink):
+    """Writes boxes while tracking; frames without a target get no line.
+
+    Args:
+        path: The final name.
+        target: The format.
+        overwrite: Replace an existing file.
+
+    Raises:
+        OutputError: The file exists, or its folder cannot be made or written to.
+    """
+
+    def __init__(self, path: Path, target: StreamedFormat, *, overwrite: bool = False) -> None:
+        self._file = LineFile(path, header=_HEADER_OF.get(target, ""), overwrite=overwrite)
+        self._lines_of = _LINES_OF[target]
+
+    def write(self, result: FrameResult) -> None:
+        """Add the lines of a frame."""
+        if result.targets:
+            self._file.append(self._lines_of(FrameBoxes.of(result)))
+
+    def close(self) -> None:
+        """Give the file its final name."""
+        self._file.commit()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +136,11 @@ def _files_of(
         yield from _one_target_files(recording, target, path, is_named=is_named)
     elif target is ResultFormat.CVAT:
         yield ResultFile(path, cvat_archive(recording))
+    elif target is ResultFormat.JSON:
+        yield ResultFile(path, json_text(recording).encode())
     else:
-        yield ResultFile(path, _TEXT_OF[target](recording).encode())
+        lines = "".join(map(_LINES_OF[target], recording.frames))
+        yield ResultFile(path, (_HEADER_OF.get(target, "") + lines).encode())
 
 
 def _one_target_files(

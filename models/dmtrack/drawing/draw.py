@@ -82,10 +82,20 @@ class Mark:
     line: LineStyle = LineStyle.SOLID
 
     @classmethod
-    def of(cls, target: TrackedBox) -> Mark:
-        """Return the mark of a tracked box: colour by id, line by state."""
-        label = f"{target.target_id}  {target.score:.2f}  {target.state}"
-        return cls(target.box, label, target_colour(target.target_id), _LINE_OF_STATE[target.state])
+    def of(cls, target: TrackedBox, colour: Colour | None = None, *, is_alone: bool = False) -> Mark:
+        """Return the mark of a box: labelled with what is known of it; the less trust, the less of the line.
+
+        Args:
+            target: The box.
+            colour: Of a file that is drawn beside others; by default the target's own.
+            is_alone: There is no other target, so that the label of a file's box leaves out the id.
+        """
+        words = [] if colour and is_alone else [str(target.target_id)]
+        words += [] if target.score is None else [f"{target.score:.2f}"]
+        is_plain = target.state is None or (colour and target.state is TrackState.TRACKED)
+        words += [] if is_plain else [str(target.state)]
+        line = LineStyle.SOLID if target.state is None else _LINE_OF_STATE[target.state]
+        return cls(target.box, "  ".join(words), colour or target_colour(target.target_id), line)
 
 
 class LegendEntry(NamedTuple):
@@ -137,11 +147,6 @@ class Pen:
             text_px=max(12, round(side / 34)),
             pad_px=max(3, round(side / 140)),
         )
-
-
-def line_of_state(state: TrackState) -> LineStyle:
-    """Return how boxes in a state are outlined: the less it is trusted, the less of the line."""
-    return _LINE_OF_STATE[state]
 
 
 def target_colour(target_id: int) -> Colour:

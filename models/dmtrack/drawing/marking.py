@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dmtrack.boxes.recording import FrameBoxes, RecordingResults, TargetBox
-from dmtrack.drawing.draw import Colour, LegendEntry, LineStyle, Mark, line_of_state, target_colour
-from dmtrack.geometry.box import Box
-from dmtrack.tracking.result import TrackState
+from dmtrack.boxes.results import RecordingResults
+from dmtrack.drawing.draw import Colour, LegendEntry, Mark, target_colour
+from dmtrack.tracking.result import TrackedBox
 
 
 @dataclass(slots=True)
@@ -27,32 +26,18 @@ class BoxLayer:
     results: RecordingResults
     colour: Colour | None = None
     drawn: int = 0
-    _frames: dict[int, FrameBoxes] = field(init=False)
-    _several: bool = field(init=False)
+    _targets: dict[int, tuple[TrackedBox, ...]] = field(init=False)
+    _is_alone: bool = field(init=False)
 
     def __post_init__(self) -> None:
-        self._frames = {frame.frame_index: frame for frame in self.results.frames}
-        self._several = len(self.results.target_ids) > 1
+        self._targets = {frame.frame_index: frame.targets for frame in self.results.frames}
+        self._is_alone = len(self.results.target_ids) == 1
 
     def marks(self, frame_index: int) -> list[Mark]:
         """Return the boxes of a frame, maybe none."""
-        frame = self._frames.get(frame_index)
-        targets = () if frame is None else frame.targets
-        marks = [self._mark(target, target.box) for target in targets if target.box is not None]
-        self.drawn += len(marks)
-        return marks
-
-    def _mark(self, target: TargetBox, box: Box) -> Mark:
-        colour = self.colour or target_colour(target.target_id)
-        line = LineStyle.SOLID if target.state is None else line_of_state(target.state)
-        return Mark(box, self._label(target), colour, line)
-
-    def _label(self, target: TargetBox) -> str:
-        words = [str(target.target_id)] if self._several or self.colour is None else []
-        words += [] if target.score is None else [f"{target.score:.2f}"]
-        is_plain = target.state in (None, TrackState.TRACKED) and self.colour is not None
-        words += [] if is_plain or target.state is None else [target.state.value]
-        return "  ".join(words)
+        targets = self._targets.get(frame_index, ())
+        self.drawn += len(targets)
+        return [Mark.of(target, self.colour, is_alone=self._is_alone) for target in targets]
 
 
 def layers_of(files: Sequence[tuple[Path, RecordingResults]]) -> list[BoxLayer]:

@@ -67,6 +67,7 @@ class Span:
         targets = {
             target.target_id: TargetSpan(target.score, target.score, 1, target.state)
             for target in result.targets
+            if target.score is not None and target.state is not None
         }
         pair = result.pair
         skew_ms = None if pair.skew_s is None else float(pair.skew_s * 1000)

@@ -10,16 +10,14 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from dmtrack.batch.item import BatchItem, Findings
 from dmtrack.batch.plan import Plan, make_plan
 from dmtrack.boxes.formats import ResultFormat
-from dmtrack.boxes.locating import TABLE
-from dmtrack.boxes.reading import read_results
-from dmtrack.boxes.recording import RecordingResults
+from dmtrack.boxes.reading import TABLE, read_results
 from dmtrack.boxes.writing import ResultFile, result_files_of, write_results
 from dmtrack.datasets.annotations import Annotation, read_annotations
 from dmtrack.datasets.opening import find_sequences
@@ -108,7 +106,7 @@ class BenchmarkPlan:
         for run in self.runs:
             table = self.tracked / folders.get(run.item.id, "") / TABLE
             if run.item.id in folders and table.is_file():
-                results = _from_frame(read_results(table)[0], run.first)
+                results = read_results(table)[0].counted_from(run.first)
                 yield from result_files_of([results], run.target, str(folder / run.file))
 
 
@@ -149,14 +147,6 @@ def plan_benchmark(
     return BenchmarkPlan(
         name, runs, make_plan(Findings(tuple(run.item for run in runs), ())), dataset, output, workspace
     )
-
-
-def _from_frame(results: RecordingResults, first: int) -> RecordingResults:
-    """Return the results with frames counted from `first`, where the data set begins."""
-    if not first:
-        return results
-    frames = tuple(replace(frame, frame_index=frame.frame_index - first) for frame in results.frames)
-    return replace(results, frames=frames)
 
 
 def runs_of(

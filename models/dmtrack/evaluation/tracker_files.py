@@ -25,9 +25,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dmtrack.boxes.formats.vot import value_path
-from dmtrack.boxes.locating import MOT, TABLE
-from dmtrack.boxes.reading import read_results
-from dmtrack.boxes.recording import RecordingResults
+from dmtrack.boxes.reading import MOT, TABLE, read_results
+from dmtrack.boxes.results import RecordingResults
 from dmtrack.datasets.ground_truth import read_boxes
 from dmtrack.errors import FormatError
 from dmtrack.tracking.result import TrackState

@@ -1,4 +1,4 @@
-"""What the tracker reports: `TrackedBox` per target, `FrameResult` per frame. No torch here."""
+"""What the tracker reports: `TrackedBox` a target, `FrameResult` a frame. No torch here."""
 
 from __future__ import annotations
 
@@ -21,23 +21,25 @@ class TrackState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TrackedBox:
-    """One target in one frame.
+    """One target in one frame: what the tracker finds, and a row of every file of boxes.
+
+    The tracker says everything; what a file does not say is None.
 
     Attributes:
         frame_index: 0-based index of the RGB frame.
-        time_s: Exact time of the RGB frame in seconds.
-        box: Pixels of the full RGB frame.
-        score: Confidence in [0, 1]; 1.0 on the frame where the box was given.
-        state: How much the tracker trusts the box.
         target_id: 1-based, stable over the whole run and all outputs.
+        box: Pixels of the full RGB frame.
+        score: Confidence, usually in [0, 1]; 1.0 on the frame where the box was given.
+        state: How much the tracker trusts the box.
+        time_s: Exact time of the RGB frame in seconds.
     """
 
     frame_index: int
-    time_s: Fraction
+    target_id: int
     box: Box
-    score: float
-    state: TrackState
-    target_id: int = 1
+    score: float | None = None
+    state: TrackState | None = None
+    time_s: Fraction | None = None
 
     def __post_init__(self) -> None:
         if self.target_id < 1:

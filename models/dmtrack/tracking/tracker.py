@@ -202,7 +202,7 @@ class Tracker:
             groups.setdefault((len(target.memory), target.memory.streams), []).append(target)
         return list(groups.values())
 
-    def _is_news(self, target: _Target, state: TrackState, image: npt.NDArray[np.uint8]) -> bool:
+    def _is_news(self, target: _Target, state: TrackState | None, image: npt.NDArray[np.uint8]) -> bool:
         """Return whether this is the first frame that shows the target in the second stream."""
         return state is TrackState.TRACKED and target.memory.streams < image.shape[2] // 3
 
@@ -213,7 +213,7 @@ class Tracker:
                 hint="leave the second stream out, or give weights for its modality",
             )
 
-    def _should_remember(self, target: _Target, state: TrackState, score: float) -> bool:
+    def _should_remember(self, target: _Target, state: TrackState | None, score: float) -> bool:
         due = target.age % self.config.update_interval == 0
         sure = state is TrackState.TRACKED and score >= self.config.update_score
         return due and sure and self.network.config.memory_frames > 1
@@ -264,4 +264,4 @@ class Tracker:
 
     @staticmethod
     def _report(pair: FramePair, target: _Target, box: Box, score: float, state: TrackState) -> TrackedBox:
-        return TrackedBox(pair.rgb.index, pair.rgb.time_s, box, score, state, target.target_id)
+        return TrackedBox(pair.rgb.index, target.target_id, box, score, state, pair.rgb.time_s)

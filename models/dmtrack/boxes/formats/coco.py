@@ -22,19 +22,11 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from dmtrack.boxes.formats.json_fields import JsonFields, parse_json
-from dmtrack.boxes.formats.table_results import state_of
-from dmtrack.boxes.gathering import ResultsGatherer
-from dmtrack.boxes.recording import (
-    DEFAULT_LABEL,
-    FrameBoxes,
-    PictureSize,
-    RecordingResults,
-    TargetBox,
-)
-from dmtrack.boxes.text import placed, read_text
+from dmtrack.boxes.formats.json_fields import JsonFields, known, parse_json
+from dmtrack.boxes.parsing import placed, read_text, state_of
+from dmtrack.boxes.results import DEFAULT_LABEL, PictureSize, RecordingResults, ResultsGatherer
 from dmtrack.errors import FormatError
-from dmtrack.geometry.box import Box
+from dmtrack.tracking.result import TrackedBox
 
 
 def read_coco(path: Path, name: str) -> tuple[RecordingResults, ...]:
@@ -85,12 +77,11 @@ class _CocoWriter:
                 "frame_id": frame.frame_index,
                 "frame_index": frame.frame_index,
                 **size,
-                **_known(time_s=frame.time_s, infer_ms=frame.infer_ms),
+                **known(time_s=frame.time_s, infer_ms=frame.infer_ms),
             }
             self.images.append(image)
-            for target in frame.targets:
-                if target.box is not None:
-                    self._add_annotation(image, target, target.box, track_of[target.target_id])
+            for row in frame.targets:
+                self._add_annotation(image, row, track_of[row.target_id])
 
     def _add_tracks(self, recording: RecordingResults, video_id: int) -> dict[int, dict[str, Any]]:
         taken, own = {track["id"] for track in self.tracks}, set(recording.boxed_ids)
@@ -100,7 +91,7 @@ class _CocoWriter:
             added[target_id] = {
                 "id": next(free) if target_id in taken else target_id,
                 "video_id": video_id,
-                "category_id": self._category(recording.label(target_id) or DEFAULT_LABEL),
+                "category_id": self._category(recording.labels.get(target_id) or DEFAULT_LABEL),
                 "target_id": target_id,
             }
         self.tracks.extend(added.values())
@@ -113,9 +104,7 @@ class _CocoWriter:
         self.categories.append({"id": len(self.categories) + 1, "name": label})
         return len(self.categories)
 
-    def _add_annotation(
-        self, image: dict[str, Any], target: TargetBox, box: Box, track: dict[str, Any]
-    ) -> None:
+    def _add_annotation(self, image: dict[str, Any], row: TrackedBox, track: dict[str, Any]) -> None:
         self.annotations.append(
             {
                 "id": len(self.annotations) + 1,
@@ -124,16 +113,12 @@ class _CocoWriter:
                 "track_id": track["id"],
                 "instance_id": track["id"],
                 "category_id": track["category_id"],
-                "bbox": list(box.xywh),
-                "area": box.area,
+                "bbox": list(row.box.xywh),
+                "area": row.box.area,
                 "iscrowd": 0,
-                **_known(score=target.score, state=target.state),
+                **known(score=row.score, state=row.state),
             }
         )
-
-
-def _known(**values: float | str | None) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
 
 
 class _CocoReader:
@@ -159,9 +144,13 @@ class _CocoReader:
         for image in self._document.each("images"):
             video_id = image.integer("video_id") if "video_id" in image else None
             gatherer = gatherers.setdefault(video_id, ResultsGatherer())
-            frame = _frame_of(image)
-            places[image.integer("id")] = (video_id, frame.frame_index)
-            gatherer.add_frame(frame)
+            index = image.integer("frame_id", "frame_index")
+            places[image.integer("id")] = (video_id, index)
+            said = {name: image.number(name) for name in ("time_s", "infer_ms")}
+            try:
+                gatherer.add_frame(index, **said)
+            except FormatError as error:
+                raise placed(error, image.where) from None
             if "width" in image and "height" in image:
                 gatherer.size = PictureSize(image.integer("width"), image.integer("height"))
         for annotation in self._document.each("annotations"):
@@ -183,25 +172,13 @@ class _CocoReader:
         video_id, frame_index = places[image_id]
         track_id = annotation.integer("track_id", "instance_id")
         target_id = self._target_of_track.get(track_id, track_id)
+        box, score = annotation.box("bbox"), annotation.number("score")
         try:
-            target = TargetBox(
-                target_id,
-                annotation.box("bbox"),
-                annotation.number("score"),
-                state_of(annotation.text("state")),
-            )
-            gatherers[video_id].add_target(frame_index, target)
+            state = state_of(annotation.text("state"))
+            gatherers[video_id].add(frame_index, target_id, box, score, state)
         except FormatError as error:
             raise placed(error, annotation.where) from None
         category = annotation.integer("category_id") if "category_id" in annotation else None
         label = None if category is None else self._labels.get(category)
         if label and label != DEFAULT_LABEL:
-            gatherers[video_id].add_label(target_id, label)
-
-
-def _frame_of(image: JsonFields) -> FrameBoxes:
-    index = image.integer("frame_id", "frame_index")
-    try:
-        return FrameBoxes(index, time_s=image.number("time_s"), infer_ms=image.number("infer_ms"))
-    except FormatError as error:
-        raise placed(error, image.where) from None
+            gatherers[video_id].labels[target_id] = label

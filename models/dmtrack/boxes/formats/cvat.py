@@ -16,11 +16,9 @@ import zlib
 from pathlib import Path
 from typing import Final
 
-from dmtrack.boxes.formats.mot import format_box, parse_mot_row
-from dmtrack.boxes.gathering import ResultsGatherer
-from dmtrack.boxes.numbers import whole
-from dmtrack.boxes.recording import DEFAULT_LABEL, RecordingResults, TargetBox
-from dmtrack.boxes.text import placed
+from dmtrack.boxes.formats.mot import format_box, parse_mot_line
+from dmtrack.boxes.parsing import placed, whole
+from dmtrack.boxes.results import DEFAULT_LABEL, RecordingResults, ResultsGatherer
 from dmtrack.errors import FormatError
 from dmtrack.tracking.result import TrackState
 
@@ -53,14 +51,12 @@ def read_cvat(path: Path, name: str) -> RecordingResults:
 
 def cvat_archive(results: RecordingResults) -> bytes:
     """Return the archive of one recording."""
-    label_of = {target_id: results.label(target_id) or DEFAULT_LABEL for target_id in results.boxed_ids}
+    label_of = {target_id: results.labels.get(target_id) or DEFAULT_LABEL for target_id in results.boxed_ids}
     labels = sorted(set(label_of.values()))
     lines = [
-        f"{frame.frame_index + 1},{target.target_id},{format_box(target.box)},1,"
-        f"{labels.index(label_of[target.target_id]) + 1},{int(target.state is not TrackState.LOST)}\n"
-        for frame in results.frames
-        for target in frame.targets
-        if target.box is not None
+        f"{row.frame_index + 1},{row.target_id},{format_box(row.box)},1,"
+        f"{labels.index(label_of[row.target_id]) + 1},{int(row.state is not TrackState.LOST)}\n"
+        for row in results.rows
     ]
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w") as archive:
@@ -91,13 +87,13 @@ def _parsed(lines: list[str], labels: list[str], path: Path, name: str) -> Recor
         if not line.strip():
             continue
         try:
-            row = parse_mot_row(line)
-            gatherer.add_target(row.frame_index, TargetBox(row.target_id, row.box))
+            row = parse_mot_line(line)
+            gatherer.add(row.frame_index, row.target_id, row.box)
             label = _label(line.split(","), labels)
         except FormatError as error:
             raise placed(error, f"{path}, {_BOXES}, row {number}") from None
         if label and label != DEFAULT_LABEL:
-            gatherer.add_label(row.target_id, label)
+            gatherer.labels[row.target_id] = label
     return gatherer.results(name)
 
 

@@ -16,12 +16,11 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from dmtrack.boxes.formats.json_fields import JsonFields, parse_json
-from dmtrack.boxes.formats.table_results import state_of
-from dmtrack.boxes.gathering import ResultsGatherer
-from dmtrack.boxes.recording import AuxMatch, FrameBoxes, RecordingResults, TargetBox
-from dmtrack.boxes.text import placed, read_text
+from dmtrack.boxes.formats.json_fields import JsonFields, known, parse_json
+from dmtrack.boxes.parsing import placed, read_text, state_of
+from dmtrack.boxes.results import AbsentTarget, FrameBoxes, RecordingResults, ResultsGatherer
 from dmtrack.errors import FormatError
+from dmtrack.tracking.result import TrackedBox
 
 FORMAT: Final = "dmtrack results"
 VERSION: Final = 1
@@ -42,7 +41,7 @@ def read_json_results(path: Path, name: str) -> RecordingResults:
         raise FormatError(f"has version {document.integer('version')}, not {VERSION}", where=path)
     gatherer = ResultsGatherer(size=document.size("size"))
     for entry in document.each("labels"):
-        gatherer.add_label(entry.integer("id"), entry.text("label") or "")
+        gatherer.labels[entry.integer("id")] = entry.text("label") or ""
     for frame in document.each("frames"):
         _gather(gatherer, frame)
     return gatherer.results(document.text("name") or name)
@@ -67,63 +66,45 @@ def json_text(results: RecordingResults) -> str:
     if results.size is not None:
         head["size"] = list(results.size)
     if results.labels:
-        head["labels"] = [{"id": entry.target_id, "label": entry.label} for entry in results.labels]
-    frames = ",\n  ".join(_dumped(_frame_json(frame)) for frame in results.frames)
+        head["labels"] = [{"id": number, "label": label} for number, label in results.labels.items()]
+    frames = ",\n  ".join(json_line(frame) for frame in results.frames)
     return f'{_dumped(head)[:-1]}, "frames": [\n  {frames}\n]}}\n'
 
 
-def json_lines_text(results: RecordingResults) -> str:
-    """Return one line a frame."""
-    return "".join(f"{_dumped(_frame_json(frame))}\n" for frame in results.frames)
+def json_line(frame: FrameBoxes) -> str:
+    """Return a frame as one line of JSON lines, without a line end."""
+    aux = known(present=frame.aux_present, time_s=frame.aux_time_s, skew_ms=frame.skew_ms)
+    values: dict[str, Any] = {"frame": frame.frame_index, **known(time_s=frame.time_s)}
+    if aux:
+        values["aux"] = aux
+    values |= known(infer_ms=frame.infer_ms)
+    return _dumped({**values, "targets": [_entry_json(entry) for entry in frame.entries]})
 
 
 def _dumped(value: object) -> str:
     return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
-def _frame_json(frame: FrameBoxes) -> dict[str, Any]:
-    values: dict[str, Any] = {"frame": frame.frame_index, "time_s": frame.time_s}
-    if frame.aux is not None:
-        values["aux"] = _known(
-            {"present": frame.aux.present, "time_s": frame.aux.time_s, "skew_ms": frame.aux.skew_ms}
-        )
-    values["infer_ms"] = frame.infer_ms
-    return {**_known(values), "targets": [_target_json(target) for target in frame.targets]}
-
-
-def _target_json(target: TargetBox) -> dict[str, Any]:
-    box = None if target.box is None else list(target.box.xywh)
-    return {"id": target.target_id, "box": box, **_known({"score": target.score, "state": target.state})}
-
-
-def _known(values: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if value is not None}
+def _entry_json(entry: TrackedBox | AbsentTarget) -> dict[str, Any]:
+    box = None if entry.box is None else list(entry.box.xywh)
+    return {"id": entry.target_id, "box": box, **known(score=entry.score, state=entry.state)}
 
 
 def _gather(gatherer: ResultsGatherer, fields: JsonFields) -> None:
-    try:
-        gatherer.add_frame(_frame_of(fields))
-    except FormatError as error:
-        raise placed(error, fields.where) from None
-
-
-def _frame_of(fields: JsonFields) -> FrameBoxes:
+    index = fields.integer("frame")
+    said = {name: fields.number(name) for name in ("time_s", "infer_ms")}
     aux = fields.inner("aux")
-    return FrameBoxes(
-        fields.integer("frame"),
-        tuple(_target_of(target) for target in fields.each("targets")),
-        time_s=fields.number("time_s"),
-        aux=None
-        if aux is None
-        else AuxMatch(aux.flag("present"), aux.number("time_s"), aux.number("skew_ms")),
-        infer_ms=fields.number("infer_ms"),
-    )
-
-
-def _target_of(fields: JsonFields) -> TargetBox:
+    if aux is not None:
+        present, time_s, skew_ms = aux.flag("present"), aux.number("time_s"), aux.number("skew_ms")
+        said |= {"aux_present": present, "aux_time_s": time_s, "skew_ms": skew_ms}
     try:
-        return TargetBox(
-            fields.integer("id"), fields.box("box"), fields.number("score"), state_of(fields.text("state"))
-        )
+        gatherer.add_frame(index, **said)
     except FormatError as error:
         raise placed(error, fields.where) from None
+    for target in fields.each("targets"):
+        box, score = target.box("box"), target.number("score")
+        try:
+            state = state_of(target.text("state"))
+            gatherer.add(index, target.integer("id"), box, score, state)
+        except FormatError as error:
+            raise placed(error, target.where) from None

@@ -7,8 +7,8 @@ import math
 from collections.abc import Iterator
 from typing import Any
 
-from dmtrack.boxes.recording import PictureSize
-from dmtrack.boxes.text import box_of, placed
+from dmtrack.boxes.parsing import box_of, placed
+from dmtrack.boxes.results import PictureSize
 from dmtrack.errors import FormatError
 from dmtrack.geometry.box import Box
 
@@ -71,14 +71,14 @@ class JsonFields:
             raise self.error(f"{name} is {_shown(value)}, not a text")
         return value
 
-    def flag(self, name: str) -> bool:
-        """Return true or false.
+    def flag(self, name: str) -> bool | None:
+        """Return true or false; None if there is none.
 
         Raises:
             FormatError: It is something else.
         """
         value = self._values.get(name)
-        if not isinstance(value, bool):
+        if value is not None and not isinstance(value, bool):
             raise self.error(f"{name} is {_shown(value)}, not true or false")
         return value
 
@@ -152,6 +152,11 @@ def parse_json(text: str, where: str) -> JsonFields:
     except (ValueError, RecursionError) as error:
         raise FormatError(f"is not JSON ({error})", where=where) from None
     return JsonFields(value, where)
+
+
+def known(**values: object) -> dict[str, Any]:
+    """Return those of the values that are not None."""
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _is_side(value: object) -> bool:

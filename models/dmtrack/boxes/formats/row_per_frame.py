@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from dmtrack.boxes.formats.mot import format_box
-from dmtrack.boxes.recording import FrameBoxes, RecordingResults, TargetBox
+from dmtrack.boxes.results import RecordingResults, ResultsGatherer
 from dmtrack.datasets.ground_truth import read_boxes
 from dmtrack.geometry.box import Box
 
@@ -31,17 +31,17 @@ def read_row_per_frame(path: Path, name: str, target_id: int = 1) -> RecordingRe
     Raises:
         FormatError: It cannot be read, or a row (named) is malformed.
     """
-    frames = []
+    gatherer = ResultsGatherer()
     for index, row in enumerate(read_boxes(path).boxes):
         box = None if np.isnan(row).any() else Box(*(float(value) for value in row))
-        frames.append(FrameBoxes(index, (TargetBox(target_id, box),)))
-    return RecordingResults(name, tuple(frames))
+        gatherer.add(index, target_id, box)
+    return gatherer.results(name)
 
 
 def row_per_frame_text(results: RecordingResults, target_id: int) -> str:
     """Return the rows of one target, from frame 0 to the last."""
     lines = []
     for frame in results.every_frame():
-        target = frame.target(target_id)
-        lines.append(_ABSENT if target is None or target.box is None else format_box(target.box))
+        entry = frame.target(target_id)
+        lines.append(_ABSENT if entry is None or entry.box is None else format_box(entry.box))
     return "".join(f"{line}\n" for line in lines)

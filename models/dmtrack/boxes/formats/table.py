@@ -1,118 +1,76 @@
 """The CSV of a run: one row a target and frame, with a header, LF line ends and full precision.
 
 `frame` is the 0-based frame index (the one `--start` takes). Numbers are Python's shortest text that
-reads back as the same float. A frame without a partner in the second stream has empty
-`aux_time_s` and `skew_ms`, and `aux_present` 0.
+reads back as the same float. What is not known is an empty cell: a frame without a partner in the second
+stream has empty `aux_time_s` and `skew_ms`, and `aux_present` 0. A target without a box has empty
+`x,y,w,h`; a frame without any target is a row with an empty `id` (a run itself writes no row then). The
+table of several recordings has `item` as its first column.
 """
 
 from __future__ import annotations
 
 import csv
-import math
-from dataclasses import astuple, dataclass, fields
+import io
+from collections.abc import Iterator
+from itertools import zip_longest
 from pathlib import Path
-from typing import Final
+from types import TracebackType
+from typing import Final, Self
 
-from dmtrack.errors import BoxError, FormatError
-from dmtrack.geometry.box import Box
+from dmtrack.boxes.parsing import box_of, finite, placed, read_text, state_of, whole
+from dmtrack.boxes.results import FrameBoxes, RecordingResults, ResultsGatherer
+from dmtrack.errors import FormatError, OutputError
 from dmtrack.output.atomic import LineFile
-from dmtrack.output.sink import Sink
-from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
+
+COLUMNS: Final = (
+    *("frame", "time_s", "aux_time_s", "skew_ms", "id", "x", "y", "w", "h"),
+    *("score", "state", "aux_present", "infer_ms"),
+)
+HEADER: Final = ",".join(COLUMNS) + "\n"
+ITEM: Final = "item"
+"""The column that says which recording a row is about."""
+_NEEDED: Final = ("frame", "id", "x", "y", "w", "h")
+_OF_THE_FRAME: Final = ("time_s", "aux_time_s", "skew_ms", "infer_ms")
 
 
-@dataclass(frozen=True, slots=True)
-class TableRow:
-    """One row; the fields are the columns, in their order.
+def read_table(path: Path, name: str) -> tuple[RecordingResults, ...]:
+    """Read a CSV with a header; columns may stand in any order, and others may stand beside them.
 
-    Attributes:
-        frame: 0-based frame index.
-        time_s: Time of the RGB frame.
-        aux_time_s: Time of its partner.
-        skew_ms: Partner's time minus RGB time.
-        id: Target id, from 1.
-        x: Left edge of the box in px.
-        y: Top edge of the box in px.
-        w: Width of the box in px.
-        h: Height of the box in px.
-        score: Confidence in [0, 1].
-        state: How much the tracker trusts the box.
-        aux_present: Whether the frame has a partner.
-        infer_ms: Time spent in the tracker on this frame, all targets together.
-    """
-
-    frame: int
-    time_s: float
-    aux_time_s: float | None
-    skew_ms: float | None
-    id: int
-    x: float
-    y: float
-    w: float
-    h: float
-    score: float
-    state: TrackState
-    aux_present: bool
-    infer_ms: float
-
-    @property
-    def box(self) -> Box:
-        """The box in pixels of the RGB frame."""
-        return Box(self.x, self.y, self.w, self.h)
-
-    @classmethod
-    def of(cls, result: FrameResult, target: TrackedBox) -> TableRow:
-        """Return the row of one target of a frame."""
-        pair = result.pair
-        return cls(
-            target.frame_index,
-            float(target.time_s),
-            None if pair.aux is None else float(pair.aux.time_s),
-            None if pair.skew_s is None else float(pair.skew_s * 1000),
-            target.target_id,
-            *target.box.xywh,
-            target.score,
-            target.state,
-            pair.aux is not None,
-            result.infer_ms,
-        )
-
-
-COLUMNS: Final = tuple(field.name for field in fields(TableRow))
-
-
-def format_table_row(row: TableRow) -> str:
-    """Return the line of `row`, without a line end."""
-    return ",".join(_cell(value) for value in astuple(row))
-
-
-def read_table(path: Path) -> list[TableRow]:
-    """Read the CSV of a run; columns may stand in any order, and others may stand beside them.
+    Args:
+        path: The file.
+        name: Of the recording, unless a column `item` names several.
 
     Raises:
-        FormatError: The file is missing or no text, a column is missing, or a row is malformed (its
-            number, the header being row 1, is named).
+        FormatError: It cannot be read, a needed column is missing, or a row is malformed (its number is
+            named; the header is row 1).
     """
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = list(csv.reader(file))
-    except OSError as error:
-        raise FormatError(f"cannot be read ({error.strerror})", where=path) from error
-    except (UnicodeDecodeError, csv.Error):
-        raise FormatError("is not a CSV text file", where=path) from None
-    header = lines[0] if lines else []
-    missing = [name for name in COLUMNS if name not in header]
-    if missing:
-        raise FormatError(f"has no column {', '.join(missing)}", where=path, hint="is it a dmtrack CSV?")
-    order = [header.index(name) for name in COLUMNS]
-    return [
-        _parse([cells[i] if i < len(cells) else "" for i in order], f"{path}, row {number}")
-        for number, cells in enumerate(lines[1:], start=2)
-        if cells
-    ]
+    gatherers: dict[str, ResultsGatherer] = {}
+    for number, cells in _numbered_rows(path):
+        gatherer = gatherers.setdefault(cells.get(ITEM) or name, ResultsGatherer())
+        try:
+            _gather(gatherer, cells)
+        except FormatError as error:
+            raise placed(error, f"{path}, row {number}") from None
+    if not gatherers:
+        return (RecordingResults(name, ()),)
+    return tuple(gatherer.results(item) for item, gatherer in gatherers.items())
 
 
-class TableSink(Sink):
-    """Writes the CSV while tracking.
+def table_lines(frame: FrameBoxes, front: str = "") -> str:
+    """Return the rows of a frame, each with `front` before it."""
+    before = ",".join(
+        (str(frame.frame_index), _cell(frame.time_s), _cell(frame.aux_time_s), _cell(frame.skew_ms))
+    )
+    after = f"{_cell(frame.aux_present)},{_cell(frame.infer_ms)}"
+    rows = []
+    for entry in frame.entries:
+        box = ",,," if entry.box is None else ",".join(map(_cell, entry.box.xywh))
+        rows.append(f"{entry.target_id},{box},{_cell(entry.score)},{entry.state or ''}")
+    return "".join(f"{front}{before},{row},{after}\n" for row in rows or [",,,,,,"])
+
+
+class MergedTable:
+    """Writes the table of several recordings, one after the other, in memory of one.
 
     Args:
         path: The final name.
@@ -123,61 +81,84 @@ class TableSink(Sink):
     """
 
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:
-        self._file = LineFile(path, header=",".join(COLUMNS) + "\n", overwrite=overwrite)
+        self._file = LineFile(path, header=f"{ITEM},{HEADER}", overwrite=overwrite)
+        self._path = path
+        self.items: set[str] = set()
 
-    def write(self, result: FrameResult) -> None:
-        """Add one row a target."""
-        rows = (format_table_row(TableRow.of(result, target)) for target in result.targets)
-        self._file.append("".join(f"{row}\n" for row in rows))
+    def add(self, item: str, results: RecordingResults) -> None:
+        """Add the rows of an item.
 
-    def close(self) -> None:
-        """Give the file its final name."""
-        self._file.commit()
+        Raises:
+            OutputError: There is an item of this name already, or the rows cannot be written.
+        """
+        if item in self.items:
+            raise OutputError(
+                f"two results are called {item!r}, which nobody could tell apart",
+                where=self._path,
+                hint="rename one of their folders, or merge them into two files",
+            )
+        self.items.add(item)
+        quoted = io.StringIO(newline="")
+        csv.writer(quoted, lineterminator="").writerow((item, ""))
+        self._file.append("".join(table_lines(frame, quoted.getvalue()) for frame in results.frames))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Give the file its final name, or leave nothing when an error passes through."""
+        if error is None:
+            self._file.commit()
+        else:
+            self._file.discard()
 
 
-def _cell(value: object) -> str:
+def _cell(value: float | None) -> str:
     if value is None:
         return ""
-    if isinstance(value, bool):
+    if isinstance(value, int):  # a flag, or a coordinate that was given as a whole number
         return str(int(value))
-    if isinstance(value, float):
-        # float(): NumPy's own scalars have another repr.
-        return repr(float(value))
-    return str(value)
+    return repr(float(value))  # float(): NumPy's own scalars have another repr
 
 
-def _parse(cells: list[str], where: str) -> TableRow:
-    cell = dict(zip(COLUMNS, cells, strict=True))
+def _numbered_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yield the rows after the header that are not blank, with their numbers, the header being 1."""
+    lines = enumerate(csv.reader(io.StringIO(read_text(path), newline=""), strict=True), start=1)
     try:
-        row = TableRow(
-            frame=int(cell["frame"]),
-            time_s=_finite(cell["time_s"]),
-            aux_time_s=_finite(cell["aux_time_s"]) if cell["aux_time_s"] else None,
-            skew_ms=_finite(cell["skew_ms"]) if cell["skew_ms"] else None,
-            id=int(cell["id"]),
-            x=_finite(cell["x"]),
-            y=_finite(cell["y"]),
-            w=_finite(cell["w"]),
-            h=_finite(cell["h"]),
-            score=_finite(cell["score"]),
-            state=TrackState(cell["state"]),
-            aux_present={"0": False, "1": True}[cell["aux_present"]],
-            infer_ms=_finite(cell["infer_ms"]),
-        )
-        _ = row.box
-    except KeyError:
-        raise FormatError(f"aux_present {cell['aux_present']!r} is not 0 or 1", where=where) from None
-    except BoxError as error:
-        raise FormatError(error.what, where=where, hint=error.hint) from None
-    except ValueError as error:
-        raise FormatError(str(error), where=where) from None
-    if row.frame < 0 or row.id < 1:
-        raise FormatError(f"frame {row.frame} or id {row.id} is out of range", where=where)
-    return row
+        _, first = next(lines, (1, []))
+        header = [column.strip() for column in first]
+        missing = [column for column in _NEEDED if column not in header]
+        if missing:
+            raise FormatError(
+                f"has no column {', '.join(missing)}",
+                where=path,
+                hint="its first row names the columns: frame,id,x,y,w,h and others",
+            )
+        for number, row in lines:
+            if row:
+                cells = (cell.strip() for cell in row[: len(header)])
+                yield number, dict(zip_longest(header, cells, fillvalue=""))
+    except csv.Error as error:
+        raise FormatError(f"is not a CSV text file ({error})", where=path) from None
 
 
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"{text!r} is not finite")
-    return value
+def _gather(gatherer: ResultsGatherer, cells: dict[str, str]) -> None:
+    index = whole(cells["frame"], "frame")
+    present = cells.get("aux_present", "")
+    if present not in ("", "0", "1"):
+        raise FormatError(f"aux_present {present!r} is not 0 or 1")
+    said = {column: _optional(cells, column) for column in _OF_THE_FRAME}
+    gatherer.add_frame(index, aux_present=present == "1" if present else None, **said)
+    if not cells["id"]:
+        return
+    has_box = any(cells[column] for column in "xywh")
+    box = box_of(*(finite(cells[column], column) for column in "xywh")) if has_box else None
+    state = state_of(cells.get("state"))
+    gatherer.add(index, whole(cells["id"], "id"), box, _optional(cells, "score"), state)
+
+
+def _optional(cells: dict[str, str], column: str) -> float | None:
+    text = cells.get(column, "")
+    return finite(text, column) if text else None

@@ -15,21 +15,18 @@ Source: VOT toolkit, `vot/tracker/results.py` and `vot/region/io.py` (format onl
 from __future__ import annotations
 
 import math
-import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from enum import IntEnum
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from dmtrack.boxes.formats.mot import format_box
-from dmtrack.boxes.numbers import whole
-from dmtrack.boxes.recording import FrameBoxes, RecordingResults, TargetBox
-from dmtrack.boxes.text import box_of, placed, read_text
+from dmtrack.boxes.parsing import box_of, number, placed, read_text, whole, words_of
+from dmtrack.boxes.results import AbsentTarget, RecordingResults, ResultsGatherer
 from dmtrack.errors import FormatError
 from dmtrack.geometry.box import Box
-from dmtrack.tracking.result import TrackState
+from dmtrack.tracking.result import TrackedBox, TrackState
 
-_SEPARATORS: Final = re.compile(r"[,;\s]+")
 _POLYGON_ORIGIN: Final = 1
 _MASK: Final = "m"
 _CONFIDENCE: Final = "confidence"
@@ -59,6 +56,11 @@ def value_path(regions: Path, value: str) -> Path:
     return regions.with_name(f"{regions.stem}_{value}.value")
 
 
+def has_values(regions: Path) -> bool:
+    """Tell whether files with a value a frame lie beside `regions`."""
+    return any(value_path(regions, name).is_file() for name in (_CONFIDENCE, _TIME))
+
+
 def read_vot(path: Path, name: str, target_id: int = 1) -> RecordingResults:
     """Read the regions of one target, and its confidence and time where they lie beside them.
 
@@ -68,57 +70,49 @@ def read_vot(path: Path, name: str, target_id: int = 1) -> RecordingResults:
     lines = read_text(path).rstrip().splitlines()
     scores = _read_values(value_path(path, _CONFIDENCE), len(lines))
     times_s = _read_values(value_path(path, _TIME), len(lines))
-    frames = []
-    for index, line in enumerate(lines):
+    gatherer = ResultsGatherer()
+    for index, (line, score, spent_s) in enumerate(zip(lines, scores, times_s, strict=True)):
         try:
-            target = _target_of(line, target_id, scores[index])
+            box, state = _region(line)
+            gatherer.add(index, target_id, box, score, state)
         except FormatError as error:
             raise placed(error, f"{path}, line {index + 1}") from None
-        spent_s = times_s[index]
-        infer_ms = None if spent_s is None else round(spent_s * 1000, 9)
-        frames.append(FrameBoxes(index, (target,), infer_ms=infer_ms))
-    return RecordingResults(name, tuple(frames))
+        gatherer.add_frame(index, infer_ms=None if spent_s is None else round(spent_s * 1000, 9))
+    return gatherer.results(name)
 
 
 def vot_files(results: RecordingResults, target_id: int) -> Iterator[VotFile]:
     """Yield the regions of one target, then its confidence and its time."""
     frames = list(results.every_frame())
-    targets = [frame.target(target_id) for frame in frames]
-    yield VotFile("", "".join(f"{_region_text(target)}\n" for target in targets))
-    scores = [None if target is None else target.score for target in targets]
+    entries = [frame.target(target_id) for frame in frames]
+    yield VotFile("", "".join(f"{_region_text(entry)}\n" for entry in entries))
+    scores = [None if entry is None else entry.score for entry in entries]
     spent_s = [None if frame.infer_ms is None else frame.infer_ms / 1000 for frame in frames]
     for name, values in ((_CONFIDENCE, scores), (_TIME, spent_s)):
         is_known = any(value is not None for value in values)
-        text = "".join(f"{_value_text(value)}\n" for value in values) if is_known else None
-        yield VotFile(f"_{name}.value", text)
+        texts = ("" if value is None else repr(float(value)) for value in values)
+        yield VotFile(f"_{name}.value", "".join(f"{text}\n" for text in texts) if is_known else None)
 
 
-def _region_text(target: TargetBox | None) -> str:
-    if target is None:
-        return str(int(RegionCode.UNKNOWN))
-    if target.state is TrackState.INIT:
+def _region_text(entry: TrackedBox | AbsentTarget | None) -> str:
+    if entry is not None and entry.state is TrackState.INIT:
         return str(int(RegionCode.INITIALIZATION))
-    return str(int(RegionCode.UNKNOWN)) if target.box is None else format_box(target.box)
+    return str(int(RegionCode.UNKNOWN)) if entry is None or entry.box is None else format_box(entry.box)
 
 
-def _value_text(value: float | None) -> str:
-    return "" if value is None else repr(float(value))
-
-
-def _target_of(line: str, target_id: int, score: float | None) -> TargetBox:
+def _region(line: str) -> tuple[Box | None, TrackState | None]:
     if line.strip().startswith(_MASK):
         raise FormatError("this is a mask, which is no box", hint="convert masks to rectangles first")
-    words = [word for word in _SEPARATORS.split(line.strip()) if word]
-    if len(words) == 1:
-        code = whole(words[0], "region code")
-        if code not in [*RegionCode]:
-            raise FormatError(f"region code {code} is none of 0, 1 and 2")
-        state = TrackState.INIT if code == RegionCode.INITIALIZATION else None
-        return TargetBox(target_id, None, score, state)
-    return TargetBox(target_id, _box_of([_number(word) for word in words]), score)
+    words = words_of(line)
+    if len(words) != 1:
+        return _box_of([number(word) for word in words]), None
+    code = whole(words[0], "region code")
+    if code not in [*RegionCode]:
+        raise FormatError(f"region code {code} is none of 0, 1 and 2")
+    return None, TrackState.INIT if code == RegionCode.INITIALIZATION else None
 
 
-def _box_of(values: list[float]) -> Box | None:
+def _box_of(values: Sequence[float]) -> Box | None:
     """Return the box of a rectangle or polygon; None where it has no area or is not a number."""
     if len(values) != 4 and (len(values) < 6 or len(values) % 2):
         raise FormatError(
@@ -134,13 +128,6 @@ def _box_of(values: list[float]) -> Box | None:
     return box_of(x, y, w, h) if w > 0 and h > 0 else None
 
 
-def _number(word: str) -> float:
-    try:
-        return float(word)
-    except ValueError:
-        raise FormatError(f"{word!r} is not a number") from None
-
-
 def _read_values(path: Path, count: int) -> list[float | None]:
     if not path.is_file():
         return [None] * count
@@ -148,10 +135,10 @@ def _read_values(path: Path, count: int) -> list[float | None]:
     if len(lines) != count:
         raise FormatError(f"has {len(lines)} lines, but there are {count} regions", where=path)
     values: list[float | None] = []
-    for number, line in enumerate(lines, start=1):
+    for row, line in enumerate(lines, start=1):
         try:
-            value = _number(line) if line.strip() else math.nan
+            value = number(line) if line.strip() else math.nan
         except FormatError as error:
-            raise placed(error, f"{path}, line {number}") from None
+            raise placed(error, f"{path}, line {row}") from None
         values.append(value if math.isfinite(value) else None)
     return values

@@ -10,33 +10,22 @@ Eight values are always a polygon (VOT), so a MOT file with eight columns cannot
 from __future__ import annotations
 
 import logging
-import re
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from dmtrack.boxes.formats.mot import read_mot
+from dmtrack.boxes.formats.mot import LEAST_COLUMNS, read_mot
 from dmtrack.boxes.formats.table import read_table
+from dmtrack.boxes.parsing import read_text, words_of
 from dmtrack.datasets.ground_truth import first_box
-from dmtrack.errors import BoxError, FormatError
+from dmtrack.errors import BoxError
 from dmtrack.geometry.box import Box
+from dmtrack.tracking.result import TrackedBox
 from dmtrack.tracking.start import TargetStart
 
 _log = logging.getLogger(__name__)
 
-_SEPARATORS: Final = re.compile(r"[,;\s]+")
 _TRUTH_COLUMNS: Final = (4, 8)
-_LEAST_MOT_COLUMNS: Final = 6
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """A box of one target in one frame."""
-
-    frame_index: int
-    target_id: int
-    box: Box
 
 
 def read_targets(path: Path, first_frame: int = 0) -> tuple[Box | TargetStart, ...]:
@@ -55,17 +44,17 @@ def read_targets(path: Path, first_frame: int = 0) -> tuple[Box | TargetStart, .
         FormatError: The file cannot be read, or a row (named) is malformed.
         BoxError: The file holds no box, or none from `first_frame` on.
     """
-    words = _first_words(path)
+    words = next((words_of(line) for line in read_text(path).splitlines() if line.strip()), [])
     if {"frame", "id"} <= set(words):
-        rows: Iterable[_Row] = (_Row(row.frame, row.id, row.box) for row in read_table(path))
-    elif len(words) >= _LEAST_MOT_COLUMNS and len(words) not in _TRUTH_COLUMNS:
-        rows = (_Row(row.frame_index, row.target_id, row.box) for row in read_mot(path))
+        rows = [row for recording in read_table(path, path.stem) for row in recording.rows]
+    elif len(words) >= LEAST_COLUMNS and len(words) not in _TRUTH_COLUMNS:
+        rows = list(read_mot(path, path.stem).rows)
     else:
         return (first_box(path),)
     return _starts(rows, path, first_frame)
 
 
-def _starts(rows: Iterable[_Row], path: Path, first_frame: int) -> tuple[TargetStart, ...]:
+def _starts(rows: Sequence[TrackedBox], path: Path, first_frame: int) -> tuple[TargetStart, ...]:
     starts: dict[int, TargetStart] = {}
     early: set[int] = set()
     for row in sorted(rows, key=lambda row: row.frame_index):
@@ -81,15 +70,3 @@ def _starts(rows: Iterable[_Row], path: Path, first_frame: int) -> tuple[TargetS
         ids = ", ".join(map(str, sorted(early)))
         _log.warning("%s: left out what ends before frame %d: target %s", path, first_frame, ids)
     return tuple(starts[target_id] for target_id in sorted(starts))
-
-
-def _first_words(path: Path) -> list[str]:
-    """Return the values of the first row that is not blank, maybe none."""
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            line = next((line for line in file if line.strip()), "")
-    except UnicodeDecodeError:
-        raise FormatError("this is not a text file", where=path) from None
-    except OSError as error:
-        raise FormatError(f"cannot be read ({error.strerror})", where=path) from error
-    return [word for word in _SEPARATORS.split(line.strip()) if word]

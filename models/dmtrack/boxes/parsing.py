@@ -1,0 +1,102 @@
+"""Text, numbers and boxes as they stand in files; errors say what is wrong, `placed` says where."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Final
+
+from dmtrack.errors import BoxError, FormatError
+from dmtrack.geometry.box import Box
+from dmtrack.tracking.result import TrackState
+
+_SEPARATORS: Final = re.compile(r"[,;\s]+")
+
+
+def read_text(path: Path) -> str:
+    """Return the text of a file.
+
+    Raises:
+        FormatError: It cannot be read, or is no text.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError:
+        raise FormatError("is not a text file", where=path) from None
+    except OSError as error:
+        raise FormatError(f"cannot be read ({error.strerror})", where=path) from error
+
+
+def words_of(line: str) -> list[str]:
+    """Return the values of a line, whatever stands between them: commas, semicolons or blanks."""
+    return [word for word in _SEPARATORS.split(line.strip()) if word]
+
+
+def number(text: str, what: str = "") -> float:
+    """Return a number, which may be NaN or infinite.
+
+    Raises:
+        FormatError: It is none; `what` names it.
+    """
+    try:
+        return float(text)
+    except ValueError:
+        raise FormatError(f"{what} {text.strip()!r} is not a number".lstrip()) from None
+
+
+def finite(text: str, what: str) -> float:
+    """Return a finite number.
+
+    Raises:
+        FormatError: It is none; `what` names it.
+    """
+    value = number(text, what)
+    if not math.isfinite(value):
+        raise FormatError(f"{what} {text.strip()!r} is not finite")
+    return value
+
+
+def whole(text: str, what: str) -> int:
+    """Return a whole number.
+
+    Raises:
+        FormatError: It is none; `what` names it.
+    """
+    value = finite(text, what)
+    if not value.is_integer():
+        raise FormatError(f"{what} {text.strip()!r} is not a whole number")
+    return int(value)
+
+
+def state_of(text: str | None) -> TrackState | None:
+    """Return the state of that name; nothing is None.
+
+    Raises:
+        FormatError: There is no such state.
+    """
+    if not text:
+        return None
+    try:
+        return TrackState(text)
+    except ValueError:
+        raise FormatError(f"state {text!r} is not one of {', '.join(TrackState)}") from None
+
+
+def box_of(x: float, y: float, w: float, h: float) -> Box:
+    """Return the box of four numbers of a file.
+
+    Raises:
+        FormatError: It has no area, or a number is not finite.
+    """
+    try:
+        return Box(x, y, w, h)
+    except BoxError as error:
+        raise FormatError(error.what, hint=error.hint) from None
+
+
+def placed(error: FormatError, where: object) -> FormatError:
+    """Return the error with the place where it was met, unless it names one already."""
+    if error.where is not None:
+        return error
+    return FormatError(error.what, where=where, hint=error.hint)

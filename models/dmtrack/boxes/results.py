@@ -1,0 +1,226 @@
+"""`RecordingResults`: the boxes of one recording, frames by targets, whatever file they come from.
+
+Everything but the boxes may be unknown: a ground-truth file has no scores, a MOT file no times. What is
+unknown is None, never a made-up value.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+from typing import Any, Final, NamedTuple
+
+from dmtrack.errors import FormatError
+from dmtrack.geometry.box import Box
+from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
+
+DEFAULT_LABEL: Final = "target"
+"""Stands for the label of a target that has none, in formats where each must have one."""
+
+_MOST_ROWS: Final = 10_000_000
+
+
+class PictureSize(NamedTuple):
+    """Width and height of the RGB frames in px."""
+
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
+class AbsentTarget:
+    """A target of which a file says that it has no box in a frame.
+
+    Attributes:
+        target_id: From 1.
+        score: Confidence, usually in [0, 1].
+        state: `init` where the tracker was given the box, and the file does not repeat it.
+        box: None, so that it can be asked for.
+    """
+
+    target_id: int
+    score: float | None = None
+    state: TrackState | None = None
+    box: None = field(default=None, init=False)
+
+
+@dataclass(frozen=True, slots=True)
+class FrameBoxes:
+    """All boxes of one frame; maybe none.
+
+    Attributes:
+        frame_index: 0-based index of the RGB frame.
+        targets: The boxes, in order of their target ids.
+        absent: Targets that are said to have no box here; of those not mentioned nothing is known.
+        time_s: Time of the RGB frame in seconds, as the file says it.
+        aux_present: Whether the frame has a partner in the second stream.
+        aux_time_s: The partner's time in seconds.
+        skew_ms: The partner's time minus that of the RGB frame.
+        infer_ms: Milliseconds spent in the tracker, all targets together.
+    """
+
+    frame_index: int
+    targets: tuple[TrackedBox, ...] = ()
+    absent: tuple[AbsentTarget, ...] = ()
+    time_s: float | None = None
+    aux_present: bool | None = None
+    aux_time_s: float | None = None
+    skew_ms: float | None = None
+    infer_ms: float | None = None
+
+    @classmethod
+    def of(cls, result: FrameResult) -> FrameBoxes:
+        """Return what is written of a tracked frame."""
+        pair = result.pair
+        return cls(
+            pair.rgb.index,
+            result.targets,
+            time_s=float(pair.rgb.time_s),
+            aux_present=pair.aux is not None,
+            aux_time_s=None if pair.aux is None else float(pair.aux.time_s),
+            skew_ms=None if pair.skew_s is None else float(pair.skew_s * 1000),
+            infer_ms=result.infer_ms,
+        )
+
+    @property
+    def entries(self) -> list[TrackedBox | AbsentTarget]:
+        """The boxes and the targets without one, in order of their ids."""
+        return sorted((*self.targets, *self.absent), key=lambda entry: entry.target_id)
+
+    def target(self, target_id: int) -> TrackedBox | AbsentTarget | None:
+        """Return what is said of a target, if anything is."""
+        return next((entry for entry in self.entries if entry.target_id == target_id), None)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingResults:
+    """The results of one recording.
+
+    Attributes:
+        name: What the recording is called; any text.
+        frames: In order; a frame that is not among them was not looked at.
+        size: Of the RGB frames.
+        labels: What kind of thing a target is, in the words of whoever annotated it, by target id.
+    """
+
+    name: str
+    frames: tuple[FrameBoxes, ...]
+    size: PictureSize | None = None
+    labels: Mapping[int, str] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> tuple[TrackedBox, ...]:
+        """The boxes of all frames, in order of frames and, in each, of target ids."""
+        return tuple(target for frame in self.frames for target in frame.targets)
+
+    @property
+    def target_ids(self) -> tuple[int, ...]:
+        """The ids of all targets, in order."""
+        return tuple(sorted({entry.target_id for frame in self.frames for entry in frame.entries}))
+
+    @property
+    def boxed_ids(self) -> tuple[int, ...]:
+        """The ids of the targets that have a box anywhere, in order."""
+        return tuple(sorted({row.target_id for row in self.rows}))
+
+    def counted_from(self, first: int) -> RecordingResults:
+        """Return the results with the frame `first` as frame 0; none may lie before it."""
+        frames = tuple(
+            replace(
+                frame,
+                frame_index=frame.frame_index - first,
+                targets=tuple(replace(row, frame_index=row.frame_index - first) for row in frame.targets),
+            )
+            for frame in self.frames
+        )
+        return replace(self, frames=frames)
+
+    def every_frame(self) -> Iterator[FrameBoxes]:
+        """Yield a frame for every index from 0 to the last; those that were not looked at are empty.
+
+        Raises:
+            FormatError: The last index is so large that it must be a mistake.
+        """
+        if self.frames and self.frames[-1].frame_index >= _MOST_ROWS:
+            what = f"frame {self.frames[-1].frame_index} is too far for one row a frame"
+            raise FormatError(what, where=self.name)
+        expected = 0
+        for frame in self.frames:
+            for index in range(expected, frame.frame_index):
+                yield FrameBoxes(index)
+            yield frame
+            expected = frame.frame_index + 1
+
+
+@dataclass(slots=True)
+class ResultsGatherer:
+    """Puts what a file says, in any order, together to `RecordingResults`.
+
+    Attributes:
+        size: Of the RGB frames, where the file says it.
+        labels: As those of the results.
+    """
+
+    size: PictureSize | None = None
+    labels: dict[int, str] = field(default_factory=dict)
+    _frames: dict[int, dict[str, Any]] = field(default_factory=dict)
+    _entries: dict[int, dict[int, TrackedBox | AbsentTarget]] = field(default_factory=dict)
+
+    def add_frame(self, index: int, **said: float | None) -> None:
+        """Note a frame and what is said of it: fields of `FrameBoxes`; what was said earlier stands.
+
+        Raises:
+            FormatError: The index is negative.
+        """
+        if index < 0:
+            raise FormatError(f"frame {index} is below 0")
+        known = self._frames.setdefault(index, {})
+        for name, value in said.items():
+            if value is not None:
+                known.setdefault(name, value)
+
+    def add(
+        self,
+        index: int,
+        target_id: int,
+        box: Box | None,
+        score: float | None = None,
+        state: TrackState | None = None,
+    ) -> None:
+        """Note a target in a frame.
+
+        Raises:
+            FormatError: The frame holds this target already, the id is below 1, the index below 0, or the
+                score not finite.
+        """
+        self.add_frame(index)
+        if target_id < 1:
+            raise FormatError(f"target id {target_id} is below 1")
+        if score is not None and not math.isfinite(score):
+            raise FormatError(f"score {score} of target {target_id} is not finite")
+        entries = self._entries.setdefault(index, {})
+        if target_id in entries:
+            raise FormatError(f"target {target_id} is in this frame already")
+        if box is None:
+            entries[target_id] = AbsentTarget(target_id, score, state)
+        else:
+            entries[target_id] = TrackedBox(index, target_id, box, score, state)
+
+    def results(self, name: str) -> RecordingResults:
+        """Return everything, in order; maybe nothing."""
+        frames = tuple(self._frame(index) for index in sorted(self._frames))
+        return RecordingResults(name, frames, self.size, dict(sorted(self.labels.items())))
+
+    def _frame(self, index: int) -> FrameBoxes:
+        said = self._frames[index]
+        time_s = Fraction(said["time_s"]) if "time_s" in said else None
+        entries = sorted(self._entries.get(index, {}).values(), key=lambda entry: entry.target_id)
+        targets = tuple(
+            TrackedBox(index, one.target_id, one.box, one.score, one.state, time_s)
+            for one in entries
+            if isinstance(one, TrackedBox)
+        )
+        absent = tuple(one for one in entries if isinstance(one, AbsentTarget))
+        return FrameBoxes(index, targets, absent, **said)
