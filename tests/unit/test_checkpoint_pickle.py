@@ -109,7 +109,9 @@ def test_the_research_classes_need_not_exist(
         assert_equal(read_state_dict(path), state)
 
 
-@pytest.mark.parametrize("wrap", [lambda s: {"net": s}, lambda s: {"state_dict": s, "epoch": 3}, dict])
+@pytest.mark.parametrize(
+    "wrap", [lambda s: {"net": s}, lambda s: {"state_dict": s, "epoch": 3}, lambda s: {"model": s}, dict]
+)
 def test_files_stripped_to_the_network(
     tmp_path: Path, state: OrderedDict[str, torch.Tensor], wrap: Callable[[object], object]
 ) -> None:
@@ -230,6 +232,8 @@ METER = b"clib.train.admin.stats\nAverageMeter\n"
         pytest.param(b"ccollections\nOrderedDict\n(](K\x01K\x02etR.", id="dictionary-with-arguments"),
         pytest.param(b"(" * 50 + b"t" * 50 + b"}" + b"K\x01K\x02s.", id="no-state-dict"),
         pytest.param(b"})))K\x01s.", id="tuple-as-key"),
+        pytest.param(b"})" + b"\x85" * 200_000 + b"K\x01s.", id="deeply-nested-key"),
+        pytest.param(b"cbuiltins\nbytearray\n\x8a\x06\x00\x00\x00\x00\x00\x10\x85R.", id="a-lot-of-memory"),
         pytest.param(b"\x80\x02}", id="no-end"),
         pytest.param(b"", id="empty"),
         pytest.param(b"garbage \xff\xfe", id="garbage"),
@@ -298,6 +302,28 @@ def test_many_names_for_one_storage_cannot_fill_the_memory(tmp_path: Path) -> No
     torch.save({"net": {str(index): shared for index in range(1000)}}, path)
     with pytest.raises(CheckpointError, match="more data than the file has"):
         read_state_dict(path)
+
+
+def test_a_number_cannot_be_written_beyond_a_storage(tmp_path: Path) -> None:
+    """A tensor of a large storage that is not there, and an item of it: what torch 2.6 does while loading."""
+    claimed = tensor_opcodes(10**9, 0, (10**9,), (1,))
+    opcodes = claimed.removeprefix(b"}S'w'\n").removesuffix(b"s.") + b"I50000000\nF1.0\ns."
+    with pytest.raises(CheckpointError, match="damaged"):
+        read_state_dict(archive(tmp_path / "x.pth", opcodes, {"data/0": bytes(16)}))
+
+
+def test_a_storage_that_many_names_share_is_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, shared = tmp_path / "x.pth", torch.arange(1000.0)
+    torch.save({"net": {str(index): shared[index] for index in range(50)}}, path)
+    read: list[str] = []
+    plain = zipfile.ZipFile.read
+    monkeypatch.setattr(
+        zipfile.ZipFile, "read", lambda *given: read.append(given[1].filename) or plain(*given)
+    )
+    assert read_state_dict(path)["7"].tolist() == 7.0
+    assert sum("/data/" in name for name in read) == 1
 
 
 def test_a_compressed_record_is_refused(tmp_path: Path) -> None:

@@ -70,6 +70,13 @@ def test_half_precision_is_widened() -> None:
     assert {tensor.dtype for tensor in floats} == {torch.float32}
 
 
+def test_a_file_saved_from_several_gpus_has_a_prefix_before_every_name() -> None:
+    state = {f"module.{name}": tensor for name, tensor in published().items()}
+    found, expected = (convert(s, modality=Modality.DEPTH, source_name="x") for s in (state, published()))
+    assert found.meta == expected.meta
+    assert all(torch.equal(found.tensors[name], tensor) for name, tensor in expected.tensors.items())
+
+
 def test_the_modality_must_be_said_for_dmtrack_and_not_for_ostrack() -> None:
     with pytest.raises(ConfigError, match=r"--modality thermal\|depth\|event"):
         convert(published(), modality=None, source_name="x")

@@ -1,5 +1,9 @@
 """The frozen part: patch embedding and plain ViT blocks, shared by both streams.
 
+Attention and MLP are timm's, by names, shapes and numbers. They are written out because importing
+`timm.layers` brings torchvision and sympy and takes longer than importing torch, which every start of
+`dmtrack track` would wait for.
+
 Source: specification 1.1, 1.2 (OSTrack's one-stream ViT, arXiv 2203.11991).
 """
 

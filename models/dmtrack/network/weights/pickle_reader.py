@@ -6,6 +6,12 @@ never imported, looked up or called. Six kinds of names have a meaning (`Ordered
 rebuilders, storages, and inert training records, of which nothing is kept); any other name is an
 error before anything else of the file is looked at.
 
+`torch.load(weights_only=True)` does not do instead. In the oldest torch that we support (2.6) it takes a
+storage as large as the file claims: a record of 16 bytes is read, and by `SETITEM` on a tensor written,
+beyond its end while loading, before any check of ours could come. In every version up to 2.14 a dictionary
+key nested deeply enough ends the process, `builtins.bytearray` takes any amount of memory, and pickle
+protocols 4 and 5 cannot be read.
+
 Source: the pickle opcodes as documented in `pickletools`; the zip layout of `torch.save` (a record
 `NAME/data.pkl`, and one uncompressed record `NAME/data/KEY` a storage); specification 2.2.
 """
@@ -18,6 +24,7 @@ import struct
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -64,7 +71,7 @@ _MAX_DIMENSIONS = 8
 _LEGACY_MAGIC = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
 _ZIP_MAGIC = b"PK\x03\x04"
 #: Where the state dict of a training checkpoint is, in order of preference.
-_STATE_KEYS = ("net", "state_dict")
+_STATE_KEYS = ("net", "state_dict", "model")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +113,7 @@ class _MalformedError(Exception):
 def read_state_dict(path: Path) -> dict[str, Tensor]:
     """Return the network's tensors of a zip-format `.pth`, `.pth.tar` or `.pt` file, on the CPU.
 
-    Taken from `["net"]` or `["state_dict"]`, or from the file itself if it is a plain state dict.
+    Taken from `["net"]`, `["state_dict"]`, `["model"]`, or the file itself if it is a plain state dict.
     Tensors outside (an optimizer's) are not read. No code of the file runs.
 
     Args:
@@ -121,7 +128,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         with zipfile.ZipFile(path) as archive:
             records = _Records(archive, path.stat().st_size)
             state = _state_dict(_Machine().run(records.read(records.prefix + "data.pkl")))
-            return {name: records.tensor(entry) for name, entry in state.items()}
+            return records.tensors(state)
     except OSError as error:
         raise CheckpointError(f"cannot be read ({error.strerror or error})", where=path) from None
     except _RefusedError as error:
@@ -213,8 +220,20 @@ class _Records:
             raise _MalformedError(f"record {name} is compressed, encrypted or larger than the file")
         return self._archive.read(info)
 
-    def tensor(self, entry: _Strided) -> Tensor:
-        """Read one tensor, contiguous and with memory of its own."""
+    def tensors(self, state: Mapping[str, _Strided]) -> dict[str, Tensor]:
+        """Read all tensors; each storage once, however many share it."""
+        read: dict[str, Tensor] = {}
+
+        def key_of(name: str) -> str:
+            return state[name].storage.key
+
+        for key, names in groupby(sorted(state, key=key_of), key_of):
+            data = bytearray(self.read(f"{self.prefix}data/{key}"))
+            read |= {name: self._tensor(state[name], data) for name in names}
+        return {name: read[name] for name in state}
+
+    def _tensor(self, entry: _Strided, data: bytearray) -> Tensor:
+        """Return one tensor, contiguous and with memory of its own."""
         storage = entry.storage
         count = math.prod(entry.shape)
         # Many names may share one record; together they still cannot ask for more than the file has.
@@ -224,12 +243,12 @@ class _Records:
         last = entry.offset + sum((n - 1) * step for n, step in zip(entry.shape, entry.stride, strict=True))
         if last >= storage.count:
             raise _MalformedError(f"a tensor reaches beyond storage {storage.key}")
-        data = self.read(f"{self.prefix}data/{storage.key}")
         if len(data) != storage.count * storage.dtype.itemsize:
             raise _MalformedError(f"storage {storage.key} has {len(data)} bytes")
-        flat = torch.frombuffer(bytearray(data), dtype=storage.dtype)
-        return flat.as_strided(entry.shape, entry.stride, entry.offset).clone(
-            memory_format=torch.contiguous_format
+        return (
+            torch.frombuffer(data, dtype=storage.dtype)
+            .as_strided(entry.shape, entry.stride, entry.offset)
+            .clone(memory_format=torch.contiguous_format)
         )
 
 
@@ -291,7 +310,7 @@ class _Machine:
         if not isinstance(target, dict) or len(items) % 2:
             raise _MalformedError("keys and values for what is no dictionary")
         for key, value in zip(items[::2], items[1::2], strict=True):
-            # Plain keys only: hashing a tuple nested a million deep ends the process.
+            # Plain keys only: hashing a tuple nested deeply enough ends the process.
             if not isinstance(key, str | int | float | None):
                 raise _MalformedError("a dictionary key that is neither text nor number")
             target[key] = value

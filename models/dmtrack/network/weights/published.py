@@ -35,6 +35,9 @@ _BATCH_NORM = (*_AFFINE, "running_mean", "running_var", "num_batches_tracked")
 #: In every published file, used by none of the networks.
 IGNORED = frozenset({"backbone.cls_token", "backbone.pos_embed"})
 
+#: Before every name in a file that was saved from several GPUs.
+_PARALLEL = "module."
+
 #: Published name -> our name, outside the blocks.
 _STEM: Mapping[str, str] = {
     "backbone.pos_embed_z": "foundation.pos_template",
@@ -129,6 +132,8 @@ def convert(
             ones are listed.
         ConfigError: `modality` is missing for DMTrack, or given for OSTrack.
     """
+    if all(name.startswith(_PARALLEL) for name in published):
+        published = {name.removeprefix(_PARALLEL): tensor for name, tensor in published.items()}
     tensors = {name: tensor for name, tensor in published.items() if name not in IGNORED}
     kind: Kind = "full" if any(_ADAPTER_KEY.match(name) for name in tensors) else "foundation"
     _require_modality(kind, modality, source_name)
