@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import pairwise
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -14,9 +15,9 @@ import numpy as np
 import pytest
 
 from dmtrack.errors import ConfigError, DecodeError, VideoError
-from dmtrack.video.frame import Modality
+from dmtrack.video.frame import Modality, VideoInfo
 from dmtrack.video.live.address import hide_password, is_live, parse_address
-from dmtrack.video.live.capture import Capture, Captured, CaptureInfo
+from dmtrack.video.live.capture import TIME_BASE, Capture, Captured
 from dmtrack.video.live.live_reader import ArrivalClock, Companion, LiveReader
 from dmtrack.video.live.pairs import LiveOptions, open_live_pair
 from dmtrack.video.position import Position
@@ -113,8 +114,8 @@ class FakeCapture(Capture):
         if self._then is not None:
             raise self._then
 
-    def describe(self, first: Captured) -> CaptureInfo:
-        return CaptureInfo(6, 4, Fraction(25), "rgb24", "fake", 8, 3)
+    def describe(self, first: Captured, start_pts: int) -> VideoInfo:
+        return VideoInfo(Path("x"), 6, 4, Fraction(25), TIME_BASE, start_pts, None, "rgb24", "fake", 8, 3)
 
     def pixels(self, captured: Captured) -> Any:
         return captured.picture

@@ -8,7 +8,6 @@ from dmtrack.errors import ConfigError, FormatError
 from dmtrack.video.encoding import (
     GreyRange,
     ModalityEncoder,
-    ThermalStretch,
     encode,
     encode_depth,
     encode_event,
@@ -133,20 +132,20 @@ class TestThermal:
         hotter[:10, :20] += 3000
         background = (slice(35, None), slice(0, 15))
         alone = [stretch_thermal16(c)[background].mean() for c in (counts, hotter)]
-        smoothed = ThermalStretch(weight=0.1)
+        smoothed = ModalityEncoder(Modality.THERMAL, thermal_smoothing=0.1)
         stream = [smoothed(c)[background].mean() for c in (counts, hotter)]
         assert abs(stream[1] - stream[0]) < 0.5 * abs(alone[1] - alone[0])
 
     def test_stream_follows_at_once_where_the_old_range_says_nothing(self, rng):
         counts = thermal_scene(rng)
-        smoothed = ThermalStretch(weight=0.05)
+        smoothed = ModalityEncoder(Modality.THERMAL, thermal_smoothing=0.05)
         smoothed(counts)
-        assert np.array_equal(smoothed(counts - 20_000), stretch_thermal16(counts - 20_000))
+        assert np.array_equal(smoothed(counts - 20_000)[..., 0], stretch_thermal16(counts - 20_000))
 
     @pytest.mark.parametrize("weight", [0.0, -1.0, 1.5])
     def test_bad_weight_is_refused(self, weight):
         with pytest.raises(ConfigError, match="weight"):
-            ThermalStretch(weight)
+            ModalityEncoder(Modality.THERMAL, thermal_smoothing=weight)
 
 
 class TestEvent:

@@ -46,21 +46,6 @@ def stretch_thermal16(pixels: Pixels, grey_range: GreyRange | None = None) -> Im
     return cast(Image8, np.clip(np.rint(scaled), 0, 255).astype(np.uint8))
 
 
-class ThermalStretch:
-    """`stretch_thermal16` for a stream: the range follows the scene slowly.
-
-    Args:
-        weight: Share of each new frame in the range, in (0, 1]; 1 stretches every frame alone.
-    """
-
-    def __init__(self, weight: float = 0.1) -> None:
-        self._follower = RangeFollower(weight=weight)
-
-    def __call__(self, pixels: Pixels) -> Image8:
-        """Return `(H, W)` uint8 for the next `(H, W)` uint16 frame of the stream."""
-        return stretch_thermal16(pixels, self._follower.follow(pixels))
-
-
 def encode_thermal(pixels: Pixels, stretch: Callable[[Pixels], Image8] = stretch_thermal16) -> Image8:
     """Encode a thermal picture: 8 bit as it is, 16 bit through `stretch`.
 
@@ -158,7 +143,7 @@ class ModalityEncoder:
 
     def __init__(self, modality: Modality, *, thermal_smoothing: float = 0.1) -> None:
         self.modality = modality
-        self._stretch = ThermalStretch(thermal_smoothing)
+        self._follower = RangeFollower(weight=thermal_smoothing)
 
     def __call__(self, pixels: Pixels) -> Image8:
         """Return `(H, W, 3)` uint8 for the next frame's pixels.
@@ -170,7 +155,7 @@ class ModalityEncoder:
             return encode_depth(pixels)
         if self.modality is Modality.EVENT:
             return encode_event(pixels)
-        return encode_thermal(pixels, self._stretch)
+        return encode_thermal(pixels, lambda counts: stretch_thermal16(counts, self._follower.follow(counts)))
 
 
 def is_grey(pixels: Image8) -> bool:

@@ -48,6 +48,16 @@ class VideoInfo:
     decoded_on: str = "cpu"
 
     @property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels."""
+        return self.width, self.height
+
+    @property
+    def start_s(self) -> Fraction:
+        """Time of the first frame in seconds."""
+        return self.start_pts * self.time_base
+
+    @property
     def duration_s(self) -> Fraction | None:
         """Duration in seconds, when the rate and the number of frames are known."""
         if self.frame_rate is None or self.frame_count is None:

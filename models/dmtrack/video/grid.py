@@ -68,28 +68,36 @@ def resize_to_grid(picture: Image8, size: tuple[int, int], modality: Modality) -
 
 def letterbox_to_grid(picture: Image8, size: tuple[int, int], modality: Modality) -> Image8:
     """Scale a picture evenly until it just fits in the grid, centred; the rest is blank."""
-    height, width = picture.shape[:2]
-    factor = min(size[0] / width, size[1] / height)
-    return _centred(resize_to_grid(picture, _scaled((width, height), factor), modality), size, modality)
+    factor = min(size[0] / picture.shape[1], size[1] / picture.shape[0])
+    return _centred(_scaled(picture, factor, modality), size, modality)
 
 
 def crop_to_grid(picture: Image8, size: tuple[int, int], modality: Modality) -> Image8:
     """Scale a picture evenly until it just covers the grid, centred; what overhangs is cut."""
-    height, width = picture.shape[:2]
-    factor = max(size[0] / width, size[1] / height)
-    return _centred(resize_to_grid(picture, _scaled((width, height), factor), modality), size, modality)
+    factor = max(size[0] / picture.shape[1], size[1] / picture.shape[0])
+    return _centred(_scaled(picture, factor, modality), size, modality)
 
 
-def place_on_grid(picture: Image8, size: tuple[int, int], modality: Modality) -> Image8:
+def _centred(picture: Image8, size: tuple[int, int], modality: Modality) -> Image8:
     """Lay a picture pixel for pixel onto the middle of the grid; cut or blank around it."""
-    return _centred(picture, size, modality)
+    height, width = picture.shape[:2]
+    if (width, height) == size:
+        return picture
+    left, top = (size[0] - width) // 2, (size[1] - height) // 2
+    cut_x, cut_y = max(0, -left), max(0, -top)
+    inside = picture[cut_y : cut_y + size[1], cut_x : cut_x + size[0]]
+    grid = np.empty((size[1], size[0], picture.shape[2]), np.uint8)
+    grid[:] = blank_colour(modality)
+    y, x = max(0, top), max(0, left)
+    grid[y : y + inside.shape[0], x : x + inside.shape[1]] = inside
+    return grid
 
 
 _FITS: Final[dict[Fit, ToGrid]] = {
     Fit.RESIZE: resize_to_grid,
     Fit.LETTERBOX: letterbox_to_grid,
     Fit.CROP: crop_to_grid,
-    Fit.NONE: place_on_grid,
+    Fit.NONE: _centred,
 }
 
 
@@ -164,22 +172,9 @@ def blank_colour(modality: Modality) -> tuple[int, int, int]:
     return _BLANK_RGB[modality]
 
 
-def _centred(picture: Image8, size: tuple[int, int], modality: Modality) -> Image8:
+def _scaled(picture: Image8, factor: float, modality: Modality) -> Image8:
     height, width = picture.shape[:2]
-    if (width, height) == size:
-        return picture
-    left, top = (size[0] - width) // 2, (size[1] - height) // 2
-    cut_x, cut_y = max(0, -left), max(0, -top)
-    inside = picture[cut_y : cut_y + size[1], cut_x : cut_x + size[0]]
-    grid = np.empty((size[1], size[0], picture.shape[2]), np.uint8)
-    grid[:] = blank_colour(modality)
-    y, x = max(0, top), max(0, left)
-    grid[y : y + inside.shape[0], x : x + inside.shape[1]] = inside
-    return grid
-
-
-def _scaled(size: tuple[int, int], factor: float) -> tuple[int, int]:
-    return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
+    return resize_to_grid(picture, (max(1, round(width * factor)), max(1, round(height * factor))), modality)
 
 
 def _text(size: tuple[int, int]) -> str:

@@ -123,25 +123,19 @@ def _modality_of(aux: FrameSource) -> tuple[Modality | None, str]:
 
 def _match(streams: StreamPair) -> PairMatch:
     rgb, aux = streams.rgb.info, streams.aux.info
-    known = rgb.frame_rate is not None and aux.frame_rate is not None
     overlap_s = _overlap_s(streams)
-    start_apart_s = _start_s(aux) + streams.offset_s - _start_s(rgb)
-    lengths = rgb.duration_s, aux.duration_s
+    start_apart_s = aux.start_s + streams.offset_s - rgb.start_s
     return PairMatch(
         sync=streams.sync,
         max_skew_s=streams.max_skew_s,
         overlap_s=overlap_s,
         start_apart_s=start_apart_s,
         suggested_offset_s=streams.offset_s - start_apart_s,
-        length_ratio=lengths[1] / lengths[0] if lengths[0] and lengths[1] else None,
-        rate_ratio=rgb.frame_rate / aux.frame_rate if rgb.frame_rate and aux.frame_rate and known else None,
+        length_ratio=aux.duration_s / rgb.duration_s if rgb.duration_s and aux.duration_s else None,
+        rate_ratio=rgb.frame_rate / aux.frame_rate if rgb.frame_rate and aux.frame_rate else None,
         expected_pairs=_expected_pairs(rgb, overlap_s),
         skew=_skew(streams),
     )
-
-
-def _start_s(info: VideoInfo) -> Fraction:
-    return info.start_pts * info.time_base
 
 
 def _overlap_s(streams: StreamPair) -> Fraction | None:

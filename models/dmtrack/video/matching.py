@@ -83,7 +83,7 @@ class TimeSpan:
         cls, info: VideoInfo, offset_s: Fraction = Fraction(0), rate_ratio: Fraction = Fraction(1)
     ) -> TimeSpan:
         """Return the time a stream says it covers, stretched by `rate_ratio` and moved by `offset_s`."""
-        start_s = info.start_pts * info.time_base + offset_s
+        start_s = info.start_s + offset_s
         duration_s = info.duration_s
         return cls(start_s, None if duration_s is None else start_s + duration_s * rate_ratio)
 

@@ -124,13 +124,11 @@ class PairedSource(ClosedOnExit):
         self.max_skew_s: Fraction | None = streams.max_skew_s if streams and has_limit else None
         self.rate_ratio = Fraction(1) if streams is None else streams.rate_ratio
         self.encoding = encoding or EncodingOptions()
+        self._to_grid = to_grid or resize_to_grid
+        self._aux_picture: tuple[int, Image8] | None = None
         self._encode_aux: AuxEncoder | None = None
         if modality is not None and self.aux_info is not None:
             self._encode_aux = AuxEncoder(modality.modality, self.encoding, self.aux_info.depth_unit_mm)
-            size = (rgb.info.width, rgb.info.height)
-            self._aux_picture = _AuxPicture(
-                modality.modality, size, to_grid or resize_to_grid, self._encode_aux
-            )
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -208,9 +206,18 @@ class PairedSource(ClosedOnExit):
 
     def _six_channels(self, rgb: Frame, aux: Frame | None) -> Image8:
         visible = self._encode_rgb(rgb.pixels)
-        second = np.zeros_like(visible) if aux is None else self._aux_picture(aux)
+        second = np.zeros_like(visible) if aux is None else self._on_grid(aux)
         # seven times as fast as writing into two halves of an array
         return cast(Image8, cv2.merge([visible, second]))
+
+    def _on_grid(self, aux: Frame) -> Image8:
+        """Encode a frame of the second stream for the RGB grid, each frame once."""
+        if self._aux_picture is None or self._aux_picture[0] != aux.index:
+            if self._encode_aux is None or self.modality is None:
+                raise ValueError("there is no second stream")
+            picture = self._to_grid(self._encode_aux(aux.pixels), self.rgb_info.size, self.modality)
+            self._aux_picture = aux.index, picture
+        return self._aux_picture[1]
 
     def _require_pairs(self) -> None:
         path = self.rgb_info.path
@@ -223,26 +230,6 @@ class PairedSource(ClosedOnExit):
                 where=path,
                 hint="check --offset-ms, or allow more with --max-skew-ms",
             )
-
-
-class _AuxPicture:
-    """Encodes the second stream's frames for the RGB grid, each frame once."""
-
-    def __init__(
-        self, modality: Modality, size: tuple[int, int], to_grid: ToGrid, encode: AuxEncoder
-    ) -> None:
-        self._modality = modality
-        self._size = size
-        self._to_grid = to_grid
-        self._encode = encode
-        self._index: int | None = None
-        self._picture: Image8 | None = None
-
-    def __call__(self, frame: Frame) -> Image8:
-        if self._picture is None or frame.index != self._index:
-            self._picture = self._to_grid(self._encode(frame.pixels), self._size, self._modality)
-            self._index = frame.index
-        return self._picture
 
 
 def open_pair(
@@ -281,6 +268,9 @@ def open_pair(
     streams = open_streams(Path(rgb), Path(aux), pairing)
     try:
         streams.require_overlap()
+        to_grid = grid_by(pairing.align, pairing.fit)
+        if isinstance(to_grid, HomographyGrid):
+            to_grid.require_sizes(streams.aux.info.size, streams.rgb.info.size)
         guess = modality_of(streams.aux, modality)
         return PairedSource(
             streams.rgb,
@@ -289,17 +279,9 @@ def open_pair(
             start=start,
             end=end,
             on_missing=pairing.on_missing,
-            to_grid=_to_grid(streams, pairing),
+            to_grid=to_grid,
             encoding=encoding,
         )
     except BaseException:
         streams.close()
         raise
-
-
-def _to_grid(streams: StreamPair, pairing: PairingOptions) -> ToGrid:
-    to_grid = grid_by(pairing.align, pairing.fit)
-    if isinstance(to_grid, HomographyGrid):
-        rgb, aux = streams.rgb.info, streams.aux.info
-        to_grid.require_sizes((aux.width, aux.height), (rgb.width, rgb.height))
-    return to_grid

@@ -139,7 +139,7 @@ def _open(
         raise ConfigError("an event file has times of its own", where=path)
     rate, start_s = pairing.folder_rate, Fraction(0)
     if partner is not None:
-        rate, start_s = partner.frame_rate or rate, partner.start_pts * partner.time_base
+        rate, start_s = partner.frame_rate or rate, partner.start_s
     source = open_source(
         path,
         stream=picker,

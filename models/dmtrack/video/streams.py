@@ -179,9 +179,9 @@ class StreamPair(ClosedOnExit):
     def matcher(self, first: Frame) -> NearestMatcher:
         """Start reading the second stream shortly before `first`, the first frame wanted of `rgb`."""
         frames = self.aux.read(start=self._aux_start(first))
-        start_s = self.aux.info.start_pts * self.aux.info.time_base
         on_rgb_clock: Iterator[Frame] = (
-            shifted(stretched(frame, start_s, self.rate_ratio), self.offset_s) for frame in frames
+            shifted(stretched(frame, self.aux.info.start_s, self.rate_ratio), self.offset_s)
+            for frame in frames
         )
         return NearestMatcher(on_rgb_clock, by_index if self.sync is Sync.INDEX else by_time)
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from dmtrack.errors import DecodeError, VideoError
 from dmtrack.video.decoder import reason_of
-from dmtrack.video.frame import Pixels
+from dmtrack.video.frame import Pixels, VideoInfo
 from dmtrack.video.live.address import PROTOCOLS, LiveAddress
 from dmtrack.video.reader import PictureConverter, exact_fraction
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
+TIME_BASE: Final = Fraction(1, 1_000_000)
+"""Of the stamps of live frames."""
 MAX_CONSECUTIVE_DAMAGED: Final = 500
 _LARGEST_PROBE_BYTES: Final = 1_000_000
 _LONGEST_PROBE_US: Final = 1_000_000
@@ -55,19 +57,6 @@ class Captured:
     picture: VideoFrame | Pixels
 
 
-@dataclass(frozen=True, slots=True)
-class CaptureInfo:
-    """What is known about a live stream once its first picture is there."""
-
-    width: int
-    height: int
-    frame_rate: Fraction | None
-    pixel_format: str
-    codec: str
-    bit_depth: int
-    channels: int
-
-
 class Capture(Protocol):
     """A live stream; every method but the constructor runs in one thread, the reader's."""
 
@@ -82,8 +71,8 @@ class Capture(Protocol):
             DecodeError: It fails, or falls silent.
         """
 
-    def describe(self, first: Captured) -> CaptureInfo:
-        """Return what is known, given the first picture."""
+    def describe(self, first: Captured, start_pts: int) -> VideoInfo:
+        """Return what is known, given the first picture and its stamp."""
 
     def pixels(self, captured: Captured) -> Pixels:
         """Return `(H, W, 3)` uint8 RGB, or `(H, W)`; in the thread of the consumer."""
@@ -129,17 +118,21 @@ class NetworkCapture(Capture):
                     stamp_s = None if frame.pts is None else frame.pts * time_base
                     yield Captured(time.monotonic() - held_s, stamp_s, frame)
 
-    def describe(self, first: Captured) -> CaptureInfo:
+    def describe(self, first: Captured, start_pts: int) -> VideoInfo:
         """Return what is known; see `Capture`."""
         frame = cast("VideoFrame", first.picture)
         self._converter = picture = PictureConverter(frame)
         stream = self._stream
         rate = None if stream is None else exact_fraction(stream.average_rate or stream.guessed_rate)
         codec = "unknown" if stream is None else stream.codec_context.name
-        return CaptureInfo(
+        return VideoInfo(
+            path=self._address.path,
             width=picture.width,
             height=picture.height,
             frame_rate=rate,
+            time_base=TIME_BASE,
+            start_pts=start_pts,
+            frame_count=None,
             pixel_format=picture.pixel_format,
             codec=codec,
             bit_depth=picture.bit_depth,
@@ -251,14 +244,18 @@ class CameraCapture(Capture):
         finally:
             camera.release()
 
-    def describe(self, first: Captured) -> CaptureInfo:
+    def describe(self, first: Captured, start_pts: int) -> VideoInfo:
         """Return what is known; see `Capture`."""
         picture = cast(Pixels, first.picture)
         channels = 1 if picture.ndim == 2 else 3
-        return CaptureInfo(
+        return VideoInfo(
+            path=self._address.path,
             width=int(picture.shape[1]),
             height=int(picture.shape[0]),
             frame_rate=self._rate,
+            time_base=TIME_BASE,
+            start_pts=start_pts,
+            frame_count=None,
             pixel_format="bgr24" if channels == 3 else "gray",
             codec="camera",
             bit_depth=picture.dtype.itemsize * 8,

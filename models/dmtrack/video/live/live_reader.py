@@ -14,11 +14,10 @@ from typing import Final
 from dmtrack.errors import DmtrackError, VideoError
 from dmtrack.video.frame import Frame, VideoInfo
 from dmtrack.video.live.address import LiveAddress
-from dmtrack.video.live.capture import Capture, Captured, open_capture
+from dmtrack.video.live.capture import TIME_BASE, Capture, Captured, open_capture
 from dmtrack.video.position import Position
 from dmtrack.video.source import FrameSource
 
-TIME_BASE: Final = Fraction(1, 1_000_000)
 MAX_DELAY_S: Final = 0.2
 """A frame that has waited longer is dropped when there is a newer one."""
 TIMEOUT_S: Final = 10.0
@@ -264,7 +263,7 @@ class LiveReader(FrameSource):
         with self._fresh:
             self._last_pts = max(self._last_pts + 1, round(time_s / float(TIME_BASE)))
             if self._info is None:
-                self._info = self._described(captured)
+                self._info = self._capture.describe(captured, self._last_pts)
             self._received += 1
             self._waiting.append(_Waiting(serial, self._last_pts, captured))
             self._drop_old(captured.arrival_s)
@@ -302,19 +301,3 @@ class LiveReader(FrameSource):
         now_s = time.monotonic()
         self._drop_old(now_s)
         return self.companion is None or self.companion.is_ready(self._waiting[0], now_s)
-
-    def _described(self, first: Captured) -> VideoInfo:
-        known = self._capture.describe(first)
-        return VideoInfo(
-            path=self.address.path,
-            width=known.width,
-            height=known.height,
-            frame_rate=known.frame_rate,
-            time_base=TIME_BASE,
-            start_pts=self._last_pts,
-            frame_count=None,
-            pixel_format=known.pixel_format,
-            codec=known.codec,
-            bit_depth=known.bit_depth,
-            channels=known.channels,
-        )

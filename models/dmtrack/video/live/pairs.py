@@ -66,18 +66,13 @@ class LiveOptions:
 class LiveStreams(StreamPair):
     """Two live streams; the second one hands out the frame nearest in time among its last ones."""
 
-    @property
-    def history(self) -> LiveReader:
-        """The reader of the second stream."""
-        return cast(LiveReader, self.aux)
-
     def matcher(self, first: Frame) -> NearestMatcher:
         """Return a matcher that is not asked: the second stream does not wait to be read."""
         return NearestMatcher(iter(()))
 
     def partner(self, matcher: NearestMatcher, rgb: Frame) -> tuple[Frame | None, bool]:
         """Return the nearest frame of the second stream, and whether it is near enough."""
-        found = self.history.nearest(by_time(rgb) - self.offset_s)
+        found = cast(LiveReader, self.aux).nearest(by_time(rgb) - self.offset_s)
         if found is None:
             return None, False
         frame = shifted(found, self.offset_s)
@@ -85,35 +80,12 @@ class LiveStreams(StreamPair):
 
 
 class LivePairs(PairedSource):
-    """The frame pairs of live streams, without end unless they end, or `stop_when` says so.
+    """The frame pairs of live streams, without end unless they end, or `stop_when` says so."""
 
-    Args:
-        rgb: The first stream.
-        streams: Both, or None without a second one.
-        modality: What the second stream measures, and how that is known.
-        end: First frame not wanted any more.
-        on_missing: What the second half shows without a partner.
-        to_grid: Brings the second picture onto the RGB grid.
-        encoding: How the second stream's counts become pictures.
-    """
-
-    def __init__(
-        self,
-        rgb: LiveReader,
-        streams: LiveStreams | None = None,
-        modality: ModalityGuess | None = None,
-        *,
-        end: Position | None = None,
-        on_missing: OnMissing = OnMissing.HOLD,
-        to_grid: ToGrid | None = None,
-        encoding: EncodingOptions | None = None,
-    ) -> None:
-        super().__init__(
-            rgb, streams, modality, end=end, on_missing=on_missing, to_grid=to_grid, encoding=encoding
-        )
-        if streams is not None:
-            rgb.companion = Companion(streams.history, streams.offset_s, _PATIENCE * rgb.max_delay_s)
-        self._live = [rgb] if streams is None else [rgb, streams.history]
+    @property
+    def _live(self) -> list[LiveReader]:
+        streams = [self._rgb] if self._streams is None else [self._rgb, self._streams.aux]
+        return cast(list[LiveReader], streams)
 
     def begin(self, index: int = 0) -> None:
         """Forget the frames that came while something else was done, and begin to count.
@@ -171,12 +143,7 @@ def open_live_pair(
     options = options or LiveOptions()
     epoch_s = time.monotonic()
     readers = [
-        LiveReader(
-            address,
-            epoch_s=epoch_s,
-            timeout_s=options.timeout_s,
-            is_history=number == 1,
-        )
+        LiveReader(address, epoch_s=epoch_s, timeout_s=options.timeout_s, is_history=number == 1)
         for number, address in enumerate((rgb, aux))
         if address is not None
     ]
@@ -190,21 +157,14 @@ def open_live_pair(
             return LivePairs(first, end=end)
         second = readers[1]
         second.begin()
-        guess = _modality(second, modality)
         max_skew_s = options.max_skew_s
-        streams = LiveStreams(
-            rgb=first,
-            aux=second,
-            sync=Sync.PTS,
-            offset_s=options.offset_s,
-            max_skew_s=default_max_skew_s(infos[0], infos[1]) + _JITTER_S
-            if max_skew_s is None
-            else max_skew_s,
-        )
+        if max_skew_s is None:
+            max_skew_s = default_max_skew_s(infos[0], infos[1]) + _JITTER_S
+        first.companion = Companion(second, options.offset_s, _PATIENCE * first.max_delay_s)
         return LivePairs(
             first,
-            streams,
-            guess,
+            LiveStreams(first, second, Sync.PTS, options.offset_s, max_skew_s),
+            _modality(second, modality),
             end=end,
             on_missing=options.on_missing,
             to_grid=to_grid,

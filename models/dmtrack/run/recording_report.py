@@ -1,0 +1,121 @@
+"""`inspect_recording`: what is in the files, or in a folder of a data set, and whether and how they pair."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dmtrack.datasets.ground_truth import find_ground_truth
+from dmtrack.datasets.image_files import is_video
+from dmtrack.datasets.survey import SurveyedClip, survey
+from dmtrack.drawing.draw import Mark, target_colour
+from dmtrack.drawing.sheet import contact_sheet, pairs_at, spread_indices, write_sheet
+from dmtrack.errors import ConfigError, DatasetError, VideoError
+from dmtrack.video.container import ContainerFacts, read_container
+from dmtrack.video.frame import Modality, VideoInfo
+from dmtrack.video.inspection import PairReport, inspect_pair
+from dmtrack.video.pairing import open_pair
+from dmtrack.video.streams import BY_TIME, PairingOptions
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingReport:
+    """Everything `dmtrack inspect` says.
+
+    Attributes:
+        clips: The recordings of a data set that lie there; one or none where a pair was looked at.
+        pair: What is in the streams; None where there are several recordings.
+        containers: The files of both streams; None for those that libav does not read, such as ROS bags.
+        ground_truth: Files of boxes beside the first stream.
+    """
+
+    clips: tuple[SurveyedClip, ...]
+    pair: PairReport | None = None
+    containers: tuple[ContainerFacts | None, ...] = ()
+    ground_truth: tuple[Path, ...] = ()
+
+
+def inspect_recording(
+    rgb: Path,
+    aux: Path | None = None,
+    *,
+    modality: Modality | None = None,
+    pairing: PairingOptions = BY_TIME,
+    sheet: Path | None = None,
+    overwrite: bool = False,
+) -> RecordingReport:
+    """Look at two streams, at a recording of a data set, or at a folder of many.
+
+    Args:
+        rgb: A video, a folder of pictures, a recording of a data set, or a folder of many.
+        aux: The second stream.
+        modality: What it measures; None finds out.
+        pairing: How the streams are opened and matched.
+        sheet: A PNG to write: several moments of one recording, with the boxes that are known.
+        overwrite: Replace an existing sheet.
+
+    Raises:
+        InputError: A stream or a folder cannot be read.
+        ConfigError: A sheet of many recordings is wanted.
+        OutputError: The sheet exists, or cannot be written.
+    """
+    clips = survey(rgb) if aux is None else ()
+    if len(clips) > 1:
+        if sheet is not None:
+            raise ConfigError(f"--sheet shows one recording, here are {len(clips)}", where=rgb)
+        return RecordingReport(clips)
+    pair = _of_clip(clips[0], pairing) if clips else inspect_pair(rgb, aux, pairing)
+    if modality is not None:
+        pair = replace(pair, modality=modality, modality_reason="it was given")
+    containers = tuple(_container(info) for info in (pair.rgb, pair.aux) if info is not None)
+    if sheet is not None:
+        _write_sheet(sheet, pair, clips, pairing, overwrite=overwrite)
+    return RecordingReport(clips, pair, containers, find_ground_truth(pair.rgb.path))
+
+
+def _of_clip(surveyed: SurveyedClip, pairing: PairingOptions) -> PairReport:
+    clip = surveyed.clip
+    try:
+        pair = inspect_pair(clip.rgb, clip.second, pairing)
+    except VideoError as error:
+        if clip.second is None or clip.second.is_dir() or is_video(clip.second):
+            raise
+        alone = inspect_pair(clip.rgb, None, pairing)
+        return replace(alone, warnings=(*alone.warnings, str(error)))
+    if pair.aux is None:
+        return pair
+    reason = f"the folder is laid out as {clip.layout.name}"
+    warnings = tuple(line for line in pair.warnings if "--modality" not in line)
+    return replace(pair, modality=clip.layout.modality, modality_reason=reason, warnings=warnings)
+
+
+def _container(info: VideoInfo) -> ContainerFacts | None:
+    if not info.path.is_file():
+        return None
+    try:
+        return read_container(info.path, stream=0 if info.track is None else info.track.number)
+    except VideoError:
+        return None
+
+
+def _write_sheet(
+    path: Path, pair: PairReport, clips: tuple[SurveyedClip, ...], pairing: PairingOptions, *, overwrite: bool
+) -> None:
+    rgb, aux = pair.rgb, pair.aux
+    if aux is not None and pair.modality is None:
+        raise DatasetError("what the second stream measures cannot be told", hint="say --modality")
+    shown = pairs_at(
+        lambda start: open_pair(
+            rgb.path, None if aux is None else aux.path, modality=pair.modality, start=start, pairing=pairing
+        ),
+        spread_indices(rgb.frame_count, is_folder=rgb.path.is_dir()),
+    )
+    marks: dict[int, list[Mark]] = {}
+    for clip in clips:
+        for number, sequence in enumerate(clip.sequences, start=1):
+            for frame in (one.rgb.index for one in shown):
+                row = frame - sequence.source_start()
+                if 0 <= row < len(sequence) and sequence.visible[row]:
+                    mark = Mark(sequence.box(row), "", target_colour(number))
+                    marks.setdefault(frame, []).append(mark)
+    write_sheet(path, contact_sheet(shown, marks), overwrite=overwrite)
