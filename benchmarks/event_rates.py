@@ -1,7 +1,7 @@
 """How many events a second of processor time each format is read at, on one core.
 
 Files of a stated size are generated in a temporary folder (a moving camera: rows with short runs of
-events), read with `EventReader` as `dmtrack` reads them, and timed. Processor time is taken, so that other
+events), read with `open_events` as `dmtrack` reads them, and timed. Processor time is taken, so that other
 programs do not count. Recordings of your own can be named:
 
     python benchmarks/event_rates.py
@@ -20,8 +20,8 @@ from pathlib import Path
 import numpy as np
 
 from dmtrack.video.events.batch import EventBatch
-from dmtrack.video.events.looks import EventLook
-from dmtrack.video.events.reader import EventReader
+from dmtrack.video.events.picture import visevent_picture
+from dmtrack.video.events.reader import open_events
 
 WIDTH, HEIGHT = 1280, 720
 
@@ -114,18 +114,18 @@ def timed(path: Path, repeat: int) -> tuple[str, int, float]:
     best, count, name = float("inf"), 0, ""
     for _ in range(repeat):
         begin = time.process_time()
-        with EventReader(path) as reader:
+        with open_events(path) as reader:
             count = sum(len(batch) for batch in reader)
-            name = reader.info.format
+            name = reader.format
         best = min(best, time.process_time() - begin)
     return name, count, best
 
 
-def drawing_rate(scene: EventBatch, look: EventLook, window: int = 100_000) -> float:
+def drawing_rate(scene: EventBatch, window: int = 100_000) -> float:
     """Return million events a second drawn in pictures of `window` events."""
     begin = time.process_time()
     for start in range(0, len(scene), window):
-        look.draw(scene[start : start + window], (WIDTH, HEIGHT))
+        visevent_picture(scene[start : start + window], (WIDTH, HEIGHT))
     return len(scene) / (time.process_time() - begin) / 1e6
 
 
@@ -154,9 +154,8 @@ def main() -> None:
             )
             sys.stdout.write(line + "\n")
             sys.stdout.flush()
-    for look in EventLook:
-        rate = drawing_rate(scene, look)
-        sys.stdout.write(f"drawing {look:12} {rate:39.1f} million events/s, pictures of 100 thousand\n")
+    rate = drawing_rate(scene)
+    sys.stdout.write(f"drawing {rate:52.1f} million events/s, pictures of 100 thousand\n")
 
 
 if __name__ == "__main__":

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import re
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
 from dmtrack.errors import ConfigError
-from dmtrack.video.events.columns import TimeUnit, parse_order
-from dmtrack.video.events.formats import ColumnOptions
-from dmtrack.video.events.looks import EventLook
-from dmtrack.video.events.source import EventOptions
-from dmtrack.video.events.windows import Choice
+from dmtrack.video.events.options import EventOptions
+from dmtrack.video.time_file import TimestampUnit
 
 _PANEL = "Event files"
+
+
+class EventLook(StrEnum):
+    """What a picture looks like: the look that networks are trained on, since others are gone."""
+
+    VISEVENT = "visevent"
+
 
 WindowOption = Annotated[
     float | None,
@@ -36,12 +41,7 @@ CountOption = Annotated[
         rich_help_panel=_PANEL,
     ),
 ]
-LookOption = Annotated[
-    EventLook,
-    typer.Option(
-        "--event-look", help="What a picture looks like; networks know visevent.", rich_help_panel=_PANEL
-    ),
-]
+LookOption = Annotated[EventLook, typer.Option("--look", "--event-look", hidden=True)]
 ColumnsOption = Annotated[
     str | None,
     typer.Option(
@@ -53,7 +53,7 @@ ColumnsOption = Annotated[
     ),
 ]
 TimeUnitOption = Annotated[
-    TimeUnit | None,
+    TimestampUnit | None,
     typer.Option(
         "--time-unit",
         help="Unit of times in text and arrays. Default: s where they have fractions, else us.",
@@ -76,9 +76,8 @@ SizeOption = Annotated[
 def event_options(
     window_ms: float | None = None,
     count: int | None = None,
-    look: EventLook = EventLook.VISEVENT,
     columns: str | None = None,
-    unit: TimeUnit | None = None,
+    unit: TimestampUnit | None = None,
     size: str | None = None,
 ) -> EventOptions:
     """Return how event files become pictures.
@@ -86,14 +85,8 @@ def event_options(
     Raises:
         ConfigError: An option is invalid.
     """
-    if columns is not None:
-        parse_order(columns)
-    return EventOptions(
-        choice=Choice(None if window_ms is None else _microseconds(window_ms), count),
-        look=look,
-        size=_size(size),
-        columns=ColumnOptions(columns, unit),
-    )
+    window_us = None if window_ms is None else _microseconds(window_ms)
+    return EventOptions(window_us, count, _size(size), columns, unit)
 
 
 def _microseconds(milliseconds: float) -> int:

@@ -15,13 +15,12 @@ from dmtrack.config import TrackerConfig
 from dmtrack.drawing.draw import Layout
 from dmtrack.errors import ConfigError
 from dmtrack.geometry.alignment_file import read_alignment
-from dmtrack.video.events.looks import EventLook
 from dmtrack.video.frame import Modality
 from dmtrack.video.grid import Fit
 from dmtrack.video.live.pairs import LiveOptions
 from dmtrack.video.streams import OnMissing, PairingOptions, StreamOptions, Sync
 from dmtrack.video.track_choice import parse_track
-from dmtrack_cli.event_options import CountOption, LookOption, WindowOption, event_options
+from dmtrack_cli.event_options import CountOption, EventLook, LookOption, WindowOption, event_options
 
 
 class ModalityChoice(StrEnum):
@@ -234,7 +233,7 @@ class TimePairing:
             rate_ratio=Fraction(1) if self.rate_ratio is None else ratio(self.rate_ratio),
             rgb=StreamOptions(track=None if self.rgb_stream is None else parse_track(self.rgb_stream)),
             aux=StreamOptions(track=None if self.aux_stream is None else parse_track(self.aux_stream)),
-            events=event_options(self.window_ms, self.events, self.event_look),
+            events=event_options(self.window_ms, self.events),
         )
 
     def second(self, rgb: Path, aux: Path | None) -> Path | None:

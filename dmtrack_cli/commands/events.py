@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.table import Table
+from rich.text import Text
 
+from dmtrack.drawing.event_pictures import DrawnEvents, draw_events
 from dmtrack.errors import ConfigError
-from dmtrack.video.events.looks import EventLook
 from dmtrack.video.position import parse_position
-from dmtrack_cli.console import Stopped, err
+from dmtrack_cli.console import Stopped, err, out
 from dmtrack_cli.event_options import (
     ColumnsOption,
     CountOption,
+    EventLook,
+    LookOption,
     SizeOption,
     TimeUnitOption,
     WindowOption,
     event_options,
 )
-from dmtrack_cli.events_run import EventsRun, opened_events, print_totals, say_totals
+from dmtrack_cli.interrupt import GracefulStop
 from dmtrack_cli.options import EndOption, StartOption, folder_rate, seconds_of_ms
-from dmtrack_cli.progress import ProgressKind, make_reporter
+from dmtrack_cli.progress import ProgressKind, Reporter, make_reporter, say_json
 from dmtrack_cli.results_folder import default_folder
+from dmtrack_cli.summary import size_text
 
 
 def events(
@@ -60,9 +66,7 @@ def events(
     ] = 0.0,
     window_ms: WindowOption = None,
     count: CountOption = None,
-    look: Annotated[
-        EventLook, typer.Option("--look", help="What a picture looks like; networks know visevent.")
-    ] = EventLook.VISEVENT,
+    look: LookOption = EventLook.VISEVENT,
     columns: ColumnsOption = None,
     unit: TimeUnitOption = None,
     size: SizeOption = None,
@@ -80,20 +84,108 @@ def events(
     """
     if rate is not None and like is not None:
         raise ConfigError("--rate and --like both say when pictures are due: give one")
-    options = event_options(window_ms, count, look, columns, unit, size)
+    del look
+    options = event_options(window_ms, count, columns, unit, size)
     target = output or default_folder(file) / "events.mkv"
     first, last = (None if position is None else parse_position(position) for position in (start, end))
     by_count = count is not None and rate is None
     frame_rate = None if by_count else folder_rate(30.0 if rate is None else rate, "--rate")
-    with opened_events(file, options, like, frame_rate, seconds_of_ms(offset_ms)) as source:
-        run = EventsRun(source, target, offset_s=seconds_of_ms(offset_ms) if like is not None else None)
-        kind = ProgressKind.NONE if quiet else progress
-        reporter = make_reporter(kind, run.expected_frames(last), err, "drawing")
+    kind = ProgressKind.NONE if quiet else progress
+    with ExitStack() as shown:
+        view = _DrawingView(shown, kind)
         try:
-            run.execute(first, last, reporter, overwrite=overwrite)
+            drawn = draw_events(
+                file,
+                target,
+                options,
+                frame_rate=frame_rate,
+                like=like,
+                offset_s=seconds_of_ms(offset_ms),
+                start=first,
+                end=last,
+                overwrite=overwrite,
+                watch=view,
+            )
         except KeyboardInterrupt:
-            raise Stopped(f"the first {run.pictures} pictures are in {target}") from None
+            raise Stopped(f"the first {view.pictures} pictures are in {target}") from None
     if kind is ProgressKind.JSON:
-        say_totals(run)
+        _say_totals(drawn, target)
     elif not quiet:
-        print_totals(run)
+        _print_totals(drawn, target)
+
+
+class _DrawingView:
+    """Shows how far the drawing is, and stops it between two pictures.
+
+    Args:
+        shown: Ends the bar.
+        kind: How progress is shown.
+    """
+
+    def __init__(self, shown: ExitStack, kind: ProgressKind) -> None:
+        self.pictures = 0
+        self._shown = shown
+        self._kind = kind
+        self._reporter: Reporter | None = None
+        self._stop = GracefulStop()
+
+    def __call__(self, pictures: int, expected: int | None) -> None:
+        """Take note of one more picture.
+
+        Raises:
+            KeyboardInterrupt: The person stopped it.
+        """
+        self.pictures = pictures
+        if self._reporter is None:
+            self._shown.enter_context(self._stop)
+            reporter = make_reporter(self._kind, expected, err, "drawing")
+            self._reporter = self._shown.enter_context(reporter)
+        else:
+            self._reporter.advance(None)
+        self._stop.check()
+
+
+def _print_totals(drawn: DrawnEvents, target: Path) -> None:
+    """Print a table of what there was."""
+    totals, info = drawn.totals, drawn.info
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    table.add_row("format", f"{info.codec}, {info.width}x{info.height}")
+    for note in drawn.notes:
+        table.add_row("", Text(note))
+    share = totals.positive / totals.events if totals.events else 0.0
+    table.add_row("events", f"{totals.events} ({share:.0%} brighter)")
+    begin_s = (totals.first_us or 0) / 1e6
+    table.add_row("time", f"{totals.duration_s:.6f} s, from {begin_s:.6f} s on its clock")
+    if totals.duration_s > 0:
+        table.add_row("rate", f"{totals.events / totals.duration_s / 1e6:.3f} million events/s")
+    if totals.triggers:
+        table.add_row("triggers", str(totals.triggers))
+    table.add_row("damaged", f"{drawn.damaged} events or records left out" if drawn.damaged else "none")
+    rate = info.frame_rate
+    how = "one as often as so many events came" if rate is None else f"{float(rate):.3f} a second"
+    table.add_row("pictures", f"{drawn.pictures}, {how}")
+    size = f"  ({size_text(target.stat().st_size)})" if target.is_file() else ""
+    table.add_row("written to", Text(f"{target}{size}"))
+    out.print(table)
+
+
+def _say_totals(drawn: DrawnEvents, target: Path) -> None:
+    """Print a line of JSON."""
+    totals, info = drawn.totals, drawn.info
+    say_json(
+        "end",
+        file=str(target),
+        pictures=drawn.pictures,
+        format=info.codec,
+        width=info.width,
+        height=info.height,
+        events=totals.events,
+        positive=totals.positive,
+        first_us=totals.first_us,
+        last_us=totals.last_us,
+        triggers=totals.triggers,
+        damaged=drawn.damaged,
+        notes=list(drawn.notes),
+    )

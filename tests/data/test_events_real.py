@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dmtrack.errors import DecodeError
+from dmtrack.errors import DecodeError, FormatError
 from dmtrack.video.events.batch import EventBatch
-from dmtrack.video.events.reader import EventReader
+from dmtrack.video.events.reader import open_events
 from dmtrack.video.events.source import EventSource
 from dmtrack.video.modality import guess_modality
 from dmtrack.video.pairing import open_pair
@@ -21,6 +21,7 @@ pytestmark = pytest.mark.data
 
 FACTS: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("event_facts.json").read_text())
 FACTS.pop("_")  # type: ignore[arg-type]
+NOT_READ = {"tonic_sample_aedat_header.aedat", "tonic_sample_nmnist.bin", "evl_faces_easy_0001.bin"}
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +32,7 @@ def recordings(shared_data: Path) -> Path:
 @pytest.mark.parametrize("name", FACTS)
 def test_facts(name: str, recordings: Path) -> None:
     facts = dict(FACTS[name])
-    with EventReader(recordings / name) as reader:
+    with open_events(recordings / name) as reader:
         events = EventBatch.joined(list(reader))
         assert reader.damaged == 0
     t_sum = facts.pop("t_sum")
@@ -52,18 +53,19 @@ def test_facts(name: str, recordings: Path) -> None:
 
 def test_every_recording_has_facts(recordings: Path) -> None:
     names = {path.name for path in recordings.iterdir()}
-    assert names - set(FACTS) == {"tonic_sample_aedat_header.aedat"}
+    assert names - set(FACTS) == NOT_READ
 
 
-def test_a_header_without_events(recordings: Path) -> None:
-    with pytest.raises(DecodeError, match="it holds no event"):
-        EventSource(recordings / "tonic_sample_aedat_header.aedat")
+@pytest.mark.parametrize("name", sorted(NOT_READ))
+def test_what_is_not_read_says_what_to_do(name: str, recordings: Path) -> None:
+    with pytest.raises(FormatError, match=r"is not read; convert it to \.csv or \.npy"):
+        EventSource(recordings / name)
 
 
 def test_two_decodings_of_one_recording(recordings: Path) -> None:
     """The other program's times differ (see event_facts.json); places and polarities may not."""
     raw, array = (
-        EventBatch.joined(list(EventReader(recordings / f"exp_evt3_sample.{suffix}")))
+        EventBatch.joined(list(open_events(recordings / f"exp_evt3_sample.{suffix}")))
         for suffix in ("raw", "npy")
     )
     for name in ("x", "y", "p"):
@@ -88,7 +90,7 @@ def test_aedat4_cut_short(
     data = (recordings / "tonic_sample.aedat4").read_bytes()
     path = tmp_path / "cut.aedat4"
     path.write_bytes(data[: int(len(data) * keep)])
-    with EventReader(path) as reader:
+    with open_events(path) as reader:
         count = sum(len(batch) for batch in reader)
     assert 0.9 * keep < count / FACTS["tonic_sample.aedat4"]["events"] < 1.05 * keep + 0.01
     assert reader.damaged == 1
@@ -101,7 +103,7 @@ def test_aedat4_damaged_inside(recordings: Path, tmp_path: Path) -> None:
     path = tmp_path / "bad.aedat4"
     path.write_bytes(data)
     batches: list[EventBatch] = []
-    with EventReader(path) as reader, pytest.raises(DecodeError, match=r"packet \d+, at byte \d+,") as caught:
+    with open_events(path) as reader, pytest.raises(DecodeError, match=r"packet \d+, at byte \d+,") as caught:
         batches.extend(reader)
     count = sum(map(len, batches))
     assert 20_000 < count < 60_000
@@ -123,7 +125,7 @@ def test_aedat4_with_half_a_header(length: int, recordings: Path, tmp_path: Path
     path = tmp_path / "bad.aedat4"
     path.write_bytes((recordings / "tonic_sample.aedat4").read_bytes()[:length])
     with pytest.raises(DecodeError, match="the header is damaged"):
-        EventReader(path)
+        open_events(path)
 
 
 def test_evaluate_and_track_draw_the_same_pictures(shared_data: Path, tmp_path: Path) -> None:

@@ -123,18 +123,6 @@ def write_dat(path: Path, events: Sequence[Event]) -> Path:
     return path
 
 
-def write_nmnist(path: Path, events: Sequence[Event]) -> Path:
-    lap, data = 0, bytearray()
-    for e in events:
-        while e.t - (lap << 13) >= 1 << 23:
-            data += bytes([0, 240, 0, 0, 0])
-            lap += 1
-        t = e.t - (lap << 13)
-        data += bytes([e.x, e.y, int(e.p) << 7 | t >> 16, t >> 8 & 255, t & 255])
-    path.write_bytes(data)
-    return path
-
-
 def write_es(path: Path, events: Sequence[Event], size: tuple[int, int] = (640, 480)) -> Path:
     data = bytearray(b"Event Stream\x02\x00\x00\x01" + struct.pack("<HH", *size))
     now = 0
@@ -143,20 +131,6 @@ def write_es(path: Path, events: Sequence[Event], size: tuple[int, int] = (640, 
         data += b"\xff" * (wait // 127)
         data += struct.pack("<BHH", (wait % 127) << 1 | int(e.p), e.x, size[1] - 1 - e.y)
         now = e.t
-    path.write_bytes(data)
-    return path
-
-
-def write_aedat2(
-    path: Path, events: Sequence[Event], chip: str = "eu.seebetter.ini.chips.davis.Davis346red"
-) -> Path:
-    data = bytearray(f"#!AER-DAT2.0\r\n# AEChip: {chip}\r\n#End of Preferences\r\n".encode())
-    for e in events:
-        if "DVS128" in chip:
-            address = (127 - e.y) << 8 | (127 - e.x) << 1 | int(not e.p)
-        else:
-            address = (259 - e.y) << 22 | (345 - e.x) << 12 | int(e.p) << 11
-        data += struct.pack(">II", address, e.t & 0xFFFFFFFF)
     path.write_bytes(data)
     return path
 

@@ -11,8 +11,8 @@ import pytest
 from dmtrack.datasets.event_archive import with_event_pictures
 from dmtrack.datasets.opening import open_sequence
 from dmtrack.datasets.sequence import Sequence
-from dmtrack.errors import DatasetError, FormatError
-from dmtrack.video.events.looks import NEGATIVE_RGB, POSITIVE_RGB
+from dmtrack.errors import DatasetError, DecodeError, FormatError
+from dmtrack.video.events.picture import NEGATIVE_RGB, POSITIVE_RGB
 from dmtrack.video.frame import Modality
 
 
@@ -80,7 +80,7 @@ def test_an_event_outside_the_picture_is_left_out(clip, tmp_path, caplog):
 def test_a_file_that_is_no_archive(clip, tmp_path):
     folder = clip()
     (folder / "events.npz").write_text("hello")
-    with pytest.raises(FormatError, match="no archive of events"):
+    with pytest.raises(DecodeError, match=r"cannot be read \(File is not a zip file"):
         with_event_pictures(open_sequence(folder), tmp_path / "pictures")
 
 

@@ -1,4 +1,4 @@
-"""Windows of events, their looks, and event files read like videos."""
+"""Windows of events, their pictures, and event files read like videos."""
 
 from __future__ import annotations
 
@@ -13,18 +13,12 @@ from event_files import Event
 
 from dmtrack.errors import ConfigError, DecodeError, FormatError, PairingError
 from dmtrack.video.events.batch import EventBatch
-from dmtrack.video.events.looks import (
-    NEGATIVE_RGB,
-    POSITIVE_RGB,
-    EventLook,
-    time_surface_picture,
-    visevent_picture,
-    voxel_picture,
-)
-from dmtrack.video.events.schedule import FixedRate, LikeFrames, frame_intervals
-from dmtrack.video.events.source import EventOptions, EventSource
-from dmtrack.video.events.windows import OPEN_END, Choice, Interval, WindowCutter, by_count
-from dmtrack.video.frame import Frame, Modality
+from dmtrack.video.events.options import EventOptions
+from dmtrack.video.events.picture import NEGATIVE_RGB, POSITIVE_RGB, visevent_picture
+from dmtrack.video.events.schedule import FrameClock, at_rate, frame_windows, like_frames
+from dmtrack.video.events.source import EventSource
+from dmtrack.video.events.windows import OPEN_END, Window, WindowCutter, by_count
+from dmtrack.video.frame import Frame, Modality, VideoInfo
 from dmtrack.video.inspection import inspect_pair
 from dmtrack.video.pairing import open_pair
 from dmtrack.video.position import Position
@@ -39,7 +33,7 @@ def at(*times: int) -> EventBatch:
     return batch(*((t, index % 8, 0, True) for index, t in enumerate(times)))
 
 
-class TestLooks:
+class TestPicture:
     def test_visevent_colours_and_that_negative_events_win(self) -> None:
         events = batch((0, 0, 0, True), (1, 1, 1, False), (2, 1, 1, True), (3, 2, 0, False))
         picture = visevent_picture(events, (4, 3))
@@ -48,62 +42,41 @@ class TestLooks:
         assert tuple(picture[1, 1]) == NEGATIVE_RGB == (30, 30, 200), "also when the positive one came later"
         assert (picture == 255).all(axis=2).sum() == 9
 
-    @pytest.mark.parametrize("look", EventLook)
     @pytest.mark.parametrize(("x", "y"), [(4, 0), (0, 3)])
-    def test_events_outside_are_refused(self, look: EventLook, x: int, y: int) -> None:
+    def test_events_outside_are_refused(self, x: int, y: int) -> None:
         with pytest.raises(FormatError, match=rf"event at \({x}, {y}\) lies outside the 4x3 sensor"):
-            look.draw(batch((0, 0, 0, True), (1, x, y, True)), (4, 3))
+            visevent_picture(batch((0, 0, 0, True), (1, x, y, True)), (4, 3))
 
-    @pytest.mark.parametrize(("look", "blank"), [("visevent", 255), ("voxel", 127), ("time-surface", 255)])
-    def test_no_events_make_a_blank_picture(self, look: str, blank: int) -> None:
-        assert (EventLook(look).draw(EventBatch.empty(), (4, 3)) == blank).all()
-
-    def test_voxels_share_an_event_among_the_bins_nearest_in_time(self) -> None:
-        events = batch((0, 0, 0, True), (25, 1, 0, True), (50, 2, 0, False), (100, 3, 0, True))
-        levels = (voxel_picture(events, (4, 1))[0].astype(int) - 127) / (127 / 3)
-        expected = [[1, 0, 0], [0.5, 0.5, 0], [0, -1, 0], [0, 0, 1]]
-        np.testing.assert_allclose(levels, expected, atol=0.02)
-
-    def test_voxels_saturate(self) -> None:
-        assert voxel_picture(at(*[0] * 50, 1), (8, 1))[0, 0].tolist() == [254, 127, 127]
-
-    def test_time_surface_is_the_paler_the_older(self) -> None:
-        events = batch(
-            (0, 0, 0, True), (50, 1, 0, True), (60, 2, 0, True), (90, 2, 0, False), (100, 3, 0, True)
-        )
-        picture = time_surface_picture(events, (5, 1))[0].astype(int)
-        assert tuple(picture[3]) == POSITIVE_RGB
-        assert picture[0, 1] > picture[1, 1] > picture[3, 1]
-        assert picture[2, 2] > picture[2, 0], "the last event there was negative"
-        assert (picture[4] == 255).all()
+    def test_no_events_make_a_blank_picture(self) -> None:
+        assert (visevent_picture(EventBatch.empty(), (4, 3)) == 255).all()
 
 
 class TestWindows:
-    INTERVALS = (Interval(10, 20), Interval(20, 30), Interval(30, 40))
+    WINDOWS = (Window(10, 20), Window(20, 30), Window(30, 40))
 
-    def times(self, parts: list[EventBatch], choice: Choice) -> list[list[int]]:
+    def times(self, parts: list[EventBatch], choice: EventOptions) -> list[list[int]]:
         cutter = WindowCutter(parts, choice)
-        return [cutter.cut(interval).t.tolist() for interval in self.INTERVALS]
+        return [cutter.cut(window).t.tolist() for window in self.WINDOWS]
 
     @pytest.mark.parametrize("pieces", [1, 2, 3, 8])
     def test_from_each_frame_to_the_next(self, pieces: int) -> None:
         stamps = [5, 10, 19, 20, 29, 30, 39, 40]
         parts = [at(*part) for part in np.array_split(stamps, pieces)]
-        assert self.times(parts, Choice()) == [[10, 19], [20, 29], [30, 39]]
-        assert self.times(parts, Choice(window_us=11)) == [[10, 19, 20], [20, 29, 30], [30, 39, 40]]
-        assert self.times(parts, Choice(count=3)) == [[5, 10, 19], [19, 20, 29], [29, 30, 39]]
+        assert self.times(parts, EventOptions()) == [[10, 19], [20, 29], [30, 39]]
+        assert self.times(parts, EventOptions(window_us=11)) == [[10, 19, 20], [20, 29, 30], [30, 39, 40]]
+        assert self.times(parts, EventOptions(count=3)) == [[5, 10, 19], [19, 20, 29], [29, 30, 39]]
 
     def test_windows_that_are_not_wanted_are_passed_over(self) -> None:
-        cutter = WindowCutter([at(5, 10, 19), at(20, 29, 35)], Choice())
-        cutter.advance(self.INTERVALS[0])
-        assert cutter.cut(self.INTERVALS[2]).t.tolist() == [35]
+        cutter = WindowCutter([at(5, 10, 19), at(20, 29, 35)], EventOptions())
+        cutter.advance(self.WINDOWS[0])
+        assert cutter.cut(self.WINDOWS[2]).t.tolist() == [35]
 
     def test_memory_is_that_of_the_window(self) -> None:
         parts = (at(*range(begin, begin + 100)) for begin in range(0, 100_000, 100))
-        for choice in (Choice(), Choice(window_us=500), Choice(count=300)):
+        for choice in (EventOptions(), EventOptions(window_us=500), EventOptions(count=300)):
             cutter = WindowCutter(parts, choice)
             for start in range(0, 20_000, 250):
-                cutter.cut(Interval(start, start + 250))
+                cutter.cut(Window(start, start + 250))
                 assert sum(map(len, cutter._kept)) <= 900
 
     def test_every_n_events(self) -> None:
@@ -118,55 +91,73 @@ class TestWindows:
     @pytest.mark.parametrize("wrong", [{"window_us": 0}, {"count": 0}, {"window_us": 5, "count": 5}])
     def test_choices_that_make_no_picture(self, wrong: dict[str, int]) -> None:
         with pytest.raises(ConfigError):
-            Choice(**wrong)
+            EventOptions(**wrong)
+
+
+def frames(stamps: list[int], **pairing: Fraction) -> FrameClock:
+    """Return the clock of a video of 30 frames a second whose stamps count frames."""
+    info = VideoInfo(
+        path=Path("rgb.mkv"),
+        width=20,
+        height=10,
+        frame_rate=Fraction(30),
+        time_base=Fraction(1, 30),
+        start_pts=stamps[0],
+        frame_count=len(stamps),
+        pixel_format="yuv420p",
+        codec="h264",
+        bit_depth=8,
+        channels=3,
+    )
+    return FrameClock(info, stamps, **pairing)
 
 
 class TestSchedules:
     def test_fixed_rate_is_exact_in_the_long_run(self) -> None:
-        slots = FixedRate(Fraction(30)).slots(7)
+        slots = at_rate(7, Fraction(30)).slots
         many = [next(slots) for _ in range(3001)]
-        assert many[3000].interval.start_us == 7 + 100_000_000
-        assert [slot.interval.end_us for slot in many[:-1]] == [slot.interval.start_us for slot in many[1:]]
+        assert many[3000].window.start_us == 7 + 100_000_000
+        assert [slot.window.end_us for slot in many[:-1]] == [slot.window.start_us for slot in many[1:]]
         assert many[3].pts == 3
 
     def test_like_frames_begins_with_the_first_event(self) -> None:
-        like = LikeFrames([90, 120, 180], Fraction(1, 30), Fraction(30))
-        slots = list(like.slots(1_000_000))
+        like = like_frames(1_000_000, frames([90, 120, 180]))
+        slots = list(like.slots)
         assert [slot.pts * like.time_base for slot in slots] == [3, 4, 6]
-        assert [(slot.interval.start_us, slot.interval.end_us) for slot in slots] == [
+        assert [(slot.window.start_us, slot.window.end_us) for slot in slots] == [
             (1_000_000, 2_000_000),
             (2_000_000, 4_000_000),
             (4_000_000, 4_033_334),
         ]
 
     def test_an_offset_makes_the_events_later(self) -> None:
-        like = LikeFrames([0, 30], Fraction(1, 30), Fraction(30), offset_s=Fraction(1, 4))
-        first = next(iter(like.slots(1_000_000)))
-        assert first.interval.start_us == 750_000
+        like = like_frames(1_000_000, frames([0, 30], offset_s=Fraction(1, 4)))
+        first = next(like.slots)
+        assert first.window.start_us == 750_000
         assert first.pts * like.time_base == Fraction(-1, 4)
-        assert like.start_pts(1_000_000) == 0
+        assert like.start_pts == 0
 
     def test_a_clock_that_drifts(self) -> None:
         ratio = Fraction(1001, 1000)
-        like = LikeFrames([30, 3033], Fraction(1, 30), Fraction(30), rate_ratio=ratio)
-        slots = list(like.slots(0))
-        assert slots[1].interval.start_us == 100_000_000
-        start_s = like.start_pts(0) * like.time_base
+        like = like_frames(0, frames([30, 3033], rate_ratio=ratio))
+        slots = list(like.slots)
+        assert slots[1].window.start_us == 100_000_000
+        start_s = like.start_pts * like.time_base
         assert start_s + (slots[1].pts * like.time_base - start_s) * ratio == Fraction(3033, 30)
 
     def test_a_shared_clock(self) -> None:
-        like = LikeFrames([30, 60], Fraction(1, 30), Fraction(30), is_shared_clock=True)
-        assert next(iter(like.slots(1_234_567))).interval == Interval(1_000_000, 2_000_000)
+        like = like_frames(1_234_567, frames([30, 60]), is_shared_clock=True)
+        assert next(like.slots).window == Window(1_000_000, 2_000_000)
 
     def test_times_told_by_a_file(self) -> None:
-        intervals = frame_intervals(np.array([10, 20, 40]))
-        assert intervals == [Interval(10, 20), Interval(20, 40), Interval(40, 55)]
-        assert frame_intervals(np.array([10])) == [Interval(10, OPEN_END)]
+        windows = frame_windows(np.array([10, 20, 40]))
+        assert windows == [Window(10, 20), Window(20, 40), Window(40, 55)]
+        assert frame_windows(np.array([10])) == [Window(10, OPEN_END)]
 
     @pytest.mark.parametrize("times", [[], [3, 3], [5, 4]])
     def test_times_that_are_none(self, times: list[int]) -> None:
         with pytest.raises(FormatError):
-            frame_intervals(np.array(times, dtype=np.int64))
+            frame_windows(np.array(times, dtype=np.int64))
 
 
 @pytest.fixture
@@ -202,7 +193,7 @@ class TestSource:
                 source.read()
 
     def test_by_number_of_events_alone(self, recording: Path) -> None:
-        options = EventOptions(choice=Choice(count=150))
+        options = EventOptions(count=150)
         with EventSource(recording, options, frame_rate=None) as source:
             frames = list(source)
         assert len(frames) == 14
@@ -235,7 +226,7 @@ class TestSource:
 
     @pytest.mark.parametrize(
         ("options", "rate"),
-        [(EventOptions(), Fraction(10)), (EventOptions(choice=Choice(count=100)), None)],
+        [(EventOptions(), Fraction(10)), (EventOptions(count=100), None)],
         ids=["by-time", "by-number"],
     )
     def test_damage_ends_the_pictures_not_those_before(
@@ -298,10 +289,11 @@ class TestBesideAVideo:
 
     def test_window_and_number_of_events(self, recording: Path, make_video: Callable[..., Path]) -> None:
         rgb = make_video("rgb.mkv", PICTURES, rate=10)
-        for choice, columns in ((Choice(window_us=250_000), [3, 4, 5]), (Choice(count=150), [2, 3])):
-            with open_pair(
-                rgb, recording, pairing=PairingOptions(events=EventOptions(choice=choice))
-            ) as pairs:
+        for choice, columns in (
+            (EventOptions(window_us=250_000), [3, 4, 5]),
+            (EventOptions(count=150), [2, 3]),
+        ):
+            with open_pair(rgb, recording, pairing=PairingOptions(events=choice)) as pairs:
                 fourth = [pair for pair, _ in zip(pairs, range(4), strict=False)][3]
             assert columns_with_events(fourth.image[..., 3:]) == columns
 
@@ -327,9 +319,8 @@ class TestBesideAVideo:
         np.savez(tmp_path / "events.npz", frame_t=[200, 400, 500], **events)
         with open_pair(folder, tmp_path / "events.npz") as pairs:
             got = [columns_with_events(pair.image[..., 3:]) for pair in pairs]
-        # 10 columns of 20: every column of the sensor stands for two of the picture
         assert "it holds the times of the frames" in str(pairs.modality_reason)
-        assert [columns[0] // 2 for columns in got] == [2, 4, 5]
+        assert [columns[0] for columns in got] == [2, 4, 5], "the pixels are those of the pictures"
 
     def test_a_shared_clock_without_shared_time(
         self, recording: Path, make_video: Callable[..., Path]

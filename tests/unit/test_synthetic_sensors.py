@@ -19,7 +19,7 @@ from dmtrack.synthetic.sensors import (
 )
 from dmtrack.synthetic.sprite import make_sprite
 from dmtrack.video.encoding import encode_depth
-from dmtrack.video.events.looks import CANVAS_RGB, NEGATIVE_RGB, POSITIVE_RGB
+from dmtrack.video.events.picture import CANVAS_RGB, NEGATIVE_RGB, POSITIVE_RGB
 
 WIDTH, HEIGHT = 120, 96
 WHOLE = View.whole(WIDTH, HEIGHT)

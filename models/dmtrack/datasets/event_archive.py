@@ -14,12 +14,11 @@ import cv2
 from dmtrack.datasets.image_files import ImageFiles
 from dmtrack.datasets.sequence import Sequence, is_recording
 from dmtrack.errors import DatasetError, FormatError, OutputError
-from dmtrack.video.events.columns import TimeUnit
-from dmtrack.video.events.formats import ColumnOptions
-from dmtrack.video.events.looks import visevent_picture
-from dmtrack.video.events.reader import EventReader
-from dmtrack.video.events.schedule import frame_intervals
-from dmtrack.video.events.windows import Choice, WindowCutter
+from dmtrack.video.events.options import EventOptions
+from dmtrack.video.events.picture import visevent_picture
+from dmtrack.video.events.reader import open_events
+from dmtrack.video.events.schedule import frame_windows
+from dmtrack.video.events.windows import WindowCutter
 from dmtrack.video.frame import Modality
 
 
@@ -45,8 +44,9 @@ def with_event_pictures(sequence: Sequence, folder: Path) -> Sequence:
     if archive_path.suffix.lower() != ".npz":  # a video of event pictures is read as it is
         return sequence
     size = _picture_size(sequence.rgb_paths[0])
-    with EventReader(archive_path, ColumnOptions(unit=TimeUnit.US), size=size) as events:
-        frame_times = events.info.frame_times
+    options = EventOptions(size=size)
+    with open_events(archive_path, options) as events:
+        frame_times = events.frame_times
         if frame_times is None:
             raise FormatError("the array frame_t is missing", where=archive_path)
         if len(frame_times) != len(sequence.rgb_paths):
@@ -54,9 +54,9 @@ def with_event_pictures(sequence: Sequence, folder: Path) -> Sequence:
                 f"{len(frame_times)} frame times, but {len(sequence.rgb_paths)} pictures", where=archive_path
             )
         folder.mkdir(parents=True, exist_ok=True)
-        cutter = WindowCutter(events, Choice())
-        for index, interval in enumerate(frame_intervals(frame_times)):
-            picture = visevent_picture(cutter.cut(interval), size)
+        cutter = WindowCutter(events, options)
+        for index, window in enumerate(frame_windows(frame_times)):
+            picture = visevent_picture(cutter.cut(window), size)
             path = folder / f"{index:05d}.png"
             if not cv2.imwrite(str(path), picture[..., ::-1]):
                 raise OutputError("the event picture cannot be written", where=path)

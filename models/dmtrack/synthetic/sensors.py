@@ -14,7 +14,7 @@ from dmtrack.synthetic.scene import Depth, Scene, View, Wanted
 from dmtrack.synthetic.sprite import Image
 from dmtrack.synthetic.textures import Field, smooth_noise
 from dmtrack.video.encoding import MAX_DEPTH_MM
-from dmtrack.video.events.looks import CANVAS_RGB, NEGATIVE_RGB, POSITIVE_RGB
+from dmtrack.video.events.picture import CANVAS_RGB, NEGATIVE_RGB, POSITIVE_RGB
 
 _COARSE_PX = 72
 _JET = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_JET).reshape(1, 256, 3)

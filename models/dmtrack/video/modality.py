@@ -13,7 +13,7 @@ import numpy as np
 
 from dmtrack.errors import ConfigError
 from dmtrack.video.encoding import COLOUR_TOLERANCE, Image8, is_grey, to_8_bit
-from dmtrack.video.events.formats import is_event_file
+from dmtrack.video.events.reader import is_event_file
 from dmtrack.video.events.source import EventSource
 from dmtrack.video.frame import Modality, Pixels
 from dmtrack.video.source import FrameSource

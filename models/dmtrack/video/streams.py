@@ -18,7 +18,7 @@ from typing import Final
 
 from dmtrack.errors import ConfigError, PairingError
 from dmtrack.geometry.homography import Homography
-from dmtrack.video.events.source import EventOptions
+from dmtrack.video.events.options import EventOptions
 from dmtrack.video.frame import Frame, VideoInfo
 from dmtrack.video.grid import Fit
 from dmtrack.video.matching import (

@@ -46,7 +46,7 @@ class TimestampUnit(StrEnum):
         return int(1000 ** [*TimestampUnit].index(self))
 
 
-_UNIT_WORDS: Final = {
+UNIT_WORDS: Final = {
     word: unit
     for unit, words in (
         (TimestampUnit.S, "s sec secs second seconds"),
@@ -213,8 +213,8 @@ def _stated_unit(header: list[str], column: int, path: Path) -> tuple[TimestampU
     name = header[column] if column < len(header) else ""
     for text, what in ((name, "the header says"), (path.stem, "the file name says")):
         words = [word for word in re.split(r"[\W_]+", text.lower()) if word]
-        if len(words) > 1 and words[-1] in _UNIT_WORDS:
-            return _UNIT_WORDS[words[-1]], f"{what} {text!r}"
+        if len(words) > 1 and words[-1] in UNIT_WORDS:
+            return UNIT_WORDS[words[-1]], f"{what} {text!r}"
     return None
 
 

@@ -1,233 +1,210 @@
-"""Events in numpy's files: `.npy`, and `.npz` with an array a column, read in pieces whatever their size."""
+"""Events in numpy's files: `.npy`, and `.npz` with an array a column or one table, read piece by piece."""
 
 from __future__ import annotations
 
 import zipfile
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Self
 
 import numpy as np
 
-from dmtrack.errors import DecodeError, FormatError
-from dmtrack.video.events.batch import Times
-from dmtrack.video.events.columns import (
-    NAMES,
-    ColumnMeaning,
-    Numbers,
-    TimeUnit,
-    guess_order,
-    guess_unit,
-    order_of_names,
-    parse_order,
-)
-from dmtrack.video.events.stream import Chunk, Damage, EventStream, record_offsets
+from dmtrack.errors import FormatError
+from dmtrack.video.events.batch import Chunk, Damage, OpenedEvents, Times
+from dmtrack.video.events.binary import record_offsets
+from dmtrack.video.events.columns import SAMPLE_ROWS, ColumnMeaning, Numbers, names_to_columns
+from dmtrack.video.events.options import EventOptions
+from dmtrack.video.time_file import TimestampUnit
 
-NPY_MAGIC: Final = b"\x93NUMPY"
 _ROWS: Final = 1 << 14
-_SAMPLE_ROWS: Final = 1 << 12
 _FRAME_TIMES: Final = "frame_t"
 _MAX_FRAMES: Final = 1 << 24
+_MAX_ROW_BYTES: Final = 1 << 12
+"""No event has more: a header that says more is of something else, or damaged."""
+_MAX_TABLE_ROWS: Final = 1 << 48
+
+Opener = Callable[[], IO[bytes]]
 
 
 @dataclass(slots=True)
-class _Column:
-    """An array in a file, read from front to back. What its header says is never allocated at once."""
+class _Stored:
+    """Numbers in a file, read from front to back. What its header says is never allocated at once."""
 
     file: IO[bytes]
     dtype: np.dtype[Any]
     width: int
     rows: int
 
+    @property
+    def row_bytes(self) -> int:
+        return self.dtype.itemsize * self.width
+
     @classmethod
-    def begun(cls, file: IO[bytes], path: Path) -> _Column:
-        """Read the header of an array.
+    def opened(cls, opener: Opener, stack: ExitStack) -> list[Self]:
+        """Read the header of an array: one part if its rows lie together, one a column if these do.
 
         Raises:
             FormatError: It is none that can hold events.
         """
-        try:
-            version = np.lib.format.read_magic(file)
-            read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-            shape, is_column_major, dtype = read[version](file)
-        except (ValueError, KeyError, EOFError) as error:
-            raise FormatError("the header of the array is damaged", where=path) from error
-        is_transposed = is_column_major and len(shape) == 2 and shape[1] > 1
-        if dtype.hasobject or len(shape) not in (1, 2) or is_transposed:
-            raise FormatError(f"an array {shape} of {dtype} is no list of events", where=path)
-        return cls(file, dtype, shape[1] if len(shape) == 2 else 1, shape[0])
+        file = stack.enter_context(opener())
+        version = np.lib.format.read_magic(file)
+        read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+        if version not in read:
+            raise FormatError(f"an array of version {version[0]}.{version[1]}")
+        shape, by_columns, dtype = read[version](file)
+        width = shape[1] if len(shape) == 2 else 1
+        row_bytes = dtype.itemsize * width
+        is_listable = len(shape) in (1, 2) and not dtype.hasobject and dtype.subdtype is None
+        if not is_listable or not 0 < row_bytes <= _MAX_ROW_BYTES or not 0 <= shape[0] <= _MAX_TABLE_ROWS:
+            raise FormatError(f"an array {shape} of {dtype} is no list of events")
+        if not by_columns or width == 1:
+            return [cls(file, dtype, width, shape[0])]
+        begin, parts = file.tell(), []
+        for column in range(width):
+            part = stack.enter_context(opener())
+            part.seek(begin + column * shape[0] * dtype.itemsize)
+            parts.append(cls(part, dtype, 1, shape[0]))
+        return parts
 
-    def read(self, rows: int) -> Numbers:
-        """Return up to `rows` rows: `(N,)` or `(N, width)`; fewer where the file ends early."""
+    def read(self, rows: int) -> list[Numbers]:
+        """Return up to `rows` rows as columns; fewer where the file ends early."""
         rows = min(rows, self.rows)
-        row_bytes = self.dtype.itemsize * self.width
-        data = self.file.read(rows * row_bytes)
+        data = self.file.read(rows * self.row_bytes)
         self.rows -= rows
-        values = np.frombuffer(data[: len(data) // row_bytes * row_bytes], self.dtype)
-        return values.reshape(-1, self.width) if self.width > 1 else values
+        values = np.frombuffer(data[: len(data) // self.row_bytes * self.row_bytes], self.dtype)
+        if self.dtype.names is not None:
+            return [values[name] for name in self.dtype.names]
+        return list(values.reshape(-1, self.width).T)
 
 
-def open_npy(path: Path, columns: str | None = None, unit: TimeUnit | None = None) -> EventStream:
-    """Open an `.npy` file with a structured array, or with a row of four numbers an event.
+@dataclass(slots=True)
+class _StoredTable:
+    """Columns from one array or several, what they are called, and the byte where an archive has them."""
 
-    Args:
-        path: The file.
-        columns: Order of the columns of plain numbers; None tells it from them.
-        unit: Unit of the times; None tells it from them.
+    parts: list[_Stored]
+    names: list[str] | None
+    member_offset: int | None = None
+
+    @property
+    def rows(self) -> int:
+        """How many rows are left, as the headers say."""
+        return min(part.rows for part in self.parts)
+
+    def read(self, rows: int) -> list[Numbers]:
+        """Return up to `rows` rows as columns of one length."""
+        columns = [column for part in self.parts for column in part.read(rows)]
+        whole = min(map(len, columns))
+        return [column[:whole] for column in columns]
+
+    def read_last(self, file_bytes: int) -> list[Numbers] | None:
+        """Return the last row as columns, passing over all others; None where the file ends early."""
+        for part in self.parts:
+            last = part.file.tell() + max(0, part.rows - 1) * part.row_bytes
+            if last > file_bytes:
+                return None
+            part.file.seek(last)
+            part.rows = min(1, part.rows)
+        columns = self.read(1)
+        return columns if len(columns[0]) else None
+
+
+TableOpener = Callable[[ExitStack], _StoredTable]
+
+
+def open_npy(path: Path, options: EventOptions) -> OpenedEvents:
+    """Open an `.npy` file with a structured array, or with four numbers an event.
 
     Raises:
         FormatError: It holds no events, or which column is which cannot be told.
     """
-    with path.open("rb") as file:
-        column = _Column.begun(file, path)
-        sample = column.read(_SAMPLE_ROWS)
-    order = _order(column, sample, columns, path)
-    meaning = ColumnMeaning(unit or guess_unit(_split(sample, order)["t"]))
-    return EventStream(
-        "numpy array", _npy_chunks(path, order, meaning), notes=_notes(column, order, meaning, columns, unit)
+
+    def table(stack: ExitStack) -> _StoredTable:
+        return _one_array(lambda: path.open("rb"), stack)
+
+    with ExitStack() as stack:
+        opened = table(stack)
+        total, sample = opened.rows, opened.read(SAMPLE_ROWS)
+        tail = opened.read_last(path.stat().st_size)
+        meaning = ColumnMeaning.settled(sample, opened.names, options, total=total, tail=tail)
+    return OpenedEvents("numpy array", _chunks(table, meaning), notes=meaning.notes)
+
+
+def open_npz(path: Path, options: EventOptions) -> OpenedEvents:
+    """Open an `.npz` archive with the arrays t, x, y, p (or ts, xs, ...) or one table, and maybe `frame_t`.
+
+    Raises:
+        FormatError: It holds no events, or its arrays differ in length.
+    """
+
+    def table(stack: ExitStack) -> _StoredTable:
+        return _table_of_archive(stack.enter_context(zipfile.ZipFile(path)), stack)
+
+    with ExitStack() as stack:
+        frame_times = _frame_times(stack.enter_context(zipfile.ZipFile(path)), stack)
+        if frame_times is not None and options.unit is None:  # our own archives, in microseconds
+            options = replace(options, unit=TimestampUnit.US)
+        opened = table(stack)
+        meaning = ColumnMeaning.settled(opened.read(SAMPLE_ROWS), opened.names, options)
+    return OpenedEvents(
+        "numpy archive", _chunks(table, meaning), notes=meaning.notes, frame_times=frame_times
     )
 
 
-def _order(column: _Column, sample: Numbers, columns: str | None, path: Path) -> tuple[str, ...]:
-    names = column.dtype.names
-    if names is not None:
-        order = order_of_names(names)
-        if order is None:
-            raise FormatError(f"its fields are {', '.join(names)}", where=path, hint="t, x, y, p are needed")
-        return order
-    if columns is not None:
-        return parse_order(columns)
-    try:
-        return guess_order(sample)
-    except FormatError as error:
-        raise FormatError(error.what, where=path, hint=error.hint) from None
+def _one_array(opener: Opener, stack: ExitStack, member_offset: int | None = None) -> _StoredTable:
+    parts = _Stored.opened(opener, stack)
+    names = parts[0].dtype.names
+    return _StoredTable(parts, None if names is None else list(names), member_offset)
 
 
-def _notes(
-    column: _Column,
-    order: tuple[str, ...],
-    meaning: ColumnMeaning,
-    columns: str | None,
-    unit: TimeUnit | None,
-) -> tuple[str, ...]:
-    is_told = column.dtype.names is not None or columns is not None
-    by_look = () if is_told else (f"The columns are taken as {','.join(order)} (--columns).",)
-    return (*by_look, *(() if unit else (f"Times are taken as {meaning.unit} (--time-unit).",)))
-
-
-def _split(rows: Numbers, order: tuple[str, ...]) -> Mapping[str, Numbers]:
-    """Return the four columns by name."""
-    if rows.dtype.names is not None:
-        return {name: rows[field] for name, field in zip(order, rows.dtype.names, strict=True) if name != "-"}
-    return {name: rows[:, place] for place, name in enumerate(order) if name != "-"}
-
-
-def _npy_chunks(path: Path, order: tuple[str, ...], meaning: ColumnMeaning) -> Iterator[Chunk]:
-    with path.open("rb") as file:
-        column = _Column.begun(file, path)
-        row_bytes = column.dtype.itemsize * column.width
-        while column.rows:
-            offset, wanted = file.tell(), min(_ROWS, column.rows)
-            rows = column.read(wanted)
-            damage = None
-            if len(rows) < wanted:
-                missing = wanted - len(rows) + column.rows
-                damage = Damage("events are missing at the end", offset + len(rows) * row_bytes, missing)
-                column.rows = 0
-            fields = _split(rows, order)
-            events = meaning.events(*(fields[name] for name in "txyp"))
-            yield Chunk(events, record_offsets(offset, row_bytes), damage=damage)
-
-
-def open_npz(path: Path, columns: str | None = None, unit: TimeUnit | None = None) -> EventStream:
-    """Open an `.npz` archive with the arrays t, x, y, p (or ts, xs, ...), and maybe `frame_t`.
-
-    Args:
-        path: The file.
-        columns: Not used: the arrays have names.
-        unit: Unit of the times; None tells it from them.
-
-    Raises:
-        FormatError: It is no archive, or an array is missing or of another length.
-    """
-    del columns
-    try:
-        with zipfile.ZipFile(path) as archive, ExitStack() as stack:
-            members = _members(archive, path)
-            opened = _opened(archive, members, stack, path)
-            sample = opened["t"].read(_SAMPLE_ROWS)
-            frame_times = _frame_times(archive, stack, path)
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
-        raise FormatError("this is no archive of events (.npz), or it is damaged", where=path) from error
-    meaning = ColumnMeaning(unit or guess_unit(sample))
-    notes = () if unit else (f"Times are taken as {meaning.unit} (--time-unit).",)
-    chunks = _npz_chunks(path, members, meaning)
-    return EventStream("numpy archive", chunks, notes=notes, frame_times=frame_times)
-
-
-def _members(archive: zipfile.ZipFile, path: Path) -> dict[str, str]:
-    """Return the names of the four arrays in the archive, by what they hold."""
-    stems = {Path(name).stem.lower(): name for name in archive.namelist() if name.endswith(".npy")}
-    found = {
-        name: next((stems[alias] for alias in aliases if alias in stems), None)
-        for name, aliases in NAMES.items()
-    }
-    missing = [name for name, member in found.items() if member is None]
-    if missing:
+def _table_of_archive(archive: zipfile.ZipFile, stack: ExitStack) -> _StoredTable:
+    members = {name.removesuffix(".npy"): name for name in archive.namelist() if name.endswith(".npy")}
+    members.pop(_FRAME_TIMES, None)
+    names = list(members)
+    found, _ = names_to_columns(names)
+    missing = [name for name in "txyp" if name not in found]
+    if missing and len(members) != 1:
         raise FormatError(
-            f"the array {missing[0]} is missing (arrays: {', '.join(sorted(stems)) or 'none'})",
-            where=path,
+            f"the array {missing[0]} is missing (arrays: {', '.join(sorted(names)) or 'none'})",
             hint="t, x, y and p are needed",
         )
-    return {name: member for name, member in found.items() if member is not None}
+    wanted = names if missing else [names[found[name]] for name in "txyp"]
+    begin = archive.getinfo(members[wanted[0]]).header_offset
+    tables = [_one_array(partial(archive.open, members[name]), stack, begin) for name in wanted]
+    if missing:
+        return tables[0]
+    lengths = [table.rows for table in tables]
+    if len(set(lengths)) > 1 or any(len(table.parts) > 1 or table.parts[0].width > 1 for table in tables):
+        raise FormatError(f"t, x, y, p have {', '.join(map(str, lengths))} entries")
+    return _StoredTable([table.parts[0] for table in tables], wanted, begin)
 
 
-def _opened(
-    archive: zipfile.ZipFile, members: Mapping[str, str], stack: ExitStack, path: Path
-) -> dict[str, _Column]:
-    columns = {
-        name: _Column.begun(stack.enter_context(archive.open(member)), path)
-        for name, member in members.items()
-    }
-    lengths = {name: column.rows for name, column in columns.items()}
-    if len(set(lengths.values())) > 1 or any(column.width > 1 for column in columns.values()):
-        listed = ", ".join(str(lengths[name]) for name in "txyp")
-        raise FormatError(f"t, x, y, p have {listed} entries", where=path)
-    return columns
-
-
-def _frame_times(archive: zipfile.ZipFile, stack: ExitStack, path: Path) -> Times | None:
+def _frame_times(archive: zipfile.ZipFile, stack: ExitStack) -> Times | None:
     member = f"{_FRAME_TIMES}.npy"
     if member not in archive.namelist():
         return None
-    column = _Column.begun(stack.enter_context(archive.open(member)), path)
-    return column.read(_MAX_FRAMES).astype(np.int64)
+    columns = _one_array(lambda: archive.open(member), stack).read(_MAX_FRAMES)
+    if len(columns) != 1 or columns[0].dtype.kind not in "iuf":
+        raise FormatError(f"the array {_FRAME_TIMES} is no list of times")
+    return columns[0].astype(np.int64)
 
 
-def _npz_chunks(path: Path, members: Mapping[str, str], meaning: ColumnMeaning) -> Iterator[Chunk]:
-    done = 0
-    try:
-        with zipfile.ZipFile(path) as archive, ExitStack() as stack:
-            columns = _opened(archive, members, stack, path)
-            begin = archive.getinfo(members["t"]).header_offset
-            while columns["t"].rows:
-                wanted = min(_ROWS, columns["t"].rows)
-                parts = {name: column.read(wanted) for name, column in columns.items()}
-                whole = min(len(part) for part in parts.values())
-                damage = None
-                if whole < wanted:
-                    damage = Damage(
-                        "events are missing at the end", begin, wanted - whole + columns["t"].rows
-                    )
-                events = meaning.events(*(parts[name][:whole] for name in "txyp"))
-                yield Chunk(events, lambda _: begin, damage=damage)
-                done += whole
-                if damage:
-                    return
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
-        raise DecodeError(
-            f"the archive is damaged after event {done} (array at byte {begin}): {error}", where=path
-        ) from error
+def _chunks(open_table: TableOpener, meaning: ColumnMeaning) -> Iterator[Chunk]:
+    with ExitStack() as stack:
+        table = open_table(stack)
+        first = table.parts[0]
+        while table.rows:
+            wanted, begin = min(_ROWS, table.rows), first.file.tell()
+            columns = table.read(wanted)
+            whole = len(columns[0])
+            where: int | Callable[[int], int] = record_offsets(begin, first.row_bytes)
+            end = begin + whole * first.row_bytes
+            if table.member_offset is not None:
+                where = end = table.member_offset
+            missing = wanted - whole + table.rows if whole < wanted else 0
+            damage = Damage("events are missing at the end", end, missing) if missing else None
+            yield Chunk(where, meaning.events(columns), damage=damage)
+            if missing:
+                return

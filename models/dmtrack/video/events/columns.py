@@ -2,128 +2,211 @@
 
 from __future__ import annotations
 
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import numpy as np
 import numpy.typing as npt
 
-from dmtrack.errors import ConfigError, FormatError
-from dmtrack.video.events.batch import EventBatch
+from dmtrack.errors import FormatError
+from dmtrack.video.events.batch import EventBatch, Times
+from dmtrack.video.events.options import EventOptions, parse_order
+from dmtrack.video.time_file import UNIT_WORDS, TimestampUnit
 
 Numbers = npt.NDArray[Any]
 
-NAMES: Final[Mapping[str, tuple[str, ...]]] = {
-    "t": ("t", "ts", "time", "timestamp", "timestamps", "timestamp [us]", "time_us", "t_us"),
+SAMPLE_ROWS: Final = 1 << 12
+"""So many rows are looked at to tell order and unit."""
+NO_COORDINATE: Final = 0xFFFF
+"""What a coordinate becomes that no sensor can have."""
+
+_NAMES: Final[Mapping[str, tuple[str, ...]]] = {
+    "t": ("t", "ts", "time", "times", "timestamp", "timestamps"),
     "x": ("x", "xs", "x_pos", "col", "column"),
     "y": ("y", "ys", "y_pos", "row"),
     "p": ("p", "ps", "pol", "polarity", "on"),
 }
 """What columns are called, by what they hold."""
+_SUFFIXED: Final = re.compile(r"(\w+?)(?:[\s_]*[\[(]\s*([^\W\d]+)\s*[\])]|[\s_]+([^\W\d]+))")
+"""A name and its unit: `time(us)`, `timestamp_us`, `x [px]`."""
+_SHORTEST_S: Final = 1e-3
+_RATES: Final = (300.0, 3e7)
+_USUAL_RATE: Final = 3e5
+"""Events a second of a recording: the fewest and the most, and what is usual."""
+_MANY: Final = 20
+_MAX_TIME: Final = 1 << 62
 
 
-class TimeUnit(StrEnum):
-    """What times are counted in."""
+def names_to_columns(names: Sequence[str]) -> tuple[dict[str, int], TimestampUnit | None]:
+    """Return where t, x, y and p are among columns that have names, and the unit that time's name states."""
+    known = {alias: key for key, aliases in _NAMES.items() for alias in aliases}
+    places: dict[str, int] = {}
+    unit = None
+    for place, name in enumerate(names):
+        word, suffix = name.strip().strip("\"'").lower(), ""
+        if word not in known and (parts := _SUFFIXED.fullmatch(word)):
+            word, suffix = parts[1], parts[2] or parts[3]
+        key = known.get(word)
+        if key is None or (
+            suffix and suffix not in (UNIT_WORDS if key == "t" else ("px", "pixel", "pixels"))
+        ):
+            continue
+        if key not in places:
+            places[key] = place
+            unit = UNIT_WORDS[suffix] if key == "t" and suffix else unit
+    return places, unit
 
-    S = "s"
-    MS = "ms"
-    US = "us"
-    NS = "ns"
 
-    @property
-    def microseconds(self) -> float:
-        """How many microseconds one is."""
-        return {"s": 1e6, "ms": 1e3, "us": 1.0, "ns": 1e-3}[self.value]
+@dataclass(frozen=True, slots=True)
+class ColumnMeaning:
+    """How columns of numbers become events.
 
-
-def parse_order(text: str) -> tuple[str, ...]:
-    """Read an order of columns such as `txyp` or `x,y,p,t`; `-` stands for a column to skip.
-
-    Raises:
-        ConfigError: One of t, x, y, p is missing or named twice.
+    Attributes:
+        places: Which columns hold t, x, y and p.
+        unit: Of the times.
+        offset: Added to the times before, in their unit (some files keep it apart).
+        notes: What had to be assumed, a sentence each.
     """
-    order = tuple(text.replace(",", "").replace(" ", "").lower())
-    if sorted(name for name in order if name != "-") != ["p", "t", "x", "y"]:
-        raise ConfigError(f"{text!r} is no order of columns", hint="write t, x, y, p once each: txyp")
-    return order
+
+    places: tuple[int, ...]
+    unit: TimestampUnit
+    offset: int = 0
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def settled(
+        cls,
+        sample: Sequence[Numbers],
+        names: Sequence[str] | None,
+        options: EventOptions,
+        *,
+        total: int | None = None,
+        tail: Sequence[Numbers] | None = None,
+        offset: int = 0,
+    ) -> Self:
+        """Find out the order and the unit: stated by a person, else by names, else told from the numbers.
+
+        Args:
+            sample: `(N,)` first numbers of each column.
+            names: What the columns are called; None: nobody says.
+            options: What a person says.
+            total: How many events there are, if known.
+            tail: The last numbers of each column, if they are at hand.
+            offset: What the file keeps apart from the times.
+
+        Raises:
+            FormatError: They are no numbers, one of the four is missing, or it cannot be told which is which.
+        """
+        notes = []
+        stated: TimestampUnit | None = None
+        if options.columns is not None:
+            order = parse_order(options.columns)
+            found = {name: place for place, name in enumerate(order) if name != "-"}
+        elif names is not None:
+            found, stated = names_to_columns(names)
+            missing = [name for name in "txyp" if name not in found]
+            if missing:
+                raise FormatError(
+                    f"the column {missing[0]} is missing (there are: {', '.join(names) or 'none'})",
+                    hint="t, x, y and p are needed",
+                )
+        else:
+            found = _guessed_order(sample)
+            notes.append(
+                f"The columns are taken as {','.join(sorted(found, key=found.__getitem__))} (--columns)."
+            )
+        if max(found.values()) >= len(sample):
+            raise FormatError(f"{len(sample)} columns, but {max(found.values()) + 1} are named")
+        places = tuple(found[name] for name in "txyp")
+        if any(sample[place].dtype.kind not in "biuf" or sample[place].ndim != 1 for place in places):
+            raise FormatError("its columns are no lists of numbers")
+        unit = options.unit or stated
+        if unit is None:
+            t = sample[places[0]]
+            end, count = (t, len(t)) if tail is None or total is None else (tail[places[0]], total)
+            unit = _guessed_unit(t, end, count)
+            notes.append(f"Times are taken as {unit} (--time-unit).")
+        if offset:
+            notes.append(f"Its t_offset of {offset} is added.")
+        return cls(places, unit, offset, tuple(notes))
+
+    def events(self, columns: Sequence[Numbers]) -> EventBatch:
+        """Return the events of `(N,)` columns.
+
+        Coordinates that no sensor can have become the largest number there is, which is found out later.
+        """
+        t, x, y, p = (columns[place] for place in self.places)
+        return EventBatch(self._microseconds(t), _coordinate(x), _coordinate(y), np.asarray(p > 0))
+
+    def _microseconds(self, t: Numbers) -> Times:
+        if t.dtype.kind in "iu" and self.unit is TimestampUnit.US:
+            return t.astype(np.int64) + self.offset
+        if t.dtype.kind in "iu" and self.unit is TimestampUnit.NS:
+            return (t.astype(np.int64) + self.offset) // 1000
+        micro = (t + self.offset) * (1e6 / self.unit.per_second)
+        bounded = np.nan_to_num(micro, nan=-_MAX_TIME).clip(-_MAX_TIME, _MAX_TIME)
+        return np.asarray(np.rint(bounded), dtype=np.int64)
 
 
-def order_of_names(names: Sequence[str]) -> tuple[str, ...] | None:
-    """Return the order of columns that have names, or None if one of the four is not among them."""
-    known = {alias: name for name, aliases in NAMES.items() for alias in aliases}
-    order = tuple(known.get(name.strip().strip('"').lower(), "-") for name in names)
-    return order if sorted(name for name in order if name != "-") == ["p", "t", "x", "y"] else None
+def _coordinate(values: Numbers) -> npt.NDArray[np.uint16]:
+    if values.dtype == np.uint16:
+        return np.ascontiguousarray(values)
+    valid = (values >= 0) & (values < NO_COORDINATE)
+    return np.where(valid, values, NO_COORDINATE).astype(np.uint16)
 
 
-def guess_order(rows: Numbers) -> tuple[str, ...]:
-    """Tell which of four columns is which from some rows.
+def _guessed_order(columns: Sequence[Numbers]) -> dict[str, int]:
+    """Tell which of four columns is which.
 
     Time never falls and ends highest; polarity has at most two values, 0 or -1 and 1. Of the two that
     are left, x comes first.
-
-    Args:
-        rows: `(N, 4)` numbers.
-
-    Raises:
-        FormatError: It cannot be told.
     """
-    if rows.ndim != 2 or rows.shape[1] != 4:
-        raise FormatError(f"{rows.shape[-1]} columns", hint="four are needed, or their order: --columns txyp")
-    is_polarity = [_is_polarity(column) for column in rows.T]
-    rises = [bool((np.diff(column) >= 0).all()) for column in rows.T]
-    is_time = [flag and not polarity for flag, polarity in zip(rises, is_polarity, strict=True)]
-    if sum(is_polarity) != 1 or not any(is_time):
+    if len(columns) != 4:
+        raise FormatError(f"{len(columns)} columns", hint="four are needed, or their order: --columns txyp")
+    polarity = [place for place, column in enumerate(columns) if _is_polarity(column)]
+    spans = {
+        place: float(np.ptp(column))
+        for place, column in enumerate(columns)
+        if place not in polarity and len(column) and bool((np.diff(column) >= 0).all())
+    }
+    if len(polarity) != 1 or not spans:
         raise FormatError("which column is which cannot be told", hint="say it, such as --columns txyp")
-    spans = [float(np.ptp(column)) if flag else -1.0 for column, flag in zip(rows.T, is_time, strict=True)]
-    time = int(np.argmax(spans))
-    rest = iter("xy")
-    return tuple("p" if is_polarity[index] else "t" if index == time else next(rest) for index in range(4))
+    time = max(spans, key=spans.__getitem__)
+    x, y = (place for place in range(4) if place not in (time, polarity[0]))
+    return {"t": time, "x": x, "y": y, "p": polarity[0]}
 
 
 def _is_polarity(column: Numbers) -> bool:
     return len(np.unique(column)) <= 2 and bool(np.isin(column, (-1, 0, 1)).all())
 
 
-def guess_unit(times: Numbers) -> TimeUnit:
-    """Tell the unit of times: those with fractions are seconds, whole ones microseconds."""
-    if times.dtype.kind in "iu" or not len(times):
-        return TimeUnit.US
-    is_whole = bool((times == np.floor(times)).all()) and float(np.ptp(times)) > 1000
-    return TimeUnit.US if is_whole else TimeUnit.S
+def _guessed_unit(sample: Numbers, tail: Numbers, count: int) -> TimestampUnit:
+    """Tell the unit of times: seconds where they have fractions, else microseconds.
 
+    Where events would then come at a rate that no camera has, or within no time, it is the unit that gives
+    the most usual rate. Whole thousands may be nanoseconds of a clock that counts microseconds.
 
-@dataclass(frozen=True, slots=True)
-class ColumnMeaning:
-    """How numbers become events.
-
-    Attributes:
-        unit: Of the times.
-        offset: Added to the times before, in their unit (some files keep it apart).
+    Args:
+        sample: The first times.
+        tail: The last times, which may be the same.
+        count: How many there are from the first one to the last.
     """
-
-    unit: TimeUnit
-    offset: int = 0
-
-    def events(self, t: Numbers, x: Numbers, y: Numbers, p: Numbers) -> EventBatch:
-        """Return the events of four `(N,)` columns.
-
-        Coordinates that no sensor can have become the largest number there is, which is found out later.
-        """
-        return EventBatch(self._microseconds(t), _coordinate(x), _coordinate(y), np.asarray(p > 0))
-
-    def _microseconds(self, t: Numbers) -> npt.NDArray[np.int64]:
-        if t.dtype.kind in "iu" and self.unit is TimeUnit.US:
-            return t.astype(np.int64) + self.offset
-        if t.dtype.kind in "iu" and self.unit is TimeUnit.NS:
-            return (t.astype(np.int64) + self.offset) // 1000
-        micro = (t + self.offset) * self.unit.microseconds
-        return np.asarray(np.rint(micro), dtype=np.float64).astype(np.int64)
-
-
-def _coordinate(values: Numbers) -> npt.NDArray[np.uint16]:
-    if values.dtype == np.uint16:
-        return np.ascontiguousarray(values)
-    valid = (values >= 0) & (values < 0xFFFF)
-    return np.where(valid, values, 0xFFFF).astype(np.uint16)
+    is_whole = sample.dtype.kind in "biu" or bool((sample == np.floor(sample)).all())
+    expected = TimestampUnit.US if is_whole else TimestampUnit.S
+    span = float(tail[-1]) - float(sample[0]) if len(tail) and len(sample) else 0.0
+    if not 0 < span < math.inf:
+        return expected
+    usual: dict[TimestampUnit, float] = {}
+    for unit in TimestampUnit:
+        seconds = span / unit.per_second
+        if seconds >= _SHORTEST_S and _RATES[0] <= count / seconds <= _RATES[1]:
+            usual[unit] = count / seconds
+    if not is_whole:
+        usual.pop(TimestampUnit.NS, None)
+    is_coarse = is_whole and len(sample) >= _MANY and not (sample % 1000).any()
+    if not usual or (expected in usual and not is_coarse):
+        return expected
+    return min(usual, key=lambda unit: abs(math.log(usual[unit] / _USUAL_RATE)))

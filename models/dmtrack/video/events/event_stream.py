@@ -14,9 +14,9 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from dmtrack.errors import DecodeError, FormatError
-from dmtrack.video.events.batch import EventBatch
-from dmtrack.video.events.stream import BLOCK_BYTES, Chunk, Damage, EventStream, Size, record_offsets
+from dmtrack.errors import FormatError
+from dmtrack.video.events.batch import Chunk, Damage, EventBatch, OpenedEvents, Size
+from dmtrack.video.events.binary import record_blocks, record_offsets
 
 MAGIC: Final = b"Event Stream"
 _HEADER_BYTES: Final = 20
@@ -36,7 +36,7 @@ class _Coding(NamedTuple):
 _CODINGS: Final = {"DVS": _Coding(0xFE, 0xFE, 1, 127), "ATIS": _Coding(0xFC, 0xFC, 2, 63)}
 
 
-def open_event_stream(path: Path) -> EventStream:
+def open_event_stream(path: Path) -> OpenedEvents:
     """Open an Event Stream file.
 
     Raises:
@@ -53,25 +53,19 @@ def open_event_stream(path: Path) -> EventStream:
     if name not in _CODINGS:
         raise FormatError(f"Event Stream of type {name}", where=path, hint="DVS and ATIS events are read")
     size = (int.from_bytes(header[16:18], "little"), int.from_bytes(header[18:20], "little"))
-    return EventStream(f"Event Stream {name}", _chunks(path, _CODINGS[name], size), size=size)
+    return OpenedEvents(f"Event Stream {name}", _chunks(path, _CODINGS[name], size), size=size)
 
 
 def _chunks(path: Path, coding: _Coding, size: Size) -> Iterator[Chunk]:
-    offset, now, rest = _HEADER_BYTES, 0, b""
-    try:
-        with path.open("rb") as file:
-            file.seek(offset)
-            while read := file.read(BLOCK_BYTES):
-                data = rest + read
-                places, starts, whole = _first_bytes(np.frombuffer(data, np.uint8), coding)
-                chunk, now = _decoded(data, places, starts, now, coding, size, offset)
-                yield chunk
-                rest, offset = data[whole:], offset + whole
-    except OSError as error:
-        raise DecodeError(f"reading fails at byte {offset}: {error.strerror}", where=path) from error
+    begin, now, rest = _HEADER_BYTES, 0, b""
+    for _, read, _ in record_blocks(path, begin, 1):
+        data = rest + read
+        places, is_event, whole = _first_bytes(np.frombuffer(data, np.uint8), coding)
+        chunk, now = _decoded(data, places, is_event, now, coding, size, begin)
+        yield chunk
+        rest, begin = data[whole:], begin + whole
     if rest:
-        damage = Damage("the file ends in the middle of an event", offset)
-        yield Chunk(EventBatch.empty(), lambda _: offset, damage=damage)
+        yield Chunk(begin, damage=Damage("the file ends in the middle of an event", begin))
 
 
 def _first_bytes(
@@ -135,7 +129,7 @@ def _decoded(
     p = (first[is_event] >> (coding.time_shift - 1) & 1) != 0
     # A row above the top wraps round to a number that no sensor has, and is found out by it.
     events = EventBatch(times[is_event], x, np.uint16(size[1] - 1) - row, p)
-    return Chunk(events, record_offsets(offset, 1, starts)), end
+    return Chunk(record_offsets(offset, 1, starts), events), end
 
 
 def _uint16(values: npt.NDArray[np.uint8], places: npt.NDArray[np.intp]) -> npt.NDArray[np.uint16]:

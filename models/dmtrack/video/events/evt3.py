@@ -9,15 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dmtrack.video.events.batch import EventBatch, Times, Triggers
-from dmtrack.video.events.words import (
-    Counts,
-    DecodedWords,
-    Indices,
-    event_ends,
-    held,
-    unpack_masks,
-    unwrapped,
-)
+from dmtrack.video.events.binary import unwrapped
+from dmtrack.video.events.words import Counts, DecodedWords, Indices, held, unpack_masks
 
 Words = npt.NDArray[np.uint16]
 Kinds = npt.NDArray[np.uint8]
@@ -55,17 +48,18 @@ class Evt3Decoder:
         masks = _vector_masks(words, kinds, vectors)
         events_in_word = (kinds == _COLUMN).view(np.uint8)
         events_in_word[vectors] = np.bitwise_count(masks)
-        ends = event_ends(events_in_word)
-        places, times, time_before = self._times(words, kinds)
+        ends: Counts = np.cumsum(events_in_word, dtype=np.int32)
+        places, times = self._times(words, kinds)
         columns = self._columns(words, kinds, vectors, masks, events_in_word, ends)
         events = EventBatch(
-            t=held(np.int64(time_before), times, places, ends),
+            t=held(times[0], times[1:], places, ends),
             x=columns & _COLUMN_BITS,
             y=self._rows(words, kinds, ends),
             p=columns > _COLUMN_BITS,
         )
-        triggers = _triggers(words, kinds, places, np.concatenate(([time_before], times)))
-        return DecodedWords(events, ends, triggers, _unknown(kinds))
+        triggers = _triggers(words, kinds, places, times)
+        unknown = np.flatnonzero((kinds == 9) | ((kinds > _TRIGGER) & (kinds < 14)))
+        return DecodedWords(events, ends, triggers, unknown)
 
     def _ignore_foreign(self, kinds: Kinds) -> None:
         """Blot out the events below a row word of another measurement than change of light."""
@@ -79,8 +73,8 @@ class Evt3Decoder:
         kinds[np.repeat(states, np.diff(bounds)) & is_event] = _IGNORED
         self._is_foreign = bool(states[-1])
 
-    def _times(self, words: Words, kinds: Kinds) -> tuple[Indices, Times, int]:
-        """Return the words of time, the time from each of them on, and that before the first one."""
+    def _times(self, words: Words, kinds: Kinds) -> tuple[Indices, Times]:
+        """Return the words of time; the time before them, and from each of them on."""
         places = np.flatnonzero((kinds == _TIME_LOW) | (kinds == _TIME_HIGH))
         values = (words.take(places) & _PAYLOAD).astype(np.int64)
         is_high = kinds.take(places) == _TIME_HIGH
@@ -97,7 +91,7 @@ class Evt3Decoder:
         low = np.concatenate(([self._low], lows))[np.cumsum(sets_low)]
         if len(places):
             self._high, self._low = int(high[-1]), int(low[-1])
-        return places, (high << _LOW_BITS) + low, time_before
+        return places, np.concatenate(([time_before], (high << _LOW_BITS) + low))
 
     def _rows(self, words: Words, kinds: Kinds, ends: Counts) -> npt.NDArray[np.uint16]:
         """Return `(E,)` the row of every event."""
@@ -173,11 +167,7 @@ def _triggers(words: Words, kinds: Kinds, time_places: Indices, times: Times) ->
         return None
     edges = words.take(places)
     return Triggers(
-        t=times.astype(np.int64)[np.searchsorted(time_places, places)],
+        t=times[np.searchsorted(time_places, places)],
         channel=((edges >> 8) & 0xF).astype(np.uint8),
         rising=(edges & 1) != 0,
     )
-
-
-def _unknown(kinds: Kinds) -> Indices:
-    return np.flatnonzero((kinds == 9) | ((kinds > _TRIGGER) & (kinds < 14)))

@@ -7,136 +7,120 @@ https://docs.prophesee.ai/stable/data/file_formats/hdf5.html
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from dmtrack.errors import ConfigError, DecodeError, FormatError
-from dmtrack.video.events.batch import EventBatch, Triggers
-from dmtrack.video.events.columns import (
-    NAMES,
-    ColumnMeaning,
-    Numbers,
-    TimeUnit,
-    guess_order,
-    guess_unit,
-    order_of_names,
-    parse_order,
-)
-from dmtrack.video.events.stream import Chunk, Damage, EventStream, Size
+from dmtrack.errors import ConfigError, FormatError
+from dmtrack.video.events.batch import Chunk, Damage, OpenedEvents, Size, Triggers
+from dmtrack.video.events.columns import SAMPLE_ROWS, ColumnMeaning, Numbers, names_to_columns
+from dmtrack.video.events.options import EventOptions
 
 MAGIC: Final = b"\x89HDF\r\n\x1a\n"
 _ROWS: Final = 1 << 16
-_SAMPLE_ROWS: Final = 1 << 12
+_MAX_ROW_BYTES: Final = 1 << 12
+_MAX_CHUNK_BYTES: Final = 1 << 28
+"""No chunk of events is larger; HDF5 would allocate whatever a header says."""
 _ECF_FILTER: Final = 0x8ECF
 _TRIGGERS: Final = "EXT_TRIGGER/events"
 _OFFSET: Final = "t_offset"
 
 
 @dataclass(frozen=True, slots=True)
-class _Layout:
-    """Where the events are.
+class _DataSets:
+    """Where the events are: data sets with a column each, or one table.
 
     Attributes:
-        columns: Name of the data set of each of t, x, y, p; None where one table holds all.
-        table: Name of that table.
-        order: What its columns or fields hold.
+        paths: Their places in the file.
+        names: What the columns are called; None: nobody says.
     """
 
-    columns: Mapping[str, str] | None = None
-    table: str | None = None
-    order: tuple[str, ...] = ()
+    paths: tuple[str, ...]
+    names: tuple[str, ...] | None
 
-    @property
-    def datasets(self) -> tuple[str, ...]:
-        """Every data set that is read."""
-        return tuple(self.columns.values()) if self.columns else (str(self.table),)
+    def read(self, file: Any, begin: int, end: int) -> list[Numbers]:  # noqa: ANN401 - h5py is untyped
+        """Return some rows as columns."""
+        if len(self.paths) > 1:
+            return [file[path][begin:end] for path in self.paths]
+        rows = file[self.paths[0]][begin:end]
+        return list(rows.T) if rows.dtype.names is None else [rows[name] for name in rows.dtype.names]
 
 
-def open_hdf5(path: Path, columns: str | None = None, unit: TimeUnit | None = None) -> EventStream:
+def open_hdf5(path: Path, options: EventOptions) -> OpenedEvents:
     """Open an HDF5 file of events.
-
-    Args:
-        path: The file.
-        columns: Order of the columns of a table without names; None tells it from the numbers.
-        unit: Unit of the times; None tells it from them.
 
     Raises:
         ConfigError: The library h5py is not installed.
         FormatError: It holds no events, or they are packed with a filter that is not there.
-        DecodeError: The file is damaged.
     """
-    h5py = _h5py(path)
-    try:
-        with h5py.File(path, "r") as file:
-            layout = _find_layout(file, h5py, columns, path)
-            for name in layout.datasets:
-                _require_filters(file[name], h5py, path)
-            sample = _rows(file, layout, 0, _SAMPLE_ROWS)
-            meaning = ColumnMeaning(unit or guess_unit(sample["t"]), _time_offset(file, layout))
-            size = _size(file)
-            kind = "HDF5 (Prophesee)" if layout.table == "CD/events" else "HDF5"
-    except (OSError, RuntimeError, KeyError) as error:
-        raise DecodeError(f"the HDF5 file is damaged ({error})", where=path) from error
-    notes = () if unit else (f"Times are taken as {meaning.unit} (--time-unit).",)
-    if meaning.offset:
-        notes = (*notes, f"Its t_offset of {meaning.offset} is added.")
-    return EventStream(kind, _chunks(path, layout, meaning), size=size, notes=notes)
+    h5py = _h5py()
+    with h5py.File(path, "r") as file:
+        found = _find(file, h5py)
+        for name in found.paths:
+            _require_readable(file[name], h5py)
+        lengths = [len(file[name]) for name in found.paths]
+        meaning = ColumnMeaning.settled(
+            found.read(file, 0, SAMPLE_ROWS),
+            found.names,
+            options,
+            total=min(lengths),
+            tail=found.read(file, max(0, min(lengths) - 1), min(lengths)),
+            offset=_time_offset(file, found),
+        )
+        size = _size(file)
+    kind = "HDF5 (Prophesee)" if found.paths == ("CD/events",) else "HDF5"
+    return OpenedEvents(kind, _chunks(path, found, meaning), size, meaning.notes)
 
 
-def _h5py(path: Path) -> Any:  # noqa: ANN401 - optional, untyped
+def _h5py() -> Any:  # noqa: ANN401 - optional, untyped
     try:
         import h5py
         import hdf5plugin  # noqa: F401 - importing it makes blosc and zstd known to HDF5
     except ImportError as error:
         raise ConfigError(
-            "HDF5 needs the libraries h5py and hdf5plugin", where=path, hint="pip install 'dmtrack[h5]'"
+            "HDF5 needs the libraries h5py and hdf5plugin", hint="pip install 'dmtrack[h5]'"
         ) from error
     return h5py
 
 
-def _find_layout(file: Any, h5py: Any, columns: str | None, path: Path) -> _Layout:  # noqa: ANN401
-    groups: list[str] = []
+def _find(file: Any, h5py: Any) -> _DataSets:  # noqa: ANN401
+    groups: list[str] = [""]
     tables: list[str] = []
 
     def visit(name: str, node: object) -> None:
         (groups if isinstance(node, h5py.Group) else tables).append(name)
 
     file.visititems(visit)
-    for group in ["", *groups]:
-        members = {name.lower(): name for name in (file[group] if group else file)}
-        found = {
-            key: f"{group}/{members[alias]}".lstrip("/")
-            for key, aliases in NAMES.items()
-            if (alias := next((alias for alias in aliases if alias in members), None))
-        }
-        if len(found) == len(NAMES) and all(file[name].ndim == 1 for name in found.values()):
-            return _Layout(columns=found)
-    for table in sorted(tables, key=lambda name: (not name.endswith("events"), name)):
-        layout = _table_layout(file[table], table, columns)
-        if layout is not None:
-            return layout
+    for group in groups:
+        members = list(file[group] if group else file)
+        columns, _ = names_to_columns(members)
+        paths = tuple(f"{group}/{members[columns[key]]}".lstrip("/") for key in "txyp" if key in columns)
+        if len(paths) == 4 and all(path in tables and file[path].ndim == 1 for path in paths):
+            return _DataSets(paths, tuple(members[columns[key]] for key in "txyp"))
+    for name in sorted(tables, key=lambda name: (not name.endswith("events"), name)):
+        table = file[name]
+        fields = table.dtype.names
+        if fields is not None and len(names_to_columns(fields)[0]) == 4:
+            return _DataSets((name,), fields)
+        if table.ndim == 2 and table.shape[1] == 4 and name.lower().endswith("events"):
+            return _DataSets((name,), None)
     raise FormatError(
-        f"no events are found in it (it holds {', '.join([*groups, *tables][:8]) or 'nothing'})",
-        where=path,
+        f"no events are found in it (it holds {', '.join([*groups[1:], *tables][:8]) or 'nothing'})",
         hint="t, x, y, p are needed, as data sets of one group or columns of one table",
     )
 
 
-def _table_layout(table: Any, name: str, columns: str | None) -> _Layout | None:  # noqa: ANN401
-    if table.dtype.names is not None:
-        order = order_of_names(table.dtype.names)
-        return None if order is None else _Layout(table=name, order=order)
-    if table.ndim != 2 or table.shape[1] != 4 or not name.lower().endswith("events"):
-        return None
-    order = parse_order(columns) if columns else guess_order(table[:_SAMPLE_ROWS])
-    return _Layout(table=name, order=order)
-
-
-def _require_filters(dataset: Any, h5py: Any, path: Path) -> None:  # noqa: ANN401
+def _require_readable(dataset: Any, h5py: Any) -> None:  # noqa: ANN401
+    """Check that no filter is missing, and that reading some rows costs no more than rows of events do."""
+    row_bytes = dataset.dtype.itemsize * int(np.prod(dataset.shape[1:], dtype=object))
+    chunk_bytes = dataset.dtype.itemsize * int(np.prod(dataset.chunks or (1,), dtype=object))
+    if row_bytes > _MAX_ROW_BYTES or chunk_bytes > _MAX_CHUNK_BYTES:
+        raise FormatError(
+            f"the data set {dataset.name} is no list of events: its rows or chunks are too large"
+        )
     properties = dataset.id.get_create_plist()
     for index in range(properties.get_nfilters()):
         number = properties.get_filter(index)[0]
@@ -145,62 +129,39 @@ def _require_filters(dataset: Any, h5py: Any, path: Path) -> None:  # noqa: ANN4
         if number == _ECF_FILTER:
             raise FormatError(
                 "its events are packed with Prophesee's own filter ECF, which is not installed",
-                where=path,
                 hint="install the HDF5 ECF plug-in and set HDF5_PLUGIN_PATH to its folder, "
                 "or convert the file to RAW with Metavision",
             )
-        raise FormatError(
-            f"its events are packed with the HDF5 filter {number}, which is not here", where=path
-        )
+        raise FormatError(f"its events are packed with the HDF5 filter {number}, which is not here")
 
 
 def _size(file: Any) -> Size | None:  # noqa: ANN401
     """Return the size that Prophesee's attribute `geometry`, or `width` and `height`, state."""
-    stated = re.fullmatch(r"(\d+)x(\d+)", str(file.attrs.get("geometry", "")))
+    stated = re.fullmatch(r"(\d{1,5})x(\d{1,5})", str(file.attrs.get("geometry", "")))
     if stated:
         return int(stated[1]), int(stated[2])
     width, height = file.attrs.get("width"), file.attrs.get("height")
     return None if width is None or height is None else (int(width), int(height))
 
 
-def _time_offset(file: Any, layout: _Layout) -> int:  # noqa: ANN401
+def _time_offset(file: Any, found: _DataSets) -> int:  # noqa: ANN401
     """Return what DSEC keeps apart from the times; it stands beside the events or at the top."""
-    group = layout.datasets[0].rpartition("/")[0]
+    group = found.paths[0].rpartition("/")[0]
     for name in (f"{group}/{_OFFSET}", _OFFSET):
         if name in file and file[name].size == 1:
             return int(np.asarray(file[name]).item())
     return 0
 
 
-def _rows(file: Any, layout: _Layout, begin: int, end: int) -> Mapping[str, Numbers]:  # noqa: ANN401
-    if layout.columns is not None:
-        return {name: file[dataset][begin:end] for name, dataset in layout.columns.items()}
-    rows = file[layout.table][begin:end]
-    fields = rows.dtype.names
-    if fields is not None:
-        return {name: rows[field] for name, field in zip(layout.order, fields, strict=True) if name != "-"}
-    return {name: rows[:, place] for place, name in enumerate(layout.order)}
-
-
-def _chunks(path: Path, layout: _Layout, meaning: ColumnMeaning) -> Iterator[Chunk]:
-    h5py = _h5py(path)
-    begin = 0
-    try:
-        with h5py.File(path, "r") as file:
-            lengths = [len(file[name]) for name in layout.datasets]
-            triggers = _triggers(file)
-            if triggers is not None:
-                yield Chunk(EventBatch.empty(), lambda _: 0, triggers)
-            while begin < min(lengths):
-                end = min(begin + _ROWS, *lengths)
-                rows = _rows(file, layout, begin, end)
-                yield Chunk(meaning.events(*(rows[name] for name in "txyp")), lambda _: 0)
-                begin = end
-            if max(lengths) != min(lengths):
-                damage = Damage("columns differ in length", 0, max(lengths) - min(lengths))
-                yield Chunk(EventBatch.empty(), lambda _: 0, damage=damage)
-    except (OSError, RuntimeError, KeyError) as error:
-        raise DecodeError(f"the HDF5 file is damaged after event {begin} ({error})", where=path) from error
+def _chunks(path: Path, found: _DataSets, meaning: ColumnMeaning) -> Iterator[Chunk]:
+    with _h5py().File(path, "r") as file:
+        lengths = [len(file[name]) for name in found.paths]
+        yield Chunk(0, triggers=_triggers(file))
+        for begin in range(0, min(lengths), _ROWS):
+            end = min(begin + _ROWS, *lengths)
+            yield Chunk(0, meaning.events(found.read(file, begin, end)))
+        if max(lengths) != min(lengths):
+            yield Chunk(0, damage=Damage("columns differ in length", 0, max(lengths) - min(lengths)))
 
 
 def _triggers(file: Any) -> Triggers | None:  # noqa: ANN401

@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 
-from dmtrack.errors import FormatError
-from dmtrack.video.events.batch import EventBatch, Triggers
-from dmtrack.video.events.evt2 import Evt2Decoder, Evt21Decoder, WordOrder, guess_word_order
+from dmtrack.errors import DecodeError, FormatError
+from dmtrack.video.events.batch import Chunk, Damage, EventBatch, OpenedEvents, Size, Triggers
+from dmtrack.video.events.binary import TextHeader, read_text_header, record_blocks, record_offsets, unwrapped
+from dmtrack.video.events.evt2 import Evt2Decoder, guess_upper_half
 from dmtrack.video.events.evt3 import Evt3Decoder
-from dmtrack.video.events.stream import Chunk, EventStream, Size, record_blocks
-from dmtrack.video.events.text_header import TextHeader, read_text_header
-from dmtrack.video.events.words import DecodedWords, unwrapped, word_chunks
+from dmtrack.video.events.words import Counts, DecodedWords
+
+MAX_UNKNOWN_SHARE: Final = 0.01
+"""A block with more words of unknown kind than this is not what the header says."""
 
 _MARK: Final = b"% "
 _WORD_BYTES: Final = {"EVT2": 4, "EVT21": 8, "EVT3": 2}
@@ -36,12 +39,11 @@ _DAT_RECORD: Final = np.dtype([("t", "<u4"), ("address", "<u4")])
 _TIME_PERIOD: Final = 1 << 32
 
 
-def open_raw(path: Path) -> EventStream:
+def open_raw(path: Path) -> OpenedEvents:
     """Open a RAW file.
 
     Raises:
         FormatError: The header names no encoding that is known.
-        DecodeError: The header does not end.
     """
     header = read_text_header(path, _MARK, "end")
     name, *options = header.values.get("format", "").split(";")
@@ -53,12 +55,9 @@ def open_raw(path: Path) -> EventStream:
             hint="EVT2, EVT21 and EVT3 are read",
         )
     settings = dict(option.split("=", 1) for option in options if "=" in option)
-    byte_order = ">" if settings.get("endianness") == "big" else "<"
-    decode = _word_decoder(path, name, header.end, byte_order, settings.get("endianness") == "legacy")
-    return EventStream(
-        f"Prophesee {name}",
-        word_chunks(path, header.end, _WORD_BYTES[name], decode, name),
-        size=_size(header, settings),
+    decode = _word_decoder(path, name, header.end, settings.get("endianness"))
+    return OpenedEvents(
+        f"Prophesee {name}", _word_chunks(path, header.end, name, decode), _size(header, settings)
     )
 
 
@@ -69,8 +68,9 @@ def _name_of_version(header: TextHeader) -> str:
 
 
 def _word_decoder(
-    path: Path, name: str, offset: int, byte_order: str, is_legacy: bool
+    path: Path, name: str, offset: int, endianness: str | None
 ) -> Callable[[bytes], DecodedWords]:
+    byte_order = ">" if endianness == "big" else "<"
     if name == "EVT3":
         return Evt3Decoder(byte_order)
     if name == "EVT2":
@@ -78,27 +78,59 @@ def _word_decoder(
     with path.open("rb") as file:
         file.seek(offset)
         sample = file.read(_SAMPLE_BYTES)
-    return Evt21Decoder(byte_order, WordOrder.HALVES if is_legacy else guess_word_order(sample, byte_order))
+    return Evt2Decoder(byte_order, 0 if endianness == "legacy" else guess_upper_half(sample, byte_order))
 
 
 def _size(header: TextHeader, settings: dict[str, str]) -> Size | None:
     """Return the size a header states, or that of the sensor it names."""
     values = header.values
-    stated = re.match(r"(\d+)x(\d+)", values.get("geometry", ""))
+    stated = re.match(r"(\d{1,5})x(\d{1,5})", values.get("geometry", ""))
     width, height = stated.groups() if stated else (settings.get("width"), settings.get("height"))
     width, height = width or values.get("width"), height or values.get("height")
-    if width and height and width.isdecimal() and height.isdecimal():
+    if width and height and re.fullmatch(r"\d{1,5},\d{1,5}", f"{width},{height}", re.ASCII):
         return int(width), int(height)
     plugin = values.get("plugin_name", "").lower()
     return next((size for word, size in _SENSORS if word in plugin), None)
 
 
-def open_dat(path: Path) -> EventStream:
+def _word_chunks(
+    path: Path, offset: int, name: str, decode: Callable[[bytes], DecodedWords]
+) -> Iterator[Chunk]:
+    """Decode the words of a file, a block at a time.
+
+    Raises:
+        DecodeError: From some byte on, what is in the file is not of this format; the events before
+            it have been yielded.
+    """
+    word_bytes = _WORD_BYTES[name]
+    for begin, data, damage in record_blocks(path, offset, word_bytes):
+        decoded = decode(data)
+        words, unknown = len(decoded.ends), decoded.unknown
+        end = len(decoded.events)
+        if len(unknown):
+            where = begin + word_bytes * int(unknown[0])
+            damage = Damage(f"words that {name} does not know", where, len(unknown))
+            if len(unknown) > MAX_UNKNOWN_SHARE * words:
+                end = int(decoded.ends[unknown[0]])
+        offset_of = partial(_event_offset, begin, word_bytes, decoded.ends)
+        yield Chunk(offset_of, decoded.events[:end], decoded.triggers, damage)
+        if len(unknown) > MAX_UNKNOWN_SHARE * words:
+            raise DecodeError(
+                f"at byte {where} begins what is not {name}: {len(unknown)} of {words} words are unknown",
+                where=path,
+                hint="is the file damaged, or are its bytes in another order than its header says?",
+            )
+
+
+def _event_offset(begin: int, word_bytes: int, ends: Counts, event: int) -> int:
+    return begin + word_bytes * int(np.searchsorted(ends, event, side="right"))
+
+
+def open_dat(path: Path) -> OpenedEvents:
     """Open a DAT file.
 
     Raises:
         FormatError: It holds something else than pixel or trigger events.
-        DecodeError: The header does not end.
     """
     header = read_text_header(path, _MARK)
     with path.open("rb") as file:
@@ -111,22 +143,23 @@ def open_dat(path: Path) -> EventStream:
             where=path,
             hint="DAT files with pixel events (type 0x00 or 0x0c, 8 bytes) are read",
         )
-    version = header.values.get("version", "2")
-    chunks = _dat_chunks(path, header.end + 2, kind == _DAT_TRIGGER, is_first_version=version == "1")
-    return EventStream("Prophesee DAT", chunks, size=_size(header, {}))
+    chunks = _dat_chunks(
+        path, header.end + 2, kind == _DAT_TRIGGER, is_first_version=header.values.get("version") == "1"
+    )
+    return OpenedEvents("Prophesee DAT", chunks, _size(header, {}))
 
 
 def _dat_chunks(path: Path, offset: int, is_trigger: bool, *, is_first_version: bool) -> Iterator[Chunk]:
     column_bits, row_bits, polarity_bit = (9, 8, 17) if is_first_version else (14, 14, 28)
     last: int | None = None
-    for block in record_blocks(path, offset, _DAT_RECORD.itemsize):
-        records = np.frombuffer(block.data, _DAT_RECORD)
+    for begin, data, damage in record_blocks(path, offset, _DAT_RECORD.itemsize):
+        records = np.frombuffer(data, _DAT_RECORD)
         address = records["address"]
         t = unwrapped(records["t"].astype(np.int64), last, _TIME_PERIOD)
         last = int(t[-1]) if len(t) else last
         if is_trigger:
             triggers = Triggers(t, ((address >> 8) & 0x3F).astype(np.uint8), (address & 1) != 0)
-            yield Chunk(EventBatch.empty(), block.offset_of(0), triggers, block.damage)
+            yield Chunk(begin, triggers=triggers, damage=damage)
             continue
         events = EventBatch(
             t,
@@ -134,4 +167,4 @@ def _dat_chunks(path: Path, offset: int, is_trigger: bool, *, is_first_version: 
             ((address >> column_bits) & ((1 << row_bits) - 1)).astype(np.uint16),
             ((address >> polarity_bit) & 1) != 0,
         )
-        yield Chunk(events, block.offset_of(_DAT_RECORD.itemsize), damage=block.damage)
+        yield Chunk(record_offsets(begin, _DAT_RECORD.itemsize), events, damage=damage)

@@ -1,4 +1,4 @@
-"""`EventReader`: the events of one file, in order, checked against the sensor and the clock.
+"""`open_events`: the events of one file of any format, in order, checked against the sensor and the clock.
 
 Events that cannot be right (outside the sensor, or from the past) are dropped and counted; where they come
 without end, reading stops. What was yielded before stays valid.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -15,37 +16,39 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from dmtrack.errors import DecodeError
-from dmtrack.video.events.batch import EventBatch, Times, Triggers
-from dmtrack.video.events.formats import ColumnOptions, open_stream
-from dmtrack.video.events.stream import Chunk, Damage, EventStream, Size
+from dmtrack.errors import DecodeError, DmtrackError, FormatError, VideoError
+from dmtrack.video.events import hdf5
+from dmtrack.video.events.aedat import open_aedat3, open_aedat4
+from dmtrack.video.events.arrays import open_npy, open_npz
+from dmtrack.video.events.batch import Chunk, Damage, EventBatch, OpenedEvents, Size, Times, Triggers
+from dmtrack.video.events.event_stream import open_event_stream
+from dmtrack.video.events.hdf5 import open_hdf5
+from dmtrack.video.events.options import EventOptions
+from dmtrack.video.events.prophesee import open_dat, open_raw
+from dmtrack.video.events.text import looks_like_table, open_text
 from dmtrack.video.source import ClosedOnExit
 
+KNOWN_FORMATS: Final = (
+    "Prophesee RAW (EVT2, EVT2.1, EVT3) and DAT, AEDAT 3.1 and 4.0, HDF5, Event Stream (.es), "
+    ".npy, .npz, .csv and .txt"
+)
 MAX_CONSECUTIVE_DAMAGED: Final = 1000
 """So many events in a row that cannot be right end the reading: nothing after them can be trusted."""
 MAX_JITTER_US: Final = 1000
 """Sensors read out pixels slightly out of order: a stamp no further back than this is lifted to the last."""
+MAX_SIDE: Final = 4096
+"""No event sensor is wider or higher."""
+_MAX_OUTSIDE_SHARE: Final = 0.01
+_HINT_SIZE: Final = "are the columns others (--columns)? --event-size says the size"
+_HINT_CONVERT: Final = "convert it to .csv or .npy with columns t, x, y, p"
+_TEXT_SUFFIXES: Final = (".csv", ".txt")
+_HEAD_BYTES: Final = 256
+_MAX_REASON: Final = 200
 
 _LOGGER = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True, slots=True)
-class EventInfo:
-    """What an event file says about itself, before its events are read.
-
-    Attributes:
-        path: The file.
-        format: Its format, for people.
-        size: Width and height of the sensor, where the file says so.
-        notes: What had to be assumed, a sentence each.
-        frame_times: Times of the frames of another camera on the clock of the events, if they are in it.
-    """
-
-    path: Path
-    format: str
-    size: Size | None
-    notes: tuple[str, ...] = ()
-    frame_times: Times | None = None
+Counts = npt.NDArray[np.int64]
+Opener = Callable[[Path, EventOptions], OpenedEvents]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +59,6 @@ class EventTotals:
         events: How many.
         first_us: Time of the first one, or None without any.
         last_us: Time of the last one.
-        x_max: Highest column.
-        y_max: Highest row.
         positive: How many of them were brighter.
         triggers: Edges on the trigger input.
     """
@@ -65,8 +66,6 @@ class EventTotals:
     events: int = 0
     first_us: int | None = None
     last_us: int | None = None
-    x_max: int = 0
-    y_max: int = 0
     positive: int = 0
     triggers: int = 0
 
@@ -76,48 +75,174 @@ class EventTotals:
         return 0.0 if self.first_us is None or self.last_us is None else (self.last_us - self.first_us) / 1e6
 
     def with_events(self, batch: EventBatch) -> EventTotals:
-        """Return the totals with some more events."""
-        if len(batch) == 0:
-            return self
+        """Return the totals with some more events, of which there is at least one."""
         return replace(
             self,
             events=self.events + len(batch),
             first_us=int(batch.t[0]) if self.first_us is None else self.first_us,
             last_us=int(batch.t[-1]),
-            x_max=max(self.x_max, int(batch.x.max())),
-            y_max=max(self.y_max, int(batch.y.max())),
             positive=self.positive + int(np.count_nonzero(batch.p)),
         )
 
 
-class EventReader(ClosedOnExit):
-    """The events of a file, read once from front to back in memory that does not grow.
+def is_event_file(path: Path) -> bool:
+    """Return whether a file is one of events, from its first bytes or its name; never raises."""
+    try:
+        return path.is_file() and _opener(path) is not None
+    except OSError:
+        return False
+
+
+def open_events(path: Path, options: EventOptions | None = None) -> EventReader:
+    """Open an event file of any known format, told from its first bytes, else from its name.
 
     Args:
         path: An event file.
         options: What a person says about files that do not say it themselves.
-        size: Width and height of the sensor; None takes what the file says.
 
     Raises:
         VideoError: There is no such file, or it is empty.
         FormatError: It is of no known format.
         DecodeError: Its header is damaged.
-        ConfigError: An optional library is missing, or an option is invalid.
+        ConfigError: An optional library is missing.
+    """
+    options = options or EventOptions()
+    if not path.exists():
+        raise VideoError("no such file", where=path, hint="check the path")
+    if not path.is_file():
+        raise VideoError("this is no file", where=path)
+    try:
+        if path.stat().st_size == 0:
+            raise VideoError("the file is empty", where=path)
+        opener = _opener(path) or _opener_of_stated_columns(path, options)
+    except PermissionError as error:
+        raise VideoError("no permission to read it", where=path) from error
+    if opener is None:
+        raise FormatError("this is no known event file", where=path, hint=f"known are {KNOWN_FORMATS}")
+    with _errors_translated(path, lambda: "the event file cannot be read"):
+        return EventReader(path, opener(path, options), options.size)
+
+
+def coordinate_counts(path: Path, options: EventOptions) -> tuple[Counts, Counts]:
+    """Read a file once to count its events by column and by row, where it does not state its sensor's size.
+
+    Returns:
+        `(MAX_SIDE,)` int64 each; their sum is not 0.
+
+    Raises:
+        FormatError: More than a few events lie where no sensor has a pixel.
+        DecodeError: It is damaged before its first event, or has none.
+    """
+    columns, rows = np.zeros(MAX_SIDE, np.int64), np.zeros(MAX_SIDE, np.int64)
+    with open_events(path, replace(options, size=(MAX_SIDE, MAX_SIDE))) as reader:
+        reader.guard.is_quiet = True
+        try:
+            for batch in reader:
+                columns += np.bincount(batch.x, minlength=MAX_SIDE)
+                rows += np.bincount(batch.y, minlength=MAX_SIDE)
+        except DecodeError:
+            if not reader.totals.events:
+                raise
+        outside, events = reader.guard.outside, reader.totals.events
+        if outside is not None and outside.count > _MAX_OUTSIDE_SHARE * (events + outside.count):
+            raise FormatError(f"{outside.what}, at byte {outside.offset}", where=path, hint=_HINT_SIZE)
+        if not events:
+            raise DecodeError("it holds no event", where=path)
+    return columns, rows
+
+
+@contextmanager
+def _errors_translated(path: Path, what: Callable[[], str]) -> Iterator[None]:
+    """Turn whatever a decoder or its library raises into one of our errors that names the file.
+
+    Nothing else in this package catches what it does not expect.
+    """
+    try:
+        yield
+    except DmtrackError as error:
+        if error.where is not None:
+            raise
+        raise type(error)(error.what, where=path, hint=error.hint) from error
+    except (KeyboardInterrupt, SystemExit, GeneratorExit):
+        raise
+    except BaseException as error:  # the panic of a library in Rust is no Exception
+        reason = " ".join(str(error).split())[:_MAX_REASON] or type(error).__name__
+        raise DecodeError(f"{what()} ({reason})", where=path) from error
+
+
+def _opener(path: Path) -> Opener | None:
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    suffix = path.suffix.lower()
+    for magic, opener in _BY_MAGIC:
+        if head.startswith(magic):
+            return opener
+    if head.startswith(b"% ") and suffix not in _TEXT_SUFFIXES:
+        is_dat = suffix == ".dat" or head.startswith(b"% Data file containing")
+        return _without_options(open_dat if is_dat else open_raw)
+    if suffix == ".npz":
+        return open_npz
+    if suffix in _TEXT_SUFFIXES and looks_like_table(head):
+        return open_text
+    return _open_nmnist if suffix == ".bin" else None
+
+
+def _opener_of_stated_columns(path: Path, options: EventOptions) -> Opener | None:
+    return open_text if options.columns is not None and path.suffix.lower() in _TEXT_SUFFIXES else None
+
+
+def _without_options(open_path: Callable[[Path], OpenedEvents]) -> Opener:
+    return lambda path, _: open_path(path)
+
+
+def _open_aedat2(path: Path, _: EventOptions) -> OpenedEvents:
+    raise FormatError("this is AEDAT 2.0, which is not read", hint=f"{_HINT_CONVERT} (jAER writes text)")
+
+
+def _open_nmnist(path: Path, _: EventOptions) -> OpenedEvents:
+    raise FormatError("a .bin file, as of N-MNIST, is not read", hint=_HINT_CONVERT)
+
+
+_BY_MAGIC: Final[tuple[tuple[bytes, Opener], ...]] = (
+    (b"#!AER-DAT4", _without_options(open_aedat4)),
+    (b"#!AER-DAT3", _without_options(open_aedat3)),
+    (b"#!AER-DAT2", _open_aedat2),
+    (b"Event Stream", _without_options(open_event_stream)),
+    (hdf5.MAGIC, open_hdf5),
+    (b"\x93NUMPY", open_npy),
+)
+
+
+class EventReader(ClosedOnExit):
+    """The events of a file, read once from front to back in memory that does not grow; see `open_events`.
+
+    Attributes:
+        path: The file.
+        format: Its format, for people.
+        size: Width and height of the sensor, where the file or a person says so.
+        notes: What had to be assumed, a sentence each.
+        frame_times: Times of the frames of another camera on the clock of the events, if they are in it.
+        totals: What was in it so far.
+        guard: What keeps back events that cannot be right.
     """
 
-    def __init__(self, path: Path, options: ColumnOptions | None = None, *, size: Size | None = None) -> None:
-        self._stream: EventStream = open_stream(path, options or ColumnOptions())
-        self.info = EventInfo(
-            path, self._stream.format, size or self._stream.size, self._stream.notes, self._stream.frame_times
-        )
-        self._guard = _Guard(path, self.info.size)
-        self._triggers: list[Triggers] = []
+    def __init__(self, path: Path, opened: OpenedEvents, size: Size | None = None) -> None:
+        if opened.size is not None and not all(0 < side <= MAX_SIDE for side in opened.size):
+            raise FormatError(f"it states a sensor of {opened.size[0]}x{opened.size[1]} pixels")
+        self.path = path
+        self.format = opened.format
+        self.size = size or opened.size
+        self.notes = opened.notes
+        self.frame_times = opened.frame_times
         self.totals = EventTotals()
+        self._chunks = opened.chunks
+        self.guard = _Guard(path, self.size)
+        self._triggers: list[Triggers] = []
 
     @property
     def damaged(self) -> int:
         """Records lost or dropped so far."""
-        return self._guard.damaged
+        return self.guard.damaged
 
     @property
     def triggers(self) -> Triggers:
@@ -130,40 +255,36 @@ class EventReader(ClosedOnExit):
         Raises:
             DecodeError: The file is damaged, from the byte the message names on.
         """
-        for chunk in self._stream.chunks:
+        while True:
+            with _errors_translated(self.path, self._failed):
+                chunk = next(self._chunks, None)
+            if chunk is None:
+                return
             if chunk.triggers is not None:
                 self._triggers.append(chunk.triggers)
                 self.totals = replace(self.totals, triggers=self.totals.triggers + len(chunk.triggers))
-            for batch in self._guard.passed(chunk):
+            for batch in self.guard.passed(chunk):
                 self.totals = self.totals.with_events(batch)
                 yield batch
 
     def close(self) -> None:
         """Close the file. Doing so twice is harmless."""
-        close = getattr(self._stream.chunks, "close", None)
+        close = getattr(self._chunks, "close", None)
         if close is not None:
             close()
 
-
-def measure(path: Path, options: ColumnOptions | None = None) -> EventTotals:
-    """Read a file once to find out what is in it, such as the size of a sensor that no header states.
-
-    Raises:
-        InputError: It cannot be opened.
-        DecodeError: It is damaged before its first event.
-    """
-    with EventReader(path, options) as reader:
-        try:
-            for _ in reader:
-                pass
-        except DecodeError:
-            if not reader.totals.events:
-                raise
-        return reader.totals
+    def _failed(self) -> str:
+        return f"the {self.format} file is damaged after event {self.totals.events}"
 
 
 class _Guard:
-    """Keeps back events that cannot be right, counts them, and ends the reading when they do not end."""
+    """Keeps back events that cannot be right, counts them, and ends the reading when they do not end.
+
+    Attributes:
+        damaged: Records lost or dropped so far.
+        outside: Those among them that lie outside the sensor; where the first one was.
+        is_quiet: Damage is no longer warned of, as it is after the first time.
+    """
 
     def __init__(self, path: Path, size: Size | None) -> None:
         self.damaged = 0
@@ -172,7 +293,8 @@ class _Guard:
         self._latest: int | None = None
         self._in_a_row = 0
         self._run_offset = 0
-        self._has_warned = False
+        self.is_quiet = False
+        self.outside: Damage | None = None
 
     def passed(self, chunk: Chunk) -> Iterator[EventBatch]:
         """Yield the events of a chunk that can be right.
@@ -183,14 +305,14 @@ class _Guard:
         if chunk.damage is not None:
             self._count(chunk.damage)
         events = chunk.events
-        if len(events) == 0:
+        if events is None or len(events) == 0:
             return
         outside = self._outside(events)
         lowest = self._lowest_times(events.t, outside)
         is_late = None if lowest is None else events.t < lowest - MAX_JITTER_US
         bad = _either(outside, is_late)
         if bad is not None:
-            yield from self._without(bad, outside, lowest, chunk)
+            yield from self._without(bad, outside, lowest, events, chunk.offset_of)
             return
         if lowest is not None:
             events = replace(events, t=lowest)
@@ -220,16 +342,20 @@ class _Guard:
         bad: npt.NDArray[np.bool_],
         outside: npt.NDArray[np.bool_] | None,
         lowest: Times | None,
-        chunk: Chunk,
+        events: EventBatch,
+        offset_of: Callable[[int], int],
     ) -> Iterator[EventBatch]:
-        events = chunk.events
+        first = int(np.argmax(bad))
+        what = self._what(events, first, is_outside=outside is not None and bool(outside[first]))
         if lowest is not None:
             events = replace(events, t=np.maximum(events.t, lowest))
-        first = int(np.argmax(bad))
-        what = self._what(chunk.events, first, is_outside=outside is not None and bool(outside[first]))
-        end = self._end_of_trust(bad, chunk.offset_of)
+        end = self._end_of_trust(bad, offset_of)
         good = events[:end][~bad[:end]]
-        self._count(Damage(what, chunk.offset_of(first), int(bad[:end].sum())))
+        damage = Damage(what, offset_of(first), int(bad[:end].sum()))
+        self._count(damage)
+        if outside is not None and outside[first]:
+            before = 0 if self.outside is None else self.outside.count
+            self.outside = replace(self.outside or damage, count=before + damage.count)
         if len(good):
             self._latest = int(good.t[-1])
             yield good
@@ -261,8 +387,8 @@ class _Guard:
 
     def _count(self, damage: Damage) -> None:
         self.damaged += damage.count
-        level = logging.INFO if self._has_warned else logging.WARNING
-        self._has_warned = True
+        level = logging.INFO if self.is_quiet else logging.WARNING
+        self.is_quiet = True
         _LOGGER.log(level, "%s: %s, at byte %d", self._path, damage.what, damage.offset)
 
 

@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from dmtrack.errors import DecodeError, PairingError
-from dmtrack.video.events.batch import EventBatch, Triggers
-from dmtrack.video.events.formats import ColumnOptions
-from dmtrack.video.events.looks import EventLook, Picture
-from dmtrack.video.events.reader import EventReader, EventTotals, measure
-from dmtrack.video.events.schedule import MICROSECONDS, FixedRate, LikeFrames, Schedule, Slot, ToldTimes
-from dmtrack.video.events.stream import Size
-from dmtrack.video.events.windows import Choice, WindowCutter, by_count
+from dmtrack.video.events.batch import EventBatch, Size, Times, Triggers
+from dmtrack.video.events.options import EventOptions
+from dmtrack.video.events.picture import visevent_picture
+from dmtrack.video.events.reader import EventReader, EventTotals, coordinate_counts, open_events
+from dmtrack.video.events.schedule import (
+    MICROSECONDS,
+    FrameClock,
+    Schedule,
+    Slot,
+    at_rate,
+    at_told_times,
+    like_frames,
+)
+from dmtrack.video.events.windows import WindowCutter, by_count
 from dmtrack.video.frame import Frame, VideoInfo
 from dmtrack.video.position import Position
 from dmtrack.video.source import DEFAULT_FRAME_RATE, FrameSource
@@ -31,43 +40,9 @@ _SENSOR_SIZES: Final[tuple[Size, ...]] = (
 )
 _REACHED: Final = 0.9
 """A share of a sensor's sides; real recordings leave less than the rest without any event."""
+_NEARLY_ALL: Final = 0.999
+"""So many of the events lie on the sensor; the others are noise of the file."""
 _EVENT_TIME_BASE: Final = Fraction(1, MICROSECONDS)
-
-
-@dataclass(frozen=True, slots=True)
-class EventOptions:
-    """How an event file becomes pictures.
-
-    Attributes:
-        choice: Which events a picture shows.
-        look: What it looks like.
-        size: Width and height of the sensor; None takes what the file says, else measures it.
-        columns: What a person says about files that do not say it themselves.
-        is_shared_clock: The events have the clock of the video beside them, instead of beginning with it.
-    """
-
-    choice: Choice = field(default_factory=Choice)
-    look: EventLook = EventLook.VISEVENT
-    size: Size | None = None
-    columns: ColumnOptions = field(default_factory=ColumnOptions)
-    is_shared_clock: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class FrameClock:
-    """The frames of a video that the pictures go with.
-
-    Attributes:
-        info: What the video claims.
-        stamps: Stamps of its frames, in units of its time base.
-        offset_s: What pairing will add to the times of the pictures, in seconds.
-        rate_ratio: What pairing will multiply lengths of time by, from the first event on.
-    """
-
-    info: VideoInfo
-    stamps: Sequence[int]
-    offset_s: Fraction = Fraction(0)
-    rate_ratio: Fraction = Fraction(1)
 
 
 class EventSource(FrameSource):
@@ -96,29 +71,28 @@ class EventSource(FrameSource):
         like: FrameClock | None = None,
         frame_rate: Fraction | None = DEFAULT_FRAME_RATE,
     ) -> None:
-        options = options or EventOptions()
-        size = options.size or _stated_size(path, options.columns)
-        note: tuple[str, ...] = ()
-        if size is None:
-            size = _probable_size(measure(path, options.columns), None if like is None else like.info)
-            note = (f"The size of the sensor is taken as {size[0]}x{size[1]} (--event-size).",)
-        self.reader = EventReader(path, options.columns, size=size)
-        self._size = size
-        self._notes = (*self.reader.info.notes, *note)
-        self._draw = options.look.draw
-        self._choice = options.choice
+        self._options = options or EventOptions()
+        self.reader, self._size, self._notes = _opened(path, self._options, like)
+        self._has_been_read = False
         try:
             batches = iter(self.reader)
             first = _first_batch(batches, path)
             self._events: Iterator[EventBatch] = chain([first], batches)
             self._first_us = int(first.t[0])
-            self._schedule = _schedule(self.reader, options, like, frame_rate)
+            self._is_by_count = like is None and frame_rate is None and self._options.count is not None
+            if self._is_by_count:
+                self._schedule = Schedule("", _EVENT_TIME_BASE, None, 0, iter(()))
+            elif like is None:
+                self._schedule = at_rate(self._first_us, frame_rate or DEFAULT_FRAME_RATE)
+            elif (told := _told_times(self.reader, like)) is not None:
+                self._schedule = at_told_times(told, like.info)
+            else:
+                shared = self._options.is_shared_clock
+                self._schedule = like_frames(self._first_us, like, is_shared_clock=shared)
             self._slots = self._due()
-            self._next = _first_slot(self._slots, self._schedule, path)
         except BaseException:
             self.reader.close()
             raise
-        self._has_been_read = False
         self.info = self._describe(path)
 
     @property
@@ -134,7 +108,7 @@ class EventSource(FrameSource):
     @property
     def description(self) -> str:
         """What the file is and how its clock is taken, in words."""
-        clock = "" if self._schedule is None else f", {self._schedule.clock}"
+        clock = f", {self._schedule.clock}" if self._schedule.clock else ""
         return f"an event file ({self.info.codec}){clock}"
 
     @property
@@ -147,10 +121,6 @@ class EventSource(FrameSource):
         """Edges on the trigger input, as far as the file was read."""
         return self.reader.triggers
 
-    def __iter__(self) -> Iterator[Frame]:
-        """Yield every picture; see `read`."""
-        return self.read()
-
     def read(self, start: Position | None = None, end: Position | None = None) -> Iterator[Frame]:
         """Yield the pictures from `start` up to and without `end`; those before are not drawn. Works once.
 
@@ -162,39 +132,50 @@ class EventSource(FrameSource):
         if self._has_been_read:
             raise RuntimeError(f"{self.info.path} was read already: open it again")
         self._has_been_read = True
-        return self._by_count(start, end) if self._schedule is None else self._by_slot(start, end)
+        return self._by_count(start, end) if self._is_by_count else self._by_slot(start, end)
 
     def close(self) -> None:
         """Close the file. Doing so twice is harmless."""
         self.reader.close()
 
     def _due(self) -> Iterator[tuple[int, Slot]]:
-        """Yield the slots, numbered, from the first one on that has not ended before the first event."""
-        if self._schedule is None:
-            return
+        """Return the slots, numbered, from the first one on that has not ended before the first event.
+
+        Raises:
+            PairingError: There is none.
+        """
         is_told = self._schedule.frame_count is not None
-        for index, slot in enumerate(self._schedule.slots(self._first_us)):
-            if is_told or slot.interval.end_us > self._first_us:
-                yield index, slot
+        numbered = enumerate(self._schedule.slots)
+        due = ((n, slot) for n, slot in numbered if is_told or slot.window.end_us > self._first_us)
+        first = next(due, None)
+        if first is not None:
+            return chain([first], due)
+        if self._is_by_count:
+            return due
+        raise PairingError(
+            "its events come after the last frame of the video beside it",
+            where=self.reader.path,
+            hint="do the two share a clock? --offset-ms moves the events",
+        )
 
     def _by_slot(self, start: Position | None, end: Position | None) -> Iterator[Frame]:
-        cutter = WindowCutter(self._events, self._choice)
-        is_told = self._schedule is not None and self._schedule.frame_count is not None
-        for index, slot in chain([] if self._next is None else [self._next], self._slots):
+        cutter = WindowCutter(self._events, self._options)
+        is_told = self._schedule.frame_count is not None
+        for index, slot in self._slots:
             elapsed_s = (slot.pts - self.info.start_pts) * self.info.time_base
             if end is not None and end.is_reached(index, elapsed_s):
                 return
             if start is not None and not start.is_reached(index, elapsed_s):
-                cutter.advance(slot.interval)
+                cutter.advance(slot.window)
                 continue
-            events = cutter.cut(slot.interval)
-            if not is_told and not len(events) and not cutter.has_from(slot.interval.start_us):
+            events = cutter.cut(slot.window)
+            if not is_told and not len(events) and not cutter.has_from(slot.window.start_us):
                 return  # the recording has ended
             yield self._frame(index, slot.pts, events)
 
     def _by_count(self, start: Position | None, end: Position | None) -> Iterator[Frame]:
         last_pts = -1
-        for index, events in enumerate(by_count(self._events, self._choice.count or 1)):
+        for index, events in enumerate(by_count(self._events, self._options.count or 1)):
             last_pts = max(last_pts + 1, int(events.t[0]) - self._first_us)
             elapsed_s = last_pts * _EVENT_TIME_BASE
             if end is not None and end.is_reached(index, elapsed_s):
@@ -203,8 +184,7 @@ class EventSource(FrameSource):
                 yield self._frame(index, last_pts, events)
 
     def _frame(self, index: int, pts: int, events: EventBatch) -> Frame:
-        picture: Picture = self._draw(events, self._size)
-        return Frame(index, pts, self.info.time_base, picture)
+        return Frame(index, pts, self.info.time_base, visevent_picture(events, self._size))
 
     def _describe(self, path: Path) -> VideoInfo:
         schedule = self._schedule
@@ -212,15 +192,28 @@ class EventSource(FrameSource):
             path=path,
             width=self._size[0],
             height=self._size[1],
-            frame_rate=None if schedule is None else schedule.frame_rate,
-            time_base=_EVENT_TIME_BASE if schedule is None else schedule.time_base,
-            start_pts=0 if schedule is None else schedule.start_pts(self._first_us),
-            frame_count=None if schedule is None else schedule.frame_count,
+            frame_rate=schedule.frame_rate,
+            time_base=schedule.time_base,
+            start_pts=schedule.start_pts,
+            frame_count=schedule.frame_count,
             pixel_format="rgb24",
-            codec=self.reader.info.format,
+            codec=self.reader.format,
             bit_depth=8,
             channels=3,
         )
+
+
+def _opened(
+    path: Path, options: EventOptions, like: FrameClock | None
+) -> tuple[EventReader, Size, tuple[str, ...]]:
+    """Open a file and settle the size of its sensor: stated by the file or a person, else measured."""
+    reader = open_events(path, options)
+    if reader.size is not None:
+        return reader, reader.size, reader.notes
+    reader.close()
+    size = _measured_size(reader, options, like)
+    note = f"The size of the sensor is taken as {size[0]}x{size[1]} (--event-size)."
+    return open_events(path, replace(options, size=size)), size, (*reader.notes, note)
 
 
 def _first_batch(batches: Iterator[EventBatch], path: Path) -> EventBatch:
@@ -230,54 +223,27 @@ def _first_batch(batches: Iterator[EventBatch], path: Path) -> EventBatch:
     return first
 
 
-def _first_slot(
-    slots: Iterator[tuple[int, Slot]], schedule: Schedule | None, path: Path
-) -> tuple[int, Slot] | None:
-    first = next(slots, None)
-    if schedule is not None and first is None:
-        raise PairingError(
-            "its events come after the last frame of the video beside it",
-            where=path,
-            hint="do the two share a clock? --offset-ms moves the events",
-        )
-    return first
+def _told_times(reader: EventReader, like: FrameClock) -> Times | None:
+    """Return the times of the frames, if they are in the file and are those of the pictures beside it."""
+    told = reader.frame_times
+    is_for_them = told is not None and like.info.frame_count == len(told) and like.info.path.is_dir()
+    return told if is_for_them else None
 
 
-def _stated_size(path: Path, columns: ColumnOptions) -> Size | None:
-    with EventReader(path, columns) as reader:
-        return reader.info.size
-
-
-def _probable_size(totals: EventTotals, like: VideoInfo | None) -> Size:
+def _measured_size(reader: EventReader, options: EventOptions, like: FrameClock | None) -> Size:
     """Return the size of the video beside it or of a common sensor, if events reach nearly to its edges.
 
-    Else it is the smallest size that the events fit on.
+    Pictures whose times are in the event file have its size, however few events there are. Else it is the
+    smallest size that the events fit on, but for a few that lie far outside.
     """
-    width, height = totals.x_max + 1, totals.y_max + 1
-    beside: tuple[Size, ...] = () if like is None else ((like.width, like.height),)
-    for size in beside + _SENSOR_SIZES:
-        if _REACHED * size[0] <= width <= size[0] and _REACHED * size[1] <= height <= size[1]:
+    counts = coordinate_counts(reader.path, options)
+    most = [int(np.searchsorted(np.cumsum(of_side), _NEARLY_ALL * of_side.sum())) + 1 for of_side in counts]
+    beside = [] if like is None else [(like.info.width, like.info.height)]
+    is_told = like is not None and _told_times(reader, like) is not None
+    for size in (*beside, *_SENSOR_SIZES):
+        share = 0 if is_told and size in beside else _REACHED
+        if all(share * side <= reached <= side for side, reached in zip(size, most, strict=True)):
             return size
+    whole = [int(np.flatnonzero(of_side)[-1]) + 1 for of_side in counts]
+    width, height = (end if end <= 2 * near else near for end, near in zip(whole, most, strict=True))
     return width, height
-
-
-def _schedule(
-    reader: EventReader, options: EventOptions, like: FrameClock | None, frame_rate: Fraction | None
-) -> Schedule | None:
-    """Choose when pictures are due; None where the number of events decides."""
-    if like is None:
-        if frame_rate is None and options.choice.count is not None:
-            return None
-        return FixedRate(frame_rate or DEFAULT_FRAME_RATE)
-    told = reader.info.frame_times
-    if told is not None and like.info.frame_count == len(told) and like.info.path.is_dir():
-        start_s = like.info.start_pts * like.info.time_base
-        return ToldTimes(told, like.info.frame_rate or DEFAULT_FRAME_RATE, start_s)
-    return LikeFrames(
-        like.stamps,
-        like.info.time_base,
-        like.info.frame_rate,
-        offset_s=like.offset_s,
-        rate_ratio=like.rate_ratio,
-        is_shared_clock=options.is_shared_clock,
-    )

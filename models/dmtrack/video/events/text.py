@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -12,97 +14,96 @@ import numpy as np
 import numpy.typing as npt
 
 from dmtrack.errors import DecodeError, FormatError
-from dmtrack.video.events.columns import (
-    ColumnMeaning,
-    TimeUnit,
-    guess_order,
-    guess_unit,
-    order_of_names,
-    parse_order,
-)
-from dmtrack.video.events.stream import Chunk, EventStream, Size
+from dmtrack.video.events.batch import Chunk, OpenedEvents, Size
+from dmtrack.video.events.binary import record_blocks
+from dmtrack.video.events.columns import ColumnMeaning, names_to_columns
+from dmtrack.video.events.options import EventOptions
 
 _BLOCK_BYTES: Final = 1 << 20
 _SAMPLE_BYTES: Final = 1 << 18
+_SAMPLE_LINES: Final = 1000
+_TAIL_BYTES: Final = 1 << 12
 _SEPARATORS: Final = bytes.maketrans(b",;\t", b"   ")
-_NUMBER: Final = re.compile(rb"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+_NUMBER: Final = re.compile(rb"[-+]?(\d{1,40}(\.\d{0,40})?|\.\d{1,40})([eE][-+]?\d{1,2})?")
 _WORDS: Final = re.compile(rb"\b(true|false)\b", re.IGNORECASE)
 
+Rows = npt.NDArray[np.float64]
 
-def open_text(path: Path, columns: str | None = None, unit: TimeUnit | None = None) -> EventStream:
+
+@dataclass(frozen=True, slots=True)
+class _Heading:
+    """What stands above the numbers: it ends at byte `end`."""
+
+    end: int
+    names: list[str] | None
+    size: Size | None
+
+
+def open_text(path: Path, options: EventOptions) -> OpenedEvents:
     """Open a text file of events.
 
-    A line of names above the numbers says the order of the columns; so does `columns`; else it is told
-    from the first lines. A line of two numbers above the events is the size of the sensor. Lines that
-    begin with `#` or `%` are remarks.
-
-    Args:
-        path: The file.
-        columns: Order of the columns, such as `txyp`.
-        unit: Unit of the times; None tells it from the numbers.
+    A line of names above the numbers says the order of the columns; else it is told from the first lines. A
+    line of two numbers above the events is the size of the sensor. Lines that begin with `#` or `%` are
+    remarks.
 
     Raises:
         FormatError: It is no table of numbers, or which column is which cannot be told.
-        ConfigError: `columns` is no order.
     """
     with path.open("rb") as file:
         sample = file.read(_SAMPLE_BYTES)
-    head = _Head.of(sample, path)
-    rows = _sample_rows(sample[head.end :], path)
-    try:
-        order = parse_order(columns) if columns else head.order or guess_order(rows)
-    except FormatError as error:
-        raise FormatError(error.what, where=path, hint=error.hint) from None
-    if len(order) > rows.shape[1]:
-        raise FormatError(f"{rows.shape[1]} columns, but {len(order)} are named", where=path)
-    unit_found = unit or _unit_of(sample[head.end :], order)
-    notes = (
-        *(() if columns or head.order else (f"The columns are taken as {','.join(order)} (--columns).",)),
-        *(() if unit else (f"Times are taken as {unit_found} (--time-unit).",)),
+        file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+        tail = file.read()
+    heading = _heading(sample, has_order=options.columns is not None)
+    lines = sample[heading.end :].splitlines()[:_SAMPLE_LINES]
+    if len(lines) > 1 and not sample.endswith(b"\n"):
+        lines.pop()
+    rows = _leading_rows(lines)
+    width = rows.shape[1]
+    last = [line for line in tail.splitlines()[1:] if _is_row(_plain(line).split(), width)]
+    data_bytes = path.stat().st_size - heading.end
+    total = max(len(rows), len(rows) * data_bytes // (sum(map(len, lines[: len(rows)])) + len(rows)))
+    names = heading.names if options.columns is None else None
+    meaning = ColumnMeaning.settled(
+        list(rows.T),
+        None if names is None else names[:width],
+        options,
+        total=total,
+        tail=list(_parsed(last[-1:]).T) if last else None,
     )
-    chunks = _chunks(path, head.end, order, ColumnMeaning(unit_found))
-    return EventStream("text", chunks, size=head.size, notes=notes)
+    return OpenedEvents("text", _chunks(path, heading.end, meaning), heading.size, meaning.notes)
 
 
 def looks_like_table(head: bytes) -> bool:
     """Return whether the first bytes of a file can be those of a table: numbers, names or remarks."""
     first = head.lstrip().partition(b"\n")[0].strip()
-    return re.match(rb"[-+.#%]*\s*\d|[#%]", first) is not None or _order_in(first) is not None
+    return re.match(rb"[-+.#%]*\s*\d|[#%]", first) is not None or _names_in(first) is not None
 
 
-class _Head:
-    """What stands above the numbers."""
-
-    def __init__(self, end: int, order: tuple[str, ...] | None, size: Size | None) -> None:
-        self.end = end
-        self.order = order
-        self.size = size
-
-    @classmethod
-    def of(cls, sample: bytes, path: Path) -> _Head:
-        end, order, size = 0, None, None
-        for line in sample.splitlines(keepends=True):
-            text = line.strip()
-            fields = text.translate(_SEPARATORS).split()
-            if len(fields) == 2 and all(field.isdigit() for field in fields):
-                size = (int(fields[0]), int(fields[1]))
-            elif not text or text[:1] in b"#%":
-                order = order or _order_in(text.lstrip(b"#% "))
-            elif _NUMBER.fullmatch(fields[0]):
-                return cls(end, order, size)
-            elif order is None and (order := _order_in(text)) is None:
-                break
-            end += len(line)
-        raise FormatError(
-            f"byte {end} begins a line that is neither numbers nor the names of columns",
-            where=path,
-            hint="four columns are needed: t, x, y, p",
-        )
+def _heading(sample: bytes, *, has_order: bool) -> _Heading:
+    """Read what stands above the numbers; a line of unknown words is passed over if the order is known."""
+    end, names, size = 0, None, None
+    for line in sample.splitlines(keepends=True):
+        text = line.strip()
+        fields = text.translate(_SEPARATORS).split()
+        if len(fields) == 2 and all(re.fullmatch(rb"\d{1,5}", field) for field in fields):
+            size = (int(fields[0]), int(fields[1]))
+        elif not text or text[:1] in b"#%":
+            names = names or _names_in(text.lstrip(b"#% "))
+        elif _NUMBER.fullmatch(fields[0]):
+            return _Heading(end, names, size)
+        elif names is None and (names := _names_in(text)) is None and not (has_order and end == 0):
+            break
+        end += len(line)
+    raise FormatError(
+        f"byte {end} begins a line that is neither numbers nor the names of columns",
+        hint="four columns are needed: t, x, y, p",
+    )
 
 
-def _order_in(line: bytes) -> tuple[str, ...] | None:
+def _names_in(line: bytes) -> list[str] | None:
     text = line.decode("utf-8", "replace")
-    return order_of_names(re.split(r"[,;\t]", text) if re.search(r"[,;\t]", text) else text.split())
+    names = re.split(r"[,;\t]", text) if re.search(r"[,;\t]", text) else text.split()
+    return names if len(names_to_columns(names)[0]) == 4 else None
 
 
 def _plain(data: bytes) -> bytes:
@@ -113,52 +114,45 @@ def _plain(data: bytes) -> bytes:
     return data
 
 
-def _sample_rows(sample: bytes, path: Path) -> npt.NDArray[np.float64]:
-    """Return the first rows that are numbers, as many of them as the first one."""
-    lines = sample[: sample.rfind(b"\n") + 1 or len(sample)].splitlines()[:1000]
-    rows: list[list[bytes]] = []
+def _is_row(fields: Sequence[bytes], width: int) -> bool:
+    """Return whether a line has so many fields, and the first of them are numbers."""
+    return len(fields) >= width and all(_NUMBER.fullmatch(field) for field in fields[:width])
+
+
+def _parsed(lines: Sequence[bytes]) -> Rows:
+    return np.array([_plain(line).split() for line in lines], dtype=np.float64)
+
+
+def _leading_rows(lines: Sequence[bytes]) -> Rows:
+    """Return the first rows that are numbers, as many of them as the first one has."""
+    width = len(_plain(lines[0]).split())
+    rows: list[bytes] = []
     for line in lines:
         fields = _plain(line).split()
-        if rows and (len(fields) != len(rows[0]) or not all(map(_NUMBER.fullmatch, fields))):
+        if len(fields) != width or not _is_row(fields, width):
             break
-        rows.append(fields)
-    try:
-        return np.array(rows, dtype=np.float64)
-    except ValueError:
-        raise FormatError("its lines are no columns of numbers", where=path) from None
+        rows.append(line)
+    if not rows:
+        raise FormatError("its lines are no columns of numbers")
+    return _parsed(rows)
 
 
-def _unit_of(sample: bytes, order: tuple[str, ...]) -> TimeUnit:
-    """Times written with a point are seconds, whole ones microseconds."""
-    lines = [_plain(line).split() for line in sample.splitlines()[:1000] if line.strip()]
-    place = order.index("t")
-    words = [line[place] for line in lines if len(line) > place]
-    if any(b"." in word or b"e" in word.lower() for word in words):
-        return guess_unit(np.array(words, dtype=np.float64))
-    return TimeUnit.US
-
-
-def _chunks(path: Path, offset: int, order: tuple[str, ...], meaning: ColumnMeaning) -> Iterator[Chunk]:
-    places = [order.index(name) for name in "txyp"]
+def _chunks(path: Path, offset: int, meaning: ColumnMeaning) -> Iterator[Chunk]:
+    places, meaning = meaning.places, replace(meaning, places=(0, 1, 2, 3))
     rest = b""
-    try:
-        with path.open("rb") as file:
-            file.seek(offset)
-            while data := file.read(_BLOCK_BYTES):
-                data = rest + data
-                cut = data.rfind(b"\n") + 1
-                if cut:
-                    yield from _decoded(data[:cut], offset, places, meaning, path)
-                rest, offset = data[cut:], offset + cut
-    except OSError as error:
-        raise DecodeError(f"reading fails at byte {offset}: {error.strerror}", where=path) from error
+    for _, read, _ in record_blocks(path, offset, 1, _BLOCK_BYTES):
+        data = rest + read
+        cut = data.rfind(b"\n") + 1
+        if cut:
+            yield from _decoded(data[:cut], offset, places, meaning)
+        elif len(data) > _BLOCK_BYTES:
+            raise DecodeError(f"the line at byte {offset} does not end")
+        rest, offset = data[cut:], offset + cut
     if rest.strip():
-        yield from _decoded(rest, offset, places, meaning, path)
+        yield from _decoded(rest, offset, places, meaning)
 
 
-def _decoded(
-    data: bytes, offset: int, places: list[int], meaning: ColumnMeaning, path: Path
-) -> Iterator[Chunk]:
+def _decoded(data: bytes, offset: int, places: tuple[int, ...], meaning: ColumnMeaning) -> Iterator[Chunk]:
     bad = None
     try:
         rows = _table(data, places)
@@ -166,14 +160,13 @@ def _decoded(
         bad = _first_bad_line(data, max(places) + 1)
         rows = _table(data[:bad], places)
     if len(rows):
-        begins = lambda row: offset + _line_begin(data, row)  # noqa: E731 - asked only when something is wrong
-        yield Chunk(meaning.events(*rows.T), begins)
+        yield Chunk(partial(_line_offset, offset, data), meaning.events(list(rows.T)))
     if bad is not None:
         line = data[bad:].splitlines()[0][:60].decode("utf-8", "replace")
-        raise DecodeError(f"the line at byte {offset + bad} is no event: {line!r}", where=path)
+        raise DecodeError(f"the line at byte {offset + bad} is no event: {line!r}")
 
 
-def _table(data: bytes, places: list[int]) -> npt.NDArray[np.float64]:
+def _table(data: bytes, places: tuple[int, ...]) -> Rows:
     """Return `(N, 4)` numbers of whole lines: t, x, y, p.
 
     Raises:
@@ -181,28 +174,31 @@ def _table(data: bytes, places: list[int]) -> npt.NDArray[np.float64]:
     """
     if not data.strip():
         return np.empty((0, 4))
-    return np.loadtxt(io.BytesIO(_plain(data)), dtype=np.float64, usecols=places, ndmin=2, comments="#")
+    rows = np.loadtxt(io.BytesIO(_plain(data)), dtype=np.float64, usecols=places, ndmin=2, comments="#")
+    if not np.isfinite(rows).all():
+        raise ValueError("infinite, or no number")
+    return rows
 
 
-def _first_bad_line(data: bytes, fields: int) -> int:
+def _is_remark(line: bytes) -> bool:
+    return not line.strip() or line.lstrip().startswith(b"#")
+
+
+def _first_bad_line(data: bytes, width: int) -> int:
     begin = 0
     for line in data.splitlines(keepends=True):
-        words = _plain(line).split()
-        is_remark = not words or words[0].startswith(b"#")
-        if not is_remark and (
-            len(words) < fields or not all(_NUMBER.fullmatch(word) for word in words[:fields])
-        ):
+        if not _is_remark(line) and not _is_row(_plain(line).split(), width):
             return begin
         begin += len(line)
     return begin
 
 
-def _line_begin(data: bytes, row: int) -> int:
-    begin = 0
+def _line_offset(offset: int, data: bytes, row: int) -> int:
+    """Return the byte of the file at which the line of a row begins."""
     for line in data.splitlines(keepends=True):
-        if line.strip() and not line.lstrip().startswith(b"#"):
+        if not _is_remark(line):
             if row == 0:
-                return begin
+                break
             row -= 1
-        begin += len(line)
-    return begin
+        offset += len(line)
+    return offset

@@ -9,43 +9,20 @@ from typing import Final
 
 import numpy as np
 
-from dmtrack.errors import ConfigError, DecodeError
+from dmtrack.errors import InputError
 from dmtrack.video.events.batch import EventBatch
+from dmtrack.video.events.options import EventOptions
 
 OPEN_END: Final = 1 << 62
 """A time in microseconds that is after every event."""
 
 
 @dataclass(frozen=True, slots=True)
-class Interval:
+class Window:
     """From `start_us` up to and without `end_us`, on the clock of the events."""
 
     start_us: int
     end_us: int
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """Which events a picture shows; by default those of its frame's interval.
-
-    Attributes:
-        window_us: Those of so many microseconds from the frame's time on.
-        count: The last so many before the end of the frame's interval.
-
-    Raises:
-        ConfigError: Both are given, or one is not positive.
-    """
-
-    window_us: int | None = None
-    count: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.window_us is not None and self.count is not None:
-            raise ConfigError("a window of time and a number of events are two ways to choose: give one")
-        if (self.window_us if self.window_us is not None else 1) <= 0:
-            raise ConfigError("the window of time is not positive")
-        if (self.count if self.count is not None else 1) <= 0:
-            raise ConfigError(f"{self.count} events make no picture")
 
 
 class WindowCutter:
@@ -56,83 +33,79 @@ class WindowCutter:
 
     Args:
         batches: The events, in order of time.
-        choice: Which events belong to a window.
+        options: Which events belong to a window.
     """
 
-    def __init__(self, batches: Iterable[EventBatch], choice: Choice) -> None:
+    def __init__(self, batches: Iterable[EventBatch], options: EventOptions) -> None:
         self._batches = iter(batches)
-        self._choice = choice
+        self._options = options
         self._kept: deque[EventBatch] = deque()
         self._kept_events = 0
         self._last_us: int | None = None
-        self._error: DecodeError | None = None
-        self.is_drained = False
+        self._error: InputError | None = None
+        self._is_drained = False
 
-    def advance(self, interval: Interval) -> None:
+    def advance(self, window: Window) -> None:
         """Forget what lies before a window that is not wanted, without looking at its events.
 
         Raises:
-            DecodeError: The file is damaged before the window.
+            InputError: The file is damaged before the window.
         """
         self._raise_error()
-        self._read_until(interval.end_us)
-        self._forget(interval)
+        self._read_until(window.end_us)
+        self._forget(window)
 
-    def cut(self, interval: Interval) -> EventBatch:
+    def cut(self, window: Window) -> EventBatch:
         """Return the events that belong to a window.
 
         Raises:
-            DecodeError: The file is damaged before the window.
+            InputError: The file is damaged before the window.
         """
         self._raise_error()
-        if self._choice.window_us is not None:
-            interval = Interval(interval.start_us, interval.start_us + self._choice.window_us)
-        self._read_until(interval.end_us)
-        self._forget(interval)
-        parts = [part for batch in self._kept if len(part := _before(batch, interval.end_us))]
+        if self._options.window_us is not None:
+            window = Window(window.start_us, window.start_us + self._options.window_us)
+        self._read_until(window.end_us)
+        self._forget(window)
+        parts = [part for batch in self._kept if len(part := _before(batch, window.end_us))]
         events = EventBatch.joined(parts)
-        if self._choice.count is not None:
-            return events[max(0, len(events) - self._choice.count) :]
-        return _from(events, interval.start_us)
+        if self._options.count is not None:
+            return events[max(0, len(events) - self._options.count) :]
+        return _from(events, window.start_us)
 
     def has_from(self, time_us: int) -> bool:
         """Return whether there are events at or after a time that windows have not passed yet."""
-        while not self.is_drained and (self._last_us is None or self._last_us < time_us):
+        while not self._is_drained and (self._last_us is None or self._last_us < time_us):
             self._read_until(time_us)
         self._raise_error()
         return self._last_us is not None and self._last_us >= time_us
 
     def _read_until(self, end_us: int) -> None:
-        while not self.is_drained and (self._last_us is None or self._last_us < end_us):
-            batch = self._next_batch()
+        while not self._is_drained and (self._last_us is None or self._last_us < end_us):
+            try:
+                batch = next(self._batches, None)
+            except InputError as error:
+                self._error, batch = error, None
             if batch is None:
-                self.is_drained = True
+                self._is_drained = True
             elif len(batch):
                 self._kept.append(batch)
                 self._kept_events += len(batch)
                 self._last_us = int(batch.t[-1])
 
-    def _next_batch(self) -> EventBatch | None:
-        try:
-            return next(self._batches, None)
-        except DecodeError as error:
-            self._error = error
-            return None
-
     def _raise_error(self) -> None:
         if self._error is not None:
             raise self._error
 
-    def _forget(self, interval: Interval) -> None:
+    def _forget(self, window: Window) -> None:
         """Drop whole batches that no window from this one on needs."""
-        while self._kept and self._is_spent(self._kept[0], interval):
+        while self._kept and self._is_spent(self._kept[0], window):
             self._kept_events -= len(self._kept.popleft())
 
-    def _is_spent(self, batch: EventBatch, interval: Interval) -> bool:
-        if self._choice.count is None:
-            return int(batch.t[-1]) < interval.start_us
-        ahead = sum(len(kept) - len(_before(kept, interval.end_us)) for kept in self._kept)
-        return self._kept_events - len(batch) - ahead >= self._choice.count and batch.t[-1] < interval.end_us
+    def _is_spent(self, batch: EventBatch, window: Window) -> bool:
+        if self._options.count is None:
+            return int(batch.t[-1]) < window.start_us
+        ahead = sum(len(kept) - len(_before(kept, window.end_us)) for kept in self._kept)
+        return self._kept_events - len(batch) - ahead >= self._options.count and batch.t[-1] < window.end_us
 
 
 def _before(events: EventBatch, end_us: int) -> EventBatch:
@@ -151,7 +124,7 @@ def by_count(batches: Iterable[EventBatch], count: int) -> Iterator[EventBatch]:
     """Yield every `count` events in turn; what is left at the end is yielded too.
 
     Raises:
-        DecodeError: The file is damaged; what came before has been yielded.
+        InputError: The file is damaged; what came before has been yielded.
     """
     kept: list[EventBatch] = []
     total = 0
@@ -166,7 +139,7 @@ def by_count(batches: Iterable[EventBatch], count: int) -> Iterator[EventBatch]:
             kept, total = [events[whole:]], total - whole
             for begin in range(0, whole, count):
                 yield events[begin : begin + count]
-    except DecodeError:
+    except InputError:
         if total:
             yield EventBatch.joined(kept)
         raise
