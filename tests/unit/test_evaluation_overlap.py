@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from dmtrack.evaluation.overlap import iou_per_frame, mean_iou, success_rate
+from dmtrack.evaluation.overlap import iou_per_frame, mean_iou
 from dmtrack.geometry.box import Box
 
 NAN = math.nan
@@ -51,17 +51,14 @@ def test_agrees_with_the_box_type():
     np.testing.assert_allclose(iou_per_frame(pred, truth), expected)
 
 
-def test_means_leave_out_frames_without_truth_and_thresholds_are_strict():
+def test_means_leave_out_frames_without_truth():
     ious = np.array([1.0, 0.5, NAN, 0.0])
     assert mean_iou(ious) == pytest.approx(0.5)
-    assert success_rate(ious) == pytest.approx(1 / 3)
-    assert success_rate(ious, 0.4) == pytest.approx(2 / 3)
 
 
-@pytest.mark.parametrize("function", [mean_iou, success_rate])
-def test_nothing_to_score(function):
+def test_nothing_to_score():
     with pytest.raises(ValueError, match="no frame has a true box"):
-        function([NAN, NAN])
+        mean_iou([NAN, NAN])
 
 
 @pytest.mark.parametrize(

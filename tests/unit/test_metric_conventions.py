@@ -13,22 +13,17 @@ from dmtrack.evaluation.convention import (
     RGBT234,
     VISEVENT,
     VTUAV,
-    Area,
     Convention,
-    Corners,
-    InvalidTruth,
-    Truths,
 )
 from dmtrack.evaluation.overlap import centre_error, count_above, count_within, normalised_error
-from dmtrack.evaluation.overlap_rates import OverlapConvention, overlap_rates, scored_ious
+from dmtrack.evaluation.overlap_rates import overlap_rates, scored_ious
 from dmtrack.evaluation.precision_success import (
     FrameScores,
     area_under,
     boxes_of,
     curve,
     frame_scores,
-    normalised_rate,
-    precision_rate,
+    quoted,
     sequence_counts,
 )
 
@@ -48,8 +43,8 @@ def rates(found: FrameScores, convention: Convention) -> tuple[float, float, flo
         for one in (counts.precision, counts.normalised, counts.success)
     ]
     return (
-        precision_rate(lines[0], convention),
-        normalised_rate(lines[1], convention),
+        quoted(lines[0], convention.errors_px, convention.precision_px),
+        quoted(lines[1], convention.normalised_errors, 0.2),
         area_under(lines[2], convention.area),
     )
 
@@ -65,7 +60,6 @@ def test_thresholds_include_or_leave_out_their_edge() -> None:
     assert count_within(np.array([20.0, np.nan]), at) == [1]
     assert count_within(np.array([20.0]), at, strict=True) == [0]
     assert count_above(np.array([0.5, np.nan]), np.array([0.5])) == [0]
-    assert count_above(np.array([0.5]), np.array([0.5]), strict=False) == [1]
 
 
 def test_lasher_counts_invalid_truth_as_hit_and_as_miss() -> None:
@@ -75,10 +69,6 @@ def test_lasher_counts_invalid_truth_as_hit_and_as_miss() -> None:
     precision, normalised, success = rates(found, LASHER)
     assert (precision, normalised) == pytest.approx((2 / 3, 2 / 3))
     assert success == pytest.approx(20 / 21 / 3)  # an overlap of 1 is above 20 of the 21 thresholds
-    skipped = scores(
-        [BOX, FAR, FAR], [[BOX, [0, 5, 9, 9], BOX]], replace(LASHER, invalid_truth=InvalidTruth.SKIPPED)
-    )
-    assert skipped.frames == 2
 
 
 def test_lasher_repeats_the_row_before_an_invalid_one_and_gives_the_first() -> None:
@@ -100,7 +90,7 @@ def test_rgbt234_takes_the_better_truth_frame_by_frame_and_cuts() -> None:
     assert list(found.errors_px) == [0, 100]
     assert found.frames == 2
     assert rates(found, RGBT234)[0] == pytest.approx(0.5)
-    only_visible = scores([FAR, BOX], [near, off], replace(RGBT234, truths=Truths.MAIN))
+    only_visible = scores([FAR, BOX], [near, off], replace(RGBT234, truths="main"))
     assert list(only_visible.errors_px) == [100, 100]
 
 
@@ -110,14 +100,14 @@ def test_gtot_is_strict_and_pooled_with_trapezoids() -> None:
     assert rates(found, GTOT)[0] == pytest.approx(0.5)  # 5 px is not below 5 px
     shares = curve([np.array([1.0]), np.array([0.0])], [1, 3], pooled=True)
     assert shares == pytest.approx([0.25])
-    assert area_under(np.array([1.0, 1.0, 0.0]), Area.TRAPEZOID) == pytest.approx(0.75)
-    assert area_under(np.array([1.0, 1.0, 0.0]), Area.MEAN) == pytest.approx(2 / 3)
+    assert area_under(np.array([1.0, 1.0, 0.0]), "trapezoid") == pytest.approx(0.75)
+    assert area_under(np.array([1.0, 1.0, 0.0]), "mean") == pytest.approx(2 / 3)
 
 
 def test_corners_are_rounded_half_away_from_zero_or_bounded() -> None:
     corners = [[1.5, 2.4, 5.6, 2.4, 5.6, 9.0, 1.5, 9.0]]
-    assert boxes_of(corners, Corners.ROUNDED).tolist() == [[2, 2, 4, 7]]
-    assert boxes_of(corners, Corners.BOUNDING)[0] == pytest.approx([1.5, 2.4, 4.1, 6.6])
+    assert boxes_of(corners, "rounded").tolist() == [[2, 2, 4, 7]]
+    assert boxes_of(corners, "bounding")[0] == pytest.approx([1.5, 2.4, 4.1, 6.6])
 
 
 @pytest.mark.parametrize("rows", [25, 3], ids=["a row a frame", "a row an annotated frame"])
@@ -141,5 +131,3 @@ def test_one_pass_figures() -> None:
     assert found.mean_iou == pytest.approx((2.5 / 3 + 0.5) / 2)
     assert found.average_overlap == pytest.approx(1.5 / 3)
     assert (found.success_50, found.success_75) == pytest.approx((1 / 3, 1 / 3))
-    by_sequence = overlap_rates(ious, OverlapConvention(pooled=False))
-    assert by_sequence.average_overlap == pytest.approx(0.75 / 2)

@@ -6,61 +6,17 @@ The benchmarks share their curves (distance of centres, overlap) and differ in e
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
-
-
-class Truths(StrEnum):
-    """Which ground truth counts of two: the main stream's, or the better of both in each frame."""
-
-    MAIN = "main"
-    BETTER = "better"
-
-
-class InvalidTruth(StrEnum):
-    """A row of ground truth that is no box (any value not positive).
-
-    `penalised`: error and overlap are -1, a hit in precision and a miss in success. `skipped`: the frame is
-    left out. `scored`: the formulas are applied to the row as it is.
-    """
-
-    PENALISED = "penalised"
-    SKIPPED = "skipped"
-    SCORED = "scored"
-
-
-class InvalidResult(StrEnum):
-    """A row of results that is no box: the row before stands for it, or it is a miss as it is."""
-
-    REPEATED = "repeated"
-    MISSED = "missed"
-
-
-class ShortResult(StrEnum):
-    """Results with fewer rows than the truth: frames that lack are misses, or the sequence ends there."""
-
-    MISSED = "missed"
-    CUT = "cut"
-
-
-class Corners(StrEnum):
-    """Result rows of eight numbers: their bounding box, or points 1, 2, 3 rounded to whole pixels."""
-
-    BOUNDING = "bounding"
-    ROUNDED = "rounded"
-
-
-class Area(StrEnum):
-    """The one number of a success curve: the mean of its points, or the area under straight lines."""
-
-    MEAN = "mean"
-    TRAPEZOID = "trapezoid"
+Corners = Literal["bounding", "rounded"]
+"""Rows of eight numbers: their bounding box, or points 1, 2, 3 rounded to whole pixels."""
+Area = Literal["mean", "trapezoid"]
+"""The one number of a success curve: the mean of its points, or the area under straight lines."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,47 +24,46 @@ class Convention:
     """Everything that a benchmark decides between boxes and its numbers.
 
     Attributes:
-        truths: Which ground truth counts.
+        truths: Which ground truth counts of two: the main stream's, or the better of both in each frame.
         pooled: All frames of all sequences weigh the same, rather than all sequences.
         given_first: Row 1 of the results is overwritten with the ground truth.
-        invalid_truth: See there.
-        invalid_result: See there.
-        short_result: See there.
+        invalid_truth: A row of ground truth that is no box (any value not positive). `penalised`: error and
+            overlap are -1, a hit in precision and a miss in success. `scored`: the formulas are applied to
+            the row as it is.
+        invalid_result: A row of results that is no box: the row before stands for it, or it is a miss.
+        short_result: Results with fewer rows than the truth: frames that lack are misses, or the sequence
+            ends there.
         corners: See there.
         remove_absent: Frames flagged absent count neither as hit nor as miss, but stay in the divisor.
         step: Every how many frames the ground truth has a row.
         precision_px: The error in pixels at which precision is quoted.
         strict_precision: An error must be below, not at most, the threshold.
-        precision_thresholds: How many thresholds, from 0 evenly up to `precision_end_px`.
-        precision_end_px: The last of them.
+        precision_end_px: The last of 51 thresholds of precision, from 0 on.
         normalised: Quote normalised precision (at 0.2) too.
-        strict_success: An overlap must be above, not at least, the threshold.
-        success_thresholds: How many thresholds, from 0 evenly up to 1.
+        success_thresholds: How many thresholds of overlap (which must be above them), from 0 evenly up to 1.
         area: See there.
     """
 
-    truths: Truths = Truths.MAIN
+    truths: Literal["main", "better"] = "main"
     pooled: bool = False
     given_first: bool = True
-    invalid_truth: InvalidTruth = InvalidTruth.PENALISED
-    invalid_result: InvalidResult = InvalidResult.REPEATED
-    short_result: ShortResult = ShortResult.MISSED
-    corners: Corners = Corners.BOUNDING
+    invalid_truth: Literal["penalised", "scored"] = "penalised"
+    invalid_result: Literal["repeated", "missed"] = "repeated"
+    short_result: Literal["missed", "cut"] = "missed"
+    corners: Corners = "bounding"
     remove_absent: bool = False
     step: int = 1
     precision_px: float = 20.0
     strict_precision: bool = False
-    precision_thresholds: int = 51
     precision_end_px: float = 50.0
     normalised: bool = False
-    strict_success: bool = True
     success_thresholds: int = 21
-    area: Area = Area.MEAN
+    area: Area = "mean"
 
     @property
     def errors_px(self) -> Floats:
         """Thresholds of the precision curve."""
-        return np.linspace(0.0, self.precision_end_px, self.precision_thresholds)
+        return np.linspace(0.0, self.precision_end_px, 51)
 
     @property
     def normalised_errors(self) -> Floats:
@@ -128,12 +83,12 @@ Source: Li et al., "LasHeR", TIP 2022, and its evaluation toolkit; inputs-and-me
 """
 
 RGBT234: Final = Convention(
-    truths=Truths.BETTER,
+    truths="better",
     given_first=False,
-    invalid_truth=InvalidTruth.SCORED,
-    invalid_result=InvalidResult.MISSED,
-    short_result=ShortResult.CUT,
-    corners=Corners.ROUNDED,
+    invalid_truth="scored",
+    invalid_result="missed",
+    short_result="cut",
+    corners="rounded",
 )
 """RGBT234: MPR and MSR over two ground truths.
 
@@ -148,18 +103,18 @@ ACM MM 2017.
 """
 
 GTOT: Final = Convention(
-    truths=Truths.BETTER,
+    truths="better",
     pooled=True,
     given_first=False,
-    invalid_truth=InvalidTruth.SCORED,
-    invalid_result=InvalidResult.MISSED,
-    short_result=ShortResult.CUT,
-    corners=Corners.ROUNDED,
+    invalid_truth="scored",
+    invalid_result="missed",
+    short_result="cut",
+    corners="rounded",
     precision_px=5.0,
     strict_precision=True,
     precision_end_px=25.0,
     success_thresholds=51,
-    area=Area.TRAPEZOID,
+    area="trapezoid",
 )
 """GTOT: MPR at 5 px and MSR, all frames pooled.
 
@@ -167,15 +122,7 @@ Source: Li et al., "Learning Collaborative Sparse Representation for Grayscale-T
 inputs-and-metrics 5.
 """
 
-VTUAV: Final = Convention(
-    truths=Truths.BETTER,
-    given_first=False,
-    invalid_truth=InvalidTruth.SCORED,
-    invalid_result=InvalidResult.MISSED,
-    short_result=ShortResult.CUT,
-    corners=Corners.ROUNDED,
-    step=10,
-)
+VTUAV: Final = replace(RGBT234, step=10)
 """VTUAV: MPR and MSR of every tenth frame.
 
 Source: Zhang et al., "Visible-Thermal UAV Tracking", CVPR 2022, and `calcPlotErr_TPR.m`, `plot_ST.m` of its

@@ -20,23 +20,9 @@ import numpy.typing as npt
 
 from dmtrack.datasets.annotations import Annotation
 from dmtrack.evaluation.metric import Curve, Metric, padded, track_boxes
-from dmtrack.evaluation.multistart import MultiStartConvention, bounded_ious
+from dmtrack.evaluation.multistart import bounded_ious
 from dmtrack.evaluation.overlap import Floats
 from dmtrack.evaluation.tracker_files import Track
-
-
-@dataclass(frozen=True, slots=True)
-class LongTermConvention:
-    """The choices of a long-term benchmark; the defaults are those of the VOT toolkit.
-
-    Attributes:
-        thresholds: How many confidence thresholds, infinity and minus infinity included.
-        skip_first: Leave out the first frame, which was given. The toolkit keeps it: with overlap 0 and
-            confidence 0, among the frames in which the target is visible.
-    """
-
-    thresholds: int = 100
-    skip_first: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,15 +48,14 @@ class PrecisionRecall(NamedTuple):
     f_score: float
 
 
-def confident_frames(
-    ious: npt.ArrayLike, confidence: npt.ArrayLike, convention: LongTermConvention
-) -> ConfidentFrames:
+def confident_frames(ious: npt.ArrayLike, confidence: npt.ArrayLike) -> ConfidentFrames:
     """Return the frames of a sequence as the toolkit scores them.
+
+    The first one, which was given, is kept with overlap 0 and confidence 0.
 
     Args:
         ious: `(N,)`, NaN where the target is absent (`dmtrack.evaluation.multistart.bounded_ious`).
         confidence: `(N,)`; a value that is not known (NaN) is 0.
-        convention: See there.
 
     Source: vot-toolkit 0.9.0 (measured: `tests/unit/vot_toolkit_facts.json`).
     """
@@ -79,8 +64,7 @@ def confident_frames(
     visible = ~np.isnan(overlap)
     overlap[~visible] = 0.0
     overlap[:1] = sure[:1] = 0.0
-    first = 1 if convention.skip_first else 0
-    return ConfidentFrames(overlap[first:], sure[first:], visible[first:])
+    return ConfidentFrames(overlap, sure, visible)
 
 
 def confidence_thresholds(scores: npt.ArrayLike, count: int = 100) -> Floats:
@@ -144,22 +128,17 @@ class LongTerm(Metric[ConfidentFrames]):
     columns = ("F-score", "Pr", "Re")
     ranked_by = "F-score"
     is_additive = False
-
-    def __init__(
-        self, convention: LongTermConvention | None = None, overlap: MultiStartConvention | None = None
-    ) -> None:
-        self.convention = convention or LongTermConvention()
-        self.overlap = overlap or MultiStartConvention()
+    wants_confidence = True
 
     def part(self, annotation: Annotation, tracks: Sequence[Track]) -> ConfidentFrames:
         """Return overlaps and confidences; without confidences every frame is reported."""
         track, frames = tracks[0], len(annotation)
         rows = padded(track_boxes(track, annotation.truth), frames)
-        ious = bounded_ious(rows, annotation.truth, self.overlap, annotation.picture_size())
+        ious = bounded_ious(rows, annotation.truth, annotation.picture_size())
         confidence = np.full(frames, np.nan)
         given = np.ones(len(track)) if track.confidence is None else track.confidence
         confidence[: min(frames, len(given))] = given[:frames]
-        return confident_frames(ious, confidence, self.convention)
+        return confident_frames(ious, confidence)
 
     def figures(self, parts: Sequence[ConfidentFrames]) -> tuple[float, ...]:
         """Return the best F-score, and its precision and recall."""
@@ -173,4 +152,4 @@ class LongTerm(Metric[ConfidentFrames]):
 
     def _thresholds(self, parts: Sequence[ConfidentFrames]) -> Floats:
         scores = np.concatenate([part.confidence for part in parts])
-        return confidence_thresholds(scores, self.convention.thresholds)
+        return confidence_thresholds(scores)

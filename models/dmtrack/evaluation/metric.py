@@ -46,11 +46,17 @@ class Metric(ABC, Generic[Part]):
         columns: Names of the figures, each in [0, 1].
         ranked_by: The column that orders trackers.
         is_additive: Each figure of a set is the mean of those of its sequences, by `weight`.
+        wants_confidence: Results without confidences are worth less.
+        step: Every how many frames the ground truth has a row.
+        cuts_short_results: The sequence ends where results do, rather than being missed from there on.
     """
 
     columns: tuple[str, ...]
     ranked_by: str
     is_additive: bool = True
+    wants_confidence: bool = False
+    step: int = 1
+    cuts_short_results: bool = False
 
     @abstractmethod
     def part(self, annotation: Annotation, tracks: Sequence[Track]) -> Part:
@@ -89,7 +95,7 @@ def with_given(track: Track, truth: Floats) -> Floats:
 
 def track_boxes(track: Track, truth: Floats) -> Floats:
     """Return `(N, 4)` boxes of a track, those that were given filled from the truth."""
-    return boxes_of(with_given(track, truth), Corners.BOUNDING)
+    return boxes_of(with_given(track, truth), "bounding")
 
 
 def padded(rows: Floats, frames: int) -> Floats:
@@ -109,7 +115,7 @@ def boxes_of(rows: npt.ArrayLike, corners: Corners) -> Floats:
         return values
     if values.ndim != 2 or values.shape[1] != 8:
         raise ValueError(f"rows have the shape {values.shape}, not (N, 4) or (N, 8)")
-    if corners is Corners.ROUNDED:
+    if corners == "rounded":
         x, y = values[:, 0], values[:, 1]
         box = np.stack((x, y, values[:, 2] - x, values[:, 5] - y), axis=1)
         rounded: Floats = np.sign(box) * np.floor(np.abs(box) + 0.5)

@@ -31,16 +31,12 @@ class MultiStartConvention:
     Attributes:
         threshold: An overlap of this or less is a miss.
         grace: So many misses in a row are a failure, which counts from the first of them.
-        rounded: Left, top, width and height are rounded to whole pixels before boxes are compared.
-        bounded: Only what lies in the picture is compared.
         low: First length of the interval of EAO, in frames.
         high: Last length of that interval.
     """
 
     threshold: float = 0.1
     grace: int = 10
-    rounded: bool = True
-    bounded: bool = True
     low: int = 115
     high: int = 755
 
@@ -87,7 +83,7 @@ def anchor_run(
 
     Source: VOT2020 results paper, section 2.1.
     """
-    ious = bounded_ious(pred, truth, convention, size)
+    ious = bounded_ious(pred, truth, size)
     present = ~np.isnan(ious)
     ious = np.where(present, ious, 0.0)
     ious[:1] = 0.0
@@ -102,21 +98,17 @@ def anchor_run(
     return AnchorRun(ious, len(ious), failed=False)
 
 
-def bounded_ious(
-    pred: npt.ArrayLike,
-    truth: npt.ArrayLike,
-    convention: MultiStartConvention,
-    size: tuple[int, int] | None,
-) -> Floats:
+def bounded_ious(pred: npt.ArrayLike, truth: npt.ArrayLike, size: tuple[int, int] | None) -> Floats:
     """Return `(N,)` overlaps, NaN where there is no truth.
+
+    Left, top, width and height are rounded to whole pixels first; only what lies in the picture is compared.
 
     Source: vot-toolkit 0.9.0 (measured: `tests/unit/vot_toolkit_facts.json`).
     """
     boxes = [np.asarray(one, np.float64) for one in (pred, truth)]
     known = is_box(boxes[1])
-    if convention.rounded:
-        boxes = [np.round(one) for one in boxes]
-    if convention.bounded and size is not None:
+    boxes = [np.round(one) for one in boxes]
+    if size is not None:
         boxes = [_within(one, size) for one in boxes]
     ious = iou_per_frame(*boxes)
     ious[known & np.isnan(ious)] = 0.0

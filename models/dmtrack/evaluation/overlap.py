@@ -76,16 +76,11 @@ def mean_iou(ious: npt.ArrayLike) -> float:
     Raises:
         ValueError: No frame has a true box.
     """
-    return float(_scored(ious).mean())
-
-
-def success_rate(ious: npt.ArrayLike, threshold: float = 0.5) -> float:
-    """Return the share of frames with an IoU above `threshold` (strictly), frames without truth left out.
-
-    Raises:
-        ValueError: No frame has a true box.
-    """
-    return float((_scored(ious) > threshold).mean())
+    values = np.asarray(ious, np.float64)
+    scored = values[~np.isnan(values)]
+    if scored.size == 0:
+        raise ValueError("no frame has a true box")
+    return float(scored.mean())
 
 
 def as_boxes(values: npt.ArrayLike) -> Floats:
@@ -98,14 +93,6 @@ def as_boxes(values: npt.ArrayLike) -> Floats:
     if boxes.ndim != 2 or boxes.shape[1] != 4:
         raise ValueError(f"boxes have the shape {boxes.shape}, not (N, 4)")
     return boxes
-
-
-def _scored(ious: npt.ArrayLike) -> Floats:
-    values = np.asarray(ious, dtype=np.float64)
-    scored: Floats = values[~np.isnan(values)]
-    if scored.size == 0:
-        raise ValueError("no frame has a true box")
-    return scored
 
 
 def centre_error(pred: npt.ArrayLike, truth: npt.ArrayLike) -> Floats:
@@ -153,13 +140,12 @@ def count_within(errors: Floats, thresholds: Floats, *, strict: bool = False) ->
     return np.searchsorted(known, thresholds, side="left" if strict else "right")
 
 
-def count_above(ious: Floats, thresholds: Floats, *, strict: bool = True) -> Counts:
+def count_above(ious: Floats, thresholds: Floats) -> Counts:
     """Count the frames whose IoU is above each threshold.
 
     Args:
         ious: `(N,)`; NaN is above no threshold.
         thresholds: `(T,)`.
-        strict: Otherwise an IoU of just the threshold counts too.
 
     Returns:
         `(T,)` counts.
@@ -167,7 +153,7 @@ def count_above(ious: Floats, thresholds: Floats, *, strict: bool = True) -> Cou
     Source: Wu et al., CVPR 2013 (success plot).
     """
     known = np.sort(ious[~np.isnan(ious)])
-    return len(known) - np.searchsorted(known, thresholds, side="right" if strict else "left")
+    return len(known) - np.searchsorted(known, thresholds, side="right")
 
 
 def _offsets(pred: npt.ArrayLike, truth: npt.ArrayLike) -> tuple[Floats, Floats]:

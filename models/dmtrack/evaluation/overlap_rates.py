@@ -6,7 +6,6 @@ Source: Huang et al., "GOT-10k", TPAMI 2021 (AO, SR at 0.5 and 0.75: all frames 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -14,27 +13,18 @@ import numpy.typing as npt
 
 from dmtrack.datasets.annotations import Annotation
 from dmtrack.evaluation.metric import Curve, Metric, track_boxes
-from dmtrack.evaluation.overlap import Floats, iou_per_frame
+from dmtrack.evaluation.overlap import Floats, iou_per_frame, is_box
 from dmtrack.evaluation.tracker_files import Track
 
 _SUCCESS_POINTS: Final = 101
 
 
-@dataclass(frozen=True, slots=True)
-class OverlapConvention:
-    """The choices of one-pass figures.
-
-    Attributes:
-        skip_first: AO and SR leave out the first frame, which was given. The mean IoU counts it, as 1.
-        pooled: AO and SR weigh all frames the same, rather than all sequences.
-    """
-
-    skip_first: bool = True
-    pooled: bool = True
-
-
 class OverlapRates(NamedTuple):
-    """Figures of a set of sequences, in [0, 1]."""
+    """Figures of a set of sequences, in [0, 1].
+
+    The mean IoU is that of the sequences and counts the first frame, which was given, as 1. The others leave
+    it out and weigh all frames the same.
+    """
 
     mean_iou: float
     average_overlap: float
@@ -67,25 +57,20 @@ def scored_ious(pred: npt.ArrayLike, truth: npt.ArrayLike, present: npt.ArrayLik
     return scored
 
 
-def overlap_rates(ious: Sequence[Floats], convention: OverlapConvention | None = None) -> OverlapRates:
+def overlap_rates(ious: Sequence[Floats]) -> OverlapRates:
     """Return the figures of sequences.
 
     Args:
         ious: Of `scored_ious`, one array a sequence, none empty.
-        convention: See there.
 
     Source: Huang et al. 2021, section 4.1; the mean IoU is that of `dmtrack evaluate --run`.
     """
-    convention = convention or OverlapConvention()
     mean_iou = float(np.mean([one.mean() for one in ious]))
-    later = [one[1:] if convention.skip_first else one for one in ious]
-    parts = [np.concatenate(later)] if convention.pooled else later
-    parts = [part for part in parts if len(part)]
-    if not parts:
+    later = np.concatenate([one[1:] for one in ious])
+    if not len(later):
         return OverlapRates(mean_iou, *(float("nan"),) * 3)
-    average = float(np.mean([part.mean() for part in parts]))
-    success = [float(np.mean([(part > threshold).mean() for part in parts])) for threshold in (0.5, 0.75)]
-    return OverlapRates(mean_iou, average, *success)
+    success = (float((later > threshold).mean()) for threshold in (0.5, 0.75))
+    return OverlapRates(mean_iou, float(later.mean()), *success)
 
 
 class OverlapRate(Metric[Floats]):
@@ -94,9 +79,6 @@ class OverlapRate(Metric[Floats]):
     columns = ("mean IoU", "AO", "SR50", "SR75")
     ranked_by = "mean IoU"
     is_additive = False
-
-    def __init__(self, convention: OverlapConvention | None = None) -> None:
-        self.convention = convention or OverlapConvention()
 
     def part(self, annotation: Annotation, tracks: Sequence[Track]) -> Floats:
         """Return the overlaps of scored frames."""
@@ -113,18 +95,18 @@ class OverlapRate(Metric[Floats]):
 
     def figures(self, parts: Sequence[Floats]) -> tuple[float, ...]:
         """Return mean IoU, AO, SR50 and SR75."""
-        return tuple(overlap_rates(parts, self.convention))
+        return tuple(overlap_rates(parts))
 
     def curves(self, parts: Sequence[Floats]) -> tuple[Curve, ...]:
         """Return the success curve of all later frames."""
-        ious = np.concatenate([part[1:] if self.convention.skip_first else part for part in parts])
+        ious = np.concatenate([part[1:] for part in parts])
         x = np.linspace(0, 1, _SUCCESS_POINTS)
         y = np.array([(ious > threshold).mean() if len(ious) else np.nan for threshold in x])
         return (Curve("success", "overlap", "success", x, y, self.figures(parts)[0]),)
 
 
 def _first_box(truth: Floats, present: npt.NDArray[np.bool_] | None) -> int:
-    known = np.isfinite(truth).all(axis=1) & (truth[:, 2:] > 0).all(axis=1)
+    known = is_box(truth)
     if present is not None:
         known &= present
     return int(np.argmax(known))

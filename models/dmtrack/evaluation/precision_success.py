@@ -13,10 +13,6 @@ from dmtrack.datasets.annotations import Annotation
 from dmtrack.evaluation.convention import (
     Area,
     Convention,
-    InvalidResult,
-    InvalidTruth,
-    ShortResult,
-    Truths,
 )
 from dmtrack.evaluation.metric import Curve, Metric, boxes_of, with_given
 from dmtrack.evaluation.overlap import (
@@ -80,24 +76,17 @@ def frame_scores(
     Source: the scripts named at the constants of `dmtrack.evaluation.convention`.
     """
     boxes = boxes_of(rows, convention.corners)
-    chosen = [np.asarray(one, np.float64) for one in truths][
-        : 1 if convention.truths is Truths.MAIN else None
-    ]
+    chosen = [np.asarray(one, np.float64) for one in truths][: 1 if convention.truths == "main" else None]
     frames = min(len(one) for one in chosen)
     boxes = _sampled(boxes, frames, convention.step)[:frames]
-    if convention.short_result is ShortResult.CUT:
+    if convention.short_result == "cut":
         frames = min(frames, len(boxes))
     chosen = [one[:frames] for one in chosen]
     boxes = _repaired(boxes, chosen[0], convention)
     errors, normalised, ious = _compared(boxes, chosen)
-    if convention.invalid_truth is not InvalidTruth.SCORED:
+    if convention.invalid_truth == "penalised":
         invalid = ~(chosen[0] > 0).all(axis=1)
-        if convention.invalid_truth is InvalidTruth.PENALISED:
-            errors[invalid] = normalised[invalid] = ious[invalid] = -1.0
-        else:
-            errors, normalised, ious = errors[~invalid], normalised[~invalid], ious[~invalid]
-            present = None if present is None else present[:frames][~invalid]
-            frames = len(errors)
+        errors[invalid] = normalised[invalid] = ious[invalid] = -1.0
     if convention.remove_absent and present is not None:
         if len(present) < frames:
             raise ValueError(f"{len(present)} flags of presence, but {frames} frames")
@@ -114,7 +103,7 @@ def sequence_counts(scores: FrameScores, convention: Convention) -> SequenceCoun
     return SequenceCounts(
         count_within(scores.errors_px, convention.errors_px, strict=convention.strict_precision),
         count_within(scores.normalised, convention.normalised_errors, strict=convention.strict_precision),
-        count_above(scores.ious, convention.overlaps, strict=convention.strict_success),
+        count_above(scores.ious, convention.overlaps),
         scores.frames,
     )
 
@@ -142,25 +131,17 @@ def area_under(success: Floats, area: Area) -> float:
 
     Source: LasHeR and RGBT234 toolkits (mean of 21 points); GTOT toolkit (trapezoids).
     """
-    if area is Area.MEAN:
+    if area == "mean":
         return float(success.mean())
     return float((success[1:] + success[:-1]).sum() / 2 / (len(success) - 1))
 
 
-def precision_rate(precision: Floats, convention: Convention) -> float:
-    """Return the precision curve at the error the benchmark quotes.
+def quoted(precision: Floats, thresholds: Floats, at: float) -> float:
+    """Return a precision curve at the threshold that is quoted.
 
     Source: the scripts named at the constants of `dmtrack.evaluation.convention`.
     """
-    return float(precision[int(np.argmin(np.abs(convention.errors_px - convention.precision_px)))])
-
-
-def normalised_rate(precision: Floats, convention: Convention) -> float:
-    """Return the normalised precision curve at 0.2.
-
-    Source: Li et al., "LasHeR", TIP 2022.
-    """
-    return float(precision[int(np.argmin(np.abs(convention.normalised_errors - _NORMALISED_AT)))])
+    return float(precision[int(np.argmin(np.abs(thresholds - at)))])
 
 
 def _sampled(boxes: Floats, frames: int, step: int) -> Floats:
@@ -174,7 +155,7 @@ def _repaired(boxes: Floats, truth: Floats, convention: Convention) -> Floats:
     whole[: len(boxes)] = boxes
     if convention.given_first and len(whole):
         whole[0] = truth[0]
-    if convention.invalid_result is InvalidResult.REPEATED:
+    if convention.invalid_result == "repeated":
         valid = np.isfinite(whole).all(axis=1) & (whole[:, 2:] > 0).all(axis=1)
         valid[:1] = True
         last = np.maximum.accumulate(np.where(valid, np.arange(len(whole)), 0))
@@ -203,6 +184,8 @@ class PrecisionSuccess(Metric[SequenceCounts]):
         self.convention = convention
         self.columns = columns
         self.ranked_by = columns[-1]
+        self.step = convention.step
+        self.cuts_short_results = convention.short_result == "cut"
 
     def part(self, annotation: Annotation, tracks: Sequence[Track]) -> SequenceCounts:
         """Count the frames within the thresholds."""
@@ -212,10 +195,11 @@ class PrecisionSuccess(Metric[SequenceCounts]):
     def figures(self, parts: Sequence[SequenceCounts]) -> tuple[float, ...]:
         """Return precision, normalised precision where quoted, and success."""
         precision, normalised, success = self._shares(parts)
-        found = [precision_rate(precision, self.convention)]
-        if self.convention.normalised:
-            found.append(normalised_rate(normalised, self.convention))
-        return (*found, area_under(success, self.convention.area))
+        convention = self.convention
+        found = [quoted(precision, convention.errors_px, convention.precision_px)]
+        if convention.normalised:
+            found.append(quoted(normalised, convention.normalised_errors, _NORMALISED_AT))
+        return (*found, area_under(success, convention.area))
 
     def curves(self, parts: Sequence[SequenceCounts]) -> tuple[Curve, ...]:
         """Return the precision, the normalised precision where quoted, and the success curve."""

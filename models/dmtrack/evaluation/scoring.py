@@ -259,7 +259,7 @@ class _Scoring:
             self._add(ProblemKind.LONG, annotation.name, f"{len(track)} rows for {max(expected)} frames")
         if track.targets > 1:
             self._add(ProblemKind.TARGETS, annotation.name, f"{track.targets} targets")
-        if "F-score" in self.benchmark.metric.columns and track.confidence is None:
+        if self.benchmark.metric.wants_confidence and track.confidence is None:
             self._add(ProblemKind.NO_CONFIDENCE, annotation.name)
         looks = corner_like(track.rows, annotation.truth)
         if looks is not None:
@@ -290,14 +290,13 @@ class _Scoring:
 
     def _counted(self, kind: ProblemKind) -> str:
         left_out = "counted as 0" if self.options.missing is Missing.ZERO else "left out of every mean"
-        convention = getattr(self.benchmark.metric, "convention", None)
-        short = str(getattr(convention, "short_result", "missed"))
-        cut = "scored up to their end, as the benchmark's own script does" if short == "cut" else ""
+        cut = "scored up to their end, as the benchmark's own script does"
+        short = cut if self.benchmark.metric.cuts_short_results else "the frames that lack are misses"
         return {
             ProblemKind.MISSING: left_out,
             ProblemKind.UNREADABLE: left_out,
             ProblemKind.NO_TRUTH: left_out,
-            ProblemKind.SHORT: cut or "the frames that lack are misses",
+            ProblemKind.SHORT: short,
             ProblemKind.LONG: "the rows beyond the truth are not looked at",
             ProblemKind.RUNS: "counted as failures in the first frame",
             ProblemKind.TARGETS: "the first target is scored",
@@ -308,9 +307,7 @@ class _Scoring:
 def _expected_lengths(annotation: Annotation, benchmark: Benchmark) -> tuple[int, ...]:
     """Return the numbers of rows that results may have."""
     lengths = [len(truth) for truth in annotation.truths]
-    step = getattr(getattr(benchmark.metric, "convention", None), "step", 1)
-    if step > 1:
-        lengths += [length * step for length in lengths]
+    lengths += [length * benchmark.metric.step for length in lengths]
     flags = annotation.present
     if flags is not None and flags.any():
         lengths += [len(flags), len(flags) - int(np.argmax(flags))]
