@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dmtrack.datasets.sequence import Sequence as AnnotatedSequence
-from dmtrack.datasets.survey import SurveyedClip
+from dmtrack.datasets.survey import DatasetRecording
 from dmtrack.video.container import ClockFacts, ContainerFacts, StreamFacts
 from dmtrack.video.frame import VideoInfo
 from dmtrack.video.inspection import PairMatch, PairReport
@@ -147,22 +147,22 @@ def _starts_text(match: PairMatch) -> str:
     return f"{apart_ms:+.1f} ms apart; --offset-ms {offset_ms:g} would make them start together"
 
 
-def clip_table(one: SurveyedClip) -> Table:
+def clip_table(one: DatasetRecording) -> Table:
     """Return what a data-set folder is: layout, streams and targets."""
     clip = one.clip
     table = _facts()
     table.add_row("folder", Text(str(clip.folder)))
     modality = "one stream" if clip.second is None else str(clip.layout.modality)
     table.add_row("layout", Text(f"{clip.layout.name} ({modality})"))
-    table.add_row("RGB", Text(_stream_text(clip.rgb, one.rgb_pictures)))
+    table.add_row("RGB", Text(_stream_text(clip.rgb, one.pictures[0])))
     if clip.second is not None:
-        table.add_row(str(clip.layout.modality), Text(_stream_text(clip.second, one.aux_pictures)))
+        table.add_row(str(clip.layout.modality), Text(_stream_text(clip.second, one.pictures[1])))
     for number, sequence in enumerate(one.sequences):
         table.add_row("targets" if number == 0 else "", Text(_target_text(sequence)))
     return table
 
 
-def clips_table(clips: Sequence[SurveyedClip], root: Path) -> Table:
+def clips_table(clips: Sequence[DatasetRecording], root: Path) -> Table:
     """Return a table of the clips below a folder, one a row."""
     table = Table(show_edge=False, pad_edge=False)
     for name in ("recording", "layout", "second stream"):
@@ -173,7 +173,7 @@ def clips_table(clips: Sequence[SurveyedClip], root: Path) -> Table:
         clip = one.clip
         name = "." if clip.folder == root else str(clip.folder.relative_to(root))
         second = "none" if clip.second is None else f"{clip.layout.modality}"
-        frames = "?" if one.rgb_pictures is None else str(one.rgb_pictures)
+        frames = "?" if one.pictures[0] is None else str(one.pictures[0])
         targets = [f"{s.start_box} at {s.source_start() + s.start_frame}" for s in one.sequences]
         table.add_row(*(Text(cell) for cell in (name, clip.layout.name, second, frames, _listed(targets))))
     return table

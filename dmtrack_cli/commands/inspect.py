@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from dmtrack.datasets.survey import SurveyedClip
+from dmtrack.datasets.survey import DatasetRecording
 from dmtrack.output.record import to_json
 from dmtrack.run.recording_report import RecordingReport, inspect_recording
 from dmtrack_cli.console import out
@@ -89,7 +89,7 @@ def _say(found: RecordingReport) -> None:
         out.print(Text.assemble(("warning: ", "yellow"), warning))
 
 
-def _say_root(root: Path, clips: tuple[SurveyedClip, ...], *, as_json: bool) -> None:
+def _say_root(root: Path, clips: tuple[DatasetRecording, ...], *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps({"recordings": [_clip_json(clip) for clip in clips]}, indent=2))
         return
@@ -100,7 +100,7 @@ def _say_root(root: Path, clips: tuple[SurveyedClip, ...], *, as_json: bool) -> 
     out.print(f"{len(clips)} recordings; name one to see more, or track all with dmtrack batch")
 
 
-def _clip_json(one: SurveyedClip) -> dict[str, object]:
+def _clip_json(one: DatasetRecording) -> dict[str, object]:
     clip = one.clip
     return {
         "folder": str(clip.folder),
@@ -108,8 +108,8 @@ def _clip_json(one: SurveyedClip) -> dict[str, object]:
         "modality": None if clip.second is None else to_json(clip.layout.modality),
         "rgb": str(clip.rgb),
         "aux": None if clip.second is None else str(clip.second),
-        "rgb_pictures": one.rgb_pictures,
-        "aux_pictures": one.aux_pictures,
+        "rgb_pictures": one.pictures[0],
+        "aux_pictures": one.pictures[1],
         "targets": [
             {
                 "name": sequence.name,

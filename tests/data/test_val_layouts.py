@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dmtrack.datasets.ground_truth import find_ground_truth, first_box, read_boxes
+from dmtrack.datasets.ground_truth import box_at, find_ground_truth, read_boxes
 from dmtrack.datasets.opening import open_sequence
 from dmtrack.errors import DatasetError
 from dmtrack.video.frame import Modality
@@ -77,10 +77,11 @@ def test_event_pictures_show_the_cars_where_the_boxes_are(val_sequences):
 
 def test_polygons_are_bounded_by_their_boxes(shared_data):
     truth = read_boxes(shared_data / "val" / "rgb_bag" / "groundtruth.txt")
-    np.testing.assert_allclose(truth.polygons[0, 0], (333.02, 127.36))
+    points = truth.rows.reshape(-1, 4, 2) - 1
+    np.testing.assert_allclose(points[0, 0], (333.02, 127.36))
     low, high = truth.boxes[:, :2], truth.boxes[:, :2] + truth.boxes[:, 2:]
-    np.testing.assert_allclose(truth.polygons.min(axis=1), low)
-    np.testing.assert_allclose(truth.polygons.max(axis=1), high)
+    np.testing.assert_allclose(points.min(axis=1), low)
+    np.testing.assert_allclose(points.max(axis=1), high)
 
 
 @pytest.mark.parametrize(
@@ -98,7 +99,7 @@ def test_polygons_are_bounded_by_their_boxes(shared_data):
 def test_ground_truth_is_found_from_what_track_is_handed(shared_data, source, files):
     found = find_ground_truth(shared_data / "val" / source)
     assert [path.name for path in found] == files
-    assert all(first_box(path).area > 0 for path in found)
+    assert all(box_at(path).area > 0 for path in found)
 
 
 def test_a_clip_with_two_targets_asks_which(shared_data):

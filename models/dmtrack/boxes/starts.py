@@ -17,7 +17,7 @@ from typing import Final
 from dmtrack.boxes.formats.mot import LEAST_COLUMNS, read_mot
 from dmtrack.boxes.formats.table import read_table
 from dmtrack.boxes.parsing import read_text, words_of
-from dmtrack.datasets.ground_truth import first_box
+from dmtrack.datasets.ground_truth import box_at
 from dmtrack.errors import BoxError
 from dmtrack.geometry.box import Box
 from dmtrack.tracking.result import TrackedBox
@@ -50,7 +50,7 @@ def read_targets(path: Path, first_frame: int = 0) -> tuple[Box | TargetStart, .
     elif len(words) >= LEAST_COLUMNS and len(words) not in _TRUTH_COLUMNS:
         rows = list(read_mot(path, path.stem).rows)
     else:
-        return (first_box(path),)
+        return (box_at(path),)
     return _starts(rows, path, first_frame)
 
 

@@ -15,7 +15,7 @@ their `absent.txt`, so its meaning is told from the boxes: a frame without a box
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -46,39 +46,13 @@ class TruthFile:
             rows that are no boxes, so nothing is lost here.
         sizeless: `(N,)` bool: rows that give a place but no area, a mistake in the file. Rows of one
             repeated number (`0,0,0,0`) say that the target is absent.
-        polygons: `(N, 4, 2)` float64 corner points, pixels counted from 0, or None for boxes.
         unjudged: As `boxes`, but rows that are no boxes have the numbers that the file gives.
     """
 
     boxes: Floats
     rows: Floats
     sizeless: npt.NDArray[np.bool_]
-    polygons: Floats | None = None
-    unjudged: Floats = field(default_factory=lambda: np.empty((0, 4)))
-
-
-@dataclass(frozen=True, slots=True)
-class BoxConvention:
-    """How a file counts: pixels from `origin` (0 or 1), and corners instead of a size."""
-
-    origin: int = 0
-    corners: bool = False
-
-    def __post_init__(self) -> None:
-        if self.origin not in (0, 1):
-            raise ValueError(f"pixels are counted from 0 or 1, not from {self.origin}")
-
-
-def convention_of(path: Path, columns: int) -> BoxConvention:
-    """Tell the convention of a ground-truth file from its name and its number of columns.
-
-    OTB (`groundtruth_rect*.txt`) and VOT (8 values) count pixels from 1, as MATLAB does; GTOT
-    (`groundTruth_v.txt`, `groundTruth_i.txt`) writes left, top, right, bottom; every other file is
-    taken as `x, y, w, h` from 0.
-    """
-    if path.stem in ("groundTruth_v", "groundTruth_i") and columns == 4:
-        return BoxConvention(corners=True)
-    return BoxConvention(origin=1 if columns == 8 or path.stem.startswith("groundtruth_rect") else 0)
+    unjudged: Floats
 
 
 def read_boxes(path: Path, *, origin: int | None = None, corners: bool | None = None) -> TruthFile:
@@ -87,19 +61,15 @@ def read_boxes(path: Path, *, origin: int | None = None, corners: bool | None = 
     Args:
         path: A text file with one row a frame, all of 4 or all of 8 numbers (scientific notation and
             NaN are fine). Blank lines are allowed at the end only, where they cannot shift a row.
-        origin: What the first pixel is called, 0 or 1; None tells it from the file (`convention_of`).
-        corners: The 4 values are left, top, right, bottom; None tells it from the file.
+        origin: What the first pixel is called, 0 or 1. None tells it from the file: OTB
+            (`groundtruth_rect*.txt`) and VOT (8 values) count from 1, as MATLAB does, all others from 0.
+        corners: The 4 values are left, top, right, bottom. None tells it from the file: those of GTOT are.
 
     Raises:
         FormatError: The file cannot be read, or a row (named) is not 4 or 8 numbers.
     """
     lines = _read_text(path).rstrip().splitlines()
-    rows = _parse_rows(lines, path)
-    known = convention_of(path, rows.shape[1])
-    convention = BoxConvention(
-        known.origin if origin is None else origin, known.corners if corners is None else corners
-    )
-    return _to_ground_truth(rows, convention)
+    return _truth(_parse_rows(lines, path), path, origin, corners)
 
 
 def read_flags(path: Path) -> npt.NDArray[np.bool_]:
@@ -120,34 +90,26 @@ def read_flags(path: Path) -> npt.NDArray[np.bool_]:
     return np.array([word == "1" for word in words], dtype=np.bool_)
 
 
-def first_box(path: Path, *, origin: int | None = None, corners: bool | None = None) -> Box:
-    """Read the start box: the first row of a ground-truth file, whatever follows it.
+def box_at(path: Path, row: int = 0, *, origin: int | None = None, corners: bool | None = None) -> Box:
+    """Read the box of one frame, whatever follows it.
 
     Args:
         path: A ground-truth file, see `read_boxes`.
+        row: 0-based index of the frame.
         origin: As in `read_boxes`.
         corners: As in `read_boxes`.
 
     Raises:
-        FormatError: The file cannot be read, or its first row is not 4 or 8 numbers.
-        BoxError: The file is empty, or its first row says that the target is absent.
+        FormatError: The file cannot be read, or the row is not 4 or 8 numbers.
+        BoxError: The file ends before it, or the row says that the target is absent.
     """
-    return box_at(path, 0, origin=origin, corners=corners)
-
-
-def box_at(path: Path, row: int, *, origin: int | None = None, corners: bool | None = None) -> Box:
-    """Read the box of the frame with the 0-based index `row` (see `first_box` for the errors)."""
     lines = _read_text(path).rstrip().splitlines()
     if not lines:
         raise BoxError("the file holds no box", where=path, hint="write x,y,w,h in pixels in its first line")
     if not 0 <= row < len(lines):
         raise BoxError(f"there is no box for frame {row}: the file has {len(lines)} rows", where=path)
     numbers = _parse_rows([lines[row]], path, first_row=row + 1)
-    known = convention_of(path, numbers.shape[1])
-    convention = BoxConvention(
-        known.origin if origin is None else origin, known.corners if corners is None else corners
-    )
-    x, y, w, h = _to_ground_truth(numbers, convention).boxes[0]
+    x, y, w, h = _truth(numbers, path, origin, corners).boxes[0]
     if np.isnan(x):
         raise BoxError(
             f"row {row + 1} ({lines[row].strip()}) is no box: the target is absent there",
@@ -257,20 +219,23 @@ def _is_number(word: str) -> bool:
         return False
 
 
-def _to_ground_truth(rows: Floats, convention: BoxConvention) -> TruthFile:
-    if rows.shape[1] == 8:
-        polygons = rows.reshape(-1, 4, 2) - convention.origin
-        corner_min, corner_max = polygons.min(axis=1), polygons.max(axis=1)
-        boxes = np.hstack((corner_min, corner_max - corner_min))
+def _truth(rows: Floats, path: Path, origin: int | None, corners: bool | None) -> TruthFile:
+    """Bring rows to boxes that count from 0."""
+    is_polygon = rows.shape[1] == 8
+    if origin is None:
+        origin = 1 if is_polygon or path.stem.startswith("groundtruth_rect") else 0
+    if is_polygon:
+        points = rows.reshape(-1, 4, 2) - origin
+        boxes = np.hstack((points.min(axis=1), np.ptp(points, axis=1)))
     else:
-        polygons = None
-        size = rows[:, 2:] - rows[:, :2] if convention.corners else rows[:, 2:]
-        boxes = np.hstack((rows[:, :2] - convention.origin, size))
+        is_corners = path.stem in ("groundTruth_v", "groundTruth_i") if corners is None else corners
+        size = rows[:, 2:] - rows[:, :2] if is_corners else rows[:, 2:]
+        boxes = np.hstack((rows[:, :2] - origin, size))
     unjudged = boxes.copy()
     empty = (boxes[:, 2:] <= 0).any(axis=1)
     boxes[np.isnan(boxes).any(axis=1) | empty] = np.nan
     sizeless = empty & np.isfinite(rows).all(axis=1) & (np.ptp(rows, axis=1) > 0)
-    return TruthFile(boxes, rows, sizeless, polygons, unjudged)
+    return TruthFile(boxes, rows, sizeless, unjudged)
 
 
 def present_frames(folder: Path, has_box: Flags) -> Flags:

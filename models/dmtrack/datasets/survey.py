@@ -18,35 +18,20 @@ _NAMED: Final = 3
 
 
 @dataclass(frozen=True, slots=True)
-class SurveyedClip:
-    """One clip.
-
-    Attributes:
-        clip: Its streams.
-        rgb_pictures: Pictures of the main stream; None for a video.
-        aux_pictures: Pictures of the second stream; None for a video, or without one.
-        sequences: Its annotated targets, if they can be used.
-        problems: What is wrong, a sentence each.
-    """
-
-    clip: Clip
-    rgb_pictures: int | None
-    aux_pictures: int | None
-    sequences: tuple[Sequence, ...]
-    problems: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class DatasetRecording:
     """One clip of a data set, ready to be read.
 
     Attributes:
         clip: Its streams.
-        sequences: Its annotated targets; none where there is no ground truth.
+        sequences: Its annotated targets; none where there is no ground truth that can be used.
+        pictures: Of the main and the second stream; None for a video, without one, or where nobody counted.
+        problems: What is wrong, a sentence each.
     """
 
     clip: Clip
     sequences: tuple[Sequence, ...] = ()
+    pictures: tuple[int | None, int | None] = (None, None)
+    problems: tuple[str, ...] = ()
 
     @property
     def modality(self) -> Modality | None:
@@ -59,7 +44,7 @@ class DatasetRecording:
         return f"the folder is laid out as {self.clip.layout.name}"
 
 
-def survey(root: Path) -> tuple[SurveyedClip, ...]:
+def survey(root: Path) -> tuple[DatasetRecording, ...]:
     """Look at the clip in `root`, or at every clip below; nothing where there is none.
 
     Raises:
@@ -71,7 +56,7 @@ def survey(root: Path) -> tuple[SurveyedClip, ...]:
     return tuple(_surveyed(clip) for clip in clips if clip is not None)
 
 
-def _surveyed(clip: Clip) -> SurveyedClip:
+def _surveyed(clip: Clip) -> DatasetRecording:
     problems = []
     sequences: tuple[Sequence, ...] = ()
     counts: list[int | None] = [None, None]
@@ -88,7 +73,7 @@ def _surveyed(clip: Clip) -> SurveyedClip:
             sequences = tuple(open_clip(clip))
         except InputError as error:
             problems.append(str(error))
-    return SurveyedClip(clip, counts[0], counts[1], sequences, tuple(problems))
+    return DatasetRecording(clip, sequences, (counts[0], counts[1]), tuple(problems))
 
 
 def open_recording(folder: Path) -> DatasetRecording | None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from dmtrack.datasets.ground_truth import find_ground_truth
 from dmtrack.datasets.image_files import is_video
-from dmtrack.datasets.survey import SurveyedClip, survey
+from dmtrack.datasets.survey import DatasetRecording, survey
 from dmtrack.drawing.draw import Mark, target_colour
 from dmtrack.drawing.sheet import contact_sheet, pairs_at, spread_indices, write_sheet
 from dmtrack.errors import ConfigError, DatasetError, VideoError
@@ -29,7 +29,7 @@ class RecordingReport:
         ground_truth: Files of boxes beside the first stream.
     """
 
-    clips: tuple[SurveyedClip, ...]
+    clips: tuple[DatasetRecording, ...]
     pair: PairReport | None = None
     containers: tuple[ContainerFacts | None, ...] = ()
     ground_truth: tuple[Path, ...] = ()
@@ -73,7 +73,7 @@ def inspect_recording(
     return RecordingReport(clips, pair, containers, find_ground_truth(pair.rgb.path))
 
 
-def _of_clip(surveyed: SurveyedClip, pairing: PairingOptions) -> PairReport:
+def _of_clip(surveyed: DatasetRecording, pairing: PairingOptions) -> PairReport:
     clip = surveyed.clip
     try:
         pair = inspect_pair(clip.rgb, clip.second, pairing)
@@ -99,7 +99,12 @@ def _container(info: VideoInfo) -> ContainerFacts | None:
 
 
 def _write_sheet(
-    path: Path, pair: PairReport, clips: tuple[SurveyedClip, ...], pairing: PairingOptions, *, overwrite: bool
+    path: Path,
+    pair: PairReport,
+    clips: tuple[DatasetRecording, ...],
+    pairing: PairingOptions,
+    *,
+    overwrite: bool,
 ) -> None:
     rgb, aux = pair.rgb, pair.aux
     if aux is not None and pair.modality is None:
