@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 import torch
 
 from dmtrack.config import PRESETS, model_preset
 from dmtrack.errors import CheckpointError
 from dmtrack.network.backend import Backend, choose_device, choose_precision, network_for, onnx_precision
+from dmtrack.network.fast.kernels import Precision
 from dmtrack.network.model import DMTrack
 from dmtrack.network.weights.checkpoint import WeightsMeta, save_weights
 from dmtrack.network.weights.store import ResolvedWeights, resolve_weights
-from dmtrack.run.pipeline import PrecisionChoice
 from dmtrack.tracking.cropping import cropper_for
 from dmtrack.tracking.tracker import Tracker
 from dmtrack.video.frame import Modality
@@ -38,7 +38,7 @@ class Choice:
 
     preset: str
     backend: Backend
-    precision: PrecisionChoice
+    precision: Literal["auto"] | Precision
     device: str
     targets: int
 

@@ -12,8 +12,8 @@ from dmtrack.batch.run import Existing
 from dmtrack.evaluation.benchmarks import BenchmarkName
 from dmtrack.evaluation.scoring import Missing, ScoringOptions
 from dmtrack.evaluation.tracker_files import RowOrder
+from dmtrack.run.request import RecoveryChoice
 from dmtrack.video.frame import Modality
-from dmtrack_cli.options import RecoveryChoice
 
 _SCORE: Final = "Scoring results"
 _RUN: Final = "Running the tracker"

@@ -1,8 +1,7 @@
-"""Options that belong together, as frozen dataclasses: `@grouped` commands take whole groups.
+"""From the library's option types to the options of a command: `@grouped` commands take whole types.
 
-A group's fields are options as Typer knows them (`Annotated[..., typer.Option(...)]` with a default).
-The command's signature shows Typer the fields, and the command gets the group. So an option is
-written down once, whatever commands have it, and a group travels as one value.
+The signature of a command shows Typer every `Option` of an option type among its parameters, and the command
+gets the type. A parameter that is annotated with an `Option` alone becomes an option too.
 """
 
 from __future__ import annotations
@@ -10,36 +9,66 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
-from collections.abc import Callable, Iterator
-from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+from collections.abc import Callable
+from dataclasses import dataclass
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from typer.models import OptionInfo
+import typer
+
+from dmtrack.errors import ConfigError
+from dmtrack.options import DeclaredOption, Option, built, declared_options, option_in
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
 
+@dataclass(frozen=True, slots=True, init=False)
+class Without:
+    """Leaves out options of a type that a command does not have: `Annotated[T, Without("--fit")]`."""
+
+    names: tuple[str, ...]
+
+    def __init__(self, *names: str) -> None:
+        object.__setattr__(self, "names", names)
+
+
+@dataclass(frozen=True, slots=True)
+class _Group:
+    """An option type among the parameters of a command."""
+
+    option_type: type
+    options: tuple[DeclaredOption, ...]
+
+    def take(self, values: dict[str, Any]) -> object:
+        """Make the type of its values among those of all options."""
+        own = {one.place: _read(one, values.pop(_parameter_name(one.option))) for one in self.options}
+        return built(self.option_type, own)
+
+
 def grouped(command: Command) -> Command:
-    """Let Typer see the fields of every dataclass among the parameters of `command`."""
+    """Let Typer see the options of every option type among the parameters of `command`."""
     hints = get_type_hints(command, include_extras=True)
-    groups: dict[str, tuple[type, list[str]]] = {}
+    groups: dict[str, _Group] = {}
     shown: list[inspect.Parameter] = []
     for parameter in inspect.signature(command).parameters.values():
         hint = hints[parameter.name]
-        if not (isinstance(hint, type) and dataclasses.is_dataclass(hint)):
-            shown.append(parameter.replace(annotation=hint))
-            continue
-        fields = list(_parameters(hint))
-        groups[parameter.name] = (hint, [field.name for field in fields])
-        shown.extend(fields)
+        group = _group(hint)
+        option = option_in(hint)
+        if group is not None:
+            groups[parameter.name] = group
+            shown.extend(_parameter(one, _parameter_name(one.option)) for one in group.options)
+        elif option is not None:
+            declared = DeclaredOption((), get_args(hint)[0], option, parameter.default)
+            shown.append(_parameter(declared, parameter.name))
+        else:
+            kind = inspect.Parameter.KEYWORD_ONLY
+            shown.append(parameter.replace(annotation=hint, kind=kind))
     if len({parameter.name for parameter in shown}) < len(shown):
         raise TypeError(f"two options of {command.__name__} have the same name")
 
     @functools.wraps(command)
     def called(**values: Any) -> None:  # noqa: ANN401 - whatever the options are
-        made = {
-            name: group(**{field: values.pop(field) for field in fields})
-            for name, (group, fields) in groups.items()
-        }
+        made = {name: group.take(values) for name, group in groups.items()}
         command(**values, **made)
 
     called.__signature__ = inspect.Signature(shown)  # type: ignore[attr-defined]
@@ -47,35 +76,79 @@ def grouped(command: Command) -> Command:
     return called  # type: ignore[return-value]
 
 
-def words(group: object) -> Iterator[str]:
-    """Yield the words of a command line that give `group`: one for each option that is not its default."""
-    for field, name in _options(type(group)):
-        value = getattr(group, field.name)
-        if value == field.default:
-            continue
-        on, _, off = name.partition("/")
-        if isinstance(value, bool):
-            yield on if value else off
-        else:
-            yield f"{on}={value}"
+def _group(hint: Any) -> _Group | None:  # noqa: ANN401 - type hints have no common type
+    left_out: tuple[str, ...] = ()
+    if get_origin(hint) is Annotated:
+        hint, *notes = get_args(hint)
+        left_out = next((note.names for note in notes if isinstance(note, Without)), ())
+    if not (isinstance(hint, type) and dataclasses.is_dataclass(hint)):
+        return None
+    options = tuple(one for one in declared_options(hint) if one.option.long_name not in left_out)
+    return _Group(hint, options)
 
 
-def _parameters(group: type) -> Iterator[inspect.Parameter]:
-    hints = get_type_hints(group, include_extras=True)
-    for field, _ in _options(group):
-        yield inspect.Parameter(
-            field.name, inspect.Parameter.KEYWORD_ONLY, default=field.default, annotation=hints[field.name]
-        )
+def _parameter_name(option: Option) -> str:
+    return option.long_name.lstrip("-").replace("-", "_").lower()
 
 
-def _options(group: type) -> Iterator[tuple[dataclasses.Field[Any], str]]:
-    """Yield every field with the name of its option (`--name`, or `--name/--no-name`)."""
-    hints = get_type_hints(group, include_extras=True)
-    for field in dataclasses.fields(group):
-        hint = hints[field.name]
-        notes = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
-        option = next((note for note in notes if isinstance(note, OptionInfo)), None)
-        # In Annotated, what Typer keeps as the default is the option's first name.
-        if option is None or not isinstance(option.default, str) or field.default is dataclasses.MISSING:
-            raise TypeError(f"{group.__name__}.{field.name} is no named option with a default")
-        yield field, option.default
+def _parameter(declared: DeclaredOption, name: str) -> inspect.Parameter:
+    """Return the option as Typer knows it."""
+    option, default = declared.option, declared.default
+    if default is dataclasses.MISSING:
+        default = inspect.Parameter.empty
+    elif default is not None and option.parse is not None and not _is_list(declared):
+        default = option.write(default)  # Typer reads defaults like values
+    shown: dict[str, Any] = {
+        "metavar": option.names if option.is_argument else option.metavar,
+        "help": option.help,
+        "show_default": default not in (None, ()),
+        "rich_help_panel": option.panel,
+        "parser": None if option.parse is None else _parser(option, option.parse),
+    }
+    if option.is_argument:
+        note: object = typer.Argument(**shown)
+    else:
+        note = typer.Option(*option.names.split(), **shown)
+    annotation = Annotated[_typer_kind(declared), note]  # type: ignore[valid-type]  # made while running
+    return inspect.Parameter(
+        name,
+        inspect.Parameter.KEYWORD_ONLY,
+        default=None if default == () else default,
+        annotation=annotation,
+    )
+
+
+def _typer_kind(declared: DeclaredOption) -> Any:  # noqa: ANN401 - type hints have no common type
+    """Return the type that Typer reads: text where the option reads it itself."""
+    if _is_list(declared):
+        return list[str] | None if declared.option.parse else list[get_args(declared.kind)[0]] | None  # type: ignore[misc]
+    if declared.option.parse is None:
+        return declared.kind
+    is_optional = declared.default is not dataclasses.MISSING
+    return str | None if is_optional else str
+
+
+def _parser(option: Option, parse: Callable[[str], Any]) -> Callable[[str], Any]:
+    """Let a word that cannot be read be told together with its option."""
+
+    def parsed(text: str) -> Any:  # noqa: ANN401 - whatever the option holds
+        try:
+            return parse(text)
+        except ConfigError as error:
+            where = error.where or (None if option.is_argument else option.long_name)
+            raise ConfigError(error.what, where=where, hint=error.hint) from None
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+
+    return parsed
+
+
+def _read(declared: DeclaredOption, value: Any) -> Any:  # noqa: ANN401 - whatever the option holds
+    return tuple(value or ()) if _is_list(declared) else value
+
+
+def _is_list(declared: DeclaredOption) -> bool:
+    kind = declared.kind
+    if get_origin(kind) in (Union, UnionType):
+        return False
+    return get_origin(kind) is tuple and Ellipsis in get_args(kind)

@@ -15,12 +15,12 @@ from dmtrack.drawing.draw import Layout, compose
 from dmtrack.drawing.marking import BoxLayer, layers_of, legend_of
 from dmtrack.drawing.video import VideoWriter
 from dmtrack.errors import BoxError, FormatError, OutputError
+from dmtrack.run.folder import default_folder
+from dmtrack.run.session import first_pair
 from dmtrack.video.frame import FramePair
 from dmtrack.video.pairing import PairedSource
 from dmtrack_cli.interrupt import GracefulStop
 from dmtrack_cli.progress import Reporter
-from dmtrack_cli.results_folder import default_folder
-from dmtrack_cli.track_preparation import first_pair
 
 _SUFFIX = ".mp4"
 VIDEO = "rendered.mp4"

@@ -2,75 +2,56 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
 
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from dmtrack.output.record import RunRecord, RunStatus, to_json
+from dmtrack.run.session import TrackRun
 from dmtrack.video.pairing import PairCounts
-from dmtrack_cli.progress import say_json
-from dmtrack_cli.results_folder import RECORD
+from dmtrack_cli.console import out
+from dmtrack_cli.progress import ProgressKind, say_json
 
 
-@dataclass(frozen=True, slots=True)
-class Summary:
-    """What is said at the end of a run.
-
-    Attributes:
-        record: What `run.json` says.
-        mean_score: Mean confidence of the boxes that were found; None if there are none.
-        folder: Where the results are.
-    """
-
-    record: RunRecord
-    mean_score: float | None
-    folder: Path
-
-    @property
-    def files(self) -> list[Path]:
-        """The results that are there."""
-        paths = [self.folder / name for name in (*self.record.outputs, RECORD)]
-        return [path for path in paths if path.is_file()]
+def say_end(run: TrackRun, kind: ProgressKind, *, quiet: bool = False) -> None:
+    """Print how a run went, as a table or as a line of JSON."""
+    if kind is ProgressKind.JSON:
+        say_json(
+            "end",
+            status=run.record.status,
+            reason=run.record.reason,
+            counts=to_json(run.record.counts),
+            mean_score=run.score.value,
+            speed=None if run.record.speed is None else asdict(run.record.speed),
+            files=[str(path) for path in run.files],
+        )
+    elif not quiet:
+        print_summary(run, out)
 
 
-def print_summary(summary: Summary, console: Console) -> None:
+def print_summary(run: TrackRun, console: Console) -> None:
     """Print a table."""
-    counts = summary.record.counts
+    counts = run.record.counts
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    table.add_row("frames", _frames_text(summary.record))
+    table.add_row("frames", _frames_text(run.record))
     table.add_row("targets", str(counts.targets))
     if counts.uncertain or counts.lost:
         table.add_row("boxes", f"{counts.uncertain} uncertain, {counts.lost} while lost")
-    if summary.mean_score is not None:
-        table.add_row("mean score", f"{summary.mean_score:.3f}")
-    if any(item.role == "aux" for item in summary.record.inputs):
+    if run.score.value is not None:
+        table.add_row("mean score", f"{run.score.value:.3f}")
+    if any(item.role == "aux" for item in run.record.inputs):
         table.add_row("second stream", _pairing_text(counts.pairing))
     if counts.pairing.longest_delay_s:
         table.add_row("live", _live_text(counts.pairing))
-    table.add_row("damaged", _damage_text(summary.record))
-    table.add_row("speed", _speed_text(summary.record))
-    for number, path in enumerate(summary.files):
+    table.add_row("damaged", _damage_text(run.record))
+    table.add_row("speed", _speed_text(run.record))
+    for number, path in enumerate(run.files):
         table.add_row("files" if number == 0 else "", Text(f"{path}  ({size_text(path.stat().st_size)})"))
     console.print(table)
-
-
-def say_summary(summary: Summary) -> None:
-    """Print a line of JSON."""
-    record = summary.record
-    say_json(
-        "end",
-        status=record.status,
-        reason=record.reason,
-        counts=to_json(record.counts),
-        mean_score=summary.mean_score,
-        speed=None if record.speed is None else asdict(record.speed),
-        files=[str(path) for path in summary.files],
-    )
 
 
 def size_text(size_bytes: int) -> str:

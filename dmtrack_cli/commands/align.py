@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated
 
@@ -22,18 +23,12 @@ from dmtrack.alignment.align import align as find_alignment
 from dmtrack.alignment.points import parse_board
 from dmtrack.alignment.time_offset import TimeOffset
 from dmtrack.errors import ConfigError
+from dmtrack.options import Option, number_text, positive_seconds
 from dmtrack.output.record import to_json
+from dmtrack.video.streams import PairingOptions
 from dmtrack_cli.console import out
-from dmtrack_cli.option_groups import grouped
-from dmtrack_cli.options import (
-    AuxArgument,
-    JsonOption,
-    ModalityChoice,
-    RgbArgument,
-    TimePairing,
-    positive_seconds,
-)
-from dmtrack_cli.sensor_options import SideTimes
+from dmtrack_cli.option_groups import Without, grouped
+from dmtrack_cli.options import AuxArgument, JsonOption, ModalityOption, RgbArgument
 
 
 @grouped
@@ -87,16 +82,20 @@ def align(
         ),
     ] = None,
     largest_offset: Annotated[
-        float, typer.Option("--largest-offset", metavar="SECONDS", help="Time offsets up to this are tried.")
-    ] = 10.0,
-    modality: Annotated[
-        ModalityChoice, typer.Option("--modality", help="What AUX measures.")
-    ] = ModalityChoice.AUTO,
+        Fraction,
+        Option(
+            "--largest-offset",
+            "Time offsets up to this are tried.",
+            metavar="SECONDS",
+            parse=positive_seconds,
+            write=number_text,
+        ),
+    ] = Fraction(10),
+    modality: ModalityOption = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")] = False,
     as_json: JsonOption = False,
     *,
-    pairing: TimePairing,
-    times: SideTimes,
+    pairing: Annotated[PairingOptions, Without("--align", "--fit")],
 ) -> None:
     """Find where the second camera's pixels lie in the first one's picture, and by how much its clock is off.
 
@@ -110,28 +109,26 @@ def align(
     for name, value in (("--points", points), ("--checkerboard", checkerboard), ("--picture", picture)):
         if output is None and value is not None:
             raise ConfigError(f"{name} without -o has no effect", hint="give -o align.json")
-    if time and pairing.offset_ms is not None:
+    if time and pairing.offset_s is not None:
         raise ConfigError("--time and --offset-ms exclude each other")
     second = pairing.second(rgb, aux)
     if second is None:
         raise ConfigError("there is no second stream", hint="give AUX, or --aux-stream of a file with both")
     options = AlignOptions(points, None if checkerboard is None else parse_board(checkerboard), frames)
-    matching = times.applied_to(pairing.time_options)
     if output is not None:
         reserve_files(output, picture, overwrite=overwrite)
     offset = found = None
     if time:
-        largest_s = positive_seconds(largest_offset, "--largest-offset")
         offset = find_time_offset(
-            rgb, second, modality=modality.modality, pairing=matching, largest_s=largest_s
+            rgb, second, modality=modality, pairing=pairing, largest_s=float(largest_offset)
         )
     if output is not None:
         found = find_alignment(
             rgb,
             second,
             output,
-            modality=modality.modality,
-            pairing=matching,
+            modality=modality,
+            pairing=pairing,
             options=options,
             offset=offset,
             picture=picture,

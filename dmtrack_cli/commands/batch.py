@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -18,17 +19,19 @@ from dmtrack.batch.ray_engine import RayEngine, RayOptions
 from dmtrack.batch.run import Engine, Existing
 from dmtrack.batch.shard import Shard
 from dmtrack.batch.slots import SlotOptions, make_slots
+from dmtrack.batch.track_item import TrackItem
 from dmtrack.errors import ConfigError, InputError
+from dmtrack.run.codecs import CodecOptions
+from dmtrack.run.request import MODALITY, NetworkOptions, OutputOptions, RecoveryOptions, TrackRequest
+from dmtrack.video.aux_encoder import EncodingOptions
 from dmtrack.video.frame import Modality
-from dmtrack_cli.batch_item import TrackItem, WeightsDigests
+from dmtrack.video.streams import PairingOptions
 from dmtrack_cli.batch_listing import print_plan, say_plan
 from dmtrack_cli.batch_run import run_plan
 from dmtrack_cli.console import EXIT_SOME_FAILED, err, out
-from dmtrack_cli.option_groups import grouped
-from dmtrack_cli.options import Losing, ModalityChoice, Network, Pairing, Picture
+from dmtrack_cli.option_groups import Without, grouped
+from dmtrack_cli.options import QuietOption
 from dmtrack_cli.progress import ProgressKind
-from dmtrack_cli.sensor_options import Counts
-from dmtrack_cli.video_options import VideoCodecs
 
 _WORKERS = "Workers"
 
@@ -59,10 +62,10 @@ def batch(
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")] = False,
     modality: Annotated[
-        ModalityChoice,
-        typer.Option("--modality", help="What second streams measure, where their item does not say."),
-    ] = ModalityChoice.AUTO,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No pairing, progress or summary.")] = False,
+        Modality | None,
+        replace(MODALITY, help="What second streams measure, where their item does not say."),
+    ] = None,
+    quiet: QuietOption = False,
     progress: Annotated[
         ProgressKind, typer.Option("--progress", help="How progress is shown; auto: bars on a terminal.")
     ] = ProgressKind.AUTO,
@@ -121,12 +124,12 @@ def batch(
         ),
     ] = "1/1",
     *,
-    network: Network,
-    picture: Picture,
-    codecs: VideoCodecs,
-    losing: Losing,
-    pairing: Pairing,
-    counts: Counts,
+    network: Annotated[NetworkOptions, Without("--device", "--threads")],
+    results: Annotated[OutputOptions, Without("--output", "--overwrite")],
+    codecs: CodecOptions,
+    recovery: RecoveryOptions,
+    pairing: Annotated[PairingOptions, Without("--rgb-times", "--aux-times", "--times-unit")],
+    encoding: EncodingOptions,
 ) -> None:
     """Track every recording of a folder or of a list, each into a folder of its own.
 
@@ -140,19 +143,25 @@ def batch(
     slots = SlotOptions(devices, jobs, jobs_per_device, threads)
     make_engine = _ray(slots, ray_address) if engine is EngineChoice.RAY else _local(slots)
     kind = ProgressKind.NONE if quiet else progress
-    runner = TrackItem(network, picture, losing, pairing, counts, codecs)
-    runner.check()
+    usual = TrackRequest(
+        source,
+        network=network,
+        output=results,
+        codecs=codecs,
+        recovery=recovery,
+        pairing=pairing,
+        encoding=encoding,
+    )
     if engine is EngineChoice.LOCAL:
         codecs.gpu()  # a cluster's machines have GPUs of their own
-    plan = make_plan(_findings(source, modality.modality, output), part)
+    plan = make_plan(_findings(source, modality, output), part)
     if kind is ProgressKind.JSON:
         say_plan(plan)
     elif not quiet:
         print_plan(plan, source if source.is_dir() else source.parent, out if dry_run else err)
     if dry_run:
         raise typer.Exit(EXIT_SOME_FAILED if plan.problems else 0)
-    whole = runner.with_digests(WeightsDigests.of(network.weights))
-    if run_plan(plan, output, whole, make_engine(), existing, kind).failed:
+    if run_plan(plan, output, TrackItem.of(usual), make_engine(), existing, kind).failed:
         raise typer.Exit(EXIT_SOME_FAILED)
 
 

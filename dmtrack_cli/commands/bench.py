@@ -14,10 +14,11 @@ import typer
 from rich.table import Table
 
 from dmtrack.errors import ConfigError
+from dmtrack.run.request import BackendChoice, PrecisionChoice
 from dmtrack.video.frame import Modality
 from dmtrack_cli.bench_clip import HEIGHT, WIDTH, make_clip, open_clip
 from dmtrack_cli.console import err, out, say_line
-from dmtrack_cli.options import BackendChoice, JsonOption, PrecisionChoice
+from dmtrack_cli.options import JsonOption
 
 if TYPE_CHECKING:
     from dmtrack_cli.bench_run import Choice, Measured

@@ -12,18 +12,18 @@ import typer
 
 from dmtrack.batch.local import LocalEngine
 from dmtrack.batch.slots import SlotOptions, make_slots
+from dmtrack.batch.track_item import TrackItem
 from dmtrack.evaluation.benchmark_runs import plan_benchmark
 from dmtrack.evaluation.clips import ClipFolder, ClipResult, exact_trackers, score_auc
 from dmtrack.evaluation.evaluation import evaluate_results
 from dmtrack.evaluation.scores import evaluation_json
 from dmtrack.output.atomic import os_errors_translated
-from dmtrack_cli.batch_item import TrackItem, WeightsDigests
+from dmtrack.run.request import NetworkOptions, OutputOptions, PrecisionChoice, RecoveryOptions, TrackRequest
 from dmtrack_cli.batch_run import run_plan
 from dmtrack_cli.console import EXIT_SOME_FAILED, err, out
 from dmtrack_cli.evaluate_options import Running, Scoring
 from dmtrack_cli.evaluate_tables import figures_table, print_evaluation
 from dmtrack_cli.option_groups import grouped
-from dmtrack_cli.options import Losing, Network, Picture, PrecisionChoice
 from dmtrack_cli.progress import ProgressKind
 
 _NO_RESULTS: Final = "name results, with --dataset; or clips to run the tracker over: --run FOLDER"
@@ -115,9 +115,13 @@ def _run_clips(folder: Path, running: Running) -> None:
 def _run_benchmark(folder: Path, output: Path, running: Running, scoring: Scoring) -> None:
     """Track a benchmark, then score what was written; sequences that failed are missing."""
     runs = plan_benchmark(folder, output, scoring.benchmark, running.modality, workspace=running.export_vot)
-    network = Network(running.weights, PrecisionChoice.FP32)
-    runner = TrackItem(network, Picture(no_video=True), Losing(recovery=running.recovery))
-    runner = runner.with_digests(WeightsDigests.of(running.weights))
+    usual = TrackRequest(
+        folder,
+        network=NetworkOptions(running.weights, PrecisionChoice.FP32),
+        output=OutputOptions(no_video=True),
+        recovery=RecoveryOptions(running.recovery),
+    )
+    runner = TrackItem.of(usual)
     engine = LocalEngine(make_slots(SlotOptions(running.device.removeprefix("cuda:"), running.jobs)))
     existing = running.existing(overwrite=scoring.overwrite)
     outcome = run_plan(runs.plan, runs.tracked, runner, engine, existing, ProgressKind.AUTO)

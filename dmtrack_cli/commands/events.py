@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated
 
@@ -12,25 +13,20 @@ from rich.text import Text
 
 from dmtrack.drawing.event_pictures import DrawnEvents, draw_events
 from dmtrack.errors import ConfigError
-from dmtrack.video.position import parse_position
+from dmtrack.options import Option, ms_text, number_text, seconds_of_ms
+from dmtrack.run.folder import default_folder
+from dmtrack.video.events.options import EventOptions
+from dmtrack.video.source import DEFAULT_FRAME_RATE
+from dmtrack.video.streams import parse_rate
 from dmtrack_cli.console import Stopped, err, out
-from dmtrack_cli.event_options import (
-    ColumnsOption,
-    CountOption,
-    EventLook,
-    LookOption,
-    SizeOption,
-    TimeUnitOption,
-    WindowOption,
-    event_options,
-)
 from dmtrack_cli.interrupt import GracefulStop
-from dmtrack_cli.options import EndOption, StartOption, folder_rate, seconds_of_ms
+from dmtrack_cli.option_groups import grouped
+from dmtrack_cli.options import EndOption, QuietOption, StartOption
 from dmtrack_cli.progress import ProgressKind, Reporter, make_reporter, say_json
-from dmtrack_cli.results_folder import default_folder
 from dmtrack_cli.summary import size_text
 
 
+@grouped
 def events(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Event file of any known format.")],
     output: Annotated[
@@ -44,12 +40,13 @@ def events(
         ),
     ] = None,
     rate: Annotated[
-        float | None,
-        typer.Option(
+        Fraction | None,
+        Option(
             "--rate",
+            "Pictures a second. Default: 30; with --events alone, a picture as often as so many came.",
             metavar="FPS",
-            help="Pictures a second. Default: 30; with --events alone, a picture as often as so many came.",
-            show_default=False,
+            parse=parse_rate,
+            write=number_text,
         ),
     ] = None,
     like: Annotated[
@@ -62,21 +59,24 @@ def events(
         ),
     ] = None,
     offset_ms: Annotated[
-        float, typer.Option("--offset-ms", metavar="MS", help="With --like: added to the times of FILE.")
-    ] = 0.0,
-    window_ms: WindowOption = None,
-    count: CountOption = None,
-    look: LookOption = EventLook.VISEVENT,
-    columns: ColumnsOption = None,
-    unit: TimeUnitOption = None,
-    size: SizeOption = None,
+        Fraction,
+        Option(
+            "--offset-ms",
+            "With --like: added to the times of FILE.",
+            metavar="MS",
+            parse=seconds_of_ms,
+            write=ms_text,
+        ),
+    ] = Fraction(0),
     start: StartOption = None,
     end: EndOption = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing pictures.")] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no summary.")] = False,
+    quiet: QuietOption = False,
     progress: Annotated[
         ProgressKind, typer.Option("--progress", help="How progress is shown; auto: a bar on a terminal.")
     ] = ProgressKind.AUTO,
+    *,
+    options: EventOptions,
 ) -> None:
     """Draw the events of a file as pictures, and say what is in it.
 
@@ -84,12 +84,9 @@ def events(
     """
     if rate is not None and like is not None:
         raise ConfigError("--rate and --like both say when pictures are due: give one")
-    del look
-    options = event_options(window_ms, count, columns, unit, size)
     target = output or default_folder(file) / "events.mkv"
-    first, last = (None if position is None else parse_position(position) for position in (start, end))
-    by_count = count is not None and rate is None
-    frame_rate = None if by_count else folder_rate(30.0 if rate is None else rate, "--rate")
+    by_count = options.count is not None and rate is None
+    frame_rate = None if by_count else rate or DEFAULT_FRAME_RATE
     kind = ProgressKind.NONE if quiet else progress
     with ExitStack() as shown:
         view = _DrawingView(shown, kind)
@@ -100,9 +97,9 @@ def events(
                 options,
                 frame_rate=frame_rate,
                 like=like,
-                offset_s=seconds_of_ms(offset_ms),
-                start=first,
-                end=last,
+                offset_s=offset_ms,
+                start=start,
+                end=end,
                 overwrite=overwrite,
                 watch=view,
             )

@@ -12,6 +12,7 @@ from rich.text import Text
 from dmtrack.datasets.survey import DatasetRecording
 from dmtrack.output.record import to_json
 from dmtrack.run.recording_report import RecordingReport, inspect_recording
+from dmtrack.video.streams import PairingOptions
 from dmtrack_cli.console import out
 from dmtrack_cli.inspect_tables import (
     clip_table,
@@ -22,8 +23,7 @@ from dmtrack_cli.inspect_tables import (
     tracks_table,
 )
 from dmtrack_cli.option_groups import grouped
-from dmtrack_cli.options import AuxArgument, JsonOption, ModalityChoice, Pairing, RgbArgument
-from dmtrack_cli.sensor_options import SideTimes
+from dmtrack_cli.options import AuxArgument, JsonOption, ModalityOption, RgbArgument
 
 
 @grouped
@@ -40,12 +40,9 @@ def inspect(
         ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing sheet.")] = False,
-    modality: Annotated[
-        ModalityChoice, typer.Option("--modality", help="What AUX measures.")
-    ] = ModalityChoice.AUTO,
+    modality: ModalityOption = None,
     *,
-    pairing: Pairing,
-    times: SideTimes,
+    pairing: PairingOptions,
     as_json: JsonOption = False,
 ) -> None:
     """Say what is in the files, and whether and how they pair.
@@ -55,8 +52,8 @@ def inspect(
     found = inspect_recording(
         rgb,
         pairing.second(rgb, aux),
-        modality=modality.modality,
-        pairing=times.applied_to(pairing.options),
+        modality=modality,
+        pairing=pairing,
         sheet=sheet,
         overwrite=overwrite,
     )

@@ -2,71 +2,34 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 from rich.text import Text
 
 from dmtrack.errors import ConfigError
+from dmtrack.run.request import TrackRequest
+from dmtrack.run.session import TrackRun, prepared_run
+from dmtrack.tracking.result import FrameResult
 from dmtrack.tracking.start import TargetStart
-from dmtrack.video.position import parse_position
-from dmtrack_cli.console import Stopped, err, out, say_line
-from dmtrack_cli.option_groups import grouped, words
-from dmtrack_cli.options import (
-    AuxSource,
-    EndOption,
-    Live,
-    Losing,
-    ModalityChoice,
-    Network,
-    Pairing,
-    Picture,
-    RgbSource,
-    StartOption,
-    positive_seconds,
-)
-from dmtrack_cli.pick.choice import PICK_TIMEOUT_S
+from dmtrack_cli.console import Stopped, err, say_line
+from dmtrack_cli.interrupt import GracefulStop
+from dmtrack_cli.option_groups import grouped
+from dmtrack_cli.options import QuietOption
+from dmtrack_cli.pick.choice import PICK_TIMEOUT_S, draw_targets
 from dmtrack_cli.pick.drawing import PickKind
 from dmtrack_cli.progress import ProgressKind, make_reporter, say_json
-from dmtrack_cli.results_folder import default_folder, live_folder
-from dmtrack_cli.sensor_options import Counts, SideTimes
-from dmtrack_cli.summary import Summary, print_summary, say_summary
-from dmtrack_cli.track_options import Hardware, Inputs, LiveInputs, Outputs, Wanted
-from dmtrack_cli.track_preparation import prepared_run
-from dmtrack_cli.track_run import TrackRun
-from dmtrack_cli.video_options import VideoCodecs
+from dmtrack_cli.summary import say_end
 
-_LIVE_PAIRING: Final = ("--offset-ms", "--max-skew-ms", "--on-missing")
 MOST_NAMED: Final = 6
 """So many boxes are said at the start; the rest is counted."""
 
 
 @grouped
 def track(
-    rgb: RgbSource,
-    aux: AuxSource = None,
-    box: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--box",
-            metavar="[X,Y,W,H]",
-            help="Where the target is in the first frame, in pixels; several for several targets. "
-            "Bare: draw them. Default: ground truth found beside RGB.",
-            show_default=False,
-        ),
-    ] = None,
-    box_file: Annotated[
-        list[Path] | None,
-        typer.Option(
-            "--box-file",
-            metavar="FILE",
-            help="Box from the first row of a ground-truth file; or targets of a MOT file or boxes.csv, "
-            "each from its first row on.",
-            show_default=False,
-        ),
-    ] = None,
+    request: TrackRequest,
     pick: Annotated[
         PickKind,
         typer.Option(
@@ -79,108 +42,63 @@ def track(
             "--pick-timeout", metavar="SECONDS", help="How long the web page waits for the next action."
         ),
     ] = PICK_TIMEOUT_S,
-    modality: Annotated[
-        ModalityChoice, typer.Option("--modality", help="What AUX measures.")
-    ] = ModalityChoice.AUTO,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="DIR",
-            help="Results folder. Default: dmtrack-results/NAME.",
-            show_default=False,
-        ),
-    ] = None,
-    device: Annotated[
-        str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda:0 or mps.")
-    ] = "auto",
     show: Annotated[
         bool, typer.Option("--show", help="Show the annotated view in a window; q stops.")
     ] = False,
-    start: StartOption = None,
-    end: EndOption = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")] = False,
-    quiet: Annotated[bool, typer.Option("-q", "--quiet", help="No progress and no summary.")] = False,
+    quiet: QuietOption = False,
     progress: Annotated[
         ProgressKind, typer.Option("--progress", help="How progress is shown; auto: a bar on a terminal.")
     ] = ProgressKind.AUTO,
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            "--threads",
-            metavar="N",
-            help="Threads of the network on a CPU. Default: found out while tracking.",
-            show_default=False,
-        ),
-    ] = None,
-    *,
-    network: Network,
-    picture: Picture,
-    codecs: VideoCodecs,
-    losing: Losing,
-    pairing: Pairing,
-    times: SideTimes,
-    counts: Counts,
-    live: Live,
 ) -> None:
     """Follow one or several targets through a recording, or through live streams.
 
     Writes annotated.mp4, boxes.txt (MOT), boxes.csv, score.png and run.json. Everything is checked before
     tracking begins; Ctrl-C keeps what was tracked.
     """
-    live_inputs = LiveInputs.of(rgb, aux, live, pairing)
-    if live_inputs is not None:
-        _refuse_for_live(start, pairing, times)
-    inputs = Inputs(
-        rgb=Path(rgb),
-        aux=pairing.second(Path(rgb), None if aux is None else Path(aux)),
-        live=live_inputs,
-        modality=modality.modality,
-        start=None if start is None else parse_position(start),
-        end=None if end is None else parse_position(end),
-        pairing=pairing,
-        times=times,
-        counts=counts,
-        boxes=tuple(box or ()),
-        box_files=tuple(box_file or ()),
-        pick=pick,
-        pick_timeout_s=positive_seconds(pick_timeout, "--pick-timeout"),
-    )
-    folder = default_folder(inputs.rgb) if live_inputs is None else live_folder()
-    outputs = Outputs(output or folder, picture, overwrite, show)
-    wanted = Wanted(
-        inputs, outputs, network, losing, Hardware(device, threads, codecs, tuned=threads is None)
-    )
+    if not 0 < pick_timeout < float("inf"):
+        raise ConfigError(f"--pick-timeout {pick_timeout:g} is not a positive number of seconds")
     kind = ProgressKind.NONE if quiet else progress
-    with prepared_run(wanted) as run:
+    draw = functools.partial(draw_targets, kind=pick, timeout_s=pick_timeout)
+    with prepared_run(request, draw) as run:
         _say_start(run, kind, quiet=quiet)
         said = run.pairs.remarks
         _say_remarks(said, kind, quiet=quiet)
         try:
-            run.execute(make_reporter(kind, run.expected_frames, err))
+            _execute(run, kind, show=show)
         except KeyboardInterrupt:
-            _say_end(run, kind, quiet=quiet)
+            say_end(run, kind, quiet=quiet)
             frames = run.record.counts.frames
-            raise Stopped(f"the first {frames} frames are in {outputs.folder}") from None
-        _say_end(run, kind, quiet=quiet)
+            raise Stopped(f"the first {frames} frames are in {run.folder}") from None
+        say_end(run, kind, quiet=quiet)
         _say_remarks(run.pairs.remarks[len(said) :], kind, quiet=quiet)
+
+
+def _execute(run: TrackRun, kind: ProgressKind, *, show: bool) -> None:
+    """Track with progress and, if asked for, a window; a signal or `q` in the window ends it."""
+    viewer = None
+    if show:
+        from dmtrack_cli.viewer import open_viewer  # a run without a window needs none
+
+        viewer = open_viewer(run.request.output.layout)
+    reporter = make_reporter(kind, run.expected_frames, err)
+    with GracefulStop() as stop, reporter:
+
+        def is_over() -> bool:
+            stop.check()
+            return viewer is not None and viewer.is_over
+
+        run.execute(lambda result: reporter.advance(_mean_score(result)), is_over, viewer)
+
+
+def _mean_score(result: FrameResult) -> float | None:
+    scores = [target.score for target in result.targets if target.score is not None]
+    return sum(scores) / len(scores) if scores else None
 
 
 def _say_remarks(remarks: Sequence[str], kind: ProgressKind, *, quiet: bool) -> None:
     if not quiet and kind is not ProgressKind.JSON:
         for remark in remarks:
             say_line("note", remark, "yellow")
-
-
-def _refuse_for_live(start: str | None, pairing: Pairing, times: SideTimes) -> None:
-    """Refuse options that have a meaning for recordings only."""
-    if start is not None:
-        raise ConfigError("a live stream begins now", where="--start")
-    for word in (*words(pairing), *words(times)):
-        option = word.partition("=")[0]
-        if option not in _LIVE_PAIRING:
-            raise ConfigError("this is for recordings, not for live streams", where=option)
 
 
 def _say_start(run: TrackRun, kind: ProgressKind, *, quiet: bool) -> None:
@@ -213,11 +131,3 @@ def _say_start(run: TrackRun, kind: ProgressKind, *, quiet: bool) -> None:
 def _start_text(target: TargetStart, first_frame: int) -> str:
     later = target.frame_index is not None and target.frame_index > first_frame
     return f"{target.box} from frame {target.frame_index}" if later else str(target.box)
-
-
-def _say_end(run: TrackRun, kind: ProgressKind, *, quiet: bool) -> None:
-    summary = Summary(run.record, run.score.value, run.wanted.outputs.folder)
-    if kind is ProgressKind.JSON:
-        say_summary(summary)
-    elif not quiet:
-        print_summary(summary, out)

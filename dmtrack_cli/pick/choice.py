@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import Final
 
 from dmtrack.errors import ConfigError
+from dmtrack.run.start_boxes import DrawingScene
 from dmtrack.tracking.start import TargetStart
-from dmtrack_cli.pick.drawing import OTHER_WAYS, PickKind, Scene
+from dmtrack_cli.pick.drawing import OTHER_WAYS, PickKind
 
 PICK_TIMEOUT_S: Final = 600.0
 """So long the web page waits for the next action of the person."""
 
 
-def draw_targets(scene: Scene, kind: PickKind, timeout_s: float) -> tuple[TargetStart, ...]:
+def draw_targets(scene: DrawingScene, kind: PickKind, timeout_s: float) -> tuple[TargetStart, ...]:
     """Let the person draw boxes.
 
     Raises:

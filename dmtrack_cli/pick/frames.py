@@ -14,9 +14,9 @@ import numpy.typing as npt
 
 from dmtrack.drawing.draw import clock_text
 from dmtrack.errors import DmtrackError, InputError
+from dmtrack.run.start_boxes import DrawingScene
 from dmtrack.video.frame import FramePair
 from dmtrack.video.pairing import PairedSource
-from dmtrack_cli.pick.drawing import Scene
 
 _KEPT: Final = 24
 _READ_ON: Final = 48
@@ -60,7 +60,7 @@ class FrameShelf:
         scene: Its first frame is there from the start.
     """
 
-    def __init__(self, scene: Scene) -> None:
+    def __init__(self, scene: DrawingScene) -> None:
         self._scene = scene
         self._lock = threading.Lock()
         self._shown = OrderedDict({scene.first.rgb.index: ShownFrame.of(scene.first)})

@@ -11,9 +11,10 @@ from typing import Any, Final
 from dmtrack.drawing.draw import PALETTE, target_colour
 from dmtrack.errors import BoxError, FormatError
 from dmtrack.geometry.box import Box
+from dmtrack.run.start_boxes import SMALLEST_SIDE_PX, DrawingScene
 from dmtrack.tracking.start import TargetStart
 from dmtrack_cli.console import Stopped
-from dmtrack_cli.pick.drawing import OTHER_WAYS, SMALLEST_SIDE_PX, Scene
+from dmtrack_cli.pick.drawing import OTHER_WAYS
 
 _POLL_S: Final = 0.2
 
@@ -27,7 +28,9 @@ class PickSession:
         clock: Seconds.
     """
 
-    def __init__(self, scene: Scene, timeout_s: float, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, scene: DrawingScene, timeout_s: float, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.scene = scene
         self._timeout_s = timeout_s
         self._clock = clock

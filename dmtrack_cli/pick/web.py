@@ -26,10 +26,10 @@ from typing import Final, cast
 from rich.text import Text
 
 from dmtrack.errors import DmtrackError
+from dmtrack.run.start_boxes import DrawingScene
 from dmtrack.tracking.start import TargetStart
 from dmtrack_cli.console import Stopped, err
 from dmtrack_cli.interrupt import PromptStop
-from dmtrack_cli.pick.drawing import Scene
 from dmtrack_cli.pick.frames import FrameShelf
 from dmtrack_cli.pick.session import PickSession
 
@@ -50,7 +50,7 @@ _HEADERS: Final = {
 _log = logging.getLogger("dmtrack.pick")
 
 
-def draw_on_page(scene: Scene, timeout_s: float) -> tuple[TargetStart, ...]:
+def draw_on_page(scene: DrawingScene, timeout_s: float) -> tuple[TargetStart, ...]:
     """Serve the page, say where it is, and return the boxes drawn on it.
 
     Ctrl-C and termination end the wait even where they came ignored, as a shell hands them to what it

@@ -15,9 +15,10 @@ import numpy.typing as npt
 from dmtrack.drawing.draw import Layout, Mark, Size, compose, drawing_scale, target_colour
 from dmtrack.errors import ConfigError
 from dmtrack.geometry.box import Box
+from dmtrack.run.start_boxes import DrawingScene
 from dmtrack.tracking.start import TargetStart
 from dmtrack_cli.console import Stopped
-from dmtrack_cli.pick.drawing import Scene, box_between
+from dmtrack_cli.pick.drawing import box_between
 
 _TITLE: Final = "dmtrack: draw the targets"
 _KEYS: Final = "drag: box    u: undo    Enter: track    Esc: cancel"
@@ -54,7 +55,7 @@ def why_no_window() -> str | None:
     return "the display cannot be used"
 
 
-def draw_in_window(scene: Scene) -> tuple[TargetStart, ...]:
+def draw_in_window(scene: DrawingScene) -> tuple[TargetStart, ...]:
     """Show the first frame and return the boxes drawn on it.
 
     Raises:
@@ -100,7 +101,7 @@ class Board:
         scene: What is drawn on.
     """
 
-    scene: Scene
+    scene: DrawingScene
     changed: bool = True
     _boxes: list[Box] = field(default_factory=list)
     _anchor: tuple[float, float] | None = None

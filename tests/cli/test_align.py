@@ -149,4 +149,4 @@ def test_batch_takes_the_alignment_of_a_row(
     outcome = run_cli("batch", "list.csv", "-o", "many", "--weights", weights, "--no-video")
     assert outcome.code == 0, outcome.err
     record = next(Path("many").rglob("run.json"))
-    assert read_run_json(record)["configuration"]["align"]["rows"][0][2] == pytest.approx(4)
+    assert read_run_json(record)["clocks"]["align"]["homography"]["rows"][0][2] == pytest.approx(4)

@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from dmtrack.drawing.draw import target_colour
+from dmtrack.run.start_boxes import DrawingScene
 from dmtrack.video.pairing import open_pair
 from dmtrack.video.position import Position
 from dmtrack_cli.console import Stopped
 from dmtrack_cli.pick import window
-from dmtrack_cli.pick.drawing import Scene
 from dmtrack_cli.pick.window import Board, draw_in_window
 
 SCALE = 6
@@ -24,10 +24,10 @@ PANEL = 96 * SCALE
 
 
 @pytest.fixture
-def scene(recording: Any) -> Scene:
+def scene(recording: Any) -> DrawingScene:
     with open_pair(recording.rgb, recording.thermal, start=Position(index=2)) as pairs:
         first = next(iter(pairs))
-    return Scene(first, open_at=lambda _: pairs, lowest=0, last=11, ids=(2, 4, 5))
+    return DrawingScene(first, open_at=lambda _: pairs, lowest=0, last=11, ids=(2, 4, 5))
 
 
 def drag(board: Board, start: tuple[int, int], *way: tuple[int, int]) -> None:
@@ -43,7 +43,7 @@ def boxes(board: Board) -> list[tuple[float, ...]]:
     return [tuple(round(side) for side in start.box.xywh) for start in board.starts()]
 
 
-def test_several_boxes_get_the_ids_in_order(scene: Scene) -> None:
+def test_several_boxes_get_the_ids_in_order(scene: DrawingScene) -> None:
     board = Board(scene)
     drag(board, (20, 16), (30, 20), (36, 32))
     drag(board, (50, 40), (60, 50))
@@ -61,20 +61,20 @@ def test_several_boxes_get_the_ids_in_order(scene: Scene) -> None:
         pytest.param((80, 10), (100, 30), (80, 10, 16, 20), id="from-the-first-stream-into-the-second"),
     ],
 )
-def test_a_drag_stays_in_its_panel(scene: Scene, start: Any, end: Any, box: Any) -> None:
+def test_a_drag_stays_in_its_panel(scene: DrawingScene, start: Any, end: Any, box: Any) -> None:
     board = Board(scene)
     drag(board, start, end)
     assert boxes(board) == [box]
 
 
-def test_a_click_is_no_box(scene: Scene) -> None:
+def test_a_click_is_no_box(scene: DrawingScene) -> None:
     board = Board(scene)
     drag(board, (20, 16), (21, 17))
     board.on_mouse(cv2.EVENT_LBUTTONUP, 300, 300)
     assert board.starts() == ()
 
 
-def test_undo_takes_back_the_drag_first_then_the_last_box(scene: Scene) -> None:
+def test_undo_takes_back_the_drag_first_then_the_last_box(scene: DrawingScene) -> None:
     board = Board(scene)
     drag(board, (20, 16), (36, 32))
     drag(board, (50, 40), (60, 50))
@@ -88,7 +88,7 @@ def test_undo_takes_back_the_drag_first_then_the_last_box(scene: Scene) -> None:
     assert board.starts() == ()
 
 
-def test_no_more_boxes_than_ids(scene: Scene) -> None:
+def test_no_more_boxes_than_ids(scene: DrawingScene) -> None:
     board = Board(scene)
     for left in (0, 20, 40, 60):
         drag(board, (left, 10), (left + 10, 20))
@@ -98,7 +98,7 @@ def test_no_more_boxes_than_ids(scene: Scene) -> None:
     assert len(board.starts()) == 3
 
 
-def test_the_picture_shows_both_streams_and_every_box_on_both(scene: Scene) -> None:
+def test_the_picture_shows_both_streams_and_every_box_on_both(scene: DrawingScene) -> None:
     board = Board(scene)
     empty = board.picture()
     assert empty.shape[1] == 2 * PANEL
@@ -116,7 +116,7 @@ def test_the_picture_shows_both_streams_and_every_box_on_both(scene: Scene) -> N
     assert abs(drawn[20 * SCALE, 26 * SCALE].astype(int) - empty[20 * SCALE, 26 * SCALE]).sum() == 0
 
 
-def test_a_box_shows_while_it_is_drawn(scene: Scene) -> None:
+def test_a_box_shows_while_it_is_drawn(scene: DrawingScene) -> None:
     board = Board(scene)
     before = board.picture()
     board.on_mouse(cv2.EVENT_LBUTTONDOWN, 100, 100)
@@ -126,7 +126,7 @@ def test_a_box_shows_while_it_is_drawn(scene: Scene) -> None:
     assert not board.changed
 
 
-def test_accepting_nothing_says_what_to_do(scene: Scene) -> None:
+def test_accepting_nothing_says_what_to_do(scene: DrawingScene) -> None:
     board = Board(scene)
     before = board.picture()
     assert not board.accept()
@@ -139,7 +139,7 @@ def test_accepting_nothing_says_what_to_do(scene: Scene) -> None:
 def test_one_stream_is_one_panel(recording: Any) -> None:
     with open_pair(recording.rgb) as pairs:
         first = next(iter(pairs))
-    board = Board(Scene(first, open_at=lambda _: pairs, lowest=0, last=11, ids=(1,)))
+    board = Board(DrawingScene(first, open_at=lambda _: pairs, lowest=0, last=11, ids=(1,)))
     assert board.picture().shape[1] == PANEL
     drag(board, (90, 10), (150, 30))
     assert boxes(board) == [(90, 10, 6, 20)]
@@ -168,24 +168,24 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 @pytest.mark.parametrize("enter", [13, 10, 32, 141], ids=["enter", "line-feed", "space", "number-pad"])
-def test_enter_accepts(scene: Scene, keys: Callable[..., None], enter: int) -> None:
+def test_enter_accepts(scene: DrawingScene, keys: Callable[..., None], enter: int) -> None:
     keys(-1, ord("x"), enter)
     assert [start.target_id for start in draw_in_window(scene)] == [2]
 
 
-def test_enter_without_a_box_goes_on_until_escape(scene: Scene, keys: Callable[..., None]) -> None:
+def test_enter_without_a_box_goes_on_until_escape(scene: DrawingScene, keys: Callable[..., None]) -> None:
     keys(13, ord("u"), 27, drawn=False)
     with pytest.raises(Stopped, match="nothing was tracked"):
         draw_in_window(scene)
 
 
-def test_undo_leaves_nothing_to_accept(scene: Scene, keys: Callable[..., None]) -> None:
+def test_undo_leaves_nothing_to_accept(scene: DrawingScene, keys: Callable[..., None]) -> None:
     keys(ord("u"), 13, 27)
     with pytest.raises(Stopped):
         draw_in_window(scene)
 
 
-def test_a_window_that_is_closed_cancels(scene: Scene, keys: Callable[..., None]) -> None:
+def test_a_window_that_is_closed_cancels(scene: DrawingScene, keys: Callable[..., None]) -> None:
     keys(-1, 13, visible=0.0)
     with pytest.raises(Stopped):
         draw_in_window(scene)

@@ -22,11 +22,11 @@ import pytest
 from dmtrack.boxes.reading import read_rows
 from dmtrack.errors import BoxError, FormatError
 from dmtrack.output.record import read_run_json
+from dmtrack.run.start_boxes import DrawingScene
 from dmtrack.video.pairing import PairedSource, open_pair
 from dmtrack.video.position import Position
 from dmtrack_cli.console import Stopped
 from dmtrack_cli.pick import web
-from dmtrack_cli.pick.drawing import Scene
 from dmtrack_cli.pick.frames import FrameShelf
 from dmtrack_cli.pick.session import PickSession
 from dmtrack_cli.pick.web import LARGEST_BODY_BYTES, PickServer, draw_on_page
@@ -76,18 +76,18 @@ def opened() -> list[PairedSource]:
 
 
 @pytest.fixture
-def scene(recording: Any, opened: list[PairedSource]) -> Scene:
+def scene(recording: Any, opened: list[PairedSource]) -> DrawingScene:
     def open_at(index: int) -> PairedSource:
         opened.append(open_pair(recording.rgb, recording.thermal, start=Position(index=index)))
         return opened[-1]
 
     with open_pair(recording.rgb, recording.thermal, start=Position(index=2)) as pairs:
         first = next(iter(pairs))
-    return Scene(first, open_at, lowest=1, last=11, ids=(3, 4, 7), name="<b>night & day</b>")
+    return DrawingScene(first, open_at, lowest=1, last=11, ids=(3, 4, 7), name="<b>night & day</b>")
 
 
 @pytest.fixture
-def server(scene: Scene) -> Iterator[PickServer]:
+def server(scene: DrawingScene) -> Iterator[PickServer]:
     shelf = FrameShelf(scene)
     with PickServer(PickSession(scene, 60), shelf) as served:
         thread = threading.Thread(target=served.serve_forever, args=(0.02,))
@@ -161,7 +161,7 @@ def test_nothing_else_is_served(server: PickServer, path: str) -> None:
 def test_one_stream_has_no_second_picture(recording: Any) -> None:
     with open_pair(recording.rgb) as pairs:
         first = next(iter(pairs))
-    scene = Scene(first, lambda _: pairs, lowest=0, last=None, ids=(1,))
+    scene = DrawingScene(first, lambda _: pairs, lowest=0, last=None, ids=(1,))
     assert FrameShelf(scene).frame(0).aux is None
     assert json.loads(PickSession(scene, 9).setup())["aux"] is None
 
@@ -213,7 +213,7 @@ def test_wrong_tokens(server: PickServer, change: Callable[[str], str], path: st
     assert ask(server, "submit", GOOD).status == 200
 
 
-def test_the_address_is_this_machine_alone_and_new_each_time(server: PickServer, scene: Scene) -> None:
+def test_the_address_is_this_machine_alone_and_new_each_time(server: PickServer, scene: DrawingScene) -> None:
     assert server.socket.getsockname()[0] == "127.0.0.1"
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/[\w-]{32}/", server.url)
     with PickServer(PickSession(scene, 1), FrameShelf(scene)) as other:
@@ -287,7 +287,7 @@ def test_boxes_are_taken_once(server: PickServer) -> None:
 # --- how it ends --------------------------------------------------------------------------------
 
 
-def test_time_runs_out_and_every_action_gives_more(scene: Scene) -> None:
+def test_time_runs_out_and_every_action_gives_more(scene: DrawingScene) -> None:
     now = [0.0]
     session = PickSession(scene, 100, clock=lambda: now[0])
     now[0] = 90.0
@@ -378,7 +378,7 @@ def test_ctrl_c_while_waiting(track: Any, visitor: Any, handler: Any) -> None:
 
 
 def test_the_end_leaves_no_thread_no_port_and_no_open_recording(
-    scene: Scene, visitor: Any, opened: list[PairedSource], monkeypatch: pytest.MonkeyPatch
+    scene: DrawingScene, visitor: Any, opened: list[PairedSource], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     closed: list[PairedSource] = []
     close = PairedSource.close
@@ -403,7 +403,9 @@ def test_the_end_leaves_no_thread_no_port_and_no_open_recording(
     idle[0].close()
 
 
-def test_a_frame_that_is_missing_shows_the_next_one(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_frame_that_is_missing_shows_the_next_one(
+    scene: DrawingScene, monkeypatch: pytest.MonkeyPatch
+) -> None:
     whole = PairedSource.__iter__
     monkeypatch.setattr(
         PairedSource, "__iter__", lambda source: (pair for pair in whole(source) if pair.rgb.index != 5)

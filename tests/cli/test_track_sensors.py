@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from dmtrack.video.tracks import parse_track
 
+from dmtrack.batch.track_item import TrackItem
 from dmtrack.boxes.reading import read_results, read_rows
+from dmtrack.options import command_words
 from dmtrack.output.record import read_run_json
-from dmtrack_cli.batch_item import TrackItem
-from dmtrack_cli.option_groups import words
-from dmtrack_cli.options import Pairing
-from dmtrack_cli.sensor_options import Counts, SideTimes
+from dmtrack.run.request import TrackRequest
+from dmtrack.video.aux_encoder import AuxRange, EncodingOptions
+from dmtrack.video.streams import OnMissing, PairingOptions
 
 BOX = "20,16,16,16"
 SDK_BAG = Path(__file__).parents[1] / "unit" / "files" / "realsense_2_56.bag"
@@ -99,8 +102,8 @@ def test_side_files_of_times(follow: Run, tmp_path: Path):
 def test_the_range_is_in_the_record(follow: Run):
     assert follow("--box", BOX, "--aux-range", "20,180").code == 0
     assert read_run_json(Path("out/run.json"))["preprocessing"] == {
-        "aux_norm": "fixed",
-        "aux_range": "20,180",
+        "norm": "fixed",
+        "range": {"low": 20.0, "high": 180.0, "is_celsius": False},
         "depth_scale_mm": None,
     }
 
@@ -127,12 +130,12 @@ def test_inspect_shows_the_streams_of_a_file(run_cli: Run):
 @pytest.mark.parametrize(
     ("options", "code", "message"),
     [
-        (["--rate-ratio", "0"], 4, "--rate-ratio 0 is not a positive number"),
-        (["--rate-ratio", "1/0"], 4, "--rate-ratio 1/0 is not"),
+        (["--rate-ratio", "0"], 4, "--rate-ratio: 0 is not a positive number"),
+        (["--rate-ratio", "1/0"], 4, "--rate-ratio: 1/0 is not"),
         (["--aux-range", "9"], 4, "'9' is not a range"),
         (["--aux-norm", "fixed"], 4, "add --aux-range"),
         (["--depth-scale", "2"], 4, "--depth-scale is for depth"),
-        (["--depth-scale", "nan"], 4, "not a number of millimetres"),
+        (["--depth-scale", "nan"], 4, "--depth-scale: nan is not a finite number"),
         (["--aux-range", "20C,40C"], 4, "no linear temperature"),
         (["--aux-stream", "left"], 4, "'left' names no stream"),
         (["--aux-stream", "3"], 3, "there is no number 3"),
@@ -151,17 +154,18 @@ def test_what_cannot_be_is_one_line_and_leaves_nothing(follow: Run, options, cod
 
 def test_batch_hashes_what_changes_results_and_spells_it():
     """Resuming with another range must do the items again."""
-    plain = TrackItem()
-    for other in (
-        replace(plain, counts=Counts(aux_range="1,2")),
-        replace(plain, counts=Counts(depth_scale=0.1)),
-        replace(plain, pairing=Pairing(rate_ratio="1001/1000")),
-        replace(plain, pairing=Pairing(aux_stream="ir")),
-        replace(plain, pairing=replace(Pairing(), on_missing="rgb-only")),
+    plain = TrackRequest("rgb.mp4")
+    for changed in (
+        {"encoding": EncodingOptions(range=AuxRange(1, 2))},
+        {"encoding": EncodingOptions(depth_scale_mm=Fraction(1, 10))},
+        {"pairing": PairingOptions(rate_ratio=Fraction(1001, 1000))},
+        {"pairing": PairingOptions(aux_track=parse_track("ir"))},
+        {"pairing": PairingOptions(on_missing=OnMissing.RGB_ONLY)},
     ):
-        assert other.options(None) != plain.options(None)
-    assert list(words(Counts(aux_range="1,2", depth_scale=0.1))) == ["--aux-range=1,2", "--depth-scale=0.1"]
-    assert list(words(SideTimes(rgb_times=Path("a.txt")))) == ["--rgb-times=a.txt"]
+        assert TrackItem(replace(plain, **changed)).options(None) != TrackItem(plain).options(None)
+    encoding = EncodingOptions(range=AuxRange(1, 2), depth_scale_mm=Fraction(1, 10))
+    assert list(command_words(encoding)) == ["--aux-range=1,2", "--depth-scale=0.1"]
+    assert list(command_words(PairingOptions(rgb_times=Path("a.txt")))) == ["--rgb-times=a.txt"]
 
 
 @pytest.mark.slow  # it starts a worker

@@ -12,14 +12,14 @@ import pytest
 import torch
 from gpu_stand_in import StandIn
 
+from dmtrack.batch.track_item import TrackItem
 from dmtrack.drawing.encoder import VideoEncoder
 from dmtrack.errors import ConfigError
 from dmtrack.output.record import read_run_json
-from dmtrack_cli import batch_item, video_options
-from dmtrack_cli.batch_item import TrackItem
+from dmtrack.run import codecs
+from dmtrack.run.codecs import CodecOptions, VideoDevice
+from dmtrack.run.request import TrackRequest
 from dmtrack_cli.commands import doctor
-from dmtrack_cli.track_options import Hardware, Inputs, Outputs, Wanted
-from dmtrack_cli.video_options import VideoCodecs, VideoDevice
 
 RunCli = Callable[..., Any]
 BOX = "20,16,16,16"
@@ -31,13 +31,13 @@ def probes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
     """Set what the device is found to do: None where it works."""
 
     def found(device: str | None = None, nvdec: str | None = None, nvenc: str | None = None) -> None:
-        monkeypatch.setattr(video_options, "why_no_device", lambda: device)
-        monkeypatch.setattr(video_options, "why_no_nvdec", lambda gpu: nvdec)
-        monkeypatch.setattr(video_options, "why_no_nvenc", lambda gpu: nvenc)
+        monkeypatch.setattr(codecs, "why_no_device", lambda: device)
+        monkeypatch.setattr(codecs, "why_no_nvdec", lambda gpu: nvdec)
+        monkeypatch.setattr(codecs, "why_no_nvenc", lambda gpu: nvenc)
 
-    video_options._require_codecs.cache_clear()
+    codecs._require_codecs.cache_clear()
     yield found
-    video_options._require_codecs.cache_clear()
+    codecs._require_codecs.cache_clear()
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_what_the_option_means(
 ) -> None:
     probes()
     device = None if network is None else lambda: torch.device(network)
-    assert VideoCodecs(VideoDevice(asked)).gpu(device) == expected
+    assert CodecOptions(VideoDevice(asked)).gpu(device) == expected
 
 
 def test_auto_without_a_driver_does_not_ask_for_the_network(probes: Callable[..., None]) -> None:
@@ -69,7 +69,7 @@ def test_auto_without_a_driver_does_not_ask_for_the_network(probes: Callable[...
     def asked() -> torch.device:
         raise AssertionError
 
-    assert VideoCodecs().gpu(asked) is None
+    assert CodecOptions().gpu(asked) is None
 
 
 @pytest.mark.parametrize("missing", [{"device": NO_DRIVER}, {"nvdec": "no libnvcuvid"}])
@@ -80,7 +80,7 @@ def test_a_device_that_was_asked_for_must_decode(
     with pytest.raises(
         ConfigError, match=r"--video-device cuda: no GPU decodes videos here \((there|no lib)"
     ):
-        VideoCodecs(VideoDevice.CUDA).gpu()
+        CodecOptions(VideoDevice.CUDA).gpu()
 
 
 def test_a_device_that_does_not_encode_is_said_once(
@@ -88,7 +88,7 @@ def test_a_device_that_does_not_encode_is_said_once(
 ) -> None:
     probes(nvenc="no such unit")
     with caplog.at_level(logging.WARNING, logger="dmtrack"):
-        assert [VideoCodecs(VideoDevice.CUDA).gpu() for _ in range(2)] == [0, 0]
+        assert [CodecOptions(VideoDevice.CUDA).gpu() for _ in range(2)] == [0, 0]
     assert caplog.messages == ["cuda:0 encodes no H.264 (no such unit): the CPU does"]
 
 
@@ -151,11 +151,10 @@ def test_render_decodes_and_encodes_on_the_device(
 
 
 def test_a_batch_may_go_on_with_another_device_and_its_items_say_which() -> None:
-    options = [TrackItem(codecs=VideoCodecs(device)).options(None) for device in VideoDevice]
+    requests = [TrackRequest("rgb.mp4", codecs=CodecOptions(device)) for device in VideoDevice]
+    options = [TrackItem(request).options(None) for request in requests]
     assert options[1:] == options[:-1]
-    hardware = Hardware(video=VideoCodecs(VideoDevice.CUDA))
-    wanted = Wanted(Inputs(Path("rgb.mp4")), Outputs(Path("out")), hardware=hardware)
-    assert "--video-device=cuda" in list(batch_item._command(wanted, Path("out")))
+    assert "--video-device=cuda" in requests[-1].command
 
 
 @pytest.mark.parametrize(("problem", "state"), [(None, "ok"), (NO_DRIVER, "note")])

@@ -16,7 +16,7 @@ from dmtrack.video.inspection import inspect_pair
 from dmtrack.video.matching import find_length_difference
 from dmtrack.video.pairing import open_pair
 from dmtrack.video.position import Position
-from dmtrack.video.streams import OnMissing, PairingOptions, StreamOptions, Sync
+from dmtrack.video.streams import OnMissing, PairingOptions, Sync
 
 H, W = 48, 64
 MS = Fraction(1, 1000)
@@ -65,7 +65,7 @@ class TestSideTimes:
         """The thermal camera began 0.3 s earlier, on a clock of seconds since 1970."""
         first = times_file(tmp_path / "rgb.txt", [f"1700000000.{i:02}" for i in range(0, 40, 2)])
         second = times_file(tmp_path / "aux.txt", [f"{1699999999700 + 20 * i}" for i in range(20)])
-        pairing = options(rgb=StreamOptions(times=first), aux=StreamOptions(times=second))
+        pairing = options(rgb_times=first, aux_times=second)
         with open_pair(rgb, thermal(20), pairing=pairing) as source:
             pairs = list(source)
             assert "aux.txt counts in ms" in " ".join(source.remarks)
@@ -79,7 +79,7 @@ class TestSideTimes:
         for i, picture in enumerate(counts16(5)):
             cv2.imwrite(str(folder / f"{i}.png"), picture)
         stamps = times_file(tmp_path / "aux.csv", ["time_ms", 0, 100, 500, 550, 1900])
-        with open_pair(rgb, folder, pairing=options(aux=StreamOptions(times=stamps))) as source:
+        with open_pair(rgb, folder, pairing=options(aux_times=stamps)) as source:
             assert source.sync is Sync.PTS
             partners = aux_partners(source)
         assert partners[0] == 0
@@ -93,14 +93,14 @@ class TestSideTimes:
         for i, picture in enumerate(counts16(20)):
             cv2.imwrite(str(folder / f"{i:02}.png"), picture)
         stamps = times_file(tmp_path / "rgb.txt", [1_700_000_000 + i / 10 for i in range(20)])
-        with open_pair(rgb, folder, pairing=options(rgb=StreamOptions(times=stamps))) as source:
+        with open_pair(rgb, folder, pairing=options(rgb_times=stamps)) as source:
             assert source.sync is Sync.INDEX
             assert aux_partners(source) == list(range(20))
 
     def test_b_frames_get_the_rows_of_the_order_they_are_shown_in(self, make_video, tmp_path):
         path = make_video("rgb.mkv", colour(30), rate=10, options={"bf": "2", "g": "10"})
         stamps = times_file(tmp_path / "rgb.txt", [f"{i / 10 + i * i / 1000:.3f}" for i in range(30)])
-        with open_pair(path, pairing=options(rgb=StreamOptions(times=stamps))) as source:
+        with open_pair(path, pairing=options(rgb_times=stamps)) as source:
             found = [(round(int(pair.rgb.pixels[0, 0, 0]) / 8), pair.rgb.time_s) for pair in source]
         assert found == [(i, Fraction(100 * i + i * i, 1000)) for i in range(30)]
 
@@ -113,7 +113,7 @@ class TestSideTimes:
         assert data.count(content) == 1
         path.write_bytes(data.replace(content, bytes(len(content))))
         stamps = times_file(tmp_path / "rgb.txt", range(0, 2000, 100))
-        with open_pair(path, pairing=options(rgb=StreamOptions(times=stamps))) as source:
+        with open_pair(path, pairing=options(rgb_times=stamps)) as source:
             found = [(round(int(pair.rgb.pixels[0, 0, 0]) / 8), pair.rgb.time_s) for pair in source]
         assert source.counts.rgb_damaged == 1
         assert found == [(i, Fraction(i, 10)) for i in range(20) if i != 4]
@@ -121,7 +121,7 @@ class TestSideTimes:
     def test_starting_in_the_middle_is_as_reading_from_the_start(self, rgb, thermal, tmp_path):
         first = times_file(tmp_path / "rgb.txt", [i * i / 1000 + i / 10 for i in range(20)])
         second = times_file(tmp_path / "aux.txt", [i / 8 for i in range(20)])
-        pairing = options(rgb=StreamOptions(times=first), aux=StreamOptions(times=second))
+        pairing = options(rgb_times=first, aux_times=second)
         aux = thermal(20)
         with open_pair(rgb, aux, pairing=pairing) as source:
             everything = list(source)
@@ -137,7 +137,7 @@ class TestSideTimes:
     def test_a_wrong_count_is_refused_before_anything_is_read(self, rgb, tmp_path, count, message):
         stamps = times_file(tmp_path / "rgb.txt", [i / 10 for i in range(count)])
         with pytest.raises(FormatError, match=message):
-            open_pair(rgb, pairing=options(rgb=StreamOptions(times=stamps)))
+            open_pair(rgb, pairing=options(rgb_times=stamps))
 
 
 class TestDrift:

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from dmtrack.errors import ConfigError, DecodeError, PairingError, VideoError
+from dmtrack.geometry.alignment_file import Alignment
 from dmtrack.geometry.homography import Homography
 from dmtrack.video import pairing as pairing_module
 from dmtrack.video.encoding import encode_depth, encode_event
@@ -309,7 +310,7 @@ class TestPicture:
         calls = []
         warp = HomographyGrid.__call__
         monkeypatch.setattr(HomographyGrid, "__call__", lambda *a: calls.append(1) or warp(*a))
-        with open_pair(rgb, thermal, pairing=PairingOptions(align=shift)) as source:
+        with open_pair(rgb, thermal, pairing=PairingOptions(align=Alignment(shift, "by hand"))) as source:
             images = [pair.image for pair in source]
         assert len(calls) == 9
         assert images[0][10:42, 20:60, 3:].any()
@@ -319,7 +320,7 @@ class TestPicture:
         thermal = thermal_video(make_video, 9, size=(32, 40))
         other = Homography.stretch((80, 64), (W, H))
         with pytest.raises(ConfigError, match=f"for 80x64 pictures onto {W}x{H}, these are 40x32"):
-            open_pair(rgb, thermal, pairing=PairingOptions(align=other))
+            open_pair(rgb, thermal, pairing=PairingOptions(align=Alignment(other, "by hand")))
 
     def test_event_pictures_keep_their_colours_when_resized(self):
         events = np.full((20, 30, 3), 255, np.uint8)

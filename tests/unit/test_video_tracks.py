@@ -19,7 +19,7 @@ from dmtrack.errors import ConfigError, DecodeError, VideoError
 from dmtrack.video.frame import Modality
 from dmtrack.video.pairing import open_pair
 from dmtrack.video.stream_files import open_source
-from dmtrack.video.streams import PairingOptions, StreamOptions
+from dmtrack.video.streams import PairingOptions
 from dmtrack.video.track_choice import (
     TrackChoice,
     TrackInfo,
@@ -138,7 +138,7 @@ def test_one_file_is_both_streams(kinect):
 
 
 def test_infrared_can_be_chosen(kinect):
-    pairing = PairingOptions(aux=StreamOptions(track=parse_track("ir")))
+    pairing = PairingOptions(aux_track=parse_track("ir"))
     with open_pair(kinect, kinect, pairing=pairing) as source:
         assert [int(pair.aux.pixels[0, 0]) for pair in source if pair.aux] == [300, 301, 302, 303, 304]
     assert source.modality is Modality.THERMAL
@@ -274,4 +274,4 @@ def test_a_header_that_lies_about_the_size_takes_no_memory(tmp_path, size):
 
 
 def _aux(spec: str) -> PairingOptions:
-    return PairingOptions(aux=StreamOptions(track=parse_track(spec)))
+    return PairingOptions(aux_track=parse_track(spec))

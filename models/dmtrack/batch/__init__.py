@@ -2,7 +2,7 @@
 
     if __name__ == "__main__":  # worker processes import this file
         plan = make_plan(find_items(Path("recordings")))
-        runner = TrackItem(digests=WeightsDigests.of("tiny"))  # from dmtrack_cli.batch_item
+        runner = TrackItem.of(TrackRequest("recordings"))  # options that hold for all of them
         for event in run_batch(plan, Path("results"), runner, LocalEngine(make_slots(SlotOptions()))):
             ...  # ItemStarted, ItemAdvanced, ItemRetried, ItemFinished
 
@@ -20,6 +20,7 @@ from dmtrack.batch.run import Engine, Existing, run_batch
 from dmtrack.batch.shard import Shard
 from dmtrack.batch.slots import Slot, SlotOptions, make_slots
 from dmtrack.batch.summary import ItemStatus, SummaryRow
+from dmtrack.batch.track_item import TrackItem
 from dmtrack.batch.work import Place, Report, Runner, Task
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "SlotOptions",
     "SummaryRow",
     "Task",
+    "TrackItem",
     "find_items",
     "make_plan",
     "make_slots",

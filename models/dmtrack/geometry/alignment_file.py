@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -43,6 +43,7 @@ class Alignment:
         residual_px: Root mean square over what it was found from, in RGB pixels.
         confidence: How sure it is, 0 to 1.
         offset_ms: Added to the times of the second stream; None if that was not looked for.
+        path: The file it was read from.
     """
 
     homography: Homography
@@ -50,6 +51,7 @@ class Alignment:
     residual_px: float | None = None
     confidence: float | None = None
     offset_ms: float | None = None
+    path: Path | None = field(default=None, compare=False)
 
     def to_json(self) -> str:
         """Return the file's text."""
@@ -67,12 +69,13 @@ class Alignment:
         return json.dumps(document, indent=2, allow_nan=False) + "\n"
 
 
-def read_alignment(path: Path) -> Alignment:
+def read_alignment(path: Path | str) -> Alignment:
     """Read an alignment file.
 
     Raises:
         FormatError: It cannot be read, or a field is missing, unknown or wrong.
     """
+    path = Path(path)
     try:
         if path.stat().st_size > _LARGEST_BYTES:
             raise FormatError("too large for an alignment", where=path)
@@ -84,7 +87,7 @@ def read_alignment(path: Path) -> Alignment:
     except (ValueError, RecursionError) as error:
         raise FormatError("this is not JSON", where=path, hint="dmtrack align writes such a file") from error
     try:
-        return _alignment(document)
+        return replace(_alignment(document), path=path)
     except FormatError as error:
         raise FormatError(
             error.what, where=path, hint=error.hint or "dmtrack align writes such a file"

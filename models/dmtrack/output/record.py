@@ -220,7 +220,6 @@ class RunRecordSink(Sink):
         path: Usually `.../run.json`; written at once with status `running`.
         record: What is known at the start.
         pair_counts: Asked at the end for what reading and pairing met.
-        video_encoder: Asked at the end for what encoded the annotated video.
         overwrite: Replace an existing file.
         clock: Seconds, for the measured speed.
 
@@ -234,14 +233,14 @@ class RunRecordSink(Sink):
         record: RunRecord,
         *,
         pair_counts: Callable[[], PairCounts] = PairCounts,
-        video_encoder: Callable[[], str | None] = lambda: None,
         overwrite: bool = False,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._path = reserve(path, overwrite=overwrite)
         self._record = record
         self._pair_counts = pair_counts
-        self._video_encoder = video_encoder
+        self.video_encoder: Callable[[], str | None] = lambda: None
+        """Asked at the end for what encoded the annotated video."""
         self._clock = clock
         self._start_s = clock()
         self._network_frames = 0
@@ -292,7 +291,7 @@ class RunRecordSink(Sink):
             reason=reason,
             counts=replace(self._record.counts, pairing=self._pair_counts()),
             speed=self._measure(),
-            video_encoder=self._video_encoder(),
+            video_encoder=self.video_encoder(),
             ended_at=_now(),
         )
         self._save()

@@ -3,27 +3,33 @@
 from __future__ import annotations
 
 import logging
+import weakref
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, cast
 
+import torch
+
+from dmtrack.config import TrackerConfig
 from dmtrack.errors import BoxError, ConfigError
 from dmtrack.geometry.box import Box
 from dmtrack.network.backend import Backend, choose_device, choose_precision, network_for
 from dmtrack.network.fast.kernels import Precision
-from dmtrack.network.weights.store import resolve_weights
+from dmtrack.network.weights.store import ResolvedWeights, resolve_weights
+from dmtrack.run.request import BackendChoice, NetworkOptions, PrecisionChoice, RecoveryOptions
 from dmtrack.tracking.cropping import cropper_for
 from dmtrack.tracking.result import FrameResult, TrackedBox
-from dmtrack.tracking.start import TargetStart, numbered
+from dmtrack.tracking.start import Targets, TargetStart, as_targets, numbered
 from dmtrack.tracking.tracker import Tracker
 from dmtrack.video.ahead import ReadAhead
+from dmtrack.video.aux_encoder import EncodingOptions
 from dmtrack.video.frame import FramePair, Modality
 from dmtrack.video.pairing import PairedSource, open_pair
 from dmtrack.video.position import Position, parse_position
+from dmtrack.video.streams import PairingOptions
 
 _log = logging.getLogger(__name__)
-
-PrecisionChoice = Literal["auto"] | Precision
 
 
 def track_pairs(
@@ -65,33 +71,40 @@ def track_pairs(
 def track(
     rgb: Path | str,
     aux: Path | str | None = None,
-    boxes: Box | Sequence[Box | TargetStart] = (),
+    boxes: Targets = (),
     *,
     modality: Modality | str | None = None,
     weights: Path | str = "tiny",
     device: str = "auto",
-    precision: PrecisionChoice = "auto",
+    precision: str = "auto",
     start: Position | int | str | None = None,
     end: Position | int | str | None = None,
+    pairing: PairingOptions | None = None,
+    encoding: EncodingOptions | None = None,
+    recovery: RecoveryOptions | None = None,
 ) -> Iterator[TrackedBox]:
     """Follow one or several targets through a recording.
 
-    Inputs and weights are checked before this returns; frames are read while the result is iterated.
+    Inputs and weights are checked before this returns; frames are read while the result is iterated. What is
+    open is closed at its end, or when nobody holds it any more.
 
     Args:
         rgb: A video file or a folder of pictures; a thermal one alone is welcome too.
         aux: The second stream: thermal, depth or event pictures of the same scene.
-        boxes: Where the targets are in the first frame (that of `start`), in pixels of the RGB frame. A
-            `TargetStart` names its id, and the frame if the target comes later.
+        boxes: Where the targets are in the first frame (that of `start`), in pixels of the RGB frame: a `Box`
+            or `x, y, w, h`. A `TargetStart` names its id, and the frame if the target comes later.
         modality: What `aux` measures; None finds out.
         weights: `tiny`, `base`, a name in the data folder, or a path.
         device: `auto`, `cpu`, `cuda:0` or `mps`.
         precision: `auto`, `fp32`, `bf16`, `fp16` or `int8`.
         start: First frame: its 0-based index, or a time such as `"12.5s"`.
         end: First frame not wanted any more.
+        pairing: How the streams are matched in time and laid over each other.
+        encoding: How the counts of `aux` become pictures.
+        recovery: What happens when a target is lost from sight.
 
     Returns:
-        A generator of `TrackedBox`, frame after frame, in each frame in the order of their ids (that of
+        An iterator of `TrackedBox`, frame after frame, in each frame in the order of their ids (that of
         `boxes`, if these are plain boxes).
 
     Raises:
@@ -101,31 +114,86 @@ def track(
         CheckpointError: The weights are missing, damaged or for something else.
         ConfigError: An argument is invalid, or the device is not there.
     """
-    targets = numbered([boxes] if isinstance(boxes, Box) else list(boxes))
+    targets = numbered(as_targets(boxes))
     if not targets:
-        raise BoxError("there is no box to follow", hint="give boxes=[Box(x, y, w, h)]")
+        raise BoxError("there is no box to follow", hint="give boxes=[(x, y, w, h)]")
     pairs = open_pair(
         rgb,
         aux,
         modality=_as_modality(modality),
         start=_as_position(start),
         end=_as_position(end),
+        pairing=pairing or PairingOptions(),
+        encoding=encoding or EncodingOptions(),
     )
     try:
-        tracker = load_tracker(weights, pairs.modality, device=device, precision=precision)
+        network = NetworkOptions(str(weights), _as_precision(precision), device=device)
+        tracker = load(network, pairs.modality, recovery).tracker
     except BaseException:
         pairs.close()
         raise
-    return _tracked_boxes(pairs, tracker, targets)
+    found = _tracked_boxes(pairs, tracker, targets)
+    weakref.finalize(found, pairs.close)  # a generator that was never begun runs none of its own code
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedTracker:
+    """A tracker, the weights that it runs, and in which numbers."""
+
+    tracker: Tracker
+    weights: ResolvedWeights
+    precision: Precision
+
+
+def load(
+    options: NetworkOptions,
+    modality: Modality | None = None,
+    recovery: RecoveryOptions | None = None,
+    config: TrackerConfig | None = None,
+) -> LoadedTracker:
+    """Find weights and return a tracker that runs them.
+
+    Args:
+        options: Which weights, and on what they run.
+        modality: What the second stream measures; None if there is none.
+        recovery: What happens when a target is lost from sight.
+        config: The protocol; None takes that of the weights.
+
+    Raises:
+        CheckpointError: The weights are missing, damaged or for something else.
+        ConfigError: The device or the backend is not there, or options contradict each other.
+    """
+    device, backend = network_device(options), cast(Backend, str(options.backend))
+    precision = choose_precision(cast('Literal["auto"] | Precision', str(options.precision)), device, backend)
+    weights = resolve_weights(options.weights, modality)
+    config = (recovery or RecoveryOptions()).applied_to(config or weights.tracker_config)
+    network = network_for(weights, precision, device, backend)
+    tracker = Tracker(network, config, cropper=cropper_for(device, backend))
+    return LoadedTracker(tracker, weights, precision)
+
+
+def network_device(options: NetworkOptions) -> torch.device:
+    """Choose the network's device, and set torch up for as many threads as it may use.
+
+    Raises:
+        ConfigError: The device is not there.
+    """
+    threads = options.threads or options.most_threads
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return choose_device(options.device)
 
 
 def load_tracker(
     weights: Path | str = "tiny",
-    modality: Modality | None = None,
+    modality: Modality | str | None = None,
     *,
     device: str = "auto",
-    precision: PrecisionChoice = "auto",
-    backend: Backend = "torch",
+    precision: str = "auto",
+    backend: str = "torch",
+    config: TrackerConfig | None = None,
+    recovery: RecoveryOptions | None = None,
 ) -> Tracker:
     """Find weights and return a tracker that runs them.
 
@@ -136,16 +204,17 @@ def load_tracker(
         precision: `auto`, `fp32`, `bf16`, `fp16` or `int8`.
         backend: `torch`; `eager`, the same on a GPU without CUDA graphs and with crops cut on the CPU; or
             `onnxruntime` (CPU, `fp32` or `int8`; needs the extra `onnx`).
+        config: The protocol; None takes that of the weights.
+        recovery: What happens when a target is lost from sight.
 
     Raises:
         CheckpointError: The weights are missing, damaged or for something else.
         ConfigError: The device or the backend is not there, or the precision is unknown.
     """
-    place = choose_device(device)
-    number = choose_precision(precision, place, backend)
-    resolved = resolve_weights(weights, modality)
-    network = network_for(resolved, number, place, backend)
-    return Tracker(network, resolved.tracker_config, cropper=cropper_for(place, backend))
+    if backend not in [*BackendChoice]:
+        raise ConfigError(f"unknown backend {backend!r}", hint=", ".join(BackendChoice))
+    options = NetworkOptions(str(weights), _as_precision(precision), BackendChoice(backend), device)
+    return load(options, _as_modality(modality), recovery, config).tracker
 
 
 def _check_starts(starts: Sequence[TargetStart], first: FramePair) -> None:
@@ -209,6 +278,12 @@ def _as_modality(given: Modality | str | None) -> Modality | None:
         return Modality(given)
     except ValueError:
         raise ConfigError(f"unknown modality {given!r}", hint=", ".join(Modality)) from None
+
+
+def _as_precision(given: str) -> PrecisionChoice:
+    if given not in [*PrecisionChoice]:
+        raise ConfigError(f"unknown precision {given!r}", hint=", ".join(PrecisionChoice))
+    return PrecisionChoice(given)
 
 
 def _as_position(given: Position | int | str | None) -> Position | None:

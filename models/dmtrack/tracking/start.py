@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 
+import numpy as np
+
 from dmtrack.errors import BoxError
 from dmtrack.geometry.box import Box
 
@@ -41,6 +43,37 @@ class TargetStart:
 def free_ids(taken: Collection[int]) -> Iterator[int]:
     """Yield 1, 2, … without the ids that are taken."""
     return (number for number in count(1) if number not in taken)
+
+
+Target = Box | TargetStart | Sequence[float]
+"""A target as a caller may give it: the last is `x, y, w, h` in pixels."""
+
+
+Targets = Box | Sequence[float] | Sequence[Target]
+"""Several targets, or a single one."""
+
+
+def as_targets(targets: Targets) -> tuple[Box | TargetStart, ...]:
+    """Make boxes of numbers; a single box, or its four numbers, will do for one target.
+
+    Raises:
+        BoxError: Something is neither a box nor four numbers.
+    """
+    if isinstance(targets, np.ndarray):
+        targets = targets.tolist()
+    if isinstance(targets, Box | TargetStart):
+        return (targets,)
+    if targets and isinstance(targets[0], int | float):
+        return (_box(targets),)
+    return tuple(one if isinstance(one, Box | TargetStart) else _box(one) for one in targets)
+
+
+def _box(numbers: object) -> Box:
+    try:
+        x, y, w, h = (float(number) for number in numbers)  # type: ignore[attr-defined]  # else TypeError
+    except (TypeError, ValueError):
+        raise BoxError(f"{numbers!r} is no box", hint="a box is x, y, w, h in pixels") from None
+    return Box(x, y, w, h)
 
 
 def numbered(targets: Sequence[Box | TargetStart]) -> tuple[TargetStart, ...]:

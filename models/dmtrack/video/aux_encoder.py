@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 from functools import cache
-from typing import Final, cast
+from typing import Annotated, Final, cast
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from dmtrack.errors import ConfigError
+from dmtrack.options import Option, exact_number, number_text
 from dmtrack.video.encoding import GreyRange, Image8, ModalityEncoder, RangeFollower, is_grey, to_8_bit
 from dmtrack.video.frame import Modality, Pixels
 
@@ -28,6 +29,7 @@ _KELVIN_PER_COUNT: Final = (0.01, 0.04, 0.1, 0.4)
 _SCENE_CELSIUS: Final = (-60.0, 150.0)
 """Between these lies the median of a scene; the range is less than 2.5 times as wide as its lower end is
 warm, so at most one of the steps fits."""
+_PANEL: Final = "Sensor counts"
 _HINT_RANGE: Final = "write LOW,HIGH in counts (7000,9000), millimetres of depth, or degrees (15C,45C)"
 
 
@@ -93,9 +95,37 @@ class EncodingOptions:
         ConfigError: The choices contradict each other, or the scale is not positive.
     """
 
-    norm: AuxNorm | None = None
-    range: AuxRange | None = None
-    depth_scale_mm: Fraction | None = None
+    norm: Annotated[
+        AuxNorm | None,
+        Option(
+            "--aux-norm",
+            "published: as weights expect. percentile: by the counts of the scene, followed slowly. "
+            "fixed: --aux-range. Default: fixed with --aux-range, else published.",
+            panel=_PANEL,
+        ),
+    ] = None
+    range: Annotated[
+        AuxRange | None,
+        Option(
+            "--aux-range",
+            "What becomes black and white: counts (7000,9000), millimetres of depth, "
+            "or degrees of a linear-temperature camera (15C,45C).",
+            metavar="LOW,HIGH",
+            panel=_PANEL,
+            parse=parse_aux_range,
+        ),
+    ] = None
+    depth_scale_mm: Annotated[
+        Fraction | None,
+        Option(
+            "--depth-scale",
+            "Millimetres in one count of depth. Default: as the file states, else 1.",
+            metavar="MM",
+            panel=_PANEL,
+            parse=exact_number,
+            write=number_text,
+        ),
+    ] = None
 
     def __post_init__(self) -> None:
         if self.norm is AuxNorm.FIXED and self.range is None:

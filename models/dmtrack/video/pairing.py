@@ -8,7 +8,7 @@ brought onto the RGB grid, and kept for as long as its frame is used.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Final, cast
@@ -20,7 +20,7 @@ from dmtrack.errors import ConfigError, PairingError
 from dmtrack.video.aux_encoder import AS_PUBLISHED, AuxEncoder, EncodingOptions
 from dmtrack.video.encoding import Image8, ModalityEncoder
 from dmtrack.video.frame import Frame, FramePair, Modality, VideoInfo
-from dmtrack.video.grid import HomographyGrid, ToGrid, grid_by, resize_to_grid
+from dmtrack.video.grid import HomographyGrid, ToGrid, resize_to_grid
 from dmtrack.video.matching import NearestMatcher
 from dmtrack.video.modality import ModalityGuess, modality_of
 from dmtrack.video.position import Position
@@ -129,6 +129,13 @@ class PairedSource(ClosedOnExit):
         self._encode_aux: AuxEncoder | None = None
         if modality is not None and self.aux_info is not None:
             self._encode_aux = AuxEncoder(modality.modality, self.encoding, self.aux_info.depth_unit_mm)
+
+    @property
+    def resolved_encoding(self) -> EncodingOptions:
+        """How counts become pictures, with what the file states and what is the default."""
+        unit_mm = None if self.aux_info is None else self.aux_info.depth_unit_mm
+        scale_mm = self.encoding.depth_scale_mm or unit_mm
+        return replace(self.encoding, norm=self.encoding.resolved_norm, depth_scale_mm=scale_mm)
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -263,12 +270,11 @@ def open_pair(
             for pictures of other sizes.
     """
     if aux is None:
-        alone = open_stream(Path(rgb), pairing)
-        return PairedSource(alone, start=start, end=end)
+        return PairedSource(open_stream(Path(rgb), pairing), start=start, end=end)
     streams = open_streams(Path(rgb), Path(aux), pairing)
     try:
         streams.require_overlap()
-        to_grid = grid_by(pairing.align, pairing.fit)
+        to_grid = pairing.to_grid
         if isinstance(to_grid, HomographyGrid):
             to_grid.require_sizes(streams.aux.info.size, streams.rgb.info.size)
         guess = modality_of(streams.aux, modality)

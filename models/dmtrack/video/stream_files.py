@@ -17,7 +17,7 @@ from dmtrack.video.frame import VideoInfo
 from dmtrack.video.picture_file import IMAGE_SUFFIXES
 from dmtrack.video.reader import VideoReader
 from dmtrack.video.source import DEFAULT_FRAME_RATE, FrameSource
-from dmtrack.video.streams import PairingOptions, StreamOptions, StreamPair, Sync, default_max_skew_s
+from dmtrack.video.streams import PairingOptions, StreamPair, Sync, default_max_skew_s
 from dmtrack.video.time_file import StampedSource, read_times
 from dmtrack.video.track_choice import TrackPicker
 
@@ -86,25 +86,25 @@ def open_streams(rgb: Path, aux: Path, options: PairingOptions) -> StreamPair:
         DecodeError: One of them has no readable frame.
         FormatError: A side file of time stamps is not one, or is for another number of frames.
     """
-    picker = TrackPicker(options.rgb.track)
+    picker = TrackPicker(options.rgb_track)
     with ExitStack() as opened:
         if rgb.is_dir() and not aux.is_dir() and not is_event_file(aux):
-            aux_picker = TrackPicker(options.aux.track, is_aux=True)
-            second = opened.enter_context(_open(aux, options, options.aux, aux_picker))
-            first = opened.enter_context(_open(rgb, options, options.rgb, picker, second.info))
+            aux_picker = TrackPicker(options.aux_track, is_aux=True)
+            second = opened.enter_context(_open(aux, options, aux_picker))
+            first = opened.enter_context(_open(rgb, options, picker, second.info))
         else:
-            first = opened.enter_context(_open(rgb, options, options.rgb, picker))
-            aux_picker = TrackPicker(options.aux.track, is_aux=True, taken=_taken(rgb, aux, first.info))
+            first = opened.enter_context(_open(rgb, options, picker))
+            aux_picker = TrackPicker(options.aux_track, is_aux=True, taken=_taken(rgb, aux, first.info))
             like = None
             if is_event_file(aux) and not is_event_file(rgb):
-                like = FrameClock(first.info, first.stamps(), options.offset_s, options.rate_ratio)
-            second = opened.enter_context(_open(aux, options, options.aux, aux_picker, first.info, like))
+                like = FrameClock(first.info, first.stamps(), options.shift_s, options.rate_ratio)
+            second = opened.enter_context(_open(aux, options, aux_picker, first.info, like))
         opened.pop_all()
     return StreamPair(
         rgb=first,
         aux=second,
         sync=options.sync or _automatic_sync(first.info, second.info, options),
-        offset_s=options.offset_s,
+        offset_s=options.shift_s,
         max_skew_s=default_max_skew_s(first.info, second.info, options.rate_ratio)
         if options.max_skew_s is None
         else options.max_skew_s,
@@ -125,37 +125,37 @@ def open_stream(path: Path, options: PairingOptions) -> FrameSource:
         DecodeError: It has no readable frame.
         FormatError: Its side file of time stamps is not one, or is for another number of frames.
     """
-    return _open(path, options, options.rgb, TrackPicker(options.rgb.track))
+    return _open(path, options, TrackPicker(options.rgb_track))
 
 
 def _open(
     path: Path,
-    pairing: PairingOptions,
-    options: StreamOptions,
+    options: PairingOptions,
     picker: TrackPicker,
     partner: VideoInfo | None = None,
     like: FrameClock | None = None,
 ) -> FrameSource:
     """Open one stream; a folder takes the rate and the start of its partner, an event file its frames."""
-    if options.times is not None and is_event_file(path):
+    times = options.aux_times if picker.is_aux else options.rgb_times
+    if times is not None and is_event_file(path):
         raise ConfigError("an event file has times of its own", where=path)
-    rate, start_s = pairing.folder_rate, Fraction(0)
+    rate, start_s = options.folder_rate, Fraction(0)
     if partner is not None:
         rate, start_s = partner.frame_rate or rate, partner.start_s
     source = open_source(
         path,
         stream=picker,
-        threads=pairing.threads,
-        gpu=pairing.gpu,
+        threads=options.threads,
+        gpu=options.gpu,
         folder_rate=rate,
         folder_start_s=start_s,
-        events=pairing.events,
+        events=options.events,
         like=like,
     )
-    if options.times is None:
+    if times is None:
         return source
     try:
-        return StampedSource(source, read_times(options.times, options.times_unit))
+        return StampedSource(source, read_times(times, options.times_unit))
     except BaseException:
         source.close()
         raise
@@ -163,9 +163,9 @@ def _open(
 
 def _automatic_sync(rgb: VideoInfo, aux: VideoInfo, options: PairingOptions) -> Sync:
     """Go by place where a folder without times of its own takes part and the counts are equal."""
-    streams = ((rgb, options.rgb), (aux, options.aux))
-    is_clockless = any(info.path.is_dir() and stream.times is None for info, stream in streams)
-    is_as_read = not options.offset_s and options.rate_ratio == 1
+    streams = ((rgb, options.rgb_times), (aux, options.aux_times))
+    is_clockless = any(info.path.is_dir() and times is None for info, times in streams)
+    is_as_read = not options.shift_s and options.rate_ratio == 1
     return Sync.INDEX if is_clockless and is_as_read and rgb.frame_count == aux.frame_count else Sync.PTS
 
 

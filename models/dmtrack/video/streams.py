@@ -10,17 +10,18 @@ frames the two go by index, as benchmark data sets do.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 from dmtrack.errors import ConfigError, PairingError
-from dmtrack.geometry.homography import Homography
+from dmtrack.geometry.alignment_file import Alignment, read_alignment
+from dmtrack.options import Option, exact_number, ms_text, number_text, seconds_of_ms
 from dmtrack.video.events.options import EventOptions
 from dmtrack.video.frame import Frame, VideoInfo
-from dmtrack.video.grid import Fit
+from dmtrack.video.grid import Fit, ToGrid, grid_by
 from dmtrack.video.matching import (
     LengthDifference,
     NearestMatcher,
@@ -34,7 +35,7 @@ from dmtrack.video.matching import (
 from dmtrack.video.position import Position
 from dmtrack.video.source import DEFAULT_FRAME_RATE, ClosedOnExit, FrameSource
 from dmtrack.video.time_file import TimestampUnit
-from dmtrack.video.track_choice import TrackChoice
+from dmtrack.video.track_choice import TrackChoice, parse_track
 
 SKEW_SHARE: Final = Fraction(9, 10)
 """Largest skew by default, in frame intervals of the slower stream. Between two frames the nearer
@@ -70,22 +71,36 @@ class OnMissing(StrEnum):
     STOP = "stop"
 
 
-@dataclass(frozen=True, slots=True)
-class StreamOptions:
-    """What else is to be known to open one of two streams.
+_PANEL: Final = "Pairing"
+_TIMES: Final = "Side files of times"
 
-    Attributes:
-        track: Which stream of a file that holds several; None goes by their names.
-        times: A side file with one time stamp a frame, instead of the container's.
-        times_unit: What it counts in; None finds out.
+
+def parse_ratio(text: str) -> Fraction:
+    """Read `1001/1000` or `0.9991`.
+
+    Raises:
+        ConfigError: It is neither, or not positive.
     """
+    try:
+        ratio = exact_number(text)
+    except (ValueError, ConfigError):
+        ratio = Fraction(0)
+    if ratio <= 0:
+        raise ConfigError(f"{text} is not a positive number or fraction")
+    return ratio
 
-    track: TrackChoice | None = None
-    times: Path | None = None
-    times_unit: TimestampUnit | None = None
 
+def parse_rate(text: str) -> Fraction:
+    """Read pictures a second, 29.97 as 2997/100.
 
-_AS_THEY_ARE: Final = StreamOptions()
+    Raises:
+        ValueError: It is no number.
+        ConfigError: It is not positive or not finite.
+    """
+    rate = exact_number(text).limit_denominator(100_000)
+    if rate <= 0:
+        raise ConfigError(f"{text} pictures a second are not a positive number")
+    return rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,38 +108,155 @@ class PairingOptions:
     """How two streams are opened, matched in time and laid over each other.
 
     Attributes:
-        offset_s: Added to every time of the second stream, in seconds.
+        offset_s: Added to every time of the second stream, in seconds; None takes that of `align`, else 0.
         max_skew_s: Largest distance in time of partners; None chooses `SKEW_SHARE` intervals.
+        on_missing: What to show without a partner.
         sync: How to match; None goes by index where a folder takes part, the counts are equal and
             there is no offset.
-        on_missing: What to show without a partner.
-        folder_rate: Pictures a second of folders, where no video gives a rate.
-        threads: Decoder threads a stream; None: as many as pay.
         rate_ratio: Seconds of the first clock in one of the second; the second stream is stretched
             from its first frame on.
-        rgb: How the first stream is opened.
-        aux: How the second stream is opened.
+        rgb_track: Which stream of the first file, where it holds several; None goes by their names.
+        aux_track: The same of the second file.
+        folder_rate: Pictures a second of folders, where no video gives a rate.
         events: How event files become pictures.
         align: Where pixels of the second stream lie in the first one; None: both see the same, but for `fit`.
         fit: Without `align`, what to do with a second picture of another size or shape.
+        rgb_times: A side file with one time stamp a frame of the first stream, instead of the container's.
+        aux_times: The same of the second stream.
+        times_unit: What side files count in; None finds out.
+        threads: Decoder threads a stream; None: as many as pay.
         gpu: Number of the CUDA device that decodes what suits it; None decodes on the processor.
 
     Raises:
-        ConfigError: The skew is negative or has no meaning, or the ratio is not positive.
+        ConfigError: The skew is negative or has no meaning, the ratio is not positive, or two options
+            contradict each other.
     """
 
-    offset_s: Fraction = Fraction(0)
-    max_skew_s: Fraction | None = None
-    sync: Sync | None = None
-    on_missing: OnMissing = OnMissing.HOLD
-    folder_rate: Fraction = DEFAULT_FRAME_RATE
-    threads: int | None = None
-    rate_ratio: Fraction = Fraction(1)
-    rgb: StreamOptions = _AS_THEY_ARE
-    aux: StreamOptions = _AS_THEY_ARE
+    offset_s: Annotated[
+        Fraction | None,
+        Option(
+            "--offset-ms",
+            "Added to the times of AUX. Default: that of --align, else 0.",
+            metavar="MS",
+            panel=_PANEL,
+            parse=seconds_of_ms,
+            write=ms_text,
+        ),
+    ] = None
+    max_skew_s: Annotated[
+        Fraction | None,
+        Option(
+            "--max-skew-ms",
+            "Largest distance in time of partners. Default: 9/10 of the slower stream's frame interval.",
+            metavar="MS",
+            panel=_PANEL,
+            parse=seconds_of_ms,
+            write=ms_text,
+        ),
+    ] = None
+    on_missing: Annotated[
+        OnMissing,
+        Option(
+            "--on-missing",
+            "What the network sees where AUX has no frame near enough. hold: the nearest one all the "
+            "same. blank: a black one. rgb-only: RGB, without the adapters for AUX. stop: nothing more.",
+            panel=_PANEL,
+        ),
+    ] = OnMissing.HOLD
+    sync: Annotated[
+        Sync | None,
+        Option(
+            "--sync",
+            "What partners share. pts: a time, within --max-skew-ms. nearest: the nearest time, however "
+            "far. index: their place. Default: pts, or index for folders of equally many pictures.",
+            panel=_PANEL,
+        ),
+    ] = None
+    rate_ratio: Annotated[
+        Fraction,
+        Option(
+            "--rate-ratio",
+            "Seconds of RGB's clock in one of AUX's, for clocks that drift: 1001/1000 or 0.9991.",
+            metavar="R",
+            panel=_PANEL,
+            parse=parse_ratio,
+            write=number_text,
+        ),
+    ] = Fraction(1)
+    rgb_track: Annotated[
+        TrackChoice | None,
+        Option(
+            "--rgb-stream",
+            "Which stream of a file that holds several: a number from 0, title:NAME, color, depth, ir. "
+            "Default: by their names.",
+            metavar="SPEC",
+            panel=_PANEL,
+            parse=parse_track,
+        ),
+    ] = None
+    aux_track: Annotated[
+        TrackChoice | None,
+        Option(
+            "--aux-stream",
+            "The same for AUX; without AUX, of the file RGB.",
+            metavar="SPEC",
+            panel=_PANEL,
+            parse=parse_track,
+        ),
+    ] = None
+    folder_rate: Annotated[
+        Fraction,
+        Option(
+            "--folder-rate",
+            "Pictures a second of folders, where no video gives a rate.",
+            metavar="FPS",
+            panel=_PANEL,
+            parse=parse_rate,
+            write=number_text,
+        ),
+    ] = DEFAULT_FRAME_RATE
     events: EventOptions = field(default_factory=EventOptions)
-    align: Homography | None = None
-    fit: Fit = Fit.RESIZE
+    align: Annotated[
+        Alignment | None,
+        Option(
+            "--align",
+            "Where AUX lies in RGB, as dmtrack align wrote it.",
+            metavar="FILE",
+            panel=_PANEL,
+            parse=read_alignment,
+            write=lambda alignment: str(alignment.path),
+        ),
+    ] = None
+    fit: Annotated[
+        Fit,
+        Option(
+            "--fit",
+            "Without --align, an AUX of another size or shape: stretched; scaled evenly to fit into RGB "
+            "or to cover it; or pixel for pixel.",
+            panel=_PANEL,
+        ),
+    ] = Fit.RESIZE
+    rgb_times: Annotated[
+        Path | None,
+        Option(
+            "--rgb-times",
+            "One time stamp a frame of RGB: a line each, or a table with a column of them.",
+            metavar="FILE",
+            panel=_TIMES,
+        ),
+    ] = None
+    aux_times: Annotated[
+        Path | None, Option("--aux-times", "The same for AUX.", metavar="FILE", panel=_TIMES)
+    ] = None
+    times_unit: Annotated[
+        TimestampUnit | None,
+        Option(
+            "--times-unit",
+            "What they count. Default: as header or name say (time_us), else by the frame interval.",
+            panel=_TIMES,
+        ),
+    ] = None
+    threads: int | None = None
     gpu: int | None = None
 
     def __post_init__(self) -> None:
@@ -136,6 +268,33 @@ class PairingOptions:
             )
         if self.rate_ratio <= 0:
             raise ConfigError(f"rate ratio {self.rate_ratio} is not positive")
+        if self.align is not None and self.fit is not Fit.RESIZE:
+            raise ConfigError("--align and --fit exclude each other", hint="give one of them")
+        if self.times_unit is not None and self.rgb_times is None and self.aux_times is None:
+            raise ConfigError("--times-unit is for --rgb-times and --aux-times", hint="give one of them")
+
+    @property
+    def shift_s(self) -> Fraction:
+        """What is added to every time of the second stream, in seconds."""
+        if self.offset_s is not None:
+            return self.offset_s
+        offset_ms = None if self.align is None else self.align.offset_ms
+        return Fraction(0) if offset_ms is None else seconds_of_ms(str(offset_ms))
+
+    def resolved(self, sync: Sync | None, max_skew_s: Fraction | None) -> PairingOptions:
+        """Return the same with what was found out, and without what another machine would have otherwise."""
+        align = None if self.align is None else replace(self.align, path=None)
+        found = replace(self, sync=sync, max_skew_s=max_skew_s) if sync is not None else self
+        return replace(found, offset_s=self.shift_s, align=align, threads=None, gpu=None)
+
+    @property
+    def to_grid(self) -> ToGrid:
+        """What brings the second picture onto the RGB grid."""
+        return grid_by(None if self.align is None else self.align.homography, self.fit)
+
+    def second(self, rgb: Path, aux: Path | None) -> Path | None:
+        """Return the file of the second stream: that of the first, where only a stream of it is named."""
+        return rgb if aux is None and self.aux_track is not None else aux
 
 
 BY_TIME: Final = PairingOptions()

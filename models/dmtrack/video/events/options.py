@@ -2,11 +2,41 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from typing import Annotated, Final
 
 from dmtrack.errors import ConfigError
+from dmtrack.options import Option
 from dmtrack.video.events.batch import Size
 from dmtrack.video.time_file import TimestampUnit
+
+_PANEL: Final = "Event files"
+
+
+def microseconds_of_ms(text: str) -> int:
+    """Read milliseconds as whole microseconds.
+
+    Raises:
+        ValueError: It is no number.
+        ConfigError: It is no length of time for a picture.
+    """
+    milliseconds = float(text)
+    if not 0.001 <= milliseconds < 1e9:
+        raise ConfigError(f"{milliseconds:g} is no length of time for a picture")
+    return round(milliseconds * 1000)
+
+
+def parse_size(text: str) -> Size:
+    """Read `640x480`.
+
+    Raises:
+        ConfigError: It is no size.
+    """
+    match = re.fullmatch(r"([1-9]\d{0,4})\s*[xX*,]\s*([1-9]\d{0,4})", text.strip())
+    if match is None:
+        raise ConfigError(f"{text!r} is no size", hint="write WIDTHxHEIGHT, such as 640x480")
+    return int(match[1]), int(match[2])
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +57,49 @@ class EventOptions:
         ConfigError: Both a window and a number are given, one is not positive, or `columns` is no order.
     """
 
-    window_us: int | None = None
-    count: int | None = None
-    size: Size | None = None
-    columns: str | None = None
-    unit: TimestampUnit | None = None
+    window_us: Annotated[
+        int | None,
+        Option(
+            "--window-ms",
+            "Show so many milliseconds of events from each frame on. Default: up to the next frame.",
+            metavar="MS",
+            panel=_PANEL,
+            parse=microseconds_of_ms,
+            write=lambda window_us: f"{window_us / 1000:.15g}",
+        ),
+    ] = None
+    count: Annotated[
+        int | None,
+        Option("--events", "Show the last N events before the next frame.", metavar="N", panel=_PANEL),
+    ] = None
+    size: Annotated[
+        Size | None,
+        Option(
+            "--event-size",
+            "Size of the sensor. Default: as the file says, else the smallest that its events fit on.",
+            metavar="WxH",
+            panel=_PANEL,
+            parse=parse_size,
+            write=lambda size: f"{size[0]}x{size[1]}",
+        ),
+    ] = None
+    columns: Annotated[
+        str | None,
+        Option(
+            "--columns",
+            "Columns of text and arrays without names: txyp, - skips one. Default: by their numbers.",
+            metavar="ORDER",
+            panel=_PANEL,
+        ),
+    ] = None
+    unit: Annotated[
+        TimestampUnit | None,
+        Option(
+            "--time-unit",
+            "Unit of times in text and arrays. Default: s where they have fractions, else us.",
+            panel=_PANEL,
+        ),
+    ] = None
     is_shared_clock: bool = False
 
     def __post_init__(self) -> None:

@@ -10,19 +10,25 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Final, cast
+from typing import Annotated, Final, cast
 
 from dmtrack.errors import ConfigError
+from dmtrack.options import Option, ms_text, seconds_of_ms
 from dmtrack.video.aux_encoder import EncodingOptions
 from dmtrack.video.frame import Frame, Modality, Pixels, VideoInfo
-from dmtrack.video.grid import ToGrid, resize_to_grid
 from dmtrack.video.live.address import LiveAddress
 from dmtrack.video.live.live_reader import MAX_DELAY_S, TIMEOUT_S, Companion, LiveReader
 from dmtrack.video.matching import NearestMatcher, by_time, shifted
 from dmtrack.video.modality import ModalityGuess, guess_modality
 from dmtrack.video.pairing import PairCounts, PairedSource
 from dmtrack.video.position import Position
-from dmtrack.video.streams import OnMissing, StreamPair, Sync, default_max_skew_s
+from dmtrack.video.streams import (
+    BY_TIME,
+    PairingOptions,
+    StreamPair,
+    Sync,
+    default_max_skew_s,
+)
 
 _SETTLE_S: Final = 0.4
 """What was buffered before we came arrives in a burst; after so long it has been read."""
@@ -34,32 +40,56 @@ _PATIENCE: Final = 0.8
 _JITTER_S: Final = Fraction(1, 20)
 
 
+_PANEL: Final = "Live"
+
+
 @dataclass(frozen=True, slots=True)
 class LiveOptions:
-    """How live streams are read and matched.
+    """How live streams are read.
 
     Attributes:
+        live: Both inputs are live, also what is no address, such as `0`, a camera.
         max_delay_s: Frames that have waited longer are dropped when there is a newer one; None takes
             `MAX_DELAY_S`, or what a slower second stream needs to catch up.
         timeout_s: Longest silence of a stream.
-        offset_s: Added to every time of the second stream, in seconds.
-        max_skew_s: Largest distance in time of partners; None chooses it.
-        on_missing: What to show without a partner.
 
     Raises:
         ConfigError: A time is not positive.
     """
 
-    max_delay_s: float | None = None
-    timeout_s: float = TIMEOUT_S
-    offset_s: Fraction = Fraction(0)
-    max_skew_s: Fraction | None = None
-    on_missing: OnMissing = OnMissing.HOLD
+    live: Annotated[
+        bool,
+        Option(
+            "--live",
+            "RGB and AUX are live: 0 is a camera. Addresses (rtsp://…) are live anyway.",
+            panel=_PANEL,
+        ),
+    ] = False
+    max_delay_s: Annotated[
+        Fraction | None,
+        Option(
+            "--max-delay-ms",
+            "Frames that waited longer are dropped. Default: 200, or what a slower AUX needs.",
+            metavar="MS",
+            panel=_PANEL,
+            parse=seconds_of_ms,
+            write=ms_text,
+        ),
+    ] = None
+    timeout_s: Annotated[
+        float,
+        Option(
+            "--live-timeout",
+            "A stream that is silent for so long has ended.",
+            metavar="SECONDS",
+            panel=_PANEL,
+        ),
+    ] = TIMEOUT_S
 
     def __post_init__(self) -> None:
         for name, value in (("largest delay", self.max_delay_s), ("longest silence", self.timeout_s)):
             if value is not None and not 0 < value < float("inf"):
-                raise ConfigError(f"{name} {value:g} s is not positive")
+                raise ConfigError(f"{name} {float(value):g} s is not positive")
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +152,7 @@ def open_live_pair(
     modality: Modality | None = None,
     end: Position | None = None,
     options: LiveOptions | None = None,
-    to_grid: ToGrid = resize_to_grid,
+    pairing: PairingOptions = BY_TIME,
     encoding: EncodingOptions | None = None,
 ) -> LivePairs:
     """Open one or two live streams, and return when they run.
@@ -132,8 +162,9 @@ def open_live_pair(
         aux: The second stream.
         modality: What `aux` measures; None finds out.
         end: First frame not wanted any more, counted from the first one.
-        options: How they are read and matched.
-        to_grid: Brings the encoded second picture onto the RGB grid.
+        options: How they are read.
+        pairing: How they are matched and laid over each other: `offset_s`, `max_skew_s`, `on_missing`,
+            `align` and `fit`.
         encoding: How the second stream's counts become pictures.
 
     Raises:
@@ -151,23 +182,23 @@ def open_live_pair(
         infos = [reader.info for reader in readers]
         time.sleep(_SETTLE_S)
         first = readers[0]
-        first.max_delay_s = options.max_delay_s or _needed_delay_s(infos)
+        first.max_delay_s = float(options.max_delay_s or 0) or _needed_delay_s(infos)
         first.begin()
         if len(readers) == 1:
             return LivePairs(first, end=end)
         second = readers[1]
         second.begin()
-        max_skew_s = options.max_skew_s
+        max_skew_s = pairing.max_skew_s
         if max_skew_s is None:
             max_skew_s = default_max_skew_s(infos[0], infos[1]) + _JITTER_S
-        first.companion = Companion(second, options.offset_s, _PATIENCE * first.max_delay_s)
+        first.companion = Companion(second, pairing.shift_s, _PATIENCE * first.max_delay_s)
         return LivePairs(
             first,
-            LiveStreams(first, second, Sync.PTS, options.offset_s, max_skew_s),
+            LiveStreams(first, second, Sync.PTS, pairing.shift_s, max_skew_s),
             _modality(second, modality),
             end=end,
-            on_missing=options.on_missing,
-            to_grid=to_grid,
+            on_missing=pairing.on_missing,
+            to_grid=pairing.to_grid,
             encoding=encoding,
         )
     except BaseException:

@@ -9,16 +9,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
 from dmtrack.drawing.encoder import why_no_nvenc
 from dmtrack.errors import ConfigError
+from dmtrack.options import Option
 from dmtrack.video.decoder import why_no_device, why_no_nvdec
 
 if TYPE_CHECKING:
     import torch
 
-_log = logging.getLogger("dmtrack.video_options")  # what is below "dmtrack" is shown
+_log = logging.getLogger(__name__)
 
 
 class VideoDevice(StrEnum):
@@ -30,14 +29,14 @@ class VideoDevice(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class VideoCodecs:
+class CodecOptions:
     """What decodes and encodes videos."""
 
     video_device: Annotated[
         VideoDevice,
-        typer.Option(
+        Option(
             "--video-device",
-            help="What decodes 8-bit H.264, HEVC and VP9 files and encodes the video. cuda: NVDEC and NVENC; "
+            "What decodes 8-bit H.264, HEVC and VP9 files and encodes the video. cuda: NVDEC and NVENC; "
             "the CPU does what they cannot. auto: cuda where the network runs on it.",
         ),
     ] = VideoDevice.AUTO

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -41,7 +41,7 @@ def live_folder() -> Path:
 
 
 @contextlib.contextmanager
-def prepared_folder(folder: Path, names: list[str], *, overwrite: bool) -> Iterator[Path]:
+def prepared_folder(folder: Path, names: Sequence[str], *, overwrite: bool) -> Iterator[Path]:
     """Make the folder and check that `names` may be written; nothing is left if no result comes.
 
     Raises:

@@ -1,0 +1,103 @@
+"""`TrackItem`: how one item of a batch is tracked, as `dmtrack track` would do it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from dmtrack.batch.item import BatchItem
+from dmtrack.batch.work import Place, Report, Task
+from dmtrack.errors import CheckpointError
+from dmtrack.geometry.alignment_file import read_alignment
+from dmtrack.run.request import TrackRequest
+from dmtrack.run.session import prepared_run
+from dmtrack.tracking.result import FrameResult
+from dmtrack.video.frame import Modality
+from dmtrack.video.grid import Fit
+
+
+@dataclass(frozen=True, slots=True)
+class TrackItem:
+    """Tracks one item; what holds for the whole batch travels with it to the workers.
+
+    Attributes:
+        usual: What holds for every item; its inputs and boxes are those of an item, and an item's own offset
+            and alignment go before it.
+        weights_sha256: What the weights meant when the batch began, for each kind of input that they are for.
+    """
+
+    usual: TrackRequest
+    weights_sha256: tuple[tuple[Modality | None, str], ...] = ()
+
+    @classmethod
+    def of(cls, usual: TrackRequest) -> TrackItem:
+        """Look the weights up.
+
+        Raises:
+            CheckpointError: There are none for any input.
+        """
+        from dmtrack.network.weights.store import find_weights  # imports torch
+
+        known: list[tuple[Modality | None, str]] = []
+        problem: CheckpointError | None = None
+        for modality in (*Modality, None):
+            try:
+                files = find_weights(usual.network.weights, modality)
+            except CheckpointError as error:
+                problem = problem or error
+            else:
+                known.append((modality, " ".join(file.sha256 for file in files)))
+        if not known and problem is not None:
+            raise problem
+        return cls(usual, tuple(known))
+
+    def options(self, modality: Modality | None) -> object:
+        """Return what decides results besides the item; the device and the threads are left out.
+
+        Another machine may go on with a batch, whatever it computes on.
+        """
+        usual, network = self.usual, self.usual.network
+        pairing = usual.pairing.resolved(usual.pairing.sync, usual.pairing.max_skew_s)
+        weights = dict(self.weights_sha256).get(modality)
+        numbers = (network.precision, network.backend)
+        return [weights, *numbers, usual.output.video_layout, usual.recovery, pairing, usual.encoding]
+
+    def __call__(self, task: Task, folder: Path, place: Place, report: Report) -> None:
+        """Track `task.item` into `folder`; see `dmtrack.batch.work.Runner`."""
+        asked = replace(self._request(task.item), batch=task.mark)
+        network = replace(
+            asked.network,
+            device=place.device,
+            threads=None if place.tuned else place.threads,
+            most_threads=place.threads,
+        )
+        request = replace(asked, network=network, output=replace(asked.output, folder=folder))
+        named = replace(asked, output=replace(asked.output, folder=task.folder))
+        with prepared_run(request) as run:
+            run.record = replace(run.record, command=named.command)
+            frames = 0
+
+            def count(result: FrameResult) -> None:
+                nonlocal frames
+                frames += 1
+                report(frames, run.expected_frames)
+
+            run.execute(count)
+
+    def _request(self, item: BatchItem) -> TrackRequest:
+        pairing = self.usual.pairing
+        if item.offset_s is not None:
+            pairing = replace(pairing, offset_s=item.offset_s)
+        if item.align is not None:
+            pairing = replace(pairing, align=read_alignment(item.align), fit=Fit.RESIZE)
+        return replace(
+            self.usual,
+            rgb=item.rgb,
+            aux=item.aux,
+            modality=item.modality,
+            boxes=item.boxes,
+            box_files=item.box_files,
+            start=item.start,
+            end=item.end,
+            pairing=pairing,
+        )

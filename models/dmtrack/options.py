@@ -1,0 +1,174 @@
+"""Options, declared once: an option type says of each field what it is called on a command line.
+
+    @dataclass(frozen=True, slots=True)
+    class Options:
+        offset_s: Annotated[
+            Fraction, Option("--offset-ms", "Added to the times.", parse=seconds_of_ms, write=ms_text)
+        ] = Fraction(0)
+
+Whoever calls the library gives fields their values and never meets an `Option`. A command line shows what
+`declared_options` yields, and makes the type of it with `built`; `command_words` is the way back. Fields that
+are option types themselves belong to it; fields without an `Option` are for callers alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+
+from dmtrack.errors import ConfigError
+
+OptionType = TypeVar("OptionType")
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """How a field is given on a command line.
+
+    Attributes:
+        names: `--fit`, `-o --output`, `--anchor/--no-anchor`; without a dash it is a positional argument.
+        help: A sentence for people.
+        metavar: What stands for its value in the help.
+        panel: Under which heading it is listed.
+        parse: From the text to the exact value; raises `ValueError` for text of another kind, and
+            `DmtrackError` for a value that cannot be. None: the type of the field says it all.
+        write: From the value to text that `parse` reads.
+    """
+
+    names: str
+    help: str
+    metavar: str | None = None
+    panel: str | None = None
+    parse: Callable[[str], Any] | None = None
+    write: Callable[[Any], str] = str
+
+    @property
+    def is_argument(self) -> bool:
+        """Whether it is given by its place."""
+        return not self.names.startswith("-")
+
+    @property
+    def long_name(self) -> str:
+        """`--output`; of a switch with two names the one that turns it on."""
+        return self.names.split()[-1].partition("/")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredOption:
+    """A field with its option.
+
+    Attributes:
+        place: Names of the fields that lead to it.
+        kind: Its type.
+        option: How it is given.
+        default: Its default; `dataclasses.MISSING` without one.
+    """
+
+    place: tuple[str, ...]
+    kind: Any
+    option: Option
+    default: Any
+
+    def of(self, options: object) -> Any:  # noqa: ANN401 - whatever the field holds
+        """Return its value in an instance of the option type."""
+        for name in self.place:
+            options = getattr(options, name)
+        return options
+
+
+def option_in(hint: Any) -> Option | None:  # noqa: ANN401 - type hints have no common type
+    """Return the `Option` of an annotated type, if it has one."""
+    notes = get_args(hint)[1:] if get_origin(hint) is Annotated else ()
+    return next((note for note in notes if isinstance(note, Option)), None)
+
+
+def declared_options(option_type: type) -> Iterator[DeclaredOption]:
+    """Yield every option of a type, in the order of the fields."""
+    hints = get_type_hints(option_type, include_extras=True)
+    for field in dataclasses.fields(option_type):
+        hint = hints[field.name]
+        option = option_in(hint)
+        if option is not None:
+            yield DeclaredOption((field.name,), get_args(hint)[0], option, field.default)
+        elif isinstance(hint, type) and dataclasses.is_dataclass(hint):
+            for inner in declared_options(hint):
+                yield replace(inner, place=(field.name, *inner.place))
+
+
+def built(option_type: type[OptionType], values: Mapping[tuple[str, ...], Any]) -> OptionType:
+    """Make an option type of the values of its options, keyed by their places; others keep their defaults."""
+    hints = get_type_hints(option_type)
+    fields: dict[str, Any] = {place[0]: value for place, value in values.items() if len(place) == 1}
+    for name in dict.fromkeys(place[0] for place in values if len(place) > 1):
+        inner = {place[1:]: value for place, value in values.items() if place[0] == name}
+        fields[name] = built(hints[name], inner)
+    return option_type(**fields)
+
+
+def command_words(options: object) -> Iterator[str]:
+    """Yield the words of a command line that give `options`: one for each value that is not its default."""
+    for declared in declared_options(type(options)):
+        value, option = declared.of(options), declared.option
+        if value is None or value == declared.default:
+            continue
+        if option.is_argument:
+            yield option.write(value)
+        elif isinstance(value, bool):
+            on, _, off = option.names.partition("/")
+            yield on if value else off
+        else:
+            for one in value if isinstance(value, tuple) else (value,):
+                yield f"{option.long_name}={option.write(one)}"
+
+
+def exact_number(text: str) -> Fraction:
+    """Read `0.1`, `-12.5`, `1e-3` or `1001/1000` without rounding.
+
+    Raises:
+        ValueError: It is no number.
+        ConfigError: It is not finite.
+    """
+    above, _, below = text.partition("/")
+    parts = [(part, float(part)) for part in (above, below or "1")]
+    if not all(math.isfinite(value) for _, value in parts) or not parts[1][1]:
+        raise ConfigError(f"{text} is not a finite number")
+    over, under = (Fraction(part) if value else Fraction(0) for part, value in parts)
+    return over / under
+
+
+def number_text(number: Fraction) -> str:
+    """Return a number the way `exact_number` reads it, as a decimal if that is exact."""
+    decimal = f"{float(number):.15g}"
+    return decimal if Fraction(decimal) == number else str(number)
+
+
+def seconds_of_ms(text: str) -> Fraction:
+    """Read milliseconds as exact seconds.
+
+    Raises:
+        ValueError: It is no number.
+        ConfigError: It is not finite.
+    """
+    return exact_number(text) / 1000
+
+
+def ms_text(seconds: Fraction) -> str:
+    """Return seconds the way `seconds_of_ms` reads them."""
+    return number_text(seconds * 1000)
+
+
+def positive_seconds(text: str) -> Fraction:
+    """Read a length of time.
+
+    Raises:
+        ValueError: It is no number.
+        ConfigError: It is not finite, or not above 0.
+    """
+    seconds = exact_number(text)
+    if seconds <= 0:
+        raise ConfigError(f"{text} is not a positive number of seconds")
+    return seconds

@@ -1,0 +1,346 @@
+"""`TrackRequest`: everything that tracking a recording is asked to do, and the option types it is made of.
+
+The options of `dmtrack track` are these fields; `run.json` says what they were.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from enum import Enum, StrEnum
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from dmtrack.config import TrackerConfig
+from dmtrack.drawing.draw import Layout
+from dmtrack.errors import ConfigError
+from dmtrack.geometry.box import Box
+from dmtrack.options import Option, command_words, number_text, positive_seconds
+from dmtrack.run.codecs import CodecOptions
+from dmtrack.run.folder import MOT, RECORD, SCORES, TABLE, VIDEO, default_folder, live_folder
+from dmtrack.tracking.start import TargetStart, as_targets
+from dmtrack.video.aux_encoder import EncodingOptions
+from dmtrack.video.frame import Modality
+from dmtrack.video.live.address import LiveAddress, is_live, parse_address
+from dmtrack.video.live.pairs import LiveOptions
+from dmtrack.video.position import Position, parse_position
+from dmtrack.video.streams import PairingOptions
+
+_RECOVERY: Final = "Lost and found"
+_LIVE_PAIRING: Final = ("--offset-ms", "--max-skew-ms", "--on-missing")
+
+
+class PrecisionChoice(StrEnum):
+    """Type of the network's numbers."""
+
+    AUTO = "auto"
+    FP32 = "fp32"
+    BF16 = "bf16"
+    FP16 = "fp16"
+    INT8 = "int8"
+
+
+class BackendChoice(StrEnum):
+    """What computes the network."""
+
+    TORCH = "torch"
+    EAGER = "eager"
+    ONNXRUNTIME = "onnxruntime"
+
+
+class RecoveryChoice(StrEnum):
+    """Whether targets are given up and found again."""
+
+    AUTO = "auto"
+    ON = "on"
+    OFF = "off"
+
+    @property
+    def is_wanted(self) -> bool | None:
+        """The same as a bool; None as suits the weights."""
+        return None if self is RecoveryChoice.AUTO else self is RecoveryChoice.ON
+
+
+class Drawn(Enum):
+    """In the place of a box: a person draws it."""
+
+    DRAWN = "pick"
+
+
+DRAWN: Final = Drawn.DRAWN
+
+
+def parse_box(text: str) -> Box | Drawn:
+    """Read `x,y,w,h`, or the word that stands for drawing.
+
+    Raises:
+        BoxError: It is neither.
+    """
+    return DRAWN if text.strip() == DRAWN.value else Box.parse(text)
+
+
+def _box_text(box: Box | TargetStart | Drawn) -> str:
+    if isinstance(box, Drawn):
+        return str(box.value)
+    return ",".join(repr(value) for value in (box.box if isinstance(box, TargetStart) else box).xywh)
+
+
+def parse_modality(text: str) -> Modality | None:
+    """Read the name of a modality; `auto` is None.
+
+    Raises:
+        ValueError: It is none.
+    """
+    word = text.strip().lower()
+    if word == "auto":
+        return None
+    if word not in [*Modality]:
+        raise ValueError(f"{text!r} is not one of auto, {', '.join(Modality)}")
+    return Modality(word)
+
+
+START: Final = Option(
+    "--start", "First frame: 0-based index, or a time (12.5s).", metavar="POS", parse=parse_position
+)
+END: Final = Option("--end", "First frame not wanted any more.", metavar="POS", parse=parse_position)
+MODALITY: Final = Option(
+    "--modality",
+    "What AUX measures. Default: found out (auto).",
+    metavar="[auto|thermal|depth|event]",
+    parse=parse_modality,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkOptions:
+    """What tracks, and on what it runs.
+
+    Attributes:
+        most_threads: So many threads on a CPU, or fewer where that is found to be faster while tracking.
+    """
+
+    weights: Annotated[
+        str, Option("--weights", "tiny, base, a name in the data folder, or a file.", metavar="NAME|PATH")
+    ] = "tiny"
+    precision: Annotated[
+        PrecisionChoice,
+        Option("--precision", "Numbers of the network; auto: bf16 if the device computes in it."),
+    ] = PrecisionChoice.AUTO
+    backend: Annotated[
+        BackendChoice,
+        Option(
+            "--backend",
+            "What computes the network; onnxruntime: CPU only, fp32 or int8. "
+            "eager: torch with every step run from Python, crops cut on the CPU.",
+        ),
+    ] = BackendChoice.TORCH
+    device: Annotated[str, Option("--device", "auto, cpu, cuda:0 or mps.", metavar="NAME")] = "auto"
+    threads: Annotated[
+        int | None,
+        Option(
+            "--threads", "Threads of the network on a CPU. Default: found out while tracking.", metavar="N"
+        ),
+    ] = None
+    most_threads: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.threads is not None and self.threads < 1:
+            raise ConfigError(f"--threads {self.threads} is below 1")
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryOptions:
+    """What happens when a target is lost from sight."""
+
+    recovery: Annotated[
+        RecoveryChoice,
+        Option(
+            "--recovery",
+            "Give a target up when its score stays low, and look for it over the whole frame. "
+            "off: the published behaviour. auto: as suits the weights.",
+            panel=_RECOVERY,
+        ),
+    ] = RecoveryChoice.AUTO
+    lost_after: Annotated[
+        int | None,
+        Option(
+            "--lost-after",
+            "Uncertain frames in a row until a target is lost; after as many again it is looked for "
+            f"everywhere. Default: {TrackerConfig().lost_after}, or as suits the weights.",
+            metavar="FRAMES",
+            panel=_RECOVERY,
+        ),
+    ] = None
+    anchor: Annotated[
+        bool | None,
+        Option(
+            "--anchor/--no-anchor",
+            "Keep the first template for ever. Default: as suits the weights.",
+            panel=_RECOVERY,
+        ),
+    ] = None
+    stop_when_lost_s: Annotated[
+        Fraction | None,
+        Option(
+            "--stop-when-lost",
+            "End the run when every target has been lost for so long.",
+            metavar="SECONDS",
+            panel=_RECOVERY,
+            parse=positive_seconds,
+            write=number_text,
+        ),
+    ] = None
+
+    def applied_to(self, config: TrackerConfig) -> TrackerConfig:
+        """Return the protocol of some weights, with what the person wants otherwise.
+
+        Raises:
+            ConfigError: An option needs recovery, which is off, or a number is out of range.
+        """
+        if self.recovery != RecoveryChoice.AUTO:
+            config = replace(config, recovery=self.recovery == RecoveryChoice.ON)
+        if self.anchor is not None:
+            config = replace(config, anchor=self.anchor)
+        needing = {"--lost-after": self.lost_after, "--stop-when-lost": self.stop_when_lost_s}
+        for name, value in needing.items():
+            if value is not None and not config.recovery:
+                raise ConfigError(f"{name} needs recovery, which is off", hint="give --recovery on as well")
+        return config if self.lost_after is None else replace(config, lost_after=self.lost_after)
+
+
+@dataclass(frozen=True, slots=True)
+class OutputOptions:
+    """What is written, and where."""
+
+    folder: Annotated[
+        Path | None,
+        Option("-o --output", "Results folder. Default: dmtrack-results/NAME.", metavar="DIR"),
+    ] = None
+    layout: Annotated[Layout, Option("--layout", "What the annotated video shows.")] = Layout.SIDE
+    no_video: Annotated[bool, Option("--no-video", "Write no annotated video.")] = False
+    overwrite: Annotated[bool, Option("--overwrite", "Replace existing results.")] = False
+
+    @property
+    def video_layout(self) -> Layout | None:
+        """What the annotated video shows; None without a video."""
+        return None if self.no_video else self.layout
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The files of a run, the record last."""
+        return (*(() if self.no_video else (VIDEO,)), MOT, TABLE, SCORES, RECORD)
+
+
+@dataclass(frozen=True, slots=True)
+class TrackRequest:
+    """What to track, how, and what to write.
+
+    Attributes:
+        rgb: A video, a folder of pictures, the folder of a data set's recording, or the address of a live
+            stream.
+        aux: The second stream.
+        boxes: Where the targets are in the first frame, in pixels: a `Box` or four numbers; a `TargetStart`
+            names an id, and maybe a later frame; `DRAWN` once or more: a person draws. With neither boxes nor
+            `box_files`, ground truth is looked for beside `rgb`.
+        box_files: Files with boxes.
+        modality: What `aux` measures; None finds out.
+        start: First frame.
+        end: First frame not wanted any more.
+        batch: What `run.json` says of the batch that the run belongs to.
+    """
+
+    rgb: Annotated[
+        Path | str,
+        Option(
+            "RGB",
+            "RGB video, folder of pictures, or folder of a data set (one stream alone is fine); "
+            "or a live stream: rtsp://…, udp://…, tcp://…, a camera's number or /dev/video0.",
+            parse=str,
+        ),
+    ]
+    aux: Annotated[
+        Path | str | None,
+        Option(
+            "AUX",
+            "Second stream: thermal, depth or event. A video, a folder of pictures, or a live stream.",
+            parse=str,
+        ),
+    ] = None
+    boxes: Annotated[
+        tuple[Box | TargetStart | Drawn, ...],
+        Option(
+            "--box",
+            "Where the target is in the first frame, in pixels; several for several targets. "
+            "Bare: draw them. Default: ground truth found beside RGB.",
+            metavar="[X,Y,W,H]",
+            parse=parse_box,
+            write=_box_text,
+        ),
+    ] = ()
+    box_files: Annotated[
+        tuple[Path, ...],
+        Option(
+            "--box-file",
+            "Box from the first row of a ground-truth file; or targets of a MOT file or boxes.csv, "
+            "each from its first row on.",
+            metavar="FILE",
+        ),
+    ] = ()
+    modality: Annotated[Modality | None, MODALITY] = None
+    start: Annotated[Position | None, START] = None
+    end: Annotated[Position | None, END] = None
+    network: NetworkOptions = field(default_factory=NetworkOptions)
+    output: OutputOptions = field(default_factory=OutputOptions)
+    codecs: CodecOptions = field(default_factory=CodecOptions)
+    recovery: RecoveryOptions = field(default_factory=RecoveryOptions)
+    pairing: PairingOptions = field(default_factory=PairingOptions)
+    encoding: EncodingOptions = field(default_factory=EncodingOptions)
+    live: LiveOptions = field(default_factory=LiveOptions)
+    batch: object = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "boxes", _checked_boxes(self.boxes))
+
+    @property
+    def live_addresses(self) -> tuple[LiveAddress, LiveAddress | None] | None:
+        """Where live streams come from; None for a recording.
+
+        Raises:
+            VideoError: One of the two is no live stream, and the other one is.
+        """
+        if not self.live.live and not any(is_live(str(word)) for word in (self.rgb, self.aux)):
+            return None
+        return parse_address(str(self.rgb)), None if self.aux is None else parse_address(str(self.aux))
+
+    @property
+    def folder(self) -> Path:
+        """Where results go; for live streams without a folder another one each time it is asked."""
+        if self.output.folder is not None:
+            return self.output.folder
+        return default_folder(Path(self.rgb)) if self.live_addresses is None else live_folder()
+
+    @property
+    def command(self) -> list[str]:
+        """The words of the `dmtrack track` that does the same."""
+        return ["dmtrack", "track", *command_words(self)]
+
+    def require_live_options(self) -> None:
+        """Refuse what has a meaning for recordings only.
+
+        Raises:
+            ConfigError: Such an option is given.
+        """
+        if self.start is not None:
+            raise ConfigError("a live stream begins now", where="--start")
+        for word in command_words(self.pairing):
+            option = word.partition("=")[0]
+            if option not in _LIVE_PAIRING:
+                raise ConfigError("this is for recordings, not for live streams", where=option)
+
+
+def _checked_boxes(boxes: Any) -> tuple[Box | TargetStart | Drawn, ...]:  # noqa: ANN401 - as a caller types them
+    """Make boxes of numbers; what is drawn comes last."""
+    if not isinstance(boxes, list | tuple):
+        return as_targets(boxes)
+    drawn = [one for one in boxes if isinstance(one, Drawn)]
+    return (*as_targets([one for one in boxes if not isinstance(one, Drawn)]), *drawn)

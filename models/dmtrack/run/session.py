@@ -1,0 +1,413 @@
+"""Tracking a recording into a folder: `prepared_run` opens and checks everything, `TrackRun.execute` does it.
+
+The quick checks come first and torch last: a wrong path is reported before torch is loaded.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from dmtrack.boxes.formats import ResultFormat
+from dmtrack.boxes.writing import BoxSink
+from dmtrack.datasets.survey import DatasetRecording, open_recording
+from dmtrack.drawing.score_plot import ScorePlotSink
+from dmtrack.drawing.video import VideoSink
+from dmtrack.errors import OutputError, PairingError
+from dmtrack.output.background import BackgroundSink
+from dmtrack.output.record import InputRecord, RunRecord, RunRecordSink, Versions, WeightsRecord
+from dmtrack.output.sink import Sink, SinkGroup
+from dmtrack.run.folder import MOT, RECORD, SCORES, TABLE, VIDEO, prepared_folder
+from dmtrack.run.request import DRAWN, TrackRequest
+from dmtrack.run.start_boxes import BoxSources, Draw, DrawingScene, StartBoxes, startable
+from dmtrack.tracking.result import FrameResult, TrackState
+from dmtrack.tracking.watch import LostWatch
+from dmtrack.video.ahead import ReadAhead
+from dmtrack.video.frame import FramePair, VideoInfo
+from dmtrack.video.live.address import hide_password
+from dmtrack.video.live.pairs import LivePairs, open_live_pair
+from dmtrack.video.pairing import PairedSource, open_pair
+from dmtrack.video.position import Position
+
+if TYPE_CHECKING:
+    import torch
+
+    from dmtrack.run.pipeline import LoadedTracker
+    from dmtrack.tracking.thread_tuner import ThreadTuner
+
+
+OnFrame = Callable[[FrameResult], object]
+
+
+@dataclass(slots=True)
+class ScoreMean:
+    """The mean confidence over the boxes that were found, not given."""
+
+    total: float = 0.0
+    boxes: int = 0
+
+    def add(self, result: FrameResult) -> None:
+        """Take note of a frame."""
+        for target in result.targets:
+            if target.score is not None and target.state is not TrackState.INIT:
+                self.total += target.score
+                self.boxes += 1
+
+    @property
+    def value(self) -> float | None:
+        """The mean; None if only given boxes were seen."""
+        return self.total / self.boxes if self.boxes else None
+
+
+@dataclass(slots=True)
+class TrackRun:
+    """A run whose inputs, boxes, weights and outputs have been checked.
+
+    Attributes:
+        request: What was asked for, with everything found out that was left open.
+        folder: Where the results go.
+        pairs: The recording.
+        first: Its first pair, already read.
+        rest: The pairs after it.
+        start: The targets, and where they start.
+        loaded: The tracker, and what it was loaded from.
+        record: What `run.json` says; once the run is over, also how it went.
+        expected_frames: How many frames are expected, from what the container claims.
+        score: Mean confidence so far.
+    """
+
+    request: TrackRequest
+    folder: Path
+    pairs: PairedSource
+    first: FramePair
+    rest: Iterator[FramePair]
+    start: StartBoxes
+    loaded: LoadedTracker
+    record: RunRecord
+    expected_frames: int | None
+    score: ScoreMean = field(default_factory=ScoreMean)
+
+    def execute(
+        self,
+        on_frame: OnFrame = lambda _: None,
+        is_over: Callable[[], bool] = lambda: False,
+        viewer: Sink | None = None,
+    ) -> None:
+        """Track to the end. However it ends, what was tracked is on disk and `record` says how it went.
+
+        Args:
+            on_frame: Called after each frame.
+            is_over: Asked after each frame, and while a live stream is waited for, whether the person wants
+                the run to end. It may raise `KeyboardInterrupt`.
+            viewer: Shows what is tracked; the results do not depend on it.
+
+        Raises:
+            KeyboardInterrupt: The person stopped it.
+            InputError: The recording is damaged beyond use.
+            OutputError: A result could not be written.
+        """
+        from dmtrack.run.pipeline import track_pairs  # imports torch; loaded by now
+
+        # Live streams have threads of their own, which keep what is fresh and drop the rest.
+        ahead = None if isinstance(self.pairs, LivePairs) else ReadAhead(self.pairs, self.rest)
+        counted = ahead or self.pairs
+        stop_after_s = self.request.recovery.stop_when_lost_s
+        watch = LostWatch(stop_after_s, [target.target_id for target in self.start.targets])
+        recorder = RunRecordSink(
+            self.folder / RECORD,
+            self.record,
+            pair_counts=lambda: counted.counts,
+            overwrite=self.request.output.overwrite,
+        )
+        try:
+            sinks = SinkGroup(
+                self._sinks(recorder), observers=[recorder] if viewer is None else [recorder, viewer]
+            )
+            with sinks, ahead or nullcontext(self.rest) as rest:
+                if isinstance(self.pairs, LivePairs):
+                    self.pairs.stop_when(is_over)
+                tuner = self._tuner()
+                for result in track_pairs(chain([self.first], rest), self.loaded.tracker, self.start.targets):
+                    if tuner is not None:
+                        tuner.note(tuple(target.state is TrackState.LOST for target in result.targets))
+                    sinks.write(result)
+                    self.score.add(result)
+                    on_frame(result)
+                    if is_over():
+                        break
+                    if watch.is_over(result):
+                        recorder.note(f"every target had been lost for {float(stop_after_s or 0):g} s")
+                        break
+                if is_over():
+                    self._stop_by_hand(recorder)
+        finally:
+            self.record = recorder.record
+
+    @property
+    def files(self) -> list[Path]:
+        """The results that are there."""
+        paths = [self.folder / name for name in (*self.record.outputs, RECORD)]
+        return [path for path in paths if path.is_file()]
+
+    def _tuner(self) -> ThreadTuner | None:
+        """Return what finds out the number of threads, where torch runs on a CPU and nobody gave one."""
+        from dmtrack.tracking.thread_tuner import ThreadTuner  # imports torch; loaded by now
+
+        network = self.loaded.tracker.network
+        options = self.request.network
+        on_cpu = network.device.type == "cpu" and options.backend != "onnxruntime"
+        return ThreadTuner(network) if on_cpu and options.threads is None else None
+
+    def _stop_by_hand(self, recorder: RunRecordSink) -> None:
+        """End because the person said so: a live stream ends like that, a recording stays unfinished."""
+        if not isinstance(self.pairs, LivePairs):
+            raise KeyboardInterrupt
+        recorder.note("stopped in the window")
+
+    def _sinks(self, recorder: RunRecordSink) -> list[Sink]:
+        output = self.request.output
+        try:
+            sinks: list[Sink] = [
+                BoxSink(self.folder / MOT, ResultFormat.MOT, overwrite=output.overwrite),
+                BoxSink(self.folder / TABLE, ResultFormat.CSV, overwrite=output.overwrite),
+                ScorePlotSink(self.folder / SCORES, overwrite=output.overwrite),
+            ]
+        except OutputError as error:
+            recorder.__exit__(type(error), error, error.__traceback__)
+            raise
+        layout = output.video_layout
+        if layout is not None:
+            gpu = self.request.pairing.gpu
+            video = VideoSink(self.folder / VIDEO, layout, overwrite=output.overwrite, gpu=gpu)
+            recorder.video_encoder = lambda: video.encoder
+            sinks.append(BackgroundSink(video))
+        return sinks
+
+
+def track_to_folder(request: TrackRequest, on_frame: OnFrame = lambda _: None) -> TrackRun:
+    """Track a recording and write its folder, as `dmtrack track` does.
+
+    Args:
+        request: What to track, how, and what to write.
+        on_frame: Called after each frame.
+
+    Returns:
+        The run: `record`, `folder`, `files`, `score`.
+
+    Raises:
+        DmtrackError: See `prepared_run` and `TrackRun.execute`.
+    """
+    with prepared_run(request) as run:
+        run.execute(on_frame)
+    return run
+
+
+@contextlib.contextmanager
+def prepared_run(request: TrackRequest, draw: Draw | None = None) -> Iterator[TrackRun]:
+    """Open and check everything a run needs, the quick things first; nothing is tracked yet.
+
+    Args:
+        request: What to track, how, and what to write.
+        draw: Lets a person draw the boxes that are `DRAWN`.
+
+    Raises:
+        InputError: A stream, a box or a ground-truth file cannot be used.
+        ConfigError: An option is invalid, or the device is not there.
+        CheckpointError: The weights are missing, damaged or for something else.
+        OutputError: A result exists, or the folder cannot be written to.
+    """
+    if request.live_addresses is not None:
+        request.require_live_options()
+    folder = request.folder
+    with contextlib.ExitStack() as stack:
+        named, recording = _with_streams(_with_gpu(request))
+        pairs = stack.enter_context(_open(named))
+        first, rest = first_pair(pairs)
+        stack.enter_context(prepared_folder(folder, request.output.names, overwrite=request.output.overwrite))
+        load = functools.cache(lambda: _load(named, pairs))
+        scene = functools.partial(_scene, named, pairs, first, load)
+        sequences = () if recording is None else recording.sequences
+        start = BoxSources(request, sequences, scene, draw).choose(first)
+        if start.first_frame != first.rgb.index:
+            named = replace(named, start=Position(index=start.first_frame))
+            pairs.close()
+            pairs = stack.enter_context(_open(named))
+            first, rest = first_pair(pairs)
+        start = startable(start, pairs.rgb_info, named.end)
+        if recording is not None and request.modality is None and pairs.modality is not None:
+            pairs.modality_reason = recording.layout_reason
+        loaded = load()
+        if isinstance(pairs, LivePairs):
+            first = _fresh(pairs, first, rest, is_drawn=DRAWN in request.boxes)
+        frames = None if isinstance(pairs, LivePairs) else expected_frames(pairs.rgb_info, first, named.end)
+        record = _record(named, pairs, start, loaded)
+        yield TrackRun(named, folder, pairs, first, rest, start, loaded, record, frames)
+
+
+def expected_frames(info: VideoInfo, first: FramePair, end: Position | None) -> int | None:
+    """Return how many frames there are from `first` up to `end`, from what the container claims."""
+    last = info.frame_count
+    if end is not None and end.index is not None:
+        last = end.index if last is None else min(last, end.index)
+    elif end is not None and end.time_s is not None and info.frame_rate is not None:
+        by_time = -int(-end.time_s * info.frame_rate // 1)
+        last = by_time if last is None else min(last, by_time)
+    return None if last is None else max(1, last - first.rgb.index)
+
+
+def first_pair(pairs: PairedSource) -> tuple[FramePair, Iterator[FramePair]]:
+    """Return the first pair of a recording, and the pairs after it.
+
+    Raises:
+        PairingError: There is none.
+    """
+    rest = iter(pairs)
+    first = next(rest, None)
+    if first is None:
+        raise PairingError(
+            "the first frame has no partner",
+            where=pairs.rgb_info.path,
+            hint="--on-missing hold goes on without",
+        )
+    return first, rest
+
+
+def _with_gpu(request: TrackRequest) -> TrackRequest:
+    """Settle what decodes and encodes videos; torch is loaded only where there is an NVIDIA driver."""
+
+    def network_device() -> torch.device:
+        from dmtrack.run.pipeline import network_device as chosen  # imports torch
+
+        return chosen(request.network)
+
+    return replace(request, pairing=replace(request.pairing, gpu=request.codecs.gpu(network_device)))
+
+
+def _with_streams(request: TrackRequest) -> tuple[TrackRequest, DatasetRecording | None]:
+    """Where RGB is a data-set folder, put its streams in its place.
+
+    Raises:
+        InputError: The folder is incomplete, or holds several recordings.
+    """
+    if request.live_addresses is not None:
+        return request, None
+    rgb = Path(request.rgb)
+    aux = request.pairing.second(rgb, None if request.aux is None else Path(request.aux))
+    recording = open_recording(rgb) if aux is None else None
+    if recording is None:
+        return replace(request, rgb=rgb, aux=aux), None
+    clip, modality = recording.clip, request.modality or recording.modality
+    return replace(request, rgb=clip.rgb, aux=clip.second, modality=modality), recording
+
+
+def _open(request: TrackRequest) -> PairedSource:
+    live = request.live_addresses
+    if live is not None:
+        return open_live_pair(
+            *live,
+            modality=request.modality,
+            end=request.end,
+            options=request.live,
+            pairing=request.pairing,
+            encoding=request.encoding,
+        )
+    return open_pair(
+        request.rgb,
+        request.aux,
+        modality=request.modality,
+        start=request.start,
+        end=request.end,
+        pairing=request.pairing,
+        encoding=request.encoding,
+    )
+
+
+def _load(request: TrackRequest, pairs: PairedSource) -> LoadedTracker:
+    # Only from here on torch is needed: a wrong path or box was reported without waiting for it.
+    from dmtrack.run.pipeline import load
+
+    return load(request.network, pairs.modality, request.recovery)
+
+
+def _scene(
+    request: TrackRequest,
+    pairs: PairedSource,
+    first: FramePair,
+    before: Callable[[], object],
+    ids: tuple[int, ...],
+    lowest_frame: int,
+) -> DrawingScene:
+    """Return what to draw on, once everything else that can go wrong has been tried."""
+    before()
+    is_live = isinstance(pairs, LivePairs)
+    count = 1 if is_live else expected_frames(pairs.rgb_info, first, request.end)
+    rgb = Path(request.rgb)
+    return DrawingScene(
+        first=first,
+        open_at=lambda index: _open(replace(request, start=Position(index=index), modality=pairs.modality)),
+        lowest=lowest_frame,
+        last=None if count is None else first.rgb.index + count - 1,
+        ids=ids,
+        name=f"{rgb.absolute().parent.name}/{rgb.name}",
+    )
+
+
+def _fresh(pairs: LivePairs, first: FramePair, rest: Iterator[FramePair], *, is_drawn: bool) -> FramePair:
+    """Leave what came while the network was loaded; a box that was drawn belongs to the frame it is on."""
+    if is_drawn:
+        pairs.begin(first.rgb.index + 1)
+        return first
+    pairs.begin()
+    return next(rest, first)
+
+
+def _live_record(request: TrackRequest) -> dict[str, object] | None:
+    """Return live streams as they stand in `run.json`, without passwords."""
+    addresses = request.live_addresses
+    if addresses is None:
+        return None
+    shown = (None if address is None else address.shown for address in addresses)
+    times = {"max_delay_s": request.live.max_delay_s, "timeout_s": request.live.timeout_s}
+    return {**dict(zip(("rgb", "aux"), shown, strict=True)), **times}
+
+
+def _record(
+    request: TrackRequest, pairs: PairedSource, start: StartBoxes, loaded: LoadedTracker
+) -> RunRecord:
+    weights = loaded.weights
+    inputs = [InputRecord.of("rgb", pairs.rgb_info)]
+    if pairs.aux_info is not None:
+        inputs.append(InputRecord.of("aux", pairs.aux_info))
+    return RunRecord(
+        command=[hide_password(word) for word in request.command],
+        versions=Versions.collect(),
+        inputs=inputs,
+        configuration={
+            "targets": start.targets,
+            "boxes_from": start.origin,
+            "modality": pairs.modality,
+            "modality_from": pairs.modality_reason,
+            "start": None if request.start is None else str(request.start),
+            "end": None if request.end is None else str(request.end),
+            "stop_when_lost_s": request.recovery.stop_when_lost_s,
+            "layout": request.output.video_layout,
+            "model": weights.model.config,
+            "tracker": loaded.tracker.config,
+            "weights_files": weights.sha256,
+            "live": _live_record(request),
+        },
+        weights=WeightsRecord(weights.name, weights.files[-1].sha256),
+        device=str(loaded.tracker.network.device),
+        precision=loaded.precision,
+        backend=request.network.backend,
+        preprocessing=None if pairs.aux_info is None else pairs.resolved_encoding,
+        clocks=request.pairing.resolved(pairs.sync, pairs.max_skew_s),
+        batch=request.batch,
+        outputs=request.output.names[:-1],
+    )

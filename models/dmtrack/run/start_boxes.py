@@ -1,0 +1,256 @@
+"""Where the targets are: given, read from files, drawn by a person, or ground truth beside the input."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from dmtrack.boxes.starts import read_targets
+from dmtrack.datasets.ground_truth import box_at, find_ground_truth
+from dmtrack.datasets.sequence import Sequence as AnnotatedSequence
+from dmtrack.errors import BoxError, ConfigError
+from dmtrack.geometry.box import Box
+from dmtrack.run.request import DRAWN, TrackRequest
+from dmtrack.tracking.start import TargetStart, free_ids, numbered
+from dmtrack.video.frame import FramePair, VideoInfo
+from dmtrack.video.pairing import PairedSource
+from dmtrack.video.position import Position
+
+_log = logging.getLogger(__name__)
+
+MOST_DRAWN: Final = 100
+"""So many boxes can be drawn in one go."""
+SMALLEST_SIDE_PX: Final = 2.0
+"""A drag that is shorter than this, in frame pixels, is taken for a click."""
+WAYS: Final = "give --box x,y,w,h in pixels, or --box-file FILE, or a bare --box to draw it"
+
+
+@dataclass(frozen=True, slots=True)
+class StartBoxes:
+    """The targets, in order of their ids, and in words where they come from.
+
+    Attributes:
+        targets: Where and when each one starts.
+        origin: In words, for people.
+        first_frame: Index of the frame with which the run begins; another one than asked for where
+            the person chose it while drawing.
+    """
+
+    targets: tuple[TargetStart, ...]
+    origin: str
+    first_frame: int
+
+    @property
+    def boxes(self) -> tuple[Box, ...]:
+        """The boxes alone."""
+        return tuple(target.box for target in self.targets)
+
+
+@dataclass(frozen=True, slots=True)
+class DrawingScene:
+    """What a person draws on.
+
+    Attributes:
+        first: The frame that is shown first.
+        open_at: Opens the recording so that its first pair is that of an index.
+        lowest: Index of the first frame that may be chosen.
+        last: Index of the last one, as the container claims; None if it does not say.
+        ids: Ids of the boxes, in the order of drawing.
+        name: What the recording is called.
+    """
+
+    first: FramePair
+    open_at: Callable[[int], PairedSource]
+    lowest: int
+    last: int | None
+    ids: tuple[int, ...]
+    name: str = "recording"
+
+    def start(self, number: int, box: Box, frame_index: int) -> TargetStart:
+        """Return the target of the box that was drawn as number `number`, from 0.
+
+        Raises:
+            BoxError: The box lies outside the frame, or is a line or a point.
+        """
+        box.require_inside(self.first.rgb.width, self.first.rgb.height)
+        if min(box.w, box.h) < SMALLEST_SIDE_PX:
+            raise BoxError(f"box {box} is too small", hint="drag from one corner to the opposite one")
+        return TargetStart(box, self.ids[number], frame_index)
+
+
+Draw = Callable[[DrawingScene], tuple[TargetStart, ...]]
+"""Lets a person draw, and returns at least one target."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoxSources:
+    """Where the boxes of a run may come from.
+
+    Attributes:
+        request: What was asked for.
+        sequences: The targets of a data-set folder.
+        scene: Makes the scene to draw on, of ids and the lowest frame.
+        draw: Lets a person draw.
+    """
+
+    request: TrackRequest
+    sequences: Sequence[AnnotatedSequence]
+    scene: Callable[[tuple[int, ...], int], DrawingScene]
+    draw: Draw | None
+
+    def choose(self, first: FramePair) -> StartBoxes:
+        """Gather the targets and make sure that their boxes lie in the frame.
+
+        Ids of files that hold ids are kept. The others are numbered in the order boxes, files, drawn.
+
+        Raises:
+            BoxError: There is no box, one lies outside the frame, or an id comes twice.
+            FormatError: A file of boxes cannot be read.
+            ConfigError: A box is to be drawn, and nobody can.
+        """
+        request, here = self.request, first.rgb.index
+        if not request.boxes and not request.box_files:
+            found = self._truth(first)
+        else:
+            given = self._given(first)
+            drawn = self._drawn(given, here) if DRAWN in request.boxes else ()
+            begin = here if given else min(target.frame_index or 0 for target in drawn)
+            found = StartBoxes((*given, *drawn), self._origin(is_drawn=bool(drawn)), begin)
+        return replace(found, targets=tuple(sorted(found.targets, key=lambda target: target.target_id)))
+
+    def _given(self, first: FramePair) -> tuple[TargetStart, ...]:
+        here, targets = first.rgb.index, []
+        for box in self.request.boxes:
+            if isinstance(box, Box | TargetStart):
+                (box if isinstance(box, Box) else box.box).require_inside(first.rgb.width, first.rgb.height)
+                targets.append(box)
+        file_of_id: dict[int, Path] = {}
+        for path in self.request.box_files:
+            for target in read_targets(Path(path), here):
+                _require_inside(target if isinstance(target, Box) else target.box, first, path)
+                if (
+                    isinstance(target, TargetStart)
+                    and file_of_id.setdefault(target.target_id, path) is not path
+                ):
+                    other = file_of_id[target.target_id]
+                    raise BoxError(f"target id {target.target_id} is in {other} too", where=path)
+                targets.append(target)
+        return tuple(
+            target if target.frame_index is not None else replace(target, frame_index=here)
+            for target in numbered(targets)
+        )
+
+    def _drawn(self, given: Sequence[TargetStart], here: int) -> tuple[TargetStart, ...]:
+        if self.draw is None:
+            raise ConfigError("there is nobody to draw a box", hint=WAYS)
+        ids = tuple(islice(free_ids({target.target_id for target in given}), MOST_DRAWN))
+        return self.draw(self.scene(ids, here if given else 0))
+
+    def _origin(self, *, is_drawn: bool) -> str:
+        said = ["--box"] if any(box is not DRAWN for box in self.request.boxes) else []
+        said += [str(path) for path in self.request.box_files]
+        return ", ".join([*said, *(["drawn"] if is_drawn else [])])
+
+    def _truth(self, first: FramePair) -> StartBoxes:
+        """Return the targets for which there is ground truth.
+
+        Raises:
+            BoxError: There is none, or the target is not in the frame that was asked for.
+            FormatError: A ground-truth file cannot be read.
+        """
+        if self.request.live_addresses is not None:
+            raise BoxError("where is the target? A live stream has no ground truth", hint=WAYS)
+        if not self.sequences:
+            return truth_beside(Path(self.request.rgb), first)
+        found = [self._first_shown(sequence, first.rgb.index) for sequence in self.sequences]
+        starts = zip(numbered([box for box, _ in found]), (index for _, index in found), strict=True)
+        names = ", ".join(sequence.name for sequence in self.sequences)
+        return StartBoxes(
+            tuple(replace(start, frame_index=index) for start, index in starts),
+            f"ground truth of {names}",
+            min(index for _, index in found),
+        )
+
+    def _first_shown(self, sequence: AnnotatedSequence, here: int) -> tuple[Box, int]:
+        """Return the box of a target and the frame it starts at: `here`, or the next one that shows it."""
+        is_given = self.request.start is not None
+        offset = sequence.source_start()
+        shown = np.flatnonzero(sequence.visible) + offset
+        later = shown[shown >= (here if is_given else max(here, offset + sequence.start_frame))]
+        if len(later) == 0 or (is_given and later[0] != here):
+            raise BoxError(
+                f"no box of {sequence.name} is known in frame {here}",
+                where=self.request.rgb,
+                hint=f"--start {later[0]} is the next frame with one" if len(later) else WAYS,
+            )
+        index = int(later[0])
+        return sequence.box(index - offset), index
+
+
+def truth_beside(rgb: Path, first: FramePair) -> StartBoxes:
+    """Return the targets of the ground-truth files beside a stream, in its first frame.
+
+    Raises:
+        BoxError: There is none, or no box in that frame.
+        FormatError: A file cannot be read.
+    """
+    frame_index = first.rgb.index
+    paths = find_ground_truth(rgb)
+    if not paths:
+        raise BoxError("where is the target? No ground truth lies beside this input", where=rgb, hint=WAYS)
+    boxes = [box_at(path, frame_index) for path in paths]
+    for path, box in zip(paths, boxes, strict=True):
+        _require_inside(box, first, path)
+    starts: tuple[TargetStart, ...] = numbered(boxes)
+    row = f"row {frame_index + 1} of {', '.join(path.name for path in paths)}"
+    return StartBoxes(
+        tuple(replace(start, frame_index=frame_index) for start in starts),
+        f"{row}, found beside the input",
+        frame_index,
+    )
+
+
+def startable(start: StartBoxes, info: VideoInfo, end: Position | None) -> StartBoxes:
+    """Leave out targets that start behind `end`, and warn of those behind the last frame.
+
+    Raises:
+        BoxError: No target is left.
+    """
+    claimed, rate = info.frame_count, info.frame_rate
+    kept, late = [], []
+    for target in start.targets:
+        index = target.frame_index or 0
+        elapsed_s = index / rate if rate else Fraction(0)
+        if end is not None and end.is_reached(index, elapsed_s):
+            _log.warning("target %d is left out: it starts at frame %d", target.target_id, index)
+            continue
+        kept.append(target)
+        if claimed is not None and index >= claimed:
+            late.append(f"target {target.target_id} starts at frame {index}")
+    if not kept:
+        raise BoxError(f"no target starts before --end {end}", where=start.origin)
+    if late:
+        what = f"{', '.join(late)}, but the recording claims to have {claimed} frames"
+        if len(late) == len(kept):
+            raise BoxError(what, where=start.origin, hint="are the boxes those of this recording?")
+        _log.warning("%s: %s", start.origin, what)
+    return replace(start, targets=tuple(kept))
+
+
+def _require_inside(box: Box, first: FramePair, path: Path) -> None:
+    """Check a box that was read from a file.
+
+    Raises:
+        BoxError: It lies outside the frame.
+    """
+    try:
+        box.require_inside(first.rgb.width, first.rgb.height)
+    except BoxError as error:
+        raise BoxError(error.what, where=path, hint=error.hint) from None
