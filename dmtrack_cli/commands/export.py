@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from dmtrack.boxes.export import export as export_results
+from dmtrack.boxes.export import merge as merge_results
 from dmtrack.boxes.formats import ResultFormat
-from dmtrack.boxes.formats.table import MergedTable
-from dmtrack.boxes.losses import losses
-from dmtrack.boxes.reading import folders_without_results, item_id, read_all, read_results, result_files
-from dmtrack.boxes.results import PictureSize, RecordingResults
-from dmtrack.boxes.writing import result_files_of, write_results
-from dmtrack.errors import ConfigError, FormatError
+from dmtrack.boxes.results import PictureSize
+from dmtrack.errors import ConfigError
 from dmtrack_cli.console import EXIT_SOME_FAILED, say_line
 from dmtrack_cli.options import SourceFormatOption
 
@@ -73,26 +70,24 @@ def export(
     Formats of one target a file give one file an id. --merge passes over an item that cannot be read;
     the exit code is then 6.
     """
-    files = [file for path in results for file in result_files(path)]
-    _say_empty(results)
     if merge:
         if target not in (None, ResultFormat.CSV):
             raise typer.BadParameter("--merge writes csv", param_hint="--format")
-        _merge(files, source, Path(output), overwrite=overwrite)
+        _merge(results, output, source, overwrite=overwrite)
         return
     if target is None:
         raise typer.BadParameter(f"say which: {', '.join(ResultFormat)}", param_hint="--format")
     known_size = None if size is None else parse_size(size)
-    recordings = [_completed(one, label, known_size) for one in read_all(files, source)]
-    written = result_files_of(recordings, target, output)
-    write_results(written, overwrite=overwrite)
-    for loss in losses(recordings, target):
+    done = export_results(
+        results, output, target, source=source, label=label, size=known_size, overwrite=overwrite
+    )
+    _say_empty(done.empty)
+    for loss in done.losses:
         say_line("lost", str(loss), "yellow")
-    if target is ResultFormat.COCO and any(one.size is None for one in recordings):
+    if done.is_unsized:
         say_line("note", "the size of the frames is not known and left out; --size WxH adds it", "dim")
-    for file in written:
-        if file.data is not None:
-            typer.echo(file.path)
+    for file in done.files:
+        typer.echo(file)
 
 
 def parse_size(text: str) -> PictureSize:
@@ -107,35 +102,17 @@ def parse_size(text: str) -> PictureSize:
     return PictureSize(int(words[0]), int(words[1]))
 
 
-def _completed(results: RecordingResults, label: str | None, size: PictureSize | None) -> RecordingResults:
-    """Return the results with what the person adds."""
-    if label is not None:
-        results = replace(results, labels=dict.fromkeys(results.target_ids, label))
-    return results if size is None else replace(results, size=size)
-
-
-def _merge(files: list[Path], source: ResultFormat | None, output: Path, *, overwrite: bool) -> None:
-    """Write all results that can be read; name those that cannot, and leave with their exit code."""
-    failures: list[FormatError] = []
-    with MergedTable(output, overwrite=overwrite) as table:
-        for file in files:
-            try:
-                found = read_results(file, source)
-            except FormatError as error:
-                failures.append(error)
-                continue
-            for recording in found:
-                table.add(item_id(file, recording), recording)
-        if failures and not table.items:
-            raise failures[0]
-    for failure in failures:
+def _merge(results: list[Path], output: str, source: ResultFormat | None, *, overwrite: bool) -> None:
+    done = merge_results(results, output, source=source, overwrite=overwrite)
+    _say_empty(done.empty)
+    for failure in done.failures:
         say_line("left out", str(failure), "bold red")
-    typer.echo(f"{output}: {len(table.items)} items")
-    if failures:
+    typer.echo(f"{Path(output)}: {done.items} items")
+    if done.failures:
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
-def _say_empty(paths: list[Path]) -> None:
-    empty = [folder.name for path in paths for folder in folders_without_results(path)]
-    if empty:
-        say_line("left out", f"folders without results: {', '.join(empty)}", "yellow")
+def _say_empty(folders: tuple[Path, ...]) -> None:
+    if folders:
+        names = ", ".join(folder.name for folder in folders)
+        say_line("left out", f"folders without results: {names}", "yellow")

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from dmtrack.boxes.export import losses
 from dmtrack.boxes.formats import HOLDS, Content, ResultFormat
 from dmtrack.boxes.formats.mot import DECIMALS
-from dmtrack.boxes.losses import losses
 from dmtrack.boxes.reading import read_all
 from dmtrack.boxes.results import (
     AbsentTarget,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -95,8 +97,16 @@ def box_of(x: float, y: float, w: float, h: float) -> Box:
         raise FormatError(error.what, hint=error.hint) from None
 
 
-def placed(error: FormatError, where: object) -> FormatError:
-    """Return the error with the place where it was met, unless it names one already."""
-    if error.where is not None:
-        return error
-    return FormatError(error.what, where=where, hint=error.hint)
+@contextlib.contextmanager
+def placed(where: object) -> Iterator[None]:
+    """Give the errors of a block the place where they were met, unless they name one already.
+
+    Raises:
+        FormatError: The block raised one.
+    """
+    try:
+        yield
+    except FormatError as error:
+        if error.where is not None:
+            raise
+        raise FormatError(error.what, where=where, hint=error.hint) from None

@@ -49,10 +49,8 @@ def read_results(path: Path, source: ResultFormat | None = None) -> tuple[Record
     """
     source = source or recognise(path)
     name, target_id = recording_name(path, source)
-    try:
+    with placed(path):
         found = _read(path, source, name, target_id)
-    except FormatError as error:
-        raise placed(error, path) from None
     if not any(recording.frames for recording in found):
         raise FormatError("holds no frame", where=path)
     size = _recorded_size(path)

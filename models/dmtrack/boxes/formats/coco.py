@@ -22,7 +22,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from dmtrack.boxes.formats.json_fields import JsonFields, known, parse_json
+from dmtrack.boxes.formats.json_document import JsonFields, known
 from dmtrack.boxes.parsing import placed, read_text, state_of
 from dmtrack.boxes.results import DEFAULT_LABEL, PictureSize, RecordingResults, ResultsGatherer
 from dmtrack.errors import FormatError
@@ -35,7 +35,7 @@ def read_coco(path: Path, name: str) -> tuple[RecordingResults, ...]:
     Raises:
         FormatError: It cannot be read, is no such document, or a value (its place is named) is wrong.
     """
-    document = parse_json(read_text(path), str(path))
+    document = JsonFields.parse(read_text(path), str(path))
     if "images" not in document or "annotations" not in document:
         raise FormatError("is JSON, but has no images and annotations", where=path, hint="is it COCO?")
     return tuple(_CocoReader(document, name).recordings())
@@ -147,10 +147,8 @@ class _CocoReader:
             index = image.integer("frame_id", "frame_index")
             places[image.integer("id")] = (video_id, index)
             said = {name: image.number(name) for name in ("time_s", "infer_ms")}
-            try:
+            with placed(image.where):
                 gatherer.add_frame(index, **said)
-            except FormatError as error:
-                raise placed(error, image.where) from None
             if "width" in image and "height" in image:
                 gatherer.size = PictureSize(image.integer("width"), image.integer("height"))
         for annotation in self._document.each("annotations"):
@@ -173,11 +171,9 @@ class _CocoReader:
         track_id = annotation.integer("track_id", "instance_id")
         target_id = self._target_of_track.get(track_id, track_id)
         box, score = annotation.box("bbox"), annotation.number("score")
-        try:
+        with placed(annotation.where):
             state = state_of(annotation.text("state"))
             gatherers[video_id].add(frame_index, target_id, box, score, state)
-        except FormatError as error:
-            raise placed(error, annotation.where) from None
         category = annotation.integer("category_id") if "category_id" in annotation else None
         label = None if category is None else self._labels.get(category)
         if label and label != DEFAULT_LABEL:

@@ -86,12 +86,10 @@ def _parsed(lines: list[str], labels: list[str], path: Path, name: str) -> Recor
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
-        try:
+        with placed(f"{path}, {_BOXES}, row {number}"):
             row = parse_mot_line(line)
             gatherer.add(row.frame_index, row.target_id, row.box)
             label = _label(line.split(","), labels)
-        except FormatError as error:
-            raise placed(error, f"{path}, {_BOXES}, row {number}") from None
         if label and label != DEFAULT_LABEL:
             gatherer.labels[row.target_id] = label
     return gatherer.results(name)

@@ -13,13 +13,15 @@ JSON lines is one of the frames.
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from dmtrack.boxes.formats.json_fields import JsonFields, known, parse_json
-from dmtrack.boxes.parsing import placed, read_text, state_of
-from dmtrack.boxes.results import AbsentTarget, FrameBoxes, RecordingResults, ResultsGatherer
+from dmtrack.boxes.parsing import box_of, placed, read_text, state_of
+from dmtrack.boxes.results import AbsentTarget, FrameBoxes, PictureSize, RecordingResults, ResultsGatherer
 from dmtrack.errors import FormatError
+from dmtrack.geometry.box import Box
 from dmtrack.tracking.result import TrackedBox
 
 FORMAT: Final = "dmtrack results"
@@ -32,7 +34,7 @@ def read_json_results(path: Path, name: str) -> RecordingResults:
     Raises:
         FormatError: It cannot be read, is no such document, or a value (its place is named) is wrong.
     """
-    document = parse_json(read_text(path), str(path))
+    document = JsonFields.parse(read_text(path), str(path))
     if document.text("format") != FORMAT:
         raise FormatError(
             f'is JSON, but "format" is not "{FORMAT}"', where=path, hint="say --from coco if it is COCO"
@@ -56,7 +58,7 @@ def read_json_lines(path: Path, name: str) -> RecordingResults:
     gatherer = ResultsGatherer()
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         if line.strip():
-            _gather(gatherer, parse_json(line, f"{path}, line {number}"))
+            _gather(gatherer, JsonFields.parse(line, f"{path}, line {number}"))
     return gatherer.results(name)
 
 
@@ -97,14 +99,132 @@ def _gather(gatherer: ResultsGatherer, fields: JsonFields) -> None:
     if aux is not None:
         present, time_s, skew_ms = aux.flag("present"), aux.number("time_s"), aux.number("skew_ms")
         said |= {"aux_present": present, "aux_time_s": time_s, "skew_ms": skew_ms}
-    try:
+    with placed(fields.where):
         gatherer.add_frame(index, **said)
-    except FormatError as error:
-        raise placed(error, fields.where) from None
     for target in fields.each("targets"):
         box, score = target.box("box"), target.number("score")
-        try:
+        with placed(target.where):
             state = state_of(target.text("state"))
             gatherer.add(index, target.integer("id"), box, score, state)
-        except FormatError as error:
-            raise placed(error, target.where) from None
+
+
+class JsonFields:
+    """One JSON object of a file; its values are read checked, with errors that say where they are.
+
+    What is not there, or null, is None, unless a method says otherwise. Every method raises `FormatError`
+    where a value is something else.
+
+    Args:
+        value: What `json.loads` returned.
+        where: The file, and the place in it.
+
+    Raises:
+        FormatError: The value is no object.
+    """
+
+    def __init__(self, value: object, where: str) -> None:
+        if not isinstance(value, dict):
+            raise FormatError("a JSON object is needed here", where=where)
+        self._values: dict[str, Any] = value
+        self.where = where
+
+    @classmethod
+    def parse(cls, text: str, where: str) -> JsonFields:
+        """Return the object that `text` is.
+
+        Raises:
+            FormatError: It is no JSON, or no object.
+        """
+        try:
+            value = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise FormatError(f"is not JSON ({error})", where=where) from None
+        return cls(value, where)
+
+    def __contains__(self, name: str) -> bool:
+        """Tell whether there is such a field, and it is not null."""
+        return self._values.get(name) is not None
+
+    def error(self, what: str) -> FormatError:
+        """Return an error about this object."""
+        return FormatError(what, where=self.where)
+
+    def integer(self, *names: str) -> int:
+        """Return a whole number: the first of these fields that is there; one of them must be."""
+        value = next((self._values[name] for name in names if name in self), None)
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise self._wrong(" or ".join(names), value, "a whole number")
+        return value
+
+    def number(self, name: str) -> float | None:
+        """Return a finite number."""
+        value = self._values.get(name)
+        return None if value is None else self._finite(value, name)
+
+    def text(self, name: str) -> str | None:
+        """Return a text."""
+        value = self._values.get(name)
+        if value is not None and not isinstance(value, str):
+            raise self._wrong(name, value, "a text")
+        return value
+
+    def flag(self, name: str) -> bool | None:
+        """Return true or false."""
+        value = self._values.get(name)
+        if value is not None and not isinstance(value, bool):
+            raise self._wrong(name, value, "true or false")
+        return value
+
+    def box(self, name: str) -> Box | None:
+        """Return the box of four numbers `[x, y, w, h]`."""
+        value = self._values.get(name)
+        if value is None:
+            return None
+        if not isinstance(value, list) or len(value) != 4:
+            raise self._wrong(name, value, "[x, y, w, h]")
+        x, y, w, h = (self._finite(side, name) for side in value)
+        with placed(self.where):
+            return box_of(x, y, w, h)
+
+    def size(self, name: str) -> PictureSize | None:
+        """Return the size `[width, height]`."""
+        value = self._values.get(name)
+        if value is None:
+            return None
+        sides = value if isinstance(value, list) and len(value) == 2 else [0]
+        if not all(isinstance(side, int) and not isinstance(side, bool) and side > 0 for side in sides):
+            raise self._wrong(name, value, "[width, height]")
+        return PictureSize(*sides)
+
+    def inner(self, name: str) -> JsonFields | None:
+        """Return an object."""
+        value = self._values.get(name)
+        return None if value is None else JsonFields(value, f"{self.where}, {name}")
+
+    def each(self, name: str) -> Iterator[JsonFields]:
+        """Yield the objects of a list; none if there is no list."""
+        value = self._values.get(name)
+        if value is not None and not isinstance(value, list):
+            raise self._wrong(name, value, "a list")
+        for number, item in enumerate(value or ()):
+            yield JsonFields(item, f"{self.where}, {name}[{number}]")
+
+    def _finite(self, value: object, name: str) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise self.error(f"{name} holds {_shown(value)}, which is not a number")
+        return float(value)
+
+    def _wrong(self, name: str, value: object, wanted: str) -> FormatError:
+        return self.error(f"{name} is {_shown(value)}, not {wanted}")
+
+
+def known(**values: object) -> dict[str, Any]:
+    """Return those of the values that are not None."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _shown(value: object) -> str:
+    text = "missing" if value is None else json.dumps(value)
+    return text if len(text) <= 40 else f"{text[:37]}..."

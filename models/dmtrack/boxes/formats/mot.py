@@ -46,11 +46,9 @@ def read_mot(path: Path, name: str, origin: MotOrigin = 0) -> RecordingResults:
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         if not line.strip():
             continue
-        try:
+        with placed(f"{path}, row {number}"):
             row = parse_mot_line(line, origin)
             gatherer.add(row.frame_index, row.target_id, row.box, row.score)
-        except FormatError as error:
-            raise placed(error, f"{path}, row {number}") from None
     return gatherer.results(name)
 
 

@@ -47,10 +47,8 @@ def read_table(path: Path, name: str) -> tuple[RecordingResults, ...]:
     gatherers: dict[str, ResultsGatherer] = {}
     for number, cells in _numbered_rows(path):
         gatherer = gatherers.setdefault(cells.get(ITEM) or name, ResultsGatherer())
-        try:
+        with placed(f"{path}, row {number}"):
             _gather(gatherer, cells)
-        except FormatError as error:
-            raise placed(error, f"{path}, row {number}") from None
     if not gatherers:
         return (RecordingResults(name, ()),)
     return tuple(gatherer.results(item) for item, gatherer in gatherers.items())

@@ -72,11 +72,9 @@ def read_vot(path: Path, name: str, target_id: int = 1) -> RecordingResults:
     times_s = _read_values(value_path(path, _TIME), len(lines))
     gatherer = ResultsGatherer()
     for index, (line, score, spent_s) in enumerate(zip(lines, scores, times_s, strict=True)):
-        try:
+        with placed(f"{path}, line {index + 1}"):
             box, state = _region(line)
             gatherer.add(index, target_id, box, score, state)
-        except FormatError as error:
-            raise placed(error, f"{path}, line {index + 1}") from None
         gatherer.add_frame(index, infer_ms=None if spent_s is None else round(spent_s * 1000, 9))
     return gatherer.results(name)
 
@@ -136,9 +134,7 @@ def _read_values(path: Path, count: int) -> list[float | None]:
         raise FormatError(f"has {len(lines)} lines, but there are {count} regions", where=path)
     values: list[float | None] = []
     for row, line in enumerate(lines, start=1):
-        try:
+        with placed(f"{path}, line {row}"):
             value = number(line) if line.strip() else math.nan
-        except FormatError as error:
-            raise placed(error, f"{path}, line {row}") from None
         values.append(value if math.isfinite(value) else None)
     return values

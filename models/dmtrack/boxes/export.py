@@ -1,0 +1,206 @@
+"""Results in another format: `export`, and `merge` for one CSV of many; and what the format cannot hold."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from dmtrack.boxes.formats import HOLDS, Content, ResultFormat
+from dmtrack.boxes.formats.table import MergedTable
+from dmtrack.boxes.reading import folders_without_results, item_id, read_all, read_results, result_files
+from dmtrack.boxes.results import PictureSize, RecordingResults
+from dmtrack.boxes.writing import result_files_of, write_results
+from dmtrack.errors import FormatError
+from dmtrack.tracking.result import TrackState
+
+_COUNTED: Final = {
+    Content.SEVERAL_TARGETS: "targets",
+    Content.SCORES: "boxes with a score",
+    Content.STATES: "boxes with a state",
+    Content.START_BOXES: "boxes",
+    Content.LABELS: "targets with a label",
+    Content.TIMES: "frames",
+    Content.PAIRING: "frames",
+    Content.NETWORK_TIME: "frames",
+    Content.EMPTY_FRAMES: "frames",
+    Content.GAPS: "frames",
+}
+
+_WHY: Final = {
+    (ResultFormat.VOT, Content.SEVERAL_TARGETS): "one target a file: a file each is written",
+    (ResultFormat.LASHER, Content.SEVERAL_TARGETS): "one target a file: a file each is written",
+    (ResultFormat.VOT, Content.START_BOXES): "the code 1 stands in their place",
+    (ResultFormat.VOT, Content.GAPS): "they read like frames without a box",
+    (ResultFormat.LASHER, Content.GAPS): "they read like frames without a box",
+    (ResultFormat.MOT, Content.EMPTY_FRAMES): "no line is written for them",
+    (ResultFormat.CVAT, Content.EMPTY_FRAMES): "no line is written for them",
+    (ResultFormat.CVAT, Content.STATES): "lost targets get visibility 0, which CVAT shows as occluded",
+}
+_NOTHING_TO_SAY: Final = frozenset({(ResultFormat.MOT, Content.GAPS), (ResultFormat.CVAT, Content.GAPS)})
+"""No line there either way: that frames without a box have none says it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """One thing that a format cannot hold.
+
+    Attributes:
+        content: What.
+        format: Where it was to be written.
+        count: How many there are.
+        recordings: In how many recordings.
+    """
+
+    content: Content
+    format: ResultFormat
+    count: int
+    recordings: int
+
+    def __str__(self) -> str:
+        """Return one line for a person."""
+        why = _WHY.get((self.format, self.content))
+        where = f" in {self.recordings} recordings" if self.recordings > 1 else ""
+        reason = f"; {why}" if why else ""
+        counted = f"{self.count} {_COUNTED[self.content]}{where}"
+        return f"{self.format} does not hold {self.content} ({counted}){reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What became of an export.
+
+    Attributes:
+        files: Those that were written.
+        empty: Folders among the results that hold none.
+        losses: What the format does not hold.
+        is_unsized: The format tells the size of the frames, but that of some recording is not known.
+    """
+
+    files: tuple[Path, ...]
+    empty: tuple[Path, ...]
+    losses: tuple[Loss, ...]
+    is_unsized: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """What became of a merge.
+
+    Attributes:
+        items: How many recordings are in the table.
+        empty: Folders among the results that hold none.
+        failures: Why files were left out.
+    """
+
+    items: int
+    empty: tuple[Path, ...]
+    failures: tuple[FormatError, ...]
+
+
+def export(
+    results: Sequence[Path],
+    output: Path | str,
+    target: ResultFormat,
+    *,
+    source: ResultFormat | None = None,
+    label: str | None = None,
+    size: PictureSize | None = None,
+    overwrite: bool = False,
+) -> Exported:
+    """Write results in another format.
+
+    Args:
+        results: Results folders of runs, folders of them, or files in any of the formats.
+        output: A file, or a folder (see `result_files_of`).
+        target: The format to write.
+        source: That of the files; None finds out.
+        label: What all targets are; None keeps what the files say.
+        size: Of the RGB frames; None keeps what the files, or the `run.json` beside them, say.
+        overwrite: Replace existing files.
+
+    Raises:
+        FormatError: Something cannot be read.
+        OutputError: A file exists or cannot be written, or several recordings would go to one file.
+    """
+    recordings = []
+    for recording in read_all([file for path in results for file in result_files(path)], source):
+        labels = recording.labels if label is None else dict.fromkeys(recording.target_ids, label)
+        recordings.append(replace(recording, labels=labels, size=size or recording.size))
+    files = result_files_of(recordings, target, str(output))
+    write_results(files, overwrite=overwrite)
+    is_unsized = target is ResultFormat.COCO and any(one.size is None for one in recordings)
+    written = tuple(file.path for file in files if file.data is not None)
+    return Exported(written, _empty(results), losses(recordings, target), is_unsized)
+
+
+def merge(
+    results: Sequence[Path],
+    output: Path | str,
+    *,
+    source: ResultFormat | None = None,
+    overwrite: bool = False,
+) -> Merged:
+    """Write the results of many recordings in one CSV, the item in its first column.
+
+    What cannot be read is left out. The arguments are those of `export`.
+
+    Raises:
+        FormatError: Nothing can be read.
+        OutputError: The file exists or cannot be written, or two recordings have one name.
+    """
+    files = [file for path in results for file in result_files(path)]
+    failures: list[FormatError] = []
+    with MergedTable(Path(output), overwrite=overwrite) as table:
+        for file in files:
+            try:
+                found = read_results(file, source)
+            except FormatError as error:
+                failures.append(error)
+                continue
+            for recording in found:
+                table.add(item_id(file, recording), recording)
+        if failures and not table.items:
+            raise failures[0]
+    return Merged(len(table.items), _empty(results), tuple(failures))
+
+
+def _empty(results: Sequence[Path]) -> tuple[Path, ...]:
+    return tuple(folder for path in results for folder in folders_without_results(path))
+
+
+def losses(recordings: Iterable[RecordingResults], target: ResultFormat) -> tuple[Loss, ...]:
+    """Return what is lost when the recordings are written as `target`, one entry a kind of thing."""
+    counts: Counter[Content] = Counter()
+    holders: Counter[Content] = Counter()
+    for recording in recordings:
+        found = +contents(recording)
+        counts += found
+        holders.update(found.keys())
+    missing = [content for content in Content if content not in HOLDS[target]]
+    return tuple(
+        Loss(content, target, counts[content], holders[content])
+        for content in missing
+        if counts[content] and (target, content) not in _NOTHING_TO_SAY
+    )
+
+
+def contents(recording: RecordingResults) -> Counter[Content]:
+    """Count what a recording holds besides boxes."""
+    found: Counter[Content] = Counter()
+    for frame in recording.frames:
+        found[Content.TIMES] += frame.time_s is not None
+        found[Content.PAIRING] += frame.aux_present is not None
+        found[Content.NETWORK_TIME] += frame.infer_ms is not None
+        found[Content.EMPTY_FRAMES] += not frame.targets
+        for entry in frame.entries:
+            found[Content.SCORES] += entry.score is not None
+            found[Content.STATES] += entry.state is not None
+            found[Content.START_BOXES] += entry.state is TrackState.INIT
+    targets = len(recording.target_ids)
+    found[Content.SEVERAL_TARGETS] = targets if targets > 1 else 0
+    found[Content.LABELS] = len(recording.labels)
+    found[Content.GAPS] = recording.frames[-1].frame_index + 1 - len(recording.frames)
+    return found
