@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.table import Table
 from rich.text import Text
 
+from dmtrack.datasets.sequence import Sequence as AnnotatedSequence
 from dmtrack.datasets.survey import DatasetRecording
 from dmtrack.output.record import to_json
 from dmtrack.run.recording_report import RecordingReport, inspect_recording
-from dmtrack.video.streams import PairingOptions
+from dmtrack.video.container import ClockFacts, ContainerFacts, StreamFacts
+from dmtrack.video.frame import VideoInfo
+from dmtrack.video.inspection import PairMatch, PairReport
+from dmtrack.video.streams import PairingOptions, Sync
 from dmtrack_cli.console import out
-from dmtrack_cli.inspect_tables import (
-    clip_table,
-    clips_table,
-    facts_table,
-    has_more_to_say,
-    streams_table,
-    tracks_table,
-)
 from dmtrack_cli.option_groups import grouped
 from dmtrack_cli.options import AuxArgument, JsonOption, ModalityOption, RgbArgument
+
+_DULL_TAGS = frozenset({"DURATION", "handler_name", "vendor_id", "encoder", "ENCODER", "language"})
+_NAMED = 3
 
 
 @grouped
@@ -72,14 +74,14 @@ def inspect(
 
 def _say(found: RecordingReport) -> None:
     for clip in found.clips:
-        out.print(clip_table(clip), "")
+        out.print(_clip_table(clip), "")
     if found.pair is None:
         return
-    out.print(streams_table(found.pair, found.containers), "")
+    out.print(_streams_table(found.pair, found.containers), "")
     for container in found.containers:
-        if container is not None and has_more_to_say(container):
-            out.print(tracks_table(container), "")
-    out.print(facts_table(found.pair, found.ground_truth))
+        if container is not None and _has_more_to_say(container):
+            out.print(_tracks_table(container), "")
+    out.print(_facts_table(found.pair, found.ground_truth))
     for problem in (problem for clip in found.clips for problem in clip.problems):
         out.print(Text.assemble(("problem: ", "bold red"), problem))
     for warning in found.pair.warnings:
@@ -90,7 +92,7 @@ def _say_root(root: Path, clips: tuple[DatasetRecording, ...], *, as_json: bool)
     if as_json:
         typer.echo(json.dumps({"recordings": [_clip_json(clip) for clip in clips]}, indent=2))
         return
-    out.print(clips_table(clips, root))
+    out.print(_clips_table(clips, root))
     for clip in clips:
         for problem in clip.problems:
             out.print(Text.assemble(("problem: ", "bold red"), f"{clip.clip.folder.name}: {problem}"))
@@ -120,3 +122,189 @@ def _clip_json(one: DatasetRecording) -> dict[str, object]:
         ],
         "problems": list(one.problems),
     }
+
+
+def _streams_table(report: PairReport, containers: Sequence[ContainerFacts | None]) -> Table:
+    table = Table(title_justify="left", show_edge=False, pad_edge=False)
+    table.add_column("", style="bold")
+    table.add_column("RGB", overflow="fold")
+    columns = [_stream_facts(report.rgb, containers[0])]
+    if report.aux is not None:
+        table.add_column("second stream", overflow="fold")
+        columns.append(_stream_facts(report.aux, containers[1]))
+    for name in dict.fromkeys(name for facts in columns for name in facts):
+        table.add_row(name, *(Text(facts.get(name, "")) for facts in columns))
+    return table
+
+
+def _stream_facts(info: VideoInfo, container: ContainerFacts | None) -> dict[str, str]:
+    turned = f", turned by {info.rotation_deg} degrees" if info.rotation_deg else ""
+    colour = "grey" if info.channels == 1 else "colour"
+    facts = {
+        "file": str(info.path),
+        "stream": "the only one" if info.track is None else str(info.track),
+        "size": f"{info.width}x{info.height}{turned}",
+        "pixels": f"{info.bit_depth}-bit {colour} ({info.pixel_format})",
+        "codec": info.codec,
+        "frame rate": "not stated" if info.frame_rate is None else f"{float(info.frame_rate):.3f} fps",
+        "frames": "not stated" if info.frame_count is None else str(info.frame_count),
+        "duration": _seconds(info.duration_s),
+        "starts at": _seconds(info.start_pts * info.time_base),
+        "time base": str(info.time_base),
+    }
+    if container is not None:
+        facts["container"] = container.format
+        if container.clock is not None:
+            facts["clock"] = _clock_text(container.clock)
+    return facts
+
+
+def _clock_text(clock: ClockFacts) -> str:
+    packets = f"{clock.frames} stamps" if clock.is_whole else f"the first {clock.frames} stamps"
+    text = f"{packets}, {float(clock.first_s):.3f}-{float(clock.last_s):.3f} s"
+    if clock.shortest_s is None or clock.longest_s is None or clock.mean_rate is None:
+        return text
+    if clock.is_variable:
+        shortest, longest = (float(value * 1000) for value in (clock.shortest_s, clock.longest_s))
+        text += f", variable: {shortest:.1f} to {longest:.1f} ms apart, {float(clock.mean_rate):.2f} fps"
+    else:
+        text += ", even"
+    return text + (f", {clock.gaps} gaps" if clock.gaps else "")
+
+
+def _tracks_table(container: ContainerFacts) -> Table:
+    table = Table(show_edge=False, pad_edge=False, title=container.path.name, title_justify="left")
+    for name in ("track", "kind", "codec", "picture", "rate", "starts at", "tags"):
+        table.add_column(name, overflow="fold")
+    for stream in container.streams:
+        table.add_row(*(Text(cell) for cell in _track_row(stream)))
+    return table
+
+
+def _has_more_to_say(container: ContainerFacts) -> bool:
+    return len(container.streams) > 1 or any(_tags_text(stream) for stream in container.streams)
+
+
+def _track_row(stream: StreamFacts) -> tuple[str, ...]:
+    kind = stream.kind if stream.video_number is None else f"video {stream.video_number}"
+    picture = "" if stream.size is None else f"{stream.size[0]}x{stream.size[1]} {stream.pixel_format or '?'}"
+    if stream.bit_depth is not None and stream.bit_depth != 8:
+        picture += f", {stream.bit_depth}-bit"
+    rate = "" if stream.frame_rate is None else f"{float(stream.frame_rate):.3f} fps"
+    is_attached = stream.kind == "attachment"
+    start = "" if stream.start_s is None or is_attached else _seconds(stream.start_s)
+    codec = stream.codec or ("" if is_attached else "unknown")
+    return (str(stream.index), kind, codec, picture, rate, start, _tags_text(stream))
+
+
+def _tags_text(stream: StreamFacts) -> str:
+    tags = [f"{name}={value}" for name, value in stream.tags.items() if name not in _DULL_TAGS]
+    language = stream.tags.get("language", "und")
+    return ", ".join([*tags, *([f"language={language}"] if language != "und" else [])])
+
+
+def _facts_table(report: PairReport, truth: tuple[Path, ...]) -> Table:
+    table = _facts()
+    if report.aux is not None:
+        modality = "cannot be told" if report.modality is None else report.modality.value
+        table.add_row("modality", Text(f"{modality} ({report.modality_reason})"))
+    if report.match is not None:
+        for name, fact in _match_facts(report.match).items():
+            table.add_row(name, fact)
+    table.add_row("ground truth", Text(", ".join(str(path) for path in truth) or "none beside the input"))
+    return table
+
+
+def _match_facts(match: PairMatch) -> dict[str, str]:
+    skew = match.skew
+    how = {
+        Sync.PTS: f"by time stamp, at most {_milli_seconds(match.max_skew_s)} apart",
+        Sync.NEAREST: "by the nearest time stamp, however far apart",
+        Sync.INDEX: "by place",
+    }[match.sync]
+    pairs = "unknown" if match.expected_pairs is None else f"about {match.expected_pairs}"
+    found = skew.frames - skew.missing
+    facts = {
+        "paired": how,
+        "overlap": f"{_seconds(match.overlap_s)}, {pairs} RGB frames",
+        "looked at": f"{found} of the first {skew.frames} RGB frames have a partner",
+    }
+    if match.sync is not Sync.INDEX:
+        facts["starts"] = _starts_text(match)
+    if match.length_ratio is not None and match.length_ratio != 1:
+        facts["lengths"] = f"the second stream lasts {float(match.length_ratio):.4f} times as long"
+    if skew.median_s is not None and skew.largest_s is not None:
+        facts["skew"] = f"median {_milli_seconds(skew.median_s)}, largest {_milli_seconds(skew.largest_s)}"
+    if match.rate_ratio is not None and match.rate_ratio != 1:
+        facts["rates"] = f"{float(match.rate_ratio):.3f} RGB frames for each of the second stream"
+    return facts
+
+
+def _starts_text(match: PairMatch) -> str:
+    if not match.start_apart_s:
+        return "together"
+    apart_ms, offset_ms = (float(value * 1000) for value in (match.start_apart_s, match.suggested_offset_s))
+    return f"{apart_ms:+.1f} ms apart; --offset-ms {offset_ms:g} would make them start together"
+
+
+def _clip_table(one: DatasetRecording) -> Table:
+    clip = one.clip
+    table = _facts()
+    table.add_row("folder", Text(str(clip.folder)))
+    modality = "one stream" if clip.second is None else str(clip.layout.modality)
+    table.add_row("layout", Text(f"{clip.layout.name} ({modality})"))
+    table.add_row("RGB", Text(_stream_text(clip.rgb, one.pictures[0])))
+    if clip.second is not None:
+        table.add_row(str(clip.layout.modality), Text(_stream_text(clip.second, one.pictures[1])))
+    for number, sequence in enumerate(one.sequences):
+        table.add_row("targets" if number == 0 else "", Text(_target_text(sequence)))
+    return table
+
+
+def _clips_table(clips: Sequence[DatasetRecording], root: Path) -> Table:
+    table = Table(show_edge=False, pad_edge=False)
+    for name in ("recording", "layout", "second stream"):
+        table.add_column(name, overflow="fold")
+    table.add_column("frames", justify="right")
+    table.add_column("targets", overflow="fold")
+    for one in clips:
+        clip = one.clip
+        name = "." if clip.folder == root else str(clip.folder.relative_to(root))
+        second = "none" if clip.second is None else f"{clip.layout.modality}"
+        frames = "?" if one.pictures[0] is None else str(one.pictures[0])
+        targets = [f"{s.start_box} at {s.source_start() + s.start_frame}" for s in one.sequences]
+        table.add_row(*(Text(cell) for cell in (name, clip.layout.name, second, frames, _listed(targets))))
+    return table
+
+
+def _listed(words: Sequence[str]) -> str:
+    more = len(words) - _NAMED
+    return ", ".join(words[:_NAMED]) + (f" and {more} more" if more > 0 else "") or "none"
+
+
+def _stream_text(path: Path, pictures: int | None) -> str:
+    return path.name if pictures is None else f"{path.name}/ ({pictures} pictures)"
+
+
+def _target_text(sequence: AnnotatedSequence) -> str:
+    begin = sequence.source_start() + sequence.start_frame
+    step = f", every {sequence.annotation_step}th annotated" if sequence.annotation_step > 1 else ""
+    shown = int(sequence.visible.sum())
+    return (
+        f"{sequence.name}: {sequence.start_box} at frame {begin}, shown in {shown} of {len(sequence)}{step}"
+    )
+
+
+def _facts() -> Table:
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    return table
+
+
+def _seconds(value: Fraction | None) -> str:
+    return "unknown" if value is None else f"{float(value):.3f} s"
+
+
+def _milli_seconds(value: Fraction) -> str:
+    return f"{float(value * 1000):.1f} ms"

@@ -61,11 +61,7 @@ class Refined:
 
 
 def refine(samples: Samples, start: Matrix) -> Refined | None:
-    """Refine a map from the second picture to the first.
-
-    Args:
-        samples: Frame pairs, at least one.
-        start: Within a few percent of the truth.
+    """Refine a map from the second picture to the first that is within a few percent of the truth.
 
     Returns:
         None if the pictures stop overlapping.

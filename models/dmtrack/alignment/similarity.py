@@ -51,11 +51,7 @@ class SimilarityMatch:
 
 
 def find_similarity(samples: Samples) -> SimilarityMatch:
-    """Search all scales, turns and shifts, then look closer around the best.
-
-    Args:
-        samples: Frame pairs, at least one.
-    """
+    """Search all scales, turns and shifts of at least one frame pair, then look closer around the best."""
     search = _ShiftSearch(samples, SEARCH_SIDE_PX)
     tried = [search.best_shift(scale, math.radians(turn)) for scale in SCALES for turn in TURNS_DEG]
     chance = max(trial.chance for trial in tried)

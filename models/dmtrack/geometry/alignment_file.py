@@ -37,13 +37,8 @@ _LARGEST_BYTES: Final = 1 << 20
 class Alignment:
     """How a second camera lies to the first one, and how that is known.
 
-    Attributes:
-        homography: Second picture to RGB picture.
-        method: How it was found.
-        residual_px: Root mean square over what it was found from, in RGB pixels.
-        confidence: How sure it is, 0 to 1.
-        offset_ms: Added to the times of the second stream; None if that was not looked for.
-        path: The file it was read from.
+    The fields are those of the file (above); `homography` maps the second picture to the RGB picture, and
+    `path` is the file it was read from.
     """
 
     homography: Homography

@@ -13,7 +13,7 @@ import struct
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import numpy as np
 
@@ -30,21 +30,6 @@ _TIME_BASE: Final = Fraction(1, NS_PER_S)
 _LOGGER = logging.getLogger(__name__)
 _DAMAGE: Final = (ValueError, LookupError, ArithmeticError, RuntimeError, OSError, MemoryError, struct.error)
 """What the library, and the decompressors below it, raise on damaged bags besides its own error."""
-
-
-class _Log(Protocol):
-    """What is used of a reader of `rosbags`, whose bags of ROS 1 and 2 look alike."""
-
-    connections: list[Any]
-
-    @property
-    def start_time(self) -> int: ...
-    @property
-    def end_time(self) -> int: ...
-
-    def open(self) -> None: ...
-    def close(self) -> None: ...
-    def messages(self, connections: Any) -> Iterator[tuple[Any, int, bytes]]: ...  # noqa: ANN401
 
 
 class BagReader(FrameSource):
@@ -157,15 +142,8 @@ class BagReader(FrameSource):
         stamp_ns = message.header.stamp.sec * NS_PER_S + message.header.stamp.nanosec
         if self._topic.msgtype != IMAGE:
             return RosImage(stamp_ns, message.format, None, 0, False, memoryview(message.data))
-        size = (message.width, message.height)
-        return RosImage(
-            stamp_ns,
-            message.encoding,
-            size,
-            message.step,
-            bool(message.is_bigendian),
-            memoryview(message.data),
-        )
+        size, picture = (message.width, message.height), memoryview(message.data)
+        return RosImage(stamp_ns, message.encoding, size, message.step, bool(message.is_bigendian), picture)
 
     def _require_alike(self, pixels: Pixels) -> None:
         kind = (pixels.shape, pixels.dtype)
@@ -200,7 +178,7 @@ class BagReader(FrameSource):
         index = getattr(self._log, "indexes", {}).get(self._topic.id, [])
         if index:
             return int(index[-1].time - index[0].time)
-        return self._log.end_time - self._log.start_time
+        return int(self._log.end_time - self._log.start_time)
 
     def _stated_unit_mm(self) -> Fraction | None:
         """Return the unit of depth that a RealSense recorder wrote beside the sensor's topics."""
@@ -222,7 +200,7 @@ class BagReader(FrameSource):
         return None
 
 
-def _open_log(path: Path, *, is_ros2: bool) -> tuple[_Log, Any]:
+def _open_log(path: Path, *, is_ros2: bool) -> tuple[Any, Any]:
     """Open a bag, and return it with the types of its messages."""
     try:
         module = importlib.import_module("rosbags.rosbag2" if is_ros2 else "rosbags.rosbag1")
@@ -234,7 +212,7 @@ def _open_log(path: Path, *, is_ros2: bool) -> tuple[_Log, Any]:
             hint='pip install "dmtrack[realsense]"',
         ) from error
     try:
-        log: _Log = module.Reader(path)
+        log = module.Reader(path)
         log.open()
     except PermissionError as error:
         raise VideoError("no permission to read it", where=path) from error
@@ -250,16 +228,8 @@ def _open_log(path: Path, *, is_ros2: bool) -> tuple[_Log, Any]:
 
 def _reader_errors() -> tuple[type[Exception], ...]:
     """Return what reading a damaged bag raises: the readers' errors, the database's, and `_DAMAGE`."""
-    names = (
-        ("rosbags.rosbag1.reader", "ReaderError"),
-        ("rosbags.rosbag2.reader", "ReaderError"),
-        ("apsw", "Error"),
-    )
-    return (
-        *(getattr(importlib.import_module(module), name) for module, name in names),
-        AssertionError,
-        *_DAMAGE,
-    )
+    readers = [importlib.import_module(f"rosbags.rosbag{version}.reader").ReaderError for version in (1, 2)]
+    return (*readers, importlib.import_module("apsw").Error, AssertionError, *_DAMAGE)
 
 
 def _said(error: Exception) -> str:

@@ -32,20 +32,10 @@ _COARSE_TICKS: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class StreamFacts:
-    """One stream of a file, as its header says.
+    """One stream of a file, as its header says, with libav's names; None is what it does not say.
 
-    Attributes:
-        index: Its place among all streams.
-        kind: Such as `video`, `audio`, `subtitle` or `attachment`.
-        video_number: Its place among the video streams that can be tracked; None for all others.
-        codec: None for a codec that libav does not know.
-        size: Width and height in pixels, of a video.
-        pixel_format: libav's name.
-        bit_depth: Bits a channel.
-        frame_rate: Pictures a second.
-        time_base: Seconds a tick.
-        start_s: Time of the first picture.
-        tags: Title, language and whatever else is written there.
+    `index` is its place among all streams, `video_number` among the video streams that can be tracked.
+    `kind` is such as `video`, `audio`, `subtitle` or `attachment`; `bit_depth` counts for one channel.
     """
 
     index: int
@@ -67,11 +57,7 @@ class ClockFacts:
 
     Attributes:
         frames: Packets with a stamp.
-        first_s: Smallest stamp in seconds.
-        last_s: Largest one.
-        interval_s: The usual distance of two pictures; None for one picture.
-        shortest_s: Smallest distance.
-        longest_s: Largest distance.
+        interval_s: The usual distance of two pictures; it and the next two are None for one picture.
         gaps: Distances of one and a half usual ones and more: pictures were left out, or it paused.
         is_variable: The distances differ by more than rounding.
         is_whole: The file was read to its end.
@@ -96,16 +82,7 @@ class ClockFacts:
 
 @dataclass(frozen=True, slots=True)
 class ContainerFacts:
-    """A file and everything in it.
-
-    Attributes:
-        path: Where it is.
-        format: libav's name of the container.
-        size_bytes: Of the file.
-        streams: All of them, in the order of the file.
-        tags: What is written about the file as a whole.
-        clock: Stamps of the first video stream; None if it has none.
-    """
+    """A file and everything in it; `clock` is that of the video stream asked for, None if it has none."""
 
     path: Path
     format: str
@@ -165,9 +142,7 @@ def _facts(stream: Stream, video_number: int | None) -> StreamFacts:
         video_number=video_number,
         size=(picture.width, picture.height),
         pixel_format=picture.pix_fmt,
-        bit_depth=max((part.bits for part in picture.format.components), default=None)
-        if picture.format
-        else None,
+        bit_depth=max(part.bits for part in picture.format.components) if picture.format else None,
         frame_rate=exact_fraction(stream.average_rate) or exact_fraction(stream.guessed_rate),
     )
 

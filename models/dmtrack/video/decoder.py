@@ -228,15 +228,8 @@ class GpuDecoder:
         if self._on_device is not None:
             self._on_device.close()
             self._on_device = None
-        level = logging.WARNING if self._given else logging.INFO
-        _LOGGER.log(
-            level,
-            "%s: cuda:%d decodes %d frames (%s): the processor does the rest",
-            self._path,
-            self._gpu,
-            self._given,
-            why,
-        )
+        done = f"{self._path}: cuda:{self._gpu} decodes {self._given} frames ({why})"
+        _LOGGER.log(logging.WARNING if self._given else logging.INFO, "%s: the processor does the rest", done)
         for _ in range(self._given):
             self._standby.next_frame()
 

@@ -42,12 +42,10 @@ class PairMatch:
     """How two streams go together.
 
     Attributes:
-        sync: How they are matched.
-        max_skew_s: Largest distance in time of partners.
         overlap_s: Seconds that both say they cover; None if a length is unknown.
         start_apart_s: How much later the second stream starts, in seconds, with the offset that was given.
         suggested_offset_s: The offset with which both would start together.
-        length_ratio: How much longer the second stream says it lasts, as a ratio, if both say it.
+        length_ratio: How many times as long the second stream says it lasts, if both say it.
         rate_ratio: Frame rate of RGB over that of the second stream, if both are known.
         expected_pairs: RGB frames that should find a partner, if the lengths are known.
         skew: What the first frames show.
@@ -66,15 +64,10 @@ class PairMatch:
 
 @dataclass(frozen=True, slots=True)
 class PairReport:
-    """Everything `inspect` can say about one or two streams.
+    """One or two streams, what the second measures and how they go together.
 
-    Attributes:
-        rgb: What the first stream claims.
-        aux: What the second one claims, if there is one.
-        modality: What the second stream measures; None if there is none or it cannot be told.
-        modality_reason: How that is known, or why it is not.
-        match: How they go together, if there are two.
-        warnings: What a person should know before tracking, a sentence each.
+    `modality` is None where it cannot be told, and `modality_reason` then says why. `warnings` is what a
+    person should know before tracking, a sentence each.
     """
 
     rgb: VideoInfo
@@ -103,14 +96,8 @@ def inspect_pair(
     with open_streams(Path(rgb), Path(aux), options) as streams:
         modality, reason = _modality_of(streams.aux)
         match = _match(streams)
-        return PairReport(
-            rgb=streams.rgb.info,
-            aux=streams.aux.info,
-            modality=modality,
-            modality_reason=reason,
-            match=match,
-            warnings=tuple(_warnings(streams, match, modality)),
-        )
+        warnings = tuple(_warnings(streams, match, modality))
+        return PairReport(streams.rgb.info, streams.aux.info, modality, reason, match, warnings)
 
 
 def _modality_of(aux: FrameSource) -> tuple[Modality | None, str]:

@@ -111,12 +111,7 @@ difference is rather a stream that ends early."""
 
 @dataclass(frozen=True, slots=True)
 class LengthDifference:
-    """Two durations that differ by more than a frame.
-
-    Attributes:
-        rgb_s: How long the first stream lasts.
-        aux_s: How long the second one lasts.
-    """
+    """How long the two streams last, where that differs by more than a frame."""
 
     rgb_s: Fraction
     aux_s: Fraction

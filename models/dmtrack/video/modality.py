@@ -30,23 +30,15 @@ class ModalityGuess:
 
 
 _LONG_WORDS: Final = {
-    "thermal": Modality.THERMAL,
-    "infrared": Modality.THERMAL,
-    "lwir": Modality.THERMAL,
-    "flir": Modality.THERMAL,
-    "depth": Modality.DEPTH,
-    "event": Modality.EVENT,
+    Modality.THERMAL: ("thermal", "infrared", "lwir", "flir"),
+    Modality.DEPTH: ("depth",),
+    Modality.EVENT: ("event",),
 }
 """Recognised at the start or the end of a word (`depthmap`, `rawdepth`)."""
 _WHOLE_WORDS: Final = {
-    "ir": Modality.THERMAL,
-    "tir": Modality.THERMAL,
-    "evt": Modality.EVENT,
-    "dvs": Modality.EVENT,
-    "rgbt": Modality.THERMAL,
-    "rgbtir": Modality.THERMAL,
-    "rgbd": Modality.DEPTH,
-    "rgbe": Modality.EVENT,
+    Modality.THERMAL: ("ir", "tir", "rgbt", "rgbtir"),
+    Modality.DEPTH: ("rgbd",),
+    Modality.EVENT: ("evt", "dvs", "rgbe"),
 }
 _GTOT_THERMAL_FOLDER: Final = "i"
 _NAMED_FOLDERS_ABOVE: Final = 2
@@ -64,9 +56,7 @@ def guess_modality(path: Path, samples: Iterable[Pixels] = ()) -> ModalityGuess:
     Raises:
         ConfigError: Neither the name nor the pictures say.
     """
-    guess = _guess_from_names(path)
-    if guess is None:
-        guess = _guess_from_pixels(samples)
+    guess = _guess_from_names(path) or _guess_from_pixels(samples)
     if guess is None:
         raise ConfigError(
             "cannot tell what the second stream measures",
@@ -81,24 +71,21 @@ def _guess_from_names(path: Path) -> ModalityGuess | None:
     if names[0] == _GTOT_THERMAL_FOLDER:
         return ModalityGuess(Modality.THERMAL, "the folder is called 'i', as in GTOT")
     for name in names[: 1 + _NAMED_FOLDERS_ABOVE]:
-        for word in re.findall(r"[a-z]+", _split_camel_case(name).lower()):
+        for word in re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()):
             modality = _modality_of_word(word)
             if modality is not None:
                 return ModalityGuess(modality, f"the name {name!r} says {word!r}")
     return None
 
 
-def _split_camel_case(name: str) -> str:
-    return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name)
-
-
 def _modality_of_word(word: str) -> Modality | None:
-    if word in _WHOLE_WORDS:
-        return _WHOLE_WORDS[word]
-    for known, modality in _LONG_WORDS.items():
-        # "prevent" ends in "event": a long word may only begin with that one
-        if word.startswith(known) or (known != "event" and word.endswith(known)):
+    for modality in Modality:
+        if word in _WHOLE_WORDS[modality]:
             return modality
+        for known in _LONG_WORDS[modality]:
+            # "prevent" ends in "event": a long word may only begin with that one
+            if word.startswith(known) or (known != "event" and word.endswith(known)):
+                return modality
     return None
 
 
@@ -151,11 +138,9 @@ def _is_event_picture(colour: Image8) -> bool:
     if float(np.mean(white)) < 0.5:
         return False
     rest = ~white
-    if not rest.any():
-        return False
     vivid = np.abs(red - blue)[rest] > 60
     green_lowest = (green <= np.maximum(red, blue) + 8)[rest]
-    return bool(np.mean(vivid & green_lowest) > 0.6)
+    return bool(rest.any() and np.mean(vivid & green_lowest) > 0.6)
 
 
 _SAMPLES: Final = 4

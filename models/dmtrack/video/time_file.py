@@ -65,12 +65,9 @@ class TimeFile:
     """The stamps of one stream.
 
     Attributes:
-        path: Where they were read.
         times_s: One a frame, in seconds to the nanosecond, rising.
         rows: The line of each one in the file, from 1.
-        unit: What the file counts in.
-        unit_reason: How that is known.
-        unit_is_guess: Whether nobody stated it.
+        unit: What the file counts in; a guess if nobody stated it.
     """
 
     path: Path
@@ -87,17 +84,13 @@ class TimeFile:
             FormatError: There are more or fewer; the first row too many is named.
         """
         stamps = len(self.times_s)
+        if stamps == frames:
+            return
         if stamps > frames:
-            raise FormatError(
-                f"has {stamps} time stamps for {frames} frames: row {self.rows[frames]} has no frame",
-                where=self.path,
-            )
-        if stamps < frames:
-            raise FormatError(
-                f"has {stamps} time stamps for {frames} frames: "
-                f"frame {stamps} (from 0) has none, the last is in row {self.rows[-1]}",
-                where=self.path,
-            )
+            where = f"row {self.rows[frames]} has no frame"
+        else:
+            where = f"frame {stamps} (from 0) has none, the last is in row {self.rows[-1]}"
+        raise FormatError(f"has {stamps} time stamps for {frames} frames: {where}", where=self.path)
 
 
 def read_times(path: Path, unit: TimestampUnit | None = None) -> TimeFile:
@@ -128,14 +121,7 @@ def read_times(path: Path, unit: TimestampUnit | None = None) -> TimeFile:
                 where=path,
                 hint=_HINT_UNIT,
             )
-    return TimeFile(
-        path=path,
-        times_s=times_s,
-        rows=tuple(row for row, _ in rows),
-        unit=unit,
-        unit_reason=reason,
-        unit_is_guess=stated is None,
-    )
+    return TimeFile(path, times_s, tuple(row for row, _ in rows), unit, reason, unit_is_guess=stated is None)
 
 
 _Rows = list[tuple[int, list[str]]]

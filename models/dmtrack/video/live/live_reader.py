@@ -79,10 +79,7 @@ class _Waiting:
 class Companion:
     """A second live stream that is waited for, but not for long.
 
-    Attributes:
-        reader: The stream.
-        offset_s: Added to its times.
-        patience_s: A frame is not held back longer than this after its arrival.
+    `offset_s` is added to its times; no frame is held back longer than `patience_s` after its arrival.
     """
 
     reader: LiveReader
@@ -112,7 +109,6 @@ class LiveReader(FrameSource):
         capture: Where pictures come from, instead of `address`.
 
     Attributes:
-        address: Where the stream comes from.
         max_delay_s: As given; may be changed.
         stop_when: Asked while a frame is waited for; true ends `read`.
         companion: A stream that should have come as far before a frame is handed out.
