@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 from dmtrack.errors import DmtrackError
 from dmtrack.network.weights.data_folder import DATA_DIR_VARIABLE
 from dmtrack.output.record import read_run_json
-from dmtrack_cli import results_folder
+from dmtrack.run.folder import RECORD
 
 
 class BenchError(DmtrackError):
@@ -65,7 +65,7 @@ def run_track(words: Sequence[str], data_folder: Path | None = None) -> CommandS
                 "it says nothing"
             ]
             raise BenchError(f"dmtrack track failed: {lines[-1]}")
-        speed = read_run_json(folder / results_folder.RECORD)["speed"]
+        speed = read_run_json(folder / RECORD)["speed"]
         return CommandSpeed(start_up_s, float(speed["whole_fps"]), peak_mb)
 
 
