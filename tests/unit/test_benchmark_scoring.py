@@ -11,6 +11,7 @@ from dmtrack.datasets.annotations import AnnotatedSet, Annotation
 from dmtrack.errors import FormatError
 from dmtrack.evaluation.benchmarks import BENCHMARKS, BenchmarkName
 from dmtrack.evaluation.comparison import compare, paired_difference
+from dmtrack.evaluation.evaluation import evaluate_results
 from dmtrack.evaluation.scoring import Missing, ProblemKind, ScoringOptions, TrackerScore, score_tracker
 from dmtrack.evaluation.tracker_files import RowOrder, TrackerFiles, find_trackers
 
@@ -123,3 +124,19 @@ def test_the_interval_covers_what_chance_does() -> None:
 def test_weights_count() -> None:
     found = paired_difference("MPR", [1.0, 0.0], [3.0, 1.0])
     assert found.mean == pytest.approx(0.75)
+
+
+def test_folders_are_scored_in_one_call(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    names = frozenset({"s0", "s1"})
+    results(tmp_path / "gt", {"s0": truth(0), "s1": truth(1)}, names)
+    results(tmp_path / "of" / "good", {"s0": truth(0), "s1": truth(1)}, names)
+    results(tmp_path / "of" / "poor", {"s0": truth(0) + (9, 9, 0, 0)}, names)
+    evaluation = evaluate_results([tmp_path / "of"], tmp_path / "gt", compared=("good", "poor"))
+    assert evaluation.benchmark.name is BenchmarkName.OPE
+    assert [tracker.name for tracker in evaluation.trackers] == ["good", "poor"]
+    assert evaluation.comparison is not None
+    assert evaluation.comparison.names == ("s0",)
+    assert "poor: 1 missing sequences" in caplog.text
+    assert evaluation.files == ()
+    with pytest.raises(FormatError, match="1 things are wrong"):
+        evaluate_results([tmp_path / "of"], tmp_path / "gt", ScoringOptions(strict=True))

@@ -38,6 +38,7 @@ from dmtrack.datasets.ground_truth import (
     find_ground_truth,
     read_boxes,
     read_flags,
+    read_text,
     target_name,
     truth_files,
 )
@@ -291,8 +292,8 @@ def _anchors(path: Path, frames: int) -> npt.NDArray[np.int64] | None:
     if not path.is_file():
         return None
     try:
-        signs = [int(float(word)) for word in path.read_text(encoding="utf-8").split()]
-    except (OSError, ValueError) as error:
+        signs = [int(float(word)) for word in read_text(path).split()]
+    except ValueError as error:
         raise FormatError("is no list of anchors, one number a frame", where=path) from error
     if len(signs) != frames:
         raise FormatError(f"has {len(signs)} numbers, but there are {frames} frames", where=path)
@@ -304,10 +305,10 @@ def _size(path: Path) -> tuple[int, int] | None:
     if not path.is_file():
         return None
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_text(path).splitlines()
         known = dict(line.replace(" ", "").split("=", 1) for line in lines if "=" in line)
         return int(known["width"]), int(known["height"])
-    except (OSError, ValueError, KeyError):
+    except (FormatError, ValueError, KeyError):
         return None
 
 
@@ -335,13 +336,13 @@ class Attributes:
         if folder is not None:
             own = folder / "attrs.txt"
             if own.is_file():
-                found |= {word.strip() for word in _text(own).split(",") if word.strip()}
-            found |= {path.stem for path in folder.glob("*.tag") if "1" in _text(path).split()}
+                found |= {word.strip() for word in read_text(own).split(",") if word.strip()}
+            found |= {path.stem for path in folder.glob("*.tag") if "1" in read_text(path).split()}
         return frozenset(found)
 
 
 def _set_columns(path: Path) -> set[str]:
-    words = _text(path).replace(",", " ").split()
+    words = read_text(path).replace(",", " ").split()
     if len(words) != len(LASHER):
         raise FormatError(f"has {len(words)} attributes, not {len(LASHER)}", where=path)
     return {name for name, word in zip(LASHER, words, strict=True) if word == "1"}
@@ -351,20 +352,13 @@ def _listed(folder: Path) -> dict[str, set[str]]:
     names_file = folder / "SequencesName.txt"
     if not names_file.is_file():
         return {}
-    names = _text(names_file).split()
+    names = read_text(names_file).split()
     found: dict[str, set[str]] = {name: set() for name in names}
     for path in sorted(folder.glob("*.txt")):
         if path == names_file:
             continue
-        flags = _text(path).split()
+        flags = read_text(path).split()
         for name, flag in zip(names, flags, strict=False):
             if flag in ("1", "1.0"):
                 found[name].add(path.stem)
     return found
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise FormatError("cannot be read as text", where=path) from error

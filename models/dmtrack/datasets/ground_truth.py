@@ -68,7 +68,7 @@ def read_boxes(path: Path, *, origin: int | None = None, corners: bool | None = 
     Raises:
         FormatError: The file cannot be read, or a row (named) is not 4 or 8 numbers.
     """
-    lines = _read_text(path).rstrip().splitlines()
+    lines = read_text(path).rstrip().splitlines()
     return _truth(_parse_rows(lines, path), path, origin, corners)
 
 
@@ -83,7 +83,7 @@ def read_flags(path: Path) -> npt.NDArray[np.bool_]:
 
     Source: specification 3.7 (VisEvent: 1 = present, in spite of the file's name).
     """
-    words = _read_text(path).translate(_SEPARATORS).split()
+    words = read_text(path).translate(_SEPARATORS).split()
     for number, word in enumerate(words, start=1):
         if word not in ("0", "1"):
             raise FormatError(f"row {number} is {word!r}", where=path, hint="each row is 0 or 1")
@@ -103,7 +103,7 @@ def box_at(path: Path, row: int = 0, *, origin: int | None = None, corners: bool
         FormatError: The file cannot be read, or the row is not 4 or 8 numbers.
         BoxError: The file ends before it, or the row says that the target is absent.
     """
-    lines = _read_text(path).rstrip().splitlines()
+    lines = read_text(path).rstrip().splitlines()
     if not lines:
         raise BoxError("the file holds no box", where=path, hint="write x,y,w,h in pixels in its first line")
     if not 0 <= row < len(lines):
@@ -171,13 +171,18 @@ def _files_naming(video: Path) -> tuple[Path, ...]:
 
 def _starts_with_numbers(path: Path) -> bool:
     try:
-        _parse_rows(_read_text(path).splitlines()[:1], path)
+        _parse_rows(read_text(path).splitlines()[:1], path)
     except FormatError:
         return False
     return True
 
 
-def _read_text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """Return the text of a file beside pictures.
+
+    Raises:
+        FormatError: It cannot be read, or is no text.
+    """
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:

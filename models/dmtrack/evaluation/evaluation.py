@@ -14,11 +14,11 @@ from dmtrack.datasets.annotations import read_annotations
 from dmtrack.errors import ConfigError, DatasetError, FormatError
 from dmtrack.evaluation.benchmarks import BenchmarkName, benchmark_for
 from dmtrack.evaluation.comparison import compare
-from dmtrack.evaluation.pictures import worst_sequences
 from dmtrack.evaluation.report import draw_plots, report_html
 from dmtrack.evaluation.scores import Evaluation, evaluation_json, sequences_csv, trackers_csv
 from dmtrack.evaluation.scoring import ScoringOptions, TrackerScore, named_apart, ranked, score_tracker
 from dmtrack.evaluation.tracker_files import find_trackers, unpacked
+from dmtrack.evaluation.worst_sequences import worst_sequences
 from dmtrack.output.atomic import prepare_folder, write_atomically
 
 _log = logging.getLogger(__name__)

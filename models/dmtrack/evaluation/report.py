@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dmtrack.drawing.draw import PALETTE
 from dmtrack.evaluation.comparison import Comparison, largest
-from dmtrack.evaluation.pictures import WorstSequence
 from dmtrack.evaluation.scores import Evaluation
+from dmtrack.evaluation.worst_sequences import WorstSequence
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
