@@ -24,6 +24,7 @@ from dmtrack.datasets.sequence import Sequence
 from dmtrack.errors import DatasetError
 from dmtrack.evaluation.clips import ClipFolder, PairTracker, TrackerFactory, exact_trackers, one_pass
 from dmtrack.geometry.box import Box
+from dmtrack.run.request import RecoveryChoice
 from dmtrack.tracking.result import TrackedBox, TrackState
 from dmtrack.video.frame import FramePair, Modality
 
@@ -187,10 +188,10 @@ def main(words: collections.abc.Sequence[str] | None = None) -> None:
     parser.add_argument("--device", default="auto")
     asked = parser.parse_args(words)
     trackers = {
-        word: exact_trackers(asked.weights, device=asked.device, recovery=word == "on")
-        for word in ("off", "on")
+        word: exact_trackers(asked.weights, device=asked.device, recovery=word)
+        for word in (RecoveryChoice.OFF, RecoveryChoice.ON)
     }
-    rows: dict[str, list[OcclusionFigures]] = {word: [] for word in trackers}
+    rows: dict[RecoveryChoice, list[OcclusionFigures]] = {word: [] for word in trackers}
     with ClipFolder(asked.clips, asked.modality) as clips:
         print(
             f"{'target':28s} {'recovery':>8s} {'mean IoU':>8s} {'wrongly tracked':>15s} "

@@ -25,6 +25,7 @@ import numpy.typing as npt
 
 from dmtrack.evaluation.clips import ClipFolder, ClipResult, PairTracker, TrackerFactory, exact_trackers
 from dmtrack.geometry.box import Box
+from dmtrack.run.request import RecoveryChoice
 from dmtrack.tracking.result import TrackedBox
 from dmtrack.video.frame import FramePair, Modality
 
@@ -154,13 +155,14 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--modality", type=Modality, choices=list(Modality))
     parser.add_argument("--weights", default="tiny")
     parser.add_argument("--device", default="auto")
-    parser.add_argument("--recovery", choices=("auto", "on", "off"), default="off")
+    parser.add_argument(
+        "--recovery", type=RecoveryChoice, choices=list(RecoveryChoice), default=RecoveryChoice.OFF
+    )
     parser.add_argument("--degrade", type=Degradation, choices=list(Degradation), action="append")
     parser.add_argument("--streams", type=Streams, choices=list(Streams), action="append")
     parser.add_argument("--csv", type=Path)
     asked = parser.parse_args(words)
-    recovery = {"auto": None, "on": True, "off": False}[asked.recovery]
-    tracker_for = exact_trackers(asked.weights, device=asked.device, recovery=recovery)
+    tracker_for = exact_trackers(asked.weights, device=asked.device, recovery=asked.recovery)
     cells = {}
     with ClipFolder(asked.clips, asked.modality) as clips:
         clips.clips = [clip for clip in clips.clips if clip.modality is not None]

@@ -10,22 +10,21 @@ from typing import Annotated, Final
 
 import typer
 
-from dmtrack.batch.local import LocalEngine
-from dmtrack.batch.slots import SlotOptions, make_slots
-from dmtrack.batch.track_item import TrackItem
-from dmtrack.evaluation.benchmark_runs import plan_benchmark
+from dmtrack.batch.run import Existing
+from dmtrack.evaluation.benchmark_runs import BenchmarkRunOptions, plan_benchmark
 from dmtrack.evaluation.clips import ClipFolder, ClipResult, exact_trackers, score_auc
 from dmtrack.evaluation.evaluation import evaluate_results
-from dmtrack.evaluation.scores import evaluation_json
+from dmtrack.evaluation.scores import Evaluation, evaluation_json
+from dmtrack.evaluation.scoring import ScoringOptions
 from dmtrack.output.atomic import os_errors_translated
-from dmtrack.run.request import NetworkOptions, OutputOptions, PrecisionChoice, RecoveryOptions, TrackRequest
 from dmtrack_cli.batch_run import run_plan
 from dmtrack_cli.console import EXIT_SOME_FAILED, err, out
-from dmtrack_cli.evaluate_options import Running, Scoring
 from dmtrack_cli.evaluate_tables import figures_table, print_evaluation
 from dmtrack_cli.option_groups import grouped
 from dmtrack_cli.progress import ProgressKind
 
+_SCORE: Final = "Scoring results"
+_RUN: Final = "Running the tracker"
 _NO_RESULTS: Final = "name results, with --dataset; or clips to run the tracker over: --run FOLDER"
 _NO_DATASET: Final = "say of what: --dataset FOLDER; `dmtrack evaluate --run FOLDER` runs the tracker"
 _BOTH: Final = "the tracker makes its own results: leave out RESULTS and --dataset"
@@ -43,8 +42,61 @@ def evaluate(
         ),
     ] = None,
     *,
-    scoring: Scoring,
-    running: Running,
+    dataset: Annotated[
+        Path | None,
+        typer.Option(
+            "--dataset",
+            help="Folder or zip of the benchmark, with pictures or without.",
+            show_default=False,
+            rich_help_panel=_SCORE,
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FOLDER",
+            help="Write report.html, plots, JSON and CSV here.",
+            show_default=False,
+            rich_help_panel=_SCORE,
+        ),
+    ] = None,
+    compare: Annotated[
+        tuple[str, str] | None,
+        typer.Option(
+            "--compare",
+            metavar="A B",
+            help="Paired difference of two trackers, sequence by sequence.",
+            show_default=False,
+            rich_help_panel=_SCORE,
+        ),
+    ] = None,
+    scoring: ScoringOptions,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace what is there.", rich_help_panel=_SCORE)
+    ] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print JSON instead of tables.", rich_help_panel=_SCORE)
+    ] = False,
+    run: Annotated[
+        Path | None,
+        typer.Option(
+            "--run",
+            metavar="FOLDER",
+            help="Annotated clips, in any known layout, to run the tracker over.",
+            show_default=False,
+            rich_help_panel=_RUN,
+        ),
+    ] = None,
+    running: BenchmarkRunOptions,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="With -o: track what is missing or failed.", rich_help_panel=_RUN)
+    ] = False,
+    table: Annotated[
+        Path | None,
+        typer.Option("--csv", help="Without -o: write one row a target here.", rich_help_panel=_RUN),
+    ] = None,
 ) -> None:
     """Score results of any tracker, or run ours.
 
@@ -61,35 +113,40 @@ def evaluate(
     and prints mean IoU. The frame whose box is given counts as 1. The last line gives the area under the
     ROC curve of the score against IoU >= 0.5: 1 is a score that tells right boxes from wrong ones.
     """
-    if running.run is not None:
-        if results or scoring.dataset is not None:
-            raise typer.BadParameter(_BOTH)
-        if scoring.output is not None:
-            _run_benchmark(running.run, scoring.output, running, scoring)
-        elif running.export_vot is not None:
-            raise typer.BadParameter(_NEEDS_OUTPUT)
-        else:
-            _run_clips(running.run, running)
+    if run is None:
+        if not results:
+            raise typer.BadParameter(_NO_RESULTS)
+        if dataset is None:
+            raise typer.BadParameter(_NO_DATASET, param_hint="RESULTS")
+        evaluation = evaluate_results(
+            results, dataset, scoring, compared=compare, output=output, overwrite=overwrite
+        )
+        _say(evaluation, as_json=json)
         return
-    if not results:
-        raise typer.BadParameter(_NO_RESULTS)
-    if scoring.dataset is None:
-        raise typer.BadParameter(_NO_DATASET, param_hint="RESULTS")
-    _evaluate(results, scoring.dataset, scoring)
+    if results or dataset is not None:
+        raise typer.BadParameter(_BOTH)
+    if output is not None:
+        existing = Existing.RESUME if resume else Existing.OVERWRITE if overwrite else Existing.REFUSE
+        plan = plan_benchmark(run, output, scoring.benchmark, running)
+        outcome = run_plan(
+            plan.plan, plan.tracked, running.runner(run), running.engine(), existing, ProgressKind.AUTO
+        )
+        written = plan.write_results(overwrite=overwrite or resume)
+        scoring = replace(scoring, benchmark=plan.benchmark)
+        evaluation = evaluate_results(
+            [written], run, scoring, compared=compare, output=output, overwrite=True
+        )
+        _say(evaluation, as_json=json)
+        if outcome.failed:
+            raise typer.Exit(EXIT_SOME_FAILED)
+    elif running.workspace is not None:
+        raise typer.BadParameter(_NEEDS_OUTPUT)
+    else:
+        _measure(run, running, table)
 
 
-def _evaluate(results: Sequence[Path], dataset: Path, scoring: Scoring) -> None:
-    """Score results and print the tables."""
-    evaluation = evaluate_results(
-        results,
-        dataset,
-        scoring.options,
-        benchmark=scoring.benchmark,
-        compared=scoring.compare,
-        output=scoring.output,
-        overwrite=scoring.overwrite,
-    )
-    if scoring.json:
+def _say(evaluation: Evaluation, *, as_json: bool) -> None:
+    if as_json:
         typer.echo(evaluation_json(evaluation), nl=False)
     else:
         print_evaluation(evaluation)
@@ -98,9 +155,9 @@ def _evaluate(results: Sequence[Path], dataset: Path, scoring: Scoring) -> None:
         err.print(f"report: {report} and {', '.join(path.name for path in others)}", soft_wrap=True)
 
 
-def _run_clips(folder: Path, running: Running) -> None:
+def _measure(folder: Path, running: BenchmarkRunOptions, table: Path | None) -> None:
     """Track every target once, print mean IoU and the worth of the score."""
-    tracker_for = exact_trackers(running.weights, device=running.device, recovery=running.recovery.is_wanted)
+    tracker_for = exact_trackers(running.weights, device=running.device, recovery=running.recovery)
     figures: list[ClipResult] = []
     with ClipFolder(folder, running.modality) as clips:
         for clip in clips.track(tracker_for):
@@ -108,27 +165,8 @@ def _run_clips(folder: Path, running: Running) -> None:
             figures.append(clip)
     out.print(figures_table(figures))
     out.print(f"area under the ROC of score against IoU >= 0.5: {score_auc(figures):.3f}")
-    if running.table is not None:
-        _write(running.table, figures)
-
-
-def _run_benchmark(folder: Path, output: Path, running: Running, scoring: Scoring) -> None:
-    """Track a benchmark, then score what was written; sequences that failed are missing."""
-    runs = plan_benchmark(folder, output, scoring.benchmark, running.modality, workspace=running.export_vot)
-    usual = TrackRequest(
-        folder,
-        network=NetworkOptions(running.weights, PrecisionChoice.FP32),
-        output=OutputOptions(no_video=True),
-        recovery=RecoveryOptions(running.recovery),
-    )
-    runner = TrackItem.of(usual)
-    engine = LocalEngine(make_slots(SlotOptions(running.device.removeprefix("cuda:"), running.jobs)))
-    existing = running.existing(overwrite=scoring.overwrite)
-    outcome = run_plan(runs.plan, runs.tracked, runner, engine, existing, ProgressKind.AUTO)
-    results = runs.write_results(Path(running.weights).stem, overwrite=scoring.overwrite or running.resume)
-    _evaluate([results], folder, replace(scoring, benchmark=runs.benchmark, overwrite=True))
-    if outcome.failed:
-        raise typer.Exit(EXIT_SOME_FAILED)
+    if table is not None:
+        _write(table, figures)
 
 
 def _write(path: Path, figures: Sequence[ClipResult]) -> None:

@@ -123,7 +123,7 @@ def test_every_degradation_with_every_choice_of_streams(
         rows = list(csv.DictReader(file))
     assert [(row["degrade"], row["streams"]) for row in rows] == [(k, s) for k in KINDS for s in STREAMS]
     assert [kind for kind, _ in made] == [Modality.THERMAL, Modality.THERMAL, None, None] * len(KINDS)
-    assert made[0][1]["recovery"] is None
+    assert made[0][1]["recovery"] == "auto"
     table = capsys.readouterr().out.splitlines()
     assert table[1].split()[-4:] == list(STREAMS)
     assert [line.split()[0] for line in table[2:]] == list(KINDS)

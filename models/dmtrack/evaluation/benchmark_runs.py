@@ -12,10 +12,13 @@ import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Annotated, Final
 
 from dmtrack.batch.item import BatchItem, Findings
+from dmtrack.batch.local import LocalEngine
 from dmtrack.batch.plan import Plan, make_plan
+from dmtrack.batch.slots import SlotOptions, make_slots
+from dmtrack.batch.track_item import TrackItem
 from dmtrack.boxes.formats import ResultFormat
 from dmtrack.boxes.reading import TABLE, read_results
 from dmtrack.boxes.writing import ResultFile, result_files_of, write_results
@@ -26,12 +29,22 @@ from dmtrack.datasets.sequence import is_recording
 from dmtrack.errors import ConfigError, DatasetError, OutputError
 from dmtrack.evaluation.benchmarks import BenchmarkName, benchmark_for
 from dmtrack.evaluation.multistart import anchors_of
+from dmtrack.options import Option
 from dmtrack.output.atomic import os_errors_translated, prepare_folder
+from dmtrack.run.request import (
+    NetworkOptions,
+    OutputOptions,
+    PrecisionChoice,
+    RecoveryChoice,
+    RecoveryOptions,
+    TrackRequest,
+)
 from dmtrack.video.frame import Modality
 from dmtrack.video.position import Position
 
 STACKS: Final = {BenchmarkName.VOT_RGBD22: "vot2022/rgbd", BenchmarkName.DEPTHTRACK: "vot2021/rgbd"}
 """The toolkit's names of the benchmarks that it evaluates."""
+_PANEL: Final = "Running the tracker"
 _UNSUPERVISED: Final = "rgbd-unsupervised"
 _ANCHORED: Final = "baseline"
 
@@ -54,6 +67,57 @@ class BenchmarkRun:
 
 
 @dataclass(frozen=True, slots=True)
+class BenchmarkRunOptions:
+    """How our tracker is run over annotated clips; always in fp32, so that figures are the same anywhere."""
+
+    weights: Annotated[
+        str, Option("--weights", "tiny, base, a name in the data folder, or a file.", panel=_PANEL)
+    ] = "tiny"
+    modality: Annotated[
+        Modality | None, Option("--modality", "Only clips with this second stream.", panel=_PANEL)
+    ] = None
+    device: Annotated[str, Option("--device", "auto, cpu, cuda:0 or mps.", panel=_PANEL)] = "auto"
+    recovery: Annotated[
+        RecoveryChoice,
+        Option(
+            "--recovery",
+            "Give targets up and look for them; benchmarks are run without. auto: as suits the weights.",
+            panel=_PANEL,
+        ),
+    ] = RecoveryChoice.OFF
+    jobs: Annotated[
+        int | None, Option("--jobs", "With -o: processes on a CPU.", metavar="N", panel=_PANEL)
+    ] = None
+    workspace: Annotated[
+        Path | None,
+        Option(
+            "--export-vot",
+            "With -o: put the runs into a workspace of vot-toolkit as well.",
+            metavar="WORKSPACE",
+            panel=_PANEL,
+        ),
+    ] = None
+
+    def engine(self) -> LocalEngine:
+        """Return what runs the batch.
+
+        Raises:
+            ConfigError: The device is not there, or `jobs` does not go with it.
+        """
+        return LocalEngine(make_slots(SlotOptions(self.device.removeprefix("cuda:"), self.jobs)))
+
+    def runner(self, dataset: Path) -> TrackItem:
+        """Return what tracks an item of the batch.
+
+        Raises:
+            CheckpointError: The weights are not there.
+        """
+        network = NetworkOptions(self.weights, PrecisionChoice.FP32)
+        output, recovery = OutputOptions(no_video=True), RecoveryOptions(self.recovery)
+        return TrackItem.of(TrackRequest(dataset, network=network, output=output, recovery=recovery))
+
+
+@dataclass(frozen=True, slots=True)
 class BenchmarkPlan:
     """All that is tracked for one benchmark, without restarts; `plan` is run as a batch into `tracked`.
 
@@ -63,7 +127,7 @@ class BenchmarkPlan:
         plan: The same as a batch.
         dataset: The folder of the data set.
         output: Gets `tracked/`, one folder a run as batches leave them, and `results/TRACKER/`.
-        workspace: Of vot-toolkit, gets the results as well.
+        options: How they are tracked.
     """
 
     benchmark: BenchmarkName
@@ -71,34 +135,34 @@ class BenchmarkPlan:
     plan: Plan
     dataset: Path
     output: Path
-    workspace: Path | None = None
+    options: BenchmarkRunOptions
 
     @property
     def tracked(self) -> Path:
         """The folder of the batch."""
         return self.output / "tracked"
 
-    def write_results(self, tracker: str, *, overwrite: bool = False) -> Path:
+    def write_results(self, *, overwrite: bool = False) -> Path:
         """Write what was tracked as the benchmark wants it, and return the tracker's folder.
 
         LasHeR and others get `SEQUENCE.txt`; DepthTrack (which wants confidences) and VOT-RGBD2022 the files
         of the VOT toolkit.
 
         Args:
-            tracker: What it is called.
             overwrite: Replace results that the tracker has in the workspace.
 
         Raises:
             DatasetError: No sequence could be tracked.
             OutputError: The results exist in the workspace, or cannot be written.
         """
-        folder = self.output / "results" / tracker
+        folder = self.output / "results" / Path(self.options.weights).stem
         files = list(self._files(folder))
         if not files:
             raise DatasetError("no sequence could be tracked", where=self.tracked)
         write_results(files, overwrite=True)
-        if self.workspace is not None:
-            export_workspace(folder, self.workspace, self.benchmark, self.dataset, overwrite=overwrite)
+        workspace = self.options.workspace
+        if workspace is not None:
+            export_workspace(folder, workspace, self.benchmark, self.dataset, overwrite=overwrite)
         return folder
 
     def _files(self, folder: Path) -> Iterator[ResultFile]:
@@ -114,9 +178,7 @@ def plan_benchmark(
     dataset: Path,
     output: Path,
     benchmark: BenchmarkName = BenchmarkName.AUTO,
-    modality: Modality | None = None,
-    *,
-    workspace: Path | None = None,
+    options: BenchmarkRunOptions | None = None,
 ) -> BenchmarkPlan:
     """Find out what is to be tracked for a benchmark; nothing is tracked yet.
 
@@ -124,8 +186,7 @@ def plan_benchmark(
         dataset: The folder of the data set.
         output: Made when it is missing; also gets the pictures of runs that go backwards.
         benchmark: `auto` finds out.
-        modality: Only sequences with this second stream; None takes all.
-        workspace: Of vot-toolkit, to get the results as well.
+        options: How it is tracked.
 
     Raises:
         DatasetError: There is no such sequence, or a run cannot start.
@@ -134,8 +195,10 @@ def plan_benchmark(
     """
     data = read_annotations(dataset)
     name = benchmark_for(data, benchmark).name
-    if workspace is not None:
+    options = options or BenchmarkRunOptions()
+    if options.workspace is not None:
         require_stack(name)
+    modality = options.modality
     truth = {one.name: one for one in data.sequences}
     sequences = [s for s in find_sequences(dataset) if modality is None or s.modality is modality]
     if not sequences:
@@ -145,7 +208,7 @@ def plan_benchmark(
         run for one in sequences for run in runs_of(one, truth.get(one.name), name, output / "reversed")
     )
     return BenchmarkPlan(
-        name, runs, make_plan(Findings(tuple(run.item for run in runs), ())), dataset, output, workspace
+        name, runs, make_plan(Findings(tuple(run.item for run in runs), ())), dataset, output, options
     )
 
 

@@ -6,7 +6,7 @@ import collections.abc
 import functools
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -20,6 +20,7 @@ from dmtrack.datasets.sequence import Sequence
 from dmtrack.errors import DatasetError
 from dmtrack.evaluation.overlap import Floats, iou_per_frame, mean_iou
 from dmtrack.geometry.box import Box
+from dmtrack.run.request import RecoveryOptions
 from dmtrack.tracking.result import TrackedBox
 from dmtrack.video.frame import FramePair, Modality
 from dmtrack.video.pairing import open_pair
@@ -173,30 +174,22 @@ class ClipFolder:
             yield one_pass(tracker_for, clip, max_frames=max_frames)
 
 
-def exact_trackers(weights: str, *, device: str = "auto", recovery: bool | None = False) -> TrackerFactory:
+def exact_trackers(
+    weights: str, *, device: str = "auto", recovery: RecoveryChoice = RecoveryChoice.OFF
+) -> TrackerFactory:
     """Return what gives trackers in fp32: figures must not depend on which instructions a machine has.
 
     Args:
         weights: `tiny`, `base`, a name in the data folder, or a path; each file is read once.
         device: `auto`, `cpu`, `cuda:0` or `mps`.
-        recovery: Whether targets are given up and looked for; None: as suits the weights.
-
-    Raises:
-        ConfigError: The device is not there.
+        recovery: Whether targets are given up and looked for; benchmarks are run without.
     """
-    from dmtrack.network.backend import choose_device
-    from dmtrack.network.weights.store import resolve_weights  # these here, because they load torch
-    from dmtrack.tracking.tracker import Tracker
-
-    place = choose_device(device)
+    from dmtrack.run.pipeline import load_tracker  # imports torch
 
     @functools.cache
     def tracker_for(modality: Modality | None) -> PairTracker:
-        resolved = resolve_weights(weights, modality)
-        config = resolved.tracker_config
-        if recovery is not None:
-            config = replace(config, recovery=recovery)
-        return Tracker(resolved.model, config, device=place)
+        options = RecoveryOptions(recovery)
+        return load_tracker(weights, modality, device=device, precision="fp32", recovery=options)
 
     return tracker_for
 

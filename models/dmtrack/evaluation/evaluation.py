@@ -12,7 +12,7 @@ from typing import Final
 
 from dmtrack.datasets.annotations import read_annotations
 from dmtrack.errors import ConfigError, DatasetError, FormatError
-from dmtrack.evaluation.benchmarks import BenchmarkName, benchmark_for
+from dmtrack.evaluation.benchmarks import benchmark_for
 from dmtrack.evaluation.comparison import compare
 from dmtrack.evaluation.report import draw_plots, report_html
 from dmtrack.evaluation.scores import Evaluation, evaluation_json, sequences_csv, trackers_csv
@@ -33,7 +33,6 @@ def evaluate_results(
     dataset: Path,
     options: ScoringOptions | None = None,
     *,
-    benchmark: BenchmarkName = BenchmarkName.AUTO,
     compared: tuple[str, str] | None = None,
     output: Path | None = None,
     overwrite: bool = False,
@@ -45,8 +44,7 @@ def evaluate_results(
     Args:
         results: Folders or zips, each of one tracker or several.
         dataset: Folder or zip of the benchmark, with pictures or without.
-        options: What is done about results that are not as they should be.
-        benchmark: Whose figures; `auto` finds out.
+        options: Whose figures, and what is done about results that are not as they should be.
         compared: Names of two trackers.
         output: Gets `report.html`, plots, JSON and CSV.
         overwrite: Replace a report that is there.
@@ -63,7 +61,7 @@ def evaluate_results(
     with tempfile.TemporaryDirectory(prefix="dmtrack-evaluate-") as scratch:
         opened = _Opened(Path(scratch))
         with opened.paths_as_named():
-            evaluation = _scored(results, dataset, options, benchmark, opened)
+            evaluation = _scored(results, dataset, options, opened)
         if compared is not None:
             evaluation = _compared(evaluation, *compared)
         for problem in evaluation.problems:
@@ -116,11 +114,9 @@ class _Opened:
         return error
 
 
-def _scored(
-    results: Sequence[Path], dataset: Path, options: ScoringOptions, name: BenchmarkName, opened: _Opened
-) -> Evaluation:
+def _scored(results: Sequence[Path], dataset: Path, options: ScoringOptions, opened: _Opened) -> Evaluation:
     data = read_annotations(opened.folder(dataset))
-    benchmark = benchmark_for(data, name)
+    benchmark = benchmark_for(data, options.benchmark)
     found = [
         tracker
         for path in results

@@ -6,18 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import numpy as np
 
 from dmtrack.datasets.annotations import AnnotatedSet, Annotation
 from dmtrack.errors import FormatError
-from dmtrack.evaluation.benchmarks import BENCHMARKS, Benchmark, benchmark_named_by
+from dmtrack.evaluation.benchmarks import BENCHMARKS, Benchmark, BenchmarkName, benchmark_named_by
 from dmtrack.evaluation.metric import Curve
 from dmtrack.evaluation.multistart import MultiStart, anchors_of
 from dmtrack.evaluation.overlap import Floats, is_box, raw_iou
 from dmtrack.evaluation.tracker_files import RowOrder, Track, TrackerFiles, in_order, read_track
+from dmtrack.options import Option
 
+_PANEL: Final = "Scoring results"
 _SHOWN_NAMES: Final = 4
 _FITS: Final = 0.5
 _LOOKED_AT: Final = 5
@@ -32,17 +34,18 @@ class Missing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ScoringOptions:
-    """What a person may decide about a tracker's files.
+    """How results are scored, and what is done about those that are not as they should be."""
 
-    Attributes:
-        missing: See there.
-        order: What the numbers of a row are.
-        strict: Refuse results with anything wrong.
-    """
-
-    missing: Missing = Missing.SKIP
-    order: RowOrder = RowOrder.XYWH
-    strict: bool = False
+    benchmark: Annotated[BenchmarkName, Option("--benchmark", "Whose figures.", panel=_PANEL)] = (
+        BenchmarkName.AUTO
+    )
+    strict: Annotated[bool, Option("--strict", "Refuse results with anything wrong.", panel=_PANEL)] = False
+    missing: Annotated[
+        Missing, Option("--missing", "What a sequence without results counts as.", panel=_PANEL)
+    ] = Missing.SKIP
+    order: Annotated[
+        RowOrder, Option("--order", "What the numbers of a row of results are.", panel=_PANEL)
+    ] = RowOrder.XYWH
 
 
 @dataclass(frozen=True, slots=True, eq=False)
