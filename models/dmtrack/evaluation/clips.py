@@ -20,7 +20,7 @@ from dmtrack.datasets.sequence import Sequence
 from dmtrack.errors import DatasetError
 from dmtrack.evaluation.overlap import Floats, iou_per_frame, mean_iou
 from dmtrack.geometry.box import Box
-from dmtrack.run.request import RecoveryOptions
+from dmtrack.run.request import RecoveryChoice, RecoveryOptions
 from dmtrack.tracking.result import TrackedBox
 from dmtrack.video.frame import FramePair, Modality
 from dmtrack.video.pairing import open_pair
