@@ -51,13 +51,13 @@ class Finder:
 
     def initialize(self, pair: FramePair, boxes: list[Box]) -> tuple[TrackedBox, ...]:
         self.box = boxes[0]
-        return (TrackedBox(pair.rgb.index, pair.rgb.time_s, self.box, 1.0, TrackState.INIT),)
+        return (TrackedBox(pair.rgb.index, 1, self.box, 1.0, TrackState.INIT),)
 
     def update(self, pair: FramePair) -> tuple[TrackedBox, ...]:
         rows, columns = np.nonzero(pair.image[..., 0] > 200)
         if len(rows):
             self.box = Box(float(columns.min()), float(rows.min()), 10, 10)
-        return (TrackedBox(pair.rgb.index, pair.rgb.time_s, self.box, 1.0, TrackState.TRACKED),)
+        return (TrackedBox(pair.rgb.index, 1, self.box, 1.0, TrackState.TRACKED),)
 
 
 def make_clip(folder: Path, frames: int) -> Path:
