@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from dmtrack.drawing.draw import PALETTE, Layout
+from dmtrack.drawing.render import left_out, read_layers, require_video_name
+from dmtrack.drawing.render import render as draw_boxes
 from dmtrack.run.codecs import CodecOptions
-from dmtrack.run.session import expected_frames
+from dmtrack.run.folder import default_folder
+from dmtrack.run.session import expected_frames, first_pair
 from dmtrack.video.aux_encoder import EncodingOptions
 from dmtrack.video.pairing import open_pair
 from dmtrack.video.streams import PairingOptions
 from dmtrack_cli.console import Stopped, err, say_line
+from dmtrack_cli.interrupt import GracefulStop
 from dmtrack_cli.option_groups import grouped
 from dmtrack_cli.options import (
     AuxArgument,
@@ -26,8 +31,9 @@ from dmtrack_cli.options import (
     StartOption,
 )
 from dmtrack_cli.progress import ProgressKind, make_reporter, say_json
-from dmtrack_cli.render_run import RenderRun, default_video, read_layers, require_video_name
 from dmtrack_cli.summary import size_text
+
+VIDEO: Final = "rendered.mp4"
 
 
 @grouped
@@ -73,12 +79,16 @@ def render(
 
     The video has the time stamps of RGB. Ctrl-C keeps what was drawn.
     """
-    video = require_video_name(output or default_video(rgb))
-    layers = read_layers(boxes or (), source, rgb)
+    folder = default_folder(rgb)
+    video = require_video_name(output or folder / VIDEO)
+    layers = read_layers(boxes or (), rgb, name=folder.name, source=source)
     if len(layers) > len(PALETTE):
         say_line("warning", f"{len(layers)} files share {len(PALETTE)} colours", "yellow")
     gpu = codecs.gpu()
-    pairs = open_pair(
+    kind = ProgressKind.NONE if quiet else progress
+    drawn = 0
+
+    with open_pair(
         rgb,
         pairing.second(rgb, aux),
         modality=modality,
@@ -86,20 +96,34 @@ def render(
         end=end,
         pairing=replace(pairing, gpu=gpu),
         encoding=encoding,
-    )
-    with pairs:
-        run = RenderRun.on(pairs, layers, layout)
-        kind = ProgressKind.NONE if quiet else progress
-        reporter = make_reporter(kind, expected_frames(pairs.rgb_info, run.first, end), err, "drawing")
-        try:
-            run.execute(video, reporter, overwrite=overwrite, gpu=gpu)
-        except KeyboardInterrupt:
-            raise Stopped(f"the first {run.frames} frames are in {video}") from None
+    ) as pairs:
+        first, rest = first_pair(pairs)
+        reporter = make_reporter(kind, expected_frames(pairs.rgb_info, first, end), err, "drawing")
+        with GracefulStop() as stop, reporter:
+
+            def on_frame(frames: int) -> None:
+                nonlocal drawn
+                drawn = frames
+                reporter.advance(None)
+                stop.check()
+
+            try:
+                done = draw_boxes(
+                    chain([first], rest),
+                    layers,
+                    video,
+                    layout,
+                    overwrite=overwrite,
+                    gpu=gpu,
+                    on_frame=on_frame,
+                )
+            except KeyboardInterrupt:
+                raise Stopped(f"the first {drawn} frames are in {video}") from None
     for remark in pairs.remarks:
         say_line("note", remark, "yellow")
-    for remark in run.remarks(is_cut=end is not None):
+    for remark in left_out(layers, done, is_cut=end is not None):
         say_line("warning", remark, "yellow")
     if kind is ProgressKind.JSON:
-        say_json("end", file=str(video), frames=run.frames, boxes={one.name: one.drawn for one in layers})
+        say_json("end", file=str(video), frames=done.frames, boxes=done.boxes)
     elif not quiet:
-        typer.echo(f"{video}  ({run.frames} frames, {size_text(video.stat().st_size)})")
+        typer.echo(f"{video}  ({done.frames} frames, {size_text(video.stat().st_size)})")

@@ -125,7 +125,7 @@ def test_boxes_that_do_not_fit_the_recording_are_said(run_cli: RunCli, recording
 def test_an_interrupt_keeps_what_was_drawn(
     run_cli: RunCli, recording: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dmtrack_cli import render_run
+    from dmtrack.drawing import render
 
     drawn = []
 
@@ -135,8 +135,8 @@ def test_an_interrupt_keeps_what_was_drawn(
             os.kill(os.getpid(), 2)
         return original(*arguments)
 
-    original = render_run.compose
-    monkeypatch.setattr(render_run, "compose", compose)
+    original = render.compose
+    monkeypatch.setattr(render, "compose", compose)
     outcome = run_cli("render", recording.rgb, "-o", "a.mp4", "-q")
     assert outcome.code == 130
     assert "the first 5 frames are in a.mp4" in outcome.err

@@ -6,8 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dmtrack.drawing.score_history import MOST_SPANS, ScoreHistory
-from dmtrack.drawing.score_plot import MOST_ROWS, STATE_COLOURS, ScorePlotSink
+from dmtrack.drawing.score_plot import MOST_ROWS, MOST_SPANS, STATE_COLOURS, ScorePlotSink
 from dmtrack.errors import OutputError
 from dmtrack.geometry.box import Box
 from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
@@ -30,12 +29,12 @@ def result(index, targets, skew_frames=None):
     return FrameResult(FramePair(frame, aux, Modality.THERMAL, SIX), boxes, 1.0)
 
 
-def test_a_long_run_is_kept_in_a_bounded_number_of_spans():
-    history = ScoreHistory()
+def test_a_long_run_is_kept_in_a_bounded_number_of_spans(tmp_path):
+    history = ScorePlotSink(tmp_path / "score.png")
     frames = 5 * MOST_SPANS + 3
     for index in range(frames):
         low = index == 2000
-        history.add(result(index, {1: (0.1, "lost") if low else (0.8, "tracked")}, 7 if low else 1))
+        history.write(result(index, {1: (0.1, "lost") if low else (0.8, "tracked")}, 7 if low else 1))
     assert MOST_SPANS // 2 <= len(history.spans) <= MOST_SPANS
     assert sum(span.frames for span in history.spans) == frames
     assert sum(span.targets[1].frames for span in history.spans) == frames
@@ -45,10 +44,10 @@ def test_a_long_run_is_kept_in_a_bounded_number_of_spans():
     assert bad.start_s <= 200.0 < bad.start_s + 0.8
 
 
-def test_targets_that_come_later_are_known_from_then_on():
-    history = ScoreHistory()
+def test_targets_that_come_later_are_known_from_then_on(tmp_path):
+    history = ScorePlotSink(tmp_path / "score.png")
     for index in range(4):
-        history.add(
+        history.write(
             result(index, {1: (0.9, "tracked")} if index < 2 else {1: (0.9, "tracked"), 2: (1, "init")})
         )
     assert [sorted(span.targets) for span in history.spans] == [[1], [1], [1, 2], [1, 2]]

@@ -22,10 +22,9 @@ from dmtrack.drawing import video
 from dmtrack.drawing.draw import Layout
 from dmtrack.drawing.encoder import VideoQuality, choose_encoder
 from dmtrack.drawing.mp4 import is_whole, whole_fragments_bytes
-from dmtrack.drawing.video import VideoSink, VideoWriter, render_sink_for_layout
+from dmtrack.drawing.video import VideoSink, VideoWriter
 from dmtrack.errors import OutputError
 from dmtrack.geometry.box import Box
-from dmtrack.output.sink import NullSink
 from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
 from dmtrack.video.frame import Frame, FramePair
 
@@ -249,11 +248,6 @@ def test_interrupted_sink_leaves_a_playable_video(tmp_path: Path) -> None:
     assert _times(tmp_path / "a.mp4") == [(1000 + 33 * index) * MS for index in range(10)]
     assert is_whole(tmp_path / "a.mp4")
     assert _first(tmp_path / "a.mp4").shape == (384, 512, 3)
-
-
-def test_sink_for_no_layout_does_nothing(tmp_path: Path) -> None:
-    assert isinstance(render_sink_for_layout(tmp_path / "a.mp4", None), NullSink)
-    assert isinstance(render_sink_for_layout(tmp_path / "a.mp4", Layout.RGB), VideoSink)
 
 
 KILLED = """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import Final, cast
 
 import av
@@ -13,6 +14,8 @@ from av.codec.codec import UnknownCodecError
 from av.error import FFmpegError
 from av.video.codeccontext import VideoCodecContext
 
+from dmtrack.errors import OutputError
+from dmtrack.output.atomic import output_error
 from dmtrack.threads import encoder_threads
 
 X264: Final = "libx264"
@@ -137,3 +140,10 @@ def _on_processor(quality: VideoQuality) -> VideoEncoder:
         _log.warning("this PyAV has no libx264: the video is MPEG-4 Part 2, larger and less widely played")
         return VideoEncoder(MPEG4, {"qscale": "4"})
     return VideoEncoder(X264, {"crf": str(quality.crf), "preset": quality.preset})
+
+
+def encoding_error(error: FFmpegError | OSError, path: Path) -> OutputError:
+    """Return the one-line error that says why the video `path` cannot be written."""
+    if isinstance(error, OSError):
+        return output_error(error, path)
+    return OutputError(f"the video cannot be encoded ({error.strerror})", where=path)

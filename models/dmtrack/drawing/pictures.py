@@ -16,12 +16,12 @@ from av.error import FFmpegError
 from av.video.stream import VideoStream
 
 from dmtrack.drawing.draw import Picture
+from dmtrack.drawing.encoder import NOMINAL_RATE, encoding_error
 from dmtrack.drawing.mp4 import StampRepair
 from dmtrack.errors import OutputError
 from dmtrack.output.atomic import (
     LineFile,
     os_errors_translated,
-    output_error,
     part_path,
     prepare_folder,
     publish,
@@ -32,7 +32,6 @@ VIDEO_SUFFIX: Final = ".mkv"
 TIMES_FILE: Final = "times_us.txt"
 
 _MATROSKA_UNIT: Final = Fraction(1, 1000)  # the muxer has no finer clock
-_NOMINAL_RATE: Final = 30
 _PICTURE_NAME: Final = re.compile(r"\d{6,}\.png")
 
 
@@ -88,8 +87,7 @@ class LosslessVideo(PictureWriter):
         self._path = reserve(path, overwrite=overwrite)
         self._part = part_path(path)
         self._stamp = StampRepair(_MATROSKA_UNIT)
-        self._container: av.container.OutputContainer | None = None
-        self._stream: VideoStream | None = None
+        self._open: tuple[av.container.OutputContainer, VideoStream] | None = None
 
     def write(self, picture: Picture, pts: int, time_base: Fraction) -> None:
         """Encode one picture; the first one fixes the size.
@@ -98,12 +96,14 @@ class LosslessVideo(PictureWriter):
             OutputError: The disk is full, or the video cannot be encoded.
         """
         try:
-            stream = self._stream or self._begun(picture)
+            if self._open is None:
+                self._open = self._begun(picture)
+            container, stream = self._open
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
             frame.pts, frame.time_base = self._stamp(pts, time_base), _MATROSKA_UNIT
-            self._mux(stream, frame.reformat(format="bgr0"))
+            container.mux(stream.encode(frame.reformat(format="bgr0")))
         except (FFmpegError, OSError) as error:
-            raise _translated(error, self._path) from error
+            raise encoding_error(error, self._path) from error
 
     def close(self) -> None:
         """Give the video its final name; without any picture no file is made.
@@ -111,39 +111,26 @@ class LosslessVideo(PictureWriter):
         Raises:
             OutputError: The end cannot be written; what was written stays under its final name.
         """
-        container, stream = self._container, self._stream
-        if container is None or stream is None:
+        if self._open is None:
             return
-        self._container = self._stream = None
+        (container, stream), self._open = self._open, None
         try:
-            self._mux(stream, None, container)
+            container.mux(stream.encode(None))
             container.close()
         except (FFmpegError, OSError) as error:
             with contextlib.suppress(FFmpegError, OSError):
                 container.close()
             publish(self._part, self._path)
-            raise _translated(error, self._path) from error
+            raise encoding_error(error, self._path) from error
         publish(self._part, self._path)
 
-    def _begun(self, picture: Picture) -> VideoStream:
-        self._container = av.open(str(self._part), "w", format="matroska")
-        stream = self._container.add_stream("ffv1", rate=_NOMINAL_RATE)
+    def _begun(self, picture: Picture) -> tuple[av.container.OutputContainer, VideoStream]:
+        container = av.open(str(self._part), "w", format="matroska")
+        stream = container.add_stream("ffv1", rate=NOMINAL_RATE)
         stream.height, stream.width = picture.shape[:2]
         stream.pix_fmt = "bgr0"
         stream.codec_context.time_base = _MATROSKA_UNIT
-        self._stream = stream
-        return stream
-
-    def _mux(
-        self,
-        stream: VideoStream,
-        frame: av.VideoFrame | None,
-        container: av.container.OutputContainer | None = None,
-    ) -> None:
-        target = container or self._container
-        for packet in stream.encode(frame):
-            if target is not None:
-                target.mux(packet)
+        return container, stream
 
 
 class PictureFolder(PictureWriter):
@@ -189,9 +176,3 @@ class PictureFolder(PictureWriter):
             self._times.commit()
         else:
             self._times.discard()
-
-
-def _translated(error: FFmpegError | OSError, path: Path) -> OutputError:
-    if isinstance(error, OSError):
-        return output_error(error, path)
-    return OutputError(f"the video cannot be encoded ({error.strerror})", where=path)

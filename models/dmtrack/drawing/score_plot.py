@@ -6,10 +6,10 @@ import contextlib
 import io
 import threading
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from dmtrack.drawing.score_history import ScoreHistory, Span
 from dmtrack.output.atomic import reserve, write_atomically
 from dmtrack.output.sink import Sink
 from dmtrack.tracking.result import FrameResult, TrackState
@@ -17,6 +17,8 @@ from dmtrack.tracking.result import FrameResult, TrackState
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+MOST_SPANS: Final = 1024
+"""Above this, neighbouring spans are joined: more than a picture has columns."""
 MOST_ROWS: Final = 12
 """More targets than this are left out of the picture, and it says so."""
 STATE_COLOURS: Final = {
@@ -25,12 +27,87 @@ STATE_COLOURS: Final = {
     TrackState.UNCERTAIN: "#f2b134",
     TrackState.LOST: "#d1495b",
 }
+"""From the best state to the worst."""
 _WIDTH_INCHES: Final = 10.0
 _SCORE_INCHES, _ROW_INCHES, _SKEW_INCHES, _FRAME_INCHES = 2.6, 0.28, 1.4, 0.9
 
 
+@dataclass(slots=True)
+class TargetSpan:
+    """One target over some frames in a row.
+
+    Attributes:
+        lowest: Lowest score.
+        total: Sum of the scores.
+        frames: Their number.
+        state: The worst state: init, tracked, uncertain, lost.
+    """
+
+    lowest: float
+    total: float
+    frames: int
+    state: TrackState
+
+    @property
+    def mean(self) -> float:
+        """The mean score."""
+        return self.total / self.frames
+
+    def join(self, other: TargetSpan) -> None:
+        """Take in the frames of another span."""
+        self.lowest = min(self.lowest, other.lowest)
+        self.total += other.total
+        self.frames += other.frames
+        self.state = max(self.state, other.state, key=list(STATE_COLOURS).index)
+
+
+@dataclass(slots=True)
+class Span:
+    """Some frames in a row.
+
+    Attributes:
+        start_s: Time of the first one.
+        frames: Their number.
+        targets: What is known of each target, by id.
+        skew_ms: The skew that is farthest from 0; None where no frame has a partner.
+        alone: Frames without a partner.
+    """
+
+    start_s: float
+    frames: int
+    targets: dict[int, TargetSpan]
+    skew_ms: float | None
+    alone: int
+
+    @classmethod
+    def of(cls, result: FrameResult) -> Span:
+        """Return the span of a single frame."""
+        targets = {
+            target.target_id: TargetSpan(target.score, target.score, 1, target.state)
+            for target in result.targets
+            if target.score is not None and target.state is not None
+        }
+        pair = result.pair
+        skew_ms = None if pair.skew_s is None else float(pair.skew_s * 1000)
+        return cls(float(pair.rgb.time_s), 1, targets, skew_ms, int(pair.aux is None))
+
+    def join(self, other: Span) -> None:
+        """Take in the frames of the span that follows."""
+        self.frames += other.frames
+        self.alone += other.alone
+        for target_id, span in other.targets.items():
+            if target_id in self.targets:
+                self.targets[target_id].join(span)
+            else:
+                self.targets[target_id] = span
+        skews = [skew for skew in (self.skew_ms, other.skew_ms) if skew is not None]
+        self.skew_ms = max(skews, key=abs, default=None)
+
+
 class ScorePlotSink(Sink):
     """Draws `score.png` when the run ends, however it ends.
+
+    In constant memory: kept are spans of equally many frames, their number doubled when there are too many.
 
     Args:
         path: Usually `.../score.png`.
@@ -42,14 +119,26 @@ class ScorePlotSink(Sink):
 
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:
         self._path = reserve(path, overwrite=overwrite)
-        self._history = ScoreHistory()
+        self.spans: list[Span] = []
+        self._frames_a_span = 1
+        self._last_s = 0.0
         self._closed = False
 
     def write(self, result: FrameResult) -> None:
         """Take note of one frame; with the first one, begin to load what draws, which takes a while."""
-        if not self._history.spans:
+        if not self.spans:
             threading.Thread(target=_load_plotting, name="loading matplotlib", daemon=True).start()
-        self._history.add(result)
+        span = Span.of(result)
+        self._last_s = span.start_s
+        if self.spans and self.spans[-1].frames < self._frames_a_span:
+            self.spans[-1].join(span)
+            return
+        if len(self.spans) == MOST_SPANS:
+            for first, second in zip(self.spans[::2], self.spans[1::2], strict=True):
+                first.join(second)
+            del self.spans[1::2]
+            self._frames_a_span *= 2
+        self.spans.append(span)
 
     def close(self) -> None:
         """Draw the picture; nothing is drawn of a run without frames.
@@ -60,8 +149,8 @@ class ScorePlotSink(Sink):
         if self._closed:
             return
         self._closed = True
-        if self._history.spans:
-            write_atomically(self._path, draw_history(self._history))
+        if self.spans:
+            write_atomically(self._path, draw_spans(self.spans, self._last_s))
 
 
 def _load_plotting() -> None:
@@ -70,19 +159,26 @@ def _load_plotting() -> None:
         import matplotlib.figure  # noqa: F401
 
 
-def draw_history(history: ScoreHistory) -> bytes:
-    """Return the picture of a history, which has at least one span, as PNG."""
+def draw_spans(spans: Sequence[Span], last_s: float) -> bytes:
+    """Return the picture of a run as PNG.
+
+    Args:
+        spans: At least one, in order.
+        last_s: Time of the last frame.
+    """
     from matplotlib.figure import Figure  # takes half a second, unless it was loaded meanwhile
 
-    spans = history.spans
     ids = sorted({target_id for span in spans for target_id in span.targets})
     shown = ids[:MOST_ROWS]
     has_aux = any(span.skew_ms is not None for span in spans)
     heights = [_SCORE_INCHES, _ROW_INCHES * max(1, len(shown)), *([_SKEW_INCHES] if has_aux else [])]
     figure = Figure(figsize=(_WIDTH_INCHES, sum(heights) + _FRAME_INCHES), layout="constrained")
     axes = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
-    edges = [*(span.start_s for span in spans), _end_s(history)]
-    _draw_scores(axes[0], spans, edges, shown, len(ids) - len(shown))
+    # The last frame lasts as long as the others, as far as anybody knows.
+    frames, length = sum(span.frames for span in spans), last_s - spans[0].start_s
+    end_s = last_s + (length / (frames - 1) if frames > 1 and length > 0 else 1.0)
+    edges = [*(span.start_s for span in spans), end_s]
+    _draw_scores(axes[0], spans, shown, len(ids) - len(shown))
     _draw_states(axes[1], spans, edges, shown)
     if has_aux:
         _draw_skew(axes[2], spans, edges)
@@ -92,29 +188,15 @@ def draw_history(history: ScoreHistory) -> bytes:
     return picture.getvalue()
 
 
-def _end_s(history: ScoreHistory) -> float:
-    """Return where the last frame ends, if it lasts as long as the others."""
-    frames = sum(span.frames for span in history.spans)
-    length = history.end_s - history.spans[0].start_s
-    return history.end_s + (length / (frames - 1) if frames > 1 and length > 0 else 1.0)
-
-
-def _draw_scores(
-    axes: Axes, spans: Sequence[Span], edges: Sequence[float], ids: Sequence[int], left_out: int
-) -> None:
+def _draw_scores(axes: Axes, spans: Sequence[Span], ids: Sequence[int], left_out: int) -> None:
     for row, target_id in enumerate(ids):
-        known = [
-            (edge, span.targets[target_id])
-            for edge, span in zip(edges, spans, strict=False)
-            if target_id in span.targets
-        ]
-        times = [edge for edge, _ in known]
+        known = [(span.start_s, span.targets[target_id]) for span in spans if target_id in span.targets]
+        times, means = [start_s for start_s, _ in known], [one.mean for _, one in known]
         colour = f"C{row % 10}"
-        axes.plot(
-            times, [one.mean for _, one in known], color=colour, linewidth=1, label=f"target {target_id}"
+        axes.plot(times, means, color=colour, linewidth=1, label=f"target {target_id}")
+        axes.fill_between(
+            times, [one.lowest for _, one in known], means, color=colour, alpha=0.25, linewidth=0
         )
-        lowest, means = [one.lowest for _, one in known], [one.mean for _, one in known]
-        axes.fill_between(times, lowest, means, color=colour, alpha=0.25, linewidth=0)
     axes.set(ylabel="score", ylim=(0, 1.02))
     axes.grid(visible=True, alpha=0.3)
     title = f"{left_out} more targets are not shown" if left_out else None
@@ -138,10 +220,9 @@ def _draw_states(axes: Axes, spans: Sequence[Span], edges: Sequence[float], ids:
 
 
 def _draw_skew(axes: Axes, spans: Sequence[Span], edges: Sequence[float]) -> None:
-    times = [edge for edge, span in zip(edges, spans, strict=False) if span.skew_ms is not None]
-    skews = [span.skew_ms for span in spans if span.skew_ms is not None]
-    axes.plot(times, skews, color="black", linewidth=0.8)
-    low, high = min(skews), max(skews)
+    skews = [(span.start_s, span.skew_ms) for span in spans if span.skew_ms is not None]
+    axes.plot(*zip(*skews, strict=True), color="black", linewidth=0.8)
+    low, high = min(skew for _, skew in skews), max(skew for _, skew in skews)
     space = 0.1 * (high - low) or 1.0
     low, high = low - space, high + space
     alone = [

@@ -18,17 +18,16 @@ from typing import Final, cast
 import av
 import cv2
 import numpy as np
-from av.container import OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
 from av.video.stream import VideoStream
 
 from dmtrack.drawing.draw import Layout, Picture, compose_result
-from dmtrack.drawing.encoder import NOMINAL_RATE, VideoEncoder, VideoQuality, choose_encoder
+from dmtrack.drawing.encoder import NOMINAL_RATE, VideoQuality, choose_encoder, encoding_error
 from dmtrack.drawing.mp4 import StampRepair, is_whole, mp4_timescale, mp4_unit, whole_fragments_bytes
 from dmtrack.errors import OutputError
-from dmtrack.output.atomic import os_errors_translated, output_error, part_path, publish, reserve
-from dmtrack.output.sink import NullSink, Sink
+from dmtrack.output.atomic import os_errors_translated, part_path, publish, reserve
+from dmtrack.output.sink import Sink
 from dmtrack.tracking.result import FrameResult
 
 _log = logging.getLogger(__name__)
@@ -101,7 +100,7 @@ class VideoWriter:
             self._encoding.write(picture, pts - self._origin_pts, time_base)
         except (FFmpegError, OSError) as error:
             self._keep_whole_fragments()
-            raise _translated(error, self._path) from error
+            raise encoding_error(error, self._path) from error
 
     def close(self) -> None:
         """Finish the video under its final name; a second call does nothing.
@@ -120,7 +119,7 @@ class VideoWriter:
             torn = not is_whole(self._part)
         except (FFmpegError, OSError) as error:
             self._keep_whole_fragments()
-            raise _translated(error, self._path) from error
+            raise encoding_error(error, self._path) from error
         if torn:
             self._keep_whole_fragments()
             raise OutputError(_TORN, where=self._path, hint=_TORN_HINT)
@@ -203,15 +202,6 @@ class VideoSink(Sink):
         self._writer.close()
 
 
-def render_sink_for_layout(
-    path: Path, layout: Layout | None, *, quality: VideoQuality | None = None, overwrite: bool = False
-) -> Sink:
-    """Return the sink that draws `layout`, or one that does nothing for None (no video wanted)."""
-    if layout is None:
-        return NullSink()
-    return VideoSink(path, layout, quality=quality, overwrite=overwrite)
-
-
 class _Encoding:
     """An open encoder with its fragmented MP4 file."""
 
@@ -229,7 +219,11 @@ class _Encoding:
             "flush_packets": "1",  # a fragment reaches the disk when it is whole
         }
         self._container = av.open(str(path), "w", format="mp4", options=options)
-        self._stream = _add_stream(self._container, self.encoder, width, height)
+        stream = self._container.add_stream(
+            self.encoder.name, rate=NOMINAL_RATE, options=self.encoder.options
+        )
+        self._stream = cast(VideoStream, stream)
+        self.encoder.configure(self._stream.codec_context, width, height)
         self._stream.time_base = unit
 
     def write(self, picture: Picture, pts: int, time_base: Fraction) -> None:
@@ -264,12 +258,6 @@ class _Encoding:
             self._container.mux(packet)
 
 
-def _add_stream(container: OutputContainer, encoder: VideoEncoder, width: int, height: int) -> VideoStream:
-    stream = cast(VideoStream, container.add_stream(encoder.name, rate=NOMINAL_RATE, options=encoder.options))
-    encoder.configure(stream.codec_context, width, height)
-    return stream
-
-
 def _fitted(picture: Picture, width: int, height: int) -> Picture:
     """Return `picture` at the video's size: padded by one px when odd, scaled when it changed."""
     right, below = width - picture.shape[1], height - picture.shape[0]
@@ -294,9 +282,3 @@ def _copy_packets(source: Path, target: Path, unit: Fraction) -> None:
                 continue
             packet.stream = copy
             writer.mux(packet)
-
-
-def _translated(error: FFmpegError | OSError, path: Path) -> OutputError:
-    if isinstance(error, OSError):
-        return output_error(error, path)
-    return OutputError(f"the video cannot be encoded ({error.strerror})", where=path)

@@ -1,0 +1,197 @@
+"""`render`: boxes from files, drawn on a recording in the colours of their targets, or of their files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from dmtrack.boxes.formats import ResultFormat
+from dmtrack.boxes.reading import read_results, result_files
+from dmtrack.boxes.results import RecordingResults
+from dmtrack.datasets.ground_truth import find_ground_truth
+from dmtrack.drawing.draw import Colour, Layout, LegendEntry, Mark, compose, target_colour
+from dmtrack.drawing.video import VideoWriter
+from dmtrack.errors import BoxError, FormatError, OutputError
+from dmtrack.video.frame import FramePair
+
+_SUFFIX: Final = ".mp4"
+
+
+@dataclass(frozen=True, slots=True)
+class BoxLayer:
+    """The boxes of one file, as they are drawn.
+
+    Attributes:
+        name: What the legend calls it.
+        results: What is drawn.
+        colour: Of all its boxes; None gives each target its own, as `dmtrack track` does.
+    """
+
+    name: str
+    results: RecordingResults
+    colour: Colour | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rendered:
+    """What was drawn.
+
+    Attributes:
+        frames: How many.
+        last_index: Index of the last one.
+        boxes: How many of each layer, by its name.
+    """
+
+    frames: int
+    last_index: int
+    boxes: dict[str, int]
+
+
+def require_video_name(path: Path) -> Path:
+    """Return the path of a video to write.
+
+    Raises:
+        OutputError: It is no name of an MP4 file.
+    """
+    if path.suffix.lower() != _SUFFIX:
+        raise OutputError("the video is an MP4 file", where=path, hint=f"give a name that ends in {_SUFFIX}")
+    return path
+
+
+def read_layers(
+    given: Sequence[Path], rgb: Path, *, name: str, source: ResultFormat | None = None
+) -> list[BoxLayer]:
+    """Read the boxes to draw: a layer a file, one alone with a colour a target, several with a colour a file.
+
+    Args:
+        given: Files of boxes, or results folders; none takes the ground truth found beside the recording.
+        rgb: The recording's RGB stream.
+        name: What the recording is called: tells which one of a file with several is meant.
+        source: The format of the files; None finds out.
+
+    Raises:
+        FormatError: A file cannot be read, or it does not say which of its recordings is meant.
+        BoxError: Nothing was given, and there is no ground truth.
+    """
+    paths = given or find_ground_truth(rgb)
+    if not paths:
+        raise BoxError(
+            "what is to be drawn? No ground truth lies beside this input",
+            where=rgb,
+            hint="give --boxes FILE, or a results folder",
+        )
+    found = [_meant(path, read_results(_own_file(path), source), name) for path in paths]
+    if len(found) == 1:
+        return [BoxLayer(paths[0].name, found[0])]
+    layers = zip(_distinct(paths), found, strict=True)
+    return [
+        BoxLayer(file, results, target_colour(number))
+        for number, (file, results) in enumerate(layers, start=1)
+    ]
+
+
+def render(
+    pairs: Iterable[FramePair],
+    layers: Sequence[BoxLayer],
+    video: Path,
+    layout: Layout = Layout.SIDE,
+    *,
+    overwrite: bool = False,
+    gpu: int | None = None,
+    on_frame: Callable[[int], None] = lambda _: None,
+) -> Rendered:
+    """Draw boxes on every pair; the video has the time stamps of RGB, and however this ends, what was drawn.
+
+    Args:
+        pairs: The recording, such as `dmtrack.open_pair` gives it.
+        layers: The boxes.
+        video: The file to write, `.mp4`.
+        layout: What the pictures show.
+        overwrite: Replace an existing video.
+        gpu: Number of the CUDA device that is to encode, if it can.
+        on_frame: Is told how many frames were drawn; what it raises ends the video.
+
+    Raises:
+        InputError: The recording is damaged beyond use.
+        OutputError: The video exists, is no MP4, or cannot be written.
+    """
+    legend = [LegendEntry(layer.name, layer.colour) for layer in layers if layer.colour is not None]
+    targets_of = [{frame.frame_index: frame.targets for frame in layer.results.frames} for layer in layers]
+    alone = [len(layer.results.target_ids) == 1 for layer in layers]
+    drawn = dict.fromkeys((layer.name for layer in layers), 0)
+    frames, last_index = 0, -1
+    writer = VideoWriter(require_video_name(video), overwrite=overwrite, gpu=gpu)
+    try:
+        for pair in pairs:
+            last_index = pair.rgb.index
+            marks: list[Mark] = []
+            for layer, targets, is_alone in zip(layers, targets_of, alone, strict=True):
+                found = targets.get(last_index, ())
+                marks += [Mark.of(target, layer.colour, is_alone=is_alone) for target in found]
+                drawn[layer.name] += len(found)
+            writer.write(compose(pair, marks, layout, legend), pair.rgb.pts, pair.rgb.time_base)
+            frames += 1
+            on_frame(frames)
+    finally:
+        writer.close()
+    return Rendered(frames, last_index, drawn)
+
+
+def left_out(layers: Sequence[BoxLayer], rendered: Rendered, *, is_cut: bool = False) -> list[str]:
+    """Say what was not drawn, a sentence a layer.
+
+    Args:
+        layers: The boxes.
+        rendered: What was drawn.
+        is_cut: It was asked for that the video ends where it does.
+    """
+    sentences = []
+    for layer in layers:
+        indices = [frame.frame_index for frame in layer.results.frames if frame.targets]
+        beyond = sum(index > rendered.last_index for index in indices)
+        if not rendered.boxes[layer.name]:
+            span = f" (frames {indices[0]} to {indices[-1]})" if indices else ""
+            sentences.append(f"{layer.name}: none of its boxes{span} is in the frames that were drawn")
+        elif beyond and not is_cut:
+            last = rendered.last_index
+            sentences.append(f"{layer.name}: {beyond} of its frames lie after the last frame, {last}")
+    return sentences
+
+
+def _own_file(path: Path) -> Path:
+    """Return the file at `path`, or in the results folder there."""
+    files = result_files(path)
+    if len(files) > 1:
+        raise FormatError(
+            f"holds the results of {len(files)} recordings",
+            where=path,
+            hint=f"name one of them, such as {files[0].parent}",
+        )
+    return files[0]
+
+
+def _meant(path: Path, found: tuple[RecordingResults, ...], name: str) -> RecordingResults:
+    """Return the one recording of a file, or the one of that name."""
+    if len(found) == 1:
+        return found[0]
+    for results in found:
+        if results.name == name:
+            return results
+    names = ", ".join(results.name for results in found[:5])
+    raise FormatError(
+        f"holds {len(found)} recordings, none called {name!r}: {names}",
+        where=path,
+        hint="write them apart with dmtrack export --format json -o FOLDER/",
+    )
+
+
+def _distinct(paths: Sequence[Path]) -> list[str]:
+    """Return the shortest ends of the paths that tell them apart."""
+    parts = [path.absolute().parts for path in paths]
+    for length in range(1, max(len(one) for one in parts) + 1):
+        names = [str(Path(*one[-length:])) for one in parts]
+        if len(set(names)) == len(names):
+            return names
+    return [f"{path.name} ({number})" for number, path in enumerate(paths, start=1)]
