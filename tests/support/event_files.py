@@ -156,6 +156,57 @@ def write_aedat3(path: Path, events: Sequence[Event], per_packet: int = 100) -> 
     return path
 
 
+def flat_packet(kind: bytes, elements: bytes, count: int) -> bytes:
+    """Return a FlatBuffer with its length before it: a table whose only field is a vector."""
+    head = struct.pack("<I4s", 16, kind)  # where the table begins
+    fields = struct.pack("<HHHxx", 6, 8, 4)  # lengths of this list and of the table, place of the field
+    table = struct.pack("<iII", 8, 4, count)  # back to the fields; on to the vector
+    body = head + fields + table + elements
+    return struct.pack("<I", len(body)) + body
+
+
+def trigger_packet(edges: Sequence[tuple[int, int]]) -> bytes:
+    """Return a packet of trigger tables: a time and a kind each."""
+    fields = struct.pack("<HHHHxxxx", 8, 16, 4, 12)
+    begin = 4 * len(edges) + len(fields)  # of the first table, from the begin of the vector's elements
+    offsets = b"".join(struct.pack("<I", begin + 16 * i - 4 * i) for i in range(len(edges)))
+    tables = b"".join(
+        struct.pack("<iqbxxx", len(fields) + 16 * i, t, kind) for i, (t, kind) in enumerate(edges)
+    )
+    return flat_packet(b"TRIG", offsets + fields + tables, len(edges))
+
+
+def write_aedat4(
+    path: Path, events: Sequence[Event], pack: str = "LZ4", edges: Sequence[tuple[int, int]] = ()
+) -> Path:
+    import lz4.frame
+    import zstandard
+
+    number, packed_ = {
+        "NONE": (0, bytes),
+        "LZ4": (1, lz4.frame.compress),
+        "ZSTD": (3, zstandard.ZstdCompressor().compress),
+    }[pack]
+    node = '<node name="{}"><attr key="typeIdentifier" type="string">{}</attr>{}</node>'
+    size = '<attr key="sizeX" type="int">346</attr><attr key="sizeY" type="int">260</attr>'
+    info = node.format(0, "EVTS", size) + node.format(1, "TRIG", "") + node.format(2, "IMUS", "")
+    text = f"<dv>{info}</dv>".encode()
+    # fields: 0 how packets are packed, 1 where the table at the end begins (left out), 2 the text
+    table = struct.pack("<HHHHHxx", 10, 12, 4, 0, 8) + struct.pack("<iiII", 12, number, 4, len(text)) + text
+    header = struct.pack("<I4s", 20, b"IOHE") + table
+    data = b"#!AER-DAT4.0\r\n" + struct.pack("<I", len(header)) + header
+    packets = [(2, flat_packet(b"IMUS", bytes(8), 1)), (1, trigger_packet(edges))]
+    for begin in range(0, len(events), 1000):
+        part = events[begin : begin + 1000]
+        records = b"".join(struct.pack("<qhhBxxx", e.t, e.x, e.y, e.p) for e in part)
+        packets.append((0, flat_packet(b"EVTS", records, len(part))))
+    for stream, packet in packets:
+        payload = packed_(packet)
+        data += struct.pack("<iI", stream, len(payload)) + payload
+    path.write_bytes(data)
+    return path
+
+
 def columns(events: Sequence[Event]) -> dict[str, np.ndarray]:
     t, x, y, p = zip(*events, strict=True)
     return {

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import event_files as files
 import numpy as np
 import pytest
 
-from dmtrack.errors import ConfigError, DecodeError, FormatError
+from dmtrack.errors import ConfigError, DecodeError, FormatError, InputError
 from dmtrack.video.events import hdf5
 from dmtrack.video.events.batch import EventBatch
 from dmtrack.video.events.reader import EventReader, open_events
@@ -20,6 +19,15 @@ hdf5plugin = pytest.importorskip("hdf5plugin")
 
 EVENTS = files.some_events(5000)
 C = files.columns(EVENTS)
+
+
+TRIED_OUT = hdf5._require_harmless
+
+
+@pytest.fixture(autouse=True)
+def _harmless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files that tests write need no process of their own to be tried out in."""
+    monkeypatch.setattr(hdf5, "_require_harmless", lambda path, modified: None)
 
 
 def read(path: Path) -> tuple[EventBatch, EventReader]:
@@ -137,20 +145,40 @@ def test_without_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
         open_events(path)
 
 
-def test_aedat4_without_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "a.aedat4"
-    path.write_bytes(b"#!AER-DAT4.0\r\n" + bytes(100))
-    monkeypatch.setitem(__import__("sys").modules, "aedat", None)
-    with pytest.raises(ConfigError, match=r"needs the library aedat; pip install 'dmtrack\[aedat\]'"):
+@pytest.mark.parametrize("child", ["itself", "the file's begin"])
+def test_an_index_that_leads_back(child: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An index that is its own child sends the HDF5 library round for ever, or until its stack is full."""
+    path = tmp_path / "loop.h5"
+    with h5py.File(path, "w") as file:
+        for name in "txyp":
+            file[f"events/{name}"] = C[name]
+    data = bytearray(path.read_bytes())
+    tree = data.index(b"TREE")
+    data[tree + 5] = 1  # one level higher: its children are indices, too
+    data[tree + 32 : tree + 40] = (tree if child == "itself" else 0).to_bytes(8, "little")
+    path.write_bytes(data)
+    monkeypatch.setattr(hdf5, "_require_harmless", TRIED_OUT)
+    with pytest.raises(InputError, match=str(path)):
         open_events(path)
 
 
-def test_packets_of_aedat4(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Triggers come beside events, and other streams are passed over."""
-    from dmtrack.video.events.aedat import chunk_of_packet
+@pytest.mark.parametrize("kind", ["links", "soft link"])
+def test_links_that_go_round(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "events.h5"
+    with h5py.File(path, "w") as file:
+        group = file.create_group("a")
+        group["again"] = group if kind == "links" else h5py.SoftLink("/a")
+        for name in "txyp":
+            file[f"a/events/{name}"] = C[name]
+    check(read(path)[0])
 
-    triggers = np.array([(5, 1), (6, 2), (7, 3)], [("t", "u8"), ("source", "u1")])
-    chunk = chunk_of_packet({"stream_id": 3, "triggers": triggers}, 0, 10)
-    assert chunk.triggers is not None
-    assert (chunk.triggers.t.tolist(), chunk.triggers.rising.tolist()) == ([5, 6], [True, False])
-    assert chunk_of_packet({"stream_id": 2, "imus": SimpleNamespace()}, 0, 10).events is None
+
+def test_chunks_that_a_header_makes_large(tmp_path: Path) -> None:
+    path = tmp_path / "events.h5"
+    with h5py.File(path, "w") as file:
+        for name in "txyp":
+            shape = {"shape": (1 << 31,), "chunks": (1 << 31,), "dtype": "u1", "compression": "gzip"}
+            file.create_dataset(f"events/{name}", **shape)
+    assert path.stat().st_size < 100_000
+    with pytest.raises(FormatError, match="its rows or chunks are too large"):
+        open_events(path)

@@ -1,4 +1,4 @@
-"""AEDAT 3.1 (cAER): packets of records; AEDAT 4.0 (DV): compressed packets, read by the library `aedat`.
+"""AEDAT 3.1 (cAER): packets of records; AEDAT 4.0 (DV): compressed packets of FlatBuffers.
 
 Source: https://docs.inivation.com/software/software-advanced-usage/file-formats/aedat-3.1.html and
 aedat-4.0.html
@@ -7,15 +7,17 @@ aedat-4.0.html
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+import struct
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any, BinaryIO, Final, NamedTuple
+from typing import Final, NamedTuple, Self
 
 import numpy as np
 
-from dmtrack.errors import ConfigError, DecodeError
-from dmtrack.video.events.batch import Chunk, Damage, EventBatch, OpenedEvents, Triggers
+from dmtrack.errors import ConfigError, DecodeError, FormatError
+from dmtrack.video.events.batch import Chunk, Damage, EventBatch, OpenedEvents, Size, Triggers
 from dmtrack.video.events.binary import read_text_header, record_offsets
 
 _HEADER_3: Final = np.dtype(
@@ -36,6 +38,18 @@ _SIZES: Final = (
     ("davis640", (640, 480)),
 )
 _FRAMING_BYTES: Final = 8
+_EVENT_4: Final = np.dtype(
+    {
+        "names": ["t", "x", "y", "p"],
+        "formats": ["<i8", "<i2", "<i2", "u1"],
+        "offsets": [0, 8, 10, 12],
+        "itemsize": 16,
+    }
+)
+_MAX_VERSION_LINE: Final = 64
+_MAX_HEADER_4: Final = 1 << 20
+_MAX_PACKET_BYTES: Final = 1 << 26
+"""Unpacked; a packet holds some milliseconds."""
 _RISING_4, _FALLING_4 = 1, 2
 
 
@@ -66,7 +80,7 @@ def _chunks_3(path: Path, offset: int) -> Iterator[Chunk]:
             if len(head) < _HEADER_3.itemsize:
                 yield _torn(offset)
                 return
-            packet = _packet_3(head, path, offset)
+            packet = _packet_3(head, offset)
             offset += len(head)
             if packet.type <= _POLARITY:
                 data = file.read(min(packet.payload_bytes, length - offset))
@@ -78,7 +92,7 @@ def _chunks_3(path: Path, offset: int) -> Iterator[Chunk]:
             file.seek(offset)
 
 
-def _packet_3(head: bytes, path: Path, offset: int) -> _Packet3:
+def _packet_3(head: bytes, offset: int) -> _Packet3:
     fields = np.frombuffer(head, _HEADER_3)[0]
     packet = _Packet3(*(int(fields[name]) for name in ("type", "size", "overflow", "number")))
     is_sane = (
@@ -89,7 +103,7 @@ def _packet_3(head: bytes, path: Path, offset: int) -> _Packet3:
         and (packet.type > _POLARITY or packet.record_bytes == _RECORD_3.itemsize)
     )
     if not is_sane:
-        raise DecodeError(f"at byte {offset} should begin a packet, but what is there is none", where=path)
+        raise DecodeError(f"at byte {offset} should begin a packet, but what is there is none")
     return packet
 
 
@@ -116,71 +130,154 @@ def open_aedat4(path: Path) -> OpenedEvents:
     """Open an AEDAT 4.0 file.
 
     Raises:
-        ConfigError: The library `aedat` is not installed.
+        ConfigError: A library that unpacks it is not installed.
         DecodeError: The header is damaged, or announces no stream of events.
     """
+    with path.open("rb") as file:
+        begin = len(file.readline(_MAX_VERSION_LINE))
+        file.seek(begin)
+        header_bytes = int.from_bytes(file.read(4), "little")
+        data = file.read(min(header_bytes, _MAX_HEADER_4))
+    if len(data) < header_bytes:
+        raise DecodeError(f"the header is damaged: it claims {header_bytes} bytes")
+    header = _FlatTable.root(data)
+    streams = _streams_4(header.text(2))
+    wanted = next((number for number, stream in streams.items() if stream.kind == "EVTS"), None)
+    if wanted is None:
+        kinds = ", ".join(stream.kind for stream in streams.values()) or "none"
+        raise DecodeError(f"it has no stream of events (streams: {kinds})")
+    length = path.stat().st_size
+    end = header.number(
+        1, "<q", -1
+    )  # where a table of the packets begins; without it the file was not closed
+    begin += 4 + header_bytes
+    end = end if begin <= end <= length else length
+    chunks = _chunks_4(path, begin, end, streams, wanted, _unpacker(header.number(0, "<i", 0)))
+    return OpenedEvents("AEDAT 4.0", chunks, streams[wanted].size)
+
+
+class _Stream4(NamedTuple):
+    kind: str
+    size: Size | None
+
+
+def _streams_4(info: str) -> dict[int, _Stream4]:
+    """Return the streams that the XML in a header announces, by their numbers."""
+    _, *parts = re.split(r'<node name="(\d{1,9})"', info)
+    streams = {}
+    for number, text in zip(parts[::2], parts[1::2], strict=True):
+        kind = re.search(r'key="typeIdentifier"[^>]*>(\w*)<', text)
+        sides = [re.search(rf'key="size{side}"[^>]*>(\d{{1,5}})<', text) for side in "XY"]
+        size = (int(sides[0][1]), int(sides[1][1])) if sides[0] and sides[1] else None
+        streams[int(number)] = _Stream4(kind[1] if kind else "", size)
+    return streams
+
+
+@dataclass(frozen=True, slots=True)
+class _FlatTable:
+    """A table of a FlatBuffer: numbers at places that offsets say. An offset beyond the end is an error."""
+
+    data: bytes
+    begin: int
+
+    @classmethod
+    def root(cls, data: bytes) -> Self:
+        return cls(data, _number(data, 0, "<I"))
+
+    def place(self, field: int) -> int | None:
+        """Return where a field begins; None if it is left out."""
+        fields = self.begin - _number(self.data, self.begin, "<i")
+        entry = 4 + 2 * field
+        offset = _number(self.data, fields + entry, "<H") if entry < _number(self.data, fields, "<H") else 0
+        return self.begin + offset if offset else None
+
+    def number(self, field: int, kind: str, missing: int) -> int:
+        place = self.place(field)
+        return missing if place is None else _number(self.data, place, kind)
+
+    def vector(self, field: int) -> tuple[int, int]:
+        """Return where the elements of a vector begin, and how many there are."""
+        place = self.place(field)
+        if place is None:
+            return 0, 0
+        begin = place + _number(self.data, place, "<I")
+        return begin + 4, _number(self.data, begin, "<I")
+
+    def text(self, field: int) -> str:
+        begin, length = self.vector(field)
+        return self.data[begin : begin + length].decode("utf-8", "replace")
+
+
+def _number(data: bytes, place: int, kind: str) -> int:
+    if place < 0:
+        raise ValueError(f"an offset points to byte {place}")
+    return int(struct.unpack_from(kind, data, place)[0])
+
+
+def _unpacker(compression: int) -> Callable[[bytes], bytes]:
+    """Return what unpacks a packet, to no more bytes than a packet can have."""
+    if compression == 0:
+        return lambda data: data
     try:
-        import aedat
+        import lz4.frame
+        import zstandard
     except ImportError as error:
         raise ConfigError(
-            "AEDAT 4 needs the library aedat", where=path, hint="pip install 'dmtrack[aedat]'"
+            "AEDAT 4 needs the libraries lz4 and zstandard", hint="pip install 'dmtrack[aedat]'"
         ) from error
-    try:
-        decoder = aedat.Decoder(path)
-    except RuntimeError as error:
-        raise DecodeError(f"the header is damaged ({error})", where=path) from error
-    streams = decoder.id_to_stream()
-    wanted = next((number for number, stream in streams.items() if stream["type"] == "events"), None)
-    if wanted is None:
-        kinds = ", ".join(stream["type"] for stream in streams.values()) or "none"
-        raise DecodeError(f"it has no stream of events (streams: {kinds})", where=path)
-    size = (int(streams[wanted]["width"]), int(streams[wanted]["height"]))
-    return OpenedEvents("AEDAT 4.0", _chunks_4(path, decoder, wanted, set(streams)), size)
+    if compression in (1, 2):
+        return lambda data: bytes(lz4.frame.LZ4FrameDecompressor().decompress(data, _MAX_PACKET_BYTES))
+    if compression in (3, 4):
+        zstd = zstandard.ZstdDecompressor(max_window_size=_MAX_PACKET_BYTES)
+        return lambda data: bytes(zstd.stream_reader(data).read(_MAX_PACKET_BYTES))
+    raise FormatError(f"its packets are packed in way {compression}", hint="LZ4 and ZSTD are known")
 
 
-def _chunks_4(path: Path, decoder: Any, wanted: int, known: set[int]) -> Iterator[Chunk]:  # noqa: ANN401 - untyped
-    length = path.stat().st_size
+def _chunks_4(
+    path: Path,
+    begin: int,
+    end: int,
+    streams: Mapping[int, _Stream4],
+    wanted: int,
+    unpack: Callable[[bytes], bytes],
+) -> Iterator[Chunk]:
     with path.open("rb") as file:
-        line = file.readline(64)  # of the version; the header follows, which begins with its length
-        offset = len(line) + 4 + int.from_bytes(file.read(4), "little")
-        for number in count():
-            stream, packet_bytes = _framing(file, offset)
-            if stream is None or (stream in known and offset + _FRAMING_BYTES + packet_bytes > length):
-                if stream is not None or offset < length:
-                    yield _torn(offset)
+        file.seek(begin)
+        for packet in count():
+            head = file.read(min(_FRAMING_BYTES, end - begin))
+            if not head:
                 return
+            stream, length = struct.unpack("<iI", head) if len(head) == _FRAMING_BYTES else (wanted, 0)
+            payload = begin + len(head)
+            if len(head) < _FRAMING_BYTES or (stream in streams and payload + length > end):
+                yield _torn(begin)
+                return
+            if stream not in streams:
+                raise DecodeError(f"at byte {begin} should begin a packet, but what is there is none")
             try:
-                packet = next(decoder, None)
-            except (RuntimeError, ValueError) as error:
+                chunk = _chunk_4(streams[stream].kind, stream == wanted, unpack(file.read(length)), begin)
+            except Exception as error:
                 raise DecodeError(
-                    f"packet {number}, at byte {offset}, cannot be decoded ({error})", where=path
+                    f"packet {packet}, at byte {begin}, cannot be decoded ({error!r})"
                 ) from error
-            if packet is None:
-                return
-            yield chunk_of_packet(packet, wanted, offset)
-            offset += _FRAMING_BYTES + packet_bytes
+            yield chunk
+            begin = payload + length
 
 
-def _framing(file: BinaryIO, offset: int) -> tuple[int | None, int]:
-    """Return the stream and the length of the packet at a byte; None at the end of the file."""
-    file.seek(offset)
-    head = file.read(_FRAMING_BYTES)
-    if len(head) < _FRAMING_BYTES:
-        return None, 0
-    return int.from_bytes(head[:4], "little"), int.from_bytes(head[4:], "little")
-
-
-def chunk_of_packet(packet: dict[str, Any], wanted: int, offset: int) -> Chunk:
-    """Return what is in a packet as the library gives it; of other streams than `wanted`, nothing."""
-    if "triggers" in packet:
-        found = packet["triggers"]
-        edges = found[np.isin(found["source"], (_RISING_4, _FALLING_4))]
-        return Chunk(
-            offset,
-            triggers=Triggers.of_one_input(edges["t"].astype(np.int64), edges["source"] == _RISING_4),
-        )
-    if packet["stream_id"] != wanted:
+def _chunk_4(kind: str, is_wanted: bool, data: bytes, offset: int) -> Chunk:
+    """Return what is in an unpacked packet; of other streams than the wanted one and triggers, nothing."""
+    if kind != "TRIG" and not is_wanted:
         return Chunk(offset)
-    events = packet["events"]
-    x, y, p = (np.ascontiguousarray(events[name]) for name in "xyp")
-    return Chunk(offset, EventBatch(events["t"].astype(np.int64), x, y, p))
+    begin, length = (table := _FlatTable.root(data[4:])).vector(0)
+    if length == 0:
+        return Chunk(offset)
+    if kind == "TRIG":
+        places = (begin + 4 * index for index in range(length))
+        edges = [_FlatTable(table.data, place + _number(table.data, place, "<I")) for place in places]
+        found = [(edge.number(0, "<q", 0), edge.number(1, "<b", 0)) for edge in edges]
+        t, sources = np.array(found, dtype=np.int64).T
+        is_edge = np.isin(sources, (_RISING_4, _FALLING_4))
+        return Chunk(offset, triggers=Triggers.of_one_input(t[is_edge], sources[is_edge] == _RISING_4))
+    events = np.frombuffer(table.data, _EVENT_4, length, begin)
+    x, y = (events[name].astype(np.uint16) for name in "xy")  # a negative one is outside every sensor
+    return Chunk(offset, EventBatch(events["t"].astype(np.int64), x, y, events["p"] != 0))

@@ -6,15 +6,20 @@ https://docs.prophesee.ai/stable/data/file_formats/hdf5.html
 
 from __future__ import annotations
 
+import contextlib
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
-from dmtrack.errors import ConfigError, FormatError
+from dmtrack.errors import ConfigError, DecodeError, FormatError
 from dmtrack.video.events.batch import Chunk, Damage, OpenedEvents, Size, Triggers
 from dmtrack.video.events.columns import SAMPLE_ROWS, ColumnMeaning, Numbers, names_to_columns
 from dmtrack.video.events.options import EventOptions
@@ -24,6 +29,8 @@ _ROWS: Final = 1 << 16
 _MAX_ROW_BYTES: Final = 1 << 12
 _MAX_CHUNK_BYTES: Final = 1 << 28
 """No chunk of events is larger; HDF5 would allocate whatever a header says."""
+_MAX_NODES: Final = 10_000
+_TRIAL_S: Final = 8.0
 _ECF_FILTER: Final = 0x8ECF
 _TRIGGERS: Final = "EXT_TRIGGER/events"
 _OFFSET: Final = "t_offset"
@@ -56,6 +63,43 @@ def open_hdf5(path: Path, options: EventOptions) -> OpenedEvents:
         ConfigError: The library h5py is not installed.
         FormatError: It holds no events, or they are packed with a filter that is not there.
     """
+    _h5py()
+    _require_harmless(path, path.stat().st_mtime_ns)
+    return opened_hdf5(path, options)
+
+
+@lru_cache(maxsize=16)
+def _require_harmless(path: Path, _: int) -> None:
+    """Open a file in a process of its own first: on a damaged index the HDF5 library crashes, or never ends.
+
+    Raises:
+        DecodeError: It did.
+    """
+    code = f"import sys, pathlib; from {__name__} import try_out; try_out(pathlib.Path(sys.argv[1]))"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    try:
+        done = subprocess.run(  # noqa: S603 - our own code, with a file's name
+            [sys.executable, "-c", code, str(path)],
+            env=environment,
+            timeout=_TRIAL_S,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise DecodeError("the HDF5 file is damaged: opening it does not end") from error
+    if done.returncode < 0:
+        raise DecodeError("the HDF5 file is damaged: the HDF5 library crashes on it")
+
+
+def try_out(path: Path) -> None:
+    """Open a file and read from it, to see whether that ends; our own errors are for whoever asked."""
+    with contextlib.suppress(Exception):
+        next(opened_hdf5(path, EventOptions()).chunks)
+
+
+def opened_hdf5(path: Path, options: EventOptions) -> OpenedEvents:
+    """Open a file that does no harm; see `open_hdf5`."""
     h5py = _h5py()
     with h5py.File(path, "r") as file:
         found = _find(file, h5py)
@@ -86,14 +130,33 @@ def _h5py() -> Any:  # noqa: ANN401 - optional, untyped
     return h5py
 
 
+def _walked(file: Any, h5py: Any) -> tuple[list[str], list[str]]:  # noqa: ANN401
+    """Return the groups and the data sets of a file, each once, however its links go round.
+
+    HDF5's own way of visiting them all never ends where a damaged index leads back to itself.
+    """
+    groups, tables, seen = [""], [], set()
+    for group in groups:  # grows on the way
+        for name in file[group or "/"]:
+            path = f"{group}/{name}".lstrip("/")
+            if not isinstance(file.get(path, getlink=True), h5py.HardLink):
+                continue
+            node = file[path]
+            address = h5py.h5o.get_info(node.id).addr
+            if address in seen:
+                continue
+            seen.add(address)
+            if len(seen) > _MAX_NODES:
+                raise FormatError(f"it holds more than {_MAX_NODES} groups and data sets")
+            if isinstance(node, h5py.Group):
+                groups.append(path)
+            elif isinstance(node, h5py.Dataset):
+                tables.append(path)
+    return groups, tables
+
+
 def _find(file: Any, h5py: Any) -> _DataSets:  # noqa: ANN401
-    groups: list[str] = [""]
-    tables: list[str] = []
-
-    def visit(name: str, node: object) -> None:
-        (groups if isinstance(node, h5py.Group) else tables).append(name)
-
-    file.visititems(visit)
+    groups, tables = _walked(file, h5py)
     for group in groups:
         members = list(file[group] if group else file)
         columns, _ = names_to_columns(members)
