@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import struct
 import zlib
+from contextlib import suppress
 
 import cv2
 import numpy as np
 import pytest
 
-from dmtrack.errors import DecodeError
+from dmtrack.errors import DecodeError, FormatError, VideoError
 from dmtrack.video.folder import FolderReader
-from dmtrack.video.picture_file import decode_picture, is_believable, read_picture
+from dmtrack.video.picture_file import decode_picture, is_believable, list_images, read_picture
+from dmtrack.video.stream_files import open_source
 
 
 @pytest.mark.parametrize("suffix", ["png", "jpg", "bmp", "tiff"])
@@ -43,9 +45,13 @@ def test_a_picture_of_one_colour_is_believed(shape):
 
 def _png(width: int, height: int) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 16, 0, 0, 0, 0)
+    return _chunks((b"IHDR", header), (b"IDAT", zlib.compress(bytes(100))), (b"IEND", b""))
+
+
+def _chunks(*chunks: tuple[bytes, bytes]) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-        for kind, body in ((b"IHDR", header), (b"IDAT", zlib.compress(bytes(100))), (b"IEND", b""))
+        for kind, body in chunks
     )
 
 
@@ -72,7 +78,8 @@ def _tiff(pixels: bytes, width: int, height: int, order: str) -> bytes:
 def test_a_small_file_that_claims_much_is_not_decoded(data, tmp_path, monkeypatch):
     assert not is_believable(data)
     monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("it was decoded"))
-    assert decode_picture(data) is None
+    with pytest.raises(FormatError, match="larger than the file can hold"):
+        decode_picture(data)
     file = tmp_path / "0001.png"
     file.write_bytes(data)
     with pytest.raises(DecodeError, match=r"0001\.png"):
@@ -83,7 +90,8 @@ def test_a_small_file_that_claims_much_is_not_decoded(data, tmp_path, monkeypatc
 def test_every_cut_of_a_file_is_an_error_or_a_picture(suffix):
     whole = cv2.imencode(f".{suffix}", np.full((9, 9), 77, np.uint8))[1].tobytes()
     for length in range(len(whole)):
-        decode_picture(whole[:length])
+        with suppress(FormatError):
+            decode_picture(whole[:length])
 
 
 @pytest.mark.parametrize("content", [b"", b"\x89PNG\r\n\x1a\n", b"GIF89a" + bytes(20), bytes(64)], ids=str)
@@ -105,3 +113,96 @@ def test_one_cut_picture_of_sixteen_bits_is_skipped_and_counted(suffix, tmp_path
     assert [frame.index for frame in frames] == [0, 2]
     assert reader.damaged_packets == 1
     assert np.array_equal(frames[1].pixels, counts)
+
+
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_an_empty_palette_picture_of_few_bits_is_believed(bits, tmp_path):
+    """A blank event picture: 1280x720 in 200 bytes, eight pixels a byte before deflate."""
+    width, height = 1280, 720
+    header = struct.pack(">IIBBBBB", width, height, bits, 3, 0, 0, 0)
+    rows = bytes((1 + width * bits // 8) * height)
+    parts = (
+        (b"IHDR", header),
+        (b"PLTE", b"\xff\xff\xff\xff\0\0"),
+        (b"IDAT", zlib.compress(rows, 9)),
+        (b"IEND", b""),
+    )
+    data = b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+        for kind, body in parts
+    )
+    assert decode_picture(data).pixels.shape[:2] == (height, width)
+
+
+def _turned(shape, dtype, orientation, order="<"):
+    counts = np.arange(np.prod(shape)).astype(dtype).reshape(shape)
+    body, depth = counts.astype(np.dtype(dtype).newbyteorder(order)).tobytes(), np.dtype(dtype).itemsize * 8
+    fields = [
+        (256, shape[1]),
+        (257, shape[0]),
+        (258, depth),
+        (259, 1),
+        (262, 1),
+        (273, 8),
+        (274, orientation),
+    ]
+    fields += [(277, 1), (278, shape[0]), (279, len(body))]
+    head = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}HI", 42, 8 + len(body))
+    entries = b"".join(
+        struct.pack(f"{order}HHI", tag, 3, 1) + struct.pack(f"{order}HH", value, 0) for tag, value in fields
+    )
+    return counts, head + body + struct.pack(f"{order}H", len(fields)) + entries + bytes(4)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_orientation_is_ignored_in_tiff_as_in_every_format(dtype, orientation, order):
+    counts, data = _turned((5, 7), dtype, orientation, order)
+    assert np.array_equal(decode_picture(data).pixels, counts)
+
+
+def test_a_tiff_of_several_pages_is_said(tmp_path):
+    pages = [np.full((8, 9), value, np.uint16) for value in range(3)]
+    (tmp_path / "stack").mkdir()
+    file = tmp_path / "stack" / "rec.tiff"
+    assert cv2.imwritemulti(str(file), pages)
+    for place in (file, file.parent):
+        with pytest.raises(VideoError, match=r"rec\.tiff: holds 3 pages"):
+            open_source(place)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.int16])
+def test_counts_that_are_not_supported_are_named(dtype, tmp_path):
+    cv2.imwrite(str(tmp_path / "1.tiff"), np.ones((4, 5), dtype))
+    with pytest.raises(DecodeError, match=rf"pictures of {np.dtype(dtype)} are not supported"):
+        FolderReader(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ["1650000000.0", "1650000000.05", "1650000000.1", "1650000000.15", "1650000000.2", "1650000001.05"],
+        ["a", "a (1)", "a (2)", "a (10)"],
+        ["frame", "frame1", "frame2", "frame10"],
+        ["1.2", "1.3", "1.10"],
+        ["x1.5", "x1.25"],
+    ],
+    ids=["times", "copies", "numbers", "versions", "short"],
+)
+def test_names_are_in_the_order_that_they_mean(names, tmp_path):
+    for name in reversed(names):
+        (tmp_path / f"{name}.png").write_bytes(b"")
+    assert [file.stem for file in list_images(tmp_path)] == names
+
+
+@pytest.mark.parametrize("first", ["grey", "colour"])
+def test_grey_and_colour_may_take_turns(first, tmp_path):
+    """Night and day, or a fade-in that was saved as grey: no picture is lost."""
+    for number in range(6):
+        is_grey = (number % 2 == 0) == (first == "grey")
+        picture = np.full((8, 9) if is_grey else (8, 9, 3), number, np.uint8)
+        cv2.imwrite(str(tmp_path / f"{number}.png"), picture)
+    with FolderReader(tmp_path) as reader:
+        assert [frame.index for frame in reader] == list(range(6))
+    assert reader.damaged_packets == 0

@@ -273,3 +273,54 @@ def test_compressed_pictures(tmp_path):
         (pair,) = source
     assert np.array_equal(pair.rgb.pixels, RGB)
     assert np.array_equal(pair.aux.pixels, COUNTS)
+
+
+def _depth_bag(path, kind, name, data):
+    """Write one colour picture and one of depth."""
+    header, time = TYPES.types["std_msgs/msg/Header"], TYPES.types["builtin_interfaces/msg/Time"]
+    image = TYPES.types["sensor_msgs/msg/Image"]
+    stamp = header(0, time(1, 0), "c")
+    colour = image(stamp, H, W, "rgb8", 0, W * 3, RGB.ravel())
+    depth = TYPES.types[f"sensor_msgs/msg/{kind}"]
+    picture = np.frombuffer(data, np.uint8)
+    message = (
+        depth(stamp, H, W, name, 0, len(data) // H, picture)
+        if kind == "Image"
+        else depth(stamp, name, picture)
+    )
+    with Writer(path) as writer:
+        for topic, one in (("/color", colour), ("/depth", message)):
+            connection = writer.add_connection(topic, one.__msgtype__, typestore=TYPES)
+            writer.write(connection, 1, bytes(TYPES.serialize_ros1(one, one.__msgtype__)))
+    return path
+
+
+METRES = np.full((H, W), 2.0, np.float32)
+METRES[5:9, 6:12] = 1.2
+METRES[:, :2] = np.nan
+
+
+@pytest.mark.parametrize("scale", [1, 1000], ids=["metres", "millimetres"])
+def test_depth_of_32_bits_in_metres_or_millimetres(scale, tmp_path):
+    path = _depth_bag(tmp_path / "x.bag", "Image", "32FC1", (METRES * scale).tobytes())
+    with open_pair(path, path) as source:
+        (pair,) = source
+    assert np.array_equal(pair.aux.pixels, np.nan_to_num(METRES * 1000).astype(np.uint16))
+
+
+def test_compressed_depth_of_32_bits(tmp_path):
+    """Inverse depth as `compressed_depth_image_transport` packs it: a / metres + b; 0 is not measured."""
+    a, b = 10_100.0, 1 - 1010.0
+    counts = np.nan_to_num(a / METRES + b).astype(np.uint16)
+    counts[np.isnan(METRES)] = 0
+    data = struct.pack("<iff", 0, a, b) + cv2.imencode(".png", counts)[1].tobytes()
+    path = _depth_bag(tmp_path / "x.bag", "CompressedImage", "32FC1; compressedDepth", data)
+    with open_pair(path, path) as source:
+        (pair,) = source
+    assert np.abs(pair.aux.pixels - np.nan_to_num(METRES * 1000)).max() <= 1
+
+
+def test_a_topic_that_cannot_be_read_says_why(tmp_path):
+    path = _depth_bag(tmp_path / "x.bag", "Image", "64FC9", bytes(H * W))
+    with pytest.raises(DecodeError, match=r"no picture of /depth can be read: .*'64FC9' are not supported"):
+        open_source(path, stream=TrackPicker(parse_track("depth")))

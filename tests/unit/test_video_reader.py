@@ -7,6 +7,7 @@ import pytest
 
 from dmtrack.errors import DecodeError, VideoError
 from dmtrack.video import reader as reader_module
+from dmtrack.video.container import read_container
 from dmtrack.video.position import Position
 from dmtrack.video.reader import VideoReader
 
@@ -271,3 +272,37 @@ def test_memory_holds_one_picture_at_a_time(make_video):
 def test_threads_change_nothing(make_video, threads):
     frames, _ = read_all(make_video("a.mp4", flat(10)), threads=threads)
     assert [which(frame) for frame in frames] == list(range(10))
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.avi", "a.mkv"])
+def test_a_title_that_is_not_utf_8_is_no_fault(name, tmp_path):
+    path = tmp_path / name
+    with av.open(str(path), "w") as container:
+        container.metadata["title"] = "Cafe4"
+        stream = container.add_stream("mpeg4", rate=10)
+        stream.width, stream.height, stream.pix_fmt = 32, 32, "yuv420p"
+        for pts in range(3):
+            frame = av.VideoFrame.from_ndarray(np.zeros((48, 32), np.uint8), format="yuv420p")
+            frame.pts = pts
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    data = path.read_bytes()
+    assert b"Cafe4" in data
+    path.write_bytes(data.replace(b"Cafe4", b"Caf\xe9 "))
+    with VideoReader(path) as reader:
+        assert len(list(reader)) == 3
+    assert read_container(path).tags["title"].startswith("Caf")
+
+
+@pytest.mark.parametrize("fragment", [10, 20])
+def test_a_header_that_knows_the_first_fragment_only_is_not_believed(make_video, fragment):
+    """Claims may inform: where two of them disagree, packets are counted."""
+    path = make_video(
+        "f.mp4",
+        [np.full((32, 32, 3), i, np.uint8) for i in range(40)],
+        options={"g": str(fragment)},
+        container_options={"movflags": "frag_keyframe"},
+    )
+    with VideoReader(path) as reader:
+        assert reader.info.frame_count == 40
+        assert [frame.index for frame in reader.read(Position(index=35))] == list(range(35, 40))

@@ -53,6 +53,7 @@ class BagReader(FrameSource):
         self._is_ros2 = path.suffix.lower() != ".bag"
         self._log, self._typestore = _open_log(path, is_ros2=self._is_ros2)
         self._damaged = 0
+        self._reason = "there is none"
         self._kind: tuple[tuple[int, ...], np.dtype[Any]] | None = None
         self._is_open = True
         try:
@@ -102,7 +103,7 @@ class BagReader(FrameSource):
         for _, start_ns, pixels, encoding in self._frames():
             self._damaged = 0
             return start_ns, pixels, encoding
-        raise DecodeError(f"no picture of {self._topic.topic} can be read", where=self._path)
+        raise DecodeError(f"no picture of {self._topic.topic} can be read: {self._reason}", where=self._path)
 
     def _frames(self) -> Iterator[tuple[int, int, Pixels, str]]:
         """Yield index, stamp in ns, pixels and encoding of every picture that can be used."""
@@ -115,6 +116,7 @@ class BagReader(FrameSource):
                 self._require_alike(pixels)
             except (FormatError, *_DAMAGE) as error:
                 self._damaged += 1
+                self._reason = str(error)
                 in_a_row += 1
                 _LOGGER.info("%s: skipped after frame %d: %s", self._path, index, error)
                 if in_a_row >= MAX_CONSECUTIVE_DAMAGED:

@@ -175,5 +175,5 @@ def _clock(container: InputContainer, stream: VideoStream) -> ClockFacts | None:
 
 def _stamps(container: InputContainer, stream: VideoStream) -> Iterator[int]:
     for packet in container.demux(stream):
-        if packet.pts is not None and packet.size > 0:
+        if packet.pts is not None and packet.size > 0 and not packet.is_discard:
             yield packet.pts

@@ -11,9 +11,9 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
-from dmtrack.errors import ConfigError, DecodeError
+from dmtrack.errors import ConfigError, DecodeError, FormatError, VideoError
 from dmtrack.video.frame import Frame, Pixels, VideoInfo
-from dmtrack.video.picture_file import StoredPicture, list_images, load_picture
+from dmtrack.video.picture_file import PAGES_HINT, StoredPicture, list_images, load_picture, page_count
 from dmtrack.video.position import Position
 from dmtrack.video.source import DEFAULT_FRAME_RATE, FrameSource
 
@@ -28,7 +28,8 @@ class FolderReader(FrameSource):
 
     A frame's index and stamp are its place in that order, so rows of a ground-truth file stay
     with their picture even where one cannot be read. Pictures that cannot be read, or whose size
-    or kind is not the first one's, are skipped and counted.
+    or bits are not the first one's, are skipped and counted. Grey and colour may take turns, as a
+    camera does between night and day, or a recorder that saves what is black as grey.
 
     Args:
         path: A folder with jpg, jpeg, png, tif, tiff or bmp files.
@@ -36,7 +37,7 @@ class FolderReader(FrameSource):
         start_s: Time of the first picture in seconds.
 
     Raises:
-        VideoError: There is no such folder, or it holds no pictures.
+        VideoError: There is no such folder, or it holds no pictures, or a single file of several.
         DecodeError: None of the first `MAX_CONSECUTIVE_DAMAGED` pictures can be read.
         ConfigError: The rate is not positive.
     """
@@ -47,9 +48,11 @@ class FolderReader(FrameSource):
         if frame_rate <= 0:
             raise ConfigError(f"frame rate {frame_rate} is not positive")
         self.files = list_images(path)
+        if len(self.files) == 1 and (pages := page_count(self.files[0])) > 1:
+            raise VideoError(f"holds {pages} pages", where=self.files[0], hint=PAGES_HINT)
         self._damaged: set[int] = set()
         file, first = self._find_first()
-        self._kind = first.pixels.shape, first.pixels.dtype
+        self._kind = first.pixels.shape[:2], first.pixels.dtype
         start_pts, time_base = exact_stamps(frame_rate, start_s)
         self._step = round(1 / (frame_rate * time_base))
         self.info = VideoInfo(
@@ -95,23 +98,28 @@ class FolderReader(FrameSource):
         """Do nothing: no file stays open between two pictures."""
 
     def _find_first(self) -> tuple[Path, StoredPicture]:
+        reason = ""
         for index, file in enumerate(self.files[:MAX_CONSECUTIVE_DAMAGED]):
-            picture = load_picture(file)
-            if picture is not None:
-                return file, picture
-            self._damaged.add(index)
-        raise DecodeError("this picture cannot be read, nor can those after it", where=self.files[0])
+            try:
+                return file, load_picture(file)
+            except FormatError as error:
+                reason = reason or error.what
+                self._damaged.add(index)
+        raise DecodeError(
+            f"this picture cannot be read, nor can those after it: {reason}", where=self.files[0]
+        )
 
     def _read_alike(self, index: int, file: Path) -> Pixels | None:
-        picture = load_picture(file)
-        if picture is not None and (picture.pixels.shape, picture.pixels.dtype) == self._kind:
-            return picture.pixels
-        self._damaged.add(index)
-        if picture is None:
-            _LOGGER.warning("%s: skipped, the picture cannot be read", file)
+        try:
+            pixels = load_picture(file).pixels
+        except FormatError as error:
+            reason = f"the picture cannot be read: {error.what}"
         else:
-            shape = "x".join(str(n) for n in picture.pixels.shape)
-            _LOGGER.warning("%s: skipped, its shape %s differs from the first picture's", file, shape)
+            if (pixels.shape[:2], pixels.dtype) == self._kind:
+                return pixels
+            reason = f"its shape {'x'.join(str(n) for n in pixels.shape)} differs from the first picture's"
+        self._damaged.add(index)
+        _LOGGER.warning("%s: skipped, %s", file, reason)
         return None
 
 

@@ -40,6 +40,9 @@ MAX_PIXELS: Final = 1 << 27
 ASSUMED_FRAME_RATE: Final = Fraction(30)
 """For streams that state no rate and lack time stamps."""
 
+_DOUBTFUL_FRAMES: Final = 1
+"""Where number of frames and length of a header differ by more, neither is believed: packets are counted."""
+
 _LOGGER = logging.getLogger(__name__)
 _NOT_VIDEO_FORMATS: Final = frozenset({"tty"})  # libav "plays" any text file as a terminal
 _GREY_FORMAT: Final = re.compile(r"gray(\d*)(le|be)?")
@@ -139,8 +142,12 @@ class VideoReader(FrameSource):
         rate = self._clock.frame_rate
         end_s = _claimed_end_s(self._container, stream, start_s)
         count: int | None = stream.frames or None
-        if count is None and rate is not None and end_s is not None:
-            count = max(1, round((end_s - start_s) * rate))
+        lasting = None if rate is None or end_s is None else max(1, round((end_s - start_s) * rate))
+        if count is not None and lasting is not None and abs(count - lasting) > _DOUBTFUL_FRAMES:
+            # an edit list hides frames, and the header of a fragmented file knows the first fragment only
+            stamps = self.frame_stamps()
+            count = count if stamps is None else len(stamps)
+        count = count or lasting
         return VideoInfo(
             path=self._path,
             width=self._picture.width,
@@ -285,7 +292,9 @@ def open_container(path: Path) -> InputContainer:
 def _opened(path: Path, hwaccel: HWAccel | None = None) -> InputContainer:
     # "file:" keeps a colon in a name from being read as a protocol; the whitelist keeps a
     # play list that poses as a video from opening the network
-    return av.open(f"file:{path}", options={"protocol_whitelist": "file"}, hwaccel=hwaccel)
+    return av.open(
+        f"file:{path}", options={"protocol_whitelist": "file"}, hwaccel=hwaccel, metadata_errors="replace"
+    )
 
 
 def _on_gpu(

@@ -22,8 +22,10 @@ IMAGE: Final = "sensor_msgs/msg/Image"
 COMPRESSED_IMAGE: Final = "sensor_msgs/msg/CompressedImage"
 PICTURE_TYPES: Final = (IMAGE, COMPRESSED_IMAGE)
 NS_PER_S: Final = 1_000_000_000
+_FARTHEST_M: Final = 65.0
+"""No depth camera sees farther: where half of a picture does, it counts millimetres, against REP 118."""
 _DEPTH_HEADER_BYTES: Final = 12
-"""`compressedDepth` puts its quantisation before the PNG; of 16-bit depth it says nothing."""
+"""`compressedDepth` puts its quantisation before the PNG: a depth of `a / (count - b)` metres for `32FC1`."""
 
 _COLOUR: Final = {
     "rgb8": (3, None),
@@ -77,13 +79,17 @@ class RosImage:
         return self._compressed() if self.size is None else self._raw(*self.size)
 
     def _compressed(self) -> Pixels:
-        is_depth = "compresseddepth" in self.encoding.lower()
-        if is_depth and not self.encoding.lower().startswith("16uc1"):
+        name = self.encoding.lower()
+        if "compresseddepth" not in name:
+            return decode_picture(bytes(self.data)).pixels
+        pixels = decode_picture(bytes(self.data[_DEPTH_HEADER_BYTES:])).pixels
+        if name.startswith("16uc1"):
+            return pixels
+        if not name.startswith("32fc1") or pixels.dtype != np.uint16:
             raise FormatError(f"compressed depth of kind {self.encoding!r} is not supported", hint="16UC1 is")
-        picture = decode_picture(bytes(self.data[_DEPTH_HEADER_BYTES if is_depth else 0 :]))
-        if picture is None:
-            raise FormatError(f"a compressed picture ({self.encoding}) cannot be read")
-        return picture.pixels
+        scale, shift = struct.unpack_from("<ff", self.data, 4)
+        inverse = np.where(pixels > 0, pixels.astype(np.float32) - np.float32(shift), np.inf)
+        return _counts(np.float32(scale) / inverse)
 
     def _raw(self, width: int, height: int) -> Pixels:
         name = self.encoding.lower()
@@ -149,8 +155,10 @@ def _after_string(data: bytes | memoryview, place: int) -> int:
 def _counts(samples: np.ndarray) -> Pixels:
     if samples.dtype.kind != "f":
         return cast(Pixels, samples.astype(samples.dtype.newbyteorder("=")))
-    metres = np.nan_to_num(samples.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
-    return np.clip(np.rint(metres * 1000), 0, 65535).astype(np.uint16)
+    depth = np.nan_to_num(samples.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    measured = depth[depth > 0]
+    is_mm = measured.size and float(np.median(measured)) > _FARTHEST_M
+    return np.clip(np.rint(depth if is_mm else depth * 1000), 0, 65535).astype(np.uint16)
 
 
 def unit_mm(metres: float) -> Fraction | None:

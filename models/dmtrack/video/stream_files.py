@@ -14,7 +14,7 @@ from dmtrack.video.events.schedule import FrameClock
 from dmtrack.video.events.source import EventSource
 from dmtrack.video.folder import FolderReader
 from dmtrack.video.frame import VideoInfo
-from dmtrack.video.picture_file import IMAGE_SUFFIXES
+from dmtrack.video.picture_file import IMAGE_SUFFIXES, PAGES_HINT, page_count
 from dmtrack.video.reader import VideoReader
 from dmtrack.video.source import DEFAULT_FRAME_RATE, FrameSource
 from dmtrack.video.streams import PairingOptions, StreamPair, Sync, default_max_skew_s
@@ -73,6 +73,9 @@ def _require_video_file(path: Path) -> None:
     if path.stat().st_size == 0:
         raise VideoError("the file is empty", where=path)
     if path.suffix.lower() in IMAGE_SUFFIXES:
+        pages = page_count(path)
+        if pages > 1:
+            raise VideoError(f"holds {pages} pages", where=path, hint=PAGES_HINT)
         raise VideoError(
             "this is a single picture", where=path, hint="name a video, or the folder that holds the pictures"
         )

@@ -161,7 +161,8 @@ class NetworkCapture(Capture):
             options["rtsp_flags"] = "listen"
             options["listen_timeout"] = str(math.ceil(self._timeout_s))
         try:
-            return av.open(address.url, options=options, timeout=(self._timeout_s, self._timeout_s))
+            limits = (self._timeout_s, self._timeout_s)
+            return av.open(address.url, options=options, timeout=limits, metadata_errors="replace")
         except (av.error.FFmpegError, OSError, ValueError) as error:
             silent = isinstance(error, av.error.ExitError | av.error.TimeoutError)
             what = f"nothing came within {self._timeout_s:g} s" if silent else reason_of(error)
