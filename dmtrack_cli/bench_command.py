@@ -13,8 +13,7 @@ from tempfile import TemporaryDirectory
 
 from dmtrack.errors import DmtrackError
 from dmtrack.network.weights.data_folder import DATA_DIR_VARIABLE
-from dmtrack.output.record import read_run_json
-from dmtrack.run.folder import RECORD
+from dmtrack.output.record import RECORD, read_run_json
 
 
 class BenchError(DmtrackError):

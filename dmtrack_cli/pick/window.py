@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from dmtrack.drawing.draw import Layout, Mark, Size, compose, drawing_scale, target_colour
+from dmtrack.boxes.results import PictureSize
+from dmtrack.drawing.draw import Layout, Mark, compose, drawing_scale, target_colour
 from dmtrack.errors import ConfigError
 from dmtrack.geometry.box import Box
 from dmtrack.run.start_boxes import DrawingScene
@@ -169,7 +170,7 @@ class Board:
     def _in_frame(self, x: int, y: int) -> tuple[float, float]:
         """Turn the middle of a pixel of the picture into a place in the frame."""
         rgb, panels = self.scene.first.rgb, self._panels
-        scale = drawing_scale(Size(rgb.width, rgb.height), panels)
+        scale = drawing_scale(PictureSize(rgb.width, rgb.height), panels)
         width, height = round(rgb.width * scale), round(rgb.height * scale)
         if self._anchor is None:  # a drag keeps to the panel it began in
             self._panel = min(panels - 1, max(0, x // width))

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from dmtrack.boxes.results import PictureSize
 from dmtrack.drawing.draw import (
     LARGEST_SIDE_PX,
     PALETTE,
@@ -16,7 +17,6 @@ from dmtrack.drawing.draw import (
     LineStyle,
     Mark,
     Plate,
-    Size,
     clock_text,
     compose,
     compose_result,
@@ -28,6 +28,7 @@ from dmtrack.geometry.box import Box
 from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
 from dmtrack.video.frame import Frame, FramePair, Modality
 
+LABEL, PANEL = PictureSize(80, 20), PictureSize(640, 480)
 RED, BLUE = (200, 0, 0), (0, 0, 200)
 
 
@@ -135,7 +136,7 @@ def test_inputs_are_not_drawn_on() -> None:
     ],
 )
 def test_scale(width: int, height: int, panels: int, scale: Fraction) -> None:
-    assert drawing_scale(Size(width, height), panels) == scale
+    assert drawing_scale(PictureSize(width, height), panels) == scale
 
 
 @pytest.mark.parametrize(
@@ -212,7 +213,7 @@ def test_clock(pts: int, text: str) -> None:
 
 
 def test_label_goes_above_then_below() -> None:
-    label, panel = Size(80, 20), Size(640, 480)
+    label, panel = PictureSize(80, 20), PictureSize(640, 480)
     assert place_label(Box(100, 100, 50, 50), label, panel, []) == Plate(100, 80, 80, 20)
     above = Plate(100, 70, 100, 30)
     assert place_label(Box(100, 100, 50, 50), label, panel, [above]) == Plate(100, 150, 80, 20)
@@ -230,7 +231,7 @@ def test_label_goes_above_then_below() -> None:
     ids=["far outside", "over the corner", "whole frame", "top right", "very far"],
 )
 def test_label_stays_inside(box: Box) -> None:
-    x, y, w, h = place_label(box, Size(80, 20), Size(640, 480), [])
+    x, y, w, h = place_label(box, PictureSize(80, 20), PictureSize(640, 480), [])
     assert 0 <= x <= x + w <= 640
     assert 0 <= y <= y + h <= 480
 
@@ -238,13 +239,20 @@ def test_label_stays_inside(box: Box) -> None:
 def test_labels_of_crowded_targets_do_not_cover_each_other() -> None:
     taken: list[Plate] = []
     for number in range(8):
-        taken.append(place_label(Box(200 + number, 200, 60, 60), Size(80, 20), Size(640, 480), taken))
+        taken.append(
+            place_label(Box(200 + number, 200, 60, 60), PictureSize(80, 20), PictureSize(640, 480), taken)
+        )
     assert sum(a.overlap(b) for i, a in enumerate(taken) for b in taken[:i]) == 0
 
 
 def test_plate_that_cannot_avoid_others_covers_least() -> None:
     everywhere = [Plate(0, 0, 640, 240), Plate(0, 240, 640, 240)]
-    assert place_label(Box(10, 10, 5, 5), Size(80, 20), Size(640, 480), everywhere).overlap(everywhere[0]) > 0
+    assert (
+        place_label(Box(10, 10, 5, 5), PictureSize(80, 20), PictureSize(640, 480), everywhere).overlap(
+            everywhere[0]
+        )
+        > 0
+    )
 
 
 def test_label_text_is_readable_on_white() -> None:

@@ -283,8 +283,8 @@ def test_killed_run_leaves_nothing_under_the_final_name(tmp_path: Path) -> None:
 
 LIGHT = """
 import importlib, sys
-for name in "atomic draw mot mp4 run_record sink table video".split():
-    importlib.import_module("dmtrack.output." + name)
+for name in "boxes.export boxes.starts drawing.render drawing.score_plot output.background".split():
+    importlib.import_module("dmtrack." + name)
 sys.exit("torch" in sys.modules)
 """
 

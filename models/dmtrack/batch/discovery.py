@@ -27,10 +27,10 @@ from dmtrack.datasets.image_files import is_image, is_video
 from dmtrack.datasets.layouts import Clip, recognise
 from dmtrack.datasets.opening import open_clip
 from dmtrack.errors import DatasetError, InputError
+from dmtrack.output.record import RECORD
 from dmtrack.video.frame import Modality
 
 _MAX_DEPTH: Final = 12
-_RESULT_FILE: Final = "run.json"
 _NO_BOX: Final = "no start box is known; put a ground-truth file beside it, or use a manifest with boxes"
 
 Entries = Iterator[BatchItem | Problem]
@@ -94,7 +94,7 @@ class _Search:
         self._seen[real] = folder
         if depth == 0:
             return self._leave(folder, f"more than {_MAX_DEPTH} folders deep")
-        if (folder / _RESULT_FILE).is_file():
+        if (folder / RECORD).is_file():
             return self._leave(folder, "results of a run")
         return True
 

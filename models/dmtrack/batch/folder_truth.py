@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -24,15 +24,6 @@ from dmtrack.video.position import Position
 
 _BESIDE: Final = ("{}.txt", "{}_groundtruth.txt", "{}_gt.txt", "{}_box.txt", "groundtruth_{}.txt")
 _FOLDERS: Final = ("groundtruth", "gt", "boxes", "annotations")
-
-
-@dataclass(frozen=True, slots=True)
-class _Target:
-    """Where one target starts."""
-
-    name: str
-    box: Box
-    frame_index: int
 
 
 def find_named_truth(rgb: Path, name: str) -> tuple[Path, ...]:
@@ -60,7 +51,7 @@ def items_of_truths(item: BatchItem, truths: Sequence[Path]) -> Iterator[BatchIt
         FormatError: A file is malformed.
         BoxError: A target is visible in no frame.
     """
-    return _items(item, [_first_visible(path) for path in truths])
+    return _items(item, [target_name(path) for path in truths], [_first_visible(path) for path in truths])
 
 
 def items_of_sequences(
@@ -75,36 +66,31 @@ def items_of_sequences(
     """
     base = BatchItem(item_id, clip.rgb, clip.second, clip.layout.modality)
     folder = clip.folder.resolve().name
-    targets = [
-        _Target(
-            sequence.name.removeprefix(f"{folder}_"),
-            sequence.start_box,
-            sequence.source_start() + sequence.start_frame,
-        )
-        for sequence in sequences
-    ]
-    return _items(base, targets)
+    starts = [(one.source_start() + one.start_frame, one.start_box) for one in sequences]
+    names = [one.name.removeprefix(f"{folder}_") for one in sequences]
+    return _items(base, names, starts)
 
 
-def _first_visible(path: Path) -> _Target:
+def _first_visible(path: Path) -> tuple[int, Box]:
+    """Return where a target is seen first: the index of the frame, and the box."""
     boxes = read_boxes(path).boxes
     visible = np.isfinite(boxes).all(axis=1)
     if not visible.any():
         raise BoxError("the target is visible in no frame", where=path)
     index = int(np.argmax(visible))
     x, y, w, h = (float(value) for value in boxes[index])
-    return _Target(target_name(path), Box(x, y, w, h), index)
+    return index, Box(x, y, w, h)
 
 
-def _items(item: BatchItem, targets: Sequence[_Target]) -> Iterator[BatchItem]:
-    starts: defaultdict[int, list[_Target]] = defaultdict(list)
-    for target in targets:
-        starts[target.frame_index].append(target)
-    for index, together in sorted(starts.items()):
-        named = "_".join(target.name for target in together if target.name)
+def _items(item: BatchItem, names: Sequence[str], starts: Sequence[tuple[int, Box]]) -> Iterator[BatchItem]:
+    together: defaultdict[int, list[tuple[str, Box]]] = defaultdict(list)
+    for name, (index, box) in zip(names, starts, strict=True):
+        together[index].append((name, box))
+    for index, targets in sorted(together.items()):
+        named = "_".join(name for name, _ in targets if name)
         yield replace(
             item,
-            id=f"{item.id}_{named}" if len(starts) > 1 and named else item.id,
-            boxes=tuple(target.box for target in together),
+            id=f"{item.id}_{named}" if len(together) > 1 and named else item.id,
+            boxes=tuple(box for _, box in targets),
             start=Position(index=index) if index else None,
         )

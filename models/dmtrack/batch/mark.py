@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dmtrack.batch.item import BatchItem
-from dmtrack.batch.result_folder import RECORD
 from dmtrack.datasets.ground_truth import find_ground_truth
 from dmtrack.errors import DmtrackError, InputError
-from dmtrack.output.record import RunStatus, read_run_json, to_json
+from dmtrack.output.record import RECORD, RunStatus, read_run_json, to_json
 from dmtrack.video.picture_file import list_images
 
 

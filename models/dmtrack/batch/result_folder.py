@@ -15,9 +15,8 @@ from typing import Final
 
 from dmtrack.errors import FormatError, OutputError
 from dmtrack.output.atomic import os_errors_translated
-from dmtrack.output.record import read_run_json
+from dmtrack.output.record import RECORD, read_run_json
 
-RECORD: Final = "run.json"
 _SCRATCH: Final = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}\.part", re.DOTALL)
 
 

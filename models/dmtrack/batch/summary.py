@@ -11,11 +11,10 @@ from pathlib import Path
 from typing import Final
 
 from dmtrack.batch.item import Problem, printable
-from dmtrack.batch.result_folder import RECORD
 from dmtrack.boxes.formats.table import read_table
 from dmtrack.boxes.reading import TABLE
 from dmtrack.output.atomic import write_atomically
-from dmtrack.output.record import read_run_json
+from dmtrack.output.record import RECORD, read_run_json
 from dmtrack.tracking.result import TrackState
 
 SUMMARY: Final = "summary{}.csv"

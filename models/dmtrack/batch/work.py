@@ -12,9 +12,10 @@ from typing import Protocol
 
 from dmtrack.batch.item import BatchItem, printable
 from dmtrack.batch.mark import BatchMark
-from dmtrack.batch.result_folder import RECORD, publish_folder, scratch_path
+from dmtrack.batch.result_folder import publish_folder, scratch_path
 from dmtrack.errors import DmtrackError
 from dmtrack.output.atomic import os_errors_translated
+from dmtrack.output.record import RECORD
 from dmtrack.video.frame import Modality
 
 _log = logging.getLogger(__name__)

@@ -21,12 +21,11 @@ from dmtrack.boxes.formats.vot import has_values, read_vot
 from dmtrack.boxes.parsing import number, placed, read_text, words_of
 from dmtrack.boxes.results import PictureSize, RecordingResults, ResultsGatherer
 from dmtrack.errors import FormatError
-from dmtrack.output.record import read_run_json
+from dmtrack.output.record import RECORD, read_run_json
 from dmtrack.tracking.result import TrackedBox
 
 TABLE: Final = "boxes.csv"
 MOT: Final = "boxes.txt"
-RECORD: Final = "run.json"
 
 _NOT_A_NAME: Final = frozenset({"boxes", "gt", "groundtruth", "groundtruth_rect", "results", "init"})
 """Files of these names are called by the folder they are in."""

@@ -23,7 +23,7 @@ _MOST_ROWS: Final = 10_000_000
 
 
 class PictureSize(NamedTuple):
-    """Width and height of the RGB frames in px."""
+    """Width and height of a picture in px."""
 
     width: int
     height: int

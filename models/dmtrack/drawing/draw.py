@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from dmtrack.boxes.results import PictureSize
 from dmtrack.geometry.box import Box
 from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
 from dmtrack.video.frame import FramePair, Modality
@@ -105,13 +106,6 @@ class LegendEntry(NamedTuple):
     colour: Colour
 
 
-class Size(NamedTuple):
-    """Width and height in px of the drawn picture."""
-
-    width: int
-    height: int
-
-
 class Plate(NamedTuple):
     """A rectangle in px of the drawn panel that holds text."""
 
@@ -137,7 +131,7 @@ class Pen:
     pad_px: int
 
     @classmethod
-    def for_panel(cls, size: Size) -> Pen:
+    def for_panel(cls, size: PictureSize) -> Pen:
         """Return sizes that read well on a panel seen as a whole."""
         # A panoramic or upright panel is seen smaller than its longer side suggests.
         side = min(size.height, 0.75 * size.width)
@@ -176,7 +170,7 @@ def compose(
     """
     height, width = pair.image.shape[:2]
     canvas, drawn = _panels(pair, layout)
-    size = Size(drawn[0].shape[1], drawn[0].shape[0])
+    size = PictureSize(drawn[0].shape[1], drawn[0].shape[0])
     pen = Pen.for_panel(size)
     placed = [_scaled(mark, size.width / width, size.height / height) for mark in marks]
     for number, panel in enumerate(drawn):
@@ -192,7 +186,7 @@ def compose(
     return canvas
 
 
-def drawing_scale(frame: Size, panels: int = 1) -> Fraction:
+def drawing_scale(frame: PictureSize, panels: int = 1) -> Fraction:
     """Return drawn px per frame px: a whole number for small frames, below 1 for very large ones."""
     wanted = -(-READABLE_SIDE_PX // min(frame))
     largest = Fraction(LARGEST_SIDE_PX, max(frame.width * panels, frame.height))
@@ -211,13 +205,13 @@ def clock_text(pair: FramePair) -> str:
     return f"frame {pair.rgb.index}  {sign}{clock}"
 
 
-def place_label(box: Box, plate: Size, panel: Size, taken: Sequence[Plate]) -> Plate:
+def place_label(box: Box, plate: PictureSize, panel: PictureSize, taken: Sequence[Plate]) -> Plate:
     """Find the place of a label: above the box, below it, inside it, or beside it.
 
     Args:
         box: In px of the drawn panel; may reach outside.
-        plate: Size of the label.
-        panel: Size of the panel.
+        plate: PictureSize of the label.
+        panel: PictureSize of the panel.
         taken: Plates that should not be covered.
 
     Returns:
@@ -258,8 +252,8 @@ def _panels(pair: FramePair, layout: Layout) -> tuple[Picture, list[Picture]]:
     layout = Layout.RGB if pair.aux_image is None else layout
     count = 2 if layout is Layout.SIDE else 1
     height, width = pair.image.shape[:2]
-    scale = drawing_scale(Size(width, height), count)
-    size = Size(max(1, round(width * scale)), max(1, round(height * scale)))
+    scale = drawing_scale(PictureSize(width, height), count)
+    size = PictureSize(max(1, round(width * scale)), max(1, round(height * scale)))
     canvas: Picture = np.empty((size.height, count * size.width, 3), dtype=np.uint8)
     panels = [canvas[:, number * size.width : (number + 1) * size.width] for number in range(count)]
     if scale == 1:
@@ -323,13 +317,13 @@ def _scaled(mark: Mark, x_scale: float, y_scale: float) -> Mark:
 
 def _draw_boxes(panel: Picture, marks: Sequence[Mark], pen: Pen) -> None:
     for mark in marks:
-        strokes = _outline(mark, pen, Size(panel.shape[1], panel.shape[0]))
+        strokes = _outline(mark, pen, PictureSize(panel.shape[1], panel.shape[0]))
         for colour, width in ((_DARK, pen.line_px + 2 * pen.rim_px), (mark.colour, pen.line_px)):
             for start, end in strokes:
                 cv2.line(panel, start, end, colour, width, cv2.LINE_AA, _SUBPIXEL_BITS)
 
 
-def _outline(mark: Mark, pen: Pen, panel: Size) -> list[tuple[tuple[int, int], tuple[int, int]]]:
+def _outline(mark: Mark, pen: Pen, panel: PictureSize) -> list[tuple[tuple[int, int], tuple[int, int]]]:
     """Return strokes in 1/16 px; far ends outside of the panel are cut, which keeps numbers small."""
     reach = 8.0 * pen.line_px
     x1, y1, x2, y2 = mark.box.xyxy
@@ -373,7 +367,7 @@ def _draw_labels(panel: Picture, marks: Sequence[Mark], pen: Pen, taken: list[Pl
         if not mark.label:
             continue
         text = _Text.fitted(mark.label, pen, panel.shape[1])
-        size = Size(panel.shape[1], panel.shape[0])
+        size = PictureSize(panel.shape[1], panel.shape[0])
         plate = place_label(mark.box, text.plate, size, taken)
         text.draw(panel, plate, mark.colour)
         taken.append(plate)
@@ -413,7 +407,7 @@ class _Text:
     thickness: int
     pad_px: int
     ascent_px: int
-    plate: Size
+    plate: PictureSize
 
     @classmethod
     def fitted(cls, line: str, pen: Pen, room_px: int) -> _Text:
@@ -426,7 +420,7 @@ class _Text:
             scale *= max(1, room_px - 2 * pen.pad_px) / width
             thickness = 1
             (width, ascent), descent = cv2.getTextSize(printable, _FONT, scale, thickness)
-        plate = Size(width + 2 * pen.pad_px, ascent + descent + 2 * pen.pad_px)
+        plate = PictureSize(width + 2 * pen.pad_px, ascent + descent + 2 * pen.pad_px)
         return cls(printable, scale, thickness, pen.pad_px, ascent, plate)
 
     def draw(self, panel: Picture, plate: Plate, colour: Colour) -> None:

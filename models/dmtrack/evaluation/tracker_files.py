@@ -29,6 +29,7 @@ from dmtrack.boxes.reading import MOT, TABLE, read_results
 from dmtrack.boxes.results import RecordingResults
 from dmtrack.datasets.ground_truth import read_boxes
 from dmtrack.errors import FormatError
+from dmtrack.output.record import RECORD
 from dmtrack.tracking.result import TrackState
 
 Floats = npt.NDArray[np.float64]
@@ -40,7 +41,7 @@ _BESIDE: Final = re.compile(
     r"(?P<name>.+)_(time|times|score|scores|all_scores|conf|confidence|confidences|fps)"
 )
 _EXPERIMENTS: Final = frozenset({"baseline", "longterm", "realtime", "unsupervised", "rgbd-unsupervised"})
-_ABOUT_OTHERS: Final = frozenset({"readme.txt", "list.txt", "run.json", "batch.json", "sequences.txt"})
+_ABOUT_OTHERS: Final = frozenset({"readme.txt", "list.txt", RECORD, "batch.json", "sequences.txt"})
 _MOST_BYTES: Final = 8 << 30
 
 

@@ -36,6 +36,8 @@ from dmtrack.video.pairing import PairCounts
 
 _log = logging.getLogger(__name__)
 
+RECORD: Final = "run.json"
+"""Its name in the folder of a run."""
 RECORD_VERSION: Final = 1
 
 JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]

@@ -11,10 +11,7 @@ from typing import Final
 from dmtrack.output.atomic import prepare_folder
 
 VIDEO: Final = "annotated.mp4"
-MOT: Final = "boxes.txt"
-TABLE: Final = "boxes.csv"
 SCORES: Final = "score.png"
-RECORD: Final = "run.json"
 
 ROOT: Final = "dmtrack-results"
 _GENERIC_NAMES: Final = frozenset(

@@ -11,13 +11,15 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Final
 
+from dmtrack.boxes.reading import MOT, TABLE
 from dmtrack.config import TrackerConfig
 from dmtrack.drawing.draw import Layout
 from dmtrack.errors import ConfigError
 from dmtrack.geometry.box import Box
 from dmtrack.options import Option, command_words, number_text, positive_seconds
+from dmtrack.output.record import RECORD
 from dmtrack.run.codecs import CodecOptions
-from dmtrack.run.folder import MOT, RECORD, SCORES, TABLE, VIDEO, default_folder, live_folder
+from dmtrack.run.folder import SCORES, VIDEO, default_folder, live_folder
 from dmtrack.tracking.start import TargetStart, as_targets
 from dmtrack.video.aux_encoder import EncodingOptions
 from dmtrack.video.frame import Modality

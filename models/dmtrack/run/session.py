@@ -15,15 +15,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dmtrack.boxes.formats import ResultFormat
+from dmtrack.boxes.reading import MOT, TABLE
 from dmtrack.boxes.writing import BoxSink
 from dmtrack.datasets.survey import DatasetRecording, open_recording
 from dmtrack.drawing.score_plot import ScorePlotSink
 from dmtrack.drawing.video import VideoSink
 from dmtrack.errors import OutputError, PairingError
 from dmtrack.output.background import BackgroundSink
-from dmtrack.output.record import InputRecord, RunRecord, RunRecordSink, Versions, WeightsRecord
+from dmtrack.output.record import RECORD, InputRecord, RunRecord, RunRecordSink, Versions, WeightsRecord
 from dmtrack.output.sink import Sink, SinkGroup
-from dmtrack.run.folder import MOT, RECORD, SCORES, TABLE, VIDEO, prepared_folder
+from dmtrack.run.folder import SCORES, VIDEO, prepared_folder
 from dmtrack.run.request import DRAWN, TrackRequest
 from dmtrack.run.start_boxes import BoxSources, Draw, DrawingScene, StartBoxes, startable
 from dmtrack.tracking.result import FrameResult, TrackState
