@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, fields
 from pathlib import Path
-from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
@@ -16,16 +14,11 @@ from rich.table import Table
 from dmtrack.errors import ConfigError
 from dmtrack.run.request import BackendChoice, PrecisionChoice
 from dmtrack.video.frame import Modality
-from dmtrack_cli.bench_clip import HEIGHT, WIDTH, make_clip, open_clip
 from dmtrack_cli.console import err, out, say_line
 from dmtrack_cli.options import JsonOption
 
 if TYPE_CHECKING:
-    from dmtrack_cli.bench_run import Choice, Measured
-
-LIMIT_S: Final = 4.0
-"""Of measuring stages, for each row; the command takes about as long, and its start."""
-MOST_TARGETS: Final = 100
+    from dmtrack.bench.measure import BenchRow
 
 
 def bench(
@@ -62,60 +55,32 @@ def bench(
     box's four edges.
     """
     counts = _counts(targets)
-    with TemporaryDirectory(prefix="dmtrack-bench-") as scratch:
-        folder = Path(scratch)
-        clip = None if rgb is None else open_clip(rgb, aux, modality)
-        from dmtrack_cli.bench_run import COMMAND_SHARE, Choice, measure  # imports torch
-        from dmtrack_cli.bench_stages import Effort
+    from dmtrack.bench import measure  # imports torch
 
-        every = [
-            Choice(name, program.value, number.value, device, count)
-            for name, program, number, count in itertools.product(
-                preset or ["tiny", "base"],
-                backend or [BackendChoice.TORCH],
-                precision or [PrecisionChoice.AUTO],
-                counts,
-            )
-        ]
-        choices = _possible(every)
-        clip = clip or make_clip(folder, COMMAND_SHARE * frames, max(counts))
-        rows = []
-        with err.status("measuring …") as status:
-            for choice, row in zip(
-                choices, measure(clip, choices, Effort(frames, LIMIT_S), folder), strict=True
-            ):
-                rows.append(row)
-                status.update(f"measured {choice.preset}, {choice.targets} targets …")
-        width, height = clip.size
-    if as_json:
-        typer.echo(json.dumps({"size": [width, height], "rows": [asdict(row) for row in rows]}, indent=2))
-        return
-    kind = f"made up, {WIDTH}x{HEIGHT}, RGB and thermal" if clip.made_up else f"{width}x{height}"
-    out.print(_table(rows, kind))
-    for name in dict.fromkeys(row.preset for row in rows if row.made_up_weights):
-        say_line("note", f"{name}: measured with random weights, as there are no others here", "yellow")
-
-
-def _possible(choices: Sequence[Choice]) -> list[Choice]:
-    """Leave out, with a word, the choices that cannot be computed.
-
-    Raises:
-        ConfigError: None is left.
-    """
-    possible: list[Choice] = []
-    problems: dict[str, ConfigError] = {}
-    for choice in choices:
-        try:
-            choice.check()
-        except ConfigError as error:
-            problems[str(error)] = error
-        else:
-            possible.append(choice)
-    if not possible:
-        raise next(iter(problems.values()))
-    for problem in problems:
+    request = measure.BenchRequest(
+        rgb,
+        aux,
+        modality,
+        presets=preset or ("tiny", "base"),
+        backends=[one.value for one in backend or [BackendChoice.TORCH]],
+        precisions=[one.value for one in precision or [PrecisionChoice.AUTO]],
+        device=device,
+        targets=counts,
+        frames=frames,
+    )
+    with err.status("measuring …") as status:
+        report = measure.bench(request, status.update)
+    for problem in report.left_out:
         say_line("note", f"left out: {problem}", "yellow")
-    return possible
+    width, height = report.clip.size
+    if as_json:
+        rows = [asdict(row) for row in report.rows]
+        typer.echo(json.dumps({"size": [width, height], "rows": rows}, indent=2))
+        return
+    kind = ("made up, {}x{}, RGB and thermal" if report.clip.made_up else "{}x{}").format(width, height)
+    out.print(_table(report.rows, kind))
+    for name in dict.fromkeys(row.preset for row in report.rows if row.made_up_weights):
+        say_line("note", f"{name}: measured with random weights, as there are no others here", "yellow")
 
 
 def _counts(text: str) -> list[int]:
@@ -127,15 +92,11 @@ def _counts(text: str) -> list[int]:
     try:
         counts = [int(word) for word in text.split(",")]
     except ValueError:
-        counts = []
-    if not counts or not all(1 <= count <= MOST_TARGETS for count in counts):
-        raise ConfigError(
-            f"{text!r} is no list of numbers from 1 to {MOST_TARGETS}", where="--targets", hint="such as 1,10"
-        )
+        raise ConfigError(f"{text!r} is no list of numbers", where="--targets", hint="such as 1,10") from None
     return list(dict.fromkeys(counts))
 
 
-def _table(rows: Sequence[Measured], recording: str) -> Table:
+def _table(rows: Sequence[BenchRow], recording: str) -> Table:
     """Return a column for every choice: there are more figures than choices."""
     table = Table(title=f"recording: {recording}", title_justify="left", box=None, header_style="bold")
     table.add_column("", no_wrap=True)
@@ -157,7 +118,7 @@ def _table(rows: Sequence[Measured], recording: str) -> Table:
     return table
 
 
-def _drift(row: Measured, figure: str) -> str:
+def _drift(row: BenchRow, figure: str) -> str:
     if row.is_exact:
         return "exact"
     return "-" if row.drift is None else f"{getattr(row.drift, figure):.3f}"

@@ -2,191 +2,44 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import json
-import platform
-import re
-from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import asdict, dataclass
-from enum import StrEnum
-from pathlib import Path
+from dataclasses import asdict
 from typing import Final
 
-import av
-import av.error
 import typer
 from rich.table import Table
 from rich.text import Text
 
-from dmtrack.drawing.encoder import why_no_nvenc
-from dmtrack.errors import CheckpointError, DmtrackError
-from dmtrack.threads import usable_cores
-from dmtrack.video.decoder import why_no_nvdec
-from dmtrack.video.frame import Modality
-from dmtrack_cli.console import out, program_version
+from dmtrack.doctor import Finding, State, findings
+from dmtrack_cli.console import out
 from dmtrack_cli.options import JsonOption
 from dmtrack_cli.pick.window import why_no_window
 
 EXIT_CANNOT_TRACK: Final = 4
 
-_PACKAGES: Final = (
-    "torch",
-    "torchvision",
-    "timm",
-    "numpy",
-    "opencv-python",
-    "av",
-    "typer",
-    "rich",
-    "safetensors",
-)
-_BF16_FLAGS: Final = ("amx_bf16", "avx512_bf16", "bf16")
-_CPU_INFO: Final = Path("/proc/cpuinfo")
-
-
-class State(StrEnum):
-    """What a finding means for tracking."""
-
-    OK = "ok"
-    NOTE = "note"
-    FAIL = "fail"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at.
-
-    Attributes:
-        topic: What it is about.
-        state: Whether tracking works with it; a note says what does not but is not needed.
-        detail: What was found.
-    """
-
-    topic: str
-    state: State
-    detail: str
-
 
 def doctor(as_json: JsonOption = False) -> None:
     """Say what this machine can do. Exit code 4 if it cannot track."""
-    findings = [*_programs(), *_network(), *_codecs(), _display(), *_weights()]
-    can_track = all(finding.state is not State.FAIL for finding in findings)
+    found = [*findings(), _display()]
+    can_track = all(finding.state is not State.FAIL for finding in found)
     if as_json:
-        typer.echo(json.dumps({"can_track": can_track, "findings": [asdict(f) for f in findings]}, indent=2))
+        typer.echo(json.dumps({"can_track": can_track, "findings": [asdict(f) for f in found]}, indent=2))
     else:
-        out.print(_table(findings))
+        out.print(_table(found))
         out.print("This machine can track." if can_track else "This machine cannot track: see fail above.")
     if not can_track:
         raise typer.Exit(EXIT_CANNOT_TRACK)
 
 
-def _table(findings: list[Finding]) -> Table:
+def _table(found: list[Finding]) -> Table:
     colours = {State.OK: "green", State.NOTE: "yellow", State.FAIL: "bold red"}
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold", no_wrap=True)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    for finding in findings:
+    for finding in found:
         table.add_row(finding.topic, Text(finding.state, colours[finding.state]), Text(finding.detail))
     return table
-
-
-def _programs() -> Iterator[Finding]:
-    yield Finding("dmtrack", State.OK, f"{program_version()}, Python {platform.python_version()}")
-    yield Finding("system", State.OK, platform.platform())
-    missing = [name for name in _PACKAGES if _version(name) is None]
-    found = ", ".join(f"{name} {_version(name)}" for name in _PACKAGES if name not in missing)
-    yield Finding("packages", State.OK, found)
-    if missing:
-        yield Finding("packages", State.FAIL, f"not installed: {', '.join(missing)}")
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-# --- where the network can run -------------------------------------------------------------------
-
-
-def _network() -> Iterator[Finding]:
-    try:
-        import torch
-    except (ImportError, OSError) as error:  # OSError: a shared library of it is missing
-        yield Finding("torch", State.FAIL, f"cannot be loaded: {error}")
-        return
-    from dmtrack.network.backend import choose_device, choose_precision
-
-    device = choose_device()
-    yield Finding("device", State.OK, f"--device auto is {device}, {choose_precision('auto', device)}")
-    kind = torch.backends.cpu.get_cpu_capability()
-    yield Finding(
-        "cpu", State.OK, f"{usable_cores()} cores for this process, {torch.get_num_threads()} threads, {kind}"
-    )
-    yield _bf16_on_cpu()
-    yield from _cuda()
-    if torch.backends.mps.is_available():
-        yield Finding("mps", State.OK, "Apple GPU")
-
-
-def _bf16_on_cpu() -> Finding:
-    flags: set[str] = set()
-    with suppress(OSError):
-        flags = set(re.findall(r"\w+", _CPU_INFO.read_text(encoding="utf-8", errors="replace")))
-    found = [name for name in _BF16_FLAGS if name in flags]
-    if found:
-        return Finding("bf16 on cpu", State.OK, f"computed by the processor ({', '.join(found)})")
-    return Finding("bf16 on cpu", State.NOTE, "not computed by the processor: fp32 is faster here")
-
-
-def _cuda() -> Iterator[Finding]:
-    import torch
-
-    if not torch.cuda.is_available():
-        yield Finding("cuda", State.NOTE, "no CUDA device: tracking runs on the processor")
-        return
-    for index in range(torch.cuda.device_count()):
-        facts = torch.cuda.get_device_properties(index)
-        with torch.cuda.device(index):
-            bf16 = "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "no bf16"
-        memory = facts.total_memory / 2**30
-        yield Finding(f"cuda:{index}", State.OK, f"{facts.name}, {memory:.0f} GiB, {bf16}")
-
-
-# --- files and windows ---------------------------------------------------------------------------
-
-
-def _codecs() -> Iterator[Finding]:
-    missing = [name for name in ("h264", "mpeg4", "mjpeg", "ffv1", "hevc") if not _has_codec(name, "r")]
-    state = State.FAIL if "h264" in missing else State.NOTE if missing else State.OK
-    yield Finding(
-        "reading", state, f"cannot decode {', '.join(missing)}" if missing else "H.264, HEVC, FFV1, …"
-    )
-    if _has_codec("libx264", "w"):
-        yield Finding("writing", State.OK, "H.264 (libx264)")
-    elif _has_codec("mpeg4", "w"):
-        yield Finding("writing", State.NOTE, "no libx264: annotated videos are MPEG-4 Part 2")
-    else:
-        yield Finding("writing", State.FAIL, "no video encoder: only --no-video works")
-    yield _on_gpu("NVDEC", why_no_nvdec(), "decodes H.264 on cuda:0", "videos are decoded by the processor")
-    yield _on_gpu("NVENC", why_no_nvenc(), "encodes H.264 on cuda:0", "videos are encoded by the processor")
-
-
-def _on_gpu(topic: str, problem: str | None, works: str, otherwise: str) -> Finding:
-    if problem is None:
-        return Finding(topic, State.OK, works)
-    return Finding(topic, State.NOTE, f"{problem}: {otherwise}")
-
-
-def _has_codec(name: str, mode: str) -> bool:
-    try:
-        av.Codec(name, mode)  # type: ignore[arg-type]
-    except av.error.FFmpegError:
-        return False
-    return True
 
 
 def _display() -> Finding:
@@ -194,46 +47,3 @@ def _display() -> Finding:
     if reason is None:
         return Finding("display", State.OK, "a box can be drawn with a bare --box")
     return Finding("display", State.NOTE, f"{reason}: give boxes with --box x,y,w,h or --box-file")
-
-
-# --- weights -------------------------------------------------------------------------------------
-
-
-def _weights() -> Iterator[Finding]:
-    try:
-        from dmtrack.network.weights.store import find_weights
-    except (ImportError, OSError) as error:
-        yield Finding("weights", State.FAIL, f"the network cannot be loaded: {error}")
-        return
-    for modality in (None, *Modality):
-        name = f"tiny, {modality or 'one stream'}"
-        try:
-            files = find_weights("tiny", modality)
-            _load_all([file.path for file in files])
-        except DmtrackError as error:
-            yield Finding(name, State.FAIL, str(error))
-        else:
-            yield Finding(name, State.OK, ", ".join(file.path.name for file in files))
-    yield from _stored_weights()
-
-
-def _load_all(paths: list[Path]) -> None:
-    from dmtrack.network.weights.checkpoint import load_weights
-
-    for path in paths:
-        load_weights(path)
-
-
-def _stored_weights() -> Iterator[Finding]:
-    from dmtrack.network.weights.data_folder import stored_names, verify, weights_folder
-
-    names = stored_names()
-    if not names:
-        yield Finding("added weights", State.NOTE, f"none in {weights_folder()} (dmtrack weights add FILE)")
-    for name in names:
-        try:
-            verify(name)
-        except CheckpointError as error:
-            yield Finding(name, State.NOTE, str(error))
-        else:
-            yield Finding(name, State.OK, "verified")

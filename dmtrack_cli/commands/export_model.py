@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from dmtrack.errors import ConfigError, OutputError
 from dmtrack.video.frame import Modality
 from dmtrack_cli.console import out
 
@@ -53,18 +52,11 @@ def export_model(
     size, offset and quality maps; FILE.template.onnx, beside it, maps template crops to tokens. Any number of
     targets and of templates.
     """
-    from dmtrack.network.fast.onnx_network import OnnxFiles  # these here, because they load torch
-    from dmtrack.network.weights.store import resolve_weights
+    from dmtrack.network.fast import onnx_export  # loads torch
 
-    if output.suffix != f".{target.value}":
-        raise ConfigError("the name must end in .onnx", where=output)
-    for path in (OnnxFiles.at(output).step, OnnxFiles.at(output).template):
-        if path.exists() and not overwrite:
-            raise OutputError("exists already", where=path, hint="--overwrite replaces it")
-    resolved = resolve_weights(weights, modality)
-    from dmtrack.network.fast.onnx_export import export_onnx
-
-    written = export_onnx(resolved.model, output, precision=precision.value)
+    written = onnx_export.export_model(
+        weights, modality, output, precision=precision.value, overwrite=overwrite
+    )
     sizes = {path: path.stat().st_size / 1e6 for path in (written.files.step, written.files.template)}
     lines = [f"{path} ({size:.1f} MB)" for path, size in sizes.items()]
     lines.append(f"largest difference of a map from PyTorch in fp32: {written.difference:.1e}")

@@ -13,8 +13,6 @@ from dmtrack.video.frame import Modality
 from dmtrack_cli.console import out
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from dmtrack.network.weights.data_folder import WeightsFile
 
 app = typer.Typer(no_args_is_help=True, help="Weights in the box and in your data folder.")
@@ -50,11 +48,12 @@ def add(
 def list_() -> None:
     """List the weights in the box and in your data folder."""
     from dmtrack.network.weights.data_folder import stored, stored_names, weights_folder
+    from dmtrack.network.weights.store import bundled_weights
 
     table = Table(box=None, pad_edge=False)
     for heading in ("name", "part", "modality", "size", "from", "sha256"):
         table.add_column(heading, overflow="fold")
-    for entry in _bundled():
+    for entry in bundled_weights():
         table.add_row(*_row(entry, "in the box"))
     for name in stored_names():
         try:
@@ -70,7 +69,9 @@ def list_() -> None:
 @app.command()
 def show(name: _NameArgument) -> None:
     """Show what is known of some weights."""
-    entry = _named(name)
+    from dmtrack.network.weights.store import named
+
+    entry = named(name)
     meta = entry.meta
     facts = {
         "name": entry.name,
@@ -98,29 +99,13 @@ def verify(
     ] = None,
 ) -> None:
     """Check that stored weights are byte for byte those that were added, and that they load."""
-    from dmtrack.network.weights.checkpoint import load_weights
     from dmtrack.network.weights.data_folder import stored_names
-    from dmtrack.network.weights.data_folder import verify as verify_stored
+    from dmtrack.network.weights.data_folder import verify as verify_file
+    from dmtrack.network.weights.store import bundled_weights, named
 
-    bundled = {entry.name: entry for entry in _bundled()}
-    for name in names or (*bundled, *stored_names()):
-        if name in bundled:
-            load_weights(bundled[name].path)
-        else:
-            verify_stored(name)
+    for name in names or (*(entry.name for entry in bundled_weights()), *stored_names()):
+        verify_file(named(name))
         _print(f"{name}: ok")
-
-
-def _named(name: str) -> WeightsFile:
-    from dmtrack.network.weights.data_folder import stored
-
-    return next((entry for entry in _bundled() if entry.name == name), None) or stored(name)
-
-
-def _bundled() -> Iterator[WeightsFile]:
-    from dmtrack.network.weights.store import bundled_weights
-
-    yield from bundled_weights()
 
 
 def _row(entry: WeightsFile, source: str) -> tuple[str, ...]:

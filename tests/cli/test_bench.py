@@ -12,12 +12,11 @@ from typing import Any
 
 import pytest
 
-from dmtrack.errors import CheckpointError
+from dmtrack.bench.made_up import make_clip, target_boxes
+from dmtrack.bench.measure import Drift, made_up_weights
 from dmtrack.geometry.box import Box
 from dmtrack.video.frame import Modality
 from dmtrack.video.pairing import open_pair
-from dmtrack_cli.bench_clip import make_clip, target_boxes
-from dmtrack_cli.bench_drift import Drift
 
 ROOT = Path(__file__).parents[2]
 STAGES = ["decode", "crop", "network", "post", "draw", "encode"]
@@ -94,8 +93,8 @@ def test_made_up_weights_have_no_drift_and_leave_no_export_behind(
     from dmtrack.config import TINY
 
     small = replace(TINY, depth=1, width=64, heads=1, template_size=32, search_size=64, head_width=32)
-    monkeypatch.setattr("dmtrack_cli.bench_run.PRESETS", {"small": small})
-    monkeypatch.setattr("dmtrack_cli.bench_run.model_preset", lambda name, modality: small)
+    monkeypatch.setattr("dmtrack.bench.measure.PRESETS", {"small": small})
+    monkeypatch.setattr("dmtrack.bench.measure.model_preset", lambda name, modality: small)
     outcome = run_cli(
         "bench", recording.rgb, recording.thermal, "--preset", "small", "--targets", "1", "--frames", 4,
         "--backend", "onnxruntime", "--json",
@@ -124,20 +123,9 @@ def test_a_missing_recording(run_cli: Callable[..., Any]) -> None:
     assert run_cli("bench", "nowhere.mp4").code == 3
 
 
-@pytest.mark.slow
 def test_a_preset_that_is_not_there_gets_the_same_random_numbers_each_time(tmp_path: Path) -> None:
-    from dmtrack.config import PRESETS
-    from dmtrack_cli.bench_run import WeightsFinder
-
-    (tmp_path / "a").mkdir()
-    (tmp_path / "b").mkdir()
-    first, path, made_up = WeightsFinder(tmp_path / "a", Modality.THERMAL).find("base")
-    assert made_up
-    assert first.model.config == PRESETS["base"]
-    WeightsFinder(tmp_path / "b", Modality.THERMAL).find("base")
-    assert Path(path).read_bytes() == (tmp_path / "b" / "base.safetensors").read_bytes()
-    with pytest.raises(CheckpointError):
-        WeightsFinder(tmp_path, None).find("huge")
+    first, second = (made_up_weights(tmp_path / name, "tiny", Modality.THERMAL) for name in "ab")
+    assert first.read_bytes() == second.read_bytes()
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 10, 100])

@@ -58,9 +58,7 @@ def test_damaged_weights_are_found(run_cli: RunCli, bundled: Path) -> None:
 
 
 def test_missing_h264_is_a_failure(run_cli: RunCli, bundled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        "dmtrack_cli.commands.doctor._has_codec", lambda name, _mode: name not in ("h264", "libx264")
-    )
+    monkeypatch.setattr("dmtrack.doctor._has_codec", lambda name, _mode: name not in ("h264", "libx264"))
     outcome = run_cli("doctor", "--json")
     assert outcome.code == 4
     assert findings(outcome)["reading"]["state"] == "fail"

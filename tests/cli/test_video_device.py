@@ -12,6 +12,7 @@ import pytest
 import torch
 from gpu_stand_in import StandIn
 
+from dmtrack import doctor
 from dmtrack.batch.track_item import TrackItem
 from dmtrack.drawing.encoder import VideoEncoder
 from dmtrack.errors import ConfigError
@@ -19,7 +20,6 @@ from dmtrack.output.record import read_run_json
 from dmtrack.run import codecs
 from dmtrack.run.codecs import CodecOptions, VideoDevice
 from dmtrack.run.request import TrackRequest
-from dmtrack_cli.commands import doctor
 
 RunCli = Callable[..., Any]
 BOX = "20,16,16,16"

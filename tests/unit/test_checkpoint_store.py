@@ -136,7 +136,8 @@ def test_base_for_one_stream_that_is_not_there_names_ostrack() -> None:
 
 def test_an_added_checkpoint_is_recorded_and_found(dmtrack_file: Path) -> None:
     added = add_published(dmtrack_file, modality=Modality.DEPTH)
-    assert added == stored("base-depth") == verify("base-depth")
+    assert added == stored("base-depth")
+    verify(added)
     assert stored_names() == ("base-depth",)
     assert added.path.parent == weights_folder()
     assert added.meta.source_name == "DMTrack_ep0060.pth.tar"
@@ -202,7 +203,7 @@ def test_verify_notices_a_changed_byte(dmtrack_file: Path) -> None:
     data[-1] ^= 1
     path.write_bytes(data)
     with pytest.raises(CheckpointError, match="has changed since it was added"):
-        verify("base-event")
+        verify(stored("base-event"))
 
 
 @pytest.mark.parametrize("record", [None, "{", "[]", "{}"])

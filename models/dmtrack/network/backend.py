@@ -117,8 +117,6 @@ def network_for(
     precision: Precision,
     device: torch.device,
     backend: Backend = "torch",
-    *,
-    folder: Path | None = None,
 ) -> Network:
     """Return what a tracker runs.
 
@@ -127,15 +125,14 @@ def network_for(
         precision: `fp32` or `int8` with ONNX Runtime.
         device: Where to run; a CPU with ONNX Runtime.
         backend: `eager` is `torch` with every step run from Python. With `onnxruntime`, weights that are
-            new to it are exported first, once.
-        folder: Data folder in which exported weights are kept; the user's when None.
+            new to it are exported first, once, into the data folder.
 
     Raises:
         ConfigError: The backend is not installed, or does not run like that.
     """
     if backend != "onnxruntime":
         return inference_network(weights.model, precision, device, recorded=backend == "torch")
-    network = OnnxNetwork.load(exported(weights, onnx_precision(precision, device), folder))
+    network = OnnxNetwork.load(exported(weights, onnx_precision(precision, device)))
     if network.streams > 1:
         network.alone = lambda: inference_network(weights.model)
     return network
@@ -157,16 +154,15 @@ def onnx_precision(precision: Precision, device: torch.device) -> OnnxPrecision:
     return precision
 
 
-def exported(weights: ResolvedWeights, precision: OnnxPrecision, folder: Path | None = None) -> Path:
+def exported(weights: ResolvedWeights, precision: OnnxPrecision) -> Path:
     """Return the step of these weights as an ONNX file, made now if need be.
 
     Args:
         weights: A network and its files.
         precision: Of the file.
-        folder: Data folder in which it is kept; the user's when None.
     """
     digest = hashlib.sha256(f"{_EXPORT_VERSION} {sorted(weights.sha256.values())}".encode()).hexdigest()
-    path = (folder or data_folder()) / "onnx" / f"{digest[:16]}-{precision}.onnx"
+    path = data_folder() / "onnx" / f"{digest[:16]}-{precision}.onnx"
     files = OnnxFiles.at(path)
     if not (files.step.is_file() and files.template.is_file()):
         from dmtrack.network.fast.onnx_export import export_onnx

@@ -30,6 +30,8 @@ from dmtrack.network.fast.packed import PackedNetwork
 from dmtrack.network.inference import Network
 from dmtrack.network.model import DMTrack
 from dmtrack.network.weights.checkpoint import write_whole
+from dmtrack.network.weights.store import resolve_weights
+from dmtrack.video.frame import Modality
 
 #: Largest difference of a map that another order of float32 sums explains.
 _SAME = 1e-4
@@ -52,6 +54,37 @@ class OnnxExport:
 
     files: OnnxFiles
     difference: float
+
+
+def export_model(
+    weights: str | Path,
+    modality: Modality | None,
+    step: Path,
+    *,
+    precision: OnnxPrecision = "fp32",
+    overwrite: bool = False,
+) -> OnnxExport:
+    """Find weights and export them, see `export_onnx`.
+
+    Args:
+        weights: `tiny`, `base`, a name in the data folder, or a path.
+        modality: What the second stream measures; None for one stream.
+        step: Where the step goes, `NAME.onnx`.
+        precision: See `export_onnx`.
+        overwrite: Replace files that are there.
+
+    Raises:
+        ConfigError: The name does not end in `.onnx`, or packages are not installed.
+        CheckpointError: The weights are missing or damaged.
+        OutputError: A file is there already, or cannot be written, or does not give what PyTorch gives.
+    """
+    if step.suffix != ".onnx":
+        raise ConfigError("the name must end in .onnx", where=step)
+    files = OnnxFiles.at(step)
+    for path in (files.step, files.template):
+        if path.exists() and not overwrite:
+            raise OutputError("exists already", where=path, hint="--overwrite replaces it")
+    return export_onnx(resolve_weights(weights, modality).model, step, precision=precision)
 
 
 def export_onnx(model: DMTrack, step: Path, *, precision: OnnxPrecision = "fp32") -> OnnxExport:

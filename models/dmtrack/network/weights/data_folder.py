@@ -105,22 +105,20 @@ def stored(name: str) -> WeightsFile:
     return WeightsFile(name, path, read_meta(path), sha256, added)
 
 
-def verify(name: str) -> WeightsFile:
-    """Check that stored weights are byte for byte those that were added, and that they load.
+def verify(file: WeightsFile) -> None:
+    """Check that weights are byte for byte those that were recorded, and that they load.
 
     Raises:
         CheckpointError: They are missing, changed or damaged.
     """
-    entry = stored(name)
-    found = sha256_of(entry.path)
-    if found != entry.sha256:
+    found = sha256_of(file.path)
+    if found != file.sha256:
         raise CheckpointError(
-            f"has changed since it was added: sha256 {found}, recorded {entry.sha256}",
-            where=entry.path,
+            f"has changed since it was added: sha256 {found}, recorded {file.sha256}",
+            where=file.path,
             hint="add the checkpoint again with --overwrite",
         )
-    load_weights(entry.path)
-    return entry
+    load_weights(file.path)
 
 
 def add_published(

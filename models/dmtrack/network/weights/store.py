@@ -106,6 +106,15 @@ def bundled_weights() -> tuple[WeightsFile, ...]:
     return _weights_in(bundled_folder(), _TINY)
 
 
+def named(name: str) -> WeightsFile:
+    """Return the weights of a name in the box or in the data folder.
+
+    Raises:
+        CheckpointError: There are none of that name, or file or record is damaged.
+    """
+    return next((file for file in bundled_weights() if file.name == name), None) or stored(name)
+
+
 def _weights_in(folder: Path, prefix: str = "") -> tuple[WeightsFile, ...]:
     return tuple(WeightsFile.at(path) for path in sorted(folder.glob(f"{prefix}*{SUFFIX}")))
 

@@ -14,6 +14,7 @@ from typing import Final
 
 import torch
 
+from dmtrack.bench.made_up import BenchClip
 from dmtrack.config import ModelConfig, TrackerConfig
 from dmtrack.drawing.draw import Layout, compose_result
 from dmtrack.drawing.video import VideoWriter
@@ -21,15 +22,15 @@ from dmtrack.errors import DecodeError
 from dmtrack.geometry.box import Box
 from dmtrack.geometry.crop import Crop
 from dmtrack.network.head import HeadOutput
-from dmtrack.network.weights.store import ResolvedWeights
 from dmtrack.tracking.response import choose_peak, hann_window
 from dmtrack.tracking.result import FrameResult, TrackedBox
 from dmtrack.tracking.tracker import Tracker
 from dmtrack.video.frame import FramePair
 from dmtrack.video.pairing import open_pair
-from dmtrack_cli.bench_clip import BenchClip
 
-WARM_UP: Final = 3
+Boxes = Sequence[Sequence[Box]]
+"""Of all targets in each frame, from the second frame of the recording on."""
+_WARM_UP: Final = 3
 """Frames beyond those asked for."""
 _POST_ROUNDS: Final = 20
 
@@ -65,19 +66,6 @@ class Stages:
         return self.decode + self.step + self.draw + self.encode
 
 
-@dataclass(frozen=True, slots=True)
-class StageRun:
-    """What was measured, and what was tracked meanwhile.
-
-    Attributes:
-        stages: Milliseconds.
-        boxes: Of all targets in each frame, from the second frame of the recording on.
-    """
-
-    stages: Stages
-    boxes: Sequence[Sequence[Box]]
-
-
 class _Stopwatch:
     """Collects times by name; the first half of each does not count: buffers and programs are made."""
 
@@ -106,10 +94,8 @@ class Effort:
     limit_s: float
 
 
-def measure_stages(
-    clip: BenchClip, tracker: Tracker, weights: ResolvedWeights, targets: int, effort: Effort
-) -> StageRun:
-    """Track stage by stage, with the video written to a temporary file.
+def measure_stages(clip: BenchClip, tracker: Tracker, targets: int, effort: Effort) -> tuple[Stages, Boxes]:
+    """Track stage by stage, with the video written to a temporary file; return times and boxes.
 
     Raises:
         InputError: The recording cannot be read, or has a single frame.
@@ -121,19 +107,19 @@ def measure_stages(
         tracker.initialize(next(rest), clip.boxes(targets))
         writer = VideoWriter(Path(scratch) / "annotated.mp4")
         begin = time.perf_counter()
-        for done in range(effort.frames + WARM_UP):
+        for done in range(effort.frames + _WARM_UP):
             if done and time.perf_counter() - begin > effort.limit_s:
                 break
             with watch("decode"):
                 pair = next(rest, None)
             if pair is None:
                 break
-            found = _measure_frame(watch, pair, tracker, writer, weights.model.config.search_size)
+            found = _measure_frame(watch, pair, tracker, writer)
             boxes.append([target.box for target in found])
         writer.close()
     if not watch.has("step"):
         raise DecodeError("has a single frame", where=clip.rgb, hint="give a longer recording")
-    crop, post = watch.median("crop"), _post_ms(tracker.config, weights.model.config, targets)
+    crop, post = watch.median("crop"), _post_ms(tracker.config, tracker.network.config, targets)
     stages = Stages(
         decode=watch.median("decode"),
         crop=crop,
@@ -142,16 +128,17 @@ def measure_stages(
         draw=watch.median("draw"),
         encode=watch.median("encode"),
     )
-    return StageRun(stages, boxes)
+    return stages, boxes
 
 
 def _measure_frame(
-    watch: _Stopwatch, pair: FramePair, tracker: Tracker, writer: VideoWriter, size_px: int
+    watch: _Stopwatch, pair: FramePair, tracker: Tracker, writer: VideoWriter
 ) -> tuple[TrackedBox, ...]:
     with watch("step"):
         found = tracker.update(pair)
     with watch("crop"):
-        crops = [Crop.around(target.box, tracker.config.search_factor, size_px) for target in found]
+        size, factor = tracker.network.config.search_size, tracker.config.search_factor
+        crops = [Crop.around(target.box, factor, size) for target in found]
         tracker.cropper.cut(pair.image, crops)
         if tracker.network.device.type == "cuda":
             torch.cuda.synchronize(tracker.network.device)

@@ -1,0 +1,1 @@
+"""How fast this machine tracks, and where the time goes."""

@@ -1,0 +1,385 @@
+"""What a machine takes to track: every choice of weights, backend, precision and number of targets."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final, Literal, Self
+
+import torch
+
+from dmtrack.bench.made_up import BenchClip, make_clip, open_clip
+from dmtrack.bench.stages import Boxes, Effort, Stages, measure_stages
+from dmtrack.config import PRESETS, model_preset
+from dmtrack.errors import CheckpointError, ConfigError, DmtrackError
+from dmtrack.network.backend import Backend, choose_device, choose_precision, onnx_precision
+from dmtrack.network.fast.kernels import Precision
+from dmtrack.network.model import DMTrack
+from dmtrack.network.weights.checkpoint import WeightsMeta, save_weights
+from dmtrack.network.weights.data_folder import DATA_DIR_VARIABLE
+from dmtrack.network.weights.store import find_weights
+from dmtrack.output.record import RECORD, read_run_json
+from dmtrack.run.pipeline import load_tracker
+from dmtrack.video.frame import Modality
+
+COMMAND_SHARE: Final = 3
+"""The command gets this many times the frames of the stages, and of their time: it also starts and ends."""
+LIMIT_S: Final = 4.0
+"""Of measuring stages, for each row; the command takes about as long, and its start."""
+EXACT: Final = ("torch", "fp32")
+"""Backend and precision of exact mode."""
+MOST_TARGETS: Final = 100
+_FEWEST_FRAMES: Final = 2
+
+
+class BenchError(DmtrackError):
+    """The measured program failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class BenchRequest:
+    """What is to be measured: every combination.
+
+    Attributes:
+        rgb: The person's recording; None makes one up.
+        aux: Its second stream.
+        modality: What that measures; None finds out.
+        presets: `tiny`, `base`, or what `--weights` takes.
+        backends: What computes the network.
+        precisions: In which numbers.
+        device: Where.
+        targets: How many at once.
+        frames: How many a measurement takes at most.
+    """
+
+    rgb: Path | None = None
+    aux: Path | None = None
+    modality: Modality | None = None
+    presets: Sequence[str] = ("tiny", "base")
+    backends: Sequence[Backend] = ("torch",)
+    precisions: Sequence[Literal["auto"] | Precision] = ("auto",)
+    device: str = "auto"
+    targets: Sequence[int] = (1, 10)
+    frames: int = 100
+
+    def __post_init__(self) -> None:
+        if not self.targets or not all(1 <= count <= MOST_TARGETS for count in self.targets):
+            raise ConfigError(f"numbers of targets are from 1 to {MOST_TARGETS}", where="--targets")
+
+
+@dataclass(frozen=True, slots=True)
+class CommandSpeed:
+    """One run of `dmtrack track` as a person runs it.
+
+    Attributes:
+        start_up_s: From the start of the process until tracking begins.
+        fps: Frames a second from then on, annotated video included.
+        peak_mb: Most memory the process had, in MiB; None where the system does not say.
+    """
+
+    start_up_s: float
+    fps: float
+    peak_mb: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Drift:
+    """How far boxes are from the exact ones: of each, the edge that is furthest off.
+
+    Attributes:
+        mean_px: Mean over all targets of all frames.
+        largest_px: The largest of them.
+        frames: How many were compared.
+    """
+
+    mean_px: float
+    largest_px: float
+    frames: int
+
+    @classmethod
+    def between(cls, found: Boxes, exact: Boxes) -> Self:
+        """Compare the frames that both have."""
+        frames = list(zip(found, exact, strict=False))
+        apart = [
+            max(abs(a - b) for a, b in zip(box.xyxy, true.xyxy, strict=True))
+            for boxes, truth in frames
+            for box, true in zip(boxes, truth, strict=True)
+        ]
+        return cls(statistics.fmean(apart), max(apart), len(frames))
+
+
+@dataclass(frozen=True, slots=True)
+class BenchRow:
+    """What was measured of one combination.
+
+    Attributes:
+        preset: Name of the weights.
+        made_up_weights: Whether they are random numbers, because the real ones are not there.
+        backend: What computed the network.
+        precision: What the network computed in.
+        device: Where.
+        targets: How many at once.
+        stages_ms: Stages one after the other.
+        network_fps: Frames a second of the tracker alone.
+        command: The whole program.
+        gpu_peak_mb: Most memory of the device while the stages were measured, in MiB; None on a CPU.
+        drift: How far boxes are from exact mode; None in exact mode itself, and for made-up weights, whose
+            boxes follow nothing.
+    """
+
+    preset: str
+    made_up_weights: bool
+    backend: Backend
+    precision: Precision
+    device: str
+    targets: int
+    stages_ms: Stages
+    network_fps: float
+    command: CommandSpeed
+    gpu_peak_mb: float | None
+    drift: Drift | None
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether this is exact mode, which the others are compared with."""
+        return (self.backend, self.precision) == EXACT
+
+
+@dataclass(frozen=True, slots=True)
+class BenchReport:
+    """The rows, and what they were measured on.
+
+    Attributes:
+        clip: The recording.
+        rows: One a combination that can be computed.
+        left_out: Why the others were left out.
+    """
+
+    clip: BenchClip
+    rows: tuple[BenchRow, ...]
+    left_out: tuple[str, ...]
+
+
+def bench(request: BenchRequest, progress: Callable[[str], None] = lambda _: None) -> BenchReport:
+    """Measure each stage of tracking on its own, the whole command, and how far boxes are from exact ones.
+
+    Args:
+        request: What is measured.
+        progress: Told after each row, in words.
+
+    Raises:
+        InputError: The recording cannot be read.
+        CheckpointError: Weights are missing or damaged.
+        ConfigError: The device is not there, or no combination can be computed.
+        BenchError: The program failed.
+    """
+    clip = None if request.rgb is None else open_clip(request.rgb, request.aux, request.modality)
+    choices, left_out = _possible(request)
+    with TemporaryDirectory(prefix="dmtrack-bench-") as scratch:
+        folder = Path(scratch)
+        clip = clip or make_clip(folder, COMMAND_SHARE * request.frames, max(request.targets))
+        session = _Session(clip, Effort(request.frames, LIMIT_S), folder)
+        rows = []
+        for choice in choices:
+            rows.append(session.measure(choice))
+            progress(f"measured {choice.preset}, {choice.targets} targets …")
+    return BenchReport(clip, tuple(rows), left_out)
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    """One combination, with what `auto` means here."""
+
+    preset: str
+    backend: Backend
+    precision: Precision
+    device: torch.device
+    targets: int
+
+
+def _possible(request: BenchRequest) -> tuple[list[_Choice], tuple[str, ...]]:
+    """Return the combinations that can be computed, and why others cannot.
+
+    Raises:
+        ConfigError: None can.
+    """
+    device = choose_device(request.device)
+    possible: list[_Choice] = []
+    problems: dict[str, ConfigError] = {}
+    for preset, backend, asked, targets in itertools.product(
+        request.presets, request.backends, request.precisions, request.targets
+    ):
+        try:
+            precision = choose_precision(asked, device, backend)
+            if backend == "onnxruntime":
+                onnx_precision(precision, device)
+        except ConfigError as error:
+            problems[str(error)] = error
+        else:
+            possible.append(_Choice(preset, backend, precision, device, targets))
+    if not possible:
+        raise next(iter(problems.values()))
+    return possible, tuple(problems)
+
+
+@dataclass(frozen=True, slots=True)
+class _Session:
+    """Measures one choice after the other on the same recording.
+
+    Attributes:
+        clip: The recording.
+        effort: How many frames, and for how long.
+        folder: For random weights and what is exported of them.
+        exact: Boxes of exact mode by weights and number of targets, tracked when first needed.
+    """
+
+    clip: BenchClip
+    effort: Effort
+    folder: Path
+    exact: dict[tuple[str, int], Boxes] = field(default_factory=dict)
+
+    def measure(self, choice: _Choice) -> BenchRow:
+        """Measure the stages, the drift and the command."""
+        weights = self._weights(choice.preset)
+        made_up = weights != choice.preset
+        # What is exported of made-up weights goes when they go.
+        with _data_folder(self.folder if made_up else None):
+            stages, boxes, gpu_mb = self._stages(choice, weights, (choice.backend, choice.precision))
+            return BenchRow(
+                preset=choice.preset,
+                made_up_weights=made_up,
+                backend=choice.backend,
+                precision=choice.precision,
+                device=str(choice.device),
+                targets=choice.targets,
+                stages_ms=stages,
+                network_fps=1e3 / stages.step,
+                command=_run_track([*self._words(choice, stages), "--weights", weights]),
+                gpu_peak_mb=gpu_mb,
+                drift=None if made_up else self._drift(choice, weights, boxes),
+            )
+
+    def _weights(self, preset: str) -> str:
+        """Return what `--weights` takes; a preset that is not there gets random numbers."""
+        try:
+            find_weights(preset, self.clip.modality)
+        except CheckpointError:
+            if preset not in PRESETS:
+                raise
+            return str(made_up_weights(self.folder, preset, self.clip.modality))
+        return preset
+
+    def _stages(
+        self, choice: _Choice, weights: str, mode: tuple[Backend, Precision]
+    ) -> tuple[Stages, Boxes, float | None]:
+        """Return times, boxes, and the most memory of a GPU in MiB."""
+        backend, precision = mode
+        on_cuda = choice.device.type == "cuda"
+        if on_cuda:
+            torch.cuda.reset_peak_memory_stats(choice.device)
+        tracker = load_tracker(
+            weights, self.clip.modality, device=str(choice.device), precision=precision, backend=backend
+        )
+        stages, boxes = measure_stages(self.clip, tracker, choice.targets, self.effort)
+        return stages, boxes, torch.cuda.max_memory_allocated(choice.device) / (1 << 20) if on_cuda else None
+
+    def _drift(self, choice: _Choice, weights: str, boxes: Boxes) -> Drift | None:
+        key = choice.preset, choice.targets
+        if (choice.backend, choice.precision) == EXACT:
+            self.exact[key] = boxes
+            return None
+        if key not in self.exact:
+            self.exact[key] = self._stages(choice, weights, EXACT)[1]
+        return Drift.between(boxes, self.exact[key])
+
+    def _words(self, choice: _Choice, stages: Stages) -> Iterator[str]:
+        """Yield what the command tracks, how, and for how many frames."""
+        clip, effort = self.clip, self.effort
+        most = int(COMMAND_SHARE * effort.limit_s * 1e3 / stages.total)
+        yield from (str(stream) for stream in (clip.rgb, clip.aux) if stream is not None)
+        yield from () if clip.modality is None else ("--modality", clip.modality)
+        yield from (f"--box={','.join(map(str, box.xywh))}" for box in clip.boxes(choice.targets))
+        yield from ("--end", str(max(_FEWEST_FRAMES, min(COMMAND_SHARE * effort.frames, most))))
+        yield from ("--device", str(choice.device), "--precision", choice.precision)
+        yield from ("--backend", choice.backend)
+
+
+def made_up_weights(folder: Path, preset: str, modality: Modality | None) -> Path:
+    """Write random weights, the same each time, unless they are there; return their file."""
+    path = folder / f"{preset}.safetensors"
+    if not path.exists():
+        config = model_preset(preset, modality)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            tensors = DMTrack(config, with_adapters=modality is not None).state_dict()
+        meta = WeightsMeta(
+            config=config,
+            kind="foundation" if modality is None else "full",
+            modality=modality,
+            source_name="random numbers",
+        )
+        save_weights(path, tensors, meta)
+    return path
+
+
+@contextmanager
+def _data_folder(folder: Path | None) -> Iterator[None]:
+    """Use this data folder instead of the user's, in programs that are started too; None changes nothing."""
+    with_user = os.environ.get(DATA_DIR_VARIABLE)
+    if folder is not None:
+        os.environ[DATA_DIR_VARIABLE] = str(folder)
+    try:
+        yield
+    finally:
+        if with_user is not None:
+            os.environ[DATA_DIR_VARIABLE] = with_user
+        else:
+            os.environ.pop(DATA_DIR_VARIABLE, None)
+
+
+def _run_track(words: Sequence[str]) -> CommandSpeed:
+    """Run `dmtrack track` with these words in a process of its own.
+
+    Raises:
+        BenchError: It failed; the message is its own.
+    """
+    with TemporaryDirectory() as scratch:
+        folder, said = Path(scratch) / "out", Path(scratch) / "said.txt"
+        command = [sys.executable, "-m", "dmtrack_cli", "track", *words, "-o", str(folder)]
+        with said.open("w", encoding="utf-8") as complaints:
+            begin = time.perf_counter()
+            process = subprocess.Popen(  # noqa: S603 - this program itself
+                [*command, "--progress", "json"], stdout=subprocess.PIPE, stderr=complaints, text=True
+            )
+            start_up_s, peak_mb = _watched(process, begin)
+        if process.returncode:
+            lines = said.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+            raise BenchError(f"dmtrack track failed: {lines[-1] if lines else 'it says nothing'}")
+        speed = read_run_json(folder / RECORD)["speed"]
+        return CommandSpeed(start_up_s, float(speed["whole_fps"]), peak_mb)
+
+
+def _watched(process: subprocess.Popen[str], begin: float) -> tuple[float, float | None]:
+    """Wait for the end; return seconds until the first line, and the largest memory in MiB."""
+    assert process.stdout is not None  # noqa: S101 - a pipe was asked for
+    with process.stdout as lines:
+        lines.readline()
+        start_up_s = time.perf_counter() - begin
+        for _ in lines:
+            pass
+    if not hasattr(os, "wait4"):
+        process.wait()
+        return start_up_s, None
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    unit = 1 if sys.platform == "darwin" else 1024  # bytes there, KiB elsewhere
+    return start_up_s, usage.ru_maxrss * unit / (1 << 20)
