@@ -10,7 +10,7 @@ from rich.table import Table
 
 from dmtrack.evaluation.clips import ClipResult
 from dmtrack.evaluation.comparison import Comparison
-from dmtrack.evaluation.scores import Evaluation
+from dmtrack.evaluation.evaluation import Evaluation
 from dmtrack_cli.console import out
 
 
@@ -62,18 +62,12 @@ def _ranking_table(evaluation: Evaluation) -> Table:
 
 def _attribute_table(evaluation: Evaluation) -> Table:
     """Return a row an attribute, a column a tracker: the figure that ranks."""
-    metric = evaluation.benchmark.metric
-    column = metric.columns.index(metric.ranked_by)
     table = Table(show_edge=False, pad_edge=False)
-    table.add_column(f"{metric.ranked_by} by attribute")
+    table.add_column(f"{evaluation.benchmark.metric.ranked_by} by attribute")
     for tracker in evaluation.trackers:
         table.add_column(tracker.name, justify="right")
-    names = sorted({one.attribute for tracker in evaluation.trackers for one in tracker.attributes})
-    for name in names:
-        found = (
-            next((one for one in tracker.attributes if one.attribute == name), None)
-            for tracker in evaluation.trackers
-        )
+    column = evaluation.ranking_column
+    for name, found in evaluation.attributes().items():
         cells = ("" if one is None else f"{_percent(one.figures[column])} ({one.sequences})" for one in found)
         table.add_row(name, *cells)
     return table

@@ -13,8 +13,7 @@ import typer
 from dmtrack.batch.run import Existing
 from dmtrack.evaluation.benchmark_runs import BenchmarkRunOptions, plan_benchmark
 from dmtrack.evaluation.clips import ClipFolder, ClipResult, exact_trackers, score_auc
-from dmtrack.evaluation.evaluation import evaluate_results
-from dmtrack.evaluation.scores import Evaluation, evaluation_json
+from dmtrack.evaluation.evaluation import Evaluation, evaluate_results, evaluation_json
 from dmtrack.evaluation.scoring import ScoringOptions
 from dmtrack.output.atomic import os_errors_translated
 from dmtrack_cli.batch_run import run_plan

@@ -1,22 +1,35 @@
-"""`evaluate_results`: score the results of trackers on a benchmark, and write the report."""
+"""`evaluate_results`: the scores of trackers on a benchmark, as one value and as files."""
 
 from __future__ import annotations
 
 import contextlib
+import csv
+import io
+import json
 import logging
+import math
 import tempfile
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass, is_dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from dmtrack.datasets.annotations import read_annotations
+import numpy as np
+
+from dmtrack.datasets.annotations import AnnotatedSet, read_annotations
 from dmtrack.errors import ConfigError, DatasetError, FormatError
-from dmtrack.evaluation.benchmarks import benchmark_for
-from dmtrack.evaluation.comparison import compare
+from dmtrack.evaluation.benchmarks import Benchmark, benchmark_for
+from dmtrack.evaluation.comparison import Comparison, compare
 from dmtrack.evaluation.report import draw_plots, report_html
-from dmtrack.evaluation.scores import Evaluation, evaluation_json, sequences_csv, trackers_csv
-from dmtrack.evaluation.scoring import ScoringOptions, TrackerScore, named_apart, ranked, score_tracker
+from dmtrack.evaluation.scoring import (
+    AttributeScore,
+    ResultsProblem,
+    ScoringOptions,
+    TrackerScore,
+    named_apart,
+    ranked,
+    score_tracker,
+)
 from dmtrack.evaluation.tracker_files import find_trackers, unpacked
 from dmtrack.evaluation.worst_sequences import worst_sequences
 from dmtrack.output.atomic import prepare_folder, write_atomically
@@ -26,6 +39,47 @@ _log = logging.getLogger(__name__)
 REPORT: Final = "report.html"
 _FILES: Final = (REPORT, "scores.json", "sequences.csv", "trackers.csv")
 _WORST: Final = 6
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluation:
+    """Trackers on a data set.
+
+    Attributes:
+        benchmark: What was counted.
+        data: The truth.
+        source: Where the truth is, as the person named it.
+        trackers: The best first.
+        comparison: Of two of them, if asked for.
+        files: What was written, the report first.
+    """
+
+    benchmark: Benchmark
+    data: AnnotatedSet
+    source: Path
+    trackers: Sequence[TrackerScore]
+    comparison: Comparison | None = None
+    files: tuple[Path, ...] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the figures."""
+        return self.benchmark.metric.columns
+
+    @property
+    def ranking_column(self) -> int:
+        """Which of the figures orders the trackers."""
+        return self.columns.index(self.benchmark.metric.ranked_by)
+
+    def attributes(self) -> dict[str, list[AttributeScore | None]]:
+        """Return the score of every tracker by attribute; None where it has no sequence with it."""
+        scores = [{one.attribute: one for one in tracker.attributes} for tracker in self.trackers]
+        return {name: [own.get(name) for own in scores] for name in sorted(set().union(*scores))}
+
+    @property
+    def problems(self) -> tuple[ResultsProblem, ...]:
+        """What is wrong with the results of all trackers."""
+        return tuple(problem for tracker in self.trackers for problem in tracker.problems)
 
 
 def evaluate_results(
@@ -163,3 +217,97 @@ def _write(evaluation: Evaluation, folder: Path, options: ScoringOptions) -> tup
     for name, data in files.items():
         write_atomically(folder / name, data)
     return tuple(folder / name for name in files)
+
+
+def sequences_csv(evaluation: Evaluation) -> str:
+    """Return a row a tracker and sequence; a sequence without results has empty figures."""
+    rows = []
+    for tracker in evaluation.trackers:
+        scores = {score.name: score for score in tracker.sequences}
+        for annotation in evaluation.data.sequences:
+            score = scores.get(annotation.name)
+            figures = [""] * len(evaluation.columns) if score is None else [repr(f) for f in score.figures]
+            rows.append([tracker.name, annotation.name, len(annotation), *figures])
+    return _csv(["tracker", "sequence", "frames", *evaluation.columns], rows)
+
+
+def trackers_csv(evaluation: Evaluation) -> str:
+    """Return a row a tracker, and one a tracker and attribute."""
+    rows: list[list[object]] = []
+    for tracker in evaluation.trackers:
+        rows.append([tracker.name, "", len(tracker.sequences), *map(repr, tracker.figures)])
+        for one in tracker.attributes:
+            rows.append([tracker.name, one.attribute, one.sequences, *map(repr, one.figures)])
+    return _csv(["tracker", "attribute", "sequences", *evaluation.columns], rows)
+
+
+def evaluation_json(evaluation: Evaluation) -> str:
+    """Return everything but the boxes as one JSON document; a figure that does not exist is null."""
+    metric = evaluation.benchmark.metric
+    convention = getattr(metric, "convention", None)
+    document = {
+        "benchmark": evaluation.benchmark.name,
+        "dataset": str(evaluation.source),
+        "sequences": len(evaluation.data.sequences),
+        "columns": list(metric.columns),
+        "convention": asdict(convention) if is_dataclass(convention) else None,  # type: ignore[arg-type]
+        "trackers": [_tracker_json(tracker, metric.columns) for tracker in evaluation.trackers],
+        "comparison": _comparison_json(evaluation.comparison),
+    }
+    return json.dumps(_plain(document), indent=1, allow_nan=False) + "\n"
+
+
+def _tracker_json(tracker: TrackerScore, columns: Sequence[str]) -> dict[str, Any]:
+    return {
+        "name": tracker.name,
+        "figures": _named(columns, tracker.figures),
+        "scored": len(tracker.sequences),
+        "missing": tracker.missing,
+        "problems": [
+            {"kind": one.kind, "names": one.names, "detail": one.detail, "counted": one.counted}
+            for one in tracker.problems
+        ],
+        "attributes": {
+            one.attribute: {"sequences": one.sequences, **_named(columns, one.figures)}
+            for one in tracker.attributes
+        },
+        "curves": {curve.name: {"x": curve.x, "y": curve.y} for curve in tracker.curves},
+        "sequences": {
+            score.name: {"frames": score.frames, **_named(columns, score.figures)}
+            for score in tracker.sequences
+        },
+    }
+
+
+def _comparison_json(comparison: Comparison | None) -> dict[str, Any] | None:
+    if comparison is None:
+        return None
+    return {
+        "a": comparison.a,
+        "b": comparison.b,
+        "differences": [asdict(one) for one in comparison.differences],
+        "sequences": dict(zip(comparison.names, comparison.values, strict=True)),
+    }
+
+
+def _named(columns: Sequence[str], figures: Sequence[float]) -> dict[str, float]:
+    return dict(zip(columns, figures, strict=True))
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
+    """Return what JSON can hold: arrays as lists, numbers that are not finite as null."""
+    if isinstance(value, dict):
+        return {str(key): _plain(one) for key, one in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(one) for one in value]
+    if isinstance(value, float | np.floating):
+        return float(value) if math.isfinite(value) else None
+    return value
+
+
+def _csv(header: list[str], rows: Iterable[Sequence[object]]) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return text.getvalue()

@@ -17,11 +17,12 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from dmtrack.drawing.draw import PALETTE
 from dmtrack.evaluation.comparison import Comparison, largest
-from dmtrack.evaluation.scores import Evaluation
 from dmtrack.evaluation.worst_sequences import WorstSequence
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from dmtrack.evaluation.evaluation import Evaluation
 
 
 _LARGEST: Final = 10
@@ -97,10 +98,9 @@ def _comparison(evaluation: Evaluation, comparison: Comparison) -> str:
         )
         for one in comparison.differences
     ]
-    column = evaluation.columns.index(evaluation.benchmark.metric.ranked_by)
     extremes = [
         (_text(comparison.names[row]), *(_signed(value) for value in comparison.values[row]))
-        for row in largest(comparison, column, _LARGEST)
+        for row in largest(comparison, evaluation.ranking_column, _LARGEST)
     ]
     head = (f"{a} &minus; {b}", "difference", "95 % interval", "clear", f"{a} better", f"{b} better")
     heads = ("largest differences", *(_text(one.column) for one in comparison.differences))
@@ -126,19 +126,13 @@ def _inline(plot: Plot, number: int) -> str:
 
 
 def _attributes(evaluation: Evaluation) -> str:
-    names = sorted({one.attribute for tracker in evaluation.trackers for one in tracker.attributes})
-    if not names:
-        return ""
-    column = evaluation.columns.index(evaluation.benchmark.metric.ranked_by)
-    rows = []
-    for name in names:
-        found = [
-            next((one for one in tracker.attributes if one.attribute == name), None)
-            for tracker in evaluation.trackers
-        ]
+    column, rows = evaluation.ranking_column, []
+    for name, found in evaluation.attributes().items():
         most = max(one.sequences for one in found if one is not None)
         figures = ("" if one is None else _percent(one.figures[column]) for one in found)
         rows.append((_text(name), str(most), *figures))
+    if not rows:
+        return ""
     head = ("attribute", "sequences", *(_text(tracker.name) for tracker in evaluation.trackers))
     title = f"<h2>Attributes: {_text(evaluation.benchmark.metric.ranked_by)}</h2>"
     return title + _table(head, rows, sortable=True)
@@ -147,7 +141,7 @@ def _attributes(evaluation: Evaluation) -> str:
 def _sequences(evaluation: Evaluation) -> str:
     metric = evaluation.benchmark.metric
     is_full = len(evaluation.trackers) <= _FULL_COLUMNS_UP_TO
-    shown = range(len(metric.columns)) if is_full else [metric.columns.index(metric.ranked_by)]
+    shown = range(len(metric.columns)) if is_full else [evaluation.ranking_column]
     head = ["sequence", "frames"]
     for tracker in evaluation.trackers:
         head += [_text(f"{tracker.name} {metric.columns[column]}") for column in shown]

@@ -162,20 +162,18 @@ def score_tracker(
     scored = [score for one in data.sequences if (score := run.sequence(one)) is not None]
     if not scored:
         raise run.failure or FormatError("no sequence could be scored", where=tracker.root)
-    problems = run.problems()
-    missing = len(data.sequences) - len(scored)
-    figures = _over(scored, benchmark)
+    parts = [score.part for score in scored]
+    figures = benchmark.metric.figures(parts)
     if options.missing is Missing.ZERO:
         figures = tuple(value * len(scored) / len(data.sequences) for value in figures)
-    curves = benchmark.metric.curves([score.part for score in scored])
     return TrackerScore(
         tracker.name,
         figures,
-        tuple(scored),
-        _by_attribute(scored, data, benchmark),
-        curves,
-        missing,
-        problems,
+        sequences=tuple(scored),
+        attributes=_by_attribute(scored, data, benchmark),
+        curves=benchmark.metric.curves(parts),
+        missing=len(data.sequences) - len(scored),
+        problems=run.problems(),
     )
 
 
@@ -317,19 +315,15 @@ def _expected_lengths(annotation: Annotation, benchmark: Benchmark) -> tuple[int
     return tuple(lengths)
 
 
-def _over(scores: Sequence[SequenceScore], benchmark: Benchmark) -> tuple[float, ...]:
-    return benchmark.metric.figures([score.part for score in scores])
-
-
 def _by_attribute(
     scores: Sequence[SequenceScore], data: AnnotatedSet, benchmark: Benchmark
 ) -> tuple[AttributeScore, ...]:
     attributes = {one.name: one.attributes for one in data.sequences}
     found = []
     for attribute in sorted(set().union(*attributes.values())):
-        having = [score for score in scores if attribute in attributes[score.name]]
+        having = [score.part for score in scores if attribute in attributes[score.name]]
         if having:
-            found.append(AttributeScore(attribute, len(having), _over(having, benchmark)))
+            found.append(AttributeScore(attribute, len(having), benchmark.metric.figures(having)))
     return tuple(found)
 
 
@@ -339,13 +333,10 @@ def _foreign(tracker: TrackerFiles, data: AnnotatedSet, benchmark: Benchmark) ->
     if other is not None and other is not benchmark.name:
         what = f"these are results of {BENCHMARKS[other].title}, but the data set is {benchmark.title}"
     else:
-        some = ", ".join(tracker.unknown[:3])
-        what = f"no file is about a sequence of the data set (files: {some}; sequences: {_some(data)})"
+        files = ", ".join(tracker.unknown[:3])
+        names = ", ".join(sequence.name for sequence in data.sequences[:3])
+        what = f"no file is about a sequence of the data set (files: {files}; sequences: {names})"
     return FormatError(what, where=tracker.root, hint="give the --dataset that the results are of")
-
-
-def _some(data: AnnotatedSet) -> str:
-    return ", ".join(sequence.name for sequence in data.sequences[:3])
 
 
 def corner_like(rows: Floats, truth: Floats) -> bool | None:

@@ -16,7 +16,7 @@ import re
 import zipfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -149,12 +149,6 @@ class TrackerFiles:
     unknown: tuple[str, ...] = ()
 
 
-@dataclass(slots=True)
-class _Group:
-    files: dict[str, list[Path]] = field(default_factory=lambda: defaultdict(list))
-    unknown: list[str] = field(default_factory=list)
-
-
 def unpacked(archive: Path, folder: Path) -> Path:
     """Unpack the text files of a zip into `folder`, and return the folder of its name there.
 
@@ -191,14 +185,12 @@ def find_trackers(path: Path, names: frozenset[str], *, besides: Path | None = N
     if not path.is_dir():
         raise FormatError("no such folder of results", where=path, hint="name a folder or a zip of results")
     folded = {name.casefold(): name for name in sorted(names)} | {name: name for name in names}
-    groups: dict[Path, _Group] = defaultdict(_Group)
+    groups: dict[Path, dict[str | None, list[Path]]] = defaultdict(lambda: defaultdict(list))
     for file in _candidates(path, besides):
         name, root = _placed(file, folded)
-        if name is None:
-            groups[root].unknown.append(file.stem)
-        elif name:
-            groups[root].files[name].append(file)
-    found = [_tracker(path, root, group) for root, group in sorted(groups.items())]
+        if name != "":
+            groups[root][name].append(file)
+    found = [_tracker(path, root, files) for root, files in sorted(groups.items())]
     if not found:
         raise FormatError(
             "holds no file of results", where=path, hint="NAME.txt for each sequence is expected"
@@ -215,12 +207,9 @@ def _candidates(path: Path, besides: Path | None) -> Iterator[Path]:
         )
         for name in sorted(files):
             file = Path(folder) / name
-            if file.suffix.lower() in RESULT_SUFFIXES and not _is_about_others(file):
+            is_about_others = name.startswith(".") or name.lower() in _ABOUT_OTHERS
+            if file.suffix.lower() in RESULT_SUFFIXES and not is_about_others:
                 yield file
-
-
-def _is_about_others(file: Path) -> bool:
-    return file.name.startswith(".") or file.name.lower() in _ABOUT_OTHERS
 
 
 def _placed(file: Path, folded: Mapping[str, str]) -> tuple[str | None, Path]:
@@ -255,12 +244,13 @@ def _named(stem: str, folded: Mapping[str, str]) -> str | None:
     return None
 
 
-def _tracker(path: Path, root: Path, group: _Group) -> TrackerFiles:
+def _tracker(path: Path, root: Path, files: Mapping[str | None, list[Path]]) -> TrackerFiles:
     parts = root.relative_to(path).parts
     kept = [part for part in parts if part.lower() not in _EXPERIMENTS and part.lower() != "results"]
     name = "/".join(kept) or (root.name if root.name.lower() not in _EXPERIMENTS else root.parent.name)
-    files = {name: _preferred(files) for name, files in sorted(group.files.items())}
-    return TrackerFiles(name, root, files, tuple(group.unknown))
+    known = {one: _preferred(found) for one, found in files.items() if one is not None}
+    unknown = tuple(file.stem for file in files.get(None, ()))
+    return TrackerFiles(name, root, dict(sorted(known.items())), unknown)
 
 
 def _preferred(files: list[Path]) -> tuple[Path, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import cv2
 import numpy as np
@@ -16,9 +16,11 @@ from dmtrack.errors import FormatError
 from dmtrack.evaluation.metric import track_boxes
 from dmtrack.evaluation.multistart import MultiStart
 from dmtrack.evaluation.overlap import Floats, iou_per_frame, is_box
-from dmtrack.evaluation.scores import Evaluation
 from dmtrack.evaluation.scoring import TrackerScore
 from dmtrack.evaluation.tracker_files import RowOrder, read_track
+
+if TYPE_CHECKING:
+    from dmtrack.evaluation.evaluation import Evaluation
 
 _WIDTH_PX: Final = 360
 _QUALITY: Final = 82
@@ -57,7 +59,7 @@ def worst_sequences(
     if isinstance(evaluation.benchmark.metric, MultiStart):
         return ()
     best = evaluation.trackers[0]
-    column = evaluation.columns.index(evaluation.benchmark.metric.ranked_by)
+    column = evaluation.ranking_column
     by_name = {one.name: one for one in evaluation.data.sequences}
     found: list[WorstSequence] = []
     for score in sorted(best.sequences, key=lambda score: np.nan_to_num(score.figures[column])):
