@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from dmtrack.errors import OutputError
+from dmtrack.errors import InputError, OutputError
 from dmtrack.video.frame import Modality
 from dmtrack_cli.options import PhotographsOption, ThermalImagesOption
 
@@ -38,25 +37,28 @@ def synthetic(
     """
     import cv2
 
-    from dmtrack.config import TINY
     from dmtrack.output.atomic import reserve, write_atomically
-    from dmtrack.synthetic.contact_sheet import contact_sheet
-    from dmtrack.training.config import TrainConfig, TrainRequest
-    from dmtrack.training.training_run import open_data
+    from dmtrack.synthetic.sample import contact_sheet
+    from dmtrack.synthetic.sampling import SamplerConfig, TrainingSampler
 
     if output.suffix.lower() != ".png":
         raise OutputError("the sheet is a PNG picture", where=output, hint="give a name that ends in .png")
     reserve(output, overwrite=overwrite)
-    request = TrainRequest(
-        output,
-        TrainConfig(stage="foundation" if modality is None else "adapters", templates=templates),
+    for folder in (photographs, thermal_images):
+        if folder is not None and not folder.is_dir():
+            raise InputError("no such folder", where=folder)
+    config = SamplerConfig(
+        template_size,
+        search_size,
+        templates=templates,
         modality=modality,
         photographs=photographs,
         thermal_images=thermal_images,
         collage_share=collage_share,
+        event_share=0.08,
+        depth_share=0.08,
     )
-    sizes = replace(TINY, template_size=template_size, search_size=search_size)
-    sampler = open_data(request, sizes).factory(seed)
+    sampler = TrainingSampler(config, seed)
     sheet = contact_sheet([sampler.sample() for _ in range(count)], min(columns, count))
     done, data = cv2.imencode(".png", sheet[..., ::-1])
     if not done:

@@ -1,11 +1,10 @@
 """Training samples: seeded, of the promised shapes, with the box where the target is."""
 
-import itertools
 import json
 import pickle
 import time
 from dataclasses import replace
-from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
 import cv2
@@ -13,11 +12,9 @@ import numpy as np
 import pytest
 
 from dmtrack.errors import ConfigError, DatasetError
-from dmtrack.synthetic.contact_sheet import contact_sheet
-from dmtrack.synthetic.photographs import PhotoLibrary
-from dmtrack.synthetic.sampling import SamplerConfig, TrainingSampler, batches
-from dmtrack.synthetic.sequence import SyntheticSequence
-from dmtrack.video.encoding import ModalityEncoder
+from dmtrack.synthetic.photographs import load_photographs
+from dmtrack.synthetic.sample import contact_sheet
+from dmtrack.synthetic.sampling import SamplerConfig, TrainingSampler
 from dmtrack.video.frame import Modality
 
 TRAIN = Path(__file__).parents[2].parent / "shared" / "data" / "train"
@@ -142,6 +139,24 @@ def test_one_stream_shows_every_kind_of_picture_by_its_share():
     assert any((s.search == 255).all(axis=2).mean() > 0.3 for s in event)
 
 
+def test_collages_are_colour_or_grey_or_real_thermal_images(thermal_images):
+    """They have no temperatures and no motion to speak of, so no second stream is made up for them."""
+    only = replace(ONLY_RGB, collage_share=1.0)
+    made_up = draw(replace(only, grey_share=0.5, depth_share=0.25, event_share=0.25), 0, 12)
+    grey = [np.ptp(s.search.astype(int), axis=2).max() == 0 for s in made_up]
+    assert 0 < sum(grey) < 12
+    assert not any((s.search == 255).all(axis=2).mean() > 0.6 for s in made_up)
+    real = draw(replace(only, thermal_share=1.0, thermal_images=thermal_images), 0, 5)
+    assert all(1.1 < s.box_cxcywh[2] / s.box_cxcywh[3] < 2.6 for s in real)
+
+
+def test_every_collage_is_a_scene_of_its_own():
+    samples = draw(replace(ONLY_RGB, collage_share=1.0, light_change_share=0.0), 3, 8)
+    middles = [s.templates[0, 40:56, 40:56].mean(axis=(0, 1)) for s in samples]
+    near = [np.abs(a - b).max() < 12 for a, b in pairwise(middles)]
+    assert sum(near) < 3
+
+
 def test_pairs_hold_the_second_stream_in_the_last_channels():
     thermal = draw(SamplerConfig(modality=Modality.THERMAL), 0, 4)
     assert all(np.ptp(s.search[..., 3:].astype(int), axis=2).max() == 0 for s in thermal)
@@ -162,16 +177,6 @@ def test_real_thermal_images_are_used_as_they_are(thermal_images):
         assert 1.1 < w / h < 2.6
 
 
-def test_batches_stack_the_sampler(photographs):
-    config = replace(ONLY_RGB, photographs=photographs)
-    batch = next(batches(config, 5, 4))
-    expected = draw(config, 5, 4)
-    assert batch.templates.shape == (4, 2, 96, 96, 3)
-    np.testing.assert_array_equal(batch.search[2], expected[2].search)
-    np.testing.assert_array_equal(batch.boxes_cxcywh[3], expected[3].box_cxcywh)
-    assert batch.visible.dtype == np.bool_
-
-
 def test_the_configuration_travels_to_workers():
     config = SamplerConfig(modality=Modality.DEPTH, photographs=Path("somewhere"))
     assert pickle.loads(pickle.dumps(config)) == config
@@ -186,8 +191,7 @@ def test_impossible_configurations_are_refused(changes):
 
 
 def test_photographs_are_read_with_their_things(photographs):
-    library = PhotoLibrary.load(photographs)
-    (photograph,) = library.photographs
+    (photograph,) = load_photographs(photographs)
     np.testing.assert_allclose(photograph.outlines[0].min(axis=0), [100, 60], atol=0.01)
     sprite = photograph.cut_out(np.random.default_rng(0), 0)
     assert sprite.box_size[0] == pytest.approx(sprite.box_size[1], rel=0.05)
@@ -198,77 +202,40 @@ def test_photographs_are_read_with_their_things(photographs):
 
 
 def test_thermal_boxes_are_read_and_tiny_ones_left_out(thermal_images):
-    (photograph,) = PhotoLibrary.load(thermal_images).photographs
+    (photograph,) = load_photographs(thermal_images)
     assert len(photograph.outlines) == 1
     np.testing.assert_allclose(photograph.outlines[0].max(axis=0), [170, 132], atol=0.3)
 
 
 def test_things_cut_by_the_border_are_no_targets_in_place(thermal_images):
-    (photograph,) = PhotoLibrary.load(thermal_images).photographs
+    (photograph,) = load_photographs(thermal_images)
     cut = replace(photograph, outlines=(*photograph.outlines, photograph.outlines[0] - (130, 0)))
     assert len(cut.whole_things) == 1
 
 
 def test_unusable_folders_say_what_is_wrong(tmp_path, photographs):
     with pytest.raises(DatasetError, match="no photographs found"):
-        PhotoLibrary.load(tmp_path)
+        load_photographs(tmp_path)
     (tmp_path / "images").mkdir()
     with pytest.raises(DatasetError, match=r"no \.jpg"):
-        PhotoLibrary.load(tmp_path)
+        load_photographs(tmp_path)
     (tmp_path / "images" / "a").mkdir()
     (tmp_path / "images" / "a" / "one.jpg").write_bytes(b"not a picture")
     with pytest.raises(DatasetError, match="cannot be read"):
-        PhotoLibrary.load(tmp_path)
+        load_photographs(tmp_path)
     (tmp_path / "images" / "a" / "one.jpg").write_bytes(
         (photographs / "images" / "a" / "one.jpg").read_bytes()
     )
     (tmp_path / "instance_polygons" / "a").mkdir(parents=True)
     (tmp_path / "instance_polygons" / "a" / "one.txt").write_text("1 0.1 0.2 0.3\n")
     with pytest.raises(DatasetError, match="line 1"):
-        PhotoLibrary.load(tmp_path)
+        load_photographs(tmp_path)
 
 
 def test_a_broken_list_of_boxes_is_named(tmp_path):
     (tmp_path / "boxes_xywh.json").write_text("{")
     with pytest.raises(DatasetError, match="not JSON"):
-        PhotoLibrary.load(tmp_path)
-
-
-@pytest.mark.parametrize("modality", [None, *Modality])
-def test_sequences_have_true_boxes_and_raw_second_frames(modality):
-    sequence = SyntheticSequence(11, modality, size=(160, 120), frames=6, frame_rate=Fraction(25))
-    frames = list(sequence)
-    assert len(frames) == len(sequence) == 6
-    assert [f.box for f in frames] == sequence.boxes()
-    assert frames[5].rgb.time_s == Fraction(5, 25)
-    assert frames[0].rgb.pixels.shape == (120, 160, 3)
-    if modality is None:
-        assert frames[0].aux is None
-        return
-    shapes = {Modality.THERMAL: (120, 160), Modality.DEPTH: (120, 160), Modality.EVENT: (120, 160, 3)}
-    kinds = {Modality.THERMAL: np.uint8, Modality.DEPTH: np.uint16, Modality.EVENT: np.uint8}
-    assert frames[0].aux.pixels.shape == shapes[modality]
-    assert frames[0].aux.pixels.dtype == kinds[modality]
-    assert ModalityEncoder(modality)(frames[0].aux.pixels).shape == (120, 160, 3)
-
-
-def test_a_sequence_renders_the_same_twice():
-    sequence = SyntheticSequence(2, Modality.EVENT, size=(96, 96), frames=3)
-    for a, b in itertools.zip_longest(sequence, sequence):
-        np.testing.assert_array_equal(a.rgb.pixels, b.rgb.pixels)
-        np.testing.assert_array_equal(a.aux.pixels, b.aux.pixels)
-
-
-def test_targets_of_sequences_stay_in_the_frame():
-    for seed in range(8):
-        for box in SyntheticSequence(seed, size=(160, 120), frames=30).boxes():
-            assert 0 <= box.cx <= 160
-            assert 0 <= box.cy <= 120
-
-
-def test_an_impossible_sequence_is_refused():
-    with pytest.raises(ConfigError):
-        SyntheticSequence(0, frames=0)
+        load_photographs(tmp_path)
 
 
 def test_the_contact_sheet_shows_streams_side_by_side_with_the_box():
@@ -293,11 +260,12 @@ def test_the_real_photographs_serve(modality):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("collage_share", [0.0, 1.0])
 @pytest.mark.parametrize("modality", [None, *Modality])
-def test_speed_on_one_core(modality):
+def test_speed_on_one_core(modality, collage_share):
     """Processor time, after the stock has filled; half of what an idle core reaches."""
     cv2.setNumThreads(1)
-    sampler = TrainingSampler(SamplerConfig(modality=modality), 0)
+    sampler = TrainingSampler(SamplerConfig(modality=modality, collage_share=collage_share), 0)
     for _ in range(1200):
         sampler.sample()
     start = time.process_time()

@@ -12,14 +12,13 @@ from dmtrack.synthetic import affine
 from dmtrack.synthetic.canvas import made_up_canvas, make_canvas
 from dmtrack.synthetic.casting import CastingConfig, SceneFactory
 from dmtrack.synthetic.motion import STILL, Motion, Wave
-from dmtrack.synthetic.scene import Actor, Backdrop, Scene, View, Wanted
+from dmtrack.synthetic.scene import Actor, Backdrop, Scene, View
 from dmtrack.synthetic.shapes import made_up_sprite, person
 from dmtrack.synthetic.sprite import make_sprite, outline_of
-from dmtrack.synthetic.stock import Stock, StockSize, recoloured
+from dmtrack.synthetic.stock import Stock, recoloured
 from dmtrack.synthetic.textures import SurfaceBank
 
 WIDTH, HEIGHT = 160, 120
-SMALL_STOCK = StockSize(sprites=20, cut_outs=4, canvases=2)
 
 
 def solid(colour, heat=200, size=(40, 24), hole=False):
@@ -43,8 +42,8 @@ def stage(*actors, camera=STILL, heat=60, far=5000.0, horizon=1.0):
     return Scene(WIDTH, HEIGHT, Backdrop(canvas, np.eye(3), 1000.0, far), actors, 0, camera)
 
 
-def whole(scene, t=0.0, **wanted):
-    return scene.render(t, View.whole(WIDTH, HEIGHT), Wanted(**wanted))
+def whole(scene, t=0.0, **pictures):
+    return scene.render(t, View.whole(WIDTH, HEIGHT), **pictures)
 
 
 def bounds(mask):
@@ -172,19 +171,20 @@ def test_made_up_things_are_premultiplied_at_every_level():
                 assert (heat <= level[..., 3]).all()
 
 
-def test_scenes_drawn_by_the_factory_have_tight_boxes():
+@pytest.mark.parametrize("kind", ["scenes", "collages"])
+def test_scenes_drawn_by_the_factory_have_tight_boxes(kind):
     rng = np.random.default_rng(5)
-    factory = SceneFactory(CastingConfig(), Stock(rng, None, None, SMALL_STOCK), rng)
+    factory = SceneFactory(CastingConfig(), Stock(rng), rng)
     overlaps = []
     for _ in range(40):
-        take = factory.draw((320, 240))
-        t = 0.5 * take.duration
-        view = View.whole(320, 240)
-        scene = replace(take.scene, fog=None, shade=None)
+        drawn = factory.draw_collage() if kind == "collages" else factory.draw((320, 240))
+        t = 0.5 * drawn.duration
+        scene = replace(drawn, fog=None, shade=None)
+        view = View.whole(scene.width, scene.height)
         seen = scene.render(t, view)
         box = scene.target_box(t)
         x1, y1, x2, y2 = box.xyxy
-        if seen.visible_share < 0.97 or min(x1, y1) < 0 or x2 > 320 or y2 > 240:
+        if seen.visible_share < 0.97 or min(x1, y1) < 0 or x2 > scene.width or y2 > scene.height:
             continue
         changed = (seen.rgb != replace(scene, target_gone=True).render(t, view).rgb).any(axis=2)
         if changed.any():

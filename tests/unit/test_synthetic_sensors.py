@@ -145,8 +145,7 @@ def test_a_flat_or_lost_depth_frame_encodes_to_one_colour():
 def test_the_range_of_a_crop_is_that_of_the_whole_frame(rng):
     scene = a_scene()
     look = depth_look(rng, scene, edge=9.0)
-    of_frame = look.frame_range(scene, 0.0)
-    crop = look.picture(scene, 0.0, View.square(50, 38, 20, 20), of_frame)
+    crop = look.picture(scene, 0.0, View.square(50, 38, 20, 20), NoiseBank(rng))
     frame = encode_depth(look.depth_mm(scene, 0.0, WHOLE))
     assert np.abs(crop[10, 10].astype(int) - frame[48, 60].astype(int)).max() <= 8
 
@@ -165,7 +164,7 @@ def event_look(rng, scene, **changes):
 
 def test_events_mark_where_light_changed_and_their_sign(rng):
     scene = a_scene(speed=4.0)
-    picture = event_look(rng, scene).picture(scene, 0.0, WHOLE, rng)
+    picture = event_look(rng, scene).picture(scene, 0.0, WHOLE, NoiseBank(rng))
     row = picture[48]
     positive = np.flatnonzero((row == POSITIVE_RGB).all(axis=1))
     negative = np.flatnonzero((row == NEGATIVE_RGB).all(axis=1))
@@ -180,8 +179,8 @@ def test_events_mark_where_light_changed_and_their_sign(rng):
 
 def test_a_still_scene_has_no_events_but_noise(rng):
     scene = a_scene(speed=0.0)
-    silent = event_look(rng, scene).picture(scene, 0.0, WHOLE, rng)
-    noisy = event_look(rng, scene, shot=0.1).picture(scene, 0.0, WHOLE, rng)
+    silent = event_look(rng, scene).picture(scene, 0.0, WHOLE, NoiseBank(rng))
+    noisy = event_look(rng, scene, shot=0.1).picture(scene, 0.0, WHOLE, NoiseBank(rng))
     assert (silent == 255).all()
     assert (noisy != 255).any(axis=2).mean() == pytest.approx(0.1, abs=0.03)
 
@@ -195,12 +194,7 @@ def test_a_blinded_camera_hardly_shows_the_target(kind):
         look = kind.draw(rng, scene)
         for blind in (False, True):
             current = look.blinded(rng) if blind else look
-            if kind is ThermalLook:
-                picture = current.picture(scene, 5.0, WHOLE, NoiseBank(rng))
-            elif kind is DepthLook:
-                picture = current.picture(scene, 5.0, WHOLE, current.frame_range(scene, 5.0))
-            else:
-                picture = current.picture(scene, 5.0, WHOLE, rng)
+            picture = current.picture(scene, 5.0, WHOLE, NoiseBank(rng))
             x, y, w, h = (int(v) for v in scene.target_box(5.0).xywh)
             inside = picture[y : y + h, x : x + w].reshape(-1, 3).astype(float)
             outside = picture[:16].reshape(-1, 3).astype(float)

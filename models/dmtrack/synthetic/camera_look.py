@@ -23,7 +23,7 @@ class NoiseBank:
     """
 
     def __init__(self, rng: np.random.Generator, side: int = 288) -> None:
-        self._rng = rng
+        self.rng = rng
         self._side = side
         unit = rng.standard_normal((self._side, self._side, 3), dtype=np.float32)
         self._fields = tuple(np.rint(unit * sigma).astype(np.int16) for sigma in _SIGMAS)
@@ -35,13 +35,13 @@ class NoiseBank:
         index = int(np.argmin([abs(s - sigma) for s in _SIGMAS]))
         height, width = picture.shape[:2]
         if height > self._side or width > self._side:
-            noise = self._rng.standard_normal(picture.shape, dtype=np.float32) * np.float32(sigma)
+            noise = self.rng.standard_normal(picture.shape, dtype=np.float32) * np.float32(sigma)
             return np.asarray(np.clip(picture + noise, 0, 255), np.uint8)
-        y = int(self._rng.integers(self._side - height + 1))
-        x = int(self._rng.integers(self._side - width + 1))
+        y = int(self.rng.integers(self._side - height + 1))
+        x = int(self.rng.integers(self._side - width + 1))
         piece = self._fields[index][y : y + height, x : x + width]
         if picture.ndim == 2:
-            piece = np.ascontiguousarray(piece[..., int(self._rng.integers(3))])
+            piece = np.ascontiguousarray(piece[..., int(self.rng.integers(3))])
         return np.asarray(cv2.add(picture, piece, dtype=cv2.CV_8U))
 
 

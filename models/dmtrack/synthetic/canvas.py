@@ -80,7 +80,7 @@ def heat_of_picture(rng: np.random.Generator, rgb: Image) -> Image:
     return np.asarray(np.clip(heat.mean() + mild * (heat - heat.mean()) + drift, 0, 255), np.uint8)
 
 
-class _Ground:
+class _CanvasPainter:
     """A picture in the making: colours and temperatures painted together."""
 
     def __init__(self, rng: np.random.Generator, bank: SurfaceBank, rgb: Image, heat: float) -> None:
@@ -130,7 +130,7 @@ def _tile(bank: SurfaceBank) -> Image:
 
 def dead_leaves(rng: np.random.Generator, bank: SurfaceBank) -> Canvas:
     """Discs, boxes and splinters of all sizes covering each other: the statistics of natural edges."""
-    ground = _Ground(rng, bank, surface(rng, _HEIGHT_PX, _WIDTH_PX), rng.uniform(40, 160))
+    ground = _CanvasPainter(rng, bank, surface(rng, _HEIGHT_PX, _WIDTH_PX), rng.uniform(40, 160))
     colours = palette(rng, 24, rng.uniform(20, 80))
     count = int(rng.integers(60, 420))
     smallest, largest = rng.uniform(3, 12), rng.uniform(60, 170)
@@ -158,7 +158,7 @@ def street(rng: np.random.Generator, bank: SurfaceBank) -> Canvas:
     sky = ramp(
         np.tile(np.linspace(0, 1, _HEIGHT_PX, dtype=np.float32)[:, None], (1, _WIDTH_PX)), palette(rng, 2, 30)
     )
-    ground = _Ground(rng, bank, sky, rng.uniform(5, 40))
+    ground = _CanvasPainter(rng, bank, sky, rng.uniform(5, 40))
     x = rng.uniform(-80, 0)
     while x < _WIDTH_PX:
         wide, tall = rng.uniform(60, 240), rng.uniform(0.35, 1.1) * line
@@ -194,7 +194,7 @@ def street(rng: np.random.Generator, bank: SurfaceBank) -> Canvas:
     return ground.finish(horizon)
 
 
-def _windows(ground: _Ground, x: float, y: float, wide: float, tall: float, warm: float) -> None:
+def _windows(ground: _CanvasPainter, x: float, y: float, wide: float, tall: float, warm: float) -> None:
     """Put a grid of windows onto a house front."""
     rng = ground.rng
     step_x, step_y = rng.uniform(16, 44), rng.uniform(20, 50)
@@ -213,7 +213,7 @@ def _windows(ground: _Ground, x: float, y: float, wide: float, tall: float, warm
             )
 
 
-def _crown(ground: _Ground, x: float, y: float, radius: float) -> None:
+def _crown(ground: _CanvasPainter, x: float, y: float, radius: float) -> None:
     """Put the crown of a tree or a bush: many small leaves."""
     rng = ground.rng
     base = np.array([rng.uniform(20, 110), rng.uniform(60, 150), rng.uniform(10, 70)])
@@ -230,7 +230,7 @@ def field(rng: np.random.Generator, bank: SurfaceBank) -> Canvas:
     horizon = float(rng.choice([0.0, rng.uniform(0.1, 0.5)]))
     line = horizon * _HEIGHT_PX
     make = spots if rng.random() < 0.6 else clouds
-    ground = _Ground(rng, bank, make(rng, _HEIGHT_PX, _WIDTH_PX), rng.uniform(50, 150))
+    ground = _CanvasPainter(rng, bank, make(rng, _HEIGHT_PX, _WIDTH_PX), rng.uniform(50, 150))
     if horizon > 0.0:
         ground.box(0, -1, _WIDTH_PX, line, colour(rng), rng.uniform(5, 60))
     for _ in range(int(rng.integers(0, 9))):
@@ -248,7 +248,7 @@ def room(rng: np.random.Generator, bank: SurfaceBank) -> Canvas:
         if rng.random() < 0.5
         else np.full((_HEIGHT_PX, _WIDTH_PX, 3), colour(rng, 0.15), np.uint8)
     )
-    ground = _Ground(rng, bank, wall.astype(np.uint8), rng.uniform(90, 140))
+    ground = _CanvasPainter(rng, bank, wall.astype(np.uint8), rng.uniform(90, 140))
     ground.box(
         0,
         line,
@@ -267,7 +267,7 @@ def room(rng: np.random.Generator, bank: SurfaceBank) -> Canvas:
 
 def aerial(rng: np.random.Generator, bank: SurfaceBank) -> Canvas:
     """Land from above: fields, roads with marks, roofs, rows of trees."""
-    ground = _Ground(rng, bank, surface(rng, _HEIGHT_PX, _WIDTH_PX), rng.uniform(60, 150))
+    ground = _CanvasPainter(rng, bank, surface(rng, _HEIGHT_PX, _WIDTH_PX), rng.uniform(60, 150))
     for _ in range(int(rng.integers(0, 8))):
         corner = rng.random(2) * (_WIDTH_PX, _HEIGHT_PX)
         size, angle = rng.uniform(30, 170, 2), rng.uniform(0, np.pi)
@@ -284,7 +284,7 @@ def aerial(rng: np.random.Generator, bank: SurfaceBank) -> Canvas:
     return ground.finish(0.0)
 
 
-def _road(ground: _Ground) -> None:
+def _road(ground: _CanvasPainter) -> None:
     """Put a straight road with a broken line across the picture."""
     rng = ground.rng
     centre, angle = rng.random(2) * (_WIDTH_PX, _HEIGHT_PX), rng.uniform(0, np.pi)
@@ -310,7 +310,7 @@ def smooth(rng: np.random.Generator, bank: SurfaceBank) -> Canvas:
     if rng.random() < 0.5:
         faint = rng.uniform(0.1, 0.5)
         rgb = np.clip(rgb * faint + (1 - faint) * colour(rng, 0.2), 0, 255).astype(np.uint8)
-    return _Ground(rng, bank, rgb, rng.uniform(10, 150)).finish(float(rng.choice([0.0, 1.0])))
+    return _CanvasPainter(rng, bank, rgb, rng.uniform(10, 150)).finish(float(rng.choice([0.0, 1.0])))
 
 
 _BUILDERS: tuple[tuple[Callable[[np.random.Generator, SurfaceBank], Canvas], float], ...] = (
@@ -322,3 +322,9 @@ _SHARES = np.array([share for _, share in _BUILDERS])
 def made_up_canvas(rng: np.random.Generator, bank: SurfaceBank) -> Canvas:
     """Draw one made-up background of any kind."""
     return _BUILDERS[int(rng.choice(len(_BUILDERS), p=_SHARES))][0](rng, bank)
+
+
+def one_surface(rng: np.random.Generator) -> Canvas:
+    """Draw a wall of one surface and nothing else."""
+    rgb = surface(rng, _HEIGHT_PX, _WIDTH_PX)
+    return make_canvas(rgb, heat_of_picture(rng, rgb), 1.0)

@@ -17,6 +17,8 @@ from dmtrack.synthetic.textures import colour, smooth_noise
 
 _FRAMES = ((640, 480), (640, 360), (480, 360), (960, 540), (640, 512), (360, 240), (1280, 720))
 _FRAME_SHARES = np.array([0.3, 0.2, 0.15, 0.1, 0.1, 0.1, 0.05])
+#: Among collages, where there are photographs: share on one of them; the others are on a plain surface.
+_COLLAGE_PHOTOGRAPHS = 0.75
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +46,6 @@ class CastingConfig:
     longest_frames: float = 150.0
 
 
-@dataclass(frozen=True, slots=True)
-class Take:
-    """A scene, and the time span (frames, from 0) in which it is worth looking at."""
-
-    scene: Scene
-    duration: float
-
-
 class SceneFactory:
     """Draws scenes.
 
@@ -66,37 +60,39 @@ class SceneFactory:
         self._stock = stock
         self._rng = rng
 
-    def draw(self, size: tuple[int, int] | None = None, duration: float | None = None) -> Take:
-        """Draw a scene.
+    def draw(self, size: tuple[int, int] | None = None) -> Scene:
+        """Draw a scene: things before a background, or the things of a photograph itself.
 
         Args:
             size: Width and height of the frame in pixels; None draws a usual one.
-            duration: In frames; None draws one, short ones as often as long ones.
         """
         rng = self._rng
         frame = size or _FRAMES[int(rng.choice(len(_FRAMES), p=_FRAME_SHARES))]
-        span = duration or math.exp(rng.uniform(math.log(3.0), math.log(self._config.longest_frames)))
-        real = self._stock.has_photographs and rng.random() < self._config.photograph_share
+        real = bool(self._stock.photographs) and rng.random() < self._config.photograph_share
         if real and rng.random() < self._config.in_place_share:
             ground = self._stock.ground_with_things(thermal=False)
             if ground is not None:
-                return self._in_place(ground, frame, span)
-        return self._staged(self._stock.ground(real=real), frame, span)
+                return self._in_place(ground, frame)
+        ground = self._stock.ground(real=real)
+        return self._staged(self._backdrop(ground, frame), frame)
 
-    def draw_thermal(self, size: tuple[int, int] | None = None, duration: float | None = None) -> Take | None:
+    def draw_collage(self) -> Scene:
+        """Draw things pasted on a flat picture that fills the frame, without fog or shade."""
+        ground = self._stock.ground(real=bool(self._rng.random() < _COLLAGE_PHOTOGRAPHS), plain=True)
+        canvas = ground.canvas
+        scene = self._staged(Backdrop(canvas, np.eye(3), 3000.0, 6000.0), (canvas.width, canvas.height))
+        return replace(scene, fog=None, shade=None)
+
+    def draw_thermal(self) -> Scene | None:
         """Draw a scene on a real thermal image with one of its things as target; None when there are none."""
         ground = self._stock.ground_with_things(thermal=True)
-        if ground is None:
-            return None
-        span = duration or math.exp(self._rng.uniform(math.log(3.0), math.log(self._config.longest_frames)))
-        return self._in_place(ground, size or (640, 512), span)
+        return None if ground is None else self._in_place(ground, (640, 512))
 
     # -- the two kinds of scene --
 
-    def _staged(self, ground: Ground, frame: tuple[int, int], span: float) -> Take:
+    def _staged(self, backdrop: Backdrop, frame: tuple[int, int]) -> Scene:
         """A sprite is the target, moving over the background."""
         rng = self._rng
-        backdrop = self._backdrop(ground, frame)
         sprite = self._sprite()
         largest = min(self._config.largest_px, (0.55 if rng.random() < 0.15 else 0.3) * min(frame))
         size = math.exp(rng.uniform(math.log(self._config.smallest_px), math.log(largest)))
@@ -104,10 +100,10 @@ class SceneFactory:
         motion = self._motion(sprite, size, (float(start[0]), float(start[1])))
         distance = self._distance(backdrop, motion, sprite, size)
         target = self._actor(sprite, motion, distance, size)
-        others = self._company(target, sprite, size, span)
-        return Take(self._scene(frame, backdrop, (target, *others)), span)
+        span = self._span()
+        return self._scene(frame, backdrop, (target, *self._company(target, sprite, size, span)), span)
 
-    def _in_place(self, ground: Ground, frame: tuple[int, int], span: float) -> Take:
+    def _in_place(self, ground: Ground, frame: tuple[int, int]) -> Scene:
         """The target is a thing of the picture itself; only the camera moves."""
         rng = self._rng
         photograph = ground.photograph
@@ -126,6 +122,7 @@ class SceneFactory:
         target = self._fixture(
             outline, backdrop, (float(inside[0]), float(inside[1])), thermal=photograph.thermal
         )
+        span = self._span()
         company = self._company(target, None, size, span) if rng.random() < 0.5 else ()
         behind = 1.01 * target.distance_mm
         fixtures = (
@@ -134,19 +131,22 @@ class SceneFactory:
             if other is not outline
         )
         others = (*company, *(replace(f, distance_mm=max(f.distance_mm, behind)) for f in fixtures))
-        return Take(self._scene(frame, backdrop, (target, *others)), span)
+        return self._scene(frame, backdrop, (target, *others), span)
 
-    def _scene(self, frame: tuple[int, int], backdrop: Backdrop, actors: tuple[Actor, ...]) -> Scene:
+    def _span(self) -> float:
+        """Draw a duration in frames, short ones as often as long ones."""
+        return math.exp(self._rng.uniform(math.log(3.0), math.log(self._config.longest_frames)))
+
+    def _scene(
+        self, frame: tuple[int, int], backdrop: Backdrop, actors: tuple[Actor, ...], span: float
+    ) -> Scene:
         rng = self._rng
         fog = None
         if rng.random() < 0.06:
-            grey = colour(rng, 0.1)
-            fog = (
-                (float(grey[0]), float(grey[1]), float(grey[2])),
-                float(backdrop.far_mm * rng.uniform(0.5, 3.0)),
-            )
+            red, green, blue = colour(rng, 0.1).tolist()
+            fog = ((red, green, blue), float(backdrop.far_mm * rng.uniform(0.5, 3.0)))
         shade = self._shade() if rng.random() < 0.25 else None
-        return Scene(frame[0], frame[1], backdrop, actors, 0, self._camera(frame), shade, fog)
+        return Scene(*frame, backdrop, actors, 0, self._camera(frame), shade=shade, fog=fog, duration=span)
 
     # -- parts --
 
@@ -233,21 +233,12 @@ class SceneFactory:
         if sprite is not None and rng.random() < config.lookalike_share:
             for _ in range(1 + int(rng.integers(0, 5) * rng.random())):
                 twin = self._stock.like(sprite, real=bool(rng.random() < 0.5))
-                cast.append(
-                    self._extra(
-                        twin,
-                        target,
-                        size * math.exp(rng.normal(0.0, 0.15)),
-                        span,
-                        rng.uniform(0.8, 1.25),
-                        0.9,
-                    )
-                )
+                own = size * math.exp(rng.normal(0.0, 0.15))
+                cast.append(self._extra(twin, target, own, span, rng.uniform(0.8, 1.25), 0.9))
         for _ in range(int(rng.integers(0, 4))):
             nearer = rng.uniform(1.02, 1.6) if rng.random() < 0.7 else rng.uniform(0.7, 1.0)
-            cast.append(
-                self._extra(self._sprite(), target, size * math.exp(rng.normal(0.0, 0.5)), span, nearer, 0.9)
-            )
+            own = size * math.exp(rng.normal(0.0, 0.5))
+            cast.append(self._extra(self._sprite(), target, own, span, nearer, 0.9))
         if rng.random() < config.occluder_share:
             for _ in range(1 + int(rng.random() < 0.3)):
                 wide = size * math.exp(rng.uniform(math.log(0.4), math.log(1.3)))
@@ -279,12 +270,11 @@ class SceneFactory:
         y = target.motion.y(meet) + far * math.sin(angle)
         motion = self._motion(sprite, size, (x, y))
         drift = rng.uniform(0.3, 1.0) * motion.x.slope + rng.normal(0.0, 0.03) * size
+        sink = 0.3 * rng.normal(0.0, 0.03) * size
         motion = replace(
             motion,
             x=Wave(0.0, target.motion.x.slope + drift, motion.x.sines).anchored(meet, x),
-            y=Wave(0.0, target.motion.y.slope + 0.3 * rng.normal(0.0, 0.03) * size, motion.y.sines).anchored(
-                meet, y
-            ),
+            y=Wave(0.0, target.motion.y.slope + sink, motion.y.sines).anchored(meet, y),
         )
         return self._actor(sprite, motion, max(target.distance_mm * nearer, 150.0), size)
 

@@ -7,6 +7,7 @@ images with boxes (`images/NAME.jpg` and `boxes_xywh.json`, name to a list of bo
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,46 +94,25 @@ class Photograph:
         return np.asarray(np.clip(level + mild * (structure - structure.mean()), 0, 255), np.uint8)
 
 
-class PhotoLibrary:
-    """Photographs read once and kept.
+@functools.lru_cache(maxsize=4)
+def load_photographs(folder: Path) -> tuple[Photograph, ...]:
+    """Read a folder of either layout (see the module) once; at least one picture.
 
-    Args:
-        photographs: At least one.
+    Raises:
+        DatasetError: The folder has neither layout, or a file in it cannot be read.
     """
-
-    def __init__(self, photographs: tuple[Photograph, ...]) -> None:
-        self.photographs = photographs
-        self._with_things = tuple(p for p in photographs if p.outlines)
-
-    @classmethod
-    def load(cls, folder: Path) -> PhotoLibrary:
-        """Read a folder of either layout (see the module).
-
-        Raises:
-            DatasetError: The folder has neither layout, or a file in it cannot be read.
-        """
-        if (folder / "boxes_xywh.json").is_file():
-            return cls(_load_thermal(folder))
-        if (folder / "images").is_dir():
-            return cls(_load_photographs(folder))
-        raise DatasetError(
-            "no photographs found",
-            where=folder,
-            hint="expected images/ beside instance_polygons/ or boxes_xywh.json",
-        )
-
-    def draw(self, rng: np.random.Generator) -> Photograph:
-        """Return a random picture."""
-        return self.photographs[int(rng.integers(len(self.photographs)))]
-
-    def draw_with_things(self, rng: np.random.Generator) -> Photograph | None:
-        """Return a random picture with at least one known thing; None if there is none."""
-        if not self._with_things:
-            return None
-        return self._with_things[int(rng.integers(len(self._with_things)))]
+    if (folder / "boxes_xywh.json").is_file():
+        return _load_thermal(folder)
+    if (folder / "images").is_dir():
+        return _load_colour(folder)
+    raise DatasetError(
+        "no photographs found",
+        where=folder,
+        hint="expected images/ beside instance_polygons/ or boxes_xywh.json",
+    )
 
 
-def _load_photographs(folder: Path) -> tuple[Photograph, ...]:
+def _load_colour(folder: Path) -> tuple[Photograph, ...]:
     found = []
     for path in sorted((folder / "images").rglob("*.jpg")):
         rgb = _read(path, cv2.IMREAD_COLOR)

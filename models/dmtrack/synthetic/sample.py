@@ -1,11 +1,19 @@
-"""`TrainingSample`: what every sampler draws."""
+"""`TrainingSample`: what every sampler draws, and a picture of many of them to be looked at."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import numpy.typing as npt
+
+Image = npt.NDArray[np.uint8]
+
+_BOX_RGB = (0, 255, 0)
+_HIDDEN_RGB = (255, 0, 0)
+_GAP_PX = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,3 +34,50 @@ class TrainingSample:
     search: npt.NDArray[np.uint8]
     box_cxcywh: npt.NDArray[np.float32]
     visible: bool
+
+
+def contact_sheet(samples: Sequence[TrainingSample], columns: int = 6) -> Image:
+    """Return a `(H, W, 3)` RGB picture of all samples.
+
+    Each sample is its templates in a column beside its search crop, each with its box: green, or red
+    when the target is hidden. A pair shows the colour stream and, right of it, the second stream.
+    """
+    tiles = [_tile(sample) for sample in samples]
+    blank = np.full_like(tiles[0], 255)
+    rows = []
+    for start in range(0, len(tiles), columns):
+        row = tiles[start : start + columns]
+        rows.append(np.hstack(row + [blank] * (columns - len(row))))
+    return np.vstack(rows)
+
+
+def _tile(sample: TrainingSample) -> Image:
+    streams = [slice(c, c + 3) for c in range(0, sample.search.shape[2], 3)]
+    panels = [_panel(sample, channels) for channels in streams]
+    return np.asarray(
+        cv2.copyMakeBorder(
+            np.hstack(panels), 0, _GAP_PX, 0, _GAP_PX, cv2.BORDER_CONSTANT, value=(255, 255, 255)
+        )
+    )
+
+
+def _panel(sample: TrainingSample, channels: slice) -> Image:
+    """Return one stream of a sample: templates under each other, then the search crop."""
+    size = sample.search.shape[0]
+    search = _with_box(sample.search[..., channels], sample.box_cxcywh, shown=sample.visible)
+    count = len(sample.templates)
+    side = size // max(count, 2)
+    column = np.zeros((size, side, 3), np.uint8)
+    for k, (template, box) in enumerate(zip(sample.templates, sample.template_boxes, strict=True)):
+        small = np.asarray(cv2.resize(template[..., channels], (side, side)), np.uint8)
+        column[k * side : (k + 1) * side] = _with_box(small, box)
+    return np.hstack([column, search])
+
+
+def _with_box(picture: Image, box_cxcywh: npt.NDArray[np.float32], *, shown: bool = True) -> Image:
+    """Return a copy of the picture with a box, given as fractions of its side."""
+    drawn = picture.copy()
+    cx, cy, w, h = (box_cxcywh * drawn.shape[0]).tolist()
+    corners = np.rint([cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2]).astype(int).tolist()
+    cv2.rectangle(drawn, corners[:2], corners[2:], _BOX_RGB if shown else _HIDDEN_RGB, 1)
+    return drawn

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import functools
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
@@ -24,11 +22,11 @@ from dmtrack.synthetic.annotation import (
     template_spread,
 )
 from dmtrack.synthetic.camera_look import CameraLook, NoiseBank
-from dmtrack.synthetic.casting import CastingConfig, SceneFactory, Take
-from dmtrack.synthetic.photographs import PhotoLibrary
+from dmtrack.synthetic.casting import CastingConfig, SceneFactory
+from dmtrack.synthetic.photographs import load_photographs
 from dmtrack.synthetic.sample import TrainingSample
-from dmtrack.synthetic.scene import NOTHING, Scene, View
-from dmtrack.synthetic.sensors import DepthLook, EventLook, ThermalLook
+from dmtrack.synthetic.scene import Scene, View
+from dmtrack.synthetic.sensors import LOOKS
 from dmtrack.synthetic.sprite import Image
 from dmtrack.synthetic.stock import Stock
 from dmtrack.video.frame import Modality
@@ -56,6 +54,8 @@ class SamplerConfig:
         modality: Second stream of the pairs; None for one stream of three channels.
         photographs: Folder of photographs with polygons, or None.
         thermal_images: Folder of thermal images with boxes, or None.
+        collage_share: One stream: share of flat collages, colour or grey, each a scene of its own: more
+            variety and no physics. The rest are scenes.
         grey_share: One stream: share of grey pictures.
         thermal_share: One stream: share of thermal pictures.
         depth_share: One stream: share of encoded depth pictures.
@@ -82,6 +82,7 @@ class SamplerConfig:
     modality: Modality | None = None
     photographs: Path | None = None
     thermal_images: Path | None = None
+    collage_share: float = 0.0
     grey_share: float = 0.08
     thermal_share: float = 0.14
     depth_share: float = 0.03
@@ -106,11 +107,6 @@ class SamplerConfig:
             raise ConfigError(f"crops of {self.template_size} and {self.search_size} px are too small")
         if self.grey_share + self.thermal_share + self.depth_share + self.event_share > 1.0:
             raise ConfigError("the shares of grey, thermal, depth and event pictures add up to more than 1")
-
-
-@functools.lru_cache(maxsize=4)
-def _library(folder: Path) -> PhotoLibrary:
-    return PhotoLibrary.load(folder)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,18 +160,19 @@ class TrainingSampler:
     def __init__(self, config: SamplerConfig, seed: int) -> None:
         self._config = config
         self._rng = np.random.default_rng(seed)
-        photographs = None if config.photographs is None else _library(config.photographs)
-        thermal = None if config.thermal_images is None else _library(config.thermal_images)
+        photographs = load_photographs(config.photographs) if config.photographs else ()
+        thermal = load_photographs(config.thermal_images) if config.thermal_images else ()
         self._stock = Stock(self._rng, photographs, thermal)
         self._factory = SceneFactory(config.casting, self._stock, self._rng)
         self._noise = NoiseBank(self._rng)
-        self._takes: dict[bool, tuple[Take, int]] = {}
+        self._scenes: dict[bool, tuple[Scene, int]] = {}
 
     def sample(self) -> TrainingSample:
         """Draw the next sample."""
-        stream = self._stream()
+        collage = self._config.modality is None and self._rng.random() < self._config.collage_share
+        stream = self._stream(collage=collage)
         for _ in range(_TRIES):
-            sample = self._attempt(stream)
+            sample = self._attempt(self._scene(stream, collage=collage), stream)
             if sample is not None:
                 return sample
         raise ConfigError(
@@ -184,37 +181,35 @@ class TrainingSampler:
 
     # -- what and when --
 
-    def _stream(self) -> Stream:
+    def _stream(self, *, collage: bool) -> Stream:
         """Return which second stream the pair has, or what the one stream shows."""
         config = self._config
         if config.modality is not None:
             return config.modality.value
+        shares: dict[Stream, float] = {"grey": config.grey_share, "thermal": config.thermal_share}
+        if not collage:
+            shares |= {"depth": config.depth_share, "event": config.event_share}
+        elif not self._stock.thermal:
+            del shares["thermal"]  # A collage has no temperatures, but a real thermal image does.
         u = self._rng.random()
-        shares: tuple[tuple[Stream, float], ...] = (
-            ("grey", config.grey_share),
-            ("thermal", config.thermal_share),
-            ("depth", config.depth_share),
-            ("event", config.event_share),
-        )
-        for stream, share in shares:
+        for stream, share in shares.items():
             u -= share
             if u < 0.0:
                 return stream
         return "rgb"
 
-    def _take(self, stream: Stream) -> Take:
-        """Return a scene: the last one until it has served its samples."""
-        real = (
-            stream == "thermal"
-            and self._stock.has_thermal
-            and self._rng.random() < self._config.real_thermal_share
-        )
-        take, left = self._takes.get(real, (None, 0))
-        if take is None or left <= 0:
-            take = (self._factory.draw_thermal() if real else None) or self._factory.draw()
+    def _scene(self, stream: Stream, *, collage: bool) -> Scene:
+        """Return a scene: the last one until it has served its samples; a collage is always a new one."""
+        if collage and stream != "thermal":
+            return self._factory.draw_collage()
+        real = stream == "thermal" and bool(self._stock.thermal)
+        real = real and (collage or self._rng.random() < self._config.real_thermal_share)
+        scene, left = self._scenes.get(real, (None, 0))
+        if scene is None or left <= 0:
+            scene = (self._factory.draw_thermal() if real else None) or self._factory.draw()
             left = self._config.takes_per_scene
-        self._takes[real] = (take, left - 1)
-        return take
+        self._scenes[real] = (scene, left - 1)
+        return scene
 
     def _times(self, duration: float) -> list[float]:
         """Return the times of the templates, oldest first, and of the search frame."""
@@ -223,13 +218,12 @@ class TrainingSampler:
         recent = [search - search ** float(rng.uniform(0.0, 0.9)) for _ in range(self._config.templates - 1)]
         return [0.0, *sorted(max(t, 0.0) for t in recent), search]
 
-    def _attempt(self, stream: Stream) -> TrainingSample | None:
+    def _attempt(self, scene: Scene, stream: Stream) -> TrainingSample | None:
         """Try to draw a sample; None when the target is not where a crop could show it."""
-        take = self._take(stream)
-        scene, times = take.scene, self._times(take.duration)
+        times = self._times(scene.duration)
         tight = [scene.target_box(t) for t in times]
         if not all(_usable(box, scene) for box in tight):
-            self._takes.clear()
+            self._scenes.clear()
             return None
         habit = AnnotationHabit.draw(self._rng, self._config.habit_share)
         boxes = [annotated(habit.of(box), self._rng) for box in tight]
@@ -240,7 +234,7 @@ class TrainingSampler:
         search = self._search_moment(scene, times[-1], boxes[-1])
         drawn = self._draw(scene, [*(moment for moment, _ in templates), search], stream)
         if drawn is None:
-            self._takes.clear()
+            self._scenes.clear()
             return None
         pictures, visible = drawn
         placed = np.stack([moment.box(box) for moment, box in templates])
@@ -287,7 +281,7 @@ class TrainingSampler:
         dark, blind = luck < config.rgb_degraded_share, luck > 1.0 - config.aux_degraded_share
         if not paired and stream not in ("rgb", "grey"):
             search = moments[-1]
-            visible = search.scene.render(search.t, search.view, NOTHING).visible_share > _VISIBLE_SHARE
+            visible = search.scene.render(search.t, search.view, rgb=False).visible_share > _VISIBLE_SHARE
             return self._second(scene, moments, stream, blind=False), visible
         pictures, shares = self._colour(moments, degraded=dark)
         if shares[0] < _FIRST_VISIBLE_SHARE:
@@ -318,20 +312,10 @@ class TrainingSampler:
         return pictures, shares
 
     def _second(self, scene: Scene, moments: list[_Moment], stream: Stream, *, blind: bool) -> list[Image]:
-        """Return what the second camera records, per crop; its looks suit the scene with its target."""
-        rng = self._rng
-        if stream == "thermal":
-            thermal = ThermalLook.draw(rng, scene)
-            thermal = thermal.blinded(rng) if blind else thermal
-            return [m.finished(thermal.picture(m.scene, m.t, m.view, self._noise)) for m in moments]
-        if stream == "depth":
-            depth = DepthLook.draw(rng, scene)
-            depth = depth.blinded(rng) if blind else depth
-            of_frame = depth.frame_range(scene, moments[-1].t)
-            return [m.finished(depth.picture(m.scene, m.t, m.view, of_frame)) for m in moments]
-        event = EventLook.draw(rng, scene)
-        event = event.blinded(rng) if blind else event
-        return [m.finished(event.picture(m.scene, m.t, m.view, rng)) for m in moments]
+        """Return what the second camera records, per crop; its look suits the scene with its target."""
+        look = LOOKS[Modality(stream)].draw(self._rng, scene)
+        look = look.blinded(self._rng) if blind else look
+        return [m.finished(look.picture(m.scene, m.t, m.view, self._noise)) for m in moments]
 
     def _pack(
         self,
@@ -360,26 +344,3 @@ def _usable(box: Box, scene: Scene) -> bool:
     if min(inside_w, inside_h) < 3.0 or box.w * box.h > 0.7 * scene.width * scene.height:
         return False
     return inside_w * inside_h > 0.6 * box.area and math.sqrt(box.area) >= 7.0
-
-
-@dataclass(frozen=True, slots=True)
-class NumpyBatch:
-    """B samples: `templates (B, T, z, z, C)`, `search (B, x, x, C)`, `boxes (B, 4)`, `visible (B,)`."""
-
-    templates: npt.NDArray[np.uint8]
-    search: npt.NDArray[np.uint8]
-    boxes_cxcywh: npt.NDArray[np.float32]
-    visible: npt.NDArray[np.bool_]
-
-
-def batches(config: SamplerConfig, seed: int, batch_size: int) -> Iterator[NumpyBatch]:
-    """Yield batches for ever."""
-    sampler = TrainingSampler(config, seed)
-    while True:
-        samples = [sampler.sample() for _ in range(batch_size)]
-        yield NumpyBatch(
-            np.stack([s.templates for s in samples]),
-            np.stack([s.search for s in samples]),
-            np.stack([s.box_cxcywh for s in samples]),
-            np.array([s.visible for s in samples]),
-        )

@@ -132,20 +132,6 @@ class Rendering:
     visible_share: float
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """Which pictures a rendering holds."""
-
-    rgb: bool = True
-    heat: bool = False
-    depth: bool = False
-
-
-RGB_ONLY = Wanted()
-#: Only how much of the target is visible.
-NOTHING = Wanted(rgb=False)
-
-
 @dataclass(frozen=True)
 class Scene:
     """A made-up world with one target.
@@ -160,6 +146,7 @@ class Scene:
         shade: `(h, w, 3)` uint8 field of light over the world (128 is neutral) or None.
         fog: Colour `(3,)` and the distance in mm at which 63 % of the light is lost, or None.
         target_gone: The target is not drawn; its box says where it would be.
+        duration: The time (frames, from 0) in which the scene is worth looking at.
     """
 
     width: int
@@ -171,6 +158,7 @@ class Scene:
     shade: Image | None = None
     fog: tuple[tuple[float, float, float], float] | None = None
     target_gone: bool = False
+    duration: float = 1.0
     _order: tuple[int, ...] = field(init=False, default=())
     _placements: dict[float, tuple[affine.Matrix, ...]] = field(
         init=False, default_factory=dict, compare=False
@@ -219,17 +207,20 @@ class Scene:
         """Return the tight box of the target at time `t`, in frame pixels, whatever covers it."""
         return self.box_of(self.target, t)
 
-    def render(self, t: float, view: View, wanted: Wanted = RGB_ONLY) -> Rendering:
-        """Draw the scene at time `t` (frames) through `view`."""
-        return _Painter(self, t, view, wanted).paint()
+    def render(
+        self, t: float, view: View, *, rgb: bool = True, heat: bool = False, depth: bool = False
+    ) -> Rendering:
+        """Draw the scene at time `t` (frames) through `view`: the pictures asked for, back to front."""
+        painter = _Painter(self, t, view)
+        painter.paint_backdrop(rgb=rgb, heat=heat, depth=depth)
+        return painter.paint_actors()
 
 
 class _Painter:
     """Draws one scene at one time through one view, back to front."""
 
-    def __init__(self, scene: Scene, t: float, view: View, wanted: Wanted) -> None:
+    def __init__(self, scene: Scene, t: float, view: View) -> None:
         self.scene, self.t, self.view = scene, t, view
-        self.wanted = wanted
         self.camera = view.matrix @ scene.camera_matrix(t)
         self.placements = scene.placements(t)
         self.rgb: Image | None = None
@@ -238,9 +229,8 @@ class _Painter:
         self.target_mask: Image | None = None
         self.target_pixels = 0.0
 
-    def paint(self) -> Rendering:
-        """Draw everything and return what was asked for."""
-        self._backdrop()
+    def paint_actors(self) -> Rendering:
+        """Draw what stands before the background, and return all pictures."""
         for index in self.scene._order:
             is_target = index == self.scene.target
             if is_target and self.scene.target_gone:
@@ -259,36 +249,28 @@ class _Painter:
             share = float(cv2.sumElems(self.target_mask)[0]) / max(self.target_pixels, 1.0)
         return Rendering(self.rgb, self.heat, self.depth, share)
 
-    # -- background --
-
-    def _backdrop(self) -> None:
+    def paint_backdrop(self, *, rgb: bool, heat: bool, depth: bool) -> None:
+        """Start the pictures asked for with the background."""
         canvas = self.scene.backdrop.canvas
         matrix = self.camera @ self.scene.backdrop.layout
         level = _level(matrix, len(canvas.levels))
         fine = affine.to_pixel_centres(matrix @ affine.scaling(2.0**level, 2.0**level))
-        size = (self.view.width, self.view.height)
-        if self.wanted.rgb:
-            self.rgb = np.asarray(
-                cv2.warpAffine(
-                    canvas.levels[level],
-                    fine,
-                    size,
-                    flags=cv2.INTER_LINEAR,
-                    borderMode=cv2.BORDER_REFLECT_101,
-                )
+
+        def seen(layer: Image) -> Image:
+            size = (self.view.width, self.view.height)
+            return np.asarray(
+                cv2.warpAffine(layer, fine, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
             )
-        if self.wanted.heat:
-            self.heat = np.asarray(
-                cv2.warpAffine(
-                    canvas.heat[level], fine, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
-                )
-            )
-        if self.wanted.depth or self.scene.fog is not None:
+
+        self.rgb = seen(canvas.levels[level]) if rgb else None
+        self.heat = seen(canvas.heat[level]) if heat else None
+        fog = self.scene.fog
+        if depth or fog is not None:
             distance = self._ground_mm(matrix)
-            if self.wanted.depth:
+            if depth:
                 self.depth = distance.astype(np.uint16)
-            if self.scene.fog is not None and self.rgb is not None:
-                self.rgb = _in_fog(self.rgb, distance, self.scene.fog)
+            if fog is not None and self.rgb is not None:
+                self.rgb = _in_fog(self.rgb, distance, fog)
 
     def _ground_mm(self, matrix: affine.Matrix) -> npt.NDArray[np.float32]:
         """Return the distance of the bare background at every pixel of the view, `(h, w)`.
@@ -307,8 +289,6 @@ class _Painter:
         slope = (inverse_near - inverse_far) / reach
         distance: npt.NDArray[np.float32] = 1.0 / (np.float32(inverse_far) + np.float32(slope) * below)
         return np.minimum(distance, np.float32(65000.0))
-
-    # -- things --
 
     def _sprite(self, actor: Actor, sprite: Sprite, placed: affine.Matrix, *, is_target: bool) -> None:
         matrix = placed @ affine.translation(-0.5 * sprite.width, -0.5 * sprite.height)
@@ -382,10 +362,8 @@ class _Painter:
     def _target_area(self, actor: Actor, placed: affine.Matrix) -> float:
         """Return the sum of the target's alpha as if nothing covered or cut it, in the view's pixels."""
         assert actor.sprite is not None  # noqa: S101
-        coarse = actor.sprite.pose(actor.pace * self.t).levels[-1]
-        total = float(cv2.sumElems(coarse)[3]) * 4.0 ** (
-            len(actor.sprite.pose(actor.pace * self.t).levels) - 1
-        )
+        levels = actor.sprite.pose(actor.pace * self.t).levels
+        total = float(cv2.sumElems(levels[-1])[3]) * 4.0 ** (len(levels) - 1)
         return total * affine.magnification(placed) ** 2
 
     def _outline(self, actor: Actor, *, is_target: bool) -> None:
@@ -403,8 +381,6 @@ class _Painter:
         if is_target:
             self.target_mask = mask
             self.target_pixels = max(abs(float(cv2.contourArea(points.astype(np.float32)))) * 255.0, 255.0)
-
-    # -- the whole picture --
 
     def _shade(self) -> None:
         """Multiply by the field of light, which lies still in the world."""

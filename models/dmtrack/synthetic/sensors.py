@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
+from typing import Final
 
 import cv2
 import numpy as np
 
 from dmtrack.synthetic import affine
 from dmtrack.synthetic.camera_look import NoiseBank
-from dmtrack.synthetic.scene import Depth, Scene, View, Wanted
+from dmtrack.synthetic.scene import Depth, Scene, View
 from dmtrack.synthetic.sprite import Image
 from dmtrack.synthetic.textures import Field, smooth_noise
 from dmtrack.video.encoding import MAX_DEPTH_MM
 from dmtrack.video.events.picture import CANVAS_RGB, NEGATIVE_RGB, POSITIVE_RGB
+from dmtrack.video.frame import Modality
 
 _COARSE_PX = 72
 _JET = cv2.applyColorMap(np.arange(256, dtype=np.uint8)[:, None], cv2.COLORMAP_JET).reshape(1, 256, 3)
@@ -84,7 +88,7 @@ class ThermalLook:
     @classmethod
     def draw(cls, rng: np.random.Generator, scene: Scene) -> ThermalLook:
         """Draw a camera whose gain suits the scene: mostly white-hot, coarse, often low in contrast."""
-        heat = scene.render(0.0, _coarse_view(scene), Wanted(rgb=False, heat=True)).heat
+        heat = scene.render(0.0, _coarse_view(scene), rgb=False, heat=True).heat
         assert heat is not None  # noqa: S101
         mean, spread = (float(v[0, 0]) for v in cv2.meanStdDev(heat))
         reach = max(spread, 6.0) * math.exp(rng.uniform(math.log(1.1), math.log(4.0)))
@@ -116,7 +120,7 @@ class ThermalLook:
 
     def picture(self, scene: Scene, t: float, view: View, noise: NoiseBank) -> Image:
         """Return `(h, w, 3)` uint8 with three equal channels."""
-        heat = scene.render(t, self.alignment.view(view), Wanted(rgb=False, heat=True)).heat
+        heat = scene.render(t, self.alignment.view(view), rgb=False, heat=True).heat
         assert heat is not None  # noqa: S101
         grey = self._read_out(heat, affine.magnification(view.matrix), noise)
         return np.asarray(cv2.merge([grey, grey, grey]))
@@ -204,7 +208,7 @@ class DepthLook:
 
     def depth_mm(self, scene: Scene, t: float, view: View) -> Depth:
         """Return `(h, w)` uint16 millimetres; 0 where nothing was measured."""
-        truth = scene.render(t, self.alignment.view(view), Wanted(rgb=False, depth=True)).depth_mm
+        truth = scene.render(t, self.alignment.view(view), rgb=False, depth=True).depth_mm
         assert truth is not None  # noqa: S101
         if self.blind:
             return np.zeros_like(truth)
@@ -242,12 +246,9 @@ class DepthLook:
             lost |= np.asarray(cv2.resize(field, (width, height))) < edge
         return lost
 
-    def frame_range(self, scene: Scene, t: float) -> DepthRange:
-        """Return what the published encoding takes from the whole frame at time `t`, from a coarse look."""
-        return DepthRange.of(self.depth_mm(scene, t, _coarse_view(scene)))
-
-    def picture(self, scene: Scene, t: float, view: View, of_frame: DepthRange) -> Image:
-        """Return `(h, w, 3)` uint8: the view, encoded with the statistics of the whole frame."""
+    def picture(self, scene: Scene, t: float, view: View, noise: NoiseBank) -> Image:
+        """Return `(h, w, 3)` uint8: the view, encoded with the range of the whole frame."""
+        of_frame = DepthRange.of(self.depth_mm(scene, t, _coarse_view(scene)))
         return encode_depth_with(self.depth_mm(scene, t, view), of_frame)
 
 
@@ -326,11 +327,11 @@ class EventLook:
         """Return the camera with nothing to see: no change, or nothing but noise."""
         return replace(self, blind=True, shot=float(rng.choice([0.0, rng.uniform(0.02, 0.25)])))
 
-    def picture(self, scene: Scene, t: float, view: View, rng: np.random.Generator) -> Image:
+    def picture(self, scene: Scene, t: float, view: View, noise: NoiseBank) -> Image:
         """Return `(h, w, 3)` uint8 in the look of VisEvent: white canvas, red up, blue down, RGB order."""
         seen = self.alignment.view(view)
         canvas = np.full((view.height, view.width, 3), CANVAS_RGB, np.uint8)
-        chance = rng.random((view.height, view.width), dtype=np.float32)
+        chance = noise.rng.random((view.height, view.width), dtype=np.float32)
         up, down = chance < 0.5 * self.shot, chance > 1.0 - 0.5 * self.shot
         if not self.blind:
             change = _log_light(scene, t, seen) - _log_light(scene, t - self.exposure, seen)
@@ -346,3 +347,9 @@ def _log_light(scene: Scene, t: float, view: View) -> Field:
     rgb = scene.render(t, view).rgb
     assert rgb is not None  # noqa: S101
     return np.asarray(cv2.LUT(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), _LOG_LIGHT))
+
+
+#: The camera of each second stream.
+LOOKS: Final[Mapping[Modality, type[ThermalLook] | type[DepthLook] | type[EventLook]]] = MappingProxyType(
+    {Modality.THERMAL: ThermalLook, Modality.DEPTH: DepthLook, Modality.EVENT: EventLook}
+)

@@ -7,22 +7,11 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from dmtrack.synthetic.canvas import Canvas, made_up_canvas
-from dmtrack.synthetic.photographs import Photograph, PhotoLibrary
+from dmtrack.synthetic.canvas import Canvas, made_up_canvas, one_surface
+from dmtrack.synthetic.photographs import Photograph
 from dmtrack.synthetic.shapes import made_up_sprite
-from dmtrack.synthetic.sprite import Pose, Sprite
-from dmtrack.synthetic.textures import SurfaceBank
-
-
-@dataclass(frozen=True, slots=True)
-class StockSize:
-    """How much is kept, and how often each piece is used on average before another takes its place."""
-
-    sprites: int = 320
-    cut_outs: int = 320
-    canvases: int = 48
-    sprite_uses: int = 25
-    canvas_uses: int = 60
+from dmtrack.synthetic.sprite import Image, Pose, Sprite
+from dmtrack.synthetic.textures import RenewedStock, SurfaceBank
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,63 +27,37 @@ class Stock:
 
     Args:
         rng: Source of every draw.
-        photographs: Photographs with polygons, or None.
-        thermal: Thermal images with boxes, or None.
-        size: How much is kept.
+        photographs: Photographs with polygons; may be none.
+        thermal: Thermal images with boxes; may be none.
     """
 
     def __init__(
         self,
         rng: np.random.Generator,
-        photographs: PhotoLibrary | None,
-        thermal: PhotoLibrary | None,
-        size: StockSize | None = None,
+        photographs: tuple[Photograph, ...] = (),
+        thermal: tuple[Photograph, ...] = (),
     ) -> None:
         self._rng = rng
-        self._photographs = photographs
-        self._thermal = thermal
-        self._size = size or StockSize()
+        self.photographs = photographs
+        self.thermal = thermal
+        self._with_things = tuple(p for p in photographs if p.outlines)
         self._bank = SurfaceBank(rng)
-        self._sprites: list[Sprite] = []
-        self._cut_outs: list[Sprite] = []
-        self._canvases: list[Ground] = []
-        self._photo_canvases: list[Ground] = []
-        self._thermal_canvases: list[Ground] = []
-
-    @property
-    def has_photographs(self) -> bool:
-        """Whether there are photographs."""
-        return self._photographs is not None
-
-    @property
-    def has_thermal(self) -> bool:
-        """Whether there are thermal images."""
-        return self._thermal is not None
-
-    def _index(self, held: int, capacity: int, uses: int) -> tuple[int, bool]:
-        """Return which piece to use, and whether to make it anew."""
-        rng = self._rng
-        if held == 0 or (held < capacity and rng.random() < 0.5):
-            return held, True
-        return int(rng.integers(held)), bool(rng.random() < 1.0 / uses)
+        self._shapes: RenewedStock[Sprite] = RenewedStock(rng, 320, 25)
+        self._cut_outs: RenewedStock[Sprite] = RenewedStock(rng, 320, 25)
+        self._made_up: RenewedStock[Ground] = RenewedStock(rng, 48, 60)
+        self._surfaces: RenewedStock[Ground] = RenewedStock(rng, 48, 60)
+        # Real pictures are renewed fast: they only need a pyramid and new temperatures.
+        self._real: dict[bool, RenewedStock[Ground]] = {k: RenewedStock(rng, 48, 10) for k in (False, True)}
 
     def sprite(self, *, real: bool) -> Sprite:
         """Draw a thing; `real` asks for one cut from a photograph, where there are any."""
-        if real and self._photographs is not None:
-            index, fresh = self._index(len(self._cut_outs), self._size.cut_outs, self._size.sprite_uses)
-            if fresh:
-                self._cut_outs[index : index + 1] = [self._cut_out(self._photographs)]
-            return self._cut_outs[index]
-        index, fresh = self._index(len(self._sprites), self._size.sprites, self._size.sprite_uses)
-        if fresh:
-            self._sprites[index : index + 1] = [made_up_sprite(self._rng, self._bank)]
-        return self._sprites[index]
+        if real and self._with_things:
+            return self._cut_outs.draw(self._cut_out)
+        return self._shapes.draw(lambda: made_up_sprite(self._rng, self._bank))
 
-    def _cut_out(self, library: PhotoLibrary) -> Sprite:
+    def _cut_out(self) -> Sprite:
         for _ in range(50):
-            photograph = library.draw_with_things(self._rng)
-            if photograph is None:
-                break
+            photograph = _one_of(self._rng, self._with_things)
             sprite = photograph.cut_out(self._rng, int(self._rng.integers(len(photograph.outlines))))
             if sprite is not None and min(sprite.box_size) >= 12:
                 return sprite
@@ -111,35 +74,34 @@ class Stock:
             key=lambda s: abs(np.log(s.box_size[0] / s.box_size[1] / shape)) + (s.upright != sprite.upright),
         )
 
-    def ground(self, *, real: bool) -> Ground:
-        """Draw a background; `real` asks for a photograph, where there are any."""
-        if real and self._photographs is not None:
-            return self._kept(self._photo_canvases, self._photographs)
-        index, fresh = self._index(len(self._canvases), self._size.canvases, self._size.canvas_uses)
-        if fresh:
-            self._canvases[index : index + 1] = [Ground(made_up_canvas(self._rng, self._bank), None)]
-        return self._canvases[index]
+    def ground(self, *, real: bool, plain: bool = False) -> Ground:
+        """Draw a background: a photograph, where there are any, a made-up view, or (`plain`) one surface."""
+        if real and self.photographs:
+            return self._photograph(thermal=False)
+        if plain:
+            return self._surfaces.draw(lambda: Ground(one_surface(self._rng), None))
+        return self._made_up.draw(lambda: Ground(made_up_canvas(self._rng, self._bank), None))
 
     def ground_with_things(self, *, thermal: bool) -> Ground | None:
         """Draw a real background with at least one known thing in it; None when there is none."""
-        library, kept = (
-            (self._thermal, self._thermal_canvases) if thermal else (self._photographs, self._photo_canvases)
-        )
-        if library is None:
+        if not (self.thermal if thermal else self.photographs):
             return None
         for _ in range(12):
-            ground = self._kept(kept, library)
+            ground = self._photograph(thermal=thermal)
             if ground.photograph is not None and ground.photograph.whole_things:
                 return ground
         return None
 
-    def _kept(self, kept: list[Ground], library: PhotoLibrary) -> Ground:
-        # Real pictures are renewed fast: they only need a pyramid and new temperatures.
-        index, fresh = self._index(len(kept), self._size.canvases, max(self._size.canvas_uses // 6, 1))
-        if fresh:
-            photograph = library.draw(self._rng)
-            kept[index : index + 1] = [Ground(photograph.canvas(self._rng), photograph)]
-        return kept[index]
+    def _photograph(self, *, thermal: bool) -> Ground:
+        def make() -> Ground:
+            photograph = _one_of(self._rng, self.thermal if thermal else self.photographs)
+            return Ground(photograph.canvas(self._rng), photograph)
+
+        return self._real[thermal].draw(make)
+
+
+def _one_of(rng: np.random.Generator, photographs: tuple[Photograph, ...]) -> Photograph:
+    return photographs[int(rng.integers(len(photographs)))]
 
 
 def recoloured(rng: np.random.Generator, sprite: Sprite) -> Sprite:
@@ -166,9 +128,7 @@ def recoloured(rng: np.random.Generator, sprite: Sprite) -> Sprite:
     )
 
 
-def _within_alpha(
-    rgba: np.ndarray[tuple[int, ...], np.dtype[np.uint8]],
-) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def _within_alpha(rgba: Image) -> Image:
     """Limit premultiplied colours to their alpha."""
     alpha = cv2.extractChannel(rgba, 3)
     return np.asarray(cv2.min(rgba, cv2.merge([alpha, alpha, alpha, alpha])))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import string
 from collections.abc import Callable
+from typing import Generic, TypeVar
 
 import cv2
 import numpy as np
@@ -12,6 +13,8 @@ import numpy.typing as npt
 Image = npt.NDArray[np.uint8]
 Field = npt.NDArray[np.float32]
 Colour = npt.NDArray[np.float32]
+
+_Piece = TypeVar("_Piece")
 
 
 def smooth_noise(rng: np.random.Generator, height: int, width: int, cells: float, octaves: int = 4) -> Field:
@@ -165,35 +168,50 @@ def surface(rng: np.random.Generator, height: int, width: int) -> Image:
     return image
 
 
-class SurfaceBank:
-    """A slowly changing stock of square surfaces: making one costs far more than using it.
+class RenewedStock(Generic[_Piece]):
+    """A slowly changing stock: making a piece costs far more than using it.
 
     Args:
         rng: Source of every draw.
-        side: Side of each surface in pixels.
-        capacity: Surfaces kept.
-        uses: Mean number of uses before a surface is replaced.
+        capacity: Pieces kept.
+        uses: Mean number of uses before a piece is replaced.
     """
 
-    def __init__(self, rng: np.random.Generator, side: int = 160, capacity: int = 96, uses: int = 60) -> None:
+    def __init__(self, rng: np.random.Generator, capacity: int, uses: int) -> None:
         self._rng = rng
-        self._side = side
         self._capacity = capacity
         self._renewal = 1.0 / uses
-        self._stock: list[Image] = []
+        self._pieces: list[_Piece] = []
+
+    def draw(self, make: Callable[[], _Piece]) -> _Piece:
+        """Return a piece: made now, while there is room and half of the time, or one made before."""
+        rng, held = self._rng, len(self._pieces)
+        if held == 0 or (held < self._capacity and rng.random() < 0.5):
+            self._pieces.append(make())
+            return self._pieces[-1]
+        index = int(rng.integers(held))
+        if rng.random() < self._renewal:
+            self._pieces[index] = make()
+        return self._pieces[index]
+
+
+class SurfaceBank:
+    """Square surfaces to cut pieces from.
+
+    Args:
+        rng: Source of every draw.
+    """
+
+    SIDE_PX = 160
+
+    def __init__(self, rng: np.random.Generator) -> None:
+        self._rng = rng
+        self._stock: RenewedStock[Image] = RenewedStock(rng, capacity=96, uses=60)
 
     def draw(self, height: int, width: int) -> Image:
-        """Return a random `(height, width, 3)` piece, each side at most the bank's."""
-        rng = self._rng
-        if len(self._stock) < self._capacity and rng.random() < 0.5 + 0.5 * (not self._stock):
-            self._stock.append(surface(rng, self._side, self._side))
-            chosen = self._stock[-1]
-        else:
-            index = int(rng.integers(len(self._stock)))
-            if rng.random() < self._renewal:
-                self._stock[index] = surface(rng, self._side, self._side)
-            chosen = self._stock[index]
-        x = int(rng.integers(self._side - width + 1))
-        y = int(rng.integers(self._side - height + 1))
+        """Return a random `(height, width, 3)` piece, each side at most `SIDE_PX`."""
+        rng, side = self._rng, self.SIDE_PX
+        chosen = self._stock.draw(lambda: surface(rng, side, side))
+        x, y = int(rng.integers(side - width + 1)), int(rng.integers(side - height + 1))
         piece = chosen[y : y + height, x : x + width]
         return np.ascontiguousarray(piece[:, ::-1]) if rng.random() < 0.5 else piece

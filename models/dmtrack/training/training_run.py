@@ -1,6 +1,6 @@
 """A whole training run from a request: the network, the data, the loop and the weights file.
 
-    request = TrainRequest(Path("runs/a"), train_preset("foundation", "tiny"))
+request = TrainRequest(Path("runs/a"), train_preset("foundation", "tiny"))
 for progress in train(request):
 print(progress.step, progress.loss)
 """
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,6 +28,7 @@ from dmtrack.network.weights.checkpoint import (
     sha256_of,
 )
 from dmtrack.network.weights.store import find_weights
+from dmtrack.synthetic.sampling import SamplerConfig, TrainingSampler
 from dmtrack.training.config import SYNTHETIC, Stage, TrainRequest
 from dmtrack.training.data import SamplerFactory, WeightedSource
 from dmtrack.training.distributed import ProcessGroup, joined_group
@@ -252,26 +254,16 @@ def open_data(request: TrainRequest, model: ModelConfig) -> DataSource:
 
 def _synthesis(request: TrainRequest, sizes: SequenceConfig) -> SamplerFactory:
     """Return what makes samples up: pairs for adapters, scenes and collages for a foundation."""
-    from dmtrack.synthetic.collage import CollageConfig
-    from dmtrack.synthetic.sampling import SamplerConfig
-    from dmtrack.training.synthetic_source import CollageSource, SceneSource
-
-    shape = (sizes.template_size, sizes.search_size)
-    share = request.collage_share if sizes.modality is None else 0.0
-    collages = CollageSource(
-        CollageConfig(*shape, sizes.templates), request.photographs, request.thermal_images
+    config = SamplerConfig(
+        sizes.template_size,
+        sizes.search_size,
+        templates=sizes.templates,
+        modality=sizes.modality,
+        photographs=request.photographs,
+        thermal_images=request.thermal_images,
+        collage_share=request.collage_share,
+        # A foundation must know the look of every second stream: adapters cannot teach it to see.
+        event_share=0.08,
+        depth_share=0.08,
     )
-    scenes = SceneSource(
-        SamplerConfig(
-            *shape,
-            templates=sizes.templates,
-            modality=sizes.modality,
-            photographs=request.photographs,
-            thermal_images=request.thermal_images,
-            event_share=0.08,
-            depth_share=0.08,
-        )
-    )
-    if share in (0, 1):
-        return collages if share else scenes
-    return WeightedSource((collages, scenes), (share, 1 - share))
+    return partial(TrainingSampler, config)
