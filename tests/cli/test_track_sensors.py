@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from dmtrack.video.tracks import parse_track
 
 from dmtrack.batch.track_item import TrackItem
 from dmtrack.boxes.reading import read_results, read_rows
@@ -20,6 +19,7 @@ from dmtrack.output.record import read_run_json
 from dmtrack.run.request import TrackRequest
 from dmtrack.video.aux_encoder import AuxRange, EncodingOptions
 from dmtrack.video.streams import OnMissing, PairingOptions
+from dmtrack.video.track_choice import parse_track
 
 BOX = "20,16,16,16"
 SDK_BAG = Path(__file__).parents[1] / "unit" / "files" / "realsense_2_56.bag"
