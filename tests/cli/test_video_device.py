@@ -121,7 +121,7 @@ def test_the_device_makes_the_same_boxes_and_stands_in_the_record(
     probes()
     monkeypatch.setattr("dmtrack.video.reader._device_decoder", lambda path, number, gpu: StandIn(path))
     stand_in = VideoEncoder("mpeg4", {})
-    monkeypatch.setattr("dmtrack.drawing.encoder.nvenc", lambda quality, gpu: stand_in)
+    monkeypatch.setattr("dmtrack.drawing.encoder.nvenc", lambda gpu: stand_in)
     assert track("--box", BOX, "--end", "4", "--video-device", "cuda", "--overwrite").code == 0
     assert Path("out/boxes.txt").read_text() == boxes
     on_device = read_run_json(Path("out/run.json"))
@@ -141,7 +141,7 @@ def test_render_decodes_and_encodes_on_the_device(
         return StandIn(path)
 
     monkeypatch.setattr("dmtrack.video.reader._device_decoder", decoder)
-    monkeypatch.setattr("dmtrack.drawing.encoder.nvenc", lambda quality, gpu: VideoEncoder("mpeg4", {}))
+    monkeypatch.setattr("dmtrack.drawing.encoder.nvenc", lambda gpu: VideoEncoder("mpeg4", {}))
     words = ("render", recording.rgb, "-q", "-o")
     assert run_cli(*words, "gpu.mp4", "--video-device", "cuda").code == 0
     assert run_cli(*words, "auto.mp4").code == 0

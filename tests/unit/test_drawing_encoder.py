@@ -13,7 +13,7 @@ import pytest
 
 from dmtrack import threads
 from dmtrack.drawing import encoder
-from dmtrack.drawing.encoder import VideoEncoder, VideoQuality, choose_encoder, nvenc, why_no_nvenc
+from dmtrack.drawing.encoder import VideoEncoder, choose_encoder, nvenc, why_no_nvenc
 from dmtrack.drawing.video import VideoWriter
 
 NO_SUCH_DEVICE = 99
@@ -41,7 +41,7 @@ def test_without_the_device_the_video_is_the_same(tmp_path: Path, caplog: pytest
 def test_a_device_that_encodes_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stand-in: a second setting of x264, which the file must show; stamps as ever."""
     stand_in = VideoEncoder("libx264", {"crf": "51"})
-    monkeypatch.setattr(encoder, "nvenc", lambda quality, gpu: stand_in)
+    monkeypatch.setattr(encoder, "nvenc", lambda gpu: stand_in)
     path = tmp_path / "a.mp4"
     write(path, 0)
     write(tmp_path / "cpu.mp4", None)
@@ -52,12 +52,8 @@ def test_a_device_that_encodes_is_taken(tmp_path: Path, monkeypatch: pytest.Monk
 
 
 def test_quality_means_the_same_to_both() -> None:
-    assert nvenc(VideoQuality(crf=18, preset="slow"), 1).options == {
-        "gpu": "1",
-        "rc": "constqp",
-        "qp": "18",
-        "preset": "p5",
-    }
+    assert nvenc(1).options == {"gpu": "1", "rc": "constqp", "qp": "23", "preset": "p3"}
+    assert choose_encoder(64, 48).options["crf"] == nvenc(1).options["qp"]
 
 
 def test_a_listed_encoder_is_no_proof() -> None:

@@ -20,7 +20,7 @@ from av.codec.codec import UnknownCodecError
 
 from dmtrack.drawing import video
 from dmtrack.drawing.draw import Layout
-from dmtrack.drawing.encoder import VideoQuality, choose_encoder
+from dmtrack.drawing.encoder import choose_encoder
 from dmtrack.drawing.mp4 import is_whole, whole_fragments_bytes
 from dmtrack.drawing.video import VideoSink, VideoWriter
 from dmtrack.errors import OutputError
@@ -144,18 +144,6 @@ def test_picture_of_another_size_is_fitted(tmp_path: Path) -> None:
     writer.write(np.full((10, 20, 3), 128, np.uint8), 40, MS)
     writer.close()
     assert len(_times(tmp_path / "a.mp4")) == 2
-
-
-def test_quality_reaches_the_encoder(tmp_path: Path) -> None:
-    sizes = []
-    for crf in (10, 45):
-        path = tmp_path / f"{crf}.mp4"
-        writer = VideoWriter(path, quality=VideoQuality(crf=crf, preset="ultrafast"))
-        for number in range(5):
-            writer.write(_noise(number), number * 40, MS)
-        writer.close()
-        sizes.append(path.stat().st_size)
-    assert sizes[0] > 2 * sizes[1]
 
 
 def test_without_frames_no_file(tmp_path: Path) -> None:

@@ -154,9 +154,9 @@ def _one_target_files(
         if target is ResultFormat.LASHER:
             yield ResultFile(own, row_per_frame_text(recording, target_id).encode())
             continue
-        for file in vot_files(recording, target_id):
-            named = own.with_name(f"{own.stem}{file.suffix}") if file.suffix else own
-            yield ResultFile(named, None if file.text is None else file.text.encode())
+        for ending, text in vot_files(recording, target_id):
+            named = own.with_name(f"{own.stem}{ending}") if ending else own
+            yield ResultFile(named, None if text is None else text.encode())
 
 
 def _stem_with_id(stem: str, target_id: int) -> str:

@@ -31,32 +31,8 @@ _KEYFRAME_EVERY: Final = 60
 _BT709: Final = 1
 _LIMITED_RANGE: Final = 1
 _TRIAL_SIDE: Final = 256
-_NVENC_PRESETS: Final = {
-    "ultrafast": "p1",
-    "superfast": "p2",
-    "veryfast": "p3",
-    "faster": "p3",
-    "fast": "p4",
-    "medium": "p4",
-    "slow": "p5",
-    "slower": "p6",
-    "veryslow": "p7",
-}
-"""NVENC's seven steps from fast to small."""
-
-
-@dataclass(frozen=True, slots=True)
-class VideoQuality:
-    """How hard to compress.
-
-    Attributes:
-        crf: x264's constant rate factor: 0 (lossless) to 51; 18 to 28 is sensible. NVENC takes it as its
-            constant quantiser, which has the same scale.
-        preset: x264's name for the trade of speed against size.
-    """
-
-    crf: int = 23
-    preset: str = "veryfast"
+_QUALITY: Final = "23"
+"""x264's constant rate factor, from 0 (lossless) to 51; NVENC's constant quantiser has the same scale."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,45 +77,36 @@ class VideoEncoder:
         return None
 
 
-def choose_encoder(
-    width: int, height: int, quality: VideoQuality | None = None, gpu: int | None = None
-) -> VideoEncoder:
+def choose_encoder(width: int, height: int, gpu: int | None = None) -> VideoEncoder:
     """Return what is to encode pictures of this size.
 
     Args:
         width: In pixels, even.
         height: In pixels, even.
-        quality: How hard to compress.
         gpu: Number of the CUDA device that is to encode; what it does not encode, the processor does.
     """
-    quality = quality or VideoQuality()
     if gpu is not None:
-        encoder = nvenc(quality, gpu)
+        encoder = nvenc(gpu)
         problem = encoder.problem(width, height)
         if problem is None:
             return encoder
         _log.info("cuda:%d does not encode %dx%d (%s): the processor does", gpu, width, height, problem)
-    return _on_processor(quality)
-
-
-def why_no_nvenc(gpu: int = 0) -> str | None:
-    """Return why a CUDA device does not encode H.264; None where it does: a picture was encoded on it."""
-    return nvenc(VideoQuality(), gpu).problem(_TRIAL_SIDE, _TRIAL_SIDE)
-
-
-def nvenc(quality: VideoQuality, gpu: int) -> VideoEncoder:
-    """Return NVENC on one CUDA device, set to `quality`."""
-    preset = _NVENC_PRESETS.get(quality.preset, "p4")
-    return VideoEncoder(NVENC, {"gpu": str(gpu), "rc": "constqp", "qp": str(quality.crf), "preset": preset})
-
-
-def _on_processor(quality: VideoQuality) -> VideoEncoder:
     try:
         av.Codec(X264, "w")
     except UnknownCodecError:
         _log.warning("this PyAV has no libx264: the video is MPEG-4 Part 2, larger and less widely played")
         return VideoEncoder(MPEG4, {"qscale": "4"})
-    return VideoEncoder(X264, {"crf": str(quality.crf), "preset": quality.preset})
+    return VideoEncoder(X264, {"crf": _QUALITY, "preset": "veryfast"})
+
+
+def why_no_nvenc(gpu: int = 0) -> str | None:
+    """Return why a CUDA device does not encode H.264; None where it does: a picture was encoded on it."""
+    return nvenc(gpu).problem(_TRIAL_SIDE, _TRIAL_SIDE)
+
+
+def nvenc(gpu: int) -> VideoEncoder:
+    """Return NVENC on one CUDA device; its p3 is about x264's `veryfast`."""
+    return VideoEncoder(NVENC, {"gpu": str(gpu), "rc": "constqp", "qp": _QUALITY, "preset": "p3"})
 
 
 def encoding_error(error: FFmpegError | OSError, path: Path) -> OutputError:

@@ -23,7 +23,7 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from dmtrack.drawing.draw import Layout, Picture, compose_result
-from dmtrack.drawing.encoder import NOMINAL_RATE, VideoQuality, choose_encoder, encoding_error
+from dmtrack.drawing.encoder import NOMINAL_RATE, choose_encoder, encoding_error
 from dmtrack.drawing.mp4 import StampRepair, is_whole, mp4_timescale, mp4_unit, whole_fragments_bytes
 from dmtrack.errors import OutputError
 from dmtrack.output.atomic import os_errors_translated, part_path, publish, reserve
@@ -51,7 +51,6 @@ class VideoWriter:
 
     Args:
         path: The final name.
-        quality: How hard to compress.
         overwrite: Replace an existing file.
         gpu: Number of the CUDA device that is to encode, if it can; None encodes on the processor.
 
@@ -59,17 +58,9 @@ class VideoWriter:
         OutputError: The file exists, or its folder cannot be made or written to.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        quality: VideoQuality | None = None,
-        overwrite: bool = False,
-        gpu: int | None = None,
-    ) -> None:
+    def __init__(self, path: Path, *, overwrite: bool = False, gpu: int | None = None) -> None:
         self._path = reserve(path, overwrite=overwrite)
         self._part = part_path(path)
-        self._quality = quality
         self._gpu = gpu
         self._encoding: _Encoding | None = None
         self._origin_pts = 0
@@ -95,7 +86,7 @@ class VideoWriter:
             raise OutputError("writing failed before", where=self._path)
         try:
             if self._encoding is None:
-                self._encoding = _Encoding(self._part, picture, mp4_unit(time_base), self._quality, self._gpu)
+                self._encoding = _Encoding(self._part, picture, mp4_unit(time_base), self._gpu)
                 self._origin_pts = pts if abs(pts * time_base) > LATEST_START_S else 0
             self._encoding.write(picture, pts - self._origin_pts, time_base)
         except (FFmpegError, OSError) as error:
@@ -167,7 +158,6 @@ class VideoSink(Sink):
     Args:
         path: The final name.
         layout: What the pictures show.
-        quality: How hard to compress.
         overwrite: Replace an existing file.
         gpu: Number of the CUDA device that is to encode, if it can.
 
@@ -176,15 +166,9 @@ class VideoSink(Sink):
     """
 
     def __init__(
-        self,
-        path: Path,
-        layout: Layout,
-        *,
-        quality: VideoQuality | None = None,
-        overwrite: bool = False,
-        gpu: int | None = None,
+        self, path: Path, layout: Layout, *, overwrite: bool = False, gpu: int | None = None
     ) -> None:
-        self._writer = VideoWriter(path, quality=quality, overwrite=overwrite, gpu=gpu)
+        self._writer = VideoWriter(path, overwrite=overwrite, gpu=gpu)
         self._layout = layout
 
     @property
@@ -205,11 +189,9 @@ class VideoSink(Sink):
 class _Encoding:
     """An open encoder with its fragmented MP4 file."""
 
-    def __init__(
-        self, path: Path, picture: Picture, unit: Fraction, quality: VideoQuality | None, gpu: int | None
-    ) -> None:
+    def __init__(self, path: Path, picture: Picture, unit: Fraction, gpu: int | None) -> None:
         height, width = (side + side % 2 for side in picture.shape[:2])
-        self.encoder = choose_encoder(width, height, quality, gpu)
+        self.encoder = choose_encoder(width, height, gpu)
         self.stamps = StampRepair(unit)
         self._stamp_of: dict[int, int] = {}
         self._frames = 0

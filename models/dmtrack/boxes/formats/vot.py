@@ -18,7 +18,7 @@ import math
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from dmtrack.boxes.formats.mot import format_box
 from dmtrack.boxes.parsing import box_of, number, placed, read_text, whole, words_of
@@ -39,16 +39,6 @@ class RegionCode(IntEnum):
     UNKNOWN = 0
     INITIALIZATION = 1
     FAILURE = 2
-
-
-class VotFile(NamedTuple):
-    """One of the files of a target: what its name has after that of the regions, and its text.
-
-    The text is None where there is nothing to say; an older file of that name must then go.
-    """
-
-    suffix: str
-    text: str | None
 
 
 def value_path(regions: Path, value: str) -> Path:
@@ -79,17 +69,22 @@ def read_vot(path: Path, name: str, target_id: int = 1) -> RecordingResults:
     return gatherer.results(name)
 
 
-def vot_files(results: RecordingResults, target_id: int) -> Iterator[VotFile]:
-    """Yield the regions of one target, then its confidence and its time."""
+def vot_files(results: RecordingResults, target_id: int) -> Iterator[tuple[str, str | None]]:
+    """Yield the files of one target: regions, confidence, time.
+
+    Yields:
+        What the name of a file has after that of the regions, and its text: None where there is nothing to
+        say; an older file of that name must then go.
+    """
     frames = list(results.every_frame())
     entries = [frame.target(target_id) for frame in frames]
-    yield VotFile("", "".join(f"{_region_text(entry)}\n" for entry in entries))
+    yield "", "".join(f"{_region_text(entry)}\n" for entry in entries)
     scores = [None if entry is None else entry.score for entry in entries]
     spent_s = [None if frame.infer_ms is None else frame.infer_ms / 1000 for frame in frames]
     for name, values in ((_CONFIDENCE, scores), (_TIME, spent_s)):
         is_known = any(value is not None for value in values)
         texts = ("" if value is None else repr(float(value)) for value in values)
-        yield VotFile(f"_{name}.value", "".join(f"{text}\n" for text in texts) if is_known else None)
+        yield f"_{name}.value", "".join(f"{text}\n" for text in texts) if is_known else None
 
 
 def _region_text(entry: TrackedBox | AbsentTarget | None) -> str:
