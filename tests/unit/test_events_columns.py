@@ -1,0 +1,210 @@
+"""What columns of numbers mean: the names they have, the units of times, arrays however they are stored."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import event_files as files
+import numpy as np
+import pytest
+
+from dmtrack.errors import FormatError, InputError
+from dmtrack.video.events.batch import EventBatch
+from dmtrack.video.events.options import EventOptions
+from dmtrack.video.events.reader import open_events
+from dmtrack.video.events.source import EventSource
+
+EVENTS = files.some_events(6000, step_us=400)  # a second of them
+C = files.columns(EVENTS)
+
+
+def read(path: Path, options: EventOptions | None = None) -> tuple[EventBatch, tuple[str, ...]]:
+    with open_events(path, options) as reader:
+        return EventBatch.joined(list(reader)), reader.notes
+
+
+def check(batch: EventBatch, *, tolerance_us: int = 0) -> None:
+    assert np.abs(batch.t - C["t"]).max() <= tolerance_us
+    for name in "xyp":
+        np.testing.assert_array_equal(getattr(batch, name), C[name])
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "time(us),x,y,pol",
+        "timestamp_us,x,y,polarity",
+        "t[us],x[px],y[px],p",
+        "Timestamp [us], X, Y, Polarity",
+        '"t_us","x","y","on"',
+        "t (usec),col,row,p",
+        "# time_us x y p",
+    ],
+)
+def test_names_with_units(header: str, tmp_path: Path) -> None:
+    separator = "," if "," in header else " "
+    path = tmp_path / "a.csv"
+    rows = "".join(separator.join(map(str, (e.t, e.x, e.y, int(e.p)))) + "\n" for e in EVENTS)
+    path.write_text(f"{header}\n{rows}")
+    batch, notes = read(path)
+    check(batch)
+    assert notes == (), "nothing had to be assumed"
+
+
+@pytest.mark.parametrize(("unit", "per_us"), [("ms", 1e-3), ("ns", 1e3), ("s", 1e-6)])
+def test_a_unit_in_a_name(unit: str, per_us: float, tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, **{f"t_{unit}": C["t"] * per_us, "x": C["x"], "y": C["y"], "p": C["p"]})
+    check(read(path)[0])
+
+
+def test_an_order_that_is_given_passes_over_unknown_names(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("when,across,down,sign\n" + "".join(f"{e.t},{e.x},{e.y},{int(e.p)}\n" for e in EVENTS))
+    check(read(path, EventOptions(columns="txyp"))[0])
+    with pytest.raises(FormatError):
+        read(path)
+
+
+STORED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "whole us": lambda t: t,
+    "whole us as floats": lambda t: t.astype(float),
+    "us with fractions": lambda t: t + 0.25,
+    "ms with fractions": lambda t: t / 1e3,
+    "whole ns": lambda t: t * 1000,
+    "whole ns of a fine clock": lambda t: t * 1000 + 7,
+    "seconds": lambda t: t / 1e6,
+    "whole ms": lambda t: t // 1000,
+}
+
+
+@pytest.mark.parametrize("writer", ["npy", "txt"])
+@pytest.mark.parametrize("stored", STORED)
+def test_units_are_told_from_the_numbers(stored: str, writer: str, tmp_path: Path) -> None:
+    rows = np.column_stack([STORED[stored](C["t"]), C["x"], C["y"], C["p"]])
+    path = tmp_path / f"a.{writer}"
+    if writer == "npy":
+        np.save(path, rows)
+    else:
+        np.savetxt(path, rows, fmt="%d" if rows.dtype.kind == "i" else "%.9f")
+    batch, notes = read(path, EventOptions(columns="txyp"))
+    check(batch, tolerance_us=1000 if stored == "whole ms" else 1)
+    assert any("Times are taken as" in note for note in notes)
+
+
+@pytest.mark.parametrize("kind", ["whole", "with fractions"])
+def test_dense_floats_are_microseconds(kind: str, tmp_path: Path) -> None:
+    """The first thousands of rows are within a millisecond, as of a camera that moves fast."""
+    t = np.arange(200_000) / 8 if kind == "with fractions" else np.arange(200_000) // 8
+    path = tmp_path / "a.npy"
+    x, y, p = (np.arange(len(t)) % size for size in (640, 480, 2))
+    np.save(path, np.column_stack([t, x, y, p]).astype(float))
+    batch, _ = read(path, EventOptions(columns="txyp"))
+    assert (batch.t[0], batch.t[-1]) == (0, round(float(t[-1])))
+
+
+@pytest.mark.parametrize("suffix", ["npy", "npz"])
+@pytest.mark.parametrize("order", ["C", "F", "fields"])
+def test_tables_however_they_are_stored(order: str, suffix: str, tmp_path: Path) -> None:
+    if order == "fields":
+        table = np.zeros(len(EVENTS), [("x", "u2"), ("y", "u2"), ("t", "u4"), ("p", "?")])
+        for name in "txyp":
+            table[name] = C[name]
+    else:
+        table = np.asarray(np.column_stack([C["t"], C["x"], C["y"], C["p"]]), order=order)
+    path = tmp_path / f"a.{suffix}"
+    if suffix == "npy":
+        np.save(path, table)
+    else:
+        np.savez_compressed(path, events=table)
+    check(read(path)[0])
+
+
+def npy(header: str) -> bytes:
+    text = header.encode() + b"\n"
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(text)) + text + bytes(320)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "{'descr': '<i8', 'fortran_order': False, 'shape': (10, 4), ",
+        "{'descr': '|V0', 'fortran_order': False, 'shape': (10, 4), }",
+        "{'descr': '<i8', 'fortran_order': False, 'shape': (99999999999999999999, 4), }",
+        "{'descr': '<i8', 'fortran_order': True, 'shape': (10, 999999999), }",
+        "{'descr': '<i8', 'fortran_order': False, 'shape': (-3, 4), }",
+        "{'descr': '<c16', 'fortran_order': False, 'shape': (10, 4), }",
+        "{'descr': '<U900000', 'fortran_order': False, 'shape': (10,), }",
+        "nonsense",
+    ],
+)
+@pytest.mark.parametrize("suffix", ["npy", "npz"])
+def test_headers_that_are_none(header: str, suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"a.{suffix}"
+    if suffix == "npy":
+        path.write_bytes(npy(header))
+    else:
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("events.npy", npy(header))
+    with pytest.raises(InputError, match=str(path)):
+        read(path)
+
+
+@pytest.mark.parametrize("place", [0, 12, 16])
+def test_an_archive_whose_directory_is_damaged(place: int, tmp_path: Path) -> None:
+    stored = io.BytesIO()
+    np.savez(stored, **{name: np.arange(9) for name in "txyp"})
+    data = bytearray(stored.getvalue())
+    end = data.rfind(b"PK\5\6")
+    data[end + place : end + place + 2] = b"\xff\xff"
+    path = tmp_path / "a.npz"
+    path.write_bytes(data)
+    with pytest.raises(InputError, match=str(path)):
+        read(path)
+
+
+class TestSensorSize:
+    def written(self, path: Path, bad: tuple[int, int], events: list[files.Event] = EVENTS) -> Path:
+        changed = events[:]
+        changed[len(events) // 2] = changed[len(events) // 2]._replace(x=bad[0], y=bad[1])
+        path.write_text("t,x,y,p\n" + "".join(f"{e.t},{e.x},{e.y},{int(e.p)}\n" for e in changed))
+        return path
+
+    @pytest.mark.parametrize("bad", [(30_000, 5), (5, 3000), (900, 5), (65_535, 65_535), (-7, 4)])
+    def test_one_bad_coordinate_changes_nothing(self, bad: tuple[int, int], tmp_path: Path) -> None:
+        path = self.written(tmp_path / "a.csv", bad)
+        with EventSource(path) as source:
+            assert (source.info.width, source.info.height) == (640, 480)
+            list(source)
+            assert source.damaged_packets == 1
+
+    def test_nothing_but_bad_ones(self, tmp_path: Path) -> None:
+        path = tmp_path / "bomb.csv"
+        path.write_text("t,x,y,p\n1000,65535,65535,1\n41000,0,0,0\n")
+        message = r"event at \(65535, 65535\) outside the 4096x4096 sensor, at byte 8"
+        with pytest.raises(FormatError, match=message):
+            EventSource(path)
+
+    def test_a_header_that_states_none(self, tmp_path: Path) -> None:
+        path = files.write_raw(tmp_path / "a.raw", "EVT2", EVENTS[:5], (60_000, 60_000))
+        with pytest.raises(FormatError, match="it states a sensor of 60000x60000 pixels"):
+            open_events(path)
+
+
+@pytest.mark.parametrize("word", ["0.85O", "nan", "inf", "1e999999999", "1" * 5000, "--1", "1_000"])
+@pytest.mark.parametrize("row", [3, 850, 5500])
+def test_a_cell_that_is_no_number(word: str, row: int, tmp_path: Path) -> None:
+    lines = [f"{e.t / 1e6:.6f} {e.x} {e.y} {int(e.p)}\n" for e in EVENTS]
+    lines[row] = f"{word} 3 3 1\n"
+    path = tmp_path / "a.txt"
+    path.write_text("".join(lines))
+    got: list[EventBatch] = []
+    where = sum(map(len, lines[:row]))
+    reader = open_events(path, EventOptions(columns="txyp"))
+    with pytest.raises(InputError, match=f"the line at byte {where} is no event"):
+        got.extend(reader)
+    assert sum(map(len, got)) == row
