@@ -192,18 +192,18 @@ def main(words: collections.abc.Sequence[str] | None = None) -> None:
         for word in (RecoveryChoice.OFF, RecoveryChoice.ON)
     }
     rows: dict[RecoveryChoice, list[OcclusionFigures]] = {word: [] for word in trackers}
-    with ClipFolder(asked.clips, asked.modality) as clips:
-        print(
-            f"{'target':28s} {'recovery':>8s} {'mean IoU':>8s} {'wrongly tracked':>15s} "
-            f"{'frames to recover':>17s} {'ms median':>9s} {'ms mean':>7s}"
-        )
-        for clip in clips.clips:
-            if len(clip) - clip.start_frame < LEAST_FRAMES:
-                print(f"{clip.name} left out: fewer than {LEAST_FRAMES} frames", file=sys.stderr)
-                continue
-            for word, tracker_for in trackers.items():
-                rows[word].append(occluded_pass(tracker_for, clip))
-                print(row(clip.name, word, rows[word][-1:]), flush=True)
+    clips = ClipFolder(asked.clips, asked.modality)
+    print(
+        f"{'target':28s} {'recovery':>8s} {'mean IoU':>8s} {'wrongly tracked':>15s} "
+        f"{'frames to recover':>17s} {'ms median':>9s} {'ms mean':>7s}"
+    )
+    for clip in clips.clips:
+        if len(clip) - clip.start_frame < LEAST_FRAMES:
+            print(f"{clip.name} left out: fewer than {LEAST_FRAMES} frames", file=sys.stderr)
+            continue
+        for word, tracker_for in trackers.items():
+            rows[word].append(occluded_pass(tracker_for, clip))
+            print(row(clip.name, word, rows[word][-1:]), flush=True)
     for word, figures in rows.items():
         if figures:
             print(row("mean", word, figures))

@@ -164,13 +164,13 @@ def main(words: Sequence[str] | None = None) -> None:
     asked = parser.parse_args(words)
     tracker_for = exact_trackers(asked.weights, device=asked.device, recovery=asked.recovery)
     cells = {}
-    with ClipFolder(asked.clips, asked.modality) as clips:
-        clips.clips = [clip for clip in clips.clips if clip.modality is not None]
-        if not clips.clips:
-            parser.error(f"{asked.clips}: no clip has two streams")
-        for kind, streams in product(asked.degrade or Degradation, asked.streams or Streams):
-            cells[kind, streams] = cell(clips, tracker_for, kind, streams)
-            print(f"{kind} {streams} {mean_iou(cells[kind, streams]):.3f}", file=sys.stderr)
+    clips = ClipFolder(asked.clips, asked.modality)
+    clips.clips = [clip for clip in clips.clips if clip.modality is not None]
+    if not clips.clips:
+        parser.error(f"{asked.clips}: no clip has two streams")
+    for kind, streams in product(asked.degrade or Degradation, asked.streams or Streams):
+        cells[kind, streams] = cell(clips, tracker_for, kind, streams)
+        print(f"{kind} {streams} {mean_iou(cells[kind, streams]):.3f}", file=sys.stderr)
     show(cells)
     if asked.csv is not None:
         write(asked.csv, cells)

@@ -158,10 +158,10 @@ def _measure(folder: Path, running: BenchmarkRunOptions, table: Path | None) -> 
     """Track every target once, print mean IoU and the worth of the score."""
     tracker_for = exact_trackers(running.weights, device=running.device, recovery=running.recovery)
     figures: list[ClipResult] = []
-    with ClipFolder(folder, running.modality) as clips:
-        for clip in clips.track(tracker_for):
-            err.print(f"{clip.name} {clip.mean_iou:.3f}")
-            figures.append(clip)
+    clips = ClipFolder(folder, running.modality)
+    for clip in clips.track(tracker_for):
+        err.print(f"{clip.name} {clip.mean_iou:.3f}")
+        figures.append(clip)
     out.print(figures_table(figures))
     out.print(f"area under the ROC of score against IoU >= 0.5: {score_auc(figures):.3f}")
     if table is not None:

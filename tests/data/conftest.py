@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from dmtrack.datasets.event_archive import with_event_pictures
 from dmtrack.datasets.opening import find_sequences
 from dmtrack.datasets.sequence import Sequence
 
@@ -21,8 +20,6 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def val_sequences(shared_data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Sequence]:
-    """Every annotated target of `val` by name, with event archives drawn as pictures."""
-    pictures = tmp_path_factory.mktemp("event_pictures")
-    found = find_sequences(shared_data / "val")
-    return {s.name: with_event_pictures(s, pictures / s.name) for s in found}
+def val_sequences(shared_data: Path) -> dict[str, Sequence]:
+    """Every annotated target of `val` by name."""
+    return {s.name: s for s in find_sequences(shared_data / "val")}

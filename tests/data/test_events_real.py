@@ -14,7 +14,6 @@ from dmtrack.video.events.batch import EventBatch
 from dmtrack.video.events.reader import open_events
 from dmtrack.video.events.source import EventSource
 from dmtrack.video.modality import guess_modality
-from dmtrack.video.pairing import open_pair
 from dmtrack_cli.app import main
 
 pytestmark = pytest.mark.data
@@ -126,20 +125,6 @@ def test_aedat4_with_half_a_header(length: int, recordings: Path, tmp_path: Path
     path.write_bytes((recordings / "tonic_sample.aedat4").read_bytes()[:length])
     with pytest.raises(DecodeError, match="the header is damaged"):
         open_events(path)
-
-
-def test_evaluate_and_track_draw_the_same_pictures(shared_data: Path, tmp_path: Path) -> None:
-    import cv2
-
-    from dmtrack.datasets.event_archive import with_event_pictures
-    from dmtrack.datasets.opening import find_sequences
-
-    road = shared_data / "val" / "rgbe_davis346_road"
-    sequence = next(iter(find_sequences(road)))
-    drawn = with_event_pictures(sequence, tmp_path / "pictures")
-    with open_pair(road, road / "events.npz") as pairs:
-        for path, pair in zip(drawn.aux_paths, pairs, strict=True):
-            np.testing.assert_array_equal(cv2.imread(str(path))[..., ::-1], pair.image[..., 3:])
 
 
 def test_a_resumed_evaluation_and_a_batch_read_an_archive_as_it_is(

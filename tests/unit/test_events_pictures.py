@@ -6,6 +6,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
+import cv2
 import event_files as files
 import numpy as np
 import pytest
@@ -249,6 +250,26 @@ class TestSource:
 PICTURES = [np.full((10, 20, 3), 90, np.uint8) for _ in range(20)]
 
 
+@pytest.fixture
+def archived(tmp_path: Path) -> Callable[..., tuple[Path, Path]]:
+    """Three pictures of 20 x 10 pixels, and an archive with a thousandth second of events and their times."""
+    folder = tmp_path / "rgb"
+    folder.mkdir()
+    for index in range(3):
+        cv2.imwrite(str(folder / f"{index}.png"), PICTURES[0])
+
+    def written(**changes: object) -> tuple[Path, Path]:
+        events = files.columns([Event(t, t // 100, 1, True) for t in range(0, 1000, 2)])
+        arrays = {"frame_t": [200, 400, 500], **events, **changes}
+        np.savez(
+            tmp_path / "events.npz",
+            **{key: np.asarray(value) for key, value in arrays.items() if value is not None},
+        )
+        return folder, tmp_path / "events.npz"
+
+    return written
+
+
 class TestBesideAVideo:
     def test_each_frame_has_the_events_of_its_own_time(
         self, recording: Path, make_video: Callable[..., Path]
@@ -298,8 +319,6 @@ class TestBesideAVideo:
             assert columns_with_events(fourth.image[..., 3:]) == columns
 
     def test_a_folder_of_pictures(self, recording: Path, tmp_path: Path) -> None:
-        import cv2
-
         folder = tmp_path / "rgb"
         folder.mkdir()
         for index in range(5):
@@ -308,19 +327,38 @@ class TestBesideAVideo:
             got = [columns_with_events(pair.image[..., 3:]) for pair in pairs]
         assert got == [[0], [1], [2], [3], [4]]
 
-    def test_an_archive_that_knows_its_frames(self, tmp_path: Path) -> None:
-        import cv2
-
-        folder = tmp_path / "rgb"
-        folder.mkdir()
-        for index in range(3):
-            cv2.imwrite(str(folder / f"{index}.png"), PICTURES[0])
-        events = files.columns([Event(t, t // 100, 1, True) for t in range(0, 1000, 50)])
-        np.savez(tmp_path / "events.npz", frame_t=[200, 400, 500], **events)
-        with open_pair(folder, tmp_path / "events.npz") as pairs:
+    def test_an_archive_that_knows_its_frames(self, archived: Callable[..., tuple[Path, Path]]) -> None:
+        with open_pair(*archived()) as pairs:
             got = [columns_with_events(pair.image[..., 3:]) for pair in pairs]
         assert "it holds the times of the frames" in str(pairs.modality_reason)
         assert [columns[0] for columns in got] == [2, 4, 5], "the pixels are those of the pictures"
+
+    def test_an_event_outside_the_pictures_is_left_out(
+        self, archived: Callable[..., tuple[Path, Path]], caplog: pytest.LogCaptureFixture
+    ) -> None:
+        with open_pair(*archived(x=np.array([1] * 50 + [20] + [2] * 449))) as pairs:
+            assert [pair.image.shape for pair in pairs] == [(10, 20, 6)] * 3
+        assert "event at (20, 1) outside the 20x10 sensor" in caplog.text
+
+    @pytest.mark.parametrize(
+        ("changes", "error", "message"),
+        [
+            ({"p": None}, FormatError, "the array p is missing .*; t, x, y and p are needed"),
+            ({"frame_t": [0, 0, 0]}, FormatError, "times of the frames run backwards"),
+            ({"x": [1, 2]}, FormatError, "have 500, 2, 500, 500 entries"),
+            ({"frame_t": [0, 10]}, PairingError, "the times of 2 frames, rgb has 3 files"),
+            ({"t": np.array([{}] * 500, dtype=object)}, FormatError, "is no list of events"),
+        ],
+    )
+    def test_archives_that_are_none(
+        self,
+        changes: dict[str, object],
+        error: type[Exception],
+        message: str,
+        archived: Callable[..., tuple[Path, Path]],
+    ) -> None:
+        with pytest.raises(error, match=message):
+            open_pair(*archived(**changes))
 
     def test_a_shared_clock_without_shared_time(
         self, recording: Path, make_video: Callable[..., Path]

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import collections.abc
 import functools
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from dmtrack.config import TrackerConfig
-from dmtrack.datasets.event_archive import with_event_pictures
 from dmtrack.datasets.opening import find_sequences
 from dmtrack.datasets.sequence import Sequence
 from dmtrack.errors import DatasetError
@@ -139,7 +137,7 @@ def _pairs(sequence: Sequence, start: int, end: int) -> Iterator[tuple[int, Fram
 
 
 class ClipFolder:
-    """The annotated targets of a folder; event archives are drawn into a scratch folder.
+    """The annotated targets of a folder.
 
     Args:
         folder: Clips in any layout that `dmtrack.datasets.layouts` knows.
@@ -153,20 +151,9 @@ class ClipFolder:
     """
 
     def __init__(self, folder: Path, modality: Modality | None = None) -> None:
-        self._scratch = tempfile.TemporaryDirectory(prefix="dmtrack-clips-")
-        scratch = Path(self._scratch.name)
-        found = [s for s in find_sequences(folder) if modality is None or s.modality is modality]
-        if not found:
+        self.clips = [s for s in find_sequences(folder) if modality is None or s.modality is modality]
+        if not self.clips:
             raise DatasetError(f"no annotated clip with {modality or 'any stream'}", where=folder)
-        self.clips = [with_event_pictures(s, scratch / str(i)) for i, s in enumerate(found)]
-
-    def __enter__(self) -> Self:
-        """Use the clips inside a `with`, which removes the scratch folder at its end."""
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Remove the scratch folder."""
-        self._scratch.cleanup()
 
     def track(self, tracker_for: TrackerFactory, *, max_frames: int | None = None) -> Iterator[ClipResult]:
         """Track every target once; see `one_pass` for the arguments and the errors."""

@@ -15,7 +15,7 @@ from dmtrack.errors import DecodeError, PairingError
 from dmtrack.video.events.batch import EventBatch, Size, Times, Triggers
 from dmtrack.video.events.options import EventOptions
 from dmtrack.video.events.picture import visevent_picture
-from dmtrack.video.events.reader import EventReader, EventTotals, coordinate_counts, open_events
+from dmtrack.video.events.reader import Counts, EventReader, EventTotals, coordinate_counts, open_events
 from dmtrack.video.events.schedule import (
     MICROSECONDS,
     FrameClock,
@@ -40,7 +40,7 @@ _SENSOR_SIZES: Final[tuple[Size, ...]] = (
 )
 _REACHED: Final = 0.9
 """A share of a sensor's sides; real recordings leave less than the rest without any event."""
-_NEARLY_ALL: Final = 0.999
+_MOST, _NEARLY_ALL = 0.99, 0.999
 """So many of the events lie on the sensor; the others are noise of the file."""
 _EVENT_TIME_BASE: Final = Fraction(1, MICROSECONDS)
 
@@ -224,10 +224,20 @@ def _first_batch(batches: Iterator[EventBatch], path: Path) -> EventBatch:
 
 
 def _told_times(reader: EventReader, like: FrameClock) -> Times | None:
-    """Return the times of the frames, if they are in the file and are those of the pictures beside it."""
-    told = reader.frame_times
-    is_for_them = told is not None and like.info.frame_count == len(told) and like.info.path.is_dir()
-    return told if is_for_them else None
+    """Return the times of the pictures beside it, if they are in the file.
+
+    Raises:
+        PairingError: They are those of more or fewer pictures.
+    """
+    told, beside = reader.frame_times, like.info
+    if told is None or not beside.path.is_dir():
+        return None
+    if len(told) != beside.frame_count:
+        raise PairingError(
+            f"it holds the times of {len(told)} frames, {beside.path.name} has {beside.frame_count} files",
+            where=reader.path,
+        )
+    return told
 
 
 def _measured_size(reader: EventReader, options: EventOptions, like: FrameClock | None) -> Size:
@@ -237,13 +247,20 @@ def _measured_size(reader: EventReader, options: EventOptions, like: FrameClock 
     smallest size that the events fit on, but for a few that lie far outside.
     """
     counts = coordinate_counts(reader.path, options)
-    most = [int(np.searchsorted(np.cumsum(of_side), _NEARLY_ALL * of_side.sum())) + 1 for of_side in counts]
-    beside = [] if like is None else [(like.info.width, like.info.height)]
-    is_told = like is not None and _told_times(reader, like) is not None
-    for size in (*beside, *_SENSOR_SIZES):
-        share = 0 if is_told and size in beside else _REACHED
-        if all(share * side <= reached <= side for side, reached in zip(size, most, strict=True)):
+    if like is not None and _told_times(reader, like) is not None:
+        beside = (like.info.width, like.info.height)
+        if all(near <= side for near, side in zip(_reached(counts, _MOST), beside, strict=True)):
+            return beside
+    most = _reached(counts, _NEARLY_ALL)
+    sizes = _SENSOR_SIZES if like is None else ((like.info.width, like.info.height), *_SENSOR_SIZES)
+    for size in sizes:
+        if all(_REACHED * side <= near <= side for side, near in zip(size, most, strict=True)):
             return size
     whole = [int(np.flatnonzero(of_side)[-1]) + 1 for of_side in counts]
     width, height = (end if end <= 2 * near else near for end, near in zip(whole, most, strict=True))
     return width, height
+
+
+def _reached(counts: tuple[Counts, Counts], share: float) -> list[int]:
+    """Return how many columns and how many rows hold a share of the events."""
+    return [int(np.searchsorted(np.cumsum(of_side), share * of_side.sum())) + 1 for of_side in counts]
