@@ -142,6 +142,25 @@ class TestThermal:
         smoothed(counts)
         assert np.array_equal(smoothed(counts - 20_000)[..., 0], stretch_thermal16(counts - 20_000))
 
+    @pytest.mark.parametrize("border", [1, 8, 20])
+    @pytest.mark.parametrize("coldest", [900, 7000, 30_000])
+    def test_a_border_without_counts_changes_nothing_inside(self, rng, border, coldest):
+        counts = (coldest + rng.integers(0, 30, (60, 80))).astype(np.uint16)
+        counts[25:35, 30:40] = coldest + 600
+        framed = counts.copy()
+        framed[:, :border] = framed[:, -border:] = 0
+        inside = np.s_[:, border:-border]
+        found, plain = (
+            stretch_thermal16(framed)[inside].astype(int),
+            stretch_thermal16(counts)[inside].astype(int),
+        )
+        assert abs(found - plain).max() <= 3
+        assert stretch_thermal16(framed)[:, 0].max() == 0
+
+    def test_black_that_is_part_of_the_scene_stays(self):
+        counts = np.tile(np.linspace(0, 4000, 80).astype(np.uint16), (20, 1))
+        assert measure_grey_range(counts).low < 60
+
     @pytest.mark.parametrize("weight", [0.0, -1.0, 1.5])
     def test_bad_weight_is_refused(self, weight):
         with pytest.raises(ConfigError, match="weight"):

@@ -156,7 +156,7 @@ class TestDrift:
     def test_the_implied_ratio_is_printed(self, make_video, thermal):
         rgb = make_video("rgb.mp4", colour(30), rate=10)
         with open_pair(rgb, thermal(30, rate=9)) as source:
-            (remark,) = source.remarks
+            remark, *_ = source.remarks
         assert "RGB lasts 3.000 s and the second stream 3.33" in remark
         assert "--rate-ratio " in remark
         assert "(0.90" in remark or "(0.899" in remark  # Matroska rounds

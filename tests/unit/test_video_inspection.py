@@ -4,9 +4,11 @@ import cv2
 import numpy as np
 import pytest
 
-from dmtrack.errors import VideoError
+from dmtrack.errors import PairingError, VideoError
 from dmtrack.video.frame import Modality
+from dmtrack.video.grid import Fit
 from dmtrack.video.inspection import inspect_pair
+from dmtrack.video.pairing import open_pair
 from dmtrack.video.streams import PairingOptions, Sync
 
 H, W = 64, 96
@@ -98,3 +100,62 @@ def test_one_stream(rgb, tmp_path):
     assert (report.rgb.frame_count, report.aux, report.match, report.warnings) == (30, None, None, ())
     with pytest.raises(VideoError):
         inspect_pair(tmp_path / "nothing.mp4")
+
+
+def test_what_is_told_of_times_and_shapes_is_told_when_tracking_too(rgb, make_video):
+    aux = second(make_video, 10, size=(50, 50), pts=range(3, 13))
+    told = inspect_pair(rgb, aux).warnings
+    with open_pair(rgb, aux) as source:
+        remarks = source.remarks
+    assert set(remarks) <= set(told)
+    text = " ".join(remarks)
+    assert "starts +0.300 s from the first" in text
+    assert "96x64 and 50x50" in text
+    with open_pair(rgb, aux, pairing=PairingOptions(fit=Fit.LETTERBOX)) as source:
+        assert "96x64" not in " ".join(source.remarks)
+
+
+@pytest.mark.parametrize(("share", "is_told"), [(0.6, True), (0.3, False)])
+def test_sparse_depth_is_told(share, is_told, rgb, tmp_path):
+    folder = tmp_path / "depth"
+    folder.mkdir()
+    counts = np.full((H, W), 2000, np.uint16)
+    counts[20:40] = 1200
+    counts[np.random.default_rng(0).random(counts.shape) < share] = 0
+    for number in range(30):
+        cv2.imwrite(str(folder / f"{number:02d}.png"), counts)
+    with open_pair(rgb, folder) as source:
+        next(iter(source))
+        remarks = source.remarks
+    for told in (" ".join(remarks), " ".join(inspect_pair(rgb, folder).warnings)):
+        assert ("--aux-norm percentile" in told) is is_told
+
+
+def numbered(folder, numbers):
+    folder.mkdir()
+    for number in numbers:
+        cv2.imwrite(str(folder / f"{number:04d}.png"), np.full((8, 8, 3), 9, np.uint8))
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("first", "other", "told"),
+    [
+        ({5}, {12}, "only in color 12, only in depth 5"),
+        ({0}, {19}, "numbered alike but shifted"),
+        (set(), set(), ""),
+        ({3, 4}, {3, 4}, ""),
+    ],
+    ids=["one each", "shifted", "none", "the same"],
+)
+def test_folders_that_lack_different_numbers_do_not_pair_by_place(first, other, told, tmp_path):
+    color = numbered(tmp_path / "color", [n for n in range(20) if n not in first])
+    depth = numbered(tmp_path / "depth", [n for n in range(20) if n not in other])
+    if "only in" not in told:  # a shift may be how two cameras count
+        with open_pair(color, depth, modality=Modality.DEPTH) as source:
+            assert source.sync is Sync.INDEX
+        return
+    with pytest.raises(PairingError, match=told):
+        open_pair(color, depth, modality=Modality.DEPTH)
+    with open_pair(color, depth, modality=Modality.DEPTH, pairing=PairingOptions(sync=Sync.INDEX)) as source:
+        assert len(list(source)) == 19

@@ -225,8 +225,21 @@ class AuxEncoder:
             self._fixed = GreyRange(wanted.low, wanted.high)
         if self._modality is Modality.DEPTH and self._scale_mm != 1:
             self._remarks.append(f"One count of depth is {float(self._scale_mm):g} mm.")
+        if self._modality is Modality.DEPTH and self._options.resolved_norm is AuxNorm.PUBLISHED:
+            self._remarks += sparse_depth_remarks(pixels)
         if self._modality is Modality.THERMAL and pixels.ndim == 3 and not is_grey(to_8_bit(pixels)):
             self._remarks.append(_about_colour(to_8_bit(pixels), self._options.resolved_norm))
+
+
+def sparse_depth_remarks(pixels: Pixels) -> list[str]:
+    """Return what to say of a picture of depth whose published encoding is one colour: half of it is 0."""
+    holes = float(np.mean(pixels == 0)) if pixels.ndim == 2 else 0.0
+    if holes <= 0.5:
+        return []
+    return [
+        f"{holes:.0%} of the depth picture is not measured, and as published it becomes one colour: "
+        "say --aux-norm percentile."
+    ]
 
 
 def scaled_depth(pixels: Pixels, scale_mm: Fraction) -> Pixels:

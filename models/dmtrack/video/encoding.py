@@ -207,17 +207,30 @@ def measure_grey_range(
 ) -> GreyRange:
     """Return the percentiles of a frame, at least `MIN_SPAN_COUNTS` apart.
 
+    Zeros far below all other counts are no measurement: registered pictures have borders of them.
+
     Args:
         pixels: `(H, W)` uint16 (or uint8) sensor counts.
         low_percentile: Share of pixels, in percent, that may turn black.
         high_percentile: The rest of the share, in percent, may turn white: below 100, because
             one hot pixel would otherwise darken everything else.
     """
-    cumulative = np.cumsum(np.bincount(pixels.ravel(), minlength=1))
-    total = float(cumulative[-1])
-    low, high = np.searchsorted(cumulative, [total * low_percentile / 100, total * high_percentile / 100])
+    shares = (low_percentile / 100, high_percentile / 100)
+    counts = np.bincount(pixels.ravel(), minlength=1)
+    low, high = _percentiles(counts, shares)
+    if counts[0] and counts[1:].any():
+        counts[0] = 0
+        low_measured, high_measured = _percentiles(counts, shares)
+        if low_measured > high_measured - low_measured:  # no scene: a border, or pixels without a count
+            low, high = low_measured, high_measured
     missing = max(0.0, MIN_SPAN_COUNTS - float(high - low))
     return GreyRange(float(low) - missing / 2, float(high) + missing / 2)
+
+
+def _percentiles(counts: npt.NDArray[np.intp], shares: tuple[float, float]) -> tuple[int, int]:
+    cumulative = np.cumsum(counts)
+    low, high = np.searchsorted(cumulative, [float(cumulative[-1]) * share for share in shares])
+    return int(low), int(high)
 
 
 class RangeFollower:

@@ -10,7 +10,8 @@ from statistics import median
 from typing import Final
 
 from dmtrack.errors import ConfigError
-from dmtrack.video.frame import Modality, VideoInfo
+from dmtrack.video.aux_encoder import sparse_depth_remarks
+from dmtrack.video.frame import Frame, Modality, VideoInfo
 from dmtrack.video.matching import NearestMatcher, TimeSpan
 from dmtrack.video.modality import modality_of
 from dmtrack.video.source import FrameSource
@@ -95,9 +96,11 @@ def inspect_pair(
             return PairReport(source.info, warnings=tuple(_clock_warnings(source.info)))
     with open_streams(Path(rgb), Path(aux), options) as streams:
         modality, reason = _modality_of(streams.aux)
-        match = _match(streams)
-        warnings = tuple(_warnings(streams, match, modality))
-        return PairReport(streams.rgb.info, streams.aux.info, modality, reason, match, warnings)
+        match, partner = _match(streams)
+        warnings = _warnings(streams, match, modality)
+        if modality is Modality.DEPTH and partner is not None:
+            warnings += sparse_depth_remarks(partner.pixels)
+        return PairReport(streams.rgb.info, streams.aux.info, modality, reason, match, tuple(warnings))
 
 
 def _modality_of(aux: FrameSource) -> tuple[Modality | None, str]:
@@ -108,11 +111,13 @@ def _modality_of(aux: FrameSource) -> tuple[Modality | None, str]:
     return guess.modality, guess.reason
 
 
-def _match(streams: StreamPair) -> PairMatch:
+def _match(streams: StreamPair) -> tuple[PairMatch, Frame | None]:
+    """Return how the streams go together, and a frame of the second one."""
     rgb, aux = streams.rgb.info, streams.aux.info
     overlap_s = _overlap_s(streams)
     start_apart_s = aux.start_s + streams.offset_s - rgb.start_s
-    return PairMatch(
+    skew, partner = _skew(streams)
+    match = PairMatch(
         sync=streams.sync,
         max_skew_s=streams.max_skew_s,
         overlap_s=overlap_s,
@@ -121,8 +126,9 @@ def _match(streams: StreamPair) -> PairMatch:
         length_ratio=aux.duration_s / rgb.duration_s if rgb.duration_s and aux.duration_s else None,
         rate_ratio=rgb.frame_rate / aux.frame_rate if rgb.frame_rate and aux.frame_rate else None,
         expected_pairs=_expected_pairs(rgb, overlap_s),
-        skew=_skew(streams),
+        skew=skew,
     )
+    return match, partner
 
 
 def _overlap_s(streams: StreamPair) -> Fraction | None:
@@ -139,57 +145,35 @@ def _expected_pairs(rgb: VideoInfo, overlap_s: Fraction | None) -> int | None:
     return pairs if rgb.frame_count is None else min(pairs, rgb.frame_count)
 
 
-def _skew(streams: StreamPair) -> SkewSummary:
+def _skew(streams: StreamPair) -> tuple[SkewSummary, Frame | None]:
     matcher: NearestMatcher | None = None
     skews: list[Fraction] = []
     frames = 0
+    partner: Frame | None = None
     for rgb in islice(streams.rgb, SAMPLED_FRAMES):
         matcher = matcher or streams.matcher(rgb)
         nearest, is_near = streams.partner(matcher, rgb)
         frames += 1
         if nearest is not None and is_near:
+            partner = nearest
             skews.append(abs(nearest.time_s - rgb.time_s))
     missing = frames - len(skews)
-    return SkewSummary(frames, missing, median(skews) if skews else None, max(skews, default=None))
+    middle_s = median(skews) if skews else None
+    return SkewSummary(frames, missing, middle_s, max(skews, default=None)), partner
 
 
 def _warnings(streams: StreamPair, match: PairMatch, modality: Modality | None) -> list[str]:
     rgb, aux = streams.rgb.info, streams.aux.info
     found = [*_clock_warnings(rgb), *_clock_warnings(aux), *streams.remarks]
-    if streams.length_difference is not None:
-        found.append(str(streams.length_difference))
     if modality is None:
         found.append("What the second stream measures cannot be told: say --modality.")
     if match.overlap_s == 0:
         found.append("The streams share no time: say --offset-ms.")
-    elif match.sync is Sync.PTS:
-        found.extend(_time_warnings(streams, match.max_skew_s))
     if match.skew.missing:
         found.append(f"{match.skew.missing} of the first {match.skew.frames} RGB frames have no partner.")
-    if rgb.width * aux.height != aux.width * rgb.height:
-        found.append(
-            f"The shapes differ ({rgb.width}x{rgb.height} and {aux.width}x{aux.height}): "
-            "the second picture is stretched, and the fields of view may differ."
-        )
     for damaged, info in ((streams.rgb.damaged_packets, rgb), (streams.aux.damaged_packets, aux)):
         if damaged:
             found.append(f"{info.path.name} has damaged or missing frames ({damaged} so far).")
-    return found
-
-
-def _time_warnings(streams: StreamPair, tolerance_s: Fraction) -> list[str]:
-    rgb, aux = TimeSpan.of(streams.rgb.info), streams.aux_span
-    found = []
-    late_s = aux.start_s - rgb.start_s
-    if abs(late_s) > tolerance_s:
-        offset_ms = float((streams.offset_s - late_s) * 1000)
-        found.append(
-            f"The second stream starts {float(late_s):+.3f} s from the first: right if they share a clock, "
-            f"else --offset-ms {offset_ms:.0f} makes them start together."
-        )
-    ends_s = None if rgb.end_s is None or aux.end_s is None else aux.end_s - rgb.end_s
-    if ends_s is not None and abs(ends_s) > 2 * tolerance_s:
-        found.append(f"The second stream ends {float(ends_s):+.3f} s from the first.")
     return found
 
 

@@ -142,9 +142,7 @@ class PairedSource(ClosedOnExit):
         """What a person should know about times and pictures; complete after the first pair."""
         if self._streams is None or self._encode_aux is None:
             return ()
-        lengths = self._streams.length_difference
-        about_time = (*self._streams.remarks, *([] if lengths is None else [str(lengths)]))
-        return (*about_time, *self._encode_aux.remarks)
+        return (*self._streams.remarks, *self._encode_aux.remarks)
 
     @property
     def counts(self) -> PairCounts:

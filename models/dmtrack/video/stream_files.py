@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Sequence
 from contextlib import ExitStack
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
 
-from dmtrack.errors import ConfigError, VideoError
+from dmtrack.errors import ConfigError, PairingError, VideoError
 from dmtrack.video.bag import BAG_SUFFIXES, BagReader
 from dmtrack.video.events.options import EventOptions
 from dmtrack.video.events.reader import is_event_file
@@ -14,6 +17,7 @@ from dmtrack.video.events.schedule import FrameClock
 from dmtrack.video.events.source import EventSource
 from dmtrack.video.folder import FolderReader
 from dmtrack.video.frame import VideoInfo
+from dmtrack.video.grid import Fit
 from dmtrack.video.picture_file import IMAGE_SUFFIXES, PAGES_HINT, page_count
 from dmtrack.video.reader import VideoReader
 from dmtrack.video.source import DEFAULT_FRAME_RATE, FrameSource
@@ -88,6 +92,7 @@ def open_streams(rgb: Path, aux: Path, options: PairingOptions) -> StreamPair:
         VideoError: One of them cannot be opened.
         DecodeError: One of them has no readable frame.
         FormatError: A side file of time stamps is not one, or is for another number of frames.
+        PairingError: Two folders that would go by place lack different numbers.
     """
     picker = TrackPicker(options.rgb_track)
     with ExitStack() as opened:
@@ -102,21 +107,25 @@ def open_streams(rgb: Path, aux: Path, options: PairingOptions) -> StreamPair:
             if is_event_file(aux) and not is_event_file(rgb):
                 like = FrameClock(first.info, first.stamps(), options.shift_s, options.rate_ratio)
             second = opened.enter_context(_open(aux, options, aux_picker, first.info, like))
+        sync = options.sync or _automatic_sync(first.info, second.info, options)
+        if options.sync is None and sync is Sync.INDEX:
+            _require_same_numbers(first, second)
         opened.pop_all()
     return StreamPair(
         rgb=first,
         aux=second,
-        sync=options.sync or _automatic_sync(first.info, second.info, options),
+        sync=sync,
         offset_s=options.shift_s,
         max_skew_s=default_max_skew_s(first.info, second.info, options.rate_ratio)
         if options.max_skew_s is None
         else options.max_skew_s,
         rate_ratio=options.rate_ratio,
-        remarks=tuple(
+        notes=tuple(
             f"{source.times.path.name} counts in {source.times.unit}: {source.times.unit_reason}."
             for source in (first, second)
             if isinstance(source, StampedSource) and source.times.unit_is_guess
         ),
+        is_stretched=options.align is None and options.fit is Fit.RESIZE,
     )
 
 
@@ -170,6 +179,39 @@ def _automatic_sync(rgb: VideoInfo, aux: VideoInfo, options: PairingOptions) -> 
     is_clockless = any(info.path.is_dir() and times is None for info, times in streams)
     is_as_read = not options.shift_s and options.rate_ratio == 1
     return Sync.INDEX if is_clockless and is_as_read and rgb.frame_count == aux.frame_count else Sync.PTS
+
+
+def _require_same_numbers(rgb: FrameSource, aux: FrameSource) -> None:
+    """Refuse to pair two folders by place whose pictures are numbered alike but for a few that are missing.
+
+    Raises:
+        PairingError: They are.
+    """
+    if not isinstance(rgb, FolderReader) or not isinstance(aux, FolderReader):
+        return
+    numbers, others = _numbers(rgb.files), _numbers(aux.files)
+    shifts = {other - number for number, other in zip(numbers, others, strict=False)}
+    alone, other_alone = sorted(set(numbers) - set(others)), sorted(set(others) - set(numbers))
+    if len(shifts) < 2 or 2 * len(alone) > len(numbers):
+        return
+    raise PairingError(
+        f"the pictures are numbered differently: only in {rgb.info.path.name} {_listed(alone)}, "
+        f"only in {aux.info.path.name} {_listed(other_alone)}",
+        where=rgb.info.path,
+        hint="put aside those without a partner, or say --sync index to pair by place",
+    )
+
+
+def _numbers(files: Sequence[Path]) -> list[int]:
+    """Return the last number of each name; nothing where some have none, or they do not rise."""
+    found = [re.findall(r"\d{1,18}", file.stem) for file in files]
+    numbers = [int(digits[-1]) for digits in found if digits]
+    is_rising = all(later > earlier for earlier, later in pairwise(numbers))
+    return numbers if is_rising and len(numbers) == len(files) else []
+
+
+def _listed(numbers: Sequence[int]) -> str:
+    return ", ".join(str(number) for number in numbers[:6]) + (", …" if len(numbers) > 6 else "") or "none"
 
 
 def _taken(rgb: Path, aux: Path, info: VideoInfo) -> int | None:

@@ -312,7 +312,8 @@ class StreamPair(ClosedOnExit):
         offset_s: Added to the times of `aux`.
         max_skew_s: Largest distance in time of partners (only with `Sync.PTS` it plays a part).
         rate_ratio: What lengths of time in `aux` are multiplied by.
-        remarks: What a person should know about the times, a sentence each.
+        notes: What was assumed about the times, a sentence each.
+        is_stretched: Whether a second picture of another shape is stretched to that of the first.
     """
 
     rgb: FrameSource
@@ -321,12 +322,37 @@ class StreamPair(ClosedOnExit):
     offset_s: Fraction
     max_skew_s: Fraction
     rate_ratio: Fraction = Fraction(1)
-    remarks: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    is_stretched: bool = True
 
     @property
     def aux_span(self) -> TimeSpan:
         """The time the second stream covers, on the clock of the first."""
         return TimeSpan.of(self.aux.info, self.offset_s, self.rate_ratio)
+
+    @property
+    def remarks(self) -> list[str]:
+        """What a person should know about times and shapes, a sentence each."""
+        found = [*self.notes, *([] if self.length_difference is None else [str(self.length_difference)])]
+        rgb, aux = TimeSpan.of(self.rgb.info), self.aux_span
+        late_s = aux.start_s - rgb.start_s
+        shares_time = rgb.common(aux) is not None
+        if self.sync is Sync.PTS and shares_time and abs(late_s) > self.max_skew_s:
+            offset_ms = float((self.offset_s - late_s) * 1000)
+            found.append(
+                f"The second stream starts {float(late_s):+.3f} s from the first: right if they share a "
+                f"clock, else --offset-ms {offset_ms:.0f} makes them start together."
+            )
+        ends_s = Fraction(0) if rgb.end_s is None or aux.end_s is None else aux.end_s - rgb.end_s
+        if self.sync is Sync.PTS and shares_time and abs(ends_s) > 2 * self.max_skew_s:
+            found.append(f"The second stream ends {float(ends_s):+.3f} s from the first.")
+        (width, height), (aux_width, aux_height) = self.rgb.info.size, self.aux.info.size
+        if self.is_stretched and width * aux_height != aux_width * height:
+            found.append(
+                f"The shapes differ ({width}x{height} and {aux_width}x{aux_height}): "
+                "the second picture is stretched, and the fields of view may differ."
+            )
+        return found
 
     @property
     def length_difference(self) -> LengthDifference | None:

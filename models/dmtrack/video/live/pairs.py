@@ -96,6 +96,11 @@ class LiveOptions:
 class LiveStreams(StreamPair):
     """Two live streams; the second one hands out the frame nearest in time among its last ones."""
 
+    @property
+    def remarks(self) -> list[str]:
+        """Nothing: live streams begin when they are opened."""
+        return []
+
     def matcher(self, first: Frame) -> NearestMatcher:
         """Return a matcher that is not asked: the second stream does not wait to be read."""
         return NearestMatcher(iter(()))
