@@ -13,11 +13,11 @@ from typing import Annotated, Any, Final, NamedTuple
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+import dmtrack
 from dmtrack.errors import DmtrackError
 from dmtrack_cli.arguments import prepare_arguments
 from dmtrack_cli.console import (
     Stopped,
-    program_version,
     report_defect,
     report_error,
     report_stopped,
@@ -94,7 +94,7 @@ app: Final = typer.Typer(
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        typer.echo(f"dmtrack {program_version()}")
+        typer.echo(f"dmtrack {dmtrack.__version__}")
         raise typer.Exit
 
 

@@ -43,16 +43,6 @@ class Stopped(Exception):  # noqa: N818 - it is no error
     """The person stopped the program, in words fit for the terminal."""
 
 
-def program_version() -> str:
-    """Return the version of this program; a bare source tree has none."""
-    import importlib.metadata  # 30 ms that only this needs
-
-    try:
-        return importlib.metadata.version("dmtrack")
-    except importlib.metadata.PackageNotFoundError:
-        return "(not installed)"
-
-
 def say_line(kind: str, message: str, style: str) -> None:
     """Print `kind: message` as one line on standard error, however narrow the terminal is."""
     line = Text.assemble((f"{kind}: ", style), " ".join(message.split()))

@@ -1,8 +1,8 @@
 """Track a target in two synchronised videos: RGB plus thermal, depth or event.
 
-    from dmtrack import Box, track
+    from dmtrack import track
 
-    for target in track("rgb.mp4", "thermal.mkv", [Box(10, 20, 30, 40)]):
+    for target in track("rgb.mp4", "thermal.mkv", boxes=[(10, 20, 30, 40)]):
         ...  # target.frame_index, target.time_s, target.box, target.score
 
 The names below are loaded when they are first used, so that `import dmtrack` costs nothing and whoever
@@ -15,7 +15,10 @@ import importlib
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from dmtrack.boxes.reading import read_results, read_rows
     from dmtrack.config import ModelConfig, TrackerConfig
+    from dmtrack.datasets.ground_truth import read_boxes
+    from dmtrack.drawing.draw import Layout, compose_result
     from dmtrack.errors import (
         BoxError,
         CheckpointError,
@@ -29,18 +32,40 @@ if TYPE_CHECKING:
         PairingError,
         VideoError,
     )
+    from dmtrack.evaluation.evaluation import evaluate_results
+    from dmtrack.evaluation.overlap import iou_per_frame
+    from dmtrack.geometry.alignment_file import read_alignment
     from dmtrack.geometry.box import Box
+    from dmtrack.run.codecs import CodecOptions
+    from dmtrack.run.data_frame import data_frame
     from dmtrack.run.pipeline import load_tracker, track, track_pairs
+    from dmtrack.run.request import NetworkOptions, OutputOptions, RecoveryOptions, TrackRequest
+    from dmtrack.run.session import TrackRun, track_to_folder
     from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
     from dmtrack.tracking.start import TargetStart
     from dmtrack.tracking.tracker import Tracker
+    from dmtrack.video.aux_encoder import EncodingOptions
     from dmtrack.video.frame import Frame, FramePair, Modality, VideoInfo
     from dmtrack.video.inspection import PairReport, inspect_pair
+    from dmtrack.video.live.pairs import LiveOptions
     from dmtrack.video.pairing import PairedSource, open_pair
     from dmtrack.video.position import Position
+    from dmtrack.video.streams import OnMissing, PairingOptions, Sync
 
 _HOMES: Final = {
-    "config": ("ModelConfig", "TrackerConfig"),
+    "boxes.reading": (
+        "read_results",
+        "read_rows",
+    ),
+    "config": (
+        "ModelConfig",
+        "TrackerConfig",
+    ),
+    "datasets.ground_truth": ("read_boxes",),
+    "drawing.draw": (
+        "Layout",
+        "compose_result",
+    ),
     "errors": (
         "BoxError",
         "CheckpointError",
@@ -54,59 +79,128 @@ _HOMES: Final = {
         "PairingError",
         "VideoError",
     ),
+    "evaluation.evaluation": ("evaluate_results",),
+    "evaluation.overlap": ("iou_per_frame",),
+    "geometry.alignment_file": ("read_alignment",),
     "geometry.box": ("Box",),
-    "run.pipeline": ("load_tracker", "track", "track_pairs"),
-    "tracking.result": ("FrameResult", "TrackState", "TrackedBox"),
+    "run.codecs": ("CodecOptions",),
+    "run.data_frame": ("data_frame",),
+    "run.pipeline": (
+        "load_tracker",
+        "track",
+        "track_pairs",
+    ),
+    "run.request": (
+        "NetworkOptions",
+        "OutputOptions",
+        "RecoveryOptions",
+        "TrackRequest",
+    ),
+    "run.session": (
+        "TrackRun",
+        "track_to_folder",
+    ),
+    "tracking.result": (
+        "FrameResult",
+        "TrackState",
+        "TrackedBox",
+    ),
     "tracking.start": ("TargetStart",),
     "tracking.tracker": ("Tracker",),
-    "video.frame": ("Frame", "FramePair", "Modality", "VideoInfo"),
-    "video.inspection": ("PairReport", "inspect_pair"),
-    "video.pairing": ("PairedSource", "open_pair"),
+    "video.aux_encoder": ("EncodingOptions",),
+    "video.frame": (
+        "Frame",
+        "FramePair",
+        "Modality",
+        "VideoInfo",
+    ),
+    "video.inspection": (
+        "PairReport",
+        "inspect_pair",
+    ),
+    "video.live.pairs": ("LiveOptions",),
+    "video.pairing": (
+        "PairedSource",
+        "open_pair",
+    ),
     "video.position": ("Position",),
+    "video.streams": (
+        "OnMissing",
+        "PairingOptions",
+        "Sync",
+    ),
 }
 _MODULE_OF: Final = {name: f"dmtrack.{module}" for module, names in _HOMES.items() for name in names}
+
+__version__: str
+"""The installed version."""
 
 __all__ = [
     "Box",
     "BoxError",
     "CheckpointError",
+    "CodecOptions",
     "ConfigError",
     "DatasetError",
     "DecodeError",
     "DmtrackError",
+    "EncodingOptions",
     "FormatError",
     "Frame",
     "FramePair",
     "FrameResult",
     "InputError",
+    "Layout",
+    "LiveOptions",
     "Modality",
     "ModelConfig",
+    "NetworkOptions",
+    "OnMissing",
     "OutputError",
+    "OutputOptions",
     "PairReport",
     "PairedSource",
     "PairingError",
+    "PairingOptions",
     "Position",
+    "RecoveryOptions",
+    "Sync",
     "TargetStart",
+    "TrackRequest",
+    "TrackRun",
     "TrackState",
     "TrackedBox",
     "Tracker",
     "TrackerConfig",
     "VideoError",
     "VideoInfo",
+    "__version__",
+    "compose_result",
+    "data_frame",
+    "evaluate_results",
     "inspect_pair",
+    "iou_per_frame",
     "load_tracker",
     "open_pair",
+    "read_alignment",
+    "read_boxes",
+    "read_results",
+    "read_rows",
     "track",
     "track_pairs",
+    "track_to_folder",
 ]
 
 
 def __getattr__(name: str) -> object:
     """Load a public name from the module it lives in (PEP 562)."""
     module = _MODULE_OF.get(name)
-    if module is None:
+    if name == "__version__":
+        value: object = _installed_version()
+    elif module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value: object = getattr(importlib.import_module(module), name)
+    else:
+        value = getattr(importlib.import_module(module), name)
     globals()[name] = value
     return value
 
@@ -114,3 +208,12 @@ def __getattr__(name: str) -> object:
 def __dir__() -> list[str]:
     """List the public names too, loaded or not."""
     return sorted({*globals(), *__all__})
+
+
+def _installed_version() -> str:
+    import importlib.metadata  # 30 ms that only this needs
+
+    try:
+        return importlib.metadata.version("dmtrack")
+    except importlib.metadata.PackageNotFoundError:
+        return "(not installed)"

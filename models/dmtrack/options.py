@@ -14,11 +14,13 @@ are option types themselves belong to it; fields without an `Option` are for cal
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
+from types import UnionType
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from dmtrack.errors import ConfigError
 
@@ -123,6 +125,45 @@ def command_words(options: object) -> Iterator[str]:
         else:
             for one in value if isinstance(value, tuple) else (value,):
                 yield f"{option.long_name}={option.write(one)}"
+
+
+def make_exact(options: object) -> None:
+    """Give the fields of a new instance of an option type their own types, as `__post_init__` does.
+
+    So `"blank"` may stand for `OnMissing.BLANK`, `0.05` for a `Fraction`, and text for whatever its option
+    reads (`"12.5s"` for a position, the path of an alignment); but seconds are never read as milliseconds.
+
+    Raises:
+        ConfigError: A value cannot be of the type.
+    """
+    for name, kinds, option in _kinds_of_fields(type(options)):  # type: ignore[arg-type]  # a type is hashable
+        value = getattr(options, name)
+        if value is None or isinstance(value, kinds):
+            continue
+        kind = kinds[0]
+        try:
+            if option.parse is not None and kind is not Fraction:
+                made = option.parse(str(value))
+            else:
+                made = kind(str(value)) if kind is Fraction else kind(value)
+        except ValueError as error:
+            raise ConfigError(f"{name}={value!r} cannot be ({error})") from None
+        object.__setattr__(options, name, made)
+
+
+@functools.cache
+def _kinds_of_fields(option_type: type) -> tuple[tuple[str, tuple[type, ...], Option], ...]:
+    """Return name, types without None, and option of every field whose values are of simple types."""
+    found = []
+    for declared in declared_options(option_type):
+        kinds = (
+            get_args(declared.kind) if get_origin(declared.kind) in (Union, UnionType) else (declared.kind,)
+        )
+        kinds = tuple(kind for kind in kinds if kind is not type(None))
+        is_simple = all(isinstance(kind, type) and kind not in (int, float, bool, str) for kind in kinds[:1])
+        if len(declared.place) == 1 and is_simple and get_origin(kinds[0]) is None:
+            found.append((declared.place[0], kinds, declared.option))
+    return tuple(found)
 
 
 def exact_number(text: str) -> Fraction:

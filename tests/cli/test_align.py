@@ -105,8 +105,8 @@ def test_what_cannot_be_done_is_one_line(
 def test_a_run_uses_the_alignment_and_says_so(track: RunCli, aligned: Path) -> None:
     outcome = track("--align", aligned, "--no-video")
     assert outcome.code == 0, outcome.err
-    configuration = read_run_json(Path("out/run.json"))["configuration"]
-    assert configuration["align"]["rows"][0][2] == pytest.approx(4)
+    clocks = read_run_json(Path("out/run.json"))["clocks"]
+    assert clocks["align"]["homography"]["rows"][0][2] == pytest.approx(4)
 
 
 def test_the_offset_of_the_file_counts_unless_one_is_given(track: RunCli, aligned: Path) -> None:

@@ -98,7 +98,7 @@ def test_a_misspelt_command_gets_a_suggestion(run_cli: RunCli) -> None:
 
 
 def test_a_defect_is_one_line_with_a_request(run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("dmtrack_cli.commands.inspect.inspect_pair", _fail(ZeroDivisionError("oh")))
+    monkeypatch.setattr("dmtrack_cli.commands.inspect.inspect_recording", _fail(ZeroDivisionError("oh")))
     outcome = run_cli("inspect", "a.mp4")
     assert outcome.code == 1
     assert len(outcome.error_lines) == 1
@@ -111,7 +111,7 @@ def test_a_defect_is_one_line_with_a_request(run_cli: RunCli, monkeypatch: pytes
 def test_verbose_shows_where_a_defect_is(
     run_cli: RunCli, monkeypatch: pytest.MonkeyPatch, words: list[str]
 ) -> None:
-    monkeypatch.setattr("dmtrack_cli.commands.inspect.inspect_pair", _fail(ZeroDivisionError("oh")))
+    monkeypatch.setattr("dmtrack_cli.commands.inspect.inspect_recording", _fail(ZeroDivisionError("oh")))
     outcome = run_cli(*words)
     assert outcome.code == 1
     assert "Traceback (most recent call last)" in outcome.err
@@ -120,7 +120,7 @@ def test_verbose_shows_where_a_defect_is(
 
 def test_a_long_error_stays_on_one_line(run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
     error = CheckpointError("w " * 200, where="[bold]x[/bold]", hint="do\nthis")
-    monkeypatch.setattr("dmtrack_cli.commands.inspect.inspect_pair", _fail(error))
+    monkeypatch.setattr("dmtrack_cli.commands.inspect.inspect_recording", _fail(error))
     outcome = run_cli("inspect", "a.mp4")
     assert outcome.code == 4
     assert outcome.error_lines == [f"error: {error}"]

@@ -83,7 +83,7 @@ def test_the_old_name_of_the_look_is_understood(run_cli: RunCli, raw: Path) -> N
     assert run_cli("events", raw, "-o", "a.mkv", "--look", "visevent").code == 0
     other = run_cli("events", raw, "-o", "b.mkv", "--look", "voxel")
     assert other.code == 2
-    assert "'visevent'" in other.err
+    assert "No such option" in other.err
 
 
 def test_text_with_its_order_unit_and_size(run_cli: RunCli) -> None:
@@ -101,7 +101,7 @@ def test_text_with_its_order_unit_and_size(run_cli: RunCli) -> None:
     [
         (["nothing.raw"], 3, "nothing.raw: no such file; check the path"),
         (["street.raw", "-o", "a.avi"], 5, "a.avi: pictures go to a Matroska video or a folder"),
-        (["street.raw", "--rate", "0"], 4, "--rate 0.0 is not a positive number"),
+        (["street.raw", "--rate", "0"], 4, "--rate: 0 pictures a second are not a positive number"),
         (["street.raw", "--rate", "5", "--like", "x.mp4"], 4, "--rate and --like both say"),
         (["street.raw", "--window-ms", "5", "--events", "5"], 4, "give one"),
         (["street.raw", "--event-size", "big"], 4, "'big' is no size"),

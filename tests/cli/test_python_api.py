@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import gc
+import re
+import sys
+import types
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -13,19 +19,31 @@ from dmtrack import (
     BoxError,
     CheckpointError,
     ConfigError,
+    FramePair,
     Modality,
+    NetworkOptions,
+    OnMissing,
+    OutputOptions,
+    PairingOptions,
     Position,
+    RecoveryOptions,
     TargetStart,
+    TrackedBox,
     Tracker,
+    TrackerConfig,
+    TrackRequest,
     TrackState,
     VideoError,
+    data_frame,
     load_tracker,
     open_pair,
     track,
     track_pairs,
+    track_to_folder,
 )
 from dmtrack.network.backend import choose_device, choose_precision
 from dmtrack.network.fast.kernels import cpu_multiplies_bf16, int8_works
+from dmtrack.output.record import read_run_json
 
 BOX = Box(20, 16, 16, 16)
 
@@ -287,3 +305,125 @@ def test_cuda_gives_the_boxes_of_the_cpu(recording: Any, weights: Path) -> None:
     there = list(track(**words, device="cuda:0", precision="fp32", end=4))
     for a, b in zip(here, there, strict=True):
         assert b.box.xywh == pytest.approx(a.box.xywh, abs=0.05)
+
+
+class TestAsAUserTypesIt:
+    def test_boxes_are_numbers_and_options_are_plain_values(self, recording: Any, weights: Path) -> None:
+        exact = PairingOptions(offset_s=Fraction(1, 10), on_missing=OnMissing.BLANK)
+        plain = PairingOptions(offset_s=0.1, on_missing="blank")  # type: ignore[arg-type]
+        assert plain == exact
+        words = {"weights": weights, "end": 4, "pairing": plain}
+        boxes = [
+            target.box for target in track(recording.rgb, recording.thermal, [(20, 16, 16, 16)], **words)
+        ]
+        assert boxes == [target.box for target in track(recording.rgb, recording.thermal, BOX, **words)]
+        one = track(recording.rgb, boxes=(20, 16, 16, 16), weights=weights, end=1)
+        array = track(recording.rgb, boxes=np.array([[20, 16, 16, 16]]), weights=weights, end=1)
+        assert [target.box for target in one] == [target.box for target in array] == [BOX]
+
+    @pytest.mark.parametrize(
+        ("make", "words"),
+        [
+            pytest.param(lambda: track("a.mp4", boxes=[(1, 2, 3)]), "is no box", id="three-numbers"),
+            pytest.param(lambda: track("a.mp4", boxes=["left"]), "'left' is no box", id="a-word"),
+            pytest.param(lambda: PairingOptions(on_missing="guess"), "on_missing='guess'", id="no-policy"),
+            pytest.param(lambda: PairingOptions(offset_s="soon"), "offset_s='soon'", id="no-time"),
+            pytest.param(lambda: TrackRequest("a.mp4", modality="smell"), "modality='smell'", id="smell"),
+        ],
+    )
+    def test_what_cannot_be_is_said(self, make: Any, words: str) -> None:
+        with pytest.raises((BoxError, ConfigError), match=words):
+            make()
+
+    def test_recovery_and_a_protocol_of_ones_own(self, weights: Path) -> None:
+        tracker = load_tracker(weights, config=TrackerConfig(search_factor=3.0))
+        assert (tracker.config.search_factor, tracker.config.recovery) == (3.0, False)
+        options = RecoveryOptions(recovery="on", lost_after=7)  # type: ignore[arg-type]
+        tracker = load_tracker(weights, "thermal", recovery=options)
+        assert (tracker.config.recovery, tracker.config.lost_after) == (True, 7)
+        with pytest.raises(ConfigError, match="--lost-after needs recovery"):
+            load_tracker(weights, recovery=RecoveryOptions(recovery="off", lost_after=7))  # type: ignore[arg-type]
+
+    def test_the_folder_is_that_of_the_command(self, track: Any, recording: Any, weights: Path) -> None:
+        assert track("--box", "20,16,16,16", "--end", "4").code == 0
+        request = TrackRequest(
+            recording.rgb,
+            recording.thermal,
+            boxes=((20, 16, 16, 16),),  # type: ignore[arg-type]
+            end=4,  # type: ignore[arg-type]
+            network=NetworkOptions(str(weights), device="cpu"),
+            output=OutputOptions("mine"),  # type: ignore[arg-type]
+        )
+        seen: list[int] = []
+        run = track_to_folder(request, lambda result: seen.append(result.pair.rgb.index))
+        assert (seen, str(run.record.status)) == ([0, 1, 2, 3], "complete")
+        assert sorted(path.name for path in run.files) == sorted(path.name for path in Path("out").iterdir())
+        for name in ("boxes.txt", "annotated.mp4"):
+            assert Path("mine", name).read_bytes() == Path("out", name).read_bytes()
+        records = [read_run_json(Path(folder, "run.json")) for folder in ("out", "mine")]
+        assert records[0]["options_sha256"] == records[1]["options_sha256"]
+        assert records[1]["command"][:4] == ["dmtrack", "track", str(recording.rgb), str(recording.thermal)]
+
+    def test_two_arrays_into_a_tracker(self, recording: Any, weights: Path) -> None:
+        tracker = load_tracker(weights, "thermal")
+        with open_pair(recording.rgb, recording.thermal, end=Position(index=3)) as pairs:
+            read = list(pairs)
+        made = [
+            FramePair.of(
+                pair.rgb.pixels,
+                pair.aux.pixels,
+                modality="thermal",
+                index=number,
+                time_s=Fraction(number, 10),
+            )
+            for number, pair in enumerate(read)
+            if pair.aux is not None
+        ]
+        for one, other in zip(made, read, strict=True):
+            assert np.array_equal(one.image, other.image)
+            assert one.rgb.time_s == other.rgb.time_s
+        found = [[target.box for target in result.targets] for result in track_pairs(made, tracker, [BOX])]
+        assert found == [[target.box for target in r.targets] for r in track_pairs(read, tracker, [BOX])]
+        with pytest.raises(ConfigError, match="thermal, depth, event"):
+            FramePair.of(read[0].rgb.pixels, read[0].rgb.pixels)
+
+    def test_frames_print_in_one_line(self) -> None:
+        pair = FramePair.of(
+            np.zeros((4, 6, 3), np.uint8), np.zeros((2, 3), np.uint16), modality="depth", time_s=0.5
+        )
+        assert repr(pair) == (
+            "FramePair(rgb=Frame(index=0, time_s=0.5, 6x4 uint8), "
+            "aux=Frame(index=0, time_s=0.5, 3x2 uint16), modality='depth')"
+        )
+
+    def test_track_that_is_never_iterated_leaves_no_file_open(self, recording: Any, weights: Path) -> None:
+        def opened() -> list[str]:
+            links = [link.resolve() for link in Path("/proc/self/fd").iterdir()]
+            return [str(link) for link in links if link == recording.rgb.resolve()]
+
+        gc.collect()
+        before = opened()
+        boxes = track(recording.rgb, recording.thermal, BOX, weights=weights)
+        assert len(opened()) > len(before)
+        del boxes
+        gc.collect()
+        assert opened() == before
+
+    def test_rows_as_a_table(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        found = [TrackedBox(3, 1, BOX, 0.5, TrackState.TRACKED, Fraction(1, 2)), TrackedBox(4, 1, BOX)]
+        monkeypatch.setitem(sys.modules, "pandas", None)
+        with pytest.raises(ConfigError, match="pip install pandas"):
+            data_frame(found)
+        stand_in = types.SimpleNamespace(DataFrame=lambda rows, columns: (rows, columns))
+        monkeypatch.setitem(sys.modules, "pandas", stand_in)
+        rows, columns = data_frame(found)
+        assert [[row[name] for name in columns] for row in rows] == [
+            [3, 1, 20, 16, 16, 16, 0.5, "tracked", 0.5],
+            [4, 1, 20, 16, 16, 16, None, None, None],
+        ]
+
+    def test_the_version_and_every_public_name(self) -> None:
+        import dmtrack
+
+        assert re.match(r"\d+\.\d+|\(not", dmtrack.__version__)
+        assert all(getattr(dmtrack, name) is not None for name in dmtrack.__all__)

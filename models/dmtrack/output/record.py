@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import importlib.metadata
 import json
 import logging
 import math
@@ -27,6 +26,7 @@ import av
 import cv2
 import numpy as np
 
+import dmtrack
 from dmtrack.errors import FormatError, OutputError
 from dmtrack.output.atomic import reserve, write_atomically
 from dmtrack.output.sink import Sink
@@ -72,13 +72,9 @@ class Versions:
     @classmethod
     def collect(cls) -> Versions:
         """Ask the running interpreter. Imports nothing heavy."""
-        try:
-            own = importlib.metadata.version("dmtrack")
-        except importlib.metadata.PackageNotFoundError:
-            own = "unknown (not installed)"
         torch = sys.modules.get("torch")
         return cls(
-            dmtrack=own,
+            dmtrack=dmtrack.__version__,
             python=platform.python_version(),
             torch=None if torch is None else str(torch.__version__),
             av=av.__version__,

@@ -7,17 +7,16 @@ import weakref
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, cast
 
 import torch
 
 from dmtrack.config import TrackerConfig
-from dmtrack.errors import BoxError, ConfigError
-from dmtrack.geometry.box import Box
+from dmtrack.errors import BoxError
 from dmtrack.network.backend import Backend, choose_device, choose_precision, network_for
 from dmtrack.network.fast.kernels import Precision
 from dmtrack.network.weights.store import ResolvedWeights, resolve_weights
-from dmtrack.run.request import BackendChoice, NetworkOptions, PrecisionChoice, RecoveryOptions
+from dmtrack.run.request import Drawn, NetworkOptions, RecoveryOptions, TrackRequest
+from dmtrack.run.session import open_inputs, with_streams
 from dmtrack.tracking.cropping import cropper_for
 from dmtrack.tracking.result import FrameResult, TrackedBox
 from dmtrack.tracking.start import Targets, TargetStart, as_targets, numbered
@@ -25,23 +24,22 @@ from dmtrack.tracking.tracker import Tracker
 from dmtrack.video.ahead import ReadAhead
 from dmtrack.video.aux_encoder import EncodingOptions
 from dmtrack.video.frame import FramePair, Modality
-from dmtrack.video.pairing import PairedSource, open_pair
-from dmtrack.video.position import Position, parse_position
+from dmtrack.video.pairing import PairedSource
+from dmtrack.video.position import Position
 from dmtrack.video.streams import PairingOptions
 
 _log = logging.getLogger(__name__)
 
 
-def track_pairs(
-    pairs: Iterable[FramePair], tracker: Tracker, targets: Sequence[Box | TargetStart]
-) -> Iterator[FrameResult]:
+def track_pairs(pairs: Iterable[FramePair], tracker: Tracker, targets: Targets) -> Iterator[FrameResult]:
     """Follow targets, each from the frame on which it is given, through all pairs.
 
     Args:
         pairs: In order; each is dropped before the next one is read.
         tracker: Started over with the first pair.
-        targets: A `Box` is given on the first pair and takes the lowest free id; a `TargetStart` says
-            its id, and may say a later frame. If that frame is missing, the next one takes its place.
+        targets: A `Box` (or its four numbers) is given on the first pair and takes the lowest free id; a
+            `TargetStart` says its id, and may say a later frame. If that frame is missing, the next one
+            takes its place.
 
     Yields:
         One result a pair, without any target before the first one starts, and with the box as given where
@@ -53,7 +51,7 @@ def track_pairs(
         ConfigError: The pairs have two streams and the network one.
         InputError: The pairs cannot be read any further; results yielded before stay valid.
     """
-    waiting = numbered(targets)
+    waiting = numbered(as_targets(targets))
     if not waiting:
         raise BoxError("there is no box to follow")
     last = None
@@ -114,21 +112,24 @@ def track(
         CheckpointError: The weights are missing, damaged or for something else.
         ConfigError: An argument is invalid, or the device is not there.
     """
-    targets = numbered(as_targets(boxes))
-    if not targets:
-        raise BoxError("there is no box to follow", hint="give boxes=[(x, y, w, h)]")
-    pairs = open_pair(
+    request = TrackRequest(
         rgb,
         aux,
-        modality=_as_modality(modality),
-        start=_as_position(start),
-        end=_as_position(end),
+        boxes=boxes,  # type: ignore[arg-type]  # here and below: the request makes them exact
+        modality=modality,  # type: ignore[arg-type]
+        start=start,  # type: ignore[arg-type]
+        end=end,  # type: ignore[arg-type]
+        network=NetworkOptions(str(weights), precision, device=device),  # type: ignore[arg-type]
         pairing=pairing or PairingOptions(),
         encoding=encoding or EncodingOptions(),
     )
+    targets = numbered([box for box in request.boxes if not isinstance(box, Drawn)])
+    if not targets:
+        raise BoxError("there is no box to follow", hint="give boxes=[(x, y, w, h)]")
+    request, _ = with_streams(request)
+    pairs = open_inputs(request)
     try:
-        network = NetworkOptions(str(weights), _as_precision(precision), device=device)
-        tracker = load(network, pairs.modality, recovery).tracker
+        tracker = load(request.network, pairs.modality, recovery).tracker
     except BaseException:
         pairs.close()
         raise
@@ -164,8 +165,9 @@ def load(
         CheckpointError: The weights are missing, damaged or for something else.
         ConfigError: The device or the backend is not there, or options contradict each other.
     """
-    device, backend = network_device(options), cast(Backend, str(options.backend))
-    precision = choose_precision(cast('Literal["auto"] | Precision', str(options.precision)), device, backend)
+    device = network_device(options)
+    backend: Backend = options.backend.value
+    precision = choose_precision(options.precision.value, device, backend)
     weights = resolve_weights(options.weights, modality)
     config = (recovery or RecoveryOptions()).applied_to(config or weights.tracker_config)
     network = network_for(weights, precision, device, backend)
@@ -211,10 +213,8 @@ def load_tracker(
         CheckpointError: The weights are missing, damaged or for something else.
         ConfigError: The device or the backend is not there, or the precision is unknown.
     """
-    if backend not in [*BackendChoice]:
-        raise ConfigError(f"unknown backend {backend!r}", hint=", ".join(BackendChoice))
-    options = NetworkOptions(str(weights), _as_precision(precision), BackendChoice(backend), device)
-    return load(options, _as_modality(modality), recovery, config).tracker
+    options = NetworkOptions(str(weights), precision, backend, device)  # type: ignore[arg-type]
+    return load(options, None if modality is None else Modality(modality), recovery, config).tracker
 
 
 def _check_starts(starts: Sequence[TargetStart], first: FramePair) -> None:
@@ -269,24 +269,3 @@ def _tracked_boxes(
     with pairs, ReadAhead(pairs) as ready:
         for result in track_pairs(ready, tracker, targets):
             yield from result.targets
-
-
-def _as_modality(given: Modality | str | None) -> Modality | None:
-    if given is None or isinstance(given, Modality):
-        return given
-    try:
-        return Modality(given)
-    except ValueError:
-        raise ConfigError(f"unknown modality {given!r}", hint=", ".join(Modality)) from None
-
-
-def _as_precision(given: str) -> PrecisionChoice:
-    if given not in [*PrecisionChoice]:
-        raise ConfigError(f"unknown precision {given!r}", hint=", ".join(PrecisionChoice))
-    return PrecisionChoice(given)
-
-
-def _as_position(given: Position | int | str | None) -> Position | None:
-    if given is None or isinstance(given, Position):
-        return given
-    return Position(index=given) if isinstance(given, int) else parse_position(given)

@@ -16,7 +16,7 @@ from dmtrack.config import TrackerConfig
 from dmtrack.drawing.draw import Layout
 from dmtrack.errors import ConfigError
 from dmtrack.geometry.box import Box
-from dmtrack.options import Option, command_words, number_text, positive_seconds
+from dmtrack.options import Option, command_words, make_exact, number_text, positive_seconds
 from dmtrack.output.record import RECORD
 from dmtrack.run.codecs import CodecOptions
 from dmtrack.run.folder import SCORES, VIDEO, default_folder, live_folder
@@ -146,6 +146,7 @@ class NetworkOptions:
     most_threads: int | None = None
 
     def __post_init__(self) -> None:
+        make_exact(self)
         if self.threads is not None and self.threads < 1:
             raise ConfigError(f"--threads {self.threads} is below 1")
 
@@ -193,6 +194,9 @@ class RecoveryOptions:
         ),
     ] = None
 
+    def __post_init__(self) -> None:
+        make_exact(self)
+
     def applied_to(self, config: TrackerConfig) -> TrackerConfig:
         """Return the protocol of some weights, with what the person wants otherwise.
 
@@ -221,6 +225,9 @@ class OutputOptions:
     layout: Annotated[Layout, Option("--layout", "What the annotated video shows.")] = Layout.SIDE
     no_video: Annotated[bool, Option("--no-video", "Write no annotated video.")] = False
     overwrite: Annotated[bool, Option("--overwrite", "Replace existing results.")] = False
+
+    def __post_init__(self) -> None:
+        make_exact(self)
 
     @property
     def video_layout(self) -> Layout | None:
@@ -301,6 +308,7 @@ class TrackRequest:
     batch: object = None
 
     def __post_init__(self) -> None:
+        make_exact(self)
         object.__setattr__(self, "boxes", _checked_boxes(self.boxes))
 
     @property

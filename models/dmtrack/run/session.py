@@ -227,8 +227,8 @@ def prepared_run(request: TrackRequest, draw: Draw | None = None) -> Iterator[Tr
         request.require_live_options()
     folder = request.folder
     with contextlib.ExitStack() as stack:
-        named, recording = _with_streams(_with_gpu(request))
-        pairs = stack.enter_context(_open(named))
+        named, recording = with_streams(_with_gpu(request))
+        pairs = stack.enter_context(open_inputs(named))
         first, rest = first_pair(pairs)
         stack.enter_context(prepared_folder(folder, request.output.names, overwrite=request.output.overwrite))
         load = functools.cache(lambda: _load(named, pairs))
@@ -238,7 +238,7 @@ def prepared_run(request: TrackRequest, draw: Draw | None = None) -> Iterator[Tr
         if start.first_frame != first.rgb.index:
             named = replace(named, start=Position(index=start.first_frame))
             pairs.close()
-            pairs = stack.enter_context(_open(named))
+            pairs = stack.enter_context(open_inputs(named))
             first, rest = first_pair(pairs)
         start = startable(start, pairs.rgb_info, named.end)
         if recording is not None and request.modality is None and pairs.modality is not None:
@@ -290,7 +290,7 @@ def _with_gpu(request: TrackRequest) -> TrackRequest:
     return replace(request, pairing=replace(request.pairing, gpu=request.codecs.gpu(network_device)))
 
 
-def _with_streams(request: TrackRequest) -> tuple[TrackRequest, DatasetRecording | None]:
+def with_streams(request: TrackRequest) -> tuple[TrackRequest, DatasetRecording | None]:
     """Where RGB is a data-set folder, put its streams in its place.
 
     Raises:
@@ -307,7 +307,13 @@ def _with_streams(request: TrackRequest) -> tuple[TrackRequest, DatasetRecording
     return replace(request, rgb=clip.rgb, aux=clip.second, modality=modality), recording
 
 
-def _open(request: TrackRequest) -> PairedSource:
+def open_inputs(request: TrackRequest) -> PairedSource:
+    """Open the streams of a request, recorded or live.
+
+    Raises:
+        InputError: A stream cannot be used, or the two cannot be paired.
+        ConfigError: An option is invalid.
+    """
     live = request.live_addresses
     if live is not None:
         return open_live_pair(
@@ -351,7 +357,9 @@ def _scene(
     rgb = Path(request.rgb)
     return DrawingScene(
         first=first,
-        open_at=lambda index: _open(replace(request, start=Position(index=index), modality=pairs.modality)),
+        open_at=lambda index: open_inputs(
+            replace(request, start=Position(index=index), modality=pairs.modality)
+        ),
         lowest=lowest_frame,
         last=None if count is None else first.rgb.index + count - 1,
         ids=ids,

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dmtrack.errors import ConfigError
-from dmtrack.options import Option, exact_number, number_text
+from dmtrack.options import Option, exact_number, make_exact, number_text
 from dmtrack.video.encoding import GreyRange, Image8, ModalityEncoder, RangeFollower, is_grey, to_8_bit
 from dmtrack.video.frame import Modality, Pixels
 
@@ -128,6 +128,7 @@ class EncodingOptions:
     ] = None
 
     def __post_init__(self) -> None:
+        make_exact(self)
         if self.norm is AuxNorm.FIXED and self.range is None:
             raise ConfigError("a fixed range has to be given", hint="add --aux-range LOW,HIGH")
         if self.range is not None and self.norm not in (None, AuxNorm.FIXED):

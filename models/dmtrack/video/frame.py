@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from dmtrack.errors import ConfigError
 from dmtrack.video.track_choice import TrackInfo
 
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
@@ -65,7 +66,7 @@ class VideoInfo:
         return self.frame_count / self.frame_rate
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Frame:
     """One decoded picture with its exact time.
 
@@ -87,6 +88,23 @@ class Frame:
         if self.pixels.ndim not in (2, 3) or self.pixels.dtype not in (np.uint8, np.uint16):
             raise ValueError(f"pixels are {self.pixels.dtype} {self.pixels.shape}")
 
+    @classmethod
+    def of(cls, pixels: Pixels, *, index: int = 0, time_s: Fraction | float = 0) -> Frame:
+        """Return a picture as a frame.
+
+        Args:
+            pixels: `(H, W, 3)` uint8 in RGB order, or `(H, W)` uint8/uint16.
+            index: Its 0-based place.
+            time_s: Its time in seconds.
+        """
+        exact_s = Fraction(str(time_s))
+        return cls(index, exact_s.numerator, Fraction(1, exact_s.denominator), pixels)
+
+    def __repr__(self) -> str:
+        """Return one line, without the pixels."""
+        what = f"{self.width}x{self.height} {self.pixels.dtype}"
+        return f"Frame(index={self.index}, time_s={float(self.time_s):g}, {what})"
+
     @property
     def time_s(self) -> Fraction:
         """Exact presentation time in seconds."""
@@ -103,7 +121,7 @@ class Frame:
         return int(self.pixels.shape[0])
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class FramePair:
     """An RGB frame, and the frame of the second stream nearest to it in time.
 
@@ -122,6 +140,48 @@ class FramePair:
     aux: Frame | None
     modality: Modality | None
     image: npt.NDArray[np.uint8]
+
+    @classmethod
+    def of(
+        cls,
+        rgb: Pixels,
+        aux: Pixels | None = None,
+        *,
+        modality: Modality | str | None = None,
+        index: int = 0,
+        time_s: Fraction | float = 0,
+    ) -> FramePair:
+        """Return two pictures as a pair that a tracker takes.
+
+        Args:
+            rgb: `(H, W, 3)` uint8 in RGB order, or one channel, `(H, W)` uint8 or uint16.
+            aux: The second picture of the same scene, of any size; stretched to that of `rgb`.
+            modality: What `aux` measures.
+            index: 0-based place of the pair.
+            time_s: Its time in seconds.
+
+        Raises:
+            ConfigError: There is a second picture and no modality, or the modality is unknown.
+            FormatError: The second picture cannot be of this modality.
+        """
+        from dmtrack.video.encoding import encode  # these need this module
+        from dmtrack.video.grid import resize_to_grid
+
+        first = Frame.of(rgb, index=index, time_s=time_s)
+        visible = encode(rgb, Modality.THERMAL)  # as it is; 16 bit is stretched
+        if aux is None:
+            return cls(first, None, None, visible)
+        if modality is None or modality not in [*Modality]:
+            raise ConfigError(f"modality {modality!r} is unknown", hint=", ".join(Modality))
+        kind = Modality(modality)
+        second = resize_to_grid(encode(aux, kind), (first.width, first.height), kind)
+        pixels = np.concatenate([visible, second], axis=2)
+        return cls(first, Frame.of(aux, index=index, time_s=time_s), kind, pixels)
+
+    def __repr__(self) -> str:
+        """Return one line, without the pixels."""
+        measured = None if self.modality is None else str(self.modality)
+        return f"FramePair(rgb={self.rgb!r}, aux={self.aux!r}, modality={measured!r})"
 
     @property
     def skew_s(self) -> Fraction | None:

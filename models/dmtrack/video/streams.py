@@ -18,7 +18,7 @@ from typing import Annotated, Final
 
 from dmtrack.errors import ConfigError, PairingError
 from dmtrack.geometry.alignment_file import Alignment, read_alignment
-from dmtrack.options import Option, exact_number, ms_text, number_text, seconds_of_ms
+from dmtrack.options import Option, exact_number, make_exact, ms_text, number_text, seconds_of_ms
 from dmtrack.video.events.options import EventOptions
 from dmtrack.video.frame import Frame, VideoInfo
 from dmtrack.video.grid import Fit, ToGrid, grid_by
@@ -260,6 +260,7 @@ class PairingOptions:
     gpu: int | None = None
 
     def __post_init__(self) -> None:
+        make_exact(self)
         if self.max_skew_s is not None and self.max_skew_s < 0:
             raise ConfigError(f"largest skew {float(self.max_skew_s)} s is negative")
         if self.max_skew_s is not None and self.sync is Sync.NEAREST:

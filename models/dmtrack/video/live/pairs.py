@@ -13,7 +13,7 @@ from fractions import Fraction
 from typing import Annotated, Final, cast
 
 from dmtrack.errors import ConfigError
-from dmtrack.options import Option, ms_text, seconds_of_ms
+from dmtrack.options import Option, make_exact, ms_text, seconds_of_ms
 from dmtrack.video.aux_encoder import EncodingOptions
 from dmtrack.video.frame import Frame, Modality, Pixels, VideoInfo
 from dmtrack.video.live.address import LiveAddress
@@ -87,6 +87,7 @@ class LiveOptions:
     ] = TIMEOUT_S
 
     def __post_init__(self) -> None:
+        make_exact(self)
         for name, value in (("largest delay", self.max_delay_s), ("longest silence", self.timeout_s)):
             if value is not None and not 0 < value < float("inf"):
                 raise ConfigError(f"{name} {float(value):g} s is not positive")
