@@ -31,12 +31,6 @@ AuxArgument = Annotated[
 ModalityOption = Annotated[Modality | None, MODALITY]
 StartOption = Annotated[Position | None, START]
 EndOption = Annotated[Position | None, END]
-PhotographsOption = Annotated[
-    Path | None, typer.Option(help="Folder of photographs with instance polygons, to cut objects from.")
-]
-ThermalImagesOption = Annotated[
-    Path | None, typer.Option(help="Folder of thermal images with boxes_xywh.json.")
-]
 SourceFormatOption = Annotated[
     ResultFormat | None,
     typer.Option("--from", help="Format of the files read. Default: by their content.", show_default=False),

@@ -7,21 +7,20 @@ from typing import Annotated
 
 import typer
 
-from dmtrack.errors import InputError, OutputError
+from dmtrack.errors import OutputError
+from dmtrack.training.config import Pictures
 from dmtrack.video.frame import Modality
-from dmtrack_cli.options import PhotographsOption, ThermalImagesOption
+from dmtrack_cli.option_groups import grouped
 
 
+@grouped
 def synthetic(
+    pictures: Pictures,
+    *,
     output: Annotated[Path, typer.Option("-o", "--output", help="Picture to write (.png).")],
     modality: Annotated[
         Modality | None, typer.Option(help="Pairs with this second stream; one stream when left out.")
     ] = None,
-    photographs: PhotographsOption = None,
-    thermal_images: ThermalImagesOption = None,
-    collage_share: Annotated[
-        float, typer.Option(min=0, max=1, help="One stream: share of flat collages; the rest are scenes.")
-    ] = 0.5,
     count: Annotated[int, typer.Option(min=1, max=1000, help="Samples on the sheet.")] = 24,
     columns: Annotated[int, typer.Option(min=1, max=20, help="Samples in a row.")] = 4,
     template_size: Annotated[int, typer.Option(min=16, help="Template side in px.")] = 96,
@@ -44,17 +43,15 @@ def synthetic(
     if output.suffix.lower() != ".png":
         raise OutputError("the sheet is a PNG picture", where=output, hint="give a name that ends in .png")
     reserve(output, overwrite=overwrite)
-    for folder in (photographs, thermal_images):
-        if folder is not None and not folder.is_dir():
-            raise InputError("no such folder", where=folder)
+    pictures.require_folders()
     config = SamplerConfig(
         template_size,
         search_size,
         templates=templates,
         modality=modality,
-        photographs=photographs,
-        thermal_images=thermal_images,
-        collage_share=collage_share,
+        photographs=pictures.photographs,
+        thermal_images=pictures.thermal_images,
+        collage_share=pictures.collage_share,
         event_share=0.08,
         depth_share=0.08,
     )

@@ -105,6 +105,8 @@ class SamplerConfig:
             raise ConfigError(f"a sample needs at least one template, not {self.templates}")
         if min(self.template_size, self.search_size) < 16:
             raise ConfigError(f"crops of {self.template_size} and {self.search_size} px are too small")
+        if not 0.0 <= self.collage_share <= 1.0:
+            raise ConfigError(f"collage_share={self.collage_share} is not in [0, 1]")
         if self.grey_share + self.thermal_share + self.depth_share + self.event_share > 1.0:
             raise ConfigError("the shares of grey, thermal, depth and event pictures add up to more than 1")
 

@@ -7,10 +7,11 @@ import tomllib
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Literal, NamedTuple, Self
+from typing import Annotated, Literal, NamedTuple, Self
 
 from dmtrack.config import _Config
 from dmtrack.errors import ConfigError, InputError
+from dmtrack.options import Option
 from dmtrack.video.frame import Modality
 
 Stage = Literal["foundation", "quality", "adapters"]
@@ -209,7 +210,7 @@ class DataPart(NamedTuple):
         except ValueError:
             weight = math.nan
         if not (math.isfinite(weight) and weight > 0):
-            raise ConfigError(f"--data {text}: the weight {number!r} is not a number above 0")
+            raise ConfigError(f"{text}: the weight {number!r} is not a number above 0")
         if name == SYNTHETIC:
             return cls(None, weight)
         if not name or not Path(name).is_dir():
@@ -220,47 +221,99 @@ class DataPart(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Pictures:
+    """What synthesis draws on.
+
+    Attributes:
+        photographs: Folder of photographs with polygons.
+        thermal_images: Folder of thermal images with boxes.
+        collage_share: One stream: share of flat collages among the synthetic samples.
+    """
+
+    photographs: Annotated[
+        Path | None,
+        Option("--photographs", "Folder of photographs with instance polygons, to cut objects from."),
+    ] = None
+    thermal_images: Annotated[
+        Path | None, Option("--thermal-images", "Folder of thermal images with boxes_xywh.json.")
+    ] = None
+    collage_share: Annotated[
+        float, Option("--collage-share", "One stream: share of flat collages, 0 to 1; the rest are scenes.")
+    ] = 0.5
+
+    def require_folders(self) -> None:
+        """Make sure that the folders are there.
+
+        Raises:
+            InputError: One is not.
+        """
+        for folder in (self.photographs, self.thermal_images):
+            if folder is not None and not folder.is_dir():
+                raise InputError("no such folder", where=folder)
+
+
+@dataclass(frozen=True, slots=True)
 class TrainRequest:
     """One training run, see `dmtrack.training.training_run.train`.
 
     Attributes:
-        output: Run folder; resumed when it has a checkpoint.
+        output: Run folder.
         train: The stage and its numbers.
-        preset: Of the network: `tiny` or `base`.
+        preset: Of the network.
         modality: Second stream of the adapter stage.
         init: Weights to start from: a file, or a name that `--weights` knows.
-        data: What is mixed; each sample is drawn from one of them by weight.
+        data: What is mixed; each sample is drawn from one of them by weight. Empty: synthesis alone.
         bad_data: What is done about data that cannot be used.
-        photographs: Folder of photographs with polygons, for synthesis.
-        thermal_images: Folder of thermal images with boxes, for synthesis.
-        collage_share: One stream: share of flat collages among the synthetic samples.
-        template_size: Template side in px; None takes the preset's.
-        search_size: Search side in px; None takes the preset's.
+        pictures: What synthesis draws on.
+        template_size: None takes the preset's.
+        search_size: None takes the preset's.
         device: See `choose_device`.
         bf16: Run the network under bfloat16 autocast.
-        workers: Processes that make samples; 0 makes them in the main one.
-        threads: Threads of the network on a CPU; None leaves them as they are.
+        workers: Processes that make samples.
+        threads: None leaves them as they are.
         store: Numbers in `weights.safetensors`.
-        validate: Folder of annotated clips to validate on.
+        validate: Folder of annotated clips.
         validate_every: Steps between validations.
     """
 
-    output: Path
-    train: TrainConfig
-    preset: str = "tiny"
-    modality: Modality | None = None
-    init: str | None = None
-    data: tuple[DataPart, ...] = (DataPart(None),)
-    bad_data: BadData = BadData.SKIP
-    photographs: Path | None = None
-    thermal_images: Path | None = None
-    collage_share: float = 0.5
-    template_size: int | None = None
-    search_size: int | None = None
-    device: str = "cpu"
-    bf16: bool = True
-    workers: int = 1
-    threads: int | None = None
-    store: Literal["fp32", "fp16"] = "fp32"
-    validate: Path | None = None
-    validate_every: int = 1000
+    output: Annotated[Path, Option("-o --output", "Run folder; resumed when it has a checkpoint.")]
+    train: TrainConfig = TrainConfig()
+    preset: Annotated[str, Option("--preset", "Network preset: tiny or base.")] = "tiny"
+    modality: Annotated[Modality | None, Option("--modality", "Second stream of the adapter stage.")] = None
+    init: Annotated[
+        str | None,
+        Option(
+            "--init",
+            "Weights to start from: a .safetensors, tiny (in the box), base (an OSTrack checkpoint added "
+            "with `weights add`) or another name in the data folder. The foundation of the adapter stage.",
+            metavar="NAME|PATH",
+        ),
+    ] = None
+    data: Annotated[
+        tuple[DataPart, ...],
+        Option(
+            "--data",
+            "Folder of annotated sequences (LasHeR, DepthTrack, VisEvent, RGBT234, VTUAV, plain), or "
+            "synthetic. May be repeated: each sample is drawn from one of them by weight. "
+            "Default: synthetic.",
+            metavar="FOLDER[=WEIGHT]",
+            parse=DataPart.parse,
+        ),
+    ] = ()
+    bad_data: Annotated[
+        BadData, Option("--bad-data", "Data that cannot be used: skip it and say so, or stop.")
+    ] = BadData.SKIP
+    pictures: Pictures = Pictures()
+    template_size: Annotated[
+        int | None, Option("--template-size", "Template side in px, to train small first.")
+    ] = None
+    search_size: Annotated[
+        int | None, Option("--search-size", "Search side in px, to train small first.")
+    ] = None
+    device: Annotated[str, Option("--device", "auto, cpu, cuda or mps.")] = "cpu"
+    bf16: Annotated[bool, Option("--bf16/--no-bf16", "bfloat16 autocast.")] = True
+    workers: Annotated[int, Option("--workers", "Processes that make samples; 0: in the main one.")] = 1
+    threads: Annotated[int | None, Option("--threads", "Threads of the network on a CPU.")] = None
+    store: Annotated[Literal["fp32", "fp16"], Option("--store", "Numbers in weights.safetensors.")] = "fp32"
+    validate: Annotated[Path | None, Option("--val", "Folder of annotated clips to validate on.")] = None
+    validate_every: Annotated[int, Option("--val-every", "Steps between validations.")] = 1000

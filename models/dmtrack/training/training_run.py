@@ -16,7 +16,7 @@ from typing import NamedTuple
 import torch
 
 from dmtrack.config import PRESETS, PUBLISHED_TRACKER, TINY_TRACKER, ModelConfig, TrackerConfig, model_preset
-from dmtrack.errors import CheckpointError, ConfigError, InputError
+from dmtrack.errors import CheckpointError, ConfigError
 from dmtrack.evaluation.clips import ClipValidation
 from dmtrack.network.backend import choose_device
 from dmtrack.network.model import DMTrack
@@ -29,7 +29,7 @@ from dmtrack.network.weights.checkpoint import (
 )
 from dmtrack.network.weights.store import find_weights
 from dmtrack.synthetic.sampling import SamplerConfig, TrainingSampler
-from dmtrack.training.config import SYNTHETIC, Stage, TrainRequest
+from dmtrack.training.config import SYNTHETIC, DataPart, Stage, TrainRequest
 from dmtrack.training.data import SamplerFactory, WeightedSource
 from dmtrack.training.distributed import ProcessGroup, joined_group
 from dmtrack.training.run_folder import RunFolder
@@ -72,7 +72,7 @@ def train(request: TrainRequest, tell: Callable[[str], object] = lambda line: No
                 "train": request.train.to_dict(),
                 "init": init,
                 "modality": request.modality,
-                "data": [part._asdict() for part in request.data],
+                "data": [part._asdict() for part in _parts(request)],
             }
         )
         start = "resumed at" if trainer.resume() else "from"
@@ -227,11 +227,13 @@ def open_data(request: TrainRequest, model: ModelConfig) -> DataSource:
         raise ConfigError("the adapter stage needs --modality", hint="thermal, depth or event")
     modality = request.modality if pairs else None
     sizes = SequenceConfig(model.template_size, model.search_size, request.train.templates, modality)
-    pictures = {"photographs with polygons": request.photographs, "thermal images": request.thermal_images}
-    for folder in pictures.values():
-        if folder is not None and not folder.is_dir():
-            raise InputError("no such folder", where=folder)
-    synthetic = any(part.folder is None for part in request.data)
+    parts = _parts(request)
+    request.pictures.require_folders()
+    pictures = {
+        "photographs with polygons": request.pictures.photographs,
+        "thermal images": request.pictures.thermal_images,
+    }
+    synthetic = any(part.folder is None for part in parts)
     if any(pictures.values()) and not synthetic:
         raise ConfigError("photographs and thermal images are for synthesis", hint=f"add --data {SYNTHETIC}")
     words = (
@@ -239,7 +241,7 @@ def open_data(request: TrainRequest, model: ModelConfig) -> DataSource:
     )
     factories: list[SamplerFactory] = []
     notes: list[str] = []
-    for part in request.data:
+    for part in parts:
         if part.folder is None:
             factories.append(_synthesis(request, sizes))
             continue
@@ -247,9 +249,13 @@ def open_data(request: TrainRequest, model: ModelConfig) -> DataSource:
         factories.append(source)
         words += [f"{count} {layout} sequences" for layout, count in source.listing.layouts.items()]
         notes.append(f"{part.folder}: {source.listing}")
-    weights = tuple(part.weight for part in request.data)
+    weights = tuple(part.weight for part in parts)
     factory = factories[0] if len(factories) == 1 else WeightedSource(tuple(factories), weights)
     return DataSource(factory, ", ".join(words), notes)
+
+
+def _parts(request: TrainRequest) -> tuple[DataPart, ...]:
+    return request.data or (DataPart(None),)
 
 
 def _synthesis(request: TrainRequest, sizes: SequenceConfig) -> SamplerFactory:
@@ -259,9 +265,9 @@ def _synthesis(request: TrainRequest, sizes: SequenceConfig) -> SamplerFactory:
         sizes.search_size,
         templates=sizes.templates,
         modality=sizes.modality,
-        photographs=request.photographs,
-        thermal_images=request.thermal_images,
-        collage_share=request.collage_share,
+        photographs=request.pictures.photographs,
+        thermal_images=request.pictures.thermal_images,
+        collage_share=request.pictures.collage_share,
         # A foundation must know the look of every second stream: adapters cannot teach it to see.
         event_share=0.08,
         depth_share=0.08,
