@@ -1,4 +1,4 @@
-"""What holds for every test."""
+"""What holds for every test, and a writer of small videos."""
 
 from __future__ import annotations
 
@@ -7,10 +7,14 @@ import logging
 import os
 import resource
 import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
+from fractions import Fraction
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+import av
+import numpy as np
 import pytest
 
 # Before torch is loaded, here and in every program that a test starts: the networks of tests are small, and
@@ -47,6 +51,19 @@ def benchmark_script() -> Callable[[str], ModuleType]:
     return lambda name: _loaded(Path(__file__).parents[1] / "benchmarks" / f"{name}.py")
 
 
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip what needs a GPU where there is none; with `DMTRACK_REQUIRE_GPU=1` it fails instead."""
+    if item.get_closest_marker("gpu") is None:
+        return
+    import torch
+
+    if torch.cuda.is_available():
+        return
+    if os.environ.get("DMTRACK_REQUIRE_GPU") == "1":
+        pytest.fail("DMTRACK_REQUIRE_GPU=1, and there is no CUDA device", pytrace=False)
+    pytest.skip("no CUDA device")
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call() -> Generator[None, object, object]:
     """Lift a limit on file sizes as soon as the test that set it is over.
@@ -73,3 +90,49 @@ def untouched_loggers() -> Iterator[None]:
         logger.handlers.clear()
         logger.setLevel(logging.NOTSET)
         logger.propagate = True
+
+
+@pytest.fixture
+def video_of_pictures(tmp_path: Path) -> Callable[..., Path]:
+    """Return a writer of videos: one picture a stamp, H.264 near lossless if nothing is said."""
+
+    def write(
+        name: str,
+        pictures: Iterable[np.ndarray],
+        *,
+        rate: int = 30,
+        codec: str = "libx264",
+        pix_fmt: str = "yuv420p",
+        pts: Iterable[int] | None = None,
+        time_base: Fraction | None = None,
+        rotation: int = 0,
+        options: dict[str, Any] | None = None,
+        container_options: dict[str, Any] | None = None,
+    ) -> Path:
+        path = tmp_path / name
+        pictures = list(pictures)
+        height, width = pictures[0].shape[:2]
+        with av.open(str(path), "w", options=container_options or {}) as container:
+            quality = {"crf": "4"} if codec == "libx264" else {}
+            stream = container.add_stream(codec, rate=rate, options={**quality, **(options or {})})
+            stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
+            if time_base is not None:
+                stream.codec_context.time_base = time_base
+            if rotation:
+                stream.set_display_rotation(rotation)
+            stamps = range(len(pictures)) if pts is None else pts
+            for stamp, picture in zip(stamps, pictures, strict=True):
+                frame = av.VideoFrame.from_ndarray(picture, format=_source_format(picture, pix_fmt))
+                frame.pts = stamp
+                frame.time_base = time_base or Fraction(1, rate)
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+        return path
+
+    return write
+
+
+def _source_format(picture: np.ndarray, pix_fmt: str) -> str:
+    if picture.dtype == np.uint16:
+        return pix_fmt
+    return "gray" if picture.ndim == 2 else "rgb24"

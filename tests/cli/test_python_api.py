@@ -41,8 +41,7 @@ from dmtrack import (
     track_pairs,
     track_to_folder,
 )
-from dmtrack.network.backend import choose_device, choose_precision
-from dmtrack.network.fast.kernels import cpu_multiplies_bf16, int8_works
+from dmtrack.network.fast.kernels import int8_works
 from dmtrack.output.record import read_run_json
 
 BOX = Box(20, 16, 16, 16)
@@ -227,78 +226,7 @@ def test_half_precision_runs_and_stays_close(recording: Any, weights: Path, prec
     assert rough[1].score == pytest.approx(exact[1].score, abs=0.02)
 
 
-@pytest.mark.parametrize(
-    ("flags", "expected"),
-    [
-        pytest.param("sse2 avx512f avx512_bf16", "bf16", id="zen4-or-cooper-lake"),
-        pytest.param("sse2 avx512f amx_tile amx_bf16", "bf16", id="amx"),
-        pytest.param("sse2 avx2 avx512f", "fp32", id="older"),
-    ],
-)
-def test_auto_on_a_cpu_asks_for_its_instructions(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, flags: str, expected: str
-) -> None:
-    cpu_info = tmp_path / "cpuinfo"
-    cpu_info.write_text(f"processor\t: 0\nflags\t\t: {flags}\n")
-    has_bf16 = cpu_multiplies_bf16(cpu_info)
-    monkeypatch.setattr("dmtrack.network.backend.cpu_multiplies_bf16", lambda: has_bf16)
-    monkeypatch.setattr("dmtrack.network.backend.onednn_works", lambda _: True)
-    assert choose_precision("auto", torch.device("cpu")) == expected
-
-
-def test_a_cpu_that_says_nothing_computes_in_fp32(tmp_path: Path) -> None:
-    assert not cpu_multiplies_bf16(tmp_path / "there is no such file")
-
-
-def test_int8_is_for_cpus() -> None:
-    with pytest.raises(ConfigError, match="int8"):
-        choose_precision("int8", torch.device("cuda", 0))
-
-
-@pytest.mark.parametrize(
-    ("bf16", "expected"), [pytest.param(True, "bf16", id="ampere"), pytest.param(False, "fp16", id="older")]
-)
-def test_auto_on_cuda_asks_the_device(monkeypatch: pytest.MonkeyPatch, bf16: bool, expected: str) -> None:
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: bf16)
-    assert choose_precision("auto", torch.device("cuda", 0)) == expected
-
-
-def test_bf16_is_refused_where_the_device_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: False)
-    with pytest.raises(ConfigError, match="fp16"):
-        choose_precision("bf16", torch.device("cuda", 0))
-
-
-@pytest.mark.parametrize(
-    ("cuda", "mps", "expected"),
-    [(1, True, "cuda:0"), (0, True, "mps"), (0, False, "cpu")],
-    ids=["cuda-first", "then-mps", "then-cpu"],
-)
-def test_auto_takes_the_best_device(
-    monkeypatch: pytest.MonkeyPatch, cuda: int, mps: bool, expected: str
-) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda > 0)
-    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
-    assert str(choose_device("auto")) == expected
-
-
-def test_cuda_devices_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
-    assert str(choose_device("cuda")) == "cuda:0"
-    assert str(choose_device("cuda:1")) == "cuda:1"
-    with pytest.raises(ConfigError, match="cuda:0 to cuda:1"):
-        choose_device("cuda:2")
-
-
-@pytest.mark.parametrize("name", ["meta", "xpu", "cpu:3", "", "gpu"])
-def test_unsupported_devices(name: str) -> None:
-    with pytest.raises(ConfigError):
-        choose_device(name)
-
-
 @pytest.mark.gpu
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def test_cuda_gives_the_boxes_of_the_cpu(recording: Any, weights: Path) -> None:
     words: dict[str, Any] = {"rgb": recording.rgb, "aux": recording.thermal, "boxes": BOX, "weights": weights}
     here = list(track(**words, device="cpu", end=4))

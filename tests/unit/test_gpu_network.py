@@ -1,6 +1,9 @@
-"""A recorded step is the step: buckets, padding, what is kept, and what happens when recording fails.
+"""The network on a GPU, as far as a machine without one can try it: which device and numbers, what a step
+waits for, and recorded steps.
 
-The recorder here runs the function again on every replay, into the same tensor, as a CUDA graph does.
+The device `meta` stands in for a GPU where nothing may wait: its tensors have no values, so whatever would
+stop the host until a GPU has computed them fails, or is noticed as a copy between devices. The recorder of
+the tests runs the function again on every replay, into the same tensor, as a CUDA graph does.
 """
 
 from __future__ import annotations
@@ -10,22 +13,30 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
-from dmtrack.config import TINY, TINY_TRACKER
+from dmtrack.config import PUBLISHED_TRACKER, TINY, TINY_TRACKER, TrackerConfig
+from dmtrack.errors import ConfigError
 from dmtrack.geometry.box import Box
-from dmtrack.network.backend import inference_network
+from dmtrack.network import backend
+from dmtrack.network.backend import choose_device, choose_precision, inference_network, network_for
 from dmtrack.network.fast import recorded as graphs
+from dmtrack.network.fast.kernels import cpu_multiplies_bf16
 from dmtrack.network.fast.recorded import CudaRecorder, GraphedNetwork, bucket
 from dmtrack.network.head import HeadOutput
 from dmtrack.network.inference import Network
 from dmtrack.network.model import DMTrack
-from dmtrack.tracking.cropping import DeviceCropper
+from dmtrack.tracking import cropping
+from dmtrack.tracking.cropping import DeviceCropper, HostCropper, cropper_for
 from dmtrack.tracking.tracker import Tracker
 from dmtrack.video.frame import Frame, FramePair, Modality
 
@@ -271,3 +282,206 @@ def test_cuda_records_after_a_warm_up_on_a_side_stream(monkeypatch: pytest.Monke
     ]
     recorder.record(run)
     assert cuda.pools[0] is cuda.pools[1]
+
+
+# --- what a step waits for --------------------------------------------------------------------------
+
+AWAY = torch.device("meta")
+
+
+class Crossings(TorchDispatchMode):
+    """Notes every operation with tensors of more than one device."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[str] = []
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = function(*args, **(kwargs or {}))
+        met = {one.device.type for one in tree_leaves((args, kwargs, out)) if isinstance(one, Tensor)}
+        if len(met) > 1:
+            self.found.append(str(function))
+        return out
+
+
+@pytest.fixture
+def uploads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    """What goes to the device by `upload`, which does not wait."""
+    sent: list[tuple[int, ...]] = []
+
+    def upload(values: np.ndarray, device: torch.device) -> Tensor:
+        sent.append(values.shape)
+        return torch.empty(values.shape, dtype=torch.from_numpy(values.ravel()[:0]).dtype, device=device)
+
+    monkeypatch.setattr("dmtrack.tracking.cropping.upload", upload)
+    monkeypatch.setattr("dmtrack.tracking.tracker.upload", upload)
+    return sent
+
+
+@pytest.fixture
+def readings(monkeypatch: pytest.MonkeyPatch) -> list[torch.Size]:
+    """What is read of the device: each row says 'in the middle, a quarter of the crop, surely'."""
+    read: list[torch.Size] = []
+
+    def tolist(self: Tensor) -> list[list[float]]:
+        assert self.device == AWAY
+        read.append(self.shape)
+        return [[0.5, 0.5, 0.25, 0.25, 0.9]] * len(self)
+
+    monkeypatch.setattr(torch.Tensor, "tolist", tolist)
+    return read
+
+
+@pytest.mark.parametrize(
+    "config", [PUBLISHED_TRACKER, replace(TINY_TRACKER, update_interval=2)], ids=["published", "tiny"]
+)
+def test_a_step_reads_the_device_once(
+    model: DMTrack,
+    config: TrackerConfig,
+    uploads: list[tuple[int, ...]],
+    readings: list[torch.Size],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tracker = Tracker(inference_network(model, device=AWAY), config, cropper=DeviceCropper(AWAY))
+    tracker.initialize(pair(0), [Box(20, 20, 14, 12)])
+    tracker.update(pair(1))
+    tracker.add(pair(2), [Box(60, 40, 20, 10), Box(10, 50, 20, 10)])  # a group of their own: fewer templates
+    # A tensor made of Python's numbers is copied to a device while the host waits; no dispatch shows it.
+    monkeypatch.setattr(torch, "tensor", lambda *_, **__: pytest.fail("torch.tensor(…) in a step"))
+    for number in (3, 4):
+        readings.clear()
+        uploads.clear()
+        with Crossings() as crossings:
+            tracker.update(pair(number))
+        assert crossings.found == []
+        assert readings == [(3, 5)]
+        assert uploads
+
+
+@pytest.mark.parametrize(
+    "wait",
+    [
+        lambda values: values.sum().item(),
+        lambda values: values[values > 0],
+        lambda values: values.nonzero(),
+        lambda values: values.cpu(),
+        lambda values: bool((values > 0).any()),
+    ],
+    ids=["item", "mask", "nonzero", "cpu", "bool"],
+)
+def test_what_waits_would_fail(wait: Callable[[Tensor], object]) -> None:
+    with pytest.raises((RuntimeError, NotImplementedError)):
+        wait(torch.empty(4, device=AWAY))
+
+
+def test_what_is_copied_unpinned_is_noticed() -> None:
+    with Crossings() as crossings:
+        torch.ones(2).to(AWAY)
+    assert len(crossings.found) == 1
+
+
+def test_what_goes_to_cuda_is_pinned_and_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[object] = []
+    monkeypatch.setattr(Tensor, "pin_memory", lambda self: asked.append("pinned") or self)
+    monkeypatch.setattr(Tensor, "to", lambda self, device, **how: asked.append((device.type, how)) or self)
+    cropping.upload(np.zeros(3, np.float32), torch.device("cuda", 0))
+    assert asked == ["pinned", ("cuda", {"non_blocking": True})]
+
+
+class OnCuda(torch.nn.Module):
+    """A packed network that says it is on a GPU."""
+
+    config, streams, device = SMALL, 2, torch.device("cuda", 0)
+
+    def __init__(self, *_: object) -> None:
+        super().__init__()
+
+
+@pytest.mark.parametrize(("graphs", "kind"), [(True, GraphedNetwork), (False, OnCuda)])
+def test_on_cuda_steps_are_recorded_unless_that_is_turned_off(
+    model: DMTrack, monkeypatch: pytest.MonkeyPatch, graphs: bool, kind: type
+) -> None:
+    monkeypatch.setattr(backend, "PackedNetwork", OnCuda)
+    assert isinstance(inference_network(model, device="cuda:0", recorded=graphs), kind)
+
+
+def test_the_backend_eager_turns_both_off(model: DMTrack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(backend, "PackedNetwork", OnCuda)
+    weights: Any = SimpleNamespace(model=model)
+    cuda = torch.device("cuda", 0)
+    assert isinstance(network_for(weights, "bf16", cuda, "torch"), GraphedNetwork)
+    assert isinstance(network_for(weights, "bf16", cuda, "eager"), OnCuda)
+    assert isinstance(cropper_for(cuda, "eager"), HostCropper)
+
+
+# --- which device, in which numbers ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        pytest.param("sse2 avx512f avx512_bf16", "bf16", id="zen4-or-cooper-lake"),
+        pytest.param("sse2 avx512f amx_tile amx_bf16", "bf16", id="amx"),
+        pytest.param("sse2 avx2 avx512f", "fp32", id="older"),
+    ],
+)
+def test_auto_on_a_cpu_asks_for_its_instructions(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, flags: str, expected: str
+) -> None:
+    cpu_info = tmp_path / "cpuinfo"
+    cpu_info.write_text(f"processor\t: 0\nflags\t\t: {flags}\n")
+    has_bf16 = cpu_multiplies_bf16(cpu_info)
+    monkeypatch.setattr("dmtrack.network.backend.cpu_multiplies_bf16", lambda: has_bf16)
+    monkeypatch.setattr("dmtrack.network.backend.onednn_works", lambda _: True)
+    assert choose_precision("auto", torch.device("cpu")) == expected
+
+
+def test_a_cpu_that_says_nothing_computes_in_fp32(tmp_path: Path) -> None:
+    assert not cpu_multiplies_bf16(tmp_path / "there is no such file")
+
+
+def test_int8_is_for_cpus() -> None:
+    with pytest.raises(ConfigError, match="int8"):
+        choose_precision("int8", torch.device("cuda", 0))
+
+
+@pytest.mark.parametrize(
+    ("bf16", "expected"), [pytest.param(True, "bf16", id="ampere"), pytest.param(False, "fp16", id="older")]
+)
+def test_auto_on_cuda_asks_the_device(monkeypatch: pytest.MonkeyPatch, bf16: bool, expected: str) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: bf16)
+    assert choose_precision("auto", torch.device("cuda", 0)) == expected
+
+
+def test_bf16_is_refused_where_the_device_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: False)
+    with pytest.raises(ConfigError, match="fp16"):
+        choose_precision("bf16", torch.device("cuda", 0))
+
+
+@pytest.mark.parametrize(
+    ("cuda", "mps", "expected"),
+    [(1, True, "cuda:0"), (0, True, "mps"), (0, False, "cpu")],
+    ids=["cuda-first", "then-mps", "then-cpu"],
+)
+def test_auto_takes_the_best_device(
+    monkeypatch: pytest.MonkeyPatch, cuda: int, mps: bool, expected: str
+) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda > 0)
+    monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
+    assert str(choose_device("auto")) == expected
+
+
+def test_cuda_devices_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert str(choose_device("cuda")) == "cuda:0"
+    assert str(choose_device("cuda:1")) == "cuda:1"
+    with pytest.raises(ConfigError, match="cuda:0 to cuda:1"):
+        choose_device("cuda:2")
+
+
+@pytest.mark.parametrize("name", ["meta", "xpu", "cpu:3", "", "gpu"])
+def test_unsupported_devices(name: str) -> None:
+    with pytest.raises(ConfigError):
+        choose_device(name)
