@@ -6,8 +6,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from dmtrack.batch.events import Event, ItemFinished
 from dmtrack.batch.summary import ItemStatus
+from dmtrack.batch.work import Event, ItemFinished
 from dmtrack_cli.progress import clock_text, say_json
 
 

@@ -12,8 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 from rich.text import Text
 
-from dmtrack.batch.events import Event, ItemAdvanced, ItemFinished, ItemRetried, ItemStarted
 from dmtrack.batch.summary import ItemStatus, SummaryRow
+from dmtrack.batch.work import Event, ItemAdvanced, ItemFinished, ItemRetried, ItemStarted
 from dmtrack_cli.progress import LINE_EVERY_S, Meter, ProgressKind, clock_text, say_json
 
 

@@ -14,10 +14,9 @@ from dmtrack.batch.discovery import find_items
 from dmtrack.batch.item import Findings
 from dmtrack.batch.local import LocalEngine
 from dmtrack.batch.manifest import read_manifest
-from dmtrack.batch.plan import make_plan
+from dmtrack.batch.plan import Shard, make_plan
 from dmtrack.batch.ray_engine import RayEngine, RayOptions
 from dmtrack.batch.run import Engine, Existing
-from dmtrack.batch.shard import Shard
 from dmtrack.batch.slots import SlotOptions, make_slots
 from dmtrack.batch.track_item import TrackItem
 from dmtrack.errors import ConfigError, InputError

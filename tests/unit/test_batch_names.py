@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from dmtrack.batch.folder_name import folder_name, place_key
 from dmtrack.batch.item import printable
-from dmtrack.batch.shard import Shard
+from dmtrack.batch.plan import Shard, folder_name, place_key
 from dmtrack.batch.stream_names import StreamName, group_streams
 from dmtrack.errors import ConfigError
 from dmtrack.video.frame import Modality

@@ -31,12 +31,10 @@ from dmtrack.batch import (
     Task,
     run_batch,
 )
-from dmtrack.batch.events import EngineEvent, TaskDone
 from dmtrack.batch.local import longest_first
-from dmtrack.batch.lock import batch_lock
-from dmtrack.batch.result_folder import publish_folder, scratch_path, sweep
-from dmtrack.batch.shard import WHOLE
-from dmtrack.batch.work import execute
+from dmtrack.batch.plan import WHOLE
+from dmtrack.batch.result_folder import batch_lock, publish_folder, scratch_path, sweep
+from dmtrack.batch.work import EngineEvent, TaskDone, execute
 from dmtrack.errors import OutputError
 from dmtrack.geometry.box import Box
 

@@ -10,18 +10,26 @@ A `Runner` tracks one item; `TrackItem` does what `dmtrack track` does, and anyt
 """
 
 from dmtrack.batch.discovery import find_items
-from dmtrack.batch.events import Event, ItemAdvanced, ItemFinished, ItemRetried, ItemStarted
 from dmtrack.batch.item import BatchItem, Findings, LeftOut, Problem
 from dmtrack.batch.local import LocalEngine
 from dmtrack.batch.manifest import read_manifest
-from dmtrack.batch.plan import Plan, PlannedItem, make_plan
+from dmtrack.batch.plan import Plan, PlannedItem, Shard, make_plan
 from dmtrack.batch.ray_engine import RayEngine
 from dmtrack.batch.run import Engine, Existing, run_batch
-from dmtrack.batch.shard import Shard
 from dmtrack.batch.slots import Slot, SlotOptions, make_slots
 from dmtrack.batch.summary import ItemStatus, SummaryRow
 from dmtrack.batch.track_item import TrackItem
-from dmtrack.batch.work import Place, Report, Runner, Task
+from dmtrack.batch.work import (
+    Event,
+    ItemAdvanced,
+    ItemFinished,
+    ItemRetried,
+    ItemStarted,
+    Place,
+    Report,
+    Runner,
+    Task,
+)
 
 __all__ = [
     "BatchItem",

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+import re
+import unicodedata
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Final, Self, TypeVar
 
-from dmtrack.batch.folder_name import folder_name, place_key
 from dmtrack.batch.item import BatchItem, Findings, LeftOut, Problem, printable
-from dmtrack.batch.shard import WHOLE, Shard
 from dmtrack.boxes.starts import read_targets
 from dmtrack.datasets.ground_truth import box_at, find_ground_truth
 from dmtrack.errors import BoxError, ConfigError, DmtrackError
@@ -19,6 +21,89 @@ from dmtrack.video.frame import Modality, VideoInfo
 from dmtrack.video.modality import find_modality
 from dmtrack.video.position import Position
 from dmtrack.video.stream_files import open_source
+
+_Entry = TypeVar("_Entry")
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Part `number` (from 1) of `count`: every `count`-th entry of the source.
+
+    The source must not change while the parts are being done.
+
+    Raises:
+        ConfigError: There is no such part.
+    """
+
+    number: int = 1
+    count: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.number <= self.count:
+            raise ConfigError(
+                f"there is no part {self.number} of {self.count}", hint="write 1/8, 2/8, ... 8/8"
+            )
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `3/8`.
+
+        Raises:
+            ConfigError: The text is something else, or there is no such part.
+        """
+        match = re.fullmatch(r"\s*(\d{1,6})\s*/\s*(\d{1,6})\s*", text)
+        if match is None:
+            raise ConfigError(f"{text!r} is no part of a batch", hint="write 3/8 for the third of eight")
+        return cls(int(match[1]), int(match[2]))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether this is everything."""
+        return self.count == 1
+
+    @property
+    def suffix(self) -> str:
+        """What files of this part have in their name: `-3-of-8`, or nothing for the whole."""
+        return "" if self.is_whole else f"-{self.number}-of-{self.count}"
+
+    def part(self, entries: Sequence[_Entry]) -> Sequence[_Entry]:
+        """Return the entries of this part."""
+        return entries[self.number - 1 :: self.count]
+
+
+WHOLE: Final = Shard()
+"""All of a batch."""
+
+
+_MAX_BYTES: Final = 180
+"""Leaves room for a temporary name within the 255 bytes that file systems allow."""
+_FORBIDDEN: Final = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|\ud800-\udfff]')
+_DEVICES: Final = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+_OWN: Final = re.compile(r"summary.*\.csv", re.IGNORECASE)
+
+
+def folder_name(item_id: str) -> str:
+    """Return the folder of an item: its id, with what a file system or a shell may trip over replaced.
+
+    Spaces and letters of any script stay. Slashes of nested ids become `__`; characters that some
+    system forbids, a leading dash or dot, and a trailing dot become `_`; a very long id is cut and
+    told apart by a digest.
+    """
+    name = unicodedata.normalize("NFC", item_id).strip().replace("/", "__")
+    name = _FORBIDDEN.sub("_", name)
+    name = re.sub(r"^[-.~]", "_", name)
+    name = re.sub(r"[. ]$", "_", name)
+    if not name or _DEVICES.fullmatch(name) or _OWN.fullmatch(name):
+        name = f"{name}_"
+    if len(name.encode()) > _MAX_BYTES:
+        digest = hashlib.sha256(item_id.encode(errors="backslashreplace")).hexdigest()[:8]
+        name = f"{name.encode()[: _MAX_BYTES - 9].decode(errors='ignore').rstrip('. ')}-{digest}"
+    return name
+
+
+def place_key(name: str) -> str:
+    """Return what two folder names share when some file system takes them for the same one."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFKC", name).casefold())
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,10 +18,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from dmtrack.batch.events import EngineEvent, ItemStarted, TaskDone
 from dmtrack.batch.local import longest_first
 from dmtrack.batch.result_folder import scratch_path, sweep
-from dmtrack.batch.work import Outcome, Place, Runner, Task, execute
+from dmtrack.batch.work import EngineEvent, ItemStarted, Outcome, Place, Runner, Task, TaskDone, execute
 from dmtrack.errors import ConfigError
 from dmtrack.output.atomic import os_errors_translated
 

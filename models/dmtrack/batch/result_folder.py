@@ -6,16 +6,79 @@ end. Killed at any moment, a batch leaves whole folders and folders that `sweep`
 
 from __future__ import annotations
 
+import contextlib
+import logging
+import os
 import re
 import secrets
 import shutil
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
+from dmtrack.batch.plan import Shard
 from dmtrack.errors import FormatError, OutputError
 from dmtrack.output.atomic import os_errors_translated
 from dmtrack.output.record import RECORD, read_run_json
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - Windows has no such module
+    _CAN_LOCK = False
+else:
+    _CAN_LOCK = True
+
+_log = logging.getLogger(__name__)
+_NAME: Final = ".dmtrack-batch{}.lock"
+
+
+@contextlib.contextmanager
+def batch_lock(output: Path, shard: Shard) -> Iterator[None]:
+    """Hold `output` for a batch, or for a shard of one.
+
+    Raises:
+        OutputError: Another batch is at work there, or the folder cannot be written to.
+    """
+    with contextlib.ExitStack() as stack:
+        whole = output / _NAME.format("")
+        stack.enter_context(_held(whole, shared=not shard.is_whole))
+        if not shard.is_whole:
+            stack.enter_context(_held(output / _NAME.format(shard.suffix), shared=False))
+        yield
+
+
+@contextlib.contextmanager
+def _held(path: Path, *, shared: bool) -> Iterator[None]:
+    if not _CAN_LOCK:
+        yield
+        return
+    handle = _locked(path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        if not shared:
+            path.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _locked(path: Path, kind: int) -> int:
+    while True:
+        with os_errors_translated(path):
+            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            fcntl.flock(handle, kind | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(handle)
+            raise OutputError(
+                "another batch is at work in this folder", where=path.parent, hint="wait for it or stop it"
+            ) from None
+        except OSError as error:
+            _log.warning("%s: no lock is to be had here (%s); start no second batch", path, error.strerror)
+            return handle
+        if path.exists() and os.fstat(handle).st_ino == path.stat().st_ino:
+            return handle
+        os.close(handle)  # its owner removed it between opening and locking
+
 
 _SCRATCH: Final = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{8}\.part", re.DOTALL)
 

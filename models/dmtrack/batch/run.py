@@ -10,14 +10,21 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final, Protocol
 
-from dmtrack.batch.events import EngineEvent, Event, ItemFinished, TaskDone
 from dmtrack.batch.item import BatchItem, Problem, printable
-from dmtrack.batch.lock import batch_lock
-from dmtrack.batch.mark import is_complete, mark_of
 from dmtrack.batch.plan import Plan, PlannedItem
-from dmtrack.batch.result_folder import require_replaceable, sweep
+from dmtrack.batch.result_folder import batch_lock, require_replaceable, sweep
 from dmtrack.batch.summary import SUMMARY, ItemStatus, SummaryRow, write_summary
-from dmtrack.batch.work import Outcome, Runner, Task
+from dmtrack.batch.work import (
+    EngineEvent,
+    Event,
+    ItemFinished,
+    Outcome,
+    Runner,
+    Task,
+    TaskDone,
+    is_complete,
+    mark_of,
+)
 from dmtrack.errors import DmtrackError, OutputError
 from dmtrack.output.atomic import prepare_folder
 

@@ -3,20 +3,173 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import json
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from dmtrack.batch.item import BatchItem, printable
-from dmtrack.batch.mark import BatchMark
 from dmtrack.batch.result_folder import publish_folder, scratch_path
-from dmtrack.errors import DmtrackError
+from dmtrack.batch.summary import SummaryRow
+from dmtrack.datasets.ground_truth import find_ground_truth
+from dmtrack.errors import DmtrackError, InputError
 from dmtrack.output.atomic import os_errors_translated
-from dmtrack.output.record import RECORD
+from dmtrack.output.record import RECORD, RunStatus, read_run_json, to_json
 from dmtrack.video.frame import Modality
+from dmtrack.video.picture_file import list_images
+
+
+@dataclass(frozen=True, slots=True)
+class StreamStamp:
+    """How a stream looked from outside when its item was begun.
+
+    Attributes:
+        role: `rgb` or `aux`.
+        name: Of the file or folder, without where it lies: a data set may move.
+        files: 1, or the number of pictures.
+        size_bytes: Of all files together.
+        mtime_ns: Of the file changed last.
+    """
+
+    role: str
+    name: str
+    files: int
+    size_bytes: int
+    mtime_ns: int
+
+    @classmethod
+    def of(cls, role: str, path: Path) -> StreamStamp:
+        """Look at a video file or a folder of pictures.
+
+        Raises:
+            InputError: It cannot be looked at.
+        """
+        try:
+            stats = [file.stat() for file in (list_images(path) if path.is_dir() else [path])]
+        except OSError as error:
+            raise InputError(f"cannot be read ({error.strerror})", where=path) from error
+        size_bytes = sum(stat.st_size for stat in stats)
+        return cls(role, path.name, len(stats), size_bytes, max(stat.st_mtime_ns for stat in stats))
+
+
+@dataclass(frozen=True, slots=True)
+class BatchMark:
+    """What was asked for; equal marks, equal results.
+
+    Attributes:
+        item: The item's id.
+        streams: The inputs.
+        options_sha256: Hash of everything else that decides the result: boxes (also those in files),
+            start, end, offset, and the options of the batch.
+    """
+
+    item: str
+    streams: tuple[StreamStamp, ...]
+    options_sha256: str
+
+
+def mark_of(item: BatchItem, options: object) -> BatchMark:
+    """Return the mark of an item as things are now.
+
+    Args:
+        item: The item.
+        options: The options of the batch that decide results, as dataclasses or plain values.
+
+    Raises:
+        InputError: A stream or a box file cannot be read.
+    """
+    streams = [StreamStamp.of("rgb", item.rgb)]
+    if item.aux is not None:
+        streams.append(StreamStamp.of("aux", item.aux))
+    asked = [item.modality, item.boxes, item.start, item.end, item.offset_s, list(_digests(item)), options]
+    text = json.dumps(to_json(asked), sort_keys=True)
+    return BatchMark(item.id, tuple(streams), hashlib.sha256(text.encode()).hexdigest())
+
+
+def _digests(item: BatchItem) -> Iterator[str]:
+    files = item.box_files if item.boxes or item.box_files else find_ground_truth(item.rgb)
+    for path in (*files, *([item.align] if item.align else [])):
+        try:
+            yield hashlib.sha256(path.read_bytes()).hexdigest()
+        except OSError as error:
+            raise InputError(f"cannot be read ({error.strerror})", where=path) from error
+
+
+def is_complete(folder: Path, mark: BatchMark) -> bool:
+    """Return whether `folder` holds whole results of exactly what `mark` asks for."""
+    try:
+        record = read_run_json(folder / RECORD)
+    except DmtrackError:
+        return False
+    outputs = record.get("outputs")
+    return (
+        record["status"] == RunStatus.COMPLETE
+        and record.get("batch") == to_json(mark)
+        and isinstance(outputs, list)
+        and all((folder / str(name)).is_file() for name in outputs)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class ItemStarted:
+    """A worker has taken an item; `attempt` counts from 1."""
+
+    item_id: str
+    worker: str
+    attempt: int
+    frames: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ItemAdvanced:
+    """So many frames of an item are done, out of `total` if that is known."""
+
+    item_id: str
+    worker: str
+    frames: int
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ItemRetried:
+    """The worker of an item died; the item is tried again."""
+
+    item_id: str
+    worker: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ItemFinished:
+    """An item is done, well or not.
+
+    Attributes:
+        row: What `summary.csv` says of it.
+        worker: Who did it; None for a problem known before, and for kept results.
+        kept: Results of an earlier run were still right.
+    """
+
+    row: SummaryRow
+    worker: str | None = None
+    kept: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class TaskDone:
+    """What an engine says at the end of a task; `run_batch` makes an `ItemFinished` of it."""
+
+    task: Task
+    outcome: Outcome
+    worker: str
+
+
+EngineEvent = ItemStarted | ItemAdvanced | ItemRetried | TaskDone
+Event = ItemStarted | ItemAdvanced | ItemRetried | ItemFinished
+
 
 _log = logging.getLogger(__name__)
 
