@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from dmtrack.batch.plan import Plan
-from dmtrack.batch.run import Engine, Existing, run_batch
+from dmtrack.batch.run import Existing, run_batch
 from dmtrack.batch.summary import SUMMARY
 from dmtrack.batch.track_item import TrackItem
+from dmtrack.batch.work import Engine
 from dmtrack_cli.batch_outcome import BatchOutcome
 from dmtrack_cli.batch_progress import make_batch_reporter
 from dmtrack_cli.console import Stopped, err, out

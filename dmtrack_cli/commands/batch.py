@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from dmtrack.batch.discovery import find_items
-from dmtrack.batch.item import Findings
-from dmtrack.batch.local import LocalEngine
-from dmtrack.batch.manifest import read_manifest
-from dmtrack.batch.plan import Shard, make_plan
-from dmtrack.batch.ray_engine import RayEngine, RayOptions
-from dmtrack.batch.run import Engine, Existing
-from dmtrack.batch.slots import SlotOptions, make_slots
+from dmtrack.batch.plan import WHOLE, Shard, plan_batch
+from dmtrack.batch.run import Existing
 from dmtrack.batch.track_item import TrackItem
-from dmtrack.errors import ConfigError, InputError
+from dmtrack.batch.workers import EngineChoice, WorkerOptions
+from dmtrack.errors import ConfigError
+from dmtrack.options import Option
 from dmtrack.run.codecs import CodecOptions
 from dmtrack.run.request import MODALITY, NetworkOptions, OutputOptions, RecoveryOptions, TrackRequest
 from dmtrack.video.aux_encoder import EncodingOptions
@@ -31,15 +25,6 @@ from dmtrack_cli.console import EXIT_SOME_FAILED, err, out
 from dmtrack_cli.option_groups import Without, grouped
 from dmtrack_cli.options import QuietOption
 from dmtrack_cli.progress import ProgressKind
-
-_WORKERS = "Workers"
-
-
-class EngineChoice(StrEnum):
-    """What runs the items."""
-
-    LOCAL = "local"
-    RAY = "ray"
 
 
 @grouped
@@ -68,61 +53,18 @@ def batch(
     progress: Annotated[
         ProgressKind, typer.Option("--progress", help="How progress is shown; auto: bars on a terminal.")
     ] = ProgressKind.AUTO,
-    devices: Annotated[
-        str,
-        typer.Option(
-            "--devices",
-            metavar="LIST",
-            help="auto, cpu, mps, or CUDA devices by number (0,1).",
-            rich_help_panel=_WORKERS,
-        ),
-    ] = "auto",
-    jobs: Annotated[
-        int | None,
-        typer.Option(
-            "--jobs",
-            metavar="N",
-            help="Processes on a CPU. Default: 1.",
-            show_default=False,
-            rich_help_panel=_WORKERS,
-        ),
-    ] = None,
-    jobs_per_device: Annotated[
-        int,
-        typer.Option(
-            "--jobs-per-device", metavar="N", help="Processes on each GPU.", rich_help_panel=_WORKERS
-        ),
-    ] = 1,
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            "--threads",
-            metavar="N",
-            help="Threads of each process. Default: the cores, shared out (ray: 1).",
-            show_default=False,
-            rich_help_panel=_WORKERS,
-        ),
-    ] = None,
-    engine: Annotated[
-        EngineChoice,
-        typer.Option(
-            "--engine", help="ray: on a Ray cluster that is there already.", rich_help_panel=_WORKERS
-        ),
-    ] = EngineChoice.LOCAL,
-    ray_address: Annotated[
-        str,
-        typer.Option("--ray-address", metavar="HOST:PORT", help="Its head.", rich_help_panel=_WORKERS),
-    ] = "auto",
     shard: Annotated[
-        str,
-        typer.Option(
+        Shard,
+        Option(
             "--shard",
+            "Only part I of N equal parts, for job arrays.",
             metavar="I/N",
-            help="Only part I of N equal parts, for job arrays.",
-            rich_help_panel=_WORKERS,
+            panel="Workers",
+            parse=Shard.parse,
         ),
-    ] = "1/1",
+    ] = WHOLE,
     *,
+    workers: WorkerOptions,
     network: Annotated[NetworkOptions, Without("--device", "--threads")],
     results: Annotated[OutputOptions, Without("--output", "--overwrite")],
     codecs: CodecOptions,
@@ -135,12 +77,9 @@ def batch(
     Folders: data-set layouts, name_rgb.mp4 + name_thermal.mp4 pairs, rgb/ + thermal/ folders, nested.
     A failed item stops nothing; the exit code is then 6.
     """
-    part = Shard.parse(shard)
     if resume and overwrite:
         raise ConfigError("--resume keeps results and --overwrite replaces them", hint="give one of them")
     existing = Existing.RESUME if resume else Existing.OVERWRITE if overwrite else Existing.REFUSE
-    slots = SlotOptions(devices, jobs, jobs_per_device, threads)
-    make_engine = _ray(slots, ray_address) if engine is EngineChoice.RAY else _local(slots)
     kind = ProgressKind.NONE if quiet else progress
     usual = TrackRequest(
         source,
@@ -151,47 +90,14 @@ def batch(
         pairing=pairing,
         encoding=encoding,
     )
-    if engine is EngineChoice.LOCAL:
+    if workers.kind is EngineChoice.LOCAL:
         codecs.gpu()  # a cluster's machines have GPUs of their own
-    plan = make_plan(_findings(source, modality, output), part)
+    plan = plan_batch(source, output, modality, shard)
     if kind is ProgressKind.JSON:
         say_plan(plan)
     elif not quiet:
         print_plan(plan, source if source.is_dir() else source.parent, out if dry_run else err)
     if dry_run:
         raise typer.Exit(EXIT_SOME_FAILED if plan.problems else 0)
-    if run_plan(plan, output, TrackItem.of(usual), make_engine(), existing, kind).failed:
+    if run_plan(plan, output, TrackItem.of(usual), workers.engine(), existing, kind).failed:
         raise typer.Exit(EXIT_SOME_FAILED)
-
-
-def _findings(source: Path, modality: Modality | None, output: Path) -> Findings:
-    if source.is_dir():
-        findings = find_items(source, modality=modality, exclude=[output])
-        if not findings.entries:
-            raise InputError(
-                "there are no recordings in it",
-                where=source,
-                hint="dmtrack batch --help says what is recognised",
-            )
-        return findings
-    if not source.exists():
-        raise InputError("no such folder or manifest", where=source)
-    return read_manifest(source, modality)
-
-
-def _local(options: SlotOptions) -> Callable[[], Engine]:
-    return lambda: LocalEngine(make_slots(options))
-
-
-def _ray(options: SlotOptions, address: str) -> Callable[[], Engine]:
-    if options.jobs is not None:
-        raise ConfigError("--jobs is for this machine; the cluster's own scheduler counts there")
-    if options.devices not in ("auto", "cpu"):
-        raise ConfigError("the cluster chooses GPUs itself", hint="--devices auto or cpu")
-    ray_options = RayOptions(
-        address=address,
-        cpus=options.threads or 1,
-        gpus=0 if options.devices == "cpu" else None,
-        tasks_per_gpu=options.jobs_per_device,
-    )
-    return lambda: RayEngine(ray_options)

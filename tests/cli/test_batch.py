@@ -213,7 +213,7 @@ from dmtrack.geometry.box import Box
 if __name__ == "__main__":
     items = [BatchItem(f"item {n}", Path(f"{n}.mp4"), boxes=(Box(1, 2, 3, 4),)) for n in range(6)]
     plan = Plan(tuple(PlannedItem(item, item.id, frames=6) for item in items))
-    engine = LocalEngine([Slot("one", Place()), Slot("two", Place())])
+    engine = LocalEngine([WorkerSlot("one"), WorkerSlot("two")])
     for event in run_batch(plan, Path(sys.argv[1]), FakeRunner(frame_s=0.02), engine, Existing.RESUME):
         print(event, flush=True)
 """

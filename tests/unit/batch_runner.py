@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from dmtrack.batch.work import Place, Report, Task
+from dmtrack.batch.work import Report, Task, WorkerSlot
 from dmtrack.boxes.formats.table import COLUMNS
 from dmtrack.errors import DecodeError, VideoError
 from dmtrack.output.record import RunCounts, RunRecord, RunSpeed, RunStatus, Versions
@@ -31,7 +31,7 @@ class FakeRunner:
     def options(self, modality: Any) -> object:
         return self.option
 
-    def __call__(self, task: Task, folder: Path, place: Place, report: Report) -> None:
+    def __call__(self, task: Task, folder: Path, slot: WorkerSlot, report: Report) -> None:
         name = task.item.id
         with (folder.parent / f"{name}.begun").open("a") as file:
             file.write("x")

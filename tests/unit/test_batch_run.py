@@ -21,14 +21,13 @@ from dmtrack.batch import (
     ItemRetried,
     ItemStarted,
     LocalEngine,
-    Place,
     Plan,
     PlannedItem,
     Problem,
     Runner,
     Shard,
-    Slot,
     Task,
+    WorkerSlot,
     run_batch,
 )
 from dmtrack.batch.local import longest_first
@@ -58,7 +57,7 @@ class HereEngine:
     def run(self, tasks: Sequence[Task], runner: Runner) -> Generator[EngineEvent]:
         for task in tasks:
             self.done.append(task.item.id)
-            yield TaskDone(task, execute(task, runner, Place(), lambda *_: None), "here")
+            yield TaskDone(task, execute(task, runner, WorkerSlot(), lambda *_: None), "here")
 
 
 def plan_of(tmp_path: Path, *ids: str, shard: Shard = WHOLE) -> Plan:
@@ -233,7 +232,7 @@ def test_one_batch_at_a_time(tmp_path: Path, first: Shard, second: Shard, refuse
 
 def test_workers_that_die_are_replaced(tmp_path: Path, fake: ModuleType) -> None:
     out, plan = tmp_path / "out", plan_of(tmp_path, "a", "crashes", "dies", "z")
-    engine = LocalEngine([Slot("one", Place()), Slot("two", Place())])
+    engine = LocalEngine([WorkerSlot("one"), WorkerSlot("two")])
     events = list(run_batch(plan, out, fake.FakeRunner(), engine))
     retried = sorted((event.item_id, event.reason) for event in events if isinstance(event, ItemRetried))
     assert retried == [("crashes", "was killed by SIGKILL"), ("dies", "was killed by SIGKILL")]
@@ -252,7 +251,7 @@ def test_workers_that_die_are_replaced(tmp_path: Path, fake: ModuleType) -> None
 
 def test_leaving_early_stops_the_workers(tmp_path: Path, fake: ModuleType) -> None:
     out, plan = tmp_path / "out", plan_of(tmp_path, "a", "b", "c")
-    engine = LocalEngine([Slot("one", Place())])
+    engine = LocalEngine([WorkerSlot("one")])
     events = run_batch(plan, out, fake.FakeRunner(frame_s=0.05), engine)
     for event in events:
         if isinstance(event, ItemFinished):

@@ -1,9 +1,9 @@
 """Many recordings in one go: find them, check them, track them on all cores, GPUs or machines, resume.
 
     if __name__ == "__main__":  # worker processes import this file
-        plan = make_plan(find_items(Path("recordings")))
+        plan = plan_batch(Path("recordings"), Path("results"))
         runner = TrackItem.of(TrackRequest("recordings"))  # options that hold for all of them
-        for event in run_batch(plan, Path("results"), runner, LocalEngine(make_slots(SlotOptions()))):
+        for event in run_batch(plan, Path("results"), runner, WorkerOptions().engine()):
             ...  # ItemStarted, ItemAdvanced, ItemRetried, ItemFinished
 
 A `Runner` tracks one item; `TrackItem` does what `dmtrack track` does, and anything like it may be given.
@@ -13,27 +13,29 @@ from dmtrack.batch.discovery import find_items
 from dmtrack.batch.item import BatchItem, Findings, LeftOut, Problem
 from dmtrack.batch.local import LocalEngine
 from dmtrack.batch.manifest import read_manifest
-from dmtrack.batch.plan import Plan, PlannedItem, Shard, make_plan
+from dmtrack.batch.plan import Plan, PlannedItem, Shard, make_plan, plan_batch
 from dmtrack.batch.ray_engine import RayEngine
-from dmtrack.batch.run import Engine, Existing, run_batch
-from dmtrack.batch.slots import Slot, SlotOptions, make_slots
+from dmtrack.batch.run import Existing, run_batch
 from dmtrack.batch.summary import ItemStatus, SummaryRow
 from dmtrack.batch.track_item import TrackItem
 from dmtrack.batch.work import (
+    Engine,
     Event,
     ItemAdvanced,
     ItemFinished,
     ItemRetried,
     ItemStarted,
-    Place,
     Report,
     Runner,
     Task,
+    WorkerSlot,
 )
+from dmtrack.batch.workers import EngineChoice, WorkerOptions
 
 __all__ = [
     "BatchItem",
     "Engine",
+    "EngineChoice",
     "Event",
     "Existing",
     "Findings",
@@ -44,7 +46,6 @@ __all__ = [
     "ItemStatus",
     "LeftOut",
     "LocalEngine",
-    "Place",
     "Plan",
     "PlannedItem",
     "Problem",
@@ -52,14 +53,14 @@ __all__ = [
     "Report",
     "Runner",
     "Shard",
-    "Slot",
-    "SlotOptions",
     "SummaryRow",
     "Task",
     "TrackItem",
+    "WorkerOptions",
+    "WorkerSlot",
     "find_items",
     "make_plan",
-    "make_slots",
+    "plan_batch",
     "read_manifest",
     "run_batch",
 ]

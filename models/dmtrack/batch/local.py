@@ -19,7 +19,6 @@ from multiprocessing.connection import Connection, wait
 from typing import Final
 
 from dmtrack.batch.result_folder import sweep
-from dmtrack.batch.slots import Slot
 from dmtrack.batch.work import (
     EngineEvent,
     ItemAdvanced,
@@ -29,6 +28,7 @@ from dmtrack.batch.work import (
     Runner,
     Task,
     TaskDone,
+    WorkerSlot,
     execute,
 )
 
@@ -84,7 +84,7 @@ class _Forward(logging.Handler):
         self._line.send(Logged(record.name, record.levelno, record.getMessage()))
 
 
-def serve(connection: Connection, runner: Runner, slot: Slot, log_level: int) -> None:
+def serve(connection: Connection, runner: Runner, slot: WorkerSlot, log_level: int) -> None:
     """Do tasks until the pipe closes. Dies at once when the process that started it dies."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the business of the parent, which ends us
     threading.Thread(target=_die_with_parent, daemon=True).start()
@@ -93,13 +93,13 @@ def serve(connection: Connection, runner: Runner, slot: Slot, log_level: int) ->
     logger.addHandler(_Forward(line))
     logger.propagate = False
     logger.setLevel(log_level)
-    _limit_threads(slot.place.threads)
+    _limit_threads(slot.threads)
     while True:
         try:
             task: Task = connection.recv()
         except (EOFError, OSError):
             return
-        outcome = execute(task, runner, slot.place, line.report)
+        outcome = execute(task, runner, slot, line.report)
         line.send(outcome)
         if outcome.interrupted:
             return
@@ -147,7 +147,7 @@ class LocalEngine:
         slots: One process each; no more are started than there are tasks.
     """
 
-    def __init__(self, slots: Sequence[Slot]) -> None:
+    def __init__(self, slots: Sequence[WorkerSlot]) -> None:
         self._slots = list(slots)
 
     def run(self, tasks: Sequence[Task], runner: Runner) -> Generator[EngineEvent]:
@@ -207,7 +207,7 @@ def _lost(job: _Job, reason: str, worker: str, queue: deque[_Job]) -> EngineEven
 class _Worker:
     """A slot and the process that has it at present."""
 
-    def __init__(self, slot: Slot, runner: Runner) -> None:
+    def __init__(self, slot: WorkerSlot, runner: Runner) -> None:
         self._slot = slot
         self._runner = runner
         self.job: _Job | None = None

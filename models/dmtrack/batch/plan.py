@@ -11,10 +11,12 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
+from dmtrack.batch.discovery import find_items
 from dmtrack.batch.item import BatchItem, Findings, LeftOut, Problem, printable
+from dmtrack.batch.manifest import read_manifest
 from dmtrack.boxes.starts import read_targets
 from dmtrack.datasets.ground_truth import box_at, find_ground_truth
-from dmtrack.errors import BoxError, ConfigError, DmtrackError
+from dmtrack.errors import BoxError, ConfigError, DmtrackError, InputError
 from dmtrack.geometry.alignment_file import read_alignment
 from dmtrack.tracking.start import TargetStart
 from dmtrack.video.frame import Modality, VideoInfo
@@ -55,6 +57,10 @@ class Shard:
         if match is None:
             raise ConfigError(f"{text!r} is no part of a batch", hint="write 3/8 for the third of eight")
         return cls(int(match[1]), int(match[2]))
+
+    def __str__(self) -> str:
+        """Return `3/8`."""
+        return f"{self.number}/{self.count}"
 
     @property
     def is_whole(self) -> bool:
@@ -138,6 +144,30 @@ class Plan:
     problems: tuple[Problem, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
     shard: Shard = WHOLE
+
+
+def plan_batch(source: Path, output: Path, modality: Modality | None = None, shard: Shard = WHOLE) -> Plan:
+    """Find and check everything that a folder or a manifest holds.
+
+    Args:
+        source: A folder with recordings, or a manifest.
+        output: The folder of the batch; what is in it is no recording.
+        modality: What second streams measure, where their item does not say.
+        shard: The part to do.
+
+    Raises:
+        InputError: There is no recording.
+    """
+    if not source.exists():
+        raise InputError("no such folder or manifest", where=source)
+    if not source.is_dir():
+        return make_plan(read_manifest(source, modality), shard)
+    findings = find_items(source, modality=modality, exclude=[output])
+    if not findings.entries:
+        raise InputError(
+            "there are no recordings in it", where=source, hint="dmtrack batch --help says what is recognised"
+        )
+    return make_plan(findings, shard)
 
 
 def make_plan(findings: Findings, shard: Shard = WHOLE) -> Plan:

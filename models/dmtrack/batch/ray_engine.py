@@ -20,7 +20,7 @@ from typing import Any, Final
 
 from dmtrack.batch.local import longest_first
 from dmtrack.batch.result_folder import scratch_path, sweep
-from dmtrack.batch.work import EngineEvent, ItemStarted, Outcome, Place, Runner, Task, TaskDone, execute
+from dmtrack.batch.work import EngineEvent, ItemStarted, Outcome, Runner, Task, TaskDone, WorkerSlot, execute
 from dmtrack.errors import ConfigError
 from dmtrack.output.atomic import os_errors_translated
 
@@ -93,7 +93,7 @@ class RayEngine:
             yield from self._run(tasks, runner, token)
 
     def _run(self, tasks: Sequence[Task], runner: Runner, token: _Token) -> Generator[EngineEvent]:
-        place = self._place()
+        slot = self._slot()
         remote = self._ray.remote(_on_a_node).options(
             num_cpus=self._options.cpus,
             num_gpus=self._gpus(),
@@ -101,7 +101,7 @@ class RayEngine:
             name="dmtrack item",
         )
         running: dict[Any, Task] = {
-            remote.remote(task, runner, place, token): task for task in longest_first(tasks)
+            remote.remote(task, runner, slot, token): task for task in longest_first(tasks)
         }
         try:
             for task in running.values():
@@ -129,9 +129,9 @@ class RayEngine:
         has_gpus = self._ray.cluster_resources().get("GPU", 0) > 0
         return 1 / self._options.tasks_per_gpu if has_gpus else 0
 
-    def _place(self) -> Place:
+    def _slot(self) -> WorkerSlot:
         # Ray shows a task only the GPU it was given, which is then the first one.
-        return Place("cuda:0" if self._gpus() else "cpu", self._options.cpus)
+        return WorkerSlot("ray", "cuda:0" if self._gpus() else "cpu", self._options.cpus)
 
 
 def _import_ray() -> ModuleType:
@@ -186,7 +186,7 @@ def _token(folder: Path) -> Iterator[_Token]:
         token.path.unlink(missing_ok=True)
 
 
-def _on_a_node(task: Task, runner: Runner, place: Place, token: _Token) -> _Report:
+def _on_a_node(task: Task, runner: Runner, slot: WorkerSlot, token: _Token) -> _Report:
     """Do one task; runs on some machine of the cluster."""
     import ray
 
@@ -199,7 +199,7 @@ def _on_a_node(task: Task, runner: Runner, place: Place, token: _Token) -> _Repo
         return _Report(
             Outcome(f"machine {node} does not see {token.path.parent}; results need a shared folder"), node
         )
-    return _Report(execute(task, runner, place, _say_nothing), node)
+    return _Report(execute(task, runner, slot, _say_nothing), node)
 
 
 def _say_nothing(frames: int, total: int | None) -> None:

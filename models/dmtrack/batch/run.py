@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from dmtrack.batch.item import BatchItem, Problem, printable
 from dmtrack.batch.plan import Plan, PlannedItem
 from dmtrack.batch.result_folder import batch_lock, require_replaceable, sweep
 from dmtrack.batch.summary import SUMMARY, ItemStatus, SummaryRow, write_summary
 from dmtrack.batch.work import (
+    Engine,
     EngineEvent,
     Event,
     ItemFinished,
@@ -37,17 +38,6 @@ class Existing(StrEnum):
     REFUSE = "refuse"
     RESUME = "resume"
     OVERWRITE = "overwrite"
-
-
-class Engine(Protocol):
-    """Runs tasks somewhere."""
-
-    def run(self, tasks: Sequence[Task], runner: Runner) -> Generator[EngineEvent]:
-        """Do all tasks, each in an order of the engine's choice.
-
-        Yields:
-            What happens; exactly one `TaskDone` a task.
-        """
 
 
 def run_batch(

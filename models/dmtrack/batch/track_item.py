@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dmtrack.batch.item import BatchItem
-from dmtrack.batch.work import Place, Report, Task
+from dmtrack.batch.work import Report, Task, WorkerSlot
 from dmtrack.errors import CheckpointError
 from dmtrack.geometry.alignment_file import read_alignment
 from dmtrack.run.request import TrackRequest
@@ -62,14 +62,14 @@ class TrackItem:
         numbers = (network.precision, network.backend)
         return [weights, *numbers, usual.output.video_layout, usual.recovery, pairing, usual.encoding]
 
-    def __call__(self, task: Task, folder: Path, place: Place, report: Report) -> None:
+    def __call__(self, task: Task, folder: Path, slot: WorkerSlot, report: Report) -> None:
         """Track `task.item` into `folder`; see `dmtrack.batch.work.Runner`."""
         asked = replace(self._request(task.item), batch=task.mark)
         network = replace(
             asked.network,
-            device=place.device,
-            threads=None if place.tuned else place.threads,
-            most_threads=place.threads,
+            device=slot.device,
+            threads=None if slot.tuned else slot.threads,
+            most_threads=slot.threads,
         )
         request = replace(asked, network=network, output=replace(asked.output, folder=folder))
         named = replace(asked, output=replace(asked.output, folder=task.folder))

@@ -7,7 +7,7 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -178,15 +178,17 @@ Report = Callable[[int, int | None], None]
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where an item is tracked.
+class WorkerSlot:
+    """Where items are tracked, one at a time.
 
     Attributes:
+        name: For people.
         device: Of the network.
         threads: Of the network on a CPU, at most.
         tuned: Whether fewer threads are used where that is found to be faster.
     """
 
+    name: str = "here"
     device: str = "cpu"
     threads: int = 1
     tuned: bool = False
@@ -222,7 +224,7 @@ class Runner(Protocol):
             DmtrackError: Such an item cannot be tracked, for want of weights.
         """
 
-    def __call__(self, task: Task, folder: Path, place: Place, report: Report) -> None:
+    def __call__(self, task: Task, folder: Path, slot: WorkerSlot, report: Report) -> None:
         """Track `task.item` and write its results into `folder`.
 
         They must include a `run.json` that carries `task.mark` as `batch`, and a `boxes.csv`.
@@ -248,7 +250,7 @@ class Outcome:
     interrupted: bool = False
 
 
-def execute(task: Task, runner: Runner, place: Place, report: Report) -> Outcome:
+def execute(task: Task, runner: Runner, slot: WorkerSlot, report: Report) -> Outcome:
     """Do one item; whatever is wrong with it becomes an `Outcome`.
 
     A failure that leaves a valid part of the results (a recording damaged half way) keeps that part; a
@@ -258,7 +260,7 @@ def execute(task: Task, runner: Runner, place: Place, report: Report) -> Outcome
     try:
         with os_errors_translated(scratch):
             scratch.mkdir(parents=True)
-        runner(task, scratch, place, report)
+        runner(task, scratch, slot, report)
         publish_folder(scratch, task.folder)
     except KeyboardInterrupt:
         return Outcome("stopped", interrupted=True)
@@ -279,3 +281,14 @@ def _failed(task: Task, scratch: Path, reason: str) -> Outcome:
             publish_folder(scratch, task.folder)
             return Outcome(said, partial=True)
     return Outcome(said)
+
+
+class Engine(Protocol):
+    """Runs tasks somewhere."""
+
+    def run(self, tasks: Sequence[Task], runner: Runner) -> Generator[EngineEvent]:
+        """Do all tasks, each in an order of the engine's choice.
+
+        Yields:
+            What happens; exactly one `TaskDone` a task.
+        """

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Annotated, Final
 
 from dmtrack.batch.item import BatchItem, Findings
-from dmtrack.batch.local import LocalEngine
 from dmtrack.batch.plan import Plan, make_plan
-from dmtrack.batch.slots import SlotOptions, make_slots
 from dmtrack.batch.track_item import TrackItem
+from dmtrack.batch.work import Engine
+from dmtrack.batch.workers import WorkerOptions
 from dmtrack.boxes.formats import ResultFormat
 from dmtrack.boxes.reading import TABLE, read_results
 from dmtrack.boxes.writing import ResultFile, result_files_of, write_results
@@ -98,13 +98,13 @@ class BenchmarkRunOptions:
         ),
     ] = None
 
-    def engine(self) -> LocalEngine:
+    def engine(self) -> Engine:
         """Return what runs the batch.
 
         Raises:
             ConfigError: The device is not there, or `jobs` does not go with it.
         """
-        return LocalEngine(make_slots(SlotOptions(self.device.removeprefix("cuda:"), self.jobs)))
+        return WorkerOptions(self.device.removeprefix("cuda:"), self.jobs).engine()
 
     def runner(self, dataset: Path) -> TrackItem:
         """Return what tracks an item of the batch.

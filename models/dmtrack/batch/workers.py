@@ -1,0 +1,144 @@
+"""Where the items of a batch are tracked: processes on a CPU, one and more on each GPU, or a Ray cluster."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Final
+
+from dmtrack.batch.local import LocalEngine
+from dmtrack.batch.ray_engine import RayEngine, RayOptions
+from dmtrack.batch.work import Engine, WorkerSlot
+from dmtrack.errors import ConfigError
+from dmtrack.options import Option, make_exact
+from dmtrack.threads import usable_cores
+
+_PANEL: Final = "Workers"
+
+
+class EngineChoice(StrEnum):
+    """What runs the items."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerOptions:
+    """What a person may say about workers.
+
+    Raises:
+        ConfigError: A number is below 1, or an option has no meaning on a cluster.
+    """
+
+    devices: Annotated[
+        str,
+        Option("--devices", "auto, cpu, mps, or CUDA devices by number (0,1).", metavar="LIST", panel=_PANEL),
+    ] = "auto"
+    jobs: Annotated[
+        int | None, Option("--jobs", "Processes on a CPU. Default: 1.", metavar="N", panel=_PANEL)
+    ] = None
+    jobs_per_device: Annotated[
+        int, Option("--jobs-per-device", "Processes on each GPU.", metavar="N", panel=_PANEL)
+    ] = 1
+    threads: Annotated[
+        int | None,
+        Option(
+            "--threads",
+            "Threads of each process. Default: the cores, shared out (ray: 1).",
+            metavar="N",
+            panel=_PANEL,
+        ),
+    ] = None
+    kind: Annotated[
+        EngineChoice, Option("--engine", "ray: on a Ray cluster that is there already.", panel=_PANEL)
+    ] = EngineChoice.LOCAL
+    ray_address: Annotated[str, Option("--ray-address", "Its head.", metavar="HOST:PORT", panel=_PANEL)] = (
+        "auto"
+    )
+
+    def __post_init__(self) -> None:
+        make_exact(self)
+        numbers = {
+            "--jobs": self.jobs,
+            "--jobs-per-device": self.jobs_per_device,
+            "--threads": self.threads,
+        }
+        for name, number in numbers.items():
+            if number is not None and number < 1:
+                raise ConfigError(f"{name} {number} is below 1")
+        if self.kind is EngineChoice.RAY and self.jobs is not None:
+            raise ConfigError("--jobs is for this machine; the cluster's own scheduler counts there")
+        if self.kind is EngineChoice.RAY and self.devices not in ("auto", "cpu"):
+            raise ConfigError("the cluster chooses GPUs itself", hint="--devices auto or cpu")
+
+    def engine(self) -> Engine:
+        """Return what runs the items.
+
+        Raises:
+            ConfigError: A device is not there, is named twice, or an option does not go with it; or Ray is
+                not installed.
+        """
+        if self.kind is EngineChoice.LOCAL:
+            return LocalEngine(self.slots())
+        return RayEngine(
+            RayOptions(
+                address=self.ray_address,
+                cpus=self.threads or 1,
+                gpus=0 if self.devices == "cpu" else None,
+                tasks_per_gpu=self.jobs_per_device,
+            )
+        )
+
+    def slots(self) -> tuple[WorkerSlot, ...]:
+        """Return one slot a worker process of this machine.
+
+        Raises:
+            ConfigError: A device is not there, is named twice, or an option does not go with it.
+        """
+        devices = _devices(self.devices)
+        if devices == ["cpu"]:
+            return self._on_cpu()
+        if self.jobs is not None:
+            raise ConfigError(
+                f"--jobs counts processes on a CPU, but the batch runs on {', '.join(devices)}",
+                hint="give --jobs-per-device, or --devices cpu",
+            )
+        threads = self.threads or max(1, usable_cores() // (len(devices) * self.jobs_per_device))
+        return tuple(
+            WorkerSlot(f"{device} #{number}" if self.jobs_per_device > 1 else device, device, threads)
+            for number in range(1, self.jobs_per_device + 1)
+            for device in devices
+        )
+
+    def _on_cpu(self) -> tuple[WorkerSlot, ...]:
+        if self.jobs_per_device > 1:
+            raise ConfigError(
+                "--jobs-per-device counts processes on a GPU, but the batch runs on the CPU",
+                hint="give --jobs",
+            )
+        jobs = self.jobs or 1
+        threads = self.threads or max(1, usable_cores() // jobs)
+        is_tuned = self.threads is None
+        return tuple(WorkerSlot(f"cpu #{number}", "cpu", threads, is_tuned) for number in range(1, jobs + 1))
+
+
+def _devices(asked: str) -> list[str]:
+    words = [word for word in re.split(r"[\s,]+", asked.strip().lower()) if word]
+    if words == ["cpu"]:
+        return words
+    # Only from here on torch is needed.
+    from dmtrack.network.backend import choose_device
+
+    if words == ["auto"]:
+        import torch
+
+        cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        return [f"cuda:{index}" for index in range(cuda)] or [str(choose_device("auto"))]
+    named = [str(choose_device(f"cuda:{word}" if word.isdigit() else word)) for word in words]
+    if not named or len(set(named)) < len(named) or ("cpu" in named and len(named) > 1):
+        raise ConfigError(
+            f"--devices {asked!r} cannot be used", hint="auto, cpu, mps, or numbers such as 0,1"
+        )
+    return named
