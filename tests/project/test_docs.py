@@ -185,3 +185,22 @@ def write_video(path: Path) -> None:
             frame.pts = number
             container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
+
+
+def test_the_walk_of_a_frame_names_what_is_there() -> None:
+    """Every file of the ten stops exists; what a stop names stands in its files or in those before."""
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    walk = page.partition("## The walk of one frame")[2].partition("\n## ")[0]
+    stops = re.findall(r"^\d+\. .*?(?=^\d+\. |\Z)", walk, re.S | re.M)
+    assert 5 <= len(stops) <= 10
+    roots = (ROOT, ROOT / "models", ROOT / "models" / "dmtrack")
+    code = ""
+    for stop in stops:
+        files = re.findall(r"`([\w/.]+\.py)`", stop)
+        assert files, stop
+        for name in files:
+            home = next((root / name for root in roots if (root / name).is_file()), None)
+            assert home is not None, f"{name} is not there"
+            code += home.read_text(encoding="utf-8")
+        for word in re.findall(r"`([A-Za-z]\w*(?:\.\w+)?)`", stop):
+            assert word.rpartition(".")[2] in code, f"{word} is in none of the files named so far"
