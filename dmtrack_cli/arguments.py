@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 PICK: Final = "pick"
-"""The value of a bare `--box`: draw it in a window."""
+"""The value of a bare `--box`: draw it."""
 
 _BOX_OPTION: Final = "--box"
 _LOOK_OPTIONS: Final = ("--look", "--event-look")

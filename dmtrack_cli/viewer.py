@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from types import TracebackType
 from typing import Final
 
@@ -12,10 +15,32 @@ from dmtrack.drawing.draw import Layout, compose_result
 from dmtrack.output.sink import Sink
 from dmtrack.tracking.result import FrameResult
 from dmtrack_cli.console import say_line
-from dmtrack_cli.pick.window import why_no_window, window_size
 
 _TITLE: Final = "dmtrack: q stops"
 _STOP_KEYS: Final = (ord("q"), ord("Q"), 27)
+_PROBE: Final = "import cv2; cv2.namedWindow('dmtrack'); cv2.waitKey(1); cv2.destroyAllWindows()"
+_PROBE_TIMEOUT_S: Final = 30
+
+
+def why_no_window() -> str | None:
+    """Return why no window can be opened here, or None if one can.
+
+    OpenCV ends the whole process when a display is named but not there, so another process tries first.
+    """
+    on_linux = sys.platform.startswith("linux")
+    if on_linux and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        return "there is no display (neither DISPLAY nor WAYLAND_DISPLAY is set)"
+    try:
+        probe = subprocess.run(  # noqa: S603 - our own interpreter and our own words
+            [sys.executable, "-c", _PROBE], capture_output=True, timeout=_PROBE_TIMEOUT_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return "the display does not answer"
+    if probe.returncode == 0:
+        return None
+    if b"not implemented" in probe.stderr:
+        return "this OpenCV was built without windows"
+    return "the display cannot be used"
 
 
 def open_viewer(layout: Layout) -> Viewer | None:
@@ -61,7 +86,7 @@ class Viewer(Sink):
         try:
             if not self._is_open:
                 cv2.namedWindow(_TITLE, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
-                cv2.resizeWindow(_TITLE, *window_size(picture.shape[1], picture.shape[0]))
+                cv2.resizeWindow(_TITLE, *_window_size(picture.shape[1], picture.shape[0]))
             cv2.imshow(_TITLE, picture)
             self._listen()  # some window systems show it only now
             self._is_open = True
@@ -89,3 +114,9 @@ class Viewer(Sink):
     def _fail(self, error: cv2.error) -> None:
         self._has_failed, self._is_open = True, False
         say_line("warning", f"the window failed ({error.err}); tracking goes on", "yellow")
+
+
+def _window_size(width: int, height: int) -> tuple[int, int]:
+    """Return a size that fits most screens and shows small pictures enlarged."""
+    scale = min(1280 / width, 760 / height, 2.0)
+    return max(1, round(width * scale)), max(1, round(height * scale))

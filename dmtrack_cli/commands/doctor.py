@@ -13,7 +13,7 @@ from rich.text import Text
 from dmtrack.doctor import Finding, State, findings
 from dmtrack_cli.console import out
 from dmtrack_cli.options import JsonOption
-from dmtrack_cli.pick.window import why_no_window
+from dmtrack_cli.viewer import why_no_window
 
 EXIT_CANNOT_TRACK: Final = 4
 
@@ -45,5 +45,7 @@ def _table(found: list[Finding]) -> Table:
 def _display() -> Finding:
     reason = why_no_window()
     if reason is None:
-        return Finding("display", State.OK, "a box can be drawn with a bare --box")
-    return Finding("display", State.NOTE, f"{reason}: give boxes with --box x,y,w,h or --box-file")
+        return Finding("display", State.OK, "--show opens a window, a bare --box a page in a browser")
+    return Finding(
+        "display", State.NOTE, f"{reason}: --show shows nothing, a bare --box says a page's address"
+    )

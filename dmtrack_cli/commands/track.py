@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
+from enum import StrEnum
 from typing import Annotated, Final
 
 import typer
@@ -12,19 +12,27 @@ from rich.text import Text
 from dmtrack.errors import ConfigError
 from dmtrack.run.request import TrackRequest
 from dmtrack.run.session import TrackRun, prepared_run
+from dmtrack.run.start_boxes import DrawingScene
 from dmtrack.tracking.result import FrameResult
 from dmtrack.tracking.start import TargetStart
 from dmtrack_cli.console import Stopped, err, say_line
 from dmtrack_cli.interrupt import GracefulStop
 from dmtrack_cli.option_groups import grouped
 from dmtrack_cli.options import QuietOption
-from dmtrack_cli.pick.choice import PICK_TIMEOUT_S, draw_targets
-from dmtrack_cli.pick.drawing import PickKind
 from dmtrack_cli.progress import ProgressKind, make_reporter, say_json
 from dmtrack_cli.summary import say_end
 
 MOST_NAMED: Final = 6
 """So many boxes are said at the start; the rest is counted."""
+PICK_TIMEOUT_S: Final = 600.0
+
+
+class PickKind(StrEnum):
+    """How the page on which boxes are drawn is shown."""
+
+    AUTO = "auto"
+    WEB = "web"
+    WINDOW = "window"
 
 
 @grouped
@@ -33,13 +41,15 @@ def track(
     pick: Annotated[
         PickKind,
         typer.Option(
-            "--pick", help="Where a bare --box is drawn; auto: a window, or without a display a web page."
+            "--pick",
+            help="How a bare --box is drawn: on a page in a browser, which opens by itself on a desktop; "
+            "web: only its address is said; window: as auto.",
         ),
     ] = PickKind.AUTO,
     pick_timeout: Annotated[
         float,
         typer.Option(
-            "--pick-timeout", metavar="SECONDS", help="How long the web page waits for the next action."
+            "--pick-timeout", metavar="SECONDS", help="How long the page waits for the next action."
         ),
     ] = PICK_TIMEOUT_S,
     show: Annotated[
@@ -58,7 +68,12 @@ def track(
     if not 0 < pick_timeout < float("inf"):
         raise ConfigError(f"--pick-timeout {pick_timeout:g} is not a positive number of seconds")
     kind = ProgressKind.NONE if quiet else progress
-    draw = functools.partial(draw_targets, kind=pick, timeout_s=pick_timeout)
+
+    def draw(scene: DrawingScene) -> tuple[TargetStart, ...]:
+        from dmtrack_cli.pick.web import draw_on_page  # a run whose boxes are given needs no server
+
+        return draw_on_page(scene, pick_timeout, opens_browser=pick is not PickKind.WEB)
+
     with prepared_run(request, draw) as run:
         _say_start(run, kind, quiet=quiet)
         said = run.pairs.remarks

@@ -1,1 +1,1 @@
-"""Letting the person draw the targets' boxes: in a window, or on a page in a browser."""
+"""Letting the person draw the targets' boxes: on a page in a browser."""

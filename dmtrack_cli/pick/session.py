@@ -14,7 +14,6 @@ from dmtrack.geometry.box import Box
 from dmtrack.run.start_boxes import SMALLEST_SIDE_PX, DrawingScene
 from dmtrack.tracking.start import TargetStart
 from dmtrack_cli.console import Stopped
-from dmtrack_cli.pick.drawing import OTHER_WAYS
 
 _POLL_S: Final = 0.2
 
@@ -98,7 +97,7 @@ class PickSession:
                 self.cancel()
                 raise BoxError(
                     f"nobody drew a box within {self._timeout_s:g} s",
-                    hint=f"--pick-timeout waits longer, or {OTHER_WAYS}",
+                    hint="--pick-timeout waits longer, or give --box x,y,w,h in pixels, or --box-file FILE",
                 )
         if not self._starts:
             raise Stopped("no box was drawn, nothing was tracked")

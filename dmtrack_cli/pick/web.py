@@ -1,4 +1,4 @@
-"""One small page on 127.0.0.1 on which the person draws boxes: for machines without a display.
+"""One small page on 127.0.0.1 on which the person draws boxes, on this machine or through a tunnel.
 
 Whoever can open the page could start the tracking, so the address holds a random token, and requests
 whose `Host` or `Origin` is another site's are refused: a page from elsewhere that the browser happens to
@@ -12,11 +12,13 @@ import hmac
 import html
 import json
 import logging
+import os
 import re
 import secrets
 import socketserver
 import sys
 import threading
+import webbrowser
 from collections.abc import Callable
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -50,11 +52,18 @@ _HEADERS: Final = {
 _log = logging.getLogger("dmtrack.pick")
 
 
-def draw_on_page(scene: DrawingScene, timeout_s: float) -> tuple[TargetStart, ...]:
+def draw_on_page(
+    scene: DrawingScene, timeout_s: float, *, opens_browser: bool = False
+) -> tuple[TargetStart, ...]:
     """Serve the page, say where it is, and return the boxes drawn on it.
 
     Ctrl-C and termination end the wait even where they came ignored, as a shell hands them to what it
     starts in the background.
+
+    Args:
+        scene: What is drawn on.
+        timeout_s: How long to wait for the next action.
+        opens_browser: Open the page too, where there is a desktop to open it on.
 
     Raises:
         BoxError: Nobody drew anything in time.
@@ -68,6 +77,9 @@ def draw_on_page(scene: DrawingScene, timeout_s: float) -> tuple[TargetStart, ..
         try:
             with PromptStop():
                 _say_where(server, timeout_s)
+                if opens_browser and _has_desktop():
+                    # Aside: a browser of the terminal would hold the program up.
+                    threading.Thread(target=webbrowser.open, args=(server.url,), daemon=True).start()
                 return session.wait()
         except KeyboardInterrupt:
             raise Stopped("no box was drawn, nothing was tracked") from None
@@ -76,6 +88,11 @@ def draw_on_page(scene: DrawingScene, timeout_s: float) -> tuple[TargetStart, ..
             server.shutdown()
             thread.join()
             shelf.close()
+
+
+def _has_desktop() -> bool:
+    is_always = sys.platform in ("darwin", "win32")
+    return is_always or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
 def _say_where(server: PickServer, timeout_s: float) -> None:

@@ -137,12 +137,12 @@ def test_a_stream_that_falls_silent(
 def test_boxes_are_drawn_on_the_first_pair(live: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
     scenes = []
 
-    def draw(scene: Any, **_: object) -> tuple[TargetStart, ...]:
+    def draw(scene: Any, *_: object, **__: object) -> tuple[TargetStart, ...]:
         scenes.append(scene)
         time.sleep(0.5)  # a person takes time: those frames are not counted as dropped
         return (scene.start(0, Box(40, 40, 24, 24), scene.first.rgb.index),)
 
-    monkeypatch.setattr("dmtrack_cli.commands.track.draw_targets", draw)
+    monkeypatch.setattr("dmtrack_cli.pick.web.draw_on_page", draw)
     outcome = live("--end", 4, box="pick")
     assert outcome.code == 0, outcome.err
     (scene,) = scenes

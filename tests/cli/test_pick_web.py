@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -339,6 +340,26 @@ def test_tracking_starts_where_was_drawn(track: Any, visitor: Any) -> None:
     assert record["counts"]["frames"] == 6
     assert re.search(r"http://127\.0\.0\.1:\d+/[\w-]+/\n", outcome.err), "said even with --quiet"
     assert "ssh -L" in outcome.err
+
+
+@pytest.mark.parametrize(
+    ("words", "display", "is_opened"),
+    [
+        pytest.param([], ":0", True, id="on-a-desktop"),
+        pytest.param(["--pick", "window"], ":0", True, id="by-the-old-word"),
+        pytest.param(["--pick", "web"], ":0", False, id="the-address-alone"),
+        pytest.param([], "", sys.platform in ("darwin", "win32"), id="without-a-display"),
+    ],
+)
+def test_the_page_opens_by_itself(
+    track: Any, monkeypatch: pytest.MonkeyPatch, words: list[str], display: str, is_opened: bool
+) -> None:
+    opened = threading.Event()
+    monkeypatch.setattr("webbrowser.open", lambda _url: opened.set())
+    monkeypatch.setenv("DISPLAY", display)
+    outcome = track("--box", "--pick-timeout", "0.5", *words)
+    assert "nobody drew" in outcome.err
+    assert opened.is_set() == is_opened
 
 
 def test_beside_a_given_box_nothing_starts_before_it(track: Any, visitor: Any) -> None:

@@ -144,17 +144,12 @@ def test_no_box_anywhere(run_cli: Track, make_video: Any, weights: Path) -> None
     assert_one_line(outcome, 3, "--box x,y,w,h", "--box-file", "draw")
 
 
-def test_a_window_without_a_display_names_the_other_ways(track: Track) -> None:
-    outcome = track("--box", "--pick", "window")
-    assert_one_line(outcome, 4, "no display", "--pick web", "--box x,y,w,h", "--box-file")
-    assert not Path("out").exists()
-
-
 def test_nobody_draws(track: Track) -> None:
     outcome = track("--box", "--pick-timeout", "0.1")
     assert outcome.code == 3
     assert "nobody drew a box within 0.1 s" in outcome.error_lines[-1]
-    assert "--pick-timeout" in outcome.error_lines[-1]
+    for way in ("--pick-timeout", "--box x,y,w,h", "--box-file"):
+        assert way in outcome.error_lines[-1]
     assert not Path("out").exists()
 
 

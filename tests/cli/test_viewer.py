@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from dmtrack_cli.pick.window import why_no_window
+from dmtrack_cli.viewer import why_no_window
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="displays have names on Linux only")
