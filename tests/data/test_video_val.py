@@ -37,7 +37,7 @@ def test_folder_pairs(shared_data, clip, rgb, aux, modality, count):
         pairs = [
             (pair.rgb.index, pair.aux.index, pair.image[::8, ::8].std(axis=(0, 1)).min()) for pair in source
         ]
-    assert (source.modality, source.sync) == (modality, Sync.INDEX)
+    assert (source.modality, source.pairing.sync) == (modality, Sync.INDEX)
     assert [(first, second) for first, second, _ in pairs] == [(i, i) for i in range(count)]
     assert min(contrast for _, _, contrast in pairs) > 1  # no channel is empty
     report = inspect_pair(folder / rgb, folder / aux)

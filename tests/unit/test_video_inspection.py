@@ -153,7 +153,7 @@ def test_folders_that_lack_different_numbers_do_not_pair_by_place(first, other, 
     depth = numbered(tmp_path / "depth", [n for n in range(20) if n not in other])
     if "only in" not in told:  # a shift may be how two cameras count
         with open_pair(color, depth, modality=Modality.DEPTH) as source:
-            assert source.sync is Sync.INDEX
+            assert source.pairing.sync is Sync.INDEX
         return
     with pytest.raises(PairingError, match=told):
         open_pair(color, depth, modality=Modality.DEPTH)

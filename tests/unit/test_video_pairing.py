@@ -61,13 +61,13 @@ class TestTime:
         with open_pair(rgb, thermal_video(make_video, 9)) as source:
             pairs = list(source)
         assert source.modality is Modality.THERMAL
-        assert source.sync is Sync.PTS
+        assert source.pairing.sync is Sync.PTS
         stamps_s = [round(1000 * i / 9) / 1000 for i in range(9)]  # Matroska counts milliseconds
         assert partners(pairs) == [
             min(range(9), key=lambda j, at=i / 30: abs(stamps_s[j] - at)) for i in range(30)
         ]
         for pair in pairs:
-            assert abs(pair.skew_s) <= source.max_skew_s
+            assert abs(pair.skew_s) <= source.pairing.max_skew_s
             assert pair.skew_s == pair.aux.time_s - pair.rgb.time_s
         counts = source.counts
         assert (counts.pairs, counts.aux_missing, counts.aux_held) == (30, 0, 21)
@@ -116,7 +116,7 @@ class TestTime:
             rgb, thermal_video(make_video, 9), pairing=PairingOptions(max_skew_s=Fraction(1, 50))
         ) as source:
             pairs = list(source)
-        assert source.max_skew_s == Fraction(1, 50)
+        assert source.pairing.max_skew_s == Fraction(1, 50)
         found = [index for index in partners(pairs) if index is not None]
         assert 0 < len(found) < 30
         assert all(abs(pair.skew_s) <= Fraction(0.02) for pair in pairs if pair.aux is not None)
@@ -186,7 +186,7 @@ class TestFolders:
         second = save_folder(tmp_path / "depth", depth16(6))
         with open_pair(first, second) as source:
             pairs = list(source)
-        assert (source.sync, source.modality) == (Sync.INDEX, Modality.DEPTH)
+        assert (source.pairing.sync, source.modality) == (Sync.INDEX, Modality.DEPTH)
         assert "depth" in source.modality_reason
         assert partners(pairs) == list(range(6))
         assert all(pair.skew_s == 0 for pair in pairs)
@@ -221,7 +221,7 @@ class TestFolders:
         second = save_folder(tmp_path / "depth", depth16(4))
         with open_pair(first, second) as source:
             assert partners(source) == [0, 1, 2, 3, None, None]
-        assert source.sync is Sync.PTS
+        assert source.pairing.sync is Sync.PTS
 
     def test_offset_counts_for_folders_too(self, tmp_path):
         first = save_folder(tmp_path / "color", colour(6))
@@ -279,7 +279,7 @@ class TestPicture:
     def test_one_stream_has_three_channels(self, rgb):
         with open_pair(rgb) as source:
             pairs = list(source)
-        assert (source.modality, source.aux_info, source.sync) == (None, None, None)
+        assert (source.modality, source.aux_info, source.pairing.sync) == (None, None, None)
         assert pairs[7].image.shape == (H, W, 3)
         assert (pairs[7].aux, pairs[7].skew_s) == (None, None)
         assert source.counts.pairs == 30
@@ -397,4 +397,4 @@ class TestErrors:
     def test_a_stream_and_its_modality_come_together(self, tmp_path):
         folder = FolderReader(save_folder(tmp_path / "color", colour(1)))
         with pytest.raises(ValueError, match="together"):
-            pairing_module.PairedSource(folder, None, pairing_module.ModalityGuess(Modality.DEPTH, ""))
+            pairing_module.PairedSource(folder, pairing_module.ModalityGuess(Modality.DEPTH, ""))

@@ -57,7 +57,7 @@ class TrackItem:
         Another machine may go on with a batch, whatever it computes on.
         """
         usual, network = self.usual, self.usual.network
-        pairing = usual.pairing.resolved(usual.pairing.sync, usual.pairing.max_skew_s)
+        pairing = usual.pairing.portable
         weights = dict(self.weights_sha256).get(modality)
         numbers = (network.precision, network.backend)
         return [weights, *numbers, usual.output.video_layout, usual.recovery, pairing, usual.encoding]

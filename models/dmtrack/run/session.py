@@ -415,8 +415,8 @@ def _record(
         device=str(loaded.tracker.network.device),
         precision=loaded.precision,
         backend=request.network.backend,
-        preprocessing=None if pairs.aux_info is None else pairs.resolved_encoding,
-        clocks=request.pairing.resolved(pairs.sync, pairs.max_skew_s),
+        preprocessing=None if pairs.aux_info is None else pairs.encoding,
+        clocks=pairs.pairing.portable,
         batch=request.batch,
         outputs=request.output.names[:-1],
     )

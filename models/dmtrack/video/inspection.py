@@ -115,14 +115,14 @@ def _match(streams: StreamPair) -> tuple[PairMatch, Frame | None]:
     """Return how the streams go together, and a frame of the second one."""
     rgb, aux = streams.rgb.info, streams.aux.info
     overlap_s = _overlap_s(streams)
-    start_apart_s = aux.start_s + streams.offset_s - rgb.start_s
+    start_apart_s = streams.aux_span.start_s - rgb.start_s
     skew, partner = _skew(streams)
     match = PairMatch(
-        sync=streams.sync,
+        sync=streams.pairing.sync or Sync.PTS,
         max_skew_s=streams.max_skew_s,
         overlap_s=overlap_s,
         start_apart_s=start_apart_s,
-        suggested_offset_s=streams.offset_s - start_apart_s,
+        suggested_offset_s=streams.pairing.shift_s - start_apart_s,
         length_ratio=aux.duration_s / rgb.duration_s if rgb.duration_s and aux.duration_s else None,
         rate_ratio=rgb.frame_rate / aux.frame_rate if rgb.frame_rate and aux.frame_rate else None,
         expected_pairs=_expected_pairs(rgb, overlap_s),

@@ -109,38 +109,15 @@ _LIKELY: Final = Fraction(2, 100)
 difference is rather a stream that ends early."""
 
 
-@dataclass(frozen=True, slots=True)
-class LengthDifference:
-    """How long the two streams last, where that differs by more than a frame."""
-
-    rgb_s: Fraction
-    aux_s: Fraction
-
-    @property
-    def rate_ratio(self) -> Fraction:
-        """What the second clock has to be multiplied by for both to last equally long."""
-        return (self.rgb_s / self.aux_s).limit_denominator(100_000)
-
-    @property
-    def is_likely(self) -> bool:
-        """Whether the difference can be one of clocks."""
-        return abs(self.rate_ratio - 1) <= _LIKELY
-
-    def __str__(self) -> str:
-        """Say it in one sentence, with the option that corrects it."""
-        seems = "its clock seems to differ" if self.is_likely else "it starts late or ends early"
-        ratio = self.rate_ratio
-        return (
-            f"RGB lasts {float(self.rgb_s):.3f} s and the second stream {float(self.aux_s):.3f} s: {seems}; "
-            f"if both cover the same time, say --rate-ratio {ratio} ({float(ratio):.6f})."
-        )
-
-
-def find_length_difference(rgb: VideoInfo, aux: VideoInfo) -> LengthDifference | None:
-    """Return by how much two streams differ in length; None if a frame or less, or if it is not known."""
+def length_remark(rgb: VideoInfo, aux: VideoInfo) -> list[str]:
+    """Return a sentence where two streams differ in length by more than a frame, with what corrects it."""
     rates = [info.frame_rate for info in (rgb, aux) if info.frame_rate is not None]
-    if rgb.duration_s is None or aux.duration_s is None or not rates or not aux.duration_s:
-        return None
-    if abs(rgb.duration_s - aux.duration_s) <= 1 / min(rates):
-        return None
-    return LengthDifference(rgb.duration_s, aux.duration_s)
+    rgb_s, aux_s = rgb.duration_s, aux.duration_s
+    if not rgb_s or not aux_s or abs(rgb_s - aux_s) <= 1 / min(rates):
+        return []
+    ratio = (rgb_s / aux_s).limit_denominator(100_000)
+    seems = "its clock seems to differ" if abs(ratio - 1) <= _LIKELY else "it starts late or ends early"
+    return [
+        f"RGB lasts {float(rgb_s):.3f} s and the second stream {float(aux_s):.3f} s: {seems}; "
+        f"if both cover the same time, say --rate-ratio {ratio} ({float(ratio):.6f})."
+    ]

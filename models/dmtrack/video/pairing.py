@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Final, cast
+from typing import cast
 
 import cv2
 import numpy as np
@@ -20,16 +20,13 @@ from dmtrack.errors import ConfigError, PairingError
 from dmtrack.video.aux_encoder import AS_PUBLISHED, AuxEncoder, EncodingOptions
 from dmtrack.video.encoding import Image8, ModalityEncoder
 from dmtrack.video.frame import Frame, FramePair, Modality, VideoInfo
-from dmtrack.video.grid import HomographyGrid, ToGrid, resize_to_grid
+from dmtrack.video.grid import HomographyGrid
 from dmtrack.video.matching import NearestMatcher
 from dmtrack.video.modality import ModalityGuess, modality_of
 from dmtrack.video.position import Position
 from dmtrack.video.source import ClosedOnExit, FrameSource
 from dmtrack.video.stream_files import open_stream, open_streams
-from dmtrack.video.streams import BY_TIME, OnMissing, PairingOptions, StreamPair, Sync
-
-_SAMPLES: Final = 4
-_SAMPLE_STEP: Final = 8
+from dmtrack.video.streams import BY_TIME, OnMissing, PairingOptions, StreamPair
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,65 +74,54 @@ class PairedSource(ClosedOnExit):
         aux_info: What the second stream claims, or None without one.
         modality: What the second stream measures, or None without one.
         modality_reason: How that is known.
-        sync: How the streams are matched, or None without a second one.
-        max_skew_s: Largest distance in time of partners, or None without a second stream or a limit.
-        rate_ratio: What lengths of time in the second stream are multiplied by.
-        encoding: How its counts become pictures.
+        pairing: How the streams are matched and laid over each other; with a second stream, `sync` and
+            `max_skew_s` are what was chosen.
+        encoding: How its counts become pictures, with what the file states and what is the default.
 
     Args:
-        rgb: The first stream.
-        streams: Both streams, or None if there is no second one.
+        streams: The first stream, or both.
         modality: What the second stream measures and how that is known.
         start: First RGB frame wanted.
         end: First RGB frame not wanted any more.
-        on_missing: What the second half shows without a partner.
-        to_grid: Brings the second picture onto the RGB grid.
+        pairing: As above, where there is one stream; else that of `streams`.
         encoding: How the second stream's counts become pictures.
     """
 
     def __init__(
         self,
-        rgb: FrameSource,
-        streams: StreamPair | None = None,
+        streams: FrameSource | StreamPair,
         modality: ModalityGuess | None = None,
         *,
         start: Position | None = None,
         end: Position | None = None,
-        on_missing: OnMissing = OnMissing.HOLD,
-        to_grid: ToGrid | None = None,
+        pairing: PairingOptions = BY_TIME,
         encoding: EncodingOptions | None = None,
     ) -> None:
-        if (streams is None) != (modality is None):
-            raise ValueError("a second stream and its modality come together")
-        self._rgb = rgb
-        self._streams = streams
+        self._streams = streams if isinstance(streams, StreamPair) else None
+        self._rgb = streams.rgb if isinstance(streams, StreamPair) else streams
         self._start, self._end = start, end
-        self._on_missing = on_missing
         self._pairs = self._held = self._missing = self._blank = self._rgb_only = 0
         self._largest_skew_s = Fraction(0)
         self._stopped = False
         self._encode_rgb = ModalityEncoder(Modality.THERMAL)  # as it is; 16 bit is stretched
-        self.rgb_info: VideoInfo = rgb.info
-        self.aux_info: VideoInfo | None = None if streams is None else streams.aux.info
-        self.modality: Modality | None = None if modality is None else modality.modality
-        self.modality_reason: str | None = None if modality is None else modality.reason
-        self.sync: Sync | None = None if streams is None else streams.sync
-        has_limit = streams is not None and streams.sync is not Sync.NEAREST
-        self.max_skew_s: Fraction | None = streams.max_skew_s if streams and has_limit else None
-        self.rate_ratio = Fraction(1) if streams is None else streams.rate_ratio
+        self.rgb_info: VideoInfo = self._rgb.info
+        self.aux_info: VideoInfo | None = None
+        self.modality: Modality | None = None
+        self.modality_reason: str | None = None
+        self.pairing = pairing
         self.encoding = encoding or EncodingOptions()
-        self._to_grid = to_grid or resize_to_grid
         self._aux_picture: tuple[int, Image8] | None = None
         self._encode_aux: AuxEncoder | None = None
-        if modality is not None and self.aux_info is not None:
-            self._encode_aux = AuxEncoder(modality.modality, self.encoding, self.aux_info.depth_unit_mm)
-
-    @property
-    def resolved_encoding(self) -> EncodingOptions:
-        """How counts become pictures, with what the file states and what is the default."""
-        unit_mm = None if self.aux_info is None else self.aux_info.depth_unit_mm
-        scale_mm = self.encoding.depth_scale_mm or unit_mm
-        return replace(self.encoding, norm=self.encoding.resolved_norm, depth_scale_mm=scale_mm)
+        if self._streams is None and modality is None:
+            return
+        if self._streams is None or modality is None:
+            raise ValueError("a second stream and its modality come together")
+        self.pairing, self.aux_info = self._streams.pairing, self._streams.aux.info
+        self.modality, self.modality_reason = modality.modality, modality.reason
+        scale_mm = self.encoding.depth_scale_mm or self.aux_info.depth_unit_mm
+        self._encode_aux = AuxEncoder(modality.modality, self.encoding, self.aux_info.depth_unit_mm)
+        self.encoding = replace(self.encoding, norm=self.encoding.resolved_norm, depth_scale_mm=scale_mm)
+        self._to_grid = self.pairing.to_grid
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -184,19 +170,20 @@ class PairedSource(ClosedOnExit):
             yield FramePair(rgb, None, None, self._encode_rgb(rgb.pixels))
 
     def _matched(self, streams: StreamPair, frames: Iterator[Frame]) -> Iterator[FramePair]:
+        on_missing = self.pairing.on_missing
         matcher: NearestMatcher | None = None
         last: Frame | None = None
         for rgb in frames:
             matcher = matcher or streams.matcher(rgb)
             nearest, is_near = streams.partner(matcher, rgb)
             partner = nearest if is_near else None
-            if partner is None and self._on_missing is OnMissing.STOP:
+            if partner is None and on_missing is OnMissing.STOP:
                 self._stopped = True
                 return
             self._count(rgb, partner, last)
             last = partner
-            shown = nearest if self._on_missing is OnMissing.HOLD else partner
-            is_alone = shown is None and self._on_missing is OnMissing.RGB_ONLY
+            shown = nearest if on_missing is OnMissing.HOLD else partner
+            is_alone = shown is None and on_missing is OnMissing.RGB_ONLY
             self._blank += shown is None and not is_alone
             self._rgb_only += is_alone
             image = self._encode_rgb(rgb.pixels) if is_alone else self._six_channels(rgb, shown)
@@ -268,7 +255,7 @@ def open_pair(
             for pictures of other sizes.
     """
     if aux is None:
-        return PairedSource(open_stream(Path(rgb), pairing), start=start, end=end)
+        return PairedSource(open_stream(Path(rgb), pairing), start=start, end=end, pairing=pairing)
     streams = open_streams(Path(rgb), Path(aux), pairing)
     try:
         streams.require_overlap()
@@ -276,16 +263,7 @@ def open_pair(
         if isinstance(to_grid, HomographyGrid):
             to_grid.require_sizes(streams.aux.info.size, streams.rgb.info.size)
         guess = modality_of(streams.aux, modality)
-        return PairedSource(
-            streams.rgb,
-            streams,
-            guess,
-            start=start,
-            end=end,
-            on_missing=pairing.on_missing,
-            to_grid=to_grid,
-            encoding=encoding,
-        )
+        return PairedSource(streams, guess, start=start, end=end, encoding=encoding)
     except BaseException:
         streams.close()
         raise

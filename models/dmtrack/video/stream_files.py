@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -17,7 +18,6 @@ from dmtrack.video.events.schedule import FrameClock
 from dmtrack.video.events.source import EventSource
 from dmtrack.video.folder import FolderReader
 from dmtrack.video.frame import VideoInfo
-from dmtrack.video.grid import Fit
 from dmtrack.video.picture_file import IMAGE_SUFFIXES, PAGES_HINT, page_count
 from dmtrack.video.reader import VideoReader
 from dmtrack.video.source import DEFAULT_FRAME_RATE, FrameSource
@@ -111,22 +111,15 @@ def open_streams(rgb: Path, aux: Path, options: PairingOptions) -> StreamPair:
         if options.sync is None and sync is Sync.INDEX:
             _require_same_numbers(first, second)
         opened.pop_all()
-    return StreamPair(
-        rgb=first,
-        aux=second,
-        sync=sync,
-        offset_s=options.shift_s,
-        max_skew_s=default_max_skew_s(first.info, second.info, options.rate_ratio)
-        if options.max_skew_s is None
-        else options.max_skew_s,
-        rate_ratio=options.rate_ratio,
-        notes=tuple(
-            f"{source.times.path.name} counts in {source.times.unit}: {source.times.unit_reason}."
-            for source in (first, second)
-            if isinstance(source, StampedSource) and source.times.unit_is_guess
-        ),
-        is_stretched=options.align is None and options.fit is Fit.RESIZE,
+    max_skew_s = options.max_skew_s
+    if max_skew_s is None and sync is not Sync.NEAREST:
+        max_skew_s = default_max_skew_s(first.info, second.info, options.rate_ratio)
+    notes = tuple(
+        f"{source.times.path.name} counts in {source.times.unit}: {source.times.unit_reason}."
+        for source in (first, second)
+        if isinstance(source, StampedSource) and source.times.unit_is_guess
     )
+    return StreamPair(first, second, replace(options, sync=sync, max_skew_s=max_skew_s), notes)
 
 
 def open_stream(path: Path, options: PairingOptions) -> FrameSource:

@@ -23,12 +23,11 @@ from dmtrack.video.events.options import EventOptions
 from dmtrack.video.frame import Frame, VideoInfo
 from dmtrack.video.grid import Fit, ToGrid, grid_by
 from dmtrack.video.matching import (
-    LengthDifference,
     NearestMatcher,
     TimeSpan,
     by_index,
     by_time,
-    find_length_difference,
+    length_remark,
     shifted,
     stretched,
 )
@@ -282,11 +281,11 @@ class PairingOptions:
         offset_ms = None if self.align is None else self.align.offset_ms
         return Fraction(0) if offset_ms is None else seconds_of_ms(str(offset_ms))
 
-    def resolved(self, sync: Sync | None, max_skew_s: Fraction | None) -> PairingOptions:
-        """Return the same with what was found out, and without what another machine would have otherwise."""
+    @property
+    def portable(self) -> PairingOptions:
+        """The same without what another machine would have otherwise."""
         align = None if self.align is None else replace(self.align, path=None)
-        found = replace(self, sync=sync, max_skew_s=max_skew_s) if sync is not None else self
-        return replace(found, offset_s=self.shift_s, align=align, threads=None, gpu=None)
+        return replace(self, offset_s=self.shift_s, align=align, threads=None, gpu=None)
 
     @property
     def to_grid(self) -> ToGrid:
@@ -309,76 +308,72 @@ class StreamPair(ClosedOnExit):
     Attributes:
         rgb: The stream that gives frames their index and time.
         aux: The second stream.
-        sync: How frames are matched.
-        offset_s: Added to the times of `aux`.
-        max_skew_s: Largest distance in time of partners (only with `Sync.PTS` it plays a part).
-        rate_ratio: What lengths of time in `aux` are multiplied by.
+        pairing: How they are matched: its `sync` and `max_skew_s` are set, but for a skew without a limit.
         notes: What was assumed about the times, a sentence each.
-        is_stretched: Whether a second picture of another shape is stretched to that of the first.
     """
 
     rgb: FrameSource
     aux: FrameSource
-    sync: Sync
-    offset_s: Fraction
-    max_skew_s: Fraction
-    rate_ratio: Fraction = Fraction(1)
+    pairing: PairingOptions
     notes: tuple[str, ...] = ()
-    is_stretched: bool = True
 
     @property
     def aux_span(self) -> TimeSpan:
         """The time the second stream covers, on the clock of the first."""
-        return TimeSpan.of(self.aux.info, self.offset_s, self.rate_ratio)
+        return TimeSpan.of(self.aux.info, self.pairing.shift_s, self.pairing.rate_ratio)
+
+    @property
+    def max_skew_s(self) -> Fraction:
+        """Largest distance in time of partners; the default one where there is no limit."""
+        found_s = self.pairing.max_skew_s
+        if found_s is None:
+            return default_max_skew_s(self.rgb.info, self.aux.info, self.pairing.rate_ratio)
+        return found_s
 
     @property
     def remarks(self) -> list[str]:
         """What a person should know about times and shapes, a sentence each."""
-        found = [*self.notes, *([] if self.length_difference is None else [str(self.length_difference)])]
+        pairing, found = self.pairing, list(self.notes)
+        if pairing.sync is not Sync.INDEX and pairing.rate_ratio == 1:
+            found += length_remark(self.rgb.info, self.aux.info)
         rgb, aux = TimeSpan.of(self.rgb.info), self.aux_span
-        late_s = aux.start_s - rgb.start_s
-        shares_time = rgb.common(aux) is not None
-        if self.sync is Sync.PTS and shares_time and abs(late_s) > self.max_skew_s:
-            offset_ms = float((self.offset_s - late_s) * 1000)
-            found.append(
-                f"The second stream starts {float(late_s):+.3f} s from the first: right if they share a "
-                f"clock, else --offset-ms {offset_ms:.0f} makes them start together."
-            )
-        ends_s = Fraction(0) if rgb.end_s is None or aux.end_s is None else aux.end_s - rgb.end_s
-        if self.sync is Sync.PTS and shares_time and abs(ends_s) > 2 * self.max_skew_s:
-            found.append(f"The second stream ends {float(ends_s):+.3f} s from the first.")
+        if pairing.sync is Sync.PTS and rgb.common(aux) is not None:
+            late_s = aux.start_s - rgb.start_s
+            ends_s = Fraction(0) if rgb.end_s is None or aux.end_s is None else aux.end_s - rgb.end_s
+            if abs(late_s) > self.max_skew_s:
+                offset_ms = float((pairing.shift_s - late_s) * 1000)
+                found.append(
+                    f"The second stream starts {float(late_s):+.3f} s from the first: right if they share a "
+                    f"clock, else --offset-ms {offset_ms:.0f} makes them start together."
+                )
+            if abs(ends_s) > 2 * self.max_skew_s:
+                found.append(f"The second stream ends {float(ends_s):+.3f} s from the first.")
         (width, height), (aux_width, aux_height) = self.rgb.info.size, self.aux.info.size
-        if self.is_stretched and width * aux_height != aux_width * height:
+        is_stretched = pairing.align is None and pairing.fit is Fit.RESIZE
+        if is_stretched and width * aux_height != aux_width * height:
             found.append(
                 f"The shapes differ ({width}x{height} and {aux_width}x{aux_height}): "
                 "the second picture is stretched, and the fields of view may differ."
             )
         return found
 
-    @property
-    def length_difference(self) -> LengthDifference | None:
-        """How the lengths differ; None if they do not, or if it does not matter or was seen to."""
-        if self.sync is Sync.INDEX or self.rate_ratio != 1:
-            return None
-        return find_length_difference(self.rgb.info, self.aux.info)
-
     def matcher(self, first: Frame) -> NearestMatcher:
         """Start reading the second stream shortly before `first`, the first frame wanted of `rgb`."""
-        frames = self.aux.read(start=self._aux_start(first))
+        pairing, frames = self.pairing, self.aux.read(start=self._aux_start(first))
         on_rgb_clock: Iterator[Frame] = (
-            shifted(stretched(frame, self.aux.info.start_s, self.rate_ratio), self.offset_s)
+            shifted(stretched(frame, self.aux.info.start_s, pairing.rate_ratio), pairing.shift_s)
             for frame in frames
         )
-        return NearestMatcher(on_rgb_clock, by_index if self.sync is Sync.INDEX else by_time)
+        return NearestMatcher(on_rgb_clock, by_index if pairing.sync is Sync.INDEX else by_time)
 
     def partner(self, matcher: NearestMatcher, rgb: Frame) -> tuple[Frame | None, bool]:
         """Return the nearest frame of the second stream, and whether it is near enough."""
-        by_place = self.sync is Sync.INDEX
+        by_place = self.pairing.sync is Sync.INDEX
         moment = by_index(rgb) if by_place else by_time(rgb)
         nearest = matcher.nearest(moment)
         if nearest is None:
             return None, False
-        if self.sync is Sync.NEAREST:
+        if self.pairing.sync is Sync.NEAREST:
             return nearest, True
         limit = _INDEX_SKEW if by_place else self.max_skew_s
         return nearest, matcher.distance(nearest, moment) <= limit
@@ -390,9 +385,9 @@ class StreamPair(ClosedOnExit):
             PairingError: They do not.
         """
         rgb, aux = TimeSpan.of(self.rgb.info), self.aux_span
-        if self.sync is Sync.INDEX or rgb.common(aux.widened(self.max_skew_s)) is not None:
+        if self.pairing.sync is Sync.INDEX or rgb.common(aux.widened(self.max_skew_s)) is not None:
             return
-        offset_ms = float((rgb.start_s - aux.start_s + self.offset_s) * 1000)
+        offset_ms = float((rgb.start_s - aux.start_s + self.pairing.shift_s) * 1000)
         raise PairingError(
             f"the streams share no time: {self.rgb.info.path.name} covers {rgb}, "
             f"{self.aux.info.path.name} covers {aux}",
@@ -405,11 +400,11 @@ class StreamPair(ClosedOnExit):
         self.aux.close()
 
     def _aux_start(self, first: Frame) -> Position:
-        if self.sync is Sync.INDEX:
+        if self.pairing.sync is Sync.INDEX:
             return Position(index=max(0, first.index - _SPARE_FRAMES))
         rate = self.aux.info.frame_rate or DEFAULT_FRAME_RATE
         spare_s = _SPARE_FRAMES / rate + self.max_skew_s
-        elapsed_s = (first.time_s - self.aux_span.start_s) / self.rate_ratio
+        elapsed_s = (first.time_s - self.aux_span.start_s) / self.pairing.rate_ratio
         return Position(time_s=max(Fraction(0), elapsed_s - spare_s))
 
 

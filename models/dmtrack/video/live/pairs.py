@@ -18,7 +18,7 @@ from dmtrack.video.aux_encoder import EncodingOptions
 from dmtrack.video.frame import Frame, Modality, Pixels, VideoInfo
 from dmtrack.video.live.address import LiveAddress
 from dmtrack.video.live.live_reader import MAX_DELAY_S, TIMEOUT_S, Companion, LiveReader
-from dmtrack.video.matching import NearestMatcher, by_time, shifted
+from dmtrack.video.matching import NearestMatcher, shifted
 from dmtrack.video.modality import ModalityGuess, guess_modality
 from dmtrack.video.pairing import PairCounts, PairedSource
 from dmtrack.video.position import Position
@@ -108,11 +108,12 @@ class LiveStreams(StreamPair):
 
     def partner(self, matcher: NearestMatcher, rgb: Frame) -> tuple[Frame | None, bool]:
         """Return the nearest frame of the second stream, and whether it is near enough."""
-        found = cast(LiveReader, self.aux).nearest(by_time(rgb) - self.offset_s)
+        offset_s = self.pairing.shift_s
+        found = cast(LiveReader, self.aux).nearest(rgb.time_s - offset_s)
         if found is None:
             return None, False
-        frame = shifted(found, self.offset_s)
-        return frame, abs(by_time(frame) - by_time(rgb)) <= self.max_skew_s
+        frame = shifted(found, offset_s)
+        return frame, abs(frame.time_s - rgb.time_s) <= self.max_skew_s
 
 
 class LivePairs(PairedSource):
@@ -191,22 +192,15 @@ def open_live_pair(
         first.max_delay_s = float(options.max_delay_s or 0) or _needed_delay_s(infos)
         first.begin()
         if len(readers) == 1:
-            return LivePairs(first, end=end)
+            return LivePairs(first, end=end, pairing=pairing)
         second = readers[1]
         second.begin()
         max_skew_s = pairing.max_skew_s
         if max_skew_s is None:
             max_skew_s = default_max_skew_s(infos[0], infos[1]) + _JITTER_S
         first.companion = Companion(second, pairing.shift_s, _PATIENCE * first.max_delay_s)
-        return LivePairs(
-            first,
-            LiveStreams(first, second, Sync.PTS, pairing.shift_s, max_skew_s),
-            _modality(second, modality),
-            end=end,
-            on_missing=pairing.on_missing,
-            to_grid=pairing.to_grid,
-            encoding=encoding,
-        )
+        streams = LiveStreams(first, second, replace(pairing, sync=Sync.PTS, max_skew_s=max_skew_s))
+        return LivePairs(streams, _modality(second, modality), end=end, encoding=encoding)
     except BaseException:
         for reader in readers:
             reader.close()
