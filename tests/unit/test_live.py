@@ -248,9 +248,9 @@ class TestReader:
 
 @pytest.mark.parametrize("value", [0.0, -1.0, float("inf")])
 def test_options_are_checked(value: float) -> None:
-    with pytest.raises(ConfigError, match="not positive|cannot be"):
+    with pytest.raises(ConfigError, match=r"not positive|cannot be"):
         LiveOptions(max_delay_s=value)
-    with pytest.raises(ConfigError, match="not positive|cannot be"):
+    with pytest.raises(ConfigError, match=r"not positive|cannot be"):
         LiveOptions(timeout_s=value)
 
 
