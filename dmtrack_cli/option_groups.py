@@ -52,8 +52,8 @@ def grouped(command: Command) -> Command:
     shown: list[inspect.Parameter] = []
     for parameter in inspect.signature(command).parameters.values():
         hint = hints[parameter.name]
-        group = _group(hint)
         option = option_in(hint)
+        group = None if option is not None else _group(hint)
         if group is not None:
             groups[parameter.name] = group
             shown.extend(_parameter(one, _parameter_name(one.option)) for one in group.options)
