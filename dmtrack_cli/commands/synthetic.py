@@ -37,25 +37,15 @@ def synthetic(
     import cv2
 
     from dmtrack.output.atomic import reserve, write_atomically
-    from dmtrack.synthetic.sample import contact_sheet
-    from dmtrack.synthetic.sampling import SamplerConfig, TrainingSampler
+    from dmtrack.synthetic.sample import SampleShape, contact_sheet
+    from dmtrack.synthetic.sampling import TrainingSampler
 
     if output.suffix.lower() != ".png":
         raise OutputError("the sheet is a PNG picture", where=output, hint="give a name that ends in .png")
     reserve(output, overwrite=overwrite)
     pictures.require_folders()
-    config = SamplerConfig(
-        template_size,
-        search_size,
-        templates=templates,
-        modality=modality,
-        photographs=pictures.photographs,
-        thermal_images=pictures.thermal_images,
-        collage_share=pictures.collage_share,
-        event_share=0.08,
-        depth_share=0.08,
-    )
-    sampler = TrainingSampler(config, seed)
+    shape = SampleShape(template_size, search_size, templates, modality)
+    sampler = TrainingSampler(pictures.sampler_config(shape), seed)
     sheet = contact_sheet([sampler.sample() for _ in range(count)], min(columns, count))
     done, data = cv2.imencode(".png", sheet[..., ::-1])
     if not done:

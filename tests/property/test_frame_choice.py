@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dmtrack.training.sequence_source import choose_causal
+from dmtrack.training.sequences import choose_causal
 
 steady = settings(deadline=None, max_examples=200)  # a busy machine is no failure
 
@@ -29,15 +29,15 @@ def needed_window(visible: list[int], base: int, templates: int, window: int, gr
 def test_templates_come_before_the_search_frame(visible, templates, window, growth, seed):
     rng = np.random.default_rng(seed)
     choice = choose_causal(np.array(visible), templates, window=window, growth=growth, rng=rng)
-    *earlier, base = choice.templates
-    assert len(choice.templates) == templates
-    assert list(choice.templates) == sorted(choice.templates)
-    assert {*choice.templates, choice.search} <= set(visible)
+    *earlier, base, search = choice
+    assert len(choice) == templates + 1
+    assert list(choice) == sorted(choice)
+    assert set(choice) <= set(visible)
     assert all(frame < base for frame in earlier)
-    assert choice.search > base
+    assert search > base
     reach = needed_window(visible, base, templates, window, growth)
     assert all(base - frame <= reach for frame in earlier)
-    assert choice.search - base < reach
+    assert search - base < reach
 
 
 def test_every_frame_of_the_published_windows_is_drawn() -> None:
@@ -46,10 +46,10 @@ def test_every_frame_of_the_published_windows_is_drawn() -> None:
     before, after, bases = set(), set(), set()
     for _ in range(6000):
         choice = choose_causal(np.arange(1000), 3, window=200, growth=5, rng=rng)
-        base = choice.templates[-1]
+        *earlier, base, search = choice
         bases.add(base)
-        before |= {base - frame for frame in choice.templates[:-1]}
-        after.add(choice.search - base)
+        before |= {base - frame for frame in earlier}
+        after.add(search - base)
     assert before == set(range(1, 201))
     assert after == set(range(1, 200))
     assert (min(bases), max(bases)) == (1, 998)
@@ -57,8 +57,7 @@ def test_every_frame_of_the_published_windows_is_drawn() -> None:
 
 def test_a_gap_longer_than_the_window_is_crossed() -> None:
     choice = choose_causal(np.array([0, 900, 1800]), 2, window=200, growth=5, rng=np.random.default_rng(0))
-    assert choice.templates == (0, 900)
-    assert choice.search == 1800
+    assert choice == (0, 900, 1800)
 
 
 @pytest.mark.parametrize(("visible", "templates"), [([3], 1), ([3, 4], 2), ([], 1)])

@@ -25,9 +25,8 @@ import torch
 from dmtrack.config import TINY
 from dmtrack.network.model import DMTrack
 from dmtrack.synthetic.sample import TrainingSample
-from dmtrack.training.config import TrainConfig
+from dmtrack.training.config import TrainConfig, TrainRequest
 from dmtrack.training.distributed import joined_group
-from dmtrack.training.run_folder import RunFolder
 from dmtrack.training.trainer import Trainer
 
 SMALL = replace(TINY, width=32, depth=2, heads=2, head_width=16, template_size=32, search_size=64)
@@ -61,8 +60,8 @@ def train(stage, group, folder):
             module.p = 0.0
     config = TrainConfig(stage=stage, steps=2, batch_size=4, learning_rate=1e-3, templates=2, ema_decay=0.5,
                          schedule="linear", checkpoint_interval=2, log_interval=1, grad_clip=1.0)
-    run = RunFolder(folder, read_only=not group.is_first)
-    trainer = Trainer(model, config, Source(6 if pair else 3), run, bf16=False, workers=0, group=group)
+    request = TrainRequest(folder, config, bf16=False, workers=0)
+    trainer = Trainer(model, request, Source(6 if pair else 3), group=group)
     assert not trainer.resume()
     for _ in trainer.run():
         pass

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -16,11 +16,9 @@ from dmtrack.config import TINY
 from dmtrack.errors import ConfigError
 from dmtrack.network.model import DMTrack
 from dmtrack.synthetic.sample import TrainingSample
-from dmtrack.training.config import TrainConfig
-from dmtrack.training.data import WeightedSource, open_segment, skipped_by
-from dmtrack.training.run_folder import RunFolder
-from dmtrack.training.sequence_source import SequenceSource
-from dmtrack.training.sequences import SequenceConfig
+from dmtrack.training.config import TrainConfig, TrainRequest
+from dmtrack.training.data import WeightedSource, collate, open_segment
+from dmtrack.training.sequences import SequenceConfig, SequenceSource
 from dmtrack.training.trainer import Trainer
 
 SMALL = replace(TINY, width=32, depth=1, heads=2, head_width=16, template_size=32, search_size=64)
@@ -33,20 +31,15 @@ class Flat:
     value: int
     seed: int
     count: int = 0
-    skipped: list[str] = field(default_factory=list)
 
     def sample(self) -> TrainingSample:
         self.count += 1
-        self.skipped.append(f"{self.value} skips")
         box = np.array([0.5, 0.5, 0.1 + (self.seed % 7) / 10, min(0.9, self.count / 100)], np.float32)
         shape = (64, 64, 3)
         templates = np.zeros((2, 32, 32, 3), np.uint8)
         boxes = np.full((2, 4), 0.5, np.float32)
-        return TrainingSample(templates, boxes, np.full(shape, self.value, np.uint8), box, visible=True)
-
-    def take_skipped(self) -> list[str]:
-        taken, self.skipped = self.skipped, []
-        return taken
+        search, skipped = np.full(shape, self.value, np.uint8), (f"{self.value} skips",)
+        return TrainingSample(templates, boxes, search, box, visible=True, skipped=skipped)
 
 
 @dataclass(frozen=True)
@@ -88,10 +81,9 @@ def test_the_seed_alone_decides() -> None:
 
 def test_what_any_source_skips_is_told() -> None:
     sampler = WeightedSource((FlatSource(1), FlatSource(2)), (1, 1))(0)
-    for _ in range(20):
-        sampler.sample()
-    assert set(skipped_by(sampler)) == {"1 skips", "2 skips"}
-    assert skipped_by(sampler) == []
+    batch = collate([sampler.sample() for _ in range(20)])
+    assert set(batch.skipped) == {"1 skips", "2 skips"}
+    assert len(batch.skipped) == 20
 
 
 @pytest.mark.parametrize("weights", [(1,), (1, 0), (1, -2), (1, float("nan")), (float("inf"), 1)])
@@ -138,7 +130,7 @@ def run(folder: Path, clips: Path, *, stop_at: int | None = None) -> list[dict[s
     )  # fmt: skip
     torch.manual_seed(0)
     model = DMTrack(SMALL, with_adapters=False)
-    trainer = Trainer(model, config, mix, RunFolder(folder), bf16=False, workers=0)
+    trainer = Trainer(model, TrainRequest(folder, config, bf16=False, workers=0), mix)
     trainer.resume()
     for progress in trainer.run():
         if progress.step == stop_at:

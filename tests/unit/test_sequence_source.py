@@ -15,9 +15,8 @@ from dmtrack.datasets.opening import open_sequence
 from dmtrack.errors import ConfigError, DatasetError, DecodeError, FormatError, InputError
 from dmtrack.synthetic.sample import TrainingSample
 from dmtrack.training.config import BadData
-from dmtrack.training.data import MAX_IN_A_ROW, SkipTally, open_segment, skipped_by
-from dmtrack.training.sequence_source import SequenceSource
-from dmtrack.training.sequences import SequenceConfig, visible_frames
+from dmtrack.training.data import SkipTally, open_segment
+from dmtrack.training.sequences import MAX_IN_A_ROW, SequenceConfig, SequenceSource, visible_frames
 from dmtrack.video.frame import Modality
 
 FRAMES, WIDTH, HEIGHT = 24, 240, 180
@@ -370,12 +369,12 @@ def test_unreadable_pictures_are_skipped_and_named_or_fatal(
     for frame in range(8, 18):
         spoil(clip / stream / f"{frame:08d}.jpg")
     sampler = source(0)
-    for _ in range(10):
-        assert_box_on_target(sampler.sample(), is_target_rgb)
-    skipped = skipped_by(sampler)
+    samples = [sampler.sample() for _ in range(10)]
+    for sample in samples:
+        assert_box_on_target(sample, is_target_rgb)
+    skipped = [message for sample in samples for message in sample.skipped]
     assert skipped
     assert all(stream in message and ".jpg" in message for message in skipped)
-    assert skipped_by(sampler) == []
     fatal = replace(source, bad_data=BadData.FATAL)(0)
     with pytest.raises(DecodeError, match=rf"{stream}/0000\d+\.jpg"):
         _ = [fatal.sample() for _ in range(10)]
@@ -385,9 +384,7 @@ def test_boxes_outside_the_picture_are_skipped_and_named(tmp_path: Path) -> None
     rows = ["90,70,30,20"] * 18 + ["900,70,30,20"] * 6
     write_clip(tmp_path / "clip", rows=rows)
     sampler = SequenceSource.open(tmp_path, PLAIN)(0)
-    for _ in range(10):
-        sampler.sample()
-    skipped = skipped_by(sampler)
+    skipped = [message for _ in range(10) for message in sampler.sample().skipped]
     assert skipped
     assert all("outside the 240x180 frame" in message and "clip frame" in message for message in skipped)
 

@@ -14,10 +14,8 @@ from dmtrack.config import TINY, ModelConfig
 from dmtrack.errors import CheckpointError, ConfigError, DmtrackError
 from dmtrack.network.model import DMTrack
 from dmtrack.synthetic.sample import TrainingSample
-from dmtrack.training.config import TrainConfig
-from dmtrack.training.run_folder import RunFolder
-from dmtrack.training.trainable import build_optimizers, select_trainable
-from dmtrack.training.trainer import Trainer
+from dmtrack.training.config import TrainConfig, TrainRequest
+from dmtrack.training.trainer import Trainer, build_optimizers, select_trainable
 
 SMALL: ModelConfig = replace(
     TINY, width=32, depth=2, heads=2, head_width=16, template_size=32, search_size=64, memory_frames=2
@@ -68,7 +66,8 @@ class SquareSource:
 def _trainer(folder: Path, config: TrainConfig = CONFIG, *, pair: bool = False) -> Trainer:
     torch.manual_seed(0)
     model = DMTrack(SMALL, with_adapters=pair)
-    return Trainer(model, config, SquareSource(6 if pair else 3), RunFolder(folder), bf16=False, workers=0)
+    request = TrainRequest(folder, config, bf16=False, workers=0)
+    return Trainer(model, request, SquareSource(6 if pair else 3))
 
 
 def _losses(folder: Path) -> list[tuple[str, str]]:
@@ -159,14 +158,8 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
     trainer = _trainer(tmp_path)
     list(trainer.run())
     torch.manual_seed(0)
-    other = Trainer(
-        DMTrack(replace(SMALL, width=64), with_adapters=False),
-        CONFIG,
-        SquareSource(),
-        RunFolder(tmp_path),
-        bf16=False,
-        workers=0,
-    )
+    request = TrainRequest(tmp_path, CONFIG, bf16=False, workers=0)
+    other = Trainer(DMTrack(replace(SMALL, width=64), with_adapters=False), request, SquareSource())
     with pytest.raises(CheckpointError, match="not of this run"):
         other.resume()
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from dmtrack.geometry.box import Box
-from dmtrack.training.sequence_source import brightened, greyed, jittered
+from dmtrack.training.sequences import brightened, greyed, jittered
 
 BOX = Box(100, 50, 40, 10)
 

@@ -1,4 +1,4 @@
-"""`TrainingSample`: what every sampler draws, and a picture of many of them to be looked at."""
+"""`TrainingSample`: what every source of samples draws, and a picture of many of them to be looked at."""
 
 from __future__ import annotations
 
@@ -9,11 +9,45 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from dmtrack.errors import ConfigError
+from dmtrack.video.frame import Modality
+
 Image = npt.NDArray[np.uint8]
 
 _BOX_RGB = (0, 255, 0)
 _HIDDEN_RGB = (255, 0, 0)
 _GAP_PX = 3
+
+
+@dataclass(frozen=True, slots=True)
+class SampleShape:
+    """What samples of every source have in common. The factors and jitters are published (specification 4).
+
+    Attributes:
+        template_size: Side z of a template in px.
+        search_size: Side x of the search crop in px.
+        templates: Number T: the first is the initial frame, the others precede the search frame.
+        modality: Second stream of the pairs; None for one stream of three channels.
+        template_factor: Template side over `sqrt(w h)` of the box.
+        search_factor: Search side over `sqrt(w h)` of the jittered box.
+        centre_jitter: The centre of the search moves by `centre_jitter * sqrt(w h) * (u - 0.5)` an axis.
+        scale_jitter: Its width and height are multiplied by `exp(scale_jitter * n)`.
+    """
+
+    template_size: int = 96
+    search_size: int = 192
+    templates: int = 2
+    modality: Modality | None = None
+    template_factor: float = 2.0
+    search_factor: float = 4.0
+    centre_jitter: float = 3.0
+    scale_jitter: float = 0.25
+
+    def __post_init__(self) -> None:
+        if self.templates < 1:
+            raise ConfigError(f"a sample needs at least one template, not {self.templates}")
+        if min(self.template_size, self.search_size) < 16:
+            raise ConfigError(f"crops of {self.template_size} and {self.search_size} px are too small")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +61,7 @@ class TrainingSample:
         search: `(x, x, C)` uint8.
         box_cxcywh: `(4,)` float32 centre and size of the target as fractions of the search crop's side.
         visible: False when the target is hidden or gone; then the box says where it would be.
+        skipped: Why samples that were drawn before this one could not be made.
     """
 
     templates: npt.NDArray[np.uint8]
@@ -34,6 +69,7 @@ class TrainingSample:
     search: npt.NDArray[np.uint8]
     box_cxcywh: npt.NDArray[np.float32]
     visible: bool
+    skipped: tuple[str, ...] = ()
 
 
 def contact_sheet(samples: Sequence[TrainingSample], columns: int = 6) -> Image:

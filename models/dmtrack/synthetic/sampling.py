@@ -24,7 +24,7 @@ from dmtrack.synthetic.annotation import (
 from dmtrack.synthetic.camera_look import CameraLook, NoiseBank
 from dmtrack.synthetic.casting import CastingConfig, SceneFactory
 from dmtrack.synthetic.photographs import load_photographs
-from dmtrack.synthetic.sample import TrainingSample
+from dmtrack.synthetic.sample import SampleShape, TrainingSample
 from dmtrack.synthetic.scene import Scene, View
 from dmtrack.synthetic.sensors import LOOKS
 from dmtrack.synthetic.sprite import Image
@@ -42,16 +42,10 @@ Stream = Literal["rgb", "grey", "thermal", "depth", "event"]
 
 
 @dataclass(frozen=True, slots=True)
-class SamplerConfig:
-    """What a sample looks like.
+class SamplerConfig(SampleShape):
+    """What a made-up sample looks like.
 
     Attributes:
-        template_size: Side z of a template in pixels.
-        search_size: Side x of the search crop in pixels.
-        template_factor: Template side over `sqrt(w h)` of the box.
-        search_factor: Search side over `sqrt(w h)` of the box.
-        templates: Number T: the first is the initial frame, the others precede the search frame.
-        modality: Second stream of the pairs; None for one stream of three channels.
         photographs: Folder of photographs with polygons, or None.
         thermal_images: Folder of thermal images with boxes, or None.
         collage_share: One stream: share of flat collages, colour or grey, each a scene of its own: more
@@ -64,8 +58,6 @@ class SamplerConfig:
         rgb_degraded_share: Pairs: share with the colour stream at night, blurred or over-exposed.
         aux_degraded_share: Pairs: share with the second stream blank or nearly so.
         wide_jitter_share: Share of search crops with the published centre jitter; the rest are near.
-        centre_jitter: Published: the centre moves by `centre_jitter * sqrt(w h) * (u - 0.5)` per axis.
-        scale_jitter: Published: `exp(scale_jitter * n)` on width and height.
         template_jitter: Standard deviation of centre (of the size) and log size of recent templates.
         habit_share: Share of samples whose boxes are not tight, see `AnnotationHabit`.
         light_change_share: Share of samples with another light in the search frame.
@@ -74,12 +66,6 @@ class SamplerConfig:
         casting: What scenes are made of.
     """
 
-    template_size: int = 96
-    search_size: int = 192
-    template_factor: float = 2.0
-    search_factor: float = 4.0
-    templates: int = 2
-    modality: Modality | None = None
     photographs: Path | None = None
     thermal_images: Path | None = None
     collage_share: float = 0.0
@@ -91,8 +77,6 @@ class SamplerConfig:
     rgb_degraded_share: float = 0.3
     aux_degraded_share: float = 0.15
     wide_jitter_share: float = 0.5
-    centre_jitter: float = 3.0
-    scale_jitter: float = 0.25
     template_jitter: float = 0.05
     habit_share: float = 0.5
     light_change_share: float = 0.15
@@ -101,10 +85,7 @@ class SamplerConfig:
     casting: CastingConfig = field(default_factory=CastingConfig)
 
     def __post_init__(self) -> None:
-        if self.templates < 1:
-            raise ConfigError(f"a sample needs at least one template, not {self.templates}")
-        if min(self.template_size, self.search_size) < 16:
-            raise ConfigError(f"crops of {self.template_size} and {self.search_size} px are too small")
+        SampleShape.__post_init__(self)
         if not 0.0 <= self.collage_share <= 1.0:
             raise ConfigError(f"collage_share={self.collage_share} is not in [0, 1]")
         if self.grey_share + self.thermal_share + self.depth_share + self.event_share > 1.0:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import math
 import tomllib
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Literal, NamedTuple, Self
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Self
 
 from dmtrack.config import _Config
 from dmtrack.errors import ConfigError, InputError
 from dmtrack.options import Option
 from dmtrack.video.frame import Modality
+
+if TYPE_CHECKING:
+    from dmtrack.synthetic.sample import SampleShape
+    from dmtrack.synthetic.sampling import SamplerConfig
 
 Stage = Literal["foundation", "quality", "adapters"]
 
@@ -250,6 +254,20 @@ class Pictures:
         for folder in (self.photographs, self.thermal_images):
             if folder is not None and not folder.is_dir():
                 raise InputError("no such folder", where=folder)
+
+    def sampler_config(self, shape: SampleShape) -> SamplerConfig:
+        """Return how samples of this shape are made up of them."""
+        from dmtrack.synthetic.sampling import SamplerConfig
+
+        return SamplerConfig(
+            **asdict(shape),
+            photographs=self.photographs,
+            thermal_images=self.thermal_images,
+            collage_share=self.collage_share,
+            # A foundation must know the look of every second stream: adapters cannot teach it to see.
+            event_share=0.08,
+            depth_share=0.08,
+        )
 
 
 @dataclass(frozen=True, slots=True)

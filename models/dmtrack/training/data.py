@@ -12,7 +12,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import NamedTuple, Protocol
 
 import cv2
 import numpy as np
@@ -20,13 +20,10 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from dmtrack.errors import ConfigError, DatasetError, DmtrackError, InputError
+from dmtrack.errors import ConfigError, DmtrackError
 from dmtrack.synthetic.sample import TrainingSample
-from dmtrack.training.config import BadData
 
-#: So many samples in a row that cannot be made are no accident.
-MAX_IN_A_ROW = 50
-#: How many of the skipped a summary names.
+#: How many faults a summary names.
 NAMED = 3
 
 
@@ -36,20 +33,6 @@ class Sampler(Protocol):
     def sample(self) -> TrainingSample:
         """Return the next sample."""
         ...
-
-
-@runtime_checkable
-class TellsSkipped(Protocol):
-    """A sampler of data that may be bad."""
-
-    def take_skipped(self) -> list[str]:
-        """Return one message a sample that could not be made since the last call."""
-        ...
-
-
-def skipped_by(sampler: Sampler) -> list[str]:
-    """Return what a sampler skipped since the last call; nothing for one that never skips."""
-    return sampler.take_skipped() if isinstance(sampler, TellsSkipped) else []
 
 
 class SamplerFactory(Protocol):
@@ -98,52 +81,6 @@ class _WeightedSampler:
     def sample(self) -> TrainingSample:
         return self._samplers[bisect_right(self._upper_edges, self._rng.random())].sample()
 
-    def take_skipped(self) -> list[str]:
-        return [message for sampler in self._samplers for message in skipped_by(sampler)]
-
-
-# --- samples that cannot be made: drawn again and counted, or the end of the run -----------------
-
-
-class SkipLog:
-    """Remembers what one sampler skipped.
-
-    Args:
-        policy: `FATAL` raises the first error again.
-        source: What the samples are drawn from, for the message.
-    """
-
-    def __init__(self, policy: BadData, source: str) -> None:
-        self._policy = policy
-        self._source = source
-        self._in_a_row = 0
-        self._messages: list[str] = []
-
-    def skip(self, error: InputError) -> None:
-        """Note a sample that could not be made.
-
-        Raises:
-            InputError: The one given, if the policy says so.
-            DatasetError: Too many samples in a row could not be made.
-        """
-        if self._policy is BadData.FATAL:
-            raise error
-        self._in_a_row += 1
-        self._messages.append(str(error))
-        if self._in_a_row >= MAX_IN_A_ROW:
-            raise DatasetError(
-                f"{self._in_a_row} samples in a row could not be made, the last: {error}", where=self._source
-            )
-
-    def made(self) -> None:
-        """Note a sample that was made."""
-        self._in_a_row = 0
-
-    def take(self) -> list[str]:
-        """Return the messages since the last call, one a skipped sample."""
-        messages, self._messages = self._messages, []
-        return messages
-
 
 class SkipTally:
     """Counts what was skipped in a whole run, and remembers the first of it."""
@@ -154,7 +91,7 @@ class SkipTally:
         self._told = 0
 
     def add(self, messages: Iterable[str]) -> None:
-        """Count messages of `SkipLog.take`."""
+        """Count the messages of a batch."""
         for message in messages:
             self.count += 1
             if len(self.first) < NAMED and message not in self.first:
@@ -191,7 +128,7 @@ class Batch(NamedTuple):
     skipped: Sequence[str] = ()
 
 
-def collate(samples: list[TrainingSample], skipped: Sequence[str] = ()) -> Batch:
+def collate(samples: list[TrainingSample]) -> Batch:
     """Stack samples."""
     return Batch(
         templates=torch.from_numpy(np.stack([s.templates for s in samples])),
@@ -199,7 +136,7 @@ def collate(samples: list[TrainingSample], skipped: Sequence[str] = ()) -> Batch
         search=torch.from_numpy(np.stack([s.search for s in samples])),
         boxes=torch.from_numpy(np.stack([s.box_cxcywh for s in samples]).astype(np.float32)),
         visible=torch.tensor([s.visible for s in samples]),
-        skipped=skipped,
+        skipped=[message for s in samples for message in s.skipped],
     )
 
 
@@ -237,8 +174,7 @@ class SampleStream(IterableDataset[Batch | DmtrackError]):
         try:
             sampler = self.factory(int(np.random.SeedSequence(entropy).generate_state(1)[0]))
             for _ in range(worker, self.batches, workers):
-                samples = [sampler.sample() for _ in range(self.batch_size)]
-                yield collate(samples, skipped_by(sampler))
+                yield collate([sampler.sample() for _ in range(self.batch_size)])
         except DmtrackError as error:
             yield error
 

@@ -1,27 +1,51 @@
-"""What samples of sequences are like, and which sequences of a folder training can draw from."""
+"""Training samples from annotated sequences on disk, drawn as the published training draws them.
+
+    source = SequenceSource.open(Path("LasHeR/train"), SequenceConfig(modality=Modality.THERMAL))
+    sample = source(0).sample()
+
+The data sets are read as they are distributed (`dmtrack.datasets.layouts`). Pictures are read when a
+sample needs them, one by one, so a data set may be of any size.
+"""
 
 from __future__ import annotations
 
+import functools
 import logging
+import math
+import zlib
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from enum import Enum, auto
 from pathlib import Path
 from types import MappingProxyType
-from typing import Final
+from typing import Final, cast
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
 from dmtrack.datasets.opening import find_sequences
 from dmtrack.datasets.sequence import Sequence, is_recording
-from dmtrack.errors import ConfigError, DatasetError
+from dmtrack.errors import ConfigError, DatasetError, InputError
+from dmtrack.geometry.box import Box
+from dmtrack.geometry.crop import Crop
+from dmtrack.synthetic.annotation import flipped
+from dmtrack.synthetic.sample import SampleShape, TrainingSample
 from dmtrack.training.config import BadData
+from dmtrack.training.data import NAMED
+from dmtrack.video.encoding import encode
 from dmtrack.video.frame import Modality
+from dmtrack.video.grid import resize_to_grid
+from dmtrack.video.picture_file import read_picture
 
 _LOGGER = logging.getLogger(__name__)
-#: How many of the bad clips a summary names.
-_NAMED = 3
+#: Pictures kept decoded: templates are drawn with replacement and may name one frame twice.
+_KEPT_PICTURES: Final = 8
+#: So many samples in a row that cannot be made are no accident.
+MAX_IN_A_ROW: Final = 50
+
+Image8 = npt.NDArray[np.uint8]
 
 #: A box counts as visible when both sides are longer than this, by layout; 0 px for all others.
 #: Source: specification 4.
@@ -29,22 +53,14 @@ LEAST_SIDE_PX: Final[Mapping[str, float]] = MappingProxyType({"depthtrack": 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class SequenceConfig:
-    """How samples are drawn from sequences. The defaults are the published ones (specification 3.1, 4).
+class SequenceConfig(SampleShape):
+    """How samples are drawn from sequences. The defaults are the published ones (specification 4).
 
     Attributes:
-        template_size: Side of a template in px. Published: 128.
-        search_size: Side of the search crop in px. Published: 256.
-        templates: Templates T a sample. Published: 3; 2 for depth.
-        modality: Second stream of the pairs; None for one stream of three channels.
-        template_factor: Template side over `sqrt(w h)`.
-        search_factor: Search side over `sqrt(w h)` of the jittered box.
         least_frames: A sequence with fewer frames is not used. Nor is one with 2 (T + 1) visible frames
             or fewer.
         window: See `choose_causal`.
         window_growth: See `choose_causal`.
-        scale_jitter: See `jittered`; of the search box only.
-        centre_jitter: See `jittered`; of the search box only.
         grey_share: Share of samples whose colour stream is turned grey (it really is, see `greyed`).
         flip_share: Share of samples flipped left to right. Published: once jointly, then each crop again
             on its own, which would undo it; ours flips jointly only (specification 8).
@@ -53,25 +69,16 @@ class SequenceConfig:
             stream, so that a foundation knows how that looks. Ours.
     """
 
-    template_size: int = 128
-    search_size: int = 256
-    templates: int = 3
-    modality: Modality | None = None
-    template_factor: float = 2.0
-    search_factor: float = 4.0
     least_frames: int = 20
     window: int = 200
     window_growth: int = 5
-    scale_jitter: float = 0.25
-    centre_jitter: float = 3.0
     grey_share: float = 0.05
     flip_share: float = 0.5
     brightness: float = 0.2
     aux_alone_share: float = 0.2
 
     def __post_init__(self) -> None:
-        if self.templates < 1:
-            raise ConfigError(f"a sample needs at least one template, not {self.templates}")
+        SampleShape.__post_init__(self)
         if min(self.window - 1, self.window_growth) < 1:
             raise ConfigError(f"window={self.window} or window_growth={self.window_growth} is too small")
         for name in ("grey_share", "flip_share", "brightness", "aux_alone_share"):
@@ -106,7 +113,7 @@ class Listing:
         found = ", ".join(f"{count} {layout}" for layout, count in self.layouts.items())
         line = f"{sum(self.layouts.values())} sequences ({found}), {self.other} do not suit"
         if self.faults:
-            line += f", {len(self.faults)} with bad data; first: {' | '.join(self.faults[:_NAMED])}"
+            line += f", {len(self.faults)} with bad data; first: {' | '.join(self.faults[:NAMED])}"
         return line
 
 
@@ -184,3 +191,221 @@ def _unsuitable(sequence: Sequence, visible: int, config: SequenceConfig) -> str
     if visible <= 2 * (config.templates + 1):
         return f"the target is visible in {visible} frames"
     return None
+
+
+# --- samples ------------------------------------------------------------------------------------
+
+
+class Streams(Enum):
+    """Which streams of a sequence a sample shows."""
+
+    RGB = auto()
+    AUX = auto()
+    BOTH = auto()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SequenceSource:
+    """Makes samplers of the sequences of one folder; picklable.
+
+    Attributes:
+        folder: Where they are.
+        config: How samples are drawn.
+        sequences: All that suit, at least one.
+        listing: What else was there.
+        bad_data: What is done when a sample cannot be made.
+    """
+
+    folder: Path
+    config: SequenceConfig
+    sequences: tuple[UsableSequence, ...]
+    listing: Listing
+    bad_data: BadData = BadData.SKIP
+
+    @classmethod
+    def open(cls, folder: Path, config: SequenceConfig, bad_data: BadData = BadData.SKIP) -> SequenceSource:
+        """List the sequences of a folder; see `find_usable` for the errors."""
+        return cls(folder, config, *find_usable(folder, config, bad_data), bad_data)
+
+    def __call__(self, seed: int) -> SequenceSampler:
+        """Return a sampler whose samples depend on `seed` and the sequences alone."""
+        return SequenceSampler(self, seed)
+
+
+class SequenceSampler:
+    """Draws samples for ever; one that cannot be made is drawn again.
+
+    Args:
+        source: The sequences.
+        seed: Of everything drawn.
+    """
+
+    def __init__(self, source: SequenceSource, seed: int) -> None:
+        self._source = source
+        self._config = source.config
+        # Two folders in one mix have one seed, and must not draw in step.
+        names = " ".join(entry.sequence.name for entry in source.sequences)
+        self._rng = np.random.default_rng((seed, 2, zlib.crc32(names.encode())))
+        self._picture: Callable[[int, int, Streams], Image8] = functools.lru_cache(_KEPT_PICTURES)(self._read)
+
+    def sample(self) -> TrainingSample:
+        """Draw the next sample.
+
+        Raises:
+            InputError: A sample could not be made, and the source's policy is `FATAL`.
+            DatasetError: Too many samples in a row could not be made.
+        """
+        skipped: list[str] = []
+        while len(skipped) < MAX_IN_A_ROW:
+            try:
+                return replace(self._attempt(), skipped=tuple(skipped))
+            except InputError as error:
+                if self._source.bad_data is BadData.FATAL:
+                    raise
+                skipped.append(str(error))
+        raise DatasetError(
+            f"{len(skipped)} samples in a row could not be made, the last: {skipped[-1]}",
+            where=self._source.folder,
+        )
+
+    def _attempt(self) -> TrainingSample:
+        config, rng = self._config, self._rng
+        number = int(rng.integers(len(self._source.sequences)))
+        entry = self._source.sequences[number]
+        frames = choose_causal(
+            entry.visible, config.templates, window=config.window, growth=config.window_growth, rng=rng
+        )
+        streams = self._streams(entry.sequence)
+        crops, boxes = self._cut(number, frames, streams)
+        if rng.random() < config.grey_share:
+            crops = [greyed(crop) for crop in crops]
+        crops = [
+            brightened(crop, rng.uniform(1 - config.brightness, 1 + config.brightness)) for crop in crops
+        ]
+        if rng.random() < config.flip_share:
+            crops, boxes = [np.ascontiguousarray(crop[:, ::-1]) for crop in crops], flipped(boxes)
+        return TrainingSample(np.stack(crops[:-1]), boxes[:-1], crops[-1], boxes[-1], visible=True)
+
+    def _streams(self, sequence: Sequence) -> Streams:
+        """Return what the sample shows."""
+        if self._config.modality is not None:
+            return Streams.BOTH
+        alone = bool(sequence.aux_paths) and not is_recording(sequence.aux_paths)
+        if alone and self._rng.random() < self._config.aux_alone_share:
+            return Streams.AUX
+        return Streams.RGB
+
+    def _cut(
+        self, number: int, frames: tuple[int, ...], streams: Streams
+    ) -> tuple[list[Image8], npt.NDArray[np.float32]]:
+        """Return the crops, the search crop last, and the box in each: `(T + 1, 4)`, as fractions."""
+        config = self._config
+        crops: list[Image8] = []
+        boxes = []
+        for frame in frames:
+            image, box = self._shown(number, frame, streams)
+            if len(crops) < config.templates:
+                crop = Crop.around(box, config.template_factor, config.template_size)
+            else:
+                guess = jittered(box, self._rng, scale=config.scale_jitter, centre=config.centre_jitter)
+                crop = Crop.around(guess, config.search_factor, config.search_size)
+            crops.append(crop.cut(image))
+            boxes.append(crop.from_frame(box))
+        return crops, np.array(boxes, np.float32)
+
+    def _shown(self, number: int, frame: int, streams: Streams) -> tuple[Image8, Box]:
+        """Return a picture and the box in it, which must touch the picture."""
+        sequence = self._source.sequences[number].sequence
+        image, box = self._picture(number, frame, streams), sequence.box(frame)
+        try:
+            box.require_inside(image.shape[1], image.shape[0])
+        except InputError as error:
+            raise DatasetError(str(error), where=f"{sequence.name} frame {frame}") from error
+        return image, box
+
+    def _read(self, number: int, frame: int, streams: Streams) -> Image8:
+        """Read one frame of a sequence: `(H, W, 3)`, or `(H, W, 6)` of both streams.
+
+        Raises:
+            DecodeError: A picture is missing or cannot be read.
+            FormatError: The second picture cannot be of its modality.
+        """
+        sequence = self._source.sequences[number].sequence
+        # The thermal encoding leaves 8-bit colour as it is, and stretches 16 bit.
+        first = encode(read_picture(sequence.rgb_paths[frame]), Modality.THERMAL)
+        if sequence.modality is None or streams is Streams.RGB:
+            return first
+        size = (first.shape[1], first.shape[0])
+        second = encode(read_picture(sequence.aux_paths[frame]), sequence.modality)
+        second = resize_to_grid(second, size, sequence.modality)
+        return second if streams is Streams.AUX else cast(Image8, cv2.merge([first, second]))
+
+
+# --- which frames, and what is done to crops and boxes so that no two samples are alike ----------
+
+
+def choose_causal(
+    visible: npt.NDArray[np.integer], templates: int, *, window: int, growth: int, rng: np.random.Generator
+) -> tuple[int, ...]:
+    """Choose a base frame, templates from the window before it and a search frame from the one after.
+
+    Returns:
+        T template frames, oldest first, the last of them the base, and the search frame: 0-based.
+
+    Args:
+        visible: Frames that show the target, in order: at least 2 for one template, 3 for more.
+        templates: Number T.
+        window: Frames before the base that templates are drawn from, with replacement. The search frame
+            is one of the `window - 1` after it.
+        growth: Both windows grow by so many frames until each holds one.
+        rng: What is drawn with.
+
+    Raises:
+        ValueError: There are too few frames.
+
+    Source: specification 4, "causal" sampling. A base frame without any visible one before or after it
+    can never make a sample, so it is not drawn.
+    """
+    first = 0 if templates == 1 else 1
+    if len(visible) < first + 2:
+        raise ValueError(f"{len(visible)} visible frames are too few for {templates} templates")
+    place = int(rng.integers(first, len(visible) - 1))
+    base = int(visible[place])
+    while True:
+        begin = int(np.searchsorted(visible, base - window))
+        end = int(np.searchsorted(visible, base + window))
+        if begin <= place - first and end > place + 1:
+            break
+        window += growth
+    earlier = visible[rng.integers(begin, place, templates - 1)] if templates > 1 else ()
+    search = visible[rng.integers(place + 1, end)]
+    return (*sorted(int(frame) for frame in earlier), base, int(search))
+
+
+def jittered(box: Box, rng: np.random.Generator, *, scale: float, centre: float) -> Box:
+    """Return the box that the search crop is cut around, as if the tracker had lost its aim.
+
+    Args:
+        box: The true box.
+        rng: What is drawn with.
+        scale: Width and height are multiplied by `exp(scale * n)`, n normal, each its own.
+        centre: The centre moves by `centre * sqrt(w' h') * (u - 0.5)` an axis, u uniform in [0, 1).
+    """
+    w, h = (np.array((box.w, box.h)) * np.exp(scale * rng.standard_normal(2))).tolist()
+    dx, dy = (centre * math.sqrt(w * h) * (rng.random(2) - 0.5)).tolist()
+    return Box.from_cxcywh(box.cx + dx, box.cy + dy, w, h)
+
+
+def brightened(crop: Image8, factor: float) -> Image8:
+    """Multiply `(H, W, C)` by `factor`, all channels alike, and clip."""
+    return cast(Image8, cv2.convertScaleAbs(crop, alpha=factor))
+
+
+def greyed(crop: Image8) -> Image8:
+    """Take the colour out of the first three channels of `(H, W, C)`.
+
+    The second stream is left as it is: its colours mean depth or polarity. (The published
+    augmentation fails on six channels and never happens.)
+    """
+    grey = cv2.cvtColor(cv2.cvtColor(crop[..., :3], cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    return np.concatenate((cast(Image8, grey), crop[..., 3:]), axis=2)

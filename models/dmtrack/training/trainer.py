@@ -1,34 +1,27 @@
-"""The training loop: one segment of data, then a checkpoint, until the steps are done.
-
-Run it through `dmtrack.training.training_run.train`, or:
-
-    trainer = Trainer(model, config, factory, RunFolder(Path("runs/a")))
-    trainer.resume()
-    for progress in trainer.run():
-        print(progress)
-"""
+"""What a stage trains, and the loop: a segment of data, then a checkpoint, until the steps are done."""
 
 from __future__ import annotations
 
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
 from timm.utils.model_ema import ModelEmaV3
+from torch import nn
 
-from dmtrack.errors import CheckpointError, DmtrackError
+from dmtrack.errors import CheckpointError, ConfigError, DmtrackError
+from dmtrack.network.backbone import Block
 from dmtrack.network.model import DMTrack, normalize
-from dmtrack.training.config import TrainConfig
+from dmtrack.training.config import TrainConfig, TrainRequest
 from dmtrack.training.data import Batch, SamplerFactory, SkipTally, open_segment
 from dmtrack.training.distributed import ALONE, ProcessGroup
 from dmtrack.training.objective import Losses, tracking_losses
 from dmtrack.training.run_folder import RunFolder
-from dmtrack.training.trainable import build_optimizers, select_trainable, set_train_mode
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -64,16 +57,11 @@ class Trainer:
     """Trains one stage of one network.
 
     Args:
-        model: The network, already on `device`, with the foundation loaded for the adapter stage.
-        config: Every number of the run.
+        model: The network, on its device, with the foundation loaded for the adapter stage.
+        request: The run; what it says of the network and of the data is done already.
         factory: Makes samplers in worker processes.
-        folder: Where curves and checkpoints go.
-        device: Where the network is.
-        bf16: Run the network under bfloat16 autocast.
-        workers: Processes that make samples; 0 makes them here.
-        validate: Called with the averaged weights every `validate_interval` steps; its figures go to
+        validate: Called with the averaged weights every `validate_every` steps; its figures go to
             `validation.csv`.
-        validate_interval: See `validate`.
         group: The processes that train together; the first one reports, validates and writes.
 
     Raises:
@@ -83,27 +71,17 @@ class Trainer:
     def __init__(
         self,
         model: DMTrack,
-        config: TrainConfig,
+        request: TrainRequest,
         factory: SamplerFactory,
-        folder: RunFolder,
         *,
-        device: torch.device | None = None,
-        bf16: bool = True,
-        workers: int = 1,
         validate: Validate | None = None,
-        validate_interval: int = 1000,
         group: ProcessGroup = ALONE,
     ) -> None:
-        self.model = model
-        self.config = config
-        self.factory = factory
-        self.folder = folder
-        self.device = device or torch.device("cpu")
-        self.bf16 = bf16
-        self.workers = workers
-        self.validate = validate
-        self.validate_interval = validate_interval
-        self.group = group
+        self.model, self.request, self.factory = model, request, factory
+        self.config = config = request.train
+        self.folder = RunFolder(request.output, read_only=not group.is_first)
+        self.device = next(model.parameters()).device
+        self.validate, self.group = validate, group
         self.local_batch_size = group.share(config.batch_size)
         self.trained = select_trainable(model, config)
         self.optimizers = build_optimizers(model, config)
@@ -132,7 +110,8 @@ class Trainer:
             yield from self._run_segment()
             self.folder.save_checkpoint(self.state())
             last = self.step >= self.config.steps
-            if self.validate and self.group.is_first and (last or self.step % self.validate_interval == 0):
+            due = last or self.step % self.request.validate_every == 0
+            if self.validate and self.group.is_first and due:
                 self._run_validation(self.validate)
             self.folder.plot_curves()
             if news := self.skips.news():
@@ -203,7 +182,7 @@ class Trainer:
             segment=segment,
             batches=min(interval, self.config.steps - segment * interval),
             batch_size=self.local_batch_size,
-            workers=self.workers,
+            workers=self.request.workers,
             rank=self.group.rank,
         )
         meter = _Meter(self.config.batch_size, self.group)
@@ -260,7 +239,7 @@ class Trainer:
         self.folder.append_row("validation.csv", {"step": self.step, **figures})
 
     def _autocast(self) -> AbstractContextManager[Any]:
-        if not self.bf16:
+        if not self.request.bf16:
             return nullcontext()
         return torch.autocast(self.device.type, torch.bfloat16)
 
@@ -290,18 +269,81 @@ class _Meter:
         elapsed = time.perf_counter() - self.begin
         total, focal, giou, l1, quality, iou, norm = self.group.mean(self.sums / self.count).tolist()
         speed, wait = self.count * self.batch_size / elapsed, self.waited_s / elapsed
-        progress = Progress(
-            step,
-            total,
-            focal,
-            giou,
-            l1,
-            quality,
-            iou,
-            learning_rate,
-            norm,
-            samples_per_s=speed,
-            data_wait=wait,
-        )
         self._reset()
-        return progress
+        return Progress(step, total, focal, giou, l1, quality, iou, learning_rate, norm, speed, wait)
+
+
+# --- what a stage trains ------------------------------------------------------------------------
+
+
+def select_trainable(model: DMTrack, config: TrainConfig) -> int:
+    """Freeze what the stage does not train; return the number of trained parameters.
+
+    Raises:
+        ConfigError: Adapters or a quality tower are to be trained, but the network has none.
+        AssertionError: The count is not the one the adapter widths give.
+    """
+    if config.stage == "foundation":
+        model.requires_grad_(True)
+        return sum(p.numel() for p in model.foundation.parameters())
+    model.requires_grad_(False)
+    if config.stage == "quality":
+        quality = model.foundation.head.quality
+        if quality is None:
+            raise ConfigError("the quality stage needs a network with a quality tower")
+        quality.requires_grad_(True)
+        return sum(p.numel() for p in quality.parameters())
+    if model.adapters is None:
+        raise ConfigError("the adapter stage needs a network with adapters")
+    model.adapters.requires_grad_(True)
+    trained = sum(p.numel() for p in model.parameters() if p.requires_grad)
+    if trained != model.config.adapter_parameters:
+        raise AssertionError(f"{trained} trained parameters, expected {model.config.adapter_parameters}")
+    return trained
+
+
+def set_train_mode(model: DMTrack, config: TrainConfig) -> None:
+    """Switch to training; batch norm of what is frozen keeps its statistics (specification 4)."""
+    model.train()
+    if config.stage == "foundation":
+        return
+    for module in model.foundation.modules():
+        if isinstance(module, nn.BatchNorm2d) and not module.weight.requires_grad:
+            module.eval()
+
+
+def build_optimizers(model: DMTrack, config: TrainConfig) -> Sequence[torch.optim.Optimizer]:
+    """Return the optimisers of a run.
+
+    With `muon`, the weight matrices of the transformer blocks take orthogonalised momentum, scaled to the
+    size of an AdamW step so that one learning rate serves both.
+
+    Source: Jordan et al., "Muon"; the scaling is that of Liu et al., arXiv 2502.16982.
+    """
+    trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
+    matrices: list[nn.Parameter] = []
+    if config.optimizer == "muon":
+        if not hasattr(torch.optim, "Muon"):
+            raise ConfigError("optimizer muon needs torch 2.9 or newer", hint="use --optimizer adamw")
+        blocks = [m for m in model.modules() if isinstance(m, Block)]
+        matrices = [p for block in blocks for p in block.parameters() if p.ndim == 2 and p.requires_grad]
+    chosen = {id(p) for p in matrices}
+    rest = [p for p in trained.values() if id(p) not in chosen]
+    decayed = [p for p in rest if p.ndim > 1]
+    plain = [p for p in rest if p.ndim <= 1]
+    groups = [
+        {"params": decayed, "weight_decay": config.weight_decay},
+        # Published: one weight decay for everything. From nothing, norms and biases are better left alone.
+        {"params": plain, "weight_decay": config.weight_decay if config.stage == "adapters" else 0.0},
+    ]
+    optimizers: list[torch.optim.Optimizer] = [torch.optim.AdamW(groups, lr=config.learning_rate)]
+    if matrices:
+        optimizers.append(
+            torch.optim.Muon(
+                matrices,
+                lr=config.learning_rate,
+                weight_decay=config.weight_decay,
+                adjust_lr_fn="match_rms_adamw",
+            )
+        )
+    return optimizers

@@ -8,7 +8,7 @@ print(progress.step, progress.loss)
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -28,13 +28,12 @@ from dmtrack.network.weights.checkpoint import (
     sha256_of,
 )
 from dmtrack.network.weights.store import find_weights
-from dmtrack.synthetic.sampling import SamplerConfig, TrainingSampler
+from dmtrack.synthetic.sample import SampleShape
+from dmtrack.synthetic.sampling import TrainingSampler
 from dmtrack.training.config import SYNTHETIC, DataPart, Stage, TrainRequest
 from dmtrack.training.data import SamplerFactory, WeightedSource
-from dmtrack.training.distributed import ProcessGroup, joined_group
-from dmtrack.training.run_folder import RunFolder
-from dmtrack.training.sequence_source import SequenceSource
-from dmtrack.training.sequences import SequenceConfig
+from dmtrack.training.distributed import joined_group
+from dmtrack.training.sequences import SequenceConfig, SequenceSource
 from dmtrack.training.trainer import Progress, Trainer
 
 
@@ -65,7 +64,9 @@ def train(request: TrainRequest, tell: Callable[[str], object] = lambda line: No
         torch.manual_seed(request.train.seed)
         model = build_model(request.train.stage, _model_config(request), init)
         source = open_data(request, model.config)
-        trainer = _trainer(request, model.to(group.device(device)), source.factory, group)
+        validate = _validation(request, model.config) if group.is_first else None
+        model.to(group.device(device))
+        trainer = Trainer(model, request, source.factory, validate=validate, group=group)
         trainer.folder.write_config(
             {
                 "model": model.config.to_dict(),
@@ -88,22 +89,10 @@ def train(request: TrainRequest, tell: Callable[[str], object] = lambda line: No
         tell(f"wrote {path} (sha256 {digest})")
 
 
-def _trainer(request: TrainRequest, model: DMTrack, factory: SamplerFactory, group: ProcessGroup) -> Trainer:
-    validate = None
-    if request.validate is not None and group.is_first:
-        validate = ClipValidation(request.validate, request.modality, _tracker_config(model.config))
-    return Trainer(
-        model,
-        request.train,
-        factory,
-        RunFolder(request.output, read_only=not group.is_first),
-        device=next(model.parameters()).device,
-        bf16=request.bf16,
-        workers=request.workers,
-        validate=validate,
-        validate_interval=request.validate_every,
-        group=group,
-    )
+def _validation(request: TrainRequest, model: ModelConfig) -> ClipValidation | None:
+    if request.validate is None:
+        return None
+    return ClipValidation(request.validate, request.modality, _tracker_config(model))
 
 
 def _save(trainer: Trainer, request: TrainRequest, trained_on: str, init: Path | None) -> tuple[Path, str]:
@@ -226,7 +215,7 @@ def open_data(request: TrainRequest, model: ModelConfig) -> DataSource:
     if pairs and request.modality is None:
         raise ConfigError("the adapter stage needs --modality", hint="thermal, depth or event")
     modality = request.modality if pairs else None
-    sizes = SequenceConfig(model.template_size, model.search_size, request.train.templates, modality)
+    shape = SampleShape(model.template_size, model.search_size, request.train.templates, modality)
     parts = _parts(request)
     request.pictures.require_folders()
     pictures = {
@@ -243,9 +232,9 @@ def open_data(request: TrainRequest, model: ModelConfig) -> DataSource:
     notes: list[str] = []
     for part in parts:
         if part.folder is None:
-            factories.append(_synthesis(request, sizes))
+            factories.append(_synthesis(request, shape))
             continue
-        source = SequenceSource.open(part.folder, sizes, request.bad_data)
+        source = SequenceSource.open(part.folder, SequenceConfig(**asdict(shape)), request.bad_data)
         factories.append(source)
         words += [f"{count} {layout} sequences" for layout, count in source.listing.layouts.items()]
         notes.append(f"{part.folder}: {source.listing}")
@@ -258,18 +247,6 @@ def _parts(request: TrainRequest) -> tuple[DataPart, ...]:
     return request.data or (DataPart(None),)
 
 
-def _synthesis(request: TrainRequest, sizes: SequenceConfig) -> SamplerFactory:
+def _synthesis(request: TrainRequest, shape: SampleShape) -> SamplerFactory:
     """Return what makes samples up: pairs for adapters, scenes and collages for a foundation."""
-    config = SamplerConfig(
-        sizes.template_size,
-        sizes.search_size,
-        templates=sizes.templates,
-        modality=sizes.modality,
-        photographs=request.pictures.photographs,
-        thermal_images=request.pictures.thermal_images,
-        collage_share=request.pictures.collage_share,
-        # A foundation must know the look of every second stream: adapters cannot teach it to see.
-        event_share=0.08,
-        depth_share=0.08,
-    )
-    return partial(TrainingSampler, config)
+    return partial(TrainingSampler, request.pictures.sampler_config(shape))
