@@ -13,23 +13,53 @@ import struct
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 
+import cv2
 import numpy as np
 
 from dmtrack.errors import DecodeError, FormatError, VideoError
 from dmtrack.video.frame import Frame, Pixels, VideoInfo
+from dmtrack.video.picture_file import decode_picture
 from dmtrack.video.position import Position
-from dmtrack.video.ros_image import IMAGE, NS_PER_S, PICTURE_TYPES, RosImage, parse_ros1_image, unit_mm
 from dmtrack.video.source import FrameSource
 from dmtrack.video.track_choice import TrackChoice, TrackInfo, TrackPicker, kind_of_track
 
 BAG_SUFFIXES: Final = frozenset({".bag", ".db3"})
 MAX_CONSECUTIVE_DAMAGED: Final = 100
-_TIME_BASE: Final = Fraction(1, NS_PER_S)
+_PICTURE_TYPES: Final = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
+_NS_PER_S: Final = 1_000_000_000
+_TIME_BASE: Final = Fraction(1, _NS_PER_S)
 _LOGGER = logging.getLogger(__name__)
 _DAMAGE: Final = (ValueError, LookupError, ArithmeticError, RuntimeError, OSError, MemoryError, struct.error)
 """What the library, and the decompressors below it, raise on damaged bags besides its own error."""
+
+_FARTHEST_M: Final = 65.0
+"""No depth camera sees farther: where half of a picture does, it counts millimetres, against REP 118."""
+_DEPTH_HEADER_BYTES: Final = 12
+"""`compressedDepth` puts its quantisation before the PNG: a depth of `a / (count - b)` metres for `32FC1`."""
+
+_COLOUR: Final = {
+    "rgb8": (3, None),
+    "bgr8": (3, cv2.COLOR_BGR2RGB),
+    "8uc3": (3, cv2.COLOR_BGR2RGB),
+    "rgba8": (4, cv2.COLOR_RGBA2RGB),
+    "bgra8": (4, cv2.COLOR_BGRA2RGB),
+    "yuv422": (2, cv2.COLOR_YUV2RGB_UYVY),
+    "uyvy": (2, cv2.COLOR_YUV2RGB_UYVY),
+    "yuyv": (2, cv2.COLOR_YUV2RGB_YUY2),
+    "yuv422_yuy2": (2, cv2.COLOR_YUV2RGB_YUY2),
+}
+"""Encoding -> bytes a pixel, and OpenCV's conversion to RGB."""
+_GREY: Final = {
+    "mono8": "u1",
+    "8uc1": "u1",
+    "mono16": "u2",
+    "16uc1": "u2",
+    "y16": "u2",
+    "z16": "u2",
+    "32fc1": "f4",
+}
 
 
 class BagReader(FrameSource):
@@ -90,7 +120,7 @@ class BagReader(FrameSource):
             self._log.close()
 
     def _pick(self, stream: int | TrackPicker) -> tuple[TrackInfo, Any]:
-        topics = [one for one in self._log.connections if one.msgtype in PICTURE_TYPES]
+        topics = [one for one in self._log.connections if one.msgtype in _PICTURE_TYPES]
         if not topics:
             raise VideoError("the bag has no pictures", where=self._path, hint=_kinds(self._log.connections))
         tracks = [TrackInfo(i, one.topic, kind_of_track(one.topic)) for i, one in enumerate(topics)]
@@ -111,10 +141,11 @@ class BagReader(FrameSource):
         last_ns: int | None = None
         for recorded_ns, data in self._messages():
             try:
-                message = self._parsed(data)
-                pixels = message.pixels()
+                message = self._message(data)
+                pixels = _picture(message)
+                stamp = message.header.stamp
                 self._require_alike(pixels)
-            except (FormatError, *_DAMAGE) as error:
+            except (FormatError, *_bag_errors()) as error:
                 self._damaged += 1
                 self._reason = str(error)
                 in_a_row += 1
@@ -125,27 +156,24 @@ class BagReader(FrameSource):
                     ) from error
                 continue
             in_a_row = 0
-            stamp_ns = message.stamp_ns or recorded_ns
+            stamp_ns = stamp.sec * _NS_PER_S + stamp.nanosec or recorded_ns
             last_ns = stamp_ns if last_ns is None or stamp_ns > last_ns else last_ns + 1
-            yield index, last_ns, pixels, message.encoding
+            yield index, last_ns, pixels, _encoding(message)
             index += 1
 
     def _messages(self) -> Iterator[tuple[int, bytes]]:
         try:
             for _, recorded_ns, data in self._log.messages([self._topic]):
                 yield recorded_ns, data
-        except _reader_errors() as error:
+        except _bag_errors() as error:
             raise DecodeError(f"the bag is damaged: {_said(error)}", where=self._path) from error
 
-    def _parsed(self, data: bytes) -> RosImage:
-        if not self._is_ros2:
-            return parse_ros1_image(data, self._topic.msgtype)
-        message = self._typestore.deserialize_cdr(data, self._topic.msgtype)
-        stamp_ns = message.header.stamp.sec * NS_PER_S + message.header.stamp.nanosec
-        if self._topic.msgtype != IMAGE:
-            return RosImage(stamp_ns, message.format, None, 0, False, memoryview(message.data))
-        size, picture = (message.width, message.height), memoryview(message.data)
-        return RosImage(stamp_ns, message.encoding, size, message.step, bool(message.is_bigendian), picture)
+    def _message(self, data: bytes) -> Any:  # noqa: ANN401
+        if self._is_ros2:
+            return self._typestore.deserialize_cdr(data, self._topic.msgtype)
+        # not `deserialize_ros1`: the RealSense recorder appends the unit of depth, and that one refuses more
+        definition = self._typestore.get_msgdef(self._topic.msgtype)
+        return definition.deserialize_ros1(data, 0, definition.cls, self._typestore)[0]
 
     def _require_alike(self, pixels: Pixels) -> None:
         kind = (pixels.shape, pixels.dtype)
@@ -156,7 +184,7 @@ class BagReader(FrameSource):
     def _describe(self, track: TrackInfo, start_ns: int, first: Pixels, encoding: str) -> VideoInfo:
         bits = first.dtype.itemsize * 8
         count = int(self._topic.msgcount)
-        seconds = Fraction(self._recorded_ns(), NS_PER_S)
+        seconds = Fraction(self._recorded_ns(), _NS_PER_S)
         rate = ((count - 1) / seconds).limit_denominator(1000) if count > 1 and seconds > 0 else None
         is_grey = first.ndim == 2
         return VideoInfo(
@@ -197,7 +225,7 @@ class BagReader(FrameSource):
                     text = self._typestore.deserialize_cdr(data, connection.msgtype).data
                     return unit_mm(float(text))
                 return unit_mm(*struct.unpack_from("<f", data))
-            except (StopIteration, *_DAMAGE) as error:
+            except (StopIteration, *_bag_errors()) as error:
                 _LOGGER.warning("%s: the unit of depth cannot be read: %s", self._path, error)
         return None
 
@@ -218,7 +246,7 @@ def _open_log(path: Path, *, is_ros2: bool) -> tuple[Any, Any]:
         log.open()
     except PermissionError as error:
         raise VideoError("no permission to read it", where=path) from error
-    except _reader_errors() as error:
+    except _bag_errors() as error:
         raise VideoError(
             f"this is no whole ROS bag: {_said(error)}",
             where=path,
@@ -228,10 +256,11 @@ def _open_log(path: Path, *, is_ros2: bool) -> tuple[Any, Any]:
     return log, types.get_typestore(store)
 
 
-def _reader_errors() -> tuple[type[Exception], ...]:
-    """Return what reading a damaged bag raises: the readers' errors, the database's, and `_DAMAGE`."""
+def _bag_errors() -> tuple[type[Exception], ...]:
+    """Return what reading a damaged bag raises: errors of the library and of the database, and `_DAMAGE`."""
     readers = [importlib.import_module(f"rosbags.rosbag{version}.reader").ReaderError for version in (1, 2)]
-    return (*readers, importlib.import_module("apsw").Error, AssertionError, *_DAMAGE)
+    message = importlib.import_module("rosbags.serde").SerdeError
+    return (*readers, message, importlib.import_module("apsw").Error, AssertionError, *_DAMAGE)
 
 
 def _said(error: Exception) -> str:
@@ -241,3 +270,68 @@ def _said(error: Exception) -> str:
 def _kinds(connections: list[Any]) -> str:
     kinds = sorted({str(one.msgtype) for one in connections})
     return f"it holds {', '.join(kinds[:6]) or 'nothing'}"
+
+
+def _picture(message: Any) -> Pixels:  # noqa: ANN401 - `rosbags` makes its types as it runs
+    """Return `(H, W, 3)` uint8 RGB, or `(H, W)` uint8 or uint16; depth in metres becomes millimetres.
+
+    Args:
+        message: An `Image` or a `CompressedImage`.
+
+    Raises:
+        FormatError: The message is shorter than its picture, or its encoding is unknown.
+    """
+    name = _encoding(message).lower()
+    if hasattr(message, "format"):
+        return _decompressed(name, memoryview(message.data))
+    if name in _GREY:
+        dtype = np.dtype(_GREY[name]).newbyteorder(">" if message.is_bigendian else "<")
+        return _counts(_samples(message, dtype, 1)[..., 0])
+    if name not in _COLOUR:
+        raise FormatError(f"pictures encoded as {message.encoding!r} are not supported")
+    channels, conversion = _COLOUR[name]
+    stored = _samples(message, np.dtype(np.uint8), channels)
+    return cast(Pixels, stored.copy() if conversion is None else cv2.cvtColor(stored, conversion))
+
+
+def _encoding(message: Any) -> str:  # noqa: ANN401
+    return str(message.format if hasattr(message, "format") else message.encoding)
+
+
+def _decompressed(name: str, data: memoryview) -> Pixels:
+    if "compresseddepth" not in name:
+        return decode_picture(bytes(data)).pixels
+    pixels = decode_picture(bytes(data[_DEPTH_HEADER_BYTES:])).pixels
+    if name.startswith("16uc1"):
+        return pixels
+    if not name.startswith("32fc1") or pixels.dtype != np.uint16:
+        raise FormatError(f"compressed depth of kind {name!r} is not supported", hint="16UC1 is")
+    scale, shift = struct.unpack_from("<ff", data, 4)
+    inverse = np.where(pixels > 0, pixels.astype(np.float32) - np.float32(shift), np.inf)
+    return _counts(np.float32(scale) / inverse)
+
+
+def _samples(message: Any, dtype: np.dtype[Any], channels: int) -> np.ndarray:  # noqa: ANN401
+    height, width, step = message.height, message.width, message.step
+    row = width * channels * dtype.itemsize
+    if step < row or step * height > len(message.data) or not width * height:
+        raise FormatError(
+            f"a picture of {width}x{height} ({message.encoding}) does not fit into {len(message.data)} bytes"
+        )
+    rows = np.frombuffer(message.data, np.uint8, step * height).reshape(height, step)
+    return np.ascontiguousarray(rows[:, :row]).view(dtype).reshape(height, width, channels)
+
+
+def _counts(samples: np.ndarray) -> Pixels:
+    if samples.dtype.kind != "f":
+        return cast(Pixels, samples.astype(samples.dtype.newbyteorder("=")))
+    depth = np.nan_to_num(samples.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
+    measured = depth[depth > 0]
+    is_mm = measured.size and float(np.median(measured)) > _FARTHEST_M
+    return np.clip(np.rint(depth if is_mm else depth * 1000), 0, 65535).astype(np.uint16)
+
+
+def unit_mm(metres: float) -> Fraction | None:
+    """Return a unit of depth, as a camera states it in single precision, in millimetres."""
+    unit = Fraction(f"{metres:.6g}") * 1000 if 0 < metres < 1 else Fraction(0)
+    return unit or None
