@@ -66,19 +66,18 @@ def test_two_streams(build, tree, layout, modality, streams):
     assert sequence.sources() == tuple(folder / name for name in streams)
     assert sequence.start_box.xywh == (10, 20, 30, 40)
     assert len(sequence) == 3
-    assert sequence.rgb_sensor is None
 
 
 @pytest.mark.parametrize(
-    ("tree", "root", "sensor", "box"),
+    ("tree", "root", "box"),
     [
-        ({"img": 3, "groundtruth_rect.txt": ROWS}, "Walking", None, (9, 19, 30, 40)),
-        ({".": 3, "groundtruth.txt": "10,20,40,20,40,60,10,60\n" * 3}, "bag", None, (9, 19, 30, 40)),
-        ({".": 3, "groundtruth.txt": ROWS}, "bag", None, (10, 20, 30, 40)),
-        ({"rgb.mp4": "", "groundtruth.txt": ROWS}, "clip", None, (10, 20, 30, 40)),
-        ({"infrared": 3, "groundtruth.txt": ROWS}, "clip", Modality.THERMAL, (10, 20, 30, 40)),
-        ({"a.avi": "", "a.txt": ROWS}, "tir_clip", Modality.THERMAL, (10, 20, 30, 40)),
-        ({"a.avi": "", "a.txt": ROWS}, "stirring", None, (10, 20, 30, 40)),
+        ({"img": 3, "groundtruth_rect.txt": ROWS}, "Walking", (9, 19, 30, 40)),
+        ({".": 3, "groundtruth.txt": "10,20,40,20,40,60,10,60\n" * 3}, "bag", (9, 19, 30, 40)),
+        ({".": 3, "groundtruth.txt": ROWS}, "bag", (10, 20, 30, 40)),
+        ({"rgb.mp4": "", "groundtruth.txt": ROWS}, "clip", (10, 20, 30, 40)),
+        ({"infrared": 3, "groundtruth.txt": ROWS}, "clip", (10, 20, 30, 40)),
+        ({"a.avi": "", "a.txt": ROWS}, "tir_clip", (10, 20, 30, 40)),
+        ({"a.avi": "", "a.txt": ROWS}, "stirring", (10, 20, 30, 40)),
     ],
     ids=[
         "otb",
@@ -90,16 +89,10 @@ def test_two_streams(build, tree, layout, modality, streams):
         "only part of a word",
     ],
 )
-def test_one_stream(build, tree, root, sensor, box):
+def test_one_stream(build, tree, root, box):
     sequence = open_sequence(build(tree, root))
-    assert (sequence.modality, len(sequence.aux_paths), sequence.rgb_sensor) == (None, 0, sensor)
+    assert (sequence.modality, len(sequence.aux_paths)) == (None, 0)
     np.testing.assert_allclose(sequence.start_box.xywh, box)
-
-
-def test_thermal_sets_have_boxes_in_both_streams(build):
-    tree = {"visible": 3, "infrared": 3, "visible.txt": ROWS, "infrared.txt": "1,2,3,4\n5,6,7,8\n"}
-    aux_boxes = open_sequence(build(tree)).aux_boxes
-    np.testing.assert_array_equal(aux_boxes, [(1, 2, 3, 4), (5, 6, 7, 8), [np.nan] * 4])
 
 
 def test_visevent_starts_at_the_first_frame_with_the_target(build):
@@ -116,7 +109,6 @@ def test_vtuav_rows_of_every_tenth_frame_find_their_frames(build):
     assert np.flatnonzero(sequence.visible).tolist() == [0, 10, 20]
     assert sequence.annotation_step == 10
     assert sequence.box(20).xywh == (12, 22, 30, 40)
-    np.testing.assert_array_equal(sequence.aux_boxes, sequence.boxes)
 
 
 def test_otb_pictures_beyond_the_ground_truth_are_left_out(build):

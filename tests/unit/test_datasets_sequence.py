@@ -50,7 +50,6 @@ def test_length_start_box_and_arrays_that_cannot_be_changed():
         ({"aux_paths": files("walk/depth", 3)}, "go together"),
         ({"visible": np.ones(2, dtype=bool)}, "do not go together"),
         ({"boxes": np.ones((3, 5))}, "do not go together"),
-        ({"aux_boxes": np.ones((2, 4))}, "3 boxes, but 2 in the second stream"),
         (
             {"boxes": np.array([[1.0, 2, 3, 4], [1, 2, 0, 4], [1, 2, 3, 4]])},
             "frame 1 is visible but has no box",
@@ -74,7 +73,7 @@ def test_absent_frames_have_no_box():
 
 
 def test_a_video_may_have_any_number_of_frames():
-    sequence = make(rgb_paths=(Path("a/thermal.avi"),), rgb_sensor=Modality.THERMAL)
+    sequence = make(rgb_paths=(Path("a/thermal.avi"),))
     assert is_recording(sequence.rgb_paths)
     assert sequence.sources() == (Path("a/thermal.avi"), None)
 

@@ -6,7 +6,6 @@ import contextlib
 import math
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 from dmtrack.errors import BoxError, FormatError
@@ -14,20 +13,6 @@ from dmtrack.geometry.box import Box
 from dmtrack.tracking.result import TrackState
 
 _SEPARATORS: Final = re.compile(r"[,;\s]+")
-
-
-def read_text(path: Path) -> str:
-    """Return the text of a file.
-
-    Raises:
-        FormatError: It cannot be read, or is no text.
-    """
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise FormatError("is not a text file", where=path) from None
-    except OSError as error:
-        raise FormatError(f"cannot be read ({error.strerror})", where=path) from error
 
 
 def words_of(line: str) -> list[str]:

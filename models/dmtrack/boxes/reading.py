@@ -18,8 +18,9 @@ from dmtrack.boxes.formats.mot import LEAST_COLUMNS, read_mot
 from dmtrack.boxes.formats.row_per_frame import read_row_per_frame
 from dmtrack.boxes.formats.table import read_table
 from dmtrack.boxes.formats.vot import has_values, read_vot
-from dmtrack.boxes.parsing import number, placed, read_text, words_of
+from dmtrack.boxes.parsing import number, placed, words_of
 from dmtrack.boxes.results import PictureSize, RecordingResults, ResultsGatherer
+from dmtrack.datasets.ground_truth import read_text
 from dmtrack.errors import FormatError
 from dmtrack.output.record import RECORD, read_run_json
 from dmtrack.tracking.result import TrackedBox

@@ -16,8 +16,8 @@ from typing import Final
 
 from dmtrack.boxes.formats.mot import LEAST_COLUMNS, read_mot
 from dmtrack.boxes.formats.table import read_table
-from dmtrack.boxes.parsing import read_text, words_of
-from dmtrack.datasets.ground_truth import box_at
+from dmtrack.boxes.parsing import words_of
+from dmtrack.datasets.ground_truth import box_at, read_text
 from dmtrack.errors import BoxError
 from dmtrack.geometry.box import Box
 from dmtrack.tracking.result import TrackedBox

@@ -178,7 +178,7 @@ def _starts_with_numbers(path: Path) -> bool:
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a file beside pictures.
+    """Return the text of a file.
 
     Raises:
         FormatError: It cannot be read, or is no text.
@@ -186,7 +186,7 @@ def read_text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
-        raise FormatError("this is not a text file", where=path) from None
+        raise FormatError("is not a text file", where=path) from None
     except OSError as error:
         raise FormatError(f"cannot be read ({error.strerror})", where=path) from error
 

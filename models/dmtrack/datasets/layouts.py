@@ -11,7 +11,7 @@ beside them (`dmtrack.datasets.ground_truth`). A stream is a sub-folder of pictu
 VisEvent and COESOT are also passed on with the event recording itself (`.aedat4`, `.csv`) and without
 event pictures: then that file is the second stream.
 
-One stream alone is an RGB (or, when a name says so, thermal-only) clip: `img/` of OTB, a sub-folder or
+One stream alone is a clip, whatever its sensor: `img/` of OTB, a sub-folder or
 video with a name from above, pictures in the clip's folder itself (VOT; `events.npz` beside them is their
 second stream), or the folder's only video.
 """
@@ -39,7 +39,6 @@ class DatasetLayout:
     rgb: str
     aux: str | None
     modality: Modality | None
-    rgb_sensor: Modality | None = None
 
 
 LAYOUTS: Final = (
@@ -60,14 +59,10 @@ LAYOUTS: Final = (
     DatasetLayout("plain", "rgb", "events", Modality.EVENT),
     DatasetLayout("otb", "img", None, None),
     *(DatasetLayout("plain", name, None, None) for name in ("rgb", "color", "visible", "vis_imgs")),
-    *(
-        DatasetLayout("plain", name, None, None, rgb_sensor=Modality.THERMAL)
-        for name in ("infrared", "thermal", "ir", "tir")
-    ),
+    *(DatasetLayout("plain", name, None, None) for name in ("infrared", "thermal", "ir", "tir")),
 )
 
 _EVENT_ARCHIVE: Final = "events.npz"
-_THERMAL_WORDS: Final = frozenset({"flir", "infrared", "ir", "lwir", "thermal", "tir"})
 _EVENT_SETS: Final = (
     DatasetLayout("coesot", "*_aps", "", Modality.EVENT),
     DatasetLayout("coesot", "color_frames", "", Modality.EVENT),
@@ -189,16 +184,10 @@ def _unnamed_clip(folder: Path, streams: dict[str, Path]) -> Clip | None:
         archive = folder / _EVENT_ARCHIVE
         if archive.is_file():
             return Clip(folder, DatasetLayout("plain", "", "", Modality.EVENT), folder, archive)
-        return Clip(folder, DatasetLayout("vot", "", None, None, _sensor_of(folder)), folder)
+        return Clip(folder, DatasetLayout("vot", "", None, None), folder)
     if len(videos) == 1 and find_ground_truth(videos[0]):
-        return Clip(folder, DatasetLayout("plain", "", None, None, _sensor_of(videos[0])), videos[0])
+        return Clip(folder, DatasetLayout("plain", "", None, None), videos[0])
     return None
-
-
-def _sensor_of(stream: Path) -> Modality | None:
-    """Thermal when the name of a lone stream or of its folder says so in a word of its own."""
-    words = re.findall(r"[a-z]+", f"{stream.parent.name} {stream.stem}".lower())
-    return Modality.THERMAL if _THERMAL_WORDS.intersection(words) else None
 
 
 def clip_folders(folder: Path, depth: int = MAX_DEPTH) -> Iterator[Path]:

@@ -14,7 +14,6 @@ from dmtrack.datasets.image_files import ImageFiles, what_is_missing, without_pa
 from dmtrack.datasets.layouts import Clip, clip_folders, recognise
 from dmtrack.datasets.sequence import Floats, Paths, Sequence, is_recording
 from dmtrack.errors import DatasetError, InputError
-from dmtrack.video.frame import Modality
 
 logger = logging.getLogger(__name__)
 
@@ -124,9 +123,7 @@ def _open_target(clip: Clip, truth: Path) -> Sequence:
         aux_paths=aux if is_recording(aux) or is_recording(rgb) else aux[: len(rgb)],
         boxes=boxes,
         visible=visible,
-        aux_boxes=_aux_boxes(clip, len(boxes), step),
         start_frame=int(np.argmax(visible)),
-        rgb_sensor=clip.layout.rgb_sensor,
         layout=clip.layout.name,
         annotation_step=step,
         sizeless_frames=tuple(sizeless[present[sizeless]].tolist()),
@@ -201,19 +198,3 @@ def _spread(boxes: Floats, frames: int) -> Floats:
     spread = np.full((frames, 4), np.nan)
     spread[: _last_row(boxes) + 1 : _VTUAV_STEP] = boxes
     return spread
-
-
-def _aux_boxes(clip: Clip, frames: int, step: int) -> Floats | None:
-    """Boxes in the second stream (thermal sets only); a row more or less than frames is tolerated."""
-    if clip.aux is None or clip.layout.modality is not Modality.THERMAL:
-        return None
-    stream = clip.aux.name if clip.aux.is_dir() else clip.aux.stem
-    for name in (f"{stream}.txt", f"groundTruth_{stream}.txt"):
-        path = clip.folder / name
-        if path.is_file():
-            rows = read_boxes(path).boxes
-            boxes = np.full((frames, 4), np.nan)
-            annotated = boxes[::step]  # a view: filling it fills every `step`-th row
-            annotated[: len(rows)] = rows[: len(annotated)]
-            return boxes
-    return None

@@ -29,14 +29,12 @@ class Sequence:
         name: The folder's name, with `_<target>` where a folder has several targets.
         modality: What the second stream measures; None when there is no second stream.
         rgb_paths: Pictures of the main stream, or its one video file. Where a recording has one
-            stream only, it is this one, whatever the sensor (see `rgb_sensor`).
+            stream only, it is this one, whatever the sensor.
         aux_paths: The second stream alike; empty when there is none.
         boxes: `(T, 4)` float64 `x, y, w, h` in pixels of the main stream, counted from 0; NaN rows
             where the target is absent or nobody annotated it.
         visible: `(T,)` bool: the target is there and its box is known.
-        aux_boxes: The same target in pixels of the second stream, or None.
         start_frame: 0-based index of the frame where tracking starts; its box is known.
-        rgb_sensor: What the main stream measures when it is not colour or grey light.
         layout: The name of the layout it was recognised by (`dmtrack.datasets.layouts`).
         annotation_step: Frames from one annotated frame to the next (VTUAV: 10).
         sizeless_frames: Frames of which the ground truth gives a place but no area: mistakes in it.
@@ -51,9 +49,7 @@ class Sequence:
     aux_paths: Paths
     boxes: Floats
     visible: npt.NDArray[np.bool_]
-    aux_boxes: Floats | None = None
     start_frame: int = 0
-    rgb_sensor: Modality | None = None
     layout: str = "plain"
     annotation_step: int = 1
     sizeless_frames: tuple[int, ...] = ()
@@ -61,9 +57,8 @@ class Sequence:
     def __post_init__(self) -> None:
         _check_streams(self)
         _check_boxes(self)
-        for array in (self.boxes, self.visible, self.aux_boxes):
-            if array is not None:
-                array.setflags(write=False)
+        self.boxes.setflags(write=False)
+        self.visible.setflags(write=False)
 
     def __len__(self) -> int:
         """The number of frames that the ground truth speaks of."""
@@ -87,7 +82,7 @@ class Sequence:
 
     def main_stream(self) -> Sequence:
         """Return the same without its second stream."""
-        return replace(self, modality=None, aux_paths=(), aux_boxes=None)
+        return replace(self, modality=None, aux_paths=())
 
     def sources(self) -> tuple[Path, Path | None]:
         """Return what a reader opens: the folder or file of the main and of the second stream.
@@ -154,14 +149,12 @@ def _check_streams(sequence: Sequence) -> None:
 
 
 def _check_boxes(sequence: Sequence) -> None:
-    boxes, visible, aux_boxes = sequence.boxes, sequence.visible, sequence.aux_boxes
+    boxes, visible = sequence.boxes, sequence.visible
     frames = len(boxes)
     if boxes.shape != (frames, 4) or visible.shape != (frames,):
         raise DatasetError(
             f"boxes {boxes.shape} and visible flags {visible.shape} do not go together", where=sequence.name
         )
-    if aux_boxes is not None and aux_boxes.shape != boxes.shape:
-        raise DatasetError(f"{frames} boxes, but {len(aux_boxes)} in the second stream", where=sequence.name)
     known = np.isfinite(boxes).all(axis=1) & (boxes[:, 2:] > 0).all(axis=1)
     if (visible & ~known).any():
         raise DatasetError(

@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from dmtrack.boxes.formats.json_document import JsonFields, known
-from dmtrack.boxes.parsing import placed, read_text, state_of
+from dmtrack.boxes.parsing import placed, state_of
 from dmtrack.boxes.results import DEFAULT_LABEL, PictureSize, RecordingResults, ResultsGatherer
+from dmtrack.datasets.ground_truth import read_text
 from dmtrack.errors import FormatError
 from dmtrack.tracking.result import TrackedBox
 

@@ -16,8 +16,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final, Literal
 
-from dmtrack.boxes.parsing import box_of, finite, placed, read_text
+from dmtrack.boxes.parsing import box_of, finite, placed
 from dmtrack.boxes.results import FrameBoxes, RecordingResults, ResultsGatherer
+from dmtrack.datasets.ground_truth import read_text
 from dmtrack.errors import FormatError
 from dmtrack.geometry.box import Box
 from dmtrack.tracking.result import TrackedBox

@@ -17,8 +17,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from dmtrack.boxes.parsing import box_of, finite, placed, read_text, state_of, whole
+from dmtrack.boxes.parsing import box_of, finite, placed, state_of, whole
 from dmtrack.boxes.results import FrameBoxes, RecordingResults, ResultsGatherer
+from dmtrack.datasets.ground_truth import read_text
 from dmtrack.errors import FormatError, OutputError
 from dmtrack.output.atomic import LineFile
 

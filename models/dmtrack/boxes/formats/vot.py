@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Final
 
 from dmtrack.boxes.formats.mot import format_box
-from dmtrack.boxes.parsing import box_of, number, placed, read_text, whole, words_of
+from dmtrack.boxes.parsing import box_of, number, placed, whole, words_of
 from dmtrack.boxes.results import AbsentTarget, RecordingResults, ResultsGatherer
+from dmtrack.datasets.ground_truth import read_text
 from dmtrack.errors import FormatError
 from dmtrack.geometry.box import Box
 from dmtrack.tracking.result import TrackedBox, TrackState
