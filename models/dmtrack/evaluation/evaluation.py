@@ -20,7 +20,7 @@ from dmtrack.datasets.annotations import AnnotatedSet, read_annotations
 from dmtrack.errors import ConfigError, DatasetError, FormatError
 from dmtrack.evaluation.benchmarks import Benchmark, benchmark_for
 from dmtrack.evaluation.comparison import Comparison, compare
-from dmtrack.evaluation.report import draw_plots, report_html
+from dmtrack.evaluation.report import draw_plots, report_html, worst_sequences
 from dmtrack.evaluation.scoring import (
     AttributeScore,
     ResultsProblem,
@@ -31,7 +31,6 @@ from dmtrack.evaluation.scoring import (
     score_tracker,
 )
 from dmtrack.evaluation.tracker_files import find_trackers, unpacked
-from dmtrack.evaluation.worst_sequences import worst_sequences
 from dmtrack.output.atomic import prepare_folder, write_atomically
 
 _log = logging.getLogger(__name__)

@@ -1,29 +1,39 @@
 """One HTML file that says it all: ranking, curves, attributes, every sequence, the worst with pictures.
 
-Nothing is loaded from elsewhere, so that the file can be mailed and opened years later.
+Nothing is loaded from elsewhere, so that the file can be mailed and opened years later. `report.html` is its
+template.
 """
 
 from __future__ import annotations
 
 import base64
-import html
 import io
 import math
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib import resources
-from string import Template
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from dmtrack.datasets.annotations import Annotation
 from dmtrack.drawing.draw import PALETTE
-from dmtrack.evaluation.comparison import Comparison, largest
-from dmtrack.evaluation.worst_sequences import WorstSequence
+from dmtrack.errors import FormatError
+from dmtrack.evaluation.comparison import largest
+from dmtrack.evaluation.metric import track_boxes
+from dmtrack.evaluation.multistart import MultiStart
+from dmtrack.evaluation.overlap import Floats, iou_per_frame, is_box
+from dmtrack.evaluation.scoring import TrackerScore
+from dmtrack.evaluation.tracker_files import RowOrder, read_track
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from dmtrack.evaluation.evaluation import Evaluation
-
 
 _LARGEST: Final = 10
 _FULL_COLUMNS_UP_TO: Final = 2
@@ -31,6 +41,10 @@ _SIZE_INCHES: Final = (6.4, 4.6)
 _MOST_IN_LEGEND: Final = 16
 _STYLES: Final = ("-", "--", "-.", ":")
 _COLOURS: Final = ("#0b5fa5", "#d1495b", "#2e8540", "#8a5a00", "#6b4c9a", "#00798c", "#c2572b", "#4a4a4a")
+_WIDTH_PX: Final = 360
+_QUALITY: Final = 82
+_WHITE: Final = (255, 255, 255)
+_DARK: Final = (16, 16, 16)
 
 
 class Plot(NamedTuple):
@@ -41,6 +55,21 @@ class Plot(NamedTuple):
     svg: str
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class WorstSequence:
+    """A sequence in which the best tracker does badly.
+
+    Attributes:
+        name: Of the sequence.
+        figure: Of the best tracker.
+        shots: Its start, its worst frame and its end, with the boxes of truth and trackers: JPEG by caption.
+    """
+
+    name: str
+    figure: float
+    shots: Mapping[str, bytes]
+
+
 def report_html(evaluation: Evaluation, plots: Sequence[Plot], worst: Sequence[WorstSequence]) -> str:
     """Return the report.
 
@@ -49,73 +78,33 @@ def report_html(evaluation: Evaluation, plots: Sequence[Plot], worst: Sequence[W
         plots: As `draw_plots` draws them.
         worst: Sequences with pictures; none where there are no pictures.
     """
-    template = resources.files("dmtrack.evaluation").joinpath("report.html")
-    count = len(evaluation.data.sequences)
-    who = (
-        evaluation.trackers[0].name
-        if len(evaluation.trackers) == 1
-        else f"{len(evaluation.trackers)} trackers"
+    import jinja2  # only a report needs it
+
+    environment = jinja2.Environment(
+        autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    return Template(template.read_text(encoding="utf-8")).substitute(
-        title=_text(f"{evaluation.benchmark.title}: {who}, {count} sequences"),
-        note=_text(f"Ground truth: {evaluation.source}. Figures in percent; made by dmtrack evaluate."),
-        problems=_problems(evaluation),
-        ranking=_ranking(evaluation),
-        comparison="" if evaluation.comparison is None else _comparison(evaluation, evaluation.comparison),
-        plots=_plots(plots),
-        attributes=_attributes(evaluation),
-        sequences=_sequences(evaluation),
-        worst=_worst(evaluation, worst),
-    )
-
-
-def _problems(evaluation: Evaluation) -> str:
-    lines = [_text(problem) for tracker in evaluation.trackers for problem in tracker.problems]
-    if not lines:
-        return ""
-    return '<h2>What was wrong with the results</h2><ul class="problems">' + _joined("li", lines) + "</ul>"
-
-
-def _ranking(evaluation: Evaluation) -> str:
-    count = len(evaluation.data.sequences)
-    rows = [
-        (_text(tracker.name), *map(_percent, tracker.figures), f"{len(tracker.sequences)} of {count}")
-        for tracker in evaluation.trackers
-    ]
-    return _table(("tracker", *evaluation.columns, "sequences"), rows, best_first=True)
-
-
-def _comparison(evaluation: Evaluation, comparison: Comparison) -> str:
-    a, b = _text(comparison.a), _text(comparison.b)
-    rows = [
-        (
-            _text(one.column),
-            _signed(one.mean),
-            f"{_signed(one.low)} to {_signed(one.high)}",
-            "yes" if one.is_clear else "no",
-            str(one.a_better),
-            str(one.b_better),
-        )
-        for one in comparison.differences
-    ]
-    extremes = [
-        (_text(comparison.names[row]), *(_signed(value) for value in comparison.values[row]))
-        for row in largest(comparison, evaluation.ranking_column, _LARGEST)
-    ]
-    head = (f"{a} &minus; {b}", "difference", "95 % interval", "clear", f"{a} better", f"{b} better")
-    heads = ("largest differences", *(_text(one.column) for one in comparison.differences))
-    note = (
-        f"<p class='note'>Over {len(comparison.names)} sequences that both have; the interval is a bootstrap "
-        "over sequences. Where it leaves out 0, the choice of sequences does not explain the difference."
-    )
-    if comparison.is_mean_of_sequences:
-        note += " The benchmark's own figure is no mean over sequences; these differences are."
-    return f"<h2>{a} against {b}</h2>{_table(head, rows)}{note}</p>{_table(heads, extremes)}"
-
-
-def _plots(plots: Sequence[Plot]) -> str:
-    return (
-        '<div class="plots">' + _joined("div", (_inline(plot, i) for i, plot in enumerate(plots))) + "</div>"
+    environment.filters |= {
+        "percent": lambda value: f"{100 * value:.1f}" if math.isfinite(value) else "",
+        "signed_percent": lambda value: f"{100 * value:+.2f}" if math.isfinite(value) else "",
+        "base64": lambda data: base64.b64encode(data).decode(),
+    }
+    template = resources.files("dmtrack.evaluation").joinpath("report.html").read_text(encoding="utf-8")
+    trackers, column, comparison = evaluation.trackers, evaluation.ranking_column, evaluation.comparison
+    who = trackers[0].name if len(trackers) == 1 else f"{len(trackers)} trackers"
+    is_full = len(trackers) <= _FULL_COLUMNS_UP_TO
+    return environment.from_string(template).render(
+        title=f"{evaluation.benchmark.title}: {who}, {len(evaluation.data.sequences)} sequences",
+        evaluation=evaluation,
+        comparison=comparison,
+        largest=() if comparison is None else largest(comparison, column, _LARGEST),
+        plots=[_inline(plot, i) for i, plot in enumerate(plots)],
+        attributes=evaluation.attributes(),
+        ranked_by=evaluation.benchmark.metric.ranked_by,
+        ranking=column,
+        shown=range(len(evaluation.columns)) if is_full else [column],
+        by_name=[{score.name: score for score in tracker.sequences} for tracker in trackers],
+        worst=worst,
+        swatches=list(zip(PALETTE, (tracker.name for tracker in trackers), strict=False)),
     )
 
 
@@ -123,95 +112,6 @@ def _inline(plot: Plot, number: int) -> str:
     """Return a drawing whose ids differ from those of its neighbours."""
     svg = plot.svg[plot.svg.index("<svg") :]
     return re.sub(r'(id="|url\(#|xlink:href="#|href="#)', rf"\g<1>p{number}-", svg)
-
-
-def _attributes(evaluation: Evaluation) -> str:
-    column, rows = evaluation.ranking_column, []
-    for name, found in evaluation.attributes().items():
-        most = max(one.sequences for one in found if one is not None)
-        figures = ("" if one is None else _percent(one.figures[column]) for one in found)
-        rows.append((_text(name), str(most), *figures))
-    if not rows:
-        return ""
-    head = ("attribute", "sequences", *(_text(tracker.name) for tracker in evaluation.trackers))
-    title = f"<h2>Attributes: {_text(evaluation.benchmark.metric.ranked_by)}</h2>"
-    return title + _table(head, rows, sortable=True)
-
-
-def _sequences(evaluation: Evaluation) -> str:
-    metric = evaluation.benchmark.metric
-    is_full = len(evaluation.trackers) <= _FULL_COLUMNS_UP_TO
-    shown = range(len(metric.columns)) if is_full else [evaluation.ranking_column]
-    head = ["sequence", "frames"]
-    for tracker in evaluation.trackers:
-        head += [_text(f"{tracker.name} {metric.columns[column]}") for column in shown]
-    by_name = [{score.name: score for score in tracker.sequences} for tracker in evaluation.trackers]
-    rows = []
-    for annotation in evaluation.data.sequences:
-        cells = [_text(annotation.name), str(len(annotation))]
-        for scores in by_name:
-            score = scores.get(annotation.name)
-            cells += ["" if score is None else _percent(score.figures[column]) for column in shown]
-        rows.append(tuple(cells))
-    return _table(head, rows, sortable=True, name="sequences")
-
-
-def _worst(evaluation: Evaluation, worst: Sequence[WorstSequence]) -> str:
-    if not worst:
-        return ""
-    key = ['<span class="swatch" style="background:#fff"></span>truth']
-    for colour, tracker in zip(PALETTE, evaluation.trackers, strict=False):
-        key.append(f'<span class="swatch" style="background:rgb{colour}"></span>{_text(tracker.name)}')
-    parts = [f"<h2>Where {_text(evaluation.trackers[0].name)} does worst</h2><p>{''.join(key)}</p>"]
-    for one in worst:
-        shots = (
-            f'<img alt="{_text(one.name)}, {_text(shot.caption)}" '
-            f'src="data:image/jpeg;base64,{base64.b64encode(shot.jpeg).decode()}">'
-            f"<figcaption>{_text(shot.caption)}</figcaption>"
-            for shot in one.shots
-        )
-        name = f"{_text(one.name)}: {_text(evaluation.benchmark.metric.ranked_by)} {_percent(one.figure)}"
-        parts.append(f'<h3>{name}</h3><div class="shots">{_joined("figure", shots)}</div>')
-    return "".join(parts)
-
-
-def _table(
-    head: Sequence[str],
-    rows: Sequence[Sequence[str]],
-    *,
-    sortable: bool = False,
-    best_first: bool = False,
-    name: str = "",
-) -> str:
-    """Return a table; cells are HTML already."""
-    body = []
-    for number, row in enumerate(rows):
-        mark = ' class="best"' if best_first and number == 0 and len(rows) > 1 else ""
-        body.append(f"<tr{mark}>{_joined('td', row)}</tr>")
-    kind = ' class="sortable"' if sortable else ""
-    own = f' id="{name}"' if name else ""
-    top = f"<thead><tr>{_joined('th', head)}</tr></thead>"
-    return f"<table{kind}{own}>{top}<tbody>{''.join(body)}</tbody></table>"
-
-
-def _joined(tag: str, parts: Iterable[str]) -> str:
-    return "".join(f"<{tag}>{part}</{tag}>" for part in parts)
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f}" if math.isfinite(value) else ""
-
-
-def _signed(value: float) -> str:
-    if not math.isfinite(value):
-        return ""
-    shown = f"{100 * value:+.2f}"
-    side = "" if float(shown) == 0 else "up" if value > 0 else "down"
-    return f'<span class="{side}">{shown}</span>'
-
-
-def _text(value: object) -> str:
-    return html.escape(str(value))
 
 
 def draw_plots(evaluation: Evaluation) -> Iterator[Plot]:
@@ -253,3 +153,102 @@ def _saved(figure: Figure, kind: str) -> bytes:
         metadata = {"Date": None} if kind == "svg" else None
         figure.savefig(data, format=kind, dpi=150, metadata=metadata)
     return data.getvalue()
+
+
+def worst_sequences(
+    evaluation: Evaluation, count: int, order: RowOrder = RowOrder.XYWH
+) -> tuple[WorstSequence, ...]:
+    """Return the sequences in which the first tracker does worst, of those whose pictures are there.
+
+    Args:
+        evaluation: The trackers; the first of them chooses.
+        count: How many sequences.
+        order: What the numbers of result rows are.
+    """
+    if isinstance(evaluation.benchmark.metric, MultiStart):
+        return ()
+    best = evaluation.trackers[0]
+    column = evaluation.ranking_column
+    by_name = {one.name: one for one in evaluation.data.sequences}
+    found: list[WorstSequence] = []
+    for score in sorted(best.sequences, key=lambda score: np.nan_to_num(score.figures[column])):
+        if len(found) == count:
+            break
+        shots = _shots(by_name[score.name], evaluation.trackers[: len(PALETTE)], order)
+        if shots:
+            found.append(WorstSequence(score.name, score.figures[column], shots))
+    return tuple(found)
+
+
+def _shots(annotation: Annotation, trackers: Sequence[TrackerScore], order: RowOrder) -> dict[str, bytes]:
+    pictures = annotation.pictures()
+    if pictures is None:
+        return {}
+    boxes = [_boxes(tracker, annotation, order) for tracker in trackers]
+    truth = annotation.truth
+    step = max(1, round(len(pictures) / len(truth)))
+    ious = iou_per_frame(boxes[0], truth) if boxes[0] is not None else np.full(len(truth), np.nan)
+    shots: dict[str, bytes] = {}
+    for frame in _chosen(ious, is_box(truth)):
+        if frame * step < len(pictures):
+            drawn = _drawn(pictures[frame * step], truth[frame], [_row(one, frame) for one in boxes])
+            if drawn is not None:
+                overlap = "" if np.isnan(ious[frame]) else f", overlap {ious[frame]:.2f}"
+                shots[f"frame {frame * step}{overlap}"] = drawn
+    return shots
+
+
+def _chosen(ious: Floats, known: npt.NDArray[np.bool_]) -> list[int]:
+    """Return the first frame with a true box, the one with the least overlap, and the last."""
+    frames = np.flatnonzero(known)
+    if not len(frames):
+        return []
+    worst = int(frames[np.argmin(np.nan_to_num(ious[frames], nan=1.0))])
+    return sorted({int(frames[0]), worst, int(frames[-1])})
+
+
+def _boxes(tracker: TrackerScore, annotation: Annotation, order: RowOrder) -> Floats | None:
+    """Return `(T, 4)` boxes of a tracker in the frames of the truth, NaN where it has none."""
+    score = next((one for one in tracker.sequences if one.name == annotation.name), None)
+    if score is None:
+        return None
+    try:
+        track = read_track(score.files[0], order)
+    except FormatError:
+        return None
+    rows = track_boxes(track, annotation.truth)
+    frames = len(annotation)
+    if len(rows) >= 2 * frames:
+        rows = rows[:: round(len(rows) / frames)]
+    flags = annotation.present
+    begin = int(np.argmax(flags)) if flags is not None and flags.any() and len(rows) < frames else 0
+    whole = np.full((frames, 4), np.nan)
+    taken = rows[: frames - begin]
+    whole[begin : begin + len(taken)] = taken
+    return whole
+
+
+def _row(boxes: Floats | None, frame: int) -> Floats:
+    return np.full(4, np.nan) if boxes is None else boxes[frame]
+
+
+def _drawn(path: Path, truth: Floats, boxes: Sequence[Floats]) -> bytes | None:
+    pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    if pixels is None:
+        return None
+    scale = _WIDTH_PX / pixels.shape[1]
+    height = max(1, round(pixels.shape[0] * scale))
+    picture = np.asarray(cv2.resize(pixels, (_WIDTH_PX, height), interpolation=cv2.INTER_AREA), np.uint8)
+    _rectangle(picture, truth * scale, _WHITE)
+    for colour, box in zip(PALETTE, boxes, strict=False):
+        _rectangle(picture, box * scale, colour)
+    done, data = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    return data.tobytes() if done else None
+
+
+def _rectangle(picture: npt.NDArray[np.uint8], box: Floats, colour: tuple[int, int, int]) -> None:
+    if not np.isfinite(box).all():
+        return
+    x, y, w, h = (round(float(np.clip(value, -4000, 4000))) for value in box)
+    for shade, width in ((_DARK, 3), (colour[::-1], 1)):
+        cv2.rectangle(picture, (x, y), (x + w, y + h), shade, width, cv2.LINE_AA)
