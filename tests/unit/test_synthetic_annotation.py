@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from dmtrack.geometry.box import Box
-from dmtrack.synthetic.annotation import (
+from dmtrack.synthetic.sample import (
     AnnotationHabit,
     annotated,
     believed,

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from dmtrack.errors import ConfigError, DatasetError
-from dmtrack.synthetic.photographs import load_photographs
 from dmtrack.synthetic.sample import contact_sheet
 from dmtrack.synthetic.sampling import SamplerConfig, TrainingSampler
+from dmtrack.synthetic.stock import load_photographs
 from dmtrack.video.frame import Modality
 
 TRAIN = Path(__file__).parents[2].parent / "shared" / "data" / "train"

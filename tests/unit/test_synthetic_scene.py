@@ -9,12 +9,12 @@ import pytest
 from dmtrack.geometry.box import Box
 from dmtrack.geometry.crop import Crop
 from dmtrack.synthetic import affine
-from dmtrack.synthetic.canvas import made_up_canvas, make_canvas
+from dmtrack.synthetic.affine import STILL, Motion, Wave
+from dmtrack.synthetic.backgrounds import made_up_canvas
 from dmtrack.synthetic.casting import CastingConfig, SceneFactory
-from dmtrack.synthetic.motion import STILL, Motion, Wave
+from dmtrack.synthetic.picture import make_canvas, make_sprite, outline_of
 from dmtrack.synthetic.scene import Actor, Backdrop, Scene, View
 from dmtrack.synthetic.shapes import made_up_sprite, person
-from dmtrack.synthetic.sprite import make_sprite, outline_of
 from dmtrack.synthetic.stock import Stock, recoloured
 from dmtrack.synthetic.textures import SurfaceBank
 

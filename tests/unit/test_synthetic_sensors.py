@@ -5,19 +5,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from dmtrack.synthetic.affine import STILL, Motion, Wave
 from dmtrack.synthetic.camera_look import CameraLook, NoiseBank, smeared
-from dmtrack.synthetic.canvas import make_canvas
-from dmtrack.synthetic.motion import STILL, Motion, Wave
+from dmtrack.synthetic.picture import make_canvas, make_sprite
 from dmtrack.synthetic.scene import Actor, Backdrop, Scene, View
 from dmtrack.synthetic.sensors import (
     DepthLook,
-    DepthRange,
     EventLook,
     Misalignment,
     ThermalLook,
-    encode_depth_with,
+    encode_within,
 )
-from dmtrack.synthetic.sprite import make_sprite
 from dmtrack.video.encoding import encode_depth
 from dmtrack.video.events.picture import CANVAS_RGB, NEGATIVE_RGB, POSITIVE_RGB
 
@@ -134,12 +132,12 @@ def test_encoding_with_the_range_of_the_picture_is_the_published_encoding(seed):
     rng = np.random.default_rng(seed)
     depth = rng.integers(300, 14000, (40, 50)).astype(np.uint16)
     depth[rng.random(depth.shape) < 0.3 * (seed % 3)] = 0
-    np.testing.assert_array_equal(encode_depth_with(depth, DepthRange.of(depth)), encode_depth(depth))
+    np.testing.assert_array_equal(encode_within(depth, depth), encode_depth(depth))
 
 
 def test_a_flat_or_lost_depth_frame_encodes_to_one_colour():
     lost = np.zeros((8, 9), np.uint16)
-    np.testing.assert_array_equal(encode_depth_with(lost, DepthRange.of(lost)), encode_depth(lost))
+    np.testing.assert_array_equal(encode_within(lost, lost), encode_depth(lost))
 
 
 def test_the_range_of_a_crop_is_that_of_the_whole_frame(rng):

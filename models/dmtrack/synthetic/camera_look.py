@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from dmtrack.synthetic.sprite import Image
+from dmtrack.synthetic.textures import Image
 
 _SIGMAS = (1.0, 2.0, 3.5, 5.5, 8.0, 12.0, 17.0, 24.0, 34.0)
 

@@ -9,11 +9,11 @@ import cv2
 import numpy as np
 
 from dmtrack.synthetic import affine
-from dmtrack.synthetic.motion import STILL, Motion, Wave
+from dmtrack.synthetic.affine import STILL, Motion, Wave
+from dmtrack.synthetic.picture import Canvas, Sprite
 from dmtrack.synthetic.scene import Actor, Backdrop, Scene
-from dmtrack.synthetic.sprite import Image, Sprite
-from dmtrack.synthetic.stock import Ground, Stock
-from dmtrack.synthetic.textures import colour, smooth_noise
+from dmtrack.synthetic.stock import Stock
+from dmtrack.synthetic.textures import Image, colour, smooth_noise
 
 _FRAMES = ((640, 480), (640, 360), (480, 360), (960, 540), (640, 512), (360, 240), (1280, 720))
 _FRAME_SHARES = np.array([0.3, 0.2, 0.15, 0.1, 0.1, 0.1, 0.05])
@@ -70,23 +70,22 @@ class SceneFactory:
         frame = size or _FRAMES[int(rng.choice(len(_FRAMES), p=_FRAME_SHARES))]
         real = bool(self._stock.photographs) and rng.random() < self._config.photograph_share
         if real and rng.random() < self._config.in_place_share:
-            ground = self._stock.ground_with_things(thermal=False)
-            if ground is not None:
-                return self._in_place(ground, frame)
-        ground = self._stock.ground(real=real)
-        return self._staged(self._backdrop(ground, frame), frame)
+            canvas = self._stock.canvas_with_things(thermal=False)
+            if canvas is not None:
+                return self._in_place(canvas, frame)
+        canvas = self._stock.canvas(real=real)
+        return self._staged(self._backdrop(canvas, frame), frame)
 
     def draw_collage(self) -> Scene:
         """Draw things pasted on a flat picture that fills the frame, without fog or shade."""
-        ground = self._stock.ground(real=bool(self._rng.random() < _COLLAGE_PHOTOGRAPHS), plain=True)
-        canvas = ground.canvas
+        canvas = self._stock.canvas(real=bool(self._rng.random() < _COLLAGE_PHOTOGRAPHS), plain=True)
         scene = self._staged(Backdrop(canvas, np.eye(3), 3000.0, 6000.0), (canvas.width, canvas.height))
         return replace(scene, fog=None, shade=None)
 
     def draw_thermal(self) -> Scene | None:
         """Draw a scene on a real thermal image with one of its things as target; None when there are none."""
-        ground = self._stock.ground_with_things(thermal=True)
-        return None if ground is None else self._in_place(ground, (640, 512))
+        canvas = self._stock.canvas_with_things(thermal=True)
+        return None if canvas is None else self._in_place(canvas, (640, 512))
 
     # -- the two kinds of scene --
 
@@ -103,13 +102,11 @@ class SceneFactory:
         span = self._span()
         return self._scene(frame, backdrop, (target, *self._company(target, sprite, size, span)), span)
 
-    def _in_place(self, ground: Ground, frame: tuple[int, int]) -> Scene:
+    def _in_place(self, canvas: Canvas, frame: tuple[int, int]) -> Scene:
         """The target is a thing of the picture itself; only the camera moves."""
         rng = self._rng
-        photograph = ground.photograph
-        assert photograph is not None  # noqa: S101
-        backdrop = self._backdrop(ground, frame)
-        outline = self._thing(photograph.whole_things, backdrop, 0.35 * min(frame))
+        backdrop = self._backdrop(canvas, frame)
+        outline = self._thing(canvas.whole_things, backdrop, 0.35 * min(frame))
         centre = affine.transform(backdrop.layout, outline.mean(axis=0, keepdims=True))[0]
         wish = rng.uniform(0.2, 0.8, 2) * frame
         # Move the picture so that the thing lies inside the frame, by no more than needed.
@@ -120,14 +117,14 @@ class SceneFactory:
         extent = np.ptp(affine.transform(backdrop.layout, outline), axis=0)
         size = float(np.sqrt(np.prod(np.maximum(extent, 1.0))))
         target = self._fixture(
-            outline, backdrop, (float(inside[0]), float(inside[1])), thermal=photograph.thermal
+            outline, backdrop, (float(inside[0]), float(inside[1])), thermal=canvas.thermal
         )
         span = self._span()
         company = self._company(target, None, size, span) if rng.random() < 0.5 else ()
         behind = 1.01 * target.distance_mm
         fixtures = (
-            self._fixture(other, backdrop, (0.0, 0.0), thermal=photograph.thermal)
-            for other in photograph.outlines[:12]
+            self._fixture(other, backdrop, (0.0, 0.0), thermal=canvas.thermal)
+            for other in canvas.things[:12]
             if other is not outline
         )
         others = (*company, *(replace(f, distance_mm=max(f.distance_mm, behind)) for f in fixtures))
@@ -172,9 +169,9 @@ class SceneFactory:
     def _sprite(self) -> Sprite:
         return self._stock.sprite(real=bool(self._rng.random() < self._config.photograph_share))
 
-    def _backdrop(self, ground: Ground, frame: tuple[int, int]) -> Backdrop:
+    def _backdrop(self, canvas: Canvas, frame: tuple[int, int]) -> Backdrop:
         """Lay the canvas out so that it covers the frame, mostly with some to spare."""
-        rng, canvas = self._rng, ground.canvas
+        rng = self._rng
         cover = max(frame[0] / canvas.width, frame[1] / canvas.height)
         scale = cover * rng.uniform(1.0, 1.35)
         spare = 0.5 * (scale * np.array([canvas.width, canvas.height]) - frame)

@@ -1,7 +1,11 @@
-"""`TrainingSample`: what every source of samples draws, and a picture of many of them to be looked at."""
+"""`TrainingSample`: what every source of samples draws, and a picture of many of them to be looked at.
+
+Its boxes are as people draw them and as a tracker believes them: not quite the tight box of the target.
+"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,13 +14,20 @@ import numpy as np
 import numpy.typing as npt
 
 from dmtrack.errors import ConfigError
+from dmtrack.geometry.box import Box
+from dmtrack.synthetic.textures import Image
 from dmtrack.video.frame import Modality
-
-Image = npt.NDArray[np.uint8]
 
 _BOX_RGB = (0, 255, 0)
 _HIDDEN_RGB = (255, 0, 0)
 _GAP_PX = 3
+#: Standard deviation of the log size and, as a share of the size, of the centre.
+_HABIT_SIZE, _HABIT_CENTRE = 0.14, 0.06
+_LARGEST_HABIT = 0.35
+#: Standard deviation of each edge of an annotated box, in px and at most as a share of the box's side.
+_EDGE_PX, _EDGE_SHARE = 0.8, 0.1
+#: Share of recent templates that have drifted, and how far: standard deviation in shares of the size.
+DRIFTED_SHARE, DRIFT = 0.1, 0.35
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +83,9 @@ class TrainingSample:
     skipped: tuple[str, ...] = ()
 
 
+# --- a sheet to look at --------------------------------------------------------------------------
+
+
 def contact_sheet(samples: Sequence[TrainingSample], columns: int = 6) -> Image:
     """Return a `(H, W, 3)` RGB picture of all samples.
 
@@ -117,3 +131,81 @@ def _with_box(picture: Image, box_cxcywh: npt.NDArray[np.float32], *, shown: boo
     corners = np.rint([cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2]).astype(int).tolist()
     cv2.rectangle(drawn, corners[:2], corners[2:], _BOX_RGB if shown else _HIDDEN_RGB, 1)
     return drawn
+
+
+# --- boxes --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotationHabit:
+    """How one annotator draws boxes: loose, cut, or off, in the same way through a whole sequence.
+
+    A tracker is given one such box and judged by the others, so it must follow the given box, not its
+    own idea of where a thing ends.
+
+    Attributes:
+        dx: Shift of the centre as a share of the width.
+        dy: Shift of the centre as a share of the height.
+        log_w: Natural logarithm of the factor on the width.
+        log_h: Natural logarithm of the factor on the height.
+    """
+
+    dx: float = 0.0
+    dy: float = 0.0
+    log_w: float = 0.0
+    log_h: float = 0.0
+
+    @classmethod
+    def draw(cls, rng: np.random.Generator, share: float) -> AnnotationHabit:
+        """Draw a habit; with probability `1 - share` it is the tight box."""
+        spread = np.array((_HABIT_CENTRE, _HABIT_CENTRE, _HABIT_SIZE, _HABIT_SIZE))
+        values = np.clip(spread * rng.standard_normal(4), -_LARGEST_HABIT, _LARGEST_HABIT)
+        return cls(*values.tolist()) if rng.random() < share else cls()
+
+    def of(self, tight: Box) -> Box:
+        """Return the box that the annotator draws around what `tight` bounds."""
+        return Box.from_cxcywh(
+            tight.cx + self.dx * tight.w,
+            tight.cy + self.dy * tight.h,
+            tight.w * math.exp(self.log_w),
+            tight.h * math.exp(self.log_h),
+        )
+
+
+def annotated(box: Box, rng: np.random.Generator) -> Box:
+    """Return the box as a person draws it in one frame: a pixel off at each edge, which tiny things feel."""
+    spread = np.minimum(_EDGE_PX, _EDGE_SHARE * np.array((box.w, box.h, box.w, box.h)))
+    x1, y1, x2, y2 = (np.array(box.xyxy) + spread * np.clip(rng.standard_normal(4), -2, 2)).tolist()
+    return Box(x1, y1, x2 - x1, y2 - y1)
+
+
+def believed(box: Box, rng: np.random.Generator, spread: float) -> Box:
+    """Return the box that a tracker has when `box` is right.
+
+    Args:
+        box: The right one.
+        rng: What is drawn with.
+        spread: Standard deviation of the centre, as a share of the size, and of the log size, an axis.
+    """
+    dx, dy, log_w, log_h = (spread * rng.standard_normal(4)).tolist()
+    return AnnotationHabit(dx, dy, log_w, log_h).of(box)
+
+
+def template_spread(rng: np.random.Generator, *, first: bool, usual: float) -> float:
+    """Return the `spread` of `believed` for a template: little for the first, at times much for others."""
+    if first:
+        return 0.3 * usual
+    return DRIFT if rng.random() < DRIFTED_SHARE else usual
+
+
+def in_square(box: Box, left_px: float, top_px: float, side_px: float) -> npt.NDArray[np.float32]:
+    """Return centre and size of `box` as fractions of a square: `(4,)` float32 cx, cy, w, h."""
+    placed = ((box.cx - left_px) / side_px, (box.cy - top_px) / side_px, box.w / side_px, box.h / side_px)
+    return np.array(placed, np.float32)
+
+
+def flipped(boxes: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Return boxes `(..., 4)` (cx, cy, w, h as fractions) of a picture flipped left to right."""
+    turned = boxes.copy()
+    turned[..., 0] = 1 - turned[..., 0]
+    return turned

@@ -13,22 +13,22 @@ import numpy.typing as npt
 
 from dmtrack.errors import ConfigError
 from dmtrack.geometry.box import Box
-from dmtrack.synthetic.annotation import (
+from dmtrack.synthetic.camera_look import CameraLook, NoiseBank
+from dmtrack.synthetic.casting import CastingConfig, SceneFactory
+from dmtrack.synthetic.sample import (
     AnnotationHabit,
+    SampleShape,
+    TrainingSample,
     annotated,
     believed,
     flipped,
     in_square,
     template_spread,
 )
-from dmtrack.synthetic.camera_look import CameraLook, NoiseBank
-from dmtrack.synthetic.casting import CastingConfig, SceneFactory
-from dmtrack.synthetic.photographs import load_photographs
-from dmtrack.synthetic.sample import SampleShape, TrainingSample
 from dmtrack.synthetic.scene import Scene, View
 from dmtrack.synthetic.sensors import LOOKS
-from dmtrack.synthetic.sprite import Image
-from dmtrack.synthetic.stock import Stock
+from dmtrack.synthetic.stock import Stock, load_photographs
+from dmtrack.synthetic.textures import Image
 from dmtrack.video.frame import Modality
 
 _SMALLEST_SIDE_PX = 6

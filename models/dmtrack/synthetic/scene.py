@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 from dmtrack.geometry.box import Box
 from dmtrack.synthetic import affine
-from dmtrack.synthetic.canvas import Canvas
-from dmtrack.synthetic.motion import Motion, Wave
-from dmtrack.synthetic.sprite import Image, Pose, Sprite
+from dmtrack.synthetic.affine import Motion, Wave
+from dmtrack.synthetic.picture import Canvas, Pose, Sprite
+from dmtrack.synthetic.textures import Image
 
 Depth = npt.NDArray[np.uint16]
 

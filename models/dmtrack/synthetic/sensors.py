@@ -14,8 +14,7 @@ import numpy as np
 from dmtrack.synthetic import affine
 from dmtrack.synthetic.camera_look import NoiseBank
 from dmtrack.synthetic.scene import Depth, Scene, View
-from dmtrack.synthetic.sprite import Image
-from dmtrack.synthetic.textures import Field, smooth_noise
+from dmtrack.synthetic.textures import Field, Image, smooth_noise
 from dmtrack.video.encoding import MAX_DEPTH_MM
 from dmtrack.video.events.picture import CANVAS_RGB, NEGATIVE_RGB, POSITIVE_RGB
 from dmtrack.video.frame import Modality
@@ -248,39 +247,23 @@ class DepthLook:
 
     def picture(self, scene: Scene, t: float, view: View, noise: NoiseBank) -> Image:
         """Return `(h, w, 3)` uint8: the view, encoded with the range of the whole frame."""
-        of_frame = DepthRange.of(self.depth_mm(scene, t, _coarse_view(scene)))
-        return encode_depth_with(self.depth_mm(scene, t, view), of_frame)
+        return encode_within(self.depth_mm(scene, t, view), self.depth_mm(scene, t, _coarse_view(scene)))
 
 
-@dataclass(frozen=True, slots=True)
-class DepthRange:
-    """What the published encoding takes from the whole frame, in mm."""
+def encode_within(depth_mm: Depth, frame_mm: Depth) -> Image:
+    """Encode `(h, w)` uint16 as published (JET, BGR order), with the range of the frame, however coarse.
 
-    low: int
-    high: int
+    Equals `dmtrack.video.encoding.encode_depth` when both are the same picture.
 
-    @classmethod
-    def of(cls, depth_mm: Depth) -> DepthRange:
-        """Measure a whole frame, however coarse.
-
-        Source: specification 3.6: values are limited to `min(3 median, 10000)`, then stretched.
-        """
-        limit = int(min(3.0 * float(np.median(depth_mm)), MAX_DEPTH_MM))
-        clipped = np.minimum(depth_mm, np.uint16(limit))
-        return cls(int(clipped.min()), int(clipped.max()))
-
-
-def encode_depth_with(depth_mm: Depth, of_frame: DepthRange) -> Image:
-    """Encode `(h, w)` uint16 as published (JET, BGR order), with the range of the whole frame.
-
-    Equals `dmtrack.video.modality.encode_depth` when `of_frame` is the range of the same picture.
+    Source: specification 3.6: values are limited to `min(3 median, 10000)`, then stretched.
     """
-    span = of_frame.high - of_frame.low
-    if span <= 0:
+    limit = np.uint16(min(3.0 * float(np.median(frame_mm)), MAX_DEPTH_MM))
+    low, high = (int(np.minimum(end, limit)) for end in (frame_mm.min(), frame_mm.max()))
+    if high <= low:
         grey = np.zeros(depth_mm.shape, np.uint8)
     else:
-        above = np.clip(depth_mm, of_frame.low, of_frame.high) - np.uint16(of_frame.low)
-        grey = np.asarray(cv2.convertScaleAbs(above, alpha=255.0 / span))
+        above = np.clip(depth_mm, low, high) - np.uint16(low)
+        grey = np.asarray(cv2.convertScaleAbs(above, alpha=255.0 / (high - low)))
     # The same bytes as cv2.applyColorMap, three times as fast.
     return np.asarray(cv2.LUT(cv2.merge([grey, grey, grey]), _JET))
 

@@ -9,60 +9,20 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import cv2
 import numpy as np
-import numpy.typing as npt
 
-from dmtrack.synthetic.sprite import Image, Sprite, make_sprite
-from dmtrack.synthetic.textures import Colour, SurfaceBank, colour
+from dmtrack.synthetic.affine import Points
+from dmtrack.synthetic.picture import Drawing, Sprite, make_sprite
+from dmtrack.synthetic.textures import Colour, Image, SurfaceBank, colour
 
 _SIDE_PX = 128
 _STRIDE_POSES = 8
-
-Corners = npt.NDArray[np.float64]
-
-
-class Drawing:
-    """A square picture that parts are painted onto, with alpha and temperature."""
-
-    def __init__(self, side: int = _SIDE_PX) -> None:
-        self.rgb: Image = np.zeros((side, side, 3), np.uint8)
-        self.alpha: Image = np.zeros((side, side), np.uint8)
-        self.heat: Image = np.zeros((side, side), np.uint8)
-        self.side = side
-
-    def paint(self, points: Corners, fill: Image | Colour, heat: float) -> None:
-        """Paint the polygon `points (N, 2)` (fractions of the side) with a surface or one colour."""
-        x1, y1 = np.maximum(np.floor(np.min(points, axis=0) * self.side).astype(int) - 1, 0)
-        x2, y2 = np.minimum(np.ceil(np.max(points, axis=0) * self.side).astype(int) + 2, self.side)
-        if x2 <= x1 or y2 <= y1:
-            return
-        window = (slice(y1, y2), slice(x1, x2))
-        mask = np.zeros((y2 - y1, x2 - x1), np.uint8)
-        fixed = np.rint((np.asarray(points) * self.side - (x1, y1)) * 16).astype(np.int32)
-        cv2.fillPoly(mask, [fixed], 255, cv2.LINE_AA, 4)
-        inside = cv2.threshold(mask, 127, 255, cv2.THRESH_BINARY)[1]
-        surface = fill[window] if fill.ndim == 3 else np.empty((*mask.shape, 3), np.uint8)
-        if fill.ndim == 1:
-            surface[:] = fill.astype(np.uint8)
-        cv2.copyTo(surface, inside, self.rgb[window])
-        warm = np.full_like(mask, min(max(heat, 0.0), 255.0))
-        cv2.copyTo(warm, inside, self.heat[window])
-        np.maximum(self.alpha[window], mask, out=self.alpha[window])
-
-    def picture(self) -> tuple[Image, Image, Image]:
-        """Return colours, alpha and temperature; soft edges get the colour beside them."""
-        fringe = cv2.inRange(self.alpha, 1, 127)
-        around = np.ones((3, 3), np.uint8)
-        cv2.copyTo(cv2.dilate(self.rgb, around), fringe, self.rgb)
-        cv2.copyTo(cv2.dilate(self.heat, around), fringe, self.heat)
-        return self.rgb, self.alpha, self.heat
 
 
 # --- outlines, in fractions of the side ------------------------------------------------------
 
 
-def ellipse(cx: float, cy: float, rx: float, ry: float, angle_rad: float = 0.0) -> Corners:
+def ellipse(cx: float, cy: float, rx: float, ry: float, angle_rad: float = 0.0) -> Points:
     """Return the corners of an ellipse."""
     t = np.linspace(0.0, 2.0 * np.pi, 28, endpoint=False)
     x, y = rx * np.cos(t), ry * np.sin(t)
@@ -70,7 +30,7 @@ def ellipse(cx: float, cy: float, rx: float, ry: float, angle_rad: float = 0.0) 
     return np.stack([cx + c * x - s * y, cy + s * x + c * y], axis=-1)
 
 
-def limb(x1: float, y1: float, x2: float, y2: float, w1: float, w2: float) -> Corners:
+def limb(x1: float, y1: float, x2: float, y2: float, w1: float, w2: float) -> Points:
     """Return a tapered bar with round ends from one joint to another; `w1`, `w2` are its radii."""
     angle = math.atan2(y2 - y1, x2 - x1)
     back = np.linspace(angle + 0.5 * np.pi, angle + 1.5 * np.pi, 7)
@@ -80,7 +40,7 @@ def limb(x1: float, y1: float, x2: float, y2: float, w1: float, w2: float) -> Co
     return np.concatenate([a, b])
 
 
-def rounded_box(cx: float, cy: float, w: float, h: float, power: float = 5.0) -> Corners:
+def rounded_box(cx: float, cy: float, w: float, h: float, power: float = 5.0) -> Points:
     """Return a superellipse: 2 is an ellipse, large is a box."""
     t = np.linspace(0.0, 2.0 * np.pi, 40, endpoint=False)
     c, s = np.cos(t), np.sin(t)
@@ -89,7 +49,7 @@ def rounded_box(cx: float, cy: float, w: float, h: float, power: float = 5.0) ->
     return np.stack([cx + 0.5 * w * x, cy + 0.5 * h * y], axis=-1)
 
 
-def blob_outline(rng: np.random.Generator, phase: float = 0.0) -> Callable[[float], Corners]:
+def blob_outline(rng: np.random.Generator, phase: float = 0.0) -> Callable[[float], Points]:
     """Return a function of the phase (cycles) that gives a wobbling smooth or angular outline."""
     smooth = rng.random() < 0.6
     count = 44 if smooth else int(rng.integers(3, 10))
@@ -101,7 +61,7 @@ def blob_outline(rng: np.random.Generator, phase: float = 0.0) -> Callable[[floa
     ragged = np.ones(count) if smooth else rng.uniform(0.55, 1.0, count)
     aspect = math.exp(rng.normal(0.0, 0.3))
 
-    def outline(at: float) -> Corners:
+    def outline(at: float) -> Points:
         swing = wobble * math.sin(2.0 * math.pi * (at + phase))
         radius = 1.0 + (size * np.cos(np.outer(t, orders) + turn + swing)).sum(axis=1)
         radius = np.clip(radius, 0.3, 1.9) * ragged
@@ -136,7 +96,7 @@ def blob(rng: np.random.Generator, bank: SurfaceBank) -> Sprite | None:
         parts.append((blob_outline(rng), shrink, shift, fill, warm + rng.normal(0.0, 40.0)))
     pictures = []
     for k in range(poses):
-        drawing = Drawing()
+        drawing = Drawing.of_thing()
         drawing.paint(whole(k / poses), base, warm)
         silhouette = drawing.alpha.copy()
         for outline, shrink, shift, fill, heat in parts:
@@ -183,7 +143,7 @@ class _Figure:
 
     def draw(self, phase: float) -> tuple[Image, Image, Image]:
         """Draw the figure at `phase` radians of its stride."""
-        drawing, swing = Drawing(), math.sin(phase)
+        drawing, swing = Drawing.of_thing(), math.sin(phase)
         hip, shoulder = (0.5, 0.52), (0.5 + self.lean, 0.21)
         self._leg(drawing, hip, -swing)
         self._arm(drawing, shoulder, swing)
@@ -254,7 +214,7 @@ def animal(rng: np.random.Generator, bank: SurfaceBank) -> Sprite | None:
     middle = 0.42
     pictures = []
     for k in range(6):
-        drawing, phase = Drawing(), 2.0 * math.pi * k / 6
+        drawing, phase = Drawing.of_thing(), 2.0 * math.pi * k / 6
         for leg in range(4):
             x = 0.5 + (0.36 if leg % 2 else -0.36) * length
             swing = stride * math.sin(phase + math.pi * (leg in (1, 2)) + 0.4 * leg)
@@ -278,7 +238,10 @@ def animal(rng: np.random.Generator, bank: SurfaceBank) -> Sprite | None:
 
 def car_side(rng: np.random.Generator, bank: SurfaceBank) -> Sprite | None:
     """A car, van or bus from the side."""
-    drawing, paint = Drawing(), bank.draw(_SIDE_PX, _SIDE_PX) if rng.random() < 0.25 else colour(rng)
+    drawing, paint = (
+        Drawing.of_thing(),
+        bank.draw(_SIDE_PX, _SIDE_PX) if rng.random() < 0.25 else colour(rng),
+    )
     heat, tall = thing_heat(rng), rng.uniform(0.12, 0.3)
     glass: Colour = (colour(rng, 0.1) * 0.5).astype(np.float32)
     low, length = 0.62, rng.uniform(0.82, 0.96)
@@ -309,7 +272,10 @@ def car_side(rng: np.random.Generator, bank: SurfaceBank) -> Sprite | None:
 
 def car_top(rng: np.random.Generator, bank: SurfaceBank) -> Sprite | None:
     """A car or lorry from above."""
-    drawing, paint = Drawing(), bank.draw(_SIDE_PX, _SIDE_PX) if rng.random() < 0.2 else colour(rng)
+    drawing, paint = (
+        Drawing.of_thing(),
+        bank.draw(_SIDE_PX, _SIDE_PX) if rng.random() < 0.2 else colour(rng),
+    )
     heat, wide = thing_heat(rng), rng.uniform(0.3, 0.48)
     glass: Colour = (colour(rng, 0.1) * 0.4).astype(np.float32)
     drawing.paint(rounded_box(0.5, 0.5, wide, 0.94, rng.uniform(3.0, 9.0)), paint, heat)
@@ -339,7 +305,7 @@ def aircraft(rng: np.random.Generator, bank: SurfaceBank) -> Sprite | None:
     winged = rng.random() < 0.45
     sweep, span = rng.uniform(-0.15, 0.2), rng.uniform(0.3, 0.48)
     for k in range(4):
-        drawing, beat = Drawing(), math.sin(0.5 * math.pi * k)
+        drawing, beat = Drawing.of_thing(), math.sin(0.5 * math.pi * k)
         if winged:
             for side in (-1.0, 1.0):
                 tip = (0.5 + side * span, 0.5 + sweep + 0.22 * beat)
@@ -362,7 +328,7 @@ def aircraft(rng: np.random.Generator, bank: SurfaceBank) -> Sprite | None:
 
 def box_object(rng: np.random.Generator, bank: SurfaceBank) -> Sprite | None:
     """A cube, parcel, book or bag: faces of different light, sometimes a handle."""
-    drawing, heat = Drawing(), thing_heat(rng)
+    drawing, heat = Drawing.of_thing(), thing_heat(rng)
     wide, tall = rng.uniform(0.35, 0.7), rng.uniform(0.35, 0.7)
     dx, dy = rng.uniform(0.0, 0.22), rng.uniform(0.0, 0.22)
     x, y = 0.5 - 0.5 * (wide + dx), 0.5 + 0.5 * (tall + dy)
@@ -394,7 +360,7 @@ def box_object(rng: np.random.Generator, bank: SurfaceBank) -> Sprite | None:
 
 def ball_or_face(rng: np.random.Generator, bank: SurfaceBank) -> Sprite | None:
     """A ball with a shaded surface, or a head with hair, eyes and mouth."""
-    drawing = Drawing()
+    drawing = Drawing.of_thing()
     if rng.random() < 0.5:
         drawing.paint(ellipse(0.5, 0.5, 0.46, 0.46), bank.draw(_SIDE_PX, _SIDE_PX), thing_heat(rng))
         yy, xx = np.mgrid[0:_SIDE_PX, 0:_SIDE_PX] / _SIDE_PX

@@ -30,8 +30,7 @@ from dmtrack.datasets.sequence import Sequence, is_recording
 from dmtrack.errors import ConfigError, DatasetError, InputError
 from dmtrack.geometry.box import Box
 from dmtrack.geometry.crop import Crop
-from dmtrack.synthetic.annotation import flipped
-from dmtrack.synthetic.sample import SampleShape, TrainingSample
+from dmtrack.synthetic.sample import SampleShape, TrainingSample, flipped
 from dmtrack.training.config import BadData
 from dmtrack.training.data import NAMED
 from dmtrack.video.encoding import encode
