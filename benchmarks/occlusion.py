@@ -20,9 +20,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from dmtrack.datasets.opening import find_sequences
 from dmtrack.datasets.sequence import Sequence
 from dmtrack.errors import DatasetError
-from dmtrack.evaluation.clips import ClipFolder, PairTracker, TrackerFactory, exact_trackers, one_pass
+from dmtrack.evaluation.clips import PairTracker, TrackerFactory, exact_trackers, one_pass
 from dmtrack.geometry.box import Box
 from dmtrack.run.request import RecoveryChoice
 from dmtrack.tracking.result import TrackedBox, TrackState
@@ -192,12 +193,12 @@ def main(words: collections.abc.Sequence[str] | None = None) -> None:
         for word in (RecoveryChoice.OFF, RecoveryChoice.ON)
     }
     rows: dict[RecoveryChoice, list[OcclusionFigures]] = {word: [] for word in trackers}
-    clips = ClipFolder(asked.clips, asked.modality)
+    clips = find_sequences(asked.clips, asked.modality)
     print(
         f"{'target':28s} {'recovery':>8s} {'mean IoU':>8s} {'wrongly tracked':>15s} "
         f"{'frames to recover':>17s} {'ms median':>9s} {'ms mean':>7s}"
     )
-    for clip in clips.clips:
+    for clip in clips:
         if len(clip) - clip.start_frame < LEAST_FRAMES:
             print(f"{clip.name} left out: fewer than {LEAST_FRAMES} frames", file=sys.stderr)
             continue

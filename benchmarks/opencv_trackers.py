@@ -17,7 +17,8 @@ from typing import Any, Final
 import cv2
 import numpy as np
 
-from dmtrack.evaluation.clips import ClipFolder
+from dmtrack.datasets.opening import find_sequences
+from dmtrack.evaluation.clips import one_pass
 from dmtrack.geometry.box import Box
 from dmtrack.network.weights.store import resolve_weights
 from dmtrack.tracking.result import TrackedBox, TrackState
@@ -65,11 +66,11 @@ def main(folder: Path) -> None:
         weights = resolve_weights("tiny", modality)
         return Tracker(weights.model, weights.tracker_config)
 
-    clips = ClipFolder(folder)
-    columns = {"dmtrack": [one.mean_iou for one in clips.track(bundled)]}
+    clips = find_sequences(folder)
+    columns = {"dmtrack": [one.mean_iou for one in (one_pass(bundled, clip) for clip in clips)]}
     names = []
     for name in OPENCV:
-        figures = list(clips.track(lambda _, name=name: OpenCvTracker(name)))
+        figures = [one_pass(lambda _, name=name: OpenCvTracker(name), clip) for clip in clips]
         columns[name] = [one.mean_iou for one in figures]
         names = [one.name for one in figures]
     print(f"OpenCV {cv2.__version__}")

@@ -20,7 +20,9 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from dmtrack.evaluation.clips import ClipFolder, ClipResult
+from dmtrack.datasets.opening import find_sequences
+from dmtrack.datasets.sequence import Sequence as AnnotatedSequence
+from dmtrack.evaluation.clips import ClipResult, one_pass
 from dmtrack.geometry.box import Box
 from dmtrack.network.backend import inference_network
 from dmtrack.network.fast.kernels import Precision
@@ -69,7 +71,9 @@ class Nudged(Tracker):
         return super().initialize(pair, moved, ids)
 
 
-def tracked(clips: ClipFolder, weights: str, precision: Precision, nudge_px: float = 0.0) -> list[ClipResult]:
+def tracked(
+    clips: Sequence[AnnotatedSequence], weights: str, precision: Precision, nudge_px: float = 0.0
+) -> list[ClipResult]:
     """Track every clip in one precision."""
 
     def tracker(modality: Modality | None) -> Tracker:
@@ -78,10 +82,12 @@ def tracked(clips: ClipFolder, weights: str, precision: Precision, nudge_px: flo
         nudged.nudge_px = nudge_px
         return nudged
 
-    return list(clips.track(tracker))
+    return [one_pass(tracker, clip) for clip in clips]
 
 
-def steps_px(clips: ClipFolder, weights: str, precision: Precision) -> dict[str, npt.NDArray[np.float64]]:
+def steps_px(
+    clips: Sequence[AnnotatedSequence], weights: str, precision: Precision
+) -> dict[str, npt.NDArray[np.float64]]:
     """Return how far each step's box is from the exact one on the same crops, by target."""
     networks: list[tuple[Beside, float]] = []
 
@@ -92,7 +98,7 @@ def steps_px(clips: ClipFolder, weights: str, precision: Precision) -> dict[str,
         return Tracker(networks[-1][0], resolved.tracker_config)
 
     found = {}
-    for clip in clips.track(tracker):
+    for clip in (one_pass(tracker, sequence) for sequence in clips):
         network, factor = networks[-1]
         boxes = clip.boxes[clip.start_frame :][: len(network.differences)]
         sides = factor * np.sqrt(boxes[:, 2] * boxes[:, 3])
@@ -117,7 +123,7 @@ def main() -> None:
     parser.add_argument("--nudge", type=float, default=0.05)
     parser.add_argument("--precision", action="append", help="default: bf16 and int8")
     asked = parser.parse_args()
-    clips = ClipFolder(asked.clips)
+    clips = find_sequences(asked.clips)
     exact = tracked(clips, asked.weights, "fp32")
     _say(f"fp32, start {asked.nudge} px off", exact, tracked(clips, asked.weights, "fp32", asked.nudge), {})
     for precision in asked.precision or ["bf16", "int8"]:

@@ -23,7 +23,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from dmtrack.evaluation.clips import ClipFolder, ClipResult, PairTracker, TrackerFactory, exact_trackers
+from dmtrack.datasets.opening import find_sequences
+from dmtrack.datasets.sequence import Sequence as AnnotatedSequence
+from dmtrack.evaluation.clips import ClipResult, PairTracker, TrackerFactory, exact_trackers, one_pass
 from dmtrack.geometry.box import Box
 from dmtrack.run.request import RecoveryChoice
 from dmtrack.tracking.result import TrackedBox
@@ -116,13 +118,15 @@ Cell = tuple[Degradation, Streams]
 
 
 def cell(
-    clips: ClipFolder, tracker_for: TrackerFactory, kind: Degradation, streams: Streams
+    clips: Sequence[AnnotatedSequence], tracker_for: TrackerFactory, kind: Degradation, streams: Streams
 ) -> list[ClipResult]:
     """Track every target once in one cell of the table."""
     alone = streams in (Streams.RGB, Streams.AUX)
-    return list(
-        clips.track(lambda modality: DegradedView(tracker_for(None if alone else modality), streams, kind))
-    )
+
+    def degraded(modality: Modality | None) -> PairTracker:
+        return DegradedView(tracker_for(None if alone else modality), streams, kind)
+
+    return [one_pass(degraded, clip) for clip in clips]
 
 
 def mean_iou(figures: Sequence[ClipResult]) -> float:
@@ -164,9 +168,8 @@ def main(words: Sequence[str] | None = None) -> None:
     asked = parser.parse_args(words)
     tracker_for = exact_trackers(asked.weights, device=asked.device, recovery=asked.recovery)
     cells = {}
-    clips = ClipFolder(asked.clips, asked.modality)
-    clips.clips = [clip for clip in clips.clips if clip.modality is not None]
-    if not clips.clips:
+    clips = [clip for clip in find_sequences(asked.clips, asked.modality) if clip.modality is not None]
+    if not clips:
         parser.error(f"{asked.clips}: no clip has two streams")
     for kind, streams in product(asked.degrade or Degradation, asked.streams or Streams):
         cells[kind, streams] = cell(clips, tracker_for, kind, streams)

@@ -11,8 +11,9 @@ from typing import Annotated, Final
 import typer
 
 from dmtrack.batch.run import Existing
+from dmtrack.datasets.opening import find_sequences
 from dmtrack.evaluation.benchmark_runs import BenchmarkRunOptions, plan_benchmark
-from dmtrack.evaluation.clips import ClipFolder, ClipResult, exact_trackers, score_auc
+from dmtrack.evaluation.clips import ClipResult, exact_trackers, one_pass, score_auc
 from dmtrack.evaluation.evaluation import Evaluation, evaluate_results, evaluation_json
 from dmtrack.evaluation.scoring import ScoringOptions
 from dmtrack.output.atomic import os_errors_translated
@@ -158,10 +159,9 @@ def _measure(folder: Path, running: BenchmarkRunOptions, table: Path | None) -> 
     """Track every target once, print mean IoU and the worth of the score."""
     tracker_for = exact_trackers(running.weights, device=running.device, recovery=running.recovery)
     figures: list[ClipResult] = []
-    clips = ClipFolder(folder, running.modality)
-    for clip in clips.track(tracker_for):
-        err.print(f"{clip.name} {clip.mean_iou:.3f}")
-        figures.append(clip)
+    for clip in find_sequences(folder, running.modality):
+        figures.append(one_pass(tracker_for, clip))
+        err.print(f"{clip.name} {figures[-1].mean_iou:.3f}")
     out.print(figures_table(figures))
     out.print(f"area under the ROC of score against IoU >= 0.5: {score_auc(figures):.3f}")
     if table is not None:

@@ -25,7 +25,6 @@ import logging
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -48,7 +47,8 @@ from dmtrack.errors import DatasetError, FormatError, InputError
 
 logger = logging.getLogger(__name__)
 
-_PAIRS: Final = (("visible", "infrared"), ("v", "i"), ("rgb", "ir"))
+_PAIRS: Final = {"lasher": ("visible", "infrared"), "gtot": ("v", "i"), "vtuav": ("rgb", "ir")}
+"""Names of the two streams' ground truth, by layout."""
 _FLAT_NAMES: Final = ("gt", "gt_rect", "annos", "annotations", "ground_truth", "groundtruth")
 _ABSENT_FLAGS: Final = "absent"
 _MAX_DEPTH: Final = 5
@@ -61,25 +61,6 @@ LASHER: Final = (
 """Source: LasHeR toolkit, order of the columns."""
 
 
-class TruthStyle(StrEnum):
-    """The files in which a data set keeps the ground truth of a sequence."""
-
-    VISIBLE_INFRARED = "visible.txt and infrared.txt"
-    GTOT = "groundTruth_v.txt and groundTruth_i.txt"
-    VTUAV = "rgb.txt and ir.txt"
-    FLAGGED = "groundtruth.txt and absent_label.txt"
-    VOT = "groundtruth.txt and sequence"
-    DEPTH = "groundtruth.txt beside color and depth"
-    SINGLE = "one file of boxes"
-
-
-_PAIR_STYLE: Final = {
-    "visible": TruthStyle.VISIBLE_INFRARED,
-    "v": TruthStyle.GTOT,
-    "rgb": TruthStyle.VTUAV,
-}
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Annotation:
     """What is known of one target of one sequence.
@@ -89,7 +70,7 @@ class Annotation:
         truths: One or two `(T, 4)` float64 `x, y, w, h` with the numbers of the files, pixels counted from 0;
             the second is that of the second stream, where it has its own.
         present: `(T,)` bool, False where the target is flagged absent; None where nobody says.
-        style: The files it was read from.
+        layout: As in `dmtrack.datasets.layouts`, told from the text files alone.
         folder: Of the sequence, where its pictures may be; None where the truth lies alone.
         attributes: What the data set says is hard about it.
         anchors: `(T,)` int, above 0 where a run starts forwards, below where it starts backwards (VOT).
@@ -99,7 +80,7 @@ class Annotation:
     name: str
     truths: tuple[Floats, ...]
     present: npt.NDArray[np.bool_] | None = None
-    style: TruthStyle = TruthStyle.SINGLE
+    layout: str = "plain"
     folder: Path | None = None
     attributes: frozenset[str] = frozenset()
     anchors: npt.NDArray[np.int64] | None = None
@@ -151,9 +132,9 @@ class AnnotatedSet:
         return frozenset(sequence.name for sequence in self.sequences)
 
     @property
-    def styles(self) -> frozenset[TruthStyle]:
-        """The kinds of files that were read."""
-        return frozenset(sequence.style for sequence in self.sequences)
+    def layouts(self) -> frozenset[str]:
+        """The layouts of the sequences."""
+        return frozenset(sequence.layout for sequence in self.sequences)
 
 
 def read_annotations(path: Path) -> AnnotatedSet:
@@ -225,7 +206,7 @@ def _flat(root: Path) -> Iterator[Path]:
 
 def _truths_in(folder: Path) -> tuple[Path, ...]:
     """Return the ground truth of a sequence's folder: of both streams, or one a target."""
-    for pair in _PAIRS:
+    for pair in _PAIRS.values():
         for pattern in ("{}.txt", "groundTruth_{}.txt"):
             paths = [folder / pattern.format(stream) for stream in pair]
             if paths[0].is_file():
@@ -238,48 +219,40 @@ def _truths_in(folder: Path) -> tuple[Path, ...]:
 
 
 def _read(source: Path, attributes: Attributes) -> Iterator[Annotation]:
+    """Yield the targets of a sequence's folder, or the one of a file `NAME.txt`."""
     if source.is_file():
         present = _flat_flags(source)
         truth = read_boxes(source).unjudged
         yield Annotation(source.stem, (truth,), present, attributes=attributes.of(source.stem, None))
         return
     files = _truths_in(source)
-    name = source.resolve().name
-    style = _style(source, files[0])
-    if style in _PAIR_STYLE.values():
+    sequence, layout = source.resolve().name, _layout(source, files[0])
+    if layout in _PAIRS:
         truths = tuple(read_boxes(path).unjudged for path in files)
-        yield Annotation(name, truths, None, style, source, attributes.of(name, source))
+        yield Annotation(sequence, truths, None, layout, source, attributes.of(sequence, source))
         return
+    flags = source / "absent_label.txt"
     for path in files:
-        target = target_name(path)
-        yield _single(f"{name}_{target}" if target else name, source, path, style, attributes)
+        name = f"{sequence}_{target}" if (target := target_name(path)) else sequence
+        truth = read_boxes(path).unjudged
+        yield Annotation(
+            name,
+            (truth,),
+            read_flags(flags) if flags.is_file() else None,
+            layout,
+            source,
+            attributes.of(name, source),
+            _anchors(source / "anchor.value", len(truth)),
+            _size(source / "sequence"),
+        )
 
 
-def _single(name: str, folder: Path, path: Path, style: TruthStyle, attributes: Attributes) -> Annotation:
-    truth = read_boxes(path).unjudged
-    flags = folder / "absent_label.txt"
-    present = read_flags(flags) if flags.is_file() else None
-    return Annotation(
-        name,
-        (truth,),
-        present,
-        style,
-        folder,
-        attributes.of(name, folder),
-        _anchors(folder / "anchor.value", len(truth)),
-        _size(folder / "sequence"),
-    )
-
-
-def _style(folder: Path, path: Path) -> TruthStyle:
-    for stream, style in _PAIR_STYLE.items():
+def _layout(folder: Path, path: Path) -> str:
+    for layout, (stream, _) in _PAIRS.items():
         if path.name in (f"{stream}.txt", f"groundTruth_{stream}.txt"):
-            return style
-    if (folder / "absent_label.txt").is_file():
-        return TruthStyle.FLAGGED
-    if (folder / "sequence").is_file():
-        return TruthStyle.VOT
-    return TruthStyle.DEPTH if (folder / "depth").is_dir() else TruthStyle.SINGLE
+            return layout
+    marks = {"absent_label.txt": "visevent", "sequence": "vot-rgbd", "depth": "depthtrack"}
+    return next((layout for name, layout in marks.items() if (folder / name).exists()), "plain")
 
 
 def _flat_flags(path: Path) -> npt.NDArray[np.bool_] | None:

@@ -14,6 +14,7 @@ from dmtrack.datasets.image_files import ImageFiles, what_is_missing, without_pa
 from dmtrack.datasets.layouts import Clip, clip_folders, recognise
 from dmtrack.datasets.sequence import Floats, Paths, Sequence, is_recording
 from dmtrack.errors import DatasetError, InputError
+from dmtrack.video.frame import Modality
 
 logger = logging.getLogger(__name__)
 
@@ -73,13 +74,16 @@ def open_clip(clip: Clip) -> list[Sequence]:
     return [_open_target(clip, truth) for truth in truths]
 
 
-def find_sequences(root: Path, *, on_error: Callable[[InputError], None] | None = None) -> list[Sequence]:
+def find_sequences(
+    root: Path, modality: Modality | None = None, *, on_error: Callable[[InputError], None] | None = None
+) -> list[Sequence]:
     """Find every annotated target below `root`, in the order of the folders' names.
 
     Only names and ground-truth files are read. A folder that is a clip is not searched further.
 
     Args:
         root: A clip, or a folder of clips at most five levels deep.
+        modality: Only targets with this second stream; None takes all.
         on_error: Called with each clip that cannot be used, which is then left out; None raises.
 
     Raises:
@@ -101,7 +105,10 @@ def find_sequences(root: Path, *, on_error: Callable[[InputError], None] | None 
         raise DatasetError(
             "no annotated clip of a known layout was found", where=root, hint="each needs a groundtruth.txt"
         )
-    return sequences
+    found = [one for one in sequences if modality is None or one.modality is modality]
+    if sequences and not found:
+        raise DatasetError(f"no annotated clip with {modality}", where=root)
+    return found
 
 
 def _open_target(clip: Clip, truth: Path) -> Sequence:

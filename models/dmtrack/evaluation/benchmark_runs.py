@@ -198,11 +198,8 @@ def plan_benchmark(
     options = options or BenchmarkRunOptions()
     if options.workspace is not None:
         require_stack(name)
-    modality = options.modality
     truth = {one.name: one for one in data.sequences}
-    sequences = [s for s in find_sequences(dataset) if modality is None or s.modality is modality]
-    if not sequences:
-        raise DatasetError(f"no annotated clip with {modality or 'any stream'}", where=dataset)
+    sequences = find_sequences(dataset, options.modality)
     prepare_folder(output)
     runs = tuple(
         run for one in sequences for run in runs_of(one, truth.get(one.name), name, output / "reversed")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
 
-from dmtrack.datasets.annotations import AnnotatedSet, TruthStyle
+from dmtrack.datasets.annotations import AnnotatedSet
 from dmtrack.errors import DatasetError
 from dmtrack.evaluation.convention import GTOT, LASHER, RGBT210, RGBT234, VISEVENT, VTUAV
 from dmtrack.evaluation.longterm import LongTerm
@@ -76,13 +76,13 @@ BENCHMARKS: Final = {
     )
 }
 
-_BY_STYLE: Final = {
-    TruthStyle.GTOT: BenchmarkName.GTOT,
-    TruthStyle.VTUAV: BenchmarkName.VTUAV,
-    TruthStyle.FLAGGED: BenchmarkName.VISEVENT,
-    TruthStyle.VISIBLE_INFRARED: BenchmarkName.LASHER,
-    TruthStyle.DEPTH: BenchmarkName.DEPTHTRACK,
-    TruthStyle.VOT: BenchmarkName.DEPTHTRACK,
+_BY_LAYOUT: Final = {
+    "lasher": BenchmarkName.LASHER,
+    "gtot": BenchmarkName.GTOT,
+    "vtuav": BenchmarkName.VTUAV,
+    "visevent": BenchmarkName.VISEVENT,
+    "depthtrack": BenchmarkName.DEPTHTRACK,
+    "vot-rgbd": BenchmarkName.DEPTHTRACK,
 }
 _RGBT210_COUNT: Final = 210
 
@@ -114,15 +114,13 @@ def benchmark_of(data: AnnotatedSet) -> Benchmark:
         return BENCHMARKS[named]
     if any(sequence.anchors is not None for sequence in data.sequences):
         return BENCHMARKS[BenchmarkName.VOT_RGBD22]
-    styles = data.styles
-    if any(sequence.present is not None for sequence in data.sequences) and styles <= {
-        TruthStyle.FLAGGED,
-        TruthStyle.SINGLE,
-    }:
+    layouts = data.layouts
+    is_flagged = any(sequence.present is not None for sequence in data.sequences)
+    if is_flagged and layouts <= {"visevent", "plain"}:
         return BENCHMARKS[BenchmarkName.VISEVENT]
-    if len(styles) != 1:
+    if len(layouts) != 1:
         return BENCHMARKS[BenchmarkName.OPE]
-    return BENCHMARKS[_BY_STYLE.get(next(iter(styles)), BenchmarkName.OPE)]
+    return BENCHMARKS[_BY_LAYOUT.get(next(iter(layouts)), BenchmarkName.OPE)]
 
 
 def benchmark_named_by(names: frozenset[str]) -> BenchmarkName | None:

@@ -136,31 +136,6 @@ def _pairs(sequence: Sequence, start: int, end: int) -> Iterator[tuple[int, Fram
             yield pair.rgb.index - offset, pair
 
 
-class ClipFolder:
-    """The annotated targets of a folder.
-
-    Args:
-        folder: Clips in any layout that `dmtrack.datasets.layouts` knows.
-        modality: Only clips with this second stream; None takes all.
-
-    Attributes:
-        clips: At least one, in order of their names.
-
-    Raises:
-        DatasetError: There is no such clip.
-    """
-
-    def __init__(self, folder: Path, modality: Modality | None = None) -> None:
-        self.clips = [s for s in find_sequences(folder) if modality is None or s.modality is modality]
-        if not self.clips:
-            raise DatasetError(f"no annotated clip with {modality or 'any stream'}", where=folder)
-
-    def track(self, tracker_for: TrackerFactory, *, max_frames: int | None = None) -> Iterator[ClipResult]:
-        """Track every target once; see `one_pass` for the arguments and the errors."""
-        for clip in self.clips:
-            yield one_pass(tracker_for, clip, max_frames=max_frames)
-
-
 def exact_trackers(
     weights: str, *, device: str = "auto", recovery: RecoveryChoice = RecoveryChoice.OFF
 ) -> TrackerFactory:
@@ -195,9 +170,8 @@ class ClipValidation:
     """
 
     def __init__(self, folder: Path, modality: Modality | None, tracker: TrackerConfig) -> None:
-        self.clips = ClipFolder(folder, modality)
-        if modality is None:
-            self.clips.clips = [clip.main_stream() for clip in self.clips.clips]
+        clips = find_sequences(folder, modality)
+        self.clips = clips if modality is not None else [clip.main_stream() for clip in clips]
         self.tracker = tracker
 
     def __call__(self, model: DMTrack) -> dict[str, float]:
@@ -205,7 +179,9 @@ class ClipValidation:
         from dmtrack.tracking.tracker import Tracker  # imports torch
 
         device = next(model.parameters()).device
-        figures = list(self.clips.track(lambda _: Tracker(model, self.tracker, device=device)))
+        figures = [
+            one_pass(lambda _: Tracker(model, self.tracker, device=device), clip) for clip in self.clips
+        ]
         mean = float(np.mean([clip.mean_iou for clip in figures]))
         return {"mean_iou": mean, "score_auc": score_auc(figures), **{c.name: c.mean_iou for c in figures}}
 
