@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dmtrack.video.events.batch import EventBatch, Triggers
-from dmtrack.video.events.evt3 import Evt3Decoder
+from dmtrack.video.events.evt import Evt3Decoder
 
 _KINDS = (0, 0, 0, 1, 2, 2, 2, 2, 3, 4, 4, 5, 6, 6, 7, 8, 8, 9, 10, 14, 15)
 

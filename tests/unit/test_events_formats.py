@@ -14,7 +14,7 @@ import pytest
 from event_files import Event
 
 from dmtrack.errors import ConfigError, DecodeError, DmtrackError, FormatError, VideoError
-from dmtrack.video.events import binary
+from dmtrack.video.events import batch
 from dmtrack.video.events.batch import EventBatch
 from dmtrack.video.events.options import EventOptions
 from dmtrack.video.events.reader import EventReader, is_event_file, open_events
@@ -68,7 +68,7 @@ def sample(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Sequen
 @pytest.fixture
 def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Decode so little at a time that values are carried over thousands of block borders."""
-    monkeypatch.setattr(binary, "BLOCK_BYTES", 64)
+    monkeypatch.setattr(batch, "BLOCK_BYTES", 64)
 
 
 class TestExactlyGenerated:

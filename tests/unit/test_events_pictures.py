@@ -15,10 +15,17 @@ from event_files import Event
 from dmtrack.errors import ConfigError, DecodeError, FormatError, PairingError
 from dmtrack.video.events.batch import EventBatch
 from dmtrack.video.events.options import EventOptions
-from dmtrack.video.events.picture import NEGATIVE_RGB, POSITIVE_RGB, visevent_picture
-from dmtrack.video.events.schedule import FrameClock, at_rate, frame_windows, like_frames
-from dmtrack.video.events.source import EventSource
-from dmtrack.video.events.windows import OPEN_END, Window, WindowCutter, by_count
+from dmtrack.video.events.schedule import (
+    OPEN_END,
+    FrameClock,
+    Window,
+    WindowCutter,
+    at_rate,
+    by_count,
+    frame_windows,
+    like_frames,
+)
+from dmtrack.video.events.source import NEGATIVE_RGB, POSITIVE_RGB, EventSource, visevent_picture
 from dmtrack.video.frame import Frame, Modality, VideoInfo
 from dmtrack.video.inspection import inspect_pair
 from dmtrack.video.pairing import open_pair
@@ -115,17 +122,17 @@ def frames(stamps: list[int], **pairing: Fraction) -> FrameClock:
 
 class TestSchedules:
     def test_fixed_rate_is_exact_in_the_long_run(self) -> None:
-        slots = at_rate(7, Fraction(30)).slots
-        many = [next(slots) for _ in range(3001)]
-        assert many[3000].window.start_us == 7 + 100_000_000
-        assert [slot.window.end_us for slot in many[:-1]] == [slot.window.start_us for slot in many[1:]]
+        windows = at_rate(7, Fraction(30)).windows
+        many = [next(windows) for _ in range(3001)]
+        assert many[3000].start_us == 7 + 100_000_000
+        assert [window.end_us for window in many[:-1]] == [window.start_us for window in many[1:]]
         assert many[3].pts == 3
 
     def test_like_frames_begins_with_the_first_event(self) -> None:
         like = like_frames(1_000_000, frames([90, 120, 180]))
-        slots = list(like.slots)
-        assert [slot.pts * like.time_base for slot in slots] == [3, 4, 6]
-        assert [(slot.window.start_us, slot.window.end_us) for slot in slots] == [
+        windows = list(like.windows)
+        assert [window.pts * like.time_base for window in windows] == [3, 4, 6]
+        assert [(window.start_us, window.end_us) for window in windows] == [
             (1_000_000, 2_000_000),
             (2_000_000, 4_000_000),
             (4_000_000, 4_033_334),
@@ -133,22 +140,23 @@ class TestSchedules:
 
     def test_an_offset_makes_the_events_later(self) -> None:
         like = like_frames(1_000_000, frames([0, 30], offset_s=Fraction(1, 4)))
-        first = next(like.slots)
-        assert first.window.start_us == 750_000
+        first = next(like.windows)
+        assert first.start_us == 750_000
         assert first.pts * like.time_base == Fraction(-1, 4)
         assert like.start_pts == 0
 
     def test_a_clock_that_drifts(self) -> None:
         ratio = Fraction(1001, 1000)
         like = like_frames(0, frames([30, 3033], rate_ratio=ratio))
-        slots = list(like.slots)
-        assert slots[1].window.start_us == 100_000_000
+        windows = list(like.windows)
+        assert windows[1].start_us == 100_000_000
         start_s = like.start_pts * like.time_base
-        assert start_s + (slots[1].pts * like.time_base - start_s) * ratio == Fraction(3033, 30)
+        assert start_s + (windows[1].pts * like.time_base - start_s) * ratio == Fraction(3033, 30)
 
     def test_a_shared_clock(self) -> None:
         like = like_frames(1_234_567, frames([30, 60]), is_shared_clock=True)
-        assert next(like.slots).window == Window(1_000_000, 2_000_000)
+        window = next(like.windows)
+        assert (window.start_us, window.end_us) == (1_000_000, 2_000_000)
 
     def test_times_told_by_a_file(self) -> None:
         windows = frame_windows(np.array([10, 20, 40]))

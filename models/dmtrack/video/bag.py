@@ -145,7 +145,7 @@ class BagReader(FrameSource):
                 pixels = _picture(message)
                 stamp = message.header.stamp
                 self._require_alike(pixels)
-            except (FormatError, *_bag_errors()) as error:
+            except _bag_errors() as error:
                 self._damaged += 1
                 self._reason = str(error)
                 in_a_row += 1
@@ -225,7 +225,7 @@ class BagReader(FrameSource):
                     text = self._typestore.deserialize_cdr(data, connection.msgtype).data
                     return unit_mm(float(text))
                 return unit_mm(*struct.unpack_from("<f", data))
-            except (StopIteration, *_bag_errors()) as error:
+            except _bag_errors() as error:
                 _LOGGER.warning("%s: the unit of depth cannot be read: %s", self._path, error)
         return None
 
@@ -257,10 +257,11 @@ def _open_log(path: Path, *, is_ros2: bool) -> tuple[Any, Any]:
 
 
 def _bag_errors() -> tuple[type[Exception], ...]:
-    """Return what reading a damaged bag raises: errors of the library and of the database, and `_DAMAGE`."""
+    """Return what reading a damaged bag raises: errors of the library, of the database, and ours."""
     readers = [importlib.import_module(f"rosbags.rosbag{version}.reader").ReaderError for version in (1, 2)]
     message = importlib.import_module("rosbags.serde").SerdeError
-    return (*readers, message, importlib.import_module("apsw").Error, AssertionError, *_DAMAGE)
+    database = importlib.import_module("apsw").Error
+    return (*readers, message, database, FormatError, StopIteration, AssertionError, *_DAMAGE)
 
 
 def _said(error: Exception) -> str:

@@ -17,8 +17,16 @@ from typing import Final, NamedTuple, Self
 import numpy as np
 
 from dmtrack.errors import ConfigError, DecodeError, FormatError
-from dmtrack.video.events.batch import Chunk, Damage, EventBatch, OpenedEvents, Size, Triggers
-from dmtrack.video.events.binary import read_text_header, record_offsets
+from dmtrack.video.events.batch import (
+    Chunk,
+    Damage,
+    EventBatch,
+    OpenedEvents,
+    Size,
+    Triggers,
+    read_text_header,
+    record_offsets,
+)
 
 _HEADER_3: Final = np.dtype(
     [("type", "<i2"), ("source", "<i2")]

@@ -15,8 +15,15 @@ import numpy as np
 import numpy.typing as npt
 
 from dmtrack.errors import FormatError
-from dmtrack.video.events.batch import Chunk, Damage, EventBatch, OpenedEvents, Size
-from dmtrack.video.events.binary import record_blocks, record_offsets
+from dmtrack.video.events.batch import (
+    Chunk,
+    Damage,
+    EventBatch,
+    OpenedEvents,
+    Size,
+    record_blocks,
+    record_offsets,
+)
 
 MAGIC: Final = b"Event Stream"
 _HEADER_BYTES: Final = 20

@@ -14,11 +14,20 @@ from typing import Final
 import numpy as np
 
 from dmtrack.errors import DecodeError, FormatError
-from dmtrack.video.events.batch import Chunk, Damage, EventBatch, OpenedEvents, Size, Triggers
-from dmtrack.video.events.binary import TextHeader, read_text_header, record_blocks, record_offsets, unwrapped
-from dmtrack.video.events.evt2 import Evt2Decoder, guess_upper_half
-from dmtrack.video.events.evt3 import Evt3Decoder
-from dmtrack.video.events.words import Counts, DecodedWords
+from dmtrack.video.events.batch import (
+    Chunk,
+    Damage,
+    EventBatch,
+    OpenedEvents,
+    Size,
+    TextHeader,
+    Triggers,
+    read_text_header,
+    record_blocks,
+    record_offsets,
+    unwrapped,
+)
+from dmtrack.video.events.evt import Counts, DecodedWords, Evt2Decoder, Evt3Decoder, guess_upper_half
 
 MAX_UNKNOWN_SHARE: Final = 0.01
 """A block with more words of unknown kind than this is not what the header says."""

@@ -1,28 +1,44 @@
-"""When the pictures of an event stream are due: like the frames of a video, at a rate, or as told by a file.
+"""When the pictures of an event stream are due, and the events of each: cut in order, none kept for long.
 
-The clock of an event camera has its own zero, mostly the moment it was switched on. So its first event is
-taken to be at the first frame of the video beside it, unless both are said to share a clock.
+Pictures come like the frames of a video, at a rate, or as told by a file. The clock of an event camera has
+its own zero, mostly the moment it was switched on. So its first event is taken to be at the first frame of
+the video beside it, unless both are said to share a clock.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import count, islice, pairwise, zip_longest
 from typing import Final
 
 import numpy as np
 
-from dmtrack.errors import ConfigError, FormatError
-from dmtrack.video.events.batch import Times
-from dmtrack.video.events.windows import OPEN_END, Window
+from dmtrack.errors import ConfigError, FormatError, InputError
+from dmtrack.video.events.batch import EventBatch, Times
+from dmtrack.video.events.options import EventOptions
 from dmtrack.video.folder import exact_stamps
 from dmtrack.video.frame import VideoInfo
 from dmtrack.video.source import DEFAULT_FRAME_RATE
 
 MICROSECONDS: Final = 1_000_000
+OPEN_END: Final = 1 << 62
+"""A time in microseconds that is after every event."""
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """The events of a picture: from `start_us` up to and without `end_us`, on the clock of the events.
+
+    `pts` is the stamp of the picture, in units of the schedule's `time_base`.
+    """
+
+    start_us: int
+    end_us: int
+    pts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +59,6 @@ class FrameClock:
 
 
 @dataclass(frozen=True, slots=True)
-class Slot:
-    """A picture that is due: its stamp in units of the schedule's `time_base`, and its stretch of events."""
-
-    pts: int
-    window: Window
-
-
-@dataclass(frozen=True, slots=True)
 class Schedule:
     """When pictures are due.
 
@@ -59,7 +67,7 @@ class Schedule:
         time_base: Seconds per unit of the stamps.
         frame_rate: Pictures a second, if they come regularly.
         start_pts: Stamp of the first event.
-        slots: The pictures in order; read once.
+        windows: The pictures in order; read once.
         frame_count: How many there will be, if the file tells the times of them all.
     """
 
@@ -67,7 +75,7 @@ class Schedule:
     time_base: Fraction
     frame_rate: Fraction | None
     start_pts: int
-    slots: Iterator[Slot]
+    windows: Iterator[Window]
     frame_count: int | None = None
 
 
@@ -82,8 +90,8 @@ def at_rate(first_us: int, frame_rate: Fraction) -> Schedule:
     start_pts, time_base = exact_stamps(frame_rate, Fraction(0))
     step = round(1 / (frame_rate * time_base))
     edges = (first_us + math.ceil(index * MICROSECONDS / frame_rate) for index in count())
-    slots = (Slot(start_pts + index * step, Window(*edge)) for index, edge in enumerate(pairwise(edges)))
-    return Schedule("its first event is at the first picture", time_base, frame_rate, start_pts, slots)
+    windows = (Window(*edge, start_pts + index * step) for index, edge in enumerate(pairwise(edges)))
+    return Schedule("its first event is at the first picture", time_base, frame_rate, start_pts, windows)
 
 
 def like_frames(first_us: int, like: FrameClock, *, is_shared_clock: bool = False) -> Schedule:
@@ -110,16 +118,16 @@ def like_frames(first_us: int, like: FrameClock, *, is_shared_clock: bool = Fals
     def microseconds(time_s: Fraction) -> int:
         return math.ceil((time_s - start_s) * MICROSECONDS) + first_us
 
-    def slots() -> Iterator[Slot]:
+    def windows() -> Iterator[Window]:
         for stamp, following in zip_longest(like.stamps, islice(like.stamps, 1, None)):
             time_s, end_us = event_s(stamp), OPEN_END
             if following is not None:
                 end_us = microseconds(event_s(following))
             elif info.frame_rate:
                 end_us = microseconds(time_s + 1 / info.frame_rate / ratio)
-            yield Slot(int(time_s / time_base), Window(microseconds(time_s), end_us))
+            yield Window(microseconds(time_s), end_us, int(time_s / time_base))
 
-    return Schedule(clock, time_base, info.frame_rate, int(start_s / time_base), slots())
+    return Schedule(clock, time_base, info.frame_rate, int(start_s / time_base), windows())
 
 
 def at_told_times(times_us: Times, info: VideoInfo) -> Schedule:
@@ -131,10 +139,10 @@ def at_told_times(times_us: Times, info: VideoInfo) -> Schedule:
     frame_rate = info.frame_rate or DEFAULT_FRAME_RATE
     start_pts, time_base = exact_stamps(frame_rate, info.start_pts * info.time_base)
     step = round(1 / (frame_rate * time_base))
-    windows = frame_windows(times_us)
-    slots = (Slot(start_pts + index * step, window) for index, window in enumerate(windows))
+    found = frame_windows(times_us)
+    windows = (replace(window, pts=start_pts + index * step) for index, window in enumerate(found))
     clock = "it holds the times of the frames"
-    return Schedule(clock, time_base, frame_rate, start_pts, slots, len(times_us))
+    return Schedule(clock, time_base, frame_rate, start_pts, windows, len(times_us))
 
 
 def frame_windows(times_us: Times) -> list[Window]:
@@ -153,3 +161,125 @@ def frame_windows(times_us: Times) -> list[Window]:
         raise FormatError("the times of the frames run backwards")
     last = OPEN_END if len(steps) == 0 else int(times_us[-1]) + int(np.median(steps))
     return [Window(*edge) for edge in pairwise([*times_us.tolist(), last])]
+
+
+class WindowCutter:
+    """Gives the events of windows that never move back.
+
+    Where the file is damaged, the window there still gets the events before the damage; the next one is
+    the error.
+
+    Args:
+        batches: The events, in order of time.
+        options: Which events belong to a window.
+    """
+
+    def __init__(self, batches: Iterable[EventBatch], options: EventOptions) -> None:
+        self._batches = iter(batches)
+        self._options = options
+        self._kept: deque[EventBatch] = deque()
+        self._kept_events = 0
+        self._last_us: int | None = None
+        self._error: InputError | None = None
+        self._is_drained = False
+
+    def advance(self, window: Window) -> None:
+        """Forget what lies before a window that is not wanted, without looking at its events.
+
+        Raises:
+            InputError: The file is damaged before the window.
+        """
+        self._raise_error()
+        self._read_until(window.end_us)
+        self._forget(window)
+
+    def cut(self, window: Window) -> EventBatch:
+        """Return the events that belong to a window.
+
+        Raises:
+            InputError: The file is damaged before the window.
+        """
+        self._raise_error()
+        if self._options.window_us is not None:
+            window = Window(window.start_us, window.start_us + self._options.window_us)
+        self._read_until(window.end_us)
+        self._forget(window)
+        parts = [part for batch in self._kept if len(part := _before(batch, window.end_us))]
+        events = EventBatch.joined(parts)
+        if self._options.count is not None:
+            return events[max(0, len(events) - self._options.count) :]
+        return _from(events, window.start_us)
+
+    def has_from(self, time_us: int) -> bool:
+        """Return whether there are events at or after a time that windows have not passed yet."""
+        while not self._is_drained and (self._last_us is None or self._last_us < time_us):
+            self._read_until(time_us)
+        self._raise_error()
+        return self._last_us is not None and self._last_us >= time_us
+
+    def _read_until(self, end_us: int) -> None:
+        while not self._is_drained and (self._last_us is None or self._last_us < end_us):
+            try:
+                batch = next(self._batches, None)
+            except InputError as error:
+                self._error, batch = error, None
+            if batch is None:
+                self._is_drained = True
+            elif len(batch):
+                self._kept.append(batch)
+                self._kept_events += len(batch)
+                self._last_us = int(batch.t[-1])
+
+    def _raise_error(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _forget(self, window: Window) -> None:
+        """Drop whole batches that no window from this one on needs."""
+        while self._kept and self._is_spent(self._kept[0], window):
+            self._kept_events -= len(self._kept.popleft())
+
+    def _is_spent(self, batch: EventBatch, window: Window) -> bool:
+        if self._options.count is None:
+            return int(batch.t[-1]) < window.start_us
+        ahead = sum(len(kept) - len(_before(kept, window.end_us)) for kept in self._kept)
+        return self._kept_events - len(batch) - ahead >= self._options.count and batch.t[-1] < window.end_us
+
+
+def _before(events: EventBatch, end_us: int) -> EventBatch:
+    if len(events) == 0 or int(events.t[-1]) < end_us:
+        return events
+    return events[: int(np.searchsorted(events.t, end_us))]
+
+
+def _from(events: EventBatch, start_us: int) -> EventBatch:
+    if len(events) == 0 or int(events.t[0]) >= start_us:
+        return events
+    return events[int(np.searchsorted(events.t, start_us)) :]
+
+
+def by_count(batches: Iterable[EventBatch], count: int) -> Iterator[EventBatch]:
+    """Yield every `count` events in turn; what is left at the end is yielded too.
+
+    Raises:
+        InputError: The file is damaged; what came before has been yielded.
+    """
+    kept: list[EventBatch] = []
+    total = 0
+    try:
+        for batch in batches:
+            kept.append(batch)
+            total += len(batch)
+            if total < count:
+                continue
+            events = EventBatch.joined(kept)
+            whole = total // count * count
+            kept, total = [events[whole:]], total - whole
+            for begin in range(0, whole, count):
+                yield events[begin : begin + count]
+    except InputError:
+        if total:
+            yield EventBatch.joined(kept)
+        raise
+    if total:
+        yield EventBatch.joined(kept)

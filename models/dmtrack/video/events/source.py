@@ -11,25 +11,28 @@ from typing import Final
 
 import numpy as np
 
-from dmtrack.errors import DecodeError, PairingError
+from dmtrack.errors import DecodeError, FormatError, PairingError
 from dmtrack.video.events.batch import EventBatch, Size, Times, Triggers
 from dmtrack.video.events.options import EventOptions
-from dmtrack.video.events.picture import visevent_picture
 from dmtrack.video.events.reader import Counts, EventReader, EventTotals, coordinate_counts, open_events
 from dmtrack.video.events.schedule import (
     MICROSECONDS,
     FrameClock,
     Schedule,
-    Slot,
+    Window,
+    WindowCutter,
     at_rate,
     at_told_times,
+    by_count,
     like_frames,
 )
-from dmtrack.video.events.windows import WindowCutter, by_count
-from dmtrack.video.frame import Frame, VideoInfo
+from dmtrack.video.frame import Frame, Pixels, VideoInfo
 from dmtrack.video.position import Position
 from dmtrack.video.source import DEFAULT_FRAME_RATE, FrameSource
 
+CANVAS_RGB: Final = (255, 255, 255)
+POSITIVE_RGB: Final = (220, 30, 30)
+NEGATIVE_RGB: Final = (30, 30, 200)
 _SENSOR_SIZES: Final[tuple[Size, ...]] = (
     (128, 128),
     (240, 180),
@@ -89,7 +92,7 @@ class EventSource(FrameSource):
             else:
                 shared = self._options.is_shared_clock
                 self._schedule = like_frames(self._first_us, like, is_shared_clock=shared)
-            self._slots = self._due()
+            self._windows = self._due()
         except BaseException:
             self.reader.close()
             raise
@@ -132,21 +135,21 @@ class EventSource(FrameSource):
         if self._has_been_read:
             raise RuntimeError(f"{self.info.path} was read already: open it again")
         self._has_been_read = True
-        return self._by_count(start, end) if self._is_by_count else self._by_slot(start, end)
+        return self._by_count(start, end) if self._is_by_count else self._by_window(start, end)
 
     def close(self) -> None:
         """Close the file. Doing so twice is harmless."""
         self.reader.close()
 
-    def _due(self) -> Iterator[tuple[int, Slot]]:
-        """Return the slots, numbered, from the first one on that has not ended before the first event.
+    def _due(self) -> Iterator[tuple[int, Window]]:
+        """Return the windows, numbered, from the first one on that has not ended before the first event.
 
         Raises:
             PairingError: There is none.
         """
         is_told = self._schedule.frame_count is not None
-        numbered = enumerate(self._schedule.slots)
-        due = ((n, slot) for n, slot in numbered if is_told or slot.window.end_us > self._first_us)
+        numbered = enumerate(self._schedule.windows)
+        due = ((n, window) for n, window in numbered if is_told or window.end_us > self._first_us)
         first = next(due, None)
         if first is not None:
             return chain([first], due)
@@ -158,20 +161,20 @@ class EventSource(FrameSource):
             hint="do the two share a clock? --offset-ms moves the events",
         )
 
-    def _by_slot(self, start: Position | None, end: Position | None) -> Iterator[Frame]:
+    def _by_window(self, start: Position | None, end: Position | None) -> Iterator[Frame]:
         cutter = WindowCutter(self._events, self._options)
         is_told = self._schedule.frame_count is not None
-        for index, slot in self._slots:
-            elapsed_s = (slot.pts - self.info.start_pts) * self.info.time_base
+        for index, window in self._windows:
+            elapsed_s = (window.pts - self.info.start_pts) * self.info.time_base
             if end is not None and end.is_reached(index, elapsed_s):
                 return
             if start is not None and not start.is_reached(index, elapsed_s):
-                cutter.advance(slot.window)
+                cutter.advance(window)
                 continue
-            events = cutter.cut(slot.window)
-            if not is_told and not len(events) and not cutter.has_from(slot.window.start_us):
+            events = cutter.cut(window)
+            if not is_told and not len(events) and not cutter.has_from(window.start_us):
                 return  # the recording has ended
-            yield self._frame(index, slot.pts, events)
+            yield self._frame(index, window.pts, events)
 
     def _by_count(self, start: Position | None, end: Position | None) -> Iterator[Frame]:
         last_pts = -1
@@ -264,3 +267,34 @@ def _measured_size(reader: EventReader, options: EventOptions, like: FrameClock 
 def _reached(counts: tuple[Counts, Counts], share: float) -> list[int]:
     """Return how many columns and how many rows hold a share of the events."""
     return [int(np.searchsorted(np.cumsum(of_side), share * of_side.sum())) + 1 for of_side in counts]
+
+
+def visevent_picture(events: EventBatch, size: Size) -> Pixels:
+    """Draw a white canvas, positive events red, negative events blue.
+
+    Args:
+        events: Those of one window; their order does not matter.
+        size: Width and height of the sensor in pixels.
+
+    Returns:
+        `(H, W, 3)` uint8 in RGB order. Negative events are painted last, so they win where both occur.
+
+    Raises:
+        FormatError: An event lies outside the sensor.
+
+    Source: inputs-and-metrics 3 (the look of VisEvent's event pictures).
+    """
+    width, height = size
+    outside = (events.x >= width) | (events.y >= height)
+    if outside.any():
+        first = int(np.argmax(outside))
+        raise FormatError(
+            f"event at ({events.x[first]}, {events.y[first]}) lies outside the {width}x{height} sensor"
+        )
+    pixels = events.y.astype(np.intp) * width + events.x
+    # a palette is painted, not colours: one byte a pixel instead of three
+    painted = np.zeros(width * height, dtype=np.uint8)
+    painted[pixels[events.p]] = 1
+    painted[pixels[~events.p]] = 2
+    palette = np.array([CANVAS_RGB, POSITIVE_RGB, NEGATIVE_RGB], dtype=np.uint8)
+    return palette.take(painted, axis=0).reshape(height, width, 3)

@@ -14,8 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dmtrack.errors import DecodeError, FormatError
-from dmtrack.video.events.batch import Chunk, OpenedEvents, Size
-from dmtrack.video.events.binary import record_blocks
+from dmtrack.video.events.batch import Chunk, OpenedEvents, Size, record_blocks
 from dmtrack.video.events.columns import ColumnMeaning, names_to_columns
 from dmtrack.video.events.options import EventOptions
 
