@@ -127,7 +127,7 @@ def test_a_long_error_stays_on_one_line(run_cli: RunCli, monkeypatch: pytest.Mon
 
 
 def _fail(error: Exception) -> Callable[..., None]:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise error
 
     return fail
