@@ -115,6 +115,7 @@ def video_of_pictures(tmp_path: Path) -> Callable[..., Path]:
         with av.open(str(path), "w", options=container_options or {}) as container:
             quality = {"crf": "4"} if codec == "libx264" else {}
             stream = container.add_stream(codec, rate=rate, options={**quality, **(options or {})})
+            assert isinstance(stream, av.VideoStream)
             stream.width, stream.height, stream.pix_fmt = width, height, pix_fmt
             if time_base is not None:
                 stream.codec_context.time_base = time_base

@@ -184,7 +184,7 @@ def sources(data_set: DataSet) -> tuple[str, ...]:
     return data_set.sources or tuple(stream.names.partition("/")[0] for stream in data_set.streams)
 
 
-@pytest.fixture(params=SETS.values(), ids=SETS.keys())
+@pytest.fixture(params=list(SETS.values()), ids=list(SETS))
 def data_set(request: pytest.FixtureRequest) -> DataSet:
     return request.param
 

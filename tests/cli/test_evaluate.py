@@ -231,8 +231,8 @@ def test_run_from_anchors_either_way(tmp_path: Path, weights: Path, run_cli: Run
     anchors = ["0"] * FRAMES
     anchors[2], anchors[-1] = "1", "-1"
     (folder / "anchor.value").write_text("\n".join(anchors))
-    words = ("evaluate", "--run", tmp_path / "vot", "--weights", weights, "--device", "cpu", "-o", "out")
-    words = (*words, "--export-vot", "workspace")
+    words = ["evaluate", "--run", tmp_path / "vot", "--weights", weights, "--device", "cpu", "-o", "out"]
+    words += ["--export-vot", "workspace"]
     done = run_cli(*words)
     assert done.code == 0, done.err
     assert "EAO" in done.out

@@ -264,6 +264,7 @@ def test_a_listed_encoder_is_no_proof() -> None:
 @pytest.mark.parametrize("name", ["libx264", "h264_nvenc"])
 def test_every_encoder_is_set_alike(name: str) -> None:
     context = av.CodecContext.create(name, "w")
+    assert isinstance(context, av.VideoCodecContext)
     VideoEncoder(name, {}).configure(context, 64, 48)
     assert (context.width, context.height, context.pix_fmt) == (64, 48, "yuv420p")
     assert (context.gop_size, context.max_b_frames) == (60, 0)

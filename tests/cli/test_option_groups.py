@@ -104,7 +104,7 @@ def test_only_what_differs_from_the_default_is_spelt() -> None:
     request = TrackRequest(
         "rgb.mp4",
         "t.mkv",
-        boxes=((1, 2, 3, 4.5), DRAWN),
+        boxes=((1, 2, 3, 4.5), DRAWN),  # type: ignore[arg-type]
         start=Position(time_s=Fraction(5, 2)),
         network=NetworkOptions(precision=PrecisionChoice.BF16),
         output=OutputOptions(Path("out")),
@@ -141,7 +141,7 @@ def test_the_words_of_a_request_give_it_back() -> None:
 
     request = TrackRequest(
         "rgb.mp4",
-        boxes=((1, 2, 3, 4.5),),
+        boxes=((1, 2, 3, 4.5),),  # type: ignore[arg-type]
         box_files=(Path("a.txt"),),
         pairing=PairingOptions(offset_s=Fraction(-1, 30), folder_rate=Fraction(2997, 100)),
     )

@@ -58,7 +58,7 @@ def ask(
     **headers: str,
 ) -> Answer:
     """Send a request as a browser on this machine would; `body` is sent as JSON unless it is bytes."""
-    connection = http.client.HTTPConnection(*server.server_address[:2], timeout=20)
+    connection = http.client.HTTPConnection(server.server_name, server.server_port, timeout=20)
     data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
     names = {name.replace("_", "-"): value for name, value in headers.items()}
     kind = {} if data is None else JSON
@@ -121,7 +121,7 @@ def test_the_page_needs_nothing_from_elsewhere(server: PickServer) -> None:
 
 def test_the_page_knows_the_recording(server: PickServer) -> None:
     text = ask(server).body.decode()
-    setup = json.loads(re.search(r'type="application/json"[^>]*>(.*?)</script>', text)[1])  # type: ignore[index]
+    setup = json.loads(re.search(r'type="application/json"[^>]*>(.*?)</script>', text)[1])
     assert (setup["width"], setup["height"], setup["aux"]) == (96, 64, "thermal")
     assert (setup["first"], setup["lowest"], setup["last"], setup["ids"]) == (2, 1, 11, [3, 4, 7])
 

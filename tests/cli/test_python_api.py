@@ -7,6 +7,7 @@ import re
 import sys
 import types
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def starts_of(found: list[Any]) -> list[tuple[int, int]]:
 
 
 def test_targets_start_at_their_frames_under_their_ids(recording: Any, weights: Path) -> None:
-    targets = [TargetStart(Box(50, 20, 10, 10), 4, 5), BOX, TargetStart(Box(30, 16, 12, 12), 2, 3)]
+    targets: list[Any] = [TargetStart(Box(50, 20, 10, 10), 4, 5), BOX, TargetStart(Box(30, 16, 12, 12), 2, 3)]
     found = list(track(recording.rgb, recording.thermal, targets, weights=weights, end=7))
     assert starts_of(found) == [(0, 1), (3, 2), (5, 4)]
     assert [target.target_id for target in found if target.frame_index == 6] == [1, 2, 4]
@@ -94,7 +95,7 @@ def test_a_late_target_is_followed_as_if_alone(recording: Any, weights: Path) ->
     """Neither the frames before it nor its neighbour change a target's boxes."""
     late = Box(23, 16, 16, 16)
     alone = list(track(recording.rgb, recording.thermal, late, weights=weights, start=3))
-    targets = [TargetStart(Box(50, 20, 10, 10), 1), TargetStart(late, 7, 3)]
+    targets: list[Any] = [TargetStart(Box(50, 20, 10, 10), 1), TargetStart(late, 7, 3)]
     found = list(track(recording.rgb, recording.thermal, targets, weights=weights))
     pairs = zip(alone, (target for target in found if target.target_id == 7), strict=True)
     for one, other in pairs:
@@ -240,7 +241,7 @@ class TestAsAUserTypesIt:
         exact = PairingOptions(offset_s=Fraction(1, 10), on_missing=OnMissing.BLANK)
         plain = PairingOptions(offset_s=0.1, on_missing="blank")  # type: ignore[arg-type]
         assert plain == exact
-        words = {"weights": weights, "end": 4, "pairing": plain}
+        words: dict[str, Any] = {"weights": weights, "end": 4, "pairing": plain}
         boxes = [
             target.box for target in track(recording.rgb, recording.thermal, [(20, 16, 16, 16)], **words)
         ]
@@ -250,18 +251,20 @@ class TestAsAUserTypesIt:
         assert [target.box for target in one] == [target.box for target in array] == [BOX]
 
     @pytest.mark.parametrize(
-        ("make", "words"),
+        ("make", "words", "said"),
         [
-            pytest.param(lambda: track("a.mp4", boxes=[(1, 2, 3)]), "is no box", id="three-numbers"),
-            pytest.param(lambda: track("a.mp4", boxes=["left"]), "'left' is no box", id="a-word"),
-            pytest.param(lambda: PairingOptions(on_missing="guess"), "on_missing='guess'", id="no-policy"),
-            pytest.param(lambda: PairingOptions(offset_s="soon"), "offset_s='soon'", id="no-time"),
-            pytest.param(lambda: TrackRequest("a.mp4", modality="smell"), "modality='smell'", id="smell"),
+            pytest.param(partial(track, "a.mp4"), {"boxes": [(1, 2, 3)]}, "is no box", id="three-numbers"),
+            pytest.param(partial(track, "a.mp4"), {"boxes": ["left"]}, "'left' is no box", id="a-word"),
+            pytest.param(
+                partial(TrackRequest, "a.mp4"), {"modality": "smell"}, "modality='smell'", id="smell"
+            ),
+            pytest.param(PairingOptions, {"on_missing": "guess"}, "on_missing='guess'", id="no-policy"),
+            pytest.param(PairingOptions, {"offset_s": "soon"}, "offset_s='soon'", id="no-time"),
         ],
     )
-    def test_what_cannot_be_is_said(self, make: Any, words: str) -> None:
-        with pytest.raises((BoxError, ConfigError), match=words):
-            make()
+    def test_what_cannot_be_is_said(self, make: Any, words: dict[str, Any], said: str) -> None:
+        with pytest.raises((BoxError, ConfigError), match=said):
+            make(**words)
 
     def test_recovery_and_a_protocol_of_ones_own(self, weights: Path) -> None:
         tracker = load_tracker(weights, config=TrackerConfig(search_factor=3.0))

@@ -125,7 +125,7 @@ def test_boxes_that_do_not_fit_the_recording_are_said(run_cli: RunCli, recording
 def test_an_interrupt_keeps_what_was_drawn(
     run_cli: RunCli, recording: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from dmtrack.drawing import render
+    from dmtrack.drawing import draw, render
 
     drawn = []
 
@@ -135,7 +135,7 @@ def test_an_interrupt_keeps_what_was_drawn(
             os.kill(os.getpid(), 2)
         return original(*arguments)
 
-    original = render.compose
+    original = draw.compose
     monkeypatch.setattr(render, "compose", compose)
     outcome = run_cli("render", recording.rgb, "-o", "a.mp4", "-q")
     assert outcome.code == 130

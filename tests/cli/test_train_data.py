@@ -90,7 +90,7 @@ def test_a_foundation_is_trained_on_a_folder_and_synthesis(
 def test_adapters_are_trained_on_pairs_of_a_folder_alone(
     tmp_path: Path, lasher: Path, foundation: Path
 ) -> None:
-    words = ["--data", lasher, "--modality", "thermal", "--init", foundation, "--store", "fp16"]
+    words = ("--data", lasher, "--modality", "thermal", "--init", foundation, "--store", "fp16")
     assert train(tmp_path / "run", *words, stage="adapters") == 0
     meta = load_weights(tmp_path / "run" / "weights.safetensors").meta
     assert (meta.kind, meta.modality, meta.trained_on) == ("adapters", "thermal", "1 lasher sequences")
@@ -105,7 +105,7 @@ def test_base_adapters_start_from_an_ostrack_checkpoint_in_the_data_folder(
     torch.save({"net": {theirs: state[ours] for theirs, ours in table.items()}}, tmp_path / "OSTrack.pth.tar")
     added = add_published(tmp_path / "OSTrack.pth.tar")
     output = tmp_path / "run"
-    words = ["--preset", "base", "--modality", "thermal", "--init", "base", "--data", lasher]
+    words = ("--preset", "base", "--modality", "thermal", "--init", "base", "--data", lasher)
     assert train(output, *words, stage="adapters") == 0
     meta = load_weights(output / "weights.safetensors").meta
     assert meta.foundation_sha256 == added.sha256

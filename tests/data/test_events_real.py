@@ -19,7 +19,7 @@ from dmtrack_cli.app import main
 pytestmark = pytest.mark.data
 
 FACTS: dict[str, dict[str, Any]] = json.loads(Path(__file__).with_name("event_facts.json").read_text())
-FACTS.pop("_")  # type: ignore[arg-type]
+FACTS.pop("_")
 NOT_READ = {"tonic_sample_aedat_header.aedat", "tonic_sample_nmnist.bin", "evl_faces_easy_0001.bin"}
 
 

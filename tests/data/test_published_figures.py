@@ -14,7 +14,7 @@ from dmtrack.evaluation.tracker_files import TrackerFiles, find_trackers, unpack
 pytestmark = pytest.mark.data
 
 TOLERANCE = 0.1
-PUBLISHED = {
+PUBLISHED: dict[str, tuple[BenchmarkName, dict[str, tuple[float, ...]]]] = {
     "gtot": (BenchmarkName.GTOT, {"APFNet": (90.5, 73.7), "JMMAC": (90.2, 73.2), "MANet++": (90.1, 72.3)}),
     "rgbt234": (BenchmarkName.RGBT234, {"JMMAC": (79.0, 57.3)}),
     "lasher_test": (BenchmarkName.LASHER, {"APFNet": (50.0, 43.9, 36.2), "mfDiMP": (44.7, 39.5, 34.3)}),

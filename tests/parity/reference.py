@@ -46,7 +46,9 @@ class Reference:
         for index in range(self.config.depth):
             streams = self._block(index, streams)
         normed = [self._norm("foundation.norm", stream) for stream in streams]
-        merged = sum(normed) if self.config.stream_merge == "sum" else sum(normed) / len(normed)
+        merged = torch.stack(normed).sum(0)
+        if self.config.stream_merge != "sum":
+            merged = merged / len(normed)
         side = self.config.search_grid
         grid = merged[:, -side * side :].transpose(1, 2).reshape(len(merged), -1, side, side)
         maps = [self._tower(name, grid) for name in ("score", "size", "offset")]

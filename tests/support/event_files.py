@@ -8,7 +8,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,7 +25,8 @@ def some_events(
 ) -> list[Event]:
     """Return events in order of time, clustered in rows as a real sensor gives them."""
     rng = np.random.default_rng(seed)
-    events, t = [], start_us
+    events: list[Event] = []
+    t = start_us
     while len(events) < count:
         t += int(rng.integers(0, step_us + 1))
         y, p = int(rng.integers(0, size[1])), bool(rng.integers(0, 2))
@@ -43,7 +44,8 @@ def raw_header(name: str, *lines: str, size: tuple[int, int] | None = (640, 480)
 
 def evt2_words(events: Sequence[Event], triggers: Sequence[tuple[int, int, bool]] = ()) -> list[int]:
     words, high = [], -1
-    todo = [(e.t, 0, e) for e in events] + [(t, 1, (channel, edge)) for t, channel, edge in triggers]
+    todo: list[tuple[int, int, Any]] = [(e.t, 0, e) for e in events]
+    todo += [(t, 1, (channel, edge)) for t, channel, edge in triggers]
     for t, kind, what in sorted(todo, key=lambda item: item[:2]):
         if t >> 6 != high:
             high = t >> 6
@@ -207,7 +209,7 @@ def write_aedat4(
     return path
 
 
-def columns(events: Sequence[Event]) -> dict[str, np.ndarray]:
+def columns(events: Sequence[Event]) -> dict[str, Any]:
     t, x, y, p = zip(*events, strict=True)
     return {
         "t": np.array(t, dtype=np.int64),

@@ -18,8 +18,8 @@ INNER = (7, 5)
 
 def board(place, size, invert):
     squares = np.indices((INNER[1] + 1, INNER[0] + 1)).sum(axis=0) % 2
-    flat = np.kron(squares, np.ones((20, 20))).astype(np.uint8) * 200 + 30
-    flat = cv2.copyMakeBorder(flat, 20, 20, 20, 20, cv2.BORDER_CONSTANT, value=230)
+    tiles = np.kron(squares, np.ones((20, 20))).astype(np.uint8) * 200 + 30
+    flat = cv2.copyMakeBorder(tiles, 20, 20, 20, 20, cv2.BORDER_CONSTANT, value=230)
     picture = cv2.warpPerspective(flat, place, size, borderValue=120, flags=cv2.INTER_AREA)
     return 255 - picture if invert else picture
 
@@ -33,8 +33,8 @@ def pairs(count=5, invert=True, aux_sees=True):
         rgb = np.dstack([board(place, RGB, False)] * 3)
         aux = board(np.linalg.inv(TRUE.matrix) @ place, AUX, invert)
         aux = (aux if aux_sees else np.full_like(aux, 120)).astype(np.uint16) * 20 + 20000
-        frames = [Frame(index, index, Fraction(1, 30), pixels) for pixels in (rgb, aux)]
-        yield FramePair(*frames, Modality.THERMAL, np.empty((1, 1, 6), np.uint8))
+        first, second = (Frame(index, index, Fraction(1, 30), pixels) for pixels in (rgb, aux))
+        yield FramePair(first, second, Modality.THERMAL, np.empty((1, 1, 6), np.uint8))
 
 
 @pytest.mark.parametrize("invert", [False, True], ids=["same contrast", "hot where dark"])

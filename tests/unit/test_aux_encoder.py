@@ -175,22 +175,22 @@ class TestPalettes:
         picture = palettes()[palette][cv2.resize(_scene(), (320, 240))]
         path = make_video("thermal.mp4", [picture] * 3, options={"crf": "30"})
         with open_source(path) as source:
-            assert find_palette(next(iter(source)).pixels) == palette
+            assert find_palette(np.asarray(next(iter(source)).pixels, np.uint8)) == palette
 
     def test_colours_of_a_photograph_are_no_palette(self):
         rng = np.random.default_rng(0)
         small = rng.integers(0, 255, (12, 16, 3)).astype(np.uint8)
         encoder = thermal()
-        encoder(cv2.resize(small, (320, 240), interpolation=cv2.INTER_CUBIC))
+        encoder(np.asarray(cv2.resize(small, (320, 240), interpolation=cv2.INTER_CUBIC), np.uint8))
         assert "are in colour and shown as they are" in encoder.remarks[0]
 
     def test_grey_video_is_nothing_to_speak_of(self):
         encoder = thermal()
-        encoder(cv2.cvtColor(_scene(), cv2.COLOR_GRAY2RGB))
+        encoder(np.asarray(cv2.cvtColor(_scene(), cv2.COLOR_GRAY2RGB), np.uint8))
         assert encoder.remarks == ()
 
     def test_with_a_range_a_palette_becomes_grey(self):
-        picture = cv2.applyColorMap(_scene(), cv2.COLORMAP_HOT)[..., ::-1].copy()
+        picture = np.asarray(cv2.applyColorMap(_scene(), cv2.COLORMAP_HOT)[..., ::-1], np.uint8).copy()
         encoded = thermal(norm=AuxNorm.PERCENTILE)(picture)
         assert np.ptp(encoded, axis=2).max() == 0
         assert np.corrcoef(encoded[..., 0].ravel(), _scene().ravel())[0, 1] > 0.95

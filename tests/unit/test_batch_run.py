@@ -265,5 +265,5 @@ def test_leaving_early_stops_the_workers(tmp_path: Path, fake: ModuleType) -> No
 
 
 def test_longest_first() -> None:
-    tasks = [Task(BatchItem(str(n), Path("x")), Path("x"), None, n) for n in (5, None, 9)]  # type: ignore[arg-type]
+    tasks = [Task(BatchItem(str(n), Path("x")), Path("x"), None, n) for n in (5, None, 9)]
     assert [task.frames for task in longest_first(tasks)] == [None, 9, 5]

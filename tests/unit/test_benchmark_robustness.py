@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from dmtrack.geometry.box import Box
-from dmtrack.tracking.result import TrackedBox
+from dmtrack.tracking.result import TrackedBox, TrackState
 from dmtrack.video.frame import Frame, FramePair, Modality
 
 KINDS = ("clean", "dark", "blurred", "lost")
@@ -81,7 +81,7 @@ class Recorder:
 
     def update(self, pair: FramePair) -> tuple[TrackedBox, ...]:
         self.means.append(float(pair.image[..., :3].mean()))
-        return (TrackedBox(pair.rgb.index, 1, Box(5, 5, 10, 10), 1.0, "tracked"),)
+        return (TrackedBox(pair.rgb.index, 1, Box(5, 5, 10, 10), 1.0, TrackState.TRACKED),)
 
 
 def test_the_view_degrades_every_frame_but_the_first(robustness: ModuleType) -> None:

@@ -12,6 +12,7 @@ import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -59,7 +60,7 @@ def state() -> OrderedDict[str, torch.Tensor]:
     return tensors
 
 
-def official(state: dict[str, torch.Tensor], made: dict[str, type]) -> dict[str, object]:
+def official(state: dict[str, torch.Tensor], made: dict[str, type]) -> dict[str, Any]:
     """What the official trainer writes: the network beside its optimiser and its own objects."""
     meter, value, settings = made["AverageMeter"](), made["StatValue"](), made["Settings"]()
     meter.history, meter.avg, meter.count = [0.5, 0.25], np.float64(0.375), 2

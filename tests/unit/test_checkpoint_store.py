@@ -226,7 +226,7 @@ def test_a_damaged_neighbour_is_passed_over(dmtrack_file: Path, caplog: pytest.L
 def test_the_data_folder_is_the_systems_unless_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     assert weights_folder() == tmp_path / "data" / "weights"
     monkeypatch.delenv(data_folder.DATA_DIR_VARIABLE)
-    monkeypatch.setattr(data_folder.platformdirs, "user_data_path", lambda name, appauthor: Path("/u") / name)
+    monkeypatch.setattr("platformdirs.user_data_path", lambda name, appauthor: Path("/u") / name)
     assert weights_folder() == Path("/u/dmtrack/weights")
 
 

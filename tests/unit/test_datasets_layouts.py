@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from dmtrack.datasets.opening import find_sequences, open_sequence
-from dmtrack.errors import DatasetError, FormatError
+from dmtrack.errors import DatasetError, FormatError, InputError
 from dmtrack.video.frame import Modality
 
 ROWS = "10,20,30,40\n11,21,30,40\n12,22,30,40\n"
@@ -165,7 +165,7 @@ def test_bad_clips_are_handed_over_and_left_out(build, tmp_path):
     build({"visible": 3, "infrared": 2, "visible.txt": ROWS}, "set/bad")
     with pytest.raises(DatasetError, match="3 pictures in visible"):
         find_sequences(tmp_path / "set")
-    errors = []
+    errors: list[InputError] = []
     found = find_sequences(tmp_path / "set", on_error=errors.append)
     assert [s.name for s in found] == ["good"]
     assert [str(tmp_path / "set" / "bad") in str(error) for error in errors] == [True]

@@ -47,7 +47,7 @@ def _times(path: Path) -> list[Fraction]:
 
 def _first(path: Path) -> npt.NDArray[np.uint8]:
     with av.open(str(path)) as container:
-        return next(container.decode(video=0)).to_ndarray(format="rgb24")
+        return np.asarray(next(container.decode(video=0)).to_ndarray(format="rgb24"), np.uint8)
 
 
 def _noise(number: int) -> npt.NDArray[np.uint8]:

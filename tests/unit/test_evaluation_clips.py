@@ -151,7 +151,7 @@ def test_an_unreadable_start_frame_is_an_error(clip):
 
 
 def test_a_recording_shorter_than_its_ground_truth_is_an_error(tmp_path):
-    writer = cv2.VideoWriter(str(tmp_path / "rgb.avi"), cv2.VideoWriter_fourcc(*"MJPG"), 10, (48, 32))
+    writer = cv2.VideoWriter(str(tmp_path / "rgb.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 10, (48, 32))
     for _ in range(3):
         writer.write(np.full((32, 48, 3), 200, np.uint8))
     writer.release()

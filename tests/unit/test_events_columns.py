@@ -7,6 +7,7 @@ import struct
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import event_files as files
 import numpy as np
@@ -58,7 +59,8 @@ def test_names_with_units(header: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize(("unit", "per_us"), [("ms", 1e-3), ("ns", 1e3), ("s", 1e-6)])
 def test_a_unit_in_a_name(unit: str, per_us: float, tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
-    np.savez(path, **{f"t_{unit}": C["t"] * per_us, "x": C["x"], "y": C["y"], "p": C["p"]})
+    columns: dict[str, Any] = {f"t_{unit}": C["t"] * per_us, "x": C["x"], "y": C["y"], "p": C["p"]}
+    np.savez(path, **columns)
     check(read(path)[0])
 
 
@@ -109,7 +111,7 @@ def test_dense_floats_are_microseconds(kind: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", ["npy", "npz"])
 @pytest.mark.parametrize("order", ["C", "F", "fields"])
-def test_tables_however_they_are_stored(order: str, suffix: str, tmp_path: Path) -> None:
+def test_tables_however_they_are_stored(order: Any, suffix: str, tmp_path: Path) -> None:
     if order == "fields":
         table = np.zeros(len(EVENTS), [("x", "u2"), ("y", "u2"), ("t", "u4"), ("p", "?")])
         for name in "txyp":
@@ -157,7 +159,7 @@ def test_headers_that_are_none(header: str, suffix: str, tmp_path: Path) -> None
 @pytest.mark.parametrize("place", [0, 12, 16])
 def test_an_archive_whose_directory_is_damaged(place: int, tmp_path: Path) -> None:
     stored = io.BytesIO()
-    np.savez(stored, **{name: np.arange(9) for name in "txyp"})
+    np.savez(stored, t=np.arange(9), x=np.arange(9), y=np.arange(9), p=np.arange(9))
     data = bytearray(stored.getvalue())
     end = data.rfind(b"PK\5\6")
     data[end + place : end + place + 2] = b"\xff\xff"

@@ -7,6 +7,7 @@ import logging
 import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import event_files as files
 import numpy as np
@@ -25,7 +26,7 @@ SMALL = files.some_events(3000, (34, 34))
 DAVIS = files.some_events(3000, (346, 260))
 
 
-def read(path: Path, **options: object) -> EventBatch:
+def read(path: Path, **options: Any) -> EventBatch:
     with open_events(path, EventOptions(**options)) as reader:
         batches = list(reader)
         assert reader.damaged == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import cv2
 import event_files as files
@@ -97,7 +98,7 @@ class TestWindows:
         ]
 
     @pytest.mark.parametrize("wrong", [{"window_us": 0}, {"count": 0}, {"window_us": 5, "count": 5}])
-    def test_choices_that_make_no_picture(self, wrong: dict[str, int]) -> None:
+    def test_choices_that_make_no_picture(self, wrong: dict[str, Any]) -> None:
         with pytest.raises(ConfigError):
             EventOptions(**wrong)
 
@@ -269,10 +270,8 @@ def archived(tmp_path: Path) -> Callable[..., tuple[Path, Path]]:
     def written(**changes: object) -> tuple[Path, Path]:
         events = files.columns([Event(t, t // 100, 1, True) for t in range(0, 1000, 2)])
         arrays = {"frame_t": [200, 400, 500], **events, **changes}
-        np.savez(
-            tmp_path / "events.npz",
-            **{key: np.asarray(value) for key, value in arrays.items() if value is not None},
-        )
+        kept: dict[str, Any] = {key: np.asarray(value) for key, value in arrays.items() if value is not None}
+        np.savez(tmp_path / "events.npz", **kept)
         return folder, tmp_path / "events.npz"
 
     return written

@@ -247,7 +247,7 @@ class TestReader:
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, float("inf")])
-def test_options_are_checked(value: float) -> None:
+def test_options_are_checked(value: Any) -> None:
     with pytest.raises(ConfigError, match=r"not positive|cannot be"):
         LiveOptions(max_delay_s=value)
     with pytest.raises(ConfigError, match=r"not positive|cannot be"):

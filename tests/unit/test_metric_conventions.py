@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,12 +16,12 @@ from dmtrack.evaluation.convention import (
     VTUAV,
     Convention,
 )
+from dmtrack.evaluation.metric import boxes_of
 from dmtrack.evaluation.overlap import centre_error, count_above, count_within, normalised_error
 from dmtrack.evaluation.overlap_rates import overlap_rates, scored_ious
 from dmtrack.evaluation.precision_success import (
     FrameScores,
     area_under,
-    boxes_of,
     curve,
     frame_scores,
     quoted,
@@ -31,7 +32,9 @@ BOX = [10.0, 10.0, 20.0, 40.0]
 FAR = [110.0, 10.0, 20.0, 40.0]
 
 
-def scores(rows: list, truths: list, convention: Convention, present: list | None = None) -> FrameScores:
+def scores(
+    rows: list[Any], truths: list[Any], convention: Convention, present: list[bool] | None = None
+) -> FrameScores:
     flags = None if present is None else np.array(present, bool)
     return frame_scores(np.array(rows, float), [np.array(t, float) for t in truths], convention, flags)
 
@@ -125,7 +128,7 @@ def test_visevent_removes_absent_frames_from_hits_but_not_from_the_divisor() -> 
 
 def test_one_pass_figures() -> None:
     half = [10.0, 10.0, 20.0, 20.0]
-    ious = [scored_ious([FAR, BOX, half], [BOX, BOX, BOX]), scored_ious([BOX], [BOX, [0, 0, 0, 0], BOX])]
+    ious = [scored_ious([FAR, BOX, half], [BOX, BOX, BOX]), scored_ious([BOX], [BOX, [0.0] * 4, BOX])]
     assert [list(one) for one in ious] == [[1, 1, 0.5], [1, 0]]
     found = overlap_rates(ious)
     assert found.mean_iou == pytest.approx((2.5 / 3 + 0.5) / 2)

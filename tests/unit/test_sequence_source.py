@@ -6,6 +6,7 @@ import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -62,7 +63,7 @@ def corner(frame: int) -> tuple[int, int]:
 
 def painted(frame: int, colour: tuple[int, ...] | int, ground: int, dtype: type = np.uint8) -> np.ndarray:
     shape = (HEIGHT, WIDTH) if isinstance(colour, int) else (HEIGHT, WIDTH, 3)
-    picture = np.full(shape, ground, dtype)
+    picture: np.ndarray = np.full(shape, ground, dtype)
     x, y = corner(frame)
     picture[y : y + BOX_H, x : x + BOX_W] = colour
     return picture
@@ -294,7 +295,7 @@ def test_videos_cannot_be_drawn_from_at_random(tmp_path: Path) -> None:
     "values",
     [{"templates": 0}, {"window": 1}, {"window_growth": 0}, {"flip_share": 1.5}, {"brightness": -0.1}],
 )
-def test_impossible_numbers_are_refused(values: dict[str, float]) -> None:
+def test_impossible_numbers_are_refused(values: dict[str, Any]) -> None:
     with pytest.raises(ConfigError):
         replace(PLAIN, **values)
 

@@ -185,7 +185,7 @@ def test_a_still_scene_has_no_events_but_noise(rng):
 
 @pytest.mark.parametrize("kind", [ThermalLook, DepthLook, EventLook])
 def test_a_blinded_camera_hardly_shows_the_target(kind):
-    contrasts = {False: [], True: []}
+    contrasts: dict[bool, list[float]] = {False: [], True: []}
     for seed in range(12):
         rng = np.random.default_rng(seed)
         scene = a_scene(speed=3.0)

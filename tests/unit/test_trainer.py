@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -76,7 +77,9 @@ def _losses(folder: Path) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
-def test_a_run_killed_after_a_checkpoint_goes_on_with_the_same_curve(tmp_path: Path, optimizer: str) -> None:
+def test_a_run_killed_after_a_checkpoint_goes_on_with_the_same_curve(
+    tmp_path: Path, optimizer: Literal["adamw", "muon"]
+) -> None:
     if optimizer == "muon" and not hasattr(torch.optim, "Muon"):
         pytest.skip("this torch has no Muon")
     config = replace(CONFIG, optimizer=optimizer)

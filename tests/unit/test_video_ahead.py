@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,16 +14,16 @@ import pytest
 from dmtrack.errors import DecodeError
 from dmtrack.handover import MOST_WAITING, Finished, Handover, room_for
 from dmtrack.video.ahead import ReadAhead
-from dmtrack.video.frame import Frame, FramePair
-from dmtrack.video.pairing import PairCounts, open_pair
+from dmtrack.video.frame import Frame, FramePair, Modality
+from dmtrack.video.pairing import PairCounts, PairedSource, open_pair
 
 PIXELS = np.zeros((4, 4, 3), np.uint8)
 
 
-class Source:
+class Source(PairedSource):
     """Stands for a recording: counts what was read of it."""
 
-    def __init__(self, frames: int, error: Exception | None = None) -> None:
+    def __init__(self, frames: int, error: Exception | None = None) -> None:  # opens nothing
         self.read = 0
         self._frames = frames
         self._error = error
@@ -53,12 +54,12 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.001)
 
 
-def test_pairs_and_counts_are_those_of_the_straight_loop(make_video: Callable[..., object]) -> None:
+def test_pairs_and_counts_are_those_of_the_straight_loop(make_video: Callable[..., Path]) -> None:
     pictures = [np.random.default_rng(n).integers(0, 255, (48, 64, 3), dtype=np.uint8) for n in range(12)]
     rgb, aux = make_video("rgb.mp4", pictures), make_video("aux.mp4", pictures[::2], rate=15)
     with (
-        open_pair(rgb, aux, modality="thermal") as straight,
-        open_pair(rgb, aux, modality="thermal") as source,
+        open_pair(rgb, aux, modality=Modality.THERMAL) as straight,
+        open_pair(rgb, aux, modality=Modality.THERMAL) as source,
     ):
         expected = [(pair, straight.counts) for pair in straight]
         with ReadAhead(source) as ahead:
@@ -87,7 +88,7 @@ def test_reading_stops_where_there_is_no_room() -> None:
 
 def test_an_error_comes_after_the_last_good_pair() -> None:
     error = DecodeError("the rest is unusable")
-    taken = []
+    taken: list[int] = []
     with ReadAhead(Source(7, error)) as ahead, pytest.raises(DecodeError) as caught:
         taken.extend(slowly(ahead))
     assert caught.value is error

@@ -217,7 +217,7 @@ def test_flipped_bytes_never_raise_anything_but_our_errors(tmp_path):
     """A bag is read by a library over decompressors: whatever they raise has to come out as one of ours."""
     rng = np.random.default_rng(5)
     whole = np.frombuffer(SDK_FILES[0].read_bytes(), np.uint8)
-    ends = set()
+    ends: set[object] = set()
     for trial in range(40):
         data = whole.copy()
         data[rng.integers(13, len(data), 3)] = rng.integers(0, 256, 3)

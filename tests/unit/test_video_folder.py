@@ -8,7 +8,8 @@ import pytest
 from dmtrack.errors import ConfigError, DecodeError, VideoError
 from dmtrack.video import folder as folder_module
 from dmtrack.video.folder import FolderReader
-from dmtrack.video.picture_file import list_images
+from dmtrack.video.frame import Frame
+from dmtrack.video.picture_file import list_images, load_picture
 from dmtrack.video.position import Position
 
 
@@ -137,7 +138,7 @@ def test_damage_is_bounded_and_names_the_file(tmp_path, monkeypatch):
     folder = numbered(tmp_path / "seq", 9)
     for i in range(4, 10):
         (folder / f"{i}.png").write_bytes(b"no picture")
-    frames = []
+    frames: list[Frame] = []
     with pytest.raises(DecodeError, match=r"6\.png: 3 pictures in a row"):
         frames.extend(FolderReader(folder))
     assert len(frames) == 3
@@ -153,7 +154,7 @@ def test_range_does_not_open_what_lies_before(tmp_path, monkeypatch):
     folder = numbered(tmp_path / "seq", 10)
     reader = FolderReader(folder)
     opened = []
-    load = folder_module.load_picture
+    load = load_picture
     monkeypatch.setattr(folder_module, "load_picture", lambda file: opened.append(file.name) or load(file))
     frames = list(reader.read(Position(index=6), Position(time_s=Fraction(8, 30))))
     assert [frame.index for frame in frames] == [6, 7]

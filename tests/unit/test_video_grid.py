@@ -62,7 +62,7 @@ def test_around_an_event_picture_there_are_no_events_and_around_depth_no_measure
 
 def test_stretching_by_a_homography_is_resizing():
     rng = np.random.default_rng(0)
-    picture = cv2.GaussianBlur(rng.integers(0, 255, (30, 60, 3), np.uint8), (0, 0), 2)
+    picture = np.asarray(cv2.GaussianBlur(rng.integers(0, 255, (30, 60, 3), np.uint8), (0, 0), 2), np.uint8)
     warped = HomographyGrid(Homography.stretch((60, 30), SIZE))(picture, SIZE, T)
     resized = grid_by(None, Fit.RESIZE)(picture, SIZE, T)
     assert np.abs(warped[2:-2, 2:-2].astype(int) - resized[2:-2, 2:-2]).max() <= 2

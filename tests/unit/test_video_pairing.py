@@ -7,12 +7,12 @@ import pytest
 from dmtrack.errors import ConfigError, DecodeError, PairingError, VideoError
 from dmtrack.geometry.alignment_file import Alignment
 from dmtrack.geometry.homography import Homography
-from dmtrack.video import pairing as pairing_module
-from dmtrack.video.encoding import encode_depth, encode_event
+from dmtrack.video.encoding import ModalityEncoder, encode_depth, encode_event
 from dmtrack.video.folder import FolderReader
-from dmtrack.video.frame import Modality
+from dmtrack.video.frame import FramePair, Modality
 from dmtrack.video.grid import HomographyGrid, resize_to_grid
-from dmtrack.video.pairing import open_pair
+from dmtrack.video.modality import ModalityGuess
+from dmtrack.video.pairing import PairedSource, open_pair
 from dmtrack.video.position import Position
 from dmtrack.video.streams import OnMissing, PairingOptions, Sync
 
@@ -64,7 +64,7 @@ class TestTime:
         assert source.pairing.sync is Sync.PTS
         stamps_s = [round(1000 * i / 9) / 1000 for i in range(9)]  # Matroska counts milliseconds
         assert partners(pairs) == [
-            min(range(9), key=lambda j, at=i / 30: abs(stamps_s[j] - at)) for i in range(30)
+            int(np.argmin([abs(stamp_s - i / 30) for stamp_s in stamps_s])) for i in range(30)
         ]
         for pair in pairs:
             assert abs(pair.skew_s) <= source.pairing.max_skew_s
@@ -292,13 +292,13 @@ class TestPicture:
 
     def test_a_frame_that_is_used_again_is_encoded_once(self, rgb, make_video, monkeypatch):
         calls = []
-        encode = pairing_module.ModalityEncoder.__call__
+        encode = ModalityEncoder.__call__
 
         def counted(self, pixels):
             calls.append(pixels.ndim)
             return encode(self, pixels)
 
-        monkeypatch.setattr(pairing_module.ModalityEncoder, "__call__", counted)
+        monkeypatch.setattr(ModalityEncoder, "__call__", counted)
         with open_pair(rgb, thermal_video(make_video, 9)) as source:
             list(source)
         assert calls.count(2) == 9  # the second stream's; colour has three dimensions
@@ -389,7 +389,7 @@ class TestErrors:
         second = save_folder(tmp_path / "thermal", thermal16(9))
         for i in range(5, 9):
             (first / f"{i:04}.png").write_bytes(b"x")
-        pairs = []
+        pairs: list[FramePair] = []
         with open_pair(first, second) as source, pytest.raises(DecodeError):
             pairs.extend(source)
         assert partners(pairs) == list(range(5))
@@ -397,4 +397,4 @@ class TestErrors:
     def test_a_stream_and_its_modality_come_together(self, tmp_path):
         folder = FolderReader(save_folder(tmp_path / "color", colour(1)))
         with pytest.raises(ValueError, match="together"):
-            pairing_module.PairedSource(folder, pairing_module.ModalityGuess(Modality.DEPTH, ""))
+            PairedSource(folder, ModalityGuess(Modality.DEPTH, ""))

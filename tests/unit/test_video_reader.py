@@ -1,5 +1,7 @@
 import logging
 from fractions import Fraction
+from types import SimpleNamespace
+from typing import Any
 
 import av
 import numpy as np
@@ -8,6 +10,8 @@ import pytest
 from dmtrack.errors import DecodeError, VideoError
 from dmtrack.video import reader as reader_module
 from dmtrack.video.container import read_container
+from dmtrack.video.decoder import PacketDecoder
+from dmtrack.video.frame import Frame
 from dmtrack.video.position import Position
 from dmtrack.video.reader import VideoReader
 
@@ -122,17 +126,14 @@ def test_stream_without_stamps_counts_by_its_rate(make_video):
 
 
 def test_stamps_that_go_back_are_repaired(make_video):
-    class Decoded:
-        duration = None
-
-        def __init__(self, pts):
-            self.pts = pts
+    def decoded(pts: int | None) -> Any:
+        return SimpleNamespace(pts=pts, duration=None)
 
     with VideoReader(make_video("a.mp4", flat(2))) as reader:
         clock = reader_module._FrameClock(reader._stream)
     step = 512
     given = [0, step, step, 5, None, 10 * step]
-    assert [clock.stamp(Decoded(pts)) for pts in given] == [0, step, 2 * step, 3 * step, 4 * step, 10 * step]
+    assert [clock.stamp(decoded(pts)) for pts in given] == [0, step, 2 * step, 3 * step, 4 * step, 10 * step]
 
 
 @pytest.mark.parametrize(("rotation", "turns"), [(90, 1), (-90, 3), (180, 2)])
@@ -218,7 +219,7 @@ class TestDamage:
     def test_damage_without_end_is_bounded_and_keeps_what_came_before(self, whole, monkeypatch):
         monkeypatch.setattr("dmtrack.video.decoder.MAX_CONSECUTIVE_DAMAGED", 3)
         self.damage(whole, 0.4, 1.0)
-        frames = []
+        frames: list[Frame] = []
         with VideoReader(whole) as reader, pytest.raises(DecodeError) as caught:
             frames.extend(reader)
         assert len(frames) >= 8
@@ -262,9 +263,9 @@ def test_second_stream_can_be_chosen(tmp_path):
 def test_memory_holds_one_picture_at_a_time(make_video):
     """The reader hands out pictures and forgets them."""
     with VideoReader(make_video("a.mp4", flat(30)), threads=1) as reader:
-        waiting = []
-        for _ in reader:
-            waiting.append(len(reader._decoder._ready))
+        decoder = reader._decoder
+        assert isinstance(decoder, PacketDecoder)
+        waiting = [len(decoder._ready) for _ in reader]
     assert max(waiting[:-16]) <= 2  # before the decoder is drained at the end
 
 

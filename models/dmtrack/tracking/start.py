@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from dmtrack.errors import BoxError
 from dmtrack.geometry.box import Box
@@ -49,8 +51,8 @@ Target = Box | TargetStart | Sequence[float]
 """A target as a caller may give it: the last is `x, y, w, h` in pixels."""
 
 
-Targets = Box | Sequence[float] | Sequence[Target]
-"""Several targets, or a single one."""
+Targets = Box | TargetStart | Sequence[float] | Sequence[Target] | npt.NDArray[Any]
+"""Several targets, or a single one; an array holds four numbers, or a row of them a target."""
 
 
 def as_targets(targets: Targets) -> tuple[Box | TargetStart, ...]:
