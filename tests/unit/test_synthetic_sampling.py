@@ -210,7 +210,7 @@ def test_thermal_boxes_are_read_and_tiny_ones_left_out(thermal_images):
 def test_things_cut_by_the_border_are_no_targets_in_place(thermal_images):
     (photograph,) = load_photographs(thermal_images)
     cut = replace(photograph, outlines=(*photograph.outlines, photograph.outlines[0] - (130, 0)))
-    assert len(cut.whole_things) == 1
+    assert len(cut.canvas(np.random.default_rng(0)).whole_things) == 1
 
 
 def test_unusable_folders_say_what_is_wrong(tmp_path, photographs):
