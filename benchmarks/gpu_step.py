@@ -34,11 +34,11 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from dmtrack.config import PUBLISHED_TRACKER, TINY_TRACKER, model_preset
+from dmtrack.config import PUBLISHED_TRACKER, TINY_TRACKER, Backend, Precision, model_preset
 from dmtrack.errors import ConfigError
 from dmtrack.geometry.box import Box
-from dmtrack.network.backend import Backend, choose_device, choose_precision, inference_network
-from dmtrack.network.fast.kernels import DTYPES, Precision
+from dmtrack.network.backend import choose_device, choose_precision, inference_network
+from dmtrack.network.fast.kernels import DTYPES
 from dmtrack.network.head import HeadOutput
 from dmtrack.network.inference import Network
 from dmtrack.network.model import DMTrack

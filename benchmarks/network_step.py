@@ -22,9 +22,9 @@ from typing import Any
 
 import torch
 
-from dmtrack.config import model_preset
+from dmtrack.config import Precision, model_preset
 from dmtrack.network.backend import inference_network
-from dmtrack.network.fast.kernels import Precision, int8_works
+from dmtrack.network.fast.kernels import int8_works
 from dmtrack.network.fast.packed import PackedNetwork
 from dmtrack.network.fast.recorded import TracedNetwork
 from dmtrack.network.inference import Network

@@ -20,12 +20,12 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from dmtrack.config import Precision
 from dmtrack.datasets.opening import find_sequences
 from dmtrack.datasets.sequence import Sequence as AnnotatedSequence
 from dmtrack.evaluation.clips import ClipResult, one_pass
 from dmtrack.geometry.box import Box
 from dmtrack.network.backend import inference_network
-from dmtrack.network.fast.kernels import Precision
 from dmtrack.network.head import HeadOutput
 from dmtrack.network.inference import Network
 from dmtrack.network.weights.store import resolve_weights

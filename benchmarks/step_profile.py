@@ -21,8 +21,9 @@ from network_step import made_up, program, step
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
+from dmtrack.config import Precision
 from dmtrack.network.fast.folding import Affine
-from dmtrack.network.fast.kernels import DTYPES, Kernels, Packing, Precision
+from dmtrack.network.fast.kernels import DTYPES, Kernels, Packing
 from dmtrack.network.inference import Network
 from dmtrack.network.model import DMTrack
 

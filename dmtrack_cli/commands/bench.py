@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
+from dmtrack.config import Backend, PrecisionChoice
 from dmtrack.errors import ConfigError
-from dmtrack.run.request import BackendChoice, PrecisionChoice
 from dmtrack.video.frame import Modality
 from dmtrack_cli.console import err, out, say_line
 from dmtrack_cli.options import JsonOption
@@ -32,7 +32,7 @@ def bench(
         typer.Option("--preset", metavar="NAME", help="tiny, base, or what --weights takes; repeatable."),
     ] = None,
     backend: Annotated[
-        list[BackendChoice] | None,
+        list[Backend] | None,
         typer.Option("--backend", help="What computes the network; repeatable. Default: torch."),
     ] = None,
     precision: Annotated[
@@ -62,8 +62,8 @@ def bench(
         aux,
         modality,
         presets=preset or ("tiny", "base"),
-        backends=[one.value for one in backend or [BackendChoice.TORCH]],
-        precisions=[one.value for one in precision or [PrecisionChoice.AUTO]],
+        backends=backend or ("torch",),
+        precisions=precision or ("auto",),
         device=device,
         targets=counts,
         frames=frames,

@@ -11,9 +11,25 @@ import dataclasses
 import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from dmtrack.errors import ConfigError
+
+#: Numbers of the network's big products, and what a person may ask for.
+Precision = Literal["fp32", "bf16", "fp16", "int8"]
+PrecisionChoice = Literal["auto", Precision]
+#: What computes the network; `eager` is `torch` with every step run from Python.
+Backend = Literal["torch", "eager", "onnxruntime"]
+
+
+def require_choice(name: str, value: object, literal: Any) -> None:  # noqa: ANN401 - a `Literal`
+    """Make sure that a value is one of a `Literal`.
+
+    Raises:
+        ConfigError: It is not; the error names those that are.
+    """
+    if value not in get_args(literal):
+        raise ConfigError(f"unknown {name} {value!r}", hint=f"one of: {', '.join(get_args(literal))}")
 
 
 class _Config:

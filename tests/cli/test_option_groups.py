@@ -18,7 +18,6 @@ from dmtrack.run.request import (
     DRAWN,
     NetworkOptions,
     OutputOptions,
-    PrecisionChoice,
     RecoveryChoice,
     RecoveryOptions,
     TrackRequest,
@@ -106,7 +105,7 @@ def test_only_what_differs_from_the_default_is_spelt() -> None:
         "t.mkv",
         boxes=((1, 2, 3, 4.5), DRAWN),  # type: ignore[arg-type]
         start=Position(time_s=Fraction(5, 2)),
-        network=NetworkOptions(precision=PrecisionChoice.BF16),
+        network=NetworkOptions(precision="bf16"),
         output=OutputOptions(Path("out")),
         recovery=recovery,
         pairing=PairingOptions(offset_s=Fraction(-1, 30), sync=Sync.NEAREST),

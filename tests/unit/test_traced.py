@@ -10,10 +10,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from dmtrack.config import BASE, TINY, ModelConfig
+from dmtrack.config import BASE, TINY, ModelConfig, Precision
 from dmtrack.network.backend import inference_network
 from dmtrack.network.fast import recorded as traced
-from dmtrack.network.fast.kernels import Precision, int8_works
+from dmtrack.network.fast.kernels import int8_works
 from dmtrack.network.fast.packed import PackedNetwork
 from dmtrack.network.fast.recorded import TracedNetwork
 from dmtrack.network.model import DMTrack

@@ -13,16 +13,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, Literal, Self
+from typing import Final, Self
 
 import torch
 
 from dmtrack.bench.made_up import BenchClip, make_clip, open_clip
 from dmtrack.bench.stages import Boxes, Effort, Stages, measure_stages
-from dmtrack.config import PRESETS, model_preset
+from dmtrack.config import PRESETS, Backend, Precision, PrecisionChoice, model_preset
 from dmtrack.errors import CheckpointError, ConfigError, DmtrackError
-from dmtrack.network.backend import Backend, choose_device, choose_precision, onnx_precision
-from dmtrack.network.fast.kernels import Precision
+from dmtrack.network.backend import choose_device, choose_precision, onnx_precision
 from dmtrack.network.model import DMTrack
 from dmtrack.network.weights.checkpoint import WeightsMeta, save_weights
 from dmtrack.network.weights.data_folder import DATA_DIR_VARIABLE
@@ -66,7 +65,7 @@ class BenchRequest:
     modality: Modality | None = None
     presets: Sequence[str] = ("tiny", "base")
     backends: Sequence[Backend] = ("torch",)
-    precisions: Sequence[Literal["auto"] | Precision] = ("auto",)
+    precisions: Sequence[PrecisionChoice] = ("auto",)
     device: str = "auto"
     targets: Sequence[int] = (1, 10)
     frames: int = 100

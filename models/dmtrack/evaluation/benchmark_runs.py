@@ -34,7 +34,6 @@ from dmtrack.output.atomic import os_errors_translated, prepare_folder
 from dmtrack.run.request import (
     NetworkOptions,
     OutputOptions,
-    PrecisionChoice,
     RecoveryChoice,
     RecoveryOptions,
     TrackRequest,
@@ -112,7 +111,7 @@ class BenchmarkRunOptions:
         Raises:
             CheckpointError: The weights are not there.
         """
-        network = NetworkOptions(self.weights, PrecisionChoice.FP32)
+        network = NetworkOptions(self.weights, "fp32")
         output, recovery = OutputOptions(no_video=True), RecoveryOptions(self.recovery)
         return TrackItem.of(TrackRequest(dataset, network=network, output=output, recovery=recovery))
 

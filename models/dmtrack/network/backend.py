@@ -6,16 +6,16 @@ import copy
 import hashlib
 import logging
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import torch
 
+from dmtrack.config import Backend, Precision, PrecisionChoice, require_choice
 from dmtrack.errors import ConfigError
 from dmtrack.network.fast.kernels import (
     DTYPES,
     Kernels,
     Packing,
-    Precision,
     cpu_multiplies_bf16,
     int8_works,
     onednn_works,
@@ -27,8 +27,6 @@ from dmtrack.network.inference import Network, PlainNetwork
 from dmtrack.network.model import DMTrack
 from dmtrack.network.weights.data_folder import data_folder
 from dmtrack.network.weights.store import ResolvedWeights
-
-Backend = Literal["torch", "eager", "onnxruntime"]
 
 #: Raised when exported files of today would not do tomorrow.
 _EXPORT_VERSION: Final = 1
@@ -60,9 +58,7 @@ def choose_device(asked: str = "auto") -> torch.device:
     return torch.device(device.type)
 
 
-def choose_precision(
-    asked: Literal["auto"] | Precision, device: torch.device, backend: Backend = "torch"
-) -> Precision:
+def choose_precision(asked: PrecisionChoice, device: torch.device, backend: Backend = "torch") -> Precision:
     """Return the precision to run in.
 
     Args:
@@ -80,8 +76,7 @@ def choose_precision(
         if device.type == "cuda":
             return "bf16" if _has_bf16(device) else "fp16"
         return "bf16" if device.type == "cpu" and _has_bf16(device) else "fp32"
-    if asked not in DTYPES:
-        raise ConfigError(f"unknown precision {asked!r}", hint=f"auto, {', '.join(DTYPES)}")
+    require_choice("precision", asked, PrecisionChoice)
     if asked == "bf16" and device.type == "cuda" and not _has_bf16(device):
         raise ConfigError(f"{device} does not compute in bf16", hint="--precision fp16 or fp32")
     if asked == "int8" and device.type != "cpu":
@@ -195,8 +190,7 @@ def inference_network(
         ConfigError: The device cannot compute so.
     """
     place = torch.device(device)
-    if precision not in DTYPES:
-        raise ConfigError(f"unknown precision {precision!r}", hint=f"one of: {', '.join(DTYPES)}")
+    require_choice("precision", precision, Precision)
     dtype = DTYPES[precision]
     if packed:
         kernels = Kernels(dtype, torch.float32, place, _packing(precision, place))

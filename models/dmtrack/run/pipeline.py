@@ -10,10 +10,9 @@ from pathlib import Path
 
 import torch
 
-from dmtrack.config import TrackerConfig
+from dmtrack.config import Precision, TrackerConfig
 from dmtrack.errors import BoxError
-from dmtrack.network.backend import Backend, choose_device, choose_precision, network_for
-from dmtrack.network.fast.kernels import Precision
+from dmtrack.network.backend import choose_device, choose_precision, network_for
 from dmtrack.network.weights.store import ResolvedWeights, resolve_weights
 from dmtrack.run.request import Drawn, NetworkOptions, RecoveryOptions, TrackRequest
 from dmtrack.run.session import open_inputs, with_streams
@@ -166,8 +165,8 @@ def load(
         ConfigError: The device or the backend is not there, or options contradict each other.
     """
     device = network_device(options)
-    backend: Backend = options.backend.value
-    precision = choose_precision(options.precision.value, device, backend)
+    backend = options.backend
+    precision = choose_precision(options.precision, device, backend)
     weights = resolve_weights(options.weights, modality)
     config = (recovery or RecoveryOptions()).applied_to(config or weights.tracker_config)
     network = network_for(weights, precision, device, backend)

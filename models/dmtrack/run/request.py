@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 from dmtrack.boxes.reading import MOT, TABLE
-from dmtrack.config import TrackerConfig
+from dmtrack.config import Backend, PrecisionChoice, TrackerConfig, require_choice
 from dmtrack.drawing.draw import Layout
 from dmtrack.errors import ConfigError
 from dmtrack.geometry.box import Box
@@ -30,24 +30,6 @@ from dmtrack.video.streams import PairingOptions
 
 _RECOVERY: Final = "Lost and found"
 _LIVE_PAIRING: Final = ("--offset-ms", "--max-skew-ms", "--on-missing")
-
-
-class PrecisionChoice(StrEnum):
-    """Type of the network's numbers."""
-
-    AUTO = "auto"
-    FP32 = "fp32"
-    BF16 = "bf16"
-    FP16 = "fp16"
-    INT8 = "int8"
-
-
-class BackendChoice(StrEnum):
-    """What computes the network."""
-
-    TORCH = "torch"
-    EAGER = "eager"
-    ONNXRUNTIME = "onnxruntime"
 
 
 class RecoveryChoice(StrEnum):
@@ -127,15 +109,15 @@ class NetworkOptions:
     precision: Annotated[
         PrecisionChoice,
         Option("--precision", "Numbers of the network; auto: bf16 if the device computes in it."),
-    ] = PrecisionChoice.AUTO
+    ] = "auto"
     backend: Annotated[
-        BackendChoice,
+        Backend,
         Option(
             "--backend",
             "What computes the network; onnxruntime: CPU only, fp32 or int8. "
             "eager: torch with every step run from Python, crops cut on the CPU.",
         ),
-    ] = BackendChoice.TORCH
+    ] = "torch"
     device: Annotated[str, Option("--device", "auto, cpu, cuda:0 or mps.", metavar="NAME")] = "auto"
     threads: Annotated[
         int | None,
@@ -147,6 +129,8 @@ class NetworkOptions:
 
     def __post_init__(self) -> None:
         make_exact(self)
+        require_choice("precision", self.precision, PrecisionChoice)
+        require_choice("backend", self.backend, Backend)
         if self.threads is not None and self.threads < 1:
             raise ConfigError(f"--threads {self.threads} is below 1")
 

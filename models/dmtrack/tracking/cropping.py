@@ -13,8 +13,8 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from dmtrack.config import Backend
 from dmtrack.geometry.crop import Crop, Sampling
-from dmtrack.network.backend import Backend
 
 
 class Cropper(Protocol):

@@ -15,12 +15,11 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from dmtrack.config import PUBLISHED_TRACKER, TrackerConfig
+from dmtrack.config import PUBLISHED_TRACKER, Precision, TrackerConfig
 from dmtrack.errors import BoxError, ConfigError
 from dmtrack.geometry.box import Box
 from dmtrack.geometry.crop import Crop
 from dmtrack.network.backend import inference_network
-from dmtrack.network.fast.kernels import Precision
 from dmtrack.network.inference import Network
 from dmtrack.network.model import DMTrack
 from dmtrack.tracking.cropping import Cropper, cropper_for, upload

@@ -19,9 +19,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dmtrack.config import Precision
 from dmtrack.network.fast.folding import Affine
 
-Precision = Literal["fp32", "bf16", "fp16", "int8"]
 Packing = Literal["none", "onednn", "int8"]
 Attention = Callable[[Tensor, Tensor, Tensor], Tensor]
 
