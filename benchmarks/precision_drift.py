@@ -20,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
+from dmtrack.bench.measure import edge_distances
 from dmtrack.config import Precision
 from dmtrack.datasets.opening import find_sequences
 from dmtrack.datasets.sequence import Sequence as AnnotatedSequence
@@ -108,10 +109,7 @@ def steps_px(
 
 def distances_px(found: ClipResult, exact: ClipResult) -> npt.NDArray[np.float64]:
     """Return the largest difference of the four edges in each tracked frame."""
-    edges = [
-        np.concatenate((r.boxes[:, :2], r.boxes[:, :2] + r.boxes[:, 2:]), axis=1) for r in (found, exact)
-    ]
-    apart: npt.NDArray[np.float64] = np.abs(edges[0] - edges[1]).max(axis=1)[exact.start_frame + 1 :]
+    apart = edge_distances(found.boxes, exact.boxes)[exact.start_frame + 1 :]
     return apart[np.isfinite(apart)]
 
 

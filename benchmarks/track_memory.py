@@ -15,7 +15,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from dmtrack.bench import made_up
+from dmtrack.bench import stages
 
 
 def resident_mb(pid: int) -> float:
@@ -34,9 +34,9 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=20_000)
     parser.add_argument("--from", dest="first", type=int, default=1000)
     options = parser.parse_args()
-    made_up.WIDTH, made_up.HEIGHT = 160, 120
+    stages.WIDTH, stages.HEIGHT = 160, 120
     with tempfile.TemporaryDirectory() as scratch:
-        clip = made_up.make_clip(Path(scratch), options.frames, 1)
+        clip = stages.make_clip(Path(scratch), options.frames, 1)
         box = ",".join(map(str, clip.boxes(1)[0].xywh))
         words = [str(clip.rgb), str(clip.aux), "--modality", "thermal", "--box", box, "--progress", "json"]
         process = subprocess.Popen(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -74,12 +74,12 @@ def bench(
         say_line("note", f"left out: {problem}", "yellow")
     width, height = report.clip.size
     if as_json:
-        rows = [asdict(row) for row in report.rows]
+        rows = [row.to_dict() for row in report.rows]
         typer.echo(json.dumps({"size": [width, height], "rows": rows}, indent=2))
         return
     kind = ("made up, {}x{}, RGB and thermal" if report.clip.made_up else "{}x{}").format(width, height)
     out.print(_table(report.rows, kind))
-    for name in dict.fromkeys(row.preset for row in report.rows if row.made_up_weights):
+    for name in dict.fromkeys(row.choice.preset for row in report.rows if row.made_up_weights):
         say_line("note", f"{name}: measured with random weights, as there are no others here", "yellow")
 
 
@@ -101,8 +101,10 @@ def _table(rows: Sequence[BenchRow], recording: str) -> Table:
     table = Table(title=f"recording: {recording}", title_justify="left", box=None, header_style="bold")
     table.add_column("", no_wrap=True)
     for row in rows:
-        noun = "target" if row.targets == 1 else "targets"
-        head = f"{row.preset}\n{row.backend}\n{row.device} {row.precision}\n{row.targets} {noun}"
+        choice, noun = row.choice, "target" if row.choice.targets == 1 else "targets"
+        head = (
+            f"{choice.preset}\n{choice.backend}\n{choice.device} {choice.precision}\n{choice.targets} {noun}"
+        )
         table.add_column(head, justify="right", overflow="fold")
     for stage in fields(rows[0].stages_ms):
         table.add_row(f"{stage.name}, ms", *(f"{getattr(row.stages_ms, stage.name):.1f}" for row in rows))
@@ -119,7 +121,7 @@ def _table(rows: Sequence[BenchRow], recording: str) -> Table:
 
 
 def _drift(row: BenchRow, figure: str) -> str:
-    if row.is_exact:
+    if row.choice.is_exact:
         return "exact"
     return "-" if row.drift is None else f"{getattr(row.drift, figure):.3f}"
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from dmtrack.bench.made_up import make_clip, target_boxes
 from dmtrack.bench.measure import Drift, made_up_weights
+from dmtrack.bench.stages import make_clip, target_boxes
 from dmtrack.geometry.box import Box
 from dmtrack.video.frame import Modality
 from dmtrack.video.pairing import open_pair

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import itertools
 import os
-import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, Self
+from typing import Any, Final, Self
 
+import numpy as np
+import numpy.typing as npt
 import torch
 
-from dmtrack.bench.made_up import BenchClip, make_clip, open_clip
-from dmtrack.bench.stages import Boxes, Effort, Stages, measure_stages
+from dmtrack.bench.stages import LIMIT_S, BenchClip, Boxes, Stages, make_clip, measure_stages, open_clip
 from dmtrack.config import PRESETS, Backend, Precision, PrecisionChoice, model_preset
 from dmtrack.errors import CheckpointError, ConfigError, DmtrackError
 from dmtrack.network.backend import choose_device, choose_precision, onnx_precision
@@ -32,8 +32,6 @@ from dmtrack.video.frame import Modality
 
 COMMAND_SHARE: Final = 3
 """The command gets this many times the frames of the stages, and of their time: it also starts and ends."""
-LIMIT_S: Final = 4.0
-"""Of measuring stages, for each row; the command takes about as long, and its start."""
 EXACT: Final = ("torch", "fp32")
 """Backend and precision of exact mode."""
 MOST_TARGETS: Final = 100
@@ -108,12 +106,33 @@ class Drift:
     def between(cls, found: Boxes, exact: Boxes) -> Self:
         """Compare the frames that both have."""
         frames = list(zip(found, exact, strict=False))
-        apart = [
-            max(abs(a - b) for a, b in zip(box.xyxy, true.xyxy, strict=True))
-            for boxes, truth in frames
-            for box, true in zip(boxes, truth, strict=True)
-        ]
-        return cls(statistics.fmean(apart), max(apart), len(frames))
+        pairs = [(a, b) for boxes, truth in frames for a, b in zip(boxes, truth, strict=True)]
+        apart = edge_distances(*(np.array([box.xywh for box in one]) for one in zip(*pairs, strict=True)))
+        return cls(float(apart.mean()), float(apart.max()), len(frames))
+
+
+def edge_distances(found: npt.NDArray[np.float64], exact: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return how far the edge that is furthest off is, `(N,)` px, of boxes `(N, 4)` x, y, w, h each."""
+    corners = [
+        np.concatenate((boxes[:, :2], boxes[:, :2] + boxes[:, 2:]), axis=1) for boxes in (found, exact)
+    ]
+    return np.asarray(np.abs(corners[0] - corners[1]).max(axis=1), np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class BenchChoice:
+    """One combination, with what `auto` means here."""
+
+    preset: str
+    backend: Backend
+    precision: Precision
+    device: str
+    targets: int
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether this is exact mode, which the others are compared with."""
+        return (self.backend, self.precision) == EXACT
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +140,8 @@ class BenchRow:
     """What was measured of one combination.
 
     Attributes:
-        preset: Name of the weights.
-        made_up_weights: Whether they are random numbers, because the real ones are not there.
-        backend: What computed the network.
-        precision: What the network computed in.
-        device: Where.
-        targets: How many at once.
+        choice: The combination.
+        made_up_weights: Whether weights are random numbers, because the real ones are not there.
         stages_ms: Stages one after the other.
         network_fps: Frames a second of the tracker alone.
         command: The whole program.
@@ -135,22 +150,18 @@ class BenchRow:
             boxes follow nothing.
     """
 
-    preset: str
+    choice: BenchChoice
     made_up_weights: bool
-    backend: Backend
-    precision: Precision
-    device: str
-    targets: int
     stages_ms: Stages
     network_fps: float
     command: CommandSpeed
     gpu_peak_mb: float | None
     drift: Drift | None
 
-    @property
-    def is_exact(self) -> bool:
-        """Whether this is exact mode, which the others are compared with."""
-        return (self.backend, self.precision) == EXACT
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values; those of the choice come first."""
+        choice = asdict(self.choice)
+        return choice | {name: value for name, value in asdict(self).items() if name != "choice"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +197,7 @@ def bench(request: BenchRequest, progress: Callable[[str], None] = lambda _: Non
     with TemporaryDirectory(prefix="dmtrack-bench-") as scratch:
         folder = Path(scratch)
         clip = clip or make_clip(folder, COMMAND_SHARE * request.frames, max(request.targets))
-        session = _Session(clip, Effort(request.frames, LIMIT_S), folder)
+        session = _Session(clip, request.frames, folder)
         rows = []
         for choice in choices:
             rows.append(session.measure(choice))
@@ -194,25 +205,14 @@ def bench(request: BenchRequest, progress: Callable[[str], None] = lambda _: Non
     return BenchReport(clip, tuple(rows), left_out)
 
 
-@dataclass(frozen=True, slots=True)
-class _Choice:
-    """One combination, with what `auto` means here."""
-
-    preset: str
-    backend: Backend
-    precision: Precision
-    device: torch.device
-    targets: int
-
-
-def _possible(request: BenchRequest) -> tuple[list[_Choice], tuple[str, ...]]:
+def _possible(request: BenchRequest) -> tuple[list[BenchChoice], tuple[str, ...]]:
     """Return the combinations that can be computed, and why others cannot.
 
     Raises:
         ConfigError: None can.
     """
     device = choose_device(request.device)
-    possible: list[_Choice] = []
+    possible: list[BenchChoice] = []
     problems: dict[str, ConfigError] = {}
     for preset, backend, asked, targets in itertools.product(
         request.presets, request.backends, request.precisions, request.targets
@@ -224,7 +224,7 @@ def _possible(request: BenchRequest) -> tuple[list[_Choice], tuple[str, ...]]:
         except ConfigError as error:
             problems[str(error)] = error
         else:
-            possible.append(_Choice(preset, backend, precision, device, targets))
+            possible.append(BenchChoice(preset, backend, precision, str(device), targets))
     if not possible:
         raise next(iter(problems.values()))
     return possible, tuple(problems)
@@ -236,17 +236,17 @@ class _Session:
 
     Attributes:
         clip: The recording.
-        effort: How many frames, and for how long.
+        frames: How many a measurement takes at most.
         folder: For random weights and what is exported of them.
         exact: Boxes of exact mode by weights and number of targets, tracked when first needed.
     """
 
     clip: BenchClip
-    effort: Effort
+    frames: int
     folder: Path
     exact: dict[tuple[str, int], Boxes] = field(default_factory=dict)
 
-    def measure(self, choice: _Choice) -> BenchRow:
+    def measure(self, choice: BenchChoice) -> BenchRow:
         """Measure the stages, the drift and the command."""
         weights = self._weights(choice.preset)
         made_up = weights != choice.preset
@@ -254,12 +254,8 @@ class _Session:
         with _data_folder(self.folder if made_up else None):
             stages, boxes, gpu_mb = self._stages(choice, weights, (choice.backend, choice.precision))
             return BenchRow(
-                preset=choice.preset,
+                choice,
                 made_up_weights=made_up,
-                backend=choice.backend,
-                precision=choice.precision,
-                device=str(choice.device),
-                targets=choice.targets,
                 stages_ms=stages,
                 network_fps=1e3 / stages.step,
                 command=_run_track([*self._words(choice, stages), "--weights", weights]),
@@ -278,37 +274,36 @@ class _Session:
         return preset
 
     def _stages(
-        self, choice: _Choice, weights: str, mode: tuple[Backend, Precision]
+        self, choice: BenchChoice, weights: str, mode: tuple[Backend, Precision]
     ) -> tuple[Stages, Boxes, float | None]:
         """Return times, boxes, and the most memory of a GPU in MiB."""
         backend, precision = mode
-        on_cuda = choice.device.type == "cuda"
+        on_cuda = choice.device.startswith("cuda")
         if on_cuda:
             torch.cuda.reset_peak_memory_stats(choice.device)
         tracker = load_tracker(
-            weights, self.clip.modality, device=str(choice.device), precision=precision, backend=backend
+            weights, self.clip.modality, device=choice.device, precision=precision, backend=backend
         )
-        stages, boxes = measure_stages(self.clip, tracker, choice.targets, self.effort)
+        stages, boxes = measure_stages(self.clip, tracker, choice.targets, self.frames)
         return stages, boxes, torch.cuda.max_memory_allocated(choice.device) / (1 << 20) if on_cuda else None
 
-    def _drift(self, choice: _Choice, weights: str, boxes: Boxes) -> Drift | None:
+    def _drift(self, choice: BenchChoice, weights: str, boxes: Boxes) -> Drift | None:
         key = choice.preset, choice.targets
-        if (choice.backend, choice.precision) == EXACT:
+        if choice.is_exact:
             self.exact[key] = boxes
             return None
         if key not in self.exact:
             self.exact[key] = self._stages(choice, weights, EXACT)[1]
         return Drift.between(boxes, self.exact[key])
 
-    def _words(self, choice: _Choice, stages: Stages) -> Iterator[str]:
+    def _words(self, choice: BenchChoice, stages: Stages) -> Iterator[str]:
         """Yield what the command tracks, how, and for how many frames."""
-        clip, effort = self.clip, self.effort
-        most = int(COMMAND_SHARE * effort.limit_s * 1e3 / stages.total)
+        clip, most = self.clip, int(COMMAND_SHARE * LIMIT_S * 1e3 / stages.total)
         yield from (str(stream) for stream in (clip.rgb, clip.aux) if stream is not None)
         yield from () if clip.modality is None else ("--modality", clip.modality)
         yield from (f"--box={','.join(map(str, box.xywh))}" for box in clip.boxes(choice.targets))
-        yield from ("--end", str(max(_FEWEST_FRAMES, min(COMMAND_SHARE * effort.frames, most))))
-        yield from ("--device", str(choice.device), "--precision", choice.precision)
+        yield from ("--end", str(max(_FEWEST_FRAMES, min(COMMAND_SHARE * self.frames, most))))
+        yield from ("--device", choice.device, "--precision", choice.precision)
         yield from ("--backend", choice.backend)
 
 
@@ -333,16 +328,14 @@ def made_up_weights(folder: Path, preset: str, modality: Modality | None) -> Pat
 @contextmanager
 def _data_folder(folder: Path | None) -> Iterator[None]:
     """Use this data folder instead of the user's, in programs that are started too; None changes nothing."""
-    with_user = os.environ.get(DATA_DIR_VARIABLE)
+    before = dict(os.environ)
     if folder is not None:
         os.environ[DATA_DIR_VARIABLE] = str(folder)
     try:
         yield
     finally:
-        if with_user is not None:
-            os.environ[DATA_DIR_VARIABLE] = with_user
-        else:
-            os.environ.pop(DATA_DIR_VARIABLE, None)
+        os.environ.pop(DATA_DIR_VARIABLE, None)
+        os.environ.update(before)
 
 
 def _run_track(words: Sequence[str]) -> CommandSpeed:

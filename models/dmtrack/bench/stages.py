@@ -1,20 +1,28 @@
-"""How long each stage of tracking takes, one after the other in this process: medians over frames."""
+"""How long each stage of tracking takes, one after the other in this process: medians over frames.
+
+What is tracked is a made-up recording of two streams, or the person's own, with boxes spread over it.
+"""
 
 from __future__ import annotations
 
+import itertools
+import math
 import statistics
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+import cv2
+import numpy as np
+import numpy.typing as npt
 import torch
 
-from dmtrack.bench.made_up import BenchClip
 from dmtrack.config import ModelConfig, TrackerConfig
 from dmtrack.drawing.draw import Layout, compose_result
 from dmtrack.drawing.video import VideoWriter
@@ -25,14 +33,106 @@ from dmtrack.network.head import HeadOutput
 from dmtrack.tracking.response import choose_peak, hann_window
 from dmtrack.tracking.result import FrameResult, TrackedBox
 from dmtrack.tracking.tracker import Tracker
-from dmtrack.video.frame import FramePair
+from dmtrack.video.frame import FramePair, Modality
 from dmtrack.video.pairing import open_pair
 
-Boxes = Sequence[Sequence[Box]]
-"""Of all targets in each frame, from the second frame of the recording on."""
+WIDTH, HEIGHT, RATE = 640, 480, 30
+LIMIT_S: Final = 4.0
+"""Of measuring stages, for each row; the command takes about as long, and its start."""
+_TARGET_SHARE: Final = Fraction(1, 10)
+"""Side of a target, as a share of the shorter side of the frame."""
 _WARM_UP: Final = 3
 """Frames beyond those asked for."""
 _POST_ROUNDS: Final = 20
+
+Picture = npt.NDArray[np.uint8]
+Boxes = Sequence[Sequence[Box]]
+"""Of all targets in each frame, from the second frame of the recording on."""
+
+
+@dataclass(frozen=True, slots=True)
+class BenchClip:
+    """A recording and what is measured on it.
+
+    Attributes:
+        rgb: The first stream.
+        aux: The second one, if there is one.
+        modality: What it measures.
+        size: Width and height of the first in px.
+        made_up: Whether it was generated.
+    """
+
+    rgb: Path
+    aux: Path | None
+    modality: Modality | None
+    size: tuple[int, int]
+    made_up: bool
+
+    def boxes(self, count: int) -> tuple[Box, ...]:
+        """Return boxes spread over the first frame; in a made-up recording there is a target in each."""
+        return target_boxes(count, *self.size)
+
+
+def target_boxes(count: int, width: int, height: int) -> tuple[Box, ...]:
+    """Return `count` square boxes on a grid over a frame."""
+    side = float(min(width, height) * _TARGET_SHARE)
+    columns = math.ceil(math.sqrt(count * width / height))
+    rows = math.ceil(count / columns)
+    places = itertools.islice(itertools.product(range(rows), range(columns)), count)
+    return tuple(
+        Box((column + 0.5) * width / columns - side / 2, (row + 0.5) * height / rows - side / 2, side, side)
+        for row, column in places
+    )
+
+
+def open_clip(rgb: Path, aux: Path | None, modality: Modality | None) -> BenchClip:
+    """Look at the person's own recording.
+
+    Raises:
+        InputError: It cannot be opened or paired.
+        ConfigError: The modality cannot be told.
+    """
+    with open_pair(rgb, aux, modality=modality) as pairs:
+        info = pairs.rgb_info
+        return BenchClip(rgb, aux, pairs.modality, (info.width, info.height), made_up=False)
+
+
+def make_clip(folder: Path, frames: int, targets: int) -> BenchClip:
+    """Write an RGB and a thermal video of textured squares that move over a textured ground.
+
+    Args:
+        folder: Where to write.
+        frames: How many.
+        targets: How many squares.
+    """
+    rng = np.random.default_rng(0)
+    ground = _texture(rng, WIDTH, HEIGHT)
+    boxes = target_boxes(targets, WIDTH, HEIGHT)
+    textures = [_texture(rng, round(box.w), round(box.h), fine=True) for box in boxes]
+    rgb, aux = folder / "rgb.mp4", folder / "thermal.mp4"
+    colour, grey = VideoWriter(rgb), VideoWriter(aux)
+    for number in range(frames):
+        picture = ground.copy()
+        for place, (texture, box) in enumerate(zip(textures, boxes, strict=True)):
+            x = round(box.x + 10 * math.sin(number / 12 + place))
+            y = round(box.y + 8 * math.cos(number / 15 + place))
+            picture[y : y + texture.shape[0], x : x + texture.shape[1]] = texture
+        colour.write(picture, number, Fraction(1, RATE))
+        heat = np.asarray(cv2.cvtColor(255 - picture, cv2.COLOR_RGB2GRAY), np.uint8)
+        grey.write(np.repeat(heat[..., None], 3, axis=2), number, Fraction(1, RATE))
+    colour.close()
+    grey.close()
+    return BenchClip(rgb, aux, Modality.THERMAL, (WIDTH, HEIGHT), made_up=True)
+
+
+def _texture(rng: np.random.Generator, width: int, height: int, *, fine: bool = False) -> Picture:
+    cell = 6 if fine else 40
+    low, high = (60, 255) if fine else (40, 150)
+    coarse = rng.integers(low, high, (max(2, height // cell), max(2, width // cell), 3), dtype=np.uint8)
+    return np.asarray(cv2.resize(coarse, (width, height), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
+
+
+# --- stages -------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,32 +170,23 @@ class _Stopwatch:
     """Collects times by name; the first half of each does not count: buffers and programs are made."""
 
     def __init__(self) -> None:
-        self._ms: defaultdict[str, list[float]] = defaultdict(list)
+        self.ms: defaultdict[str, list[float]] = defaultdict(list)
 
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
         begin = time.perf_counter()
         yield
-        self._ms[name].append((time.perf_counter() - begin) * 1e3)
-
-    def has(self, name: str) -> bool:
-        return bool(self._ms[name])
+        self.ms[name].append((time.perf_counter() - begin) * 1e3)
 
     def median(self, name: str) -> float:
-        times = self._ms[name]
+        times = self.ms[name]
         return statistics.median(times[len(times) // 2 :])
 
 
-@dataclass(frozen=True, slots=True)
-class Effort:
-    """How much is measured: at most so many frames, and no second one is begun after so many seconds."""
-
-    frames: int
-    limit_s: float
-
-
-def measure_stages(clip: BenchClip, tracker: Tracker, targets: int, effort: Effort) -> tuple[Stages, Boxes]:
+def measure_stages(clip: BenchClip, tracker: Tracker, targets: int, frames: int) -> tuple[Stages, Boxes]:
     """Track stage by stage, with the video written to a temporary file; return times and boxes.
+
+    At most so many frames are measured, and no second one is begun after `LIMIT_S`.
 
     Raises:
         InputError: The recording cannot be read, or has a single frame.
@@ -107,8 +198,8 @@ def measure_stages(clip: BenchClip, tracker: Tracker, targets: int, effort: Effo
         tracker.initialize(next(rest), clip.boxes(targets))
         writer = VideoWriter(Path(scratch) / "annotated.mp4")
         begin = time.perf_counter()
-        for done in range(effort.frames + _WARM_UP):
-            if done and time.perf_counter() - begin > effort.limit_s:
+        for done in range(frames + _WARM_UP):
+            if done and time.perf_counter() - begin > LIMIT_S:
                 break
             with watch("decode"):
                 pair = next(rest, None)
@@ -117,18 +208,11 @@ def measure_stages(clip: BenchClip, tracker: Tracker, targets: int, effort: Effo
             found = _measure_frame(watch, pair, tracker, writer)
             boxes.append([target.box for target in found])
         writer.close()
-    if not watch.has("step"):
+    if not watch.ms["step"]:
         raise DecodeError("has a single frame", where=clip.rgb, hint="give a longer recording")
-    crop, post = watch.median("crop"), _post_ms(tracker.config, tracker.network.config, targets)
-    stages = Stages(
-        decode=watch.median("decode"),
-        crop=crop,
-        network=max(0.0, watch.median("step") - crop - post),
-        post=post,
-        draw=watch.median("draw"),
-        encode=watch.median("encode"),
-    )
-    return stages, boxes
+    decode, crop, draw, encode = map(watch.median, ("decode", "crop", "draw", "encode"))
+    post = _post_ms(tracker.config, tracker.network.config, targets)
+    return Stages(decode, crop, max(0.0, watch.median("step") - crop - post), post, draw, encode), boxes
 
 
 def _measure_frame(
