@@ -4,47 +4,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import fields
-from pathlib import Path
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
-from dmtrack.config import Backend, PrecisionChoice
+from dmtrack.bench.request import BenchRequest
 from dmtrack.errors import ConfigError
-from dmtrack.video.frame import Modality
 from dmtrack_cli.console import err, out, say_line
+from dmtrack_cli.option_groups import grouped
 from dmtrack_cli.options import JsonOption
 
 if TYPE_CHECKING:
     from dmtrack.bench.measure import BenchRow
 
 
+@grouped
 def bench(
-    rgb: Annotated[
-        Path | None, typer.Argument(metavar="[RGB]", help="Your own recording. Default: a made-up one.")
-    ] = None,
-    aux: Annotated[Path | None, typer.Argument(metavar="[AUX]", help="Its second stream.")] = None,
-    modality: Annotated[Modality | None, typer.Option("--modality", help="What AUX measures.")] = None,
-    preset: Annotated[
-        list[str] | None,
-        typer.Option("--preset", metavar="NAME", help="tiny, base, or what --weights takes; repeatable."),
-    ] = None,
-    backend: Annotated[
-        list[Backend] | None,
-        typer.Option("--backend", help="What computes the network; repeatable. Default: torch."),
-    ] = None,
-    precision: Annotated[
-        list[PrecisionChoice] | None, typer.Option("--precision", help="Numbers of the network; repeatable.")
-    ] = None,
-    device: Annotated[
-        str, typer.Option("--device", metavar="NAME", help="auto, cpu, cuda:0 or mps.")
-    ] = "auto",
+    request: BenchRequest,
+    *,
     targets: Annotated[
         str, typer.Option("--targets", metavar="N,N", help="How many targets at once.")
     ] = "1,10",
-    frames: Annotated[int, typer.Option("--frames", min=2, help="Frames a measurement takes at most.")] = 100,
     as_json: JsonOption = False,
 ) -> None:
     """Say how fast this machine tracks: each stage on its own, and the whole command.
@@ -54,20 +36,9 @@ def bench(
     are as fast. The box difference is that to exact mode (torch fp32) on the same frames: the largest of a
     box's four edges.
     """
-    counts = _counts(targets)
+    request = replace(request, targets=_counts(targets))
     from dmtrack.bench import measure  # imports torch
 
-    request = measure.BenchRequest(
-        rgb,
-        aux,
-        modality,
-        presets=preset or ("tiny", "base"),
-        backends=backend or ("torch",),
-        precisions=precision or ("auto",),
-        device=device,
-        targets=counts,
-        frames=frames,
-    )
     with err.status("measuring …") as status:
         report = measure.bench(request, status.update)
     for problem in report.left_out:
@@ -83,7 +54,7 @@ def bench(
         say_line("note", f"{name}: measured with random weights, as there are no others here", "yellow")
 
 
-def _counts(text: str) -> list[int]:
+def _counts(text: str) -> tuple[int, ...]:
     """Read `1,10`.
 
     Raises:
@@ -93,7 +64,7 @@ def _counts(text: str) -> list[int]:
         counts = [int(word) for word in text.split(",")]
     except ValueError:
         raise ConfigError(f"{text!r} is no list of numbers", where="--targets", hint="such as 1,10") from None
-    return list(dict.fromkeys(counts))
+    return tuple(dict.fromkeys(counts))
 
 
 def _table(rows: Sequence[BenchRow], recording: str) -> Table:

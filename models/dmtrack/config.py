@@ -22,14 +22,15 @@ PrecisionChoice = Literal["auto", Precision]
 Backend = Literal["torch", "eager", "onnxruntime"]
 
 
-def require_choice(name: str, value: object, literal: Any) -> None:  # noqa: ANN401 - a `Literal`
-    """Make sure that a value is one of a `Literal`.
+def chosen(name: str, value: str, literal: Any) -> Any:  # noqa: ANN401 - a `Literal` has no type
+    """Return a value that must be one of a `Literal`.
 
     Raises:
         ConfigError: It is not; the error names those that are.
     """
     if value not in get_args(literal):
         raise ConfigError(f"unknown {name} {value!r}", hint=f"one of: {', '.join(get_args(literal))}")
+    return value
 
 
 class _Config:

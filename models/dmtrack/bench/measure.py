@@ -18,8 +18,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from dmtrack.bench.request import BenchRequest
 from dmtrack.bench.stages import LIMIT_S, BenchClip, Boxes, Stages, make_clip, measure_stages, open_clip
-from dmtrack.config import PRESETS, Backend, Precision, PrecisionChoice, model_preset
+from dmtrack.config import PRESETS, Backend, Precision, model_preset
 from dmtrack.errors import CheckpointError, ConfigError, DmtrackError
 from dmtrack.network.backend import choose_device, choose_precision, onnx_precision
 from dmtrack.network.model import DMTrack
@@ -34,43 +35,11 @@ COMMAND_SHARE: Final = 3
 """The command gets this many times the frames of the stages, and of their time: it also starts and ends."""
 EXACT: Final = ("torch", "fp32")
 """Backend and precision of exact mode."""
-MOST_TARGETS: Final = 100
 _FEWEST_FRAMES: Final = 2
 
 
 class BenchError(DmtrackError):
     """The measured program failed."""
-
-
-@dataclass(frozen=True, slots=True)
-class BenchRequest:
-    """What is to be measured: every combination.
-
-    Attributes:
-        rgb: The person's recording; None makes one up.
-        aux: Its second stream.
-        modality: What that measures; None finds out.
-        presets: `tiny`, `base`, or what `--weights` takes.
-        backends: What computes the network.
-        precisions: In which numbers.
-        device: Where.
-        targets: How many at once.
-        frames: How many a measurement takes at most.
-    """
-
-    rgb: Path | None = None
-    aux: Path | None = None
-    modality: Modality | None = None
-    presets: Sequence[str] = ("tiny", "base")
-    backends: Sequence[Backend] = ("torch",)
-    precisions: Sequence[PrecisionChoice] = ("auto",)
-    device: str = "auto"
-    targets: Sequence[int] = (1, 10)
-    frames: int = 100
-
-    def __post_init__(self) -> None:
-        if not self.targets or not all(1 <= count <= MOST_TARGETS for count in self.targets):
-            raise ConfigError(f"numbers of targets are from 1 to {MOST_TARGETS}", where="--targets")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from typing import Final
 
 import torch
 
-from dmtrack.config import Backend, Precision, PrecisionChoice, require_choice
+from dmtrack.config import Backend, Precision, PrecisionChoice, chosen
 from dmtrack.errors import ConfigError
 from dmtrack.network.fast.kernels import (
     DTYPES,
@@ -76,7 +76,7 @@ def choose_precision(asked: PrecisionChoice, device: torch.device, backend: Back
         if device.type == "cuda":
             return "bf16" if _has_bf16(device) else "fp16"
         return "bf16" if device.type == "cpu" and _has_bf16(device) else "fp32"
-    require_choice("precision", asked, PrecisionChoice)
+    chosen("precision", asked, PrecisionChoice)
     if asked == "bf16" and device.type == "cuda" and not _has_bf16(device):
         raise ConfigError(f"{device} does not compute in bf16", hint="--precision fp16 or fp32")
     if asked == "int8" and device.type != "cpu":
@@ -190,7 +190,7 @@ def inference_network(
         ConfigError: The device cannot compute so.
     """
     place = torch.device(device)
-    require_choice("precision", precision, Precision)
+    chosen("precision", precision, Precision)
     dtype = DTYPES[precision]
     if packed:
         kernels = Kernels(dtype, torch.float32, place, _packing(precision, place))

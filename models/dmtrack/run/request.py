@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 from dmtrack.boxes.reading import MOT, TABLE
-from dmtrack.config import Backend, PrecisionChoice, TrackerConfig, require_choice
+from dmtrack.config import Backend, PrecisionChoice, TrackerConfig, chosen
 from dmtrack.drawing.draw import Layout
 from dmtrack.errors import ConfigError
 from dmtrack.geometry.box import Box
@@ -129,8 +129,8 @@ class NetworkOptions:
 
     def __post_init__(self) -> None:
         make_exact(self)
-        require_choice("precision", self.precision, PrecisionChoice)
-        require_choice("backend", self.backend, Backend)
+        chosen("precision", self.precision, PrecisionChoice)
+        chosen("backend", self.backend, Backend)
         if self.threads is not None and self.threads < 1:
             raise ConfigError(f"--threads {self.threads} is below 1")
 

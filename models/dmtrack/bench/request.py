@@ -1,0 +1,61 @@
+"""What `dmtrack bench` is to measure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Final, get_args
+
+from dmtrack.config import Backend, PrecisionChoice, chosen
+from dmtrack.errors import ConfigError
+from dmtrack.options import Option
+from dmtrack.video.frame import Modality
+
+MOST_TARGETS: Final = 100
+_FEWEST_FRAMES: Final = 2
+
+
+@dataclass(frozen=True, slots=True)
+class BenchRequest:
+    """What is to be measured: every combination.
+
+    Attributes:
+        rgb: The person's recording; None makes one up.
+        targets: How many at once.
+    """
+
+    rgb: Annotated[Path | None, Option("RGB", "Your own recording. Default: a made-up one.")] = None
+    aux: Annotated[Path | None, Option("AUX", "Its second stream.")] = None
+    modality: Annotated[Modality | None, Option("--modality", "What AUX measures.")] = None
+    presets: Annotated[
+        tuple[str, ...],
+        Option("--preset", "tiny, base, or what --weights takes; repeatable.", metavar="NAME"),
+    ] = ("tiny", "base")
+    backends: Annotated[
+        tuple[Backend, ...],
+        Option(
+            "--backend",
+            "What computes the network; repeatable.",
+            metavar="|".join(get_args(Backend)),
+            parse=partial(chosen, "backend", literal=Backend),
+        ),
+    ] = ("torch",)
+    precisions: Annotated[
+        tuple[PrecisionChoice, ...],
+        Option(
+            "--precision",
+            "Numbers of the network; repeatable.",
+            metavar="|".join(get_args(PrecisionChoice)),
+            parse=partial(chosen, "precision", literal=PrecisionChoice),
+        ),
+    ] = ("auto",)
+    device: Annotated[str, Option("--device", "auto, cpu, cuda:0 or mps.", metavar="NAME")] = "auto"
+    frames: Annotated[int, Option("--frames", "Frames a measurement takes at most.", metavar="N")] = 100
+    targets: tuple[int, ...] = (1, 10)
+
+    def __post_init__(self) -> None:
+        if not self.targets or not all(1 <= count <= MOST_TARGETS for count in self.targets):
+            raise ConfigError(f"numbers of targets are from 1 to {MOST_TARGETS}", where="--targets")
+        if self.frames < _FEWEST_FRAMES:
+            raise ConfigError(f"at least {_FEWEST_FRAMES} frames are measured", where="--frames")
