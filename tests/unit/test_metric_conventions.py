@@ -8,23 +8,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from dmtrack.evaluation.convention import (
+from dmtrack.evaluation.metric import boxes_of
+from dmtrack.evaluation.overlap import centre_error, count_above, count_within, normalised_error
+from dmtrack.evaluation.overlap_rates import OverlapRate, scored_ious
+from dmtrack.evaluation.precision_success import (
     GTOT,
     LASHER,
     RGBT234,
     VISEVENT,
     VTUAV,
     Convention,
-)
-from dmtrack.evaluation.metric import boxes_of
-from dmtrack.evaluation.overlap import centre_error, count_above, count_within, normalised_error
-from dmtrack.evaluation.overlap_rates import overlap_rates, scored_ious
-from dmtrack.evaluation.precision_success import (
     FrameScores,
-    area_under,
+    PrecisionSuccess,
     curve,
     frame_scores,
-    quoted,
     sequence_counts,
 )
 
@@ -39,17 +36,8 @@ def scores(
     return frame_scores(np.array(rows, float), [np.array(t, float) for t in truths], convention, flags)
 
 
-def rates(found: FrameScores, convention: Convention) -> tuple[float, float, float]:
-    counts = sequence_counts(found, convention)
-    lines = [
-        curve([one], [counts.frames], pooled=False)
-        for one in (counts.precision, counts.normalised, counts.success)
-    ]
-    return (
-        quoted(lines[0], convention.errors_px, convention.precision_px),
-        quoted(lines[1], convention.normalised_errors, 0.2),
-        area_under(lines[2], convention.area),
-    )
+def rates(found: FrameScores, convention: Convention) -> tuple[float, ...]:
+    return PrecisionSuccess(convention, ("PR", "SR")).figures([sequence_counts(found, convention)])
 
 
 def test_distances_are_those_of_centres() -> None:
@@ -103,8 +91,10 @@ def test_gtot_is_strict_and_pooled_with_trapezoids() -> None:
     assert rates(found, GTOT)[0] == pytest.approx(0.5)  # 5 px is not below 5 px
     shares = curve([np.array([1.0]), np.array([0.0])], [1, 3], pooled=True)
     assert shares == pytest.approx([0.25])
-    assert area_under(np.array([1.0, 1.0, 0.0]), "trapezoid") == pytest.approx(0.75)
-    assert area_under(np.array([1.0, 1.0, 0.0]), "mean") == pytest.approx(2 / 3)
+    three = replace(GTOT, success_thresholds=3)  # an overlap of 1 is above 0 and 0.5, not above 1
+    same = scores([BOX], [[BOX], [BOX]], three)
+    assert rates(same, three)[-1] == pytest.approx(0.75)
+    assert rates(same, replace(three, area="mean"))[-1] == pytest.approx(2 / 3)
 
 
 def test_corners_are_rounded_half_away_from_zero_or_bounded() -> None:
@@ -130,7 +120,5 @@ def test_one_pass_figures() -> None:
     half = [10.0, 10.0, 20.0, 20.0]
     ious = [scored_ious([FAR, BOX, half], [BOX, BOX, BOX]), scored_ious([BOX], [BOX, [0.0] * 4, BOX])]
     assert [list(one) for one in ious] == [[1, 1, 0.5], [1, 0]]
-    found = overlap_rates(ious)
-    assert found.mean_iou == pytest.approx((2.5 / 3 + 0.5) / 2)
-    assert found.average_overlap == pytest.approx(1.5 / 3)
-    assert (found.success_50, found.success_75) == pytest.approx((1 / 3, 1 / 3))
+    expected = ((2.5 / 3 + 0.5) / 2, 1.5 / 3, 1 / 3, 1 / 3)
+    assert OverlapRate().figures(ious) == pytest.approx(expected)

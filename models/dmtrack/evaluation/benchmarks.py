@@ -8,12 +8,19 @@ from typing import Any, Final
 
 from dmtrack.datasets.annotations import AnnotatedSet
 from dmtrack.errors import DatasetError
-from dmtrack.evaluation.convention import GTOT, LASHER, RGBT210, RGBT234, VISEVENT, VTUAV
 from dmtrack.evaluation.longterm import LongTerm
 from dmtrack.evaluation.metric import Metric
 from dmtrack.evaluation.multistart import MultiStart
 from dmtrack.evaluation.overlap_rates import OverlapRate
-from dmtrack.evaluation.precision_success import PrecisionSuccess
+from dmtrack.evaluation.precision_success import (
+    GTOT,
+    LASHER,
+    RGBT210,
+    RGBT234,
+    VISEVENT,
+    VTUAV,
+    PrecisionSuccess,
+)
 
 
 class BenchmarkName(StrEnum):

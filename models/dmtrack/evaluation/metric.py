@@ -5,17 +5,17 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from dmtrack.datasets.annotations import Annotation
-from dmtrack.evaluation.convention import Corners
 from dmtrack.evaluation.overlap import Floats
 from dmtrack.evaluation.tracker_files import Track
 
 Part = TypeVar("Part")
+Corners = Literal["bounding", "rounded"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -115,40 +115,6 @@ def bounded_ious(pred: npt.ArrayLike, truth: npt.ArrayLike, size: tuple[int, int
     return ious
 
 
-def accuracy(sequences: Sequence[AnchoredSequence]) -> float:
-    """Return the mean overlap before failures: runs of a sequence together, sequences by tracked frames.
-
-    Source: VOT2020 results paper, section 2.1.
-    """
-    runs = [run for sequence in sequences for run in sequence.runs]
-    tracked = sum(run.tracked for run in runs)
-    overlap = sum(float(run.ious[: run.tracked].sum()) for run in runs)
-    return overlap / tracked if tracked else 0.0
-
-
-def robustness(sequences: Sequence[AnchoredSequence]) -> float:
-    """Return the share of frames before failures; sequences weigh by their length.
-
-    Source: VOT2020 results paper, section 2.1.
-    """
-    shares = [
-        sum(run.tracked for run in sequence.runs) / sum(len(run.ious) for run in sequence.runs)
-        for sequence in sequences
-    ]
-    return float(np.average(shares, weights=[sequence.frames for sequence in sequences]))
-
-
-def expected_average_overlap(
-    sequences: Sequence[AnchoredSequence], convention: MultiStartConvention
-) -> float:
-    """Return the mean of the EAO curve over the interval.
-
-    Source: VOT2020 results paper, section 2.1.
-    """
-    curve = eao_curve(sequences, convention.high)[convention.low :]
-    return float(curve.mean()) if len(curve) else float("nan")
-
-
 def eao_curve(sequences: Sequence[AnchoredSequence], high: int) -> Floats:
     """Return the expected average overlap of runs of 1, 2, .. `high` frames.
 
@@ -212,8 +178,23 @@ class MultiStart(Metric[AnchoredSequence]):
         return anchor_run(rows, truth, self.convention, size)
 
     def figures(self, parts: Sequence[AnchoredSequence]) -> tuple[float, ...]:
-        """Return EAO, accuracy and robustness."""
-        return (expected_average_overlap(parts, self.convention), accuracy(parts), robustness(parts))
+        """Return EAO, accuracy and robustness.
+
+        EAO is the mean of its curve over the interval. Accuracy is the mean overlap before failures, all runs
+        together; robustness the share of frames before failures, where sequences weigh by their length.
+
+        Source: VOT2020 results paper, section 2.1.
+        """
+        curve = eao_curve(parts, self.convention.high)[self.convention.low :]
+        eao = float(curve.mean()) if len(curve) else float("nan")
+        runs = [run for part in parts for run in part.runs]
+        tracked = sum(run.tracked for run in runs)
+        overlap = sum(float(run.ious[: run.tracked].sum()) for run in runs)
+        shares = [
+            sum(run.tracked for run in part.runs) / sum(len(run.ious) for run in part.runs) for part in parts
+        ]
+        robustness = float(np.average(shares, weights=[part.frames for part in parts]))
+        return (eao, overlap / tracked if tracked else 0.0, robustness)
 
     def curves(self, parts: Sequence[AnchoredSequence]) -> tuple[Curve, ...]:
         """Return the EAO curve."""

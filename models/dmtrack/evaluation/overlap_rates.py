@@ -6,7 +6,7 @@ Source: Huang et al., "GOT-10k", TPAMI 2021 (AO, SR at 0.5 and 0.75: all frames 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -17,19 +17,6 @@ from dmtrack.evaluation.overlap import Floats, iou_per_frame, is_box
 from dmtrack.evaluation.tracker_files import Track
 
 _SUCCESS_POINTS: Final = 101
-
-
-class OverlapRates(NamedTuple):
-    """Figures of a set of sequences, in [0, 1].
-
-    The mean IoU is that of the sequences and counts the first frame, which was given, as 1. The others leave
-    it out and weigh all frames the same.
-    """
-
-    mean_iou: float
-    average_overlap: float
-    success_50: float
-    success_75: float
 
 
 def scored_ious(pred: npt.ArrayLike, truth: npt.ArrayLike, present: npt.ArrayLike | None = None) -> Floats:
@@ -57,22 +44,6 @@ def scored_ious(pred: npt.ArrayLike, truth: npt.ArrayLike, present: npt.ArrayLik
     return scored
 
 
-def overlap_rates(ious: Sequence[Floats]) -> OverlapRates:
-    """Return the figures of sequences.
-
-    Args:
-        ious: Of `scored_ious`, one array a sequence, none empty.
-
-    Source: Huang et al. 2021, section 4.1; the mean IoU is that of `dmtrack evaluate --run`.
-    """
-    mean_iou = float(np.mean([one.mean() for one in ious]))
-    later = np.concatenate([one[1:] for one in ious])
-    if not len(later):
-        return OverlapRates(mean_iou, *(float("nan"),) * 3)
-    success = (float((later > threshold).mean()) for threshold in (0.5, 0.75))
-    return OverlapRates(mean_iou, float(later.mean()), *success)
-
-
 class OverlapRate(Metric[Floats]):
     """Mean IoU, average overlap and success rates: for data sets without figures of their own."""
 
@@ -94,8 +65,18 @@ class OverlapRate(Metric[Floats]):
         return scored
 
     def figures(self, parts: Sequence[Floats]) -> tuple[float, ...]:
-        """Return mean IoU, AO, SR50 and SR75."""
-        return tuple(overlap_rates(parts))
+        """Return mean IoU, AO, SR50 and SR75.
+
+        The mean IoU is that of the sequences and counts the first frame, which was given, as 1. The others
+        leave it out and weigh all frames the same.
+
+        Source: Huang et al. 2021, section 4.1; the mean IoU is that of `dmtrack evaluate --run`.
+        """
+        mean_iou = float(np.mean([part.mean() for part in parts]))
+        later = np.concatenate([part[1:] for part in parts])
+        if not len(later):
+            return (mean_iou, *(float("nan"),) * 3)
+        return (mean_iou, float(later.mean()), float((later > 0.5).mean()), float((later > 0.75).mean()))
 
     def curves(self, parts: Sequence[Floats]) -> tuple[Curve, ...]:
         """Return the success curve of all later frames."""

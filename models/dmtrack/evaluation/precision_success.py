@@ -1,20 +1,20 @@
-"""Precision, normalised precision and success of one sequence and of many, under a `Convention`."""
+"""Precision, normalised precision and success, and how each benchmark counts them.
+
+The benchmarks share their curves (distance of centres, overlap) and differ in everything around them. A
+`Convention` names every choice that changes a number; the constants are what the benchmarks' own scripts do.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from dmtrack.datasets.annotations import Annotation
-from dmtrack.evaluation.convention import (
-    Area,
-    Convention,
-)
-from dmtrack.evaluation.metric import Curve, Metric, boxes_of, with_given
+from dmtrack.evaluation.metric import Corners, Curve, Metric, boxes_of, with_given
 from dmtrack.evaluation.overlap import (
     Counts,
     Floats,
@@ -27,6 +27,124 @@ from dmtrack.evaluation.overlap import (
 from dmtrack.evaluation.tracker_files import Track
 
 _NORMALISED_AT: Final = 0.2
+_LABELS: Final = {
+    "precision": ("centre error (px)", "precision"),
+    "normalised_precision": ("normalised centre error", "precision"),
+    "success": ("overlap", "success"),
+}
+"""What runs along the axes of each curve."""
+
+
+@dataclass(frozen=True, slots=True)
+class Convention:
+    """Everything that a benchmark decides between boxes and its numbers.
+
+    Attributes:
+        truths: Which ground truth counts of two: the main stream's, or the better of both in each frame.
+        pooled: All frames of all sequences weigh the same, rather than all sequences.
+        given_first: Row 1 of the results is overwritten with the ground truth.
+        invalid_truth: A row of ground truth that is no box (any value not positive). `penalised`: error and
+            overlap are -1, a hit in precision and a miss in success. `scored`: the formulas are applied to
+            the row as it is.
+        invalid_result: A row of results that is no box: the row before stands for it, or it is a miss.
+        short_result: Results with fewer rows than the truth: frames that lack are misses, or the sequence
+            ends there.
+        corners: Rows of eight numbers are their bounding box, or points 1, 2, 3 rounded to whole pixels.
+        remove_absent: Frames flagged absent count neither as hit nor as miss, but stay in the divisor.
+        step: Every how many frames the ground truth has a row.
+        precision_px: The error in pixels at which precision is quoted.
+        strict_precision: An error must be below, not at most, the threshold.
+        precision_end_px: The last of 51 thresholds of precision, from 0 on.
+        normalised: Quote normalised precision (at 0.2) too.
+        success_thresholds: How many thresholds of overlap (which must be above them), from 0 evenly up to 1.
+        area: The one number of a success curve: the mean of its points, or the area under straight lines.
+    """
+
+    truths: Literal["main", "better"] = "main"
+    pooled: bool = False
+    given_first: bool = True
+    invalid_truth: Literal["penalised", "scored"] = "penalised"
+    invalid_result: Literal["repeated", "missed"] = "repeated"
+    short_result: Literal["missed", "cut"] = "missed"
+    corners: Corners = "bounding"
+    remove_absent: bool = False
+    step: int = 1
+    precision_px: float = 20.0
+    strict_precision: bool = False
+    precision_end_px: float = 50.0
+    normalised: bool = False
+    success_thresholds: int = 21
+    area: Literal["mean", "trapezoid"] = "mean"
+
+    @property
+    def thresholds(self) -> dict[str, Floats]:
+        """Thresholds of each curve that the benchmark quotes, by the curve's name."""
+        normalised = {"normalised_precision": np.linspace(0.0, 0.5, 51)} if self.normalised else {}
+        return {
+            "precision": np.linspace(0.0, self.precision_end_px, 51),
+            **normalised,
+            "success": np.linspace(0.0, 1.0, self.success_thresholds),
+        }
+
+
+LASHER: Final = Convention(normalised=True)
+"""LasHeR: PR, NPR and SR.
+
+Source: Li et al., "LasHeR", TIP 2022, and its evaluation toolkit; inputs-and-metrics 5.
+"""
+
+RGBT234: Final = Convention(
+    truths="better",
+    given_first=False,
+    invalid_truth="scored",
+    invalid_result="missed",
+    short_result="cut",
+    corners="rounded",
+)
+"""RGBT234: MPR and MSR over two ground truths.
+
+Source: Li et al., "RGB-T Object Tracking: Benchmark and Baseline", PR 2019; inputs-and-metrics 5.
+"""
+
+RGBT210: Final = RGBT234
+"""RGBT210: as RGBT234; where it has one ground truth only, that one counts twice.
+
+Source: Li et al., "Weighted Sparse Representation Regularized Graph Learning for RGB-T Object Tracking",
+ACM MM 2017.
+"""
+
+GTOT: Final = Convention(
+    truths="better",
+    pooled=True,
+    given_first=False,
+    invalid_truth="scored",
+    invalid_result="missed",
+    short_result="cut",
+    corners="rounded",
+    precision_px=5.0,
+    strict_precision=True,
+    precision_end_px=25.0,
+    success_thresholds=51,
+    area="trapezoid",
+)
+"""GTOT: MPR at 5 px and MSR, all frames pooled.
+
+Source: Li et al., "Learning Collaborative Sparse Representation for Grayscale-Thermal Tracking", TIP 2016;
+inputs-and-metrics 5.
+"""
+
+VTUAV: Final = replace(RGBT234, step=10)
+"""VTUAV: MPR and MSR of every tenth frame.
+
+Source: Zhang et al., "Visible-Thermal UAV Tracking", CVPR 2022, and `calcPlotErr_TPR.m`, `plot_ST.m` of its
+toolkit (definitions).
+"""
+
+VISEVENT: Final = Convention(remove_absent=True)
+"""VisEvent: PR and SR without the frames in which the target is absent.
+
+Source: Wang et al., "VisEvent", IEEE Transactions on Cybernetics 2023, and its toolkit; inputs-and-metrics 5.
+"""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -48,11 +166,9 @@ class FrameScores:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SequenceCounts:
-    """How many frames of a sequence are within each threshold; `frames` is the divisor."""
+    """How many frames of a sequence are within each threshold, by curve; `frames` is the divisor."""
 
-    precision: Counts
-    normalised: Counts
-    success: Counts
+    counts: Mapping[str, Counts]
     frames: int
 
 
@@ -73,7 +189,7 @@ def frame_scores(
     Raises:
         ValueError: The shapes are not these, or there are fewer flags than frames.
 
-    Source: the scripts named at the constants of `dmtrack.evaluation.convention`.
+    Source: the scripts named at the constants above.
     """
     boxes = boxes_of(rows, convention.corners)
     chosen = [np.asarray(one, np.float64) for one in truths][: 1 if convention.truths == "main" else None]
@@ -100,12 +216,14 @@ def sequence_counts(scores: FrameScores, convention: Convention) -> SequenceCoun
 
     Source: Wu et al., "Online Object Tracking: A Benchmark", CVPR 2013.
     """
-    return SequenceCounts(
-        count_within(scores.errors_px, convention.errors_px, strict=convention.strict_precision),
-        count_within(scores.normalised, convention.normalised_errors, strict=convention.strict_precision),
-        count_above(scores.ious, convention.overlaps),
-        scores.frames,
-    )
+    errors = {"precision": scores.errors_px, "normalised_precision": scores.normalised}
+    counts = {
+        name: count_above(scores.ious, at)
+        if name == "success"
+        else count_within(errors[name], at, strict=convention.strict_precision)
+        for name, at in convention.thresholds.items()
+    }
+    return SequenceCounts(counts, scores.frames)
 
 
 def curve(counts: Sequence[Counts], frames: Sequence[int], *, pooled: bool) -> Floats:
@@ -124,24 +242,6 @@ def curve(counts: Sequence[Counts], frames: Sequence[int], *, pooled: bool) -> F
         return total
     shares: Floats = (table / lengths[:, None]).mean(axis=0)
     return shares
-
-
-def area_under(success: Floats, area: Area) -> float:
-    """Return the one number of a success curve.
-
-    Source: LasHeR and RGBT234 toolkits (mean of 21 points); GTOT toolkit (trapezoids).
-    """
-    if area == "mean":
-        return float(success.mean())
-    return float((success[1:] + success[:-1]).sum() / 2 / (len(success) - 1))
-
-
-def quoted(precision: Floats, thresholds: Floats, at: float) -> float:
-    """Return a precision curve at the threshold that is quoted.
-
-    Source: the scripts named at the constants of `dmtrack.evaluation.convention`.
-    """
-    return float(precision[int(np.argmin(np.abs(thresholds - at)))])
 
 
 def _sampled(boxes: Floats, frames: int, step: int) -> Floats:
@@ -194,39 +294,32 @@ class PrecisionSuccess(Metric[SequenceCounts]):
 
     def figures(self, parts: Sequence[SequenceCounts]) -> tuple[float, ...]:
         """Return precision, normalised precision where quoted, and success."""
-        precision, normalised, success = self._shares(parts)
-        convention = self.convention
-        found = [quoted(precision, convention.errors_px, convention.precision_px)]
-        if convention.normalised:
-            found.append(quoted(normalised, convention.normalised_errors, _NORMALISED_AT))
-        return (*found, area_under(success, convention.area))
+        return tuple(line.figure for line in self.curves(parts))
 
     def curves(self, parts: Sequence[SequenceCounts]) -> tuple[Curve, ...]:
         """Return the precision, the normalised precision where quoted, and the success curve."""
-        convention = self.convention
-        precision, normalised, success = self._shares(parts)
-        figures = self.figures(parts)
-        lines = [
-            Curve("precision", "centre error (px)", "precision", convention.errors_px, precision, figures[0])
-        ]
-        if convention.normalised:
-            x = convention.normalised_errors
-            label = "normalised centre error"
-            lines.append(Curve("normalised_precision", label, "precision", x, normalised, figures[1]))
-        lines.append(Curve("success", "overlap", "success", convention.overlaps, success, figures[-1]))
+        frames, pooled = [part.frames for part in parts], self.convention.pooled
+        lines = []
+        for name, x in self.convention.thresholds.items():
+            y = curve([part.counts[name] for part in parts], frames, pooled=pooled)
+            lines.append(Curve(name, *_LABELS[name], x, y, self._figure(name, x, y)))
         return tuple(lines)
+
+    def _figure(self, name: str, x: Floats, y: Floats) -> float:
+        """Return the one number of a curve.
+
+        Source: LasHeR and RGBT234 toolkits (mean of 21 points); GTOT toolkit (trapezoids).
+        """
+        if name != "success":
+            at = self.convention.precision_px if name == "precision" else _NORMALISED_AT
+            return float(y[int(np.argmin(np.abs(x - at)))])
+        if self.convention.area == "mean":
+            return float(y.mean())
+        return float((y[1:] + y[:-1]).sum() / 2 / (len(y) - 1))
 
     def weight(self, part: SequenceCounts) -> float:
         """Return the number of frames where all frames are pooled."""
         return float(part.frames) if self.convention.pooled else 1.0
-
-    def _shares(self, parts: Sequence[SequenceCounts]) -> tuple[Floats, Floats, Floats]:
-        frames, pooled = [part.frames for part in parts], self.convention.pooled
-        return (
-            curve([part.precision for part in parts], frames, pooled=pooled),
-            curve([part.normalised for part in parts], frames, pooled=pooled),
-            curve([part.success for part in parts], frames, pooled=pooled),
-        )
 
 
 def _begun(
