@@ -16,11 +16,7 @@ from dmtrack_cli.console import out
 
 def figures_table(figures: Sequence[ClipResult]) -> Table:
     """Return a row a target and one for their mean."""
-    table = Table(show_edge=False, pad_edge=False)
-    table.add_column("target")
-    table.add_column("second stream")
-    for name in ("frames", "mean IoU", "IoU >= 0.5"):
-        table.add_column(name, justify="right")
+    table = _table(["target", "second stream"], ["frames", "mean IoU", "IoU >= 0.5"])
     for clip in figures:
         table.add_row(
             clip.name, clip.modality or "", str(clip.frames), f"{clip.mean_iou:.3f}", f"{clip.success:.3f}"
@@ -47,10 +43,7 @@ def print_evaluation(evaluation: Evaluation) -> None:
 
 def _ranking_table(evaluation: Evaluation) -> Table:
     """Return a row a tracker, the best first; figures in percent."""
-    table = Table(show_edge=False, pad_edge=False)
-    table.add_column("tracker")
-    for name in (*evaluation.columns, "sequences"):
-        table.add_column(name, justify="right")
+    table = _table(["tracker"], [*evaluation.columns, "sequences"])
     count = len(evaluation.data.sequences)
     for tracker in evaluation.trackers:
         scored = f"{len(tracker.sequences)} of {count}"
@@ -62,10 +55,8 @@ def _ranking_table(evaluation: Evaluation) -> Table:
 
 def _attribute_table(evaluation: Evaluation) -> Table:
     """Return a row an attribute, a column a tracker: the figure that ranks."""
-    table = Table(show_edge=False, pad_edge=False)
-    table.add_column(f"{evaluation.benchmark.metric.ranked_by} by attribute")
-    for tracker in evaluation.trackers:
-        table.add_column(tracker.name, justify="right")
+    heading = f"{evaluation.benchmark.metric.ranked_by} by attribute"
+    table = _table([heading], [tracker.name for tracker in evaluation.trackers])
     column = evaluation.ranking_column
     for name, found in evaluation.attributes().items():
         cells = ("" if one is None else f"{_percent(one.figures[column])} ({one.sequences})" for one in found)
@@ -75,16 +66,23 @@ def _attribute_table(evaluation: Evaluation) -> Table:
 
 def _comparison_table(comparison: Comparison) -> Table:
     """Return a row a figure: the paired difference, its interval, and who is better how often."""
-    title = f"{comparison.a} minus {comparison.b}, {len(comparison.names)} sequences"
-    table = Table(show_edge=False, pad_edge=False, title=title, title_justify="left")
-    table.add_column("")
-    for name in ("difference", "95 % interval", "clear", "better : worse"):
-        table.add_column(name, justify="right", no_wrap=True)
+    table = _table([""], ["difference", "95 % interval", "clear", "better : worse"], no_wrap=True)
+    table.title = f"{comparison.a} minus {comparison.b}, {len(comparison.names)} sequences"
     for one in comparison.differences:
         interval = f"{100 * one.low:+.2f} to {100 * one.high:+.2f}"
         clear = "yes" if one.is_clear else "no"
         counts = f"{one.a_better} : {one.b_better}"
         table.add_row(one.column, f"{100 * one.mean:+.2f}", interval, clear, counts)
+    return table
+
+
+def _table(left: Sequence[str], right: Sequence[str], *, no_wrap: bool = False) -> Table:
+    """Return an empty table: columns of text, then columns of numbers."""
+    table = Table(show_edge=False, pad_edge=False, title_justify="left")
+    for name in left:
+        table.add_column(name)
+    for name in right:
+        table.add_column(name, justify="right", no_wrap=no_wrap)
     return table
 
 

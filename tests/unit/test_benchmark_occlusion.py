@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dmtrack.datasets.opening import open_sequence
+from dmtrack.datasets.opening import find_sequences
 from dmtrack.errors import DatasetError
 from dmtrack.geometry.box import Box
 from dmtrack.tracking.result import TrackedBox, TrackState
@@ -72,7 +72,7 @@ def make_clip(folder: Path, frames: int) -> Path:
 
 
 def test_what_is_counted(occlusion: ModuleType, tmp_path: Path) -> None:
-    figures = occlusion.occluded_pass(lambda _: Finder(), open_sequence(make_clip(tmp_path, FRAMES)))
+    figures = occlusion.occluded_pass(lambda _: Finder(), find_sequences(make_clip(tmp_path, FRAMES))[0])
     assert figures.mean_iou == 1.0
     assert figures.frames_to_recover == 1
     assert figures.wrongly_tracked == pytest.approx(10 / (FRAMES - 1))
@@ -80,7 +80,7 @@ def test_what_is_counted(occlusion: ModuleType, tmp_path: Path) -> None:
 
 def test_a_recording_that_is_too_short_is_refused(occlusion: ModuleType, tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="fewer than 30"):
-        occlusion.occluded_pass(lambda _: Finder(), open_sequence(make_clip(tmp_path, 10)))
+        occlusion.occluded_pass(lambda _: Finder(), find_sequences(make_clip(tmp_path, 10))[0])
 
 
 def test_every_target_without_and_with_recovery(

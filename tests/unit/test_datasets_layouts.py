@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from dmtrack.datasets.opening import find_sequences, open_sequence
+from dmtrack.datasets.opening import find_sequences
 from dmtrack.errors import DatasetError, FormatError, InputError
 from dmtrack.video.frame import Modality
 
@@ -61,7 +61,7 @@ def build(tmp_path):
 )  # fmt: skip
 def test_two_streams(build, tree, layout, modality, streams):
     folder = build(tree)
-    sequence = open_sequence(folder)
+    sequence = find_sequences(folder)[0]
     assert (sequence.layout, sequence.modality, sequence.name) == (layout, modality, "clip")
     assert sequence.sources() == tuple(folder / name for name in streams)
     assert sequence.start_box.xywh == (10, 20, 30, 40)
@@ -90,14 +90,14 @@ def test_two_streams(build, tree, layout, modality, streams):
     ],
 )
 def test_one_stream(build, tree, root, box):
-    sequence = open_sequence(build(tree, root))
+    sequence = find_sequences(build(tree, root))[0]
     assert (sequence.modality, len(sequence.aux_paths)) == (None, 0)
     np.testing.assert_allclose(sequence.start_box.xywh, box)
 
 
 def test_visevent_starts_at_the_first_frame_with_the_target(build):
     tree = {"vis_imgs": 3, "event_imgs": 3, "groundtruth.txt": ROWS, "absent_label.txt": "0\n1\n0\n"}
-    sequence = open_sequence(build(tree))
+    sequence = find_sequences(build(tree))[0]
     assert sequence.start_frame == 1
     assert sequence.visible.tolist() == [False, True, False]
     assert sequence.start_box.xywh == (11, 21, 30, 40)
@@ -105,31 +105,28 @@ def test_visevent_starts_at_the_first_frame_with_the_target(build):
 
 def test_vtuav_rows_of_every_tenth_frame_find_their_frames(build):
     rows = "10 20 30 40\n11 21 30 40\n12 22 30 40\n"
-    sequence = open_sequence(build({"rgb": 25, "ir": 25, "rgb.txt": rows, "ir.txt": rows}))
+    sequence = find_sequences(build({"rgb": 25, "ir": 25, "rgb.txt": rows, "ir.txt": rows}))[0]
     assert np.flatnonzero(sequence.visible).tolist() == [0, 10, 20]
     assert sequence.annotation_step == 10
     assert sequence.box(20).xywh == (12, 22, 30, 40)
 
 
 def test_otb_pictures_beyond_the_ground_truth_are_left_out(build):
-    sequence = open_sequence(build({"img": 5, "groundtruth_rect.txt": ROWS}))
+    sequence = find_sequences(build({"img": 5, "groundtruth_rect.txt": ROWS}))[0]
     assert [p.name for p in sequence.rgb_paths] == ["00000001.jpg", "00000002.jpg", "00000003.jpg"]
-    david = open_sequence(build({"img": 302, "groundtruth_rect.txt": ROWS}, "David"))
+    david = find_sequences(build({"img": 302, "groundtruth_rect.txt": ROWS}, "David"))[0]
     assert [p.name for p in david.rgb_paths] == ["00000300.jpg", "00000301.jpg", "00000302.jpg"]
 
 
 def test_several_targets_are_several_sequences(build):
     folder = build({"color": 3, "depth": 3, "groundtruth_cube.txt": ROWS, "groundtruth_dragon.txt": ROWS})
     assert [s.name for s in find_sequences(folder)] == ["clip_cube", "clip_dragon"]
-    assert open_sequence(folder, "cube").name == "clip_cube"
-    with pytest.raises(DatasetError, match="no target 'cat'; it has cube, dragon"):
-        open_sequence(folder, "cat")
 
 
 @pytest.mark.parametrize(
     ("tree", "error", "message"),
     [
-        ({"readme.md": ""}, DatasetError, "no clip of a known layout"),
+        ({"readme.md": ""}, DatasetError, "no annotated clip of a known layout"),
         ({"visible": 3, "infrared": 3}, DatasetError, "there is no ground truth"),
         ({"visible": 3, "infrared": 2, "visible.txt": ROWS},
          DatasetError, "3 pictures in visible, but 2 in infrared"),
@@ -143,7 +140,7 @@ def test_several_targets_are_several_sequences(build):
 )  # fmt: skip
 def test_what_is_wrong_with_a_clip_is_said(build, tree, error, message):
     with pytest.raises(error, match=message):
-        open_sequence(build(tree))
+        find_sequences(build(tree))[0]
 
 
 def test_find_goes_down_and_keeps_the_order_of_names(build, tmp_path):

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dmtrack.datasets.opening import open_sequence
+from dmtrack.datasets.opening import find_sequences
 from dmtrack.errors import DatasetError
 from dmtrack.evaluation.clips import one_pass, roc_auc
 from dmtrack.geometry.box import Box
@@ -76,7 +76,7 @@ def clip(tmp_path):
 
 def test_a_tracker_that_is_right_gets_all(clip):
     tracker = SquareFinder()
-    result = one_pass(lambda _: tracker, open_sequence(clip()))
+    result = one_pass(lambda _: tracker, find_sequences(clip())[0])
     assert result.mean_iou == result.mean_iou_after_start == 1.0
     np.testing.assert_array_equal(result.boxes[:, 0], [5, 7, 9, 11, 13])
     np.testing.assert_array_equal(result.scores, [1, 0.5, 0.5, 0.5, 0.5])
@@ -86,12 +86,12 @@ def test_a_tracker_that_is_right_gets_all(clip):
 
 
 def test_the_second_stream_reaches_the_tracker(clip):
-    result = one_pass(lambda _: SquareFinder(channel=3), open_sequence(clip()))
+    result = one_pass(lambda _: SquareFinder(channel=3), find_sequences(clip())[0])
     np.testing.assert_allclose(result.ious[1:], 90 / 110)
 
 
 def test_a_tracker_that_stands_still_loses_overlap(clip):
-    result = one_pass(lambda _: Still(), open_sequence(clip()))
+    result = one_pass(lambda _: Still(), find_sequences(clip())[0])
     expected = [1, 80 / 120, 60 / 140, 40 / 160, 20 / 180]
     np.testing.assert_allclose(result.ious, expected)
     assert result.mean_iou == pytest.approx(np.mean(expected))
@@ -100,19 +100,19 @@ def test_a_tracker_that_stands_still_loses_overlap(clip):
 
 def test_the_factory_is_told_the_modality(clip):
     told = []
-    one_pass(lambda modality: told.append(modality) or SquareFinder(), open_sequence(clip()))
+    one_pass(lambda modality: told.append(modality) or SquareFinder(), find_sequences(clip())[0])
     assert told == [Modality.THERMAL]
 
 
 def test_one_stream(clip):
     tracker = SquareFinder()
-    result = one_pass(lambda _: tracker, open_sequence(clip(rgb="rgb", aux=None)))
+    result = one_pass(lambda _: tracker, find_sequences(clip(rgb="rgb", aux=None))[0])
     assert result.mean_iou == 1.0
     assert tracker.calls[0][3] == (40, 50, 3)
 
 
 def test_absent_frames_do_not_count_and_the_start_is_the_first_known_box(clip):
-    result = one_pass(lambda _: SquareFinder(), open_sequence(clip(absent=(0, 1, 3))))
+    result = one_pass(lambda _: SquareFinder(), find_sequences(clip(absent=(0, 1, 3)))[0])
     assert result.start_frame == 2
     assert np.isnan(result.boxes[:, 0]).tolist() == [True, True, False, False, False]
     assert np.isnan(result.ious).tolist() == [True, True, False, True, False]
@@ -126,20 +126,20 @@ def test_a_sequence_that_starts_inside_its_folder(tmp_path, clip):
     (folder / "img").rename(david / "img")
     (david / "groundtruth_rect.txt").write_text("6,11,10,10\n8,11,10,10\n10,11,10,10\n")
     tracker = SquareFinder()
-    result = one_pass(lambda _: tracker, open_sequence(david))
+    result = one_pass(lambda _: tracker, find_sequences(david)[0])
     assert result.mean_iou == 1.0
     assert [call[1] for call in tracker.calls] == [299, 300, 301]
 
 
 def test_max_frames(clip):
-    result = one_pass(lambda _: Still(), open_sequence(clip()), max_frames=2)
+    result = one_pass(lambda _: Still(), find_sequences(clip())[0], max_frames=2)
     np.testing.assert_allclose(result.ious, [1, 80 / 120, np.nan, np.nan, np.nan])
 
 
 def test_a_frame_that_cannot_be_read_is_a_miss(clip):
     folder = clip()
     (folder / "visible" / "0002.png").write_bytes(b"broken")
-    result = one_pass(lambda _: SquareFinder(), open_sequence(folder))
+    result = one_pass(lambda _: SquareFinder(), find_sequences(folder)[0])
     np.testing.assert_array_equal(result.ious, [1, 1, 0, 1, 1])
 
 
@@ -147,7 +147,7 @@ def test_an_unreadable_start_frame_is_an_error(clip):
     folder = clip()
     (folder / "visible" / "0000.png").write_bytes(b"broken")
     with pytest.raises(DatasetError, match="start frame 0 cannot be read"):
-        one_pass(lambda _: SquareFinder(), open_sequence(folder))
+        one_pass(lambda _: SquareFinder(), find_sequences(folder)[0])
 
 
 def test_a_recording_shorter_than_its_ground_truth_is_an_error(tmp_path):
@@ -157,7 +157,7 @@ def test_a_recording_shorter_than_its_ground_truth_is_an_error(tmp_path):
     writer.release()
     (tmp_path / "groundtruth.txt").write_text("5,5,10,10\n" * 5)
     with pytest.raises(DatasetError, match="ends after frame 2, but there are 5 rows"):
-        one_pass(lambda _: Still(), open_sequence(tmp_path))
+        one_pass(lambda _: Still(), find_sequences(tmp_path)[0])
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_area_is_unknown_without_a_miss():
 
 
 def test_the_main_stream_alone(clip):
-    sequence = open_sequence(clip()).main_stream()
+    sequence = find_sequences(clip())[0].main_stream()
     tracker = SquareFinder()
     assert one_pass(lambda _: tracker, sequence).mean_iou == 1.0
     assert tracker.calls[0][3] == (40, 50, 3)

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dmtrack.datasets.opening import open_sequence
+from dmtrack.datasets.opening import find_sequences
 from dmtrack.errors import ConfigError, DatasetError, DecodeError, FormatError, InputError
 from dmtrack.synthetic.sample import TrainingSample
 from dmtrack.training.config import BadData
@@ -256,13 +256,13 @@ def test_visible_is_what_the_data_set_calls_so(
 ) -> None:
     rows = ["100,80,{},{}".format(*size), "100,80,30,20", "0,0,0,0", "nan,nan,nan,nan"]
     clip = write_clip(tmp_path / "clip", layout, frames=4, rows=rows)
-    assert visible_frames(open_sequence(clip)).tolist() == ([0, 1] if visible else [1])
+    assert visible_frames(find_sequences(clip)[0]).tolist() == ([0, 1] if visible else [1])
 
 
 def test_visevent_labels_hide_frames(tmp_path: Path) -> None:
     clip = write_clip(tmp_path / "clip", "visevent", frames=3)
     (clip / "absent_label.txt").write_text("1\n0\n1\n")
-    assert visible_frames(open_sequence(clip)).tolist() == [0, 2]
+    assert visible_frames(find_sequences(clip)[0]).tolist() == [0, 2]
 
 
 @pytest.mark.parametrize(

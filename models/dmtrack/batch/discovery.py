@@ -75,7 +75,7 @@ def items_of_sequences(
 
     Args:
         item_id: What the clip is called.
-        sequences: What `open_sequences` says of it.
+        sequences: What `open_clip` says of it.
         clip: Its streams.
     """
     base = BatchItem(item_id, clip.rgb, clip.second, clip.layout.modality)

@@ -190,15 +190,16 @@ def _unnamed_clip(folder: Path, streams: dict[str, Path]) -> Clip | None:
     return None
 
 
-def clip_folders(folder: Path, depth: int = MAX_DEPTH) -> Iterator[Path]:
-    """Yield the folders of clips below `folder`, or itself; a clip is not searched further.
+def find_clips(folder: Path, depth: int = MAX_DEPTH) -> Iterator[Clip]:
+    """Yield the clips below `folder`, or itself; a clip is not searched further.
 
     Raises:
         DatasetError: A folder cannot be read.
     """
-    if recognise(folder) is not None:
-        yield folder
+    clip = recognise(folder)
+    if clip is not None:
+        yield clip
     elif depth > 0:
         for child in sorted(folder.iterdir()):
             if child.is_dir() and not child.name.startswith("."):
-                yield from clip_folders(child, depth - 1)
+                yield from find_clips(child, depth - 1)

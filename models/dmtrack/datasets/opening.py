@@ -11,7 +11,7 @@ import numpy as np
 
 from dmtrack.datasets.ground_truth import find_ground_truth, present_frames, read_boxes, target_name
 from dmtrack.datasets.image_files import ImageFiles, what_is_missing, without_partner
-from dmtrack.datasets.layouts import Clip, clip_folders, recognise
+from dmtrack.datasets.layouts import Clip, find_clips
 from dmtrack.datasets.sequence import Floats, Paths, Sequence, is_recording
 from dmtrack.errors import DatasetError, InputError
 from dmtrack.video.frame import Modality
@@ -26,46 +26,13 @@ _SPARE_ROWS: Final = 2
 """So many rows or pictures too many at the end are left out where the set's own tools do so."""
 
 
-def open_sequence(folder: Path, target: str | None = None) -> Sequence:
-    """Open the clip in `folder`.
-
-    Args:
-        folder: A folder in one of the layouts of this module.
-        target: Which target, where the folder has ground truth for several; None takes the only one.
+def open_clip(clip: Clip) -> list[Sequence]:
+    """Open a clip that was recognised: one sequence a target.
 
     Raises:
-        DatasetError: The layout is unknown, ground truth is missing or several, or lengths differ.
+        DatasetError: Ground truth is missing, or lengths differ.
         FormatError: A ground-truth file is malformed.
     """
-    sequences = open_sequences(folder)
-    names = [sequence.name.removeprefix(f"{folder.resolve().name}_") for sequence in sequences]
-    if target is not None:
-        if target not in names:
-            raise DatasetError(
-                f"there is no target {target!r}", where=folder, hint=f"it has {', '.join(names)}"
-            )
-        return sequences[names.index(target)]
-    if len(sequences) > 1:
-        raise DatasetError(
-            f"the folder has {len(sequences)} targets", where=folder, hint=f"choose one of {', '.join(names)}"
-        )
-    return sequences[0]
-
-
-def open_sequences(folder: Path) -> list[Sequence]:
-    """Open the clip in `folder`: one sequence a target. See `open_sequence` for the errors."""
-    clip = recognise(folder)
-    if clip is None:
-        raise DatasetError(
-            "this is no clip of a known layout",
-            where=folder,
-            hint="two streams and a groundtruth.txt are needed",
-        )
-    return open_clip(clip)
-
-
-def open_clip(clip: Clip) -> list[Sequence]:
-    """Open a clip that was recognised: one sequence a target. See `open_sequence` for the errors."""
     truths = find_ground_truth(clip.rgb)
     if not truths:
         raise DatasetError(
@@ -93,9 +60,9 @@ def find_sequences(
     if not root.is_dir():
         raise DatasetError("there is no such folder", where=root)
     sequences: list[Sequence] = []
-    for folder in clip_folders(root):
+    for clip in find_clips(root):
         try:
-            sequences += open_sequences(folder)
+            sequences += open_clip(clip)
         except InputError as error:
             if on_error is None:
                 raise

@@ -8,7 +8,7 @@ from typing import Final
 
 from dmtrack.datasets.ground_truth import find_ground_truth
 from dmtrack.datasets.image_files import ImageFiles, is_image, is_video, what_is_missing
-from dmtrack.datasets.layouts import Clip, clip_folders, recognise
+from dmtrack.datasets.layouts import Clip, find_clips, recognise
 from dmtrack.datasets.opening import open_clip
 from dmtrack.datasets.sequence import Sequence
 from dmtrack.errors import DatasetError, InputError
@@ -52,8 +52,7 @@ def survey(root: Path) -> tuple[DatasetRecording, ...]:
     """
     if not root.is_dir():
         return ()
-    clips = (recognise(folder) for folder in clip_folders(root))
-    return tuple(_surveyed(clip) for clip in clips if clip is not None)
+    return tuple(_surveyed(clip) for clip in find_clips(root))
 
 
 def _surveyed(clip: Clip) -> DatasetRecording:
@@ -101,11 +100,11 @@ def _below(folder: Path) -> Clip | None:
     children = sorted(folder.iterdir())
     if any(is_image(child) for child in children):
         return None
-    found = list(clip_folders(folder))
+    found = list(find_clips(folder))
     if len(found) == 1:
-        return recognise(found[0])
+        return found[0]
     if found:
-        names = ", ".join(str(path.relative_to(folder)) for path in found[:_NAMED])
+        names = ", ".join(str(clip.folder.relative_to(folder)) for clip in found[:_NAMED])
         raise DatasetError(
             f"the folder holds {len(found)} recordings ({names}{', …' if len(found) > _NAMED else ''})",
             where=folder,
