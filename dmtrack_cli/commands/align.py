@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from fractions import Fraction
 from pathlib import Path
 from typing import Annotated
 
@@ -11,19 +10,10 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from dmtrack.alignment.align import (
-    AUTOMATIC_FRAMES,
-    BOARD_FRAMES,
-    AlignOptions,
-    FoundAlignment,
-    find_time_offset,
-    reserve_files,
-)
+from dmtrack.alignment.align import AlignOptions, FoundAlignment, find_time_offset
 from dmtrack.alignment.align import align as find_alignment
-from dmtrack.alignment.points import parse_board
 from dmtrack.alignment.time_offset import TimeOffset
 from dmtrack.errors import ConfigError
-from dmtrack.options import Option, number_text, positive_seconds
 from dmtrack.output.record import to_json
 from dmtrack.video.streams import PairingOptions
 from dmtrack_cli.console import out
@@ -41,60 +31,11 @@ def align(
             "-o", "--output", metavar="FILE", help="Alignment file, for track --align.", show_default=False
         ),
     ] = None,
-    points: Annotated[
-        Path | None,
-        typer.Option(
-            "--points",
-            metavar="FILE",
-            help="Hand-picked point pairs: CSV or JSON rows of x_aux, y_aux, x_rgb, y_rgb.",
-            show_default=False,
-        ),
-    ] = None,
-    checkerboard: Annotated[
-        str | None,
-        typer.Option(
-            "--checkerboard",
-            metavar="9x6",
-            help="Inner corners of a checkerboard both cameras see.",
-            show_default=False,
-        ),
-    ] = None,
-    time: Annotated[
-        bool,
-        typer.Option(
-            "--time", help="Find the time offset from motion; without -o, nothing else is looked for."
-        ),
-    ] = False,
-    picture: Annotated[
-        Path | None,
-        typer.Option(
-            "--picture", metavar="FILE", help="Blend to look at. Default: FILE.png.", show_default=False
-        ),
-    ] = None,
-    frames: Annotated[
-        int | None,
-        typer.Option(
-            "--frames",
-            metavar="N",
-            min=1,
-            help=f"Frames looked at. Default: {AUTOMATIC_FRAMES}; {BOARD_FRAMES} for a checkerboard.",
-            show_default=False,
-        ),
-    ] = None,
-    largest_offset: Annotated[
-        Fraction,
-        Option(
-            "--largest-offset",
-            "Time offsets up to this are tried.",
-            metavar="SECONDS",
-            parse=positive_seconds,
-            write=number_text,
-        ),
-    ] = Fraction(10),
     modality: ModalityOption = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")] = False,
     as_json: JsonOption = False,
     *,
+    options: AlignOptions,
     pairing: Annotated[PairingOptions, Without("--align", "--fit")],
 ) -> None:
     """Find where the second camera's pixels lie in the first one's picture, and by how much its clock is off.
@@ -102,26 +43,9 @@ def align(
     From the pictures alone, from point pairs, or from a checkerboard. Where it is not sure it says so,
     writes nothing and exits with 3.
     """
-    if output is None and not time:
-        raise ConfigError(
-            "nowhere to write to", hint="give -o align.json, or --time for the time offset alone"
-        )
-    for name, value in (("--points", points), ("--checkerboard", checkerboard), ("--picture", picture)):
-        if output is None and value is not None:
-            raise ConfigError(f"{name} without -o has no effect", hint="give -o align.json")
-    if time and pairing.offset_s is not None:
-        raise ConfigError("--time and --offset-ms exclude each other")
     second = pairing.second(rgb, aux)
     if second is None:
         raise ConfigError("there is no second stream", hint="give AUX, or --aux-stream of a file with both")
-    options = AlignOptions(points, None if checkerboard is None else parse_board(checkerboard), frames)
-    if output is not None:
-        reserve_files(output, picture, overwrite=overwrite)
-    offset = found = None
-    if time:
-        offset = find_time_offset(
-            rgb, second, modality=modality, pairing=pairing, largest_s=float(largest_offset)
-        )
     if output is not None:
         found = find_alignment(
             rgb,
@@ -130,27 +54,35 @@ def align(
             modality=modality,
             pairing=pairing,
             options=options,
-            offset=offset,
-            picture=picture,
             overwrite=overwrite,
         )
-    if as_json:
-        _say_json(found, offset)
-    else:
-        _say(found, offset)
+        return _say(found, found.offset, as_json=as_json)
+    for field in ("points", "board", "picture"):
+        if getattr(options, field) is not None:
+            name = "--checkerboard" if field == "board" else f"--{field}"
+            raise ConfigError(f"{name} without -o has no effect", hint="give -o align.json")
+    if not options.time:
+        raise ConfigError(
+            "nowhere to write to", hint="give -o align.json, or --time for the time offset alone"
+        )
+    limit_s = options.largest_offset_s
+    offset = find_time_offset(rgb, second, modality=modality, pairing=pairing, largest_s=limit_s)
+    return _say(None, offset, as_json=as_json)
 
 
-def _say_json(found: FoundAlignment | None, offset: TimeOffset | None) -> None:
+def _say(found: FoundAlignment | None, offset: TimeOffset | None, *, as_json: bool) -> None:
+    if not as_json:
+        return _print(found, offset)
     document = {
         "alignment": None if found is None else json.loads(found.alignment.to_json()),
         "found_from": None if found is None else found.found_from,
         "evidence": None if found is None else to_json(found.evidence),
         "time": to_json(offset),
     }
-    typer.echo(json.dumps(document, indent=2))
+    return typer.echo(json.dumps(document, indent=2))
 
 
-def _say(found: FoundAlignment | None, offset: TimeOffset | None) -> None:
+def _print(found: FoundAlignment | None, offset: TimeOffset | None) -> None:
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
     table.add_column(overflow="fold")

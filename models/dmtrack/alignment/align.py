@@ -7,18 +7,19 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
-from typing import Final, cast
+from typing import Annotated, Final, cast
 
 import cv2
 import numpy as np
 
 from dmtrack.alignment.automatic import Evidence, align_automatically
 from dmtrack.alignment.edges import aux_channels, edge_map, floats
-from dmtrack.alignment.points import align_by_board, fit_points, read_point_pairs
+from dmtrack.alignment.points import align_by_board, fit_points, parse_board, read_point_pairs
 from dmtrack.alignment.time_offset import TimeOffset, find_offset, motion_signal
 from dmtrack.errors import AlignmentError, ConfigError
 from dmtrack.geometry.alignment_file import Alignment
 from dmtrack.geometry.homography import Homography
+from dmtrack.options import Option, make_exact, number_text, positive_seconds
 from dmtrack.output.atomic import reserve, write_atomically
 from dmtrack.video.encoding import Image8, encode
 from dmtrack.video.frame import FramePair, Modality
@@ -46,12 +47,14 @@ class FoundAlignment:
         alignment: As it is written.
         found_from: In words.
         evidence: What speaks for it, where it was found from the pictures alone.
+        offset: What was found about the clocks, if that was looked for.
         written: The files that were written: alignment and picture.
     """
 
     alignment: Alignment
     found_from: str
     evidence: Evidence | None = None
+    offset: TimeOffset | None = None
     written: tuple[Path, ...] = ()
 
 
@@ -62,19 +65,62 @@ class AlignOptions:
     Attributes:
         points: A file of hand-picked point pairs.
         board: Inner corners, across and down, of a checkerboard that both cameras see.
+        time: Find the time offset first, and note it in the alignment.
+        picture: Where both streams are drawn over each other; None: beside the alignment, a `.png`.
         frames: Frames looked at; None: `AUTOMATIC_FRAMES`, or `BOARD_FRAMES` for a checkerboard.
+        largest_offset_s: Time offsets up to this are tried.
 
     Raises:
-        ConfigError: Both points and a board are given.
+        ConfigError: Both points and a board are given, or there is no frame to look at.
     """
 
-    points: Path | None = None
-    board: tuple[int, int] | None = None
-    frames: int | None = None
+    points: Annotated[
+        Path | None,
+        Option(
+            "--points", "Hand-picked point pairs: CSV or JSON rows of x_aux, y_aux, x_rgb, y_rgb.", "FILE"
+        ),
+    ] = None
+    board: Annotated[
+        tuple[int, int] | None,
+        Option(
+            "--checkerboard",
+            "Inner corners of a checkerboard both cameras see.",
+            "9x6",
+            parse=parse_board,
+            write=lambda board: f"{board[0]}x{board[1]}",
+        ),
+    ] = None
+    time: Annotated[
+        bool, Option("--time", "Find the time offset from motion; without -o, nothing else is looked for.")
+    ] = False
+    picture: Annotated[Path | None, Option("--picture", "Blend to look at. Default: FILE.png.", "FILE")] = (
+        None
+    )
+    frames: Annotated[
+        int | None,
+        Option(
+            "--frames",
+            f"Frames looked at. Default: {AUTOMATIC_FRAMES}; {BOARD_FRAMES} for a checkerboard.",
+            "N",
+        ),
+    ] = None
+    largest_offset_s: Annotated[
+        Fraction,
+        Option(
+            "--largest-offset",
+            "Time offsets up to this are tried.",
+            "SECONDS",
+            parse=positive_seconds,
+            write=number_text,
+        ),
+    ] = Fraction(10)
 
     def __post_init__(self) -> None:
+        make_exact(self)
         if self.points is not None and self.board is not None:
             raise ConfigError("--points and --checkerboard exclude each other")
+        if self.frames is not None and self.frames < 1:
+            raise ConfigError(f"{self.frames} frames to look at", hint="--frames is 1 or more")
 
 
 def find_time_offset(
@@ -83,7 +129,7 @@ def find_time_offset(
     *,
     modality: Modality | None = None,
     pairing: PairingOptions = BY_TIME,
-    largest_s: float = 10.0,
+    largest_s: Fraction = Fraction(10),
 ) -> TimeOffset:
     """Find what to add to the times of the second stream, from the motion in both.
 
@@ -91,17 +137,20 @@ def find_time_offset(
         rgb: The first stream.
         aux: The second stream.
         modality: What `aux` measures; None finds out.
-        pairing: How the streams are opened; its own offset plays no part.
+        pairing: How the streams are opened.
         largest_s: Offsets up to this are tried.
 
     Raises:
         AlignmentError: There is no clear one.
         InputError: A stream cannot be read.
-        ConfigError: The modality cannot be told.
+        ConfigError: The modality cannot be told, or the offset is given already.
     """
+    if pairing.offset_s is not None:
+        raise ConfigError("--time and --offset-ms exclude each other")
     with open_streams(rgb, aux, pairing) as streams:
         modality = modality_of(streams.aux, modality).modality
-        return find_offset(motion_signal(streams.rgb, None), motion_signal(streams.aux, modality), largest_s)
+        motion = motion_signal(streams.rgb, None), motion_signal(streams.aux, modality)
+        return find_offset(*motion, float(largest_s))
 
 
 def align(
@@ -112,8 +161,6 @@ def align(
     modality: Modality | None = None,
     pairing: PairingOptions = BY_TIME,
     options: AlignOptions | None = None,
-    offset: TimeOffset | None = None,
-    picture: Path | None = None,
     overwrite: bool = False,
 ) -> FoundAlignment:
     """Find where the second camera's pixels lie in the first one's picture.
@@ -125,49 +172,43 @@ def align(
         modality: What `aux` measures; None finds out.
         pairing: How the streams are opened and matched in time.
         options: What it is found from.
-        offset: What was found about the clocks, instead of the offset of `pairing`; noted in the file.
-        picture: Where both streams are drawn over each other; None: beside `output`, a `.png`.
         overwrite: Replace existing files.
 
     Raises:
         AlignmentError: It is not sure, or what it is to be found from does not agree. Nothing is written.
         InputError: A stream or the points cannot be read.
-        ConfigError: The modality cannot be told.
+        ConfigError: The modality cannot be told, or both files have one name.
         OutputError: A file exists, or cannot be written.
     """
     options = options or AlignOptions()
-    written = () if output is None else reserve_files(output, picture, overwrite=overwrite)
-    if offset is not None:
+    written = () if output is None else _reserved(output, options.picture, overwrite=overwrite)
+    offset = None
+    if options.time:
+        limit_s = options.largest_offset_s
+        offset = find_time_offset(rgb, aux, modality=modality, pairing=pairing, largest_s=limit_s)
         pairing = replace(pairing, offset_s=Fraction(offset.offset_s).limit_denominator(100_000))
     shown = next(spread_pairs(rgb, aux, _SHOWN, modality=modality, pairing=pairing))
+    evidence = None
     if options.points is not None:
         alignment, words = _from_points(options.points, shown)
-        found = FoundAlignment(alignment, words)
     else:
         count = options.frames or (AUTOMATIC_FRAMES if options.board is None else BOARD_FRAMES)
         pairs = spread_pairs(rgb, aux, count, modality=shown.modality, pairing=pairing)
         if options.board is not None:
             fit, words = align_by_board(pairs, options.board)
-            found = FoundAlignment(fit.alignment, words)
+            alignment = fit.alignment
         else:
             alignment, evidence = align_automatically(pairs)
-            found = FoundAlignment(alignment, f"{evidence.frames} frame pairs", evidence)
+            words = f"{evidence.frames} frame pairs"
     if offset is not None:
-        noted = replace(found.alignment, offset_ms=round(offset.offset_s * 1000, 3))
-        found = replace(found, alignment=noted)
+        alignment = replace(alignment, offset_ms=round(offset.offset_s * 1000, 3))
     if written:
-        write_atomically(written[1], _png(blend_picture(shown, found.alignment.homography)))
-        write_atomically(written[0], found.alignment.to_json().encode())
-    return replace(found, written=written)
+        write_atomically(written[1], _png(blend_picture(shown, alignment.homography)))
+        write_atomically(written[0], alignment.to_json().encode())
+    return FoundAlignment(alignment, words, evidence, offset, written)
 
 
-def reserve_files(output: Path, picture: Path | None, *, overwrite: bool = False) -> tuple[Path, Path]:
-    """Return the names of an alignment file and of the picture that goes with it, if they can be written.
-
-    Raises:
-        ConfigError: They have the same name.
-        OutputError: One of them exists, or its folder cannot be made.
-    """
+def _reserved(output: Path, picture: Path | None, *, overwrite: bool) -> tuple[Path, Path]:
     picture = picture or output.with_suffix(".png")
     if picture == output:
         raise ConfigError("alignment and picture have the same name", where=output, hint="end -o in .json")
