@@ -174,9 +174,10 @@ SWITCHES = (
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[Any]:
     """A headless Chromium that keeps what pages say to its console; mark its tests slow."""
-    if CHROMIUM is None or DRIVER is None:
-        pytest.skip("needs Chromium and chromedriver")
-    webdriver = pytest.importorskip("selenium.webdriver", reason="needs selenium (the dev extra)")
+    from selenium import webdriver
+
+    assert CHROMIUM, "needs Chromium"
+    assert DRIVER, "needs chromedriver"
     options = webdriver.ChromeOptions()
     options.binary_location = CHROMIUM
     for switch in (*SWITCHES, f"--user-data-dir={tmp_path / 'profile'}"):

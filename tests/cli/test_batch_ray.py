@@ -19,13 +19,15 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture(scope="module")
 def cluster() -> Iterator[str]:
     """Two nodes with one core each; their workers find the packages of this checkout."""
-    pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", f"{ROOT}:{ROOT / 'models'}:{ROOT / 'tests' / 'unit'}")
-        nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-        nodes.add_node(num_cpus=1)
+        memory = {"object_store_memory": 80 << 20}  # the smallest: recordings are read from disk
+        nodes = Cluster(
+            initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False, **memory}
+        )
+        nodes.add_node(num_cpus=1, **memory)
         nodes.wait_for_nodes()
         yield nodes.address
         nodes.shutdown()

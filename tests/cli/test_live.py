@@ -236,10 +236,8 @@ class TestShow:
         assert_valid_results(12, "complete")
 
     @pytest.mark.slow
-    @pytest.mark.skipif(
-        any(shutil.which(name) is None for name in ("Xvfb", "xdotool")), reason="needs Xvfb and xdotool"
-    )
     def test_the_window_for_real(self, streams: tuple[str, str], weights: Path) -> None:
+        assert shutil.which("xdotool"), "needs xdotool and Xvfb"
         reading, writing = os.pipe()
         server = subprocess.Popen(
             ["Xvfb", "-displayfd", str(writing), "-screen", "0", "1280x800x24", "-nolisten", "tcp"],

@@ -13,9 +13,6 @@ from dmtrack.errors import ConfigError, DecodeError, InputError
 from dmtrack.video.events.batch import EventBatch
 from dmtrack.video.events.reader import open_events
 
-pytest.importorskip("lz4")
-pytest.importorskip("zstandard")
-
 EVENTS = files.some_events(3000, (346, 260))
 COLUMNS = files.columns(EVENTS)
 

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import event_files as files
+import h5py
+import hdf5plugin
 import numpy as np
 import pytest
 
@@ -13,9 +15,6 @@ from dmtrack.errors import ConfigError, DecodeError, FormatError, InputError
 from dmtrack.video.events import hdf5
 from dmtrack.video.events.batch import EventBatch
 from dmtrack.video.events.reader import EventReader, open_events
-
-h5py = pytest.importorskip("h5py")
-hdf5plugin = pytest.importorskip("hdf5plugin")
 
 EVENTS = files.some_events(5000)
 C = files.columns(EVENTS)

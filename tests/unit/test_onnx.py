@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import onnx
 import pytest
 import torch
 
@@ -12,14 +13,9 @@ from dmtrack.config import TINY
 from dmtrack.errors import CheckpointError, ConfigError
 from dmtrack.network import backend
 from dmtrack.network.backend import inference_network
+from dmtrack.network.fast.onnx_export import export_onnx, largest_difference
+from dmtrack.network.fast.onnx_network import OnnxFiles, OnnxNetwork
 from dmtrack.network.model import DMTrack
-
-onnx = pytest.importorskip("onnx")
-pytest.importorskip("onnxruntime")
-pytest.importorskip("onnxscript")
-
-from dmtrack.network.fast.onnx_export import export_onnx, largest_difference  # noqa: E402
-from dmtrack.network.fast.onnx_network import OnnxFiles, OnnxNetwork  # noqa: E402
 
 CONFIG = replace(TINY, depth=1, width=64, heads=1, template_size=32, search_size=64, head_width=32)
 
