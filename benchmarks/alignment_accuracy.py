@@ -82,6 +82,7 @@ def warped(pairs: list[FramePair], matrix: np.ndarray) -> Iterator[FramePair]:
     """Yield the pairs as if the second camera had moved."""
     for pair in pairs:
         aux = pair.aux
+        assert aux is not None
         flags = cv2.INTER_LINEAR if pair.modality is Modality.THERMAL else cv2.INTER_NEAREST
         border = cv2.BORDER_REPLICATE if pair.modality is Modality.THERMAL else cv2.BORDER_CONSTANT
         blank = 255 if pair.modality is Modality.EVENT else 0
@@ -110,6 +111,7 @@ def recovered(name: str, pairs: list[FramePair], warps: int) -> Iterator[Trial]:
     """Yield one trial a warp."""
     plain = propose(pairs)
     first = pairs[0]
+    assert first.aux is not None
     aux_size, rgb_size = (first.aux.width, first.aux.height), (first.rgb.width, first.rgb.height)
     base = Homography.stretch(aux_size, rgb_size)
     itself = base if plain is None else plain[0].homography

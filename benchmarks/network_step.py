@@ -59,7 +59,7 @@ def made_up(preset: str) -> DMTrack:
 def program(model: DMTrack, precision: Precision) -> Network:
     """Return the packed form, which becomes a program with its second step."""
     packed = inference_network(model, precision, recorded=False)
-    assert isinstance(packed, PackedNetwork)  # noqa: S101
+    assert isinstance(packed, PackedNetwork)
     return TracedNetwork(packed, after=1)
 
 

@@ -147,7 +147,7 @@ def occluded_pass(tracker_for: TrackerFactory, sequence: Sequence) -> OcclusionF
         return view
 
     result = one_pass(factory, sequence)
-    assert view is not None  # noqa: S101
+    assert view is not None
     hidden = np.zeros(len(sequence), bool)
     hidden[view.hidden.start : view.hidden.stop] = True
     later = slice(sequence.start_frame + 1, None)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -66,11 +67,14 @@ def main(folder: Path) -> None:
         weights = resolve_weights("tiny", modality)
         return Tracker(weights.model, weights.tracker_config)
 
+    def other(name: str, _: Modality | None) -> OpenCvTracker:
+        return OpenCvTracker(name)
+
     clips = find_sequences(folder)
     columns = {"dmtrack": [one.mean_iou for one in (one_pass(bundled, clip) for clip in clips)]}
     names = []
     for name in OPENCV:
-        figures = [one_pass(lambda _, name=name: OpenCvTracker(name), clip) for clip in clips]
+        figures = [one_pass(partial(other, name), clip) for clip in clips]
         columns[name] = [one.mean_iou for one in figures]
         names = [one.name for one in figures]
     print(f"OpenCV {cv2.__version__}")

@@ -136,7 +136,7 @@ def mean_iou(figures: Sequence[ClipResult]) -> float:
 
 def show(cells: Mapping[Cell, Sequence[ClipResult]]) -> None:
     """Print the table of mean IoU."""
-    kinds, views = (list(dict.fromkeys(place[axis] for place in cells)) for axis in (0, 1))
+    kinds, views = dict.fromkeys(kind for kind, _ in cells), dict.fromkeys(streams for _, streams in cells)
     print(f"mean IoU over {len(next(iter(cells.values())))} targets of two streams")
     print(f"{'RGB is':10s}" + "".join(f"{streams:>8s}" for streams in views))
     for kind in kinds:

@@ -38,7 +38,7 @@ def first_box_s(words: list[str]) -> float:
     with subprocess.Popen(
         [sys.executable, *_TRACK, *words, "--progress", "json"], stdout=subprocess.PIPE, text=True
     ) as process:
-        assert process.stdout is not None  # noqa: S101
+        assert process.stdout is not None
         events = map(json.loads, process.stdout)
         next(event for event in events if event["event"] == "progress")
         taken = perf_counter() - begin

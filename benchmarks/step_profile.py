@@ -73,7 +73,7 @@ def step_gmacs(model: DMTrack, targets: int) -> float:
     run = step(inference_network(model, packed=False), model, targets)
     with FlopCounterMode(display=False) as counter:
         run()
-    return counter.get_total_flops() / 2e9
+    return float(counter.get_total_flops()) / 2e9
 
 
 def shares_ms(run: Callable[[], object]) -> dict[str, float]:

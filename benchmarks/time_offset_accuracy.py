@@ -26,7 +26,7 @@ from dmtrack.alignment.time_offset import (
     motion_signal,
     propose_offset,
 )
-from dmtrack.video.frame import Frame
+from dmtrack.video.frame import Frame, Modality
 from dmtrack.video.matching import shifted
 from dmtrack.video.modality import find_modality
 from dmtrack.video.stream_files import open_streams
@@ -44,7 +44,7 @@ def changed(frames: Iterable[Frame], late_s: Fraction, offset_s: Fraction, every
         yield shifted(frame, -offset_s)
 
 
-def signals(data: Path, name: str) -> tuple[MotionSignal, list[Frame], str]:
+def signals(data: Path, name: str) -> tuple[MotionSignal, list[Frame], Modality]:
     """Return the motion of the first stream, and the frames of the second."""
     rgb, aux = recording_paths(name, data)
     modality = find_modality(aux).modality
@@ -81,7 +81,7 @@ def main() -> None:
         for late_s, offset_s in late_starts(frames):
             moved = motion_signal(changed(frames, late_s, offset_s, every), modality)
             found = propose_offset(rgb, moved)
-            if accepted(found):
+            if found is not None and accepted(found):
                 errors.append(abs(found.offset_s - float(offset_s)) * 1000)
         shown = errors or [np.nan]
         bad = sum(error > 50 for error in errors)

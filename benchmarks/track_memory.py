@@ -44,7 +44,7 @@ def main() -> None:
             stdout=subprocess.PIPE,
             text=True,
         )
-        assert process.stdout is not None  # noqa: S101
+        assert process.stdout is not None
         seen: list[tuple[int, float]] = []
         for line in process.stdout:
             event = json.loads(line)

@@ -55,7 +55,7 @@ def main() -> None:
     print("| second picture | modality | warp ms | share of the network | plain resize ms |")
     print("| --- | --- | --- | --- | --- |")
     for aux_size in ((640, 480), (640, 512), (320, 240), (1280, 960)):
-        picture = np.ascontiguousarray(cv2.resize(image[..., :3], aux_size))
+        picture = np.asarray(cv2.resize(image[..., :3], aux_size), np.uint8)
         base = Homography.stretch(aux_size, SIZE).matrix
         tilt = np.array([[1.02, 0.03, 8], [-0.03, 1.01, -6], [1e-5, 2e-5, 1]])
         warp = HomographyGrid(Homography.of(tilt @ base, aux_size, SIZE))

@@ -23,11 +23,9 @@ def cluster() -> Iterator[str]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", f"{ROOT}:{ROOT / 'models'}:{ROOT / 'tests' / 'unit'}")
-        memory = {"object_store_memory": 80 << 20}  # the smallest: recordings are read from disk
-        nodes = Cluster(
-            initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False, **memory}
-        )
-        nodes.add_node(num_cpus=1, **memory)
+        node = {"num_cpus": 1, "object_store_memory": 80 << 20}  # the smallest: recordings are read from disk
+        nodes = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
+        nodes.add_node(**node)
         nodes.wait_for_nodes()
         yield nodes.address
         nodes.shutdown()
