@@ -94,7 +94,7 @@ def warped(pairs: list[FramePair], matrix: np.ndarray) -> Iterator[FramePair]:
             borderMode=border,
             borderValue=(blank,) * 3,
         )
-        yield replace(pair, aux=replace(aux, pixels=pixels))
+        yield replace(pair, aux=replace(aux, pixels=pixels.astype(aux.pixels.dtype)))
 
 
 def view_error_px(found: Homography, truth: Homography) -> float:
