@@ -113,7 +113,7 @@ def _clip_json(one: DatasetRecording) -> dict[str, object]:
             {
                 "name": sequence.name,
                 "frames": len(sequence),
-                "start_frame": sequence.source_start() + sequence.start_frame,
+                "start_frame": sequence.source_start + sequence.start_frame,
                 "start_box": list(sequence.start_box.xywh),
                 "visible": int(sequence.visible.sum()),
                 "annotation_step": sequence.annotation_step,
@@ -272,7 +272,7 @@ def _clips_table(clips: Sequence[DatasetRecording], root: Path) -> Table:
         name = "." if clip.folder == root else str(clip.folder.relative_to(root))
         second = "none" if clip.second is None else f"{clip.layout.modality}"
         frames = "?" if one.pictures[0] is None else str(one.pictures[0])
-        targets = [f"{s.start_box} at {s.source_start() + s.start_frame}" for s in one.sequences]
+        targets = [f"{s.start_box} at {s.source_start + s.start_frame}" for s in one.sequences]
         table.add_row(*(Text(cell) for cell in (name, clip.layout.name, second, frames, _listed(targets))))
     return table
 
@@ -287,7 +287,7 @@ def _stream_text(path: Path, pictures: int | None) -> str:
 
 
 def _target_text(sequence: AnnotatedSequence) -> str:
-    begin = sequence.source_start() + sequence.start_frame
+    begin = sequence.source_start + sequence.start_frame
     step = f", every {sequence.annotation_step}th annotated" if sequence.annotation_step > 1 else ""
     shown = int(sequence.visible.sum())
     return (

@@ -115,6 +115,7 @@ def test_otb_pictures_beyond_the_ground_truth_are_left_out(build):
     sequence = find_sequences(build({"img": 5, "groundtruth_rect.txt": ROWS}))[0]
     assert [p.name for p in sequence.rgb_paths] == ["00000001.jpg", "00000002.jpg", "00000003.jpg"]
     david = find_sequences(build({"img": 302, "groundtruth_rect.txt": ROWS}, "David"))[0]
+    assert (sequence.source_start, david.source_start) == (0, 299)
     assert [p.name for p in david.rgb_paths] == ["00000300.jpg", "00000301.jpg", "00000302.jpg"]
 
 

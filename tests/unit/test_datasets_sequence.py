@@ -10,7 +10,6 @@ import pytest
 from dmtrack.datasets.image_files import ImageFiles
 from dmtrack.datasets.sequence import Sequence, is_recording
 from dmtrack.errors import DatasetError, VideoError
-from dmtrack.video.frame import Modality
 
 
 def make(frames=3, **changes):
@@ -37,31 +36,9 @@ def test_length_start_box_and_arrays_that_cannot_be_changed():
         sequence.boxes[0, 0] = 5
 
 
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"rgb_paths": files("walk/rgb", 4)}, "4 pictures, but 3 rows of ground truth"),
-        ({"rgb_paths": ()}, "there are no pictures"),
-        (
-            {"modality": Modality.DEPTH, "aux_paths": files("walk/depth", 2)},
-            "3 pictures in rgb, but 2 in depth",
-        ),
-        ({"modality": Modality.DEPTH}, "go together"),
-        ({"aux_paths": files("walk/depth", 3)}, "go together"),
-        ({"visible": np.ones(2, dtype=bool)}, "do not go together"),
-        ({"boxes": np.ones((3, 5))}, "do not go together"),
-        (
-            {"boxes": np.array([[1.0, 2, 3, 4], [1, 2, 0, 4], [1, 2, 3, 4]])},
-            "frame 1 is visible but has no box",
-        ),
-        ({"visible": np.zeros(3, dtype=bool)}, "visible in no frame"),
-        ({"visible": np.array([False, True, True])}, "no box is known in start frame 0"),
-        ({"start_frame": 3}, "start frame 3"),
-    ],
-)
-def test_what_does_not_fit_is_named(changes, message):
-    with pytest.raises(DatasetError, match=f"walk.*{message}"):
-        make(**changes)
+def test_a_target_that_is_never_visible_is_refused():
+    with pytest.raises(DatasetError, match="visible in no frame"):
+        make(visible=np.zeros(3, dtype=bool))
 
 
 def test_absent_frames_have_no_box():
@@ -93,19 +70,8 @@ def test_pictures_are_listed_in_the_order_of_their_numbers(pictures):
     assert pictures.names == ("1.jpg", "2.jpg", "10.jpg")
 
 
-def test_a_part_of_a_folder_says_where_it_starts(tmp_path, pictures):
+def test_a_list_of_pictures_is_read_as_their_folder(tmp_path, pictures):
     assert make(rgb_paths=pictures).sources() == (tmp_path, None)
-    assert make(rgb_paths=pictures).source_start() == 0
-    assert make(frames=2, rgb_paths=pictures[1:]).source_start() == 1
-    assert make(frames=2, rgb_paths=pictures[:2]).source_start() == 0
-
-
-def test_pictures_that_are_no_run_cannot_be_read_as_a_stream(pictures):
-    with pytest.raises(DatasetError, match="walk skips pictures"):
-        make(frames=2, rgb_paths=pictures[::2]).source_start()
-    both = make(frames=2, rgb_paths=pictures[1:], modality=Modality.EVENT, aux_paths=pictures[:2])
-    with pytest.raises(DatasetError, match="begin at different pictures"):
-        both.source_start()
 
 
 def test_image_files_behave_as_a_list_of_paths():

@@ -80,7 +80,7 @@ def items_of_sequences(
     """
     base = BatchItem(item_id, clip.rgb, clip.second, clip.layout.modality)
     folder = clip.folder.resolve().name
-    starts = [(one.source_start() + one.start_frame, one.start_box) for one in sequences]
+    starts = [(one.source_start + one.start_frame, one.start_box) for one in sequences]
     names = [one.name.removeprefix(f"{folder}_") for one in sequences]
     return _items(base, names, starts)
 

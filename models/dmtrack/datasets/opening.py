@@ -82,7 +82,7 @@ def _open_target(clip: Clip, truth: Path) -> Sequence:
     rgb, aux = _stream_paths(clip.rgb), () if clip.aux is None else _stream_paths(clip.aux)
     _require_partners(clip, rgb, aux)
     annotated = read_boxes(truth)
-    rgb, boxes, step = _fitted(clip, rgb, annotated.boxes)
+    rgb, boxes, step, first = _fitted(clip, rgb, annotated.boxes)
     _require_rows(clip, rgb, boxes)
     known = np.asarray(np.isfinite(boxes).all(axis=1), np.bool_)
     present = present_frames(clip.folder, known)
@@ -98,6 +98,7 @@ def _open_target(clip: Clip, truth: Path) -> Sequence:
         boxes=boxes,
         visible=visible,
         start_frame=int(np.argmax(visible)),
+        source_start=first,
         layout=clip.layout.name,
         annotation_step=step,
         sizeless_frames=tuple(sizeless[present[sizeless]].tolist()),
@@ -127,29 +128,30 @@ def _require_partners(clip: Clip, rgb: Paths, aux: Paths) -> None:
     )
 
 
-def _fitted(clip: Clip, rgb: Paths, boxes: Floats) -> tuple[Paths, Floats, int]:
+def _fitted(clip: Clip, rgb: Paths, boxes: Floats) -> tuple[Paths, Floats, int, int]:
     """Bring pictures and boxes to one length where the data set says how; `_require_rows` checks the rest.
 
     Returns:
-        The pictures, the boxes with one row a picture, and the step between annotated frames.
+        The pictures, the boxes with one row a picture, the step between annotated frames, and how many
+        pictures at the beginning are left out.
 
     Source: the benchmarks' own tool kits (RGBT: cut to the shortest length).
     """
     pictures, rows, layout = len(rgb), len(boxes), clip.layout.name
     if is_recording(rgb) or pictures == rows:
-        return rgb, boxes, 1
+        return rgb, boxes, 1, 0
     if layout == "vtuav" and rows > 1 and 0 <= pictures - 1 - _last_row(boxes) < 2 * _VTUAV_STEP:
-        return rgb, _spread(boxes, pictures), _VTUAV_STEP
+        return rgb, _spread(boxes, pictures), _VTUAV_STEP, 0
     if rows == 1:  # the start box alone
-        return rgb, np.vstack([boxes, np.full((pictures - 1, 4), np.nan)]), 1
+        return rgb, np.vstack([boxes, np.full((pictures - 1, 4), np.nan)]), 1, 0
     first = _OTB_FIRST_FRAMES.get(clip.folder.resolve().name, 0)
     if layout == "otb" and first + rows <= pictures:
-        return rgb[first : first + rows], boxes, 1
+        return rgb[first : first + rows], boxes, 1, first
     if layout in _CUT_TO_SHORTEST and abs(pictures - rows) <= _SPARE_ROWS and not _gaps_in(rgb):
         logger.warning("%s: %d pictures, %d boxes: cut to the shorter", clip.folder, pictures, rows)
         shortest = min(pictures, rows)
-        return rgb[:shortest], boxes[:shortest], 1
-    return rgb, boxes, 1
+        return rgb[:shortest], boxes[:shortest], 1, 0
+    return rgb, boxes, 1, 0
 
 
 def _require_rows(clip: Clip, rgb: Paths, boxes: Floats) -> None:

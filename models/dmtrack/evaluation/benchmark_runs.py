@@ -228,7 +228,7 @@ def runs_of(
             yield _anchored(sequence, anchor, scratch)
         return
     rgb, aux = sequence.sources()
-    first, name = sequence.source_start(), sequence.name
+    first, name = sequence.source_start, sequence.name
     start = first + sequence.start_frame
     item = BatchItem(
         name,
@@ -252,7 +252,7 @@ def _anchored(sequence: AnnotatedSequence, anchor: int, scratch: Path) -> Benchm
     box = sequence.box(frame)
     if anchor >= 0:
         rgb, aux = sequence.sources()
-        start = sequence.source_start() + frame
+        start = sequence.source_start + frame
         position = Position(index=start) if start else None
         item = BatchItem(name, rgb, aux, sequence.modality, boxes=(box,), start=position)
         return BenchmarkRun(item, start, file, ResultFormat.VOT)

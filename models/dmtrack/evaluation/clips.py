@@ -129,7 +129,7 @@ def one_pass(tracker_for: TrackerFactory, sequence: Sequence, *, max_frames: int
 def _pairs(sequence: Sequence, start: int, end: int) -> Iterator[tuple[int, FramePair]]:
     """Yield the pairs from frame `start` up to and without `end`, each with its frame in the sequence."""
     rgb, aux = sequence.sources()
-    offset = sequence.source_start()
+    offset = sequence.source_start
     first, stop = Position(index=offset + start), Position(index=offset + end)
     with open_pair(rgb, aux, modality=sequence.modality, start=first, end=stop) as pairs:
         for pair in pairs:

@@ -119,7 +119,7 @@ def _write_sheet(
     for clip in clips:
         for number, sequence in enumerate(clip.sequences, start=1):
             for frame in (one.rgb.index for one in shown):
-                row = frame - sequence.source_start()
+                row = frame - sequence.source_start
                 if 0 <= row < len(sequence) and sequence.visible[row]:
                     mark = Mark(sequence.box(row), "", target_colour(number))
                     marks.setdefault(frame, []).append(mark)

@@ -181,7 +181,7 @@ class BoxSources:
     def _first_shown(self, sequence: AnnotatedSequence, here: int) -> tuple[Box, int]:
         """Return the box of a target and the frame it starts at: `here`, or the next one that shows it."""
         is_given = self.request.start is not None
-        offset = sequence.source_start()
+        offset = sequence.source_start
         shown = np.flatnonzero(sequence.visible) + offset
         later = shown[shown >= (here if is_given else max(here, offset + sequence.start_frame))]
         if len(later) == 0 or (is_given and later[0] != here):
