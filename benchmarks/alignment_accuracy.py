@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -86,7 +87,7 @@ def warped(pairs: list[FramePair], matrix: np.ndarray) -> Iterator[FramePair]:
         flags = cv2.INTER_LINEAR if pair.modality is Modality.THERMAL else cv2.INTER_NEAREST
         border = cv2.BORDER_REPLICATE if pair.modality is Modality.THERMAL else cv2.BORDER_CONSTANT
         blank = 255 if pair.modality is Modality.EVENT else 0
-        pixels = cv2.warpPerspective(
+        pixels: Any = cv2.warpPerspective(  # of the same type
             aux.pixels,
             matrix,
             (aux.width, aux.height),
@@ -94,7 +95,7 @@ def warped(pairs: list[FramePair], matrix: np.ndarray) -> Iterator[FramePair]:
             borderMode=border,
             borderValue=(blank,) * 3,
         )
-        yield replace(pair, aux=replace(aux, pixels=pixels.astype(aux.pixels.dtype)))
+        yield replace(pair, aux=replace(aux, pixels=pixels))
 
 
 def view_error_px(found: Homography, truth: Homography) -> float:
