@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from dmtrack.datasets.annotations import LASHER, read_annotations
+from dmtrack.datasets.annotations import LASHER_ATTRIBUTES, read_annotations
 from dmtrack.errors import DatasetError
 from dmtrack.evaluation.benchmarks import BenchmarkName, benchmark_of
 
@@ -78,7 +78,7 @@ def test_several_targets_and_what_vot_says(tmp_path: Path) -> None:
 
 
 def test_attributes(tmp_path: Path) -> None:
-    flags = ",".join("1" if name in ("NO", "ARC") else "0" for name in LASHER)
+    flags = ",".join("1" if name in ("NO", "ARC") else "0" for name in LASHER_ATTRIBUTES)
     files = {
         "gt/x.txt": ROWS,
         "AttriSeqsTxt/x.txt": flags,

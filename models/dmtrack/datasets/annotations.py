@@ -10,7 +10,7 @@ Either every sequence is a folder with the files its data set uses, or one folde
 
 What a benchmark says is hard about its sequences (occlusion, low light) are attributes, as short names:
 
-    AttriSeqsTxt/NAME.txt    LasHeR: 19 numbers, 0 or 1, in the order of `LASHER`
+    AttriSeqsTxt/NAME.txt    LasHeR: 19 numbers, 0 or 1, in the order of `LASHER_ATTRIBUTES`
     attr_txt/LI.txt          RGBT234, RGBT210: 0 or 1 a sequence, in the order of `SequencesName.txt`
     NAME/attrs.txt           OTB: names, separated by commas
     NAME/LI.tag              VOT: 0 or 1 a frame; a sequence has what any of its frames has
@@ -54,7 +54,7 @@ _ABSENT_FLAGS: Final = "absent"
 _MAX_DEPTH: Final = 5
 
 
-LASHER: Final = (
+LASHER_ATTRIBUTES: Final = (
     *("NO", "PO", "TO", "HO", "MB", "LI", "HI", "AIV", "LR", "DEF"),
     *("BC", "SA", "CM", "TC", "FL", "OV", "FM", "SV", "ARC"),
 )
@@ -316,9 +316,9 @@ class Attributes:
 
 def _set_columns(path: Path) -> set[str]:
     words = read_text(path).replace(",", " ").split()
-    if len(words) != len(LASHER):
-        raise FormatError(f"has {len(words)} attributes, not {len(LASHER)}", where=path)
-    return {name for name, word in zip(LASHER, words, strict=True) if word == "1"}
+    if len(words) != len(LASHER_ATTRIBUTES):
+        raise FormatError(f"has {len(words)} attributes, not {len(LASHER_ATTRIBUTES)}", where=path)
+    return {name for name, word in zip(LASHER_ATTRIBUTES, words, strict=True) if word == "1"}
 
 
 def _listed(folder: Path) -> dict[str, set[str]]:

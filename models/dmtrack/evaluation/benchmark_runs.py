@@ -256,16 +256,10 @@ def _anchored(sequence: AnnotatedSequence, anchor: int, scratch: Path) -> Benchm
         position = Position(index=start) if start else None
         item = BatchItem(name, rgb, aux, sequence.modality, boxes=(box,), start=position)
         return BenchmarkRun(item, start, file, ResultFormat.VOT)
-    streams = [_reversed(paths, frame, scratch / name / part, name) for part, paths in _streams(sequence)]
-    aux = streams[1] if len(streams) > 1 else None
-    item = BatchItem(name, streams[0], aux, sequence.modality, boxes=(box,))
-    return BenchmarkRun(item, 0, file, ResultFormat.VOT)
-
-
-def _streams(sequence: AnnotatedSequence) -> Iterator[tuple[str, Sequence[Path]]]:
-    yield "rgb", sequence.rgb_paths
-    if sequence.aux_paths:
-        yield "aux", sequence.aux_paths
+    rgb = _reversed(sequence.rgb_paths, frame, scratch / name / "rgb", name)
+    aux_paths = sequence.aux_paths
+    aux = _reversed(aux_paths, frame, scratch / name / "aux", name) if aux_paths else None
+    return BenchmarkRun(BatchItem(name, rgb, aux, sequence.modality, boxes=(box,)), 0, file, ResultFormat.VOT)
 
 
 def _reversed(paths: Sequence[Path], frame: int, folder: Path, name: str) -> Path:

@@ -69,15 +69,6 @@ class ClipResult:
         return mean_iou(self.ious)
 
     @property
-    def mean_iou_after_start(self) -> float:
-        """Mean overlap without the frame whose box was given.
-
-        Raises:
-            ValueError: No later frame has a true box.
-        """
-        return mean_iou(self.ious[self.start_frame + 1 :])
-
-    @property
     def frames(self) -> int:
         """Number of scored frames, the given one included."""
         return int(np.isfinite(self.ious).sum())

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import json
 import logging
 import math
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -113,8 +112,10 @@ def evaluate_results(
         prepare_folder(output, _FILES, overwrite=overwrite)
     with tempfile.TemporaryDirectory(prefix="dmtrack-evaluate-") as scratch:
         opened = _Opened(Path(scratch))
-        with opened.paths_as_named():
+        try:
             evaluation = _scored(results, dataset, options, opened)
+        except (FormatError, DatasetError) as error:
+            raise opened.renamed(error) from None
         if compared is not None:
             evaluation = _compared(evaluation, *compared)
         for problem in evaluation.problems:
@@ -150,17 +151,9 @@ class _Opened:
             self._folders[same] = unpacked(path, self._scratch / str(len(self._folders)))
         return self._folders[same]
 
-    @contextlib.contextmanager
-    def paths_as_named(self) -> Iterator[None]:
-        """Let errors inside the block name the zip rather than the folder it was unpacked to."""
-        try:
-            yield
-        except (FormatError, DatasetError) as error:
-            raise self.renamed(error) from None
-
     def renamed(self, error: FormatError | DatasetError) -> FormatError | DatasetError:
         """Return the error with the name of the zip in the place of the folder."""
-        where = "" if error.where is None else error.where
+        where = error.where or ""
         for path, folder in self._folders.items():
             if where.startswith(str(folder)):
                 return type(error)(error.what, where=str(path) + where[len(str(folder)) :], hint=error.hint)
