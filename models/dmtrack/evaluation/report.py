@@ -24,7 +24,7 @@ from dmtrack.datasets.annotations import Annotation
 from dmtrack.drawing.draw import PALETTE
 from dmtrack.errors import FormatError
 from dmtrack.evaluation.comparison import largest
-from dmtrack.evaluation.metric import track_boxes
+from dmtrack.evaluation.metric import padded, track_boxes
 from dmtrack.evaluation.multistart import MultiStart
 from dmtrack.evaluation.overlap import Floats, iou_per_frame, is_box
 from dmtrack.evaluation.scoring import TrackerScore
@@ -187,11 +187,11 @@ def _shots(annotation: Annotation, trackers: Sequence[TrackerScore], order: RowO
     boxes = [_boxes(tracker, annotation, order) for tracker in trackers]
     truth = annotation.truth
     step = max(1, round(len(pictures) / len(truth)))
-    ious = iou_per_frame(boxes[0], truth) if boxes[0] is not None else np.full(len(truth), np.nan)
+    ious = iou_per_frame(boxes[0], truth)
     shots: dict[str, bytes] = {}
     for frame in _chosen(ious, is_box(truth)):
         if frame * step < len(pictures):
-            drawn = _drawn(pictures[frame * step], truth[frame], [_row(one, frame) for one in boxes])
+            drawn = _drawn(pictures[frame * step], truth[frame], [one[frame] for one in boxes])
             if drawn is not None:
                 overlap = "" if np.isnan(ious[frame]) else f", overlap {ious[frame]:.2f}"
                 shots[f"frame {frame * step}{overlap}"] = drawn
@@ -207,29 +207,23 @@ def _chosen(ious: Floats, known: npt.NDArray[np.bool_]) -> list[int]:
     return sorted({int(frames[0]), worst, int(frames[-1])})
 
 
-def _boxes(tracker: TrackerScore, annotation: Annotation, order: RowOrder) -> Floats | None:
+def _boxes(tracker: TrackerScore, annotation: Annotation, order: RowOrder) -> Floats:
     """Return `(T, 4)` boxes of a tracker in the frames of the truth, NaN where it has none."""
+    nothing = np.full((len(annotation), 4), np.nan)
     score = next((one for one in tracker.sequences if one.name == annotation.name), None)
     if score is None:
-        return None
+        return nothing
     try:
         track = read_track(score.files[0], order)
     except FormatError:
-        return None
+        return nothing
     rows = track_boxes(track, annotation.truth)
     frames = len(annotation)
     if len(rows) >= 2 * frames:
         rows = rows[:: round(len(rows) / frames)]
     flags = annotation.present
     begin = int(np.argmax(flags)) if flags is not None and flags.any() and len(rows) < frames else 0
-    whole = np.full((frames, 4), np.nan)
-    taken = rows[: frames - begin]
-    whole[begin : begin + len(taken)] = taken
-    return whole
-
-
-def _row(boxes: Floats | None, frame: int) -> Floats:
-    return np.full(4, np.nan) if boxes is None else boxes[frame]
+    return padded(np.vstack((nothing[:begin], rows)), frames)
 
 
 def _drawn(path: Path, truth: Floats, boxes: Sequence[Floats]) -> bytes | None:
