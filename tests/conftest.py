@@ -21,6 +21,10 @@ import pytest
 # threads that wait for each other are many times slower than one where something else runs.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# What a test starts runs the packages of this tree.
+_ROOT = Path(__file__).parents[1]
+os.environ["PYTHONPATH"] = os.pathsep.join((str(_ROOT), str(_ROOT / "models")))
+
 
 def _loaded(path: Path) -> ModuleType:
     """Return a program as a module."""
@@ -48,7 +52,7 @@ def script() -> Callable[[Path], ModuleType]:
 @pytest.fixture(scope="session")
 def benchmark_script() -> Callable[[str], ModuleType]:
     """Return what loads a script of `benchmarks/`."""
-    return lambda name: _loaded(Path(__file__).parents[1] / "benchmarks" / f"{name}.py")
+    return lambda name: _loaded(_ROOT / "benchmarks" / f"{name}.py")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,7 +14,6 @@ from typer.testing import CliRunner
 from dmtrack.errors import CheckpointError
 from dmtrack_cli.app import COMMANDS, app, load_command
 
-ROOT = Path(__file__).parents[2]
 RunCli = Callable[..., Any]
 
 _LOADED = """
@@ -29,10 +27,7 @@ finally:
 
 
 def in_a_new_process(*words: str) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "models")))}
-    return subprocess.run(
-        [sys.executable, *words], capture_output=True, text=True, env=environment, check=False, timeout=120
-    )
+    return subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False, timeout=120)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +63,6 @@ def test_a_reader_that_goes_away_is_no_error(recording: Any) -> None:
         stdout=writing,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "models")))},
         check=False,
         timeout=120,
     )

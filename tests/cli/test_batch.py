@@ -219,13 +219,13 @@ if __name__ == "__main__":
 
 
 def start(words: list[str]) -> subprocess.Popen[str]:
-    places = (ROOT, ROOT / "models", ROOT / "tests" / "unit")
+    places = (os.environ["PYTHONPATH"], str(ROOT / "tests" / "unit"))  # of the made-up runner
     return subprocess.Popen(
         [sys.executable, *words],
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(map(str, places))},
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(places)},
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,7 +23,7 @@ def cluster() -> Iterator[str]:
     from ray.cluster_utils import Cluster
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("PYTHONPATH", f"{ROOT}:{ROOT / 'models'}:{ROOT / 'tests' / 'unit'}")
+        patch.setenv("PYTHONPATH", str(ROOT / "tests" / "unit"), prepend=os.pathsep)
         node = {"num_cpus": 1, "object_store_memory": 80 << 20}  # the smallest: recordings are read from disk
         nodes = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
         nodes.add_node(**node)

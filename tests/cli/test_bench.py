@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,13 +17,7 @@ from dmtrack.geometry.box import Box
 from dmtrack.video.frame import Modality
 from dmtrack.video.pairing import open_pair
 
-ROOT = Path(__file__).parents[2]
 STAGES = ["decode", "crop", "network", "post", "draw", "encode"]
-
-
-@pytest.fixture(autouse=True)
-def _program_of_this_tree(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join((str(ROOT), str(ROOT / "models"))))
 
 
 @pytest.mark.slow

@@ -25,7 +25,6 @@ from dmtrack.tracking.start import TargetStart
 from dmtrack_cli.progress import SilentReporter
 
 RunCli = Callable[..., Any]
-ROOT = Path(__file__).parents[2]
 BOX = "40,40,24,24"
 
 
@@ -247,11 +246,7 @@ class TestShow:
         os.close(writing)
         with os.fdopen(reading) as pipe:
             display = f":{pipe.readline().strip()}"
-        environment = {
-            **os.environ,
-            "DISPLAY": display,
-            "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "models"))),
-        }
+        environment = {**os.environ, "DISPLAY": display}
         words = ["track", *streams, "--box", BOX, "--weights", weights, "-o", "out", "--show"]
         program = subprocess.Popen(
             [sys.executable, "-m", "dmtrack_cli", *map(str, words)],

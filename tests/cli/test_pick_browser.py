@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
@@ -13,8 +12,6 @@ from typing import Any
 import pytest
 
 from dmtrack.boxes.reading import read_rows
-
-ROOT = Path(__file__).parents[2]
 
 pytestmark = [
     pytest.mark.slow,
@@ -40,7 +37,6 @@ def program(recording: Any, weights: Path) -> Iterator[subprocess.Popen[str]]:
         ],
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "models")))},
     )
     yield process
     process.kill()

@@ -17,7 +17,6 @@ import pytest
 from dmtrack.drawing.draw import PALETTE
 
 RunCli = Callable[..., Any]
-ROOT = Path(__file__).parents[2]
 SCALE = 6  # frames of 96x64 are enlarged by this factor
 LEFT, TOP, SIDE = 20, 16, 16
 
@@ -187,12 +186,10 @@ def test_neither_render_nor_export_needs_torch(recording: Any) -> None:
         "        assert not leaving.code, leaving.code\n"
         "print('torch' in sys.modules)\n"
     )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "models")))}
     done = subprocess.run(
         [sys.executable, "-c", code, str(recording.rgb), str(recording.truth)],
         capture_output=True,
         text=True,
-        env=environment,
         check=False,
         timeout=120,
     )

@@ -18,8 +18,6 @@ from dmtrack.output.record import read_run_json
 from dmtrack_cli.interrupt import GracefulStop
 from dmtrack_cli.progress import SilentReporter
 
-ROOT = Path(__file__).parents[2]
-
 
 class _SignalAtFrame(SilentReporter):
     def __init__(self, frame: int, number: signal.Signals) -> None:
@@ -64,7 +62,6 @@ def test_ctrl_c_from_outside(make_video: Callable[..., Path], weights: Path) -> 
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "models")))},
     )
     assert process.stdout is not None
     assert '"start"' in process.stdout.readline()

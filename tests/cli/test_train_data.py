@@ -24,7 +24,6 @@ from dmtrack.network.weights.published import key_table
 from dmtrack.training.config import DataPart
 from dmtrack_cli.app import main
 
-ROOT = Path(__file__).parents[2]
 SMALL = ["--template-size", "32", "--search-size", "64", "--batch-size", "2", "--workers", "0", "--no-bf16"]
 #: A published network in small: one stream, as an OSTrack checkpoint holds it.
 OSTRACK = replace(BASE, width=64, depth=1, heads=1, head_width=16, template_size=32, search_size=64)
@@ -195,8 +194,7 @@ def test_what_data_may_not_say(
 
 @pytest.mark.slow
 def test_torchrun_trains_in_two_processes(tmp_path: Path, lasher: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "models")))}
-    environment |= {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
     words = ["--standalone", "--nproc-per-node", "2", "-m", "dmtrack_cli", "train", "--data", lasher]
     words += ["-o", tmp_path / "run", "--stage", "foundation", "--steps", "2", *SMALL]
     done = subprocess.run(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import importlib
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -20,12 +19,10 @@ FILES = sorted([*LIBRARY.rglob("*.py"), *PROGRAM.rglob("*.py")])
 
 
 def in_a_new_process(code: str) -> str:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "models")))}
     done = subprocess.run(
         [sys.executable, "-W", "error::UserWarning", "-c", code],
         capture_output=True,
         text=True,
-        env=environment,
         check=False,
         timeout=300,
     )

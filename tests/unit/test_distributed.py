@@ -14,8 +14,6 @@ import torch
 from dmtrack.errors import ConfigError
 from dmtrack.training.distributed import ALONE, ProcessGroup, joined_group
 
-ROOT = Path(__file__).parents[2]
-
 SCRIPT = '''
 import sys
 from dataclasses import dataclass, replace
@@ -118,8 +116,7 @@ def test_an_environment_without_torchrun_is_named(
 
 
 def launch(script: Path, processes: int, out: Path) -> None:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(ROOT), str(ROOT / "models")))}
-    environment |= {"OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
     runner = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
     done = subprocess.run(
         [sys.executable, *(runner if processes > 1 else []), str(script), str(out)],
