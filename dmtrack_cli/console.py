@@ -9,9 +9,11 @@ import logging
 import os
 import sys
 import traceback
+from collections.abc import Mapping
 from typing import Final, NoReturn
 
 from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from dmtrack.errors import DmtrackError
@@ -41,6 +43,16 @@ err: Final = Console(stderr=True, highlight=False)
 
 class Stopped(Exception):  # noqa: N818 - it is no error
     """The person stopped the program, in words fit for the terminal."""
+
+
+def facts_table(facts: Mapping[str, str]) -> Table:
+    """Return a table of names and what there is to say of each."""
+    table = Table.grid(padding=(0, 2))
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, fact in facts.items():
+        table.add_row(name, Text(fact))
+    return table
 
 
 def say_line(kind: str, message: str, style: str) -> None:

@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from dmtrack.alignment.align import AlignOptions, FoundAlignment, find_time_offset
 from dmtrack.alignment.align import align as find_alignment
@@ -16,7 +14,7 @@ from dmtrack.alignment.time_offset import TimeOffset
 from dmtrack.errors import ConfigError
 from dmtrack.output.record import to_json
 from dmtrack.video.streams import PairingOptions
-from dmtrack_cli.console import out
+from dmtrack_cli.console import facts_table, out
 from dmtrack_cli.option_groups import Without, grouped
 from dmtrack_cli.options import AuxArgument, JsonOption, ModalityOption, RgbArgument
 
@@ -83,14 +81,10 @@ def _say(found: FoundAlignment | None, offset: TimeOffset | None, *, as_json: bo
 
 
 def _print(found: FoundAlignment | None, offset: TimeOffset | None) -> None:
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    for name, fact in {**_space_facts(found), **_time_facts(offset)}.items():
-        table.add_row(name, Text(fact))
+    facts = _space_facts(found) | _time_facts(offset)
     if found is not None:
-        table.add_row("written", Text("\n".join(str(path) for path in found.written)))
-    out.print(table)
+        facts["written"] = "\n".join(map(str, found.written))
+    out.print(facts_table(facts))
 
 
 def _space_facts(found: FoundAlignment | None) -> dict[str, str]:

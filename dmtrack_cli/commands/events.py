@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
-from rich.text import Text
 
 from dmtrack.drawing.event_pictures import DrawnEvents, draw_events
 from dmtrack.errors import ConfigError
@@ -18,7 +17,7 @@ from dmtrack.run.folder import default_folder
 from dmtrack.video.events.options import EventOptions
 from dmtrack.video.source import DEFAULT_FRAME_RATE
 from dmtrack.video.streams import parse_rate
-from dmtrack_cli.console import Stopped, err, out
+from dmtrack_cli.console import Stopped, err, facts_table, out
 from dmtrack_cli.interrupt import GracefulStop
 from dmtrack_cli.option_groups import grouped
 from dmtrack_cli.options import EndOption, QuietOption, StartOption
@@ -145,44 +144,30 @@ class _DrawingView:
 def _print_totals(drawn: DrawnEvents, target: Path) -> None:
     """Print a table of what there was."""
     totals, info = drawn.totals, drawn.info
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    table.add_row("format", f"{info.codec}, {info.width}x{info.height}")
-    for note in drawn.notes:
-        table.add_row("", Text(note))
     share = totals.positive / totals.events if totals.events else 0.0
-    table.add_row("events", f"{totals.events} ({share:.0%} brighter)")
     begin_s = (totals.first_us or 0) / 1e6
-    table.add_row("time", f"{totals.duration_s:.6f} s, from {begin_s:.6f} s on its clock")
+    facts = {
+        "format": "\n".join([f"{info.codec}, {info.width}x{info.height}", *drawn.notes]),
+        "events": f"{totals.events} ({share:.0%} brighter)",
+        "time": f"{totals.duration_s:.6f} s, from {begin_s:.6f} s on its clock",
+    }
     if totals.duration_s > 0:
-        table.add_row("rate", f"{totals.events / totals.duration_s / 1e6:.3f} million events/s")
+        facts["rate"] = f"{totals.events / totals.duration_s / 1e6:.3f} million events/s"
     if totals.triggers:
-        table.add_row("triggers", str(totals.triggers))
-    table.add_row("damaged", f"{drawn.damaged} events or records left out" if drawn.damaged else "none")
+        facts["triggers"] = str(totals.triggers)
+    facts["damaged"] = f"{drawn.damaged} events or records left out" if drawn.damaged else "none"
     rate = info.frame_rate
     how = "one as often as so many events came" if rate is None else f"{float(rate):.3f} a second"
-    table.add_row("pictures", f"{drawn.pictures}, {how}")
+    facts["pictures"] = f"{drawn.pictures}, {how}"
     size = f"  ({size_text(target.stat().st_size)})" if target.is_file() else ""
-    table.add_row("written to", Text(f"{target}{size}"))
-    out.print(table)
+    out.print(facts_table(facts | {"written to": f"{target}{size}"}))
 
 
 def _say_totals(drawn: DrawnEvents, target: Path) -> None:
     """Print a line of JSON."""
-    totals, info = drawn.totals, drawn.info
-    say_json(
-        "end",
-        file=str(target),
-        pictures=drawn.pictures,
-        format=info.codec,
-        width=info.width,
-        height=info.height,
-        events=totals.events,
-        positive=totals.positive,
-        first_us=totals.first_us,
-        last_us=totals.last_us,
-        triggers=totals.triggers,
-        damaged=drawn.damaged,
-        notes=list(drawn.notes),
+    info, told = (
+        drawn.info,
+        {"pictures": drawn.pictures, "damaged": drawn.damaged, "notes": list(drawn.notes)},
     )
+    shape = {"format": info.codec, "width": info.width, "height": info.height}
+    say_json("end", file=str(target), **shape, **asdict(drawn.totals), **told)

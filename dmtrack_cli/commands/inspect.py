@@ -20,7 +20,7 @@ from dmtrack.video.container import ClockFacts, ContainerFacts, StreamFacts
 from dmtrack.video.frame import VideoInfo
 from dmtrack.video.inspection import PairMatch, PairReport
 from dmtrack.video.streams import PairingOptions, Sync
-from dmtrack_cli.console import out
+from dmtrack_cli.console import facts_table, out
 from dmtrack_cli.option_groups import grouped
 from dmtrack_cli.options import AuxArgument, JsonOption, ModalityOption, RgbArgument
 
@@ -62,35 +62,36 @@ def inspect(
     if found.pair is None:
         _say_root(rgb, found.clips, as_json=as_json)
     elif as_json:
-        values = {"report": found.pair, "ground_truth": found.ground_truth, "containers": found.containers}
-        shown = {name: to_json(value) for name, value in values.items()}
-        data_set = _clip_json(found.clips[0]) if found.clips else None
-        typer.echo(json.dumps(shown | {"data_set": data_set}, indent=2))
+        values = {
+            "report": found.pair,
+            "ground_truth": found.ground_truth,
+            "containers": found.containers,
+            "data_set": _clip_json(found.clips[0]) if found.clips else None,
+        }
+        typer.echo(json.dumps(to_json(values), indent=2))
     else:
-        _say(found)
+        _say(found, found.pair)
         if sheet is not None:
             typer.echo(f"{sheet}")
 
 
-def _say(found: RecordingReport) -> None:
+def _say(found: RecordingReport, pair: PairReport) -> None:
     for clip in found.clips:
-        out.print(_clip_table(clip), "")
-    if found.pair is None:
-        return
-    out.print(_streams_table(found.pair, found.containers), "")
+        out.print(facts_table(_clip_facts(clip)), "")
+    out.print(_streams_table(pair, found.containers), "")
     for container in found.containers:
-        if container is not None and _has_more_to_say(container):
+        if container is not None and (len(container.streams) > 1 or any(map(_tags_text, container.streams))):
             out.print(_tracks_table(container), "")
-    out.print(_facts_table(found.pair, found.ground_truth))
+    out.print(facts_table(_pair_facts(pair, found.ground_truth)))
     for problem in (problem for clip in found.clips for problem in clip.problems):
         out.print(Text.assemble(("problem: ", "bold red"), problem))
-    for warning in found.pair.warnings:
+    for warning in pair.warnings:
         out.print(Text.assemble(("warning: ", "yellow"), warning))
 
 
 def _say_root(root: Path, clips: tuple[DatasetRecording, ...], *, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps({"recordings": [_clip_json(clip) for clip in clips]}, indent=2))
+        typer.echo(json.dumps({"recordings": to_json([_clip_json(clip) for clip in clips])}, indent=2))
         return
     out.print(_clips_table(clips, root))
     for clip in clips:
@@ -102,11 +103,11 @@ def _say_root(root: Path, clips: tuple[DatasetRecording, ...], *, as_json: bool)
 def _clip_json(one: DatasetRecording) -> dict[str, object]:
     clip = one.clip
     return {
-        "folder": str(clip.folder),
+        "folder": clip.folder,
         "layout": clip.layout.name,
-        "modality": None if clip.second is None else to_json(clip.layout.modality),
-        "rgb": str(clip.rgb),
-        "aux": None if clip.second is None else str(clip.second),
+        "modality": one.modality,
+        "rgb": clip.rgb,
+        "aux": clip.second,
         "rgb_pictures": one.pictures[0],
         "aux_pictures": one.pictures[1],
         "targets": [
@@ -114,13 +115,13 @@ def _clip_json(one: DatasetRecording) -> dict[str, object]:
                 "name": sequence.name,
                 "frames": len(sequence),
                 "start_frame": sequence.source_start + sequence.start_frame,
-                "start_box": list(sequence.start_box.xywh),
+                "start_box": sequence.start_box.xywh,
                 "visible": int(sequence.visible.sum()),
                 "annotation_step": sequence.annotation_step,
             }
             for sequence in one.sequences
         ],
-        "problems": list(one.problems),
+        "problems": one.problems,
     }
 
 
@@ -181,10 +182,6 @@ def _tracks_table(container: ContainerFacts) -> Table:
     return table
 
 
-def _has_more_to_say(container: ContainerFacts) -> bool:
-    return len(container.streams) > 1 or any(_tags_text(stream) for stream in container.streams)
-
-
 def _track_row(stream: StreamFacts) -> tuple[str, ...]:
     kind = stream.kind if stream.video_number is None else f"video {stream.video_number}"
     picture = "" if stream.size is None else f"{stream.size[0]}x{stream.size[1]} {stream.pixel_format or '?'}"
@@ -203,16 +200,13 @@ def _tags_text(stream: StreamFacts) -> str:
     return ", ".join([*tags, *([f"language={language}"] if language != "und" else [])])
 
 
-def _facts_table(report: PairReport, truth: tuple[Path, ...]) -> Table:
-    table = _facts()
+def _pair_facts(report: PairReport, truth: tuple[Path, ...]) -> dict[str, str]:
+    facts = {}
     if report.aux is not None:
-        modality = "cannot be told" if report.modality is None else report.modality.value
-        table.add_row("modality", Text(f"{modality} ({report.modality_reason})"))
+        facts["modality"] = f"{report.modality or 'cannot be told'} ({report.modality_reason})"
     if report.match is not None:
-        for name, fact in _match_facts(report.match).items():
-            table.add_row(name, fact)
-    table.add_row("ground truth", Text(", ".join(str(path) for path in truth) or "none beside the input"))
-    return table
+        facts |= _match_facts(report.match)
+    return facts | {"ground truth": ", ".join(map(str, truth)) or "none beside the input"}
 
 
 def _match_facts(match: PairMatch) -> dict[str, str]:
@@ -230,7 +224,12 @@ def _match_facts(match: PairMatch) -> dict[str, str]:
         "looked at": f"{found} of the first {skew.frames} RGB frames have a partner",
     }
     if match.sync is not Sync.INDEX:
-        facts["starts"] = _starts_text(match)
+        facts["starts"] = "together"
+    if match.sync is not Sync.INDEX and match.start_apart_s:
+        apart_ms, offset_ms = float(match.start_apart_s * 1000), float(match.suggested_offset_s * 1000)
+        facts["starts"] = (
+            f"{apart_ms:+.1f} ms apart; --offset-ms {offset_ms:g} would make them start together"
+        )
     if match.length_ratio is not None and match.length_ratio != 1:
         facts["lengths"] = f"the second stream lasts {float(match.length_ratio):.4f} times as long"
     if skew.median_s is not None and skew.largest_s is not None:
@@ -240,25 +239,17 @@ def _match_facts(match: PairMatch) -> dict[str, str]:
     return facts
 
 
-def _starts_text(match: PairMatch) -> str:
-    if not match.start_apart_s:
-        return "together"
-    apart_ms, offset_ms = (float(value * 1000) for value in (match.start_apart_s, match.suggested_offset_s))
-    return f"{apart_ms:+.1f} ms apart; --offset-ms {offset_ms:g} would make them start together"
-
-
-def _clip_table(one: DatasetRecording) -> Table:
+def _clip_facts(one: DatasetRecording) -> dict[str, str]:
     clip = one.clip
-    table = _facts()
-    table.add_row("folder", Text(str(clip.folder)))
-    modality = "one stream" if clip.second is None else str(clip.layout.modality)
-    table.add_row("layout", Text(f"{clip.layout.name} ({modality})"))
-    table.add_row("RGB", Text(_stream_text(clip.rgb, one.pictures[0])))
-    if clip.second is not None:
-        table.add_row(str(clip.layout.modality), Text(_stream_text(clip.second, one.pictures[1])))
-    for number, sequence in enumerate(one.sequences):
-        table.add_row("targets" if number == 0 else "", Text(_target_text(sequence)))
-    return table
+    facts = {"folder": str(clip.folder), "layout": f"{clip.layout.name} ({one.modality or 'one stream'})"}
+    for name, path, pictures in zip(
+        ("RGB", one.modality), (clip.rgb, clip.second), one.pictures, strict=True
+    ):
+        if path is not None:
+            facts[str(name)] = path.name if pictures is None else f"{path.name}/ ({pictures} pictures)"
+    if one.sequences:
+        facts["targets"] = "\n".join(map(_target_text, one.sequences))
+    return facts
 
 
 def _clips_table(clips: Sequence[DatasetRecording], root: Path) -> Table:
@@ -270,7 +261,7 @@ def _clips_table(clips: Sequence[DatasetRecording], root: Path) -> Table:
     for one in clips:
         clip = one.clip
         name = "." if clip.folder == root else str(clip.folder.relative_to(root))
-        second = "none" if clip.second is None else f"{clip.layout.modality}"
+        second = str(one.modality or "none")
         frames = "?" if one.pictures[0] is None else str(one.pictures[0])
         targets = [f"{s.start_box} at {s.source_start + s.start_frame}" for s in one.sequences]
         table.add_row(*(Text(cell) for cell in (name, clip.layout.name, second, frames, _listed(targets))))
@@ -282,10 +273,6 @@ def _listed(words: Sequence[str]) -> str:
     return ", ".join(words[:_NAMED]) + (f" and {more} more" if more > 0 else "") or "none"
 
 
-def _stream_text(path: Path, pictures: int | None) -> str:
-    return path.name if pictures is None else f"{path.name}/ ({pictures} pictures)"
-
-
 def _target_text(sequence: AnnotatedSequence) -> str:
     begin = sequence.source_start + sequence.start_frame
     step = f", every {sequence.annotation_step}th annotated" if sequence.annotation_step > 1 else ""
@@ -293,13 +280,6 @@ def _target_text(sequence: AnnotatedSequence) -> str:
     return (
         f"{sequence.name}: {sequence.start_box} at frame {begin}, shown in {shown} of {len(sequence)}{step}"
     )
-
-
-def _facts() -> Table:
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    return table
 
 
 def _seconds(value: Fraction | None) -> str:

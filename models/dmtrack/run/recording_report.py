@@ -84,9 +84,10 @@ def _of_clip(surveyed: DatasetRecording, pairing: PairingOptions) -> PairReport:
         return replace(alone, warnings=(*alone.warnings, str(error)))
     if pair.aux is None:
         return pair
-    reason = f"the folder is laid out as {clip.layout.name}"
     warnings = tuple(line for line in pair.warnings if "--modality" not in line)
-    return replace(pair, modality=clip.layout.modality, modality_reason=reason, warnings=warnings)
+    return replace(
+        pair, modality=surveyed.modality, modality_reason=surveyed.layout_reason, warnings=warnings
+    )
 
 
 def _container(info: VideoInfo) -> ContainerFacts | None:
