@@ -21,18 +21,43 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from dmtrack.config import Precision, model_preset
 from dmtrack.network.backend import inference_network
 from dmtrack.network.fast.kernels import int8_works
 from dmtrack.network.fast.packed import PackedNetwork
 from dmtrack.network.fast.recorded import TracedNetwork
+from dmtrack.network.head import HeadOutput
 from dmtrack.network.inference import Network
-from dmtrack.network.model import DMTrack
+from dmtrack.network.model import DMTrack, normalize
 
 #: Rounds that do not count: programs are made.
 WARM_UP = 4
 REFERENCE = Path(__file__).parents[1] / "tests" / "parity" / "reference.py"
+
+
+class PlainNetwork:
+    """A `DMTrack` run as it was trained.
+
+    Args:
+        model: On its device, in eval mode.
+    """
+
+    def __init__(self, model: DMTrack) -> None:
+        self.model = model
+        self.config = model.config
+        self.streams = 1 if model.adapters is None else 2
+        position = model.foundation.pos_search
+        self.device, self._dtype = position.device, position.dtype
+
+    def embed_template(self, crops: Tensor, boxes: Tensor | None = None) -> Tensor:
+        """See `Network`."""
+        return self.model.embed_template(normalize(crops).to(self._dtype), boxes)
+
+    def step(self, memory: Tensor, crops: Tensor) -> HeadOutput:
+        """See `Network`."""
+        return self.model.forward_tokens(memory, self.model.embed_search(normalize(crops).to(self._dtype)))
 
 
 def reference_network(model: DMTrack) -> Any:  # noqa: ANN401 (a test module, loaded by its path)
@@ -67,7 +92,7 @@ def networks(model: DMTrack, onnx: Path | None) -> dict[str, Network]:
     """Return what is compared; the first is what the others are divided into."""
     forms: dict[str, Network] = {
         "plainest": reference_network(model),
-        "fp32 as trained": inference_network(model, packed=False),
+        "fp32 as trained": PlainNetwork(model),
         "fp32": program(model, "fp32"),
         "bf16": program(model, "bf16"),
         "bf16 from Python": inference_network(model, "bf16", recorded=False),

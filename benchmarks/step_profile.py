@@ -17,7 +17,7 @@ from collections.abc import Callable
 from typing import Final
 
 import torch
-from network_step import made_up, program, step
+from network_step import PlainNetwork, made_up, program, step
 from torch.profiler import ProfilerActivity, profile
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -68,9 +68,7 @@ def machine_gmacs(precision: Precision) -> float:
 
 def step_gmacs(model: DMTrack, targets: int) -> float:
     """Return 10^9 multiplications with addition of a step; the trained form's, the packed one has fewer."""
-    from dmtrack.network.backend import inference_network
-
-    run = step(inference_network(model, packed=False), model, targets)
+    run = step(PlainNetwork(model), model, targets)
     with FlopCounterMode(display=False) as counter:
         run()
     return float(counter.get_total_flops()) / 2e9

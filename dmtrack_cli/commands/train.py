@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dmtrack.training.config import Stage, TrainRequest, read_train_config
+from dmtrack.training.config import Stage, TrainRequest, train_numbers
 from dmtrack_cli.option_groups import grouped
 
 if TYPE_CHECKING:
@@ -36,11 +36,11 @@ def train(
     """
     from dmtrack.training.training_run import train as progress_of
 
-    numbers = read_train_config(
-        config,
+    numbers = train_numbers(
         stage,
         request.preset,
         request.modality,
+        config,
         steps=steps,
         batch_size=batch_size,
         learning_rate=learning_rate,

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
     from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
     from dmtrack.tracking.start import TargetStart
     from dmtrack.tracking.tracker import Tracker
+    from dmtrack.training.config import TrainRequest, train_numbers
+    from dmtrack.training.training_run import train
     from dmtrack.video.aux_encoder import EncodingOptions
     from dmtrack.video.frame import Frame, FramePair, Modality, VideoInfo
     from dmtrack.video.inspection import PairReport, inspect_pair
@@ -107,6 +109,11 @@ _HOMES: Final = {
     ),
     "tracking.start": ("TargetStart",),
     "tracking.tracker": ("Tracker",),
+    "training.config": (
+        "TrainRequest",
+        "train_numbers",
+    ),
+    "training.training_run": ("train",),
     "video.aux_encoder": ("EncodingOptions",),
     "video.frame": (
         "Frame",
@@ -172,6 +179,7 @@ __all__ = [
     "TrackedBox",
     "Tracker",
     "TrackerConfig",
+    "TrainRequest",
     "VideoError",
     "VideoInfo",
     "__version__",
@@ -189,6 +197,8 @@ __all__ = [
     "track",
     "track_pairs",
     "track_to_folder",
+    "train",
+    "train_numbers",
 ]
 
 

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import importlib.metadata
 import platform
-import re
 from collections.abc import Iterator
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import Final
 
 import av
@@ -32,8 +29,6 @@ _PACKAGES: Final = (
     "rich",
     "safetensors",
 )
-_BF16_FLAGS: Final = ("amx_bf16", "avx512_bf16", "bf16")
-_CPU_INFO: Final = Path("/proc/cpuinfo")
 
 
 class State(StrEnum):
@@ -110,12 +105,10 @@ def _network() -> Iterator[Finding]:
 
 
 def _bf16_on_cpu() -> Finding:
-    flags: set[str] = set()
-    with suppress(OSError):
-        flags = set(re.findall(r"\w+", _CPU_INFO.read_text(encoding="utf-8", errors="replace")))
-    found = [name for name in _BF16_FLAGS if name in flags]
-    if found:
-        return Finding("bf16 on cpu", State.OK, f"computed by the processor ({', '.join(found)})")
+    from dmtrack.network.fast.kernels import cpu_multiplies_bf16
+
+    if cpu_multiplies_bf16():
+        return Finding("bf16 on cpu", State.OK, "computed by the processor")
     return Finding("bf16 on cpu", State.NOTE, "not computed by the processor: fp32 is faster here")
 
 

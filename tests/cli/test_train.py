@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from dmtrack.network.weights.checkpoint import load_weights, sha256_of
-from dmtrack.training.config import TrainRequest, read_train_config
+from dmtrack.training.config import TrainRequest, train_numbers
 from dmtrack.training.training_run import train as run_training
 from dmtrack.video.frame import Modality
 from dmtrack_cli.app import main
@@ -111,7 +111,7 @@ def test_an_unknown_number_in_the_file_names_the_closest(
 
 
 def test_training_from_python_is_one_call(tmp_path: Path) -> None:
-    numbers = read_train_config(None, "foundation", "tiny", steps=2, batch_size=2, log_interval=1)
+    numbers = train_numbers("foundation", "tiny", steps=2, batch_size=2, log_interval=1)
     request = TrainRequest(tmp_path / "run", numbers, template_size=32, search_size=64, workers=0, bf16=False)
     told: list[str] = []
     assert [progress.step for progress in run_training(request, told.append)] == [1, 2]

@@ -114,10 +114,10 @@ def test_base_adapters_start_from_an_ostrack_checkpoint_in_the_data_folder(
 
 
 def test_depth_takes_two_templates_as_published() -> None:
-    from dmtrack.training.config import train_preset
+    from dmtrack.training.config import train_numbers
 
-    assert train_preset("adapters", "base", "depth").templates == 2
-    assert train_preset("adapters", "base", "thermal").templates == 3
+    assert train_numbers("adapters", "base", "depth").templates == 2
+    assert train_numbers("adapters", "base", "thermal").templates == 3
 
 
 @pytest.mark.parametrize(

@@ -99,16 +99,13 @@ def test_the_packed_form_is_the_same_function(reference, networks, name: str, te
     assert difference(inputs.run(packed), inputs.run(reference.Reference(model))) < 1e-10
 
 
-@pytest.mark.parametrize("packed", [True, False], ids=["packed", "plain"])
 @pytest.mark.parametrize(
     ("name", "templates", "batch"), [("base", 3, 1), ("base", 1, 2), ("tiny", 2, 1), ("tiny", 3, 4)]
 )
-def test_exact_mode_is_the_reference(
-    reference, networks, name: str, templates: int, batch: int, packed: bool
-) -> None:
+def test_exact_mode_is_the_reference(reference, networks, name: str, templates: int, batch: int) -> None:
     model = networks(name).float()
     inputs = case(model.config, templates=templates, batch=batch)
-    network = inference_network(model, packed=packed)
+    network = inference_network(model)
     assert difference(inputs.run(network), inputs.run(reference.Reference(model))) < FLOAT32
 
 
@@ -127,11 +124,10 @@ def test_one_stream_runs_through_the_foundation(reference, with_adapters: bool) 
     assert difference(found, inputs.run(reference.Reference(model))) < FLOAT32
 
 
-@pytest.mark.parametrize("packed", [True, False], ids=["packed", "plain"])
-def test_two_streams_need_adapters(packed: bool) -> None:
+def test_two_streams_need_adapters() -> None:
     model = made_up(CONFIGS["tiny"], with_adapters=False)
     with pytest.raises(ValueError, match="adapters"):
-        case(model.config, templates=1, batch=1).run(inference_network(model, packed=packed))
+        case(model.config, templates=1, batch=1).run(inference_network(model))
 
 
 @pytest.mark.parametrize("name", ["base", "tiny"])
@@ -185,10 +181,9 @@ def test_packing_leaves_the_trained_network_as_it_is(networks) -> None:
     model.eval()
 
 
-@pytest.mark.parametrize("precision", ["int8", "fp64"])
-def test_what_cannot_be_computed_is_refused(networks, precision) -> None:
-    with pytest.raises(ConfigError, match=precision):
-        inference_network(networks("tiny"), precision, packed=False)
+def test_what_cannot_be_computed_is_refused(networks) -> None:
+    with pytest.raises(ConfigError, match="fp64"):
+        inference_network(networks("tiny"), "fp64")  # type: ignore[arg-type]
 
 
 def test_a_batch_is_its_targets_one_by_one(networks) -> None:

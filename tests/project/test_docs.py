@@ -56,7 +56,11 @@ BLOCKS = [Block(m["mark"] or "", m["kind"], m["text"]) for m in _BLOCK.finditer(
 COMMAND_LINES = sorted(
     {c for b in BLOCKS if b.kind in _SHELLS for c in b.commands if c.startswith("dmtrack ")}
 )
-PYTHON = [block.text for block in BLOCKS if block.kind == "python"]
+PYTHON = [
+    pytest.param(block.text, marks=[pytest.mark.slow] if block.mark == "slow" else [])
+    for block in BLOCKS
+    if block.kind == "python"
+]
 
 
 def marked(mark: str) -> Block:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import hashlib
 import logging
 from pathlib import Path
@@ -23,7 +22,7 @@ from dmtrack.network.fast.kernels import (
 from dmtrack.network.fast.onnx_network import OnnxFiles, OnnxNetwork, OnnxPrecision, onnxruntime_module
 from dmtrack.network.fast.packed import PackedNetwork
 from dmtrack.network.fast.recorded import CudaRecorder, GraphedNetwork, TracedNetwork
-from dmtrack.network.inference import Network, PlainNetwork
+from dmtrack.network.inference import Network
 from dmtrack.network.model import DMTrack
 from dmtrack.network.weights.data_folder import data_folder
 from dmtrack.network.weights.store import ResolvedWeights
@@ -172,7 +171,6 @@ def inference_network(
     precision: Precision = "fp32",
     device: torch.device | str = "cpu",
     *,
-    packed: bool = True,
     recorded: bool = True,
 ) -> Network:
     """Make what a tracker runs; the trained network is not changed.
@@ -182,7 +180,6 @@ def inference_network(
         precision: Numbers of the big products. The head's last layer, the adapters and the residual
             stream of the packed form stay in float32.
         device: Where to run.
-        packed: False runs the network as it was trained (not with int8): slower, for comparison.
         recorded: Record the packed form's step: as CUDA graphs on a CUDA device (`GraphedNetwork`), in
             TorchScript on a CPU (`TracedNetwork`).
 
@@ -191,19 +188,12 @@ def inference_network(
     """
     place = torch.device(device)
     chosen("precision", precision, Precision)
-    dtype = DTYPES[precision]
-    if packed:
-        kernels = Kernels(dtype, torch.float32, place, _packing(precision, place))
-        with torch.no_grad():
-            network = PackedNetwork(model, kernels).eval().requires_grad_(requires_grad=False)
-        if recorded and place.type == "cuda":
-            return GraphedNetwork(network, CudaRecorder(network.device))
-        return TracedNetwork(network) if recorded and place.type == "cpu" else network
-    if precision == "int8":
-        raise ConfigError("int8 runs only in the packed form")
-    plain = copy.deepcopy(model).to(place, dtype).eval().requires_grad_(requires_grad=False)
-    plain.foundation.head.float()
-    return PlainNetwork(plain)
+    kernels = Kernels(DTYPES[precision], torch.float32, place, _packing(precision, place))
+    with torch.no_grad():
+        network = PackedNetwork(model, kernels).eval().requires_grad_(requires_grad=False)
+    if recorded and place.type == "cuda":
+        return GraphedNetwork(network, CudaRecorder(network.device))
+    return TracedNetwork(network) if recorded and place.type == "cpu" else network
 
 
 def _packing(precision: Precision, device: torch.device) -> Packing:

@@ -9,7 +9,6 @@ from torch import Tensor
 
 from dmtrack.config import ModelConfig
 from dmtrack.network.head import HeadOutput
-from dmtrack.network.model import DMTrack, normalize
 
 
 class Network(Protocol):
@@ -35,26 +34,3 @@ class Network(Protocol):
 
     def step(self, memory: Tensor, crops: Tensor) -> HeadOutput:
         """Find in uint8 crops `(B, x, x, 3 S)` what the tokens `(S, B, T P, C)` show."""
-
-
-class PlainNetwork:
-    """A `DMTrack` run as it was trained.
-
-    Args:
-        model: On its device, in eval mode.
-    """
-
-    def __init__(self, model: DMTrack) -> None:
-        self.model = model
-        self.config = model.config
-        self.streams = 1 if model.adapters is None else 2
-        position = model.foundation.pos_search
-        self.device, self._dtype = position.device, position.dtype
-
-    def embed_template(self, crops: Tensor, boxes: Tensor | None = None) -> Tensor:
-        """See `Network`."""
-        return self.model.embed_template(normalize(crops).to(self._dtype), boxes)
-
-    def step(self, memory: Tensor, crops: Tensor) -> HeadOutput:
-        """See `Network`."""
-        return self.model.forward_tokens(memory, self.model.embed_search(normalize(crops).to(self._dtype)))

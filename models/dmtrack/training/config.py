@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Self
 
 from dmtrack.config import _Config
 from dmtrack.errors import ConfigError, InputError
-from dmtrack.options import Option
+from dmtrack.options import Option, make_exact
 from dmtrack.video.frame import Modality
 
 if TYPE_CHECKING:
@@ -144,51 +144,35 @@ TINY_ADAPTERS = TrainConfig(
 )
 
 
-def train_preset(stage: str, network: str, modality: str | None = None) -> TrainConfig:
-    """Return the numbers that suit a stage and a network preset: published for `base` adapters.
+def train_numbers(
+    stage: str, network: str, modality: str | None = None, file: Path | None = None, **given: object
+) -> TrainConfig:
+    """Return the numbers that suit a stage, changed by a TOML file and then by `given`.
 
     Args:
         stage: `foundation`, `quality` or `adapters`.
-        network: `tiny` or `base`.
+        network: `tiny`, or `base`, whose adapters get the published numbers.
         modality: Of the adapters: `base` takes 2 templates for depth, 3 otherwise (specification 3.1).
-
-    Raises:
-        ConfigError: There is no recipe for that stage.
-    """
-    if stage == "foundation":
-        return TINY_FOUNDATION
-    if stage == "quality":
-        return TINY_QUALITY
-    if stage == "adapters":
-        published = TrainConfig(templates=2) if modality == "depth" else TrainConfig()
-        return TINY_ADAPTERS if network == "tiny" else published
-    raise ConfigError(f"unknown stage {stage!r}", hint="foundation, quality or adapters")
-
-
-def read_train_config(
-    path: Path | None, stage: str, network: str, modality: str | None = None, **given: object
-) -> TrainConfig:
-    """Return the preset of a stage, changed by a TOML file and then by `given`.
-
-    Args:
-        path: The file, or None.
-        stage: See `train_preset`.
-        network: See `train_preset`.
-        modality: See `train_preset`.
+        file: The TOML file, or None.
         **given: Numbers of `TrainConfig` by name; None leaves one as it is.
 
     Raises:
-        ConfigError: The file is not TOML, or a name or number in it is wrong.
+        ConfigError: The file is not TOML, or a stage, a name or a number is wrong.
         InputError: The file cannot be read.
     """
-    values = train_preset(stage, network, modality).to_dict()
-    if path is not None:
+    preset = {"foundation": TINY_FOUNDATION, "quality": TINY_QUALITY, "adapters": TINY_ADAPTERS}.get(stage)
+    if preset is None:
+        raise ConfigError(f"unknown stage {stage!r}", hint="foundation, quality or adapters")
+    if stage == "adapters" and network != "tiny":
+        preset = TrainConfig(templates=2) if modality == "depth" else TrainConfig()
+    values = preset.to_dict()
+    if file is not None:
         try:
-            values |= tomllib.loads(path.read_text(encoding="utf-8"))
+            values |= tomllib.loads(file.read_text(encoding="utf-8"))
         except OSError as error:
-            raise InputError(f"cannot be read ({error.strerror})", where=path) from error
+            raise InputError(f"cannot be read ({error.strerror})", where=file) from error
         except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"not TOML ({error})", where=path) from error
+            raise ConfigError(f"not TOML ({error})", where=file) from error
     return TrainConfig.from_dict(values | {name: v for name, v in given.items() if v is not None})
 
 
@@ -335,3 +319,6 @@ class TrainRequest:
     store: Annotated[Literal["fp32", "fp16"], Option("--store", "Numbers in weights.safetensors.")] = "fp32"
     validate: Annotated[Path | None, Option("--val", "Folder of annotated clips to validate on.")] = None
     validate_every: Annotated[int, Option("--val-every", "Steps between validations.")] = 1000
+
+    def __post_init__(self) -> None:
+        make_exact(self)

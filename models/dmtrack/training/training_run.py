@@ -1,9 +1,4 @@
-"""A whole training run from a request: the network, the data, the loop and the weights file.
-
-request = TrainRequest(Path("runs/a"), train_preset("foundation", "tiny"))
-for progress in train(request):
-print(progress.step, progress.loss)
-"""
+"""A whole training run from a request: the network, the data, the loop and the weights file."""
 
 from __future__ import annotations
 
