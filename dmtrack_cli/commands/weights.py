@@ -15,7 +15,9 @@ from dmtrack_cli.console import out
 if TYPE_CHECKING:
     from dmtrack.network.weights.data_folder import WeightsFile
 
-app = typer.Typer(no_args_is_help=True, help="Weights in the box and in your data folder.")
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="Weights in the box and in your data folder."
+)
 
 _NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A name from `dmtrack weights list`.")]
 

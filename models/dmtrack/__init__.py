@@ -182,7 +182,6 @@ __all__ = [
     "TrainRequest",
     "VideoError",
     "VideoInfo",
-    "__version__",
     "compose_result",
     "data_frame",
     "evaluate_results",
@@ -206,7 +205,7 @@ def __getattr__(name: str) -> object:
     """Load a public name from the module it lives in (PEP 562)."""
     module = _MODULE_OF.get(name)
     if name == "__version__":
-        value: object = _installed_version()
+        value: object = importlib.import_module("dmtrack.config").installed_version()
     elif module is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     else:
@@ -218,12 +217,3 @@ def __getattr__(name: str) -> object:
 def __dir__() -> list[str]:
     """List the public names too, loaded or not."""
     return sorted({*globals(), *__all__})
-
-
-def _installed_version() -> str:
-    import importlib.metadata  # 30 ms that only this needs
-
-    try:
-        return importlib.metadata.version("dmtrack")
-    except importlib.metadata.PackageNotFoundError:
-        return "(not installed)"

@@ -287,3 +287,13 @@ TINY_TRACKER = TrackerConfig(
     edge_error_px=1.0,
     recovery=True,
 )
+
+
+def installed_version() -> str:
+    """Return the version of dmtrack as it was installed, which `dmtrack.__version__` is."""
+    import importlib.metadata  # 30 ms that only this needs
+
+    try:
+        return importlib.metadata.version("dmtrack")
+    except importlib.metadata.PackageNotFoundError:
+        return "(not installed)"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import shlex
@@ -101,8 +102,14 @@ def test_the_readme_is_a_front_door() -> None:
 
 
 @pytest.mark.parametrize("command_line", COMMAND_LINES)
-def test_commands_parse(command_line: str) -> None:
-    parse(command_line)
+def test_commands_parse(command_line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a folder with the files that are read while options are."""
+    monkeypatch.chdir(tmp_path)
+    size = {"aux_size": [32, 24], "rgb_size": [64, 48]}
+    matrix = {"matrix": [[2, 0, 0], [0, 2, 0], [0, 0, 1]]}
+    Path("align.json").write_text(json.dumps({**size, **matrix}))
+    Path("path/to/lasher").mkdir(parents=True)
+    parse(command_line.replace("$SLURM_ARRAY_TASK_ID", "3"))
 
 
 def test_a_wrong_command_would_be_noticed() -> None:

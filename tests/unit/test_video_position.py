@@ -44,3 +44,11 @@ def test_is_reached_at_the_frame_itself():
 @pytest.mark.parametrize("text", ["7", "12.5s"])
 def test_prints_as_it_is_written(text):
     assert str(parse_position(text)) == text
+
+
+@pytest.mark.parametrize(
+    "text", ["250", "12.5s", "100000.25s", "1234567.8s", "0.06666666s", "1:02.5", "99999:59.999"]
+)
+def test_text_of_a_position_is_read_back_exactly(text: str) -> None:
+    """`run.json` and the workers of a batch hold it as text."""
+    assert parse_position(str(parse_position(text))) == parse_position(text)

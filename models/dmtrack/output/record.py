@@ -26,7 +26,7 @@ import av
 import cv2
 import numpy as np
 
-import dmtrack
+from dmtrack.config import installed_version
 from dmtrack.errors import FormatError, OutputError
 from dmtrack.output.atomic import reserve, write_atomically
 from dmtrack.output.sink import Sink
@@ -74,7 +74,7 @@ class Versions:
         """Ask the running interpreter. Imports nothing heavy."""
         torch = sys.modules.get("torch")
         return cls(
-            dmtrack=dmtrack.__version__,
+            dmtrack=installed_version(),
             python=platform.python_version(),
             torch=None if torch is None else str(torch.__version__),
             av=av.__version__,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from dmtrack.errors import ConfigError
+from dmtrack.options import number_text
 
 _HINT = "write a 0-based frame index (250), seconds (12.5s), milliseconds (800ms) or a clock (1:02.5)"
 _UNITS_S = {"s": Fraction(1), "ms": Fraction(1, 1000)}
@@ -31,7 +32,7 @@ class Position:
 
     def __str__(self) -> str:
         """Return the position the way `parse_position` reads it."""
-        return str(self.index) if self.time_s is None else f"{float(self.time_s):g}s"
+        return str(self.index) if self.time_s is None else f"{number_text(self.time_s)}s"
 
     def is_reached(self, index: int, elapsed_s: Fraction) -> bool:
         """Return whether the frame `index`, `elapsed_s` after the first, is here or later."""
