@@ -19,9 +19,9 @@ from pathlib import Path
 
 import numpy as np
 
-from dmtrack.video.events.batch import EventBatch
-from dmtrack.video.events.reader import open_events
-from dmtrack.video.events.source import visevent_picture
+from dmtrack.video.events.event_batch import EventBatch
+from dmtrack.video.events.event_reader import open_events
+from dmtrack.video.events.event_source import visevent_picture
 
 WIDTH, HEIGHT = 1280, 720
 

@@ -16,7 +16,7 @@ from dmtrack.output.record import to_json
 from dmtrack.video.streams import PairingOptions
 from dmtrack_cli.console import facts_table, out
 from dmtrack_cli.option_groups import Without, grouped
-from dmtrack_cli.options import AuxArgument, JsonOption, ModalityOption, RgbArgument
+from dmtrack_cli.shared_options import AuxArgument, JsonOption, ModalityOption, RgbArgument
 
 
 @grouped

@@ -23,8 +23,8 @@ from dmtrack_cli.batch_listing import print_plan, say_plan
 from dmtrack_cli.batch_run import run_plan
 from dmtrack_cli.console import EXIT_SOME_FAILED, err, out
 from dmtrack_cli.option_groups import Without, grouped
-from dmtrack_cli.options import QuietOption
 from dmtrack_cli.progress import ProgressKind
+from dmtrack_cli.shared_options import QuietOption
 
 
 @grouped

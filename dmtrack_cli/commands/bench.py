@@ -14,7 +14,7 @@ from dmtrack.bench.request import BenchRequest
 from dmtrack.errors import ConfigError
 from dmtrack_cli.console import err, out, say_line
 from dmtrack_cli.option_groups import grouped
-from dmtrack_cli.options import JsonOption
+from dmtrack_cli.shared_options import JsonOption
 
 if TYPE_CHECKING:
     from dmtrack.bench.measure import BenchRow

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from dmtrack.doctor import Finding, State, findings
 from dmtrack_cli.console import out
-from dmtrack_cli.options import JsonOption
+from dmtrack_cli.shared_options import JsonOption
 from dmtrack_cli.viewer import why_no_window
 
 EXIT_CANNOT_TRACK: Final = 4

@@ -13,15 +13,15 @@ import typer
 from dmtrack.drawing.event_pictures import DrawnEvents, draw_events
 from dmtrack.errors import ConfigError
 from dmtrack.options import Option, ms_text, number_text, seconds_of_ms
-from dmtrack.run.folder import default_folder
-from dmtrack.video.events.options import EventOptions
+from dmtrack.run.results_folder import default_folder
+from dmtrack.video.events.event_options import EventOptions
 from dmtrack.video.source import DEFAULT_FRAME_RATE
 from dmtrack.video.streams import parse_rate
 from dmtrack_cli.console import Stopped, err, facts_table, out
 from dmtrack_cli.interrupt import GracefulStop
 from dmtrack_cli.option_groups import grouped
-from dmtrack_cli.options import EndOption, QuietOption, StartOption
 from dmtrack_cli.progress import ProgressKind, Reporter, make_reporter, say_json
+from dmtrack_cli.shared_options import EndOption, QuietOption, StartOption
 from dmtrack_cli.summary import size_text
 
 

@@ -13,7 +13,7 @@ from dmtrack.boxes.formats import ResultFormat
 from dmtrack.boxes.results import PictureSize
 from dmtrack.errors import ConfigError
 from dmtrack_cli.console import EXIT_SOME_FAILED, say_line
-from dmtrack_cli.options import SourceFormatOption
+from dmtrack_cli.shared_options import SourceFormatOption
 
 
 def export(

@@ -22,7 +22,7 @@ from dmtrack.video.inspection import PairMatch, PairReport
 from dmtrack.video.streams import PairingOptions, Sync
 from dmtrack_cli.console import facts_table, out
 from dmtrack_cli.option_groups import grouped
-from dmtrack_cli.options import AuxArgument, JsonOption, ModalityOption, RgbArgument
+from dmtrack_cli.shared_options import AuxArgument, JsonOption, ModalityOption, RgbArgument
 
 _DULL_TAGS = frozenset({"DURATION", "handler_name", "vendor_id", "encoder", "ENCODER", "language"})
 _NAMED = 3

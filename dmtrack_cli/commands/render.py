@@ -13,7 +13,7 @@ from dmtrack.drawing.draw import PALETTE, Layout
 from dmtrack.drawing.render import left_out, read_layers, require_video_name
 from dmtrack.drawing.render import render as draw_boxes
 from dmtrack.run.codecs import CodecOptions
-from dmtrack.run.folder import default_folder
+from dmtrack.run.results_folder import default_folder
 from dmtrack.run.session import expected_frames, first_pair
 from dmtrack.video.aux_encoder import EncodingOptions
 from dmtrack.video.pairing import open_pair
@@ -21,7 +21,8 @@ from dmtrack.video.streams import PairingOptions
 from dmtrack_cli.console import Stopped, err, say_line
 from dmtrack_cli.interrupt import GracefulStop
 from dmtrack_cli.option_groups import grouped
-from dmtrack_cli.options import (
+from dmtrack_cli.progress import ProgressKind, make_reporter, say_json
+from dmtrack_cli.shared_options import (
     AuxArgument,
     EndOption,
     ModalityOption,
@@ -30,7 +31,6 @@ from dmtrack_cli.options import (
     SourceFormatOption,
     StartOption,
 )
-from dmtrack_cli.progress import ProgressKind, make_reporter, say_json
 from dmtrack_cli.summary import size_text
 
 VIDEO: Final = "rendered.mp4"

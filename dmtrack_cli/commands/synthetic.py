@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from dmtrack.errors import OutputError
-from dmtrack.training.config import Pictures
+from dmtrack.training.train_config import Pictures
 from dmtrack.video.frame import Modality
 from dmtrack_cli.option_groups import grouped
 

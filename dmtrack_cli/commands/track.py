@@ -18,8 +18,8 @@ from dmtrack.tracking.start import TargetStart
 from dmtrack_cli.console import Stopped, err, say_line
 from dmtrack_cli.interrupt import GracefulStop
 from dmtrack_cli.option_groups import grouped
-from dmtrack_cli.options import QuietOption
 from dmtrack_cli.progress import ProgressKind, make_reporter, say_json
+from dmtrack_cli.shared_options import QuietOption
 from dmtrack_cli.summary import say_end
 
 MOST_NAMED: Final = 6

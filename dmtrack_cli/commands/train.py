@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from dmtrack.training.config import Stage, TrainRequest, train_numbers
+from dmtrack.training.train_config import Stage, TrainRequest, train_numbers
 from dmtrack_cli.option_groups import grouped
 
 if TYPE_CHECKING:

@@ -32,8 +32,8 @@ from dmtrack.run.start_boxes import DrawingScene
 from dmtrack.tracking.start import TargetStart
 from dmtrack_cli.console import Stopped, err
 from dmtrack_cli.interrupt import PromptStop
+from dmtrack_cli.pick.drawing_session import PickSession
 from dmtrack_cli.pick.frames import FrameShelf
-from dmtrack_cli.pick.session import PickSession
 
 ADDRESS: Final = "127.0.0.1"
 LARGEST_BODY_BYTES: Final = 65_536

@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
     from dmtrack.tracking.start import TargetStart
     from dmtrack.tracking.tracker import Tracker
-    from dmtrack.training.config import TrainRequest, train_numbers
+    from dmtrack.training.train_config import TrainRequest, train_numbers
     from dmtrack.training.training_run import train
     from dmtrack.video.aux_encoder import EncodingOptions
     from dmtrack.video.frame import Frame, FramePair, Modality, VideoInfo

@@ -2,7 +2,7 @@
 
 `ModelConfig` fixes shapes (what a weights file must fit), `TrackerConfig` fixes the inference
 protocol (what may change without retraining). Training numbers live in
-`dmtrack.training.config`.
+`dmtrack.training.train_config`.
 """
 
 from __future__ import annotations

@@ -176,8 +176,8 @@ def test_a_large_file_needs_no_more_memory_than_a_small_one(kind: str, tmp_path:
     assert path.stat().st_size > 290_000_000
     code = (
         "import resource, sys\nfrom pathlib import Path\nfrom fractions import Fraction\n"
-        "from dmtrack.video.events.options import EventOptions\n"
-        "from dmtrack.video.events.source import EventSource\n"
+        "from dmtrack.video.events.event_options import EventOptions\n"
+        "from dmtrack.video.events.event_source import EventSource\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         f"path, options = Path({str(path)!r}), EventOptions(size=(1280, 720))\n"
         "source = EventSource(path, options, frame_rate=Fraction(50))\n"

@@ -28,8 +28,8 @@ from dmtrack.video.pairing import PairedSource, open_pair
 from dmtrack.video.position import Position
 from dmtrack_cli.console import Stopped
 from dmtrack_cli.pick import web
+from dmtrack_cli.pick.drawing_session import PickSession
 from dmtrack_cli.pick.frames import FrameShelf
-from dmtrack_cli.pick.session import PickSession
 from dmtrack_cli.pick.web import LARGEST_BODY_BYTES, PickServer, draw_on_page
 
 JSON = {"Content-Type": "application/json"}

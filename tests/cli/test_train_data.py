@@ -21,7 +21,7 @@ from dmtrack.network.model import DMTrack
 from dmtrack.network.weights.checkpoint import WeightsMeta, load_weights, save_weights
 from dmtrack.network.weights.data_folder import add_published
 from dmtrack.network.weights.published import key_table
-from dmtrack.training.config import DataPart
+from dmtrack.training.train_config import DataPart
 from dmtrack_cli.app import main
 
 SMALL = ["--template-size", "32", "--search-size", "64", "--batch-size", "2", "--workers", "0", "--no-bf16"]
@@ -114,7 +114,7 @@ def test_base_adapters_start_from_an_ostrack_checkpoint_in_the_data_folder(
 
 
 def test_depth_takes_two_templates_as_published() -> None:
-    from dmtrack.training.config import train_numbers
+    from dmtrack.training.train_config import train_numbers
 
     assert train_numbers("adapters", "base", "depth").templates == 2
     assert train_numbers("adapters", "base", "thermal").templates == 3

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from dmtrack.errors import DecodeError, FormatError
-from dmtrack.video.events.batch import EventBatch
-from dmtrack.video.events.reader import open_events
-from dmtrack.video.events.source import EventSource
+from dmtrack.video.events.event_batch import EventBatch
+from dmtrack.video.events.event_reader import open_events
+from dmtrack.video.events.event_source import EventSource
 from dmtrack.video.modality import guess_modality
 from dmtrack_cli.app import main
 

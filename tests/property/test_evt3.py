@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dmtrack.video.events.batch import EventBatch, Triggers
+from dmtrack.video.events.event_batch import EventBatch, Triggers
 from dmtrack.video.events.evt import Evt3Decoder
 
 _KINDS = (0, 0, 0, 1, 2, 2, 2, 2, 3, 4, 4, 5, 6, 6, 7, 8, 8, 9, 10, 14, 15)

@@ -23,7 +23,7 @@ import torch
 from dmtrack.config import TINY
 from dmtrack.network.model import DMTrack
 from dmtrack.synthetic.sample import TrainingSample
-from dmtrack.training.config import TrainConfig, TrainRequest
+from dmtrack.training.train_config import TrainConfig, TrainRequest
 from dmtrack.training.distributed import joined_group
 from dmtrack.training.trainer import Trainer
 

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from dmtrack.errors import ConfigError, DecodeError, InputError
-from dmtrack.video.events.batch import EventBatch
-from dmtrack.video.events.reader import open_events
+from dmtrack.video.events.event_batch import EventBatch
+from dmtrack.video.events.event_reader import open_events
 
 EVENTS = files.some_events(3000, (346, 260))
 COLUMNS = files.columns(EVENTS)

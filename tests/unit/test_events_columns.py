@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from dmtrack.errors import FormatError, InputError
-from dmtrack.video.events.batch import EventBatch
-from dmtrack.video.events.options import EventOptions
-from dmtrack.video.events.reader import open_events
-from dmtrack.video.events.source import EventSource
+from dmtrack.video.events.event_batch import EventBatch
+from dmtrack.video.events.event_options import EventOptions
+from dmtrack.video.events.event_reader import open_events
+from dmtrack.video.events.event_source import EventSource
 
 EVENTS = files.some_events(6000, step_us=400)  # a second of them
 C = files.columns(EVENTS)

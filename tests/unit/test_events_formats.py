@@ -15,10 +15,10 @@ import pytest
 from event_files import Event
 
 from dmtrack.errors import ConfigError, DecodeError, DmtrackError, FormatError, VideoError
-from dmtrack.video.events import batch
-from dmtrack.video.events.batch import EventBatch
-from dmtrack.video.events.options import EventOptions
-from dmtrack.video.events.reader import EventReader, is_event_file, open_events
+from dmtrack.video.events import event_batch as batch
+from dmtrack.video.events.event_batch import EventBatch
+from dmtrack.video.events.event_options import EventOptions
+from dmtrack.video.events.event_reader import EventReader, is_event_file, open_events
 from dmtrack.video.time_file import TimestampUnit
 
 EVENTS = files.some_events(3000)

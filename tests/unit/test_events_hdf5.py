@@ -13,8 +13,8 @@ import pytest
 
 from dmtrack.errors import ConfigError, DecodeError, FormatError, InputError
 from dmtrack.video.events import hdf5
-from dmtrack.video.events.batch import EventBatch
-from dmtrack.video.events.reader import EventReader, open_events
+from dmtrack.video.events.event_batch import EventBatch
+from dmtrack.video.events.event_reader import EventReader, open_events
 
 EVENTS = files.some_events(5000)
 C = files.columns(EVENTS)

@@ -14,8 +14,9 @@ import pytest
 from event_files import Event
 
 from dmtrack.errors import ConfigError, DecodeError, FormatError, PairingError
-from dmtrack.video.events.batch import EventBatch
-from dmtrack.video.events.options import EventOptions
+from dmtrack.video.events.event_batch import EventBatch
+from dmtrack.video.events.event_options import EventOptions
+from dmtrack.video.events.event_source import NEGATIVE_RGB, POSITIVE_RGB, EventSource, visevent_picture
 from dmtrack.video.events.schedule import (
     OPEN_END,
     FrameClock,
@@ -26,7 +27,6 @@ from dmtrack.video.events.schedule import (
     frame_windows,
     like_frames,
 )
-from dmtrack.video.events.source import NEGATIVE_RGB, POSITIVE_RGB, EventSource, visevent_picture
 from dmtrack.video.frame import Frame, Modality, VideoInfo
 from dmtrack.video.inspection import inspect_pair
 from dmtrack.video.pairing import open_pair

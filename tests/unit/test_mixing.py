@@ -16,9 +16,9 @@ from dmtrack.config import TINY
 from dmtrack.errors import ConfigError
 from dmtrack.network.model import DMTrack
 from dmtrack.synthetic.sample import TrainingSample
-from dmtrack.training.config import TrainConfig, TrainRequest
 from dmtrack.training.data import WeightedSource, collate, open_segment
 from dmtrack.training.sequences import SequenceConfig, SequenceSource
+from dmtrack.training.train_config import TrainConfig, TrainRequest
 from dmtrack.training.trainer import Trainer
 
 SMALL = replace(TINY, width=32, depth=1, heads=2, head_width=16, template_size=32, search_size=64)

@@ -15,9 +15,9 @@ import pytest
 from dmtrack.datasets.opening import find_sequences
 from dmtrack.errors import ConfigError, DatasetError, DecodeError, FormatError, InputError
 from dmtrack.synthetic.sample import TrainingSample
-from dmtrack.training.config import BadData
 from dmtrack.training.data import SkipTally, open_segment
 from dmtrack.training.sequences import MAX_IN_A_ROW, SequenceConfig, SequenceSource, visible_frames
+from dmtrack.training.train_config import BadData
 from dmtrack.video.frame import Modality
 
 FRAMES, WIDTH, HEIGHT = 24, 240, 180

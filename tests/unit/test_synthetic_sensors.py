@@ -17,7 +17,7 @@ from dmtrack.synthetic.sensors import (
     encode_within,
 )
 from dmtrack.video.encoding import encode_depth
-from dmtrack.video.events.source import CANVAS_RGB, NEGATIVE_RGB, POSITIVE_RGB
+from dmtrack.video.events.event_source import CANVAS_RGB, NEGATIVE_RGB, POSITIVE_RGB
 
 WIDTH, HEIGHT = 120, 96
 WHOLE = View.whole(WIDTH, HEIGHT)

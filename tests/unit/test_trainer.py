@@ -15,7 +15,7 @@ from dmtrack.config import TINY, ModelConfig
 from dmtrack.errors import CheckpointError, ConfigError, DmtrackError
 from dmtrack.network.model import DMTrack
 from dmtrack.synthetic.sample import TrainingSample
-from dmtrack.training.config import TrainConfig, TrainRequest
+from dmtrack.training.train_config import TrainConfig, TrainRequest
 from dmtrack.training.trainer import Trainer, build_optimizers, select_trainable
 
 SMALL: ModelConfig = replace(

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from dmtrack.network.head import HeadOutput
-from dmtrack.training.config import TrainConfig
 from dmtrack.training.objective import (
     box_overlap,
     corners,
@@ -18,6 +17,7 @@ from dmtrack.training.objective import (
     quality_loss,
     tracking_losses,
 )
+from dmtrack.training.train_config import TrainConfig
 
 
 def test_overlap_of_boxes_that_share_a_quarter() -> None:

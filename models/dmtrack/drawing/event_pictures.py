@@ -10,10 +10,10 @@ from pathlib import Path
 from dmtrack.drawing.pictures import picture_writer
 from dmtrack.errors import ConfigError
 from dmtrack.video.encoding import encode_event
-from dmtrack.video.events.options import EventOptions
-from dmtrack.video.events.reader import EventTotals
+from dmtrack.video.events.event_options import EventOptions
+from dmtrack.video.events.event_reader import EventTotals
+from dmtrack.video.events.event_source import EventSource
 from dmtrack.video.events.schedule import FrameClock
-from dmtrack.video.events.source import EventSource
 from dmtrack.video.frame import VideoInfo
 from dmtrack.video.matching import shifted
 from dmtrack.video.position import Position

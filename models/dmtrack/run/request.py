@@ -19,7 +19,7 @@ from dmtrack.geometry.box import Box
 from dmtrack.options import Option, command_words, make_exact, number_text, positive_seconds
 from dmtrack.output.record import RECORD
 from dmtrack.run.codecs import CodecOptions
-from dmtrack.run.folder import SCORES, VIDEO, default_folder, live_folder
+from dmtrack.run.results_folder import SCORES, VIDEO, default_folder, live_folder
 from dmtrack.tracking.start import TargetStart, as_targets
 from dmtrack.video.aux_encoder import EncodingOptions
 from dmtrack.video.frame import Modality

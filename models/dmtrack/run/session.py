@@ -24,8 +24,8 @@ from dmtrack.errors import OutputError, PairingError
 from dmtrack.output.background import BackgroundSink
 from dmtrack.output.record import RECORD, InputRecord, RunRecord, RunRecordSink, Versions, WeightsRecord
 from dmtrack.output.sink import Sink, SinkGroup
-from dmtrack.run.folder import SCORES, VIDEO, prepared_folder
 from dmtrack.run.request import DRAWN, TrackRequest
+from dmtrack.run.results_folder import SCORES, VIDEO, prepared_folder
 from dmtrack.run.start_boxes import BoxSources, Draw, DrawingScene, StartBoxes, startable
 from dmtrack.tracking.result import FrameResult, TrackState
 from dmtrack.tracking.watch import LostWatch

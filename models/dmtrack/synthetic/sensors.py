@@ -16,7 +16,7 @@ from dmtrack.synthetic.camera_look import NoiseBank
 from dmtrack.synthetic.scene import Depth, Scene, View
 from dmtrack.synthetic.textures import Field, Image, smooth_noise
 from dmtrack.video.encoding import MAX_DEPTH_MM
-from dmtrack.video.events.source import CANVAS_RGB, NEGATIVE_RGB, POSITIVE_RGB
+from dmtrack.video.events.event_source import CANVAS_RGB, NEGATIVE_RGB, POSITIVE_RGB
 from dmtrack.video.frame import Modality
 
 _COARSE_PX = 72

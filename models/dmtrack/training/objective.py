@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from dmtrack.network.head import HeadOutput
-from dmtrack.training.config import TrainConfig
+from dmtrack.training.train_config import TrainConfig
 
 #: Overlap that a box shifted by the Gaussian's radius keeps with the truth (CornerNet).
 MIN_OVERLAP = 0.7

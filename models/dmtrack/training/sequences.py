@@ -31,8 +31,8 @@ from dmtrack.errors import ConfigError, DatasetError, InputError
 from dmtrack.geometry.box import Box
 from dmtrack.geometry.crop import Crop
 from dmtrack.synthetic.sample import SampleShape, TrainingSample, flipped
-from dmtrack.training.config import BadData
 from dmtrack.training.data import NAMED
+from dmtrack.training.train_config import BadData
 from dmtrack.video.encoding import encode
 from dmtrack.video.frame import Modality
 from dmtrack.video.grid import resize_to_grid

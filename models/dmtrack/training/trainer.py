@@ -17,11 +17,11 @@ from torch import nn
 from dmtrack.errors import CheckpointError, ConfigError, DmtrackError
 from dmtrack.network.backbone import Block
 from dmtrack.network.model import DMTrack, normalize
-from dmtrack.training.config import TrainConfig, TrainRequest
 from dmtrack.training.data import Batch, SamplerFactory, SkipTally, open_segment
 from dmtrack.training.distributed import ALONE, ProcessGroup
 from dmtrack.training.objective import Losses, tracking_losses
 from dmtrack.training.run_folder import RunFolder
+from dmtrack.training.train_config import TrainConfig, TrainRequest
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -25,10 +25,10 @@ from dmtrack.network.weights.checkpoint import (
 from dmtrack.network.weights.store import find_weights
 from dmtrack.synthetic.sample import SampleShape
 from dmtrack.synthetic.sampling import TrainingSampler
-from dmtrack.training.config import SYNTHETIC, DataPart, Stage, TrainRequest
 from dmtrack.training.data import SamplerFactory, WeightedSource
 from dmtrack.training.distributed import joined_group
 from dmtrack.training.sequences import SequenceConfig, SequenceSource
+from dmtrack.training.train_config import SYNTHETIC, DataPart, Stage, TrainRequest
 from dmtrack.training.trainer import Progress, Trainer
 
 

@@ -13,8 +13,8 @@ import numpy as np
 
 from dmtrack.errors import ConfigError
 from dmtrack.video.encoding import COLOUR_TOLERANCE, Image8, is_grey, to_8_bit
-from dmtrack.video.events.reader import is_event_file
-from dmtrack.video.events.source import EventSource
+from dmtrack.video.events.event_reader import is_event_file
+from dmtrack.video.events.event_source import EventSource
 from dmtrack.video.frame import Modality, Pixels
 from dmtrack.video.source import FrameSource
 from dmtrack.video.stream_files import open_source

@@ -12,10 +12,10 @@ from pathlib import Path
 
 from dmtrack.errors import ConfigError, PairingError, VideoError
 from dmtrack.video.bag import BAG_SUFFIXES, BagReader
-from dmtrack.video.events.options import EventOptions
-from dmtrack.video.events.reader import is_event_file
+from dmtrack.video.events.event_options import EventOptions
+from dmtrack.video.events.event_reader import is_event_file
+from dmtrack.video.events.event_source import EventSource
 from dmtrack.video.events.schedule import FrameClock
-from dmtrack.video.events.source import EventSource
 from dmtrack.video.folder import FolderReader
 from dmtrack.video.frame import VideoInfo
 from dmtrack.video.picture_file import IMAGE_SUFFIXES, PAGES_HINT, page_count

@@ -19,7 +19,7 @@ from typing import Annotated, Final
 from dmtrack.errors import ConfigError, PairingError
 from dmtrack.geometry.alignment_file import Alignment, read_alignment
 from dmtrack.options import Option, exact_number, make_exact, ms_text, number_text, seconds_of_ms
-from dmtrack.video.events.options import EventOptions
+from dmtrack.video.events.event_options import EventOptions
 from dmtrack.video.frame import Frame, VideoInfo
 from dmtrack.video.grid import Fit, ToGrid, grid_by
 from dmtrack.video.matching import (

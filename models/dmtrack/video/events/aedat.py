@@ -17,7 +17,7 @@ from typing import Final, NamedTuple, Self
 import numpy as np
 
 from dmtrack.errors import ConfigError, DecodeError, FormatError
-from dmtrack.video.events.batch import (
+from dmtrack.video.events.event_batch import (
     Chunk,
     Damage,
     EventBatch,

@@ -13,9 +13,9 @@ from typing import IO, Any, Final, Self
 import numpy as np
 
 from dmtrack.errors import FormatError
-from dmtrack.video.events.batch import Chunk, Damage, OpenedEvents, Times, record_offsets
 from dmtrack.video.events.columns import SAMPLE_ROWS, ColumnMeaning, Numbers, names_to_columns
-from dmtrack.video.events.options import EventOptions
+from dmtrack.video.events.event_batch import Chunk, Damage, OpenedEvents, Times, record_offsets
+from dmtrack.video.events.event_options import EventOptions
 from dmtrack.video.time_file import TimestampUnit
 
 _ROWS: Final = 1 << 14

@@ -12,8 +12,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dmtrack.errors import FormatError
-from dmtrack.video.events.batch import EventBatch, Times
-from dmtrack.video.events.options import EventOptions, parse_order
+from dmtrack.video.events.event_batch import EventBatch, Times
+from dmtrack.video.events.event_options import EventOptions, parse_order
 from dmtrack.video.time_file import UNIT_WORDS, TimestampUnit
 
 Numbers = npt.NDArray[Any]

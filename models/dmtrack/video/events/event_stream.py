@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dmtrack.errors import FormatError
-from dmtrack.video.events.batch import (
+from dmtrack.video.events.event_batch import (
     Chunk,
     Damage,
     EventBatch,

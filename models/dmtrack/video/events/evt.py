@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from dmtrack.video.events.batch import EventBatch, Times, Triggers, unwrapped
+from dmtrack.video.events.event_batch import EventBatch, Times, Triggers, unwrapped
 
 Indices = npt.NDArray[np.intp]
 Counts = npt.NDArray[np.int32]

@@ -20,9 +20,9 @@ from typing import Any, Final
 import numpy as np
 
 from dmtrack.errors import ConfigError, DecodeError, FormatError
-from dmtrack.video.events.batch import Chunk, Damage, OpenedEvents, Size, Triggers
 from dmtrack.video.events.columns import SAMPLE_ROWS, ColumnMeaning, Numbers, names_to_columns
-from dmtrack.video.events.options import EventOptions
+from dmtrack.video.events.event_batch import Chunk, Damage, OpenedEvents, Size, Triggers
+from dmtrack.video.events.event_options import EventOptions
 
 MAGIC: Final = b"\x89HDF\r\n\x1a\n"
 _ROWS: Final = 1 << 16

@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 
 from dmtrack.errors import DecodeError, FormatError
-from dmtrack.video.events.batch import (
+from dmtrack.video.events.event_batch import (
     Chunk,
     Damage,
     EventBatch,

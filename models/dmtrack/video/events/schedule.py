@@ -18,8 +18,8 @@ from typing import Final
 import numpy as np
 
 from dmtrack.errors import ConfigError, FormatError, InputError
-from dmtrack.video.events.batch import EventBatch, Times
-from dmtrack.video.events.options import EventOptions
+from dmtrack.video.events.event_batch import EventBatch, Times
+from dmtrack.video.events.event_options import EventOptions
 from dmtrack.video.folder import exact_stamps
 from dmtrack.video.frame import VideoInfo
 from dmtrack.video.source import DEFAULT_FRAME_RATE

@@ -14,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from dmtrack.errors import DecodeError, FormatError
-from dmtrack.video.events.batch import Chunk, OpenedEvents, Size, record_blocks
 from dmtrack.video.events.columns import ColumnMeaning, names_to_columns
-from dmtrack.video.events.options import EventOptions
+from dmtrack.video.events.event_batch import Chunk, OpenedEvents, Size, record_blocks
+from dmtrack.video.events.event_options import EventOptions
 
 _BLOCK_BYTES: Final = 1 << 20
 _SAMPLE_BYTES: Final = 1 << 18

@@ -12,9 +12,9 @@ from typing import Final
 import numpy as np
 
 from dmtrack.errors import DecodeError, FormatError, PairingError
-from dmtrack.video.events.batch import EventBatch, Size, Times, Triggers
-from dmtrack.video.events.options import EventOptions
-from dmtrack.video.events.reader import Counts, EventReader, EventTotals, coordinate_counts, open_events
+from dmtrack.video.events.event_batch import EventBatch, Size, Times, Triggers
+from dmtrack.video.events.event_options import EventOptions
+from dmtrack.video.events.event_reader import Counts, EventReader, EventTotals, coordinate_counts, open_events
 from dmtrack.video.events.schedule import (
     MICROSECONDS,
     FrameClock,

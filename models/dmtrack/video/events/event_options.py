@@ -8,7 +8,7 @@ from typing import Annotated, Final
 
 from dmtrack.errors import ConfigError
 from dmtrack.options import Option
-from dmtrack.video.events.batch import Size
+from dmtrack.video.events.event_batch import Size
 from dmtrack.video.time_file import TimestampUnit
 
 _PANEL: Final = "Event files"

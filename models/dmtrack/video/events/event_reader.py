@@ -20,10 +20,10 @@ from dmtrack.errors import DecodeError, DmtrackError, FormatError, VideoError
 from dmtrack.video.events import hdf5
 from dmtrack.video.events.aedat import open_aedat3, open_aedat4
 from dmtrack.video.events.arrays import open_npy, open_npz
-from dmtrack.video.events.batch import Chunk, Damage, EventBatch, OpenedEvents, Size, Times, Triggers
+from dmtrack.video.events.event_batch import Chunk, Damage, EventBatch, OpenedEvents, Size, Times, Triggers
+from dmtrack.video.events.event_options import EventOptions
 from dmtrack.video.events.event_stream import open_event_stream
 from dmtrack.video.events.hdf5 import open_hdf5
-from dmtrack.video.events.options import EventOptions
 from dmtrack.video.events.prophesee import open_dat, open_raw
 from dmtrack.video.events.text import looks_like_table, open_text
 from dmtrack.video.source import ClosedOnExit
