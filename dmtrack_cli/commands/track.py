@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Annotated, Final
 
+import cv2  # noqa: F401 - before PyAV: loaded after it, OpenCV hangs in the first window that --show opens
 import typer
 from rich.text import Text
 

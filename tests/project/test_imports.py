@@ -80,6 +80,12 @@ def test_tracking_does_without_what_only_training_and_pictures_need() -> None:
     assert said == "set()\n"
 
 
+def test_opencv_is_loaded_before_pyav_where_a_window_may_open() -> None:
+    """Both bring an X library, and OpenCV's hangs in its first window if PyAV's was there before."""
+    code = "import dmtrack_cli.commands.track, sys; print([n for n in sys.modules if n in ('av', 'cv2')])"
+    assert in_a_new_process(code) == "['cv2', 'av']\n"
+
+
 def test_importing_everything_changes_nothing() -> None:
     """No output, no warning, no random numbers drawn, no thread count or default type set."""
     names = [module_name(path) for path in FILES if path.name != "__main__.py"]
