@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from statistics import fmean
 
-import numpy as np
 from rich.table import Table
 
 from dmtrack.evaluation.clips import ClipResult
@@ -22,8 +22,8 @@ def figures_table(figures: Sequence[ClipResult]) -> Table:
             clip.name, clip.modality or "", str(clip.frames), f"{clip.mean_iou:.3f}", f"{clip.success:.3f}"
         )
     table.add_section()
-    mean = float(np.mean([clip.mean_iou for clip in figures]))
-    success = float(np.mean([clip.success for clip in figures]))
+    mean = fmean(clip.mean_iou for clip in figures)
+    success = fmean(clip.success for clip in figures)
     table.add_row("mean over targets", "", "", f"{mean:.3f}", f"{success:.3f}")
     return table
 

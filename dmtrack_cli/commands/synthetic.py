@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from dmtrack.errors import OutputError
 from dmtrack.training.train_config import Pictures
 from dmtrack.video.frame import Modality
 from dmtrack_cli.option_groups import grouped
@@ -34,21 +33,11 @@ def synthetic(
     The box is green, or red where the target is hidden. A pair shows the colour stream and, right of
     it, the second stream.
     """
-    import cv2
+    from dmtrack.synthetic.sample import SampleShape
+    from dmtrack.training.training_run import write_sample_sheet
 
-    from dmtrack.output.atomic import reserve, write_atomically
-    from dmtrack.synthetic.sample import SampleShape, contact_sheet
-    from dmtrack.synthetic.sampling import TrainingSampler
-
-    if output.suffix.lower() != ".png":
-        raise OutputError("the sheet is a PNG picture", where=output, hint="give a name that ends in .png")
-    reserve(output, overwrite=overwrite)
-    pictures.require_folders()
     shape = SampleShape(template_size, search_size, templates, modality)
-    sampler = TrainingSampler(pictures.sampler_config(shape), seed)
-    sheet = contact_sheet([sampler.sample() for _ in range(count)], min(columns, count))
-    done, data = cv2.imencode(".png", sheet[..., ::-1])
-    if not done:
-        raise OutputError("the sheet cannot be encoded", where=output)
-    write_atomically(output, data.tobytes())
-    typer.echo(f"wrote {output}: {count} samples, {sheet.shape[1]} x {sheet.shape[0]} px", err=True)
+    width, height = write_sample_sheet(
+        output, pictures, shape, seed=seed, count=count, columns=columns, overwrite=overwrite
+    )
+    typer.echo(f"wrote {output}: {count} samples, {width} x {height} px", err=True)

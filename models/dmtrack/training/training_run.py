@@ -11,7 +11,8 @@ from typing import NamedTuple
 import torch
 
 from dmtrack.config import PRESETS, PUBLISHED_TRACKER, TINY_TRACKER, ModelConfig, TrackerConfig, model_preset
-from dmtrack.errors import CheckpointError, ConfigError
+from dmtrack.drawing.sheet import write_sheet
+from dmtrack.errors import CheckpointError, ConfigError, OutputError
 from dmtrack.evaluation.clips import ClipValidation
 from dmtrack.network.backend import choose_device
 from dmtrack.network.model import DMTrack
@@ -23,12 +24,13 @@ from dmtrack.network.weights.checkpoint import (
     sha256_of,
 )
 from dmtrack.network.weights.store import find_weights
-from dmtrack.synthetic.sample import SampleShape
+from dmtrack.output.atomic import reserve
+from dmtrack.synthetic.sample import SampleShape, contact_sheet
 from dmtrack.synthetic.sampling import TrainingSampler
 from dmtrack.training.data import SamplerFactory, WeightedSource
 from dmtrack.training.distributed import joined_group
 from dmtrack.training.sequences import SequenceConfig, SequenceSource
-from dmtrack.training.train_config import SYNTHETIC, DataPart, Stage, TrainRequest
+from dmtrack.training.train_config import SYNTHETIC, DataPart, Pictures, Stage, TrainRequest
 from dmtrack.training.trainer import Progress, Trainer
 
 
@@ -245,3 +247,29 @@ def _parts(request: TrainRequest) -> tuple[DataPart, ...]:
 def _synthesis(request: TrainRequest, shape: SampleShape) -> SamplerFactory:
     """Return what makes samples up: pairs for adapters, scenes and collages for a foundation."""
     return partial(TrainingSampler, request.pictures.sampler_config(shape))
+
+
+def write_sample_sheet(
+    path: Path,
+    pictures: Pictures,
+    shape: SampleShape,
+    *,
+    seed: int = 0,
+    count: int = 24,
+    columns: int = 4,
+    overwrite: bool = False,
+) -> tuple[int, int]:
+    """Write made-up samples as one PNG to be looked at; return its width and height in px.
+
+    Raises:
+        OutputError: The file exists, is no `.png`, or cannot be written.
+        DatasetError: A folder of `pictures` cannot be used.
+    """
+    if path.suffix.lower() != ".png":  # before the samples are made, which takes a while
+        raise OutputError("the sheet is a PNG picture", where=path, hint="give a name that ends in .png")
+    reserve(path, overwrite=overwrite)
+    pictures.require_folders()
+    sampler = TrainingSampler(pictures.sampler_config(shape), seed)
+    sheet = contact_sheet([sampler.sample() for _ in range(count)], min(columns, count))
+    write_sheet(path, sheet, overwrite=overwrite)
+    return sheet.shape[1], sheet.shape[0]
