@@ -109,7 +109,7 @@ _HOMES: Final = {
     ),
     "tracking.start": ("TargetStart",),
     "tracking.tracker": ("Tracker",),
-    "training.config": (
+    "training.train_config": (
         "TrainRequest",
         "train_numbers",
     ),

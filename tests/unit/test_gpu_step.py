@@ -56,10 +56,10 @@ def test_boxes_are_held_so_that_frames_cost_the_same(gpu_step: ModuleType) -> No
 
 @pytest.mark.slow
 def test_it_prints_a_line_for_every_choice(gpu_step: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
-    words = "--device cpu --presets tiny --targets 1,2 --precisions fp32,int8 --steps 1 --matrix 64"
+    words = "--device cpu --presets tiny --targets 1,2 --precisions fp32,bf16 --steps 1 --matrix 64"
     gpu_step.main(words.split())
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert [line[:4] for line in lines[2:]] == [
-        ["tiny", targets, precision, "eager"] for targets in "12" for precision in ("fp32", "int8")
+        ["tiny", targets, precision, "eager"] for targets in "12" for precision in ("fp32", "bf16")
     ]
     assert all(float(line[5]) > 0 for line in lines[2:])

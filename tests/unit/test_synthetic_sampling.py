@@ -2,7 +2,6 @@
 
 import json
 import pickle
-import time
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
@@ -257,18 +256,3 @@ def test_the_real_photographs_serve(modality):
     config = SamplerConfig(modality=modality, photographs=TRAIN / "coco", thermal_images=TRAIN / "hit_uav")
     present = replace(config, absent_share=0.0)
     assert np.mean([s.visible for s in draw(present, 0, 30)]) > 0.8
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("collage_share", [0.0, 1.0])
-@pytest.mark.parametrize("modality", [None, *Modality])
-def test_speed_on_one_core(modality, collage_share):
-    """Processor time, after the stock has filled; half of what an idle core reaches."""
-    cv2.setNumThreads(1)
-    sampler = TrainingSampler(SamplerConfig(modality=modality, collage_share=collage_share), 0)
-    for _ in range(1200):
-        sampler.sample()
-    start = time.process_time()
-    for _ in range(200):
-        sampler.sample()
-    assert 200 / (time.process_time() - start) > (120 if modality is None else 60)
