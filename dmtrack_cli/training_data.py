@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -86,11 +87,15 @@ class TrainingData(NamedTuple):
         parts: What is mixed; only synthesis when nothing is said.
         pictures: What synthesis draws on.
         collage_share: One stream: share of flat collages among the synthetic samples.
+        strong: Real sequences are few: see `dmtrack.training.strong_sequences`.
+        absent_share: With `strong`: share of search crops without the target; None leaves the usual one.
     """
 
     parts: Sequence[DataPart]
     pictures: Pictures
     collage_share: float
+    strong: bool = False
+    absent_share: float | None = None
 
 
 class DataSource(NamedTuple):
@@ -118,6 +123,7 @@ def open_data(data: TrainingData, shape: SampleShape, bad_data: BadData) -> Data
     from dmtrack.training.mixing import WeightedSource
     from dmtrack.training.sequence_config import SequenceConfig
     from dmtrack.training.sequence_source import SequenceSource
+    from dmtrack.training.strong_sequences import StrongConfig, StrongSource
 
     data.pictures.require_folders()
     synthetic = any(part.folder is None for part in data.parts)
@@ -130,7 +136,14 @@ def open_data(data: TrainingData, shape: SampleShape, bad_data: BadData) -> Data
         if part.folder is None:
             weighted += [(f, part.weight * share) for f, share in _synthetic_sources(data, shape)]
             continue
-        source = SequenceSource.open(part.folder, SequenceConfig(**shape._asdict()), bad_data)
+        source: SequenceSource | StrongSource
+        if data.strong:
+            strong_config = StrongConfig(**shape._asdict())
+            if data.absent_share is not None:
+                strong_config = replace(strong_config, absent_share=data.absent_share)
+            source = StrongSource.open(part.folder, strong_config, bad_data)
+        else:
+            source = SequenceSource.open(part.folder, SequenceConfig(**shape._asdict()), bad_data)
         weighted.append((source, part.weight))
         words += [f"{count} {layout} sequences" for layout, count in source.listing.layouts.items()]
         notes.append(f"{part.folder}: {source.listing}")

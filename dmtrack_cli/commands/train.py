@@ -63,6 +63,19 @@ def train(
             "adapter stage.",
         ),
     ] = None,
+    init_adapters: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Adapters to start from, maybe of another foundation of this shape."
+        ),
+    ] = None,
+    imagenet: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Foundation: put EfficientNet-Lite0 (a .pth of its weights) beside the convolutional stem.",
+        ),
+    ] = None,
     data: Annotated[
         list[str] | None,
         typer.Option(
@@ -72,6 +85,13 @@ def train(
             "Default: synthetic.",
             show_default=False,
         ),
+    ] = None,
+    strong: Annotated[
+        bool,
+        typer.Option("--strong", help="Sequences in --data are few: vary what is drawn from them far more."),
+    ] = False,
+    absent_share: Annotated[
+        float | None, typer.Option(min=0, max=1, help="--strong: share of search crops without the target.")
     ] = None,
     bad_data: Annotated[
         BadData, typer.Option(help="Data that cannot be used: skip it and say so, or stop.")
@@ -133,10 +153,14 @@ def train(
         model=_model_config(preset, modality, template_size, search_size),
         train=train_config,
         init=None if init is None else _init_file(init),
+        imagenet=imagenet,
+        init_adapters=init_adapters,
         data=TrainingData(
             [DataPart.parse(text) for text in data or [SYNTHETIC]],
             Pictures(photographs, thermal_images),
             collage_share,
+            strong,
+            absent_share,
         ),
         bad_data=bad_data,
         output=output,
@@ -160,6 +184,8 @@ class _Request:
     model: ModelConfig
     train: TrainConfig
     init: Path | None
+    imagenet: Path | None
+    init_adapters: Path | None
     data: TrainingData
     bad_data: BadData
     output: Path
@@ -180,7 +206,12 @@ def _train(request: _Request, group: ProcessGroup) -> None:
 
     # The model before the data, and seeded right before it: the same seed is the same network.
     torch.manual_seed(request.train.seed)
-    model = _build_model(request.stage, request.model, request.init)
+    model = _build_model(request.stage, request.model, request.init, request.imagenet)
+    if request.init_adapters is not None and model.adapters is not None:
+        from dmtrack.network.checkpoint import load_weights
+
+        tensors = load_weights(request.init_adapters).tensors
+        model.adapters.load_state_dict({name.removeprefix("adapters."): t for name, t in tensors.items()})
     source = _open_data(request, model.config)
     device = group.device(request.device)
     trainer = Trainer(
@@ -272,7 +303,9 @@ def _init_file(asked: str) -> Path:
     return path if path.is_file() else find_weights(asked, None)[0].path
 
 
-def _build_model(stage: StageOption, config: ModelConfig, init: Path | None) -> DMTrack:
+def _build_model(
+    stage: StageOption, config: ModelConfig, init: Path | None, imagenet: Path | None = None
+) -> DMTrack:
     """Build the network of the stage and load what it starts from.
 
     Raises:
@@ -290,7 +323,7 @@ def _build_model(stage: StageOption, config: ModelConfig, init: Path | None) -> 
             raise CheckpointError(
                 f"the {stage} stage needs a foundation", hint="give its weights with --init"
             )
-        return DMTrack(config, with_adapters=False)
+        return _with_imagenet(DMTrack(config, with_adapters=False), imagenet)
     weights = load_weights(init)
     if weights.meta.kind == "full":
         weights = weights.part("foundation")
@@ -318,11 +351,44 @@ def _build_model(stage: StageOption, config: ModelConfig, init: Path | None) -> 
         ),
         with_adapters=adapters,
     )
-    missing, unexpected = model.load_state_dict(resize_positions(weights.tensors, model.config), strict=False)
+    tensors = resize_positions(weights.tensors, model.config)
+    if imagenet is not None and known.stem == "conv":
+        model = DMTrack(replace(model.config, stem="lite"), with_adapters=False)
+        tensors = {
+            name.replace("foundation.stem.", "foundation.stem.conv."): t for name, t in tensors.items()
+        }
+    missing, unexpected = model.load_state_dict(tensors, strict=False)
+    if model.config.stem != known.stem:
+        missing = [name for name in missing if not name.startswith("foundation.stem.")]
+        _with_imagenet(model, imagenet)
     fresh = ("adapters.",) if adapters else ("foundation.foreground", "foundation.head.quality.")
     wrong = [name for name in missing if not name.startswith(fresh)] + list(unexpected)
     if wrong:
         raise CheckpointError(f"{len(wrong)} keys do not fit, first {wrong[0]}", where=init)
+    return model
+
+
+def _with_imagenet(model: DMTrack, path: Path | None) -> DMTrack:
+    """Load a lite stem's pretrained stages, where there are any.
+
+    Raises:
+        CheckpointError: The file is of another network.
+    """
+    import pickle
+
+    import torch
+
+    from dmtrack.network.lite_stem import LiteStem
+
+    if path is None:
+        return model
+    stem = model.foundation.stem
+    try:
+        if not isinstance(stem, LiteStem):
+            raise ValueError("this foundation has no lite stem")
+        stem.load_imagenet(torch.load(path, map_location="cpu", weights_only=True))
+    except (OSError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
+        raise CheckpointError(f"not the weights of EfficientNet-Lite0 ({error})", where=path) from error
     return model
 
 

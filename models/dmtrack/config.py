@@ -52,7 +52,7 @@ class ModelConfig(_Config):
         heads: Attention heads; `width` must be divisible by it.
         mlp_ratio: Hidden width of the MLP over `width`.
         stem: `patch` (one 16x16 convolution, published) or `conv` (four stride-2 convolutions,
-            which learns faster from nothing).
+            which learns faster from nothing), or `lite` (the same with ImageNet stages beside it).
         template_size: Side of a template crop in px.
         search_size: Side of the search crop in px.
         memory_frames: Number T of templates the tracker feeds. Nothing is sized by it.
@@ -74,7 +74,7 @@ class ModelConfig(_Config):
     depth: int
     heads: int
     mlp_ratio: float
-    stem: Literal["patch", "conv"]
+    stem: Literal["patch", "conv", "lite"]
     template_size: int
     search_size: int
     memory_frames: int
@@ -98,7 +98,7 @@ class ModelConfig(_Config):
             raise ConfigError(f"width={self.width} is not divisible by heads={self.heads}")
         if self.memory_frames < 1 or self.depth < 1:
             raise ConfigError("memory_frames and depth must be at least 1")
-        if self.stem not in ("patch", "conv") or self.stream_merge not in ("sum", "mean"):
+        if self.stem not in ("patch", "conv", "lite") or self.stream_merge not in ("sum", "mean"):
             raise ConfigError(f"unknown stem {self.stem!r} or stream_merge {self.stream_merge!r}")
         if self.head_width % 8:
             raise ConfigError(f"head_width={self.head_width} cannot be halved three times")

@@ -14,6 +14,7 @@ from dmtrack.config import ModelConfig
 from dmtrack.network.adapters import AdapterSet, BlockAdapters
 from dmtrack.network.backbone import NORM_EPS, Block, build_stem
 from dmtrack.network.head import CenterHead, HeadOutput
+from dmtrack.network.lite_stem import LiteStem
 
 
 class Foundation(nn.Module):
@@ -21,7 +22,7 @@ class Foundation(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.stem = build_stem(config)
+        self.stem = LiteStem(config.width) if config.stem == "lite" else build_stem(config)
         self.pos_template = nn.Parameter(torch.zeros(1, config.template_grid**2, config.width))
         self.pos_search = nn.Parameter(torch.zeros(1, config.search_grid**2, config.width))
         self.foreground = nn.Parameter(torch.zeros(1, 1, config.width)) if config.template_prompt else None

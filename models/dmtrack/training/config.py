@@ -35,6 +35,8 @@ class TrainConfig(_Config):
         focal_weight: Weight of the focal loss. Published: 1.
         quality_weight: Weight of the quality loss, for networks with a quality tower. Ours.
         templates: Templates T a sample. Published: 3; 2 for depth.
+        pretrained_rate: Rate of the ImageNet stages of a `lite` stem, as a share of the others'; 0 freezes
+            them.
         seed: Seed of initial values, data order and augmentation.
         checkpoint_interval: Steps between checkpoints. Data is re-seeded at each, so that a resumed run
             sees what an uninterrupted one sees.
@@ -57,6 +59,7 @@ class TrainConfig(_Config):
     focal_weight: float = 1.0
     quality_weight: float = 0.5
     templates: int = 3
+    pretrained_rate: float = 0.15
     seed: int = 0
     checkpoint_interval: int = 500
     log_interval: int = 20

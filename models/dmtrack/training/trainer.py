@@ -228,7 +228,7 @@ class Trainer:
         rate = self._learning_rate()
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * group.get("share", 1.0)
         templates = normalize(batch.templates.to(self.device, non_blocking=True))
         search = normalize(batch.search.to(self.device, non_blocking=True))
         with self._autocast():
