@@ -110,6 +110,7 @@ def test_an_unknown_number_in_the_file_names_the_closest(
     assert "learning_rate" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_training_from_python_is_one_call(tmp_path: Path) -> None:
     numbers = train_numbers("foundation", "tiny", steps=2, batch_size=2, log_interval=1)
     request = TrainRequest(tmp_path / "run", numbers, template_size=32, search_size=64, workers=0, bf16=False)

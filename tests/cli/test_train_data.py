@@ -68,6 +68,7 @@ def foundation(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_a_foundation_is_trained_on_a_folder_and_synthesis(
     tmp_path: Path, lasher: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

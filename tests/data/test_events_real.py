@@ -127,6 +127,7 @@ def test_aedat4_with_half_a_header(length: int, recordings: Path, tmp_path: Path
         open_events(path)
 
 
+@pytest.mark.slow
 def test_a_resumed_evaluation_and_a_batch_read_an_archive_as_it_is(
     shared_data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
