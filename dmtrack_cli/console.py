@@ -9,21 +9,35 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, NoReturn
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from dmtrack.errors import DmtrackError
+from dmtrack.errors import DmtrackError, one_line, printable
 
 EXIT_DEFECT: Final = 1
 EXIT_SOME_FAILED: Final = 6
 EXIT_INTERRUPTED: Final = 130
 
 
-class _PipeSafeConsole(Console):
+class _PlainConsole(Console):
+    """Shows what steers a terminal as escapes: names and titles come from files."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
+        """Return the segments of what is printed, without control characters but line ends."""
+        for segment in super().render(renderable, options):
+            if segment.control or segment.text.isprintable():
+                yield segment
+            else:
+                text = "\n".join(map(printable, segment.text.split("\n")))
+                yield Segment(text, segment.style)
+
+
+class _PipeSafeConsole(_PlainConsole):
     """Ends quietly when the reader of a pipe (`| head`) has gone."""
 
     def on_broken_pipe(self) -> NoReturn:
@@ -38,7 +52,7 @@ def abandon_stdout() -> None:
 
 
 out: Final = _PipeSafeConsole(highlight=False)
-err: Final = Console(stderr=True, highlight=False)
+err: Final = _PlainConsole(stderr=True, highlight=False)
 
 
 class Stopped(Exception):  # noqa: N818 - it is no error
@@ -57,7 +71,7 @@ def facts_table(facts: Mapping[str, str]) -> Table:
 
 def say_line(kind: str, message: str, style: str) -> None:
     """Print `kind: message` as one line on standard error, however narrow the terminal is."""
-    line = Text.assemble((f"{kind}: ", style), " ".join(message.split()))
+    line = Text.assemble((f"{kind}: ", style), one_line(message))
     err.print(line, soft_wrap=True)
 
 

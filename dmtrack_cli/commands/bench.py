@@ -12,6 +12,7 @@ from rich.table import Table
 
 from dmtrack.bench.request import BenchRequest
 from dmtrack.errors import ConfigError
+from dmtrack.numbers import whole
 from dmtrack_cli.console import err, out, say_line
 from dmtrack_cli.option_groups import grouped
 from dmtrack_cli.shared_options import JsonOption
@@ -61,7 +62,7 @@ def _counts(text: str) -> tuple[int, ...]:
         ConfigError: It is no list of numbers of targets.
     """
     try:
-        counts = [int(word) for word in text.split(",")]
+        counts = [whole(word) for word in text.split(",")]
     except ValueError:
         raise ConfigError(f"{text!r} is no list of numbers", where="--targets", hint="such as 1,10") from None
     return tuple(dict.fromkeys(counts))

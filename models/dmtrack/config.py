@@ -9,11 +9,14 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self, get_args, get_origin, get_type_hints
 
 from dmtrack.errors import ConfigError
+from dmtrack.numbers import shown
 
 #: Numbers of the network's big products, and what a person may ask for.
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
@@ -29,8 +32,20 @@ def chosen(name: str, value: str, literal: Any) -> Any:  # noqa: ANN401 - a `Lit
         ConfigError: It is not; the error names those that are.
     """
     if value not in get_args(literal):
-        raise ConfigError(f"unknown {name} {value!r}", hint=f"one of: {', '.join(get_args(literal))}")
+        raise ConfigError(
+            f"unknown {name} {shown(str(value))}", hint=f"one of: {', '.join(get_args(literal))}"
+        )
     return value
+
+
+_LARGEST = 10**12
+
+
+@functools.cache
+def _kinds(config: type) -> dict[str, Any]:
+    """Return the types of the fields of a configuration."""
+    hints = get_type_hints(config)
+    return {field.name: hints[field.name] for field in dataclasses.fields(config)}
 
 
 class _Config:
@@ -50,8 +65,26 @@ class _Config:
             if key not in known:
                 close = difflib.get_close_matches(key, known, n=1)
                 hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(known))}"
-                raise ConfigError(f"unknown {cls.__name__} key {key!r}", hint=hint)
+                raise ConfigError(f"unknown {cls.__name__} key {shown(str(key))}", hint=hint)
         return cls(**values)
+
+    def _require_plain(self) -> None:
+        """Check that every field holds what its type says, and that numbers are finite and not huge.
+
+        Raises:
+            ConfigError: One does not.
+        """
+        for name, kind in _kinds(type(self)).items():  # type: ignore[arg-type]  # a type is hashable
+            value = getattr(self, name)
+            if get_origin(kind) is Literal:
+                chosen(name, value, kind)
+            elif kind is float and type(value) is int:
+                object.__setattr__(self, name, float(value) if abs(value) <= _LARGEST else math.inf)
+            elif type(value) is not kind:
+                what = {int: "a whole number", float: "a number", bool: "true or false"}.get(kind, "text")
+                raise ConfigError(f"{name}={shown(str(value))} is not {what}")
+            if kind in (int, float) and not abs(getattr(self, name)) <= _LARGEST:
+                raise ConfigError(f"{name}={shown(str(value))} is too large, or not finite")
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values that `from_dict` reads back."""
@@ -108,6 +141,12 @@ class ModelConfig(_Config):
     STRIDE = 16
 
     def __post_init__(self) -> None:
+        self._require_plain()
+        for name in ("width", "heads", "head_width", "temporal_width", "shallow_width", "deep_width"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name}={getattr(self, name)} must be at least 1")
+        if not (0 < self.mlp_ratio <= 64 and 0 <= self.drop_path_rate < 1):
+            raise ConfigError("mlp_ratio must be above 0 and at most 64, drop_path_rate in [0, 1)")
         for name in ("template_size", "search_size"):
             if getattr(self, name) <= 0 or getattr(self, name) % self.STRIDE:
                 raise ConfigError(f"{name}={getattr(self, name)} is not a multiple of {self.STRIDE}")
@@ -115,8 +154,6 @@ class ModelConfig(_Config):
             raise ConfigError(f"width={self.width} is not divisible by heads={self.heads}")
         if self.memory_frames < 1 or self.depth < 1:
             raise ConfigError("memory_frames and depth must be at least 1")
-        if self.stem not in ("patch", "conv") or self.stream_merge not in ("sum", "mean"):
-            raise ConfigError(f"unknown stem {self.stem!r} or stream_merge {self.stream_merge!r}")
         if self.head_width % 8:
             raise ConfigError(f"head_width={self.head_width} cannot be halved three times")
 
@@ -253,8 +290,9 @@ class TrackerConfig(_Config):
     sweep_windows: int = 12
 
     def __post_init__(self) -> None:
-        if self.window not in ("multiply", "add"):
-            raise ConfigError(f"unknown window {self.window!r}", hint="multiply or add")
+        self._require_plain()
+        if not (0 <= self.update_score <= 1 and self.size_penalty >= 0):
+            raise ConfigError("update_score must be in [0, 1] and size_penalty not below 0")
         if not (0 <= self.window_weight <= 1 and 0 <= self.size_inertia < 1):
             raise ConfigError("window_weight must be in [0, 1] and size_inertia in [0, 1)")
         if self.template_factor <= 0 or self.search_factor <= 0:

@@ -13,13 +13,38 @@
     |-- CheckpointError         4  a weights file is missing, damaged or does not fit
     `-- OutputError             5  a result exists already or cannot be written
 
-Foreign exceptions (PyAV, OpenCV, the operating system) are translated once, at the
-boundary module, with file, frame and time.
+Foreign exceptions (PyAV, OpenCV, the operating system) are translated once, where the foreign library is
+called, with file, frame and time: `translated` is that boundary, the only place that catches whatever comes.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import ClassVar, Final
+
+LONGEST_MESSAGE: Final = 1000
+"""Characters of a message; a file decides what is quoted from it, and may be long."""
+_LONGEST_REASON: Final = 200
+_PANICS: Final = "pyo3_runtime"
+"""Where the panic of a library in Rust comes from, which is no `Exception`."""
+
+
+def printable(text: str) -> str:
+    r"""Return `text` with what no terminal or UTF-8 file can show as escapes (`\n`, `\x1b`, `\udc80`)."""
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text
+    )
+
+
+def one_line(text: str, longest: int = LONGEST_MESSAGE) -> str:
+    """Return text as one line that steers no terminal, its middle left out where it is too long."""
+    if len(text) > 2 * longest:  # quick, whatever a file says
+        text = f"{text[:longest]} {text[-longest:]}"
+    line = printable(" ".join(text.split()))
+    return line if len(line) <= longest else f"{line[: longest * 2 // 3]} … {line[-longest // 4 :]}"
 
 
 class DmtrackError(Exception):
@@ -42,8 +67,7 @@ class DmtrackError(Exception):
     def __str__(self) -> str:
         """Return the message as one line: ``where: what; hint``."""
         head = self.what if self.where is None else f"{self.where}: {self.what}"
-        line = head if self.hint is None else f"{head}; {self.hint}"
-        return " ".join(line.split())
+        return one_line(head if self.hint is None else f"{head}; {self.hint}")
 
 
 class InputError(DmtrackError):
@@ -96,3 +120,48 @@ class OutputError(DmtrackError):
     """A result exists already or cannot be written."""
 
     exit_code = 5
+
+
+@contextmanager
+def translated(
+    error_type: type[DmtrackError],
+    what: str | Callable[[], str],
+    *,
+    where: object = None,
+    hint: str | None = None,
+) -> Iterator[None]:
+    """Turn whatever foreign code raises in the block into one of our errors: `where: what (reason); hint`.
+
+    Interrupts pass through, and so do errors of ours; one that does not say where gets `where`.
+
+    Args:
+        error_type: What it becomes.
+        what: What went wrong, in words, or a function that says it then.
+        where: The file, row or option concerned.
+        hint: What the person can do about it.
+
+    Raises:
+        DmtrackError: The block raised something.
+    """
+    try:
+        yield
+    except DmtrackError as error:
+        if error.where is not None or where is None:
+            raise
+        raise type(error)(error.what, where=where, hint=error.hint or hint) from error
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__module__ != _PANICS:
+            raise
+        if isinstance(error, OSError) and error.errno is not None and type(error).__module__ == "builtins":
+            what, hint = "cannot be read", None  # it is missing, a folder, or forbidden
+        said = what if isinstance(what, str) else what()
+        raise error_type(f"{said} ({reason_of(error)})", where=where, hint=hint) from error
+
+
+def reason_of(error: BaseException) -> str:
+    """Return what a foreign exception says, in one line, without numbers of errors and names of functions."""
+    if isinstance(error, MemoryError):
+        return "it needs more memory than there is"
+    if isinstance(error, RecursionError):
+        return "it is nested too deep"
+    return one_line(str(getattr(error, "strerror", None) or error), _LONGEST_REASON) or type(error).__name__

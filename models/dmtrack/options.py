@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -23,6 +22,7 @@ from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from dmtrack.errors import ConfigError
+from dmtrack.numbers import exact
 
 OptionType = TypeVar("OptionType")
 
@@ -145,7 +145,7 @@ def make_exact(options: object) -> None:
             if option.parse is not None and kind is not Fraction:
                 made = option.parse(str(value))
             else:
-                made = kind(str(value)) if kind is Fraction else kind(value)
+                made = exact(str(value)) if kind is Fraction else kind(value)
         except ValueError as error:
             raise ConfigError(f"{name}={value!r} cannot be ({error})") from None
         object.__setattr__(options, name, made)
@@ -166,23 +166,8 @@ def _kinds_of_fields(option_type: type) -> tuple[tuple[str, tuple[type, ...], Op
     return tuple(found)
 
 
-def exact_number(text: str) -> Fraction:
-    """Read `0.1`, `-12.5`, `1e-3` or `1001/1000` without rounding.
-
-    Raises:
-        ValueError: It is no number.
-        ConfigError: It is not finite.
-    """
-    above, _, below = text.partition("/")
-    parts = [(part, float(part)) for part in (above, below or "1")]
-    if not all(math.isfinite(value) for _, value in parts) or not parts[1][1]:
-        raise ConfigError(f"{text} is not a finite number")
-    over, under = (Fraction(part) if value else Fraction(0) for part, value in parts)
-    return over / under
-
-
 def number_text(number: Fraction) -> str:
-    """Return a number the way `exact_number` reads it, as a decimal if that is exact."""
+    """Return a number the way `exact` reads it, as a decimal if that is exact."""
     decimal = f"{float(number):.15g}"
     return decimal if Fraction(decimal) == number else str(number)
 
@@ -191,10 +176,9 @@ def seconds_of_ms(text: str) -> Fraction:
     """Read milliseconds as exact seconds.
 
     Raises:
-        ValueError: It is no number.
-        ConfigError: It is not finite.
+        ValueError: It is no finite number.
     """
-    return exact_number(text) / 1000
+    return exact(text) / 1000
 
 
 def ms_text(seconds: Fraction) -> str:
@@ -206,10 +190,10 @@ def positive_seconds(text: str) -> Fraction:
     """Read a length of time.
 
     Raises:
-        ValueError: It is no number.
-        ConfigError: It is not finite, or not above 0.
+        ValueError: It is no finite number.
+        ConfigError: It is not above 0.
     """
-    seconds = exact_number(text)
+    seconds = exact(text)
     if seconds <= 0:
         raise ConfigError(f"{text} is not a positive number of seconds")
     return seconds

@@ -71,7 +71,7 @@ def test_unusual_names(tmp_path: Path) -> None:
         ("b,r.mp4,,thermal,,,,,,", "there is a modality (thermal) but no aux"),
         ("b,r.mp4,,,,,soon,,,", "start: 'soon' is not a position"),
         ("b,r.mp4,,,,,,-3,,", "end: '-3' is not a position"),
-        ("b,r.mp4,,,,,,,1/0,", "offset_ms '1/0' is not a number"),
+        ("b,r.mp4,,,,,,,1/0,", "offset_ms '1/0' divides by 0"),
         ("b,r.mp4,,,,,,,,cal.json", "there is an alignment (cal.json) but no aux"),
     ],
 )

@@ -7,7 +7,6 @@ the two full pictures. Four pairs fix a homography; more average out the hand an
 from __future__ import annotations
 
 import csv
-import json
 import logging
 import math
 from collections.abc import Iterable, Iterator
@@ -18,9 +17,10 @@ from typing import Final, cast
 import cv2
 import numpy as np
 
-from dmtrack.errors import AlignmentError, ConfigError, FormatError
+from dmtrack.errors import AlignmentError, ConfigError, FormatError, translated
 from dmtrack.geometry.alignment_file import Alignment
 from dmtrack.geometry.homography import Homography, Points, Size
+from dmtrack.numbers import finite, json_value
 from dmtrack.video.encoding import Image8, encode, stretch_thermal16
 from dmtrack.video.frame import FramePair, Modality
 
@@ -67,12 +67,10 @@ def read_point_pairs(path: Path) -> tuple[PointPair, ...]:
     Raises:
         FormatError: It cannot be read, or a row is wrong; the row is named.
     """
-    try:
+    with translated(FormatError, "the points cannot be read", where=path, hint="give a CSV or JSON file"):
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise FormatError("the points cannot be read", where=path, hint="give a CSV or JSON file") from error
-    rows = _json_rows(text, path) if text.lstrip()[:1] in ("[", "{") else _csv_rows(text)
-    pairs = tuple(_pair(row, number, path) for number, row in rows)
+        rows = _json_rows(text, path) if text.lstrip()[:1] in ("[", "{") else _csv_rows(text)
+        pairs = tuple(_pair(row, number, path) for number, row in rows)
     if len(pairs) < LEAST_PAIRS:
         raise FormatError(f"{len(pairs)} point pairs, {LEAST_PAIRS} are needed", where=path)
     return pairs
@@ -160,10 +158,7 @@ def _csv_rows(text: str) -> Iterable[tuple[int, list[object]]]:
 
 
 def _json_rows(text: str, path: Path) -> Iterable[tuple[int, list[object]]]:
-    try:
-        document = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise FormatError("this is not JSON", where=path) from error
+    document = json_value(text)
     rows = document.get("points") if isinstance(document, dict) else document
     if not isinstance(rows, list):
         raise FormatError(
@@ -180,10 +175,10 @@ def _pair(row: object, number: int, path: Path) -> PointPair:
     if not isinstance(row, list) or len(row) != len(COLUMNS):
         raise problem
     try:
-        values = [float(value) for value in row if not isinstance(value, bool | None)]
-    except (TypeError, ValueError):
+        values = [finite(str(value)) for value in row if not isinstance(value, bool | None)]
+    except ValueError:
         raise problem from None
-    if len(values) != len(COLUMNS) or not all(map(math.isfinite, values)):
+    if len(values) != len(COLUMNS):
         raise problem
     return PointPair(number, *values)
 

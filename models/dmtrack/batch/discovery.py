@@ -23,14 +23,14 @@ from typing import Final
 
 import numpy as np
 
-from dmtrack.batch.item import BatchItem, Findings, LeftOut, Problem, printable
+from dmtrack.batch.item import BatchItem, Findings, LeftOut, Problem
 from dmtrack.batch.stream_names import NamedStreams, StreamName, group_streams
 from dmtrack.datasets.ground_truth import find_ground_truth, read_boxes, target_name
 from dmtrack.datasets.image_files import is_image, is_video
 from dmtrack.datasets.layouts import Clip, recognise
 from dmtrack.datasets.opening import open_clip
 from dmtrack.datasets.sequence import Sequence as AnnotatedSequence
-from dmtrack.errors import BoxError, DatasetError, InputError
+from dmtrack.errors import BoxError, DatasetError, InputError, printable
 from dmtrack.geometry.box import Box
 from dmtrack.output.record import RECORD
 from dmtrack.video.frame import Modality

@@ -82,10 +82,3 @@ class Findings:
 
     entries: tuple[BatchItem | Problem, ...]
     left_out: tuple[LeftOut, ...] = ()
-
-
-def printable(text: str) -> str:
-    r"""Return `text` with what no terminal or UTF-8 file can show as escapes (`\n`, `\udc80`)."""
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text
-    )

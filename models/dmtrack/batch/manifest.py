@@ -18,9 +18,10 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Final
 
-from dmtrack.batch.item import BatchItem, Findings, Problem, printable
-from dmtrack.errors import ConfigError, DmtrackError, FormatError
+from dmtrack.batch.item import BatchItem, Findings, Problem
+from dmtrack.errors import ConfigError, DmtrackError, FormatError, printable
 from dmtrack.geometry.box import Box
+from dmtrack.options import seconds_of_ms
 from dmtrack.video.frame import Modality
 from dmtrack.video.position import Position, parse_position
 
@@ -168,6 +169,6 @@ def _position(name: str, text: str) -> Position | None:
 
 def _offset_s(text: str) -> Fraction | None:
     try:
-        return Fraction(text) / 1000 if text else None
-    except (ValueError, ZeroDivisionError):
-        raise ConfigError(f"offset_ms {text!r} is not a number of milliseconds") from None
+        return seconds_of_ms(text) if text else None
+    except ValueError as error:
+        raise ConfigError(f"offset_ms {error}") from None

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Final, Self, TypeVar
 
 from dmtrack.batch.discovery import find_items
-from dmtrack.batch.item import BatchItem, Findings, LeftOut, Problem, printable
+from dmtrack.batch.item import BatchItem, Findings, LeftOut, Problem
 from dmtrack.batch.manifest import read_manifest
 from dmtrack.boxes.starts import read_targets
 from dmtrack.datasets.ground_truth import box_at, find_ground_truth
-from dmtrack.errors import BoxError, ConfigError, DmtrackError, InputError
+from dmtrack.errors import BoxError, ConfigError, DmtrackError, InputError, printable
 from dmtrack.geometry.alignment_file import read_alignment
 from dmtrack.tracking.start import TargetStart
 from dmtrack.video.frame import Modality, VideoInfo

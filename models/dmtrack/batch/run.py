@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from dmtrack.batch.item import BatchItem, Problem, printable
+from dmtrack.batch.item import BatchItem, Problem
 from dmtrack.batch.plan import Plan, PlannedItem
 from dmtrack.batch.result_folder import batch_lock, require_replaceable, sweep
 from dmtrack.batch.summary import SUMMARY, ItemStatus, SummaryRow, write_summary
@@ -26,7 +26,7 @@ from dmtrack.batch.work import (
     is_complete,
     mark_of,
 )
-from dmtrack.errors import DmtrackError, OutputError
+from dmtrack.errors import DmtrackError, OutputError, printable
 from dmtrack.output.atomic import prepare_folder
 
 _SAVE_EVERY_S: Final = 5.0

@@ -10,9 +10,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from dmtrack.batch.item import Problem, printable
+from dmtrack.batch.item import Problem
 from dmtrack.boxes.formats.table import read_table
 from dmtrack.boxes.reading import TABLE
+from dmtrack.errors import printable
 from dmtrack.output.atomic import write_atomically
 from dmtrack.output.record import RECORD, read_run_json
 from dmtrack.tracking.result import TrackState

@@ -10,9 +10,12 @@ from typing import Final
 
 from dmtrack.errors import BoxError, FormatError
 from dmtrack.geometry.box import Box
+from dmtrack.numbers import real, shown
 from dmtrack.tracking.result import TrackState
 
 _SEPARATORS: Final = re.compile(r"[,;\s]+")
+_LARGEST: Final = 2.0**53
+"""Floats hold every whole number below this."""
 
 
 def words_of(line: str) -> list[str]:
@@ -27,9 +30,9 @@ def number(text: str, what: str = "") -> float:
         FormatError: It is none; `what` names it.
     """
     try:
-        return float(text)
-    except ValueError:
-        raise FormatError(f"{what} {text.strip()!r} is not a number".lstrip()) from None
+        return real(text)
+    except ValueError as error:
+        raise FormatError(f"{what} {error}".lstrip()) from None
 
 
 def finite(text: str, what: str) -> float:
@@ -40,7 +43,7 @@ def finite(text: str, what: str) -> float:
     """
     value = number(text, what)
     if not math.isfinite(value):
-        raise FormatError(f"{what} {text.strip()!r} is not finite")
+        raise FormatError(f"{what} {shown(text.strip())} is not finite")
     return value
 
 
@@ -51,8 +54,8 @@ def whole(text: str, what: str) -> int:
         FormatError: It is none; `what` names it.
     """
     value = finite(text, what)
-    if not value.is_integer():
-        raise FormatError(f"{what} {text.strip()!r} is not a whole number")
+    if not value.is_integer() or abs(value) >= _LARGEST:
+        raise FormatError(f"{what} {shown(text.strip())} is not a whole number")
     return int(value)
 
 
@@ -67,7 +70,7 @@ def state_of(text: str | None) -> TrackState | None:
     try:
         return TrackState(text)
     except ValueError:
-        raise FormatError(f"state {text!r} is not one of {', '.join(TrackState)}") from None
+        raise FormatError(f"state {shown(text)} is not one of {', '.join(TrackState)}") from None
 
 
 def box_of(x: float, y: float, w: float, h: float) -> Box:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import zipfile
 from collections.abc import Iterable
@@ -18,10 +17,11 @@ from dmtrack.boxes.formats.mot import LEAST_COLUMNS, read_mot
 from dmtrack.boxes.formats.row_per_frame import read_row_per_frame
 from dmtrack.boxes.formats.table import read_table
 from dmtrack.boxes.formats.vot import has_values, read_vot
-from dmtrack.boxes.parsing import number, placed, words_of
+from dmtrack.boxes.parsing import number, words_of
 from dmtrack.boxes.results import PictureSize, RecordingResults, ResultsGatherer
 from dmtrack.datasets.ground_truth import read_text
-from dmtrack.errors import FormatError
+from dmtrack.errors import FormatError, translated
+from dmtrack.numbers import json_value
 from dmtrack.output.record import RECORD, read_run_json
 from dmtrack.tracking.result import TrackedBox
 
@@ -47,9 +47,9 @@ def read_results(path: Path, source: ResultFormat | None = None) -> tuple[Record
     Raises:
         FormatError: It cannot be read, its format cannot be told, or something in it (named) is malformed.
     """
-    source = source or recognise(path)
-    name, target_id = recording_name(path, source)
-    with placed(path):
+    with translated(FormatError, "cannot be read", where=path):
+        source = source or recognise(path)
+        name, target_id = recording_name(path, source)
         found = _read(path, source, name, target_id)
     if not any(recording.frames for recording in found):
         raise FormatError("holds no frame", where=path)
@@ -196,10 +196,9 @@ def _json_kind(text: str, first_line: str, path: Path) -> ResultFormat:
 
 def _loaded(text: str) -> object:
     try:
-        value: object = json.loads(text)
-    except (ValueError, RecursionError):
+        return json_value(text)
+    except ValueError:
         return None
-    return value
 
 
 def _rows_kind(path: Path, columns: int, lines: list[str]) -> ResultFormat:

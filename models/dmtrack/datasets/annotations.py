@@ -44,6 +44,7 @@ from dmtrack.datasets.ground_truth import (
 from dmtrack.datasets.image_files import ImageFiles, is_image, is_video
 from dmtrack.datasets.layouts import recognise
 from dmtrack.errors import DatasetError, FormatError, InputError
+from dmtrack.numbers import finite, whole
 
 logger = logging.getLogger(__name__)
 
@@ -265,7 +266,7 @@ def _anchors(path: Path, frames: int) -> npt.NDArray[np.int64] | None:
     if not path.is_file():
         return None
     try:
-        signs = [int(float(word)) for word in read_text(path).split()]
+        signs = [int(finite(word)) for word in read_text(path).split()]
     except ValueError as error:
         raise FormatError("is no list of anchors, one number a frame", where=path) from error
     if len(signs) != frames:
@@ -280,7 +281,7 @@ def _size(path: Path) -> tuple[int, int] | None:
     try:
         lines = read_text(path).splitlines()
         known = dict(line.replace(" ", "").split("=", 1) for line in lines if "=" in line)
-        return int(known["width"]), int(known["height"])
+        return whole(known["width"]), whole(known["height"])
     except (FormatError, ValueError, KeyError):
         return None
 

@@ -28,7 +28,7 @@ from dmtrack.boxes.formats.vot import value_path
 from dmtrack.boxes.reading import MOT, TABLE, read_results
 from dmtrack.boxes.results import RecordingResults
 from dmtrack.datasets.ground_truth import read_boxes
-from dmtrack.errors import FormatError
+from dmtrack.errors import FormatError, translated
 from dmtrack.output.record import RECORD
 from dmtrack.tracking.result import TrackState
 
@@ -156,15 +156,12 @@ def unpacked(archive: Path, folder: Path) -> Path:
         FormatError: It is no zip, it is damaged, or it is implausibly large.
     """
     target = folder / archive.stem
-    try:
-        with zipfile.ZipFile(archive) as source:
-            members = [one for one in source.infolist() if _is_kept(one)]
-            if sum(one.file_size for one in members) > _MOST_BYTES:
-                raise FormatError("unpacks to more than 8 GB of text", where=archive)
-            target.mkdir(parents=True, exist_ok=True)
-            source.extractall(target, members)
-    except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-        raise FormatError(f"cannot be unpacked ({error})", where=archive) from error
+    with translated(FormatError, "cannot be unpacked", where=archive), zipfile.ZipFile(archive) as source:
+        members = [one for one in source.infolist() if _is_kept(one)]
+        if sum(one.file_size for one in members) > _MOST_BYTES:
+            raise FormatError("unpacks to more than 8 GB of text", where=archive)
+        target.mkdir(parents=True, exist_ok=True)
+        source.extractall(target, members)
     return target
 
 

@@ -23,8 +23,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from dmtrack.errors import FormatError
+from dmtrack.errors import FormatError, translated
 from dmtrack.geometry.homography import Homography, Size
+from dmtrack.numbers import json_value
 
 FORMAT: Final = "dmtrack-alignment"
 VERSION: Final = 1
@@ -71,22 +72,12 @@ def read_alignment(path: Path | str) -> Alignment:
         FormatError: It cannot be read, or a field is missing, unknown or wrong.
     """
     path = Path(path)
-    try:
+    with translated(
+        FormatError, "cannot be read as JSON", where=path, hint="dmtrack align writes such a file"
+    ):
         if path.stat().st_size > _LARGEST_BYTES:
-            raise FormatError("too large for an alignment", where=path)
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise FormatError(
-            f"cannot be read ({error.strerror})", where=path, hint="dmtrack align writes such a file"
-        ) from error
-    except (ValueError, RecursionError) as error:
-        raise FormatError("this is not JSON", where=path, hint="dmtrack align writes such a file") from error
-    try:
-        return replace(_alignment(document), path=path)
-    except FormatError as error:
-        raise FormatError(
-            error.what, where=path, hint=error.hint or "dmtrack align writes such a file"
-        ) from error
+            raise FormatError("too large for an alignment")
+        return replace(_alignment(json_value(path.read_text(encoding="utf-8"))), path=path)
 
 
 def _alignment(document: object) -> Alignment:

@@ -7,6 +7,7 @@ import re
 from dataclasses import dataclass
 
 from dmtrack.errors import BoxError
+from dmtrack.numbers import real, shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,14 +75,14 @@ class Box:
         words = [word for word in re.split(r"[\s,;]+", text.strip()) if word]
         if len(words) != 4:
             raise BoxError(
-                f"a box needs four numbers, got {len(words)} in {text!r}",
+                f"a box needs four numbers, got {len(words)} in {shown(text)}",
                 hint="write x,y,w,h in pixels, for example 10,20,30,40",
             )
         try:
-            x, y, w, h = (float(word) for word in words)
+            x, y, w, h = (real(word) for word in words)
         except ValueError:
             raise BoxError(
-                f"{text!r} is not four numbers",
+                f"{shown(text)} is not four numbers",
                 hint="write x,y,w,h in pixels, for example 10,20,30,40",
             ) from None
         return cls(x, y, w, h)

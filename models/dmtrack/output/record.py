@@ -27,7 +27,8 @@ import cv2
 import numpy as np
 
 from dmtrack.config import installed_version
-from dmtrack.errors import FormatError, OutputError
+from dmtrack.errors import FormatError, OutputError, translated
+from dmtrack.numbers import json_value
 from dmtrack.output.atomic import reserve, write_atomically
 from dmtrack.output.sink import Sink
 from dmtrack.tracking.result import FrameResult, TrackState
@@ -331,12 +332,8 @@ def read_run_json(path: Path) -> dict[str, Any]:
     Raises:
         FormatError: The file is missing, is no JSON, or is no run record of a known version.
     """
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise FormatError(f"cannot be read ({error.strerror})", where=path) from error
-    except ValueError as error:
-        raise FormatError(f"is not JSON ({error})", where=path) from None
+    with translated(FormatError, "cannot be read as JSON", where=path):
+        values = json_value(path.read_text(encoding="utf-8"))
     if not isinstance(values, dict) or values.get("record_version") != RECORD_VERSION:
         raise FormatError("is no run record of this version", where=path)
     if values.get("status") not in [*RunStatus]:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Self
 
 from dmtrack.config import _Config
-from dmtrack.errors import ConfigError, InputError
+from dmtrack.errors import ConfigError, InputError, translated
+from dmtrack.numbers import finite
 from dmtrack.options import Option, make_exact
 from dmtrack.video.frame import Modality
 
@@ -82,15 +83,18 @@ class TrainConfig(_Config):
     log_interval: int = 20
 
     def __post_init__(self) -> None:
+        self._require_plain()
         for name in ("steps", "batch_size", "templates", "checkpoint_interval", "log_interval"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}={getattr(self, name)} must be at least 1")
-        if self.optimizer not in ("adamw", "muon"):
-            raise ConfigError(f"unknown optimizer {self.optimizer!r}", hint="adamw or muon")
-        if self.stage not in ("foundation", "quality", "adapters") or self.schedule not in ("step", "linear"):
-            raise ConfigError(f"unknown stage {self.stage!r} or schedule {self.schedule!r}")
-        if self.learning_rate <= 0:
-            raise ConfigError(f"learning_rate={self.learning_rate} must be above 0")
+        if not 0 < self.learning_rate <= 10:
+            raise ConfigError(f"learning_rate={self.learning_rate:g} must be above 0 and at most 10")
+        if not (0 <= self.decay_share <= 1 and 0 <= self.ema_decay < 1 and self.grad_clip > 0):
+            raise ConfigError("decay_share must be in [0, 1], ema_decay in [0, 1) and grad_clip above 0")
+        weights = ("giou_weight", "l1_weight", "focal_weight", "quality_weight", "weight_decay")
+        for name in ("warmup_steps", "seed", *weights):
+            if getattr(self, name) < 0:
+                raise ConfigError(f"{name}={getattr(self, name)} must not be below 0")
 
     def rate(self, step: int) -> float:
         """Return the share of `learning_rate` used at 0-based `step`."""
@@ -167,12 +171,10 @@ def train_numbers(
         preset = TrainConfig(templates=2) if modality == "depth" else TrainConfig()
     values = preset.to_dict()
     if file is not None:
-        try:
-            values |= tomllib.loads(file.read_text(encoding="utf-8"))
-        except OSError as error:
-            raise InputError(f"cannot be read ({error.strerror})", where=file) from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"not TOML ({error})", where=file) from error
+        with translated(InputError, "cannot be read", where=file):
+            data = file.read_bytes()
+        with translated(ConfigError, "not TOML", where=file):
+            values |= tomllib.loads(data.decode())
     return TrainConfig.from_dict(values | {name: v for name, v in given.items() if v is not None})
 
 
@@ -194,10 +196,10 @@ class DataPart(NamedTuple):
         if not equals or Path(text).is_dir():
             name, number = text, "1"
         try:
-            weight = float(number)
+            weight = finite(number)
         except ValueError:
             weight = math.nan
-        if not (math.isfinite(weight) and weight > 0):
+        if not weight > 0:
             raise ConfigError(f"{text}: the weight {number!r} is not a number above 0")
         if name == SYNTHETIC:
             return cls(None, weight)

@@ -19,7 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from dmtrack.errors import ConfigError
-from dmtrack.options import Option, exact_number, make_exact, number_text
+from dmtrack.numbers import exact, finite
+from dmtrack.options import Option, make_exact, number_text
 from dmtrack.video.encoding import GreyRange, Image8, ModalityEncoder, RangeFollower, is_grey, to_8_bit
 from dmtrack.video.frame import Modality, Pixels
 
@@ -75,11 +76,11 @@ def parse_aux_range(text: str) -> AuxRange:
     Raises:
         ConfigError: The text is neither.
     """
-    number = r"\s*([+-]?\d+(?:\.\d*)?)\s*°?([cC]?)\s*"
+    number = r"\s*([+-]?[0-9]{1,12}(?:\.[0-9]{0,12})?)\s*°?([cC]?)\s*"
     match = re.fullmatch(number + "," + number, text)
     if match is None or bool(match[2]) != bool(match[4]):
         raise ConfigError(f"{text!r} is not a range", hint=_HINT_RANGE)
-    return AuxRange(float(match[1]), float(match[3]), bool(match[2]))
+    return AuxRange(finite(match[1]), finite(match[3]), bool(match[2]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +123,7 @@ class EncodingOptions:
             "Millimetres in one count of depth. Default: as the file states, else 1.",
             metavar="MM",
             panel=_PANEL,
-            parse=exact_number,
+            parse=exact,
             write=number_text,
         ),
     ] = None

@@ -18,7 +18,8 @@ from typing import Any, Final, cast
 import cv2
 import numpy as np
 
-from dmtrack.errors import DecodeError, FormatError, VideoError
+from dmtrack.errors import DecodeError, FormatError, VideoError, translated
+from dmtrack.numbers import finite
 from dmtrack.video.frame import Frame, Pixels, VideoInfo
 from dmtrack.video.picture_file import decode_picture
 from dmtrack.video.position import Position
@@ -31,8 +32,6 @@ _PICTURE_TYPES: Final = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedIma
 _NS_PER_S: Final = 1_000_000_000
 _TIME_BASE: Final = Fraction(1, _NS_PER_S)
 _LOGGER = logging.getLogger(__name__)
-_DAMAGE: Final = (ValueError, LookupError, ArithmeticError, RuntimeError, OSError, MemoryError, struct.error)
-"""What the library, and the decompressors below it, raise on damaged bags besides its own error."""
 
 _FARTHEST_M: Final = 65.0
 """No depth camera sees farther: where half of a picture does, it counts millimetres, against REP 118."""
@@ -99,7 +98,7 @@ class BagReader(FrameSource):
         """Messages skipped so far."""
         return self._damaged
 
-    def read(self, start: Position | None = None, end: Position | None = None) -> Iterator[Frame]:
+    def _read(self, start: Position | None, end: Position | None) -> Iterator[Frame]:
         """Yield the frames from `start` up to and without `end`.
 
         Raises:
@@ -141,11 +140,12 @@ class BagReader(FrameSource):
         last_ns: int | None = None
         for recorded_ns, data in self._messages():
             try:
-                message = self._message(data)
-                pixels = _picture(message)
-                stamp = message.header.stamp
-                self._require_alike(pixels)
-            except _bag_errors() as error:
+                with translated(FormatError, "the message is damaged"):
+                    message = self._message(data)
+                    pixels = _picture(message)
+                    stamp_ns = int(message.header.stamp.sec) * _NS_PER_S + int(message.header.stamp.nanosec)
+                    self._require_alike(pixels)
+            except FormatError as error:
                 self._damaged += 1
                 self._reason = str(error)
                 in_a_row += 1
@@ -156,17 +156,15 @@ class BagReader(FrameSource):
                     ) from error
                 continue
             in_a_row = 0
-            stamp_ns = stamp.sec * _NS_PER_S + stamp.nanosec or recorded_ns
+            stamp_ns = stamp_ns or recorded_ns
             last_ns = stamp_ns if last_ns is None or stamp_ns > last_ns else last_ns + 1
             yield index, last_ns, pixels, _encoding(message)
             index += 1
 
     def _messages(self) -> Iterator[tuple[int, bytes]]:
-        try:
+        with translated(DecodeError, "the bag is damaged", where=self._path):
             for _, recorded_ns, data in self._log.messages([self._topic]):
                 yield recorded_ns, data
-        except _bag_errors() as error:
-            raise DecodeError(f"the bag is damaged: {_said(error)}", where=self._path) from error
 
     def _message(self, data: bytes) -> Any:  # noqa: ANN401
         if self._is_ros2:
@@ -220,13 +218,13 @@ class BagReader(FrameSource):
             if not name.fullmatch(connection.topic):
                 continue
             try:
-                _, _, data = next(iter(self._log.messages([connection])))
-                if self._is_ros2:
-                    text = self._typestore.deserialize_cdr(data, connection.msgtype).data
-                    return unit_mm(float(text))
-                return unit_mm(*struct.unpack_from("<f", data))
-            except _bag_errors() as error:
-                _LOGGER.warning("%s: the unit of depth cannot be read: %s", self._path, error)
+                with translated(FormatError, "the unit of depth cannot be read", where=self._path):
+                    _, _, data = next(iter(self._log.messages([connection])))
+                    if self._is_ros2:
+                        return unit_mm(finite(self._typestore.deserialize_cdr(data, connection.msgtype).data))
+                    return unit_mm(*struct.unpack_from("<f", data))
+            except FormatError as error:
+                _LOGGER.warning("%s", error)
         return None
 
 
@@ -241,31 +239,12 @@ def _open_log(path: Path, *, is_ros2: bool) -> tuple[Any, Any]:
             where=path,
             hint='pip install "dmtrack[realsense]"',
         ) from error
-    try:
+    hint = "an interrupted recording can be repaired with `rosbag reindex`" if not is_ros2 else None
+    with translated(VideoError, "this is no whole ROS bag", where=path, hint=hint):
         log = module.Reader(path)
         log.open()
-    except PermissionError as error:
-        raise VideoError("no permission to read it", where=path) from error
-    except _bag_errors() as error:
-        raise VideoError(
-            f"this is no whole ROS bag: {_said(error)}",
-            where=path,
-            hint="an interrupted recording can be repaired with `rosbag reindex`" if not is_ros2 else None,
-        ) from error
     store = types.Stores.ROS2_HUMBLE if is_ros2 else types.Stores.ROS1_NOETIC
     return log, types.get_typestore(store)
-
-
-def _bag_errors() -> tuple[type[Exception], ...]:
-    """Return what reading a damaged bag raises: errors of the library, of the database, and ours."""
-    readers = [importlib.import_module(f"rosbags.rosbag{version}.reader").ReaderError for version in (1, 2)]
-    message = importlib.import_module("rosbags.serde").SerdeError
-    database = importlib.import_module("apsw").Error
-    return (*readers, message, database, FormatError, StopIteration, AssertionError, *_DAMAGE)
-
-
-def _said(error: Exception) -> str:
-    return str(error).rstrip(".") or type(error).__name__
 
 
 def _kinds(connections: list[Any]) -> str:

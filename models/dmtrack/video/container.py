@@ -10,12 +10,10 @@ from pathlib import Path
 from statistics import median_low
 from typing import TYPE_CHECKING, Final
 
-import av.error
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from dmtrack.errors import DecodeError
-from dmtrack.video.decoder import reason_of
+from dmtrack.errors import DecodeError, translated
 from dmtrack.video.reader import exact_fraction, open_container
 
 if TYPE_CHECKING:
@@ -103,16 +101,13 @@ def read_container(path: Path, *, stream: int = 0) -> ContainerFacts:
         VideoError: It cannot be opened, or is no video.
         DecodeError: It cannot be read to its end.
     """
-    with open_container(path) as container:
+    with open_container(path) as container, translated(DecodeError, "reading fails", where=path):
         videos = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
         numbers = {video.index: number for number, video in enumerate(videos)}
         facts = tuple(_facts(one, numbers.get(one.index)) for one in container.streams)
         clock = None
         if stream < len(videos):
-            try:
-                clock = _clock(container, videos[stream])
-            except (av.error.FFmpegError, OSError) as error:
-                raise DecodeError(f"reading fails: {reason_of(error)}", where=path) from error
+            clock = _clock(container, videos[stream])
         return ContainerFacts(
             path=path,
             format=container.format.name,

@@ -20,7 +20,7 @@ import numpy as np
 from av.codec.hwaccel import HWAccel, hwdevices_available
 from av.video.reformatter import VideoReformatter
 
-from dmtrack.errors import DecodeError
+from dmtrack.errors import DecodeError, reason_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -130,11 +130,6 @@ class PacketDecoder:
                 where=self._path,
                 hint="the rest of the file is unusable; --end stops before it",
             ) from error
-
-
-def reason_of(error: Exception) -> str:
-    """Return libav's words for an error, without its number and internal function."""
-    return str(getattr(error, "strerror", None) or error)
 
 
 _CUDA: Final = "cuda"

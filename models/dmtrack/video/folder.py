@@ -74,7 +74,7 @@ class FolderReader(FrameSource):
         """Pictures skipped so far."""
         return len(self._damaged)
 
-    def read(self, start: Position | None = None, end: Position | None = None) -> Iterator[Frame]:
+    def _read(self, start: Position | None, end: Position | None) -> Iterator[Frame]:
         """Yield the pictures from `start` up to and without `end`; those before are not opened.
 
         Raises:

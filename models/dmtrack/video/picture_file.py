@@ -20,7 +20,7 @@ import cv2
 import imagesize
 import numpy as np
 
-from dmtrack.errors import DecodeError, FormatError, VideoError
+from dmtrack.errors import DecodeError, FormatError, VideoError, translated
 from dmtrack.video.frame import Pixels
 
 IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp"})
@@ -120,12 +120,10 @@ def decode_picture(data: bytes) -> StoredPicture:
     """
     if not data:
         raise FormatError("the file is empty")
-    if not is_believable(data):
-        raise FormatError("it claims to be larger than the file can hold")
-    try:
+    with translated(FormatError, "this is no whole picture"):
+        if not is_believable(data):
+            raise FormatError("it claims to be larger than the file can hold")
         stored = cv2.imdecode(np.frombuffer(_as_stored(data), np.uint8), cv2.IMREAD_UNCHANGED)
-    except cv2.error as error:
-        raise FormatError(f"OpenCV says {str(error.err or error).strip()}") from error
     if stored is None:
         raise FormatError("this is no whole picture")
     if stored.dtype not in (np.uint8, np.uint16):

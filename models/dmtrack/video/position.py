@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from dmtrack.errors import ConfigError
+from dmtrack.numbers import exact, whole
 from dmtrack.options import number_text
 
 _HINT = "write a 0-based frame index (250), seconds (12.5s), milliseconds (800ms) or a clock (1:02.5)"
@@ -46,14 +47,14 @@ def parse_position(text: str) -> Position:
         ConfigError: The text is none of these, or negative.
     """
     word = text.strip().lower()
-    if re.fullmatch(r"\d+", word):
-        return Position(index=int(word))
-    with_unit = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*(ms|s)", word)
+    if re.fullmatch(r"[0-9]{1,18}", word):
+        return Position(index=whole(word))
+    with_unit = re.fullmatch(r"([0-9]{1,18}(?:\.[0-9]{0,18})?|\.[0-9]{1,18})\s*(ms|s)", word)
     if with_unit:
-        return Position(time_s=Fraction(with_unit[1]) * _UNITS_S[with_unit[2]])
-    if re.fullmatch(r"\d+(:[0-5]?\d){1,2}(\.\d+)?", word):
+        return Position(time_s=exact(with_unit[1]) * _UNITS_S[with_unit[2]])
+    if re.fullmatch(r"[0-9]{1,9}(:[0-5]?[0-9]){1,2}(\.[0-9]{1,18})?", word):
         seconds = Fraction(0)
         for part in word.split(":"):
-            seconds = seconds * 60 + Fraction(part)
+            seconds = seconds * 60 + exact(part)
         return Position(time_s=seconds)
     raise ConfigError(f"{text!r} is not a position", hint=_HINT)

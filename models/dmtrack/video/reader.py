@@ -21,9 +21,9 @@ import numpy as np
 from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 
-from dmtrack.errors import DecodeError, VideoError
+from dmtrack.errors import DecodeError, VideoError, reason_of, translated
 from dmtrack.threads import decoder_threads
-from dmtrack.video.decoder import GpuDecoder, PacketDecoder, accelerator, reason_of, suits_gpu
+from dmtrack.video.decoder import GpuDecoder, PacketDecoder, accelerator, suits_gpu
 from dmtrack.video.frame import Frame, Pixels, VideoInfo
 from dmtrack.video.position import Position
 from dmtrack.video.source import FrameSource
@@ -105,7 +105,7 @@ class VideoReader(FrameSource):
         """Return the stamps of all frames, by reading the file once; see `FrameSource`."""
         return packet_stamps(self._path, self._number)
 
-    def read(self, start: Position | None = None, end: Position | None = None) -> Iterator[Frame]:
+    def _read(self, start: Position | None, end: Position | None) -> Iterator[Frame]:
         """Yield the frames from `start` up to and without `end`. Works once per reader.
 
         Frames before `start` are decoded but not converted; indices count from the first frame
@@ -117,8 +117,12 @@ class VideoReader(FrameSource):
         """
         if self._first is None:
             raise RuntimeError(f"{self._path} was read already: open it again")
-        decoded: VideoFrame | None = self._first
-        self._first = None
+        first, self._first = self._first, None
+        return self._frames(first, start, end)
+
+    def _frames(
+        self, decoded: VideoFrame | None, start: Position | None, end: Position | None
+    ) -> Iterator[Frame]:
         pts, index = self._first_pts, 0
         while decoded is not None:
             elapsed_s = (pts - self._first_pts) * self.info.time_base
@@ -363,9 +367,8 @@ def packet_stamps(path: Path, stream: int) -> list[int] | None:
     try:
         chosen, _ = _choose_stream(container, path, stream)
         packets = (packet for packet in container.demux(chosen) if packet.size and not packet.is_discard)
-        stamps = [packet.pts for packet in packets]
-    except (av.error.FFmpegError, OSError) as error:
-        raise DecodeError(f"reading fails: {reason_of(error)}", where=path) from error
+        with translated(DecodeError, "reading fails", where=path):
+            stamps = [packet.pts for packet in packets]
     finally:
         container.close()
     known = [stamp for stamp in stamps if stamp is not None]

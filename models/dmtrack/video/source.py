@@ -8,6 +8,7 @@ from fractions import Fraction
 from types import TracebackType
 from typing import Final, Self
 
+from dmtrack.errors import DecodeError, translated
 from dmtrack.video.frame import Frame, VideoInfo
 from dmtrack.video.position import Position
 
@@ -47,9 +48,21 @@ class FrameSource(ClosedOnExit):
     def damaged_packets(self) -> int:
         """Packets or pictures lost so far."""
 
-    @abstractmethod
     def read(self, start: Position | None = None, end: Position | None = None) -> Iterator[Frame]:
-        """Yield the frames from `start` up to and without `end`."""
+        """Yield the frames from `start` up to and without `end`.
+
+        Raises:
+            DecodeError: The stream is damaged beyond its bound; frames yielded before stay valid.
+        """
+        return self._guarded(self._read(start, end))
+
+    @abstractmethod
+    def _read(self, start: Position | None, end: Position | None) -> Iterator[Frame]:
+        """Yield the frames as `read` does; whatever a library raises meanwhile becomes a `DecodeError`."""
+
+    def _guarded(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        with translated(DecodeError, "reading fails", where=self.info.path):
+            yield from frames
 
     def __iter__(self) -> Iterator[Frame]:
         """Yield every frame; see `read`."""

@@ -10,7 +10,7 @@ from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
-from dmtrack.errors import ConfigError, PairingError, VideoError
+from dmtrack.errors import ConfigError, PairingError, VideoError, translated
 from dmtrack.video.bag import BAG_SUFFIXES, BagReader
 from dmtrack.video.events.event_options import EventOptions
 from dmtrack.video.events.event_reader import is_event_file
@@ -56,17 +56,15 @@ def open_source(
         ConfigError: It is an event file that needs a library which is not installed.
     """
     path = Path(path)
-    try:
+    with translated(VideoError, "cannot be opened", where=path):
         if path.is_dir():
             return FolderReader(path, frame_rate=folder_rate, start_s=folder_start_s)
         _require_video_file(path)
         if is_event_file(path):
             return EventSource(path, events, like=like, frame_rate=folder_rate)
-    except PermissionError as error:
-        raise VideoError("no permission to read it", where=path) from error
-    if path.suffix.lower() in BAG_SUFFIXES:
-        return BagReader(path, stream=stream)
-    return VideoReader(path, stream=stream, threads=threads, gpu=gpu)
+        if path.suffix.lower() in BAG_SUFFIXES:
+            return BagReader(path, stream=stream)
+        return VideoReader(path, stream=stream, threads=threads, gpu=gpu)
 
 
 def _require_video_file(path: Path) -> None:

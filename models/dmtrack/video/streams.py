@@ -18,7 +18,8 @@ from typing import Annotated, Final
 
 from dmtrack.errors import ConfigError, PairingError
 from dmtrack.geometry.alignment_file import Alignment, read_alignment
-from dmtrack.options import Option, exact_number, make_exact, ms_text, number_text, seconds_of_ms
+from dmtrack.numbers import exact
+from dmtrack.options import Option, make_exact, ms_text, number_text, seconds_of_ms
 from dmtrack.video.events.event_options import EventOptions
 from dmtrack.video.frame import Frame, VideoInfo
 from dmtrack.video.grid import Fit, ToGrid, grid_by
@@ -81,7 +82,7 @@ def parse_ratio(text: str) -> Fraction:
         ConfigError: It is neither, or not positive.
     """
     try:
-        ratio = exact_number(text)
+        ratio = exact(text)
     except (ValueError, ConfigError):
         ratio = Fraction(0)
     if ratio <= 0:
@@ -93,10 +94,10 @@ def parse_rate(text: str) -> Fraction:
     """Read pictures a second, 29.97 as 2997/100.
 
     Raises:
-        ValueError: It is no number.
-        ConfigError: It is not positive or not finite.
+        ValueError: It is no finite number.
+        ConfigError: It is not positive.
     """
-    rate = exact_number(text).limit_denominator(100_000)
+    rate = exact(text).limit_denominator(100_000)
     if rate <= 0:
         raise ConfigError(f"{text} pictures a second are not a positive number")
     return rate

@@ -19,7 +19,8 @@ from pathlib import Path
 from statistics import median
 from typing import Final
 
-from dmtrack.errors import FormatError
+from dmtrack.errors import FormatError, translated
+from dmtrack.numbers import exact
 from dmtrack.video.frame import Frame, VideoInfo
 from dmtrack.video.position import Position
 from dmtrack.video.source import FrameSource
@@ -145,14 +146,10 @@ def _table(path: Path) -> tuple[_Rows, list[str]]:
 
 
 def _lines(path: Path) -> list[str]:
-    try:
+    with translated(FormatError, "is not a text file", where=path):
         if path.stat().st_size > MAX_FILE_BYTES:
-            raise FormatError("is far too large for a list of time stamps", where=path)
+            raise FormatError("is far too large for a list of time stamps")
         return path.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise FormatError(f"cannot be read ({error.strerror})", where=path) from error
-    except UnicodeDecodeError:
-        raise FormatError("is not a text file", where=path) from None
 
 
 def _stamp_column(rows: _Rows, header: list[str], path: Path) -> int:
@@ -190,9 +187,10 @@ def _number(cells: list[str], column: int, row: int, path: Path) -> Fraction:
 
 
 def _as_number(text: str) -> Fraction | None:
-    if not re.fullmatch(r"[+-]?(\d{1,30}(\.\d{0,30})?|\.\d{1,30})([eE][+-]?\d{1,2})?", text):
+    try:
+        return exact(text) if "/" not in text else None
+    except ValueError:
         return None
-    return Fraction(text)
 
 
 def _stated_unit(header: list[str], column: int, path: Path) -> tuple[TimestampUnit, str] | None:
@@ -255,7 +253,7 @@ class StampedSource(FrameSource):
         """Packets or pictures lost so far."""
         return self._source.damaged_packets
 
-    def read(self, start: Position | None = None, end: Position | None = None) -> Iterator[Frame]:
+    def _read(self, start: Position | None, end: Position | None) -> Iterator[Frame]:
         """Yield the frames from `start` up to and without `end`, with the times of the side file.
 
         Raises:

@@ -12,14 +12,13 @@ from __future__ import annotations
 
 import io
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Final
 
 from dmtrack.boxes.formats.mot import format_box, parse_mot_line
 from dmtrack.boxes.parsing import placed, whole
 from dmtrack.boxes.results import DEFAULT_LABEL, RecordingResults, ResultsGatherer
-from dmtrack.errors import FormatError
+from dmtrack.errors import FormatError, translated
 from dmtrack.tracking.result import TrackState
 
 _BOXES: Final = "gt/gt.txt"
@@ -36,14 +35,9 @@ def read_cvat(path: Path, name: str) -> RecordingResults:
     Raises:
         FormatError: It is no such archive, or a row (named) is malformed.
     """
-    try:
-        with zipfile.ZipFile(path) as archive:
-            boxes = _member(archive, path, _BOXES, "gt.txt")
-            labels = _member(archive, path, _LABELS, "labels.txt")
-    except OSError as error:
-        raise FormatError(f"cannot be read ({error.strerror})", where=path) from error
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError) as error:
-        raise FormatError(f"is not a whole ZIP archive ({error})", where=path) from None
+    with translated(FormatError, "is not a whole ZIP archive", where=path), zipfile.ZipFile(path) as archive:
+        boxes = _member(archive, path, _BOXES, "gt.txt")
+        labels = _member(archive, path, _LABELS, "labels.txt")
     if boxes is None:
         raise FormatError(f"has no {_BOXES} in it", where=path, hint="is it a MOT archive of CVAT?")
     return _parsed(boxes.splitlines(), (labels or "").splitlines(), path, name)

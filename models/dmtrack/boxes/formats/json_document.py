@@ -23,6 +23,7 @@ from dmtrack.boxes.results import AbsentTarget, FrameBoxes, PictureSize, Recordi
 from dmtrack.datasets.ground_truth import read_text
 from dmtrack.errors import FormatError
 from dmtrack.geometry.box import Box
+from dmtrack.numbers import json_value
 from dmtrack.tracking.result import TrackedBox
 
 FORMAT: Final = "dmtrack results"
@@ -116,7 +117,7 @@ class JsonFields:
     where a value is something else.
 
     Args:
-        value: What `json.loads` returned.
+        value: What `json_value` returned.
         where: The file, and the place in it.
 
     Raises:
@@ -137,9 +138,9 @@ class JsonFields:
             FormatError: It is no JSON, or no object.
         """
         try:
-            value = json.loads(text)
-        except (ValueError, RecursionError) as error:
-            raise FormatError(f"is not JSON ({error})", where=where) from None
+            value = json_value(text)
+        except ValueError as error:
+            raise FormatError(f"is {error}", where=where) from None
         return cls(value, where)
 
     def __contains__(self, name: str) -> bool:

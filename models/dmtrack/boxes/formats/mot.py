@@ -16,11 +16,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final, Literal
 
-from dmtrack.boxes.parsing import box_of, finite, placed
+from dmtrack.boxes.parsing import box_of, finite, placed, whole
 from dmtrack.boxes.results import FrameBoxes, RecordingResults, ResultsGatherer
 from dmtrack.datasets.ground_truth import read_text
 from dmtrack.errors import FormatError
 from dmtrack.geometry.box import Box
+from dmtrack.numbers import shown
 from dmtrack.tracking.result import TrackedBox
 
 MotOrigin = Literal[0, 1]
@@ -100,7 +101,7 @@ def decimal_text(value: float) -> str:
 
 
 def _count(word: str, name: str) -> int:
-    value = finite(word, name)
-    if not value.is_integer() or value < 1:
-        raise FormatError(f"{name} {word.strip()!r} is not a whole number from 1")
-    return int(value)
+    value = whole(word, name)
+    if value < 1:
+        raise FormatError(f"{name} {shown(word.strip())} is not a whole number from 1")
+    return value

@@ -14,17 +14,18 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Self, get_args
+from typing import Any, Literal, Self
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 from torch.nn import functional as F
 
-from dmtrack.config import ModelConfig, TrackerConfig
-from dmtrack.errors import CheckpointError, ConfigError, OutputError
+from dmtrack.config import ModelConfig, TrackerConfig, chosen
+from dmtrack.errors import CheckpointError, ConfigError, OutputError, translated
 from dmtrack.network.model import DMTrack
+from dmtrack.numbers import json_value
 from dmtrack.video.frame import Modality
 
 Kind = Literal["foundation", "adapters", "full"]
@@ -69,8 +70,10 @@ class WeightsMeta:
     foundation_sha256: str | None = None
 
     def __post_init__(self) -> None:
-        if self.kind not in get_args(Kind):
-            raise ConfigError(f"unknown kind of weights {self.kind!r}", hint=f"one of {get_args(Kind)}")
+        chosen("kind of weights", self.kind, Kind)
+        texts = (self.trained_on, self.source_name, self.source_sha256 or "", self.foundation_sha256 or "")
+        if not all(isinstance(text, str) for text in texts):
+            raise ConfigError("the source or a digest is no text")
         if self.kind == "foundation" and self.modality is not None:
             raise ConfigError("a foundation has no modality: it sees one stream")
 
@@ -94,19 +97,21 @@ class WeightsMeta:
         """Read what `to_json` wrote.
 
         Raises:
-            ConfigError: The format is newer than this program, or a configuration value is invalid.
-            ValueError: The text is not JSON (also KeyError, TypeError: of another structure).
+            ConfigError: It is damaged, newer than this program, or a value in it cannot be.
         """
-        values: dict[str, Any] = json.loads(text)
-        version = values.pop("format")
-        if version != FORMAT_VERSION:
-            raise ConfigError(f"has format {version}, this program reads {FORMAT_VERSION}")
-        values["config"] = ModelConfig.from_dict(values["config"])
-        if values["tracker"] is not None:
-            values["tracker"] = TrackerConfig.from_dict(values["tracker"])
-        if values["modality"] is not None:
-            values["modality"] = Modality(values["modality"])
-        return cls(**values)
+        with translated(ConfigError, "it is damaged"):
+            values = json_value(text)
+            if not isinstance(values, dict) or "format" not in values:
+                raise ConfigError("it states no format")
+            version = values.pop("format")
+            if version != FORMAT_VERSION:
+                raise ConfigError(f"it has format {version}, this program reads {FORMAT_VERSION}")
+            values["config"] = ModelConfig.from_dict(values["config"])
+            if values["tracker"] is not None:
+                values["tracker"] = TrackerConfig.from_dict(values["tracker"])
+            if values["modality"] is not None:
+                values["modality"] = Modality(values["modality"])
+            return cls(**values)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -337,17 +342,16 @@ def _opened(path: Path) -> Iterator[_File]:
     """Open a weights file; translates every error of the file into `CheckpointError`."""
     if not path.is_file():
         raise CheckpointError("there is no such weights file", where=path)
-    try:
+    hint = "a .pth or .pth.tar is first converted with: dmtrack weights add FILE"
+    with translated(
+        CheckpointError,
+        "is damaged or not a weights file",
+        where=path,
+        hint=None if path.suffix == ".safetensors" else hint,
+    ):
         handle: Any = safe_open(path, framework="pt", device="cpu")
-    except (SafetensorError, OSError) as error:
-        hint = "a .pth or .pth.tar is first converted with: dmtrack weights add FILE"
-        raise CheckpointError(
-            f"is damaged or not a weights file ({error})",
-            where=path,
-            hint=None if path.suffix == ".safetensors" else hint,
-        ) from None
-    with handle:
-        yield _File(path, handle)
+        with handle:
+            yield _File(path, handle)
 
 
 def _meta_of(header: Mapping[str, str], path: Path) -> WeightsMeta:
@@ -355,7 +359,7 @@ def _meta_of(header: Mapping[str, str], path: Path) -> WeightsMeta:
         raise CheckpointError("is a safetensors file, but not one of dmtrack's", where=path)
     try:
         return WeightsMeta.from_json(header[_HEADER_KEY])
-    except (ConfigError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except ConfigError as error:
         raise CheckpointError(f"has a header that cannot be read ({error})", where=path) from None
 
 

@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import math
 import pickletools
-import struct
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -31,7 +30,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from dmtrack.errors import CheckpointError
+from dmtrack.errors import CheckpointError, translated
+from dmtrack.numbers import shown
 
 #: Element types of the storages that a weights file may hold.
 _STORAGES: Mapping[str, torch.dtype] = {
@@ -123,46 +123,12 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         CheckpointError: The file is missing, damaged, truncated or of the format before torch 1.6; it
             names a class or function that no weights need; or it holds no state dict.
     """
-    try:
+    with translated(CheckpointError, "is damaged or no checkpoint", where=path, hint="download it again"):
         _require_zip(path)
         with zipfile.ZipFile(path) as archive:
             records = _Records(archive, path.stat().st_size)
             state = _state_dict(_Machine().run(records.read(records.prefix + "data.pkl")))
             return records.tensors(state)
-    except OSError as error:
-        raise CheckpointError(f"cannot be read ({error.strerror or error})", where=path) from None
-    except _RefusedError as error:
-        raise CheckpointError(
-            f"names {error.name}, which no weights need; nothing of the file was run",
-            where=path,
-            hint="do not open it with torch.load unless you trust who made it",
-        ) from None
-    except _DAMAGE as error:
-        raise CheckpointError(
-            f"is damaged or no checkpoint ({error})", where=path, hint="download it again"
-        ) from None
-
-
-class _RefusedError(Exception):
-    """The file names something outside `_KNOWN`."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        super().__init__(name)
-
-
-#: What reading a file with bad content can raise (a `zipfile` error is also NotImplementedError for
-#: compression and encryption that it does not know).
-_DAMAGE = (
-    _MalformedError,
-    zipfile.BadZipFile,
-    NotImplementedError,
-    EOFError,
-    ValueError,
-    IndexError,
-    struct.error,
-    OverflowError,
-)
 
 
 def _require_zip(path: Path) -> None:
@@ -190,7 +156,7 @@ def _state_dict(root: object) -> dict[str, _Strided]:
         raise _MalformedError("it holds no state dict")
     for name, entry in state.items():
         if not isinstance(name, str) or not isinstance(entry, _Strided):
-            raise _MalformedError(f"entry {name!r} of the state dict is not a tensor")
+            raise _MalformedError(f"entry {shown(str(name))} of the state dict is not a tensor")
     return state
 
 
@@ -264,7 +230,7 @@ class _Machine:
         """Return what the opcodes build.
 
         Raises:
-            _RefusedError: A name outside `_KNOWN`.
+            CheckpointError: A name outside `_KNOWN`.
             _MalformedError: An opcode that weights do not need, or one used as it should not be.
             ValueError: Bytes that are no opcodes (`IndexError` for an empty stack).
         """
@@ -318,7 +284,10 @@ class _Machine:
     def _name(self, module: str, name: str) -> None:
         qualified = f"{module}.{name}"
         if qualified not in _KNOWN:
-            raise _RefusedError(qualified)
+            raise CheckpointError(
+                f"names {qualified[:200]}, which no weights need; nothing of the file was run",
+                hint="do not open it with torch.load unless you trust who made it",
+            )
         self._stack.append(_Name(qualified))
 
     def _stack_global(self) -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Annotated, Final
 
 from dmtrack.errors import ConfigError
+from dmtrack.numbers import finite
 from dmtrack.options import Option
 from dmtrack.video.events.event_batch import Size
 from dmtrack.video.time_file import TimestampUnit
@@ -21,7 +22,7 @@ def microseconds_of_ms(text: str) -> int:
         ValueError: It is no number.
         ConfigError: It is no length of time for a picture.
     """
-    milliseconds = float(text)
+    milliseconds = finite(text)
     if not 0.001 <= milliseconds < 1e9:
         raise ConfigError(f"{milliseconds:g} is no length of time for a picture")
     return round(milliseconds * 1000)
@@ -33,7 +34,7 @@ def parse_size(text: str) -> Size:
     Raises:
         ConfigError: It is no size.
     """
-    match = re.fullmatch(r"([1-9]\d{0,4})\s*[xX*,]\s*([1-9]\d{0,4})", text.strip())
+    match = re.fullmatch(r"([1-9][0-9]{0,4})\s*[xX*,]\s*([1-9][0-9]{0,4})", text.strip())
     if match is None:
         raise ConfigError(f"{text!r} is no size", hint="write WIDTHxHEIGHT, such as 640x480")
     return int(match[1]), int(match[2])

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -16,7 +15,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from dmtrack.errors import DecodeError, DmtrackError, FormatError, VideoError
+from dmtrack.errors import DecodeError, FormatError, VideoError, translated
 from dmtrack.video.events import hdf5
 from dmtrack.video.events.aedat import open_aedat3, open_aedat4
 from dmtrack.video.events.arrays import open_npy, open_npz
@@ -43,7 +42,6 @@ _HINT_SIZE: Final = "are the columns others (--columns)? --event-size says the s
 _HINT_CONVERT: Final = "convert it to .csv or .npy with columns t, x, y, p"
 _TEXT_SUFFIXES: Final = (".csv", ".txt")
 _HEAD_BYTES: Final = 256
-_MAX_REASON: Final = 200
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -119,7 +117,7 @@ def open_events(path: Path, options: EventOptions | None = None) -> EventReader:
         raise VideoError("no permission to read it", where=path) from error
     if opener is None:
         raise FormatError("this is no known event file", where=path, hint=f"known are {KNOWN_FORMATS}")
-    with _errors_translated(path, lambda: "the event file cannot be read"):
+    with translated(DecodeError, "the event file cannot be read", where=path):
         return EventReader(path, opener(path, options), options.size)
 
 
@@ -149,25 +147,6 @@ def coordinate_counts(path: Path, options: EventOptions) -> tuple[Counts, Counts
         if not events:
             raise DecodeError("it holds no event", where=path)
     return columns, rows
-
-
-@contextmanager
-def _errors_translated(path: Path, what: Callable[[], str]) -> Iterator[None]:
-    """Turn whatever a decoder or its library raises into one of our errors that names the file.
-
-    Nothing else in this package catches what it does not expect.
-    """
-    try:
-        yield
-    except DmtrackError as error:
-        if error.where is not None:
-            raise
-        raise type(error)(error.what, where=path, hint=error.hint) from error
-    except (KeyboardInterrupt, SystemExit, GeneratorExit):
-        raise
-    except BaseException as error:  # the panic of a library in Rust is no Exception
-        reason = " ".join(str(error).split())[:_MAX_REASON] or type(error).__name__
-        raise DecodeError(f"{what()} ({reason})", where=path) from error
 
 
 def _opener(path: Path) -> Opener | None:
@@ -256,7 +235,7 @@ class EventReader(ClosedOnExit):
             DecodeError: The file is damaged, from the byte the message names on.
         """
         while True:
-            with _errors_translated(self.path, self._failed):
+            with translated(DecodeError, self._failed, where=self.path):
                 chunk = next(self._chunks, None)
             if chunk is None:
                 return

@@ -124,7 +124,7 @@ class EventSource(FrameSource):
         """Edges on the trigger input, as far as the file was read."""
         return self.reader.triggers
 
-    def read(self, start: Position | None = None, end: Position | None = None) -> Iterator[Frame]:
+    def _read(self, start: Position | None, end: Position | None) -> Iterator[Frame]:
         """Yield the pictures from `start` up to and without `end`; those before are not drawn. Works once.
 
         A picture beside a video has the index of the video's frame.

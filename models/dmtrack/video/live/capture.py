@@ -17,8 +17,7 @@ import av.error
 import cv2
 import numpy as np
 
-from dmtrack.errors import DecodeError, VideoError
-from dmtrack.video.decoder import reason_of
+from dmtrack.errors import DecodeError, VideoError, reason_of
 from dmtrack.video.frame import Pixels, VideoInfo
 from dmtrack.video.live.address import PROTOCOLS, LiveAddress
 from dmtrack.video.reader import PictureConverter, exact_fraction

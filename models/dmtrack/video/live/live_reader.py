@@ -196,7 +196,7 @@ class LiveReader(FrameSource):
             self._received, self._taken, self._dropped = len(self._waiting), 0, 0
             self._longest_delay_s = 0.0
 
-    def read(self, start: Position | None = None, end: Position | None = None) -> Iterator[Frame]:
+    def _read(self, start: Position | None, end: Position | None) -> Iterator[Frame]:
         """Yield frames as they come, each later than the one before, until the stream ends.
 
         Args:

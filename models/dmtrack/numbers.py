@@ -1,0 +1,88 @@
+"""Numbers as people and files write them: the one parser of text, and of the numbers in JSON.
+
+Python's own `float`, `int` and `Fraction` read more than anybody means (`1_000`, digits of every script),
+and `Fraction("1e999999999")` never ends. What is read here is plain: ASCII digits, a point, an exponent;
+short, and no larger than what is measured. Every function raises `ValueError`, in words for people.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from fractions import Fraction
+from typing import Final
+
+_REAL: Final = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,4})?", re.ASCII)
+_NOT_FINITE: Final = re.compile(r"[-+]?(?:nan|inf|infinity)", re.ASCII | re.IGNORECASE)
+_WHOLE: Final = re.compile(r"[-+]?\d{1,18}", re.ASCII)
+_COMMA: Final = re.compile(r"[-+]?\d+,\d+", re.ASCII)
+_LONGEST: Final = 400
+"""Characters of a number: a 64-bit float written out in full has fewer, unless it is next to nothing."""
+_LARGEST: Final = 10**20
+"""Nanoseconds since 1970 have 19 digits."""
+_LARGEST_WHOLE: Final = 2**63
+
+
+def real(text: str) -> float:
+    """Return a number, which may be NaN or infinite (`nan`, `inf`, or too large for 64 bits)."""
+    word = text.strip()
+    if len(word) > _LONGEST or not (_REAL.fullmatch(word) or _NOT_FINITE.fullmatch(word)):
+        raise ValueError(_complaint(word))
+    return float(word)
+
+
+def finite(text: str) -> float:
+    """Return a number that is finite."""
+    value = real(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{shown(text)} is not a finite number")
+    return value
+
+
+def whole(text: str) -> int:
+    """Return a whole number of at most 18 digits."""
+    word = text.strip()
+    if not _WHOLE.fullmatch(word):
+        is_long = word.lstrip("+-").isdecimal() and word.isascii()
+        raise ValueError(f"{shown(word)} is {'too large' if is_long else 'not a whole number'}")
+    return int(word)
+
+
+def exact(text: str) -> Fraction:
+    """Return `0.1`, `-12.5`, `1e-3` or `1001/1000` without rounding, at most 20 digits from the point."""
+    over, _, under = text.partition("/")
+    values = [finite(part) for part in (over, under or "1")]
+    if not values[1]:
+        raise ValueError(f"{shown(text)} divides by 0")
+    if not all(not value or 1 / _LARGEST <= abs(value) <= _LARGEST for value in values):
+        raise ValueError(f"{shown(text)} is too large or too small")
+    return Fraction(over.strip()) / Fraction(under.strip() or 1)
+
+
+def json_value(text: str) -> object:
+    """Return what a JSON document holds; a whole number in it fits into 64 bits."""
+    try:
+        value: object = json.loads(text, parse_int=_json_int)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON: {error}") from None
+    except RecursionError:
+        raise ValueError("JSON that is nested too deep") from None
+    return value
+
+
+def shown(text: str, longest: int = 40) -> str:
+    """Return text in quotes for a message, cut where it is long."""
+    return repr(text if len(text) <= longest else f"{text[: longest - 1]}…")
+
+
+def _json_int(digits: str) -> int:
+    if len(digits) > len(str(_LARGEST_WHOLE)) + 1 or not -_LARGEST_WHOLE <= int(digits) < _LARGEST_WHOLE:
+        raise ValueError(f"the number {shown(digits, 24)} is too large")
+    return int(digits)
+
+
+def _complaint(word: str) -> str:
+    if _COMMA.fullmatch(word):
+        return f"{shown(word)} has a decimal comma, a point is needed"
+    return f"{shown(word)} is not a number"

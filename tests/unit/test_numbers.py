@@ -1,0 +1,84 @@
+"""Numbers as people and files write them: what is read, what is refused, and that refusing is quick."""
+
+from __future__ import annotations
+
+import math
+import time
+from fractions import Fraction
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dmtrack.numbers import exact, finite, json_value, real, whole
+
+NEVER = [
+    "",
+    " ",
+    "x",
+    "1_000",
+    "１２",
+    "٣",
+    "0x10",
+    "1e",
+    "1e99999",
+    "e5",
+    "--1",
+    "1,5",
+    "1 2",
+    "9" * 5000,
+    "nan1",
+]
+"""What no function reads: underscores, digits of other scripts, a decimal comma, and what is far too long."""
+
+
+@pytest.mark.parametrize("text", NEVER)
+@pytest.mark.parametrize("read", [real, finite, whole, exact])
+def test_what_is_no_plain_number_is_refused_in_words(read, text):
+    with pytest.raises(ValueError, match=r"not a|too large|decimal comma") as caught:
+        read(text)
+    assert len(str(caught.value)) < 120
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-Infinity", "1e999"])
+def test_what_is_not_finite_is_a_number_only_where_it_may_be(text):
+    assert not math.isfinite(real(text))
+    for read in (finite, whole, exact):
+        with pytest.raises(ValueError, match="not a"):
+            read(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["1e999999999", "1e-999999999", "1/1e300", "1e21", "1e-21", "1/0", "0/0", "1/2/3"]
+)
+def test_an_exact_number_that_none_is_meant_by_is_refused_at_once(text):
+    begin = time.perf_counter()
+    with pytest.raises(ValueError, match=r"."):
+        exact(text)
+    assert time.perf_counter() - begin < 1
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_every_float_is_read_as_python_writes_it(value):
+    assert finite(repr(value)) == value
+
+
+@given(st.integers(-(10**18) + 1, 10**18 - 1), st.integers(0, 9))
+def test_decimals_are_exact(digits, places):
+    text = f"{'-' * (digits < 0)}{abs(digits) // 10**places}.{abs(digits) % 10**places:0{places}d}"
+    assert exact(text) == Fraction(digits, 10**places)
+    assert whole(str(digits)) == digits
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * 100_000, '{"a":' * 100_000, "1" * 5000, "[9223372036854775808]", "{", "nan"]
+)
+def test_json_that_is_too_deep_or_holds_too_large_numbers_is_refused(text):
+    with pytest.raises(ValueError, match=r"JSON|too large"):
+        json_value(text)
+
+
+def test_json_is_read_as_ever():
+    assert json_value('{"a": [1, -2.5, "x", null, true, 9223372036854775807]}') == {
+        "a": [1, -2.5, "x", None, True, 2**63 - 1]
+    }
