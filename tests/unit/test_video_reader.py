@@ -1,21 +1,22 @@
 import logging
+import struct
 from fractions import Fraction
-from types import SimpleNamespace
-from typing import Any
+from itertools import pairwise
 
 import av
 import numpy as np
 import pytest
 
 from dmtrack.errors import DecodeError, VideoError
-from dmtrack.video import reader as reader_module
 from dmtrack.video.container import read_container
 from dmtrack.video.decoder import PacketDecoder
 from dmtrack.video.frame import Frame
 from dmtrack.video.position import Position
-from dmtrack.video.reader import VideoReader
+from dmtrack.video.reader import PictureConverter, VideoReader
+from dmtrack.video.stamps import RisingStamps, presented
 
 H, W = 64, 96
+_KINDS = ("ts", "mp4", "mkv", "mov", "avi", "mjpeg", "flv")
 
 
 def flat(count):
@@ -69,7 +70,7 @@ def test_deep_grey_is_exact(make_video, pix_fmt):
 def test_big_endian_grey_is_exact():
     (written,) = counts16(1)
     frame = av.VideoFrame.from_ndarray(written, format="gray16le").reformat(format="gray16be")
-    pixels = reader_module.PictureConverter(frame)(frame)
+    pixels = PictureConverter(frame)(frame)
     assert np.array_equal(pixels, written)
     assert pixels.dtype.isnative
 
@@ -125,15 +126,60 @@ def test_stream_without_stamps_counts_by_its_rate(make_video):
     assert [frame.time_s for frame in frames] == [Fraction(i, 25) for i in range(8)]
 
 
-def test_stamps_that_go_back_are_repaired(make_video):
-    def decoded(pts: int | None) -> Any:
-        return SimpleNamespace(pts=pts, duration=None)
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ([0, 10, 10, 5, None, 100], [0, 10, 20, 30, 40, 100]),
+        ([0, 10, 9000, 30, 40], [0, 10, 20, 30, 40]),
+        ([0, 10, 9000, 9010, 40, 50], [0, 10, 20, 30, 40, 50]),
+        ([9000, 10, 20, 30], [0, 10, 20, 30]),
+        ([0, 10, 20, 900, 910, 920], [0, 10, 20, 900, 910, 920]),
+        ([0, 10, 20, 0, 10, 20, 30], [0, 10, 20, 30, 40, 50, 60]),
+        (
+            [50, 60, *range(900, 990, 10), *range(0, 90, 10), 500, 510],
+            [50, 60, *range(900, 1080, 10), 1490, 1500],
+        ),
+        ([0, 10, 0, 30, 40], [0, 10, 20, 30, 40]),
+        ([7, 7, 7, 7], [7, 17, 27, 37]),
+        ([None, None, None], [0, 10, 20]),
+        ([0, 10, 12, 14, 16, 18], [0, 10, 12, 14, 16, 18]),
+        ([5], [5]),
+    ],
+    ids=[
+        "twice and none",
+        "one far ahead",
+        "two far ahead",
+        "the first far ahead",
+        "a pause",
+        "a clock that begins anew",
+        "pauses before and after that",
+        "one far behind",
+        "always the same",
+        "none at all",
+        "another rate",
+        "a single one",
+    ],
+)
+def test_stamps_rise_and_one_bad_one_moves_no_other(given, expected):
+    assert [stamp for stamp, _ in RisingStamps(((one, None) for one in given), 10)] == expected
 
-    with VideoReader(make_video("a.mp4", flat(2))) as reader:
-        clock = reader_module._FrameClock(reader._stream)
-    step = 512
-    given = [0, step, step, 5, None, 10 * step]
-    assert [clock.stamp(decoded(pts)) for pts in given] == [0, step, 2 * step, 3 * step, 4 * step, 10 * step]
+
+@pytest.mark.parametrize("seed", range(8))
+def test_packets_out_of_order_have_the_stamps_of_their_frames(seed):
+    """B-frames, an outlier, a clock that begins anew and a pause: sorted by packets as by frames."""
+    rng = np.random.default_rng(seed)
+    runs = [[start + 40 * i for i in range(60)] for start in (0, 10_000, 0)]
+    packets: list[int] = []
+    for run in runs:
+        for place in range(0, 60, 4):
+            packets += [run[place + 3], *(run[place + k] for k in rng.permutation(3))]
+    expected = list(RisingStamps(((one, None) for run in runs for one in run), 40))
+    assert presented(packets) == [stamp for stamp, _ in expected]
+    packets[77] = 10**7
+    found = presented(packets)
+    assert len(found) == 180
+    assert max(found) == expected[-1][0]
+    assert all(later > earlier for earlier, later in pairwise(found))
 
 
 @pytest.mark.parametrize(("rotation", "turns"), [(90, 1), (-90, 3), (180, 2)])
@@ -293,6 +339,69 @@ def test_a_title_that_is_not_utf_8_is_no_fault(name, tmp_path):
     with VideoReader(path) as reader:
         assert len(list(reader)) == 3
     assert read_container(path).tags["title"].startswith("Caf")
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"),
+    [
+        ("a.mkv", "libx264"),
+        ("a.mkv", "mjpeg"),
+        ("a.avi", "mjpeg"),
+        ("a.avi", "libx264"),
+        ("a.flv", "libx264"),
+    ],
+)
+def test_an_old_length_in_the_header_is_neither_believed_nor_missed(make_video, name, codec):
+    """A file of ten minutes that was cut without writing its header anew: 30 frames, none is damaged."""
+    path = make_video(name, flat(30), codec=codec, pix_fmt="yuvj420p" if codec == "mjpeg" else "yuv420p")
+    content = bytearray(path.read_bytes())
+    for place, packed in _claims(content, seconds=600):
+        content[place : place + len(packed)] = packed
+    path.write_bytes(content)
+    frames, reader = read_all(path)
+    assert (len(frames), reader.info.frame_count, reader.damaged_packets) == (30, 30, 0)
+    assert reader.measured().duration_s == pytest.approx(1.0, abs=0.01)
+
+
+def _claims(content: bytearray, seconds: int) -> list[tuple[int, bytes]]:
+    """Return where a header says how long the video is, and what is to stand there instead."""
+    if content.startswith(b"RIFF"):
+        frames = struct.pack("<I", seconds * 30)
+        return [(content.find(b"avih") + 24, frames), (content.find(b"strh") + 40, frames)]
+    if content.startswith(b"FLV"):
+        return [(content.find(b"duration") + 9, struct.pack(">d", seconds))]
+    text = content.find(b"00:00:01.000")
+    return [(content.find(b"\x44\x89\x88") + 3, struct.pack(">d", seconds * 1000)), (text, b"00:10:00.000")]
+
+
+@pytest.mark.parametrize("zeros", [100, 1 << 20])
+@pytest.mark.parametrize(("name", "place"), [("a.ts", 0.5), *((f"a.{end}", 1.0) for end in _KINDS)])
+def test_zeros_in_a_file_end_nothing(make_video, name, place, zeros):
+    """A recorder that lost its power leaves zeros; a transport stream goes on behind them."""
+    codec, pix_fmt = ("mjpeg", "yuvj420p") if name == "a.mjpeg" else ("libx264", "yuv420p")
+    path = make_video(name, flat(30), codec=codec, pix_fmt=pix_fmt, options={"g": "5", "bf": "0"})
+    content = path.read_bytes()
+    cut = int(len(content) * place) // 188 * 188 if place < 1 else len(content)
+    path.write_bytes(content[:cut] + bytes(zeros) + content[cut:])
+    frames, reader = read_all(path)
+    assert len(frames) + reader.damaged_packets >= 30
+    assert 29 <= len(frames) <= 30
+    assert which(frames[-1]) == 29
+    stamps = reader.frame_stamps()
+    assert stamps is None or len(stamps) == 30
+
+
+@pytest.mark.parametrize("codec", ["libx264", "mpeg4", "mpeg2video"])
+@pytest.mark.parametrize(("frames", "pyramid"), [(1, "none"), (2, "normal"), (3, "strict")])
+def test_pictures_of_an_avi_come_evenly_whatever_their_order_in_the_file(make_video, codec, frames, pyramid):
+    """AVI stores no time of presentation, only an order."""
+    options = {"bf": str(frames), "g": "12"}
+    if codec == "libx264":
+        options["x264-params"] = f"b-pyramid={pyramid}"
+    found, reader = read_all(make_video("a.avi", flat(30), codec=codec, rate=25, options=options))
+    assert [frame.time_s for frame in found] == [Fraction(i, 25) for i in range(30)]
+    assert [which(frame) for frame in found] == pytest.approx(list(range(30)), abs=1)
+    assert reader.frame_stamps() == [frame.pts for frame in found]
 
 
 @pytest.mark.parametrize("fragment", [10, 20])

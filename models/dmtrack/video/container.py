@@ -14,6 +14,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from dmtrack.errors import DecodeError, translated
+from dmtrack.video.decoder import demuxed, packet_stamp
 from dmtrack.video.reader import exact_fraction, open_container
 
 if TYPE_CHECKING:
@@ -169,6 +170,7 @@ def _clock(container: InputContainer, stream: VideoStream) -> ClockFacts | None:
 
 
 def _stamps(container: InputContainer, stream: VideoStream) -> Iterator[int]:
-    for packet in container.demux(stream):
-        if packet.pts is not None and packet.size > 0 and not packet.is_discard:
-            yield packet.pts
+    for packet in demuxed(container, stream):
+        stamp = packet_stamp(container, packet)
+        if stamp is not None and packet.size > 0 and not packet.is_discard:
+            yield stamp

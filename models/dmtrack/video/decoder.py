@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
@@ -34,7 +35,50 @@ if TYPE_CHECKING:
 MAX_CONSECUTIVE_DAMAGED: Final = 250
 """So many undecodable packets in a row end the reading: nothing after them can be trusted."""
 
+_SEARCHED_BYTES: Final = 1 << 12
+"""So much at least does libav pass over before it says that it has found no packet yet."""
+_REORDERED: Final = 32
+_WITHOUT_TIMES: Final = frozenset({"avi"})
+"""Containers that store no time of presentation, only an order: what libav makes up is wrong for B-frames."""
+
 _LOGGER = logging.getLogger(__name__)
+
+
+def demuxed(
+    container: InputContainer, stream: VideoStream, on_damage: Callable[[Exception], None] = lambda _: None
+) -> Iterator[Packet[VideoStream]]:
+    """Yield the packets of a stream, passing over what is none: zeros that a recorder left, damage.
+
+    Args:
+        container: Opened.
+        stream: The stream wanted.
+        on_damage: Told of each piece of damage; may raise.
+
+    Raises:
+        av.error.FFmpegError: The file cannot be read any more.
+    """
+    packets, idle = container.demux(stream), 0
+    while True:
+        try:
+            packet = next(packets)
+        except StopIteration:
+            return
+        except (av.error.BlockingIOError, av.error.InvalidDataError) as error:
+            idle += 1
+            is_damage = isinstance(error, av.error.InvalidDataError)
+            if idle > (MAX_CONSECUTIVE_DAMAGED if is_damage else container.size // _SEARCHED_BYTES + 100):
+                raise
+            if is_damage:
+                on_damage(error)
+            packets = container.demux(stream)
+        else:
+            idle = 0
+            yield packet
+
+
+def packet_stamp(container: InputContainer, packet: Packet[VideoStream]) -> int | None:
+    """Return a packet's time of presentation; its place, where the container stores no more."""
+    return packet.dts if container.format.name in _WITHOUT_TIMES else packet.pts
 
 
 class PacketDecoder:
@@ -43,6 +87,9 @@ class PacketDecoder:
     Attributes:
         damaged: Packets that did not decode cleanly so far.
         damaged_in_a_row: Of these, how many came last with no frame after them.
+        packets: Packets read so far, whatever became of them.
+        read_bytes: Their bytes.
+        read_end: Where in the file the last of them ends; 0 where that is not known.
 
     Args:
         container: Opened, and at its start; closed with `close`.
@@ -53,13 +100,20 @@ class PacketDecoder:
     device = "cpu"
     """Where it decodes."""
 
+    @property
+    def reading(self) -> PacketDecoder:
+        """What reads the file."""
+        return self
+
     def __init__(self, container: InputContainer, stream: VideoStream, path: Path) -> None:
         self.damaged = 0
         self.damaged_in_a_row = 0
+        self.packets = self.read_bytes = self.read_end = 0
         self._container = container
         self._stream = stream
         self._path = path
-        self._packets = container.demux(stream)
+        self._packets = demuxed(container, stream, self._count_damage)
+        self._due: deque[int] | None = deque() if container.format.name in _WITHOUT_TIMES else None
         self._ready: deque[VideoFrame] = deque()
         self._decoded = 0
         self._drained = False
@@ -95,9 +149,6 @@ class PacketDecoder:
             return next(self._packets)
         except StopIteration:
             self._drained = True
-        except av.error.InvalidDataError as error:
-            self._count_damage(error)
-            self._packets = self._container.demux(self._stream)
         except (av.error.FFmpegError, OSError) as error:
             raise DecodeError(
                 f"reading fails after frame {self._decoded}: {reason_of(error)}", where=self._path
@@ -106,19 +157,36 @@ class PacketDecoder:
 
     def _decode(self, packet: Packet[VideoStream]) -> None:
         is_flush = packet.size == 0 and packet.dts is None
+        if not is_flush:
+            self.packets += 1
+            self.read_bytes += packet.size
+            self.read_end = max(self.read_end, (packet.pos or 0) + packet.size)
         if packet.size == 0 and not is_flush:
             return  # AVI writes empty packets for "the picture before, again"
+        if self._due is not None and packet.dts is not None:
+            self._due.append(packet.dts)
         try:
             frames = self._stream.codec_context.decode(None if is_flush else packet)
         except av.error.EOFError:
             self._drained = True
         except (av.error.FFmpegError, OSError, MemoryError) as error:
+            if self._due:
+                self._due.pop()
             self._count_damage(error)
         else:
-            self._ready.extend(frames)
+            self._ready.extend(self._dated(frames))
             if frames:
                 self.damaged_in_a_row = 0
             self.damaged += sum(frame.is_corrupt for frame in frames)
+
+    def _dated(self, frames: list[VideoFrame]) -> list[VideoFrame]:
+        """Give frames the stamps of packets in their order, where the container stores no other time."""
+        if self._due is not None:
+            for frame in frames:
+                frame.pts = self._due.popleft() if self._due else None
+            while len(self._due) > _REORDERED + self._stream.codec_context.thread_count:
+                self._due.popleft()  # packets that gave no picture
+        return frames
 
     def _count_damage(self, error: Exception) -> None:
         self.damaged += 1
@@ -166,6 +234,11 @@ class GpuDecoder:
     def device(self) -> str:
         """Where it decodes now: `cuda:N` or `cpu`."""
         return self._standby.device if self._on_device is None else f"{_CUDA}:{self._gpu}"
+
+    @property
+    def reading(self) -> PacketDecoder:
+        """What reads the file now."""
+        return self._on_device or self._standby
 
     @property
     def damaged(self) -> int:

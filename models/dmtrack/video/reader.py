@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
@@ -23,10 +24,18 @@ from av.video.reformatter import VideoReformatter
 
 from dmtrack.errors import DecodeError, VideoError, reason_of, translated
 from dmtrack.threads import decoder_threads
-from dmtrack.video.decoder import GpuDecoder, PacketDecoder, accelerator, suits_gpu
+from dmtrack.video.decoder import (
+    GpuDecoder,
+    PacketDecoder,
+    accelerator,
+    demuxed,
+    packet_stamp,
+    suits_gpu,
+)
 from dmtrack.video.frame import Frame, Pixels, VideoInfo
 from dmtrack.video.position import Position
-from dmtrack.video.source import FrameSource
+from dmtrack.video.source import FrameSource, measured_by
+from dmtrack.video.stamps import RisingStamps, presented
 from dmtrack.video.track_choice import TrackChoice, TrackInfo, TrackPicker, kind_of_track
 
 if TYPE_CHECKING:
@@ -42,6 +51,11 @@ ASSUMED_FRAME_RATE: Final = Fraction(30)
 
 _DOUBTFUL_FRAMES: Final = 1
 """Where number of frames and length of a header differ by more, neither is believed: packets are counted."""
+
+_DOUBTFUL_RATES: Final = 2
+_LAST_PACKETS: Final = 8
+_INDEX_BYTES: Final = 1 << 15
+_EBML, _SEGMENT, _HEAD_BYTES = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67", 1 << 12
 
 _LOGGER = logging.getLogger(__name__)
 _NOT_VIDEO_FORMATS: Final = frozenset({"tty"})  # libav "plays" any text file as a terminal
@@ -83,17 +97,19 @@ class VideoReader(FrameSource):
             self._decoder: PacketDecoder | GpuDecoder = PacketDecoder(self._container, self._stream, path)
             if gpu is not None:
                 self._decoder = _on_gpu(self._decoder, self._stream, path, track.number, gpu)
+            self._time_base = exact_fraction(self._stream.time_base) or Fraction(1, 90_000)
             first = self._decoder.first_frame()
-            self._clock = _FrameClock(self._stream)
-            self._first_pts = self._clock.stamp(first)
+            self._stamped: Iterator[tuple[int, VideoFrame]] = self._stamps_of(first)
+            self._first = next(self._stamped)
             self._picture = PictureConverter(first)
         except BaseException:
             self._container.close()
             raise
         self._number = track.number
         self._track = track if track.kind is not None or len(self._container.streams.video) > 1 else None
-        self._first: VideoFrame | None = first
+        self._has_been_read = False
         self._missing_at_end = 0
+        self._all_stamps: list[int] | None = None
         self.info = self._describe()
 
     @property
@@ -103,7 +119,9 @@ class VideoReader(FrameSource):
 
     def frame_stamps(self) -> list[int] | None:
         """Return the stamps of all frames, by reading the file once; see `FrameSource`."""
-        return packet_stamps(self._path, self._number)
+        if self._all_stamps is None:
+            self._all_stamps = packet_stamps(self._path, self._number)
+        return self._all_stamps
 
     def _read(self, start: Position | None, end: Position | None) -> Iterator[Frame]:
         """Yield the frames from `start` up to and without `end`. Works once per reader.
@@ -115,51 +133,52 @@ class VideoReader(FrameSource):
             DecodeError: `MAX_CONSECUTIVE_DAMAGED` packets in a row are damaged, or the file
                 cannot be read any more. The frames yielded before stay valid.
         """
-        if self._first is None:
+        if self._has_been_read:
             raise RuntimeError(f"{self._path} was read already: open it again")
-        first, self._first = self._first, None
-        return self._frames(first, start, end)
+        self._has_been_read = True
+        return self._frames(start, end)
 
-    def _frames(
-        self, decoded: VideoFrame | None, start: Position | None, end: Position | None
-    ) -> Iterator[Frame]:
-        pts, index = self._first_pts, 0
-        while decoded is not None:
-            elapsed_s = (pts - self._first_pts) * self.info.time_base
+    def _frames(self, start: Position | None, end: Position | None) -> Iterator[Frame]:
+        last_end_s = first_s = self._first[0] * self._time_base
+        for index, (pts, decoded) in enumerate(chain([self._first], self._stamped)):
+            elapsed_s = pts * self._time_base - first_s
             if end is not None and end.is_reached(index, elapsed_s):
                 return
             if start is None or start.is_reached(index, elapsed_s):
-                yield Frame(index, pts, self.info.time_base, self._picture(decoded))
-            last_end_s = self._clock.end_s(pts, decoded)
-            decoded = self._decoder.next_frame()
-            if decoded is not None:
-                pts, index = self._clock.stamp(decoded), index + 1
+                yield Frame(index, pts, self._time_base, self._picture(decoded))
+            last_end_s = (pts + max(self._step, decoded.duration or 0)) * self._time_base
         self._count_missing(last_end_s)
 
     def close(self) -> None:
         """Close the file. Doing so twice is harmless."""
         self._decoder.close()
 
+    @property
+    def _claimed_rate(self) -> Fraction | None:
+        return exact_fraction(self._stream.average_rate) or exact_fraction(self._stream.guessed_rate)
+
+    @property
+    def _step(self) -> int:
+        """The usual distance of two stamps, as the container claims."""
+        return max(1, round(1 / ((self._claimed_rate or ASSUMED_FRAME_RATE) * self._time_base)))
+
+    def _stamps_of(self, first: VideoFrame) -> Iterator[tuple[int, VideoFrame]]:
+        decoded = chain([first], iter(self._decoder.next_frame, None))
+        return RisingStamps(((frame.pts, frame) for frame in decoded if frame is not None), self._step)
+
     def _describe(self) -> VideoInfo:
-        stream = self._stream
-        start_s = self._first_pts * self._clock.time_base
-        rate = self._clock.frame_rate
+        stream, start_pts = self._stream, self._first[0]
+        start_s, rate = start_pts * self._time_base, self._claimed_rate
         end_s = _claimed_end_s(self._container, stream, start_s)
-        count: int | None = stream.frames or None
         lasting = None if rate is None or end_s is None else max(1, round((end_s - start_s) * rate))
-        if count is not None and lasting is not None and abs(count - lasting) > _DOUBTFUL_FRAMES:
-            # an edit list hides frames, and the header of a fragmented file knows the first fragment only
-            stamps = self.frame_stamps()
-            count = count if stamps is None else len(stamps)
-        count = count or lasting
-        return VideoInfo(
+        info = VideoInfo(
             path=self._path,
             width=self._picture.width,
             height=self._picture.height,
             frame_rate=rate,
-            time_base=self._clock.time_base,
-            start_pts=self._first_pts,
-            frame_count=count,
+            time_base=self._time_base,
+            start_pts=start_pts,
+            frame_count=stream.frames or lasting,
             pixel_format=self._picture.pixel_format,
             codec=stream.codec_context.name,
             bit_depth=self._picture.bit_depth,
@@ -168,46 +187,51 @@ class VideoReader(FrameSource):
             track=self._track,
             decoded_on=self._decoder.device,
         )
+        return self._measured_info(info) if self._is_doubtful(lasting, end_s) else info
+
+    def _measured_info(self, info: VideoInfo) -> VideoInfo:
+        stamps = packet_stamps(self._path, self._number) or ()
+        self._all_stamps = list(stamps) or None
+        return measured_by(info, stamps)
+
+    def _is_doubtful(self, lasting: int | None, end_s: Fraction | None) -> bool:
+        """Return whether two claims of the header disagree, or the last packets are not where it ends.
+
+        An edit list hides frames, the header of a fragmented file knows the first fragment only, that of a
+        cut one may be the old one.
+        """
+        stream = self._stream
+        rates = [exact_fraction(one) for one in (stream.average_rate, stream.guessed_rate)]
+        known = [one for one in rates if one is not None]
+        if known and max(known) > _DOUBTFUL_RATES * min(known):
+            return True
+        if self._container.format.name == "avi":  # which counts pictures that were left out
+            return len(stream.index_entries) != stream.frames
+        if stream.frames and lasting is not None:
+            return abs(stream.frames - lasting) > _DOUBTFUL_FRAMES
+        if end_s is None or lasting is None:
+            return False
+        last_s = _last_packet_s(self._path, self._number, end_s)
+        return last_s is None or abs(end_s - last_s) * max(known) > 1 + _DOUBTFUL_FRAMES
 
     def _count_missing(self, last_end_s: Fraction) -> None:
         """Count what the container promised after the last frame: the file was cut short."""
-        start_s = self._first_pts * self._clock.time_base
-        claimed_s = _claimed_end_s(self._container, self._stream, start_s)
-        rate = self._clock.frame_rate or ASSUMED_FRAME_RATE
-        if claimed_s is None or (claimed_s - last_end_s) * rate < Fraction(3, 2):
+        reading, is_table = self._decoder.reading, "mp4" in self._container.format.name
+        if self._stream.frames:
+            missing = self._stream.frames - reading.packets
+        else:
+            claimed_s = _claimed_end_s(self._container, self._stream, self._first[0] * self._time_base)
+            missing_s = Fraction(0) if claimed_s is None else claimed_s - last_end_s
+            rate = self._claimed_rate or ASSUMED_FRAME_RATE
+            missing = round(missing_s * rate) - self._decoder.damaged_in_a_row
+        if missing > 0 and not is_table:  # which lists what is stored; all else is a mere number
+            missing = min(missing, _frames_unread(self._path, reading))
+        if missing <= 0:
             return
-        missing = round((claimed_s - last_end_s) * rate)
-        self._missing_at_end = max(0, missing - self._decoder.damaged_in_a_row)
+        self._missing_at_end = missing
         _LOGGER.warning(
-            "%s: ends at %.3f s, though it claims to last until %.3f s",
-            self._path,
-            float(last_end_s),
-            float(claimed_s),
+            "%s: ends at %.3f s, though it claims %d frames more", self._path, float(last_end_s), missing
         )
-
-
-class _FrameClock:
-    """Gives every frame a stamp that is later than the one before, whatever the file says."""
-
-    def __init__(self, stream: VideoStream) -> None:
-        self.time_base = exact_fraction(stream.time_base) or Fraction(1, 90_000)
-        self.frame_rate = exact_fraction(stream.average_rate) or exact_fraction(stream.guessed_rate)
-        rate = self.frame_rate or ASSUMED_FRAME_RATE
-        self._step = max(1, round(1 / (rate * self.time_base)))
-        self._last: int | None = None
-
-    def stamp(self, frame: VideoFrame) -> int:
-        """Return the frame's stamp; without one, or with one that goes back, count on by the rate."""
-        following = 0 if self._last is None else self._last + self._step
-        stamp = frame.pts
-        if stamp is None or (self._last is not None and stamp <= self._last):
-            stamp = following
-        self._last = stamp
-        return stamp
-
-    def end_s(self, pts: int, frame: VideoFrame) -> Fraction:
-        """Return when the frame with stamp `pts` stops being shown, in seconds."""
-        return (pts + max(self._step, frame.duration or 0)) * self.time_base
 
 
 class PictureConverter:
@@ -353,7 +377,7 @@ def _is_mp4(path: Path) -> bool:
 
 
 def packet_stamps(path: Path, stream: int) -> list[int] | None:
-    """Return the stamps of all frames of a video stream, sorted, without decoding; None if any has none.
+    """Return the stamps of all frames of a video stream, rising, without decoding; None if any has none.
 
     Args:
         path: A video file.
@@ -366,13 +390,62 @@ def packet_stamps(path: Path, stream: int) -> list[int] | None:
     container = open_container(path)
     try:
         chosen, _ = _choose_stream(container, path, stream)
-        packets = (packet for packet in container.demux(chosen) if packet.size and not packet.is_discard)
         with translated(DecodeError, "reading fails", where=path):
-            stamps = [packet.pts for packet in packets]
+            stamps = _stamps_from_here(container, chosen)
     finally:
         container.close()
     known = [stamp for stamp in stamps if stamp is not None]
-    return sorted(known) if len(known) == len(stamps) and len(set(known)) == len(known) else None
+    return presented(known) if len(known) == len(stamps) else None
+
+
+def _stamps_from_here(container: InputContainer, stream: VideoStream) -> list[int | None]:
+    packets = demuxed(container, stream)
+    return [packet_stamp(container, packet) for packet in packets if packet.size and not packet.is_discard]
+
+
+def _last_packet_s(path: Path, stream: int, end_s: Fraction) -> Fraction | None:
+    """Return when the last frame begins, looking only near the end that is claimed; None: not found."""
+    container = open_container(path)
+    try:
+        chosen, _ = _choose_stream(container, path, stream)
+        time_base = exact_fraction(chosen.time_base) or Fraction(1)
+        container.seek(int(end_s / time_base), stream=chosen)
+        stamps = [stamp for stamp in _stamps_from_here(container, chosen) if stamp is not None]
+    except (av.error.FFmpegError, OSError):
+        return None
+    finally:
+        container.close()
+    return max(stamps[-_LAST_PACKETS:]) * time_base if stamps else None
+
+
+def _frames_unread(path: Path, reading: PacketDecoder) -> int:
+    """Return how many frames the file can hold behind the last one, by its length or the one it claims.
+
+    A file that was cut claims more than it has; in a whole one, hardly anything follows the last frame.
+    """
+    size = path.stat().st_size
+    end = _claimed_bytes(path) or size
+    unread = end - reading.read_end
+    if end <= size and unread <= max(_INDEX_BYTES, size // 20):
+        return 0
+    return unread * reading.packets // max(1, reading.read_bytes) + 1
+
+
+def _claimed_bytes(path: Path) -> int | None:
+    """Return the length that a Matroska or an AVI file says it has.
+
+    Source: RFC 8794, section 4 (sizes), RFC 9559, section 5.1 (the Segment); RIFF.
+    """
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    if head.startswith(b"RIFF"):
+        return 8 + int.from_bytes(head[4:8], "little")
+    place = head.find(_SEGMENT) + len(_SEGMENT)
+    if not head.startswith(_EBML) or not len(_SEGMENT) <= place < len(head) - 8 or not head[place]:
+        return None
+    octets = 9 - head[place].bit_length()
+    size = int.from_bytes(head[place : place + octets], "big") - (1 << 7 * octets)
+    return None if size == (1 << 7 * octets) - 1 else place + octets + size
 
 
 def _choose_stream(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
 from types import TracebackType
 from typing import Final, Self
@@ -76,6 +77,16 @@ class FrameSource(ClosedOnExit):
         """
         return None
 
+    def measured(self) -> VideoInfo:
+        """Return `info` with the frames counted and their rate measured, where stamps are written down.
+
+        What a container claims may inform; before something is refused or advised, this is asked.
+        """
+        try:
+            return measured_by(self.info, self.frame_stamps() or ())
+        except DecodeError:  # it is said when the stream is read
+            return self.info
+
     def stamps(self) -> Sequence[int]:
         """Return the stamps of all frames, rising; counted from the rate where they are not written down.
 
@@ -87,3 +98,14 @@ class FrameSource(ClosedOnExit):
             return [stamp for stamp in stamps if stamp >= info.start_pts]
         step = max(1, round(1 / ((info.frame_rate or DEFAULT_FRAME_RATE) * info.time_base)))
         return range(info.start_pts, info.start_pts + step * (info.frame_count or 0), step)
+
+
+def measured_by(info: VideoInfo, stamps: Sequence[int]) -> VideoInfo:
+    """Return what the stamps of all frames say; the rate that is claimed stays where it agrees with them."""
+    if not stamps:
+        return info
+    rate, intervals = info.frame_rate, len(stamps) - 1
+    span_s = (stamps[-1] - stamps[0]) * info.time_base
+    if intervals and span_s and (rate is None or abs(span_s * rate - intervals) > 1):
+        rate = intervals / span_s
+    return replace(info, frame_count=len(stamps), frame_rate=rate)

@@ -1,0 +1,111 @@
+"""Time stamps that rise, whatever a file says: one bad stamp does not move those after it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from statistics import median_low
+from typing import Final, Generic, TypeVar
+
+_Item = TypeVar("_Item")
+_AHEAD: Final = 8
+"""So many stamps are looked at to tell a bad one from a pause, or from a clock that begins anew."""
+_REORDERED: Final = 32
+"""Frames that a codec stores out of order lie within so many."""
+_FEW: Final = 10
+"""Where fewer than one in so many stamps fall, no codec put them out of order."""
+
+
+class RisingStamps(Generic[_Item]):
+    """Gives every frame a stamp that is later than the one before.
+
+    A stamp ahead of those that follow, or behind the one before, is one bad stamp: the frame is put evenly
+    between its neighbours. Where all that follow go back, the clock began anew, and counts on from there.
+    Pauses stay.
+
+    Args:
+        items: Frames in order of presentation with their stamps, None where there is none.
+        step: The usual distance of two stamps, as the container claims.
+    """
+
+    def __init__(self, items: Iterator[tuple[int | None, _Item]], step: int) -> None:
+        self._items = items
+        self._usual = max(1, step)
+        self._waiting: deque[tuple[int | None, _Item]] = deque()
+        self._shift = 0
+        self._last: int | None = None
+
+    def __iter__(self) -> Iterator[tuple[int, _Item]]:
+        return self
+
+    def __next__(self) -> tuple[int, _Item]:
+        """Return the next frame and its stamp."""
+        stamp, item = self._waiting.popleft() if self._waiting else next(self._items)
+        if self._last is None:
+            self._last = self._first(stamp)
+            return self._last, item
+        before = self._last
+        self._last = self._following(before, None if stamp is None else stamp + self._shift)
+        if stamp is not None and self._last == stamp + self._shift:
+            self._usual = self._last - before
+        return self._last, item
+
+    def _first(self, stamp: int | None) -> int:
+        after = self._stamps_ahead(2)
+        if stamp is not None and (len(after) < 2 or not after[0] < after[1] < stamp):
+            return stamp
+        return after[0] - min(self._usual, after[1] - after[0]) if len(after) > 1 else 0
+
+    def _following(self, last: int, stamp: int | None) -> int:
+        if stamp is not None and 0 < stamp - last <= 2 * self._usual:
+            return stamp
+        ahead = self._stamps_ahead(_AHEAD)
+        limit = None if stamp is None or stamp <= last else stamp
+        later = [place for place, one in enumerate(ahead) if one > last and (limit is None or one < limit)]
+        if limit is not None and not later:
+            return limit  # a pause
+        if later and not self._begins_anew(last, stamp, ahead):
+            between = (ahead[later[0]] - last) // (later[0] + 2)
+            return last + max(1, min(self._usual, between))
+        if stamp is not None:
+            self._shift += last + self._usual - stamp
+        return last + self._usual
+
+    def _begins_anew(self, last: int, stamp: int | None, ahead: Sequence[int]) -> bool:
+        """Return whether the stamps that follow go on evenly from one that goes back."""
+        if stamp is None or stamp > last or ahead[0] > last:
+            return False
+        return all(0 < later - one <= 2 * self._usual for one, later in pairwise([stamp, *ahead]))
+
+    def _stamps_ahead(self, count: int) -> list[int]:
+        while len(self._waiting) < count:
+            item = next(self._items, None)
+            if item is None:
+                break
+            self._waiting.append(item)
+        found = [stamp for stamp, _ in self._waiting if stamp is not None]
+        return [stamp + self._shift for stamp in found[:count]]
+
+
+def presented(stamps: Sequence[int]) -> list[int]:
+    """Return the stamps of packets, which lie in order of decoding, as their frames have them: rising."""
+    steps = [abs(later - earlier) for earlier, later in pairwise(stamps) if later != earlier]
+    step = median_low(steps) if steps else 1
+    falls = sum(later < earlier for earlier, later in pairwise(stamps))
+    ordered = _in_order(stamps, step) if falls * _FEW > len(stamps) else stamps
+    return [stamp for stamp, _ in RisingStamps(((stamp, None) for stamp in ordered), step)]
+
+
+def _in_order(stamps: Sequence[int], step: int) -> list[int]:
+    """Sort what a codec reordered: each run of one clock for itself, a stamp far ahead to its neighbours."""
+    runs: list[list[int]] = [[]]
+    for place, stamp in enumerate(stamps):
+        near = runs[-1][-_REORDERED:]
+        top, after = max(near, default=stamp), stamps[place + 1 : place + 1 + _REORDERED]
+        if top - stamp > _REORDERED * step and all(one < top for one in after):
+            runs.append([])
+        far = stamp - _REORDERED * step
+        is_alone = far > top and any(top < one < far for one in after)
+        runs[-1].append(top + step if is_alone else stamp)
+    return [stamp for run in runs for stamp in sorted(run)]
