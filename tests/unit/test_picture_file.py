@@ -10,7 +10,8 @@ import cv2
 import numpy as np
 import pytest
 
-from dmtrack.errors import DecodeError, FormatError, VideoError
+from dmtrack.errors import DecodeError, FormatError
+from dmtrack.video.aux_encoder import EncodingOptions, mm_per_count
 from dmtrack.video.folder import FolderReader
 from dmtrack.video.picture_file import decode_picture, is_believable, list_images, read_picture
 from dmtrack.video.stream_files import open_source
@@ -162,21 +163,76 @@ def test_orientation_is_ignored_in_tiff_as_in_every_format(dtype, orientation, o
     assert np.array_equal(decode_picture(data).pixels, counts)
 
 
-def test_a_tiff_of_several_pages_is_said(tmp_path):
-    pages = [np.full((8, 9), value, np.uint16) for value in range(3)]
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_a_tiff_of_several_pages_is_so_many_pictures(dtype, tmp_path):
+    pages = [np.full((8, 9), value + 1, dtype) for value in range(3)]
     (tmp_path / "stack").mkdir()
     file = tmp_path / "stack" / "rec.tiff"
     assert cv2.imwritemulti(str(file), pages)
     for place in (file, file.parent):
-        with pytest.raises(VideoError, match=r"rec\.tiff: holds 3 pages"):
-            open_source(place)
+        with open_source(place) as source:
+            factor = 1000 if dtype is np.float32 else 1
+            assert [int(frame.pixels[0, 0]) for frame in source] == [factor, 2 * factor, 3 * factor]
+            assert source.damaged_packets == 0
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.int16])
-def test_counts_that_are_not_supported_are_named(dtype, tmp_path):
-    cv2.imwrite(str(tmp_path / "1.tiff"), np.ones((4, 5), dtype))
-    with pytest.raises(DecodeError, match=rf"pictures of {np.dtype(dtype)} are not supported"):
-        FolderReader(tmp_path)
+_RAMP = np.linspace(0, 1, 1200).reshape(30, 40)
+
+
+@pytest.mark.parametrize(
+    ("stored", "unit_mm", "counts"),
+    [
+        ((0.5 + 5 * _RAMP).astype(np.float32), 1, 500 + 5000 * _RAMP),
+        ((0.5 + 5 * _RAMP).astype(np.float64), 1, 500 + 5000 * _RAMP),
+        ((500 + 5000 * _RAMP).astype(np.float32), 1, 500 + 5000 * _RAMP),
+        (
+            np.where(_RAMP < 0.3, -1, 1 + _RAMP).astype(np.float32),
+            1,
+            np.where(_RAMP < 0.3, 0, 1 + _RAMP) * 1000,
+        ),
+        (np.where(_RAMP < 0.3, np.nan, 1 + _RAMP), 1, np.where(_RAMP < 0.3, 0, 1 + _RAMP) * 1000),
+        ((20 + 17 * _RAMP).astype(np.float32), None, (20 + 17 * _RAMP) * 1000),
+        ((40 * _RAMP - 20).astype(np.float32), None, (40 * _RAMP - 20 + 273.15) * 100),
+        ((290 + 20 * _RAMP).astype(np.float32), None, (290 + 20 * _RAMP) * 100),
+        ((7000 + 600 * _RAMP).astype(np.int16), None, 7000 + 600 * _RAMP),
+        ((2000 * _RAMP - 900).astype(np.int16), None, 2000 * _RAMP - 900 + 32768),
+        ((30_000 + 9000 * _RAMP).astype(np.int32), None, 30_000 + 9000 * _RAMP),
+    ],
+    ids=[
+        *("metres", "metres, double", "millimetres", "metres, -1 is none", "metres, NaN is none", "degrees"),
+        *("degrees below 0", "kelvin", "signed", "signed below 0", "32 bits"),
+    ],
+)
+def test_numbers_of_any_kind_become_counts(stored, unit_mm, counts, tmp_path):
+    cv2.imwrite(str(tmp_path / "1.tiff"), stored)
+    cv2.imwrite(str(tmp_path / "2.tiff"), stored * 0)
+    with FolderReader(tmp_path) as reader:
+        first, second = (frame.pixels for frame in reader)
+    assert first.dtype == np.uint16
+    assert np.abs(first - counts).max() <= 1
+    assert second[0, 0] == round(reader.info.counts.count_of(0)), "the scale is that of the stream"
+    if unit_mm is not None:
+        assert (reader.info.depth_unit_mm or 1) == unit_mm
+
+
+@pytest.mark.parametrize(("unit", "scale"), [(1.0, 1000), (1000.0, 1), (100.0, 10), (25.0, 40)])
+def test_a_depth_scale_is_that_of_what_is_stored(unit, scale, tmp_path):
+    """Metres, millimetres, centimetres, something of its own: nothing is clipped before it."""
+    cv2.imwrite(str(tmp_path / "1.tiff"), ((1 + _RAMP) * unit).astype(np.float32))
+    with FolderReader(tmp_path) as reader:
+        (frame,) = reader
+    options = EncodingOptions(depth_scale_mm=scale)
+    per_count = mm_per_count(options, reader.info.depth_unit_mm, reader.info.counts)
+    assert np.abs(frame.pixels * float(per_count) - 1000 * (1 + _RAMP)).max() <= scale / 2 + 0.6
+
+
+@pytest.mark.parametrize("suffix", [".png", ".tiff"])
+def test_sixteen_bits_stored_three_times_stay_sixteen(suffix, tmp_path):
+    counts = np.random.default_rng(2).integers(0, 65536, (6, 7)).astype(np.uint16)
+    cv2.imwrite(str(tmp_path / f"1{suffix}"), np.dstack([counts] * 3))
+    with FolderReader(tmp_path) as reader:
+        assert np.array_equal(next(iter(reader)).pixels, counts)
+    assert (reader.info.bit_depth, reader.info.channels) == (16, 1)
 
 
 @pytest.mark.parametrize(
@@ -186,9 +242,11 @@ def test_counts_that_are_not_supported_are_named(dtype, tmp_path):
         ["a", "a (1)", "a (2)", "a (10)"],
         ["frame", "frame1", "frame2", "frame10"],
         ["1.2", "1.3", "1.10"],
-        ["x1.5", "x1.25"],
+        ["x1.25", "x1.5"],
+        ["0.0", "0.05", "0.1", "0.15000000000000002", "0.2"],
+        ["1305031102.175304", "1305031102.2", "1305031103.1"],
     ],
-    ids=["times", "copies", "numbers", "versions", "short"],
+    ids=["times", "copies", "numbers", "versions", "short", "seconds", "TUM"],
 )
 def test_names_are_in_the_order_that_they_mean(names, tmp_path):
     for name in reversed(names):

@@ -135,9 +135,9 @@ def test_encodings(write_bag, encoding, stored, big, expected, compression):
 
 
 def test_depth_in_metres_without_a_measurement_is_zero(write_bag):
-    metres = np.array([[np.nan, np.inf, -1.0, 0.0, 1.2345, 70.0]], np.float32)
+    metres = np.array([[np.nan, np.inf, -1.0, 0.0, 1.2344, 70.0, *[2.0] * 194]], np.float32)
     with BagReader(write_bag({"/depth": [(1, "32FC1", metres, False)]})) as reader:
-        assert next(iter(reader)).pixels.tolist() == [[0, 0, 0, 0, 1234, 65535]]
+        assert next(iter(reader)).pixels.tolist() == [[0, 0, 0, 0, 1234, 65535, *[2000] * 194]]
 
 
 def test_a_robot_s_bag_is_a_pair(write_bag):

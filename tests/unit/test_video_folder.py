@@ -1,5 +1,6 @@
 import logging
 from fractions import Fraction
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -9,7 +10,7 @@ from dmtrack.errors import ConfigError, DecodeError, VideoError
 from dmtrack.video import folder as folder_module
 from dmtrack.video.folder import FolderReader
 from dmtrack.video.frame import Frame
-from dmtrack.video.picture_file import list_images, load_picture
+from dmtrack.video.picture_file import list_images, load_picture, times_in_names
 from dmtrack.video.position import Position
 
 
@@ -114,7 +115,7 @@ def test_bad_pictures_are_skipped_counted_and_keep_the_others_in_place(tmp_path,
     folder = numbered(tmp_path / "seq", 8)
     (folder / "3.png").write_bytes(b"no picture")
     (folder / "5.png").write_bytes(b"")
-    save(folder / "6.png", np.zeros((9, 9, 3), np.uint8))
+    (folder / "6.png").write_bytes((folder / "7.png").read_bytes()[:60])
     reader = FolderReader(folder)
     with caplog.at_level(logging.WARNING):
         frames = list(reader)
@@ -122,7 +123,66 @@ def test_bad_pictures_are_skipped_counted_and_keep_the_others_in_place(tmp_path,
     assert [frame.pts for frame in frames] == [0, 1, 3, 6, 7]
     assert reader.damaged_packets == 3
     assert "3.png" in caplog.text
-    assert "9x9" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("day", "night"),
+    [
+        (((8, 10, 3), np.uint8), ((4, 5, 3), np.uint8)),
+        (((8, 10, 3), np.uint8), ((8, 10), np.uint16)),
+        (((8, 10), np.uint16), ((8, 10), np.uint8)),
+        (((8, 10), np.uint8), ((16, 20), np.uint16)),
+        (((8, 10), np.uint16), ((8, 10, 3), np.uint8)),
+    ],
+    ids=["size", "colour to counts", "bits", "size and bits", "counts to colour"],
+)
+@pytest.mark.parametrize("turns", [1, 5], ids=["by turns", "once"])
+def test_a_folder_may_change_between_day_and_night(day, night, turns, tmp_path, caplog):
+    kinds = [(day, night)[number // turns % 2] for number in range(10)]
+    for number, (shape, dtype) in enumerate(kinds):
+        save(tmp_path / f"{number}.png", np.full(shape, 50 + number, dtype))
+    with caplog.at_level(logging.WARNING):
+        frames = list(FolderReader(tmp_path))
+    assert [frame.index for frame in frames] == list(range(10))
+    assert {frame.pixels.shape[:2] for frame in frames} == {(8, 10)}
+    assert [frame.pixels.dtype for frame in frames] == [dtype for _, dtype in kinds]
+    assert [int(frame.pixels.flat[0]) for frame in frames] == list(range(50, 60))
+    assert caplog.text.count("scaled") == (day[0][:2] != night[0][:2])
+
+
+def test_names_that_are_times_are_the_frames_times(tmp_path):
+    for name in ("1305031102.175304", "1305031102.2", "1305031102.25", "1305031103.5"):
+        save(tmp_path / f"{name}.png", np.zeros((4, 5, 3), np.uint8))
+    reader = FolderReader(tmp_path)
+    frames = list(reader)
+    assert reader.has_clock
+    assert [frame.time_s for frame in frames] == [
+        Fraction(text) for text in ("1305031102.175304", "1305031102.2", "1305031102.25", "1305031103.5")
+    ]
+    assert [frame.index for frame in frames] == [0, 1, 2, 3]
+    beside = FolderReader(tmp_path, start_s=Fraction(5), is_beside=True)
+    assert [frame.time_s for frame in beside] == [5 + frame.time_s - frames[0].time_s for frame in frames]
+
+
+@pytest.mark.parametrize(
+    ("names", "seconds"),
+    [
+        (["1700000000123456789", "1700000000156789123"], Fraction("1700000000.123456789")),
+        (["1700000000123456", "1700000000156789"], Fraction("1700000000.123456")),
+        (["rgb_1700000000123", "rgb_1700000000156"], Fraction("1700000000.123")),
+        (["0.000000", "0.033333", "0.066667"], Fraction(0)),
+        (["0.0", "0.05", "0.1", "0.15"], Fraction(0)),
+        (["00000001", "00000002"], None),
+        (["000000001", "000000002"], None),
+        (["20240115123456", "20240115123457"], None),
+        (["1.2", "1.3", "1.10"], None),
+        (["seq1.001", "seq1.001"], None),
+        (["1700000000.5", "frame"], None),
+    ],
+)
+def test_which_names_are_times(names, seconds):
+    times_s = times_in_names([Path(f"{name}.png") for name in names])
+    assert (times_s or [None])[0] == seconds
 
 
 def test_a_bad_first_picture_does_not_matter(tmp_path):
@@ -155,7 +215,9 @@ def test_range_does_not_open_what_lies_before(tmp_path, monkeypatch):
     reader = FolderReader(folder)
     opened = []
     load = load_picture
-    monkeypatch.setattr(folder_module, "load_picture", lambda file: opened.append(file.name) or load(file))
+    monkeypatch.setattr(
+        folder_module, "load_picture", lambda file, *rest: opened.append(file.name) or load(file, *rest)
+    )
     frames = list(reader.read(Position(index=6), Position(time_s=Fraction(8, 30))))
     assert [frame.index for frame in frames] == [6, 7]
     assert opened == ["7.png", "8.png"]

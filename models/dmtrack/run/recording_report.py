@@ -15,6 +15,7 @@ from dmtrack.video.container import ContainerFacts, read_container
 from dmtrack.video.frame import Modality, VideoInfo
 from dmtrack.video.inspection import PairReport, inspect_pair
 from dmtrack.video.pairing import open_pair
+from dmtrack.video.picture_file import IMAGE_SUFFIXES
 from dmtrack.video.streams import BY_TIME, PairingOptions
 
 
@@ -91,7 +92,7 @@ def _of_clip(surveyed: DatasetRecording, pairing: PairingOptions) -> PairReport:
 
 
 def _container(info: VideoInfo) -> ContainerFacts | None:
-    if not info.path.is_file():
+    if not info.path.is_file() or info.path.suffix.lower() in IMAGE_SUFFIXES:
         return None
     try:
         return read_container(info.path, stream=0 if info.track is None else info.track.number)

@@ -21,6 +21,7 @@ import numpy.typing as npt
 from dmtrack.errors import ConfigError
 from dmtrack.numbers import exact, finite
 from dmtrack.options import Option, make_exact, number_text
+from dmtrack.video.counts import AS_STORED, CountScale
 from dmtrack.video.encoding import GreyRange, Image8, ModalityEncoder, RangeFollower, is_grey, to_8_bit
 from dmtrack.video.frame import Modality, Pixels
 
@@ -170,6 +171,7 @@ class AuxEncoder:
         modality: What it measures.
         options: The person's choices.
         stated_unit_mm: Millimetres in one count of depth, where the file says so.
+        counts: How what is stored became counts; the options mean what is stored.
 
     Raises:
         ConfigError: The choices mean nothing for this modality.
@@ -180,12 +182,14 @@ class AuxEncoder:
         modality: Modality,
         options: EncodingOptions | None = None,
         stated_unit_mm: Fraction | None = None,
+        counts: CountScale = AS_STORED,
     ) -> None:
         self._options = options or EncodingOptions()
         self._options.require_fit(modality)
         self._modality = modality
         self._published = ModalityEncoder(modality)
-        self._scale_mm = self._options.depth_scale_mm or stated_unit_mm or Fraction(1)
+        self._counts = counts
+        self._scale_mm = mm_per_count(self._options, stated_unit_mm, counts)
         is_depth = modality is Modality.DEPTH
         self._follower = RangeFollower(DEPTH_HIGH_PERCENTILE) if is_depth else RangeFollower()
         self._fixed: GreyRange | None = None
@@ -220,17 +224,34 @@ class AuxEncoder:
     def _look_at_first(self, pixels: Pixels) -> None:
         wanted = self._options.range
         if wanted is not None and wanted.is_celsius:
-            step = kelvin_per_count(pixels)
-            self._fixed = GreyRange(*((c + ZERO_CELSIUS_K) / step for c in (wanted.low, wanted.high)))
-            self._remarks.append(f"Thermal counts are taken for linear temperature, {step:g} K a count.")
+            self._fixed = self._degrees(wanted, pixels)
         elif wanted is not None:
-            self._fixed = GreyRange(wanted.low, wanted.high)
+            is_depth = self._modality is Modality.DEPTH
+            ends = (wanted.low, wanted.high)
+            self._fixed = GreyRange(*(ends if is_depth else map(self._counts.count_of, ends)))
         if self._modality is Modality.DEPTH and self._scale_mm != 1:
             self._remarks.append(f"One count of depth is {float(self._scale_mm):g} mm.")
         if self._modality is Modality.DEPTH and self._options.resolved_norm is AuxNorm.PUBLISHED:
             self._remarks += sparse_depth_remarks(pixels)
         if self._modality is Modality.THERMAL and pixels.ndim == 3 and not is_grey(to_8_bit(pixels)):
             self._remarks.append(_about_colour(to_8_bit(pixels), self._options.resolved_norm))
+
+    def _degrees(self, wanted: AuxRange, pixels: Pixels) -> GreyRange:
+        ends = (wanted.low, wanted.high)
+        if self._counts != AS_STORED:  # degrees, of one kind or the other
+            middle = float(np.median(pixels)) / self._counts.per_unit + self._counts.zero
+            zero = ZERO_CELSIUS_K if middle > _SCENE_CELSIUS[1] else 0.0
+            return GreyRange(*(self._counts.count_of(celsius + zero) for celsius in ends))
+        step = kelvin_per_count(pixels)
+        self._remarks.append(f"Thermal counts are taken for linear temperature, {step:g} K a count.")
+        return GreyRange(*((celsius + ZERO_CELSIUS_K) / step for celsius in ends))
+
+
+def mm_per_count(options: EncodingOptions, stated_unit_mm: Fraction | None, counts: CountScale) -> Fraction:
+    """Return millimetres in one count of depth: as said of what is stored, as the file states, or 1."""
+    if options.depth_scale_mm is not None:
+        return options.depth_scale_mm * counts.count_unit
+    return stated_unit_mm or Fraction(1)
 
 
 def sparse_depth_remarks(pixels: Pixels) -> list[str]:

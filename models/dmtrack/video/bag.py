@@ -20,6 +20,7 @@ import numpy as np
 
 from dmtrack.errors import DecodeError, FormatError, VideoError, translated
 from dmtrack.numbers import finite
+from dmtrack.video.counts import AS_STORED, CountScale
 from dmtrack.video.frame import Frame, Pixels, VideoInfo
 from dmtrack.video.picture_file import decode_picture
 from dmtrack.video.position import Position
@@ -32,9 +33,6 @@ _PICTURE_TYPES: Final = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedIma
 _NS_PER_S: Final = 1_000_000_000
 _TIME_BASE: Final = Fraction(1, _NS_PER_S)
 _LOGGER = logging.getLogger(__name__)
-
-_FARTHEST_M: Final = 65.0
-"""No depth camera sees farther: where half of a picture does, it counts millimetres, against REP 118."""
 _DEPTH_HEADER_BYTES: Final = 12
 """`compressedDepth` puts its quantisation before the PNG: a depth of `a / (count - b)` metres for `32FC1`."""
 
@@ -84,6 +82,7 @@ class BagReader(FrameSource):
         self._damaged = 0
         self._reason = "there is none"
         self._kind: tuple[tuple[int, ...], np.dtype[Any]] | None = None
+        self._counts: CountScale | None = None
         self._is_open = True
         try:
             track, self._topic = self._pick(stream)
@@ -142,7 +141,7 @@ class BagReader(FrameSource):
             try:
                 with translated(FormatError, "the message is damaged"):
                     message = self._message(data)
-                    pixels = _picture(message)
+                    pixels = self._as_counts(_picture(message))
                     stamp_ns = int(message.header.stamp.sec) * _NS_PER_S + int(message.header.stamp.nanosec)
                     self._require_alike(pixels)
             except FormatError as error:
@@ -173,6 +172,13 @@ class BagReader(FrameSource):
         definition = self._typestore.get_msgdef(self._topic.msgtype)
         return definition.deserialize_ros1(data, 0, definition.cls, self._typestore)[0]
 
+    def _as_counts(self, samples: np.ndarray) -> Pixels:
+        if samples.dtype in (np.uint8, np.uint16):
+            return cast(Pixels, samples)
+        if self._counts is None:
+            self._counts = CountScale.of(samples)
+        return self._counts.counts(samples)
+
     def _require_alike(self, pixels: Pixels) -> None:
         kind = (pixels.shape, pixels.dtype)
         if self._kind is not None and kind != self._kind:
@@ -185,6 +191,7 @@ class BagReader(FrameSource):
         seconds = Fraction(self._recorded_ns(), _NS_PER_S)
         rate = ((count - 1) / seconds).limit_denominator(1000) if count > 1 and seconds > 0 else None
         is_grey = first.ndim == 2
+        counts = self._counts or AS_STORED
         return VideoInfo(
             path=self._path,
             width=first.shape[1],
@@ -198,7 +205,8 @@ class BagReader(FrameSource):
             bit_depth=bits,
             channels=1 if is_grey else 3,
             track=track,
-            depth_unit_mm=self._stated_unit_mm(),
+            depth_unit_mm=self._stated_unit_mm() or counts.depth_unit_mm,
+            counts=counts,
         )
 
     def _recorded_ns(self) -> int:
@@ -252,8 +260,8 @@ def _kinds(connections: list[Any]) -> str:
     return f"it holds {', '.join(kinds[:6]) or 'nothing'}"
 
 
-def _picture(message: Any) -> Pixels:  # noqa: ANN401 - `rosbags` makes its types as it runs
-    """Return `(H, W, 3)` uint8 RGB, or `(H, W)` uint8 or uint16; depth in metres becomes millimetres.
+def _picture(message: Any) -> np.ndarray:  # noqa: ANN401 - `rosbags` makes its types as it runs
+    """Return `(H, W, 3)` uint8 RGB, or `(H, W)` uint8, uint16 or float32.
 
     Args:
         message: An `Image` or a `CompressedImage`.
@@ -266,19 +274,20 @@ def _picture(message: Any) -> Pixels:  # noqa: ANN401 - `rosbags` makes its type
         return _decompressed(name, memoryview(message.data))
     if name in _GREY:
         dtype = np.dtype(_GREY[name]).newbyteorder(">" if message.is_bigendian else "<")
-        return _counts(_samples(message, dtype, 1)[..., 0])
+        samples = _samples(message, dtype, 1)[..., 0]
+        return samples.astype(samples.dtype.newbyteorder("="))
     if name not in _COLOUR:
         raise FormatError(f"pictures encoded as {message.encoding!r} are not supported")
     channels, conversion = _COLOUR[name]
     stored = _samples(message, np.dtype(np.uint8), channels)
-    return cast(Pixels, stored.copy() if conversion is None else cv2.cvtColor(stored, conversion))
+    return np.asarray(stored.copy() if conversion is None else cv2.cvtColor(stored, conversion))
 
 
 def _encoding(message: Any) -> str:  # noqa: ANN401
     return str(message.format if hasattr(message, "format") else message.encoding)
 
 
-def _decompressed(name: str, data: memoryview) -> Pixels:
+def _decompressed(name: str, data: memoryview) -> np.ndarray:
     if "compresseddepth" not in name:
         return decode_picture(bytes(data)).pixels
     pixels = decode_picture(bytes(data[_DEPTH_HEADER_BYTES:])).pixels
@@ -288,7 +297,7 @@ def _decompressed(name: str, data: memoryview) -> Pixels:
         raise FormatError(f"compressed depth of kind {name!r} is not supported", hint="16UC1 is")
     scale, shift = struct.unpack_from("<ff", data, 4)
     inverse = np.where(pixels > 0, pixels.astype(np.float32) - np.float32(shift), np.inf)
-    return _counts(np.float32(scale) / inverse)
+    return np.asarray(np.float32(scale) / inverse)
 
 
 def _samples(message: Any, dtype: np.dtype[Any], channels: int) -> np.ndarray:  # noqa: ANN401
@@ -300,15 +309,6 @@ def _samples(message: Any, dtype: np.dtype[Any], channels: int) -> np.ndarray:  
         )
     rows = np.frombuffer(message.data, np.uint8, step * height).reshape(height, step)
     return np.ascontiguousarray(rows[:, :row]).view(dtype).reshape(height, width, channels)
-
-
-def _counts(samples: np.ndarray) -> Pixels:
-    if samples.dtype.kind != "f":
-        return cast(Pixels, samples.astype(samples.dtype.newbyteorder("=")))
-    depth = np.nan_to_num(samples.astype(np.float32), nan=0.0, posinf=0.0, neginf=0.0)
-    measured = depth[depth > 0]
-    is_mm = measured.size and float(np.median(measured)) > _FARTHEST_M
-    return np.clip(np.rint(depth if is_mm else depth * 1000), 0, 65535).astype(np.uint16)
 
 
 def unit_mm(metres: float) -> Fraction | None:

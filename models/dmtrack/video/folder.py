@@ -1,60 +1,89 @@
 """`FolderReader`: a folder of pictures, read like a video.
 
-Pictures have no clock: their times are made up from an assumed frame rate.
+Pictures have no clock: their times are those in their names, or made up from an assumed frame rate.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
 from pathlib import Path
-from typing import Final
+from statistics import median_low
+from typing import Final, cast
 
-from dmtrack.errors import ConfigError, DecodeError, FormatError, VideoError
+import cv2
+
+from dmtrack.errors import ConfigError, DecodeError, FormatError
 from dmtrack.video.frame import Frame, Pixels, VideoInfo
-from dmtrack.video.picture_file import PAGES_HINT, StoredPicture, list_images, load_picture, page_count
+from dmtrack.video.picture_file import (
+    IMAGE_SUFFIXES,
+    StoredPicture,
+    list_images,
+    load_picture,
+    page_count,
+    times_in_names,
+)
 from dmtrack.video.position import Position
 from dmtrack.video.source import DEFAULT_FRAME_RATE, FrameSource
 
 MAX_CONSECUTIVE_DAMAGED: Final = 100
 """So many unreadable pictures in a row end the reading."""
+_NS: Final = Fraction(1, 10**9)
+_DAY_S: Final = 86_400
 
 _LOGGER = logging.getLogger(__name__)
 
 
 class FolderReader(FrameSource):
-    """The pictures of a folder in natural order (`2.png` before `10.png`).
+    """The pictures of a folder in natural order (`2.png` before `10.png`), or those of one TIFF.
 
-    A frame's index and stamp are its place in that order, so rows of a ground-truth file stay
-    with their picture even where one cannot be read. Pictures that cannot be read, or whose size
-    or bits are not the first one's, are skipped and counted. Grey and colour may take turns, as a
-    camera does between night and day, or a recorder that saves what is black as grey.
+    A frame's index is its place in that order, so rows of a ground-truth file stay with their picture even
+    where one cannot be read. Where all names are times, these are the frames' times; else the stamps are
+    the places. Pictures that cannot be read are skipped and counted. Grey and colour, and bits, may take
+    turns, as a camera does between night and day; a picture of another size is scaled to the first one's.
+
+    Attributes:
+        files: The file of each picture.
 
     Args:
-        path: A folder with jpg, jpeg, png, tif, tiff or bmp files.
+        path: A folder with jpg, jpeg, png, tif, tiff or bmp files, or a TIFF of several pictures.
         frame_rate: Pictures a second to assume.
         start_s: Time of the first picture in seconds.
+        is_beside: `start_s` is that of a stream with a clock: where times in names lie days from it, they
+            begin there.
 
     Raises:
-        VideoError: There is no such folder, or it holds no pictures, or a single file of several.
+        VideoError: There is no such folder, or it holds no pictures.
         DecodeError: None of the first `MAX_CONSECUTIVE_DAMAGED` pictures can be read.
         ConfigError: The rate is not positive.
     """
 
     def __init__(
-        self, path: Path, *, frame_rate: Fraction = DEFAULT_FRAME_RATE, start_s: Fraction = Fraction(0)
+        self,
+        path: Path,
+        *,
+        frame_rate: Fraction = DEFAULT_FRAME_RATE,
+        start_s: Fraction = Fraction(0),
+        is_beside: bool = False,
     ) -> None:
         if frame_rate <= 0:
             raise ConfigError(f"frame rate {frame_rate} is not positive")
-        self.files = list_images(path)
-        if len(self.files) == 1 and (pages := page_count(self.files[0])) > 1:
-            raise VideoError(f"holds {pages} pages", where=self.files[0], hint=PAGES_HINT)
+        is_file = path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
+        files = (path,) if is_file else list_images(path)
+        pages = page_count(files[0]) if len(files) == 1 else 1
+        self.files: Sequence[Path] = files * pages
+        self._pages = range(pages) if pages > 1 else [0] * len(files)
         self._damaged: set[int] = set()
+        self._scaled = 0
         file, first = self._find_first()
-        self._kind = first.pixels.shape[:2], first.pixels.dtype
+        self._size, self._counts = first.pixels.shape[1::-1], first.counts
+        self._start_s = start_s
         start_pts, time_base = exact_stamps(frame_rate, start_s)
-        self._step = round(1 / (frame_rate * time_base))
+        step = round(1 / (frame_rate * time_base))
+        self._pts: Sequence[int] = range(start_pts, start_pts + step * len(self.files), step)
         self.info = VideoInfo(
             path=path,
             width=first.pixels.shape[1],
@@ -67,7 +96,36 @@ class FolderReader(FrameSource):
             codec=file.suffix.lower().lstrip("."),
             bit_depth=first.bit_depth,
             channels=first.channels,
+            depth_unit_mm=first.counts.depth_unit_mm,
+            counts=first.counts,
         )
+        times_s = None if is_file else times_in_names(files)
+        self.has_clock = times_s is not None
+        if times_s is not None:
+            is_far = is_beside and abs(times_s[0] - start_s) > _DAY_S
+            origin_s = times_s[0] - start_s if is_far else 0
+            self._date([round((time_s - origin_s) / _NS) for time_s in times_s], _NS)
+
+    def number(self, numbers: Sequence[int], origin: int, frame_rate: Fraction) -> None:
+        """Take times from numbers in names, one a picture, at a rate, so that gaps stay gaps.
+
+        Args:
+            numbers: Rising.
+            origin: The number of the first moment.
+            frame_rate: Numbers a second.
+        """
+        start_pts, time_base = exact_stamps(frame_rate, self._start_s)
+        step = round(1 / (frame_rate * time_base))
+        self._date([start_pts + (number - origin) * step for number in numbers], time_base)
+        usual = median_low(later - earlier for earlier, later in pairwise(numbers)) if numbers[1:] else 1
+        self.info = replace(self.info, frame_rate=frame_rate / usual)
+        self.has_clock = True
+
+    def _date(self, stamps: Sequence[int], time_base: Fraction) -> None:
+        self._pts = stamps
+        span_s = (stamps[-1] - stamps[0]) * time_base
+        rate = (len(stamps) - 1) / span_s if span_s else self.info.frame_rate
+        self.info = replace(self.info, time_base=time_base, start_pts=stamps[0], frame_rate=rate)
 
     @property
     def damaged_packets(self) -> int:
@@ -82,7 +140,7 @@ class FolderReader(FrameSource):
         """
         in_a_row = 0
         for index, file in enumerate(self.files):
-            elapsed_s = index * self._step * self.info.time_base
+            elapsed_s = (self._pts[index] - self._pts[0]) * self.info.time_base
             if end is not None and end.is_reached(index, elapsed_s):
                 return
             if start is not None and not start.is_reached(index, elapsed_s):
@@ -90,9 +148,13 @@ class FolderReader(FrameSource):
             pixels = self._read_alike(index, file)
             in_a_row = 0 if pixels is not None else in_a_row + 1
             if pixels is not None:
-                yield Frame(index, self.info.start_pts + index * self._step, self.info.time_base, pixels)
+                yield Frame(index, self._pts[index], self.info.time_base, pixels)
             elif in_a_row >= MAX_CONSECUTIVE_DAMAGED:
                 raise DecodeError(f"{in_a_row} pictures in a row cannot be used", where=file)
+
+    def frame_stamps(self) -> Sequence[int]:
+        """Return the stamps of all pictures."""
+        return self._pts
 
     def close(self) -> None:
         """Do nothing: no file stays open between two pictures."""
@@ -101,7 +163,7 @@ class FolderReader(FrameSource):
         reason = ""
         for index, file in enumerate(self.files[:MAX_CONSECUTIVE_DAMAGED]):
             try:
-                return file, load_picture(file)
+                return file, load_picture(file, page=self._pages[index])
             except FormatError as error:
                 reason = reason or error.what
                 self._damaged.add(index)
@@ -111,16 +173,19 @@ class FolderReader(FrameSource):
 
     def _read_alike(self, index: int, file: Path) -> Pixels | None:
         try:
-            pixels = load_picture(file).pixels
+            pixels = load_picture(file, self._counts, self._pages[index]).pixels
         except FormatError as error:
-            reason = f"the picture cannot be read: {error.what}"
-        else:
-            if (pixels.shape[:2], pixels.dtype) == self._kind:
-                return pixels
-            reason = f"its shape {'x'.join(str(n) for n in pixels.shape)} differs from the first picture's"
-        self._damaged.add(index)
-        _LOGGER.warning("%s: skipped, %s", file, reason)
-        return None
+            self._damaged.add(index)
+            _LOGGER.warning("%s: skipped, the picture cannot be read: %s", file, error.what)
+            return None
+        if pixels.shape[1::-1] == self._size:
+            return pixels
+        if not self._scaled:
+            height, width = pixels.shape[:2]
+            _LOGGER.warning("%s: %dx%d, unlike the first picture: such are scaled", file, width, height)
+        self._scaled += 1
+        method = cv2.INTER_NEAREST if pixels.ndim == 2 else cv2.INTER_AREA  # counts are not to be mixed
+        return cast(Pixels, cv2.resize(pixels, self._size, interpolation=method))
 
 
 def exact_stamps(frame_rate: Fraction, start_s: Fraction) -> tuple[int, Fraction]:

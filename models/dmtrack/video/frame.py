@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dmtrack.errors import ConfigError
+from dmtrack.video.counts import AS_STORED, CountScale
 from dmtrack.video.track_choice import TrackInfo
 
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
@@ -29,7 +30,9 @@ class VideoInfo:
     """What a container or folder claims about its stream, before any frame is decoded.
 
     `track` says which stream of the file it is, where that may hold several; `depth_unit_mm` is the
-    depth of one count, where the file states it; `decoded_on` is `cpu`, or the device that decodes it.
+    depth of one count, where the file states it; `decoded_on` is `cpu`, or the device that decodes it;
+    `counts` is how numbers with a sign or a fraction became counts; `pixel_aspect` is how many times as
+    wide as high a pixel is shown; `notes` is what a person should know about the stream, a sentence each.
     """
 
     path: Path
@@ -47,11 +50,19 @@ class VideoInfo:
     track: TrackInfo | None = None
     depth_unit_mm: Fraction | None = None
     decoded_on: str = "cpu"
+    counts: CountScale = AS_STORED
+    pixel_aspect: Fraction = Fraction(1)
+    notes: tuple[str, ...] = ()
 
     @property
     def size(self) -> tuple[int, int]:
         """Width and height in pixels."""
         return self.width, self.height
+
+    @property
+    def shown_shape(self) -> Fraction:
+        """How many times as wide as high the picture is shown."""
+        return self.width * self.pixel_aspect / self.height
 
     @property
     def start_s(self) -> Fraction:

@@ -16,7 +16,7 @@ from dmtrack.video.matching import NearestMatcher, TimeSpan
 from dmtrack.video.modality import modality_of
 from dmtrack.video.source import FrameSource
 from dmtrack.video.stream_files import open_stream, open_streams
-from dmtrack.video.streams import PairingOptions, StreamPair, Sync
+from dmtrack.video.streams import PairingOptions, StreamPair, Sync, clock_remarks
 
 SAMPLED_FRAMES: Final = 100
 
@@ -93,7 +93,7 @@ def inspect_pair(
     options = options or PairingOptions()
     if aux is None:
         with open_stream(Path(rgb), options) as source:
-            return PairReport(source.info, warnings=tuple(_clock_warnings(source.info)))
+            return PairReport(source.info, warnings=tuple(clock_remarks(source)))
     with open_streams(Path(rgb), Path(aux), options) as streams:
         modality, reason = _modality_of(streams.aux)
         match, partner = _match(streams)
@@ -164,7 +164,7 @@ def _skew(streams: StreamPair) -> tuple[SkewSummary, Frame | None]:
 
 def _warnings(streams: StreamPair, match: PairMatch, modality: Modality | None) -> list[str]:
     rgb, aux = streams.rgb.info, streams.aux.info
-    found = [*_clock_warnings(rgb), *_clock_warnings(aux), *streams.remarks]
+    found = streams.remarks
     if modality is None:
         found.append("What the second stream measures cannot be told: say --modality.")
     if match.overlap_s == 0:
@@ -175,12 +175,3 @@ def _warnings(streams: StreamPair, match: PairMatch, modality: Modality | None) 
         if damaged:
             found.append(f"{info.path.name} has damaged or missing frames ({damaged} so far).")
     return found
-
-
-def _clock_warnings(info: VideoInfo) -> list[str]:
-    if info.path.is_dir():
-        rate = float(info.frame_rate or 0)
-        return [f"{info.path.name} is a folder: its times assume {rate:g} pictures a second."]
-    if info.frame_rate is None:
-        return [f"{info.path.name} states no frame rate."]
-    return []

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from dmtrack.errors import ConfigError, PairingError
-from dmtrack.video.aux_encoder import AS_PUBLISHED, AuxEncoder, EncodingOptions
+from dmtrack.video.aux_encoder import AS_PUBLISHED, AuxEncoder, EncodingOptions, mm_per_count
 from dmtrack.video.encoding import Image8, ModalityEncoder
 from dmtrack.video.frame import Frame, FramePair, Modality, VideoInfo
 from dmtrack.video.grid import HomographyGrid
@@ -26,7 +26,7 @@ from dmtrack.video.modality import ModalityGuess, modality_of
 from dmtrack.video.position import Position
 from dmtrack.video.source import ClosedOnExit, FrameSource
 from dmtrack.video.stream_files import open_stream, open_streams
-from dmtrack.video.streams import BY_TIME, OnMissing, PairingOptions, StreamPair
+from dmtrack.video.streams import BY_TIME, OnMissing, PairingOptions, StreamPair, clock_remarks
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,8 +118,10 @@ class PairedSource(ClosedOnExit):
             raise ValueError("a second stream and its modality come together")
         self.pairing, self.aux_info = self._streams.pairing, self._streams.aux.info
         self.modality, self.modality_reason = modality.modality, modality.reason
-        scale_mm = self.encoding.depth_scale_mm or self.aux_info.depth_unit_mm
-        self._encode_aux = AuxEncoder(modality.modality, self.encoding, self.aux_info.depth_unit_mm)
+        unit_mm, counts = self.aux_info.depth_unit_mm, self.aux_info.counts
+        self._encode_aux = AuxEncoder(modality.modality, self.encoding, unit_mm, counts)
+        is_known = self.encoding.depth_scale_mm or unit_mm
+        scale_mm = mm_per_count(self.encoding, unit_mm, counts) if is_known else None
         self.encoding = replace(self.encoding, norm=self.encoding.resolved_norm, depth_scale_mm=scale_mm)
         self._to_grid = self.pairing.to_grid
 
@@ -127,7 +129,7 @@ class PairedSource(ClosedOnExit):
     def remarks(self) -> tuple[str, ...]:
         """What a person should know about times and pictures; complete after the first pair."""
         if self._streams is None or self._encode_aux is None:
-            return ()
+            return tuple(clock_remarks(self._rgb))
         return (*self._streams.remarks, *self._encode_aux.remarks)
 
     @property

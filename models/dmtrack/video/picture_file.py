@@ -1,18 +1,23 @@
 """Picture files: which of a folder are some, in which order, and their pixels as they are stored.
 
 Orientation stored in EXIF is ignored, for every format alike, because boxes and the second stream refer to
-the pixels as stored; alpha is dropped; 16-bit colour loses its lower byte. A file of a few bytes may claim
-billions of pixels, and a decoder that believes it takes the memory first and notices afterwards: what cannot
-be is refused by its header.
+the pixels as stored; alpha is dropped; 16-bit colour loses its lower byte, but not grey that is stored as
+three equal channels. Numbers with a sign or a fraction become counts (`dmtrack.video.counts`).
+
+A file of a few bytes may claim billions of pixels, and a decoder that believes it takes the memory first and
+notices afterwards: what cannot be is refused by its header.
 """
 
 from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from fractions import Fraction
 from io import BytesIO
+from itertools import pairwise
 from pathlib import Path
 from typing import Final, cast
 
@@ -21,11 +26,15 @@ import imagesize
 import numpy as np
 
 from dmtrack.errors import DecodeError, FormatError, VideoError, translated
+from dmtrack.video.counts import AS_STORED, CountScale
 from dmtrack.video.frame import Pixels
 
 IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp"})
 MAX_PIXELS: Final = 1 << 28
 """16384 x 16384: more than any camera makes."""
+SMALL_PIXELS: Final = 1 << 25
+PIXELS_PER_BYTE: Final = 64
+"""A picture larger than 33 megapixels is believed only with so many bytes: memory goes by the file."""
 MAX_DEFLATED: Final = 1032
 """Deflate packs at most so many bytes into one."""
 MAX_PIXELS_PER_BYTE: Final = 2 * MAX_DEFLATED
@@ -37,16 +46,20 @@ _PNG_CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _WITH_SIZE: Final = (_PNG, b"\xff\xd8", b"BM", b"II*\0", b"MM\0*")
 _ORIENTATION: Final = 274
 _CHANNELS: Final = (1, 3, 4)
-PAGES_HINT: Final = "write each page as a picture of its own, in a folder of its own"
+_TIME: Final = re.compile(r"(?<![\d.])(?:\d{1,10}\.\d{1,12}|1\d{12}|1\d{15}|1\d{18})(?![\d.])")
+_TIME_DIGITS, _FINE_DIGITS = 9, 3
+"""Seconds since 1970 have so many digits; of smaller numbers, so many of a fraction make it a time."""
+_SHORTEST_S, _LONGEST_S = Fraction(1, 1000), 60
 
 
 @dataclass(frozen=True, slots=True)
 class StoredPicture:
-    """A picture as stored: its pixels, and what they were before they were reduced to 8 bit."""
+    """A picture as stored: its pixels, and what they were before they became 8-bit colour or counts."""
 
     pixels: Pixels
     bit_depth: int
     channels: int
+    counts: CountScale = AS_STORED
 
     @property
     def pixel_format(self) -> str:
@@ -67,7 +80,7 @@ def list_images(folder: Path) -> tuple[Path, ...]:
         raise VideoError("no such folder", where=folder) from error
     except OSError as error:
         raise VideoError(f"the folder cannot be listed: {error.strerror}", where=folder) from error
-    images = sorted((e for e in entries if e.suffix.lower() in IMAGE_SUFFIXES), key=_natural_key)
+    images = natural_order([entry for entry in entries if entry.suffix.lower() in IMAGE_SUFFIXES])
     if not images:
         below = sorted(entry.name for entry in entries if entry.is_dir())
         hint = f"it has the sub-folders {', '.join(below[:6])}: name one of them" if below else None
@@ -75,16 +88,52 @@ def list_images(folder: Path) -> tuple[Path, ...]:
     return tuple(images)
 
 
-def _natural_key(path: Path) -> tuple[list[tuple[int, Decimal, str]], str]:
-    """Return a key that orders numbers by value and the rest as text, without case.
+def natural_order(files: Sequence[Path]) -> list[Path]:
+    """Return files in order of the numbers in their names; the rest is text, without case.
 
     After a number of nine digits and more, which is a time, a point begins a fraction: `str(time.time())`
-    leaves out zeros at the end. Elsewhere it is text, so that version 1.2 comes before 1.10.
+    leaves out zeros at the end. After a smaller one it does where the lengths of all fractions say so
+    (`0.05`, `0.1`); else the two are numbers of their own, so that version 1.2 comes before 1.10.
     """
-    parts = re.findall(r"\d{9,}\.\d+|\d+|\D+", path.stem.lower())
-    return [
-        (0, Decimal(part), "") if part[0].isdecimal() else (1, Decimal(0), part) for part in parts
-    ], path.name
+    words = re.compile(r"\d+\.\d+|\d+|\D+" if _has_fractions(files) else r"\d{9,}\.\d+|\d+|\D+")
+
+    def key(file: Path) -> tuple[list[tuple[int, Decimal, str]], str]:
+        parts = words.findall(file.stem.lower())
+        return [
+            (0, Decimal(part), "") if part[0].isdecimal() else (1, Decimal(0), part) for part in parts
+        ], file.name
+
+    return sorted(files, key=key)
+
+
+def _has_fractions(files: Sequence[Path]) -> bool:
+    """Return whether what follows points in names is of several lengths, as fractions are, not versions."""
+    fractions = [digits for file in files for digits in re.findall(r"\d\.(\d+)", file.stem)]
+    if len({len(digits) for digits in fractions}) < 2:
+        return False
+    if any(len(digits) > 3 or (digits[0] == "0" and len(digits) > 1) for digits in fractions):
+        return True
+    return not any(digits[-1] == "0" and len(digits) > 1 for digits in fractions)
+
+
+def times_in_names(files: Sequence[Path]) -> list[Fraction] | None:
+    """Return the times in seconds that the names of pictures are, such as `1305031102.175304.png`.
+
+    Numbers of 13, 16 and 19 digits are milliseconds, microseconds and nanoseconds since 1970. None where a
+    name holds no time, or several, or they do not rise.
+    """
+    found = [_TIME.findall(file.stem) for file in files]
+    if len(files) < 2 or any(len(one) != 1 for one in found):
+        return None
+    words = [one[0] for one in found]
+    if any(len(word.partition(".")[0]) < _TIME_DIGITS for word in words) and not (
+        _has_fractions(files) or all(len(word.partition(".")[2]) >= _FINE_DIGITS for word in words)
+    ):
+        return None
+    times_s = [Fraction(word) / (1 if "." in word else 10 ** (len(word) - 10)) for word in words]
+    is_rising = all(later > earlier for earlier, later in pairwise(times_s))
+    usual_s = (times_s[-1] - times_s[0]) / (len(files) - 1)
+    return times_s if is_rising and _SHORTEST_S <= usual_s <= _LONGEST_S else None
 
 
 def read_picture(file: Path) -> Pixels:
@@ -99,20 +148,27 @@ def read_picture(file: Path) -> Pixels:
         raise DecodeError(f"the picture cannot be read: {error.what}", where=file) from error
 
 
-def load_picture(file: Path) -> StoredPicture:
+def load_picture(file: Path, counts: CountScale | None = None, page: int = 0) -> StoredPicture:
     """Read a picture file as it is stored.
+
+    Args:
+        file: The file.
+        counts: How numbers with a sign or a fraction become counts; None finds out from this picture.
+        page: Which picture of a TIFF that holds several, from 0.
 
     Raises:
         FormatError: It is no picture that can be used.
         DecodeError: The file cannot be read.
     """
     try:
-        return decode_picture(file.read_bytes())
+        if page:
+            return _as_pixels(_page(file, page), counts)
+        return decode_picture(file.read_bytes(), counts)
     except OSError as error:
         raise DecodeError(f"cannot be read: {error.strerror}", where=file) from error
 
 
-def decode_picture(data: bytes) -> StoredPicture:
+def decode_picture(data: bytes, counts: CountScale | None = None) -> StoredPicture:
     """Decode a picture file as it is stored, in RGB order.
 
     Raises:
@@ -124,18 +180,39 @@ def decode_picture(data: bytes) -> StoredPicture:
         if not is_believable(data):
             raise FormatError("it claims to be larger than the file can hold")
         stored = cv2.imdecode(np.frombuffer(_as_stored(data), np.uint8), cv2.IMREAD_UNCHANGED)
+    return _as_pixels(stored, counts)
+
+
+def _page(file: Path, page: int) -> np.ndarray | None:
+    """Return one picture of a TIFF, turned as it says: OpenCV does not read the others as they are stored."""
+    with translated(FormatError, "this is no whole picture"):
+        _, found = cv2.imreadmulti(str(file), page, 1, flags=cv2.IMREAD_UNCHANGED)
+    return np.asarray(found[0]) if found else None
+
+
+def _as_pixels(stored: np.ndarray | None, counts: CountScale | None) -> StoredPicture:
     if stored is None:
         raise FormatError("this is no whole picture")
-    if stored.dtype not in (np.uint8, np.uint16):
-        raise FormatError(f"pictures of {stored.dtype} are not supported: 8 or 16 bits without a sign are")
     if stored.ndim == 3 and stored.shape[2] not in _CHANNELS:
         raise FormatError(f"pictures of {stored.shape[2]} channels are not supported")
     depth = stored.dtype.itemsize * 8
-    if stored.ndim == 2 or stored.shape[2] == 1:
-        return StoredPicture(cast(Pixels, stored.reshape(stored.shape[:2])), depth, 1)
+    if stored.ndim == 2 or stored.shape[2] == 1 or (depth > 8 and _is_repeated(stored)):
+        grey = stored if stored.ndim == 2 else np.ascontiguousarray(stored[..., 0])
+        if grey.dtype in (np.uint8, np.uint16):
+            return StoredPicture(cast(Pixels, grey), depth, 1)
+        scale = counts or CountScale.of(grey)
+        return StoredPicture(scale.counts(grey), 16, 1, scale)
+    if stored.dtype not in (np.uint8, np.uint16):
+        raise FormatError(f"colour pictures of {stored.dtype} are not supported")
     to_rgb = cv2.COLOR_BGR2RGB if stored.shape[2] == 3 else cv2.COLOR_BGRA2RGB
     colour = cast(Pixels, cv2.cvtColor(stored, to_rgb))
     return StoredPicture(colour if depth == 8 else (colour >> 8).astype(np.uint8), depth, 3)
+
+
+def _is_repeated(stored: np.ndarray) -> bool:
+    """Return whether three channels are one, stored three times."""
+    blue, green, red = (stored[..., channel] for channel in range(3))
+    return bool((blue == green).all() and (green == red).all())
 
 
 def is_believable(data: bytes) -> bool:
@@ -143,6 +220,8 @@ def is_believable(data: bytes) -> bool:
     if not data.startswith(_WITH_SIZE):
         return True
     width, height = imagesize.get(BytesIO(data), exif_rotation=False)  # -1, -1: unknown
+    if abs(width * height) > max(SMALL_PIXELS, PIXELS_PER_BYTE * len(data)):
+        return False
     pixels_per_byte = MAX_PIXELS_PER_BYTE
     if data.startswith(_PNG) and len(data) > _PNG_KIND:
         bits = data[_PNG_KIND - 1] * _PNG_CHANNELS.get(data[_PNG_KIND], 1)

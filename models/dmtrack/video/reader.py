@@ -53,6 +53,9 @@ _DOUBTFUL_FRAMES: Final = 1
 """Where number of frames and length of a header differ by more, neither is believed: packets are counted."""
 
 _DOUBTFUL_RATES: Final = 2
+_MOST_ASPECT: Final = 4
+_HDR: Final = {16: "PQ", 18: "HLG"}
+"""Transfer characteristics, by their numbers in ITU-T H.273."""
 _LAST_PACKETS: Final = 8
 _INDEX_BYTES: Final = 1 << 15
 _EBML, _SEGMENT, _HEAD_BYTES = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67", 1 << 12
@@ -171,6 +174,10 @@ class VideoReader(FrameSource):
         start_s, rate = start_pts * self._time_base, self._claimed_rate
         end_s = _claimed_end_s(self._container, stream, start_s)
         lasting = None if rate is None or end_s is None else max(1, round((end_s - start_s) * rate))
+        aspect = exact_fraction(stream.sample_aspect_ratio) or Fraction(1)
+        aspect = aspect if 1 <= max(aspect, 1 / aspect) <= _MOST_ASPECT else Fraction(1)
+        if self._picture.rotation_deg % 180:
+            aspect = 1 / aspect
         info = VideoInfo(
             path=self._path,
             width=self._picture.width,
@@ -186,6 +193,8 @@ class VideoReader(FrameSource):
             rotation_deg=self._picture.rotation_deg,
             track=self._track,
             decoded_on=self._decoder.device,
+            pixel_aspect=aspect,
+            notes=_notes(stream, aspect, self._path.name),
         )
         return self._measured_info(info) if self._is_doubtful(lasting, end_s) else info
 
@@ -245,20 +254,34 @@ class PictureConverter:
         self._reformatter = VideoReformatter()
         self.pixel_format = first.format.name
         self.bit_depth = max(component.bits for component in first.format.components)
-        self.channels = 1 if self._grey is not None else 3
+        self._may_be_grey = first.format.is_rgb and self.bit_depth > 8
+        self.channels = 1 if self._grey is not None or self._repeated(first) is not None else 3
         self.rotation_deg = self._turns * 90
         flipped = self._turns % 2 == 1
         self.width, self.height = self._coded_size[::-1] if flipped else self._coded_size
 
     def __call__(self, frame: VideoFrame) -> Pixels:
-        """Return `(H, W, 3)` uint8 RGB, or `(H, W)` uint8 or uint16 for grey streams."""
+        """Return `(H, W, 3)` uint8 RGB, or `(H, W)` uint8 or uint16 for grey streams and deep grey."""
         width, height = self._coded_size
         if self._grey is None:
+            if self._may_be_grey and (grey := self._repeated(frame)) is not None:
+                return self._upright(grey)
             rgb = self._reformatter.reformat(frame, width=width, height=height, format="rgb24")
             return self._upright(_plane(rgb, np.dtype(np.uint8), channels=3))
         if (frame.width, frame.height) != self._coded_size or frame.format.name != self._format_name:
             frame = self._reformatter.reformat(frame, width=width, height=height, format=self._format_name)
         return self._upright(_plane(frame, self._grey, channels=1))
+
+    def _repeated(self, frame: VideoFrame) -> Pixels | None:
+        """Return the one channel that deep colour stores three times; None from the first colour on."""
+        width, height = self._coded_size
+        if self._may_be_grey:
+            deep = self._reformatter.reformat(frame, width=width, height=height, format="rgb48le")
+            red, green, blue = np.moveaxis(_plane(deep, np.dtype("<u2"), channels=3), 2, 0)
+            if (red == green).all() and (green == blue).all():
+                return cast(Pixels, np.ascontiguousarray(red))
+            self._may_be_grey = False
+        return None
 
     def _upright(self, pixels: Pixels) -> Pixels:
         if not self._turns:
@@ -299,6 +322,18 @@ def exact_fraction(value: _Rational | None) -> Fraction | None:
     if value is None or not value.numerator or not value.denominator:
         return None
     return Fraction(int(value.numerator), int(value.denominator))
+
+
+def _notes(stream: VideoStream, aspect: Fraction, name: str) -> tuple[str, ...]:
+    notes = []
+    if aspect != 1:
+        notes.append(
+            f"{name} has pixels of {aspect.numerator}:{aspect.denominator}; boxes count pixels as stored."
+        )
+    curve = _HDR.get(int(stream.codec_context.color_trc or 0))
+    if curve is not None:
+        notes.append(f"{name} is HDR ({curve}): its pictures are not tone-mapped, and look grey and dull.")
+    return tuple(notes)
 
 
 def open_container(path: Path) -> InputContainer:

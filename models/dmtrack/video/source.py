@@ -40,9 +40,11 @@ class FrameSource(ClosedOnExit):
 
     Attributes:
         info: What the container or folder claims.
+        has_clock: Its times are its own, not made up from a rate.
     """
 
     info: VideoInfo
+    has_clock = True
 
     @property
     @abstractmethod

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 
-from dmtrack.errors import ConfigError, PairingError, VideoError, translated
+from dmtrack.errors import ConfigError, VideoError, translated
 from dmtrack.video.bag import BAG_SUFFIXES, BagReader
 from dmtrack.video.events.event_options import EventOptions
 from dmtrack.video.events.event_reader import is_event_file
@@ -18,7 +18,7 @@ from dmtrack.video.events.event_source import EventSource
 from dmtrack.video.events.schedule import FrameClock
 from dmtrack.video.folder import FolderReader
 from dmtrack.video.frame import VideoInfo
-from dmtrack.video.picture_file import IMAGE_SUFFIXES, PAGES_HINT, page_count
+from dmtrack.video.picture_file import IMAGE_SUFFIXES, page_count
 from dmtrack.video.reader import VideoReader
 from dmtrack.video.source import DEFAULT_FRAME_RATE, FrameSource
 from dmtrack.video.streams import PairingOptions, StreamPair, Sync, default_max_skew_s
@@ -34,6 +34,7 @@ def open_source(
     gpu: int | None = None,
     folder_rate: Fraction = DEFAULT_FRAME_RATE,
     folder_start_s: Fraction = Fraction(0),
+    is_beside: bool = False,
     events: EventOptions | None = None,
     like: FrameClock | None = None,
 ) -> FrameSource:
@@ -46,6 +47,8 @@ def open_source(
         gpu: Number of the CUDA device that decodes a file which suits it.
         folder_rate: Pictures a second to assume for a folder, which has no clock of its own.
         folder_start_s: Time of a folder's first picture in seconds.
+        is_beside: That is the time of a stream with a clock, with which times in names of pictures begin if
+            they have another one.
         events: How an event file becomes pictures.
         like: The frames that pictures of events go with; None draws `folder_rate` pictures a second.
 
@@ -58,8 +61,10 @@ def open_source(
     path = Path(path)
     with translated(VideoError, "cannot be opened", where=path):
         if path.is_dir():
-            return FolderReader(path, frame_rate=folder_rate, start_s=folder_start_s)
+            return FolderReader(path, frame_rate=folder_rate, start_s=folder_start_s, is_beside=is_beside)
         _require_video_file(path)
+        if path.suffix.lower() in IMAGE_SUFFIXES:
+            return FolderReader(path, frame_rate=folder_rate, start_s=folder_start_s)
         if is_event_file(path):
             return EventSource(path, events, like=like, frame_rate=folder_rate)
         if path.suffix.lower() in BAG_SUFFIXES:
@@ -74,10 +79,7 @@ def _require_video_file(path: Path) -> None:
         raise VideoError("this is neither a file nor a folder", where=path)
     if path.stat().st_size == 0:
         raise VideoError("the file is empty", where=path)
-    if path.suffix.lower() in IMAGE_SUFFIXES:
-        pages = page_count(path)
-        if pages > 1:
-            raise VideoError(f"holds {pages} pages", where=path, hint=PAGES_HINT)
+    if path.suffix.lower() in IMAGE_SUFFIXES and page_count(path) < 2:
         raise VideoError(
             "this is a single picture", where=path, hint="name a video, or the folder that holds the pictures"
         )
@@ -86,38 +88,42 @@ def _require_video_file(path: Path) -> None:
 def open_streams(rgb: Path, aux: Path, options: PairingOptions) -> StreamPair:
     """Open both streams and settle how they are matched. Both may be streams of one file.
 
+    Pictures whose names are times, or numbers of which either side lacks some, are matched by these.
+
     Raises:
         VideoError: One of them cannot be opened.
         DecodeError: One of them has no readable frame.
         FormatError: A side file of time stamps is not one, or is for another number of frames.
-        PairingError: Two folders that would go by place lack different numbers.
     """
     picker = TrackPicker(options.rgb_track)
     with ExitStack() as opened:
-        if rgb.is_dir() and not aux.is_dir() and not is_event_file(aux):
+        if _is_pictures(rgb) and not _is_pictures(aux) and not is_event_file(aux):
             aux_picker = TrackPicker(options.aux_track, is_aux=True)
             second = opened.enter_context(_open(aux, options, aux_picker))
-            first = opened.enter_context(_open(rgb, options, picker, second.info))
+            first = opened.enter_context(_open(rgb, options, picker, second))
         else:
             first = opened.enter_context(_open(rgb, options, picker))
             aux_picker = TrackPicker(options.aux_track, is_aux=True, taken=_taken(rgb, aux, first.info))
             like = None
             if is_event_file(aux) and not is_event_file(rgb):
                 like = FrameClock(first.info, first.stamps(), options.shift_s, options.rate_ratio)
-            second = opened.enter_context(_open(aux, options, aux_picker, first.info, like))
-        sync = options.sync or _automatic_sync(first.info, second.info, options)
-        if options.sync is None and sync is Sync.INDEX:
-            _require_same_numbers(first, second)
+            second = opened.enter_context(_open(aux, options, aux_picker, first, like))
+        notes = [] if options.sync else _match_numbers(first, second, options.folder_rate)
+        sync = options.sync or _automatic_sync(first, second, options)
         opened.pop_all()
     max_skew_s = options.max_skew_s
     if max_skew_s is None and sync is not Sync.NEAREST:
         max_skew_s = default_max_skew_s(first.info, second.info, options.rate_ratio)
-    notes = tuple(
+    notes += [
         f"{source.times.path.name} counts in {source.times.unit}: {source.times.unit_reason}."
         for source in (first, second)
         if isinstance(source, StampedSource) and source.times.unit_is_guess
-    )
-    return StreamPair(first, second, replace(options, sync=sync, max_skew_s=max_skew_s), notes)
+    ]
+    return StreamPair(first, second, replace(options, sync=sync, max_skew_s=max_skew_s), tuple(notes))
+
+
+def _is_pictures(path: Path) -> bool:
+    return path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES
 
 
 def open_stream(path: Path, options: PairingOptions) -> FrameSource:
@@ -135,7 +141,7 @@ def _open(
     path: Path,
     options: PairingOptions,
     picker: TrackPicker,
-    partner: VideoInfo | None = None,
+    partner: FrameSource | None = None,
     like: FrameClock | None = None,
 ) -> FrameSource:
     """Open one stream; a folder takes the rate and the start of its partner, an event file its frames."""
@@ -144,7 +150,7 @@ def _open(
         raise ConfigError("an event file has times of its own", where=path)
     rate, start_s = options.folder_rate, Fraction(0)
     if partner is not None:
-        rate, start_s = partner.frame_rate or rate, partner.start_s
+        rate, start_s = partner.info.frame_rate or rate, partner.info.start_s
     source = open_source(
         path,
         stream=picker,
@@ -152,6 +158,7 @@ def _open(
         gpu=options.gpu,
         folder_rate=rate,
         folder_start_s=start_s,
+        is_beside=partner is not None and not isinstance(partner, FolderReader),
         events=options.events,
         like=like,
     )
@@ -164,33 +171,51 @@ def _open(
         raise
 
 
-def _automatic_sync(rgb: VideoInfo, aux: VideoInfo, options: PairingOptions) -> Sync:
-    """Go by place where a folder without times of its own takes part and the counts are equal."""
-    streams = ((rgb, options.rgb_times), (aux, options.aux_times))
-    is_clockless = any(info.path.is_dir() and times is None for info, times in streams)
+def _automatic_sync(rgb: FrameSource, aux: FrameSource, options: PairingOptions) -> Sync:
+    """Go by place where pictures without times of their own take part and the counts are equal."""
     is_as_read = not options.shift_s and options.rate_ratio == 1
-    return Sync.INDEX if is_clockless and is_as_read and rgb.frame_count == aux.frame_count else Sync.PTS
+    if not is_as_read or (rgb.has_clock and aux.has_clock):
+        return Sync.PTS
+    return Sync.INDEX if rgb.measured().frame_count == aux.measured().frame_count else Sync.PTS
 
 
-def _require_same_numbers(rgb: FrameSource, aux: FrameSource) -> None:
-    """Refuse to pair two folders by place whose pictures are numbered alike but for a few that are missing.
+def _match_numbers(rgb: FrameSource, aux: FrameSource, folder_rate: Fraction) -> list[str]:
+    """Take the times of pictures from the numbers in their names, where some are missing; say which.
 
-    Raises:
-        PairingError: They are.
+    Two folders whose numbers are all one apart count differently, and go by place; so do numbers that have
+    little in common.
     """
-    if not isinstance(rgb, FolderReader) or not isinstance(aux, FolderReader):
-        return
-    numbers, others = _numbers(rgb.files), _numbers(aux.files)
-    shifts = {other - number for number, other in zip(numbers, others, strict=False)}
-    alone, other_alone = sorted(set(numbers) - set(others)), sorted(set(others) - set(numbers))
-    if len(shifts) < 2 or 2 * len(alone) > len(numbers):
-        return
-    raise PairingError(
-        f"the pictures are numbered differently: only in {rgb.info.path.name} {_listed(alone)}, "
-        f"only in {aux.info.path.name} {_listed(other_alone)}",
-        where=rgb.info.path,
-        hint="put aside those without a partner, or say --sync index to pair by place",
-    )
+    folders = [one for one in (rgb, aux) if isinstance(one, FolderReader) and not one.has_clock]
+    lists = [_numbers(folder.files) for folder in folders]
+    if not all(lists):
+        return []
+    if len(lists) == 2:
+        first, second = map(set, lists)
+        shifts = {other - number for number, other in zip(*lists, strict=False)}
+        is_shifted = len(lists[0]) == len(lists[1]) and shifts in ({1}, {-1})
+        if first == second or is_shifted or 2 * len(first & second) < min(len(first), len(second)):
+            return []
+        missing = [_missing(rgb, first - second), _missing(aux, second - first)]
+        origin, rate = min(first | second), rgb.info.frame_rate or folder_rate
+    elif len(lists) == 1 and rgb.info.path != aux.info.path:
+        (numbers,), (folder,) = lists, folders
+        video = aux if folder is rgb else rgb
+        origin, rate = min(numbers[0], 1), video.info.frame_rate or folder_rate
+        gaps = set(range(origin, numbers[-1] + 1)) - set(numbers)
+        frames = video.measured().frame_count
+        if not gaps or frames is None or not len(numbers) < numbers[-1] + 1 - origin <= frames:
+            return []
+        missing = [_missing(video, gaps)]
+    else:
+        return []
+    for folder, numbers in zip(folders, lists, strict=True):
+        folder.number(numbers, origin, rate)
+    said = ", ".join(one for one in missing if one)
+    return [f"The pictures go together by the numbers in their names: {said}."]
+
+
+def _missing(source: FrameSource, numbers: Collection[int]) -> str:
+    return f"only in {source.info.path.name} {_listed(sorted(numbers))}" if numbers else ""
 
 
 def _numbers(files: Sequence[Path]) -> list[int]:

@@ -334,29 +334,40 @@ class StreamPair(ClosedOnExit):
     @property
     def remarks(self) -> list[str]:
         """What a person should know about times and shapes, a sentence each."""
-        pairing, found = self.pairing, list(self.notes)
+        found = [*self.notes, *clock_remarks(self.rgb), *clock_remarks(self.aux)]
+        times = self._time_remarks(self.rgb.info, self.aux.info)
+        if times:  # what a header claims is not enough to advise
+            times = self._time_remarks(self.rgb.measured(), self.aux.measured())
+        return [*found, *times, *self._shape_remarks()]
+
+    def _time_remarks(self, rgb_info: VideoInfo, aux_info: VideoInfo) -> list[str]:
+        pairing, found = self.pairing, list[str]()
         if pairing.sync is not Sync.INDEX and pairing.rate_ratio == 1:
-            found += length_remark(self.rgb.info, self.aux.info)
-        rgb, aux = TimeSpan.of(self.rgb.info), self.aux_span
-        if pairing.sync is Sync.PTS and rgb.common(aux) is not None:
-            late_s = aux.start_s - rgb.start_s
-            ends_s = Fraction(0) if rgb.end_s is None or aux.end_s is None else aux.end_s - rgb.end_s
-            if abs(late_s) > self.max_skew_s:
-                offset_ms = float((pairing.shift_s - late_s) * 1000)
-                found.append(
-                    f"The second stream starts {float(late_s):+.3f} s from the first: right if they share a "
-                    f"clock, else --offset-ms {offset_ms:.0f} makes them start together."
-                )
-            if abs(ends_s) > 2 * self.max_skew_s:
-                found.append(f"The second stream ends {float(ends_s):+.3f} s from the first.")
-        (width, height), (aux_width, aux_height) = self.rgb.info.size, self.aux.info.size
-        is_stretched = pairing.align is None and pairing.fit is Fit.RESIZE
-        if is_stretched and width * aux_height != aux_width * height:
+            found += length_remark(rgb_info, aux_info)
+        rgb, aux = TimeSpan.of(rgb_info), TimeSpan.of(aux_info, pairing.shift_s, pairing.rate_ratio)
+        if pairing.sync is not Sync.PTS or rgb.common(aux) is None:
+            return found
+        late_s = aux.start_s - rgb.start_s
+        ends_s = Fraction(0) if rgb.end_s is None or aux.end_s is None else aux.end_s - rgb.end_s
+        if abs(late_s) > self.max_skew_s:
+            offset_ms = float((pairing.shift_s - late_s) * 1000)
             found.append(
-                f"The shapes differ ({width}x{height} and {aux_width}x{aux_height}): "
-                "the second picture is stretched, and the fields of view may differ."
+                f"The second stream starts {float(late_s):+.3f} s from the first: right if they share a "
+                f"clock, else --offset-ms {offset_ms:.0f} makes them start together."
             )
+        if abs(ends_s) > 2 * self.max_skew_s:
+            found.append(f"The second stream ends {float(ends_s):+.3f} s from the first.")
         return found
+
+    def _shape_remarks(self) -> list[str]:
+        (width, height), (aux_width, aux_height) = self.rgb.info.size, self.aux.info.size
+        shape, aux_shape = self.rgb.info.shown_shape, self.aux.info.shown_shape
+        if self.pairing.align is not None or self.pairing.fit is not Fit.RESIZE or shape == aux_shape:
+            return []
+        return [
+            f"The shapes differ ({width}x{height} and {aux_width}x{aux_height}): "
+            "the second picture is stretched, and the fields of view may differ."
+        ]
 
     def matcher(self, first: Frame) -> NearestMatcher:
         """Start reading the second stream shortly before `first`, the first frame wanted of `rgb`."""
@@ -380,20 +391,28 @@ class StreamPair(ClosedOnExit):
         return nearest, matcher.distance(nearest, moment) <= limit
 
     def require_overlap(self) -> None:
-        """Check that the streams claim to share some time.
+        """Check that the streams share some time.
 
         Raises:
             PairingError: They do not.
         """
-        rgb, aux = TimeSpan.of(self.rgb.info), self.aux_span
-        if self.pairing.sync is Sync.INDEX or rgb.common(aux.widened(self.max_skew_s)) is not None:
+        if self.pairing.sync is Sync.INDEX or self._shares_time(self.rgb.info, self.aux.info):
             return
+        rgb_info, aux_info = self.rgb.measured(), self.aux.measured()
+        if self._shares_time(rgb_info, aux_info):
+            return
+        rgb = TimeSpan.of(rgb_info)
+        aux = TimeSpan.of(aux_info, self.pairing.shift_s, self.pairing.rate_ratio)
         offset_ms = float((rgb.start_s - aux.start_s + self.pairing.shift_s) * 1000)
         raise PairingError(
             f"the streams share no time: {self.rgb.info.path.name} covers {rgb}, "
             f"{self.aux.info.path.name} covers {aux}",
             hint=f"--offset-ms {offset_ms:.0f} would make them start together",
         )
+
+    def _shares_time(self, rgb: VideoInfo, aux: VideoInfo) -> bool:
+        span = TimeSpan.of(aux, self.pairing.shift_s, self.pairing.rate_ratio)
+        return TimeSpan.of(rgb).common(span.widened(self.max_skew_s)) is not None
 
     def close(self) -> None:
         """Close both streams."""
@@ -415,3 +434,13 @@ def default_max_skew_s(rgb: VideoInfo, aux: VideoInfo, rate_ratio: Fraction = Fr
     if aux.frame_rate is not None:
         rates.append(aux.frame_rate / rate_ratio)
     return SKEW_SHARE / min(rates, default=DEFAULT_FRAME_RATE)
+
+
+def clock_remarks(source: FrameSource) -> list[str]:
+    """Return what a person should know of one stream and its times, a sentence each."""
+    info = source.info
+    if not source.has_clock:
+        rate = float(info.frame_rate or 0)
+        assumed = f"{info.path.name} is a folder: its times assume {rate:g} pictures a second."
+        return [*info.notes, assumed]
+    return [*info.notes, *([] if info.frame_rate else [f"{info.path.name} states no frame rate."])]

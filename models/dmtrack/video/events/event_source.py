@@ -203,6 +203,7 @@ class EventSource(FrameSource):
             codec=self.reader.format,
             bit_depth=8,
             channels=3,
+            notes=self._notes,
         )
 
 

@@ -1,0 +1,90 @@
+"""Numbers of any kind as the counts that pictures of one channel hold: 16 bits without a sign."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any, Final, Self
+
+import numpy as np
+import numpy.typing as npt
+
+Numbers = npt.NDArray[Any]
+Counts = npt.NDArray[np.uint16]
+
+FARTHEST_M: Final = 65.0
+"""No depth camera sees farther: where half of a picture does, it counts millimetres, against REP 118."""
+_STEPS: Final = (1000.0, 100.0, 10.0, 1.0, 0.1, 0.01, 0.001, 0.0001, 1e-5)
+_ROOM: Final = 1.5
+_FINE: Final = 100.0
+_WARM: Final = 655.0
+"""Kelvin, or millimetres of what is very near: so much fits in hundredths."""
+_ZERO_CELSIUS: Final = -273.15
+_LOWEST_CELSIUS: Final = -100.0
+_MOST: Final = 65535
+
+
+@dataclass(frozen=True, slots=True)
+class CountScale:
+    """How stored numbers become counts, the same for a whole stream: `(number - zero) * per_unit`.
+
+    Attributes:
+        per_unit: Counts in one unit of what is stored.
+        zero: What count 0 stands for.
+        is_metres: What is stored is metres, if it is depth.
+    """
+
+    per_unit: float = 1.0
+    zero: float = 0.0
+    is_metres: bool = False
+
+    @classmethod
+    def of(cls, numbers: Numbers) -> Self:
+        """Return the scale that suits a stream which begins with these numbers.
+
+        Metres become millimetres. Different numbers below 0 are degrees Celsius, which become hundredths, or
+        counts with a sign; where they are all the same, they stand for no measurement. What does not fit is
+        made smaller.
+        """
+        known = numbers[np.isfinite(numbers)]
+        below = known[known < 0]
+        if below.size and below.min() == below.max():
+            known = known[known >= 0]
+        if known.size == 0:
+            return cls()
+        low, most, farthest = (float(value) for value in np.percentile(known, (1, 99, 99.9)))
+        high = farthest * _ROOM
+        is_whole = numbers.dtype.kind in "iu"
+        if low < 0:
+            is_celsius = not is_whole and low > _LOWEST_CELSIUS
+            zero = _ZERO_CELSIUS if is_celsius else min(low * _ROOM, -32768.0)
+            return cls(next(step for step in _STEPS[1:] if (high - zero) * step <= _MOST), zero)
+        measured = known[known > 0]
+        middle = float(np.median(measured)) if measured.size else 0.0
+        if not is_whole and middle <= FARTHEST_M:
+            return cls(next(step for step in _STEPS if most * step <= _MOST), is_metres=True)
+        finest = _FINE if not is_whole and high < _WARM else 1.0
+        return cls(next((step for step in _STEPS if step <= finest and high * step <= _MOST), _STEPS[-1]))
+
+    @property
+    def depth_unit_mm(self) -> Fraction | None:
+        """Millimetres in one count of depth, if it is; None where what is stored are counts."""
+        return None if self == CountScale() else self.count_unit * (1000 if self.is_metres else 1)
+
+    @property
+    def count_unit(self) -> Fraction:
+        """How much of what is stored one count is."""
+        return 1 / Fraction(str(self.per_unit))
+
+    def counts(self, numbers: Numbers) -> Counts:
+        """Return `(H, W)` counts; what is no number, or too small, is 0."""
+        scaled = (numbers.astype(np.float64) - self.zero) * self.per_unit
+        known = np.where(np.isfinite(scaled), scaled, 0.0)
+        return np.clip(np.rint(known), 0, _MOST).astype(np.uint16)
+
+    def count_of(self, number: float) -> float:
+        """Return the count of one number."""
+        return (number - self.zero) * self.per_unit
+
+
+AS_STORED: Final = CountScale()
