@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from dmtrack.atomic import inputs_kept
 from dmtrack.batch.plan import WHOLE, Shard, plan_batch
 from dmtrack.batch.run import Existing
 from dmtrack.batch.track_item import TrackItem
@@ -99,5 +100,7 @@ def batch(
         print_plan(plan, source if source.is_dir() else source.parent, out if dry_run else err)
     if dry_run:
         raise typer.Exit(EXIT_SOME_FAILED if plan.problems else 0)
-    if run_plan(plan, output, TrackItem.of(usual), workers.engine(), existing, kind).failed:
+    with inputs_kept(source):
+        outcome = run_plan(plan, output, TrackItem.of(usual), workers.engine(), existing, kind)
+    if outcome.failed:
         raise typer.Exit(EXIT_SOME_FAILED)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -10,13 +9,14 @@ from typing import Annotated, Final
 
 import typer
 
+from dmtrack.atomic import inputs_kept, reserve, write_atomically
 from dmtrack.batch.run import Existing
 from dmtrack.datasets.opening import find_sequences
 from dmtrack.evaluation.benchmark_runs import BenchmarkRunOptions, plan_benchmark
 from dmtrack.evaluation.clips import ClipResult, exact_trackers, one_pass, score_auc
 from dmtrack.evaluation.evaluation import Evaluation, evaluate_results, evaluation_json
 from dmtrack.evaluation.scoring import ScoringOptions
-from dmtrack.output.atomic import os_errors_translated
+from dmtrack.output.csv_text import csv_text
 from dmtrack_cli.batch_run import run_plan
 from dmtrack_cli.console import EXIT_SOME_FAILED, err, out
 from dmtrack_cli.evaluate_tables import figures_table, print_evaluation
@@ -142,7 +142,7 @@ def evaluate(
     elif running.workspace is not None:
         raise typer.BadParameter(_NEEDS_OUTPUT)
     else:
-        _measure(run, running, table)
+        _measure(run, running, table, overwrite=overwrite)
 
 
 def _say(evaluation: Evaluation, *, as_json: bool) -> None:
@@ -155,8 +155,11 @@ def _say(evaluation: Evaluation, *, as_json: bool) -> None:
         err.print(f"report: {report} and {', '.join(path.name for path in others)}", soft_wrap=True)
 
 
-def _measure(folder: Path, running: BenchmarkRunOptions, table: Path | None) -> None:
+def _measure(folder: Path, running: BenchmarkRunOptions, table: Path | None, *, overwrite: bool) -> None:
     """Track every target once, print mean IoU and the worth of the score."""
+    if table is not None:
+        with inputs_kept(folder):
+            reserve(table, overwrite=overwrite)
     tracker_for = exact_trackers(running.weights, device=running.device, recovery=running.recovery)
     figures: list[ClipResult] = []
     for clip in find_sequences(folder, running.modality):
@@ -169,7 +172,6 @@ def _measure(folder: Path, running: BenchmarkRunOptions, table: Path | None) -> 
 
 
 def _write(path: Path, figures: Sequence[ClipResult]) -> None:
-    with os_errors_translated(path), path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("target", "modality", "frames", "mean_iou", "success_50"))
-        writer.writerows((c.name, c.modality or "", c.frames, c.mean_iou, c.success) for c in figures)
+    header = ("target", "modality", "frames", "mean_iou", "success_50")
+    rows = [(c.name, c.modality or "", c.frames, f"{c.mean_iou:.4f}", f"{c.success:.4f}") for c in figures]
+    write_atomically(path, csv_text([header, *rows]).encode())

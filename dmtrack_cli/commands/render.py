@@ -9,6 +9,7 @@ from typing import Annotated, Final
 
 import typer
 
+from dmtrack.atomic import inputs_kept
 from dmtrack.drawing.draw import PALETTE, Layout
 from dmtrack.drawing.render import left_out, read_layers, require_video_name
 from dmtrack.drawing.render import render as draw_boxes
@@ -88,7 +89,7 @@ def render(
     kind = ProgressKind.NONE if quiet else progress
     drawn = 0
 
-    with open_pair(
+    pairs = open_pair(
         rgb,
         pairing.second(rgb, aux),
         modality=modality,
@@ -96,7 +97,8 @@ def render(
         end=end,
         pairing=replace(pairing, gpu=gpu),
         encoding=encoding,
-    ) as pairs:
+    )
+    with inputs_kept(rgb, aux, *(boxes or ())), pairs:
         first, rest = first_pair(pairs)
         reporter = make_reporter(kind, expected_frames(pairs.rgb_info, first, end), err, "drawing")
         with GracefulStop() as stop, reporter:

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from dmtrack import atomic
+from dmtrack.atomic import LineFile, output_error, part_path, prepare_folder, reserve, write_atomically
 from dmtrack.errors import OutputError
-from dmtrack.output import atomic
-from dmtrack.output.atomic import LineFile, output_error, part_path, prepare_folder, reserve, write_atomically
 
 
 @pytest.fixture
@@ -179,10 +179,10 @@ def test_each_cause_has_its_words(number: int, words: str) -> None:
 
 
 def test_write_probe_failure_is_translated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(self: Path, data: bytes) -> int:
+    def refuse(handle: int, data: bytes) -> int:
         raise PermissionError(errno.EACCES, "no")
 
-    monkeypatch.setattr(Path, "write_bytes", refuse)
+    monkeypatch.setattr(os, "write", refuse)
     with pytest.raises(OutputError, match="permission denied"):
         prepare_folder(tmp_path)
 

@@ -16,11 +16,11 @@ from dmtrack.alignment.automatic import Evidence, align_automatically
 from dmtrack.alignment.edges import aux_channels, edge_map, floats
 from dmtrack.alignment.points import align_by_board, fit_points, parse_board, read_point_pairs
 from dmtrack.alignment.time_offset import TimeOffset, find_offset, motion_signal
+from dmtrack.atomic import inputs_kept, reserve, write_atomically
 from dmtrack.errors import AlignmentError, ConfigError
 from dmtrack.geometry.alignment_file import Alignment
 from dmtrack.geometry.homography import Homography
 from dmtrack.options import Option, make_exact, number_text, positive_seconds
-from dmtrack.output.atomic import reserve, write_atomically
 from dmtrack.video.encoding import Image8, encode
 from dmtrack.video.frame import FramePair, Modality
 from dmtrack.video.grid import HomographyGrid
@@ -181,7 +181,8 @@ def align(
         OutputError: A file exists, or cannot be written.
     """
     options = options or AlignOptions()
-    written = () if output is None else _reserved(output, options.picture, overwrite=overwrite)
+    with inputs_kept(rgb, aux, options.points, pairing.rgb_times, pairing.aux_times):
+        written = () if output is None else _reserved(output, options.picture, overwrite=overwrite)
     offset = None
     if options.time:
         limit_s = options.largest_offset_s

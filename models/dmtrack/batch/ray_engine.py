@@ -18,11 +18,11 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
+from dmtrack.atomic import os_errors_translated
 from dmtrack.batch.local import longest_first
 from dmtrack.batch.result_folder import scratch_path, sweep
 from dmtrack.batch.work import EngineEvent, ItemStarted, Outcome, Runner, Task, TaskDone, WorkerSlot, execute
 from dmtrack.errors import ConfigError
-from dmtrack.output.atomic import os_errors_translated
 
 _POLL_S: Final = 1.0
 _RETRIES: Final = 1

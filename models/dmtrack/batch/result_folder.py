@@ -16,17 +16,10 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
+from dmtrack.atomic import held, os_errors_translated, try_lock
 from dmtrack.batch.plan import Shard
 from dmtrack.errors import FormatError, OutputError
-from dmtrack.output.atomic import os_errors_translated
 from dmtrack.output.record import RECORD, read_run_json
-
-try:
-    import fcntl
-except ImportError:  # pragma: no cover - Windows has no such module
-    _CAN_LOCK = False
-else:
-    _CAN_LOCK = True
 
 _log = logging.getLogger(__name__)
 _NAME: Final = ".dmtrack-batch{}.lock"
@@ -49,32 +42,25 @@ def batch_lock(output: Path, shard: Shard) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _held(path: Path, *, shared: bool) -> Iterator[None]:
-    if not _CAN_LOCK:
-        yield
-        return
-    handle = _locked(path, fcntl.LOCK_SH if shared else fcntl.LOCK_EX)
+    handle = _locked(path, shared=shared)
     try:
         yield
     finally:
         if not shared:
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # Windows removes no open file
+                path.unlink(missing_ok=True)
         os.close(handle)
 
 
-def _locked(path: Path, kind: int) -> int:
+def _locked(path: Path, *, shared: bool) -> int:
     while True:
         with os_errors_translated(path):
-            handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            fcntl.flock(handle, kind | fcntl.LOCK_NB)
-        except BlockingIOError:
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
+        if not try_lock(handle, shared=shared):
             os.close(handle)
             raise OutputError(
                 "another batch is at work in this folder", where=path.parent, hint="wait for it or stop it"
-            ) from None
-        except OSError as error:
-            _log.warning("%s: no lock is to be had here (%s); start no second batch", path, error.strerror)
-            return handle
+            )
         if path.exists() and os.fstat(handle).st_ino == path.stat().st_ino:
             return handle
         os.close(handle)  # its owner removed it between opening and locking
@@ -99,10 +85,11 @@ def publish_folder(scratch: Path, folder: Path) -> None:
     require_replaceable(folder)
     with os_errors_translated(folder):
         if folder.exists():
-            _keep_others(folder, scratch)
-            old = scratch_path(folder)
-            folder.rename(old)
-            scratch.rename(folder)
+            with held(folder):
+                _keep_others(folder, scratch)
+                old = scratch_path(folder)
+                folder.rename(old)
+                scratch.rename(folder)
             _remove(old)
         else:
             scratch.rename(folder)

@@ -10,6 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from dmtrack.atomic import prepare_folder, refuse_input
 from dmtrack.batch.item import BatchItem, Problem
 from dmtrack.batch.plan import Plan, PlannedItem
 from dmtrack.batch.result_folder import batch_lock, require_replaceable, sweep
@@ -27,7 +28,6 @@ from dmtrack.batch.work import (
     mark_of,
 )
 from dmtrack.errors import DmtrackError, OutputError, printable
-from dmtrack.output.atomic import prepare_folder
 
 _SAVE_EVERY_S: Final = 5.0
 
@@ -96,6 +96,7 @@ class _Run:
 
     def refuse_existing(self) -> None:
         """Raise an `OutputError` if results are there and nothing was said about them."""
+        refuse_input(self._summary)
         if self._existing is not Existing.REFUSE:
             return
         folders = (self._output / planned.folder for planned in self._plan.items)

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
+from dmtrack.atomic import write_atomically
 from dmtrack.batch.item import Problem
 from dmtrack.boxes.formats.table import read_table
 from dmtrack.boxes.reading import TABLE
 from dmtrack.errors import printable
-from dmtrack.output.atomic import write_atomically
+from dmtrack.output.csv_text import csv_text
 from dmtrack.output.record import RECORD, read_run_json
 from dmtrack.tracking.result import TrackState
 
@@ -86,8 +85,4 @@ def write_summary(path: Path, rows: Iterable[SummaryRow]) -> None:
     Raises:
         OutputError: The file cannot be written.
     """
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    writer.writerows(astuple(row) for row in rows)
-    write_atomically(path, text.getvalue().encode())
+    write_atomically(path, csv_text([COLUMNS, *map(astuple, rows)]).encode())

@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from dmtrack.atomic import refuse_input
 from dmtrack.batch.item import BatchItem
 from dmtrack.batch.work import Report, Task, WorkerSlot
 from dmtrack.errors import CheckpointError
 from dmtrack.geometry.alignment_file import read_alignment
-from dmtrack.run.request import TrackRequest
+from dmtrack.run.request import OutputOptions, TrackRequest
 from dmtrack.run.session import prepared_run
 from dmtrack.tracking.result import FrameResult
 from dmtrack.video.frame import Modality
@@ -75,6 +76,8 @@ class TrackItem:
         named = replace(asked, output=replace(asked.output, folder=task.folder))
         with prepared_run(request) as run:
             run.record = replace(run.record, command=named.command)
+            for name in OutputOptions().names:  # the folder takes the place of an older one at the end
+                refuse_input(task.folder / name)
             frames = 0
 
             def count(result: FrameResult) -> None:

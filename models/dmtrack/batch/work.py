@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from dmtrack.atomic import os_errors_translated
 from dmtrack.batch.item import BatchItem
 from dmtrack.batch.result_folder import publish_folder, scratch_path
 from dmtrack.batch.summary import SummaryRow
 from dmtrack.datasets.ground_truth import find_ground_truth
 from dmtrack.errors import DmtrackError, InputError, printable
-from dmtrack.output.atomic import os_errors_translated
 from dmtrack.output.record import RECORD, RunStatus, read_run_json, to_json
 from dmtrack.video.frame import Modality
 from dmtrack.video.picture_file import list_images

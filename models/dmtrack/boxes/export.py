@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
+from dmtrack.atomic import inputs_kept
 from dmtrack.boxes.formats import HOLDS, Content, ResultFormat
 from dmtrack.boxes.formats.table import MergedTable
 from dmtrack.boxes.reading import folders_without_results, item_id, read_all, read_results, result_files
@@ -126,11 +127,13 @@ def export(
         OutputError: A file exists or cannot be written, or several recordings would go to one file.
     """
     recordings = []
-    for recording in read_all([file for path in results for file in result_files(path)], source):
+    inputs = [file for path in results for file in result_files(path)]
+    for recording in read_all(inputs, source):
         labels = recording.labels if label is None else dict.fromkeys(recording.target_ids, label)
         recordings.append(replace(recording, labels=labels, size=size or recording.size))
     files = result_files_of(recordings, target, str(output))
-    write_results(files, overwrite=overwrite)
+    with inputs_kept(*inputs):
+        write_results(files, overwrite=overwrite)
     is_unsized = target is ResultFormat.COCO and any(one.size is None for one in recordings)
     written = tuple(file.path for file in files if file.data is not None)
     return Exported(written, _empty(results), losses(recordings, target), is_unsized)
@@ -153,7 +156,7 @@ def merge(
     """
     files = [file for path in results for file in result_files(path)]
     failures: list[FormatError] = []
-    with MergedTable(Path(output), overwrite=overwrite) as table:
+    with inputs_kept(*files), MergedTable(Path(output), overwrite=overwrite) as table:
         for file in files:
             try:
                 found = read_results(file, source)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
+from dmtrack.atomic import LineFile, os_errors_translated, reserve, write_atomically
 from dmtrack.boxes.formats import ResultFormat
 from dmtrack.boxes.formats.coco import coco_text
 from dmtrack.boxes.formats.cvat import cvat_archive
@@ -19,7 +20,6 @@ from dmtrack.boxes.formats.table import HEADER, table_lines
 from dmtrack.boxes.formats.vot import vot_files
 from dmtrack.boxes.results import FrameBoxes, RecordingResults
 from dmtrack.errors import OutputError
-from dmtrack.output.atomic import LineFile, os_errors_translated, reserve, write_atomically
 from dmtrack.output.sink import Sink
 from dmtrack.tracking.result import FrameResult
 

@@ -14,8 +14,8 @@ from av.codec.codec import UnknownCodecError
 from av.error import FFmpegError
 from av.video.codeccontext import VideoCodecContext
 
+from dmtrack.atomic import output_error
 from dmtrack.errors import OutputError
-from dmtrack.output.atomic import output_error
 from dmtrack.threads import encoder_threads
 
 X264: Final = "libx264"

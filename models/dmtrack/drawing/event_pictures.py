@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from dmtrack.atomic import inputs_kept
 from dmtrack.drawing.pictures import picture_writer
 from dmtrack.errors import ConfigError
 from dmtrack.video.encoding import encode_event
@@ -80,7 +82,9 @@ def draw_events(
     if like is not None:
         with open_source(like, threads=1) as video:
             clock = FrameClock(video.info, video.stamps(), offset_s)
-    with EventSource(file, options, like=clock, frame_rate=frame_rate) as source:
+    with ExitStack() as stack:
+        source = stack.enter_context(EventSource(file, options, like=clock, frame_rate=frame_rate))
+        stack.enter_context(inputs_kept(file, like))
         expected = source.info.frame_count if end is None or end.index is None else end.index
         pictures = 0
         with picture_writer(target, overwrite=overwrite) as writer:

@@ -15,23 +15,17 @@ import numpy as np
 from av.error import FFmpegError
 from av.video.stream import VideoStream
 
+from dmtrack.atomic import LineFile, PartFile, os_errors_translated, prepare_folder, refuse_input, reserve
 from dmtrack.drawing.draw import Picture
 from dmtrack.drawing.encoder import NOMINAL_RATE, encoding_error
 from dmtrack.drawing.mp4 import StampRepair
 from dmtrack.errors import OutputError
-from dmtrack.output.atomic import (
-    LineFile,
-    os_errors_translated,
-    part_path,
-    prepare_folder,
-    publish,
-    reserve,
-)
 
 VIDEO_SUFFIX: Final = ".mkv"
 TIMES_FILE: Final = "times_us.txt"
 
 _MATROSKA_UNIT: Final = Fraction(1, 1000)  # the muxer has no finer clock
+_LEAST_SLICED_PX: Final = 16
 _PICTURE_NAME: Final = re.compile(r"\d{6,}\.png")
 
 
@@ -73,7 +67,8 @@ def picture_writer(path: Path, *, overwrite: bool = False) -> PictureWriter:
 class LosslessVideo(PictureWriter):
     """Writes pictures to a Matroska file, each bit as it is, in constant memory.
 
-    Matroska counts milliseconds: times are rounded to them, and pictures less than one apart are moved.
+    It keeps the clock of its pictures, by which they are paired with others. Matroska counts milliseconds:
+    times are rounded to them, and pictures less than one apart are moved.
 
     Args:
         path: The final name.
@@ -85,7 +80,7 @@ class LosslessVideo(PictureWriter):
 
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:
         self._path = reserve(path, overwrite=overwrite)
-        self._part = part_path(path)
+        self._part: PartFile | None = None
         self._stamp = StampRepair(_MATROSKA_UNIT)
         self._open: tuple[av.container.OutputContainer, VideoStream] | None = None
 
@@ -111,23 +106,31 @@ class LosslessVideo(PictureWriter):
         Raises:
             OutputError: The end cannot be written; what was written stays under its final name.
         """
-        if self._open is None:
+        part = self._part
+        if self._open is None or part is None:
             return
-        (container, stream), self._open = self._open, None
+        (container, stream), self._open, self._part = self._open, None, None
         try:
-            container.mux(stream.encode(None))
+            if stream.codec_context.is_open:
+                container.mux(stream.encode(None))
             container.close()
         except (FFmpegError, OSError) as error:
             with contextlib.suppress(FFmpegError, OSError):
                 container.close()
-            publish(self._part, self._path)
             raise encoding_error(error, self._path) from error
-        publish(self._part, self._path)
+        finally:
+            if part.path.stat().st_size:
+                part.publish()
+            part.discard()
 
     def _begun(self, picture: Picture) -> tuple[av.container.OutputContainer, VideoStream]:
-        container = av.open(str(self._part), "w", format="matroska")
-        stream = container.add_stream("ffv1", rate=NOMINAL_RATE)
-        stream.height, stream.width = picture.shape[:2]
+        self._part = PartFile(self._path)
+        container = av.open(str(self._part.path), "w", format="matroska")
+        height, width = picture.shape[:2]
+        # The encoder cuts pictures into slices on its own, and refuses very narrow ones.
+        options = {"slices": "1"} if min(height, width) < _LEAST_SLICED_PX else {}
+        stream = container.add_stream("ffv1", rate=NOMINAL_RATE, options=options)
+        stream.height, stream.width = height, width
         stream.pix_fmt = "bgr0"
         stream.codec_context.time_base = _MATROSKA_UNIT
         return container, stream
@@ -152,9 +155,11 @@ class PictureFolder(PictureWriter):
                 raise OutputError(
                     "the folder holds pictures already", where=path, hint="give --overwrite or another folder"
                 )
+        refuse_input(path / "000000.png")
+        self._times = LineFile(path / TIMES_FILE, overwrite=overwrite)  # holds the folder against other runs
+        with os_errors_translated(path):
             for file in old:
                 file.unlink()
-        self._times = LineFile(path / TIMES_FILE, overwrite=overwrite)
         self._written = 0
 
     def write(self, picture: Picture, pts: int, time_base: Fraction) -> None:
@@ -165,8 +170,8 @@ class PictureFolder(PictureWriter):
         """
         path = self._folder / f"{self._written:06d}.png"
         encoded = cv2.imencode(".png", picture[..., ::-1])[1]
-        with os_errors_translated(path):
-            path.write_bytes(encoded.tobytes())
+        with os_errors_translated(path), path.open("xb") as file:
+            file.write(encoded.tobytes())
         self._times.append(f"{round(pts * time_base * 1_000_000)}\n")
         self._written += 1
 

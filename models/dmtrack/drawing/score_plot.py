@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from dmtrack.output.atomic import reserve, write_atomically
+from dmtrack.atomic import reserve, write_atomically
 from dmtrack.output.sink import Sink
 from dmtrack.tracking.result import FrameResult, TrackState
 

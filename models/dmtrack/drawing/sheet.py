@@ -9,9 +9,9 @@ from typing import Final
 import cv2
 import numpy as np
 
+from dmtrack.atomic import prepare_folder, write_atomically
 from dmtrack.drawing.draw import Layout, Mark, Picture, compose
 from dmtrack.errors import ConfigError, InputError, OutputError
-from dmtrack.output.atomic import prepare_folder, write_atomically
 from dmtrack.video.frame import FramePair
 from dmtrack.video.pairing import PairedSource
 from dmtrack.video.position import Position

@@ -1,4 +1,4 @@
-"""Annotated video: H.264 in MP4 with the time stamps of the source.
+"""Annotated video: H.264 in MP4 with the time stamps of the source, counted from the first picture.
 
 While it grows, the file is a fragmented MP4 under a temporary name: whatever stops the run, its whole
 fragments play. Closing copies the packets, without encoding again, into a plain MP4 with its index in
@@ -22,11 +22,11 @@ from av.error import FFmpegError
 from av.packet import Packet
 from av.video.stream import VideoStream
 
+from dmtrack.atomic import PartFile, os_errors_translated, part_path, reserve
 from dmtrack.drawing.draw import Layout, Picture, compose_result
 from dmtrack.drawing.encoder import NOMINAL_RATE, choose_encoder, encoding_error
 from dmtrack.drawing.mp4 import StampRepair, is_whole, mp4_timescale, mp4_unit, whole_fragments_bytes
 from dmtrack.errors import OutputError
-from dmtrack.output.atomic import os_errors_translated, part_path, publish, reserve
 from dmtrack.output.sink import Sink
 from dmtrack.tracking.result import FrameResult
 
@@ -34,9 +34,6 @@ _log = logging.getLogger(__name__)
 
 _GROWING_FLAGS: Final = "frag_keyframe+delay_moov+default_base_moof"
 _FINISHED_FLAGS: Final = "faststart"
-LATEST_START_S: Final = 86_400
-"""A video whose first picture is later than this, on a clock of seconds since 1970, begins at 0: a player
-would wait for it."""
 _TORN: Final = "the end of the video could not be written"
 _TORN_HINT: Final = "is the disk full?"
 
@@ -44,7 +41,7 @@ _TORN_HINT: Final = "is the disk full?"
 class VideoWriter:
     """Writes pictures to an MP4 file, each with its own time stamp, in constant memory.
 
-    Times of day and of year, as some cameras stamp them, are counted from the first picture.
+    Stamps are counted from the first picture: whatever a clock says there, a player would wait for it.
 
     The first picture fixes the size (odd sides are padded by one px); later ones of another size are
     fitted to it. Without any picture no file is made.
@@ -60,7 +57,7 @@ class VideoWriter:
 
     def __init__(self, path: Path, *, overwrite: bool = False, gpu: int | None = None) -> None:
         self._path = reserve(path, overwrite=overwrite)
-        self._part = part_path(path)
+        self._part: PartFile | None = None
         self._gpu = gpu
         self._encoding: _Encoding | None = None
         self._origin_pts = 0
@@ -86,8 +83,9 @@ class VideoWriter:
             raise OutputError("writing failed before", where=self._path)
         try:
             if self._encoding is None:
-                self._encoding = _Encoding(self._part, picture, mp4_unit(time_base), self._gpu)
-                self._origin_pts = pts if abs(pts * time_base) > LATEST_START_S else 0
+                self._part = self._part or PartFile(self._path)
+                self._encoding = _Encoding(self._part.path, picture, mp4_unit(time_base), self._gpu)
+                self._origin_pts = pts
             self._encoding.write(picture, pts - self._origin_pts, time_base)
         except (FFmpegError, OSError) as error:
             self._keep_whole_fragments()
@@ -99,15 +97,16 @@ class VideoWriter:
         Raises:
             OutputError: The end cannot be written; the part of the video that is whole is kept.
         """
-        if self._closed or self._encoding is None:
+        part, encoding = self._part, self._encoding
+        if self._closed or part is None or encoding is None:
             self._closed = True
             return
-        repaired = self._encoding.stamps.repaired
+        repaired = encoding.stamps.repaired
         if repaired:
             _log.warning("%s: %d time stamps did not rise and were moved", self._path, repaired)
         try:
-            self._encoding.close()
-            torn = not is_whole(self._part)
+            encoding.close()
+            torn = not is_whole(part.path)
         except (FFmpegError, OSError) as error:
             self._keep_whole_fragments()
             raise encoding_error(error, self._path) from error
@@ -115,41 +114,41 @@ class VideoWriter:
             self._keep_whole_fragments()
             raise OutputError(_TORN, where=self._path, hint=_TORN_HINT)
         self._closed = True
-        publish(self._indexed(self._encoding.stamps.unit), self._path)
-        self._part.unlink(missing_ok=True)
+        if not self._published_with_index(part.path, encoding.stamps.unit):
+            part.publish()
+        part.discard()
 
-    def _indexed(self, unit: Fraction) -> Path:
-        """Return a copy with the index in front, or the growing file where there is no room for one."""
-        copy = part_path(self._path.with_name(f"{self._path.name}.indexed"))
+    def _published_with_index(self, growing: Path, unit: Fraction) -> bool:
+        """Give a copy with the index in front the final name; False where there is no room for one."""
+        indexed = PartFile(self._path, part_path(self._path.with_name(f"{self._path.name}.indexed")))
         why = _TORN
         try:
-            _copy_packets(self._part, copy, unit)
-            if is_whole(copy):
-                return copy
+            _copy_packets(growing, indexed.path, unit)
+            if is_whole(indexed.path):
+                indexed.publish()
+                return True
         except (FFmpegError, OSError) as error:
             why = str(error)
-        except BaseException:
-            copy.unlink(missing_ok=True)
-            raise
-        copy.unlink(missing_ok=True)
+        finally:
+            indexed.discard()
         _log.warning("%s: stays a fragmented MP4, some players cannot seek it (%s)", self._path, why)
-        return self._part
+        return False
 
     def _keep_whole_fragments(self) -> None:
         """After a failure: cut off what is torn, and publish the rest if there is any."""
         self._closed = True
         if self._encoding is not None:
             self._encoding.abandon()
-        if not self._part.exists():
+        if self._part is None:
             return
         with os_errors_translated(self._path):
-            whole = whole_fragments_bytes(self._part)
+            whole = whole_fragments_bytes(self._part.path)
             if not whole:
-                self._part.unlink()
+                self._part.discard()
                 return
-            with self._part.open("rb+") as file:
+            with self._part.file() as file:
                 file.truncate(whole)
-        publish(self._part, self._path)
+        self._part.publish()
 
 
 class VideoSink(Sink):

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
 
+from dmtrack.atomic import os_errors_translated, prepare_folder
 from dmtrack.batch.item import BatchItem, Findings
 from dmtrack.batch.plan import Plan, make_plan
 from dmtrack.batch.track_item import TrackItem
@@ -30,7 +31,6 @@ from dmtrack.errors import ConfigError, DatasetError, OutputError
 from dmtrack.evaluation.benchmarks import BenchmarkName, benchmark_for
 from dmtrack.evaluation.multistart import anchors_of
 from dmtrack.options import Option
-from dmtrack.output.atomic import os_errors_translated, prepare_folder
 from dmtrack.run.request import (
     NetworkOptions,
     OutputOptions,

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import logging
 import math
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 
+from dmtrack.atomic import inputs_kept, prepare_folder, write_atomically
 from dmtrack.datasets.annotations import AnnotatedSet, read_annotations
 from dmtrack.errors import ConfigError, DatasetError, FormatError
 from dmtrack.evaluation.benchmarks import Benchmark, benchmark_for
@@ -30,13 +29,15 @@ from dmtrack.evaluation.scoring import (
     score_tracker,
 )
 from dmtrack.evaluation.tracker_files import find_trackers, unpacked
-from dmtrack.output.atomic import prepare_folder, write_atomically
+from dmtrack.output.csv_text import csv_text
 
 _log = logging.getLogger(__name__)
 
 REPORT: Final = "report.html"
 _FILES: Final = (REPORT, "scores.json", "sequences.csv", "trackers.csv")
 _WORST: Final = 6
+_DECIMALS: Final = 6
+"""Of figures in files: more would say nothing of any tracker."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -109,7 +110,8 @@ def evaluate_results(
     """
     options = options or ScoringOptions()
     if output is not None:
-        prepare_folder(output, _FILES, overwrite=overwrite)
+        with inputs_kept(dataset, *results):
+            prepare_folder(output, _FILES, overwrite=overwrite)
     with tempfile.TemporaryDirectory(prefix="dmtrack-evaluate-") as scratch:
         opened = _Opened(Path(scratch))
         try:
@@ -213,24 +215,24 @@ def _write(evaluation: Evaluation, folder: Path, options: ScoringOptions) -> tup
 
 def sequences_csv(evaluation: Evaluation) -> str:
     """Return a row a tracker and sequence; a sequence without results has empty figures."""
-    rows = []
+    rows: list[list[object]] = []
     for tracker in evaluation.trackers:
         scores = {score.name: score for score in tracker.sequences}
         for annotation in evaluation.data.sequences:
             score = scores.get(annotation.name)
-            figures = [""] * len(evaluation.columns) if score is None else [repr(f) for f in score.figures]
+            figures = [""] * len(evaluation.columns) if score is None else list(map(_cell, score.figures))
             rows.append([tracker.name, annotation.name, len(annotation), *figures])
-    return _csv(["tracker", "sequence", "frames", *evaluation.columns], rows)
+    return csv_text([["tracker", "sequence", "frames", *evaluation.columns], *rows])
 
 
 def trackers_csv(evaluation: Evaluation) -> str:
     """Return a row a tracker, and one a tracker and attribute."""
     rows: list[list[object]] = []
     for tracker in evaluation.trackers:
-        rows.append([tracker.name, "", len(tracker.sequences), *map(repr, tracker.figures)])
+        rows.append([tracker.name, "", len(tracker.sequences), *map(_cell, tracker.figures)])
         for one in tracker.attributes:
-            rows.append([tracker.name, one.attribute, one.sequences, *map(repr, one.figures)])
-    return _csv(["tracker", "attribute", "sequences", *evaluation.columns], rows)
+            rows.append([tracker.name, one.attribute, one.sequences, *map(_cell, one.figures)])
+    return csv_text([["tracker", "attribute", "sequences", *evaluation.columns], *rows])
 
 
 def evaluation_json(evaluation: Evaluation) -> str:
@@ -287,19 +289,16 @@ def _named(columns: Sequence[str], figures: Sequence[float]) -> dict[str, float]
 
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 - any JSON value
-    """Return what JSON can hold: arrays as lists, numbers that are not finite as null."""
+    """Return what JSON can hold: arrays as lists, numbers rounded, those that are not finite as null."""
     if isinstance(value, dict):
         return {str(key): _plain(one) for key, one in value.items()}
     if isinstance(value, list | tuple | np.ndarray):
         return [_plain(one) for one in value]
     if isinstance(value, float | np.floating):
-        return float(value) if math.isfinite(value) else None
+        return round(float(value), _DECIMALS) if math.isfinite(value) else None
     return value
 
 
-def _csv(header: list[str], rows: Iterable[Sequence[object]]) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return text.getvalue()
+def _cell(figure: float) -> str:
+    """Return a figure as it stands in a table; nothing where it does not exist."""
+    return str(round(float(figure), _DECIMALS)) if math.isfinite(figure) else ""

@@ -26,10 +26,10 @@ import av
 import cv2
 import numpy as np
 
+from dmtrack.atomic import reserve, write_atomically
 from dmtrack.config import installed_version
 from dmtrack.errors import FormatError, OutputError, translated
 from dmtrack.numbers import json_value
-from dmtrack.output.atomic import reserve, write_atomically
 from dmtrack.output.sink import Sink
 from dmtrack.tracking.result import FrameResult, TrackState
 from dmtrack.video.frame import VideoInfo

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from dmtrack.atomic import inputs_kept
 from dmtrack.datasets.ground_truth import find_ground_truth
 from dmtrack.datasets.image_files import is_video
 from dmtrack.datasets.survey import DatasetRecording, survey
@@ -125,4 +126,5 @@ def _write_sheet(
                 if 0 <= row < len(sequence) and sequence.visible[row]:
                     mark = Mark(sequence.box(row), "", target_colour(number))
                     marks.setdefault(frame, []).append(mark)
-    write_sheet(path, contact_sheet(shown, marks), overwrite=overwrite)
+    with inputs_kept(rgb.path, None if aux is None else aux.path):
+        write_sheet(path, contact_sheet(shown, marks), overwrite=overwrite)

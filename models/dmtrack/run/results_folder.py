@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from dmtrack.output.atomic import prepare_folder
+from dmtrack.atomic import held, make_folder, prepare_folder
 
 VIDEO: Final = "annotated.mp4"
 SCORES: Final = "score.png"
@@ -39,14 +39,15 @@ def live_folder() -> Path:
 
 @contextlib.contextmanager
 def prepared_folder(folder: Path, names: Sequence[str], *, overwrite: bool) -> Iterator[Path]:
-    """Make the folder and check that `names` may be written; nothing is left if no result comes.
+    """Make the folder, hold it, and check that `names` may be written; nothing is left if no result comes.
 
     Raises:
-        OutputError: A result exists, or the folder cannot be made or written to.
+        OutputError: A result exists, another run writes there, or the folder cannot be made or written to.
     """
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
-        yield prepare_folder(folder, names, overwrite=overwrite)
+        with held(make_folder(folder)):
+            yield prepare_folder(folder, names, overwrite=overwrite)
     except BaseException:
         for path in made:
             with contextlib.suppress(OSError):  # not empty: something was tracked

@@ -14,9 +14,11 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dmtrack.atomic import inputs_kept
 from dmtrack.boxes.formats import ResultFormat
 from dmtrack.boxes.reading import MOT, TABLE
 from dmtrack.boxes.writing import BoxSink
+from dmtrack.datasets.ground_truth import find_ground_truth
 from dmtrack.datasets.survey import DatasetRecording, open_recording
 from dmtrack.drawing.score_plot import ScorePlotSink
 from dmtrack.drawing.video import VideoSink
@@ -230,6 +232,7 @@ def prepared_run(request: TrackRequest, draw: Draw | None = None) -> Iterator[Tr
         named, recording = with_streams(_with_gpu(request))
         pairs = stack.enter_context(open_inputs(named))
         first, rest = first_pair(pairs)
+        stack.enter_context(inputs_kept(*_inputs(request), *_inputs(named)))
         stack.enter_context(prepared_folder(folder, request.output.names, overwrite=request.output.overwrite))
         load = functools.cache(lambda: _load(named, pairs))
         scene = functools.partial(_scene, named, pairs, first, load)
@@ -277,6 +280,16 @@ def first_pair(pairs: PairedSource) -> tuple[FramePair, Iterator[FramePair]]:
             hint="--on-missing hold goes on without",
         )
     return first, rest
+
+
+def _inputs(request: TrackRequest) -> Iterator[Path | str | None]:
+    """Yield the files and folders that a run reads."""
+    if request.live_addresses is None:
+        yield from (request.rgb, request.aux, *request.box_files)
+        yield from find_ground_truth(Path(request.rgb))
+    yield from (request.pairing.rgb_times, request.pairing.aux_times)
+    if Path(request.network.weights).is_file():
+        yield request.network.weights
 
 
 def _with_gpu(request: TrackRequest) -> TrackRequest:

@@ -9,15 +9,17 @@ import csv
 import io
 import json
 import logging
+import os
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 
 import torch
 
+from dmtrack.atomic import make_folder, os_errors_translated, whole_file, write_atomically
 from dmtrack.errors import CheckpointError, OutputError
-from dmtrack.output.atomic import write_atomically
+from dmtrack.output.csv_text import csv_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,10 +45,7 @@ class RunFolder:
         self._plots = not read_only
         if read_only:
             return
-        try:
-            path.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot make the run folder ({error.strerror})", where=path) from error
+        make_folder(path)
 
     @property
     def checkpoint_path(self) -> Path:
@@ -58,20 +57,20 @@ class RunFolder:
         if self.read_only:
             return
         text = json.dumps(values, indent=2, default=str) + "\n"
-        (self.path / "config.json").write_text(text, encoding="utf-8")
+        write_atomically(self.path / "config.json", text.encode())
 
     def save_checkpoint(self, state: Mapping[str, Any]) -> None:
         """Write `state` under a temporary name, then rename: a kill leaves the one before."""
         if self.read_only:
             return
-        partial = self.checkpoint_path.with_suffix(".part")
-        try:
-            torch.save(dict(state), partial)
-            partial.replace(self.checkpoint_path)
-        except OSError as error:
-            raise OutputError(
-                f"cannot write the checkpoint ({error.strerror})", where=self.checkpoint_path
-            ) from error
+        with whole_file(self.checkpoint_path) as file:
+            kept = _KeepsError(file)
+            try:
+                torch.save(dict(state), cast(IO[bytes], kept))
+            except RuntimeError:  # torch's own words for a disk that is full
+                if kept.error is None:
+                    raise
+                raise kept.error from None
 
     def load_checkpoint(self) -> dict[str, Any] | None:
         """Return the newest checkpoint, or None when the run has none.
@@ -92,12 +91,16 @@ class RunFolder:
         if self.read_only:
             return
         path = self.path / name
-        new = not path.exists()
-        with path.open("a", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, fieldnames=list(row), lineterminator="\n")
-            if new:
-                writer.writeheader()
-            writer.writerow({k: f"{v:.6g}" if isinstance(v, float) else v for k, v in row.items()})
+        text = csv_text([[f"{v:.6g}" if isinstance(v, float) else v for v in row.values()]])
+        with os_errors_translated(path), path.open("ab", buffering=0) as file:
+            whole = file.seek(0, os.SEEK_END)
+            lines = (text if whole else csv_text([list(row)]) + text).encode()
+            try:
+                while lines:
+                    lines = lines[file.write(lines) :]
+            except OSError:
+                file.truncate(whole)
+                raise
 
     def cut_rows(self, name: str, first_step: int) -> None:
         """Drop rows from `first_step` on: a resumed run writes them again."""
@@ -107,7 +110,7 @@ class RunFolder:
         with path.open(newline="", encoding="utf-8") as file:
             lines = file.read().splitlines(keepends=True)
         kept = lines[:1] + [line for line in lines[1:] if int(line.split(",", 1)[0]) < first_step]
-        path.write_text("".join(kept), encoding="utf-8")
+        write_atomically(path, "".join(kept).encode())
 
     def plot_curves(self) -> None:
         """Draw `curve.png` from the tables; a plot that cannot be drawn is told once and ends nothing."""
@@ -118,6 +121,27 @@ class RunFolder:
         except (OutputError, OSError, ValueError, KeyError) as error:
             _LOGGER.warning("curve.png is not drawn: %s", error)
             self._plots = False
+
+
+class _KeepsError:
+    """A file for torch, which tells every failure alike; this one remembers what the system said."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.error: OSError | None = None
+        self._file = file
+
+    def write(self, data: bytes) -> int:
+        rest, written = memoryview(data).cast("B"), 0
+        try:
+            while written < len(rest):
+                written += self._file.write(rest[written:])
+        except OSError as error:
+            self.error = error
+            raise
+        return written
+
+    def flush(self) -> None:
+        self._file.flush()
 
 
 def draw_curves(folder: Path) -> None:

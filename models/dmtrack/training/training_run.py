@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import torch
 
+from dmtrack.atomic import held, inputs_kept, make_folder, refuse_input, reserve
 from dmtrack.config import PRESETS, PUBLISHED_TRACKER, TINY_TRACKER, ModelConfig, TrackerConfig, model_preset
 from dmtrack.drawing.sheet import write_sheet
 from dmtrack.errors import CheckpointError, ConfigError, OutputError
@@ -24,7 +26,6 @@ from dmtrack.network.weights.checkpoint import (
     sha256_of,
 )
 from dmtrack.network.weights.store import find_weights
-from dmtrack.output.atomic import reserve
 from dmtrack.synthetic.sample import SampleShape, contact_sheet
 from dmtrack.synthetic.sampling import TrainingSampler
 from dmtrack.training.data import SamplerFactory, WeightedSource
@@ -32,6 +33,9 @@ from dmtrack.training.distributed import joined_group
 from dmtrack.training.sequences import SequenceConfig, SequenceSource
 from dmtrack.training.train_config import SYNTHETIC, DataPart, Pictures, Stage, TrainRequest
 from dmtrack.training.trainer import Progress, Trainer
+
+WEIGHTS: Final = "weights.safetensors"
+"""Its name in the run folder."""
 
 
 def train(request: TrainRequest, tell: Callable[[str], object] = lambda line: None) -> Iterator[Progress]:
@@ -56,7 +60,7 @@ def train(request: TrainRequest, tell: Callable[[str], object] = lambda line: No
     if request.threads is not None:
         torch.set_num_threads(request.threads)
     init = None if request.init is None else _init_file(request.init)
-    with joined_group(device) as group:
+    with joined_group(device) as group, _owned(request.output, init, is_first=group.is_first):
         # The model before the data, and seeded right before it: the same seed is the same network.
         torch.manual_seed(request.train.seed)
         model = build_model(request.train.stage, _model_config(request), init)
@@ -86,6 +90,17 @@ def train(request: TrainRequest, tell: Callable[[str], object] = lambda line: No
         tell(f"wrote {path} (sha256 {digest})")
 
 
+@contextmanager
+def _owned(folder: Path, init: Path | None, *, is_first: bool) -> Iterator[None]:
+    """Hold the run folder, for the first process of a run, and keep what the run reads."""
+    if not is_first:
+        yield
+        return
+    with inputs_kept(init), held(make_folder(folder)):
+        refuse_input(folder / WEIGHTS)
+        yield
+
+
 def _validation(request: TrainRequest, model: ModelConfig) -> ClipValidation | None:
     if request.validate is None:
         return None
@@ -105,7 +120,7 @@ def _save(trainer: Trainer, request: TrainRequest, trained_on: str, init: Path |
         source_name=request.output.name,
         foundation_sha256=sha256_of(init) if adapters and init is not None else None,
     )
-    path = request.output / "weights.safetensors"
+    path = request.output / WEIGHTS
     dtype = torch.float16 if request.store == "fp16" else None
     return path, save_weights(path, model.state_dict(), meta, dtype=dtype)
 
@@ -267,7 +282,8 @@ def write_sample_sheet(
     """
     if path.suffix.lower() != ".png":  # before the samples are made, which takes a while
         raise OutputError("the sheet is a PNG picture", where=path, hint="give a name that ends in .png")
-    reserve(path, overwrite=overwrite)
+    with inputs_kept(pictures.photographs, pictures.thermal_images):
+        reserve(path, overwrite=overwrite)
     pictures.require_folders()
     sampler = TrainingSampler(pictures.sampler_config(shape), seed)
     sheet = contact_sheet([sampler.sample() for _ in range(count)], min(columns, count))

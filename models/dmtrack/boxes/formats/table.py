@@ -17,11 +17,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
+from dmtrack.atomic import LineFile
 from dmtrack.boxes.parsing import box_of, finite, placed, state_of, whole
 from dmtrack.boxes.results import FrameBoxes, RecordingResults, ResultsGatherer
 from dmtrack.datasets.ground_truth import read_text
 from dmtrack.errors import FormatError, OutputError
-from dmtrack.output.atomic import LineFile
+from dmtrack.output.csv_text import csv_text, plain
 
 COLUMNS: Final = (
     *("frame", "time_s", "aux_time_s", "skew_ms", "id", "x", "y", "w", "h"),
@@ -47,7 +48,7 @@ def read_table(path: Path, name: str) -> tuple[RecordingResults, ...]:
     """
     gatherers: dict[str, ResultsGatherer] = {}
     for number, cells in _numbered_rows(path):
-        gatherer = gatherers.setdefault(cells.get(ITEM) or name, ResultsGatherer())
+        gatherer = gatherers.setdefault(plain(cells.get(ITEM) or "") or name, ResultsGatherer())
         with placed(f"{path}, row {number}"):
             _gather(gatherer, cells)
     if not gatherers:
@@ -97,9 +98,8 @@ class MergedTable:
                 hint="rename one of their folders, or merge them into two files",
             )
         self.items.add(item)
-        quoted = io.StringIO(newline="")
-        csv.writer(quoted, lineterminator="").writerow((item, ""))
-        self._file.append("".join(table_lines(frame, quoted.getvalue()) for frame in results.frames))
+        front = csv_text([(item, "")])[:-1]
+        self._file.append("".join(table_lines(frame, front) for frame in results.frames))
 
     def __enter__(self) -> Self:
         return self

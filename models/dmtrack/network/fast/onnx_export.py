@@ -22,6 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from dmtrack.atomic import inputs_kept, reserve, write_atomically
 from dmtrack.errors import ConfigError, OutputError
 from dmtrack.network.backend import inference_network
 from dmtrack.network.fast.kernels import Kernels
@@ -29,7 +30,6 @@ from dmtrack.network.fast.onnx_network import METADATA_KEY, OnnxFiles, OnnxNetwo
 from dmtrack.network.fast.packed import PackedNetwork
 from dmtrack.network.inference import Network
 from dmtrack.network.model import DMTrack
-from dmtrack.network.weights.checkpoint import write_whole
 from dmtrack.network.weights.store import resolve_weights
 from dmtrack.video.frame import Modality
 
@@ -81,10 +81,10 @@ def export_model(
     if step.suffix != ".onnx":
         raise ConfigError("the name must end in .onnx", where=step)
     files = OnnxFiles.at(step)
-    for path in (files.step, files.template):
-        if path.exists() and not overwrite:
-            raise OutputError("exists already", where=path, hint="--overwrite replaces it")
-    return export_onnx(resolve_weights(weights, modality).model, step, precision=precision)
+    with inputs_kept(weights if Path(weights).is_file() else None):
+        for path in (files.step, files.template):
+            reserve(path, overwrite=overwrite)
+        return export_onnx(resolve_weights(weights, modality).model, step, precision=precision)
 
 
 def export_onnx(model: DMTrack, step: Path, *, precision: OnnxPrecision = "fp32") -> OnnxExport:
@@ -112,8 +112,8 @@ def export_onnx(model: DMTrack, step: Path, *, precision: OnnxPrecision = "fp32"
         difference = largest_difference(OnnxNetwork.load(made.step), inference_network(model))
         if precision == "fp32" and difference > _SAME:
             raise OutputError(f"differs from PyTorch by {difference:.1e}; nothing was written", where=step)
-        write_whole(final.template, made.template.read_bytes())
-        write_whole(final.step, made.step.read_bytes())
+        write_atomically(final.template, made.template.read_bytes())
+        write_atomically(final.step, made.step.read_bytes())
     return OnnxExport(final, difference)
 
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -22,8 +20,9 @@ from safetensors.torch import save
 from torch import Tensor
 from torch.nn import functional as F
 
+from dmtrack.atomic import make_folder, write_atomically
 from dmtrack.config import ModelConfig, TrackerConfig, chosen
-from dmtrack.errors import CheckpointError, ConfigError, OutputError, translated
+from dmtrack.errors import CheckpointError, ConfigError, translated
 from dmtrack.network.model import DMTrack
 from dmtrack.numbers import json_value
 from dmtrack.video.frame import Modality
@@ -148,29 +147,9 @@ def save_weights(
     require_fit(expected_shapes(meta.config, meta.kind), _shapes(own), where=path)
     stored = {name: _stored(own[name], dtype) for name in sorted(own)}
     data = save(stored, metadata={_HEADER_KEY: meta.to_json()})
-    write_whole(path, data)
+    make_folder(path.parent)
+    write_atomically(path, data)
     return hashlib.sha256(data).hexdigest()
-
-
-def write_whole(path: Path, data: bytes) -> None:
-    """Write a file under a temporary name and rename it, so that no half file carries its name.
-
-    Raises:
-        OutputError: The file cannot be written.
-    """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-        partial = Path(name)
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(data)
-            partial.chmod(0o644)
-            partial.replace(path)
-        finally:
-            partial.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot be written ({error.strerror or error})", where=path) from None
 
 
 def read_meta(path: Path) -> WeightsMeta:

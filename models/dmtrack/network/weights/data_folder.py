@@ -15,6 +15,7 @@ from pathlib import Path
 
 import platformdirs
 
+from dmtrack.atomic import inputs_kept, write_atomically
 from dmtrack.errors import CheckpointError, ConfigError, OutputError
 from dmtrack.network.weights.checkpoint import (
     WeightsMeta,
@@ -22,7 +23,6 @@ from dmtrack.network.weights.checkpoint import (
     read_meta,
     save_weights,
     sha256_of,
-    write_whole,
 )
 from dmtrack.network.weights.pickle_reader import read_state_dict
 from dmtrack.network.weights.published import convert
@@ -146,9 +146,10 @@ def add_published(
     weights = convert(
         read_state_dict(source), modality=modality, source_name=source.name, source_sha256=sha256_of(source)
     )
-    sha256 = save_weights(path, weights.tensors, weights.meta)
-    record = {"sha256": sha256, "added": datetime.datetime.now(tz=datetime.UTC).date().isoformat()}
-    write_whole(path.with_suffix(".json"), (json.dumps(record, indent=1) + "\n").encode())
+    with inputs_kept(source):
+        sha256 = save_weights(path, weights.tensors, weights.meta)
+        record = {"sha256": sha256, "added": datetime.datetime.now(tz=datetime.UTC).date().isoformat()}
+        write_atomically(path.with_suffix(".json"), (json.dumps(record, indent=1) + "\n").encode())
     return stored(name)
 
 

@@ -1,0 +1,439 @@
+"""Files that appear under their final name only when they are whole.
+
+While a run goes on, a result is written to `.NAME.part` beside its final name, and renamed when it is
+whole. Whatever happens (an error, Ctrl-C, a full disk, a kill), no half file ever carries the final name.
+
+Every result goes through here, so here three things hold for all of them: what a command reads is never
+replaced by what it writes (`inputs_kept`), two runs never write the same file (`PartFile`, `held`), and what
+lies under the temporary name, such as a link, is not followed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import stat
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextvars import ContextVar
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from dmtrack.errors import OutputError
+
+try:
+    import fcntl
+except ImportError:  # pragma: no cover - Windows has no such module, and no locks here
+    _CAN_LOCK = False
+else:
+    _CAN_LOCK = True
+
+FLUSH_SECONDS: Final = 1.0
+"""What a kill -9 may lose."""
+FLUSH_BYTES: Final = 1 << 16
+
+_REASONS: Final = {
+    errno.ENOSPC: ("the disk is full", "free some space or write elsewhere"),
+    errno.EDQUOT: ("the disk quota is used up", "free some space or write elsewhere"),
+    errno.EFBIG: ("the file has reached the size limit", "raise the limit or write elsewhere"),
+    errno.EACCES: ("permission denied", "choose a folder you may write to"),
+    errno.EPERM: ("permission denied", "choose a folder you may write to"),
+    errno.EROFS: ("the file system is read-only", "choose a folder you may write to"),
+    errno.ENOTDIR: ("a file stands where a folder is needed", "choose another folder"),
+    errno.EEXIST: ("a file stands where a folder is needed", "choose another folder"),
+    errno.EISDIR: ("a folder stands where the file should go", "move it away or choose another name"),
+    errno.ENAMETOOLONG: ("the name is too long", "choose a shorter name"),
+    errno.ENOENT: ("the folder is gone", "was it removed while writing?"),
+    errno.EIO: ("the disk reports an input/output error", "check the disk"),
+}
+
+_BUSY: Final = "another run is writing here"
+_BUSY_HINT: Final = "wait for it or stop it, or choose another output"
+_ATTEMPTS: Final = 100
+_NEW_FILE: Final = (
+    os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
+)
+_LOOK: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+
+_INPUTS: Final[ContextVar[tuple[Path, ...]]] = ContextVar("inputs", default=())
+
+
+def output_error(error: OSError, path: Path) -> OutputError:
+    """Return the one-line `OutputError` that says why `path` cannot be written."""
+    what, hint = _REASONS.get(error.errno or 0, (f"cannot be written ({error.strerror or error})", None))
+    return OutputError(what, where=path, hint=hint)
+
+
+@contextlib.contextmanager
+def os_errors_translated(path: Path) -> Iterator[None]:
+    """Turn an `OSError` inside the block into an `OutputError` that names `path`."""
+    try:
+        yield
+    except OSError as error:
+        raise output_error(error, path) from error
+
+
+@contextlib.contextmanager
+def inputs_kept(*paths: Path | str | None) -> Iterator[None]:
+    """While entered, no result takes the place of one of these files, whatever it is called there.
+
+    Args:
+        paths: What is read: files, and folders of pictures, into which no picture is written either.
+    """
+    before = _INPUTS.get()
+    _INPUTS.set((*before, *(Path(path) for path in paths if path is not None)))
+    try:
+        yield
+    finally:
+        _INPUTS.set(before)
+
+
+def refuse_input(path: Path) -> None:
+    """Refuse to write to what is read: the same file by its path, a link to it, or another name of it.
+
+    Raises:
+        OutputError: `path` is an input, or a picture that would lie among those of an input.
+    """
+    for given in _INPUTS.get():
+        if _is_same(path, given):
+            hint = "choose another output; --overwrite is for results, never for what is read"
+            raise OutputError("this is an input, and would be destroyed", where=path, hint=hint)
+        if path.suffix.lower() == ".png" and given.is_dir() and _is_same(path.parent, given):
+            hint = "choose another output folder"
+            raise OutputError("would be a picture among those of the input", where=path, hint=hint)
+
+
+def _is_same(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except (OSError, ValueError):  # one of them is not there
+        return False
+
+
+def try_lock(handle: int, *, shared: bool = False) -> bool:
+    """Lock an open file or folder against other processes, without waiting; closing it lets go.
+
+    Returns:
+        False if somebody else holds it. Where there are no locks (some network disks) everybody gets one.
+    """
+    if not _CAN_LOCK:
+        return True
+    try:
+        fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+    return True
+
+
+@contextlib.contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Hold a folder that is there for one run: a second one that wants it is refused.
+
+    Raises:
+        OutputError: Another run holds it.
+    """
+    if not _CAN_LOCK:
+        yield
+        return
+    with os_errors_translated(folder):
+        handle = os.open(folder, os.O_RDONLY)
+    try:
+        if not try_lock(handle):
+            raise OutputError(_BUSY, where=folder, hint=_BUSY_HINT)
+        yield
+    finally:
+        os.close(handle)
+
+
+class PartFile:
+    """The temporary file of a result: new, empty, and this run's alone until it gets its final name.
+
+    What lies under that name already (of a run that was killed, or a link) is taken away, never followed.
+
+    Args:
+        path: The final name.
+        part: The temporary one, in the same folder; `part_path` says the usual one.
+
+    Raises:
+        OutputError: It cannot be made, another run is writing it, or it is an input.
+    """
+
+    def __init__(self, path: Path, part: Path | None = None) -> None:
+        self.final = path
+        self.path = part or part_path(path)
+        for name in (path, self.path):
+            refuse_input(name)
+        with os_errors_translated(path):
+            self._handle: int | None = _made_alone(self.path)
+
+    def file(self) -> BinaryIO:
+        """Return the file, open for writing; closing it does not give up the name."""
+        with os_errors_translated(self.final):
+            return self.path.open("rb+", buffering=0)
+
+    def publish(self, *, durable: bool = True) -> None:
+        """Give the file its final name; a second call does nothing.
+
+        Args:
+            durable: Only once its bytes are on the disk.
+
+        Raises:
+            OutputError: It cannot be renamed; the temporary file stays.
+        """
+        if self._handle is None:
+            return
+        try:
+            with os_errors_translated(self.final):
+                if durable:
+                    os.fsync(self._handle)
+                if not _CAN_LOCK:
+                    self._let_go()  # Windows renames no open file
+                self.path.replace(self.final)
+        finally:
+            self._let_go()
+
+    def discard(self) -> None:
+        """Leave nothing of it; after `publish` this does nothing."""
+        if self._handle is None:
+            return
+        with os_errors_translated(self.final):
+            self.path.unlink(missing_ok=True)
+        self._let_go()
+
+    def _let_go(self) -> None:
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+
+def _made_alone(path: Path) -> int:
+    """Make a file that was not there and lock it; return its handle."""
+    for _ in range(_ATTEMPTS):
+        try:
+            handle = os.open(path, _NEW_FILE, 0o666)
+        except FileExistsError:
+            _take_away(path)
+            continue
+        with contextlib.suppress(FileNotFoundError):  # taken for a leftover, before it was locked
+            if try_lock(handle) and os.path.samestat(os.fstat(handle), path.lstat()):
+                return handle
+        os.close(handle)
+    raise OutputError(_BUSY, where=path, hint=_BUSY_HINT)
+
+
+def _take_away(path: Path) -> None:
+    """Remove what a run that is over has left at a temporary name, or what somebody has put there."""
+    try:
+        if stat.S_ISDIR(path.lstat().st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if not stat.S_ISREG(path.lstat().st_mode):
+            path.unlink()
+            return
+        handle = os.open(path, _LOOK)
+    except FileNotFoundError:
+        return
+    try:
+        if not try_lock(handle):
+            raise OutputError(_BUSY, where=path, hint=_BUSY_HINT)
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.samestat(os.fstat(handle), path.lstat()):  # else somebody else was quicker
+                path.unlink()
+    finally:
+        os.close(handle)
+
+
+def part_path(path: Path) -> Path:
+    """Return the temporary name of `path`: hidden, in the same folder, so that a rename is atomic."""
+    return path.with_name(f".{path.name}.part")
+
+
+def prepare_folder(folder: Path, names: Iterable[str] = (), *, overwrite: bool = False) -> Path:
+    """Make `folder` and make sure that `names` can be written there, before any work is done.
+
+    Args:
+        folder: Where the results go; made with its parents when missing.
+        names: File names this run will write.
+        overwrite: Accept that results of these names exist; they stay until the new ones are whole.
+
+    Returns:
+        `folder`.
+
+    Raises:
+        OutputError: A result exists, or the folder cannot be made or written to.
+    """
+    make_folder(folder)
+    for name in names:
+        _refuse_existing(folder / name, overwrite=overwrite)
+    probe = folder / f".dmtrack-{os.getpid()}-{threading.get_ident()}.part"
+    with os_errors_translated(folder):
+        handle = os.open(probe, _NEW_FILE, 0o600)
+        try:
+            os.write(handle, b"\n")
+        finally:
+            os.close(handle)
+            probe.unlink(missing_ok=True)
+    return folder
+
+
+def make_folder(folder: Path) -> Path:
+    """Make a folder with its parents where it is missing, and return it.
+
+    Raises:
+        OutputError: It cannot be made.
+    """
+    with os_errors_translated(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def reserve(path: Path, *, overwrite: bool = False) -> Path:
+    """Make sure that `path` can be written, and return it (see `prepare_folder`).
+
+    Raises:
+        OutputError: The result exists, or its folder cannot be made or written to.
+    """
+    prepare_folder(path.parent, [path.name], overwrite=overwrite)
+    return path
+
+
+def _refuse_existing(path: Path, *, overwrite: bool) -> None:
+    for name in (path, part_path(path)):
+        refuse_input(name)
+    with os_errors_translated(path):
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        exists = path.exists() or path.is_symlink()
+    if exists and not overwrite:
+        raise OutputError(
+            "this result exists already", where=path, hint="give --overwrite or another output folder"
+        )
+
+
+@contextlib.contextmanager
+def whole_file(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
+    """Replace `path` in one step by what is written in the block: a reader sees the old file or the new one.
+
+    Args:
+        path: The file.
+        durable: The new one gets its name only once its bytes are on the disk.
+
+    Raises:
+        OutputError: The file cannot be written; an old one is left as it was, as after any exception.
+    """
+    part = PartFile(path)
+    try:
+        with os_errors_translated(path), part.file() as file:
+            yield file
+        part.publish(durable=durable)
+    finally:
+        part.discard()
+
+
+def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Write `data` as `whole_file` does.
+
+    Raises:
+        OutputError: The file cannot be written; an old one is left as it was.
+    """
+    with whole_file(path, durable=durable) as file:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[file.write(rest) :]
+
+
+class LineFile:
+    """A text file that grows line by line under a temporary name.
+
+    Lines are kept back for at most `FLUSH_SECONDS` or `FLUSH_BYTES`. When the disk is full, the file is
+    cut back to its last whole line and can still be committed.
+
+    Args:
+        path: The final name.
+        header: First line, with its line end, or nothing.
+        overwrite: Replace an existing file on `commit`.
+
+    Raises:
+        OutputError: The result exists, or its folder cannot be made or written to.
+    """
+
+    def __init__(self, path: Path, *, header: str = "", overwrite: bool = False) -> None:
+        self._path = reserve(path, overwrite=overwrite)
+        self._part = PartFile(path)
+        self._file = self._part.file()
+        self._whole_bytes = 0
+        self._pending = bytearray(header.encode())
+        self._last_flush = time.monotonic()
+        self._failed = False
+
+    def append(self, lines: str) -> None:
+        """Add whole lines (each with its line end).
+
+        Raises:
+            OutputError: They cannot be written; the file then takes no more and keeps what it has.
+        """
+        if self._failed:
+            raise OutputError("writing failed before", where=self._path)
+        self._pending += lines.encode()
+        if len(self._pending) >= FLUSH_BYTES or time.monotonic() - self._last_flush >= FLUSH_SECONDS:
+            self._flush()
+
+    def commit(self) -> None:
+        """Write what is left and give the file its final name; a second call does nothing.
+
+        Raises:
+            OutputError: The last lines or the name could not be written. What is whole is kept.
+        """
+        if self._file.closed:
+            return
+        try:
+            if not self._failed:
+                self._flush()
+        finally:
+            self._rename()
+
+    def discard(self) -> None:
+        """Close the file and leave nothing of it; after `commit` this does nothing."""
+        if self._file.closed:
+            return
+        self._file.close()
+        self._part.discard()
+
+    def _flush(self) -> None:
+        try:
+            # Always from the last known whole end: an interrupt between two writes repeats, never tears.
+            self._file.seek(self._whole_bytes)
+            while self._pending:
+                written = self._file.write(self._pending)
+                self._whole_bytes += written
+                del self._pending[:written]
+        except OSError as error:
+            self._failed = True
+            self._cut_to_whole_lines()
+            raise output_error(error, self._path) from error
+        self._last_flush = time.monotonic()
+
+    def _cut_to_whole_lines(self) -> None:
+        """Drop a torn last line; looks at the end of the file only."""
+        with contextlib.suppress(OSError), self._part.path.open("rb") as reader:
+            end = self._whole_bytes
+            while end > 0:
+                start = max(0, end - FLUSH_BYTES)
+                reader.seek(start)
+                cut = reader.read(end - start).rfind(b"\n")
+                if cut >= 0:
+                    end = start + cut + 1
+                    break
+                end = start
+            self._file.truncate(end)
+            self._whole_bytes = end
+
+    def _rename(self) -> None:
+        self._file.close()
+        if self._failed and self._whole_bytes == 0:
+            self._part.discard()
+        else:
+            self._part.publish()
