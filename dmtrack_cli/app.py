@@ -23,6 +23,7 @@ from dmtrack_cli.console import (
     report_stopped,
     set_up_logging,
 )
+from dmtrack_cli.standard_streams import keep_streams, lost_output
 
 
 class _Entry(NamedTuple):
@@ -119,12 +120,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Args:
         arguments: The words after the program's name; those of this process by default.
     """
-    words = sys.argv[1:] if arguments is None else arguments
+    keep_streams()
+    code = _run(sys.argv[1:] if arguments is None else arguments)
+    lost = lost_output()
+    sys.exit(report_error(lost) if lost is not None and code == 0 else code)
+
+
+def _run(words: Sequence[str]) -> int:
     try:
         app(args=prepare_arguments(words), prog_name="dmtrack")
+    except SystemExit as leaving:  # what Typer does in the end
+        return leaving.code if isinstance(leaving.code, int) else int(bool(leaving.code))
     except DmtrackError as error:
-        sys.exit(report_error(error))
+        return report_error(error)
     except Stopped as stopped:
-        sys.exit(report_stopped(str(stopped)))
+        return report_stopped(str(stopped))
     except Exception as error:  # noqa: BLE001 - the last boundary: a person must never meet a bare traceback
-        sys.exit(report_defect(error))
+        return report_defect(error)
+    return 0

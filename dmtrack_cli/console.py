@@ -6,11 +6,9 @@ A deliberate error is one line and an exit code. A defect is one line too, and a
 from __future__ import annotations
 
 import logging
-import os
-import sys
 import traceback
 from collections.abc import Iterable, Mapping
-from typing import Final, NoReturn
+from typing import Final
 
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
@@ -37,21 +35,7 @@ class _PlainConsole(Console):
                 yield Segment(text, segment.style)
 
 
-class _PipeSafeConsole(_PlainConsole):
-    """Ends quietly when the reader of a pipe (`| head`) has gone."""
-
-    def on_broken_pipe(self) -> NoReturn:
-        """Leave without a complaint."""
-        abandon_stdout()
-        raise SystemExit(0)
-
-
-def abandon_stdout() -> None:
-    """Send what is still written to standard output nowhere: its reader has gone."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-
-
-out: Final = _PipeSafeConsole(highlight=False)
+out: Final = _PlainConsole(highlight=False)
 err: Final = _PlainConsole(stderr=True, highlight=False)
 
 

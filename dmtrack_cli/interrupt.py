@@ -1,4 +1,4 @@
-"""Ctrl-C and termination, noticed between two frames so that no result is torn."""
+"""Ctrl-C, termination and a terminal that is closed, noticed between two frames so that no result is torn."""
 
 from __future__ import annotations
 
@@ -7,17 +7,23 @@ from abc import ABC, abstractmethod
 from types import FrameType, TracebackType
 from typing import Final, NoReturn, Self
 
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+_HANG_UP: Final = getattr(signal, "SIGHUP", None)  # Windows has none
+_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, *([] if _HANG_UP is None else [_HANG_UP]))
 
 
 class _SignalGuard(ABC):
-    """While entered, SIGINT and SIGTERM go to `_on_signal`; then the handlers are as they were."""
+    """While entered, SIGINT, SIGTERM and SIGHUP go to `_on_signal`; then the handlers are as they were.
+
+    What `nohup` ignores stays ignored.
+    """
 
     def __init__(self) -> None:
         self._previous: dict[signal.Signals, object] = {}
 
     def __enter__(self) -> Self:
         for number in _SIGNALS:
+            if number == _HANG_UP and signal.getsignal(number) is signal.SIG_IGN:
+                continue
             self._previous[number] = signal.signal(number, self._on_signal)
         return self
 
@@ -34,7 +40,7 @@ class _SignalGuard(ABC):
 
 
 class PromptStop(_SignalGuard):
-    """While entered, the first SIGINT or SIGTERM raises `KeyboardInterrupt` at once; later ones do nothing.
+    """While entered, the first such signal raises `KeyboardInterrupt` at once; later ones do nothing.
 
     For a program whose cleaning up must not be cut short by an impatient second Ctrl-C.
     """
@@ -50,7 +56,7 @@ class PromptStop(_SignalGuard):
 
 
 class GracefulStop(_SignalGuard):
-    """While entered, the first SIGINT or SIGTERM only sets a flag; a second one interrupts at once.
+    """While entered, the first SIGINT, SIGTERM or SIGHUP only sets a flag; a second one interrupts at once.
 
     `check` turns the flag into `KeyboardInterrupt` at a moment of the caller's choice. From then on
     signals change nothing, so that an impatient second Ctrl-C does not spoil the closing of results.

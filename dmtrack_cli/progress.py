@@ -15,10 +15,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
-from dmtrack_cli.console import abandon_stdout
-
-LINE_EVERY_S: Final = 2.0
-"""Time between two lines where there is no bar."""
+LINE_EVERY_S: Final = 5.0
+"""Least time between two lines where there is no bar."""
 _WINDOW_S: Final = 3.0
 """Frames a second are measured over this long."""
 
@@ -228,12 +226,9 @@ class JsonReporter(_LineReporter):
 
 
 def say_json(event: str, **values: object) -> None:
-    """Print one JSON line on standard output; a reader that has gone does not stop the run."""
-    try:
-        sys.stdout.write(json.dumps({"event": event, **values}) + "\n")
-        sys.stdout.flush()
-    except BrokenPipeError:
-        abandon_stdout()
+    """Print one JSON line on standard output."""
+    sys.stdout.write(json.dumps({"event": event, **values}) + "\n")
+    sys.stdout.flush()
 
 
 def clock_text(seconds: float) -> str:

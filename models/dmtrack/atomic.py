@@ -60,7 +60,7 @@ _LOOK: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBL
 _INPUTS: Final[ContextVar[tuple[Path, ...]]] = ContextVar("inputs", default=())
 
 
-def output_error(error: OSError, path: Path) -> OutputError:
+def output_error(error: OSError, path: Path | str) -> OutputError:
     """Return the one-line `OutputError` that says why `path` cannot be written."""
     what, hint = _REASONS.get(error.errno or 0, (f"cannot be written ({error.strerror or error})", None))
     return OutputError(what, where=path, hint=hint)
