@@ -75,7 +75,7 @@ def test_plain_lines_come_now_and_then_and_at_the_end() -> None:
     lines = stream.getvalue().splitlines()
     assert lines[0] == "frame 1/100, 10.0 fps, ETA 0:10, score 0.50"
     assert lines[-1].startswith("frame 100/100")
-    assert len(lines) == 6
+    assert len(lines) == 3
 
 
 def test_json_lines(capsys: pytest.CaptureFixture[str]) -> None:
