@@ -64,6 +64,7 @@ class BatchLines(BatchReporter):
         self._items = items
         self._done = 0
         self._console = console
+        self._notes = _Notes(console)
 
     def take(self, event: Event) -> None:
         """Say what ended, or is tried again."""
@@ -71,6 +72,7 @@ class BatchLines(BatchReporter):
             self._done += 1
             end = _end_text(event)
             self._console.print(Text(f"{self._done}/{self._items} ").append_text(end), soft_wrap=True)
+            self._notes.say(event)
         elif isinstance(event, ItemRetried):
             self._console.print(_retry_text(event), soft_wrap=True)
 
@@ -89,6 +91,7 @@ class BatchBars(BatchReporter):
             expand=True,
         )
         self._whole = Meter(items)
+        self._notes = _Notes(console)
         self._all = self._progress.add_task("items", total=items, note="")
         self._bars: dict[str, TaskID] = {}
         self._meters: dict[str, Meter] = {}
@@ -137,6 +140,7 @@ class BatchBars(BatchReporter):
 
     def _finish(self, event: ItemFinished) -> None:
         self._progress.advance(self._all)
+        self._notes.say(event)
         if event.worker in self._bars:
             self._progress.update(self._bars[event.worker], visible=False)
         if event.row.status is ItemStatus.FAILED:
@@ -163,6 +167,22 @@ class BatchJson(BatchReporter):
             say_json(
                 "progress", id=event.item_id, worker=event.worker, frames=event.frames, total=event.total
             )
+
+
+class _Notes:
+    """What a person should know about items, each kind of it once; `summary.csv` has all."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._said: set[str] = set()
+
+    def say(self, event: ItemFinished) -> None:
+        """Print what is new in the notes of an item."""
+        notes = event.row.notes
+        if notes and notes not in self._said:
+            self._said.add(notes)
+            line = Text.assemble(("note: ", "yellow"), f"{event.row.id}: {notes}")
+            self._console.print(line, soft_wrap=True)
 
 
 def _retry_text(event: ItemRetried) -> Text:

@@ -6,10 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from dmtrack.batch.item import printable
 from dmtrack.batch.plan import Shard, folder_name, place_key
 from dmtrack.batch.stream_names import StreamName, group_streams
-from dmtrack.errors import ConfigError
+from dmtrack.errors import ConfigError, printable
 from dmtrack.video.frame import Modality
 
 
@@ -93,3 +92,23 @@ def test_shards_share_everything_out_once() -> None:
 def test_no_such_shard(text: str) -> None:
     with pytest.raises(ConfigError, match=r"part"):
         Shard.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("names", "pairs"),
+    [
+        (["DJI_0001_V.MP4", "DJI_0001_T.MP4"], [("DJI_0001_V.MP4", "DJI_0001_T.MP4")]),
+        (["DJI_0001_W.MP4", "DJI_0001_T.MP4", "DJI_0001_Z.MP4"], [("DJI_0001_W.MP4", "DJI_0001_T.MP4")]),
+        (
+            ["DJI_20240115123456_0001_V.MP4", "DJI_20240115123457_0001_T.MP4"],
+            [("DJI_20240115123456_0001_V.MP4", "DJI_20240115123457_0001_T.MP4")],
+        ),
+        (["walk_v.mp4", "walk_t.mp4"], [("walk_v.mp4", "walk_t.mp4")]),
+        (["shirt_t.mp4"], []),
+        (["DJI_0001_V.MP4", "DJI_0002_T.MP4"], []),
+    ],
+)
+def test_drones_end_names_with_a_letter(names: list[str], pairs: list[tuple[str, str]]) -> None:
+    groups = [group for group in group_streams(map(Path, names)) if group.why_not() is None]
+    assert [(group.rgb[0].name, group.aux[0][0].name) for group in groups] == pairs
+    assert all(group.aux[0][1] is Modality.THERMAL for group in groups)

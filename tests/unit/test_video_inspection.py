@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from dmtrack.errors import VideoError
+from dmtrack.errors import ConfigError, VideoError
 from dmtrack.video.frame import Modality
 from dmtrack.video.grid import Fit
 from dmtrack.video.inspection import inspect_pair
@@ -169,3 +169,70 @@ def test_folders_that_lack_different_numbers_do_not_pair_by_place(first, other, 
         assert [pair.aux.index for pair in source if pair.aux is not None] == list(
             range(min(len(numbers), 20 - len(other)))
         )
+
+
+@pytest.mark.parametrize(
+    ("first", "other", "is_swapped"),
+    [
+        ("thermal.mkv", "rgb.mp4", True),
+        ("rgb.mp4", "thermal.mkv", False),
+        ("a.mkv", "b.mp4", True),
+        ("b.mp4", "a.mkv", False),
+        ("DJI_0001_T.mkv", "DJI_0001_V.mp4", True),
+        ("DJI_0001_W.mp4", "DJI_0001_T.mkv", False),
+        ("rgbt_thermal.mkv", "rgbt_visible.mp4", True),
+        ("rgbt_visible.mp4", "rgbt_thermal.mkv", False),
+    ],
+)
+def test_streams_that_were_given_the_wrong_way_round_are_noticed(first, other, is_swapped, make_video):
+    """By their names, or by what they show; inspect says it and tracking too."""
+    ramp = np.tile(np.linspace(0, 255, W).astype(np.uint8), (H, 1))
+    photograph = np.dstack([ramp, ramp[:, ::-1], np.full((H, W), 60, np.uint8)])
+    rgb, aux = (
+        make_video(name, thermal(5), codec="ffv1", pix_fmt="gray16le")
+        if name.endswith(".mkv")
+        else make_video(name, [photograph] * 5)
+        for name in (first, other)
+    )
+    assert ("swapped" in " ".join(inspect_pair(rgb, aux).warnings)) is is_swapped
+    with open_pair(rgb, aux, modality=Modality.THERMAL) as source:
+        next(iter(source))
+        assert ("swapped" in " ".join(source.remarks)) is is_swapped
+    if is_swapped and first[0] in "tD":
+        with pytest.raises(ConfigError, match="swapped"):
+            open_pair(rgb, aux)
+
+
+def test_a_video_goes_with_a_folder_that_lacks_a_number(rgb, tmp_path):
+    depth = numbered(tmp_path / "depth", [n for n in range(30) if n not in (7, 8)])
+    with open_pair(rgb, depth, modality=Modality.DEPTH) as source:
+        partners = [None if pair.aux is None else pair.aux.index for pair in source]
+        assert "only in rgb.mp4 7, 8" in " ".join(source.remarks)
+    assert partners == [*range(7), None, None, *range(7, 28)]
+
+
+@pytest.mark.parametrize("unit", [1, 10**9])
+def test_folders_whose_names_are_times_pair_by_time(unit, tmp_path):
+    """As TUM and `str(time.time())` write them: another rate, another begin, one lost."""
+    for name, times in (("rgb", [i * 33 for i in range(20)]), ("depth", [i * 50 + 5 for i in range(14)])):
+        (tmp_path / name).mkdir()
+        for time_ms in times:
+            stamp = Fraction(1305031102175 + time_ms, 1000)
+            text = str(int(stamp * unit)) if unit > 1 else str(float(stamp))
+            cv2.imwrite(str(tmp_path / name / f"{text}.png"), np.full((8, 8, 3), 9, np.uint8))
+    with open_pair(tmp_path / "rgb", tmp_path / "depth", modality=Modality.DEPTH) as source:
+        assert source.pairing.sync is Sync.PTS
+        skews = [pair.skew_s for pair in source]
+        assert source.counts.aux_missing == 0
+    nearest = [min((d * 50 + 5 - i * 33 for d in range(14)), key=abs) for i in range(20)]
+    assert [round(1000 * skew) for skew in skews] == nearest
+
+
+def test_an_old_length_in_a_header_advises_nothing(make_video):
+    """A Matroska file that still says ten minutes: nothing about rates, ends or damage."""
+    rgb = make_video("rgb.mkv", colour(30))
+    content = rgb.read_bytes()
+    rgb.write_bytes(content.replace(b"00:00:01.0", b"00:10:00.0"))
+    report = inspect_pair(rgb, second(make_video, 10))
+    assert report.warnings == ()
+    assert report.match.expected_pairs == 30

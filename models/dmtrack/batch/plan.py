@@ -241,9 +241,9 @@ def _opened(entry: PlannedItem) -> PlannedItem:
     return replace(entry, modality=modality, frames=_expected_frames(item, info))
 
 
-def _info(path: Path) -> VideoInfo:
+def _info(path: Path, *, is_measured: bool = False) -> VideoInfo:
     with open_source(path, threads=1) as source:
-        return source.info
+        return source.measured() if is_measured else source.info
 
 
 def _require_boxes(item: BatchItem, info: VideoInfo) -> None:
@@ -270,6 +270,9 @@ def _require_boxes(item: BatchItem, info: VideoInfo) -> None:
 
 def _expected_frames(item: BatchItem, info: VideoInfo) -> int | None:
     first = _index(item.start, info.frame_rate) or 0
+    if info.frame_count is not None and first >= info.frame_count:
+        info = _info(item.rgb, is_measured=True)  # a header's claim is not enough to refuse
+        first = _index(item.start, info.frame_rate) or 0
     if item.start is not None and item.end is not None:
         last = _index(item.end, info.frame_rate)
         if last is not None and last <= first:

@@ -15,6 +15,8 @@ from typing import Final
 from dmtrack.video.frame import Modality
 
 RGB_WORDS: Final = frozenset({"rgb", "visible", "vis", "color", "colour"})
+DRONE_LETTERS: Final = {"t": Modality.THERMAL, "v": None, "w": None, "z": None}
+"""What drones end names with: thermal, visible, wide, zoom; known only beside each other, after a `_`."""
 AUX_WORDS: Final = {
     "thermal": Modality.THERMAL,
     "infrared": Modality.THERMAL,
@@ -27,6 +29,7 @@ AUX_WORDS: Final = {
     "evt": Modality.EVENT,
 }
 _LAST_WORD: Final = re.compile(r"(?:(?P<name>.*)[_\-. ])?(?P<word>[a-z]+)", re.IGNORECASE | re.DOTALL)
+_DRONE: Final = re.compile(r"(?P<name>.+)_(?P<letter>[tvwz])", re.IGNORECASE | re.DOTALL)
 _FIRST_WORD: Final = re.compile(r"(?P<word>[a-z]+)[_\-. ](?P<name>.+)", re.IGNORECASE | re.DOTALL)
 
 
@@ -97,8 +100,10 @@ def group_streams(streams: Iterable[Path], modality: Modality | None = None) -> 
         modality: Second streams that measure something else are passed over; None keeps all.
     """
     groups: dict[str, NamedStreams] = {}
-    for path in streams:
-        parsed = StreamName.parse(path.name if path.is_dir() else path.stem)
+    paths = list(streams)
+    drone = _drone_names(paths)
+    for path in paths:
+        parsed = drone.get(path) or StreamName.parse(_stem(path))
         if parsed is None or (parsed.modality not in (None, modality) and modality is not None):
             continue
         group = groups.setdefault(parsed.name.casefold(), NamedStreams(parsed.name))
@@ -107,3 +112,30 @@ def group_streams(streams: Iterable[Path], modality: Modality | None = None) -> 
         else:
             group.aux.append((path, parsed.modality))
     return list(groups.values())
+
+
+def _stem(path: Path) -> str:
+    return path.name if path.is_dir() else path.stem
+
+
+def _drone_names(paths: Iterable[Path]) -> dict[Path, StreamName]:
+    """Return the streams that end in letters as drones write them, where thermal and visible lie together.
+
+    Of several visible ones, `V` and `W` go before `Z`, which sees less. A time of the day may be some
+    seconds off between the two, so a number of 14 digits counts by its place only.
+    """
+    found: dict[str, dict[str, Path]] = {}
+    for path in paths:
+        match = _DRONE.fullmatch(_stem(path))
+        if match is not None:
+            found.setdefault(re.sub(r"\d{14}", "#", match["name"]).casefold(), {})[
+                match["letter"].lower()
+            ] = path
+    names: dict[Path, StreamName] = {}
+    for letters in found.values():
+        visible = next((letter for letter in ("v", "w", "z") if letter in letters), None)
+        if "t" in letters and visible is not None:
+            match = _DRONE.fullmatch(_stem(letters[visible]))
+            name = "" if match is None else match["name"]
+            names |= {letters[one]: StreamName(name, DRONE_LETTERS[one]) for one in (visible, "t")}
+    return names

@@ -40,6 +40,7 @@ class SummaryRow:
         mean_score: Mean confidence of the boxes that were found, not given.
         lost_frames: Frames in which a target was lost.
         error: Why it failed.
+        notes: What a person should know about its times and pictures.
     """
 
     id: str
@@ -49,6 +50,7 @@ class SummaryRow:
     mean_score: float | None = None
     lost_frames: int = 0
     error: str = ""
+    notes: str = ""
 
     @classmethod
     def of_problem(cls, problem: Problem) -> SummaryRow:
@@ -73,6 +75,7 @@ class SummaryRow:
             mean_score=sum(found) / len(found) if found else None,
             lost_frames=len({row.frame_index for row in rows if row.state is TrackState.LOST}),
             error=printable(error),
+            notes=printable(" ".join(map(str, record.get("remarks") or ()))),
         )
 
 

@@ -171,6 +171,7 @@ class RunRecord:
         status: How far the run came.
         reason: Why it did not complete, or ended before the recording.
         counts: What was counted.
+        remarks: What a person should know about times and pictures, a sentence each.
         speed: What was measured.
         ended_at: As `started_at`.
     """
@@ -192,6 +193,7 @@ class RunRecord:
     status: RunStatus = RunStatus.RUNNING
     reason: str | None = None
     counts: RunCounts = field(default_factory=RunCounts)
+    remarks: Sequence[str] = ()
     speed: RunSpeed | None = None
     ended_at: str | None = None
 
@@ -219,6 +221,7 @@ class RunRecordSink(Sink):
         path: Usually `.../run.json`; written at once with status `running`.
         record: What is known at the start.
         pair_counts: Asked at the end for what reading and pairing met.
+        remarks: Asked at the end for what a person should know.
         overwrite: Replace an existing file.
         clock: Seconds, for the measured speed.
 
@@ -232,12 +235,14 @@ class RunRecordSink(Sink):
         record: RunRecord,
         *,
         pair_counts: Callable[[], PairCounts] = PairCounts,
+        remarks: Callable[[], Sequence[str]] = tuple,
         overwrite: bool = False,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._path = reserve(path, overwrite=overwrite)
         self._record = record
         self._pair_counts = pair_counts
+        self._remarks = remarks
         self.video_encoder: Callable[[], str | None] = lambda: None
         """Asked at the end for what encoded the annotated video."""
         self._clock = clock
@@ -289,6 +294,7 @@ class RunRecordSink(Sink):
             status=status,
             reason=reason,
             counts=replace(self._record.counts, pairing=self._pair_counts()),
+            remarks=self._remarks(),
             speed=self._measure(),
             video_encoder=self.video_encoder(),
             ended_at=_now(),

@@ -68,7 +68,8 @@ def inspect_recording(
         return RecordingReport(clips)
     pair = _of_clip(clips[0], pairing) if clips else inspect_pair(rgb, aux, pairing)
     if modality is not None:
-        pair = replace(pair, modality=modality, modality_reason="it was given")
+        warnings = tuple(line for line in pair.warnings if "--modality" not in line)
+        pair = replace(pair, modality=modality, modality_reason="it was given", warnings=warnings)
     containers = tuple(_container(info) for info in (pair.rgb, pair.aux) if info is not None)
     if sheet is not None:
         _write_sheet(sheet, pair, clips, pairing, overwrite=overwrite)

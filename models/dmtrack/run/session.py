@@ -126,6 +126,7 @@ class TrackRun:
             self.folder / RECORD,
             self.record,
             pair_counts=lambda: counted.counts,
+            remarks=lambda: self.pairs.remarks,
             overwrite=self.request.output.overwrite,
         )
         try:
@@ -243,7 +244,7 @@ def prepared_run(request: TrackRequest, draw: Draw | None = None) -> Iterator[Tr
             pairs.close()
             pairs = stack.enter_context(open_inputs(named))
             first, rest = first_pair(pairs)
-        start = startable(start, pairs.rgb_info, named.end)
+        start = startable(start, pairs.rgb_info, named.end, pairs.measured_rgb)
         if recording is not None and request.modality is None and pairs.modality is not None:
             pairs.modality_reason = recording.layout_reason
         loaded = load()

@@ -217,13 +217,23 @@ def truth_beside(rgb: Path, first: FramePair) -> StartBoxes:
     )
 
 
-def startable(start: StartBoxes, info: VideoInfo, end: Position | None) -> StartBoxes:
+def startable(
+    start: StartBoxes, info: VideoInfo, end: Position | None, measured: Callable[[], VideoInfo]
+) -> StartBoxes:
     """Leave out targets that start behind `end`, and warn of those behind the last frame.
+
+    Args:
+        start: The targets.
+        info: What the recording claims.
+        end: First frame not wanted.
+        measured: Counts its frames; asked where the claim is less than what is wanted.
 
     Raises:
         BoxError: No target is left.
     """
     claimed, rate = info.frame_count, info.frame_rate
+    if claimed is not None and any((target.frame_index or 0) >= claimed for target in start.targets):
+        claimed = measured().frame_count
     kept, late = [], []
     for target in start.targets:
         index = target.frame_index or 0
@@ -237,7 +247,7 @@ def startable(start: StartBoxes, info: VideoInfo, end: Position | None) -> Start
     if not kept:
         raise BoxError(f"no target starts before --end {end}", where=start.origin)
     if late:
-        what = f"{', '.join(late)}, but the recording claims to have {claimed} frames"
+        what = f"{', '.join(late)}, but the recording has {claimed} frames"
         if len(late) == len(kept):
             raise BoxError(what, where=start.origin, hint="are the boxes those of this recording?")
         _log.warning("%s: %s", start.origin, what)

@@ -13,8 +13,7 @@ from dmtrack.errors import ConfigError
 from dmtrack.video.aux_encoder import sparse_depth_remarks
 from dmtrack.video.frame import Frame, Modality, VideoInfo
 from dmtrack.video.matching import NearestMatcher, TimeSpan
-from dmtrack.video.modality import modality_of
-from dmtrack.video.source import FrameSource
+from dmtrack.video.modality import modality_of, swap_remarks
 from dmtrack.video.stream_files import open_stream, open_streams
 from dmtrack.video.streams import PairingOptions, StreamPair, Sync, clock_remarks
 
@@ -95,28 +94,31 @@ def inspect_pair(
         with open_stream(Path(rgb), options) as source:
             return PairReport(source.info, warnings=tuple(clock_remarks(source)))
     with open_streams(Path(rgb), Path(aux), options) as streams:
-        modality, reason = _modality_of(streams.aux)
-        match, partner = _match(streams)
+        modality, reason = _modality_of(streams)
+        match, first, partner = _match(streams)
         warnings = _warnings(streams, match, modality)
+        if first is not None:
+            second = None if partner is None else partner.pixels
+            warnings += swap_remarks(streams.rgb.info, streams.aux.info, first.pixels, second)
         if modality is Modality.DEPTH and partner is not None:
             warnings += sparse_depth_remarks(partner.pixels)
         return PairReport(streams.rgb.info, streams.aux.info, modality, reason, match, tuple(warnings))
 
 
-def _modality_of(aux: FrameSource) -> tuple[Modality | None, str]:
+def _modality_of(streams: StreamPair) -> tuple[Modality | None, str]:
     try:
-        guess = modality_of(aux)
+        guess = modality_of(streams.aux, rgb=streams.rgb.info.path)
     except ConfigError as error:
         return None, error.what
     return guess.modality, guess.reason
 
 
-def _match(streams: StreamPair) -> tuple[PairMatch, Frame | None]:
-    """Return how the streams go together, and a frame of the second one."""
+def _match(streams: StreamPair) -> tuple[PairMatch, Frame | None, Frame | None]:
+    """Return how the streams go together, and a frame of each."""
     rgb, aux = streams.rgb.info, streams.aux.info
     overlap_s = _overlap_s(streams)
     start_apart_s = streams.aux_span.start_s - rgb.start_s
-    skew, partner = _skew(streams)
+    skew, first, partner = _skew(streams)
     match = PairMatch(
         sync=streams.pairing.sync or Sync.PTS,
         max_skew_s=streams.max_skew_s,
@@ -128,7 +130,7 @@ def _match(streams: StreamPair) -> tuple[PairMatch, Frame | None]:
         expected_pairs=_expected_pairs(rgb, overlap_s),
         skew=skew,
     )
-    return match, partner
+    return match, first, partner
 
 
 def _overlap_s(streams: StreamPair) -> Fraction | None:
@@ -145,21 +147,24 @@ def _expected_pairs(rgb: VideoInfo, overlap_s: Fraction | None) -> int | None:
     return pairs if rgb.frame_count is None else min(pairs, rgb.frame_count)
 
 
-def _skew(streams: StreamPair) -> tuple[SkewSummary, Frame | None]:
+def _skew(streams: StreamPair) -> tuple[SkewSummary, Frame | None, Frame | None]:
     matcher: NearestMatcher | None = None
     skews: list[Fraction] = []
     frames = 0
+    first: Frame | None = None
     partner: Frame | None = None
     for rgb in islice(streams.rgb, SAMPLED_FRAMES):
         matcher = matcher or streams.matcher(rgb)
         nearest, is_near = streams.partner(matcher, rgb)
         frames += 1
+        first = first or rgb
         if nearest is not None and is_near:
             partner = nearest
             skews.append(abs(nearest.time_s - rgb.time_s))
     missing = frames - len(skews)
     middle_s = median(skews) if skews else None
-    return SkewSummary(frames, missing, middle_s, max(skews, default=None)), partner
+    summary = SkewSummary(frames, missing, middle_s, max(skews, default=None))
+    return summary, first, partner
 
 
 def _warnings(streams: StreamPair, match: PairMatch, modality: Modality | None) -> list[str]:

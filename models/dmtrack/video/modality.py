@@ -12,10 +12,11 @@ from typing import Final
 import numpy as np
 
 from dmtrack.errors import ConfigError
+from dmtrack.video.aux_encoder import find_palette
 from dmtrack.video.encoding import COLOUR_TOLERANCE, Image8, is_grey, to_8_bit
 from dmtrack.video.events.event_reader import is_event_file
 from dmtrack.video.events.event_source import EventSource
-from dmtrack.video.frame import Modality, Pixels
+from dmtrack.video.frame import Modality, Pixels, VideoInfo
 from dmtrack.video.source import FrameSource
 from dmtrack.video.stream_files import open_source
 from dmtrack.video.track_choice import TrackInfo, TrackKind
@@ -40,6 +41,9 @@ _WHOLE_WORDS: Final = {
     Modality.DEPTH: ("rgbd",),
     Modality.EVENT: ("evt", "dvs", "rgbe"),
 }
+_RGB_WORDS: Final = frozenset({"rgb", "visible", "vis", "color", "colour", "eo"})
+_DRONE_THERMAL: Final = re.compile(r"\d_T$", re.IGNORECASE)
+_DRONE_VISIBLE: Final = re.compile(r"\d_[VWZ]$", re.IGNORECASE)
 _GTOT_THERMAL_FOLDER: Final = "i"
 _NAMED_FOLDERS_ABOVE: Final = 2
 
@@ -71,6 +75,8 @@ def _guess_from_names(path: Path) -> ModalityGuess | None:
     if names[0] == _GTOT_THERMAL_FOLDER:
         return ModalityGuess(Modality.THERMAL, "the folder is called 'i', as in GTOT")
     for name in names[: 1 + _NAMED_FOLDERS_ABOVE]:
+        if _DRONE_THERMAL.search(name):
+            return ModalityGuess(Modality.THERMAL, f"the name {name!r} ends as drones name thermal")
         for word in re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower()):
             modality = _modality_of_word(word)
             if modality is not None:
@@ -149,8 +155,13 @@ _MODALITY_OF_TRACK: Final = {TrackKind.DEPTH: Modality.DEPTH, TrackKind.IR: Moda
 """Near infrared is no heat, but grey counts as heat is."""
 
 
-def modality_of(aux: FrameSource, given: Modality | None = None) -> ModalityGuess:
+def modality_of(aux: FrameSource, given: Modality | None = None, rgb: Path | None = None) -> ModalityGuess:
     """Return what an opened stream measures: what was given, else what can be found out.
+
+    Args:
+        aux: The stream.
+        given: What a person says.
+        rgb: The first stream, which may be the one that was meant.
 
     Raises:
         ConfigError: Neither says, or another one than events was given for an event file.
@@ -163,7 +174,14 @@ def modality_of(aux: FrameSource, given: Modality | None = None) -> ModalityGues
         return ModalityGuess(Modality.EVENT, aux.description)
     if given is not None:
         return ModalityGuess(given, "it was given")
-    return find_modality(aux.info.path, aux.info.track)
+    try:
+        return find_modality(aux.info.path, aux.info.track)
+    except ConfigError as error:
+        reason = None if rgb is None else _swapped_names(rgb, aux.info.path)
+        if reason is None:
+            raise
+        hint = f"are the two streams swapped ({reason})? RGB comes first"
+        raise ConfigError(error.what, where=error.where, hint=hint) from error
 
 
 def find_modality(path: Path, track: TrackInfo | None = None) -> ModalityGuess:
@@ -189,3 +207,52 @@ def _sample_pictures(path: Path, stream: int) -> Iterator[Pixels]:
     with open_source(path, stream=stream, threads=1) as source:
         for frame in islice(source, 0, _SAMPLES * _SAMPLE_STEP, _SAMPLE_STEP):
             yield frame.pixels
+
+
+def swap_remarks(rgb: VideoInfo, aux: VideoInfo, first: Pixels, second: Pixels | None) -> list[str]:
+    """Return what to say where the two streams look as if they were given the wrong way round.
+
+    Args:
+        rgb: What the first stream claims.
+        aux: What the second one claims.
+        first: A picture of the first stream.
+        second: A picture of the second one.
+    """
+    reason = _swapped_names(rgb.path, aux.path)
+    if reason is None and second is not None and _is_grey_picture(first) and _is_photograph(second):
+        reason = f"{rgb.path.name} is grey and {aux.path.name} is in colour"
+    return [f"The streams seem to be swapped ({reason}): RGB comes first, then the other."] if reason else []
+
+
+def _swapped_names(rgb: Path, aux: Path) -> str | None:
+    """Return what in the names says that the second stream was given first; what both have says nothing."""
+    if rgb.absolute() == aux.absolute():
+        return None
+    own, others = _own_names(rgb, aux), _own_names(aux, rgb)
+    guess = _guess_from_names(Path(*own)) if own else None
+    if guess is None or any(_says_rgb(name) for name in own):
+        return None
+    is_second_too = any(_guess_from_names(Path(name)) for name in others)
+    return None if is_second_too and not any(map(_says_rgb, others)) else guess.reason
+
+
+def _own_names(path: Path, other: Path) -> list[str]:
+    beside = set(other.absolute().parts)
+    return [Path(part).stem for part in path.absolute().parts[-3:] if part not in beside]
+
+
+def _says_rgb(name: str) -> bool:
+    words = re.findall(r"[a-z]+", re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name).lower())
+    return bool(_RGB_WORDS & set(words)) or _DRONE_VISIBLE.search(name) is not None
+
+
+def _is_grey_picture(pixels: Pixels) -> bool:
+    return not _is_blank(pixels) and (pixels.ndim == 2 or is_grey(to_8_bit(pixels)))
+
+
+def _is_photograph(pixels: Pixels) -> bool:
+    """Return whether a picture is in colour, but neither events nor a measurement coloured by a palette."""
+    if pixels.ndim == 2 or _is_blank(pixels):
+        return False
+    colour = to_8_bit(pixels)
+    return not is_grey(colour) and not _is_event_picture(colour) and find_palette(colour) is None

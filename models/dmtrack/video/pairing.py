@@ -22,7 +22,7 @@ from dmtrack.video.encoding import Image8, ModalityEncoder
 from dmtrack.video.frame import Frame, FramePair, Modality, VideoInfo
 from dmtrack.video.grid import HomographyGrid
 from dmtrack.video.matching import NearestMatcher
-from dmtrack.video.modality import ModalityGuess, modality_of
+from dmtrack.video.modality import ModalityGuess, modality_of, swap_remarks
 from dmtrack.video.position import Position
 from dmtrack.video.source import ClosedOnExit, FrameSource
 from dmtrack.video.stream_files import open_stream, open_streams
@@ -103,6 +103,7 @@ class PairedSource(ClosedOnExit):
         self._pairs = self._held = self._missing = self._blank = self._rgb_only = 0
         self._largest_skew_s = Fraction(0)
         self._stopped = False
+        self._swap: list[str] = []
         self._encode_rgb = ModalityEncoder(Modality.THERMAL)  # as it is; 16 bit is stretched
         self.rgb_info: VideoInfo = self._rgb.info
         self.aux_info: VideoInfo | None = None
@@ -130,7 +131,11 @@ class PairedSource(ClosedOnExit):
         """What a person should know about times and pictures; complete after the first pair."""
         if self._streams is None or self._encode_aux is None:
             return tuple(clock_remarks(self._rgb))
-        return (*self._streams.remarks, *self._encode_aux.remarks)
+        return (*self._swap, *self._streams.remarks, *self._encode_aux.remarks)
+
+    def measured_rgb(self) -> VideoInfo:
+        """Return what the first stream claims, with its frames counted."""
+        return self._rgb.measured()
 
     @property
     def counts(self) -> PairCounts:
@@ -182,6 +187,9 @@ class PairedSource(ClosedOnExit):
             if partner is None and on_missing is OnMissing.STOP:
                 self._stopped = True
                 return
+            if not self._pairs:
+                second = None if nearest is None else nearest.pixels
+                self._swap = swap_remarks(self.rgb_info, streams.aux.info, rgb.pixels, second)
             self._count(rgb, partner, last)
             last = partner
             shown = nearest if on_missing is OnMissing.HOLD else partner
@@ -264,7 +272,7 @@ def open_pair(
         to_grid = pairing.to_grid
         if isinstance(to_grid, HomographyGrid):
             to_grid.require_sizes(streams.aux.info.size, streams.rgb.info.size)
-        guess = modality_of(streams.aux, modality)
+        guess = modality_of(streams.aux, modality, streams.rgb.info.path)
         return PairedSource(streams, guess, start=start, end=end, encoding=encoding)
     except BaseException:
         streams.close()

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
+from itertools import pairwise
+from statistics import median_low
 from types import TracebackType
 from typing import Final, Self
 
@@ -89,6 +92,16 @@ class FrameSource(ClosedOnExit):
         except DecodeError:  # it is said when the stream is read
             return self.info
 
+    @property
+    def end_s(self) -> Fraction | None:
+        """When the last frame ends, in seconds, by its stamp if that is written down, else as claimed."""
+        info, stamps = self.measured(), None
+        with suppress(DecodeError):
+            stamps = self.frame_stamps()
+        if stamps:
+            return stamps[-1] * info.time_base + 1 / (info.frame_rate or DEFAULT_FRAME_RATE)
+        return None if info.duration_s is None else info.start_s + info.duration_s
+
     def stamps(self) -> Sequence[int]:
         """Return the stamps of all frames, rising; counted from the rate where they are not written down.
 
@@ -103,11 +116,12 @@ class FrameSource(ClosedOnExit):
 
 
 def measured_by(info: VideoInfo, stamps: Sequence[int]) -> VideoInfo:
-    """Return what the stamps of all frames say; the rate that is claimed stays where it agrees with them."""
+    """Return what the stamps of all frames say; the rate that is claimed stays where most agree with it."""
     if not stamps:
         return info
-    rate, intervals = info.frame_rate, len(stamps) - 1
-    span_s = (stamps[-1] - stamps[0]) * info.time_base
-    if intervals and span_s and (rate is None or abs(span_s * rate - intervals) > 1):
-        rate = intervals / span_s
+    rate, intervals = info.frame_rate, [later - earlier for earlier, later in pairwise(stamps)]
+    if intervals:
+        usual = median_low(intervals)
+        if rate is None or abs(usual - 1 / (rate * info.time_base)) > max(1, usual // 100):
+            rate = len(intervals) / ((stamps[-1] - stamps[0]) * info.time_base)
     return replace(info, frame_count=len(stamps), frame_rate=rate)

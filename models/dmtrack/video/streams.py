@@ -337,14 +337,16 @@ class StreamPair(ClosedOnExit):
         found = [*self.notes, *clock_remarks(self.rgb), *clock_remarks(self.aux)]
         times = self._time_remarks(self.rgb.info, self.aux.info)
         if times:  # what a header claims is not enough to advise
-            times = self._time_remarks(self.rgb.measured(), self.aux.measured())
+            times = self._time_remarks(self.rgb.measured(), self.aux.measured(), self._true_spans())
         return [*found, *times, *self._shape_remarks()]
 
-    def _time_remarks(self, rgb_info: VideoInfo, aux_info: VideoInfo) -> list[str]:
+    def _time_remarks(
+        self, rgb_info: VideoInfo, aux_info: VideoInfo, spans: tuple[TimeSpan, TimeSpan] | None = None
+    ) -> list[str]:
         pairing, found = self.pairing, list[str]()
         if pairing.sync is not Sync.INDEX and pairing.rate_ratio == 1:
             found += length_remark(rgb_info, aux_info)
-        rgb, aux = TimeSpan.of(rgb_info), TimeSpan.of(aux_info, pairing.shift_s, pairing.rate_ratio)
+        rgb, aux = spans or (TimeSpan.of(rgb_info), self.aux_span)
         if pairing.sync is not Sync.PTS or rgb.common(aux) is None:
             return found
         late_s = aux.start_s - rgb.start_s
@@ -396,13 +398,12 @@ class StreamPair(ClosedOnExit):
         Raises:
             PairingError: They do not.
         """
-        if self.pairing.sync is Sync.INDEX or self._shares_time(self.rgb.info, self.aux.info):
+        if self.pairing.sync is Sync.INDEX:
             return
-        rgb_info, aux_info = self.rgb.measured(), self.aux.measured()
-        if self._shares_time(rgb_info, aux_info):
-            return
-        rgb = TimeSpan.of(rgb_info)
-        aux = TimeSpan.of(aux_info, self.pairing.shift_s, self.pairing.rate_ratio)
+        claimed = TimeSpan.of(self.rgb.info), self.aux_span
+        for rgb, aux in (claimed, self._true_spans()):
+            if rgb.common(aux.widened(self.max_skew_s)) is not None:
+                return
         offset_ms = float((rgb.start_s - aux.start_s + self.pairing.shift_s) * 1000)
         raise PairingError(
             f"the streams share no time: {self.rgb.info.path.name} covers {rgb}, "
@@ -410,9 +411,14 @@ class StreamPair(ClosedOnExit):
             hint=f"--offset-ms {offset_ms:.0f} would make them start together",
         )
 
-    def _shares_time(self, rgb: VideoInfo, aux: VideoInfo) -> bool:
-        span = TimeSpan.of(aux, self.pairing.shift_s, self.pairing.rate_ratio)
-        return TimeSpan.of(rgb).common(span.widened(self.max_skew_s)) is not None
+    def _true_spans(self) -> tuple[TimeSpan, TimeSpan]:
+        """Return the time that both streams cover by their stamps, on the clock of the first."""
+        start_s, ratio = self.aux.info.start_s, self.pairing.rate_ratio
+        end_s = self.aux.end_s
+        if end_s is not None:
+            end_s = start_s + (end_s - start_s) * ratio + self.pairing.shift_s
+        rgb = TimeSpan(self.rgb.info.start_s, self.rgb.end_s)
+        return rgb, TimeSpan(start_s + self.pairing.shift_s, end_s)
 
     def close(self) -> None:
         """Close both streams."""
