@@ -16,6 +16,10 @@ from typing import Final
 _REAL: Final = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,4})?", re.ASCII)
 _NOT_FINITE: Final = re.compile(r"[-+]?(?:nan|inf|infinity)", re.ASCII | re.IGNORECASE)
 _WHOLE: Final = re.compile(r"[-+]?\d{1,18}", re.ASCII)
+_FIELD_END: Final = re.compile(r"[;\s]+")
+_FIELD: Final = re.compile(r"[-+]?\d+(?:,\d+)?(?:[eE][-+]?\d+)?|nan", re.ASCII | re.IGNORECASE)
+_DECIMAL: Final = re.compile(r"(\d),(\d)", re.ASCII)
+_LEADING_ZERO: Final = re.compile(r",0\d", re.ASCII)
 _COMMA: Final = re.compile(r"[-+]?\d+,\d+", re.ASCII)
 _LONGEST: Final = 400
 """Characters of a number: a 64-bit float written out in full has fewer, unless it is next to nothing."""
@@ -58,6 +62,27 @@ def exact(text: str) -> Fraction:
     if not all(not value or 1 / _LARGEST <= abs(value) <= _LARGEST for value in values):
         raise ValueError(f"{shown(text)} is too large or too small")
     return Fraction(over.strip()) / Fraction(under.strip() or 1)
+
+
+def with_points(text: str) -> str:
+    """Return a table of numbers with points for decimal commas, as spreadsheets in half of Europe write them.
+
+    Commas are decimal where semicolons or blanks stand between the numbers, which the first row tells.
+    Whether `10,20 30,40` is two numbers or two corners nobody can tell, unless a row has a number without a
+    comma, or one with a fraction that begins with 0.
+    """
+    first = next((line for line in text.splitlines() if line.strip()), "")
+    if not _is_mixed(first):
+        return text
+    rows = [_FIELD_END.split(line.strip(" ;\t")) for line in text.splitlines() if line.strip()]
+    if not any("," not in field or _LEADING_ZERO.search(field) for row in rows for field in row):
+        raise ValueError(f"{shown(first)}: are these decimal commas, or corners? Write decimals with a point")
+    return _DECIMAL.sub(r"\1.\2", text)
+
+
+def _is_mixed(line: str) -> bool:
+    fields = _FIELD_END.split(line.strip(" ;\t"))
+    return len(fields) > 1 and "," in line and all(_FIELD.fullmatch(field) for field in fields)
 
 
 def json_value(text: str) -> object:

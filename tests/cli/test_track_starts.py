@@ -120,3 +120,31 @@ def test_an_id_in_two_files(track: Track) -> None:
     outcome = track("--box-file", "a.txt", "--box-file", "b.txt")
     assert outcome.code == 3
     assert outcome.error_lines == ["error: b.txt: target id 9 is in a.txt too"]
+
+
+@pytest.mark.parametrize("option", ["--box", "--box-file"])
+def test_two_corners_are_doubted_and_may_be_said(track: Track, option: str) -> None:
+    corners = "60,30,76,46"  # as a corner and a size it reaches far beyond the 96x64 frame
+    value = corners if option == "--box" else write(f"{corners}\n", "corners.txt")
+    outcome = track(option, value, "--no-video", "--end", "2")
+    assert outcome.code == 0
+    assert (
+        "only 35% of box 60,30,76,46 lies in the 96x64 frame; two corners would be 60,30,16,16" in outcome.err
+    )
+    assert "--box-format xyxy" in outcome.err
+    said = track(option, value, "--box-format", "xyxy", "--no-video", "--end", "2", "--overwrite")
+    assert said.code == 0
+    assert "two corners" not in said.err
+    assert read_rows(Path("out/boxes.txt"))[0].box.xywh == (60, 30, 16, 16)
+
+
+def test_shares_of_the_picture_are_a_box(track: Track) -> None:
+    words = ["--box", "0.25,0.25,0.5,0.25", "--box-format", "cxcywh", "--no-video", "--end", "2"]
+    assert track(*words).code == 0
+    assert read_rows(Path("out/boxes.txt"))[0].box.xywh == (0, 8, 48, 16)
+
+
+def test_a_box_that_lies_mostly_outside_is_doubted(track: Track) -> None:
+    outcome = track("--box", "80,10,60,50", "--no-video", "--end", "2")
+    assert outcome.code == 0
+    assert "only 27% of box 80,10,60,50 lies in the 96x64 frame" in outcome.err

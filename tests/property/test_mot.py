@@ -125,7 +125,7 @@ def test_what_others_write_is_read(line: str) -> None:
         ("1,1,2,,4,5,1", "y '' is not a number"),
         ("0,1,2,3,4,5,1", "frame number '0'"),
         ("1.5,1,2,3,4,5,1", "frame number '1.5'"),
-        ("1,-1,2,3,4,5,1", "target id '-1'"),
+        ("1,-2,2,3,4,5,1", "target id '-2'"),
         ("1,1,nan,3,4,5,1", "x 'nan' is not finite"),
         ("1,1,2,3,0,5,1", "no area"),
         ("1,1,2,3,4,5,high", "confidence 'high'"),

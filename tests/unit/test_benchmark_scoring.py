@@ -13,7 +13,8 @@ from dmtrack.evaluation.benchmarks import BENCHMARKS, BenchmarkName
 from dmtrack.evaluation.comparison import compare, paired_difference
 from dmtrack.evaluation.evaluation import evaluate_results
 from dmtrack.evaluation.scoring import Missing, ProblemKind, ScoringOptions, TrackerScore, score_tracker
-from dmtrack.evaluation.tracker_files import RowOrder, TrackerFiles, find_trackers
+from dmtrack.evaluation.tracker_files import TrackerFiles, find_trackers
+from dmtrack.geometry.box import BoxFormat
 
 LASHER = BENCHMARKS[BenchmarkName.LASHER]
 FRAMES = 30
@@ -83,7 +84,7 @@ def test_lengths_columns_and_damage_are_said(data: AnnotatedSet, tmp_path: Path)
     }
     order = next(problem for problem in score.problems if problem.kind is ProblemKind.ORDER)
     assert "--order xyxy" in str(order)
-    right = score_tracker(tracker, data, LASHER, ScoringOptions(order=RowOrder.XYXY))
+    right = score_tracker(tracker, data, LASHER, ScoringOptions(order=BoxFormat.XYXY))
     assert ProblemKind.ORDER not in kinds(right)
     assert right.figures[0] == pytest.approx((10 / 30 + 1 + 1) / 3)
 

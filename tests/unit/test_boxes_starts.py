@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from dmtrack.boxes.reading import read_rows
 from dmtrack.boxes.starts import read_targets
 from dmtrack.errors import BoxError, FormatError
-from dmtrack.geometry.box import Box
+from dmtrack.geometry.box import Box, BoxFormat
 from dmtrack.tracking.start import TargetStart
 
 HEADER = "frame,time_s,aux_time_s,skew_ms,id,x,y,w,h,score,state,aux_present,infer_ms\n"
@@ -57,7 +58,7 @@ def test_the_csv_of_a_run(tmp_path: Path) -> None:
     rows = "4,0.4,,,3,1.5,2,3,4,0.9,tracked,0,1.0\n5,0.5,,,3,9,2,3,4,0.9,tracked,0,1.0\n"
     path = write(tmp_path, HEADER + rows, "boxes.csv")
     assert read_targets(path) == (TargetStart(Box(1.5, 2, 3, 4), 3, 4),)
-    with pytest.raises(BoxError, match="holds no box"):
+    with pytest.raises(FormatError, match="holds no frame"):
         read_targets(write(tmp_path, HEADER, "empty.csv"))
 
 
@@ -90,3 +91,60 @@ def test_no_file(tmp_path: Path) -> None:
     (tmp_path / "picture.png").write_bytes(b"\x89PNG\xff\xfe")
     with pytest.raises(FormatError, match="not a text file"):
         read_targets(tmp_path / "picture.png")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("14,0000;23,0000;30,0000;40,5000\n15,0000;23,0000;30,0000;40,5000\n", id="spreadsheet"),
+        pytest.param("14;23;30;40,5\n", id="whole-numbers-between"),
+        pytest.param("14\t23,0\t30,00\t40,5\n15,5\t23\t30\t40\n", id="tabs"),
+        pytest.param("14 23 30 40,5\n", id="blanks"),
+    ],
+)
+def test_decimal_commas_are_no_corners(tmp_path: Path, text: str) -> None:
+    assert read_targets(write(tmp_path, text)) == (Box(14, 23, 30, 40.5),)
+
+
+@pytest.mark.parametrize("text", ["10,20;40,20;40,60;10,60\n", "10,20 40,20 40,60 10,60\n"])
+def test_what_may_be_decimals_or_corners_is_refused(tmp_path: Path, text: str) -> None:
+    with pytest.raises(FormatError, match=r"row 1 .*decimal commas, or corners"):
+        read_targets(write(tmp_path, text))
+
+
+def test_decimal_commas_in_mot(tmp_path: Path) -> None:
+    path = write(tmp_path, "1;3;14,5;23,25;30,0;40,0;0,9;-1;-1;-1\n")
+    assert read_targets(path) == (TargetStart(Box(14.5, 23.25, 30, 40), 3, 0),)
+
+
+def test_detections_take_free_ids(tmp_path: Path) -> None:
+    rows = "3,-1,1,2,13,14,0.9,-1,-1,-1\n3,-1,5,6,17,18,0.9,-1,-1,-1\n4,-1,2,2,13,14,0.9,-1,-1,-1\n"
+    path = write(tmp_path, rows)
+    assert read_targets(path, first_frame=2) == (Box(1, 2, 13, 14), Box(5, 6, 17, 18)), "numbered later"
+    first = (TargetStart(Box(1, 2, 13, 14), 1, 2), TargetStart(Box(5, 6, 17, 18), 2, 2))
+    assert read_targets(path) == first, "and those of later frames are other views of the same things"
+    mixed = write(tmp_path, "1,2,1,2,3,4,1\n1,-1,5,6,7,8,1\n1,-1,9,9,9,9,1\n", "mixed.txt")
+    ids = [(row.target_id, row.box.x) for row in read_rows(mixed)]
+    assert ids == [(1, 5), (2, 1), (3, 9)]
+
+
+@pytest.mark.parametrize("confidence", ["", " 0.93"], ids=["label", "prediction"])
+def test_yolo_text_is_a_target_a_row(tmp_path: Path, confidence: str) -> None:
+    path = write(tmp_path, f"0 0.5 0.5 0.25 0.5{confidence}\n7 0.25 0.75 0.125 0.25{confidence}\n")
+    assert read_targets(path, 0, (640, 480)) == (Box(240, 120, 160, 240), Box(120, 300, 80, 120))
+
+
+@pytest.mark.parametrize(
+    ("order", "text"),
+    [
+        (BoxFormat.XYXY, "10,20,40,60\n"),
+        (BoxFormat.CXCYWH, "25 40 30 40\n"),
+        (BoxFormat.XYWH, "10,20,30,40\n"),
+    ],
+)
+def test_four_numbers_are_what_the_person_says(tmp_path: Path, order: BoxFormat, text: str) -> None:
+    assert read_targets(write(tmp_path, text), 0, (640, 480), order) == (Box(10, 20, 30, 40),)
+    x, y, w, h = map(float, text.replace(",", " ").split())
+    assert Box(x, y, w, h).read_as(order, 640, 480) == Box(10, 20, 30, 40)
+    shares = Box(x / 640, y / 480, w / 640, h / 480).read_as(order, 640, 480)
+    assert shares.xywh == pytest.approx((10, 20, 30, 40))

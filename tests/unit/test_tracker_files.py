@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from dmtrack.errors import FormatError
-from dmtrack.evaluation.tracker_files import RowOrder, find_trackers, in_order, read_track, unpacked
+from dmtrack.evaluation.tracker_files import find_trackers, in_order, read_track, unpacked
+from dmtrack.geometry.box import BoxFormat
 
 BOXES = [[1.0, 2.0, 30.0, 40.0], [2.5, 2.0, 30.0, 40.0]]
 NAMES = frozenset({"car", "tree_2", "CarLight", "man_105", "run"})
@@ -65,9 +66,9 @@ def test_vot_regions_and_confidences(tmp_path: Path) -> None:
 
 def test_orders_of_columns() -> None:
     box = np.array([[10.0, 20.0, 4.0, 6.0]])
-    assert in_order(np.array([[10.0, 20.0, 14.0, 26.0]]), RowOrder.XYXY).tolist() == box.tolist()
-    assert in_order(np.array([[12.0, 23.0, 4.0, 6.0]]), RowOrder.CXCYWH).tolist() == box.tolist()
-    assert in_order(box, RowOrder.XYWH) is box
+    assert in_order(np.array([[10.0, 20.0, 14.0, 26.0]]), BoxFormat.XYXY).tolist() == box.tolist()
+    assert in_order(np.array([[12.0, 23.0, 4.0, 6.0]]), BoxFormat.CXCYWH).tolist() == box.tolist()
+    assert in_order(box, BoxFormat.XYWH) is box
 
 
 @pytest.mark.parametrize("text", ["", "1,2,3\n", "a,b,c,d\n", "1,2,30,40\n1,2,30\n"])

@@ -253,8 +253,8 @@ def _require_boxes(item: BatchItem, info: VideoInfo) -> None:
         BoxError: There is none, or one is outside.
         FormatError: A ground-truth file is malformed.
     """
-    begin = _index(item.start, info.frame_rate) or 0
-    given = [target for path in item.box_files for target in read_targets(path, begin)]
+    begin, size = _index(item.start, info.frame_rate) or 0, (info.width, info.height)
+    given = [target for path in item.box_files for target in read_targets(path, begin, size)]
     boxes = [*item.boxes, *(one.box if isinstance(one, TargetStart) else one for one in given)]
     if not boxes:
         truths = find_ground_truth(item.rgb)
@@ -265,7 +265,7 @@ def _require_boxes(item: BatchItem, info: VideoInfo) -> None:
         at = 0 if item.start is None else item.start.index
         boxes = [] if at is None else [box_at(path, at) for path in truths]
     for box in boxes:
-        box.require_inside(info.width, info.height)
+        box.require_inside(*size)
 
 
 def _expected_frames(item: BatchItem, info: VideoInfo) -> int | None:

@@ -19,7 +19,7 @@ from dmtrack.boxes.formats.table import read_table
 from dmtrack.boxes.formats.vot import has_values, read_vot
 from dmtrack.boxes.parsing import number, words_of
 from dmtrack.boxes.results import PictureSize, RecordingResults, ResultsGatherer
-from dmtrack.datasets.ground_truth import read_text
+from dmtrack.datasets.ground_truth import truth_lines
 from dmtrack.errors import FormatError, translated
 from dmtrack.numbers import json_value
 from dmtrack.output.record import RECORD, read_run_json
@@ -144,7 +144,7 @@ def recognise(path: Path) -> ResultFormat:
     """
     if path.is_file() and zipfile.is_zipfile(path):
         return ResultFormat.CVAT
-    lines = [line for line in read_text(path).splitlines() if line.strip()]
+    lines = [line for line in truth_lines(path) if line.strip()]
     if not lines:
         raise FormatError("the file is empty", where=path)
     if lines[0].lstrip().startswith("{"):

@@ -168,6 +168,11 @@ class ResultsGatherer:
     _frames: dict[int, dict[str, Any]] = field(default_factory=dict)
     _entries: dict[int, dict[int, TrackedBox | AbsentTarget]] = field(default_factory=dict)
 
+    @property
+    def target_ids(self) -> set[int]:
+        """The ids of all targets so far."""
+        return {target_id for entries in self._entries.values() for target_id in entries}
+
     def add_frame(self, index: int, **said: float | None) -> None:
         """Note a frame and what is said of it: fields of `FrameBoxes`; what was said earlier stands.
 

@@ -1,8 +1,10 @@
-"""Start boxes from a file of any kind we know: ground truth, MOT, or the CSV of a run.
+"""Start boxes from a file of any kind we know.
 
-    4 or 8 values a row          ground truth of one target: the first row counts, on the first frame
-    6, 7, 9 or more values       MOT: each id starts at its first row, under its own id
-    a header with `frame` and `id`   the CSV of a run, like MOT
+    4 or 8 values a row              ground truth of one target: the first row counts, on the first frame
+    5 or 6, all but the first 0 to 1 YOLO text (`class cx cy w h`, shares of the picture): a target a row
+    6, 7, 9 or more values           MOT: each id starts at its first row, under its own id; of detections
+                                     (id -1) those of the first frame that has any, under free ids
+    a table, JSON, COCO, CVAT        results as `dmtrack export` reads them, like MOT
 
 Eight values are always a polygon (VOT), so a MOT file with eight columns cannot be told and is not MOT here.
 """
@@ -10,48 +12,90 @@ Eight values are always a polygon (VOT), so a MOT file with eight columns cannot
 from __future__ import annotations
 
 import logging
+import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from dmtrack.boxes.formats.mot import LEAST_COLUMNS, read_mot
-from dmtrack.boxes.formats.table import read_table
+from dmtrack.boxes.formats.mot import is_detection
 from dmtrack.boxes.parsing import words_of
-from dmtrack.datasets.ground_truth import box_at, read_text
-from dmtrack.errors import BoxError
-from dmtrack.geometry.box import Box
+from dmtrack.boxes.reading import read_rows
+from dmtrack.datasets.ground_truth import box_at, truth_lines
+from dmtrack.errors import BoxError, FormatError, translated
+from dmtrack.geometry.box import Box, BoxFormat
+from dmtrack.numbers import finite
 from dmtrack.tracking.result import TrackedBox
 from dmtrack.tracking.start import TargetStart
 
 _log = logging.getLogger(__name__)
 
-_TRUTH_COLUMNS: Final = (4, 8)
+_TRUTH_COLUMNS: Final = (1, 2, 3, 4, 5, 8)
+"""Of 1, 2, 3 and 5 the reader of ground truth says what is wrong."""
 
 
-def read_targets(path: Path, first_frame: int = 0) -> tuple[Box | TargetStart, ...]:
+def read_targets(
+    path: Path,
+    first_frame: int = 0,
+    size: tuple[int, int] | None = None,
+    order: BoxFormat = BoxFormat.XYWH,
+) -> tuple[Box | TargetStart, ...]:
     """Read the targets of a file of boxes.
 
     Args:
-        path: A ground-truth file, a MOT file, or the CSV of a run.
-        first_frame: 0-based index of the first frame that is looked at: a target of a MOT or CSV file
+        path: A file as above.
+        first_frame: 0-based index of the first frame that is looked at: a target of a file with frames in it
             starts at its first row from there on; one that ends before is left out.
+        size: Width and height of the frame, which YOLO text needs.
+        order: What the four numbers of a ground-truth file are.
 
     Returns:
-        One `Box` for a ground-truth file (its first row, whatever `first_frame` is); else one
-        `TargetStart` an id, in order of the ids.
+        Boxes for files without frames (of ground truth the first row, whatever `first_frame` is), and for
+        detections in the first frame; else one `TargetStart` an id, in order of the ids.
 
     Raises:
         FormatError: The file cannot be read, or a row (named) is malformed.
         BoxError: The file holds no box, or none from `first_frame` on.
     """
-    words = next((words_of(line) for line in read_text(path).splitlines() if line.strip()), [])
-    if {"frame", "id"} <= set(words):
-        rows = [row for recording in read_table(path, path.stem) for row in recording.rows]
-    elif len(words) >= LEAST_COLUMNS and len(words) not in _TRUTH_COLUMNS:
-        rows = list(read_mot(path, path.stem).rows)
-    else:
-        return (box_at(path),)
-    return _starts(rows, path, first_frame)
+    with translated(FormatError, "cannot be read", where=path):
+        if zipfile.is_zipfile(path):
+            return _starts(read_rows(path), path, first_frame)
+        lines = [line for line in truth_lines(path) if line.strip()]
+        words = [words_of(line) for line in lines]
+        if words and size is not None and all(map(_is_yolo, words)):
+            return tuple(_yolo_box(row, size) for row in words)
+        if not words or (len(words[0]) in _TRUTH_COLUMNS and _is_number(words[0][0])):
+            box = box_at(path, corners=True if order is BoxFormat.XYXY else None)
+            return (box.read_as(order, *size) if size and order is BoxFormat.CXCYWH else box,)
+        rows = read_rows(path)
+        if is_detection(lines[0]):
+            return _detected(rows, path, first_frame)
+        return _starts(rows, path, first_frame)
+
+
+def _is_yolo(words: Sequence[str]) -> bool:
+    """Tell a row of YOLO text, with or without a confidence, from one of MOT: no box is so small."""
+    numbers = [float(word) for word in words if _is_number(word)]
+    return len(words) == len(numbers) in (5, 6) and numbers[0].is_integer() and max(numbers[1:]) <= 1
+
+
+def _is_number(word: str) -> bool:
+    try:
+        finite(word)
+    except ValueError:
+        return False
+    return True
+
+
+def _yolo_box(words: Sequence[str], size: tuple[int, int]) -> Box:
+    cx, cy, w, h = (finite(word) for word in words[1:5])
+    return Box(cx, cy, w, h).read_as(BoxFormat.CXCYWH, *size)
+
+
+def _detected(rows: Sequence[TrackedBox], path: Path, first_frame: int) -> tuple[Box | TargetStart, ...]:
+    """Return the detections of one frame: later ones are others of the same things."""
+    begin = min((row.frame_index for row in rows if row.frame_index >= first_frame), default=-1)
+    starts = _starts([row for row in rows if row.frame_index == begin], path, first_frame)
+    return tuple(start.box for start in starts) if begin == first_frame else starts
 
 
 def _starts(rows: Sequence[TrackedBox], path: Path, first_frame: int) -> tuple[TargetStart, ...]:

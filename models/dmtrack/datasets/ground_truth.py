@@ -14,6 +14,7 @@ their `absent.txt`, so its meaning is told from the boxes: a frame without a box
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,8 +23,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from dmtrack.errors import BoxError, DatasetError, FormatError
+from dmtrack.errors import BoxError, DatasetError, FormatError, translated
 from dmtrack.geometry.box import Box
+from dmtrack.numbers import real, shown, with_points
 
 Floats = npt.NDArray[np.float64]
 
@@ -68,7 +70,7 @@ def read_boxes(path: Path, *, origin: int | None = None, corners: bool | None = 
     Raises:
         FormatError: The file cannot be read, or a row (named) is not 4 or 8 numbers.
     """
-    lines = read_text(path).rstrip().splitlines()
+    lines = truth_lines(path)
     return _truth(_parse_rows(lines, path), path, origin, corners)
 
 
@@ -86,7 +88,7 @@ def read_flags(path: Path) -> npt.NDArray[np.bool_]:
     words = read_text(path).translate(_SEPARATORS).split()
     for number, word in enumerate(words, start=1):
         if word not in ("0", "1"):
-            raise FormatError(f"row {number} is {word!r}", where=path, hint="each row is 0 or 1")
+            raise FormatError(f"row {number} is {shown(word)}", where=path, hint="each row is 0 or 1")
     return np.array([word == "1" for word in words], dtype=np.bool_)
 
 
@@ -103,7 +105,7 @@ def box_at(path: Path, row: int = 0, *, origin: int | None = None, corners: bool
         FormatError: The file cannot be read, or the row is not 4 or 8 numbers.
         BoxError: The file ends before it, or the row says that the target is absent.
     """
-    lines = read_text(path).rstrip().splitlines()
+    lines = truth_lines(path)
     if not lines:
         raise BoxError("the file holds no box", where=path, hint="write x,y,w,h in pixels in its first line")
     if not 0 <= row < len(lines):
@@ -171,7 +173,7 @@ def _files_naming(video: Path) -> tuple[Path, ...]:
 
 def _starts_with_numbers(path: Path) -> bool:
     try:
-        _parse_rows(read_text(path).splitlines()[:1], path)
+        _parse_rows(truth_lines(path)[:1], path)
     except FormatError:
         return False
     return True
@@ -183,12 +185,18 @@ def read_text(path: Path) -> str:
     Raises:
         FormatError: It cannot be read, or is no text.
     """
-    try:
+    with translated(FormatError, "is not a text file", where=path):
         return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError:
-        raise FormatError("is not a text file", where=path) from None
-    except OSError as error:
-        raise FormatError(f"cannot be read ({error.strerror})", where=path) from error
+
+
+def truth_lines(path: Path) -> list[str]:
+    """Return the lines of a table of numbers, with points for decimal commas, without blank ones at the end.
+
+    Raises:
+        FormatError: It cannot be read, is no text, or whether its commas are decimal cannot be told.
+    """
+    with translated(FormatError, "row 1", where=path):
+        return with_points(read_text(path)).rstrip().splitlines()
 
 
 def _parse_rows(lines: list[str], path: Path, first_row: int = 1) -> Floats:
@@ -213,13 +221,13 @@ def _first_bad_row(words: list[list[str]], path: Path, first_row: int) -> Format
             return FormatError(f"row {number} has {len(row)} values, not {wanted}", where=path)
         for word in row:
             if not _is_number(word):
-                return FormatError(f"row {number} holds {word!r}, which is not a number", where=path)
+                return FormatError(f"row {number} holds {shown(word)}, which is not a number", where=path)
     return FormatError("the rows are not numbers", where=path)
 
 
 def _is_number(word: str) -> bool:
     try:
-        return not np.isinf(float(word))
+        return not math.isinf(real(word))
     except ValueError:
         return False
 

@@ -28,7 +28,8 @@ from dmtrack.evaluation.metric import padded, track_boxes
 from dmtrack.evaluation.multistart import MultiStart
 from dmtrack.evaluation.overlap import Floats, iou_per_frame, is_box
 from dmtrack.evaluation.scoring import TrackerScore
-from dmtrack.evaluation.tracker_files import RowOrder, read_track
+from dmtrack.evaluation.tracker_files import read_track
+from dmtrack.geometry.box import BoxFormat
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -156,7 +157,7 @@ def _saved(figure: Figure, kind: str) -> bytes:
 
 
 def worst_sequences(
-    evaluation: Evaluation, count: int, order: RowOrder = RowOrder.XYWH
+    evaluation: Evaluation, count: int, order: BoxFormat = BoxFormat.XYWH
 ) -> tuple[WorstSequence, ...]:
     """Return the sequences in which the first tracker does worst, of those whose pictures are there.
 
@@ -180,7 +181,7 @@ def worst_sequences(
     return tuple(found)
 
 
-def _shots(annotation: Annotation, trackers: Sequence[TrackerScore], order: RowOrder) -> dict[str, bytes]:
+def _shots(annotation: Annotation, trackers: Sequence[TrackerScore], order: BoxFormat) -> dict[str, bytes]:
     pictures = annotation.pictures()
     if pictures is None:
         return {}
@@ -207,7 +208,7 @@ def _chosen(ious: Floats, known: npt.NDArray[np.bool_]) -> list[int]:
     return sorted({int(frames[0]), worst, int(frames[-1])})
 
 
-def _boxes(tracker: TrackerScore, annotation: Annotation, order: RowOrder) -> Floats:
+def _boxes(tracker: TrackerScore, annotation: Annotation, order: BoxFormat) -> Floats:
     """Return `(T, 4)` boxes of a tracker in the frames of the truth, NaN where it has none."""
     nothing = np.full((len(annotation), 4), np.nan)
     score = next((one for one in tracker.sequences if one.name == annotation.name), None)

@@ -16,7 +16,8 @@ from dmtrack.evaluation.benchmarks import BENCHMARKS, Benchmark, BenchmarkName, 
 from dmtrack.evaluation.metric import Curve
 from dmtrack.evaluation.multistart import MultiStart, anchors_of
 from dmtrack.evaluation.overlap import Floats, is_box, raw_iou
-from dmtrack.evaluation.tracker_files import RowOrder, Track, TrackerFiles, in_order, read_track
+from dmtrack.evaluation.tracker_files import Track, TrackerFiles, in_order, read_track
+from dmtrack.geometry.box import BoxFormat
 from dmtrack.options import Option
 
 _PANEL: Final = "Scoring results"
@@ -44,8 +45,8 @@ class ScoringOptions:
         Missing, Option("--missing", "What a sequence without results counts as.", panel=_PANEL)
     ] = Missing.SKIP
     order: Annotated[
-        RowOrder, Option("--order", "What the numbers of a row of results are.", panel=_PANEL)
-    ] = RowOrder.XYWH
+        BoxFormat, Option("--order", "What the numbers of a row of results are.", panel=_PANEL)
+    ] = BoxFormat.XYWH
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -279,7 +280,7 @@ class _Scoring:
             )
             for kind, entries in self._found.items()
         ]
-        if self.options.order is RowOrder.XYWH and 2 * self._corner_like > self._first_rows:
+        if self.options.order is BoxFormat.XYWH and 2 * self._corner_like > self._first_rows:
             detail = f"{self._corner_like} of {self._first_rows} first rows fit the truth as x1,y1,x2,y2 only"
             counted = "counted as x,y,w,h; give --order xyxy to read them as corners"
             found.append(ResultsProblem(name, ProblemKind.ORDER, (), detail, counted))
@@ -354,5 +355,5 @@ def corner_like(rows: Floats, truth: Floats) -> bool | None:
     if not known.any():
         return None
     as_size = np.nanmean(raw_iou(shown[known], true[known]))
-    as_corners = np.nanmean(raw_iou(in_order(shown[known], RowOrder.XYXY), true[known]))
+    as_corners = np.nanmean(raw_iou(in_order(shown[known], BoxFormat.XYXY), true[known]))
     return bool(as_size < _FITS < as_corners)

@@ -17,7 +17,6 @@ import zipfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +28,7 @@ from dmtrack.boxes.reading import MOT, TABLE, read_results
 from dmtrack.boxes.results import RecordingResults
 from dmtrack.datasets.ground_truth import read_boxes
 from dmtrack.errors import FormatError, translated
+from dmtrack.geometry.box import BoxFormat
 from dmtrack.output.record import RECORD
 from dmtrack.tracking.result import TrackState
 
@@ -43,14 +43,6 @@ _BESIDE: Final = re.compile(
 _EXPERIMENTS: Final = frozenset({"baseline", "longterm", "realtime", "unsupervised", "rgbd-unsupervised"})
 _ABOUT_OTHERS: Final = frozenset({"readme.txt", "list.txt", RECORD, "batch.json", "sequences.txt"})
 _MOST_BYTES: Final = 8 << 30
-
-
-class RowOrder(StrEnum):
-    """What the four numbers of a row are."""
-
-    XYWH = "xywh"
-    XYXY = "xyxy"
-    CXCYWH = "cxcywh"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -74,7 +66,7 @@ class Track:
         return len(self.rows)
 
 
-def read_track(path: Path, order: RowOrder = RowOrder.XYWH) -> Track:
+def read_track(path: Path, order: BoxFormat = BoxFormat.XYWH) -> Track:
     """Read a file of results in any known format.
 
     Args:
@@ -103,11 +95,11 @@ def _read(path: Path) -> Track:
         raise plain from None
 
 
-def in_order(rows: Floats, order: RowOrder) -> Floats:
+def in_order(rows: Floats, order: BoxFormat) -> Floats:
     """Return rows of 4 numbers as `x, y, w, h`; rows of 8 are left as they are."""
-    if rows.shape[1] != len("xywh") or order is RowOrder.XYWH:
+    if rows.shape[1] != len("xywh") or order is BoxFormat.XYWH:
         return rows
-    if order is RowOrder.XYXY:
+    if order is BoxFormat.XYXY:
         return np.hstack((rows[:, :2], rows[:, 2:] - rows[:, :2]))
     return np.hstack((rows[:, :2] - rows[:, 2:] / 2, rows[:, 2:]))
 

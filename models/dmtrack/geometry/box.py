@@ -5,9 +5,18 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from enum import StrEnum
 
 from dmtrack.errors import BoxError
 from dmtrack.numbers import real, shown
+
+
+class BoxFormat(StrEnum):
+    """What the four numbers of a box are: a corner and a size, two corners, or a centre and a size."""
+
+    XYWH = "xywh"
+    XYXY = "xyxy"
+    CXCYWH = "cxcywh"
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +95,27 @@ class Box:
                 hint="write x,y,w,h in pixels, for example 10,20,30,40",
             ) from None
         return cls(x, y, w, h)
+
+    def read_as(self, order: BoxFormat, width: int, height: int) -> Box:
+        """Return the box that its four numbers mean in another order, in a `width` x `height` frame.
+
+        Numbers none of which is above 1 are shares of the frame.
+
+        Raises:
+            BoxError: The second of two corners does not lie to the right of and below the first.
+        """
+        x, y, w, h = self.xywh
+        if max(self.xywh) <= 1:
+            x, y, w, h = x * width, y * height, w * width, h * height
+        if order is BoxFormat.XYXY:
+            return Box(x, y, w - x, h - y)
+        return Box.from_cxcywh(x, y, w, h) if order is BoxFormat.CXCYWH else Box(x, y, w, h)
+
+    def share_inside(self, width: int, height: int) -> float:
+        """Return how much of the area lies in a `width` x `height` frame, in [0, 1]."""
+        x1, y1, x2, y2 = self.xyxy
+        inside = (min(x2, width) - max(x1, 0.0), min(y2, height) - max(y1, 0.0))
+        return max(0.0, inside[0]) * max(0.0, inside[1]) / self.area
 
     def iou(self, other: Box) -> float:
         """Return intersection over union with `other`, in [0, 1]."""

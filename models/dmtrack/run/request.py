@@ -15,7 +15,7 @@ from dmtrack.boxes.reading import MOT, TABLE
 from dmtrack.config import Backend, PrecisionChoice, TrackerConfig, chosen
 from dmtrack.drawing.draw import Layout
 from dmtrack.errors import ConfigError
-from dmtrack.geometry.box import Box
+from dmtrack.geometry.box import Box, BoxFormat
 from dmtrack.options import Option, command_words, make_exact, number_text, positive_seconds
 from dmtrack.output.record import RECORD
 from dmtrack.run.codecs import CodecOptions
@@ -236,6 +236,7 @@ class TrackRequest:
             names an id, and maybe a later frame; `DRAWN` once or more: a person draws. With neither boxes nor
             `box_files`, ground truth is looked for beside `rgb`.
         box_files: Files with boxes.
+        box_format: What the numbers of a box in `boxes` are.
         modality: What `aux` measures; None finds out.
         start: First frame.
         end: First frame not wanted any more.
@@ -274,11 +275,19 @@ class TrackRequest:
         tuple[Path, ...],
         Option(
             "--box-file",
-            "Box from the first row of a ground-truth file; or targets of a MOT file or boxes.csv, "
-            "each from its first row on.",
+            "Box from the first row of a ground-truth file; or targets of a file that dmtrack export reads "
+            "(MOT, boxes.csv, COCO), each from its first row on; or YOLO text.",
             metavar="FILE",
         ),
     ] = ()
+    box_format: Annotated[
+        BoxFormat,
+        Option(
+            "--box-format",
+            "What four numbers of a box are: a corner and a size, two corners, or a centre and a size. "
+            "Numbers up to 1 are shares of the picture.",
+        ),
+    ] = BoxFormat.XYWH
     modality: Annotated[Modality | None, MODALITY] = None
     start: Annotated[Position | None, START] = None
     end: Annotated[Position | None, END] = None

@@ -16,7 +16,7 @@ from dmtrack.boxes.starts import read_targets
 from dmtrack.datasets.ground_truth import box_at, find_ground_truth
 from dmtrack.datasets.sequence import Sequence as AnnotatedSequence
 from dmtrack.errors import BoxError, ConfigError
-from dmtrack.geometry.box import Box
+from dmtrack.geometry.box import Box, BoxFormat
 from dmtrack.run.request import DRAWN, TrackRequest
 from dmtrack.tracking.start import TargetStart, free_ids, numbered
 from dmtrack.video.frame import FramePair, VideoInfo
@@ -29,6 +29,8 @@ MOST_DRAWN: Final = 100
 """So many boxes can be drawn in one go."""
 SMALLEST_SIDE_PX: Final = 2.0
 """A drag that is shorter than this, in frame pixels, is taken for a click."""
+_LEAST_SHOWN: Final = 0.5
+"""A box of which less lies in the frame may be a mistake."""
 WAYS: Final = "give --box x,y,w,h in pixels, or --box-file FILE, or a bare --box to draw it"
 
 
@@ -126,15 +128,18 @@ class BoxSources:
         return replace(found, targets=tuple(sorted(found.targets, key=lambda target: target.target_id)))
 
     def _given(self, first: FramePair) -> tuple[TargetStart, ...]:
-        here, targets = first.rgb.index, []
+        here, size = first.rgb.index, (first.rgb.width, first.rgb.height)
+        targets: list[Box | TargetStart] = []
         for box in self.request.boxes:
-            if isinstance(box, Box | TargetStart):
-                (box if isinstance(box, Box) else box.box).require_inside(first.rgb.width, first.rgb.height)
+            if isinstance(box, Box):
+                targets.append(placed_box(box, self.request.box_format, size))
+            elif isinstance(box, TargetStart):
+                box.box.require_inside(*size)
                 targets.append(box)
         file_of_id: dict[int, Path] = {}
         for path in self.request.box_files:
-            for target in read_targets(Path(path), here):
-                _require_inside(target if isinstance(target, Box) else target.box, first, path)
+            for target in read_targets(Path(path), here, size, self.request.box_format):
+                placed_box(target if isinstance(target, Box) else target.box, BoxFormat.XYWH, size, path)
                 if (
                     isinstance(target, TargetStart)
                     and file_of_id.setdefault(target.target_id, path) is not path
@@ -194,6 +199,40 @@ class BoxSources:
         return sequence.box(index - offset), index
 
 
+def placed_box(box: Box, order: BoxFormat, size: tuple[int, int], where: object = None) -> Box:
+    """Return the box that four numbers of a person mean, and warn where they may mean another.
+
+    Args:
+        box: The four numbers, whatever they are.
+        order: What they are.
+        size: Width and height of the frame.
+        where: The file they are from.
+
+    Raises:
+        BoxError: The box lies outside the frame.
+    """
+    meant = box.read_as(order, *size)
+    hint = "" if order is BoxFormat.XYXY else _other_reading(box, size)
+    try:
+        meant.require_inside(*size)
+    except BoxError as error:
+        raise BoxError(error.what, where=where, hint=hint or error.hint) from None
+    shown = meant.share_inside(*size)
+    if shown < (1 if hint else _LEAST_SHOWN):
+        what = f"only {shown:.0%} of box {meant} lies in the {size[0]}x{size[1]} frame"
+        _log.warning("%s", "; ".join(filter(None, (what if where is None else f"{where}: {what}", hint))))
+    return meant
+
+
+def _other_reading(box: Box, size: tuple[int, int]) -> str:
+    """Say what box the numbers are as two corners, if both lie in the frame; else nothing."""
+    if box.w <= box.x or box.h <= box.y:
+        return ""
+    corners = box.read_as(BoxFormat.XYXY, *size)
+    whole = corners.share_inside(*size) == 1
+    return f"two corners would be {corners}: --box-format xyxy" if whole else ""
+
+
 def truth_beside(rgb: Path, first: FramePair) -> StartBoxes:
     """Return the targets of the ground-truth files beside a stream, in its first frame.
 
@@ -207,7 +246,7 @@ def truth_beside(rgb: Path, first: FramePair) -> StartBoxes:
         raise BoxError("where is the target? No ground truth lies beside this input", where=rgb, hint=WAYS)
     boxes = [box_at(path, frame_index) for path in paths]
     for path, box in zip(paths, boxes, strict=True):
-        _require_inside(box, first, path)
+        placed_box(box, BoxFormat.XYWH, (first.rgb.width, first.rgb.height), path)
     starts: tuple[TargetStart, ...] = numbered(boxes)
     row = f"row {frame_index + 1} of {', '.join(path.name for path in paths)}"
     return StartBoxes(
@@ -252,15 +291,3 @@ def startable(
             raise BoxError(what, where=start.origin, hint="are the boxes those of this recording?")
         _log.warning("%s: %s", start.origin, what)
     return replace(start, targets=tuple(kept))
-
-
-def _require_inside(box: Box, first: FramePair, path: Path) -> None:
-    """Check a box that was read from a file.
-
-    Raises:
-        BoxError: It lies outside the frame.
-    """
-    try:
-        box.require_inside(first.rgb.width, first.rgb.height)
-    except BoxError as error:
-        raise BoxError(error.what, where=path, hint=error.hint) from None

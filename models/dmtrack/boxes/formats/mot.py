@@ -13,27 +13,35 @@ Source: MOT Challenge 2015, section "Data format" (arXiv:1504.01942).
 
 from __future__ import annotations
 
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal
 
 from dmtrack.boxes.parsing import box_of, finite, placed, whole
 from dmtrack.boxes.results import FrameBoxes, RecordingResults, ResultsGatherer
-from dmtrack.datasets.ground_truth import read_text
+from dmtrack.datasets.ground_truth import truth_lines
 from dmtrack.errors import FormatError
 from dmtrack.geometry.box import Box
 from dmtrack.numbers import shown
 from dmtrack.tracking.result import TrackedBox
+from dmtrack.tracking.start import free_ids
 
 MotOrigin = Literal[0, 1]
 
 DECIMALS: Final = 6
 LEAST_COLUMNS: Final = 6
+_DETECTION: Final = re.compile(r"^(\s*[^,;\s]+\s*[,;\s])\s*-1(?:\.0*)?(\s*[,;\s])")
+"""A row whose id is -1."""
 _SMALLEST_SIDE_PX: Final = 10.0**-DECIMALS
 _UNKNOWN_SCORE: Final = -1.0
 
 
 def read_mot(path: Path, name: str, origin: MotOrigin = 0) -> RecordingResults:
     """Read a MOT file; empty lines are passed over.
+
+    Detections (id -1) take ids that no other row of the file has, in each frame the lowest ones.
 
     Args:
         path: The file.
@@ -44,14 +52,37 @@ def read_mot(path: Path, name: str, origin: MotOrigin = 0) -> RecordingResults:
         FormatError: The file is missing or no text, a row is malformed (its number is named), or a
             frame holds a target twice.
     """
-    gatherer = ResultsGatherer()
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
+    gatherer, detections = ResultsGatherer(), []
+    for number, line in enumerate(truth_lines(path), start=1):
         if not line.strip():
             continue
         with placed(f"{path}, row {number}"):
-            row = parse_mot_line(line, origin)
-            gatherer.add(row.frame_index, row.target_id, row.box, row.score)
+            if is_detection(line):
+                detections.append(parse_mot_line(_DETECTION.sub(r"\1 1\2", line), origin))
+            else:
+                row = parse_mot_line(line, origin)
+                gatherer.add(row.frame_index, row.target_id, row.box, row.score)
+    for row in _with_ids(detections, gatherer.target_ids):
+        gatherer.add(row.frame_index, row.target_id, row.box, row.score)
     return gatherer.results(name)
+
+
+def _with_ids(detections: Sequence[TrackedBox], taken: Collection[int]) -> Iterator[TrackedBox]:
+    """Yield detections with ids that are free."""
+    free = free_ids(taken)
+    ids: list[int] = []
+    used: dict[int, int] = {}
+    for row in detections:
+        place = used.get(row.frame_index, 0)
+        if place == len(ids):
+            ids.append(next(free))
+        used[row.frame_index] = place + 1
+        yield replace(row, target_id=ids[place])
+
+
+def is_detection(line: str) -> bool:
+    """Tell whether a row is a box that is no target yet: its id is -1."""
+    return _DETECTION.match(line) is not None
 
 
 def mot_lines(frame: FrameBoxes) -> str:
@@ -68,12 +99,12 @@ def mot_line(row: TrackedBox, origin: MotOrigin = 0) -> str:
 def parse_mot_line(text: str, origin: MotOrigin = 0) -> TrackedBox:
     """Read one line: six columns (score 1), or more; those after the seventh are not looked at.
 
-    Columns are separated by commas, or by blanks when there is no comma.
+    Columns are separated by commas, else by semicolons, else by blanks.
 
     Raises:
         FormatError: A column is missing or is not the number it should be, or the box has no area.
     """
-    words = text.split(",") if "," in text else text.split()
+    words = next((text.split(mark) for mark in ",;" if mark in text), text.split())
     if len(words) < LEAST_COLUMNS:
         raise FormatError(
             f"a MOT row needs at least {LEAST_COLUMNS} columns, this one has {len(words)}",

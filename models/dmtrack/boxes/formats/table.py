@@ -124,7 +124,10 @@ def _cell(value: float | None) -> str:
 
 def _numbered_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the rows after the header that are not blank, with their numbers, the header being 1."""
-    lines = enumerate(csv.reader(io.StringIO(read_text(path), newline=""), strict=True), start=1)
+    text = read_text(path)
+    first_line = text.lstrip().partition("\n")[0]
+    mark = ";" if ";" in first_line and "," not in first_line else ","  # as some spreadsheets write
+    lines = enumerate(csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=True), start=1)
     try:
         _, first = next(lines, (1, []))
         header = [column.strip() for column in first]

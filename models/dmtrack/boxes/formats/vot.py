@@ -23,7 +23,7 @@ from typing import Final
 from dmtrack.boxes.formats.mot import format_box
 from dmtrack.boxes.parsing import box_of, number, placed, whole, words_of
 from dmtrack.boxes.results import AbsentTarget, RecordingResults, ResultsGatherer
-from dmtrack.datasets.ground_truth import read_text
+from dmtrack.datasets.ground_truth import read_text, truth_lines
 from dmtrack.errors import FormatError
 from dmtrack.geometry.box import Box
 from dmtrack.tracking.result import TrackedBox, TrackState
@@ -58,7 +58,7 @@ def read_vot(path: Path, name: str, target_id: int = 1) -> RecordingResults:
     Raises:
         FormatError: A file cannot be read, a line (named) is malformed, or the numbers of lines differ.
     """
-    lines = read_text(path).rstrip().splitlines()
+    lines = truth_lines(path)
     scores = _read_values(value_path(path, _CONFIDENCE), len(lines))
     times_s = _read_values(value_path(path, _TIME), len(lines))
     gatherer = ResultsGatherer()
