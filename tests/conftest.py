@@ -55,6 +55,11 @@ def benchmark_script() -> Callable[[str], ModuleType]:
     return lambda name: _loaded(_ROOT / "benchmarks" / f"{name}.py")
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add how many damaged files a reader gets in `tests/fuzz`."""
+    parser.addoption("--fuzz-count", type=int, default=4, help="damaged files a reader (tests/fuzz)")
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what needs a GPU where there is none; with `DMTRACK_REQUIRE_GPU=1` it fails instead."""
     if item.get_closest_marker("gpu") is None:

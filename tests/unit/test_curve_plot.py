@@ -7,7 +7,8 @@ from pathlib import Path
 import cv2
 import pytest
 
-from dmtrack.training.run_folder import RunFolder, read_columns
+from dmtrack.errors import FormatError
+from dmtrack.training.run_folder import RunFolder, draw_curves, read_columns
 
 ROW = {"loss": 2.0, "focal": 1.0, "giou": 0.4, "l1": 0.1, "quality": 0.3, "iou": 0.5, "learning_rate": 1e-3}
 
@@ -60,3 +61,15 @@ def test_other_processes_write_nothing(folder: RunFolder, tmp_path: Path) -> Non
     assert {path.name: path.read_bytes() for path in folder.path.iterdir()} == before
     RunFolder(tmp_path / "new", read_only=True)
     assert not (tmp_path / "new").exists()
+
+
+def test_tables_that_are_none_end_no_training(tmp_path, caplog):
+    folder = RunFolder(tmp_path)
+    (tmp_path / "curve.csv").write_bytes(b"step,\xff\n1,2\n")
+    folder.plot_curves()
+    assert "curve.csv: is no table of a training" in caplog.text
+    with pytest.raises(FormatError, match=r"curve\.csv: is no table"):
+        folder.cut_rows("curve.csv", 3)
+    (tmp_path / "curve.csv").write_text("step,loss\n1,2\n")
+    with pytest.raises(FormatError, match="has no column focal, giou"):
+        draw_curves(tmp_path)

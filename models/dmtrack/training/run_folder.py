@@ -18,7 +18,8 @@ from typing import IO, TYPE_CHECKING, Any, BinaryIO, cast
 import torch
 
 from dmtrack.atomic import make_folder, os_errors_translated, whole_file, write_atomically
-from dmtrack.errors import CheckpointError, OutputError
+from dmtrack.errors import CheckpointError, DmtrackError, FormatError, translated
+from dmtrack.numbers import real, whole
 from dmtrack.output.csv_text import csv_text
 
 if TYPE_CHECKING:
@@ -80,11 +81,11 @@ class RunFolder:
         """
         if not self.checkpoint_path.exists():
             return None
-        try:
-            state: dict[str, Any] = torch.load(self.checkpoint_path, map_location="cpu", weights_only=True)
-        except Exception as error:  # torch raises whatever its zip and pickle readers do
-            raise CheckpointError(f"damaged checkpoint ({error})", where=self.checkpoint_path) from error
-        return state
+        with translated(CheckpointError, "damaged checkpoint", where=self.checkpoint_path):
+            state: object = torch.load(self.checkpoint_path, map_location="cpu", weights_only=True)
+            if not isinstance(state, dict):
+                raise CheckpointError("damaged checkpoint (it holds no state)")
+            return state
 
     def append_row(self, name: str, row: Mapping[str, float | int | str]) -> None:
         """Append one line to `name`, with a header when the file is new."""
@@ -107,9 +108,9 @@ class RunFolder:
         path = self.path / name
         if self.read_only or not path.exists():
             return
-        with path.open(newline="", encoding="utf-8") as file:
-            lines = file.read().splitlines(keepends=True)
-        kept = lines[:1] + [line for line in lines[1:] if int(line.split(",", 1)[0]) < first_step]
+        with translated(FormatError, "is no table of a training", where=path):
+            lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+            kept = lines[:1] + [line for line in lines[1:] if whole(line.split(",", 1)[0]) < first_step]
         write_atomically(path, "".join(kept).encode())
 
     def plot_curves(self) -> None:
@@ -118,7 +119,7 @@ class RunFolder:
             return
         try:
             draw_curves(self.path)
-        except (OutputError, OSError, ValueError, KeyError) as error:
+        except DmtrackError as error:
             _LOGGER.warning("curve.png is not drawn: %s", error)
             self._plots = False
 
@@ -148,7 +149,7 @@ def draw_curves(folder: Path) -> None:
     """Write `curve.png` of a run folder; nothing is written before the first row of `curve.csv`.
 
     Raises:
-        KeyError: `curve.csv` lacks a column.
+        FormatError: `curve.csv` lacks a column.
         OutputError: The picture cannot be written.
     """
     from matplotlib.figure import Figure
@@ -156,6 +157,9 @@ def draw_curves(folder: Path) -> None:
     curve = read_columns(folder / "curve.csv")
     if not curve.get("step"):
         return
+    missing = {"iou", "learning_rate", *_LOSSES} - curve.keys()
+    if missing:
+        raise FormatError(f"has no column {', '.join(sorted(missing))}", where=folder / "curve.csv")
     figure = Figure(figsize=_CURVE_INCHES, layout="constrained")
     losses, overlap, rate = figure.subplots(3, 1, sharex=True)
     _lines(losses, curve, _LOSSES)
@@ -177,12 +181,15 @@ def read_columns(path: Path) -> Columns:
     """Read a table of numbers by column; a missing file is empty, a torn row is left out."""
     if not path.exists():
         return {}
-    with path.open(newline="", encoding="utf-8") as file:
+    with (
+        translated(FormatError, "is no table of a training", where=path),
+        path.open(newline="", encoding="utf-8") as file,
+    ):
         reader = csv.DictReader(file)
         columns: Columns = {name: [] for name in reader.fieldnames or ()}
         for row in reader:
-            with suppress(ValueError, TypeError):
-                numbers = {name: float(row[name]) for name in columns}
+            with suppress(ValueError, AttributeError):
+                numbers = {name: real(row[name]) for name in columns}
                 for name, number in numbers.items():
                     columns[name].append(number)
     return columns
