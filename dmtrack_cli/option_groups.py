@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import inspect
+import keyword
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import UnionType
@@ -88,7 +89,8 @@ def _group(hint: Any) -> _Group | None:  # noqa: ANN401 - type hints have no com
 
 
 def _parameter_name(option: Option) -> str:
-    return option.long_name.lstrip("-").replace("-", "_").lower()
+    name = option.long_name.lstrip("-").replace("-", "_").lower()
+    return f"{name}_" if keyword.iskeyword(name) else name
 
 
 def _parameter(declared: DeclaredOption, name: str) -> inspect.Parameter:

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from types import UnionType
@@ -125,6 +125,49 @@ def command_words(options: object) -> Iterator[str]:
         else:
             for one in value if isinstance(value, tuple) else (value,):
                 yield f"{option.long_name}={option.write(one)}"
+
+
+def parsed_words(option_type: type[OptionType], words: Sequence[str], where: object) -> OptionType:
+    """Make an option type of the words that `command_words` gave: the way back.
+
+    Raises:
+        ConfigError: A word is none of those.
+    """
+    declared = list(declared_options(option_type))
+    arguments = [one for one in declared if one.option.is_argument]
+    switches = {
+        name: (one, is_on)
+        for one in declared
+        for name, is_on in zip(one.option.names.split()[-1].split("/"), (True, False), strict=False)
+    }
+    values: dict[tuple[str, ...], Any] = {}
+    for number, word in enumerate(words):
+        name, equals, text = word.partition("=")
+        if not word.startswith("-") or words[number - 1 : number] == ["--"]:
+            if not arguments:
+                raise ConfigError(f"{word!r} has no place in a command", where=where)
+            one = arguments.pop(0)
+            values[one.place] = one.option.parse(word) if one.option.parse else word
+        elif word == "--":
+            continue
+        elif name not in switches:
+            raise ConfigError(f"{name} is no option of this version", where=where)
+        else:
+            one, is_on = switches[name]
+            _take(values, one, text if equals else is_on)
+    return built(option_type, values)
+
+
+def _take(values: dict[tuple[str, ...], Any], declared: DeclaredOption, given: str | bool) -> None:
+    parse, kind = declared.option.parse, declared.kind
+    if isinstance(given, bool):
+        values[declared.place] = given
+        return
+    kinds = [one for one in get_args(kind) or (kind,) if isinstance(one, type) and one is not type(None)]
+    value = parse(given) if parse else kinds[0](given) if kinds and kinds[0] in (int, float) else given
+    if get_origin(kind) is tuple:
+        value = (*values.get(declared.place, ()), value if parse else kinds[0](value))
+    values[declared.place] = value
 
 
 def make_exact(options: object) -> None:

@@ -30,6 +30,7 @@ def test_leaves_a_video_two_tables_and_a_record(track: Track) -> None:
         "annotated.mp4",
         "boxes.csv",
         "boxes.txt",
+        "keyframes.csv",
         "run.json",
         "score.png",
     ]
@@ -52,19 +53,19 @@ def test_the_record_says_what_ran(track: Track, recording: Any) -> None:
     assert [item["role"] for item in record["inputs"]] == ["rgb", "aux"]
     configuration = record["configuration"]
     assert configuration["targets"] == [
-        {"box": {"x": 20, "y": 16, "w": 16, "h": 16}, "target_id": 1, "frame_index": 1}
+        {"box": {"x": 20, "y": 16, "w": 16, "h": 16}, "target_id": 1, "frame_index": 1, "back": True}
     ]
     assert configuration["modality"] == "thermal"
     assert configuration["start"] == "1"
     assert set(configuration["weights_files"]) == {"foundation.safetensors", "thermal.safetensors"}
-    assert record["outputs"] == ["annotated.mp4", "boxes.txt", "boxes.csv", "score.png"]
+    assert record["outputs"] == ["annotated.mp4", "boxes.txt", "boxes.csv", "keyframes.csv", "score.png"]
 
 
 def test_the_summary_names_files_and_speed(track: Track) -> None:
     out = track("--box", BOX, "--precision", "fp32").out
     for words in ("frames", "12", "targets", "mean score", "network", "fps", "cpu, fp32, torch"):
         assert words in out
-    for name in ("annotated.mp4", "boxes.txt", "boxes.csv", "score.png", "run.json"):
+    for name in ("annotated.mp4", "boxes.txt", "boxes.csv", "keyframes.csv", "score.png", "run.json"):
         assert f"out/{name}" in out
     assert all(len(line) <= 80 for line in out.splitlines())
 
@@ -189,7 +190,8 @@ def test_json_progress_is_json_on_standard_output(track: Track) -> None:
     assert events[-1]["event"] == "end"
     assert events[-1]["status"] == "complete"
     assert events[-1]["files"] == [
-        f"out/{n}" for n in ("annotated.mp4", "boxes.txt", "boxes.csv", "score.png", "run.json")
+        f"out/{n}"
+        for n in ("annotated.mp4", "boxes.txt", "boxes.csv", "keyframes.csv", "score.png", "run.json")
     ]
     assert outcome.err == ""
 
@@ -203,7 +205,12 @@ def test_overwrite_replaces_results(track: Track) -> None:
 def test_no_video_leaves_none(track: Track) -> None:
     assert track("--box", BOX, "--no-video").code == 0
     assert not Path("out/annotated.mp4").exists()
-    assert read_run_json(Path("out/run.json"))["outputs"] == ["boxes.txt", "boxes.csv", "score.png"]
+    assert read_run_json(Path("out/run.json"))["outputs"] == [
+        "boxes.txt",
+        "boxes.csv",
+        "keyframes.csv",
+        "score.png",
+    ]
 
 
 def test_the_default_folder_is_named_after_the_recording(

@@ -92,7 +92,7 @@ def test_nothing_starts_before_the_end(track: Track) -> None:
 def test_a_target_behind_the_recording_fails_and_keeps_the_others(track: Track) -> None:
     outcome = track("--box-file", write(MOT + "40,2,20,16,16,16,1\n"), "--no-video")
     assert outcome.code == 3
-    assert "claims to have 12 frames" in outcome.error_lines[0]
+    assert "the recording has 12 frames" in outcome.error_lines[0]
     assert "target 2 at frame 39" in outcome.error_lines[-1]
     assert len(ids_by_frame()) == 9
     assert read_run_json(Path("out/run.json"))["status"] == "failed"

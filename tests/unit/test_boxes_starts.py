@@ -36,10 +36,14 @@ def test_ground_truth_means_its_first_row(tmp_path: Path, text: str) -> None:
 @pytest.mark.parametrize(
     "tail", ["", ",1", ",1,1,0.5", ",1,-1,-1,-1"], ids=["six", "seven", "nine-as-MOT17", "ten-as-ours"]
 )
-def test_mot_gives_every_id_its_first_frame(tmp_path: Path, tail: str) -> None:
-    rows = ["5,4,1,2,3,4", "3,8,5,6,7,8", "4,4,9,2,3,4", "9,8,5,6,7,8"]
+def test_mot_gives_every_id_its_first_frame_and_what_comes_after_a_gap(tmp_path: Path, tail: str) -> None:
+    rows = ["5,4,1,2,3,4", "3,8,5,6,7,8", "4,4,9,2,3,4", "4,8,9,9,7,8", "9,8,5,5,7,8"]
     path = write(tmp_path, "\n" + "".join(f"{row}{tail}\n" for row in rows))
-    assert read_targets(path) == (TargetStart(Box(9, 2, 3, 4), 4, 3), TargetStart(Box(5, 6, 7, 8), 8, 2))
+    assert read_targets(path) == (
+        TargetStart(Box(9, 2, 3, 4), 4, 3),
+        TargetStart(Box(5, 6, 7, 8), 8, 2),
+        TargetStart(Box(5, 5, 7, 8), 8, 8),
+    )
 
 
 def test_mot_with_blanks(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ def _held(memory: MemoryFrames) -> list[int]:
     ids=["last three", "last two", "one keeps the first", "anchor and last two", "anchor and last"],
 )
 def test_which_templates_are_held_after_ten(capacity: int, anchor: bool, held: list[int]) -> None:
-    memory = MemoryFrames(capacity, anchor=anchor)
+    memory = MemoryFrames(capacity, staying=int(anchor))
     for number in range(10):
         memory.push(_template(number))
     assert _held(memory) == held

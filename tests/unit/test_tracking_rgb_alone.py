@@ -131,7 +131,7 @@ class TestMemory:
 
     @pytest.mark.parametrize("anchor", [False, True])
     def test_the_first_second_stream_completes_all(self, anchor):
-        memory = MemoryFrames(3, anchor=anchor)
+        memory = MemoryFrames(3, staying=int(anchor))
         memory.push(self.tokens(1))
         memory.push(self.tokens(2))
         assert memory.streams == 1

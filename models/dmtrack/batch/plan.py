@@ -18,7 +18,7 @@ from dmtrack.boxes.starts import read_targets
 from dmtrack.datasets.ground_truth import box_at, find_ground_truth
 from dmtrack.errors import BoxError, ConfigError, DmtrackError, InputError, printable
 from dmtrack.geometry.alignment_file import read_alignment
-from dmtrack.tracking.start import TargetStart
+from dmtrack.tracking.start import Absence, TargetStart
 from dmtrack.video.frame import Modality, VideoInfo
 from dmtrack.video.modality import find_modality
 from dmtrack.video.position import Position
@@ -255,7 +255,8 @@ def _require_boxes(item: BatchItem, info: VideoInfo) -> None:
     """
     begin, size = _index(item.start, info.frame_rate) or 0, (info.width, info.height)
     given = [target for path in item.box_files for target in read_targets(path, begin, size)]
-    boxes = [*item.boxes, *(one.box if isinstance(one, TargetStart) else one for one in given)]
+    targets = (one for one in (*item.boxes, *given) if not isinstance(one, Absence))
+    boxes = [one.box if isinstance(one, TargetStart) else one for one in targets]
     if not boxes:
         truths = find_ground_truth(item.rgb)
         if not truths:

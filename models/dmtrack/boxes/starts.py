@@ -2,9 +2,10 @@
 
     4 or 8 values a row              ground truth of one target: the first row counts, on the first frame
     5 or 6, all but the first 0 to 1 YOLO text (`class cx cy w h`, shares of the picture): a target a row
-    6, 7, 9 or more values           MOT: each id starts at its first row, under its own id; of detections
-                                     (id -1) those of the first frame that has any, under free ids
-    a table, JSON, COCO, CVAT        results as `dmtrack export` reads them, like MOT
+    6, 7, 9 or more values           MOT: each id starts at its first row, under its own id, and a row after a
+                                     gap corrects it; of detections (id -1) those of the first frame that has
+                                     any, under free ids
+    a table, JSON, COCO, CVAT        results as `dmtrack export` reads them, like MOT; keyframes.csv
 
 Eight values are always a polygon (VOT), so a MOT file with eight columns cannot be told and is not MOT here.
 """
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from dmtrack.boxes.formats.mot import is_detection
+from dmtrack.boxes.keyframes import read_keyframes
 from dmtrack.boxes.parsing import words_of
 from dmtrack.boxes.reading import read_rows
 from dmtrack.datasets.ground_truth import box_at, truth_lines
@@ -25,7 +27,7 @@ from dmtrack.errors import BoxError, FormatError, translated
 from dmtrack.geometry.box import Box, BoxFormat
 from dmtrack.numbers import finite
 from dmtrack.tracking.result import TrackedBox
-from dmtrack.tracking.start import TargetStart
+from dmtrack.tracking.start import Keyframe, TargetStart, starts_and_corrections
 
 _log = logging.getLogger(__name__)
 
@@ -38,7 +40,7 @@ def read_targets(
     first_frame: int = 0,
     size: tuple[int, int] | None = None,
     order: BoxFormat = BoxFormat.XYWH,
-) -> tuple[Box | TargetStart, ...]:
+) -> tuple[Box | Keyframe, ...]:
     """Read the targets of a file of boxes.
 
     Args:
@@ -50,7 +52,7 @@ def read_targets(
 
     Returns:
         Boxes for files without frames (of ground truth the first row, whatever `first_frame` is), and for
-        detections in the first frame; else one `TargetStart` an id, in order of the ids.
+        detections in the first frame; else keyframes, in order of the ids.
 
     Raises:
         FormatError: The file cannot be read, or a row (named) is malformed.
@@ -58,7 +60,7 @@ def read_targets(
     """
     with translated(FormatError, "cannot be read", where=path):
         if zipfile.is_zipfile(path):
-            return _starts(read_rows(path), path, first_frame)
+            return _keyframes(path, first_frame)
         lines = [line for line in truth_lines(path) if line.strip()]
         words = [words_of(line) for line in lines]
         if words and size is not None and all(map(_is_yolo, words)):
@@ -66,10 +68,9 @@ def read_targets(
         if not words or (len(words[0]) in _TRUTH_COLUMNS and _is_number(words[0][0])):
             box = box_at(path, corners=True if order is BoxFormat.XYXY else None)
             return (box.read_as(order, *size) if size and order is BoxFormat.CXCYWH else box,)
-        rows = read_rows(path)
         if is_detection(lines[0]):
-            return _detected(rows, path, first_frame)
-        return _starts(rows, path, first_frame)
+            return _detected(read_rows(path), path, first_frame)
+        return _keyframes(path, first_frame)
 
 
 def _is_yolo(words: Sequence[str]) -> bool:
@@ -94,23 +95,25 @@ def _yolo_box(words: Sequence[str], size: tuple[int, int]) -> Box:
 def _detected(rows: Sequence[TrackedBox], path: Path, first_frame: int) -> tuple[Box | TargetStart, ...]:
     """Return the detections of one frame: later ones are others of the same things."""
     begin = min((row.frame_index for row in rows if row.frame_index >= first_frame), default=-1)
-    starts = _starts([row for row in rows if row.frame_index == begin], path, first_frame)
-    return tuple(start.box for start in starts) if begin == first_frame else starts
+    found = [TargetStart(row.box, row.target_id, begin) for row in rows if row.frame_index == begin]
+    if not found:
+        raise _no_box(path, first_frame)
+    return tuple(start.box for start in found) if begin == first_frame else tuple(found)
 
 
-def _starts(rows: Sequence[TrackedBox], path: Path, first_frame: int) -> tuple[TargetStart, ...]:
-    starts: dict[int, TargetStart] = {}
-    early: set[int] = set()
-    for row in sorted(rows, key=lambda row: row.frame_index):
-        if row.frame_index >= first_frame:
-            starts.setdefault(row.target_id, TargetStart(row.box, row.target_id, row.frame_index))
-        else:
-            early.add(row.target_id)
-    early -= starts.keys()
+def _keyframes(path: Path, first_frame: int) -> tuple[Keyframe, ...]:
+    found = read_keyframes(path, first_frame)
+    starts, _ = starts_and_corrections(found)
     if not starts:
-        where = f" from frame {first_frame} on" if first_frame else ""
-        raise BoxError(f"the file holds no box{where}", where=path)
-    if early:
-        ids = ", ".join(map(str, sorted(early)))
-        _log.warning("%s: left out what ends before frame %d: target %s", path, first_frame, ids)
-    return tuple(starts[target_id] for target_id in sorted(starts))
+        raise _no_box(path, first_frame)
+    if first_frame:
+        early = {key.target_id for key in read_keyframes(path)} - {key.target_id for key in starts}
+        if early:
+            named = ", ".join(map(str, sorted(early)))
+            _log.warning("%s: left out what ends before frame %d: target %s", path, first_frame, named)
+    return tuple(found)
+
+
+def _no_box(path: Path, first_frame: int) -> BoxError:
+    where = f" from frame {first_frame} on" if first_frame else ""
+    return BoxError(f"the file holds no box{where}", where=path)

@@ -70,6 +70,7 @@ _LINE_OF_STATE: Final = {
     TrackState.TRACKED: LineStyle.SOLID,
     TrackState.UNCERTAIN: LineStyle.DASHED,
     TrackState.LOST: LineStyle.DOTTED,
+    TrackState.ABSENT: LineStyle.DOTTED,  # an annotator's box of what cannot be seen
 }
 
 

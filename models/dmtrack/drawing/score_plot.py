@@ -26,6 +26,7 @@ STATE_COLOURS: Final = {
     TrackState.TRACKED: "#59a14f",
     TrackState.UNCERTAIN: "#f2b134",
     TrackState.LOST: "#d1495b",
+    TrackState.ABSENT: "#9aa0a6",
 }
 """From the best state to the worst."""
 _WIDTH_INCHES: Final = 10.0

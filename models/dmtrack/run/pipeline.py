@@ -5,20 +5,28 @@ from __future__ import annotations
 import logging
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from dmtrack.config import Precision, TrackerConfig
-from dmtrack.errors import BoxError
+from dmtrack.errors import BoxError, ConfigError
 from dmtrack.network.backend import choose_device, choose_precision, network_for
 from dmtrack.network.weights.store import ResolvedWeights, resolve_weights
+from dmtrack.run.corrections import Retracking
 from dmtrack.run.request import Drawn, NetworkOptions, RecoveryOptions, TrackRequest
-from dmtrack.run.session import open_inputs, with_streams
+from dmtrack.run.session import open_inputs, opener, with_streams
 from dmtrack.tracking.cropping import cropper_for
 from dmtrack.tracking.result import FrameResult, TrackedBox
-from dmtrack.tracking.start import Targets, TargetStart, as_targets, numbered
+from dmtrack.tracking.start import (
+    Keyframe,
+    Targets,
+    TargetStart,
+    as_targets,
+    numbered,
+    starts_and_corrections,
+)
 from dmtrack.tracking.tracker import Tracker
 from dmtrack.video.ahead import ReadAhead
 from dmtrack.video.aux_encoder import EncodingOptions
@@ -50,7 +58,12 @@ def track_pairs(pairs: Iterable[FramePair], tracker: Tracker, targets: Targets) 
         ConfigError: The pairs have two streams and the network one.
         InputError: The pairs cannot be read any further; results yielded before stay valid.
     """
-    waiting = numbered(as_targets(targets))
+    waiting, later = starts_and_corrections(numbered(as_targets(targets)))
+    if later:
+        raise ConfigError(
+            f"frame {later[0].frame_index} corrects target {later[0].target_id}",
+            hint="track() and track_to_folder() follow targets from box to box",
+        )
     if not waiting:
         raise BoxError("there is no box to follow")
     last = None
@@ -122,7 +135,9 @@ def track(
         pairing=pairing or PairingOptions(),
         encoding=encoding or EncodingOptions(),
     )
-    targets = numbered([box for box in request.boxes if not isinstance(box, Drawn)])
+    targets, corrections = starts_and_corrections(
+        numbered([box for box in request.boxes if not isinstance(box, Drawn)])
+    )
     if not targets:
         raise BoxError("there is no box to follow", hint="give boxes=[(x, y, w, h)]")
     request, _ = with_streams(request)
@@ -132,7 +147,10 @@ def track(
     except BaseException:
         pairs.close()
         raise
-    found = _tracked_boxes(pairs, tracker, targets)
+    if corrections:
+        found = _corrected_boxes(pairs, tracker, request, (*targets, *corrections))
+    else:
+        found = _tracked_boxes(pairs, tracker, targets)
     weakref.finalize(found, pairs.close)  # a generator that was never begun runs none of its own code
     return found
 
@@ -268,3 +286,18 @@ def _tracked_boxes(
     with pairs, ReadAhead(pairs) as ready:
         for result in track_pairs(ready, tracker, targets):
             yield from result.targets
+
+
+def _corrected_boxes(
+    pairs: PairedSource, tracker: Tracker, request: TrackRequest, keyframes: Sequence[Keyframe]
+) -> Iterator[TrackedBox]:
+    with pairs:
+        first = next(iter(pairs), None)
+        if first is None:
+            return
+        placed = [
+            replace(key, frame_index=first.rgb.index) if key.frame_index is None else key for key in keyframes
+        ]
+        rows = Retracking.of(placed, request).track(opener(request, pairs), tracker)
+    for index in sorted(rows.boxes):
+        yield from (rows.boxes[index][target_id] for target_id in sorted(rows.boxes[index]))

@@ -11,16 +11,18 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Final
 
+from dmtrack.boxes.keyframes import KEYFRAMES
 from dmtrack.boxes.reading import MOT, TABLE
 from dmtrack.config import Backend, PrecisionChoice, TrackerConfig, chosen
 from dmtrack.drawing.draw import Layout
 from dmtrack.errors import ConfigError
 from dmtrack.geometry.box import Box, BoxFormat
+from dmtrack.numbers import whole
 from dmtrack.options import Option, command_words, make_exact, number_text, positive_seconds
 from dmtrack.output.record import RECORD
 from dmtrack.run.codecs import CodecOptions
 from dmtrack.run.results_folder import SCORES, VIDEO, default_folder, live_folder
-from dmtrack.tracking.start import TargetStart, as_targets
+from dmtrack.tracking.start import Absence, Keyframe, TargetStart, as_targets
 from dmtrack.video.aux_encoder import EncodingOptions
 from dmtrack.video.frame import Modality
 from dmtrack.video.live.address import LiveAddress, is_live, parse_address
@@ -29,6 +31,7 @@ from dmtrack.video.position import Position, parse_position
 from dmtrack.video.streams import PairingOptions
 
 _RECOVERY: Final = "Lost and found"
+_CORRECT: Final = "Correct and continue"
 _LIVE_PAIRING: Final = ("--offset-ms", "--max-skew-ms", "--on-missing")
 
 
@@ -54,19 +57,37 @@ class Drawn(Enum):
 DRAWN: Final = Drawn.DRAWN
 
 
-def parse_box(text: str) -> Box | Drawn:
-    """Read `x,y,w,h`, or the word that stands for drawing.
+class TwoWay(StrEnum):
+    """Whether targets are followed backward from keyframes too."""
+
+    AUTO = "auto"
+    ON = "on"
+    OFF = "off"
+
+
+def parse_box(text: str) -> Box | TargetStart | Drawn:
+    """Read `x,y,w,h`, `id:x,y,w,h`, or the word that stands for drawing.
 
     Raises:
         BoxError: It is neither.
     """
-    return DRAWN if text.strip() == DRAWN.value else Box.parse(text)
+    if text.strip() == DRAWN.value:
+        return DRAWN
+    head, colon, numbers = text.partition(":")
+    return (
+        TargetStart(Box.parse(numbers), whole(head))
+        if colon and head.strip().isdecimal()
+        else Box.parse(text)
+    )
 
 
-def _box_text(box: Box | TargetStart | Drawn) -> str:
+def _box_text(box: Box | Keyframe | Drawn) -> str:
     if isinstance(box, Drawn):
         return str(box.value)
-    return ",".join(repr(value) for value in (box.box if isinstance(box, TargetStart) else box).xywh)
+    if isinstance(box, Absence):
+        raise ConfigError(f"target {box.target_id} is absent, which only {KEYFRAMES} can say")
+    numbers = ",".join(repr(value) for value in (box.box if isinstance(box, TargetStart) else box).xywh)
+    return f"{box.target_id}:{numbers}" if isinstance(box, TargetStart) else numbers
 
 
 def parse_modality(text: str) -> Modality | None:
@@ -221,7 +242,7 @@ class OutputOptions:
     @property
     def names(self) -> tuple[str, ...]:
         """The files of a run, the record last."""
-        return (*(() if self.no_video else (VIDEO,)), MOT, TABLE, SCORES, RECORD)
+        return (*(() if self.no_video else (VIDEO,)), MOT, TABLE, KEYFRAMES, SCORES, RECORD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,7 +254,8 @@ class TrackRequest:
             stream.
         aux: The second stream.
         boxes: Where the targets are in the first frame, in pixels: a `Box` or four numbers; a `TargetStart`
-            names an id, and maybe a later frame; `DRAWN` once or more: a person draws. With neither boxes nor
+            names an id, and maybe a later frame; a second one of an id corrects what is tracked, an `Absence`
+            says that there is nothing to track; `DRAWN` once or more: a person draws. With neither boxes nor
             `box_files`, ground truth is looked for beside `rgb`.
         box_files: Files with boxes.
         box_format: What the numbers of a box in `boxes` are.
@@ -261,11 +283,11 @@ class TrackRequest:
         ),
     ] = None
     boxes: Annotated[
-        tuple[Box | TargetStart | Drawn, ...],
+        tuple[Box | Keyframe | Drawn, ...],
         Option(
             "--box",
-            "Where the target is in the first frame, in pixels; several for several targets. "
-            "Bare: draw them. Default: ground truth found beside RGB.",
+            "Where the target is in the first frame, in pixels; several for several targets (2:X,Y,W,H "
+            "names the id). Bare: draw them. Default: ground truth found beside RGB.",
             metavar="[X,Y,W,H]",
             parse=parse_box,
             write=_box_text,
@@ -276,7 +298,8 @@ class TrackRequest:
         Option(
             "--box-file",
             "Box from the first row of a ground-truth file; or targets of a file that dmtrack export reads "
-            "(MOT, boxes.csv, COCO), each from its first row on; or YOLO text.",
+            "(MOT, boxes.csv, COCO) or of keyframes.csv, each from its first row on, corrected by later ones "
+            "after a gap; or YOLO text.",
             metavar="FILE",
         ),
     ] = ()
@@ -288,6 +311,33 @@ class TrackRequest:
             "Numbers up to 1 are shares of the picture.",
         ),
     ] = BoxFormat.XYWH
+    continues: Annotated[
+        bool,
+        Option(
+            "--continue",
+            "In place of RGB stand the results of a run: go on with them, and track what depends on the new "
+            "boxes alone.",
+            panel=_CORRECT,
+        ),
+    ] = False
+    from_frame: Annotated[
+        Position | None,
+        Option(
+            "--from",
+            "With --continue: the frame of --box. What lies before it stays, unless --two-way is on.",
+            metavar="FRAME",
+            panel=_CORRECT,
+            parse=parse_position,
+        ),
+    ] = None
+    two_way: Annotated[
+        TwoWay,
+        Option(
+            "--two-way",
+            "Where a target has a later box as well, follow it backward from there too and join both.",
+            panel=_CORRECT,
+        ),
+    ] = TwoWay.AUTO
     modality: Annotated[Modality | None, MODALITY] = None
     start: Annotated[Position | None, START] = None
     end: Annotated[Position | None, END] = None
@@ -341,7 +391,7 @@ class TrackRequest:
                 raise ConfigError("this is for recordings, not for live streams", where=option)
 
 
-def _checked_boxes(boxes: Any) -> tuple[Box | TargetStart | Drawn, ...]:  # noqa: ANN401 - as a caller types them
+def _checked_boxes(boxes: Any) -> tuple[Box | Keyframe | Drawn, ...]:  # noqa: ANN401 - as a caller types them
     """Make boxes of numbers; what is drawn comes last."""
     if not isinstance(boxes, list | tuple):
         return as_targets(boxes)

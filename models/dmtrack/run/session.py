@@ -14,20 +14,23 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dmtrack.atomic import inputs_kept
+from dmtrack.atomic import inputs_kept, write_atomically
 from dmtrack.boxes.formats import ResultFormat
+from dmtrack.boxes.keyframes import KEYFRAMES, keyframes_text
 from dmtrack.boxes.reading import MOT, TABLE
 from dmtrack.boxes.writing import BoxSink
 from dmtrack.datasets.ground_truth import find_ground_truth
 from dmtrack.datasets.survey import DatasetRecording, open_recording
 from dmtrack.drawing.score_plot import ScorePlotSink
 from dmtrack.drawing.video import VideoSink
-from dmtrack.errors import OutputError, PairingError
+from dmtrack.errors import ConfigError, OutputError, PairingError
 from dmtrack.output.background import BackgroundSink
 from dmtrack.output.record import RECORD, InputRecord, RunRecord, RunRecordSink, Versions, WeightsRecord
 from dmtrack.output.sink import Sink, SinkGroup
+from dmtrack.run.corrections import EarlierRun, Retracking
 from dmtrack.run.request import DRAWN, TrackRequest
 from dmtrack.run.results_folder import SCORES, VIDEO, prepared_folder
+from dmtrack.run.retracking import OpenAt, Rows
 from dmtrack.run.start_boxes import BoxSources, Draw, DrawingScene, StartBoxes, startable
 from dmtrack.tracking.result import FrameResult, TrackState
 from dmtrack.tracking.watch import LostWatch
@@ -82,6 +85,8 @@ class TrackRun:
         loaded: The tracker, and what it was loaded from.
         record: What `run.json` says; once the run is over, also how it went.
         expected_frames: How many frames are expected, from what the container claims.
+        retracking: What is tracked from keyframe to keyframe before anything is written; None: the recording
+            is followed from its start in one go.
         score: Mean confidence so far.
     """
 
@@ -94,6 +99,7 @@ class TrackRun:
     loaded: LoadedTracker
     record: RunRecord
     expected_frames: int | None
+    retracking: Retracking | None = None
     score: ScoreMean = field(default_factory=ScoreMean)
 
     def execute(
@@ -117,6 +123,7 @@ class TrackRun:
         """
         from dmtrack.run.pipeline import track_pairs  # imports torch; loaded by now
 
+        rows = self._retracked(on_frame, is_over)
         # Live streams have threads of their own, which keep what is fresh and drop the rest.
         ahead = None if isinstance(self.pairs, LivePairs) else ReadAhead(self.pairs, self.rest)
         counted = ahead or self.pairs
@@ -136,13 +143,21 @@ class TrackRun:
             with sinks, ahead or nullcontext(self.rest) as rest:
                 if isinstance(self.pairs, LivePairs):
                     self.pairs.stop_when(is_over)
-                tuner = self._tuner()
-                for result in track_pairs(chain([self.first], rest), self.loaded.tracker, self.start.targets):
-                    if tuner is not None:
+                keyframes = keyframes_text(self.start.keyframes)
+                write_atomically(self.folder / KEYFRAMES, keyframes.encode())
+                tuner, pairs = self._tuner(), chain([self.first], rest)
+                results = (
+                    track_pairs(pairs, self.loaded.tracker, self.start.targets)
+                    if rows is None
+                    else rows.replayed(pairs)
+                )
+                for result in results:
+                    if tuner is not None and rows is None:
                         tuner.note(tuple(target.state is TrackState.LOST for target in result.targets))
                     sinks.write(result)
                     self.score.add(result)
-                    on_frame(result)
+                    if rows is None:
+                        on_frame(result)
                     if is_over():
                         break
                     if watch.is_over(result):
@@ -152,6 +167,18 @@ class TrackRun:
                     self._stop_by_hand(recorder)
         finally:
             self.record = recorder.record
+
+    def _retracked(self, on_frame: OnFrame, is_over: Callable[[], bool]) -> Rows | None:
+        """Track from keyframe to keyframe; nothing is written, and what is there stays if it is stopped."""
+        if self.retracking is None:
+            return None
+
+        def on_tracked(result: FrameResult) -> None:
+            on_frame(result)
+            if is_over():
+                raise KeyboardInterrupt
+
+        return self.retracking.track(opener(self.request, self.pairs), self.loaded.tracker, on_tracked)
 
     @property
     def files(self) -> list[Path]:
@@ -226,6 +253,14 @@ def prepared_run(request: TrackRequest, draw: Draw | None = None) -> Iterator[Tr
         CheckpointError: The weights are missing, damaged or for something else.
         OutputError: A result exists, or the folder cannot be written to.
     """
+    earlier = None
+    if request.continues:
+        earlier = EarlierRun.read(Path(request.rgb))
+        request = earlier.request_for(request)
+    elif request.from_frame is not None:
+        raise ConfigError(
+            "is for results that are gone on with", where="--from", hint="give --continue as well"
+        )
     if request.live_addresses is not None:
         request.require_live_options()
     folder = request.folder
@@ -238,7 +273,10 @@ def prepared_run(request: TrackRequest, draw: Draw | None = None) -> Iterator[Tr
         load = functools.cache(lambda: _load(named, pairs))
         scene = functools.partial(_scene, named, pairs, first, load)
         sequences = () if recording is None else recording.sequences
-        start = BoxSources(request, sequences, scene, draw).choose(first)
+        if earlier is None:
+            start = BoxSources(request, sequences, scene, draw).choose(first)
+        else:
+            start = earlier.start_boxes(request, first.rgb.index)
         if start.first_frame != first.rgb.index:
             named = replace(named, start=Position(index=start.first_frame))
             pairs.close()
@@ -248,11 +286,24 @@ def prepared_run(request: TrackRequest, draw: Draw | None = None) -> Iterator[Tr
         if recording is not None and request.modality is None and pairs.modality is not None:
             pairs.modality_reason = recording.layout_reason
         loaded = load()
+        retracking = None
+        if earlier is not None or start.corrections:
+            retracking = Retracking.of(start.keyframes, named, earlier)
+            named = replace(
+                named, boxes=(), box_files=(folder / KEYFRAMES,), from_frame=None, continues=False
+            )
         if isinstance(pairs, LivePairs):
             first = _fresh(pairs, first, rest, is_drawn=DRAWN in request.boxes)
         frames = None if isinstance(pairs, LivePairs) else expected_frames(pairs.rgb_info, first, named.end)
+        if retracking is not None:
+            if isinstance(pairs, LivePairs):
+                raise ConfigError("a live stream cannot be followed a second time", where=start.origin)
+            last = None if frames is None else first.rgb.index + frames
+            frames = retracking.frames_to_track(last)
         record = _record(named, pairs, start, loaded)
-        yield TrackRun(named, folder, pairs, first, rest, start, loaded, record, frames)
+        if earlier is not None:
+            earlier.require_same(record.inputs, loaded.weights.files[-1].sha256)
+        yield TrackRun(named, folder, pairs, first, rest, start, loaded, record, frames, retracking)
 
 
 def expected_frames(info: VideoInfo, first: FramePair, end: Position | None) -> int | None:
@@ -264,6 +315,17 @@ def expected_frames(info: VideoInfo, first: FramePair, end: Position | None) -> 
         by_time = -int(-end.time_s * info.frame_rate // 1)
         last = by_time if last is None else min(last, by_time)
     return None if last is None else max(1, last - first.rgb.index)
+
+
+def opener(request: TrackRequest, pairs: PairedSource) -> OpenAt:
+    """Return what opens a recording from one frame up to another; the modality is the one that was found."""
+    asked = replace(request, modality=pairs.modality)
+
+    def open_at(first: int, end: int | None) -> PairedSource:
+        last = asked.end if end is None else Position(index=end)
+        return open_inputs(replace(asked, start=Position(index=first), end=last))
+
+    return open_at
 
 
 def first_pair(pairs: PairedSource) -> tuple[FramePair, Iterator[FramePair]]:
@@ -412,7 +474,7 @@ def _record(
         versions=Versions.collect(),
         inputs=inputs,
         configuration={
-            "targets": start.targets,
+            "targets": start.keyframes,
             "boxes_from": start.origin,
             "modality": pairs.modality,
             "modality_from": pairs.modality_reason,

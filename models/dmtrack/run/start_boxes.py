@@ -17,8 +17,8 @@ from dmtrack.datasets.ground_truth import box_at, find_ground_truth
 from dmtrack.datasets.sequence import Sequence as AnnotatedSequence
 from dmtrack.errors import BoxError, ConfigError
 from dmtrack.geometry.box import Box, BoxFormat
-from dmtrack.run.request import DRAWN, TrackRequest
-from dmtrack.tracking.start import TargetStart, free_ids, numbered
+from dmtrack.run.request import DRAWN, Drawn, TrackRequest
+from dmtrack.tracking.start import Absence, Keyframe, TargetStart, free_ids, numbered, starts_and_corrections
 from dmtrack.video.frame import FramePair, VideoInfo
 from dmtrack.video.pairing import PairedSource
 from dmtrack.video.position import Position
@@ -43,11 +43,18 @@ class StartBoxes:
         origin: In words, for people.
         first_frame: Index of the frame with which the run begins; another one than asked for where
             the person chose it while drawing.
+        corrections: What is said of the targets in later frames.
     """
 
     targets: tuple[TargetStart, ...]
     origin: str
     first_frame: int
+    corrections: tuple[Keyframe, ...] = ()
+
+    @property
+    def keyframes(self) -> tuple[Keyframe, ...]:
+        """Where they start, and what is said of them later."""
+        return (*self.targets, *self.corrections)
 
     @property
     def boxes(self) -> tuple[Box, ...]:
@@ -121,29 +128,29 @@ class BoxSources:
         if not request.boxes and not request.box_files:
             found = self._truth(first)
         else:
-            given = self._given(first)
+            given, corrections = starts_and_corrections(self._given(first))
             drawn = self._drawn(given, here) if DRAWN in request.boxes else ()
             begin = here if given else min(target.frame_index or 0 for target in drawn)
-            found = StartBoxes((*given, *drawn), self._origin(is_drawn=bool(drawn)), begin)
+            origin = self._origin(is_drawn=bool(drawn))
+            found = StartBoxes((*given, *drawn), origin, begin, corrections)
         return replace(found, targets=tuple(sorted(found.targets, key=lambda target: target.target_id)))
 
-    def _given(self, first: FramePair) -> tuple[TargetStart, ...]:
+    def _given(self, first: FramePair) -> tuple[Keyframe, ...]:
         here, size = first.rgb.index, (first.rgb.width, first.rgb.height)
-        targets: list[Box | TargetStart] = []
+        targets: list[Box | Keyframe] = []
         for box in self.request.boxes:
             if isinstance(box, Box):
                 targets.append(placed_box(box, self.request.box_format, size))
-            elif isinstance(box, TargetStart):
-                box.box.require_inside(*size)
+            elif not isinstance(box, Drawn):
+                if isinstance(box, TargetStart):
+                    box.box.require_inside(*size)
                 targets.append(box)
         file_of_id: dict[int, Path] = {}
         for path in self.request.box_files:
             for target in read_targets(Path(path), here, size, self.request.box_format):
-                placed_box(target if isinstance(target, Box) else target.box, BoxFormat.XYWH, size, path)
-                if (
-                    isinstance(target, TargetStart)
-                    and file_of_id.setdefault(target.target_id, path) is not path
-                ):
+                if not isinstance(target, Absence):
+                    placed_box(target if isinstance(target, Box) else target.box, BoxFormat.XYWH, size, path)
+                if not isinstance(target, Box) and file_of_id.setdefault(target.target_id, path) is not path:
                     other = file_of_id[target.target_id]
                     raise BoxError(f"target id {target.target_id} is in {other} too", where=path)
                 targets.append(target)
@@ -175,10 +182,10 @@ class BoxSources:
         if not self.sequences:
             return truth_beside(Path(self.request.rgb), first)
         found = [self._first_shown(sequence, first.rgb.index) for sequence in self.sequences]
-        starts = zip(numbered([box for box, _ in found]), (index for _, index in found), strict=True)
+        starts = enumerate(found, start=1)
         names = ", ".join(sequence.name for sequence in self.sequences)
         return StartBoxes(
-            tuple(replace(start, frame_index=index) for start, index in starts),
+            tuple(TargetStart(box, number, index) for number, (box, index) in starts),
             f"ground truth of {names}",
             min(index for _, index in found),
         )
@@ -247,7 +254,7 @@ def truth_beside(rgb: Path, first: FramePair) -> StartBoxes:
     boxes = [box_at(path, frame_index) for path in paths]
     for path, box in zip(paths, boxes, strict=True):
         placed_box(box, BoxFormat.XYWH, (first.rgb.width, first.rgb.height), path)
-    starts: tuple[TargetStart, ...] = numbered(boxes)
+    starts, _ = starts_and_corrections(numbered(boxes))
     row = f"row {frame_index + 1} of {', '.join(path.name for path in paths)}"
     return StartBoxes(
         tuple(replace(start, frame_index=frame_index) for start in starts),
@@ -290,4 +297,6 @@ def startable(
         if len(late) == len(kept):
             raise BoxError(what, where=start.origin, hint="are the boxes those of this recording?")
         _log.warning("%s: %s", start.origin, what)
-    return replace(start, targets=tuple(kept))
+    ids = {target.target_id for target in kept}
+    corrections = tuple(key for key in start.corrections if key.target_id in ids)
+    return replace(start, targets=tuple(kept), corrections=corrections)

@@ -17,21 +17,22 @@ class MemoryFrames:
     A template of RGB alone, from a frame whose partner is missing, borrows the second stream of the newest
     template that has one; where none has, all get it from the first that comes.
 
+    Templates that stay stand in the oldest places, in the order in which they were pushed.
+
     Args:
-        capacity: T.
-        anchor: Keep the first template for ever in the oldest place; the ring holds the other T - 1.
+        capacity: T; with more templates that stay than T, there are so many, and one more where T > 1.
+        staying: So many templates, the first ones pushed, stay for ever; the ring holds the others.
     """
 
-    def __init__(self, capacity: int, *, anchor: bool = False) -> None:
+    def __init__(self, capacity: int, *, staying: int = 0) -> None:
         if capacity < 1:
             raise ValueError(f"capacity {capacity} is below 1")
-        self.capacity = capacity
-        self._keeps_first = anchor or capacity == 1
-        self._first: Tensor | None = None
-        self._recent: deque[Tensor] = deque(maxlen=capacity - 1 if self._keeps_first else capacity)
+        self._most_staying = max(staying, 1 if capacity == 1 else 0)
+        self._staying: list[Tensor] = []
+        self._recent: deque[Tensor] = deque(maxlen=max(capacity - self._most_staying, min(capacity - 1, 1)))
 
     def __len__(self) -> int:
-        """Number of templates held, at most `capacity`."""
+        """Number of templates held."""
         return len(self._templates())
 
     @property
@@ -47,8 +48,8 @@ class MemoryFrames:
             tokens = torch.cat((tokens, newest[tokens.shape[0] :]))
         elif newest is not None and tokens.shape[0] > newest.shape[0]:
             self._complete(tokens[newest.shape[0] :])
-        if self._keeps_first and self._first is None:
-            self._first = tokens
+        if len(self._staying) < self._most_staying:
+            self._staying.append(tokens)
         else:
             self._recent.append(tokens)
 
@@ -58,15 +59,14 @@ class MemoryFrames:
 
     def _complete(self, missing: Tensor) -> None:
         """Give every template the streams it lacks, `(S, P, C)`."""
-        if self._first is not None:
-            self._first = torch.cat((self._first, missing))
+        self._staying = [torch.cat((tokens, missing)) for tokens in self._staying]
         whole = [torch.cat((tokens, missing)) for tokens in self._recent]
         self._recent.clear()
         self._recent.extend(whole)
 
     def _newest(self) -> Tensor | None:
-        return self._recent[-1] if self._recent else self._first
+        templates = self._templates()
+        return templates[-1] if templates else None
 
     def _templates(self) -> list[Tensor]:
-        first = [] if self._first is None else [self._first]
-        return first + list(self._recent)
+        return [*self._staying, *self._recent]

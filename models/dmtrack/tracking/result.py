@@ -11,12 +11,13 @@ from dmtrack.video.frame import FramePair
 
 
 class TrackState(StrEnum):
-    """How much the tracker trusts a box."""
+    """How much the tracker trusts a box; `ABSENT`: a person said that there is none."""
 
     INIT = "init"
     TRACKED = "tracked"
     UNCERTAIN = "uncertain"
     LOST = "lost"
+    ABSENT = "absent"
 
 
 @dataclass(frozen=True, slots=True)

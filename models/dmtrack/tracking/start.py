@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -22,6 +22,7 @@ class TargetStart:
         box: Pixels of the full RGB frame.
         target_id: From 1; kept in every output.
         frame_index: 0-based index of the RGB frame that shows the box; None is the first frame of the run.
+        back: Whether it may change what was found before it, back to the keyframe before.
 
     Raises:
         BoxError: The id is below 1, or the index below 0.
@@ -30,6 +31,7 @@ class TargetStart:
     box: Box
     target_id: int
     frame_index: int | None = None
+    back: bool = True
 
     def __post_init__(self) -> None:
         if self.target_id < 1:
@@ -42,20 +44,52 @@ class TargetStart:
         return self.frame_index is None or self.frame_index <= frame_index
 
 
+@dataclass(frozen=True, slots=True)
+class Absence:
+    """A target is not in the picture.
+
+    Attributes:
+        target_id: From 1.
+        frame_index: 0-based index of the first RGB frame without it.
+        until: Index of the frame from which it is looked for again; None: until its next box.
+
+    Raises:
+        BoxError: The id is below 1, the index below 0, or the absence ends before it begins.
+    """
+
+    target_id: int
+    frame_index: int
+    until: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.target_id < 1:
+            raise BoxError(f"target id {self.target_id} is below 1")
+        if self.frame_index < 0:
+            raise BoxError(f"target {self.target_id} is absent from frame {self.frame_index} on, below 0")
+        if self.until is not None and self.until <= self.frame_index:
+            raise BoxError(
+                f"target {self.target_id} is absent from frame {self.frame_index} on, but up to {self.until}"
+            )
+
+
+Keyframe = TargetStart | Absence
+"""What a person says of a target in a frame."""
+
+
 def free_ids(taken: Collection[int]) -> Iterator[int]:
     """Yield 1, 2, … without the ids that are taken."""
     return (number for number in count(1) if number not in taken)
 
 
-Target = Box | TargetStart | Sequence[float]
+Target = Box | Keyframe | Sequence[float]
 """A target as a caller may give it: the last is `x, y, w, h` in pixels."""
 
 
-Targets = Box | TargetStart | Sequence[float] | Sequence[Target] | npt.NDArray[Any]
+Targets = Box | Keyframe | Sequence[float] | Sequence[Target] | npt.NDArray[Any]
 """Several targets, or a single one; an array holds four numbers, or a row of them a target."""
 
 
-def as_targets(targets: Targets) -> tuple[Box | TargetStart, ...]:
+def as_targets(targets: Targets) -> tuple[Box | Keyframe, ...]:
     """Make boxes of numbers; a single box, or its four numbers, will do for one target.
 
     Raises:
@@ -63,11 +97,11 @@ def as_targets(targets: Targets) -> tuple[Box | TargetStart, ...]:
     """
     if isinstance(targets, np.ndarray):
         targets = targets.tolist()
-    if isinstance(targets, Box | TargetStart):
+    if isinstance(targets, Box | Keyframe):
         return (targets,)
     if targets and isinstance(targets[0], int | float):
         return (_box(targets),)
-    return tuple(one if isinstance(one, Box | TargetStart) else _box(one) for one in targets)
+    return tuple(one if isinstance(one, Box | Keyframe) else _box(one) for one in targets)
 
 
 def _box(numbers: object) -> Box:
@@ -78,17 +112,34 @@ def _box(numbers: object) -> Box:
     return Box(x, y, w, h)
 
 
-def numbered(targets: Sequence[Box | TargetStart]) -> tuple[TargetStart, ...]:
+def numbered(targets: Sequence[Box | Keyframe]) -> tuple[Keyframe, ...]:
     """Give every plain box the lowest id that is free, in the order given, and the first frame.
 
     Raises:
-        BoxError: Two targets have the same id.
+        BoxError: Two boxes of one frame have the same id.
     """
-    taken: set[int] = set()
+    taken: set[tuple[int, int | None]] = set()
     for target in targets:
-        if isinstance(target, TargetStart):
-            if target.target_id in taken:
+        if not isinstance(target, Box):
+            if (target.target_id, target.frame_index) in taken:
                 raise BoxError(f"target id {target.target_id} is given twice")
-            taken.add(target.target_id)
-    ids = free_ids(taken)
+            taken.add((target.target_id, target.frame_index))
+    ids = free_ids({target_id for target_id, _ in taken})
     return tuple(TargetStart(target, next(ids)) if isinstance(target, Box) else target for target in targets)
+
+
+def starts_and_corrections(
+    keyframes: Iterable[Keyframe],
+) -> tuple[tuple[TargetStart, ...], tuple[Keyframe, ...]]:
+    """Return the first box of each target, in order of the ids, and the keyframes after them.
+
+    What is said of a target before its first box says nothing new, and is left out.
+    """
+    starts: dict[int, TargetStart] = {}
+    later: list[Keyframe] = []
+    for key in sorted(keyframes, key=lambda key: (key.target_id, key.frame_index or 0)):
+        if key.target_id in starts:
+            later.append(key)
+        elif isinstance(key, TargetStart):
+            starts[key.target_id] = key
+    return tuple(starts[target_id] for target_id in sorted(starts)), tuple(later)

@@ -106,9 +106,20 @@ class Tracker:
         return self.add(pair, boxes, ids)
 
     def add(
-        self, pair: FramePair, boxes: Sequence[Box], ids: Sequence[int] | None = None
+        self,
+        pair: FramePair,
+        boxes: Sequence[Box],
+        ids: Sequence[int] | None = None,
+        known: Sequence[Sequence[Tensor]] = (),
     ) -> tuple[TrackedBox, ...]:
         """Start following more targets from this frame on; ids go on from the highest one, or are `ids`.
+
+        Args:
+            pair: Shows the targets.
+            boxes: Where they are.
+            ids: One a box.
+            known: For each target what it looks like elsewhere, as `templates` gives it, oldest first. It is
+                kept for ever, as is the template of this frame then.
 
         Raises:
             BoxError: A box lies outside the frame, or an id is taken.
@@ -117,13 +128,49 @@ class Tracker:
         self._require_adapters(pair)
         height, width = pair.image.shape[:2]
         added = []
-        for target_id, box in zip(self._new_ids(boxes, ids), boxes, strict=True):
+        for number, (target_id, box) in enumerate(zip(self._new_ids(boxes, ids), boxes, strict=True)):
             box.require_inside(width, height)
-            memory = MemoryFrames(self.network.config.memory_frames, anchor=self.config.anchor)
+            memory = self._memory(known[number] if known else (), opens=True)
             added.append(_Target(target_id, box, memory, Trust(box)))
         self._remember(pair.image, added)
-        self._targets = sorted([*self._targets, *added], key=lambda target: target.target_id)
+        self._follow(added)
         return tuple(self._report(pair, target, target.box, 1.0, TrackState.INIT) for target in added)
+
+    def seek(self, box: Box, target_id: int, known: Sequence[Tensor]) -> None:
+        """Look for a target from the next frame on, as for one that was lost.
+
+        Args:
+            box: Where it was last seen.
+            target_id: A free id.
+            known: At least one template of it.
+        """
+        self._new_ids([box], [target_id])
+        trust = Trust(box, missed=1 if self.config.recovery else 0)
+        self._follow([_Target(target_id, box, self._memory(known, opens=False), trust)])
+
+    def drop(self, target_id: int) -> None:
+        """Follow a target no longer."""
+        self._targets = [target for target in self._targets if target.target_id != target_id]
+
+    def templates(self, pair: FramePair, boxes: Sequence[Box]) -> list[Tensor]:
+        """Return what boxes show, one template a box, `(S, P, C)` on the network's device.
+
+        Raises:
+            ConfigError: The pair has two streams and the network one.
+        """
+        self._require_adapters(pair)
+        tokens = self._embedded(pair.image, boxes)
+        return [tokens[:, index] for index in range(len(boxes))]
+
+    def _memory(self, known: Sequence[Tensor], *, opens: bool) -> MemoryFrames:
+        staying = len(known) + opens if known else int(self.config.anchor)
+        memory = MemoryFrames(self.network.config.memory_frames, staying=staying)
+        for tokens in known:
+            memory.push(tokens)
+        return memory
+
+    def _follow(self, added: Sequence[_Target]) -> None:
+        self._targets = sorted([*self._targets, *added], key=lambda target: target.target_id)
 
     def update(self, pair: FramePair) -> tuple[TrackedBox, ...]:
         """Find every target in the next frame; one entry a target, in order of id.
@@ -246,17 +293,21 @@ class Tracker:
             boxes = torch.cat((boxes[:, :2], kept), dim=1)
         return crops, torch.cat((boxes, peak.scores[:, None]), dim=1)
 
-    @torch.inference_mode()
     def _remember(self, image: npt.NDArray[np.uint8], targets: Sequence[_Target]) -> None:
         """Cut a template around each target's box and append it to its memory."""
         if not targets:
             return
-        size = self.network.config.template_size
-        crops = [Crop.around(t.box, self.config.template_factor, size) for t in targets]
-        boxes = [crop.from_frame(t.box) for crop, t in zip(crops, targets, strict=True)]
-        tokens = self.network.embed_template(self.cropper.cut(image, crops), self._on_device(boxes))
+        tokens = self._embedded(image, [target.box for target in targets])
         for index, target in enumerate(targets):
             target.memory.push(tokens[:, index])
+
+    @torch.inference_mode()
+    def _embedded(self, image: npt.NDArray[np.uint8], boxes: Sequence[Box]) -> Tensor:
+        """Return the template around each box, `(S, B, P, C)`."""
+        size = self.network.config.template_size
+        crops = [Crop.around(box, self.config.template_factor, size) for box in boxes]
+        inner = [crop.from_frame(box) for crop, box in zip(crops, boxes, strict=True)]
+        return self.network.embed_template(self.cropper.cut(image, crops), self._on_device(inner))
 
     def _on_device(self, rows: Sequence[tuple[float, ...]]) -> Tensor:
         return upload(np.array(rows, np.float32), self.network.device)

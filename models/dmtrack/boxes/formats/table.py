@@ -47,7 +47,7 @@ def read_table(path: Path, name: str) -> tuple[RecordingResults, ...]:
             named; the header is row 1).
     """
     gatherers: dict[str, ResultsGatherer] = {}
-    for number, cells in _numbered_rows(path):
+    for number, cells in numbered_rows(path):
         gatherer = gatherers.setdefault(plain(cells.get(ITEM) or "") or name, ResultsGatherer())
         with placed(f"{path}, row {number}"):
             _gather(gatherer, cells)
@@ -122,7 +122,7 @@ def _cell(value: float | None) -> str:
     return repr(float(value))  # float(): NumPy's own scalars have another repr
 
 
-def _numbered_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
+def numbered_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the rows after the header that are not blank, with their numbers, the header being 1."""
     text = read_text(path)
     first_line = text.lstrip().partition("\n")[0]

@@ -1,0 +1,107 @@
+"""Keyframes in files: `keyframes.csv` of a run, and the rows of any results that are given, not found.
+
+    frame,id,x,y,w,h,state,back
+    0,1,10.0,20.0,30.0,40.0,init,1      a box that was given; back 0: it changes nothing before it
+    50,1,,,,,absent,                    the target is not in the picture from here on ...
+    80,1,,,,,lost,                      ... until here, from where on it is looked for; or until its next box
+
+Of results with states (`boxes.csv`) the given boxes are the keyframes. Where nothing is said of states, each
+row is one, but of rows in consecutive frames, which are a track, only the first.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from dmtrack.boxes.formats import ResultFormat
+from dmtrack.boxes.formats.table import numbered_rows
+from dmtrack.boxes.reading import read_results, recognise
+from dmtrack.boxes.results import AbsentTarget, RecordingResults
+from dmtrack.tracking.result import TrackedBox, TrackState
+from dmtrack.tracking.start import Absence, Keyframe, TargetStart
+
+KEYFRAMES: Final = "keyframes.csv"
+_HEADER: Final = "frame,id,x,y,w,h,state,back\n"
+
+
+def keyframes_text(keyframes: Collection[Keyframe]) -> str:
+    """Return the text of `keyframes.csv`."""
+    lines = []
+    boxes = {frame_and_id(key) for key in keyframes if isinstance(key, TargetStart)}
+    for key in sorted(keyframes, key=frame_and_id):
+        frame, target_id = frame_and_id(key)
+        if isinstance(key, TargetStart):
+            box = ",".join(repr(float(number)) for number in key.box.xywh)
+            lines.append((frame, target_id, f"{box},{TrackState.INIT},{int(key.back)}"))
+            continue
+        lines.append((frame, target_id, f",,,,{TrackState.ABSENT},"))
+        if key.until is not None and (key.until, target_id) not in boxes:
+            lines.append((key.until, target_id, f",,,,{TrackState.LOST},"))
+    return _HEADER + "".join(f"{frame},{target_id},{rest}\n" for frame, target_id, rest in sorted(lines))
+
+
+def read_keyframes(path: Path, first_frame: int = 0) -> list[Keyframe]:
+    """Read the keyframes of `keyframes.csv` or of a file of results, see `keyframes_of`.
+
+    Raises:
+        FormatError: It cannot be read, a needed column is missing, or a row (named) is malformed.
+    """
+    found = [key for results in read_results(path) for key in keyframes_of(results, first_frame)]
+    alone: set[tuple[str, str]] = set()
+    if recognise(path) is ResultFormat.CSV:
+        alone = {
+            (cells["frame"], cells["id"]) for _, cells in numbered_rows(path) if cells.get("back") == "0"
+        }
+    return [
+        replace(key, back=False)
+        if isinstance(key, TargetStart) and (str(key.frame_index), str(key.target_id)) in alone
+        else key
+        for key in found
+    ]
+
+
+def frame_and_id(key: Keyframe) -> tuple[int, int]:
+    """Return by what keyframes are ordered."""
+    return key.frame_index or 0, key.target_id
+
+
+def keyframes_of(results: RecordingResults, first_frame: int = 0) -> list[Keyframe]:
+    """Return the keyframes among the rows of results, in order of targets and frames.
+
+    Args:
+        results: What a file says.
+        first_frame: Rows before it do not count; a target that was found there already begins with its first
+            row from there on.
+    """
+    rows: dict[int, list[tuple[int, TrackedBox | AbsentTarget]]] = defaultdict(list)
+    for frame in results.frames:
+        if frame.frame_index >= first_frame:
+            for entry in frame.entries:
+                rows[entry.target_id].append((frame.frame_index, entry))
+    return [key for target_id in sorted(rows) for key in _of_one_target(rows[target_id])]
+
+
+def _of_one_target(rows: Sequence[tuple[int, TrackedBox | AbsentTarget]]) -> Iterator[Keyframe]:
+    says_states = any(entry.state is not None for _, entry in rows)
+    absent: int | None = None
+    begun, previous = False, None
+    for frame, entry in rows:
+        if isinstance(entry, TrackedBox):
+            given = entry.state is TrackState.INIT if says_states else previous != frame - 1
+            previous = frame
+            if given or not begun:
+                if absent is not None:
+                    yield Absence(entry.target_id, absent)
+                absent, begun = None, True
+                yield TargetStart(entry.box, entry.target_id, frame)
+        elif entry.state is TrackState.ABSENT:
+            absent = frame if absent is None else absent
+        elif entry.state is TrackState.LOST and absent is not None:
+            yield Absence(entry.target_id, absent, frame)
+            absent = None
+    if absent is not None:
+        yield Absence(rows[0][1].target_id, absent)

@@ -1,0 +1,229 @@
+"""Going on with results: what an earlier run was asked, what a person says now, what has to be done again."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from dmtrack.boxes.formats.table import read_table
+from dmtrack.boxes.keyframes import KEYFRAMES, read_keyframes
+from dmtrack.boxes.reading import TABLE
+from dmtrack.boxes.starts import read_targets
+from dmtrack.errors import BoxError, ConfigError, FormatError
+from dmtrack.geometry.box import Box
+from dmtrack.options import command_words, parsed_words
+from dmtrack.output.record import RECORD, read_run_json
+from dmtrack.run.request import Drawn, TrackRequest, TwoWay
+from dmtrack.run.retracking import OnTracked, OpenAt, Retracker, Rows
+from dmtrack.run.start_boxes import StartBoxes
+from dmtrack.tracking.segments import Segment, segments_of
+from dmtrack.tracking.start import Absence, Keyframe, TargetStart, starts_and_corrections
+
+if TYPE_CHECKING:
+    from dmtrack.tracking.tracker import Tracker
+
+_log = logging.getLogger(__name__)
+
+_SAID_NOW: Final = frozenset(
+    {"rgb", "boxes", "box_files", "network", "output", "continues", "from_frame", "two_way"}
+)
+"""What a person may say when going on; all else was said when the recording was first tracked."""
+
+
+@dataclass(frozen=True, slots=True)
+class EarlierRun:
+    """Results that are gone on with.
+
+    Attributes:
+        folder: Where they are.
+        request: What the run was asked.
+        keyframes: What was known of the targets.
+        rows: What was found.
+        record: The values of its `run.json`.
+    """
+
+    folder: Path
+    request: TrackRequest
+    keyframes: tuple[Keyframe, ...]
+    rows: Rows
+    record: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, folder: Path) -> EarlierRun:
+        """Read the results folder of `dmtrack track`.
+
+        Raises:
+            FormatError: It is none, or its files cannot be read.
+            ConfigError: It holds a live run.
+        """
+        if not (folder / RECORD).is_file():
+            raise FormatError(f"has no {RECORD} in it", where=folder, hint="name the results folder of a run")
+        record = read_run_json(folder / RECORD)
+        request = parsed_words(TrackRequest, list(record.get("command", ()))[2:], where=folder / RECORD)
+        if request.live_addresses is not None:
+            raise ConfigError("holds a live run, which cannot be read again", where=folder)
+        if not Path(request.rgb).exists():
+            raise ConfigError(
+                f"{request.rgb} is not there",
+                where=folder,
+                hint="go on from the folder in which it was tracked",
+            )
+        (found,) = read_table(folder / TABLE, folder.name)
+        known = folder / KEYFRAMES
+        keyframes = read_keyframes(known if known.is_file() else folder / TABLE)
+        asked = replace(request, boxes=(), box_files=(), continues=False, from_frame=None)
+        return cls(folder, asked, tuple(keyframes), Rows.of(found), record)
+
+    def request_for(self, now: TrackRequest) -> TrackRequest:
+        """Return the request of this run, with what the person says now.
+
+        Raises:
+            ConfigError: Something is said that was settled when the recording was first tracked.
+        """
+        asked = replace(now, **{name: getattr(self.request, name) for name in _SAID_NOW})
+        for word in command_words(asked):
+            if word.startswith("-") and word not in set(command_words(self.request)):
+                raise ConfigError(
+                    "with --continue the recording is read as it was before", where=word.partition("=")[0]
+                )
+        weights = now.network.weights if now.network.weights != type(now.network)().weights else None
+        return replace(
+            self.request,
+            boxes=now.boxes,
+            box_files=now.box_files,
+            network=replace(now.network, weights=weights or self.request.network.weights),
+            output=replace(now.output, folder=now.output.folder or self.folder, overwrite=True),
+            continues=True,
+            from_frame=now.from_frame,
+            two_way=now.two_way,
+        )
+
+    def start_boxes(self, request: TrackRequest, first_frame: int) -> StartBoxes:
+        """Return the targets, with what the person says now.
+
+        Raises:
+            BoxError: It is not clear which target or frame is meant.
+        """
+        starts, corrections = starts_and_corrections(settled(self.keyframes, request))
+        said = [str(path) for path in (self.folder, *request.box_files)]
+        if request.boxes:
+            said.append("--box")
+        return StartBoxes(starts, ", ".join(said), first_frame, corrections)
+
+    def require_same(self, inputs: Sequence[Any], weights_sha256: str) -> None:
+        """Say where the recording, the weights or the program are not those of this run.
+
+        Raises:
+            ConfigError: The recording has another size.
+        """
+        for mine, theirs in zip(inputs, self.record.get("inputs", ()), strict=False):
+            if theirs.get("size_bytes") not in (None, mine.size_bytes) and not mine.video.path.is_dir():
+                raise ConfigError(
+                    f"{mine.video.path} has {mine.size_bytes} bytes, that of the results had "
+                    f"{theirs['size_bytes']}: this is another recording",
+                    where=self.folder,
+                    hint="track it anew",
+                )
+        used = (self.record.get("weights") or {}).get("sha256")
+        if used not in (None, weights_sha256):
+            _log.warning("%s: made with other weights; what is not tracked again stays as it is", self.folder)
+
+
+def settled(earlier: Sequence[Keyframe], request: TrackRequest) -> tuple[Keyframe, ...]:
+    """Put what a person says now to the keyframes of an earlier run.
+
+    A new keyframe takes the place of an old one of its target and frame.
+
+    Raises:
+        BoxError: It is not clear which target or frame is meant.
+    """
+    ids = sorted({key.target_id for key in earlier})
+    said: list[Keyframe] = []
+    for box in request.boxes:
+        if isinstance(box, Drawn):
+            raise ConfigError("say where the target is: --box X,Y,W,H", where="--continue")
+        said.append(_placed(box, ids, request))
+    for path in request.box_files:
+        said += [_placed(target, ids, request) for target in read_targets(path)]
+    told = {(key.frame_index, key.target_id) for key in said}
+    return (*(key for key in earlier if (key.frame_index, key.target_id) not in told), *said)
+
+
+def _placed(target: Box | Keyframe, ids: Sequence[int], request: TrackRequest) -> Keyframe:
+    if isinstance(target, Absence) or (isinstance(target, TargetStart) and target.frame_index is not None):
+        return target
+    if request.from_frame is None or request.from_frame.index is None:
+        raise BoxError(
+            f"in which frame is {target}?", where="--continue", hint="--from FRAME, such as --from 80"
+        )
+    back = request.two_way is TwoWay.ON
+    if isinstance(target, TargetStart):
+        return replace(target, frame_index=request.from_frame.index, back=back)
+    if len(ids) != 1:
+        raise BoxError(
+            f"which of the targets {', '.join(map(str, ids))} is {target}?", hint="write ID:X,Y,W,H"
+        )
+    return TargetStart(target, ids[0], request.from_frame.index, back=back)
+
+
+@dataclass(frozen=True, slots=True)
+class Retracking:
+    """What has to be tracked from keyframe to keyframe.
+
+    Attributes:
+        segments: What is tracked.
+        rows: What is known already, and stays.
+        two_way: Whether segments are followed backward too.
+    """
+
+    segments: tuple[Segment, ...]
+    rows: Rows
+    two_way: bool
+
+    def frames_to_track(self, frame_count: int | None) -> int | None:
+        """Return how many frames tracking will be reported for; None where the recording does not say."""
+        total = 0
+        ways = {(one.first, one.end): 1 for one in self.segments}
+        for one in self.segments:
+            ways[one.first, one.end] += self.two_way and one.closing is not None
+        for (first, end), times in ways.items():
+            last = frame_count if end is None else end
+            if last is None:
+                return None
+            total += (last - first) * times
+        return total
+
+    def track(self, open_at: OpenAt, tracker: Tracker, on_tracked: OnTracked = lambda _: None) -> Rows:
+        """Track what has to be tracked, and return all rows.
+
+        Raises:
+            BoxError: A keyframe lies outside the frame or behind the end of the recording.
+            InputError: The recording cannot be read.
+        """
+        Retracker(open_at, tracker, two_way=self.two_way, on_tracked=on_tracked).track(
+            self.segments, self.rows
+        )
+        return self.rows
+
+    @classmethod
+    def of(
+        cls, keyframes: Sequence[Keyframe], request: TrackRequest, earlier: EarlierRun | None = None
+    ) -> Retracking:
+        """Find out what has to be tracked.
+
+        Args:
+            keyframes: All.
+            request: Says whether segments are followed backward.
+            earlier: What was found with other keyframes; None: nothing.
+        """
+        two_way = request.two_way is not TwoWay.OFF
+        segments = segments_of(keyframes)
+        if earlier is None:
+            return cls(tuple(segments), Rows(), two_way)
+        before = segments_of(earlier.keyframes)
+        stay = [segment for segment in segments if any(map(segment.is_part_of, before))]
+        changed = [segment for segment in segments if segment not in stay]
+        return cls(tuple(changed), earlier.rows.kept(stay), two_way)

@@ -1,0 +1,253 @@
+"""From keyframe to keyframe: segments followed forward and backward, joined, and put where they belong.
+
+A recording with corrections is read twice: first every segment that needs it is tracked, then the whole is
+written. What a segment gives depends on the recording, the keyframes and the tracker alone, so a result that
+was corrected step by step is the result of all its keyframes at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import chain
+from typing import TYPE_CHECKING, Final
+
+from dmtrack.boxes.results import RecordingResults
+from dmtrack.errors import BoxError, ConfigError, DmtrackError, InputError
+from dmtrack.geometry.box import Box
+from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
+from dmtrack.tracking.segments import Segment
+from dmtrack.tracking.start import TargetStart
+from dmtrack.video.frame import FramePair
+from dmtrack.video.pairing import PairedSource
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from dmtrack.tracking.tracker import Tracker
+
+_log = logging.getLogger(__name__)
+
+OpenAt = Callable[[int, int | None], PairedSource]
+"""Opens a recording from a frame on, up to another one or to its end."""
+OnTracked = Callable[[FrameResult], object]
+
+_HELD_BYTES: Final = 256 * 2**20
+"""So much of a recording is held at most while it is followed backward."""
+_MOST_HELD: Final = 64
+SAME_PLACE_IOU: Final = 0.5
+"""From this overlap on the two directions are said to agree."""
+
+
+@dataclass(slots=True)
+class Rows:
+    """Boxes of a recording by frame and target, and the milliseconds that each frame took."""
+
+    boxes: dict[int, dict[int, TrackedBox]] = field(default_factory=lambda: defaultdict(dict))
+    infer_ms: dict[int, float] = field(default_factory=lambda: defaultdict(float))
+
+    @classmethod
+    def of(cls, results: RecordingResults) -> Rows:
+        """Return the rows of a file."""
+        rows = cls()
+        for frame in results.frames:
+            rows.infer_ms[frame.frame_index] = frame.infer_ms or 0.0
+            for target in frame.targets:
+                rows.boxes[frame.frame_index][target.target_id] = target
+        return rows
+
+    def kept(self, segments: Iterable[Segment]) -> Rows:
+        """Return the rows of some segments."""
+        kept, stretches = Rows(), defaultdict(list)
+        for segment in segments:
+            stretches[segment.target_id].append((segment.first, segment.end))
+        for index, targets in self.boxes.items():
+            for target_id, row in targets.items():
+                if any(
+                    first <= index and (end is None or index < end) for first, end in stretches[target_id]
+                ):
+                    kept.boxes[index][target_id] = row
+                    kept.infer_ms[index] = self.infer_ms[index]
+        return kept
+
+    def replayed(self, pairs: Iterable[FramePair]) -> Iterator[FrameResult]:
+        """Yield the boxes of each pair, as if they had been tracked now."""
+        for pair in pairs:
+            index = pair.rgb.index
+            targets = sorted(self.boxes.get(index, {}).values(), key=lambda row: row.target_id)
+            here = tuple(replace(row, time_s=pair.rgb.time_s) for row in targets)
+            yield FrameResult(pair, here, self.infer_ms.get(index, 0.0))
+
+
+class Retracker:
+    """Follows targets through segments.
+
+    Args:
+        open_at: Opens the recording.
+        tracker: Started over for each segment.
+        two_way: Also follow each segment backward from the keyframe that closes it.
+        on_tracked: Called after each frame; it may raise `KeyboardInterrupt`.
+    """
+
+    def __init__(
+        self,
+        open_at: OpenAt,
+        tracker: Tracker,
+        *,
+        two_way: bool = True,
+        on_tracked: OnTracked = lambda _: None,
+    ) -> None:
+        self._open_at = open_at
+        self._tracker = tracker
+        self._two_way = two_way
+        self._on_tracked = on_tracked
+        self._shown: dict[TargetStart, Tensor] = {}
+
+    def track(self, segments: Sequence[Segment], rows: Rows) -> None:
+        """Track segments and add what was found to `rows`.
+
+        Raises:
+            BoxError: A keyframe lies outside the frame or behind the end of the recording.
+            InputError: The recording cannot be read.
+        """
+        together: dict[tuple[int, int | None], list[Segment]] = defaultdict(list)
+        for segment in segments:
+            together[segment.first, segment.end].append(segment)
+        for (first, end), group in together.items():
+            forward = self._forward(first, end, group)
+            for segment in group:
+                found = forward[segment.target_id]
+                if self._goes_back(segment):
+                    found = joined(segment, found, self._backward(segment))
+                for index, (row, infer_ms) in found.items():
+                    rows.boxes[index][segment.target_id] = row
+                    rows.infer_ms[index] += infer_ms / len(group)
+
+    def _goes_back(self, segment: Segment) -> bool:
+        return self._two_way and segment.closing is not None
+
+    def _forward(self, first: int, end: int | None, group: Sequence[Segment]) -> dict[int, Found]:
+        known = [[self._template(key) for key in s.known if key.frame_index != s.first] for s in group]
+        tracker, found = self._tracker, {segment.target_id: Found() for segment in group}
+        with self._opened(first, end) as pairs:
+            for number, pair in enumerate(pairs):
+                rows: tuple[TrackedBox, ...] = ()
+                if number == 0:
+                    _require_near(pair, first, group)
+                    tracker.initialize(pair, [])
+                    given = [(s, k) for s, k in zip(group, known, strict=True) if s.opens_with_box]
+                    for segment, templates in zip(group, known, strict=True):
+                        if not segment.opens_with_box:
+                            tracker.seek(segment.last_seen.box, segment.target_id, templates)
+                    rows = tracker.update(pair) if tracker.targets else ()
+                    infer_ms = tracker.infer_ms if rows else 0.0
+                    if given:
+                        rows += tracker.add(
+                            pair,
+                            [segment.last_seen.box for segment, _ in given],
+                            [segment.target_id for segment, _ in given],
+                            [templates for _, templates in given],
+                        )
+                else:
+                    rows, infer_ms = tracker.update(pair), tracker.infer_ms
+                for row in rows:
+                    found[row.target_id][pair.rgb.index] = (row, infer_ms)
+                self._on_tracked(FrameResult(pair, rows, infer_ms))
+        return found
+
+    def _backward(self, segment: Segment) -> Found:
+        """Follow a target from the keyframe that closes a segment to the frame that opens it."""
+        closing, tracker, found = segment.closing, self._tracker, Found()
+        if closing is None or segment.end is None:
+            raise ValueError("a segment that no keyframe closes has no way back")
+        nearest = sorted(segment.known, key=lambda key: abs((key.frame_index or 0) - (segment.end or 0)))
+        known = [self._template(key) for key in sorted(nearest, key=_frame_of) if key is not closing]
+        start = self._pair_at(segment.end)
+        tracker.initialize(start, [])
+        tracker.add(start, [closing.box], [segment.target_id], [known])
+        lowest = segment.first + 1 if segment.opens_with_box else segment.first
+        for pair in self._reversed(lowest, segment.end, start):
+            (row,) = tracker.update(pair)
+            found[pair.rgb.index] = (row, tracker.infer_ms)
+            self._on_tracked(FrameResult(pair, (row,), tracker.infer_ms))
+        return found
+
+    def _reversed(self, first: int, end: int, alike: FramePair) -> Iterator[FramePair]:
+        """Yield the pairs before `end` down to `first`, a few held at a time."""
+        held = max(8, min(_MOST_HELD, _HELD_BYTES // alike.image.nbytes))
+        for stop in range(end, first, -held):
+            with self._open_at(max(first, stop - held), stop) as pairs:
+                yield from reversed(list(pairs))
+
+    def _template(self, key: TargetStart) -> Tensor:
+        if key not in self._shown:
+            pair = self._pair_at(_frame_of(key))
+            key.box.require_inside(pair.rgb.width, pair.rgb.height)
+            (self._shown[key],) = self._tracker.templates(pair, [key.box])
+        return self._shown[key]
+
+    def _pair_at(self, index: int) -> FramePair:
+        with self._opened(index, None) as pairs:
+            return next(pairs)
+
+    @contextlib.contextmanager
+    def _opened(self, first: int, end: int | None) -> Iterator[Iterator[FramePair]]:
+        """Open the recording at the frame of a keyframe; there is at least one pair."""
+        with contextlib.ExitStack() as stack:
+            try:
+                pairs = iter(stack.enter_context(self._open_at(first, end)))
+                opening = next(pairs)
+            except (InputError, ConfigError, StopIteration) as error:
+                what = f"frame {first} of a keyframe cannot be read"
+                what += f" ({error.what})" if isinstance(error, DmtrackError) else ""
+                raise BoxError(what, hint="is it a frame of this recording?") from None
+            yield chain([opening], pairs)
+
+
+class Found(dict[int, tuple[TrackedBox, float]]):
+    """Box and milliseconds of a target by frame."""
+
+
+def joined(segment: Segment, forward: Found, backward: Found) -> Found:
+    """Join the two directions of a segment: each counts by its score and the nearness of its keyframe.
+
+    Where they agree the box is their mean, and the score is the higher one; where they do not it is the box
+    of the one that counts more, with a score that says so.
+    """
+    made, length = Found(), (segment.end or 0) - segment.first
+    for index, (row, infer_ms) in forward.items():
+        other = backward.get(index)
+        if other is None:
+            made[index] = (row, infer_ms)
+            continue
+        nearness = ((segment.end or 0) - index) / length
+        made[index] = (_join(row, other[0], nearness), infer_ms + other[1])
+    return made
+
+
+def _join(forward: TrackedBox, backward: TrackedBox, nearness: float) -> TrackedBox:
+    """Join two boxes of a frame; `nearness` is 1 at the keyframe of the first and 0 at that of the other."""
+    weight = nearness * (forward.score or 0.0)
+    other = (1 - nearness) * (backward.score or 0.0)
+    leading = forward if weight >= other else backward
+    overlap = forward.box.iou(backward.box)
+    if overlap < SAME_PLACE_IOU or weight + other == 0:
+        return replace(leading, score=(leading.score or 0.0) * overlap, state=TrackState.UNCERTAIN)
+    share = weight / (weight + other)
+    numbers = zip(forward.box.xywh, backward.box.xywh, strict=True)
+    box = Box(*(share * one + (1 - share) * two for one, two in numbers))
+    return replace(leading, box=box, score=max(forward.score or 0.0, backward.score or 0.0))
+
+
+def _frame_of(key: TargetStart) -> int:
+    return key.frame_index or 0
+
+
+def _require_near(pair: FramePair, first: int, group: Sequence[Segment]) -> None:
+    """Say where the frame of a keyframe is missing and the next one takes its place."""
+    if pair.rgb.index != first:
+        ids = ", ".join(str(segment.target_id) for segment in group)
+        _log.warning("frame %d is missing: target %s goes on from frame %d", first, ids, pair.rgb.index)

@@ -1,0 +1,88 @@
+"""`Segment`: what lies between two keyframes of a target.
+
+Each is tracked on its own, so that results depend on the keyframes alone, and not on the order in which they
+were given. No torch here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Final
+
+from dmtrack.tracking.start import Keyframe, TargetStart
+
+MOST_KEYFRAMES: Final = 3
+"""So many keyframes of a target are shown to the network at once: the nearest ones in time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A stretch of the recording in which one target is followed from one keyframe.
+
+    Attributes:
+        target_id: From 1.
+        first: Frame in which it begins: that of its keyframe, or the one from which a target that was absent
+            is looked for.
+        end: First frame that does not belong to it; None where it lasts to the end of the recording.
+        known: The keyframes whose boxes show the target, in order of time.
+        last_seen: The keyframe from which it was followed last: that of `first`, unless it is looked for.
+        closing: The keyframe at `end`, from which it can be followed backward; None where there is none.
+    """
+
+    target_id: int
+    first: int
+    end: int | None
+    known: tuple[TargetStart, ...]
+    last_seen: TargetStart
+    closing: TargetStart | None = None
+
+    def is_part_of(self, other: Segment) -> bool:
+        """Return whether the other one, tracked already, gives the same boxes here."""
+        if self == other:
+            return True
+        ends = self.end is not None and (other.end is None or self.end <= other.end)
+        return ends and self.closing is None and replace(other, end=self.end) == self
+
+    @property
+    def opens_with_box(self) -> bool:
+        """Whether the box of its first frame is given."""
+        return self.last_seen.frame_index == self.first
+
+
+def segments_of(keyframes: Iterable[Keyframe]) -> list[Segment]:
+    """Cut the recording into segments, in order of target and time.
+
+    Args:
+        keyframes: With their frames; in any order.
+    """
+    by_id = sorted(keyframes, key=lambda key: (key.target_id, key.frame_index or 0))
+    return [
+        segment
+        for _, group in groupby(by_id, key=lambda key: key.target_id)
+        for segment in _of_one_target(list(group))
+    ]
+
+
+def _of_one_target(keys: Sequence[Keyframe]) -> Iterator[Segment]:
+    boxes = [key for key in keys if isinstance(key, TargetStart)]
+    last_seen = None
+    for key, following in zip(keys, [*keys[1:], None], strict=True):
+        end = None if following is None else following.frame_index
+        closing = following if isinstance(following, TargetStart) and following.back else None
+        if isinstance(key, TargetStart):
+            first, last_seen = key.frame_index or 0, key
+        elif key.until is None or last_seen is None:
+            continue
+        else:
+            first = key.until
+        if end is None or first < end:
+            shown = [box for box in boxes if box.back or (box.frame_index or 0) <= first]
+            yield Segment(key.target_id, first, end, _nearest(shown, first), last_seen, closing)
+
+
+def _nearest(boxes: Sequence[TargetStart], frame: int) -> tuple[TargetStart, ...]:
+    """Return the boxes nearest in time to a frame, in order of time."""
+    nearest = sorted(boxes, key=lambda key: abs((key.frame_index or 0) - frame))[:MOST_KEYFRAMES]
+    return tuple(sorted(nearest, key=lambda key: key.frame_index or 0))

@@ -1,0 +1,180 @@
+"""Corrections: a target given in several frames, absent from some, and results that are gone on with."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dmtrack.boxes.reading import read_rows
+from dmtrack.geometry.box import Box
+from dmtrack.output.record import read_run_json
+from dmtrack.run.pipeline import track as track_in_python
+from dmtrack.run.request import NetworkOptions, OutputOptions, TrackRequest
+from dmtrack.run.session import track_to_folder
+from dmtrack.tracking.start import Absence, TargetStart
+
+Track = Callable[..., Any]
+HEAD = "frame,id,x,y,w,h,state\n"
+CORRECTED = HEAD + "0,1,20,16,16,16,init\n6,1,30,20,12,12,init\n"
+
+
+def write(text: str, name: str = "given.csv") -> Path:
+    Path(name).write_text(text)
+    return Path(name)
+
+
+def boxes(folder: str = "out") -> list[list[str]]:
+    """The rows of `boxes.csv` without the last column, the milliseconds."""
+    with Path(folder, "boxes.csv").open() as file:
+        return [row[:-1] for row in csv.reader(file)]
+
+
+def given(folder: str = "out") -> list[tuple[int, int]]:
+    rows = read_rows(Path(folder, "boxes.csv"))
+    return [(row.frame_index, row.target_id) for row in rows if row.state == "init"]
+
+
+def test_a_later_box_of_a_target_corrects_it(track: Track) -> None:
+    assert track("--box-file", write(CORRECTED), "--no-video").code == 0
+    assert given() == [(0, 1), (6, 1)]
+    at_6 = next(row for row in read_rows(Path("out/boxes.csv")) if row.frame_index == 6)
+    assert at_6.box.xywh == (30, 20, 12, 12)
+    lines = Path("out/keyframes.csv").read_text().splitlines()[1:]
+    assert [line.split(",")[:2] for line in lines] == [["0", "1"], ["6", "1"]]
+
+
+def test_two_ways_change_what_lies_between_and_nothing_else(track: Track) -> None:
+    path = write(CORRECTED)
+    assert track("--box-file", path, "--no-video", "--two-way", "off").code == 0
+    forward = boxes()
+    assert track("--box-file", path, "--no-video", "--overwrite").code == 0
+    both = boxes()
+    differ = [int(one[0]) for one, other in zip(forward[1:], both[1:], strict=True) if one != other]
+    assert differ
+    assert set(differ) <= set(range(1, 6))
+
+
+def test_two_ways_change_nothing_without_a_later_box(track: Track) -> None:
+    for choice in ("off", "on"):
+        assert track("--box", "20,16,16,16", "--no-video", "--two-way", choice, "-o", choice).code == 0
+    assert boxes("off") == boxes("on")
+
+
+@pytest.mark.parametrize("two_way", ["auto", "on"])
+def test_results_are_gone_on_with(track: Track, run_cli: Track, two_way: str) -> None:
+    """What was corrected in a second step is what both boxes give at once, to the byte."""
+    assert track("--box", "20,16,16,16", "-o", "first").code == 0
+    before = boxes("first")
+    shutil.copytree("first", "again")
+    words = ("--box", "30,20,12,12", "--from", "6", "--two-way", two_way)
+    outcome = run_cli("track", "--continue", "again", *words)
+    assert outcome.code == 0, outcome.err
+    after = boxes("again")
+    if two_way == "auto":
+        assert after[:7] == before[:7], "what lies before the new box stays as it was"
+    assert after[7] != before[7]
+    assert len(after) == len(before)
+    assert track("--box-file", "again/keyframes.csv", "-o", "whole").code == 0
+    assert boxes("whole") == after
+    assert Path("whole/keyframes.csv").read_bytes() == Path("again/keyframes.csv").read_bytes()
+    assert Path("whole/boxes.txt").read_bytes() == Path("again/boxes.txt").read_bytes()
+
+
+def test_only_what_depends_on_a_new_box_is_tracked_again(track: Track, run_cli: Track) -> None:
+    two = HEAD + "0,1,20,16,16,16,init\n0,2,40,30,14,14,init\n"
+    assert track("--box-file", write(two), "--no-video").code == 0
+    before = boxes()
+    words = ("--box", "2:30,20,12,12", "--from", "8", "--no-video", "--progress", "json")
+    outcome = run_cli("track", "--continue", "out", *words)
+    assert outcome.code == 0, outcome.err
+    assert '"total": 4' in outcome.out, "frames 8 to 11 of target 2"
+    after = boxes()
+    changed = [row for row, old in zip(after, before, strict=True) if row != old]
+    assert {(int(row[0]) >= 8, row[4]) for row in changed} == {(True, "2")}
+
+
+def test_an_absent_target_has_no_rows_and_is_looked_for_again(track: Track) -> None:
+    text = HEAD + "0,1,20,16,16,16,init\n3,1,,,,,absent\n7,1,,,,,lost\n"
+    assert track("--box-file", write(text), "--no-video").code == 0
+    assert [row.frame_index for row in read_rows(Path("out/boxes.csv"))] == [0, 1, 2, 7, 8, 9, 10, 11]
+    record = read_run_json(Path("out/run.json"))
+    assert record["counts"]["frames"] == 12
+
+
+def test_python_gives_the_same_as_the_command(track: Track, recording: Any, weights: Path) -> None:
+    assert track("--box-file", write(CORRECTED), "--no-video").code == 0
+    keys = [TargetStart(row.box, 1, row.frame_index) for row in read_rows(Path("given.csv"))]
+    found = list(track_in_python(recording.rgb, recording.thermal, keys, weights=weights, device="cpu"))
+    assert [(row.frame_index, row.box) for row in found] == [
+        (row.frame_index, row.box) for row in read_rows(Path("out/boxes.csv"))
+    ]
+
+
+def test_an_absence_is_said_in_python(recording: Any, weights: Path) -> None:
+    keys = (TargetStart(Box(20, 16, 16, 16), 1, 0), Absence(1, 4))
+    request = TrackRequest(
+        recording.rgb,
+        recording.thermal,
+        boxes=keys,
+        network=NetworkOptions(str(weights)),
+        output=OutputOptions(folder=Path("made"), no_video=True),
+    )
+    track_to_folder(request)
+    assert [row.frame_index for row in read_rows(Path("made/boxes.csv"))] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--box", "30,20,12,12"), "in which frame"),
+        (("--box", "30,20,12,12", "--from", "99"), "frame 99"),
+        (("--box", "500,500,12,12", "--from", "6"), "outside"),
+        (("--box", "3:30,20,12,12", "--from", "6", "--offset-ms", "10"), "--offset-ms"),
+        (("--box", "30,20,12,12", "--from", "6", "--end", "9"), "--end"),
+    ],
+    ids=["no frame", "behind the end", "outside the frame", "another pairing", "another end"],
+)
+def test_what_cannot_be_gone_on_with_is_said_and_nothing_is_lost(
+    track: Track, run_cli: Track, words: tuple[str, ...], said: str
+) -> None:
+    assert track("--box", "20,16,16,16", "--no-video").code == 0
+    before = {path.name: path.read_bytes() for path in Path("out").iterdir()}
+    outcome = run_cli("track", "--continue", "out", "--no-video", *words)
+    assert outcome.code in (2, 3, 4)
+    assert said in outcome.err
+    assert {path.name: path.read_bytes() for path in Path("out").iterdir()} == before
+
+
+def test_which_of_several_targets_is_meant_must_be_said(track: Track, run_cli: Track) -> None:
+    two = HEAD + "0,1,20,16,16,16,init\n0,2,40,30,14,14,init\n"
+    assert track("--box-file", write(two), "--no-video").code == 0
+    outcome = run_cli("track", "--continue", "out", "--box", "30,20,12,12", "--from", "6")
+    assert "ID:X,Y,W,H" in outcome.err
+
+
+def test_results_of_another_recording_are_refused(track: Track, run_cli: Track, recording: Any) -> None:
+    copied = Path("mine.mkv")
+    shutil.copy(recording.rgb, copied)
+    assert track("--box", "20,16,16,16", "--no-video", rgb=copied).code == 0
+    with copied.open("ab") as file:
+        file.write(bytes(99))
+    outcome = run_cli("track", "--continue", "out", "--box", "30,20,12,12", "--from", "6")
+    assert outcome.code != 0
+    assert "another recording" in outcome.err
+
+
+def test_what_is_no_results_folder_is_said(run_cli: Track, tmp_path: Path) -> None:
+    outcome = run_cli("track", "--continue", tmp_path, "--box", "1,2,3,4", "--from", "2")
+    assert outcome.code == 3
+    assert "run.json" in outcome.err
+
+
+def test_a_frame_without_results_to_go_on_with(track: Track) -> None:
+    outcome = track("--box", "20,16,16,16", "--from", "3")
+    assert "--continue" in outcome.err
+    assert outcome.code == 4

@@ -1,0 +1,93 @@
+"""Keyframes in files: written and read again, and found among the rows of results."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dmtrack.boxes.keyframes import keyframes_text, read_keyframes
+from dmtrack.boxes.starts import read_targets
+from dmtrack.errors import FormatError
+from dmtrack.geometry.box import Box
+from dmtrack.tracking.start import Absence, Keyframe, TargetStart
+
+_SIZES = st.floats(0.25, 500, allow_nan=False)
+_BOXES = st.builds(Box, st.floats(-50, 500), st.floats(-50, 500), _SIZES, _SIZES)
+
+
+@st.composite
+def _ways(draw: st.DrawFn) -> list[Keyframe]:
+    """Keyframes of a few targets, each beginning with a box."""
+    made: list[Keyframe] = []
+    for target_id in range(1, draw(st.integers(1, 3)) + 1):
+        frame = draw(st.integers(0, 20))
+        made.append(TargetStart(draw(_BOXES), target_id, frame, draw(st.booleans())))
+        for _ in range(draw(st.integers(0, 4))):
+            frame += draw(st.integers(1, 30))
+            if draw(st.booleans()):
+                made.append(TargetStart(draw(_BOXES), target_id, frame, draw(st.booleans())))
+                continue
+            length = draw(st.integers(1, 9))
+            made.append(Absence(target_id, frame, frame + length))
+            frame += length
+    return made
+
+
+@settings(deadline=None)
+@given(_ways())
+def test_what_is_written_is_read_again(
+    tmp_path_factory: pytest.TempPathFactory, keys: list[Keyframe]
+) -> None:
+    path = tmp_path_factory.mktemp("keys") / "keyframes.csv"
+    path.write_text(keyframes_text(keys), encoding="utf-8")
+    assert read_keyframes(path) == sorted(keys, key=lambda key: (key.target_id, key.frame_index))
+    assert keyframes_text(read_keyframes(path)) == keyframes_text(keys)
+
+
+def _read(tmp_path: Path, text: str, first_frame: int = 0, name: str = "boxes.csv") -> list[Keyframe]:
+    path = tmp_path / name
+    path.write_text(text, encoding="utf-8")
+    return list(read_targets(path, first_frame))  # type: ignore[arg-type]  # files with ids hold no plain box
+
+
+def _frames(keys: list[Keyframe]) -> list[int | None]:
+    return [key.frame_index for key in keys]
+
+
+def test_of_results_with_states_the_given_boxes_count(tmp_path: Path) -> None:
+    states = ["init", "tracked", "uncertain", "init", "lost", "tracked"]
+    rows = "".join(f"{frame},1,{frame},2,3,4,{state}\n" for frame, state in enumerate(states))
+    assert _frames(_read(tmp_path, "frame,id,x,y,w,h,state\n" + rows)) == [0, 3]
+
+
+def test_from_a_later_frame_on_a_target_begins_with_its_first_row(tmp_path: Path) -> None:
+    rows = "".join(f"{frame},1,{frame},2,3,4,{'tracked' if frame else 'init'}\n" for frame in range(6))
+    (only,) = _read(tmp_path, "frame,id,x,y,w,h,state\n" + rows, first_frame=2)
+    assert only == TargetStart(Box(2, 2, 3, 4), 1, 2)
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.txt"])
+def test_without_states_rows_after_a_gap_are_corrections(tmp_path: Path, name: str) -> None:
+    frames = [3, 4, 5, 9, 20, 21]
+    table = "frame,id,x,y,w,h\n" + "".join(f"{frame},1,1,2,3,4\n" for frame in frames)
+    mot = "".join(f"{frame + 1},1,1,2,3,4,1,-1,-1,-1\n" for frame in frames)
+    assert _frames(_read(tmp_path, table if name.endswith("csv") else mot, name=name)) == [3, 9, 20]
+
+
+def test_rows_that_say_absent(tmp_path: Path) -> None:
+    text = "frame,id,x,y,w,h,state\n0,1,1,2,3,4,init\n5,1,,,,,absent\n6,1,,,,,absent\n9,1,,,,,lost\n"
+    assert _read(tmp_path, text) == [TargetStart(Box(1, 2, 3, 4), 1, 0), Absence(1, 5, 9)]
+
+
+def test_an_unknown_state_is_told_with_its_row(tmp_path: Path) -> None:
+    with pytest.raises(FormatError, match="row 2"):
+        _read(tmp_path, "frame,id,x,y,w,h,state\n0,1,1,2,3,4,gone\n")
+
+
+def test_an_absence_up_to_a_box_is_one_row(tmp_path: Path) -> None:
+    keys: list[Keyframe] = [TargetStart(Box(1, 2, 3, 4), 1, 0), Absence(1, 5, 9)]
+    keys += [TargetStart(Box(1, 2, 3, 4), 1, 9)]
+    assert _frames(_read(tmp_path, keyframes_text(keys))) == [0, 5, 9]
