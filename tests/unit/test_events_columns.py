@@ -210,3 +210,45 @@ def test_a_cell_that_is_no_number(word: str, row: int, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=f"the line at byte {where} is no event"):
         got.extend(reader)
     assert sum(map(len, got)) == row
+
+
+_PER_US = {"s": 1e-6, "ms": 1e-3, "us": 1, "ns": 1000}
+
+
+@pytest.mark.parametrize("since", [0, 1_700_000_000_000_000], ids=["from 0", "since 1970"])
+@pytest.mark.parametrize("unit", list(_PER_US))
+@pytest.mark.parametrize(
+    ("events", "span_us"),
+    [(20_000, 200_000), (60_000, 30_000), (50, 3000), (300, 2_000_000), (5, 2000)],
+    ids=["usual", "dense", "short", "sparse", "five"],
+)
+@pytest.mark.parametrize("kind", ["text", "float text", "array"])
+def test_a_unit_is_told_however_the_events_come(
+    events: int, span_us: int, unit: str, since: int, kind: str, tmp_path: Path
+) -> None:
+    """The clock of a camera counts microseconds, whatever its file writes them in."""
+    rng = np.random.default_rng(events)
+    t = np.sort(rng.integers(1, span_us, events)) + since
+    x, y, p = (rng.integers(0, size, events) for size in (640, 480, 2))
+    if kind == "array":
+        path = tmp_path / "a.npy"
+        per_us = _PER_US[unit]
+        scaled = t / (1 / per_us) if per_us < 1 else t * int(per_us)
+        table = np.zeros(events, [("t", scaled.dtype), ("x", "u2"), ("y", "u2"), ("p", "u1")])
+        table["t"], table["x"], table["y"], table["p"] = scaled, x, y, p
+        np.save(path, table)
+    else:
+        path = tmp_path / "a.csv"
+        digits = {"s": 6, "ms": 3}.get(unit, 0)
+        words = [
+            f"{value // 10**digits}.{value % 10**digits:0{digits}d}"
+            if digits
+            else f"{value * 1000 ** (unit == 'ns')}" + (".0" if kind == "float text" else "")
+            for value in t.tolist()
+        ]
+        rows = zip(words, x, y, p, strict=True)
+        path.write_text("t,x,y,p\n" + "".join(f"{a},{b},{c},{d}\n" for a, b, c, d in rows))
+    batch, notes = read(path)
+    assert len(batch) == events
+    assert f"Times are taken as {unit} " in " ".join(notes)
+    assert abs(int(batch.t[-1] - batch.t[0]) - int(t[-1] - t[0])) <= 2

@@ -188,3 +188,26 @@ def test_other_text_is_not_ground_truth(write, tmp_path):
     write("1,2,3,4\n", "a_18.txt")
     write("1,2,3,4\n", "b_18.txt")
     assert find_ground_truth(video) == (), "two candidates: nobody knows which"
+
+
+@pytest.mark.parametrize("name", ["rec.txt", "rec_events.txt"])
+@pytest.mark.parametrize("header", ["", "# x y t p\n"])
+@pytest.mark.parametrize("order", ["xytp", "txyp"])
+def test_a_list_of_events_is_no_ground_truth(name, header, order, tmp_path):
+    """Its rows have four numbers too: the first event is no box."""
+    rng = np.random.default_rng(1)
+    columns = {"x": rng.integers(0, 346, 400), "y": rng.integers(0, 260, 400), "p": np.ones(400, int)}
+    columns["t"] = np.sort(rng.integers(50, 200_000, 400))
+    rows = np.column_stack([columns[one] for one in order])
+    np.savetxt(tmp_path / name, rows, fmt="%d", header=header.strip("# \n"), comments="# " if header else "")
+    source = tmp_path / ("rec.txt" if name == "rec.txt" else "rec.mp4")
+    source.touch()
+    assert find_ground_truth(source) == ()
+    (tmp_path / "groundtruth.txt").write_text("10,20,30,40\n")
+    assert [path.name for path in find_ground_truth(source)] == ["groundtruth.txt"]
+
+
+def test_boxes_are_no_list_of_events(tmp_path):
+    (tmp_path / "rec.txt").write_text("".join(f"{10 + i},{20},{30},{40 + i % 2}\n" for i in range(50)))
+    (tmp_path / "rec.mp4").touch()
+    assert [path.name for path in find_ground_truth(tmp_path / "rec.mp4")] == ["rec.txt"]

@@ -25,7 +25,7 @@ import numpy as np
 
 from dmtrack.batch.item import BatchItem, Findings, LeftOut, Problem
 from dmtrack.batch.stream_names import NamedStreams, StreamName, group_streams
-from dmtrack.datasets.ground_truth import find_ground_truth, read_boxes, target_name
+from dmtrack.datasets.ground_truth import find_ground_truth, is_event_list, read_boxes, target_name
 from dmtrack.datasets.image_files import is_image, is_video
 from dmtrack.datasets.layouts import Clip, recognise
 from dmtrack.datasets.opening import open_clip
@@ -55,7 +55,7 @@ def find_named_truth(rgb: Path, name: str) -> tuple[Path, ...]:
     candidates = [rgb.parent / pattern.format(word) for word in names for pattern in _BESIDE]
     candidates += [rgb.parent.parent / folder / f"{word}.txt" for word in names for folder in _FOLDERS]
     candidates += [rgb.parent.parent / f"{word}.txt" for word in names if rgb.parent.name != word]
-    return next(((path,) for path in candidates if path.is_file()), ())
+    return next(((path,) for path in candidates if path.is_file() and not is_event_list(path)), ())
 
 
 def items_of_truths(item: BatchItem, truths: Sequence[Path]) -> Iterator[BatchItem]:

@@ -23,14 +23,19 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from dmtrack.errors import BoxError, DatasetError, FormatError, translated
+from dmtrack.errors import BoxError, DatasetError, FormatError, InputError, translated
 from dmtrack.geometry.box import Box
 from dmtrack.numbers import real, shown, with_points
+from dmtrack.video.events.event_options import EventOptions
+from dmtrack.video.events.text import open_text
 
 Floats = npt.NDArray[np.float64]
 
 _SEPARATORS: Final = {ord(mark): " " for mark in ",;\t"}
 _TARGET_FILE: Final = re.compile(r"groundtruth(?:_rect\.(?P<number>\d+)|_(?!rect$)(?P<name>.+))")
+_HEAD_BYTES: Final = 1 << 12
+_FEWEST_EVENTS: Final = 8
+"""Of fewer rows it cannot be told whether they are events or boxes."""
 VISEVENT_FILE: Final = "absent_label.txt"
 OTHER_FILE: Final = "absent.txt"
 
@@ -135,8 +140,8 @@ def find_ground_truth(source: Path) -> tuple[Path, ...]:
         if inside:
             return inside
         return truth_files(source.parent, source.name)
-    named = truth_files(source.parent, source.stem)
-    return named or _files_naming(source)
+    named = truth_files(source.parent, source.stem) or _files_naming(source)
+    return tuple(path for path in named if path.name != source.name)
 
 
 def truth_files(folder: Path, stream: str) -> tuple[Path, ...]:
@@ -151,9 +156,20 @@ def truth_files(folder: Path, stream: str) -> tuple[Path, ...]:
     names = (stream, f"groundTruth_{stream}", "groundtruth", "groundtruth_rect", "init")
     for name in names:
         candidate = folder / f"{name}.txt"
-        if candidate.is_file():
+        if candidate.is_file() and not (name == stream and is_event_list(candidate)):
             return (candidate,)
     return tuple(sorted(path for path in folder.glob("groundtruth_*.txt") if target_name(path)))
+
+
+def is_event_list(path: Path) -> bool:
+    """Return whether a text file holds events, which have four numbers as boxes do: it is no ground truth."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+        open_text(path, EventOptions())
+    except (InputError, OSError, ValueError):
+        return False
+    return head.count(b"\n") >= _FEWEST_EVENTS
 
 
 def target_name(path: Path) -> str:
@@ -167,7 +183,7 @@ def _files_naming(video: Path) -> tuple[Path, ...]:
     texts = [
         p for p in sorted(video.parent.glob("*.txt")) if video.stem in re.split(r"[^0-9A-Za-z]+", p.stem)
     ]
-    found = tuple(path for path in texts if _starts_with_numbers(path))
+    found = tuple(path for path in texts if _starts_with_numbers(path) and not is_event_list(path))
     return found if len(found) == 1 else ()
 
 

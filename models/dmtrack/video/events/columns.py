@@ -32,11 +32,18 @@ _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
 """What columns are called, by what they hold."""
 _SUFFIXED: Final = re.compile(r"(\w+?)(?:[\s_]*[\[(]\s*([^\W\d]+)\s*[\])]|[\s_]+([^\W\d]+))")
 """A name and its unit: `time(us)`, `timestamp_us`, `x [px]`."""
-_SHORTEST_S: Final = 1e-3
-_RATES: Final = (300.0, 3e7)
+_EPOCH_S: Final = (1e9, 4e9)
+"""Seconds from 1970 to the years of 2001 and 2096."""
 _USUAL_RATE: Final = 3e5
-"""Events a second of a recording: the fewest and the most, and what is usual."""
-_MANY: Final = 20
+"""Events a second of a recording."""
+_SHORT_S: Final = 0.01
+"""Hardly a recording is shorter."""
+_CLOCK_S: Final = 1e-6
+_FINE_PENALTY: Final = 6.5
+"""As much as a rate 700 times the usual one."""
+_STEPS: Final = (1e3, 1.0, 1e-3, 1e-6, 1e-9)
+_NEAR, _PRECISION = 0.01, 4e-16
+_FEW: Final = 256
 _MAX_TIME: Final = 1 << 62
 
 
@@ -184,29 +191,53 @@ def _is_polarity(column: Numbers) -> bool:
 
 
 def _guessed_unit(sample: Numbers, tail: Numbers, count: int) -> TimestampUnit:
-    """Tell the unit of times: seconds where they have fractions, else microseconds.
+    """Tell the unit of times: by what they would be since 1970, by their finest step, and by what is usual.
 
-    Where events would then come at a rate that no camera has, or within no time, it is the unit that gives
-    the most usual rate. Whole thousands may be nanoseconds of a clock that counts microseconds.
+    Cameras count microseconds, so a unit in which the times are finer is unlikely, and so are one in which a
+    recording takes hardly any time and one in which events come at another rate than cameras have.
 
     Args:
         sample: The first times.
         tail: The last times, which may be the same.
         count: How many there are from the first one to the last.
     """
-    is_whole = sample.dtype.kind in "biu" or bool((sample == np.floor(sample)).all())
-    expected = TimestampUnit.US if is_whole else TimestampUnit.S
-    span = float(tail[-1]) - float(sample[0]) if len(tail) and len(sample) else 0.0
-    if not 0 < span < math.inf:
-        return expected
-    usual: dict[TimestampUnit, float] = {}
+    times = np.asarray(sample, dtype=np.float64)
+    times = times[np.isfinite(times)]
+    span = float(tail[-1]) - float(times[0]) if len(tail) and len(times) else 0.0
+    is_whole = bool((times == np.floor(times)).all())
     for unit in TimestampUnit:
-        seconds = span / unit.per_second
-        if seconds >= _SHORTEST_S and _RATES[0] <= count / seconds <= _RATES[1]:
-            usual[unit] = count / seconds
-    if not is_whole:
-        usual.pop(TimestampUnit.NS, None)
-    is_coarse = is_whole and len(sample) >= _MANY and not (sample % 1000).any()
-    if not usual or (expected in usual and not is_coarse):
-        return expected
-    return min(usual, key=lambda unit: abs(math.log(usual[unit] / _USUAL_RATE)))
+        since_s = float(times[0]) / unit.per_second if len(times) else 0.0
+        is_unlike_a_counter = unit in (TimestampUnit.US, TimestampUnit.NS) or not is_whole
+        if _EPOCH_S[0] <= since_s < _EPOCH_S[1] and is_unlike_a_counter:
+            return unit
+    if not 0 < span < math.inf:
+        return TimestampUnit.US if is_whole else TimestampUnit.S
+    step = _finest_step(times)
+
+    def oddness(unit: TimestampUnit) -> float:
+        return _oddness(span / unit.per_second, count, step / unit.per_second)
+
+    return min(TimestampUnit, key=oddness)
+
+
+def _finest_step(times: npt.NDArray[np.float64]) -> float:
+    """Return the largest power of a thousand that divides all times; 0 if there is none.
+
+    Eighths are thousandths only by chance.
+    """
+    for step in _STEPS:
+        ticks = times / step
+        whole = np.rint(ticks)
+        if not whole.any() or (np.abs(ticks - whole) > _NEAR + np.abs(ticks) * _PRECISION).any():
+            continue
+        common = np.gcd.reduce(np.abs(whole[:_FEW]).astype(np.int64)) if step < 1 else 1
+        return step if common % 125 else 0.0
+    return 0.0
+
+
+def _oddness(span_s: float, count: int, step_s: float) -> float:
+    """Return how unlikely it is that events take so long and that their times have such steps."""
+    rate = abs(math.log(count / span_s / _USUAL_RATE))
+    short = 3 * math.log10(_SHORT_S / span_s) if span_s < _SHORT_S else 0.0
+    fine = _FINE_PENALTY if 0 < step_s < _CLOCK_S * (1 - _NEAR) else 0.0
+    return rate + short + fine + (math.inf if 0 < step_s < _CLOCK_S * _CLOCK_S else 0.0)
