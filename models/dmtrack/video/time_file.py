@@ -1,8 +1,8 @@
 """Side files of time stamps, one a frame, and the stream whose times come from one.
 
 A line holds a stamp alone, or a row of a table (comma, semicolon, tab or space) with a stamp
-among other things, such as `1305031102.175 rgb/0001.png`. A first line of words names the
-columns. Lines that begin with `#` are comments.
+among other things, such as `1305031102.175 rgb/0001.png`. Times of the day are stamps too, with or
+without the day. A first line of words names the columns. Lines that begin with `#` are comments.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from enum import StrEnum
 from fractions import Fraction
 from itertools import pairwise
@@ -30,6 +31,16 @@ MAX_FILE_BYTES: Final = 256_000_000
 _NS: Final = 10**9
 """Parts of a second that are kept: finer ones are noise of the text, and stamps have to fit into 64 bits."""
 _LATEST_S: Final = 9 * 10**9
+_LOOKED_AT: Final = 100
+_DECIMAL_COMMA: Final = re.compile(r"([-+]?\d+),(\d+)")
+_DAY_AND_TIME: Final = re.compile(r"(\d{4}-\d\d-\d\d) +(\d{1,2}:\d\d:)")
+_CLOCK: Final = re.compile(
+    r"(?:(?P<day>\d{4}-\d\d-\d\d)[T_])?(?P<h>\d{1,2}):(?P<m>[0-5]\d):(?P<s>[0-5]\d(?:[.,]\d{1,12})?)"
+    r"(?P<zone>Z|[-+]\d\d:?\d\d)?"
+)
+_DAY_OF_1970: Final = date(1970, 1, 1).toordinal()
+_STAMP: Final = re.compile(r"time|stamp|\bts\b|\bpts\b|^t\b")
+_LENGTH: Final = re.compile(r"exposure|duration|delta|diff|interval|\bdt\b|latency|delay|process")
 _HINT_UNIT: Final = "say --times-unit s, ms, us or ns"
 
 
@@ -109,6 +120,8 @@ def read_times(path: Path, unit: TimestampUnit | None = None) -> TimeFile:
     rows, header = _table(path)
     column = _stamp_column(rows, header, path)
     stamps = [_number(cells, column, row, path) for row, cells in rows]
+    if _CLOCK.fullmatch(rows[0][1][column]):
+        unit = TimestampUnit.S
     stated = (unit, "it was given") if unit else _stated_unit(header, column, path)
     unit, reason = stated or _unit_of_interval(stamps, path)
     times_s = tuple(Fraction(round(stamp / unit.per_second * _NS), _NS) for stamp in stamps)
@@ -132,17 +145,40 @@ def _table(path: Path) -> tuple[_Rows, list[str]]:
     """Return the rows with their line numbers, and the header's cells."""
     rows: _Rows = []
     header: list[str] = []
-    for number, line in enumerate(_lines(path), start=1):
-        cells = [cell for cell in re.split(r"[,;\s]+", line.strip()) if cell]
-        if not cells or cells[0].startswith("#"):
+    lines = [_DAY_AND_TIME.sub(r"\1T\2", line.strip()) for line in _lines(path)]
+    separator = _separator([line for line in lines if line and not line.startswith("#")][:_LOOKED_AT])
+    for number, line in enumerate(lines, start=1):
+        if not line or line.startswith("#"):
             continue
+        cells = [cell.strip() for cell in re.split(separator, line)]
+        if separator != ",":
+            cells = [_DECIMAL_COMMA.sub(r"\1.\2", cell) for cell in cells]
         if not rows and not header and not any(_as_number(cell) is not None for cell in cells):
-            header = [cell for cell in re.split(r"[,;\t]+", line.strip()) if cell]
+            # blanks part words too: a unit in brackets belongs to the name before it
+            header = [cell.strip() for cell in re.split(separator, re.sub(r"\s+(?=[(\[])", "", line))]
             continue
         rows.append((number, cells))
     if not rows:
         raise FormatError("holds no time stamps", where=path)
-    return rows, header
+    width = len(rows[0][1])
+    return rows, header if len(header) <= width else [" ".join(header)] * (width == 1)
+
+
+def _separator(lines: Sequence[str]) -> str:
+    """Return what stands between the cells: a comma may also be a decimal one, where something else does."""
+    for mark in (";", "\t"):
+        if any(mark in line for line in lines):
+            return mark
+    commas = [line for line in lines if re.search(r"\d\s*,|,\s*\d", line)]
+    if not commas:
+        return "," if any("," in line for line in lines) else r"\s+"
+    fields = [re.split(r"\s+", line) for line in commas]
+    if not all(_DECIMAL_COMMA.fullmatch(field) or "," not in field for row in fields for field in row):
+        return ","
+    if max(map(len, fields)) > 1:
+        return r"\s+"
+    wholes = [int(line.partition(",")[0]) for line in commas]
+    return r"\s+" if any(later <= earlier for earlier, later in pairwise(wholes)) else ","
 
 
 def _lines(path: Path) -> list[str]:
@@ -154,10 +190,15 @@ def _lines(path: Path) -> list[str]:
 
 def _stamp_column(rows: _Rows, header: list[str], path: Path) -> int:
     """Return which column holds the stamps: the one that says so, or the only one that can."""
-    named = [i for i, name in enumerate(header) if re.search(r"time|stamp|\bts\b|\bpts\b|^t\b", name.lower())]
+    width = min(len(cells) for _, cells in rows)
+    named = [i for i, name in enumerate(header) if _STAMP.search(name.lower())]
+    if len(named) > 1:  # an exposure, or what lies between two, is none
+        named = [i for i in named if i < width and not _LENGTH.search(header[i].lower()) and _rises(rows, i)]
     if len(named) == 1:
         return named[0]
-    width = min(len(cells) for _, cells in rows)
+    if len(named) > 1:
+        names = " and ".join(repr(header[i]) for i in named[:4])
+        raise FormatError(f"the columns {names} are both times", where=path, hint="leave one of them")
     numeric = [i for i in range(width) if all(_as_number(cells[i]) is not None for _, cells in rows[:100])]
     if len(numeric) > 1 and len(rows) > 1:
         numeric = [i for i in numeric if not _counts_frames(rows, i)] or numeric[:1]
@@ -168,6 +209,12 @@ def _stamp_column(rows: _Rows, header: list[str], path: Path) -> int:
         where=path,
         hint="write one stamp a line, or a header such as time_us",
     )
+
+
+def _rises(rows: _Rows, column: int) -> bool:
+    values = [_as_number(cells[column]) for _, cells in rows[:_LOOKED_AT]]
+    known = [value for value in values if value is not None]
+    return len(known) == len(values) and all(later > earlier for earlier, later in pairwise(known))
 
 
 def _counts_frames(rows: _Rows, column: int) -> bool:
@@ -188,9 +235,21 @@ def _number(cells: list[str], column: int, row: int, path: Path) -> Fraction:
 
 def _as_number(text: str) -> Fraction | None:
     try:
+        if (clock := _CLOCK.fullmatch(text)) is not None:
+            return _seconds(clock)
         return exact(text) if "/" not in text else None
     except ValueError:
         return None
+
+
+def _seconds(clock: re.Match[str]) -> Fraction:
+    """Return a time of the day in seconds, from 1970 on where the day is said (in UTC, if no zone is)."""
+    seconds = int(clock["h"]) * 3600 + int(clock["m"]) * 60 + Fraction(clock["s"].replace(",", "."))
+    if clock["day"] is None:
+        return seconds
+    zone = clock["zone"] or "Z"
+    ahead_s = 0 if zone == "Z" else int(f"{zone[0]}1") * (int(zone[1:3]) * 3600 + int(zone[-2:]) * 60)
+    return (date.fromisoformat(clock["day"]).toordinal() - _DAY_OF_1970) * 86_400 + seconds - ahead_s
 
 
 def _stated_unit(header: list[str], column: int, path: Path) -> tuple[TimestampUnit, str] | None:
