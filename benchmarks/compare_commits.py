@@ -74,8 +74,16 @@ def track(tree: Path, arguments: list[str], output: Path, end: int | None) -> st
         return f"exit {done.returncode}: {done.stderr.strip()}"
     with (output / "boxes.csv").open(newline="") as file:
         rows = list(csv.reader(file))
-    kept = [index for index, name in enumerate(rows[0]) if name != MEASURED]
-    return "\n".join(",".join(row[index] for index in kept) for row in rows)
+    kept = [(index, name) for index, name in enumerate(rows[0]) if name != MEASURED]
+    return "\n".join(",".join(as_written(row[index], name) for index, name in kept) for row in rows)
+
+
+def as_written(cell: str, name: str) -> str:
+    """Return a cell with the digits that files have now: older commits wrote all that a float has."""
+    try:
+        return repr(round(float(cell), 3 if name.endswith("_ms") else 6))
+    except ValueError:
+        return cell
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dmtrack.batch.plan import Plan, PlannedItem
+from dmtrack.errors import counted
 from dmtrack_cli.progress import say_json
 
 
@@ -34,7 +35,7 @@ def print_plan(plan: Plan, base: Path, console: Console) -> None:
         console.print(Text.assemble(("left out: ", "yellow"), f"{where}: {left_out.reason}"), soft_wrap=True)
     part = "" if plan.shard.is_whole else f" in part {plan.shard.number} of {plan.shard.count}"
     cannot = f", {len(plan.problems)} cannot be tracked" if plan.problems else ""
-    console.print(f"{_count(len(plan.items), 'item')}{part}{cannot}", soft_wrap=True)
+    console.print(f"{counted(len(plan.items), 'item')}{part}{cannot}", soft_wrap=True)
 
 
 def say_plan(plan: Plan) -> None:
@@ -94,7 +95,3 @@ def _start(planned: PlannedItem) -> str:
 def _shown(path: Path, base: Path) -> str:
     inside = os.path.relpath(path, base)
     return str(path) if inside.startswith("..") else inside
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

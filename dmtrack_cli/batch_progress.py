@@ -14,6 +14,7 @@ from rich.text import Text
 
 from dmtrack.batch.summary import ItemStatus, SummaryRow
 from dmtrack.batch.work import Event, ItemAdvanced, ItemFinished, ItemRetried, ItemStarted
+from dmtrack.errors import counted
 from dmtrack_cli.progress import LINE_EVERY_S, Meter, ProgressKind, clock_text, say_json
 
 
@@ -192,14 +193,14 @@ def _retry_text(event: ItemRetried) -> Text:
 def _end_text(event: ItemFinished) -> Text:
     row = event.row
     if row.status is ItemStatus.FAILED:
-        kept = f" ({row.frames} frames are kept)" if row.frames else ""
+        kept = f" ({counted(row.frames, 'frame')} kept)" if row.frames else ""
         return Text.assemble(("failed: ", "bold red"), f"{row.id}: {row.error}{kept}")
     what = "kept" if event.kept else "done"
     return Text(f"{what}: {row.id}: {_figures(row)}")
 
 
 def _figures(row: SummaryRow) -> str:
-    parts = [f"{row.frames} frames"]
+    parts = [counted(row.frames, "frame")]
     parts += [] if row.fps is None else [f"{row.fps:.1f} fps"]
     parts += [] if row.mean_score is None else [f"score {row.mean_score:.2f}"]
     return ", ".join(parts)

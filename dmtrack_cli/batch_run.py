@@ -11,6 +11,7 @@ from dmtrack.batch.run import Existing, run_batch
 from dmtrack.batch.summary import SUMMARY, ItemStatus
 from dmtrack.batch.track_item import TrackItem
 from dmtrack.batch.work import Engine, Event, ItemFinished
+from dmtrack.errors import counted
 from dmtrack_cli.batch_progress import make_batch_reporter
 from dmtrack_cli.console import Stopped, err, out
 from dmtrack_cli.interrupt import PromptStop
@@ -65,7 +66,7 @@ class BatchOutcome:
         """Return one line for people."""
         kept = f" ({self.kept} kept from before)" if self.kept else ""
         speed = f", {self.frames / self._wall_s:.1f} fps together" if self.frames else ""
-        took = f"{self.frames} frames in {clock_text(self._wall_s)}{speed}"
+        took = f"{counted(self.frames, 'frame')} in {clock_text(self._wall_s)}{speed}"
         return f"{self.complete} complete{kept}, {self.failed} failed, {took}; see {self.summary}"
 
 

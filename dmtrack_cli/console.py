@@ -15,7 +15,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from dmtrack.errors import DmtrackError, one_line, printable
+from dmtrack.errors import DmtrackError, counted, one_line, printable
 
 EXIT_DEFECT: Final = 1
 EXIT_SOME_FAILED: Final = 6
@@ -41,6 +41,12 @@ err: Final = _PlainConsole(stderr=True, highlight=False)
 
 class Stopped(Exception):  # noqa: N818 - it is no error
     """The person stopped the program, in words fit for the terminal."""
+
+
+def stopped_after(number: int, noun: str, where: object) -> Stopped:
+    """Return that the person stopped the program, and what there is: `the first 5 frames are in out`."""
+    what = f"the first {noun} is" if number == 1 else f"the first {counted(number, noun)} are"
+    return Stopped(f"{what} in {where}")
 
 
 def facts_table(facts: Mapping[str, str]) -> Table:

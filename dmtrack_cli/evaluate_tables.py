@@ -7,31 +7,35 @@ from collections.abc import Sequence
 from statistics import fmean
 
 from rich.table import Table
+from rich.text import Text
 
+from dmtrack.errors import counted
 from dmtrack.evaluation.clips import ClipResult
 from dmtrack.evaluation.comparison import Comparison
 from dmtrack.evaluation.evaluation import Evaluation
 from dmtrack_cli.console import out
 
 
-def figures_table(figures: Sequence[ClipResult]) -> Table:
-    """Return a row a target and one for their mean."""
+def figures_table(figures: Sequence[ClipResult], settings: str) -> Table:
+    """Return a row a target and one for their mean; below it, how they were tracked."""
     table = _table(["target", "second stream"], ["frames", "mean IoU", "IoU >= 0.5"])
+    table.caption, table.caption_justify = settings, "left"
     for clip in figures:
-        table.add_row(
-            clip.name, clip.modality or "", str(clip.frames), f"{clip.mean_iou:.3f}", f"{clip.success:.3f}"
-        )
+        shares = (_share(clip.mean_iou), _share(clip.success))
+        table.add_row(Text(clip.name), clip.modality or "", str(clip.frames), *shares)
     table.add_section()
-    mean = fmean(clip.mean_iou for clip in figures)
-    success = fmean(clip.success for clip in figures)
-    table.add_row("mean over targets", "", "", f"{mean:.3f}", f"{success:.3f}")
+    scored = [clip for clip in figures if clip.frames]
+    if scored:
+        means = (fmean(clip.mean_iou for clip in scored), fmean(clip.success for clip in scored))
+        table.add_row("mean over targets", "", "", *map(_share, means))
     return table
 
 
 def print_evaluation(evaluation: Evaluation) -> None:
     """Print the ranking, and attributes and the comparison where there are some."""
     data, benchmark = evaluation.data, evaluation.benchmark
-    out.print(f"{benchmark.title}, {len(data.sequences)} sequences, {sum(map(len, data.sequences))} frames")
+    sequences = counted(len(data.sequences), "sequence")
+    out.print(f"{benchmark.title}, {sequences}, {counted(sum(map(len, data.sequences)), 'frame')}")
     out.print(_ranking_table(evaluation))
     if any(tracker.attributes for tracker in evaluation.trackers):
         out.print()
@@ -43,13 +47,17 @@ def print_evaluation(evaluation: Evaluation) -> None:
 
 def _ranking_table(evaluation: Evaluation) -> Table:
     """Return a row a tracker, the best first; figures in percent."""
-    table = _table(["tracker"], [*evaluation.columns, "sequences"])
+    known = [
+        place
+        for place in range(len(evaluation.columns))
+        if any(math.isfinite(tracker.figures[place]) for tracker in evaluation.trackers)
+    ]
+    table = _table(["tracker"], [*(evaluation.columns[place] for place in known), "sequences"])
     count = len(evaluation.data.sequences)
     for tracker in evaluation.trackers:
         scored = f"{len(tracker.sequences)} of {count}"
-        table.add_row(
-            tracker.name, *map(_percent, tracker.figures), scored if tracker.missing else str(count)
-        )
+        figures = (_percent(tracker.figures[place]) for place in known)
+        table.add_row(Text(tracker.name), *figures, scored if tracker.missing else str(count))
     return table
 
 
@@ -67,8 +75,8 @@ def _attribute_table(evaluation: Evaluation) -> Table:
 def _comparison_table(comparison: Comparison) -> Table:
     """Return a row a figure: the paired difference, its interval, and who is better how often."""
     table = _table([""], ["difference", "95 % interval", "clear", "better : worse"], no_wrap=True)
-    table.title = f"{comparison.a} minus {comparison.b}, {len(comparison.names)} sequences"
-    for one in comparison.differences:
+    table.title = f"{comparison.a} minus {comparison.b}, {counted(len(comparison.names), 'sequence')}"
+    for one in (one for one in comparison.differences if math.isfinite(one.mean)):
         interval = f"{100 * one.low:+.2f} to {100 * one.high:+.2f}"
         clear = "yes" if one.is_clear else "no"
         counts = f"{one.a_better} : {one.b_better}"
@@ -84,6 +92,10 @@ def _table(left: Sequence[str], right: Sequence[str], *, no_wrap: bool = False) 
     for name in right:
         table.add_column(name, justify="right", no_wrap=no_wrap)
     return table
+
+
+def _share(value: float) -> str:
+    return f"{value:.3f}" if math.isfinite(value) else ""
 
 
 def _percent(value: float) -> str:

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from dmtrack.errors import counted
 from dmtrack.output.record import RunRecord, RunStatus, to_json
 from dmtrack.run.session import TrackRun
 from dmtrack.video.pairing import PairCounts
@@ -75,13 +76,13 @@ def _pairing_text(pairing: PairCounts) -> str:
         (pairing.aux_rgb_only, "as RGB alone"),
     )
     how = ", ".join(f"{count} {what}" for count, what in shown if count)
-    missing = f"{pairing.aux_missing} frames without a partner" + (f" ({how})" if how else "")
+    missing = f"{counted(pairing.aux_missing, 'frame')} without a partner" + (f" ({how})" if how else "")
     return f"{missing}, {pairing.aux_held} with the last one again"
 
 
 def _live_text(pairing: PairCounts) -> str:
     delay_ms = float(pairing.longest_delay_s * 1000)
-    return f"{pairing.rgb_dropped} frames dropped, none was older than {delay_ms:.0f} ms"
+    return f"{counted(pairing.rgb_dropped, 'frame')} dropped, none was older than {delay_ms:.0f} ms"
 
 
 def _damage_text(record: RunRecord) -> str:

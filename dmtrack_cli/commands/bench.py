@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 from rich.table import Table
@@ -19,6 +19,10 @@ from dmtrack_cli.shared_options import JsonOption
 
 if TYPE_CHECKING:
     from dmtrack.bench.measure import BenchRow
+
+
+_NAMES_WIDTH: Final = 24
+_COLUMN_WIDTH: Final = 14
 
 
 @grouped
@@ -50,7 +54,9 @@ def bench(
         typer.echo(json.dumps({"size": [width, height], "rows": rows}, indent=2))
         return
     kind = ("made up, {}x{}, RGB and thermal" if report.clip.made_up else "{}x{}").format(width, height)
-    out.print(_table(report.rows, kind))
+    at_once = max(1, (out.width - _NAMES_WIDTH) // _COLUMN_WIDTH)
+    for first in range(0, len(report.rows), at_once):
+        out.print(_table(report.rows[first : first + at_once], kind), "")
     for name in dict.fromkeys(row.choice.preset for row in report.rows if row.made_up_weights):
         say_line("note", f"{name}: measured with random weights, as there are no others here", "yellow")
 

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
+from rich.text import Text
 
 from dmtrack.atomic import inputs_kept, reserve, write_atomically
 from dmtrack.batch.run import Existing
 from dmtrack.datasets.opening import find_sequences
-from dmtrack.evaluation.benchmark_runs import BenchmarkRunOptions, plan_benchmark
-from dmtrack.evaluation.clips import ClipResult, exact_trackers, one_pass, score_auc
+from dmtrack.evaluation.benchmark_runs import BenchmarkRunOptions, plan_benchmark, settings_text
+from dmtrack.evaluation.clips import ClipResult, one_pass, score_auc
 from dmtrack.evaluation.evaluation import Evaluation, evaluate_results, evaluation_json
 from dmtrack.evaluation.scoring import ScoringOptions
 from dmtrack.output.csv_text import csv_text
@@ -137,6 +139,7 @@ def evaluate(
             [written], run, scoring, compared=compare, output=output, overwrite=True
         )
         _say(evaluation, as_json=json)
+        err.print(f"tracked with {plan.settings}", soft_wrap=True)
         if outcome.failed:
             raise typer.Exit(EXIT_SOME_FAILED)
     elif running.workspace is not None:
@@ -160,13 +163,17 @@ def _measure(folder: Path, running: BenchmarkRunOptions, table: Path | None, *, 
     if table is not None:
         with inputs_kept(folder):
             reserve(table, overwrite=overwrite)
-    tracker_for = exact_trackers(running.weights, device=running.device, recovery=running.recovery)
+    load = running.loader()
     figures: list[ClipResult] = []
     for clip in find_sequences(folder, running.modality):
-        figures.append(one_pass(tracker_for, clip))
-        err.print(f"{clip.name} {figures[-1].mean_iou:.3f}")
-    out.print(figures_table(figures))
-    out.print(f"area under the ROC of score against IoU >= 0.5: {score_auc(figures):.3f}")
+        figures.append(one_pass(lambda modality: load(modality).tracker, clip))
+        err.print(Text(f"{clip.name} {figures[-1].mean_iou:.3f}"))
+    loaded = [load(clip.modality) for clip in figures]
+    settings = settings_text((str(one.precision), one.tracker.config.recovery) for one in loaded)
+    out.print(figures_table(figures, f"tracked with {settings}"))
+    area = score_auc(figures)
+    if math.isfinite(area):
+        out.print(f"area under the ROC of score against IoU >= 0.5: {area:.3f}")
     if table is not None:
         _write(table, figures)
 

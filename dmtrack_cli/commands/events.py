@@ -17,7 +17,7 @@ from dmtrack.run.results_folder import default_folder
 from dmtrack.video.events.event_options import EventOptions
 from dmtrack.video.source import DEFAULT_FRAME_RATE
 from dmtrack.video.streams import parse_rate
-from dmtrack_cli.console import Stopped, err, facts_table, out
+from dmtrack_cli.console import err, facts_table, out, stopped_after
 from dmtrack_cli.interrupt import GracefulStop
 from dmtrack_cli.option_groups import grouped
 from dmtrack_cli.progress import ProgressKind, Reporter, make_reporter, say_json
@@ -103,7 +103,7 @@ def events(
                 watch=view,
             )
         except KeyboardInterrupt:
-            raise Stopped(f"the first {view.pictures} pictures are in {target}") from None
+            raise stopped_after(view.pictures, "picture", target) from None
     if kind is ProgressKind.JSON:
         _say_totals(drawn, target)
     elif not quiet:
@@ -155,7 +155,7 @@ def _print_totals(drawn: DrawnEvents, target: Path) -> None:
         facts["rate"] = f"{totals.events / totals.duration_s / 1e6:.3f} million events/s"
     if totals.triggers:
         facts["triggers"] = str(totals.triggers)
-    facts["damaged"] = f"{drawn.damaged} events or records left out" if drawn.damaged else "none"
+    facts["damaged"] = f"{drawn.damaged} of events and records left out" if drawn.damaged else "none"
     rate = info.frame_rate
     how = "one as often as so many events came" if rate is None else f"{float(rate):.3f} a second"
     facts["pictures"] = f"{drawn.pictures}, {how}"

@@ -6,16 +6,21 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.text import Text
 
 from dmtrack.boxes.export import export as export_results
 from dmtrack.boxes.export import merge as merge_results
 from dmtrack.boxes.formats import ResultFormat
+from dmtrack.boxes.formats.mot import MotOptions, parse_origin
 from dmtrack.boxes.results import PictureSize
-from dmtrack.errors import ConfigError
-from dmtrack_cli.console import EXIT_SOME_FAILED, say_line
+from dmtrack.errors import ConfigError, counted
+from dmtrack.options import Option
+from dmtrack_cli.console import EXIT_SOME_FAILED, out, say_line
+from dmtrack_cli.option_groups import grouped
 from dmtrack_cli.shared_options import SourceFormatOption
 
 
+@grouped
 def export(
     results: Annotated[
         list[Path],
@@ -37,9 +42,22 @@ def export(
     ],
     target: Annotated[
         ResultFormat | None,
-        typer.Option("--format", help="Format to write; with --merge it is csv.", show_default=False),
+        typer.Option(
+            "--format",
+            help="Format to write. Default: what the suffix of -o means: csv, jsonl, zip (cvat).",
+            show_default=False,
+        ),
     ] = None,
     source: SourceFormatOption = None,
+    from_origin: Annotated[
+        int,
+        Option(
+            "--from-origin",
+            "What the top left pixel is called in the MOT files read.",
+            metavar="[0|1]",
+            parse=parse_origin,
+        ),
+    ] = 0,
     merge: Annotated[
         bool, typer.Option("--merge", help="One CSV of all results, the item id as its first column.")
     ] = False,
@@ -62,6 +80,8 @@ def export(
         ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
+    *,
+    mot: MotOptions,
 ) -> None:
     """Write results in another format.
 
@@ -75,19 +95,27 @@ def export(
             raise typer.BadParameter("--merge writes csv", param_hint="--format")
         _merge(results, output, source, overwrite=overwrite)
         return
-    if target is None:
-        raise typer.BadParameter(f"say which: {', '.join(ResultFormat)}", param_hint="--format")
     known_size = None if size is None else parse_size(size)
     done = export_results(
-        results, output, target, source=source, label=label, size=known_size, overwrite=overwrite
+        results,
+        output,
+        target,
+        source=source,
+        source_origin=from_origin,
+        label=label,
+        size=known_size,
+        mot=mot,
+        overwrite=overwrite,
     )
     _say_empty(done.empty)
     for loss in done.losses:
-        say_line("lost", str(loss), "yellow")
+        say_line("left out", str(loss), "yellow")
     if done.is_unsized:
         say_line("note", "the size of the frames is not known and left out; --size WxH adds it", "dim")
+    if done.format is ResultFormat.MOT:
+        say_line("note", f"the top left pixel is {mot.origin},{mot.origin} (--mot-origin)", "dim")
     for file in done.files:
-        typer.echo(file)
+        out.print(Text(str(file)), soft_wrap=True)
 
 
 def parse_size(text: str) -> PictureSize:
@@ -107,7 +135,7 @@ def _merge(results: list[Path], output: str, source: ResultFormat | None, *, ove
     _say_empty(done.empty)
     for failure in done.failures:
         say_line("left out", str(failure), "bold red")
-    typer.echo(f"{Path(output)}: {done.items} items")
+    out.print(Text(f"{Path(output)}: {counted(done.items, 'item')}"), soft_wrap=True)
     if done.failures:
         raise typer.Exit(EXIT_SOME_FAILED)
 

@@ -14,6 +14,7 @@ from rich.text import Text
 
 from dmtrack.datasets.sequence import Sequence as AnnotatedSequence
 from dmtrack.datasets.survey import DatasetRecording
+from dmtrack.errors import counted
 from dmtrack.output.record import to_json
 from dmtrack.run.recording_report import RecordingReport, inspect_recording
 from dmtrack.video.container import ClockFacts, ContainerFacts, StreamFacts
@@ -246,7 +247,9 @@ def _clip_facts(one: DatasetRecording) -> dict[str, str]:
         ("RGB", one.modality), (clip.rgb, clip.second), one.pictures, strict=True
     ):
         if path is not None:
-            facts[str(name)] = path.name if pictures is None else f"{path.name}/ ({pictures} pictures)"
+            facts[str(name)] = (
+                path.name if pictures is None else f"{path.name}/ ({counted(pictures, 'picture')})"
+            )
     if one.sequences:
         facts["targets"] = "\n".join(map(_target_text, one.sequences))
     return facts

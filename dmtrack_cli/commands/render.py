@@ -8,18 +8,20 @@ from pathlib import Path
 from typing import Annotated, Final
 
 import typer
+from rich.text import Text
 
 from dmtrack.atomic import inputs_kept
 from dmtrack.drawing.draw import PALETTE, Layout
 from dmtrack.drawing.render import left_out, read_layers, require_video_name
 from dmtrack.drawing.render import render as draw_boxes
+from dmtrack.errors import counted
 from dmtrack.run.codecs import CodecOptions
 from dmtrack.run.results_folder import default_folder
 from dmtrack.run.session import expected_frames, first_pair
 from dmtrack.video.aux_encoder import EncodingOptions
 from dmtrack.video.pairing import open_pair
 from dmtrack.video.streams import PairingOptions
-from dmtrack_cli.console import Stopped, err, say_line
+from dmtrack_cli.console import err, out, say_line, stopped_after
 from dmtrack_cli.interrupt import GracefulStop
 from dmtrack_cli.option_groups import grouped
 from dmtrack_cli.progress import ProgressKind, make_reporter, say_json
@@ -120,7 +122,7 @@ def render(
                     on_frame=on_frame,
                 )
             except KeyboardInterrupt:
-                raise Stopped(f"the first {drawn} frames are in {video}") from None
+                raise stopped_after(drawn, "frame", video) from None
     for remark in pairs.remarks:
         say_line("note", remark, "yellow")
     for remark in left_out(layers, done, is_cut=end is not None):
@@ -128,4 +130,5 @@ def render(
     if kind is ProgressKind.JSON:
         say_json("end", file=str(video), frames=done.frames, boxes=done.boxes)
     elif not quiet:
-        typer.echo(f"{video}  ({done.frames} frames, {size_text(video.stat().st_size)})")
+        size = size_text(video.stat().st_size)
+        out.print(Text(f"{video}  ({counted(done.frames, 'frame')}, {size})"), soft_wrap=True)

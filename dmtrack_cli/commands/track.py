@@ -16,7 +16,7 @@ from dmtrack.run.session import TrackRun, prepared_run
 from dmtrack.run.start_boxes import DrawingScene
 from dmtrack.tracking.result import FrameResult
 from dmtrack.tracking.start import TargetStart
-from dmtrack_cli.console import Stopped, err, say_line
+from dmtrack_cli.console import err, say_line, stopped_after
 from dmtrack_cli.interrupt import GracefulStop
 from dmtrack_cli.option_groups import grouped
 from dmtrack_cli.progress import ProgressKind, make_reporter, say_json
@@ -83,8 +83,7 @@ def track(
             _execute(run, kind, show=show)
         except KeyboardInterrupt:
             say_end(run, kind, quiet=quiet)
-            frames = run.record.counts.frames
-            raise Stopped(f"the first {frames} frames are in {run.folder}") from None
+            raise stopped_after(run.record.counts.frames, "frame", run.folder) from None
         say_end(run, kind, quiet=quiet)
         _say_remarks(run.pairs.remarks[len(said) :], kind, quiet=quiet)
 

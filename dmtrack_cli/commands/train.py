@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
 from dmtrack.training.train_config import Stage, TrainRequest, train_numbers
+from dmtrack_cli.console import err
 from dmtrack_cli.option_groups import grouped
 
 if TYPE_CHECKING:
@@ -48,8 +50,12 @@ def train(
         templates=templates,
         seed=seed,
     )
-    for progress in progress_of(replace(request, train=numbers), lambda line: typer.echo(line, err=True)):
-        typer.echo(_line(progress, numbers.steps), err=True)
+    for progress in progress_of(replace(request, train=numbers), _say):
+        _say(_line(progress, numbers.steps))
+
+
+def _say(line: str) -> None:
+    err.print(Text(line), soft_wrap=True)
 
 
 def _line(p: Progress, steps: int) -> str:

@@ -39,6 +39,12 @@ def printable(text: str) -> str:
     )
 
 
+def counted(number: int, noun: str) -> str:
+    """Return `1 item`, `2 items`, `3 boxes`."""
+    ending = "" if number == 1 else "es" if noun.endswith(("x", "s", "ch")) else "s"
+    return f"{number} {noun}{ending}"
+
+
 def one_line(text: str, longest: int = LONGEST_MESSAGE) -> str:
     """Return text as one line that steers no terminal, its middle left out where it is too long."""
     if len(text) > 2 * longest:  # quick, whatever a file says

@@ -118,7 +118,8 @@ def command_words(options: object) -> Iterator[str]:
         if value is None or value == declared.default:
             continue
         if option.is_argument:
-            yield option.write(value)
+            word = option.write(value)
+            yield f"./{word}" if word.startswith("-") else word  # a file, which would be read as an option
         elif isinstance(value, bool):
             on, _, off = option.names.partition("/")
             yield on if value else off

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from dmtrack.boxes.formats import ResultFormat
+from dmtrack.boxes.reading import read_results
 
 RunCli = Callable[..., Any]
 MOT = "1,1,10,20,30,40,1,-1,-1,-1\n3,1,11.5,20,30,40,0.75,-1,-1,-1\n3,2,1,2,3,4,0.5,-1,-1,-1\n"
@@ -63,9 +64,10 @@ def test_each_loss_is_one_line(run_cli: RunCli, mot: Path) -> None:
     assert outcome.code == 0
     assert outcome.out.split() == ["rows_id1.txt", "rows_id2.txt"]
     assert outcome.error_lines == [
-        "lost: lasher does not hold several targets (2 targets); one target a file: a file each is written",
-        "lost: lasher does not hold scores (3 boxes with a score)",
-        "lost: lasher does not hold frames that were not looked at (1 frames); they read like frames "
+        "left out: lasher does not hold several targets (2 targets); one target a file: a file each is "
+        "written",
+        "left out: lasher does not hold scores (3 boxes with a score)",
+        "left out: lasher does not hold frames that were not looked at (1 frame); they read like frames "
         "without a box",
     ]
     assert run_cli("export", mot, "--format", "csv", "-o", "a.csv").err == ""
@@ -114,7 +116,9 @@ def test_a_batch_becomes_one_table(run_cli: RunCli) -> None:
     ]
     assert run_cli("export", "all.csv", "--format", "csv", "-o", "apart").code == 0
     assert sorted(path.name for path in Path("apart").iterdir()) == ["night street.csv", "ö,day_1.csv"]
-    assert Path("apart/night street.csv").read_text() == Path("all/night street/boxes.csv").read_text()
+    again = list(csv.DictReader(Path("apart/night street.csv").read_text().splitlines()))
+    first = list(csv.DictReader(Path("all/night street/boxes.csv").read_text().splitlines()))
+    assert [float(row["x"]) for row in again] == [float(row["x"]) for row in first]
 
 
 def test_a_broken_item_does_not_stop_the_others(run_cli: RunCli) -> None:
@@ -122,8 +126,68 @@ def test_a_broken_item_does_not_stop_the_others(run_cli: RunCli) -> None:
     a_run(Path("all/torn"), "0,0.0,,,1,1.0,2.0,\n")
     outcome = run_cli("export", "all", "--merge", "-o", "all.csv")
     assert outcome.code == 6
-    assert outcome.out == "all.csv: 1 items\n"
+    assert outcome.out == "all.csv: 1 item\n"
     assert outcome.error_lines == ["left out: all/torn/boxes.csv, row 2: w '' is not a number"]
+
+
+def test_a_folder_with_results_of_its_own_and_a_batch_is_merged_whole(run_cli: RunCli) -> None:
+    a_run(Path("all"))
+    a_run(Path("all/day"))
+    assert run_cli("export", "all", "--merge", "-o", "all.csv").out == "all.csv: 2 items\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "said"),
+    [
+        ("a.csv", 0, ""),
+        ("a.JSONL", 0, ""),
+        ("a.zip", 0, ""),
+        ("a.txt", 4, "--format mot, vot, lasher"),
+        ("a.json", 4, "--format json, coco"),
+        ("folder", 4, "--format mot, csv"),
+    ],
+)
+def test_the_suffix_says_the_format_where_it_can(
+    run_cli: RunCli, mot: Path, name: str, code: int, said: str
+) -> None:
+    outcome = run_cli("export", mot, "-o", name)
+    assert outcome.code == code
+    assert said in outcome.err
+    assert Path(name).exists() == (code == 0)
+
+
+def test_lost_targets_have_no_line_in_mot_files_unless_wanted(run_cli: RunCli) -> None:
+    rows = "".join(f"{n},{n / 10},,,1,1.5,2,3,4,0.5,{state},,\n" for n, state in enumerate(("init", "lost")))
+    run = a_run(Path("run"), rows)
+    outcome = run_cli("export", run, "--format", "mot", "-o", "a.txt")
+    assert Path("a.txt").read_text() == "1,1,1.5,2,3,4,0.5,-1,-1,-1\n"
+    assert "boxes of lost targets (1 box); scorers would count them as false positives" in outcome.err
+    assert "note: the top left pixel is 0,0 (--mot-origin)" in outcome.error_lines
+    outcome = run_cli("export", run, "--format", "mot", "-o", "b.txt", "--keep-lost", "--mot-origin", "1")
+    assert Path("b.txt").read_text().splitlines()[1] == "2,1,2.5,3,3,4,0.5,-1,-1,-1"
+    assert "lost" not in outcome.err
+    outcome = run_cli("export", "b.txt", "--format", "mot", "--from-origin", "1", "-o", "c.txt")
+    assert Path("c.txt").read_text().splitlines()[1] == "2,1,1.5,2,3,4,0.5,-1,-1,-1"
+
+
+def test_coco_has_the_corners_as_segmentation(run_cli: RunCli, mot: Path) -> None:
+    assert run_cli("export", mot, "--format", "coco", "-o", "a.json").code == 0
+    for one in json.loads(Path("a.json").read_text())["annotations"]:
+        x, y, w, h = one["bbox"]
+        assert one["segmentation"] == [[x, y, x + w, y, x + w, y + h, x, y + h]]
+        assert one["area"] == pytest.approx(w * h)
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+cmd", "-x", "@sum", "'=1", "'plain", "night", "-5"])
+def test_names_are_no_formulas_and_come_back(run_cli: RunCli, name: str) -> None:
+    run = a_run(Path("all/a"))
+    record = {"record_version": 1, "status": "complete", "inputs": [], "batch": {"item": name}}
+    (run / "run.json").write_text(json.dumps(record))
+    assert run_cli("export", "all", "--merge", "-o", "all.csv").code == 0
+    with Path("all.csv").open(newline="") as file:
+        cell = list(csv.reader(file))[1][0]
+    assert not cell.startswith(("=", "+", "@", "-x"))
+    assert [one.name for one in read_results(Path("all.csv"))] == [name]
 
 
 def test_items_of_one_name_are_refused(run_cli: RunCli) -> None:
@@ -150,14 +214,14 @@ def test_the_format_may_be_said(run_cli: RunCli) -> None:
     """Eight columns are a polygon unless somebody knows better."""
     Path("a.txt").write_text("1,1,2,3,4,5,1,9\n")
     assert run_cli("export", "a.txt", "--from", "mot", "--format", "csv", "-o", "a.csv").code == 0
-    assert Path("a.csv").read_text().splitlines()[1].split(",")[4:9] == ["1", "2.0", "3.0", "4.0", "5.0"]
+    assert Path("a.csv").read_text().splitlines()[1].split(",")[4:9] == ["1", "2", "3", "4", "5"]
 
 
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
         pytest.param(["nowhere.txt", "--format", "mot"], 3, "no such file or folder", id="missing"),
-        pytest.param(["street.txt"], 2, "--format", id="no-format"),
+        pytest.param(["street.txt"], 4, "--format", id="no-format"),
         pytest.param(
             ["street.txt", "--merge", "--format", "mot"], 2, "--merge writes csv", id="merge-to-mot"
         ),

@@ -99,6 +99,7 @@ def test_the_words_of_a_type_give_it_back(size: Size) -> None:
 
 def test_only_what_differs_from_the_default_is_spelt() -> None:
     assert TrackRequest("rgb.mp4").command == ["dmtrack", "track", "rgb.mp4"]
+    assert TrackRequest("-a.mp4", "-b").command == ["dmtrack", "track", "./-a.mp4", "./-b"]
     recovery = RecoveryOptions(RecoveryChoice.ON, lost_after=4, anchor=False, stop_when_lost_s=Fraction(3, 2))
     request = TrackRequest(
         "rgb.mp4",

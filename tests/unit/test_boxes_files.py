@@ -127,11 +127,11 @@ def test_vot_byte_for_byte(tmp_path: Path) -> None:
     texts = {path.name: path.read_text() for path in tmp_path.iterdir()}
     assert texts == {
         "street_id1_001.txt": "0\n1\n0\n0\n2,3,4,5\n",
-        "street_id1_001_confidence.value": "\n1.0\n\n0.25\n\n",
-        "street_id1_001_time.value": "\n0.0\n\n0.04\n0.02\n",
+        "street_id1_001_confidence.value": "\n1\n\n0.25\n\n",
+        "street_id1_001_time.value": "\n0\n\n0.04\n0.02\n",
         "street_id2_001.txt": "0\n0\n0\n0\n5,6,7.25,8\n",
         "street_id2_001_confidence.value": "\n\n\n\n0.125\n",
-        "street_id2_001_time.value": "\n0.0\n\n0.04\n0.02\n",
+        "street_id2_001_time.value": "\n0\n\n0.04\n0.02\n",
     }
 
 

@@ -15,6 +15,7 @@ import pytest
 from dmtrack.errors import FormatError, OutputError
 from dmtrack.geometry.box import Box
 from dmtrack.output.record import (
+    SAVE_EVERY_S,
     InputRecord,
     RunRecord,
     RunRecordSink,
@@ -24,7 +25,7 @@ from dmtrack.output.record import (
     read_run_json,
     to_json,
 )
-from dmtrack.output.sink import NullSink, SinkGroup
+from dmtrack.output.sink import Sink, SinkGroup
 from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
 from dmtrack.video.frame import Frame, FramePair, Modality, VideoInfo
 from dmtrack.video.pairing import PairCounts
@@ -145,7 +146,10 @@ def test_how_it_ended(tmp_path: Path, error: BaseException, status: str, reason:
 
 
 def test_as_observer_of_a_group_with_a_failing_sink(tmp_path: Path) -> None:
-    class Full(NullSink):
+    class Full(Sink):
+        def write(self, result: FrameResult) -> None:
+            pass
+
         def close(self) -> None:
             raise OutputError("the disk is full", where="a.mp4")
 
@@ -153,6 +157,37 @@ def test_as_observer_of_a_group_with_a_failing_sink(tmp_path: Path) -> None:
     with pytest.raises(OutputError), SinkGroup([Full()], observers=[sink]):
         pass
     assert _saved(tmp_path)["status"] == RunStatus.FAILED
+
+
+def test_a_run_that_goes_on_says_how_far_it_is(tmp_path: Path) -> None:
+    now_s = [0.0]
+    record = replace(_record(tmp_path), expected_frames=9)
+    sink = RunRecordSink(tmp_path / "run.json", record, clock=lambda: now_s[0])
+    for index in range(3):
+        now_s[0] += SAVE_EVERY_S / 2
+        sink.write(_result(index, 1.0, TrackState.TRACKED))
+    values = _saved(tmp_path)
+    assert (values["status"], values["expected_frames"], values["counts"]["frames"]) == ("running", 9, 2)
+    assert values["started_at"] <= values["updated_at"]
+    assert values["ended_at"] is None
+    assert values["speed"]["whole_fps"] == pytest.approx(2 / SAVE_EVERY_S, abs=1e-3)
+    sink.close()
+    assert (_saved(tmp_path)["status"], _saved(tmp_path)["counts"]["frames"]) == ("complete", 3)
+
+
+def test_on_a_full_disk_the_end_is_said_in_the_room_that_there_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sink = RunRecordSink(tmp_path / "run.json", _record(tmp_path))
+    before = (tmp_path / "run.json").stat().st_size
+
+    def full(path: Path, data: bytes, *, durable: bool = True) -> None:
+        raise OutputError("the disk is full", where=path)
+
+    monkeypatch.setattr("dmtrack.output.record.write_atomically", full)
+    sink.finish(RunStatus.FAILED, "the disk is full")
+    assert _saved(tmp_path)["status"] == "failed"
+    assert (tmp_path / "run.json").stat().st_size == before
 
 
 def test_first_end_counts(tmp_path: Path) -> None:

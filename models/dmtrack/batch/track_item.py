@@ -8,6 +8,7 @@ from pathlib import Path
 from dmtrack.atomic import refuse_input
 from dmtrack.batch.item import BatchItem
 from dmtrack.batch.work import Report, Task, WorkerSlot
+from dmtrack.boxes.formats.mot import USUAL
 from dmtrack.errors import CheckpointError
 from dmtrack.geometry.alignment_file import read_alignment
 from dmtrack.run.request import OutputOptions, TrackRequest
@@ -61,7 +62,8 @@ class TrackItem:
         pairing = usual.pairing.portable
         weights = dict(self.weights_sha256).get(modality)
         numbers = (network.precision, network.backend)
-        return [weights, *numbers, usual.output.video_layout, usual.recovery, pairing, usual.encoding]
+        mot = [] if usual.output.mot == USUAL else [usual.output.mot]
+        return [weights, *numbers, usual.output.video_layout, usual.recovery, pairing, usual.encoding, *mot]
 
     def __call__(self, task: Task, folder: Path, slot: WorkerSlot, report: Report) -> None:
         """Track `task.item` into `folder`; see `dmtrack.batch.work.Runner`."""

@@ -9,25 +9,27 @@ from pathlib import Path
 from typing import Final
 
 from dmtrack.atomic import inputs_kept
-from dmtrack.boxes.formats import HOLDS, Content, ResultFormat
+from dmtrack.boxes.formats import HOLDS, Content, ResultFormat, format_of_name
+from dmtrack.boxes.formats.mot import USUAL, MotOptions
 from dmtrack.boxes.formats.table import MergedTable
 from dmtrack.boxes.reading import folders_without_results, item_id, read_all, read_results, result_files
 from dmtrack.boxes.results import PictureSize, RecordingResults
 from dmtrack.boxes.writing import result_files_of, write_results
-from dmtrack.errors import FormatError
+from dmtrack.errors import FormatError, counted
 from dmtrack.tracking.result import TrackState
 
 _COUNTED: Final = {
-    Content.SEVERAL_TARGETS: "targets",
-    Content.SCORES: "boxes with a score",
-    Content.STATES: "boxes with a state",
-    Content.START_BOXES: "boxes",
-    Content.LABELS: "targets with a label",
-    Content.TIMES: "frames",
-    Content.PAIRING: "frames",
-    Content.NETWORK_TIME: "frames",
-    Content.EMPTY_FRAMES: "frames",
-    Content.GAPS: "frames",
+    Content.SEVERAL_TARGETS: "target",
+    Content.SCORES: "box with a score",
+    Content.STATES: "box with a state",
+    Content.START_BOXES: "box",
+    Content.LOST_BOXES: "box",
+    Content.LABELS: "target with a label",
+    Content.TIMES: "frame",
+    Content.PAIRING: "frame",
+    Content.NETWORK_TIME: "frame",
+    Content.EMPTY_FRAMES: "frame",
+    Content.GAPS: "frame",
 }
 
 _WHY: Final = {
@@ -37,6 +39,10 @@ _WHY: Final = {
     (ResultFormat.VOT, Content.GAPS): "they read like frames without a box",
     (ResultFormat.LASHER, Content.GAPS): "they read like frames without a box",
     (ResultFormat.MOT, Content.EMPTY_FRAMES): "no line is written for them",
+    (
+        ResultFormat.MOT,
+        Content.LOST_BOXES,
+    ): "scorers would count them as false positives; --keep-lost writes them",
     (ResultFormat.CVAT, Content.EMPTY_FRAMES): "no line is written for them",
     (ResultFormat.CVAT, Content.STATES): "lost targets get visibility 0, which CVAT shows as occluded",
 }
@@ -65,8 +71,9 @@ class Loss:
         why = _WHY.get((self.format, self.content))
         where = f" in {self.recordings} recordings" if self.recordings > 1 else ""
         reason = f"; {why}" if why else ""
-        counted = f"{self.count} {_COUNTED[self.content]}{where}"
-        return f"{self.format} does not hold {self.content} ({counted}){reason}"
+        noun, blank, which = _COUNTED[self.content].partition(" ")
+        said = f"{counted(self.count, noun)}{blank}{which}{where}"
+        return f"{self.format} does not hold {self.content} ({said}){reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,12 +85,14 @@ class Exported:
         empty: Folders among the results that hold none.
         losses: What the format does not hold.
         is_unsized: The format tells the size of the frames, but that of some recording is not known.
+        format: What was written.
     """
 
     files: tuple[Path, ...]
     empty: tuple[Path, ...]
     losses: tuple[Loss, ...]
     is_unsized: bool
+    format: ResultFormat
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +113,13 @@ class Merged:
 def export(
     results: Sequence[Path],
     output: Path | str,
-    target: ResultFormat,
+    target: ResultFormat | None = None,
     *,
     source: ResultFormat | None = None,
+    source_origin: int = 0,
     label: str | None = None,
     size: PictureSize | None = None,
+    mot: MotOptions = USUAL,
     overwrite: bool = False,
 ) -> Exported:
     """Write results in another format.
@@ -116,27 +127,34 @@ def export(
     Args:
         results: Results folders of runs, folders of them, or files in any of the formats.
         output: A file, or a folder (see `result_files_of`).
-        target: The format to write.
+        target: The format to write; None: what the suffix of `output` means.
         source: That of the files; None finds out.
+        source_origin: What the top left pixel is called in the MOT files that are read.
         label: What all targets are; None keeps what the files say.
         size: Of the RGB frames; None keeps what the files, or the `run.json` beside them, say.
+        mot: What stands in the MOT files that are written.
         overwrite: Replace existing files.
 
     Raises:
         FormatError: Something cannot be read.
+        ConfigError: The suffix does not say which format is meant.
         OutputError: A file exists or cannot be written, or several recordings would go to one file.
     """
+    target = format_of_name(str(output)) if target is None else target
     recordings = []
     inputs = [file for path in results for file in result_files(path)]
-    for recording in read_all(inputs, source):
+    for recording in read_all(inputs, source, source_origin):
         labels = recording.labels if label is None else dict.fromkeys(recording.target_ids, label)
         recordings.append(replace(recording, labels=labels, size=size or recording.size))
-    files = result_files_of(recordings, target, str(output))
+    files = result_files_of(recordings, target, str(output), mot)
     with inputs_kept(*inputs):
         write_results(files, overwrite=overwrite)
     is_unsized = target is ResultFormat.COCO and any(one.size is None for one in recordings)
     written = tuple(file.path for file in files if file.data is not None)
-    return Exported(written, _empty(results), losses(recordings, target), is_unsized)
+    lost = [
+        one for one in losses(recordings, target) if not (one.content is Content.LOST_BOXES and mot.keep_lost)
+    ]
+    return Exported(written, _empty(results), tuple(lost), is_unsized, target)
 
 
 def merge(
@@ -202,6 +220,7 @@ def contents(recording: RecordingResults) -> Counter[Content]:
             found[Content.SCORES] += entry.score is not None
             found[Content.STATES] += entry.state is not None
             found[Content.START_BOXES] += entry.state is TrackState.INIT
+            found[Content.LOST_BOXES] += entry.state is TrackState.LOST and entry.box is not None
     targets = len(recording.target_ids)
     found[Content.SEVERAL_TARGETS] = targets if targets > 1 else 0
     found[Content.LABELS] = len(recording.labels)

@@ -37,12 +37,15 @@ _BOX_COLUMNS: Final = (4, 8)
 _HINT: Final = "say --from mot, csv, json, jsonl, vot, lasher, cvat or coco"
 
 
-def read_results(path: Path, source: ResultFormat | None = None) -> tuple[RecordingResults, ...]:
+def read_results(
+    path: Path, source: ResultFormat | None = None, origin: int = 0
+) -> tuple[RecordingResults, ...]:
     """Read a file of results; a file of COCO or a merged CSV may hold several recordings.
 
     Args:
         path: The file (`result_files` finds it in a folder).
         source: Its format; None finds out.
+        origin: What the top left pixel is called in a MOT file.
 
     Raises:
         FormatError: It cannot be read, its format cannot be told, or something in it (named) is malformed.
@@ -50,7 +53,7 @@ def read_results(path: Path, source: ResultFormat | None = None) -> tuple[Record
     with translated(FormatError, "cannot be read", where=path):
         source = source or recognise(path)
         name, target_id = recording_name(path, source)
-        found = _read(path, source, name, target_id)
+        found = _read(path, source, name, target_id, origin)
     if not any(recording.frames for recording in found):
         raise FormatError("holds no frame", where=path)
     size = _recorded_size(path)
@@ -62,7 +65,9 @@ def read_rows(path: Path, source: ResultFormat | None = None) -> tuple[TrackedBo
     return tuple(row for recording in read_results(path, source) for row in recording.rows)
 
 
-def read_all(paths: Iterable[Path], source: ResultFormat | None = None) -> list[RecordingResults]:
+def read_all(
+    paths: Iterable[Path], source: ResultFormat | None = None, origin: int = 0
+) -> list[RecordingResults]:
     """Read files, and put the one-target files of a recording (`car_id1.txt`, `car_id2.txt`) together.
 
     Raises:
@@ -72,7 +77,7 @@ def read_all(paths: Iterable[Path], source: ResultFormat | None = None) -> list[
     parts: dict[tuple[Path, str], list[RecordingResults]] = {}
     for path in paths:
         known = source or recognise(path)
-        found = read_results(path, known)
+        found = read_results(path, known, origin)
         if known not in _ONE_TARGET or not _TARGET.fullmatch(_stem(path, known)):
             groups.extend([one] for one in found)
             continue
@@ -89,7 +94,8 @@ def result_files(path: Path) -> tuple[Path, ...]:
 
     Args:
         path: A file; the results folder of a run; or a folder of results folders, as a batch leaves
-            them (its other sub-folders are passed over, see `folders_without_results`).
+            them (its other sub-folders are passed over, see `folders_without_results`). Results of its own
+            come before those of its sub-folders.
 
     Raises:
         FormatError: There is nothing there, or a folder has no results in it.
@@ -99,7 +105,8 @@ def result_files(path: Path) -> tuple[Path, ...]:
             raise FormatError("no such file or folder", where=path, hint="check the path")
         return (path,)
     own = _file_in(path)
-    files = (own,) if own else tuple(file for folder in _sub_folders(path) if (file := _file_in(folder)))
+    below = tuple(file for folder in _sub_folders(path) if (file := _file_in(folder)))
+    files = (own, *below) if own else below
     if not files:
         raise FormatError(
             f"has neither {TABLE} nor {MOT} in it, and no folder that has",
@@ -162,7 +169,9 @@ def recognise(path: Path) -> ResultFormat:
     return _rows_kind(path, len(words), lines)
 
 
-def _read(path: Path, source: ResultFormat, name: str, target_id: int) -> tuple[RecordingResults, ...]:
+def _read(
+    path: Path, source: ResultFormat, name: str, target_id: int, origin: int
+) -> tuple[RecordingResults, ...]:
     match source:
         case ResultFormat.CSV:
             return read_table(path, name)
@@ -173,7 +182,7 @@ def _read(path: Path, source: ResultFormat, name: str, target_id: int) -> tuple[
         case ResultFormat.LASHER:
             return (read_row_per_frame(path, name, target_id),)
         case ResultFormat.MOT:
-            return (read_mot(path, name),)
+            return (read_mot(path, name, origin),)
         case ResultFormat.JSON:
             return (read_json_results(path, name),)
         case ResultFormat.JSONL:

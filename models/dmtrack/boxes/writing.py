@@ -14,7 +14,7 @@ from dmtrack.boxes.formats import ResultFormat
 from dmtrack.boxes.formats.coco import coco_text
 from dmtrack.boxes.formats.cvat import cvat_archive
 from dmtrack.boxes.formats.json_document import json_line, json_text
-from dmtrack.boxes.formats.mot import mot_lines
+from dmtrack.boxes.formats.mot import USUAL, MotOptions, mot_lines
 from dmtrack.boxes.formats.row_per_frame import row_per_frame_text
 from dmtrack.boxes.formats.table import HEADER, table_lines
 from dmtrack.boxes.formats.vot import vot_files
@@ -27,10 +27,10 @@ StreamedFormat = Literal[ResultFormat.MOT, ResultFormat.CSV, ResultFormat.JSONL]
 
 _FORBIDDEN: Final = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
 _HEADER_OF: Final[dict[ResultFormat, str]] = {ResultFormat.CSV: HEADER}
-_LINES_OF: Final[dict[ResultFormat, Callable[[FrameBoxes], str]]] = {
+_LINES_OF: Final[dict[ResultFormat, Callable[[FrameBoxes, MotOptions], str]]] = {
     ResultFormat.MOT: mot_lines,
-    ResultFormat.CSV: table_lines,
-    ResultFormat.JSONL: lambda frame: f"{json_line(frame)}\n",
+    ResultFormat.CSV: lambda frame, _: table_lines(frame),
+    ResultFormat.JSONL: lambda frame, _: f"{json_line(frame)}\n",
 }
 """Formats that are lines, frame after frame."""
 
@@ -42,19 +42,23 @@ class BoxSink(Sink):
         path: The final name.
         target: The format.
         overwrite: Replace an existing file.
+        mot: What stands in a MOT file.
 
     Raises:
         OutputError: The file exists, or its folder cannot be made or written to.
     """
 
-    def __init__(self, path: Path, target: StreamedFormat, *, overwrite: bool = False) -> None:
+    def __init__(
+        self, path: Path, target: StreamedFormat, *, overwrite: bool = False, mot: MotOptions = USUAL
+    ) -> None:
+        self._mot = mot
         self._file = LineFile(path, header=_HEADER_OF.get(target, ""), overwrite=overwrite)
         self._lines_of = _LINES_OF[target]
 
     def write(self, result: FrameResult) -> None:
         """Add the lines of a frame."""
         if result.targets:
-            self._file.append(self._lines_of(FrameBoxes.of(result)))
+            self._file.append(self._lines_of(FrameBoxes.of(result), self._mot))
 
     def close(self) -> None:
         """Give the file its final name."""
@@ -91,7 +95,7 @@ def write_results(files: Sequence[ResultFile], *, overwrite: bool = False) -> No
 
 
 def result_files_of(
-    recordings: Sequence[RecordingResults], target: ResultFormat, output: str
+    recordings: Sequence[RecordingResults], target: ResultFormat, output: str, mot: MotOptions = USUAL
 ) -> list[ResultFile]:
     """Return the files that hold `recordings`.
 
@@ -100,6 +104,7 @@ def result_files_of(
         target: The format.
         output: A file name, or a folder: one that exists, a name without a suffix or with a slash at its
             end, or any name when there is more than one recording. COCO keeps all in one file.
+        mot: What stands in MOT files.
 
     Raises:
         OutputError: There are several recordings, and `output` is a file.
@@ -119,7 +124,7 @@ def result_files_of(
     files: list[ResultFile] = []
     for recording in recordings:
         whole = path / f"{file_name(recording.name)}{target.ending}" if in_folder else path
-        files.extend(_files_of(recording, target, whole, is_named=not in_folder))
+        files.extend(_files_of(recording, target, whole, mot, is_named=not in_folder))
     return files
 
 
@@ -130,7 +135,7 @@ def file_name(name: str) -> str:
 
 
 def _files_of(
-    recording: RecordingResults, target: ResultFormat, path: Path, *, is_named: bool
+    recording: RecordingResults, target: ResultFormat, path: Path, mot: MotOptions, *, is_named: bool
 ) -> Iterator[ResultFile]:
     if target in (ResultFormat.VOT, ResultFormat.LASHER):
         yield from _one_target_files(recording, target, path, is_named=is_named)
@@ -139,7 +144,7 @@ def _files_of(
     elif target is ResultFormat.JSON:
         yield ResultFile(path, json_text(recording).encode())
     else:
-        lines = "".join(map(_LINES_OF[target], recording.frames))
+        lines = "".join(_LINES_OF[target](frame, mot) for frame in recording.frames)
         yield ResultFile(path, (_HEADER_OF.get(target, "") + lines).encode())
 
 

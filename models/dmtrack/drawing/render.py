@@ -163,7 +163,7 @@ def left_out(layers: Sequence[BoxLayer], rendered: Rendered, *, is_cut: bool = F
 def _own_file(path: Path) -> Path:
     """Return the file at `path`, or in the results folder there."""
     files = result_files(path)
-    if len(files) > 1:
+    if len(files) > 1 and files[0].parent != path:
         raise FormatError(
             f"holds the results of {len(files)} recordings",
             where=path,

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from dmtrack.atomic import reserve, write_atomically
+from dmtrack.errors import counted
 from dmtrack.output.sink import Sink
 from dmtrack.tracking.result import FrameResult, TrackState
 
@@ -200,7 +201,7 @@ def _draw_scores(axes: Axes, spans: Sequence[Span], ids: Sequence[int], left_out
         )
     axes.set(ylabel="score", ylim=(0, 1.02))
     axes.grid(visible=True, alpha=0.3)
-    title = f"{left_out} more targets are not shown" if left_out else None
+    title = f"not shown: {counted(left_out, 'more target')}" if left_out else None
     if ids:
         axes.legend(loc="lower left", ncols=6, fontsize="small", title=title)
 

@@ -26,7 +26,7 @@ from dmtrack.atomic import PartFile, os_errors_translated, part_path, reserve
 from dmtrack.drawing.draw import Layout, Picture, compose_result
 from dmtrack.drawing.encoder import NOMINAL_RATE, choose_encoder, encoding_error
 from dmtrack.drawing.mp4 import StampRepair, is_whole, mp4_timescale, mp4_unit, whole_fragments_bytes
-from dmtrack.errors import OutputError
+from dmtrack.errors import OutputError, counted
 from dmtrack.output.sink import Sink
 from dmtrack.tracking.result import FrameResult
 
@@ -103,7 +103,7 @@ class VideoWriter:
             return
         repaired = encoding.stamps.repaired
         if repaired:
-            _log.warning("%s: %d time stamps did not rise and were moved", self._path, repaired)
+            _log.warning("%s: %s did not rise: moved", self._path, counted(repaired, "time stamp"))
         try:
             encoding.close()
             torn = not is_whole(part.path)

@@ -7,12 +7,13 @@ Source: the documentation of vot-toolkit 0.9 (workspaces, `trackers.ini`); the p
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 from dmtrack.atomic import os_errors_translated, prepare_folder
 from dmtrack.batch.item import BatchItem, Findings
@@ -23,6 +24,7 @@ from dmtrack.batch.workers import WorkerOptions
 from dmtrack.boxes.formats import ResultFormat
 from dmtrack.boxes.reading import TABLE, read_results
 from dmtrack.boxes.writing import ResultFile, result_files_of, write_results
+from dmtrack.config import PrecisionChoice
 from dmtrack.datasets.annotations import Annotation, read_annotations
 from dmtrack.datasets.opening import find_sequences
 from dmtrack.datasets.sequence import Sequence as AnnotatedSequence
@@ -31,6 +33,7 @@ from dmtrack.errors import ConfigError, DatasetError, OutputError
 from dmtrack.evaluation.benchmarks import BenchmarkName, benchmark_for
 from dmtrack.evaluation.multistart import anchors_of
 from dmtrack.options import Option
+from dmtrack.output.record import RECORD, read_run_json
 from dmtrack.run.request import (
     NetworkOptions,
     OutputOptions,
@@ -40,6 +43,9 @@ from dmtrack.run.request import (
 )
 from dmtrack.video.frame import Modality
 from dmtrack.video.position import Position
+
+if TYPE_CHECKING:
+    from dmtrack.run.pipeline import LoadedTracker
 
 STACKS: Final = {BenchmarkName.VOT_RGBD22: "vot2022/rgbd", BenchmarkName.DEPTHTRACK: "vot2021/rgbd"}
 """The toolkit's names of the benchmarks that it evaluates."""
@@ -67,7 +73,10 @@ class BenchmarkRun:
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkRunOptions:
-    """How our tracker is run over annotated clips; always in fp32, so that figures are the same anywhere."""
+    """How our tracker is run over annotated clips: as `dmtrack track` does, if nothing else is said.
+
+    fp32 and no recovery are what figures in papers mean, and are the same on every machine.
+    """
 
     weights: Annotated[
         str, Option("--weights", "tiny, base, a name in the data folder, or a file.", panel=_PANEL)
@@ -80,10 +89,14 @@ class BenchmarkRunOptions:
         RecoveryChoice,
         Option(
             "--recovery",
-            "Give targets up and look for them; benchmarks are run without. auto: as suits the weights.",
+            "Give targets up and look for them. auto: as suits the weights, as track does; papers: off.",
             panel=_PANEL,
         ),
-    ] = RecoveryChoice.OFF
+    ] = RecoveryChoice.AUTO
+    precision: Annotated[
+        PrecisionChoice,
+        Option("--precision", "Numbers of the network, as of track; papers: fp32.", panel=_PANEL),
+    ] = "auto"
     jobs: Annotated[
         int | None, Option("--jobs", "With -o: processes on a CPU.", metavar="N", panel=_PANEL)
     ] = None
@@ -105,13 +118,20 @@ class BenchmarkRunOptions:
         """
         return WorkerOptions(self.device.removeprefix("cuda:"), self.jobs).engine()
 
+    def loader(self) -> Callable[[Modality | None], LoadedTracker]:
+        """Return what loads a tracker for a second stream, each once."""
+        from dmtrack.run.pipeline import load  # imports torch
+
+        options = NetworkOptions(self.weights, self.precision, device=self.device)
+        return functools.cache(lambda modality: load(options, modality, RecoveryOptions(self.recovery)))
+
     def runner(self, dataset: Path) -> TrackItem:
         """Return what tracks an item of the batch.
 
         Raises:
             CheckpointError: The weights are not there.
         """
-        network = NetworkOptions(self.weights, "fp32")
+        network = NetworkOptions(self.weights, self.precision)
         output, recovery = OutputOptions(no_video=True), RecoveryOptions(self.recovery)
         return TrackItem.of(TrackRequest(dataset, network=network, output=output, recovery=recovery))
 
@@ -140,6 +160,15 @@ class BenchmarkPlan:
     def tracked(self) -> Path:
         """The folder of the batch."""
         return self.output / "tracked"
+
+    @property
+    def settings(self) -> str:
+        """How the runs were made, as their records say it: numbers of the network, and recovery."""
+        records = (self.tracked / planned.folder / RECORD for planned in self.plan.items)
+        return settings_text(
+            (str(known["precision"]), bool(known["configuration"]["tracker"]["recovery"]))
+            for known in (read_run_json(path) for path in records if path.is_file())
+        )
 
     def write_results(self, *, overwrite: bool = False) -> Path:
         """Write what was tracked as the benchmark wants it, and return the tracker's folder.
@@ -171,6 +200,16 @@ class BenchmarkPlan:
             if run.item.id in folders and table.is_file():
                 results = read_results(table)[0].counted_from(run.first)
                 yield from result_files_of([results], run.target, str(folder / run.file))
+
+
+def settings_text(settings: Iterable[tuple[str, bool]]) -> str:
+    """Say how something was tracked.
+
+    Args:
+        settings: Numbers of the network, and whether there was recovery, of each run.
+    """
+    different = sorted(set(settings))
+    return "; ".join(f"precision {name}, recovery {'on' if on else 'off'}" for name, on in different)
 
 
 def plan_benchmark(

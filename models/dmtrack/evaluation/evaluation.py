@@ -15,7 +15,7 @@ import numpy as np
 
 from dmtrack.atomic import inputs_kept, prepare_folder, write_atomically
 from dmtrack.datasets.annotations import AnnotatedSet, read_annotations
-from dmtrack.errors import ConfigError, DatasetError, FormatError
+from dmtrack.errors import ConfigError, DatasetError, FormatError, counted
 from dmtrack.evaluation.benchmarks import Benchmark, benchmark_for
 from dmtrack.evaluation.comparison import Comparison, compare
 from dmtrack.evaluation.report import draw_plots, report_html, worst_sequences
@@ -124,7 +124,7 @@ def evaluate_results(
             _log.warning("%s", problem)
         if options.strict and evaluation.problems:
             raise FormatError(
-                f"{len(evaluation.problems)} things are wrong with the results",
+                f"{counted(len(evaluation.problems), 'thing')} wrong with the results",
                 hint="leave out --strict to score what is there",
             )
         if output is None:

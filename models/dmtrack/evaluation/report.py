@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from dmtrack.datasets.annotations import Annotation
 from dmtrack.drawing.draw import PALETTE
-from dmtrack.errors import FormatError
+from dmtrack.errors import FormatError, counted, printable
 from dmtrack.evaluation.comparison import largest
 from dmtrack.evaluation.metric import padded, track_boxes
 from dmtrack.evaluation.multistart import MultiStart
@@ -40,6 +40,7 @@ _LARGEST: Final = 10
 _FULL_COLUMNS_UP_TO: Final = 2
 _SIZE_INCHES: Final = (6.4, 4.6)
 _MOST_IN_LEGEND: Final = 16
+_LONGEST_NAME: Final = 40
 _STYLES: Final = ("-", "--", "-.", ":")
 _COLOURS: Final = ("#0b5fa5", "#d1495b", "#2e8540", "#8a5a00", "#6b4c9a", "#00798c", "#c2572b", "#4a4a4a")
 _WIDTH_PX: Final = 360
@@ -94,7 +95,7 @@ def report_html(evaluation: Evaluation, plots: Sequence[Plot], worst: Sequence[W
     who = trackers[0].name if len(trackers) == 1 else f"{len(trackers)} trackers"
     is_full = len(trackers) <= _FULL_COLUMNS_UP_TO
     return environment.from_string(template).render(
-        title=f"{evaluation.benchmark.title}: {who}, {len(evaluation.data.sequences)} sequences",
+        title=f"{evaluation.benchmark.title}: {who}, {counted(len(evaluation.data.sequences), 'sequence')}",
         evaluation=evaluation,
         comparison=comparison,
         largest=() if comparison is None else largest(comparison, column, _LARGEST),
@@ -131,7 +132,8 @@ def _figure(evaluation: Evaluation, number: int) -> Figure:
     trackers = sorted(evaluation.trackers, key=lambda tracker: -tracker.curves[number].figure)
     for place, tracker in enumerate(trackers):
         curve = tracker.curves[number]
-        label = f"{tracker.name} [{100 * curve.figure:.1f}]" if place < _MOST_IN_LEGEND else "_"
+        # matplotlib leaves out what begins with an underscore.
+        label = f"{_legible(tracker.name)} [{100 * curve.figure:.1f}]" if place < _MOST_IN_LEGEND else "_"
         style = _STYLES[place // len(_COLOURS) % len(_STYLES)]
         axes.plot(curve.x, curve.y, style, color=_COLOURS[place % len(_COLOURS)], label=label, linewidth=1.8)
     first = trackers[0].curves[number]
@@ -140,10 +142,20 @@ def _figure(evaluation: Evaluation, number: int) -> Figure:
     )
     axes.set_title(f"{evaluation.benchmark.title}: {first.name.replace('_', ' ')}", fontsize=11)
     axes.grid(visible=True, alpha=0.25)
-    axes.legend(fontsize=8, loc="lower right" if "error" in first.x_label else "lower left", framealpha=0.9)
+    legend = axes.legend(
+        fontsize=8, loc="lower right" if "error" in first.x_label else "lower left", framealpha=0.9
+    )
+    for text in legend.get_texts():
+        text.set_parse_math(False)  # a name is a name, whatever is in it
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     return figure
+
+
+def _legible(name: str) -> str:
+    """Return a name as a legend can show it."""
+    shown = printable(name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…")
+    return f" {shown}" if shown.startswith("_") else shown
 
 
 def _saved(figure: Figure, kind: str) -> bytes:

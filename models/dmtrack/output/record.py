@@ -1,16 +1,19 @@
 """`run.json`: what a run was asked to do, with what, and how it ended.
 
-It is written when the run starts (status `running`) and again when it ends, each time in one step:
-a `run.json` that says `running` long after belongs to a run that was killed.
+It is written when the run starts (status `running`), every few seconds with how far it is, and when it ends,
+each time in one step: one that says `running` and is not `updated_at` any more is of a run that was killed.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import errno
 import hashlib
 import json
 import logging
 import math
+import os
 import platform
 import sys
 import time
@@ -26,7 +29,7 @@ import av
 import cv2
 import numpy as np
 
-from dmtrack.atomic import reserve, write_atomically
+from dmtrack.atomic import os_errors_translated, reserve, write_atomically
 from dmtrack.config import installed_version
 from dmtrack.errors import FormatError, OutputError, translated
 from dmtrack.numbers import json_value
@@ -40,6 +43,8 @@ _log = logging.getLogger(__name__)
 RECORD: Final = "run.json"
 """Its name in the folder of a run."""
 RECORD_VERSION: Final = 1
+SAVE_EVERY_S: Final = 5.0
+"""Time between two records of a run that goes on."""
 
 JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
 
@@ -167,7 +172,9 @@ class RunRecord:
         batch: For an item of a batch, what was asked for: with equal values it need not be done again.
         outputs: Names of the result files, relative to `run.json`.
         video_encoder: What encoded the annotated video, by libav's name; None without one.
+        expected_frames: How many frames there will be, as far as the container tells.
         started_at: Local time with offset, ISO 8601.
+        updated_at: When this was written, in the same way.
         status: How far the run came.
         reason: Why it did not complete, or ended before the recording.
         counts: What was counted.
@@ -195,6 +202,8 @@ class RunRecord:
     counts: RunCounts = field(default_factory=RunCounts)
     remarks: Sequence[str] = ()
     speed: RunSpeed | None = None
+    expected_frames: int | None = None
+    updated_at: str | None = None
     ended_at: str | None = None
 
     @property
@@ -246,7 +255,7 @@ class RunRecordSink(Sink):
         self.video_encoder: Callable[[], str | None] = lambda: None
         """Asked at the end for what encoded the annotated video."""
         self._clock = clock
-        self._start_s = clock()
+        self._start_s = self._saved_s = clock()
         self._network_frames = 0
         self._network_ms = 0.0
         self._target_ids: set[int] = set()
@@ -275,6 +284,15 @@ class RunRecordSink(Sink):
             lost=counts.lost + states.count(TrackState.LOST),
         )
         self._record = replace(self._record, counts=counts)
+        if self._clock() - self._saved_s >= SAVE_EVERY_S:
+            self._save_progress()
+
+    def _save_progress(self) -> None:
+        """Say how far the run is; a disk that is full is for those to report whose results need it."""
+        self._saved_s = self._clock()
+        counts = replace(self._record.counts, pairing=self._pair_counts())
+        with contextlib.suppress(OutputError):
+            self._save(replace(self._record, counts=counts, speed=self._measure()), durable=False)
 
     def note(self, reason: str) -> None:
         """Say why the run ends before the recording does, though nothing went wrong."""
@@ -284,7 +302,7 @@ class RunRecordSink(Sink):
         """Note how the run ended and write the file; a second call does nothing.
 
         Raises:
-            OutputError: The file cannot be written; the one written at the start stays.
+            OutputError: The file cannot be written; the one written last stays.
         """
         if self._closed:
             return
@@ -299,7 +317,10 @@ class RunRecordSink(Sink):
             video_encoder=self.video_encoder(),
             ended_at=_now(),
         )
-        self._save()
+        try:
+            self._save()
+        except OutputError:
+            self._save_in_its_place()
 
     def close(self) -> None:
         """Finish as complete."""
@@ -324,12 +345,34 @@ class RunRecordSink(Sink):
         wall_s = self._clock() - self._start_s
         frames = self._record.counts.frames
         network = 1000 * self._network_frames / self._network_ms if self._network_ms > 0 else None
-        return RunSpeed(wall_s, network, frames / wall_s if frames and wall_s > 0 else None)
+        whole = frames / wall_s if frames and wall_s > 0 else None
+        return RunSpeed(
+            round(wall_s, 3), *(None if fps is None else round(fps, 3) for fps in (network, whole))
+        )
 
-    def _save(self) -> None:
-        text = json.dumps(self._record.to_json(), indent=2, ensure_ascii=False, allow_nan=False)
-        # File names need not be UTF-8 on disk: the rest is written as JSON escapes.
-        write_atomically(self._path, (text + "\n").encode(errors="backslashreplace"))
+    def _save(self, record: RunRecord | None = None, *, durable: bool = True) -> None:
+        write_atomically(self._path, _written(record or self._record, indent=2), durable=durable)
+
+    def _save_in_its_place(self) -> None:
+        """Write the last record over the one before, which needs no room on a disk that is full.
+
+        Raises:
+            OutputError: There is none of that size, or it cannot be written.
+        """
+        data = _written(self._record, indent=None)
+        with os_errors_translated(self._path), self._path.open("rb+", buffering=0) as file:
+            room = file.seek(0, os.SEEK_END)
+            if len(data) > room:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            file.seek(0)
+            file.write(data[:-1].ljust(room - 1) + data[-1:])
+
+
+def _written(record: RunRecord, indent: int | None) -> bytes:
+    now = replace(record, updated_at=_now())
+    text = json.dumps(now.to_json(), indent=indent, ensure_ascii=False, allow_nan=False)
+    # File names need not be UTF-8 on disk: the rest is written as JSON escapes.
+    return (text + "\n").encode(errors="backslashreplace")
 
 
 def read_run_json(path: Path) -> dict[str, Any]:

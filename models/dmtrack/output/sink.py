@@ -53,16 +53,6 @@ class Sink(Protocol):
                 _log.warning("%s", closing)
 
 
-class NullSink(Sink):
-    """Drops everything, so that a loop needs no `if`."""
-
-    def write(self, result: FrameResult) -> None:
-        """Do nothing."""
-
-    def close(self) -> None:
-        """Do nothing."""
-
-
 class SinkGroup(Sink):
     """Writes to several sinks, and loses none because another one fails.
 

@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Final
 
+from dmtrack.boxes.formats.mot import USUAL, MotOptions
 from dmtrack.boxes.keyframes import KEYFRAMES
 from dmtrack.boxes.reading import MOT, TABLE
 from dmtrack.config import Backend, PrecisionChoice, TrackerConfig, chosen
@@ -230,6 +231,7 @@ class OutputOptions:
     layout: Annotated[Layout, Option("--layout", "What the annotated video shows.")] = Layout.SIDE
     no_video: Annotated[bool, Option("--no-video", "Write no annotated video.")] = False
     overwrite: Annotated[bool, Option("--overwrite", "Replace existing results.")] = False
+    mot: MotOptions = USUAL
 
     def __post_init__(self) -> None:
         make_exact(self)

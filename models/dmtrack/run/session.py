@@ -205,7 +205,7 @@ class TrackRun:
         output = self.request.output
         try:
             sinks: list[Sink] = [
-                BoxSink(self.folder / MOT, ResultFormat.MOT, overwrite=output.overwrite),
+                BoxSink(self.folder / MOT, ResultFormat.MOT, overwrite=output.overwrite, mot=output.mot),
                 BoxSink(self.folder / TABLE, ResultFormat.CSV, overwrite=output.overwrite),
                 ScorePlotSink(self.folder / SCORES, overwrite=output.overwrite),
             ]
@@ -301,6 +301,7 @@ def prepared_run(request: TrackRequest, draw: Draw | None = None) -> Iterator[Tr
             last = None if frames is None else first.rgb.index + frames
             frames = retracking.frames_to_track(last)
         record = _record(named, pairs, start, loaded)
+        record = replace(record, expected_frames=frames)
         if earlier is not None:
             earlier.require_same(record.inputs, loaded.weights.files[-1].sha256)
         yield TrackRun(named, folder, pairs, first, rest, start, loaded, record, frames, retracking)
@@ -482,6 +483,7 @@ def _record(
             "end": None if request.end is None else str(request.end),
             "stop_when_lost_s": request.recovery.stop_when_lost_s,
             "layout": request.output.video_layout,
+            "mot": request.output.mot,
             "model": weights.model.config,
             "tracker": loaded.tracker.config,
             "weights_files": weights.sha256,

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from dmtrack.errors import ConfigError, DmtrackError
+from dmtrack.errors import ConfigError, DmtrackError, counted
 from dmtrack.synthetic.sample import TrainingSample
 
 #: How many faults a summary names.
@@ -102,7 +102,8 @@ class SkipTally:
         if self.count == self._told:
             return None
         self._told = self.count
-        return f"{self.count} samples could not be made and were drawn again; first: {' | '.join(self.first)}"
+        what = f"{counted(self.count, 'sample')} could not be made and drawn again"
+        return f"{what}; first: {' | '.join(self.first)}"
 
 
 # --- batches ------------------------------------------------------------------------------------

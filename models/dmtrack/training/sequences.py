@@ -27,7 +27,7 @@ import numpy.typing as npt
 
 from dmtrack.datasets.opening import find_sequences
 from dmtrack.datasets.sequence import Sequence, is_recording
-from dmtrack.errors import ConfigError, DatasetError, InputError
+from dmtrack.errors import ConfigError, DatasetError, InputError, counted
 from dmtrack.geometry.box import Box
 from dmtrack.geometry.crop import Crop
 from dmtrack.synthetic.sample import SampleShape, TrainingSample, flipped
@@ -186,9 +186,9 @@ def _unsuitable(sequence: Sequence, visible: int, config: SequenceConfig) -> str
     if any(is_recording(paths) for paths in needed):
         return "frames are drawn at random, which needs pictures, not a video or an event archive"
     if len(sequence) < config.least_frames:
-        return f"it has {len(sequence)} frames"
+        return f"it has {counted(len(sequence), 'frame')}"
     if visible <= 2 * (config.templates + 1):
-        return f"the target is visible in {visible} frames"
+        return f"the target is visible in {counted(visible, 'frame')}"
     return None
 
 

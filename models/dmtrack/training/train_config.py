@@ -314,7 +314,7 @@ class TrainRequest:
     search_size: Annotated[
         int | None, Option("--search-size", "Search side in px, to train small first.")
     ] = None
-    device: Annotated[str, Option("--device", "auto, cpu, cuda or mps.")] = "cpu"
+    device: Annotated[str, Option("--device", "auto, cpu, cuda or mps.")] = "auto"
     bf16: Annotated[bool, Option("--bf16/--no-bf16", "bfloat16 autocast.")] = True
     workers: Annotated[int, Option("--workers", "Processes that make samples; 0: in the main one.")] = 1
     threads: Annotated[int | None, Option("--threads", "Threads of the network on a CPU.")] = None

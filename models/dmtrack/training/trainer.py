@@ -90,6 +90,8 @@ class Trainer:
         )
         self.step = 0
         self.skips = SkipTally()
+        self.on_step: Callable[[int], object] = lambda step: None
+        """Called after each step, with its number."""
         self._network = group.parallel(model)
         if group.size > 1:
             # Dropout and stochastic depth must differ between the processes; the model is one by now.
@@ -195,6 +197,7 @@ class Trainer:
             losses, norm = self._train_step(batch)
             self.step += 1
             meter.add(losses, norm)
+            self.on_step(self.step)
             if self.step % self.config.log_interval == 0:
                 progress = meter.report(self.step, self._learning_rate())
                 self.folder.append_row("curve.csv", asdict(progress))

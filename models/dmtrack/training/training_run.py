@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, replace
@@ -36,6 +38,8 @@ from dmtrack.training.trainer import Progress, Trainer
 
 WEIGHTS: Final = "weights.safetensors"
 """Its name in the run folder."""
+_FIRST_PACE_S: Final = 10.0
+_PACE_EVERY_S: Final = 30.0
 
 
 def train(request: TrainRequest, tell: Callable[[str], object] = lambda line: None) -> Iterator[Progress]:
@@ -85,9 +89,15 @@ def train(request: TrainRequest, tell: Callable[[str], object] = lambda line: No
         for note in source.notes:
             tell(note)
         tell(f"{trainer.trained:,} trained parameters; {start} step {trainer.step}")
-        yield from trainer.run()
+        pace = _Pace(tell, trainer.step, request.train.steps)
+        trainer.on_step = pace.note
+        for progress in trainer.run():
+            pace.is_over = True
+            yield progress
         path, digest = _save(trainer, request, source.trained_on, init)
         tell(f"wrote {path} (sha256 {digest})")
+        streams = "RGB" if init is None or request.modality is None else f"RGB {request.modality.upper()}"
+        tell(f"track with it: dmtrack track {streams} --weights {shlex.quote(str(path))}")
 
 
 @contextmanager
@@ -99,6 +109,26 @@ def _owned(folder: Path, init: Path | None, *, is_first: bool) -> Iterator[None]
     with inputs_kept(init), held(make_folder(folder)):
         refuse_input(folder / WEIGHTS)
         yield
+
+
+class _Pace:
+    """Says how fast a run is until it reports for the first time, which may take an hour."""
+
+    def __init__(self, tell: Callable[[str], object], step: int, steps: int) -> None:
+        self.is_over = False
+        self._tell, self._first, self._steps = tell, step, steps
+        self._begin_s = time.monotonic()
+        self._next_s = self._begin_s + _FIRST_PACE_S
+
+    def note(self, step: int) -> None:
+        """Take note that a step is done."""
+        now = time.monotonic()
+        if self.is_over or now < self._next_s:
+            return
+        self._next_s = now + _PACE_EVERY_S
+        step_s = (now - self._begin_s) / (step - self._first)
+        left_min = (self._steps - step) * step_s / 60
+        self._tell(f"step {step}/{self._steps}, {step_s:.2f} s a step, about {left_min:.0f} min left")
 
 
 def _validation(request: TrainRequest, model: ModelConfig) -> ClipValidation | None:
@@ -159,7 +189,7 @@ def build_model(stage: Stage, config: ModelConfig, init: Path | None) -> DMTrack
     if init is None:
         if stage != "foundation":
             raise CheckpointError(
-                f"the {stage} stage needs a foundation", hint="give its weights with --init"
+                f"the {stage} stage needs a foundation", hint="give --init tiny, or the file of another one"
             )
         return DMTrack(config, with_adapters=False)
     weights = load_weights(init)

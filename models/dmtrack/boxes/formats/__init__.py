@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from pathlib import PurePath
 from typing import Final
+
+from dmtrack.errors import ConfigError
 
 
 class ResultFormat(StrEnum):
@@ -24,6 +27,21 @@ class ResultFormat(StrEnum):
         return _ENDINGS[self]
 
 
+def format_of_name(name: str) -> ResultFormat:
+    """Return the format that the suffix of a file name means.
+
+    Raises:
+        ConfigError: None ends like that, or several do.
+    """
+    suffix = PurePath(name).suffix.lower()
+    fitting = [one for one in ResultFormat if suffix and one.ending.endswith(suffix)]
+    if len(fitting) == 1:
+        return fitting[0]
+    named = ", ".join(fitting or ResultFormat)
+    what = f"a name in {suffix} may mean several formats" if fitting else "the name does not say the format"
+    raise ConfigError(what, where=name, hint=f"say which: --format {named}")
+
+
 class Content(StrEnum):
     """Something that results may hold besides boxes."""
 
@@ -31,6 +49,7 @@ class Content(StrEnum):
     SCORES = "scores"
     STATES = "states"
     START_BOXES = "start boxes"
+    LOST_BOXES = "boxes of lost targets"
     LABELS = "labels"
     TIMES = "times"
     PAIRING = "times of the second stream"
@@ -55,9 +74,13 @@ HOLDS: Final = {
     ResultFormat.CSV: frozenset(Content) - {Content.LABELS},
     ResultFormat.JSON: frozenset(Content),
     ResultFormat.JSONL: frozenset(Content) - {Content.LABELS},
-    ResultFormat.VOT: frozenset({Content.SCORES, Content.NETWORK_TIME, Content.EMPTY_FRAMES}),
-    ResultFormat.LASHER: frozenset({Content.START_BOXES, Content.EMPTY_FRAMES}),
-    ResultFormat.CVAT: frozenset({Content.SEVERAL_TARGETS, Content.START_BOXES, Content.LABELS}),
+    ResultFormat.VOT: frozenset(
+        {Content.LOST_BOXES, Content.SCORES, Content.NETWORK_TIME, Content.EMPTY_FRAMES}
+    ),
+    ResultFormat.LASHER: frozenset({Content.START_BOXES, Content.LOST_BOXES, Content.EMPTY_FRAMES}),
+    ResultFormat.CVAT: frozenset(
+        {Content.SEVERAL_TARGETS, Content.START_BOXES, Content.LOST_BOXES, Content.LABELS}
+    ),
     ResultFormat.COCO: frozenset(Content) - {Content.PAIRING},
 }
 """What survives writing and reading again."""

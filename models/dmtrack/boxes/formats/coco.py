@@ -4,7 +4,8 @@
     images       id, video_id, file_name, frame_id (from 0; frame_index is the same), width, height, time_s
     tracks       id, video_id, category_id, target_id
     annotations  id, image_id, video_id, track_id (instance_id is the same), category_id,
-                 bbox [x, y, w, h], area, iscrowd, and what is known of score, state and time
+                 bbox [x, y, w, h], segmentation (its corners), area, iscrowd, and what is known
+                 of score and state
     categories   id, name
 
 Every frame is an image, also one without a box. Track ids are unique in the document; `target_id` is
@@ -22,7 +23,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from dmtrack.boxes.formats.json_document import JsonFields, known
+from dmtrack.boxes.formats.json_document import JsonFields, known, rounded, sides
 from dmtrack.boxes.parsing import placed, state_of
 from dmtrack.boxes.results import DEFAULT_LABEL, PictureSize, RecordingResults, ResultsGatherer
 from dmtrack.datasets.ground_truth import read_text
@@ -106,6 +107,8 @@ class _CocoWriter:
         return len(self.categories)
 
     def _add_annotation(self, image: dict[str, Any], row: TrackedBox, track: dict[str, Any]) -> None:
+        x, y, w, h = sides(row.box)
+        right, below = rounded(x + w), rounded(y + h)
         self.annotations.append(
             {
                 "id": len(self.annotations) + 1,
@@ -114,8 +117,9 @@ class _CocoWriter:
                 "track_id": track["id"],
                 "instance_id": track["id"],
                 "category_id": track["category_id"],
-                "bbox": list(row.box.xywh),
-                "area": row.box.area,
+                "bbox": [x, y, w, h],
+                "segmentation": [[x, y, right, y, right, below, x, below]],
+                "area": rounded(w * h),
                 "iscrowd": 0,
                 **known(score=row.score, state=row.state),
             }

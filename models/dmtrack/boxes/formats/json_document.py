@@ -1,4 +1,4 @@
-"""Results as JSON: one document, or (JSON lines) one line a frame. Nothing is rounded, nothing lost.
+"""Results as JSON: one document, or (JSON lines) one line a frame. Only digits without meaning are lost.
 
     {"format": "dmtrack results", "version": 1, "name": "night_street", "size": [640, 480],
      "labels": [{"id": 1, "label": "car"}],
@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
+from dmtrack.boxes.formats.mot import DECIMALS, MS_DECIMALS, format_box
 from dmtrack.boxes.parsing import box_of, placed, state_of
 from dmtrack.boxes.results import AbsentTarget, FrameBoxes, PictureSize, RecordingResults, ResultsGatherer
 from dmtrack.datasets.ground_truth import read_text
@@ -90,7 +91,7 @@ def _dumped(value: object) -> str:
 
 
 def _entry_json(entry: TrackedBox | AbsentTarget) -> dict[str, Any]:
-    box = None if entry.box is None else list(entry.box.xywh)
+    box = None if entry.box is None else sides(entry.box)
     return {"id": entry.target_id, "box": box, **known(score=entry.score, state=entry.state)}
 
 
@@ -223,8 +224,24 @@ class JsonFields:
 
 
 def known(**values: object) -> dict[str, Any]:
-    """Return those of the values that are not None."""
-    return {name: value for name, value in values.items() if value is not None}
+    """Return those of the values that are not None, numbers as they are written."""
+    return {
+        name: rounded(value, MS_DECIMALS if name.endswith("_ms") else DECIMALS)
+        if isinstance(value, float)
+        else value
+        for name, value in values.items()
+        if value is not None
+    }
+
+
+def rounded(value: float, decimals: int = DECIMALS) -> float:
+    """Return a number with as many decimals as other formats have."""
+    return round(float(value), decimals)
+
+
+def sides(box: Box) -> list[float]:
+    """Return `[x, y, w, h]` as it is written; a side that rounds to 0 stays above it."""
+    return [float(word) for word in format_box(box).split(",")]
 
 
 def _shown(value: object) -> str:

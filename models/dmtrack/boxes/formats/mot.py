@@ -2,7 +2,8 @@
 
 Frame numbers count from 1 (`frame_index + 1`). Coordinates are raw pixels, the top left of the picture
 being 0; `origin=1` adds 1 to x and y, which is the letter of the standard. A score that is not known is
-written as -1, which is what MOT Challenge writes for "not used".
+written as -1, which is what MOT Challenge writes for "not used". Where a target is lost there is no line:
+scorers count each as a box.
 
 Precision: numbers are written with at most six decimals (a millionth of a pixel), without trailing
 zeros. Reading gives back exactly the value rounded to six decimals, so that writing what was read
@@ -15,30 +16,71 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Literal
+from typing import Annotated, Final
 
 from dmtrack.boxes.parsing import box_of, finite, placed, whole
 from dmtrack.boxes.results import FrameBoxes, RecordingResults, ResultsGatherer
 from dmtrack.datasets.ground_truth import truth_lines
-from dmtrack.errors import FormatError
+from dmtrack.errors import ConfigError, FormatError
 from dmtrack.geometry.box import Box
 from dmtrack.numbers import shown
-from dmtrack.tracking.result import TrackedBox
+from dmtrack.options import Option
+from dmtrack.tracking.result import TrackedBox, TrackState
 from dmtrack.tracking.start import free_ids
 
-MotOrigin = Literal[0, 1]
-
 DECIMALS: Final = 6
+MS_DECIMALS: Final = 3
+"""Of milliseconds."""
 LEAST_COLUMNS: Final = 6
 _DETECTION: Final = re.compile(r"^(\s*[^,;\s]+\s*[,;\s])\s*-1(?:\.0*)?(\s*[,;\s])")
 """A row whose id is -1."""
 _SMALLEST_SIDE_PX: Final = 10.0**-DECIMALS
 _UNKNOWN_SCORE: Final = -1.0
+_ORIGINS: Final = (0, 1)
 
 
-def read_mot(path: Path, name: str, origin: MotOrigin = 0) -> RecordingResults:
+def parse_origin(text: str) -> int:
+    """Read 0 or 1.
+
+    Raises:
+        ValueError: It is neither.
+    """
+    if text.strip() not in map(str, _ORIGINS):
+        raise ValueError(f"{text!r} is not 0 or 1")
+    return int(text)
+
+
+@dataclass(frozen=True, slots=True)
+class MotOptions:
+    """What stands in a MOT file."""
+
+    keep_lost: Annotated[
+        bool,
+        Option(
+            "--keep-lost", "MOT files: also boxes of lost targets, which scorers count as false positives."
+        ),
+    ] = False
+    origin: Annotated[
+        int,
+        Option(
+            "--mot-origin",
+            "MOT files: what the top left pixel is called; 1 is the letter of the standard.",
+            metavar="[0|1]",
+            parse=parse_origin,
+        ),
+    ] = 0
+
+    def __post_init__(self) -> None:
+        if self.origin not in _ORIGINS:
+            raise ConfigError(f"{self.origin} is not 0 or 1", where="--mot-origin")
+
+
+USUAL: Final = MotOptions()
+
+
+def read_mot(path: Path, name: str, origin: int = 0) -> RecordingResults:
     """Read a MOT file; empty lines are passed over.
 
     Detections (id -1) take ids that no other row of the file has, in each frame the lowest ones.
@@ -85,18 +127,22 @@ def is_detection(line: str) -> bool:
     return _DETECTION.match(line) is not None
 
 
-def mot_lines(frame: FrameBoxes) -> str:
+def mot_lines(frame: FrameBoxes, options: MotOptions = USUAL) -> str:
     """Return the lines of a frame, one a box."""
-    return "".join(f"{mot_line(row)}\n" for row in frame.targets)
+    return "".join(
+        f"{mot_line(row, options.origin)}\n"
+        for row in frame.targets
+        if options.keep_lost or row.state is not TrackState.LOST
+    )
 
 
-def mot_line(row: TrackedBox, origin: MotOrigin = 0) -> str:
+def mot_line(row: TrackedBox, origin: int = 0) -> str:
     """Return the line of a box, without a line end."""
     score = decimal_text(_UNKNOWN_SCORE if row.score is None else row.score)
     return f"{row.frame_index + 1},{row.target_id},{format_box(row.box, origin)},{score},-1,-1,-1"
 
 
-def parse_mot_line(text: str, origin: MotOrigin = 0) -> TrackedBox:
+def parse_mot_line(text: str, origin: int = 0) -> TrackedBox:
     """Read one line: six columns (score 1), or more; those after the seventh are not looked at.
 
     Columns are separated by commas, else by semicolons, else by blanks.
@@ -119,15 +165,15 @@ def parse_mot_line(text: str, origin: MotOrigin = 0) -> TrackedBox:
     return TrackedBox(frame_number - 1, target_id, box_of(x, y, w, h), known)
 
 
-def format_box(box: Box, origin: MotOrigin = 0) -> str:
+def format_box(box: Box, origin: int = 0) -> str:
     """Return `x,y,w,h` with at most `DECIMALS` decimals; a side that rounds to 0 stays above it."""
     sides = (max(side, _SMALLEST_SIDE_PX) for side in (box.w, box.h))
     return ",".join(map(decimal_text, (box.x + origin, box.y + origin, *sides)))
 
 
-def decimal_text(value: float) -> str:
-    """Return a number with at most `DECIMALS` decimals, without trailing zeros."""
-    text = f"{value:.{DECIMALS}f}".rstrip("0").rstrip(".")
+def decimal_text(value: float, decimals: int = DECIMALS) -> str:
+    """Return a number with at most so many decimals, without trailing zeros."""
+    text = f"{value:.{decimals}f}".rstrip("0").rstrip(".")
     return "0" if text == "-0" else text
 
 

@@ -1,10 +1,10 @@
-"""The CSV of a run: one row a target and frame, with a header, LF line ends and full precision.
+"""The CSV of a run: one row a target and frame, with a header and LF line ends.
 
-`frame` is the 0-based frame index (the one `--start` takes). Numbers are Python's shortest text that
-reads back as the same float. What is not known is an empty cell: a frame without a partner in the second
-stream has empty `aux_time_s` and `skew_ms`, and `aux_present` 0. A target without a box has empty
-`x,y,w,h`; a frame without any target is a row with an empty `id` (a run itself writes no row then). The
-table of several recordings has `item` as its first column.
+`frame` is the 0-based frame index (the one `--start` takes). Numbers have as many digits as they mean: px
+and scores six decimals at most, as in MOT files, seconds six, milliseconds three. What is not known is an
+empty cell: a frame without a partner in the second stream has empty `aux_time_s` and `skew_ms`, and
+`aux_present` 0. A target without a box has empty `x,y,w,h`; a frame without any target is a row with an empty
+`id` (a run itself writes no row then). The table of several recordings has `item` as its first column.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from dmtrack.atomic import LineFile
+from dmtrack.boxes.formats.mot import DECIMALS, MS_DECIMALS, decimal_text, format_box
 from dmtrack.boxes.parsing import box_of, finite, placed, state_of, whole
 from dmtrack.boxes.results import FrameBoxes, RecordingResults, ResultsGatherer
 from dmtrack.datasets.ground_truth import read_text
@@ -58,13 +59,13 @@ def read_table(path: Path, name: str) -> tuple[RecordingResults, ...]:
 
 def table_lines(frame: FrameBoxes, front: str = "") -> str:
     """Return the rows of a frame, each with `front` before it."""
-    before = ",".join(
-        (str(frame.frame_index), _cell(frame.time_s), _cell(frame.aux_time_s), _cell(frame.skew_ms))
-    )
-    after = f"{_cell(frame.aux_present)},{_cell(frame.infer_ms)}"
+    times = (_cell(frame.time_s), _cell(frame.aux_time_s), _cell(frame.skew_ms, MS_DECIMALS))
+    before = ",".join((str(frame.frame_index), *times))
+    present = "" if frame.aux_present is None else str(int(frame.aux_present))
+    after = f"{present},{_cell(frame.infer_ms, MS_DECIMALS)}"
     rows = []
     for entry in frame.entries:
-        box = ",,," if entry.box is None else ",".join(map(_cell, entry.box.xywh))
+        box = ",,," if entry.box is None else format_box(entry.box)
         rows.append(f"{entry.target_id},{box},{_cell(entry.score)},{entry.state or ''}")
     return "".join(f"{front}{before},{row},{after}\n" for row in rows or [",,,,,,"])
 
@@ -114,12 +115,8 @@ class MergedTable:
             self._file.discard()
 
 
-def _cell(value: float | None) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, int):  # a flag, or a coordinate that was given as a whole number
-        return str(int(value))
-    return repr(float(value))  # float(): NumPy's own scalars have another repr
+def _cell(value: float | None, decimals: int = DECIMALS) -> str:
+    return "" if value is None else decimal_text(value, decimals)
 
 
 def numbered_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:

@@ -20,7 +20,7 @@ from enum import IntEnum
 from pathlib import Path
 from typing import Final
 
-from dmtrack.boxes.formats.mot import format_box
+from dmtrack.boxes.formats.mot import decimal_text, format_box
 from dmtrack.boxes.parsing import box_of, number, placed, whole, words_of
 from dmtrack.boxes.results import AbsentTarget, RecordingResults, ResultsGatherer
 from dmtrack.datasets.ground_truth import read_text, truth_lines
@@ -32,6 +32,7 @@ _POLYGON_ORIGIN: Final = 1
 _MASK: Final = "m"
 _CONFIDENCE: Final = "confidence"
 _TIME: Final = "time"
+_VALUE_DECIMALS: Final = 6
 
 
 class RegionCode(IntEnum):
@@ -84,7 +85,7 @@ def vot_files(results: RecordingResults, target_id: int) -> Iterator[tuple[str, 
     spent_s = [None if frame.infer_ms is None else frame.infer_ms / 1000 for frame in frames]
     for name, values in ((_CONFIDENCE, scores), (_TIME, spent_s)):
         is_known = any(value is not None for value in values)
-        texts = ("" if value is None else repr(float(value)) for value in values)
+        texts = ("" if value is None else decimal_text(value, _VALUE_DECIMALS) for value in values)
         yield f"_{name}.value", "".join(f"{text}\n" for text in texts) if is_known else None
 
 
