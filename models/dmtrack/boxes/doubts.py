@@ -1,0 +1,143 @@
+"""Places to look at first: where a correction is worth most, from what results say of themselves.
+
+A target is right where a person gave its box, and may go wrong in every frame after it. How easily is the
+hazard of a frame: a little everywhere, more where the score is low or falls, where the box jumps or changes
+its size, where the target is lost, and where two targets are on one object. A box is wrong by the hazards
+since the last keyframe or, where a later one closes the stretch and both ways are followed, by those up to
+that one if they are lower. A correction in a frame is worth the wrong boxes that it can be expected to put
+right: those after it and, by the way back, those before it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from dmtrack.boxes.results import RecordingResults
+from dmtrack.tracking.result import TrackedBox, TrackState
+from dmtrack.tracking.start import Keyframe, TargetStart
+
+Floats = npt.NDArray[np.float64]
+
+_BASE: Final = 0.002
+_SURE_SCORE_SHARE: Final = 0.8
+"""A score this far below what is usual for the target is low."""
+_WEIGHTS: Final = {"low score": 0.15, "jump": 0.25, "change of size": 0.2, "lost": 0.5, "two targets": 0.3}
+_AFTER_CORRECTION: Final = 0.03
+"""Of what is odd so much would be odd with a right box before it as well: most follows from being wrong."""
+_TELLING: Final = 0.1
+_NO_REASON: Final = "long without a look"
+_MOST_PLACES: Final = 256
+"""Frames of a target that are compared; more are thinned."""
+_SAME_OBJECT_IOU: Final = 0.7
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A place that should be looked at.
+
+    Attributes:
+        target_id: Of the target.
+        frame_index: 0-based index of the RGB frame.
+        worth: Wrong boxes that a correction here can be expected to put right.
+        reason: Why, in words.
+    """
+
+    target_id: int
+    frame_index: int
+    worth: float
+    reason: str
+
+
+def doubtful_places(results: RecordingResults, keyframes: Collection[Keyframe] = ()) -> list[Doubt]:
+    """Return the best place of every stretch between two keyframes, the most worth first.
+
+    Args:
+        results: Of one recording.
+        keyframes: What was given; without any, the boxes in state `init`.
+    """
+    rows: dict[int, list[TrackedBox]] = defaultdict(list)
+    for row in results.rows:
+        rows[row.target_id].append(row)
+    given: dict[int, set[int]] = defaultdict(set)
+    for key in keyframes:
+        if isinstance(key, TargetStart):
+            given[key.target_id].add(key.frame_index or 0)
+    doubts = []
+    for target_id, own in rows.items():
+        others = [row for other, theirs in rows.items() if other != target_id for row in theirs]
+        frames = np.array([row.frame_index for row in own])
+        known = given[target_id] or {row.frame_index for row in own if row.state is TrackState.INIT}
+        edges = sorted({0, *np.searchsorted(frames, sorted(known)).tolist(), len(own)} - {len(own)})
+        hazards = _hazards(own, others)
+        for first, end in zip(edges, [*edges[1:], len(own)], strict=True):
+            stretch = {name: one[first:end] for name, one in hazards.items()}
+            place = _best_place(own[first:end], stretch, is_closed=end < len(own))
+            if place is not None:
+                doubts.append(place)
+    return sorted(doubts, key=lambda doubt: (-doubt.worth, doubt.frame_index, doubt.target_id))
+
+
+def _hazards(rows: list[TrackedBox], others: list[TrackedBox]) -> dict[str, Floats]:
+    """Return for each reason `(N,)` how easily the target goes wrong in a frame."""
+    boxes = np.array([row.box.xywh for row in rows], np.float64)
+    centres, sizes = boxes[:, :2] + boxes[:, 2:] / 2, np.sqrt(boxes[:, 2] * boxes[:, 3])
+    steps = np.diff(np.array([row.frame_index for row in rows]), prepend=rows[0].frame_index - 1).clip(1)
+    moved = np.linalg.norm(np.diff(centres, axis=0, prepend=centres[:1]), axis=1) / sizes / steps
+    grown = np.abs(np.diff(np.log(sizes), prepend=np.log(sizes[0]))) / steps
+    scores = np.array([1.0 if row.score is None else row.score for row in rows])
+    found = np.array([row.state is not TrackState.INIT for row in rows])
+    usual = float(np.quantile(scores[found], 0.8)) if found.any() else 1.0
+    low = (1 - scores / max(usual, 1e-6) - (1 - _SURE_SCORE_SHARE)).clip(0) / _SURE_SCORE_SHARE
+    measured = {
+        "low score": low,
+        "jump": (moved - 3 * np.median(moved) - 0.15).clip(0, 1),
+        "change of size": (grown - 3 * np.median(grown) - 0.05).clip(0, 0.5) * 2,
+        "lost": np.array([float(row.state is TrackState.LOST) for row in rows]),
+        "two targets": _shared(rows, others),
+    }
+    return {name: _WEIGHTS[name] * values * found for name, values in measured.items()}
+
+
+def _shared(rows: list[TrackedBox], others: list[TrackedBox]) -> Floats:
+    """Return `(N,)` 1 where the box of another target is in the same place."""
+    at: dict[int, list[TrackedBox]] = defaultdict(list)
+    for other in others:
+        at[other.frame_index].append(other)
+    return np.array(
+        [float(any(row.box.iou(one.box) >= _SAME_OBJECT_IOU for one in at[row.frame_index])) for row in rows]
+    )
+
+
+def _best_place(rows: list[TrackedBox], hazards: dict[str, Floats], *, is_closed: bool) -> Doubt | None:
+    """Return where a correction within a stretch is worth most; None where everything is given."""
+    length = len(rows)
+    if length < 2:
+        return None
+    odd = np.stack(list(hazards.values())).sum(axis=0)
+    since = _summed(odd)
+    wrong = 1 - np.exp(-since)
+    if is_closed:
+        wrong = np.minimum(wrong, 1 - np.exp(since - since[-1]))
+    places = np.unique(np.linspace(1, length - 1, min(length - 1, _MOST_PLACES)).astype(int))
+    corrected = _summed(_AFTER_CORRECTION * odd)
+    left = np.minimum(1 - np.exp(-np.abs(corrected[None, :] - corrected[places, None])), wrong[None, :])
+    worth = wrong.sum() - left.sum(axis=1)
+    best = int(worth.argmax())
+    place = int(places[best])
+    reason = max(hazards, key=lambda name: float(hazards[name].sum()))
+    row = rows[place]
+    said = reason if hazards[reason].sum() >= _TELLING else _NO_REASON
+    return Doubt(row.target_id, row.frame_index, float(worth[best]), said)
+
+
+def _summed(odd: Floats) -> Floats:
+    """Return `(N,)` the hazards up to each frame, so that `1 - exp(-sum)` is the chance of being wrong."""
+    steps = -np.log1p(-(odd + _BASE).clip(0, 0.95))
+    steps[0] = 0.0
+    return np.asarray(np.cumsum(steps), np.float64)
