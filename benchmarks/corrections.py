@@ -3,8 +3,8 @@
     python benchmarks/corrections.py ../shared/data/val ../shared/data/val_hard --csv corrections.csv
 
 After each pass the person gives the true box in one more frame: where our ranking proposes it, in a frame
-drawn at random, or in the middle of the longest stretch nobody looked at. Each is tracked forward only and
-both ways. Frames are those of the source.
+drawn at random, or in the middle of the longest stretch nobody looked at. All are tracked both ways, those of
+the ranking forward only as well. Frames are those of the source.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ def main() -> None:
     for clip in clips:
         end = min(len(clip), clip.start_frame + asked.frames)
         for name, pick in PICKS.items():
-            for way in ("both", "forward"):
+            for way in ("both", "forward") if name == "ranking" else ("both",):
                 made = curve(clip, pick, asked.weights, asked.corrections, end, two_way=way == "both")
                 made += made[-1:] * (asked.corrections + 1 - len(made))
                 table[name, way].append(made)
