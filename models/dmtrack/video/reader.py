@@ -33,6 +33,7 @@ from dmtrack.video.decoder import (
     suits_gpu,
 )
 from dmtrack.video.frame import Frame, Pixels, VideoInfo
+from dmtrack.video.picture_file import SMALL_PIXELS
 from dmtrack.video.position import Position
 from dmtrack.video.source import FrameSource, measured_by
 from dmtrack.video.stamps import RisingStamps, presented
@@ -54,6 +55,8 @@ _DOUBTFUL_FRAMES: Final = 1
 
 _DOUBTFUL_RATES: Final = 2
 _MOST_ASPECT: Final = 4
+_PIXELS_PER_BYTE: Final = 32
+"""Pictures larger than `SMALL_PIXELS` are believed only in a file of as many bytes."""
 _HDR: Final = {16: "PQ", 18: "HLG"}
 """Transfer characteristics, by their numbers in ITU-T H.273."""
 _LAST_PACKETS: Final = 8
@@ -508,13 +511,15 @@ def _track_info(number: int, stream: VideoStream) -> TrackInfo:
 
 def _require_sane_size(stream: VideoStream, path: Path) -> None:
     context = stream.codec_context
-    if context.width * context.height > MAX_PIXELS:
+    most = min(MAX_PIXELS, max(SMALL_PIXELS, _PIXELS_PER_BYTE * path.stat().st_size))
+    if context.width * context.height > most:
+        what = "which no camera makes" if most == MAX_PIXELS else "more than so small a file can hold"
         raise VideoError(
-            f"it claims pictures of {context.width}x{context.height} pixels, which no camera makes",
+            f"it claims pictures of {context.width}x{context.height} pixels, {what}",
             where=path,
         )
     # the size inside the compressed stream may differ from the one in the container's header
-    context.options = {**context.options, "max_pixels": str(MAX_PIXELS)}
+    context.options = {**context.options, "max_pixels": str(most)}
 
 
 def _claimed_end_s(container: InputContainer, stream: VideoStream, start_s: Fraction) -> Fraction | None:

@@ -14,7 +14,14 @@ import numpy as np
 
 from dmtrack.errors import FormatError
 from dmtrack.video.events.columns import SAMPLE_ROWS, ColumnMeaning, Numbers, names_to_columns
-from dmtrack.video.events.event_batch import Chunk, Damage, OpenedEvents, Times, record_offsets
+from dmtrack.video.events.event_batch import (
+    Chunk,
+    Damage,
+    OpenedEvents,
+    Times,
+    record_offsets,
+    require_believable,
+)
 from dmtrack.video.events.event_options import EventOptions
 from dmtrack.video.time_file import TimestampUnit
 
@@ -172,6 +179,8 @@ def _table_of_archive(archive: zipfile.ZipFile, stack: ExitStack) -> _StoredTabl
     wanted = names if missing else [names[found[name]] for name in "txyp"]
     begin = archive.getinfo(members[wanted[0]]).header_offset
     tables = [_one_array(partial(archive.open, members[name]), stack, begin) for name in wanted]
+    packed = sum(archive.getinfo(members[name]).compress_size for name in wanted)
+    require_believable(min(table.rows for table in tables), packed)
     if missing:
         return tables[0]
     lengths = [table.rows for table in tables]

@@ -10,15 +10,18 @@ from typing import Final, Self
 import numpy as np
 import numpy.typing as npt
 
-from dmtrack.errors import DecodeError
+from dmtrack.errors import DecodeError, FormatError
 
 Times = npt.NDArray[np.int64]
 Size = tuple[int, int]
 """Width and height of a sensor in pixels."""
 BLOCK_BYTES: Final = 1 << 16
 """So much of a file is decoded at a time: small enough for the processor's cache."""
+_EVENTS_PER_BYTE: Final = 16
+"""However they are packed, events of a camera need more."""
 _MAX_HEADER_BYTES: Final = 1 << 20
 _MAX_LINE: Final = 1 << 16
+_FEW_EVENTS: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +157,16 @@ class OpenedEvents:
     size: Size | None = None
     notes: tuple[str, ...] = ()
     frame_times: Times | None = None
+
+
+def require_believable(events: int, stored_bytes: int) -> None:
+    """Refuse what claims more events than so many bytes can hold: reading them would not end.
+
+    Raises:
+        FormatError: It does.
+    """
+    if events > _EVENTS_PER_BYTE * stored_bytes + _FEW_EVENTS:
+        raise FormatError(f"it claims {events} events, more than its {stored_bytes} bytes can hold")
 
 
 # --- headers of text, blocks of records, counters that wrap ---

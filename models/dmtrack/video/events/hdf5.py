@@ -21,7 +21,14 @@ import numpy as np
 
 from dmtrack.errors import ConfigError, DecodeError, FormatError
 from dmtrack.video.events.columns import SAMPLE_ROWS, ColumnMeaning, Numbers, names_to_columns
-from dmtrack.video.events.event_batch import Chunk, Damage, OpenedEvents, Size, Triggers
+from dmtrack.video.events.event_batch import (
+    Chunk,
+    Damage,
+    OpenedEvents,
+    Size,
+    Triggers,
+    require_believable,
+)
 from dmtrack.video.events.event_options import EventOptions
 
 MAGIC: Final = b"\x89HDF\r\n\x1a\n"
@@ -29,6 +36,9 @@ _ROWS: Final = 1 << 16
 _MAX_ROW_BYTES: Final = 1 << 12
 _MAX_CHUNK_BYTES: Final = 1 << 28
 """No chunk of events is larger; HDF5 would allocate whatever a header says."""
+_SMALL_CHUNK_BYTES: Final = 1 << 24
+_MOST_PACKED: Final = 32
+"""A larger chunk is believed only where the file is as many times smaller: each read unpacks all of it."""
 _MAX_NODES: Final = 10_000
 _TRIAL_S: Final = 8.0
 _ECF_FILTER: Final = 0x8ECF
@@ -104,8 +114,9 @@ def opened_hdf5(path: Path, options: EventOptions) -> OpenedEvents:
     with h5py.File(path, "r") as file:
         found = _find(file, h5py)
         for name in found.paths:
-            _require_readable(file[name], h5py)
+            _require_readable(file[name], h5py, path.stat().st_size)
         lengths = [len(file[name]) for name in found.paths]
+        require_believable(min(lengths), path.stat().st_size)
         meaning = ColumnMeaning.settled(
             found.read(file, 0, SAMPLE_ROWS),
             found.names,
@@ -176,11 +187,12 @@ def _find(file: Any, h5py: Any) -> _DataSets:  # noqa: ANN401
     )
 
 
-def _require_readable(dataset: Any, h5py: Any) -> None:  # noqa: ANN401
+def _require_readable(dataset: Any, h5py: Any, file_bytes: int) -> None:  # noqa: ANN401
     """Check that no filter is missing, and that reading some rows costs no more than rows of events do."""
     row_bytes = dataset.dtype.itemsize * int(np.prod(dataset.shape[1:], dtype=object))
     chunk_bytes = dataset.dtype.itemsize * int(np.prod(dataset.chunks or (1,), dtype=object))
-    if row_bytes > _MAX_ROW_BYTES or chunk_bytes > _MAX_CHUNK_BYTES:
+    most_bytes = min(_MAX_CHUNK_BYTES, max(_SMALL_CHUNK_BYTES, _MOST_PACKED * file_bytes))
+    if row_bytes > _MAX_ROW_BYTES or chunk_bytes > most_bytes:
         raise FormatError(
             f"the data set {dataset.name} is no list of events: its rows or chunks are too large"
         )
