@@ -279,3 +279,13 @@ sys.exit("torch" in sys.modules)
 
 def test_output_does_not_load_torch() -> None:
     assert subprocess.run([sys.executable, "-c", LIGHT], check=False).returncode == 0
+
+
+def test_pixels_that_are_not_square_keep_their_shape(tmp_path: Path) -> None:
+    writer = VideoWriter(tmp_path / "a.mp4")
+    writer.pixel_aspect = Fraction(4, 3)
+    for pts in range(3):
+        writer.write(np.zeros((48, 64, 3), np.uint8), pts, Fraction(1, 30))
+    writer.close()
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        assert container.streams.video[0].sample_aspect_ratio == Fraction(4, 3)

@@ -181,3 +181,14 @@ def test_chunks_that_a_header_makes_large(tmp_path: Path) -> None:
     assert path.stat().st_size < 100_000
     with pytest.raises(FormatError, match="its rows or chunks are too large"):
         open_events(path)
+
+
+@pytest.mark.parametrize("rows", [1 << 40, 1 << 26])
+def test_rows_that_no_byte_holds_are_not_read(rows: int, tmp_path: Path) -> None:
+    """Two kilobytes that claim a million million events: reading what is not there would not end."""
+    path = tmp_path / "bomb.h5"
+    with h5py.File(path, "w") as file:
+        for name, dtype in (("t", "i8"), ("x", "u2"), ("y", "u2"), ("p", "u1")):
+            file.create_dataset(f"events/{name}", shape=(rows,), dtype=dtype, chunks=(1 << 16,))
+    with pytest.raises(FormatError, match=rf"claims {rows} events, more than its \d+ bytes can hold"):
+        open_events(path)

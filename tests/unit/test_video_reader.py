@@ -416,3 +416,60 @@ def test_a_header_that_knows_the_first_fragment_only_is_not_believed(make_video,
     with VideoReader(path) as reader:
         assert reader.info.frame_count == 40
         assert [frame.index for frame in reader.read(Position(index=35))] == list(range(35, 40))
+
+
+@pytest.mark.parametrize("aspect", [Fraction(4, 3), Fraction(16, 15), Fraction(1)])
+def test_the_shape_of_pixels_is_told(aspect, tmp_path):
+    path = tmp_path / "a.mp4"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=30)
+        stream.width, stream.height, stream.pix_fmt = W, H, "yuv420p"
+        stream.codec_context.sample_aspect_ratio = aspect
+        for picture in flat(3):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="rgb24")))
+        container.mux(stream.encode(None))
+    with VideoReader(path) as reader:
+        assert reader.info.pixel_aspect == aspect
+        assert reader.info.shown_shape == aspect * W / H
+        assert bool(reader.info.notes) is (aspect != 1)
+
+
+@pytest.mark.parametrize(("curve", "name"), [(16, "PQ"), (18, "HLG"), (1, None)])
+def test_a_high_dynamic_range_is_told(curve, name, tmp_path):
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=30)
+        stream.width, stream.height, stream.pix_fmt = W, H, "yuv420p10le"
+        stream.codec_context.color_trc = curve
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(flat(1)[0], format="rgb24")))
+        container.mux(stream.encode(None))
+    with VideoReader(path) as reader:
+        assert (name or "HDR") in " ".join(reader.info.notes) if name else reader.info.notes == ()
+
+
+@pytest.mark.parametrize("pix_fmt", ["gbrp16le", "gbrp14le"])
+def test_deep_colour_that_is_grey_keeps_its_counts(make_video, pix_fmt):
+    """Until the first colour: then it is colour, in eight bits, as ever."""
+    counts = counts16(3)
+    path = make_video("a.mkv", counts, codec="ffv1", pix_fmt="gray16le")
+    grey = read_all(path)[0]
+    deep = path.with_name("b.mkv")
+    with av.open(str(path)) as source, av.open(str(deep), "w") as container:
+        stream = container.add_stream("ffv1", rate=30)
+        stream.width, stream.height, stream.pix_fmt = W, H, pix_fmt
+        for frame in source.decode(video=0):
+            container.mux(stream.encode(frame.reformat(format=pix_fmt)))
+        container.mux(stream.encode(None))
+    frames, reader = read_all(deep)
+    assert (reader.info.channels, frames[0].pixels.dtype) == (1, np.uint16)
+    lost = 0 if pix_fmt == "gbrp16le" else 4
+    for found, wanted in zip(frames, grey, strict=True):
+        assert np.abs(found.pixels.astype(int) - wanted.pixels).max() <= lost
+
+
+def test_a_small_video_of_huge_pictures_is_refused(monkeypatch, make_video):
+    path = make_video("a.mp4", flat(3))
+    monkeypatch.setattr("dmtrack.video.reader.SMALL_PIXELS", 100)
+    monkeypatch.setattr("dmtrack.video.reader._PIXELS_PER_BYTE", 1)
+    with pytest.raises(VideoError, match="more than so small a file can hold"):
+        VideoReader(path)

@@ -47,9 +47,12 @@ class VideoEncoder:
     name: str
     options: dict[str, str]
 
-    def configure(self, context: VideoCodecContext, width: int, height: int) -> None:
+    def configure(
+        self, context: VideoCodecContext, width: int, height: int, pixel_aspect: Fraction = Fraction(1)
+    ) -> None:
         """Set a context that is not open yet: size, key frames, no B-frames, colours, threads."""
         context.width, context.height, context.pix_fmt = width, height, _PIXEL_FORMAT
+        context.sample_aspect_ratio = pixel_aspect
         context.gop_size = _KEYFRAME_EVERY
         context.max_b_frames = 0
         context.color_range = _LIMITED_RANGE

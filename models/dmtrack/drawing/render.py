@@ -15,6 +15,7 @@ from dmtrack.drawing.draw import Colour, Layout, LegendEntry, Mark, compose, tar
 from dmtrack.drawing.video import VideoWriter
 from dmtrack.errors import BoxError, FormatError, OutputError
 from dmtrack.video.frame import FramePair
+from dmtrack.video.pairing import PairedSource
 
 _SUFFIX: Final = ".mp4"
 
@@ -123,6 +124,8 @@ def render(
     drawn = dict.fromkeys((layer.name for layer in layers), 0)
     frames, last_index = 0, -1
     writer = VideoWriter(require_video_name(video), overwrite=overwrite, gpu=gpu)
+    if isinstance(pairs, PairedSource):
+        writer.pixel_aspect = pairs.rgb_info.pixel_aspect
     try:
         for pair in pairs:
             last_index = pair.rgb.index

@@ -29,6 +29,7 @@ from dmtrack.drawing.mp4 import StampRepair, is_whole, mp4_timescale, mp4_unit, 
 from dmtrack.errors import OutputError, counted
 from dmtrack.output.sink import Sink
 from dmtrack.tracking.result import FrameResult
+from dmtrack.video.frame import VideoInfo
 
 _log = logging.getLogger(__name__)
 
@@ -60,6 +61,8 @@ class VideoWriter:
         self._part: PartFile | None = None
         self._gpu = gpu
         self._encoding: _Encoding | None = None
+        self.pixel_aspect = Fraction(1)
+        """How many times as wide as high a pixel is shown; may be set before the first picture."""
         self._origin_pts = 0
         self._closed = False
 
@@ -84,7 +87,8 @@ class VideoWriter:
         try:
             if self._encoding is None:
                 self._part = self._part or PartFile(self._path)
-                self._encoding = _Encoding(self._part.path, picture, mp4_unit(time_base), self._gpu)
+                unit, aspect = mp4_unit(time_base), self.pixel_aspect
+                self._encoding = _Encoding(self._part.path, picture, unit, self._gpu, aspect)
                 self._origin_pts = pts
             self._encoding.write(picture, pts - self._origin_pts, time_base)
         except (FFmpegError, OSError) as error:
@@ -184,11 +188,17 @@ class VideoSink(Sink):
         """Finish the video."""
         self._writer.close()
 
+    def show_as(self, source: VideoInfo) -> None:
+        """Keep the shape of pixels that are not square, before the first frame."""
+        self._writer.pixel_aspect = source.pixel_aspect
+
 
 class _Encoding:
     """An open encoder with its fragmented MP4 file."""
 
-    def __init__(self, path: Path, picture: Picture, unit: Fraction, gpu: int | None) -> None:
+    def __init__(
+        self, path: Path, picture: Picture, unit: Fraction, gpu: int | None, pixel_aspect: Fraction
+    ) -> None:
         height, width = (side + side % 2 for side in picture.shape[:2])
         self.encoder = choose_encoder(width, height, gpu)
         self.stamps = StampRepair(unit)
@@ -204,7 +214,7 @@ class _Encoding:
             self.encoder.name, rate=NOMINAL_RATE, options=self.encoder.options
         )
         self._stream = cast(VideoStream, stream)
-        self.encoder.configure(self._stream.codec_context, width, height)
+        self.encoder.configure(self._stream.codec_context, width, height, pixel_aspect)
         self._stream.time_base = unit
 
     def write(self, picture: Picture, pts: int, time_base: Fraction) -> None:

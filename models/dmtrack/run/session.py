@@ -216,6 +216,7 @@ class TrackRun:
         if layout is not None:
             gpu = self.request.pairing.gpu
             video = VideoSink(self.folder / VIDEO, layout, overwrite=output.overwrite, gpu=gpu)
+            video.show_as(self.pairs.rgb_info)
             recorder.video_encoder = lambda: video.encoder
             sinks.append(BackgroundSink(video))
         return sinks
