@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from typing import Final
 
 from rich.console import Console
 from rich.table import Table
@@ -11,9 +12,12 @@ from rich.text import Text
 from dmtrack.errors import counted
 from dmtrack.output.record import RunRecord, RunStatus, to_json
 from dmtrack.run.session import TrackRun
+from dmtrack.tracking.watch import worst_first
 from dmtrack.video.pairing import PairCounts
 from dmtrack_cli.console import out
 from dmtrack_cli.progress import ProgressKind, say_json
+
+MOST_SPANS_SAID: Final = 3
 
 
 def say_end(run: TrackRun, kind: ProgressKind, *, quiet: bool = False) -> None:
@@ -42,6 +46,8 @@ def print_summary(run: TrackRun, console: Console) -> None:
     table.add_row("targets", str(counts.targets))
     if counts.uncertain or counts.lost:
         table.add_row("boxes", f"{counts.uncertain} uncertain, {counts.lost} while lost")
+        for number, span in enumerate(_looked_at(run.record)):
+            table.add_row("look at" if number == 0 else "", span)
     if run.score.value is not None:
         table.add_row("mean score", f"{run.score.value:.3f}")
     if any(item.role == "aux" for item in run.record.inputs):
@@ -60,6 +66,14 @@ def size_text(size_bytes: int) -> str:
     if size_bytes < 1000:
         return f"{size_bytes} B"
     return f"{size_bytes / 1e3:.1f} kB" if size_bytes < 1e6 else f"{size_bytes / 1e6:.1f} MB"
+
+
+def _looked_at(record: RunRecord) -> list[str]:
+    """Return in words where to look first."""
+    worst = worst_first(record.doubted)
+    more = len(worst) - MOST_SPANS_SAID
+    said = [str(span) for span in worst[:MOST_SPANS_SAID]]
+    return [*said, f"and {counted(more, 'more place')}, in run.json"] if more > 0 else said
 
 
 def _frames_text(record: RunRecord) -> str:

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from dmtrack.run.request import NetworkOptions, OutputOptions, RecoveryOptions, TrackRequest
     from dmtrack.run.session import TrackRun, track_to_folder
     from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
-    from dmtrack.tracking.start import TargetStart
+    from dmtrack.tracking.start import Absence, TargetStart
     from dmtrack.tracking.tracker import Tracker
     from dmtrack.training.train_config import TrainRequest, train_numbers
     from dmtrack.training.training_run import train
@@ -107,7 +107,7 @@ _HOMES: Final = {
         "TrackState",
         "TrackedBox",
     ),
-    "tracking.start": ("TargetStart",),
+    "tracking.start": ("Absence", "TargetStart"),
     "tracking.tracker": ("Tracker",),
     "training.train_config": (
         "TrainRequest",
@@ -143,6 +143,7 @@ __version__: str
 """The installed version."""
 
 __all__ = [
+    "Absence",
     "Box",
     "BoxError",
     "CheckpointError",

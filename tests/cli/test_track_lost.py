@@ -53,6 +53,10 @@ def test_the_run_ends_when_the_target_has_been_lost_for_long_enough(run_cli: Any
     assert (record["status"], record["counts"]["lost"]) == ("complete", 6)
     assert record["reason"] == "every target had been lost for 0.5 s"
     assert "every target had been lost for 0.5 s" in outcome.out.replace("\n", " ")
+    assert "target 1 lost from 0.9 s to the end" in " ".join(outcome.out.split())
+    uncertain, lost = record["doubted"]
+    assert (uncertain["first_frame"], uncertain["last_frame"], uncertain["to_the_end"]) == (6, 8, False)
+    assert (lost["first_frame"], lost["last_s"], lost["to_the_end"]) == (9, 1.4, True)
     held = {row.box.xywh for row in read_rows(Path("out/boxes.csv")) if row.state == "lost"}
     assert len(held) == 1, "the box is held while the target is lost"
     assert cv2.imread("out/score.png") is not None

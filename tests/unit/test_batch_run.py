@@ -95,7 +95,8 @@ def test_results_and_summary(tmp_path: Path, fake: ModuleType) -> None:
     assert sorted(ends) == ["a", "defect", "fails", "p", "partial"], "one end each"
     said = rows(out / "summary.csv")
     assert list(said) == ["a", "fails", "defect", "partial", "p"]
-    assert list(said["a"]) == ["id", "status", "frames", "fps", "mean_score", "lost_frames", "error", "notes"]
+    columns = ["id", "status", "frames", "fps", "mean_score", "lost_frames", "look_at", "error", "notes"]
+    assert list(said["a"]) == columns
     assert [said["a"][name] for name in ("status", "frames", "fps", "lost_frames")] == [
         "complete",
         "6",

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from dmtrack.drawing.draw import target_colour
 from dmtrack.drawing.score_plot import MOST_ROWS, MOST_SPANS, STATE_COLOURS, ScorePlotSink
 from dmtrack.errors import OutputError
 from dmtrack.geometry.box import Box
@@ -106,3 +107,19 @@ def test_an_existing_picture_is_kept(tmp_path):
     with pytest.raises(OutputError):
         ScorePlotSink(tmp_path / "score.png")
     assert (tmp_path / "score.png").read_bytes() == b"mine"
+
+
+def test_thresholds_are_lines_across_the_scores(tmp_path):
+    results = [result(k, {1: (0.9, "tracked")}) for k in range(30)]
+    plain = drawn(tmp_path / "plain.png", results)
+    with ScorePlotSink(tmp_path / "lines.png", {"uncertain below": 0.4}) as sink:
+        for one in results:
+            sink.write(one)
+    lined = cv2.imread(str(tmp_path / "lines.png"))
+    rows = np.flatnonzero((plain != lined).any(axis=2).sum(axis=1) > plain.shape[1] // 3)
+    assert 1 <= len(rows) <= 3
+
+
+def test_a_target_has_the_colour_of_the_video(tmp_path):
+    picture = drawn(tmp_path / "score.png", [result(k, {2: (0.9, "tracked")}) for k in range(30)])
+    assert (picture == np.array(target_colour(2)[::-1])).all(axis=2).any()

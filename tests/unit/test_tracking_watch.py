@@ -8,7 +8,7 @@ import pytest
 from dmtrack.geometry.box import Box
 from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
 from dmtrack.tracking.score import overlap_bound
-from dmtrack.tracking.watch import LostWatch
+from dmtrack.tracking.watch import MOST_SPANS, DoubtWatch, LostWatch, worst_first
 from dmtrack.video.frame import Frame, FramePair
 
 PIXELS = np.zeros((8, 8, 3), np.uint8)
@@ -60,3 +60,23 @@ def test_a_pixel_costs_small_boxes_overlap():
 def test_without_an_error_nothing_is_taken_off_and_the_smallest_box_keeps_a_score():
     assert overlap_bound(BOX, 0.0) == 1.0
     assert overlap_bound(Box(0, 0, 0.5, 0.5), 1.0) > 0
+
+
+def test_doubts_are_spans_of_one_state_of_one_target():
+    watch = DoubtWatch()
+    for index, (one, two) in enumerate(zip("ttuullt", "ttttttu", strict=True)):
+        names = {"t": "tracked", "u": "uncertain", "l": "lost"}
+        watch.note(result(index, t1=names[one], t2=names[two]))
+    assert [str(span) for span in watch.spans()] == [
+        "target 1 uncertain from 0.2 to 0.3 s",
+        "target 1 lost from 0.4 to 0.5 s",
+        "target 2 uncertain from 0.6 s to the end",
+    ]
+    assert str(worst_first(watch.spans())[0]) == "target 1 lost from 0.4 to 0.5 s"
+
+
+def test_doubts_of_a_long_run_are_bounded():
+    watch = DoubtWatch()
+    for index in range(3 * MOST_SPANS):
+        watch.note(result(index, t1="lost" if index % 2 else "tracked"))
+    assert len(watch.spans()) == MOST_SPANS

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import astuple, dataclass, fields
 from enum import StrEnum
 from pathlib import Path
@@ -10,8 +10,10 @@ from typing import Final
 
 from dmtrack.atomic import write_atomically
 from dmtrack.batch.item import Problem
+from dmtrack.boxes.doubts import doubtful_places
 from dmtrack.boxes.formats.table import read_table
 from dmtrack.boxes.reading import TABLE
+from dmtrack.boxes.results import RecordingResults
 from dmtrack.errors import printable
 from dmtrack.output.csv_text import csv_text
 from dmtrack.output.record import RECORD, read_run_json
@@ -39,6 +41,7 @@ class SummaryRow:
         fps: Frames a second of the whole run.
         mean_score: Mean confidence of the boxes that were found, not given.
         lost_frames: Frames in which a target was lost.
+        look_at: The place where a correction is worth most.
         error: Why it failed.
         notes: What a person should know about its times and pictures.
     """
@@ -49,6 +52,7 @@ class SummaryRow:
     fps: float | None = None
     mean_score: float | None = None
     lost_frames: int = 0
+    look_at: str = ""
     error: str = ""
     notes: str = ""
 
@@ -65,7 +69,8 @@ class SummaryRow:
             FormatError: The results cannot be read.
         """
         record = read_run_json(folder / RECORD)
-        rows = [row for results in read_table(folder / TABLE, item_id) for row in results.rows]
+        results = read_table(folder / TABLE, item_id)
+        rows = [row for recording in results for row in recording.rows]
         found = [row.score for row in rows if row.score is not None and row.state is not TrackState.INIT]
         return cls(
             id=item_id,
@@ -73,10 +78,16 @@ class SummaryRow:
             frames=len({row.frame_index for row in rows}),
             fps=(record.get("speed") or {}).get("whole_fps"),
             mean_score=sum(found) / len(found) if found else None,
+            look_at=_first_place(results),
             lost_frames=len({row.frame_index for row in rows if row.state is TrackState.LOST}),
             error=printable(error),
             notes=printable(" ".join(map(str, record.get("remarks") or ()))),
         )
+
+
+def _first_place(results: Sequence[RecordingResults]) -> str:
+    places = [place for recording in results for place in doubtful_places(recording)]
+    return str(places[0]) if places else ""
 
 
 COLUMNS: Final = tuple(field.name for field in fields(SummaryRow))

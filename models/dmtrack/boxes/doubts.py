@@ -53,6 +53,10 @@ class Doubt:
     worth: float
     reason: str
 
+    def __str__(self) -> str:
+        """Return `frame 90, target 1: low score`."""
+        return f"frame {self.frame_index}, target {self.target_id}: {self.reason}"
+
 
 def doubtful_places(results: RecordingResults, keyframes: Collection[Keyframe] = ()) -> list[Doubt]:
     """Return the best place of every stretch between two keyframes, the most worth first.

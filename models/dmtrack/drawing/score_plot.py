@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import io
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from dmtrack.atomic import reserve, write_atomically
+from dmtrack.drawing.draw import target_colour
 from dmtrack.errors import counted
 from dmtrack.output.sink import Sink
 from dmtrack.tracking.result import FrameResult, TrackState
@@ -30,6 +31,7 @@ STATE_COLOURS: Final = {
     TrackState.ABSENT: "#9aa0a6",
 }
 """From the best state to the worst."""
+_THRESHOLD: Final = "#5f6368"
 _WIDTH_INCHES: Final = 10.0
 _SCORE_INCHES, _ROW_INCHES, _SKEW_INCHES, _FRAME_INCHES = 2.6, 0.28, 1.4, 0.9
 
@@ -113,13 +115,17 @@ class ScorePlotSink(Sink):
 
     Args:
         path: Usually `.../score.png`.
+        thresholds: Scores that mean something, by name: drawn as lines.
         overwrite: Replace an existing file.
 
     Raises:
         OutputError: The file exists, or the folder cannot be written to.
     """
 
-    def __init__(self, path: Path, *, overwrite: bool = False) -> None:
+    def __init__(
+        self, path: Path, thresholds: Mapping[str, float] | None = None, *, overwrite: bool = False
+    ) -> None:
+        self._thresholds = thresholds or {}
         self._path = reserve(path, overwrite=overwrite)
         self.spans: list[Span] = []
         self._frames_a_span = 1
@@ -152,7 +158,7 @@ class ScorePlotSink(Sink):
             return
         self._closed = True
         if self.spans:
-            write_atomically(self._path, draw_spans(self.spans, self._last_s))
+            write_atomically(self._path, draw_spans(self.spans, self._last_s, self._thresholds))
 
 
 def _load_plotting() -> None:
@@ -161,12 +167,13 @@ def _load_plotting() -> None:
         import matplotlib.figure  # noqa: F401
 
 
-def draw_spans(spans: Sequence[Span], last_s: float) -> bytes:
+def draw_spans(spans: Sequence[Span], last_s: float, thresholds: Mapping[str, float]) -> bytes:
     """Return the picture of a run as PNG.
 
     Args:
         spans: At least one, in order.
         last_s: Time of the last frame.
+        thresholds: Scores that mean something, by name.
     """
     from matplotlib.figure import Figure  # takes half a second, unless it was loaded meanwhile
 
@@ -180,6 +187,12 @@ def draw_spans(spans: Sequence[Span], last_s: float) -> bytes:
     frames, length = sum(span.frames for span in spans), last_s - spans[0].start_s
     end_s = last_s + (length / (frames - 1) if frames > 1 and length > 0 else 1.0)
     edges = [*(span.start_s for span in spans), end_s]
+    for name, score in thresholds.items():
+        axes[0].axhline(score, color=_THRESHOLD, linestyle="--", linewidth=0.8)
+        place = axes[0].get_yaxis_transform()
+        axes[0].text(
+            0.995, score, name, transform=place, fontsize="small", color=_THRESHOLD, ha="right", va="bottom"
+        )
     _draw_scores(axes[0], spans, shown, len(ids) - len(shown))
     _draw_states(axes[1], spans, edges, shown)
     if has_aux:
@@ -191,10 +204,10 @@ def draw_spans(spans: Sequence[Span], last_s: float) -> bytes:
 
 
 def _draw_scores(axes: Axes, spans: Sequence[Span], ids: Sequence[int], left_out: int) -> None:
-    for row, target_id in enumerate(ids):
+    for target_id in ids:
         known = [(span.start_s, span.targets[target_id]) for span in spans if target_id in span.targets]
         times, means = [start_s for start_s, _ in known], [one.mean for _, one in known]
-        colour = f"C{row % 10}"
+        colour = tuple(part / 255 for part in target_colour(target_id))
         axes.plot(times, means, color=colour, linewidth=1, label=f"target {target_id}")
         axes.fill_between(
             times, [one.lowest for _, one in known], means, color=colour, alpha=0.25, linewidth=0

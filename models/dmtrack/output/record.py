@@ -35,6 +35,7 @@ from dmtrack.errors import FormatError, OutputError, translated
 from dmtrack.numbers import json_value
 from dmtrack.output.sink import Sink
 from dmtrack.tracking.result import FrameResult, TrackState
+from dmtrack.tracking.watch import DoubtedSpan, DoubtWatch
 from dmtrack.video.frame import VideoInfo
 from dmtrack.video.pairing import PairCounts
 
@@ -171,6 +172,7 @@ class RunRecord:
         clocks: How the two clocks were related (offset, tolerance).
         batch: For an item of a batch, what was asked for: with equal values it need not be done again.
         outputs: Names of the result files, relative to `run.json`.
+        doubted: Where targets were uncertain or lost.
         video_encoder: What encoded the annotated video, by libav's name; None without one.
         expected_frames: How many frames there will be, as far as the container tells.
         started_at: Local time with offset, ISO 8601.
@@ -200,6 +202,7 @@ class RunRecord:
     status: RunStatus = RunStatus.RUNNING
     reason: str | None = None
     counts: RunCounts = field(default_factory=RunCounts)
+    doubted: Sequence[DoubtedSpan] = ()
     remarks: Sequence[str] = ()
     speed: RunSpeed | None = None
     expected_frames: int | None = None
@@ -259,6 +262,7 @@ class RunRecordSink(Sink):
         self._network_frames = 0
         self._network_ms = 0.0
         self._target_ids: set[int] = set()
+        self._doubts = DoubtWatch()
         self._closed = False
         self._note: str | None = None
         self._save()
@@ -273,6 +277,7 @@ class RunRecordSink(Sink):
         counts = self._record.counts
         states = [target.state for target in result.targets]
         self._target_ids.update(target.target_id for target in result.targets)
+        self._doubts.note(result)
         if result.infer_ms > 0:
             self._network_frames += 1
             self._network_ms += result.infer_ms
@@ -311,6 +316,7 @@ class RunRecordSink(Sink):
             self._record,
             status=status,
             reason=reason,
+            doubted=self._doubts.spans(),
             counts=replace(self._record.counts, pairing=self._pair_counts()),
             remarks=self._remarks(),
             speed=self._measure(),

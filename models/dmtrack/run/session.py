@@ -201,13 +201,19 @@ class TrackRun:
             raise KeyboardInterrupt
         recorder.note("stopped in the window")
 
+    def _thresholds(self) -> dict[str, float]:
+        config = self.loaded.tracker.config
+        if not config.recovery:
+            return {}
+        return {"uncertain below": config.uncertain_score, "found again from": config.found_score}
+
     def _sinks(self, recorder: RunRecordSink) -> list[Sink]:
         output = self.request.output
         try:
             sinks: list[Sink] = [
                 BoxSink(self.folder / MOT, ResultFormat.MOT, overwrite=output.overwrite, mot=output.mot),
                 BoxSink(self.folder / TABLE, ResultFormat.CSV, overwrite=output.overwrite),
-                ScorePlotSink(self.folder / SCORES, overwrite=output.overwrite),
+                ScorePlotSink(self.folder / SCORES, self._thresholds(), overwrite=output.overwrite),
             ]
         except OutputError as error:
             recorder.__exit__(type(error), error, error.__traceback__)

@@ -1,11 +1,89 @@
-"""`LostWatch`: whether a run is still worth going on with. No torch here."""
+"""What the states of a run come to: is it worth going on with, and where to look. No torch here."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import dataclass
 from fractions import Fraction
+from typing import Final
 
-from dmtrack.tracking.result import FrameResult, TrackState
+from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
+
+MOST_SPANS: Final = 1000
+"""So many spans of a run are kept; what comes later is counted elsewhere."""
+
+
+@dataclass(slots=True)
+class DoubtedSpan:
+    """Frames in a row in which a target was uncertain or lost.
+
+    Attributes:
+        target_id: From 1.
+        state: `uncertain` or `lost`.
+        first_frame: 0-based index of the first one.
+        last_frame: Of the last one.
+        first_s: Time of the first one.
+        last_s: Of the last one.
+        to_the_end: The recording ended before the state did.
+    """
+
+    target_id: int
+    state: TrackState
+    first_frame: int
+    last_frame: int
+    first_s: float
+    last_s: float
+    to_the_end: bool = False
+
+    def __str__(self) -> str:
+        """Return `target 1 lost from 6.8 s to the end`."""
+        if self.to_the_end:
+            when = f"from {self.first_s:.1f} s to the end"
+        elif self.first_frame == self.last_frame:
+            when = f"at {self.first_s:.1f} s"
+        else:
+            when = f"from {self.first_s:.1f} to {self.last_s:.1f} s"
+        return f"target {self.target_id} {self.state} {when}"
+
+
+class DoubtWatch:
+    """Gathers where targets were doubted or lost."""
+
+    def __init__(self) -> None:
+        self._spans: list[DoubtedSpan] = []
+        self._going_on: dict[int, DoubtedSpan] = {}
+
+    def note(self, result: FrameResult) -> None:
+        """Take note of a frame."""
+        before, self._going_on = self._going_on, {}
+        for target in result.targets:
+            if target.state in (TrackState.UNCERTAIN, TrackState.LOST):
+                span = before.get(target.target_id)
+                time_s = round(float(result.pair.rgb.time_s), 6)
+                if span is None or span.state is not target.state:
+                    span = self._begun(target, time_s)
+                span.last_frame, span.last_s = target.frame_index, time_s
+                self._going_on[target.target_id] = span
+
+    def _begun(self, target: TrackedBox, time_s: float) -> DoubtedSpan:
+        state = target.state or TrackState.UNCERTAIN
+        frame = target.frame_index
+        span = DoubtedSpan(target.target_id, state, frame, frame, time_s, time_s)
+        if len(self._spans) < MOST_SPANS:
+            self._spans.append(span)
+        return span
+
+    def spans(self) -> tuple[DoubtedSpan, ...]:
+        """Return the spans so far, in order of time; those that go on are said to last to the end."""
+        going_on = list(map(id, self._going_on.values()))
+        for span in self._spans:
+            span.to_the_end = id(span) in going_on
+        return tuple(self._spans)
+
+
+def worst_first(spans: Collection[DoubtedSpan]) -> list[DoubtedSpan]:
+    """Return spans by what there is to see: lost before uncertain, long before short."""
+    return sorted(spans, key=lambda one: (one.state is not TrackState.LOST, one.first_frame - one.last_frame))
 
 
 class LostWatch:
