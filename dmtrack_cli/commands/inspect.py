@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 from rich.text import Text
 
+from dmtrack.batch.plan import Plan, plan_batch
 from dmtrack.datasets.sequence import Sequence as AnnotatedSequence
-from dmtrack.datasets.survey import DatasetRecording
-from dmtrack.errors import counted
-from dmtrack.output.record import to_json
+from dmtrack.datasets.survey import DatasetRecording, survey
+from dmtrack.errors import InputError, counted
+from dmtrack.output.record import records_in, to_json
 from dmtrack.run.recording_report import RecordingReport, inspect_recording
+from dmtrack.run.results_folder import ROOT
 from dmtrack.video.container import ClockFacts, ContainerFacts, StreamFacts
-from dmtrack.video.frame import VideoInfo
+from dmtrack.video.frame import Modality, VideoInfo
 from dmtrack.video.inspection import PairMatch, PairReport
 from dmtrack.video.streams import PairingOptions, Sync
+from dmtrack_cli.batch_listing import print_plan, say_plan
 from dmtrack_cli.console import facts_table, out
 from dmtrack_cli.option_groups import grouped
 from dmtrack_cli.shared_options import AuxArgument, JsonOption, ModalityOption, RgbArgument
@@ -50,16 +53,31 @@ def inspect(
 ) -> None:
     """Say what is in the files, and whether and how they pair.
 
-    RGB may be a video, a folder of pictures, a recording of a data set, or a folder of many.
+    RGB may be a video, a folder of pictures, a recording of a data set, a folder of many, or one that `batch`
+    reads; or the results of a run or a batch.
     """
-    found = inspect_recording(
-        rgb,
-        pairing.second(rgb, aux),
-        modality=modality,
-        pairing=pairing,
-        sheet=sheet,
-        overwrite=overwrite,
-    )
+    runs = records_in(rgb) if aux is None else {}
+    if runs and not survey(rgb):
+        _say_runs(runs, as_json=as_json)
+        return
+    try:
+        found = inspect_recording(
+            rgb,
+            pairing.second(rgb, aux),
+            modality=modality,
+            pairing=pairing,
+            sheet=sheet,
+            overwrite=overwrite,
+        )
+    except InputError:
+        plan = _plan(rgb, modality) if aux is None and sheet is None and rgb.is_dir() else None
+        if plan is None:
+            raise
+        if as_json:
+            say_plan(plan)
+        else:
+            print_plan(plan, rgb, out)
+        return
     if found.pair is None:
         _say_root(rgb, found.clips, as_json=as_json)
     elif as_json:
@@ -74,6 +92,42 @@ def inspect(
         _say(found, found.pair)
         if sheet is not None:
             typer.echo(f"{sheet}")
+
+
+def _plan(folder: Path, modality: Modality | None) -> Plan | None:
+    """Return what `batch` would read in a folder; None if that is nothing."""
+    try:
+        plan = plan_batch(folder, folder / ROOT, modality)
+    except InputError:
+        return None
+    return plan if plan.items or plan.problems else None
+
+
+def _say_runs(runs: Mapping[Path, Mapping[str, Any]], *, as_json: bool) -> None:
+    """Say how runs went, or how far they are, a row a run."""
+    if as_json:
+        typer.echo(json.dumps({"runs": {str(folder): record for folder, record in runs.items()}}, indent=2))
+        return
+    table = Table(show_edge=False, pad_edge=False)
+    for name in ("results", "status"):
+        table.add_column(name, overflow="fold")
+    for name in ("frames", "targets", "lost", "fps"):
+        table.add_column(name, justify="right")
+    table.add_column("of", overflow="fold")
+    for folder, record in runs.items():
+        counts, speed = record.get("counts") or {}, record.get("speed") or {}
+        numbers = (counts.get("frames"), counts.get("targets"), counts.get("lost"), speed.get("whole_fps"))
+        inputs = [Path(str(one["video"]["path"])).name for one in record.get("inputs") or ()]
+        cells = (folder.name, record["status"], *map(_number_text, numbers), " + ".join(inputs))
+        table.add_row(*(Text(str(cell)) for cell in cells))
+    out.print(table)
+    for folder, record in runs.items():
+        if record.get("reason"):
+            out.print(Text(f"{folder.name}: {record['reason']}"), soft_wrap=True)
+
+
+def _number_text(number: float | None) -> str:
+    return "" if number is None else f"{number:g}" if isinstance(number, int) else f"{number:.1f}"
 
 
 def _say(found: RecordingReport, pair: PairReport) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -102,3 +103,24 @@ def test_sheet_of_a_data_set_shows_its_boxes(run_cli: RunCli, recording: Any) ->
     scale = 480 / 96
     assert abs(columns.min() - 20 * scale) < 8
     assert abs(rows.max() - 32 * scale) < 8
+
+
+def test_results_are_told_by_their_records(run_cli: RunCli, track: RunCli) -> None:
+    assert track("--box", "20,16,16,16", "--no-video").code == 0
+    outcome = run_cli("inspect", "out")
+    assert outcome.code == 0
+    for words in ("out", "complete", "12", "rgb.mp4 + thermal.mp4"):
+        assert words in outcome.out
+    assert json.loads(run_cli("inspect", "out", "--json").out)["runs"]["out"]["status"] == "complete"
+    Path("all").mkdir()
+    Path("out").rename("all/night")
+    assert "night" in run_cli("inspect", "all").out
+
+
+def test_a_folder_that_batch_reads(run_cli: RunCli, recording: Any) -> None:
+    Path("clips").mkdir()
+    shutil.copy(recording.rgb, "clips/walk_rgb.mp4")
+    shutil.copy(recording.thermal, "clips/walk_thermal.mp4")
+    outcome = run_cli("inspect", "clips")
+    assert outcome.code == 0
+    assert "walk" in outcome.out

@@ -66,7 +66,7 @@ def test_the_same_command_goes_on_where_it_stopped(
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["--stage", "adapters", "--modality", "thermal"], 4, "--init"),
+        (["--stage", "adapters", "--modality", "thermal"], 4, "--init tiny"),
         (["--stage", "foundation", "--photographs", "nowhere"], 3, "nowhere"),
         (["--stage", "foundation", "--preset", "huge"], 4, "huge"),
         (["--stage", "foundation", "--optimizer", "sgd"], 4, "sgd"),

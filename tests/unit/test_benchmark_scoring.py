@@ -137,7 +137,7 @@ def test_folders_are_scored_in_one_call(tmp_path: Path, caplog: pytest.LogCaptur
     assert [tracker.name for tracker in evaluation.trackers] == ["good", "poor"]
     assert evaluation.comparison is not None
     assert evaluation.comparison.names == ("s0",)
-    assert "poor: 1 missing sequences" in caplog.text
+    assert "poor: missing sequences (1)" in caplog.text
     assert evaluation.files == ()
-    with pytest.raises(FormatError, match="1 things are wrong"):
+    with pytest.raises(FormatError, match="1 thing wrong"):
         evaluate_results([tmp_path / "of"], tmp_path / "gt", ScoringOptions(strict=True))

@@ -114,7 +114,7 @@ def test_stamps_that_do_not_rise_are_moved_and_reported(
 ) -> None:
     _write(tmp_path / "a.mp4", [0, 40, 40, 120], MS)
     assert _times(tmp_path / "a.mp4") == [0, 40 * MS, 41 * MS, 120 * MS]
-    assert "1 time stamps did not rise" in caplog.text
+    assert "1 time stamp did not rise" in caplog.text
 
 
 def test_file_is_what_players_expect(tmp_path: Path) -> None:

@@ -425,7 +425,7 @@ def test_the_tally_counts_all_and_names_the_first() -> None:
     tally = SkipTally()
     assert tally.news() is None
     tally.add(["a", "a", "b", "c", "d"])
-    assert tally.news() == "5 samples could not be made and were drawn again; first: a | b | c"
+    assert tally.news() == "5 samples could not be made, drawn again; first: a | b | c"
     assert tally.news() is None
     tally.add(["e"])
     assert (tally.news() or "").startswith("6 samples")

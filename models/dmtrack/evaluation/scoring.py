@@ -138,9 +138,8 @@ class ResultsProblem:
         shown = ", ".join(self.names[:_SHOWN_NAMES])
         if len(self.names) > _SHOWN_NAMES:
             shown += f" and {len(self.names) - _SHOWN_NAMES} more"
-        parts = [
-            f"{self.tracker}: {len(self.names)} {self.kind}" if self.names else f"{self.tracker}: {self.kind}"
-        ]
+        count = f" ({len(self.names)})" if self.names else ""
+        parts = [f"{self.tracker}: {self.kind}{count}"]
         parts += [shown] if shown else []
         parts += [part for part in (self.detail, self.counted) if part]
         return "; ".join(parts)

@@ -396,6 +396,20 @@ def read_run_json(path: Path) -> dict[str, Any]:
     return values
 
 
+def records_in(folder: Path) -> dict[Path, dict[str, Any]]:
+    """Return the records of a results folder, or of those in a folder that a batch has left; none elsewhere.
+
+    Raises:
+        FormatError: One is damaged.
+    """
+    if not folder.is_dir():
+        return {}
+    places = [folder]
+    if not (folder / RECORD).is_file():
+        places = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    return {place: read_run_json(place / RECORD) for place in places if (place / RECORD).is_file()}
+
+
 def to_json(value: object) -> JsonValue:
     """Return `value` as JSON: dataclasses and mappings as objects, `Fraction` as `"1001/30000"`.
 

@@ -102,7 +102,7 @@ class SkipTally:
         if self.count == self._told:
             return None
         self._told = self.count
-        what = f"{counted(self.count, 'sample')} could not be made and drawn again"
+        what = f"{counted(self.count, 'sample')} could not be made, drawn again"
         return f"{what}; first: {' | '.join(self.first)}"
 
 
