@@ -3,7 +3,8 @@
     python benchmarks/corrections.py ../shared/data/val ../shared/data/val_hard --csv corrections.csv
 
 After each pass the person gives the true box in one more frame: where our ranking proposes it, in a frame
-drawn at random, or in the middle of the longest stretch nobody looked at. All are tracked both ways, those of
+drawn at random, or in the middle of the longest stretch nobody looked at (`led back`: ranked with a way back
+from the end as well). All are tracked both ways, those of
 the ranking forward only as well. Frames are those of the source.
 """
 
@@ -34,23 +35,24 @@ from dmtrack.video.frame import Modality
 from dmtrack.video.pairing import PairedSource, open_pair
 from dmtrack.video.position import Position
 
-Pick = Callable[[Rows, Sequence[TargetStart], Clip], int | None]
+WayBack = dict[int, float]
+Pick = Callable[[Rows, Sequence[TargetStart], Clip, WayBack], int | None]
 
 
-def by_ranking(rows: Rows, keyframes: Sequence[TargetStart], clip: Clip) -> int | None:
+def by_ranking(rows: Rows, keyframes: Sequence[TargetStart], clip: Clip, way_back: WayBack) -> int | None:
     """Look where the ranking proposes; on to the next place where nothing is to be seen."""
     frames = tuple(FrameBoxes(index, tuple(rows.boxes[index].values())) for index in sorted(rows.boxes))
-    places = doubtful_places(RecordingResults(clip.name, frames), keyframes)
+    places = doubtful_places(RecordingResults(clip.name, frames), keyframes, {1: way_back})
     return next((place.frame_index for place in places if place.frame_index in _free(rows, (), clip)), None)
 
 
-def at_random(rows: Rows, keyframes: Sequence[TargetStart], clip: Clip) -> int | None:
+def at_random(rows: Rows, keyframes: Sequence[TargetStart], clip: Clip, way_back: WayBack) -> int | None:
     """Look anywhere."""
     free = _free(rows, keyframes, clip)
     return random.Random(f"{clip.name} {len(keyframes)}").choice(free) if free else None
 
 
-def evenly(rows: Rows, keyframes: Sequence[TargetStart], clip: Clip) -> int | None:
+def evenly(rows: Rows, keyframes: Sequence[TargetStart], clip: Clip, way_back: WayBack) -> int | None:
     """Look in the middle of the longest stretch that nobody looked at."""
     free = _free(rows, keyframes, clip)
     edges = sorted(key.frame_index or 0 for key in keyframes)
@@ -68,7 +70,7 @@ def _free(rows: Rows, keyframes: Sequence[TargetStart], clip: Clip) -> list[int]
     return [index for index in shown if index not in given]
 
 
-PICKS: dict[str, Pick] = {"ranking": by_ranking, "random": at_random, "even": evenly}
+PICKS: dict[str, Pick] = {"ranking": by_ranking, "led back": by_ranking, "random": at_random, "even": evenly}
 
 
 @cache
@@ -77,7 +79,7 @@ def tracker_for(modality: Modality | None, weights: str) -> Tracker:
     return load_tracker(weights, modality, precision="fp32", recovery=RecoveryOptions())
 
 
-def curve(clip: Clip, pick: Pick, weights: str, corrections: int, end: int, *, two_way: bool) -> list[float]:
+def curve(clip: Clip, name: str, weights: str, corrections: int, end: int, *, two_way: bool) -> list[float]:
     """Return mean IoU up to the frame `end` without a correction, with one, with two, and so on."""
     rgb, aux = clip.sources()
     offset = clip.source_start
@@ -96,7 +98,8 @@ def curve(clip: Clip, pick: Pick, weights: str, corrections: int, end: int, *, t
         rows, before = rows.kept(stay), segments
         retracker.track([one for one in segments if one not in stay], rows)
         figures.append(mean_iou(rows, clip, end))
-        frame = pick(rows, keyframes, clip)
+        way_back = retracker.leads_back(segments[-1], rows) if name == "led back" else {}
+        frame = PICKS[name](rows, keyframes, clip, way_back)
         if frame is None:
             break
         keyframes.append(TargetStart(clip.box(frame - offset), 1, frame))
@@ -128,9 +131,9 @@ def main() -> None:
     lines = []
     for clip in clips:
         end = min(len(clip), clip.start_frame + asked.frames)
-        for name, pick in PICKS.items():
+        for name in PICKS:
             for way in ("both", "forward") if name == "ranking" else ("both",):
-                made = curve(clip, pick, asked.weights, asked.corrections, end, two_way=way == "both")
+                made = curve(clip, name, asked.weights, asked.corrections, end, two_way=way == "both")
                 made += made[-1:] * (asked.corrections + 1 - len(made))
                 table[name, way].append(made)
                 lines.append((clip.name, end - clip.start_frame, name, way, *(f"{one:.4f}" for one in made)))

@@ -11,7 +11,7 @@ right: those after it and, by the way back, those before it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,6 +30,9 @@ _SURE_SCORE_SHARE: Final = 0.8
 _WEIGHTS: Final = {"low score": 0.15, "jump": 0.25, "change of size": 0.2, "lost": 0.5, "two targets": 0.3}
 _AFTER_CORRECTION: Final = 0.03
 """Of what is odd so much would be odd with a right box before it as well: most follows from being wrong."""
+_ANOTHER: Final = "does not lead back to its start"
+_LEADS_BACK_IOU: Final = 0.3
+_LED_ASTRAY: Final = 0.9
 _TELLING: Final = 0.1
 _NO_REASON: Final = "long without a look"
 _MOST_PLACES: Final = 256
@@ -58,12 +61,18 @@ class Doubt:
         return f"frame {self.frame_index}, target {self.target_id}: {self.reason}"
 
 
-def doubtful_places(results: RecordingResults, keyframes: Collection[Keyframe] = ()) -> list[Doubt]:
+def doubtful_places(
+    results: RecordingResults,
+    keyframes: Collection[Keyframe] = (),
+    ways_back: Mapping[int, Mapping[int, float]] | None = None,
+) -> list[Doubt]:
     """Return the best place of every stretch between two keyframes, the most worth first.
 
     Args:
         results: Of one recording.
         keyframes: What was given; without any, the boxes in state `init`.
+        ways_back: For targets that were followed backward from their ends (`Retracker.leads_back`): how far
+            both ways overlap, by frame.
     """
     rows: dict[int, list[TrackedBox]] = defaultdict(list)
     for row in results.rows:
@@ -72,13 +81,16 @@ def doubtful_places(results: RecordingResults, keyframes: Collection[Keyframe] =
     for key in keyframes:
         if isinstance(key, TargetStart):
             given[key.target_id].add(key.frame_index or 0)
+    at: dict[int, list[TrackedBox]] = defaultdict(list)
+    for row in results.rows:
+        at[row.frame_index].append(row)
     doubts = []
     for target_id, own in rows.items():
-        others = [row for other, theirs in rows.items() if other != target_id for row in theirs]
         frames = np.array([row.frame_index for row in own])
         known = given[target_id] or {row.frame_index for row in own if row.state is TrackState.INIT}
         edges = sorted({0, *np.searchsorted(frames, sorted(known)).tolist(), len(own)} - {len(own)})
-        hazards = _hazards(own, others)
+        hazards = _hazards(own, at)
+        hazards[_ANOTHER] = _met(own, (ways_back or {}).get(target_id, {}))
         for first, end in zip(edges, [*edges[1:], len(own)], strict=True):
             stretch = {name: one[first:end] for name, one in hazards.items()}
             place = _best_place(own[first:end], stretch, is_closed=end < len(own))
@@ -87,7 +99,7 @@ def doubtful_places(results: RecordingResults, keyframes: Collection[Keyframe] =
     return sorted(doubts, key=lambda doubt: (-doubt.worth, doubt.frame_index, doubt.target_id))
 
 
-def _hazards(rows: list[TrackedBox], others: list[TrackedBox]) -> dict[str, Floats]:
+def _hazards(rows: list[TrackedBox], at: Mapping[int, list[TrackedBox]]) -> dict[str, Floats]:
     """Return for each reason `(N,)` how easily the target goes wrong in a frame."""
     boxes = np.array([row.box.xywh for row in rows], np.float64)
     centres, sizes = boxes[:, :2] + boxes[:, 2:] / 2, np.sqrt(boxes[:, 2] * boxes[:, 3])
@@ -103,19 +115,34 @@ def _hazards(rows: list[TrackedBox], others: list[TrackedBox]) -> dict[str, Floa
         "jump": (moved - 3 * np.median(moved) - 0.15).clip(0, 1),
         "change of size": (grown - 3 * np.median(grown) - 0.05).clip(0, 0.5) * 2,
         "lost": np.array([float(row.state is TrackState.LOST) for row in rows]),
-        "two targets": _shared(rows, others),
+        "two targets": _shared(rows, at),
     }
     return {name: _WEIGHTS[name] * values * found for name, values in measured.items()}
 
 
-def _shared(rows: list[TrackedBox], others: list[TrackedBox]) -> Floats:
+def _shared(rows: list[TrackedBox], at: Mapping[int, list[TrackedBox]]) -> Floats:
     """Return `(N,)` 1 where the box of another target is in the same place."""
-    at: dict[int, list[TrackedBox]] = defaultdict(list)
-    for other in others:
-        at[other.frame_index].append(other)
     return np.array(
-        [float(any(row.box.iou(one.box) >= _SAME_OBJECT_IOU for one in at[row.frame_index])) for row in rows]
+        [
+            float(
+                any(
+                    other.target_id != row.target_id and row.box.iou(other.box) >= _SAME_OBJECT_IOU
+                    for other in at[row.frame_index]
+                )
+            )
+            for row in rows
+        ]
     )
+
+
+def _met(rows: list[TrackedBox], overlaps: Mapping[int, float]) -> Floats:
+    """Return `(N,)` 0 but for the frame from which a way back that leads elsewhere went along."""
+    hazard = np.zeros(len(rows))
+    apart = [place for place, row in enumerate(rows) if overlaps.get(row.frame_index, 1.0) < _LEADS_BACK_IOU]
+    begun = next((place for place, row in enumerate(rows) if row.frame_index in overlaps), None)
+    if apart and apart[0] == begun:
+        hazard[min(apart[-1] + 1, len(rows) - 1)] = _LED_ASTRAY
+    return hazard
 
 
 def _best_place(rows: list[TrackedBox], hazards: dict[str, Floats], *, is_closed: bool) -> Doubt | None:

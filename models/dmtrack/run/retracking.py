@@ -121,10 +121,36 @@ class Retracker:
             for segment in group:
                 found = forward[segment.target_id]
                 if self._goes_back(segment):
-                    found = joined(segment, found, self._backward(segment))
+                    lowest = segment.first + segment.opens_with_box
+                    found = joined(segment, found, self._backward(segment, lowest))
                 for index, (row, infer_ms) in found.items():
                     rows.boxes[index][segment.target_id] = row
                     rows.infer_ms[index] += infer_ms / len(group)
+
+    def leads_back(self, segment: Segment, rows: Rows) -> dict[int, float]:
+        """Follow a target backward from where it was found last, to see whether it was the same all the time.
+
+        Args:
+            segment: A stretch that no later keyframe closes.
+            rows: What was found in it.
+
+        Returns:
+            Overlap of the two ways by frame, in [0, 1]; where the first frame has little, the target is
+            another one from the frame on in which the two ways met. Empty where nothing was found.
+        """
+        own = {
+            index: boxes[segment.target_id]
+            for index, boxes in rows.boxes.items()
+            if segment.target_id in boxes
+        }
+        last = max(
+            (i for i in own if i > segment.first and (segment.end is None or i < segment.end)), default=None
+        )
+        if last is None:
+            return {}
+        closing = TargetStart(own[last].box, segment.target_id, last)
+        found = self._backward(replace(segment, end=last, known=(closing,), closing=closing), segment.first)
+        return {index: own[index].box.iou(row.box) for index, (row, _) in found.items() if index in own}
 
     def _goes_back(self, segment: Segment) -> bool:
         return self._two_way and segment.closing is not None
@@ -158,8 +184,8 @@ class Retracker:
                 self._on_tracked(FrameResult(pair, rows, infer_ms))
         return found
 
-    def _backward(self, segment: Segment) -> Found:
-        """Follow a target from the keyframe that closes a segment to the frame that opens it."""
+    def _backward(self, segment: Segment, lowest: int) -> Found:
+        """Follow a target from the keyframe that closes a segment down to the frame `lowest`."""
         closing, tracker, found = segment.closing, self._tracker, Found()
         if closing is None or segment.end is None:
             raise ValueError("a segment that no keyframe closes has no way back")
@@ -168,7 +194,6 @@ class Retracker:
         start = self._pair_at(segment.end)
         tracker.initialize(start, [])
         tracker.add(start, [closing.box], [segment.target_id], [known])
-        lowest = segment.first + 1 if segment.opens_with_box else segment.first
         for pair in self._reversed(lowest, segment.end, start):
             (row,) = tracker.update(pair)
             found[pair.rgb.index] = (row, tracker.infer_ms)
