@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Final
 
-from dmtrack.errors import DmtrackError, VideoError
+from dmtrack.errors import DecodeError, DmtrackError, VideoError, translated
 from dmtrack.video.frame import Frame, VideoInfo
 from dmtrack.video.live.address import LiveAddress
 from dmtrack.video.live.capture import TIME_BASE, Capture, Captured, open_capture
@@ -195,6 +195,11 @@ class LiveReader(FrameSource):
                 self._waiting.popleft()
             self._received, self._taken, self._dropped = len(self._waiting), 0, 0
             self._longest_delay_s = 0.0
+
+    def _guarded(self, frames: Iterator[Frame]) -> Iterator[Frame]:
+        # its info would wait for the first picture, which may never come
+        with translated(DecodeError, "reading fails", where=self.address.shown):
+            yield from frames
 
     def _read(self, start: Position | None, end: Position | None) -> Iterator[Frame]:
         """Yield frames as they come, each later than the one before, until the stream ends.
