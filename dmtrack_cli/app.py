@@ -16,6 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 import dmtrack
 from dmtrack.errors import DmtrackError
 from dmtrack_cli.arguments import prepare_arguments
+from dmtrack_cli.command_line import Command, put_right
 from dmtrack_cli.console import (
     Stopped,
     report_defect,
@@ -74,10 +75,11 @@ def load_command(name: str) -> Any:  # noqa: ANN401 - the type of Typer's own cl
     )
     if not isinstance(found, typer.Typer):
         single = typer.Typer(add_completion=False, rich_markup_mode="markdown")
-        single.command(name)(found)
+        single.command(name, cls=Command)(found)
         found = single
     command = typer.main.get_command(found)
     command.name = name
+    put_right(command)
     return command
 
 

@@ -98,14 +98,15 @@ def _parameter(declared: DeclaredOption, name: str) -> inspect.Parameter:
     option, default = declared.option, declared.default
     if default is dataclasses.MISSING:
         default = inspect.Parameter.empty
-    elif default is not None and option.parse is not None and not _is_list(declared):
+    elif default is not None and declared.parse is not None and not _is_list(declared):
         default = option.write(default)  # Typer reads defaults like values
+    is_number = declared.parse is not None and option.parse is None
     shown: dict[str, Any] = {
-        "metavar": option.names if option.is_argument else option.metavar,
+        "metavar": option.names if option.is_argument else option.metavar or ("N" if is_number else None),
         "help": option.help,
         "show_default": default not in (None, ()),
         "rich_help_panel": option.panel,
-        "parser": None if option.parse is None else _parser(option, option.parse),
+        "parser": None if declared.parse is None else _parser(option, declared.parse),
     }
     if option.is_argument:
         note: object = typer.Argument(**shown)
@@ -123,8 +124,8 @@ def _parameter(declared: DeclaredOption, name: str) -> inspect.Parameter:
 def _typer_kind(declared: DeclaredOption) -> Any:  # noqa: ANN401 - type hints have no common type
     """Return the type that Typer reads: text where the option reads it itself."""
     if _is_list(declared):
-        return list[str] | None if declared.option.parse else list[get_args(declared.kind)[0]] | None  # type: ignore[misc]
-    if declared.option.parse is None:
+        return list[str] | None if declared.parse else list[get_args(declared.kind)[0]] | None  # type: ignore[misc]
+    if declared.parse is None:
         return declared.kind
     is_optional = declared.default is not dataclasses.MISSING
     return str | None if is_optional else str

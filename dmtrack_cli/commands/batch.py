@@ -34,8 +34,8 @@ def batch(
         Path,
         typer.Argument(
             metavar="SOURCE",
-            help="A folder with recordings, or a CSV: "
-            "id,rgb,aux,modality,box,box_file,start,end,offset_ms,align.",
+            help="A folder with recordings, or a CSV with columns "
+            "id, rgb, aux, modality, box, box_file, start, end, offset_ms, align.",
         ),
     ],
     output: Annotated[

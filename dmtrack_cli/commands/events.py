@@ -34,7 +34,7 @@ def events(
             "-o",
             "--output",
             metavar="PATH",
-            help="Video (.mkv, lossless) or folder of pictures. Default: dmtrack-results/NAME/events.mkv.",
+            help="Video (.mkv, lossless) or folder of pictures. Default: events.mkv in dmtrack-results/NAME.",
             show_default=False,
         ),
     ] = None,

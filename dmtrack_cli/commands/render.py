@@ -59,7 +59,7 @@ def render(
             "-o",
             "--output",
             metavar="FILE",
-            help="Video to write. Default: dmtrack-results/NAME/rendered.mp4.",
+            help="Video to write. Default: rendered.mp4 in dmtrack-results/NAME.",
             show_default=False,
         ),
     ] = None,

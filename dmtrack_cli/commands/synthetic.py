@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from dmtrack.options import Option
 from dmtrack.training.train_config import Pictures
 from dmtrack.video.frame import Modality
 from dmtrack_cli.option_groups import grouped
@@ -20,12 +21,14 @@ def synthetic(
     modality: Annotated[
         Modality | None, typer.Option(help="Pairs with this second stream; one stream when left out.")
     ] = None,
-    count: Annotated[int, typer.Option(min=1, max=1000, help="Samples on the sheet.")] = 24,
-    columns: Annotated[int, typer.Option(min=1, max=20, help="Samples in a row.")] = 4,
-    template_size: Annotated[int, typer.Option(min=16, help="Template side in px.")] = 96,
-    search_size: Annotated[int, typer.Option(min=16, help="Search side in px.")] = 192,
-    templates: Annotated[int, typer.Option(min=1, help="Templates a sample.")] = 2,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the samples.")] = 0,
+    count: Annotated[int, Option("--count", "Samples on the sheet.", least=1, most=1000)] = 24,
+    columns: Annotated[int, Option("--columns", "Samples in a row.", least=1, most=20)] = 4,
+    template_size: Annotated[
+        int, Option("--template-size", "Template side in px.", least=16, most=1024)
+    ] = 96,
+    search_size: Annotated[int, Option("--search-size", "Search side in px.", least=16, most=2048)] = 192,
+    templates: Annotated[int, Option("--templates", "Templates a sample.", least=1, most=20)] = 2,
+    seed: Annotated[int, Option("--seed", "Seed of the samples.")] = 0,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing picture.")] = False,
 ) -> None:
     """Show what `dmtrack train` makes up: templates, search crop, and the box in it.

@@ -10,7 +10,7 @@ import cv2  # noqa: F401 - before PyAV: loaded after it, OpenCV hangs in the fir
 import typer
 from rich.text import Text
 
-from dmtrack.errors import ConfigError
+from dmtrack.options import Option
 from dmtrack.run.request import TrackRequest
 from dmtrack.run.session import TrackRun, prepared_run
 from dmtrack.run.start_boxes import DrawingScene
@@ -49,8 +49,8 @@ def track(
     ] = PickKind.AUTO,
     pick_timeout: Annotated[
         float,
-        typer.Option(
-            "--pick-timeout", metavar="SECONDS", help="How long the page waits for the next action."
+        Option(
+            "--pick-timeout", "How long the page waits for the next action.", "SECONDS", least=1, most=1e7
         ),
     ] = PICK_TIMEOUT_S,
     show: Annotated[
@@ -66,8 +66,6 @@ def track(
     Writes annotated.mp4, boxes.txt (MOT), boxes.csv, score.png and run.json. Everything is checked before
     tracking begins; Ctrl-C keeps what was tracked.
     """
-    if not 0 < pick_timeout < float("inf"):
-        raise ConfigError(f"--pick-timeout {pick_timeout:g} is not a positive number of seconds")
     kind = ProgressKind.NONE if quiet else progress
 
     def draw(scene: DrawingScene) -> tuple[TargetStart, ...]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.text import Text
 
+from dmtrack.options import Option
 from dmtrack.training.train_config import Stage, TrainRequest, train_numbers
 from dmtrack_cli.console import err
 from dmtrack_cli.option_groups import grouped
@@ -23,12 +24,16 @@ def train(
     *,
     stage: Annotated[Stage, typer.Option(help="What to train.")] = "adapters",
     config: Annotated[Path | None, typer.Option(help="TOML file with training numbers.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Optimiser steps.")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="Samples a step.")] = None,
-    learning_rate: Annotated[float | None, typer.Option(help="Peak learning rate.")] = None,
+    steps: Annotated[int | None, Option("--steps", "Optimiser steps.", least=1)] = None,
+    batch_size: Annotated[
+        int | None, Option("--batch-size", "Samples a step.", least=1, most=100_000)
+    ] = None,
+    learning_rate: Annotated[
+        float | None, Option("--learning-rate", "Peak learning rate.", least=1e-12, most=10)
+    ] = None,
     optimizer: Annotated[str | None, typer.Option(help="adamw or muon.")] = None,
-    templates: Annotated[int | None, typer.Option(help="Templates a sample.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of weights, data and augmentation.")] = None,
+    templates: Annotated[int | None, Option("--templates", "Templates a sample.", least=1, most=20)] = None,
+    seed: Annotated[int | None, Option("--seed", "Seed of weights, data and augmentation.")] = None,
 ) -> None:
     """Train the foundation tracker, its quality tower alone, or the adapters of one modality.
 

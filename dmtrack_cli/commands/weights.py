@@ -10,6 +10,7 @@ from rich.table import Table
 
 from dmtrack.errors import CheckpointError
 from dmtrack.video.frame import Modality
+from dmtrack_cli.command_line import Command
 from dmtrack_cli.console import out
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ app = typer.Typer(
 _NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A name from `dmtrack weights list`.")]
 
 
-@app.command()
+@app.command(cls=Command)
 def add(
     file: Annotated[
         Path,
@@ -46,7 +47,7 @@ def add(
     _print(f"added {added.name} ({_size(added)}, sha256 {added.sha256})", f"use it with: --weights {use}")
 
 
-@app.command(name="list")
+@app.command(name="list", cls=Command)
 def list_() -> None:
     """List the weights in the box and in your data folder."""
     from dmtrack.network.weights.data_folder import stored, stored_names, weights_folder
@@ -68,7 +69,7 @@ def list_() -> None:
     _print(f"data folder: {weights_folder()}")
 
 
-@app.command()
+@app.command(cls=Command)
 def show(name: _NameArgument) -> None:
     """Show what is known of some weights."""
     from dmtrack.network.weights.store import named
@@ -94,7 +95,7 @@ def show(name: _NameArgument) -> None:
     _print(*(f"{key:24} {value}" for key, value in facts.items() if value not in (None, "")))
 
 
-@app.command()
+@app.command(cls=Command)
 def verify(
     names: Annotated[
         list[str] | None, typer.Argument(metavar="[NAME]...", help="Names to check; all when left out.")

@@ -22,7 +22,7 @@ from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from dmtrack.errors import ConfigError
-from dmtrack.numbers import exact
+from dmtrack.numbers import exact, finite, whole
 
 OptionType = TypeVar("OptionType")
 
@@ -39,6 +39,8 @@ class Option:
         parse: From the text to the exact value; raises `ValueError` for text of another kind, and
             `DmtrackError` for a value that cannot be. None: the type of the field says it all.
         write: From the value to text that `parse` reads.
+        least: The smallest number it may be.
+        most: The largest.
     """
 
     names: str
@@ -47,6 +49,8 @@ class Option:
     panel: str | None = None
     parse: Callable[[str], Any] | None = None
     write: Callable[[Any], str] = str
+    least: float = 0
+    most: float = 1_000_000_000
 
     @property
     def is_argument(self) -> bool:
@@ -57,6 +61,17 @@ class Option:
     def long_name(self) -> str:
         """`--output`; of a switch with two names the one that turns it on."""
         return self.names.split()[-1].partition("/")[0]
+
+    def within(self, number: float) -> float:
+        """Return a number that it may be.
+
+        Raises:
+            ValueError: It may not.
+        """
+        if not self.least <= number <= self.most:
+            side, end = ("below", self.least) if number < self.least else ("above", self.most)
+            raise ValueError(f"{number:.15g} is {side} {end:.15g}")
+        return number
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +89,15 @@ class DeclaredOption:
     kind: Any
     option: Option
     default: Any
+
+    @property
+    def parse(self) -> Callable[[str], Any] | None:
+        """What reads its text; None where its type alone says how: paths, words, switches."""
+        kinds = {kind for kind in get_args(self.kind) if kind is not type(None)} or {self.kind}
+        if self.option.parse is not None or not kinds & {int, float}:
+            return self.option.parse
+        read = whole if int in kinds else finite
+        return lambda text: self.option.within(read(text))
 
     def of(self, options: object) -> Any:  # noqa: ANN401 - whatever the field holds
         """Return its value in an instance of the option type."""
@@ -182,15 +206,18 @@ def make_exact(options: object) -> None:
     """
     for name, kinds, option in _kinds_of_fields(type(options)):  # type: ignore[arg-type]  # a type is hashable
         value = getattr(options, name)
-        if value is None or isinstance(value, kinds):
+        kind, is_number = kinds[0], kinds[0] in (int, float) and option.parse is None
+        if value is None or (isinstance(value, kinds) and not is_number):
             continue
-        kind = kinds[0]
+        made: Any
         try:
-            if option.parse is not None and kind is not Fraction:
+            if is_number:
+                made = option.within(finite(value) if isinstance(value, str) else value)
+            elif option.parse is not None and kind is not Fraction:
                 made = option.parse(str(value))
             else:
                 made = exact(str(value)) if kind is Fraction else kind(value)
-        except ValueError as error:
+        except (ValueError, TypeError) as error:
             raise ConfigError(f"{name}={value!r} cannot be ({error})") from None
         object.__setattr__(options, name, made)
 
@@ -204,7 +231,7 @@ def _kinds_of_fields(option_type: type) -> tuple[tuple[str, tuple[type, ...], Op
             get_args(declared.kind) if get_origin(declared.kind) in (Union, UnionType) else (declared.kind,)
         )
         kinds = tuple(kind for kind in kinds if kind is not type(None))
-        is_simple = all(isinstance(kind, type) and kind not in (int, float, bool, str) for kind in kinds[:1])
+        is_simple = all(isinstance(kind, type) and kind not in (bool, str) for kind in kinds[:1])
         if len(declared.place) == 1 and is_simple and get_origin(kinds[0]) is None:
             found.append((declared.place[0], kinds, declared.option))
     return tuple(found)

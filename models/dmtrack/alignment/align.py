@@ -102,6 +102,7 @@ class AlignOptions:
             "--frames",
             f"Frames looked at. Default: {AUTOMATIC_FRAMES}; {BOARD_FRAMES} for a checkerboard.",
             "N",
+            least=1,
         ),
     ] = None
     largest_offset_s: Annotated[
@@ -119,8 +120,6 @@ class AlignOptions:
         make_exact(self)
         if self.points is not None and self.board is not None:
             raise ConfigError("--points and --checkerboard exclude each other")
-        if self.frames is not None and self.frames < 1:
-            raise ConfigError(f"{self.frames} frames to look at", hint="--frames is 1 or more")
 
 
 def find_time_offset(

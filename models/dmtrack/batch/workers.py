@@ -37,10 +37,10 @@ class WorkerOptions:
         Option("--devices", "auto, cpu, mps, or CUDA devices by number (0,1).", metavar="LIST", panel=_PANEL),
     ] = "auto"
     jobs: Annotated[
-        int | None, Option("--jobs", "Processes on a CPU. Default: 1.", metavar="N", panel=_PANEL)
+        int | None, Option("--jobs", "Processes on a CPU. Default: 1.", "N", _PANEL, least=1, most=1024)
     ] = None
     jobs_per_device: Annotated[
-        int, Option("--jobs-per-device", "Processes on each GPU.", metavar="N", panel=_PANEL)
+        int, Option("--jobs-per-device", "Processes on each GPU.", "N", _PANEL, least=1, most=1024)
     ] = 1
     threads: Annotated[
         int | None,
@@ -49,6 +49,8 @@ class WorkerOptions:
             "Threads of each process. Default: the cores, shared out (ray: 1).",
             metavar="N",
             panel=_PANEL,
+            least=1,
+            most=4096,
         ),
     ] = None
     kind: Annotated[
@@ -60,14 +62,6 @@ class WorkerOptions:
 
     def __post_init__(self) -> None:
         make_exact(self)
-        numbers = {
-            "--jobs": self.jobs,
-            "--jobs-per-device": self.jobs_per_device,
-            "--threads": self.threads,
-        }
-        for name, number in numbers.items():
-            if number is not None and number < 1:
-                raise ConfigError(f"{name} {number} is below 1")
         if self.kind is EngineChoice.RAY and self.jobs is not None:
             raise ConfigError("--jobs is for this machine; the cluster's own scheduler counts there")
         if self.kind is EngineChoice.RAY and self.devices not in ("auto", "cpu"):

@@ -9,7 +9,7 @@ from typing import Annotated, Final, get_args
 
 from dmtrack.config import Backend, PrecisionChoice, chosen
 from dmtrack.errors import ConfigError
-from dmtrack.options import Option
+from dmtrack.options import Option, make_exact
 from dmtrack.video.frame import Modality
 
 MOST_TARGETS: Final = 100
@@ -51,11 +51,12 @@ class BenchRequest:
         ),
     ] = ("auto",)
     device: Annotated[str, Option("--device", "auto, cpu, cuda:0 or mps.", metavar="NAME")] = "auto"
-    frames: Annotated[int, Option("--frames", "Frames a measurement takes at most.", metavar="N")] = 100
+    frames: Annotated[
+        int, Option("--frames", "Frames a measurement takes at most.", "N", least=_FEWEST_FRAMES)
+    ] = 100
     targets: tuple[int, ...] = (1, 10)
 
     def __post_init__(self) -> None:
+        make_exact(self)
         if not self.targets or not all(1 <= count <= MOST_TARGETS for count in self.targets):
             raise ConfigError(f"numbers of targets are from 1 to {MOST_TARGETS}", where="--targets")
-        if self.frames < _FEWEST_FRAMES:
-            raise ConfigError(f"at least {_FEWEST_FRAMES} frames are measured", where="--frames")

@@ -98,7 +98,7 @@ class BenchmarkRunOptions:
         Option("--precision", "Numbers of the network, as of track; papers: fp32.", panel=_PANEL),
     ] = "auto"
     jobs: Annotated[
-        int | None, Option("--jobs", "With -o: processes on a CPU.", metavar="N", panel=_PANEL)
+        int | None, Option("--jobs", "With -o: processes on a CPU.", "N", _PANEL, least=1, most=1024)
     ] = None
     workspace: Annotated[
         Path | None,

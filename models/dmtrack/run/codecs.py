@@ -37,7 +37,7 @@ class CodecOptions:
         Option(
             "--video-device",
             "What decodes 8-bit H.264, HEVC and VP9 files and encodes the video. cuda: NVDEC and NVENC; "
-            "the CPU does what they cannot. auto: cuda where the network runs on it.",
+            "the CPU does what they cannot. auto: cuda where a network runs on it.",
         ),
     ] = VideoDevice.AUTO
 

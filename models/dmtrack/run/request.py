@@ -144,7 +144,11 @@ class NetworkOptions:
     threads: Annotated[
         int | None,
         Option(
-            "--threads", "Threads of the network on a CPU. Default: found out while tracking.", metavar="N"
+            "--threads",
+            "Threads of the network on a CPU. Default: found out while tracking.",
+            metavar="N",
+            least=1,
+            most=4096,
         ),
     ] = None
     most_threads: int | None = None
@@ -153,8 +157,6 @@ class NetworkOptions:
         make_exact(self)
         chosen("precision", self.precision, PrecisionChoice)
         chosen("backend", self.backend, Backend)
-        if self.threads is not None and self.threads < 1:
-            raise ConfigError(f"--threads {self.threads} is below 1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +180,7 @@ class RecoveryOptions:
             f"everywhere. Default: {TrackerConfig().lost_after}, or as suits the weights.",
             metavar="FRAMES",
             panel=_RECOVERY,
+            least=1,
         ),
     ] = None
     anchor: Annotated[
@@ -271,7 +274,7 @@ class TrackRequest:
         Path | str,
         Option(
             "RGB",
-            "RGB video, folder of pictures, or folder of a data set (one stream alone is fine); "
+            "RGB video, ROS bag, folder of pictures, or folder of a data set (one stream alone is fine); "
             "or a live stream: rtsp://…, udp://…, tcp://…, a camera's number or /dev/video0.",
             parse=str,
         ),
@@ -280,7 +283,8 @@ class TrackRequest:
         Path | str | None,
         Option(
             "AUX",
-            "Second stream: thermal, depth or event. A video, a folder of pictures, or a live stream.",
+            "Second stream: thermal, depth or event. A video, bag, event file, folder of pictures or live "
+            "stream; the same file again if it holds both.",
             parse=str,
         ),
     ] = None

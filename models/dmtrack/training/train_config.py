@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Self
 
 from dmtrack.config import _Config
 from dmtrack.errors import ConfigError, InputError, translated
-from dmtrack.numbers import finite
+from dmtrack.numbers import finite, shown
 from dmtrack.options import Option, make_exact
 from dmtrack.video.frame import Modality
 
@@ -200,7 +200,7 @@ class DataPart(NamedTuple):
         except ValueError:
             weight = math.nan
         if not weight > 0:
-            raise ConfigError(f"{text}: the weight {number!r} is not a number above 0")
+            raise ConfigError(f"the weight {shown(number)} of {shown(name)} is not a number above 0")
         if name == SYNTHETIC:
             return cls(None, weight)
         if not name or not Path(name).is_dir():
@@ -222,13 +222,14 @@ class Pictures:
 
     photographs: Annotated[
         Path | None,
-        Option("--photographs", "Folder of photographs with instance polygons, to cut objects from."),
+        Option("--photographs", "Folder of photographs with instance polygons, to cut objects from.", "DIR"),
     ] = None
     thermal_images: Annotated[
-        Path | None, Option("--thermal-images", "Folder of thermal images with boxes_xywh.json.")
+        Path | None, Option("--thermal-images", "Folder of thermal images with boxes_xywh.json.", "DIR")
     ] = None
     collage_share: Annotated[
-        float, Option("--collage-share", "One stream: share of flat collages, 0 to 1; the rest are scenes.")
+        float,
+        Option("--collage-share", "One stream: share of flat collages, 0 to 1; the rest are scenes.", most=1),
     ] = 0.5
 
     def require_folders(self) -> None:
@@ -280,9 +281,9 @@ class TrainRequest:
         validate_every: Steps between validations.
     """
 
-    output: Annotated[Path, Option("-o --output", "Run folder; resumed when it has a checkpoint.")]
+    output: Annotated[Path, Option("-o --output", "Run folder; resumed when it has a checkpoint.", "DIR")]
     train: TrainConfig = TrainConfig()
-    preset: Annotated[str, Option("--preset", "Network preset: tiny or base.")] = "tiny"
+    preset: Annotated[str, Option("--preset", "Network preset: tiny or base.", "NAME")] = "tiny"
     modality: Annotated[Modality | None, Option("--modality", "Second stream of the adapter stage.")] = None
     init: Annotated[
         str | None,
@@ -309,18 +310,25 @@ class TrainRequest:
     ] = BadData.SKIP
     pictures: Pictures = Pictures()
     template_size: Annotated[
-        int | None, Option("--template-size", "Template side in px, to train small first.")
+        int | None,
+        Option("--template-size", "Template side in px, to train small.", least=16, most=1024),
     ] = None
     search_size: Annotated[
-        int | None, Option("--search-size", "Search side in px, to train small first.")
+        int | None, Option("--search-size", "Search side in px, to train small.", least=16, most=2048)
     ] = None
-    device: Annotated[str, Option("--device", "auto, cpu, cuda or mps.")] = "auto"
+    device: Annotated[str, Option("--device", "auto, cpu, cuda or mps.", "NAME")] = "auto"
     bf16: Annotated[bool, Option("--bf16/--no-bf16", "bfloat16 autocast.")] = True
-    workers: Annotated[int, Option("--workers", "Processes that make samples; 0: in the main one.")] = 1
-    threads: Annotated[int | None, Option("--threads", "Threads of the network on a CPU.")] = None
+    workers: Annotated[
+        int, Option("--workers", "Processes that make samples; 0: in the main one.", most=1024)
+    ] = 1
+    threads: Annotated[
+        int | None, Option("--threads", "Threads of the network on a CPU.", least=1, most=4096)
+    ] = None
     store: Annotated[Literal["fp32", "fp16"], Option("--store", "Numbers in weights.safetensors.")] = "fp32"
-    validate: Annotated[Path | None, Option("--val", "Folder of annotated clips to validate on.")] = None
-    validate_every: Annotated[int, Option("--val-every", "Steps between validations.")] = 1000
+    validate: Annotated[Path | None, Option("--val", "Folder of annotated clips to validate on.", "DIR")] = (
+        None
+    )
+    validate_every: Annotated[int, Option("--val-every", "Steps between validations.", least=1)] = 1000
 
     def __post_init__(self) -> None:
         make_exact(self)

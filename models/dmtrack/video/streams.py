@@ -136,7 +136,7 @@ class PairingOptions:
         Fraction | None,
         Option(
             "--offset-ms",
-            "Added to the times of AUX. Default: that of --align, else 0.",
+            "Added to the times of AUX. Default: what an alignment says, else 0.",
             metavar="MS",
             panel=_PANEL,
             parse=seconds_of_ms,
@@ -158,8 +158,8 @@ class PairingOptions:
         OnMissing,
         Option(
             "--on-missing",
-            "What the network sees where AUX has no frame near enough. hold: the nearest one all the "
-            "same. blank: a black one. rgb-only: RGB, without the adapters for AUX. stop: nothing more.",
+            "What stands in where AUX has no frame near enough. hold: the nearest one all the same. "
+            "blank: a black one. rgb-only: RGB alone. stop: nothing more.",
             panel=_PANEL,
         ),
     ] = OnMissing.HOLD

@@ -71,7 +71,9 @@ class EventOptions:
     ] = None
     count: Annotated[
         int | None,
-        Option("--events", "Show the last N events before the next frame.", metavar="N", panel=_PANEL),
+        Option(
+            "--events", "Show the last N events before the next frame.", metavar="N", panel=_PANEL, least=1
+        ),
     ] = None
     size: Annotated[
         Size | None,

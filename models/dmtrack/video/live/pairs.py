@@ -83,6 +83,7 @@ class LiveOptions:
             "A stream that is silent for so long has ended.",
             metavar="SECONDS",
             panel=_PANEL,
+            least=0.001,
         ),
     ] = TIMEOUT_S
 
