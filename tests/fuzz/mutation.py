@@ -156,9 +156,9 @@ def _node(data: bytes, other: bytes, draw: random.Random) -> bytes:
     """Replace a value anywhere in a JSON document."""
     try:
         document = json.loads(data)
-    except ValueError:
+        holders = [node for node in _nodes(document) if isinstance(node, dict | list) and node]
+    except (ValueError, RecursionError):
         return _number(data, other, draw)
-    holders = [node for node in _nodes(document) if isinstance(node, dict | list) and node]
     if holders:
         holder = draw.choice(holders)
         key = draw.choice(sorted(holder) if isinstance(holder, dict) else range(len(holder)))

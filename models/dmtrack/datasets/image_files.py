@@ -25,6 +25,8 @@ EVENT_SUFFIXES: Final = frozenset({".aedat", ".aedat4", ".csv", ".dat", ".es", "
 
 
 _NAMED = 3
+_SPARSEST = 1000
+"""Pictures that are numbered more sparsely than this are not counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +99,8 @@ def gaps(numbers: Sequence[int]) -> tuple[int, ...]:
     steps = [later - earlier for earlier, later in itertools.pairwise(numbers)]
     if not steps or min(steps) > 1 or len(set(steps)) == 1:
         return ()
+    if numbers[-1] - numbers[0] > _SPARSEST * len(numbers):
+        return ()  # these are times
     present = set(numbers)
     return tuple(number for number in range(numbers[0], numbers[-1]) if number not in present)
 

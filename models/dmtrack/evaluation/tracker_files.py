@@ -23,6 +23,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from dmtrack.boxes.formats.cvat import most_unpacked_bytes
 from dmtrack.boxes.formats.vot import value_path
 from dmtrack.boxes.reading import MOT, TABLE, read_results
 from dmtrack.boxes.results import RecordingResults
@@ -42,7 +43,6 @@ _BESIDE: Final = re.compile(
 )
 _EXPERIMENTS: Final = frozenset({"baseline", "longterm", "realtime", "unsupervised", "rgbd-unsupervised"})
 _ABOUT_OTHERS: Final = frozenset({"readme.txt", "list.txt", RECORD, "batch.json", "sequences.txt"})
-_MOST_BYTES: Final = 8 << 30
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -150,8 +150,8 @@ def unpacked(archive: Path, folder: Path) -> Path:
     target = folder / archive.stem
     with translated(FormatError, "cannot be unpacked", where=archive), zipfile.ZipFile(archive) as source:
         members = [one for one in source.infolist() if _is_kept(one)]
-        if sum(one.file_size for one in members) > _MOST_BYTES:
-            raise FormatError("unpacks to more than 8 GB of text", where=archive)
+        if sum(one.file_size for one in members) > most_unpacked_bytes(archive):
+            raise FormatError("unpacks to an implausible amount of text")
         target.mkdir(parents=True, exist_ok=True)
         source.extractall(target, members)
     return target

@@ -80,6 +80,8 @@ def choose_precision(asked: PrecisionChoice, device: torch.device, backend: Back
         raise ConfigError(f"{device} does not compute in bf16", hint="--precision fp16 or fp32")
     if asked == "int8" and device.type != "cpu":
         raise ConfigError(f"{device} does not compute in int8", hint="--precision auto, or --device cpu")
+    if asked == "int8" and backend != "onnxruntime" and not int8_works():
+        raise ConfigError("this PyTorch does not compute in int8", hint="--precision auto")
     return asked
 
 
