@@ -14,6 +14,7 @@ from dmtrack.tracking.start import TargetStart
 
 BOX = Box(10, 20, 30, 40)
 FAR = Box(200, 20, 30, 40)
+AWAY = Box(100, 20, 30, 40)
 SEGMENT = Segment(1, 0, 10, (TargetStart(BOX, 1, 0),), TargetStart(BOX, 1, 0), TargetStart(BOX, 1, 10))
 
 
@@ -36,9 +37,10 @@ def test_where_both_ways_agree_the_box_lies_between_and_nearer_to_the_nearer_key
     assert made[5][1] == 4.0, "the time of both"
 
 
-@pytest.mark.parametrize(("backward_score", "expected"), [(0.8, FAR), (0.05, BOX)])
+@pytest.mark.parametrize(("backward_score", "expected"), [(0.8, FAR), (0.05, AWAY)])
 def test_where_they_do_not_the_better_way_counts_and_says_so(backward_score: float, expected: Box) -> None:
-    made = joined(SEGMENT, found(BOX, 0.4, range(10)), found(FAR, backward_score, range(1, 10)))
+    """Neither way arrives at the other keyframe."""
+    made = joined(SEGMENT, found(AWAY, 0.4, range(10)), found(FAR, backward_score, range(1, 10)))
     row = made[6][0]
     assert row.box == expected
     assert row.state is TrackState.UNCERTAIN
@@ -63,3 +65,11 @@ def test_a_joined_box_lies_within_both_and_its_score_is_no_higher(
 def test_frames_that_only_one_way_has_stay() -> None:
     made = joined(SEGMENT, found(BOX, 0.4, range(10)), found(FAR, 0.9, range(7, 10)))
     assert [made[frame][0].box for frame in range(7)] == [BOX] * 7
+
+
+@pytest.mark.parametrize("frame", [1, 5, 9])
+def test_the_way_that_alone_arrives_at_the_other_keyframe_leads_everywhere(frame: int) -> None:
+    made = joined(SEGMENT, found(BOX, 0.2, range(10)), found(FAR, 0.9, range(1, 10)))
+    assert (made[frame][0].box, made[frame][0].score, made[frame][0].state) == (BOX, 0.2, TrackState.TRACKED)
+    made = joined(SEGMENT, found(FAR, 0.9, range(10)), found(BOX, 0.2, range(1, 10)))
+    assert (made[frame][0].box, made[frame][0].score) == (BOX, 0.2)

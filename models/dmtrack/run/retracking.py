@@ -38,6 +38,7 @@ OnTracked = Callable[[FrameResult], object]
 _HELD_BYTES: Final = 256 * 2**20
 """So much of a recording is held at most while it is followed backward."""
 _MOST_HELD: Final = 64
+_ARRIVES_IOU: Final = 0.3
 SAME_PLACE_IOU: Final = 0.5
 """From this overlap on the two directions are said to agree."""
 
@@ -237,30 +238,53 @@ class Found(dict[int, tuple[TrackedBox, float]]):
 
 
 def joined(segment: Segment, forward: Found, backward: Found) -> Found:
-    """Join the two directions of a segment: each counts by its score and the nearness of its keyframe.
+    """Join the two directions of a segment.
 
-    Where they agree the box is their mean, and the score is the higher one; where they do not it is the box
-    of the one that counts more, with a score that says so.
+    Where they agree the box is their mean, weighted by score and by the nearness of the keyframe, and the score
+    is the higher one. Where they do not, it is the box of the way that arrives at the other keyframe, if one
+    alone does; else of the one that weighs more, with a score that says so.
     """
     made, length = Found(), (segment.end or 0) - segment.first
+    arrives = _arrives(forward, segment.closing)
+    leading = None
+    if segment.opens_with_box and arrives != (returns := _arrives(backward, segment.last_seen)):
+        leading = arrives and not returns
     for index, (row, infer_ms) in forward.items():
         other = backward.get(index)
         if other is None:
             made[index] = (row, infer_ms)
             continue
         nearness = ((segment.end or 0) - index) / length
-        made[index] = (_join(row, other[0], nearness), infer_ms + other[1])
+        made[index] = (_join(row, other[0], nearness, leading), infer_ms + other[1])
     return made
 
 
-def _join(forward: TrackedBox, backward: TrackedBox, nearness: float) -> TrackedBox:
-    """Join two boxes of a frame; `nearness` is 1 at the keyframe of the first and 0 at that of the other."""
+def _arrives(found: Found, keyframe: TargetStart | None) -> bool:
+    """Return whether a way leads to a keyframe: in the frame of `found` beside it the target is there."""
+    if keyframe is None or not found:
+        return False
+    beside = min(found, key=lambda index: abs(index - _frame_of(keyframe)))
+    return found[beside][0].box.iou(keyframe.box) >= _ARRIVES_IOU
+
+
+def _join(forward: TrackedBox, backward: TrackedBox, nearness: float, is_forward: bool | None) -> TrackedBox:
+    """Join two boxes of a frame.
+
+    Args:
+        forward: Of the first way.
+        backward: Of the other way.
+        nearness: 1 at the keyframe of the first way, 0 at that of the other.
+        is_forward: Which way leads where they disagree; None: the one that weighs more.
+    """
     weight = nearness * (forward.score or 0.0)
     other = (1 - nearness) * (backward.score or 0.0)
-    leading = forward if weight >= other else backward
     overlap = forward.box.iou(backward.box)
     if overlap < SAME_PLACE_IOU or weight + other == 0:
+        if is_forward is not None:
+            return forward if is_forward else backward
+        leading = forward if weight >= other else backward
         return replace(leading, score=(leading.score or 0.0) * overlap, state=TrackState.UNCERTAIN)
+    leading = forward if weight >= other else backward
     share = weight / (weight + other)
     numbers = zip(forward.box.xywh, backward.box.xywh, strict=True)
     box = Box(*(share * one + (1 - share) * two for one, two in numbers))
