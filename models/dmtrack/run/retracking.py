@@ -240,7 +240,7 @@ class Found(dict[int, tuple[TrackedBox, float]]):
 def joined(segment: Segment, forward: Found, backward: Found) -> Found:
     """Join the two directions of a segment.
 
-    Where they agree the box is their mean, weighted by score and by the nearness of the keyframe, and the score
+    Where they agree the box is their mean, weighted by score and nearness of the keyframe, and the score
     is the higher one. Where they do not, it is the box of the way that arrives at the other keyframe, if one
     alone does; else of the one that weighs more, with a score that says so.
     """
