@@ -43,7 +43,7 @@ from dmtrack.datasets.ground_truth import (
 )
 from dmtrack.datasets.image_files import ImageFiles, is_image, is_video
 from dmtrack.datasets.layouts import recognise
-from dmtrack.errors import DatasetError, FormatError, InputError
+from dmtrack.errors import DatasetError, FormatError, InputError, translated
 from dmtrack.numbers import finite, whole
 
 logger = logging.getLogger(__name__)
@@ -265,13 +265,11 @@ def _flat_flags(path: Path) -> npt.NDArray[np.bool_] | None:
 def _anchors(path: Path, frames: int) -> npt.NDArray[np.int64] | None:
     if not path.is_file():
         return None
-    try:
-        signs = [int(finite(word)) for word in read_text(path).split()]
-    except ValueError as error:
-        raise FormatError("is no list of anchors, one number a frame", where=path) from error
+    with translated(FormatError, "is no list of anchors, one number a frame", where=path):
+        signs = np.array([int(finite(word)) for word in read_text(path).split()], np.int64)
     if len(signs) != frames:
         raise FormatError(f"has {len(signs)} numbers, but there are {frames} frames", where=path)
-    return np.array(signs, np.int64)
+    return signs
 
 
 def _size(path: Path) -> tuple[int, int] | None:
