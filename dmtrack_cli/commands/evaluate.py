@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 from rich.text import Text
 
-from dmtrack.atomic import inputs_kept, reserve, write_atomically
 from dmtrack.batch.run import Existing
-from dmtrack.datasets.opening import find_sequences
-from dmtrack.evaluation.benchmark_runs import BenchmarkRunOptions, plan_benchmark, settings_text
-from dmtrack.evaluation.clips import ClipResult, one_pass, score_auc
+from dmtrack.evaluation.benchmark_runs import BenchmarkPlan, BenchmarkRunOptions, evaluate_run, measure_clips
+from dmtrack.evaluation.clips import ClipResult, score_auc
 from dmtrack.evaluation.evaluation import Evaluation, evaluate_results, evaluation_json
 from dmtrack.evaluation.scoring import ScoringOptions
-from dmtrack.output.csv_text import csv_text
 from dmtrack_cli.batch_run import run_plan
 from dmtrack_cli.console import EXIT_SOME_FAILED, err, out
 from dmtrack_cli.evaluate_tables import figures_table, print_evaluation
@@ -129,18 +124,20 @@ def evaluate(
         raise typer.BadParameter(_BOTH)
     if output is not None:
         existing = Existing.RESUME if resume else Existing.OVERWRITE if overwrite else Existing.REFUSE
-        plan = plan_benchmark(run, output, scoring.benchmark, running)
-        outcome = run_plan(
-            plan.plan, plan.tracked, running.runner(run), running.engine(), existing, ProgressKind.AUTO
-        )
-        written = plan.write_results(overwrite=overwrite or resume)
-        scoring = replace(scoring, benchmark=plan.benchmark)
-        evaluation = evaluate_results(
-            [written], run, scoring, compared=compare, output=output, overwrite=True
+        failed = 0
+
+        def carry_out(plan: BenchmarkPlan) -> None:
+            nonlocal failed
+            runner, engine = running.runner(run), running.engine()
+            outcome = run_plan(plan.plan, plan.tracked, runner, engine, existing, ProgressKind.AUTO)
+            failed = outcome.failed
+
+        evaluation, settings = evaluate_run(
+            run, output, running, scoring, carry_out, compared=compare, overwrite=overwrite or resume
         )
         _say(evaluation, as_json=json)
-        err.print(f"tracked with {plan.settings}", soft_wrap=True)
-        if outcome.failed:
+        err.print(f"tracked with {settings}", soft_wrap=True)
+        if failed:
             raise typer.Exit(EXIT_SOME_FAILED)
     elif running.workspace is not None:
         raise typer.BadParameter(_NEEDS_OUTPUT)
@@ -159,26 +156,13 @@ def _say(evaluation: Evaluation, *, as_json: bool) -> None:
 
 
 def _measure(folder: Path, running: BenchmarkRunOptions, table: Path | None, *, overwrite: bool) -> None:
-    """Track every target once, print mean IoU and the worth of the score."""
-    if table is not None:
-        with inputs_kept(folder):
-            reserve(table, overwrite=overwrite)
-    load = running.loader()
-    figures: list[ClipResult] = []
-    for clip in find_sequences(folder, running.modality):
-        figures.append(one_pass(lambda modality: load(modality).tracker, clip))
-        err.print(Text(f"{clip.name} {figures[-1].mean_iou:.3f}"))
-    loaded = [load(clip.modality) for clip in figures]
-    settings = settings_text((str(one.precision), one.tracker.config.recovery) for one in loaded)
+    """Print mean IoU of every target and the worth of the score."""
+
+    def on_clip(clip: ClipResult) -> None:
+        err.print(Text(f"{clip.name} {clip.mean_iou:.3f}"))
+
+    figures, settings = measure_clips(folder, running, table, on_clip, overwrite=overwrite)
     out.print(figures_table(figures, f"tracked with {settings}"))
     area = score_auc(figures)
     if math.isfinite(area):
         out.print(f"area under the ROC of score against IoU >= 0.5: {area:.3f}")
-    if table is not None:
-        _write(table, figures)
-
-
-def _write(path: Path, figures: Sequence[ClipResult]) -> None:
-    header = ("target", "modality", "frames", "mean_iou", "success_50")
-    rows = [(c.name, c.modality or "", c.frames, f"{c.mean_iou:.4f}", f"{c.success:.4f}") for c in figures]
-    write_atomically(path, csv_text([header, *rows]).encode())

@@ -11,11 +11,11 @@ import functools
 import json
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
-from dmtrack.atomic import os_errors_translated, prepare_folder
+from dmtrack.atomic import inputs_kept, os_errors_translated, prepare_folder, reserve, write_atomically
 from dmtrack.batch.item import BatchItem, Findings
 from dmtrack.batch.plan import Plan, make_plan
 from dmtrack.batch.track_item import TrackItem
@@ -31,8 +31,12 @@ from dmtrack.datasets.sequence import Sequence as AnnotatedSequence
 from dmtrack.datasets.sequence import is_recording
 from dmtrack.errors import ConfigError, DatasetError, OutputError
 from dmtrack.evaluation.benchmarks import BenchmarkName, benchmark_for
+from dmtrack.evaluation.clips import ClipResult, one_pass
+from dmtrack.evaluation.evaluation import Evaluation, evaluate_results
 from dmtrack.evaluation.multistart import anchors_of
+from dmtrack.evaluation.scoring import ScoringOptions
 from dmtrack.options import Option
+from dmtrack.output.csv_text import csv_text
 from dmtrack.output.record import RECORD, read_run_json
 from dmtrack.run.request import (
     NetworkOptions,
@@ -245,6 +249,83 @@ def plan_benchmark(
     return BenchmarkPlan(
         name, runs, make_plan(Findings(tuple(run.item for run in runs), ())), dataset, output, options
     )
+
+
+def evaluate_run(
+    dataset: Path,
+    output: Path,
+    options: BenchmarkRunOptions,
+    scoring: ScoringOptions,
+    carry_out: Callable[[BenchmarkPlan], object],
+    *,
+    compared: tuple[str, str] | None = None,
+    overwrite: bool = False,
+) -> tuple[Evaluation, str]:
+    """Run the tracker over a benchmark and score what it gives.
+
+    Args:
+        dataset: The folder of the data set.
+        output: Gets `tracked/`, `results/TRACKER/` and the report.
+        options: How it is tracked.
+        scoring: How it is scored.
+        carry_out: Runs the batch of the plan into its folder.
+        compared: Two trackers.
+        overwrite: Replace results that the tracker has in the workspace.
+
+    Returns:
+        The figures, and how the runs were made.
+
+    Raises:
+        DmtrackError: See `plan_benchmark`, `BenchmarkPlan.write_results` and `evaluate_results`.
+    """
+    plan = plan_benchmark(dataset, output, scoring.benchmark, options)
+    carry_out(plan)
+    written = plan.write_results(overwrite=overwrite)
+    scoring = replace(scoring, benchmark=plan.benchmark)
+    found = evaluate_results([written], dataset, scoring, compared=compared, output=output, overwrite=True)
+    return found, plan.settings
+
+
+def measure_clips(
+    folder: Path,
+    options: BenchmarkRunOptions,
+    table: Path | None = None,
+    on_clip: Callable[[ClipResult], object] = lambda _: None,
+    *,
+    overwrite: bool = False,
+) -> tuple[list[ClipResult], str]:
+    """Track every annotated target of a folder once, from its first box, without restarts.
+
+    Args:
+        folder: Clips in any known layout.
+        options: How they are tracked.
+        table: Gets a row a target.
+        on_clip: Called after each target.
+        overwrite: Replace the table.
+
+    Returns:
+        The targets, and how they were tracked.
+
+    Raises:
+        DatasetError: There is no clip, or one cannot be read.
+        OutputError: The table exists or cannot be written.
+    """
+    if table is not None:
+        with inputs_kept(folder):
+            reserve(table, overwrite=overwrite)
+    load = options.loader()
+    figures: list[ClipResult] = []
+    for clip in find_sequences(folder, options.modality):
+        figures.append(one_pass(lambda modality: load(modality).tracker, clip))
+        on_clip(figures[-1])
+    if table is not None:
+        header = ("target", "modality", "frames", "mean_iou", "success_50")
+        rows = [
+            (c.name, c.modality or "", c.frames, f"{c.mean_iou:.4f}", f"{c.success:.4f}") for c in figures
+        ]
+        write_atomically(table, csv_text([header, *rows]).encode())
+    loaded = [load(clip.modality) for clip in figures]
+    return figures, settings_text((str(one.precision), one.tracker.config.recovery) for one in loaded)
 
 
 def runs_of(
