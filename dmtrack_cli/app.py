@@ -36,6 +36,7 @@ class _Entry(NamedTuple):
 
 COMMANDS: Final = {
     "track": _Entry("track:track", "Follow a target through a recording."),
+    "review": _Entry("review:review", "Look at results on a page, and put them right."),
     "batch": _Entry("batch:batch", "Track every recording of a folder or a list."),
     "inspect": _Entry("inspect:inspect", "Say what is in the files, and whether and how they pair."),
     "events": _Entry("events:events", "Draw an event file as pictures, and say what is in it."),

@@ -16,7 +16,7 @@ from dmtrack.run.session import TrackRun, prepared_run
 from dmtrack.run.start_boxes import DrawingScene
 from dmtrack.tracking.result import FrameResult
 from dmtrack.tracking.start import TargetStart
-from dmtrack_cli.console import err, say_line, stopped_after
+from dmtrack_cli.console import Stopped, err, say_line, stopped_after
 from dmtrack_cli.interrupt import GracefulStop
 from dmtrack_cli.option_groups import grouped
 from dmtrack_cli.progress import ProgressKind, make_reporter, say_json
@@ -69,7 +69,7 @@ def track(
     kind = ProgressKind.NONE if quiet else progress
 
     def draw(scene: DrawingScene) -> tuple[TargetStart, ...]:
-        from dmtrack_cli.pick.web import draw_on_page  # a run whose boxes are given needs no server
+        from dmtrack_cli.review.drawing import draw_on_page  # a run whose boxes are given needs no server
 
         return draw_on_page(scene, pick_timeout, opens_browser=pick is not PickKind.WEB)
 
@@ -80,6 +80,8 @@ def track(
         try:
             _execute(run, kind, show=show)
         except KeyboardInterrupt:
+            if run.earlier is not None:
+                raise Stopped(f"the results in {run.folder} are as they were") from None
             say_end(run, kind, quiet=quiet)
             raise stopped_after(run.record.counts.frames, "frame", run.folder) from None
         say_end(run, kind, quiet=quiet)

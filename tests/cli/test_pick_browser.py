@@ -1,17 +1,21 @@
-"""The drawing page in a real browser: a headless Chromium drags boxes, submits, and tracking starts."""
+"""The page in a real browser: a headless Chromium draws, drags corners, presses keys, and is killed."""
 
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from dmtrack.boxes.keyframes import read_keyframes
 from dmtrack.boxes.reading import read_rows
+from dmtrack.tracking.start import TargetStart
 
 pytestmark = [
     pytest.mark.slow,
@@ -20,24 +24,15 @@ pytestmark = [
 ]
 
 
+def started(*words: Any) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "dmtrack_cli", *map(str, words)]
+    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+
+
 @pytest.fixture
 def program(recording: Any, weights: Path) -> Iterator[subprocess.Popen[str]]:
     words = ["track", recording.rgb, recording.thermal, "--weights", weights, "-o", "out", "--no-video"]
-    process = subprocess.Popen(
-        [
-            sys.executable,
-            "-m",
-            "dmtrack_cli",
-            *map(str, words),
-            "--box",
-            "--start",
-            "5",
-            "--pick-timeout",
-            "60",
-        ],
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    process = started(*words, "--box", "--start", "5", "--pick-timeout", "60")
     yield process
     process.kill()
     process.communicate()
@@ -55,7 +50,7 @@ class Page:
     def wait_for(self, name: str, text: str) -> None:
         from selenium.webdriver.support.ui import WebDriverWait
 
-        WebDriverWait(self.driver, 20).until(lambda _: text in self.part(name).text)
+        WebDriverWait(self.driver, 90).until(lambda _: text in self.part(name).text)
 
     def drag(self, stream: str, start: tuple[int, int], end: tuple[int, int]) -> None:
         """Drag on the picture of a stream, in pixels of the frame (96 x 64)."""
@@ -74,10 +69,15 @@ class Page:
         chain.w3c_actions.pointer_action.move_to_location(*places[1]).pointer_up()
         chain.perform()
 
-    def press(self, key: str) -> None:
+    def press(self, *keys: str) -> None:
         from selenium.webdriver.common.action_chains import ActionChains
 
-        ActionChains(self.driver).send_keys(key).perform()
+        ActionChains(self.driver).send_keys(*keys).perform()
+
+    def go_to(self, frame: int) -> None:
+        script = "const s = document.getElementById('slider'); s.value = arguments[0];"
+        self.driver.execute_script(f"{script} s.dispatchEvent(new Event('input'));", frame)
+        self.wait_for("clock", f"frame {frame} ")
 
     @property
     def boxes(self) -> list[str]:
@@ -140,3 +140,104 @@ def test_enter_without_a_box_and_cancel(program: subprocess.Popen[str], browser:
     _, err = program.communicate(timeout=60)
     assert program.returncode == 130
     assert "nothing was tracked" in err
+
+
+@pytest.fixture
+def results(track: Any) -> Path:
+    assert track("--box", "20,16,16,16", "--no-video").code == 0
+    return Path("out")
+
+
+def kept(folder: Path) -> list[tuple[int, str, tuple[float, ...]]]:
+    return [
+        (key.frame_index or 0, type(key).__name__, key.box.xywh if isinstance(key, TargetStart) else ())
+        for key in read_keyframes(folder / "keyframes.csv")
+    ]
+
+
+def wait_until(happened: Callable[[], bool]) -> None:
+    end = time.monotonic() + 60
+    while not happened():
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def test_a_wrong_track_is_put_right(results: Path, browser: Any, run_cli: Any) -> None:
+    shutil.copytree(results, "by-files")
+    server = started("review", results, "--no-open")
+    try:
+        browser.get(address(server))
+        page = Page(browser)
+        page.wait_for("clock", "frame 0")
+        page.wait_for("progress", "up to date")
+        page.press("n")
+        page.wait_for("message", "target 1: ")
+        page.go_to(6)
+        page.drag("aux", (60, 40), (76, 56))
+        wait_until(lambda: len(kept(results)) == 2)
+        page.wait_for("boxes", "given")
+        page.drag("rgb", (76, 56), (80, 60))  # a corner of it
+        wait_until(lambda: kept(results)[1][2][2] > 18)
+        assert kept(results)[1][2] == pytest.approx((60, 40, 20, 20), abs=0.6)
+        page.drag("rgb", (70, 50), (65, 45))  # the whole of it
+        wait_until(lambda: kept(results)[1][2][0] < 57)
+        page.press("u")
+        wait_until(lambda: kept(results)[1][2][0] > 59)
+        page.go_to(9)
+        page.press("m")
+        wait_until(lambda: len(kept(results)) == 3)
+        before = (results / "keyframes.csv").read_bytes()
+    finally:
+        server.kill()
+        server.communicate()
+    page.press("u")
+    page.wait_for("message", "dmtrack was stopped")
+    assert (results / "keyframes.csv").read_bytes() == before
+    assert [what for _, what, _ in kept(results)] == ["TargetStart", "TargetStart", "Absence"]
+    server = started("review", results, "--no-open")
+    try:
+        browser.get(address(server))
+        page.wait_for("progress", "up to date")
+        page.go_to(10)
+        assert page.boxes == ["1: absent"]
+        page.part("finish").click()
+        page.wait_for("end", "Everything is kept")
+        _, err = server.communicate(timeout=60)
+        assert server.returncode == 0, err
+    finally:
+        server.kill()
+        server.communicate()
+    shutil.copy(results / "keyframes.csv", "by-files")
+    assert run_cli("track", "--continue", "by-files", "--no-video").code == 0
+    assert (results / "boxes.txt").read_bytes() == Path("by-files/boxes.txt").read_bytes()
+    said = [entry for entry in browser.get_log("browser") if "favicon" not in entry["message"]]
+    assert [entry for entry in said if "ERR_CONNECTION_REFUSED" not in entry["message"]] == []
+
+
+def test_targets_are_added_split_joined_and_taken_away(results: Path, browser: Any) -> None:
+    def ids() -> list[int]:
+        return sorted({key.target_id for key in read_keyframes(results / "keyframes.csv")})
+
+    server = started("review", results, "--no-open")
+    try:
+        browser.get(address(server))
+        page = Page(browser)
+        page.wait_for("progress", "up to date")
+        page.press("a")
+        page.drag("rgb", (60, 40), (76, 56))
+        wait_until(lambda: ids() == [1, 2])
+        page.go_to(4)
+        page.press("\ue007")  # Enter: the box shown is right, once there is one
+        page.wait_for("progress", "up to date")
+        page.part("split").click()
+        wait_until(lambda: ids() == [1, 2, 3])
+        page.part("newid").send_keys("1")
+        page.part("rename").click()
+        wait_until(lambda: ids() == [1, 2])
+        page.part("remove").click()
+        wait_until(lambda: len(ids()) == 1)
+        page.driver.refresh()
+        page.wait_for("boxes", f"{ids()[0]}:")
+    finally:
+        server.kill()
+        server.communicate()

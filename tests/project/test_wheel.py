@@ -34,7 +34,7 @@ def test_every_module_is_in_it(wheel: zipfile.ZipFile) -> None:
         *(f"dmtrack_cli/{p.relative_to(ROOT / 'dmtrack_cli')}" for p in (ROOT / "dmtrack_cli").rglob("*.py")),
         "dmtrack/py.typed",
         "dmtrack_cli/py.typed",
-        "dmtrack_cli/pick/page.html",
+        "dmtrack_cli/review/page/index.html",
     }
     assert modules <= set(wheel.namelist())
 

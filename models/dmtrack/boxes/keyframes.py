@@ -21,6 +21,7 @@ from dmtrack.boxes.formats import ResultFormat
 from dmtrack.boxes.formats.table import numbered_rows
 from dmtrack.boxes.reading import read_results, recognise
 from dmtrack.boxes.results import AbsentTarget, RecordingResults
+from dmtrack.datasets.ground_truth import read_text
 from dmtrack.tracking.result import TrackedBox, TrackState
 from dmtrack.tracking.start import Absence, Keyframe, TargetStart
 
@@ -50,6 +51,8 @@ def read_keyframes(path: Path, first_frame: int = 0) -> list[Keyframe]:
     Raises:
         FormatError: It cannot be read, a needed column is missing, or a row (named) is malformed.
     """
+    if path.is_file() and read_text(path) == _HEADER:  # every target was taken away
+        return []
     found = [key for results in read_results(path) for key in keyframes_of(results, first_frame)]
     alone: set[tuple[str, str]] = set()
     if recognise(path) is ResultFormat.CSV:

@@ -12,10 +12,10 @@ from dmtrack.boxes.formats.table import read_table
 from dmtrack.boxes.keyframes import KEYFRAMES, read_keyframes
 from dmtrack.boxes.reading import TABLE
 from dmtrack.boxes.starts import read_targets
-from dmtrack.errors import BoxError, ConfigError, FormatError
+from dmtrack.errors import BoxError, ConfigError, FormatError, translated
 from dmtrack.geometry.box import Box
 from dmtrack.options import command_words, parsed_words
-from dmtrack.output.record import RECORD, read_run_json
+from dmtrack.output.record import RECORD, RunStatus, read_run_json
 from dmtrack.run.request import Drawn, TrackRequest, TwoWay
 from dmtrack.run.retracking import OnTracked, OpenAt, Retracker, Rows
 from dmtrack.run.start_boxes import StartBoxes
@@ -40,9 +40,11 @@ class EarlierRun:
     Attributes:
         folder: Where they are.
         request: What the run was asked.
-        keyframes: What was known of the targets.
+        keyframes: What is known of the targets: its `keyframes.csv`, to which a person may have written.
         rows: What was found.
         record: The values of its `run.json`.
+        tracked: The keyframes with which the rows were found.
+        covered: First frame of which nothing was found yet, as the run was stopped; None: it came to its end.
     """
 
     folder: Path
@@ -50,6 +52,8 @@ class EarlierRun:
     keyframes: tuple[Keyframe, ...]
     rows: Rows
     record: Mapping[str, Any]
+    tracked: tuple[Keyframe, ...]
+    covered: int | None = None
 
     @classmethod
     def read(cls, folder: Path) -> EarlierRun:
@@ -73,9 +77,13 @@ class EarlierRun:
             )
         (found,) = read_table(folder / TABLE, folder.name)
         known = folder / KEYFRAMES
-        keyframes = read_keyframes(known if known.is_file() else folder / TABLE)
+        keyframes = tuple(read_keyframes(known if known.is_file() else folder / TABLE))
         asked = replace(request, boxes=(), box_files=(), continues=False, from_frame=None)
-        return cls(folder, asked, tuple(keyframes), Rows.of(found), record)
+        is_whole = record["status"] == RunStatus.COMPLETE
+        covered = None if is_whole else 1 + max((frame.frame_index for frame in found.frames), default=-1)
+        with translated(FormatError, "says nothing of its targets that can be read", where=folder / RECORD):
+            tracked = _targets_of(record)
+        return cls(folder, asked, keyframes, Rows.of(found), record, tracked or keyframes, covered)
 
     def request_for(self, now: TrackRequest) -> TrackRequest:
         """Return the request of this run, with what the person says now.
@@ -130,6 +138,16 @@ class EarlierRun:
         used = (self.record.get("weights") or {}).get("sha256")
         if used not in (None, weights_sha256):
             _log.warning("%s: made with other weights; what is not tracked again stays as it is", self.folder)
+
+
+def _targets_of(record: Mapping[str, Any]) -> tuple[Keyframe, ...]:
+    """Return the keyframes with which the rows of a run were found."""
+    return tuple(
+        TargetStart(Box(**said["box"]), said["target_id"], said["frame_index"], back=said.get("back", True))
+        if "box" in said
+        else Absence(said["target_id"], said["frame_index"], said["until"])
+        for said in (record.get("configuration") or {}).get("targets") or ()
+    )
 
 
 def settled(earlier: Sequence[Keyframe], request: TrackRequest) -> tuple[Keyframe, ...]:
@@ -223,7 +241,12 @@ class Retracking:
         segments = segments_of(keyframes)
         if earlier is None:
             return cls(tuple(segments), Rows(), two_way)
-        before = segments_of(earlier.keyframes)
-        stay = [segment for segment in segments if any(map(segment.is_part_of, before))]
+        before, covered = segments_of(earlier.tracked), earlier.covered
+        stay = [
+            segment
+            for segment in segments
+            if any(map(segment.is_part_of, before))
+            and (covered is None or (segment.end is not None and segment.end <= covered))
+        ]
         changed = [segment for segment in segments if segment not in stay]
         return cls(tuple(changed), earlier.rows.kept(stay), two_way)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
-from dmtrack.boxes.results import RecordingResults
+from dmtrack.boxes.results import FrameBoxes, RecordingResults
 from dmtrack.errors import BoxError, ConfigError, DmtrackError, InputError
 from dmtrack.geometry.box import Box
 from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
@@ -59,6 +59,14 @@ class Rows:
             for target in frame.targets:
                 rows.boxes[frame.frame_index][target.target_id] = target
         return rows
+
+    def results(self, name: str) -> RecordingResults:
+        """Return the rows as results of a recording."""
+        frames = (
+            FrameBoxes(index, tuple(self.boxes[index][target_id] for target_id in sorted(self.boxes[index])))
+            for index in sorted(self.boxes)
+        )
+        return RecordingResults(name, tuple(frames))
 
     def kept(self, segments: Iterable[Segment]) -> Rows:
         """Return the rows of some segments."""

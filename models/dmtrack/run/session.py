@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -14,7 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dmtrack.atomic import inputs_kept, write_atomically
+from dmtrack.atomic import inputs_kept, os_errors_translated, part_path, write_atomically
 from dmtrack.boxes.formats import ResultFormat
 from dmtrack.boxes.keyframes import KEYFRAMES, keyframes_text
 from dmtrack.boxes.reading import MOT, TABLE
@@ -87,6 +88,7 @@ class TrackRun:
         expected_frames: How many frames are expected, from what the container claims.
         retracking: What is tracked from keyframe to keyframe before anything is written; None: the recording
             is followed from its start in one go.
+        earlier: Results that are gone on with; they stay until the new ones are whole.
         score: Mean confidence so far.
     """
 
@@ -100,6 +102,7 @@ class TrackRun:
     record: RunRecord
     expected_frames: int | None
     retracking: Retracking | None = None
+    earlier: EarlierRun | None = None
     score: ScoreMean = field(default_factory=ScoreMean)
 
     def execute(
@@ -121,16 +124,26 @@ class TrackRun:
             InputError: The recording is damaged beyond use.
             OutputError: A result could not be written.
         """
+        with self._written_to() as folder:
+            self._execute(folder, self.retrack(on_frame, is_over), on_frame, is_over, viewer)
+
+    def _execute(
+        self,
+        folder: Path,
+        rows: Rows | None,
+        on_frame: OnFrame,
+        is_over: Callable[[], bool],
+        viewer: Sink | None,
+    ) -> None:
         from dmtrack.run.pipeline import track_pairs  # imports torch; loaded by now
 
-        rows = self._retracked(on_frame, is_over)
         # Live streams have threads of their own, which keep what is fresh and drop the rest.
         ahead = None if isinstance(self.pairs, LivePairs) else ReadAhead(self.pairs, self.rest)
         counted = ahead or self.pairs
         stop_after_s = self.request.recovery.stop_when_lost_s
         watch = LostWatch(stop_after_s, [target.target_id for target in self.start.targets])
         recorder = RunRecordSink(
-            self.folder / RECORD,
+            folder / RECORD,
             self.record,
             pair_counts=lambda: counted.counts,
             remarks=lambda: self.pairs.remarks,
@@ -138,13 +151,14 @@ class TrackRun:
         )
         try:
             sinks = SinkGroup(
-                self._sinks(recorder), observers=[recorder] if viewer is None else [recorder, viewer]
+                self._sinks(folder, recorder), observers=[recorder] if viewer is None else [recorder, viewer]
             )
             with sinks, ahead or nullcontext(self.rest) as rest:
                 if isinstance(self.pairs, LivePairs):
                     self.pairs.stop_when(is_over)
                 keyframes = keyframes_text(self.start.keyframes)
-                write_atomically(self.folder / KEYFRAMES, keyframes.encode())
+                if keyframes != self._keyframes_there:
+                    write_atomically(folder / KEYFRAMES, keyframes.encode())
                 tuner, pairs = self._tuner(), chain([self.first], rest)
                 results = (
                     track_pairs(pairs, self.loaded.tracker, self.start.targets)
@@ -168,8 +182,16 @@ class TrackRun:
         finally:
             self.record = recorder.record
 
-    def _retracked(self, on_frame: OnFrame, is_over: Callable[[], bool]) -> Rows | None:
-        """Track from keyframe to keyframe; nothing is written, and what is there stays if it is stopped."""
+    def retrack(self, on_frame: OnFrame, is_over: Callable[[], bool] = lambda: False) -> Rows | None:
+        """Track from keyframe to keyframe; nothing is written. What was tracked is not tracked again.
+
+        Returns:
+            All rows; None where there is nothing to track before the rest.
+
+        Raises:
+            KeyboardInterrupt: The person stopped it.
+            InputError: The recording is damaged beyond use, or a keyframe lies outside of it.
+        """
         if self.retracking is None:
             return None
 
@@ -178,13 +200,42 @@ class TrackRun:
             if is_over():
                 raise KeyboardInterrupt
 
-        return self.retracking.track(opener(self.request, self.pairs), self.loaded.tracker, on_tracked)
+        rows = self.retracking.track(opener(self.request, self.pairs), self.loaded.tracker, on_tracked)
+        self.retracking = replace(self.retracking, segments=())
+        return rows
+
+    @contextlib.contextmanager
+    def _written_to(self) -> Iterator[Path]:
+        """Yield the folder to write to; earlier results are replaced only when the new ones are whole."""
+        if self.earlier is None:
+            yield self.folder
+            return
+        scratch = part_path(self.folder / "results")
+        with os_errors_translated(scratch):
+            shutil.rmtree(scratch, ignore_errors=True)
+            scratch.mkdir()
+        try:
+            yield scratch
+            with os_errors_translated(self.folder):
+                for name in self.request.output.names:  # the record, which speaks for the others, last
+                    if (scratch / name).is_file():
+                        (scratch / name).replace(self.folder / name)
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
 
     @property
     def files(self) -> list[Path]:
         """The results that are there."""
         paths = [self.folder / name for name in (*self.record.outputs, RECORD)]
         return [path for path in paths if path.is_file()]
+
+    @property
+    def _keyframes_there(self) -> str | None:
+        """What `keyframes.csv` says that is gone on with; whoever writes to it meanwhile is right."""
+        earlier = self.earlier
+        if earlier is None or earlier.folder != self.folder or not (self.folder / KEYFRAMES).is_file():
+            return None
+        return keyframes_text(earlier.keyframes)
 
     def _tuner(self) -> ThreadTuner | None:
         """Return what finds out the number of threads, where torch runs on a CPU and nobody gave one."""
@@ -207,13 +258,13 @@ class TrackRun:
             return {}
         return {"uncertain below": config.uncertain_score, "found again from": config.found_score}
 
-    def _sinks(self, recorder: RunRecordSink) -> list[Sink]:
+    def _sinks(self, folder: Path, recorder: RunRecordSink) -> list[Sink]:
         output = self.request.output
         try:
             sinks: list[Sink] = [
-                BoxSink(self.folder / MOT, ResultFormat.MOT, overwrite=output.overwrite, mot=output.mot),
-                BoxSink(self.folder / TABLE, ResultFormat.CSV, overwrite=output.overwrite),
-                ScorePlotSink(self.folder / SCORES, self._thresholds(), overwrite=output.overwrite),
+                BoxSink(folder / MOT, ResultFormat.MOT, overwrite=output.overwrite, mot=output.mot),
+                BoxSink(folder / TABLE, ResultFormat.CSV, overwrite=output.overwrite),
+                ScorePlotSink(folder / SCORES, self._thresholds(), overwrite=output.overwrite),
             ]
         except OutputError as error:
             recorder.__exit__(type(error), error, error.__traceback__)
@@ -221,7 +272,7 @@ class TrackRun:
         layout = output.video_layout
         if layout is not None:
             gpu = self.request.pairing.gpu
-            video = VideoSink(self.folder / VIDEO, layout, overwrite=output.overwrite, gpu=gpu)
+            video = VideoSink(folder / VIDEO, layout, overwrite=output.overwrite, gpu=gpu)
             video.show_as(self.pairs.rgb_info)
             recorder.video_encoder = lambda: video.encoder
             sinks.append(BackgroundSink(video))
@@ -247,12 +298,19 @@ def track_to_folder(request: TrackRequest, on_frame: OnFrame = lambda _: None) -
 
 
 @contextlib.contextmanager
-def prepared_run(request: TrackRequest, draw: Draw | None = None) -> Iterator[TrackRun]:
+def prepared_run(
+    request: TrackRequest,
+    draw: Draw | None = None,
+    earlier: EarlierRun | None = None,
+    loaded: LoadedTracker | None = None,
+) -> Iterator[TrackRun]:
     """Open and check everything a run needs, the quick things first; nothing is tracked yet.
 
     Args:
         request: What to track, how, and what to write.
         draw: Lets a person draw the boxes that are `DRAWN`.
+        earlier: What is gone on with; None: what the request names, if anything.
+        loaded: The tracker; None loads it.
 
     Raises:
         InputError: A stream, a box or a ground-truth file cannot be used.
@@ -260,11 +318,10 @@ def prepared_run(request: TrackRequest, draw: Draw | None = None) -> Iterator[Tr
         CheckpointError: The weights are missing, damaged or for something else.
         OutputError: A result exists, or the folder cannot be written to.
     """
-    earlier = None
-    if request.continues:
+    if earlier is None and request.continues:
         earlier = EarlierRun.read(Path(request.rgb))
         request = earlier.request_for(request)
-    elif request.from_frame is not None:
+    elif earlier is None and request.from_frame is not None:
         raise ConfigError(
             "is for results that are gone on with", where="--from", hint="give --continue as well"
         )
@@ -277,7 +334,7 @@ def prepared_run(request: TrackRequest, draw: Draw | None = None) -> Iterator[Tr
         first, rest = first_pair(pairs)
         stack.enter_context(inputs_kept(*_inputs(request), *_inputs(named)))
         stack.enter_context(prepared_folder(folder, request.output.names, overwrite=request.output.overwrite))
-        load = functools.cache(lambda: _load(named, pairs))
+        load = functools.cache(lambda: loaded or _load(named, pairs))
         scene = functools.partial(_scene, named, pairs, first, load)
         sequences = () if recording is None else recording.sequences
         if earlier is None:
@@ -311,7 +368,7 @@ def prepared_run(request: TrackRequest, draw: Draw | None = None) -> Iterator[Tr
         record = replace(record, expected_frames=frames)
         if earlier is not None:
             earlier.require_same(record.inputs, loaded.weights.files[-1].sha256)
-        yield TrackRun(named, folder, pairs, first, rest, start, loaded, record, frames, retracking)
+        yield TrackRun(named, folder, pairs, first, rest, start, loaded, record, frames, retracking, earlier)
 
 
 def expected_frames(info: VideoInfo, first: FramePair, end: Position | None) -> int | None:
@@ -436,6 +493,21 @@ def _scene(
 ) -> DrawingScene:
     """Return what to draw on, once everything else that can go wrong has been tried."""
     before()
+    return drawing_scene(request, pairs, first, ids, lowest_frame)
+
+
+def drawing_scene(
+    request: TrackRequest, pairs: PairedSource, first: FramePair, ids: tuple[int, ...], lowest_frame: int
+) -> DrawingScene:
+    """Return what a person draws on.
+
+    Args:
+        request: Says what is opened.
+        pairs: It, opened.
+        first: Its first pair.
+        ids: Of the boxes, in the order of drawing.
+        lowest_frame: The first frame that may be chosen.
+    """
     is_live = isinstance(pairs, LivePairs)
     count = 1 if is_live else expected_frames(pairs.rgb_info, first, request.end)
     rgb = Path(request.rgb)

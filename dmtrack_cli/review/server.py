@@ -1,6 +1,6 @@
-"""One small page on 127.0.0.1 on which the person draws boxes, on this machine or through a tunnel.
+"""One small page on 127.0.0.1 on which a person draws and corrects boxes, here or through a tunnel.
 
-Whoever can open the page could start the tracking, so the address holds a random token, and requests
+Whoever can open the page could change results, so the address holds a random token, and requests
 whose `Host` or `Origin` is another site's are refused: a page from elsewhere that the browser happens to
 show must not reach this one, not even when its name resolves to 127.0.0.1 (DNS rebinding). The names
 alone count, not the port, because `ssh -L` may use another one at its near end.
@@ -8,6 +8,7 @@ alone count, not the port, because `ssh -L` may use another one at its near end.
 
 from __future__ import annotations
 
+import contextlib
 import hmac
 import html
 import json
@@ -19,24 +20,29 @@ import socketserver
 import sys
 import threading
 import webbrowser
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import resources
-from typing import Final, cast
+from typing import Any, Final, Protocol, cast
 
 from rich.text import Text
 
 from dmtrack.errors import DmtrackError
-from dmtrack.run.start_boxes import DrawingScene
-from dmtrack.tracking.start import TargetStart
-from dmtrack_cli.console import Stopped, err
-from dmtrack_cli.interrupt import PromptStop
-from dmtrack_cli.pick.drawing_session import PickSession
-from dmtrack_cli.pick.frames import FrameShelf
+from dmtrack.run.review import OutOfDateError
+from dmtrack_cli.console import err
+from dmtrack_cli.review.frames import FrameShelf
 
 ADDRESS: Final = "127.0.0.1"
 LARGEST_BODY_BYTES: Final = 65_536
+_FILES: Final = {
+    "style.css": "text/css; charset=utf-8",
+    **dict.fromkeys(("main.js", "stage.js", "store.js", "timeline.js"), "text/javascript; charset=utf-8"),
+}
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+)
 _TOKEN_BYTES: Final = 24
 _SOCKET_TIMEOUT_S: Final = 20
 _OWN_HOST: Final = re.compile(r"(127\.0\.0\.1|localhost)(:\d{1,5})?", re.IGNORECASE)
@@ -49,42 +55,57 @@ _HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 
-_log = logging.getLogger("dmtrack.pick")
+_log = logging.getLogger("dmtrack.review")
 
 
-def draw_on_page(
-    scene: DrawingScene, timeout_s: float, *, opens_browser: bool = False
-) -> tuple[TargetStart, ...]:
-    """Serve the page, say where it is, and return the boxes drawn on it.
+Send = Callable[[dict[str, Any]], None]
 
-    Ctrl-C and termination end the wait even where they came ignored, as a shell hands them to what it
-    starts in the background.
+
+class PageSession(Protocol):
+    """What stands behind the page; asked by several threads."""
+
+    @property
+    def name(self) -> str:
+        """What the recording is called."""
+
+    @property
+    def questions(self) -> Collection[str]:
+        """What the page may ask."""
+
+    def setup(self) -> dict[str, Any]:
+        """Return what the page needs to know at once."""
+
+    def touch(self) -> None:
+        """Take note that the person did something."""
+
+    def answer(self, question: str, body: bytes, send: Send) -> None:
+        """Answer one of `questions`.
+
+        Raises:
+            DmtrackError: What to tell the person instead.
+        """
+
+
+@contextlib.contextmanager
+def served(session: PageSession, shelf: FrameShelf, *what_for: str, opens_browser: bool) -> Iterator[None]:
+    """Serve the page while entered, and say where it is.
 
     Args:
-        scene: What is drawn on.
-        timeout_s: How long to wait for the next action.
+        session: Answers.
+        shelf: Has the frames.
+        what_for: What is said before the address, a line each.
         opens_browser: Open the page too, where there is a desktop to open it on.
-
-    Raises:
-        BoxError: Nobody drew anything in time.
-        Stopped: The person cancelled, on the page or with Ctrl-C.
     """
-    shelf = FrameShelf(scene)
-    session = PickSession(scene, timeout_s)
-    with PickServer(session, shelf) as server:
+    with PageServer(session, shelf) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True)
         thread.start()
         try:
-            with PromptStop():
-                _say_where(server, timeout_s)
-                if opens_browser and _has_desktop():
-                    # Aside: a browser of the terminal would hold the program up.
-                    threading.Thread(target=webbrowser.open, args=(server.url,), daemon=True).start()
-                return session.wait()
-        except KeyboardInterrupt:
-            raise Stopped("no box was drawn, nothing was tracked") from None
+            _say_where(server, *what_for)
+            if opens_browser and _has_desktop():
+                # Aside: a browser of the terminal would hold the program up.
+                threading.Thread(target=webbrowser.open, args=(server.url,), daemon=True).start()
+            yield
         finally:
-            session.cancel()
             server.shutdown()
             thread.join()
             shelf.close()
@@ -95,11 +116,11 @@ def _has_desktop() -> bool:
     return is_always or bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
 
 
-def _say_where(server: PickServer, timeout_s: float) -> None:
+def _say_where(server: PageServer, *what_for: str) -> None:
     """Print the address whatever `--quiet` says: without it nobody could go on."""
     port = server.server_port
     lines = (
-        f"draw the targets in a browser (it waits {timeout_s:g} s for you each time; Ctrl-C stops):",
+        *what_for,
         f"    {server.url}",
         f"from another machine, first: ssh -L {port}:{ADDRESS}:{port} THIS_MACHINE",
     )
@@ -108,17 +129,17 @@ def _say_where(server: PickServer, timeout_s: float) -> None:
     sys.stderr.flush()
 
 
-class PickServer(ThreadingHTTPServer):
+class PageServer(ThreadingHTTPServer):
     """Listens on a free port of 127.0.0.1.
 
     Args:
-        session: Takes the boxes.
+        session: Answers what the page asks.
         shelf: Has the frames.
     """
 
     daemon_threads = True  # browsers open connections in advance and never use them
 
-    def __init__(self, session: PickSession, shelf: FrameShelf) -> None:
+    def __init__(self, session: PageSession, shelf: FrameShelf) -> None:
         self.session = session
         self.shelf = shelf
         self.token = secrets.token_urlsafe(_TOKEN_BYTES)
@@ -155,19 +176,19 @@ class _Handler(BaseHTTPRequestHandler):
     sys_version = ""
 
     def do_GET(self) -> None:
-        """Send the page, or a frame."""
+        """Send the page, one of its files, or a frame."""
         self._answer(self._get)
 
     def do_POST(self) -> None:
-        """Take boxes, a sign of life, or the wish to cancel."""
+        """Answer what the page asks."""
         self._answer(self._post)
 
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing: the first line of a request holds the token."""
 
     @property
-    def _picking(self) -> PickServer:
-        return cast(PickServer, self.server)
+    def _page(self) -> PageServer:
+        return cast(PageServer, self.server)
 
     def _answer(self, action: Callable[[str, bytes], None]) -> None:
         try:
@@ -177,6 +198,8 @@ class _Handler(BaseHTTPRequestHandler):
             action(path, body)
         except _Refused as refused:
             self._send_json(refused.status, {"error": str(refused)})
+        except OutOfDateError as error:
+            self._send_json(HTTPStatus.CONFLICT, {"error": str(error)})
         except DmtrackError as error:
             self._send_json(HTTPStatus.BAD_REQUEST, {"error": str(error)})
 
@@ -200,7 +223,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _path_behind_token(self) -> str:
         token, _, path = self.path.removeprefix("/").partition("/")
-        if not hmac.compare_digest(token.encode(), self._picking.token.encode()):
+        if not hmac.compare_digest(token.encode(), self._page.token.encode()):
             raise _Refused(HTTPStatus.FORBIDDEN, "the token in the address is wrong")
         return path
 
@@ -208,46 +231,37 @@ class _Handler(BaseHTTPRequestHandler):
         frame = _FRAME.fullmatch(path)
         if path == "":
             self._send_page()
+        elif path in _FILES:
+            self._send(HTTPStatus.OK, _FILES[path], _page_file(path), {})
         elif frame is None:
             raise _Refused(HTTPStatus.NOT_FOUND, "there is nothing here")
         else:
             self._send_frame(int(frame[1]), frame[2])
 
     def _post(self, path: str, body: bytes) -> None:
-        session = self._picking.session
+        session = self._page.session
         if self.headers.get_content_type() != "application/json":
             raise _Refused(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "the request is not JSON")
-        if path not in ("submit", "alive", "cancel"):
+        if path not in session.questions:
             raise _Refused(HTTPStatus.NOT_FOUND, "there is nothing here")
         session.touch()
-        # Answered first where the program then goes on, so that the page hears of it.
-        if path == "submit":
-            session.submit(body, self._send_ok)
-        else:
-            self._send_ok()
-        if path == "cancel":
-            session.cancel()
+        session.answer(path, body, lambda values: self._send_json(HTTPStatus.OK, values))
 
     def _send_page(self) -> None:
-        self._picking.session.touch()
-        nonce = secrets.token_urlsafe(16)
-        policy = (
-            f"default-src 'none'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; "
-            "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-        )
-        name = self._picking.session.scene.name
-        page = resources.files("dmtrack_cli.pick").joinpath("page.html").read_text(encoding="utf-8")
-        setup = self._picking.session.setup().replace("<", "\\u003c")
-        for place, text in (("NONCE", nonce), ("NAME", html.escape(name)), ("SETUP", setup)):
+        session = self._page.session
+        session.touch()
+        setup = json.dumps(session.setup()).replace("<", "\\u003c")
+        page = _page_file("index.html").decode()
+        for place, text in (("NAME", html.escape(session.name)), ("SETUP", setup)):
             page = page.replace(f"@@{place}@@", text)
         self._send(
-            HTTPStatus.OK, "text/html; charset=utf-8", page.encode(), {"Content-Security-Policy": policy}
+            HTTPStatus.OK, "text/html; charset=utf-8", page.encode(), {"Content-Security-Policy": _POLICY}
         )
 
     def _send_frame(self, index: int, stream: str) -> None:
-        self._picking.session.touch()
+        self._page.session.touch()
         try:
-            frame = self._picking.shelf.frame(index)
+            frame = self._page.shelf.frame(index)
         except DmtrackError as error:
             raise _Refused(HTTPStatus.NOT_FOUND, str(error)) from None
         picture = frame.rgb if stream == "rgb" else frame.aux
@@ -256,9 +270,6 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(
             HTTPStatus.OK, "image/jpeg", picture, {"X-Frame": str(frame.index), "X-Clock": frame.clock}
         )
-
-    def _send_ok(self) -> None:
-        self._send_json(HTTPStatus.OK, {"ok": True})
 
     def _send_json(self, status: HTTPStatus, values: dict[str, object]) -> None:
         self._send(status, "application/json", json.dumps(values).encode(), {})
@@ -271,3 +282,7 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
         self.wfile.flush()
+
+
+def _page_file(name: str) -> bytes:
+    return resources.files("dmtrack_cli.review").joinpath("page", name).read_bytes()

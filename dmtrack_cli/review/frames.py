@@ -18,7 +18,9 @@ from dmtrack.run.start_boxes import DrawingScene
 from dmtrack.video.frame import FramePair
 from dmtrack.video.pairing import PairedSource
 
-_KEPT: Final = 24
+_KEPT: Final = 160
+_READ_BACK: Final = 24
+"""So many frames before one that lies behind are read with it: the next step is often one back."""
 _READ_ON: Final = 48
 """A frame that is so few frames ahead is read on to; any other one means opening anew."""
 _QUALITY: Final = 92
@@ -76,9 +78,7 @@ class FrameShelf:
         """
         with self._lock:
             if index not in self._shown:
-                self._shown[index] = ShownFrame.of(self._read(index))
-                while len(self._shown) > _KEPT:
-                    self._shown.popitem(last=False)
+                self._keep(index, self._read(index))
             self._shown.move_to_end(index)
             return self._shown[index]
 
@@ -90,13 +90,22 @@ class FrameShelf:
             finally:
                 self._lock.release()
 
+    def _keep(self, index: int, pair: FramePair) -> None:
+        self._shown[index] = ShownFrame.of(pair)
+        while len(self._shown) > _KEPT:
+            self._shown.popitem(last=False)
+
     def _read(self, index: int) -> FramePair:
+        goes_back = self._source is not None and index < self._next
         if self._source is None or not self._next <= index <= self._next + _READ_ON:
             self._close_source()
-            self._source = self._scene.open_at(index)
+            first = max(self._scene.lowest, index - _READ_BACK) if goes_back else index
+            self._source = self._scene.open_at(first)
             self._pairs = iter(self._source)
         try:
-            pair = next(pair for pair in self._pairs if pair.rgb.index >= index)
+            while (pair := next(self._pairs)).rgb.index < index:
+                if goes_back:
+                    self._keep(pair.rgb.index, pair)
         except (DmtrackError, StopIteration) as error:
             self._close_source()
             if isinstance(error, InputError):

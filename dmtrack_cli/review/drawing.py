@@ -1,4 +1,4 @@
-"""`PickSession`: what the web page may say, how it is checked, and waiting for it. No HTTP here."""
+"""`PickSession`: a person draws where targets start, and the program waits for it. No HTTP here."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from dmtrack.geometry.box import Box
 from dmtrack.run.start_boxes import SMALLEST_SIDE_PX, DrawingScene
 from dmtrack.tracking.start import TargetStart
 from dmtrack_cli.console import Stopped
+from dmtrack_cli.interrupt import PromptStop
+from dmtrack_cli.review.frames import FrameShelf
+from dmtrack_cli.review.server import Send, served
 
 _POLL_S: Final = 0.2
 
@@ -27,6 +30,8 @@ class PickSession:
         clock: Seconds.
     """
 
+    questions: Final = ("submit", "alive", "cancel")
+
     def __init__(
         self, scene: DrawingScene, timeout_s: float, clock: Callable[[], float] = time.monotonic
     ) -> None:
@@ -38,22 +43,26 @@ class PickSession:
         self._over = threading.Event()
         self._starts: tuple[TargetStart, ...] = ()
 
-    def setup(self) -> str:
-        """Return JSON of what the page needs to know."""
-        rgb, scene = self.scene.first.rgb, self.scene
-        modality = self.scene.first.modality
-        values = {
-            "width": rgb.width,
-            "height": rgb.height,
-            "aux": None if modality is None else str(modality),
-            "first": rgb.index,
-            "lowest": scene.lowest,
-            "last": scene.last,
-            "ids": scene.ids,
-            "colours": [target_colour(number) for number in range(1, len(PALETTE) + 1)],
-            "smallest": SMALLEST_SIDE_PX,
-        }
-        return json.dumps(values)
+    @property
+    def name(self) -> str:
+        """What the recording is called."""
+        return self.scene.name
+
+    def setup(self) -> dict[str, Any]:
+        """Return what the page needs to know."""
+        return scene_setup(self.scene, "pick")
+
+    def answer(self, question: str, body: bytes, send: Send) -> None:
+        """Take the boxes, a sign of life, or the wish to cancel.
+
+        Answered first where the program then goes on, so that the page hears of it.
+        """
+        if question == "submit":
+            self.submit(body, lambda: send({"ok": True}))
+            return
+        send({"ok": True})
+        if question == "cancel":
+            self.cancel()
 
     def touch(self) -> None:
         """Take note that the person did something: the time to wait begins anew."""
@@ -104,10 +113,7 @@ class PickSession:
         return self._starts
 
     def _parse(self, body: bytes) -> tuple[TargetStart, ...]:
-        try:
-            values = json.loads(body)
-        except (ValueError, RecursionError):
-            raise FormatError("the request is not JSON") from None
+        values = json_in(body)
         rows = values.get("boxes") if isinstance(values, dict) else None
         if not isinstance(rows, list):
             raise FormatError('the request has no list "boxes"')
@@ -118,23 +124,96 @@ class PickSession:
         return tuple(self._start(number, row) for number, row in enumerate(rows))
 
     def _start(self, number: int, row: object) -> TargetStart:
+        where = f"box {number + 1}"
         if not isinstance(row, dict):
-            raise FormatError(f"box {number + 1} is not an object")
+            raise FormatError(f"{where} is not an object")
         frame = row.get("frame")
         if not isinstance(frame, int) or isinstance(frame, bool) or not self._may_start_at(frame):
-            raise FormatError(f"box {number + 1}: {frame!r} is not a frame of this recording")
-        return self.scene.start(number, Box(*(_side(row, name, number) for name in "xywh")), frame)
+            raise FormatError(f"{where}: {frame!r} is not a frame of this recording")
+        return self.scene.start(number, box_in(row, where), frame)
 
     def _may_start_at(self, frame: int) -> bool:
         last = self.scene.last
         return self.scene.lowest <= frame and (last is None or frame <= last)
 
 
-def _side(row: dict[str, Any], name: str, number: int) -> float:
+def draw_on_page(
+    scene: DrawingScene, timeout_s: float, *, opens_browser: bool = False
+) -> tuple[TargetStart, ...]:
+    """Serve the page, say where it is, and return the boxes drawn on it.
+
+    Ctrl-C and termination end the wait even where they came ignored, as a shell hands them to what it
+    starts in the background.
+
+    Args:
+        scene: What is drawn on.
+        timeout_s: How long to wait for the next action.
+        opens_browser: Open the page too, where there is a desktop to open it on.
+
+    Raises:
+        BoxError: Nobody drew anything in time.
+        Stopped: The person cancelled, on the page or with Ctrl-C.
+    """
+    session = PickSession(scene, timeout_s)
+    what_for = f"draw the targets in a browser (it waits {timeout_s:g} s for you each time; Ctrl-C stops):"
+    try:
+        with PromptStop(), served(session, FrameShelf(scene), what_for, opens_browser=opens_browser):
+            return session.wait()
+    except KeyboardInterrupt:
+        raise Stopped("no box was drawn, nothing was tracked") from None
+    finally:
+        session.cancel()
+
+
+def scene_setup(scene: DrawingScene, mode: str) -> dict[str, Any]:
+    """Return what the page needs to know of a scene.
+
+    Args:
+        scene: It.
+        mode: `pick`: where do targets start; `review`: where are they wrong.
+    """
+    rgb, modality = scene.first.rgb, scene.first.modality
+    return {
+        "mode": mode,
+        "width": rgb.width,
+        "height": rgb.height,
+        "aux": None if modality is None else str(modality),
+        "first": rgb.index,
+        "lowest": scene.lowest,
+        "last": scene.last,
+        "ids": scene.ids,
+        "colours": [target_colour(number) for number in range(1, len(PALETTE) + 1)],
+        "smallest": SMALLEST_SIDE_PX,
+    }
+
+
+def json_in(body: bytes) -> object:
+    """Return the JSON of a request.
+
+    Raises:
+        FormatError: It is none.
+    """
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        raise FormatError("the request is not JSON") from None
+
+
+def box_in(row: dict[str, Any], where: str) -> Box:
+    """Return the box `x, y, w, h` of a JSON object.
+
+    Raises:
+        FormatError: A side is no number.
+        BoxError: It is no box.
+    """
+    return Box(*(_side(row, name, where) for name in "xywh"))
+
+
+def _side(row: dict[str, Any], name: str, where: str) -> float:
     value = row.get(name)
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise FormatError(f"box {number + 1}: {name} is {value!r}, not a number")
+        raise FormatError(f"{where}: {name} is {value!r}, not a number")
     try:
         return float(value)
     except OverflowError:
-        raise FormatError(f"box {number + 1}: {name} is too large") from None
+        raise FormatError(f"{where}: {name} is too large") from None

@@ -1,1 +1,0 @@
-"""Letting the person draw the targets' boxes: on a page in a browser."""

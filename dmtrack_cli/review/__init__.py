@@ -1,0 +1,1 @@
+"""The page on which a person draws and corrects boxes, and its server."""

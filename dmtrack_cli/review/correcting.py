@@ -1,0 +1,162 @@
+"""`ReviewSession`: what the page says of a `Review`, and what it is told. No HTTP here."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from dmtrack.errors import BoxError, FormatError
+from dmtrack.run.review import Edit, Review, ReviewState
+from dmtrack.tracking.edits import (
+    absent_from,
+    looked_for_from,
+    renamed,
+    split,
+    with_box,
+    without_keyframe,
+    without_target,
+)
+from dmtrack.tracking.result import TrackedBox, TrackState
+from dmtrack.tracking.start import Keyframe, TargetStart
+from dmtrack_cli.review.drawing import box_in, json_in, scene_setup
+from dmtrack_cli.review.server import Send
+
+Values = dict[str, Any]
+
+_STATES: Final = [None, *TrackState]
+"""The page gets their places in this list."""
+_MOST_DOUBTS: Final = 50
+_HIGHEST_ID: Final = 999_999
+
+
+class ReviewSession:
+    """Translates between the page and a review.
+
+    Args:
+        review: It.
+    """
+
+    questions: Final = ("state", "rows", "change", "undo", "finish")
+
+    def __init__(self, review: Review) -> None:
+        self._review = review
+        self.finished = threading.Event()
+
+    @property
+    def name(self) -> str:
+        """What the recording is called."""
+        return self._review.scene.name
+
+    def setup(self) -> Values:
+        """Return what the page needs to know."""
+        return scene_setup(self._review.scene, "review") | {"folder": str(self._review.folder)}
+
+    def touch(self) -> None:
+        """Do nothing: nobody waits."""
+
+    def answer(self, question: str, body: bytes, send: Send) -> None:
+        """Answer what the page asks.
+
+        Raises:
+            FormatError: The question is malformed.
+            BoxError: What the person wants makes no sense.
+            OutOfDateError: The page shows something that is no longer so.
+            OutputError: The keyframes cannot be written.
+        """
+        values = json_in(body)
+        if not isinstance(values, dict):
+            raise FormatError("the request is not an object")
+        if question == "rows":
+            version, rows = self._review.rows()
+            send({"version": version, "targets": _columns(rows)})
+        elif question == "finish":
+            send({"ok": True})
+            self.finished.set()
+        else:
+            if question == "change":
+                self._review.change(_whole(values, "revision"), _edit(values))
+            elif question == "undo":
+                self._review.undo(_whole(values, "revision"))
+            send(_state_values(self._review.state(_whole(values, "fresh", 0))))
+
+
+def _edit(values: Values) -> Edit:
+    """Return what a person does.
+
+    Raises:
+        FormatError: It is nothing that can be done.
+    """
+    what = values.get("do")
+    target_id = _whole(values, "id")
+    if not 1 <= target_id <= _HIGHEST_ID:
+        raise BoxError(f"id {target_id} is not between 1 and {_HIGHEST_ID}")
+    if what == "remove":
+        return lambda keys: without_target(keys, target_id)
+    if what == "rename":
+        new_id = _whole(values, "new")
+        if new_id > _HIGHEST_ID:
+            raise BoxError(f"id {new_id} is above {_HIGHEST_ID}")
+        return lambda keys: renamed(keys, target_id, new_id)
+    frame = _whole(values, "frame")
+    if what == "box":
+        box = TargetStart(box_in(values, "the box"), target_id, frame, back=values.get("back") is not False)
+        return lambda keys: with_box(keys, box)
+    if what == "split":
+        new_id, found = _whole(values, "new"), box_in(values, "the box")
+        return lambda keys: split(keys, target_id, frame, new_id, found)
+    simple: dict[object, Callable[..., tuple[Keyframe, ...]]] = {
+        "delete": without_keyframe,
+        "absent": absent_from,
+        "back": looked_for_from,
+    }
+    if not isinstance(what, str) or what not in simple:
+        raise FormatError(f"{what!r} cannot be done")
+    return lambda keys: simple[what](keys, target_id, frame)
+
+
+def _whole(values: Values, name: str, default: int | None = None) -> int:
+    value = values.get(name, default)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**31:
+        raise FormatError(f"{name} is {value!r}, not a whole number from 0 on")
+    return value
+
+
+def _state_values(state: ReviewState) -> Values:
+    progress = state.progress
+    return {
+        "revision": state.revision,
+        "keyframes": [_keyframe_values(key) for key in state.keyframes],
+        "canUndo": state.can_undo,
+        "doubts": [
+            {"id": doubt.target_id, "frame": doubt.frame_index, "reason": doubt.reason}
+            for doubt in state.doubts[:_MOST_DOUBTS]
+        ],
+        "progress": {
+            "phase": progress.phase,
+            "done": progress.done,
+            "total": progress.total,
+            "error": progress.error,
+        },
+        "rows": state.rows_version,
+        "fresh": _columns(state.fresh),
+        "freshCount": state.fresh_count,
+    }
+
+
+def _keyframe_values(key: Keyframe) -> Values:
+    place = {"id": key.target_id, "frame": key.frame_index or 0}
+    if isinstance(key, TargetStart):
+        return place | dict(zip("xywh", key.box.xywh, strict=True)) | {"back": key.back}
+    return place | {"until": key.until}
+
+
+def _columns(rows: Sequence[TrackedBox]) -> dict[int, list[list[float | None]]]:
+    """Return frames, x, y, w, h, scores and numbers of the states of each target."""
+    columns: dict[int, list[list[float | None]]] = {}
+    for row in rows:
+        score = None if row.score is None else round(row.score, 3)
+        place = [row.frame_index, *(round(side, 2) for side in row.box.xywh), score, _STATES.index(row.state)]
+        for column, value in zip(columns.setdefault(row.target_id, [[] for _ in place]), place, strict=True):
+            column.append(value)
+    return columns

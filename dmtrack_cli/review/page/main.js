@@ -1,0 +1,298 @@
+// Puts the parts together: frames, keys, buttons.
+import {ask, Gone, PickStore, ReviewStore} from "./store.js";
+import {Stage} from "./stage.js";
+import {Timeline} from "./timeline.js";
+
+const part = (id) => document.getElementById(id);
+const setup = JSON.parse(part("setup").textContent);
+const isReview = setup.mode === "review";
+document.body.classList.add(setup.mode);
+const store = isReview ? new ReviewStore(setup) : new PickStore(setup);
+const lowest = setup.lowest, last = setup.last ?? Infinity;
+const KEPT = 48, PLAY_MS = 40;
+
+let shown = setup.first, wanted = setup.first, selected = null, adding = false, loading = false, over = false;
+let playing = false, doubtNumber = -1;
+const frames = new Map();  // the last frames that were loaded: pictures and clock
+
+const colour = (id, alpha = 1) => {
+  const [r, g, b] = setup.colours[((id ?? 1) - 1) % setup.colours.length];
+  return `rgba(${r},${g},${b},${alpha})`;
+};
+const say = (text) => { part("message").textContent = text; };
+const nextId = () => isReview && !adding && selected !== null ? selected : store.freeId();
+
+function complain(error) {
+  say(error.message);
+  if (error instanceof Gone && isReview) say("dmtrack was stopped. What you did is kept: start it again, and open its new address.");
+}
+
+// --- what is drawn ---
+
+function shownBoxes() {
+  const boxes = [];
+  for (const id of store.ids) {
+    const here = store.boxAt(id, shown);
+    if (here) {
+      const doubtful = here.state === "lost" || here.state === "uncertain";
+      const score = isReview && here.state !== "init" && !Number.isNaN(here.score) ? ` ${here.score.toFixed(2)}` : "";
+      boxes.push({...here, id, here: true, dashed: doubtful, selected: id === selected, colour: colour(id), label: `${id}${score}`});
+    } else if (!isReview) {
+      const [key] = store.keysOf(id);
+      boxes.push({...key, dashed: true, colour: colour(id, .7), label: `${id} (frame ${key.frame})`});
+    }
+  }
+  return boxes;
+}
+
+const stage = new Stage(setup.aux ? [part("rgb"), part("aux")] : [part("rgb")], setup, {
+  boxes: shownBoxes, say, colour: () => colour(nextId()), busy: () => loading || over,
+  select, change: (id, box) => putBox(id, box), draw: (box) => putBox(nextId(), box)});
+const timeline = new Timeline(part("timeline"), store, (frame, id) => { if (id !== undefined) select(id); show(frame); });
+
+function select(id) {
+  selected = id;
+  adding = false;
+  refresh();
+}
+
+function refresh() {
+  stage.paint();
+  timeline.cursor(wanted, selected);
+  part("boxes").replaceChildren(...store.ids.map(listed));
+  part("undo").disabled = !store.canUndo;
+  part("submit").disabled = store.ids.length === 0;
+  part("submit").textContent = store.ids.length > 1 ? `Track ${store.ids.length} targets` : "Track";
+  for (const id of ["accept", "delete", "absent", "present", "split", "remove", "rename"]) part(id).disabled = selected === null;
+  part("add").disabled = adding;
+}
+
+function listed(id) {
+  const item = document.createElement("li"), box = isReview ? store.boxAt(id, shown) : store.keysOf(id)[0];
+  item.style.borderLeftColor = colour(id);
+  item.classList.toggle("selected", isReview && id === selected);
+  const sides = box && [box.x, box.y, box.w, box.h].map((side) => Math.round(side)).join(",");
+  if (isReview) item.textContent = `${id}: ${box ? `${sides} ${store.keyAt(id, shown) ? "given" : box.state}` : store.isAbsent(id, shown) ? "absent" : "no box"}`;
+  else item.textContent = `${id}: ${sides} from frame ${box.frame}`;
+  item.addEventListener("click", () => select(id));
+  return item;
+}
+
+function progressText({phase, done, total, error}) {
+  if (phase === "failed") return `could not be tracked: ${error}`;
+  if (phase === "idle") return store.ids.length ? `up to date in ${setup.folder}` : "draw a box around each target";
+  return phase === "loading" ? "loading the network" : `${phase}: ${done}${total === null ? "" : ` of ${total}`} frames`;
+}
+
+store.onChange = () => {
+  if (selected === null || !store.ids.includes(selected)) selected = isReview ? store.ids[0] ?? null : null;
+  if (isReview) {
+    part("progress").textContent = progressText(store.progress);
+    timeline.redraw(colour);
+    part("doubts").replaceChildren(...store.doubts.slice(0, 12).map((doubt, number) => {
+      const item = document.createElement("li");
+      item.textContent = `frame ${doubt.frame}, target ${doubt.id}: ${doubt.reason}`;
+      item.addEventListener("click", () => goTo(number));
+      return item;
+    }));
+  }
+  refresh();
+};
+
+// --- frames ---
+
+async function load(frame) {
+  if (!frames.has(frame)) {
+    const loaded = (async () => {
+      const [first, second] = await Promise.all([ask(`frame/${frame}/rgb.jpg`), setup.aux && ask(`frame/${frame}/aux.jpg`)]);
+      const pictures = [await createImageBitmap(await first.blob())];
+      if (second) pictures.push(await createImageBitmap(await second.blob()));
+      return {pictures, index: Number(first.headers.get("X-Frame")), clock: first.headers.get("X-Clock")};
+    })();
+    loaded.catch(() => frames.delete(frame));
+    frames.set(frame, loaded);
+    while (frames.size > KEPT) frames.delete(frames.keys().next().value);
+  }
+  return frames.get(frame);
+}
+
+async function show(frame) {
+  wanted = Math.min(Math.max(Math.round(frame) || 0, lowest), last);
+  part("slider").value = part("number").value = wanted;
+  timeline.cursor(wanted, selected);
+  if (loading) return;
+  loading = true;
+  let target = null;
+  try {
+    while (target !== wanted) {
+      const isOn = target === null ? wanted > shown : wanted > target;
+      target = wanted;
+      const {pictures, index, clock} = await load(target);
+      shown = index;
+      stage.pictures = pictures;
+      stage.drag = null;
+      part("clock").textContent = clock;
+      say("");
+      refresh();
+      if (isOn && target < last) load(target + 1).catch(() => {});
+    }
+  } catch (error) {
+    complain(error);
+    playing = false;
+  }
+  wanted = shown;
+  loading = false;
+  part("slider").value = part("number").value = shown;
+  timeline.cursor(shown, selected);
+}
+
+async function play() {
+  playing = !playing;
+  part("play").textContent = playing ? "Pause" : "Play";
+  while (playing && shown < last) {
+    const next = performance.now() + PLAY_MS;
+    await show(shown + 1);
+    await new Promise((done) => setTimeout(done, Math.max(0, next - performance.now())));
+  }
+  playing = false;
+  part("play").textContent = "Play";
+}
+
+function goTo(number) {
+  if (!store.doubts.length) { say("there is no place that looks doubtful"); return; }
+  doubtNumber = number % store.doubts.length;
+  const {id, frame, reason} = store.doubts[doubtNumber];
+  select(id);
+  show(frame).then(() => say(`target ${id}: ${reason}`));
+}
+
+// --- what the person does ---
+
+async function act(action) {
+  try {
+    await store.act(action);
+    say("");
+  } catch (error) { complain(error); }
+}
+
+function putBox(id, box) {
+  if (id === undefined) { say(`${setup.ids.length} targets are the limit`); return; }
+  if (isReview) selected = id;
+  adding = false;
+  doubtNumber = -1;
+  act({do: "box", id, frame: shown, ...box, ...(isReview ? {back: part("both").checked} : {})});
+}
+
+function accept() {
+  const box = selected === null ? null : store.boxAt(selected, shown);
+  if (!box) { say("there is no box here: draw it"); return; }
+  putBox(selected, {x: box.x, y: box.y, w: box.w, h: box.h});
+}
+
+const onSelected = (what, more = () => ({})) => () => {
+  if (selected !== null) act({do: what, id: selected, frame: shown, ...more()});
+};
+
+function split() {
+  const box = selected === null ? null : store.boxAt(selected, shown);
+  if (!box) { say("there is no box here"); return; }
+  const made = store.freeId();
+  act({do: "split", id: selected, frame: shown, new: made, x: box.x, y: box.y, w: box.w, h: box.h}).then(() => select(made));
+}
+
+function rename() {
+  const made = part("newid").valueAsNumber;
+  if (!(made >= 1)) { say("which id? Write it beside the button"); return; }
+  act({do: "rename", id: selected, new: made}).then(() => select(made));
+}
+
+function undo() {
+  if (stage.drag) { stage.drop(); return; }
+  store.undo().then(() => say(""), complain);
+}
+
+function end(text) {
+  over = true;
+  playing = false;
+  const note = document.createElement("h1");
+  note.id = "end";
+  note.textContent = text;
+  document.body.replaceChildren(note);
+}
+
+async function submit() {
+  if (over) return;
+  if (!store.ids.length) { say("no box yet: drag from one corner of a target to the opposite one"); return; }
+  try {
+    await ask("submit", {boxes: store.keyframes.map(({frame, x, y, w, h}) => ({frame, x, y, w, h}))});
+    end("Tracking has begun. This page is no longer needed.");
+  } catch (error) { say(error.message); }
+}
+
+const leave = (question, text) => () => ask(question, {}).then(() => end(text), complain);
+
+const buttons = {
+  submit, undo, play, accept, split, rename,
+  cancel: leave("cancel", "Cancelled. Nothing is tracked."),
+  finish: leave("finish", "Everything is kept. This page is no longer needed."),
+  delete: onSelected("delete"), absent: onSelected("absent"), present: onSelected("back"), remove: onSelected("remove"),
+  add: () => { adding = true; refresh(); say("draw the new target"); },
+  back10: () => show(wanted - 10), back: () => show(wanted - 1), on: () => show(wanted + 1), on10: () => show(wanted + 10),
+};
+for (const [id, action] of Object.entries(buttons)) part(id).addEventListener("click", action);
+part("slider").addEventListener("input", (event) => show(event.target.valueAsNumber));
+part("number").addEventListener("change", (event) => show(event.target.valueAsNumber));
+
+const keys = {
+  ArrowLeft: (event) => show(wanted - (event.shiftKey ? 10 : 1)),
+  ArrowRight: (event) => show(wanted + (event.shiftKey ? 10 : 1)),
+  Home: () => show(lowest), End: () => show(last === Infinity ? shown : last),
+  Escape: () => { adding = false; stage.drop(); refresh(); }, u: undo, 0: () => stage.whole(), " ": play,
+  ...(isReview ? {Enter: accept, Delete: buttons.delete, Backspace: buttons.delete, n: () => goTo(doubtNumber + 1),
+    m: buttons.absent, b: buttons.present, a: buttons.add} : {Enter: submit}),
+};
+document.addEventListener("keydown", (event) => {
+  if (over || event.target.type === "number") return;
+  const isUndo = event.key === "z" && (event.ctrlKey || event.metaKey);
+  const action = isUndo ? undo : keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
+  const isButton = event.target.tagName === "BUTTON" && (event.key === "Enter" || event.key === " ");
+  if (!action || isButton || (!isUndo && (event.ctrlKey || event.metaKey || event.altKey))) return;
+  event.preventDefault();
+  action(event);
+});
+addEventListener("resize", () => { stage.fit(); if (isReview) timeline.redraw(colour); refresh(); });
+
+// --- the beginning ---
+
+if (setup.aux) {
+  part("second").hidden = false;
+  part("second").lastElementChild.textContent = setup.aux;
+}
+for (const input of [part("slider"), part("number")]) {
+  input.min = lowest;
+  if (setup.last !== null) input.max = setup.last;
+  input.value = setup.first;
+}
+part("slider").hidden = setup.last === null;
+part("what").textContent = isReview ? "Put boxes right where they are wrong." : "Drag a box around each target, on either picture.";
+part("help").textContent = isReview ?
+  "space: play · arrows: frames (Shift: 10) · n: next doubtful place · Enter: the box is right · Delete: take the keyframe away · m: absent · b: back · a: new target · Ctrl-Z: undo · wheel: zoom · Shift and drag: move · 0: whole picture" :
+  "Enter: track · u: undo · arrows: frames · wheel: zoom · Esc: drop the drag";
+
+async function follow() {
+  while (!over) {
+    try {
+      await store.poll();
+      if (store.progress.phase === "failed") say(progressText(store.progress));
+    } catch (error) {
+      complain(error);
+    }
+    const isBusy = !["idle", "failed"].includes(store.progress.phase);
+    await new Promise((done) => setTimeout(done, isBusy ? 400 : 1500));
+  }
+}
+
+stage.fit();
+show(setup.first);
+if (isReview) follow();
+else store.onChange();

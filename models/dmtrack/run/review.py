@@ -1,0 +1,353 @@
+"""`Review`: a recording that a person puts right: kept at once, and tracked in the background.
+
+Its keyframes are its only state, and each change of them is written to `keyframes.csv` before it is
+acknowledged. A thread tracks what depends on the change, and writes the folder as `dmtrack track --continue`
+would. It can be stopped at any moment: what is left is found when the folder is opened the next time.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from dmtrack.atomic import inputs_kept, make_folder, write_atomically
+from dmtrack.boxes.doubts import Doubt, doubtful_places
+from dmtrack.boxes.keyframes import KEYFRAMES, keyframes_text, read_keyframes
+from dmtrack.boxes.results import RecordingResults
+from dmtrack.errors import BoxError, ConfigError, DmtrackError
+from dmtrack.output.record import RECORD
+from dmtrack.run.corrections import EarlierRun
+from dmtrack.run.request import OutputOptions, TrackRequest
+from dmtrack.run.retracking import Rows
+from dmtrack.run.session import drawing_scene, first_pair, open_inputs, prepared_run, with_streams
+from dmtrack.run.start_boxes import MOST_DRAWN, SMALLEST_SIDE_PX, DrawingScene
+from dmtrack.tracking.edits import Keyframes, settled
+from dmtrack.tracking.result import FrameResult, TrackedBox
+from dmtrack.tracking.start import TargetStart
+
+if TYPE_CHECKING:
+    from dmtrack.run.pipeline import LoadedTracker
+
+_log = logging.getLogger(__name__)
+
+Edit = Callable[[Keyframes], Keyframes]
+"""What a person does: from the keyframes before to those after, see `dmtrack.tracking.edits`."""
+
+MOST_KEYFRAMES: Final = 10_000
+_MOST_KEPT: Final = 1000
+
+
+class OutOfDateError(ConfigError):
+    """Somebody else changed the keyframes meanwhile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What the thread in the background does.
+
+    Attributes:
+        phase: `idle`, `loading`, `tracking`, `writing` or `failed`.
+        done: Frames tracked or written so far.
+        total: How many there will be; None if the recording does not say.
+        error: Why it failed.
+    """
+
+    phase: str = "idle"
+    done: int = 0
+    total: int | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ReviewState:
+    """What a page shows, and how it learns that something is new.
+
+    Attributes:
+        revision: Counts the changes of the keyframes; each change must name the one it was made on.
+        keyframes: What is known of the targets.
+        can_undo: Whether there is something to take back.
+        doubts: Places to look at first, best first.
+        progress: What happens in the background.
+        rows_version: Counts how often all rows became others; then `Review.rows` is to be asked anew.
+        fresh: Rows found since, from the one on that was asked for.
+        fresh_count: How many there are by now.
+    """
+
+    revision: int
+    keyframes: Keyframes
+    can_undo: bool
+    doubts: Sequence[Doubt]
+    progress: Progress
+    rows_version: int
+    fresh: Sequence[TrackedBox]
+    fresh_count: int
+
+
+class Review:
+    """A recording and its results; may be asked by several threads.
+
+    Args:
+        earlier: The results, or a recording without any.
+        scene: Opens the frames.
+    """
+
+    def __init__(self, earlier: EarlierRun, scene: DrawingScene) -> None:
+        self.scene = scene
+        self.folder = earlier.folder
+        self._earlier = earlier
+        self._keyframes = settled(earlier.keyframes)
+        self._history: list[Keyframes] = []
+        self._on_disk = (self.folder / KEYFRAMES).is_file()
+        self._written = "" if earlier.covered is not None else keyframes_text(settled(earlier.tracked))
+        self._revision, self._rows_version = 1, 1
+        self._fresh: list[TrackedBox] = []
+        self._progress = Progress()
+        self._failed_at = 0
+        self._is_closing = False
+        self._loaded: LoadedTracker | None = None
+        self._doubts: Sequence[Doubt] = ()
+        self._changed = threading.Condition()
+        self._thread = threading.Thread(target=self._work, name="retracking", daemon=True)
+        self._find_doubts()
+
+    @classmethod
+    @contextmanager
+    def opened(cls, request: TrackRequest) -> Iterator[Review]:
+        """Open results (their folder stands in the place of the RGB stream), or a recording.
+
+        Raises:
+            InputError: They cannot be read.
+            ConfigError: It is a live stream, or an option contradicts the results.
+            OutputError: The folder of the results cannot be made.
+        """
+        earlier = _earlier_run(request)
+        named, _ = with_streams(earlier.request)
+        with open_inputs(named) as pairs:
+            first, _ = first_pair(pairs)
+            ids = tuple(range(1, MOST_DRAWN + 1))
+            scene = drawing_scene(named, pairs, first, ids, first.rgb.index)
+        with inputs_kept(named.rgb, named.aux):
+            review = cls(earlier, scene)
+            make_folder(review.folder)
+            review._thread.start()
+            try:
+                yield review
+            finally:
+                review.close()
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the results in the folder are not yet those of the keyframes."""
+        with self._changed:
+            return self._is_behind()
+
+    def state(self, fresh_from: int = 0) -> ReviewState:
+        """Return how things stand.
+
+        Args:
+            fresh_from: So many of the fresh rows are known to whoever asks.
+        """
+        with self._changed:
+            return ReviewState(
+                self._revision,
+                self._keyframes,
+                bool(self._history),
+                self._doubts,
+                self._progress,
+                self._rows_version,
+                self._fresh[fresh_from:],
+                len(self._fresh),
+            )
+
+    def rows(self) -> tuple[int, Sequence[TrackedBox]]:
+        """Return the number of the version, and all rows in order of frames and targets."""
+        with self._changed:
+            version, rows = self._rows_version, self._earlier.rows
+        return version, rows.results(self.folder.name).rows
+
+    def change(self, revision: int, edit: Edit) -> int:
+        """Change the keyframes and keep them on disk.
+
+        Args:
+            revision: The one that the person saw.
+            edit: What the person does.
+
+        Returns:
+            The new revision.
+
+        Raises:
+            OutOfDateError: The keyframes are not those that the person saw.
+            BoxError: The change makes no sense; nothing was changed.
+            OutputError: They cannot be written; nothing was changed.
+        """
+        with self._changed:
+            self._require(revision)
+            before, after = self._keyframes, edit(self._keyframes)
+            if after == before:
+                return self._revision
+            self._check(after)
+            self._take(after)
+            self._history = [*self._history[1 - _MOST_KEPT :], before]
+            return self._revision
+
+    def undo(self, revision: int) -> int:
+        """Take the last change back; see `change`.
+
+        Raises:
+            OutOfDateError: The keyframes are not those that the person saw.
+            BoxError: There is none.
+        """
+        with self._changed:
+            self._require(revision)
+            if not self._history:
+                raise BoxError("there is nothing to take back")
+            self._take(self._history[-1])
+            self._history.pop()
+            return self._revision
+
+    def close(self) -> None:
+        """Stop tracking; what was said is on disk."""
+        with self._changed:
+            self._is_closing = True
+            self._changed.notify_all()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def wait(self, timeout_s: float | None = None) -> bool:
+        """Wait until the folder is up to date or nothing more can be done; return whether that came."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._has_work(), timeout_s)
+
+    def _require(self, revision: int) -> None:
+        path = self.folder / KEYFRAMES
+        if self._on_disk and settled(read_keyframes(path)) != self._keyframes:
+            self._history.append(self._keyframes)
+            self._keyframes = settled(read_keyframes(path))
+            self._next()
+        if revision != self._revision:
+            raise OutOfDateError("the keyframes were changed elsewhere", hint="reload this page")
+
+    def _check(self, keyframes: Keyframes) -> None:
+        scene = self.scene
+        if len(keyframes) > MOST_KEYFRAMES:
+            raise BoxError(f"more than {MOST_KEYFRAMES} keyframes are too many")
+        for key in keyframes:
+            if isinstance(key, TargetStart) and key not in self._keyframes:
+                key.box.require_inside(scene.first.rgb.width, scene.first.rgb.height)
+                if min(key.box.w, key.box.h) < SMALLEST_SIDE_PX:
+                    raise BoxError(f"box {key.box} is too small")
+            frame = key.frame_index or 0
+            if frame < scene.lowest or (scene.last is not None and frame > scene.last):
+                raise BoxError(f"{frame} is not a frame of this recording")
+
+    def _take(self, keyframes: Keyframes) -> None:
+        write_atomically(self.folder / KEYFRAMES, keyframes_text(keyframes).encode())
+        self._on_disk = True
+        self._keyframes = keyframes
+        self._next()
+
+    def _next(self) -> None:
+        self._revision += 1
+        self._find_doubts()
+        self._changed.notify_all()
+
+    def _find_doubts(self) -> None:
+        results: RecordingResults = self._earlier.rows.results(self.folder.name)
+        self._doubts = doubtful_places(results, self._keyframes)
+
+    def _is_behind(self) -> bool:
+        has_boxes = any(isinstance(key, TargetStart) for key in self._keyframes)
+        return has_boxes and keyframes_text(self._keyframes) != self._written
+
+    def _has_work(self) -> bool:
+        return self._is_behind() and self._failed_at != self._revision
+
+    def _work(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._is_closing or self._has_work())
+                if self._is_closing:
+                    return
+                keyframes, revision = self._keyframes, self._revision
+                self._progress = Progress("loading")
+            progress = Progress()
+            try:
+                self._retrack(keyframes, revision)
+            except KeyboardInterrupt:  # the keyframes are others by now, or the person leaves
+                pass
+            except DmtrackError as error:
+                progress = Progress("failed", error=str(error))
+            except Exception as error:  # noqa: BLE001 - the thread goes on, and the page says it
+                _log.warning("tracking failed", exc_info=True)
+                progress = Progress("failed", error=f"{type(error).__name__}: {error}")
+            with self._changed:
+                self._progress = progress
+                if progress.phase == "failed":
+                    self._failed_at = revision
+                self._changed.notify_all()
+
+    def _retrack(self, keyframes: Keyframes, revision: int) -> None:
+        def is_over() -> bool:
+            return self._is_closing or self._revision != revision
+
+        def on_tracked(result: FrameResult) -> None:
+            with self._changed:
+                self._fresh += result.targets
+                self._progress = replace(self._progress, done=self._progress.done + 1)
+
+        def is_written() -> bool:
+            with self._changed:
+                self._progress = replace(self._progress, done=self._progress.done + 1)
+            return is_over()
+
+        earlier = replace(self._earlier, keyframes=keyframes)
+        with prepared_run(earlier.request, earlier=earlier, loaded=self._loaded) as run:
+            self._loaded = run.loaded
+            with self._changed:
+                self._progress = Progress("tracking", 0, run.expected_frames)
+            rows = run.retrack(on_tracked, is_over)
+            with self._changed:
+                self._take_rows(replace(earlier, tracked=keyframes, rows=rows or Rows(), covered=None))
+                self._progress = Progress("writing", 0, self._frame_count)
+            run.execute(is_over=is_written)
+        with self._changed:
+            self._written = keyframes_text(keyframes)
+
+    def _take_rows(self, earlier: EarlierRun) -> None:
+        self._earlier = earlier
+        self._rows_version += 1
+        self._fresh = []
+        self._find_doubts()
+
+    @property
+    def _frame_count(self) -> int | None:
+        return None if self.scene.last is None else self.scene.last - self.scene.lowest + 1
+
+
+def _earlier_run(request: TrackRequest) -> EarlierRun:
+    """Return the results that are named, or those of the recording that is named, or none of it yet."""
+    if request.live_addresses is not None:
+        raise ConfigError("a live stream cannot be looked at again", where=str(request.rgb))
+    named = Path(request.rgb)
+    is_results = request.aux is None and (named / RECORD).is_file()
+    folder = named if is_results else request.folder
+    if (folder / RECORD).is_file():
+        earlier = EarlierRun.read(folder)
+        if not is_results and Path(earlier.request.rgb).absolute() != named.absolute():
+            raise ConfigError(
+                f"holds results of {earlier.request.rgb}", where=folder, hint="name another folder: -o DIR"
+            )
+        asked = earlier.request_for(request) if is_results else earlier.request
+    else:
+        known = folder / KEYFRAMES
+        keyframes = tuple(read_keyframes(known)) if known.is_file() else ()
+        earlier = EarlierRun(folder, request, keyframes, Rows(), {}, ())
+        asked = request
+    said = request.output if request.output != OutputOptions() else earlier.request.output
+    output = replace(said, folder=folder, overwrite=True)
+    return replace(earlier, request=replace(asked, boxes=(), box_files=(), continues=False, output=output))

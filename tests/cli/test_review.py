@@ -1,0 +1,291 @@
+"""`dmtrack review`: what a person says is kept at once, and the folder becomes what files make of it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dmtrack.boxes.keyframes import keyframes_text, read_keyframes
+from dmtrack.errors import BoxError, ConfigError
+from dmtrack.geometry.box import Box
+from dmtrack.output.record import read_run_json
+from dmtrack.run import review as reviewing
+from dmtrack.run.request import NetworkOptions, OutputOptions, TrackRequest
+from dmtrack.run.review import OutOfDateError, Review
+from dmtrack.run.session import track_to_folder
+from dmtrack.tracking.edits import absent_from, with_box
+from dmtrack.tracking.start import TargetStart
+from dmtrack_cli.review.correcting import ReviewSession
+from dmtrack_cli.review.frames import FrameShelf
+from dmtrack_cli.review.server import PageServer
+
+Track = Callable[..., Any]
+RIGHT = TargetStart(Box(26, 16, 16, 16), 1, 6)
+BOX = {"do": "box", "id": 1, "frame": 6, "x": 26, "y": 16, "w": 16, "h": 16}
+WAIT_S = 120
+
+
+@pytest.fixture(scope="module")
+def tracked(recording: Any, weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    request = TrackRequest(
+        recording.rgb,
+        recording.thermal,
+        boxes=[(20, 16, 16, 16)],
+        network=NetworkOptions(str(weights)),
+        output=OutputOptions(folder=tmp_path_factory.mktemp("tracked") / "out", no_video=True),
+    )
+    return track_to_folder(request).folder
+
+
+@pytest.fixture
+def results(tracked: Path) -> Path:
+    """Results of one target, without a video."""
+    return Path(shutil.copytree(tracked, "out"))
+
+
+@pytest.fixture
+def opened() -> Iterator[Callable[..., Review]]:
+    with ExitStack() as stack:
+        yield lambda request: stack.enter_context(Review.opened(request))
+
+
+@pytest.fixture
+def idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nothing be tracked in the background, as on a machine that is killed at once."""
+
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Review, "_retrack", stopped)
+    monkeypatch.setattr(Review, "_has_work", lambda _: False)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def boxes(folder: Path) -> list[str]:
+    """The lines of `boxes.csv` without the milliseconds at their end."""
+    return [line.rpartition(",")[0] for line in (folder / "boxes.csv").read_text().splitlines()]
+
+
+def test_corrections_give_what_files_give(results: Path, opened: Track, run_cli: Track) -> None:
+    shutil.copytree(results, "by-files")
+    review = opened(TrackRequest(results))
+    assert not review.is_behind
+    revision = review.change(review.state().revision, lambda keys: with_box(keys, RIGHT))
+    review.change(revision, lambda keys: absent_from(keys, 1, 9))
+    assert review.wait(WAIT_S)
+    state = review.state()
+    assert (state.progress.phase in ("idle", "writing"), state.progress.error) == (True, None)
+    review.close()
+    shutil.copy(results / "keyframes.csv", "by-files/keyframes.csv")
+    outcome = run_cli("track", "--continue", "by-files", "--no-video")
+    assert outcome.code == 0, outcome.err
+    assert boxes(results) == boxes(Path("by-files"))
+    assert (results / "boxes.txt").read_bytes() == Path("by-files/boxes.txt").read_bytes()
+    assert set(files(results)) == set(files(Path("by-files")))
+    assert read_run_json(results / "run.json")["status"] == "complete"
+    assert [int(line.split(",")[0]) for line in boxes(results)[1:]][-1] < 9
+
+
+def test_what_was_said_outlives_the_server(results: Path, opened: Track, idle: None) -> None:
+    before = boxes(results)
+    review = opened(TrackRequest(results))
+    review.change(1, lambda keys: with_box(keys, RIGHT))
+    assert RIGHT in read_keyframes(results / "keyframes.csv"), "before it is acknowledged"
+    assert review.is_behind
+    assert boxes(results) == before
+    again = opened(TrackRequest(results))
+    assert RIGHT in again.state().keyframes
+    assert again.is_behind, "the rows are still those of the first box alone"
+
+
+def test_a_run_that_is_stopped_while_it_writes_leaves_the_results(
+    results: Path, run_cli: Track, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = files(results)
+
+    def stopped(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("dmtrack.run.session.ScoreMean.add", stopped)
+    outcome = run_cli("track", "--continue", results, "--box", "26,16,16,16", "--from", "6", "--no-video")
+    assert outcome.code == 130
+    assert "as they were" in outcome.err
+    assert files(results) == before
+
+
+def test_an_interrupted_run_is_finished(results: Path, run_cli: Track) -> None:
+    whole = boxes(results)
+    record = json.loads((results / "run.json").read_text())
+    (results / "run.json").write_text(json.dumps(record | {"status": "interrupted"}))
+    lines = (results / "boxes.csv").read_text().splitlines(keepends=True)
+    (results / "boxes.csv").write_text("".join(lines[:5]))
+    assert run_cli("track", "--continue", results, "--no-video").code == 0
+    assert len(boxes(results)) == len(whole)
+
+
+def test_two_pages_do_not_overwrite_each_other(results: Path, opened: Track, idle: None) -> None:
+    review = opened(TrackRequest(results))
+    first = review.change(1, lambda keys: with_box(keys, RIGHT))
+    with pytest.raises(OutOfDateError):
+        review.change(1, lambda keys: absent_from(keys, 1, 3))
+    assert review.change(first, lambda keys: absent_from(keys, 1, 8)) == first + 1
+    path = results / "keyframes.csv"
+    path.write_text(keyframes_text([TargetStart(Box(20, 16, 16, 16), 1, 0)]))
+    with pytest.raises(OutOfDateError):  # somebody wrote to the file
+        review.change(first + 1, lambda keys: absent_from(keys, 1, 3))
+    assert len(review.state().keyframes) == 1
+
+
+def test_undo_goes_back_to_the_beginning(results: Path, opened: Track, idle: None) -> None:
+    review = opened(TrackRequest(results))
+    before = (results / "keyframes.csv").read_bytes()
+    revision = review.change(1, lambda keys: with_box(keys, RIGHT))
+    revision = review.change(revision, lambda keys: absent_from(keys, 1, 8))
+    revision = review.undo(review.undo(revision))
+    assert (results / "keyframes.csv").read_bytes() == before
+    assert not review.is_behind
+    with pytest.raises(BoxError, match="nothing to take back"):
+        review.undo(revision)
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        TargetStart(Box(500, 16, 16, 16), 1, 6),
+        TargetStart(Box(20, 16, 1, 16), 1, 6),
+        TargetStart(Box(20, 16, 16, 16), 1, 99),
+    ],
+    ids=["outside", "small", "behind the end"],
+)
+def test_what_cannot_be_is_refused_and_nothing_changes(
+    results: Path, opened: Track, idle: None, box: TargetStart
+) -> None:
+    review, before = opened(TrackRequest(results)), files(results)
+    with pytest.raises(BoxError):
+        review.change(1, lambda keys: with_box(keys, box))
+    assert review.state().revision == 1
+    assert files(results) == before
+
+
+def test_a_recording_without_results(recording: Any, weights: Path, opened: Track) -> None:
+    request = TrackRequest(
+        recording.rgb,
+        recording.thermal,
+        network=NetworkOptions(str(weights)),
+        output=OutputOptions(folder=Path("made"), no_video=True),
+    )
+    review = opened(request)
+    assert review.state().keyframes == ()
+    review.change(1, lambda keys: with_box(keys, TargetStart(Box(20, 16, 16, 16), 1, 2)))
+    assert review.wait(WAIT_S)
+    assert review.state().rows_version == 2
+    assert len(review.rows()[1]) == 10
+    review.close()
+    assert boxes(Path("made"))[1].startswith("2,")
+
+
+def test_results_of_another_recording_are_not_shown(results: Path, recording: Any, opened: Track) -> None:
+    request = TrackRequest(recording.thermal, output=OutputOptions(folder=results))
+    with pytest.raises(ConfigError, match="holds results of"):
+        opened(request)
+
+
+def test_a_defect_in_the_background_is_told(
+    results: Path, opened: Track, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError("in the network")
+
+    monkeypatch.setattr(reviewing, "prepared_run", broken)
+    review = opened(TrackRequest(results))
+    review.change(1, lambda keys: with_box(keys, RIGHT))
+    assert review.wait(WAIT_S)
+    assert "in the network" in review.state().progress.error
+    assert review.is_behind
+
+
+# --- over HTTP ----------------------------------------------------------------------------------
+
+
+Ask = Callable[..., tuple[int, Any]]
+
+
+@pytest.fixture
+def page(results: Path, opened: Track, idle: None) -> Iterator[Ask]:
+    review = opened(TrackRequest(results))
+    shelf = FrameShelf(review.scene)
+    with PageServer(ReviewSession(review), shelf) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.02,))
+        thread.start()
+
+        def ask(question: str, **values: Any) -> tuple[int, Any]:
+            connection = http.client.HTTPConnection("127.0.0.1", server.server_port, timeout=20)
+            body, head = json.dumps(values), {"Content-Type": "application/json"}
+            connection.request("POST", f"/{server.token}/{question}", body, head)
+            answer = connection.getresponse()
+            found = answer.status, json.loads(answer.read())
+            connection.close()
+            return found
+
+        yield ask
+        server.shutdown()
+        thread.join()
+    shelf.close()
+
+
+def test_the_page_is_told_everything(page: Ask) -> None:
+    status, state = page("state")
+    assert status == 200
+    assert state["keyframes"] == [{"id": 1, "frame": 0, "x": 20, "y": 16, "w": 16, "h": 16, "back": True}]
+    assert (state["revision"], state["canUndo"], state["progress"]["phase"]) == (1, False, "idle")
+    _, rows = page("rows")
+    assert rows["version"] == state["rows"]
+    assert rows["targets"]["1"][0] == list(range(12))
+    assert [len(column) for column in rows["targets"]["1"]] == [12] * 7
+
+
+def test_the_page_changes_and_takes_back(page: Ask) -> None:
+    status, state = page("change", revision=1, **BOX)
+    assert (status, len(state["keyframes"]), state["canUndo"]) == (200, 2, True)
+    status, state = page("change", revision=1, **BOX)
+    assert (status, "reload" in state["error"]) == (409, True)
+    _, state = page("undo", revision=2)
+    assert (len(state["keyframes"]), state["revision"]) == (1, 3)
+
+
+def test_bad_changes_are_answered(page: Ask) -> None:
+    for values in (
+        {},
+        {"do": "box"},
+        BOX | {"x": "1"},
+        BOX | {"id": 0},
+        BOX | {"id": 10**9},
+        BOX | {"frame": -1},
+        BOX | {"frame": 12},
+        BOX | {"frame": True},
+        BOX | {"do": ["box"]},
+        BOX | {"do": "format"},
+        {"do": "rename", "id": 1, "new": 0},
+        {"do": "remove", "id": 2},
+        {"do": "delete", "id": 1, "frame": 3},
+    ):
+        status, answer = page("change", revision=1, **values)
+        assert (status, "error" in answer) == (400, True), values
+        assert page("state")[1]["revision"] == 1
+
+
+def test_boxes_are_not_given_on_the_command_line(run_cli: Track, recording: Any) -> None:
+    outcome = run_cli("review", recording.rgb, "--box", "1,2,3,4")
+    assert outcome.code == 4
+    assert "drawn on the page" in outcome.err
