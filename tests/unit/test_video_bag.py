@@ -325,3 +325,48 @@ def test_a_topic_that_cannot_be_read_says_why(tmp_path):
     path = _depth_bag(tmp_path / "x.bag", "Image", "64FC9", bytes(H * W))
     with pytest.raises(DecodeError, match=r"no picture of /depth can be read: .*'64FC9' are not supported"):
         open_source(path, stream=TrackPicker(parse_track("depth")))
+
+
+@pytest.mark.parametrize("storage", ["MCAP", "SQLITE3"])
+@pytest.mark.parametrize("as_folder", [True, False], ids=["folder", "file"])
+def test_recordings_of_ros_2_are_read_as_folders_and_as_files(tmp_path, storage, as_folder):
+    """`ros2 bag record` makes a folder, and each of its files can be sent around alone."""
+    from rosbags.rosbag2 import StoragePlugin
+    from rosbags.rosbag2 import Writer as Ros2Writer
+
+    types = get_typestore(Stores.ROS2_HUMBLE)
+    kind = "sensor_msgs/msg/Image"
+    with Ros2Writer(tmp_path / "bag", version=8, storage_plugin=StoragePlugin[storage]) as writer:
+        topics = {
+            encoding: writer.add_connection(topic, kind, typestore=types)
+            for encoding, topic in (("rgb8", "/camera/color/image_raw"), ("16UC1", "/camera/depth/image_raw"))
+        }
+        for number in range(3):
+            stamp = types.types["builtin_interfaces/msg/Time"](sec=17, nanosec=number * 40_000_000)
+            header = types.types["std_msgs/msg/Header"](stamp=stamp, frame_id="c")
+            for encoding, pixels in (
+                ("rgb8", np.full((H, W, 3), 60 + number, np.uint8)),
+                ("16UC1", np.full((H, W), 1200 + number, np.uint16)),
+            ):
+                message = types.types[kind](
+                    header=header,
+                    height=H,
+                    width=W,
+                    encoding=encoding,
+                    is_bigendian=0,
+                    step=pixels.strides[0],
+                    data=pixels.view(np.uint8).reshape(-1),
+                )
+                writer.write(topics[encoding], 17 * 10**9 + number, types.serialize_cdr(message, kind))
+    path = tmp_path / "bag"
+    if not as_folder:
+        path = next(one for one in path.iterdir() if one.suffix != ".yaml")
+    with open_pair(path, path) as source:
+        pairs = list(source)
+    assert source.modality is Modality.DEPTH
+    assert [(int(pair.rgb.pixels[0, 0, 0]), int(pair.aux.pixels[0, 0])) for pair in pairs] == [
+        (60, 1200),
+        (61, 1201),
+        (62, 1202),
+    ]
+    assert [pair.rgb.time_s for pair in pairs] == [17, 17 + Fraction(1, 25), 17 + Fraction(2, 25)]

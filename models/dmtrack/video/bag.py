@@ -1,7 +1,8 @@
 """`BagReader`: one picture topic of a ROS bag, as RealSense cameras and robots record them.
 
-ROS 1 (`.bag`, which RealSense recorders before 2.57 write) and ROS 2 with SQLite (`.db3`, which later ones
-write). Reading needs the optional library `rosbags`; no camera maker's library is needed.
+ROS 1 (`.bag`, which RealSense recorders before 2.57 write) and ROS 2 (`.db3`, which later ones write,
+`.mcap`, and the folder that `ros2 bag record` makes). Reading needs the optional library `rosbags`; no
+camera maker's library is needed.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ from dmtrack.video.position import Position
 from dmtrack.video.source import FrameSource
 from dmtrack.video.track_choice import TrackChoice, TrackInfo, TrackPicker, kind_of_track
 
-BAG_SUFFIXES: Final = frozenset({".bag", ".db3"})
+_SUFFIXES: Final = frozenset({".bag", ".db3", ".mcap"})
+_FOLDER_RECORD: Final = "metadata.yaml"
+"""What `ros2 bag record` writes beside its files; they are one recording."""
 MAX_CONSECUTIVE_DAMAGED: Final = 100
 _PICTURE_TYPES: Final = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
 _NS_PER_S: Final = 1_000_000_000
@@ -59,6 +62,15 @@ _GREY: Final = {
 }
 
 
+def is_bag(path: Path) -> bool:
+    """Return whether a path is a bag by its name: a file of one, or a folder that ROS 2 recorded."""
+    if not path.is_dir():
+        return path.suffix.lower() in _SUFFIXES
+    return (path / _FOLDER_RECORD).is_file() and any(
+        one.suffix in (".db3", ".mcap") for one in path.iterdir()
+    )
+
+
 class BagReader(FrameSource):
     """The pictures of one topic, read once from front to back.
 
@@ -67,7 +79,7 @@ class BagReader(FrameSource):
     and counted.
 
     Args:
-        path: A `.bag` or `.db3` file.
+        path: A `.bag`, `.db3` or `.mcap` file, or the folder of a ROS 2 bag.
         stream: Which picture topic, counted from 0 in the order of the file, or how to pick it.
 
     Raises:

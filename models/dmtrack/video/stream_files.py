@@ -11,7 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from dmtrack.errors import ConfigError, VideoError, translated
-from dmtrack.video.bag import BAG_SUFFIXES, BagReader
+from dmtrack.video.bag import BagReader, is_bag
 from dmtrack.video.events.event_options import EventOptions
 from dmtrack.video.events.event_reader import is_event_file
 from dmtrack.video.events.event_source import EventSource
@@ -61,13 +61,15 @@ def open_source(
     path = Path(path)
     with translated(VideoError, "cannot be opened", where=path):
         if path.is_dir():
+            if is_bag(path):
+                return BagReader(path, stream=stream)
             return FolderReader(path, frame_rate=folder_rate, start_s=folder_start_s, is_beside=is_beside)
         _require_video_file(path)
         if path.suffix.lower() in IMAGE_SUFFIXES:
             return FolderReader(path, frame_rate=folder_rate, start_s=folder_start_s)
         if is_event_file(path):
             return EventSource(path, events, like=like, frame_rate=folder_rate)
-        if path.suffix.lower() in BAG_SUFFIXES:
+        if is_bag(path):
             return BagReader(path, stream=stream)
         return VideoReader(path, stream=stream, threads=threads, gpu=gpu)
 
@@ -123,7 +125,7 @@ def open_streams(rgb: Path, aux: Path, options: PairingOptions) -> StreamPair:
 
 
 def _is_pictures(path: Path) -> bool:
-    return path.is_dir() or path.suffix.lower() in IMAGE_SUFFIXES
+    return (path.is_dir() and not is_bag(path)) or path.suffix.lower() in IMAGE_SUFFIXES
 
 
 def open_stream(path: Path, options: PairingOptions) -> FrameSource:
