@@ -252,3 +252,25 @@ def test_a_unit_is_told_however_the_events_come(
     assert len(batch) == events
     assert f"Times are taken as {unit} " in " ".join(notes)
     assert abs(int(batch.t[-1] - batch.t[0]) - int(t[-1] - t[0])) <= 2
+
+
+@pytest.mark.parametrize("heading", ["t,x,y,p\n", ""], ids=["names", "numbers"])
+def test_the_mark_that_spreadsheets_put_before_text(heading: str, tmp_path: Path) -> None:
+    rows = "".join(f"{1000 * n},{n * 7 % 64},{n * 5 % 48},{n % 2}\n" for n in range(200))
+    path = tmp_path / "e.csv"
+    path.write_text(heading + rows, encoding="utf-8-sig")
+    with open_events(path) as reader:
+        events = [event for batch in reader for event in batch.t]
+    assert len(events) == 200
+
+
+@pytest.mark.parametrize("order", [(0, 1, 2, 3), (1, 2, 0, 3), (1, 2, 3, 0)], ids=["txyp", "xytp", "xypt"])
+def test_the_column_with_fractions_is_time_however_short_the_recording(order: Any, tmp_path: Path) -> None:
+    """Coordinates of a moving thing rise as well, and further than seconds do."""
+    path = tmp_path / "e.txt"
+    columns = [(f"{n / 1000:.6f}", str(n), str(n * 5 % 48), str(n % 2)) for n in range(60)]
+    path.write_text("".join(" ".join(row[i] for i in order) + "\n" for row in columns))
+    with open_events(path) as reader:
+        batches = list(reader)
+    assert [int(t) for batch in batches for t in batch.t] == [1000 * n for n in range(60)]
+    assert [int(x) for batch in batches for x in batch.x] == list(range(60))

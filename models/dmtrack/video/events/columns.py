@@ -168,8 +168,8 @@ def _coordinate(values: Numbers) -> npt.NDArray[np.uint16]:
 def _guessed_order(columns: Sequence[Numbers]) -> dict[str, int]:
     """Tell which of four columns is which.
 
-    Time never falls and ends highest; polarity has at most two values, 0 or -1 and 1. Of the two that
-    are left, x comes first.
+    Time never falls, has fractions if anything has, and ends highest; polarity has at most two values, 0 or
+    -1 and 1. Of the two that are left, x comes first.
     """
     if len(columns) != 4:
         raise FormatError(f"{len(columns)} columns", hint="four are needed, or their order: --columns txyp")
@@ -181,7 +181,8 @@ def _guessed_order(columns: Sequence[Numbers]) -> dict[str, int]:
     }
     if len(polarity) != 1 or not spans:
         raise FormatError("which column is which cannot be told", hint="say it, such as --columns txyp")
-    time = max(spans, key=spans.__getitem__)
+    fractions = [place for place in spans if bool((columns[place] % 1 != 0).any())]
+    time = max(fractions or spans, key=spans.__getitem__)
     x, y = (place for place in range(4) if place not in (time, polarity[0]))
     return {"t": time, "x": x, "y": y, "p": polarity[0]}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from codecs import BOM_UTF8
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -74,14 +75,15 @@ def open_text(path: Path, options: EventOptions) -> OpenedEvents:
 
 def looks_like_table(head: bytes) -> bool:
     """Return whether the first bytes of a file can be those of a table: numbers, names or remarks."""
-    first = head.lstrip().partition(b"\n")[0].strip()
+    first = head.removeprefix(BOM_UTF8).lstrip().partition(b"\n")[0].strip()
     return re.match(rb"[-+.#%]*\s*\d|[#%]", first) is not None or _names_in(first) is not None
 
 
 def _heading(sample: bytes, *, has_order: bool) -> _Heading:
     """Read what stands above the numbers; a line of unknown words is passed over if the order is known."""
-    end, names, size = 0, None, None
-    for line in sample.splitlines(keepends=True):
+    begin = end = len(BOM_UTF8) if sample.startswith(BOM_UTF8) else 0  # spreadsheets write one
+    names, size = None, None
+    for line in sample[begin:].splitlines(keepends=True):
         text = line.strip()
         fields = text.translate(_SEPARATORS).split()
         if len(fields) == 2 and all(re.fullmatch(rb"\d{1,5}", field) for field in fields):
@@ -90,7 +92,7 @@ def _heading(sample: bytes, *, has_order: bool) -> _Heading:
             names = names or _names_in(text.lstrip(b"#% "))
         elif _NUMBER.fullmatch(fields[0]):
             return _Heading(end, names, size)
-        elif names is None and (names := _names_in(text)) is None and not (has_order and end == 0):
+        elif names is None and (names := _names_in(text)) is None and not (has_order and end == begin):
             break
         end += len(line)
     raise FormatError(
