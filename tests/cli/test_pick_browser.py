@@ -50,7 +50,7 @@ class Page:
     def wait_for(self, name: str, text: str) -> None:
         from selenium.webdriver.support.ui import WebDriverWait
 
-        WebDriverWait(self.driver, 90).until(lambda _: text in self.part(name).text)
+        WebDriverWait(self.driver, 240).until(lambda _: text in self.part(name).text)
 
     def drag(self, stream: str, start: tuple[int, int], end: tuple[int, int]) -> None:
         """Drag on the picture of a stream, in pixels of the frame (96 x 64)."""
@@ -227,8 +227,9 @@ def test_targets_are_added_split_joined_and_taken_away(results: Path, browser: A
         page.drag("rgb", (60, 40), (76, 56))
         wait_until(lambda: ids() == [1, 2])
         page.go_to(4)
-        page.press("\ue007")  # Enter: the box shown is right, once there is one
-        page.wait_for("progress", "up to date")
+        wait_until(lambda: "no box" not in page.part("boxes").text)
+        page.press("\ue007")  # Enter: the box shown is right
+        wait_until(lambda: len(read_keyframes(results / "keyframes.csv")) == 3)
         page.part("split").click()
         wait_until(lambda: ids() == [1, 2, 3])
         page.part("newid").send_keys("1")

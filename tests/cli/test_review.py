@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import http.client
 import json
+import random
 import shutil
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -213,6 +217,46 @@ def test_a_defect_in_the_background_is_told(
     assert review.wait(WAIT_S)
     assert "in the network" in review.state().progress.error
     assert review.is_behind
+
+
+KILLED = """
+import sys, time
+from dmtrack.geometry.box import Box
+from dmtrack.run.request import TrackRequest
+from dmtrack.run.review import Review
+from dmtrack.tracking.edits import with_box
+from dmtrack.tracking.start import TargetStart
+
+with Review.opened(TrackRequest("out")) as review:
+    for number in range(int(sys.argv[1]), 10**6):
+        box = TargetStart(Box(20 + number % 40, 16, 16, 16), 1, 1 + number % 11)
+        review.change(review.state().revision, lambda keys: with_box(keys, box))
+        print(number, flush=True)
+        time.sleep(0.05 if number % 7 else 1)
+"""
+
+
+@pytest.mark.slow
+def test_twenty_kills_lose_nothing_that_was_acknowledged(results: Path, track: Track, run_cli: Track) -> None:
+    chance, acknowledged = random.Random(0), -1
+    said = {0: 20.0}
+    for _ in range(20):
+        words = [sys.executable, "-c", KILLED, str(acknowledged + 1)]
+        with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as process:
+            first = process.stdout.readline()
+            time.sleep(chance.uniform(0, 6))
+            process.kill()
+            lines = [first, *process.stdout]
+        for line in lines:
+            acknowledged = int(line)
+            said[1 + acknowledged % 11] = 20 + acknowledged % 40
+        found = {key.frame_index: key.box.x for key in read_keyframes(results / "keyframes.csv")}
+        after = said | {1 + (acknowledged + 1) % 11: 20 + (acknowledged + 1) % 40}
+        assert found in (said, after), "one more may be kept that was not acknowledged yet"
+    assert acknowledged > 100
+    assert run_cli("track", "--continue", results, "--no-video").code == 0
+    assert track("--box-file", results / "keyframes.csv", "--no-video", "-o", "anew").code == 0
+    assert boxes(results) == boxes(Path("anew"))
 
 
 # --- over HTTP ----------------------------------------------------------------------------------

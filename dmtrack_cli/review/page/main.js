@@ -47,7 +47,7 @@ function shownBoxes() {
 
 const stage = new Stage(setup.aux ? [part("rgb"), part("aux")] : [part("rgb")], setup, {
   boxes: shownBoxes, say, colour: () => colour(nextId()), busy: () => loading || over,
-  select, change: (id, box) => putBox(id, box), draw: (box) => putBox(nextId(), box)});
+  adding: () => adding, select, change: (id, box) => putBox(id, box), draw: (box) => putBox(nextId(), box)});
 const timeline = new Timeline(part("timeline"), store, (frame, id) => { if (id !== undefined) select(id); show(frame); });
 
 function select(id) {
@@ -276,7 +276,7 @@ for (const input of [part("slider"), part("number")]) {
 part("slider").hidden = setup.last === null;
 part("what").textContent = isReview ? "Put boxes right where they are wrong." : "Drag a box around each target, on either picture.";
 part("help").textContent = isReview ?
-  "space: play · arrows: frames (Shift: 10) · n: next doubtful place · Enter: the box is right · Delete: take the keyframe away · m: absent · b: back · a: new target · Ctrl-Z: undo · wheel: zoom · Shift and drag: move · 0: whole picture" :
+  "space: play · arrows: frames (Shift: 10) · n: next doubtful place · Enter: the box is right · Delete: take the keyframe away · m: absent · b: back · a: new target · Ctrl-Z: undo · wheel: zoom · Shift and drag: move · Ctrl and drag: draw anywhere · 0: whole picture" :
   "Enter: track · u: undo · arrows: frames · wheel: zoom · Esc: drop the drag";
 
 async function follow() {

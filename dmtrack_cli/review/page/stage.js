@@ -86,7 +86,7 @@ export class Stage {
       if (event.button === 1 || (event.button === 0 && event.shiftKey)) {
         this.drag = {canvas, pan: [event.clientX, event.clientY, ...this.centre]};
       } else if (event.button === 0) {
-        this.drag = {canvas, box: null, ...this.#grasp(x, y, HANDLE / this.#view(canvas).scale)};
+        this.drag = {canvas, box: null, ...this.#grasp(x, y, event.ctrlKey || this.hooks.adding() ? null : HANDLE / this.#view(canvas).scale)};
         this.hooks.say("");
       } else return;
       canvas.setPointerCapture(event.pointerId);
@@ -130,9 +130,11 @@ export class Stage {
     canvas.addEventListener("dblclick", () => this.whole());
   }
 
-  // What lies under the pointer: a corner of a box, its inside, or nothing, where a new box begins.
+  // What lies under the pointer: a corner of a box, its inside, or nothing, where a new box begins; it does
+  // everywhere without a reach.
   #grasp(x, y, reach) {
-    const boxes = [...this.hooks.boxes()].filter((box) => box.here).sort((a, b) => Boolean(b.selected) - Boolean(a.selected));
+    if (reach === null) return {from: [x, y], colour: this.hooks.colour()};
+    const boxes = this.hooks.boxes().filter((box) => box.here).sort((a, b) => Boolean(b.selected) - Boolean(a.selected));
     for (const box of boxes) {
       const near = Math.min(reach, Math.max(box.w, box.h) / 3);
       const corner = corners(box).findIndex(([cx, cy]) => Math.abs(cx - x) <= near && Math.abs(cy - y) <= near);
