@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -9,7 +11,7 @@ from rich.text import Text
 
 from dmtrack.errors import ConfigError
 from dmtrack.run.request import TrackRequest
-from dmtrack.run.review import Review
+from dmtrack.run.review import Review, worst_first
 from dmtrack_cli.console import Stopped, err, say_line
 from dmtrack_cli.interrupt import PromptStop
 from dmtrack_cli.option_groups import grouped
@@ -32,40 +34,46 @@ def review(
 ) -> None:
     """Look at results on a page in a browser, put them right, and track again what depends on it.
 
-    In place of RGB stands the results folder of a run; or a recording without results, whose targets are
-    drawn on the page. Each action is kept in keyframes.csv at once, and the folder becomes what
-    `dmtrack track --continue` would make of it.
+    In place of RGB stands the results folder of a run, or that of a batch: one recording after the other, the
+    worst first; or a recording without results, whose targets are drawn on the page. Each action is kept in
+    keyframes.csv at once, and the folder becomes what `dmtrack track --continue` would make of it.
     """
     if request.boxes or request.box_files:
         raise ConfigError("boxes are drawn on the page", where="--box, --box-file", hint="leave them out")
-    with Review.opened(request) as looked_at:
-        session = ReviewSession(looked_at)
-        try:
-            with (
-                PromptStop(),
-                served(
-                    session,
-                    FrameShelf(looked_at.scene),
-                    f"look at {looked_at.folder} in a browser (Ctrl-C ends; each action is kept):",
-                    opens_browser=opens_browser,
-                ),
-            ):
-                while not session.finished.wait(_LOOK_S):
-                    pass
-                if looked_at.is_behind and not quiet:
-                    err.print(Text("tracking what was changed; Ctrl-C leaves it for later"), soft_wrap=True)
-                while not looked_at.wait(_LOOK_S):
-                    pass
-        except KeyboardInterrupt:
-            if looked_at.is_behind:
-                say_line(
-                    "note",
-                    f"not everything is tracked yet: dmtrack track --continue {looked_at.folder} finishes it",
-                    "yellow",
-                )
-                raise Stopped(f"what was said is kept in {looked_at.folder}") from None
-        error = looked_at.state().progress.error
-        if error is not None:
-            say_line("warning", error, "yellow")
+    folders = [Path(request.rgb)] if request.aux is not None else worst_first(Path(request.rgb))
+    for number, folder in enumerate(folders, start=1):
+        asked = request if folders == [Path(request.rgb)] else replace(request, rgb=folder)
+        count = f" ({number} of {len(folders)})" if len(folders) > 1 else ""
+        with Review.opened(asked) as looked_at:
+            _look(looked_at, count, opens_browser=opens_browser, quiet=quiet)
         if not quiet:
             typer.echo(f"{looked_at.folder}")
+
+
+def _look(looked_at: Review, count: str, *, opens_browser: bool, quiet: bool) -> None:
+    """Serve the page until the person is done, and track what is left.
+
+    Raises:
+        Stopped: The person left before the end.
+    """
+    session = ReviewSession(looked_at)
+    what_for = f"look at {looked_at.folder}{count} in a browser (Ctrl-C ends; each action is kept):"
+    try:
+        with (
+            PromptStop(),
+            served(session, FrameShelf(looked_at.scene), what_for, opens_browser=opens_browser),
+        ):
+            while not session.finished.wait(_LOOK_S):
+                pass
+            if looked_at.is_behind and not quiet:
+                err.print(Text("tracking what was changed; Ctrl-C leaves it for later"), soft_wrap=True)
+            while not looked_at.wait(_LOOK_S):
+                pass
+    except KeyboardInterrupt:
+        if looked_at.is_behind:
+            again = f"dmtrack track --continue {looked_at.folder}"
+            say_line("note", f"not everything is tracked yet: {again} finishes it", "yellow")
+        raise Stopped(f"what was said is kept in {looked_at.folder}") from None
+    error = looked_at.state().progress.error
+    if error is not None:
+        say_line("warning", error, "yellow")

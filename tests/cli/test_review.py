@@ -23,10 +23,11 @@ from dmtrack.geometry.box import Box
 from dmtrack.output.record import read_run_json
 from dmtrack.run import review as reviewing
 from dmtrack.run.request import NetworkOptions, OutputOptions, TrackRequest
-from dmtrack.run.review import OutOfDateError, Review
+from dmtrack.run.review import OutOfDateError, Review, worst_first
 from dmtrack.run.session import track_to_folder
 from dmtrack.tracking.edits import absent_from, with_box
 from dmtrack.tracking.start import TargetStart
+from dmtrack_cli.commands import review as review_command
 from dmtrack_cli.review.correcting import ReviewSession
 from dmtrack_cli.review.frames import FrameShelf
 from dmtrack_cli.review.server import PageServer
@@ -203,6 +204,22 @@ def test_results_of_another_recording_are_not_shown(results: Path, recording: An
     request = TrackRequest(recording.thermal, output=OutputOptions(folder=results))
     with pytest.raises(ConfigError, match="holds results of"):
         opened(request)
+
+
+def test_a_batch_is_walked_worst_first(
+    results: Path, run_cli: Track, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("good", "bad", "broken"):
+        shutil.copytree(results, Path("many", name))
+    lines = (results / "boxes.csv").read_text().splitlines(keepends=True)
+    Path("many/good/boxes.csv").write_text("".join(lines[:3]))
+    Path("many/broken/run.json").write_text("{")
+    assert worst_first(Path("many")) == [Path("many/bad"), Path("many/good")]
+    assert worst_first(results) == [results]
+    looked_at: list[Path] = []
+    monkeypatch.setattr(review_command, "_look", lambda review, *_, **__: looked_at.append(review.folder))
+    assert run_cli("review", "many").code == 0
+    assert looked_at == [Path("many/bad"), Path("many/good")]
 
 
 def test_a_defect_in_the_background_is_told(

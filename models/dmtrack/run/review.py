@@ -329,6 +329,27 @@ class Review:
         return None if self.scene.last is None else self.scene.last - self.scene.lowest + 1
 
 
+def worst_first(folder: Path) -> list[Path]:
+    """Return the results folders of a batch, the one in which a look is worth most first.
+
+    Args:
+        folder: Of the batch; what is itself a results folder is returned alone, and so is what holds none.
+    """
+    found = [path.parent for path in sorted(folder.rglob(RECORD))] if folder.is_dir() else []
+    if not found or folder in found:
+        return [folder]
+    worth: dict[Path, float] = {}
+    for path in found:
+        try:
+            earlier = EarlierRun.read(path)
+        except DmtrackError as error:
+            _log.warning("left out: %s", error)
+            continue
+        doubts = doubtful_places(earlier.rows.results(path.name), earlier.keyframes)
+        worth[path] = doubts[0].worth if doubts else 0.0
+    return sorted(worth, key=lambda path: -worth[path]) or [folder]
+
+
 def _earlier_run(request: TrackRequest) -> EarlierRun:
     """Return the results that are named, or those of the recording that is named, or none of it yet."""
     if request.live_addresses is not None:
