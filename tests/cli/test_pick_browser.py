@@ -156,7 +156,7 @@ def kept(folder: Path) -> list[tuple[int, str, tuple[float, ...]]]:
 
 
 def wait_until(happened: Callable[[], bool]) -> None:
-    end = time.monotonic() + 60
+    end = time.monotonic() + 240
     while not happened():
         assert time.monotonic() < end
         time.sleep(0.1)
