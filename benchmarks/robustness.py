@@ -118,7 +118,12 @@ Cell = tuple[Degradation, Streams]
 
 
 def cell(
-    clips: Sequence[AnnotatedSequence], tracker_for: TrackerFactory, kind: Degradation, streams: Streams
+    clips: Sequence[AnnotatedSequence],
+    tracker_for: TrackerFactory,
+    kind: Degradation,
+    streams: Streams,
+    *,
+    max_frames: int | None = None,
 ) -> list[ClipResult]:
     """Track every target once in one cell of the table."""
     alone = streams in (Streams.RGB, Streams.AUX)
@@ -126,7 +131,7 @@ def cell(
     def degraded(modality: Modality | None) -> PairTracker:
         return DegradedView(tracker_for(None if alone else modality), streams, kind)
 
-    return [one_pass(degraded, clip) for clip in clips]
+    return [one_pass(degraded, clip, max_frames=max_frames) for clip in clips]
 
 
 def mean_iou(figures: Sequence[ClipResult]) -> float:

@@ -101,8 +101,8 @@ class ModelConfig(_Config):
         depth: Number of transformer blocks.
         heads: Attention heads; `width` must be divisible by it.
         mlp_ratio: Hidden width of the MLP over `width`.
-        stem: `patch` (one 16x16 convolution, published) or `conv` (four stride-2 convolutions,
-            which learns faster from nothing).
+        stem: `patch` (one 16x16 convolution, published), `conv` (four stride-2 convolutions,
+            which learns faster from nothing), or `lite` (the same with ImageNet stages beside it).
         template_size: Side of a template crop in px.
         search_size: Side of the search crop in px.
         memory_frames: Number T of templates the tracker feeds. Nothing is sized by it.
@@ -112,6 +112,7 @@ class ModelConfig(_Config):
         deep_width: Inner width of a deep complementary adapter (PMCA); also its head count.
         stream_merge: How the two streams enter the head: `sum` (published) or `mean`, which
             leaves a frozen one-stream head on its own scale.
+        aux_share: With `mean`: share of the second stream, in (0, 1).
         drop_path_rate: Stochastic depth of the last block, rising linearly from 0. Training only.
         template_prompt: Template tokens are told which part of them the target's box covers (the token
             types of LoRAT, arXiv 2403.05231), so that the box's shape is known, not guessed. Published: no.
@@ -124,7 +125,7 @@ class ModelConfig(_Config):
     depth: int
     heads: int
     mlp_ratio: float
-    stem: Literal["patch", "conv"]
+    stem: Literal["patch", "conv", "lite"]
     template_size: int
     search_size: int
     memory_frames: int
@@ -133,6 +134,7 @@ class ModelConfig(_Config):
     shallow_width: int = 8
     deep_width: int = 8
     stream_merge: Literal["sum", "mean"] = "sum"
+    aux_share: float = 0.5
     drop_path_rate: float = 0.1
     template_prompt: bool = False
     quality_head: bool = False
@@ -147,6 +149,8 @@ class ModelConfig(_Config):
                 raise ConfigError(f"{name}={getattr(self, name)} must be at least 1")
         if not (0 < self.mlp_ratio <= 64 and 0 <= self.drop_path_rate < 1):
             raise ConfigError("mlp_ratio must be above 0 and at most 64, drop_path_rate in [0, 1)")
+        if not 0 < self.aux_share < 1:
+            raise ConfigError(f"aux_share={self.aux_share} must be between 0 and 1")
         for name in ("template_size", "search_size"):
             if getattr(self, name) <= 0 or getattr(self, name) % self.STRIDE:
                 raise ConfigError(f"{name}={getattr(self, name)} is not a multiple of {self.STRIDE}")

@@ -20,6 +20,9 @@ from dmtrack.network.adapters import BlockAdapters
 
 NORM_EPS = 1e-6
 
+#: Of ImageNet, for values in [0, 1], the same for each stream (specification 3.3).
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
 
 class ConvStem(nn.Sequential):
     """Four stride-2 convolutions: 16 px a token, as the patch stem, but quicker to learn from nothing.

@@ -12,11 +12,9 @@ from torch import Tensor, nn
 
 from dmtrack.config import ModelConfig
 from dmtrack.network.adapters import AdapterSet, BlockAdapters
-from dmtrack.network.backbone import NORM_EPS, Block, build_stem
+from dmtrack.network.backbone import MEAN, NORM_EPS, STD, Block, build_stem
 from dmtrack.network.head import CenterHead, HeadOutput
-
-#: Of ImageNet, for values in [0, 1], the same for each stream (specification 3.3).
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+from dmtrack.network.lite_stem import LiteStem
 
 
 def normalize(crops: Tensor) -> Tensor:
@@ -32,7 +30,7 @@ class Foundation(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
-        self.stem = build_stem(config)
+        self.stem = LiteStem(config.width) if config.stem == "lite" else build_stem(config)
         self.pos_template = nn.Parameter(torch.zeros(1, config.template_grid**2, config.width))
         self.pos_search = nn.Parameter(torch.zeros(1, config.search_grid**2, config.width))
         self.foreground = nn.Parameter(torch.zeros(1, 1, config.width)) if config.template_prompt else None
@@ -58,6 +56,15 @@ def box_coverage(boxes: Tensor, side: int) -> Tensor:
     along = torch.minimum(high[..., None], edges + 1) - torch.maximum(low[..., None], edges)
     columns, rows = along.clamp(0, 1).unbind(1)
     return (rows[:, :, None] * columns[:, None, :]).flatten(1)
+
+
+def merged(streams: Tensor, config: ModelConfig) -> Tensor:
+    """Merge what the backbone gives for one or two streams: `(S, ...)` to `(...)`."""
+    if streams.shape[0] == 1:
+        return streams[0]
+    if config.stream_merge == "sum":
+        return streams.sum(0)
+    return streams[0].lerp(streams[1], config.aux_share)
 
 
 class DMTrack(nn.Module):
@@ -135,8 +142,7 @@ class DMTrack(nn.Module):
             raise ValueError("two streams need a network with adapters")
         for block, adapters in zip(self.foundation.blocks, self.adapters, strict=True):
             tokens = cast(Block, block).forward_pair(tokens, cast(BlockAdapters, adapters), templates)
-        normed: Tensor = norm(tokens)
-        return normed.sum(0) if self.config.stream_merge == "sum" else normed.mean(0)
+        return merged(norm(tokens), self.config)
 
     def read_out(self, features: Tensor) -> HeadOutput:
         """Run the head on the search part of the backbone output `(B, N, C)`."""

@@ -157,7 +157,8 @@ def tracking_losses(
     with torch.no_grad():
         iou, _ = box_overlap(corners(peak), truth)
         mean_iou = (iou * shown).sum() / count
-    quality = quality_loss(output, truth, shown)
+    # Not asked for, it is not differentiated either, which takes a tenth of the step.
+    quality = quality_loss(output, truth, shown) if config.quality_weight else focal.new_zeros(())
     total = config.giou_weight * giou_loss + config.l1_weight * l1_loss + config.focal_weight * focal
     total = total + config.quality_weight * quality
     return Losses(total, focal, giou_loss, l1_loss, quality, mean_iou)

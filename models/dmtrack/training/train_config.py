@@ -268,6 +268,7 @@ class TrainRequest:
         modality: Second stream of the adapter stage.
         init: Weights to start from: a file, or a name that `--weights` knows.
         data: What is mixed; each sample is drawn from one of them by weight. Empty: synthesis alone.
+        strong: The sequences are few: see `dmtrack.training.strong_sequences`.
         bad_data: What is done about data that cannot be used.
         pictures: What synthesis draws on.
         template_size: None takes the preset's.
@@ -305,6 +306,9 @@ class TrainRequest:
             parse=DataPart.parse,
         ),
     ] = ()
+    strong: Annotated[
+        bool, Option("--strong", "Sequences in --data are few: vary what is drawn from them far more.")
+    ] = False
     bad_data: Annotated[
         BadData, Option("--bad-data", "Data that cannot be used: skip it and say so, or stop.")
     ] = BadData.SKIP

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 import torch
 from timm.utils.model_ema import ModelEmaV3
@@ -16,9 +16,11 @@ from torch import nn
 
 from dmtrack.errors import CheckpointError, ConfigError, DmtrackError
 from dmtrack.network.backbone import Block
+from dmtrack.network.lite_stem import LiteStem
 from dmtrack.network.model import DMTrack, normalize
 from dmtrack.training.data import Batch, SamplerFactory, SkipTally, open_segment
 from dmtrack.training.distributed import ALONE, ProcessGroup
+from dmtrack.training.muon import Muon
 from dmtrack.training.objective import Losses, tracking_losses
 from dmtrack.training.run_folder import RunFolder
 from dmtrack.training.train_config import TrainConfig, TrainRequest
@@ -208,7 +210,7 @@ class Trainer:
         rate = self._learning_rate()
         for optimizer in self.optimizers:
             for group in optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * group.get("share", 1.0)
         templates = normalize(batch.templates.to(self.device, non_blocking=True))
         search = normalize(batch.search.to(self.device, non_blocking=True))
         with self._autocast():
@@ -278,6 +280,10 @@ class _Meter:
 
 # --- what a stage trains ------------------------------------------------------------------------
 
+#: Rate of the maps of a lite stem, as a share of the others': what they read is six times as large as what
+#: other layers read.
+MAP_RATE: Final = 0.3
+
 
 def select_trainable(model: DMTrack, config: TrainConfig) -> int:
     """Freeze what the stage does not train; return the number of trained parameters.
@@ -288,7 +294,12 @@ def select_trainable(model: DMTrack, config: TrainConfig) -> int:
     """
     if config.stage == "foundation":
         model.requires_grad_(True)
-        return sum(p.numel() for p in model.foundation.parameters())
+        stem = model.foundation.stem
+        if isinstance(stem, LiteStem):
+            stem.requires_grad_(False)
+            for parameter in stem.maps():
+                parameter.requires_grad_(True)
+        return sum(p.numel() for p in model.foundation.parameters() if p.requires_grad)
     model.requires_grad_(False)
     if config.stage == "quality":
         quality = model.foundation.head.quality
@@ -326,11 +337,11 @@ def build_optimizers(model: DMTrack, config: TrainConfig) -> Sequence[torch.opti
     trained = {name: p for name, p in model.named_parameters() if p.requires_grad}
     matrices: list[nn.Parameter] = []
     if config.optimizer == "muon":
-        if not hasattr(torch.optim, "Muon"):
-            raise ConfigError("optimizer muon needs torch 2.9 or newer", hint="use --optimizer adamw")
         blocks = [m for m in model.modules() if isinstance(m, Block)]
         matrices = [p for block in blocks for p in block.parameters() if p.ndim == 2 and p.requires_grad]
-    chosen = {id(p) for p in matrices}
+    stem = model.foundation.stem
+    maps = [p for p in stem.maps() if p.requires_grad] if isinstance(stem, LiteStem) else []
+    chosen = {id(p) for p in (*matrices, *maps)}
     rest = [p for p in trained.values() if id(p) not in chosen]
     decayed = [p for p in rest if p.ndim > 1]
     plain = [p for p in rest if p.ndim <= 1]
@@ -339,14 +350,9 @@ def build_optimizers(model: DMTrack, config: TrainConfig) -> Sequence[torch.opti
         # Published: one weight decay for everything. From nothing, norms and biases are better left alone.
         {"params": plain, "weight_decay": config.weight_decay if config.stage == "adapters" else 0.0},
     ]
+    if maps:
+        groups.append({"params": maps, "weight_decay": 0.0, "share": MAP_RATE})
     optimizers: list[torch.optim.Optimizer] = [torch.optim.AdamW(groups, lr=config.learning_rate)]
     if matrices:
-        optimizers.append(
-            torch.optim.Muon(
-                matrices,
-                lr=config.learning_rate,
-                weight_decay=config.weight_decay,
-                adjust_lr_fn="match_rms_adamw",
-            )
-        )
+        optimizers.append(Muon(matrices, lr=config.learning_rate, weight_decay=config.weight_decay))
     return optimizers

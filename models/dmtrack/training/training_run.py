@@ -33,6 +33,7 @@ from dmtrack.synthetic.sampling import TrainingSampler
 from dmtrack.training.data import SamplerFactory, WeightedSource
 from dmtrack.training.distributed import joined_group
 from dmtrack.training.sequences import SequenceConfig, SequenceSource
+from dmtrack.training.strong_sequences import QUALITY_ABSENT_SHARE, StrongConfig, StrongSource
 from dmtrack.training.train_config import SYNTHETIC, DataPart, Pictures, Stage, TrainRequest
 from dmtrack.training.trainer import Progress, Trainer
 
@@ -276,13 +277,22 @@ def open_data(request: TrainRequest, model: ModelConfig) -> DataSource:
         if part.folder is None:
             factories.append(_synthesis(request, shape))
             continue
-        source = SequenceSource.open(part.folder, SequenceConfig(**asdict(shape)), request.bad_data)
+        source = _sequences(part.folder, request, shape)
         factories.append(source)
         words += [f"{count} {layout} sequences" for layout, count in source.listing.layouts.items()]
         notes.append(f"{part.folder}: {source.listing}")
     weights = tuple(part.weight for part in parts)
     factory = factories[0] if len(factories) == 1 else WeightedSource(tuple(factories), weights)
     return DataSource(factory, ", ".join(words), notes)
+
+
+def _sequences(folder: Path, request: TrainRequest, shape: SampleShape) -> SequenceSource | StrongSource:
+    if not request.strong:
+        return SequenceSource.open(folder, SequenceConfig(**asdict(shape)), request.bad_data)
+    config = StrongConfig(shape.template_size, shape.search_size, shape.templates, modality=shape.modality)
+    if request.train.stage == "quality":
+        config = replace(config, absent_share=QUALITY_ABSENT_SHARE)
+    return StrongSource.open(folder, config, request.bad_data)
 
 
 def _parts(request: TrainRequest) -> tuple[DataPart, ...]:

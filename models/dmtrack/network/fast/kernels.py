@@ -129,11 +129,15 @@ class ConvolutionShape:
         stride: In both directions.
         padding: On all sides.
         relu: Whether negative outputs become 0.
+        ceiling: Largest output, with `relu`; 0 is none.
+        groups: Of channels; each group of outputs sees its own inputs only.
     """
 
     stride: int = 1
     padding: int = 1
     relu: bool = True
+    ceiling: float = 0.0
+    groups: int = 1
 
 
 class Convolution(nn.Module):
@@ -152,8 +156,12 @@ class Convolution(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map `(B, in, H, W)` to `(B, out, H', W')`."""
-        out = F.conv2d(x.to(self.weight.dtype), self.weight, self.bias, self.shape.stride, self.shape.padding)
-        return F.relu_(out) if self.shape.relu else out
+        shape = self.shape
+        x = x.to(self.weight.dtype)
+        out = F.conv2d(x, self.weight, self.bias, shape.stride, shape.padding, 1, shape.groups)
+        if shape.relu and shape.ceiling:
+            return F.hardtanh_(out, 0.0, shape.ceiling)
+        return F.relu_(out) if shape.relu else out
 
 
 class OneDnnConvolution(nn.Module):
@@ -163,11 +171,13 @@ class OneDnnConvolution(nn.Module):
         super().__init__()
         self.dtype = dtype
         self._padding, self._stride = [shape.padding] * 2, [shape.stride] * 2
-        self._activation = "relu" if shape.relu else "none"
+        self._activation = ("hardtanh" if shape.ceiling else "relu") if shape.relu else "none"
+        self._limits = [0.0, shape.ceiling] if shape.relu and shape.ceiling else []
+        self._groups = shape.groups
         weight = affine.weight.to(dtype).contiguous(memory_format=torch.channels_last)
-        images = [1, weight.shape[1], side, side]
+        images = [1, weight.shape[1] * shape.groups, side, side]
         packed = torch.ops.mkldnn._reorder_convolution_weight(
-            weight, self._padding, self._stride, [1, 1], 1, images
+            weight, self._padding, self._stride, [1, 1], shape.groups, images
         )
         self.register_buffer("bias", affine.bias.to(dtype))
         self.register_buffer("weight", packed)
@@ -178,7 +188,14 @@ class OneDnnConvolution(nn.Module):
         """Map `(B, in, H, W)` to `(B, out, H', W')`."""
         x = x.to(self.dtype).contiguous(memory_format=torch.channels_last)
         out: Tensor = _scripted().convolution(
-            x, self.weight, self.bias, self._padding, self._stride, self._activation
+            x,
+            self.weight,
+            self.bias,
+            self._padding,
+            self._stride,
+            self._groups,
+            self._activation,
+            self._limits,
         )
         return out
 
@@ -188,10 +205,13 @@ _SCRIPT = """
 def linear(x: Tensor, weight: Tensor, bias: Tensor, activation: str, algorithm: str) -> Tensor:
     return torch.ops.mkldnn._linear_pointwise(x, weight, bias, activation, [], algorithm)
 
-def convolution(x: Tensor, weight: Tensor, bias: Tensor, padding: List[int], stride: List[int],
-                activation: str) -> Tensor:
+def convolution(x: Tensor, weight: Tensor, bias: Tensor, padding: List[int], stride: List[int], groups: int,
+                activation: str, limits: List[float]) -> Tensor:
+    scalars: List[Optional[number]] = []
+    for limit in limits:
+        scalars.append(limit)
     return torch.ops.mkldnn._convolution_pointwise(
-        x, weight, bias, padding, stride, [1, 1], 1, activation, [], ""
+        x, weight, bias, padding, stride, [1, 1], groups, activation, scalars, ""
     )
 """
 

@@ -24,19 +24,21 @@ from torch.nn import functional as F
 
 from dmtrack.config import ModelConfig
 from dmtrack.network.adapters import BlockAdapters, SpatioTemporalAdapter
-from dmtrack.network.backbone import NORM_EPS, Block, ConvStem
+from dmtrack.network.backbone import MEAN, NORM_EPS, STD, Block, ConvStem
 from dmtrack.network.fast.folding import (
     Affine,
     FoldedDeep,
     FoldedShallow,
     FoldedTemporal,
+    folded_convolution,
     stacked,
     stem_convolutions,
     tower_convolutions,
 )
 from dmtrack.network.fast.kernels import ConvolutionShape, Kernels
 from dmtrack.network.head import CLAMP, CenterHead, HeadOutput, Tower
-from dmtrack.network.model import MEAN, STD, DMTrack, box_coverage
+from dmtrack.network.lite_stem import LiteBlock, LiteConvolution, LiteStem
+from dmtrack.network.model import DMTrack, box_coverage, merged
 
 
 class PackedNetwork(nn.Module):
@@ -113,10 +115,9 @@ class PackedNetwork(nn.Module):
             tokens = block(tokens, batch)
         if streams > 1:
             tokens = tokens + self.owed
-        normed = self.norm(tokens)
-        merged = normed.sum(0) if self.config.stream_merge == "sum" else normed.mean(0)
+        features = merged(self.norm(tokens), self.config)
         side = self.config.search_grid
-        return cast(HeadOutput, self.head(merged.view(batch, side, side, -1).permute(0, 3, 1, 2)))
+        return cast(HeadOutput, self.head(features.view(batch, side, side, -1).permute(0, 3, 1, 2)))
 
     forward = step
 
@@ -132,6 +133,10 @@ class PackedStem(nn.Module):
     def __init__(self, model: DMTrack, kernels: Kernels) -> None:
         super().__init__()
         stem, side = model.foundation.stem, model.config.search_size
+        self.lite: PackedLite | None = None
+        if isinstance(stem, LiteStem):
+            self.lite = PackedLite(stem, side, kernels)
+            stem = stem.conv
         if isinstance(stem, ConvStem):
             maps = stem_convolutions(stem)
             shapes = [ConvolutionShape(stride=2, relu=index < len(maps) - 1) for index in range(len(maps))]
@@ -157,7 +162,76 @@ class PackedStem(nn.Module):
         values = torch.addcmul(self.shift.repeat(width), rows, self.scale.repeat(width))
         images = values.view(-1, height, width, 3).permute(0, 3, 1, 2)
         tokens: Tensor = self.convolutions(images)
+        if self.lite is not None:
+            tokens = tokens.add_(self.lite(rows, height, width))
         return tokens.flatten(2).transpose(1, 2).to(self.scale.dtype)
+
+
+class PackedLite(nn.Module):
+    """What a `LiteStem` adds to its convolutions."""
+
+    def __init__(self, stem: LiteStem, side: int, kernels: Kernels) -> None:
+        super().__init__()
+        self.first = _LiteLayer(stem.first, side, kernels)
+        self.early, side = _lite_blocks(stem.early, side // 2, kernels)
+        kernels = kernels.exact
+        fine = ConvolutionShape(stride=2, relu=False)
+        self.fine = kernels.convolution(Affine.of(stem.fine), side, fine)
+        self.late, side = _lite_blocks(stem.late, side, kernels)
+        project = ConvolutionShape(padding=0, relu=False)
+        self.project = kernels.convolution(Affine.of(stem.project), side, project)
+
+    def forward(self, rows: Tensor, height: int, width: int) -> Tensor:
+        """Map rows of pixel values in 0 .. 255, `(B, H, 3 W)`, to `(B, C, H / 16, W / 16)`."""
+        images = ((rows - 127.0) * (1 / 128)).view(-1, height, width, 3).permute(0, 3, 1, 2)
+        fine = self.early(self.first(images))
+        out: Tensor = self.fine(fine) + self.project(self.late(fine))
+        return out
+
+
+def _lite_blocks(blocks: nn.Sequential, side: int, kernels: Kernels) -> tuple[nn.Sequential, int]:
+    """Return the packed blocks, and the side of the images after them."""
+    packed = nn.Sequential()
+    for block in blocks:
+        layers = nn.Sequential()
+        for layer in cast(LiteBlock, block).layers:
+            layers.append(_LiteLayer(cast(LiteConvolution, layer), side, kernels))
+            side //= cast(nn.Conv2d, cast(LiteConvolution, layer)[0]).stride[0]
+        packed.append(_Residual(layers) if cast(LiteBlock, block).residual else layers)
+    return packed, side
+
+
+class _Residual(nn.Module):
+    def __init__(self, layers: nn.Module) -> None:
+        super().__init__()
+        self.layers = layers
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.layers(x)
+        return out.add_(x)
+
+
+class _LiteLayer(nn.Module):
+    """A `LiteConvolution` with its norm folded in."""
+
+    def __init__(self, layer: LiteConvolution, side: int, kernels: Kernels) -> None:
+        super().__init__()
+        convolution = cast(nn.Conv2d, layer[0])
+        self.pads = layer.pads if layer.pads[0] != layer.pads[1] else None
+        shape = ConvolutionShape(
+            stride=convolution.stride[0],
+            padding=0 if self.pads else layer.pads[0],
+            relu=layer.relu,
+            ceiling=6.0,
+            groups=convolution.groups,
+        )
+        side += sum(self.pads[:2]) if self.pads else 0
+        affine = folded_convolution(convolution, cast(nn.BatchNorm2d, layer[1]))
+        self.convolution = kernels.exact.convolution(affine, side, shape)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.convolution(F.pad(x, self.pads) if self.pads else x)
+        return out
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -352,6 +352,7 @@ def _require_same_foundation(ours: ModelConfig, theirs: ModelConfig) -> None:
         shallow_width=ours.shallow_width,
         deep_width=ours.deep_width,
         stream_merge=ours.stream_merge,
+        aux_share=ours.aux_share,
         drop_path_rate=ours.drop_path_rate,
     )
     if same != ours:
