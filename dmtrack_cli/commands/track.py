@@ -50,7 +50,7 @@ def track(
     pick_timeout: Annotated[
         float,
         Option(
-            "--pick-timeout", "How long the page waits for the next action.", "SECONDS", least=1, most=1e7
+            "--pick-timeout", "How long the page waits for the next action.", "SECONDS", least=0.05, most=1e7
         ),
     ] = PICK_TIMEOUT_S,
     show: Annotated[

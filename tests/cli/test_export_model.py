@@ -11,8 +11,10 @@ import pytest
 @pytest.mark.parametrize(
     ("there", "name", "says"),
     [
-        pytest.param("net.onnx", "net.onnx", "net.onnx: exists", id="the-step-exists"),
-        pytest.param("net.template.onnx", "net.onnx", "net.template.onnx: exists", id="its-half-exists"),
+        pytest.param("net.onnx", "net.onnx", "net.onnx: this result exists", id="the-step-exists"),
+        pytest.param(
+            "net.template.onnx", "net.onnx", "net.template.onnx: this result exists", id="its-half-exists"
+        ),
         pytest.param(None, "net.pt", "must end in .onnx", id="another-suffix"),
     ],
 )

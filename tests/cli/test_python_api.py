@@ -63,8 +63,9 @@ def test_track_gives_what_the_program_gives(track: Any, recording: Any, weights:
     assert track("--box", "20,16,16,16", "--no-video").code == 0
     rows = read_rows(Path("out/boxes.csv"))
     found = list(dmtrack.track(recording.rgb, recording.thermal, BOX, weights=weights))
-    assert [row.box.xywh for row in rows] == [target.box.xywh for target in found]
-    assert [row.score for row in rows] == [target.score for target in found]
+    for row, target in zip(rows, found, strict=True):
+        assert row.box.xywh == pytest.approx(target.box.xywh, abs=1e-6)
+        assert row.score == pytest.approx(target.score, abs=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -126,7 +126,7 @@ def test_depth_takes_two_templates_as_published() -> None:
     [
         (["--data", "nowhere"], 3, "nowhere: no such folder"),
         (["--data", "synthetic=0"], 4, "not a number above 0"),
-        (["--data", "synthetic=much"], 4, "'much' is not a number above 0"),
+        (["--data", "synthetic=much"], 4, "the weight 'much' of 'synthetic' is not a number above 0"),
         (["--data", "LasHeR=nan"], 4, "not a number above 0"),
         (["--data", "LasHeR", "--bad-data", "fatal"], 3, "20 pictures in visible, but 19 in infrared"),
         (["--data", "LasHeR", "--photographs", "LasHeR"], 4, "--data synthetic"),

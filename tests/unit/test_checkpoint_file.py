@@ -172,7 +172,7 @@ def test_tensors_that_do_not_fit_are_not_saved(tmp_path: Path, network: DMTrack)
 
 def test_an_unwritable_place_is_an_output_error(tmp_path: Path, network: DMTrack) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(OutputError, match="cannot be written"):
+    with pytest.raises(OutputError, match="a file stands where a folder is needed"):
         save_weights(tmp_path / "file" / "x", network.state_dict(), FOUNDATION)
 
 

@@ -185,7 +185,7 @@ def test_line_styles_differ() -> None:
     assert 0.3 < dashed < 0.9
     assert 0.3 < dotted < 1.0
     lines = [Mark.of(_target(Box(0, 0, 9, 9), state)).line for state in TrackState]
-    assert lines == [LineStyle.SOLID, LineStyle.SOLID, LineStyle.DASHED, LineStyle.DOTTED]
+    assert lines == [LineStyle.SOLID, LineStyle.SOLID, LineStyle.DASHED, LineStyle.DOTTED, LineStyle.DOTTED]
 
 
 def test_label_says_id_score_and_state() -> None:

@@ -25,7 +25,7 @@ from dmtrack.boxes.reading import read_rows
 from dmtrack.datasets.ground_truth import box_at, truth_lines
 from dmtrack.errors import BoxError, FormatError, translated
 from dmtrack.geometry.box import Box, BoxFormat
-from dmtrack.numbers import finite
+from dmtrack.numbers import finite, real
 from dmtrack.tracking.result import TrackedBox
 from dmtrack.tracking.start import Keyframe, TargetStart, starts_and_corrections
 
@@ -75,13 +75,14 @@ def read_targets(
 
 def _is_yolo(words: Sequence[str]) -> bool:
     """Tell a row of YOLO text, with or without a confidence, from one of MOT: no box is so small."""
-    numbers = [float(word) for word in words if _is_number(word)]
+    numbers = [real(word) for word in words if _is_number(word)]
     return len(words) == len(numbers) in (5, 6) and numbers[0].is_integer() and max(numbers[1:]) <= 1
 
 
 def _is_number(word: str) -> bool:
+    """Tell a number, or the NaN of a target that is absent, from a word."""
     try:
-        finite(word)
+        real(word)
     except ValueError:
         return False
     return True
