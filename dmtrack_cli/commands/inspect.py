@@ -16,6 +16,7 @@ from dmtrack.batch.plan import Plan, plan_batch
 from dmtrack.datasets.sequence import Sequence as AnnotatedSequence
 from dmtrack.datasets.survey import DatasetRecording, survey
 from dmtrack.errors import InputError, counted
+from dmtrack.options import number_text
 from dmtrack.output.record import records_in, to_json
 from dmtrack.run.recording_report import RecordingReport, inspect_recording
 from dmtrack.run.results_folder import ROOT
@@ -281,9 +282,10 @@ def _match_facts(match: PairMatch) -> dict[str, str]:
     if match.sync is not Sync.INDEX:
         facts["starts"] = "together"
     if match.sync is not Sync.INDEX and match.start_apart_s:
-        apart_ms, offset_ms = float(match.start_apart_s * 1000), float(match.suggested_offset_s * 1000)
+        offset_ms = number_text(round(match.suggested_offset_s * 1000, 3))
         facts["starts"] = (
-            f"{apart_ms:+.1f} ms apart; --offset-ms {offset_ms:g} would make them start together"
+            f"{float(match.start_apart_s * 1000):+.1f} ms apart; "
+            f"--offset-ms {offset_ms} would make them start together"
         )
     if match.length_ratio is not None and match.length_ratio != 1:
         facts["lengths"] = f"the second stream lasts {float(match.length_ratio):.4f} times as long"

@@ -180,7 +180,7 @@ def test_nobody_draws_for_results_that_are_refused(track: Track) -> None:
         pytest.param("nan,nan,nan,nan\n", "absent", id="absent"),
         pytest.param("1,2,3\n", "3 values", id="three"),
         pytest.param("1,1,20,16,16,16,1\n2,x,20,16,16,16,1\n", "row 2", id="mot-with-a-bad-row"),
-        pytest.param("1,-2,20,16,16,16,1,-1,-1,-1\n", "target id -2", id="mot-with-a-negative-id"),
+        pytest.param("1,-2,20,16,16,16,1,-1,-1,-1\n", "target id '-2'", id="mot-with-a-negative-id"),
         pytest.param("3,1,900,16,16,16,1\n", "outside the 96x64 frame", id="mot-outside"),
         pytest.param("13,1,20,16,16,16,1\n", "the recording has 12 frames", id="mot-behind-the-end"),
     ],
