@@ -24,6 +24,7 @@ from dmtrack.boxes.reading import read_rows
 from dmtrack.errors import BoxError, FormatError
 from dmtrack.output.record import read_run_json
 from dmtrack.run.start_boxes import DrawingScene
+from dmtrack.tracking.start import TargetStart
 from dmtrack.video.pairing import PairedSource, open_pair
 from dmtrack.video.position import Position
 from dmtrack_cli.console import Stopped
@@ -261,7 +262,13 @@ def test_bad_boxes_are_answered_and_may_be_put_right(server: PageServer, body: o
     assert answer.status == 400
     assert words in answer.error
     assert ask(server, "submit", GOOD).status == 200
-    assert [start.box.xywh for start in server.session.wait()] == [(22, 16, 16, 16)]
+    assert [start.box.xywh for start in drawn(server)] == [(22, 16, 16, 16)]
+
+
+def drawn(server: PageServer) -> tuple[TargetStart, ...]:
+    session = server.session
+    assert isinstance(session, PickSession)
+    return session.wait()
 
 
 @pytest.mark.parametrize(
@@ -288,7 +295,7 @@ def test_boxes_are_taken_once(server: PageServer) -> None:
     two = {"boxes": [BOX, {**BOX, "frame": 7, "x": 5}]}
     assert ask(server, "submit", two).status == 200
     assert "already" in ask(server, "submit", GOOD).error
-    starts = server.session.wait()
+    starts = drawn(server)
     assert [(start.target_id, start.frame_index, start.box.x) for start in starts] == [(3, 2, 22), (4, 7, 5)]
 
 
@@ -316,7 +323,7 @@ def test_time_runs_out_and_every_action_gives_more(scene: DrawingScene) -> None:
 def test_cancel(server: PageServer) -> None:
     assert ask(server, "cancel", {}).status == 200
     with pytest.raises(Stopped, match="nothing was tracked"):
-        server.session.wait()
+        drawn(server)
 
 
 @pytest.fixture
