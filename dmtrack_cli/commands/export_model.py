@@ -33,7 +33,9 @@ def export_model(
     weights: Annotated[
         str,
         typer.Option(
-            "--weights", metavar="NAME|PATH", help="tiny, base, a name in the data folder, or a file."
+            "--weights",
+            metavar="NAME|PATH",
+            help="tiny, tiny-open, base, a name in the data folder, or a file.",
         ),
     ] = "tiny",
     modality: Annotated[

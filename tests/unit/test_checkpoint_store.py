@@ -279,10 +279,24 @@ def test_a_foundation_cannot_take_two_streams(box: Path) -> None:
 
 def test_a_path_that_is_not_there_lists_what_is(dmtrack_file: Path) -> None:
     add_published(dmtrack_file, modality=Modality.EVENT, name="mine")
-    with pytest.raises(CheckpointError, match="tiny, base, mine"):
+    with pytest.raises(CheckpointError, match="tiny, tiny-open, base, mine"):
         resolve_weights("nowhere.safetensors", Modality.EVENT)
 
 
 def test_an_unconverted_checkpoint_names_the_command(dmtrack_file: Path) -> None:
     with pytest.raises(CheckpointError, match="dmtrack weights add"):
         resolve_weights(dmtrack_file, Modality.EVENT)
+
+
+def test_both_networks_in_the_box_are_found_and_kept_apart(tmp_path: Path, box: Path) -> None:
+    folder = tmp_path / "box" / "open"
+    folder.mkdir()
+    digest = write(folder / "tiny-open-foundation.safetensors", "foundation", seed=5)
+    write(folder / "tiny-open-depth.safetensors", "adapters", "depth", foundation=digest, seed=5)
+    (alone,) = store.find_weights("tiny-open", None)
+    assert alone.sha256 == digest
+    assert [file.name for file in store.find_weights("tiny-open", Modality.DEPTH)] == [
+        "tiny-open-foundation",
+        "tiny-open-depth",
+    ]
+    assert store.find_weights("tiny", None)[0].sha256 != digest

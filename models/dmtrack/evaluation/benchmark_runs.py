@@ -83,7 +83,7 @@ class BenchmarkRunOptions:
     """
 
     weights: Annotated[
-        str, Option("--weights", "tiny, base, a name in the data folder, or a file.", panel=_PANEL)
+        str, Option("--weights", "tiny, tiny-open, base, a name in the data folder, or a file.", panel=_PANEL)
     ] = "tiny"
     modality: Annotated[
         Modality | None, Option("--modality", "Only clips with this second stream.", panel=_PANEL)

@@ -126,7 +126,10 @@ class NetworkOptions:
     """
 
     weights: Annotated[
-        str, Option("--weights", "tiny, base, a name in the data folder, or a file.", metavar="NAME|PATH")
+        str,
+        Option(
+            "--weights", "tiny, tiny-open, base, a name in the data folder, or a file.", metavar="NAME|PATH"
+        ),
     ] = "tiny"
     precision: Annotated[
         PrecisionChoice,

@@ -32,7 +32,7 @@ from dmtrack.video.frame import Modality
 DATA_DIR_VARIABLE = "DMTRACK_DATA_DIR"
 SUFFIX = ".safetensors"
 #: What `--weights` takes besides names in the folder.
-RESERVED_NAMES = frozenset({"tiny", "base"})
+RESERVED_NAMES = frozenset({"tiny", "tiny-open", "base"})
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -156,6 +156,7 @@ def add_published(
 def _path_of(name: str) -> Path:
     if not _NAME.fullmatch(name) or name in RESERVED_NAMES:
         raise ConfigError(
-            f"weights cannot be called {name!r}", hint="letters, digits, dots, dashes; not tiny or base"
+            f"weights cannot be called {name!r}",
+            hint="letters, digits, dots, dashes; not tiny, tiny-open or base",
         )
     return weights_folder() / f"{name}{SUFFIX}"

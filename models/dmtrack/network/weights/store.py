@@ -19,8 +19,8 @@ from dmtrack.video.frame import Modality
 _Item = TypeVar("_Item")
 _log = logging.getLogger(__name__)
 
-#: Files of the bundled network start with this.
-_TINY = "tiny-"
+#: The networks in the box, and the folder of each below that of the weights.
+_IN_THE_BOX = {"tiny": "", "tiny-open": "open"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,8 +51,8 @@ def resolve_weights(asked: str | Path, modality: Modality | None) -> ResolvedWei
     """Find, read and check weights, and build the network.
 
     Args:
-        asked: `tiny` (in the box), `base` (the published weights, once added), a name in the data
-            folder, a weights file, or a folder with a foundation and adapters.
+        asked: `tiny` or `tiny-open` (in the box), `base` (the published weights, once added), a name in the
+            data folder, a weights file, or a folder with a foundation and adapters.
         modality: What the second stream measures; None when there is one stream. The foundation
             alone is then used.
 
@@ -79,8 +79,8 @@ def find_weights(asked: str | Path, modality: Modality | None) -> tuple[WeightsF
     Raises:
         CheckpointError: As `resolve_weights`.
     """
-    if asked == "tiny":
-        return _of_folder(bundled_weights(), modality, "the weights in the box")
+    if str(asked) in _IN_THE_BOX:
+        return _of_folder(_bundled(str(asked)), modality, "the weights in the box")
     if asked == "base":
         return (_base(modality),)
     if str(asked) in stored_names():
@@ -89,7 +89,7 @@ def find_weights(asked: str | Path, modality: Modality | None) -> tuple[WeightsF
     if path.is_dir():
         return _of_folder(_weights_in(path), modality, str(path))
     if not path.exists():
-        known = ", ".join(("tiny", "base", *stored_names()))
+        known = ", ".join((*_IN_THE_BOX, "base", *stored_names()))
         raise CheckpointError(
             "there are no such weights", where=asked, hint=f"give a path or one of: {known}"
         )
@@ -102,8 +102,12 @@ def bundled_folder() -> Path:
 
 
 def bundled_weights() -> tuple[WeightsFile, ...]:
-    """Return the weights in the box: a foundation, and adapters for each modality."""
-    return _weights_in(bundled_folder(), _TINY)
+    """Return the weights in the box: of each network a foundation, and adapters for each modality."""
+    return tuple(
+        file
+        for name, folder in _IN_THE_BOX.items()
+        for file in _weights_in(bundled_folder() / folder, f"{name}-")
+    )
 
 
 def named(name: str) -> WeightsFile:
@@ -113,6 +117,10 @@ def named(name: str) -> WeightsFile:
         CheckpointError: There are none of that name, or file or record is damaged.
     """
     return next((file for file in bundled_weights() if file.name == name), None) or stored(name)
+
+
+def _bundled(name: str) -> tuple[WeightsFile, ...]:
+    return _weights_in(bundled_folder() / _IN_THE_BOX[name], f"{name}-")
 
 
 def _weights_in(folder: Path, prefix: str = "") -> tuple[WeightsFile, ...]:
