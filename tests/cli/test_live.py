@@ -141,7 +141,7 @@ def test_boxes_are_drawn_on_the_first_pair(live: RunCli, monkeypatch: pytest.Mon
         time.sleep(0.5)  # a person takes time: those frames are not counted as dropped
         return (scene.start(0, Box(40, 40, 24, 24), scene.first.rgb.index),)
 
-    monkeypatch.setattr("dmtrack_cli.pick.web.draw_on_page", draw)
+    monkeypatch.setattr("dmtrack_cli.review.drawing.draw_on_page", draw)
     outcome = live("--end", 4, box="pick")
     assert outcome.code == 0, outcome.err
     (scene,) = scenes
