@@ -309,7 +309,7 @@ def test_the_program_killed_at_six_moments(clips: Path, weights: Path) -> None:
     finish([*words, "-o", "whole"])
     whole_s = time.monotonic() - begun
     expected = results(Path("whole"))
-    assert len(expected) == 4 * 6 + 1
+    assert len(expected) == 4 * (len(RESULTS) + 1) + 1
     for share in (0.45, 0.6, 0.75, 0.85, 0.95, 1.05):
         shutil.rmtree("out", ignore_errors=True)
         kill_after([*words, "-o", "out"], share * whole_s)

@@ -22,7 +22,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from dmtrack.atomic import inputs_kept, reserve, write_atomically
+from dmtrack.atomic import inputs_kept, make_folder, reserve, write_atomically
 from dmtrack.errors import ConfigError, OutputError
 from dmtrack.network.backend import inference_network
 from dmtrack.network.fast.kernels import Kernels
@@ -112,6 +112,7 @@ def export_onnx(model: DMTrack, step: Path, *, precision: OnnxPrecision = "fp32"
         difference = largest_difference(OnnxNetwork.load(made.step), inference_network(model))
         if precision == "fp32" and difference > _SAME:
             raise OutputError(f"differs from PyTorch by {difference:.1e}; nothing was written", where=step)
+        make_folder(final.step.parent)
         write_atomically(final.template, made.template.read_bytes())
         write_atomically(final.step, made.step.read_bytes())
     return OnnxExport(final, difference)
