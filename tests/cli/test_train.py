@@ -115,4 +115,6 @@ def test_training_from_python_is_one_call(tmp_path: Path) -> None:
     told: list[str] = []
     assert [progress.step for progress in run_training(request, told.append)] == [1, 2]
     assert told[0].endswith("from step 0")
-    assert told[-1].startswith(f"wrote {tmp_path / 'run' / 'weights.safetensors'}")
+    weights = tmp_path / "run" / "weights.safetensors"
+    assert told[-2].startswith(f"wrote {weights}")
+    assert told[-1] == f"track with it: dmtrack track RGB --weights {weights}"
