@@ -21,7 +21,6 @@ from pathlib import Path
 import numpy as np
 
 from dmtrack.boxes.doubts import doubtful_places
-from dmtrack.boxes.results import FrameBoxes, RecordingResults
 from dmtrack.datasets.opening import find_sequences
 from dmtrack.datasets.sequence import Sequence as Clip
 from dmtrack.evaluation.overlap import iou_per_frame
@@ -41,8 +40,7 @@ Pick = Callable[[Rows, Sequence[TargetStart], Clip, WayBack], int | None]
 
 def by_ranking(rows: Rows, keyframes: Sequence[TargetStart], clip: Clip, way_back: WayBack) -> int | None:
     """Look where the ranking proposes; on to the next place where nothing is to be seen."""
-    frames = tuple(FrameBoxes(index, tuple(rows.boxes[index].values())) for index in sorted(rows.boxes))
-    places = doubtful_places(RecordingResults(clip.name, frames), keyframes, {1: way_back})
+    places = doubtful_places(rows.results(clip.name), keyframes, {1: way_back})
     return next((place.frame_index for place in places if place.frame_index in _free(rows, (), clip)), None)
 
 

@@ -67,11 +67,6 @@ class GracefulStop(_SignalGuard):
         self._requested = False
         self._delivered = False
 
-    @property
-    def is_requested(self) -> bool:
-        """Whether a signal came since the block was entered."""
-        return self._requested
-
     def check(self) -> None:
         """Raise what was held back.
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from dmtrack.errors import ConfigError
 from dmtrack.run.request import TrackRequest
-from dmtrack.run.review import Review, worst_first
+from dmtrack.run.review import Review, results_worst_first
 from dmtrack_cli.console import Stopped, err, say_line
 from dmtrack_cli.interrupt import PromptStop
 from dmtrack_cli.option_groups import grouped
@@ -40,7 +40,7 @@ def review(
     """
     if request.boxes or request.box_files:
         raise ConfigError("boxes are drawn on the page", where="--box, --box-file", hint="leave them out")
-    folders = [Path(request.rgb)] if request.aux is not None else worst_first(Path(request.rgb))
+    folders = [Path(request.rgb)] if request.aux is not None else results_worst_first(Path(request.rgb))
     for number, folder in enumerate(folders, start=1):
         asked = request if folders == [Path(request.rgb)] else replace(request, rgb=folder)
         count = f" ({number} of {len(folders)})" if len(folders) > 1 else ""

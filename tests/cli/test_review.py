@@ -23,7 +23,7 @@ from dmtrack.geometry.box import Box
 from dmtrack.output.record import read_run_json
 from dmtrack.run import review as reviewing
 from dmtrack.run.request import NetworkOptions, OutputOptions, TrackRequest
-from dmtrack.run.review import OutOfDateError, Review, worst_first
+from dmtrack.run.review import OutOfDateError, Review, results_worst_first
 from dmtrack.run.session import track_to_folder
 from dmtrack.tracking.edits import absent_from, with_box
 from dmtrack.tracking.start import TargetStart
@@ -214,8 +214,8 @@ def test_a_batch_is_walked_worst_first(
     lines = (results / "boxes.csv").read_text().splitlines(keepends=True)
     Path("many/good/boxes.csv").write_text("".join(lines[:3]))
     Path("many/broken/run.json").write_text("{")
-    assert worst_first(Path("many")) == [Path("many/bad"), Path("many/good")]
-    assert worst_first(results) == [results]
+    assert results_worst_first(Path("many")) == [Path("many/bad"), Path("many/good")]
+    assert results_worst_first(results) == [results]
     looked_at: list[Path] = []
     monkeypatch.setattr(review_command, "_look", lambda review, *_, **__: looked_at.append(review.folder))
     assert run_cli("review", "many").code == 0

@@ -8,7 +8,7 @@ import pytest
 
 from dmtrack.errors import BoxError
 from dmtrack.geometry.box import Box
-from dmtrack.tracking.segments import MOST_KEYFRAMES, Segment, segments_of
+from dmtrack.tracking.segments import MOST_SHOWN, Segment, segments_of
 from dmtrack.tracking.start import Absence, Keyframe, TargetStart, numbered, starts_and_corrections
 
 BOX = Box(10, 20, 30, 40)
@@ -77,7 +77,7 @@ def test_the_nearest_keyframes_are_shown_in_order_of_time() -> None:
     keyframes: list[Keyframe] = [key(f) for f in (0, 10, 50, 55, 100)]
     at_50 = next(one for one in segments_of(keyframes) if one.first == 50)
     assert [one.frame_index for one in at_50.known] == [10, 50, 55]
-    assert all(len(one.known) <= MOST_KEYFRAMES for one in segments_of(keyframes))
+    assert all(len(one.known) <= MOST_SHOWN for one in segments_of(keyframes))
 
 
 def test_a_keyframe_that_changes_nothing_before_it_leaves_a_part_of_the_earlier_segment() -> None:

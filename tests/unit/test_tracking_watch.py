@@ -8,7 +8,7 @@ import pytest
 from dmtrack.geometry.box import Box
 from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
 from dmtrack.tracking.score import overlap_bound
-from dmtrack.tracking.watch import MOST_SPANS, DoubtWatch, LostWatch, worst_first
+from dmtrack.tracking.watch import MOST_DOUBTED, DoubtWatch, LostWatch, worst_first
 from dmtrack.video.frame import Frame, FramePair
 
 PIXELS = np.zeros((8, 8, 3), np.uint8)
@@ -77,6 +77,6 @@ def test_doubts_are_spans_of_one_state_of_one_target():
 
 def test_doubts_of_a_long_run_are_bounded():
     watch = DoubtWatch()
-    for index in range(3 * MOST_SPANS):
+    for index in range(3 * MOST_DOUBTED):
         watch.note(result(index, t1="lost" if index % 2 else "tracked"))
-    assert len(watch.spans()) == MOST_SPANS
+    assert len(watch.spans()) == MOST_DOUBTED

@@ -115,7 +115,7 @@ class EarlierRun:
         Raises:
             BoxError: It is not clear which target or frame is meant.
         """
-        starts, corrections = starts_and_corrections(settled(self.keyframes, request))
+        starts, corrections = starts_and_corrections(with_what_is_said(self.keyframes, request))
         said = [str(path) for path in (self.folder, *request.box_files)]
         if request.boxes:
             said.append("--box")
@@ -150,7 +150,7 @@ def _targets_of(record: Mapping[str, Any]) -> tuple[Keyframe, ...]:
     )
 
 
-def settled(earlier: Sequence[Keyframe], request: TrackRequest) -> tuple[Keyframe, ...]:
+def with_what_is_said(earlier: Sequence[Keyframe], request: TrackRequest) -> tuple[Keyframe, ...]:
     """Put what a person says now to the keyframes of an earlier run.
 
     A new keyframe takes the place of an old one of its target and frame.

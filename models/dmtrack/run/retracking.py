@@ -198,8 +198,7 @@ class Retracker:
         closing, tracker, found = segment.closing, self._tracker, Found()
         if closing is None or segment.end is None:
             raise ValueError("a segment that no keyframe closes has no way back")
-        nearest = sorted(segment.known, key=lambda key: abs((key.frame_index or 0) - (segment.end or 0)))
-        known = [self._template(key) for key in sorted(nearest, key=_frame_of) if key is not closing]
+        known = [self._template(key) for key in segment.known if key is not closing]
         start = self._pair_at(segment.end)
         tracker.initialize(start, [])
         tracker.add(start, [closing.box], [segment.target_id], [known])
@@ -255,8 +254,8 @@ def joined(segment: Segment, forward: Found, backward: Found) -> Found:
     made, length = Found(), (segment.end or 0) - segment.first
     arrives = _arrives(forward, segment.closing)
     leading = None
-    if segment.opens_with_box and arrives != (returns := _arrives(backward, segment.last_seen)):
-        leading = arrives and not returns
+    if segment.opens_with_box and arrives != _arrives(backward, segment.last_seen):
+        leading = arrives
     for index, (row, infer_ms) in forward.items():
         other = backward.get(index)
         if other is None:
@@ -286,13 +285,12 @@ def _join(forward: TrackedBox, backward: TrackedBox, nearness: float, is_forward
     """
     weight = nearness * (forward.score or 0.0)
     other = (1 - nearness) * (backward.score or 0.0)
+    leading = forward if weight >= other else backward
     overlap = forward.box.iou(backward.box)
     if overlap < SAME_PLACE_IOU or weight + other == 0:
         if is_forward is not None:
             return forward if is_forward else backward
-        leading = forward if weight >= other else backward
         return replace(leading, score=(leading.score or 0.0) * overlap, state=TrackState.UNCERTAIN)
-    leading = forward if weight >= other else backward
     share = weight / (weight + other)
     numbers = zip(forward.box.xywh, backward.box.xywh, strict=True)
     box = Box(*(share * one + (1 - share) * two for one, two in numbers))

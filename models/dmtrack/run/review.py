@@ -329,7 +329,7 @@ class Review:
         return None if self.scene.last is None else self.scene.last - self.scene.lowest + 1
 
 
-def worst_first(folder: Path) -> list[Path]:
+def results_worst_first(folder: Path) -> list[Path]:
     """Return the results folders of a batch, the one in which a look is worth most first.
 
     Args:

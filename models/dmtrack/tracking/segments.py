@@ -13,7 +13,7 @@ from typing import Final
 
 from dmtrack.tracking.start import Keyframe, TargetStart
 
-MOST_KEYFRAMES: Final = 3
+MOST_SHOWN: Final = 3
 """So many keyframes of a target are shown to the network at once: the nearest ones in time."""
 
 
@@ -84,5 +84,5 @@ def _of_one_target(keys: Sequence[Keyframe]) -> Iterator[Segment]:
 
 def _nearest(boxes: Sequence[TargetStart], frame: int) -> tuple[TargetStart, ...]:
     """Return the boxes nearest in time to a frame, in order of time."""
-    nearest = sorted(boxes, key=lambda key: abs((key.frame_index or 0) - frame))[:MOST_KEYFRAMES]
+    nearest = sorted(boxes, key=lambda key: abs((key.frame_index or 0) - frame))[:MOST_SHOWN]
     return tuple(sorted(nearest, key=lambda key: key.frame_index or 0))

@@ -148,10 +148,6 @@ class Tracker:
         trust = Trust(box, missed=1 if self.config.recovery else 0)
         self._follow([_Target(target_id, box, self._memory(known, opens=False), trust)])
 
-    def drop(self, target_id: int) -> None:
-        """Follow a target no longer."""
-        self._targets = [target for target in self._targets if target.target_id != target_id]
-
     def templates(self, pair: FramePair, boxes: Sequence[Box]) -> list[Tensor]:
         """Return what boxes show, one template a box, `(S, P, C)` on the network's device.
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
 
-MOST_SPANS: Final = 1000
+MOST_DOUBTED: Final = 1000
 """So many spans of a run are kept; what comes later is counted elsewhere."""
 
 
@@ -69,7 +69,7 @@ class DoubtWatch:
         state = target.state or TrackState.UNCERTAIN
         frame = target.frame_index
         span = DoubtedSpan(target.target_id, state, frame, frame, time_s, time_s)
-        if len(self._spans) < MOST_SPANS:
+        if len(self._spans) < MOST_DOUBTED:
             self._spans.append(span)
         return span
 
