@@ -114,6 +114,62 @@ def test_base_adapters_start_from_an_ostrack_checkpoint_in_the_data_folder(
     assert (numbers["learning_rate"], numbers["grad_clip"], numbers["templates"]) == (4e-4, 0.1, 3)
 
 
+@pytest.mark.slow
+def test_base_at_its_real_width_is_trained_from_random_weights(tmp_path: Path, lasher: Path) -> None:
+    """Twenty steps of the published stage on all twelve blocks, at small crops."""
+    torch.manual_seed(0)
+    path = tmp_path / "base.safetensors"
+    tensors = DMTrack(BASE, with_adapters=False).state_dict()
+    save_weights(path, tensors, WeightsMeta(config=BASE, kind="foundation"), dtype=torch.float16)
+    numbers = tmp_path / "numbers.toml"
+    numbers.write_text("log_interval = 10\ncheckpoint_interval = 20\nema_decay = 0.9\n")
+    words = (
+        "--preset",
+        "base",
+        "--modality",
+        "thermal",
+        "--init",
+        path,
+        "--data",
+        lasher,
+        "--config",
+        numbers,
+    )
+    assert train(tmp_path / "run", *words, stage="adapters", steps=20) == 0
+    curve = (tmp_path / "run" / "curve.csv").read_text().splitlines()
+    assert [row.split(",")[0] for row in curve] == ["step", "10", "20"]
+    weights = load_weights(tmp_path / "run" / "weights.safetensors")
+    assert sum(tensor.numel() for tensor in weights.tensors.values()) == 786_432
+    ups = [tensor for name, tensor in weights.tensors.items() if name.endswith("up.weight")]
+    assert ups
+    assert all(bool(torch.isfinite(tensor).all()) and bool(tensor.any()) for tensor in ups)
+
+
+def test_adapters_go_on_from_others(
+    tmp_path: Path, lasher: Path, foundation: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The share of the second stream stays; others than adapters of this modality are refused."""
+    words = ("--data", lasher, "--init", foundation)
+    thermal = ("--modality", "thermal", "--init-adapters")
+    assert train(tmp_path / "run", *words, *thermal[:2], stage="adapters") == 0
+    made = load_weights(tmp_path / "run" / "weights.safetensors")
+    meta = replace(made.meta, config=replace(made.meta.config, aux_share=0.2))
+    first = tmp_path / "first.safetensors"
+    save_weights(first, {name: tensor + 0.5 for name, tensor in made.tensors.items()}, meta)
+    assert train(tmp_path / "second", *words, *thermal, first, stage="adapters") == 0
+    before, after = load_weights(first), load_weights(tmp_path / "second" / "weights.safetensors")
+    assert after.meta.config.aux_share == 0.2
+    # One step of AdamW at the published rate moves no number by more than about that rate.
+    moved = [float((tensor - before.tensors[name]).abs().max()) for name, tensor in after.tensors.items()]
+    assert 0 < max(moved) < 0.01
+    assert train(tmp_path / "third", *words, *thermal, foundation, stage="adapters") == 4
+    assert "these are no adapters for thermal" in capsys.readouterr().err
+    assert train(tmp_path / "third", *words, *thermal, "tiny", stage="adapters") == 4
+    assert "of another network" in capsys.readouterr().err
+    assert train(tmp_path / "third", "--init-adapters", first) == 4
+    assert "--stage adapters" in capsys.readouterr().err
+
+
 def test_depth_takes_two_templates_as_published() -> None:
     from dmtrack.training.train_config import train_numbers
 

@@ -267,6 +267,7 @@ class TrainRequest:
         preset: Of the network.
         modality: Second stream of the adapter stage.
         init: Weights to start from: a file, or a name that `--weights` knows.
+        init_adapters: Adapters of the same modality to go on from, alike. Their `aux_share` is kept.
         data: What is mixed; each sample is drawn from one of them by weight. Empty: synthesis alone.
         strong: The sequences are few: see `dmtrack.training.strong_sequences`.
         bad_data: What is done about data that cannot be used.
@@ -292,6 +293,14 @@ class TrainRequest:
             "--init",
             "Weights to start from: a .safetensors, tiny (in the box), base (an OSTrack checkpoint added "
             "with `weights add`) or another name in the data folder. The foundation of the adapter stage.",
+            metavar="NAME|PATH",
+        ),
+    ] = None
+    init_adapters: Annotated[
+        str | None,
+        Option(
+            "--init-adapters",
+            "Adapter stage: adapters to go on from, a .safetensors or a name as --init. Default: none.",
             metavar="NAME|PATH",
         ),
     ] = None

@@ -21,6 +21,7 @@ from dmtrack.evaluation.clips import ClipValidation
 from dmtrack.network.backend import choose_device
 from dmtrack.network.model import DMTrack
 from dmtrack.network.weights.checkpoint import (
+    Weights,
     WeightsMeta,
     load_weights,
     resize_positions,
@@ -65,10 +66,11 @@ def train(request: TrainRequest, tell: Callable[[str], object] = lambda line: No
     if request.threads is not None:
         torch.set_num_threads(request.threads)
     init = None if request.init is None else _init_file(request.init)
+    adapters = _init_adapters(request)
     with joined_group(device) as group, _owned(request.output, init, is_first=group.is_first):
         # The model before the data, and seeded right before it: the same seed is the same network.
         torch.manual_seed(request.train.seed)
-        model = build_model(request.train.stage, _model_config(request), init)
+        model = build_model(request.train.stage, _model_config(request), init, adapters)
         source = open_data(request, model.config)
         validate = _validation(request, model.config) if group.is_first else None
         model.to(group.device(device))
@@ -78,6 +80,7 @@ def train(request: TrainRequest, tell: Callable[[str], object] = lambda line: No
                 "model": model.config.to_dict(),
                 "train": request.train.to_dict(),
                 "init": init,
+                "init_adapters": None if adapters is None else request.init_adapters,
                 "modality": request.modality,
                 "data": [part._asdict() for part in _parts(request)],
             }
@@ -179,8 +182,32 @@ def _init_file(asked: str) -> Path:
     return path if path.is_file() else find_weights(asked, None)[0].path
 
 
-def build_model(stage: Stage, config: ModelConfig, init: Path | None) -> DMTrack:
+def _init_adapters(request: TrainRequest) -> Weights | None:
+    """Read the adapters that the run goes on from, which may fit an earlier foundation."""
+    asked = request.init_adapters
+    if asked is None:
+        return None
+    if request.train.stage != "adapters":
+        raise ConfigError("adapters to go on from are for the adapter stage", hint="--stage adapters")
+    path = Path(asked).expanduser()
+    weights = load_weights(path if path.is_file() else find_weights(asked, request.modality)[-1].path)
+    if weights.meta.kind == "full":
+        weights = weights.part("adapters")
+    if weights.meta.kind != "adapters" or weights.meta.modality != request.modality:
+        raise CheckpointError(f"these are no adapters for {request.modality}", where=asked)
+    return weights
+
+
+def build_model(
+    stage: Stage, config: ModelConfig, init: Path | None, adapted: Weights | None = None
+) -> DMTrack:
     """Build the network of a stage and load what it starts from.
+
+    Args:
+        stage: What is trained.
+        config: The preset's shapes; the foundation's own come before them.
+        init: The foundation.
+        adapted: Adapters, whose share of the second stream is kept; None starts them from nothing.
 
     Raises:
         CheckpointError: The stage needs a foundation and was given none, or the weights do not fit.
@@ -217,10 +244,16 @@ def build_model(stage: Stage, config: ModelConfig, init: Path | None) -> DMTrack
             # A foundation may grow these parts; adapters take the foundation as it is.
             template_prompt=known.template_prompt or (config.template_prompt and not adapters),
             quality_head=known.quality_head or (config.quality_head and not adapters),
+            aux_share=config.aux_share if adapted is None else adapted.meta.config.aux_share,
         ),
         with_adapters=adapters,
     )
-    missing, unexpected = model.load_state_dict(resize_positions(weights.tensors, model.config), strict=False)
+    tensors = resize_positions(weights.tensors, model.config)
+    if adapted is not None:
+        tensors |= adapted.tensors
+        if adapted.meta.config.adapter_parameters != model.config.adapter_parameters:
+            raise CheckpointError("the adapters to go on from are of another network", where=init)
+    missing, unexpected = model.load_state_dict(tensors, strict=False)
     fresh = ("adapters.",) if adapters else ("foundation.foreground", "foundation.head.quality.")
     wrong = [name for name in missing if not name.startswith(fresh)] + list(unexpected)
     if wrong:
