@@ -51,6 +51,7 @@ def say_plan(plan: Plan) -> None:
             frames=planned.frames,
             boxes=[str(box) for box in item.boxes],
             box_files=[str(path) for path in item.box_files],
+            detections=None if item.detections is None else str(item.detections),
             start=None if item.start is None else str(item.start),
             folder=planned.folder,
         )
@@ -87,7 +88,9 @@ def _aux(planned: PlannedItem, base: Path) -> str:
 
 def _start(planned: PlannedItem) -> str:
     item = planned.item
-    boxes = [str(box) for box in item.boxes] or [path.name for path in item.box_files] or ["beside RGB"]
+    given = [str(box) for box in item.boxes] or [path.name for path in item.box_files]
+    seen = [] if item.detections is None else [item.detections.name]
+    boxes = [*given, *seen] or ["beside RGB"]
     at = "" if item.start is None else f"frame {item.start}: " if item.start.index else f"{item.start}: "
     return at + " and ".join(boxes)
 

@@ -13,6 +13,7 @@ from dmtrack.batch.plan import WHOLE, Shard, plan_batch
 from dmtrack.batch.run import Existing
 from dmtrack.batch.track_item import TrackItem
 from dmtrack.batch.workers import EngineChoice, WorkerOptions
+from dmtrack.boxes.detections import DetectionOptions
 from dmtrack.errors import ConfigError
 from dmtrack.options import Option
 from dmtrack.run.codecs import CodecOptions
@@ -35,7 +36,7 @@ def batch(
         typer.Argument(
             metavar="SOURCE",
             help="A folder with recordings, or a CSV with columns "
-            "id, rgb, aux, modality, box, box_file, start, end, offset_ms, align.",
+            "id, rgb, aux, modality, box, box_file, start, end, offset_ms, align, detections.",
         ),
     ],
     output: Annotated[
@@ -70,6 +71,7 @@ def batch(
     results: Annotated[OutputOptions, Without("--output", "--overwrite")],
     codecs: CodecOptions,
     recovery: RecoveryOptions,
+    detections: DetectionOptions,
     pairing: Annotated[PairingOptions, Without("--rgb-times", "--aux-times", "--times-unit")],
     encoding: EncodingOptions,
 ) -> None:
@@ -88,12 +90,13 @@ def batch(
         output=results,
         codecs=codecs,
         recovery=recovery,
+        detections=detections,
         pairing=pairing,
         encoding=encoding,
     )
     if workers.kind is EngineChoice.LOCAL:
         codecs.gpu()  # a cluster's machines have GPUs of their own
-    plan = plan_batch(source, output, modality, shard)
+    plan = plan_batch(source, output, modality, shard, detections)
     if kind is ProgressKind.JSON:
         say_plan(plan)
     elif not quiet:

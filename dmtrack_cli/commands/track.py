@@ -138,7 +138,8 @@ def _say_start(run: TrackRun, kind: ProgressKind, *, quiet: bool) -> None:
     elif not quiet:
         boxes = " and ".join(_start_text(target, run.first.rgb.index) for target in targets[:MOST_NAMED])
         more = f" and {len(targets) - MOST_NAMED} more" if len(targets) > MOST_NAMED else ""
-        err.print(Text(f"box {boxes}{more} ({run.start.origin})"), soft_wrap=True)
+        said = f"box {boxes}{more}" if targets else "targets as they enter"
+        err.print(Text(f"{said} ({run.start.origin})"), soft_wrap=True)
         if modality is not None:
             err.print(Text(f"second stream: {modality} ({reason})"), soft_wrap=True)
 

@@ -15,6 +15,7 @@ import importlib
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from dmtrack.boxes.detections import DetectionOptions
     from dmtrack.boxes.reading import read_results, read_rows
     from dmtrack.config import ModelConfig, TrackerConfig
     from dmtrack.datasets.ground_truth import read_boxes
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from dmtrack.video.streams import OnMissing, PairingOptions, Sync
 
 _HOMES: Final = {
+    "boxes.detections": ("DetectionOptions",),
     "boxes.reading": (
         "read_results",
         "read_rows",
@@ -151,6 +153,7 @@ __all__ = [
     "ConfigError",
     "DatasetError",
     "DecodeError",
+    "DetectionOptions",
     "DmtrackError",
     "EncodingOptions",
     "FormatError",

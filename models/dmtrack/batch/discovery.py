@@ -217,7 +217,9 @@ class _Search:
         if clip.folder == self._root and clip.second is None and clip.rgb.is_file():
             item_id = self._id(clip.rgb.with_suffix(""))  # the folder is that of all recordings
         if not find_ground_truth(clip.rgb):
-            yield self._problem(clip.folder, _NO_BOX)
+            yield self._without_box(
+                clip.folder, BatchItem(item_id, clip.rgb, clip.second, clip.layout.modality)
+            )
             return
         try:
             yield from items_of_sequences(item_id, open_clip(clip), clip)
@@ -277,16 +279,19 @@ class _Search:
         pictures = sum(is_image(path) for path in children)
         others = any(path.is_dir() or is_video(path) for path in children)
         if clip is None and pictures > 1 and not others:
-            yield self._problem(folder, _NO_BOX)
+            yield self._without_box(folder, BatchItem(self._id(folder), folder))
 
     def _with_truth(self, where: Path, item: BatchItem, truths: tuple[Path, ...]) -> Entries:
         if not truths:
-            yield self._problem(where, _NO_BOX)
+            yield self._without_box(where, item)
             return
         try:
             yield from items_of_truths(item, truths)
         except InputError as error:
             yield self._problem(where, str(error))
+
+    def _without_box(self, where: Path, item: BatchItem) -> Problem:
+        return replace(self._problem(where, _NO_BOX), without_box=item)
 
     def _problem(self, path: Path, reason: str) -> Problem:
         return Problem(self._id(path), printable(reason))

@@ -15,7 +15,7 @@ from dmtrack.video.position import Position
 class BatchItem:
     """One recording of a batch, as its source describes it; nothing of it was opened.
 
-    With neither `boxes` nor `box_files`, ground truth beside `rgb` is meant.
+    With neither `boxes`, `box_files` nor `detections`, ground truth beside `rgb` is meant.
 
     Attributes:
         id: How the person calls it; unique in a batch, printable, any text.
@@ -28,6 +28,7 @@ class BatchItem:
         end: First frame not wanted any more.
         offset_s: Added to the times of `aux`; None takes what holds for the batch.
         align: Alignment file of the two cameras; None takes what holds for the batch.
+        detections: What a detector saw in it.
         origin: Where the item is described, such as `row 7`; empty for one found in a folder.
     """
 
@@ -41,6 +42,7 @@ class BatchItem:
     end: Position | None = None
     offset_s: Fraction | None = None
     align: Path | None = None
+    detections: Path | None = None
     origin: str = ""
 
 
@@ -52,11 +54,13 @@ class Problem:
         id: As in `BatchItem`.
         reason: One line: what, where, what to do.
         origin: As in `BatchItem`.
+        without_box: The recording, where a start box is all that it lacks.
     """
 
     id: str
     reason: str
     origin: str = ""
+    without_box: BatchItem | None = None
 
     def __str__(self) -> str:
         """Return the reason, after the row it is about."""

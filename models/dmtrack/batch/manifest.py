@@ -1,6 +1,6 @@
 """The manifest of a batch: a CSV with one recording a row.
 
-    id,rgb,aux,modality,box,box_file,start,end,offset_ms,align
+    id,rgb,aux,modality,box,box_file,start,end,offset_ms,align,detections
 
 Only `id` and `rgb` are needed, columns may stand in any order, empty cells mean the default, and paths
 are relative to the manifest. A row with a mistake in it becomes a `Problem` and the others stay good.
@@ -25,7 +25,10 @@ from dmtrack.options import seconds_of_ms
 from dmtrack.video.frame import Modality
 from dmtrack.video.position import Position, parse_position
 
-COLUMNS: Final = ("id", "rgb", "aux", "modality", "box", "box_file", "start", "end", "offset_ms", "align")
+COLUMNS: Final = (
+    *("id", "rgb", "aux", "modality", "box", "box_file"),
+    *("start", "end", "offset_ms", "align", "detections"),
+)
 _NEEDED: Final = ("id", "rgb")
 _NUMBER: Final = re.compile(r"[-+]?\d+(\.\d*)?")
 
@@ -45,6 +48,7 @@ class _Row:
     end: str = ""
     offset_ms: str = ""
     align: str = ""
+    detections: str = ""
 
 
 def read_manifest(path: Path, modality: Modality | None = None) -> Findings:
@@ -145,6 +149,7 @@ def _item(row: _Row, folder: Path, usual: Modality | None) -> BatchItem:
         end=_position("end", row.end),
         offset_s=_offset_s(row.offset_ms),
         align=folder / row.align if row.align else None,
+        detections=folder / row.detections if row.detections else None,
         origin=f"row {row.number}",
     )
 

@@ -14,6 +14,7 @@ from typing import Final, Self, TypeVar
 from dmtrack.batch.discovery import find_items
 from dmtrack.batch.item import BatchItem, Findings, LeftOut, Problem
 from dmtrack.batch.manifest import read_manifest
+from dmtrack.boxes.detections import DetectionOptions, read_detections
 from dmtrack.boxes.starts import read_targets
 from dmtrack.datasets.ground_truth import box_at, find_ground_truth
 from dmtrack.errors import BoxError, ConfigError, DmtrackError, InputError, printable
@@ -25,6 +26,9 @@ from dmtrack.video.position import Position
 from dmtrack.video.stream_files import open_source
 
 _Entry = TypeVar("_Entry")
+
+NO_DETECTOR: Final = DetectionOptions()
+_DETECTIONS: Final = (".txt", ".json", ".csv", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +150,13 @@ class Plan:
     shard: Shard = WHOLE
 
 
-def plan_batch(source: Path, output: Path, modality: Modality | None = None, shard: Shard = WHOLE) -> Plan:
+def plan_batch(
+    source: Path,
+    output: Path,
+    modality: Modality | None = None,
+    shard: Shard = WHOLE,
+    detections: DetectionOptions = NO_DETECTOR,
+) -> Plan:
     """Find and check everything that a folder or a manifest holds.
 
     Args:
@@ -154,23 +164,61 @@ def plan_batch(source: Path, output: Path, modality: Modality | None = None, sha
         output: The folder of the batch; what is in it is no recording.
         modality: What second streams measure, where their item does not say.
         shard: The part to do.
+        detections: What counts of what a detector saw; the file is a folder with a file for each recording,
+            called as its id is.
 
     Raises:
-        InputError: There is no recording.
+        InputError: There is no recording, or nothing of a detector for any.
+        ConfigError: Classes or a confidence are given, but no detections.
     """
     if not source.exists():
         raise InputError("no such folder or manifest", where=source)
     if not source.is_dir():
-        return make_plan(read_manifest(source, modality), shard)
+        return make_plan(_with_detections(read_manifest(source, modality), detections), shard, detections)
     findings = find_items(source, modality=modality, exclude=[output])
     if not findings.entries:
         raise InputError(
             "there are no recordings in it", where=source, hint="dmtrack batch --help says what is recognised"
         )
-    return make_plan(findings, shard)
+    return make_plan(_with_detections(findings, detections), shard, detections)
 
 
-def make_plan(findings: Findings, shard: Shard = WHOLE) -> Plan:
+def _with_detections(findings: Findings, detections: DetectionOptions) -> Findings:
+    """Give each item that says none of its own what a detector saw in it, if there is anything."""
+    folder = detections.file
+    if folder is None:
+        if all(isinstance(entry, Problem) or entry.detections is None for entry in findings.entries):
+            detections.require_file()
+        return findings
+    if not folder.is_dir():
+        what = "is a file" if folder.exists() else "no such folder"
+        raise InputError(what, where=folder, hint="of a batch it is a folder with ID.txt for each recording")
+    entries: list[BatchItem | Problem] = []
+    for entry in findings.entries:
+        item = entry.without_box if isinstance(entry, Problem) else entry
+        found = None if item is None else _called(folder, item.id)
+        if item is not None and item.detections is None and found is not None:
+            entries.append(replace(item, detections=found))
+        else:
+            entries.append(entry)
+    if all(isinstance(entry, Problem) or entry.detections is None for entry in entries):
+        first = findings.entries[0].id
+        raise InputError(
+            "holds nothing that is called as a recording is", where=folder, hint=f"such as {first}.txt"
+        )
+    return replace(findings, entries=tuple(entries))
+
+
+def _called(folder: Path, item_id: str) -> Path | None:
+    """Return the file, or the folder of YOLO texts, that is called as an item is."""
+    stems = (folder / item_id, folder / folder_name(item_id))
+    candidates = [
+        stem.with_name(f"{stem.name}{suffix}") for stem in stems for suffix in _DETECTIONS if stem.name
+    ]
+    return next((path for path in candidates if path.exists()), None)
+
+
+def make_plan(findings: Findings, shard: Shard = WHOLE, detections: DetectionOptions = NO_DETECTOR) -> Plan:
     """Check every item and settle where its results go.
 
     Items whose id or result folder an earlier one has are problems (names that some file system does
@@ -179,8 +227,9 @@ def make_plan(findings: Findings, shard: Shard = WHOLE) -> Plan:
     Args:
         findings: What a folder or a manifest holds.
         shard: The part to do; all by default.
+        detections: What counts of what a detector saw.
     """
-    checked = [_checked(entry) for entry in shard.part(list(_placed(findings)))]
+    checked = [_checked(entry, detections) for entry in shard.part(list(_placed(findings)))]
     return Plan(
         items=tuple(entry for entry in checked if isinstance(entry, PlannedItem)),
         problems=tuple(entry for entry in checked if isinstance(entry, Problem)),
@@ -216,19 +265,19 @@ def _by(owner: BatchItem) -> str:
     return f" by {owner.origin}" if owner.origin else ""
 
 
-def _checked(entry: PlannedItem | Problem) -> PlannedItem | Problem:
+def _checked(entry: PlannedItem | Problem, detections: DetectionOptions) -> PlannedItem | Problem:
     if isinstance(entry, Problem):
         return entry
     item = entry.item
     try:
-        return _opened(entry)
+        return _opened(entry, detections)
     except DmtrackError as error:
         return Problem(item.id, printable(str(error)), item.origin)
     except OSError as error:
         return Problem(item.id, printable(f"{item.rgb}: cannot be read ({error.strerror})"), item.origin)
 
 
-def _opened(entry: PlannedItem) -> PlannedItem:
+def _opened(entry: PlannedItem, detections: DetectionOptions) -> PlannedItem:
     item = entry.item
     info = _info(item.rgb)
     modality = None
@@ -237,6 +286,8 @@ def _opened(entry: PlannedItem) -> PlannedItem:
         modality = item.modality or find_modality(item.aux).modality
     if item.align is not None:
         read_alignment(item.align)
+    if item.detections is not None:
+        read_detections(replace(detections, file=item.detections), info)
     _require_boxes(item, info)
     return replace(entry, modality=modality, frames=_expected_frames(item, info))
 
@@ -257,7 +308,7 @@ def _require_boxes(item: BatchItem, info: VideoInfo) -> None:
     given = [target for path in item.box_files for target in read_targets(path, begin, size)]
     targets = (one for one in (*item.boxes, *given) if not isinstance(one, Absence))
     boxes = [one.box if isinstance(one, TargetStart) else one for one in targets]
-    if not boxes:
+    if not boxes and item.detections is None:
         truths = find_ground_truth(item.rgb)
         if not truths:
             raise BoxError(

@@ -168,6 +168,7 @@ def _absolute(item: BatchItem) -> BatchItem:
         rgb=item.rgb.absolute(),
         aux=None if item.aux is None else item.aux.absolute(),
         box_files=tuple(path.absolute() for path in item.box_files),
+        detections=None if item.detections is None else item.detections.absolute(),
     )
 
 

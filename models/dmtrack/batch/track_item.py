@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dmtrack.atomic import refuse_input
 from dmtrack.batch.item import BatchItem
+from dmtrack.batch.plan import NO_DETECTOR
 from dmtrack.batch.work import Report, Task, WorkerSlot
 from dmtrack.boxes.formats.mot import USUAL
 from dmtrack.errors import CheckpointError
@@ -63,7 +64,10 @@ class TrackItem:
         weights = dict(self.weights_sha256).get(modality)
         numbers = (network.precision, network.backend)
         mot = [] if usual.output.mot == USUAL else [usual.output.mot]
-        return [weights, *numbers, usual.output.video_layout, usual.recovery, pairing, usual.encoding, *mot]
+        asked = replace(usual.detections, file=None)
+        seen = [] if asked == NO_DETECTOR else [asked]
+        shown = usual.output.video_layout
+        return [weights, *numbers, shown, usual.recovery, pairing, usual.encoding, *mot, *seen]
 
     def __call__(self, task: Task, folder: Path, slot: WorkerSlot, report: Report) -> None:
         """Track `task.item` into `folder`; see `dmtrack.batch.work.Runner`."""
@@ -95,6 +99,9 @@ class TrackItem:
             pairing = replace(pairing, offset_s=item.offset_s)
         if item.align is not None:
             pairing = replace(pairing, align=read_alignment(item.align), fit=Fit.RESIZE)
+        detections = NO_DETECTOR
+        if item.detections is not None:
+            detections = replace(self.usual.detections, file=item.detections)
         return replace(
             self.usual,
             rgb=item.rgb,
@@ -104,5 +111,6 @@ class TrackItem:
             box_files=item.box_files,
             start=item.start,
             end=item.end,
+            detections=detections,
             pairing=pairing,
         )

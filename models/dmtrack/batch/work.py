@@ -91,8 +91,12 @@ def mark_of(item: BatchItem, options: object) -> BatchMark:
 
 
 def _digests(item: BatchItem) -> Iterator[str]:
-    files = item.box_files if item.boxes or item.box_files else find_ground_truth(item.rgb)
-    for path in (*files, *([item.align] if item.align else [])):
+    is_given = item.boxes or item.box_files or item.detections
+    files = item.box_files if is_given else find_ground_truth(item.rgb)
+    seen = [] if item.detections is None else [item.detections]
+    if item.detections is not None and item.detections.is_dir():
+        seen = sorted(path for path in item.detections.rglob("*.txt") if path.is_file())
+    for path in (*files, *([item.align] if item.align else []), *seen):
         try:
             yield hashlib.sha256(path.read_bytes()).hexdigest()
         except OSError as error:

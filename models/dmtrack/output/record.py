@@ -299,6 +299,10 @@ class RunRecordSink(Sink):
         with contextlib.suppress(OutputError):
             self._save(replace(self._record, counts=counts, speed=self._measure()), durable=False)
 
+    def configure(self, **values: object) -> None:
+        """Say something else of what the run does than was known at its start."""
+        self._record = replace(self._record, configuration={**self._record.configuration, **values})
+
     def note(self, reason: str) -> None:
         """Say why the run ends before the recording does, though nothing went wrong."""
         self._note = reason

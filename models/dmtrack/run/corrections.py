@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from dmtrack.boxes.detections import DetectionOptions
 from dmtrack.boxes.formats.table import read_table
 from dmtrack.boxes.keyframes import KEYFRAMES, read_keyframes
 from dmtrack.boxes.reading import TABLE
@@ -78,8 +79,17 @@ class EarlierRun:
         (found,) = read_table(folder / TABLE, folder.name)
         known = folder / KEYFRAMES
         keyframes = tuple(read_keyframes(known if known.is_file() else folder / TABLE))
-        asked = replace(request, boxes=(), box_files=(), continues=False, from_frame=None)
         is_whole = record["status"] == RunStatus.COMPLETE
+        if request.detections.file is not None and not is_whole:
+            _log.warning("%s: was stopped; what entered the picture later is not looked for", folder)
+        asked = replace(
+            request,
+            boxes=(),
+            box_files=(),
+            detections=DetectionOptions(),  # what they came to is among the keyframes
+            continues=False,
+            from_frame=None,
+        )
         covered = None if is_whole else 1 + max((frame.frame_index for frame in found.frames), default=-1)
         with translated(FormatError, "says nothing of its targets that can be read", where=folder / RECORD):
             tracked = _targets_of(record)

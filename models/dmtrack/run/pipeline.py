@@ -10,13 +10,15 @@ from pathlib import Path
 
 import torch
 
+from dmtrack.boxes.detections import DetectionOptions, read_detections
 from dmtrack.config import Precision, TrackerConfig
 from dmtrack.errors import BoxError, ConfigError
 from dmtrack.network.backend import choose_device, choose_precision, network_for
 from dmtrack.network.weights.store import ResolvedWeights, resolve_weights
 from dmtrack.run.corrections import Retracking
 from dmtrack.run.request import Drawn, NetworkOptions, RecoveryOptions, TrackRequest
-from dmtrack.run.session import open_inputs, opener, with_streams
+from dmtrack.run.session import open_inputs, opener, require_one_way, with_streams
+from dmtrack.tracking.arrivals import Arrivals
 from dmtrack.tracking.cropping import cropper_for
 from dmtrack.tracking.result import FrameResult, TrackedBox
 from dmtrack.tracking.start import (
@@ -38,7 +40,9 @@ from dmtrack.video.streams import PairingOptions
 _log = logging.getLogger(__name__)
 
 
-def track_pairs(pairs: Iterable[FramePair], tracker: Tracker, targets: Targets) -> Iterator[FrameResult]:
+def track_pairs(
+    pairs: Iterable[FramePair], tracker: Tracker, targets: Targets, arrivals: Arrivals | None = None
+) -> Iterator[FrameResult]:
     """Follow targets, each from the frame on which it is given, through all pairs.
 
     Args:
@@ -47,6 +51,7 @@ def track_pairs(pairs: Iterable[FramePair], tracker: Tracker, targets: Targets) 
         targets: A `Box` (or its four numbers) is given on the first pair and takes the lowest free id; a
             `TargetStart` says its id, and may say a later frame. If that frame is missing, the next one
             takes its place.
+        arrivals: Starts more targets as a detector saw them; then `targets` may be empty.
 
     Yields:
         One result a pair, without any target before the first one starts, and with the box as given where
@@ -64,7 +69,7 @@ def track_pairs(pairs: Iterable[FramePair], tracker: Tracker, targets: Targets) 
             f"frame {later[0].frame_index} corrects target {later[0].target_id}",
             hint="track() and track_to_folder() follow targets from box to box",
         )
-    if not waiting:
+    if not waiting and arrivals is None:
         raise BoxError("there is no box to follow")
     last = None
     for pair in pairs:
@@ -73,7 +78,7 @@ def track_pairs(pairs: Iterable[FramePair], tracker: Tracker, targets: Targets) 
             _check_starts(waiting, pair)
         due = [start for start in waiting if start.is_due(last)]
         waiting = tuple(start for start in waiting if not start.is_due(last))
-        yield _step(pair, tracker, due, is_first=is_first)
+        yield _step(pair, tracker, due, arrivals, is_first=is_first)
     if waiting and last is not None:
         raise _never_started(waiting, last)
 
@@ -83,6 +88,7 @@ def track(
     aux: Path | str | None = None,
     boxes: Targets = (),
     *,
+    detections: DetectionOptions | Path | str | None = None,
     modality: Modality | str | None = None,
     weights: Path | str = "tiny",
     device: str = "auto",
@@ -103,6 +109,7 @@ def track(
         aux: The second stream: thermal, depth or event pictures of the same scene.
         boxes: Where the targets are in the first frame (that of `start`), in pixels of the RGB frame: a `Box`
             or `x, y, w, h`. A `TargetStart` names its id, and the frame if the target comes later.
+        detections: A file of objects that a detector saw; each that enters becomes a target.
         modality: What `aux` measures; None finds out.
         weights: `tiny`, `base`, a name in the data folder, or a path.
         device: `auto`, `cpu`, `cuda:0` or `mps`.
@@ -131,6 +138,7 @@ def track(
         modality=modality,  # type: ignore[arg-type]
         start=start,  # type: ignore[arg-type]
         end=end,  # type: ignore[arg-type]
+        detections=detections if isinstance(detections, DetectionOptions) else DetectionOptions(detections),  # type: ignore[arg-type]
         network=NetworkOptions(str(weights), precision, device=device),  # type: ignore[arg-type]
         pairing=pairing or PairingOptions(),
         encoding=encoding or EncodingOptions(),
@@ -138,11 +146,16 @@ def track(
     targets, corrections = starts_and_corrections(
         numbered([box for box in request.boxes if not isinstance(box, Drawn)])
     )
-    if not targets:
+    if not targets and request.detections.file is None:
         raise BoxError("there is no box to follow", hint="give boxes=[(x, y, w, h)]")
+    require_one_way(request, corrections)
     request, _ = with_streams(request)
     pairs = open_inputs(request)
     try:
+        arrivals = None
+        if request.detections.file is not None:
+            seen = read_detections(request.detections, pairs.rgb_info)
+            arrivals = Arrivals(seen, [start.target_id for start in targets])
         tracker = load(request.network, pairs.modality, recovery).tracker
     except BaseException:
         pairs.close()
@@ -150,7 +163,7 @@ def track(
     if corrections:
         found = _corrected_boxes(pairs, tracker, request, (*targets, *corrections))
     else:
-        found = _tracked_boxes(pairs, tracker, targets)
+        found = _tracked_boxes(pairs, tracker, targets, arrivals)
     weakref.finalize(found, pairs.close)  # a generator that was never begun runs none of its own code
     return found
 
@@ -245,18 +258,24 @@ def _check_starts(starts: Sequence[TargetStart], first: FramePair) -> None:
             )
 
 
-def _step(pair: FramePair, tracker: Tracker, due: Sequence[TargetStart], *, is_first: bool) -> FrameResult:
+def _step(
+    pair: FramePair,
+    tracker: Tracker,
+    due: Sequence[TargetStart],
+    arrivals: Arrivals | None,
+    *,
+    is_first: bool,
+) -> FrameResult:
     """Find the targets that are followed, and take up those that start here."""
-    if is_first:
-        boxes, ids = [start.box for start in due], [start.target_id for start in due]
-        return FrameResult(pair, _by_id(tracker.initialize(pair, boxes, ids)), 0.0)
     found: tuple[TrackedBox, ...] = ()
     infer_ms = 0.0
-    if tracker.targets:
+    if is_first:
+        tracker.initialize(pair, [])
+    elif tracker.targets:
         found = tracker.update(pair)
         infer_ms = tracker.infer_ms
     for start in due:
-        if start.frame_index != pair.rgb.index:
+        if start.frame_index not in (None, pair.rgb.index):
             _log.warning(
                 "frame %s is missing: target %d starts at frame %d",
                 start.frame_index,
@@ -265,6 +284,9 @@ def _step(pair: FramePair, tracker: Tracker, due: Sequence[TargetStart], *, is_f
             )
     if due:
         found += tracker.add(pair, [start.box for start in due], [start.target_id for start in due])
+    if arrivals is not None:
+        arrivals.given(pair, tracker, due)
+        found = arrivals.take(pair, tracker, found)
     return FrameResult(pair, _by_id(found), infer_ms)
 
 
@@ -281,10 +303,10 @@ def _never_started(waiting: Sequence[TargetStart], last: int) -> BoxError:
 
 
 def _tracked_boxes(
-    pairs: PairedSource, tracker: Tracker, targets: Sequence[TargetStart]
+    pairs: PairedSource, tracker: Tracker, targets: Sequence[TargetStart], arrivals: Arrivals | None
 ) -> Iterator[TrackedBox]:
     with pairs, ReadAhead(pairs) as ready:
-        for result in track_pairs(ready, tracker, targets):
+        for result in track_pairs(ready, tracker, targets, arrivals):
             yield from result.targets
 
 

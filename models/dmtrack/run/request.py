@@ -11,6 +11,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Final
 
+from dmtrack.boxes.detections import DetectionOptions
 from dmtrack.boxes.formats.mot import USUAL, MotOptions
 from dmtrack.boxes.keyframes import KEYFRAMES
 from dmtrack.boxes.reading import MOT, TABLE
@@ -264,12 +265,13 @@ class TrackRequest:
         boxes: Where the targets are in the first frame, in pixels: a `Box` or four numbers; a `TargetStart`
             names an id, and maybe a later frame; a second one of an id corrects what is tracked, an `Absence`
             says that there is nothing to track; `DRAWN` once or more: a person draws. With neither boxes nor
-            `box_files`, ground truth is looked for beside `rgb`.
+            `box_files` nor `detections`, ground truth is looked for beside `rgb`.
         box_files: Files with boxes.
         box_format: What the numbers of a box in `boxes` are.
         modality: What `aux` measures; None finds out.
         start: First frame.
         end: First frame not wanted any more.
+        detections: Objects that a detector saw, which become targets as they enter.
         batch: What `run.json` says of the batch that the run belongs to.
     """
 
@@ -350,6 +352,7 @@ class TrackRequest:
     modality: Annotated[Modality | None, MODALITY] = None
     start: Annotated[Position | None, START] = None
     end: Annotated[Position | None, END] = None
+    detections: DetectionOptions = field(default_factory=DetectionOptions)
     network: NetworkOptions = field(default_factory=NetworkOptions)
     output: OutputOptions = field(default_factory=OutputOptions)
     codecs: CodecOptions = field(default_factory=CodecOptions)
@@ -394,6 +397,8 @@ class TrackRequest:
         """
         if self.start is not None:
             raise ConfigError("a live stream begins now", where="--start")
+        if self.detections.file is not None:
+            raise ConfigError("is for recordings, not for live streams", where="--detections")
         for word in command_words(self.pairing):
             option = word.partition("=")[0]
             if option not in _LIVE_PAIRING:

@@ -354,6 +354,8 @@ def _earlier_run(request: TrackRequest) -> EarlierRun:
     """Return the results that are named, or those of the recording that is named, or none of it yet."""
     if request.live_addresses is not None:
         raise ConfigError("a live stream cannot be looked at again", where=str(request.rgb))
+    if request.detections.file is not None:
+        raise ConfigError("is for dmtrack track", where="--detections", hint="track first, then review")
     named = Path(request.rgb)
     is_results = request.aux is None and (named / RECORD).is_file()
     folder = named if is_results else request.folder

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from itertools import chain
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dmtrack.atomic import inputs_kept, os_errors_translated, part_path, write_atomically
+from dmtrack.boxes.detections import read_detections
 from dmtrack.boxes.formats import ResultFormat
 from dmtrack.boxes.keyframes import KEYFRAMES, keyframes_text
 from dmtrack.boxes.reading import MOT, TABLE
@@ -24,7 +25,7 @@ from dmtrack.datasets.ground_truth import find_ground_truth
 from dmtrack.datasets.survey import DatasetRecording, open_recording
 from dmtrack.drawing.score_plot import ScorePlotSink
 from dmtrack.drawing.video import VideoSink
-from dmtrack.errors import ConfigError, OutputError, PairingError
+from dmtrack.errors import BoxError, ConfigError, OutputError, PairingError
 from dmtrack.output.background import BackgroundSink
 from dmtrack.output.record import RECORD, InputRecord, RunRecord, RunRecordSink, Versions, WeightsRecord
 from dmtrack.output.sink import Sink, SinkGroup
@@ -33,7 +34,9 @@ from dmtrack.run.request import DRAWN, TrackRequest
 from dmtrack.run.results_folder import SCORES, VIDEO, prepared_folder
 from dmtrack.run.retracking import OpenAt, Rows
 from dmtrack.run.start_boxes import BoxSources, Draw, DrawingScene, StartBoxes, startable
+from dmtrack.tracking.arrivals import SEEN_IN, Arrivals, Detections
 from dmtrack.tracking.result import FrameResult, TrackState
+from dmtrack.tracking.start import Keyframe
 from dmtrack.tracking.watch import LostWatch
 from dmtrack.video.ahead import ReadAhead
 from dmtrack.video.frame import FramePair, VideoInfo
@@ -84,6 +87,7 @@ class TrackRun:
         rest: The pairs after it.
         start: The targets, and where they start.
         loaded: The tracker, and what it was loaded from.
+        seen: What a detector saw; None without one.
         record: What `run.json` says; once the run is over, also how it went.
         expected_frames: How many frames are expected, from what the container claims.
         retracking: What is tracked from keyframe to keyframe before anything is written; None: the recording
@@ -101,6 +105,7 @@ class TrackRun:
     loaded: LoadedTracker
     record: RunRecord
     expected_frames: int | None
+    seen: Detections | None = None
     retracking: Retracking | None = None
     earlier: EarlierRun | None = None
     score: ScoreMean = field(default_factory=ScoreMean)
@@ -159,9 +164,10 @@ class TrackRun:
                 keyframes = keyframes_text(self.start.keyframes)
                 if keyframes != self._keyframes_there:
                     write_atomically(folder / KEYFRAMES, keyframes.encode())
+                arrivals = self._arrivals(folder, recorder)
                 tuner, pairs = self._tuner(), chain([self.first], rest)
                 results = (
-                    track_pairs(pairs, self.loaded.tracker, self.start.targets)
+                    track_pairs(pairs, self.loaded.tracker, self.start.targets, arrivals)
                     if rows is None
                     else rows.replayed(pairs)
                 )
@@ -181,6 +187,18 @@ class TrackRun:
                     self._stop_by_hand(recorder)
         finally:
             self.record = recorder.record
+
+    def _arrivals(self, folder: Path, recorder: RunRecordSink) -> Arrivals | None:
+        """Return what starts targets as a detector saw them; each is noted with the results at once."""
+        if self.seen is None:
+            return None
+
+        def note(found: Sequence[Keyframe]) -> None:
+            keyframes = (*self.start.keyframes, *found)
+            write_atomically(folder / KEYFRAMES, keyframes_text(keyframes).encode(), durable=False)
+            recorder.configure(targets=keyframes)
+
+        return Arrivals(self.seen, [target.target_id for target in self.start.targets], note)
 
     def retrack(self, on_frame: OnFrame, is_over: Callable[[], bool] = lambda: False) -> Rows | None:
         """Track from keyframe to keyframe; nothing is written. What was tracked is not tracked again.
@@ -347,6 +365,7 @@ def prepared_run(
             pairs = stack.enter_context(open_inputs(named))
             first, rest = first_pair(pairs)
         start = startable(start, pairs.rgb_info, named.end, pairs.measured_rgb)
+        seen = _seen(request, start, pairs) if earlier is None else None
         if recording is not None and request.modality is None and pairs.modality is not None:
             pairs.modality_reason = recording.layout_reason
         loaded = load()
@@ -368,7 +387,40 @@ def prepared_run(
         record = replace(record, expected_frames=frames)
         if earlier is not None:
             earlier.require_same(record.inputs, loaded.weights.files[-1].sha256)
-        yield TrackRun(named, folder, pairs, first, rest, start, loaded, record, frames, retracking, earlier)
+        yield TrackRun(
+            named, folder, pairs, first, rest, start, loaded, record, frames, seen, retracking, earlier
+        )
+
+
+def _seen(request: TrackRequest, start: StartBoxes, pairs: PairedSource) -> Detections | None:
+    """Return what a detector saw that may become a target; None without a detector.
+
+    Raises:
+        InputError: The file cannot be read, or nothing in it can be a target and no box is given.
+        ConfigError: Options contradict each other.
+    """
+    request.detections.require_file()
+    if request.detections.file is None:
+        return None
+    require_one_way(request, start.corrections)
+    seen = read_detections(request.detections, pairs.rgb_info)
+    if not seen and not start.targets:
+        raise BoxError(f"no object is seen in {SEEN_IN} frames or more", where=request.detections.file)
+    return seen
+
+
+def require_one_way(request: TrackRequest, corrections: Sequence[Keyframe]) -> None:
+    """Refuse corrections together with detections.
+
+    Raises:
+        ConfigError: Both are given.
+    """
+    if corrections and request.detections.file is not None:
+        raise ConfigError(
+            f"target {corrections[0].target_id} has a second box; detections start targets from first boxes",
+            where="--detections",
+            hint="correct the result with --continue",
+        )
 
 
 def expected_frames(info: VideoInfo, first: FramePair, end: Position | None) -> int | None:
@@ -413,7 +465,7 @@ def first_pair(pairs: PairedSource) -> tuple[FramePair, Iterator[FramePair]]:
 def _inputs(request: TrackRequest) -> Iterator[Path | str | None]:
     """Yield the files and folders that a run reads."""
     if request.live_addresses is None:
-        yield from (request.rgb, request.aux, *request.box_files)
+        yield from (request.rgb, request.aux, *request.box_files, request.detections.file)
         yield from find_ground_truth(Path(request.rgb))
     yield from (request.pairing.rgb_times, request.pairing.aux_times)
     if Path(request.network.weights).is_file():
@@ -556,6 +608,7 @@ def _record(
         configuration={
             "targets": start.keyframes,
             "boxes_from": start.origin,
+            "detections": None if request.detections.file is None else request.detections,
             "modality": pairs.modality,
             "modality_from": pairs.modality_reason,
             "start": None if request.start is None else str(request.start),

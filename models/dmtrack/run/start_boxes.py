@@ -125,12 +125,12 @@ class BoxSources:
             ConfigError: A box is to be drawn, and nobody can.
         """
         request, here = self.request, first.rgb.index
-        if not request.boxes and not request.box_files:
+        if not request.boxes and not request.box_files and request.detections.file is None:
             found = self._truth(first)
         else:
             given, corrections = starts_and_corrections(self._given(first))
             drawn = self._drawn(given, here) if DRAWN in request.boxes else ()
-            begin = here if given else min(target.frame_index or 0 for target in drawn)
+            begin = min((target.frame_index or 0 for target in drawn), default=here) if not given else here
             origin = self._origin(is_drawn=bool(drawn))
             found = StartBoxes((*given, *drawn), origin, begin, corrections)
         return replace(found, targets=tuple(sorted(found.targets, key=lambda target: target.target_id)))
@@ -167,7 +167,7 @@ class BoxSources:
 
     def _origin(self, *, is_drawn: bool) -> str:
         said = ["--box"] if any(box is not DRAWN for box in self.request.boxes) else []
-        said += [str(path) for path in self.request.box_files]
+        said += [str(path) for path in (*self.request.box_files, self.request.detections.file) if path]
         return ", ".join([*said, *(["drawn"] if is_drawn else [])])
 
     def _truth(self, first: FramePair) -> StartBoxes:
@@ -290,7 +290,7 @@ def startable(
         kept.append(target)
         if claimed is not None and index >= claimed:
             late.append(f"target {target.target_id} starts at frame {index}")
-    if not kept:
+    if not kept and start.targets:
         raise BoxError(f"no target starts before --end {end}", where=start.origin)
     if late:
         what = f"{', '.join(late)}, but the recording has {claimed} frames"

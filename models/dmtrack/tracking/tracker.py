@@ -148,6 +148,22 @@ class Tracker:
         trust = Trust(box, missed=1 if self.config.recovery else 0)
         self._follow([_Target(target_id, box, self._memory(known, opens=False), trust)])
 
+    def drop(self, target_id: int) -> None:
+        """Follow a target no longer; its id is free then."""
+        self._targets = [target for target in self._targets if target.target_id != target_id]
+
+    def look(self, pair: FramePair, target_id: int, box: Box) -> tuple[Box, float]:
+        """Return where around a box a target would be found in a frame, and its score; nothing is remembered.
+
+        Raises:
+            ConfigError: The pair has two streams and the network one.
+        """
+        self._require_adapters(pair)
+        target = next(target for target in self._targets if target.target_id == target_id)
+        (crop,), rows = self._locate(pair.image, [(target, box)])
+        cx, cy, w, h, score = rows[0].tolist()
+        return crop.to_frame(cx, cy, w, h), score
+
     def templates(self, pair: FramePair, boxes: Sequence[Box]) -> list[Tensor]:
         """Return what boxes show, one template a box, `(S, P, C)` on the network's device.
 

@@ -103,7 +103,8 @@ class LostWatch:
         """Take note of a frame and return whether all targets have been lost for long enough."""
         self._awaited -= {target.target_id for target in result.targets}
         time_s = result.pair.rgb.time_s
-        if self._awaited or any(target.state is not TrackState.LOST for target in result.targets):
+        states = {target.state for target in result.targets}  # none: absent, or not come yet
+        if self._awaited or states != {TrackState.LOST}:
             self._since_s = None
             return False
         if self._since_s is None:

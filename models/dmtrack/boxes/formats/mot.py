@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Final
 
-from dmtrack.boxes.parsing import box_of, finite, placed, whole
+from dmtrack.boxes.parsing import box_of, finite, placed, whole, words_of
 from dmtrack.boxes.results import FrameBoxes, RecordingResults, ResultsGatherer
 from dmtrack.datasets.ground_truth import truth_lines
 from dmtrack.errors import ConfigError, FormatError
@@ -107,6 +107,21 @@ def read_mot(path: Path, name: str, origin: int = 0) -> RecordingResults:
     for row in _with_ids(detections, gatherer.target_ids):
         gatherer.add(row.frame_index, row.target_id, row.box, row.score)
     return gatherer.results(name)
+
+
+def mot_detections(path: Path) -> Iterator[tuple[TrackedBox, int | None]]:
+    """Yield the boxes of a MOT file whatever their ids, and the class in the eighth column; -1 is none.
+
+    Raises:
+        FormatError: As `read_mot`.
+    """
+    for number, line in enumerate(truth_lines(path), start=1):
+        if line.strip():
+            with placed(f"{path}, row {number}"):
+                row = parse_mot_line(_DETECTION.sub(r"\1 1\2", line))
+                words = words_of(line)
+                said = finite(words[7], "class") if len(words) > 7 else -1.0
+                yield row, int(said) if said >= 0 and said.is_integer() else None
 
 
 def _with_ids(detections: Sequence[TrackedBox], taken: Collection[int]) -> Iterator[TrackedBox]:

@@ -1,0 +1,320 @@
+"""What a detector saw, from its file: a target is started for each object that enters (`tracking/arrivals`).
+
+    MOT text            rows with id -1, as MOT Challenge's det.txt; ids of other rows do not count. A class
+                        stands in the eighth column, if anywhere
+    a folder of YOLO    a text a frame, `class cx cy w h`, maybe with a confidence at the end; `classes.txt`
+                        among them names the classes
+    COCO                images and annotations, or the bare list of results
+    any other results   boxes.csv and whatever else `dmtrack export` reads
+
+A frame is that of a picture of the same name where RGB is a folder of pictures. Elsewhere it is the last
+number in the name of a text or an image, which counts from 1, unless one of them is 0; `frame_id` of COCO
+counts from 0.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+from dmtrack.boxes.formats import ResultFormat
+from dmtrack.boxes.formats.json_document import JsonFields
+from dmtrack.boxes.formats.mot import mot_detections
+from dmtrack.boxes.parsing import box_of, finite, placed, whole, words_of
+from dmtrack.boxes.reading import read_results, recognise
+from dmtrack.datasets.ground_truth import read_text
+from dmtrack.errors import BoxError, ConfigError, FormatError, translated
+from dmtrack.geometry.box import Box, BoxFormat
+from dmtrack.numbers import json_value
+from dmtrack.options import Option, make_exact
+from dmtrack.tracking.arrivals import SEEN_IN, Detection, lasting
+from dmtrack.video.frame import VideoInfo
+from dmtrack.video.picture_file import list_images
+
+_log = logging.getLogger(__name__)
+
+_PANEL: Final = "Targets from a detector"
+_NUMBER: Final = re.compile(r"(\d{1,15})\D*$")
+_LABELS: Final = "labels"
+"""The folder of texts within that of a run of YOLO."""
+_NAMES: Final = ("classes.txt", "obj.names")
+_MOST_NAMED: Final = 8
+_WHOSE: Final = "are they those of this recording?"
+
+
+@dataclass(frozen=True, slots=True)
+class DetectionOptions:
+    """Which objects that a detector saw are targets.
+
+    Attributes:
+        file: What it saw; None: there is no detector.
+        classes: Names or numbers of classes; commas may stand between them. None: all.
+        min_conf: What the detector is less certain of does not count.
+    """
+
+    file: Annotated[
+        Path | None,
+        Option(
+            "--detections",
+            "Start a target for each object that a detector saw in a few frames, and take up lost ones: MOT "
+            "text (id -1), a folder of YOLO texts, COCO.",
+            metavar="FILE|DIR",
+            panel=_PANEL,
+        ),
+    ] = None
+    classes: Annotated[
+        tuple[str, ...],
+        Option("--classes", "Only these, by name or number: person,car.", metavar="NAME", panel=_PANEL),
+    ] = ()
+    min_conf: Annotated[
+        float,
+        Option("--min-conf", "Leave out what the detector is less sure of.", panel=_PANEL, least=-1e9),
+    ] = 0.5
+
+    def __post_init__(self) -> None:
+        make_exact(self)
+        words = [word.strip() for text in self.classes for word in text.split(",")]
+        object.__setattr__(self, "classes", tuple(word for word in words if word))
+
+    def require_file(self) -> None:
+        """Refuse classes and a confidence of no detections.
+
+        Raises:
+            ConfigError: They are given without a file.
+        """
+        if self.file is None and self != DetectionOptions():
+            name = "--classes" if self.classes else "--min-conf"
+            raise ConfigError("is for detections", where=name, hint="give --detections FILE as well")
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """A row of a file: a detection, its frame, and the number of its class."""
+
+    frame_index: int
+    box: Box
+    score: float | None
+    number: str | None = None
+    name: str | None = None
+
+    @property
+    def label(self) -> str | None:
+        return self.name or self.number
+
+
+def read_detections(options: DetectionOptions, info: VideoInfo) -> dict[int, list[Detection]]:
+    """Read what a detector saw, and keep the objects that may be targets (see `lasting`).
+
+    Args:
+        options: The file, and what counts of it.
+        info: The RGB stream.
+
+    Raises:
+        FormatError: The file cannot be read, or a row (named) is malformed.
+        ConfigError: No detection is of the classes that are asked for, or certain enough.
+        BoxError: There is none, every box lies outside the frame, or all behind the end of the recording.
+    """
+    path = options.file
+    if path is None:
+        return {}
+    with translated(FormatError, "cannot be read", where=path):
+        rows = list(_rows(path, info))
+    if not rows:
+        raise BoxError("holds no detection", where=path)
+    kept = _certain(_of_classes(rows, options.classes, path), options.min_conf, path)
+    _require_this_recording(kept, path, info)
+    by_frame: dict[int, list[Detection]] = {}
+    for row in kept:
+        by_frame.setdefault(row.frame_index, []).append(Detection(row.box, row.score, row.label))
+    found = lasting(by_frame, *info.size)
+    if not found:
+        _log.warning("%s: no object is seen in %d frames, so that none is a target", path, SEEN_IN)
+    return found
+
+
+def _require_this_recording(rows: Sequence[_Seen], path: Path, info: VideoInfo) -> None:
+    outside = [row for row in rows if not row.box.share_inside(*info.size)]
+    what = f"{len(outside)} of {len(rows)} boxes lie outside the {info.width}x{info.height} frame"
+    first = min(row.frame_index for row in rows)
+    if info.frame_count is not None and first >= info.frame_count:
+        what = f"its first detection is in frame {first}, but the recording has {info.frame_count}"
+    elif len(outside) < len(rows):
+        if outside:
+            _log.warning("%s: %s; %s", path, what, _WHOSE)
+        return
+    raise BoxError(what, where=path, hint=_WHOSE)
+
+
+def _rows(path: Path, info: VideoInfo) -> Iterator[_Seen]:
+    pictures = {}
+    if info.path.is_dir():
+        pictures = {file.stem: index for index, file in enumerate(list_images(info.path))}
+    if path.is_dir():
+        return _yolo_rows(path, pictures, info.size)
+    if not path.exists():
+        raise FormatError("no such file or folder", where=path, hint="check the path")
+    text = read_text(path)
+    if text.lstrip().startswith("["):
+        return _listed(_list_of(text, path), path, pictures)
+    kind = recognise(path)
+    if kind is ResultFormat.MOT:
+        return (
+            _Seen(row.frame_index, row.box, row.score, None if number is None else str(number))
+            for row, number in mot_detections(path)
+        )
+    if kind is ResultFormat.COCO:
+        return _coco_rows(JsonFields.parse(text, str(path)), pictures)
+    return _result_rows(path)
+
+
+def _result_rows(path: Path) -> Iterator[_Seen]:
+    recordings = read_results(path)
+    if len(recordings) > 1:
+        raise FormatError(f"is about {len(recordings)} recordings", where=path, hint="give one file for each")
+    for row in recordings[0].rows:
+        yield _Seen(row.frame_index, row.box, row.score, name=recordings[0].labels.get(row.target_id))
+
+
+def _yolo_rows(folder: Path, pictures: Mapping[str, int], size: tuple[int, int]) -> Iterator[_Seen]:
+    names: Sequence[str] = ()
+    if not any(folder.glob("*.txt")) and (folder / _LABELS).is_dir():
+        folder /= _LABELS
+    texts = {file.name: file for file in sorted(folder.glob("*.txt")) if not file.name.startswith(".")}
+    for name in _NAMES:
+        if (folder / name).is_file():
+            names = [line.strip() for line in read_text(folder / name).splitlines()]
+            texts.pop(name, None)
+    if not texts:
+        raise FormatError("holds no text files", where=folder, hint="YOLO writes one a frame, name_12.txt")
+    index_of = _frames_of([file.stem for file in texts.values()], pictures, folder)
+    for file in texts.values():
+        for number, line in enumerate(read_text(file).splitlines(), start=1):
+            words = words_of(line)
+            if words:
+                with placed(f"{file}, row {number}"):
+                    yield _yolo_row(words, index_of[file.stem], names, size)
+
+
+def _yolo_row(words: Sequence[str], frame_index: int, names: Sequence[str], size: tuple[int, int]) -> _Seen:
+    if len(words) not in (5, 6):
+        what = f"{len(words)} numbers are no box of YOLO"
+        raise FormatError(what, hint="class cx cy w h, and maybe a confidence")
+    number = whole(words[0], "class")
+    shares = box_of(*(finite(word, name) for word, name in zip(words[1:5], "xywh", strict=True)))
+    if max(shares.xywh) > 1:
+        raise FormatError(f"box {shares} is no share of the picture", hint="YOLO numbers are from 0 to 1")
+    name = names[number] if 0 <= number < len(names) and names[number] else None
+    score = finite(words[5], "confidence") if len(words) > 5 else None
+    return _Seen(frame_index, shares.read_as(BoxFormat.CXCYWH, *size), score, str(number), name)
+
+
+def _coco_rows(document: JsonFields, pictures: Mapping[str, int]) -> Iterator[_Seen]:
+    images = list(document.each("images"))
+    named = {
+        image.integer("id"): Path(image.text("file_name") or "").stem
+        for image in images
+        if "frame_id" not in image and "frame_index" not in image
+    }
+    if len({image.integer("video_id") for image in images if "video_id" in image}) > 1:
+        raise document.error("is about several recordings")
+    by_name = _frames_of(list(named.values()), pictures, document.where) if named else {}
+    index_of = {
+        (number := image.integer("id")): by_name[named[number]]
+        if number in named
+        else image.integer("frame_id", "frame_index")
+        for image in images
+    }
+    names = {one.integer("id"): one.text("name") for one in document.each("categories")}
+    for annotation in document.each("annotations"):
+        image_id = annotation.integer("image_id")
+        if image_id not in index_of:
+            raise annotation.error(f"there is no image {image_id}")
+        category = annotation.integer("category_id") if "category_id" in annotation else None
+        yield _annotated(annotation, index_of[image_id], category, names.get(category or 0))
+
+
+def _listed(entries: list[Any], path: Path, pictures: Mapping[str, int]) -> Iterator[_Seen]:
+    """Read a list of results; an image is a number, or the name of a picture."""
+    results = [JsonFields(entry, f"{path}, [{number}]") for number, entry in enumerate(entries)]
+    stems = [Path(str(entry.get("image_id", ""))).stem for entry in entries if isinstance(entry, dict)]
+    index_of = _frames_of(stems, pictures, path)
+    for fields, stem in zip(results, stems, strict=True):
+        category = fields.integer("category_id") if "category_id" in fields else None
+        yield _annotated(fields, index_of[stem], category, None)
+
+
+def _annotated(fields: JsonFields, frame_index: int, category: int | None, name: str | None) -> _Seen:
+    box = fields.box("bbox")
+    if box is None:
+        raise fields.error("has no bbox")
+    number = None if category is None else str(category)
+    return _Seen(frame_index, box, fields.number("score"), number, name)
+
+
+def _list_of(text: str, path: Path) -> list[Any]:
+    try:
+        value = json_value(text)
+    except ValueError as error:
+        raise FormatError(f"is {error}", where=path) from None
+    return value if isinstance(value, list) else []
+
+
+def _frames_of(stems: Sequence[str], pictures: Mapping[str, int], where: object) -> dict[str, int]:
+    """Return the frame of each name: that of the picture, or the last number in it.
+
+    Raises:
+        FormatError: A name has neither, or two have the same number.
+    """
+    if pictures and any(stem in pictures for stem in stems):
+        strange = next((stem for stem in stems if stem not in pictures), None)
+        if strange is not None:
+            raise FormatError(f"{strange!r} is the name of no picture of the recording", where=where)
+        return {stem: pictures[stem] for stem in stems}
+    numbers: dict[str, int] = {}
+    for stem in stems:
+        found = _NUMBER.search(stem)
+        if found is None:
+            raise FormatError(f"no frame number is in the name {stem!r}", where=where)
+        numbers[stem] = int(found[1])
+    if len(set(numbers.values())) < len(numbers):
+        raise FormatError("two names have the same frame number", where=where)
+    first = min(1, *numbers.values()) if numbers else 1
+    return {stem: number - first for stem, number in numbers.items()}
+
+
+def _of_classes(rows: Sequence[_Seen], classes: Sequence[str], path: Path) -> Sequence[_Seen]:
+    if not classes:
+        return rows
+    if all(row.label is None for row in rows):
+        raise ConfigError("says no classes", where=path, hint="leave --classes out")
+    wanted = {word.casefold() for word in classes}
+    kept = [row for row in rows if wanted & _words(row)]
+    known = {word for row in rows for word in _words(row)}
+    for word in classes:
+        if word.casefold() not in known:
+            labels = sorted({row.label for row in rows if row.label})
+            more = ", …" if len(labels) > _MOST_NAMED else ""
+            what = f"no detection is of class {word!r}"
+            raise ConfigError(what, where=path, hint=f"there are {', '.join(labels[:_MOST_NAMED])}{more}")
+    return kept
+
+
+def _words(row: _Seen) -> set[str]:
+    return {word.casefold() for word in (row.name, row.number) if word}
+
+
+def _certain(rows: Iterable[_Seen], least: float, path: Path) -> Sequence[_Seen]:
+    rows = list(rows)
+    kept = [row for row in rows if row.score is None or row.score >= least]
+    if not kept:
+        highest = max(row.score for row in rows if row.score is not None)
+        raise ConfigError(
+            f"no detection has a confidence of {least:g} or more",
+            where=path,
+            hint=f"the highest is {highest:g}: --min-conf {highest / 2:.2g}",
+        )
+    return kept

@@ -1,0 +1,188 @@
+"""Files of detectors: all say the same in their own way, and what is wrong with them is one line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from dmtrack.boxes.detections import DetectionOptions, read_detections
+from dmtrack.errors import DmtrackError
+from dmtrack.video.frame import VideoInfo
+
+INFO = VideoInfo(Path("rgb.mp4"), 200, 100, Fraction(10), Fraction(1, 10), 0, 50, "yuv420p", "h264", 8, 3)
+FRAMES = range(3, 8)
+"""In which a car and a person are seen, the person less certain."""
+CAR, PERSON = (20.0, 30.0, 40.0, 20.0), (120.0, 10.0, 20.0, 50.0)
+
+
+def mot(folder: Path, separator: str = ",") -> Path:
+    rows = [
+        separator.join(map(str, (frame + 1, -1, *box, score, number, -1, -1)))
+        for frame in FRAMES
+        for box, score, number in ((CAR, 0.9, 2), (PERSON, 0.6, 0))
+    ]
+    (folder / "det.txt").write_text("\n".join(rows))
+    return folder / "det.txt"
+
+
+def mot_with_ids(folder: Path) -> Path:
+    path = mot(folder)
+    path.write_text(path.read_text().replace(",-1,20.0", ",7,20.0").replace(",-1,120.0", ",8,120.0"))
+    return path
+
+
+def yolo(folder: Path, first: int = 1, name: str = "clip_{}.txt") -> Path:
+    (folder / "labels").mkdir()
+    for frame in FRAMES:
+        rows = [
+            f"{number} {(x + w / 2) / 200} {(y + h / 2) / 100} {w / 200} {h / 100} {score}"
+            for (x, y, w, h), score, number in ((CAR, 0.9, 2), (PERSON, 0.6, 0))
+        ]
+        (folder / "labels" / name.format(frame + first)).write_text("\n".join(rows))
+    (folder / "labels" / "classes.txt").write_text("person\nbicycle\ncar\n")
+    return folder / "labels"
+
+
+def yolo_run(folder: Path) -> Path:
+    return yolo(folder).parent
+
+
+def yolo_from_0(folder: Path) -> Path:
+    (yolo(folder, first=0) / "clip_0.txt").write_text("")
+    return folder / "labels"
+
+
+def results(folder: Path) -> list[dict[str, object]]:
+    return [
+        {"image_id": frame + 1, "category_id": number, "bbox": list(box), "score": score}
+        for frame in FRAMES
+        for box, score, number in ((CAR, 0.9, 2), (PERSON, 0.6, 0))
+    ]
+
+
+def coco_results(folder: Path) -> Path:
+    (folder / "predictions.json").write_text(json.dumps(results(folder)))
+    return folder / "predictions.json"
+
+
+def coco(folder: Path, by_frame: bool = False) -> Path:
+    place = (lambda f: {"frame_id": f}) if by_frame else (lambda f: {"file_name": f"a/img_{f + 1:06d}.jpg"})
+    document = {
+        "images": [{"id": frame + 1, **place(frame)} for frame in range(10)],
+        "annotations": results(folder),
+        "categories": [{"id": 2, "name": "car"}, {"id": 0, "name": "person"}],
+    }
+    (folder / "coco.json").write_text(json.dumps(document))
+    return folder / "coco.json"
+
+
+def coco_frames(folder: Path) -> Path:
+    return coco(folder, by_frame=True)
+
+
+def table(folder: Path) -> Path:
+    rows = [
+        f"{frame},{target_id},{','.join(map(str, box))},{score}"
+        for frame in FRAMES
+        for box, score, target_id in ((CAR, 0.9, 1), (PERSON, 0.6, 2))
+    ]
+    (folder / "boxes.csv").write_text("\n".join(["frame,id,x,y,w,h,score", *rows]))
+    return folder / "boxes.csv"
+
+
+KINDS = [mot, mot_with_ids, yolo, yolo_run, yolo_from_0, coco_results, coco, coco_frames, table]
+
+
+@pytest.mark.parametrize("write", KINDS)
+def test_every_kind_says_the_same(write: Callable[[Path], Path], tmp_path: Path) -> None:
+    found = read_detections(DetectionOptions(write(tmp_path)), INFO)
+    assert sorted(found) == list(FRAMES)
+    for here in found.values():
+        assert [one.score for one in here] == [0.9, 0.6], "the most certain one first"
+        for one, box in zip(here, (CAR, PERSON), strict=True):
+            assert one.box.xywh == pytest.approx(box)
+
+
+@pytest.mark.parametrize("write", [write for write in KINDS if write is not table])
+@pytest.mark.parametrize("word", ["2", "car"])
+def test_classes_are_told_by_number_and_where_the_file_has_names_by_name(
+    write: Callable[[Path], Path], word: str, tmp_path: Path
+) -> None:
+    has_names = write in (yolo, yolo_run, yolo_from_0, coco, coco_frames)
+    options = DetectionOptions(write(tmp_path), classes=(word,))
+    if word == "car" and not has_names:
+        with pytest.raises(DmtrackError, match=r"no detection is of class 'car'; there are 0, 2"):
+            read_detections(options, INFO)
+        return
+    for here in read_detections(options, INFO).values():
+        assert [one.box.xywh for one in here] == [pytest.approx(CAR)]
+
+
+def test_commas_stand_between_classes() -> None:
+    assert DetectionOptions(Path("a"), ("car, person", "2")).classes == ("car", "person", "2")
+
+
+def test_texts_are_told_by_the_pictures_they_are_called_after(tmp_path: Path) -> None:
+    """The names of pictures need not count from 1, and a text may be missing."""
+    pictures = tmp_path / "rgb"
+    pictures.mkdir()
+    for frame in range(10):
+        cv2.imwrite(str(pictures / f"shot{100 + 5 * frame}.png"), np.zeros((100, 200, 3), np.uint8))
+    labels = yolo(tmp_path)
+    for frame in FRAMES:
+        (labels / f"clip_{frame + 1}.txt").rename(labels / f"shot{100 + 5 * frame}.txt")
+    info = replace(INFO, path=pictures)
+    assert sorted(read_detections(DetectionOptions(labels), info)) == list(FRAMES)
+    (labels / "shot104.txt").write_text("0 0.5 0.5 0.1 0.1")
+    with pytest.raises(DmtrackError, match="'shot104' is the name of no picture"):
+        read_detections(DetectionOptions(labels), info)
+
+
+def put(folder: Path, name: str, text: str) -> Path:
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_text(text)
+    return folder / name
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        pytest.param("none", None, "no such file or folder", id="nothing-there"),
+        pytest.param("det.txt", "", "empty", id="empty"),
+        pytest.param("p.json", "[]", "holds no detection", id="empty-list"),
+        pytest.param("p.json", "[1]", "a JSON object is needed here", id="list-of-numbers"),
+        pytest.param("p.json", '[{"image_id": 1}]', "has no bbox", id="no-box"),
+        pytest.param("p.json", '[{"bbox": [1,2,3,4]}]', "no frame number", id="no-image"),
+        pytest.param("p.json", '[{"image_id": 1, "bbox": [1,2,0,4]}]', "has no area", id="no-area"),
+        pytest.param("p.json", "[{", "not JSON", id="cut"),
+        pytest.param("det.txt", "1,-1,1,2,3,4,1\n2,-1,1,2,x,4,1", "row 2", id="word-in-a-row"),
+        pytest.param("det.txt", "1,-1,1,2,3,4,0.1,-1,-1,-1", "the highest is 0.1", id="uncertain"),
+        pytest.param("det.txt", "1,-1,900,2,3,4,1,-1,-1,-1", "1 of 1 boxes lie outside", id="outside"),
+        pytest.param("det.txt", "99,-1,9,2,3,4,1,-1,-1,-1", "but the recording has 50", id="behind-the-end"),
+        pytest.param("y/a_1.txt", "0 0.5 0.5 0.1", "4 numbers are no box of YOLO", id="short-row"),
+        pytest.param("y/a_1.txt", "0 50 50 10 10", "is no share of the picture", id="pixels"),
+        pytest.param("y/a.txt", "0 0.5 0.5 0.1 0.1", "no frame number is in the name 'a'", id="no-number"),
+        pytest.param("y/a_1.png", "", "holds no text files", id="no-texts"),
+    ],
+)
+def test_what_is_wrong_is_one_line(name: str, text: str | None, expected: str, tmp_path: Path) -> None:
+    path = tmp_path / name if text is None else put(tmp_path, name, text)
+    path = path.parent if path.parent != tmp_path else path
+    with pytest.raises(DmtrackError) as caught:
+        read_detections(DetectionOptions(path), INFO)
+    assert expected in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert path.name in str(caught.value)
+
+
+def test_a_class_of_nothing_is_refused() -> None:
+    with pytest.raises(DmtrackError, match=r"--classes: is for detections; give --detections FILE as well"):
+        DetectionOptions(classes=("car",)).require_file()
+    DetectionOptions().require_file()
