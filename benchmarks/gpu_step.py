@@ -38,10 +38,10 @@ from dmtrack.config import PUBLISHED_TRACKER, TINY_TRACKER, Backend, Precision, 
 from dmtrack.errors import ConfigError
 from dmtrack.geometry.box import Box
 from dmtrack.network.backend import choose_device, choose_precision, inference_network
-from dmtrack.network.fast.kernels import DTYPES
 from dmtrack.network.head import HeadOutput
 from dmtrack.network.inference import Network
 from dmtrack.network.model import DMTrack
+from dmtrack.network.torch_network import DTYPES
 from dmtrack.tracking.cropping import cropper_for
 from dmtrack.tracking.tracker import Tracker
 from dmtrack.video.frame import Frame, FramePair, Modality

@@ -5,7 +5,7 @@ formed, the pixel-wise attention a mapped layer. All run in one process, A B A B
 crops; ratios are taken round by round, so that a machine whose speed drifts does not favour one. CPU time is
 what the process used, wall time what a person waits.
 
-    python benchmarks/network_step.py [--preset tiny] [--targets 1] [--threads 1] [--rounds 9] [--onnx FILE]
+    python benchmarks/network_step.py [--preset tiny] [--targets 1] [--threads 1] [--rounds 9]
 
 `base` runs with random weights: speed does not depend on them.
 """
@@ -21,43 +21,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
-from dmtrack.config import Precision, model_preset
-from dmtrack.network.backend import inference_network
-from dmtrack.network.fast.kernels import int8_works
-from dmtrack.network.fast.packed import PackedNetwork
-from dmtrack.network.fast.recorded import TracedNetwork
-from dmtrack.network.head import HeadOutput
+from dmtrack.config import model_preset
 from dmtrack.network.inference import Network
-from dmtrack.network.model import DMTrack, normalize
+from dmtrack.network.model import DMTrack
+from dmtrack.network.openvino_network import OpenVinoNetwork, computed_precisions
+from dmtrack.network.torch_network import TorchNetwork
 
 #: Rounds that do not count: programs are made.
 WARM_UP = 4
 REFERENCE = Path(__file__).parents[1] / "tests" / "parity" / "reference.py"
-
-
-class PlainNetwork:
-    """A `DMTrack` run as it was trained.
-
-    Args:
-        model: On its device, in eval mode.
-    """
-
-    def __init__(self, model: DMTrack) -> None:
-        self.model = model
-        self.config = model.config
-        self.streams = 1 if model.adapters is None else 2
-        position = model.foundation.pos_search
-        self.device, self._dtype = position.device, position.dtype
-
-    def embed_template(self, crops: Tensor, boxes: Tensor | None = None) -> Tensor:
-        """See `Network`."""
-        return self.model.embed_template(normalize(crops).to(self._dtype), boxes)
-
-    def step(self, memory: Tensor, crops: Tensor) -> HeadOutput:
-        """See `Network`."""
-        return self.model.forward_tokens(memory, self.model.embed_search(normalize(crops).to(self._dtype)))
 
 
 def reference_network(model: DMTrack) -> Any:  # noqa: ANN401 (a test module, loaded by its path)
@@ -81,28 +54,13 @@ def made_up(preset: str) -> DMTrack:
     return model.eval()
 
 
-def program(model: DMTrack, precision: Precision) -> Network:
-    """Return the packed form, which becomes a program with its second step."""
-    packed = inference_network(model, precision, recorded=False)
-    assert isinstance(packed, PackedNetwork)
-    return TracedNetwork(packed, after=1)
-
-
-def networks(model: DMTrack, onnx: Path | None) -> dict[str, Network]:
+def networks(model: DMTrack) -> dict[str, Network]:
     """Return what is compared; the first is what the others are divided into."""
-    forms: dict[str, Network] = {
-        "plainest": reference_network(model),
-        "fp32 as trained": PlainNetwork(model),
-        "fp32": program(model, "fp32"),
-        "bf16": program(model, "bf16"),
-        "bf16 from Python": inference_network(model, "bf16", recorded=False),
-    }
-    if int8_works():
-        forms["int8"] = program(model, "int8")
-    if onnx is not None:
-        from dmtrack.network.fast.onnx_network import OnnxNetwork
-
-        forms["onnxruntime"] = OnnxNetwork.load(onnx)
+    exact = TorchNetwork(model)
+    forms: dict[str, Network] = {"plainest": reference_network(model), "torch fp32": exact}
+    for precision in ("fp32", "bf16", "fp16", "int8"):
+        if precision in computed_precisions():
+            forms[f"openvino {precision}"] = OpenVinoNetwork(exact, precision)
     return forms
 
 
@@ -132,13 +90,10 @@ def main() -> None:
     parser.add_argument("--targets", type=int, default=1)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--rounds", type=int, default=9)
-    parser.add_argument("--onnx", type=Path, help="a step written by `dmtrack export-model`")
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
     model = made_up(asked.preset)
-    steps = {
-        name: step(network, model, asked.targets) for name, network in networks(model, asked.onnx).items()
-    }
+    steps = {name: step(network, model, asked.targets) for name, network in networks(model).items()}
     wall: dict[str, list[float]] = {name: [] for name in steps}
     cpu: dict[str, list[float]] = {name: [] for name in steps}
     for turn in range(asked.rounds + WARM_UP):

@@ -26,9 +26,10 @@ from dmtrack.datasets.opening import find_sequences
 from dmtrack.datasets.sequence import Sequence as AnnotatedSequence
 from dmtrack.evaluation.clips import ClipResult, one_pass
 from dmtrack.geometry.box import Box
-from dmtrack.network.backend import inference_network
 from dmtrack.network.head import HeadOutput
 from dmtrack.network.inference import Network
+from dmtrack.network.openvino_network import OpenVinoNetwork
+from dmtrack.network.torch_network import TorchNetwork
 from dmtrack.network.weights.store import resolve_weights
 from dmtrack.tracking.result import TrackedBox
 from dmtrack.tracking.tracker import Tracker
@@ -79,7 +80,7 @@ def tracked(
 
     def tracker(modality: Modality | None) -> Tracker:
         resolved = resolve_weights(weights, modality)
-        nudged = Nudged(inference_network(resolved.model, precision), resolved.tracker_config)
+        nudged = Nudged(OpenVinoNetwork(TorchNetwork(resolved.model), precision), resolved.tracker_config)
         nudged.nudge_px = nudge_px
         return nudged
 
@@ -94,7 +95,7 @@ def steps_px(
 
     def tracker(modality: Modality | None) -> Tracker:
         resolved = resolve_weights(weights, modality)
-        exact, fast = inference_network(resolved.model), inference_network(resolved.model, precision)
+        exact, fast = TorchNetwork(resolved.model), OpenVinoNetwork(TorchNetwork(resolved.model), precision)
         networks.append((Beside(exact, fast), resolved.tracker_config.search_factor))
         return Tracker(networks[-1][0], resolved.tracker_config)
 

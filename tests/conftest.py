@@ -21,6 +21,10 @@ import pytest
 # threads that wait for each other are many times slower than one where something else runs.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# To convert a network takes seconds, which every test with weights of its own would wait for. What OpenVINO
+# gives is compared with PyTorch in `parity/test_engines.py`, and runs in the commands of the README.
+os.environ.setdefault("DMTRACK_BACKEND", "torch")
+
 # What a test starts runs the packages of this tree.
 _ROOT = Path(__file__).parents[1]
 os.environ["PYTHONPATH"] = os.pathsep.join((str(_ROOT), str(_ROOT / "models")))

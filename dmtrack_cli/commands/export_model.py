@@ -54,7 +54,7 @@ def export_model(
     size, offset and quality maps; FILE.template.onnx, beside it, maps template crops to tokens. Any number of
     targets and of templates.
     """
-    from dmtrack.network.fast import onnx_export  # loads torch
+    from dmtrack.network import onnx_export  # loads torch
 
     written = onnx_export.export_model(
         weights, modality, output, precision=precision.value, overwrite=overwrite

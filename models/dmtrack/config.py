@@ -22,7 +22,7 @@ from dmtrack.numbers import shown
 Precision = Literal["fp32", "bf16", "fp16", "int8"]
 PrecisionChoice = Literal["auto", Precision]
 #: What computes the network; `eager` is `torch` with every step run from Python.
-Backend = Literal["torch", "eager", "onnxruntime"]
+Backend = Literal["auto", "openvino", "torch", "eager"]
 
 
 def chosen(name: str, value: str, literal: Any) -> Any:  # noqa: ANN401 - a `Literal` has no type

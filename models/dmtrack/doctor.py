@@ -13,7 +13,7 @@ import av
 import av.error
 
 from dmtrack.drawing.encoder import why_no_nvenc
-from dmtrack.errors import CheckpointError, DmtrackError
+from dmtrack.errors import CheckpointError, ConfigError, DmtrackError
 from dmtrack.threads import usable_cores
 from dmtrack.video.decoder import why_no_nvdec
 from dmtrack.video.frame import Modality
@@ -90,9 +90,17 @@ def _network() -> Iterator[Finding]:
     except (ImportError, OSError) as error:  # OSError: a shared library of it is missing
         yield Finding("torch", State.FAIL, f"cannot be loaded: {error}")
         return
-    from dmtrack.network.backend import choose_device, choose_precision
+    from dmtrack.network.backend import choose_backend, choose_device, choose_precision
 
     device = choose_device()
+    try:
+        backend = choose_backend("auto", "auto", device)
+    except ConfigError as error:  # OpenVINO is there, and does not run
+        yield Finding("backend", State.FAIL, str(error))
+    else:
+        state = State.NOTE if (device.type, backend) == ("cpu", "torch") else State.OK
+        slow = ": pip install openvino is twice as fast" if state is State.NOTE else ""
+        yield Finding("backend", state, f"--backend auto is {backend}{slow}")
     yield Finding("device", State.OK, f"--device auto is {device}, {choose_precision('auto', device)}")
     kind = torch.backends.cpu.get_cpu_capability()
     yield Finding(
@@ -105,7 +113,7 @@ def _network() -> Iterator[Finding]:
 
 
 def _bf16_on_cpu() -> Finding:
-    from dmtrack.network.fast.kernels import cpu_multiplies_bf16
+    from dmtrack.network.backend import cpu_multiplies_bf16
 
     if cpu_multiplies_bf16():
         return Finding("bf16 on cpu", State.OK, "computed by the processor")

@@ -26,13 +26,13 @@ def test_json_holds_every_choice_and_figure(
 ) -> None:
     outcome = run_cli(
         "bench", recording.rgb, recording.thermal, "--preset", weights, "--targets", "1,3", "--frames", 8,
-        "--backend", "torch", "--backend", "onnxruntime", "--precision", "fp32", "--device", "cpu", "--json",
+        "--backend", "torch", "--backend", "openvino", "--precision", "fp32", "--device", "cpu", "--json",
     )  # fmt: skip
     assert outcome.code == 0, outcome.err
     said = json.loads(outcome.out)
     assert said["size"] == [96, 64]
     assert [(row["backend"], row["targets"]) for row in said["rows"]] == [
-        ("torch", 1), ("torch", 3), ("onnxruntime", 1), ("onnxruntime", 3)
+        ("torch", 1), ("torch", 3), ("openvino", 1), ("openvino", 3)
     ]  # fmt: skip
     for row in said["rows"]:
         assert (row["device"], row["precision"], row["made_up_weights"]) == ("cpu", "fp32", False)
@@ -51,13 +51,16 @@ def test_json_holds_every_choice_and_figure(
             assert 0 < row["drift"]["mean_px"] <= row["drift"]["largest_px"] < 0.01
 
 
-def test_table_of_a_single_stream(run_cli: Callable[..., Any], recording: Any, weights: Path) -> None:
+def test_table_of_a_single_stream(
+    run_cli: Callable[..., Any], recording: Any, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dmtrack.network.backend.computed_precisions", lambda: frozenset({"fp32"}))
     outcome = run_cli(
         "bench", recording.rgb, "--preset", weights, "--targets", "2", "--frames", 4,
-        "--backend", "torch", "--backend", "onnxruntime", "--precision", "bf16",
+        "--backend", "torch", "--backend", "openvino", "--precision", "fp16",
     )  # fmt: skip
     assert outcome.code == 0, outcome.err
-    assert "left out: --backend onnxruntime does not compute in bf16" in outcome.err
+    assert "left out: this processor does not compute in fp16" in outcome.err
     for words in (*(f"{stage}, ms" for stage in STAGES), "network, fps", "whole command, fps", "2 targets"):
         assert words in outcome.out
     drift = re.findall(r"(?:mean|largest) px +(\d+\.\d+)", outcome.out)
@@ -66,8 +69,11 @@ def test_table_of_a_single_stream(run_cli: Callable[..., Any], recording: Any, w
     assert re.search(r"over frames +7\b", outcome.out)
 
 
-def test_a_backend_that_cannot_is_refused_when_nothing_else_is_asked(run_cli: Callable[..., Any]) -> None:
-    outcome = run_cli("bench", "--backend", "onnxruntime", "--precision", "bf16", "--precision", "fp16")
+def test_a_backend_that_cannot_is_refused_when_nothing_else_is_asked(
+    run_cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dmtrack.network.backend.computed_precisions", lambda: frozenset({"fp32"}))
+    outcome = run_cli("bench", "--backend", "openvino", "--precision", "bf16", "--precision", "fp16")
     assert outcome.code == 4
     assert len(outcome.error_lines) == 1
     assert "does not compute in bf16" in outcome.err
@@ -80,7 +86,7 @@ def test_drift_is_the_edge_that_is_furthest_off() -> None:
 
 
 @pytest.mark.slow
-def test_made_up_weights_have_no_drift_and_leave_no_export_behind(
+def test_made_up_weights_have_no_drift_and_leave_nothing_behind(
     run_cli: Callable[..., Any], recording: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     from dmtrack.config import TINY
@@ -90,11 +96,11 @@ def test_made_up_weights_have_no_drift_and_leave_no_export_behind(
     monkeypatch.setattr("dmtrack.bench.measure.model_preset", lambda name, modality: small)
     outcome = run_cli(
         "bench", recording.rgb, recording.thermal, "--preset", "small", "--targets", "1", "--frames", 4,
-        "--backend", "onnxruntime", "--json",
+        "--backend", "openvino", "--json",
     )  # fmt: skip
     assert outcome.code == 0, outcome.err
     (row,) = json.loads(outcome.out)["rows"]
-    assert (row["backend"], row["precision"], row["made_up_weights"]) == ("onnxruntime", "fp32", True)
+    assert (row["backend"], row["precision"], row["made_up_weights"]) == ("openvino", "fp32", True)
     assert row["drift"] is None
     assert not (tmp_path / "data").exists()
 

@@ -34,7 +34,8 @@ def test_export_model_writes_nothing_for_weights_that_are_not_there(run_cli: Any
     assert not (tmp_path / "net.onnx").exists()
 
 
-def test_onnxruntime_does_not_compute_in_bf16(track: Any) -> None:
-    outcome = track("--box", "20,16,16,16", "--backend", "onnxruntime", "--precision", "bf16")
+def test_what_a_processor_does_not_compute_is_refused(track: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("dmtrack.network.backend.computed_precisions", lambda: frozenset({"fp32"}))
+    outcome = track("--box", "20,16,16,16", "--backend", "openvino", "--precision", "bf16")
     assert outcome.code == 4
     assert "does not compute in bf16" in outcome.err

@@ -9,7 +9,6 @@ from typing import Any
 
 import av
 import pytest
-import torch
 
 from dmtrack.boxes.reading import read_results, read_rows
 from dmtrack.output.record import read_run_json
@@ -148,25 +147,6 @@ def test_layouts(track: Track, layout: str) -> None:
     with av.open("out/annotated.mp4") as container:
         stream = container.streams.video[0]
         assert (stream.width > 1.9 * stream.height) == (layout == "side")
-
-
-@pytest.mark.parametrize(("words", "tuned"), [([], True), (["--threads", "1"], False)])
-def test_the_number_of_threads_is_found_out_unless_it_is_given(
-    track: Track, monkeypatch: pytest.MonkeyPatch, words: list[str], tuned: bool
-) -> None:
-    noted: list[object] = []
-
-    class Tuner:
-        def __init__(self, network: object) -> None:
-            self.note = noted.append
-
-    monkeypatch.setattr("dmtrack.tracking.thread_tuner.ThreadTuner", Tuner)
-    before = torch.get_num_threads()
-    try:
-        assert track("--box", BOX, "--end", "3", "--device", "cpu", *words).code == 0
-    finally:
-        torch.set_num_threads(before)
-    assert noted == ([(False,)] * 3 if tuned else [])
 
 
 def test_quiet_says_nothing(track: Track) -> None:

@@ -28,10 +28,15 @@ from dmtrack.config import PUBLISHED_TRACKER, TINY, TINY_TRACKER, TrackerConfig
 from dmtrack.errors import ConfigError
 from dmtrack.geometry.box import Box
 from dmtrack.network import backend
-from dmtrack.network.backend import choose_device, choose_precision, inference_network, network_for
-from dmtrack.network.fast import recorded as graphs
-from dmtrack.network.fast.kernels import cpu_multiplies_bf16
-from dmtrack.network.fast.recorded import CudaRecorder, GraphedNetwork, bucket
+from dmtrack.network import cuda_graphs as graphs
+from dmtrack.network.backend import (
+    choose_device,
+    choose_precision,
+    cpu_multiplies_bf16,
+    inference_network,
+    network_for,
+)
+from dmtrack.network.cuda_graphs import CudaRecorder, GraphedNetwork, bucket
 from dmtrack.network.head import HeadOutput
 from dmtrack.network.inference import Network
 from dmtrack.network.model import DMTrack
@@ -389,7 +394,7 @@ def test_what_goes_to_cuda_is_pinned_and_not_waited_for(monkeypatch: pytest.Monk
 
 
 class OnCuda(torch.nn.Module):
-    """A packed network that says it is on a GPU."""
+    """A network that says it is on a GPU."""
 
     config, streams, device = SMALL, 2, torch.device("cuda", 0)
 
@@ -401,12 +406,12 @@ class OnCuda(torch.nn.Module):
 def test_on_cuda_steps_are_recorded_unless_that_is_turned_off(
     model: DMTrack, monkeypatch: pytest.MonkeyPatch, graphs: bool, kind: type
 ) -> None:
-    monkeypatch.setattr(backend, "PackedNetwork", OnCuda)
+    monkeypatch.setattr(backend, "TorchNetwork", OnCuda)
     assert isinstance(inference_network(model, device="cuda:0", recorded=graphs), kind)
 
 
 def test_the_backend_eager_turns_both_off(model: DMTrack, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backend, "PackedNetwork", OnCuda)
+    monkeypatch.setattr(backend, "TorchNetwork", OnCuda)
     weights: Any = SimpleNamespace(model=model)
     cuda = torch.device("cuda", 0)
     assert isinstance(network_for(weights, "bf16", cuda, "torch"), GraphedNetwork)
@@ -432,7 +437,6 @@ def test_auto_on_a_cpu_asks_for_its_instructions(
     cpu_info.write_text(f"processor\t: 0\nflags\t\t: {flags}\n")
     has_bf16 = cpu_multiplies_bf16(cpu_info)
     monkeypatch.setattr("dmtrack.network.backend.cpu_multiplies_bf16", lambda: has_bf16)
-    monkeypatch.setattr("dmtrack.network.backend.onednn_works", lambda _: True)
     assert choose_precision("auto", torch.device("cpu")) == expected
 
 

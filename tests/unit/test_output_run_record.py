@@ -217,7 +217,7 @@ def test_hash_of_the_options_sees_options_and_nothing_else(tmp_path: Path) -> No
     for changed in (
         replace(record, configuration=Options(factor=5.0)),
         replace(record, precision="bf16"),
-        replace(record, backend="onnxruntime"),
+        replace(record, backend="openvino"),
         replace(record, weights=WeightsRecord("tiny", "00fe")),
     ):
         assert changed.options_sha256 != record.options_sha256

@@ -72,12 +72,7 @@ class TrackItem:
     def __call__(self, task: Task, folder: Path, slot: WorkerSlot, report: Report) -> None:
         """Track `task.item` into `folder`; see `dmtrack.batch.work.Runner`."""
         asked = replace(self._request(task.item), batch=task.mark)
-        network = replace(
-            asked.network,
-            device=slot.device,
-            threads=None if slot.tuned else slot.threads,
-            most_threads=slot.threads,
-        )
+        network = replace(asked.network, device=slot.device, threads=slot.threads)
         request = replace(asked, network=network, output=replace(asked.output, folder=folder))
         named = replace(asked, output=replace(asked.output, folder=task.folder))
         with prepared_run(request) as run:

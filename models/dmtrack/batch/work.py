@@ -188,14 +188,12 @@ class WorkerSlot:
     Attributes:
         name: For people.
         device: Of the network.
-        threads: Of the network on a CPU, at most.
-        tuned: Whether fewer threads are used where that is found to be faster.
+        threads: Of the network on a CPU.
     """
 
     name: str = "here"
     device: str = "cpu"
     threads: int = 1
-    tuned: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -114,8 +114,7 @@ class WorkerOptions:
             )
         jobs = self.jobs or 1
         threads = self.threads or max(1, usable_cores() // jobs)
-        is_tuned = self.threads is None
-        return tuple(WorkerSlot(f"cpu #{number}", "cpu", threads, is_tuned) for number in range(1, jobs + 1))
+        return tuple(WorkerSlot(f"cpu #{number}", "cpu", threads) for number in range(1, jobs + 1))
 
 
 def _devices(asked: str) -> list[str]:

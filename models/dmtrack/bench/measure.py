@@ -22,7 +22,7 @@ from dmtrack.bench.request import BenchRequest
 from dmtrack.bench.stages import LIMIT_S, BenchClip, Boxes, Stages, make_clip, measure_stages, open_clip
 from dmtrack.config import PRESETS, Backend, Precision, model_preset
 from dmtrack.errors import CheckpointError, ConfigError, DmtrackError
-from dmtrack.network.backend import choose_device, choose_precision, onnx_precision
+from dmtrack.network.backend import choose_backend, choose_device, choose_precision
 from dmtrack.network.model import DMTrack
 from dmtrack.network.weights.checkpoint import WeightsMeta, save_weights
 from dmtrack.network.weights.data_folder import DATA_DIR_VARIABLE
@@ -187,13 +187,12 @@ def _possible(request: BenchRequest) -> tuple[list[BenchChoice], tuple[str, ...]
         request.presets, request.backends, request.precisions, request.targets
     ):
         try:
-            precision = choose_precision(asked, device, backend)
-            if backend == "onnxruntime":
-                onnx_precision(precision, device)
+            computed_by = choose_backend(backend, asked, device)
+            precision = choose_precision(asked, device, computed_by)
         except ConfigError as error:
             problems[str(error)] = error
         else:
-            possible.append(BenchChoice(preset, backend, precision, str(device), targets))
+            possible.append(BenchChoice(preset, computed_by, precision, str(device), targets))
     if not possible:
         raise next(iter(problems.values()))
     return possible, tuple(problems)

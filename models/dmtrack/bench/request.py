@@ -40,7 +40,7 @@ class BenchRequest:
             metavar="|".join(get_args(Backend)),
             parse=partial(chosen, "backend", literal=Backend),
         ),
-    ] = ("torch",)
+    ] = ("auto",)
     precisions: Annotated[
         tuple[PrecisionChoice, ...],
         Option(

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import logging
+import importlib.util
+import os
 from pathlib import Path
 from typing import Final
 
@@ -11,26 +11,17 @@ import torch
 
 from dmtrack.config import Backend, Precision, PrecisionChoice, chosen
 from dmtrack.errors import ConfigError
-from dmtrack.network.fast.kernels import (
-    DTYPES,
-    Kernels,
-    Packing,
-    cpu_multiplies_bf16,
-    int8_works,
-    onednn_works,
-)
-from dmtrack.network.fast.onnx_network import OnnxFiles, OnnxNetwork, OnnxPrecision, onnxruntime_module
-from dmtrack.network.fast.packed import PackedNetwork
-from dmtrack.network.fast.recorded import CudaRecorder, GraphedNetwork, TracedNetwork
+from dmtrack.network.cuda_graphs import CudaRecorder, GraphedNetwork
 from dmtrack.network.inference import Network
 from dmtrack.network.model import DMTrack
+from dmtrack.network.openvino_network import OpenVinoNetwork, computed_precisions, kept_name
+from dmtrack.network.torch_network import DTYPES, TorchNetwork
 from dmtrack.network.weights.data_folder import data_folder
 from dmtrack.network.weights.store import ResolvedWeights
 
-#: Raised when exported files of today would not do tomorrow.
-_EXPORT_VERSION: Final = 1
+#: Names the backend that `auto` is, for a machine where another one is better.
+BACKEND_VARIABLE: Final = "DMTRACK_BACKEND"
 _DEVICES: Final = "auto, cpu, cuda, cuda:0, mps"
-_log = logging.getLogger(__name__)
 
 
 def choose_device(asked: str = "auto") -> torch.device:
@@ -57,6 +48,31 @@ def choose_device(asked: str = "auto") -> torch.device:
     return torch.device(device.type)
 
 
+def choose_backend(asked: Backend, precision: PrecisionChoice, device: torch.device) -> Backend:
+    """Return what computes the network.
+
+    Args:
+        asked: `auto` takes what `DMTRACK_BACKEND` says, or else OpenVINO on CPUs where it is installed and
+            computes in that precision, and PyTorch elsewhere.
+        precision: What was asked for.
+        device: Where the network runs.
+
+    Raises:
+        ConfigError: What was asked for is not installed, or does not run there.
+    """
+    if asked == "auto":
+        asked = chosen(BACKEND_VARIABLE, os.environ.get(BACKEND_VARIABLE, "auto"), Backend)
+    if asked == "auto":
+        fits = device.type == "cpu" and importlib.util.find_spec("openvino") is not None
+        return "openvino" if fits and (precision == "auto" or precision in computed_precisions()) else "torch"
+    if asked == "openvino" and device.type != "cpu":
+        raise ConfigError(f"--backend openvino runs on the CPU, not on {device}", hint="--device cpu")
+    if asked == "openvino" and precision != "auto" and precision not in computed_precisions():
+        computed = ", ".join(sorted(computed_precisions()))
+        raise ConfigError(f"this processor does not compute in {precision}", hint=f"--precision {computed}")
+    return asked
+
+
 def choose_precision(asked: PrecisionChoice, device: torch.device, backend: Backend = "torch") -> Precision:
     """Return the precision to run in.
 
@@ -64,31 +80,40 @@ def choose_precision(asked: PrecisionChoice, device: torch.device, backend: Back
         asked: `auto` takes bfloat16 where the device has instructions for it (CUDA from Ampere on, CPUs
             with AMX or AVX512-BF16), float16 on older CUDA devices, and float32 elsewhere.
         device: Where the network runs.
-        backend: What computes it; for ONNX Runtime `auto` is float32.
+        backend: What computes it, see `choose_backend`.
 
     Raises:
-        ConfigError: The precision is unknown, or the device does not compute in it.
+        ConfigError: The precision is unknown, or is not computed there.
     """
-    if asked == "auto" and backend == "onnxruntime":
-        return "fp32"
     if asked == "auto":
         if device.type == "cuda":
             return "bf16" if _has_bf16(device) else "fp16"
-        return "bf16" if device.type == "cpu" and _has_bf16(device) else "fp32"
+        return "bf16" if device.type == "cpu" and cpu_multiplies_bf16() else "fp32"
     chosen("precision", asked, PrecisionChoice)
     if asked == "bf16" and device.type == "cuda" and not _has_bf16(device):
         raise ConfigError(f"{device} does not compute in bf16", hint="--precision fp16 or fp32")
-    if asked == "int8" and device.type != "cpu":
-        raise ConfigError(f"{device} does not compute in int8", hint="--precision auto, or --device cpu")
-    if asked == "int8" and backend != "onnxruntime" and not int8_works():
-        raise ConfigError("this PyTorch does not compute in int8", hint="--precision auto")
+    if asked == "int8" and backend != "openvino":
+        raise ConfigError(
+            "int8 is computed by OpenVINO, on CPUs", hint="--precision auto, or pip install openvino"
+        )
     return asked
 
 
 def _has_bf16(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    return cpu_multiplies_bf16() and onednn_works(torch.bfloat16)
+    return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+
+
+def cpu_multiplies_bf16(cpu_info: Path = Path("/proc/cpuinfo")) -> bool:
+    """Whether this CPU has instructions for bfloat16 products (AVX512-BF16 or AMX).
+
+    Elsewhere than on Linux the answer is no.
+    """
+    try:
+        text = cpu_info.read_text()
+    except OSError:
+        return False
+    flags = next((line for line in text.splitlines() if line.startswith("flags")), "").split()
+    return "avx512_bf16" in flags or "amx_bf16" in flags
 
 
 def _best_device() -> torch.device:
@@ -109,63 +134,24 @@ def _cuda_device(index: int) -> torch.device:
 
 
 def network_for(
-    weights: ResolvedWeights,
-    precision: Precision,
-    device: torch.device,
-    backend: Backend = "torch",
+    weights: ResolvedWeights, precision: Precision, device: torch.device, backend: Backend = "torch"
 ) -> Network:
     """Return what a tracker runs.
 
     Args:
         weights: A network and its files.
-        precision: `fp32` or `int8` with ONNX Runtime.
-        device: Where to run; a CPU with ONNX Runtime.
-        backend: `eager` is `torch` with every step run from Python. With `onnxruntime`, weights that are
-            new to it are exported first, once, into the data folder.
+        precision: See `choose_precision`.
+        device: Where to run.
+        backend: `torch`; `eager`, the same with every step run from Python; or `openvino`, for which a
+            network that is new to it is converted, once, into the data folder.
 
     Raises:
         ConfigError: The backend is not installed, or does not run like that.
     """
-    if backend != "onnxruntime":
+    if backend != "openvino":
         return inference_network(weights.model, precision, device, recorded=backend == "torch")
-    network = OnnxNetwork.load(exported(weights, onnx_precision(precision, device)))
-    if network.streams > 1:
-        network.alone = lambda: inference_network(weights.model)
-    return network
-
-
-def onnx_precision(precision: Precision, device: torch.device) -> OnnxPrecision:
-    """Return the precision if ONNX Runtime computes in it, there.
-
-    Raises:
-        ConfigError: It does not, or is not installed.
-    """
-    if device.type != "cpu":
-        raise ConfigError(f"--backend onnxruntime runs on the CPU, not on {device}", hint="--device cpu")
-    if precision not in ("fp32", "int8"):
-        raise ConfigError(
-            f"--backend onnxruntime does not compute in {precision}", hint="--precision fp32 or int8"
-        )
-    onnxruntime_module()
-    return precision
-
-
-def exported(weights: ResolvedWeights, precision: OnnxPrecision) -> Path:
-    """Return the step of these weights as an ONNX file, made now if need be.
-
-    Args:
-        weights: A network and its files.
-        precision: Of the file.
-    """
-    digest = hashlib.sha256(f"{_EXPORT_VERSION} {sorted(weights.sha256.values())}".encode()).hexdigest()
-    path = data_folder() / "onnx" / f"{digest[:16]}-{precision}.onnx"
-    files = OnnxFiles.at(path)
-    if not (files.step.is_file() and files.template.is_file()):
-        from dmtrack.network.fast.onnx_export import export_onnx
-
-        _log.info("exporting %s for ONNX Runtime, which takes a while and is kept: %s", weights.name, path)
-        export_onnx(weights.model, path, precision=precision)
-    return path
+    folder = data_folder() / "openvino"
+    return OpenVinoNetwork(TorchNetwork(weights.model), precision, folder, kept_name(weights.sha256))
 
 
 def inference_network(
@@ -175,34 +161,22 @@ def inference_network(
     *,
     recorded: bool = True,
 ) -> Network:
-    """Make what a tracker runs; the trained network is not changed.
+    """Make what a tracker runs in PyTorch; the trained network is not changed.
 
     Args:
         model: The trained network.
-        precision: Numbers of the big products. The head's last layer, the adapters and the residual
-            stream of the packed form stay in float32.
+        precision: See `TorchNetwork`.
         device: Where to run.
-        recorded: Record the packed form's step: as CUDA graphs on a CUDA device (`GraphedNetwork`), in
-            TorchScript on a CPU (`TracedNetwork`).
+        recorded: On a CUDA device, record the step as CUDA graphs (`GraphedNetwork`).
 
     Raises:
-        ConfigError: The device cannot compute so.
+        ConfigError: PyTorch does not compute so.
     """
     place = torch.device(device)
     chosen("precision", precision, Precision)
-    kernels = Kernels(DTYPES[precision], torch.float32, place, _packing(precision, place))
-    with torch.no_grad():
-        network = PackedNetwork(model, kernels).eval().requires_grad_(requires_grad=False)
+    if precision not in DTYPES:
+        raise ConfigError(f"PyTorch does not compute in {precision}", hint=f"one of: {', '.join(DTYPES)}")
+    network = TorchNetwork(model, precision, place)
     if recorded and place.type == "cuda":
         return GraphedNetwork(network, CudaRecorder(network.device))
-    return TracedNetwork(network) if recorded and place.type == "cpu" else network
-
-
-def _packing(precision: Precision, device: torch.device) -> Packing:
-    if precision == "int8":
-        if device.type != "cpu" or not int8_works():
-            raise ConfigError(f"{device} does not compute in int8", hint="--precision fp32 or bf16")
-        return "int8"
-    if device.type == "cpu" and onednn_works(DTYPES[precision]):
-        return "onednn"
-    return "none"
+    return network

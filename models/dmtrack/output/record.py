@@ -167,7 +167,7 @@ class RunRecord:
         weights: What the network was loaded from.
         device: Such as `cpu` or `cuda:0`.
         precision: Such as `fp32`.
-        backend: What computed the network: `torch` or `onnxruntime`.
+        backend: What computed the network: `openvino`, `torch` or `eager`.
         preprocessing: How the second stream was encoded and aligned.
         clocks: How the two clocks were related (offset, tolerance).
         batch: For an item of a batch, what was asked for: with equal values it need not be done again.

@@ -11,9 +11,9 @@ from pathlib import Path
 import torch
 
 from dmtrack.boxes.detections import DetectionOptions, read_detections
-from dmtrack.config import Precision, TrackerConfig
+from dmtrack.config import Backend, Precision, TrackerConfig
 from dmtrack.errors import BoxError, ConfigError
-from dmtrack.network.backend import choose_device, choose_precision, network_for
+from dmtrack.network.backend import choose_backend, choose_device, choose_precision, network_for
 from dmtrack.network.weights.store import ResolvedWeights, resolve_weights
 from dmtrack.run.corrections import Retracking
 from dmtrack.run.request import Drawn, NetworkOptions, RecoveryOptions, TrackRequest
@@ -170,11 +170,12 @@ def track(
 
 @dataclass(frozen=True, slots=True)
 class LoadedTracker:
-    """A tracker, the weights that it runs, and in which numbers."""
+    """A tracker, the weights that it runs, in which numbers, and by what."""
 
     tracker: Tracker
     weights: ResolvedWeights
     precision: Precision
+    backend: Backend
 
 
 def load(
@@ -196,24 +197,23 @@ def load(
         ConfigError: The device or the backend is not there, or options contradict each other.
     """
     device = network_device(options)
-    backend = options.backend
+    backend = choose_backend(options.backend, options.precision, device)
     precision = choose_precision(options.precision, device, backend)
     weights = resolve_weights(options.weights, modality)
     config = (recovery or RecoveryOptions()).applied_to(config or weights.tracker_config)
     network = network_for(weights, precision, device, backend)
     tracker = Tracker(network, config, cropper=cropper_for(device, backend))
-    return LoadedTracker(tracker, weights, precision)
+    return LoadedTracker(tracker, weights, precision, backend)
 
 
 def network_device(options: NetworkOptions) -> torch.device:
-    """Choose the network's device, and set torch up for as many threads as it may use.
+    """Choose the network's device, and set torch up for as many threads as are asked for.
 
     Raises:
         ConfigError: The device is not there.
     """
-    threads = options.threads or options.most_threads
-    if threads is not None:
-        torch.set_num_threads(threads)
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
     return choose_device(options.device)
 
 
@@ -223,7 +223,7 @@ def load_tracker(
     *,
     device: str = "auto",
     precision: str = "auto",
-    backend: str = "torch",
+    backend: str = "auto",
     config: TrackerConfig | None = None,
     recovery: RecoveryOptions | None = None,
 ) -> Tracker:
@@ -234,8 +234,8 @@ def load_tracker(
         modality: What the second stream measures; None if there is none.
         device: `auto`, `cpu`, `cuda:0` or `mps`.
         precision: `auto`, `fp32`, `bf16`, `fp16` or `int8`.
-        backend: `torch`; `eager`, the same on a GPU without CUDA graphs and with crops cut on the CPU; or
-            `onnxruntime` (CPU, `fp32` or `int8`; needs the extra `onnx`).
+        backend: `openvino` on CPUs; `torch`; `eager`, the same on a GPU without CUDA graphs and with crops
+            cut on the CPU; or `auto`: OpenVINO on a CPU, PyTorch elsewhere.
         config: The protocol; None takes that of the weights.
         recovery: What happens when a target is lost from sight.
 

@@ -120,11 +120,7 @@ MODALITY: Final = Option(
 
 @dataclass(frozen=True, slots=True)
 class NetworkOptions:
-    """What tracks, and on what it runs.
-
-    Attributes:
-        most_threads: So many threads on a CPU, or fewer where that is found to be faster while tracking.
-    """
+    """What tracks, and on what it runs."""
 
     weights: Annotated[
         str,
@@ -140,22 +136,21 @@ class NetworkOptions:
         Backend,
         Option(
             "--backend",
-            "What computes the network; onnxruntime: CPU only, fp32 or int8. "
+            "What computes the network; auto: OpenVINO on a CPU, PyTorch on a GPU. "
             "eager: torch with every step run from Python, crops cut on the CPU.",
         ),
-    ] = "torch"
+    ] = "auto"
     device: Annotated[str, Option("--device", "auto, cpu, cuda:0 or mps.", metavar="NAME")] = "auto"
     threads: Annotated[
         int | None,
         Option(
             "--threads",
-            "Threads of the network on a CPU. Default: found out while tracking.",
+            "Threads of the network on a CPU. Default: one a core.",
             metavar="N",
             least=1,
             most=4096,
         ),
     ] = None
-    most_threads: int | None = None
 
     def __post_init__(self) -> None:
         make_exact(self)

@@ -49,7 +49,6 @@ if TYPE_CHECKING:
     import torch
 
     from dmtrack.run.pipeline import LoadedTracker
-    from dmtrack.tracking.thread_tuner import ThreadTuner
 
 
 OnFrame = Callable[[FrameResult], object]
@@ -165,15 +164,13 @@ class TrackRun:
                 if keyframes != self._keyframes_there:
                     write_atomically(folder / KEYFRAMES, keyframes.encode())
                 arrivals = self._arrivals(folder, recorder)
-                tuner, pairs = self._tuner(), chain([self.first], rest)
+                pairs = chain([self.first], rest)
                 results = (
                     track_pairs(pairs, self.loaded.tracker, self.start.targets, arrivals)
                     if rows is None
                     else rows.replayed(pairs)
                 )
                 for result in results:
-                    if tuner is not None and rows is None:
-                        tuner.note(tuple(target.state is TrackState.LOST for target in result.targets))
                     sinks.write(result)
                     self.score.add(result)
                     if rows is None:
@@ -254,15 +251,6 @@ class TrackRun:
         if earlier is None or earlier.folder != self.folder or not (self.folder / KEYFRAMES).is_file():
             return None
         return keyframes_text(earlier.keyframes)
-
-    def _tuner(self) -> ThreadTuner | None:
-        """Return what finds out the number of threads, where torch runs on a CPU and nobody gave one."""
-        from dmtrack.tracking.thread_tuner import ThreadTuner  # imports torch; loaded by now
-
-        network = self.loaded.tracker.network
-        options = self.request.network
-        on_cpu = network.device.type == "cpu" and options.backend != "onnxruntime"
-        return ThreadTuner(network) if on_cpu and options.threads is None else None
 
     def _stop_by_hand(self, recorder: RunRecordSink) -> None:
         """End because the person said so: a live stream ends like that, a recording stays unfinished."""
@@ -624,7 +612,7 @@ def _record(
         weights=WeightsRecord(weights.name, weights.files[-1].sha256),
         device=str(loaded.tracker.network.device),
         precision=loaded.precision,
-        backend=request.network.backend,
+        backend=loaded.backend,
         preprocessing=None if pairs.aux_info is None else pairs.encoding,
         clocks=pairs.pairing.portable,
         batch=request.batch,

@@ -1,4 +1,4 @@
-"""Every fast path against the plainest evaluation of the same network, on fresh random crops.
+"""What computes the network against the plainest evaluation of it, on fresh random crops.
 
 Tolerances: in float64 only rounding is left, and a wrong formula shows at 1e-5 or more; in float32 another
 order of the same sums moves a map by a few 1e-6; bfloat16 and int8 are bounded by what their rounding costs,
@@ -7,8 +7,10 @@ far below what leaving out any adapter would (which `test_the_inputs_reach_every
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -16,18 +18,18 @@ from torch import Tensor, nn
 
 from dmtrack.config import BASE, TINY, ModelConfig
 from dmtrack.errors import ConfigError
+from dmtrack.network import openvino_network
 from dmtrack.network.backend import inference_network
-from dmtrack.network.fast.kernels import Kernels, int8_works, onednn_works
-from dmtrack.network.fast.packed import PackedNetwork
 from dmtrack.network.head import HeadOutput
 from dmtrack.network.inference import Network
 from dmtrack.network.model import DMTrack
+from dmtrack.network.openvino_network import OpenVinoNetwork
+from dmtrack.network.torch_network import TorchNetwork
 
-CPU = torch.device("cpu")
 #: The presets with fewer blocks and smaller pictures: more would only take longer.
-SMALL_TINY = replace(TINY, depth=3, template_size=48, search_size=96)
+SMALL_TINY = replace(TINY, depth=3, template_size=32, search_size=64)
 CONFIGS = {
-    "base": replace(BASE, depth=2, width=256, heads=4, template_size=64, search_size=128, head_width=64),
+    "base": replace(BASE, depth=2, width=256, heads=4, template_size=32, search_size=64, head_width=64),
     "tiny": SMALL_TINY,
     "tiny-mean-patch": replace(SMALL_TINY, stem="patch", template_prompt=False, quality_head=False),
     "odd-widths": replace(SMALL_TINY, depth=2, temporal_width=5, shallow_width=7, deep_width=3),
@@ -90,59 +92,77 @@ def difference(found: HeadOutput, expected: HeadOutput) -> float:
     return max((a.double() - b.double()).abs().max().item() for a, b in pairs)
 
 
+def by_openvino(model: DMTrack) -> Network:
+    return OpenVinoNetwork(TorchNetwork(model))
+
+
+@pytest.fixture(scope="module", params=["torch", "openvino"])
+def engine(request) -> Callable[[DMTrack], Network]:
+    """What makes a network of a model, once: to convert one takes seconds."""
+    return functools.cache(inference_network if request.param == "torch" else by_openvino)
+
+
 @pytest.mark.parametrize("name", CONFIGS)
 @pytest.mark.parametrize("templates", [1, 2, 3])
-def test_the_packed_form_is_the_same_function(reference, networks, name: str, templates: int) -> None:
+def test_the_network_is_the_reference(reference, networks, name: str, templates: int) -> None:
     model = networks(name).double()
     inputs = case(model.config, templates=templates, batch=2)
-    packed = PackedNetwork(model, Kernels(torch.float64, torch.float64, CPU, "none"))
-    assert difference(inputs.run(packed), inputs.run(reference.Reference(model))) < 1e-10
+    found = inputs.run(TorchNetwork(model))
+    assert difference(found, inputs.run(reference.Reference(model))) < 1e-10
 
 
 @pytest.mark.parametrize(
     ("name", "templates", "batch"), [("base", 3, 1), ("base", 1, 2), ("tiny", 2, 1), ("tiny", 3, 4)]
 )
-def test_exact_mode_is_the_reference(reference, networks, name: str, templates: int, batch: int) -> None:
+def test_float32_is_the_reference(reference, networks, engine, name: str, templates: int, batch: int) -> None:
     model = networks(name).float()
     inputs = case(model.config, templates=templates, batch=batch)
-    network = inference_network(model)
-    assert difference(inputs.run(network), inputs.run(reference.Reference(model))) < FLOAT32
+    assert difference(inputs.run(engine(model)), inputs.run(reference.Reference(model))) < FLOAT32
 
 
 @pytest.mark.slow
-def test_exact_mode_is_the_reference_on_the_whole_published_network(reference, model: DMTrack) -> None:
+def test_float32_is_the_reference_on_the_whole_published_network(reference, engine, model: DMTrack) -> None:
     inputs = case(model.config, templates=3, batch=1)
-    found = inputs.run(inference_network(model))
-    assert difference(found, inputs.run(reference.Reference(model))) < FLOAT32
+    assert difference(inputs.run(engine(model)), inputs.run(reference.Reference(model))) < FLOAT32
 
 
 @pytest.mark.parametrize("with_adapters", [True, False])
-def test_one_stream_runs_through_the_foundation(reference, with_adapters: bool) -> None:
+def test_one_stream_runs_through_the_foundation(reference, engine, with_adapters: bool) -> None:
     model = made_up(CONFIGS["tiny"], with_adapters=with_adapters)
     inputs = case(model.config, templates=2, batch=2, streams=1)
-    found = inputs.run(inference_network(model))
-    assert difference(found, inputs.run(reference.Reference(model))) < FLOAT32
+    assert difference(inputs.run(engine(model)), inputs.run(reference.Reference(model))) < FLOAT32
 
 
-def test_two_streams_need_adapters() -> None:
+def test_one_network_runs_one_stream_and_two_in_turn(reference, networks, engine) -> None:
+    """As where frames of the second stream are missing, and targets come and go."""
+    model = networks("tiny").float()
+    network, plain = engine(model), reference.Reference(model)
+    for streams, batch, templates in ((2, 1, 1), (1, 1, 1), (2, 3, 2), (2, 1, 2), (1, 2, 1), (2, 1, 1)):
+        inputs = case(model.config, templates=templates, batch=batch, streams=streams)
+        assert difference(inputs.run(network), inputs.run(plain)) < FLOAT32
+
+
+def test_two_streams_need_adapters(engine) -> None:
     model = made_up(CONFIGS["tiny"], with_adapters=False)
     with pytest.raises(ValueError, match="adapters"):
-        case(model.config, templates=1, batch=1).run(inference_network(model))
+        case(model.config, templates=1, batch=1).run(engine(model))
 
 
 @pytest.mark.parametrize("name", ["base", "tiny"])
 @pytest.mark.parametrize(
     ("precision", "tolerance"), [("bf16", 0.05), ("fp16", 0.01), ("int8", 0.2)], ids=lambda value: str(value)
 )
-def test_a_fast_precision_stays_near_exact_mode(
+def test_a_fast_precision_stays_near_float32(
     reference, networks, name: str, precision, tolerance: float
 ) -> None:
-    if precision == "int8" and not int8_works():
-        pytest.skip("this build of PyTorch has no 8-bit products")
     model = networks(name).float()
     inputs = case(model.config, templates=2, batch=1)
-    found = inputs.run(inference_network(model, precision))
-    assert 0 < difference(found, inputs.run(reference.Reference(model))) < tolerance
+    network = (
+        OpenVinoNetwork(TorchNetwork(model), "int8")
+        if precision == "int8"
+        else inference_network(model, precision)
+    )
+    assert 0 < difference(inputs.run(network), inputs.run(reference.Reference(model))) < tolerance
 
 
 @pytest.mark.parametrize("part", ["temporal", "shallow", "deep"])
@@ -158,37 +178,25 @@ def test_the_inputs_reach_every_adapter(networks, part: str) -> None:
     assert difference(inputs.run(inference_network(without)), expected) > 0.2
 
 
-def test_without_onednn_the_result_is_the_same(networks) -> None:
-    if not onednn_works(torch.float32):
-        pytest.skip("this build of PyTorch has no oneDNN")
-    model = networks("tiny").float()
-    inputs = case(model.config, templates=2, batch=1)
-    packed, plain = (
-        inputs.run(PackedNetwork(model, Kernels(torch.float32, torch.float32, CPU, packing)))
-        for packing in ("onednn", "none")
-    )
-    assert difference(packed, plain) < FLOAT32
-
-
-def test_packing_leaves_the_trained_network_as_it_is(networks) -> None:
+def test_the_trained_network_stays_as_it_is(networks, engine) -> None:
     model = networks("tiny").float().train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    for precision in ("fp32", "bf16"):
-        inference_network(model, precision)
+    case(model.config, templates=1, batch=1).run(engine(model))
     assert model.training
     assert all(p.requires_grad for p in model.parameters())
     assert all(torch.equal(t, before[name]) for name, t in model.state_dict().items())
     model.eval()
 
 
-def test_what_cannot_be_computed_is_refused(networks) -> None:
-    with pytest.raises(ConfigError, match="fp64"):
-        inference_network(networks("tiny"), "fp64")  # type: ignore[arg-type]
+@pytest.mark.parametrize("precision", ["fp64", "int8"])
+def test_what_pytorch_does_not_compute_is_refused(networks, precision) -> None:
+    with pytest.raises(ConfigError, match=precision):
+        inference_network(networks("tiny"), precision)
 
 
-def test_a_batch_is_its_targets_one_by_one(networks) -> None:
+def test_a_batch_is_its_targets_one_by_one(networks, engine) -> None:
     model = networks("tiny").float()
-    network = inference_network(model)
+    network = engine(model)
     inputs = case(model.config, templates=2, batch=3)
     together = inputs.run(network)
     for index in range(3):
@@ -197,7 +205,56 @@ def test_a_batch_is_its_targets_one_by_one(networks) -> None:
         assert difference(alone, HeadOutput(*(m[one] for m in together))) < FLOAT32
 
 
-def test_nothing_of_a_packed_network_is_trained(networks) -> None:
-    network = inference_network(networks("tiny").float(), recorded=False)
+def test_openvino_gives_the_same_bits_with_any_number_of_threads(networks, tmp_path: Path) -> None:
+    """Boxes must not depend on the machine's size or on `--threads`."""
+    model = networks("tiny").float()
+    inputs = case(model.config, templates=2, batch=1)
+    before = torch.get_num_threads()
+    try:
+        maps = []
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            maps.append(inputs.run(OpenVinoNetwork(TorchNetwork(model), "fp32", tmp_path, "one")))
+    finally:
+        torch.set_num_threads(before)
+    for one in maps[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(one[:3], maps[0][:3], strict=True))
+
+
+def test_a_converted_network_is_kept_and_made_anew_where_it_is_damaged(
+    networks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    model = networks("tiny").float()
+    inputs = case(model.config, templates=1, batch=1)
+    expected = inputs.run(OpenVinoNetwork(TorchNetwork(model), "fp32", tmp_path, "one"))
+    (made,) = tmp_path.iterdir()
+    assert sorted(path.name for path in made.iterdir()) == ["step.bin", "step.xml"]
+    with monkeypatch.context() as patch:
+        patch.setattr(openvino_network, "converted", None)
+        kept = inputs.run(OpenVinoNetwork(TorchNetwork(model), "fp32", tmp_path, "one"))
+    assert difference(kept, expected) == 0
+    (made / "step.xml").write_text("<net")
+    again = inputs.run(OpenVinoNetwork(TorchNetwork(model), "fp32", tmp_path, "one"))
+    assert difference(again, expected) == 0
+    assert [path.name for path in tmp_path.iterdir()] == [made.name]
+
+
+def test_a_folder_that_cannot_be_written_costs_time_alone(networks, tmp_path: Path) -> None:
+    model = networks("tiny").float()
+    (tmp_path / "file").write_text("in the way")
+    inputs = case(model.config, templates=1, batch=1)
+    found = inputs.run(OpenVinoNetwork(TorchNetwork(model), "fp32", tmp_path / "file", "one"))
+    assert difference(found, inputs.run(inference_network(model))) < FLOAT32
+
+
+def test_a_conversion_that_gives_something_else_is_refused(networks, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = networks("tiny").float()
+    monkeypatch.setattr(openvino_network, "_SAME", 0.0)
+    with pytest.raises(ConfigError, match="something else than PyTorch"):
+        case(model.config, templates=1, batch=1).run(by_openvino(model))
+
+
+def test_nothing_of_it_is_trained(networks) -> None:
+    network = inference_network(networks("tiny").float())
     assert isinstance(network, nn.Module)
     assert not any(p.requires_grad for p in network.parameters())

@@ -17,22 +17,24 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal, Self
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from dmtrack.atomic import inputs_kept, make_folder, reserve, write_atomically
 from dmtrack.errors import ConfigError, OutputError
-from dmtrack.network.backend import inference_network
-from dmtrack.network.fast.kernels import Kernels
-from dmtrack.network.fast.onnx_network import METADATA_KEY, OnnxFiles, OnnxNetwork, OnnxPrecision
-from dmtrack.network.fast.packed import PackedNetwork
-from dmtrack.network.inference import Network
 from dmtrack.network.model import DMTrack
+from dmtrack.network.torch_network import StepMaps, TorchNetwork, noise_crops
 from dmtrack.network.weights.store import resolve_weights
 from dmtrack.video.frame import Modality
 
+#: Numbers of the step's big products.
+OnnxPrecision = Literal["fp32", "int8"]
+#: The entry of a file's metadata that says what network it is, as JSON.
+METADATA_KEY: Final = "dmtrack"
+_SUFFIX: Final = ".onnx"
 #: Largest difference of a map that another order of float32 sums explains.
 _SAME = 1e-4
 _PRODUCTS = ("MatMul", "Gemm")
@@ -40,6 +42,24 @@ _PRODUCTS = ("MatMul", "Gemm")
 _MATRIX, _BIG = 2, 64
 _MAPS = ("score", "size", "offset", "quality")
 _ANY = torch.export.Dim.DYNAMIC
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxFiles:
+    """Where the two halves of an exported network are.
+
+    Attributes:
+        step: Template tokens and search crops to maps.
+        template: Template crops and boxes to tokens.
+    """
+
+    step: Path
+    template: Path
+
+    @classmethod
+    def at(cls, step: Path) -> Self:
+        """Return the pair whose step is at `step`: `NAME.onnx` and `NAME.template.onnx`."""
+        return cls(step, step.with_name(step.name.removesuffix(_SUFFIX) + ".template" + _SUFFIX))
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +98,7 @@ def export_model(
         CheckpointError: The weights are missing or damaged.
         OutputError: A file is there already, or cannot be written, or does not give what PyTorch gives.
     """
-    if step.suffix != ".onnx":
+    if step.suffix != _SUFFIX:
         raise ConfigError("the name must end in .onnx", where=step)
     files = OnnxFiles.at(step)
     with inputs_kept(weights if Path(weights).is_file() else None):
@@ -99,17 +119,16 @@ def export_onnx(model: DMTrack, step: Path, *, precision: OnnxPrecision = "fp32"
         ConfigError: The packages for it are not installed.
         OutputError: A file cannot be written, or does not give what PyTorch gives.
     """
-    kernels = Kernels(torch.float32, torch.float32, torch.device("cpu"), "none")
-    network = PackedNetwork(model, kernels).eval().requires_grad_(requires_grad=False)
+    network = TorchNetwork(model)
     final = OnnxFiles.at(step)
     with tempfile.TemporaryDirectory() as scratch:
         made = OnnxFiles.at(Path(scratch) / "network.onnx")
         with _quiet():
-            _export(_Template(network), _template_inputs(network), made.template)
-            _export(_Step(network), _step_inputs(network), made.step)
+            _export(_template(network), made.template)
+            _export(_step(network), made.step)
             if precision == "int8":
                 _quantize(made.step)
-        difference = largest_difference(OnnxNetwork.load(made.step), inference_network(model))
+        difference = largest_difference(made, network)
         if precision == "fp32" and difference > _SAME:
             raise OutputError(f"differs from PyTorch by {difference:.1e}; nothing was written", where=step)
         make_folder(final.step.parent)
@@ -118,102 +137,112 @@ def export_onnx(model: DMTrack, step: Path, *, precision: OnnxPrecision = "fp32"
     return OnnxExport(final, difference)
 
 
-def largest_difference(network: Network, exact: Network) -> float:
-    """Return the largest difference of any map over random crops, for every length of the memory."""
+def largest_difference(files: OnnxFiles, exact: TorchNetwork) -> float:
+    """Return how far ONNX Runtime's maps are from PyTorch's at most, on made-up crops.
+
+    Args:
+        files: An exported network.
+        exact: The network it was made from.
+
+    Raises:
+        ConfigError: ONNX Runtime is not installed.
+    """
+    template, step = _session(files.template), _session(files.step)
     config = exact.config
-    generator = torch.Generator().manual_seed(0)
     differences = []
     for templates in range(1, config.memory_frames + 1):
-        template, search = (
-            _crops(side, exact.streams, generator) for side in (config.template_size, config.search_size)
+        crops, search = (
+            noise_crops(side, exact.streams, seed=templates)
+            for side in (config.template_size, config.search_size)
         )
-        box = 0.4 + 0.2 * torch.rand((1, 4), generator=generator)
-        maps = []
-        for one in (network, exact):
-            with torch.inference_mode():
-                memory = torch.cat([one.embed_template(template, box)] * templates, dim=2)
-                maps.append(one.step(memory, search))
-        differences += [
-            float((a - b).abs().max()) for a, b in zip(*maps, strict=True) if a is not None and b is not None
-        ]
+        box = torch.tensor([[0.45, 0.5, 0.55, 0.5]])
+        feed = {"crops": crops.numpy(), "boxes": box.numpy()}
+        (tokens,) = template.run(None, {one.name: feed[one.name] for one in template.get_inputs()})
+        found = step.run(None, {"memory": np.tile(tokens, (1, 1, templates, 1)), "search": search.numpy()})
+        with torch.inference_mode():
+            memory = exact.embed_template(crops, box).repeat(1, 1, templates, 1)
+            expected = StepMaps(exact)(memory, search)
+        differences += [float(np.abs(a - b.numpy()).max()) for a, b in zip(found, expected, strict=True)]
     return max(differences)
 
 
-class _Step(nn.Module):
-    """The step with a tuple of maps for a result."""
+def _session(path: Path) -> Any:  # noqa: ANN401 (onnxruntime has no types)
+    try:
+        import onnxruntime
+    except ImportError:
+        raise ConfigError("ONNX Runtime is not installed", hint="pip install 'dmtrack[onnx]'") from None
+    return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
-    inputs = ("memory", "search")
 
-    def __init__(self, network: PackedNetwork) -> None:
-        super().__init__()
-        self.network = network
-        self.outputs = _MAPS if network.config.quality_head else _MAPS[:-1]
-        self.shapes = ({1: _ANY, 2: _ANY}, {0: _ANY})
+@dataclass(frozen=True, slots=True, eq=False)
+class _Part:
+    """What one file holds.
 
-    def forward(self, memory: Tensor, search: Tensor) -> tuple[Tensor, ...]:
-        return tuple(one for one in self.network.step(memory, search) if one is not None)
+    Attributes:
+        module: Computes it.
+        inputs: Examples by name. Two of everything that may vary: what is 1 is taken for a constant.
+        outputs: Names.
+        shapes: Which sizes of each input are free; one entry for an argument of the module's `forward`.
+        about: What the file says of itself.
+    """
+
+    module: nn.Module
+    inputs: dict[str, Tensor]
+    outputs: tuple[str, ...]
+    shapes: tuple[Any, ...]
+    about: dict[str, Any]
 
 
 class _Template(nn.Module):
     """The template embedding, with boxes only where the network wants them."""
 
-    outputs = ("tokens",)
-
-    def __init__(self, network: PackedNetwork) -> None:
+    def __init__(self, network: TorchNetwork) -> None:
         super().__init__()
         self.network = network
-        prompted = network.config.template_prompt
-        self.inputs = ("crops", "boxes") if prompted else ("crops",)
-        self.shapes = ({0: _ANY},) * len(self.inputs)
 
     def forward(self, crops: Tensor, *boxes: Tensor) -> Tensor:
         return self.network.embed_template(crops, *boxes)
 
 
-def _step_inputs(network: PackedNetwork) -> tuple[Tensor, ...]:
-    # Two of everything that may vary: what is 1 in an example is taken for a constant.
+def _step(network: TorchNetwork) -> _Part:
     config = network.config
     memory = torch.zeros(network.streams, 2, 2 * config.template_grid**2, config.width)
-    return memory, _crops(config.search_size, network.streams).repeat(2, 1, 1, 1)
+    inputs = {"memory": memory, "search": noise_crops(config.search_size, network.streams, 2)}
+    outputs = _MAPS if config.quality_head else _MAPS[:-1]
+    shapes = ({1: _ANY, 2: _ANY}, {0: _ANY})
+    return _Part(StepMaps(network), inputs, outputs, shapes, _about(network, outputs))
 
 
-def _template_inputs(network: PackedNetwork) -> tuple[Tensor, ...]:
-    crops = _crops(network.config.template_size, network.streams).repeat(2, 1, 1, 1)
-    return (crops, torch.full((2, 4), 0.5)) if network.config.template_prompt else (crops,)
+def _template(network: TorchNetwork) -> _Part:
+    inputs = {"crops": noise_crops(network.config.template_size, network.streams, 2)}
+    shapes: tuple[Any, ...] = ({0: _ANY}, ())
+    if network.config.template_prompt:
+        inputs["boxes"], shapes = torch.full((2, 4), 0.5), ({0: _ANY}, ({0: _ANY},))
+    outputs = ("tokens",)
+    return _Part(_Template(network), inputs, outputs, shapes, _about(network, outputs))
 
 
-def _crops(side: int, streams: int, generator: torch.Generator | None = None) -> Tensor:
-    """Return one picture `(1, side, side, 3 S)` of random squares of 8 px."""
-    coarse = torch.randint(0, 256, (1, side // 8, side // 8, 3 * streams), generator=generator)
-    return coarse.to(torch.uint8).repeat_interleave(8, 1).repeat_interleave(8, 2)
+def _about(network: TorchNetwork, outputs: tuple[str, ...]) -> dict[str, Any]:
+    return {"config": network.config.to_dict(), "streams": network.streams, "part": outputs}
 
 
-def _export(part: _Step | _Template, inputs: tuple[Tensor, ...], path: Path) -> None:
-    shapes: Any = part.shapes if isinstance(part, _Step) else _by_parameter(part)
+def _export(part: _Part, path: Path) -> None:
     try:
         program = torch.onnx.export(
-            part.eval(),
-            inputs,
+            part.module.eval(),
+            tuple(part.inputs.values()),
             dynamo=True,
             input_names=list(part.inputs),
             output_names=list(part.outputs),
-            dynamic_shapes=shapes,
+            dynamic_shapes=part.shapes,
             verbose=False,
         )
     except ImportError as error:
         raise ConfigError(f"{error.name} is not installed", hint="pip install 'dmtrack[onnx]'") from None
     if program is None:
         raise OutputError("PyTorch exported nothing", where=path)
-    config = part.network.config
-    about = {"config": config.to_dict(), "streams": part.network.streams, "part": part.outputs}
-    program.model.metadata_props[METADATA_KEY] = json.dumps(about)
+    program.model.metadata_props[METADATA_KEY] = json.dumps(part.about)
     program.save(path, external_data=False)
-
-
-def _by_parameter(part: _Template) -> tuple[Any, ...]:
-    """Shapes of `crops` and of the tuple of boxes behind it, where there are boxes."""
-    crops, *boxes = part.shapes
-    return (crops, tuple(boxes)) if boxes else (crops,)
 
 
 def _quantize(path: Path) -> None:

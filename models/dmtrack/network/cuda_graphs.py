@@ -1,0 +1,214 @@
+"""`GraphedNetwork`: a network's step as one launch, a CUDA graph.
+
+Called from Python, a step is several hundred calls, and a GPU runs their kernels faster than Python can start
+them. So a step is recorded once for each shape that comes again, and replayed from then on.
+"""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+
+from dmtrack.network.head import HeadOutput
+
+if TYPE_CHECKING:
+    from dmtrack.network.inference import Network
+
+#: Recorded shapes that are kept; the one not used for longest goes first.
+MOST_SHAPES: Final = 8
+#: More targets run without a graph: their kernels are long enough to hide their start.
+MOST_TARGETS: Final = 64
+#: Runs before a graph is recorded, in which libraries choose their kernels and take their memory.
+WARM_UP: Final = 3
+_log = logging.getLogger(__name__)
+
+
+class Recorder(Protocol):
+    """Turns a function without arguments, whose tensors stay where they are, into one quick launch."""
+
+    def record(self, run: Callable[[], Tensor]) -> Callable[[], Tensor]:
+        """Warm `run` up, record it, and return what replays it.
+
+        The tensor that a replay returns is overwritten by the next replay, of whatever was recorded.
+
+        Raises:
+            RuntimeError: It cannot be recorded.
+        """
+
+
+class CudaRecorder:
+    """Records CUDA graphs, which share one memory pool.
+
+    Sharing is safe because graphs are replayed one after the other on one stream, read nothing that another
+    left in the pool, and their results are copied at once.
+
+    Args:
+        device: A CUDA device.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
+
+    @functools.cached_property
+    def _stream(self) -> torch.cuda.Stream:
+        return torch.cuda.Stream(self._device)  # type: ignore[no-untyped-call]
+
+    @functools.cached_property
+    def _pool(self) -> Any:  # noqa: ANN401 (an opaque handle)
+        return torch.cuda.graph_pool_handle()
+
+    def record(self, run: Callable[[], Tensor]) -> Callable[[], Tensor]:
+        """See `Recorder`."""
+        device, graph = self._device, torch.cuda.CUDAGraph()
+        with torch.cuda.device(device):
+            self._stream.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(self._stream):
+                for _ in range(WARM_UP):
+                    run()
+            torch.cuda.current_stream().wait_stream(self._stream)
+            # "thread_local": another thread may use the device meanwhile.
+            with torch.cuda.graph(
+                graph, pool=self._pool, stream=self._stream, capture_error_mode="thread_local"
+            ):
+                out = run()
+
+        def replay() -> Tensor:
+            with torch.cuda.device(device):
+                graph.replay()
+            return out
+
+        return replay
+
+
+def bucket(targets: int) -> int:
+    """Return for how many targets a step of so many is recorded: 1, 2, 4, 8, then multiples of 4."""
+    if targets > 8:
+        return -(-targets // 4) * 4
+    return 1 << (targets - 1).bit_length()
+
+
+class _Shape(NamedTuple):
+    """What a recording is made for."""
+
+    memory: tuple[int, ...]
+    crops: tuple[int, ...]
+
+    @classmethod
+    def of(cls, memory: Tensor, crops: Tensor) -> _Shape:
+        """Return the shapes of `(S, B, T P, C)` and `(B, x, x, 3 S)` with B rounded up."""
+        targets = bucket(memory.shape[1])
+        return cls((memory.shape[0], targets, *memory.shape[2:]), (targets, *crops.shape[1:]))
+
+
+class _Recording:
+    """One recorded step with its buffers. Rows of no target hold what was there before: nothing reads them.
+
+    Args:
+        network: What is recorded.
+        recorder: How.
+        shape: Of the buffers.
+        memory: Tokens like those that will come, for their type.
+        crops: Crops likewise.
+    """
+
+    def __init__(
+        self, network: Network, recorder: Recorder, shape: _Shape, memory: Tensor, crops: Tensor
+    ) -> None:
+        tokens, images = memory.new_zeros(shape.memory), crops.new_zeros(shape.crops)
+        self._tokens, self._images = tokens, images
+        self._channels = [1, 2, 2, 1] if network.config.quality_head else [1, 2, 2]
+        self._fill(memory, crops)
+
+        def run() -> Tensor:
+            # One tensor, so that one copy saves all maps.
+            return torch.cat([maps for maps in network.step(tokens, images) if maps is not None], dim=1)
+
+        self._replay = recorder.record(run)
+
+    def step(self, memory: Tensor, crops: Tensor) -> HeadOutput:
+        """Replay on these inputs; the maps are the caller's to keep."""
+        self._fill(memory, crops)
+        maps = self._replay()[: memory.shape[1]].clone()
+        return HeadOutput(*torch.split(maps, self._channels, dim=1))
+
+    def _fill(self, memory: Tensor, crops: Tensor) -> None:
+        self._tokens[:, : memory.shape[1]].copy_(memory, non_blocking=True)
+        self._images[: crops.shape[0]].copy_(crops, non_blocking=True)
+
+
+class GraphedNetwork:
+    """A network whose step is recorded when a shape comes for the second time, and replayed from then on.
+
+    A CUDA graph always works on the same memory and shapes: so inputs are copied into buffers of its own,
+    targets are rounded up to a bucket, and what comes out is copied before the next replay overwrites it.
+    Templates are embedded unrecorded: their tokens are kept.
+
+    Source: PyTorch's notes on CUDA semantics, section CUDA graphs (side stream, warm-up, shared pool).
+
+    Args:
+        network: On a device that `recorder` records, and free of what cannot be recorded.
+        recorder: Records its step.
+        most_targets: More than these run unrecorded.
+        most_graphs: Shapes kept, at least 1.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        recorder: Recorder,
+        *,
+        most_targets: int = MOST_TARGETS,
+        most_graphs: int = MOST_SHAPES,
+    ) -> None:
+        self.network = network
+        self.config, self.streams, self.device = network.config, network.streams, network.device
+        self._recorder, self._most_targets, self._most_graphs = recorder, most_targets, most_graphs
+        self._works = True
+        self._seen: set[_Shape] = set()
+        self._kept: OrderedDict[_Shape, _Recording] = OrderedDict()
+
+    def embed_template(self, crops: Tensor, boxes: Tensor | None = None) -> Tensor:
+        """See `Network`."""
+        return self.network.embed_template(crops, boxes)
+
+    @torch.inference_mode()
+    def step(self, memory: Tensor, crops: Tensor) -> HeadOutput:
+        """See `Network`."""
+        recording = self._recording(memory, crops)
+        if recording is None:
+            return self.network.step(memory, crops)
+        return recording.step(memory, crops)
+
+    def _recording(self, memory: Tensor, crops: Tensor) -> _Recording | None:
+        """Return what to replay, recorded now if need be; None if this step is to run as it is.
+
+        Shapes that come once, while a target's memory fills, are not worth recording. Where recording fails,
+        a warning says so once and nothing is recorded any more.
+        """
+        if memory.shape[1] > self._most_targets or not self._works:
+            return None
+        shape = _Shape.of(memory, crops)
+        if shape in self._kept:
+            self._kept.move_to_end(shape)
+            return self._kept[shape]
+        if shape not in self._seen:
+            self._seen.add(shape)
+            return None
+        try:
+            recording = _Recording(self.network, self._recorder, shape, memory, crops)
+        except RuntimeError as error:
+            reason = str(error).partition("\n")[0]
+            _log.warning("no CUDA graph could be recorded, the network runs without: %s", reason)
+            self._works = False
+            self._kept.clear()
+            return None
+        self._kept[shape] = recording
+        if len(self._kept) > self._most_graphs:
+            self._kept.popitem(last=False)
+        return recording

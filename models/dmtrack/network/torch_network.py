@@ -1,0 +1,99 @@
+"""`TorchNetwork`: a trained network as it is, in PyTorch; the exact one, and the one for GPUs."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from dmtrack.config import Precision
+from dmtrack.network.backbone import MEAN, STD
+from dmtrack.network.head import HeadOutput
+from dmtrack.network.model import DMTrack
+
+DTYPES: Final = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
+
+
+class TorchNetwork(nn.Module):
+    """An inference-only copy of `DMTrack`, fed with uint8 crops; see `dmtrack.network.inference.Network`.
+
+    In half precision the blocks multiply in it; stem, head and the residual stream stay in float32: they
+    cost little, and half precision in stem and head moves boxes three times as far as in all the blocks.
+
+    Args:
+        model: The trained network; it is not changed.
+        precision: Of the products in the blocks: `fp32`, `bf16` or `fp16`.
+        device: Where to run.
+    """
+
+    def __init__(
+        self, model: DMTrack, precision: Precision = "fp32", device: torch.device | str = "cpu"
+    ) -> None:
+        super().__init__()
+        self.config = model.config
+        self.streams = 1 if model.adapters is None else 2
+        self.model = copy.deepcopy(model).to(device).eval().requires_grad_(requires_grad=False)
+        position = self.model.foundation.pos_search
+        self.device, self._blocks = position.device, DTYPES[precision]
+        # Buffers, because a recorded step may not bring numbers from the host.
+        for name, values in (("mean", MEAN), ("std", STD)):
+            self.register_buffer(name, torch.tensor(values, dtype=position.dtype, device=position.device))
+        self.mean: Tensor
+        self.std: Tensor
+
+    def embed_template(self, crops: Tensor, boxes: Tensor | None = None) -> Tensor:
+        """See `Network`.
+
+        Raises:
+            ValueError: The boxes are missing, and the network needs them.
+        """
+        if boxes is not None:
+            boxes = boxes.to(self.mean.dtype)
+        return self.model.embed_template(self._images(crops), boxes)
+
+    def step(self, memory: Tensor, crops: Tensor) -> HeadOutput:
+        """See `Network`.
+
+        Raises:
+            ValueError: There are two streams, and the network has no adapters.
+        """
+        search = self.model.embed_search(self._images(crops))
+        with self._numbers():
+            features = self.model.encode(memory, search)
+        return self.model.read_out(features.to(self.mean.dtype))
+
+    forward = step
+
+    def _numbers(self) -> contextlib.AbstractContextManager[object]:
+        if self._blocks == torch.float32:
+            return contextlib.nullcontext()
+        # Without the cache: what it holds does not outlive a recording.
+        return torch.autocast(self.device.type, self._blocks, cache_enabled=False)
+
+    def _images(self, crops: Tensor) -> Tensor:
+        """Turn `(B, H, W, 3 S)` into normalised images `(B, 3 S, H, W)`."""
+        values = (crops.to(self.mean.dtype) / 255).view(*crops.shape[:-1], -1, 3)
+        images: Tensor = ((values - self.mean) / self.std).flatten(-2).movedim(-1, -3)
+        return images
+
+
+class StepMaps(nn.Module):
+    """The step with a plain tuple of maps for a result: programs know no missing ones."""
+
+    def __init__(self, network: TorchNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, memory: Tensor, crops: Tensor) -> tuple[Tensor, ...]:
+        """Map tokens `(S, B, T P, C)` and crops `(B, x, x, 3 S)` to the maps that there are."""
+        return tuple(maps for maps in self.network.step(memory, crops) if maps is not None)
+
+
+def noise_crops(side: int, streams: int, count: int = 1, *, seed: int = 0) -> Tensor:
+    """Return made-up crops `(B, side, side, 3 S)` of random squares of 8 px, uint8."""
+    generator = torch.Generator().manual_seed(seed)
+    coarse = torch.randint(0, 256, (count, side // 8, side // 8, 3 * streams), generator=generator)
+    return coarse.to(torch.uint8).repeat_interleave(8, 1).repeat_interleave(8, 2)
