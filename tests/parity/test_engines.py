@@ -31,6 +31,7 @@ SMALL_TINY = replace(TINY, depth=3, template_size=32, search_size=64)
 CONFIGS = {
     "base": replace(BASE, depth=2, width=256, heads=4, template_size=32, search_size=64, head_width=64),
     "tiny": SMALL_TINY,
+    "tiny-larger": replace(SMALL_TINY, template_size=48, search_size=96),
     "tiny-mean-patch": replace(SMALL_TINY, stem="patch", template_prompt=False, quality_head=False),
     "odd-widths": replace(SMALL_TINY, depth=2, temporal_width=5, shallow_width=7, deep_width=3),
 }
@@ -167,7 +168,7 @@ def test_a_fast_precision_stays_near_float32(
 
 @pytest.mark.parametrize("part", ["temporal", "shallow", "deep"])
 def test_the_inputs_reach_every_adapter(networks, part: str) -> None:
-    model = networks("tiny").float()
+    model = networks("tiny-larger").float()
     inputs = case(model.config, templates=2, batch=1)
     expected = inputs.run(inference_network(model))
     without = made_up(model.config)
