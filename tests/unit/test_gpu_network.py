@@ -489,3 +489,34 @@ def test_cuda_devices_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_unsupported_devices(name: str) -> None:
     with pytest.raises(ConfigError):
         choose_device(name)
+
+
+@pytest.mark.parametrize(
+    ("asked", "precision", "device", "said", "expected"),
+    [
+        ("auto", "auto", "cpu", "auto", "openvino"),
+        ("auto", "bf16", "cpu", "auto", "torch"),  # this processor has no instructions for it
+        ("auto", "auto", "cpu", "torch", "torch"),
+        ("auto", "int8", "cpu", "torch", "openvino"),
+        ("auto", "auto", "cuda:0", "auto", "torch"),
+        ("torch", "auto", "cpu", "auto", "torch"),
+        ("eager", "auto", "cuda:0", "openvino", "eager"),
+    ],
+)
+def test_what_computes_the_network(
+    monkeypatch: pytest.MonkeyPatch, asked: Any, precision: Any, device: str, said: str, expected: str
+) -> None:
+    monkeypatch.setenv(backend.BACKEND_VARIABLE, said)
+    monkeypatch.setattr(backend, "computed_precisions", lambda: frozenset({"fp32", "int8"}))
+    assert choose_backend(asked, precision, torch.device(device)) == expected
+
+
+def test_without_openvino_pytorch_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(backend.BACKEND_VARIABLE)
+    monkeypatch.setattr(backend.importlib.util, "find_spec", lambda _: None)
+    assert choose_backend("auto", "auto", torch.device("cpu")) == "torch"
+
+
+def test_openvino_is_for_cpus() -> None:
+    with pytest.raises(ConfigError, match="runs on the CPU"):
+        choose_backend("openvino", "auto", torch.device("cuda:0"))

@@ -60,7 +60,7 @@ def choose_backend(asked: Backend, precision: PrecisionChoice, device: torch.dev
     Raises:
         ConfigError: What was asked for is not installed, or does not run there.
     """
-    if asked == "auto":
+    if asked == "auto" and precision != "int8":  # which OpenVINO alone computes
         asked = chosen(BACKEND_VARIABLE, os.environ.get(BACKEND_VARIABLE, "auto"), Backend)
     if asked == "auto":
         fits = device.type == "cpu" and importlib.util.find_spec("openvino") is not None
