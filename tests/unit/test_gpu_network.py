@@ -30,6 +30,7 @@ from dmtrack.geometry.box import Box
 from dmtrack.network import backend
 from dmtrack.network import cuda_graphs as graphs
 from dmtrack.network.backend import (
+    choose_backend,
     choose_device,
     choose_precision,
     cpu_multiplies_bf16,
@@ -513,7 +514,7 @@ def test_what_computes_the_network(
 
 def test_without_openvino_pytorch_computes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(backend.BACKEND_VARIABLE)
-    monkeypatch.setattr(backend.importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     assert choose_backend("auto", "auto", torch.device("cpu")) == "torch"
 
 
