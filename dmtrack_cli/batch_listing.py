@@ -11,6 +11,8 @@ from rich.text import Text
 
 from dmtrack.batch.plan import Plan, PlannedItem
 from dmtrack.errors import counted
+from dmtrack.geometry.box import Box
+from dmtrack.tracking.start import Absence, Keyframe
 from dmtrack_cli.progress import say_json
 
 
@@ -49,7 +51,7 @@ def say_plan(plan: Plan) -> None:
             aux=None if item.aux is None else str(item.aux),
             modality=planned.modality,
             frames=planned.frames,
-            boxes=[str(box) for box in item.boxes],
+            boxes=[_box_text(box) for box in item.boxes],
             box_files=[str(path) for path in item.box_files],
             detections=None if item.detections is None else str(item.detections),
             start=None if item.start is None else str(item.start),
@@ -88,11 +90,17 @@ def _aux(planned: PlannedItem, base: Path) -> str:
 
 def _start(planned: PlannedItem) -> str:
     item = planned.item
-    given = [str(box) for box in item.boxes] or [path.name for path in item.box_files]
+    given = [_box_text(box) for box in item.boxes] or [path.name for path in item.box_files]
     seen = [] if item.detections is None else [item.detections.name]
     boxes = [*given, *seen] or ["beside RGB"]
     at = "" if item.start is None else f"frame {item.start}: " if item.start.index else f"{item.start}: "
     return at + " and ".join(boxes)
+
+
+def _box_text(box: Box | Keyframe) -> str:
+    if isinstance(box, Absence):
+        return f"{box.target_id} absent from frame {box.frame_index} on"
+    return str(box if isinstance(box, Box) else box.box)
 
 
 def _shown(path: Path, base: Path) -> str:

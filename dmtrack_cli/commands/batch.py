@@ -9,15 +9,25 @@ from typing import Annotated
 import typer
 
 from dmtrack.atomic import inputs_kept
-from dmtrack.batch.plan import WHOLE, Shard, plan_batch
+from dmtrack.batch.plan import WHOLE, Plan, Shard, plan_batch
 from dmtrack.batch.run import Existing
+from dmtrack.batch.start_list import with_drawn_starts, with_given_starts, write_list
 from dmtrack.batch.track_item import TrackItem
 from dmtrack.batch.workers import EngineChoice, WorkerOptions
 from dmtrack.boxes.detections import DetectionOptions
 from dmtrack.errors import ConfigError
 from dmtrack.options import Option
 from dmtrack.run.codecs import CodecOptions
-from dmtrack.run.request import MODALITY, NetworkOptions, OutputOptions, RecoveryOptions, TrackRequest
+from dmtrack.run.request import (
+    DRAWN,
+    MODALITY,
+    Drawn,
+    NetworkOptions,
+    OutputOptions,
+    RecoveryOptions,
+    TrackRequest,
+    parse_box,
+)
 from dmtrack.video.aux_encoder import EncodingOptions
 from dmtrack.video.frame import Modality
 from dmtrack.video.streams import PairingOptions
@@ -27,6 +37,14 @@ from dmtrack_cli.console import EXIT_SOME_FAILED, err, out
 from dmtrack_cli.option_groups import Without, grouped
 from dmtrack_cli.progress import ProgressKind
 from dmtrack_cli.shared_options import QuietOption
+
+
+def _parse_drawn(text: str) -> Drawn:
+    if parse_box(text) is not DRAWN:
+        raise ConfigError(
+            "several recordings cannot have one box", hint="a bare --box draws them; a list says them"
+        )
+    return DRAWN
 
 
 @grouped
@@ -47,6 +65,18 @@ def batch(
         bool, typer.Option("--resume", help="Do what is missing, has failed, or has changed.")
     ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")] = False,
+    box: Annotated[
+        Drawn | None,
+        Option("--box", "Bare: draw the targets of recordings without a start box.", parse=_parse_drawn),
+    ] = None,
+    list_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--write-list",
+            metavar="FILE",
+            help="Write the recordings with their start boxes as a list for batch, and track nothing.",
+        ),
+    ] = None,
     modality: Annotated[
         Modality | None,
         replace(MODALITY, help="What second streams measure, where their item does not say."),
@@ -97,13 +127,45 @@ def batch(
     if workers.kind is EngineChoice.LOCAL:
         codecs.gpu()  # a cluster's machines have GPUs of their own
     plan = plan_batch(source, output, modality, shard, detections)
+    if box is not None or list_file is not None:
+        plan = _with_starts(
+            plan, source, output, usual, list_file, is_drawn=box is not None, overwrite=overwrite
+        )
     if kind is ProgressKind.JSON:
         say_plan(plan)
     elif not quiet:
         print_plan(plan, source if source.is_dir() else source.parent, out if dry_run else err)
-    if dry_run:
+    if dry_run or list_file is not None:
         raise typer.Exit(EXIT_SOME_FAILED if plan.problems else 0)
     with inputs_kept(source):
         outcome = run_plan(plan, output, TrackItem.of(usual), workers.engine(), existing, kind)
     if outcome.failed:
         raise typer.Exit(EXIT_SOME_FAILED)
+
+
+def _with_starts(
+    plan: Plan,
+    source: Path,
+    output: Path,
+    usual: TrackRequest,
+    list_file: Path | None,
+    *,
+    is_drawn: bool,
+    overwrite: bool,
+) -> Plan:
+    """Give recordings without a start box one, and write the list after each that was drawn."""
+    from dmtrack_cli.commands.track import PICK_TIMEOUT_S
+    from dmtrack_cli.review.drawing import draw_on_page
+
+    def keep(so_far: Plan, *, replaces: bool = True) -> None:
+        if list_file is not None:
+            with inputs_kept(source):
+                write_list(list_file, so_far, overwrite=replaces)
+
+    plan = with_given_starts(plan, output)
+    keep(plan, replaces=overwrite)
+    if not is_drawn:
+        return plan
+    return with_drawn_starts(
+        plan, TrackItem(usual), lambda scene: draw_on_page(scene, PICK_TIMEOUT_S, opens_browser=True), keep
+    )

@@ -69,7 +69,8 @@ class ReviewSession:
             raise FormatError("the request is not an object")
         if question == "rows":
             version, rows = self._review.rows()
-            send({"version": version, "targets": _columns(rows)})
+            skews = self._review.skews_ms
+            send({"version": version, "targets": _columns(rows), "skew": [list(skews), list(skews.values())]})
         elif question == "finish":
             send({"ok": True})
             self.finished.set()

@@ -214,6 +214,43 @@ def test_a_wrong_track_is_put_right(results: Path, browser: Any, run_cli: Any) -
     assert said == [], "no script error; the network says that the server was killed"
 
 
+def test_both_streams_in_one_picture_and_how_far_apart_they_are(results: Path, browser: Any) -> None:
+    server = started("review", results, "--no-open")
+    pixel = (
+        "const canvas = document.getElementById(arguments[0]);"
+        "return [...canvas.getContext('2d').getImageData(...arguments[1], 1, 1).data]"
+    )
+    try:
+        browser.get(address(server))
+        page = Page(browser)
+        page.wait_for("progress", "up to date")
+        page.wait_for("clock", "frame 0")
+        first, second = (browser.execute_script(pixel, name, [3, 3]) for name in ("rgb", "aux"))
+        page.press("v")
+        assert not page.part("aux").is_displayed()
+        assert page.part("view").text == "Side by side"
+        blended = browser.execute_script(pixel, "rgb", [3, 3])
+        for one, two, both in zip(first, second, blended, strict=True):
+            assert both == pytest.approx((one + two) / 2, abs=4)
+        assert first[:3] != second[:3], "else nothing is shown by this"
+        page.go_to(4)
+        page.drag("rgb", (60, 40), (76, 56))
+        wait_until(lambda: len(kept(results)) == 2)
+        assert kept(results)[1][2] == pytest.approx((60, 40, 16, 16), abs=0.6)
+        page.part("view").click()
+        assert page.part("aux").is_displayed()
+        assert page.part("timeline").size["height"] == 30 + 24, "a row a target, and one of the skew"
+        size = browser.execute_script(
+            "const c = arguments[0]; return [c.width, c.height]", page.part("timeline")
+        )
+        assert browser.execute_script(pixel, "timeline", [size[0] // 2, size[1] - 2])[3] > 0
+    finally:
+        server.kill()
+        server.communicate()
+    said = [entry for entry in browser.get_log("browser") if entry["source"] not in ("network", "rendering")]
+    assert said == []
+
+
 def test_targets_are_added_split_joined_and_taken_away(results: Path, browser: Any) -> None:
     def ids() -> list[int]:
         return sorted({key.target_id for key in read_keyframes(results / "keyframes.csv")})

@@ -229,10 +229,19 @@ async function submit() {
   } catch (error) { say(error.message); }
 }
 
+function view() {
+  if (!setup.aux) return;
+  stage.blended = !stage.blended;
+  part("second").hidden = stage.blended;
+  part("rgb").nextElementSibling.textContent = stage.blended ? `first stream and ${setup.aux}` : "first stream";
+  part("view").textContent = stage.blended ? "Side by side" : "Blended";
+  stage.fit();
+}
+
 const leave = (question, text) => () => ask(question, {}).then(() => end(text), complain);
 
 const buttons = {
-  submit, undo, play, accept, split, rename,
+  submit, undo, play, accept, split, rename, view,
   cancel: leave("cancel", "Cancelled. Nothing is tracked."),
   finish: leave("finish", "Everything is kept. This page is no longer needed."),
   delete: onSelected("delete"), absent: onSelected("absent"), present: onSelected("back"), remove: onSelected("remove"),
@@ -247,7 +256,7 @@ const keys = {
   ArrowLeft: (event) => show(wanted - (event.shiftKey ? 10 : 1)),
   ArrowRight: (event) => show(wanted + (event.shiftKey ? 10 : 1)),
   Home: () => show(lowest), End: () => show(last === Infinity ? shown : last),
-  Escape: () => { adding = false; stage.drop(); refresh(); }, u: undo, 0: () => stage.whole(), " ": play,
+  Escape: () => { adding = false; stage.drop(); refresh(); }, u: undo, v: view, 0: () => stage.whole(), " ": play,
   ...(isReview ? {Enter: accept, Delete: buttons.delete, Backspace: buttons.delete, n: () => goTo(doubtNumber + 1),
     m: buttons.absent, b: buttons.present, a: buttons.add} : {Enter: submit}),
 };
@@ -265,6 +274,7 @@ addEventListener("resize", () => { stage.fit(); if (isReview) timeline.redraw(co
 // --- the beginning ---
 
 if (setup.aux) {
+  part("view").hidden = false;
   part("second").hidden = false;
   part("second").lastElementChild.textContent = setup.aux;
 }
@@ -276,8 +286,8 @@ for (const input of [part("slider"), part("number")]) {
 part("slider").hidden = setup.last === null;
 part("what").textContent = isReview ? "Put boxes right where they are wrong." : "Drag a box around each target, on either picture.";
 part("help").textContent = isReview ?
-  "space: play · arrows: frames (Shift: 10) · n: next doubtful place · Enter: the box is right · Delete: take the keyframe away · m: absent · b: back · a: new target · Ctrl-Z: undo · wheel: zoom · Shift and drag: move · Ctrl and drag: draw anywhere · 0: whole picture" :
-  "Enter: track · u: undo · arrows: frames · wheel: zoom · Esc: drop the drag";
+  "space: play · arrows: frames (Shift: 10) · n: next doubtful place · Enter: the box is right · Delete: take the keyframe away · m: absent · b: back · a: new target · Ctrl-Z: undo · wheel: zoom · Shift and drag: move · Ctrl and drag: draw anywhere · 0: whole picture · v: blended" :
+  "Enter: track · u: undo · arrows: frames · wheel: zoom · v: blended · Esc: drop the drag";
 
 async function follow() {
   while (!over) {

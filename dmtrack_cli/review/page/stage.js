@@ -11,6 +11,7 @@ export class Stage {
     this.zoom = 1;
     this.centre = [setup.width / 2, setup.height / 2];
     this.drag = null;
+    this.blended = false;  // both pictures in one
     for (const canvas of canvases) this.#listen(canvas);
     this.fit();
   }
@@ -50,6 +51,11 @@ export class Stage {
       context.setTransform(scale * dots, 0, 0, scale * dots, left * dots, top * dots);
       context.imageSmoothingEnabled = scale < 3;
       if (this.pictures[n]) context.drawImage(this.pictures[n], 0, 0, this.setup.width, this.setup.height);
+      if (this.blended && n === 0 && this.pictures[1]) {
+        context.globalAlpha = 0.5;
+        context.drawImage(this.pictures[1], 0, 0, this.setup.width, this.setup.height);
+        context.globalAlpha = 1;
+      }
       for (const box of boxes) this.#outline(context, box, 1 / scale);
       if (this.drag && this.drag.box) this.#outline(context, {...this.drag.box, colour: this.drag.colour, label: ""}, 1 / scale);
     });

@@ -45,6 +45,7 @@ class Store {
     this.progress = {phase: "idle", done: 0, total: null, error: null};
     this.canUndo = false;
     this.tracks = new Map();
+    this.skew = {frames: [], ms: []};  // of the two streams; null: a frame without a partner
     this.onChange = () => {};
   }
   get count() { return (this.setup.last ?? this.lowest + 99999) - this.lowest + 1; }
@@ -104,6 +105,7 @@ export class ReviewStore extends Store {
       const all = await (await ask("rows", {})).json();
       this.rowsVersion = all.version;
       this.tracks.clear();
+      this.skew = {frames: all.skew[0], ms: all.skew[1]};
       this.fresh = 0;
       this.#put(all.targets);
     } else {

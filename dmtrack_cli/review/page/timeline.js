@@ -1,6 +1,7 @@
 // A row a target: its score as a curve, its state as a colour, its keyframes as diamonds, the doubts as marks.
+// Below them, with a second stream, how far apart in time the two frames of a pair are.
 
-const ROW = 30, NAMES = 44;
+const ROW = 30, NAMES = 44, SKEW = 24;
 const COLOURS = ["", "#3f6d4e", "#2f4a5c", "#7a5a1e", "#7a2a2a"];  // by the number of the state
 
 export class Timeline {
@@ -22,12 +23,14 @@ export class Timeline {
   // Draw everything but the line of the current frame; only when something changed.
   redraw(colour) {
     const {store, canvas, picture} = this, ids = store.ids, dots = devicePixelRatio || 1;
-    const width = canvas.clientWidth || 800, height = Math.max(ids.length, 1) * ROW;
+    const width = canvas.clientWidth || 800, bottom = Math.max(ids.length, 1) * ROW;
+    const height = bottom + (store.skew.frames.length ? SKEW : 0);
     canvas.style.height = `${height}px`;
     for (const one of [canvas, picture]) { one.width = Math.round(width * dots); one.height = Math.round(height * dots); }
     const context = picture.getContext("2d");
     context.setTransform(dots, 0, 0, dots, 0, 0);
     ids.forEach((id, row) => this.#row(context, id, row * ROW, width, colour(id)));
+    if (height > bottom) this.#skew(context, bottom, width);
     context.fillStyle = "#ffcc80";
     for (const doubt of store.doubts) {
       const row = ids.indexOf(doubt.id), x = this.#x(doubt.frame, width);
@@ -38,6 +41,23 @@ export class Timeline {
       context.lineTo(x, row * ROW + 8);
       context.fill();
     }
+  }
+
+  // Bars up to the largest skew, which is written beside them; red where a frame has no partner.
+  #skew(context, top, width) {
+    const {frames, ms} = this.store.skew;
+    let largest = 0;
+    for (const one of ms) if (one !== null) largest = Math.max(largest, Math.abs(one));
+    context.fillStyle = "#b0bec5";
+    context.font = "11px system-ui, sans-serif";
+    context.fillText(`${largest < 10 ? largest.toFixed(1) : Math.round(largest)} ms`, 2, top + 15, NAMES - 4);
+    const column = Math.max((width - NAMES) / this.store.count, 1);
+    frames.forEach((frame, n) => {
+      const share = ms[n] === null ? 1 : largest ? Math.abs(ms[n]) / largest : 0;
+      const high = Math.max(1, share * (SKEW - 4)), x = this.#x(frame, width) - column / 2;
+      context.fillStyle = ms[n] === null ? "#7a2a2a" : "#607d8b";
+      context.fillRect(x, top + SKEW - 1 - high, column, high);
+    });
   }
 
   #row(context, id, top, width, colour) {

@@ -7,6 +7,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from dmtrack.geometry.box import Box
+from dmtrack.tracking.start import Keyframe
 from dmtrack.video.frame import Modality
 from dmtrack.video.position import Position
 
@@ -22,7 +23,7 @@ class BatchItem:
         rgb: The first stream.
         aux: The second stream.
         modality: What `aux` measures; None finds out.
-        boxes: Where the targets are in the first frame wanted.
+        boxes: Where the targets are in the first frame wanted, or what is known of them in any.
         box_files: Ground-truth files whose first row is a start box.
         start: First frame wanted.
         end: First frame not wanted any more.
@@ -36,7 +37,7 @@ class BatchItem:
     rgb: Path
     aux: Path | None = None
     modality: Modality | None = None
-    boxes: tuple[Box, ...] = ()
+    boxes: tuple[Box | Keyframe, ...] = ()
     box_files: tuple[Path, ...] = ()
     start: Position | None = None
     end: Position | None = None

@@ -22,6 +22,7 @@ from dmtrack.batch.item import BatchItem, Findings, Problem
 from dmtrack.errors import ConfigError, DmtrackError, FormatError, printable
 from dmtrack.geometry.box import Box
 from dmtrack.options import seconds_of_ms
+from dmtrack.output.csv_text import plain
 from dmtrack.video.frame import Modality
 from dmtrack.video.position import Position, parse_position
 
@@ -120,7 +121,7 @@ def _header(cells: list[str], path: Path) -> list[str]:
 
 
 def _row(number: int, names: list[str], cells: list[str]) -> _Row | Problem:
-    stripped = [cell.strip() for cell in cells]
+    stripped = [plain(cell.strip()) for cell in cells]
     row = _Row(number, **dict(zip(names, stripped, strict=False)))
     if any(stripped[len(names) :]):
         reason = f"{len(cells)} cells, but {len(names)} columns; put a box with commas in quotes"

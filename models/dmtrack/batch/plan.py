@@ -271,6 +271,8 @@ def _checked(entry: PlannedItem | Problem, detections: DetectionOptions) -> Plan
     item = entry.item
     try:
         return _opened(entry, detections)
+    except _NoBoxError as error:
+        return Problem(item.id, printable(str(error)), item.origin, without_box=item)
     except DmtrackError as error:
         return Problem(item.id, printable(str(error)), item.origin)
     except OSError as error:
@@ -292,6 +294,10 @@ def _opened(entry: PlannedItem, detections: DetectionOptions) -> PlannedItem:
     return replace(entry, modality=modality, frames=_expected_frames(item, info))
 
 
+class _NoBoxError(BoxError):
+    """A start box is all that an item lacks."""
+
+
 def _info(path: Path, *, is_measured: bool = False) -> VideoInfo:
     with open_source(path, threads=1) as source:
         return source.measured() if is_measured else source.info
@@ -311,7 +317,7 @@ def _require_boxes(item: BatchItem, info: VideoInfo) -> None:
     if not boxes and item.detections is None:
         truths = find_ground_truth(item.rgb)
         if not truths:
-            raise BoxError(
+            raise _NoBoxError(
                 "no start box is known", where=item.rgb, hint="fill in box or box_file, or put one beside it"
             )
         at = 0 if item.start is None else item.start.index

@@ -71,7 +71,7 @@ class TrackItem:
 
     def __call__(self, task: Task, folder: Path, slot: WorkerSlot, report: Report) -> None:
         """Track `task.item` into `folder`; see `dmtrack.batch.work.Runner`."""
-        asked = replace(self._request(task.item), batch=task.mark)
+        asked = replace(self.request_for(task.item), batch=task.mark)
         network = replace(asked.network, device=slot.device, threads=slot.threads)
         request = replace(asked, network=network, output=replace(asked.output, folder=folder))
         named = replace(asked, output=replace(asked.output, folder=task.folder))
@@ -88,7 +88,8 @@ class TrackItem:
 
             run.execute(count)
 
-    def _request(self, item: BatchItem) -> TrackRequest:
+    def request_for(self, item: BatchItem) -> TrackRequest:
+        """Return what `dmtrack track` would be asked."""
         pairing = self.usual.pairing
         if item.offset_s is not None:
             pairing = replace(pairing, offset_s=item.offset_s)

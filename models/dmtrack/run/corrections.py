@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -46,6 +46,7 @@ class EarlierRun:
         record: The values of its `run.json`.
         tracked: The keyframes with which the rows were found.
         covered: First frame of which nothing was found yet, as the run was stopped; None: it came to its end.
+        skews_ms: How far in time the partner of each frame with a box lies from it; None: it has none.
     """
 
     folder: Path
@@ -55,6 +56,7 @@ class EarlierRun:
     record: Mapping[str, Any]
     tracked: tuple[Keyframe, ...]
     covered: int | None = None
+    skews_ms: Mapping[int, float | None] = field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: Path) -> EarlierRun:
@@ -93,7 +95,20 @@ class EarlierRun:
         covered = None if is_whole else 1 + max((frame.frame_index for frame in found.frames), default=-1)
         with translated(FormatError, "says nothing of its targets that can be read", where=folder / RECORD):
             tracked = _targets_of(record)
-        return cls(folder, asked, keyframes, Rows.of(found), record, tracked or keyframes, covered)
+        skews_ms = {
+            frame.frame_index: frame.skew_ms for frame in found.frames if frame.aux_present is not None
+        }
+        has_aux = request.aux is not None or any(skew is not None for skew in skews_ms.values())
+        return cls(
+            folder,
+            asked,
+            keyframes,
+            Rows.of(found),
+            record,
+            tracked or keyframes,
+            covered,
+            skews_ms if has_aux else {},
+        )
 
     def request_for(self, now: TrackRequest) -> TrackRequest:
         """Return the request of this run, with what the person says now.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -170,6 +170,12 @@ class Review:
             version, rows = self._rows_version, self._earlier.rows
         return version, rows.results(self.folder.name).rows
 
+    @property
+    def skews_ms(self) -> Mapping[int, float | None]:
+        """Milliseconds between the partners of each frame with a box; None where it has no partner."""
+        with self._changed:
+            return self._earlier.skews_ms
+
     def change(self, revision: int, edit: Edit) -> int:
         """Change the keyframes and keep them on disk.
 
@@ -315,8 +321,11 @@ class Review:
                 self._take_rows(replace(earlier, tracked=keyframes, rows=rows or Rows(), covered=None))
                 self._progress = Progress("writing", 0, self._frame_count)
             run.execute(is_over=is_written)
+        written = EarlierRun.read(self.folder)
         with self._changed:
             self._written = keyframes_text(keyframes)
+            if written.skews_ms != self._earlier.skews_ms:
+                self._take_rows(replace(self._earlier, skews_ms=written.skews_ms))
 
     def _take_rows(self, earlier: EarlierRun) -> None:
         self._earlier = earlier

@@ -1,0 +1,173 @@
+"""Start boxes for the recordings of a batch that have none, and the list of all that a batch reads again.
+
+Boxes are drawn, one recording after the other, or were given before: in a review, or in a batch that was
+stopped.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+
+from dmtrack.atomic import make_folder, os_errors_translated, refuse_input, write_atomically
+from dmtrack.batch.item import BatchItem, Findings, Problem
+from dmtrack.batch.manifest import COLUMNS
+from dmtrack.batch.plan import Plan, PlannedItem, folder_name, make_plan
+from dmtrack.batch.track_item import TrackItem
+from dmtrack.boxes.keyframes import KEYFRAMES, keyframes_text, read_keyframes
+from dmtrack.errors import BoxError, OutputError
+from dmtrack.geometry.box import Box
+from dmtrack.options import ms_text
+from dmtrack.output.csv_text import csv_text
+from dmtrack.run.session import drawing_scene, first_pair, open_inputs, with_streams
+from dmtrack.run.start_boxes import MOST_DRAWN, Draw
+from dmtrack.tracking.start import Keyframe, TargetStart, numbered, starts_and_corrections
+from dmtrack.video.position import Position
+
+_BOXES: Final = "-boxes"
+
+
+def with_given_starts(plan: Plan, output: Path) -> Plan:
+    """Give each recording without a start box the keyframes of its results, where there are any."""
+    lacking = [problem.id for problem in plan.problems if problem.without_box is not None]
+    return _with_starts(plan, {item_id: _given(output / folder_name(item_id)) for item_id in lacking})
+
+
+def with_drawn_starts(
+    plan: Plan, tracker: TrackItem, draw: Draw, keep: Callable[[Plan], object] = lambda _: None
+) -> Plan:
+    """Let a person draw the targets of each recording that has no start box.
+
+    Args:
+        plan: What will be done.
+        tracker: Says how recordings are opened.
+        draw: Shows a recording and returns at least one target.
+        keep: Called after each recording with the plan so far.
+
+    Raises:
+        DmtrackError: Whatever `draw` raises: the person stopped, and what was drawn before is kept.
+    """
+    for problem in plan.problems:
+        item = problem.without_box
+        if item is not None:
+            plan = _with_starts(plan, {item.id: _drawn(item, tracker, draw)})
+            keep(plan)
+    return plan
+
+
+def write_list(path: Path, plan: Plan, *, overwrite: bool = False) -> None:
+    """Write the recordings of a plan as a list that a batch reads; those without a box have an empty cell.
+
+    What one cell cannot hold (several targets, corrections) lies in files beside it, `NAME-boxes/ID.csv`.
+
+    Args:
+        path: Of the list.
+        plan: The recordings.
+        overwrite: Replace a list that is there.
+
+    Raises:
+        OutputError: There is a list, or something else, it is an input, or it cannot be written.
+    """
+    refuse_input(path)
+    if path.exists() and not overwrite:
+        raise OutputError("there is a list already", where=path, hint="--overwrite replaces it")
+    with os_errors_translated(path):
+        if path.exists() and not path.read_bytes().startswith(COLUMNS[0].encode()):
+            raise OutputError("is no list, and stays as it is", where=path, hint="choose another name")
+    items = [planned.item for planned in plan.items]
+    items += [problem.without_box for problem in plan.problems if problem.without_box is not None]
+    make_folder(path.parent)
+    rows = [_row(item, path) for item in sorted(items, key=lambda item: item.id)]
+    write_atomically(path, csv_text([COLUMNS, *rows]).encode())
+
+
+def _with_starts(plan: Plan, starts_of: Mapping[str, Sequence[Keyframe]]) -> Plan:
+    """Move recordings for which there are starts from the problems to the items."""
+    items, problems = list(plan.items), []
+    for problem in plan.problems:
+        item, starts = problem.without_box, starts_of.get(problem.id)
+        made = problem if item is None or not starts else _started(item, starts)
+        if isinstance(made, Problem):
+            problems.append(made)
+        else:
+            items.append(made)
+    return replace(plan, items=tuple(items), problems=tuple(problems))
+
+
+def _started(item: BatchItem, starts: Sequence[Keyframe]) -> PlannedItem | Problem:
+    """Return the item as it is planned; a problem where something else is wrong with it."""
+    first = min(start.frame_index or 0 for start in starts_and_corrections(starts)[0])
+    begin = Position(index=first) if first and item.start is None else item.start
+    planned = make_plan(Findings((replace(item, boxes=tuple(starts), start=begin),)))
+    return planned.items[0] if planned.items else planned.problems[0]
+
+
+def _given(folder: Path) -> tuple[Keyframe, ...]:
+    path = folder / KEYFRAMES
+    found = tuple(read_keyframes(path)) if path.is_file() else ()
+    return found if starts_and_corrections(found)[0] else ()
+
+
+def _drawn(item: BatchItem, tracker: TrackItem, draw: Draw) -> tuple[TargetStart, ...]:
+    request, _ = with_streams(tracker.request_for(item))
+    with open_inputs(request) as pairs:
+        first, _ = first_pair(pairs)
+        ids = tuple(range(1, MOST_DRAWN + 1))
+        scene = drawing_scene(request, pairs, first, ids, first.rgb.index)
+        return draw(replace(scene, name=item.id))
+
+
+def _row(item: BatchItem, path: Path) -> list[str]:
+    box, box_file = "", "".join(_relative(one, path) for one in item.box_files[:1])
+    if len(item.box_files) > 1:
+        raise BoxError(f"{item.id} has several files of boxes, which a list cannot say", where=path)
+    only = _only_box(item)
+    if only is not None:
+        box = ",".join(repr(float(side)) for side in only.xywh)
+    elif item.boxes:
+        box_file = _written_boxes(item, path)
+    cells = {
+        "id": item.id,
+        "rgb": _relative(item.rgb, path),
+        "aux": "" if item.aux is None else _relative(item.aux, path),
+        "modality": item.modality or "",
+        "box": box,
+        "box_file": box_file,
+        "start": "" if item.start is None else str(item.start),
+        "end": "" if item.end is None else str(item.end),
+        "offset_ms": "" if item.offset_s is None else ms_text(item.offset_s),
+        "align": "" if item.align is None else _relative(item.align, path),
+        "detections": "" if item.detections is None else _relative(item.detections, path),
+    }
+    return [str(cells[name]) for name in COLUMNS]
+
+
+def _only_box(item: BatchItem) -> Box | None:
+    """Return the box of an item of which a box in the first frame, under the first id, says everything."""
+    if len(item.boxes) != 1:
+        return None
+    (only,), begin = item.boxes, 0 if item.start is None else item.start.index
+    if isinstance(only, TargetStart) and only.target_id == 1 and only.frame_index in (None, begin):
+        return only.box
+    return only if isinstance(only, Box) else None
+
+
+def _written_boxes(item: BatchItem, path: Path) -> str:
+    """Write the targets of an item beside the list, and return how the list calls the file."""
+    begin = 0 if item.start is None else item.start.index
+    keyframes = [
+        replace(key, frame_index=begin) if key.frame_index is None else key for key in numbered(item.boxes)
+    ]
+    folder = make_folder(path.with_name(f"{path.stem}{_BOXES}"))
+    file = folder / f"{folder_name(item.id)}.csv"
+    refuse_input(file)
+    write_atomically(file, keyframes_text(keyframes).encode())
+    return f"{folder.name}/{file.name}"
+
+
+def _relative(path: Path, file: Path) -> str:
+    """Return a path as the list says it: relative to the list's folder."""
+    return os.path.relpath(path, file.parent)

@@ -1,0 +1,130 @@
+"""`batch --box` and `--write-list`: start boxes for recordings that have none, and a list that says them."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dmtrack.boxes.keyframes import keyframes_text, read_keyframes
+from dmtrack.geometry.box import Box
+from dmtrack.run.start_boxes import DrawingScene
+from dmtrack.tracking.start import Absence, Keyframe, TargetStart
+from dmtrack_cli.console import Stopped
+from dmtrack_cli.review import drawing
+
+ROWS = ("--no-video", "--jobs", "1")
+
+
+@pytest.fixture
+def clips(recording: Any) -> Path:
+    """Three recordings without a box, one with, and one that cannot be read."""
+    folder = Path("clips").absolute()
+    folder.mkdir()
+    for name in ("-a", "b", "c", "known"):
+        shutil.copy(recording.rgb, folder / f"{name}_rgb.mp4")
+        shutil.copy(recording.thermal, folder / f"{name}_thermal.mp4")
+    shutil.copy(recording.truth, folder / "known.txt")
+    for stream in ("rgb", "thermal"):
+        (folder / f"broken_{stream}.mp4").write_bytes(b"no video")
+    (folder / "broken.txt").write_text("1,2,3,4")
+    return folder
+
+
+@pytest.fixture
+def drawn(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, Sequence[TargetStart]]], list[str]]:
+    """A person who draws what is said of each recording, and stops where nothing is."""
+
+    def person(said: dict[str, Sequence[TargetStart]]) -> list[str]:
+        looked_at: list[str] = []
+
+        def draw(scene: DrawingScene, *_: object, **__: object) -> tuple[TargetStart, ...]:
+            looked_at.append(scene.name)
+            if scene.name not in said:
+                raise Stopped("no box was drawn")
+            return tuple(said[scene.name])
+
+        monkeypatch.setattr(drawing, "draw_on_page", draw)
+        return looked_at
+
+    return person
+
+
+def listed(path: str = "list.csv") -> dict[str, dict[str, str]]:
+    with Path(path).open(newline="") as file:
+        return {row["id"]: row for row in csv.DictReader(file)}
+
+
+ONE = (TargetStart(Box(20, 16, 16, 16), 1, 0),)
+LATER = (TargetStart(Box(23, 16, 16, 16), 1, 3),)
+TWO = (TargetStart(Box(20, 16, 16, 16), 1, 0), TargetStart(Box(25, 16, 16, 16), 2, 5))
+
+
+def test_what_is_drawn_stands_in_a_list_that_gives_the_same(
+    run_cli: Any, clips: Path, drawn: Any, weights: Path
+) -> None:
+    looked_at = drawn({"-a": ONE, "b": LATER, "c": TWO})
+    outcome = run_cli("batch", clips, "-o", "out", "--box", "--write-list", "lists/list.csv")
+    assert outcome.code == 6, "one cannot be read"
+    assert looked_at == ["-a", "b", "c"], "known has a box"
+    assert not Path("out").exists(), "nothing is tracked"
+    rows = listed("lists/list.csv")
+    assert set(rows) == {"'-a", "b", "c", "known"}, "a name is no formula"
+    assert (rows["b"]["box"], rows["b"]["start"]) == ("23.0,16.0,16.0,16.0", "3")
+    assert rows["c"]["box_file"] == "list-boxes/c.csv"
+    assert rows["b"]["rgb"] == "../clips/b_rgb.mp4"
+
+    words = ("--weights", weights, *ROWS)
+    assert run_cli("batch", "lists/list.csv", "-o", "listed", *words).code == 0
+    drawn({"-a": ONE, "b": LATER, "c": TWO})
+    assert run_cli("batch", clips, "-o", "drawn", "--box", *words).code == 6
+    for name in ("_a", "b", "c", "known"):
+        one, other = (Path(folder, name, "boxes.txt").read_bytes() for folder in ("listed", "drawn"))
+        assert one == other, name
+        assert one
+
+
+def test_a_person_who_stops_keeps_what_was_drawn(run_cli: Any, clips: Path, drawn: Any) -> None:
+    drawn({"-a": ONE})
+    assert run_cli("batch", clips, "-o", "out", "--box", "--write-list", "list.csv").code == 130
+    rows = listed()
+    assert (rows["'-a"]["box"], rows["b"]["box"], rows["b"]["box_file"]) == ("20.0,16.0,16.0,16.0", "", "")
+    looked_at = drawn({"b": ONE, "c": ONE})
+    words = ("--box", "--write-list", "more.csv")
+    assert run_cli("batch", "list.csv", "-o", "out", *words).code == 0
+    assert looked_at == ["b", "c"], "the list goes on where it was left"
+    assert all(row["box"] for name, row in listed("more.csv").items() if name != "known")
+
+
+def test_keyframes_of_a_review_stand_in_the_list(run_cli: Any, clips: Path) -> None:
+    keyframes: list[Keyframe] = [TargetStart(Box(20, 16, 16, 16), 1, 2), Absence(1, 5, 8)]
+    Path("out/b").mkdir(parents=True)
+    Path("out/b/keyframes.csv").write_text(keyframes_text(keyframes))
+    assert run_cli("batch", clips, "-o", "out", "--write-list", "list.csv").code == 6
+    rows = listed()
+    assert rows["b"]["box_file"] == "list-boxes/b.csv"
+    assert read_keyframes(Path("list-boxes/b.csv")) == keyframes
+    assert not rows["c"]["box_file"]
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "expected"),
+    [
+        pytest.param(["--box", "1,2,3,4"], 4, "several recordings cannot have one box", id="a-box"),
+        pytest.param(["--write-list", "there.csv"], 5, "--overwrite replaces it", id="there-already"),
+        pytest.param(["--write-list", "clips/known.txt", "--overwrite"], 5, "is no list", id="no-list"),
+    ],
+)
+def test_what_is_wrong_is_one_line(
+    run_cli: Any, clips: Path, words: list[str], code: int, expected: str
+) -> None:
+    Path("there.csv").write_text("mine")
+    before = (clips / "known.txt").read_bytes()
+    outcome = run_cli("batch", clips, "-o", "out", *words)
+    assert (outcome.code, expected in " ".join(outcome.err.split())) == (code, True), outcome.err
+    assert Path("there.csv").read_text() == "mine"
+    assert (clips / "known.txt").read_bytes() == before
