@@ -3,8 +3,7 @@
     python benchmarks/corrections.py ../shared/data/val ../shared/data/val_hard --csv corrections.csv
 
 After each pass the person gives the true box in one more frame: where our ranking proposes it, in a frame
-drawn at random, or in the middle of the longest stretch nobody looked at (`led back`: ranked with a way back
-from the end as well). All are tracked both ways, those of
+drawn at random, or in the middle of the longest stretch nobody looked at. All are tracked both ways, those of
 the ranking forward only as well. Frames are those of the source.
 """
 
@@ -34,23 +33,22 @@ from dmtrack.video.frame import Modality
 from dmtrack.video.pairing import PairedSource, open_pair
 from dmtrack.video.position import Position
 
-WayBack = dict[int, float]
-Pick = Callable[[Rows, Sequence[TargetStart], Clip, WayBack], int | None]
+Pick = Callable[[Rows, Sequence[TargetStart], Clip], int | None]
 
 
-def by_ranking(rows: Rows, keyframes: Sequence[TargetStart], clip: Clip, way_back: WayBack) -> int | None:
+def by_ranking(rows: Rows, keyframes: Sequence[TargetStart], clip: Clip) -> int | None:
     """Look where the ranking proposes; on to the next place where nothing is to be seen."""
-    places = doubtful_places(rows.results(clip.name), keyframes, {1: way_back})
+    places = doubtful_places(rows.results(clip.name), keyframes)
     return next((place.frame_index for place in places if place.frame_index in _free(rows, (), clip)), None)
 
 
-def at_random(rows: Rows, keyframes: Sequence[TargetStart], clip: Clip, way_back: WayBack) -> int | None:
+def at_random(rows: Rows, keyframes: Sequence[TargetStart], clip: Clip) -> int | None:
     """Look anywhere."""
     free = _free(rows, keyframes, clip)
     return random.Random(f"{clip.name} {len(keyframes)}").choice(free) if free else None
 
 
-def evenly(rows: Rows, keyframes: Sequence[TargetStart], clip: Clip, way_back: WayBack) -> int | None:
+def evenly(rows: Rows, keyframes: Sequence[TargetStart], clip: Clip) -> int | None:
     """Look in the middle of the longest stretch that nobody looked at."""
     free = _free(rows, keyframes, clip)
     edges = sorted(key.frame_index or 0 for key in keyframes)
@@ -68,7 +66,7 @@ def _free(rows: Rows, keyframes: Sequence[TargetStart], clip: Clip) -> list[int]
     return [index for index in shown if index not in given]
 
 
-PICKS: dict[str, Pick] = {"ranking": by_ranking, "led back": by_ranking, "random": at_random, "even": evenly}
+PICKS: dict[str, Pick] = {"ranking": by_ranking, "random": at_random, "even": evenly}
 
 
 @cache
@@ -96,8 +94,7 @@ def curve(clip: Clip, name: str, weights: str, corrections: int, end: int, *, tw
         rows, before = rows.kept(stay), segments
         retracker.track([one for one in segments if one not in stay], rows)
         figures.append(mean_iou(rows, clip, end))
-        way_back = retracker.leads_back(segments[-1], rows) if name == "led back" else {}
-        frame = PICKS[name](rows, keyframes, clip, way_back)
+        frame = PICKS[name](rows, keyframes, clip)
         if frame is None:
             break
         keyframes.append(TargetStart(clip.box(frame - offset), 1, frame))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -167,6 +168,44 @@ def test_results_of_another_recording_are_refused(track: Track, run_cli: Track, 
     outcome = run_cli("track", "--continue", "out", "--box", "30,20,12,12", "--from", "6")
     assert outcome.code != 0
     assert "another recording" in outcome.err
+
+
+@pytest.mark.parametrize(("moment", "frame"), [("0.6s", 6), ("550ms", 6), ("0:00.61", 7)])
+def test_the_frame_may_be_a_time(track: Track, run_cli: Track, moment: str, frame: int) -> None:
+    """The recording has ten frames a second; a time between two means the later one."""
+    assert track("--box", "20,16,16,16", "--no-video").code == 0
+    outcome = run_cli("track", "--continue", "out", "--box", "30,20,12,12", "--from", moment, "--no-video")
+    assert outcome.code == 0, outcome.err
+    assert given() == [(0, 1), (frame, 1)]
+
+
+def test_a_time_behind_the_end_is_said(track: Track, run_cli: Track) -> None:
+    assert track("--box", "20,16,16,16", "--no-video").code == 0
+    outcome = run_cli("track", "--continue", "out", "--box", "30,20,12,12", "--from", "9s")
+    assert outcome.code == 4
+    assert "9s lies behind the last of 12 frames" in " ".join(outcome.err.split())
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "said"),
+    [
+        pytest.param(("versions", "dmtrack"), "0.0.1", "made with dmtrack 0.0.1, and this is", id="version"),
+        pytest.param(("weights", "sha256"), "0123456789", "other weights", id="weights"),
+    ],
+)
+def test_results_of_another_version_or_other_weights_are_said(
+    track: Track, run_cli: Track, place: tuple[str, str], value: str, said: str
+) -> None:
+    assert track("--box", "20,16,16,16", "--no-video").code == 0
+    path = Path("out/run.json")
+    record = json.loads(path.read_text())
+    record[place[0]][place[1]] = value
+    path.write_text(json.dumps(record))
+    outcome = run_cli("track", "--continue", "out", "--box", "30,20,12,12", "--from", "6", "--no-video")
+    assert outcome.code == 0
+    assert said in " ".join(outcome.err.split())
+    again = run_cli("track", "--continue", "out", "--box", "30,20,12,12", "--from", "8", "--no-video")
+    assert said not in " ".join(again.err.split()), "the record is that of the new run"
 
 
 def test_what_is_no_results_folder_is_said(run_cli: Track, tmp_path: Path) -> None:

@@ -92,15 +92,3 @@ def test_a_long_recording_takes_little_time_and_one_frame_has_no_place() -> None
     frames = tuple(FrameBoxes(row.frame_index, (row,)) for row in long)
     assert len(doubtful_places(RecordingResults("clip", frames))) == 1
     assert doubtful_places(RecordingResults("clip", frames[:1])) == []
-
-
-def test_what_does_not_lead_back_is_another_target_from_where_the_ways_met() -> None:
-    """Backward from the end the target goes elsewhere before frame 120: it is another one since."""
-    frames = tuple(FrameBoxes(row.frame_index, (row,)) for row in way())
-    results = RecordingResults("clip", frames)
-    back = {frame: 0.0 if frame < 120 else 0.9 for frame in range(LENGTH - 1)}
-    (found,) = doubtful_places(results, (), {1: back})
-    assert found.reason == "does not lead back to its start"
-    assert found.frame_index >= 119
-    (calm,) = doubtful_places(results, (), {1: dict.fromkeys(range(LENGTH - 1), 0.9)})
-    assert found.worth > 1.5 * calm.worth

@@ -30,9 +30,6 @@ _SURE_SCORE_SHARE: Final = 0.8
 _WEIGHTS: Final = {"low score": 0.15, "jump": 0.25, "change of size": 0.2, "lost": 0.5, "two targets": 0.3}
 _AFTER_CORRECTION: Final = 0.03
 """Of what is odd so much would be odd with a right box before it as well: most follows from being wrong."""
-_ANOTHER: Final = "does not lead back to its start"
-_LEADS_BACK_IOU: Final = 0.3
-_LED_ASTRAY: Final = 0.9
 _TELLING: Final = 0.1
 _NO_REASON: Final = "long without a look"
 _MOST_PLACES: Final = 256
@@ -61,18 +58,12 @@ class Doubt:
         return f"frame {self.frame_index}, target {self.target_id}: {self.reason}"
 
 
-def doubtful_places(
-    results: RecordingResults,
-    keyframes: Collection[Keyframe] = (),
-    ways_back: Mapping[int, Mapping[int, float]] | None = None,
-) -> list[Doubt]:
+def doubtful_places(results: RecordingResults, keyframes: Collection[Keyframe] = ()) -> list[Doubt]:
     """Return the best place of every stretch between two keyframes, the most worth first.
 
     Args:
         results: Of one recording.
         keyframes: What was given; without any, the boxes in state `init`.
-        ways_back: For targets that were followed backward from their ends (`Retracker.leads_back`): how far
-            both ways overlap, by frame.
     """
     rows: dict[int, list[TrackedBox]] = defaultdict(list)
     for row in results.rows:
@@ -90,7 +81,6 @@ def doubtful_places(
         known = given[target_id] or {row.frame_index for row in own if row.state is TrackState.INIT}
         edges = sorted({0, *np.searchsorted(frames, sorted(known)).tolist(), len(own)} - {len(own)})
         hazards = _hazards(own, at)
-        hazards[_ANOTHER] = _met(own, (ways_back or {}).get(target_id, {}))
         for first, end in zip(edges, [*edges[1:], len(own)], strict=True):
             stretch = {name: one[first:end] for name, one in hazards.items()}
             place = _best_place(own[first:end], stretch, is_closed=end < len(own))
@@ -133,16 +123,6 @@ def _shared(rows: list[TrackedBox], at: Mapping[int, list[TrackedBox]]) -> Float
             for row in rows
         ]
     )
-
-
-def _met(rows: list[TrackedBox], overlaps: Mapping[int, float]) -> Floats:
-    """Return `(N,)` 0 but for the frame from which a way back that leads elsewhere went along."""
-    hazard = np.zeros(len(rows))
-    apart = [place for place, row in enumerate(rows) if overlaps.get(row.frame_index, 1.0) < _LEADS_BACK_IOU]
-    begun = next((place for place, row in enumerate(rows) if row.frame_index in overlaps), None)
-    if apart and apart[0] == begun:
-        hazard[min(apart[-1] + 1, len(rows) - 1)] = _LED_ASTRAY
-    return hazard
 
 
 def _best_place(rows: list[TrackedBox], hazards: dict[str, Floats], *, is_closed: bool) -> Doubt | None:

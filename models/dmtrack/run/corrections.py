@@ -13,6 +13,7 @@ from dmtrack.boxes.formats.table import read_table
 from dmtrack.boxes.keyframes import KEYFRAMES, read_keyframes
 from dmtrack.boxes.reading import TABLE
 from dmtrack.boxes.starts import read_targets
+from dmtrack.config import installed_version
 from dmtrack.errors import BoxError, ConfigError, FormatError, translated
 from dmtrack.geometry.box import Box
 from dmtrack.options import command_words, parsed_words
@@ -160,9 +161,15 @@ class EarlierRun:
                     where=self.folder,
                     hint="track it anew",
                 )
-        used = (self.record.get("weights") or {}).get("sha256")
-        if used not in (None, weights_sha256):
-            _log.warning("%s: made with other weights; what is not tracked again stays as it is", self.folder)
+        used, version = self.record.get("weights") or {}, (self.record.get("versions") or {}).get("dmtrack")
+        others = []
+        if used.get("sha256") not in (None, weights_sha256):
+            others.append(f"other weights ({used.get('name')}, {str(used['sha256'])[:8]})")
+        if version not in (None, installed_version()):
+            others.append(f"dmtrack {version}, and this is {installed_version()}")
+        if others:
+            made = " and ".join(others)
+            _log.warning("%s: made with %s; what is not tracked again stays as it is", self.folder, made)
 
 
 def _targets_of(record: Mapping[str, Any]) -> tuple[Keyframe, ...]:
@@ -200,7 +207,9 @@ def _placed(target: Box | Keyframe, ids: Sequence[int], request: TrackRequest) -
         return target
     if request.from_frame is None or request.from_frame.index is None:
         raise BoxError(
-            f"in which frame is {target}?", where="--continue", hint="--from FRAME, such as --from 80"
+            f"in which frame is {target}?",
+            where="--continue",
+            hint="--from FRAME, such as --from 80 or --from 3.2s",
         )
     back = request.two_way is TwoWay.ON
     if isinstance(target, TargetStart):

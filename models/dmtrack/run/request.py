@@ -330,8 +330,9 @@ class TrackRequest:
         Position | None,
         Option(
             "--from",
-            "With --continue: the frame of --box. What lies before it stays, unless --two-way is on.",
-            metavar="FRAME",
+            "With --continue: the frame of --box, or a time (12.5s). What lies before it stays, unless "
+            "--two-way is on.",
+            metavar="POS",
             panel=_CORRECT,
             parse=parse_position,
         ),

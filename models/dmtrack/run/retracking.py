@@ -136,31 +136,6 @@ class Retracker:
                     rows.boxes[index][segment.target_id] = row
                     rows.infer_ms[index] += infer_ms / len(group)
 
-    def leads_back(self, segment: Segment, rows: Rows) -> dict[int, float]:
-        """Follow a target backward from where it was found last, to see whether it was the same all the time.
-
-        Args:
-            segment: A stretch that no later keyframe closes.
-            rows: What was found in it.
-
-        Returns:
-            Overlap of the two ways by frame, in [0, 1]; where the first frame has little, the target is
-            another one from the frame on in which the two ways met. Empty where nothing was found.
-        """
-        own = {
-            index: boxes[segment.target_id]
-            for index, boxes in rows.boxes.items()
-            if segment.target_id in boxes
-        }
-        last = max(
-            (i for i in own if i > segment.first and (segment.end is None or i < segment.end)), default=None
-        )
-        if last is None:
-            return {}
-        closing = TargetStart(own[last].box, segment.target_id, last)
-        found = self._backward(replace(segment, end=last, known=(closing,), closing=closing), segment.first)
-        return {index: own[index].box.iou(row.box) for index, (row, _) in found.items() if index in own}
-
     def _goes_back(self, segment: Segment) -> bool:
         return self._two_way and segment.closing is not None
 

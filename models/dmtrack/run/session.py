@@ -346,6 +346,8 @@ def prepared_run(
         if earlier is None:
             start = BoxSources(request, sequences, scene, draw).choose(first)
         else:
+            if request.from_frame is not None:
+                request = replace(request, from_frame=Position(index=pairs.frame_at(request.from_frame)))
             start = earlier.start_boxes(request, first.rgb.index)
         if start.first_frame != first.rgb.index:
             named = replace(named, start=Position(index=start.first_frame))

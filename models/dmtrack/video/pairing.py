@@ -137,6 +137,21 @@ class PairedSource(ClosedOnExit):
         """Return what the first stream claims, with its frames counted."""
         return self._rgb.measured()
 
+    def frame_at(self, position: Position) -> int:
+        """Return the index of the RGB frame that a position means: the first one that is there or later.
+
+        Raises:
+            ConfigError: The recording ends before it.
+            DecodeError: The file cannot be read to its end.
+        """
+        if position.index is not None:
+            return position.index
+        info, stamps = self.rgb_info, self._rgb.stamps()
+        for index, stamp in enumerate(stamps):
+            if position.is_reached(index, (stamp - info.start_pts) * info.time_base):
+                return index
+        raise ConfigError(f"{position} lies behind the last of {len(stamps)} frames", where=info.path)
+
     @property
     def counts(self) -> PairCounts:
         """What was met so far; complete once the iteration has ended."""
