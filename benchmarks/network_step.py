@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import statistics
+import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -54,13 +55,13 @@ def made_up(preset: str) -> DMTrack:
     return model.eval()
 
 
-def networks(model: DMTrack) -> dict[str, Network]:
+def networks(model: DMTrack, folder: Path) -> dict[str, Network]:
     """Return what is compared; the first is what the others are divided into."""
     exact = TorchNetwork(model)
     forms: dict[str, Network] = {"plainest": reference_network(model), "torch fp32": exact}
     for precision in ("fp32", "bf16", "fp16", "int8"):
         if precision in computed_precisions():
-            forms[f"openvino {precision}"] = OpenVinoNetwork(exact, precision)
+            forms[f"openvino {precision}"] = OpenVinoNetwork(exact, folder, precision)
     return forms
 
 
@@ -93,7 +94,11 @@ def main() -> None:
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
     model = made_up(asked.preset)
-    steps = {name: step(network, model, asked.targets) for name, network in networks(model).items()}
+    with tempfile.TemporaryDirectory() as folder:
+        compared = networks(model, Path(folder))
+        steps = {name: step(network, model, asked.targets) for name, network in compared.items()}
+        for run in steps.values():
+            run()
     wall: dict[str, list[float]] = {name: [] for name in steps}
     cpu: dict[str, list[float]] = {name: [] for name in steps}
     for turn in range(asked.rounds + WARM_UP):

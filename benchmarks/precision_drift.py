@@ -18,6 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
 from dmtrack.bench.measure import edge_distances
@@ -26,14 +27,19 @@ from dmtrack.datasets.opening import find_sequences
 from dmtrack.datasets.sequence import Sequence as AnnotatedSequence
 from dmtrack.evaluation.clips import ClipResult, one_pass
 from dmtrack.geometry.box import Box
+from dmtrack.network.backend import network_for
 from dmtrack.network.head import HeadOutput
 from dmtrack.network.inference import Network
-from dmtrack.network.openvino_network import OpenVinoNetwork
 from dmtrack.network.torch_network import TorchNetwork
-from dmtrack.network.weights.store import resolve_weights
+from dmtrack.network.weights.store import ResolvedWeights, resolve_weights
 from dmtrack.tracking.result import TrackedBox
 from dmtrack.tracking.tracker import Tracker
 from dmtrack.video.frame import FramePair, Modality
+
+
+def fast_network(weights: ResolvedWeights, precision: Precision) -> Network:
+    """Return what a CPU runs by default."""
+    return network_for(weights, precision, torch.device("cpu"), "openvino")
 
 
 class Beside:
@@ -80,7 +86,7 @@ def tracked(
 
     def tracker(modality: Modality | None) -> Tracker:
         resolved = resolve_weights(weights, modality)
-        nudged = Nudged(OpenVinoNetwork(TorchNetwork(resolved.model), precision), resolved.tracker_config)
+        nudged = Nudged(fast_network(resolved, precision), resolved.tracker_config)
         nudged.nudge_px = nudge_px
         return nudged
 
@@ -95,7 +101,7 @@ def steps_px(
 
     def tracker(modality: Modality | None) -> Tracker:
         resolved = resolve_weights(weights, modality)
-        exact, fast = TorchNetwork(resolved.model), OpenVinoNetwork(TorchNetwork(resolved.model), precision)
+        exact, fast = TorchNetwork(resolved.model), fast_network(resolved, precision)
         networks.append((Beside(exact, fast), resolved.tracker_config.search_factor))
         return Tracker(networks[-1][0], resolved.tracker_config)
 

@@ -150,8 +150,10 @@ def network_for(
     """
     if backend != "openvino":
         return inference_network(weights.model, precision, device, recorded=backend == "torch")
-    folder = data_folder() / "openvino"
-    return OpenVinoNetwork(TorchNetwork(weights.model), precision, folder, kept_name(weights.sha256))
+    folder = data_folder() / "openvino" / kept_name(weights.sha256)
+    network = OpenVinoNetwork(TorchNetwork(weights.model), folder, precision)
+    network.prepare(network.streams)
+    return network
 
 
 def inference_network(
