@@ -33,6 +33,7 @@ from dmtrack.video.decoder import (
     suits_gpu,
 )
 from dmtrack.video.frame import Frame, Pixels, VideoInfo
+from dmtrack.video.known_frames import KnownFrames, known_frames
 from dmtrack.video.picture_file import SMALL_PIXELS
 from dmtrack.video.position import Position
 from dmtrack.video.source import FrameSource, measured_by
@@ -60,6 +61,8 @@ _PIXELS_PER_BYTE: Final = 32
 _HDR: Final = {16: "PQ", 18: "HLG"}
 """Transfer characteristics, by their numbers in ITU-T H.273."""
 _LAST_PACKETS: Final = 8
+_SEEK_BACK: Final = (64, 1024)
+"""Where a container's seeking ends behind the frame that is sought, so many frames earlier is tried."""
 _INDEX_BYTES: Final = 1 << 15
 _EBML, _SEGMENT, _HEAD_BYTES = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67", 1 << 12
 
@@ -99,7 +102,8 @@ class VideoReader(FrameSource):
             self._stream, track = _choose_stream(self._container, path, stream)
             _require_sane_size(self._stream, path)
             self._stream.thread_type = "AUTO"
-            self._stream.codec_context.thread_count = threads or decoder_threads()
+            self._threads = threads or decoder_threads()
+            self._stream.codec_context.thread_count = self._threads
             self._decoder: PacketDecoder | GpuDecoder = PacketDecoder(self._container, self._stream, path)
             if gpu is not None:
                 self._decoder = _on_gpu(self._decoder, self._stream, path, track.number, gpu)
@@ -113,7 +117,8 @@ class VideoReader(FrameSource):
             raise
         self._number = track.number
         self._track = track if track.kind is not None or len(self._container.streams.video) > 1 else None
-        self._has_been_read = False
+        self._has_been_read = self._is_sought = False
+        self._frames_to_here = 0
         self._missing_at_end = 0
         self._all_stamps: list[int] | None = None
         self.info = self._describe()
@@ -132,8 +137,8 @@ class VideoReader(FrameSource):
     def _read(self, start: Position | None, end: Position | None) -> Iterator[Frame]:
         """Yield the frames from `start` up to and without `end`. Works once per reader.
 
-        Frames before `start` are decoded but not converted; indices count from the first frame
-        of the stream in any case.
+        Frames before `start` are not converted, and not even decoded where an earlier reader of the file has
+        done so (see `KnownFrames`); indices count from the first frame of the stream in any case.
 
         Raises:
             DecodeError: `MAX_CONSECUTIVE_DAMAGED` packets in a row are damaged, or the file
@@ -146,14 +151,63 @@ class VideoReader(FrameSource):
 
     def _frames(self, start: Position | None, end: Position | None) -> Iterator[Frame]:
         last_end_s = first_s = self._first[0] * self._time_base
-        for index, (pts, decoded) in enumerate(chain([self._first], self._stamped)):
+        known = (
+            known_frames(self._path, self._number) if self._decoder.device == PacketDecoder.device else None
+        )
+        begin = None if known is None or start is None else known.nearest(start, self._time_base)
+        stamped = None if known is None or begin is None else self._sought(known, begin)
+        if stamped is None:
+            begin, stamped = 0, chain([self._first], self._stamped)
+        for index, (pts, decoded) in enumerate(stamped, begin or 0):
+            if known is not None:
+                known.note(index, pts, decoded, self._decoder.damaged)
             elapsed_s = pts * self._time_base - first_s
             if end is not None and end.is_reached(index, elapsed_s):
                 return
             if start is None or start.is_reached(index, elapsed_s):
                 yield Frame(index, pts, self._time_base, self._picture(decoded))
             last_end_s = (pts + max(self._step, decoded.duration or 0)) * self._time_base
+            self._frames_to_here = index + 1
         self._count_missing(last_end_s)
+
+    def _sought(self, known: KnownFrames, index: int) -> Iterator[tuple[int, VideoFrame]] | None:
+        """Return the frames from a known one on, with their stamps; None: it cannot be found by seeking."""
+        if self._container.format.name == "avi" and self._stream.codec_context.has_b_frames:
+            return None  # whose times are counted from the front
+        for before in (0, *_SEEK_BACK):
+            try:
+                found = self._seek(known, index, known.stamp(max(0, index - before)))
+            except (av.error.FFmpegError, OSError, DecodeError):
+                break
+            if found is not None:
+                self._is_sought = True
+                decoded = chain([found], iter(self._decoder.next_frame, None))
+                return known.resumed(index, ((frame.pts, frame) for frame in decoded if frame is not None))
+        self._reopen()
+        return None
+
+    def _seek(self, known: KnownFrames, index: int, stamp: int) -> VideoFrame | None:
+        """Return the known frame, decoded from the key frame before a stamp; None: it is not found."""
+        self._container.seek(stamp, stream=self._stream)
+        self._decoder = PacketDecoder(self._container, self._stream, self._path)
+        while (frame := self._decoder.next_frame()) is not None:
+            if frame.pts is None or self._decoder.damaged or frame.pts > known.stamp(index):
+                return None
+            if frame.pts == known.stamp(index):
+                return frame if known.is_same(index, frame) else None
+        return None
+
+    def _reopen(self) -> None:
+        """Begin at the front again."""
+        self._container.close()
+        self._container = open_container(self._path)
+        self._stream, _ = _choose_stream(self._container, self._path, self._number)
+        _require_sane_size(self._stream, self._path)
+        self._stream.thread_type = "AUTO"
+        self._stream.codec_context.thread_count = self._threads
+        self._decoder = PacketDecoder(self._container, self._stream, self._path)
+        self._stamped = self._stamps_of(self._decoder.first_frame())
+        self._first = next(self._stamped)
 
     def close(self) -> None:
         """Close the file. Doing so twice is harmless."""
@@ -230,7 +284,8 @@ class VideoReader(FrameSource):
         """Count what the container promised after the last frame: the file was cut short."""
         reading, is_table = self._decoder.reading, "mp4" in self._container.format.name
         if self._stream.frames:
-            missing = self._stream.frames - reading.packets
+            read = self._frames_to_here + reading.damaged if self._is_sought else reading.packets
+            missing = self._stream.frames - read
         else:
             claimed_s = _claimed_end_s(self._container, self._stream, self._first[0] * self._time_base)
             missing_s = Fraction(0) if claimed_s is None else claimed_s - last_end_s

@@ -27,14 +27,15 @@ class RisingStamps(Generic[_Item]):
     Args:
         items: Frames in order of presentation with their stamps, None where there is none.
         step: The usual distance of two stamps, as the container claims.
+        last: The stamp of the frame before the first one.
     """
 
-    def __init__(self, items: Iterator[tuple[int | None, _Item]], step: int) -> None:
+    def __init__(self, items: Iterator[tuple[int | None, _Item]], step: int, last: int | None = None) -> None:
         self._items = items
         self._usual = max(1, step)
         self._waiting: deque[tuple[int | None, _Item]] = deque()
         self._shift = 0
-        self._last: int | None = None
+        self._last = last
 
     def __iter__(self) -> Iterator[tuple[int, _Item]]:
         return self
