@@ -147,7 +147,7 @@ class ModelConfig(_Config):
         for name in ("width", "heads", "head_width", "temporal_width", "shallow_width", "deep_width"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name}={getattr(self, name)} must be at least 1")
-        if not (0 < self.mlp_ratio <= 64 and 0 <= self.drop_path_rate < 1):
+        if not (1 / self.width <= self.mlp_ratio <= 64 and 0 <= self.drop_path_rate < 1):
             raise ConfigError("mlp_ratio must be above 0 and at most 64, drop_path_rate in [0, 1)")
         if not 0 < self.aux_share < 1:
             raise ConfigError(f"aux_share={self.aux_share} must be between 0 and 1")
@@ -156,8 +156,8 @@ class ModelConfig(_Config):
                 raise ConfigError(f"{name}={getattr(self, name)} is not a multiple of {self.STRIDE}")
         if self.width % self.heads:
             raise ConfigError(f"width={self.width} is not divisible by heads={self.heads}")
-        if self.memory_frames < 1 or self.depth < 1:
-            raise ConfigError("memory_frames and depth must be at least 1")
+        if not (1 <= self.memory_frames <= 64 and self.depth >= 1):
+            raise ConfigError("memory_frames must be from 1 to 64, depth at least 1")
         if self.head_width % 8:
             raise ConfigError(f"head_width={self.head_width} cannot be halved three times")
 
@@ -299,10 +299,12 @@ class TrackerConfig(_Config):
             raise ConfigError("update_score must be in [0, 1] and size_penalty not below 0")
         if not (0 <= self.window_weight <= 1 and 0 <= self.size_inertia < 1):
             raise ConfigError("window_weight must be in [0, 1] and size_inertia in [0, 1)")
-        if self.template_factor <= 0 or self.search_factor <= 0:
-            raise ConfigError("template_factor and search_factor must be above 0")
-        if self.min_size_px <= 0 or self.min_shown_px <= 0 or self.edge_error_px < 0:
-            raise ConfigError("min_size_px and min_shown_px must be above 0, edge_error_px not below it")
+        if not (0 < self.template_factor <= 16 and 0 < self.search_factor <= 16):
+            raise ConfigError("template_factor and search_factor must be above 0 and at most 16")
+        if not (0 < self.min_size_px <= 1000 and 0 < self.min_shown_px <= 1000 and self.edge_error_px >= 0):
+            raise ConfigError(
+                "min_size_px and min_shown_px must be above 0 and at most 1000, edge_error_px not below 0"
+            )
         if self.update_interval < 1:
             raise ConfigError(f"update_interval={self.update_interval} must be at least 1")
         if not 0 <= self.uncertain_score <= self.found_score <= 1:

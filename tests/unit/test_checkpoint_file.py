@@ -5,14 +5,17 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from dmtrack.config import TINY, TrackerConfig
 from dmtrack.errors import CheckpointError, ConfigError, OutputError
+from dmtrack.geometry.box import Box
 from dmtrack.network.model import DMTrack
 from dmtrack.network.weights.checkpoint import (
     Weights,
@@ -23,7 +26,8 @@ from dmtrack.network.weights.checkpoint import (
     save_weights,
     sha256_of,
 )
-from dmtrack.video.frame import Modality
+from dmtrack.tracking.tracker import Tracker
+from dmtrack.video.frame import FramePair, Modality
 
 CONFIG = dataclasses.replace(
     TINY, width=32, depth=2, heads=2, template_size=32, search_size=64, head_width=16, temporal_width=4
@@ -210,6 +214,40 @@ def test_headers_that_do_not_suit_are_refused(
     save_file(tensors, path, metadata=None if header is None else {"dmtrack": header})
     with pytest.raises(CheckpointError, match=message.replace(".", r"\.")):
         load_weights(path)
+
+
+HOSTILE = (-1, 0, 1e-300, 10**6, 2**31, 10**400, 1e308, math.nan, "x", None, [], True)
+"""What an entry of a header may be instead of what it should be."""
+
+
+@pytest.mark.parametrize("part", ["config", "tracker"])
+def test_any_value_of_a_header_is_refused_or_tracked_with(
+    tmp_path: Path, network: DMTrack, monkeypatch: pytest.MonkeyPatch, part: str
+) -> None:
+    """Where none is refused for what it asks of memory, a crop of 16,000,000 x 16,000,000 px is cut."""
+    path = tmp_path / "x.safetensors"
+    tensors = {k: v for k, v in network.state_dict().items() if k.startswith("foundation.")}
+    picture = np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8)
+    pair = FramePair.of(picture)
+    entries = json.loads(dataclasses.replace(FOUNDATION, tracker=TrackerConfig()).to_json())
+    said, tracked = [], 0
+    for key in entries[part]:
+        for value in HOSTILE:
+            header = json.dumps(entries | {part: entries[part] | {key: value}})
+            save_file(tensors, path, metadata={"dmtrack": header})
+            try:
+                weights = load_weights(path)
+            except CheckpointError as error:
+                said.append(str(error))
+                continue
+            tracker = Tracker(build_model(weights), weights.meta.tracker or TrackerConfig())
+            tracker.initialize(pair, [Box(10, 10, 12, 12)])
+            (target,) = tracker.update(pair)
+            assert all(map(math.isfinite, dataclasses.astuple(target.box))), (key, value)
+            tracked += 1
+    assert len(said) > 2 * len(entries[part])
+    assert all(line.isprintable() and len(line) <= 1000 for line in said)
+    assert tracked > 3
 
 
 @pytest.mark.parametrize("kept", [0, 4, 200, 0.5, 0.9999])
