@@ -13,7 +13,7 @@ import pytest
 from rosbags.rosbag1 import Writer
 from rosbags.typesys import Stores, get_typestore
 
-from dmtrack.errors import DecodeError, VideoError
+from dmtrack.errors import DecodeError, InputError, VideoError
 from dmtrack.video.bag import BagReader, unit_mm
 from dmtrack.video.frame import Modality
 from dmtrack.video.inspection import inspect_pair
@@ -325,6 +325,51 @@ def test_a_topic_that_cannot_be_read_says_why(tmp_path):
     path = _depth_bag(tmp_path / "x.bag", "Image", "64FC9", bytes(H * W))
     with pytest.raises(DecodeError, match=r"no picture of /depth can be read: .*'64FC9' are not supported"):
         open_source(path, stream=TrackPicker(parse_track("depth")))
+
+
+def _zeros(types, ros1):
+    stamp = types.types["builtin_interfaces/msg/Time"](sec=17, nanosec=0)
+    header = types.types["std_msgs/msg/Header"](**({"seq": 0} if ros1 else {}), stamp=stamp, frame_id="c")
+    return types.types["sensor_msgs/msg/Image"](
+        header=header,
+        height=1024,
+        width=2048,
+        encoding="mono8",
+        is_bigendian=0,
+        step=2048,
+        data=np.zeros(2048 * 1024, np.uint8),
+    )
+
+
+@pytest.mark.parametrize(
+    "compression", ["BZ2", "LZ4", "MCAP STORAGE", "MCAP MESSAGE", "SQLITE3 MESSAGE", "SQLITE3 FILE"]
+)
+def test_a_small_bag_that_unpacks_to_much_is_not_unpacked(tmp_path, compression, monkeypatch):
+    """With the bounds as they are in a release, 20 kB would otherwise be gigabytes."""
+    from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin
+    from rosbags.rosbag2 import Writer as Ros2Writer
+
+    kind, path = "sensor_msgs/msg/Image", tmp_path / "a.bag"
+    if " " not in compression:
+        writer, types = Writer(path), TYPES
+        writer.set_compression(Writer.CompressionFormat[compression])
+    else:
+        path, types = tmp_path / "bag", get_typestore(Stores.ROS2_HUMBLE)
+        storage, mode = compression.split()
+        writer = Ros2Writer(path, version=8, storage_plugin=StoragePlugin[storage])
+        writer.set_compression(CompressionMode[mode], CompressionFormat.ZSTD)
+    with writer:
+        topic = writer.add_connection("/camera/image_raw", kind, typestore=types)
+        serialize = types.serialize_ros1 if " " not in compression else types.serialize_cdr
+        writer.write(topic, 17, serialize(_zeros(types, " " not in compression), kind))
+    if compression == "SQLITE3 FILE":  # its name has another suffix then
+        (path / "a.db3").touch()
+    with open_source(path) as source:
+        assert len(list(source)) == 1
+    monkeypatch.setattr("dmtrack.video.bag_unpacking.MOST_CHUNK_BYTES", 1 << 20)
+    monkeypatch.setattr("dmtrack.video.bag_unpacking._MOST_FILE_RATIO", 1)
+    with pytest.raises(InputError, match="unpacks to more than a recorder writes"):
+        open_source(path)
 
 
 @pytest.mark.parametrize("storage", ["MCAP", "SQLITE3"])

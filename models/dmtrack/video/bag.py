@@ -21,6 +21,7 @@ import numpy as np
 
 from dmtrack.errors import DecodeError, FormatError, VideoError, translated
 from dmtrack.numbers import finite
+from dmtrack.video.bag_unpacking import bound_unpacking
 from dmtrack.video.counts import AS_STORED, CountScale
 from dmtrack.video.frame import Frame, Pixels, VideoInfo
 from dmtrack.video.picture_file import decode_picture
@@ -253,6 +254,7 @@ def _open_log(path: Path, *, is_ros2: bool) -> tuple[Any, Any]:
     try:
         module = importlib.import_module("rosbags.rosbag2" if is_ros2 else "rosbags.rosbag1")
         types = importlib.import_module("rosbags.typesys")
+        bound_unpacking()
     except ImportError as error:
         raise VideoError(
             "reading ROS and RealSense bags needs the library rosbags",

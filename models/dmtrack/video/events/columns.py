@@ -239,6 +239,6 @@ def _finest_step(times: npt.NDArray[np.float64]) -> float:
 def _oddness(span_s: float, count: int, step_s: float) -> float:
     """Return how unlikely it is that events take so long and that their times have such steps."""
     rate = abs(math.log(count / span_s / _USUAL_RATE))
-    short = 3 * math.log10(_SHORT_S / span_s) if span_s < _SHORT_S else 0.0
+    short = 6 * math.log10(_SHORT_S / span_s) if span_s < _SHORT_S else 0.0
     fine = _FINE_PENALTY if 0 < step_s < _CLOCK_S * (1 - _NEAR) else 0.0
     return rate + short + fine + (math.inf if 0 < step_s < _CLOCK_S * _CLOCK_S else 0.0)

@@ -1,0 +1,80 @@
+"""Compressed parts of bags are unpacked up to a size, whatever they are said to hold.
+
+`rosbags` unpacks a chunk whole: 20 kB of zeros well packed would be gigabytes.
+"""
+
+from __future__ import annotations
+
+import bz2
+import importlib
+from collections.abc import Callable
+from contextlib import suppress
+from types import SimpleNamespace
+from typing import Any, Final, Self
+
+from dmtrack.errors import FormatError
+
+MOST_CHUNK_BYTES: Final = 256 << 20
+"""Recorders close a chunk after 0.8 to 5 MB and the message that goes beyond it."""
+_MOST_FILE_RATIO: Final = 64
+_TOO_LARGE: Final = "a part of the bag unpacks to more than a recorder writes"
+
+
+def bound_unpacking() -> None:
+    """Put bounds on what `rosbags` unpacks, where it is there; doing so twice is harmless."""
+    with suppress(ImportError):
+        import lz4.frame
+
+        lz4_bounded = _bounded(lz4.frame.LZ4FrameDecompressor)
+        first = importlib.import_module("rosbags.rosbag1.reader")
+        first.decompressors.update(bz2=_bounded(bz2.BZ2Decompressor), lz4=lz4_bounded)
+        chunks = importlib.import_module("rosbags.rosbag2.storage_mcap")
+        second = importlib.import_module("rosbags.rosbag2.reader")
+        zstd = second.zstd
+        if not isinstance(zstd, SimpleNamespace):
+            zstd_bounded = _bounded(zstd.ZstdDecompressor)
+            chunks.DECOMPRESSORS.update(lz4=lz4_bounded, zstd=zstd_bounded)
+            second.zstd = SimpleNamespace(
+                decompress=zstd_bounded, open=lambda file, mode: _BoundedFile(zstd.open(file, mode), file)
+            )
+
+
+def _bounded(decompressor: Callable[[], Any]) -> Callable[..., bytes]:
+    """Return what unpacks the frames of `decompressor`, with the arguments that `rosbags` gives."""
+
+    def unpacked(data: bytes, _claimed: int = 0) -> bytes:
+        parts, room = [], MOST_CHUNK_BYTES
+        while data:
+            frame = decompressor()
+            parts.append(frame.decompress(data, max_length=room))
+            room -= len(parts[-1])
+            if not frame.eof:
+                raise FormatError(_TOO_LARGE if room <= 0 else "a compressed part of the bag is cut off")
+            data = frame.unused_data
+        return b"".join(parts)
+
+    return unpacked
+
+
+class _BoundedFile:
+    """A compressed file that is read up to a multiple of its size."""
+
+    def __init__(self, unpacked: Any, packed: Any) -> None:  # noqa: ANN401 - untyped
+        self._unpacked = unpacked
+        packed.seek(0, 2)
+        self._room = max(MOST_CHUNK_BYTES, packed.tell() * _MOST_FILE_RATIO)
+        packed.seek(0)
+
+    def read(self, size: int) -> bytes:
+        data: bytes = self._unpacked.read(size)
+        self._room -= len(data)
+        if self._room < 0:
+            raise FormatError(_TOO_LARGE)
+        return data
+
+    def __enter__(self) -> Self:
+        self._unpacked.__enter__()
+        return self
+
+    def __exit__(self, *about: object) -> None:
+        self._unpacked.__exit__(*about)
