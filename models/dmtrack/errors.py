@@ -19,6 +19,7 @@ called, with file, frame and time: `translated` is that boundary, the only place
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import ClassVar, Final
@@ -158,7 +159,8 @@ def translated(
     except BaseException as error:
         if not isinstance(error, Exception) and type(error).__module__ != _PANICS:
             raise
-        if isinstance(error, OSError) and error.errno is not None and type(error).__module__ == "builtins":
+        is_of_the_system = isinstance(error, OSError) and error.errno not in (None, errno.EINVAL)
+        if is_of_the_system and type(error).__module__ == "builtins":
             what, hint = "cannot be read", None  # it is missing, a folder, or forbidden
         said = what if isinstance(what, str) else what()
         raise error_type(f"{said} ({reason_of(error)})", where=where, hint=hint) from error
@@ -170,4 +172,5 @@ def reason_of(error: BaseException) -> str:
         return "it needs more memory than there is"
     if isinstance(error, RecursionError):
         return "it is nested too deep"
-    return one_line(str(getattr(error, "strerror", None) or error), _LONGEST_REASON) or type(error).__name__
+    first = error.args[0] if error.args and isinstance(error.args[0], str) else str(error)
+    return one_line(str(getattr(error, "strerror", None) or first), _LONGEST_REASON) or type(error).__name__

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Final
 
@@ -20,6 +21,10 @@ _FIELD_END: Final = re.compile(r"[;\s]+")
 _FIELD: Final = re.compile(r"[-+]?\d+(?:,\d+)?(?:[eE][-+]?\d+)?|nan", re.ASCII | re.IGNORECASE)
 _DECIMAL: Final = re.compile(r"(\d),(\d)", re.ASCII)
 _LEADING_ZERO: Final = re.compile(r",0\d", re.ASCII)
+_BOTH: Final = re.compile(r"[-+]?\d+(?:,[-+]?\d+){5,}", re.ASCII)
+"""Numbers without a point, and commas alone between them."""
+_MANY_ROWS: Final = 10
+"""In so many a target would not stay within the ten uppermost lines of a picture."""
 _COMMA: Final = re.compile(r"[-+]?\d+,\d+", re.ASCII)
 _LONGEST: Final = 400
 """Characters of a number: a 64-bit float written out in full has fewer, unless it is next to nothing."""
@@ -71,18 +76,37 @@ def with_points(text: str) -> str:
     Whether `10,20 30,40` is two numbers or two corners nobody can tell, unless a row has a number without a
     comma, or one with a fraction that begins with 0.
     """
-    first = next((line for line in text.splitlines() if line.strip()), "")
-    if not _is_mixed(first):
+    lines = [line for line in text.splitlines() if line.strip()]
+    first = lines[0] if lines else ""
+    if _BOTH.fullmatch(first.strip()) and _has_commas_within(lines):
+        raise ValueError(
+            f"{shown(first)}: commas stand both between and within numbers; write decimals with a point"
+        )
+    if not has_decimal_commas(first):
         return text
-    rows = [_FIELD_END.split(line.strip(" ;\t")) for line in text.splitlines() if line.strip()]
+    rows = [_FIELD_END.split(line.strip(" ;\t")) for line in lines]
     if not any("," not in field or _LEADING_ZERO.search(field) for row in rows for field in row):
         raise ValueError(f"{shown(first)}: are these decimal commas, or corners? Write decimals with a point")
     return _DECIMAL.sub(r"\1.\2", text)
 
 
-def _is_mixed(line: str) -> bool:
+def has_decimal_commas(line: str) -> bool:
+    """Return whether commas stand within the numbers of a line: semicolons or blanks part them."""
     fields = _FIELD_END.split(line.strip(" ;\t"))
     return len(fields) > 1 and "," in line and all(_FIELD.fullmatch(field) for field in fields)
+
+
+def _has_commas_within(lines: Sequence[str]) -> bool:
+    """Tell `14,0000,23,5000` from whole numbers: those never begin with a 0, nor has every second one digit.
+
+    Where it is not four corners, the first two may be a frame and an id, which some pad with zeros.
+    """
+    rows = [line.strip().split(",") for line in lines if _BOTH.fullmatch(line.strip())]
+    places = [row if len(row) == 8 else row[2:] for row in rows]
+    if any(len(field) > 1 and field[0] == "0" for row in places for field in row):
+        return True
+    is_long = len(rows) >= _MANY_ROWS and len(rows) == len(lines)
+    return is_long and all(len(row) == 8 and all(len(field) == 1 for field in row[1::2]) for row in rows)
 
 
 def json_value(text: str) -> object:

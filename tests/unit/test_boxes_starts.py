@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from dmtrack.boxes.reading import read_rows
+from dmtrack.boxes.reading import read_results, read_rows
 from dmtrack.boxes.starts import read_targets
+from dmtrack.datasets.ground_truth import read_boxes
 from dmtrack.errors import BoxError, FormatError
 from dmtrack.geometry.box import Box, BoxFormat
 from dmtrack.tracking.start import TargetStart
@@ -108,6 +109,38 @@ def test_no_file(tmp_path: Path) -> None:
 )
 def test_decimal_commas_are_no_corners(tmp_path: Path, text: str) -> None:
     assert read_targets(write(tmp_path, text)) == (Box(14, 23, 30, 40.5),)
+
+
+DOUBLED = {
+    "four decimals": "14,0000,23,0000,40,0000,30,0000\n15,5000,23,2500,40,0000,30,0000\n",
+    "a zero comes late": "14,50,23,25,40,75,30,11\n14,50,23,25,40,75,30,11\n14,05,23,25,40,75,30,11\n",
+    "one decimal": "14,5,23,2,40,1,30,7\n" * 20,
+    "negative": "-14,0000,23,0000,40,0000,30,0000\n",
+    "mot": "1,1,14,0000,23,0000,40,0000,30,0000,0,9000,-1,-1,-1\n",
+}
+
+
+@pytest.mark.parametrize("name", DOUBLED)
+def test_commas_between_and_within_numbers_are_no_corners(tmp_path: Path, name: str) -> None:
+    """Read as corners, a perfect track scores 3 %."""
+    path = write(tmp_path, DOUBLED[name])
+    for read in (read_targets, read_results, read_boxes):
+        with pytest.raises(FormatError, match=r"row 1 .*commas stand both between and within"):
+            read(path)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "14,50,23,50,23,90,14,90\n" * 3,
+        "0,0,5,0,5,5,0,5\n" * 3,
+        "0,0,0,0,0,0,0,0\n2,3,9,3,9,7,2,7\n",
+        "10,20,30,40\n",
+    ],
+    ids=["corners", "small corners", "absent first", "boxes"],
+)
+def test_whole_numbers_between_commas_are_read(tmp_path: Path, text: str) -> None:
+    assert len(read_boxes(write(tmp_path, text)).boxes) == len(text.splitlines())
 
 
 @pytest.mark.parametrize("text", ["10,20;40,20;40,60;10,60\n", "10,20 40,20 40,60 10,60\n"])

@@ -88,8 +88,9 @@ def test_columns_are_found_by_name(tmp_path: Path) -> None:
         (GOOD.replace("0.1,", "nan,"), "not finite"),
         (GOOD.replace(",1,7.25", ",yes,7.25"), "aux_present 'yes'"),
         (GOOD.replace("10.0,1,", "10.0,0,"), "target id 0 is below 1"),
+        (GOOD.replace("10.0,1,", "10,0,1,"), "14 cells, but 13 columns"),
     ],
-    ids=["state", "number", "no area", "not finite", "flag", "id"],
+    ids=["state", "number", "no area", "not finite", "flag", "id", "comma"],
 )
 def test_bad_row_is_named(tmp_path: Path, row: str, words: str) -> None:
     path = tmp_path / "a.csv"

@@ -152,8 +152,9 @@ def test_headers_that_are_none(header: str, suffix: str, tmp_path: Path) -> None
     else:
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("events.npy", npy(header))
-    with pytest.raises(InputError, match=str(path)):
+    with pytest.raises(InputError, match=str(path)) as caught:
         read(path)
+    assert "((" not in str(caught.value), "the tuple of a parser is no reason"
 
 
 @pytest.mark.parametrize("place", [0, 12, 16])
@@ -165,8 +166,30 @@ def test_an_archive_whose_directory_is_damaged(place: int, tmp_path: Path) -> No
     data[end + place : end + place + 2] = b"\xff\xff"
     path = tmp_path / "a.npz"
     path.write_bytes(data)
-    with pytest.raises(InputError, match=str(path)):
+    with pytest.raises(InputError, match=f"{path}: .* (damaged|cannot be read)"):
         read(path)
+
+
+@pytest.mark.parametrize("mark", [";", " ", "\t", "; "])
+@pytest.mark.parametrize("heading", ["", "t{}x{}y{}p\n"], ids=["numbers", "names"])
+def test_decimal_commas_are_said(mark: str, heading: str, tmp_path: Path) -> None:
+    rows = (mark.join((f"{n / 1000:.6f}".replace(".", ","), str(n % 9), "4", "1")) for n in range(20))
+    path = tmp_path / "a.csv"
+    path.write_text(heading.replace("{}", mark) + "\n".join(rows))
+    with pytest.raises(
+        FormatError, match=r"a\.csv: '0,000000.* has decimal commas; write decimals with a point"
+    ):
+        read(path)
+
+
+@pytest.mark.parametrize("events", [60, 850])
+def test_regular_seconds_of_few_events(events: int, tmp_path: Path) -> None:
+    """In milliseconds it would be a recording of hardly any length."""
+    path = tmp_path / "a.txt"
+    path.write_text("".join(f"{n / 1000:.6f} {n % 640} {n % 480} {n % 2}\n" for n in range(events)))
+    batch, notes = read(path, EventOptions(columns="txyp"))
+    assert "Times are taken as s " in " ".join(notes)
+    assert batch.t[-1] == 1000 * (events - 1)
 
 
 class TestSensorSize:

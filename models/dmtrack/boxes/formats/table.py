@@ -136,9 +136,15 @@ def numbered_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
                 hint="its first row names the columns: frame,id,x,y,w,h and others",
             )
         for number, row in lines:
-            if row:
-                cells = (cell.strip() for cell in row[: len(header)])
-                yield number, dict(zip_longest(header, cells, fillvalue=""))
+            cells = [cell.strip() for cell in row]
+            if any(cells[len(header) :]):
+                raise FormatError(
+                    f"has {len(cells)} cells, but {len(header)} columns",
+                    where=f"{path}, row {number}",
+                    hint="decimals need a point, not a comma",
+                )
+            if cells:
+                yield number, dict(zip_longest(header, cells[: len(header)], fillvalue=""))
     except csv.Error as error:
         raise FormatError(f"is not a CSV text file ({error})", where=path) from None
 

@@ -12,7 +12,7 @@ from typing import IO, Any, Final, Self
 
 import numpy as np
 
-from dmtrack.errors import FormatError
+from dmtrack.errors import FormatError, translated
 from dmtrack.video.events.columns import SAMPLE_ROWS, ColumnMeaning, Numbers, names_to_columns
 from dmtrack.video.events.event_batch import (
     Chunk,
@@ -56,11 +56,12 @@ class _Stored:
             FormatError: It is none that can hold events.
         """
         file = stack.enter_context(opener())
-        version = np.lib.format.read_magic(file)
         read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-        if version not in read:
-            raise FormatError(f"an array of version {version[0]}.{version[1]}")
-        shape, by_columns, dtype = read[version](file)
+        with translated(FormatError, "the header of the array is damaged"):
+            version = np.lib.format.read_magic(file)
+            if version not in read:
+                raise FormatError(f"an array of version {version[0]}.{version[1]}")
+            shape, by_columns, dtype = read[version](file)
         width = shape[1] if len(shape) == 2 else 1
         row_bytes = dtype.itemsize * width
         is_listable = len(shape) in (1, 2) and not dtype.hasobject and dtype.subdtype is None
@@ -146,10 +147,10 @@ def open_npz(path: Path, options: EventOptions) -> OpenedEvents:
     """
 
     def table(stack: ExitStack) -> _StoredTable:
-        return _table_of_archive(stack.enter_context(zipfile.ZipFile(path)), stack)
+        return _table_of_archive(stack.enter_context(_archive(path)), stack)
 
     with ExitStack() as stack:
-        frame_times = _frame_times(stack.enter_context(zipfile.ZipFile(path)), stack)
+        frame_times = _frame_times(stack.enter_context(_archive(path)), stack)
         if frame_times is not None and options.unit is None:  # our own archives, in microseconds
             options = replace(options, unit=TimestampUnit.US)
         opened = table(stack)
@@ -157,6 +158,11 @@ def open_npz(path: Path, options: EventOptions) -> OpenedEvents:
     return OpenedEvents(
         "numpy archive", _chunks(table, meaning), notes=meaning.notes, frame_times=frame_times
     )
+
+
+def _archive(path: Path) -> zipfile.ZipFile:
+    with translated(FormatError, "the archive is damaged"):
+        return zipfile.ZipFile(path)
 
 
 def _one_array(opener: Opener, stack: ExitStack, member_offset: int | None = None) -> _StoredTable:

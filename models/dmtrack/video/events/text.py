@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dmtrack.errors import DecodeError, FormatError
+from dmtrack.numbers import has_decimal_commas, shown
 from dmtrack.video.events.columns import ColumnMeaning, names_to_columns
 from dmtrack.video.events.event_batch import Chunk, OpenedEvents, Size, record_blocks
 from dmtrack.video.events.event_options import EventOptions
@@ -126,6 +127,9 @@ def _parsed(lines: Sequence[bytes]) -> Rows:
 
 def _leading_rows(lines: Sequence[bytes]) -> Rows:
     """Return the first rows that are numbers, as many of them as the first one has."""
+    first = lines[0].decode("ascii", "replace")
+    if has_decimal_commas(first):
+        raise FormatError(f"{shown(first)} has decimal commas", hint="write decimals with a point")
     width = len(_plain(lines[0]).split())
     rows: list[bytes] = []
     for line in lines:
