@@ -6,6 +6,7 @@ Commands are imported when they run, so `dmtrack --help` needs neither torch nor
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Final, NamedTuple
@@ -24,6 +25,7 @@ from dmtrack_cli.console import (
     report_stopped,
     set_up_logging,
 )
+from dmtrack_cli.interrupt import StopAtOnce
 from dmtrack_cli.standard_streams import keep_streams, lost_output
 
 
@@ -66,6 +68,14 @@ class _LazyGroup(TyperGroup):
         """Find the command as ever, then put the real one in the place of its line in the list."""
         name, command, rest = super().resolve_command(ctx, args)
         return name, command if name is None else load_command(name), rest
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401
+        """Import and run the command; a signal that it does not look out for itself ends it in a line."""
+        with StopAtOnce():
+            try:
+                return super().invoke(ctx)
+            except KeyboardInterrupt:
+                raise Stopped("before it was done") from None
 
 
 def load_command(name: str) -> Any:  # noqa: ANN401 - the type of Typer's own click is private
@@ -124,6 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         arguments: The words after the program's name; those of this process by default.
     """
     keep_streams()
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # what is wrong with a picture is said by us
     code = _run(sys.argv[1:] if arguments is None else arguments)
     lost = lost_output()
     sys.exit(report_error(lost) if lost is not None and code == 0 else code)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import threading
 from abc import ABC, abstractmethod
 from types import FrameType, TracebackType
 from typing import Final, NoReturn, Self
@@ -37,6 +39,26 @@ class _SignalGuard(ABC):
     @abstractmethod
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
         """Take note of a signal."""
+
+
+class StopAtOnce(_SignalGuard):
+    """While entered, each such signal raises `KeyboardInterrupt`; a process that was forked meanwhile ends.
+
+    For a program that begins, and for all that needs no more care than its context managers take.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._process = os.getpid()
+
+    def __enter__(self) -> Self:
+        return super().__enter__() if threading.current_thread() is threading.main_thread() else self
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if os.getpid() == self._process:
+            raise KeyboardInterrupt
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
 
 
 class PromptStop(_SignalGuard):

@@ -96,12 +96,13 @@ def inspect(
 
 
 def _plan(folder: Path, modality: Modality | None) -> Plan | None:
-    """Return what `batch` would read in a folder; None if that is nothing."""
+    """Return what `batch` would read in a folder; None if that is nothing, or no more than the folder."""
     try:
         plan = plan_batch(folder, folder / ROOT, modality)
     except InputError:
         return None
-    return plan if plan.items or plan.problems else None
+    names = {entry.id for entry in (*plan.items, *plan.problems)}
+    return plan if names - {folder.absolute().name} else None
 
 
 def _say_runs(runs: Mapping[Path, Mapping[str, Any]], *, as_json: bool) -> None:

@@ -19,6 +19,7 @@ import pytest
 from dmtrack.atomic import held
 from dmtrack.boxes.reading import read_rows
 from dmtrack.output.record import read_run_json
+from dmtrack_cli.app import COMMANDS as PROGRAM
 
 EVENTS = "".join(f"{number / 1000:.6f} {number % 90} {number % 70} {number % 2}\n" for number in range(60))
 BOX = "20,16,16,16"
@@ -307,3 +308,41 @@ def test_hanging_up_is_like_termination(
         signal.signal(signal.SIGHUP, before)
     assert done.code == (0 if ignored else 130)
     assert len(read_rows(Path("out/boxes.txt"))) == (12 if ignored else 1)
+
+
+@pytest.mark.parametrize("command", PROGRAM)
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_a_command_is_being_imported_ends_it_in_a_line(
+    run_cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, command: str, number: signal.Signals
+) -> None:
+    def imported(name: str) -> None:
+        assert name == command
+        os.kill(os.getpid(), number)
+
+    monkeypatch.setattr("dmtrack_cli.app.load_command", imported)
+    before = signal.getsignal(number)
+    done = run_cli(command, "o")
+    assert (done.code, done.err) == (130, "stopped: before it was done\n")
+    assert signal.getsignal(number) is before
+    assert not list(Path().iterdir())
+
+
+def test_a_process_that_is_forked_ends_as_if_nobody_had_looked_out() -> None:
+    script = (
+        "import os, signal\n"
+        "from dmtrack_cli.interrupt import StopAtOnce\n"
+        "with StopAtOnce():\n"
+        "    reading, writing = os.pipe()\n"
+        "    child = os.fork()\n"
+        "    if child == 0:\n"
+        "        os.write(writing, b'begun')\n"
+        "        signal.pause()\n"
+        "        os._exit(0)\n"
+        "    os.read(reading, 9)\n"
+        "    os.kill(child, signal.SIGTERM)\n"
+        "    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert (done.stdout, done.stderr) == ("-15\n", "")
