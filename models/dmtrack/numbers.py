@@ -26,6 +26,7 @@ _BOTH: Final = re.compile(r"[-+]?\d+(?:,[-+]?\d+){5,}", re.ASCII)
 _MANY_ROWS: Final = 10
 """In so many a target would not stay within the ten uppermost lines of a picture."""
 _COMMA: Final = re.compile(r"[-+]?\d+,\d+", re.ASCII)
+_JSON_NAME: Final = re.compile(r'"([^"\\]{1,40})"\s*:')
 _LONGEST: Final = 400
 """Characters of a number: a 64-bit float written out in full has fewer, unless it is next to nothing."""
 _LARGEST: Final = 10**20
@@ -111,8 +112,16 @@ def _has_commas_within(lines: Sequence[str]) -> bool:
 
 def json_value(text: str) -> object:
     """Return what a JSON document holds; a whole number in it fits into 64 bits."""
+
+    def whole_of(digits: str) -> int:
+        try:
+            return _json_int(digits)
+        except ValueError as error:
+            names = _JSON_NAME.findall(text[: text.index(digits)])
+            raise ValueError(f"{names[-1]}: {error}" if names else str(error)) from None
+
     try:
-        value: object = json.loads(text, parse_int=_json_int)
+        value: object = json.loads(text, parse_int=whole_of)
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON: {error}") from None
     except RecursionError:

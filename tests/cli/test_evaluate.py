@@ -182,6 +182,10 @@ def test_run_over_a_benchmark_writes_and_scores_results(
     (result,) = Path("out/results").rglob("*.txt")
     assert result.stem == folder.name
     assert len(result.read_text(encoding="utf-8").splitlines()) == 12
+    pair = recording.rgb, recording.thermal
+    assert run_cli("track", *pair, "--weights", weights, "--device", "cpu", "-o", "tracked_alone").code == 0
+    (boxes,) = Path("out/tracked").rglob("boxes.txt")
+    assert boxes.read_bytes() == Path("tracked_alone/boxes.txt").read_bytes(), "no option makes them differ"
     assert Path("out/report.html").is_file()
     (record,) = (read_run_json(path) for path in Path("out/tracked").rglob("run.json"))
     assert record["precision"] in ("fp32", "bf16"), "as track would, on this processor"

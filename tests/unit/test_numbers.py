@@ -78,6 +78,20 @@ def test_json_that_is_too_deep_or_holds_too_large_numbers_is_refused(text):
         json_value(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ('{"frames": [{"id": 1, "score": %s}]}', "score"),
+        ('{"matrix": [[1, 0, %s], [0, 1, 0]], "rows": 3}', "matrix"),
+        ('{"a": {"frame count" : -%s}}', "frame count"),
+        ("[%s]", "the number"),
+    ],
+)
+def test_the_name_of_a_number_in_json_that_is_too_large_is_said(text, name):
+    with pytest.raises(ValueError, match=f"^{name}.* is too large"):
+        json_value(text % ("9" * 400))
+
+
 def test_json_is_read_as_ever():
     assert json_value('{"a": [1, -2.5, "x", null, true, 9223372036854775807]}') == {
         "a": [1, -2.5, "x", None, True, 2**63 - 1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import zipfile
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -193,21 +194,16 @@ def _read(
 
 def _json_kind(text: str, first_line: str, path: Path) -> ResultFormat:
     """A document is one object; of JSON lines, the first line alone is an object with a frame number."""
-    first = _loaded(first_line)
-    if isinstance(first, dict) and "frame" in first:
-        return ResultFormat.JSONL
-    document = first if isinstance(first, dict) else _loaded(text)
+    with suppress(ValueError):
+        first = json_value(first_line)
+        if isinstance(first, dict) and "frame" in first:
+            return ResultFormat.JSONL
+    with translated(FormatError, "is neither a JSON document nor JSON lines", where=path):
+        document = json_value(text)
     if not isinstance(document, dict):
         raise FormatError("is neither a JSON document nor JSON lines", where=path)
     is_coco = "images" in document and "annotations" in document
     return ResultFormat.COCO if is_coco else ResultFormat.JSON
-
-
-def _loaded(text: str) -> object:
-    try:
-        return json_value(text)
-    except ValueError:
-        return None
 
 
 def _rows_kind(path: Path, columns: int, lines: list[str]) -> ResultFormat:

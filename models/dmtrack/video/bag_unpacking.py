@@ -29,7 +29,7 @@ def bound_unpacking() -> None:
         first = importlib.import_module("rosbags.rosbag1.reader")
         first.decompressors.update(bz2=_bounded(bz2.BZ2Decompressor), lz4=lz4_bounded)
         chunks = importlib.import_module("rosbags.rosbag2.storage_mcap")
-        second = importlib.import_module("rosbags.rosbag2.reader")
+        second: Any = importlib.import_module("rosbags.rosbag2.reader")
         zstd = second.zstd
         if not isinstance(zstd, SimpleNamespace):
             zstd_bounded = _bounded(zstd.ZstdDecompressor)

@@ -147,10 +147,10 @@ def open_npz(path: Path, options: EventOptions) -> OpenedEvents:
     """
 
     def table(stack: ExitStack) -> _StoredTable:
-        return _table_of_archive(stack.enter_context(_archive(path)), stack)
+        return _table_of_archive(stack.enter_context(zipfile.ZipFile(path)), stack)
 
-    with ExitStack() as stack:
-        frame_times = _frame_times(stack.enter_context(_archive(path)), stack)
+    with translated(FormatError, "the archive is damaged"), ExitStack() as stack:
+        frame_times = _frame_times(stack.enter_context(zipfile.ZipFile(path)), stack)
         if frame_times is not None and options.unit is None:  # our own archives, in microseconds
             options = replace(options, unit=TimestampUnit.US)
         opened = table(stack)
@@ -158,11 +158,6 @@ def open_npz(path: Path, options: EventOptions) -> OpenedEvents:
     return OpenedEvents(
         "numpy archive", _chunks(table, meaning), notes=meaning.notes, frame_times=frame_times
     )
-
-
-def _archive(path: Path) -> zipfile.ZipFile:
-    with translated(FormatError, "the archive is damaged"):
-        return zipfile.ZipFile(path)
 
 
 def _one_array(opener: Opener, stack: ExitStack, member_offset: int | None = None) -> _StoredTable:
