@@ -327,6 +327,14 @@ def test_a_topic_that_cannot_be_read_says_why(tmp_path):
         open_source(path, stream=TrackPicker(parse_track("depth")))
 
 
+def test_a_length_that_is_too_large_is_never_asked_for():
+    """The memory of a read is taken before it is known that the file has fewer bytes."""
+    with BagReader(SDK_FILES[0]) as source:
+        file = source._log.bio
+        file.seek(0)
+        assert file.read(1 << 60) == SDK_FILES[0].read_bytes()
+
+
 def _zeros(types, ros1):
     stamp = types.types["builtin_interfaces/msg/Time"](sec=17, nanosec=0)
     header = types.types["std_msgs/msg/Header"](**({"seq": 0} if ros1 else {}), stamp=stamp, frame_id="c")

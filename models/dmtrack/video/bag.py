@@ -21,7 +21,7 @@ import numpy as np
 
 from dmtrack.errors import DecodeError, FormatError, VideoError, translated
 from dmtrack.numbers import finite
-from dmtrack.video.bag_unpacking import bound_unpacking
+from dmtrack.video.bag_unpacking import BagPath, bound_unpacking
 from dmtrack.video.counts import AS_STORED, CountScale
 from dmtrack.video.frame import Frame, Pixels, VideoInfo
 from dmtrack.video.picture_file import decode_picture
@@ -263,7 +263,7 @@ def _open_log(path: Path, *, is_ros2: bool) -> tuple[Any, Any]:
         ) from error
     hint = "an interrupted recording can be repaired with `rosbag reindex`" if not is_ros2 else None
     with translated(VideoError, "this is no whole ROS bag", where=path, hint=hint):
-        log = module.Reader(path)
+        log = module.Reader(BagPath(path))
         log.open()
     store = types.Stores.ROS2_HUMBLE if is_ros2 else types.Stores.ROS1_NOETIC
     return log, types.get_typestore(store)

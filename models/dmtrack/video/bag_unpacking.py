@@ -1,14 +1,18 @@
-"""Compressed parts of bags are unpacked up to a size, whatever they are said to hold.
+"""What a bag claims costs no memory: parts are unpacked up to a size, and lengths read up to the file's.
 
-`rosbags` unpacks a chunk whole: 20 kB of zeros well packed would be gigabytes.
+`rosbags` unpacks a chunk whole, 20 kB of zeros well packed to gigabytes, and asks for as many bytes as a
+damaged length says.
 """
 
 from __future__ import annotations
 
 import bz2
 import importlib
+import os
 from collections.abc import Callable
 from contextlib import suppress
+from io import BufferedReader, FileIO
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final, Self
 
@@ -18,6 +22,26 @@ MOST_CHUNK_BYTES: Final = 256 << 20
 """Recorders close a chunk after 0.8 to 5 MB and the message that goes beyond it."""
 _MOST_FILE_RATIO: Final = 64
 _TOO_LARGE: Final = "a part of the bag unpacks to more than a recorder writes"
+
+
+class BagPath(type(Path())):  # type: ignore[misc]  # only from Python 3.12 on may it be `Path` itself
+    """The path of a bag; what it opens never asks for more bytes than the file has."""
+
+    def open(self, mode: str = "r", *more: Any, **named: Any) -> Any:  # noqa: ANN401 - as a path does
+        """Open the file to be read."""
+        return _BoundedReader(FileIO(self)) if mode == "rb" else super().open(mode, *more, **named)
+
+
+class _BoundedReader(BufferedReader):
+    """A file whose size bounds each read."""
+
+    def __init__(self, raw: FileIO) -> None:
+        super().__init__(raw)
+        self._most = os.fstat(raw.fileno()).st_size
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Read so many bytes, or all."""
+        return super().read(size if size is None else min(size, self._most))
 
 
 def bound_unpacking() -> None:
