@@ -222,27 +222,39 @@ def test_openvino_gives_the_same_bits_with_any_number_of_threads(networks, tmp_p
         assert all(torch.equal(a, b) for a, b in zip(one[:3], maps[0][:3], strict=True))
 
 
-def test_a_converted_network_is_kept_and_made_anew_where_it_is_damaged(
+def test_what_was_converted_and_compiled_is_kept_and_made_anew_where_it_is_damaged(
     networks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = networks("tiny").float()
     inputs = case(model.config, templates=1, batch=1)
+    made: list[str] = []
+    for name in ("converted", "openvino_core"):
+        whole = getattr(openvino_network, name)
+        monkeypatch.setattr(openvino_network, name, lambda *a, n=name, w=whole: made.append(n) or w(*a))
 
     def run() -> HeadOutput:
         openvino_network._programs.clear()  # as in another process
+        made.clear()
         network = OpenVinoNetwork(TorchNetwork(model), tmp_path / "kept")
         network.prepare(2)
         return inputs.run(network)
 
     expected = run()
-    made = tmp_path / "kept" / "streams-2"
-    assert sorted(path.name for path in made.iterdir()) == ["step.bin", "step.xml"]
-    with monkeypatch.context() as patch:
-        patch.setattr(openvino_network, "converted", None)
-        assert difference(run(), expected) == 0
-    (made / "step.xml").write_text("<net")
+    assert "converted" in made
+    folder, program = (tmp_path / "kept" / name for name in ("streams-2", "2-1-4-fp32.program"))
+    assert sorted(path.name for path in folder.iterdir()) == ["step.bin", "step.xml"]
     assert difference(run(), expected) == 0
-    assert [path.name for path in (tmp_path / "kept").iterdir()] == [made.name]
+    assert made == ["openvino_core"]  # the program alone was read
+    data = bytearray(program.read_bytes())
+    data[len(data) // 2] ^= 1
+    program.write_bytes(data)
+    assert difference(run(), expected) == 0
+    assert "converted" not in made
+    program.unlink()
+    (folder / "step.xml").write_text("<net")
+    assert difference(run(), expected) == 0
+    assert "converted" in made
+    assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == [program.name, folder.name]
 
 
 def test_a_folder_that_cannot_be_written_costs_time_alone(networks, tmp_path: Path) -> None:

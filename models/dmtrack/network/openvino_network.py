@@ -26,8 +26,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from dmtrack.atomic import write_atomically
 from dmtrack.config import Precision
-from dmtrack.errors import ConfigError
+from dmtrack.errors import ConfigError, OutputError
 from dmtrack.network.head import HeadOutput
 from dmtrack.network.torch_network import StepMaps, TorchNetwork, noise_crops
 
@@ -39,6 +40,8 @@ _HINTS: Final = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
 _SAME: Final = {"fp32": 1e-3, "bf16": 0.25, "fp16": 0.1, "int8": 0.5}
 #: Smaller matrices than this stay as they are in int8.
 _BIG: Final = 64
+#: Larger programs are compiled anew: a disk full of those of large networks is not worth a second.
+_MOST_BYTES: Final = 64 << 20
 _FILE, _BIN = "step.xml", "step.bin"
 
 _log = logging.getLogger(__name__)
@@ -66,7 +69,7 @@ class OpenVinoNetwork:
 
     Args:
         exact: The network, on the CPU in float32.
-        folder: Where it is kept converted, a folder for these weights alone.
+        folder: Where it is kept converted and compiled, a folder for these weights alone.
         precision: Numbers of the products.
     """
 
@@ -124,6 +127,25 @@ class OpenVinoNetwork:
         return _programs[key]
 
     def _compiled(self, shape: _Shape) -> Any:  # noqa: ANN401
+        settings = {
+            "INFERENCE_PRECISION_HINT": _HINTS[self._precision],
+            "PERFORMANCE_HINT": "LATENCY",
+            "NUM_STREAMS": 1,
+            "INFERENCE_NUM_THREADS": self._threads,
+            "ENABLE_CPU_PINNING": False,  # whoever else runs here may be on that core
+        }
+        parts = ["any" if size is None else str(size) for size in shape]
+        path = self._folder / f"{'-'.join(parts)}-{self._precision}.program"
+        with contextlib.suppress(OSError, RuntimeError):
+            return openvino_core().import_model(_checked(path.read_bytes()), "CPU", settings)
+        program = openvino_core().compile_model(self._reshaped(shape), "CPU", settings)
+        written = program.export_model().getvalue()
+        if len(written) <= _MOST_BYTES:
+            with contextlib.suppress(OutputError):  # without it the next run takes longer
+                write_atomically(path, hashlib.sha256(written).digest() + written)
+        return program
+
+    def _reshaped(self, shape: _Shape) -> Any:  # noqa: ANN401
         model = self._model(shape.streams)
         if shape.targets is not None:
             memory, crops = model.inputs
@@ -133,14 +155,7 @@ class OpenVinoNetwork:
             )
         if self._precision == "int8":
             _store_in_8_bits(model)
-        settings = {
-            "INFERENCE_PRECISION_HINT": _HINTS[self._precision],
-            "PERFORMANCE_HINT": "LATENCY",
-            "NUM_STREAMS": 1,
-            "INFERENCE_NUM_THREADS": self._threads,
-            "ENABLE_CPU_PINNING": False,  # whoever else runs here may be on that core
-        }
-        return openvino_core().compile_model(model, "CPU", settings)
+        return model
 
     def _kept(self, streams: int) -> Path:
         return self._folder / f"streams-{streams}"
@@ -165,14 +180,23 @@ def _maps(request: Any, memory: Tensor, crops: Tensor) -> HeadOutput:  # noqa: A
     return HeadOutput(*(torch.from_numpy(output.data.copy()) for output in request.output_tensors))
 
 
+def _checked(data: bytes) -> bytes:
+    """Return what follows a digest of itself."""
+    digest, rest = data[:32], data[32:]
+    if hashlib.sha256(rest).digest() != digest:
+        raise OSError("damaged")
+    return rest
+
+
 def _difference(found: HeadOutput, expected: HeadOutput) -> float:
     pairs = [(a, b) for a, b in zip(found, expected, strict=True) if a is not None and b is not None]
     return max(float((a - b).abs().max()) for a, b in pairs)
 
 
 def kept_name(sha256: Mapping[str, str]) -> str:
-    """Return what converted networks are called whose weights have these digests."""
-    said = f"{_FORMAT} {openvino_module().__version__} {sorted(sha256.values())}"
+    """Return what converted networks are called whose weights have these digests, on this processor."""
+    device = openvino_core().get_property("CPU", "FULL_DEVICE_NAME"), sorted(computed_precisions())
+    said = f"{_FORMAT} {openvino_module().__version__} {device} {sorted(sha256.values())}"
     return hashlib.sha256(said.encode()).hexdigest()[:16]
 
 
