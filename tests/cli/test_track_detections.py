@@ -111,7 +111,13 @@ def test_objects_that_enter_are_followed_mistakes_are_not_and_a_lost_target_is_t
     assert record["configuration"]["detections"]["file"] == str(det)
 
     run_cli("track", scene / "rgb", "--box-file", "out/keyframes.csv", "-o", "again", *words)
-    assert rows_of(Path("again")) == rows_of(Path("out")), "made again without the detector"
+    again_rows = read_rows(Path("again/boxes.csv"))
+    assert [(row.frame_index, row.target_id, row.state) for row in again_rows] == [
+        (row.frame_index, row.target_id, row.state) for row in found
+    ], "made again without the detector"
+    # Not to the byte: how many targets share a step decides in which order its numbers are added.
+    for one, other in zip(again_rows, found, strict=True):
+        assert one.box.xywh == pytest.approx(other.box.xywh, abs=1e-3)
     assert Path("again/keyframes.csv").read_bytes() == Path("out/keyframes.csv").read_bytes()
 
 

@@ -16,6 +16,7 @@ import logging
 import shutil
 import tempfile
 import threading
+import time
 import warnings
 from collections import OrderedDict
 from collections.abc import Mapping
@@ -30,7 +31,13 @@ from dmtrack.atomic import write_atomically
 from dmtrack.config import Precision
 from dmtrack.errors import ConfigError, OutputError
 from dmtrack.network.head import HeadOutput
+from dmtrack.network.thread_count import ThreadCount
 from dmtrack.network.torch_network import StepMaps, TorchNetwork, noise_crops
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]
 
 #: Raised when converted networks of today would not do tomorrow.
 _FORMAT: Final = 1
@@ -77,9 +84,9 @@ class OpenVinoNetwork:
         self.exact = exact
         self.config, self.streams, self.device = exact.config, exact.streams, exact.device
         self._folder, self._precision = folder, precision
-        self._threads = torch.get_num_threads()
+        self._threads = ThreadCount(torch.get_num_threads())
         self._lock = threading.Lock()
-        self._requests: dict[_Shape, Any] = {}
+        self._requests: dict[tuple[_Shape, int], Any] = {}
 
     def prepare(self, streams: int) -> None:
         """Convert the network for so many streams unless that was done, which takes some seconds."""
@@ -102,17 +109,21 @@ class OpenVinoNetwork:
             raise ValueError("two streams need a network with adapters")
         shape = _Shape(streams, 1, tokens) if targets == 1 else _Shape(streams, None, None)
         with self._lock:  # a request runs one step at a time
-            if shape not in self._requests:
+            key = shape, self._threads.count
+            if key not in self._requests:
                 program = self._program(shape, memory, crops)
-                self._requests[shape] = program and program.create_infer_request()
-            request = self._requests[shape]
+                self._requests[key] = program and program.create_infer_request()
+            request = self._requests[key]
             if request is None:
                 return self.exact.step(memory, crops)
-            return _maps(request, memory, crops)
+            began, before = time.perf_counter(), _pushes()
+            found = _maps(request, memory, crops)
+            self._threads.note(time.perf_counter() - began, _pushes() - before)
+            return found
 
     def _program(self, shape: _Shape, memory: Tensor, crops: Tensor) -> Any:  # noqa: ANN401 (without types)
         """Return the program for a shape, compiled and compared now if this process has not yet done so."""
-        key = (self._folder, self._precision, self._threads, shape)
+        key = (self._folder, self._precision, self._threads.count, shape)
         if key not in _programs:
             program = self._compiled(shape)
             found = _maps(program.create_infer_request(), memory, crops)
@@ -131,7 +142,7 @@ class OpenVinoNetwork:
             "INFERENCE_PRECISION_HINT": _HINTS[self._precision],
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,
-            "INFERENCE_NUM_THREADS": self._threads,
+            "INFERENCE_NUM_THREADS": self._threads.count,
             "ENABLE_CPU_PINNING": False,  # whoever else runs here may be on that core
         }
         parts = ["any" if size is None else str(size) for size in shape]
@@ -178,6 +189,11 @@ class OpenVinoNetwork:
 def _maps(request: Any, memory: Tensor, crops: Tensor) -> HeadOutput:  # noqa: ANN401
     request.infer([memory.contiguous().numpy(), crops.contiguous().numpy()], share_inputs=True)
     return HeadOutput(*(torch.from_numpy(output.data.copy()) for output in request.output_tensors))
+
+
+def _pushes() -> int:
+    """Return how often threads of this process were pushed off a core; 0 where nobody counts."""
+    return 0 if resource is None else resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
 
 
 def _checked(data: bytes) -> bytes:

@@ -1,0 +1,52 @@
+"""One thread beside other work, all of them without: by what the system counts, and by the time it takes."""
+
+from __future__ import annotations
+
+import pytest
+
+from dmtrack.network.thread_count import CROWDED, LONGEST_PAUSE, WINDOW, ThreadCount
+
+IDLE = {1: (0.060, 0), 2: (0.036, 3)}
+BUSY = {1: (0.115, 12), 2: (0.160, 50)}
+CROWDED_IN_VAIN = {1: (0.067, 8), 2: (0.067, 40)}
+
+
+def used(threads: ThreadCount, machine: dict[int, tuple[float, int]], steps: int) -> list[int]:
+    """Return the count of each step."""
+    counts = []
+    for _ in range(steps):
+        counts.append(threads.count)
+        threads.note(*machine[threads.count])
+    return counts
+
+
+def test_an_idle_machine_keeps_all_and_tries_nothing() -> None:
+    assert set(used(ThreadCount(2), IDLE, 1000)) == {2}
+
+
+def test_beside_other_work_one_is_used_within_ten_steps_and_kept() -> None:
+    counts = used(ThreadCount(2), BUSY, 300)
+    assert counts.index(1) <= 10
+    assert set(counts[counts.index(1) :]) == {1}
+
+
+def test_when_the_work_is_over_all_are_used_again() -> None:
+    threads = ThreadCount(2)
+    used(threads, BUSY, 100)
+    counts = used(threads, IDLE, 50)
+    assert counts[-1] == 2
+    assert counts.count(1) <= 2 * WINDOW
+
+
+def test_where_one_is_no_quicker_it_is_tried_less_and_less() -> None:
+    counts = used(ThreadCount(2), CROWDED_IN_VAIN, 4 * LONGEST_PAUSE)
+    assert counts.count(1) / len(counts) < 0.01
+    assert counts[-LONGEST_PAUSE:].count(1) <= 2 * WINDOW
+
+
+@pytest.mark.parametrize("seconds", [0.0, 0.01])
+def test_one_core_has_nothing_to_choose(seconds: float) -> None:
+    threads = ThreadCount(1)
+    for _ in range(50):
+        threads.note(seconds, int(CROWDED * 100))
+    assert threads.count == 1
