@@ -32,6 +32,7 @@ from dmtrack.geometry.box import Box
 from dmtrack.geometry.crop import Crop
 from dmtrack.synthetic.sample import SampleShape, TrainingSample, flipped
 from dmtrack.training.data import NAMED
+from dmtrack.training.results_data import results_in, sequences_of_results
 from dmtrack.training.train_config import BadData
 from dmtrack.video.encoding import encode
 from dmtrack.video.frame import Modality
@@ -117,14 +118,15 @@ class Listing:
 
 
 def find_usable(
-    folder: Path, config: SequenceConfig, bad_data: BadData
+    folder: Path, config: SequenceConfig, bad_data: BadData, pictures: Path | None = None
 ) -> tuple[tuple[UsableSequence, ...], Listing]:
     """Return the sequences of a folder that samples can be drawn from, at least one, and what else is there.
 
     Args:
-        folder: In any layout of `dmtrack.datasets.layouts`.
+        folder: In any layout of `dmtrack.datasets.layouts`; or results of `dmtrack track`, or of a batch.
         config: What a sample needs.
         bad_data: What is done about clips that cannot be used and boxes without area.
+        pictures: Where the frames of results are written as pictures; None: results are no data.
 
     Raises:
         DatasetError: No sequence suits; or, with `FATAL`, a clip cannot be used or has boxes without
@@ -133,7 +135,10 @@ def find_usable(
     """
     faults: list[str] = []
     fatal = bad_data is BadData.FATAL
-    found = find_sequences(folder, on_error=None if fatal else lambda error: faults.append(str(error)))
+    if pictures is not None and results_in(folder):
+        found = sequences_of_results(folder, pictures)
+    else:
+        found = find_sequences(folder, on_error=None if fatal else lambda error: faults.append(str(error)))
     for error in _sizeless(found):
         if fatal:
             raise error
@@ -222,9 +227,15 @@ class SequenceSource:
     bad_data: BadData = BadData.SKIP
 
     @classmethod
-    def open(cls, folder: Path, config: SequenceConfig, bad_data: BadData = BadData.SKIP) -> SequenceSource:
-        """List the sequences of a folder; see `find_usable` for the errors."""
-        return cls(folder, config, *find_usable(folder, config, bad_data), bad_data)
+    def open(
+        cls,
+        folder: Path,
+        config: SequenceConfig,
+        bad_data: BadData = BadData.SKIP,
+        pictures: Path | None = None,
+    ) -> SequenceSource:
+        """List the sequences of a folder; see `find_usable`, also for the errors."""
+        return cls(folder, config, *find_usable(folder, config, bad_data, pictures), bad_data)
 
     def __call__(self, seed: int) -> SequenceSampler:
         """Return a sampler whose samples depend on `seed` and the sequences alone."""

@@ -124,9 +124,15 @@ class StrongSource:
     listing: Listing
 
     @classmethod
-    def open(cls, folder: Path, config: StrongConfig, bad_data: BadData = BadData.SKIP) -> StrongSource:
-        """List the sequences of a folder; see `find_usable` for the errors."""
-        return cls(folder, config, *find_usable(folder, config.sequences, bad_data))
+    def open(
+        cls,
+        folder: Path,
+        config: StrongConfig,
+        bad_data: BadData = BadData.SKIP,
+        pictures: Path | None = None,
+    ) -> StrongSource:
+        """List the sequences of a folder; see `find_usable`, also for the errors."""
+        return cls(folder, config, *find_usable(folder, config.sequences, bad_data, pictures))
 
     def __call__(self, seed: int) -> StrongSampler:
         """Return a sampler whose samples depend on `seed` and the sequences alone."""

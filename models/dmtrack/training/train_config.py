@@ -179,7 +179,7 @@ def train_numbers(
 
 
 class DataPart(NamedTuple):
-    """A folder of annotated sequences, or None for synthesis, and how often it is drawn."""
+    """A folder of annotated sequences or of results, or None for synthesis, and how often it is drawn."""
 
     folder: Path | None
     weight: float = 1.0
@@ -308,8 +308,8 @@ class TrainRequest:
         tuple[DataPart, ...],
         Option(
             "--data",
-            "Folder of annotated sequences (LasHeR, DepthTrack, VisEvent, RGBT234, VTUAV, plain), or "
-            "synthetic. May be repeated: each sample is drawn from one of them by weight. "
+            "Folder of annotated sequences (LasHeR, DepthTrack, VisEvent, RGBT234, VTUAV, plain), results of "
+            "track or batch, or synthetic. May be repeated: each sample is drawn from one of them by weight. "
             "Default: synthetic.",
             metavar="FOLDER[=WEIGHT]",
             parse=DataPart.parse,

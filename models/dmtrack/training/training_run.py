@@ -33,6 +33,7 @@ from dmtrack.synthetic.sample import SampleShape, contact_sheet
 from dmtrack.synthetic.sampling import TrainingSampler
 from dmtrack.training.data import SamplerFactory, WeightedSource
 from dmtrack.training.distributed import joined_group
+from dmtrack.training.results_data import modality_of_results, results_in
 from dmtrack.training.sequences import SequenceConfig, SequenceSource
 from dmtrack.training.strong_sequences import QUALITY_ABSENT_SHARE, StrongConfig, StrongSource
 from dmtrack.training.train_config import SYNTHETIC, DataPart, Pictures, Stage, TrainRequest
@@ -40,6 +41,8 @@ from dmtrack.training.trainer import Progress, Trainer
 
 WEIGHTS: Final = "weights.safetensors"
 """Its name in the run folder."""
+_PICTURES: Final = "pictures"
+"""Of results that are trained on: their frames, in the run folder."""
 _FIRST_PACE_S: Final = 10.0
 _PACE_EVERY_S: Final = 30.0
 
@@ -61,6 +64,7 @@ def train(request: TrainRequest, tell: Callable[[str], object] = lambda line: No
         ConfigError: Two parts of the request do not go together, or there is no such device.
         InputError: Data are missing or cannot be used.
     """
+    request = _suited_to_results(request)
     chosen = choose_device(request.device)  # now, in one line, not when the network moves there
     device = chosen.type if request.device == "auto" else request.device
     if request.threads is not None:
@@ -102,6 +106,23 @@ def train(request: TrainRequest, tell: Callable[[str], object] = lambda line: No
         tell(f"wrote {path} (sha256 {digest})")
         streams = "RGB" if init is None or request.modality is None else f"RGB {request.modality.upper()}"
         tell(f"track with it: dmtrack track {streams} --weights {shlex.quote(str(path))}")
+
+
+def _suited_to_results(request: TrainRequest) -> TrainRequest:
+    """Fill in what results say of themselves, where all data are results: the modality, what to go on from.
+
+    A single recording is too little to train adapters from nothing: those of the same name are gone on with.
+    """
+    folders = [part.folder for part in request.data]
+    if request.train.stage != "adapters" or not folders:
+        return request
+    if any(folder is None or not results_in(folder) for folder in folders):
+        return request
+    modality = request.modality or modality_of_results(folders[0] or Path())
+    adapters = request.init_adapters
+    if adapters is None and request.init is not None and not Path(request.init).is_file():
+        adapters = request.init
+    return replace(request, modality=modality, init_adapters=adapters)
 
 
 @contextmanager
@@ -320,12 +341,13 @@ def open_data(request: TrainRequest, model: ModelConfig) -> DataSource:
 
 
 def _sequences(folder: Path, request: TrainRequest, shape: SampleShape) -> SequenceSource | StrongSource:
+    pictures = request.output / _PICTURES
     if not request.strong:
-        return SequenceSource.open(folder, SequenceConfig(**asdict(shape)), request.bad_data)
+        return SequenceSource.open(folder, SequenceConfig(**asdict(shape)), request.bad_data, pictures)
     config = StrongConfig(shape.template_size, shape.search_size, shape.templates, modality=shape.modality)
     if request.train.stage == "quality":
         config = replace(config, absent_share=QUALITY_ABSENT_SHARE)
-    return StrongSource.open(folder, config, request.bad_data)
+    return StrongSource.open(folder, config, request.bad_data, pictures)
 
 
 def _parts(request: TrainRequest) -> tuple[DataPart, ...]:

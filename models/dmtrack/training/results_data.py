@@ -1,0 +1,160 @@
+"""Results of `dmtrack track` as training data: what was tracked and corrected, on the camera of its user.
+
+Each frame of a target is trusted as far as it deserves: boxes that a person gave always, tracked ones as
+often as their score says, uncertain and lost ones never. The frames that are chosen are written as pictures,
+as the tracker saw them (paired in time, encoded, brought onto the RGB grid), and drawn from like any data
+set.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from dmtrack.atomic import make_folder, os_errors_translated, part_path
+from dmtrack.boxes.keyframes import KEYFRAMES
+from dmtrack.boxes.reading import TABLE
+from dmtrack.datasets.image_files import ImageFiles
+from dmtrack.datasets.sequence import Sequence as AnnotatedSequence
+from dmtrack.errors import DatasetError, OutputError
+from dmtrack.output.record import RECORD
+from dmtrack.run.corrections import EarlierRun
+from dmtrack.run.session import open_inputs, with_streams
+from dmtrack.tracking.result import TrackedBox, TrackState
+from dmtrack.video.frame import FramePair, Modality
+
+MOST_FRAMES: Final = 600
+"""So many frames of a recording are written, evenly over it; the given ones are always among them."""
+_LAYOUT: Final = "results"
+_FAST_PNG: Final = (cv2.IMWRITE_PNG_COMPRESSION, 1)
+
+Floats = npt.NDArray[np.float64]
+
+
+def results_in(folder: Path) -> list[Path]:
+    """Return the results folders that a folder is, or holds as a batch leaves them; none for others."""
+    if (folder / RECORD).is_file():
+        return [folder]
+    return [path.parent for path in sorted(folder.glob(f"*/{RECORD}"))]
+
+
+def modality_of_results(folder: Path) -> Modality | None:
+    """Return what the second stream of the first results in a folder measures; None where there is none."""
+    for results in results_in(folder):
+        said = (EarlierRun.read(results).record.get("configuration") or {}).get("modality")
+        return None if said is None else Modality(said)
+    return None
+
+
+def sequences_of_results(folder: Path, pictures: Path) -> list[AnnotatedSequence]:
+    """Return one sequence for each target of the results in a folder.
+
+    Args:
+        folder: As `results_in` takes it.
+        pictures: Where pictures are written; those that are there already are taken.
+
+    Raises:
+        InputError: Results, or the recording that they are about, cannot be read.
+        DatasetError: No box is to be trusted.
+        OutputError: The pictures cannot be written.
+    """
+    return [one for results in results_in(folder) for one in _sequences_of(results, pictures)]
+
+
+def _sequences_of(folder: Path, pictures: Path) -> Iterator[AnnotatedSequence]:
+    earlier = EarlierRun.read(folder)
+    rows = [row for boxes in earlier.rows.boxes.values() for row in boxes.values() if _is_trusted(row)]
+    if not rows:
+        raise DatasetError(
+            "no box in it is to be trusted", where=folder, hint="correct it with dmtrack review"
+        )
+    chosen = _chosen_frames(rows)
+    where = pictures / f"{folder.absolute().name}-{_digest(folder)}"
+    if not where.is_dir():
+        _write_pictures(earlier, chosen, where)
+    rgb, aux = ImageFiles.of(where / "rgb"), where / "aux"
+    places = {int(Path(name).stem): place for place, name in enumerate(rgb.names)}
+    modality = modality_of_results(folder) if aux.is_dir() else None
+    for target_id in sorted({row.target_id for row in rows}):
+        own = [row for row in rows if row.target_id == target_id and row.frame_index in places]
+        boxes: Floats = np.full((len(rgb), 4), np.nan)
+        visible = np.zeros(len(rgb), np.bool_)
+        for row in own:
+            boxes[places[row.frame_index]] = row.box.xywh
+            visible[places[row.frame_index]] = True
+        if own:
+            yield AnnotatedSequence(
+                name=f"{folder.absolute().name}_{target_id}",
+                modality=modality,
+                rgb_paths=rgb,
+                aux_paths=ImageFiles.of(aux) if aux.is_dir() else (),
+                boxes=boxes,
+                visible=visible,
+                start_frame=int(np.argmax(visible)),
+                layout=_LAYOUT,
+            )
+
+
+def _is_trusted(row: TrackedBox) -> bool:
+    """Say of a row whether it is drawn from: as often as its score says, the same each time it is asked."""
+    if row.state is TrackState.INIT:
+        return True
+    chance = np.random.default_rng((row.target_id, row.frame_index)).random()
+    return row.state is TrackState.TRACKED and chance < (row.score or 0.0)
+
+
+def _chosen_frames(rows: Sequence[TrackedBox]) -> set[int]:
+    given = {row.frame_index for row in rows if row.state is TrackState.INIT}
+    others = sorted({row.frame_index for row in rows} - given)
+    room = max(0, MOST_FRAMES - len(given))
+    if len(others) > room:
+        others = [others[place] for place in np.linspace(0, len(others) - 1, room).astype(int)]
+    return given | set(others)
+
+
+def _digest(folder: Path) -> str:
+    """Return a name for what the pictures are made of."""
+    files = (folder / name for name in (TABLE, KEYFRAMES, RECORD))
+    parts = [path.read_bytes() for path in files if path.is_file()]
+    return hashlib.sha256(b"".join(parts)).hexdigest()[:12]
+
+
+def _write_pictures(earlier: EarlierRun, chosen: set[int], folder: Path) -> None:
+    """Write the chosen frames, as the tracker sees them; the folder appears when it is whole."""
+    scratch = make_folder(folder.parent) / f"{part_path(folder).name}-{os.getpid()}"
+    with os_errors_translated(scratch):
+        shutil.rmtree(scratch, ignore_errors=True)
+        (scratch / "rgb").mkdir(parents=True)
+    request, _ = with_streams(earlier.request)
+    with open_inputs(request) as pairs:
+        for pair in pairs:
+            if pair.rgb.index in chosen:
+                _write_pair(pair, scratch)
+            if pair.rgb.index >= max(chosen):
+                break
+    with os_errors_translated(folder):
+        if folder.is_dir():  # another process of a parallel run was faster
+            shutil.rmtree(scratch)
+        else:
+            scratch.rename(folder)
+
+
+def _write_pair(pair: FramePair, folder: Path) -> None:
+    streams = {"rgb": pair.image[..., :3]}
+    if pair.aux_image is not None:
+        # Read again, depth that is coloured already has its channels turned round: here that is undone.
+        turned = pair.modality is Modality.DEPTH
+        streams["aux"] = pair.aux_image[..., ::-1] if turned else pair.aux_image
+    for name, image in streams.items():
+        make_folder(folder / name)
+        path = folder / name / f"{pair.rgb.index:08d}.png"
+        if not cv2.imwrite(str(path), np.ascontiguousarray(image[..., ::-1]), _FAST_PNG):
+            raise OutputError("the picture cannot be written", where=path)
