@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from dmtrack.config import BASE, TINY, ModelConfig
-from dmtrack.errors import ConfigError
+from dmtrack.errors import ConfigError, OutputError
 from dmtrack.network import openvino_network
 from dmtrack.network.backend import inference_network
 from dmtrack.network.head import HeadOutput
@@ -263,6 +263,18 @@ def test_a_folder_that_cannot_be_written_costs_time_alone(networks, tmp_path: Pa
     inputs = case(model.config, templates=1, batch=1)
     found = inputs.run(OpenVinoNetwork(TorchNetwork(model), tmp_path / "file" / "kept"))
     assert difference(found, inputs.run(inference_network(model))) < FLOAT32
+
+
+def test_a_full_disk_while_it_is_converted_is_said(
+    networks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def save(*_: object, **__: object) -> None:
+        raise RuntimeError("basic_ios::clear: iostream error")
+
+    monkeypatch.setattr(openvino_network.openvino_module(), "save_model", save)
+    model = networks("tiny").float()
+    with pytest.raises(OutputError, match="free some space for temporary files"):
+        OpenVinoNetwork(TorchNetwork(model), tmp_path / "kept").prepare(1)
 
 
 def test_a_program_that_gives_something_else_is_not_used(

@@ -29,7 +29,7 @@ from torch import Tensor
 
 from dmtrack.atomic import write_atomically
 from dmtrack.config import Precision
-from dmtrack.errors import ConfigError, OutputError
+from dmtrack.errors import ConfigError, OutputError, translated
 from dmtrack.network.head import HeadOutput
 from dmtrack.network.thread_count import ThreadCount
 from dmtrack.network.torch_network import StepMaps, TorchNetwork, noise_crops
@@ -49,6 +49,7 @@ _SAME: Final = {"fp32": 1e-3, "bf16": 0.25, "fp16": 0.1, "int8": 0.5}
 _BIG: Final = 64
 #: Larger programs are compiled anew: a disk full of those of large networks is not worth a second.
 _MOST_BYTES: Final = 64 << 20
+_ROOM: Final = "free some space for temporary files, or say --backend torch"
 _FILE, _BIN = "step.xml", "step.bin"
 
 _log = logging.getLogger(__name__)
@@ -181,7 +182,9 @@ class OpenVinoNetwork:
         # Read back also the first time: what was written gives other bits than what was converted.
         with tempfile.TemporaryDirectory(prefix="dmtrack-") as scratch:
             made = Path(scratch) / "network"
-            openvino_module().save_model(converted(self.exact, streams), made / _FILE, compress_to_fp16=False)
+            model = converted(self.exact, streams)
+            with translated(OutputError, "the network cannot be written here", where=scratch, hint=_ROOM):
+                openvino_module().save_model(model, made / _FILE, compress_to_fp16=False)
             _keep(made, kept)
             return openvino_core().read_model((made / _FILE).read_bytes(), (made / _BIN).read_bytes())
 
