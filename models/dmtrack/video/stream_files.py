@@ -184,8 +184,8 @@ def _automatic_sync(rgb: FrameSource, aux: FrameSource, options: PairingOptions)
 def _match_numbers(rgb: FrameSource, aux: FrameSource, folder_rate: Fraction) -> list[str]:
     """Take the times of pictures from the numbers in their names, where some are missing; say which.
 
-    Two folders whose numbers are all one apart count differently, and go by place; so do numbers that have
-    little in common.
+    Two folders whose numbers are all one apart count differently, and go by place, which is said; so do
+    numbers that have little in common.
     """
     folders = [one for one in (rgb, aux) if isinstance(one, FolderReader) and not one.has_clock]
     lists = [_numbers(folder.files) for folder in folders]
@@ -195,7 +195,11 @@ def _match_numbers(rgb: FrameSource, aux: FrameSource, folder_rate: Fraction) ->
         first, second = map(set, lists)
         shifts = {other - number for number, other in zip(*lists, strict=False)}
         is_shifted = len(lists[0]) == len(lists[1]) and shifts in ({1}, {-1})
-        if first == second or is_shifted or 2 * len(first & second) < min(len(first), len(second)):
+        if is_shifted:
+            return [
+                f"The pictures go together by place: {_counting(rgb, lists[0])}, {_counting(aux, lists[1])}."
+            ]
+        if first == second or 2 * len(first & second) < min(len(first), len(second)):
             return []
         missing = [_missing(rgb, first - second), _missing(aux, second - first)]
         origin, rate = min(first | second), rgb.info.frame_rate or folder_rate
@@ -218,6 +222,10 @@ def _match_numbers(rgb: FrameSource, aux: FrameSource, folder_rate: Fraction) ->
 
 def _missing(source: FrameSource, numbers: Collection[int]) -> str:
     return f"only in {source.info.path.name} {_listed(sorted(numbers))}" if numbers else ""
+
+
+def _counting(source: FrameSource, numbers: Sequence[int]) -> str:
+    return f"{source.info.path.name} counts from {numbers[0]}"
 
 
 def _numbers(files: Sequence[Path]) -> list[int]:
