@@ -66,11 +66,12 @@ class RunStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """Versions of everything that can change a result; `torch` is None when it is not loaded."""
+    """Versions of everything that can change a result; `torch` and `openvino` are None when not loaded."""
 
     dmtrack: str
     python: str
     torch: str | None
+    openvino: str | None
     av: str
     opencv: str
     numpy: str
@@ -79,11 +80,12 @@ class Versions:
     @classmethod
     def collect(cls) -> Versions:
         """Ask the running interpreter. Imports nothing heavy."""
-        torch = sys.modules.get("torch")
+        torch, openvino = (sys.modules.get(name) for name in ("torch", "openvino"))
         return cls(
             dmtrack=installed_version(),
             python=platform.python_version(),
             torch=None if torch is None else str(torch.__version__),
+            openvino=None if openvino is None else str(openvino.__version__),
             av=av.__version__,
             opencv=cv2.__version__,
             numpy=np.__version__,
