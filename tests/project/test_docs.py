@@ -20,6 +20,7 @@ import dmtrack
 from dmtrack.boxes.reading import read_rows
 from dmtrack.datasets.ground_truth import read_boxes
 from dmtrack.evaluation.overlap import iou_per_frame
+from dmtrack.output.record import read_run_json
 from dmtrack_cli.app import COMMANDS, load_command, main
 from dmtrack_cli.arguments import prepare_arguments
 
@@ -143,6 +144,8 @@ def test_the_main_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first command, word for word, on a fresh machine's empty folder."""
     (tmp_path / "sample_data").symlink_to(ROOT / "sample_data")
     monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("DMTRACK_BACKEND")
+    monkeypatch.setenv("DMTRACK_DATA_DIR", str(tmp_path / "data"))
     (line,) = (command for command in marked("main job").commands if command.startswith("dmtrack"))
     with pytest.raises(SystemExit) as leaving:
         main(shlex.split(line)[1:])
@@ -151,6 +154,7 @@ def test_the_main_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert f"dmtrack-results/{folder.name}" in README
     assert sorted(path.name for path in folder.iterdir()) == sorted(RESULTS)
     assert all(name in README for name in RESULTS)
+    assert read_run_json(folder / "run.json")["backend"] == "openvino"
     rows = read_rows(folder / "boxes.csv")
     truth = read_boxes(ROOT / "sample_data" / folder.name / "groundtruth.txt").boxes
     assert [row.frame_index for row in rows] == list(range(len(truth)))
