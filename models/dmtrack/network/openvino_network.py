@@ -178,7 +178,7 @@ class OpenVinoNetwork:
             with contextlib.suppress(RuntimeError):  # damaged: it is made anew
                 return openvino_core().read_model(kept / _FILE)
             shutil.rmtree(kept, ignore_errors=True)
-        _log.warning("the network is made ready for this processor, once, which takes some seconds")
+        _log.warning("first run with these weights: preparing the network, some seconds")
         # Read back also the first time: what was written gives other bits than what was converted.
         with tempfile.TemporaryDirectory(prefix="dmtrack-") as scratch:
             made = Path(scratch) / "network"
