@@ -25,7 +25,7 @@ from dmtrack_cli.console import (
     report_stopped,
     set_up_logging,
 )
-from dmtrack_cli.interrupt import StopAtOnce
+from dmtrack_cli.interrupt import StopAtOnce, outlive_the_terminal
 from dmtrack_cli.standard_streams import keep_streams, lost_output
 
 
@@ -136,6 +136,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     keep_streams()
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # what is wrong with a picture is said by us
     code = _run(sys.argv[1:] if arguments is None else arguments)
+    if arguments is None:
+        outlive_the_terminal()
     lost = lost_output()
     sys.exit(report_error(lost) if lost is not None and code == 0 else code)
 

@@ -13,6 +13,12 @@ _HANG_UP: Final = getattr(signal, "SIGHUP", None)  # Windows has none
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, *([] if _HANG_UP is None else [_HANG_UP]))
 
 
+def outlive_the_terminal() -> None:
+    """Let a terminal that is closed change nothing any more: all is done, and the exit code says how."""
+    if _HANG_UP is not None:
+        signal.signal(_HANG_UP, signal.SIG_IGN)
+
+
 class _SignalGuard(ABC):
     """While entered, SIGINT, SIGTERM and SIGHUP go to `_on_signal`; then the handlers are as they were.
 

@@ -346,3 +346,15 @@ def test_a_process_that_is_forked_ends_as_if_nobody_had_looked_out() -> None:
         [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
     )
     assert (done.stdout, done.stderr) == ("-15\n", "")
+
+
+def test_a_terminal_that_is_closed_when_all_is_done_changes_nothing() -> None:
+    script = (
+        "import atexit, os, signal\n"
+        "atexit.register(lambda: os.kill(os.getpid(), signal.SIGHUP))\n"
+        "from dmtrack_cli.app import main\n"
+        "main()\n"
+    )
+    words = [sys.executable, "-c", script, "--version"]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stdout[:8]) == (0, "dmtrack ")
