@@ -182,19 +182,17 @@ class PartFile:
             durable: Only once its bytes are on the disk.
 
         Raises:
-            OutputError: It cannot be renamed; the temporary file stays.
+            OutputError: It cannot be renamed; the temporary file stays, for `discard` or `let_go`.
         """
         if self._handle is None:
             return
-        try:
-            with os_errors_translated(self.final):
-                if durable:
-                    os.fsync(self._handle)
-                if not _CAN_LOCK:
-                    self._let_go()  # Windows renames no open file
-                self.path.replace(self.final)
-        finally:
-            self._let_go()
+        with os_errors_translated(self.final):
+            if durable:
+                os.fsync(self._handle)
+            if not _CAN_LOCK:
+                self.let_go()  # Windows renames no open file
+            self.path.replace(self.final)
+        self.let_go()
 
     def discard(self) -> None:
         """Leave nothing of it; after `publish` this does nothing."""
@@ -202,9 +200,10 @@ class PartFile:
             return
         with os_errors_translated(self.final):
             self.path.unlink(missing_ok=True)
-        self._let_go()
+        self.let_go()
 
-    def _let_go(self) -> None:
+    def let_go(self) -> None:
+        """Leave the temporary file to whoever comes next."""
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
@@ -436,4 +435,7 @@ class LineFile:
         if self._failed and self._whole_bytes == 0:
             self._part.discard()
         else:
-            self._part.publish()
+            try:
+                self._part.publish()
+            finally:
+                self._part.let_go()

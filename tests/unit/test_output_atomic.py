@@ -197,3 +197,25 @@ def test_write_atomically_keeps_the_old_file_on_failure(
         write_atomically(path, b"x" * 100)
     assert path.read_bytes() == b"old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("step", ["fsync", "replace"])
+@pytest.mark.parametrize(
+    "error", [KeyboardInterrupt(), OSError(errno.ENOSPC, "full")], ids=["stop", "full disk"]
+)
+def test_what_happens_while_a_file_gets_its_name_leaves_nothing_of_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, error: BaseException
+) -> None:
+    def fails(*_: object) -> None:
+        raise error
+
+    path = tmp_path / "run.json"
+    write_atomically(path, b"old")
+    with monkeypatch.context() as patch:
+        patch.setattr(*((os, "fsync") if step == "fsync" else (Path, "replace")), fails)
+        with pytest.raises((OutputError, KeyboardInterrupt)):
+            write_atomically(path, b"new")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+    write_atomically(path, b"again")
+    assert path.read_bytes() == b"again"
