@@ -91,7 +91,7 @@ def test_pictures_are_what_the_tracker_saw(
     videos: tuple[Path, Path], weights: Path, modality: Modality
 ) -> None:
     folder = tracked(videos, weights, modality, end=12)
-    config = SequenceConfig(32, 64, 2, modality, least_frames=2)
+    config = SequenceConfig(32, 64, 2, modality)
     source = SequenceSource.open(folder, config, pictures=Path("pictures"))
     (entry,) = source.sequences
     sampler = source(0)

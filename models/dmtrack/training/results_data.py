@@ -33,7 +33,7 @@ from dmtrack.video.frame import FramePair, Modality
 
 MOST_FRAMES: Final = 600
 """So many frames of a recording are written, evenly over it; the given ones are always among them."""
-_LAYOUT: Final = "results"
+RESULTS_LAYOUT: Final = "results"
 _FAST_PNG: Final = (cv2.IMWRITE_PNG_COMPRESSION, 1)
 
 Floats = npt.NDArray[np.float64]
@@ -99,7 +99,7 @@ def _sequences_of(folder: Path, pictures: Path) -> Iterator[AnnotatedSequence]:
                 boxes=boxes,
                 visible=visible,
                 start_frame=int(np.argmax(visible)),
-                layout=_LAYOUT,
+                layout=RESULTS_LAYOUT,
             )
 
 

@@ -32,7 +32,7 @@ from dmtrack.geometry.box import Box
 from dmtrack.geometry.crop import Crop
 from dmtrack.synthetic.sample import SampleShape, TrainingSample, flipped
 from dmtrack.training.data import NAMED
-from dmtrack.training.results_data import results_in, sequences_of_results
+from dmtrack.training.results_data import RESULTS_LAYOUT, results_in, sequences_of_results
 from dmtrack.training.train_config import BadData
 from dmtrack.video.encoding import encode
 from dmtrack.video.frame import Modality
@@ -57,8 +57,8 @@ class SequenceConfig(SampleShape):
     """How samples are drawn from sequences. The defaults are the published ones (specification 4).
 
     Attributes:
-        least_frames: A sequence with fewer frames is not used. Nor is one with 2 (T + 1) visible frames
-            or fewer.
+        least_frames: A sequence with fewer frames is not used, unless it is one of results. Nor is one with
+            2 (T + 1) visible frames or fewer.
         window: See `choose_causal`.
         window_growth: See `choose_causal`.
         grey_share: Share of samples whose colour stream is turned grey (it really is, see `greyed`).
@@ -190,7 +190,7 @@ def _unsuitable(sequence: Sequence, visible: int, config: SequenceConfig) -> str
     needed = [sequence.rgb_paths] if config.modality is None else [sequence.rgb_paths, sequence.aux_paths]
     if any(is_recording(paths) for paths in needed):
         return "frames are drawn at random, which needs pictures, not a video or an event archive"
-    if len(sequence) < config.least_frames:
+    if len(sequence) < config.least_frames and sequence.layout != RESULTS_LAYOUT:  # chosen from more
         return f"it has {counted(len(sequence), 'frame')}"
     if visible <= 2 * (config.templates + 1):
         return f"the target is visible in {counted(visible, 'frame')}"
