@@ -85,7 +85,7 @@ def clip_rows(clip: Clip, others: Sequence[Clip], asked: argparse.Namespace) -> 
         results = corrected_first_half(clip, half, asked.every, Path(name) / "results")
         weights, minutes = learned(results, Path(name) / "run", asked.steps, asked.batch_size)
         parts = [(clip, half, "second half"), *((one, one.start_frame, "another target") for one in others)]
-        rows = []
+        rows: list[tuple[object, ...]] = []
         for target, first, what in parts:
             before, after = mean_iou(target, first, "tiny"), mean_iou(target, first, weights)
             rows.append((clip.name, what, target.name, f"{before:.4f}", f"{after:.4f}", f"{minutes:.1f}"))

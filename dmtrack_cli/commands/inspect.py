@@ -101,7 +101,7 @@ def _plan(folder: Path, modality: Modality | None) -> Plan | None:
         plan = plan_batch(folder, folder / ROOT, modality)
     except InputError:
         return None
-    names = {entry.id for entry in (*plan.items, *plan.problems)}
+    names = {planned.item.id for planned in plan.items} | {problem.id for problem in plan.problems}
     return plan if names - {folder.absolute().name} else None
 
 

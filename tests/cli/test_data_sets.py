@@ -19,6 +19,7 @@ from dmtrack.batch.discovery import find_items
 from dmtrack.batch.item import BatchItem
 from dmtrack.boxes.reading import read_rows
 from dmtrack.datasets.layouts import recognise
+from dmtrack.geometry.box import Box
 from dmtrack.output.record import read_run_json
 from dmtrack.video.frame import Modality
 
@@ -228,7 +229,9 @@ def test_found_by_batch(tmp_path: Path, data_set: DataSet) -> None:
     assert isinstance(item, BatchItem), item
     assert item.id == data_set.name
     assert (item.rgb, item.aux) == (*(folder / name for name in sources(data_set)), None)[:2]
-    assert item.boxes[0].xywh == BOX
+    box = item.boxes[0]
+    assert isinstance(box, Box)
+    assert box.xywh == BOX
     assert (0 if item.start is None else item.start.index) == data_set.start
     assert item.modality == data_set.modality
 

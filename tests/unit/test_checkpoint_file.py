@@ -216,7 +216,7 @@ def test_headers_that_do_not_suit_are_refused(
         load_weights(path)
 
 
-HOSTILE = (-1, 0, 1e-300, 10**6, 2**31, 10**400, 1e308, math.nan, "x", None, [], True)
+HOSTILE: tuple[object, ...] = (-1, 0, 1e-300, 10**6, 2**31, 10**400, 1e308, math.nan, "x", None, [], True)
 """What an entry of a header may be instead of what it should be."""
 
 

@@ -212,7 +212,7 @@ def test_what_happens_while_a_file_gets_its_name_leaves_nothing_of_it(
     path = tmp_path / "run.json"
     write_atomically(path, b"old")
     with monkeypatch.context() as patch:
-        patch.setattr(*((os, "fsync") if step == "fsync" else (Path, "replace")), fails)
+        patch.setattr("os.fsync" if step == "fsync" else "pathlib.Path.replace", fails)
         with pytest.raises((OutputError, KeyboardInterrupt)):
             write_atomically(path, b"new")
     assert path.read_bytes() == b"old"

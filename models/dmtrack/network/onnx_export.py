@@ -215,7 +215,7 @@ def _step(network: TorchNetwork) -> _Part:
 
 def _template(network: TorchNetwork) -> _Part:
     inputs = {"crops": noise_crops(network.config.template_size, network.streams, 2)}
-    shapes: tuple[Any, ...] = ({0: _ANY}, ())
+    shapes: tuple[Any, ...] = ({0: _ANY},)
     if network.config.template_prompt:
         inputs["boxes"], shapes = torch.full((2, 4), 0.5), ({0: _ANY}, ({0: _ANY},))
     outputs = ("tokens",)
