@@ -51,6 +51,7 @@ class StrongConfig:
         rare_prefix: Sequences named so have loose boxes and are drawn less.
         rare_weight: How often, as a share of the others.
         recent_gap: Mean number of pictures between the last template and the search crop.
+        start_share: Share of samples with the first template alone, as in a tracker that just began.
         habit_share: Share of samples whose boxes are not the annotated ones, see `AnnotationHabit`.
         template_jitter: See `template_spread`.
         wide_share: Share of search crops whose middle is anywhere within 1.5 sizes of the target.
@@ -80,10 +81,11 @@ class StrongConfig:
     rare_prefix: str = "dd_"
     rare_weight: float = 0.3
     recent_gap: float = 2.0
+    start_share: float = 0.25
     habit_share: float = 0.15
     template_jitter: float = 0.05
     wide_share: float = 0.35
-    far_share: float = 0.08
+    far_share: float = 0.15
     scale_jitter: float = 0.2
     stretch: float = 0.07
     shrink_share: float = 0.25
@@ -261,7 +263,7 @@ class StrongSampler:
         recent = []
         for _ in range(self._config.templates - 1):
             gap = 1 + int(rng.geometric(1 / self._config.recent_gap)) - 1
-            recent.append(max(place - gap, first) if rng.random() < 0.85 else first)
+            recent.append(first if rng.random() < self._config.start_share else max(place - gap, first))
         return [int(visible[k]) for k in (first, *sorted(recent), place)]
 
     def _image(self, entry: UsableSequence, frame: int) -> Image8:
