@@ -30,6 +30,13 @@ _ROOT = Path(__file__).parents[1]
 os.environ["PYTHONPATH"] = os.pathsep.join((str(_ROOT), str(_ROOT / "models")))
 
 
+@pytest.fixture
+def usual_backend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Compute as a person's first run does, with nothing converted yet."""
+    monkeypatch.delenv("DMTRACK_BACKEND")
+    monkeypatch.setenv("DMTRACK_DATA_DIR", str(tmp_path / "data"))
+
+
 def _loaded(path: Path) -> ModuleType:
     """Return a program as a module."""
     spec = importlib.util.spec_from_file_location(path.stem, path)

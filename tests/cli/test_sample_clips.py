@@ -32,6 +32,7 @@ LEAST_MEAN_IOU = 0.6
     ],
 )
 @pytest.mark.slow
+@pytest.mark.usefixtures("usual_backend")
 def test_the_box_stays_on_the_target(run_cli: Callable[..., Any], clip: str, aux: str, modality: str) -> None:
     folder = SAMPLES / clip
     outcome = run_cli("track", folder / "rgb.mp4", folder / aux, "--threads", os.cpu_count() or 1)

@@ -11,7 +11,7 @@ from dmtrack.datasets.sequence import Sequence
 from dmtrack.evaluation.clips import one_pass
 from dmtrack.run.pipeline import load_tracker
 
-pytestmark = [pytest.mark.data, pytest.mark.slow]
+pytestmark = [pytest.mark.data, pytest.mark.slow, pytest.mark.usefixtures("usual_backend")]
 
 
 def test_mean_iou_over_real_recordings(val_sequences: Mapping[str, Sequence]) -> None:

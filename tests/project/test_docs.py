@@ -140,12 +140,11 @@ def test_every_page_is_found() -> None:
     assert named - elsewhere == {page.name for page in (ROOT / "docs").glob("*.md")}
 
 
+@pytest.mark.usefixtures("usual_backend")
 def test_the_main_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first command, word for word, on a fresh machine's empty folder."""
     (tmp_path / "sample_data").symlink_to(ROOT / "sample_data")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("DMTRACK_BACKEND")
-    monkeypatch.setenv("DMTRACK_DATA_DIR", str(tmp_path / "data"))
     (line,) = (command for command in marked("main job").commands if command.startswith("dmtrack"))
     with pytest.raises(SystemExit) as leaving:
         main(shlex.split(line)[1:])
