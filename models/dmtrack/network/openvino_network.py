@@ -55,7 +55,7 @@ _FILE, _BIN = "step.xml", "step.bin"
 _log = logging.getLogger(__name__)
 
 
-class _Shape(NamedTuple):
+class _ProgramShape(NamedTuple):
     """What a program is compiled for; None is any number."""
 
     streams: int
@@ -87,7 +87,7 @@ class OpenVinoNetwork:
         self._folder, self._precision = folder, precision
         self._threads = ThreadCount(torch.get_num_threads())
         self._lock = threading.Lock()
-        self._requests: dict[tuple[_Shape, int], Any] = {}
+        self._requests: dict[tuple[_ProgramShape, int], Any] = {}
 
     def prepare(self, streams: int) -> None:
         """Convert the network for so many streams unless that was done, which takes some seconds."""
@@ -108,7 +108,7 @@ class OpenVinoNetwork:
         streams, targets, tokens = memory.shape[:3]
         if streams > self.streams:
             raise ValueError("two streams need a network with adapters")
-        shape = _Shape(streams, 1, tokens) if targets == 1 else _Shape(streams, None, None)
+        shape = _ProgramShape(streams, 1, tokens) if targets == 1 else _ProgramShape(streams, None, None)
         with self._lock:  # a request runs one step at a time
             key = shape, self._threads.count
             if key not in self._requests:
@@ -122,7 +122,7 @@ class OpenVinoNetwork:
             self._threads.note(time.perf_counter() - began, _pushes() - before)
             return found
 
-    def _program(self, shape: _Shape, memory: Tensor, crops: Tensor) -> Any:  # noqa: ANN401 (without types)
+    def _program(self, shape: _ProgramShape, memory: Tensor, crops: Tensor) -> Any:  # noqa: ANN401 (without types)
         """Return the program for a shape, compiled and compared now if this process has not yet done so."""
         key = (self._folder, self._precision, self._threads.count, shape)
         if key not in _programs:
@@ -138,7 +138,7 @@ class OpenVinoNetwork:
             _programs.popitem(last=False)
         return _programs[key]
 
-    def _compiled(self, shape: _Shape) -> Any:  # noqa: ANN401
+    def _compiled(self, shape: _ProgramShape) -> Any:  # noqa: ANN401
         settings = {
             "INFERENCE_PRECISION_HINT": _HINTS[self._precision],
             "PERFORMANCE_HINT": "LATENCY",
@@ -157,7 +157,7 @@ class OpenVinoNetwork:
                 write_atomically(path, hashlib.sha256(written).digest() + written)
         return program
 
-    def _reshaped(self, shape: _Shape) -> Any:  # noqa: ANN401
+    def _reshaped(self, shape: _ProgramShape) -> Any:  # noqa: ANN401
         model = self._model(shape.streams)
         if shape.targets is not None:
             memory, crops = model.inputs

@@ -47,7 +47,7 @@ class OutOfDateError(ConfigError):
 
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class RetrackingProgress:
     """What the thread in the background does.
 
     Attributes:
@@ -82,7 +82,7 @@ class ReviewState:
     keyframes: Keyframes
     can_undo: bool
     doubts: Sequence[Doubt]
-    progress: Progress
+    progress: RetrackingProgress
     rows_version: int
     fresh: Sequence[TrackedBox]
     fresh_count: int
@@ -106,7 +106,7 @@ class Review:
         self._written = "" if earlier.covered is not None else keyframes_text(settled(earlier.tracked))
         self._revision, self._rows_version = 1, 1
         self._fresh: list[TrackedBox] = []
-        self._progress = Progress()
+        self._progress = RetrackingProgress()
         self._failed_at = 0
         self._is_closing = False
         self._loaded: LoadedTracker | None = None
@@ -280,17 +280,17 @@ class Review:
                 if self._is_closing:
                     return
                 keyframes, revision = self._keyframes, self._revision
-                self._progress = Progress("loading")
-            progress = Progress()
+                self._progress = RetrackingProgress("loading")
+            progress = RetrackingProgress()
             try:
                 self._retrack(keyframes, revision)
             except KeyboardInterrupt:  # the keyframes are others by now, or the person leaves
                 pass
             except DmtrackError as error:
-                progress = Progress("failed", error=str(error))
+                progress = RetrackingProgress("failed", error=str(error))
             except Exception as error:  # noqa: BLE001 - the thread goes on, and the page says it
                 _log.warning("tracking failed", exc_info=True)
-                progress = Progress("failed", error=f"{type(error).__name__}: {error}")
+                progress = RetrackingProgress("failed", error=f"{type(error).__name__}: {error}")
             with self._changed:
                 self._progress = progress
                 if progress.phase == "failed":
@@ -315,11 +315,11 @@ class Review:
         with prepared_run(earlier.request, earlier=earlier, loaded=self._loaded) as run:
             self._loaded = run.loaded
             with self._changed:
-                self._progress = Progress("tracking", 0, run.expected_frames)
+                self._progress = RetrackingProgress("tracking", 0, run.expected_frames)
             rows = run.retrack(on_tracked, is_over)
             with self._changed:
                 self._take_rows(replace(earlier, tracked=keyframes, rows=rows or Rows(), covered=None))
-                self._progress = Progress("writing", 0, self._frame_count)
+                self._progress = RetrackingProgress("writing", 0, self._frame_count)
             run.execute(is_over=is_written)
         written = EarlierRun.read(self.folder)
         with self._changed:
