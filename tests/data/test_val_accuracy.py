@@ -15,9 +15,9 @@ pytestmark = [pytest.mark.data, pytest.mark.slow, pytest.mark.usefixtures("usual
 
 
 def test_mean_iou_over_real_recordings(val_sequences: Mapping[str, Sequence]) -> None:
-    """Every annotated target with every stream that its recording has, for at most 150 frames."""
+    """Every annotated target with every stream that its recording has, for at most 100 frames."""
     ious = {
-        name: one_pass(lambda modality: load_tracker("tiny", modality), sequence, max_frames=150).mean_iou
+        name: one_pass(lambda modality: load_tracker("tiny", modality), sequence, max_frames=100).mean_iou
         for name, sequence in val_sequences.items()
     }
     table = ", ".join(f"{name} {iou:.2f}" for name, iou in ious.items())

@@ -55,7 +55,11 @@ def test_boxes_are_held_so_that_frames_cost_the_same(gpu_step: ModuleType) -> No
 
 
 @pytest.mark.slow
-def test_it_prints_a_line_for_every_choice(gpu_step: ModuleType, capsys: pytest.CaptureFixture[str]) -> None:
+def test_it_prints_a_line_for_every_choice(
+    gpu_step: ModuleType, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gpu_step, "ROUNDS", 1)
+    monkeypatch.setattr(gpu_step, "WARM_UP", 1)
     words = "--device cpu --presets tiny --targets 1,2 --precisions fp32,bf16 --steps 1 --matrix 64"
     gpu_step.main(words.split())
     lines = [line.split() for line in capsys.readouterr().out.splitlines()]
