@@ -87,10 +87,10 @@ def choose_precision(asked: PrecisionChoice, device: torch.device, backend: Back
     """
     if asked == "auto":
         if device.type == "cuda":
-            return "bf16" if _has_bf16(device) else "fp16"
+            return "bf16" if _cuda_has_bf16() else "fp16"
         return "bf16" if device.type == "cpu" and cpu_multiplies_bf16() else "fp32"
     chosen("precision", asked, PrecisionChoice)
-    if asked == "bf16" and device.type == "cuda" and not _has_bf16(device):
+    if asked == "bf16" and device.type == "cuda" and not _cuda_has_bf16():
         raise ConfigError(f"{device} does not compute in bf16", hint="--precision fp16 or fp32")
     if asked == "int8" and backend != "openvino":
         raise ConfigError(
@@ -99,7 +99,7 @@ def choose_precision(asked: PrecisionChoice, device: torch.device, backend: Back
     return asked
 
 
-def _has_bf16(device: torch.device) -> bool:
+def _cuda_has_bf16() -> bool:
     return bool(torch.cuda.is_bf16_supported(including_emulation=False))
 
 

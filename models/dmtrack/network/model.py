@@ -19,10 +19,14 @@ from dmtrack.network.lite_stem import LiteStem
 
 def normalize(crops: Tensor) -> Tensor:
     """Turn uint8 crops `(..., H, W, 3 S)` of S streams into float32 images `(..., 3 S, H, W)`."""
-    streams = crops.shape[-1] // 3
-    mean = torch.tensor(MEAN * streams, device=crops.device)
-    std = torch.tensor(STD * streams, device=crops.device)
-    return ((crops.float() / 255.0 - mean) / std).movedim(-1, -3)
+    mean, std = (torch.tensor(values, device=crops.device) for values in (MEAN, STD))
+    return normalized(crops, mean, std)
+
+
+def normalized(crops: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """Do the same with `(3,)` numbers that are there already, in their type."""
+    values = (crops.to(mean.dtype) / 255).view(*crops.shape[:-1], -1, 3)
+    return ((values - mean) / std).flatten(-2).movedim(-1, -3)
 
 
 class Foundation(nn.Module):

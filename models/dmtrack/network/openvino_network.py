@@ -88,6 +88,7 @@ class OpenVinoNetwork:
         self._threads = ThreadCount(torch.get_num_threads())
         self._lock = threading.Lock()
         self._requests: dict[tuple[_ProgramShape, int], Any] = {}
+        self._unkept: dict[int, tuple[bytes, bytes]] = {}
 
     def prepare(self, streams: int) -> None:
         """Convert the network for so many streams unless that was done, which takes some seconds."""
@@ -173,6 +174,8 @@ class OpenVinoNetwork:
         return self._folder / f"streams-{streams}"
 
     def _model(self, streams: int) -> Any:  # noqa: ANN401
+        if streams in self._unkept:
+            return openvino_core().read_model(*self._unkept[streams])
         kept = self._kept(streams)
         if kept.is_dir():
             with contextlib.suppress(RuntimeError):  # damaged: it is made anew
@@ -186,7 +189,10 @@ class OpenVinoNetwork:
             with translated(OutputError, "the network cannot be written here", where=scratch, hint=_ROOM):
                 openvino_module().save_model(model, made / _FILE, compress_to_fp16=False)
             _keep(made, kept)
-            return openvino_core().read_model((made / _FILE).read_bytes(), (made / _BIN).read_bytes())
+            files = (made / _FILE).read_bytes(), (made / _BIN).read_bytes()
+            if not kept.is_dir():  # the next shape of this run must not wait for it again
+                self._unkept[streams] = files
+            return openvino_core().read_model(*files)
 
 
 def _maps(request: Any, memory: Tensor, crops: Tensor) -> HeadOutput:  # noqa: ANN401

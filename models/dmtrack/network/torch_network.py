@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from dmtrack.config import Precision
 from dmtrack.network.backbone import MEAN, STD
 from dmtrack.network.head import HeadOutput
-from dmtrack.network.model import DMTrack
+from dmtrack.network.model import DMTrack, normalized
 
 DTYPES: Final = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -74,10 +74,7 @@ class TorchNetwork(nn.Module):
         return torch.autocast(self.device.type, self._blocks, cache_enabled=False)
 
     def _images(self, crops: Tensor) -> Tensor:
-        """Turn `(B, H, W, 3 S)` into normalised images `(B, 3 S, H, W)`."""
-        values = (crops.to(self.mean.dtype) / 255).view(*crops.shape[:-1], -1, 3)
-        images: Tensor = ((values - self.mean) / self.std).flatten(-2).movedim(-1, -3)
-        return images
+        return normalized(crops, self.mean, self.std)
 
 
 class StepMaps(nn.Module):
