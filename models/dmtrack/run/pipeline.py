@@ -10,14 +10,14 @@ from pathlib import Path
 
 import torch
 
-from dmtrack.boxes.detections import DetectionOptions, read_detections
+from dmtrack.boxes.detections import DetectionOptions
 from dmtrack.config import Backend, Precision, TrackerConfig
 from dmtrack.errors import BoxError, ConfigError
 from dmtrack.network.backend import choose_backend, choose_device, choose_precision, network_for
 from dmtrack.network.weights.store import ResolvedWeights, resolve_weights
 from dmtrack.run.corrections import Retracking
 from dmtrack.run.request import Drawn, NetworkOptions, RecoveryOptions, TrackRequest
-from dmtrack.run.session import open_inputs, opener, require_one_way, with_streams
+from dmtrack.run.session import open_inputs, opener, seen_by_detector, with_streams
 from dmtrack.tracking.arrivals import Arrivals
 from dmtrack.tracking.cropping import cropper_for
 from dmtrack.tracking.result import FrameResult, TrackedBox
@@ -148,14 +148,11 @@ def track(
     )
     if not targets and request.detections.file is None:
         raise BoxError("there is no box to follow", hint="give boxes=[(x, y, w, h)]")
-    require_one_way(request, corrections)
     request, _ = with_streams(request)
     pairs = open_inputs(request)
     try:
-        arrivals = None
-        if request.detections.file is not None:
-            seen = read_detections(request.detections, pairs.rgb_info)
-            arrivals = Arrivals(seen, [start.target_id for start in targets])
+        seen = seen_by_detector(request, targets, corrections, pairs.rgb_info)
+        arrivals = None if seen is None else Arrivals(seen, [start.target_id for start in targets])
         tracker = load(request.network, pairs.modality, recovery).tracker
     except BaseException:
         pairs.close()

@@ -36,7 +36,7 @@ from dmtrack.run.retracking import OpenAt, Rows
 from dmtrack.run.start_boxes import BoxSources, Draw, DrawingScene, StartBoxes, startable
 from dmtrack.tracking.arrivals import SEEN_IN, Arrivals, Detections
 from dmtrack.tracking.result import FrameResult, TrackState
-from dmtrack.tracking.start import Keyframe
+from dmtrack.tracking.start import Keyframe, TargetStart
 from dmtrack.tracking.watch import LostWatch
 from dmtrack.video.ahead import ReadAhead
 from dmtrack.video.frame import FramePair, VideoInfo
@@ -355,7 +355,9 @@ def prepared_run(
             pairs = stack.enter_context(open_inputs(named))
             first, rest = first_pair(pairs)
         start = startable(start, pairs.rgb_info, named.end, pairs.measured_rgb)
-        seen = _seen(request, start, pairs) if earlier is None else None
+        seen = None
+        if earlier is None:
+            seen = seen_by_detector(request, start.targets, start.corrections, pairs.rgb_info)
         if recording is not None and request.modality is None and pairs.modality is not None:
             pairs.modality_reason = recording.layout_reason
         loaded = load()
@@ -382,8 +384,16 @@ def prepared_run(
         )
 
 
-def _seen(request: TrackRequest, start: StartBoxes, pairs: PairedSource) -> Detections | None:
+def seen_by_detector(
+    request: TrackRequest, targets: Sequence[TargetStart], corrections: Sequence[Keyframe], info: VideoInfo
+) -> Detections | None:
     """Return what a detector saw that may become a target; None without a detector.
+
+    Args:
+        request: Names the file, if there is one.
+        targets: First boxes that are given.
+        corrections: What else is given; not together with a detector.
+        info: The RGB stream.
 
     Raises:
         InputError: The file cannot be read, or nothing in it can be a target and no box is given.
@@ -392,25 +402,16 @@ def _seen(request: TrackRequest, start: StartBoxes, pairs: PairedSource) -> Dete
     request.detections.require_file()
     if request.detections.file is None:
         return None
-    require_one_way(request, start.corrections)
-    seen = read_detections(request.detections, pairs.rgb_info)
-    if not seen and not start.targets:
-        raise BoxError(f"no object is seen in {SEEN_IN} frames or more", where=request.detections.file)
-    return seen
-
-
-def require_one_way(request: TrackRequest, corrections: Sequence[Keyframe]) -> None:
-    """Refuse corrections together with detections.
-
-    Raises:
-        ConfigError: Both are given.
-    """
-    if corrections and request.detections.file is not None:
+    if corrections:
         raise ConfigError(
             f"target {corrections[0].target_id} has a second box; detections start targets from first boxes",
             where="--detections",
             hint="correct the result with --continue",
         )
+    seen = read_detections(request.detections, info)
+    if not seen and not targets:
+        raise BoxError(f"no object is seen in {SEEN_IN} frames or more", where=request.detections.file)
+    return seen
 
 
 def expected_frames(info: VideoInfo, first: FramePair, end: Position | None) -> int | None:

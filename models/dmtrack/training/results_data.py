@@ -48,10 +48,13 @@ def results_in(folder: Path) -> list[Path]:
 
 def modality_of_results(folder: Path) -> Modality | None:
     """Return what the second stream of the first results in a folder measures; None where there is none."""
-    for results in results_in(folder):
-        said = (EarlierRun.read(results).record.get("configuration") or {}).get("modality")
-        return None if said is None else Modality(said)
-    return None
+    results = results_in(folder)
+    return _modality(EarlierRun.read(results[0])) if results else None
+
+
+def _modality(run: EarlierRun) -> Modality | None:
+    said = (run.record.get("configuration") or {}).get("modality")
+    return None if said is None else Modality(said)
 
 
 def sequences_of_results(folder: Path, pictures: Path) -> list[AnnotatedSequence]:
@@ -82,7 +85,7 @@ def _sequences_of(folder: Path, pictures: Path) -> Iterator[AnnotatedSequence]:
         _write_pictures(earlier, chosen, where)
     rgb, aux = ImageFiles.of(where / "rgb"), where / "aux"
     places = {int(Path(name).stem): place for place, name in enumerate(rgb.names)}
-    modality = modality_of_results(folder) if aux.is_dir() else None
+    modality = _modality(earlier) if aux.is_dir() else None
     for target_id in sorted({row.target_id for row in rows}):
         own = [row for row in rows if row.target_id == target_id and row.frame_index in places]
         boxes: Floats = np.full((len(rgb), 4), np.nan)
