@@ -9,9 +9,9 @@ from typing import Annotated
 import typer
 
 from dmtrack.atomic import inputs_kept
-from dmtrack.batch.plan import WHOLE, Plan, Shard, plan_batch
+from dmtrack.batch.plan import WHOLE, Shard, plan_batch
 from dmtrack.batch.run import Existing
-from dmtrack.batch.start_list import with_drawn_starts, with_given_starts, write_list
+from dmtrack.batch.start_list import StartList, with_starts
 from dmtrack.batch.track_item import TrackItem
 from dmtrack.batch.workers import EngineChoice, WorkerOptions
 from dmtrack.boxes.detections import DetectionOptions
@@ -28,6 +28,8 @@ from dmtrack.run.request import (
     TrackRequest,
     parse_box,
 )
+from dmtrack.run.start_boxes import DrawingScene
+from dmtrack.tracking.start import TargetStart
 from dmtrack.video.aux_encoder import EncodingOptions
 from dmtrack.video.frame import Modality
 from dmtrack.video.streams import PairingOptions
@@ -128,9 +130,8 @@ def batch(
         codecs.gpu()  # a cluster's machines have GPUs of their own
     plan = plan_batch(source, output, modality, shard, detections)
     if box is not None or list_file is not None:
-        plan = _with_starts(
-            plan, source, output, usual, list_file, is_drawn=box is not None, overwrite=overwrite
-        )
+        kept = None if list_file is None else StartList(list_file, source, overwrite=overwrite)
+        plan = with_starts(plan, output, TrackItem(usual), None if box is None else _draw, kept)
     if kind is ProgressKind.JSON:
         say_plan(plan)
     elif not quiet:
@@ -143,29 +144,8 @@ def batch(
         raise typer.Exit(EXIT_SOME_FAILED)
 
 
-def _with_starts(
-    plan: Plan,
-    source: Path,
-    output: Path,
-    usual: TrackRequest,
-    list_file: Path | None,
-    *,
-    is_drawn: bool,
-    overwrite: bool,
-) -> Plan:
-    """Give recordings without a start box one, and write the list after each that was drawn."""
+def _draw(scene: DrawingScene) -> tuple[TargetStart, ...]:
     from dmtrack_cli.commands.track import PICK_TIMEOUT_S
     from dmtrack_cli.review.drawing import draw_on_page
 
-    def keep(so_far: Plan, *, replaces: bool = True) -> None:
-        if list_file is not None:
-            with inputs_kept(source):
-                write_list(list_file, so_far, overwrite=replaces)
-
-    plan = with_given_starts(plan, output)
-    keep(plan, replaces=overwrite)
-    if not is_drawn:
-        return plan
-    return with_drawn_starts(
-        plan, TrackItem(usual), lambda scene: draw_on_page(scene, PICK_TIMEOUT_S, opens_browser=True), keep
-    )
+    return draw_on_page(scene, PICK_TIMEOUT_S, opens_browser=True)

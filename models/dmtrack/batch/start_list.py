@@ -7,12 +7,12 @@ stopped.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from dmtrack.atomic import make_folder, os_errors_translated, refuse_input, write_atomically
+from dmtrack.atomic import inputs_kept, make_folder, os_errors_translated, refuse_input, write_atomically
 from dmtrack.batch.item import BatchItem, Findings, Problem
 from dmtrack.batch.manifest import COLUMNS
 from dmtrack.batch.plan import Plan, PlannedItem, folder_name, make_plan
@@ -30,31 +30,56 @@ from dmtrack.video.position import Position
 _BOXES: Final = "-boxes"
 
 
-def with_given_starts(plan: Plan, output: Path) -> Plan:
-    """Give each recording without a start box the keyframes of its results, where there are any."""
-    lacking = [problem.id for problem in plan.problems if problem.without_box is not None]
-    return _with_starts(plan, {item_id: _given(output / folder_name(item_id)) for item_id in lacking})
+@dataclass(frozen=True, slots=True)
+class StartList:
+    """Where the list of a batch is kept while start boxes are given.
+
+    Attributes:
+        path: Of the list.
+        source: What the batch reads, which the list never replaces.
+        overwrite: Replace a list that is there.
+    """
+
+    path: Path
+    source: Path
+    overwrite: bool = False
+
+    def keep(self, plan: Plan, *, is_first: bool = False) -> None:
+        """Write the recordings of a plan; the first time only over what may be replaced.
+
+        Raises:
+            OutputError: See `write_list`.
+        """
+        with inputs_kept(self.source):
+            write_list(self.path, plan, overwrite=self.overwrite or not is_first)
 
 
-def with_drawn_starts(
-    plan: Plan, tracker: TrackItem, draw: Draw, keep: Callable[[Plan], object] = lambda _: None
+def with_starts(
+    plan: Plan, output: Path, tracker: TrackItem, draw: Draw | None = None, kept: StartList | None = None
 ) -> Plan:
-    """Let a person draw the targets of each recording that has no start box.
+    """Give recordings without a start box one: that of their results, or what a person draws.
 
     Args:
         plan: What will be done.
+        output: The folder of the batch, where keyframes may lie with results.
         tracker: Says how recordings are opened.
-        draw: Shows a recording and returns at least one target.
-        keep: Called after each recording with the plan so far.
+        draw: Shows a recording and returns at least one target; None draws nothing.
+        kept: Written before anything is drawn, and after each recording that was.
 
     Raises:
+        OutputError: The list cannot be written.
         DmtrackError: Whatever `draw` raises: the person stopped, and what was drawn before is kept.
     """
-    for problem in plan.problems:
+    lacking = [problem.id for problem in plan.problems if problem.without_box is not None]
+    plan = _with_starts(plan, {item_id: _given(output / folder_name(item_id)) for item_id in lacking})
+    if kept is not None:
+        kept.keep(plan, is_first=True)
+    for problem in plan.problems if draw is not None else ():
         item = problem.without_box
-        if item is not None:
+        if item is not None and draw is not None:
             plan = _with_starts(plan, {item.id: _drawn(item, tracker, draw)})
-            keep(plan)
+            if kept is not None:
+                kept.keep(plan)
     return plan
 
 
