@@ -27,6 +27,7 @@ import numpy as np
 
 from dmtrack.errors import DecodeError, FormatError, VideoError, translated
 from dmtrack.video.counts import AS_STORED, CountScale
+from dmtrack.video.foreign import LFS_POINTER
 from dmtrack.video.frame import Pixels
 
 IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp"})
@@ -176,6 +177,8 @@ def decode_picture(data: bytes, counts: CountScale | None = None) -> StoredPictu
     """
     if not data:
         raise FormatError("the file is empty")
+    if data.startswith(LFS_POINTER):
+        raise FormatError("it is a Git LFS pointer, not the picture itself: run `git lfs pull`")
     with translated(FormatError, "this is no whole picture"):
         if not is_believable(data):
             raise FormatError("it claims to be larger than the file can hold")

@@ -17,6 +17,7 @@ from dmtrack.video.events.event_reader import is_event_file
 from dmtrack.video.events.event_source import EventSource
 from dmtrack.video.events.schedule import FrameClock
 from dmtrack.video.folder import FolderReader
+from dmtrack.video.foreign import require_known
 from dmtrack.video.frame import VideoInfo
 from dmtrack.video.picture_file import IMAGE_SUFFIXES, page_count
 from dmtrack.video.reader import VideoReader
@@ -81,6 +82,7 @@ def _require_video_file(path: Path) -> None:
         raise VideoError("this is neither a file nor a folder", where=path)
     if path.stat().st_size == 0:
         raise VideoError("the file is empty", where=path)
+    require_known(path)
     if path.suffix.lower() in IMAGE_SUFFIXES and page_count(path) < 2:
         raise VideoError(
             "this is a single picture", where=path, hint="name a video, or the folder that holds the pictures"

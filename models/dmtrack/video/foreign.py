@@ -1,0 +1,61 @@
+"""What is known but not read: each is named, and how to export it is said in one sentence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from dmtrack.errors import VideoError
+
+LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/"
+_HEAD_BYTES: Final = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """A kind of file, told by its first bytes, else by its suffix.
+
+    Attributes:
+        what: What it is.
+        hint: How to get what is read.
+        magic: Its first bytes, where they tell.
+        suffixes: Its suffixes, where those have to.
+    """
+
+    what: str
+    hint: str
+    magic: bytes | None = None
+    suffixes: tuple[str, ...] = ()
+
+
+_FLIR: Final = "export it as 16-bit TIFF pictures or as a video with FLIR Research Studio or Thermal Studio"
+_KNOWN: Final = (
+    Foreign("this is a Git LFS pointer, not the file itself", "run `git lfs pull`", LFS_POINTER),
+    Foreign("this is a FLIR recording (.seq, .csq, .fff)", _FLIR, b"FFF\0"),
+    Foreign("this is a recording of a FLIR science camera", _FLIR, suffixes=(".ats", ".ptw", ".sfmov")),
+    Foreign(
+        "this is a radiometric video of an Optris camera",
+        "export it as TIFF pictures or as a plain AVI with Optris PIX Connect",
+        suffixes=(".ravi",),
+    ),
+    Foreign(
+        "this is a recording of a ZED camera",
+        "export its left pictures and its depth with the ZED SDK: `python svo_export.py --mode 4`",
+        suffixes=(".svo", ".svo2"),
+    ),
+)
+
+
+def require_known(path: Path) -> None:
+    """Check that a file is none of those that are known, but not read.
+
+    Raises:
+        VideoError: It is; the message says how to export it.
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    for one in _KNOWN:
+        if path.suffix.lower() in one.suffixes or (one.magic is not None and head.startswith(one.magic)):
+            raise VideoError(one.what, where=path, hint=one.hint)

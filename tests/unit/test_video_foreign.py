@@ -1,0 +1,36 @@
+"""What is known but not read is named, and how to export it is said."""
+
+import pytest
+
+from dmtrack.errors import DecodeError, VideoError
+from dmtrack.video.stream_files import open_source
+
+POINTER = (
+    b"version https://git-lfs.github.com/spec/v1\n"
+    b"oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393\nsize 12345\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("thermal.mp4", POINTER, "Git LFS pointer.*git lfs pull"),
+        ("robot.bag", POINTER, "Git LFS pointer"),
+        ("e.csv", POINTER, "Git LFS pointer"),
+        ("tower.ravi", b"RIFF" + bytes(60), "Optris.*export"),
+        ("walk.svo2", bytes(60), "ZED.*export"),
+        ("walk.SVO", bytes(60), "ZED.*export"),
+        ("lab.ats", bytes(60), "FLIR.*export"),
+    ],
+)
+def test_what_is_not_read_is_named(name, content, said, tmp_path):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(VideoError, match=said):
+        open_source(path)
+
+
+def test_a_folder_of_pointers_says_so(tmp_path):
+    (tmp_path / "0001.png").write_bytes(POINTER)
+    with pytest.raises(DecodeError, match=r"Git LFS pointer.*git lfs pull"):
+        open_source(tmp_path)
