@@ -12,6 +12,7 @@ from dmtrack.boxes.export import export as export_results
 from dmtrack.boxes.export import merge as merge_results
 from dmtrack.boxes.formats import ResultFormat
 from dmtrack.boxes.formats.mot import MotOptions, parse_origin
+from dmtrack.boxes.formats.waypoints import AnnotatorOptions
 from dmtrack.boxes.results import PictureSize
 from dmtrack.errors import ConfigError, counted
 from dmtrack.options import Option
@@ -44,7 +45,7 @@ def export(
         ResultFormat | None,
         typer.Option(
             "--format",
-            help="Format to write. Default: what the suffix of -o means: csv, jsonl, zip (cvat).",
+            help="Format to write. Default: what the suffix of -o means: csv, jsonl, xml (cvat-video).",
             show_default=False,
         ),
     ] = None,
@@ -66,7 +67,7 @@ def export(
         typer.Option(
             "--label",
             metavar="NAME",
-            help="What the targets are, for cvat, coco and json.",
+            help="What the targets are, for coco, json and annotators' programs.",
             show_default=False,
         ),
     ] = None,
@@ -82,13 +83,14 @@ def export(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
     *,
     mot: MotOptions,
+    annotator: AnnotatorOptions,
 ) -> None:
     """Write results in another format.
 
     Reads a run's results folder, or a file of MOT, CSV, JSON, JSON lines, VOT, LasHeR (any ground
-    truth), CVAT or COCO, and writes any of them. What the format cannot hold is said, a line each.
-    Formats of one target a file give one file an id. --merge passes over an item that cannot be read;
-    the exit code is then 6.
+    truth), COCO or an annotators' program, and writes any of them. What the format cannot hold is
+    said, a line each. Formats of one target a file give one file an id. --merge passes over an item
+    that cannot be read; the exit code is then 6.
     """
     if merge:
         if target not in (None, ResultFormat.CSV):
@@ -105,6 +107,7 @@ def export(
         label=label,
         size=known_size,
         mot=mot,
+        annotator=annotator,
         overwrite=overwrite,
     )
     _say_empty(done.empty)

@@ -255,7 +255,7 @@ def _results(folder: Path) -> None:
     for kind in ResultFormat:
         target = folder / str(kind)
         target.mkdir()
-        name = "boxes.zip" if kind is ResultFormat.CVAT else f"boxes.{kind}"
+        name = "boxes.zip" if kind is ResultFormat.CVAT else f"boxes{kind.ending}"
         several = kind in (ResultFormat.VOT, ResultFormat.LASHER)
         export([source], f"{target}/" if several else target / name, kind, label="car")
     source.unlink()

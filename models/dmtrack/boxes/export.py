@@ -12,6 +12,7 @@ from dmtrack.atomic import inputs_kept
 from dmtrack.boxes.formats import HOLDS, Content, ResultFormat, format_of_name
 from dmtrack.boxes.formats.mot import USUAL, MotOptions
 from dmtrack.boxes.formats.table import MergedTable
+from dmtrack.boxes.formats.waypoints import EVERY_FRAME, AnnotatorOptions
 from dmtrack.boxes.reading import folders_without_results, item_id, read_all, read_results, result_files
 from dmtrack.boxes.results import PictureSize, RecordingResults
 from dmtrack.boxes.writing import result_files_of, write_results
@@ -44,9 +45,12 @@ _WHY: Final = {
         Content.LOST_BOXES,
     ): "scorers would count them as false positives; --keep-lost writes them",
     (ResultFormat.CVAT, Content.EMPTY_FRAMES): "no line is written for them",
+    (ResultFormat.CVAT_VIDEO, Content.EMPTY_FRAMES): "no box is written for them",
     (ResultFormat.CVAT, Content.STATES): "lost targets get visibility 0, which CVAT shows as occluded",
 }
-_NOTHING_TO_SAY: Final = frozenset({(ResultFormat.MOT, Content.GAPS), (ResultFormat.CVAT, Content.GAPS)})
+_NOTHING_TO_SAY: Final = frozenset(
+    (one, Content.GAPS) for one in (ResultFormat.MOT, ResultFormat.CVAT, ResultFormat.CVAT_VIDEO)
+)
 """No line there either way: that frames without a box have none says it."""
 
 
@@ -120,6 +124,7 @@ def export(
     label: str | None = None,
     size: PictureSize | None = None,
     mot: MotOptions = USUAL,
+    annotator: AnnotatorOptions = EVERY_FRAME,
     overwrite: bool = False,
 ) -> Exported:
     """Write results in another format.
@@ -133,6 +138,7 @@ def export(
         label: What all targets are; None keeps what the files say.
         size: Of the RGB frames; None keeps what the files, or the `run.json` beside them, say.
         mot: What stands in the MOT files that are written.
+        annotator: How tracks are written for annotators' programs.
         overwrite: Replace existing files.
 
     Raises:
@@ -146,7 +152,7 @@ def export(
     for recording in read_all(inputs, source, source_origin):
         labels = recording.labels if label is None else dict.fromkeys(recording.target_ids, label)
         recordings.append(replace(recording, labels=labels, size=size or recording.size))
-    files = result_files_of(recordings, target, str(output), mot)
+    files = result_files_of(recordings, target, str(output), mot, annotator)
     with inputs_kept(*inputs):
         write_results(files, overwrite=overwrite)
     is_unsized = target is ResultFormat.COCO and any(one.size is None for one in recordings)

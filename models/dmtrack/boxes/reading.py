@@ -11,8 +11,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from dmtrack.boxes.formats import ResultFormat
+from dmtrack.boxes.formats.archive import member_names
 from dmtrack.boxes.formats.coco import read_coco
 from dmtrack.boxes.formats.cvat import read_cvat
+from dmtrack.boxes.formats.cvat_video import ANNOTATIONS, read_cvat_video
 from dmtrack.boxes.formats.json_document import read_json_lines, read_json_results
 from dmtrack.boxes.formats.mot import LEAST_COLUMNS, read_mot
 from dmtrack.boxes.formats.row_per_frame import read_row_per_frame
@@ -35,7 +37,7 @@ _TARGET: Final = re.compile(r"(?P<name>.+)_id(?P<id>\d+)")
 _VOT_RUN: Final = re.compile(r"(?P<name>.+)_\d{3}")
 _ONE_TARGET: Final = frozenset({ResultFormat.VOT, ResultFormat.LASHER})
 _BOX_COLUMNS: Final = (4, 8)
-_HINT: Final = "say --from mot, csv, json, jsonl, vot, lasher, cvat or coco"
+_HINT: Final = f"say --from {', '.join(ResultFormat)}"
 
 
 def read_results(
@@ -151,12 +153,14 @@ def recognise(path: Path) -> ResultFormat:
         FormatError: It cannot be read, is empty, or is in no known format.
     """
     if path.is_file() and zipfile.is_zipfile(path):
-        return ResultFormat.CVAT
+        return ResultFormat.CVAT_VIDEO if ANNOTATIONS in member_names(path) else ResultFormat.CVAT
     lines = [line for line in truth_lines(path) if line.strip()]
     if not lines:
         raise FormatError("the file is empty", where=path)
     if lines[0].lstrip().startswith("{"):
         return _json_kind("\n".join(lines), lines[0], path)
+    if lines[0].lstrip().startswith("<"):
+        return ResultFormat.CVAT_VIDEO
     words = words_of(lines[0])
     if {"frame", "id"} <= set(words):
         return ResultFormat.CSV
@@ -190,6 +194,8 @@ def _read(
             return (read_json_lines(path, name),)
         case ResultFormat.CVAT:
             return (read_cvat(path, name),)
+        case ResultFormat.CVAT_VIDEO:
+            return (read_cvat_video(path, name),)
 
 
 def _json_kind(text: str, first_line: str, path: Path) -> ResultFormat:

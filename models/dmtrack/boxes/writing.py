@@ -13,11 +13,13 @@ from dmtrack.atomic import LineFile, os_errors_translated, reserve, write_atomic
 from dmtrack.boxes.formats import ResultFormat
 from dmtrack.boxes.formats.coco import coco_text
 from dmtrack.boxes.formats.cvat import cvat_archive
+from dmtrack.boxes.formats.cvat_video import cvat_video_text
 from dmtrack.boxes.formats.json_document import json_line, json_text
 from dmtrack.boxes.formats.mot import USUAL, MotOptions, mot_lines
 from dmtrack.boxes.formats.row_per_frame import row_per_frame_text
 from dmtrack.boxes.formats.table import HEADER, table_lines
 from dmtrack.boxes.formats.vot import vot_files
+from dmtrack.boxes.formats.waypoints import EVERY_FRAME, AnnotatorOptions
 from dmtrack.boxes.results import FrameBoxes, RecordingResults
 from dmtrack.errors import OutputError
 from dmtrack.output.sink import Sink
@@ -95,7 +97,11 @@ def write_results(files: Sequence[ResultFile], *, overwrite: bool = False) -> No
 
 
 def result_files_of(
-    recordings: Sequence[RecordingResults], target: ResultFormat, output: str, mot: MotOptions = USUAL
+    recordings: Sequence[RecordingResults],
+    target: ResultFormat,
+    output: str,
+    mot: MotOptions = USUAL,
+    annotator: AnnotatorOptions = EVERY_FRAME,
 ) -> list[ResultFile]:
     """Return the files that hold `recordings`.
 
@@ -105,6 +111,7 @@ def result_files_of(
         output: A file name, or a folder: one that exists, a name without a suffix or with a slash at its
             end, or any name when there is more than one recording. COCO keeps all in one file.
         mot: What stands in MOT files.
+        annotator: How tracks are written for annotators' programs.
 
     Raises:
         OutputError: There are several recordings, and `output` is a file.
@@ -124,7 +131,7 @@ def result_files_of(
     files: list[ResultFile] = []
     for recording in recordings:
         whole = path / f"{file_name(recording.name)}{target.ending}" if in_folder else path
-        files.extend(_files_of(recording, target, whole, mot, is_named=not in_folder))
+        files.extend(_files_of(recording, target, whole, mot, annotator, is_named=not in_folder))
     return files
 
 
@@ -135,12 +142,20 @@ def file_name(name: str) -> str:
 
 
 def _files_of(
-    recording: RecordingResults, target: ResultFormat, path: Path, mot: MotOptions, *, is_named: bool
+    recording: RecordingResults,
+    target: ResultFormat,
+    path: Path,
+    mot: MotOptions,
+    annotator: AnnotatorOptions,
+    *,
+    is_named: bool,
 ) -> Iterator[ResultFile]:
     if target in (ResultFormat.VOT, ResultFormat.LASHER):
         yield from _one_target_files(recording, target, path, is_named=is_named)
     elif target is ResultFormat.CVAT:
         yield ResultFile(path, cvat_archive(recording))
+    elif target is ResultFormat.CVAT_VIDEO:
+        yield ResultFile(path, cvat_video_text(recording, annotator).encode())
     elif target is ResultFormat.JSON:
         yield ResultFile(path, json_text(recording).encode())
     else:

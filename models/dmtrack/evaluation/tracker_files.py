@@ -23,7 +23,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from dmtrack.boxes.formats.cvat import most_unpacked_bytes
+from dmtrack.boxes.formats.archive import most_unpacked_bytes
 from dmtrack.boxes.formats.vot import value_path
 from dmtrack.boxes.reading import MOT, TABLE, read_results
 from dmtrack.boxes.results import RecordingResults

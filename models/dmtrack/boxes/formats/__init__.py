@@ -19,6 +19,7 @@ class ResultFormat(StrEnum):
     VOT = "vot"
     LASHER = "lasher"
     CVAT = "cvat"
+    CVAT_VIDEO = "cvat-video"
     COCO = "coco"
 
     @property
@@ -66,6 +67,7 @@ _ENDINGS: Final = {
     ResultFormat.VOT: "_001.txt",
     ResultFormat.LASHER: ".txt",
     ResultFormat.CVAT: ".zip",
+    ResultFormat.CVAT_VIDEO: ".xml",
     ResultFormat.COCO: ".json",
 }
 
@@ -80,6 +82,16 @@ HOLDS: Final = {
     ResultFormat.LASHER: frozenset({Content.START_BOXES, Content.LOST_BOXES, Content.EMPTY_FRAMES}),
     ResultFormat.CVAT: frozenset(
         {Content.SEVERAL_TARGETS, Content.START_BOXES, Content.LOST_BOXES, Content.LABELS}
+    ),
+    ResultFormat.CVAT_VIDEO: frozenset(
+        {
+            Content.SEVERAL_TARGETS,
+            Content.SCORES,
+            Content.STATES,
+            Content.START_BOXES,
+            Content.LOST_BOXES,
+            Content.LABELS,
+        }
     ),
     ResultFormat.COCO: frozenset(Content) - {Content.PAIRING},
 }

@@ -10,25 +10,19 @@ Source: CVAT's manual, "MOT", and the reader of its format (`mot_seq` of Datumar
 
 from __future__ import annotations
 
-import io
-import zipfile
 from pathlib import Path
 from typing import Final
 
+from dmtrack.boxes.formats.archive import member_texts, packed
 from dmtrack.boxes.formats.mot import format_box, parse_mot_line
 from dmtrack.boxes.parsing import placed, whole
 from dmtrack.boxes.results import DEFAULT_LABEL, RecordingResults, ResultsGatherer
-from dmtrack.errors import FormatError, translated
+from dmtrack.errors import FormatError
 from dmtrack.tracking.result import TrackState
 
 _BOXES: Final = "gt/gt.txt"
 _LABELS: Final = "gt/labels.txt"
-_SMALL_BYTES: Final = 1 << 26
-_PACKED: Final = 200
-"""Rows of boxes are not packed more densely, but for short files of equal rows."""
 _CLASS_COLUMN: Final = 7
-_MADE: Final = (1980, 1, 1, 0, 0, 0)
-"""A fixed date: the same results give the same bytes."""
 
 
 def read_cvat(path: Path, name: str) -> RecordingResults:
@@ -37,63 +31,50 @@ def read_cvat(path: Path, name: str) -> RecordingResults:
     Raises:
         FormatError: It is no such archive, or a row (named) is malformed.
     """
-    with translated(FormatError, "is not a whole ZIP archive", where=path), zipfile.ZipFile(path) as archive:
-        boxes = _member(archive, path, _BOXES, "gt.txt")
-        labels = _member(archive, path, _LABELS, "labels.txt")
+    texts = member_texts(path, (_BOXES, _LABELS, "gt.txt", "labels.txt"))
+    boxes = texts.get(_BOXES, texts.get("gt.txt"))
+    labels = texts.get(_LABELS, texts.get("labels.txt"))
     if boxes is None:
         raise FormatError(f"has no {_BOXES} in it", where=path, hint="is it a MOT archive of CVAT?")
-    return _parsed(boxes.splitlines(), (labels or "").splitlines(), path, name)
+    gatherer = ResultsGatherer()
+    gather_gt(gatherer, boxes, labels or "", f"{path}, {_BOXES}")
+    return gatherer.results(name)
 
 
 def cvat_archive(results: RecordingResults) -> bytes:
     """Return the archive of one recording."""
+    boxes, labels = gt_texts(results)
+    return packed({_BOXES: boxes, _LABELS: labels})
+
+
+def gt_texts(results: RecordingResults, origin: int = 0) -> tuple[str, str]:
+    """Return `gt.txt` and `labels.txt`."""
     label_of = {target_id: results.labels.get(target_id) or DEFAULT_LABEL for target_id in results.boxed_ids}
     labels = sorted(set(label_of.values()))
     lines = [
-        f"{row.frame_index + 1},{row.target_id},{format_box(row.box)},1,"
+        f"{row.frame_index + 1},{row.target_id},{format_box(row.box, origin)},1,"
         f"{labels.index(label_of[row.target_id]) + 1},{int(row.state is not TrackState.LOST)}\n"
         for row in results.rows
     ]
-    data = io.BytesIO()
-    with zipfile.ZipFile(data, "w") as archive:
-        for member, text in ((_BOXES, "".join(lines)), (_LABELS, "".join(f"{label}\n" for label in labels))):
-            info = zipfile.ZipInfo(member, _MADE)
-            info.compress_type = zipfile.ZIP_DEFLATED
-            info.external_attr = 0o644 << 16
-            archive.writestr(info, text)
-    return data.getvalue()
+    return "".join(lines), "".join(f"{label}\n" for label in labels)
 
 
-def most_unpacked_bytes(archive: Path) -> int:
-    """Return to how much text an archive may unpack: few bytes can stand for a gigabyte of zeros."""
-    return _SMALL_BYTES + _PACKED * archive.stat().st_size
+def gather_gt(gatherer: ResultsGatherer, boxes: str, labels: str, where: str, origin: int = 0) -> None:
+    """Note what `gt.txt` and `labels.txt` say.
 
-
-def _member(archive: zipfile.ZipFile, path: Path, *names: str) -> str | None:
-    """Return the text of the first of these members that is there."""
-    member = next((name for name in names if name in archive.namelist()), None)
-    if member is None:
-        return None
-    if archive.getinfo(member).file_size > most_unpacked_bytes(path):
-        raise FormatError(f"{member} is implausibly large", where=path)
-    try:
-        return archive.read(member).decode("utf-8-sig")
-    except UnicodeDecodeError:
-        raise FormatError(f"{member} is not text", where=path) from None
-
-
-def _parsed(lines: list[str], labels: list[str], path: Path, name: str) -> RecordingResults:
-    gatherer = ResultsGatherer()
-    for number, line in enumerate(lines, start=1):
+    Raises:
+        FormatError: A row (named) is malformed.
+    """
+    names = labels.splitlines()
+    for number, line in enumerate(boxes.splitlines(), start=1):
         if not line.strip():
             continue
-        with placed(f"{path}, {_BOXES}, row {number}"):
-            row = parse_mot_line(line)
+        with placed(f"{where}, row {number}"):
+            row = parse_mot_line(line, origin)
             gatherer.add(row.frame_index, row.target_id, row.box)
-            label = _label(line.split(","), labels)
+            label = _label(line.split(","), names)
         if label and label != DEFAULT_LABEL:
             gatherer.labels[row.target_id] = label
-    return gatherer.results(name)
 
 
 def _label(words: list[str], labels: list[str]) -> str:

@@ -1,0 +1,142 @@
+"""Tracks as annotators' programs keep them: boxes in some frames, straight lines between them."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise, zip_longest
+from typing import Annotated, Final
+
+import numpy as np
+
+from dmtrack.boxes.results import ResultsGatherer
+from dmtrack.errors import FormatError
+from dmtrack.geometry.box import Box
+from dmtrack.options import Option
+from dmtrack.tracking.result import TrackState
+
+MOST_FILLED: Final = 500_000
+"""So many boxes between waypoints are worked out for one file: few bytes can stand for a thousand targets."""
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotatorOptions:
+    """How tracks are written for annotators' programs."""
+
+    keyframe_px: Annotated[
+        float,
+        Option(
+            "--keyframe-px",
+            "cvat-video, label-studio: so far from its box may the line between two keyframes be where a "
+            "frame is none; 0 makes every frame a keyframe.",
+            metavar="PX",
+            most=1000,
+        ),
+    ] = 0.0
+
+
+EVERY_FRAME: Final = AnnotatorOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class Waypoint:
+    """A frame in which an annotator's file says where a target is.
+
+    Attributes:
+        frame_index: 0-based.
+        box: Where.
+        is_shown: Whether the target is there in this frame.
+        goes_on: Whether it is there in the frames up to the next waypoint.
+        score: Confidence.
+        state: How much a tracker trusted the box.
+    """
+
+    frame_index: int
+    box: Box
+    is_shown: bool = True
+    goes_on: bool = True
+    score: float | None = None
+    state: TrackState | None = None
+
+
+def add_tracks(
+    gatherer: ResultsGatherer, tracks: Mapping[int, Sequence[Waypoint]], end: int | None = None
+) -> None:
+    """Note every target wherever it is there.
+
+    Args:
+        gatherer: What takes the boxes.
+        tracks: Waypoints by target id, in any order, one a frame.
+        end: The frame that the recording ends before; up to it the box of the last waypoint stays.
+
+    Raises:
+        FormatError: Two are for one frame, or more than `MOST_FILLED` boxes lie between them.
+    """
+    room = MOST_FILLED
+    for target_id, waypoints in tracks.items():
+        ordered = sorted(waypoints, key=lambda point: point.frame_index)
+        for one, other in zip_longest(ordered, ordered[1:]):
+            if one.is_shown:
+                gatherer.add(one.frame_index, target_id, one.box, one.score, one.state)
+            if not one.goes_on:
+                continue
+            stop = (end or 0) if other is None else other.frame_index
+            room -= max(0, stop - one.frame_index - 1)
+            if room < 0:
+                raise FormatError(f"more than {MOST_FILLED} boxes would lie between keyframes")
+            for index, box in _between(one, other, stop):
+                gatherer.add(index, target_id, box)
+
+
+def _between(one: Waypoint, other: Waypoint | None, stop: int) -> Iterator[tuple[int, Box]]:
+    start, to = one.box.xywh, (other or one).box.xywh
+    for index in range(one.frame_index + 1, stop):
+        share = (index - one.frame_index) / (stop - one.frame_index)
+        x, y, w, h = (a + share * (b - a) for a, b in zip(start, to, strict=True))
+        yield index, Box(x, y, w, h)
+
+
+def keyframes_among(boxes: Sequence[tuple[int, Box]], keyframe_px: float) -> set[int]:
+    """Return which frames of a target must be keyframes.
+
+    Args:
+        boxes: Frames and boxes, in order; where a frame is missing a line begins anew.
+        keyframe_px: How far from a line each number of a box may be; 0 keeps all frames.
+    """
+    frames = np.array([index for index, _ in boxes])
+    if keyframe_px <= 0:
+        return set(frames.tolist())
+    values = np.array([box.xywh for _, box in boxes])
+    breaks = [0, *(np.flatnonzero(np.diff(frames) > 1) + 1).tolist(), len(boxes)]
+    spans = [(first, stop - 1) for first, stop in pairwise(breaks)]
+    kept: set[int] = {place for span in spans for place in span}
+    while spans:
+        first, last = spans.pop()
+        if last - first < 2:
+            continue
+        shares = np.linspace(0, 1, last - first + 1)[1:-1, None]
+        lines = values[first] + shares * (values[last] - values[first])
+        distances = np.abs(values[first + 1 : last] - lines).max(axis=1)
+        if distances.max() > keyframe_px:
+            middle = first + 1 + int(distances.argmax())
+            kept.add(middle)
+            spans += [(first, middle), (middle, last)]
+    return {int(frames[place]) for place in kept}
+
+
+def upright(box: Box, rotation_deg: float, about: tuple[float, float]) -> Box:
+    """Return the upright box around one that is turned clockwise about a point."""
+    if not rotation_deg % 360:
+        return box
+    turn = math.radians(rotation_deg)
+    x1, y1, x2, y2 = box.xyxy
+    corners = [(x - about[0], y - about[1]) for x in (x1, x2) for y in (y1, y2)]
+    xs = [about[0] + x * math.cos(turn) - y * math.sin(turn) for x, y in corners]
+    ys = [about[1] + x * math.sin(turn) + y * math.cos(turn) for x, y in corners]
+    return Box(min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys))
+
+
+def ids_from_one(ids: Iterable[int]) -> int:
+    """Return what is added to the ids of a file so that they count from 1: 1 where one of them is 0."""
+    return int(0 in set(ids))

@@ -1,0 +1,69 @@
+"""What annotators' programs hold comes back from their files as it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from dmtrack.boxes.formats import ResultFormat
+from dmtrack.boxes.formats.waypoints import AnnotatorOptions, keyframes_among
+from dmtrack.boxes.reading import read_results
+from dmtrack.boxes.results import FrameBoxes, PictureSize, RecordingResults
+from dmtrack.boxes.writing import result_files_of, write_results
+from dmtrack.geometry.box import Box
+from dmtrack.tracking.result import TrackedBox, TrackState
+
+places = st.integers(-(10**9), 10**9).map(lambda n: n / 10**6)
+lengths = st.integers(1, 10**9).map(lambda n: n / 10**6)
+boxes = st.builds(Box, places, places, lengths, lengths)
+scores = st.none() | st.integers(0, 10**6).map(lambda n: n / 10**6)
+states = st.none() | st.sampled_from([TrackState.INIT, TrackState.TRACKED, TrackState.LOST])
+names = st.text(
+    st.characters(min_codepoint=32, max_codepoint=0x24F, exclude_categories=["Cc", "Cf", "Zs"]), min_size=1
+)
+
+
+@st.composite
+def recordings(draw: st.DrawFn) -> RecordingResults:
+    """Up to three targets that come and go in thirty frames."""
+    places = draw(st.sets(st.tuples(st.integers(0, 29), st.integers(1, 3)), min_size=1, max_size=40))
+    rows = [TrackedBox(index, who, draw(boxes), draw(scores), draw(states)) for index, who in sorted(places)]
+    frames = sorted({row.frame_index for row in rows})
+    labels = draw(st.dictionaries(st.sampled_from([row.target_id for row in rows]), names))
+    return RecordingResults(
+        draw(names),
+        tuple(FrameBoxes(index, tuple(row for row in rows if row.frame_index == index)) for index in frames),
+        PictureSize(640, 480),
+        {who: label for who, label in sorted(labels.items()) if label != "target"},
+    )
+
+
+@pytest.mark.parametrize("kind", [ResultFormat.CVAT_VIDEO])
+@pytest.mark.parametrize("keyframe_px", [0, 50])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
+@given(results=recordings())
+def test_everything_comes_back(
+    tmp_path: Path, kind: ResultFormat, keyframe_px: float, results: RecordingResults
+) -> None:
+    options = AnnotatorOptions(keyframe_px)
+    files = result_files_of([results], kind, str(tmp_path / f"a{kind.ending}"), annotator=options)
+    write_results(files, overwrite=True)
+    assert read_results(files[0].path, kind) == (results,)
+
+
+@given(st.lists(st.tuples(st.integers(0, 60), boxes), max_size=40), st.floats(0, 100))
+def test_what_is_no_keyframe_lies_on_the_line(given: list[tuple[int, Box]], keyframe_px: float) -> None:
+    track = sorted(dict(given).items())
+    kept = sorted(keyframes_among(track, keyframe_px)) if track else []
+    for index, box in track:
+        if index in kept:
+            continue
+        before, after = max(k for k in kept if k < index), min(k for k in kept if k > index)
+        assert {n for n, _ in track} >= set(range(before, after)), "a line over a frame without a box"
+        share = (index - before) / (after - before)
+        ends = zip(dict(track)[before].xywh, dict(track)[after].xywh, strict=True)
+        line = [a + share * (b - a) for a, b in ends]
+        assert box.xywh == pytest.approx(line, abs=keyframe_px + 1e-6)
