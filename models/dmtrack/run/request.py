@@ -34,7 +34,7 @@ from dmtrack.video.streams import PairingOptions
 
 _RECOVERY: Final = "Lost and found"
 _CORRECT: Final = "Correct and continue"
-_LIVE_PAIRING: Final = ("--offset-ms", "--max-skew-ms", "--on-missing")
+_LIVE_PAIRING: Final = ("--offset-ms", "--max-skew-ms", "--on-missing", "--split")
 
 
 class RecoveryChoice(StrEnum):

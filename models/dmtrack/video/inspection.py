@@ -90,16 +90,17 @@ def inspect_pair(
         DecodeError: A stream cannot be decoded.
     """
     options = options or PairingOptions()
-    if aux is None:
+    second = options.second(Path(rgb), None if aux is None else Path(aux))
+    if second is None:
         with open_stream(Path(rgb), options) as source:
             return PairReport(source.info, warnings=tuple(clock_remarks(source)))
-    with open_streams(Path(rgb), Path(aux), options) as streams:
+    with open_streams(Path(rgb), second, options) as streams:
         modality, reason = _modality_of(streams)
         match, first, partner = _match(streams)
         warnings = _warnings(streams, match, modality)
         if first is not None:
-            second = None if partner is None else partner.pixels
-            warnings += swap_remarks(streams.rgb.info, streams.aux.info, first.pixels, second)
+            shown = None if partner is None else partner.pixels
+            warnings += swap_remarks(streams.rgb.info, streams.aux.info, first.pixels, shown)
         if modality is Modality.DEPTH and partner is not None:
             warnings += sparse_depth_remarks(partner.pixels)
         return PairReport(streams.rgb.info, streams.aux.info, modality, reason, match, tuple(warnings))

@@ -18,7 +18,9 @@ from dmtrack.video.events.event_reader import is_event_file
 from dmtrack.video.events.event_source import EventSource
 from dmtrack.video.frame import Modality, Pixels, VideoInfo
 from dmtrack.video.source import FrameSource
+from dmtrack.video.split import SplitSource
 from dmtrack.video.stream_files import open_source
+from dmtrack.video.streams import Split
 from dmtrack.video.track_choice import TrackInfo, TrackKind
 
 
@@ -175,7 +177,8 @@ def modality_of(aux: FrameSource, given: Modality | None = None, rgb: Path | Non
     if given is not None:
         return ModalityGuess(given, "it was given")
     try:
-        return find_modality(aux.info.path, aux.info.track)
+        half = aux.half if isinstance(aux, SplitSource) else None
+        return find_modality(aux.info.path, aux.info.track, half)
     except ConfigError as error:
         reason = None if rgb is None else _swapped_names(rgb, aux.info.path)
         if reason is None:
@@ -184,12 +187,13 @@ def modality_of(aux: FrameSource, given: Modality | None = None, rgb: Path | Non
         raise ConfigError(error.what, where=error.where, hint=hint) from error
 
 
-def find_modality(path: Path, track: TrackInfo | None = None) -> ModalityGuess:
+def find_modality(path: Path, track: TrackInfo | None = None, half: Split | None = None) -> ModalityGuess:
     """Find out what a stream measures: from what its file calls it, its name, or a few of its first pictures.
 
     Args:
         path: The file or folder.
         track: Which stream of the file is meant, where it holds several.
+        half: Which half of its pictures is meant, where they hold both streams.
 
     Raises:
         ConfigError: Neither says.
@@ -200,11 +204,12 @@ def find_modality(path: Path, track: TrackInfo | None = None) -> ModalityGuess:
         return ModalityGuess(Modality.EVENT, "an event file")
     if track is not None and track.kind in _MODALITY_OF_TRACK:
         return ModalityGuess(_MODALITY_OF_TRACK[track.kind], f"the file calls the stream {track.title!r}")
-    return guess_modality(path, _sample_pictures(path, 0 if track is None else track.number))
+    return guess_modality(path, _sample_pictures(path, 0 if track is None else track.number, half))
 
 
-def _sample_pictures(path: Path, stream: int) -> Iterator[Pixels]:
-    with open_source(path, stream=stream, threads=1) as source:
+def _sample_pictures(path: Path, stream: int, half: Split | None) -> Iterator[Pixels]:
+    with open_source(path, stream=stream, threads=1) as whole:
+        source = whole if half is None else SplitSource(whole, half)
         for frame in islice(source, 0, _SAMPLES * _SAMPLE_STEP, _SAMPLE_STEP):
             yield frame.pixels
 

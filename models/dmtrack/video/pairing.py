@@ -279,9 +279,10 @@ def open_pair(
         ConfigError: The modality cannot be told, an argument is out of range, or the alignment is
             for pictures of other sizes.
     """
-    if aux is None:
+    second = pairing.second(Path(rgb), None if aux is None else Path(aux))
+    if second is None:
         return PairedSource(open_stream(Path(rgb), pairing), start=start, end=end, pairing=pairing)
-    streams = open_streams(Path(rgb), Path(aux), pairing)
+    streams = open_streams(Path(rgb), second, pairing)
     try:
         streams.require_overlap()
         to_grid = pairing.to_grid

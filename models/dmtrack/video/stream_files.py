@@ -22,7 +22,8 @@ from dmtrack.video.frame import VideoInfo
 from dmtrack.video.picture_file import IMAGE_SUFFIXES, page_count
 from dmtrack.video.reader import VideoReader
 from dmtrack.video.source import DEFAULT_FRAME_RATE, FrameSource
-from dmtrack.video.streams import PairingOptions, StreamPair, Sync, default_max_skew_s
+from dmtrack.video.split import SplitSource, SplitStreams
+from dmtrack.video.streams import PairingOptions, Split, StreamPair, Sync, default_max_skew_s
 from dmtrack.video.time_file import StampedSource, read_times
 from dmtrack.video.track_choice import TrackPicker
 
@@ -98,7 +99,10 @@ def open_streams(rgb: Path, aux: Path, options: PairingOptions) -> StreamPair:
         VideoError: One of them cannot be opened.
         DecodeError: One of them has no readable frame.
         FormatError: A side file of time stamps is not one, or is for another number of frames.
+        ConfigError: One picture is to be split, and there are two streams.
     """
+    if options.split is not None:
+        return _open_split(rgb, aux, options, options.split)
     picker = TrackPicker(options.rgb_track)
     with ExitStack() as opened:
         if _is_pictures(rgb) and not _is_pictures(aux) and not is_event_file(aux):
@@ -124,6 +128,20 @@ def open_streams(rgb: Path, aux: Path, options: PairingOptions) -> StreamPair:
         if isinstance(source, StampedSource) and source.times.unit_is_guess
     ]
     return StreamPair(first, second, replace(options, sync=sync, max_skew_s=max_skew_s), tuple(notes))
+
+
+def _open_split(rgb: Path, aux: Path, options: PairingOptions, split: Split) -> StreamPair:
+    if rgb.absolute() != aux.absolute():
+        raise ConfigError("--split is for one stream of pictures that hold both", hint="leave out AUX")
+    with ExitStack() as opened:
+        wholes = [opened.enter_context(_open(rgb, options, TrackPicker(options.rgb_track))) for _ in range(2)]
+        first, second = SplitSource(wholes[0], split.other), SplitSource(wholes[1], split)
+        opened.pop_all()
+    max_skew_s = options.max_skew_s
+    if max_skew_s is None and options.sync is not Sync.NEAREST:
+        max_skew_s = default_max_skew_s(first.info, second.info, options.rate_ratio)
+    pairing = replace(options, sync=options.sync or Sync.PTS, max_skew_s=max_skew_s)
+    return SplitStreams(first, second, pairing)
 
 
 def _is_pictures(path: Path) -> bool:

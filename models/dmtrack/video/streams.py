@@ -71,6 +71,21 @@ class OnMissing(StrEnum):
     STOP = "stop"
 
 
+class Split(StrEnum):
+    """A half of a picture."""
+
+    LEFT = "left"
+    RIGHT = "right"
+    TOP = "top"
+    BOTTOM = "bottom"
+
+    @property
+    def other(self) -> Split:
+        """The half opposite."""
+        sides = (Split.LEFT, Split.RIGHT, Split.TOP, Split.BOTTOM)
+        return sides[sides.index(self) ^ 1]
+
+
 _PANEL: Final = "Pairing"
 _TIMES: Final = "Side files of times"
 
@@ -117,6 +132,7 @@ class PairingOptions:
             from its first frame on.
         rgb_track: Which stream of the first file, where it holds several; None goes by their names.
         aux_track: The same of the second file.
+        split: Both streams are in each picture of one: which half is the second one.
         folder_rate: Pictures a second of folders, where no video gives a rate.
         events: How event files become pictures.
         align: Where pixels of the second stream lie in the first one; None: both see the same, but for `fit`.
@@ -204,6 +220,15 @@ class PairingOptions:
             parse=parse_track,
         ),
     ] = None
+    split: Annotated[
+        Split | None,
+        Option(
+            "--split",
+            "Each picture holds both streams: which half of it is AUX. The other half is RGB, and boxes "
+            "count from its corner.",
+            panel=_PANEL,
+        ),
+    ] = None
     folder_rate: Annotated[
         Fraction,
         Option(
@@ -271,6 +296,10 @@ class PairingOptions:
             raise ConfigError(f"rate ratio {self.rate_ratio} is not positive")
         if self.align is not None and self.fit is not Fit.RESIZE:
             raise ConfigError("--align and --fit exclude each other", hint="give one of them")
+        if self.split is not None and (self.aux_track is not None or self.aux_times is not None):
+            raise ConfigError(
+                "--split takes both streams from one", hint="leave out --aux-stream and --aux-times"
+            )
         if self.times_unit is not None and self.rgb_times is None and self.aux_times is None:
             raise ConfigError("--times-unit is for --rgb-times and --aux-times", hint="give one of them")
 
@@ -294,8 +323,8 @@ class PairingOptions:
         return grid_by(None if self.align is None else self.align.homography, self.fit)
 
     def second(self, rgb: Path, aux: Path | None) -> Path | None:
-        """Return the file of the second stream: that of the first, where only a stream of it is named."""
-        return rgb if aux is None and self.aux_track is not None else aux
+        """Return the file of the second stream: that of the first, where it holds both."""
+        return rgb if aux is None and (self.aux_track is not None or self.split is not None) else aux
 
 
 BY_TIME: Final = PairingOptions()

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import islice
 from typing import Annotated, Final, cast
 
 from dmtrack.errors import ConfigError
@@ -22,9 +23,11 @@ from dmtrack.video.matching import NearestMatcher, shifted
 from dmtrack.video.modality import ModalityGuess, guess_modality
 from dmtrack.video.pairing import PairCounts, PairedSource
 from dmtrack.video.position import Position
+from dmtrack.video.split import SplitSource, SplitStreams
 from dmtrack.video.streams import (
     BY_TIME,
     PairingOptions,
+    Split,
     StreamPair,
     Sync,
     default_max_skew_s,
@@ -122,6 +125,8 @@ class LivePairs(PairedSource):
 
     @property
     def _live(self) -> list[LiveReader]:
+        if isinstance(self._rgb, SplitSource):
+            return [cast(LiveReader, self._rgb.source)]
         streams = [self._rgb] if self._streams is None else [self._rgb, self._streams.aux]
         return cast(list[LiveReader], streams)
 
@@ -172,14 +177,16 @@ def open_live_pair(
         end: First frame not wanted any more, counted from the first one.
         options: How they are read.
         pairing: How they are matched and laid over each other: `offset_s`, `max_skew_s`, `on_missing`,
-            `align` and `fit`.
+            `split`, `align` and `fit`.
         encoding: How the second stream's counts become pictures.
 
     Raises:
         VideoError: A stream cannot be opened, or sends nothing.
-        ConfigError: The modality cannot be told.
+        ConfigError: The modality cannot be told, or one stream is to be split, and there are two.
     """
     options = options or LiveOptions()
+    if pairing.split is not None and aux is not None:
+        raise ConfigError("--split is for one stream of pictures that hold both", hint="leave out AUX")
     epoch_s = time.monotonic()
     readers = [
         LiveReader(address, epoch_s=epoch_s, timeout_s=options.timeout_s, is_history=number == 1)
@@ -192,6 +199,8 @@ def open_live_pair(
         first = readers[0]
         first.max_delay_s = float(options.max_delay_s or 0) or _needed_delay_s(infos)
         first.begin()
+        if pairing.split is not None:
+            return _split_pairs(first, pairing.split, modality, end, pairing, encoding)
         if len(readers) == 1:
             return LivePairs(first, end=end, pairing=pairing)
         second = readers[1]
@@ -208,6 +217,24 @@ def open_live_pair(
         raise
 
 
+def _split_pairs(
+    reader: LiveReader,
+    half: Split,
+    given: Modality | None,
+    end: Position | None,
+    pairing: PairingOptions,
+    encoding: EncodingOptions | None,
+) -> LivePairs:
+    """Return the pairs of one stream whose pictures hold both; a first picture is taken to look at."""
+    if pairing.shift_s:
+        raise ConfigError("both halves of a live picture are of one moment", hint="leave out --offset-ms")
+    streams = SplitStreams(SplitSource(reader, half.other), SplitSource(reader, half), pairing)
+    samples = [frame.pixels for frame in islice(streams.aux, 1)] if given is None else []
+    reader.begin()
+    guess = guess_modality(reader.address.path, samples) if given is None else _given(given)
+    return LivePairs(streams, guess, end=end, encoding=encoding)
+
+
 def _needed_delay_s(infos: list[VideoInfo]) -> float:
     """Return how long a frame may have to wait until its partner is there."""
     rates = [info.frame_rate for info in infos if info.frame_rate]
@@ -218,7 +245,11 @@ def _needed_delay_s(infos: list[VideoInfo]) -> float:
 
 def _modality(reader: LiveReader, given: Modality | None) -> ModalityGuess:
     if given is not None:
-        return ModalityGuess(given, "it was given")
+        return _given(given)
     frame = reader.nearest(Fraction(0))
     samples: list[Pixels] = [] if frame is None else [frame.pixels]
     return guess_modality(reader.address.path, samples)
+
+
+def _given(modality: Modality) -> ModalityGuess:
+    return ModalityGuess(modality, "it was given")
