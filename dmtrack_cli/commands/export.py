@@ -76,7 +76,7 @@ def export(
         typer.Option(
             "--size",
             metavar="WxH",
-            help="Size of the RGB frames in px, for coco and json. Default: from run.json.",
+            help="Size of the RGB frames in px, for coco, json, label-studio. Default: from run.json.",
             show_default=False,
         ),
     ] = None,
@@ -115,7 +115,7 @@ def export(
         say_line("left out", str(loss), "yellow")
     if done.is_unsized:
         say_line("note", "the size of the frames is not known and left out; --size WxH adds it", "dim")
-    if done.format is ResultFormat.MOT:
+    if done.format in (ResultFormat.MOT, ResultFormat.MOTCHALLENGE):
         say_line("note", f"the top left pixel is {mot.origin},{mot.origin} (--mot-origin)", "dim")
     for file in done.files:
         out.print(Text(str(file)), soft_wrap=True)

@@ -34,6 +34,7 @@ from dmtrack.alignment.points import fit_points, read_point_pairs
 from dmtrack.batch.manifest import read_manifest
 from dmtrack.boxes.export import export
 from dmtrack.boxes.formats import ResultFormat
+from dmtrack.boxes.results import PictureSize
 from dmtrack.boxes.starts import read_targets
 from dmtrack.datasets.annotations import read_annotations
 from dmtrack.datasets.opening import find_sequences
@@ -255,9 +256,15 @@ def _results(folder: Path) -> None:
     for kind in ResultFormat:
         target = folder / str(kind)
         target.mkdir()
-        name = "boxes.zip" if kind is ResultFormat.CVAT else f"boxes{kind.ending}"
+        size = PictureSize(640, 480)
         several = kind in (ResultFormat.VOT, ResultFormat.LASHER)
-        export([source], f"{target}/" if several else target / name, kind, label="car")
+        export(
+            [source],
+            f"{target}/" if several else target / f"boxes{kind.ending}",
+            kind,
+            label="car",
+            size=size,
+        )
     source.unlink()
     (folder / "run").mkdir()
     (folder / "run" / "boxes.csv").write_text(_TABLE)

@@ -6,16 +6,19 @@ asked where they are installed; a small reader of the published format stands in
 
 from __future__ import annotations
 
+import json
 import zipfile
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+from trackeval import datasets
 
 from dmtrack.boxes.formats import ResultFormat
 from dmtrack.boxes.formats.waypoints import AnnotatorOptions
-from dmtrack.boxes.reading import read_results, recognise
+from dmtrack.boxes.reading import read_results, recognise, result_files
 from dmtrack.boxes.results import PictureSize, RecordingResults, ResultsGatherer
 from dmtrack.boxes.writing import result_files_of, write_results
 from dmtrack.errors import FormatError
@@ -174,3 +177,190 @@ def test_datumaro_reads_what_is_written_for_cvat(tmp_path: Path) -> None:
                     one.get_bbox()
                 )
     assert shown == {n: near(boxes_of(street(), n), 0.01) for n in (1, 2)}  # it keeps two decimals
+
+
+# --- Label Studio ---------------------------------------------------------------------------------------
+
+
+def as_label_studio_shows(path: Path) -> dict[int, Track]:
+    """Put lines between the entries of a sequence as long as they are enabled, in px."""
+    (task,) = json.loads(path.read_text())
+    tracks: dict[int, Track] = {}
+    for region in task["annotations"][0]["result"]:
+        assert (region["type"], region["from_name"], region["to_name"]) == ("videorectangle", "box", "video")
+        value, scale = region["value"], (region["original_width"] / 100, region["original_height"] / 100) * 2
+        entries = sorted(value["sequence"], key=lambda entry: entry["frame"])
+        boxes: dict[int, tuple[float, ...]] = {}
+        for one, other in zip(entries, [*entries[1:], None], strict=True):
+            start, end = one["frame"], other["frame"] if other else value["framesCount"] + 1
+            for number in range(start, end if one["enabled"] else start + 1):
+                share = (number - start) / (end - start)
+                sides = [
+                    one[name] + share * ((other or one)[name] - one[name])
+                    for name in ("x", "y", "width", "height")
+                ]
+                boxes[number - 1] = tuple(side * factor for side, factor in zip(sides, scale, strict=True))
+        tracks[int(region["id"].removeprefix("target_"))] = boxes
+    return tracks
+
+
+@pytest.mark.parametrize("keyframe_px", [0, 0.75])
+def test_label_studio_shows_the_same_boxes(tmp_path: Path, keyframe_px: float) -> None:
+    path = written(street(), ResultFormat.LABEL_STUDIO, tmp_path, keyframe_px)
+    shown = as_label_studio_shows(path)
+    assert shown == {n: near(boxes_of(street(), n), keyframe_px + 1e-9) for n in (1, 2)}
+    assert path.read_text().count('"frame"') == (15 if keyframe_px == 0 else 7)
+
+
+def a_task(*sequence: dict[str, object], **region: object) -> str:
+    value = {"framesCount": 8, "labels": ["Car"], "sequence": sequence}
+    result = {"id": "Xy_1", "type": "videorectangle", "value": value, **region}
+    return json.dumps(
+        [{"data": {"video": "/data/upload/1/ab-night.mp4"}, "annotations": [{"result": [result]}]}]
+    )
+
+
+def entry(frame: object, x: float, *, enabled: bool = True, **more: object) -> dict[str, object]:
+    return {"frame": frame, "x": x, "y": 10, "width": 20, "height": 30, "enabled": enabled, **more}
+
+
+def test_label_studio_exports_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(a_task(entry(1, 0), entry(3, 10, enabled=False), entry(6, 50, rotation=90)))
+    assert recognise(path) is ResultFormat.LABEL_STUDIO
+    with pytest.raises(FormatError, match="say how large it is: --size"):
+        read_results(path)
+    (results,) = read_results(path, size=PictureSize(200, 100))
+    assert (results.name, results.labels) == ("ab-night", {1: "Car"})
+    assert boxes_of(results, 1) == {
+        **{index: pytest.approx((10 * index, 10, 40, 30)) for index in range(3)},
+        **{index: pytest.approx((70, 10, 30, 40)) for index in (5, 6, 7)},  # turned about its corner
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        pytest.param("[1]", "tasks[0]: a JSON object", id="list"),
+        pytest.param('[{"annotations": []}]', "is no task of Label Studio", id="no-task"),
+        pytest.param(a_task(entry("x", 0)), 'sequence[0]: frame is "x"', id="frame"),
+        pytest.param(a_task(entry(1, 0, width=0)), "sequence[0]: box", id="no-area"),
+        pytest.param(a_task(entry(1, 0), entry(1, 0)), "target 1 is in this frame", id="twice"),
+        pytest.param(a_task(entry(0, 0)), "frame -1 is below 0", id="frame-0"),
+        pytest.param(a_task(entry(1, 0), entry(10**9, 0)), "boxes would lie between", id="endless"),
+    ],
+)
+def test_mistakes_in_label_studio_files_are_named(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(text)
+    with pytest.raises(FormatError) as caught:
+        read_results(path, ResultFormat.LABEL_STUDIO, size=PictureSize(200, 100))
+    assert str(caught.value).startswith(str(path))
+    assert words in str(caught.value)
+
+
+def test_label_studio_sdk_reads_what_is_written(tmp_path: Path) -> None:
+    video = pytest.importorskip("label_studio_sdk._extensions.label_studio_tools.postprocessing.video")
+    path = written(street(), ResultFormat.LABEL_STUDIO, tmp_path, 0.75)
+    (task,) = json.loads(path.read_text())
+    for region in video.extract_key_frames(task["annotations"][0]["result"]):
+        target_id = int(region["id"].removeprefix("target_"))
+        shown = {
+            one["frame"] - 1: (one["x"] * 6.4, one["y"] * 4.8, one["width"] * 6.4, one["height"] * 4.8)
+            for one in region["value"]["sequence"]
+        }
+        assert shown == near(boxes_of(street(), target_id), 0.75)
+
+
+# --- MOTChallenge and KITTI, by the readers of TrackEval ------------------------------------------------
+
+
+def as_trackeval_reads(folder: Path, kind: str, length: int) -> dict[int, Track]:
+    base = {"PRINT_CONFIG": False, "TRACKERS_TO_EVAL": [], "TRACKERS_FOLDER": str(folder)}
+    if kind == "kitti":
+        (folder / "evaluate_tracking.seqmap.training").write_text(f"street empty 000000 {length:06d}\n")
+        more = {"GT_FOLDER": str(folder), "CLASSES_TO_EVAL": ["car", "pedestrian"], "TRACKER_SUB_FOLDER": ""}
+        dataset = datasets.Kitti2DBox({**base, **more})
+    else:
+        info = {"SEQ_INFO": {"street": None}, "SKIP_SPLIT_FOL": True, "GT_FOLDER": str(folder)}
+        dataset = datasets.MotChallenge2DBox({**base, **info})
+        assert dataset.seq_lengths == {"street": length}
+    raw = dataset._load_raw_file("", "street", is_gt=True)
+    tracks: dict[int, dict[int, tuple[float, ...]]] = {}
+    for index in range(length):
+        for target_id, box in zip(raw["gt_ids"][index], raw["gt_dets"][index], strict=True):
+            tracks.setdefault(int(target_id), {})[index] = tuple(map(float, box))
+    return dict(tracks)
+
+
+def test_trackeval_reads_the_folder_of_motchallenge(tmp_path: Path) -> None:
+    write_results(result_files_of([street()], ResultFormat.MOTCHALLENGE, f"{tmp_path}/"))
+    read = as_trackeval_reads(tmp_path, "mot", 10)
+    assert read == {
+        1: {n: box for n, box in boxes_of(street(), 1).items() if n < 9},
+        2: boxes_of(street(), 2),
+    }
+    info = (tmp_path / "street/seqinfo.ini").read_text()
+    assert (
+        info == "[Sequence]\nname=street\nimDir=img1\nseqLength=10\nimExt=.jpg\nimWidth=640\nimHeight=480\n"
+    )
+    assert result_files(tmp_path) == (tmp_path / "street/seqinfo.ini",)
+    results = read_one(tmp_path / "street/seqinfo.ini")
+    assert {row.score for row in results.rows} == {0.9, None}
+
+
+def test_motchallenge_as_it_comes(tmp_path: Path) -> None:
+    """Without `labels.txt`, with classes of MOT16 and detections of a detector, pixels counted from 1."""
+    folder = tmp_path / "MOT16-02"
+    for name in ("gt", "det"):
+        (folder / name).mkdir(parents=True)
+    (folder / "seqinfo.ini").write_text(
+        "[Sequence]\nname=MOT16-02\nframeRate=30\nseqLength=600\nimWidth=1920\nimHeight=1080\n"
+    )
+    (folder / "det/det.txt").write_text("1,-1,13,51,30,40,2.5,-1,-1,-1\n2,-1,1,1,5,6,0.5,-1,-1,-1\n")
+    (results,) = read_results(folder / "seqinfo.ini", origin=1)
+    first = results.rows[0]
+    assert (first.target_id, first.box, first.score) == (1, Box(12, 50, 30, 40), 2.5)
+    (folder / "gt/gt.txt").write_text("1,7,13,51,30,40,1,1,0.9\n2,7,14,51,30,40,0,3,0.5\n")
+    (results,) = read_results(folder / "seqinfo.ini", origin=1)
+    assert (results.name, results.size, results.labels) == ("MOT16-02", (1920, 1080), {7: "car"})
+    assert [row.score for row in results.rows] == [2.5, None]
+    (folder / "seqinfo.ini").write_text("name=1\n")
+    with pytest.raises(FormatError, match="is no INI file"):
+        read_one(folder / "seqinfo.ini")
+
+
+def test_trackeval_reads_the_labels_of_kitti(tmp_path: Path) -> None:
+    labelled = replace(street(), labels={1: "Car", 2: "Pedestrian"})
+    (tmp_path / "label_02").mkdir()
+    files = result_files_of([labelled], ResultFormat.KITTI, str(tmp_path / "label_02/street.txt"))
+    write_results(files)
+    found = street().without_lost()
+    assert as_trackeval_reads(tmp_path, "kitti", 10) == {
+        who: {n: (x, y, x + w, y + h) for n, (x, y, w, h) in boxes_of(found, who).items()} for who in (1, 2)
+    }
+
+
+KITTI = """0 0 Van 0 0 -1.793451 296.744956 161.752147 455.226042 292.372804 2.0 1.82 4.43 -4.5 1.8 13.4 -2.1
+0 -1 DontCare -1 -1 -10 219.31 188.49 245.50 218.56 -1000 -1000 -1000 -10 -1 -1 -1
+1 2 Cyclist 0 0 -1.8 737.6 161.5 931.1 374.0 1.7 0.8 1.8 3.4 1.8 6.5 -1.7 0.25
+"""
+
+
+def test_kitti_as_it_comes(tmp_path: Path) -> None:
+    path = tmp_path / "0000.txt"
+    path.write_text(KITTI)
+    assert recognise(path) is ResultFormat.KITTI
+    results = read_one(path)
+    assert [(row.frame_index, row.target_id, row.score) for row in results.rows] == [
+        (0, 1, None),
+        (1, 3, 0.25),
+    ]
+    assert results.rows[1].box == Box(737.6, 161.5, 193.5, 212.5)
+    assert results.labels == {1: "Van", 3: "Cyclist"}
+    path.write_text(KITTI.replace("455.226042", "29"))
+    with pytest.raises(FormatError, match="row 1: box"):
+        read_one(path)
+    path.write_text(KITTI.replace("1 2 Cyclist 0", "1 2 Cyclist"[:3]))
+    with pytest.raises(FormatError, match="row 3"):
+        read_one(path)

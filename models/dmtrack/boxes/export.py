@@ -33,25 +33,33 @@ _COUNTED: Final = {
     Content.GAPS: "frame",
 }
 
+_BOXES_ALONE: Final = (
+    ResultFormat.MOT,
+    ResultFormat.CVAT,
+    ResultFormat.CVAT_VIDEO,
+    ResultFormat.LABEL_STUDIO,
+    ResultFormat.MOTCHALLENGE,
+    ResultFormat.KITTI,
+)
+"""They hold boxes, and nothing of frames without one."""
+_SIZED: Final = frozenset({ResultFormat.COCO, ResultFormat.MOTCHALLENGE})
+"""They tell the size of the frames, where it is known."""
+
 _WHY: Final = {
     (ResultFormat.VOT, Content.SEVERAL_TARGETS): "one target a file: a file each is written",
     (ResultFormat.LASHER, Content.SEVERAL_TARGETS): "one target a file: a file each is written",
     (ResultFormat.VOT, Content.START_BOXES): "the code 1 stands in their place",
     (ResultFormat.VOT, Content.GAPS): "they read like frames without a box",
     (ResultFormat.LASHER, Content.GAPS): "they read like frames without a box",
-    (ResultFormat.MOT, Content.EMPTY_FRAMES): "no line is written for them",
-    (
-        ResultFormat.MOT,
-        Content.LOST_BOXES,
-    ): "scorers would count them as false positives; --keep-lost writes them",
-    (ResultFormat.CVAT, Content.EMPTY_FRAMES): "no line is written for them",
-    (ResultFormat.CVAT_VIDEO, Content.EMPTY_FRAMES): "no box is written for them",
+    **{
+        (one, Content.LOST_BOXES): "scorers would count them as false positives; --keep-lost writes them"
+        for one in (ResultFormat.MOT, ResultFormat.MOTCHALLENGE, ResultFormat.KITTI)
+    },
+    **{(one, Content.EMPTY_FRAMES): "no box is written for them" for one in _BOXES_ALONE},
     (ResultFormat.CVAT, Content.STATES): "lost targets get visibility 0, which CVAT shows as occluded",
 }
-_NOTHING_TO_SAY: Final = frozenset(
-    (one, Content.GAPS) for one in (ResultFormat.MOT, ResultFormat.CVAT, ResultFormat.CVAT_VIDEO)
-)
-"""No line there either way: that frames without a box have none says it."""
+_NOTHING_TO_SAY: Final = frozenset((one, Content.GAPS) for one in _BOXES_ALONE)
+"""No box there either way: that frames without a box have none says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,13 +157,13 @@ def export(
     target = format_of_name(str(output)) if target is None else target
     recordings = []
     inputs = [file for path in results for file in result_files(path)]
-    for recording in read_all(inputs, source, source_origin):
+    for recording in read_all(inputs, source, source_origin, size):
         labels = recording.labels if label is None else dict.fromkeys(recording.target_ids, label)
         recordings.append(replace(recording, labels=labels, size=size or recording.size))
     files = result_files_of(recordings, target, str(output), mot, annotator)
     with inputs_kept(*inputs):
         write_results(files, overwrite=overwrite)
-    is_unsized = target is ResultFormat.COCO and any(one.size is None for one in recordings)
+    is_unsized = target in _SIZED and any(one.size is None for one in recordings)
     written = tuple(file.path for file in files if file.data is not None)
     lost = [
         one for one in losses(recordings, target) if not (one.content is Content.LOST_BOXES and mot.keep_lost)

@@ -16,7 +16,11 @@ from dmtrack.boxes.formats.coco import read_coco
 from dmtrack.boxes.formats.cvat import read_cvat
 from dmtrack.boxes.formats.cvat_video import ANNOTATIONS, read_cvat_video
 from dmtrack.boxes.formats.json_document import read_json_lines, read_json_results
+from dmtrack.boxes.formats.kitti import LEAST_COLUMNS as KITTI_COLUMNS
+from dmtrack.boxes.formats.kitti import read_kitti
+from dmtrack.boxes.formats.label_studio import read_label_studio
 from dmtrack.boxes.formats.mot import LEAST_COLUMNS, read_mot
+from dmtrack.boxes.formats.motchallenge import INFO, read_mot_folder
 from dmtrack.boxes.formats.row_per_frame import read_row_per_frame
 from dmtrack.boxes.formats.table import read_table
 from dmtrack.boxes.formats.vot import has_values, read_vot
@@ -41,14 +45,18 @@ _HINT: Final = f"say --from {', '.join(ResultFormat)}"
 
 
 def read_results(
-    path: Path, source: ResultFormat | None = None, origin: int = 0
+    path: Path,
+    source: ResultFormat | None = None,
+    origin: int = 0,
+    size: PictureSize | None = None,
 ) -> tuple[RecordingResults, ...]:
-    """Read a file of results; a file of COCO or a merged CSV may hold several recordings.
+    """Read a file of results; one of COCO, Label Studio or a merged CSV may hold several recordings.
 
     Args:
         path: The file (`result_files` finds it in a folder).
         source: Its format; None finds out.
         origin: What the top left pixel is called in a MOT file.
+        size: Of the frames, for files that need it and do not say it.
 
     Raises:
         FormatError: It cannot be read, its format cannot be told, or something in it (named) is malformed.
@@ -56,7 +64,7 @@ def read_results(
     with translated(FormatError, "cannot be read", where=path):
         source = source or recognise(path)
         name, target_id = recording_name(path, source)
-        found = _read(path, source, name, target_id, origin)
+        found = _read(path, source, name, target_id, origin, size)
     if not any(recording.frames for recording in found):
         raise FormatError("holds no frame", where=path)
     size = _recorded_size(path)
@@ -69,7 +77,10 @@ def read_rows(path: Path, source: ResultFormat | None = None) -> tuple[TrackedBo
 
 
 def read_all(
-    paths: Iterable[Path], source: ResultFormat | None = None, origin: int = 0
+    paths: Iterable[Path],
+    source: ResultFormat | None = None,
+    origin: int = 0,
+    size: PictureSize | None = None,
 ) -> list[RecordingResults]:
     """Read files, and put the one-target files of a recording (`car_id1.txt`, `car_id2.txt`) together.
 
@@ -80,7 +91,7 @@ def read_all(
     parts: dict[tuple[Path, str], list[RecordingResults]] = {}
     for path in paths:
         known = source or recognise(path)
-        found = read_results(path, known, origin)
+        found = read_results(path, known, origin, size)
         if known not in _ONE_TARGET or not _TARGET.fullmatch(_stem(path, known)):
             groups.extend([one] for one in found)
             continue
@@ -96,9 +107,9 @@ def result_files(path: Path) -> tuple[Path, ...]:
     """Return the files that hold the results at `path`.
 
     Args:
-        path: A file; the results folder of a run; or a folder of results folders, as a batch leaves
-            them (its other sub-folders are passed over, see `folders_without_results`). Results of its own
-            come before those of its sub-folders.
+        path: A file; the results folder of a run; a sequence folder of MOTChallenge; or a folder of such
+            folders, as a batch leaves them (its other sub-folders are passed over, see
+            `folders_without_results`). Results of its own come before those of its sub-folders.
 
     Raises:
         FormatError: There is nothing there, or a folder has no results in it.
@@ -157,6 +168,10 @@ def recognise(path: Path) -> ResultFormat:
     lines = [line for line in truth_lines(path) if line.strip()]
     if not lines:
         raise FormatError("the file is empty", where=path)
+    if path.name == INFO:
+        return ResultFormat.MOTCHALLENGE
+    if lines[0].lstrip().startswith("["):
+        return ResultFormat.LABEL_STUDIO
     if lines[0].lstrip().startswith("{"):
         return _json_kind("\n".join(lines), lines[0], path)
     if lines[0].lstrip().startswith("<"):
@@ -164,6 +179,8 @@ def recognise(path: Path) -> ResultFormat:
     words = words_of(lines[0])
     if {"frame", "id"} <= set(words):
         return ResultFormat.CSV
+    if len(words) >= KITTI_COLUMNS and words[0].isdecimal() and words[2][0].isalpha():
+        return ResultFormat.KITTI
     try:
         for word in words:
             number(word)
@@ -175,7 +192,12 @@ def recognise(path: Path) -> ResultFormat:
 
 
 def _read(
-    path: Path, source: ResultFormat, name: str, target_id: int, origin: int
+    path: Path,
+    source: ResultFormat,
+    name: str,
+    target_id: int,
+    origin: int,
+    size: PictureSize | None,
 ) -> tuple[RecordingResults, ...]:
     match source:
         case ResultFormat.CSV:
@@ -194,6 +216,12 @@ def _read(
             return (read_json_lines(path, name),)
         case ResultFormat.CVAT:
             return (read_cvat(path, name),)
+        case ResultFormat.LABEL_STUDIO:
+            return read_label_studio(path, name, size)
+        case ResultFormat.MOTCHALLENGE:
+            return (read_mot_folder(path, name, origin),)
+        case ResultFormat.KITTI:
+            return (read_kitti(path, name),)
         case ResultFormat.CVAT_VIDEO:
             return (read_cvat_video(path, name),)
 
@@ -208,6 +236,8 @@ def _json_kind(text: str, first_line: str, path: Path) -> ResultFormat:
         document = json_value(text)
     if not isinstance(document, dict):
         raise FormatError("is neither a JSON document nor JSON lines", where=path)
+    if "data" in document:
+        return ResultFormat.LABEL_STUDIO
     is_coco = "images" in document and "annotations" in document
     return ResultFormat.COCO if is_coco else ResultFormat.JSON
 
@@ -266,7 +296,7 @@ def _record_beside(path: Path) -> dict[str, Any]:
 
 
 def _file_in(folder: Path) -> Path | None:
-    return next((folder / name for name in (TABLE, MOT) if (folder / name).is_file()), None)
+    return next((folder / name for name in (TABLE, MOT, INFO) if (folder / name).is_file()), None)
 
 
 def _sub_folders(folder: Path) -> list[Path]:

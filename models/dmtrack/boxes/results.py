@@ -137,6 +137,14 @@ class RecordingResults:
         )
         return replace(self, frames=frames)
 
+    def without_lost(self) -> RecordingResults:
+        """Return the results without the boxes of lost targets."""
+        frames = tuple(
+            replace(frame, targets=tuple(row for row in frame.targets if row.state is not TrackState.LOST))
+            for frame in self.frames
+        )
+        return replace(self, frames=frames)
+
     def every_frame(self) -> Iterator[FrameBoxes]:
         """Yield a frame for every index from 0 to the last; those that were not looked at are empty.
 

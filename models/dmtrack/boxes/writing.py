@@ -15,7 +15,10 @@ from dmtrack.boxes.formats.coco import coco_text
 from dmtrack.boxes.formats.cvat import cvat_archive
 from dmtrack.boxes.formats.cvat_video import cvat_video_text
 from dmtrack.boxes.formats.json_document import json_line, json_text
+from dmtrack.boxes.formats.kitti import kitti_text
+from dmtrack.boxes.formats.label_studio import label_studio_text
 from dmtrack.boxes.formats.mot import USUAL, MotOptions, mot_lines
+from dmtrack.boxes.formats.motchallenge import mot_folder_files
 from dmtrack.boxes.formats.row_per_frame import row_per_frame_text
 from dmtrack.boxes.formats.table import HEADER, table_lines
 from dmtrack.boxes.formats.vot import vot_files
@@ -109,7 +112,8 @@ def result_files_of(
         recordings: At least one.
         target: The format.
         output: A file name, or a folder: one that exists, a name without a suffix or with a slash at its
-            end, or any name when there is more than one recording. COCO keeps all in one file.
+            end, or any name when there is more than one recording. COCO and Label Studio keep all in one
+            file; MOTChallenge has a folder for each, whatever the name.
         mot: What stands in MOT files.
         annotator: How tracks are written for annotators' programs.
 
@@ -118,10 +122,20 @@ def result_files_of(
     """
     path = Path(output)
     in_folder = path.is_dir() or not path.suffix or output.endswith(("/", "\\"))
-    if target is ResultFormat.COCO:
+    if target in (ResultFormat.MOTCHALLENGE, ResultFormat.KITTI) and not mot.keep_lost:
+        recordings = [recording.without_lost() for recording in recordings]
+    if target is ResultFormat.MOTCHALLENGE:
+        return [
+            ResultFile(path / file_name(one.name) / name, None if text is None else text.encode())
+            for one in recordings
+            for name, text in mot_folder_files(one, mot.origin)
+        ]
+    if target in (ResultFormat.COCO, ResultFormat.LABEL_STUDIO):
         name = file_name(recordings[0].name) if len(recordings) == 1 else "boxes"
         whole = path / f"{name}{target.ending}" if in_folder else path
-        return [ResultFile(whole, coco_text(recordings).encode())]
+        is_coco = target is ResultFormat.COCO
+        text = coco_text(recordings) if is_coco else label_studio_text(recordings, annotator)
+        return [ResultFile(whole, text.encode())]
     if len(recordings) > 1 and not in_folder:
         raise OutputError(
             f"there are {len(recordings)} recordings, and {target} holds one a file",
@@ -154,6 +168,8 @@ def _files_of(
         yield from _one_target_files(recording, target, path, is_named=is_named)
     elif target is ResultFormat.CVAT:
         yield ResultFile(path, cvat_archive(recording))
+    elif target is ResultFormat.KITTI:
+        yield ResultFile(path, kitti_text(recording).encode())
     elif target is ResultFormat.CVAT_VIDEO:
         yield ResultFile(path, cvat_video_text(recording, annotator).encode())
     elif target is ResultFormat.JSON:

@@ -21,6 +21,9 @@ class ResultFormat(StrEnum):
     CVAT = "cvat"
     CVAT_VIDEO = "cvat-video"
     COCO = "coco"
+    LABEL_STUDIO = "label-studio"
+    MOTCHALLENGE = "motchallenge"
+    KITTI = "kitti"
 
     @property
     def ending(self) -> str:
@@ -69,8 +72,22 @@ _ENDINGS: Final = {
     ResultFormat.CVAT: ".zip",
     ResultFormat.CVAT_VIDEO: ".xml",
     ResultFormat.COCO: ".json",
+    ResultFormat.LABEL_STUDIO: ".json",
+    ResultFormat.MOTCHALLENGE: "",
+    ResultFormat.KITTI: ".txt",
 }
 
+_TRACKS: Final = frozenset(
+    {
+        Content.SEVERAL_TARGETS,
+        Content.SCORES,
+        Content.STATES,
+        Content.START_BOXES,
+        Content.LOST_BOXES,
+        Content.LABELS,
+    }
+)
+_BENCHMARK_TRACKS: Final = _TRACKS - {Content.STATES, Content.LOST_BOXES}
 HOLDS: Final = {
     ResultFormat.MOT: frozenset({Content.SEVERAL_TARGETS, Content.SCORES, Content.START_BOXES}),
     ResultFormat.CSV: frozenset(Content) - {Content.LABELS},
@@ -83,16 +100,10 @@ HOLDS: Final = {
     ResultFormat.CVAT: frozenset(
         {Content.SEVERAL_TARGETS, Content.START_BOXES, Content.LOST_BOXES, Content.LABELS}
     ),
-    ResultFormat.CVAT_VIDEO: frozenset(
-        {
-            Content.SEVERAL_TARGETS,
-            Content.SCORES,
-            Content.STATES,
-            Content.START_BOXES,
-            Content.LOST_BOXES,
-            Content.LABELS,
-        }
-    ),
+    ResultFormat.CVAT_VIDEO: _TRACKS,
+    ResultFormat.LABEL_STUDIO: _TRACKS,
+    ResultFormat.MOTCHALLENGE: _BENCHMARK_TRACKS,
+    ResultFormat.KITTI: _BENCHMARK_TRACKS,
     ResultFormat.COCO: frozenset(Content) - {Content.PAIRING},
 }
 """What survives writing and reading again."""

@@ -10,6 +10,7 @@ Source: CVAT's manual, "MOT", and the reader of its format (`mot_seq` of Datumar
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
@@ -47,10 +48,12 @@ def cvat_archive(results: RecordingResults) -> bytes:
     return packed({_BOXES: boxes, _LABELS: labels})
 
 
-def gt_texts(results: RecordingResults, origin: int = 0) -> tuple[str, str]:
-    """Return `gt.txt` and `labels.txt`."""
+def gt_texts(results: RecordingResults, origin: int = 0, usual: Sequence[str] = ()) -> tuple[str, str]:
+    """Return `gt.txt` and `labels.txt`; the `usual` labels, in their order, where there are no others."""
     label_of = {target_id: results.labels.get(target_id) or DEFAULT_LABEL for target_id in results.boxed_ids}
     labels = sorted(set(label_of.values()))
+    if set(labels) <= set(usual):
+        labels = list(usual)
     lines = [
         f"{row.frame_index + 1},{row.target_id},{format_box(row.box, origin)},1,"
         f"{labels.index(label_of[row.target_id]) + 1},{int(row.state is not TrackState.LOST)}\n"

@@ -30,7 +30,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from dmtrack.boxes.formats.archive import member_texts
 from dmtrack.boxes.formats.json_document import known
-from dmtrack.boxes.formats.mot import DECIMALS, decimal_text, format_box
+from dmtrack.boxes.formats.mot import DECIMALS, corner_texts
 from dmtrack.boxes.formats.waypoints import (
     EVERY_FRAME,
     AnnotatorOptions,
@@ -127,8 +127,7 @@ def _box_lines(rows: list[TrackedBox], last: int, keyframe_px: float) -> Iterato
 
 
 def _corners_text(row: TrackedBox) -> str:
-    x, y, w, h = (float(word) for word in format_box(row.box).split(","))
-    left, top, right, below = (decimal_text(value) for value in (x, y, x + w, y + h))
+    left, top, right, below = corner_texts(row.box)
     return f'xtl="{left}" ytl="{top}" xbr="{right}" ybr="{below}" z_order="0"'
 
 

@@ -173,6 +173,13 @@ class JsonFields:
             raise self._wrong(name, value, "a text")
         return value
 
+    def texts(self, name: str) -> list[str]:
+        """Return the texts of a list; none if there is no list."""
+        value = self._values.get(name) or []
+        if not isinstance(value, list) or not all(isinstance(one, str) for one in value):
+            raise self._wrong(name, value, "a list of texts")
+        return value
+
     def flag(self, name: str) -> bool | None:
         """Return true or false."""
         value = self._values.get(name)

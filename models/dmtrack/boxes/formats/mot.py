@@ -59,14 +59,15 @@ class MotOptions:
     keep_lost: Annotated[
         bool,
         Option(
-            "--keep-lost", "MOT files: also boxes of lost targets, which scorers count as false positives."
+            "--keep-lost",
+            "mot, motchallenge, kitti: also boxes of lost targets, which scorers count as false positives.",
         ),
     ] = False
     origin: Annotated[
         int,
         Option(
             "--mot-origin",
-            "MOT files: what the top left pixel is called; 1 is the letter of the standard.",
+            "mot, motchallenge: what the top left pixel is called; 1 is the letter of the standard.",
             metavar="[0|1]",
             parse=parse_origin,
         ),
@@ -109,7 +110,7 @@ def read_mot(path: Path, name: str, origin: int = 0) -> RecordingResults:
     return gatherer.results(name)
 
 
-def mot_detections(path: Path) -> Iterator[tuple[TrackedBox, int | None]]:
+def mot_detections(path: Path, origin: int = 0) -> Iterator[tuple[TrackedBox, int | None]]:
     """Yield the boxes of a MOT file whatever their ids, and the class in the eighth column; -1 is none.
 
     Raises:
@@ -118,7 +119,7 @@ def mot_detections(path: Path) -> Iterator[tuple[TrackedBox, int | None]]:
     for number, line in enumerate(truth_lines(path), start=1):
         if line.strip():
             with placed(f"{path}, row {number}"):
-                row = parse_mot_line(_DETECTION.sub(r"\1 1\2", line))
+                row = parse_mot_line(_DETECTION.sub(r"\1 1\2", line), origin)
                 words = words_of(line)
                 said = finite(words[7], "class") if len(words) > 7 else -1.0
                 yield row, int(said) if said >= 0 and said.is_integer() else None
@@ -184,6 +185,12 @@ def format_box(box: Box, origin: int = 0) -> str:
     """Return `x,y,w,h` with at most `DECIMALS` decimals; a side that rounds to 0 stays above it."""
     sides = (max(side, _SMALLEST_SIDE_PX) for side in (box.w, box.h))
     return ",".join(map(decimal_text, (box.x + origin, box.y + origin, *sides)))
+
+
+def corner_texts(box: Box) -> list[str]:
+    """Return left, top, right and bottom, such that their differences are what `format_box` writes."""
+    x, y, w, h = (float(word) for word in format_box(box).split(","))
+    return [decimal_text(value) for value in (x, y, x + w, y + h)]
 
 
 def decimal_text(value: float, decimals: int = DECIMALS) -> str:

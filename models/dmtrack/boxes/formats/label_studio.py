@@ -1,0 +1,174 @@
+"""Results as Label Studio imports and exports them: one task a recording, a `videorectangle` a target.
+
+    [{"data": {"video": "night_street", "name": "night_street"},
+      "annotations": [{"result": [
+        {"id": "target_1", "type": "videorectangle", "from_name": "box", "to_name": "video",
+         "original_width": 640, "original_height": 480,
+         "value": {"labels": ["car"], "framesCount": 100, "duration": 3.3, "sequence": [
+           {"frame": 1, "time": 0.0, "enabled": true, "x": 1.5, "y": 4.2, "width": 5, "height": 8,
+            "rotation": 0, "score": 1, "state": "init"}]}}]}]}]
+
+Frames count from 1, places are per cent of the frame. Between two entries lies a line; after one with
+`enabled` false the target is not there. `score` and `state` are ours. `data.video` is to be the address of
+the video in Label Studio, whose labelling configuration names the tags `box` and `video`.
+
+Source: Label Studio's manual, "Video object tracking", and `extract_key_frames` of its SDK (format only).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from itertools import zip_longest
+from pathlib import Path
+from typing import Any, Final
+
+from dmtrack.boxes.formats.json_document import JsonFields, known, sides
+from dmtrack.boxes.formats.mot import DECIMALS
+from dmtrack.boxes.formats.waypoints import (
+    EVERY_FRAME,
+    AnnotatorOptions,
+    Waypoint,
+    add_tracks,
+    keyframes_among,
+    upright,
+)
+from dmtrack.boxes.parsing import box_of, placed, state_of
+from dmtrack.boxes.results import DEFAULT_LABEL, PictureSize, RecordingResults, ResultsGatherer
+from dmtrack.datasets.ground_truth import read_text
+from dmtrack.errors import FormatError
+from dmtrack.geometry.box import Box
+from dmtrack.numbers import json_value
+from dmtrack.tracking.result import TrackedBox
+from dmtrack.tracking.start import free_ids
+
+_TYPE: Final = "videorectangle"
+_OUR_ID: Final = re.compile(r"target_([1-9]\d{0,8})")
+_USUAL_RATE: Final = 24
+"""What Label Studio takes for the frame rate of a video that it is not told of."""
+
+
+def read_label_studio(path: Path, name: str, size: PictureSize | None = None) -> tuple[RecordingResults, ...]:
+    """Read every task of an export ("JSON"); of several annotations of a task the first.
+
+    Args:
+        path: The file.
+        name: Of a task that has none.
+        size: Of the frames, where the file does not say it.
+
+    Raises:
+        FormatError: It cannot be read, a value (its place is named) is wrong, or the size is not known.
+    """
+    try:
+        document = json_value(read_text(path))
+    except ValueError as error:
+        raise FormatError(f"is {error}", where=path) from None
+    tasks = JsonFields({"tasks": document if isinstance(document, list) else [document]}, str(path))
+    return tuple(_recording(task, name, size) for task in tasks.each("tasks"))
+
+
+def label_studio_text(recordings: Sequence[RecordingResults], options: AnnotatorOptions = EVERY_FRAME) -> str:
+    """Return one document, one line a target.
+
+    Raises:
+        FormatError: The size of the frames is not known.
+    """
+    tasks = []
+    for recording in recordings:
+        data = json.dumps({"video": recording.name, "name": recording.name}, ensure_ascii=False)
+        regions = ",\n  ".join(json.dumps(one, ensure_ascii=False) for one in _regions(recording, options))
+        tasks.append(f'{{"data": {data}, "annotations": [{{"result": [\n  {regions}\n]}}]}}')
+    return "[" + ",\n".join(tasks) + "]\n"
+
+
+def _regions(results: RecordingResults, options: AnnotatorOptions) -> Iterator[dict[str, Any]]:
+    if results.size is None:
+        raise FormatError(
+            "places are shares of the frame", where=results.name, hint="say how large it is: --size WxH"
+        )
+    times = {frame.frame_index: frame.time_s for frame in results.frames if frame.time_s is not None}
+    last = results.frames[-1].frame_index
+    for target_id in results.boxed_ids:
+        rows = [row for row in results.rows if row.target_id == target_id]
+        keyframes = keyframes_among([(row.frame_index, row.box) for row in rows], options.keyframe_px)
+        sequence = []
+        for row, following in zip_longest(rows, rows[1:]):
+            index = row.frame_index
+            if index not in keyframes:
+                continue
+            goes_on = index == last or (following is not None and following.frame_index == index + 1)
+            place = {"frame": index + 1, "time": times.get(index, index / _USUAL_RATE), "enabled": goes_on}
+            sequence.append(
+                {**place, **_shares(row, results.size), **known(score=row.score, state=row.state)}
+            )
+        yield {
+            "id": f"target_{target_id}",
+            "type": _TYPE,
+            "from_name": "box",
+            "to_name": "video",
+            "original_width": results.size.width,
+            "original_height": results.size.height,
+            "value": {
+                "labels": [results.labels.get(target_id) or DEFAULT_LABEL],
+                "framesCount": last + 1,
+                "duration": times.get(last, last / _USUAL_RATE),
+                "sequence": sequence,
+            },
+        }
+
+
+def _shares(row: TrackedBox, size: PictureSize) -> dict[str, float]:
+    x, y, w, h = sides(row.box)
+    across, down = 100 / size.width, 100 / size.height
+    return {"x": x * across, "y": y * down, "width": w * across, "height": h * down, "rotation": 0}
+
+
+def _recording(task: JsonFields, name: str, size: PictureSize | None) -> RecordingResults:
+    data = task.inner("data")
+    if data is None:
+        raise task.error("is no task of Label Studio")
+    gatherer = ResultsGatherer()
+    annotation = next((one for kind in ("annotations", "predictions") for one in task.each(kind)), None)
+    regions = (
+        [] if annotation is None else [one for one in annotation.each("result") if one.text("type") == _TYPE]
+    )
+    given = [_OUR_ID.fullmatch(region.text("id") or "") for region in regions]
+    ids = [int(match[1]) if match else 0 for match in given]
+    free = free_ids(set(ids))
+    tracks: dict[int, list[Waypoint]] = defaultdict(list)
+    ends = []
+    for region, own in zip(regions, ids, strict=True):
+        target_id, value = own or next(free), region.inner("value")
+        if value is None:
+            raise region.error("has no value")
+        if "original_width" in region and "original_height" in region:
+            gatherer.size = PictureSize(region.integer("original_width"), region.integer("original_height"))
+        tracks[target_id] += _waypoints(value, gatherer.size or size)
+        ends.append(value.integer("framesCount") if "framesCount" in value else 0)
+        label = next(iter(value.texts("labels")), DEFAULT_LABEL)
+        if label != DEFAULT_LABEL:
+            gatherer.labels[target_id] = label
+    with placed(task.where):
+        add_tracks(gatherer, tracks, max(ends, default=0))
+    address = data.text("video") or ""
+    return gatherer.results(data.text("name") or Path(address).stem or name)
+
+
+def _waypoints(value: JsonFields, size: PictureSize | None) -> Iterator[Waypoint]:
+    if size is None or min(size) <= 0:
+        raise value.error("places are shares of the frame; say how large it is: --size WxH")
+    for entry in value.each("sequence"):
+        numbers = [entry.number(name) for name in ("x", "y", "width", "height")]
+        x, y, w, h = (number or 0.0 for number in numbers)
+        across, down = size.width / 100, size.height / 100
+        with placed(entry.where):
+            rounded = (round(side, DECIMALS) for side in (x * across, y * down, w * across, h * down))
+            box: Box = box_of(*rounded)
+            box = upright(box, entry.number("rotation") or 0.0, (box.x, box.y))
+            state = state_of(entry.text("state"))
+        goes_on = entry.flag("enabled")
+        yield Waypoint(
+            entry.integer("frame") - 1, box, True, goes_on is not False, entry.number("score"), state
+        )
