@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from dmtrack.training.training_run import train
     from dmtrack.video.aux_encoder import EncodingOptions
     from dmtrack.video.frame import Frame, FramePair, Modality, VideoInfo
+    from dmtrack.video.gauge import AuxMeasure, AuxUnit
     from dmtrack.video.inspection import PairReport, inspect_pair
     from dmtrack.video.live.pairs import LiveOptions
     from dmtrack.video.pairing import PairedSource, open_pair
@@ -123,6 +124,7 @@ _HOMES: Final = {
         "Modality",
         "VideoInfo",
     ),
+    "video.gauge": ("AuxMeasure", "AuxUnit"),
     "video.inspection": (
         "PairReport",
         "inspect_pair",
@@ -146,6 +148,8 @@ __version__: str
 
 __all__ = [
     "Absence",
+    "AuxMeasure",
+    "AuxUnit",
     "Box",
     "BoxError",
     "CheckpointError",

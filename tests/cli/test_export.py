@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from dmtrack.boxes.formats import ResultFormat
+from dmtrack.boxes.formats.table import COLUMNS
 from dmtrack.boxes.reading import read_results
 
 RunCli = Callable[..., Any]
@@ -111,7 +112,7 @@ def test_a_batch_becomes_one_table(run_cli: RunCli) -> None:
     assert outcome.err == "left out: folders without results: failed\n"
     with Path("all.csv").open(newline="") as file:
         header, *rows = csv.reader(file)
-    assert header == ["item", *HEADER.strip().split(",")]
+    assert header == ["item", *COLUMNS]
     assert [(row[0], row[1], row[5], row[11]) for row in rows] == [
         ("ö,day/1", "4", "2", "lost"),
         ("night street", "0", "1", "init"),

@@ -16,6 +16,8 @@ import pytest
 import torch
 
 from dmtrack import (
+    AuxMeasure,
+    AuxUnit,
     Box,
     BoxError,
     CheckpointError,
@@ -339,7 +341,11 @@ class TestAsAUserTypesIt:
         assert opened() == before
 
     def test_rows_as_a_table(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        found = [TrackedBox(3, 1, BOX, 0.5, TrackState.TRACKED, Fraction(1, 2)), TrackedBox(4, 1, BOX)]
+        measure = AuxMeasure(2.5, 2.25, 2.75, AuxUnit.METRE)
+        found = [
+            TrackedBox(3, 1, BOX, 0.5, TrackState.TRACKED, Fraction(1, 2), measure),
+            TrackedBox(4, 1, BOX),
+        ]
         monkeypatch.setitem(sys.modules, "pandas", None)
         with pytest.raises(ConfigError, match="pip install pandas"):
             data_frame(found)
@@ -347,8 +353,8 @@ class TestAsAUserTypesIt:
         monkeypatch.setitem(sys.modules, "pandas", stand_in)
         rows, columns = data_frame(found)
         assert [[row[name] for name in columns] for row in rows] == [
-            [3, 1, 20, 16, 16, 16, 0.5, "tracked", 0.5],
-            [4, 1, 20, 16, 16, 16, None, None, None],
+            [3, 1, 20, 16, 16, 16, 0.5, "tracked", 0.5, 2.5, 2.25, 2.75, "m", None, None, None],
+            [4, 1, 20, 16, 16, 16, *[None] * 10],
         ]
 
     def test_the_version_and_every_public_name(self) -> None:

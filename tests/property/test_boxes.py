@@ -24,6 +24,7 @@ from dmtrack.boxes.results import (
 from dmtrack.boxes.writing import result_files_of, write_results
 from dmtrack.geometry.box import Box
 from dmtrack.tracking.result import TrackedBox, TrackState
+from dmtrack.video.gauge import AuxMeasure, AuxUnit
 
 NAME = "night street"
 ROUNDED = {ResultFormat.MOT, ResultFormat.VOT, ResultFormat.LASHER, ResultFormat.CVAT}
@@ -40,6 +41,15 @@ sides = of_decimals(1e-3, 1e5, DECIMALS)
 boxes = st.builds(Box, positions, positions, sides, sides)
 scores = st.none() | of_decimals(0, 1, DECIMALS)
 seconds = of_decimals(0, 1e6, DECIMALS)
+measured = of_decimals(-1e5, 1e5, DECIMALS)
+measures = st.none() | st.builds(
+    AuxMeasure,
+    measured,
+    st.none() | measured,
+    st.none() | measured,
+    st.sampled_from([*AuxUnit]),
+    st.none() | st.tuples(measured, measured, measured),
+)
 milliseconds = of_decimals(-1e6, 1e6, MS_DECIMALS)
 
 
@@ -54,7 +64,7 @@ def add_frame(draw: st.DrawFn, gatherer: ResultsGatherer, index: int, ids: Seque
     )
     for number in draw(st.lists(st.sampled_from(ids), unique=True)):
         state = draw(st.none() | st.sampled_from([*TrackState]))
-        gatherer.add(index, number, draw(st.none() | boxes), draw(scores), state)
+        gatherer.add(index, number, draw(st.none() | boxes), draw(scores), state, draw(measures))
 
 
 @st.composite
@@ -133,7 +143,8 @@ def expected_entry(
         return AbsentTarget(one.target_id, score, state)
     box = Box(*(round(side, DECIMALS) for side in one.box.xywh)) if target in ROUNDED else one.box
     time_s = one.time_s if has_times else None
-    return TrackedBox(one.frame_index, one.target_id, box, score, state, time_s)
+    measure = one.measure if Content.MEASURES in holds else None
+    return TrackedBox(one.frame_index, one.target_id, box, score, state, time_s, measure)
 
 
 def without_boxless(results: RecordingResults) -> RecordingResults:

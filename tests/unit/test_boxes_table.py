@@ -16,9 +16,13 @@ from dmtrack.errors import FormatError
 from dmtrack.geometry.box import Box
 from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
 from dmtrack.video.frame import Frame, FramePair, Modality
+from dmtrack.video.gauge import AuxMeasure, AuxUnit
 
-HEADER = "frame,time_s,aux_time_s,skew_ms,id,x,y,w,h,score,state,aux_present,infer_ms"
-GOOD = "3,0.1,0.11,10.0,1,1.0,2.0,3.0,4.0,0.5,tracked,1,7.25"
+HEADER = (
+    "frame,time_s,aux_time_s,skew_ms,id,x,y,w,h,score,state,aux_present,infer_ms,"
+    "aux_median,aux_min,aux_max,aux_unit,x_m,y_m,z_m"
+)
+GOOD = "3,0.1,0.11,10.0,1,1.0,2.0,3.0,4.0,0.5,tracked,1,7.25,2.5,2.25,,m,0.125,-1,2.5"
 _PIXELS = np.zeros((4, 4, 3), np.uint8)
 
 
@@ -40,9 +44,9 @@ def test_file_byte_for_byte(tmp_path: Path) -> None:
         sink.write(_result(4, ()))
     assert path.read_bytes().decode() == (
         f"{HEADER}\n"
-        "0,0,0.002333,2.333,1,1.1,2,3,4,0.333333,lost,1,12.5\n"
-        "3,0.1,,,1,1.1,2,3,4,0.333333,lost,0,12.5\n"
-        "3,0.1,,,2,2.1,2,3,4,0.333333,lost,0,12.5\n"
+        "0,0,0.002333,2.333,1,1.1,2,3,4,0.333333,lost,1,12.5,,,,,,,\n"
+        "3,0.1,,,1,1.1,2,3,4,0.333333,lost,0,12.5,,,,,,,\n"
+        "3,0.1,,,2,2.1,2,3,4,0.333333,lost,0,12.5,,,,,,,\n"
     )
 
 
@@ -75,7 +79,8 @@ def test_columns_are_found_by_name(tmp_path: Path) -> None:
         ("\ufeff" + ",".join([*names, "note"]) + "\r\n" + ",".join([*cells, "x"]) + "\r\n").encode()
     )
     (results,) = read_table(path, "a")
-    box = TrackedBox(3, 1, Box(1, 2, 3, 4), 0.5, TrackState.TRACKED, Fraction(0.1))
+    measure = AuxMeasure(2.5, 2.25, None, AuxUnit.METRE, (0.125, -1, 2.5))
+    box = TrackedBox(3, 1, Box(1, 2, 3, 4), 0.5, TrackState.TRACKED, Fraction(0.1), measure)
     assert results.frames == (FrameBoxes(3, (box,), (), 0.1, True, 0.11, 10.0, 7.25),)
 
 
@@ -88,9 +93,15 @@ def test_columns_are_found_by_name(tmp_path: Path) -> None:
         (GOOD.replace("0.1,", "nan,"), "not finite"),
         (GOOD.replace(",1,7.25", ",yes,7.25"), "aux_present 'yes'"),
         (GOOD.replace("10.0,1,", "10.0,0,"), "target id 0 is below 1"),
-        (GOOD.replace("10.0,1,", "10,0,1,"), "14 cells, but 13 columns"),
+        (GOOD.replace("10.0,1,", "10,0,1,"), "21 cells, but 20 columns"),
+        (GOOD.replace(",m,", ",feet,"), "a unit (m, C), not 2.5 feet"),
+        (GOOD.replace(",2.5,2.25,", ",,2.25,"), "not None m"),
+        (GOOD.replace(",-1,2.5", ",,2.5"), "a position is three numbers"),
     ],
-    ids=["state", "number", "no area", "not finite", "flag", "id", "comma"],
+    ids=[
+        *("state", "number", "no area", "not finite", "flag", "id", "comma"),
+        *("unit", "no median", "half a position"),
+    ],
 )
 def test_bad_row_is_named(tmp_path: Path, row: str, words: str) -> None:
     path = tmp_path / "a.csv"

@@ -17,12 +17,13 @@ from dmtrack.boxes.reading import folders_without_results, item_id, read_all, re
 from dmtrack.boxes.results import PictureSize, RecordingResults
 from dmtrack.boxes.writing import result_files_of, write_results
 from dmtrack.errors import FormatError, counted
-from dmtrack.tracking.result import TrackState
+from dmtrack.tracking.result import TrackedBox, TrackState
 
 _COUNTED: Final = {
     Content.SEVERAL_TARGETS: "target",
     Content.SCORES: "box with a score",
     Content.STATES: "box with a state",
+    Content.MEASURES: "box with a measure",
     Content.START_BOXES: "box",
     Content.LOST_BOXES: "box",
     Content.LABELS: "target with a label",
@@ -232,6 +233,7 @@ def contents(recording: RecordingResults) -> Counter[Content]:
         found[Content.EMPTY_FRAMES] += not frame.targets
         for entry in frame.entries:
             found[Content.SCORES] += entry.score is not None
+            found[Content.MEASURES] += isinstance(entry, TrackedBox) and entry.measure is not None
             found[Content.STATES] += entry.state is not None
             found[Content.START_BOXES] += entry.state is TrackState.INIT
             found[Content.LOST_BOXES] += entry.state is TrackState.LOST and entry.box is not None

@@ -5,13 +5,14 @@ from __future__ import annotations
 import contextlib
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Final
 
 from dmtrack.errors import BoxError, FormatError
 from dmtrack.geometry.box import Box
 from dmtrack.numbers import real, shown
 from dmtrack.tracking.result import TrackState
+from dmtrack.video.gauge import AuxMeasure, AuxUnit
 
 _SEPARATORS: Final = re.compile(r"[,;\s]+")
 _LARGEST: Final = 2.0**53
@@ -98,3 +99,25 @@ def placed(where: object) -> Iterator[None]:
         if error.where is not None:
             raise
         raise FormatError(error.what, where=where, hint=error.hint) from None
+
+
+def measure_of(
+    median: float | None,
+    ends: tuple[float | None, float | None],
+    unit: str | None,
+    position_m: Sequence[float | None] = (None, None, None),
+) -> AuxMeasure | None:
+    """Return a measure by what a file says; None where it says nothing.
+
+    Raises:
+        FormatError: The unit is unknown, or only a part of it is said.
+    """
+    if median is None and not unit and {*ends, *position_m} == {None}:
+        return None
+    if median is None or not unit or unit not in [*AuxUnit]:
+        raise FormatError(f"a measure is a median and a unit ({', '.join(AuxUnit)}), not {median} {unit}")
+    known = [metres for metres in position_m if metres is not None]
+    if len(known) not in (0, 3):
+        raise FormatError("a position is three numbers")
+    place = (known[0], known[1], known[2]) if known else None
+    return AuxMeasure(median, *ends, AuxUnit(unit), place)

@@ -264,7 +264,8 @@ def _joined(group: list[RecordingResults]) -> list[RecordingResults]:
         for frame in recording.frames:
             gatherer.add_frame(frame.frame_index, infer_ms=frame.infer_ms)
             for entry in frame.entries:
-                gatherer.add(frame.frame_index, entry.target_id, entry.box, entry.score, entry.state)
+                measure = entry.measure if isinstance(entry, TrackedBox) else None
+                gatherer.add(frame.frame_index, entry.target_id, entry.box, entry.score, entry.state, measure)
     return [gatherer.results(group[0].name)]
 
 

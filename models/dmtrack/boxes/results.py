@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 from dmtrack.errors import FormatError
 from dmtrack.geometry.box import Box
 from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
+from dmtrack.video.gauge import AuxMeasure
 
 DEFAULT_LABEL: Final = "target"
 """Stands for the label of a target that has none, in formats where each must have one."""
@@ -201,8 +202,9 @@ class ResultsGatherer:
         box: Box | None,
         score: float | None = None,
         state: TrackState | None = None,
+        measure: AuxMeasure | None = None,
     ) -> None:
-        """Note a target in a frame.
+        """Note a target in a frame; nothing is measured of one without a box.
 
         Raises:
             FormatError: The frame holds this target already, the id is below 1, the index below 0, or the
@@ -219,7 +221,7 @@ class ResultsGatherer:
         if box is None:
             entries[target_id] = AbsentTarget(target_id, score, state)
         else:
-            entries[target_id] = TrackedBox(index, target_id, box, score, state)
+            entries[target_id] = TrackedBox(index, target_id, box, score, state, None, measure)
 
     def results(self, name: str) -> RecordingResults:
         """Return everything, in order; maybe nothing."""
@@ -230,10 +232,6 @@ class ResultsGatherer:
         said = self._frames[index]
         time_s = Fraction(said["time_s"]) if "time_s" in said else None
         entries = sorted(self._entries.get(index, {}).values(), key=lambda entry: entry.target_id)
-        targets = tuple(
-            TrackedBox(index, one.target_id, one.box, one.score, one.state, time_s)
-            for one in entries
-            if isinstance(one, TrackedBox)
-        )
+        targets = tuple(replace(one, time_s=time_s) for one in entries if isinstance(one, TrackedBox))
         absent = tuple(one for one in entries if isinstance(one, AbsentTarget))
         return FrameBoxes(index, targets, absent, **said)

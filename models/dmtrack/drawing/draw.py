@@ -94,6 +94,7 @@ class Mark:
         """
         words = [] if colour and is_alone else [str(target.target_id)]
         words += [] if target.score is None else [f"{target.score:.2f}"]
+        words += [] if target.measure is None else [str(target.measure)]
         is_plain = target.state is None or (colour and target.state is TrackState.TRACKED)
         words += [] if is_plain else [str(target.state)]
         line = LineStyle.SOLID if target.state is None else _LINE_OF_STATE[target.state]

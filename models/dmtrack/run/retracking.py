@@ -87,7 +87,7 @@ class Rows:
         for pair in pairs:
             index = pair.rgb.index
             targets = sorted(self.boxes.get(index, {}).values(), key=lambda row: row.target_id)
-            here = tuple(replace(row, time_s=pair.rgb.time_s) for row in targets)
+            here = tuple(row.measured(pair) for row in targets)
             yield FrameResult(pair, here, self.infer_ms.get(index, 0.0))
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
 
 from dmtrack.geometry.box import Box
 from dmtrack.video.frame import FramePair
+from dmtrack.video.gauge import AuxMeasure
 
 
 class TrackState(StrEnum):
@@ -33,6 +34,7 @@ class TrackedBox:
         score: Confidence, usually in [0, 1]; 1.0 on the frame where the box was given.
         state: How much the tracker trusts the box.
         time_s: Exact time of the RGB frame in seconds.
+        measure: Distance or temperature, where the second stream has a partner that tells it.
     """
 
     frame_index: int
@@ -41,10 +43,17 @@ class TrackedBox:
     score: float | None = None
     state: TrackState | None = None
     time_s: Fraction | None = None
+    measure: AuxMeasure | None = None
 
     def __post_init__(self) -> None:
         if self.target_id < 1:
             raise ValueError(f"target id {self.target_id} is below 1")
+
+    def measured(self, pair: FramePair) -> TrackedBox:
+        """Return the box with what its frame tells of it: nothing of a target that is lost."""
+        is_there = self.state not in (TrackState.LOST, TrackState.ABSENT)
+        measure = pair.measure(self.box) if is_there else None
+        return replace(self, time_s=pair.rgb.time_s, measure=measure)
 
 
 @dataclass(frozen=True, slots=True)

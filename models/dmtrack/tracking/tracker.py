@@ -326,4 +326,4 @@ class Tracker:
 
     @staticmethod
     def _report(pair: FramePair, target: _Target, box: Box, score: float, state: TrackState) -> TrackedBox:
-        return TrackedBox(pair.rgb.index, target.target_id, box, score, state, pair.rgb.time_s)
+        return TrackedBox(pair.rgb.index, target.target_id, box, score, state).measured(pair)

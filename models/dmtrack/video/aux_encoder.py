@@ -24,6 +24,7 @@ from dmtrack.options import Option, make_exact, number_text
 from dmtrack.video.counts import AS_STORED, CountScale
 from dmtrack.video.encoding import GreyRange, Image8, ModalityEncoder, RangeFollower, is_grey, to_8_bit
 from dmtrack.video.frame import Modality, Pixels
+from dmtrack.video.gauge import AuxUnit, CountMeaning
 
 DEPTH_HIGH_PERCENTILE: Final = 99.0
 ZERO_CELSIUS_K: Final = 273.15
@@ -31,6 +32,9 @@ _KELVIN_PER_COUNT: Final = (0.01, 0.04, 0.1, 0.4)
 _SCENE_CELSIUS: Final = (-60.0, 150.0)
 """Between these lies the median of a scene; the range is less than 2.5 times as wide as its lower end is
 warm, so at most one of the steps fits."""
+_FINE_KELVIN: Final = 0.01
+_FINE_CELSIUS: Final = (-30.0, 50.0)
+"""16-bit counts are hundredths of a kelvin, unsaid, where the median of a scene lies between these."""
 _PANEL: Final = "Sensor counts"
 _HINT_RANGE: Final = "write LOW,HIGH in counts (7000,9000), millimetres of depth, or degrees (15C,45C)"
 
@@ -167,6 +171,10 @@ AS_PUBLISHED: Final = EncodingOptions()
 class AuxEncoder:
     """The encoding of one running second stream.
 
+    Attributes:
+        meaning: What its counts are in metres or degrees; None where that is not known, and before the first
+            picture.
+
     Args:
         modality: What it measures.
         options: The person's choices.
@@ -195,6 +203,8 @@ class AuxEncoder:
         self._fixed: GreyRange | None = None
         self._seen = False
         self._remarks: list[str] = []
+        self._is_depth_known = (self._options.depth_scale_mm or stated_unit_mm) is not None
+        self.meaning: CountMeaning | None = None
 
     @property
     def remarks(self) -> tuple[str, ...]:
@@ -229,6 +239,7 @@ class AuxEncoder:
             is_depth = self._modality is Modality.DEPTH
             ends = (wanted.low, wanted.high)
             self._fixed = GreyRange(*(ends if is_depth else map(self._counts.count_of, ends)))
+        self.meaning = self._meaning_of(pixels)
         if self._modality is Modality.DEPTH and self._scale_mm != 1:
             self._remarks.append(f"One count of depth is {float(self._scale_mm):g} mm.")
         if self._modality is Modality.DEPTH and self._options.resolved_norm is AuxNorm.PUBLISHED:
@@ -239,12 +250,39 @@ class AuxEncoder:
     def _degrees(self, wanted: AuxRange, pixels: Pixels) -> GreyRange:
         ends = (wanted.low, wanted.high)
         if self._counts != AS_STORED:  # degrees, of one kind or the other
-            middle = float(np.median(pixels)) / self._counts.per_unit + self._counts.zero
-            zero = ZERO_CELSIUS_K if middle > _SCENE_CELSIUS[1] else 0.0
+            zero = ZERO_CELSIUS_K if self._middle(pixels) > _SCENE_CELSIUS[1] else 0.0
             return GreyRange(*(self._counts.count_of(celsius + zero) for celsius in ends))
         step = kelvin_per_count(pixels)
-        self._remarks.append(f"Thermal counts are taken for linear temperature, {step:g} K a count.")
         return GreyRange(*((celsius + ZERO_CELSIUS_K) / step for celsius in ends))
+
+    def _middle(self, pixels: Pixels) -> float:
+        """Return the median of a picture in what is stored."""
+        return float(np.median(pixels)) / self._counts.per_unit + self._counts.zero
+
+    def _meaning_of(self, pixels: Pixels) -> CountMeaning | None:
+        """Return what counts mean, by what was said, what is stored, or the first picture."""
+        if pixels.ndim == 3 or self._modality is Modality.EVENT:
+            return None
+        if self._modality is Modality.DEPTH:
+            is_known = self._is_depth_known or (pixels.dtype == np.uint16 and self._counts.zero == 0)
+            return CountMeaning(float(self._scale_mm) / 1000, 0.0, AuxUnit.METRE) if is_known else None
+        if self._counts != AS_STORED:
+            return self._stored_degrees(self._middle(pixels))
+        is_said = self._options.range is not None and self._options.range.is_celsius
+        if not is_said and not is_fine_temperature(pixels):
+            return None
+        step = kelvin_per_count(pixels) if is_said else _FINE_KELVIN
+        self._remarks.append(f"Thermal counts are taken for linear temperature, {step:g} K a count.")
+        return CountMeaning(step, -ZERO_CELSIUS_K, AuxUnit.CELSIUS)
+
+    def _stored_degrees(self, middle: float) -> CountMeaning | None:
+        """Return what counts mean that were made of degrees: Celsius or Kelvin, by the median of a scene."""
+        low, high = _SCENE_CELSIUS
+        for zero in (0.0, -ZERO_CELSIUS_K):
+            if self._counts.zero in (0.0, -ZERO_CELSIUS_K) and low <= middle + zero <= high:
+                per_count = float(self._counts.count_unit)
+                return CountMeaning(per_count, self._counts.zero + zero, AuxUnit.CELSIUS)
+        return None
 
 
 def mm_per_count(options: EncodingOptions, stated_unit_mm: Fraction | None, counts: CountScale) -> Fraction:
@@ -327,6 +365,20 @@ def kelvin_per_count(pixels: Pixels) -> float:
         f"the thermal counts (median {median:g}) are no linear temperature, so degrees have no meaning",
         hint="give --aux-range in counts",
     )
+
+
+def is_fine_temperature(pixels: Pixels) -> bool:
+    """Return whether counts look like hundredths of a kelvin, which most cameras of linear temperature write.
+
+    Args:
+        pixels: A picture.
+    """
+    if pixels.dtype != np.uint16 or pixels.ndim != 2 or not pixels.any():
+        return False
+    percentiles = np.percentile(pixels[pixels > 0], (1, 50, 99)) * _FINE_KELVIN - ZERO_CELSIUS_K
+    low, middle, high = percentiles.tolist()
+    is_scene = _SCENE_CELSIUS[0] <= low and high <= _SCENE_CELSIUS[1]
+    return bool(is_scene and _FINE_CELSIUS[0] <= middle <= _FINE_CELSIUS[1])
 
 
 def _about_colour(colour: Image8, norm: AuxNorm) -> str:

@@ -11,7 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from dmtrack.errors import ConfigError
+from dmtrack.geometry.box import Box
 from dmtrack.video.counts import AS_STORED, CountScale
+from dmtrack.video.gauge import AuxMeasure, Gauge
 from dmtrack.video.track_choice import TrackInfo
 
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
@@ -145,12 +147,14 @@ class FramePair:
             (where `aux` is None: the picture nearest in time, or zeros, as `OnMissing` says);
             `(H, W, 3)` when there is no second stream at all, or when this frame is to be seen
             without it (`OnMissing.RGB_ONLY`).
+        gauge: What the counts of `aux` mean, and where; None where that is not known.
     """
 
     rgb: Frame
     aux: Frame | None
     modality: Modality | None
     image: npt.NDArray[np.uint8]
+    gauge: Gauge | None = None
 
     @classmethod
     def of(
@@ -175,8 +179,9 @@ class FramePair:
             ConfigError: There is a second picture and no modality, or the modality is unknown.
             FormatError: The second picture cannot be of this modality.
         """
-        from dmtrack.video.encoding import encode  # these need this module
-        from dmtrack.video.grid import resize_to_grid
+        from dmtrack.video.aux_encoder import AuxEncoder  # these need this module
+        from dmtrack.video.encoding import encode
+        from dmtrack.video.grid import Fit, resize_to_grid, rgb_to_aux
 
         first = Frame.of(rgb, index=index, time_s=time_s)
         visible = encode(rgb, Modality.THERMAL)  # as it is; 16 bit is stretched
@@ -185,9 +190,15 @@ class FramePair:
         if modality is None or modality not in [*Modality]:
             raise ConfigError(f"modality {modality!r} is unknown", hint=", ".join(Modality))
         kind = Modality(modality)
-        second = resize_to_grid(encode(aux, kind), (first.width, first.height), kind)
+        encoder, size = AuxEncoder(kind), (first.width, first.height)
+        second = resize_to_grid(encoder(aux), size, kind)
         pixels = np.concatenate([visible, second], axis=2)
-        return cls(first, Frame.of(aux, index=index, time_s=time_s), kind, pixels)
+        partner = Frame.of(aux, index=index, time_s=time_s)
+        gauge = None
+        if encoder.meaning is not None:
+            aux_size = (partner.width, partner.height)
+            gauge = Gauge(encoder.meaning, aux_size, rgb_to_aux(None, Fit.RESIZE, aux_size, size))
+        return cls(first, partner, kind, pixels, gauge)
 
     def __repr__(self) -> str:
         """Return one line, without the pixels."""
@@ -198,6 +209,10 @@ class FramePair:
     def skew_s(self) -> Fraction | None:
         """`aux.time_s - rgb.time_s`, or None without a partner."""
         return None if self.aux is None else self.aux.time_s - self.rgb.time_s
+
+    def measure(self, box: Box) -> AuxMeasure | None:
+        """Return what the second stream measures of the target in a box; None where nothing is known."""
+        return None if self.aux is None or self.gauge is None else self.gauge.measure(self.aux.pixels, box)
 
     @property
     def aux_image(self) -> npt.NDArray[np.uint8] | None:

@@ -164,6 +164,30 @@ def grid_by(align: Homography | None, fit: Fit = Fit.RESIZE) -> ToGrid:
     return _FITS[fit] if align is None else HomographyGrid(align)
 
 
+def rgb_to_aux(
+    align: Homography | None, fit: Fit, aux_size: tuple[int, int], rgb_size: tuple[int, int]
+) -> Matrix:
+    """Return the `(3, 3)` matrix from pixels of the RGB grid to those of the second picture.
+
+    Args:
+        align: As in `grid_by`.
+        fit: As in `grid_by`.
+        aux_size: Width and height of the second picture in pixels.
+        rgb_size: Of the grid.
+    """
+    if align is not None:
+        return np.asarray(np.linalg.inv(align.matrix), np.float64)
+    factors = [whole / side for whole, side in zip(rgb_size, aux_size, strict=True)]
+    if fit is not Fit.RESIZE:
+        even = {Fit.LETTERBOX: min(factors), Fit.CROP: max(factors), Fit.NONE: 1.0}[fit]
+        factors = [max(1, round(side * even)) / side for side in aux_size]
+    rows = np.eye(3)
+    for axis, (factor, side, whole) in enumerate(zip(factors, aux_size, rgb_size, strict=True)):
+        start = (whole - round(factor * side)) // 2
+        rows[axis, axis], rows[axis, 2] = 1 / factor, (0.5 - start) / factor - 0.5
+    return rows
+
+
 def blank_colour(modality: Modality) -> tuple[int, int, int]:
     """Return what an encoded picture shows where nothing was measured.
 

@@ -20,6 +20,7 @@ from dmtrack.errors import ConfigError, PairingError
 from dmtrack.video.aux_encoder import AS_PUBLISHED, AuxEncoder, EncodingOptions, mm_per_count
 from dmtrack.video.encoding import Image8, ModalityEncoder
 from dmtrack.video.frame import Frame, FramePair, Modality, VideoInfo
+from dmtrack.video.gauge import Gauge
 from dmtrack.video.grid import HomographyGrid
 from dmtrack.video.matching import NearestMatcher
 from dmtrack.video.modality import ModalityGuess, modality_of, swap_remarks
@@ -113,6 +114,7 @@ class PairedSource(ClosedOnExit):
         self.encoding = encoding or EncodingOptions()
         self._aux_picture: tuple[int, Image8] | None = None
         self._encode_aux: AuxEncoder | None = None
+        self._gauge: Gauge | None = None
         if self._streams is None and modality is None:
             return
         if self._streams is None or modality is None:
@@ -212,7 +214,7 @@ class PairedSource(ClosedOnExit):
             self._blank += shown is None and not is_alone
             self._rgb_only += is_alone
             image = self._encode_rgb(rgb.pixels) if is_alone else self._six_channels(rgb, shown)
-            yield FramePair(rgb, partner, self.modality, image)
+            yield FramePair(rgb, partner, self.modality, image, self._gauge)
 
     def _count(self, rgb: Frame, partner: Frame | None, last: Frame | None) -> None:
         if partner is None:
@@ -234,6 +236,10 @@ class PairedSource(ClosedOnExit):
                 raise ValueError("there is no second stream")
             picture = self._to_grid(self._encode_aux(aux.pixels), self.rgb_info.size, self.modality)
             self._aux_picture = aux.index, picture
+            if self._gauge is None and self._encode_aux.meaning is not None:
+                size = (aux.width, aux.height)
+                to_aux = self.pairing.rgb_to_aux(size, self.rgb_info.size)
+                self._gauge = Gauge(self._encode_aux.meaning, size, to_aux)
         return self._aux_picture[1]
 
     def _require_pairs(self) -> None:

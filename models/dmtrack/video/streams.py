@@ -22,7 +22,7 @@ from dmtrack.numbers import exact
 from dmtrack.options import Option, make_exact, ms_text, number_text, seconds_of_ms
 from dmtrack.video.events.event_options import EventOptions
 from dmtrack.video.frame import Frame, VideoInfo
-from dmtrack.video.grid import Fit, ToGrid, grid_by
+from dmtrack.video.grid import Fit, Matrix, ToGrid, grid_by, rgb_to_aux
 from dmtrack.video.matching import (
     NearestMatcher,
     TimeSpan,
@@ -321,6 +321,10 @@ class PairingOptions:
     def to_grid(self) -> ToGrid:
         """What brings the second picture onto the RGB grid."""
         return grid_by(None if self.align is None else self.align.homography, self.fit)
+
+    def rgb_to_aux(self, aux_size: tuple[int, int], rgb_size: tuple[int, int]) -> Matrix:
+        """Return the `(3, 3)` matrix from pixels of RGB to pixels of the second picture."""
+        return rgb_to_aux(None if self.align is None else self.align.homography, self.fit, aux_size, rgb_size)
 
     def second(self, rgb: Path, aux: Path | None) -> Path | None:
         """Return the file of the second stream: that of the first, where it holds both."""

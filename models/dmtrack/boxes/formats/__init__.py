@@ -52,6 +52,7 @@ class Content(StrEnum):
     SEVERAL_TARGETS = "several targets"
     SCORES = "scores"
     STATES = "states"
+    MEASURES = "measures of the second stream"
     START_BOXES = "start boxes"
     LOST_BOXES = "boxes of lost targets"
     LABELS = "labels"

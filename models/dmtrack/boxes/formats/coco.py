@@ -5,7 +5,7 @@
     tracks       id, video_id, category_id, target_id
     annotations  id, image_id, video_id, track_id (instance_id is the same), category_id,
                  bbox [x, y, w, h], segmentation (its corners), area, iscrowd, and what is known
-                 of score and state
+                 of score, state and measure
     categories   id, name
 
 Every frame is an image, also one without a box. Track ids are unique in the document; `target_id` is
@@ -23,7 +23,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from dmtrack.boxes.formats.json_document import JsonFields, known, rounded, sides
+from dmtrack.boxes.formats.json_document import JsonFields, known, measure_json, rounded, sides
 from dmtrack.boxes.parsing import placed, state_of
 from dmtrack.boxes.results import DEFAULT_LABEL, PictureSize, RecordingResults, ResultsGatherer
 from dmtrack.datasets.ground_truth import read_text
@@ -122,6 +122,7 @@ class _CocoWriter:
                 "area": rounded(w * h),
                 "iscrowd": 0,
                 **known(score=row.score, state=row.state),
+                **measure_json(row),
             }
         )
 
@@ -178,7 +179,8 @@ class _CocoReader:
         box, score = annotation.box("bbox"), annotation.number("score")
         with placed(annotation.where):
             state = state_of(annotation.text("state"))
-            gatherers[video_id].add(frame_index, target_id, box, score, state)
+            measure = annotation.measure("measure")
+            gatherers[video_id].add(frame_index, target_id, box, score, state, measure)
         category = annotation.integer("category_id") if "category_id" in annotation else None
         label = None if category is None else self._labels.get(category)
         if label and label != DEFAULT_LABEL:

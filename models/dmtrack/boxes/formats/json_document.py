@@ -4,7 +4,9 @@
      "labels": [{"id": 1, "label": "car"}],
      "frames": [{"frame": 0, "time_s": 0.0, "aux": {"present": true, "time_s": 0.0, "skew_ms": 0.0},
                  "infer_ms": 0.0,
-                 "targets": [{"id": 1, "box": [10.0, 20.0, 30.0, 40.0], "score": 1.0, "state": "init"}]}]}
+                 "targets": [{"id": 1, "box": [10.0, 20.0, 30.0, 40.0], "score": 1.0, "state": "init",
+                              "measure": {"median": 2.41, "min": 2.3, "max": 2.6, "unit": "m",
+                                          "position_m": [0.2, -0.1, 2.41]}}]}]}
 
 `frame` counts from 0. What is not known is left out; a target without a box has `"box": null`. A line of
 JSON lines is one of the frames.
@@ -19,13 +21,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from dmtrack.boxes.formats.mot import DECIMALS, MS_DECIMALS, format_box
-from dmtrack.boxes.parsing import box_of, placed, state_of
+from dmtrack.boxes.parsing import box_of, measure_of, placed, state_of
 from dmtrack.boxes.results import AbsentTarget, FrameBoxes, PictureSize, RecordingResults, ResultsGatherer
 from dmtrack.datasets.ground_truth import read_text
 from dmtrack.errors import FormatError
 from dmtrack.geometry.box import Box
 from dmtrack.numbers import json_value
 from dmtrack.tracking.result import TrackedBox
+from dmtrack.video.gauge import AuxMeasure
 
 FORMAT: Final = "dmtrack results"
 VERSION: Final = 1
@@ -92,7 +95,18 @@ def _dumped(value: object) -> str:
 
 def _entry_json(entry: TrackedBox | AbsentTarget) -> dict[str, Any]:
     box = None if entry.box is None else sides(entry.box)
-    return {"id": entry.target_id, "box": box, **known(score=entry.score, state=entry.state)}
+    said = known(score=entry.score, state=entry.state)
+    return {"id": entry.target_id, "box": box, **said, **measure_json(entry)}
+
+
+def measure_json(entry: TrackedBox | AbsentTarget) -> dict[str, Any]:
+    """Return the field `measure` of a target; nothing where nothing is measured."""
+    measure = entry.measure if isinstance(entry, TrackedBox) else None
+    if measure is None:
+        return {}
+    numbers = known(median=measure.median, min=measure.low, max=measure.high, unit=measure.unit)
+    place = {} if measure.position_m is None else {"position_m": [*map(rounded, measure.position_m)]}
+    return {"measure": {**numbers, **place}}
 
 
 def _gather(gatherer: ResultsGatherer, fields: JsonFields) -> None:
@@ -108,7 +122,7 @@ def _gather(gatherer: ResultsGatherer, fields: JsonFields) -> None:
         box, score = target.box("box"), target.number("score")
         with placed(target.where):
             state = state_of(target.text("state"))
-            gatherer.add(index, target.integer("id"), box, score, state)
+            gatherer.add(index, target.integer("id"), box, score, state, target.measure("measure"))
 
 
 class JsonFields:
@@ -197,6 +211,18 @@ class JsonFields:
         x, y, w, h = (self._finite(side, name) for side in value)
         with placed(self.where):
             return box_of(x, y, w, h)
+
+    def measure(self, name: str) -> AuxMeasure | None:
+        """Return what the second stream measures of a target."""
+        said = self.inner(name)
+        if said is None:
+            return None
+        place = said._values.get("position_m") or [None] * 3
+        if not isinstance(place, list):
+            raise said._wrong("position_m", place, "[x, y, z]")
+        metres = [None if one is None else said._finite(one, "position_m") for one in place]
+        ends = (said.number("min"), said.number("max"))
+        return measure_of(said.number("median"), ends, said.text("unit"), metres)
 
     def size(self, name: str) -> PictureSize | None:
         """Return the size `[width, height]`."""

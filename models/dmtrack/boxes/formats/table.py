@@ -4,7 +4,9 @@
 and scores six decimals at most, as in MOT files, seconds six, milliseconds three. What is not known is an
 empty cell: a frame without a partner in the second stream has empty `aux_time_s` and `skew_ms`, and
 `aux_present` 0. A target without a box has empty `x,y,w,h`; a frame without any target is a row with an empty
-`id` (a run itself writes no row then). The table of several recordings has `item` as its first column.
+`id` (a run itself writes no row then). `aux_median`, `aux_min`, `aux_max` are what the second stream measures
+of the target, in `aux_unit`; `x_m,y_m,z_m` is where it is from the RGB camera. The table of several
+recordings has `item` as its first column.
 """
 
 from __future__ import annotations
@@ -19,15 +21,18 @@ from typing import Final, Self
 
 from dmtrack.atomic import LineFile
 from dmtrack.boxes.formats.mot import DECIMALS, MS_DECIMALS, decimal_text, format_box
-from dmtrack.boxes.parsing import box_of, finite, placed, state_of, whole
+from dmtrack.boxes.parsing import box_of, finite, measure_of, placed, state_of, whole
 from dmtrack.boxes.results import FrameBoxes, RecordingResults, ResultsGatherer
 from dmtrack.datasets.ground_truth import read_text
 from dmtrack.errors import FormatError, OutputError
 from dmtrack.output.csv_text import csv_text, plain
+from dmtrack.tracking.result import TrackedBox
+from dmtrack.video.gauge import MEASURE_COLUMNS, AuxMeasure, measure_cells
 
 COLUMNS: Final = (
     *("frame", "time_s", "aux_time_s", "skew_ms", "id", "x", "y", "w", "h"),
     *("score", "state", "aux_present", "infer_ms"),
+    *MEASURE_COLUMNS,
 )
 HEADER: Final = ",".join(COLUMNS) + "\n"
 ITEM: Final = "item"
@@ -66,8 +71,15 @@ def table_lines(frame: FrameBoxes, front: str = "") -> str:
     rows = []
     for entry in frame.entries:
         box = ",,," if entry.box is None else format_box(entry.box)
-        rows.append(f"{entry.target_id},{box},{_cell(entry.score)},{entry.state or ''}")
-    return "".join(f"{front}{before},{row},{after}\n" for row in rows or [",,,,,,"])
+        row = f"{entry.target_id},{box},{_cell(entry.score)},{entry.state or ''}"
+        rows.append((row, _measure_text(entry.measure if isinstance(entry, TrackedBox) else None)))
+    nothing = (",,,,,,", _measure_text(None))
+    return "".join(f"{front}{before},{row},{after},{last}\n" for row, last in rows or [nothing])
+
+
+def _measure_text(measure: AuxMeasure | None) -> str:
+    cells = measure_cells(measure).values()
+    return ",".join(cell if isinstance(cell, str) else _cell(cell) for cell in cells)
 
 
 class MergedTable:
@@ -161,7 +173,10 @@ def _gather(gatherer: ResultsGatherer, cells: dict[str, str]) -> None:
     has_box = any(cells[column] for column in "xywh")
     box = box_of(*(finite(cells[column], column) for column in "xywh")) if has_box else None
     state = state_of(cells.get("state"))
-    gatherer.add(index, whole(cells["id"], "id"), box, _optional(cells, "score"), state)
+    numbers = {column: _optional(cells, column) for column in MEASURE_COLUMNS if column != "aux_unit"}
+    median, low, high, *position_m = numbers.values()
+    measure = measure_of(median, (low, high), cells.get("aux_unit"), position_m)
+    gatherer.add(index, whole(cells["id"], "id"), box, _optional(cells, "score"), state, measure)
 
 
 def _optional(cells: dict[str, str], column: str) -> float | None:

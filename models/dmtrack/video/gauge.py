@@ -1,0 +1,252 @@
+"""`Gauge`: what the second stream measures at a box, in metres or degrees, from the counts of its frame.
+
+A box holds more than its target: what is behind it, and what covers it. Of the values in a box those are the
+target's that its middle is full of and its surroundings are not: the counts fall into a histogram, weighted
+by nearness to the middle, and of its modes the one is taken that leads most over its share of a frame around
+the box; of equal ones the nearest (coldest).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from dmtrack.geometry.box import Box
+
+Floats = npt.NDArray[np.float64]
+Numbers = npt.NDArray[Any]
+
+_AROUND: Final = 0.25
+"""Width of the frame around a box, in its sides; at least `_LEAST_AROUND_PX`."""
+_LEAST_AROUND_PX: Final = 2.0
+_MOST_SIDE: Final = 48
+"""More columns or rows than that are not looked at: every second or third one is enough."""
+_MIDDLE: Final = 0.4
+"""Standard deviation of the weights, in half sides of the box."""
+_AGAINST: Final = 0.7
+"""How much a share of the surroundings counts against the same share of the box."""
+_LEAST_KNOWN: Final = 0.1
+"""Where less of a box, by weight, is measured, nothing is known of it."""
+_DEPTH_BIN: Final = 0.02
+"""Depth falls into bins that are so wide, as a share of it: noise grows with distance."""
+_HEAT_BINS: Final = 32
+_VALLEY: Final = 0.3
+"""A mode ends where the histogram falls below this share of its peak, or rises again by `_RISE`."""
+_RISE: Final = 1.2
+_MOST_MODES: Final = 6
+_TAIL: Final = 0.05
+"""Of the depth of a target so much is left out at either end: flying pixels."""
+
+
+MEASURE_COLUMNS: Final = ("aux_median", "aux_min", "aux_max", "aux_unit", "x_m", "y_m", "z_m")
+"""What tables call the parts of a measure."""
+
+
+class AuxUnit(StrEnum):
+    """What a measure counts in."""
+
+    METRE = "m"
+    CELSIUS = "C"
+
+
+@dataclass(frozen=True, slots=True)
+class AuxMeasure:
+    """What the second stream measures of a target in a frame.
+
+    Attributes:
+        median: Of the target, without what is behind or before it.
+        low: Depth: the nearest that it reaches, but for 5 % of it. Degrees: the coldest point in the box.
+        high: The farthest, but for 5 %; the hottest point in the box.
+        unit: Of the three.
+        position_m: Of its middle, from the RGB camera: to the right, down and ahead, in metres.
+    """
+
+    median: float
+    low: float | None
+    high: float | None
+    unit: AuxUnit
+    position_m: tuple[float, float, float] | None = None
+
+    def __str__(self) -> str:
+        """Return the median as `2.41 m` or `36.2 C`."""
+        decimals = 2 if self.unit is AuxUnit.METRE else 1
+        return f"{self.median:.{decimals}f} {self.unit}"
+
+
+def measure_cells(measure: AuxMeasure | None) -> dict[str, float | str | None]:
+    """Return the parts of a measure by the names of their columns, None where they are not known."""
+    if measure is None:
+        return dict.fromkeys(MEASURE_COLUMNS)
+    place = measure.position_m or (None, None, None)
+    cells = (measure.median, measure.low, measure.high, str(measure.unit), *place)
+    return dict(zip(MEASURE_COLUMNS, cells, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class CountMeaning:
+    """What the counts of a stream mean: `count * per_count + zero`, in `unit`; 0 is no measurement."""
+
+    per_count: float
+    zero: float
+    unit: AuxUnit
+
+
+@dataclass(frozen=True, slots=True)
+class Gauge:
+    """Reads the second stream at boxes of the first.
+
+    Attributes:
+        meaning: Of the counts.
+        aux_size: Width and height of the second picture in pixels.
+        to_aux: `(3, 3)`, pixels of the RGB picture to pixels of the second one; their centres lie at whole
+            numbers.
+    """
+
+    meaning: CountMeaning
+    aux_size: tuple[int, int]
+    to_aux: Floats
+
+    def measure(self, counts: Numbers, box: Box) -> AuxMeasure | None:
+        """Return what is known of the target in a box.
+
+        Args:
+            counts: `(H, W)` of the second picture; of other pictures nothing is known.
+            box: Pixels of the RGB picture.
+
+        Returns:
+            None where the box lies outside of the picture, or hardly any of it is measured.
+        """
+        if counts.ndim != 2 or counts.shape[::-1] != self.aux_size:
+            return None
+        corners = self._corners(box)
+        area = None if corners is None else _Area.of(corners, counts)
+        if area is None or area.known < _LEAST_KNOWN:
+            return None
+        own = area.own_counts(self.meaning.unit)
+        tail = int(_TAIL * len(own))
+        ends = (own[tail], own[-1 - tail])
+        if self.meaning.unit is AuxUnit.CELSIUS:
+            whole = area.inside[_is_known(area.inside)]
+            ends = (whole.min(), whole.max())
+        numbers = (float(count) * self.meaning.per_count for count in (own[len(own) // 2], *ends))
+        median, low, high = (number + self.meaning.zero for number in numbers)
+        return AuxMeasure(median, low, high, self.meaning.unit)
+
+    def _corners(self, box: Box) -> Floats | None:
+        """Return left, top, right and bottom of a box in the second picture, or None behind its camera.
+
+        They are edges, not pixel centres.
+        """
+        x1, y1, x2, y2 = box.xyxy
+        corners = np.array([[x1, x2, x2, x1], [y1, y1, y2, y2], [1.5, 1.5, 1.5, 1.5]]) - 0.5
+        across, down, depth = self.to_aux @ corners
+        if not depth.min() > 0:
+            return None
+        x, y = across / depth + 0.5, down / depth + 0.5
+        return np.array([x.min(), y.min(), x.max(), y.max()])
+
+
+@dataclass(frozen=True, slots=True)
+class _Area:
+    """The counts in a box and around it.
+
+    Attributes:
+        counts: `(N,)` that are measured, some of them left out where there are many.
+        weights: `(N,)` by nearness to the middle of the box; 0 around it.
+        inside: `(h, w)` of the box, every one.
+        known: Share of the box that is measured, by weight.
+    """
+
+    counts: Floats
+    weights: Floats
+    inside: Numbers
+    known: float
+
+    @classmethod
+    def of(cls, corners: Floats, picture: Numbers) -> _Area | None:
+        """Return the area of a box; None where it lies outside of the picture."""
+        height, width = picture.shape
+        left, top, right, bottom = corners.tolist()
+        across = _Side.of(left, right, width)
+        down = _Side.of(top, bottom, height)
+        if across is None or down is None:
+            return None
+        seen = picture[down.near : down.far : down.step, across.near : across.far : across.step]
+        weights = down.weights[:, None] * across.weights
+        known = _is_known(seen)
+        inside = picture[slice(*down.inside), slice(*across.inside)]
+        share = float(weights[known].sum() / weights.sum())
+        return cls(seen[known].astype(np.float64), weights[known], inside, share)
+
+    def own_counts(self, unit: AuxUnit) -> Floats:
+        """Return the counts of the target, sorted; at least one."""
+        if unit is AuxUnit.METRE:
+            places = np.log(self.counts) / _DEPTH_BIN
+        else:
+            places = self.counts * (_HEAT_BINS / max(1.0, float(np.ptp(self.counts))))
+        bins = np.floor(places - places.min()).astype(np.intp)
+        inside = self.weights > 0
+        here = np.asarray(np.bincount(bins, self.weights), np.float64)
+        around = np.bincount(bins[~inside], minlength=len(here))
+        lead = here / here.sum() - _AGAINST * around / max(1, around.sum())
+        first, last = max(_modes(here), key=lambda ends: float(lead[ends[0] : ends[1] + 1].sum()))
+        return np.sort(self.counts[inside & (bins >= first) & (bins <= last)])
+
+
+@dataclass(frozen=True, slots=True)
+class _Side:
+    """One axis of an area: what of the picture is looked at, and the weights of its columns or rows."""
+
+    near: int
+    far: int
+    step: int
+    inside: tuple[int, int]
+    weights: Floats
+
+    @classmethod
+    def of(cls, start: float, end: float, length: int) -> _Side | None:
+        first, last = max(0, round(start)), min(length, max(round(start) + 1, round(end)))
+        if first >= last or not end > start:
+            return None
+        around = max(_LEAST_AROUND_PX, _AROUND * (end - start))
+        near, far = max(0, round(start - around)), min(length, round(end + around))
+        step = -(-(far - near) // _MOST_SIDE)
+        places = np.arange(near, far, step)
+        away = (places + 0.5 - (start + end) / 2) / ((end - start) / 2)
+        weights = np.where((places >= first) & (places < last), np.exp(-((away / _MIDDLE) ** 2) / 2), 0.0)
+        if not weights.any():  # nearly all of it lies outside of the picture
+            return None
+        return cls(near, far, step, (first, last), weights)
+
+
+def _is_known(counts: Numbers) -> npt.NDArray[np.bool_]:
+    """Return where counts are a measurement: neither 0 nor the largest number there is."""
+    return np.asarray((counts > 0) & (counts < np.iinfo(counts.dtype).max))
+
+
+def _modes(histogram: Floats) -> list[tuple[int, int]]:
+    """Return the first and last bins of the modes, the highest one first; at least one."""
+    smooth = np.convolve(np.pad(histogram, 1), (0.5, 1.0, 0.5), "valid").tolist()
+    taken = [False] * len(smooth)
+    modes: list[tuple[int, int]] = []
+    for peak in np.argsort(smooth)[::-1].tolist():
+        if len(modes) == _MOST_MODES:
+            break
+        if taken[peak] or histogram[peak] <= 0:
+            continue
+        ends = []
+        for way in (-1, 1):
+            at, lowest = peak, _VALLEY * smooth[peak]
+            while 0 <= at + way < len(smooth) and not taken[at + way]:
+                if not lowest < smooth[at + way] <= _RISE * smooth[at]:
+                    break
+                at += way
+            ends.append(at)
+        first, last = min(ends), max(ends)
+        taken[first : last + 1] = [True] * (last + 1 - first)
+        modes.append((first, last))
+    return modes
