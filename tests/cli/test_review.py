@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from dmtrack.boxes.formats.table import COLUMNS
 from dmtrack.boxes.keyframes import keyframes_text, read_keyframes
 from dmtrack.errors import BoxError, ConfigError
 from dmtrack.geometry.box import Box
@@ -78,8 +79,10 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def boxes(folder: Path) -> list[str]:
-    """The lines of `boxes.csv` without the milliseconds at their end."""
-    return [line.rpartition(",")[0] for line in (folder / "boxes.csv").read_text().splitlines()]
+    """The lines of `boxes.csv` without the milliseconds."""
+    cut = COLUMNS.index("infer_ms")
+    lines = (line.split(",") for line in (folder / "boxes.csv").read_text().splitlines())
+    return [",".join(cells[:cut] + cells[cut + 1 :]) for cells in lines]
 
 
 def test_corrections_give_what_files_give(results: Path, opened: Track, run_cli: Track) -> None:

@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 
@@ -17,7 +18,9 @@ from dmtrack.boxes.reading import read_results, read_rows
 from dmtrack.options import command_words
 from dmtrack.output.record import read_run_json
 from dmtrack.run.request import TrackRequest
+from dmtrack.tracking.result import TrackState
 from dmtrack.video.aux_encoder import AuxRange, EncodingOptions
+from dmtrack.video.gauge import AuxMeasure, AuxUnit
 from dmtrack.video.streams import OnMissing, PairingOptions
 from dmtrack.video.track_choice import parse_track
 
@@ -117,6 +120,30 @@ def test_both_streams_of_a_realsense_file(follow: Run):
     assert record["preprocessing"]["depth_scale_mm"] == "1/4"
     assert record["inputs"][1]["video"]["track"]["kind"] == "depth"
     assert len(read_rows(Path("out/boxes.csv"))) == 6
+
+
+def test_distance_is_in_the_rows_and_stays_when_results_are_gone_on_with(
+    follow: Run, run_cli: Run, recording: Any, tmp_path: Path
+):
+    (tmp_path / "depth").mkdir()
+    for number in range(12):
+        counts = np.full((64, 96), 25_000, np.uint16)
+        counts[16:32, 20 + number : 36 + number] = 12_000
+        assert cv2.imwrite(f"depth/{number:04d}.png", counts)
+    assert follow("--box", BOX, "--depth-scale", "0.2", aux=Path("depth")).code == 0
+    before = read_rows(Path("out/boxes.csv"))
+    assert before[0].measure == AuxMeasure(2.4, 2.4, 2.4, AuxUnit.METRE)
+    known = [row for row in before if row.measure is not None]
+    assert {round(row.measure.median, 6) for row in known} <= {2.4, 5.0}
+    assert {row.state for row in before if row.measure is None} <= {TrackState.LOST}
+    outcome = run_cli("track", "--continue", "out", "--box", "1:28,16,16,16", "--from", "8", "--no-video")
+    assert outcome.code == 0, outcome.err
+    after = read_rows(Path("out/boxes.csv"))
+    assert [row.measure for row in after[:1]] == [before[0].measure]
+    assert after[8].measure == AuxMeasure(2.4, 2.4, 2.4, AuxUnit.METRE)
+    assert run_cli("export", "out", "-o", "a.json", "--format", "json").err.count("measure") == 0
+    assert read_rows(Path("a.json"))[8].measure == after[8].measure
+    assert "mot does not hold measures" in run_cli("export", "out", "-o", "a.txt", "--format", "mot").err
 
 
 def test_inspect_shows_the_streams_of_a_file(run_cli: Run):

@@ -1,4 +1,4 @@
-"""What the second stream measures at a box: of the target, where it lies in its own picture, if that is known."""
+"""What the second stream measures at a box: of the target, where it lies in its picture, if that is known."""
 
 from __future__ import annotations
 
