@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
+import struct
 import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
@@ -228,6 +230,31 @@ def _bags(*names: str) -> Callable[[Path], None]:
     return texts(*[{name: (_ROOT / "tests/unit/files" / name).read_bytes()} for name in names])
 
 
+def _event_bags(folder: Path) -> None:
+    """Write a bag of ROS 1 and a file of ROS 2 with a list of events, and one with packed ones."""
+    from rosbags.rosbag1 import Writer as FirstWriter
+    from rosbags.rosbag2 import StoragePlugin
+    from rosbags.rosbag2 import Writer as SecondWriter
+
+    events, words = some_events(600), packed(evt3_words(some_events(600)), 2)
+    head = struct.pack("<IIII", 1, 5, 7, 0) + struct.pack("<II", 480, 640)  # number, time, no name, size
+    rows = b"".join(struct.pack("<HHIIB", e.x, e.y, 5, e.t * 1000, e.p) for e in events)
+    (folder / "0").mkdir()
+    with FirstWriter(folder / "0" / "e.bag") as bag:
+        kind = "dvs_msgs/msg/EventArray"
+        topic = bag.add_connection("/e", kind, msgdef="Header header", md5sum="0" * 32)
+        bag.write(topic, 1, head + struct.pack("<I", len(events)) + rows)
+    (folder / "1").mkdir()
+    with SecondWriter(folder / "b", version=9, storage_plugin=StoragePlugin.MCAP) as bag:
+        kind = "event_camera_msgs/msg/EventPacket"
+        second = bag.add_connection("/e", kind, msgdef="uint8 x", rihs01="0")
+        start = struct.pack("<IIIxxxxIIQQI", 5, 7, 1, 480, 640, 1, 0, 5) + b"evt3\0\0\0\0"
+        bag.write(second, 1, b"\0\1\0\0" + start + struct.pack("<I", len(words)) + words)
+    shutil.move(str(next((folder / "b").glob("*.mcap"))), folder / "1" / "e.mcap")
+    shutil.rmtree(folder / "b")
+
+
+reads("event_bag", _event_bags)(_read_events)
 reads("ros_bag", _bags("realsense_2_56.bag"))(_read_events)
 reads("ros2_bag", _bags("realsense_2_59.db3"))(_read_events)
 

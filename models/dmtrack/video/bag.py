@@ -11,7 +11,7 @@ import importlib
 import logging
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Final, cast
@@ -27,16 +27,23 @@ from dmtrack.video.frame import Frame, Pixels, VideoInfo
 from dmtrack.video.picture_file import decode_picture
 from dmtrack.video.position import Position
 from dmtrack.video.source import FrameSource
-from dmtrack.video.track_choice import TrackChoice, TrackInfo, TrackPicker, kind_of_track
+from dmtrack.video.track_choice import TrackChoice, TrackInfo, TrackKind, TrackPicker, kind_of_track
 
 _SUFFIXES: Final = frozenset({".bag", ".db3", ".mcap"})
 _FOLDER_RECORD: Final = "metadata.yaml"
 """What `ros2 bag record` writes beside its files; they are one recording."""
 MAX_CONSECUTIVE_DAMAGED: Final = 100
 _PICTURE_TYPES: Final = ("sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage")
+_EVENT_TYPES: Final = (
+    "dvs_msgs/msg/EventArray",
+    "prophesee_event_msgs/msg/EventArray",
+    "event_camera_msgs/msg/EventPacket",
+    "event_array_msgs/msg/EventArray",
+)
 _NS_PER_S: Final = 1_000_000_000
 _TIME_BASE: Final = Fraction(1, _NS_PER_S)
 _LOGGER = logging.getLogger(__name__)
+_HEAD_BYTES: Final = 12
 _DEPTH_HEADER_BYTES: Final = 12
 """`compressedDepth` puts its quantisation before the PNG: a depth of `a / (count - b)` metres for `32FC1`."""
 
@@ -91,7 +98,7 @@ class BagReader(FrameSource):
     def __init__(self, path: Path, *, stream: int | TrackPicker = 0) -> None:
         self._path = path
         self._is_ros2 = path.suffix.lower() != ".bag"
-        self._log, self._typestore = _open_log(path, is_ros2=self._is_ros2)
+        self._log, self._typestore = open_log(path)
         self._damaged = 0
         self._reason = "there is none"
         self._kind: tuple[tuple[int, ...], np.dtype[Any]] | None = None
@@ -124,6 +131,19 @@ class BagReader(FrameSource):
             if start is None or start.is_reached(index, elapsed_s):
                 yield Frame(index, pts, _TIME_BASE, pixels)
 
+    def stamps(self) -> Sequence[int]:
+        """Return the stamps of all pictures, from the heads of their messages.
+
+        Raises:
+            DecodeError: The bag is damaged.
+        """
+        found: list[int] = []
+        for recorded_ns, data in self._messages():
+            if len(data) >= _HEAD_BYTES:
+                seconds, ns = struct.unpack_from("<iI", data, 4)  # in ROS 1 and in CDR alike
+                found.append(_later(seconds * _NS_PER_S + ns or recorded_ns, found[-1] if found else None))
+        return found
+
     def close(self) -> None:
         """Close the file. Doing so twice is harmless."""
         if self._is_open:
@@ -131,13 +151,12 @@ class BagReader(FrameSource):
             self._log.close()
 
     def _pick(self, stream: int | TrackPicker) -> tuple[TrackInfo, Any]:
-        topics = [one for one in self._log.connections if one.msgtype in _PICTURE_TYPES]
-        if not topics:
+        tracks = bag_tracks(self._log)
+        if not tracks or tracks[0][0].kind is TrackKind.EVENT:
             raise VideoError("the bag has no pictures", where=self._path, hint=_kinds(self._log.connections))
-        tracks = [TrackInfo(i, one.topic, kind_of_track(one.topic)) for i, one in enumerate(topics)]
         picker = stream if isinstance(stream, TrackPicker) else TrackPicker(TrackChoice(number=stream))
-        track = picker.pick(tracks, self._path)
-        return track, topics[track.number]
+        track = picker.pick([track for track, _ in tracks], self._path)
+        return tracks[track.number]
 
     def _first(self) -> tuple[int, Pixels, str]:
         """Return stamp, pixels and encoding of the first picture; damage is counted when it is read again."""
@@ -168,8 +187,7 @@ class BagReader(FrameSource):
                     ) from error
                 continue
             in_a_row = 0
-            stamp_ns = stamp_ns or recorded_ns
-            last_ns = stamp_ns if last_ns is None or stamp_ns > last_ns else last_ns + 1
+            last_ns = _later(stamp_ns or recorded_ns, last_ns)
             yield index, last_ns, pixels, _encoding(message)
             index += 1
 
@@ -249,8 +267,22 @@ class BagReader(FrameSource):
         return None
 
 
-def _open_log(path: Path, *, is_ros2: bool) -> tuple[Any, Any]:
-    """Open a bag, and return it with the types of its messages."""
+def bag_tracks(log: Any) -> list[tuple[TrackInfo, Any]]:  # noqa: ANN401 - `rosbags` is optional
+    """Return the topics of a bag that can be streams: those of pictures, then those of events."""
+    pictures = [one for one in log.connections if one.msgtype in _PICTURE_TYPES]
+    events = [one for one in log.connections if one.msgtype in _EVENT_TYPES]
+    kinds = [kind_of_track(one.topic) for one in pictures] + [TrackKind.EVENT] * len(events)
+    topics = zip((*pictures, *events), kinds, strict=True)
+    return [(TrackInfo(number, one.topic, kind), one) for number, (one, kind) in enumerate(topics)]
+
+
+def open_log(path: Path) -> tuple[Any, Any]:
+    """Open a bag, and return it with the types of its messages.
+
+    Raises:
+        VideoError: `rosbags` is missing, or the file is no whole bag.
+    """
+    is_ros2 = path.suffix.lower() != ".bag"
     try:
         module = importlib.import_module("rosbags.rosbag2" if is_ros2 else "rosbags.rosbag1")
         types = importlib.import_module("rosbags.typesys")
@@ -267,6 +299,11 @@ def _open_log(path: Path, *, is_ros2: bool) -> tuple[Any, Any]:
         log.open()
     store = types.Stores.ROS2_HUMBLE if is_ros2 else types.Stores.ROS1_NOETIC
     return log, types.get_typestore(store)
+
+
+def _later(stamp_ns: int, last_ns: int | None) -> int:
+    """Return a stamp that is later than the one before."""
+    return stamp_ns if last_ns is None or stamp_ns > last_ns else last_ns + 1
 
 
 def _kinds(connections: list[Any]) -> str:

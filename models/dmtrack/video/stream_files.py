@@ -12,6 +12,7 @@ from pathlib import Path
 
 from dmtrack.errors import ConfigError, VideoError, translated
 from dmtrack.video.bag import BagReader, is_bag
+from dmtrack.video.events.bag_events import event_topic
 from dmtrack.video.events.event_options import EventOptions
 from dmtrack.video.events.event_reader import is_event_file
 from dmtrack.video.events.event_source import EventSource
@@ -25,7 +26,7 @@ from dmtrack.video.source import DEFAULT_FRAME_RATE, FrameSource
 from dmtrack.video.split import SplitSource, SplitStreams
 from dmtrack.video.streams import PairingOptions, Split, StreamPair, Sync, default_max_skew_s
 from dmtrack.video.time_file import StampedSource, read_times
-from dmtrack.video.track_choice import TrackPicker
+from dmtrack.video.track_choice import TrackChoice, TrackInfo, TrackPicker
 
 
 def open_source(
@@ -62,17 +63,19 @@ def open_source(
     """
     path = Path(path)
     with translated(VideoError, "cannot be opened", where=path):
+        picker = stream if isinstance(stream, TrackPicker) else TrackPicker(TrackChoice(number=stream))
+        if (topic := _event_topic(path, picker)) is not None:
+            events = replace(events or EventOptions(), topic=topic)
+            return EventSource(path, events, like=like, frame_rate=folder_rate)
+        if is_bag(path):
+            return BagReader(path, stream=picker)
         if path.is_dir():
-            if is_bag(path):
-                return BagReader(path, stream=stream)
             return FolderReader(path, frame_rate=folder_rate, start_s=folder_start_s, is_beside=is_beside)
         _require_video_file(path)
         if path.suffix.lower() in IMAGE_SUFFIXES:
             return FolderReader(path, frame_rate=folder_rate, start_s=folder_start_s)
         if is_event_file(path):
             return EventSource(path, events, like=like, frame_rate=folder_rate)
-        if is_bag(path):
-            return BagReader(path, stream=stream)
         return VideoReader(path, stream=stream, threads=threads, gpu=gpu)
 
 
@@ -104,18 +107,20 @@ def open_streams(rgb: Path, aux: Path, options: PairingOptions) -> StreamPair:
     if options.split is not None:
         return _open_split(rgb, aux, options, options.split)
     picker = TrackPicker(options.rgb_track)
+    aux_picker = TrackPicker(options.aux_track, is_aux=True)
     with ExitStack() as opened:
-        if _is_pictures(rgb) and not _is_pictures(aux) and not is_event_file(aux):
-            aux_picker = TrackPicker(options.aux_track, is_aux=True)
+        if _is_pictures(rgb) and not _is_pictures(aux) and not _is_events(aux, aux_picker):
             second = opened.enter_context(_open(aux, options, aux_picker))
             first = opened.enter_context(_open(rgb, options, picker, second))
         else:
             first = opened.enter_context(_open(rgb, options, picker))
-            aux_picker = TrackPicker(options.aux_track, is_aux=True, taken=_taken(rgb, aux, first.info))
-            like = None
-            if is_event_file(aux) and not is_event_file(rgb):
+            aux_picker = replace(aux_picker, taken=_taken(rgb, aux, first.info))
+            like, own = None, options
+            if _is_events(aux, aux_picker) and not isinstance(first, EventSource):
                 like = FrameClock(first.info, first.stamps(), options.shift_s, options.rate_ratio)
-            second = opened.enter_context(_open(aux, options, aux_picker, first, like))
+                if is_bag(rgb) and is_bag(aux):
+                    own = replace(options, events=replace(options.events, is_shared_clock=True))
+            second = opened.enter_context(_open(aux, own, aux_picker, first, like))
         notes = [] if options.sync else _match_numbers(first, second, options.folder_rate)
         sync = options.sync or _automatic_sync(first, second, options)
         opened.pop_all()
@@ -142,6 +147,19 @@ def _open_split(rgb: Path, aux: Path, options: PairingOptions, split: Split) -> 
         max_skew_s = default_max_skew_s(first.info, second.info, options.rate_ratio)
     pairing = replace(options, sync=options.sync or Sync.PTS, max_skew_s=max_skew_s)
     return SplitStreams(first, second, pairing)
+
+
+def _is_events(path: Path, picker: TrackPicker) -> bool:
+    return is_event_file(path) or _event_topic(path, picker) is not None
+
+
+def _event_topic(path: Path, picker: TrackPicker) -> TrackInfo | None:
+    """Return the topic of a bag that is meant, if it holds events; None too for what is no bag."""
+    if not is_bag(path):
+        return None
+    if not path.is_dir():
+        _require_video_file(path)
+    return event_topic(path, picker)
 
 
 def _is_pictures(path: Path) -> bool:
@@ -263,7 +281,7 @@ def _listed(numbers: Sequence[int]) -> str:
 def _taken(rgb: Path, aux: Path, info: VideoInfo) -> int | None:
     """Return the track that the first stream occupies in the file of the second one."""
     try:
-        is_same = rgb.samefile(aux) and rgb.is_file()
+        is_same = rgb.samefile(aux) and (rgb.is_file() or is_bag(rgb))
     except OSError:  # reported where it is opened
         return None
     return (0 if info.track is None else info.track.number) if is_same else None

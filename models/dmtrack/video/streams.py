@@ -203,8 +203,8 @@ class PairingOptions:
         TrackChoice | None,
         Option(
             "--rgb-stream",
-            "Which stream of a file that holds several: a number from 0, title:NAME, color, depth, ir. "
-            "Default: by their names.",
+            "Which stream of a file that holds several: a number from 0, title:NAME, color, depth, ir or "
+            "event. Default: by their names.",
             metavar="SPEC",
             panel=_PANEL,
             parse=parse_track,

@@ -15,7 +15,7 @@ from typing import Final
 
 from dmtrack.errors import ConfigError, VideoError
 
-_HINT: Final = "a number from 0, title:NAME, color, depth or ir"
+_HINT: Final = "a number from 0, title:NAME, color, depth, ir or event"
 
 
 class TrackKind(StrEnum):
@@ -24,6 +24,7 @@ class TrackKind(StrEnum):
     COLOR = "color"
     DEPTH = "depth"
     IR = "ir"
+    EVENT = "event"
 
 
 _WORDS: Final = {
@@ -92,7 +93,7 @@ class TrackChoice:
 
 
 def parse_track(text: str) -> TrackChoice:
-    """Read `1`, `title:DEPTH`, `color`, `depth` or `ir`.
+    """Read `1`, `title:DEPTH`, `color`, `depth`, `ir` or `event`.
 
     Raises:
         ConfigError: The text is none of these.
@@ -130,7 +131,7 @@ class TrackPicker:
         if self.choice is not None:
             return self._chosen(self.choice, tracks, path)
         free = [track for track in tracks if track.number != self.taken]
-        wanted = (TrackKind.DEPTH, TrackKind.IR) if self.is_aux else (TrackKind.COLOR, None)
+        wanted = (TrackKind.DEPTH, TrackKind.IR, TrackKind.EVENT) if self.is_aux else (TrackKind.COLOR, None)
         for kind in wanted:
             alike = [track for track in free if track.kind is kind]
             if alike:

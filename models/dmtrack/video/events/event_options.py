@@ -11,6 +11,7 @@ from dmtrack.numbers import finite
 from dmtrack.options import Option
 from dmtrack.video.events.event_batch import Size
 from dmtrack.video.time_file import TimestampUnit
+from dmtrack.video.track_choice import TrackInfo
 
 _PANEL: Final = "Event files"
 
@@ -53,6 +54,7 @@ class EventOptions:
         columns: Order of columns without names, such as `txyp`; None tells it from the numbers.
         unit: Unit of times where the file does not state it; None tells it from the numbers.
         is_shared_clock: The events have the clock of the video beside them, instead of beginning with it.
+        topic: Which topic of a bag; None takes the first one of events.
 
     Raises:
         ConfigError: Both a window and a number are given, one is not positive, or `columns` is no order.
@@ -104,6 +106,7 @@ class EventOptions:
         ),
     ] = None
     is_shared_clock: bool = False
+    topic: TrackInfo | None = None
 
     def __post_init__(self) -> None:
         if self.window_us is not None and self.count is not None:

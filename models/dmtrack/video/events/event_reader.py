@@ -16,9 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from dmtrack.errors import DecodeError, FormatError, VideoError, translated
+from dmtrack.video.bag import is_bag
 from dmtrack.video.events import hdf5
 from dmtrack.video.events.aedat import open_aedat3, open_aedat4
 from dmtrack.video.events.arrays import open_npy, open_npz
+from dmtrack.video.events.bag_events import open_bag_events
 from dmtrack.video.events.event_batch import Chunk, Damage, EventBatch, OpenedEvents, Size, Times, Triggers
 from dmtrack.video.events.event_options import EventOptions
 from dmtrack.video.events.event_stream import open_event_stream
@@ -29,7 +31,7 @@ from dmtrack.video.source import ClosedOnExit
 
 KNOWN_FORMATS: Final = (
     "Prophesee RAW (EVT2, EVT2.1, EVT3) and DAT, AEDAT 3.1 and 4.0, HDF5, Event Stream (.es), "
-    ".npy, .npz, .csv and .txt"
+    ".npy, .npz, .csv and .txt, ROS bags"
 )
 MAX_CONSECUTIVE_DAMAGED: Final = 1000
 """So many events in a row that cannot be right end the reading: nothing after them can be trusted."""
@@ -107,12 +109,13 @@ def open_events(path: Path, options: EventOptions | None = None) -> EventReader:
     options = options or EventOptions()
     if not path.exists():
         raise VideoError("no such file", where=path, hint="check the path")
-    if not path.is_file():
+    if not path.is_file() and not is_bag(path):
         raise VideoError("this is no file", where=path)
     try:
         if path.stat().st_size == 0:
             raise VideoError("the file is empty", where=path)
-        opener = _opener(path) or _opener_of_stated_columns(path, options)
+        opener = open_bag_events if is_bag(path) else _opener(path)
+        opener = opener or _opener_of_stated_columns(path, options)
     except PermissionError as error:
         raise VideoError("no permission to read it", where=path) from error
     if opener is None:

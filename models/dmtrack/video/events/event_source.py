@@ -165,7 +165,8 @@ class EventSource(FrameSource):
         cutter = WindowCutter(self._events, self._options)
         is_told = self._schedule.frame_count is not None
         for index, window in self._windows:
-            elapsed_s = (window.pts - self.info.start_pts) * self.info.time_base
+            # the first picture begins before the first event where both have one clock
+            elapsed_s = max(Fraction(0), (window.pts - self.info.start_pts) * self.info.time_base)
             if end is not None and end.is_reached(index, elapsed_s):
                 return
             if start is not None and not start.is_reached(index, elapsed_s):
@@ -203,6 +204,7 @@ class EventSource(FrameSource):
             codec=self.reader.format,
             bit_depth=8,
             channels=3,
+            track=self._options.topic,
             notes=self._notes,
         )
 
