@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from dmtrack.boxes.aux_view import BoxStream
 from dmtrack.boxes.export import export as export_results
 from dmtrack.boxes.export import merge as merge_results
 from dmtrack.boxes.formats import ResultFormat
@@ -59,6 +60,13 @@ def export(
             parse=parse_origin,
         ),
     ] = 0,
+    stream: Annotated[
+        BoxStream,
+        typer.Option(
+            "--stream",
+            help="Whose pixels boxes are written in: rgb, or aux through the alignment in run.json.",
+        ),
+    ] = BoxStream.RGB,
     merge: Annotated[
         bool, typer.Option("--merge", help="One CSV of all results, the item id as its first column.")
     ] = False,
@@ -104,6 +112,7 @@ def export(
         target,
         source=source,
         source_origin=from_origin,
+        stream=stream,
         label=label,
         size=known_size,
         mot=mot,
@@ -113,6 +122,8 @@ def export(
     _say_empty(done.empty)
     for loss in done.losses:
         say_line("left out", str(loss), "yellow")
+    for note in done.notes:
+        say_line("note", note, "dim")
     if done.is_unsized:
         say_line("note", "the size of the frames is not known and left out; --size WxH adds it", "dim")
     if done.format in (ResultFormat.MOT, ResultFormat.MOTCHALLENGE):

@@ -239,3 +239,19 @@ def test_wrong_use_is_said(run_cli: RunCli, mot: Path, words: list[str], code: i
     assert outcome.code == code
     assert said in outcome.err
     assert not Path("new.out").exists()
+
+
+def test_boxes_in_pixels_of_the_second_stream(run_cli: RunCli, track: RunCli) -> None:
+    """The thermal picture is of another size; how large the two are stands in `run.json`."""
+    assert track("--box", "20,16,16,16", "--no-video").code == 0
+    record = json.loads(Path("out/run.json").read_text())
+    aux, rgb = ({i["role"]: i["video"] for i in record["inputs"]}[role] for role in ("aux", "rgb"))
+    outcome = run_cli("export", "out", "--format", "csv", "-o", "aux.csv", "--stream", "aux")
+    assert outcome.code == 0, outcome.err
+    first = next(csv.DictReader(Path("aux.csv").read_text().splitlines()))
+    share = aux["width"] / rgb["width"]
+    assert float(first["x"]) == pytest.approx(20 * share)
+    assert float(first["w"]) == pytest.approx(16 * share)
+    outcome = run_cli("export", "aux.csv", "--format", "json", "-o", "b.json", "--stream", "aux")
+    assert outcome.code == 3
+    assert "run.json: does not say how the two streams lie" in outcome.err

@@ -9,11 +9,19 @@ from pathlib import Path
 from typing import Final
 
 from dmtrack.atomic import inputs_kept
+from dmtrack.boxes.aux_view import BoxStream, in_aux_pixels
 from dmtrack.boxes.formats import HOLDS, Content, ResultFormat, format_of_name
 from dmtrack.boxes.formats.mot import USUAL, MotOptions
 from dmtrack.boxes.formats.table import MergedTable
 from dmtrack.boxes.formats.waypoints import EVERY_FRAME, AnnotatorOptions
-from dmtrack.boxes.reading import folders_without_results, item_id, read_all, read_results, result_files
+from dmtrack.boxes.reading import (
+    folders_without_results,
+    item_id,
+    read_all,
+    read_results,
+    record_beside,
+    result_files,
+)
 from dmtrack.boxes.results import PictureSize, RecordingResults
 from dmtrack.boxes.writing import result_files_of, write_results
 from dmtrack.errors import FormatError, counted
@@ -97,6 +105,7 @@ class Exported:
         files: Those that were written.
         empty: Folders among the results that hold none.
         losses: What the format does not hold.
+        notes: What a person should know of boxes in pixels of the second stream.
         is_unsized: The format tells the size of the frames, but that of some recording is not known.
         format: What was written.
     """
@@ -106,6 +115,7 @@ class Exported:
     losses: tuple[Loss, ...]
     is_unsized: bool
     format: ResultFormat
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +140,7 @@ def export(
     *,
     source: ResultFormat | None = None,
     source_origin: int = 0,
+    stream: BoxStream = BoxStream.RGB,
     label: str | None = None,
     size: PictureSize | None = None,
     mot: MotOptions = USUAL,
@@ -144,6 +155,7 @@ def export(
         target: The format to write; None: what the suffix of `output` means.
         source: That of the files; None finds out.
         source_origin: What the top left pixel is called in the MOT files that are read.
+        stream: Whose pixels the boxes are written in; for `aux` results of runs alone are read.
         label: What all targets are; None keeps what the files say.
         size: Of the RGB frames; None keeps what the files, or the `run.json` beside them, say.
         mot: What stands in the MOT files that are written.
@@ -158,7 +170,12 @@ def export(
     target = format_of_name(str(output)) if target is None else target
     recordings = []
     inputs = [file for path in results for file in result_files(path)]
-    for recording in read_all(inputs, source, source_origin, size):
+    notes: tuple[str, ...] = ()
+    if stream is BoxStream.AUX:
+        read, notes, size = *_in_aux_pixels(inputs), None
+    else:
+        read = read_all(inputs, source, source_origin, size)
+    for recording in read:
         labels = recording.labels if label is None else dict.fromkeys(recording.target_ids, label)
         recordings.append(replace(recording, labels=labels, size=size or recording.size))
     files = result_files_of(recordings, target, str(output), mot, annotator)
@@ -169,7 +186,21 @@ def export(
     lost = [
         one for one in losses(recordings, target) if not (one.content is Content.LOST_BOXES and mot.keep_lost)
     ]
-    return Exported(written, _empty(results), tuple(lost), is_unsized, target)
+    return Exported(written, _empty(results), tuple(lost), is_unsized, target, notes)
+
+
+def _in_aux_pixels(files: Sequence[Path]) -> tuple[list[RecordingResults], tuple[str, ...]]:
+    pairs = [(one, file) for file in files for one in read_results(file)]
+    done = [in_aux_pixels(one, record_beside(file), file.parent) for one, file in pairs]
+    clipped, outside = sum(one.clipped for one in done), sum(one.outside for one in done)
+    said = {
+        f"boxes cut at the edge of the second picture: {clipped}": clipped,
+        f"boxes outside the second picture, left out: {outside}": outside,
+        "the second stream has another rate; frames are counted as in RGB": any(
+            one.has_other_rate for one in done
+        ),
+    }
+    return [one.results for one in done], tuple(line for line, is_said in said.items() if is_said)
 
 
 def merge(

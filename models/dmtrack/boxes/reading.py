@@ -151,7 +151,7 @@ def recording_name(path: Path, source: ResultFormat) -> tuple[str, int]:
 
 def item_id(path: Path, recording: RecordingResults) -> str:
     """Return what a batch calls a recording: as the `run.json` beside the file says, else its name."""
-    batch = _record_beside(path).get("batch")
+    batch = record_beside(path).get("batch")
     if isinstance(batch, dict) and isinstance(batch.get("item"), str):
         return str(batch["item"])
     return recording.name
@@ -278,14 +278,14 @@ def _stem(path: Path, source: ResultFormat) -> str:
 def _recorded_size(path: Path) -> PictureSize | None:
     """Return the size that the `run.json` beside a run's own files says."""
     try:
-        inputs: list[dict[str, Any]] = _record_beside(path)["inputs"]
+        inputs: list[dict[str, Any]] = record_beside(path)["inputs"]
         video = next(item["video"] for item in inputs if item["role"] == "rgb")
         return PictureSize(int(video["width"]), int(video["height"]))
     except (KeyError, TypeError, ValueError, StopIteration):
         return None
 
 
-def _record_beside(path: Path) -> dict[str, Any]:
+def record_beside(path: Path) -> dict[str, Any]:
     """Return what the `run.json` beside a run's own files says; nothing for other files."""
     record = path.with_name(RECORD)
     if path.name not in (TABLE, MOT) or not record.is_file():

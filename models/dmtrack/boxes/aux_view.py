@@ -1,0 +1,109 @@
+"""Boxes where the second camera sees them: from pixels of the RGB picture to those of the second stream."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dmtrack.boxes.results import AbsentTarget, PictureSize, RecordingResults
+from dmtrack.errors import FormatError, translated
+from dmtrack.geometry.box import Box
+from dmtrack.geometry.homography import Homography
+from dmtrack.output.record import RECORD
+from dmtrack.video.grid import Fit, Matrix, rgb_to_aux
+
+_LEAST_PX = 1.0
+
+
+class BoxStream(StrEnum):
+    """Whose pixels boxes are in."""
+
+    RGB = "rgb"
+    AUX = "aux"
+
+
+@dataclass(frozen=True, slots=True)
+class AuxBoxes:
+    """Results in pixels of the second stream.
+
+    Attributes:
+        results: They.
+        clipped: How many boxes reach over the edge of the second picture and were cut there.
+        outside: How many lie outside it, and are left out.
+        has_other_rate: Its frames come at another rate than those of RGB, by which they are counted.
+    """
+
+    results: RecordingResults
+    clipped: int
+    outside: int
+    has_other_rate: bool
+
+
+def in_aux_pixels(results: RecordingResults, record: Mapping[str, Any], folder: Path) -> AuxBoxes:
+    """Return results with boxes where the second camera sees them: upright ones around the mapped corners.
+
+    Args:
+        results: Of a run.
+        record: The values of its `run.json`, which say how the streams were laid over each other.
+        folder: Where it is.
+
+    Raises:
+        FormatError: The record says nothing of a second stream.
+    """
+    with translated(FormatError, "does not say how the two streams lie to each other", where=folder / RECORD):
+        videos = {item["role"]: item["video"] for item in record["inputs"]}
+        if "aux" not in videos:
+            raise FormatError("tells of one stream alone", hint="--stream aux needs a second one")
+        size, rgb_size = (_size(videos[role]) for role in ("aux", "rgb"))
+        clocks = record["clocks"]
+        align, fit = clocks.get("align"), Fit(clocks.get("fit", Fit.RESIZE))
+        known = None if align is None else Homography.of(align["homography"]["rows"], size, rgb_size)
+        view = rgb_to_aux(known, fit, size, rgb_size)
+        rates = {videos[role].get("frame_rate") for role in ("aux", "rgb")}
+    clipped = outside = 0
+    frames = []
+    for frame in results.frames:
+        targets, absent = [], list(frame.absent)
+        for row in frame.targets:
+            whole = _mapped(view, row.box)
+            box = None if whole is None else _cut(whole, *size)
+            if box is None:
+                outside += 1
+                absent.append(AbsentTarget(row.target_id, row.score, row.state))
+            else:
+                clipped += box != whole
+                targets.append(replace(row, box=box))
+        frames.append(replace(frame, targets=tuple(targets), absent=tuple(absent)))
+    mapped = replace(results, frames=tuple(frames), size=PictureSize(*size))
+    return AuxBoxes(mapped, clipped, outside, len(rates) > 1)
+
+
+def _size(video: Mapping[str, Any]) -> tuple[int, int]:
+    return int(video["width"]), int(video["height"])
+
+
+def _mapped(view: Matrix, box: Box) -> Box | None:
+    """Return the upright box around a box; None where some of it would lie behind the camera."""
+    x1, y1, x2, y2 = (side - 0.5 for side in box.xyxy)  # a homography counts from the middle of a pixel
+    corners = np.array([[x1, y1, 1], [x2, y1, 1], [x2, y2, 1], [x1, y2, 1]])
+    mapped = corners @ view.T
+    if mapped[:, 2].min() <= 0:
+        return None
+    places = mapped[:, :2] / mapped[:, 2:] + 0.5
+    (left, top), (right, below) = places.min(axis=0).tolist(), places.max(axis=0).tolist()
+    return Box(left, top, right - left, below - top)
+
+
+def _cut(box: Box, width: int, height: int) -> Box | None:
+    """Return what of a box is in a picture; None if that is less than a pixel wide or high."""
+    x1, y1, x2, y2 = box.xyxy
+    left, top, right, below = max(x1, 0.0), max(y1, 0.0), min(x2, width), min(y2, height)
+    if right - left < _LEAST_PX or below - top < _LEAST_PX:
+        return None
+    is_whole = (left, top, right, below) == (x1, y1, x2, y2)
+    return box if is_whole else Box(left, top, right - left, below - top)
