@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
-
 from dmtrack.network.thread_count import CROWDED, LONGEST_PAUSE, WINDOW, ThreadCount
 
-IDLE = {1: (0.060, 0), 2: (0.036, 3)}
-BUSY = {1: (0.115, 12), 2: (0.160, 50)}
-CROWDED_IN_VAIN = {1: (0.067, 8), 2: (0.067, 40)}
+IDLE = {1: (0.032, 0.0), 2: (0.020, 0.2)}
+BUSY = {1: (0.062, 0.8), 2: (0.075, 1.2)}
+CROWDED_IN_VAIN = {1: (0.032, 1.0), 2: (0.033, 1.1)}
 
 
-def used(threads: ThreadCount, machine: dict[int, tuple[float, int]], steps: int) -> list[int]:
+def used(threads: ThreadCount, machine: dict[int, tuple[float, float]], steps: int) -> list[int]:
     """Return the count of each step."""
     counts = []
     for _ in range(steps):
@@ -44,9 +42,8 @@ def test_where_one_is_no_quicker_it_is_tried_less_and_less() -> None:
     assert counts[-LONGEST_PAUSE:].count(1) <= 2 * WINDOW
 
 
-@pytest.mark.parametrize("seconds", [0.0, 0.01])
-def test_one_core_has_nothing_to_choose(seconds: float) -> None:
+def test_one_core_has_nothing_to_choose() -> None:
     threads = ThreadCount(1)
     for _ in range(50):
-        threads.note(seconds, int(CROWDED * 100))
+        threads.note(0.01, 2 * CROWDED)
     assert threads.count == 1

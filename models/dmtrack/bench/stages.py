@@ -42,7 +42,9 @@ LIMIT_S: Final = 4.0
 _TARGET_SHARE: Final = Fraction(1, 10)
 """Side of a target, as a share of the shorter side of the frame."""
 _WARM_UP: Final = 3
-"""Frames beyond those asked for."""
+"""Frames beyond those asked for, which do not count: a program is made for each length of the memory."""
+_FEWEST: Final = 3
+"""Frames that count, however long they take, if the recording has them."""
 _POST_ROUNDS: Final = 20
 
 Picture = npt.NDArray[np.uint8]
@@ -186,7 +188,7 @@ class _Stopwatch:
 def measure_stages(clip: BenchClip, tracker: Tracker, targets: int, frames: int) -> tuple[Stages, Boxes]:
     """Track stage by stage, with the video written to a temporary file; return times and boxes.
 
-    At most so many frames are measured, and no second one is begun after `LIMIT_S`.
+    At most so many frames are measured, and beyond the first few none is begun after `LIMIT_S`.
 
     Raises:
         InputError: The recording cannot be read, or has a single frame.
@@ -198,8 +200,10 @@ def measure_stages(clip: BenchClip, tracker: Tracker, targets: int, frames: int)
         tracker.initialize(next(rest), clip.boxes(targets))
         writer = VideoWriter(Path(scratch) / "annotated.mp4")
         begin = time.perf_counter()
-        for done in range(frames + _WARM_UP):
-            if done and time.perf_counter() - begin > LIMIT_S:
+        for done in range(-_WARM_UP, frames):
+            if done == 0:
+                begin = time.perf_counter()
+            if done >= _FEWEST and time.perf_counter() - begin > LIMIT_S:
                 break
             with watch("decode"):
                 pair = next(rest, None)

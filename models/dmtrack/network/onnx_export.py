@@ -26,7 +26,7 @@ from torch import Tensor, nn
 from dmtrack.atomic import inputs_kept, make_folder, reserve, write_atomically
 from dmtrack.errors import ConfigError, OutputError
 from dmtrack.network.model import DMTrack
-from dmtrack.network.torch_network import StepMaps, TorchNetwork, noise_crops
+from dmtrack.network.torch_network import StepMaps, TemplateTokens, TorchNetwork, noise_crops
 from dmtrack.network.weights.store import resolve_weights
 from dmtrack.video.frame import Modality
 
@@ -193,17 +193,6 @@ class _Part:
     about: dict[str, Any]
 
 
-class _Template(nn.Module):
-    """The template embedding, with boxes only where the network wants them."""
-
-    def __init__(self, network: TorchNetwork) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, crops: Tensor, *boxes: Tensor) -> Tensor:
-        return self.network.embed_template(crops, *boxes)
-
-
 def _step(network: TorchNetwork) -> _Part:
     config = network.config
     memory = torch.zeros(network.streams, 2, 2 * config.template_grid**2, config.width)
@@ -219,7 +208,7 @@ def _template(network: TorchNetwork) -> _Part:
     if network.config.template_prompt:
         inputs["boxes"], shapes = torch.full((2, 4), 0.5), ({0: _ANY}, ({0: _ANY},))
     outputs = ("tokens",)
-    return _Part(_Template(network), inputs, outputs, shapes, _about(network, outputs))
+    return _Part(TemplateTokens(network), inputs, outputs, shapes, _about(network, outputs))
 
 
 def _about(network: TorchNetwork, outputs: tuple[str, ...]) -> dict[str, Any]:

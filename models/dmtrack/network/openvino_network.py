@@ -13,44 +13,45 @@ import contextlib
 import functools
 import hashlib
 import logging
+import os
 import shutil
 import tempfile
 import threading
 import time
 import warnings
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dmtrack.atomic import write_atomically
-from dmtrack.config import Precision
+from dmtrack.config import ModelConfig, Precision
 from dmtrack.errors import ConfigError, OutputError, translated
 from dmtrack.network.head import HeadOutput
 from dmtrack.network.thread_count import ThreadCount
-from dmtrack.network.torch_network import StepMaps, TorchNetwork, noise_crops
-
-try:
-    import resource
-except ImportError:  # Windows
-    resource = None  # type: ignore[assignment]
+from dmtrack.network.torch_network import StepMaps, TemplateTokens, TorchNetwork, noise_crops
 
 #: Raised when converted networks of today would not do tomorrow.
-_FORMAT: Final = 1
+_FORMAT: Final = 2
 #: What OpenVINO calls the numbers it multiplies in; int8 weights are multiplied in float32's place.
 _HINTS: Final = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
-#: Largest difference of a map, in (0, 1), that another order of sums and these numbers explain.
+#: Largest difference of a map, in (0, 1), or of tokens as a share of the largest, that another order of sums
+#: and these numbers explain.
 _SAME: Final = {"fp32": 1e-3, "bf16": 0.25, "fp16": 0.1, "int8": 0.5}
 #: Smaller matrices than this stay as they are in int8.
 _BIG: Final = 64
 #: Larger programs are compiled anew: a disk full of those of large networks is not worth a second.
 _MOST_BYTES: Final = 64 << 20
 _ROOM: Final = "free some space for temporary files, or say --backend torch"
-_FILE, _BIN = "step.xml", "step.bin"
+_FILE, _BIN = "network.xml", "network.bin"
+
+Part = Literal["step", "template"]
+"""What is computed: a step's maps from memory and crops, or tokens from crops of templates and boxes."""
 
 _log = logging.getLogger(__name__)
 
@@ -58,22 +59,34 @@ _log = logging.getLogger(__name__)
 class _ProgramShape(NamedTuple):
     """What a program is compiled for; None is any number."""
 
+    part: Part
     streams: int
     targets: int | None
     tokens: int | None
 
 
+class _ProgramKey(NamedTuple):
+    """A program of this process; the same whatever its threads, to the bit."""
+
+    folder: Path
+    precision: Precision
+    shape: _ProgramShape
+    threads: int
+
+
 #: Compiled programs of this process, the latest last; None where one gave something else than PyTorch.
-_programs: OrderedDict[object, Any] = OrderedDict()
+_programs: OrderedDict[_ProgramKey, Any] = OrderedDict()
 _MOST_PROGRAMS: Final = 8
 
 
 class OpenVinoNetwork:
-    """See `dmtrack.network.inference.Network`. Templates, which are few, are embedded by PyTorch.
+    """See `dmtrack.network.inference.Network`.
 
     One target has a program for each length of its memory. Several share one for any number: a program a
-    number would be compiled again and again while targets come and go. The first step of each program is
-    compared with PyTorch's, which goes on alone where they differ.
+    number would be compiled again and again while targets come and go. A program is compared with PyTorch
+    before it is kept; where they differ PyTorch goes on alone. What the next frames need, a longer memory or
+    another number of threads, is read in the background meanwhile. Templates, which are few, are embedded in
+    float32 and on one thread.
 
     Args:
         exact: The network, on the CPU in float32.
@@ -85,19 +98,36 @@ class OpenVinoNetwork:
         self.exact = exact
         self.config, self.streams, self.device = exact.config, exact.streams, exact.device
         self._folder, self._precision = folder, precision
-        self._threads = ThreadCount(torch.get_num_threads())
+        self._threads, self._waits = ThreadCount(torch.get_num_threads()), _Waits()
         self._lock = threading.Lock()
-        self._requests: dict[tuple[_ProgramShape, int], Any] = {}
-        self._unkept: dict[int, tuple[bytes, bytes]] = {}
+        self._requests: dict[_ProgramKey, Any] = {}
+        self._background = ThreadPoolExecutor(1, "openvino")
+        self._coming: dict[_ProgramKey, Future[Any]] = {}
+        self._unkept: dict[tuple[Part, int], tuple[bytes, bytes]] = {}
 
     def prepare(self, streams: int) -> None:
         """Convert the network for so many streams unless that was done, which takes some seconds."""
-        if not self._kept(streams).is_dir():
-            self._model(streams)
+        parts: tuple[Part, ...] = "template", "step"
+        for part in parts:
+            if not self._kept(part, streams).is_dir():
+                self._model(part, streams)
 
+    @torch.inference_mode()
     def embed_template(self, crops: Tensor, boxes: Tensor | None = None) -> Tensor:
-        """See `Network`."""
-        return self.exact.embed_template(crops, boxes)
+        """See `Network`.
+
+        Raises:
+            ValueError: The boxes are missing, and the network needs them.
+        """
+        if not self.config.template_prompt:
+            boxes = None
+        elif boxes is None:
+            raise ValueError("this network needs the box in each template")
+        inputs = (crops,) if boxes is None else (crops, boxes.float())
+        shape = _ProgramShape("template", crops.shape[3] // 3, 1 if len(crops) == 1 else None, None)
+        with self._lock:
+            key = _ProgramKey(self._folder, "fp32", shape, 1)
+            return self._computed(self._usable(key, inputs), inputs)[0]
 
     @torch.inference_mode()
     def step(self, memory: Tensor, crops: Tensor) -> HeadOutput:
@@ -109,74 +139,105 @@ class OpenVinoNetwork:
         streams, targets, tokens = memory.shape[:3]
         if streams > self.streams:
             raise ValueError("two streams need a network with adapters")
-        shape = _ProgramShape(streams, 1, tokens) if targets == 1 else _ProgramShape(streams, None, None)
+        one = targets == 1
+        shape = _ProgramShape("step", streams, 1 if one else None, tokens if one else None)
         with self._lock:  # a request runs one step at a time
-            key = shape, self._threads.count
-            if key not in self._requests:
-                program = self._program(shape, memory, crops)
-                self._requests[key] = program and program.create_infer_request()
-            request = self._requests[key]
-            if request is None:
-                return self.exact.step(memory, crops)
-            began, before = time.perf_counter(), _pushes()
-            found = _maps(request, memory, crops)
-            self._threads.note(time.perf_counter() - began, _pushes() - before)
-            return found
+            wanted = _ProgramKey(self._folder, self._precision, shape, self._threads.count)
+            key = self._usable(wanted, (memory, crops))
+            began = time.perf_counter()
+            found = self._computed(key, (memory, crops))
+            seconds, waited = time.perf_counter() - began, self._waits.share()
+            if key == wanted and all(one.done() for one in self._coming.values()):
+                self._threads.note(seconds, waited)
+            return HeadOutput(*found)
 
-    def _program(self, shape: _ProgramShape, memory: Tensor, crops: Tensor) -> Any:  # noqa: ANN401 (without types)
-        """Return the program for a shape, compiled and compared now if this process has not yet done so."""
-        key = (self._folder, self._precision, self._threads.count, shape)
+    def _computed(self, key: _ProgramKey, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        request = self._requests[key]
+        if request is None:
+            return self._exact(key.shape.part, inputs)
+        return _outputs(request, inputs)
+
+    def _exact(self, part: Part, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        found: tuple[Tensor, ...] = _module(self.exact, part)(*inputs)
+        return found
+
+    def _usable(self, key: _ProgramKey, inputs: Sequence[Tensor]) -> _ProgramKey:
+        """Return that key, or one with other threads until its program has been read in the background."""
+        if key in self._requests:
+            return key
+        others = [one for one in (*self._requests, *self._coming) if one._replace(threads=key.threads) == key]
+        if others and others != [key] and not self._coming_soon(key).done():
+            key = next(one for one in others if one != key)
+        if key not in self._requests:
+            program = self._program(key, inputs)
+            self._requests[key] = program and program.create_infer_request()
+            if key.shape.tokens is not None:  # one template more, if an earlier run came so far
+                longer = key.shape._replace(tokens=key.shape.tokens + self.config.template_grid**2)
+                if self._file(key._replace(shape=longer)).is_file():
+                    self._coming_soon(key._replace(shape=longer))
+        return key
+
+    def _coming_soon(self, key: _ProgramKey) -> Future[Any]:
+        if key not in self._coming:
+            self._coming[key] = self._background.submit(self._compiled, key)
+        return self._coming[key]
+
+    def _program(self, key: _ProgramKey, inputs: Sequence[Tensor]) -> Any:  # noqa: ANN401 (without types)
+        """Return a program, compiled and compared now if that has not yet been done."""
         if key not in _programs:
-            program = self._compiled(shape)
-            found = _maps(program.create_infer_request(), memory, crops)
-            apart = _difference(found, self.exact.step(memory, crops))
-            if not apart < _SAME[self._precision]:
-                _log.warning("OpenVINO gives something else than PyTorch (%.1e), which goes on alone", apart)
-                program = None
+            coming = self._coming.pop(key, None)
+            program, is_checked = coming.result() if coming else self._compiled(key)
+            if not is_checked and not any(one._replace(threads=key.threads) == key for one in _programs):
+                found = _outputs(program.create_infer_request(), inputs)
+                apart = _difference(found, self._exact(key.shape.part, inputs))
+                if apart < _SAME[key.precision]:
+                    _keep_program(program, self._file(key))
+                else:
+                    _log.warning(
+                        "OpenVINO gives something else than PyTorch (%.1e), which goes on alone", apart
+                    )
+                    program = None
             _programs[key] = program
         _programs.move_to_end(key)
         if len(_programs) > _MOST_PROGRAMS:
             _programs.popitem(last=False)
         return _programs[key]
 
-    def _compiled(self, shape: _ProgramShape) -> Any:  # noqa: ANN401
+    def _compiled(self, key: _ProgramKey) -> tuple[Any, bool]:
+        """Return a program, and whether it is known to give what PyTorch gives."""
         settings = {
-            "INFERENCE_PRECISION_HINT": _HINTS[self._precision],
+            "INFERENCE_PRECISION_HINT": _HINTS[key.precision],
             "PERFORMANCE_HINT": "LATENCY",
             "NUM_STREAMS": 1,
-            "INFERENCE_NUM_THREADS": self._threads.count,
+            "INFERENCE_NUM_THREADS": key.threads,
             "ENABLE_CPU_PINNING": False,  # whoever else runs here may be on that core
         }
-        parts = ["any" if size is None else str(size) for size in shape]
-        path = self._folder / f"{'-'.join(parts)}-{self._precision}.program"
         with contextlib.suppress(OSError, RuntimeError):
-            return openvino_core().import_model(_checked(path.read_bytes()), "CPU", settings)
-        program = openvino_core().compile_model(self._reshaped(shape), "CPU", settings)
-        written = program.export_model().getvalue()
-        if len(written) <= _MOST_BYTES:
-            with contextlib.suppress(OutputError):  # without it the next run takes longer
-                write_atomically(path, hashlib.sha256(written).digest() + written)
-        return program
+            kept = _checked(self._file(key).read_bytes())
+            return openvino_core().import_model(kept, "CPU", settings), True
+        return openvino_core().compile_model(self._reshaped(key), "CPU", settings), False
 
-    def _reshaped(self, shape: _ProgramShape) -> Any:  # noqa: ANN401
-        model = self._model(shape.streams)
+    def _file(self, key: _ProgramKey) -> Path:
+        parts = ["any" if size is None else str(size) for size in key.shape]
+        return self._folder / f"{'-'.join(parts)}-{key.precision}.program"
+
+    def _reshaped(self, key: _ProgramKey) -> Any:  # noqa: ANN401
+        shape = key.shape
+        model = self._model(shape.part, shape.streams)
         if shape.targets is not None:
-            memory, crops = model.inputs
-            size = self.config.search_size
-            model.reshape(
-                {memory: [*shape, self.config.width], crops: [shape.targets, size, size, 3 * shape.streams]}
-            )
-        if self._precision == "int8":
+            made = dict(zip(model.inputs, _input_shapes(self.config, shape), strict=True))
+            model.reshape(made)
+        if key.precision == "int8":
             _store_in_8_bits(model)
         return model
 
-    def _kept(self, streams: int) -> Path:
-        return self._folder / f"streams-{streams}"
+    def _kept(self, part: Part, streams: int) -> Path:
+        return self._folder / f"{part}-{streams}"
 
-    def _model(self, streams: int) -> Any:  # noqa: ANN401
-        if streams in self._unkept:
-            return openvino_core().read_model(*self._unkept[streams])
-        kept = self._kept(streams)
+    def _model(self, part: Part, streams: int) -> Any:  # noqa: ANN401
+        if (part, streams) in self._unkept:
+            return openvino_core().read_model(*self._unkept[part, streams])
+        kept = self._kept(part, streams)
         if kept.is_dir():
             with contextlib.suppress(RuntimeError):  # damaged: it is made anew
                 return openvino_core().read_model(kept / _FILE)
@@ -185,24 +246,65 @@ class OpenVinoNetwork:
         # Read back also the first time: what was written gives other bits than what was converted.
         with tempfile.TemporaryDirectory(prefix="dmtrack-") as scratch:
             made = Path(scratch) / "network"
-            model = converted(self.exact, streams)
+            model = converted(self.exact, part, streams)
             with translated(OutputError, "the network cannot be written here", where=scratch, hint=_ROOM):
                 openvino_module().save_model(model, made / _FILE, compress_to_fp16=False)
             _keep(made, kept)
             files = (made / _FILE).read_bytes(), (made / _BIN).read_bytes()
             if not kept.is_dir():  # the next shape of this run must not wait for it again
-                self._unkept[streams] = files
+                self._unkept[part, streams] = files
             return openvino_core().read_model(*files)
 
 
-def _maps(request: Any, memory: Tensor, crops: Tensor) -> HeadOutput:  # noqa: ANN401
-    request.infer([memory.contiguous().numpy(), crops.contiguous().numpy()], share_inputs=True)
-    return HeadOutput(*(torch.from_numpy(output.data.copy()) for output in request.output_tensors))
+def _module(network: TorchNetwork, part: Part) -> nn.Module:
+    return StepMaps(network) if part == "step" else TemplateTokens(network)
 
 
-def _pushes() -> int:
-    """Return how often threads of this process were pushed off a core; 0 where nobody counts."""
-    return 0 if resource is None else resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
+def _input_shapes(config: ModelConfig, shape: _ProgramShape) -> list[list[int]]:
+    """Return the shape of each input; -1 is any number."""
+    targets, tokens = (-1 if size is None else size for size in (shape.targets, shape.tokens))
+    side = config.search_size if shape.part == "step" else config.template_size
+    crops = [targets, side, side, 3 * shape.streams]
+    if shape.part == "step":
+        return [[shape.streams, targets, tokens, config.width], crops]
+    return [crops, [targets, 4]] if config.template_prompt else [crops]
+
+
+def _outputs(request: Any, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:  # noqa: ANN401
+    request.infer([one.contiguous().numpy() for one in inputs], share_inputs=True)
+    return tuple(torch.from_numpy(output.data.copy()) for output in request.output_tensors)
+
+
+def _keep_program(program: Any, path: Path) -> None:  # noqa: ANN401
+    written = program.export_model().getvalue()
+    if len(written) <= _MOST_BYTES:
+        with contextlib.suppress(OutputError):  # without it the next run takes longer
+            write_atomically(path, hashlib.sha256(written).digest() + written)
+
+
+class _Waits:
+    """How long threads of this process wait for a core, by what Linux counts."""
+
+    def __init__(self) -> None:
+        self._last = time.perf_counter(), self._waited_s()
+
+    def share(self) -> float:
+        """Return seconds a second since the last call, all threads together; 0 where nobody counts."""
+        (then, before_s), self._last = self._last, (time.perf_counter(), self._waited_s())
+        now, waited_s = self._last
+        return max(0.0, waited_s - before_s) / max(now - then, 1e-9)
+
+    @staticmethod
+    def _waited_s() -> float:
+        total_ns = 0
+        with contextlib.suppress(OSError, ValueError, IndexError):  # not Linux; a thread has just ended
+            for thread in os.scandir("/proc/self/task"):
+                file = os.open(f"{thread.path}/schedstat", os.O_RDONLY)
+                try:
+                    total_ns += int(os.read(file, 64).split()[1])
+                finally:
+                    os.close(file)
+        return total_ns / 1e9
 
 
 def _checked(data: bytes) -> bytes:
@@ -213,9 +315,9 @@ def _checked(data: bytes) -> bytes:
     return rest
 
 
-def _difference(found: HeadOutput, expected: HeadOutput) -> float:
-    pairs = [(a, b) for a, b in zip(found, expected, strict=True) if a is not None and b is not None]
-    return max(float((a - b).abs().max()) for a, b in pairs)
+def _difference(found: Sequence[Tensor], expected: Sequence[Tensor]) -> float:
+    pairs = list(zip(found, expected, strict=True))
+    return max(float((a - b).abs().max()) / max(1.0, float(b.abs().max())) for a, b in pairs)
 
 
 def kept_name(sha256: Mapping[str, str]) -> str:
@@ -260,11 +362,12 @@ def computed_precisions() -> frozenset[str]:
     return frozenset({"fp32"} | {word.lower() for word in said if word in ("BF16", "FP16", "INT8")})
 
 
-def converted(network: TorchNetwork, streams: int) -> Any:  # noqa: ANN401
-    """Return the step as an OpenVINO model for any number of targets and templates.
+def converted(network: TorchNetwork, part: Part, streams: int) -> Any:  # noqa: ANN401
+    """Return a part of the network as an OpenVINO model for any number of targets and templates.
 
     Args:
         network: On the CPU, in float32.
+        part: Which.
         streams: 1 or 2.
 
     Raises:
@@ -278,19 +381,22 @@ def converted(network: TorchNetwork, streams: int) -> Any:  # noqa: ANN401
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
     config = network.config
-    memory = torch.zeros(streams, 2, 2 * config.template_grid**2, config.width)
+    shapes = _input_shapes(config, _ProgramShape(part, streams, 2, 2 * config.template_grid**2))
+    inputs = [
+        noise_crops(shape[1], streams, 2) if shape[-1] == 3 * streams else torch.full(shape, 0.5)
+        for shape in shapes
+    ]
     try:
         with warnings.catch_warnings(), torch.no_grad():
             warnings.simplefilter("ignore")
             program: Any = torch.jit.trace(  # type: ignore[no-untyped-call]
-                StepMaps(network), (memory, noise_crops(config.search_size, streams, 2)), check_trace=False
+                _module(network, part), tuple(inputs), check_trace=False
             )
             front = FrontEndManager().load_by_framework("pytorch")
             decoder = TorchScriptPythonDecoder(program)  # has to live until all is read
             model = front.convert(front.load(decoder))
-            first, second = model.inputs
-            size = config.search_size
-            model.reshape({first: [streams, -1, -1, config.width], second: [-1, size, size, 3 * streams]})
+            free = _input_shapes(config, _ProgramShape(part, streams, None, None))
+            model.reshape(dict(zip(model.inputs, free, strict=True)))
             # Constants are worked out now, so that the next run has a third of the graph to read.
             apply_moc_transformations(model, cf=True, smart_reshape=False)
     except RuntimeError as error:

@@ -89,6 +89,18 @@ class StepMaps(nn.Module):
         return tuple(maps for maps in self.network.step(memory, crops) if maps is not None)
 
 
+class TemplateTokens(nn.Module):
+    """The embedding of templates, with boxes only where the network wants them."""
+
+    def __init__(self, network: TorchNetwork) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, crops: Tensor, *boxes: Tensor) -> tuple[Tensor]:
+        """Map crops `(B, z, z, 3 S)` and perhaps boxes `(B, 4)` to tokens `(S, B, P, C)`."""
+        return (self.network.embed_template(crops, *boxes),)
+
+
 def noise_crops(side: int, streams: int, count: int = 1, *, seed: int = 0) -> Tensor:
     """Return made-up crops `(B, side, side, 3 S)` of random squares of 8 px, uint8."""
     generator = torch.Generator().manual_seed(seed)
