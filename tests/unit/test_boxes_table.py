@@ -94,7 +94,7 @@ def test_columns_are_found_by_name(tmp_path: Path) -> None:
         (GOOD.replace(",1,7.25", ",yes,7.25"), "aux_present 'yes'"),
         (GOOD.replace("10.0,1,", "10.0,0,"), "target id 0 is below 1"),
         (GOOD.replace("10.0,1,", "10,0,1,"), "21 cells, but 20 columns"),
-        (GOOD.replace(",m,", ",feet,"), "a unit (m, C), not 2.5 feet"),
+        (GOOD.replace(",m,", ",feet,"), "a unit (m, C, events/s), not 2.5 feet"),
         (GOOD.replace(",2.5,2.25,", ",,2.25,"), "not None m"),
         (GOOD.replace(",-1,2.5", ",,2.5"), "a position is three numbers"),
     ],

@@ -12,16 +12,18 @@ from dmtrack.errors import OutputError
 from dmtrack.geometry.box import Box
 from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
 from dmtrack.video.frame import Frame, FramePair, Modality
+from dmtrack.video.gauge import AuxMeasure, AuxUnit
 
 PIXELS = np.zeros((8, 8, 3), np.uint8)
 SIX = np.zeros((8, 8, 6), np.uint8)
 
 
-def result(index, targets, skew_frames=None):
+def result(index, targets, skew_frames=None, metres=None):
     """`targets` maps ids to score and state; the skew is in hundredths of a frame of 0.1 s."""
+    measure = None if metres is None else AuxMeasure(metres, metres, metres, AuxUnit.METRE)
     frame = Frame(index, index, Fraction(1, 10), PIXELS)
     boxes = tuple(
-        TrackedBox(index, target_id, Box(1, 1, 4, 4), score, TrackState(state), frame.time_s)
+        TrackedBox(index, target_id, Box(1, 1, 4, 4), score, TrackState(state), frame.time_s, measure)
         for target_id, (score, state) in targets.items()
     )
     if skew_frames is None:
@@ -80,6 +82,31 @@ def test_a_second_stream_adds_its_skew(tmp_path):
     alone = drawn(tmp_path / "one.png", (result(k, {1: (0.8, "tracked")}) for k in range(9)))
     both = drawn(tmp_path / "two.png", (result(k, {1: (0.8, "tracked")}, skew_frames=k) for k in range(9)))
     assert both.shape[0] > alone.shape[0] + 100
+
+
+def test_what_is_measured_has_a_panel_and_gaps_stay_gaps(tmp_path):
+    alone = drawn(tmp_path / "one.png", (result(k, {1: (0.8, "tracked")}, 1) for k in range(60)))
+    metres = [2.0 + k / 20 if k < 20 or k > 39 else None for k in range(60)]
+    both = drawn(
+        tmp_path / "two.png", (result(k, {1: (0.8, "tracked")}, 1, one) for k, one in enumerate(metres))
+    )
+    added = both.shape[0] - alone.shape[0]
+    assert added > 100
+    own = (both == np.array(target_colour(1)[::-1])).all(axis=2)
+    panel = own[both.shape[0] // 2 :]  # below the scores
+    columns = np.flatnonzero(panel.any(axis=0))
+    gap = np.diff(columns).max() / (columns[-1] - columns[0])
+    assert gap == pytest.approx(21 / 59, abs=0.03)
+    rows = np.array([np.flatnonzero(panel[:, column]).mean() for column in (columns[0], columns[-1])])
+    assert rows[0] - rows[1] > 60, "farther is higher"
+
+
+def test_a_mean_over_frames_leaves_out_those_without_a_measure(tmp_path):
+    history = ScorePlotSink(tmp_path / "score.png")
+    for index in range(2 * MOST_SPANS):
+        history.write(result(index, {1: (0.8, "tracked")}, 1, 3.0 if index % 2 else None))
+    spans = [span.targets[1] for span in history.spans]
+    assert {(one.measured, one.measures, one.frames) for one in spans} == {(3.0, 1, 2)}
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ import pytest
 from event_files import Event
 
 from dmtrack.errors import ConfigError, DecodeError, FormatError, PairingError
+from dmtrack.geometry.box import Box
 from dmtrack.video.events.event_batch import EventBatch
 from dmtrack.video.events.event_options import EventOptions
 from dmtrack.video.events.event_source import NEGATIVE_RGB, POSITIVE_RGB, EventSource, visevent_picture
@@ -28,6 +29,7 @@ from dmtrack.video.events.schedule import (
     like_frames,
 )
 from dmtrack.video.frame import Frame, Modality, VideoInfo
+from dmtrack.video.gauge import AuxMeasure, AuxUnit
 from dmtrack.video.inspection import inspect_pair
 from dmtrack.video.pairing import open_pair
 from dmtrack.video.position import Position
@@ -324,6 +326,30 @@ class TestBesideAVideo:
             with open_pair(rgb, recording, pairing=PairingOptions(events=choice)) as pairs:
                 fourth = [pair for pair, _ in zip(pairs, range(4), strict=False)][3]
             assert columns_with_events(fourth.image[..., 3:]) == columns
+
+    @pytest.mark.parametrize(
+        ("options", "events", "upper", "length_s"),
+        [
+            (EventOptions(), 100, 50, 0.1),
+            (EventOptions(window_us=250_000), 250, 130, 0.25),
+            (EventOptions(count=150), 150, 70, 0.149),
+        ],
+    )
+    def test_events_a_second_in_a_box(
+        self, options, events, upper, length_s, recording: Path, make_video: Callable[..., Path]
+    ) -> None:
+        """The fourth picture begins at 0.28 s: rows get ten events each in every tenth of a second."""
+        rgb = make_video("rgb.mkv", PICTURES, rate=10)
+        with open_pair(
+            rgb, recording, pairing=PairingOptions(events=options, offset_s=Fraction(1, 50))
+        ) as pairs:
+            pair = [pair for pair, _ in zip(pairs, range(4), strict=False)][3]
+        height, width = pair.rgb.pixels.shape[:2]
+        whole, half = (pair.measure(Box(0, 0, width, rows)) for rows in (height, height / 2))
+        assert whole == AuxMeasure(pytest.approx(events / length_s), None, None, AuxUnit.EVENTS)
+        assert half == AuxMeasure(pytest.approx(upper / length_s), None, None, AuxUnit.EVENTS)
+        assert pair.measure(Box(0, 0, width / 20, height)) == AuxMeasure(0.0, None, None, AuxUnit.EVENTS)
+        assert pair.measure(Box(width + 5, 0, 9, 9)) is None
 
     def test_a_folder_of_pictures(self, recording: Path, tmp_path: Path) -> None:
         folder = tmp_path / "rgb"

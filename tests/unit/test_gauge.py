@@ -166,12 +166,11 @@ class TestWhatIsKnown:
             ("thermal", FINE, {}, None, CountScale(100.0), (25.0, "C")),
             ("thermal", FINE, {}, None, CountScale(100.0, -273.15), (25.0, "C")),
             ("thermal", RAW, {}, None, CountScale(1.0, -32768.0), None),
-            ("event", np.zeros((4, 6, 3), np.uint8), {}, None, CountScale(), None),
         ],
         ids=[
             *("16 bits", "scale given", "scale stated", "float metres", "8 bits", "8 bits with scale"),
             *("colour", "10 mK", "raw", "range in degrees", "range in counts", "too warm", "8 bits of heat"),
-            *("float Celsius", "float Kelvin", "float below 0", "signed counts", "event pictures"),
+            *("float Celsius", "float Kelvin", "float below 0", "signed counts"),
         ],
     )
     def test_by_what_is_said_or_stored(self, modality, pixels, options, stated, counts, known):
@@ -188,6 +187,12 @@ class TestWhatIsKnown:
         encoder = AuxEncoder(Modality.THERMAL)
         encoder(FINE)
         assert encoder.remarks == ("Thermal counts are taken for linear temperature, 0.01 K a count.",)
+
+
+def test_pictures_of_events_do_not_tell_how_many_there_were():
+    for picture in (np.zeros((48, 64), np.uint8), np.zeros((48, 64, 3), np.uint8)):
+        pair = FramePair.of(np.zeros((48, 64, 3), np.uint8), picture, modality="event")
+        assert pair.measure(Box(10, 10, 20, 20)) is None
 
 
 class TestARow:

@@ -8,14 +8,13 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from dmtrack.boxes.results import AbsentTarget, PictureSize, RecordingResults
 from dmtrack.errors import FormatError, translated
 from dmtrack.geometry.box import Box
 from dmtrack.geometry.homography import Homography
 from dmtrack.output.record import RECORD
-from dmtrack.video.grid import Fit, Matrix, rgb_to_aux
+from dmtrack.video.gauge import mapped_box
+from dmtrack.video.grid import Fit, rgb_to_aux
 
 _LEAST_PX = 1.0
 
@@ -70,7 +69,7 @@ def in_aux_pixels(results: RecordingResults, record: Mapping[str, Any], folder: 
     for frame in results.frames:
         targets, absent = [], list(frame.absent)
         for row in frame.targets:
-            whole = _mapped(view, row.box)
+            whole = mapped_box(view, row.box)
             box = None if whole is None else _cut(whole, *size)
             if box is None:
                 outside += 1
@@ -85,18 +84,6 @@ def in_aux_pixels(results: RecordingResults, record: Mapping[str, Any], folder: 
 
 def _size(video: Mapping[str, Any]) -> tuple[int, int]:
     return int(video["width"]), int(video["height"])
-
-
-def _mapped(view: Matrix, box: Box) -> Box | None:
-    """Return the upright box around a box; None where some of it would lie behind the camera."""
-    x1, y1, x2, y2 = (side - 0.5 for side in box.xyxy)  # a homography counts from the middle of a pixel
-    corners = np.array([[x1, y1, 1], [x2, y1, 1], [x2, y2, 1], [x1, y2, 1]])
-    mapped = corners @ view.T
-    if mapped[:, 2].min() <= 0:
-        return None
-    places = mapped[:, :2] / mapped[:, 2:] + 0.5
-    (left, top), (right, below) = places.min(axis=0).tolist(), places.max(axis=0).tolist()
-    return Box(left, top, right - left, below - top)
 
 
 def _cut(box: Box, width: int, height: int) -> Box | None:

@@ -1,4 +1,4 @@
-"""`score.png`: the score and the state of every target, and the skew of the streams, over time."""
+"""`score.png`: score, state and measure of every target, and the skew of the streams, over time."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from dmtrack.drawing.draw import target_colour
 from dmtrack.errors import counted
 from dmtrack.output.sink import Sink
 from dmtrack.tracking.result import FrameResult, TrackState
+from dmtrack.video.gauge import AuxUnit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -31,9 +32,14 @@ STATE_COLOURS: Final = {
     TrackState.ABSENT: "#9aa0a6",
 }
 """From the best state to the worst."""
+_MEASURED: Final = {
+    AuxUnit.METRE: "distance in m",
+    AuxUnit.CELSIUS: "degrees Celsius",
+    AuxUnit.EVENTS: "events a second",
+}
 _THRESHOLD: Final = "#5f6368"
 _WIDTH_INCHES: Final = 10.0
-_SCORE_INCHES, _ROW_INCHES, _SKEW_INCHES, _FRAME_INCHES = 2.6, 0.28, 1.4, 0.9
+_SCORE_INCHES, _ROW_INCHES, _EXTRA_INCHES, _FRAME_INCHES = 2.6, 0.28, 1.4, 0.9
 
 
 @dataclass(slots=True)
@@ -45,12 +51,16 @@ class TargetSpan:
         total: Sum of the scores.
         frames: Their number.
         state: The worst state: init, tracked, uncertain, lost.
+        measured: Sum of what the second stream measures.
+        measures: Frames in which it does.
     """
 
     lowest: float
     total: float
     frames: int
     state: TrackState
+    measured: float = 0.0
+    measures: int = 0
 
     @property
     def mean(self) -> float:
@@ -63,6 +73,8 @@ class TargetSpan:
         self.total += other.total
         self.frames += other.frames
         self.state = max(self.state, other.state, key=list(STATE_COLOURS).index)
+        self.measured += other.measured
+        self.measures += other.measures
 
 
 @dataclass(slots=True)
@@ -87,7 +99,14 @@ class Span:
     def of(cls, result: FrameResult) -> Span:
         """Return the span of a single frame."""
         targets = {
-            target.target_id: TargetSpan(target.score, target.score, 1, target.state)
+            target.target_id: TargetSpan(
+                target.score,
+                target.score,
+                1,
+                target.state,
+                target.measure.median if target.measure else 0.0,
+                int(target.measure is not None),
+            )
             for target in result.targets
             if target.score is not None and target.state is not None
         }
@@ -126,6 +145,7 @@ class ScorePlotSink(Sink):
         self, path: Path, thresholds: Mapping[str, float] | None = None, *, overwrite: bool = False
     ) -> None:
         self._thresholds = thresholds or {}
+        self._unit: AuxUnit | None = None
         self._path = reserve(path, overwrite=overwrite)
         self.spans: list[Span] = []
         self._frames_a_span = 1
@@ -137,6 +157,7 @@ class ScorePlotSink(Sink):
         if not self.spans:
             threading.Thread(target=_load_plotting, name="loading matplotlib", daemon=True).start()
         span = Span.of(result)
+        self._unit = next((one.measure.unit for one in result.targets if one.measure), self._unit)
         self._last_s = span.start_s
         if self.spans and self.spans[-1].frames < self._frames_a_span:
             self.spans[-1].join(span)
@@ -158,7 +179,7 @@ class ScorePlotSink(Sink):
             return
         self._closed = True
         if self.spans:
-            write_atomically(self._path, draw_spans(self.spans, self._last_s, self._thresholds))
+            write_atomically(self._path, draw_spans(self.spans, self._last_s, self._thresholds, self._unit))
 
 
 def _load_plotting() -> None:
@@ -167,20 +188,24 @@ def _load_plotting() -> None:
         import matplotlib.figure  # noqa: F401
 
 
-def draw_spans(spans: Sequence[Span], last_s: float, thresholds: Mapping[str, float]) -> bytes:
+def draw_spans(
+    spans: Sequence[Span], last_s: float, thresholds: Mapping[str, float], unit: AuxUnit | None = None
+) -> bytes:
     """Return the picture of a run as PNG.
 
     Args:
         spans: At least one, in order.
         last_s: Time of the last frame.
         thresholds: Scores that mean something, by name.
+        unit: Of what the second stream measures; None where it measures nothing.
     """
     from matplotlib.figure import Figure  # takes half a second, unless it was loaded meanwhile
 
     ids = sorted({target_id for span in spans for target_id in span.targets})
     shown = ids[:MOST_ROWS]
     has_aux = any(span.skew_ms is not None for span in spans)
-    heights = [_SCORE_INCHES, _ROW_INCHES * max(1, len(shown)), *([_SKEW_INCHES] if has_aux else [])]
+    extra = [_EXTRA_INCHES] * ((unit is not None) + has_aux)
+    heights = [_SCORE_INCHES, _ROW_INCHES * max(1, len(shown)), *extra]
     figure = Figure(figsize=(_WIDTH_INCHES, sum(heights) + _FRAME_INCHES), layout="constrained")
     axes = figure.subplots(len(heights), 1, sharex=True, height_ratios=heights)
     # The last frame lasts as long as the others, as far as anybody knows.
@@ -196,7 +221,9 @@ def draw_spans(spans: Sequence[Span], last_s: float, thresholds: Mapping[str, fl
     _draw_scores(axes[0], spans, shown, len(ids) - len(shown))
     _draw_states(axes[1], spans, edges, shown)
     if has_aux:
-        _draw_skew(axes[2], spans, edges)
+        _draw_skew(axes[-1], spans, edges)
+    if unit is not None:
+        _draw_measures(axes[2], spans, shown, unit)
     axes[-1].set(xlabel="time in s", xlim=(edges[0], edges[-1]))
     picture = io.BytesIO()
     figure.savefig(picture, format="png", dpi=100)
@@ -232,6 +259,16 @@ def _draw_states(axes: Axes, spans: Sequence[Span], edges: Sequence[float], ids:
     axes.invert_yaxis()
     if ids:
         axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), fontsize="small")
+
+
+def _draw_measures(axes: Axes, spans: Sequence[Span], ids: Sequence[int], unit: AuxUnit) -> None:
+    for target_id in ids:
+        found = [(span.start_s, span.targets.get(target_id)) for span in spans]
+        means = [one.measured / one.measures if one and one.measures else float("nan") for _, one in found]
+        colour = tuple(part / 255 for part in target_colour(target_id))
+        axes.plot([start_s for start_s, _ in found], means, color=colour, linewidth=1)
+    axes.set(ylabel=_MEASURED[unit])
+    axes.grid(visible=True, alpha=0.3)
 
 
 def _draw_skew(axes: Axes, spans: Sequence[Span], edges: Sequence[float]) -> None:

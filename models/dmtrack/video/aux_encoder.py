@@ -172,8 +172,8 @@ class AuxEncoder:
     """The encoding of one running second stream.
 
     Attributes:
-        meaning: What its counts are in metres or degrees; None where that is not known, and before the first
-            picture.
+        meaning: What its counts are in metres, degrees or events; None where that is not known, and before
+            the first picture.
 
     Args:
         modality: What it measures.
@@ -261,7 +261,9 @@ class AuxEncoder:
 
     def _meaning_of(self, pixels: Pixels) -> CountMeaning | None:
         """Return what counts mean, by what was said, what is stored, or the first picture."""
-        if pixels.ndim == 3 or self._modality is Modality.EVENT:
+        if self._modality is Modality.EVENT:
+            return CountMeaning(1.0, 0.0, AuxUnit.EVENTS)
+        if pixels.ndim == 3:
             return None
         if self._modality is Modality.DEPTH:
             is_known = self._is_depth_known or (pixels.dtype == np.uint16 and self._counts.zero == 0)

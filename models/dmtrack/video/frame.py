@@ -13,7 +13,7 @@ import numpy.typing as npt
 from dmtrack.errors import ConfigError
 from dmtrack.geometry.box import Box
 from dmtrack.video.counts import AS_STORED, CountScale
-from dmtrack.video.gauge import AuxMeasure, Gauge
+from dmtrack.video.gauge import AuxMeasure, EventWindow, Gauge
 from dmtrack.video.track_choice import TrackInfo
 
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
@@ -88,12 +88,14 @@ class Frame:
         pts: Presentation time stamp, in units of `time_base`.
         time_base: Seconds per unit of `pts`.
         pixels: `(H, W, 3)` uint8 in RGB order, or `(H, W)` uint8/uint16 for one-channel sources.
+        events: Those that the picture shows, where it was drawn of an event file.
     """
 
     index: int
     pts: int
     time_base: Fraction
     pixels: Pixels
+    events: EventWindow | None = None
 
     def __post_init__(self) -> None:
         if self.index < 0:
@@ -212,7 +214,11 @@ class FramePair:
 
     def measure(self, box: Box) -> AuxMeasure | None:
         """Return what the second stream measures of the target in a box; None where nothing is known."""
-        return None if self.aux is None or self.gauge is None else self.gauge.measure(self.aux.pixels, box)
+        if self.aux is None or self.gauge is None:
+            return None
+        if self.aux.events is not None:
+            return self.gauge.event_rate(self.aux.events, box)
+        return self.gauge.measure(self.aux.pixels, box)
 
     @property
     def aux_image(self) -> npt.NDArray[np.uint8] | None:

@@ -1,4 +1,4 @@
-"""`Gauge`: what the second stream measures at a box, in metres or degrees, from the counts of its frame.
+"""`Gauge`: what the second stream measures at a box: metres or degrees by the counts of a frame, or events.
 
 A box holds more than its target: what is behind it, and what covers it. Of the values in a box those are the
 target's that its middle is full of and its surroundings are not: the counts fall into a histogram, weighted
@@ -51,6 +51,7 @@ class AuxUnit(StrEnum):
 
     METRE = "m"
     CELSIUS = "C"
+    EVENTS = "events/s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +59,9 @@ class AuxMeasure:
     """What the second stream measures of a target in a frame.
 
     Attributes:
-        median: Of the target, without what is behind or before it.
+        median: Of the target, without what is behind or before it; of events their rate in the box.
         low: Depth: the nearest that it reaches, but for 5 % of it. Degrees: the coldest point in the box.
-        high: The farthest, but for 5 %; the hottest point in the box.
+        high: The farthest, but for 5 %; the hottest point in the box. Of events neither is known.
         unit: Of the three.
         position_m: Of its middle, from the RGB camera: to the right, down and ahead, in metres.
     """
@@ -72,8 +73,8 @@ class AuxMeasure:
     position_m: tuple[float, float, float] | None = None
 
     def __str__(self) -> str:
-        """Return the median as `2.41 m` or `36.2 C`."""
-        decimals = 2 if self.unit is AuxUnit.METRE else 1
+        """Return the median as `2.41 m`, `36.2 C` or `1250 events/s`."""
+        decimals = {AuxUnit.METRE: 2, AuxUnit.CELSIUS: 1, AuxUnit.EVENTS: 0}[self.unit]
         return f"{self.median:.{decimals}f} {self.unit}"
 
 
@@ -84,6 +85,21 @@ def measure_cells(measure: AuxMeasure | None) -> dict[str, float | str | None]:
     place = measure.position_m or (None, None, None)
     cells = (measure.median, measure.low, measure.high, str(measure.unit), *place)
     return dict(zip(MEASURE_COLUMNS, cells, strict=True))
+
+
+@dataclass(frozen=True, slots=True)
+class EventWindow:
+    """The events of a picture.
+
+    Attributes:
+        x: `(N,)` columns in pixels.
+        y: `(N,)` rows.
+        length_us: So long they were collected.
+    """
+
+    x: npt.NDArray[np.uint16]
+    y: npt.NDArray[np.uint16]
+    length_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,10 +136,10 @@ class Gauge:
         Returns:
             None where the box lies outside of the picture, or hardly any of it is measured.
         """
-        if counts.ndim != 2 or counts.shape[::-1] != self.aux_size:
+        if counts.ndim != 2 or counts.shape[::-1] != self.aux_size or self.meaning.unit is AuxUnit.EVENTS:
             return None
-        corners = self._corners(box)
-        area = None if corners is None else _Area.of(corners, counts)
+        own_box = mapped_box(self.to_aux, box)
+        area = None if own_box is None else _Area.of(own_box, counts)
         if area is None or area.known < _LEAST_KNOWN:
             return None
         own = area.own_counts(self.meaning.unit)
@@ -136,18 +152,39 @@ class Gauge:
         median, low, high = (number + self.meaning.zero for number in numbers)
         return AuxMeasure(median, low, high, self.meaning.unit)
 
-    def _corners(self, box: Box) -> Floats | None:
-        """Return left, top, right and bottom of a box in the second picture, or None behind its camera.
+    def event_rate(self, events: EventWindow, box: Box) -> AuxMeasure | None:
+        """Return how many events a second a box has; None where it lies outside of the picture.
 
-        They are edges, not pixel centres.
+        Args:
+            events: Those of the second picture.
+            box: Pixels of the RGB picture.
         """
-        x1, y1, x2, y2 = box.xyxy
-        corners = np.array([[x1, x2, x2, x1], [y1, y1, y2, y2], [1.5, 1.5, 1.5, 1.5]]) - 0.5
-        across, down, depth = self.to_aux @ corners
-        if not depth.min() > 0:
+        own_box = mapped_box(self.to_aux, box)
+        if own_box is None or events.length_us <= 0:
             return None
-        x, y = across / depth + 0.5, down / depth + 0.5
-        return np.array([x.min(), y.min(), x.max(), y.max()])
+        left, top, right, bottom = (edge - 0.5 for edge in own_box.xyxy)
+        width, height = self.aux_size
+        if right <= -0.5 or bottom <= -0.5 or left >= width - 0.5 or top >= height - 0.5:
+            return None
+        across, down = (events.x >= left) & (events.x < right), (events.y >= top) & (events.y < bottom)
+        count = int(np.count_nonzero(across & down))
+        return AuxMeasure(count * 1e6 / events.length_us, None, None, AuxUnit.EVENTS)
+
+
+def mapped_box(to_aux: Floats, box: Box) -> Box | None:
+    """Return the upright box around a box in the second picture; None where some of it is behind the camera.
+
+    Args:
+        to_aux: See `Gauge`.
+        box: Pixels of the RGB picture.
+    """
+    x1, y1, x2, y2 = (edge - 0.5 for edge in box.xyxy)  # a homography counts from the middle of a pixel
+    across, down, depth = to_aux @ np.array([[x1, x2, x2, x1], [y1, y1, y2, y2], [1, 1, 1, 1]])
+    if not depth.min() > 0:
+        return None
+    x, y = across / depth + 0.5, down / depth + 0.5
+    left, top = float(x.min()), float(y.min())
+    return Box(left, top, float(x.max()) - left, float(y.max()) - top)
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,10 +204,10 @@ class _Area:
     known: float
 
     @classmethod
-    def of(cls, corners: Floats, picture: Numbers) -> _Area | None:
+    def of(cls, box: Box, picture: Numbers) -> _Area | None:
         """Return the area of a box; None where it lies outside of the picture."""
         height, width = picture.shape
-        left, top, right, bottom = corners.tolist()
+        left, top, right, bottom = box.xyxy
         across = _Side.of(left, right, width)
         down = _Side.of(top, bottom, height)
         if across is None or down is None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final
 
@@ -68,7 +68,7 @@ def stretched(frame: Frame, origin_s: Fraction, ratio: Fraction) -> Frame:
 
 def _at(frame: Frame, time_s: Fraction) -> Frame:
     time_base = Fraction(1, math.lcm(frame.time_base.denominator, time_s.denominator))
-    return Frame(frame.index, int(time_s / time_base), time_base, frame.pixels)
+    return replace(frame, pts=int(time_s / time_base), time_base=time_base)
 
 
 @dataclass(frozen=True, slots=True)

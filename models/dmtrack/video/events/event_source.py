@@ -17,6 +17,7 @@ from dmtrack.video.events.event_options import EventOptions
 from dmtrack.video.events.event_reader import Counts, EventReader, EventTotals, coordinate_counts, open_events
 from dmtrack.video.events.schedule import (
     MICROSECONDS,
+    OPEN_END,
     FrameClock,
     Schedule,
     Window,
@@ -27,6 +28,7 @@ from dmtrack.video.events.schedule import (
     like_frames,
 )
 from dmtrack.video.frame import Frame, Pixels, VideoInfo
+from dmtrack.video.gauge import EventWindow
 from dmtrack.video.position import Position
 from dmtrack.video.source import DEFAULT_FRAME_RATE, FrameSource
 
@@ -175,7 +177,9 @@ class EventSource(FrameSource):
             events = cutter.cut(window)
             if not is_told and not len(events) and not cutter.has_from(window.start_us):
                 return  # the recording has ended
-            yield self._frame(index, window.pts, events)
+            is_open = self._options.count is not None or window.end_us >= OPEN_END
+            length_us = self._options.window_us or (None if is_open else window.end_us - window.start_us)
+            yield self._frame(index, window.pts, events, length_us)
 
     def _by_count(self, start: Position | None, end: Position | None) -> Iterator[Frame]:
         last_pts = -1
@@ -187,8 +191,11 @@ class EventSource(FrameSource):
             if start is None or start.is_reached(index, elapsed_s):
                 yield self._frame(index, last_pts, events)
 
-    def _frame(self, index: int, pts: int, events: EventBatch) -> Frame:
-        return Frame(index, pts, self.info.time_base, visevent_picture(events, self._size))
+    def _frame(self, index: int, pts: int, events: EventBatch, length_us: int | None = None) -> Frame:
+        if length_us is None:  # as long as they took
+            length_us = int(events.t[-1] - events.t[0]) if len(events) else 0
+        shown = EventWindow(events.x, events.y, length_us)
+        return Frame(index, pts, self.info.time_base, visevent_picture(events, self._size), shown)
 
     def _describe(self, path: Path) -> VideoInfo:
         schedule = self._schedule
