@@ -328,15 +328,15 @@ class TestBesideAVideo:
             assert columns_with_events(fourth.image[..., 3:]) == columns
 
     @pytest.mark.parametrize(
-        ("options", "events", "upper", "length_s"),
+        ("options", "events", "upper", "length_us"),
         [
-            (EventOptions(), 100, 50, 0.1),
-            (EventOptions(window_us=250_000), 250, 130, 0.25),
-            (EventOptions(count=150), 150, 70, 0.149),
+            (EventOptions(), 100, 50, 100_000),
+            (EventOptions(window_us=250_000), 250, 130, 250_000),
+            (EventOptions(count=150), 150, 70, 149_000),
         ],
     )
     def test_events_a_second_in_a_box(
-        self, options, events, upper, length_s, recording: Path, make_video: Callable[..., Path]
+        self, options, events, upper, length_us, recording: Path, make_video: Callable[..., Path]
     ) -> None:
         """The fourth picture begins at 0.28 s: rows get ten events each in every tenth of a second."""
         rgb = make_video("rgb.mkv", PICTURES, rate=10)
@@ -345,9 +345,9 @@ class TestBesideAVideo:
         ) as pairs:
             pair = [pair for pair, _ in zip(pairs, range(4), strict=False)][3]
         height, width = pair.rgb.pixels.shape[:2]
-        whole, half = (pair.measure(Box(0, 0, width, rows)) for rows in (height, height / 2))
-        assert whole == AuxMeasure(pytest.approx(events / length_s), None, None, AuxUnit.EVENTS)
-        assert half == AuxMeasure(pytest.approx(upper / length_s), None, None, AuxUnit.EVENTS)
+        for rows, count in ((height, events), (height / 2, upper)):
+            measure = pair.measure(Box(0, 0, width, rows))
+            assert measure == AuxMeasure(count * 1e6 / length_us, None, None, AuxUnit.EVENTS)
         assert pair.measure(Box(0, 0, width / 20, height)) == AuxMeasure(0.0, None, None, AuxUnit.EVENTS)
         assert pair.measure(Box(width + 5, 0, 9, 9)) is None
 
