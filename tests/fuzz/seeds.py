@@ -31,6 +31,7 @@ from event_files import (
     write_dat,
     write_es,
 )
+from flir_files import fff, radiometric_jpeg
 
 from dmtrack.alignment.points import fit_points, read_point_pairs
 from dmtrack.batch.manifest import read_manifest
@@ -177,6 +178,24 @@ def _picture_folders(folder: Path) -> None:
 @reads("pictures", _picture_folders)
 def _read_pictures(folder: Path) -> None:
     _read_stream(folder)
+
+
+def _flir_files(folder: Path) -> None:
+    raw = (15_000 + np.arange(SIZE[0] * SIZE[1]).reshape(SIZE[1], SIZE[0]) * 7).astype(np.uint16)
+    for suffix, kind in (("seq", "plain"), ("csq", "jpegls")):
+        (folder / suffix).mkdir()
+        pictures = [fff(raw, kind, time_ms=1000 + 33 * number) for number in range(3)]
+        (folder / suffix / f"a.{suffix}").write_bytes(b"".join(pictures))
+    (folder / "jpg").mkdir()
+    for number in range(2):
+        picture = radiometric_jpeg(_pictures()[0], fff(raw, "png"), 500)
+        (folder / "jpg" / f"{number}.jpg").write_bytes(picture)
+
+
+@reads("flir", _flir_files)
+def _read_flir(folder: Path) -> None:
+    is_recording = any(path.suffix in (".seq", ".csq") for path in folder.iterdir())
+    _read_stream(next(folder.iterdir()) if is_recording else folder)
 
 
 def _event_file(name: str, write: Callable[[Path], object]) -> Callable[[Path], None]:

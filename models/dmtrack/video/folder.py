@@ -17,6 +17,7 @@ from typing import Final, cast
 import cv2
 
 from dmtrack.errors import ConfigError, DecodeError, FormatError
+from dmtrack.video.flir import FLIR_SUFFIXES, find_pictures
 from dmtrack.video.frame import Frame, Pixels, VideoInfo
 from dmtrack.video.picture_file import (
     IMAGE_SUFFIXES,
@@ -49,7 +50,7 @@ class FolderReader(FrameSource):
         files: The file of each picture.
 
     Args:
-        path: A folder with jpg, jpeg, png, tif, tiff or bmp files, or a TIFF of several pictures.
+        path: A folder with jpg, jpeg, png, tif, tiff, bmp or fff files; a TIFF of several, a FLIR recording.
         frame_rate: Pictures a second to assume.
         start_s: Time of the first picture in seconds.
         is_beside: `start_s` is that of a stream with a clock: where times in names lie days from it, they
@@ -73,7 +74,7 @@ class FolderReader(FrameSource):
             raise ConfigError(f"frame rate {frame_rate} is not positive")
         is_file = path.suffix.lower() in IMAGE_SUFFIXES and path.is_file()
         files = (path,) if is_file else list_images(path)
-        pages = page_count(files[0]) if len(files) == 1 else 1
+        pages = max(1, page_count(files[0])) if len(files) == 1 else 1
         self.files: Sequence[Path] = files * pages
         self._pages = range(pages) if pages > 1 else [0] * len(files)
         self._damaged: set[int] = set()
@@ -99,7 +100,7 @@ class FolderReader(FrameSource):
             depth_unit_mm=first.counts.depth_unit_mm,
             counts=first.counts,
         )
-        times_s = None if is_file else times_in_names(files)
+        times_s = _times_in_file(path) if is_file else times_in_names(files)
         self.has_clock = times_s is not None
         if times_s is not None:
             is_far = is_beside and abs(times_s[0] - start_s) > _DAY_S
@@ -186,6 +187,14 @@ class FolderReader(FrameSource):
         self._scaled += 1
         method = cv2.INTER_NEAREST if pixels.ndim == 2 else cv2.INTER_AREA  # counts are not to be mixed
         return cast(Pixels, cv2.resize(pixels, self._size, interpolation=method))
+
+
+def _times_in_file(path: Path) -> list[Fraction] | None:
+    """Return the times in seconds that a FLIR recording has."""
+    if path.suffix.lower() not in FLIR_SUFFIXES:
+        return None
+    times_ns = find_pictures(path).times_ns
+    return None if times_ns is None else [time_ns * _NS for time_ns in times_ns]
 
 
 def exact_stamps(frame_rate: Fraction, start_s: Fraction) -> tuple[int, Fraction]:

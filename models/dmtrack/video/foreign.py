@@ -29,11 +29,13 @@ class Foreign:
     suffixes: tuple[str, ...] = ()
 
 
-_FLIR: Final = "export it as 16-bit TIFF pictures or as a video with FLIR Research Studio or Thermal Studio"
 _KNOWN: Final = (
     Foreign("this is a Git LFS pointer, not the file itself", "run `git lfs pull`", LFS_POINTER),
-    Foreign("this is a FLIR recording (.seq, .csq, .fff)", _FLIR, b"FFF\0"),
-    Foreign("this is a recording of a FLIR science camera", _FLIR, suffixes=(".ats", ".ptw", ".sfmov")),
+    Foreign(
+        "this is a recording of a FLIR science camera",
+        "export it as 16-bit TIFF pictures or as a video with FLIR Research Studio",
+        suffixes=(".ats", ".ptw", ".sfmov"),
+    ),
     Foreign(
         "this is a radiometric video of an Optris camera",
         "export it as TIFF pictures or as a plain AVI with Optris PIX Connect",

@@ -27,10 +27,11 @@ import numpy as np
 
 from dmtrack.errors import DecodeError, FormatError, VideoError, translated
 from dmtrack.video.counts import AS_STORED, CountScale
+from dmtrack.video.flir import FLIR_SUFFIXES, decode_fff, fff_of_jpeg, find_pictures, read_fff
 from dmtrack.video.foreign import LFS_POINTER
 from dmtrack.video.frame import Pixels
 
-IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp"})
+IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp"}) | FLIR_SUFFIXES
 MAX_PIXELS: Final = 1 << 28
 """16384 x 16384: more than any camera makes."""
 SMALL_PIXELS: Final = 1 << 25
@@ -44,7 +45,8 @@ _PNG: Final = b"\x89PNG\r\n\x1a\n"
 _PNG_KIND: Final = 25
 """Where a PNG says what its channels are; the bits of each stand before."""
 _PNG_CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
-_WITH_SIZE: Final = (_PNG, b"\xff\xd8", b"BM", b"II*\0", b"MM\0*")
+_JPEG: Final = b"\xff\xd8"
+_WITH_SIZE: Final = (_PNG, _JPEG, b"BM", b"II*\0", b"MM\0*")
 _ORIENTATION: Final = 274
 _CHANNELS: Final = (1, 3, 4)
 _TIME: Final = re.compile(r"(?<![\d.])(?:\d{1,10}\.\d{1,12}|1\d{12}|1\d{15}|1\d{18})(?![\d.])")
@@ -162,6 +164,8 @@ def load_picture(file: Path, counts: CountScale | None = None, page: int = 0) ->
         DecodeError: The file cannot be read.
     """
     try:
+        if file.suffix.lower() in FLIR_SUFFIXES:
+            return _of_flir(read_fff(file, page), counts)
         if page:
             return _as_pixels(_page(file, page), counts)
         return decode_picture(file.read_bytes(), counts)
@@ -179,11 +183,18 @@ def decode_picture(data: bytes, counts: CountScale | None = None) -> StoredPictu
         raise FormatError("the file is empty")
     if data.startswith(LFS_POINTER):
         raise FormatError("it is a Git LFS pointer, not the picture itself: run `git lfs pull`")
+    if data.startswith(_JPEG) and (fff := fff_of_jpeg(data)) is not None:
+        return _of_flir(fff, counts)
     with translated(FormatError, "this is no whole picture"):
         if not is_believable(data):
             raise FormatError("it claims to be larger than the file can hold")
         stored = cv2.imdecode(np.frombuffer(_as_stored(data), np.uint8), cv2.IMREAD_UNCHANGED)
     return _as_pixels(stored, counts)
+
+
+def _of_flir(data: bytes, counts: CountScale | None) -> StoredPicture:
+    pixels, scale = decode_fff(data, counts)
+    return StoredPicture(pixels, 16, 1, scale)
 
 
 def _page(file: Path, page: int) -> np.ndarray | None:
@@ -233,7 +244,9 @@ def is_believable(data: bytes) -> bool:
 
 
 def page_count(file: Path) -> int:
-    """Return how many pictures a file holds: a TIFF may hold several, of which the first is read."""
+    """Return how many pictures a file holds: a TIFF or a FLIR recording may hold several."""
+    if file.suffix.lower() in FLIR_SUFFIXES:
+        return len(find_pictures(file).places)
     return cv2.imcount(str(file)) if file.suffix.lower() in (".tif", ".tiff") else 1
 
 

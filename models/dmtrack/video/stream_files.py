@@ -17,6 +17,7 @@ from dmtrack.video.events.event_options import EventOptions
 from dmtrack.video.events.event_reader import is_event_file
 from dmtrack.video.events.event_source import EventSource
 from dmtrack.video.events.schedule import FrameClock
+from dmtrack.video.flir import FLIR_SUFFIXES
 from dmtrack.video.folder import FolderReader
 from dmtrack.video.foreign import require_known
 from dmtrack.video.frame import VideoInfo
@@ -87,7 +88,9 @@ def _require_video_file(path: Path) -> None:
     if path.stat().st_size == 0:
         raise VideoError("the file is empty", where=path)
     require_known(path)
-    if path.suffix.lower() in IMAGE_SUFFIXES and page_count(path) < 2:
+    if path.suffix.lower() in IMAGE_SUFFIXES and (pages := page_count(path)) < 2:
+        if not pages and path.suffix.lower() in FLIR_SUFFIXES:
+            raise VideoError("this is no whole FLIR recording", where=path)
         raise VideoError(
             "this is a single picture", where=path, hint="name a video, or the folder that holds the pictures"
         )
