@@ -198,6 +198,33 @@ def _read_flir(folder: Path) -> None:
     _read_stream(next(folder.iterdir()) if is_recording else folder)
 
 
+def _archives(folder: Path) -> None:
+    import lzfse
+
+    pictures = [bytes(cv2.imencode(".png", one)[1].tobytes()) for one in _pictures()[:3]]
+    metadata = json.dumps({"dw": SIZE[0], "dh": SIZE[1], "fps": 30, "frameTimestamps": [1.0, 1.1, 1.2]})
+    depth = [(one[..., 0] / 60).astype("<f4") for one in _pictures()]
+    (folder / "0").mkdir()
+    with zipfile.ZipFile(folder / "0" / "a.r3d", "w") as file:
+        file.writestr("metadata", metadata)
+        for number, picture in enumerate(pictures):
+            file.writestr(f"rgbd/{number}.jpg", picture)
+            file.writestr(f"rgbd/{number}.depth", lzfse.compress(depth[number].tobytes()))
+    (folder / "1").mkdir()
+    with zipfile.ZipFile(folder / "1" / "a.zip", "w", zipfile.ZIP_DEFLATED) as file:
+        for number, picture in enumerate(pictures):
+            file.writestr(f"rgb/{number}.png", picture)
+
+
+@reads("archive", _archives)
+def _read_archive(folder: Path) -> None:
+    (path,) = folder.iterdir()
+    _read_stream(path)
+    if path.suffix == ".r3d":
+        with open_source(path, stream=1) as source:
+            list(islice(source, MOST_FRAMES))
+
+
 def _event_file(name: str, write: Callable[[Path], object]) -> Callable[[Path], None]:
     def make(folder: Path) -> None:
         (folder / "0").mkdir()

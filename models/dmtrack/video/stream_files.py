@@ -11,6 +11,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from dmtrack.errors import ConfigError, VideoError, translated
+from dmtrack.video.archive import inside, is_archive
 from dmtrack.video.bag import BagReader, is_bag
 from dmtrack.video.events.bag_events import event_topic
 from dmtrack.video.events.event_options import EventOptions
@@ -23,6 +24,7 @@ from dmtrack.video.foreign import require_known
 from dmtrack.video.frame import VideoInfo
 from dmtrack.video.picture_file import IMAGE_SUFFIXES, page_count
 from dmtrack.video.reader import VideoReader
+from dmtrack.video.record3d import RECORD3D_SUFFIX, Record3dReader
 from dmtrack.video.source import DEFAULT_FRAME_RATE, FrameSource
 from dmtrack.video.split import SplitSource, SplitStreams
 from dmtrack.video.streams import PairingOptions, Split, StreamPair, Sync, default_max_skew_s
@@ -42,7 +44,7 @@ def open_source(
     events: EventOptions | None = None,
     like: FrameClock | None = None,
 ) -> FrameSource:
-    """Open a video file, a ROS bag, an event file or an image folder.
+    """Open a video file, a ROS bag, an event file, an image folder, or what a zip archive holds of these.
 
     Args:
         path: The file or folder.
@@ -68,11 +70,28 @@ def open_source(
         if (topic := _event_topic(path, picker)) is not None:
             events = replace(events or EventOptions(), topic=topic)
             return EventSource(path, events, like=like, frame_rate=folder_rate)
+        if is_archive(path):
+            _require_video_file(path)
+            source = open_source(
+                inside(path),
+                stream=stream,
+                threads=threads,
+                gpu=gpu,
+                folder_rate=folder_rate,
+                folder_start_s=folder_start_s,
+                is_beside=is_beside,
+                events=events,
+                like=like,
+            )
+            source.info = replace(source.info, path=path)
+            return source
         if is_bag(path):
             return BagReader(path, stream=picker)
         if path.is_dir():
             return FolderReader(path, frame_rate=folder_rate, start_s=folder_start_s, is_beside=is_beside)
         _require_video_file(path)
+        if path.suffix.lower() == RECORD3D_SUFFIX:
+            return Record3dReader(path, picker)
         if path.suffix.lower() in IMAGE_SUFFIXES:
             return FolderReader(path, frame_rate=folder_rate, start_s=folder_start_s)
         if is_event_file(path):
@@ -153,6 +172,7 @@ def _open_split(rgb: Path, aux: Path, options: PairingOptions, split: Split) -> 
 
 
 def _is_events(path: Path, picker: TrackPicker) -> bool:
+    path = inside(path)
     return is_event_file(path) or _event_topic(path, picker) is not None
 
 
@@ -166,6 +186,7 @@ def _event_topic(path: Path, picker: TrackPicker) -> TrackInfo | None:
 
 
 def _is_pictures(path: Path) -> bool:
+    path = inside(path)
     return (path.is_dir() and not is_bag(path)) or path.suffix.lower() in IMAGE_SUFFIXES
 
 
@@ -189,7 +210,7 @@ def _open(
 ) -> FrameSource:
     """Open one stream; a folder takes the rate and the start of its partner, an event file its frames."""
     times = options.aux_times if picker.is_aux else options.rgb_times
-    if times is not None and is_event_file(path):
+    if times is not None and is_event_file(inside(path)):
         raise ConfigError("an event file has times of its own", where=path)
     rate, start_s = options.folder_rate, Fraction(0)
     if partner is not None:

@@ -1,0 +1,101 @@
+"""Zip archives: what a member claims is bounded before it is unpacked."""
+
+from __future__ import annotations
+
+import shutil
+import zipfile
+from functools import lru_cache
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from dmtrack.errors import FormatError, VideoError, translated
+
+_MOST_RATIO: Final = 64
+"""What recordings pack into: more is a trap."""
+_SMALL_BYTES: Final = 256 << 20
+_MOST_MEMBERS: Final = 1_000_000
+_NOT_MEANT: Final = "__MACOSX"
+
+
+def is_archive(path: Path) -> bool:
+    """Return whether a path is a zip archive by its name."""
+    return path.suffix.lower() == ".zip" and path.is_file()
+
+
+def open_archive(path: Path) -> zipfile.ZipFile:
+    """Open an archive.
+
+    Raises:
+        VideoError: It is none, or not whole.
+    """
+    with translated(VideoError, "this is no whole zip archive", where=path, hint="copy it again"):
+        return zipfile.ZipFile(path)
+
+
+def read_member(archive: zipfile.ZipFile, name: str, most_bytes: int) -> bytes:
+    """Return the content of a member.
+
+    Raises:
+        FormatError: There is none, it is damaged, or larger than it may be.
+    """
+    with translated(FormatError, f"{name} cannot be read"):
+        with archive.open(name) as member:
+            data = member.read(most_bytes + 1)
+        if len(data) > most_bytes:
+            raise FormatError(f"{name} is larger than {most_bytes} bytes")
+        return data
+
+
+def inside(path: Path) -> Path:
+    """Return what an archive holds, unpacked for the time of the program: a folder, or its only file.
+
+    What is no archive is returned as it is.
+
+    Raises:
+        VideoError: It is not whole, holds nothing, or unpacks to more than a recording does.
+    """
+    if not is_archive(path):
+        return path
+    stat = path.stat()
+    return _found(Path(_unpacked(path.absolute(), stat.st_size, stat.st_mtime_ns).name), path)
+
+
+def _found(folder: Path, archive: Path) -> Path:
+    while True:
+        entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+        if len(entries) != 1:
+            break
+        if entries[0].is_file():
+            return entries[0]
+        folder = entries[0]
+    if not entries:
+        raise VideoError("the archive holds nothing", where=archive)
+    if all(entry.is_dir() for entry in entries):
+        names = ", ".join(sorted(entry.name for entry in entries)[:6])
+        raise VideoError(f"the archive holds the folders {names}", where=archive, hint="unpack it; name two")
+    return folder
+
+
+@lru_cache(maxsize=8)
+def _unpacked(path: Path, size_bytes: int, _: int) -> TemporaryDirectory[str]:
+    with open_archive(path) as archive:
+        members = [
+            one
+            for one in archive.infolist()
+            if not one.is_dir() and not any(_is_hidden(part) for part in PurePosixPath(one.filename).parts)
+        ]
+        total = sum(one.file_size for one in members)
+        if total > max(_SMALL_BYTES, _MOST_RATIO * size_bytes) or len(members) > _MOST_MEMBERS:
+            raise VideoError(f"it claims to unpack to {total >> 20} MiB, more than a recording", where=path)
+        scratch = TemporaryDirectory(prefix="dmtrack-")
+        if total > shutil.disk_usage(scratch.name).free:
+            raise VideoError(f"there is no room to unpack its {total >> 20} MiB", where=path)
+        with translated(VideoError, "the archive cannot be unpacked", where=path):
+            for member in members:  # no member is written beyond what it claims, or outside the folder
+                archive.extract(member, scratch.name)
+    return scratch
+
+
+def _is_hidden(part: str) -> bool:
+    return part.startswith(".") or part == _NOT_MEANT
