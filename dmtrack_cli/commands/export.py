@@ -17,9 +17,25 @@ from dmtrack.boxes.formats.waypoints import AnnotatorOptions
 from dmtrack.boxes.results import PictureSize
 from dmtrack.errors import ConfigError, counted
 from dmtrack.options import Option
-from dmtrack_cli.console import EXIT_SOME_FAILED, out, say_line
+from dmtrack.run.picture_export import PictureFormat, export_pictures
+from dmtrack_cli.console import EXIT_SOME_FAILED, err, out, say_line
 from dmtrack_cli.option_groups import grouped
+from dmtrack_cli.progress import ProgressKind, make_reporter
 from dmtrack_cli.shared_options import SourceFormatOption
+
+
+def parse_format(text: str) -> ResultFormat | PictureFormat:
+    """Read the name of a format.
+
+    Raises:
+        BadParameter: There is none of that name.
+    """
+    known: dict[str, ResultFormat | PictureFormat] = {
+        str(one): one for one in (*ResultFormat, *PictureFormat)
+    }
+    if text not in known:
+        raise typer.BadParameter(f"{text!r} is not one of {', '.join(known)}", param_hint="--format")
+    return known[text]
 
 
 @grouped
@@ -43,10 +59,12 @@ def export(
         ),
     ],
     target: Annotated[
-        ResultFormat | None,
+        str | None,
         typer.Option(
             "--format",
-            help="Format to write. Default: what the suffix of -o means: csv, jsonl, xml (cvat-video).",
+            metavar=f"[{'|'.join((*ResultFormat, *PictureFormat))}]",
+            help="Format to write. Default: what the suffix of -o means: csv, jsonl, xml (cvat-video). "
+            "dataset and yolo hold pictures of both streams.",
             show_default=False,
         ),
     ] = None,
@@ -100,16 +118,20 @@ def export(
     said, a line each. Formats of one target a file give one file an id. --merge passes over an item
     that cannot be read; the exit code is then 6.
     """
+    kind = None if target is None else parse_format(target)
     if merge:
-        if target not in (None, ResultFormat.CSV):
+        if kind not in (None, ResultFormat.CSV):
             raise typer.BadParameter("--merge writes csv", param_hint="--format")
         _merge(results, output, source, overwrite=overwrite)
+        return
+    if isinstance(kind, PictureFormat):
+        _export_pictures(results, Path(output), kind, label, overwrite=overwrite)
         return
     known_size = None if size is None else parse_size(size)
     done = export_results(
         results,
         output,
-        target,
+        kind,
         source=source,
         source_origin=from_origin,
         stream=stream,
@@ -130,6 +152,29 @@ def export(
         say_line("note", f"the top left pixel is {mot.origin},{mot.origin} (--mot-origin)", "dim")
     for file in done.files:
         out.print(Text(str(file)), soft_wrap=True)
+
+
+def _export_pictures(
+    results: list[Path], output: Path, target: PictureFormat, label: str | None, *, overwrite: bool
+) -> None:
+    with make_reporter(ProgressKind.AUTO, None, err, "exporting") as reporter:
+        done = export_pictures(
+            results,
+            output,
+            target,
+            label=label,
+            overwrite=overwrite,
+            on_frame=lambda: reporter.advance(None),
+        )
+    if done.held:
+        say_line(
+            "note", f"without a partner, the picture before stands: {counted(done.held, 'frame')}", "dim"
+        )
+    if done.lost:
+        what = "left out" if target is PictureFormat.YOLO else "absent"
+        say_line("note", f"{what}, as a target was lost: {counted(done.lost, 'frame')}", "dim")
+    for folder in done.folders:
+        out.print(Text(str(folder)), soft_wrap=True)
 
 
 def parse_size(text: str) -> PictureSize:

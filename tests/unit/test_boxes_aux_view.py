@@ -61,7 +61,7 @@ def test_what_the_second_camera_does_not_see_is_cut_or_left_out() -> None:
 
 
 def test_what_lies_behind_the_second_camera_is_left_out() -> None:
-    steep = Homography.of([[4.0, 0, 0], [0, 3, 0], [0.02, 0, 1]], AUX, RGB)
+    steep = Homography.of([[4.0, 0.0, 0.0], [0.0, 3.0, 0.0], [0.02, 0.0, 1.0]], AUX, RGB)
     assert mapped(a_record(steep), Box(500, 10, 100, 100)).outside == 1
 
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from dmtrack.errors import ConfigError
 from dmtrack.geometry.homography import Homography
 from dmtrack.video.encoding import Image8
-from dmtrack.video.frame import Modality
+from dmtrack.video.frame import Modality, Pixels
 
 Matrix = npt.NDArray[np.float64]
 ToGrid = Callable[[Image8, tuple[int, int], Modality], Image8]
@@ -186,6 +186,28 @@ def rgb_to_aux(
         start = (whole - round(factor * side)) // 2
         rows[axis, axis], rows[axis, 2] = 1 / factor, (0.5 - start) / factor - 0.5
     return rows
+
+
+def counts_on_grid(pixels: Pixels, to_grid: ToGrid, size: tuple[int, int], modality: Modality) -> Pixels:
+    """Bring a picture onto the RGB grid as it was read: counts stay counts, 16 bits stay 16 bits.
+
+    Args:
+        pixels: `(h, w, 3)` uint8, or `(h, w)` uint8 or uint16; of 16 bits the nearest pixel is taken.
+        to_grid: How.
+        size: Width and height of the grid in pixels.
+        modality: What the picture shows.
+
+    Returns:
+        The picture, of the same kind; one channel is 0 where the second camera sees nothing.
+    """
+    if pixels.ndim == 3:
+        return to_grid(cast(Image8, pixels), size, modality)
+    if pixels.dtype == np.uint8:
+        return cast(Pixels, to_grid(np.dstack([pixels] * 3).astype(np.uint8), size, modality)[..., 1])
+    halves = np.dstack([pixels >> 8, pixels & 255, np.zeros_like(pixels)]).astype(np.uint8)
+    halves[..., 2] = 255
+    high, low, seen = np.moveaxis(to_grid(halves, size, Modality.DEPTH).astype(np.uint16), 2, 0)
+    return cast(Pixels, np.where(seen > 0, high << 8 | low, 0).astype(np.uint16))
 
 
 def blank_colour(modality: Modality) -> tuple[int, int, int]:

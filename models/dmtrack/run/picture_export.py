@@ -1,0 +1,336 @@
+"""Data sets from results: pictures of both streams, aligned, with the boxes that were tracked and corrected.
+
+    dataset   a folder a target, in the layout of the data set of its sensor:
+              LasHeR      visible/ infrared/     init.txt visible.txt infrared.txt
+              DepthTrack  color/ depth/          groundtruth.txt (colour as JPEG: its readers want that)
+              VisEvent    vis_imgs/ event_imgs/  groundtruth.txt absent_label.txt (1: the target is there)
+    yolo      a folder a recording: images/rgb and images/aux with the same names, labels/rgb and labels/aux,
+              data.yaml; Ultralytics finds labels by putting `labels` in the place of `images`
+
+Pictures of the second stream are what its camera counted (16 bits stay 16 bits, depth is in millimetres),
+brought onto the RGB grid as the tracker saw them; counts take the nearest pixel. Where RGB has no partner the
+picture before stays. A data set begins where its target was first given; frames in which it is lost count as
+absent, and are no pictures of a detector's set.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Final, cast
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from dmtrack.atomic import inputs_kept, make_folder, os_errors_translated, write_atomically
+from dmtrack.boxes.formats.mot import decimal_text, format_box
+from dmtrack.boxes.results import DEFAULT_LABEL
+from dmtrack.boxes.writing import file_name
+from dmtrack.errors import FormatError, OutputError
+from dmtrack.output.record import records_in
+from dmtrack.run.corrections import EarlierRun
+from dmtrack.run.session import open_inputs, with_streams
+from dmtrack.tracking.result import TrackedBox, TrackState
+from dmtrack.video.aux_encoder import scaled_depth
+from dmtrack.video.frame import FramePair, Modality, Pixels
+from dmtrack.video.grid import counts_on_grid
+from dmtrack.video.pairing import PairedSource
+
+_JPEG: Final = (cv2.IMWRITE_JPEG_QUALITY, 97)
+_FAST_PNG: Final = (cv2.IMWRITE_PNG_COMPRESSION, 1)
+_ABSENT: Final = {Modality.DEPTH: "nan,nan,nan,nan"}
+_NOWHERE: Final = "0,0,0,0"
+
+
+class PictureFormat(StrEnum):
+    """A format of export that holds pictures."""
+
+    DATASET = "dataset"
+    YOLO = "yolo"
+
+
+@dataclass(frozen=True, slots=True)
+class PicturesExported:
+    """What became of an export of pictures.
+
+    Attributes:
+        folders: What was written, one for each target (`dataset`) or recording (`yolo`).
+        pictures: Of how many frames.
+        held: Frames without a partner in the second stream, for which the picture before stands.
+        lost: Frames in which a target was lost: absent in a data set, left out for `yolo`.
+    """
+
+    folders: tuple[Path, ...]
+    pictures: int
+    held: int
+    lost: int
+
+
+@dataclass(frozen=True, slots=True)
+class _SetStyle:
+    """Names in the layout of a data set."""
+
+    rgb: str
+    aux: str
+    truths: tuple[str, ...]
+    flags: str | None = None
+    suffix: str = ".png"
+
+
+_STYLES: Final = {
+    Modality.THERMAL: _SetStyle("visible", "infrared", ("visible.txt", "infrared.txt")),
+    Modality.DEPTH: _SetStyle("color", "depth", ("groundtruth.txt",), suffix=".jpg"),
+    Modality.EVENT: _SetStyle("vis_imgs", "event_imgs", ("groundtruth.txt",), "absent_label.txt"),
+}
+
+
+def export_pictures(
+    results: Sequence[Path],
+    output: Path,
+    target: PictureFormat,
+    *,
+    label: str | None = None,
+    overwrite: bool = False,
+    on_frame: Callable[[], object] = lambda: None,
+) -> PicturesExported:
+    """Write the recordings of results as a data set.
+
+    A folder appears when it is whole; those that were finished before an error stay.
+
+    Args:
+        results: Results folders of runs, or folders of them; the recordings are where they were tracked.
+        output: The folder that gets a folder for each target or recording.
+        target: What to write.
+        label: What the targets are, for `yolo`.
+        overwrite: Replace folders of an earlier export.
+        on_frame: Called for every frame that was read.
+
+    Raises:
+        InputError: Results, or the recording that they are about, cannot be read.
+        OutputError: A folder exists, holds an input or other files than an export's, or cannot be written.
+    """
+    runs = [EarlierRun.read(folder) for path in results for folder in records_in(path)]
+    if not runs:
+        raise FormatError(
+            "no run.json is there, which names the recording", where=results[0] if results else None
+        )
+    done = PicturesExported((), 0, 0, 0)
+    for run in runs:
+        one = _exported(run, output, target, label or DEFAULT_LABEL, on_frame, overwrite=overwrite)
+        done = PicturesExported(
+            done.folders + one.folders,
+            done.pictures + one.pictures,
+            done.held + one.held,
+            done.lost + one.lost,
+        )
+    return done
+
+
+def _exported(
+    run: EarlierRun,
+    output: Path,
+    target: PictureFormat,
+    label: str,
+    on_frame: Callable[[], object],
+    *,
+    overwrite: bool,
+) -> PicturesExported:
+    ids = sorted({who for rows in run.rows.boxes.values() for who in rows})
+    if not ids:
+        raise FormatError("holds no box", where=run.folder)
+    request, _ = with_streams(run.request)
+    name = file_name(run.folder.absolute().name)
+    with inputs_kept(request.rgb, request.aux), ExitStack() as stack, open_inputs(request) as pairs:
+        if pairs.modality is None:
+            raise FormatError("is about one stream alone: a data set of two needs a second", where=run.folder)
+        clips: list[_Clip] = []
+        finals = []
+        for who in ids if target is PictureFormat.DATASET else [0]:
+            final = output / (f"{name}_{who}" if who and len(ids) > 1 else name)
+            for given in (request.rgb, request.aux, run.folder):
+                if given is not None and Path(given).resolve().is_relative_to(final.resolve()):
+                    raise OutputError("an input lies in it, and would be destroyed", where=final)
+            finals.append(final)
+            scratch = stack.enter_context(_appearing(final, overwrite=overwrite))
+            clips.append(_SetClip(scratch, who, pairs.modality) if who else _YoloClip(scratch, name, label))
+        count, held = _write(run, pairs, clips, on_frame)
+        for clip in clips:
+            clip.finish()
+    return PicturesExported(tuple(finals), count, held, sum(clip.lost for clip in clips))
+
+
+def _write(
+    run: EarlierRun, pairs: PairedSource, clips: Sequence[_Clip], on_frame: Callable[[], object]
+) -> tuple[int, int]:
+    """Write every pair to the clips; return how many there were, and how many without a partner."""
+    count = held = 0
+    last = max(run.rows.boxes)
+    second: Pixels | None = None
+    for pair in pairs:
+        on_frame()
+        if pair.rgb.index > last:
+            break
+        count, held = count + 1, held + (pair.aux is None)
+        if pair.aux is not None:
+            second = _second(pair, pairs)
+        elif second is None:
+            second = np.zeros(pair.rgb.pixels.shape[:2], np.uint8)
+        rows = run.rows.boxes.get(pair.rgb.index, {})
+        for clip in clips:
+            clip.take(pair.rgb.pixels, second, rows)
+    return count, held
+
+
+def _second(pair: FramePair, pairs: PairedSource) -> Pixels:
+    """Return what the second camera counted, on the RGB grid."""
+    if pair.aux is None or pairs.modality is None:
+        raise ValueError("there is no second picture")
+    pixels, scale_mm = pair.aux.pixels, pairs.encoding.depth_scale_mm
+    if pairs.modality is Modality.DEPTH and scale_mm not in (None, 1):
+        pixels = scaled_depth(pixels, scale_mm)
+    return counts_on_grid(pixels, pairs.pairing.to_grid, pairs.rgb_info.size, pairs.modality)
+
+
+@dataclass(slots=True)
+class _Clip(ABC):
+    """A folder of a data set while it grows.
+
+    Attributes:
+        folder: Where it grows.
+        lost: Frames so far in which a target was lost.
+    """
+
+    folder: Path
+    lost: int = field(default=0, init=False)
+    count: int = field(default=0, init=False)
+
+    @abstractmethod
+    def take(self, rgb: Pixels, aux: Pixels, rows: dict[int, TrackedBox]) -> None:
+        """Write a pair, if it belongs to it."""
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Write the boxes."""
+
+    def text(self, name: str, text: str) -> None:
+        """Write a text."""
+        make_folder((self.folder / name).parent)
+        write_atomically(self.folder / name, text.encode(), durable=False)
+
+    def picture(self, name: str, pixels: Pixels) -> None:
+        """Write a picture."""
+        turned = pixels[..., ::-1] if pixels.ndim == 3 else pixels
+        options = _JPEG if name.endswith(".jpg") else _FAST_PNG
+        _, data = cv2.imencode(Path(name).suffix, np.ascontiguousarray(turned), options)
+        make_folder((self.folder / name).parent)
+        write_atomically(self.folder / name, cast(npt.NDArray[np.uint8], data).tobytes(), durable=False)
+
+
+@dataclass(slots=True)
+class _SetClip(_Clip):
+    """One target in the layout of a tracking data set."""
+
+    target_id: int
+    modality: Modality
+    boxes: list[str] = field(default_factory=list)
+
+    def take(self, rgb: Pixels, aux: Pixels, rows: dict[int, TrackedBox]) -> None:
+        row = rows.get(self.target_id)
+        is_lost = row is not None and row.state in (TrackState.LOST, TrackState.ABSENT)
+        if not self.boxes and (row is None or is_lost):
+            return
+        self.lost += is_lost
+        style, self.count = _STYLES[self.modality], self.count + 1
+        absent = _ABSENT.get(self.modality, _NOWHERE)
+        self.boxes.append(absent if row is None or is_lost else format_box(row.box))
+        suffix = style.suffix if rgb.dtype == np.uint8 else ".png"
+        self.picture(f"{style.rgb}/{self.count:08d}{suffix}", rgb)
+        self.picture(f"{style.aux}/{self.count:08d}.png", aux)
+
+    def finish(self) -> None:
+        if not self.boxes:
+            raise FormatError(f"target {self.target_id} is nowhere sure", where=self.folder.name)
+        style = _STYLES[self.modality]
+        for name in style.truths:
+            self.text(name, "".join(f"{box}\n" for box in self.boxes))
+        if self.modality is Modality.THERMAL:
+            self.text("init.txt", f"{self.boxes[0]}\n")
+        if style.flags:
+            self.text(style.flags, "".join(f"{int(box != _NOWHERE)}\n" for box in self.boxes))
+
+
+@dataclass(slots=True)
+class _YoloClip(_Clip):
+    """All targets of a recording, for detectors."""
+
+    name: str
+    label: str
+
+    def take(self, rgb: Pixels, aux: Pixels, rows: dict[int, TrackedBox]) -> None:
+        if any(row.state is TrackState.LOST for row in rows.values()):
+            self.lost += 1
+            return
+        self.count += 1
+        height, width = rgb.shape[:2]
+        stem, lines = f"{self.name}_{self.count:08d}", []
+        for row in rows.values():
+            x1, y1, x2, y2 = (
+                min(max(side, 0.0), most) / most
+                for side, most in zip(row.box.xyxy, (width, height) * 2, strict=True)
+            )
+            if x2 > x1 and y2 > y1:
+                shares = ((x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1)
+                lines.append(f"0 {' '.join(decimal_text(share, 8) for share in shares)}\n")
+        for stream, pixels in (("rgb", rgb), ("aux", aux)):
+            self.picture(f"images/{stream}/{stem}.png", pixels)
+            self.text(f"labels/{stream}/{stem}.txt", "".join(lines))
+
+    def finish(self) -> None:
+        quoted = self.label.replace("'", "''")
+        self.text(
+            "data.yaml",
+            "# images/aux holds the second stream of every picture in images/rgb, under the same name\n"
+            f"train: images/rgb\nval: images/rgb\nnames:\n  0: '{quoted}'\n",
+        )
+
+
+_SCRATCH: Final = f".part-{os.getpid()}"
+_OURS: Final = frozenset(
+    {"images", "labels", "data.yaml", "init.txt"}
+    | {name for style in _STYLES.values() for name in (style.rgb, style.aux, style.flags, *style.truths)}
+)
+
+
+@contextmanager
+def _appearing(final: Path, *, overwrite: bool) -> Iterator[Path]:
+    """Yield a folder that takes its name when the block is through, and is removed if it fails.
+
+    Raises:
+        OutputError: The name is taken: by anything without `overwrite`, with it by what is no earlier export.
+    """
+    if final.exists() and not overwrite:
+        hint = "give --overwrite or another output folder"
+        raise OutputError("this result exists already", where=final, hint=hint)
+    if final.exists() and not (final.is_dir() and {one.name for one in final.iterdir()} <= _OURS):
+        raise OutputError(
+            "holds more than an earlier export", where=final, hint="choose another output folder"
+        )
+    scratch = make_folder(final.parent) / f".{final.name}{_SCRATCH}"
+    try:
+        with os_errors_translated(scratch):
+            shutil.rmtree(scratch, ignore_errors=True)
+            scratch.mkdir()
+        yield scratch
+        with os_errors_translated(final):
+            if final.exists():
+                shutil.rmtree(final)
+            scratch.rename(final)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)

@@ -1,0 +1,201 @@
+"""`dmtrack export --format dataset` and `yolo`: pictures of both streams with the boxes of a run."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from dmtrack.atomic import write_atomically
+from dmtrack.datasets.opening import find_sequences
+from dmtrack.errors import OutputError
+from dmtrack.video.frame import Modality
+
+RunCli = Callable[..., Any]
+COUNT = 22
+ALIGN = {"matrix": [[2.0, 0, 4.5], [0, 2.0, 2.5], [0, 0, 1]], "aux_size": [40, 28], "rgb_size": [96, 64]}
+
+
+@pytest.fixture
+def depth_run(run_cli: RunCli, weights: Path) -> Path:
+    """A run on pictures: 16-bit depth of another size, aligned; a second target from frame 2 on."""
+    rng = np.random.default_rng(3)
+    kinds: Any = (("rgb", (96, 64), np.uint8), ("depth", (40, 28), np.uint16))
+    for name, size, kind in kinds:
+        Path(name).mkdir()
+        for number in range(COUNT):
+            shape = (*size[::-1], 3) if kind is np.uint8 else size[::-1]
+            picture = rng.integers(0, np.iinfo(kind).max, shape, kind)
+            cv2.imwrite(f"{name}/{number:04d}.png", picture)
+    Path("align.json").write_text(json.dumps(ALIGN))
+    words = [
+        "rgb",
+        "depth",
+        "--modality",
+        "depth",
+        "--align",
+        "align.json",
+        "--weights",
+        weights,
+        "--no-video",
+    ]
+    outcome = run_cli("track", *words, "--box", "20,16,16,16", "-o", "street")
+    assert outcome.code == 0, outcome.err
+    table = Path("street/boxes.csv")
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    for row in rows[1:]:
+        row["state"] = "tracked"
+    more = [{**row, "id": "2", "x": "50", "state": "tracked"} for row in rows[2:]]
+    more[-1]["state"] = "lost"
+    with table.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(sorted([*rows, *more], key=lambda row: int(row["frame"])))
+    return Path("street")
+
+
+def boxes_of(run: Path, who: str) -> list[tuple[float, ...]]:
+    rows = csv.DictReader((run / "boxes.csv").read_text().splitlines())
+    return [tuple(float(row[side]) for side in "xywh") for row in rows if row["id"] == who]
+
+
+def test_a_depth_set_has_the_layout_of_depthtrack(run_cli: RunCli, depth_run: Path) -> None:
+    outcome = run_cli("export", depth_run, "--format", "dataset", "-o", "set")
+    assert outcome.code == 0, outcome.err
+    assert outcome.out.split() == ["set/street_1", "set/street_2"]
+    assert "absent, as a target was lost: 1 frame" in outcome.err
+    first, second = find_sequences(Path("set"))
+    assert (first.layout, first.modality, len(first.rgb_paths)) == ("depthtrack", Modality.DEPTH, COUNT)
+    assert first.boxes == pytest.approx(np.array(boxes_of(depth_run, "1")), abs=1e-6)
+    assert second.visible.tolist() == [True] * (COUNT - 3) + [False]
+    assert [path.name for path in Path("set/street_2/color").iterdir()].count("00000001.jpg") == 1
+    for number in range(5):
+        stored = cv2.imread(f"set/street_1/depth/{number + 1:08d}.png", cv2.IMREAD_UNCHANGED)
+        source = cv2.imread(f"depth/{number:04d}.png", cv2.IMREAD_UNCHANGED)
+        assert stored.dtype == np.uint16
+        expected = np.zeros((64, 96), np.uint16)
+        twice = source.repeat(2, axis=0).repeat(2, axis=1)  # pixel 0 of depth lies at 4.5 and 2.5: on 4 and 5
+        expected[2:58, 4:84] = twice[:56, :80]
+        assert (stored == expected).mean() > 0.95  # a row at the edge may round the other way
+        colour = cv2.imread(f"set/street_1/color/{number + 1:08d}.jpg")
+        assert colour.shape == (64, 96, 3)
+    again = cv2.imread("set/street_2/depth/00000001.png", cv2.IMREAD_UNCHANGED)
+    assert np.array_equal(again, cv2.imread("set/street_1/depth/00000003.png", cv2.IMREAD_UNCHANGED))
+
+
+def test_a_thermal_set_is_tracked_and_scored(run_cli: RunCli, track: RunCli, weights: Path) -> None:
+    assert track("--box", "20,16,16,16", "--no-video").code == 0
+    assert run_cli("export", "out", "--format", "dataset", "-o", "set").code == 0
+    names = {path.name for path in Path("set/out").iterdir()}
+    assert names == {"visible", "infrared", "visible.txt", "infrared.txt", "init.txt"}
+    assert (
+        Path("set/out/init.txt").read_text() == Path("set/out/visible.txt").read_text().splitlines()[0] + "\n"
+    )
+    (sequence,) = find_sequences(Path("set"))
+    assert (sequence.layout, sequence.modality) == ("lasher", Modality.THERMAL)
+    outcome = run_cli("track", "set/out", "--weights", weights, "--no-video", "-o", "again")
+    assert outcome.code == 0, outcome.err
+    assert run_cli("export", "again", "--format", "lasher", "-o", "results/out.txt").code == 0
+    outcome = run_cli("evaluate", "results", "--dataset", "set")
+    assert outcome.code == 0, outcome.err
+
+
+@pytest.mark.slow
+def test_a_set_is_trained_on(run_cli: RunCli, depth_run: Path) -> None:
+    """Targets below 10 px are not drawn from DepthTrack, so these are larger."""
+    table = depth_run / "boxes.csv"
+    sides = r"(?m)^(\d+,[^,]*,[^,]*,[^,]*,\d+),[^,]*,[^,]*,[^,]*,[^,]*"
+    table.write_text(re.sub(sides, r"\1,5,5,60,56", table.read_text()))
+    assert run_cli("export", depth_run, "--format", "dataset", "-o", "set").code == 0
+    words = ["--stage", "foundation", "--steps", "1", "--data", "set", "--workers", "0", "--no-bf16"]
+    sizes = ["--template-size", "32", "--search-size", "64", "--batch-size", "2"]
+    outcome = run_cli("train", "-o", "run", *words, *sizes)
+    assert outcome.code == 0, outcome.err
+    assert Path("run").is_dir()
+
+
+def test_yolo_has_both_streams_under_the_same_names(run_cli: RunCli, depth_run: Path) -> None:
+    outcome = run_cli("export", depth_run, "--format", "yolo", "-o", "set", "--label", "it's")
+    assert outcome.code == 0, outcome.err
+    assert "left out, as a target was lost: 1 frame" in outcome.err
+    root = Path("set/street")
+    listed = {
+        kind: sorted(path.stem for path in (root / kind).iterdir())
+        for kind in ("images/rgb", "images/aux", "labels/rgb", "labels/aux")
+    }
+    assert set(map(tuple, listed.values())) == {tuple(f"street_{n:08d}" for n in range(1, COUNT))}
+    boxes = []
+    for line in (root / "labels/rgb/street_00000003.txt").read_text().splitlines():
+        kind, cx, cy, w, h = map(float, line.split())
+        assert (kind, 0 <= cx <= 1, 0 < w <= 1) == (0, True, True)
+        boxes.append(((cx - w / 2) * 96, (cy - h / 2) * 64, w * 96, h * 64))
+    expected = [boxes_of(depth_run, "1")[2], boxes_of(depth_run, "2")[0]]
+    assert np.array(boxes) == pytest.approx(np.array(expected), abs=1e-4)
+    assert "names:\n  0: 'it''s'\n" in (root / "data.yaml").read_text()
+    stored = cv2.imread(str(root / "images/rgb/street_00000001.png"))
+    assert np.array_equal(stored, cv2.imread("rgb/0000.png"))
+
+
+def test_nothing_is_lost(run_cli: RunCli, depth_run: Path) -> None:
+    words = ("export", depth_run, "--format", "dataset", "-o")
+    Path("set/street_2").mkdir(parents=True)
+    Path("set/street_2/notes.txt").write_text("mine")
+    outcome = run_cli(*words, "set")
+    assert outcome.code == 5
+    assert "set/street_2: this result exists already" in outcome.err
+    outcome = run_cli(*words, "set", "--overwrite")
+    assert outcome.code == 5
+    assert "holds more than an earlier export" in outcome.err
+    assert [path.name for path in Path("set").iterdir()] == ["street_2"]
+    Path("set/street_2/notes.txt").unlink()
+    assert run_cli(*words, "set", "--overwrite").code == 0
+    assert run_cli(*words, "set", "--overwrite").code == 0
+    assert sorted(path.name for path in Path("set").iterdir()) == ["street_1", "street_2"]
+    outcome = run_cli("export", depth_run, "--format", "yolo", "-o", ".", "--overwrite")
+    assert outcome.code == 5
+    assert "an input lies in it" in outcome.err
+    assert (depth_run / "run.json").is_file()
+
+
+def test_a_full_disk_leaves_nothing_half(
+    run_cli: RunCli, depth_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, data: bytes, *, durable: bool) -> None:
+        if path.name == "00000003.png":
+            raise OutputError("the disk is full", where=path)
+        write_atomically(path, data, durable=durable)
+
+    monkeypatch.setattr("dmtrack.run.picture_export.write_atomically", full)
+    outcome = run_cli("export", depth_run, "--format", "dataset", "-o", "set")
+    assert outcome.code == 5
+    assert "the disk is full" in outcome.err
+    assert list(Path("set").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "said"),
+    [
+        (["nothing", "--format", "yolo"], 3, "no run.json is there"),
+        (["out", "--format", "pascal"], 2, "'pascal' is not one of mot, csv"),
+    ],
+)
+def test_wrong_use_is_said(run_cli: RunCli, words: list[str], code: int, said: str) -> None:
+    Path("nothing").mkdir()
+    outcome = run_cli("export", *words, "-o", "set")
+    assert outcome.code == code
+    assert said in outcome.err
+    assert not Path("set").exists()
+
+
+def test_one_stream_alone_is_no_set(run_cli: RunCli, track: RunCli) -> None:
+    assert track("--box", "20,16,16,16", "--no-video", aux=None).code == 0
+    outcome = run_cli("export", "out", "--format", "dataset", "-o", "set")
+    assert outcome.code == 3
+    assert "one stream alone" in outcome.err
