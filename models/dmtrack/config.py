@@ -23,6 +23,8 @@ Precision = Literal["fp32", "bf16", "fp16", "int8"]
 PrecisionChoice = Literal["auto", Precision]
 #: What computes the network; `eager` is `torch` with every step run from Python.
 Backend = Literal["auto", "openvino", "torch", "eager"]
+#: Whether every target is searched in every frame, see `TrackerConfig.pace`.
+Pace = Literal["off", "auto"]
 
 
 def chosen(name: str, value: str, literal: Any) -> Any:  # noqa: ANN401 - a `Literal` has no type
@@ -272,6 +274,8 @@ class TrackerConfig(_Config):
         found_score: A lost target is taken up again at this score.
         sweep_interval: Frames between two looks that go beyond the neighbourhood.
         sweep_windows: Search regions of such a look.
+        pace: Every other frame a target that is sure and slow is not searched, but moved on as it moved;
+            half the cost of many targets. Not in a frame that is due for a new template.
     """
 
     template_factor: float = 2.0
@@ -292,6 +296,7 @@ class TrackerConfig(_Config):
     found_score: float = 0.6
     sweep_interval: int = 3
     sweep_windows: int = 12
+    pace: bool = False
 
     def __post_init__(self) -> None:
         self._require_plain()

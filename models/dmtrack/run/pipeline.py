@@ -198,6 +198,7 @@ def load(
     precision = choose_precision(options.precision, device, backend)
     weights = resolve_weights(options.weights, modality)
     config = (recovery or RecoveryOptions()).applied_to(config or weights.tracker_config)
+    config = replace(config, pace=config.pace or options.pace == "auto")
     network = network_for(weights, precision, device, backend)
     tracker = Tracker(network, config, cropper=cropper_for(device, backend))
     return LoadedTracker(tracker, weights, precision, backend)

@@ -6,6 +6,7 @@ Source: specification 3.4 (the published inference protocol); what differs from 
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,6 +41,8 @@ class _Target:
     memory: MemoryFrames
     trust: Trust
     age: int = 0
+    gait: _Gait | None = None
+    has_rested: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +51,39 @@ class _Found:
 
     box: Box
     score: float
+
+
+#: Of its size: how far a slow target moves in a frame, and by how much it grows.
+_SLOW, _STEADY = 0.05, 0.03
+
+
+@dataclass(frozen=True, slots=True)
+class _Gait:
+    """How a target moves, by its last searches, see `TrackerConfig.pace`.
+
+    Attributes:
+        found: In the last one.
+        step: By which its box moves a frame, px, smoothed.
+        is_calm: Whether it is sure, and slow.
+    """
+
+    found: _Found
+    step: tuple[float, float] = (0.0, 0.0)
+    is_calm: bool = False
+
+    def then(self, found: _Found, frames: int, least_score: float) -> _Gait:
+        """Return the gait by a search so many frames later."""
+        box, size = found.box, math.sqrt(self.found.box.area)
+        dx = (self.step[0] + (box.cx - self.found.box.cx) / frames) / 2  # boxes jitter
+        dy = (self.step[1] + (box.cy - self.found.box.cy) / frames) / 2
+        grown = abs(math.log(math.sqrt(box.area) / size)) / frames
+        is_slow = math.hypot(dx, dy) <= _SLOW * size and grown <= _STEADY
+        return _Gait(found, (dx, dy), is_slow and found.score >= least_score)
+
+    def ahead(self) -> _Found:
+        """Return where the target is a frame later, sought or not."""
+        box = self.found.box
+        return _Found(Box(box.x + self.step[0], box.y + self.step[1], box.w, box.h), self.found.score)
 
 
 class Tracker:
@@ -192,23 +228,49 @@ class Tracker:
         """
         self._require_adapters(pair)
         begin = time.perf_counter()
-        found = self._find(pair.image)
-        reports = tuple(self._settle(pair, target, found[target.target_id]) for target in self._targets)
-        fresh = [
-            target
-            for target, report in zip(self._targets, reports, strict=True)
-            if self._should_remember(target, report.state, found[target.target_id].score)
-            or self._is_news(target, report.state, pair.image)
-        ]
+        resting = self._resting()
+        searched = [target for target in self._targets if target.target_id not in resting]
+        found = self._find(pair.image, searched) | resting
+        reports = {
+            target.target_id: self._settle(pair, target, found[target.target_id]) for target in self._targets
+        }
+        fresh = []
+        for target in searched:
+            state, score = reports[target.target_id].state, found[target.target_id].score
+            if self._should_remember(target, state, score) or self._is_news(target, state, pair.image):
+                fresh.append(target)
+            self._note_gait(target, state, score)
+        for target in self._targets:
+            target.has_rested = target.target_id in resting
         self._remember(pair.image, fresh)
         self.infer_ms = (time.perf_counter() - begin) * 1e3
-        return reports
+        return tuple(reports.values())
 
-    def _find(self, image: npt.NDArray[np.uint8]) -> dict[int, _Found]:
-        """Locate every target by its id: around its box, or, if it is lost, at the best of many places."""
+    def _resting(self) -> dict[int, _Found]:
+        """Return by its id where each target is that need not be searched now: never two frames in a row."""
+        if not self.config.pace:
+            return {}
+        return {
+            target.target_id: target.gait.ahead()
+            for target in self._targets
+            if target.gait is not None
+            and target.gait.is_calm
+            and (target.age + target.target_id) % 2
+            and (target.age + 1) % self.config.update_interval
+        }
+
+    def _note_gait(self, target: _Target, state: TrackState | None, score: float) -> None:
+        found = _Found(target.box, score)
+        if state is not TrackState.TRACKED or target.gait is None:
+            target.gait = _Gait(found) if state is TrackState.TRACKED else None
+        else:
+            target.gait = target.gait.then(found, 2 if target.has_rested else 1, self.config.found_score)
+
+    def _find(self, image: npt.NDArray[np.uint8], targets: Sequence[_Target]) -> dict[int, _Found]:
+        """Locate targets by their id: around their box, or, if it is lost, at the best of many places."""
         looked: list[tuple[_Target, Crop]] = []
         located: list[Tensor] = []
-        for group in self._alike():
+        for group in _alike(targets):
             windows = [(target, box) for target in group for box in self._places(target, image.shape)]
             crops, boxes = self._locate(image, windows)
             looked += zip((target for target, _ in windows), crops, strict=True)
@@ -252,13 +314,6 @@ class Tracker:
         if len({*self.targets, *ids}) < len(self._targets) + len(ids):
             raise BoxError(f"of the target ids {', '.join(map(str, ids))} one is taken or comes twice")
         return ids
-
-    def _alike(self) -> list[list[_Target]]:
-        """Group targets whose memories have one shape."""
-        groups: dict[tuple[int, int], list[_Target]] = {}
-        for target in self._targets:
-            groups.setdefault((len(target.memory), target.memory.streams), []).append(target)
-        return list(groups.values())
 
     def _is_news(self, target: _Target, state: TrackState | None, image: npt.NDArray[np.uint8]) -> bool:
         """Return whether this is the first frame that shows the target in the second stream."""
@@ -327,3 +382,11 @@ class Tracker:
     @staticmethod
     def _report(pair: FramePair, target: _Target, box: Box, score: float, state: TrackState) -> TrackedBox:
         return TrackedBox(pair.rgb.index, target.target_id, box, score, state).measured(pair)
+
+
+def _alike(targets: Sequence[_Target]) -> list[list[_Target]]:
+    """Group targets whose memories have one shape."""
+    groups: dict[tuple[int, int], list[_Target]] = {}
+    for target in targets:
+        groups.setdefault((len(target.memory), target.memory.streams), []).append(target)
+    return list(groups.values())
