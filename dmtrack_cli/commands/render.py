@@ -14,6 +14,7 @@ from dmtrack.atomic import inputs_kept
 from dmtrack.drawing.draw import PALETTE, Layout
 from dmtrack.drawing.render import left_out, read_layers, require_video_name
 from dmtrack.drawing.render import render as draw_boxes
+from dmtrack.drawing.trail import VideoOptions
 from dmtrack.errors import counted
 from dmtrack.run.codecs import CodecOptions
 from dmtrack.run.results_folder import default_folder
@@ -74,6 +75,7 @@ def render(
         ProgressKind, typer.Option("--progress", help="How progress is shown; auto: a bar on a terminal.")
     ] = ProgressKind.AUTO,
     *,
+    video_options: VideoOptions,
     codecs: CodecOptions,
     pairing: PairingOptions,
     encoding: EncodingOptions,
@@ -117,6 +119,7 @@ def render(
                     layers,
                     video,
                     layout,
+                    video_options,
                     overwrite=overwrite,
                     gpu=gpu,
                     on_frame=on_frame,

@@ -86,6 +86,39 @@ def test_layouts(run_cli: RunCli, recording: Any, layout: str, panels: int) -> N
     assert pictures("a.mp4")[0].shape[:2] == (64 * SCALE, 96 * SCALE * panels)
 
 
+def test_a_trail_is_where_the_target_was_and_ends(run_cli: RunCli, recording: Any) -> None:
+    """The box moves 5 px a frame; it leaves a line of its colour, as long as asked for."""
+    rows = [f"{k + 1},1,{5 * k},47,6,6,0.9,-1,-1,-1" for k in range(12)]
+    Path("path.txt").write_text("\n".join(rows))
+    words = ("--boxes", "path.txt", "--layout", "rgb", "-q")
+    assert run_cli("render", recording.rgb, *words, "--trail", "4", "-o", "a.mp4").code == 0
+    assert run_cli("render", recording.rgb, *words, "-o", "b.mp4").code == 0
+    with_trail, without = pictures("a.mp4")[9], pictures("b.mp4")[9]
+    for frame in (5, 6, 7):  # its middle in the frames before; that of frame 8 is covered by the box
+        assert has_colour(with_trail, 5 * frame + 3, 50, PALETTE[0])
+        assert not has_colour(without, 5 * frame + 3, 50, PALETTE[0])
+    assert not has_colour(with_trail, 5 * 4 + 3, 50, PALETTE[0]), "older than four frames"
+    assert not has_colour(with_trail, 5 * 6 + 3, 53, PALETTE[0]), "a line, no blot"
+
+
+def test_a_trail_is_broken_where_the_target_was_lost(run_cli: RunCli, recording: Any) -> None:
+    rows = [f"{k},1,{8 * k},47,6,6,0.9,{'lost' if 2 <= k <= 4 else 'tracked'}" for k in range(9)]
+    Path("lost.csv").write_text("frame,id,x,y,w,h,score,state\n" + "\n".join(rows))
+    words = ("--boxes", "lost.csv", "--layout", "rgb", "--trail", "50", "-q", "-o", "a.mp4")
+    assert run_cli("render", recording.rgb, *words).code == 0
+    last = pictures("a.mp4")[8]
+    assert [has_colour(last, x, 50, PALETTE[0]) for x in (7, 20, 30, 40, 47, 55)] == [1, 0, 0, 0, 1, 1]
+
+
+@pytest.mark.parametrize(("layout", "panels"), [("side", 2), ("rgb", 1)])
+def test_the_height_of_the_video_is_asked_for(
+    run_cli: RunCli, recording: Any, layout: str, panels: int
+) -> None:
+    words = ("--layout", layout, "--end", "2", "-o", "a.mp4", "-q", "--video-height", "240")
+    assert run_cli("render", recording.rgb, recording.thermal, *words).code == 0
+    assert pictures("a.mp4")[0].shape[:2] == (240, 360 * panels)
+
+
 def test_a_part_keeps_frame_numbers_and_begins_at_once(run_cli: RunCli, recording: Any) -> None:
     words = ("--start", "4", "--end", "0.9s", "-o", "a.mp4", "-q")
     assert run_cli("render", recording.rgb, *words).code == 0
@@ -152,6 +185,8 @@ def test_an_interrupt_keeps_what_was_drawn(
         pytest.param(["--boxes", "two.csv"], 3, "holds 2 recordings, none called 'night_street", id="two"),
         pytest.param(["--boxes", "batch"], 3, "results of 2 recordings", id="batch"),
         pytest.param(["--start", "50"], 4, "no frame lies between", id="start"),
+        pytest.param(["--trail", "9999"], 2, "above 5000", id="trail"),
+        pytest.param(["--video-height", "9"], 2, "below 64", id="height"),
     ],
 )
 def test_wrong_use_is_said(run_cli: RunCli, recording: Any, words: list[str], code: int, said: str) -> None:

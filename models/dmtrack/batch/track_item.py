@@ -10,6 +10,7 @@ from dmtrack.batch.item import BatchItem
 from dmtrack.batch.plan import NO_DETECTOR
 from dmtrack.batch.work import Report, Task, WorkerSlot
 from dmtrack.boxes.formats.mot import USUAL
+from dmtrack.drawing.trail import PLAIN
 from dmtrack.errors import CheckpointError
 from dmtrack.geometry.alignment_file import read_alignment
 from dmtrack.run.request import OutputOptions, TrackRequest
@@ -64,10 +65,11 @@ class TrackItem:
         weights = dict(self.weights_sha256).get(modality)
         numbers = (network.precision, network.backend)
         mot = [] if usual.output.mot == USUAL else [usual.output.mot]
+        video = [] if usual.output.video == PLAIN else [usual.output.video]
         asked = replace(usual.detections, file=None)
         seen = [] if asked == NO_DETECTOR else [asked]
         shown = usual.output.video_layout
-        return [weights, *numbers, shown, usual.recovery, pairing, usual.encoding, *mot, *seen]
+        return [weights, *numbers, shown, usual.recovery, pairing, usual.encoding, *mot, *video, *seen]
 
     def __call__(self, task: Task, folder: Path, slot: WorkerSlot, report: Report) -> None:
         """Track `task.item` into `folder`; see `dmtrack.batch.work.Runner`."""

@@ -108,6 +108,13 @@ class LegendEntry(NamedTuple):
     colour: Colour
 
 
+class Trail(NamedTuple):
+    """Where a target was, one point a frame: pixels of the full RGB frame."""
+
+    points: tuple[tuple[float, float], ...]
+    colour: Colour
+
+
 class Plate(NamedTuple):
     """A rectangle in px of the drawn panel that holds text."""
 
@@ -156,7 +163,12 @@ def compose_result(result: FrameResult, layout: Layout) -> Picture:
 
 
 def compose(
-    pair: FramePair, marks: Sequence[Mark], layout: Layout, legend: Sequence[LegendEntry] = ()
+    pair: FramePair,
+    marks: Sequence[Mark],
+    layout: Layout,
+    legend: Sequence[LegendEntry] = (),
+    trails: Sequence[Trail] = (),
+    height_px: int | None = None,
 ) -> Picture:
     """Draw a frame pair with marks.
 
@@ -165,17 +177,21 @@ def compose(
         marks: Boxes; in `SIDE` they are drawn on both panels and labelled on the first.
         layout: What to show.
         legend: Drawn at the bottom right of the last panel.
+        trails: Drawn on every panel, below the boxes.
+        height_px: Of the picture; None: that of the frame, where it is readable.
 
     Returns:
-        `(H', W', 3)` uint8 RGB; the size depends only on the frame size, the layout, and whether there is a
-        second stream.
+        `(H', W', 3)` uint8 RGB; the size depends only on the frame size, the layout, the wanted height, and
+        whether there is a second stream.
     """
     height, width = pair.image.shape[:2]
-    canvas, drawn = _panels(pair, layout)
+    canvas, drawn = _panels(pair, layout, height_px)
     size = PictureSize(drawn[0].shape[1], drawn[0].shape[0])
     pen = Pen.for_panel(size)
     placed = [_scaled(mark, size.width / width, size.height / height) for mark in marks]
     for number, panel in enumerate(drawn):
+        for trail in trails:
+            _draw_trail(panel, trail, size.width / width, size.height / height, pen)
         _draw_boxes(panel, placed, pen)
         taken: list[Plate] = []
         if number == 0:
@@ -188,10 +204,15 @@ def compose(
     return canvas
 
 
-def drawing_scale(frame: PictureSize, panels: int = 1) -> Fraction:
-    """Return drawn px per frame px: a whole number for small frames, below 1 for very large ones."""
+def drawing_scale(frame: PictureSize, panels: int = 1, height_px: int | None = None) -> Fraction:
+    """Return drawn px per frame px.
+
+    As the wanted height says; without one a whole number for small frames, below 1 for very large ones.
+    """
     wanted = -(-READABLE_SIDE_PX // min(frame))
     largest = Fraction(LARGEST_SIDE_PX, max(frame.width * panels, frame.height))
+    if height_px is not None:
+        return min(largest, Fraction(height_px, frame.height))
     if largest < 1:
         return largest
     return Fraction(max(1, min(wanted, int(largest))))
@@ -249,12 +270,12 @@ def place_label(box: Box, plate: PictureSize, panel: PictureSize, taken: Sequenc
 # --- panels ----------------------------------------------------------------------------------
 
 
-def _panels(pair: FramePair, layout: Layout) -> tuple[Picture, list[Picture]]:
+def _panels(pair: FramePair, layout: Layout, height_px: int | None) -> tuple[Picture, list[Picture]]:
     """Return a new picture, and the parts of it that are panels: views, so that drawing on one is enough."""
     layout = Layout.RGB if pair.aux_image is None else layout
     count = 2 if layout is Layout.SIDE else 1
     height, width = pair.image.shape[:2]
-    scale = drawing_scale(PictureSize(width, height), count)
+    scale = drawing_scale(PictureSize(width, height), count, height_px)
     size = PictureSize(max(1, round(width * scale)), max(1, round(height * scale)))
     canvas: Picture = np.empty((size.height, count * size.width, 3), dtype=np.uint8)
     panels = [canvas[:, number * size.width : (number + 1) * size.width] for number in range(count)]
@@ -323,6 +344,16 @@ def _draw_boxes(panel: Picture, marks: Sequence[Mark], pen: Pen) -> None:
         for colour, width in ((_DARK, pen.line_px + 2 * pen.rim_px), (mark.colour, pen.line_px)):
             for start, end in strokes:
                 cv2.line(panel, start, end, colour, width, cv2.LINE_AA, _SUBPIXEL_BITS)
+
+
+def _draw_trail(panel: Picture, trail: Trail, x_scale: float, y_scale: float, pen: Pen) -> None:
+    """Draw a line through the points; those far outside are moved nearer."""
+    height, width = panel.shape[:2]
+    places = np.asarray(trail.points) * (x_scale, y_scale)
+    near = np.clip(places, (-width, -height), (2 * width, 2 * height)) - 0.5  # see `_subpixel`
+    points = np.rint(near * (1 << _SUBPIXEL_BITS)).astype(np.int32)
+    for colour, thickness in ((_DARK, pen.line_px + 2 * pen.rim_px), (trail.colour, pen.line_px)):
+        cv2.polylines(panel, [points], False, colour, thickness, cv2.LINE_AA, _SUBPIXEL_BITS)
 
 
 def _outline(mark: Mark, pen: Pen, panel: PictureSize) -> list[tuple[tuple[int, int], tuple[int, int]]]:

@@ -12,6 +12,7 @@ from dmtrack.boxes.reading import read_results, result_files
 from dmtrack.boxes.results import RecordingResults
 from dmtrack.datasets.ground_truth import find_ground_truth
 from dmtrack.drawing.draw import Colour, Layout, LegendEntry, Mark, compose, target_colour
+from dmtrack.drawing.trail import PLAIN, Trails, VideoOptions
 from dmtrack.drawing.video import VideoWriter
 from dmtrack.errors import BoxError, FormatError, OutputError
 from dmtrack.video.frame import FramePair
@@ -98,6 +99,7 @@ def render(
     layers: Sequence[BoxLayer],
     video: Path,
     layout: Layout = Layout.SIDE,
+    options: VideoOptions = PLAIN,
     *,
     overwrite: bool = False,
     gpu: int | None = None,
@@ -110,6 +112,7 @@ def render(
         layers: The boxes.
         video: The file to write, `.mp4`.
         layout: What the pictures show.
+        options: What else they show, and how large.
         overwrite: Replace an existing video.
         gpu: Number of the CUDA device that is to encode, if it can.
         on_frame: Is told how many frames were drawn; what it raises ends the video.
@@ -122,6 +125,7 @@ def render(
     targets_of = [{frame.frame_index: frame.targets for frame in layer.results.frames} for layer in layers]
     alone = [len(layer.results.target_ids) == 1 for layer in layers]
     drawn = dict.fromkeys((layer.name for layer in layers), 0)
+    trails = Trails(options.trail_frames)
     frames, last_index = 0, -1
     writer = VideoWriter(require_video_name(video), overwrite=overwrite, gpu=gpu)
     if isinstance(pairs, PairedSource):
@@ -130,11 +134,14 @@ def render(
         for pair in pairs:
             last_index = pair.rgb.index
             marks: list[Mark] = []
-            for layer, targets, is_alone in zip(layers, targets_of, alone, strict=True):
+            for number, (layer, targets, is_alone) in enumerate(zip(layers, targets_of, alone, strict=True)):
                 found = targets.get(last_index, ())
+                for target in found:
+                    trails.note(last_index, target, layer.colour, number)
                 marks += [Mark.of(target, layer.colour, is_alone=is_alone) for target in found]
                 drawn[layer.name] += len(found)
-            writer.write(compose(pair, marks, layout, legend), pair.rgb.pts, pair.rgb.time_base)
+            picture = compose(pair, marks, layout, legend, trails.at(last_index), options.height_px)
+            writer.write(picture, pair.rgb.pts, pair.rgb.time_base)
             frames += 1
             on_frame(frames)
     finally:

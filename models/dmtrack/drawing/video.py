@@ -23,9 +23,10 @@ from av.packet import Packet
 from av.video.stream import VideoStream
 
 from dmtrack.atomic import PartFile, os_errors_translated, part_path, reserve
-from dmtrack.drawing.draw import Layout, Picture, compose_result
+from dmtrack.drawing.draw import Layout, Mark, Picture, compose
 from dmtrack.drawing.encoder import NOMINAL_RATE, choose_encoder, encoding_error
 from dmtrack.drawing.mp4 import StampRepair, is_whole, mp4_timescale, mp4_unit, whole_fragments_bytes
+from dmtrack.drawing.trail import PLAIN, Trails, VideoOptions
 from dmtrack.errors import OutputError, counted
 from dmtrack.output.sink import Sink
 from dmtrack.tracking.result import FrameResult
@@ -161,6 +162,7 @@ class VideoSink(Sink):
     Args:
         path: The final name.
         layout: What the pictures show.
+        options: What else they show, and how large.
         overwrite: Replace an existing file.
         gpu: Number of the CUDA device that is to encode, if it can.
 
@@ -169,10 +171,18 @@ class VideoSink(Sink):
     """
 
     def __init__(
-        self, path: Path, layout: Layout, *, overwrite: bool = False, gpu: int | None = None
+        self,
+        path: Path,
+        layout: Layout,
+        options: VideoOptions = PLAIN,
+        *,
+        overwrite: bool = False,
+        gpu: int | None = None,
     ) -> None:
         self._writer = VideoWriter(path, overwrite=overwrite, gpu=gpu)
         self._layout = layout
+        self._height_px = options.height_px
+        self._trails = Trails(options.trail_frames)
 
     @property
     def encoder(self) -> str | None:
@@ -182,7 +192,11 @@ class VideoSink(Sink):
     def write(self, result: FrameResult) -> None:
         """Draw and encode one frame."""
         rgb = result.pair.rgb
-        self._writer.write(compose_result(result, self._layout), rgb.pts, rgb.time_base)
+        for target in result.targets:
+            self._trails.note(rgb.index, target)
+        marks, trails = [Mark.of(target) for target in result.targets], self._trails.at(rgb.index)
+        picture = compose(result.pair, marks, self._layout, (), trails, self._height_px)
+        self._writer.write(picture, rgb.pts, rgb.time_base)
 
     def close(self) -> None:
         """Finish the video."""

@@ -17,6 +17,7 @@ from dmtrack.boxes.keyframes import KEYFRAMES
 from dmtrack.boxes.reading import MOT, TABLE
 from dmtrack.config import Backend, Pace, PrecisionChoice, TrackerConfig, chosen
 from dmtrack.drawing.draw import Layout
+from dmtrack.drawing.trail import PLAIN, VideoOptions
 from dmtrack.errors import ConfigError
 from dmtrack.geometry.box import Box, BoxFormat
 from dmtrack.numbers import whole
@@ -242,6 +243,7 @@ class OutputOptions:
     layout: Annotated[Layout, Option("--layout", "What the annotated video shows.")] = Layout.SIDE
     no_video: Annotated[bool, Option("--no-video", "Write no annotated video.")] = False
     overwrite: Annotated[bool, Option("--overwrite", "Replace existing results.")] = False
+    video: VideoOptions = PLAIN
     mot: MotOptions = USUAL
 
     def __post_init__(self) -> None:

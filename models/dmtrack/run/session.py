@@ -278,7 +278,7 @@ class TrackRun:
         layout = output.video_layout
         if layout is not None:
             gpu = self.request.pairing.gpu
-            video = VideoSink(folder / VIDEO, layout, overwrite=output.overwrite, gpu=gpu)
+            video = VideoSink(folder / VIDEO, layout, output.video, overwrite=output.overwrite, gpu=gpu)
             video.show_as(self.pairs.rgb_info)
             recorder.video_encoder = lambda: video.encoder
             sinks.append(BackgroundSink(video))
@@ -606,6 +606,7 @@ def _record(
             "end": None if request.end is None else str(request.end),
             "stop_when_lost_s": request.recovery.stop_when_lost_s,
             "layout": request.output.video_layout,
+            "video": None if request.output.no_video else request.output.video,
             "mot": request.output.mot,
             "model": weights.model.config,
             "tracker": loaded.tracker.config,

@@ -1,0 +1,93 @@
+"""Trails: where targets were in the frames before; and what else a person may want of a video of boxes."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Annotated, Final
+
+from dmtrack.drawing.draw import LARGEST_SIDE_PX, Colour, Trail, target_colour
+from dmtrack.options import Option, make_exact
+from dmtrack.tracking.result import TrackedBox, TrackState
+
+UNSEEN: Final = frozenset({TrackState.LOST, TrackState.ABSENT})
+"""States in which nobody knows where the target is."""
+
+
+@dataclass(frozen=True, slots=True)
+class VideoOptions:
+    """What a video of boxes shows besides them, and how large."""
+
+    trail_frames: Annotated[
+        int,
+        Option(
+            "--trail",
+            "Draw where each target was in so many frames before; 0: nothing.",
+            metavar="FRAMES",
+            most=5000,
+        ),
+    ] = 0
+    height_px: Annotated[
+        int | None,
+        Option(
+            "--video-height",
+            "Height of the video in px; the width follows. Default: that of RGB, small ones enlarged.",
+            metavar="PX",
+            least=64,
+            most=LARGEST_SIDE_PX,
+        ),
+    ] = None
+
+    def __post_init__(self) -> None:
+        make_exact(self)
+
+
+PLAIN: Final = VideoOptions()
+
+
+@dataclass(slots=True)
+class Trails:
+    """The trails of all targets, frame by frame.
+
+    Attributes:
+        frames: How many frames long they are.
+    """
+
+    frames: int
+    _seen: dict[tuple[int, int], deque[tuple[int, tuple[float, float] | None]]] = field(default_factory=dict)
+    _colours: dict[tuple[int, int], Colour] = field(default_factory=dict)
+
+    def note(
+        self, frame_index: int, target: TrackedBox, colour: Colour | None = None, layer: int = 0
+    ) -> None:
+        """Take note of a target.
+
+        Args:
+            frame_index: Of the frame; rises.
+            target: Where it is; where it is lost, the trail is broken.
+            colour: Of the trail; None: the target's own.
+            layer: Tells targets of several files apart.
+        """
+        if not self.frames:
+            return
+        key = (layer, target.target_id)
+        centre = None if target.state in UNSEEN else (target.box.cx, target.box.cy)
+        self._seen.setdefault(key, deque()).append((frame_index, centre))
+        self._colours[key] = colour or target_colour(target.target_id)
+
+    def at(self, frame_index: int) -> list[Trail]:
+        """Return the trails at a frame: a stretch in sight each."""
+        trails = []
+        for key, seen in list(self._seen.items()):
+            while seen and seen[0][0] < frame_index - self.frames:
+                seen.popleft()
+            if not seen:
+                del self._seen[key]
+            stretch: list[tuple[float, float]] = []
+            for _, centre in (*seen, (0, None)):
+                if centre is not None:
+                    stretch.append(centre)
+                elif stretch:
+                    trails.append(Trail(tuple(stretch), self._colours[key]))
+                    stretch = []
+        return trails
