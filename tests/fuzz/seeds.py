@@ -29,6 +29,7 @@ from event_files import (
     write_aedat3,
     write_aedat4,
     write_dat,
+    write_ecf,
     write_es,
 )
 from flir_files import fff, radiometric_jpeg
@@ -260,6 +261,7 @@ _EVENT_FILES: Final[dict[str, tuple[str, Callable[[Path], object]]]] = {
     "events_npy": ("e.npy", lambda p: np.save(p, np.stack([columns(_EVENTS)[n] for n in "txyp"], axis=1))),
     "events_npz": ("e.npz", lambda p: np.savez_compressed(p, **columns(_EVENTS))),
     "hdf5": ("e.h5", _hdf5),
+    "hdf5_ecf": ("e.h5", lambda p: write_ecf(p, _EVENTS, ["masked", "xp", "yxp"], 512)),
 }
 
 

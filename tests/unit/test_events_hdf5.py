@@ -13,6 +13,7 @@ import pytest
 
 from dmtrack.errors import ConfigError, DecodeError, FormatError, InputError
 from dmtrack.video.events import hdf5
+from dmtrack.video.events.ecf import decode_ecf
 from dmtrack.video.events.event_batch import EventBatch
 from dmtrack.video.events.event_reader import EventReader, open_events
 
@@ -100,17 +101,40 @@ def test_no_events(tmp_path: Path) -> None:
         open_events(path)
 
 
-def test_the_filter_of_prophesee_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The filter's number stands in the file; here it is put into the place of one that can be written."""
+@pytest.mark.parametrize("styles", [["masked"], ["xp"], ["yxp"], ["masked", "xp", "yxp"]], ids=str)
+def test_prophesee_with_its_own_filter(styles: list[str], tmp_path: Path, monkeypatch: Any) -> None:
+    monkeypatch.setattr(hdf5, "_ROWS", 1700)  # parts of chunks, and several of them
     path = tmp_path / "events.hdf5"
-    rows = np.zeros(100, [("x", "u2"), ("y", "u2"), ("p", "i2"), ("t", "i8")])
-    with h5py.File(path, "w") as file:
-        file.create_dataset("CD/events", data=rows, chunks=(50,), **hdf5plugin.LZ4())
-    data = path.read_bytes()
-    assert data.count((32004).to_bytes(2, "little")) == 1
-    path.write_bytes(data.replace((32004).to_bytes(2, "little"), (0x8ECF).to_bytes(2, "little")))
-    with pytest.raises(FormatError, match=r"Prophesee's own filter ECF.*HDF5_PLUGIN_PATH"):
-        open_events(path)
+    files.write_ecf(path, EVENTS, styles, 1024)
+    batch, reader = read(path)
+    check(batch)
+    assert (reader.format, reader.size) == ("HDF5 (Prophesee)", (640, 480))
+
+
+@pytest.mark.parametrize("style", ["masked", "xp", "yxp"])
+def test_runs_and_steps_of_every_length(style: str) -> None:
+    steps = [0, 1, 14, 15, 16, 255, 256, 1 << 20, 1 << 37, *[0] * 13, 3, *[0] * 14, 2, *[0] * 300, 15]
+    t = np.cumsum(steps)
+    events = [
+        files.Event(int(at), (7 * n) % 640 if n % 3 else n % 11, 5 if n < 40 else 5 + n // 31, n % 400 > 90)
+        for n, at in enumerate(t)
+    ]
+    found = decode_ecf(files.ecf_chunk(events, style))
+    for name in "txyp":
+        assert found[name].tolist() == [int(getattr(event, name)) for event in events]
+
+
+def test_damaged_chunks_are_errors(tmp_path: Path) -> None:
+    data = files.ecf_chunk(EVENTS[:500], "masked")
+    for damaged in (b"", data[:3], data[:30], data[:-3], b"\xff" * 8, data[:12] + b"\xff" * 900):
+        with pytest.raises(FormatError):
+            decode_ecf(damaged)
+    path = tmp_path / "events.hdf5"
+    files.write_ecf(path, EVENTS, ["xp"], 1024)
+    chunk = files.ecf_chunk(EVENTS[2048:3072], "xp")
+    path.write_bytes(path.read_bytes().replace(chunk[:40], bytes(40)))
+    with pytest.raises(FormatError, match="too few events"):
+        read(path)
 
 
 @pytest.mark.parametrize("keep", [100, 4000])

@@ -18,9 +18,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
 from dmtrack.errors import ConfigError, DecodeError, FormatError
 from dmtrack.video.events.columns import SAMPLE_ROWS, ColumnMeaning, Numbers, names_to_columns
+from dmtrack.video.events.ecf import EVENT, decode_ecf
 from dmtrack.video.events.event_batch import (
     Chunk,
     Damage,
@@ -62,8 +64,9 @@ class _DataSets:
         """Return some rows as columns."""
         if len(self.paths) > 1:
             return [file[path][begin:end] for path in self.paths]
-        rows = file[self.paths[0]][begin:end]
-        return list(rows.T) if rows.dtype.names is None else [rows[name] for name in rows.dtype.names]
+        table = file[self.paths[0]]
+        rows = _of_ecf(table, begin, end) if _is_ecf(table) else table[begin:end]
+        return list(rows.T) if rows.dtype.names is None else [rows[name] for name in self.names or ()]
 
 
 def open_hdf5(path: Path, options: EventOptions) -> OpenedEvents:
@@ -199,15 +202,29 @@ def _require_readable(dataset: Any, h5py: Any, file_bytes: int) -> None:  # noqa
     properties = dataset.id.get_create_plist()
     for index in range(properties.get_nfilters()):
         number = properties.get_filter(index)[0]
-        if h5py.h5z.filter_avail(number):
+        if h5py.h5z.filter_avail(number) or _is_ecf(dataset):
             continue
-        if number == _ECF_FILTER:
-            raise FormatError(
-                "its events are packed with Prophesee's own filter ECF, which is not installed",
-                hint="install the HDF5 ECF plug-in and set HDF5_PLUGIN_PATH to its folder, "
-                "or convert the file to RAW with Metavision",
-            )
         raise FormatError(f"its events are packed with the HDF5 filter {number}, which is not here")
+
+
+def _is_ecf(dataset: Any) -> bool:  # noqa: ANN401
+    """Return whether a table of events is packed with Prophesee's filter alone, which is undone here."""
+    properties = dataset.id.get_create_plist()
+    is_alone = properties.get_nfilters() == 1 and properties.get_filter(0)[0] == _ECF_FILTER
+    return is_alone and dataset.ndim == 1 and set(dataset.dtype.names or ()) == set(EVENT.names or ())
+
+
+def _of_ecf(table: Any, begin: int, end: int) -> npt.NDArray[Any]:  # noqa: ANN401
+    """Return some rows of a table packed with ECF; HDF5 hands out its chunks as they are stored."""
+    size, end = int(table.chunks[0]), min(end, len(table))
+    parts = [np.empty(0, EVENT)]
+    for first in range(begin // size * size, end, size):
+        mask, data = table.id.read_direct_chunk((first,))
+        rows = np.frombuffer(data, table.dtype).astype(EVENT) if mask & 1 else decode_ecf(data, size)
+        if len(rows) < min(end, first + size) - first:
+            raise FormatError("a chunk packed with ECF holds too few events")
+        parts.append(rows[max(begin - first, 0) : end - first])
+    return np.concatenate(parts)
 
 
 def _size(file: Any) -> Size | None:  # noqa: ANN401
