@@ -13,6 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
+import numpy as np
 import pytest
 from trackeval import datasets
 
@@ -364,3 +365,53 @@ def test_kitti_as_it_comes(tmp_path: Path) -> None:
     path.write_text(KITTI.replace("1 2 Cyclist 0", "1 2 Cyclist"[:3]))
     with pytest.raises(FormatError, match="row 3"):
         read_one(path)
+
+
+# --- submissions ----------------------------------------------------------------------------------------
+
+
+def gaps() -> RecordingResults:
+    """A target without a box in frame 2."""
+    gatherer = ResultsGatherer()
+    for index in range(4):
+        gatherer.add(index, 1, None if index == 2 else Box(10 + index, 20.25, 30, 40))
+        gatherer.add_frame(index, infer_ms=12.5)
+    return gatherer.results("GOT-10k_Test_000001")
+
+
+@pytest.mark.parametrize("kind", [ResultFormat.TRACKINGNET, ResultFormat.GOT_10K])
+def test_a_submission_has_a_box_in_every_frame(tmp_path: Path, kind: ResultFormat) -> None:
+    """Read as the tool kits do; several recordings and targets go into one archive."""
+    files = result_files_of([gaps(), street()], kind, str(tmp_path / "all.zip"))
+    write_results(files)
+    name = "GOT-10k_Test_000001"
+    member = f"{name}.txt" if kind is ResultFormat.TRACKINGNET else f"{name}/{name}_001.txt"
+    with zipfile.ZipFile(files[0].path) as archive:
+        boxes = np.loadtxt(archive.read(member).decode().splitlines(), delimiter=",")
+        if kind is ResultFormat.GOT_10K:
+            times = np.loadtxt(archive.read(f"{name}/{name}_time.txt").decode().splitlines(), delimiter=",")
+            assert times.tolist() == [0.0125] * 4
+    assert boxes.tolist() == [[10 + index, 20.25, 30, 40] for index in (0, 1, 1, 3)]
+    assert recognise(files[0].path) is kind
+    first, second = read_results(files[0].path)
+    assert (first.name, second.name, second.target_ids) == (name, "street", (1, 2))
+    assert boxes_of(second, 1) == boxes_of(street(), 1)
+    assert first.frames[0].infer_ms == (12.5 if kind is ResultFormat.GOT_10K else None)
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("1,2,3\n", "a.txt, row 1: 3 numbers"),
+        ("1,2,3,4\n1,x,3,4\n", "row 2: side 'x'"),
+        ("", "holds no frame"),
+    ],
+)
+def test_mistakes_in_submissions_are_named(tmp_path: Path, text: str, words: str) -> None:
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("a.txt", text)
+    with pytest.raises(FormatError) as caught:
+        read_results(path)
+    assert str(caught.value).startswith(str(path))
+    assert words in str(caught.value)

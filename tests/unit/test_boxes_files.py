@@ -276,7 +276,7 @@ def test_values_of_another_length_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("members", "words"),
     [
-        ({"readme": "hello"}, "no gt/gt.txt"),
+        ({"readme": "hello"}, "readme.txt, row 1: side 'hello' is not a number"),
         ({"gt__gt": "1,1,1,1\n"}, "gt/gt.txt, row 1: a MOT row"),
         ({"gt__gt": "\n1,1,1,1,1,1,1,3,1\n", "gt__labels": "car\n"}, "row 2: class 3"),
         ({"gt__gt": "\n"}, "no frame"),

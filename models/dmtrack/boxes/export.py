@@ -57,6 +57,15 @@ _SIZED: Final = frozenset({ResultFormat.COCO, ResultFormat.MOTCHALLENGE})
 _WHY: Final = {
     (ResultFormat.VOT, Content.SEVERAL_TARGETS): "one target a file: a file each is written",
     (ResultFormat.LASHER, Content.SEVERAL_TARGETS): "one target a file: a file each is written",
+    **{
+        (kind, content): why
+        for kind in (ResultFormat.TRACKINGNET, ResultFormat.GOT_10K)
+        for content, why in (
+            (Content.SEVERAL_TARGETS, "one target a file: a file each is written"),
+            (Content.EMPTY_FRAMES, "scorers want a box: the last known one stands"),
+            (Content.GAPS, "scorers want a box: the last known one stands"),
+        )
+    },
     (ResultFormat.VOT, Content.START_BOXES): "the code 1 stands in their place",
     (ResultFormat.VOT, Content.GAPS): "they read like frames without a box",
     (ResultFormat.LASHER, Content.GAPS): "they read like frames without a box",

@@ -22,6 +22,7 @@ from dmtrack.boxes.formats.label_studio import read_label_studio
 from dmtrack.boxes.formats.mot import LEAST_COLUMNS, read_mot
 from dmtrack.boxes.formats.motchallenge import INFO, read_mot_folder
 from dmtrack.boxes.formats.row_per_frame import read_row_per_frame
+from dmtrack.boxes.formats.submission import kind_of_archive, read_submission
 from dmtrack.boxes.formats.table import read_table
 from dmtrack.boxes.formats.vot import has_values, read_vot
 from dmtrack.boxes.parsing import number, words_of
@@ -164,7 +165,10 @@ def recognise(path: Path) -> ResultFormat:
         FormatError: It cannot be read, is empty, or is in no known format.
     """
     if path.is_file() and zipfile.is_zipfile(path):
-        return ResultFormat.CVAT_VIDEO if ANNOTATIONS in member_names(path) else ResultFormat.CVAT
+        names = set(member_names(path))
+        if ANNOTATIONS in names:
+            return ResultFormat.CVAT_VIDEO
+        return ResultFormat.CVAT if names & {"gt/gt.txt", "gt.txt"} else kind_of_archive(path)
     lines = [line for line in truth_lines(path) if line.strip()]
     if not lines:
         raise FormatError("the file is empty", where=path)
@@ -220,6 +224,8 @@ def _read(
             return read_label_studio(path, name, size)
         case ResultFormat.MOTCHALLENGE:
             return (read_mot_folder(path, name, origin),)
+        case ResultFormat.TRACKINGNET | ResultFormat.GOT_10K:
+            return read_submission(path)
         case ResultFormat.KITTI:
             return (read_kitti(path, name),)
         case ResultFormat.CVAT_VIDEO:

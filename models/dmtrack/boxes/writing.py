@@ -20,6 +20,7 @@ from dmtrack.boxes.formats.label_studio import label_studio_text
 from dmtrack.boxes.formats.mot import USUAL, MotOptions, mot_lines
 from dmtrack.boxes.formats.motchallenge import mot_folder_files
 from dmtrack.boxes.formats.row_per_frame import row_per_frame_text
+from dmtrack.boxes.formats.submission import submission_archive
 from dmtrack.boxes.formats.table import HEADER, table_lines
 from dmtrack.boxes.formats.vot import vot_files
 from dmtrack.boxes.formats.waypoints import EVERY_FRAME, AnnotatorOptions
@@ -38,6 +39,10 @@ _LINES_OF: Final[dict[ResultFormat, Callable[[FrameBoxes, MotOptions], str]]] = 
     ResultFormat.JSONL: lambda frame, _: f"{json_line(frame)}\n",
 }
 """Formats that are lines, frame after frame."""
+_FOR_ALL: Final = frozenset(
+    {ResultFormat.COCO, ResultFormat.LABEL_STUDIO, ResultFormat.TRACKINGNET, ResultFormat.GOT_10K}
+)
+"""Formats that hold all recordings in one file."""
 
 
 class BoxSink(Sink):
@@ -112,8 +117,8 @@ def result_files_of(
         recordings: At least one.
         target: The format.
         output: A file name, or a folder: one that exists, a name without a suffix or with a slash at its
-            end, or any name when there is more than one recording. COCO and Label Studio keep all in one
-            file; MOTChallenge has a folder for each, whatever the name.
+            end, or any name when there is more than one recording. COCO, Label Studio and submissions
+            keep all in one file; MOTChallenge has a folder for each, whatever the name.
         mot: What stands in MOT files.
         annotator: How tracks are written for annotators' programs.
 
@@ -130,12 +135,16 @@ def result_files_of(
             for one in recordings
             for name, text in mot_folder_files(one, mot.origin)
         ]
-    if target in (ResultFormat.COCO, ResultFormat.LABEL_STUDIO):
+    if target in _FOR_ALL:
         name = file_name(recordings[0].name) if len(recordings) == 1 else "boxes"
         whole = path / f"{name}{target.ending}" if in_folder else path
-        is_coco = target is ResultFormat.COCO
-        text = coco_text(recordings) if is_coco else label_studio_text(recordings, annotator)
-        return [ResultFile(whole, text.encode())]
+        if target is ResultFormat.COCO:
+            data = coco_text(recordings).encode()
+        elif target is ResultFormat.LABEL_STUDIO:
+            data = label_studio_text(recordings, annotator).encode()
+        else:
+            data = submission_archive(recordings, target)
+        return [ResultFile(whole, data)]
     if len(recordings) > 1 and not in_folder:
         raise OutputError(
             f"there are {len(recordings)} recordings, and {target} holds one a file",

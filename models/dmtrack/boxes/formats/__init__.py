@@ -24,6 +24,8 @@ class ResultFormat(StrEnum):
     LABEL_STUDIO = "label-studio"
     MOTCHALLENGE = "motchallenge"
     KITTI = "kitti"
+    TRACKINGNET = "trackingnet"
+    GOT_10K = "got-10k"
 
     @property
     def ending(self) -> str:
@@ -76,6 +78,8 @@ _ENDINGS: Final = {
     ResultFormat.LABEL_STUDIO: ".json",
     ResultFormat.MOTCHALLENGE: "",
     ResultFormat.KITTI: ".txt",
+    ResultFormat.TRACKINGNET: ".zip",
+    ResultFormat.GOT_10K: ".zip",
 }
 
 _TRACKS: Final = frozenset(
@@ -105,6 +109,8 @@ HOLDS: Final = {
     ResultFormat.LABEL_STUDIO: _TRACKS,
     ResultFormat.MOTCHALLENGE: _BENCHMARK_TRACKS,
     ResultFormat.KITTI: _BENCHMARK_TRACKS,
+    ResultFormat.TRACKINGNET: frozenset({Content.START_BOXES, Content.LOST_BOXES}),
+    ResultFormat.GOT_10K: frozenset({Content.START_BOXES, Content.LOST_BOXES, Content.NETWORK_TIME}),
     ResultFormat.COCO: frozenset(Content) - {Content.PAIRING},
 }
 """What survives writing and reading again."""
