@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from dmtrack.evaluation.overlap import iou_per_frame
     from dmtrack.geometry.alignment_file import read_alignment
     from dmtrack.geometry.box import Box
+    from dmtrack.geometry.intrinsics import Intrinsics, read_intrinsics
     from dmtrack.run.codecs import CodecOptions
     from dmtrack.run.data_frame import data_frame
     from dmtrack.run.pipeline import load_tracker, track, track_pairs
@@ -88,6 +89,7 @@ _HOMES: Final = {
     "evaluation.overlap": ("iou_per_frame",),
     "geometry.alignment_file": ("read_alignment",),
     "geometry.box": ("Box",),
+    "geometry.intrinsics": ("Intrinsics", "read_intrinsics"),
     "run.codecs": ("CodecOptions",),
     "run.data_frame": ("data_frame",),
     "run.pipeline": (
@@ -165,6 +167,7 @@ __all__ = [
     "FramePair",
     "FrameResult",
     "InputError",
+    "Intrinsics",
     "Layout",
     "LiveOptions",
     "Modality",
@@ -199,6 +202,7 @@ __all__ = [
     "open_pair",
     "read_alignment",
     "read_boxes",
+    "read_intrinsics",
     "read_results",
     "read_rows",
     "track",

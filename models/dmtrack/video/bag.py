@@ -13,6 +13,7 @@ import re
 import struct
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Final, cast
 
@@ -20,6 +21,7 @@ import cv2
 import numpy as np
 
 from dmtrack.errors import DecodeError, FormatError, VideoError, translated
+from dmtrack.geometry.intrinsics import Intrinsics, of_numbers
 from dmtrack.numbers import finite
 from dmtrack.video.bag_unpacking import BagPath, bound_unpacking
 from dmtrack.video.counts import AS_STORED, CountScale
@@ -196,11 +198,12 @@ class BagReader(FrameSource):
             for _, recorded_ns, data in self._log.messages([self._topic]):
                 yield recorded_ns, data
 
-    def _message(self, data: bytes) -> Any:  # noqa: ANN401
+    def _message(self, data: bytes, kind: str | None = None) -> Any:  # noqa: ANN401
+        kind = kind or self._topic.msgtype
         if self._is_ros2:
-            return self._typestore.deserialize_cdr(data, self._topic.msgtype)
+            return self._typestore.deserialize_cdr(data, kind)
         # not `deserialize_ros1`: the RealSense recorder appends the unit of depth, and that one refuses more
-        definition = self._typestore.get_msgdef(self._topic.msgtype)
+        definition = self._typestore.get_msgdef(kind)
         return definition.deserialize_ros1(data, 0, definition.cls, self._typestore)[0]
 
     def _as_counts(self, samples: np.ndarray) -> Pixels:
@@ -238,7 +241,29 @@ class BagReader(FrameSource):
             track=track,
             depth_unit_mm=self._stated_unit_mm() or counts.depth_unit_mm,
             counts=counts,
+            intrinsics=self._intrinsics(),
         )
+
+    def _intrinsics(self) -> Intrinsics | None:
+        """Return what the `camera_info` says whose topic is nearest to that of the pictures, if one is."""
+
+        def nearness(connection: Any) -> int:  # noqa: ANN401
+            parts = zip(connection.topic.split("/"), self._topic.topic.split("/"), strict=False)
+            return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], parts))
+
+        found = [one for one in self._log.connections if one.msgtype == "sensor_msgs/msg/CameraInfo"]
+        found.sort(key=nearness, reverse=True)
+        if not found or (len(found) > 1 and nearness(found[0]) == nearness(found[1])):
+            return None
+        try:
+            with translated(FormatError, "the camera_info cannot be read", where=self._path):
+                _, _, data = next(iter(self._log.messages([found[0]])))
+                message = self._message(data, found[0].msgtype)
+                matrix = message.k if self._is_ros2 else message.K
+                return of_numbers([float(cell) for cell in matrix], (int(message.width), int(message.height)))
+        except FormatError as error:  # a camera that was not calibrated says zeros
+            _LOGGER.info("%s", error)
+            return None
 
     def _recorded_ns(self) -> int:
         """Return how long the topic was recorded; where only that is known, how long the bag was."""

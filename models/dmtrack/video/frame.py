@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from dmtrack.errors import ConfigError
 from dmtrack.geometry.box import Box
+from dmtrack.geometry.intrinsics import Intrinsics
 from dmtrack.video.counts import AS_STORED, CountScale
 from dmtrack.video.gauge import AuxMeasure, EventWindow, Gauge
 from dmtrack.video.track_choice import TrackInfo
@@ -34,7 +35,8 @@ class VideoInfo:
     `track` says which stream of the file it is, where that may hold several; `depth_unit_mm` is the
     depth of one count, where the file states it; `decoded_on` is `cpu`, or the device that decodes it;
     `counts` is how numbers with a sign or a fraction became counts; `pixel_aspect` is how many times as
-    wide as high a pixel is shown; `notes` is what a person should know about the stream, a sentence each.
+    wide as high a pixel is shown; `notes` is what a person should know about the stream, a sentence each;
+    `intrinsics` are those of its camera, where the file holds them.
     """
 
     path: Path
@@ -55,6 +57,7 @@ class VideoInfo:
     counts: CountScale = AS_STORED
     pixel_aspect: Fraction = Fraction(1)
     notes: tuple[str, ...] = ()
+    intrinsics: Intrinsics | None = None
 
     @property
     def size(self) -> tuple[int, int]:

@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dmtrack.geometry.box import Box
+from dmtrack.geometry.intrinsics import Intrinsics
 
 Floats = npt.NDArray[np.float64]
 Numbers = npt.NDArray[Any]
@@ -120,11 +121,13 @@ class Gauge:
         aux_size: Width and height of the second picture in pixels.
         to_aux: `(3, 3)`, pixels of the RGB picture to pixels of the second one; their centres lie at whole
             numbers.
+        camera: The RGB camera; None where it is not known.
     """
 
     meaning: CountMeaning
     aux_size: tuple[int, int]
     to_aux: Floats
+    camera: Intrinsics | None = None
 
     def measure(self, counts: Numbers, box: Box) -> AuxMeasure | None:
         """Return what is known of the target in a box.
@@ -150,7 +153,10 @@ class Gauge:
             ends = (whole.min(), whole.max())
         numbers = (float(count) * self.meaning.per_count for count in (own[len(own) // 2], *ends))
         median, low, high = (number + self.meaning.zero for number in numbers)
-        return AuxMeasure(median, low, high, self.meaning.unit)
+        place = None
+        if self.camera is not None and self.meaning.unit is AuxUnit.METRE:
+            place = self.camera.position_m(box.cx, box.cy, median)
+        return AuxMeasure(median, low, high, self.meaning.unit, place)
 
     def event_rate(self, events: EventWindow, box: Box) -> AuxMeasure | None:
         """Return how many events a second a box has; None where it lies outside of the picture.

@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from dmtrack.errors import ConfigError, PairingError
+from dmtrack.geometry.intrinsics import Intrinsics, intrinsics_near
 from dmtrack.video.aux_encoder import AS_PUBLISHED, AuxEncoder, EncodingOptions, mm_per_count
 from dmtrack.video.encoding import Image8, ModalityEncoder
 from dmtrack.video.frame import Frame, FramePair, Modality, VideoInfo
@@ -127,13 +128,14 @@ class PairedSource(ClosedOnExit):
         scale_mm = mm_per_count(self.encoding, unit_mm, counts) if is_known else None
         self.encoding = replace(self.encoding, norm=self.encoding.resolved_norm, depth_scale_mm=scale_mm)
         self._to_grid = self.pairing.to_grid
+        self._camera, self._camera_note = camera_of(self.rgb_info, self.pairing.intrinsics, self.modality)
 
     @property
     def remarks(self) -> tuple[str, ...]:
         """What a person should know about times and pictures; complete after the first pair."""
         if self._streams is None or self._encode_aux is None:
             return tuple(clock_remarks(self._rgb))
-        return (*self._swap, *self._streams.remarks, *self._encode_aux.remarks)
+        return (*self._swap, *self._streams.remarks, *self._encode_aux.remarks, *self._camera_note)
 
     def measured_rgb(self) -> VideoInfo:
         """Return what the first stream claims, with its frames counted."""
@@ -239,7 +241,7 @@ class PairedSource(ClosedOnExit):
             if self._gauge is None and self._encode_aux.meaning is not None:
                 size = (aux.width, aux.height)
                 to_aux = self.pairing.rgb_to_aux(size, self.rgb_info.size)
-                self._gauge = Gauge(self._encode_aux.meaning, size, to_aux)
+                self._gauge = Gauge(self._encode_aux.meaning, size, to_aux, self._camera)
         return self._aux_picture[1]
 
     def _require_pairs(self) -> None:
@@ -253,6 +255,35 @@ class PairedSource(ClosedOnExit):
                 where=path,
                 hint="check --offset-ms, or allow more with --max-skew-ms",
             )
+
+
+def camera_of(
+    rgb: VideoInfo, given: Intrinsics | None, modality: Modality
+) -> tuple[Intrinsics | None, list[str]]:
+    """Return the intrinsics of the RGB camera, where they are needed and known, and what to say of them.
+
+    Args:
+        rgb: Its stream.
+        given: What a person says.
+        modality: Of the second stream: what does not measure distance places nothing.
+
+    Raises:
+        ConfigError: Those that are given are for pictures of another shape, or for no depth.
+    """
+    if modality is not Modality.DEPTH:
+        if given is not None:
+            raise ConfigError(f"--intrinsics is for depth, and the second stream is {modality}")
+        return None, []
+    if given is not None:
+        return given.for_size(rgb.size), []
+    found = rgb.intrinsics or (intrinsics_near(rgb.path) if rgb.path.exists() else None)
+    try:
+        where = "in the file" if found is None or found.path is None else f"in {found.path.name}"
+        return (
+            (None, []) if found is None else (found.for_size(rgb.size), [f"Intrinsics were found {where}."])
+        )
+    except ConfigError as error:
+        return None, [f"No place of targets: {error}."]
 
 
 def open_pair(

@@ -22,7 +22,8 @@ import numpy as np
 from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 
-from dmtrack.errors import DecodeError, VideoError, reason_of, translated
+from dmtrack.errors import DecodeError, FormatError, VideoError, reason_of, translated
+from dmtrack.geometry.intrinsics import Intrinsics, parsed_intrinsics
 from dmtrack.threads import decoder_threads
 from dmtrack.video.decoder import (
     GpuDecoder,
@@ -252,6 +253,7 @@ class VideoReader(FrameSource):
             decoded_on=self._decoder.device,
             pixel_aspect=aspect,
             notes=_notes(stream, aspect, self._path.name),
+            intrinsics=_attached_intrinsics(self._container),
         )
         return self._measured_info(info) if self._is_doubtful(lasting, end_s) else info
 
@@ -443,6 +445,19 @@ def _device_decoder(path: Path, number: int, gpu: int) -> PacketDecoder:
     except BaseException:
         container.close()
         raise
+
+
+def _attached_intrinsics(container: InputContainer) -> Intrinsics | None:
+    """Return what a calibration says that is attached to the file, as Azure Kinect's recorder does it."""
+    for stream in container.streams:
+        if stream.type == "attachment" and stream.metadata.get("filename") == "calibration.json":
+            data = getattr(stream, "data", None) or b""  # older libraries do not give it
+            try:
+                with translated(FormatError, "the calibration cannot be read", where="calibration.json"):
+                    return parsed_intrinsics(data.decode().rstrip("\0"))
+            except FormatError as error:
+                _LOGGER.info("%s", error)
+    return None
 
 
 def _opening_error(path: Path, error: Exception) -> VideoError:

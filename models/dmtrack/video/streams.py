@@ -18,6 +18,7 @@ from typing import Annotated, Final
 
 from dmtrack.errors import ConfigError, PairingError
 from dmtrack.geometry.alignment_file import Alignment, read_alignment
+from dmtrack.geometry.intrinsics import Intrinsics, read_intrinsics
 from dmtrack.numbers import exact
 from dmtrack.options import Option, make_exact, ms_text, number_text, seconds_of_ms
 from dmtrack.video.events.event_options import EventOptions
@@ -136,6 +137,8 @@ class PairingOptions:
         folder_rate: Pictures a second of folders, where no video gives a rate.
         events: How event files become pictures.
         align: Where pixels of the second stream lie in the first one; None: both see the same, but for `fit`.
+        intrinsics: Of the RGB camera, for the place of a target whose distance is known; None: what is found
+            in its file or beside it.
         fit: Without `align`, what to do with a second picture of another size or shape.
         rgb_times: A side file with one time stamp a frame of the first stream, instead of the container's.
         aux_times: The same of the second stream.
@@ -252,6 +255,18 @@ class PairingOptions:
             write=lambda alignment: str(alignment.path),
         ),
     ] = None
+    intrinsics: Annotated[
+        Intrinsics | None,
+        Option(
+            "--intrinsics",
+            "Of the RGB camera, for X, Y, Z of targets where AUX is depth: camera_info, JSON, YAML, or "
+            "fx fy cx cy. Default: what is found in or beside RGB.",
+            metavar="FILE",
+            panel=_PANEL,
+            parse=read_intrinsics,
+            write=lambda intrinsics: str(intrinsics.path),
+        ),
+    ] = None
     fit: Annotated[
         Fit,
         Option(
@@ -315,7 +330,8 @@ class PairingOptions:
     def portable(self) -> PairingOptions:
         """The same without what another machine would have otherwise."""
         align = None if self.align is None else replace(self.align, path=None)
-        return replace(self, offset_s=self.shift_s, align=align, threads=None, gpu=None)
+        camera = None if self.intrinsics is None else replace(self.intrinsics, path=None)
+        return replace(self, offset_s=self.shift_s, align=align, intrinsics=camera, threads=None, gpu=None)
 
     @property
     def to_grid(self) -> ToGrid:
