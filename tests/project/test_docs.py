@@ -109,6 +109,7 @@ def test_commands_parse(command_line: str, tmp_path: Path, monkeypatch: pytest.M
     size = {"aux_size": [32, 24], "rgb_size": [64, 48]}
     matrix = {"matrix": [[2, 0, 0], [0, 2, 0], [0, 0, 1]]}
     Path("align.json").write_text(json.dumps({**size, **matrix}))
+    Path("camera.json").write_text(json.dumps({"fx": 50, "fy": 50, "cx": 32, "cy": 24}))
     for folder in ("path/to/lasher", "results"):
         Path(folder).mkdir(parents=True)
     parse(command_line.replace("$SLURM_ARRAY_TASK_ID", "3"))

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from dmtrack.errors import DecodeError, DmtrackError, VideoError
+from dmtrack.geometry.intrinsics import Intrinsics
 from dmtrack.video.archive import inside
 from dmtrack.video.frame import Modality
 from dmtrack.video.inspection import inspect_pair
@@ -103,7 +104,8 @@ METRES[0][3, 4] = np.nan
 
 def record3d(path, *, metadata=None, depth=METRES, **changed):
     stamps = [100.0 + number / 30 + 0.001 * (number % 2) for number in range(len(PICTURES))]
-    metadata = metadata or {"w": 32, "h": 24, "dw": 16, "dh": 20, "fps": 30, "frameTimestamps": stamps}
+    camera = {"w": 32, "h": 24, "K": [30, 0, 0, 0, 31, 0, 15.5, 11.5, 1]}
+    metadata = metadata or {**camera, "dw": 16, "dh": 20, "fps": 30, "frameTimestamps": stamps}
     members = {"metadata": json.dumps(metadata).encode()}
     for number, (picture, metres) in enumerate(zip(PICTURES, depth, strict=True)):
         members[f"rgbd/{number}.jpg"] = png(picture)
@@ -118,6 +120,7 @@ def test_a_recording_of_a_phone_is_a_pair(tmp_path):
         pairs = list(source)
     assert source.modality is Modality.DEPTH
     assert source.aux_info.depth_unit_mm == 1
+    assert source.rgb_info.intrinsics == Intrinsics(30, 31, 15.5, 11.5, (32, 24))
     assert [pair.rgb.time_s for pair in pairs[:2]] == [100, Fraction(100_034_333_333, 10**9)]
     assert {pair.skew_s for pair in pairs} == {0}
     for pair, picture, metres in zip(pairs, PICTURES, METRES, strict=True):

@@ -130,7 +130,7 @@ def parsed_intrinsics(text: str) -> Intrinsics:
     """
     if text.lstrip().startswith(("{", "[")):
         try:
-            return _of_json(json_value(text))
+            return of_document(json_value(text))
         except ValueError as error:
             raise FormatError(f"is {error}", hint=_HINT) from None
     return _of_yaml(text) or _of_text(text)
@@ -171,8 +171,12 @@ def of_numbers(values: Sequence[float], size: Size | None = None) -> Intrinsics:
     return Intrinsics(rows[0][0], rows[1][1], rows[0][2], rows[1][2], size)
 
 
-def _of_json(document: object) -> Intrinsics:
-    """Look for a camera in a document, that of RGB first."""
+def of_document(document: object) -> Intrinsics:
+    """Return the intrinsics of a camera that a JSON document holds, that of RGB before others.
+
+    Raises:
+        FormatError: It holds none.
+    """
     for camera in _cameras(document):
         found = _of_fields(camera)
         if found is not None:

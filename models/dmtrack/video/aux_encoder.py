@@ -280,10 +280,12 @@ class AuxEncoder:
     def _stored_degrees(self, middle: float) -> CountMeaning | None:
         """Return what counts mean that were made of degrees: Celsius or Kelvin, by the median of a scene."""
         low, high = _SCENE_CELSIUS
+        per_count = float(self._counts.count_unit)
+        if self._counts.zero == -ZERO_CELSIUS_K:  # what is below zero is Celsius
+            return CountMeaning(per_count, self._counts.zero, AuxUnit.CELSIUS)
         for zero in (0.0, -ZERO_CELSIUS_K):
-            if self._counts.zero in (0.0, -ZERO_CELSIUS_K) and low <= middle + zero <= high:
-                per_count = float(self._counts.count_unit)
-                return CountMeaning(per_count, self._counts.zero + zero, AuxUnit.CELSIUS)
+            if self._counts.zero == 0 and low <= middle + zero <= high:
+                return CountMeaning(per_count, zero, AuxUnit.CELSIUS)
         return None
 
 

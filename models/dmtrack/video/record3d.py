@@ -24,6 +24,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dmtrack.errors import DecodeError, FormatError, VideoError, translated
+from dmtrack.geometry.intrinsics import Intrinsics, of_document
 from dmtrack.video.archive import open_archive, read_member
 from dmtrack.video.counts import CountScale
 from dmtrack.video.frame import Frame, Pixels, VideoInfo
@@ -91,6 +92,7 @@ class Record3dReader(FrameSource):
             track=track,
             depth_unit_mm=first.counts.depth_unit_mm,
             counts=first.counts,
+            intrinsics=_intrinsics(metadata),
         )
 
     @property
@@ -169,6 +171,13 @@ def _metadata(archive: zipfile.ZipFile) -> dict[str, Any]:
     with translated(VideoError, "its metadata cannot be read", where=archive.filename):
         found = json.loads(read_member(archive, "metadata", _MOST_METADATA_BYTES))
         return found if isinstance(found, dict) else {}
+
+
+def _intrinsics(metadata: dict[str, Any]) -> Intrinsics | None:
+    try:
+        return of_document(metadata)
+    except FormatError:
+        return None
 
 
 def _depth_size(metadata: dict[str, Any]) -> tuple[int, int] | None:
