@@ -176,6 +176,21 @@ def _picture_folders(folder: Path) -> None:
             cv2.imwrite(str(place / f"{number:04d}.{suffix}"), grey if kind is np.uint16 else picture)
 
 
+def _exr_folders(folder: Path) -> None:
+    import OpenEXR
+
+    for number, packing in enumerate(
+        (OpenEXR.NO_COMPRESSION, OpenEXR.ZIP_COMPRESSION, OpenEXR.PIZ_COMPRESSION)
+    ):
+        (folder / str(number)).mkdir()
+        metres = (_pictures()[number][..., 0] / 40).astype(np.float32)
+        head = {"compression": packing, "type": OpenEXR.scanlineimage}
+        OpenEXR.File(head, {"Z": metres}).write(str(folder / str(number) / "1.exr"))
+
+
+reads("exr", _exr_folders)(_read_stream)
+
+
 @reads("pictures", _picture_folders)
 def _read_pictures(folder: Path) -> None:
     _read_stream(folder)

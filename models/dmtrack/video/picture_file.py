@@ -27,11 +27,12 @@ import numpy as np
 
 from dmtrack.errors import DecodeError, FormatError, VideoError, translated
 from dmtrack.video.counts import AS_STORED, CountScale
+from dmtrack.video.exr import EXR_MAGIC, decode_exr
 from dmtrack.video.flir import FLIR_SUFFIXES, decode_fff, fff_of_jpeg, find_pictures, read_fff
 from dmtrack.video.foreign import LFS_POINTER
 from dmtrack.video.frame import Pixels
 
-IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp"}) | FLIR_SUFFIXES
+IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".exr"}) | FLIR_SUFFIXES
 MAX_PIXELS: Final = 1 << 28
 """16384 x 16384: more than any camera makes."""
 SMALL_PIXELS: Final = 1 << 25
@@ -185,6 +186,9 @@ def decode_picture(data: bytes, counts: CountScale | None = None) -> StoredPictu
         raise FormatError("it is a Git LFS pointer, not the picture itself: run `git lfs pull`")
     if data.startswith(_JPEG) and (fff := fff_of_jpeg(data)) is not None:
         return _of_flir(fff, counts)
+    if data.startswith(EXR_MAGIC):
+        most = min(MAX_PIXELS, max(SMALL_PIXELS, PIXELS_PER_BYTE * len(data)), MAX_DEFLATED * len(data))
+        return _as_pixels(decode_exr(data, most), counts)
     with translated(FormatError, "this is no whole picture"):
         if not is_believable(data):
             raise FormatError("it claims to be larger than the file can hold")

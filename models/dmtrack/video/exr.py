@@ -1,0 +1,61 @@
+"""OpenEXR pictures of depth, as renderers write them: one channel of floats. Needs the library `OpenEXR`."""
+
+from __future__ import annotations
+
+import importlib
+from io import BytesIO
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from dmtrack.errors import ConfigError, FormatError, translated
+
+EXR_MAGIC: Final = b"\x76\x2f\x31\x01"
+_NAMES: Final = ("Z", "DEPTH", "D", "Y", "V", "R")
+"""Channels by what they are called behind the last point, depth first; R is grey where it is the only one."""
+_NOTHING: Final = 65_504.0
+"""The largest half float; renderers write it, or 10^10, where there is nothing."""
+
+
+def decode_exr(data: bytes, most_pixels: int) -> npt.NDArray[np.float32]:
+    """Return `(H, W)` float32 of the channel that is depth; nothing is not a number.
+
+    Args:
+        data: The file.
+        most_pixels: A larger picture is not believed.
+
+    Raises:
+        ConfigError: The library is missing.
+        FormatError: It is damaged, too large, or has no such channel.
+    """
+    library = _library()
+    with translated(FormatError, "this is no whole EXR picture"):
+        head = library.File(BytesIO(data), header_only=True, num_threads=1).header()
+        low, high = head["dataWindow"]
+        width, height = (int(end) - int(begin) + 1 for begin, end in zip(low, high, strict=True))
+        if not 0 < width * height <= most_pixels:
+            raise FormatError(f"it claims {width}x{height} pixels, more than so small a file can hold")
+        channels = library.File(BytesIO(data), separate_channels=True, num_threads=1).channels()
+        name = _depth_channel(list(channels))
+        stored = np.asarray(channels[name].pixels, np.float32)
+        if stored.shape != (height, width):
+            raise FormatError("its pixels cannot be read")
+        return np.where(np.abs(stored) < _NOTHING, stored, np.float32(np.nan))
+
+
+def _depth_channel(names: list[str]) -> str:
+    by_end = {name.rpartition(".")[2].upper(): name for name in names}
+    found = next((by_end[end] for end in _NAMES if end in by_end), None)
+    if found is None or ("R" in by_end and "G" in by_end and found == by_end["R"]):
+        raise FormatError(f"its channels are {', '.join(sorted(names)[:6])}, and none is depth (Z, Y, V)")
+    return found
+
+
+def _library() -> Any:  # noqa: ANN401 - optional, untyped
+    try:
+        return importlib.import_module("OpenEXR")
+    except ImportError as error:
+        raise ConfigError(
+            "EXR pictures need the library OpenEXR", hint='pip install "dmtrack[exr]"'
+        ) from error
