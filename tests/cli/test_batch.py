@@ -291,7 +291,7 @@ def test_killed_at_any_moment_resume_gives_the_same(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_program_killed_at_six_moments(clips: Path, weights: Path) -> None:
+def test_the_program_killed_at_four_moments(clips: Path, weights: Path) -> None:
     options = [
         "--weights",
         str(weights),
@@ -310,7 +310,7 @@ def test_the_program_killed_at_six_moments(clips: Path, weights: Path) -> None:
     whole_s = time.monotonic() - begun
     expected = results(Path("whole"))
     assert len(expected) == 4 * (len(RESULTS) + 1) + 1
-    for share in (0.45, 0.6, 0.75, 0.85, 0.95, 1.05):
+    for share in (0.45, 0.65, 0.85, 1.0):
         shutil.rmtree("out", ignore_errors=True)
         kill_after([*words, "-o", "out"], share * whole_s)
         finish([*words, "-o", "out"])

@@ -17,7 +17,7 @@ from dmtrack.alignment.align import find_time_offset
 
 pytestmark = [pytest.mark.data, pytest.mark.slow]
 REAL = ("rgbt_bus1", "rgbd_visp")
-WARPS = 4
+WARPS = 3
 
 
 @pytest.fixture(scope="module")
