@@ -85,9 +85,11 @@ if __name__ == "__main__":
         rows.append((folder.name, "MEAN", round(float(np.mean([c.mean_iou for c in figures])), 4)))
         print(*rows[-1], flush=True)
     rows.append(("all", "MEAN", round(float(np.mean([c.mean_iou for c in every])), 4)))
-    rows.append(("all", "AUC", round(float(score_auc(every)), 4)))
+    rows.append(("all", "AUC", round(score_auc(every), 4)))
+    rows.append(("all", "AUC of IoU >= 0.25", round(score_auc(every, 0.25), 4)))
     rows.append(("all", "wrongly tracked", round(false_tracked(every, tracker.uncertain_score), 4)))
-    print(*rows[-3], *rows[-2], *rows[-1])
+    for row in rows[-4:]:
+        print(*row)
     args.out.parent.mkdir(parents=True, exist_ok=True)
     frames = {f"{c.name}/{kind}": getattr(c, kind) for c in every for kind in ("ious", "scores")}
     np.savez_compressed(args.out.with_suffix(".npz"), **frames)

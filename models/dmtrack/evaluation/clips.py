@@ -177,15 +177,15 @@ class ClipValidation:
         return {"mean_iou": mean, "score_auc": score_auc(figures), **{c.name: c.mean_iou for c in figures}}
 
 
-def score_auc(figures: collections.abc.Sequence[ClipResult]) -> float:
-    """Return the area under the ROC of score against `IoU >= 0.5`, over all frames but the given ones."""
+def score_auc(figures: collections.abc.Sequence[ClipResult], overlap: float = 0.5) -> float:
+    """Return the area under the ROC of score against `IoU >= overlap`, over all frames but the given ones."""
     scores, hits = [], []
     for clip in figures:
         later = slice(clip.start_frame + 1, None)
         ious, values = clip.ious[later], clip.scores[later]
         known = np.isfinite(ious) & np.isfinite(values)
         scores.append(values[known])
-        hits.append(ious[known] >= 0.5)
+        hits.append(ious[known] >= overlap)
     return roc_auc(np.concatenate(scores), np.concatenate(hits))
 
 
