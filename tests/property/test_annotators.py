@@ -17,11 +17,16 @@ from dmtrack.boxes.results import FrameBoxes, PictureSize, RecordingResults
 from dmtrack.boxes.writing import result_files_of
 from dmtrack.geometry.box import Box
 from dmtrack.tracking.result import TrackedBox, TrackState
+from dmtrack.video.gauge import AuxMeasure, AuxUnit
 
 places = st.integers(-(10**9), 10**9).map(lambda n: n / 10**6)
 lengths = st.integers(1, 10**9).map(lambda n: n / 10**6)
 boxes = st.builds(Box, places, places, lengths, lengths)
 scores = st.none() | st.integers(0, 10**6).map(lambda n: n / 10**6)
+numbers = st.integers(-(10**9), 10**9).map(lambda n: n / 10**6)
+measures = st.none() | st.builds(
+    AuxMeasure, numbers, numbers, numbers, st.sampled_from(AuxUnit), st.none() | st.tuples(*[numbers] * 3)
+)
 states = st.none() | st.sampled_from([TrackState.INIT, TrackState.TRACKED, TrackState.LOST])
 names = st.text(
     st.characters(min_codepoint=32, max_codepoint=0x24F, exclude_categories=["Cc", "Cf", "Zs"]), min_size=1
@@ -32,7 +37,10 @@ names = st.text(
 def recordings(draw: st.DrawFn) -> RecordingResults:
     """Up to three targets that come and go in thirty frames."""
     places = draw(st.sets(st.tuples(st.integers(0, 29), st.integers(1, 3)), min_size=1, max_size=40))
-    rows = [TrackedBox(index, who, draw(boxes), draw(scores), draw(states)) for index, who in sorted(places)]
+    rows = [
+        TrackedBox(index, who, draw(boxes), draw(scores), draw(states), None, draw(measures))
+        for index, who in sorted(places)
+    ]
     frames = sorted({row.frame_index for row in rows})
     labels = draw(st.dictionaries(st.sampled_from([row.target_id for row in rows]), names))
     return RecordingResults(
@@ -48,7 +56,7 @@ def known(results: RecordingResults, kind: ResultFormat) -> RecordingResults:
     if kind not in (ResultFormat.MOTCHALLENGE, ResultFormat.KITTI):
         return results
     frames = [
-        replace(frame, targets=tuple(replace(row, state=None) for row in frame.targets))
+        replace(frame, targets=tuple(replace(row, state=None, measure=None) for row in frame.targets))
         for frame in results.frames
     ]
     return replace(results, frames=tuple(frames), size=None if kind is ResultFormat.KITTI else results.size)

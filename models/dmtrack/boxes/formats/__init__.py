@@ -87,12 +87,13 @@ _TRACKS: Final = frozenset(
         Content.SEVERAL_TARGETS,
         Content.SCORES,
         Content.STATES,
+        Content.MEASURES,
         Content.START_BOXES,
         Content.LOST_BOXES,
         Content.LABELS,
     }
 )
-_BENCHMARK_TRACKS: Final = _TRACKS - {Content.STATES, Content.LOST_BOXES}
+_BENCHMARK_TRACKS: Final = _TRACKS - {Content.STATES, Content.MEASURES, Content.LOST_BOXES}
 HOLDS: Final = {
     ResultFormat.MOT: frozenset({Content.SEVERAL_TARGETS, Content.SCORES, Content.START_BOXES}),
     ResultFormat.CSV: frozenset(Content) - {Content.LABELS},

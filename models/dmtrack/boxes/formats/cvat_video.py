@@ -12,7 +12,7 @@
 
 Frames count from 0. Every frame of a target is written, as CVAT does; in those with `keyframe="0"` CVAT takes
 the line between the keyframes. Where a target has no box, a box with `outside="1"` ends it. A lost target is
-`occluded`; score and state are attributes, which CVAT drops where the task's label does not have them.
+`occluded`; score, state and measure are attributes, which CVAT drops where the task's label has none.
 
 Source: CVAT's manual, "XML annotation format", and the reader of Datumaro (format only).
 """
@@ -31,6 +31,7 @@ from xml.sax.saxutils import escape, quoteattr
 from dmtrack.boxes.formats.archive import member_texts
 from dmtrack.boxes.formats.json_document import known
 from dmtrack.boxes.formats.mot import DECIMALS, corner_texts
+from dmtrack.boxes.formats.table import measure_in
 from dmtrack.boxes.formats.waypoints import (
     EVERY_FRAME,
     AnnotatorOptions,
@@ -45,13 +46,14 @@ from dmtrack.boxes.results import DEFAULT_LABEL, PictureSize, RecordingResults, 
 from dmtrack.datasets.ground_truth import read_text
 from dmtrack.errors import FormatError, printable, translated
 from dmtrack.tracking.result import TrackedBox, TrackState
+from dmtrack.video.gauge import MEASURE_COLUMNS, measure_cells
 
 ANNOTATIONS: Final = "annotations.xml"
 """Its name in the archives that CVAT exports."""
 _LABEL: Final = "<label><name>{}</name><attributes>%s</attributes></label>" % "".join(  # noqa: UP031
     f"<attribute><name>{name}</name><mutable>True</mutable><input_type>text</input_type>"
     "<default_value></default_value><values></values></attribute>"
-    for name in ("score", "state")
+    for name in ("score", "state", *MEASURE_COLUMNS)
 )
 
 
@@ -116,7 +118,7 @@ def cvat_video_text(results: RecordingResults, options: AnnotatorOptions = EVERY
 def _box_lines(rows: list[TrackedBox], last: int, keyframe_px: float) -> Iterator[str]:
     keyframes = keyframes_among([(row.frame_index, row.box) for row in rows], keyframe_px)
     for row, following in zip_longest(rows, rows[1:]):
-        index, said = row.frame_index, known(score=row.score, state=row.state)
+        index, said = row.frame_index, known(score=row.score, state=row.state, **measure_cells(row.measure))
         corners = _corners_text(row)
         occluded, keyframe = int(row.state is TrackState.LOST), int(index in keyframes)
         start = f'<box frame="{index}" outside="0" occluded="{occluded}" keyframe="{keyframe}" {corners}'
@@ -156,12 +158,13 @@ def _waypoint(element: ElementTree.Element, where: str) -> Waypoint:
         box = box_of(x, y, round(max(xs) - x, DECIMALS), round(max(ys) - y, DECIMALS))
         box = upright(box, finite(element.get("rotation", "0"), "rotation"), (box.cx, box.cy))
     said = {one.get("name"): one.text or "" for one in element.iter("attribute")}
-    score = state = None
+    score = state = measure = None
     with suppress(FormatError):  # others have attributes of these names that mean something else
         score = finite(said["score"], "score") if "score" in said else None
         state = state_of(said.get("state"))
+        measure = measure_in(said)
     is_there = element.get("outside") != "1"
-    return Waypoint(index, box, is_there, is_there, score, state)
+    return Waypoint(index, box, is_there, is_there, score, state, measure)
 
 
 def _size(root: ElementTree.Element, path: Path) -> PictureSize | None:

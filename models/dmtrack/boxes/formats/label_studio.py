@@ -9,8 +9,8 @@
             "rotation": 0, "score": 1, "state": "init"}]}}]}]}]
 
 Frames count from 1, places are per cent of the frame. Between two entries lies a line; after one with
-`enabled` false the target is not there. `score` and `state` are ours. `data.video` is to be the address of
-the video in Label Studio, whose labelling configuration names the tags `box` and `video`.
+`enabled` false the target is not there. `score`, `state` and `measure` are ours. `data.video` is to be the
+address of the video in Label Studio, whose labelling configuration names the tags `box` and `video`.
 
 Source: Label Studio's manual, "Video object tracking", and `extract_key_frames` of its SDK (format only).
 """
@@ -25,7 +25,7 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any, Final
 
-from dmtrack.boxes.formats.json_document import JsonFields, known, sides
+from dmtrack.boxes.formats.json_document import JsonFields, known, measure_json, sides
 from dmtrack.boxes.formats.mot import DECIMALS
 from dmtrack.boxes.formats.waypoints import (
     EVERY_FRAME,
@@ -100,9 +100,8 @@ def _regions(results: RecordingResults, options: AnnotatorOptions) -> Iterator[d
                 continue
             goes_on = index == last or (following is not None and following.frame_index == index + 1)
             place = {"frame": index + 1, "time": times.get(index, index / _USUAL_RATE), "enabled": goes_on}
-            sequence.append(
-                {**place, **_shares(row, results.size), **known(score=row.score, state=row.state)}
-            )
+            said = {**known(score=row.score, state=row.state), **measure_json(row)}
+            sequence.append({**place, **_shares(row, results.size), **said})
         yield {
             "id": f"target_{target_id}",
             "type": _TYPE,
@@ -168,7 +167,6 @@ def _waypoints(value: JsonFields, size: PictureSize | None) -> Iterator[Waypoint
             box: Box = box_of(*rounded)
             box = upright(box, entry.number("rotation") or 0.0, (box.x, box.y))
             state = state_of(entry.text("state"))
-        goes_on = entry.flag("enabled")
-        yield Waypoint(
-            entry.integer("frame") - 1, box, True, goes_on is not False, entry.number("score"), state
-        )
+        goes_on, score = entry.flag("enabled") is not False, entry.number("score")
+        index, measure = entry.integer("frame") - 1, entry.measure("measure")
+        yield Waypoint(index, box, True, goes_on, score, state, measure)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import zip_longest
 from pathlib import Path
 from types import TracebackType
@@ -173,12 +173,21 @@ def _gather(gatherer: ResultsGatherer, cells: dict[str, str]) -> None:
     has_box = any(cells[column] for column in "xywh")
     box = box_of(*(finite(cells[column], column) for column in "xywh")) if has_box else None
     state = state_of(cells.get("state"))
+    score, measure = _optional(cells, "score"), measure_in(cells)
+    gatherer.add(index, whole(cells["id"], "id"), box, score, state, measure)
+
+
+def measure_in(cells: Mapping[str, str]) -> AuxMeasure | None:
+    """Return what cells of the columns of a measure say; None where they are empty or not there.
+
+    Raises:
+        FormatError: They say a part of a measure, or what is none.
+    """
     numbers = {column: _optional(cells, column) for column in MEASURE_COLUMNS if column != "aux_unit"}
     median, low, high, *position_m = numbers.values()
-    measure = measure_of(median, (low, high), cells.get("aux_unit"), position_m)
-    gatherer.add(index, whole(cells["id"], "id"), box, _optional(cells, "score"), state, measure)
+    return measure_of(median, (low, high), cells.get("aux_unit"), position_m)
 
 
-def _optional(cells: dict[str, str], column: str) -> float | None:
+def _optional(cells: Mapping[str, str], column: str) -> float | None:
     text = cells.get(column, "")
     return finite(text, column) if text else None

@@ -15,6 +15,7 @@ from dmtrack.errors import FormatError
 from dmtrack.geometry.box import Box
 from dmtrack.options import Option
 from dmtrack.tracking.result import TrackState
+from dmtrack.video.gauge import AuxMeasure
 
 MOST_FILLED: Final = 500_000
 """So many boxes between waypoints are worked out for one file: few bytes can stand for a thousand targets."""
@@ -50,6 +51,7 @@ class Waypoint:
         goes_on: Whether it is there in the frames up to the next waypoint.
         score: Confidence.
         state: How much a tracker trusted the box.
+        measure: What the second stream measures of it.
     """
 
     frame_index: int
@@ -58,6 +60,7 @@ class Waypoint:
     goes_on: bool = True
     score: float | None = None
     state: TrackState | None = None
+    measure: AuxMeasure | None = None
 
 
 def add_tracks(
@@ -78,7 +81,7 @@ def add_tracks(
         ordered = sorted(waypoints, key=lambda point: point.frame_index)
         for one, other in zip_longest(ordered, ordered[1:]):
             if one.is_shown:
-                gatherer.add(one.frame_index, target_id, one.box, one.score, one.state)
+                gatherer.add(one.frame_index, target_id, one.box, one.score, one.state, one.measure)
             if not one.goes_on:
                 continue
             stop = (end or 0) if other is None else other.frame_index
