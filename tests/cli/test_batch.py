@@ -21,7 +21,15 @@ from dmtrack.output.record import read_run_json
 from dmtrack_cli.arguments import prepare_arguments
 
 ROOT = Path(__file__).parents[2]
-RESULTS = {"annotated.mp4", "boxes.csv", "boxes.txt", "keyframes.csv", "score.png", "run.json"}
+RESULTS = {
+    "annotated.mp4",
+    "boxes.csv",
+    "boxes.txt",
+    "keyframes.csv",
+    "score.png",
+    "trajectory.png",
+    "run.json",
+}
 
 
 def rows(path: Path) -> dict[str, dict[str, str]]:

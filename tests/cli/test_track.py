@@ -32,6 +32,7 @@ def test_leaves_a_video_two_tables_and_a_record(track: Track) -> None:
         "keyframes.csv",
         "run.json",
         "score.png",
+        "trajectory.png",
     ]
     rows, table = read_rows(Path("out/boxes.txt")), read_rows(Path("out/boxes.csv"))
     assert [row.frame_index for row in rows] == list(range(12))
@@ -57,14 +58,29 @@ def test_the_record_says_what_ran(track: Track, recording: Any) -> None:
     assert configuration["modality"] == "thermal"
     assert configuration["start"] == "1"
     assert set(configuration["weights_files"]) == {"foundation.safetensors", "thermal.safetensors"}
-    assert record["outputs"] == ["annotated.mp4", "boxes.txt", "boxes.csv", "keyframes.csv", "score.png"]
+    assert record["outputs"] == [
+        "annotated.mp4",
+        "boxes.txt",
+        "boxes.csv",
+        "keyframes.csv",
+        "score.png",
+        "trajectory.png",
+    ]
 
 
 def test_the_summary_names_files_and_speed(track: Track) -> None:
     out = track("--box", BOX, "--precision", "fp32").out
     for words in ("frames", "12", "targets", "mean score", "network", "fps", "cpu, fp32, torch"):
         assert words in out
-    for name in ("annotated.mp4", "boxes.txt", "boxes.csv", "keyframes.csv", "score.png", "run.json"):
+    for name in (
+        "annotated.mp4",
+        "boxes.txt",
+        "boxes.csv",
+        "keyframes.csv",
+        "score.png",
+        "trajectory.png",
+        "run.json",
+    ):
         assert f"out/{name}" in out
     assert all(len(line) <= 80 for line in out.splitlines())
 
@@ -171,7 +187,15 @@ def test_json_progress_is_json_on_standard_output(track: Track) -> None:
     assert events[-1]["status"] == "complete"
     assert events[-1]["files"] == [
         f"out/{n}"
-        for n in ("annotated.mp4", "boxes.txt", "boxes.csv", "keyframes.csv", "score.png", "run.json")
+        for n in (
+            "annotated.mp4",
+            "boxes.txt",
+            "boxes.csv",
+            "keyframes.csv",
+            "score.png",
+            "trajectory.png",
+            "run.json",
+        )
     ]
     assert outcome.err == ""
 
@@ -190,6 +214,7 @@ def test_no_video_leaves_none(track: Track) -> None:
         "boxes.csv",
         "keyframes.csv",
         "score.png",
+        "trajectory.png",
     ]
 
 

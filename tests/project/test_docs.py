@@ -30,7 +30,15 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 TEXT = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
 MOST_README_BYTES = 8000
 LEAST_MEAN_IOU = 0.6
-RESULTS = ("annotated.mp4", "boxes.txt", "boxes.csv", "keyframes.csv", "run.json", "score.png")
+RESULTS = (
+    "annotated.mp4",
+    "boxes.txt",
+    "boxes.csv",
+    "keyframes.csv",
+    "run.json",
+    "score.png",
+    "trajectory.png",
+)
 _BLOCK = re.compile(
     r"(?:<!-- test: (?P<mark>[^>]+?) -->\s*\n)?```(?P<kind>\w+)\n(?P<text>.*?)^```", re.S | re.M
 )

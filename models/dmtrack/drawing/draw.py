@@ -42,10 +42,10 @@ PALETTE: Final[tuple[Colour, ...]] = (
 )
 """RGB. Source: Okabe and Ito, "Color universal design" (2008), black left out."""
 
-_DARK: Final[Colour] = (16, 16, 16)
-_LIGHT: Final[Colour] = (245, 245, 245)
+DARK: Final[Colour] = (16, 16, 16)
+LIGHT: Final[Colour] = (245, 245, 245)
 _FONT: Final = cv2.FONT_HERSHEY_SIMPLEX
-_SUBPIXEL_BITS: Final = 4
+SUBPIXEL_BITS: Final = 4
 
 
 class Layout(StrEnum):
@@ -195,7 +195,7 @@ def compose(
         _draw_boxes(panel, placed, pen)
         taken: list[Plate] = []
         if number == 0:
-            taken.append(_draw_text(panel, clock_text(pair), (0, 0), pen, _DARK))
+            taken.append(draw_text(panel, clock_text(pair), (0, 0), pen, DARK))
         if number == len(drawn) - 1:
             taken += _draw_legend(panel, legend, pen)
             taken += _draw_caption(panel, _caption(pair, layout), pen)
@@ -341,19 +341,19 @@ def _scaled(mark: Mark, x_scale: float, y_scale: float) -> Mark:
 def _draw_boxes(panel: Picture, marks: Sequence[Mark], pen: Pen) -> None:
     for mark in marks:
         strokes = _outline(mark, pen, PictureSize(panel.shape[1], panel.shape[0]))
-        for colour, width in ((_DARK, pen.line_px + 2 * pen.rim_px), (mark.colour, pen.line_px)):
+        for colour, width in ((DARK, pen.line_px + 2 * pen.rim_px), (mark.colour, pen.line_px)):
             for start, end in strokes:
-                cv2.line(panel, start, end, colour, width, cv2.LINE_AA, _SUBPIXEL_BITS)
+                cv2.line(panel, start, end, colour, width, cv2.LINE_AA, SUBPIXEL_BITS)
 
 
 def _draw_trail(panel: Picture, trail: Trail, x_scale: float, y_scale: float, pen: Pen) -> None:
     """Draw a line through the points; those far outside are moved nearer."""
     height, width = panel.shape[:2]
     places = np.asarray(trail.points) * (x_scale, y_scale)
-    near = np.clip(places, (-width, -height), (2 * width, 2 * height)) - 0.5  # see `_subpixel`
-    points = np.rint(near * (1 << _SUBPIXEL_BITS)).astype(np.int32)
-    for colour, thickness in ((_DARK, pen.line_px + 2 * pen.rim_px), (trail.colour, pen.line_px)):
-        cv2.polylines(panel, [points], False, colour, thickness, cv2.LINE_AA, _SUBPIXEL_BITS)
+    near = np.clip(places, (-width, -height), (2 * width, 2 * height)) - 0.5  # see `subpixel`
+    points = np.rint(near * (1 << SUBPIXEL_BITS)).astype(np.int32)
+    for colour, thickness in ((DARK, pen.line_px + 2 * pen.rim_px), (trail.colour, pen.line_px)):
+        cv2.polylines(panel, [points], False, colour, thickness, cv2.LINE_AA, SUBPIXEL_BITS)
 
 
 def _outline(mark: Mark, pen: Pen, panel: PictureSize) -> list[tuple[tuple[int, int], tuple[int, int]]]:
@@ -364,7 +364,7 @@ def _outline(mark: Mark, pen: Pen, panel: PictureSize) -> list[tuple[tuple[int, 
     y1, y2 = (min(max(y, -reach), panel.height + reach) for y in (y1, y2))
     corners = ((x1, y1), (x2, y1), (x2, y2), (x1, y2))
     return [
-        (_subpixel(start), _subpixel(end))
+        (subpixel(start), subpixel(end))
         for number in range(4)
         for start, end in _dashes(corners[number], corners[(number + 1) % 4], mark.line, pen)
     ]
@@ -386,9 +386,10 @@ def _dashes(
     return [(points[i], points[i + 1]) for i in range(0, steps, 2)]
 
 
-def _subpixel(point: tuple[float, float]) -> tuple[int, int]:
+def subpixel(point: tuple[float, float]) -> tuple[int, int]:
+    """Return a point as OpenCV's lines take it, with `SUBPIXEL_BITS`."""
     # OpenCV puts a pixel's centre on its whole coordinate, a `Box` its corner: hence half a pixel.
-    x, y = (round((value - 0.5) * (1 << _SUBPIXEL_BITS)) for value in point)
+    x, y = (round((value - 0.5) * (1 << SUBPIXEL_BITS)) for value in point)
     return (x, y)
 
 
@@ -399,7 +400,7 @@ def _draw_labels(panel: Picture, marks: Sequence[Mark], pen: Pen, taken: list[Pl
     for mark in marks:
         if not mark.label:
             continue
-        text = _Text.fitted(mark.label, pen, panel.shape[1])
+        text = PlateText.fitted(mark.label, pen, panel.shape[1])
         size = PictureSize(panel.shape[1], panel.shape[0])
         plate = place_label(mark.box, text.plate, size, taken)
         text.draw(panel, plate, mark.colour)
@@ -410,29 +411,30 @@ def _draw_legend(panel: Picture, legend: Sequence[LegendEntry], pen: Pen) -> lis
     plates: list[Plate] = []
     bottom = panel.shape[0]
     for entry in reversed(legend):
-        text = _Text.fitted(entry.name, pen, panel.shape[1])
+        text = PlateText.fitted(entry.name, pen, panel.shape[1])
         bottom -= text.plate.height
         corner = (panel.shape[1] - text.plate.width, bottom)
-        plates.append(_draw_text(panel, entry.name, corner, pen, entry.colour))
+        plates.append(draw_text(panel, entry.name, corner, pen, entry.colour))
     return plates
 
 
 def _draw_caption(panel: Picture, caption: str, pen: Pen) -> list[Plate]:
     if not caption:
         return []
-    text = _Text.fitted(caption, pen, panel.shape[1])
-    return [_draw_text(panel, caption, (0, panel.shape[0] - text.plate.height), pen, _DARK)]
+    text = PlateText.fitted(caption, pen, panel.shape[1])
+    return [draw_text(panel, caption, (0, panel.shape[0] - text.plate.height), pen, DARK)]
 
 
-def _draw_text(panel: Picture, line: str, corner: tuple[int, int], pen: Pen, colour: Colour) -> Plate:
-    text = _Text.fitted(line, pen, panel.shape[1])
+def draw_text(panel: Picture, line: str, corner: tuple[int, int], pen: Pen, colour: Colour) -> Plate:
+    """Draw a line of text on a plate of a colour; return where it is."""
+    text = PlateText.fitted(line, pen, panel.shape[1])
     plate = Plate(max(0, corner[0]), max(0, corner[1]), *text.plate)
     text.draw(panel, plate, colour)
     return plate
 
 
 @dataclass(frozen=True, slots=True)
-class _Text:
+class PlateText:
     """A line of text with the font scale at which it fits."""
 
     line: str
@@ -443,7 +445,7 @@ class _Text:
     plate: PictureSize
 
     @classmethod
-    def fitted(cls, line: str, pen: Pen, room_px: int) -> _Text:
+    def fitted(cls, line: str, pen: Pen, room_px: int) -> PlateText:
         """Measure `line` at the pen's size, or smaller when it is wider than `room_px`."""
         printable = line.encode("ascii", "replace").decode()
         thickness = max(1, round(pen.text_px / 12))
@@ -460,9 +462,9 @@ class _Text:
         """Draw the plate in `colour` with the text in black or white, whichever stands out."""
         far = (plate.x + plate.width - 1, plate.y + plate.height - 1)
         cv2.rectangle(panel, (plate.x, plate.y), far, colour, cv2.FILLED)
-        cv2.rectangle(panel, (plate.x, plate.y), far, _DARK, 1)
+        cv2.rectangle(panel, (plate.x, plate.y), far, DARK, 1)
         brightness = 0.299 * colour[0] + 0.587 * colour[1] + 0.114 * colour[2]
-        ink = _DARK if brightness > 110 else _LIGHT
+        ink = DARK if brightness > 110 else LIGHT
         base = (plate.x + self.pad_px, plate.y + self.pad_px + self.ascent_px)
         cv2.putText(panel, self.line, base, _FONT, self.scale, ink, self.thickness, cv2.LINE_AA)
 

@@ -24,7 +24,7 @@ from dmtrack.numbers import whole
 from dmtrack.options import Option, command_words, make_exact, number_text, positive_seconds
 from dmtrack.output.record import RECORD
 from dmtrack.run.codecs import CodecOptions
-from dmtrack.run.results_folder import SCORES, VIDEO, default_folder, live_folder
+from dmtrack.run.results_folder import SCORES, TRAJECTORY, VIDEO, default_folder, live_folder
 from dmtrack.tracking.start import Absence, Keyframe, TargetStart, as_targets
 from dmtrack.video.aux_encoder import EncodingOptions
 from dmtrack.video.frame import Modality
@@ -257,7 +257,7 @@ class OutputOptions:
     @property
     def names(self) -> tuple[str, ...]:
         """The files of a run, the record last."""
-        return (*(() if self.no_video else (VIDEO,)), MOT, TABLE, KEYFRAMES, SCORES, RECORD)
+        return (*(() if self.no_video else (VIDEO,)), MOT, TABLE, KEYFRAMES, SCORES, TRAJECTORY, RECORD)
 
 
 @dataclass(frozen=True, slots=True)

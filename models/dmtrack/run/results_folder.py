@@ -12,6 +12,7 @@ from dmtrack.atomic import held, make_folder, prepare_folder
 
 VIDEO: Final = "annotated.mp4"
 SCORES: Final = "score.png"
+TRAJECTORY: Final = "trajectory.png"
 
 ROOT: Final = "dmtrack-results"
 _GENERIC_NAMES: Final = frozenset(

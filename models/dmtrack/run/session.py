@@ -24,6 +24,7 @@ from dmtrack.boxes.writing import BoxSink
 from dmtrack.datasets.ground_truth import find_ground_truth
 from dmtrack.datasets.survey import DatasetRecording, open_recording
 from dmtrack.drawing.score_plot import ScorePlotSink
+from dmtrack.drawing.trajectory import TrajectorySink
 from dmtrack.drawing.video import VideoSink
 from dmtrack.errors import BoxError, ConfigError, OutputError, PairingError
 from dmtrack.output.background import BackgroundSink
@@ -31,7 +32,7 @@ from dmtrack.output.record import RECORD, InputRecord, RunRecord, RunRecordSink,
 from dmtrack.output.sink import Sink, SinkGroup
 from dmtrack.run.corrections import EarlierRun, Retracking
 from dmtrack.run.request import DRAWN, TrackRequest
-from dmtrack.run.results_folder import SCORES, VIDEO, prepared_folder
+from dmtrack.run.results_folder import SCORES, TRAJECTORY, VIDEO, prepared_folder
 from dmtrack.run.retracking import OpenAt, Rows
 from dmtrack.run.start_boxes import BoxSources, Draw, DrawingScene, StartBoxes, startable
 from dmtrack.tracking.arrivals import SEEN_IN, Arrivals, Detections
@@ -271,6 +272,7 @@ class TrackRun:
                 BoxSink(folder / MOT, ResultFormat.MOT, overwrite=output.overwrite, mot=output.mot),
                 BoxSink(folder / TABLE, ResultFormat.CSV, overwrite=output.overwrite),
                 ScorePlotSink(folder / SCORES, self._thresholds(), overwrite=output.overwrite),
+                TrajectorySink(folder / TRAJECTORY, overwrite=output.overwrite),
             ]
         except OutputError as error:
             recorder.__exit__(type(error), error, error.__traceback__)

@@ -1,0 +1,289 @@
+"""`trajectory.png`: where targets went, over the last frame, coloured by time; from above too with depth."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Final
+
+import cv2
+import numpy as np
+
+from dmtrack.atomic import reserve, write_atomically
+from dmtrack.boxes.results import PictureSize
+from dmtrack.drawing.draw import (
+    DARK,
+    LIGHT,
+    SUBPIXEL_BITS,
+    Colour,
+    Layout,
+    LineStyle,
+    Mark,
+    Pen,
+    Picture,
+    PlateText,
+    compose,
+    draw_text,
+    subpixel,
+    target_colour,
+)
+from dmtrack.drawing.trail import UNSEEN
+from dmtrack.output.sink import Sink
+from dmtrack.tracking.result import FrameResult, TrackedBox
+from dmtrack.video.frame import FramePair
+
+MOST_POINTS: Final = 1024
+"""Of a path; every second one is left out above this."""
+TIME_COLOURS: Final[tuple[Colour, ...]] = ((86, 180, 233), (240, 228, 66), (213, 94, 0))
+"""Of the first frame, the middle and the last one: bright on any picture, and apart to colour-blind eyes."""
+_UNSEEN_COLOUR: Final[Colour] = (170, 170, 170)
+_MARGIN: Final = 0.12
+_LEAST_SPAN_M: Final = 0.5
+_GRID_LINES: Final = 5
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A point of a path.
+
+    Attributes:
+        time_s: When.
+        middle: Of the box, in px of the frame.
+        ground_m: To the right of the camera and ahead of it, in metres; None where it is not known.
+        is_joined: The target was in sight ever since the point before.
+    """
+
+    time_s: float
+    middle: Point
+    ground_m: Point | None
+    is_joined: bool
+
+
+@dataclass(slots=True)
+class TargetPath:
+    """Where a target went, in a bounded number of points.
+
+    Attributes:
+        steps: In order.
+        last: The last box.
+        is_seen: Whether the target was in sight there.
+    """
+
+    last: TrackedBox
+    steps: list[Step] = field(default_factory=list)
+    is_seen: bool = False
+    _every: int = 1
+    _since: int = 0
+
+    def add(self, target: TrackedBox, time_s: float) -> None:
+        """Take note of a frame; where the target is lost, the path is broken."""
+        was_seen, self.is_seen = self.is_seen, target.state not in UNSEEN
+        if not self.is_seen:
+            return
+        self.last = target
+        place = target.measure and target.measure.position_m
+        ground_m = (place[0], place[2]) if place else None
+        step = Step(time_s, (target.box.cx, target.box.cy), ground_m, was_seen)
+        if self._since and was_seen:  # the newest point is moved on, until it is far enough from the others
+            step = replace(step, is_joined=self.steps.pop().is_joined)
+        self.steps.append(step)
+        self._since = (self._since + 1) % self._every
+        if len(self.steps) > MOST_POINTS:
+            self._thin_out()
+
+    def _thin_out(self) -> None:
+        joined = [True] * len(self.steps)
+        for number in range(2, len(self.steps), 2):
+            joined[number] = self.steps[number - 1].is_joined
+        self.steps = [
+            replace(step, is_joined=step.is_joined and also)
+            for step, also in zip(self.steps[::2], joined[::2], strict=True)
+        ]
+        self._every, self._since = 2 * self._every, 0
+
+
+class TrajectorySink(Sink):
+    """Draws `trajectory.png` when the run ends, however it ends; in constant memory.
+
+    Args:
+        path: Usually `.../trajectory.png`.
+        overwrite: Replace an existing file.
+
+    Raises:
+        OutputError: The file exists, or the folder cannot be written to.
+    """
+
+    def __init__(self, path: Path, *, overwrite: bool = False) -> None:
+        self._path = reserve(path, overwrite=overwrite)
+        self._first_s = 0.0
+        self._last: FramePair | None = None
+        self.paths: dict[int, TargetPath] = {}
+
+    def write(self, result: FrameResult) -> None:
+        """Take note of one frame."""
+        time_s = float(result.pair.rgb.time_s)
+        if self._last is None:
+            self._first_s = time_s
+        self._last = result.pair
+        for target in result.targets:
+            self.paths.setdefault(target.target_id, TargetPath(target)).add(target, time_s)
+
+    def close(self) -> None:
+        """Draw the picture; nothing is drawn of a run without frames.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        last, self._last = self._last, None
+        if last is not None:
+            picture = draw_paths(last, list(self.paths.values()), self._first_s)
+            encoded = cv2.imencode(".png", picture[..., ::-1])[1]
+            write_atomically(self._path, encoded.tobytes())
+
+
+def draw_paths(pair: FramePair, paths: Sequence[TargetPath], first_s: float) -> Picture:
+    """Return a picture of paths over a frame, with a scale of time below and the top view beside it.
+
+    Args:
+        pair: The last frame.
+        paths: One a target.
+        first_s: Time of the first frame.
+
+    Returns:
+        `(H, W, 3)` uint8 RGB; the top view is there where some path knows its place in space.
+    """
+    marks = [
+        Mark(
+            path.last.box,
+            str(path.last.target_id),
+            target_colour(path.last.target_id),
+            LineStyle.SOLID if path.is_seen else LineStyle.DOTTED,
+        )
+        for path in paths
+    ]
+    panel = compose(pair, marks, Layout.RGB)
+    height, width = panel.shape[:2]
+    pen = Pen.for_panel(PictureSize(width, height))
+    span = _Span(first_s, max(float(pair.rgb.time_s), first_s))
+    x_scale, y_scale = width / pair.image.shape[1], height / pair.image.shape[0]
+    for path in paths:
+        points = [(step.middle[0] * x_scale, step.middle[1] * y_scale) for step in path.steps]
+        _draw_path(panel, points, path.steps, span, pen)
+    known = [[step for step in path.steps if step.ground_m is not None] for path in paths]
+    if any(known):
+        panel = np.hstack([panel, _top_view(known, [mark.colour for mark in marks], height, span, pen)])
+    return np.vstack([panel, _time_scale(panel.shape[1], span, pen)])
+
+
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """From the first to the last time."""
+
+    first_s: float
+    last_s: float
+
+    def colours(self, times_s: Sequence[float]) -> list[Colour]:
+        """Return the colour of each time."""
+        places = np.linspace(self.first_s, self.last_s, len(TIME_COLOURS))
+        channels = [np.interp(times_s, places, channel) for channel in zip(*TIME_COLOURS, strict=True)]
+        return [(red, green, blue) for red, green, blue in np.rint(channels).astype(int).T.tolist()]
+
+
+def _draw_path(panel: Picture, points: Sequence[Point], steps: Sequence[Step], span: _Span, pen: Pen) -> None:
+    """Draw a path, its rim first; a dot where it begins, thin dashes where the target was not in sight."""
+    ends = list(pairwise(points))
+    dark_px = pen.line_px + 2 * pen.rim_px
+    for (start, end), step in zip(ends, steps[1:], strict=True):
+        if step.is_joined:
+            _line(panel, start, end, DARK, dark_px)
+        else:
+            _dashes(panel, start, end, pen)
+    colours = span.colours([step.time_s for step in steps])
+    for (start, end), step, colour in zip(ends, steps[1:], colours[1:], strict=True):
+        if step.is_joined:
+            _line(panel, start, end, colour, pen.line_px)
+    for point, first in list(zip(points, colours, strict=True))[:1]:
+        radius = 2 * pen.line_px << SUBPIXEL_BITS
+        for colour, extra in ((DARK, pen.rim_px << SUBPIXEL_BITS), (first, 0)):
+            centre = subpixel(point)
+            cv2.circle(panel, centre, radius + extra, colour, cv2.FILLED, cv2.LINE_AA, SUBPIXEL_BITS)
+
+
+def _dashes(panel: Picture, start: Point, end: Point, pen: Pen) -> None:
+    steps = max(1, round(math.dist(start, end) / (4 * pen.line_px)))
+    xs, ys = (np.linspace(one, two, steps + 1) for one, two in zip(start, end, strict=True))
+    for number in range(0, steps, 2):
+        one, two = (xs[number], ys[number]), (xs[number + 1], ys[number + 1])
+        _line(panel, one, two, _UNSEEN_COLOUR, max(1, pen.line_px // 2))
+
+
+def _line(panel: Picture, start: Point, end: Point, colour: Colour, width_px: int) -> None:
+    cv2.line(panel, subpixel(start), subpixel(end), colour, width_px, cv2.LINE_AA, SUBPIXEL_BITS)
+
+
+def _time_scale(width: int, span: _Span, pen: Pen) -> Picture:
+    """Return a strip with the colours of time, from the first second to the last."""
+    first, last = (PlateText.fitted(f"{s:.1f} s", pen, width // 3) for s in (span.first_s, span.last_s))
+    strip: Picture = np.full((first.plate.height, width, 3), DARK, np.uint8)
+    room = width - first.plate.width - last.plate.width
+    times = np.linspace(span.first_s, span.last_s, max(1, room)).tolist()
+    bar = strip[pen.pad_px : -pen.pad_px, first.plate.width : first.plate.width + len(times)]
+    bar[:] = span.colours(times)
+    draw_text(strip, first.line, (0, 0), pen, DARK)
+    draw_text(strip, last.line, (width - last.plate.width, 0), pen, DARK)
+    return strip
+
+
+def _top_view(
+    paths: Iterable[Sequence[Step]], colours: Sequence[Colour], side_px: int, span: _Span, pen: Pen
+) -> Picture:
+    """Return a square with the paths from above, the camera below, on a grid of metres."""
+    paths = list(paths)
+    places = np.array([step.ground_m for path in paths for step in path])
+    low, high = places.min(axis=0), places.max(axis=0)
+    span_m = max(_LEAST_SPAN_M, float((high - low).max())) * (1 + 2 * _MARGIN)
+    origin = (low + high - span_m) / 2  # left, and nearest
+
+    def seen(place: Point) -> Point:
+        x, z = (np.asarray(place) - origin) * (side_px / span_m)
+        return float(x), side_px - float(z)
+
+    view: Picture = np.full((side_px, side_px, 3), DARK, np.uint8)
+    step_m = _round_step(span_m / _GRID_LINES)
+    for axis in (0, 1):
+        first = math.ceil(origin[axis] / step_m)
+        for number in range(first, math.floor((origin[axis] + span_m) / step_m) + 1):
+            at = [float(origin[0]), float(origin[1])]
+            at[axis] = number * step_m
+            x, y = (round(value) for value in seen((at[0], at[1])))
+            cv2.line(view, (x, y), (x, 0) if axis == 0 else (side_px, y), (70, 70, 70), 1)
+            text = PlateText.fitted(f"{number * step_m:g} m", pen, side_px)
+            corner = (x, side_px - text.plate.height) if axis == 0 else (0, y - text.plate.height)
+            draw_text(view, text.line, corner, pen, DARK)
+    for path, colour in zip(paths, colours, strict=True):
+        if path:
+            points = [seen(step.ground_m) for step in path if step.ground_m is not None]
+            _draw_path(view, points, path, span, pen)
+            centre = subpixel(points[-1])
+            cv2.circle(
+                view,
+                centre,
+                3 * pen.line_px << SUBPIXEL_BITS,
+                colour,
+                pen.line_px,
+                cv2.LINE_AA,
+                SUBPIXEL_BITS,
+            )
+    draw_text(view, "from above", (0, 0), pen, LIGHT)
+    return view
+
+
+def _round_step(step: float) -> float:
+    """Return the next number that is 1, 2 or 5 times a power of ten."""
+    power = 10.0 ** math.floor(math.log10(step))
+    return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= step * (1 - 1e-9))
