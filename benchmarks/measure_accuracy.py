@@ -57,10 +57,12 @@ class Case:
     kelvin: tuple[float, float] | None
 
 
-def cases(factory: SceneFactory, rng: np.random.Generator, number: int) -> Iterator[Case]:
-    """Yield what is found in `number` frames, one a scene."""
+def cases(
+    factory: SceneFactory, rng: np.random.Generator, number: int, size: tuple[int, int] | None = None
+) -> Iterator[Case]:
+    """Yield what is found in `number` frames, one a scene; they have usual sizes, or this one."""
     while number:
-        scene = factory.draw()
+        scene = factory.draw(size)
         look = DepthLook.draw(rng, scene)
         t = float(rng.uniform(0, 1)) * scene.duration
         case = case_of(scene, look, t, rng)

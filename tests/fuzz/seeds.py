@@ -44,6 +44,7 @@ from dmtrack.datasets.annotations import read_annotations
 from dmtrack.datasets.opening import find_sequences
 from dmtrack.evaluation.tracker_files import find_trackers, read_track, unpacked
 from dmtrack.geometry.alignment_file import read_alignment
+from dmtrack.geometry.intrinsics import read_intrinsics
 from dmtrack.output.record import read_run_json
 from dmtrack.training.train_config import train_numbers
 from dmtrack.video.container import read_container
@@ -489,6 +490,33 @@ _ALIGNMENT: Final = {
     "confidence": 0.9,
     "offset_ms": 12.5,
 }
+
+
+_CAMERA: Final = {"width": 640, "height": 480, "ppx": 319.5, "ppy": 239.75, "fx": 525.5, "fy": 526.25}
+_CAMERA_YAML: Final = (
+    "image_width: 640\nimage_height: 480\ncamera_matrix:\n  rows: 3\n  cols: 3\n"
+    "  data: [525.5, 0, 319.5, 0, 526.25, 239.75, 0, 0, 1]\n"
+)
+_AZURE: Final = {
+    "Purpose": "CALIBRATION_CameraPurposePhotoVideo",
+    "Intrinsics": {"ModelParameters": [0.5, 0.51, 0.45, 0.6, 0.1]},
+    "SensorWidth": 4096,
+}
+
+
+@reads(
+    "intrinsics",
+    texts(
+        {"a.json": json.dumps({"color": _CAMERA, "depth": {}})},
+        {"metadata": json.dumps({"w": 640, "h": 480, "K": [525.5, 0, 0, 0, 526.25, 0, 319.5, 239.75, 1]})},
+        {"a.yaml": _CAMERA_YAML},
+        {"a.txt": "525.5 526.25 319.5 239.75\n"},
+        {"calibration.json": json.dumps({"Cameras": [_AZURE]})},
+    ),
+)
+def _read_intrinsics(folder: Path) -> None:
+    for path in sorted(folder.iterdir()):
+        read_intrinsics(path).for_size((640, 480)).position_m(1.0, 2.0, 3.0)
 
 
 @reads("alignment", texts({"a.json": json.dumps(_ALIGNMENT)}))
