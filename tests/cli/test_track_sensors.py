@@ -130,9 +130,11 @@ def test_distance_is_in_the_rows_and_stays_when_results_are_gone_on_with(
         counts = np.full((64, 96), 25_000, np.uint16)
         counts[16:32, 20 + number : 36 + number] = 12_000
         assert cv2.imwrite(f"depth/{number:04d}.png", counts)
-    assert follow("--box", BOX, "--depth-scale", "0.2", aux=Path("depth")).code == 0
+    Path("camera.txt").write_text("48 48 47.5 31.5")
+    options = ["--depth-scale", "0.2", "--intrinsics", "camera.txt"]
+    assert follow("--box", BOX, *options, aux=Path("depth")).code == 0
     before = read_rows(Path("out/boxes.csv"))
-    assert before[0].measure == AuxMeasure(2.4, 2.4, 2.4, AuxUnit.METRE)
+    assert before[0].measure == AuxMeasure(2.4, 2.4, 2.4, AuxUnit.METRE, (-1.0, -0.4, 2.4))
     known = [row for row in before if row.measure is not None]
     assert {round(row.measure.median, 6) for row in known} <= {2.4, 5.0}
     assert {row.state for row in before if row.measure is None} <= {TrackState.LOST}
@@ -140,7 +142,7 @@ def test_distance_is_in_the_rows_and_stays_when_results_are_gone_on_with(
     assert outcome.code == 0, outcome.err
     after = read_rows(Path("out/boxes.csv"))
     assert [row.measure for row in after[:1]] == [before[0].measure]
-    assert after[8].measure == AuxMeasure(2.4, 2.4, 2.4, AuxUnit.METRE)
+    assert after[8].measure == AuxMeasure(2.4, 2.4, 2.4, AuxUnit.METRE, (-0.6, -0.4, 2.4))
     assert run_cli("export", "out", "-o", "a.json", "--format", "json").err.count("measure") == 0
     assert read_rows(Path("a.json"))[8].measure == after[8].measure
     assert "mot does not hold measures" in run_cli("export", "out", "-o", "a.txt", "--format", "mot").err

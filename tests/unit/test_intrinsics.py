@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -16,8 +17,8 @@ from dmtrack.errors import ConfigError, FormatError
 from dmtrack.geometry.box import Box
 from dmtrack.geometry.intrinsics import Intrinsics, intrinsics_near, read_intrinsics
 from dmtrack.options import command_words
-from dmtrack.video.frame import Modality
-from dmtrack.video.pairing import open_pair
+from dmtrack.video.frame import Modality, VideoInfo
+from dmtrack.video.pairing import camera_of, open_pair
 from dmtrack.video.reader import VideoReader
 from dmtrack.video.streams import PairingOptions
 from dmtrack.video.track_choice import parse_track
@@ -150,7 +151,7 @@ def test_a_bag_says_those_of_its_colour_camera(name: str):
     with open_pair(path, path, pairing=options) as pairs:
         pair = next(pair for pair in pairs if pair.aux is not None)
         assert pairs.rgb_info.intrinsics == Intrinsics(60, 60, 16, 12, (32, 24))
-        assert "Intrinsics were found in the file." in pairs.remarks
+        assert f"Intrinsics were found in {name}." in pairs.remarks
     measure = pair.measure(Box(2, 4, 10, 8))
     assert measure is not None
     x, y, z = measure.position_m
@@ -178,6 +179,7 @@ def scene(tmp_path: Path) -> Callable[..., tuple[Path, Path]]:
     return write
 
 
+INFO = VideoInfo(Path("rgb"), 640, 480, Fraction(30), Fraction(1, 30), 0, 9, "rgb24", "png", 8, 3)
 PLACE = (-0.3, 0.2, 1.5)
 BALL = Box(320 * 214.4 / 640 - 14, 240 * 309.9 / 480 - 14, 28, 28)
 
@@ -220,7 +222,11 @@ def test_those_of_another_shape_are_refused_if_given_and_named_if_found(scene, t
 def test_tum_recordings_have_those_that_are_published(tmp_path: Path):
     folder = tmp_path / "rgbd_dataset_freiburg2_desk" / "rgb"
     folder.mkdir(parents=True)
-    assert intrinsics_near(folder) == Intrinsics(520.9, 521.0, 325.1, 249.7, VGA)
+    published = Intrinsics(520.9, 521.0, 325.1, 249.7, VGA)
+    assert intrinsics_near(folder) == published
+    camera, notes = camera_of(replace(INFO, path=folder), None, Modality.DEPTH)
+    assert camera == published
+    assert "--depth-scale 0.2" in notes[0]
     assert intrinsics_near(tmp_path / "freiburg10" / "rgb") is None
 
 

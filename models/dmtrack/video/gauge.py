@@ -273,7 +273,7 @@ def _is_known(counts: Numbers) -> npt.NDArray[np.bool_]:
 
 def _modes(histogram: Floats) -> list[tuple[int, int]]:
     """Return the first and last bins of the modes, the highest one first; at least one."""
-    smooth = np.convolve(np.pad(histogram, 1), (0.5, 1.0, 0.5), "valid").tolist()
+    smooth = np.convolve(histogram, (0.5, 1.0, 0.5))[1:-1].tolist()
     taken = [False] * len(smooth)
     modes: list[tuple[int, int]] = []
     for peak in np.argsort(smooth)[::-1].tolist():

@@ -277,11 +277,13 @@ def camera_of(
     if given is not None:
         return given.for_size(rgb.size), []
     found = rgb.intrinsics or (intrinsics_near(rgb.path) if rgb.path.exists() else None)
+    if found is None:
+        return None, []
+    note = "Intrinsics were found in " + (rgb.path if found.path is None else found.path).name + "."
+    if found.path is None and rgb.intrinsics is None:
+        note = "Intrinsics are those published of TUM's recordings, whose depth needs --depth-scale 0.2."
     try:
-        where = "in the file" if found is None or found.path is None else f"in {found.path.name}"
-        return (
-            (None, []) if found is None else (found.for_size(rgb.size), [f"Intrinsics were found {where}."])
-        )
+        return found.for_size(rgb.size), [note]
     except ConfigError as error:
         return None, [f"No place of targets: {error}."]
 
