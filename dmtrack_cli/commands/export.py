@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -17,9 +18,9 @@ from dmtrack.boxes.formats.waypoints import AnnotatorOptions
 from dmtrack.boxes.results import PictureSize
 from dmtrack.errors import ConfigError, counted
 from dmtrack.options import Option
-from dmtrack.run.picture_export import PictureFormat, export_pictures
+from dmtrack.run.picture_export import CropOptions, PictureFormat, export_pictures
 from dmtrack_cli.console import EXIT_SOME_FAILED, err, out, say_line
-from dmtrack_cli.option_groups import grouped
+from dmtrack_cli.option_groups import Without, grouped
 from dmtrack_cli.progress import ProgressKind, make_reporter
 from dmtrack_cli.shared_options import SourceFormatOption
 
@@ -64,7 +65,7 @@ def export(
             "--format",
             metavar=f"[{'|'.join((*ResultFormat, *PictureFormat))}]",
             help="Format to write. Default: what the suffix of -o means: csv, jsonl, xml (cvat-video). "
-            "dataset and yolo hold pictures of both streams.",
+            "dataset, yolo and crops hold pictures of both streams.",
             show_default=False,
         ),
     ] = None,
@@ -101,8 +102,9 @@ def export(
         str | None,
         typer.Option(
             "--size",
-            metavar="WxH",
-            help="Size of the RGB frames in px, for coco, json, label-studio. Default: from run.json.",
+            metavar="WxH|PX",
+            help="Size of the RGB frames in px, for coco, json, label-studio (default: from run.json); "
+            "crops: the side of squares around the target (default: its box, as large as it is).",
             show_default=False,
         ),
     ] = None,
@@ -110,6 +112,7 @@ def export(
     *,
     mot: MotOptions,
     annotator: AnnotatorOptions,
+    crops: Annotated[CropOptions, Without("--size")],
 ) -> None:
     """Write results in another format.
 
@@ -125,7 +128,9 @@ def export(
         _merge(results, output, source, overwrite=overwrite)
         return
     if isinstance(kind, PictureFormat):
-        _export_pictures(results, Path(output), kind, label, overwrite=overwrite)
+        if kind is PictureFormat.CROPS and size is not None:
+            crops = replace(crops, side_px=parse_side(size))
+        _export_pictures(results, Path(output), kind, label, crops, overwrite=overwrite)
         return
     known_size = None if size is None else parse_size(size)
     done = export_results(
@@ -155,7 +160,13 @@ def export(
 
 
 def _export_pictures(
-    results: list[Path], output: Path, target: PictureFormat, label: str | None, *, overwrite: bool
+    results: list[Path],
+    output: Path,
+    target: PictureFormat,
+    label: str | None,
+    crops: CropOptions,
+    *,
+    overwrite: bool,
 ) -> None:
     with make_reporter(ProgressKind.AUTO, None, err, "exporting") as reporter:
         done = export_pictures(
@@ -163,6 +174,7 @@ def _export_pictures(
             output,
             target,
             label=label,
+            crops=crops,
             overwrite=overwrite,
             on_frame=lambda: reporter.advance(None),
         )
@@ -171,7 +183,7 @@ def _export_pictures(
             "note", f"without a partner, the picture before stands: {counted(done.held, 'frame')}", "dim"
         )
     if done.lost:
-        what = "left out" if target is PictureFormat.YOLO else "absent"
+        what = "absent" if target is PictureFormat.DATASET else "left out"
         say_line("note", f"{what}, as a target was lost: {counted(done.lost, 'frame')}", "dim")
     for folder in done.folders:
         out.print(Text(str(folder)), soft_wrap=True)
@@ -187,6 +199,17 @@ def parse_size(text: str) -> PictureSize:
     if len(words) != 2 or not all(word.isascii() and word.isdigit() and int(word) > 0 for word in words):
         raise ConfigError(f"--size {text} is not a size", hint="write WIDTHxHEIGHT in px, such as 640x480")
     return PictureSize(int(words[0]), int(words[1]))
+
+
+def parse_side(text: str) -> int:
+    """Read the side of crops.
+
+    Raises:
+        ConfigError: It is no number of px.
+    """
+    if not (text.isascii() and text.isdigit()):
+        raise ConfigError(f"--size {text} is no side of crops", hint="write it in px, such as 128")
+    return int(text)
 
 
 def _merge(results: list[Path], output: str, source: ResultFormat | None, *, overwrite: bool) -> None:

@@ -143,6 +143,68 @@ def test_yolo_has_both_streams_under_the_same_names(run_cli: RunCli, depth_run: 
     assert np.array_equal(stored, cv2.imread("rgb/0000.png"))
 
 
+def edited(table: Path, who: str, change: dict[str, str]) -> None:
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    with table.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({**row, **change} if row["id"] == who else row for row in rows)
+
+
+def test_crops_are_what_is_in_the_box_in_both_streams(run_cli: RunCli, depth_run: Path) -> None:
+    edited(depth_run / "boxes.csv", "1", {"x": "10.2", "y": "8", "w": "19.5", "h": "16"})
+    edited(depth_run / "boxes.csv", "2", {"x": "90", "y": "-4", "w": "20", "h": "10"})  # reaches out
+    assert run_cli("export", depth_run, "--format", "dataset", "-o", "set").code == 0
+    outcome = run_cli("export", depth_run, "--format", "crops", "--every", "3", "-o", "cut")
+    assert outcome.code == 0, outcome.err
+    assert outcome.out.split() == ["cut/street"]
+    assert "left out, as a target was lost: 1 frame" in outcome.err
+    names = {path.name for path in Path("cut/street/crops/1").iterdir()}
+    assert names == {f"{k:06d}_{stream}.png" for k in range(0, COUNT, 3) for stream in ("rgb", "aux")}
+    second = sorted(path.name for path in Path("cut/street/crops/2").iterdir())
+    assert second[:2] == ["000002_aux.png", "000002_rgb.png"], "counted from its own first frame"
+    for number in (0, 9):
+        whole = cv2.imread(f"rgb/{number:04d}.png")
+        crop = cv2.imread(f"cut/street/crops/1/{number:06d}_rgb.png")
+        assert np.array_equal(crop, whole[8:24, 10:30])
+        depth = cv2.imread(f"cut/street/crops/1/{number:06d}_aux.png", cv2.IMREAD_UNCHANGED)
+        grid = cv2.imread(f"set/street_1/depth/{number + 1:08d}.png", cv2.IMREAD_UNCHANGED)
+        assert depth.dtype == np.uint16
+        assert np.array_equal(depth, grid[8:24, 10:30])
+    out = cv2.imread("cut/street/crops/2/000002_rgb.png")
+    assert np.array_equal(out, cv2.imread("rgb/0002.png")[0:6, 90:96])
+
+
+def test_crops_of_a_size_are_squares_around_the_target(run_cli: RunCli, depth_run: Path) -> None:
+    edited(depth_run / "boxes.csv", "1", {"x": "10", "y": "10", "w": "20", "h": "8"})
+    edited(depth_run / "boxes.csv", "2", {"x": "86", "y": "10", "w": "20", "h": "20"})
+    words = ("--format", "crops", "--size", "40", "-o", "cut")
+    assert run_cli("export", depth_run, *words).code == 0
+    whole, grid = cv2.imread("rgb/0004.png"), "cut/street/crops/1/000004"
+    rgb, depth = (cv2.imread(f"{grid}_{stream}.png", cv2.IMREAD_UNCHANGED) for stream in ("rgb", "aux"))
+    assert (rgb.shape, depth.shape, depth.dtype) == ((40, 40, 3), (40, 40), np.uint16)
+    small = cv2.resize(rgb, (20, 20), interpolation=cv2.INTER_AREA).astype(int)
+    assert np.abs(small - whole[4:24, 10:30]).mean() < 40, "noise, read between its pixels"
+    assert set(depth.ravel()) <= {0, *cv2.imread("depth/0004.png", cv2.IMREAD_UNCHANGED).ravel()}
+    edge = cv2.imread("cut/street/crops/2/000004_rgb.png")
+    assert edge.shape == (40, 40, 3)
+    assert not edge[:, 21:].any(), "black where there is no picture"
+    assert edge[:, :19].any(axis=2).mean() > 0.99
+
+
+def test_crops_of_one_stream_alone(run_cli: RunCli, track: RunCli) -> None:
+    assert track("--box", "20,16,16,16", "--no-video", aux=None).code == 0
+    outcome = run_cli("export", "out", "--format", "crops", "--every", "5", "-o", "cut")
+    assert outcome.code == 0, outcome.err
+    assert "note" not in outcome.err
+    names = sorted(path.name for path in Path("cut/out/crops/1").iterdir())
+    assert names == ["000000_rgb.png", "000005_rgb.png", "000010_rgb.png"]
+    again = run_cli("export", "out", "--format", "crops", "-o", "cut")
+    assert again.code == 5
+    assert run_cli("export", "out", "--format", "crops", "-o", "cut", "--overwrite").code == 0
+    assert len(list(Path("cut/out/crops/1").iterdir())) == 12
+
+
 def test_nothing_is_lost(run_cli: RunCli, depth_run: Path) -> None:
     words = ("export", depth_run, "--format", "dataset", "-o")
     Path("set/street_2").mkdir(parents=True)
@@ -183,6 +245,9 @@ def test_a_full_disk_leaves_nothing_half(
     ("words", "code", "said"),
     [
         (["nothing", "--format", "yolo"], 3, "no run.json is there"),
+        (["nothing", "--format", "crops", "--size", "64x64"], 4, "--size 64x64 is no side of crops"),
+        (["nothing", "--format", "crops", "--size", "9999"], 4, "above 1024"),
+        (["nothing", "--format", "crops", "--every", "0"], 2, "below 1"),
         (["out", "--format", "pascal"], 2, "'pascal' is not one of mot, csv"),
     ],
 )

@@ -6,15 +6,17 @@
               VisEvent    vis_imgs/ event_imgs/  groundtruth.txt absent_label.txt (1: the target is there)
     yolo      a folder a recording: images/rgb and images/aux with the same names, labels/rgb and labels/aux,
               data.yaml; Ultralytics finds labels by putting `labels` in the place of `images`
+    crops     a folder a recording: crops/ID/000012_rgb.png and 000012_aux.png, by the 0-based frame
 
 Pictures of the second stream are what its camera counted (16 bits stay 16 bits, depth is in millimetres),
 brought onto the RGB grid as the tracker saw them; counts take the nearest pixel. Where RGB has no partner the
 picture before stays. A data set begins where its target was first given; frames in which it is lost count as
-absent, and are no pictures of a detector's set.
+absent, and are no pictures of a detector's set and no crops.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 from abc import ABC, abstractmethod
@@ -23,7 +25,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Final, cast
+from typing import Annotated, Final, cast
 
 import cv2
 import numpy as np
@@ -34,6 +36,8 @@ from dmtrack.boxes.formats.mot import decimal_text, format_box
 from dmtrack.boxes.results import DEFAULT_LABEL
 from dmtrack.boxes.writing import file_name
 from dmtrack.errors import FormatError, OutputError
+from dmtrack.geometry.box import Box
+from dmtrack.options import Option, make_exact
 from dmtrack.output.record import records_in
 from dmtrack.run.corrections import EarlierRun
 from dmtrack.run.session import open_inputs, with_streams
@@ -54,6 +58,29 @@ class PictureFormat(StrEnum):
 
     DATASET = "dataset"
     YOLO = "yolo"
+    CROPS = "crops"
+
+
+@dataclass(frozen=True, slots=True)
+class CropOptions:
+    """Which crops are made, and how large.
+
+    Attributes:
+        every: Of so many frames of a target one.
+        side_px: They are squares around the middle of the box, as wide as its longer side, brought to this
+            size; None: the box, as large as it is.
+    """
+
+    every: Annotated[
+        int, Option("--every", "crops: of so many frames of a target one.", metavar="N", least=1)
+    ] = 1
+    side_px: Annotated[int | None, Option("--size", "Side of a crop.", least=8, most=1024)] = None
+
+    def __post_init__(self) -> None:
+        make_exact(self)
+
+
+ALL_CROPS: Final = CropOptions()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +88,10 @@ class PicturesExported:
     """What became of an export of pictures.
 
     Attributes:
-        folders: What was written, one for each target (`dataset`) or recording (`yolo`).
+        folders: What was written, one for each target (`dataset`) or recording (`yolo`, `crops`).
         pictures: Of how many frames.
         held: Frames without a partner in the second stream, for which the picture before stands.
-        lost: Frames in which a target was lost: absent in a data set, left out for `yolo`.
+        lost: Frames in which a target was lost: absent in a data set, else left out.
     """
 
     folders: tuple[Path, ...]
@@ -97,6 +124,7 @@ def export_pictures(
     target: PictureFormat,
     *,
     label: str | None = None,
+    crops: CropOptions = ALL_CROPS,
     overwrite: bool = False,
     on_frame: Callable[[], object] = lambda: None,
 ) -> PicturesExported:
@@ -109,6 +137,7 @@ def export_pictures(
         output: The folder that gets a folder for each target or recording.
         target: What to write.
         label: What the targets are, for `yolo`.
+        crops: Which ones, for `crops`.
         overwrite: Replace folders of an earlier export.
         on_frame: Called for every frame that was read.
 
@@ -123,7 +152,7 @@ def export_pictures(
         )
     done = PicturesExported((), 0, 0, 0)
     for run in runs:
-        one = _exported(run, output, target, label or DEFAULT_LABEL, on_frame, overwrite=overwrite)
+        one = _exported(run, output, target, label or DEFAULT_LABEL, crops, on_frame, overwrite=overwrite)
         done = PicturesExported(
             done.folders + one.folders,
             done.pictures + one.pictures,
@@ -138,6 +167,7 @@ def _exported(
     output: Path,
     target: PictureFormat,
     label: str,
+    crops: CropOptions,
     on_frame: Callable[[], object],
     *,
     overwrite: bool,
@@ -148,7 +178,7 @@ def _exported(
     request, _ = with_streams(run.request)
     name = file_name(run.folder.absolute().name)
     with inputs_kept(request.rgb, request.aux), ExitStack() as stack, open_inputs(request) as pairs:
-        if pairs.modality is None:
+        if pairs.modality is None and target is not PictureFormat.CROPS:
             raise FormatError("is about one stream alone: a data set of two needs a second", where=run.folder)
         clips: list[_Clip] = []
         finals = []
@@ -159,7 +189,12 @@ def _exported(
                     raise OutputError("an input lies in it, and would be destroyed", where=final)
             finals.append(final)
             scratch = stack.enter_context(_appearing(final, overwrite=overwrite))
-            clips.append(_SetClip(scratch, who, pairs.modality) if who else _YoloClip(scratch, name, label))
+            if target is PictureFormat.CROPS:
+                clips.append(_CropClip(scratch, crops, pairs.modality))
+            elif who and pairs.modality is not None:
+                clips.append(_SetClip(scratch, who, pairs.modality))
+            else:
+                clips.append(_YoloClip(scratch, name, label))
         count, held = _write(run, pairs, clips, on_frame)
         for clip in clips:
             clip.finish()
@@ -177,7 +212,7 @@ def _write(
         on_frame()
         if pair.rgb.index > last:
             break
-        count, held = count + 1, held + (pair.aux is None)
+        count, held = count + 1, held + (pair.aux is None and pairs.modality is not None)
         if pair.aux is not None:
             second = _second(pair, pairs)
         elif second is None:
@@ -301,9 +336,57 @@ class _YoloClip(_Clip):
         )
 
 
+@dataclass(slots=True)
+class _CropClip(_Clip):
+    """Crops of all targets of a recording, of both streams pixel by pixel."""
+
+    options: CropOptions
+    modality: Modality | None
+    first: dict[int, int] = field(default_factory=dict)
+
+    def take(self, rgb: Pixels, aux: Pixels, rows: dict[int, TrackedBox]) -> None:
+        in_sight = [row for row in rows.values() if row.state not in (TrackState.LOST, TrackState.ABSENT)]
+        self.lost += len(in_sight) < len(rows)
+        for row in in_sight:
+            begun = self.first.setdefault(row.target_id, row.frame_index)
+            if (row.frame_index - begun) % self.options.every:
+                continue
+            for stream, pixels in (("rgb", rgb), ("aux", aux)):
+                cut = self._cut(pixels, row.box, is_depth=(stream, self.modality) == ("aux", Modality.DEPTH))
+                if cut is not None and (stream == "rgb" or self.modality is not None):
+                    self.picture(f"crops/{row.target_id}/{row.frame_index:06d}_{stream}.png", cut)
+                    self.count += 1
+
+    def _cut(self, pixels: Pixels, box: Box, *, is_depth: bool) -> Pixels | None:
+        """Return what is in a box; None where it is wholly outside of the picture, which is black there.
+
+        Depth takes the nearest pixel: a mean of two distances is a place where nothing is.
+        """
+        height, width = pixels.shape[:2]
+        x1, y1, x2, y2 = box.xyxy
+        left, top = max(0, math.floor(x1)), max(0, math.floor(y1))
+        seen = pixels[top : max(0, math.ceil(y2)), left : max(0, math.ceil(x2))]
+        wanted = self.options.side_px
+        if wanted is None or not seen.size:
+            return seen if seen.size else None
+        side = min(math.ceil(max(box.w, box.h)), 2 * max(width, height))
+        square = np.zeros((side, side, *pixels.shape[2:]), pixels.dtype)
+        left, top = round(box.cx - side / 2), round(box.cy - side / 2)
+        shown = pixels[max(0, top) : max(0, top + side), max(0, left) : max(0, left + side)]
+        down, along = max(0, -top), max(0, -left)
+        square[down : down + shown.shape[0], along : along + shown.shape[1]] = shown
+        method = cv2.INTER_AREA if wanted < side else cv2.INTER_LINEAR
+        method = cv2.INTER_NEAREST if is_depth else method
+        return cast(Pixels, cv2.resize(square, (wanted, wanted), interpolation=method))
+
+    def finish(self) -> None:
+        if not self.count:
+            raise FormatError("no target is in sight", where=self.folder.name)
+
+
 _SCRATCH: Final = f".part-{os.getpid()}"
 _OURS: Final = frozenset(
-    {"images", "labels", "data.yaml", "init.txt"}
+    {"crops", "images", "labels", "data.yaml", "init.txt"}
     | {name for style in _STYLES.values() for name in (style.rgb, style.aux, style.flags, *style.truths)}
 )
 
