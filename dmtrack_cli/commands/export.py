@@ -19,20 +19,21 @@ from dmtrack.boxes.results import PictureSize
 from dmtrack.errors import ConfigError, counted
 from dmtrack.options import Option
 from dmtrack.run.picture_export import CropOptions, PictureFormat, export_pictures
+from dmtrack.run.viewer_export import ViewerFormat, export_for_viewer
 from dmtrack_cli.console import EXIT_SOME_FAILED, err, out, say_line
 from dmtrack_cli.option_groups import Without, grouped
 from dmtrack_cli.progress import ProgressKind, make_reporter
 from dmtrack_cli.shared_options import SourceFormatOption
 
 
-def parse_format(text: str) -> ResultFormat | PictureFormat:
+def parse_format(text: str) -> ResultFormat | PictureFormat | ViewerFormat:
     """Read the name of a format.
 
     Raises:
         BadParameter: There is none of that name.
     """
-    known: dict[str, ResultFormat | PictureFormat] = {
-        str(one): one for one in (*ResultFormat, *PictureFormat)
+    known: dict[str, ResultFormat | PictureFormat | ViewerFormat] = {
+        str(one): one for one in (*ResultFormat, *PictureFormat, *ViewerFormat)
     }
     if text not in known:
         raise typer.BadParameter(f"{text!r} is not one of {', '.join(known)}", param_hint="--format")
@@ -63,9 +64,9 @@ def export(
         str | None,
         typer.Option(
             "--format",
-            metavar=f"[{'|'.join((*ResultFormat, *PictureFormat))}]",
+            metavar=f"[{'|'.join((*ResultFormat, *PictureFormat, *ViewerFormat))}]",
             help="Format to write. Default: what the suffix of -o means: csv, jsonl, xml (cvat-video). "
-            "dataset, yolo and crops hold pictures of both streams.",
+            "dataset, yolo, crops, mcap and rrd hold pictures of both streams.",
             show_default=False,
         ),
     ] = None,
@@ -126,6 +127,18 @@ def export(
         if kind not in (None, ResultFormat.CSV):
             raise typer.BadParameter("--merge writes csv", param_hint="--format")
         _merge(results, output, source, overwrite=overwrite)
+        return
+    if isinstance(kind, ViewerFormat):
+        with make_reporter(ProgressKind.AUTO, None, err, "exporting") as reporter:
+            files = export_for_viewer(
+                results,
+                Path(output),
+                kind,
+                overwrite=overwrite,
+                on_frame=lambda: reporter.advance(None),
+            )
+        for file in files:
+            out.print(Text(str(file)), soft_wrap=True)
         return
     if isinstance(kind, PictureFormat):
         if kind is PictureFormat.CROPS and size is not None:

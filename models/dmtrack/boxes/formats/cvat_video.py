@@ -157,7 +157,7 @@ def _waypoint(element: ElementTree.Element, where: str) -> Waypoint:
         x, y = min(xs), min(ys)
         box = box_of(x, y, round(max(xs) - x, DECIMALS), round(max(ys) - y, DECIMALS))
         box = upright(box, finite(element.get("rotation", "0"), "rotation"), (box.cx, box.cy))
-    said = {one.get("name"): one.text or "" for one in element.iter("attribute")}
+    said = {one.get("name", ""): one.text or "" for one in element.iter("attribute")}
     score = state = measure = None
     with suppress(FormatError):  # others have attributes of these names that mean something else
         score = finite(said["score"], "score") if "score" in said else None

@@ -1,0 +1,72 @@
+"""`dmtrack export --format mcap` and `rrd`: what a viewer opens holds both pictures and the boxes."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from mcap.reader import make_reader
+
+RunCli = Callable[..., Any]
+
+
+@pytest.fixture
+def rows(track: RunCli) -> list[dict[str, str]]:
+    assert track("--box", "20,16,16,16", "--box", "40,20,12,12", "--no-video").code == 0
+    return list(csv.DictReader(Path("out/boxes.csv").read_text().splitlines()))
+
+
+def test_foxglove_gets_pictures_and_boxes(run_cli: RunCli, rows: list[dict[str, str]]) -> None:
+    outcome = run_cli("export", "out", "--format", "mcap", "-o", "a.mcap")
+    assert (outcome.code, outcome.out) == (0, "a.mcap\n"), outcome.err
+    topics: dict[str, list[tuple[int, dict[str, Any]]]] = {}
+    with Path("a.mcap").open("rb") as file:
+        for schema, channel, message in make_reader(file).iter_messages():
+            assert schema.encoding == "jsonschema"
+            assert channel.message_encoding == "json"
+            assert set(json.loads(message.data)) <= {*json.loads(schema.data)["properties"], "measure"}
+            topics.setdefault(channel.topic, []).append((message.log_time, json.loads(message.data)))
+    assert sorted(topics) == ["/aux", "/aux/targets", "/rgb", "/rgb/targets", "/targets/1", "/targets/2"]
+    second = [row for row in rows if row["id"] == "2"]
+    assert [time_ns for time_ns, _ in topics["/targets/2"]] == [
+        round(float(r["time_s"]) * 1e9) for r in second
+    ]
+    assert [said["box"][0] for _, said in topics["/targets/2"]] == [float(row["x"]) for row in second]
+    (_, boxes), (_, picture) = topics["/aux/targets"][0], topics["/aux"][0]
+    assert [point["x"] for point in boxes["points"][0]["points"]] == [20, 36, 36, 20]
+    assert boxes["texts"][1]["text"] == "2 1.00"
+    shown = cv2.imdecode(np.frombuffer(base64.b64decode(picture["data"]), np.uint8), cv2.IMREAD_COLOR)
+    assert shown.shape == (64, 96, 3)
+    again = run_cli("export", "out", "--format", "mcap", "-o", "a.mcap")
+    assert again.code == 5
+    assert "exists already" in again.err
+
+
+@pytest.mark.parametrize(("kind", "library"), [("mcap", "mcap.writer"), ("rrd", "rerun")])
+def test_a_missing_library_is_named_with_its_extra(
+    run_cli: RunCli, rows: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch, kind: str, library: str
+) -> None:
+    monkeypatch.setitem(sys.modules, library, None)
+    outcome = run_cli("export", "out", "--format", kind, "-o", "seen/")
+    assert outcome.code == 4
+    extra = {"mcap": "foxglove", "rrd": "rerun"}[kind]
+    assert f'pip install "dmtrack[{extra}]"' in outcome.err
+    assert list(Path("seen").iterdir()) == []
+
+
+def test_rerun_gets_pictures_and_boxes(run_cli: RunCli, rows: list[dict[str, str]]) -> None:
+    """Where it is installed; 170 MB are too many for the development environment."""
+    pytest.importorskip("rerun")
+    outcome = run_cli("export", "out", "--format", "rrd", "-o", "a.rrd")
+    assert (outcome.code, outcome.out) == (0, "a.rrd\n"), outcome.err
+    data = Path("a.rrd").read_bytes()
+    assert data.startswith(b"RRF")
+    assert data.count(b"\xff\xd8\xff") >= 2, "no JPEG picture is in it"
