@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import importlib
-from io import BytesIO
+from contextlib import redirect_stdout
+from io import BytesIO, StringIO
 from typing import Any, Final
 
 import numpy as np
@@ -36,7 +37,8 @@ def decode_exr(data: bytes, most_pixels: int) -> npt.NDArray[np.float32]:
         width, height = (int(end) - int(begin) + 1 for begin, end in zip(low, high, strict=True))
         if not 0 < width * height <= most_pixels:
             raise FormatError(f"it claims {width}x{height} pixels, more than so small a file can hold")
-        channels = library.File(BytesIO(data), separate_channels=True, num_threads=1).channels()
+        with redirect_stdout(StringIO()):  # it prints what it finds damaged; `InputFile` crashes on it
+            channels = library.File(BytesIO(data), separate_channels=True, num_threads=1).channels()
         name = _depth_channel(list(channels))
         stored = np.asarray(channels[name].pixels, np.float32)
         if stored.shape != (height, width):
