@@ -264,3 +264,11 @@ def test_grey_and_colour_may_take_turns(first, tmp_path):
     with FolderReader(tmp_path) as reader:
         assert [frame.index for frame in reader] == list(range(6))
     assert reader.damaged_packets == 0
+
+
+def test_a_part_of_a_png_that_claims_to_be_long_is_not_read(monkeypatch):
+    data = bytearray(cv2.imencode(".png", np.zeros((24, 32, 3), np.uint8))[1].tobytes())
+    data[33:37] = b"\xff\xff\xff\x23"  # the length of what follows the head
+    monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("it was decoded"))
+    with pytest.raises(FormatError, match="larger than the file"):
+        decode_picture(bytes(data))

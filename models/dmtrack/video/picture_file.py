@@ -240,11 +240,24 @@ def is_believable(data: bytes) -> bool:
     width, height = imagesize.get(BytesIO(data), exif_rotation=False)  # -1, -1: unknown
     if abs(width * height) > max(SMALL_PIXELS, PIXELS_PER_BYTE * len(data)):
         return False
+    if data.startswith(_PNG) and not _are_chunks_believable(data):
+        return False
     pixels_per_byte = MAX_PIXELS_PER_BYTE
     if data.startswith(_PNG) and len(data) > _PNG_KIND:
         bits = data[_PNG_KIND - 1] * _PNG_CHANNELS.get(data[_PNG_KIND], 1)
         pixels_per_byte = MAX_DEFLATED * 8 // max(1, bits)
     return bool(abs(width * height) <= min(MAX_PIXELS, pixels_per_byte * len(data)))
+
+
+def _are_chunks_believable(data: bytes) -> bool:
+    """Return whether no part of a PNG claims to be longer than the file: OpenCV takes that much memory."""
+    at = len(_PNG)
+    while at + 4 <= len(data):
+        length = int.from_bytes(data[at : at + 4], "big")
+        if length > len(data):
+            return False
+        at += length + 12
+    return True
 
 
 def page_count(file: Path) -> int:
