@@ -1,5 +1,7 @@
 """What is known but not read is named, and how to export it is said."""
 
+import cv2
+import numpy as np
 import pytest
 
 from dmtrack.errors import DecodeError, VideoError
@@ -34,3 +36,15 @@ def test_a_folder_of_pointers_says_so(tmp_path):
     (tmp_path / "0001.png").write_bytes(POINTER)
     with pytest.raises(DecodeError, match=r"Git LFS pointer.*git lfs pull"):
         open_source(tmp_path)
+
+
+def test_radiometric_pictures_of_dji_are_read_as_shown_and_named(tmp_path):
+    jpeg = bytes(cv2.imencode(".jpg", np.full((24, 32, 3), 90, np.uint8))[1].tobytes())
+    made_by = b"\xff\xe1\x00\x10Exif\0\0  DJI\0\0\0"
+    raw = b"\xff\xe3\x10\x00" + bytes(0x1000 - 2)
+    for name, data in (("thermal", made_by + raw), ("visible", made_by)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "1.jpg").write_bytes(jpeg[:2] + data + jpeg[2:])
+        with open_source(tmp_path / name) as source:
+            said = "".join(source.info.notes)
+        assert ("thermal holds DJI's R-JPEG" in said) == (name == "thermal")

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import math
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BufferedReader
@@ -31,6 +32,7 @@ from dmtrack.video.counts import AS_STORED, Counts, CountScale
 FLIR_SUFFIXES: Final = frozenset({".fff", ".seq", ".csq"})
 MAGIC: Final = b"FFF\0"
 _SEGMENT: Final = b"FLIR\0"
+_APP1, _PICTURE = 0xE1, 0xDA
 _HEADER_BYTES, _ENTRY_BYTES, _RAW_HEADER_BYTES = 64, 32, 32
 _RAW_RECORD, _CAMERA_RECORD = 1, 0x20
 _MOST_RECORDS: Final = 256
@@ -122,13 +124,21 @@ def fff_of_jpeg(data: bytes) -> bytes | None:
     """
     if data.find(_SEGMENT, 0, 1 << 17) < 0:
         return None
-    parts, at = {}, 2
-    while data[at : at + 1] == b"\xff" and at + 4 <= len(data) and data[at + 1] != 0xDA:
-        (length,) = struct.unpack_from(">H", data, at + 2)
-        if data[at + 1] == 0xE1 and data.startswith(_SEGMENT, at + 4) and length > 10:
-            parts[data[at + 10]] = data[at + 12 : at + 2 + length]
-        at += 2 + length
+    parts = {
+        data[start + 6]: data[start + 8 : end]
+        for kind, start, end in jpeg_segments(data)
+        if kind == _APP1 and data.startswith(_SEGMENT, start) and end - start > 8
+    }
     return b"".join(parts[number] for number in sorted(parts)) or None
+
+
+def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield the kind of each segment of a JPEG before its picture, and where its content begins and ends."""
+    at = 2
+    while data[at : at + 1] == b"\xff" and at + 4 <= len(data) and data[at + 1] != _PICTURE:
+        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        yield data[at + 1], at + 4, min(end, len(data))
+        at = end
 
 
 def decode_fff(data: bytes, counts: CountScale | None = None) -> tuple[Counts, CountScale]:

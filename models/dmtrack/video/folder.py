@@ -18,6 +18,7 @@ import cv2
 
 from dmtrack.errors import ConfigError, DecodeError, FormatError
 from dmtrack.video.flir import FLIR_SUFFIXES, find_pictures
+from dmtrack.video.foreign import picture_notes
 from dmtrack.video.frame import Frame, Pixels, VideoInfo
 from dmtrack.video.picture_file import (
     IMAGE_SUFFIXES,
@@ -99,6 +100,7 @@ class FolderReader(FrameSource):
             channels=first.channels,
             depth_unit_mm=first.counts.depth_unit_mm,
             counts=first.counts,
+            notes=picture_notes(file),
         )
         times_s = _times_in_file(path) if is_file else times_in_names(files)
         self.has_clock = times_s is not None

@@ -7,9 +7,13 @@ from pathlib import Path
 from typing import Final
 
 from dmtrack.errors import VideoError
+from dmtrack.video.flir import jpeg_segments
 
 LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/"
 _HEAD_BYTES: Final = 64
+_PICTURE_HEAD_BYTES: Final = 1 << 18
+_DJI_RAW: Final = 0xE3
+"""The segments (APP3) in which DJI keeps what the thermal sensor measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +51,23 @@ _KNOWN: Final = (
         suffixes=(".svo", ".svo2"),
     ),
 )
+
+
+def picture_notes(file: Path) -> tuple[str, ...]:
+    """Return what is to be said of pictures like this one, a sentence each.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with file.open("rb") as opened:
+        head = opened.read(_PICTURE_HEAD_BYTES)
+    kinds = [kind for kind, _, _ in jpeg_segments(head)] if head.startswith(b"\xff\xd8") else []
+    if b"DJI" not in head or _DJI_RAW not in kinds:
+        return ()
+    return (
+        f"{file.parent.name} holds DJI's R-JPEG: their coloured pictures are used; for temperatures convert "
+        "them with DJI's Thermal SDK (`dji_irp -a measure`) and store them as TIFF of floats.",
+    )
 
 
 def require_known(path: Path) -> None:
