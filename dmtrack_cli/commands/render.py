@@ -60,7 +60,8 @@ def render(
             "-o",
             "--output",
             metavar="FILE",
-            help="Video to write. Default: rendered.mp4 in dmtrack-results/NAME.",
+            help="Video to write; .gif or .webp makes an animation of a short part, 360 px high. "
+            "Default: rendered.mp4 in dmtrack-results/NAME.",
             show_default=False,
         ),
     ] = None,

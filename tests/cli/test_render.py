@@ -7,12 +7,14 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import av
 import numpy as np
 import pytest
+from PIL import Image, ImageSequence
 
 from dmtrack.drawing.draw import PALETTE
 
@@ -119,6 +121,65 @@ def test_the_height_of_the_video_is_asked_for(
     assert pictures("a.mp4")[0].shape[:2] == (240, 360 * panels)
 
 
+def animation(path: str) -> tuple[list[np.ndarray], list[int]]:
+    """The pictures of an animation and how many ms each is shown, as Pillow reads them."""
+    with Image.open(path) as file:
+        assert file.info["loop"] == 0, "for ever"
+        shown = []
+        for one in ImageSequence.Iterator(file):
+            pixels = np.array(one.convert("RGB"))
+            shown.append((pixels, round(one.info["duration"])))
+    return [pixels for pixels, _ in shown], [ms for _, ms in shown]
+
+
+@pytest.mark.parametrize("suffix", ["gif", "webp"])
+def test_an_animation_of_a_part(run_cli: RunCli, recording: Any, suffix: str) -> None:
+    words = ("--start", "4", "--end", "9", "--layout", "rgb", "-q")
+    assert run_cli("render", recording.rgb, *words, "-o", "a.mp4", "--video-height", "360").code == 0
+    outcome = run_cli("render", recording.rgb, *words, "-o", f"a.{suffix}")
+    assert outcome.code == 0, outcome.err
+    found, lengths_ms = animation(f"a.{suffix}")
+    assert lengths_ms == [100] * 5
+    assert found[0].shape == (360, 540, 3), "not as high as the video would be"
+    for one, other in zip(found, pictures("a.mp4"), strict=True):
+        assert np.abs(one.astype(int) - other).mean() < 6
+    assert not np.array_equal(found[0], found[4])
+
+
+def test_an_animation_has_at_most_thirty_pictures_a_second(run_cli: RunCli, recording: Any) -> None:
+    with av.open(str(recording.rgb)) as source, av.open("fast.mkv", "w") as fast:
+        stream = fast.add_stream_from_template(source.streams.video[0])
+        for number, packet in enumerate(source.demux(video=0)):
+            if packet.dts is not None:
+                packet.time_base = Fraction(1, 1000)
+                packet.pts = packet.dts = 10 * number  # a hundred a second
+                packet.stream = stream
+                fast.mux(packet)
+    words = ("--boxes", recording.truth, "-q", "-o", "a.gif", "--video-height", "64")
+    assert run_cli("render", "fast.mkv", *words).code == 0
+    assert animation("a.gif")[1] == [30] * 4
+
+
+def test_an_animation_ends_where_it_is_too_long(
+    run_cli: RunCli, recording: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dmtrack.drawing.animation.MOST_PICTURES", 5)
+    outcome = run_cli("render", recording.rgb, "-o", "a.gif", "-q")
+    assert outcome.code == 5
+    assert outcome.error_lines[-1].startswith("error: a.gif: holds 5 pictures, and no more")
+    assert len(animation("a.gif")[0]) == 5, "what was drawn stays"
+
+
+def test_an_encoder_that_is_not_there_is_said(
+    run_cli: RunCli, recording: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("dmtrack.drawing.animation._FORMATS", {".webp": ("nowhere", "yuv420p", {})})
+    outcome = run_cli("render", recording.rgb, "-o", "a.webp", "-q")
+    assert outcome.code == 5
+    assert outcome.error_lines[-1].startswith("error: a.webp: this PyAV cannot encode it")
+    assert not list(Path().glob("*.webp*")) + list(Path().glob(".*"))
+
+
 def test_a_part_keeps_frame_numbers_and_begins_at_once(run_cli: RunCli, recording: Any) -> None:
     words = ("--start", "4", "--end", "0.9s", "-o", "a.mp4", "-q")
     assert run_cli("render", recording.rgb, *words).code == 0
@@ -178,8 +239,9 @@ def test_an_interrupt_keeps_what_was_drawn(
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        pytest.param(["-o", "a.avi"], 5, "a.avi: the video is an MP4 file", id="not-mp4"),
+        pytest.param(["-o", "a.avi"], 5, "a.avi: the video is an MP4, GIF or WebP file", id="not-mp4"),
         pytest.param(["-o", "there.mp4"], 5, "exists already", id="exists"),
+        pytest.param(["-o", "there.gif"], 5, "exists already", id="gif-exists"),
         pytest.param(["--boxes", "nowhere.txt"], 3, "nowhere.txt: no such file", id="no-boxes"),
         pytest.param(["--boxes", "bad.txt"], 3, "bad.txt, row 2", id="bad-row"),
         pytest.param(["--boxes", "two.csv"], 3, "holds 2 recordings, none called 'night_street", id="two"),
@@ -191,6 +253,7 @@ def test_an_interrupt_keeps_what_was_drawn(
 )
 def test_wrong_use_is_said(run_cli: RunCli, recording: Any, words: list[str], code: int, said: str) -> None:
     Path("there.mp4").write_text("mine")
+    Path("there.gif").write_text("mine")
     Path("bad.txt").write_text("1,1,2,3,4,5,1\n1,1,2\n")
     Path("two.csv").write_text("item,frame,id,x,y,w,h\na,0,1,1,1,1,1\nb,0,1,1,1,1,1\n")
     for name in ("a", "b"):
@@ -199,7 +262,7 @@ def test_wrong_use_is_said(run_cli: RunCli, recording: Any, words: list[str], co
     outcome = run_cli("render", recording.rgb, "-q", *words)
     assert outcome.code == code
     assert said in outcome.err
-    assert Path("there.mp4").read_text() == "mine"
+    assert Path("there.mp4").read_text() == Path("there.gif").read_text() == "mine"
     assert not list(Path().rglob("*.part"))
 
 

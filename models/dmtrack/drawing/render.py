@@ -11,6 +11,8 @@ from dmtrack.boxes.formats import ResultFormat
 from dmtrack.boxes.reading import read_results, result_files
 from dmtrack.boxes.results import RecordingResults
 from dmtrack.datasets.ground_truth import find_ground_truth
+from dmtrack.drawing.animation import HEIGHT_PX, AnimationWriter
+from dmtrack.drawing.animation import SUFFIXES as ANIMATIONS
 from dmtrack.drawing.draw import Colour, Layout, LegendEntry, Mark, compose, target_colour
 from dmtrack.drawing.trail import PLAIN, Trails, VideoOptions
 from dmtrack.drawing.video import VideoWriter
@@ -18,7 +20,7 @@ from dmtrack.errors import BoxError, FormatError, OutputError
 from dmtrack.video.frame import FramePair
 from dmtrack.video.pairing import PairedSource
 
-_SUFFIX: Final = ".mp4"
+_SUFFIXES: Final = (".mp4", *ANIMATIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,10 +57,11 @@ def require_video_name(path: Path) -> Path:
     """Return the path of a video to write.
 
     Raises:
-        OutputError: It is no name of an MP4 file.
+        OutputError: It is no name of an MP4, GIF or WebP file.
     """
-    if path.suffix.lower() != _SUFFIX:
-        raise OutputError("the video is an MP4 file", where=path, hint=f"give a name that ends in {_SUFFIX}")
+    if path.suffix.lower() not in _SUFFIXES:
+        hint = f"give a name that ends in {', '.join(_SUFFIXES)}"
+        raise OutputError("the video is an MP4, GIF or WebP file", where=path, hint=hint)
     return path
 
 
@@ -110,7 +113,7 @@ def render(
     Args:
         pairs: The recording, such as `dmtrack.open_pair` gives it.
         layers: The boxes.
-        video: The file to write, `.mp4`.
+        video: The file to write: `.mp4`, or `.gif` or `.webp` of a short part.
         layout: What the pictures show.
         options: What else they show, and how large.
         overwrite: Replace an existing video.
@@ -119,7 +122,8 @@ def render(
 
     Raises:
         InputError: The recording is damaged beyond use.
-        OutputError: The video exists, is no MP4, or cannot be written.
+        OutputError: The video exists, is no MP4, GIF or WebP, is too long for an animation, or cannot be
+            written.
     """
     legend = [LegendEntry(layer.name, layer.colour) for layer in layers if layer.colour is not None]
     targets_of = [{frame.frame_index: frame.targets for frame in layer.results.frames} for layer in layers]
@@ -127,7 +131,12 @@ def render(
     drawn = dict.fromkeys((layer.name for layer in layers), 0)
     trails = Trails(options.trail_frames)
     frames, last_index = 0, -1
-    writer = VideoWriter(require_video_name(video), overwrite=overwrite, gpu=gpu)
+    writer: VideoWriter | AnimationWriter
+    height_px = options.height_px
+    if require_video_name(video).suffix.lower() in ANIMATIONS:
+        writer, height_px = AnimationWriter(video, overwrite=overwrite), height_px or HEIGHT_PX
+    else:
+        writer = VideoWriter(video, overwrite=overwrite, gpu=gpu)
     if isinstance(pairs, PairedSource):
         writer.pixel_aspect = pairs.rgb_info.pixel_aspect
     try:
@@ -140,7 +149,7 @@ def render(
                     trails.note(last_index, target, layer.colour, number)
                 marks += [Mark.of(target, layer.colour, is_alone=is_alone) for target in found]
                 drawn[layer.name] += len(found)
-            picture = compose(pair, marks, layout, legend, trails.at(last_index), options.height_px)
+            picture = compose(pair, marks, layout, legend, trails.at(last_index), height_px)
             writer.write(picture, pair.rgb.pts, pair.rgb.time_base)
             frames += 1
             on_frame(frames)
