@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
 
 import cv2
@@ -9,6 +10,8 @@ import numpy as np
 import pytest
 
 from dmtrack.errors import ConfigError
+from dmtrack.geometry.alignment_file import Alignment
+from dmtrack.geometry.homography import Homography
 from dmtrack.video.frame import Modality
 from dmtrack.video.inspection import inspect_pair
 from dmtrack.video.live.address import LiveAddress
@@ -111,5 +114,13 @@ def test_a_live_stream_is_split(monkeypatch):
     for pair in found:
         place = next(i for i, rgb in enumerate(RGB) if np.array_equal(rgb, pair.rgb.pixels))
         assert np.array_equal(pair.aux.pixels, THERMAL[place])
+    moved = Homography(((1, 0, 8), (0, 1, 0), (0, 0, 1)), (W, H), (W, H))
+    pairing = PairingOptions(split=Split.RIGHT, align=Alignment(moved, "points"))
+    with open_live_pair(camera, pairing=pairing, end=Position(index=1)) as pairs:
+        (pair,) = pairs
+    assert np.array_equal(pair.image[:, 8:, 3:], pair.aux.pixels[:, :-8])
+    other = replace(moved, aux_size=(W, 2 * H))
+    with pytest.raises(ConfigError, match="the alignment is for"):
+        open_live_pair(camera, pairing=replace(pairing, align=Alignment(other, "points")))
     with pytest.raises(ConfigError, match="leave out AUX"):
         open_live_pair(camera, camera, pairing=PairingOptions(split=Split.RIGHT))

@@ -35,7 +35,7 @@ from dmtrack.video.streams import PairingOptions
 
 _RECOVERY: Final = "Lost and found"
 _CORRECT: Final = "Correct and continue"
-_LIVE_PAIRING: Final = ("--offset-ms", "--max-skew-ms", "--on-missing", "--split")
+_LIVE_PAIRING: Final = ("--offset-ms", "--max-skew-ms", "--on-missing", "--split", "--align", "--fit")
 
 
 class RecoveryChoice(StrEnum):

@@ -22,7 +22,6 @@ from dmtrack.video.aux_encoder import AS_PUBLISHED, AuxEncoder, EncodingOptions,
 from dmtrack.video.encoding import Image8, ModalityEncoder
 from dmtrack.video.frame import Frame, FramePair, Modality, VideoInfo
 from dmtrack.video.gauge import Gauge
-from dmtrack.video.grid import HomographyGrid
 from dmtrack.video.matching import NearestMatcher
 from dmtrack.video.modality import ModalityGuess, modality_of, swap_remarks
 from dmtrack.video.position import Position
@@ -324,9 +323,7 @@ def open_pair(
     streams = open_streams(Path(rgb), second, pairing)
     try:
         streams.require_overlap()
-        to_grid = pairing.to_grid
-        if isinstance(to_grid, HomographyGrid):
-            to_grid.require_sizes(streams.aux.info.size, streams.rgb.info.size)
+        pairing.require_sizes(streams.aux.info, streams.rgb.info)
         guess = modality_of(streams.aux, modality, streams.rgb.info.path)
         return PairedSource(streams, guess, start=start, end=end, encoding=encoding)
     except BaseException:

@@ -23,7 +23,7 @@ from dmtrack.numbers import exact
 from dmtrack.options import Option, make_exact, ms_text, number_text, seconds_of_ms
 from dmtrack.video.events.event_options import EventOptions
 from dmtrack.video.frame import Frame, VideoInfo
-from dmtrack.video.grid import Fit, Matrix, ToGrid, grid_by, rgb_to_aux
+from dmtrack.video.grid import Fit, HomographyGrid, Matrix, ToGrid, grid_by, rgb_to_aux
 from dmtrack.video.matching import (
     NearestMatcher,
     TimeSpan,
@@ -341,6 +341,16 @@ class PairingOptions:
     def rgb_to_aux(self, aux_size: tuple[int, int], rgb_size: tuple[int, int]) -> Matrix:
         """Return the `(3, 3)` matrix from pixels of RGB to pixels of the second picture."""
         return rgb_to_aux(None if self.align is None else self.align.homography, self.fit, aux_size, rgb_size)
+
+    def require_sizes(self, aux: VideoInfo, rgb: VideoInfo) -> None:
+        """Check that the alignment is for pictures of these sizes.
+
+        Raises:
+            ConfigError: It is not.
+        """
+        to_grid = self.to_grid
+        if isinstance(to_grid, HomographyGrid):
+            to_grid.require_sizes(aux.size, rgb.size)
 
     def second(self, rgb: Path, aux: Path | None) -> Path | None:
         """Return the file of the second stream: that of the first, where it holds both."""

@@ -182,7 +182,8 @@ def open_live_pair(
 
     Raises:
         VideoError: A stream cannot be opened, or sends nothing.
-        ConfigError: The modality cannot be told, or one stream is to be split, and there are two.
+        ConfigError: The modality cannot be told, the alignment is for pictures of other sizes, or one stream
+            is to be split and there are two.
     """
     options = options or LiveOptions()
     if pairing.split is not None and aux is not None:
@@ -208,6 +209,7 @@ def open_live_pair(
         max_skew_s = pairing.max_skew_s
         if max_skew_s is None:
             max_skew_s = default_max_skew_s(infos[0], infos[1]) + _JITTER_S
+        pairing.require_sizes(infos[1], infos[0])
         first.companion = Companion(second, pairing.shift_s, _PATIENCE * first.max_delay_s)
         streams = LiveStreams(first, second, replace(pairing, sync=Sync.PTS, max_skew_s=max_skew_s))
         return LivePairs(streams, _modality(second, modality), end=end, encoding=encoding)
@@ -229,6 +231,7 @@ def _split_pairs(
     if pairing.shift_s:
         raise ConfigError("both halves of a live picture are of one moment", hint="leave out --offset-ms")
     streams = SplitStreams(SplitSource(reader, half.other), SplitSource(reader, half), pairing)
+    pairing.require_sizes(streams.aux.info, streams.rgb.info)
     samples = [frame.pixels for frame in islice(streams.aux, 1)] if given is None else []
     reader.begin()
     guess = guess_modality(reader.address.path, samples) if given is None else _given(given)
