@@ -17,7 +17,7 @@ from dmtrack.options import Option
 from dmtrack.tracking.result import TrackState
 from dmtrack.video.gauge import AuxMeasure
 
-MOST_FILLED: Final = 500_000
+MOST_FILLED: Final = 300_000
 """So many boxes between waypoints are worked out for one file: few bytes can stand for a thousand targets."""
 
 
