@@ -29,6 +29,8 @@ from dmtrack.video.gauge import AuxMeasure, AuxUnit
 NAME = "night street"
 ROUNDED = {ResultFormat.MOT, ResultFormat.VOT, ResultFormat.LASHER, ResultFormat.CVAT}
 ROW_A_FRAME = {ResultFormat.VOT, ResultFormat.LASHER}
+#: These count frames without boxes, or are folders: their round trips are in `test_annotators`.
+ANNOTATORS = {ResultFormat.CVAT_VIDEO, ResultFormat.LABEL_STUDIO, ResultFormat.MOTCHALLENGE}
 
 
 def of_decimals(low: float, high: float, decimals: int) -> st.SearchStrategy[float]:
@@ -209,7 +211,7 @@ def test_rows_keep_together_with_frames(
             assert got == (want or AbsentTarget(target_id))
 
 
-@pytest.mark.parametrize("target", [*ResultFormat])
+@pytest.mark.parametrize("target", sorted({*ResultFormat} - ANNOTATORS))
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(results=recordings().filter(has_rows))
 def test_what_was_read_is_written_the_same(
