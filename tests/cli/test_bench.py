@@ -96,7 +96,7 @@ def test_made_up_weights_have_no_drift_and_leave_nothing_behind(
     monkeypatch.setattr("dmtrack.bench.measure.model_preset", lambda name, modality: small)
     outcome = run_cli(
         "bench", recording.rgb, recording.thermal, "--preset", "small", "--targets", "1", "--frames", 4,
-        "--backend", "openvino", "--json",
+        "--backend", "openvino", "--precision", "fp32", "--json",
     )  # fmt: skip
     assert outcome.code == 0, outcome.err
     (row,) = json.loads(outcome.out)["rows"]
