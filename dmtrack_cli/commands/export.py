@@ -126,8 +126,14 @@ def export(
     if merge:
         if kind not in (None, ResultFormat.CSV):
             raise typer.BadParameter("--merge writes csv", param_hint="--format")
-        _merge(results, output, source, overwrite=overwrite)
+        if stream is BoxStream.AUX:
+            raise typer.BadParameter("--merge writes pixels of RGB", param_hint="--stream")
+        _merge(results, output, source, from_origin, overwrite=overwrite)
         return
+    if isinstance(kind, ViewerFormat | PictureFormat) and stream is BoxStream.AUX:
+        raise typer.BadParameter(
+            f"{kind} holds the pictures of both streams on the RGB grid", param_hint="--stream"
+        )
     if isinstance(kind, ViewerFormat):
         with make_reporter(ProgressKind.AUTO, None, err, "exporting") as reporter:
             files = export_for_viewer(
@@ -225,8 +231,10 @@ def parse_side(text: str) -> int:
     return int(text)
 
 
-def _merge(results: list[Path], output: str, source: ResultFormat | None, *, overwrite: bool) -> None:
-    done = merge_results(results, output, source=source, overwrite=overwrite)
+def _merge(
+    results: list[Path], output: str, source: ResultFormat | None, origin: int, *, overwrite: bool
+) -> None:
+    done = merge_results(results, output, source=source, source_origin=origin, overwrite=overwrite)
     _say_empty(done.empty)
     for failure in done.failures:
         say_line("left out", str(failure), "bold red")

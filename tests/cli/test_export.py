@@ -233,6 +233,10 @@ def test_the_format_may_be_said(run_cli: RunCli) -> None:
             ["street.txt", "--merge", "--format", "mot"], 2, "--merge writes csv", id="merge-to-mot"
         ),
         pytest.param(
+            ["street.txt", "--merge", "--stream", "aux"], 2, "--merge writes pixels of RGB", id="merge-in-aux"
+        ),
+        pytest.param(["street.txt", "--format", "yolo", "--stream", "aux"], 2, "RGB grid", id="yolo-in-aux"),
+        pytest.param(
             ["street.txt", "--from", "coco", "--format", "mot"], 3, "street.txt: is not JSON", id="wrong-from"
         ),
         pytest.param(["--format", "mot"], 2, "RESULT", id="nothing"),
@@ -259,3 +263,30 @@ def test_boxes_in_pixels_of_the_second_stream(run_cli: RunCli, track: RunCli) ->
     outcome = run_cli("export", "aux.csv", "--format", "json", "-o", "b.json", "--stream", "aux")
     assert outcome.code == 3
     assert "run.json: does not say how the two streams lie" in outcome.err
+
+
+def test_the_origin_of_what_is_read_counts_everywhere(run_cli: RunCli, track: RunCli) -> None:
+    assert track("--box", "20,16,16,16", "--no-video").code == 0
+
+    def first_x(*words: str) -> float:
+        source = "out/boxes.txt", "--from", "mot", "--from-origin", "1"
+        outcome = run_cli("export", *source, *words, "-o", "new.csv", "--overwrite")
+        assert outcome.code == 0, outcome.err
+        return float(next(csv.DictReader(Path("new.csv").read_text().splitlines()))["x"])
+
+    assert first_x("--format", "csv") == first_x("--merge") == 19
+    assert first_x("--format", "csv", "--stream", "aux") == first_x("--format", "csv", "--stream", "rgb")
+
+
+def test_the_record_and_the_recording_of_a_run_are_never_replaced(run_cli: RunCli, track: RunCli) -> None:
+    assert track("--box", "20,16,16,16", "--no-video").code == 0
+    inputs = json.loads(Path("out/run.json").read_text())["inputs"]
+    kept = [Path("out/run.json"), *(Path(one["video"]["path"]) for one in inputs)]
+    assert len(kept) == 3
+    before = [path.read_bytes() for path in kept]
+    for path in kept:
+        for words in (("--format", "json"), ("--merge",)):
+            outcome = run_cli("export", "out", *words, "-o", path, "--overwrite")
+            assert outcome.code == 5, outcome.err
+            assert "input" in outcome.err
+    assert [path.read_bytes() for path in kept] == before

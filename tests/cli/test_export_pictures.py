@@ -240,6 +240,18 @@ def test_nothing_is_lost(run_cli: RunCli, depth_run: Path) -> None:
     assert (depth_run / "run.json").is_file()
 
 
+@pytest.mark.parametrize("kind", ["crops", "dataset", "yolo", "mcap"])
+def test_two_results_of_one_name_are_refused_before_anything_is_written(
+    run_cli: RunCli, depth_run: Path, kind: str
+) -> None:
+    for place in ("a", "b"):
+        shutil.copytree(depth_run, f"two/{place}/street")
+    outcome = run_cli("export", "two/a", "two/b", "--format", kind, "-o", "set", "--overwrite")
+    assert outcome.code == 5
+    assert "2 results would be written to this place" in outcome.err
+    assert not Path("set").exists()
+
+
 def test_a_full_disk_leaves_nothing_half(
     run_cli: RunCli, depth_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -356,6 +356,6 @@ def test_any_name_becomes_a_file_name(name: str, expected: str) -> None:
 
 def test_two_recordings_of_one_name_are_not_written_over_each_other(tmp_path: Path) -> None:
     files = result_files_of([two_targets(), two_targets()], ResultFormat.MOT, f"{tmp_path}/")
-    with pytest.raises(OutputError, match="2 results would be written to this file"):
+    with pytest.raises(OutputError, match="2 results would be written to this place"):
         write_results(files)
     assert list(tmp_path.iterdir()) == []

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -25,6 +26,7 @@ from dmtrack.boxes.reading import (
 from dmtrack.boxes.results import PictureSize, RecordingResults
 from dmtrack.boxes.writing import result_files_of, write_results
 from dmtrack.errors import FormatError, counted
+from dmtrack.output.record import RECORD
 from dmtrack.tracking.result import TrackedBox, TrackState
 
 _COUNTED: Final = {
@@ -181,14 +183,14 @@ def export(
     inputs = [file for path in results for file in result_files(path)]
     notes: tuple[str, ...] = ()
     if stream is BoxStream.AUX:
-        read, notes, size = *_in_aux_pixels(inputs), None
+        read, notes, size = *_in_aux_pixels(inputs, source, source_origin), None
     else:
         read = read_all(inputs, source, source_origin, size)
     for recording in read:
         labels = recording.labels if label is None else dict.fromkeys(recording.target_ids, label)
         recordings.append(replace(recording, labels=labels, size=size or recording.size))
     files = result_files_of(recordings, target, str(output), mot, annotator)
-    with inputs_kept(*inputs):
+    with inputs_kept(*inputs, *_of_runs(inputs)):
         write_results(files, overwrite=overwrite)
     is_unsized = target in _SIZED and any(one.size is None for one in recordings)
     written = tuple(file.path for file in files if file.data is not None)
@@ -198,8 +200,10 @@ def export(
     return Exported(written, _empty(results), tuple(lost), is_unsized, target, notes)
 
 
-def _in_aux_pixels(files: Sequence[Path]) -> tuple[list[RecordingResults], tuple[str, ...]]:
-    pairs = [(one, file) for file in files for one in read_results(file)]
+def _in_aux_pixels(
+    files: Sequence[Path], source: ResultFormat | None, source_origin: int
+) -> tuple[list[RecordingResults], tuple[str, ...]]:
+    pairs = [(one, file) for file in files for one in read_results(file, source, source_origin)]
     done = [in_aux_pixels(one, record_beside(file), file.parent) for one, file in pairs]
     clipped, outside = sum(one.clipped for one in done), sum(one.outside for one in done)
     said = {
@@ -217,6 +221,7 @@ def merge(
     output: Path | str,
     *,
     source: ResultFormat | None = None,
+    source_origin: int = 0,
     overwrite: bool = False,
 ) -> Merged:
     """Write the results of many recordings in one CSV, the item in its first column.
@@ -229,10 +234,10 @@ def merge(
     """
     files = [file for path in results for file in result_files(path)]
     failures: list[FormatError] = []
-    with inputs_kept(*files), MergedTable(Path(output), overwrite=overwrite) as table:
+    with inputs_kept(*files, *_of_runs(files)), MergedTable(Path(output), overwrite=overwrite) as table:
         for file in files:
             try:
-                found = read_results(file, source)
+                found = read_results(file, source, source_origin)
             except FormatError as error:
                 failures.append(error)
                 continue
@@ -241,6 +246,16 @@ def merge(
         if failures and not table.items:
             raise failures[0]
     return Merged(len(table.items), _empty(results), tuple(failures))
+
+
+def _of_runs(files: Iterable[Path]) -> Iterator[Path]:
+    """Yield what must not be replaced either: the records of runs, and the recordings that they name."""
+    for file in files:
+        record = record_beside(file)
+        if record:
+            yield file.with_name(RECORD)
+        with contextlib.suppress(AttributeError, KeyError, TypeError):  # somebody else wrote it
+            yield from [Path(item["video"]["path"]) for item in record.get("inputs", ())]
 
 
 def _empty(results: Sequence[Path]) -> tuple[Path, ...]:

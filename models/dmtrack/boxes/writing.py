@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -83,17 +83,26 @@ class ResultFile:
     data: bytes | None
 
 
+def refuse_twins(paths: Iterable[Path]) -> None:
+    """Refuse to write two results to one place.
+
+    Raises:
+        OutputError: A path comes twice.
+    """
+    for path, count in Counter(paths).items():
+        if count > 1:
+            raise OutputError(
+                f"{count} results would be written to this place", where=path, hint="export them one by one"
+            )
+
+
 def write_results(files: Sequence[ResultFile], *, overwrite: bool = False) -> None:
     """Write files; nothing is written if one of them exists.
 
     Raises:
         OutputError: A file exists, two have the same name, or one cannot be written (those before it stay).
     """
-    for path, count in Counter(file.path for file in files).items():
-        if count > 1:
-            raise OutputError(
-                f"{count} results would be written to this file", where=path, hint="export them one by one"
-            )
+    refuse_twins(file.path for file in files)
     for file in files:
         reserve(file.path, overwrite=overwrite)
     for file in files:

@@ -297,13 +297,14 @@ class _Waits:
     @staticmethod
     def _waited_s() -> float:
         total_ns = 0
-        with contextlib.suppress(OSError, ValueError, IndexError):  # not Linux; a thread has just ended
-            for thread in os.scandir("/proc/self/task"):
-                file = os.open(f"{thread.path}/schedstat", os.O_RDONLY)
-                try:
-                    total_ns += int(os.read(file, 64).split()[1])
-                finally:
-                    os.close(file)
+        with contextlib.suppress(OSError), os.scandir("/proc/self/task") as threads:  # Linux alone has it
+            for thread in threads:
+                with contextlib.suppress(OSError, IndexError, ValueError):  # it has just ended
+                    file = os.open(f"{thread.path}/schedstat", os.O_RDONLY)
+                    try:
+                        total_ns += int(os.read(file, 64).split()[1])
+                    finally:
+                        os.close(file)
         return total_ns / 1e9
 
 

@@ -34,7 +34,7 @@ import numpy.typing as npt
 from dmtrack.atomic import inputs_kept, make_folder, os_errors_translated, write_atomically
 from dmtrack.boxes.formats.mot import decimal_text, format_box
 from dmtrack.boxes.results import DEFAULT_LABEL
-from dmtrack.boxes.writing import file_name
+from dmtrack.boxes.writing import file_name, refuse_twins
 from dmtrack.errors import FormatError, OutputError
 from dmtrack.geometry.box import Box
 from dmtrack.options import Option, make_exact
@@ -150,6 +150,7 @@ def export_pictures(
         raise FormatError(
             "no run.json is there, which names the recording", where=results[0] if results else None
         )
+    refuse_twins(path for run in runs for path in _folders(run, output, target))
     done = PicturesExported((), 0, 0, 0)
     for run in runs:
         one = _exported(run, output, target, label or DEFAULT_LABEL, crops, on_frame, overwrite=overwrite)
@@ -162,6 +163,18 @@ def export_pictures(
     return done
 
 
+def _ids(run: EarlierRun) -> list[int]:
+    return sorted({who for rows in run.rows.boxes.values() for who in rows})
+
+
+def _folders(run: EarlierRun, output: Path, target: PictureFormat) -> list[Path]:
+    """Return what a run gets: a folder for each target of a data set, else one."""
+    name, ids = file_name(run.folder.absolute().name), _ids(run)
+    if target is not PictureFormat.DATASET or len(ids) < 2:
+        return [output / name]
+    return [output / f"{name}_{who}" for who in ids]
+
+
 def _exported(
     run: EarlierRun,
     output: Path,
@@ -172,7 +185,7 @@ def _exported(
     *,
     overwrite: bool,
 ) -> PicturesExported:
-    ids = sorted({who for rows in run.rows.boxes.values() for who in rows})
+    ids = _ids(run)
     if not ids:
         raise FormatError("holds no box", where=run.folder)
     request, _ = with_streams(run.request)
@@ -182,8 +195,8 @@ def _exported(
             raise FormatError("is about one stream alone: a data set of two needs a second", where=run.folder)
         clips: list[_Clip] = []
         finals = []
-        for who in ids if target is PictureFormat.DATASET else [0]:
-            final = output / (f"{name}_{who}" if who and len(ids) > 1 else name)
+        targets = ids if target is PictureFormat.DATASET else [0]
+        for who, final in zip(targets, _folders(run, output, target), strict=True):
             for given in (request.rgb, request.aux, run.folder):
                 if given is not None and Path(given).resolve().is_relative_to(final.resolve()):
                     raise OutputError("an input lies in it, and would be destroyed", where=final)

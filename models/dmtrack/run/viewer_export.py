@@ -25,7 +25,7 @@ import numpy as np
 
 from dmtrack.atomic import inputs_kept, os_errors_translated, part_path, reserve, whole_file
 from dmtrack.boxes.formats.json_document import known, measure_json, sides
-from dmtrack.boxes.writing import file_name
+from dmtrack.boxes.writing import file_name, refuse_twins
 from dmtrack.errors import ConfigError, FormatError
 from dmtrack.output.record import records_in
 from dmtrack.run.corrections import EarlierRun
@@ -86,6 +86,7 @@ def export_for_viewer(
     names = [file_name(run.folder.absolute().name) for run in runs]
     files = tuple(output if is_file else output / f"{name}.{target}" for name in names)
     open_file = _foxglove if target is ViewerFormat.FOXGLOVE else _rerun
+    refuse_twins(files)
     for path in files:
         reserve(path, overwrite=overwrite)
     for run, path in zip(runs, files, strict=True):
