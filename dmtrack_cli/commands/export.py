@@ -17,7 +17,8 @@ from dmtrack.boxes.formats.mot import MotOptions, parse_origin
 from dmtrack.boxes.formats.waypoints import AnnotatorOptions
 from dmtrack.boxes.results import PictureSize
 from dmtrack.errors import ConfigError, counted
-from dmtrack.options import Option
+from dmtrack.numbers import whole
+from dmtrack.options import Option, declared_options
 from dmtrack.run.picture_export import CropOptions, PictureFormat, export_pictures
 from dmtrack.run.viewer_export import ViewerFormat, export_for_viewer
 from dmtrack_cli.console import EXIT_SOME_FAILED, err, out, say_line
@@ -224,11 +225,14 @@ def parse_side(text: str) -> int:
     """Read the side of crops.
 
     Raises:
-        ConfigError: It is no number of px.
+        ConfigError: It is no number of px, or none that `CropOptions` allows.
     """
-    if not (text.isascii() and text.isdigit()):
-        raise ConfigError(f"--size {text} is no side of crops", hint="write it in px, such as 128")
-    return int(text)
+    side = next(one.option for one in declared_options(CropOptions) if one.place == ("side_px",))
+    try:
+        return int(side.within(whole(text)))
+    except ValueError as error:
+        what = f"--size {text} is no side of crops ({error})"
+        raise ConfigError(what, hint="write it in px, such as 128") from None
 
 
 def _merge(

@@ -234,6 +234,13 @@ def test_nothing_is_lost(run_cli: RunCli, depth_run: Path) -> None:
     assert run_cli(*words, "set", "--overwrite").code == 0
     assert run_cli(*words, "set", "--overwrite").code == 0
     assert sorted(path.name for path in Path("set").iterdir()) == ["street_1", "street_2"]
+    Path("own/street/images").mkdir(parents=True)
+    Path("own/street_1/images").mkdir(parents=True)
+    for target in ("dataset", "crops"):
+        outcome = run_cli("export", depth_run, "--format", target, "-o", "own", "--overwrite")
+        assert outcome.code == 5
+        assert f"holds more than an earlier export as {target}" in outcome.err
+    assert len(list(Path("own").glob("*/images"))) == 2, "a detector's set of somebody's own"
     outcome = run_cli("export", depth_run, "--format", "yolo", "-o", ".", "--overwrite")
     assert outcome.code == 5
     assert "an input lies in it" in outcome.err
@@ -272,7 +279,12 @@ def test_a_full_disk_leaves_nothing_half(
     [
         (["nothing", "--format", "yolo"], 3, "no run.json is there"),
         (["nothing", "--format", "crops", "--size", "64x64"], 4, "--size 64x64 is no side of crops"),
-        (["nothing", "--format", "crops", "--size", "9999"], 4, "above 1024"),
+        (
+            ["nothing", "--format", "crops", "--size", "9999"],
+            4,
+            "--size 9999 is no side of crops (9999 is above",
+        ),
+        (["nothing", "--format", "crops", "--size", "7"], 4, "--size 7 is no side of crops (7 is below 8)"),
         (["nothing", "--format", "crops", "--every", "0"], 2, "below 1"),
         (["out", "--format", "pascal"], 2, "'pascal' is not one of mot, csv"),
     ],

@@ -201,7 +201,7 @@ def _exported(
                 if given is not None and Path(given).resolve().is_relative_to(final.resolve()):
                     raise OutputError("an input lies in it, and would be destroyed", where=final)
             finals.append(final)
-            scratch = stack.enter_context(_appearing(final, overwrite=overwrite))
+            scratch = stack.enter_context(_appearing(final, target, overwrite=overwrite))
             if target is PictureFormat.CROPS:
                 clips.append(_CropClip(scratch, crops, pairs.modality))
             elif who and pairs.modality is not None:
@@ -398,14 +398,18 @@ class _CropClip(_Clip):
 
 
 _SCRATCH: Final = f".part-{os.getpid()}"
-_OURS: Final = frozenset(
-    {"crops", "images", "labels", "data.yaml", "init.txt"}
-    | {name for style in _STYLES.values() for name in (style.rgb, style.aux, style.flags, *style.truths)}
-)
+_OURS: Final[dict[PictureFormat, set[str | None]]] = {
+    PictureFormat.DATASET: {
+        "init.txt",
+        *(name for one in _STYLES.values() for name in (one.rgb, one.aux, one.flags, *one.truths)),
+    },
+    PictureFormat.YOLO: {"images", "labels", "data.yaml"},
+    PictureFormat.CROPS: {"crops"},
+}
 
 
 @contextmanager
-def _appearing(final: Path, *, overwrite: bool) -> Iterator[Path]:
+def _appearing(final: Path, target: PictureFormat, *, overwrite: bool) -> Iterator[Path]:
     """Yield a folder that takes its name when the block is through, and is removed if it fails.
 
     Raises:
@@ -414,9 +418,11 @@ def _appearing(final: Path, *, overwrite: bool) -> Iterator[Path]:
     if final.exists() and not overwrite:
         hint = "give --overwrite or another output folder"
         raise OutputError("this result exists already", where=final, hint=hint)
-    if final.exists() and not (final.is_dir() and {one.name for one in final.iterdir()} <= _OURS):
+    if final.exists() and not (final.is_dir() and {one.name for one in final.iterdir()} <= _OURS[target]):
         raise OutputError(
-            "holds more than an earlier export", where=final, hint="choose another output folder"
+            f"holds more than an earlier export as {target}",
+            where=final,
+            hint="choose another output folder",
         )
     scratch = make_folder(final.parent) / f".{final.name}{_SCRATCH}"
     try:
