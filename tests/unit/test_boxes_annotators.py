@@ -245,6 +245,8 @@ def test_label_studio_exports_are_read(tmp_path: Path) -> None:
         pytest.param("[1]", "tasks[0]: a JSON object", id="list"),
         pytest.param('[{"annotations": []}]', "is no task of Label Studio", id="no-task"),
         pytest.param(a_task(entry("x", 0)), 'sequence[0]: frame is "x"', id="frame"),
+        pytest.param(a_task(entry(1, 0), {"frame": 2}), "sequence[1]: x is missing", id="no-x"),
+        pytest.param(a_task(entry(1, 0, height=None)), "sequence[0]: height is missing", id="no-height"),
         pytest.param(a_task(entry(1, 0, width=0)), "sequence[0]: box", id="no-area"),
         pytest.param(a_task(entry(1, 0), entry(1, 0)), "target 1 is in this frame", id="twice"),
         pytest.param(a_task(entry(0, 0)), "frame -1 is below 0", id="frame-0"),

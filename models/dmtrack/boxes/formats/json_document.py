@@ -180,6 +180,13 @@ class JsonFields:
         value = self._values.get(name)
         return None if value is None else self._finite(value, name)
 
+    def needed(self, name: str) -> float:
+        """Return a finite number that must be there."""
+        value = self.number(name)
+        if value is None:
+            raise self._wrong(name, value, "a number")
+        return value
+
     def text(self, name: str) -> str | None:
         """Return a text."""
         value = self._values.get(name)

@@ -159,8 +159,7 @@ def _waypoints(value: JsonFields, size: PictureSize | None) -> Iterator[Waypoint
     if size is None or min(size) <= 0:
         raise value.error("places are shares of the frame; say how large it is: --size WxH")
     for entry in value.each("sequence"):
-        numbers = [entry.number(name) for name in ("x", "y", "width", "height")]
-        x, y, w, h = (number or 0.0 for number in numbers)
+        x, y, w, h = (entry.needed(name) for name in ("x", "y", "width", "height"))
         across, down = size.width / 100, size.height / 100
         with placed(entry.where):
             rounded = (round(side, DECIMALS) for side in (x * across, y * down, w * across, h * down))
