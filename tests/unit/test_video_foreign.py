@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 
 from dmtrack.errors import DecodeError, VideoError
+from dmtrack.video.archive import inside
+from dmtrack.video.modality import find_modality
 from dmtrack.video.stream_files import open_source
 
 POINTER = (
@@ -30,6 +32,13 @@ def test_what_is_not_read_is_named(name, content, said, tmp_path):
     path.write_bytes(content)
     with pytest.raises(VideoError, match=said):
         open_source(path)
+
+
+def test_a_pointer_to_an_archive_is_named_wherever_it_is_unpacked(tmp_path):
+    (tmp_path / "set.zip").write_bytes(POINTER)
+    for unpack in (inside, open_source, find_modality):
+        with pytest.raises(VideoError, match=r"set\.zip: .*Git LFS pointer.*git lfs pull"):
+            unpack(tmp_path / "set.zip")
 
 
 def test_a_folder_of_pointers_says_so(tmp_path):

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from dmtrack.errors import FormatError, VideoError, translated
+from dmtrack.video.foreign import require_known
 
 _MOST_RATIO: Final = 64
 """What recordings pack into: more is a trap."""
@@ -30,6 +31,7 @@ def open_archive(path: Path) -> zipfile.ZipFile:
         VideoError: It is none, or not whole.
     """
     with translated(VideoError, "this is no whole zip archive", where=path, hint="copy it again"):
+        require_known(path)
         return zipfile.ZipFile(path)
 
 
