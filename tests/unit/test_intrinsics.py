@@ -60,8 +60,13 @@ def open3d() -> dict[str, object]:
     [
         (f"{FX} {FY} {CX} {CY}\n", None),
         (f"# fx fy cx cy\n{FX},{FY},{CX},{CY}", None),
+        (f"{FX} {FY} {CX} {CY}".replace(".", ","), None),
+        (f"{FX};{FY};{CX};{CY}".replace(".", ","), None),
+        (f"{FX} 526,25 {CX} 2,3975e2", None),
+        (f"{FX}, {FY} , {CX},{CY}", None),
         (f"{FX} {FY} {CX} {CY} 0.2624 -0.9531 -0.0054 0.0026 1.1633", None),
         ("\n".join(" ".join(map(str, row)) for row in MATRIX), None),
+        ("\n".join(" ".join(map(str, row)) for row in MATRIX).replace(".", ","), None),
         ("\n".join(" ".join(map(str, [*row, 0])) for row in MATRIX) + "\n0 0 0 1\n", None),
         (" ".join(map(str, BY_ROWS)), None),
         (json.dumps(REALSENSE), VGA),
@@ -76,7 +81,9 @@ def open3d() -> dict[str, object]:
         (KALIBR, None),
     ],
     ids=[
-        *("TUM", "commas", "TUM with distortion", "3x3", "4x4", "nine in a line", "RealSense"),
+        *("TUM", "commas", "decimal commas", "decimal commas and semicolons", "one decimal comma"),
+        *("commas and blanks", "TUM with distortion", "3x3", "3x3 with decimal commas", "4x4"),
+        *("nine in a line", "RealSense"),
         *("two cameras", "Open3D", "Record3D", "JSON matrix", "OpenCV JSON", "ROS file", "ros2 topic echo"),
         *("ROS 1 message", "Kalibr"),
     ],
@@ -211,6 +218,8 @@ def test_those_of_another_shape_are_refused_if_given_and_named_if_found(scene, t
         open_pair(*streams, pairing=PairingOptions(intrinsics=wrong))
     with pytest.raises(ConfigError, match="--intrinsics is for depth, and the second stream is thermal"):
         open_pair(*streams, modality=Modality.THERMAL, pairing=PairingOptions(intrinsics=wrong))
+    with pytest.raises(ConfigError, match="--intrinsics is for depth, and there is no second stream"):
+        open_pair(streams[0], pairing=PairingOptions(intrinsics=wrong))
     (tmp_path / "intrinsics.json").write_text(json.dumps(REALSENSE))
     with open_pair(*streams) as pairs:
         assert next(iter(pairs)).measure(BALL).position_m is None
@@ -236,6 +245,7 @@ def test_tum_recordings_have_those_that_are_published(tmp_path: Path):
         ("", "says no fx, fy, cx, cy"),
         ("hello", "'hello' is not a number"),
         ("1 2 3", "fx, fy, cx, cy"),
+        ("500,500 320,240", "says no fx, fy, cx, cy"),
         ("0 525 320 240", "are no camera's"),
         ("nan 525 320 240", "not a finite number"),
         ("1e300 525 320 240", "are no camera's"),

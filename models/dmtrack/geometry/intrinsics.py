@@ -39,6 +39,7 @@ _FREIBURG: Final = {
 }
 """Source: the TUM RGB-D benchmark's page on its file formats, intrinsics of the colour cameras."""
 _MATRIX_NAMES: Final = ("camera_matrix", "intrinsic_matrix", "intrinsics", "camera_intrinsics", "K", "k")
+_DECIMAL_COMMA: Final = re.compile(r"^([-+]?\d+),(\d+(?:[eE][-+]?\d+)?)$")
 _NUMBER: Final = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,3})?"
 
 
@@ -259,7 +260,15 @@ def _of_yaml(text: str) -> Intrinsics | None:
 
 def _of_text(text: str) -> Intrinsics:
     lines = [line.partition("#")[0].strip() for line in text.splitlines()]
-    rows = [[finite(word) for word in re.split(r"[,;\s]+", line)] for line in lines if line]
+    rows = [[finite(word) for word in _words(line)] for line in lines if line]
     numbers = [value for row in rows for value in row]
     is_matrix = len(rows) > 1 or (len(numbers) in (9, 16) and numbers[1] == 0)
     return of_numbers(numbers if is_matrix else numbers[:4])
+
+
+def _words(line: str) -> list[str]:
+    """Return the numbers of a line; a comma in a word among others is decimal: `500,5 500,5 240 180`."""
+    words = re.split(r"[;\s]+", line)
+    if len(words) > 1:
+        words = [_DECIMAL_COMMA.sub(r"\1.\2", word) for word in words]
+    return re.split(r"[,\s]+", " ".join(words))

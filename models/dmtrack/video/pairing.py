@@ -319,6 +319,8 @@ def open_pair(
     """
     second = pairing.second(Path(rgb), None if aux is None else Path(aux))
     if second is None:
+        if pairing.intrinsics is not None:
+            raise ConfigError("--intrinsics is for depth, and there is no second stream")
         return PairedSource(open_stream(Path(rgb), pairing), start=start, end=end, pairing=pairing)
     streams = open_streams(Path(rgb), second, pairing)
     try:
