@@ -14,6 +14,16 @@ from dmtrack.boxes.reading import read_results, read_rows
 from dmtrack.output.record import read_run_json
 
 BOX = "20,16,16,16"
+#: The files of a result, in the order in which they are said; the record comes last.
+NAMES = (
+    "annotated.mp4",
+    "boxes.txt",
+    "boxes.csv",
+    "keyframes.csv",
+    "score.png",
+    "trajectory.png",
+    "run.json",
+)
 Track = Callable[..., Any]
 
 
@@ -25,15 +35,7 @@ def frame_stamps(path: Path) -> list[float]:
 def test_leaves_a_video_two_tables_and_a_record(track: Track) -> None:
     outcome = track("--box", BOX)
     assert outcome.code == 0
-    assert sorted(path.name for path in Path("out").iterdir()) == [
-        "annotated.mp4",
-        "boxes.csv",
-        "boxes.txt",
-        "keyframes.csv",
-        "run.json",
-        "score.png",
-        "trajectory.png",
-    ]
+    assert sorted(path.name for path in Path("out").iterdir()) == sorted(NAMES)
     rows, table = read_rows(Path("out/boxes.txt")), read_rows(Path("out/boxes.csv"))
     assert [row.frame_index for row in rows] == list(range(12))
     assert rows[0].box.xywh == (20, 16, 16, 16)
@@ -58,29 +60,14 @@ def test_the_record_says_what_ran(track: Track, recording: Any) -> None:
     assert configuration["modality"] == "thermal"
     assert configuration["start"] == "1"
     assert set(configuration["weights_files"]) == {"foundation.safetensors", "thermal.safetensors"}
-    assert record["outputs"] == [
-        "annotated.mp4",
-        "boxes.txt",
-        "boxes.csv",
-        "keyframes.csv",
-        "score.png",
-        "trajectory.png",
-    ]
+    assert record["outputs"] == list(NAMES[:-1])
 
 
 def test_the_summary_names_files_and_speed(track: Track) -> None:
     out = track("--box", BOX, "--precision", "fp32").out
     for words in ("frames", "12", "targets", "mean score", "network", "fps", "cpu, fp32, torch"):
         assert words in out
-    for name in (
-        "annotated.mp4",
-        "boxes.txt",
-        "boxes.csv",
-        "keyframes.csv",
-        "score.png",
-        "trajectory.png",
-        "run.json",
-    ):
+    for name in NAMES:
         assert f"out/{name}" in out
     assert all(len(line) <= 80 for line in out.splitlines())
 
@@ -185,18 +172,7 @@ def test_json_progress_is_json_on_standard_output(track: Track) -> None:
     assert events[-2]["frames"] == events[-2]["total"] == 12
     assert events[-1]["event"] == "end"
     assert events[-1]["status"] == "complete"
-    assert events[-1]["files"] == [
-        f"out/{n}"
-        for n in (
-            "annotated.mp4",
-            "boxes.txt",
-            "boxes.csv",
-            "keyframes.csv",
-            "score.png",
-            "trajectory.png",
-            "run.json",
-        )
-    ]
+    assert events[-1]["files"] == [f"out/{name}" for name in NAMES]
     assert outcome.err == ""
 
 
@@ -209,13 +185,7 @@ def test_overwrite_replaces_results(track: Track) -> None:
 def test_no_video_leaves_none(track: Track) -> None:
     assert track("--box", BOX, "--no-video").code == 0
     assert not Path("out/annotated.mp4").exists()
-    assert read_run_json(Path("out/run.json"))["outputs"] == [
-        "boxes.txt",
-        "boxes.csv",
-        "keyframes.csv",
-        "score.png",
-        "trajectory.png",
-    ]
+    assert read_run_json(Path("out/run.json"))["outputs"] == list(NAMES[1:-1])
 
 
 def test_the_default_folder_is_named_after_the_recording(

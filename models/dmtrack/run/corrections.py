@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from dmtrack.boxes.detections import DetectionOptions
 from dmtrack.boxes.formats.table import read_table
@@ -17,7 +17,7 @@ from dmtrack.config import installed_version
 from dmtrack.errors import BoxError, ConfigError, FormatError, translated
 from dmtrack.geometry.box import Box
 from dmtrack.options import command_words, parsed_words
-from dmtrack.output.record import RECORD, RunStatus, read_run_json
+from dmtrack.output.record import RECORD, RunStatus, read_run_json, records_in
 from dmtrack.run.request import Drawn, TrackRequest, TwoWay
 from dmtrack.run.retracking import OnTracked, OpenAt, Retracker, Rows
 from dmtrack.run.start_boxes import StartBoxes
@@ -58,6 +58,19 @@ class EarlierRun:
     tracked: tuple[Keyframe, ...]
     covered: int | None = None
     skews_ms: Mapping[int, float | None] = field(default_factory=dict)
+
+    @classmethod
+    def read_all(cls, results: Sequence[Path]) -> list[Self]:
+        """Read every run of some results folders, or of folders of them.
+
+        Raises:
+            FormatError: There is none, or one cannot be read.
+        """
+        runs = [cls.read(folder) for path in results for folder in records_in(path)]
+        if not runs:
+            where = next(iter(results), None)
+            raise FormatError("no run.json is there, which names the recording", where=where)
+        return runs
 
     @classmethod
     def read(cls, folder: Path) -> EarlierRun:

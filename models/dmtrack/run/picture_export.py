@@ -38,7 +38,6 @@ from dmtrack.boxes.writing import file_name, refuse_twins
 from dmtrack.errors import FormatError, OutputError
 from dmtrack.geometry.box import Box
 from dmtrack.options import Option, make_exact
-from dmtrack.output.record import records_in
 from dmtrack.run.corrections import EarlierRun
 from dmtrack.run.session import open_inputs, with_streams
 from dmtrack.tracking.result import TrackedBox, TrackState
@@ -145,11 +144,7 @@ def export_pictures(
         InputError: Results, or the recording that they are about, cannot be read.
         OutputError: A folder exists, holds an input or other files than an export's, or cannot be written.
     """
-    runs = [EarlierRun.read(folder) for path in results for folder in records_in(path)]
-    if not runs:
-        raise FormatError(
-            "no run.json is there, which names the recording", where=results[0] if results else None
-        )
+    runs = EarlierRun.read_all(results)
     refuse_twins(path for run in runs for path in _folders(run, output, target))
     done = PicturesExported((), 0, 0, 0)
     for run in runs:

@@ -26,8 +26,7 @@ import numpy as np
 from dmtrack.atomic import inputs_kept, os_errors_translated, part_path, reserve, whole_file
 from dmtrack.boxes.formats.json_document import known, measure_json, sides
 from dmtrack.boxes.writing import file_name, refuse_twins
-from dmtrack.errors import ConfigError, FormatError
-from dmtrack.output.record import records_in
+from dmtrack.errors import ConfigError
 from dmtrack.run.corrections import EarlierRun
 from dmtrack.run.session import open_inputs, with_streams
 from dmtrack.tracking.result import TrackedBox
@@ -79,9 +78,7 @@ def export_for_viewer(
         ConfigError: The library that writes the format is not installed.
         OutputError: A file exists or cannot be written.
     """
-    runs = [EarlierRun.read(folder) for path in results for folder in records_in(path)]
-    if not runs:
-        raise FormatError("no run.json is there, which names the recording", where=next(iter(results), None))
+    runs = EarlierRun.read_all(results)
     is_file = output.suffix == f".{target}" and len(runs) == 1
     names = [file_name(run.folder.absolute().name) for run in runs]
     files = tuple(output if is_file else output / f"{name}.{target}" for name in names)
