@@ -6,7 +6,7 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final
 
 from dmtrack.boxes.detections import DetectionOptions
 from dmtrack.boxes.formats.table import read_table
@@ -60,7 +60,7 @@ class EarlierRun:
     skews_ms: Mapping[int, float | None] = field(default_factory=dict)
 
     @classmethod
-    def read_all(cls, results: Sequence[Path]) -> list[Self]:
+    def read_all(cls, results: Sequence[Path]) -> list[EarlierRun]:
         """Read every run of some results folders, or of folders of them.
 
         Raises:
