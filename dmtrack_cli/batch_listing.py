@@ -13,6 +13,7 @@ from dmtrack.batch.plan import Plan, PlannedItem
 from dmtrack.errors import counted
 from dmtrack.geometry.box import Box
 from dmtrack.tracking.start import Absence, Keyframe
+from dmtrack_cli.console import listing
 from dmtrack_cli.progress import say_json
 
 
@@ -65,22 +66,11 @@ def say_plan(plan: Plan) -> None:
 
 
 def _table(plan: Plan, base: Path) -> Table:
-    table = Table(show_edge=False, pad_edge=False)
-    for name in ("item", "RGB", "second stream"):
-        table.add_column(name, overflow="fold")
-    table.add_column("frames", justify="right")
-    table.add_column("start", overflow="fold")
+    rows = []
     for planned in plan.items:
-        frames = "?" if planned.frames is None else str(planned.frames)
-        cells = (
-            planned.item.id,
-            _shown(planned.item.rgb, base),
-            _aux(planned, base),
-            frames,
-            _start(planned),
-        )
-        table.add_row(*(Text(cell) for cell in cells))
-    return table
+        item, frames = planned.item, "?" if planned.frames is None else planned.frames
+        rows.append((item.id, _shown(item.rgb, base), _aux(planned, base), frames, _start(planned)))
+    return listing(("item", "RGB", "second stream", ">frames", "start"), rows)
 
 
 def _aux(planned: PlannedItem, base: Path) -> str:

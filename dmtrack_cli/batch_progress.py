@@ -5,8 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from types import TracebackType
-from typing import Protocol, Self
+from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
@@ -15,23 +14,14 @@ from rich.text import Text
 from dmtrack.batch.summary import ItemStatus, SummaryRow
 from dmtrack.batch.work import Event, ItemAdvanced, ItemFinished, ItemRetried, ItemStarted
 from dmtrack.errors import counted
-from dmtrack_cli.progress import LINE_EVERY_S, Meter, ProgressKind, clock_text, say_json
+from dmtrack_cli.progress import LINE_EVERY_S, Meter, ProgressKind, Shown, clock_text, say_json
 
 
-class BatchReporter(Protocol):
-    """Is told of everything that happens in a batch."""
+class BatchReporter(Shown):
+    """Is told of everything that happens in a batch; this one shows nothing."""
 
     def take(self, event: Event) -> None:
         """Show it, or do not."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop reporting."""
-        return
 
 
 def make_batch_reporter(kind: ProgressKind, items: int, console: Console) -> BatchReporter:
@@ -48,14 +38,7 @@ def make_batch_reporter(kind: ProgressKind, items: int, console: Console) -> Bat
         return BatchBars(items, console)
     if kind is ProgressKind.PLAIN:
         return BatchLines(items, console)
-    return BatchJson() if kind is ProgressKind.JSON else BatchSilence()
-
-
-class BatchSilence(BatchReporter):
-    """Shows nothing."""
-
-    def take(self, event: Event) -> None:
-        """Do nothing."""
+    return BatchJson() if kind is ProgressKind.JSON else BatchReporter()
 
 
 class BatchLines(BatchReporter):
@@ -101,9 +84,7 @@ class BatchBars(BatchReporter):
         self._progress.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *about: object) -> None:
         """Leave the bar of the batch as it stands; those of the workers go."""
         for bar in self._bars.values():
             self._progress.update(bar, visible=False)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -56,6 +56,17 @@ def facts_table(facts: Mapping[str, str]) -> Table:
     table.add_column(overflow="fold")
     for name, fact in facts.items():
         table.add_row(name, Text(fact))
+    return table
+
+
+def listing(columns: Sequence[str], rows: Iterable[Sequence[object]], title: str | None = None) -> Table:
+    """Return a table of rows of text; a column whose name begins with `>` is one of numbers."""
+    table = Table(show_edge=False, pad_edge=False, title=title, title_justify="left")
+    for name in columns:
+        is_number = name.startswith(">")
+        table.add_column(name.removeprefix(">"), justify="right" if is_number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(str(cell)) for cell in row))
     return table
 
 

@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from abc import ABC, abstractmethod
-from types import FrameType, TracebackType
+from types import FrameType
 from typing import Final, NoReturn, Self
 
 _HANG_UP: Final = getattr(signal, "SIGHUP", None)  # Windows has none
@@ -35,9 +35,7 @@ class _SignalGuard(ABC):
             self._previous[number] = signal.signal(number, self._on_signal)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *about: object) -> None:
         for number, handler in self._previous.items():
             signal.signal(number, handler)  # type: ignore[arg-type]
         self._previous = {}

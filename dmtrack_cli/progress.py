@@ -8,8 +8,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from enum import StrEnum
-from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Final, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -31,8 +30,19 @@ class ProgressKind(StrEnum):
     NONE = "none"
 
 
-class Reporter(Protocol):
-    """Is told of every frame."""
+class Shown:
+    """What shows progress while it is entered."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        """Stop showing it."""
+        return
+
+
+class Reporter(Shown):
+    """Is told of every frame; this one shows nothing."""
 
     def advance(self, score: float | None) -> None:
         """Take note of one more frame.
@@ -40,15 +50,6 @@ class Reporter(Protocol):
         Args:
             score: Mean confidence of its targets; None where there is none yet, or nothing is tracked.
         """
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Stop reporting."""
-        return
 
 
 class Meter:
@@ -109,14 +110,7 @@ def make_reporter(
         return BarReporter(total, console, doing)
     if kind is ProgressKind.PLAIN:
         return PlainReporter(total, console)
-    return JsonReporter(total) if kind is ProgressKind.JSON else SilentReporter()
-
-
-class SilentReporter(Reporter):
-    """Shows nothing."""
-
-    def advance(self, score: float | None) -> None:
-        """Do nothing."""
+    return JsonReporter(total) if kind is ProgressKind.JSON else Reporter()
 
 
 class BarReporter(Reporter):
@@ -152,9 +146,7 @@ class BarReporter(Reporter):
         self._progress.start()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         """Leave the bar as it stands; a total that was only claimed becomes what there was."""
         if error is None:
             self._progress.update(self._task, total=self._meter.done, left="")
@@ -179,9 +171,7 @@ class _LineReporter(Reporter):
             self._next_s = self._clock() + LINE_EVERY_S
             self._tell()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *about: object) -> None:
         """Say how far it came, unless that was said already."""
         if self._meter.done > self._said:
             self._tell()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from types import TracebackType
 from typing import Final
 
 import cv2
@@ -100,9 +99,7 @@ class Viewer(Sink):
             cv2.destroyAllWindows()
             cv2.waitKey(1)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *about: object) -> None:
         """Close the window, however the run ended."""
         self.close()
 

@@ -12,6 +12,7 @@ from dmtrack.alignment.align import AlignOptions, FoundAlignment, find_time_offs
 from dmtrack.alignment.align import align as find_alignment
 from dmtrack.alignment.time_offset import TimeOffset
 from dmtrack.errors import ConfigError
+from dmtrack.options import Option
 from dmtrack.output.record import to_json
 from dmtrack.video.streams import PairingOptions
 from dmtrack_cli.console import facts_table, out
@@ -24,13 +25,10 @@ def align(
     rgb: RgbArgument,
     aux: AuxArgument = None,
     output: Annotated[
-        Path | None,
-        typer.Option(
-            "-o", "--output", metavar="FILE", help="Alignment file, for track --align.", show_default=False
-        ),
+        Path | None, Option("-o --output", "Alignment file, for track --align.", metavar="FILE")
     ] = None,
     modality: ModalityOption = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")] = False,
+    overwrite: Annotated[bool, Option("--overwrite", "Replace existing results.")] = False,
     as_json: JsonOption = False,
     *,
     options: AlignOptions,

@@ -53,30 +53,26 @@ def _parse_drawn(text: str) -> Drawn:
 def batch(
     source: Annotated[
         Path,
-        typer.Argument(
-            metavar="SOURCE",
-            help="A folder with recordings, or a CSV with columns "
+        Option(
+            "SOURCE",
+            "A folder with recordings, or a CSV with columns "
             "id, rgb, aux, modality, box, box_file, start, end, offset_ms, align, detections.",
         ),
     ],
-    output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="DIR", help="One folder an item, and summary.csv.")
-    ],
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the pairing, track nothing.")] = False,
-    resume: Annotated[
-        bool, typer.Option("--resume", help="Do what is missing, has failed, or has changed.")
-    ] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing results.")] = False,
+    output: Annotated[Path, Option("-o --output", "One folder an item, and summary.csv.", metavar="DIR")],
+    dry_run: Annotated[bool, Option("--dry-run", "Print the pairing, track nothing.")] = False,
+    resume: Annotated[bool, Option("--resume", "Do what is missing, has failed, or has changed.")] = False,
+    overwrite: Annotated[bool, Option("--overwrite", "Replace existing results.")] = False,
     box: Annotated[
         Drawn | None,
         Option("--box", "Bare: draw the targets of recordings without a start box.", parse=_parse_drawn),
     ] = None,
     list_file: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             "--write-list",
+            "Write the recordings with their start boxes as a list for batch, and track nothing.",
             metavar="FILE",
-            help="Write the recordings with their start boxes as a list for batch, and track nothing.",
         ),
     ] = None,
     modality: Annotated[
@@ -85,7 +81,7 @@ def batch(
     ] = None,
     quiet: QuietOption = False,
     progress: Annotated[
-        ProgressKind, typer.Option("--progress", help="How progress is shown; auto: bars on a terminal.")
+        ProgressKind, Option("--progress", "How progress is shown; auto: bars on a terminal.")
     ] = ProgressKind.AUTO,
     shard: Annotated[
         Shard,

@@ -13,6 +13,7 @@ from rich.table import Table
 from dmtrack.bench.request import BenchRequest
 from dmtrack.errors import ConfigError
 from dmtrack.numbers import whole
+from dmtrack.options import Option
 from dmtrack_cli.console import err, out, say_line
 from dmtrack_cli.option_groups import grouped
 from dmtrack_cli.shared_options import JsonOption
@@ -29,9 +30,7 @@ _COLUMN_WIDTH: Final = 14
 def bench(
     request: BenchRequest,
     *,
-    targets: Annotated[
-        str, typer.Option("--targets", metavar="N,N", help="How many targets at once.")
-    ] = "1,10",
+    targets: Annotated[str, Option("--targets", "How many targets at once.", metavar="N,N")] = "1,10",
     as_json: JsonOption = False,
 ) -> None:
     """Say how fast this machine tracks: each stage on its own, and the whole command.

@@ -12,12 +12,14 @@ from rich.text import Text
 
 from dmtrack.doctor import Finding, State, findings
 from dmtrack_cli.console import out
+from dmtrack_cli.option_groups import grouped
 from dmtrack_cli.shared_options import JsonOption
 from dmtrack_cli.viewer import why_no_window
 
 EXIT_CANNOT_TRACK: Final = 4
 
 
+@grouped
 def doctor(as_json: JsonOption = False) -> None:
     """Say what this machine can do. Exit code 4 if it cannot track."""
     found = [*findings(), _display()]

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Annotated, Final
 
 import typer
+from rich.table import Table
 from rich.text import Text
 
 from dmtrack.batch.run import Existing
+from dmtrack.errors import counted
 from dmtrack.evaluation.benchmark_runs import BenchmarkPlan, BenchmarkRunOptions, evaluate_run, measure_clips
 from dmtrack.evaluation.clips import ClipResult, score_auc
+from dmtrack.evaluation.comparison import Comparison
 from dmtrack.evaluation.evaluation import Evaluation, evaluate_results, evaluation_json
 from dmtrack.evaluation.scoring import ScoringOptions
+from dmtrack.options import Option
 from dmtrack_cli.batch_run import run_plan
 from dmtrack_cli.console import EXIT_SOME_FAILED, err, out
-from dmtrack_cli.evaluate_tables import figures_table, print_evaluation
 from dmtrack_cli.option_groups import grouped
 from dmtrack_cli.progress import ProgressKind
 
@@ -41,58 +46,39 @@ def evaluate(
     *,
     dataset: Annotated[
         Path | None,
-        typer.Option(
-            "--dataset",
-            help="Folder or zip of the benchmark, with pictures or without.",
-            show_default=False,
-            rich_help_panel=_SCORE,
-        ),
+        Option("--dataset", "Folder or zip of the benchmark, with pictures or without.", panel=_SCORE),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="FOLDER",
-            help="Write report.html, plots, JSON and CSV here.",
-            show_default=False,
-            rich_help_panel=_SCORE,
-        ),
+        Option("--output -o", "Write report.html, plots, JSON and CSV here.", metavar="FOLDER", panel=_SCORE),
     ] = None,
     compare: Annotated[
         tuple[str, str] | None,
-        typer.Option(
+        Option(
             "--compare",
+            "Paired difference of two trackers, sequence by sequence.",
             metavar="A B",
-            help="Paired difference of two trackers, sequence by sequence.",
-            show_default=False,
-            rich_help_panel=_SCORE,
+            panel=_SCORE,
         ),
     ] = None,
     scoring: ScoringOptions,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace what is there.", rich_help_panel=_SCORE)
-    ] = False,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print JSON instead of tables.", rich_help_panel=_SCORE)
-    ] = False,
+    overwrite: Annotated[bool, Option("--overwrite", "Replace what is there.", panel=_SCORE)] = False,
+    json: Annotated[bool, Option("--json", "Print JSON instead of tables.", panel=_SCORE)] = False,
     run: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             "--run",
+            "Annotated clips, in any known layout, to run the tracker over.",
             metavar="FOLDER",
-            help="Annotated clips, in any known layout, to run the tracker over.",
-            show_default=False,
-            rich_help_panel=_RUN,
+            panel=_RUN,
         ),
     ] = None,
     running: BenchmarkRunOptions,
     resume: Annotated[
-        bool, typer.Option("--resume", help="With -o: track what is missing or failed.", rich_help_panel=_RUN)
+        bool, Option("--resume", "With -o: track what is missing or failed.", panel=_RUN)
     ] = False,
     table: Annotated[
-        Path | None,
-        typer.Option("--csv", help="Without -o: write one row a target here.", rich_help_panel=_RUN),
+        Path | None, Option("--csv", "Without -o: write one row a target here.", panel=_RUN)
     ] = None,
 ) -> None:
     """Score results of any tracker, or run ours.
@@ -166,3 +152,92 @@ def _measure(folder: Path, running: BenchmarkRunOptions, table: Path | None, *, 
     area = score_auc(figures)
     if math.isfinite(area):
         out.print(f"area under the ROC of score against IoU >= 0.5: {area:.3f}")
+
+
+# --- what is printed -----------------------------------------------------------------------------
+
+
+def figures_table(figures: Sequence[ClipResult], settings: str) -> Table:
+    """Return a row a target and one for their mean; below it, how they were tracked."""
+    table = _table(["target", "second stream"], ["frames", "mean IoU", "IoU >= 0.5"])
+    table.caption, table.caption_justify = settings, "left"
+    for clip in figures:
+        shares = (_share(clip.mean_iou), _share(clip.success))
+        table.add_row(Text(clip.name), clip.modality or "", str(clip.frames), *shares)
+    table.add_section()
+    scored = [clip for clip in figures if clip.frames]
+    if scored:
+        means = (fmean(clip.mean_iou for clip in scored), fmean(clip.success for clip in scored))
+        table.add_row("mean over targets", "", "", *map(_share, means))
+    return table
+
+
+def print_evaluation(evaluation: Evaluation) -> None:
+    """Print the ranking, and attributes and the comparison where there are some."""
+    data, benchmark = evaluation.data, evaluation.benchmark
+    sequences = counted(len(data.sequences), "sequence")
+    out.print(f"{benchmark.title}, {sequences}, {counted(sum(map(len, data.sequences)), 'frame')}")
+    out.print(_ranking_table(evaluation))
+    if any(tracker.attributes for tracker in evaluation.trackers):
+        out.print()
+        out.print(_attribute_table(evaluation))
+    if evaluation.comparison is not None:
+        out.print()
+        out.print(_comparison_table(evaluation.comparison))
+
+
+def _ranking_table(evaluation: Evaluation) -> Table:
+    """Return a row a tracker, the best first; figures in percent."""
+    known = [
+        place
+        for place in range(len(evaluation.columns))
+        if any(math.isfinite(tracker.figures[place]) for tracker in evaluation.trackers)
+    ]
+    table = _table(["tracker"], [*(evaluation.columns[place] for place in known), "sequences"])
+    count = len(evaluation.data.sequences)
+    for tracker in evaluation.trackers:
+        scored = f"{len(tracker.sequences)} of {count}"
+        figures = (_percent(tracker.figures[place]) for place in known)
+        table.add_row(Text(tracker.name), *figures, scored if tracker.missing else str(count))
+    return table
+
+
+def _attribute_table(evaluation: Evaluation) -> Table:
+    """Return a row an attribute, a column a tracker: the figure that ranks."""
+    heading = f"{evaluation.benchmark.metric.ranked_by} by attribute"
+    table = _table([heading], [tracker.name for tracker in evaluation.trackers])
+    column = evaluation.ranking_column
+    for name, found in evaluation.attributes().items():
+        cells = ("" if one is None else f"{_percent(one.figures[column])} ({one.sequences})" for one in found)
+        table.add_row(name, *cells)
+    return table
+
+
+def _comparison_table(comparison: Comparison) -> Table:
+    """Return a row a figure: the paired difference, its interval, and who is better how often."""
+    table = _table([""], ["difference", "95 % interval", "clear", "better : worse"], no_wrap=True)
+    table.title = f"{comparison.a} minus {comparison.b}, {counted(len(comparison.names), 'sequence')}"
+    for one in (one for one in comparison.differences if math.isfinite(one.mean)):
+        interval = f"{100 * one.low:+.2f} to {100 * one.high:+.2f}"
+        clear = "yes" if one.is_clear else "no"
+        counts = f"{one.a_better} : {one.b_better}"
+        table.add_row(one.column, f"{100 * one.mean:+.2f}", interval, clear, counts)
+    return table
+
+
+def _table(left: Sequence[str], right: Sequence[str], *, no_wrap: bool = False) -> Table:
+    """Return an empty table: columns of text, then columns of numbers."""
+    table = Table(show_edge=False, pad_edge=False, title_justify="left")
+    for name in left:
+        table.add_column(name)
+    for name in right:
+        table.add_column(name, justify="right", no_wrap=no_wrap)
+    return table
+
+
+def _share(value: float) -> str:
+    return f"{value:.3f}" if math.isfinite(value) else ""
+
+
+def _percent(value: float) -> str:
+    return f"{100 * value:.1f}" if math.isfinite(value) else "-"

@@ -8,8 +8,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
 from dmtrack.drawing.event_pictures import DrawnEvents, draw_events
 from dmtrack.errors import ConfigError
 from dmtrack.options import Option, ms_text, number_text, seconds_of_ms
@@ -21,21 +19,19 @@ from dmtrack_cli.console import err, facts_table, out, stopped_after
 from dmtrack_cli.interrupt import GracefulStop
 from dmtrack_cli.option_groups import grouped
 from dmtrack_cli.progress import ProgressKind, Reporter, make_reporter, say_json
-from dmtrack_cli.shared_options import EndOption, QuietOption, StartOption
+from dmtrack_cli.shared_options import EndOption, ProgressOption, QuietOption, StartOption
 from dmtrack_cli.summary import size_text
 
 
 @grouped
 def events(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="Event file of any known format.")],
+    file: Annotated[Path, Option("FILE", "Event file of any known format.")],
     output: Annotated[
         Path | None,
-        typer.Option(
-            "-o",
-            "--output",
+        Option(
+            "-o --output",
+            "Video (.mkv, lossless) or folder of pictures. Default: events.mkv in dmtrack-results/NAME.",
             metavar="PATH",
-            help="Video (.mkv, lossless) or folder of pictures. Default: events.mkv in dmtrack-results/NAME.",
-            show_default=False,
         ),
     ] = None,
     rate: Annotated[
@@ -49,13 +45,7 @@ def events(
         ),
     ] = None,
     like: Annotated[
-        Path | None,
-        typer.Option(
-            "--like",
-            metavar="RGB",
-            help="A picture for each frame of this video or folder.",
-            show_default=False,
-        ),
+        Path | None, Option("--like", "A picture for each frame of this video or folder.", metavar="RGB")
     ] = None,
     offset_ms: Annotated[
         Fraction,
@@ -69,11 +59,9 @@ def events(
     ] = Fraction(0),
     start: StartOption = None,
     end: EndOption = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing pictures.")] = False,
+    overwrite: Annotated[bool, Option("--overwrite", "Replace existing pictures.")] = False,
     quiet: QuietOption = False,
-    progress: Annotated[
-        ProgressKind, typer.Option("--progress", help="How progress is shown; auto: a bar on a terminal.")
-    ] = ProgressKind.AUTO,
+    progress: ProgressOption = ProgressKind.AUTO,
     *,
     options: EventOptions,
 ) -> None:

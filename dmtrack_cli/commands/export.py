@@ -53,22 +53,19 @@ def export(
     ],
     output: Annotated[
         str,
-        typer.Option(
-            "-o",
-            "--output",
+        Option(
+            "-o --output",
+            "File to write, or a folder: a name without a suffix, or with a slash at its end.",
             metavar="PATH",
-            help="File to write, or a folder: a name without a suffix, or with a slash at its end.",
-            show_default=False,
         ),
     ],
     target: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--format",
-            metavar=f"[{'|'.join((*ResultFormat, *PictureFormat, *ViewerFormat))}]",
-            help="Format to write. Default: what the suffix of -o means: csv, jsonl, xml (cvat-video). "
+            "Format to write. Default: what the suffix of -o means: csv, jsonl, xml (cvat-video). "
             "dataset, yolo, crops, mcap and rrd hold pictures of both streams.",
-            show_default=False,
+            metavar=f"[{'|'.join((*ResultFormat, *PictureFormat, *ViewerFormat))}]",
         ),
     ] = None,
     source: SourceFormatOption = None,
@@ -83,34 +80,27 @@ def export(
     ] = 0,
     stream: Annotated[
         BoxStream,
-        typer.Option(
-            "--stream",
-            help="Whose pixels boxes are written in: rgb, or aux through the alignment in run.json.",
+        Option(
+            "--stream", "Whose pixels boxes are written in: rgb, or aux through the alignment in run.json."
         ),
     ] = BoxStream.RGB,
     merge: Annotated[
-        bool, typer.Option("--merge", help="One CSV of all results, the item id as its first column.")
+        bool, Option("--merge", "One CSV of all results, the item id as its first column.")
     ] = False,
     label: Annotated[
         str | None,
-        typer.Option(
-            "--label",
-            metavar="NAME",
-            help="What the targets are, for coco, json and annotators' programs.",
-            show_default=False,
-        ),
+        Option("--label", "What the targets are, for coco, json and annotators' programs.", metavar="NAME"),
     ] = None,
     size: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--size",
-            metavar="WxH|PX",
-            help="Size of the RGB frames in px, for coco, json, label-studio (default: from run.json); "
+            "Size of the RGB frames in px, for coco, json, label-studio (default: from run.json); "
             "crops: the side of squares around the target (default: its box, as large as it is).",
-            show_default=False,
+            metavar="WxH|PX",
         ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
+    overwrite: Annotated[bool, Option("--overwrite", "Replace existing files.")] = False,
     *,
     mot: MotOptions,
     annotator: AnnotatorOptions,

@@ -6,10 +6,10 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
+from dmtrack.options import Option
 from dmtrack.video.frame import Modality
 from dmtrack_cli.console import out
+from dmtrack_cli.option_groups import grouped
 
 
 class ModelFormat(StrEnum):
@@ -25,28 +25,23 @@ class ModelPrecision(StrEnum):
     INT8 = "int8"
 
 
+@grouped
 def export_model(
-    output: Annotated[
-        Path,
-        typer.Option("-o", "--output", metavar="FILE", help="File to write (.onnx).", show_default=False),
-    ],
+    output: Annotated[Path, Option("-o --output", "File to write (.onnx).", metavar="FILE")],
     weights: Annotated[
         str,
-        typer.Option(
-            "--weights",
-            metavar="NAME|PATH",
-            help="tiny, tiny-open, base, a name in the data folder, or a file.",
+        Option(
+            "--weights", "tiny, tiny-open, base, a name in the data folder, or a file.", metavar="NAME|PATH"
         ),
     ] = "tiny",
     modality: Annotated[
-        Modality | None,
-        typer.Option("--modality", help="What the second stream measures; left out: one stream."),
+        Modality | None, Option("--modality", "What the second stream measures; left out: one stream.")
     ] = None,
-    target: Annotated[ModelFormat, typer.Option("--format", help="Format to write.")] = ModelFormat.ONNX,
+    target: Annotated[ModelFormat, Option("--format", "Format to write.")] = ModelFormat.ONNX,
     precision: Annotated[
-        ModelPrecision, typer.Option("--precision", help="int8: the big products with 8-bit weights.")
+        ModelPrecision, Option("--precision", "int8: the big products with 8-bit weights.")
     ] = ModelPrecision.FP32,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
+    overwrite: Annotated[bool, Option("--overwrite", "Replace existing files.")] = False,
 ) -> None:
     """Write the tracking step for other programs, checked against PyTorch.
 

@@ -16,7 +16,7 @@ from dmtrack.batch.plan import Plan, plan_batch
 from dmtrack.datasets.sequence import Sequence as AnnotatedSequence
 from dmtrack.datasets.survey import DatasetRecording, survey
 from dmtrack.errors import InputError, counted
-from dmtrack.options import number_text
+from dmtrack.options import Option, number_text
 from dmtrack.output.record import records_in, to_json
 from dmtrack.run.recording_report import RecordingReport, inspect_recording
 from dmtrack.run.results_folder import ROOT
@@ -25,7 +25,7 @@ from dmtrack.video.frame import Modality, VideoInfo
 from dmtrack.video.inspection import PairMatch, PairReport
 from dmtrack.video.streams import PairingOptions, Sync
 from dmtrack_cli.batch_listing import print_plan, say_plan
-from dmtrack_cli.console import facts_table, out
+from dmtrack_cli.console import facts_table, listing, out
 from dmtrack_cli.option_groups import grouped
 from dmtrack_cli.shared_options import AuxArgument, JsonOption, ModalityOption, RgbArgument
 
@@ -39,14 +39,13 @@ def inspect(
     aux: AuxArgument = None,
     sheet: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             "--sheet",
+            "Write a picture of several moments: RGB, the second stream, and both blended.",
             metavar="FILE.png",
-            help="Write a picture of several moments: RGB, the second stream, and both blended.",
-            show_default=False,
         ),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing sheet.")] = False,
+    overwrite: Annotated[bool, Option("--overwrite", "Replace an existing sheet.")] = False,
     modality: ModalityOption = None,
     *,
     pairing: PairingOptions,
@@ -110,19 +109,13 @@ def _say_runs(runs: Mapping[Path, Mapping[str, Any]], *, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps({"runs": {str(folder): record for folder, record in runs.items()}}, indent=2))
         return
-    table = Table(show_edge=False, pad_edge=False)
-    for name in ("results", "status"):
-        table.add_column(name, overflow="fold")
-    for name in ("frames", "targets", "lost", "fps"):
-        table.add_column(name, justify="right")
-    table.add_column("of", overflow="fold")
+    rows = []
     for folder, record in runs.items():
         counts, speed = record.get("counts") or {}, record.get("speed") or {}
         numbers = (counts.get("frames"), counts.get("targets"), counts.get("lost"), speed.get("whole_fps"))
         inputs = [Path(str(one["video"]["path"])).name for one in record.get("inputs") or ()]
-        cells = (folder.name, record["status"], *map(_number_text, numbers), " + ".join(inputs))
-        table.add_row(*(Text(str(cell)) for cell in cells))
-    out.print(table)
+        rows.append((folder.name, record["status"], *map(_number_text, numbers), " + ".join(inputs)))
+    out.print(listing(("results", "status", ">frames", ">targets", ">lost", ">fps", "of"), rows))
     for folder, record in runs.items():
         if record.get("reason"):
             out.print(Text(f"{folder.name}: {record['reason']}"), soft_wrap=True)
@@ -231,12 +224,8 @@ def _clock_text(clock: ClockFacts) -> str:
 
 
 def _tracks_table(container: ContainerFacts) -> Table:
-    table = Table(show_edge=False, pad_edge=False, title=container.path.name, title_justify="left")
-    for name in ("track", "kind", "codec", "picture", "rate", "starts at", "tags"):
-        table.add_column(name, overflow="fold")
-    for stream in container.streams:
-        table.add_row(*(Text(cell) for cell in _track_row(stream)))
-    return table
+    columns = ("track", "kind", "codec", "picture", "rate", "starts at", "tags")
+    return listing(columns, map(_track_row, container.streams), container.path.name)
 
 
 def _track_row(stream: StreamFacts) -> tuple[str, ...]:
@@ -313,19 +302,15 @@ def _clip_facts(one: DatasetRecording) -> dict[str, str]:
 
 
 def _clips_table(clips: Sequence[DatasetRecording], root: Path) -> Table:
-    table = Table(show_edge=False, pad_edge=False)
-    for name in ("recording", "layout", "second stream"):
-        table.add_column(name, overflow="fold")
-    table.add_column("frames", justify="right")
-    table.add_column("targets", overflow="fold")
+    rows = []
     for one in clips:
         clip = one.clip
         name = "." if clip.folder == root else str(clip.folder.relative_to(root))
         second = str(one.modality or "none")
         frames = "?" if one.pictures[0] is None else str(one.pictures[0])
         targets = [f"{s.start_box} at {s.source_start + s.start_frame}" for s in one.sequences]
-        table.add_row(*(Text(cell) for cell in (name, clip.layout.name, second, frames, _listed(targets))))
-    return table
+        rows.append((name, clip.layout.name, second, frames, _listed(targets)))
+    return listing(("recording", "layout", "second stream", ">frames", "targets"), rows)
 
 
 def _listed(words: Sequence[str]) -> str:

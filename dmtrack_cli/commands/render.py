@@ -16,6 +16,7 @@ from dmtrack.drawing.render import left_out, read_layers, require_video_name
 from dmtrack.drawing.render import render as draw_boxes
 from dmtrack.drawing.trail import VideoOptions
 from dmtrack.errors import counted
+from dmtrack.options import Option
 from dmtrack.run.codecs import CodecOptions
 from dmtrack.run.results_folder import default_folder
 from dmtrack.run.session import expected_frames, first_pair
@@ -30,6 +31,7 @@ from dmtrack_cli.shared_options import (
     AuxArgument,
     EndOption,
     ModalityOption,
+    ProgressOption,
     QuietOption,
     RgbArgument,
     SourceFormatOption,
@@ -56,25 +58,21 @@ def render(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "-o",
-            "--output",
-            metavar="FILE",
-            help="Video to write; .gif or .webp makes an animation of a short part, 360 px high. "
+        Option(
+            "-o --output",
+            "Video to write; .gif or .webp makes an animation of a short part, 360 px high. "
             "Default: rendered.mp4 in dmtrack-results/NAME.",
-            show_default=False,
+            metavar="FILE",
         ),
     ] = None,
     source: SourceFormatOption = None,
-    layout: Annotated[Layout, typer.Option("--layout", help="What the video shows.")] = Layout.SIDE,
+    layout: Annotated[Layout, Option("--layout", "What the video shows.")] = Layout.SIDE,
     modality: ModalityOption = None,
     start: StartOption = None,
     end: EndOption = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing video.")] = False,
+    overwrite: Annotated[bool, Option("--overwrite", "Replace an existing video.")] = False,
     quiet: QuietOption = False,
-    progress: Annotated[
-        ProgressKind, typer.Option("--progress", help="How progress is shown; auto: a bar on a terminal.")
-    ] = ProgressKind.AUTO,
+    progress: ProgressOption = ProgressKind.AUTO,
     *,
     video_options: VideoOptions,
     codecs: CodecOptions,

@@ -10,6 +10,7 @@ import typer
 from rich.text import Text
 
 from dmtrack.errors import ConfigError
+from dmtrack.options import Option
 from dmtrack.run.request import TrackRequest
 from dmtrack.run.review import Review, results_worst_first
 from dmtrack_cli.console import Stopped, err, say_line
@@ -27,8 +28,7 @@ _LOOK_S: Final = 0.3
 def review(
     request: TrackRequest,
     opens_browser: Annotated[
-        bool,
-        typer.Option("--open/--no-open", help="Open the page in a browser, where there is a desktop."),
+        bool, Option("--open/--no-open", "Open the page in a browser, where there is a desktop.")
     ] = True,
     quiet: QuietOption = False,
 ) -> None:

@@ -17,9 +17,9 @@ from dmtrack_cli.option_groups import grouped
 def synthetic(
     pictures: Pictures,
     *,
-    output: Annotated[Path, typer.Option("-o", "--output", help="Picture to write (.png).")],
+    output: Annotated[Path, Option("-o --output", "Picture to write (.png).")],
     modality: Annotated[
-        Modality | None, typer.Option(help="Pairs with this second stream; one stream when left out.")
+        Modality | None, Option("--modality", "Pairs with this second stream; one stream when left out.")
     ] = None,
     count: Annotated[int, Option("--count", "Samples on the sheet.", least=1, most=1000)] = 24,
     columns: Annotated[int, Option("--columns", "Samples in a row.", least=1, most=20)] = 4,
@@ -29,7 +29,7 @@ def synthetic(
     search_size: Annotated[int, Option("--search-size", "Search side in px.", least=16, most=2048)] = 192,
     templates: Annotated[int, Option("--templates", "Templates a sample.", least=1, most=20)] = 2,
     seed: Annotated[int, Option("--seed", "Seed of the samples.")] = 0,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing picture.")] = False,
+    overwrite: Annotated[bool, Option("--overwrite", "Replace an existing picture.")] = False,
 ) -> None:
     """Show what `dmtrack train` makes up: templates, search crop, and the box in it.
 

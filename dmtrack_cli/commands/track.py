@@ -7,7 +7,6 @@ from enum import StrEnum
 from typing import Annotated, Final
 
 import cv2  # noqa: F401 - before PyAV: loaded after it, OpenCV hangs in the first window that --show opens
-import typer
 from rich.text import Text
 
 from dmtrack.options import Option
@@ -20,7 +19,7 @@ from dmtrack_cli.console import Stopped, err, say_line, stopped_after
 from dmtrack_cli.interrupt import GracefulStop
 from dmtrack_cli.option_groups import grouped
 from dmtrack_cli.progress import ProgressKind, make_reporter, say_json
-from dmtrack_cli.shared_options import QuietOption
+from dmtrack_cli.shared_options import ProgressOption, QuietOption
 from dmtrack_cli.summary import say_end
 
 MOST_NAMED: Final = 6
@@ -41,9 +40,9 @@ def track(
     request: TrackRequest,
     pick: Annotated[
         PickKind,
-        typer.Option(
+        Option(
             "--pick",
-            help="How a bare --box is drawn: on a page in a browser, which opens by itself on a desktop; "
+            "How a bare --box is drawn: on a page in a browser, which opens by itself on a desktop; "
             "web: only its address is said; window: as auto.",
         ),
     ] = PickKind.AUTO,
@@ -53,13 +52,9 @@ def track(
             "--pick-timeout", "How long the page waits for the next action.", "SECONDS", least=0.05, most=1e7
         ),
     ] = PICK_TIMEOUT_S,
-    show: Annotated[
-        bool, typer.Option("--show", help="Show the annotated view in a window; q stops.")
-    ] = False,
+    show: Annotated[bool, Option("--show", "Show the annotated view in a window; q stops.")] = False,
     quiet: QuietOption = False,
-    progress: Annotated[
-        ProgressKind, typer.Option("--progress", help="How progress is shown; auto: a bar on a terminal.")
-    ] = ProgressKind.AUTO,
+    progress: ProgressOption = ProgressKind.AUTO,
 ) -> None:
     """Follow one or several targets through a recording, or through live streams.
 

@@ -6,7 +6,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
 from rich.text import Text
 
 from dmtrack.options import Option
@@ -22,8 +21,8 @@ if TYPE_CHECKING:
 def train(
     request: TrainRequest,
     *,
-    stage: Annotated[Stage, typer.Option(help="What to train.")] = "adapters",
-    config: Annotated[Path | None, typer.Option(help="TOML file with training numbers.")] = None,
+    stage: Annotated[Stage, Option("--stage", "What to train.")] = "adapters",
+    config: Annotated[Path | None, Option("--config", "TOML file with training numbers.")] = None,
     steps: Annotated[int | None, Option("--steps", "Optimiser steps.", least=1)] = None,
     batch_size: Annotated[
         int | None, Option("--batch-size", "Samples a step.", least=1, most=100_000)
@@ -31,7 +30,7 @@ def train(
     learning_rate: Annotated[
         float | None, Option("--learning-rate", "Peak learning rate.", least=1e-12, most=10)
     ] = None,
-    optimizer: Annotated[str | None, typer.Option(help="adamw or muon.")] = None,
+    optimizer: Annotated[str | None, Option("--optimizer", "adamw or muon.")] = None,
     templates: Annotated[int | None, Option("--templates", "Templates a sample.", least=1, most=20)] = None,
     seed: Annotated[int | None, Option("--seed", "Seed of weights, data and augmentation.")] = None,
 ) -> None:

@@ -14,7 +14,7 @@ from dmtrack_cli.progress import (
     Meter,
     PlainReporter,
     ProgressKind,
-    SilentReporter,
+    Reporter,
     clock_text,
     make_reporter,
 )
@@ -113,7 +113,7 @@ def test_the_bar_shows_frames_rate_and_score_on_80_columns() -> None:
         (ProgressKind.RICH, False, BarReporter),
         (ProgressKind.PLAIN, True, PlainReporter),
         (ProgressKind.JSON, True, JsonReporter),
-        (ProgressKind.NONE, True, SilentReporter),
+        (ProgressKind.NONE, True, Reporter),
     ],
 )
 def test_choice(kind: ProgressKind, terminal: bool, expected: type) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import re
+from abc import abstractmethod
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Final
 
 import av
 import cv2
@@ -20,6 +20,7 @@ from dmtrack.drawing.draw import Picture
 from dmtrack.drawing.encoder import NOMINAL_RATE, encoding_error
 from dmtrack.drawing.mp4 import StampRepair
 from dmtrack.errors import OutputError
+from dmtrack.video.source import ClosedOnExit
 
 VIDEO_SUFFIX: Final = ".mkv"
 TIMES_FILE: Final = "times_us.txt"
@@ -29,22 +30,12 @@ _LEAST_SLICED_PX: Final = 16
 _PICTURE_NAME: Final = re.compile(r"\d{6,}\.png")
 
 
-class PictureWriter(Protocol):
+class PictureWriter(ClosedOnExit):
     """Takes pictures one after the other."""
 
+    @abstractmethod
     def write(self, picture: Picture, pts: int, time_base: Fraction) -> None:
         """Write one picture: `(H, W, 3)` uint8 RGB, shown at `pts * time_base` seconds."""
-
-    def close(self) -> None:
-        """Finish what is written; a second call does nothing."""
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
 
 def picture_writer(path: Path, *, overwrite: bool = False) -> PictureWriter:

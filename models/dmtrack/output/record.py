@@ -22,7 +22,6 @@ from dataclasses import dataclass, field, replace
 from enum import Enum, StrEnum
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final
 
 import av
@@ -338,9 +337,7 @@ class RunRecordSink(Sink):
         """Finish as complete."""
         self.finish(RunStatus.COMPLETE, self._note)
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         """Finish as complete, interrupted or failed, depending on what passes through."""
         if error is None:
             self.close()

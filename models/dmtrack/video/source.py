@@ -9,7 +9,6 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from statistics import median_low
-from types import TracebackType
 from typing import Final, Self
 
 from dmtrack.errors import DecodeError, translated
@@ -32,9 +31,7 @@ class ClosedOnExit(ABC):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *about: object) -> None:
         self.close()
 
 

@@ -16,7 +16,6 @@ import io
 from collections.abc import Iterator, Mapping
 from itertools import zip_longest
 from pathlib import Path
-from types import TracebackType
 from typing import Final, Self
 
 from dmtrack.atomic import LineFile
@@ -117,9 +116,7 @@ class MergedTable:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         """Give the file its final name, or leave nothing when an error passes through."""
         if error is None:
             self._file.commit()
