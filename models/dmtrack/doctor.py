@@ -116,8 +116,8 @@ def _bf16_on_cpu() -> Finding:
     from dmtrack.network.backend import cpu_multiplies_bf16
 
     if cpu_multiplies_bf16():
-        return Finding("bf16 on cpu", State.OK, "computed by the processor")
-    return Finding("bf16 on cpu", State.NOTE, "not computed by the processor: fp32 is faster here")
+        return Finding("bf16 on cpu", State.OK, "multiplied faster than fp32 by the processor")
+    return Finding("bf16 on cpu", State.NOTE, "fp32 is faster on this processor")
 
 
 def _cuda() -> Iterator[Finding]:

@@ -424,18 +424,20 @@ def test_the_backend_eager_turns_both_off(model: DMTrack, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(
-    ("flags", "expected"),
+    ("maker", "flags", "expected"),
     [
-        pytest.param("sse2 avx512f avx512_bf16", "bf16", id="zen4-or-cooper-lake"),
-        pytest.param("sse2 avx512f amx_tile amx_bf16", "bf16", id="amx"),
-        pytest.param("sse2 avx2 avx512f", "fp32", id="older"),
+        pytest.param("AuthenticAMD", "sse2 avx512f avx512_bf16", "bf16", id="zen4"),
+        pytest.param("AuthenticAMD", "sse2 avx2", "fp32", id="zen3"),
+        pytest.param("GenuineIntel", "sse2 avx512f avx512_bf16 amx_tile amx_bf16", "bf16", id="amx"),
+        pytest.param("GenuineIntel", "sse2 avx512f avx512_bf16", "fp32", id="amx-hidden"),
+        pytest.param("GenuineIntel", "sse2 avx2 avx512f", "fp32", id="older"),
     ],
 )
-def test_auto_on_a_cpu_asks_for_its_instructions(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, flags: str, expected: str
+def test_auto_on_a_cpu_takes_bf16_where_it_is_faster(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, maker: str, flags: str, expected: str
 ) -> None:
     cpu_info = tmp_path / "cpuinfo"
-    cpu_info.write_text(f"processor\t: 0\nflags\t\t: {flags}\n")
+    cpu_info.write_text(f"processor\t: 0\nvendor_id\t: {maker}\nflags\t\t: {flags}\n")
     has_bf16 = cpu_multiplies_bf16(cpu_info)
     monkeypatch.setattr("dmtrack.network.backend.cpu_multiplies_bf16", lambda: has_bf16)
     assert choose_precision("auto", torch.device("cpu")) == expected

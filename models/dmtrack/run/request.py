@@ -131,7 +131,7 @@ class NetworkOptions:
     ] = "tiny"
     precision: Annotated[
         PrecisionChoice,
-        Option("--precision", "Numbers of the network; auto: bf16 if the device computes in it."),
+        Option("--precision", "Numbers of the network; auto: bf16 if the device is faster in it."),
     ] = "auto"
     backend: Annotated[
         Backend,
