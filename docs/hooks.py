@@ -1,10 +1,12 @@
-"""What MkDocs asks for: the command reference, and pages that lie elsewhere in the repository."""
+"""What MkDocs asks for: the command reference, help of options, and pages that lie elsewhere here."""
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 from pathlib import Path
 
+from griffe import Attribute, Docstring, Extension
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.structure.files import File, Files
 from typer.testing import CliRunner
@@ -21,6 +23,17 @@ ELSEWHERE = {
     "model-card.md": "models/dmtrack/weights/README.md",
     "contributing.md": "CONTRIBUTING.md",
 }
+
+
+class OptionHelp(Extension):
+    """Gives fields of option types the words of their `Option` in the reference of the library."""
+
+    def on_attribute_instance(self, *, node: object, attr: Attribute, **_: object) -> None:
+        """Take the help from the annotation, unless the field says more itself."""
+        for call in ast.walk(node.annotation) if isinstance(node, ast.AnnAssign) else ():
+            if isinstance(call, ast.Call) and ast.unparse(call.func) == "Option" and attr.docstring is None:
+                said = [part.value for part in ast.walk(call.args[1]) if isinstance(part, ast.Constant)]
+                attr.docstring = Docstring("".join(map(str, said)), parent=attr)
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

@@ -8,7 +8,8 @@
 
 Whoever calls the library gives fields their values and never meets an `Option`. A command line shows what
 `declared_options` yields, and makes the type of it with `built`; `command_words` is the way back. Fields that
-are option types themselves belong to it; fields without an `Option` are for callers alone.
+are option types themselves belong to it; fields without an `Option` are for callers alone. A class attribute
+`PANEL` is the heading of all options of a type.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ class Option:
         names: `--fit`, `-o --output`, `--anchor/--no-anchor`; without a dash it is a positional argument.
         help: A sentence for people.
         metavar: What stands for its value in the help.
-        panel: Under which heading it is listed.
+        panel: Under which heading it is listed; None: that of its type.
         parse: From the text to the exact value; raises `ValueError` for text of another kind, and
             `DmtrackError` for a value that cannot be. None: the type of the field says it all.
         write: From the value to text that `parse` reads.
@@ -115,10 +116,12 @@ def option_in(hint: Any) -> Option | None:  # noqa: ANN401 - type hints have no 
 def declared_options(option_type: type) -> Iterator[DeclaredOption]:
     """Yield every option of a type, in the order of the fields."""
     hints = get_type_hints(option_type, include_extras=True)
+    panel = getattr(option_type, "PANEL", None)
     for field in dataclasses.fields(option_type):
         hint = hints[field.name]
         option = option_in(hint)
         if option is not None:
+            option = replace(option, panel=option.panel or panel)
             yield DeclaredOption((field.name,), get_args(hint)[0], option, field.default)
         elif isinstance(hint, type) and dataclasses.is_dataclass(hint):
             for inner in declared_options(hint):

@@ -22,7 +22,7 @@ from dmtrack.geometry.box import Box
 from dmtrack.output.record import read_run_json
 from dmtrack.tracking.result import FrameResult
 from dmtrack.tracking.start import TargetStart
-from dmtrack_cli.progress import SilentReporter
+from dmtrack_cli.progress import Reporter
 
 RunCli = Callable[..., Any]
 BOX = "40,40,24,24"
@@ -61,7 +61,7 @@ def assert_valid_results(frames: int, status: str) -> dict[str, Any]:
     return record
 
 
-class _AtFrame(SilentReporter):
+class _AtFrame(Reporter):
     """Does something when a frame comes."""
 
     def __init__(self, frame: int, act: Callable[[], object]) -> None:

@@ -294,9 +294,9 @@ def test_a_full_disk_while_training_is_one_line_and_leaves_nothing_half(
 def test_hanging_up_is_like_termination(
     track: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, *, ignored: bool
 ) -> None:
-    from dmtrack_cli.progress import SilentReporter
+    from dmtrack_cli.progress import Reporter
 
-    class HangsUp(SilentReporter):
+    class HangsUp(Reporter):
         def advance(self, score: float | None) -> None:
             os.kill(os.getpid(), signal.SIGHUP)
 

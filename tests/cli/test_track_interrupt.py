@@ -16,10 +16,10 @@ import pytest
 from dmtrack.boxes.reading import read_rows
 from dmtrack.output.record import read_run_json
 from dmtrack_cli.interrupt import GracefulStop
-from dmtrack_cli.progress import SilentReporter
+from dmtrack_cli.progress import Reporter
 
 
-class _SignalAtFrame(SilentReporter):
+class _SignalAtFrame(Reporter):
     def __init__(self, frame: int, number: signal.Signals) -> None:
         self._left = frame
         self._number = number

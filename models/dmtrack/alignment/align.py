@@ -62,14 +62,6 @@ class FoundAlignment:
 class AlignOptions:
     """What an alignment is found from; from the pictures alone unless points or a board are given.
 
-    Attributes:
-        points: A file of hand-picked point pairs.
-        board: Inner corners, across and down, of a checkerboard that both cameras see.
-        time: Find the time offset first, and note it in the alignment.
-        picture: Where both streams are drawn over each other; None: beside the alignment, a `.png`.
-        frames: Frames looked at; None: `AUTOMATIC_FRAMES`, or `BOARD_FRAMES` for a checkerboard.
-        largest_offset_s: Time offsets up to this are tried.
-
     Raises:
         ConfigError: Both points and a board are given, or there is no frame to look at.
     """

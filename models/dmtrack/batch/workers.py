@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, ClassVar
 
 from dmtrack.batch.local import LocalEngine
 from dmtrack.batch.ray_engine import RayEngine, RayOptions
@@ -13,8 +13,6 @@ from dmtrack.batch.work import Engine, WorkerSlot
 from dmtrack.errors import ConfigError
 from dmtrack.options import Option, make_exact
 from dmtrack.threads import usable_cores
-
-_PANEL: Final = "Workers"
 
 
 class EngineChoice(StrEnum):
@@ -32,15 +30,16 @@ class WorkerOptions:
         ConfigError: A number is below 1, or an option has no meaning on a cluster.
     """
 
+    PANEL: ClassVar = "Workers"
+
     devices: Annotated[
-        str,
-        Option("--devices", "auto, cpu, mps, or CUDA devices by number (0,1).", metavar="LIST", panel=_PANEL),
+        str, Option("--devices", "auto, cpu, mps, or CUDA devices by number (0,1).", metavar="LIST")
     ] = "auto"
     jobs: Annotated[
-        int | None, Option("--jobs", "Processes on a CPU. Default: 1.", "N", _PANEL, least=1, most=1024)
+        int | None, Option("--jobs", "Processes on a CPU. Default: 1.", "N", least=1, most=1024)
     ] = None
     jobs_per_device: Annotated[
-        int, Option("--jobs-per-device", "Processes on each GPU.", "N", _PANEL, least=1, most=1024)
+        int, Option("--jobs-per-device", "Processes on each GPU.", "N", least=1, most=1024)
     ] = 1
     threads: Annotated[
         int | None,
@@ -48,17 +47,14 @@ class WorkerOptions:
             "--threads",
             "Threads of each process. Default: the cores, shared out (ray: 1).",
             metavar="N",
-            panel=_PANEL,
             least=1,
             most=4096,
         ),
     ] = None
-    kind: Annotated[
-        EngineChoice, Option("--engine", "ray: on a Ray cluster that is there already.", panel=_PANEL)
-    ] = EngineChoice.LOCAL
-    ray_address: Annotated[str, Option("--ray-address", "Its head.", metavar="HOST:PORT", panel=_PANEL)] = (
-        "auto"
+    kind: Annotated[EngineChoice, Option("--engine", "ray: on a Ray cluster that is there already.")] = (
+        EngineChoice.LOCAL
     )
+    ray_address: Annotated[str, Option("--ray-address", "Its head.", metavar="HOST:PORT")] = "auto"
 
     def __post_init__(self) -> None:
         make_exact(self)

@@ -18,12 +18,7 @@ _FEWEST_FRAMES: Final = 2
 
 @dataclass(frozen=True, slots=True)
 class BenchRequest:
-    """What is to be measured: every combination.
-
-    Attributes:
-        rgb: The person's recording; None makes one up.
-        targets: How many at once.
-    """
+    """What is to be measured: every combination."""
 
     rgb: Annotated[Path | None, Option("RGB", "Your own recording. Default: a made-up one.")] = None
     aux: Annotated[Path | None, Option("AUX", "Its second stream.")] = None
@@ -55,6 +50,7 @@ class BenchRequest:
         int, Option("--frames", "Frames a measurement takes at most.", "N", least=_FEWEST_FRAMES)
     ] = 100
     targets: tuple[int, ...] = (1, 10)
+    """How many at once."""
 
     def __post_init__(self) -> None:
         make_exact(self)

@@ -19,7 +19,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
 from dmtrack.boxes.formats import ResultFormat
 from dmtrack.boxes.formats.json_document import JsonFields
@@ -37,7 +37,6 @@ from dmtrack.video.picture_file import list_images
 
 _log = logging.getLogger(__name__)
 
-_PANEL: Final = "Targets from a detector"
 _NUMBER: Final = re.compile(r"(\d{1,15})\D*$")
 _LABELS: Final = "labels"
 """The folder of texts within that of a run of YOLO."""
@@ -48,13 +47,9 @@ _WHOSE: Final = "are they those of this recording?"
 
 @dataclass(frozen=True, slots=True)
 class DetectionOptions:
-    """Which objects that a detector saw are targets.
+    """Which objects that a detector saw are targets."""
 
-    Attributes:
-        file: What it saw; None: there is no detector.
-        classes: Names or numbers of classes; commas may stand between them. None: all.
-        min_conf: What the detector is less certain of does not count.
-    """
+    PANEL: ClassVar = "Targets from a detector"
 
     file: Annotated[
         Path | None,
@@ -63,16 +58,13 @@ class DetectionOptions:
             "Start a target for each object that a detector saw in a few frames, and take up lost ones: MOT "
             "text (id -1), a folder of YOLO texts, COCO.",
             metavar="FILE|DIR",
-            panel=_PANEL,
         ),
     ] = None
     classes: Annotated[
-        tuple[str, ...],
-        Option("--classes", "Only these, by name or number: person,car.", metavar="NAME", panel=_PANEL),
+        tuple[str, ...], Option("--classes", "Only these, by name or number: person,car.", metavar="NAME")
     ] = ()
     min_conf: Annotated[
-        float,
-        Option("--min-conf", "Leave out what the detector is less sure of.", panel=_PANEL, least=-1e9),
+        float, Option("--min-conf", "Leave out what the detector is less sure of.", least=-1e9)
     ] = 0.5
 
     def __post_init__(self) -> None:

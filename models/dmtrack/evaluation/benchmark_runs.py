@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 
 from dmtrack.atomic import inputs_kept, os_errors_translated, prepare_folder, reserve, write_atomically
 from dmtrack.batch.item import BatchItem, Findings
@@ -38,13 +38,7 @@ from dmtrack.evaluation.scoring import ScoringOptions
 from dmtrack.options import Option
 from dmtrack.output.csv_text import csv_text
 from dmtrack.output.record import RECORD, read_run_json
-from dmtrack.run.request import (
-    NetworkOptions,
-    OutputOptions,
-    RecoveryChoice,
-    RecoveryOptions,
-    TrackRequest,
-)
+from dmtrack.run.request import NetworkOptions, OutputOptions, RecoveryChoice, RecoveryOptions, TrackRequest
 from dmtrack.video.frame import Modality
 from dmtrack.video.position import Position
 
@@ -53,7 +47,6 @@ if TYPE_CHECKING:
 
 STACKS: Final = {BenchmarkName.VOT_RGBD22: "vot2022/rgbd", BenchmarkName.DEPTHTRACK: "vot2021/rgbd"}
 """The toolkit's names of the benchmarks that it evaluates."""
-_PANEL: Final = "Running the tracker"
 _UNSUPERVISED: Final = "rgbd-unsupervised"
 _ANCHORED: Final = "baseline"
 
@@ -82,35 +75,32 @@ class BenchmarkRunOptions:
     fp32 and no recovery are what figures in papers mean, and are the same on every machine.
     """
 
+    PANEL: ClassVar = "Running the tracker"
+
     weights: Annotated[
-        str, Option("--weights", "tiny, tiny-open, base, a name in the data folder, or a file.", panel=_PANEL)
+        str, Option("--weights", "tiny, tiny-open, base, a name in the data folder, or a file.")
     ] = "tiny"
-    modality: Annotated[
-        Modality | None, Option("--modality", "Only clips with this second stream.", panel=_PANEL)
-    ] = None
-    device: Annotated[str, Option("--device", "auto, cpu, cuda:0 or mps.", panel=_PANEL)] = "auto"
+    modality: Annotated[Modality | None, Option("--modality", "Only clips with this second stream.")] = None
+    device: Annotated[str, Option("--device", "auto, cpu, cuda:0 or mps.")] = "auto"
     recovery: Annotated[
         RecoveryChoice,
         Option(
             "--recovery",
             "Give targets up and look for them. auto: as suits the weights, as track does; papers: off.",
-            panel=_PANEL,
         ),
     ] = RecoveryChoice.AUTO
     precision: Annotated[
-        PrecisionChoice,
-        Option("--precision", "Numbers of the network, as of track; papers: fp32.", panel=_PANEL),
+        PrecisionChoice, Option("--precision", "Numbers of the network, as of track; papers: fp32.")
     ] = "auto"
-    jobs: Annotated[
-        int | None, Option("--jobs", "With -o: processes on a CPU.", "N", _PANEL, least=1, most=1024)
-    ] = None
+    jobs: Annotated[int | None, Option("--jobs", "With -o: processes on a CPU.", "N", least=1, most=1024)] = (
+        None
+    )
     workspace: Annotated[
         Path | None,
         Option(
             "--export-vot",
             "With -o: put the runs into a workspace of vot-toolkit as well.",
             metavar="WORKSPACE",
-            panel=_PANEL,
         ),
     ] = None
 

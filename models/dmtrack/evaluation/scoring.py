@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
 import numpy as np
 
@@ -20,7 +20,6 @@ from dmtrack.evaluation.tracker_files import Track, TrackerFiles, in_order, read
 from dmtrack.geometry.box import BoxFormat
 from dmtrack.options import Option
 
-_PANEL: Final = "Scoring results"
 _SHOWN_NAMES: Final = 4
 _FITS: Final = 0.5
 _LOOKED_AT: Final = 5
@@ -37,16 +36,16 @@ class Missing(StrEnum):
 class ScoringOptions:
     """How results are scored, and what is done about those that are not as they should be."""
 
-    benchmark: Annotated[BenchmarkName, Option("--benchmark", "Whose figures.", panel=_PANEL)] = (
-        BenchmarkName.AUTO
+    PANEL: ClassVar = "Scoring results"
+
+    benchmark: Annotated[BenchmarkName, Option("--benchmark", "Whose figures.")] = BenchmarkName.AUTO
+    strict: Annotated[bool, Option("--strict", "Refuse results with anything wrong.")] = False
+    missing: Annotated[Missing, Option("--missing", "What a sequence without results counts as.")] = (
+        Missing.SKIP
     )
-    strict: Annotated[bool, Option("--strict", "Refuse results with anything wrong.", panel=_PANEL)] = False
-    missing: Annotated[
-        Missing, Option("--missing", "What a sequence without results counts as.", panel=_PANEL)
-    ] = Missing.SKIP
-    order: Annotated[
-        BoxFormat, Option("--order", "What the numbers of a row of results are.", panel=_PANEL)
-    ] = BoxFormat.XYWH
+    order: Annotated[BoxFormat, Option("--order", "What the numbers of a row of results are.")] = (
+        BoxFormat.XYWH
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -62,18 +62,21 @@ class PictureFormat(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class CropOptions:
-    """Which crops are made, and how large.
-
-    Attributes:
-        every: Of so many frames of a target one.
-        side_px: They are squares around the middle of the box, as wide as its longer side, brought to this
-            size; None: the box, as large as it is.
-    """
+    """Which crops are made, and how large."""
 
     every: Annotated[
         int, Option("--every", "crops: of so many frames of a target one.", metavar="N", least=1)
     ] = 1
-    side_px: Annotated[int | None, Option("--size", "Side of a crop.", least=8, most=1024)] = None
+    side_px: Annotated[
+        int | None,
+        Option(
+            "--size",
+            "Side of crops: squares around the middle of the box, as wide as its longer side, brought to it. "
+            "Default: the box, as large as it is.",
+            least=8,
+            most=1024,
+        ),
+    ] = None
 
     def __post_init__(self) -> None:
         make_exact(self)

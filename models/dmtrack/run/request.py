@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from enum import Enum, StrEnum
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, ClassVar, Final
 
 from dmtrack.boxes.detections import DetectionOptions
 from dmtrack.boxes.formats.mot import USUAL, MotOptions
@@ -33,7 +33,6 @@ from dmtrack.video.live.pairs import LiveOptions
 from dmtrack.video.position import Position, parse_position
 from dmtrack.video.streams import PairingOptions
 
-_RECOVERY: Final = "Lost and found"
 _CORRECT: Final = "Correct and continue"
 _LIVE_PAIRING: Final = ("--offset-ms", "--max-skew-ms", "--on-missing", "--split", "--align", "--fit")
 
@@ -172,13 +171,14 @@ class NetworkOptions:
 class RecoveryOptions:
     """What happens when a target is lost from sight."""
 
+    PANEL: ClassVar = "Lost and found"
+
     recovery: Annotated[
         RecoveryChoice,
         Option(
             "--recovery",
             "Give a target up when its score stays low, and look for it over the whole frame. "
             "off: the published behaviour. auto: as suits the weights.",
-            panel=_RECOVERY,
         ),
     ] = RecoveryChoice.AUTO
     lost_after: Annotated[
@@ -188,17 +188,12 @@ class RecoveryOptions:
             "Uncertain frames in a row until a target is lost; after as many again it is looked for "
             f"everywhere. Default: {TrackerConfig().lost_after}, or as suits the weights.",
             metavar="FRAMES",
-            panel=_RECOVERY,
             least=1,
         ),
     ] = None
     anchor: Annotated[
         bool | None,
-        Option(
-            "--anchor/--no-anchor",
-            "Keep the first template for ever. Default: as suits the weights.",
-            panel=_RECOVERY,
-        ),
+        Option("--anchor/--no-anchor", "Keep the first template for ever. Default: as suits the weights."),
     ] = None
     stop_when_lost_s: Annotated[
         Fraction | None,
@@ -206,7 +201,6 @@ class RecoveryOptions:
             "--stop-when-lost",
             "End the run when every target has been lost for so long.",
             metavar="SECONDS",
-            panel=_RECOVERY,
             parse=positive_seconds,
             write=number_text,
         ),
@@ -237,8 +231,7 @@ class OutputOptions:
     """What is written, and where."""
 
     folder: Annotated[
-        Path | None,
-        Option("-o --output", "Results folder. Default: dmtrack-results/NAME.", metavar="DIR"),
+        Path | None, Option("-o --output", "Results folder. Default: dmtrack-results/NAME.", metavar="DIR")
     ] = None
     layout: Annotated[Layout, Option("--layout", "What the annotated video shows.")] = Layout.SIDE
     no_video: Annotated[bool, Option("--no-video", "Write no annotated video.")] = False
@@ -265,19 +258,10 @@ class TrackRequest:
     """What to track, how, and what to write.
 
     Attributes:
-        rgb: A video, a folder of pictures, the folder of a data set's recording, or the address of a live
-            stream.
-        aux: The second stream.
         boxes: Where the targets are in the first frame, in pixels: a `Box` or four numbers; a `TargetStart`
             names an id, and maybe a later frame; a second one of an id corrects what is tracked, an `Absence`
             says that there is nothing to track; `DRAWN` once or more: a person draws. With neither boxes nor
             `box_files` nor `detections`, ground truth is looked for beside `rgb`.
-        box_files: Files with boxes.
-        box_format: What the numbers of a box in `boxes` are.
-        modality: What `aux` measures; None finds out.
-        start: First frame.
-        end: First frame not wanted any more.
-        detections: Objects that a detector saw, which become targets as they enter.
         batch: What `run.json` says of the batch that the run belongs to.
     """
 

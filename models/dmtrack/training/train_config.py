@@ -212,13 +212,7 @@ class DataPart(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Pictures:
-    """What synthesis draws on.
-
-    Attributes:
-        photographs: Folder of photographs with polygons.
-        thermal_images: Folder of thermal images with boxes.
-        collage_share: One stream: share of flat collages among the synthetic samples.
-    """
+    """What synthesis draws on."""
 
     photographs: Annotated[
         Path | None,
@@ -259,32 +253,11 @@ class Pictures:
 
 @dataclass(frozen=True, slots=True)
 class TrainRequest:
-    """One training run, see `dmtrack.training.training_run.train`.
-
-    Attributes:
-        output: Run folder.
-        train: The stage and its numbers.
-        preset: Of the network.
-        modality: Second stream of the adapter stage.
-        init: Weights to start from: a file, or a name that `--weights` knows.
-        init_adapters: Adapters of the same modality to go on from, alike. Their `aux_share` is kept.
-        data: What is mixed; each sample is drawn from one of them by weight. Empty: synthesis alone.
-        strong: The sequences are few: see `dmtrack.training.strong_sequences`.
-        bad_data: What is done about data that cannot be used.
-        pictures: What synthesis draws on.
-        template_size: None takes the preset's.
-        search_size: None takes the preset's.
-        device: See `choose_device`.
-        bf16: Run the network under bfloat16 autocast.
-        workers: Processes that make samples.
-        threads: None leaves them as they are.
-        store: Numbers in `weights.safetensors`.
-        validate: Folder of annotated clips.
-        validate_every: Steps between validations.
-    """
+    """One training run, see `dmtrack.training.training_run.train`."""
 
     output: Annotated[Path, Option("-o --output", "Run folder; resumed when it has a checkpoint.", "DIR")]
     train: TrainConfig = TrainConfig()
+    """The stage and its numbers."""
     preset: Annotated[str, Option("--preset", "Network preset: tiny or base.", "NAME")] = "tiny"
     modality: Annotated[Modality | None, Option("--modality", "Second stream of the adapter stage.")] = None
     init: Annotated[

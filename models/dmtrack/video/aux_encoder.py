@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 from functools import cache
-from typing import Annotated, Final, cast
+from typing import Annotated, ClassVar, Final, cast
 
 import cv2
 import numpy as np
@@ -35,7 +35,6 @@ warm, so at most one of the steps fits."""
 _FINE_KELVIN: Final = 0.01
 _FINE_CELSIUS: Final = (-30.0, 50.0)
 """16-bit counts are hundredths of a kelvin, unsaid, where the median of a scene lies between these."""
-_PANEL: Final = "Sensor counts"
 _HINT_RANGE: Final = "write LOW,HIGH in counts (7000,9000), millimetres of depth, or degrees (15C,45C)"
 
 
@@ -92,14 +91,11 @@ def parse_aux_range(text: str) -> AuxRange:
 class EncodingOptions:
     """How the second stream's counts become pictures.
 
-    Attributes:
-        norm: How counts become grey levels; None is `FIXED` where a range is given, else `PUBLISHED`.
-        range: What becomes black and white.
-        depth_scale_mm: Millimetres in one count of depth; None takes what the file states, else 1.
-
     Raises:
         ConfigError: The choices contradict each other, or the scale is not positive.
     """
+
+    PANEL: ClassVar = "Sensor counts"
 
     norm: Annotated[
         AuxNorm | None,
@@ -107,7 +103,6 @@ class EncodingOptions:
             "--aux-norm",
             "published: as weights expect. percentile: by the counts of the scene, followed slowly. "
             "fixed: --aux-range. Default: fixed with --aux-range, else published.",
-            panel=_PANEL,
         ),
     ] = None
     range: Annotated[
@@ -117,7 +112,6 @@ class EncodingOptions:
             "What becomes black and white: counts (7000,9000), millimetres of depth, "
             "or degrees of a linear-temperature camera (15C,45C).",
             metavar="LOW,HIGH",
-            panel=_PANEL,
             parse=parse_aux_range,
         ),
     ] = None
@@ -127,7 +121,6 @@ class EncodingOptions:
             "--depth-scale",
             "Millimetres in one count of depth. Default: as the file states, else 1.",
             metavar="MM",
-            panel=_PANEL,
             parse=exact,
             write=number_text,
         ),

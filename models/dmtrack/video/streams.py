@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, ClassVar, Final
 
 from dmtrack.errors import ConfigError, PairingError
 from dmtrack.geometry.alignment_file import Alignment, read_alignment
@@ -87,7 +87,6 @@ class Split(StrEnum):
         return sides[sides.index(self) ^ 1]
 
 
-_PANEL: Final = "Pairing"
 _TIMES: Final = "Side files of times"
 
 
@@ -123,33 +122,12 @@ def parse_rate(text: str) -> Fraction:
 class PairingOptions:
     """How two streams are opened, matched in time and laid over each other.
 
-    Attributes:
-        offset_s: Added to every time of the second stream, in seconds; None takes that of `align`, else 0.
-        max_skew_s: Largest distance in time of partners; None chooses `SKEW_SHARE` intervals.
-        on_missing: What to show without a partner.
-        sync: How to match; None goes by index where a folder takes part, the counts are equal and
-            there is no offset.
-        rate_ratio: Seconds of the first clock in one of the second; the second stream is stretched
-            from its first frame on.
-        rgb_track: Which stream of the first file, where it holds several; None goes by their names.
-        aux_track: The same of the second file.
-        split: Both streams are in each picture of one: which half is the second one.
-        folder_rate: Pictures a second of folders, where no video gives a rate.
-        events: How event files become pictures.
-        align: Where pixels of the second stream lie in the first one; None: both see the same, but for `fit`.
-        intrinsics: Of the RGB camera, for the place of a target whose distance is known; None: what is found
-            in its file or beside it.
-        fit: Without `align`, what to do with a second picture of another size or shape.
-        rgb_times: A side file with one time stamp a frame of the first stream, instead of the container's.
-        aux_times: The same of the second stream.
-        times_unit: What side files count in; None finds out.
-        threads: Decoder threads a stream; None: as many as pay.
-        gpu: Number of the CUDA device that decodes what suits it; None decodes on the processor.
-
     Raises:
         ConfigError: The skew is negative or has no meaning, the ratio is not positive, or two options
             contradict each other.
     """
+
+    PANEL: ClassVar = "Pairing"
 
     offset_s: Annotated[
         Fraction | None,
@@ -157,7 +135,6 @@ class PairingOptions:
             "--offset-ms",
             "Added to the times of AUX. Default: what an alignment says, else 0.",
             metavar="MS",
-            panel=_PANEL,
             parse=seconds_of_ms,
             write=ms_text,
         ),
@@ -168,7 +145,6 @@ class PairingOptions:
             "--max-skew-ms",
             "Largest distance in time of partners. Default: 9/10 of the slower stream's frame interval.",
             metavar="MS",
-            panel=_PANEL,
             parse=seconds_of_ms,
             write=ms_text,
         ),
@@ -179,7 +155,6 @@ class PairingOptions:
             "--on-missing",
             "What stands in where AUX has no frame near enough. hold: the nearest one all the same. "
             "blank: a black one. rgb-only: RGB alone. stop: nothing more.",
-            panel=_PANEL,
         ),
     ] = OnMissing.HOLD
     sync: Annotated[
@@ -188,7 +163,6 @@ class PairingOptions:
             "--sync",
             "What partners share. pts: a time, within --max-skew-ms. nearest: the nearest time, however "
             "far. index: their place. Default: pts, or index for folders of equally many pictures.",
-            panel=_PANEL,
         ),
     ] = None
     rate_ratio: Annotated[
@@ -197,7 +171,6 @@ class PairingOptions:
             "--rate-ratio",
             "Seconds of RGB's clock in one of AUX's, for clocks that drift: 1001/1000 or 0.9991.",
             metavar="R",
-            panel=_PANEL,
             parse=parse_ratio,
             write=number_text,
         ),
@@ -209,7 +182,6 @@ class PairingOptions:
             "Which stream of a file that holds several: a number from 0, title:NAME, color, depth, ir or "
             "event. Default: by their names.",
             metavar="SPEC",
-            panel=_PANEL,
             parse=parse_track,
         ),
     ] = None
@@ -219,7 +191,6 @@ class PairingOptions:
             "--aux-stream",
             "The same for AUX; without AUX, of the file RGB.",
             metavar="SPEC",
-            panel=_PANEL,
             parse=parse_track,
         ),
     ] = None
@@ -229,7 +200,6 @@ class PairingOptions:
             "--split",
             "Each picture holds both streams: which half of it is AUX. The other half is RGB, and boxes "
             "count from its corner.",
-            panel=_PANEL,
         ),
     ] = None
     folder_rate: Annotated[
@@ -238,7 +208,6 @@ class PairingOptions:
             "--folder-rate",
             "Pictures a second of folders, where no video gives a rate.",
             metavar="FPS",
-            panel=_PANEL,
             parse=parse_rate,
             write=number_text,
         ),
@@ -250,7 +219,6 @@ class PairingOptions:
             "--align",
             "Where AUX lies in RGB, as dmtrack align wrote it.",
             metavar="FILE",
-            panel=_PANEL,
             parse=read_alignment,
             write=lambda alignment: str(alignment.path),
         ),
@@ -262,7 +230,6 @@ class PairingOptions:
             "Of the RGB camera, for X, Y, Z of targets where AUX is depth: camera_info, JSON, YAML, or "
             "fx fy cx cy. Default: what is found in or beside RGB.",
             metavar="FILE",
-            panel=_PANEL,
             parse=read_intrinsics,
             write=lambda intrinsics: str(intrinsics.path),
         ),
@@ -273,7 +240,6 @@ class PairingOptions:
             "--fit",
             "Without --align, an AUX of another size or shape: stretched; scaled evenly to fit into RGB "
             "or to cover it; or pixel for pixel.",
-            panel=_PANEL,
         ),
     ] = Fit.RESIZE
     rgb_times: Annotated[
@@ -297,7 +263,9 @@ class PairingOptions:
         ),
     ] = None
     threads: int | None = None
+    """Decoder threads a stream; None: as many as pay."""
     gpu: int | None = None
+    """Number of the CUDA device that decodes what suits it; None decodes on the processor."""
 
     def __post_init__(self) -> None:
         make_exact(self)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Annotated, Final
+from typing import Annotated, ClassVar
 
 from dmtrack.errors import ConfigError
 from dmtrack.numbers import finite
@@ -12,8 +12,6 @@ from dmtrack.options import Option
 from dmtrack.video.events.event_batch import Size
 from dmtrack.video.time_file import TimestampUnit
 from dmtrack.video.track_choice import TrackInfo
-
-_PANEL: Final = "Event files"
 
 
 def microseconds_of_ms(text: str) -> int:
@@ -47,18 +45,11 @@ class EventOptions:
 
     By default a picture shows the events from its frame's time up to the next frame.
 
-    Attributes:
-        window_us: Show the events of so many microseconds from each frame's time on.
-        count: Show the last so many events before the next frame.
-        size: Width and height of the sensor; None takes what the file says, else measures it.
-        columns: Order of columns without names, such as `txyp`; None tells it from the numbers.
-        unit: Unit of times where the file does not state it; None tells it from the numbers.
-        is_shared_clock: The events have the clock of the video beside them, instead of beginning with it.
-        topic: Which topic of a bag; None takes the first one of events.
-
     Raises:
         ConfigError: Both a window and a number are given, one is not positive, or `columns` is no order.
     """
+
+    PANEL: ClassVar = "Event files"
 
     window_us: Annotated[
         int | None,
@@ -66,16 +57,12 @@ class EventOptions:
             "--window-ms",
             "Show so many milliseconds of events from each frame on. Default: up to the next frame.",
             metavar="MS",
-            panel=_PANEL,
             parse=microseconds_of_ms,
             write=lambda window_us: f"{window_us / 1000:.15g}",
         ),
     ] = None
     count: Annotated[
-        int | None,
-        Option(
-            "--events", "Show the last N events before the next frame.", metavar="N", panel=_PANEL, least=1
-        ),
+        int | None, Option("--events", "Show the last N events before the next frame.", metavar="N", least=1)
     ] = None
     size: Annotated[
         Size | None,
@@ -83,7 +70,6 @@ class EventOptions:
             "--event-size",
             "Size of the sensor. Default: as the file says, else the smallest that its events fit on.",
             metavar="WxH",
-            panel=_PANEL,
             parse=parse_size,
             write=lambda size: f"{size[0]}x{size[1]}",
         ),
@@ -94,19 +80,18 @@ class EventOptions:
             "--columns",
             "Columns of text and arrays without names: txyp, - skips one. Default: by their numbers.",
             metavar="ORDER",
-            panel=_PANEL,
         ),
     ] = None
     unit: Annotated[
         TimestampUnit | None,
         Option(
-            "--time-unit",
-            "Unit of times in text and arrays. Default: s where they have fractions, else us.",
-            panel=_PANEL,
+            "--time-unit", "Unit of times in text and arrays. Default: s where they have fractions, else us."
         ),
     ] = None
     is_shared_clock: bool = False
+    """The events have the clock of the video beside them, instead of beginning with it."""
     topic: TrackInfo | None = None
+    """Which topic of a bag; None takes the first one of events."""
 
     def __post_init__(self) -> None:
         if self.window_us is not None and self.count is not None:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
-from typing import Annotated, Final, cast
+from typing import Annotated, ClassVar, Final, cast
 
 from dmtrack.errors import ConfigError
 from dmtrack.options import Option, make_exact, ms_text, seconds_of_ms
@@ -24,14 +24,7 @@ from dmtrack.video.modality import ModalityGuess, guess_modality
 from dmtrack.video.pairing import PairCounts, PairedSource
 from dmtrack.video.position import Position
 from dmtrack.video.split import SplitSource, SplitStreams
-from dmtrack.video.streams import (
-    BY_TIME,
-    PairingOptions,
-    Split,
-    StreamPair,
-    Sync,
-    default_max_skew_s,
-)
+from dmtrack.video.streams import BY_TIME, PairingOptions, Split, StreamPair, Sync, default_max_skew_s
 
 _SETTLE_S: Final = 0.4
 """What was buffered before we came arrives in a burst; after so long it has been read."""
@@ -43,30 +36,18 @@ _PATIENCE: Final = 0.8
 _JITTER_S: Final = Fraction(1, 20)
 
 
-_PANEL: Final = "Live"
-
-
 @dataclass(frozen=True, slots=True)
 class LiveOptions:
     """How live streams are read.
-
-    Attributes:
-        live: Both inputs are live, also what is no address, such as `0`, a camera.
-        max_delay_s: Frames that have waited longer are dropped when there is a newer one; None takes
-            `MAX_DELAY_S`, or what a slower second stream needs to catch up.
-        timeout_s: Longest silence of a stream.
 
     Raises:
         ConfigError: A time is not positive.
     """
 
+    PANEL: ClassVar = "Live"
+
     live: Annotated[
-        bool,
-        Option(
-            "--live",
-            "RGB and AUX are live: 0 is a camera. Addresses (rtsp://…) are live anyway.",
-            panel=_PANEL,
-        ),
+        bool, Option("--live", "RGB and AUX are live: 0 is a camera. Addresses (rtsp://…) are live anyway.")
     ] = False
     max_delay_s: Annotated[
         Fraction | None,
@@ -74,7 +55,6 @@ class LiveOptions:
             "--max-delay-ms",
             "Frames that waited longer are dropped. Default: 200, or what a slower AUX needs.",
             metavar="MS",
-            panel=_PANEL,
             parse=seconds_of_ms,
             write=ms_text,
         ),
@@ -82,11 +62,7 @@ class LiveOptions:
     timeout_s: Annotated[
         float,
         Option(
-            "--live-timeout",
-            "A stream that is silent for so long has ended.",
-            metavar="SECONDS",
-            panel=_PANEL,
-            least=0.001,
+            "--live-timeout", "A stream that is silent for so long has ended.", metavar="SECONDS", least=0.001
         ),
     ] = TIMEOUT_S
 
