@@ -18,13 +18,7 @@ import dmtrack
 from dmtrack.errors import DmtrackError
 from dmtrack_cli.arguments import prepare_arguments
 from dmtrack_cli.command_line import Command, put_right
-from dmtrack_cli.console import (
-    Stopped,
-    report_defect,
-    report_error,
-    report_stopped,
-    set_up_logging,
-)
+from dmtrack_cli.console import Stopped, report_defect, report_error, report_stopped, set_up_logging
 from dmtrack_cli.interrupt import StopAtOnce, outlive_the_terminal
 from dmtrack_cli.standard_streams import keep_streams, lost_output
 

@@ -1,21 +1,26 @@
-"""Runs the plan of a batch with progress on the terminal."""
+"""Runs the plan of a batch, with a bar for all items and one a worker, plain or JSON lines, or nothing."""
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
+from rich.text import Text
 
 from dmtrack.batch.plan import Plan
 from dmtrack.batch.run import Existing, run_batch
-from dmtrack.batch.summary import SUMMARY, ItemStatus
+from dmtrack.batch.summary import SUMMARY, ItemStatus, SummaryRow
 from dmtrack.batch.track_item import TrackItem
-from dmtrack.batch.work import Engine, Event, ItemFinished
+from dmtrack.batch.work import Engine, Event, ItemAdvanced, ItemFinished, ItemRetried, ItemStarted
 from dmtrack.errors import counted
-from dmtrack_cli.batch_progress import make_batch_reporter
 from dmtrack_cli.console import Stopped, err, out
 from dmtrack_cli.interrupt import PromptStop
-from dmtrack_cli.progress import ProgressKind, clock_text, say_json
+from dmtrack_cli.progress import LINE_EVERY_S, Meter, ProgressKind, Shown, clock_text, say_json
 
 
 @dataclass(slots=True)
@@ -82,10 +87,7 @@ def run_plan(
     outcome = BatchOutcome(output / SUMMARY.format(plan.shard.suffix))
     events = run_batch(plan, output, runner, engine, existing)
     try:
-        with (
-            PromptStop(),
-            make_batch_reporter(kind, len(plan.items) + len(plan.problems), err) as reporter,
-        ):
+        with PromptStop(), make_batch_reporter(kind, len(plan.items) + len(plan.problems), err) as reporter:
             try:
                 for event in events:
                     outcome.take(event)
@@ -99,3 +101,176 @@ def run_plan(
     elif kind is not ProgressKind.NONE:
         out.print(str(outcome), soft_wrap=True, markup=False)
     return outcome
+
+
+# --- how far it is -------------------------------------------------------------------------------
+
+
+class BatchReporter(Shown):
+    """Is told of everything that happens in a batch; this one shows nothing."""
+
+    def take(self, event: Event) -> None:
+        """Show it, or do not."""
+
+
+def make_batch_reporter(kind: ProgressKind, items: int, console: Console) -> BatchReporter:
+    """Return what shows progress.
+
+    Args:
+        kind: `auto` is bars on a terminal and plain lines elsewhere.
+        items: How many items and problems there are.
+        console: Where bars and plain lines go; JSON lines go to standard output.
+    """
+    if kind is ProgressKind.AUTO:
+        kind = ProgressKind.RICH if console.is_terminal else ProgressKind.PLAIN
+    if kind is ProgressKind.RICH:
+        return BatchBars(items, console)
+    if kind is ProgressKind.PLAIN:
+        return BatchLines(items, console)
+    return BatchJson() if kind is ProgressKind.JSON else BatchReporter()
+
+
+class BatchLines(BatchReporter):
+    """A line for every item that ends, for logs and pipes."""
+
+    def __init__(self, items: int, console: Console) -> None:
+        self._items = items
+        self._done = 0
+        self._console = console
+        self._notes = _Notes(console)
+
+    def take(self, event: Event) -> None:
+        """Say what ended, or is tried again."""
+        if isinstance(event, ItemFinished):
+            self._done += 1
+            end = _end_text(event)
+            self._console.print(Text(f"{self._done}/{self._items} ").append_text(end), soft_wrap=True)
+            self._notes.say(event)
+        elif isinstance(event, ItemRetried):
+            self._console.print(_retry_text(event), soft_wrap=True)
+
+
+class BatchBars(BatchReporter):
+    """A bar for the batch, and below it one for each worker that has an item."""
+
+    def __init__(self, items: int, console: Console) -> None:
+        self._console = console
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(bar_width=None),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[note]}"),
+            console=console,
+            expand=True,
+        )
+        self._whole = Meter(items)
+        self._notes = _Notes(console)
+        self._all = self._progress.add_task("items", total=items, note="")
+        self._bars: dict[str, TaskID] = {}
+        self._meters: dict[str, Meter] = {}
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *about: object) -> None:
+        """Leave the bar of the batch as it stands; those of the workers go."""
+        for bar in self._bars.values():
+            self._progress.update(bar, visible=False)
+        self._progress.stop()
+
+    def take(self, event: Event) -> None:
+        """Move bars; what failed stays above them as a line."""
+        if isinstance(event, ItemStarted):
+            self._start(event)
+        elif isinstance(event, ItemAdvanced):
+            self._advance(event)
+        elif isinstance(event, ItemRetried):
+            self._console.print(_retry_text(event), soft_wrap=True)
+        else:
+            self._finish(event)
+
+    def _start(self, event: ItemStarted) -> None:
+        bar = self._bars.get(event.worker)
+        if bar is None:
+            bar = self._bars[event.worker] = self._progress.add_task("", note="", visible=False)
+        name = event.item_id if len(event.item_id) <= 32 else f"{event.item_id[:31]}…"
+        self._meters[event.worker] = Meter(event.frames)
+        self._progress.reset(bar, description=f"{event.worker}  {name}", total=event.frames, note="")
+        self._progress.update(bar, visible=True)
+
+    def _advance(self, event: ItemAdvanced) -> None:
+        meter = self._meters[event.worker]
+        meter.total = event.total
+        meter.count_to(event.frames)
+        fps = "" if meter.fps is None else f"{meter.fps:.1f} fps"
+        left = "" if meter.left_s is None else f", ETA {clock_text(meter.left_s)}"
+        self._progress.update(
+            self._bars[event.worker], completed=event.frames, total=event.total, note=fps + left
+        )
+
+    def _finish(self, event: ItemFinished) -> None:
+        self._progress.advance(self._all)
+        self._notes.say(event)
+        if event.worker in self._bars:
+            self._progress.update(self._bars[event.worker], visible=False)
+        if event.row.status is ItemStatus.FAILED:
+            self._console.print(_end_text(event), soft_wrap=True)
+
+
+class BatchJson(BatchReporter):
+    """Lines for programs, on standard output."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._next_s: dict[str, float] = {}
+
+    def take(self, event: Event) -> None:
+        """Print the event; frames of one worker at most every `LINE_EVERY_S` seconds."""
+        if isinstance(event, ItemStarted):
+            say_json("item_start", id=event.item_id, worker=event.worker, attempt=event.attempt)
+        elif isinstance(event, ItemRetried):
+            say_json("retry", id=event.item_id, worker=event.worker, reason=event.reason)
+        elif isinstance(event, ItemFinished):
+            say_json("item_end", worker=event.worker, kept=event.kept, **asdict(event.row))
+        elif self._clock() >= self._next_s.get(event.worker, 0.0):
+            self._next_s[event.worker] = self._clock() + LINE_EVERY_S
+            say_json(
+                "progress", id=event.item_id, worker=event.worker, frames=event.frames, total=event.total
+            )
+
+
+class _Notes:
+    """What a person should know about items, each kind of it once; `summary.csv` has all."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._said: set[str] = set()
+
+    def say(self, event: ItemFinished) -> None:
+        """Print what is new in the notes of an item."""
+        notes = event.row.notes
+        if notes and notes not in self._said:
+            self._said.add(notes)
+            line = Text.assemble(("note: ", "yellow"), f"{event.row.id}: {notes}")
+            self._console.print(line, soft_wrap=True)
+
+
+def _retry_text(event: ItemRetried) -> Text:
+    return Text.assemble(("again: ", "yellow"), f"{event.item_id}: its worker {event.reason}")
+
+
+def _end_text(event: ItemFinished) -> Text:
+    row = event.row
+    if row.status is ItemStatus.FAILED:
+        kept = f" ({counted(row.frames, 'frame')} kept)" if row.frames else ""
+        return Text.assemble(("failed: ", "bold red"), f"{row.id}: {row.error}{kept}")
+    what = "kept" if event.kept else "done"
+    return Text(f"{what}: {row.id}: {_figures(row)}")
+
+
+def _figures(row: SummaryRow) -> str:
+    parts = [counted(row.frames, "frame")]
+    parts += [] if row.fps is None else [f"{row.fps:.1f} fps"]
+    parts += [] if row.mean_score is None else [f"score {row.mean_score:.2f}"]
+    return ", ".join(parts)

@@ -44,13 +44,7 @@ def align(
         raise ConfigError("there is no second stream", hint="give AUX, or --aux-stream of a file with both")
     if output is not None:
         found = find_alignment(
-            rgb,
-            second,
-            output,
-            modality=modality,
-            pairing=pairing,
-            options=options,
-            overwrite=overwrite,
+            rgb, second, output, modality=modality, pairing=pairing, options=options, overwrite=overwrite
         )
         return _say(found, found.offset, as_json=as_json)
     for field in ("points", "board", "picture"):

@@ -76,8 +76,7 @@ def batch(
         ),
     ] = None,
     modality: Annotated[
-        Modality | None,
-        replace(MODALITY, help="What second streams measure, where their item does not say."),
+        Modality | None, replace(MODALITY, help="What second streams measure, where their item does not say.")
     ] = None,
     quiet: QuietOption = False,
     progress: Annotated[

@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Annotated
 
-from dmtrack.drawing.event_pictures import DrawnEvents, draw_events
+from dmtrack.drawing.pictures import DrawnEvents, draw_events
 from dmtrack.errors import ConfigError
 from dmtrack.options import Option, ms_text, number_text, seconds_of_ms
 from dmtrack.run.results_folder import default_folder

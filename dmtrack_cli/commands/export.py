@@ -128,11 +128,7 @@ def export(
     if isinstance(kind, ViewerFormat):
         with make_reporter(ProgressKind.AUTO, None, err, "exporting") as reporter:
             files = export_for_viewer(
-                results,
-                Path(output),
-                kind,
-                overwrite=overwrite,
-                on_frame=lambda: reporter.advance(None),
+                results, Path(output), kind, overwrite=overwrite, on_frame=lambda: reporter.advance(None)
             )
         for file in files:
             out.print(Text(str(file)), soft_wrap=True)

@@ -48,10 +48,7 @@ class ShownFrame:
         """Encode a pair."""
         aux = pair.aux_image
         return cls(
-            pair.rgb.index,
-            clock_text(pair),
-            _jpeg(pair.image[..., :3]),
-            None if aux is None else _jpeg(aux),
+            pair.rgb.index, clock_text(pair), _jpeg(pair.image[..., :3]), None if aux is None else _jpeg(aux)
         )
 
 

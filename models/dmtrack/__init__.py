@@ -59,19 +59,10 @@ if TYPE_CHECKING:
 
 _HOMES: Final = {
     "boxes.detections": ("DetectionOptions",),
-    "boxes.reading": (
-        "read_results",
-        "read_rows",
-    ),
-    "config": (
-        "ModelConfig",
-        "TrackerConfig",
-    ),
+    "boxes.reading": ("read_results", "read_rows"),
+    "config": ("ModelConfig", "TrackerConfig"),
     "datasets.ground_truth": ("read_boxes",),
-    "drawing.draw": (
-        "Layout",
-        "compose_result",
-    ),
+    "drawing.draw": ("Layout", "compose_result"),
     "errors": (
         "BoxError",
         "CheckpointError",
@@ -92,56 +83,22 @@ _HOMES: Final = {
     "geometry.intrinsics": ("Intrinsics", "read_intrinsics"),
     "run.codecs": ("CodecOptions",),
     "run.data_frame": ("data_frame",),
-    "run.pipeline": (
-        "load_tracker",
-        "track",
-        "track_pairs",
-    ),
-    "run.request": (
-        "NetworkOptions",
-        "OutputOptions",
-        "RecoveryOptions",
-        "TrackRequest",
-    ),
-    "run.session": (
-        "TrackRun",
-        "track_to_folder",
-    ),
-    "tracking.result": (
-        "FrameResult",
-        "TrackState",
-        "TrackedBox",
-    ),
+    "run.pipeline": ("load_tracker", "track", "track_pairs"),
+    "run.request": ("NetworkOptions", "OutputOptions", "RecoveryOptions", "TrackRequest"),
+    "run.session": ("TrackRun", "track_to_folder"),
+    "tracking.result": ("FrameResult", "TrackState", "TrackedBox"),
     "tracking.start": ("Absence", "TargetStart"),
     "tracking.tracker": ("Tracker",),
-    "training.train_config": (
-        "TrainRequest",
-        "train_numbers",
-    ),
+    "training.train_config": ("TrainRequest", "train_numbers"),
     "training.training_run": ("train",),
     "video.aux_encoder": ("EncodingOptions",),
-    "video.frame": (
-        "Frame",
-        "FramePair",
-        "Modality",
-        "VideoInfo",
-    ),
+    "video.frame": ("Frame", "FramePair", "Modality", "VideoInfo"),
     "video.gauge": ("AuxMeasure", "AuxUnit"),
-    "video.inspection": (
-        "PairReport",
-        "inspect_pair",
-    ),
+    "video.inspection": ("PairReport", "inspect_pair"),
     "video.live.pairs": ("LiveOptions",),
-    "video.pairing": (
-        "PairedSource",
-        "open_pair",
-    ),
+    "video.pairing": ("PairedSource", "open_pair"),
     "video.position": ("Position",),
-    "video.streams": (
-        "OnMissing",
-        "PairingOptions",
-        "Sync",
-    ),
+    "video.streams": ("OnMissing", "PairingOptions", "Sync"),
 }
 _MODULE_OF: Final = {name: f"dmtrack.{module}" for module, names in _HOMES.items() for name in names}
 

@@ -86,7 +86,6 @@ def test_both_nodes_work_and_a_task_that_dies_is_retried(
     import importlib
 
     from dmtrack.batch import BatchItem, ItemFinished, Plan, PlannedItem, run_batch
-    from dmtrack.batch.ray_engine import RayOptions
     from dmtrack.geometry.box import Box
 
     monkeypatch.syspath_prepend(str(ROOT / "tests" / "unit"))
@@ -96,7 +95,7 @@ def test_both_nodes_work_and_a_task_that_dies_is_retried(
         (tmp_path / f"{name}.mp4").touch()
         item = BatchItem(name, tmp_path / f"{name}.mp4", boxes=(Box(1, 2, 3, 4),))
         items.append(PlannedItem(item, name, frames=6))
-    engine = RayEngine(RayOptions(address=cluster))
+    engine = RayEngine(cluster)
     out = tmp_path / "out"
     events = list(run_batch(Plan(tuple(items)), out, fake.FakeRunner(frame_s=0.3), engine))
     said = {event.row.id: event.row for event in events if isinstance(event, ItemFinished)}

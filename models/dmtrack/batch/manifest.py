@@ -13,7 +13,7 @@ import csv
 import difflib
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Final
@@ -31,25 +31,12 @@ COLUMNS: Final = (
     *("start", "end", "offset_ms", "align", "detections"),
 )
 _NEEDED: Final = ("id", "rgb")
+_TOO_MANY: Final = "too many"
 _NUMBER: Final = re.compile(r"[-+]?\d+(\.\d*)?")
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """The cells of one row, stripped; columns that the manifest lacks are empty."""
-
-    number: int
-    id: str = ""
-    rgb: str = ""
-    aux: str = ""
-    modality: str = ""
-    box: str = ""
-    box_file: str = ""
-    start: str = ""
-    end: str = ""
-    offset_ms: str = ""
-    align: str = ""
-    detections: str = ""
+Cells = dict[str, str]
+"""The cells of one row by column, stripped; columns that the manifest lacks are empty."""
 
 
 def read_manifest(path: Path, modality: Modality | None = None) -> Findings:
@@ -63,20 +50,19 @@ def read_manifest(path: Path, modality: Modality | None = None) -> Findings:
         FormatError: The file cannot be read, is no CSV text, has no rows, or its header is wrong.
     """
     entries: list[BatchItem | Problem] = []
-    for row in _rows(path):
-        if isinstance(row, Problem):
-            entries.append(row)
-            continue
+    for number, row in _rows(path):
         try:
-            entries.append(_item(row, path.parent, modality))
+            item = _item(row, path.parent, modality)
+            entries.append(replace(item, origin=f"row {number}"))
         except DmtrackError as error:
-            entries.append(Problem(printable(row.id), printable(str(error)), f"row {row.number}"))
+            entries.append(Problem(printable(row["id"]), printable(str(error)), f"row {number}"))
     if not entries:
         raise FormatError("has no rows below its header", where=path)
     return Findings(tuple(entries))
 
 
-def _rows(path: Path) -> Iterator[_Row | Problem]:
+def _rows(path: Path) -> Iterator[tuple[int, Cells]]:
+    """Yield the rows below the header that are not blank, with their numbers."""
     text = _read_text(path)
     header_line = text.partition("\n")[0]
     delimiter = ";" if ";" in header_line and "," not in header_line else ","
@@ -87,7 +73,7 @@ def _rows(path: Path) -> Iterator[_Row | Problem]:
         for cells in reader:
             number, end = end + 1, reader.line_num  # a quoted cell may hold line breaks
             if any(cell.strip() for cell in cells):
-                yield _row(number, names, cells)
+                yield number, _row(names, cells)
     except csv.Error as error:
         raise FormatError(f"is not a CSV file (row {reader.line_num}: {error})", where=path) from None
 
@@ -120,49 +106,49 @@ def _header(cells: list[str], path: Path) -> list[str]:
     return names
 
 
-def _row(number: int, names: list[str], cells: list[str]) -> _Row | Problem:
+def _row(names: list[str], cells: list[str]) -> Cells:
     stripped = [plain(cell.strip()) for cell in cells]
-    row = _Row(number, **dict(zip(names, stripped, strict=False)))
+    row = dict.fromkeys(COLUMNS, "") | dict(zip(names, stripped, strict=False))
     if any(stripped[len(names) :]):
-        reason = f"{len(cells)} cells, but {len(names)} columns; put a box with commas in quotes"
-        return Problem(printable(row.id), reason, f"row {number}")
+        row[_TOO_MANY] = f"{len(cells)} cells, but {len(names)} columns"
     return row
 
 
-def _item(row: _Row, folder: Path, usual: Modality | None) -> BatchItem:
+def _item(row: Cells, folder: Path, usual: Modality | None) -> BatchItem:
+    if _TOO_MANY in row:
+        raise FormatError(row[_TOO_MANY], hint="put a box with commas in quotes")
     for name in _NEEDED:
-        if not getattr(row, name):
+        if not row[name]:
             raise FormatError(f"the cell {name!r} is empty")
-    if row.align and not row.aux:
-        raise ConfigError(f"there is an alignment ({row.align}) but no aux")
-    if _NUMBER.fullmatch(row.box):
-        raise FormatError(f"box is only {row.box!r}", hint='put a box with commas in quotes: "x,y,w,h"')
-    if row.box and row.box_file:
+    if row["align"] and not row["aux"]:
+        raise ConfigError(f"there is an alignment ({row['align']}) but no aux")
+    if _NUMBER.fullmatch(row["box"]):
+        raise FormatError(f"box is only {row['box']!r}", hint='put a box with commas in quotes: "x,y,w,h"')
+    if row["box"] and row["box_file"]:
         raise ConfigError("both box and box_file are given", hint="give one of them")
     return BatchItem(
-        id=printable(row.id),
-        rgb=folder / row.rgb,
-        aux=folder / row.aux if row.aux else None,
-        modality=_modality(row) or (usual if row.aux else None),
-        boxes=(Box.parse(row.box),) if row.box else (),
-        box_files=(folder / row.box_file,) if row.box_file else (),
-        start=_position("start", row.start),
-        end=_position("end", row.end),
-        offset_s=_offset_s(row.offset_ms),
-        align=folder / row.align if row.align else None,
-        detections=folder / row.detections if row.detections else None,
-        origin=f"row {row.number}",
+        id=printable(row["id"]),
+        rgb=folder / row["rgb"],
+        aux=folder / row["aux"] if row["aux"] else None,
+        modality=_modality(row) or (usual if row["aux"] else None),
+        boxes=(Box.parse(row["box"]),) if row["box"] else (),
+        box_files=(folder / row["box_file"],) if row["box_file"] else (),
+        start=_position("start", row["start"]),
+        end=_position("end", row["end"]),
+        offset_s=_offset_s(row["offset_ms"]),
+        align=folder / row["align"] if row["align"] else None,
+        detections=folder / row["detections"] if row["detections"] else None,
     )
 
 
-def _modality(row: _Row) -> Modality | None:
-    word = row.modality.lower()
+def _modality(row: Cells) -> Modality | None:
+    word = row["modality"].lower()
     if word in ("", "auto"):
         return None
-    if not row.aux:
+    if not row["aux"]:
         raise ConfigError(f"there is a modality ({word}) but no aux")
     if word not in [*Modality]:
-        raise ConfigError(f"unknown modality {row.modality!r}", hint=", ".join(Modality))
+        raise ConfigError(f"unknown modality {row['modality']!r}", hint=", ".join(Modality))
     return Modality(word)
 
 

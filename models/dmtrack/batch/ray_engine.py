@@ -30,24 +30,6 @@ _KNOCK_S: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
-class RayOptions:
-    """How tasks are run on a cluster.
-
-    Attributes:
-        address: Of the head (`HOST:PORT`); `auto` takes the cluster this machine belongs to, or the one
-            in `RAY_ADDRESS`.
-        cpus: Cores of a task; its network has as many threads.
-        gpus: GPUs of a task, maybe a part of one; None is one where the cluster has any, else 0.
-        tasks_per_gpu: With `gpus` None: how many tasks share one.
-    """
-
-    address: str = "auto"
-    cpus: int = 1
-    gpus: float | None = None
-    tasks_per_gpu: int = 1
-
-
-@dataclass(frozen=True, slots=True)
 class _Token:
     """A file that shows whether a machine sees the folder of results."""
 
@@ -67,14 +49,17 @@ class RayEngine:
     """Runs tasks on an existing Ray cluster (`pip install "dmtrack[ray]"`).
 
     Args:
-        options: How.
+        address: Of the head (`HOST:PORT`); `auto` takes the cluster this machine belongs to, or the one
+            in `RAY_ADDRESS`.
+        cpus: Cores of a task; its network has as many threads.
+        tasks_per_gpu: How many tasks share a GPU, where the cluster has any; 0: they need none.
 
     Raises:
         ConfigError: Ray is not installed.
     """
 
-    def __init__(self, options: RayOptions | None = None) -> None:
-        self._options = options or RayOptions()
+    def __init__(self, address: str = "auto", cpus: int = 1, tasks_per_gpu: int = 1) -> None:
+        self._address, self._cpus, self._tasks_per_gpu = address, cpus, tasks_per_gpu
         self._ray = _import_ray()
 
     def run(self, tasks: Sequence[Task], runner: Runner) -> Generator[EngineEvent]:
@@ -89,16 +74,13 @@ class RayEngine:
         """
         if not tasks:
             return
-        with _connected(self._ray, self._options.address), _token(tasks[0].folder) as token:
+        with _connected(self._ray, self._address), _token(tasks[0].folder) as token:
             yield from self._run(tasks, runner, token)
 
     def _run(self, tasks: Sequence[Task], runner: Runner, token: _Token) -> Generator[EngineEvent]:
         slot = self._slot()
         remote = self._ray.remote(_on_a_node).options(
-            num_cpus=self._options.cpus,
-            num_gpus=self._gpus(),
-            max_retries=_RETRIES,
-            name="dmtrack item",
+            num_cpus=self._cpus, num_gpus=self._gpus(), max_retries=_RETRIES, name="dmtrack item"
         )
         running: dict[Any, Task] = {
             remote.remote(task, runner, slot, token): task for task in longest_first(tasks)
@@ -124,14 +106,12 @@ class RayEngine:
         return TaskDone(task, report.outcome, report.node)
 
     def _gpus(self) -> float:
-        if self._options.gpus is not None:
-            return self._options.gpus
-        has_gpus = self._ray.cluster_resources().get("GPU", 0) > 0
-        return 1 / self._options.tasks_per_gpu if has_gpus else 0
+        has_gpus = self._tasks_per_gpu and self._ray.cluster_resources().get("GPU", 0) > 0
+        return 1 / self._tasks_per_gpu if has_gpus else 0
 
     def _slot(self) -> WorkerSlot:
         # Ray shows a task only the GPU it was given, which is then the first one.
-        return WorkerSlot("ray", "cuda:0" if self._gpus() else "cpu", self._options.cpus)
+        return WorkerSlot("ray", "cuda:0" if self._gpus() else "cpu", self._cpus)
 
 
 def _import_ray() -> ModuleType:

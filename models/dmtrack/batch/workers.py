@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import Annotated, ClassVar
 
 from dmtrack.batch.local import LocalEngine
-from dmtrack.batch.ray_engine import RayEngine, RayOptions
+from dmtrack.batch.ray_engine import RayEngine
 from dmtrack.batch.work import Engine, WorkerSlot
 from dmtrack.errors import ConfigError
 from dmtrack.options import Option, make_exact
@@ -72,14 +72,8 @@ class WorkerOptions:
         """
         if self.kind is EngineChoice.LOCAL:
             return LocalEngine(self.slots())
-        return RayEngine(
-            RayOptions(
-                address=self.ray_address,
-                cpus=self.threads or 1,
-                gpus=0 if self.devices == "cpu" else None,
-                tasks_per_gpu=self.jobs_per_device,
-            )
-        )
+        tasks_per_gpu = 0 if self.devices == "cpu" else self.jobs_per_device
+        return RayEngine(self.ray_address, self.threads or 1, tasks_per_gpu)
 
     def slots(self) -> tuple[WorkerSlot, ...]:
         """Return one slot a worker process of this machine.

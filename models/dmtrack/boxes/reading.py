@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -46,10 +46,7 @@ _HINT: Final = f"say --from {', '.join(ResultFormat)}"
 
 
 def read_results(
-    path: Path,
-    source: ResultFormat | None = None,
-    origin: int = 0,
-    size: PictureSize | None = None,
+    path: Path, source: ResultFormat | None = None, origin: int = 0, size: PictureSize | None = None
 ) -> tuple[RecordingResults, ...]:
     """Read a file of results; one of COCO, Label Studio or a merged CSV may hold several recordings.
 
@@ -64,8 +61,24 @@ def read_results(
     """
     with translated(FormatError, "cannot be read", where=path):
         source = source or recognise(path)
-        name, target_id = recording_name(path, source)
-        found = _read(path, source, name, target_id, origin, size)
+        name, who = recording_name(path, source)
+        readers: dict[ResultFormat, Callable[[], tuple[RecordingResults, ...]]] = {
+            ResultFormat.MOT: lambda: (read_mot(path, name, origin),),
+            ResultFormat.CSV: lambda: read_table(path, name),
+            ResultFormat.JSON: lambda: (read_json_results(path, name),),
+            ResultFormat.JSONL: lambda: (read_json_lines(path, name),),
+            ResultFormat.VOT: lambda: (read_vot(path, name, who),),
+            ResultFormat.LASHER: lambda: (read_row_per_frame(path, name, who),),
+            ResultFormat.CVAT: lambda: (read_cvat(path, name),),
+            ResultFormat.CVAT_VIDEO: lambda: (read_cvat_video(path, name),),
+            ResultFormat.COCO: lambda: read_coco(path, name),
+            ResultFormat.LABEL_STUDIO: lambda: read_label_studio(path, name, size),
+            ResultFormat.MOTCHALLENGE: lambda: (read_mot_folder(path, name, origin),),
+            ResultFormat.KITTI: lambda: (read_kitti(path, name),),
+            ResultFormat.TRACKINGNET: lambda: read_submission(path),
+            ResultFormat.GOT_10K: lambda: read_submission(path),
+        }
+        found = readers[source]()
     if not any(recording.frames for recording in found):
         raise FormatError("holds no frame", where=path)
     size = _recorded_size(path)
@@ -193,43 +206,6 @@ def recognise(path: Path) -> ResultFormat:
             "its first row is neither numbers nor a known header", where=path, hint=_HINT
         ) from None
     return _rows_kind(path, len(words), lines)
-
-
-def _read(
-    path: Path,
-    source: ResultFormat,
-    name: str,
-    target_id: int,
-    origin: int,
-    size: PictureSize | None,
-) -> tuple[RecordingResults, ...]:
-    match source:
-        case ResultFormat.CSV:
-            return read_table(path, name)
-        case ResultFormat.COCO:
-            return read_coco(path, name)
-        case ResultFormat.VOT:
-            return (read_vot(path, name, target_id),)
-        case ResultFormat.LASHER:
-            return (read_row_per_frame(path, name, target_id),)
-        case ResultFormat.MOT:
-            return (read_mot(path, name, origin),)
-        case ResultFormat.JSON:
-            return (read_json_results(path, name),)
-        case ResultFormat.JSONL:
-            return (read_json_lines(path, name),)
-        case ResultFormat.CVAT:
-            return (read_cvat(path, name),)
-        case ResultFormat.LABEL_STUDIO:
-            return read_label_studio(path, name, size)
-        case ResultFormat.MOTCHALLENGE:
-            return (read_mot_folder(path, name, origin),)
-        case ResultFormat.TRACKINGNET | ResultFormat.GOT_10K:
-            return read_submission(path)
-        case ResultFormat.KITTI:
-            return (read_kitti(path, name),)
-        case ResultFormat.CVAT_VIDEO:
-            return (read_cvat_video(path, name),)
 
 
 def _json_kind(text: str, first_line: str, path: Path) -> ResultFormat:

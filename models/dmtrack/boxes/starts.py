@@ -36,10 +36,7 @@ _TRUTH_COLUMNS: Final = (1, 2, 3, 4, 5, 8)
 
 
 def read_targets(
-    path: Path,
-    first_frame: int = 0,
-    size: tuple[int, int] | None = None,
-    order: BoxFormat = BoxFormat.XYWH,
+    path: Path, first_frame: int = 0, size: tuple[int, int] | None = None, order: BoxFormat = BoxFormat.XYWH
 ) -> tuple[Box | Keyframe, ...]:
     """Read the targets of a file of boxes.
 

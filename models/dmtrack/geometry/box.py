@@ -91,8 +91,7 @@ class Box:
             x, y, w, h = (real(word) for word in words)
         except ValueError:
             raise BoxError(
-                f"{shown(text)} is not four numbers",
-                hint="write x,y,w,h in pixels, for example 10,20,30,40",
+                f"{shown(text)} is not four numbers", hint="write x,y,w,h in pixels, for example 10,20,30,40"
             ) from None
         return cls(x, y, w, h)
 

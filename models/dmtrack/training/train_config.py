@@ -296,8 +296,7 @@ class TrainRequest:
     ] = BadData.SKIP
     pictures: Pictures = Pictures()
     template_size: Annotated[
-        int | None,
-        Option("--template-size", "Template side in px, to train small.", least=16, most=1024),
+        int | None, Option("--template-size", "Template side in px, to train small.", least=16, most=1024)
     ] = None
     search_size: Annotated[
         int | None, Option("--search-size", "Search side in px, to train small.", least=16, most=2048)

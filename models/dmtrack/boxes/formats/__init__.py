@@ -4,33 +4,36 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import PurePath
-from typing import Final
+from typing import Final, Self
 
 from dmtrack.errors import ConfigError
 
 
 class ResultFormat(StrEnum):
-    """A file format for the boxes of a recording."""
+    """A file format for the boxes of a recording: its name, and how names of its files end."""
 
-    MOT = "mot"
-    CSV = "csv"
-    JSON = "json"
-    JSONL = "jsonl"
-    VOT = "vot"
-    LASHER = "lasher"
-    CVAT = "cvat"
-    CVAT_VIDEO = "cvat-video"
-    COCO = "coco"
-    LABEL_STUDIO = "label-studio"
-    MOTCHALLENGE = "motchallenge"
-    KITTI = "kitti"
-    TRACKINGNET = "trackingnet"
-    GOT_10K = "got-10k"
+    MOT = "mot", ".txt"
+    CSV = "csv", ".csv"
+    JSON = "json", ".json"
+    JSONL = "jsonl", ".jsonl"
+    VOT = "vot", "_001.txt"
+    LASHER = "lasher", ".txt"
+    CVAT = "cvat", ".zip"
+    CVAT_VIDEO = "cvat-video", ".xml"
+    COCO = "coco", ".json"
+    LABEL_STUDIO = "label-studio", ".json"
+    MOTCHALLENGE = "motchallenge", ""
+    KITTI = "kitti", ".txt"
+    TRACKINGNET = "trackingnet", ".zip"
+    GOT_10K = "got-10k", ".zip"
 
-    @property
-    def ending(self) -> str:
-        """How names of its files end."""
-        return _ENDINGS[self]
+    ending: str
+
+    def __new__(cls, name: str, ending: str) -> Self:
+        """Make a member of its name and its ending."""
+        member = str.__new__(cls, name)
+        member._value_, member.ending = name, ending
+        return member
 
 
 def format_of_name(name: str) -> ResultFormat:
@@ -65,34 +68,9 @@ class Content(StrEnum):
     GAPS = "frames that were not looked at"
 
 
-_ENDINGS: Final = {
-    ResultFormat.MOT: ".txt",
-    ResultFormat.CSV: ".csv",
-    ResultFormat.JSON: ".json",
-    ResultFormat.JSONL: ".jsonl",
-    ResultFormat.VOT: "_001.txt",
-    ResultFormat.LASHER: ".txt",
-    ResultFormat.CVAT: ".zip",
-    ResultFormat.CVAT_VIDEO: ".xml",
-    ResultFormat.COCO: ".json",
-    ResultFormat.LABEL_STUDIO: ".json",
-    ResultFormat.MOTCHALLENGE: "",
-    ResultFormat.KITTI: ".txt",
-    ResultFormat.TRACKINGNET: ".zip",
-    ResultFormat.GOT_10K: ".zip",
+_TRACKS: Final = frozenset(Content) - {
+    *(Content.TIMES, Content.PAIRING, Content.NETWORK_TIME, Content.EMPTY_FRAMES, Content.GAPS)
 }
-
-_TRACKS: Final = frozenset(
-    {
-        Content.SEVERAL_TARGETS,
-        Content.SCORES,
-        Content.STATES,
-        Content.MEASURES,
-        Content.START_BOXES,
-        Content.LOST_BOXES,
-        Content.LABELS,
-    }
-)
 _BENCHMARK_TRACKS: Final = _TRACKS - {Content.STATES, Content.MEASURES, Content.LOST_BOXES}
 HOLDS: Final = {
     ResultFormat.MOT: frozenset({Content.SEVERAL_TARGETS, Content.SCORES, Content.START_BOXES}),

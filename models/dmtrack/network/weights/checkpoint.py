@@ -10,7 +10,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -78,18 +78,7 @@ class WeightsMeta:
 
     def to_json(self) -> str:
         """Return the text that `from_json` reads back."""
-        values = {
-            "format": FORMAT_VERSION,
-            "kind": self.kind,
-            "modality": self.modality,
-            "config": self.config.to_dict(),
-            "tracker": None if self.tracker is None else self.tracker.to_dict(),
-            "trained_on": self.trained_on,
-            "source_name": self.source_name,
-            "source_sha256": self.source_sha256,
-            "foundation_sha256": self.foundation_sha256,
-        }
-        return json.dumps(values, sort_keys=True)
+        return json.dumps({"format": FORMAT_VERSION, **asdict(self)}, sort_keys=True)
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -344,18 +333,9 @@ def _meta_of(header: Mapping[str, str], path: Path) -> WeightsMeta:
 
 def _require_same_foundation(ours: ModelConfig, theirs: ModelConfig) -> None:
     """Adapters may have widths and a memory of their own; what the foundation is made of must agree."""
-    same = replace(
-        theirs,
-        name=ours.name,
-        memory_frames=ours.memory_frames,
-        temporal_width=ours.temporal_width,
-        shallow_width=ours.shallow_width,
-        deep_width=ours.deep_width,
-        stream_merge=ours.stream_merge,
-        aux_share=ours.aux_share,
-        drop_path_rate=ours.drop_path_rate,
-    )
-    if same != ours:
+    widths = ("temporal_width", "shallow_width", "deep_width")
+    own = (*widths, "name", "memory_frames", "stream_merge", "aux_share", "drop_path_rate")
+    if replace(theirs, **{name: getattr(ours, name) for name in own}) != ours:
         raise CheckpointError(f"adapters for a {theirs.name} network do not fit this {ours.name} foundation")
 
 
