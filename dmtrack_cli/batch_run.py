@@ -25,21 +25,13 @@ from dmtrack_cli.progress import LINE_EVERY_S, Meter, ProgressKind, Shown, clock
 
 @dataclass(slots=True)
 class BatchOutcome:
-    """Counts what ends.
+    """Counts what ends."""
 
-    Attributes:
-        summary: Where `summary.csv` is.
-        complete: Items with whole results, kept ones included.
-        kept: Items whose results of an earlier run were still right.
-        failed: Items without whole results, those that could not be begun included.
-        frames: Frames tracked in this run.
-    """
-
-    summary: Path
-    complete: int = 0
-    kept: int = 0
-    failed: int = 0
-    frames: int = 0
+    summary: Path  # where `summary.csv` is
+    complete: int = 0  # items with whole results, kept ones included
+    kept: int = 0  # items whose results of an earlier run were still right
+    failed: int = 0  # items without whole results, those that could not be begun included
+    frames: int = 0  # frames tracked in this run
     started_s: float = field(default_factory=time.monotonic)
 
     def take(self, event: Event) -> None:

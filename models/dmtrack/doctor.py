@@ -41,17 +41,11 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was looked at.
+    """One thing that was looked at."""
 
-    Attributes:
-        topic: What it is about.
-        state: Whether tracking works with it; a note says what does not but is not needed.
-        detail: What was found.
-    """
-
-    topic: str
-    state: State
-    detail: str
+    topic: str  # what it is about
+    state: State  # whether tracking works with it; a note says what does not but is not needed
+    detail: str  # what was found
 
 
 def findings() -> Iterator[Finding]:

@@ -30,28 +30,19 @@ OptionType = TypeVar("OptionType")
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """How a field is given on a command line.
+    """How a field is given on a command line."""
 
-    Attributes:
-        names: `--fit`, `-o --output`, `--anchor/--no-anchor`; without a dash it is a positional argument.
-        help: A sentence for people.
-        metavar: What stands for its value in the help.
-        panel: Under which heading it is listed; None: that of its type.
-        parse: From the text to the exact value; raises `ValueError` for text of another kind, and
-            `DmtrackError` for a value that cannot be. None: the type of the field says it all.
-        write: From the value to text that `parse` reads.
-        least: The smallest number it may be.
-        most: The largest.
-    """
-
+    # `--fit`, `-o --output`, `--anchor/--no-anchor`; without a dash it is a positional argument
     names: str
-    help: str
-    metavar: str | None = None
-    panel: str | None = None
+    help: str  # a sentence for people
+    metavar: str | None = None  # what stands for its value in the help
+    panel: str | None = None  # under which heading it is listed; None: that of its type
+    # From the text to the exact value; raises `ValueError` for text of another kind, and `DmtrackError`
+    # for a value that cannot be. None: the type of the field says it all.
     parse: Callable[[str], Any] | None = None
-    write: Callable[[Any], str] = str
-    least: float = 0
-    most: float = 1_000_000_000
+    write: Callable[[Any], str] = str  # from the value to text that `parse` reads
+    least: float = 0  # the smallest number it may be
+    most: float = 1_000_000_000  # the largest
 
     @property
     def is_argument(self) -> bool:
@@ -77,19 +68,12 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class DeclaredOption:
-    """A field with its option.
+    """A field with its option."""
 
-    Attributes:
-        place: Names of the fields that lead to it.
-        kind: Its type.
-        option: How it is given.
-        default: Its default; `dataclasses.MISSING` without one.
-    """
-
-    place: tuple[str, ...]
-    kind: Any
-    option: Option
-    default: Any
+    place: tuple[str, ...]  # names of the fields that lead to it
+    kind: Any  # its type
+    option: Option  # how it is given
+    default: Any  # its default; `dataclasses.MISSING` without one
 
     @property
     def parse(self) -> Callable[[str], Any] | None:

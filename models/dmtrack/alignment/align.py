@@ -41,21 +41,13 @@ _DIMMED: Final = 0.55
 
 @dataclass(frozen=True, slots=True)
 class FoundAlignment:
-    """An alignment and what it was found from.
+    """An alignment and what it was found from."""
 
-    Attributes:
-        alignment: As it is written.
-        found_from: In words.
-        evidence: What speaks for it, where it was found from the pictures alone.
-        offset: What was found about the clocks, if that was looked for.
-        written: The files that were written: alignment and picture.
-    """
-
-    alignment: Alignment
-    found_from: str
-    evidence: Evidence | None = None
-    offset: TimeOffset | None = None
-    written: tuple[Path, ...] = ()
+    alignment: Alignment  # as it is written
+    found_from: str  # in words
+    evidence: Evidence | None = None  # what speaks for it, where it was found from the pictures alone
+    offset: TimeOffset | None = None  # what was found about the clocks, if that was looked for
+    written: tuple[Path, ...] = ()  # the files that were written: alignment and picture
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,21 +33,13 @@ _HINT: Final = "give hand-picked points with --points, more frames with --frames
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """What speaks for an automatic alignment.
+    """What speaks for an automatic alignment."""
 
-    Attributes:
-        frames: Frame pairs looked at.
-        ratio: How many times better it fits than the best mirror image.
-        spread_px: How far apart two halves of the frames put the corners, in RGB pixels.
-        agreement: Share of the blocks of the picture that agree with it.
-        confidence: 0 to 1, from the three.
-    """
-
-    frames: int
-    ratio: float
-    spread_px: float
-    agreement: float
-    confidence: float
+    frames: int  # frame pairs looked at
+    ratio: float  # how many times better it fits than the best mirror image
+    spread_px: float  # how far apart two halves of the frames put the corners, in RGB pixels
+    agreement: float  # share of the blocks of the picture that agree with it
+    confidence: float  # 0 to 1, from the three
 
 
 def align_automatically(pairs: Iterable[FramePair]) -> tuple[Alignment, Evidence]:

@@ -93,17 +93,11 @@ def edge_map(channels: Channels, *, steps_only: bool = False) -> EdgeMap:
 
 @dataclass(frozen=True, slots=True)
 class SearchPicture:
-    """A picture made smaller for the search.
+    """A picture made smaller for the search."""
 
-    Attributes:
-        channels: `(h, w, C)` float32.
-        from_full: Maps pixels of the full picture to pixels of this one.
-        steps_only: Whether slopes are no edges (see `edge_map`).
-    """
-
-    channels: Channels
-    from_full: Matrix
-    steps_only: bool = False
+    channels: Channels  # `(h, w, C)` float32
+    from_full: Matrix  # maps pixels of the full picture to pixels of this one
+    steps_only: bool = False  # whether slopes are no edges (see `edge_map`)
 
     @classmethod
     def of(cls, channels: Channels, long_side_px: int, *, steps_only: bool = False) -> Self:

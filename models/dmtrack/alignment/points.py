@@ -48,17 +48,11 @@ class PointPair:
 
 @dataclass(frozen=True, slots=True)
 class PointFit:
-    """A homography through point pairs.
+    """A homography through point pairs."""
 
-    Attributes:
-        alignment: The homography; its residual is over the pairs that were used.
-        residuals_px: Distance of every pair from it, in RGB pixels, in the order given.
-        used: Which pairs were used.
-    """
-
-    alignment: Alignment
-    residuals_px: tuple[float, ...]
-    used: tuple[bool, ...]
+    alignment: Alignment  # the homography; its residual is over the pairs that were used
+    residuals_px: tuple[float, ...]  # distance of every pair from it, in RGB pixels, in the order given
+    used: tuple[bool, ...]  # which pairs were used
 
 
 def read_point_pairs(path: Path) -> tuple[PointPair, ...]:

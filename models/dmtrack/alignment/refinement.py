@@ -44,20 +44,14 @@ _AGREES: Final = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Refined:
-    """A homography and how well the blocks agree with it.
+    """A homography and how well the blocks agree with it."""
 
-    Attributes:
-        matrix: Maps pixels of the full second picture to pixels of the full first one.
-        residual_px: Root mean square distance of the agreeing blocks from their own best place, across
-            their edges, in pixels of the full first picture.
-        agreement: Share of the blocks that agree.
-        score: Mean score of the blocks.
-    """
-
-    matrix: Matrix
+    matrix: Matrix  # maps pixels of the full second picture to pixels of the full first one
+    # Root mean square distance of the agreeing blocks from their own best place, across their edges, in
+    # pixels of the full first picture
     residual_px: float
-    agreement: float
-    score: float
+    agreement: float  # share of the blocks that agree
+    score: float  # mean score of the blocks
 
 
 def refine(samples: Samples, start: Matrix) -> Refined | None:

@@ -32,17 +32,11 @@ _BORDER_PX: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class SimilarityMatch:
-    """The best similarity found.
+    """The best similarity found."""
 
-    Attributes:
-        matrix: Maps pixels of the full second picture to pixels of the full first one.
-        score: Correlation times the root of the overlap: in units of the chance level.
-        chance: The best score of the second picture mirrored in x, in y, or in both.
-    """
-
-    matrix: Matrix
-    score: float
-    chance: float
+    matrix: Matrix  # maps pixels of the full second picture to pixels of the full first one
+    score: float  # correlation times the root of the overlap: in units of the chance level
+    chance: float  # the best score of the second picture mirrored in x, in y, or in both
 
     @property
     def ratio(self) -> float:

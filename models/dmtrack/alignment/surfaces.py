@@ -28,17 +28,12 @@ _FLATTEST: Final = 1e-4
 
 @dataclass(frozen=True, slots=True)
 class BlockSurfaces:
-    """Scores of all shifts within a radius, for every block.
+    """Scores of all shifts within a radius, for every block."""
 
-    Attributes:
-        centres: `(B, 2)` block centres x, y in pixels.
-        scores: `(B, n, n)` correlation by shift in y and x, the middle one no shift; summed over frames.
-        step_px: From one shift to the next.
-    """
-
-    centres: Floats
+    centres: Floats  # `(B, 2)` block centres x, y in pixels
+    # `(B, n, n)` correlation by shift in y and x, the middle one no shift; summed over frames
     scores: npt.NDArray[np.float32]
-    step_px: float = 1.0
+    step_px: float = 1.0  # from one shift to the next
 
     @property
     def radius_px(self) -> float:
@@ -84,17 +79,11 @@ class BlockSurfaces:
 
 @dataclass(frozen=True, slots=True)
 class Slopes:
-    """Derivatives of surfaces, layers of `(B, n, n)`.
+    """Derivatives of surfaces, layers of `(B, n, n)`."""
 
-    Attributes:
-        first: In x and in y.
-        second: In x and x, x and y, y and y.
-        step_px: From one shift to the next.
-    """
-
-    first: tuple[Layers, Layers]
-    second: tuple[Layers, Layers, Layers]
-    step_px: float
+    first: tuple[Layers, Layers]  # in x and in y
+    second: tuple[Layers, Layers, Layers]  # in x and x, x and y, y and y
+    step_px: float  # from one shift to the next
 
     def at(self, shifts: Floats) -> tuple[Floats, Floats]:
         """Return gradients `(B, 2)` and downward curvatures `(B, 2, 2)`, never negative, at the shifts."""

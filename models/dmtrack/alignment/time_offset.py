@@ -27,16 +27,11 @@ _CELL_PX: Final = 24
 
 @dataclass(frozen=True, slots=True)
 class MotionSignal:
-    """Motion energy over time.
+    """Motion energy over time."""
 
-    Attributes:
-        times_s: `(T,)` moments in seconds, increasing.
-        energy: `(T, cells)` how much changes, in units of the stream's own.
-        drift: `(T, 2)` how fast the whole picture moves to the right and down, in picture widths a second.
-    """
-
-    times_s: Floats
-    energy: Floats
+    times_s: Floats  # `(T,)` moments in seconds, increasing
+    energy: Floats  # `(T, cells)` how much changes, in units of the stream's own
+    # `(T, 2)` how fast the whole picture moves to the right and down, in picture widths a second
     drift: Floats
 
     @property
@@ -140,21 +135,13 @@ _QUIET_DRIFT: Final = 0.02
 
 @dataclass(frozen=True, slots=True)
 class TimeOffset:
-    """What to add to the times of the second stream.
+    """What to add to the times of the second stream."""
 
-    Attributes:
-        offset_s: In seconds.
-        confidence: 0 to 1.
-        peak: Correlation at the offset, in [-1, 1].
-        second: The highest correlation at an offset elsewhere.
-        overlap_s: Seconds that both streams cover at the offset.
-    """
-
-    offset_s: float
-    confidence: float
-    peak: float
-    second: float
-    overlap_s: float
+    offset_s: float  # in seconds
+    confidence: float  # 0 to 1
+    peak: float  # correlation at the offset, in [-1, 1]
+    second: float  # the highest correlation at an offset elsewhere
+    overlap_s: float  # seconds that both streams cover at the offset
 
 
 def find_offset(rgb: MotionSignal, aux: MotionSignal, largest_s: float = 10.0) -> TimeOffset:

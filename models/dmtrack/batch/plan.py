@@ -118,36 +118,23 @@ def place_key(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class PlannedItem:
-    """An item whose streams open and whose boxes lie in the picture.
+    """An item whose streams open and whose boxes lie in the picture."""
 
-    Attributes:
-        item: What to track.
-        folder: Name of its result folder.
-        modality: What its second stream measures; None without one.
-        frames: How many frames are expected, as the container claims; None if it does not say.
-    """
-
-    item: BatchItem
-    folder: str
-    modality: Modality | None = None
+    item: BatchItem  # what to track
+    folder: str  # name of its result folder
+    modality: Modality | None = None  # what its second stream measures; None without one
+    # How many frames are expected, as the container claims; None if it does not say
     frames: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The work of one batch, or of one shard of it.
+    """The work of one batch, or of one shard of it."""
 
-    Attributes:
-        items: What will be tracked, in the order of the source.
-        problems: What cannot be, in the same order.
-        left_out: What is no item.
-        shard: Which part of the source this is.
-    """
-
-    items: tuple[PlannedItem, ...]
-    problems: tuple[Problem, ...] = ()
-    left_out: tuple[LeftOut, ...] = ()
-    shard: Shard = WHOLE
+    items: tuple[PlannedItem, ...]  # what will be tracked, in the order of the source
+    problems: tuple[Problem, ...] = ()  # what cannot be, in the same order
+    left_out: tuple[LeftOut, ...] = ()  # what is no item
+    shard: Shard = WHOLE  # which part of the source this is
 
 
 def plan_batch(

@@ -32,17 +32,11 @@ _BOXES: Final = "-boxes"
 
 @dataclass(frozen=True, slots=True)
 class StartList:
-    """Where the list of a batch is kept while start boxes are given.
+    """Where the list of a batch is kept while start boxes are given."""
 
-    Attributes:
-        path: Of the list.
-        source: What the batch reads, which the list never replaces.
-        overwrite: Replace a list that is there.
-    """
-
-    path: Path
-    source: Path
-    overwrite: bool = False
+    path: Path  # of the list
+    source: Path  # what the batch reads, which the list never replaces
+    overwrite: bool = False  # replace a list that is there
 
     def keep(self, plan: Plan, *, is_first: bool = False) -> None:
         """Write the recordings of a plan; the first time only over what may be replaced.

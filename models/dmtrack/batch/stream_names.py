@@ -56,16 +56,11 @@ class StreamName:
 
 @dataclass(slots=True)
 class NamedStreams:
-    """The streams of one recording, as far as names say.
+    """The streams of one recording, as far as names say."""
 
-    Attributes:
-        name: The recording's part of the names; may be empty.
-        rgb: RGB streams; a clean recording has one.
-        aux: Second streams and what they measure.
-    """
-
-    name: str
-    rgb: list[Path] = field(default_factory=list)
+    name: str  # the recording's part of the names; may be empty
+    rgb: list[Path] = field(default_factory=list)  # RGB streams; a clean recording has one
+    # Second streams and what they measure
     aux: list[tuple[Path, Modality]] = field(default_factory=list)
 
     @property

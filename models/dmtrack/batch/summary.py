@@ -32,29 +32,17 @@ class ItemStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class SummaryRow:
-    """One row; the fields are the columns, in their order.
+    """One row; the fields are the columns, in their order."""
 
-    Attributes:
-        id: The item.
-        status: What became of it.
-        frames: Frames with a result; a failed item may have some.
-        fps: Frames a second of the whole run.
-        mean_score: Mean confidence of the boxes that were found, not given.
-        lost_frames: Frames in which a target was lost.
-        look_at: The place where a correction is worth most.
-        error: Why it failed.
-        notes: What a person should know about its times and pictures.
-    """
-
-    id: str
-    status: ItemStatus
-    frames: int = 0
-    fps: float | None = None
-    mean_score: float | None = None
-    lost_frames: int = 0
-    look_at: str = ""
-    error: str = ""
-    notes: str = ""
+    id: str  # the item
+    status: ItemStatus  # what became of it
+    frames: int = 0  # frames with a result; a failed item may have some
+    fps: float | None = None  # frames a second of the whole run
+    mean_score: float | None = None  # mean confidence of the boxes that were found, not given
+    lost_frames: int = 0  # frames in which a target was lost
+    look_at: str = ""  # the place where a correction is worth most
+    error: str = ""  # why it failed
+    notes: str = ""  # what a person should know about its times and pictures
 
     @classmethod
     def of_problem(cls, problem: Problem) -> SummaryRow:

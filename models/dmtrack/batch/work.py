@@ -25,21 +25,13 @@ from dmtrack.video.picture_file import list_images
 
 @dataclass(frozen=True, slots=True)
 class StreamStamp:
-    """How a stream looked from outside when its item was begun.
+    """How a stream looked from outside when its item was begun."""
 
-    Attributes:
-        role: `rgb` or `aux`.
-        name: Of the file or folder, without where it lies: a data set may move.
-        files: 1, or the number of pictures.
-        size_bytes: Of all files together.
-        mtime_ns: Of the file changed last.
-    """
-
-    role: str
-    name: str
-    files: int
-    size_bytes: int
-    mtime_ns: int
+    role: str  # `rgb` or `aux`
+    name: str  # of the file or folder, without where it lies: a data set may move
+    files: int  # 1, or the number of pictures
+    size_bytes: int  # of all files together
+    mtime_ns: int  # of the file changed last
 
     @classmethod
     def of(cls, role: str, path: Path) -> StreamStamp:
@@ -58,17 +50,12 @@ class StreamStamp:
 
 @dataclass(frozen=True, slots=True)
 class BatchMark:
-    """What was asked for; equal marks, equal results.
+    """What was asked for; equal marks, equal results."""
 
-    Attributes:
-        item: The item's id.
-        streams: The inputs.
-        options_sha256: Hash of everything else that decides the result: boxes (also those in files),
-            start, end, offset, and the options of the batch.
-    """
-
-    item: str
-    streams: tuple[StreamStamp, ...]
+    item: str  # the item's id
+    streams: tuple[StreamStamp, ...]  # the inputs
+    # Hash of everything else that decides the result: boxes (also those in files), start, end, offset,
+    # and the options of the batch
     options_sha256: str
 
 
@@ -149,17 +136,11 @@ class ItemRetried:
 
 @dataclass(frozen=True, slots=True)
 class ItemFinished:
-    """An item is done, well or not.
+    """An item is done, well or not."""
 
-    Attributes:
-        row: What `summary.csv` says of it.
-        worker: Who did it; None for a problem known before, and for kept results.
-        kept: Results of an earlier run were still right.
-    """
-
-    row: SummaryRow
-    worker: str | None = None
-    kept: bool = False
+    row: SummaryRow  # what `summary.csv` says of it
+    worker: str | None = None  # who did it; None for a problem known before, and for kept results
+    kept: bool = False  # results of an earlier run were still right
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,34 +164,21 @@ Report = Callable[[int, int | None], None]
 
 @dataclass(frozen=True, slots=True)
 class WorkerSlot:
-    """Where items are tracked, one at a time.
+    """Where items are tracked, one at a time."""
 
-    Attributes:
-        name: For people.
-        device: Of the network.
-        threads: Of the network on a CPU.
-    """
-
-    name: str = "here"
-    device: str = "cpu"
-    threads: int = 1
+    name: str = "here"  # for people
+    device: str = "cpu"  # of the network
+    threads: int = 1  # of the network on a CPU
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """An item on its way to a worker.
+    """An item on its way to a worker."""
 
-    Attributes:
-        item: What to track.
-        folder: Where its results go.
-        mark: What its `run.json` must carry as `batch`.
-        frames: How many frames are expected.
-    """
-
-    item: BatchItem
-    folder: Path
-    mark: BatchMark
-    frames: int | None = None
+    item: BatchItem  # what to track
+    folder: Path  # where its results go
+    mark: BatchMark  # what its `run.json` must carry as `batch`
+    frames: int | None = None  # how many frames are expected
 
 
 class Runner(Protocol):
@@ -239,17 +207,11 @@ class Runner(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How an attempt ended.
+    """How an attempt ended."""
 
-    Attributes:
-        error: Why it failed; empty if it did not.
-        partial: It failed, but a valid part of the results is there.
-        interrupted: It was stopped from outside; nothing is there.
-    """
-
-    error: str = ""
-    partial: bool = False
-    interrupted: bool = False
+    error: str = ""  # why it failed; empty if it did not
+    partial: bool = False  # it failed, but a valid part of the results is there
+    interrupted: bool = False  # it was stopped from outside; nothing is there
 
 
 def execute(task: Task, runner: Runner, slot: WorkerSlot, report: Report) -> Outcome:

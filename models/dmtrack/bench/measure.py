@@ -44,32 +44,20 @@ class BenchError(DmtrackError):
 
 @dataclass(frozen=True, slots=True)
 class CommandSpeed:
-    """One run of `dmtrack track` as a person runs it.
+    """One run of `dmtrack track` as a person runs it."""
 
-    Attributes:
-        start_up_s: From the start of the process until tracking begins.
-        fps: Frames a second from then on, annotated video included.
-        peak_mb: Most memory the process had, in MiB; None where the system does not say.
-    """
-
-    start_up_s: float
-    fps: float
-    peak_mb: float | None
+    start_up_s: float  # from the start of the process until tracking begins
+    fps: float  # frames a second from then on, annotated video included
+    peak_mb: float | None  # most memory the process had, in MiB; None where the system does not say
 
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """How far boxes are from the exact ones: of each, the edge that is furthest off.
+    """How far boxes are from the exact ones: of each, the edge that is furthest off."""
 
-    Attributes:
-        mean_px: Mean over all targets of all frames.
-        largest_px: The largest of them.
-        frames: How many were compared.
-    """
-
-    mean_px: float
-    largest_px: float
-    frames: int
+    mean_px: float  # mean over all targets of all frames
+    largest_px: float  # the largest of them
+    frames: int  # how many were compared
 
     @classmethod
     def between(cls, found: Boxes, exact: Boxes) -> Self:
@@ -106,25 +94,17 @@ class BenchChoice:
 
 @dataclass(frozen=True, slots=True)
 class BenchRow:
-    """What was measured of one combination.
+    """What was measured of one combination."""
 
-    Attributes:
-        choice: The combination.
-        made_up_weights: Whether weights are random numbers, because the real ones are not there.
-        stages_ms: Stages one after the other.
-        network_fps: Frames a second of the tracker alone.
-        command: The whole program.
-        gpu_peak_mb: Most memory of the device while the stages were measured, in MiB; None on a CPU.
-        drift: How far boxes are from exact mode; None in exact mode itself, and for made-up weights, whose
-            boxes follow nothing.
-    """
-
-    choice: BenchChoice
-    made_up_weights: bool
-    stages_ms: Stages
-    network_fps: float
-    command: CommandSpeed
+    choice: BenchChoice  # the combination
+    made_up_weights: bool  # whether weights are random numbers, because the real ones are not there
+    stages_ms: Stages  # stages one after the other
+    network_fps: float  # frames a second of the tracker alone
+    command: CommandSpeed  # the whole program
+    # Most memory of the device while the stages were measured, in MiB; None on a CPU
     gpu_peak_mb: float | None
+    # How far boxes are from exact mode; None in exact mode itself, and for made-up weights, whose boxes
+    # follow nothing
     drift: Drift | None
 
     def to_dict(self) -> dict[str, Any]:
@@ -135,17 +115,11 @@ class BenchRow:
 
 @dataclass(frozen=True, slots=True)
 class BenchReport:
-    """The rows, and what they were measured on.
+    """The rows, and what they were measured on."""
 
-    Attributes:
-        clip: The recording.
-        rows: One a combination that can be computed.
-        left_out: Why the others were left out.
-    """
-
-    clip: BenchClip
-    rows: tuple[BenchRow, ...]
-    left_out: tuple[str, ...]
+    clip: BenchClip  # the recording
+    rows: tuple[BenchRow, ...]  # one a combination that can be computed
+    left_out: tuple[str, ...]  # why the others were left out
 
 
 def bench(request: BenchRequest, progress: Callable[[str], None] = lambda _: None) -> BenchReport:
@@ -200,18 +174,12 @@ def _possible(request: BenchRequest) -> tuple[list[BenchChoice], tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class _Session:
-    """Measures one choice after the other on the same recording.
+    """Measures one choice after the other on the same recording."""
 
-    Attributes:
-        clip: The recording.
-        frames: How many a measurement takes at most.
-        folder: For random weights and what is exported of them.
-        exact: Boxes of exact mode by weights and number of targets, tracked when first needed.
-    """
-
-    clip: BenchClip
-    frames: int
-    folder: Path
+    clip: BenchClip  # the recording
+    frames: int  # how many a measurement takes at most
+    folder: Path  # for random weights and what is exported of them
+    # Boxes of exact mode by weights and number of targets, tracked when first needed
     exact: dict[tuple[str, int], Boxes] = field(default_factory=dict)
 
     def measure(self, choice: BenchChoice) -> BenchRow:

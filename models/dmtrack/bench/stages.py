@@ -54,21 +54,13 @@ Boxes = Sequence[Sequence[Box]]
 
 @dataclass(frozen=True, slots=True)
 class BenchClip:
-    """A recording and what is measured on it.
+    """A recording and what is measured on it."""
 
-    Attributes:
-        rgb: The first stream.
-        aux: The second one, if there is one.
-        modality: What it measures.
-        size: Width and height of the first in px.
-        made_up: Whether it was generated.
-    """
-
-    rgb: Path
-    aux: Path | None
-    modality: Modality | None
-    size: tuple[int, int]
-    made_up: bool
+    rgb: Path  # the first stream
+    aux: Path | None  # the second one, if there is one
+    modality: Modality | None  # what it measures
+    size: tuple[int, int]  # width and height of the first in px
+    made_up: bool  # whether it was generated
 
     def boxes(self, count: int) -> tuple[Box, ...]:
         """Return boxes spread over the first frame; in a made-up recording there is a target in each."""
@@ -139,23 +131,14 @@ def _texture(rng: np.random.Generator, width: int, height: int, *, fine: bool = 
 
 @dataclass(frozen=True, slots=True)
 class Stages:
-    """Milliseconds a frame, medians.
+    """Milliseconds a frame, medians."""
 
-    Attributes:
-        decode: Both streams read, paired and encoded to six channels.
-        crop: The search regions cut out of the frame.
-        network: The tracker's step without `crop` and `post`.
-        post: From maps to boxes.
-        draw: The annotated picture.
-        encode: H.264.
-    """
-
-    decode: float
-    crop: float
-    network: float
-    post: float
-    draw: float
-    encode: float
+    decode: float  # both streams read, paired and encoded to six channels
+    crop: float  # the search regions cut out of the frame
+    network: float  # the tracker's step without `crop` and `post`
+    post: float  # from maps to boxes
+    draw: float  # the annotated picture
+    encode: float  # H.264
 
     @property
     def step(self) -> float:

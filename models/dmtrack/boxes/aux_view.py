@@ -28,19 +28,12 @@ class BoxStream(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AuxBoxes:
-    """Results in pixels of the second stream.
+    """Results in pixels of the second stream."""
 
-    Attributes:
-        results: They.
-        clipped: How many boxes reach over the edge of the second picture and were cut there.
-        outside: How many lie outside it, and are left out.
-        has_other_rate: Its frames come at another rate than those of RGB, by which they are counted.
-    """
-
-    results: RecordingResults
-    clipped: int
-    outside: int
-    has_other_rate: bool
+    results: RecordingResults  # they
+    clipped: int  # how many boxes reach over the edge of the second picture and were cut there
+    outside: int  # how many lie outside it, and are left out
+    has_other_rate: bool  # its frames come at another rate than those of RGB, by which they are counted
 
 
 def in_aux_pixels(results: RecordingResults, record: Mapping[str, Any], folder: Path) -> AuxBoxes:

@@ -41,19 +41,12 @@ _SAME_OBJECT_IOU: Final = 0.7
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """A place that should be looked at.
+    """A place that should be looked at."""
 
-    Attributes:
-        target_id: Of the target.
-        frame_index: 0-based index of the RGB frame.
-        worth: Wrong boxes that a correction here can be expected to put right.
-        reason: Why, in words.
-    """
-
-    target_id: int
-    frame_index: int
-    worth: float
-    reason: str
+    target_id: int  # of the target
+    frame_index: int  # 0-based index of the RGB frame
+    worth: float  # wrong boxes that a correction here can be expected to put right
+    reason: str  # why, in words
 
     def __str__(self) -> str:
         """Return `frame 90, target 1: low score`."""

@@ -84,19 +84,12 @@ _NOTHING_TO_SAY: Final = frozenset((one, Content.GAPS) for one in _BOXES_ALONE)
 
 @dataclass(frozen=True, slots=True)
 class Loss:
-    """One thing that a format cannot hold.
+    """One thing that a format cannot hold."""
 
-    Attributes:
-        content: What.
-        format: Where it was to be written.
-        count: How many there are.
-        recordings: In how many recordings.
-    """
-
-    content: Content
-    format: ResultFormat
-    count: int
-    recordings: int
+    content: Content  # what
+    format: ResultFormat  # where it was to be written
+    count: int  # how many there are
+    recordings: int  # in how many recordings
 
     def __str__(self) -> str:
         """Return one line for a person."""
@@ -110,38 +103,23 @@ class Loss:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What became of an export.
+    """What became of an export."""
 
-    Attributes:
-        files: Those that were written.
-        empty: Folders among the results that hold none.
-        losses: What the format does not hold.
-        notes: What a person should know of boxes in pixels of the second stream.
-        is_unsized: The format tells the size of the frames, but that of some recording is not known.
-        format: What was written.
-    """
-
-    files: tuple[Path, ...]
-    empty: tuple[Path, ...]
-    losses: tuple[Loss, ...]
-    is_unsized: bool
-    format: ResultFormat
-    notes: tuple[str, ...] = ()
+    files: tuple[Path, ...]  # those that were written
+    empty: tuple[Path, ...]  # folders among the results that hold none
+    losses: tuple[Loss, ...]  # what the format does not hold
+    is_unsized: bool  # the format tells the size of the frames, but that of some recording is not known
+    format: ResultFormat  # what was written
+    notes: tuple[str, ...] = ()  # what a person should know of boxes in pixels of the second stream
 
 
 @dataclass(frozen=True, slots=True)
 class Merged:
-    """What became of a merge.
+    """What became of a merge."""
 
-    Attributes:
-        items: How many recordings are in the table.
-        empty: Folders among the results that hold none.
-        failures: Why files were left out.
-    """
-
-    items: int
-    empty: tuple[Path, ...]
-    failures: tuple[FormatError, ...]
+    items: int  # how many recordings are in the table
+    empty: tuple[Path, ...]  # folders among the results that hold none
+    failures: tuple[FormatError, ...]  # why files were left out
 
 
 def export(

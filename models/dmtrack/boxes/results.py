@@ -32,44 +32,28 @@ class PictureSize(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AbsentTarget:
-    """A target of which a file says that it has no box in a frame.
+    """A target of which a file says that it has no box in a frame."""
 
-    Attributes:
-        target_id: From 1.
-        score: Confidence, usually in [0, 1].
-        state: `init` where the tracker was given the box, and the file does not repeat it.
-        box: None, so that it can be asked for.
-    """
-
-    target_id: int
-    score: float | None = None
+    target_id: int  # from 1
+    score: float | None = None  # confidence, usually in [0, 1]
+    # `init` where the tracker was given the box, and the file does not repeat it
     state: TrackState | None = None
-    box: None = field(default=None, init=False)
+    box: None = field(default=None, init=False)  # none, so that it can be asked for
 
 
 @dataclass(frozen=True, slots=True)
 class FrameBoxes:
-    """All boxes of one frame; maybe none.
+    """All boxes of one frame; maybe none."""
 
-    Attributes:
-        frame_index: 0-based index of the RGB frame.
-        targets: The boxes, in order of their target ids.
-        absent: Targets that are said to have no box here; of those not mentioned nothing is known.
-        time_s: Time of the RGB frame in seconds, as the file says it.
-        aux_present: Whether the frame has a partner in the second stream.
-        aux_time_s: The partner's time in seconds.
-        skew_ms: The partner's time minus that of the RGB frame.
-        infer_ms: Milliseconds spent in the tracker, all targets together.
-    """
-
-    frame_index: int
-    targets: tuple[TrackedBox, ...] = ()
+    frame_index: int  # 0-based index of the RGB frame
+    targets: tuple[TrackedBox, ...] = ()  # the boxes, in order of their target ids
+    # Targets that are said to have no box here; of those not mentioned nothing is known
     absent: tuple[AbsentTarget, ...] = ()
-    time_s: float | None = None
-    aux_present: bool | None = None
-    aux_time_s: float | None = None
-    skew_ms: float | None = None
-    infer_ms: float | None = None
+    time_s: float | None = None  # time of the RGB frame in seconds, as the file says it
+    aux_present: bool | None = None  # whether the frame has a partner in the second stream
+    aux_time_s: float | None = None  # the partner's time in seconds
+    skew_ms: float | None = None  # the partner's time minus that of the RGB frame
+    infer_ms: float | None = None  # milliseconds spent in the tracker, all targets together
 
     @classmethod
     def of(cls, result: FrameResult) -> FrameBoxes:
@@ -97,18 +81,12 @@ class FrameBoxes:
 
 @dataclass(frozen=True, slots=True)
 class RecordingResults:
-    """The results of one recording.
+    """The results of one recording."""
 
-    Attributes:
-        name: What the recording is called; any text.
-        frames: In order; a frame that is not among them was not looked at.
-        size: Of the RGB frames.
-        labels: What kind of thing a target is, in the words of whoever annotated it, by target id.
-    """
-
-    name: str
-    frames: tuple[FrameBoxes, ...]
-    size: PictureSize | None = None
+    name: str  # what the recording is called; any text
+    frames: tuple[FrameBoxes, ...]  # in order; a frame that is not among them was not looked at
+    size: PictureSize | None = None  # of the RGB frames
+    # What kind of thing a target is, in the words of whoever annotated it, by target id
     labels: Mapping[int, str] = field(default_factory=dict)
 
     @property
@@ -165,15 +143,10 @@ class RecordingResults:
 
 @dataclass(slots=True)
 class ResultsGatherer:
-    """Puts what a file says, in any order, together to `RecordingResults`.
+    """Puts what a file says, in any order, together to `RecordingResults`."""
 
-    Attributes:
-        size: Of the RGB frames, where the file says it.
-        labels: As those of the results.
-    """
-
-    size: PictureSize | None = None
-    labels: dict[int, str] = field(default_factory=dict)
+    size: PictureSize | None = None  # of the RGB frames, where the file says it
+    labels: dict[int, str] = field(default_factory=dict)  # as those of the results
     _frames: dict[int, dict[str, Any]] = field(default_factory=dict)
     _entries: dict[int, dict[int, TrackedBox | AbsentTarget]] = field(default_factory=dict)
 

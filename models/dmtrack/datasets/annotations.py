@@ -117,15 +117,10 @@ class Annotation:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AnnotatedSet:
-    """All sequences of a benchmark, in order of their names.
+    """All sequences of a benchmark, in order of their names."""
 
-    Attributes:
-        root: The folder that holds the sequences or their files.
-        sequences: At least one.
-    """
-
-    root: Path
-    sequences: tuple[Annotation, ...]
+    root: Path  # the folder that holds the sequences or their files
+    sequences: tuple[Annotation, ...]  # at least one
 
     @property
     def names(self) -> frozenset[str]:

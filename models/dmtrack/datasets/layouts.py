@@ -76,21 +76,13 @@ MAX_DEPTH: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A recognised folder before its ground truth is read: streams as `rgb` and `aux` paths.
+    """A recognised folder before its ground truth is read: streams as `rgb` and `aux` paths."""
 
-    Attributes:
-        folder: Where it lies.
-        layout: How it was recognised.
-        rgb: The main stream.
-        aux: The second stream, as pictures, a video or an `events.npz`.
-        events: A recording of events, where these are not there as pictures.
-    """
-
-    folder: Path
-    layout: DatasetLayout
-    rgb: Path
-    aux: Path | None = None
-    events: Path | None = None
+    folder: Path  # where it lies
+    layout: DatasetLayout  # how it was recognised
+    rgb: Path  # the main stream
+    aux: Path | None = None  # the second stream, as pictures, a video or an `events.npz`
+    events: Path | None = None  # a recording of events, where these are not there as pictures
 
     @property
     def second(self) -> Path | None:

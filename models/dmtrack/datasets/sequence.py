@@ -25,36 +25,27 @@ class Sequence:
     Row `t` of the boxes belongs to frame `t` of the recording. A stream is either a list of
     pictures, one a frame (random access by index), or one recording (a video, an event archive).
 
-    Attributes:
-        name: The folder's name, with `_<target>` where a folder has several targets.
-        modality: What the second stream measures; None when there is no second stream.
-        rgb_paths: Pictures of the main stream, or its one video file. Where a recording has one
-            stream only, it is this one, whatever the sensor.
-        aux_paths: The second stream alike; empty when there is none.
-        boxes: `(T, 4)` float64 `x, y, w, h` in pixels of the main stream, counted from 0; NaN rows
-            where the target is absent or nobody annotated it.
-        visible: `(T,)` bool: the target is there and its box is known.
-        start_frame: 0-based index of the frame where tracking starts; its box is known.
-        source_start: 0-based index of frame 0 among the frames of `sources()`; above 0 where a data set
-            annotates only a later part of a folder.
-        layout: The name of the layout it was recognised by (`dmtrack.datasets.layouts`).
-        annotation_step: Frames from one annotated frame to the next (VTUAV: 10).
-        sizeless_frames: Frames of which the ground truth gives a place but no area: mistakes in it.
-
     Raises:
         DatasetError: No frame is visible.
     """
 
-    name: str
-    modality: Modality | None
+    name: str  # the folder's name, with `_<target>` where a folder has several targets
+    modality: Modality | None  # what the second stream measures; None when there is no second stream
+    # Pictures of the main stream, or its one video file. Where a recording has one stream only, it is
+    # this one, whatever the sensor.
     rgb_paths: Paths
-    aux_paths: Paths
+    aux_paths: Paths  # the second stream alike; empty when there is none
+    # `(T, 4)` float64 `x, y, w, h` in pixels of the main stream, counted from 0; NaN rows where the
+    # target is absent or nobody annotated it
     boxes: Floats
-    visible: npt.NDArray[np.bool_]
-    start_frame: int = 0
+    visible: npt.NDArray[np.bool_]  # `(T,)` bool: the target is there and its box is known
+    start_frame: int = 0  # 0-based index of the frame where tracking starts; its box is known
+    # 0-based index of frame 0 among the frames of `sources()`; above 0 where a data set annotates only
+    # a later part of a folder
     source_start: int = 0
-    layout: str = "plain"
-    annotation_step: int = 1
+    layout: str = "plain"  # the name of the layout it was recognised by (`dmtrack.datasets.layouts`)
+    annotation_step: int = 1  # frames from one annotated frame to the next (VTUAV: 10)
+    # Frames of which the ground truth gives a place but no area: mistakes in it
     sizeless_frames: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:

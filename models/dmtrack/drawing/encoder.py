@@ -37,15 +37,10 @@ _QUALITY: Final = "23"
 
 @dataclass(frozen=True, slots=True)
 class VideoEncoder:
-    """An encoder of libav, and how it is set.
+    """An encoder of libav, and how it is set."""
 
-    Attributes:
-        name: libav's name of it.
-        options: Its own options.
-    """
-
-    name: str
-    options: dict[str, str]
+    name: str  # libav's name of it
+    options: dict[str, str]  # its own options
 
     def configure(
         self, context: VideoCodecContext, width: int, height: int, pixel_aspect: Fraction = Fraction(1)

@@ -202,21 +202,13 @@ Watcher = Callable[[int, int | None], None]
 
 @dataclass(frozen=True, slots=True)
 class DrawnEvents:
-    """What was drawn.
+    """What was drawn."""
 
-    Attributes:
-        info: The format, the size of the sensor and the rate of the pictures.
-        totals: What was in the file.
-        pictures: How many were written.
-        damaged: Events and records left out.
-        notes: What had to be assumed, a sentence each.
-    """
-
-    info: VideoInfo
-    totals: EventTotals
-    pictures: int
-    damaged: int
-    notes: tuple[str, ...]
+    info: VideoInfo  # the format, the size of the sensor and the rate of the pictures
+    totals: EventTotals  # what was in the file
+    pictures: int  # how many were written
+    damaged: int  # events and records left out
+    notes: tuple[str, ...]  # what had to be assumed, a sentence each
 
 
 def draw_events(

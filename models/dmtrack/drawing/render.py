@@ -25,32 +25,21 @@ _SUFFIXES: Final = (".mp4", *ANIMATIONS)
 
 @dataclass(frozen=True, slots=True)
 class BoxLayer:
-    """The boxes of one file, as they are drawn.
+    """The boxes of one file, as they are drawn."""
 
-    Attributes:
-        name: What the legend calls it.
-        results: What is drawn.
-        colour: Of all its boxes; None gives each target its own, as `dmtrack track` does.
-    """
-
-    name: str
-    results: RecordingResults
+    name: str  # what the legend calls it
+    results: RecordingResults  # what is drawn
+    # Of all its boxes; None gives each target its own, as `dmtrack track` does
     colour: Colour | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """What was drawn.
+    """What was drawn."""
 
-    Attributes:
-        frames: How many.
-        last_index: Index of the last one.
-        boxes: How many of each layer, by its name.
-    """
-
-    frames: int
-    last_index: int
-    boxes: dict[str, int]
+    frames: int  # how many
+    last_index: int  # index of the last one
+    boxes: dict[str, int]  # how many of each layer, by its name
 
 
 def require_video_name(path: Path) -> Path:

@@ -44,23 +44,14 @@ _SCORE_INCHES, _ROW_INCHES, _EXTRA_INCHES, _FRAME_INCHES = 2.6, 0.28, 1.4, 0.9
 
 @dataclass(slots=True)
 class TargetSpan:
-    """One target over some frames in a row.
+    """One target over some frames in a row."""
 
-    Attributes:
-        lowest: Lowest score.
-        total: Sum of the scores.
-        frames: Their number.
-        state: The worst state: init, tracked, uncertain, lost.
-        measured: Sum of what the second stream measures.
-        measures: Frames in which it does.
-    """
-
-    lowest: float
-    total: float
-    frames: int
-    state: TrackState
-    measured: float = 0.0
-    measures: int = 0
+    lowest: float  # lowest score
+    total: float  # sum of the scores
+    frames: int  # their number
+    state: TrackState  # the worst state: init, tracked, uncertain, lost
+    measured: float = 0.0  # sum of what the second stream measures
+    measures: int = 0  # frames in which it does
 
     @property
     def mean(self) -> float:
@@ -79,21 +70,13 @@ class TargetSpan:
 
 @dataclass(slots=True)
 class Span:
-    """Some frames in a row.
+    """Some frames in a row."""
 
-    Attributes:
-        start_s: Time of the first one.
-        frames: Their number.
-        targets: What is known of each target, by id.
-        skew_ms: The skew that is farthest from 0; None where no frame has a partner.
-        alone: Frames without a partner.
-    """
-
-    start_s: float
-    frames: int
-    targets: dict[int, TargetSpan]
-    skew_ms: float | None
-    alone: int
+    start_s: float  # time of the first one
+    frames: int  # their number
+    targets: dict[int, TargetSpan]  # what is known of each target, by id
+    skew_ms: float | None  # the skew that is farthest from 0; None where no frame has a partner
+    alone: int  # frames without a partner
 
     @classmethod
     def of(cls, result: FrameResult) -> Span:

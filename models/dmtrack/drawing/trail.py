@@ -47,13 +47,9 @@ PLAIN: Final = VideoOptions()
 
 @dataclass(slots=True)
 class Trails:
-    """The trails of all targets, frame by frame.
+    """The trails of all targets, frame by frame."""
 
-    Attributes:
-        frames: How many frames long they are.
-    """
-
-    frames: int
+    frames: int  # how many frames long they are
     _seen: dict[tuple[int, int], deque[tuple[int, tuple[float, float] | None]]] = field(default_factory=dict)
     _colours: dict[tuple[int, int], Colour] = field(default_factory=dict)
 

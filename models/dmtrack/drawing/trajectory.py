@@ -49,34 +49,22 @@ Point = tuple[float, float]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A point of a path.
+    """A point of a path."""
 
-    Attributes:
-        time_s: When.
-        middle: Of the box, in px of the frame.
-        ground_m: To the right of the camera and ahead of it, in metres; None where it is not known.
-        is_joined: The target was in sight ever since the point before.
-    """
-
-    time_s: float
-    middle: Point
+    time_s: float  # when
+    middle: Point  # of the box, in px of the frame
+    # To the right of the camera and ahead of it, in metres; None where it is not known
     ground_m: Point | None
-    is_joined: bool
+    is_joined: bool  # the target was in sight ever since the point before
 
 
 @dataclass(slots=True)
 class TargetPath:
-    """Where a target went, in a bounded number of points.
+    """Where a target went, in a bounded number of points."""
 
-    Attributes:
-        steps: In order.
-        last: The last box.
-        is_seen: Whether the target was in sight there.
-    """
-
-    last: TrackedBox
-    steps: list[Step] = field(default_factory=list)
-    is_seen: bool = False
+    last: TrackedBox  # the last box
+    steps: list[Step] = field(default_factory=list)  # in order
+    is_seen: bool = False  # whether the target was in sight there
     _every: int = 1
     _since: int = 0
 

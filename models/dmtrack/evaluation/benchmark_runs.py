@@ -53,19 +53,12 @@ _ANCHORED: Final = "baseline"
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkRun:
-    """One run of the tracker, and the file it becomes.
+    """One run of the tracker, and the file it becomes."""
 
-    Attributes:
-        item: What is tracked.
-        first: Index, among the frames that are read, of the frame that is row 0 of the file.
-        file: Below the tracker's folder of results.
-        target: Format of the file.
-    """
-
-    item: BatchItem
-    first: int
-    file: Path
-    target: ResultFormat
+    item: BatchItem  # what is tracked
+    first: int  # index, among the frames that are read, of the frame that is row 0 of the file
+    file: Path  # below the tracker's folder of results
+    target: ResultFormat  # format of the file
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,23 +125,14 @@ class BenchmarkRunOptions:
 
 @dataclass(frozen=True, slots=True)
 class BenchmarkPlan:
-    """All that is tracked for one benchmark, without restarts; `plan` is run as a batch into `tracked`.
+    """All that is tracked for one benchmark, without restarts; `plan` is run as a batch into `tracked`."""
 
-    Attributes:
-        benchmark: Whose runs these are.
-        runs: At least one.
-        plan: The same as a batch.
-        dataset: The folder of the data set.
-        output: Gets `tracked/`, one folder a run as batches leave them, and `results/TRACKER/`.
-        options: How they are tracked.
-    """
-
-    benchmark: BenchmarkName
-    runs: tuple[BenchmarkRun, ...]
-    plan: Plan
-    dataset: Path
-    output: Path
-    options: BenchmarkRunOptions
+    benchmark: BenchmarkName  # whose runs these are
+    runs: tuple[BenchmarkRun, ...]  # at least one
+    plan: Plan  # the same as a batch
+    dataset: Path  # the folder of the data set
+    output: Path  # gets `tracked/`, one folder a run as batches leave them, and `results/TRACKER/`
+    options: BenchmarkRunOptions  # how they are tracked
 
     @property
     def tracked(self) -> Path:

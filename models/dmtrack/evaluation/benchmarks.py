@@ -40,19 +40,12 @@ class BenchmarkName(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Benchmark:
-    """What is counted, and by which names of sequences the benchmark is known.
-
-    Attributes:
-        name: See there.
-        title: As people write it.
-        metric: What is counted.
-        known_by: A few names that only its sequences have.
-    """
+    """What is counted, and by which names of sequences the benchmark is known."""
 
     name: BenchmarkName
-    title: str
-    metric: Metric[Any]
-    known_by: frozenset[str] = frozenset()
+    title: str  # as people write it
+    metric: Metric[Any]  # what is counted
+    known_by: frozenset[str] = frozenset()  # a few names that only its sequences have
 
 
 _MAXIMUM: Final = ("MPR", "MSR")

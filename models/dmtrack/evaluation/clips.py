@@ -44,24 +44,17 @@ TrackerFactory = Callable[[Modality | None], PairTracker]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClipResult:
-    """How one target of one clip was followed; row `t` belongs to frame `t` of its sequence.
+    """How one target of one clip was followed; row `t` belongs to frame `t` of its sequence."""
 
-    Attributes:
-        name: Of the sequence.
-        modality: Of its second stream.
-        boxes: `(T, 4)` float64 `x, y, w, h`; NaN before the start and where a frame could not be read.
-        scores: `(T,)` float64, NaN in the same rows.
-        ious: `(T,)` float64, NaN where there is no truth to compare with or tracking had not begun; 0
-            where a frame could not be read.
-        start_frame: 0-based index of the frame whose box was given.
-    """
-
-    name: str
-    modality: Modality | None
+    name: str  # of the sequence
+    modality: Modality | None  # of its second stream
+    # `(T, 4)` float64 `x, y, w, h`; NaN before the start and where a frame could not be read
     boxes: Floats
-    scores: Floats
+    scores: Floats  # `(T,)` float64, NaN in the same rows
+    # `(T,)` float64, NaN where there is no truth to compare with or tracking had not begun; 0 where a
+    # frame could not be read
     ious: Floats
-    start_frame: int
+    start_frame: int  # 0-based index of the frame whose box was given
 
     @property
     def mean_iou(self) -> float:

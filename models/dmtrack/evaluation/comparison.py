@@ -25,23 +25,14 @@ _CHUNK: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One figure of tracker A minus that of tracker B, over the sequences that both have.
+    """One figure of tracker A minus that of tracker B, over the sequences that both have."""
 
-    Attributes:
-        column: Of the metric.
-        mean: In [-1, 1]; by the weights of the benchmark.
-        low: Lower end of the 95 % interval of the mean.
-        high: Upper end.
-        a_better: Sequences in which A is better by more than 0.05 points.
-        b_better: Those in which B is.
-    """
-
-    column: str
-    mean: float
-    low: float
-    high: float
-    a_better: int
-    b_better: int
+    column: str  # of the metric
+    mean: float  # in [-1, 1]; by the weights of the benchmark
+    low: float  # lower end of the 95 % interval of the mean
+    high: float  # upper end
+    a_better: int  # sequences in which A is better by more than 0.05 points
+    b_better: int  # those in which B is
 
     @property
     def is_clear(self) -> bool:
@@ -51,22 +42,14 @@ class Difference:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Comparison:
-    """Two trackers, sequence by sequence.
+    """Two trackers, sequence by sequence."""
 
-    Attributes:
-        a: Name of the one.
-        b: Name of the other.
-        names: Sequences that both have.
-        values: `(N, C)` A minus B, by sequence and column.
-        differences: One a column.
-        is_mean_of_sequences: The benchmark's own figure is no mean over sequences; these differences are.
-    """
-
-    a: str
-    b: str
-    names: tuple[str, ...]
-    values: Floats
-    differences: tuple[Difference, ...]
+    a: str  # name of the one
+    b: str  # name of the other
+    names: tuple[str, ...]  # sequences that both have
+    values: Floats  # `(N, C)` A minus B, by sequence and column
+    differences: tuple[Difference, ...]  # one a column
+    # The benchmark's own figure is no mean over sequences; these differences are
     is_mean_of_sequences: bool
 
 

@@ -42,23 +42,14 @@ _DECIMALS: Final = 6
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
-    """Trackers on a data set.
+    """Trackers on a data set."""
 
-    Attributes:
-        benchmark: What was counted.
-        data: The truth.
-        source: Where the truth is, as the person named it.
-        trackers: The best first.
-        comparison: Of two of them, if asked for.
-        files: What was written, the report first.
-    """
-
-    benchmark: Benchmark
-    data: AnnotatedSet
-    source: Path
-    trackers: Sequence[TrackerScore]
-    comparison: Comparison | None = None
-    files: tuple[Path, ...] = ()
+    benchmark: Benchmark  # what was counted
+    data: AnnotatedSet  # the truth
+    source: Path  # where the truth is, as the person named it
+    trackers: Sequence[TrackerScore]  # the best first
+    comparison: Comparison | None = None  # of two of them, if asked for
+    files: tuple[Path, ...] = ()  # what was written, the report first
 
     @property
     def columns(self) -> tuple[str, ...]:

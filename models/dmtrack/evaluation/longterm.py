@@ -26,17 +26,11 @@ from dmtrack.evaluation.tracker_files import Track
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ConfidentFrames:
-    """What is scored of a sequence, one row a frame.
+    """What is scored of a sequence, one row a frame."""
 
-    Attributes:
-        ious: `(N,)`, 0 where the target is absent.
-        confidence: `(N,)` finite.
-        visible: `(N,)` bool: the target is there.
-    """
-
-    ious: Floats
-    confidence: Floats
-    visible: npt.NDArray[np.bool_]
+    ious: Floats  # `(N,)`, 0 where the target is absent
+    confidence: Floats  # `(N,)` finite
+    visible: npt.NDArray[np.bool_]  # `(N,)` bool: the target is there
 
 
 def confidence_thresholds(scores: npt.ArrayLike, count: int = 100) -> Floats:

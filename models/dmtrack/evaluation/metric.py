@@ -20,42 +20,25 @@ Corners = Literal["bounding", "rounded"]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Curve:
-    """A line of a plot.
+    """A line of a plot."""
 
-    Attributes:
-        name: Of the plot: precision, success and so on; also its file's name.
-        x_label: What runs along the horizontal axis.
-        y_label: What runs along the vertical axis.
-        x: `(T,)`.
-        y: `(T,)` in [0, 1].
-        figure: The one number that the plot's legend gives.
-    """
-
-    name: str
-    x_label: str
-    y_label: str
-    x: Floats
-    y: Floats
-    figure: float
+    name: str  # of the plot: precision, success and so on; also its file's name
+    x_label: str  # what runs along the horizontal axis
+    y_label: str  # what runs along the vertical axis
+    x: Floats  # `(T,)`
+    y: Floats  # `(T,)` in [0, 1]
+    figure: float  # the one number that the plot's legend gives
 
 
 class Metric(ABC, Generic[Part]):
-    """The figures of a benchmark.
+    """The figures of a benchmark."""
 
-    Attributes:
-        columns: Names of the figures, each in [0, 1].
-        ranked_by: The column that orders trackers.
-        is_additive: Each figure of a set is the mean of those of its sequences, by `weight`.
-        wants_confidence: Results without confidences are worth less.
-        step: Every how many frames the ground truth has a row.
-        cuts_short_results: The sequence ends where results do, rather than being missed from there on.
-    """
-
-    columns: tuple[str, ...]
-    ranked_by: str
-    is_additive: bool = True
-    wants_confidence: bool = False
-    step: int = 1
+    columns: tuple[str, ...]  # names of the figures, each in [0, 1]
+    ranked_by: str  # the column that orders trackers
+    is_additive: bool = True  # each figure of a set is the mean of those of its sequences, by `weight`
+    wants_confidence: bool = False  # results without confidences are worth less
+    step: int = 1  # every how many frames the ground truth has a row
+    # The sequence ends where results do, rather than being missed from there on
     cuts_short_results: bool = False
 
     @abstractmethod

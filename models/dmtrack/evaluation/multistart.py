@@ -26,34 +26,21 @@ from dmtrack.evaluation.tracker_files import Track
 
 @dataclass(frozen=True, slots=True)
 class MultiStartConvention:
-    """The choices of a multi-start benchmark; the defaults are those of VOT-RGBD2022.
+    """The choices of a multi-start benchmark; the defaults are those of VOT-RGBD2022."""
 
-    Attributes:
-        threshold: An overlap of this or less is a miss.
-        grace: So many misses in a row are a failure, which counts from the first of them.
-        low: First length of the interval of EAO, in frames.
-        high: Last length of that interval.
-    """
-
-    threshold: float = 0.1
-    grace: int = 10
-    low: int = 115
-    high: int = 755
+    threshold: float = 0.1  # an overlap of this or less is a miss
+    grace: int = 10  # so many misses in a row are a failure, which counts from the first of them
+    low: int = 115  # first length of the interval of EAO, in frames
+    high: int = 755  # last length of that interval
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AnchorRun:
-    """One run, rows in the order in which the frames were shown.
+    """One run, rows in the order in which the frames were shown."""
 
-    Attributes:
-        ious: `(N,)`; 0 in the first frame, which was given, and where there is nothing to overlap.
-        tracked: Frames before the failure; N without one.
-        failed: Whether it failed.
-    """
-
-    ious: Floats
-    tracked: int
-    failed: bool
+    ious: Floats  # `(N,)`; 0 in the first frame, which was given, and where there is nothing to overlap
+    tracked: int  # frames before the failure; N without one
+    failed: bool  # whether it failed
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -149,19 +149,12 @@ Source: Wang et al., "VisEvent", IEEE Transactions on Cybernetics 2023, and its 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameScores:
-    """One row a scored frame; -1 and NaN as the convention wants them.
+    """One row a scored frame; -1 and NaN as the convention wants them."""
 
-    Attributes:
-        errors_px: `(N,)` distance of the centres.
-        normalised: `(N,)` the same over the size of the true box.
-        ious: `(N,)`.
-        frames: What the counts are divided by; not less than N.
-    """
-
-    errors_px: Floats
-    normalised: Floats
-    ious: Floats
-    frames: int
+    errors_px: Floats  # `(N,)` distance of the centres
+    normalised: Floats  # `(N,)` the same over the size of the true box
+    ious: Floats  # `(N,)`
+    frames: int  # what the counts are divided by; not less than N
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -59,16 +59,11 @@ class Plot(NamedTuple):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WorstSequence:
-    """A sequence in which the best tracker does badly.
+    """A sequence in which the best tracker does badly."""
 
-    Attributes:
-        name: Of the sequence.
-        figure: Of the best tracker.
-        shots: Its start, its worst frame and its end, with the boxes of truth and trackers: JPEG by caption.
-    """
-
-    name: str
-    figure: float
+    name: str  # of the sequence
+    figure: float  # of the best tracker
+    # Its start, its worst frame and its end, with the boxes of truth and trackers: JPEG by caption
     shots: Mapping[str, bytes]
 
 

@@ -50,21 +50,13 @@ class ScoringOptions:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SequenceScore:
-    """One tracker on one sequence.
+    """One tracker on one sequence."""
 
-    Attributes:
-        name: Of the sequence.
-        part: What the metric keeps of it.
-        figures: In the order of the metric's columns, in [0, 1].
-        frames: Annotated frames.
-        files: Where the results came from.
-    """
-
-    name: str
-    part: Any
-    figures: tuple[float, ...]
-    frames: int
-    files: tuple[Path, ...] = ()
+    name: str  # of the sequence
+    part: Any  # what the metric keeps of it
+    figures: tuple[float, ...]  # in the order of the metric's columns, in [0, 1]
+    frames: int  # annotated frames
+    files: tuple[Path, ...] = ()  # where the results came from
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,25 +70,15 @@ class AttributeScore:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrackerScore:
-    """One tracker on a data set.
+    """One tracker on a data set."""
 
-    Attributes:
-        name: Of the tracker.
-        figures: In the order of the metric's columns, in [0, 1].
-        sequences: Those that were scored.
-        attributes: Those of the data set; none where it has none.
-        curves: One a plot.
-        missing: How many sequences have no results.
-        problems: What was wrong.
-    """
-
-    name: str
-    figures: tuple[float, ...]
-    sequences: tuple[SequenceScore, ...]
-    attributes: tuple[AttributeScore, ...]
-    curves: tuple[Curve, ...]
-    missing: int
-    problems: tuple[ResultsProblem, ...]
+    name: str  # of the tracker
+    figures: tuple[float, ...]  # in the order of the metric's columns, in [0, 1]
+    sequences: tuple[SequenceScore, ...]  # those that were scored
+    attributes: tuple[AttributeScore, ...]  # those of the data set; none where it has none
+    curves: tuple[Curve, ...]  # one a plot
+    missing: int  # how many sequences have no results
+    problems: tuple[ResultsProblem, ...]  # what was wrong
 
 
 class ProblemKind(StrEnum):
@@ -116,21 +98,13 @@ class ProblemKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ResultsProblem:
-    """One kind of thing wrong with a tracker's results.
+    """One kind of thing wrong with a tracker's results."""
 
-    Attributes:
-        tracker: Whose results.
-        kind: See there.
-        names: The sequences or files concerned.
-        detail: What exactly, for the first of them.
-        counted: How it was counted.
-    """
-
-    tracker: str
+    tracker: str  # whose results
     kind: ProblemKind
-    names: tuple[str, ...]
-    detail: str = ""
-    counted: str = ""
+    names: tuple[str, ...]  # the sequences or files concerned
+    detail: str = ""  # what exactly, for the first of them
+    counted: str = ""  # how it was counted
 
     def __str__(self) -> str:
         """Return the problem as one line."""

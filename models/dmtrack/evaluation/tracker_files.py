@@ -47,19 +47,13 @@ _ABOUT_OTHERS: Final = frozenset({"readme.txt", "list.txt", RECORD, "batch.json"
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Track:
-    """One target through one sequence.
+    """One target through one sequence."""
 
-    Attributes:
-        rows: `(N, 4)` or, for corners of polygons, `(N, 8)`; NaN where there is no box.
-        confidence: `(N,)`, NaN where it is not known; None where no frame has one.
-        given: `(N,)` bool: the tracker was given the box of this frame, and the file does not repeat it.
-        targets: How many targets the file holds; the first is this one.
-    """
-
-    rows: Floats
-    confidence: Floats | None
+    rows: Floats  # `(N, 4)` or, for corners of polygons, `(N, 8)`; NaN where there is no box
+    confidence: Floats | None  # `(N,)`, NaN where it is not known; None where no frame has one
+    # `(N,)` bool: the tracker was given the box of this frame, and the file does not repeat it
     given: npt.NDArray[np.bool_]
-    targets: int = 1
+    targets: int = 1  # how many targets the file holds; the first is this one
 
     def __len__(self) -> int:
         """The number of frames."""
@@ -126,19 +120,13 @@ def _of_recording(recording: RecordingResults) -> Track:
 
 @dataclass(frozen=True, slots=True)
 class TrackerFiles:
-    """The files of one tracker.
+    """The files of one tracker."""
 
-    Attributes:
-        name: What it is called in tables.
-        root: The folder its files are in.
-        files: Those of each sequence; several where a sequence was run from several frames.
-        unknown: Names of files that are about no sequence of the data set.
-    """
-
-    name: str
-    root: Path
+    name: str  # what it is called in tables
+    root: Path  # the folder its files are in
+    # Those of each sequence; several where a sequence was run from several frames
     files: Mapping[str, tuple[Path, ...]]
-    unknown: tuple[str, ...] = ()
+    unknown: tuple[str, ...] = ()  # names of files that are about no sequence of the data set
 
 
 def unpacked(archive: Path, folder: Path) -> Path:

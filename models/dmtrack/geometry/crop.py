@@ -28,19 +28,12 @@ _Integers = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class Crop:
-    """A square of the frame, resized to `size_px`.
+    """A square of the frame, resized to `size_px`."""
 
-    Attributes:
-        cx: Horizontal centre in frame pixels, not rounded.
-        cy: Vertical centre in frame pixels, not rounded.
-        side_px: Side of the square in frame pixels, a whole number.
-        size_px: Side of the crop in crop pixels.
-    """
-
-    cx: float
-    cy: float
-    side_px: int
-    size_px: int
+    cx: float  # horizontal centre in frame pixels, not rounded
+    cy: float  # vertical centre in frame pixels, not rounded
+    side_px: int  # side of the square in frame pixels, a whole number
+    size_px: int  # side of the crop in crop pixels
 
     def __post_init__(self) -> None:
         if self.side_px < 1 or self.size_px < 1:

@@ -24,18 +24,13 @@ class Homography:
 
     Pixel centres lie at whole numbers, the top left one at 0, 0.
 
-    Attributes:
-        rows: 3x3, in row order, scaled so that the last number is 1.
-        aux_size: Width and height of the second picture in pixels.
-        rgb_size: Width and height of the RGB picture in pixels.
-
     Raises:
         FormatError: It is not finite, not invertible, mirrors, or folds the picture.
     """
 
-    rows: tuple[Row, Row, Row]
-    aux_size: Size
-    rgb_size: Size
+    rows: tuple[Row, Row, Row]  # 3x3, in row order, scaled so that the last number is 1
+    aux_size: Size  # width and height of the second picture in pixels
+    rgb_size: Size  # width and height of the RGB picture in pixels
 
     def __post_init__(self) -> None:
         if min(*self.aux_size, *self.rgb_size) < 1:

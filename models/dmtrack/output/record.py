@@ -124,91 +124,55 @@ class InputRecord:
 
 @dataclass(frozen=True, slots=True)
 class RunCounts:
-    """What was counted over the frames of a run.
+    """What was counted over the frames of a run."""
 
-    Attributes:
-        frames: Frames with a result.
-        targets: Different targets seen.
-        uncertain: Boxes in state uncertain.
-        lost: Boxes in state lost.
-        pairing: What reading and pairing met: missing and held partners, damaged frames.
-    """
-
-    frames: int = 0
-    targets: int = 0
-    uncertain: int = 0
-    lost: int = 0
+    frames: int = 0  # frames with a result
+    targets: int = 0  # different targets seen
+    uncertain: int = 0  # boxes in state uncertain
+    lost: int = 0  # boxes in state lost
+    # What reading and pairing met: missing and held partners, damaged frames
     pairing: PairCounts = field(default_factory=PairCounts)
 
 
 @dataclass(frozen=True, slots=True)
 class RunSpeed:
-    """Measured speed; None before there is anything to measure.
+    """Measured speed; None before there is anything to measure."""
 
-    Attributes:
-        wall_s: From the start of the run to its end.
-        network_fps: Frames over the time spent in the tracker, frames with given boxes left out.
-        whole_fps: Frames over `wall_s`: reading, pairing, tracking, drawing and writing.
-    """
-
-    wall_s: float
+    wall_s: float  # from the start of the run to its end
+    # Frames over the time spent in the tracker, frames with given boxes left out
     network_fps: float | None
-    whole_fps: float | None
+    whole_fps: float | None  # frames over `wall_s`: reading, pairing, tracking, drawing and writing
 
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """Everything `run.json` says.
+    """Everything `run.json` says."""
 
-    Attributes:
-        command: The command line, word by word; empty when the library was called.
-        versions: Versions of everything that can change a result.
-        inputs: The streams.
-        configuration: The resolved configuration: dataclasses, or plain values.
-        weights: What the network was loaded from.
-        device: Such as `cpu` or `cuda:0`.
-        precision: Such as `fp32`.
-        backend: What computed the network: `openvino`, `torch` or `eager`.
-        preprocessing: How the second stream was encoded and aligned.
-        clocks: How the two clocks were related (offset, tolerance).
-        batch: For an item of a batch, what was asked for: with equal values it need not be done again.
-        outputs: Names of the result files, relative to `run.json`.
-        doubted: Where targets were uncertain or lost.
-        video_encoder: What encoded the annotated video, by libav's name; None without one.
-        expected_frames: How many frames there will be, as far as the container tells.
-        started_at: Local time with offset, ISO 8601.
-        updated_at: When this was written, in the same way.
-        status: How far the run came.
-        reason: Why it did not complete, or ended before the recording.
-        counts: What was counted.
-        remarks: What a person should know about times and pictures, a sentence each.
-        speed: What was measured.
-        ended_at: As `started_at`.
-    """
-
-    command: Sequence[str]
-    versions: Versions
-    inputs: Sequence[InputRecord]
-    configuration: Any = None
-    weights: WeightsRecord | None = None
-    device: str | None = None
-    precision: str | None = None
-    backend: str | None = None
-    preprocessing: Any = None
-    clocks: Any = None
+    command: Sequence[str]  # the command line, word by word; empty when the library was called
+    versions: Versions  # versions of everything that can change a result
+    inputs: Sequence[InputRecord]  # the streams
+    configuration: Any = None  # the resolved configuration: dataclasses, or plain values
+    weights: WeightsRecord | None = None  # what the network was loaded from
+    device: str | None = None  # such as `cpu` or `cuda:0`
+    precision: str | None = None  # such as `fp32`
+    backend: str | None = None  # what computed the network: `openvino`, `torch` or `eager`
+    preprocessing: Any = None  # how the second stream was encoded and aligned
+    clocks: Any = None  # how the two clocks were related (offset, tolerance)
+    # For an item of a batch, what was asked for: with equal values it need not be done again
     batch: Any = None
-    outputs: Sequence[str] = ()
+    outputs: Sequence[str] = ()  # names of the result files, relative to `run.json`
+    # What encoded the annotated video, by libav's name; None without one
     video_encoder: str | None = None
-    started_at: str = field(default_factory=_now)
-    status: RunStatus = RunStatus.RUNNING
-    reason: str | None = None
-    counts: RunCounts = field(default_factory=RunCounts)
-    doubted: Sequence[DoubtedSpan] = ()
-    remarks: Sequence[str] = ()
-    speed: RunSpeed | None = None
-    expected_frames: int | None = None
-    updated_at: str | None = None
-    ended_at: str | None = None
+    started_at: str = field(default_factory=_now)  # local time with offset, ISO 8601
+    status: RunStatus = RunStatus.RUNNING  # how far the run came
+    reason: str | None = None  # why it did not complete, or ended before the recording
+    counts: RunCounts = field(default_factory=RunCounts)  # what was counted
+    doubted: Sequence[DoubtedSpan] = ()  # where targets were uncertain or lost
+    remarks: Sequence[str] = ()  # what a person should know about times and pictures, a sentence each
+    speed: RunSpeed | None = None  # what was measured
+    expected_frames: int | None = None  # how many frames there will be, as far as the container tells
+    updated_at: str | None = None  # when this was written, in the same way
+    ended_at: str | None = None  # as `started_at`
 
     @property
     def options_sha256(self) -> str:

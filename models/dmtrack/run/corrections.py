@@ -236,17 +236,11 @@ def _placed(target: Box | Keyframe, ids: Sequence[int], request: TrackRequest) -
 
 @dataclass(frozen=True, slots=True)
 class Retracking:
-    """What has to be tracked from keyframe to keyframe.
+    """What has to be tracked from keyframe to keyframe."""
 
-    Attributes:
-        segments: What is tracked.
-        rows: What is known already, and stays.
-        two_way: Whether segments are followed backward too.
-    """
-
-    segments: tuple[Segment, ...]
-    rows: Rows
-    two_way: bool
+    segments: tuple[Segment, ...]  # what is tracked
+    rows: Rows  # what is known already, and stays
+    two_way: bool  # whether segments are followed backward too
 
     def frames_to_track(self, frame_count: int | None) -> int | None:
         """Return how many frames tracking will be reported for; None where the recording does not say."""

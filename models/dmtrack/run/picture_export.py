@@ -87,19 +87,13 @@ ALL_CROPS: Final = CropOptions()
 
 @dataclass(frozen=True, slots=True)
 class PicturesExported:
-    """What became of an export of pictures.
+    """What became of an export of pictures."""
 
-    Attributes:
-        folders: What was written, one for each target (`dataset`) or recording (`yolo`, `crops`).
-        pictures: Of how many frames.
-        held: Frames without a partner in the second stream, for which the picture before stands.
-        lost: Frames in which a target was lost: absent in a data set, else left out.
-    """
-
+    # What was written, one for each target (`dataset`) or recording (`yolo`, `crops`)
     folders: tuple[Path, ...]
-    pictures: int
-    held: int
-    lost: int
+    pictures: int  # of how many frames
+    held: int  # frames without a partner in the second stream, for which the picture before stands
+    lost: int  # frames in which a target was lost: absent in a data set, else left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,15 +240,10 @@ def _second(pair: FramePair, pairs: PairedSource) -> Pixels:
 
 @dataclass(slots=True)
 class _Clip(ABC):
-    """A folder of a data set while it grows.
+    """A folder of a data set while it grows."""
 
-    Attributes:
-        folder: Where it grows.
-        lost: Frames so far in which a target was lost.
-    """
-
-    folder: Path
-    lost: int = field(default=0, init=False)
+    folder: Path  # where it grows
+    lost: int = field(default=0, init=False)  # frames so far in which a target was lost
     count: int = field(default=0, init=False)
 
     @abstractmethod

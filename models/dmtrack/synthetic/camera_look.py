@@ -47,31 +47,19 @@ class NoiseBank:
 
 @dataclass(frozen=True, slots=True)
 class CameraLook:
-    """One camera in one light.
+    """One camera in one light."""
 
-    Attributes:
-        gain: Exposure factor.
-        gamma: Exponent of the tone curve.
-        contrast: Factor about middle grey.
-        offset: Grey levels added at the end.
-        cast: Factor per colour.
-        saturation: 1 keeps the colours, 0 is grey.
-        noise: Standard deviation of the noise in grey levels.
-        blur_px: Sigma of the lens blur, in pixels of the picture drawn.
-        smear_px: Length and angle (radians) of the motion blur, in pixels of the picture drawn.
-        jpeg_quality: Of the compression, or None.
-    """
-
-    gain: float = 1.0
-    gamma: float = 1.0
-    contrast: float = 1.0
-    offset: float = 0.0
-    cast: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    saturation: float = 1.0
-    noise: float = 0.0
-    blur_px: float = 0.0
+    gain: float = 1.0  # exposure factor
+    gamma: float = 1.0  # exponent of the tone curve
+    contrast: float = 1.0  # factor about middle grey
+    offset: float = 0.0  # grey levels added at the end
+    cast: tuple[float, float, float] = (1.0, 1.0, 1.0)  # factor per colour
+    saturation: float = 1.0  # 1 keeps the colours, 0 is grey
+    noise: float = 0.0  # standard deviation of the noise in grey levels
+    blur_px: float = 0.0  # sigma of the lens blur, in pixels of the picture drawn
+    # Length and angle (radians) of the motion blur, in pixels of the picture drawn
     smear_px: tuple[float, float] = (0.0, 0.0)
-    jpeg_quality: int | None = None
+    jpeg_quality: int | None = None  # of the compression, or None
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> CameraLook:

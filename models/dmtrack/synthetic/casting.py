@@ -23,27 +23,18 @@ _COLLAGE_PHOTOGRAPHS = 0.75
 
 @dataclass(frozen=True, slots=True)
 class CastingConfig:
-    """What scenes are made of; every `..._share` is a probability.
+    """What scenes are made of; every `..._share` is a probability."""
 
-    Attributes:
-        photograph_share: Real photographs as background and, separately, real cut-outs as things.
-        in_place_share: Among scenes on a photograph: the target is a thing of the photograph itself.
-        occluder_share: Something nearer crosses the target.
-        lookalike_share: There are one to five look-alikes.
-        spinning_share: The target turns through any angle.
-        smallest_px: Smallest target, square root of the box area in frame pixels.
-        largest_px: Largest target.
-        longest_frames: Longest time between the first template and the search frame.
-    """
-
+    # Real photographs as background and, separately, real cut-outs as things
     photograph_share: float = 0.6
+    # Among scenes on a photograph: the target is a thing of the photograph itself
     in_place_share: float = 0.35
-    occluder_share: float = 0.25
-    lookalike_share: float = 0.6
-    spinning_share: float = 0.15
-    smallest_px: float = 10.0
-    largest_px: float = 300.0
-    longest_frames: float = 150.0
+    occluder_share: float = 0.25  # something nearer crosses the target
+    lookalike_share: float = 0.6  # there are one to five look-alikes
+    spinning_share: float = 0.15  # the target turns through any angle
+    smallest_px: float = 10.0  # smallest target, square root of the box area in frame pixels
+    largest_px: float = 300.0  # largest target
+    longest_frames: float = 150.0  # longest time between the first template and the search frame
 
 
 class SceneFactory:

@@ -97,21 +97,13 @@ class Pose:
 
 @dataclass(frozen=True, slots=True)
 class Sprite:
-    """A thing in one or more poses, all of the same picture size.
+    """A thing in one or more poses, all of the same picture size."""
 
-    Attributes:
-        poses: One, or the frames of a repeating movement (a stride, a wing beat).
-        width: Of level 0, in pixels.
-        height: Of level 0, in pixels.
-        box_size: Width and height of the outline in the first pose, in pixels.
-        upright: True for things that rarely turn over: people, cars seen from the side.
-    """
-
-    poses: tuple[Pose, ...]
-    width: int
-    height: int
-    box_size: tuple[float, float]
-    upright: bool
+    poses: tuple[Pose, ...]  # one, or the frames of a repeating movement (a stride, a wing beat)
+    width: int  # of level 0, in pixels
+    height: int  # of level 0, in pixels
+    box_size: tuple[float, float]  # width and height of the outline in the first pose, in pixels
+    upright: bool  # True for things that rarely turn over: people, cars seen from the side
 
     def pose(self, phase: float) -> Pose:
         """Return the pose at `phase`, in cycles."""

@@ -32,27 +32,18 @@ DRIFTED_SHARE, DRIFT = 0.1, 0.35
 
 @dataclass(frozen=True, slots=True)
 class SampleShape:
-    """What samples of every source have in common. The factors and jitters are published (specification 4).
+    """What samples of every source have in common; factors and jitters are published (specification 4)."""
 
-    Attributes:
-        template_size: Side z of a template in px.
-        search_size: Side x of the search crop in px.
-        templates: Number T: the first is the initial frame, the others precede the search frame.
-        modality: Second stream of the pairs; None for one stream of three channels.
-        template_factor: Template side over `sqrt(w h)` of the box.
-        search_factor: Search side over `sqrt(w h)` of the jittered box.
-        centre_jitter: The centre of the search moves by `centre_jitter * sqrt(w h) * (u - 0.5)` an axis.
-        scale_jitter: Its width and height are multiplied by `exp(scale_jitter * n)`.
-    """
-
-    template_size: int = 96
-    search_size: int = 192
-    templates: int = 2
+    template_size: int = 96  # side z of a template in px
+    search_size: int = 192  # side x of the search crop in px
+    templates: int = 2  # number T: the first is the initial frame, the others precede the search frame
+    # Second stream of the pairs; None for one stream of three channels
     modality: Modality | None = None
-    template_factor: float = 2.0
-    search_factor: float = 4.0
+    template_factor: float = 2.0  # template side over `sqrt(w h)` of the box
+    search_factor: float = 4.0  # search side over `sqrt(w h)` of the jittered box
+    # The centre of the search moves by `centre_jitter * sqrt(w h) * (u - 0.5)` an axis
     centre_jitter: float = 3.0
-    scale_jitter: float = 0.25
+    scale_jitter: float = 0.25  # its width and height are multiplied by `exp(scale_jitter * n)`
 
     def __post_init__(self) -> None:
         if self.templates < 1:
@@ -142,18 +133,12 @@ class AnnotationHabit:
 
     A tracker is given one such box and judged by the others, so it must follow the given box, not its
     own idea of where a thing ends.
-
-    Attributes:
-        dx: Shift of the centre as a share of the width.
-        dy: Shift of the centre as a share of the height.
-        log_w: Natural logarithm of the factor on the width.
-        log_h: Natural logarithm of the factor on the height.
     """
 
-    dx: float = 0.0
-    dy: float = 0.0
-    log_w: float = 0.0
-    log_h: float = 0.0
+    dx: float = 0.0  # shift of the centre as a share of the width
+    dy: float = 0.0  # shift of the centre as a share of the height
+    log_w: float = 0.0  # natural logarithm of the factor on the width
+    log_h: float = 0.0  # natural logarithm of the factor on the height
 
     @classmethod
     def draw(cls, rng: np.random.Generator, share: float) -> AnnotationHabit:

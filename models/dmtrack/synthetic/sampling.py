@@ -43,46 +43,32 @@ Stream = Literal["rgb", "grey", "thermal", "depth", "event"]
 
 @dataclass(frozen=True, slots=True)
 class SamplerConfig(SampleShape):
-    """What a made-up sample looks like.
+    """What a made-up sample looks like."""
 
-    Attributes:
-        photographs: Folder of photographs with polygons, or None.
-        thermal_images: Folder of thermal images with boxes, or None.
-        collage_share: One stream: share of flat collages, colour or grey, each a scene of its own: more
-            variety and no physics. The rest are scenes.
-        grey_share: One stream: share of grey pictures.
-        thermal_share: One stream: share of thermal pictures.
-        depth_share: One stream: share of encoded depth pictures.
-        event_share: One stream: share of event pictures.
-        real_thermal_share: Share of thermal samples made from real thermal images, where given.
-        rgb_degraded_share: Pairs: share with the colour stream at night, blurred or over-exposed.
-        aux_degraded_share: Pairs: share with the second stream blank or nearly so.
-        wide_jitter_share: Share of search crops with the published centre jitter; the rest are near.
-        template_jitter: Standard deviation of centre (of the size) and log size of recent templates.
-        habit_share: Share of samples whose boxes are not tight, see `AnnotationHabit`.
-        light_change_share: Share of samples with another light in the search frame.
-        absent_share: Share of samples whose target is not in the search crop: gone, or elsewhere.
-        takes_per_scene: Samples drawn from a scene before another takes its place.
-        casting: What scenes are made of.
-    """
-
-    photographs: Path | None = None
-    thermal_images: Path | None = None
+    photographs: Path | None = None  # folder of photographs with polygons, or None
+    thermal_images: Path | None = None  # folder of thermal images with boxes, or None
+    # One stream: share of flat collages, colour or grey, each a scene of its own: more variety and no
+    # physics. The rest are scenes.
     collage_share: float = 0.0
-    grey_share: float = 0.08
-    thermal_share: float = 0.14
-    depth_share: float = 0.03
-    event_share: float = 0.03
+    grey_share: float = 0.08  # one stream: share of grey pictures
+    thermal_share: float = 0.14  # one stream: share of thermal pictures
+    depth_share: float = 0.03  # one stream: share of encoded depth pictures
+    event_share: float = 0.03  # one stream: share of event pictures
+    # Share of thermal samples made from real thermal images, where given
     real_thermal_share: float = 0.5
+    # Pairs: share with the colour stream at night, blurred or over-exposed
     rgb_degraded_share: float = 0.3
-    aux_degraded_share: float = 0.15
+    aux_degraded_share: float = 0.15  # pairs: share with the second stream blank or nearly so
+    # Share of search crops with the published centre jitter; the rest are near
     wide_jitter_share: float = 0.5
+    # Standard deviation of centre (of the size) and log size of recent templates
     template_jitter: float = 0.05
-    habit_share: float = 0.5
-    light_change_share: float = 0.15
+    habit_share: float = 0.5  # share of samples whose boxes are not tight, see `AnnotationHabit`
+    light_change_share: float = 0.15  # share of samples with another light in the search frame
+    # Share of samples whose target is not in the search crop: gone, or elsewhere
     absent_share: float = 0.1
-    takes_per_scene: int = 5
-    casting: CastingConfig = field(default_factory=CastingConfig)
+    takes_per_scene: int = 5  # samples drawn from a scene before another takes its place
+    casting: CastingConfig = field(default_factory=CastingConfig)  # what scenes are made of
 
     def __post_init__(self) -> None:
         SampleShape.__post_init__(self)

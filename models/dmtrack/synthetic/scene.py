@@ -28,17 +28,11 @@ _REMEMBERED_INSTANTS = 16
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A window onto the frame.
+    """A window onto the frame."""
 
-    Attributes:
-        matrix: `(3, 3)` from frame pixels to picture pixels, continuous coordinates.
-        width: Of the picture in pixels.
-        height: Of the picture in pixels.
-    """
-
-    matrix: affine.Matrix
-    width: int
-    height: int
+    matrix: affine.Matrix  # `(3, 3)` from frame pixels to picture pixels, continuous coordinates
+    width: int  # of the picture in pixels
+    height: int  # of the picture in pixels
 
     @classmethod
     def whole(cls, width: int, height: int) -> View:
@@ -67,27 +61,18 @@ class View:
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Something in the scene.
+    """Something in the scene."""
 
-    Attributes:
-        sprite: What it looks like; None for a thing that is part of the background (its outline counts).
-        motion: Where it is in the world, for a sprite; unused for a part of the background.
-        outline: For a part of the background: `(N, 2)` points in pixels of the canvas.
-        distance_mm: From the camera at time 0; nearer actors cover farther ones.
-        pace: Cycles of the sprite's movement per frame.
-        light: Brightness factor over time, as a natural logarithm.
-        relief_mm: How much nearer the middle of the thing is than its rim.
-        warmth: For a part of the background: how much warmer it is than the picture says.
-    """
-
+    # What it looks like; None for a thing that is part of the background (its outline counts)
     sprite: Sprite | None
-    motion: Motion
-    distance_mm: float
+    motion: Motion  # where it is in the world, for a sprite; unused for a part of the background
+    distance_mm: float  # from the camera at time 0; nearer actors cover farther ones
+    # For a part of the background: `(N, 2)` points in pixels of the canvas
     outline: affine.Points | None = None
-    pace: float = 0.0
-    light: Wave | None = None
-    relief_mm: float = 0.0
-    warmth: float = 0.0
+    pace: float = 0.0  # cycles of the sprite's movement per frame
+    light: Wave | None = None  # brightness factor over time, as a natural logarithm
+    relief_mm: float = 0.0  # how much nearer the middle of the thing is than its rim
+    warmth: float = 0.0  # for a part of the background: how much warmer it is than the picture says
 
     def outline_at(self, t: float) -> affine.Points:
         """Return the outline at time `t`, in layer pixels with the origin at the sprite's centre."""
@@ -100,65 +85,40 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class Backdrop:
-    """The background: a canvas laid out in the world.
+    """The background: a canvas laid out in the world."""
 
-    Attributes:
-        canvas: Colours and temperatures.
-        layout: `(3, 3)` from canvas pixels to world pixels.
-        near_mm: Distance of the ground at the lower edge.
-        far_mm: Distance of the wall or horizon.
-    """
-
-    canvas: Canvas
-    layout: affine.Matrix
-    near_mm: float
-    far_mm: float
+    canvas: Canvas  # colours and temperatures
+    layout: affine.Matrix  # `(3, 3)` from canvas pixels to world pixels
+    near_mm: float  # distance of the ground at the lower edge
+    far_mm: float  # distance of the wall or horizon
 
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """What a camera at one instant sees through a view; only what was asked for is there.
+    """What a camera at one instant sees through a view; only what was asked for is there."""
 
-    Attributes:
-        rgb: `(h, w, 3)` uint8, before the sensor.
-        heat: `(h, w)` uint8 temperature in arbitrary units, before the sensor.
-        depth_mm: `(h, w)` uint16, before the sensor.
-        visible_share: Part of the target that nothing covers, 0 to 1; 0 where it is gone.
-    """
-
-    rgb: Image | None
-    heat: Image | None
-    depth_mm: Depth | None
-    visible_share: float
+    rgb: Image | None  # `(h, w, 3)` uint8, before the sensor
+    heat: Image | None  # `(h, w)` uint8 temperature in arbitrary units, before the sensor
+    depth_mm: Depth | None  # `(h, w)` uint16, before the sensor
+    visible_share: float  # part of the target that nothing covers, 0 to 1; 0 where it is gone
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A made-up world with one target.
+    """A made-up world with one target."""
 
-    Attributes:
-        width: Of the frame in pixels.
-        height: Of the frame in pixels.
-        backdrop: What is behind everything.
-        actors: In any order.
-        target: Index of the target among `actors`.
-        camera: Pan, zoom and roll about the middle of the frame.
-        shade: `(h, w, 3)` uint8 field of light over the world (128 is neutral) or None.
-        fog: Colour `(3,)` and the distance in mm at which 63 % of the light is lost, or None.
-        target_gone: The target is not drawn; its box says where it would be.
-        duration: The time (frames, from 0) in which the scene is worth looking at.
-    """
-
-    width: int
-    height: int
-    backdrop: Backdrop
-    actors: tuple[Actor, ...]
-    target: int
-    camera: Motion
+    width: int  # of the frame in pixels
+    height: int  # of the frame in pixels
+    backdrop: Backdrop  # what is behind everything
+    actors: tuple[Actor, ...]  # in any order
+    target: int  # index of the target among `actors`
+    camera: Motion  # pan, zoom and roll about the middle of the frame
+    # `(h, w, 3)` uint8 field of light over the world (128 is neutral) or None
     shade: Image | None = None
+    # Colour `(3,)` and the distance in mm at which 63 % of the light is lost, or None
     fog: tuple[tuple[float, float, float], float] | None = None
-    target_gone: bool = False
-    duration: float = 1.0
+    target_gone: bool = False  # the target is not drawn; its box says where it would be
+    duration: float = 1.0  # the time (frames, from 0) in which the scene is worth looking at
     _order: tuple[int, ...] = field(init=False, default=())
     _placements: dict[float, tuple[affine.Matrix, ...]] = field(
         init=False, default_factory=dict, compare=False

@@ -58,31 +58,18 @@ def _coarse_view(scene: Scene) -> View:
 
 @dataclass(frozen=True, slots=True)
 class ThermalLook:
-    """One thermal camera.
+    """One thermal camera."""
 
-    Attributes:
-        low: Temperature shown black.
-        high: Temperature shown white.
-        white_hot: Whether hot is bright.
-        coarse: Frame pixels per thermal pixel.
-        noise: Temporal noise (NETD) in grey levels.
-        stripes: Fixed-pattern column noise in grey levels, the same in every frame.
-        pattern: `(h, w)` float32 slow fixed pattern in grey levels.
-        columns: `(n,)` float32 offsets of unit size, read by column.
-        blur_px: Blur of the optics, in thermal pixels.
-        alignment: Of the two cameras.
-    """
-
-    low: float
-    high: float
-    white_hot: bool
-    coarse: float
-    noise: float
-    stripes: float
-    pattern: Field
-    columns: Field
-    blur_px: float
-    alignment: Misalignment
+    low: float  # temperature shown black
+    high: float  # temperature shown white
+    white_hot: bool  # whether hot is bright
+    coarse: float  # frame pixels per thermal pixel
+    noise: float  # temporal noise (NETD) in grey levels
+    stripes: float  # fixed-pattern column noise in grey levels, the same in every frame
+    pattern: Field  # `(h, w)` float32 slow fixed pattern in grey levels
+    columns: Field  # `(n,)` float32 offsets of unit size, read by column
+    blur_px: float  # blur of the optics, in thermal pixels
+    alignment: Misalignment  # of the two cameras
 
     @classmethod
     def draw(cls, rng: np.random.Generator, scene: Scene) -> ThermalLook:
@@ -276,23 +263,14 @@ _LOG_LIGHT = np.log(np.arange(256, dtype=np.float32) + np.float32(6.0)).astype(n
 
 @dataclass(frozen=True, slots=True)
 class EventLook:
-    """One event camera.
+    """One event camera."""
 
-    Attributes:
-        threshold: Change of log light that makes an event.
-        exposure: Frames over which events are collected.
-        shot: Share of pixels with a false event.
-        lost: Share of true events that are not reported.
-        blind: Nothing is reported but noise.
-        alignment: Of the two cameras.
-    """
-
-    threshold: float
-    exposure: float
-    shot: float
-    lost: float
-    blind: bool
-    alignment: Misalignment
+    threshold: float  # change of log light that makes an event
+    exposure: float  # frames over which events are collected
+    shot: float  # share of pixels with a false event
+    lost: float  # share of true events that are not reported
+    blind: bool  # nothing is reported but noise
+    alignment: Misalignment  # of the two cameras
 
     @classmethod
     def draw(cls, rng: np.random.Generator, scene: Scene) -> EventLook:

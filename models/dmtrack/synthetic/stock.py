@@ -31,21 +31,13 @@ _UPRIGHT_CLASSES = frozenset({0, 1, 2, 3, 5, 6, 7, 17, 18, 19, 20, 21, 22, 23})
 
 @dataclass(frozen=True, slots=True)
 class Photograph:
-    """A picture with the things known in it.
+    """A picture with the things known in it."""
 
-    Attributes:
-        pixels: `(H, W, 3)` uint8 RGB, or `(H, W)` uint8 for a thermal image.
-        outlines: Per thing, `(N, 2)` points in pixels; its bounding box is tight.
-        upright: Per thing, whether it rarely turns over.
-        thermal: Whether the picture shows temperatures.
-        horizon: See `Canvas`.
-    """
-
-    pixels: Image
-    outlines: tuple[Points, ...]
-    upright: tuple[bool, ...]
-    thermal: bool
-    horizon: float
+    pixels: Image  # `(H, W, 3)` uint8 RGB, or `(H, W)` uint8 for a thermal image
+    outlines: tuple[Points, ...]  # per thing, `(N, 2)` points in pixels; its bounding box is tight
+    upright: tuple[bool, ...]  # per thing, whether it rarely turns over
+    thermal: bool  # whether the picture shows temperatures
+    horizon: float  # see `Canvas`
 
     def canvas(self, rng: np.random.Generator) -> Canvas:
         """Return the picture as a background; a photograph gets made-up temperatures."""

@@ -110,23 +110,14 @@ class SkipTally:
 
 
 class Batch(NamedTuple):
-    """B samples of T templates.
+    """B samples of T templates."""
 
-    Attributes:
-        templates: `(B, T, z, z, C)` uint8.
-        template_boxes: `(B, T, 4)` float32 cx, cy, w, h in fractions of the template's side.
-        search: `(B, x, x, C)` uint8.
-        boxes: `(B, 4)` float32 cx, cy, w, h in fractions of the search crop's side.
-        visible: `(B,)` bool.
-        skipped: What could not be made on the way, one message a sample.
-    """
-
-    templates: Tensor
-    template_boxes: Tensor
-    search: Tensor
-    boxes: Tensor
-    visible: Tensor
-    skipped: Sequence[str] = ()
+    templates: Tensor  # `(B, T, z, z, C)` uint8
+    template_boxes: Tensor  # `(B, T, 4)` float32 cx, cy, w, h in fractions of the template's side
+    search: Tensor  # `(B, x, x, C)` uint8
+    boxes: Tensor  # `(B, 4)` float32 cx, cy, w, h in fractions of the search crop's side
+    visible: Tensor  # `(B,)` bool
+    skipped: Sequence[str] = ()  # what could not be made on the way, one message a sample
 
 
 def collate(samples: list[TrainingSample]) -> Batch:

@@ -30,17 +30,11 @@ _PATIENCE = timedelta(hours=2)
 
 @dataclass(frozen=True, slots=True)
 class ProcessGroup:
-    """This process among those that train together.
+    """This process among those that train together."""
 
-    Attributes:
-        rank: Its number, from 0; the first one writes.
-        size: How many there are.
-        local_rank: Its number on this machine: which GPU it has.
-    """
-
-    rank: int = 0
-    size: int = 1
-    local_rank: int = 0
+    rank: int = 0  # its number, from 0; the first one writes
+    size: int = 1  # how many there are
+    local_rank: int = 0  # its number on this machine: which GPU it has
 
     @property
     def is_first(self) -> bool:

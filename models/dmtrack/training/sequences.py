@@ -210,21 +210,13 @@ class Streams(Enum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SequenceSource:
-    """Makes samplers of the sequences of one folder; picklable.
+    """Makes samplers of the sequences of one folder; picklable."""
 
-    Attributes:
-        folder: Where they are.
-        config: How samples are drawn.
-        sequences: All that suit, at least one.
-        listing: What else was there.
-        bad_data: What is done when a sample cannot be made.
-    """
-
-    folder: Path
-    config: SequenceConfig
-    sequences: tuple[UsableSequence, ...]
-    listing: Listing
-    bad_data: BadData = BadData.SKIP
+    folder: Path  # where they are
+    config: SequenceConfig  # how samples are drawn
+    sequences: tuple[UsableSequence, ...]  # all that suit, at least one
+    listing: Listing  # what else was there
+    bad_data: BadData = BadData.SKIP  # what is done when a sample cannot be made
 
     @classmethod
     def open(

@@ -40,65 +40,42 @@ QUALITY_ABSENT_SHARE: Final = 0.2
 
 @dataclass(frozen=True, slots=True)
 class StrongConfig:
-    """How samples are drawn. All numbers are ours.
+    """How samples are drawn. All numbers are ours."""
 
-    Attributes:
-        template_size: Side of a template in px.
-        search_size: Side of the search crop in px.
-        templates: Templates T a sample: the first from anywhere before, the others from just before.
-        template_factor: Template side over `sqrt(w h)`.
-        search_factor: Search side over `sqrt(w h)` of the believed box.
-        rare_prefix: Sequences named so have loose boxes and are drawn less.
-        rare_weight: How often, as a share of the others.
-        recent_gap: Mean number of pictures between the last template and the search crop.
-        start_share: Share of samples with the first template alone, as in a tracker that just began.
-        habit_share: Share of samples whose boxes are not the annotated ones, see `AnnotationHabit`.
-        template_jitter: See `template_spread`.
-        wide_share: Share of search crops whose middle is anywhere within 1.5 sizes of the target.
-        far_share: The same within 1.85 sizes.
-        scale_jitter: Standard deviation of the log of the believed size.
-        stretch: Standard deviation of the log of the aspect stretch.
-        shrink_share: Share of samples shown at a fraction of their resolution.
-        grey_share: Share without colour.
-        light_change_share: Share whose search crop has a light of its own.
-        motion_blur_share: Share of search crops blurred along a line.
-        noise_share: Share of samples with noise, and share saved as JPEG.
-        cover_share: Share of search crops with something over a part of the target.
-        rival_share: Share of search crops with another target, or the same one altered, beside it.
-        absent_share: Share of search crops without the target.
-        modality: Second stream of pairs; None for one stream of three channels.
-        rgb_degraded_share: Pairs: share with the colour stream dark, blurred, over-exposed or black.
-        aux_degraded_share: Pairs: share with the second stream blank, noisy, faint, of another moment or of
-            another place.
-        misalignment: Pairs: standard deviation of the second stream's shift, in shares of the search side.
-    """
-
-    template_size: int = 96
-    search_size: int = 192
+    template_size: int = 96  # side of a template in px
+    search_size: int = 192  # side of the search crop in px
+    # Templates T a sample: the first from anywhere before, the others from just before
     templates: int = 2
-    template_factor: float = 2.0
-    search_factor: float = 4.0
-    rare_prefix: str = "dd_"
-    rare_weight: float = 0.3
-    recent_gap: float = 2.0
+    template_factor: float = 2.0  # template side over `sqrt(w h)`
+    search_factor: float = 4.0  # search side over `sqrt(w h)` of the believed box
+    rare_prefix: str = "dd_"  # sequences named so have loose boxes and are drawn less
+    rare_weight: float = 0.3  # how often, as a share of the others
+    recent_gap: float = 2.0  # mean number of pictures between the last template and the search crop
+    # Share of samples with the first template alone, as in a tracker that just began
     start_share: float = 0.25
+    # Share of samples whose boxes are not the annotated ones, see `AnnotationHabit`
     habit_share: float = 0.15
-    template_jitter: float = 0.05
+    template_jitter: float = 0.05  # see `template_spread`
+    # Share of search crops whose middle is anywhere within 1.5 sizes of the target
     wide_share: float = 0.35
-    far_share: float = 0.15
-    scale_jitter: float = 0.2
-    stretch: float = 0.07
-    shrink_share: float = 0.25
-    grey_share: float = 0.15
-    light_change_share: float = 0.25
-    motion_blur_share: float = 0.15
-    noise_share: float = 0.15
-    cover_share: float = 0.08
+    far_share: float = 0.15  # the same within 1.85 sizes
+    scale_jitter: float = 0.2  # standard deviation of the log of the believed size
+    stretch: float = 0.07  # standard deviation of the log of the aspect stretch
+    shrink_share: float = 0.25  # share of samples shown at a fraction of their resolution
+    grey_share: float = 0.15  # share without colour
+    light_change_share: float = 0.25  # share whose search crop has a light of its own
+    motion_blur_share: float = 0.15  # share of search crops blurred along a line
+    noise_share: float = 0.15  # share of samples with noise, and share saved as JPEG
+    cover_share: float = 0.08  # share of search crops with something over a part of the target
+    # Share of search crops with another target, or the same one altered, beside it
     rival_share: float = 0.15
-    absent_share: float = 0.07
-    modality: Modality | None = None
+    absent_share: float = 0.07  # share of search crops without the target
+    modality: Modality | None = None  # second stream of pairs; None for one stream of three channels
+    # Pairs: share with the colour stream dark, blurred, over-exposed or black
     rgb_degraded_share: float = 0.35
+    # Pairs: share with the second stream blank, noisy, faint, of another moment or of another place
     aux_degraded_share: float = 0.3
+    # Pairs: standard deviation of the second stream's shift, in shares of the search side
     misalignment: float = 0.012
 
     @property
@@ -111,19 +88,12 @@ class StrongConfig:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StrongSource:
-    """Makes samplers of the sequences of one folder; picklable.
+    """Makes samplers of the sequences of one folder; picklable."""
 
-    Attributes:
-        folder: Where they are.
-        config: How samples are drawn.
-        sequences: All that suit, at least one.
-        listing: What else was there.
-    """
-
-    folder: Path
-    config: StrongConfig
-    sequences: tuple[UsableSequence, ...]
-    listing: Listing
+    folder: Path  # where they are
+    config: StrongConfig  # how samples are drawn
+    sequences: tuple[UsableSequence, ...]  # all that suit, at least one
+    listing: Listing  # what else was there
 
     @classmethod
     def open(
@@ -153,21 +123,13 @@ def _picture(path: Path, modality: Modality = Modality.THERMAL) -> Image8:
 
 @dataclass(frozen=True, slots=True)
 class _Window:
-    """A rectangle of the frame that becomes a square crop.
+    """A rectangle of the frame that becomes a square crop."""
 
-    Attributes:
-        cx: Its middle in frame px.
-        cy: See `cx`.
-        w: Its sides in frame px.
-        h: See `w`.
-        size: Side of the crop in px.
-    """
-
-    cx: float
-    cy: float
-    w: float
-    h: float
-    size: int
+    cx: float  # its middle in frame px
+    cy: float  # see `cx`
+    w: float  # its sides in frame px
+    h: float  # see `w`
+    size: int  # side of the crop in px
 
     @classmethod
     def around(cls, box: Box, factor: float, size: int, stretch: float) -> _Window:

@@ -34,53 +34,35 @@ class BadData(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig(_Config):
-    """How one stage is trained. The defaults are the published adapter stage (specification 4).
+    """How one stage is trained. The defaults are the published adapter stage (specification 4)."""
 
-    Attributes:
-        stage: `foundation` trains the one-stream tracker from nothing; `quality` freezes all of it but the
-            head's quality tower; `adapters` freezes it and trains the adapters of one modality.
-        steps: Optimiser steps. Published: 60 epochs of 60,000 samples at batch 64.
-        batch_size: Samples a step, over all processes. Published: 4 processes of 16.
-        learning_rate: Peak rate of AdamW. Published: 4e-4.
-        optimizer: `adamw` (published), or `muon`: orthogonalised momentum for the weight matrices of
-            the blocks and AdamW for the rest.
-        warmup_steps: Linear warm-up. Published: none.
-        schedule: `step` (published): a tenth of the rate from 80 % on. `linear`: down to 0 over the last
-            `decay_share` of the steps.
-        decay_share: See `schedule`.
-        weight_decay: Decoupled weight decay. Published: 1e-4.
-        grad_clip: Largest gradient norm. Published: 0.1.
-        ema_decay: Decay of the averaged weights that are validated and shipped; 0 is off.
-        giou_weight: Weight of the GIoU loss. Published: 2.
-        l1_weight: Weight of the L1 loss. Published: 5.
-        focal_weight: Weight of the focal loss. Published: 1.
-        quality_weight: Weight of the quality loss, for networks with a quality tower. Ours.
-        templates: Templates T a sample. Published: 3; 2 for depth.
-        seed: Seed of initial values, data order and augmentation.
-        checkpoint_interval: Steps between checkpoints. Data is re-seeded at each, so that a resumed run
-            sees what an uninterrupted one sees.
-        log_interval: Steps between rows of `curve.csv`.
-    """
-
+    # `foundation` trains the one-stream tracker from nothing; `quality` freezes all of it but the
+    # head's quality tower; `adapters` freezes it and trains the adapters of one modality
     stage: Stage = "adapters"
-    steps: int = 56_220
-    batch_size: int = 64
-    learning_rate: float = 4e-4
+    steps: int = 56_220  # optimiser steps. Published: 60 epochs of 60,000 samples at batch 64.
+    batch_size: int = 64  # samples a step, over all processes. Published: 4 processes of 16.
+    learning_rate: float = 4e-4  # peak rate of AdamW. Published: 4e-4.
+    # `adamw` (published), or `muon`: orthogonalised momentum for the weight matrices of the blocks and
+    # AdamW for the rest
     optimizer: Literal["adamw", "muon"] = "adamw"
-    warmup_steps: int = 0
+    warmup_steps: int = 0  # linear warm-up. Published: none.
+    # `step` (published): a tenth of the rate from 80 % on. `linear`: down to 0 over the last
+    # `decay_share` of the steps.
     schedule: Literal["step", "linear"] = "step"
-    decay_share: float = 0.4
-    weight_decay: float = 1e-4
-    grad_clip: float = 0.1
-    ema_decay: float = 0.0
-    giou_weight: float = 2.0
-    l1_weight: float = 5.0
-    focal_weight: float = 1.0
-    quality_weight: float = 0.5
-    templates: int = 3
-    seed: int = 0
+    decay_share: float = 0.4  # see `schedule`
+    weight_decay: float = 1e-4  # decoupled weight decay. Published: 1e-4.
+    grad_clip: float = 0.1  # largest gradient norm. Published: 0.1.
+    ema_decay: float = 0.0  # decay of the averaged weights that are validated and shipped; 0 is off
+    giou_weight: float = 2.0  # weight of the GIoU loss. Published: 2.
+    l1_weight: float = 5.0  # weight of the L1 loss. Published: 5.
+    focal_weight: float = 1.0  # weight of the focal loss. Published: 1.
+    quality_weight: float = 0.5  # weight of the quality loss, for networks with a quality tower. Ours.
+    templates: int = 3  # templates T a sample. Published: 3; 2 for depth.
+    seed: int = 0  # seed of initial values, data order and augmentation
+    # Steps between checkpoints. Data is re-seeded at each, so that a resumed run sees what an
+    # uninterrupted one sees.
     checkpoint_interval: int = 500
-    log_interval: int = 20
+    log_interval: int = 20  # steps between rows of `curve.csv`
 
     def __post_init__(self) -> None:
         self._require_plain()

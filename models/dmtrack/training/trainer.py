@@ -32,27 +32,19 @@ Validate = Callable[[DMTrack], dict[str, float]]
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Means over the steps since the last report.
+    """Means over the steps since the last report."""
 
-    Attributes:
-        step: Steps done.
-        loss: Weighted sum.
-        iou: Overlap of the predicted box with the truth.
-        samples_per_s: Training samples a second, waiting included.
-        data_wait: Share of the time spent waiting for data.
-    """
-
-    step: int
-    loss: float
+    step: int  # steps done
+    loss: float  # weighted sum
     focal: float
     giou: float
     l1: float
     quality: float
-    iou: float
+    iou: float  # overlap of the predicted box with the truth
     learning_rate: float
     gradient_norm: float
-    samples_per_s: float
-    data_wait: float
+    samples_per_s: float  # training samples a second, waiting included
+    data_wait: float  # share of the time spent waiting for data
 
 
 class Trainer:

@@ -286,17 +286,11 @@ def build_model(
 
 
 class DataSource(NamedTuple):
-    """What makes the samples of a run.
+    """What makes the samples of a run."""
 
-    Attributes:
-        factory: Makes samplers.
-        trained_on: In words, for the weights file.
-        notes: A line a folder on what was found in it.
-    """
-
-    factory: SamplerFactory
-    trained_on: str
-    notes: Sequence[str]
+    factory: SamplerFactory  # makes samplers
+    trained_on: str  # in words, for the weights file
+    notes: Sequence[str]  # a line a folder on what was found in it
 
 
 def open_data(request: TrainRequest, model: ModelConfig) -> DataSource:

@@ -42,25 +42,15 @@ EVERY_FRAME: Final = AnnotatorOptions()
 
 @dataclass(frozen=True, slots=True)
 class Waypoint:
-    """A frame in which an annotator's file says where a target is.
+    """A frame in which an annotator's file says where a target is."""
 
-    Attributes:
-        frame_index: 0-based.
-        box: Where.
-        is_shown: Whether the target is there in this frame.
-        goes_on: Whether it is there in the frames up to the next waypoint.
-        score: Confidence.
-        state: How much a tracker trusted the box.
-        measure: What the second stream measures of it.
-    """
-
-    frame_index: int
-    box: Box
-    is_shown: bool = True
-    goes_on: bool = True
-    score: float | None = None
-    state: TrackState | None = None
-    measure: AuxMeasure | None = None
+    frame_index: int  # 0-based
+    box: Box  # where
+    is_shown: bool = True  # whether the target is there in this frame
+    goes_on: bool = True  # whether it is there in the frames up to the next waypoint
+    score: float | None = None  # confidence
+    state: TrackState | None = None  # how much a tracker trusted the box
+    measure: AuxMeasure | None = None  # what the second stream measures of it
 
 
 def add_tracks(
