@@ -18,13 +18,7 @@ from dmtrack_cli.progress import say_json
 
 
 def print_plan(plan: Plan, base: Path, console: Console) -> None:
-    """Print a table of items, then what is wrong, one line each.
-
-    Args:
-        plan: What will be done.
-        base: Paths are shown relative to it.
-        console: Where to.
-    """
+    """Print a table of items, then what is wrong, one line each."""
     if plan.items:
         console.print(_table(plan, base))
     for problem in plan.problems:

@@ -43,11 +43,7 @@ def why_no_window() -> str | None:
 
 
 def open_viewer(layout: Layout) -> Viewer | None:
-    """Return a viewer; without a display say so in one line and return None.
-
-    Args:
-        layout: What is shown.
-    """
+    """Return a viewer; without a display say so in one line and return None."""
     reason = why_no_window()
     if reason is not None:
         say_line("warning", f"--show shows nothing: {reason}; tracking goes on", "yellow")
@@ -56,11 +52,7 @@ def open_viewer(layout: Layout) -> Viewer | None:
 
 
 class Viewer(Sink):
-    """Shows every frame in a window until the person presses q or closes it.
-
-    Args:
-        layout: What is shown.
-    """
+    """Shows every frame in a window until the person presses q or closes it."""
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout

@@ -99,12 +99,7 @@ def events(
 
 
 class _DrawingView:
-    """Shows how far the drawing is, and stops it between two pictures.
-
-    Args:
-        shown: Ends the bar.
-        kind: How progress is shown.
-    """
+    """Shows how far the drawing is, and stops it between two pictures."""
 
     def __init__(self, shown: ExitStack, kind: ProgressKind) -> None:
         self.pictures = 0

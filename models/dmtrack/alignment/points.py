@@ -209,10 +209,6 @@ def parse_board(text: str) -> tuple[int, int]:
 def align_by_board(pairs: Iterator[FramePair], board: tuple[int, int]) -> tuple[PointFit, str]:
     """Find the board in both streams, frame by frame, and fit a homography to its corners.
 
-    Args:
-        pairs: Frame pairs, the board anywhere in them.
-        board: Inner corners across and down.
-
     Returns:
         The fit, and what it was found from, in words.
 

@@ -82,11 +82,6 @@ def write_list(path: Path, plan: Plan, *, overwrite: bool = False) -> None:
 
     What one cell cannot hold (several targets, corrections) lies in files beside it, `NAME-boxes/ID.csv`.
 
-    Args:
-        path: Of the list.
-        plan: The recordings.
-        overwrite: Replace a list that is there.
-
     Raises:
         OutputError: There is a list, or something else, it is an input, or it cannot be written.
     """

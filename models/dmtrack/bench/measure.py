@@ -125,10 +125,6 @@ class BenchReport:
 def bench(request: BenchRequest, progress: Callable[[str], None] = lambda _: None) -> BenchReport:
     """Measure each stage of tracking on its own, the whole command, and how far boxes are from exact ones.
 
-    Args:
-        request: What is measured.
-        progress: Told after each row, in words.
-
     Raises:
         InputError: The recording cannot be read.
         CheckpointError: Weights are missing or damaged.

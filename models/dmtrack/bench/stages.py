@@ -92,13 +92,7 @@ def open_clip(rgb: Path, aux: Path | None, modality: Modality | None) -> BenchCl
 
 
 def make_clip(folder: Path, frames: int, targets: int) -> BenchClip:
-    """Write an RGB and a thermal video of textured squares that move over a textured ground.
-
-    Args:
-        folder: Where to write.
-        frames: How many.
-        targets: How many squares.
-    """
+    """Write an RGB and a thermal video of textured squares that move over a textured ground."""
     rng = np.random.default_rng(0)
     ground = _texture(rng, WIDTH, HEIGHT)
     boxes = target_boxes(targets, WIDTH, HEIGHT)

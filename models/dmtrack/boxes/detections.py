@@ -101,10 +101,6 @@ class _Seen:
 def read_detections(options: DetectionOptions, info: VideoInfo) -> dict[int, list[Detection]]:
     """Read what a detector saw, and keep the objects that may be targets (see `lasting`).
 
-    Args:
-        options: The file, and what counts of it.
-        info: The RGB stream.
-
     Raises:
         FormatError: The file cannot be read, or a row (named) is malformed.
         ConfigError: No detection is of the classes that are asked for, or certain enough.

@@ -48,12 +48,6 @@ _FOR_ALL: Final = frozenset(
 class BoxSink(Sink):
     """Writes boxes while tracking; frames without a target get no line.
 
-    Args:
-        path: The final name.
-        target: The format.
-        overwrite: Replace an existing file.
-        mot: What stands in a MOT file.
-
     Raises:
         OutputError: The file exists, or its folder cannot be made or written to.
     """

@@ -81,10 +81,6 @@ class LosslessVideo(PictureWriter):
     It keeps the clock of its pictures, by which they are paired with others. Matroska counts milliseconds:
     times are rounded to them, and pictures less than one apart are moved.
 
-    Args:
-        path: The final name.
-        overwrite: Replace an existing file.
-
     Raises:
         OutputError: The file exists, or its folder cannot be made or written to.
     """

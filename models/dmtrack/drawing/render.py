@@ -148,13 +148,7 @@ def render(
 
 
 def left_out(layers: Sequence[BoxLayer], rendered: Rendered, *, is_cut: bool = False) -> list[str]:
-    """Say what was not drawn, a sentence a layer.
-
-    Args:
-        layers: The boxes.
-        rendered: What was drawn.
-        is_cut: It was asked for that the video ends where it does.
-    """
+    """Say what was not drawn, a sentence a layer."""
     sentences = []
     for layer in layers:
         indices = [frame.frame_index for frame in layer.results.frames if frame.targets]

@@ -137,11 +137,6 @@ class TrajectorySink(Sink):
 def draw_paths(pair: FramePair, paths: Sequence[TargetPath], first_s: float) -> Picture:
     """Return a picture of paths over a frame, with a scale of time below and the top view beside it.
 
-    Args:
-        pair: The last frame.
-        paths: One a target.
-        first_s: Time of the first frame.
-
     Returns:
         `(H, W, 3)` uint8 RGB; the top view is there where some path knows its place in space.
     """

@@ -159,13 +159,6 @@ class VideoWriter:
 class VideoSink(Sink):
     """Draws every frame result and writes it to an MP4 with the time stamps of the RGB stream.
 
-    Args:
-        path: The final name.
-        layout: What the pictures show.
-        options: What else they show, and how large.
-        overwrite: Replace an existing file.
-        gpu: Number of the CUDA device that is to encode, if it can.
-
     Raises:
         OutputError: The file exists, or its folder cannot be made or written to.
     """

@@ -154,9 +154,6 @@ class BenchmarkPlan:
         LasHeR and others get `SEQUENCE.txt`; DepthTrack (which wants confidences) and VOT-RGBD2022 the files
         of the VOT toolkit.
 
-        Args:
-            overwrite: Replace results that the tracker has in the workspace.
-
         Raises:
             DatasetError: No sequence could be tracked.
             OutputError: The results exist in the workspace, or cannot be written.
@@ -269,13 +266,6 @@ def measure_clips(
     overwrite: bool = False,
 ) -> tuple[list[ClipResult], str]:
     """Track every annotated target of a folder once, from its first box, without restarts.
-
-    Args:
-        folder: Clips in any known layout.
-        options: How they are tracked.
-        table: Gets a row a target.
-        on_clip: Called after each target.
-        overwrite: Replace the table.
 
     Returns:
         The targets, and how they were tracked.

@@ -45,10 +45,6 @@ class Metric(ABC, Generic[Part]):
     def part(self, annotation: Annotation, tracks: Sequence[Track]) -> Part:
         """Return what is kept of one sequence.
 
-        Args:
-            annotation: The truth.
-            tracks: The results: one, or one an anchor in their order.
-
         Raises:
             ValueError: They cannot be compared.
         """

@@ -166,13 +166,7 @@ def _saved(figure: Figure, kind: str) -> bytes:
 def worst_sequences(
     evaluation: Evaluation, count: int, order: BoxFormat = BoxFormat.XYWH
 ) -> tuple[WorstSequence, ...]:
-    """Return the sequences in which the first tracker does worst, of those whose pictures are there.
-
-    Args:
-        evaluation: The trackers; the first of them chooses.
-        count: How many sequences.
-        order: What the numbers of result rows are.
-    """
+    """Return the sequences in which the first tracker does worst, of those whose pictures are there."""
     if isinstance(evaluation.benchmark.metric, MultiStart):
         return ()
     best = evaluation.trackers[0]

@@ -140,10 +140,6 @@ def export_onnx(model: DMTrack, step: Path, *, precision: OnnxPrecision = "fp32"
 def largest_difference(files: OnnxFiles, exact: TorchNetwork) -> float:
     """Return how far ONNX Runtime's maps are from PyTorch's at most, on made-up crops.
 
-    Args:
-        files: An exported network.
-        exact: The network it was made from.
-
     Raises:
         ConfigError: ONNX Runtime is not installed.
     """

@@ -38,13 +38,7 @@ class CastingConfig:
 
 
 class SceneFactory:
-    """Draws scenes.
-
-    Args:
-        config: What scenes are made of.
-        stock: Where sprites and backgrounds come from.
-        rng: Source of every draw.
-    """
+    """Draws scenes."""
 
     def __init__(self, config: CastingConfig, stock: Stock, rng: np.random.Generator) -> None:
         self._config = config

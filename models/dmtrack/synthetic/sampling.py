@@ -118,10 +118,6 @@ class _Moment:
 class TrainingSampler:
     """Draws samples for ever; the same seed gives the same samples.
 
-    Args:
-        config: What a sample looks like.
-        seed: Of everything drawn.
-
     Raises:
         DatasetError: A folder of photographs cannot be read.
     """

@@ -173,13 +173,7 @@ def _load_thermal(folder: Path) -> tuple[Photograph, ...]:
 
 
 class Stock:
-    """Draws sprites and backgrounds; the pieces depend on the seed of `rng` and the order of calls only.
-
-    Args:
-        rng: Source of every draw.
-        photographs: Photographs with polygons; may be none.
-        thermal: Thermal images with boxes; may be none.
-    """
+    """Draws sprites and backgrounds; the pieces depend on the seed of `rng` and the order of calls only."""
 
     def __init__(
         self,

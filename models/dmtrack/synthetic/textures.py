@@ -196,11 +196,7 @@ class RenewedStock(Generic[_Piece]):
 
 
 class SurfaceBank:
-    """Square surfaces to cut pieces from.
-
-    Args:
-        rng: Source of every draw.
-    """
+    """Square surfaces to cut pieces from."""
 
     SIDE_PX = 160
 

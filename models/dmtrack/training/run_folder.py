@@ -33,12 +33,7 @@ Columns = dict[str, list[float]]
 
 
 class RunFolder:
-    """A folder owned by one run; every write is atomic or appends a whole line.
-
-    Args:
-        path: Of the folder; made where it is missing.
-        read_only: Write nothing, as all but the first process of a parallel run.
-    """
+    """A folder owned by one run; every write is atomic or appends a whole line."""
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
         self.path = path

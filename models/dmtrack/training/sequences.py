@@ -235,12 +235,7 @@ class SequenceSource:
 
 
 class SequenceSampler:
-    """Draws samples for ever; one that cannot be made is drawn again.
-
-    Args:
-        source: The sequences.
-        seed: Of everything drawn.
-    """
+    """Draws samples for ever; one that cannot be made is drawn again."""
 
     def __init__(self, source: SequenceSource, seed: int) -> None:
         self._source = source

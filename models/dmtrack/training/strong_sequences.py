@@ -165,12 +165,7 @@ class _Window:
 
 
 class StrongSampler:
-    """Draws samples for ever.
-
-    Args:
-        source: The sequences.
-        seed: Of everything drawn.
-    """
+    """Draws samples for ever."""
 
     def __init__(self, source: StrongSource, seed: int) -> None:
         self._sequences = source.sequences

@@ -26,17 +26,11 @@ _MOST: Final = 65535
 
 @dataclass(frozen=True, slots=True)
 class CountScale:
-    """How stored numbers become counts, the same for a whole stream: `(number - zero) * per_unit`.
+    """How stored numbers become counts, the same for a whole stream: `(number - zero) * per_unit`."""
 
-    Attributes:
-        per_unit: Counts in one unit of what is stored.
-        zero: What count 0 stands for.
-        is_metres: What is stored is metres, if it is depth.
-    """
-
-    per_unit: float = 1.0
-    zero: float = 0.0
-    is_metres: bool = False
+    per_unit: float = 1.0  # counts in one unit of what is stored
+    zero: float = 0.0  # what count 0 stands for
+    is_metres: bool = False  # what is stored is metres, if it is depth
 
     @classmethod
     def of(cls, numbers: Numbers) -> Self:

@@ -51,27 +51,16 @@ Celsius = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Radiometry:
-    """What turns counts into degrees.
+    """What turns counts into degrees."""
 
-    Attributes:
-        planck: R1, B, F, O, R2.
-        emissivity: Of the object.
-        distance_m: Of the object.
-        reflected_k: What it reflects, in kelvin.
-        air_k: Of the air.
-        humidity: Of the air, 0 to 1.
-        air: Alpha 1 and 2, beta 1 and 2, X of the atmosphere.
-        hottest_k: What the camera's range ends at.
-    """
-
-    planck: tuple[float, float, float, float, float]
-    emissivity: float
-    distance_m: float
-    reflected_k: float
-    air_k: float
-    humidity: float
-    air: tuple[float, float, float, float, float]
-    hottest_k: float
+    planck: tuple[float, float, float, float, float]  # R1, B, F, O, R2
+    emissivity: float  # of the object
+    distance_m: float  # of the object
+    reflected_k: float  # what it reflects, in kelvin
+    air_k: float  # of the air
+    humidity: float  # of the air, 0 to 1
+    air: tuple[float, float, float, float, float]  # alpha 1 and 2, beta 1 and 2, X of the atmosphere
+    hottest_k: float  # what the camera's range ends at
 
     def celsius(self) -> Celsius:
         """Return `(65536,)` degrees Celsius of each count; what has no temperature is not a number."""
@@ -106,15 +95,10 @@ class Radiometry:
 
 @dataclass(frozen=True, slots=True)
 class Camera:
-    """What the camera says of a picture.
+    """What the camera says of a picture."""
 
-    Attributes:
-        radiometry: What turns its counts into degrees, if that is whole.
-        time_ns: When it was taken, since 1970; None where it does not say.
-    """
-
-    radiometry: Radiometry | None = None
-    time_ns: int | None = None
+    radiometry: Radiometry | None = None  # what turns its counts into degrees, if that is whole
+    time_ns: int | None = None  # when it was taken, since 1970; None where it does not say
 
 
 def fff_of_jpeg(data: bytes) -> bytes | None:

@@ -18,19 +18,12 @@ _DJI_RAW: Final = 0xE3
 
 @dataclass(frozen=True, slots=True)
 class Foreign:
-    """A kind of file, told by its first bytes, else by its suffix.
+    """A kind of file, told by its first bytes, else by its suffix."""
 
-    Attributes:
-        what: What it is.
-        hint: How to get what is read.
-        magic: Its first bytes, where they tell.
-        suffixes: Its suffixes, where those have to.
-    """
-
-    what: str
-    hint: str
-    magic: bytes | None = None
-    suffixes: tuple[str, ...] = ()
+    what: str  # what it is
+    hint: str  # how to get what is read
+    magic: bytes | None = None  # its first bytes, where they tell
+    suffixes: tuple[str, ...] = ()  # its suffixes, where those have to
 
 
 _KNOWN: Final = (

@@ -90,17 +90,11 @@ def measure_cells(measure: AuxMeasure | None) -> dict[str, float | str | None]:
 
 @dataclass(frozen=True, slots=True)
 class EventWindow:
-    """The events of a picture.
+    """The events of a picture."""
 
-    Attributes:
-        x: `(N,)` columns in pixels.
-        y: `(N,)` rows.
-        length_us: So long they were collected.
-    """
-
-    x: npt.NDArray[np.uint16]
-    y: npt.NDArray[np.uint16]
-    length_us: int
+    x: npt.NDArray[np.uint16]  # `(N,)` columns in pixels
+    y: npt.NDArray[np.uint16]  # `(N,)` rows
+    length_us: int  # so long they were collected
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,20 +108,14 @@ class CountMeaning:
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """Reads the second stream at boxes of the first.
+    """Reads the second stream at boxes of the first."""
 
-    Attributes:
-        meaning: Of the counts.
-        aux_size: Width and height of the second picture in pixels.
-        to_aux: `(3, 3)`, pixels of the RGB picture to pixels of the second one; their centres lie at whole
-            numbers.
-        camera: The RGB camera; None where it is not known.
-    """
-
-    meaning: CountMeaning
-    aux_size: tuple[int, int]
+    meaning: CountMeaning  # of the counts
+    aux_size: tuple[int, int]  # width and height of the second picture in pixels
+    # `(3, 3)`, pixels of the RGB picture to pixels of the second one; their centres lie at whole
+    # numbers
     to_aux: Floats
-    camera: Intrinsics | None = None
+    camera: Intrinsics | None = None  # the RGB camera; None where it is not known
 
     def measure(self, counts: Numbers, box: Box) -> AuxMeasure | None:
         """Return what is known of the target in a box.
@@ -195,19 +183,12 @@ def mapped_box(to_aux: Floats, box: Box) -> Box | None:
 
 @dataclass(frozen=True, slots=True)
 class _Area:
-    """The counts in a box and around it.
+    """The counts in a box and around it."""
 
-    Attributes:
-        counts: `(N,)` that are measured, some of them left out where there are many.
-        weights: `(N,)` by nearness to the middle of the box; 0 around it.
-        inside: `(h, w)` of the box, every one.
-        known: Share of the box that is measured, by weight.
-    """
-
-    counts: Floats
-    weights: Floats
-    inside: Numbers
-    known: float
+    counts: Floats  # `(N,)` that are measured, some of them left out where there are many
+    weights: Floats  # `(N,)` by nearness to the middle of the box; 0 around it
+    inside: Numbers  # `(h, w)` of the box, every one
+    known: float  # share of the box that is measured, by weight
 
     @classmethod
     def of(cls, box: Box, picture: Numbers) -> _Area | None:

@@ -103,13 +103,9 @@ _FITS: Final[dict[Fit, ToGrid]] = {
 
 @dataclass(frozen=True, slots=True)
 class HomographyGrid:
-    """Warps encoded pictures by a homography; outside the second camera's view the grid is blank.
+    """Warps encoded pictures by a homography; outside the second camera's view the grid is blank."""
 
-    Attributes:
-        homography: Second picture to RGB picture, for pictures of exactly these sizes.
-    """
-
-    homography: Homography
+    homography: Homography  # second picture to RGB picture, for pictures of exactly these sizes
 
     def __call__(self, picture: Image8, size: tuple[int, int], modality: Modality) -> Image8:
         """Return the `(H, W, 3)` picture on the RGB grid.

@@ -22,44 +22,29 @@ SAMPLED_FRAMES: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class SkewSummary:
-    """How far partners lie apart in time, over the first RGB frames that were looked at.
+    """How far partners lie apart in time, over the first RGB frames that were looked at."""
 
-    Attributes:
-        frames: RGB frames looked at.
-        missing: Those without a partner within the largest skew.
-        median_s: Median distance without sign, in seconds; None if none has a partner.
-        largest_s: Largest distance, in seconds; None if none has a partner.
-    """
-
-    frames: int
-    missing: int
-    median_s: Fraction | None
-    largest_s: Fraction | None
+    frames: int  # RGB frames looked at
+    missing: int  # those without a partner within the largest skew
+    median_s: Fraction | None  # median distance without sign, in seconds; None if none has a partner
+    largest_s: Fraction | None  # largest distance, in seconds; None if none has a partner
 
 
 @dataclass(frozen=True, slots=True)
 class PairMatch:
-    """How two streams go together.
-
-    Attributes:
-        overlap_s: Seconds that both say they cover; None if a length is unknown.
-        start_apart_s: How much later the second stream starts, in seconds, with the offset that was given.
-        suggested_offset_s: The offset with which both would start together.
-        length_ratio: How many times as long the second stream says it lasts, if both say it.
-        rate_ratio: Frame rate of RGB over that of the second stream, if both are known.
-        expected_pairs: RGB frames that should find a partner, if the lengths are known.
-        skew: What the first frames show.
-    """
+    """How two streams go together."""
 
     sync: Sync
     max_skew_s: Fraction
-    overlap_s: Fraction | None
+    overlap_s: Fraction | None  # seconds that both say they cover; None if a length is unknown
+    # How much later the second stream starts, in seconds, with the offset that was given
     start_apart_s: Fraction
-    suggested_offset_s: Fraction
+    suggested_offset_s: Fraction  # the offset with which both would start together
+    # How many times as long the second stream says it lasts, if both say it
     length_ratio: Fraction | None
-    rate_ratio: Fraction | None
-    expected_pairs: int | None
-    skew: SkewSummary
+    rate_ratio: Fraction | None  # frame rate of RGB over that of the second stream, if both are known
+    expected_pairs: int | None  # RGB frames that should find a partner, if the lengths are known
+    skew: SkewSummary  # what the first frames show
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,33 +32,22 @@ from dmtrack.video.streams import BY_TIME, OnMissing, PairingOptions, StreamPair
 
 @dataclass(frozen=True, slots=True)
 class PairCounts:
-    """What reading and pairing met so far.
+    """What reading and pairing met so far."""
 
-    Attributes:
-        pairs: RGB frames yielded.
-        aux_held: Frames whose partner had served the frame before already.
-        aux_missing: Frames without a partner within the largest skew: those that follow, and the rest,
-            which showed the picture nearest in time.
-        aux_blank: Frames without a partner that showed a black picture.
-        aux_rgb_only: Frames without a partner that the network saw as RGB alone.
-        rgb_damaged: Packets or pictures of the first stream that were lost.
-        aux_damaged: The same of the second stream.
-        largest_skew_s: Largest distance in time of two partners, in seconds.
-        rgb_dropped: Frames of a live first stream that were dropped because newer ones were there.
-        aux_dropped: Frames of a live second stream that were shown with no frame of the first.
-        longest_delay_s: How long a live frame waited at most before it was taken, in seconds.
-    """
-
-    pairs: int = 0
-    aux_held: int = 0
+    pairs: int = 0  # RGB frames yielded
+    aux_held: int = 0  # frames whose partner had served the frame before already
+    # Frames without a partner within the largest skew: those that follow, and the rest, which showed
+    # the picture nearest in time
     aux_missing: int = 0
-    rgb_damaged: int = 0
-    aux_damaged: int = 0
-    largest_skew_s: Fraction = Fraction(0)
-    aux_blank: int = 0
-    aux_rgb_only: int = 0
+    rgb_damaged: int = 0  # packets or pictures of the first stream that were lost
+    aux_damaged: int = 0  # the same of the second stream
+    largest_skew_s: Fraction = Fraction(0)  # largest distance in time of two partners, in seconds
+    aux_blank: int = 0  # frames without a partner that showed a black picture
+    aux_rgb_only: int = 0  # frames without a partner that the network saw as RGB alone
+    # Frames of a live first stream that were dropped because newer ones were there
     rgb_dropped: int = 0
-    aux_dropped: int = 0
+    aux_dropped: int = 0  # frames of a live second stream that were shown with no frame of the first
+    # How long a live frame waited at most before it was taken, in seconds
     longest_delay_s: Fraction = Fraction(0)
 
     @property

@@ -331,19 +331,13 @@ BY_TIME: Final = PairingOptions()
 
 @dataclass(frozen=True, slots=True)
 class StreamPair(ClosedOnExit):
-    """Two opened streams with every choice about their matching made.
+    """Two opened streams with every choice about their matching made."""
 
-    Attributes:
-        rgb: The stream that gives frames their index and time.
-        aux: The second stream.
-        pairing: How they are matched: its `sync` and `max_skew_s` are set, but for a skew without a limit.
-        notes: What was assumed about the times, a sentence each.
-    """
-
-    rgb: FrameSource
-    aux: FrameSource
+    rgb: FrameSource  # the stream that gives frames their index and time
+    aux: FrameSource  # the second stream
+    # How they are matched: its `sync` and `max_skew_s` are set, but for a skew without a limit
     pairing: PairingOptions
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()  # what was assumed about the times, a sentence each
 
     @property
     def aux_span(self) -> TimeSpan:

@@ -74,18 +74,12 @@ _SHORTEST_INTERVAL_S: Final = Fraction(1, 400)
 
 @dataclass(frozen=True, slots=True)
 class TimeFile:
-    """The stamps of one stream.
-
-    Attributes:
-        times_s: One a frame, in seconds to the nanosecond, rising.
-        rows: The line of each one in the file, from 1.
-        unit: What the file counts in; a guess if nobody stated it.
-    """
+    """The stamps of one stream."""
 
     path: Path
-    times_s: tuple[Fraction, ...]
-    rows: tuple[int, ...]
-    unit: TimestampUnit
+    times_s: tuple[Fraction, ...]  # one a frame, in seconds to the nanosecond, rising
+    rows: tuple[int, ...]  # the line of each one in the file, from 1
+    unit: TimestampUnit  # what the file counts in; a guess if nobody stated it
     unit_reason: str
     unit_is_guess: bool = False
 

@@ -42,17 +42,11 @@ _WORDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class TrackInfo:
-    """A video track of a file that may hold several.
+    """A video track of a file that may hold several."""
 
-    Attributes:
-        number: Its place among the video tracks, from 0.
-        title: What the file calls it, or an empty string.
-        kind: What it holds, if its title or tags say so.
-    """
-
-    number: int
-    title: str = ""
-    kind: TrackKind | None = None
+    number: int  # its place among the video tracks, from 0
+    title: str = ""  # what the file calls it, or an empty string
+    kind: TrackKind | None = None  # what it holds, if its title or tags say so
 
     def __str__(self) -> str:
         """Return `1 (DEPTH)`."""
@@ -110,17 +104,12 @@ def parse_track(text: str) -> TrackChoice:
 
 @dataclass(frozen=True, slots=True)
 class TrackPicker:
-    """Picks the track of a file that plays a part in a pair.
+    """Picks the track of a file that plays a part in a pair."""
 
-    Attributes:
-        choice: What the person asked for; None leaves it to the names of the tracks.
-        is_aux: Whether the second stream is wanted.
-        taken: The track of the same file that is the first stream.
-    """
-
+    # What the person asked for; None leaves it to the names of the tracks
     choice: TrackChoice | None = None
-    is_aux: bool = False
-    taken: int | None = None
+    is_aux: bool = False  # whether the second stream is wanted
+    taken: int | None = None  # the track of the same file that is the first stream
 
     def pick(self, tracks: Sequence[TrackInfo], path: Path) -> TrackInfo:
         """Return the track meant.

@@ -84,10 +84,6 @@ def _measure_text(measure: AuxMeasure | None) -> str:
 class MergedTable:
     """Writes the table of several recordings, one after the other, in memory of one.
 
-    Args:
-        path: The final name.
-        overwrite: Replace an existing file.
-
     Raises:
         OutputError: The file exists, or its folder cannot be made or written to.
     """

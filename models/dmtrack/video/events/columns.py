@@ -69,19 +69,12 @@ def names_to_columns(names: Sequence[str]) -> tuple[dict[str, int], TimestampUni
 
 @dataclass(frozen=True, slots=True)
 class ColumnMeaning:
-    """How columns of numbers become events.
+    """How columns of numbers become events."""
 
-    Attributes:
-        places: Which columns hold t, x, y and p.
-        unit: Of the times.
-        offset: Added to the times before, in their unit (some files keep it apart).
-        notes: What had to be assumed, a sentence each.
-    """
-
-    places: tuple[int, ...]
-    unit: TimestampUnit
-    offset: int = 0
-    notes: tuple[str, ...] = ()
+    places: tuple[int, ...]  # which columns hold t, x, y and p
+    unit: TimestampUnit  # of the times
+    offset: int = 0  # added to the times before, in their unit (some files keep it apart)
+    notes: tuple[str, ...] = ()  # what had to be assumed, a sentence each
 
     @classmethod
     def settled(

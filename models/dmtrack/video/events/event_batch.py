@@ -26,19 +26,12 @@ _FEW_EVENTS: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class EventBatch:
-    """Events in the order of the file, an array a property.
+    """Events in the order of the file, an array a property."""
 
-    Attributes:
-        t: `(N,)` int64 time stamps in microseconds, on the camera's own clock.
-        x: `(N,)` uint16 columns in pixels, from 0 at the left.
-        y: `(N,)` uint16 rows in pixels, from 0 at the top.
-        p: `(N,)` bool, True where the light became brighter.
-    """
-
-    t: Times
-    x: npt.NDArray[np.uint16]
-    y: npt.NDArray[np.uint16]
-    p: npt.NDArray[np.bool_]
+    t: Times  # `(N,)` int64 time stamps in microseconds, on the camera's own clock
+    x: npt.NDArray[np.uint16]  # `(N,)` uint16 columns in pixels, from 0 at the left
+    y: npt.NDArray[np.uint16]  # `(N,)` uint16 rows in pixels, from 0 at the top
+    p: npt.NDArray[np.bool_]  # `(N,)` bool, True where the light became brighter
 
     def __post_init__(self) -> None:
         if not len(self.t) == len(self.x) == len(self.y) == len(self.p):
@@ -72,17 +65,11 @@ class EventBatch:
 
 @dataclass(frozen=True, slots=True)
 class Triggers:
-    """Edges on the trigger input, where another camera marks its exposures.
+    """Edges on the trigger input, where another camera marks its exposures."""
 
-    Attributes:
-        t: `(N,)` int64 time stamps in microseconds, on the clock of the events.
-        channel: `(N,)` uint8 number of the input.
-        rising: `(N,)` bool, True for the edge at the begin of a pulse.
-    """
-
-    t: Times
-    channel: npt.NDArray[np.uint8]
-    rising: npt.NDArray[np.bool_]
+    t: Times  # `(N,)` int64 time stamps in microseconds, on the clock of the events
+    channel: npt.NDArray[np.uint8]  # `(N,)` uint8 number of the input
+    rising: npt.NDArray[np.bool_]  # `(N,)` bool, True for the edge at the begin of a pulse
 
     def __len__(self) -> int:
         return len(self.t)
@@ -105,35 +92,23 @@ class Triggers:
 
 @dataclass(frozen=True, slots=True)
 class Damage:
-    """Something in the file that is no event and should not be there.
+    """Something in the file that is no event and should not be there."""
 
-    Attributes:
-        what: In a few words.
-        offset: Byte of the file where it is first met.
-        count: How many records are affected.
-    """
-
-    what: str
-    offset: int
-    count: int = 1
+    what: str  # in a few words
+    offset: int  # byte of the file where it is first met
+    count: int = 1  # how many records are affected
 
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Some decoded events.
+    """Some decoded events."""
 
-    Attributes:
-        where: The byte of the file where they lie, or a function that returns the byte of the event of an
-            index; asked only when something is wrong with it.
-        events: In the order of the file; None: there are none.
-        triggers: Edges of the trigger input among these events.
-        damage: What had to be skipped among these events, or None.
-    """
-
+    # The byte of the file where they lie, or a function that returns the byte of the event of an index;
+    # asked only when something is wrong with it
     where: int | Callable[[int], int]
-    events: EventBatch | None = None
-    triggers: Triggers | None = None
-    damage: Damage | None = None
+    events: EventBatch | None = None  # in the order of the file; None: there are none
+    triggers: Triggers | None = None  # edges of the trigger input among these events
+    damage: Damage | None = None  # what had to be skipped among these events, or None
 
     def offset_of(self, index: int) -> int:
         """Return the byte of the file where an event lies."""
@@ -142,20 +117,13 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class OpenedEvents:
-    """An opened file of one format.
+    """An opened file of one format."""
 
-    Attributes:
-        format: Its name for people.
-        chunks: The events; read once. Closing this generator closes the file.
-        size: Width and height of the sensor, where the file says so.
-        notes: What had to be assumed, a sentence each.
-        frame_times: Times of the frames of another camera on the same clock, where the file has them.
-    """
-
-    format: str
-    chunks: Iterator[Chunk]
-    size: Size | None = None
-    notes: tuple[str, ...] = ()
+    format: str  # its name for people
+    chunks: Iterator[Chunk]  # the events; read once. Closing this generator closes the file.
+    size: Size | None = None  # width and height of the sensor, where the file says so
+    notes: tuple[str, ...] = ()  # what had to be assumed, a sentence each
+    # Times of the frames of another camera on the same clock, where the file has them
     frame_times: Times | None = None
 
 
@@ -174,15 +142,10 @@ def require_believable(events: int, stored_bytes: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class TextHeader:
-    """The lines of text that a file begins with.
+    """The lines of text that a file begins with."""
 
-    Attributes:
-        lines: Its lines, without their mark and line end.
-        end: Byte of the file where the data begin.
-    """
-
-    lines: tuple[str, ...]
-    end: int
+    lines: tuple[str, ...]  # its lines, without their mark and line end
+    end: int  # byte of the file where the data begin
 
     @property
     def values(self) -> Mapping[str, str]:

@@ -53,21 +53,13 @@ Opener = Callable[[Path, EventOptions], OpenedEvents]
 
 @dataclass(frozen=True, slots=True)
 class EventTotals:
-    """What is in a file, or was so far.
+    """What is in a file, or was so far."""
 
-    Attributes:
-        events: How many.
-        first_us: Time of the first one, or None without any.
-        last_us: Time of the last one.
-        positive: How many of them were brighter.
-        triggers: Edges on the trigger input.
-    """
-
-    events: int = 0
-    first_us: int | None = None
-    last_us: int | None = None
-    positive: int = 0
-    triggers: int = 0
+    events: int = 0  # how many
+    first_us: int | None = None  # time of the first one, or None without any
+    last_us: int | None = None  # time of the last one
+    positive: int = 0  # how many of them were brighter
+    triggers: int = 0  # edges on the trigger input
 
     @property
     def duration_s(self) -> float:

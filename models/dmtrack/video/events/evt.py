@@ -23,19 +23,12 @@ T = TypeVar("T", bound=np.generic)
 
 @dataclass(frozen=True, slots=True)
 class DecodedWords:
-    """What is in a block of words.
+    """What is in a block of words."""
 
-    Attributes:
-        events: In the order of the words.
-        ends: `(N,)` how many events there are up to and with each word.
-        triggers: Edges of the trigger input, or None.
-        unknown: Indices of words of a kind that the format does not have.
-    """
-
-    events: EventBatch
-    ends: Counts
-    triggers: Triggers | None
-    unknown: Indices
+    events: EventBatch  # in the order of the words
+    ends: Counts  # `(N,)` how many events there are up to and with each word
+    triggers: Triggers | None  # edges of the trigger input, or None
+    unknown: Indices  # indices of words of a kind that the format does not have
 
 
 def held(first: T, values: npt.NDArray[T], places: Indices, ends: Counts) -> npt.NDArray[T]:

@@ -50,15 +50,10 @@ _OFFSET: Final = "t_offset"
 
 @dataclass(frozen=True, slots=True)
 class _DataSets:
-    """Where the events are: data sets with a column each, or one table.
+    """Where the events are: data sets with a column each, or one table."""
 
-    Attributes:
-        paths: Their places in the file.
-        names: What the columns are called; None: nobody says.
-    """
-
-    paths: tuple[str, ...]
-    names: tuple[str, ...] | None
+    paths: tuple[str, ...]  # their places in the file
+    names: tuple[str, ...] | None  # what the columns are called; None: nobody says
 
     def read(self, file: Any, begin: int, end: int) -> list[Numbers]:  # noqa: ANN401 - h5py is untyped
         """Return some rows as columns."""

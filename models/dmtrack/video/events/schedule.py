@@ -60,23 +60,14 @@ class FrameClock:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """When pictures are due.
+    """When pictures are due."""
 
-    Attributes:
-        clock: How the time of the pictures and that of the events go together, in words.
-        time_base: Seconds per unit of the stamps.
-        frame_rate: Pictures a second, if they come regularly.
-        start_pts: Stamp of the first event.
-        windows: The pictures in order; read once.
-        frame_count: How many there will be, if the file tells the times of them all.
-    """
-
-    clock: str
-    time_base: Fraction
-    frame_rate: Fraction | None
-    start_pts: int
-    windows: Iterator[Window]
-    frame_count: int | None = None
+    clock: str  # how the time of the pictures and that of the events go together, in words
+    time_base: Fraction  # seconds per unit of the stamps
+    frame_rate: Fraction | None  # pictures a second, if they come regularly
+    start_pts: int  # stamp of the first event
+    windows: Iterator[Window]  # the pictures in order; read once
+    frame_count: int | None = None  # how many there will be, if the file tells the times of them all
 
 
 def at_rate(first_us: int, frame_rate: Fraction) -> Schedule:

@@ -29,19 +29,13 @@ _DEVICE: Final = re.compile(r"/dev/\w+")
 
 @dataclass(frozen=True, slots=True)
 class LiveAddress:
-    """An address, its kind told apart.
+    """An address, its kind told apart."""
 
-    Attributes:
-        text: As it was written.
-        camera: Number or path of a camera of this machine; None for a network stream.
-        scheme: Of a network stream, lower case.
-        listens: An RTSP sender connects to us, instead of us to it (`?listen` at the end).
-    """
-
-    text: str
+    text: str  # as it was written
+    # Number or path of a camera of this machine; None for a network stream
     camera: int | str | None = None
-    scheme: str | None = None
-    listens: bool = False
+    scheme: str | None = None  # of a network stream, lower case
+    listens: bool = False  # an RTSP sender connects to us, instead of us to it (`?listen` at the end)
 
     @property
     def url(self) -> str:

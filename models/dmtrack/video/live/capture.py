@@ -42,18 +42,13 @@ _LOGGER = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Captured:
-    """One picture as it came, not yet turned into pixels.
+    """One picture as it came, not yet turned into pixels."""
 
-    Attributes:
-        arrival_s: When, on `time.monotonic`; for a stream that is known to hold pictures back by a fixed
-            time, when it would have come without that.
-        stamp_s: What the stream says about its time; None if nothing.
-        picture: The decoded frame, or pixels.
-    """
-
+    # When, on `time.monotonic`; for a stream that is known to hold pictures back by a fixed time, when
+    # it would have come without that
     arrival_s: float
-    stamp_s: float | None
-    picture: VideoFrame | Pixels
+    stamp_s: float | None  # what the stream says about its time; None if nothing
+    picture: VideoFrame | Pixels  # the decoded frame, or pixels
 
 
 class Capture(Protocol):
