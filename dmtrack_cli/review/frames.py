@@ -29,19 +29,12 @@ _CLOSE_WAIT_S: Final = 2.0
 
 @dataclass(frozen=True, slots=True)
 class ShownFrame:
-    """A frame pair as a browser can show it.
+    """A frame pair as a browser can show it."""
 
-    Attributes:
-        index: 0-based index of the RGB frame.
-        clock: Index and time, for people.
-        rgb: JPEG.
-        aux: JPEG on the RGB grid, or None without a second stream.
-    """
-
-    index: int
-    clock: str
-    rgb: bytes
-    aux: bytes | None
+    index: int  # 0-based index of the RGB frame
+    clock: str  # index and time, for people
+    rgb: bytes  # JPEG
+    aux: bytes | None  # JPEG on the RGB grid, or None without a second stream
 
     @classmethod
     def of(cls, pair: FramePair) -> ShownFrame:

@@ -21,19 +21,13 @@ SCORE_PRIOR_LOGIT = -4.0
 
 
 class HeadOutput(NamedTuple):
-    """The three maps over the search region; F is the side of the grid.
+    """The three maps over the search region; F is the side of the grid."""
 
-    Attributes:
-        score_map: `(B, 1, F, F)` in (0, 1): is the target's centre in this cell.
-        size_map: `(B, 2, F, F)` in (0, 1): width and height as fractions of the crop side.
-        offset_map: `(B, 2, F, F)`: x and y of the centre inside the cell, in cells.
-        quality_map: `(B, 1, F, F)` in (0, 1): overlap that the cell's box is expected to have with the
-            target; None for a network without a quality tower.
-    """
-
-    score_map: Tensor
-    size_map: Tensor
-    offset_map: Tensor
+    score_map: Tensor  # `(B, 1, F, F)` in (0, 1): is the target's centre in this cell
+    size_map: Tensor  # `(B, 2, F, F)` in (0, 1): width and height as fractions of the crop side
+    offset_map: Tensor  # `(B, 2, F, F)`: x and y of the centre inside the cell, in cells
+    # `(B, 1, F, F)` in (0, 1): overlap that the cell's box is expected to have with the target; None
+    # for a network without a quality tower
     quality_map: Tensor | None = None
 
     def boxes_cxcywh_norm(self) -> Tensor:

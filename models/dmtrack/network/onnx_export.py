@@ -46,15 +46,10 @@ _ANY = torch.export.Dim.DYNAMIC
 
 @dataclass(frozen=True, slots=True)
 class OnnxFiles:
-    """Where the two halves of an exported network are.
+    """Where the two halves of an exported network are."""
 
-    Attributes:
-        step: Template tokens and search crops to maps.
-        template: Template crops and boxes to tokens.
-    """
-
-    step: Path
-    template: Path
+    step: Path  # template tokens and search crops to maps
+    template: Path  # template crops and boxes to tokens
 
     @classmethod
     def at(cls, step: Path) -> Self:

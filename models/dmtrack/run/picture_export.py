@@ -407,9 +407,7 @@ def _appearing(final: Path, target: PictureFormat, *, overwrite: bool) -> Iterat
         raise OutputError("this result exists already", where=final, hint=hint)
     if final.exists() and not (final.is_dir() and {one.name for one in final.iterdir()} <= _OURS[target]):
         raise OutputError(
-            f"holds more than an earlier export as {target}",
-            where=final,
-            hint="choose another output folder",
+            f"holds more than an earlier export as {target}", where=final, hint="choose another output folder"
         )
     scratch = make_folder(final.parent) / f".{final.name}{_SCRATCH}"
     try:

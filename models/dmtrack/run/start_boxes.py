@@ -36,20 +36,14 @@ WAYS: Final = "give --box x,y,w,h in pixels, or --box-file FILE, or a bare --box
 
 @dataclass(frozen=True, slots=True)
 class StartBoxes:
-    """The targets, in order of their ids, and in words where they come from.
+    """The targets, in order of their ids, and in words where they come from."""
 
-    Attributes:
-        targets: Where and when each one starts.
-        origin: In words, for people.
-        first_frame: Index of the frame with which the run begins; another one than asked for where
-            the person chose it while drawing.
-        corrections: What is said of the targets in later frames.
-    """
-
-    targets: tuple[TargetStart, ...]
-    origin: str
+    targets: tuple[TargetStart, ...]  # where and when each one starts
+    origin: str  # in words, for people
+    # Index of the frame with which the run begins; another one than asked for where the person chose it
+    # while drawing
     first_frame: int
-    corrections: tuple[Keyframe, ...] = ()
+    corrections: tuple[Keyframe, ...] = ()  # what is said of the targets in later frames
 
     @property
     def keyframes(self) -> tuple[Keyframe, ...]:
@@ -64,23 +58,15 @@ class StartBoxes:
 
 @dataclass(frozen=True, slots=True)
 class DrawingScene:
-    """What a person draws on.
+    """What a person draws on."""
 
-    Attributes:
-        first: The frame that is shown first.
-        open_at: Opens the recording so that its first pair is that of an index.
-        lowest: Index of the first frame that may be chosen.
-        last: Index of the last one, as the container claims; None if it does not say.
-        ids: Ids of the boxes, in the order of drawing.
-        name: What the recording is called.
-    """
-
-    first: FramePair
+    first: FramePair  # the frame that is shown first
+    # Opens the recording so that its first pair is that of an index
     open_at: Callable[[int], PairedSource]
-    lowest: int
-    last: int | None
-    ids: tuple[int, ...]
-    name: str = "recording"
+    lowest: int  # index of the first frame that may be chosen
+    last: int | None  # index of the last one, as the container claims; None if it does not say
+    ids: tuple[int, ...]  # ids of the boxes, in the order of drawing
+    name: str = "recording"  # what the recording is called
 
     def start(self, number: int, box: Box, frame_index: int) -> TargetStart:
         """Return the target of the box that was drawn as number `number`, from 0.
@@ -100,19 +86,13 @@ Draw = Callable[[DrawingScene], tuple[TargetStart, ...]]
 
 @dataclass(frozen=True, slots=True)
 class BoxSources:
-    """Where the boxes of a run may come from.
+    """Where the boxes of a run may come from."""
 
-    Attributes:
-        request: What was asked for.
-        sequences: The targets of a data-set folder.
-        scene: Makes the scene to draw on, of ids and the lowest frame.
-        draw: Lets a person draw.
-    """
-
-    request: TrackRequest
-    sequences: Sequence[AnnotatedSequence]
+    request: TrackRequest  # what was asked for
+    sequences: Sequence[AnnotatedSequence]  # the targets of a data-set folder
+    # Makes the scene to draw on, of ids and the lowest frame
     scene: Callable[[tuple[int, ...], int], DrawingScene]
-    draw: Draw | None
+    draw: Draw | None  # lets a person draw
 
     def choose(self, first: FramePair) -> StartBoxes:
         """Gather the targets and make sure that their boxes lie in the frame.

@@ -55,16 +55,11 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """An object that a detector saw in a frame.
+    """An object that a detector saw in a frame."""
 
-    Attributes:
-        box: Pixels of the full RGB frame.
-        score: Confidence; None where the file says none.
-        label: What kind of thing it is, in the detector's words; None where the file says nothing.
-    """
-
-    box: Box
-    score: float | None = None
+    box: Box  # pixels of the full RGB frame
+    score: float | None = None  # confidence; None where the file says none
+    # What kind of thing it is, in the detector's words; None where the file says nothing
     label: str | None = None
 
 

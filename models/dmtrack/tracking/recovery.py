@@ -16,17 +16,11 @@ _STRIDE = 0.5
 
 @dataclass(slots=True)
 class Trust:
-    """How much one target's boxes are trusted, from the scores of its frames.
+    """How much one target's boxes are trusted, from the scores of its frames."""
 
-    Attributes:
-        box: The last box that was trusted: what is held while the target is lost.
-        doubted: Frames in a row with a score below `uncertain_score`.
-        missed: Frames since the target was given up; 0 while it is followed.
-    """
-
-    box: Box
-    doubted: int = 0
-    missed: int = 0
+    box: Box  # the last box that was trusted: what is held while the target is lost
+    doubted: int = 0  # frames in a row with a score below `uncertain_score`
+    missed: int = 0  # frames since the target was given up; 0 while it is followed
 
     @property
     def is_lost(self) -> bool:

@@ -15,25 +15,15 @@ MOST_DOUBTED: Final = 1000
 
 @dataclass(slots=True)
 class DoubtedSpan:
-    """Frames in a row in which a target was uncertain or lost.
+    """Frames in a row in which a target was uncertain or lost."""
 
-    Attributes:
-        target_id: From 1.
-        state: `uncertain` or `lost`.
-        first_frame: 0-based index of the first one.
-        last_frame: Of the last one.
-        first_s: Time of the first one.
-        last_s: Of the last one.
-        to_the_end: The recording ended before the state did.
-    """
-
-    target_id: int
-    state: TrackState
-    first_frame: int
-    last_frame: int
-    first_s: float
-    last_s: float
-    to_the_end: bool = False
+    target_id: int  # from 1
+    state: TrackState  # `uncertain` or `lost`
+    first_frame: int  # 0-based index of the first one
+    last_frame: int  # of the last one
+    first_s: float  # time of the first one
+    last_s: float  # of the last one
+    to_the_end: bool = False  # the recording ended before the state did
 
     def __str__(self) -> str:
         """Return `target 1 lost from 6.8 s to the end`."""

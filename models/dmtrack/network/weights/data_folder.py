@@ -17,13 +17,7 @@ import platformdirs
 
 from dmtrack.atomic import inputs_kept, write_atomically
 from dmtrack.errors import CheckpointError, ConfigError, OutputError
-from dmtrack.network.weights.checkpoint import (
-    WeightsMeta,
-    load_weights,
-    read_meta,
-    save_weights,
-    sha256_of,
-)
+from dmtrack.network.weights.checkpoint import WeightsMeta, load_weights, read_meta, save_weights, sha256_of
 from dmtrack.network.weights.pickle_reader import read_state_dict
 from dmtrack.network.weights.published import convert
 from dmtrack.video.frame import Modality
@@ -38,20 +32,13 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 @dataclass(frozen=True, slots=True)
 class WeightsFile:
-    """A weights file and what is known of it without reading its tensors.
+    """A weights file and what is known of it without reading its tensors."""
 
-    Attributes:
-        name: What `--weights` calls it.
-        path: Where it is.
-        meta: What its header says.
-        sha256: Its digest: the recorded one in the data folder, otherwise computed.
-        added: Day it was added to the data folder, `YYYY-MM-DD`; None for files elsewhere.
-    """
-
-    name: str
-    path: Path
-    meta: WeightsMeta
-    sha256: str
+    name: str  # what `--weights` calls it
+    path: Path  # where it is
+    meta: WeightsMeta  # what its header says
+    sha256: str  # its digest: the recorded one in the data folder, otherwise computed
+    # Day it was added to the data folder, `YYYY-MM-DD`; None for files elsewhere
     added: str | None = None
 
     @classmethod

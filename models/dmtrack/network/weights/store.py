@@ -25,21 +25,14 @@ _IN_THE_BOX = {"tiny": "", "tiny-open": "open"}
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ResolvedWeights:
-    """A network that is ready to track, and what to write down about it.
+    """A network that is ready to track, and what to write down about it."""
 
-    Attributes:
-        name: What was asked for.
-        modality: What the second stream measures; None for a network that takes one stream.
-        model: On the CPU, in float32 and eval mode.
-        tracker_config: The inference protocol that suits the weights.
-        files: What was read: one whole file, or a foundation and adapters.
-    """
-
-    name: str
+    name: str  # what was asked for
+    # What the second stream measures; None for a network that takes one stream
     modality: Modality | None
-    model: DMTrack
-    tracker_config: TrackerConfig
-    files: tuple[WeightsFile, ...]
+    model: DMTrack  # on the CPU, in float32 and eval mode
+    tracker_config: TrackerConfig  # the inference protocol that suits the weights
+    files: tuple[WeightsFile, ...]  # what was read: one whole file, or a foundation and adapters
 
     @property
     def sha256(self) -> dict[str, str]:

@@ -23,14 +23,7 @@ import numpy.typing as npt
 from dmtrack.errors import ConfigError, DecodeError, FormatError
 from dmtrack.video.events.columns import SAMPLE_ROWS, ColumnMeaning, Numbers, names_to_columns
 from dmtrack.video.events.ecf import EVENT, decode_ecf
-from dmtrack.video.events.event_batch import (
-    Chunk,
-    Damage,
-    OpenedEvents,
-    Size,
-    Triggers,
-    require_believable,
-)
+from dmtrack.video.events.event_batch import Chunk, Damage, OpenedEvents, Size, Triggers, require_believable
 from dmtrack.video.events.event_options import EventOptions
 
 MAGIC: Final = b"\x89HDF\r\n\x1a\n"
