@@ -11,8 +11,7 @@ from typing import Any, Final
 
 from typer.core import TyperCommand
 
-_WIDEST: Final = 17
-"""Columns for values in the narrowest table of an 80-column terminal."""
+_WIDEST: Final = 17  # columns for values in the narrowest table of an 80-column terminal
 _FILES: Final = "name files and folders without an option"
 
 OTHER_NAMES: Final = {

@@ -16,8 +16,7 @@ from rich.text import Text
 
 LINE_EVERY_S: Final = 5.0
 """Least time between two lines where there is no bar."""
-_WINDOW_S: Final = 3.0
-"""Frames a second are measured over this long."""
+_WINDOW_S: Final = 3.0  # frames a second are measured over this long
 
 
 class ProgressKind(StrEnum):

@@ -23,14 +23,12 @@ _DECIMAL: Final = re.compile(r"(\d),(\d)", re.ASCII)
 _LEADING_ZERO: Final = re.compile(r",0\d", re.ASCII)
 _BOTH: Final = re.compile(r"[-+]?\d+(?:,[-+]?\d+){5,}", re.ASCII)
 """Numbers without a point, and commas alone between them."""
-_MANY_ROWS: Final = 10
-"""In so many a target would not stay within the ten uppermost lines of a picture."""
+_MANY_ROWS: Final = 10  # in so many a target would not stay within the ten uppermost lines of a picture
 _COMMA: Final = re.compile(r"[-+]?\d+,\d+", re.ASCII)
 _JSON_NAME: Final = re.compile(r'"([^"\\]{1,40})"\s*:')
 _LONGEST: Final = 400
 """Characters of a number: a 64-bit float written out in full has fewer, unless it is next to nothing."""
-_LARGEST: Final = 10**20
-"""Nanoseconds since 1970 have 19 digits."""
+_LARGEST: Final = 10**20  # nanoseconds since 1970 have 19 digits
 _LARGEST_WHOLE: Final = 2**63
 
 

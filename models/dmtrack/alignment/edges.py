@@ -27,10 +27,8 @@ Matrix = npt.NDArray[np.float64]
 
 _BLUR_PX: Final = 1.0
 _SURROUNDINGS_PX: Final = 8.0
-_NOISE_SHARE: Final = 0.5
-"""Share of the picture's mean strength below which an edge counts as noise."""
-_NEAREST: Final = 4.0
-"""Inverse depth beyond this many times that of the median is cut."""
+_NOISE_SHARE: Final = 0.5  # share of the picture's mean strength below which an edge counts as noise
+_NEAREST: Final = 4.0  # inverse depth beyond this many times that of the median is cut
 _HOLE: Final = 9.0
 _HOLE_WEIGHT: Final = 0.3
 """Borders of depth holes are edges too, but weaker evidence: shadows of the projector have them."""

@@ -34,12 +34,10 @@ _ROUNDS: Final = (
 )
 """Stiffness holds the homography near a similarity while the pictures are small."""
 _BLOCK_SHARE: Final = 1 / 5
-_BLURS: Final = (0.4, 0.2, 0.1)
-"""Blur of the surfaces, in radii."""
+_BLURS: Final = (0.4, 0.2, 0.1)  # blur of the surfaces, in radii
 _STEPS: Final = 12
 _BORDER_PX: Final = 5
-_AGREES: Final = 0.5
-"""A block agrees when its score is at least this share of its own best."""
+_AGREES: Final = 0.5  # a block agrees when its score is at least this share of its own best
 
 
 @dataclass(frozen=True, slots=True)

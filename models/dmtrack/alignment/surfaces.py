@@ -22,8 +22,7 @@ Layers = npt.NDArray[np.floating]
 _LEAST_COVERED: Final = 0.5
 _SHARPENING: Final = 5.0
 _FINER: Final = 4
-_FLATTEST: Final = 1e-4
-"""Least curvature that counts, in units of correlation a squared pixel."""
+_FLATTEST: Final = 1e-4  # least curvature that counts, in units of correlation a squared pixel
 
 
 @dataclass(frozen=True, slots=True)

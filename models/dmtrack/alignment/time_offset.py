@@ -119,18 +119,14 @@ def _shift_px(before: EdgeMap, after: EdgeMap) -> tuple[float, float]:
     return (dx - width if dx > width / 2 else dx), (dy - height if dy > height / 2 else dy)
 
 
-_TREND_S: Final = 2.0
-"""Slower changes than this (exposure, drift, a sunset) are taken out."""
+_TREND_S: Final = 2.0  # slower changes than this (exposure, drift, a sunset) are taken out
 _LEAST_OVERLAP_S: Final = 1.0
 _LEAST_OVERLAP_SHARE: Final = 0.4
 _FINEST_S: Final = 1 / 120
 _LEAST_MOMENTS: Final = 8
-_LEAST_OFFSETS: Final = 24
-"""With fewer to choose from, the best one says nothing."""
-_QUIET_ENERGY: Final = 0.05
-"""A change of the motion energy by this share of itself is noise."""
-_QUIET_DRIFT: Final = 0.02
-"""A picture that drifts by this many of its widths a second does not move."""
+_LEAST_OFFSETS: Final = 24  # with fewer to choose from, the best one says nothing
+_QUIET_ENERGY: Final = 0.05  # a change of the motion energy by this share of itself is noise
+_QUIET_DRIFT: Final = 0.02  # a picture that drifts by this many of its widths a second does not move
 
 
 @dataclass(frozen=True, slots=True)

@@ -119,8 +119,7 @@ def _limit_threads(threads: int) -> None:
 
 
 _ATTEMPTS: Final = 2
-_STOP_S: Final = 10.0
-"""How long a worker may take to stop between two frames before it is killed."""
+_STOP_S: Final = 10.0  # how long a worker may take to stop between two frames before it is killed
 _log = logging.getLogger(__name__)
 
 

@@ -85,8 +85,7 @@ WHOLE: Final = Shard()
 """All of a batch."""
 
 
-_MAX_BYTES: Final = 180
-"""Leaves room for a temporary name within the 255 bytes that file systems allow."""
+_MAX_BYTES: Final = 180  # leaves room for a temporary name within the 255 bytes that file systems allow
 _FORBIDDEN: Final = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|\ud800-\udfff]')
 _DEVICES: Final = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 _OWN: Final = re.compile(r"summary.*\.csv", re.IGNORECASE)

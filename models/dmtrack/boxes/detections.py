@@ -38,8 +38,7 @@ from dmtrack.video.picture_file import list_images
 _log = logging.getLogger(__name__)
 
 _NUMBER: Final = re.compile(r"(\d{1,15})\D*$")
-_LABELS: Final = "labels"
-"""The folder of texts within that of a run of YOLO."""
+_LABELS: Final = "labels"  # the folder of texts within that of a run of YOLO
 _NAMES: Final = ("classes.txt", "obj.names")
 _MOST_NAMED: Final = 8
 _WHOSE: Final = "are they those of this recording?"

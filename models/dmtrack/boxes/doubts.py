@@ -27,15 +27,13 @@ from dmtrack.tracking.start import Keyframe, TargetStart
 Floats = npt.NDArray[np.float64]
 
 _BASE: Final = 0.002
-_SURE_SCORE_SHARE: Final = 0.8
-"""A score this far below what is usual for the target is low."""
+_SURE_SCORE_SHARE: Final = 0.8  # a score this far below what is usual for the target is low
 _WEIGHTS: Final = {"low score": 0.15, "jump": 0.25, "change of size": 0.2, "lost": 0.5, "two targets": 0.3}
 _AFTER_CORRECTION: Final = 0.03
 """Of what is odd so much would be odd with a right box before it as well: most follows from being wrong."""
 _TELLING: Final = 0.1
 _NO_REASON: Final = "long without a look"
-_MOST_PLACES: Final = 256
-"""Frames of a target that are compared; more are thinned."""
+_MOST_PLACES: Final = 256  # frames of a target that are compared; more are thinned
 _SAME_OBJECT_IOU: Final = 0.7
 
 

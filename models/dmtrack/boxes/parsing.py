@@ -15,8 +15,7 @@ from dmtrack.tracking.result import TrackState
 from dmtrack.video.gauge import AuxMeasure, AuxUnit
 
 _SEPARATORS: Final = re.compile(r"[,;\s]+")
-_LARGEST: Final = 2.0**53
-"""Floats hold every whole number below this."""
+_LARGEST: Final = 2.0**53  # floats hold every whole number below this
 
 
 def words_of(line: str) -> list[str]:

@@ -34,8 +34,7 @@ Floats = npt.NDArray[np.float64]
 _SEPARATORS: Final = {ord(mark): " " for mark in ",;\t"}
 _TARGET_FILE: Final = re.compile(r"groundtruth(?:_rect\.(?P<number>\d+)|_(?!rect$)(?P<name>.+))")
 _HEAD_BYTES: Final = 1 << 12
-_FEWEST_EVENTS: Final = 8
-"""Of fewer rows it cannot be told whether they are events or boxes."""
+_FEWEST_EVENTS: Final = 8  # of fewer rows it cannot be told whether they are events or boxes
 VISEVENT_FILE: Final = "absent_label.txt"
 OTHER_FILE: Final = "absent.txt"
 

@@ -25,8 +25,7 @@ EVENT_SUFFIXES: Final = frozenset({".aedat", ".aedat4", ".csv", ".dat", ".es", "
 
 
 _NAMED = 3
-_SPARSEST = 1000
-"""Pictures that are numbered more sparsely than this are not counted."""
+_SPARSEST = 1000  # pictures that are numbered more sparsely than this are not counted
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,8 +36,7 @@ _log = logging.getLogger(__name__)
 REPORT: Final = "report.html"
 _FILES: Final = (REPORT, "scores.json", "sequences.csv", "trackers.csv")
 _WORST: Final = 6
-_DECIMALS: Final = 6
-"""Of figures in files: more would say nothing of any tracker."""
+_DECIMALS: Final = 6  # of figures in files: more would say nothing of any tracker
 
 
 @dataclass(frozen=True, slots=True, eq=False)

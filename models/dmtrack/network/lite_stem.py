@@ -18,8 +18,7 @@ from torch.nn import functional as F
 
 from dmtrack.network.backbone import MEAN, STD, ConvStem
 
-#: Batch norm of TensorFlow.
-_NORM_EPS: Final = 1e-3
+_NORM_EPS: Final = 1e-3  # batch norm of TensorFlow
 
 
 class _Stage(NamedTuple):
@@ -33,8 +32,7 @@ class _Stage(NamedTuple):
 _FIRST_CHANNELS: Final = 32
 #: Up to stride 8.
 _EARLY: Final = (_Stage(1, 3, 1, 1, 16), _Stage(2, 3, 2, 6, 24), _Stage(2, 5, 2, 6, 40))
-#: Stride 16.
-_LATE: Final = (_Stage(3, 3, 2, 6, 80), _Stage(3, 5, 1, 6, 112))
+_LATE: Final = (_Stage(3, 3, 2, 6, 80), _Stage(3, 5, 1, 6, 112))  # stride 16
 
 
 class LiteConvolution(nn.Sequential):

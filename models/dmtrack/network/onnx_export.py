@@ -35,8 +35,7 @@ OnnxPrecision = Literal["fp32", "int8"]
 #: The entry of a file's metadata that says what network it is, as JSON.
 METADATA_KEY: Final = "dmtrack"
 _SUFFIX: Final = ".onnx"
-#: Largest difference of a map that another order of float32 sums explains.
-_SAME = 1e-4
+_SAME = 1e-4  # largest difference of a map that another order of float32 sums explains
 _PRODUCTS = ("MatMul", "Gemm")
 #: Weights of the big products have two dimensions, of which neither is small.
 _MATRIX, _BIG = 2, 64

@@ -35,8 +35,7 @@ OpenAt = Callable[[int, int | None], PairedSource]
 """Opens a recording from a frame on, up to another one or to its end."""
 OnTracked = Callable[[FrameResult], object]
 
-_HELD_BYTES: Final = 256 * 2**20
-"""So much of a recording is held at most while it is followed backward."""
+_HELD_BYTES: Final = 256 * 2**20  # so much of a recording is held at most while it is followed backward
 _MOST_HELD: Final = 64
 _ARRIVES_IOU: Final = 0.3
 SAME_PLACE_IOU: Final = 0.5

@@ -138,33 +138,19 @@ class ThermalLook:
 
 @dataclass(frozen=True, slots=True)
 class DepthLook:
-    """One depth camera.
+    """One depth camera."""
 
-    Attributes:
-        longest_mm: Nothing is measured beyond.
-        shortest_mm: Nothing is measured nearer.
-        step: Quantisation at 1 m, in mm; it grows with the square of the distance.
-        noise: Standard deviation at 1 m, in mm; it grows with the square of the distance.
-        edge_mm: A jump larger than this share of the distance leaves a hole.
-        holes: Share of the picture lost in patches.
-        shadow_px: Width of the hole beside near things, in frame pixels.
-        smooth_px: Blur of the camera's own filter, in frame pixels.
-        blind: Nothing is measured at all.
-        seed: Of the patches and the noise.
-        alignment: Of the two cameras.
-    """
-
-    longest_mm: float
-    shortest_mm: float
-    step: float
-    noise: float
-    edge: float
-    holes: float
-    shadow_px: float
-    smooth_px: float
-    blind: bool
-    seed: int
-    alignment: Misalignment
+    longest_mm: float  # nothing is measured beyond
+    shortest_mm: float  # nothing is measured nearer
+    step: float  # quantisation at 1 m, in mm; it grows with the square of the distance
+    noise: float  # standard deviation at 1 m, in mm; it grows with the square of the distance
+    edge: float  # a jump larger than this share of the distance leaves a hole
+    holes: float  # share of the picture lost in patches
+    shadow_px: float  # width of the hole beside near things, in frame pixels
+    smooth_px: float  # blur of the camera's own filter, in frame pixels
+    blind: bool  # nothing is measured at all
+    seed: int  # of the patches and the noise
+    alignment: Misalignment  # of the two cameras
 
     @classmethod
     def draw(cls, rng: np.random.Generator, scene: Scene) -> DepthLook:

@@ -44,10 +44,8 @@ _ENTERING_FRAMES: Final = 30
 """So long it is waited for an object at the edge of the picture to be seen whole."""
 _EDGE_SHARE: Final = 0.15
 """An object whose edge is so near that of the picture, in its longer sides, may be cut."""
-_LARGEST_CHANGE: Final = 4.0
-"""Of the area, from where a target was lost to where it is found."""
-_SIDES_A_FRAME: Final = 0.5
-"""So fast a target may move while it is lost, in its own sides."""
+_LARGEST_CHANGE: Final = 4.0  # of the area, from where a target was lost to where it is found
+_SIDES_A_FRAME: Final = 0.5  # so fast a target may move while it is lost, in its own sides
 _SMALLEST_SIDE_PX: Final = 2.0
 
 Floats = npt.NDArray[np.float64]

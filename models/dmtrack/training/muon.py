@@ -13,8 +13,7 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-#: Newton-Schulz: five steps of a x + b x^3 + c x^5.
-_COEFFICIENTS: Final = (3.4445, -4.7750, 2.0315)
+_COEFFICIENTS: Final = (3.4445, -4.7750, 2.0315)  # Newton-Schulz: five steps of a x + b x^3 + c x^5
 _STEPS: Final = 5
 
 

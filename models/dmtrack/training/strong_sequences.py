@@ -111,8 +111,7 @@ class StrongSource:
         return StrongSampler(self, seed)
 
 
-#: Decoded pictures of this process, by path.
-_PICTURES: dict[Path, Image8] = {}
+_PICTURES: dict[Path, Image8] = {}  # decoded pictures of this process, by path
 
 
 def _picture(path: Path, modality: Modality = Modality.THERMAL) -> Image8:

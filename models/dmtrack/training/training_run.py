@@ -41,8 +41,7 @@ from dmtrack.training.trainer import Progress, Trainer
 
 WEIGHTS: Final = "weights.safetensors"
 """Its name in the run folder."""
-_PICTURES: Final = "pictures"
-"""Of results that are trained on: their frames, in the run folder."""
+_PICTURES: Final = "pictures"  # of results that are trained on: their frames, in the run folder
 _FIRST_PACE_S: Final = 10.0
 _PACE_EVERY_S: Final = 30.0
 

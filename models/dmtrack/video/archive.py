@@ -12,8 +12,7 @@ from typing import Final
 from dmtrack.errors import FormatError, VideoError, translated
 from dmtrack.video.foreign import require_known
 
-_MOST_RATIO: Final = 64
-"""What recordings pack into: more is a trap."""
+_MOST_RATIO: Final = 64  # what recordings pack into: more is a trap
 _SMALL_BYTES: Final = 256 << 20
 _MOST_MEMBERS: Final = 1_000_000
 _NOT_MEANT: Final = "__MACOSX"

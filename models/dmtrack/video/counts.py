@@ -17,8 +17,7 @@ FARTHEST_M: Final = 65.0
 _STEPS: Final = (1000.0, 100.0, 10.0, 1.0, 0.1, 0.01, 0.001, 0.0001, 1e-5)
 _ROOM: Final = 1.5
 _FINE: Final = 100.0
-_WARM: Final = 655.0
-"""Kelvin, or millimetres of what is very near: so much fits in hundredths."""
+_WARM: Final = 655.0  # Kelvin, or millimetres of what is very near: so much fits in hundredths
 _ZERO_CELSIUS: Final = -273.15
 _LOWEST_CELSIUS: Final = -100.0
 _MOST: Final = 65535

@@ -38,8 +38,7 @@ _RAW_RECORD, _CAMERA_RECORD = 1, 0x20
 _MOST_RECORDS: Final = 256
 _MOST_VERSION: Final = 0xFFFF
 _MOST_CAMERA_BYTES: Final = 1 << 12
-_LARGEST_PIXELS: Final = 1 << 23
-"""No thermal sensor has more."""
+_LARGEST_PIXELS: Final = 1 << 23  # no thermal sensor has more
 _CELSIUS_K: Final = 273.15
 _HOTTEST_IN_HUNDREDTHS: Final = 350.0
 _NS: Final = 10**9

@@ -12,8 +12,7 @@ from dmtrack.video.flir import jpeg_segments
 LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/"
 _HEAD_BYTES: Final = 64
 _PICTURE_HEAD_BYTES: Final = 1 << 18
-_DJI_RAW: Final = 0xE3
-"""The segments (APP3) in which DJI keeps what the thermal sensor measured."""
+_DJI_RAW: Final = 0xE3  # the segments (APP3) in which DJI keeps what the thermal sensor measured
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,17 +21,13 @@ from dmtrack.geometry.intrinsics import Intrinsics
 Floats = npt.NDArray[np.float64]
 Numbers = npt.NDArray[Any]
 
-_AROUND: Final = 0.25
-"""Width of the frame around a box, in its sides; at least `_LEAST_AROUND_PX`."""
+_AROUND: Final = 0.25  # width of the frame around a box, in its sides; at least `_LEAST_AROUND_PX`
 _LEAST_AROUND_PX: Final = 2.0
 _MOST_SIDE: Final = 48
 """More columns or rows than that are not looked at: every second or third one is enough."""
-_MIDDLE: Final = 0.4
-"""Standard deviation of the weights, in half sides of the box."""
-_AGAINST: Final = 0.7
-"""How much a share of the surroundings counts against the same share of the box."""
-_LEAST_KNOWN: Final = 0.1
-"""Where less of a box, by weight, is measured, nothing is known of it."""
+_MIDDLE: Final = 0.4  # standard deviation of the weights, in half sides of the box
+_AGAINST: Final = 0.7  # how much a share of the surroundings counts against the same share of the box
+_LEAST_KNOWN: Final = 0.1  # where less of a box, by weight, is measured, nothing is known of it
 _DEPTH_BIN: Final = 0.02
 """Depth falls into bins that are so wide, as a share of it: noise grows with distance."""
 _HEAT_BINS: Final = 32
@@ -39,8 +35,7 @@ _VALLEY: Final = 0.3
 """A mode ends where the histogram falls below this share of its peak, or rises again by `_RISE`."""
 _RISE: Final = 1.2
 _MOST_MODES: Final = 6
-_TAIL: Final = 0.05
-"""Of the depth of a target so much is left out at either end: flying pixels."""
+_TAIL: Final = 0.05  # of the depth of a target so much is left out at either end: flying pixels
 
 
 MEASURE_COLUMNS: Final = ("aux_median", "aux_min", "aux_max", "aux_unit", "x_m", "y_m", "z_m")

@@ -43,8 +43,7 @@ MAX_DEFLATED: Final = 1032
 MAX_PIXELS_PER_BYTE: Final = 2 * MAX_DEFLATED
 """For what does not say how many bits a pixel has."""
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
-_PNG_KIND: Final = 25
-"""Where a PNG says what its channels are; the bits of each stand before."""
+_PNG_KIND: Final = 25  # where a PNG says what its channels are; the bits of each stand before
 _PNG_CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _JPEG: Final = b"\xff\xd8"
 _WITH_SIZE: Final = (_PNG, _JPEG, b"BM", b"II*\0", b"MM\0*")

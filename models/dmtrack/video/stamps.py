@@ -11,10 +11,8 @@ from typing import Final, Generic, TypeVar
 _Item = TypeVar("_Item")
 _AHEAD: Final = 8
 """So many stamps are looked at to tell a bad one from a pause, or from a clock that begins anew."""
-_REORDERED: Final = 32
-"""Frames that a codec stores out of order lie within so many."""
-_FEW: Final = 10
-"""Where fewer than one in so many stamps fall, no codec put them out of order."""
+_REORDERED: Final = 32  # frames that a codec stores out of order lie within so many
+_FEW: Final = 10  # where fewer than one in so many stamps fall, no codec put them out of order
 
 
 class RisingStamps(Generic[_Item]):

@@ -11,10 +11,8 @@ from typing import Final
 from dmtrack.errors import FormatError, translated
 
 _SMALL_BYTES: Final = 1 << 26
-_PACKED: Final = 200
-"""Rows of boxes are not packed more densely, but for short files of equal rows."""
-_MADE: Final = (1980, 1, 1, 0, 0, 0)
-"""A fixed date: the same results give the same bytes."""
+_PACKED: Final = 200  # rows of boxes are not packed more densely, but for short files of equal rows
+_MADE: Final = (1980, 1, 1, 0, 0, 0)  # a fixed date: the same results give the same bytes
 
 
 def most_unpacked_bytes(archive: Path) -> int:

@@ -46,8 +46,7 @@ from dmtrack.tracking.start import free_ids
 
 _TYPE: Final = "videorectangle"
 _OUR_ID: Final = re.compile(r"target_([1-9]\d{0,8})")
-_USUAL_RATE: Final = 24
-"""What Label Studio takes for the frame rate of a video that it is not told of."""
+_USUAL_RATE: Final = 24  # what Label Studio takes for the frame rate of a video that it is not told of
 
 
 def read_label_studio(path: Path, name: str, size: PictureSize | None = None) -> tuple[RecordingResults, ...]:

@@ -31,8 +31,7 @@ Kind = Literal["foundation", "adapters", "full"]
 
 #: Raised when a reader of today could not read tomorrow's files.
 FORMAT_VERSION = 1
-#: The one entry of the safetensors header that is ours, as JSON.
-_HEADER_KEY = "dmtrack"
+_HEADER_KEY = "dmtrack"  # the one entry of the safetensors header that is ours, as JSON
 _PREFIXES: Mapping[Kind, tuple[str, ...]] = {
     "foundation": ("foundation.",),
     "adapters": ("adapters.",),
@@ -40,8 +39,7 @@ _PREFIXES: Mapping[Kind, tuple[str, ...]] = {
 }
 #: Position embeddings, and the grid that each is for.
 _POSITION_GRIDS = {"foundation.pos_template": "template_grid", "foundation.pos_search": "search_grid"}
-#: How many names of each sort an error spells out.
-_LISTED = 5
+_LISTED = 5  # how many names of each sort an error spells out
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,8 +35,7 @@ _BATCH_NORM = (*_AFFINE, "running_mean", "running_var", "num_batches_tracked")
 #: In every published file, used by none of the networks.
 IGNORED = frozenset({"backbone.cls_token", "backbone.pos_embed"})
 
-#: Before every name in a file that was saved from several GPUs.
-_PARALLEL = "module."
+_PARALLEL = "module."  # before every name in a file that was saved from several GPUs
 
 #: Published name -> our name, outside the blocks.
 _STEM: Mapping[str, str] = {
@@ -84,8 +83,7 @@ _ADAPTER_KEY = re.compile(r"^backbone\.blocks\.\d+\.adap")
 _BLOCK_KEY = re.compile(r"^backbone\.blocks\.(\d+)\.")
 #: A block has more tensors than this; a file that counts its blocks higher is not what it says.
 _FEWEST_TENSORS_PER_BLOCK = 2 * len(_BLOCK)
-#: Width of one attention head. Shapes do not tell it; every ViT of this family has it.
-_HEAD_WIDTH = 64
+_HEAD_WIDTH = 64  # width of one attention head. Shapes do not tell it; every ViT of this family has it.
 
 _TRAINED_ON: Mapping[Modality, str] = {
     Modality.THERMAL: "as published (LasHeR)",

@@ -56,8 +56,7 @@ _EVENT_4: Final = np.dtype(
 )
 _MAX_VERSION_LINE: Final = 64
 _MAX_HEADER_4: Final = 1 << 20
-_MAX_PACKET_BYTES: Final = 1 << 26
-"""Unpacked; a packet holds some milliseconds."""
+_MAX_PACKET_BYTES: Final = 1 << 26  # Unpacked; a packet holds some milliseconds
 _RISING_4, _FALLING_4 = 1, 2
 
 

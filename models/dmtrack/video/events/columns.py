@@ -32,15 +32,11 @@ _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
 """What columns are called, by what they hold."""
 _SUFFIXED: Final = re.compile(r"(\w+?)(?:[\s_]*[\[(]\s*([^\W\d]+)\s*[\])]|[\s_]+([^\W\d]+))")
 """A name and its unit: `time(us)`, `timestamp_us`, `x [px]`."""
-_EPOCH_S: Final = (1e9, 4e9)
-"""Seconds from 1970 to the years of 2001 and 2096."""
-_USUAL_RATE: Final = 3e5
-"""Events a second of a recording."""
-_SHORT_S: Final = 0.01
-"""Hardly a recording is shorter."""
+_EPOCH_S: Final = (1e9, 4e9)  # seconds from 1970 to the years of 2001 and 2096
+_USUAL_RATE: Final = 3e5  # events a second of a recording
+_SHORT_S: Final = 0.01  # hardly a recording is shorter
 _CLOCK_S: Final = 1e-6
-_FINE_PENALTY: Final = 6.5
-"""As much as a rate 700 times the usual one."""
+_FINE_PENALTY: Final = 6.5  # as much as a rate 700 times the usual one
 _STEPS: Final = (1e3, 1.0, 1e-3, 1e-6, 1e-9)
 _NEAR, _PRECISION = 0.01, 4e-16
 _FEW: Final = 256

@@ -31,8 +31,7 @@ _JOIN_S: Final = 0.5
 _LOGGER = logging.getLogger(__name__)
 
 
-_DRIFT: Final = 1e-3
-"""So fast, in seconds a second, two clocks may drift apart and still be followed."""
+_DRIFT: Final = 1e-3  # so fast, in seconds a second, two clocks may drift apart and still be followed
 _JUMP_S: Final = 2.0
 """A frame that is later than this belongs to another count of time: the sender began anew."""
 

@@ -31,8 +31,7 @@ _SETTLE_S: Final = 0.4
 _INTERVALS_BEHIND: Final = 4
 """A partner is there so many frame intervals later: libav holds up to two back, and it may be the next."""
 _LONGEST_DELAY_S: Final = 0.6
-_PATIENCE: Final = 0.8
-"""Share of the largest delay that a frame may wait for its partner."""
+_PATIENCE: Final = 0.8  # share of the largest delay that a frame may wait for its partner
 _JITTER_S: Final = Fraction(1, 20)
 
 
