@@ -18,12 +18,16 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 SMALL = ["--template-size=32", "--search-size=64", "--batch-size=2", "--workers=0", "--threads=1"]
+PLAIN = ["--backend=torch", "--precision=fp32"]
+WAITS_S = 20
+"""A review serves its page until it is stopped: it is hung up after so long."""
 LIMIT_S = 300
 LEAST_BYTES = 40_000
 
@@ -65,6 +69,9 @@ class Bench:
             "train": ["train", "--modality", "thermal", "--init", "tiny", "-o", "o", "--steps", "2", *SMALL],
             "export-model": ["export-model", "-o", "o/m.onnx"],
             "weights add": ["weights", "add", "w.pth", "--name", "w"],
+            "review": ["review", str(self.rgb), f"--box={self.box}", f"--end={end}", "-o", "o", "--no-open"],
+            "bench": ["bench", "--preset=tiny", "--modality=thermal", "--frames=2", "--targets=1", *PLAIN],
+            "doctor": ["doctor"],
         }
         self.on_input = {
             "track": (
@@ -101,7 +108,7 @@ class Bench:
     def start(self, words: list[str], before: Callable[[], object] | None = None) -> subprocess.Popen[str]:
         """Start a command."""
         path = os.pathsep.join((str(ROOT), str(ROOT / "models")))
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, "-m", "dmtrack_cli", *words],
             cwd=self.folder,
             env={
@@ -113,8 +120,13 @@ class Bench:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            preexec_fn=before,  # noqa: PLW1509 - there is one thread here
+            preexec_fn=before,  # noqa: PLW1509 - what the other thread does there is to wait
         )
+        if words[0] == "review":
+            waiting = threading.Timer(WAITS_S, process.send_signal, [signal.SIGHUP])
+            waiting.daemon = True
+            waiting.start()
+        return process
 
 
 def _published(path: Path) -> None:
@@ -134,7 +146,11 @@ def _published(path: Path) -> None:
 
 def told(process: subprocess.Popen[str]) -> str:
     """Wait for a command; return its exit code, and what its last line says if it failed."""
-    _, err = process.communicate(timeout=LIMIT_S)
+    try:
+        _, err = process.communicate(timeout=LIMIT_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return f"not done in {LIMIT_S} s"
     lines = [line for line in err.splitlines() if line.startswith(("error", "stopped"))]
     if "Traceback" in err or "unexpected" in err:
         lines = ["DEFECT"]

@@ -69,7 +69,9 @@ def _table(plan: Plan, base: Path) -> Table:
 
 def _aux(planned: PlannedItem, base: Path) -> str:
     aux = planned.item.aux
-    return "none" if aux is None else f"{_shown(aux, base)} ({planned.modality})"
+    if planned.modality is None:
+        return "none"
+    return f"{'in RGB' if aux is None else _shown(aux, base)} ({planned.modality})"
 
 
 def _start(planned: PlannedItem) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from rich.text import Text
@@ -12,14 +12,14 @@ from rich.text import Text
 from dmtrack.boxes.aux_view import BoxStream
 from dmtrack.boxes.export import export as export_results
 from dmtrack.boxes.export import merge as merge_results
-from dmtrack.boxes.formats import ResultFormat
-from dmtrack.boxes.formats.mot import MotOptions, parse_origin
-from dmtrack.boxes.formats.waypoints import AnnotatorOptions
+from dmtrack.boxes.formats import ResultFormat, format_of_name
+from dmtrack.boxes.formats.mot import USUAL, MotOptions, parse_origin
+from dmtrack.boxes.formats.waypoints import EVERY_FRAME, AnnotatorOptions
 from dmtrack.boxes.results import PictureSize
 from dmtrack.errors import ConfigError, counted
 from dmtrack.numbers import whole
 from dmtrack.options import Option, declared_options
-from dmtrack.run.picture_export import CropOptions, PictureFormat, export_pictures
+from dmtrack.run.picture_export import ALL_CROPS, CropOptions, PictureFormat, export_pictures
 from dmtrack.run.viewer_export import ViewerFormat, export_for_viewer
 from dmtrack_cli.console import EXIT_SOME_FAILED, err, out, say_line
 from dmtrack_cli.option_groups import Without, grouped
@@ -39,6 +39,34 @@ def parse_format(text: str) -> ResultFormat | PictureFormat | ViewerFormat:
     if text not in known:
         raise typer.BadParameter(f"{text!r} is not one of {', '.join(known)}", param_hint="--format")
     return known[text]
+
+
+_BOXES: Final = frozenset(ResultFormat)
+_FORMATS_OF: Final[dict[str, frozenset[ResultFormat | PictureFormat | ViewerFormat]]] = {
+    "--from": _BOXES,
+    "--from-origin": _BOXES,
+    "--label": _BOXES | {PictureFormat.YOLO},
+    "--size": _BOXES | {PictureFormat.CROPS},
+    "--mot-origin": frozenset({ResultFormat.MOT, ResultFormat.MOTCHALLENGE}),
+    "--keep-lost": frozenset({ResultFormat.MOT, ResultFormat.MOTCHALLENGE, ResultFormat.KITTI}),
+    "--keyframe-px": frozenset({ResultFormat.CVAT_VIDEO, ResultFormat.LABEL_STUDIO}),
+    "--every": frozenset({PictureFormat.CROPS}),
+}
+"""What each option is for."""
+_OF_MERGE: Final = frozenset({"--from", "--from-origin"})
+
+
+def _require_meaning(
+    given: list[str], target: ResultFormat | PictureFormat | ViewerFormat, *, is_merge: bool
+) -> None:
+    for name in given:
+        if target not in _FORMATS_OF[name] or (is_merge and name not in _OF_MERGE):
+            boxes, others = _FORMATS_OF[name] & _BOXES, _FORMATS_OF[name] - _BOXES
+            named = ", ".join(
+                [*(["formats of boxes"] if boxes == _BOXES else sorted(boxes)), *sorted(others)]
+            )
+            what = "--merge" if is_merge else f"{target}: it is for {named}"
+            raise typer.BadParameter(f"{name} means nothing for {what}", param_hint=name)
 
 
 @grouped
@@ -114,6 +142,18 @@ def export(
     that cannot be read; the exit code is then 6.
     """
     kind = None if target is None else parse_format(target)
+    meant = ResultFormat.CSV if merge else kind or format_of_name(output)
+    given = {
+        "--from": source is not None,
+        "--from-origin": from_origin != 0,
+        "--label": label is not None,
+        "--size": size is not None,
+        "--mot-origin": mot.origin != USUAL.origin,
+        "--keep-lost": mot.keep_lost,
+        "--keyframe-px": annotator != EVERY_FRAME,
+        "--every": crops != ALL_CROPS,
+    }
+    _require_meaning([name for name, is_given in given.items() if is_given], meant, is_merge=merge)
     if merge:
         if kind not in (None, ResultFormat.CSV):
             raise typer.BadParameter("--merge writes csv", param_hint="--format")
@@ -128,7 +168,7 @@ def export(
     if isinstance(kind, ViewerFormat):
         with make_reporter(ProgressKind.AUTO, None, err, "exporting") as reporter:
             files = export_for_viewer(
-                results, Path(output), kind, overwrite=overwrite, on_frame=lambda: reporter.advance(None)
+                results, output, kind, overwrite=overwrite, on_frame=lambda: reporter.advance(None)
             )
         for file in files:
             out.print(Text(str(file)), soft_wrap=True)

@@ -22,6 +22,7 @@ from __future__ import annotations
 import errno
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import ClassVar, Final
 
 LONGEST_MESSAGE: Final = 1000
@@ -46,8 +47,18 @@ def counted(number: int, noun: str) -> str:
     return f"{number} {noun}{ending}"
 
 
+_STANDS_FOR: Final[dict[str, str]] = {}
+
+
+def stands_for(folder: Path, origin: Path) -> None:
+    """Let messages name `origin` where they would name `folder`, in which it was unpacked for a while."""
+    _STANDS_FOR[str(folder)] = str(origin)
+
+
 def one_line(text: str, longest: int = LONGEST_MESSAGE) -> str:
     """Return text as one line that steers no terminal, its middle left out where it is too long."""
+    for folder, origin in _STANDS_FOR.items():
+        text = text.replace(folder, origin)
     if len(text) > 2 * longest:  # quick, whatever a file says
         text = f"{text[:longest]} {text[-longest:]}"
     line = printable(" ".join(text.split()))

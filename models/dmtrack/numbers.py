@@ -1,4 +1,4 @@
-"""Numbers as people and files write them: the one parser of text, and of the numbers in JSON.
+"""Numbers as people and files write them: the one reader of text, of the numbers in it, and of those in JSON.
 
 Python's own `float`, `int` and `Fraction` read more than anybody means (`1_000`, digits of every script),
 and `Fraction("1e999999999")` never ends. What is read here is plain: ASCII digits, a point, an exponent;
@@ -7,11 +7,15 @@ short, and no larger than what is measured. Every function raises `ValueError`, 
 
 from __future__ import annotations
 
+import codecs
+import io
 import json
 import math
 import re
+import stat
 from collections.abc import Sequence
 from fractions import Fraction
+from pathlib import Path
 from typing import Final
 
 _REAL: Final = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,4})?", re.ASCII)
@@ -30,6 +34,32 @@ _LONGEST: Final = 400
 """Characters of a number: a 64-bit float written out in full has fewer, unless it is next to nothing."""
 _LARGEST: Final = 10**20  # nanoseconds since 1970 have 19 digits
 _LARGEST_WHOLE: Final = 2**63
+
+
+def file_bytes(path: Path) -> bytes:
+    """Return the content of a file, and wait for none: a pipe or a device may never end.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise ValueError("it is a pipe or a device, not a file")
+    return path.read_bytes()
+
+
+def file_text(path: Path) -> str:
+    """Return the text of a file: UTF-8, or what begins with the mark of UTF-16, as Windows writes it.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    data = file_bytes(path)
+    is_wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        return io.TextIOWrapper(io.BytesIO(data), encoding="utf-16" if is_wide else "utf-8-sig").read()
+    except UnicodeDecodeError:
+        raise ValueError("it is neither UTF-8 nor UTF-16") from None
 
 
 def real(text: str) -> float:

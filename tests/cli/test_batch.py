@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
 from dmtrack.boxes.reading import read_rows
@@ -346,3 +348,21 @@ def test_ctrl_c_keeps_what_is_whole(clips: Path, weights: Path, make_video: Call
     summary = rows(Path("out/summary.csv"))
     assert summary["a"]["status"] == "complete"
     assert summary["long"]["status"] == "not run"
+
+
+def test_both_streams_in_one_picture_are_planned_as_such(run_cli: Any) -> None:
+    """The second stream, what it measures and the size that boxes lie in are those of the halves."""
+    Path("both").mkdir()
+    for number in range(4):
+        cv2.imwrite(f"both/{number}.png", np.random.default_rng(number).integers(0, 255, (64, 192, 3)))
+    Path("list.csv").write_text(
+        'id,rgb,modality,box\na,both,,"20,16,16,16"\nb,both,event,"20,16,16,16"\nc,both,,"120,16,16,16"\n'
+    )
+    words = ("batch", "list.csv", "-o", "out", "--dry-run", "--modality", "thermal")
+    outcome = run_cli(*words, "--split", "right")
+    assert "in RGB (thermal)" in " ".join(outcome.out.split())
+    assert "in RGB (event)" in " ".join(outcome.out.split())
+    assert "row 4 (c): box 120,16,16,16 lies outside the 96x64 frame" in outcome.out
+    outcome = run_cli(*words)
+    assert "row 3 (b): there is a modality (event) but no aux" in outcome.out
+    assert "in RGB" not in outcome.out

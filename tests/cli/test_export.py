@@ -240,6 +240,19 @@ def test_the_format_may_be_said(run_cli: RunCli) -> None:
             ["street.txt", "--from", "coco", "--format", "mot"], 3, "street.txt: is not JSON", id="wrong-from"
         ),
         pytest.param(["--format", "mot"], 2, "RESULT", id="nothing"),
+        *(
+            pytest.param(["street.txt", *words], 2, f"{words[-2]} means nothing for", id=" ".join(words))
+            for words in (
+                ("--format", "mcap", "--keyframe-px", "2"),
+                ("--format", "csv", "--keyframe-px", "2"),
+                ("--format", "rrd", "--label", "car"),
+                ("--format", "dataset", "--size", "64x64"),
+                ("--format", "yolo", "--every", "3"),
+                ("--format", "json", "--mot-origin", "1"),
+                ("--format", "crops", "--from", "mot"),
+                ("--merge", "--size", "64x64"),
+            )
+        ),
     ],
 )
 def test_wrong_use_is_said(run_cli: RunCli, mot: Path, words: list[str], code: int, said: str) -> None:

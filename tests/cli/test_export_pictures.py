@@ -234,13 +234,19 @@ def test_nothing_is_lost(run_cli: RunCli, depth_run: Path) -> None:
     assert run_cli(*words, "set", "--overwrite").code == 0
     assert run_cli(*words, "set", "--overwrite").code == 0
     assert sorted(path.name for path in Path("set").iterdir()) == ["street_1", "street_2"]
-    Path("own/street/images").mkdir(parents=True)
-    Path("own/street_1/images").mkdir(parents=True)
-    for target in ("dataset", "crops"):
-        outcome = run_cli("export", depth_run, "--format", target, "-o", "own", "--overwrite")
+    for target, folder, names in (
+        ("dataset", "street_1", ("color/00000001.jpg", "depth/00000001.png", "groundtruth.txt")),
+        ("yolo", "street", ("images/rgb/a.png", "labels/rgb/a.txt", "data.yaml")),
+        ("crops", "street", ("crops/1/000001_rgb.png",)),
+    ):
+        own = [Path("own", target, folder, name) for name in names]
+        for path in own:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text("mine")
+        outcome = run_cli("export", depth_run, "--format", target, "-o", f"own/{target}", "--overwrite")
         assert outcome.code == 5
         assert f"holds more than an earlier export as {target}" in outcome.err
-    assert len(list(Path("own").glob("*/images"))) == 2, "a detector's set of somebody's own"
+        assert {path.read_text() for path in own} == {"mine"}, "a set of somebody's own, of the usual names"
     outcome = run_cli("export", depth_run, "--format", "yolo", "-o", ".", "--overwrite")
     assert outcome.code == 5
     assert "an input lies in it" in outcome.err

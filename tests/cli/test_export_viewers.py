@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -49,6 +50,16 @@ def test_foxglove_gets_pictures_and_boxes(run_cli: RunCli, rows: list[dict[str, 
     again = run_cli("export", "out", "--format", "mcap", "-o", "a.mcap")
     assert again.code == 5
     assert "exists already" in again.err
+
+
+@pytest.mark.parametrize("kind", ["mcap", "rrd"])
+def test_several_recordings_need_a_folder(run_cli: RunCli, rows: list[dict[str, str]], kind: str) -> None:
+    shutil.copytree("out", "runs/a")
+    shutil.copytree("out", "runs/b")
+    outcome = run_cli("export", "runs", "--format", kind, "-o", f"two.{kind}")
+    assert outcome.code == 5
+    assert f"there are 2 recordings, and {kind} holds one a file" in outcome.err
+    assert not Path(f"two.{kind}").exists()
 
 
 def test_a_missing_library_is_named_with_its_extra(

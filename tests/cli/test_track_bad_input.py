@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import shutil
 from collections.abc import Callable
@@ -83,6 +84,35 @@ def test_input_that_is_no_video(track: Track, make: Callable[[], Path], words: s
 def test_inspect_says_the_same(run_cli: Track, make: Callable[[], Path], words: str) -> None:
     path = make()
     assert_one_line(run_cli("inspect", path), 3, path.name, words)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("track", "{rgb}", "--box-file", "pipe.txt"),
+        ("track", "{rgb}", "{aux}", "--align", "pipe.txt"),
+        ("track", "{rgb}", "--box", BOX, "--rgb-times", "pipe.txt"),
+        ("track", "{rgb}", "--box", BOX, "--intrinsics", "pipe.txt"),
+        ("track", "{rgb}", "--detections", "pipe.txt"),
+        ("track", "pipe.png", "--box", BOX),
+        ("track", "pictures", "--box", BOX),
+        ("batch", "pipe.txt"),
+        ("export", "pipe.txt", "--format", "csv"),
+        ("render", "{rgb}", "--boxes", "pipe.txt"),
+        ("align", "{rgb}", "{aux}", "--points", "pipe.txt"),
+        ("train", "--config", "pipe.txt", "--stage", "adapters"),
+    ],
+)
+def test_a_pipe_under_the_name_of_a_file_is_not_waited_for(
+    run_cli: Track, recording: Any, words: tuple[str, ...]
+) -> None:
+    Path("pictures").mkdir()
+    for name in ("pipe.txt", "pipe.png", "pictures/1.png", "pictures/2.png"):
+        os.mkfifo(name)
+    given = [word.format(rgb=recording.rgb, aux=recording.thermal) for word in words]
+    outcome = run_cli(*given, "-o", "out.mp4")
+    assert outcome.code == 3, outcome.err
+    assert "pipe" in outcome.error_lines[-1] or "neither a file nor" in outcome.error_lines[-1]
 
 
 def test_mp4_cut_short_without_its_index(track: Track, recording: Any) -> None:

@@ -182,14 +182,17 @@ def test_decimal_commas_are_said(mark: str, heading: str, tmp_path: Path) -> Non
         read(path)
 
 
-@pytest.mark.parametrize("events", [60, 850])
-def test_regular_seconds_of_few_events(events: int, tmp_path: Path) -> None:
-    """In milliseconds it would be a recording of hardly any length."""
+@pytest.mark.parametrize("unit", ["s", "us"])
+@pytest.mark.parametrize("step_us", [100, 1000, 10_000, 33_000])
+@pytest.mark.parametrize("events", [60, 850, 5000, 60_000])
+def test_evenly_spaced_times_are_what_is_usual(events: int, step_us: int, unit: str, tmp_path: Path) -> None:
+    """Somebody made them: at which rate they come says nothing, however many there are."""
     path = tmp_path / "a.txt"
-    path.write_text("".join(f"{n / 1000:.6f} {n % 640} {n % 480} {n % 2}\n" for n in range(events)))
+    said = (f"{n * step_us / 1e6:.6f}" if unit == "s" else str(n * step_us) for n in range(events))
+    path.write_text("".join(f"{t} {n % 640} {n % 480} {n % 2}\n" for n, t in enumerate(said)))
     batch, notes = read(path, EventOptions(columns="txyp"))
-    assert "Times are taken as s " in " ".join(notes)
-    assert batch.t[-1] == 1000 * (events - 1)
+    assert f"Times are taken as {unit} " in " ".join(notes)
+    assert batch.t[-1] == step_us * (events - 1)
 
 
 class TestSensorSize:

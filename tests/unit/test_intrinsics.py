@@ -194,10 +194,14 @@ BALL = Box(320 * 214.4 / 640 - 14, 240 * 309.9 / 480 - 14, 28, 28)
 def test_where_a_target_is_by_a_file_beside_the_pictures(scene, tmp_path: Path):
     (tmp_path / "intrinsics.txt").write_text(f"{FX} {FY} {CX} {CY}")
     (tmp_path / "calib.txt").write_text("this is something else")
+    (tmp_path / "metadata").mkdir()
+    (tmp_path / "intrinsics.json").write_text('{"fx": 500, "fy":')
     rgb, depth = scene(PLACE, (640, 480))
     with open_pair(rgb, depth) as pairs:
         measure = next(iter(pairs)).measure(Box(214.4 - 14, 309.9 - 14, 28, 28))
         assert "Intrinsics were found in intrinsics.txt." in pairs.remarks
+        (unread,) = [one for one in pairs.remarks if one.startswith("Not read: ")]
+    assert f"{tmp_path / 'intrinsics.json'}: is not JSON" in unread
     assert measure.position_m == pytest.approx(PLACE, abs=0.003)
 
 
@@ -232,11 +236,11 @@ def test_tum_recordings_have_those_that_are_published(tmp_path: Path):
     folder = tmp_path / "rgbd_dataset_freiburg2_desk" / "rgb"
     folder.mkdir(parents=True)
     published = Intrinsics(520.9, 521.0, 325.1, 249.7, VGA)
-    assert intrinsics_near(folder) == published
+    assert intrinsics_near(folder) == (published, ())
     camera, notes = camera_of(replace(INFO, path=folder), None, Modality.DEPTH)
     assert camera == published
     assert "--depth-scale 0.2" in notes[0]
-    assert intrinsics_near(tmp_path / "freiburg10" / "rgb") is None
+    assert intrinsics_near(tmp_path / "freiburg10" / "rgb") == (None, ())
 
 
 @pytest.mark.parametrize(
@@ -267,6 +271,13 @@ def test_what_is_none_is_a_line_that_says_what_to_write(tmp_path: Path, text: st
     assert "camera.txt" in str(caught.value)
     assert "fx fy cx cy" in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_what_is_unreadable_beside_the_pictures_is_said(scene, tmp_path: Path):
+    (tmp_path / "calib.txt").write_text("P0: 1 2 3")
+    with open_pair(*scene(PLACE)) as pairs:
+        assert next(iter(pairs)).measure(BALL).position_m is None
+        assert [one for one in pairs.remarks if f"Not read: {tmp_path / 'calib.txt'}: " in one]
 
 
 def test_a_missing_file_is_named(tmp_path: Path):

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import codecs
 import math
+import os
 import time
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dmtrack.numbers import exact, finite, json_value, real, whole
+from dmtrack.numbers import exact, file_text, finite, json_value, real, whole
 
 NEVER = [
     "",
@@ -96,3 +99,21 @@ def test_json_is_read_as_ever():
     assert json_value('{"a": [1, -2.5, "x", null, true, 9223372036854775807]}') == {
         "a": [1, -2.5, "x", None, True, 2**63 - 1]
     }
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
+def test_text_of_windows_is_text(tmp_path: Path, encoding: str) -> None:
+    mark = codecs.BOM_UTF16_BE if encoding == "utf-16-be" else b""
+    (tmp_path / "a.txt").write_bytes(mark + "10,20\r\nü\r\n".encode(encoding))
+    assert file_text(tmp_path / "a.txt") == "10,20\nü\n"
+
+
+def test_what_is_no_text_file_is_said_at_once(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"\xff\x00")
+    with pytest.raises(ValueError, match="neither UTF-8 nor UTF-16"):
+        file_text(tmp_path / "a.txt")
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(ValueError, match="a pipe or a device"):
+        file_text(tmp_path / "pipe")
+    with pytest.raises(IsADirectoryError):
+        file_text(tmp_path)

@@ -74,8 +74,9 @@ def test_what_an_archive_measures_is_found_out(tmp_path):
     ],
 )
 def test_archives_that_hold_no_recording(members, said, tmp_path):
-    with pytest.raises((VideoError, DecodeError), match=said):
+    with pytest.raises((VideoError, DecodeError), match=said) as caught:
         open_source(archive(tmp_path / "a.zip", members))
+    assert str(caught.value).startswith(f"{tmp_path}/a.zip"), "not where it was unpacked"
 
 
 def test_a_trap_is_not_unpacked(tmp_path, monkeypatch):

@@ -20,7 +20,7 @@ import numpy as np
 from dmtrack.errors import AlignmentError, ConfigError, FormatError, translated
 from dmtrack.geometry.alignment_file import Alignment
 from dmtrack.geometry.homography import Homography, Points, Size
-from dmtrack.numbers import finite, json_value
+from dmtrack.numbers import file_text, finite, json_value
 from dmtrack.video.encoding import Image8, encode, stretch_thermal16
 from dmtrack.video.frame import FramePair, Modality
 
@@ -62,7 +62,7 @@ def read_point_pairs(path: Path) -> tuple[PointPair, ...]:
         FormatError: It cannot be read, or a row is wrong; the row is named.
     """
     with translated(FormatError, "the points cannot be read", where=path, hint="give a CSV or JSON file"):
-        text = path.read_text(encoding="utf-8-sig")
+        text = file_text(path)
         rows = _json_rows(text, path) if text.lstrip()[:1] in ("[", "{") else _csv_rows(text)
         pairs = tuple(_pair(row, number, path) for number, row in rows)
     if len(pairs) < LEAST_PAIRS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -62,3 +62,13 @@ class Findings:
 
     entries: tuple[BatchItem | Problem, ...]  # items and problems, in the order of the source
     left_out: tuple[LeftOut, ...] = ()  # what is no item at all
+
+    def with_modality(self, modality: Modality | None) -> Findings:
+        """Return the same, with what second streams measure whose item does not say."""
+        if modality is None:
+            return self
+        entries = tuple(
+            replace(one, modality=modality) if isinstance(one, BatchItem) and one.modality is None else one
+            for one in self.entries
+        )
+        return replace(self, entries=entries)

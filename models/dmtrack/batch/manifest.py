@@ -19,8 +19,9 @@ from pathlib import Path
 from typing import Final
 
 from dmtrack.batch.item import BatchItem, Findings, Problem
-from dmtrack.errors import ConfigError, DmtrackError, FormatError, printable
+from dmtrack.errors import ConfigError, DmtrackError, FormatError, printable, translated
 from dmtrack.geometry.box import Box
+from dmtrack.numbers import file_text
 from dmtrack.options import seconds_of_ms
 from dmtrack.output.csv_text import plain
 from dmtrack.video.frame import Modality
@@ -39,12 +40,13 @@ Cells = dict[str, str]
 """The cells of one row by column, stripped; columns that the manifest lacks are empty."""
 
 
-def read_manifest(path: Path, modality: Modality | None = None) -> Findings:
+def read_manifest(path: Path, modality: Modality | None = None, *, holds_both: bool = False) -> Findings:
     """Read a manifest; mistakes in a row are problems of that row, nothing is opened.
 
     Args:
         path: A CSV file with commas (or semicolons, as some spreadsheets write) and a header.
         modality: What second streams measure whose row does not say; None finds out.
+        holds_both: A file without `aux` holds the second stream too.
 
     Raises:
         FormatError: The file cannot be read, is no CSV text, has no rows, or its header is wrong.
@@ -52,7 +54,7 @@ def read_manifest(path: Path, modality: Modality | None = None) -> Findings:
     entries: list[BatchItem | Problem] = []
     for number, row in _rows(path):
         try:
-            item = _item(row, path.parent, modality)
+            item = _item(row, path.parent, modality, holds_both=holds_both)
             entries.append(replace(item, origin=f"row {number}"))
         except DmtrackError as error:
             entries.append(Problem(printable(row["id"]), printable(str(error)), f"row {number}"))
@@ -79,12 +81,8 @@ def _rows(path: Path) -> Iterator[tuple[int, Cells]]:
 
 
 def _read_text(path: Path) -> str:
-    try:
-        return path.read_bytes().decode("utf-8-sig")
-    except OSError as error:
-        raise FormatError(f"cannot be read ({error.strerror})", where=path) from error
-    except UnicodeDecodeError:
-        raise FormatError("is not UTF-8 text", where=path, hint="save it as CSV UTF-8") from None
+    with translated(FormatError, "is not UTF-8 text", where=path, hint="save it as CSV UTF-8"):
+        return file_text(path)
 
 
 def _header(cells: list[str], path: Path) -> list[str]:
@@ -114,13 +112,14 @@ def _row(names: list[str], cells: list[str]) -> Cells:
     return row
 
 
-def _item(row: Cells, folder: Path, usual: Modality | None) -> BatchItem:
+def _item(row: Cells, folder: Path, usual: Modality | None, *, holds_both: bool) -> BatchItem:
+    has_aux = bool(row["aux"]) or holds_both
     if _TOO_MANY in row:
         raise FormatError(row[_TOO_MANY], hint="put a box with commas in quotes")
     for name in _NEEDED:
         if not row[name]:
             raise FormatError(f"the cell {name!r} is empty")
-    if row["align"] and not row["aux"]:
+    if row["align"] and not has_aux:
         raise ConfigError(f"there is an alignment ({row['align']}) but no aux")
     if _NUMBER.fullmatch(row["box"]):
         raise FormatError(f"box is only {row['box']!r}", hint='put a box with commas in quotes: "x,y,w,h"')
@@ -130,7 +129,7 @@ def _item(row: Cells, folder: Path, usual: Modality | None) -> BatchItem:
         id=printable(row["id"]),
         rgb=folder / row["rgb"],
         aux=folder / row["aux"] if row["aux"] else None,
-        modality=_modality(row) or (usual if row["aux"] else None),
+        modality=_modality(row, has_aux=has_aux) or (usual if has_aux else None),
         boxes=(Box.parse(row["box"]),) if row["box"] else (),
         box_files=(folder / row["box_file"],) if row["box_file"] else (),
         start=_position("start", row["start"]),
@@ -141,11 +140,11 @@ def _item(row: Cells, folder: Path, usual: Modality | None) -> BatchItem:
     )
 
 
-def _modality(row: Cells) -> Modality | None:
+def _modality(row: Cells, *, has_aux: bool) -> Modality | None:
     word = row["modality"].lower()
     if word in ("", "auto"):
         return None
-    if not row["aux"]:
+    if not has_aux:
         raise ConfigError(f"there is a modality ({word}) but no aux")
     if word not in [*Modality]:
         raise ConfigError(f"unknown modality {row['modality']!r}", hint=", ".join(Modality))

@@ -21,9 +21,10 @@ from dmtrack.errors import BoxError, ConfigError, DmtrackError, InputError, prin
 from dmtrack.geometry.alignment_file import read_alignment
 from dmtrack.tracking.start import Absence, TargetStart
 from dmtrack.video.frame import Modality, VideoInfo
-from dmtrack.video.modality import find_modality
+from dmtrack.video.modality import find_modality, modality_of
 from dmtrack.video.position import Position
-from dmtrack.video.stream_files import open_source
+from dmtrack.video.stream_files import open_source, open_streams
+from dmtrack.video.streams import BY_TIME, PairingOptions
 
 _Entry = TypeVar("_Entry")
 
@@ -142,6 +143,7 @@ def plan_batch(
     modality: Modality | None = None,
     shard: Shard = WHOLE,
     detections: DetectionOptions = NO_DETECTOR,
+    pairing: PairingOptions = BY_TIME,
 ) -> Plan:
     """Find and check everything that a folder or a manifest holds.
 
@@ -152,6 +154,7 @@ def plan_batch(
         shard: The part to do.
         detections: What counts of what a detector saw; the file is a folder with a file for each recording,
             called as its id is.
+        pairing: How streams are opened: a recording may hold both.
 
     Raises:
         InputError: There is no recording, or nothing of a detector for any.
@@ -159,14 +162,18 @@ def plan_batch(
     """
     if not source.exists():
         raise InputError("no such folder or manifest", where=source)
+    holds_both = pairing.holds_both
     if not source.is_dir():
-        return make_plan(_with_detections(read_manifest(source, modality), detections), shard, detections)
+        findings = read_manifest(source, modality, holds_both=holds_both)
+        return make_plan(_with_detections(findings, detections), shard, detections, pairing)
     findings = find_items(source, modality=modality, exclude=[output])
+    if holds_both:
+        findings = findings.with_modality(modality)
     if not findings.entries:
         raise InputError(
             "there are no recordings in it", where=source, hint="dmtrack batch --help says what is recognised"
         )
-    return make_plan(_with_detections(findings, detections), shard, detections)
+    return make_plan(_with_detections(findings, detections), shard, detections, pairing)
 
 
 def _with_detections(findings: Findings, detections: DetectionOptions) -> Findings:
@@ -204,7 +211,12 @@ def _called(folder: Path, item_id: str) -> Path | None:
     return next((path for path in candidates if path.exists()), None)
 
 
-def make_plan(findings: Findings, shard: Shard = WHOLE, detections: DetectionOptions = NO_DETECTOR) -> Plan:
+def make_plan(
+    findings: Findings,
+    shard: Shard = WHOLE,
+    detections: DetectionOptions = NO_DETECTOR,
+    pairing: PairingOptions = BY_TIME,
+) -> Plan:
     """Check every item and settle where its results go.
 
     Items whose id or result folder an earlier one has are problems (names that some file system does
@@ -214,8 +226,9 @@ def make_plan(findings: Findings, shard: Shard = WHOLE, detections: DetectionOpt
         findings: What a folder or a manifest holds.
         shard: The part to do; all by default.
         detections: What counts of what a detector saw.
+        pairing: How streams are opened.
     """
-    checked = [_checked(entry, detections) for entry in shard.part(list(_placed(findings)))]
+    checked = [_checked(entry, detections, pairing) for entry in shard.part(list(_placed(findings)))]
     return Plan(
         items=tuple(entry for entry in checked if isinstance(entry, PlannedItem)),
         problems=tuple(entry for entry in checked if isinstance(entry, Problem)),
@@ -251,12 +264,14 @@ def _by(owner: BatchItem) -> str:
     return f" by {owner.origin}" if owner.origin else ""
 
 
-def _checked(entry: PlannedItem | Problem, detections: DetectionOptions) -> PlannedItem | Problem:
+def _checked(
+    entry: PlannedItem | Problem, detections: DetectionOptions, pairing: PairingOptions
+) -> PlannedItem | Problem:
     if isinstance(entry, Problem):
         return entry
     item = entry.item
     try:
-        return _opened(entry, detections)
+        return _opened(entry, detections, pairing)
     except _NoBoxError as error:
         return Problem(item.id, printable(str(error)), item.origin, without_box=item)
     except DmtrackError as error:
@@ -265,11 +280,16 @@ def _checked(entry: PlannedItem | Problem, detections: DetectionOptions) -> Plan
         return Problem(item.id, printable(f"{item.rgb}: cannot be read ({error.strerror})"), item.origin)
 
 
-def _opened(entry: PlannedItem, detections: DetectionOptions) -> PlannedItem:
+def _opened(entry: PlannedItem, detections: DetectionOptions, pairing: PairingOptions) -> PlannedItem:
     item = entry.item
-    info = _info(item.rgb)
     modality = None
-    if item.aux is not None:
+    if pairing.holds_both and (second := pairing.second(item.rgb, item.aux)) is not None:
+        with open_streams(item.rgb, second, pairing) as streams:
+            info = streams.rgb.info
+            modality = modality_of(streams.aux, item.modality, item.rgb).modality
+    else:
+        info = _info(item.rgb)
+    if item.aux is not None and modality is None:
         _info(item.aux)
         modality = item.modality or find_modality(item.aux).modality
     if item.align is not None:

@@ -65,13 +65,14 @@ def with_starts(
         DmtrackError: Whatever `draw` raises: the person stopped, and what was drawn before is kept.
     """
     lacking = [problem.id for problem in plan.problems if problem.without_box is not None]
-    plan = _with_starts(plan, {item_id: _given(output / folder_name(item_id)) for item_id in lacking})
+    given = {item_id: _given(output / folder_name(item_id)) for item_id in lacking}
+    plan = _with_starts(plan, given, tracker)
     if kept is not None:
         kept.keep(plan, is_first=True)
     for problem in plan.problems if draw is not None else ():
         item = problem.without_box
         if item is not None and draw is not None:
-            plan = _with_starts(plan, {item.id: _drawn(item, tracker, draw)})
+            plan = _with_starts(plan, {item.id: _drawn(item, tracker, draw)}, tracker)
             if kept is not None:
                 kept.keep(plan)
     return plan
@@ -98,12 +99,12 @@ def write_list(path: Path, plan: Plan, *, overwrite: bool = False) -> None:
     write_atomically(path, csv_text([COLUMNS, *rows]).encode())
 
 
-def _with_starts(plan: Plan, starts_of: Mapping[str, Sequence[Keyframe]]) -> Plan:
+def _with_starts(plan: Plan, starts_of: Mapping[str, Sequence[Keyframe]], tracker: TrackItem) -> Plan:
     """Move recordings for which there are starts from the problems to the items."""
     items, problems = list(plan.items), []
     for problem in plan.problems:
         item, starts = problem.without_box, starts_of.get(problem.id)
-        made = problem if item is None or not starts else _started(item, starts)
+        made = problem if item is None or not starts else _started(item, starts, tracker)
         if isinstance(made, Problem):
             problems.append(made)
         else:
@@ -111,11 +112,12 @@ def _with_starts(plan: Plan, starts_of: Mapping[str, Sequence[Keyframe]]) -> Pla
     return replace(plan, items=tuple(items), problems=tuple(problems))
 
 
-def _started(item: BatchItem, starts: Sequence[Keyframe]) -> PlannedItem | Problem:
+def _started(item: BatchItem, starts: Sequence[Keyframe], tracker: TrackItem) -> PlannedItem | Problem:
     """Return the item as it is planned; a problem where something else is wrong with it."""
     first = min(start.frame_index or 0 for start in starts_and_corrections(starts)[0])
     begin = Position(index=first) if first and item.start is None else item.start
-    planned = make_plan(Findings((replace(item, boxes=tuple(starts), start=begin),)))
+    found = Findings((replace(item, boxes=tuple(starts), start=begin),))
+    planned = make_plan(found, pairing=tracker.usual.pairing)
     return planned.items[0] if planned.items else planned.problems[0]
 
 

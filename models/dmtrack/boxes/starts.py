@@ -56,7 +56,7 @@ def read_targets(
         BoxError: The file holds no box, or none from `first_frame` on.
     """
     with translated(FormatError, "cannot be read", where=path):
-        if zipfile.is_zipfile(path):
+        if path.is_file() and zipfile.is_zipfile(path):
             return _keyframes(path, first_frame)
         lines = [line for line in truth_lines(path) if line.strip()]
         words = [words_of(line) for line in lines]

@@ -128,8 +128,7 @@ def result_files_of(
     Raises:
         OutputError: There are several recordings, and `output` is a file.
     """
-    path = Path(output)
-    in_folder = path.is_dir() or not path.suffix or output.endswith(("/", "\\"))
+    path, in_folder = Path(output), means_folder(output)
     if target in (ResultFormat.MOTCHALLENGE, ResultFormat.KITTI) and not mot.keep_lost:
         recordings = [recording.without_lost() for recording in recordings]
     if target is ResultFormat.MOTCHALLENGE:
@@ -148,17 +147,31 @@ def result_files_of(
         else:
             data = submission_archive(recordings, target)
         return [ResultFile(whole, data)]
-    if len(recordings) > 1 and not in_folder:
-        raise OutputError(
-            f"there are {len(recordings)} recordings, and {target} holds one a file",
-            where=output,
-            hint="give the name of a folder, such as -o exported/",
-        )
+    require_room(len(recordings), target, output)
     files: list[ResultFile] = []
     for recording in recordings:
         whole = path / f"{file_name(recording.name)}{target.ending}" if in_folder else path
         files.extend(_files_of(recording, target, whole, mot, annotator, is_named=not in_folder))
     return files
+
+
+def means_folder(output: str) -> bool:
+    """Return whether a folder is meant: one that is there, a name without a suffix or with a last slash."""
+    return Path(output).is_dir() or not Path(output).suffix or output.endswith(("/", "\\"))
+
+
+def require_room(count: int, target: str, output: str) -> None:
+    """Refuse to put several recordings into one file that holds one.
+
+    Raises:
+        OutputError: `output` is a file.
+    """
+    if count > 1 and not means_folder(output):
+        raise OutputError(
+            f"there are {count} recordings, and {target} holds one a file",
+            where=output,
+            hint="give the name of a folder, such as -o exported/",
+        )
 
 
 def file_name(name: str) -> str:

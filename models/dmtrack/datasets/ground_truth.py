@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from dmtrack.errors import BoxError, DatasetError, FormatError, InputError, translated
 from dmtrack.geometry.box import Box
-from dmtrack.numbers import real, shown, with_points
+from dmtrack.numbers import file_text, real, shown, with_points
 from dmtrack.video.events.event_options import EventOptions
 from dmtrack.video.events.text import open_text
 
@@ -201,7 +201,7 @@ def read_text(path: Path) -> str:
         FormatError: It cannot be read, or is no text.
     """
     with translated(FormatError, "is not a text file", where=path):
-        return path.read_text(encoding="utf-8-sig")
+        return file_text(path)
 
 
 def truth_lines(path: Path) -> list[str]:

@@ -25,7 +25,7 @@ from typing import Any, Final
 
 from dmtrack.errors import FormatError, translated
 from dmtrack.geometry.homography import Homography, Size
-from dmtrack.numbers import json_value
+from dmtrack.numbers import file_text, json_value
 
 FORMAT: Final = "dmtrack-alignment"
 VERSION: Final = 1
@@ -77,7 +77,7 @@ def read_alignment(path: Path | str) -> Alignment:
     ):
         if path.stat().st_size > _LARGEST_BYTES:
             raise FormatError("too large for an alignment")
-        return replace(_alignment(json_value(path.read_text(encoding="utf-8"))), path=path)
+        return replace(_alignment(json_value(file_text(path))), path=path)
 
 
 def _alignment(document: object) -> Alignment:

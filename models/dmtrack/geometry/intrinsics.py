@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from dmtrack.errors import ConfigError, FormatError, translated
 from dmtrack.geometry.homography import Size
-from dmtrack.numbers import finite, json_value
+from dmtrack.numbers import file_text, finite, json_value
 
 BESIDE: Final = (
     *("intrinsics.json", "intrinsics.txt", "intrinsics.yaml", "camera_intrinsics.json", "camera_info.yaml"),
@@ -120,7 +120,7 @@ def read_intrinsics(path: Path | str) -> Intrinsics:
     with translated(FormatError, "cannot be read as intrinsics of a camera", where=path, hint=_HINT):
         if path.stat().st_size > _LARGEST_BYTES:
             raise FormatError("is too large for intrinsics", hint=_HINT)
-        return replace(parsed_intrinsics(path.read_text(encoding="utf-8-sig")), path=path)
+        return replace(parsed_intrinsics(file_text(path)), path=path)
 
 
 def parsed_intrinsics(text: str) -> Intrinsics:
@@ -137,21 +137,25 @@ def parsed_intrinsics(text: str) -> Intrinsics:
     return _of_yaml(text) or _of_text(text)
 
 
-def intrinsics_near(rgb: Path) -> Intrinsics | None:
+def intrinsics_near(rgb: Path) -> tuple[Intrinsics | None, tuple[FormatError, ...]]:
     """Return what a file beside an RGB stream says, or what is published of a TUM recording; else None.
 
     Args:
         rgb: A file, or a folder of pictures.
+
+    Returns:
+        That, and what is wrong with files of such names that were passed over.
     """
     folders = [rgb, rgb.parent] if rgb.is_dir() else [rgb.parent]
+    passed: list[FormatError] = []
     for path in (folder / name for folder in folders for name in BESIDE):
-        if path.is_file():
+        if path.exists() and not path.is_dir():
             try:
-                return read_intrinsics(path)
-            except FormatError:  # a name that others use as well
-                continue
+                return read_intrinsics(path), tuple(passed)
+            except FormatError as error:  # a name that others use as well
+                passed.append(error)
     match = re.search(r"freiburg([123])(?![0-9])", str(rgb.absolute()))
-    return Intrinsics(*_FREIBURG[match[1]], size=(640, 480)) if match else None
+    return Intrinsics(*_FREIBURG[match[1]], size=(640, 480)) if match else None, tuple(passed)
 
 
 def of_numbers(values: Sequence[float], size: Size | None = None) -> Intrinsics:

@@ -385,6 +385,8 @@ class _CropClip(_Clip):
 
 
 _SCRATCH: Final = f".part-{os.getpid()}"
+_MARK: Final = ".dmtrack"
+"""An empty file in the folders of an export: a later one may take their place."""
 _OURS: Final[dict[PictureFormat, set[str | None]]] = {
     PictureFormat.DATASET: {
         "init.txt",
@@ -393,6 +395,15 @@ _OURS: Final[dict[PictureFormat, set[str | None]]] = {
     PictureFormat.YOLO: {"images", "labels", "data.yaml"},
     PictureFormat.CROPS: {"crops"},
 }
+
+
+def _is_earlier_export(final: Path, target: PictureFormat) -> bool:
+    """Return whether a folder holds what an export as `target` writes, and nothing else.
+
+    Other people's sets have the names of ours, for these are the usual ones: `_MARK` tells.
+    """
+    names = {one.name for one in final.iterdir()} if final.is_dir() else {""}
+    return names <= _OURS[target] and (not names or any(final.glob(f"*/{_MARK}")))
 
 
 @contextmanager
@@ -405,7 +416,7 @@ def _appearing(final: Path, target: PictureFormat, *, overwrite: bool) -> Iterat
     if final.exists() and not overwrite:
         hint = "give --overwrite or another output folder"
         raise OutputError("this result exists already", where=final, hint=hint)
-    if final.exists() and not (final.is_dir() and {one.name for one in final.iterdir()} <= _OURS[target]):
+    if final.exists() and not _is_earlier_export(final, target):
         raise OutputError(
             f"holds more than an earlier export as {target}", where=final, hint="choose another output folder"
         )
@@ -416,6 +427,8 @@ def _appearing(final: Path, target: PictureFormat, *, overwrite: bool) -> Iterat
             scratch.mkdir()
         yield scratch
         with os_errors_translated(final):
+            for folder in (one for one in scratch.iterdir() if one.is_dir()):
+                (folder / _MARK).touch()
             if final.exists():
                 shutil.rmtree(final)
             scratch.rename(final)

@@ -25,7 +25,7 @@ import numpy as np
 
 from dmtrack.atomic import inputs_kept, os_errors_translated, part_path, reserve, whole_file
 from dmtrack.boxes.formats.json_document import known, measure_json, sides
-from dmtrack.boxes.writing import file_name, refuse_twins
+from dmtrack.boxes.writing import file_name, means_folder, refuse_twins, require_room
 from dmtrack.errors import ConfigError
 from dmtrack.run.corrections import EarlierRun
 from dmtrack.run.session import open_inputs, with_streams
@@ -55,7 +55,7 @@ class ViewerFile(Protocol):
 
 def export_for_viewer(
     results: Sequence[Path],
-    output: Path,
+    output: Path | str,
     target: ViewerFormat,
     *,
     overwrite: bool = False,
@@ -65,7 +65,7 @@ def export_for_viewer(
 
     Args:
         results: Results folders of runs, or folders of them; the recordings are where they were tracked.
-        output: A file, or the folder that gets one for each recording.
+        output: A file, or the folder that gets one for each recording (see `means_folder`).
         target: What to write.
         overwrite: Replace existing files.
         on_frame: Called for every frame that was read.
@@ -76,12 +76,13 @@ def export_for_viewer(
     Raises:
         InputError: Results, or the recording that they are about, cannot be read.
         ConfigError: The library that writes the format is not installed.
-        OutputError: A file exists or cannot be written.
+        OutputError: A file exists or cannot be written, or several recordings would go to one file.
     """
     runs = EarlierRun.read_all(results)
-    is_file = output.suffix == f".{target}" and len(runs) == 1
+    require_room(len(runs), target, str(output))
+    path, in_folder = Path(output), means_folder(str(output))
     names = [file_name(run.folder.absolute().name) for run in runs]
-    files = tuple(output if is_file else output / f"{name}.{target}" for name in names)
+    files = tuple(path / f"{name}.{target}" if in_folder else path for name in names)
     open_file = _foxglove if target is ViewerFormat.FOXGLOVE else _rerun
     refuse_twins(files)
     for path in files:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple, Self
 
 from dmtrack.config import _Config
 from dmtrack.errors import ConfigError, InputError, translated
-from dmtrack.numbers import finite, shown
+from dmtrack.numbers import file_bytes, finite, shown
 from dmtrack.options import Option, make_exact
 from dmtrack.video.frame import Modality
 
@@ -154,7 +154,7 @@ def train_numbers(
     values = preset.to_dict()
     if file is not None:
         with translated(InputError, "cannot be read", where=file):
-            data = file.read_bytes()
+            data = file_bytes(file)
         with translated(ConfigError, "not TOML", where=file):
             values |= tomllib.loads(data.decode())
     return TrainConfig.from_dict(values | {name: v for name, v in given.items() if v is not None})

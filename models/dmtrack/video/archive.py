@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import TemporaryDirectory
 from typing import Final
 
-from dmtrack.errors import FormatError, VideoError, translated
+from dmtrack.errors import FormatError, VideoError, stands_for, translated
 from dmtrack.video.foreign import require_known
 
 _MOST_RATIO: Final = 64  # what recordings pack into: more is a trap
@@ -95,6 +95,7 @@ def _unpacked(path: Path, size_bytes: int, _: int) -> TemporaryDirectory[str]:
         with translated(VideoError, "the archive cannot be unpacked", where=path):
             for member in members:  # no member is written beyond what it claims, or outside the folder
                 archive.extract(member, scratch.name)
+    stands_for(Path(scratch.name), path)
     return scratch
 
 

@@ -16,7 +16,7 @@ from typing import cast
 import cv2
 import numpy as np
 
-from dmtrack.errors import ConfigError, PairingError
+from dmtrack.errors import ConfigError, FormatError, PairingError
 from dmtrack.geometry.intrinsics import Intrinsics, intrinsics_near
 from dmtrack.video.aux_encoder import AS_PUBLISHED, AuxEncoder, EncodingOptions, mm_per_count
 from dmtrack.video.encoding import Image8, ModalityEncoder
@@ -264,16 +264,19 @@ def camera_of(
         return None, []
     if given is not None:
         return given.for_size(rgb.size), []
-    found = rgb.intrinsics or (intrinsics_near(rgb.path) if rgb.path.exists() else None)
+    found, passed = rgb.intrinsics, tuple[FormatError, ...]()
+    if found is None and rgb.path.exists():
+        found, passed = intrinsics_near(rgb.path)
+    unread = [f"Not read: {error.where}: {error.what}." for error in passed]
     if found is None:
-        return None, []
+        return None, unread
     note = "Intrinsics were found in " + (rgb.path if found.path is None else found.path).name + "."
     if found.path is None and rgb.intrinsics is None:
         note = "Intrinsics are those published of TUM's recordings, whose depth needs --depth-scale 0.2."
     try:
-        return found.for_size(rgb.size), [note]
+        return found.for_size(rgb.size), [*unread, note]
     except ConfigError as error:
-        return None, [f"No place of targets: {error}."]
+        return None, [*unread, f"No place of targets: {error}."]
 
 
 def open_pair(

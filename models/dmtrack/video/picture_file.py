@@ -26,6 +26,7 @@ import imagesize
 import numpy as np
 
 from dmtrack.errors import DecodeError, FormatError, VideoError, translated
+from dmtrack.numbers import file_bytes
 from dmtrack.video.counts import AS_STORED, CountScale
 from dmtrack.video.exr import EXR_MAGIC, decode_exr
 from dmtrack.video.flir import FLIR_SUFFIXES, decode_fff, fff_of_jpeg, find_pictures, read_fff
@@ -168,9 +169,11 @@ def load_picture(file: Path, counts: CountScale | None = None, page: int = 0) ->
             return _of_flir(read_fff(file, page), counts)
         if page:
             return _as_pixels(_page(file, page), counts)
-        return decode_picture(file.read_bytes(), counts)
+        return decode_picture(file_bytes(file), counts)
     except OSError as error:
         raise DecodeError(f"cannot be read: {error.strerror}", where=file) from error
+    except ValueError as error:
+        raise FormatError(str(error)) from error
 
 
 def decode_picture(data: bytes, counts: CountScale | None = None) -> StoredPicture:

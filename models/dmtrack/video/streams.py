@@ -320,9 +320,14 @@ class PairingOptions:
         if isinstance(to_grid, HomographyGrid):
             to_grid.require_sizes(aux.size, rgb.size)
 
+    @property
+    def holds_both(self) -> bool:
+        """Whether a file that comes alone holds both streams."""
+        return self.aux_track is not None or self.split is not None
+
     def second(self, rgb: Path, aux: Path | None) -> Path | None:
         """Return the file of the second stream: that of the first, where it holds both."""
-        return rgb if aux is None and (self.aux_track is not None or self.split is not None) else aux
+        return rgb if aux is None and self.holds_both else aux
 
 
 BY_TIME: Final = PairingOptions()

@@ -21,7 +21,7 @@ from statistics import median
 from typing import Final
 
 from dmtrack.errors import FormatError, translated
-from dmtrack.numbers import exact
+from dmtrack.numbers import exact, file_text
 from dmtrack.video.frame import Frame, VideoInfo
 from dmtrack.video.position import Position
 from dmtrack.video.source import FrameSource
@@ -179,7 +179,7 @@ def _lines(path: Path) -> list[str]:
     with translated(FormatError, "is not a text file", where=path):
         if path.stat().st_size > MAX_FILE_BYTES:
             raise FormatError("is far too large for a list of time stamps")
-        return path.read_text(encoding="utf-8-sig").splitlines()
+        return file_text(path).splitlines()
 
 
 def _stamp_column(rows: _Rows, header: list[str], path: Path) -> int:

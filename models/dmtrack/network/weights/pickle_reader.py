@@ -132,6 +132,8 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
 
 
 def _require_zip(path: Path) -> None:
+    if path.is_fifo():
+        raise CheckpointError("is a pipe, not a file", where=path)
     with path.open("rb") as stream:
         head = stream.read(len(_LEGACY_MAGIC))
     if head.startswith(_ZIP_MAGIC):

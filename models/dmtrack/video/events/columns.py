@@ -40,6 +40,8 @@ _FINE_PENALTY: Final = 6.5  # as much as a rate 700 times the usual one
 _STEPS: Final = (1e3, 1.0, 1e-3, 1e-6, 1e-9)
 _NEAR, _PRECISION = 0.01, 4e-16
 _FEW: Final = 256
+_FEWEST_EVEN, _LONGEST_EVEN_S = 8, 0.1
+"""A camera's events do not come evenly: somebody has made those that do, so many, at such distances."""
 _MAX_TIME: Final = 1 << 62
 
 
@@ -203,11 +205,21 @@ def _guessed_unit(sample: Numbers, tail: Numbers, count: int) -> TimestampUnit:
     if not 0 < span < math.inf:
         return TimestampUnit.US if is_whole else TimestampUnit.S
     step = _finest_step(times)
+    usual = TimestampUnit.US if is_whole else TimestampUnit.S
+    if step and 0 < _even_step(times) <= _LONGEST_EVEN_S * usual.per_second:
+        return usual
 
     def oddness(unit: TimestampUnit) -> float:
         return _oddness(span / unit.per_second, count, step / unit.per_second)
 
     return min(TimestampUnit, key=oddness)
+
+
+def _even_step(times: npt.NDArray[np.float64]) -> float:
+    """Return the distance of evenly spaced times, of which the rate of events says nothing; else 0."""
+    steps = np.diff(times)
+    is_even = len(steps) >= _FEWEST_EVEN and steps[0] > 0 and np.ptp(steps) <= _NEAR * steps[0]
+    return float(steps[0]) if is_even else 0.0
 
 
 def _finest_step(times: npt.NDArray[np.float64]) -> float:
