@@ -19,9 +19,10 @@ import tempfile
 import threading
 import time
 import warnings
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import cycle
 from pathlib import Path
 from typing import Any, Final, Literal, NamedTuple
 
@@ -53,25 +54,30 @@ _FILE, _BIN = "network.xml", "network.bin"
 Part = Literal["step", "template"]
 """What is computed: a step's maps from memory and crops, or tokens from crops of templates and boxes."""
 
+_Inputs = tuple[Tensor, ...]
 _log = logging.getLogger(__name__)
 
 
 class _ProgramShape(NamedTuple):
-    """What a program is compiled for; None is any number."""
+    """What a program is compiled for: one target, and so many tokens in its memory."""
 
     part: Part
     streams: int
-    targets: int | None
-    tokens: int | None
+    tokens: int
 
 
 class _ProgramKey(NamedTuple):
-    """A program of this process; the same whatever its threads, to the bit."""
+    """A program of this process; threads, and how many targets share them, change no bit of what it gives."""
 
     folder: Path
     precision: Precision
     shape: _ProgramShape
     threads: int
+    at_once: int
+
+    def computes_as(self, other: _ProgramKey) -> bool:
+        """Whether both give the same bits."""
+        return self[:3] == other[:3]
 
 
 #: Compiled programs of this process, the latest last; None where one gave something else than PyTorch.
@@ -82,11 +88,11 @@ _MOST_PROGRAMS: Final = 8
 class OpenVinoNetwork:
     """See `dmtrack.network.inference.Network`.
 
-    One target has a program for each length of its memory. Several share one for any number: a program a
-    number would be compiled again and again while targets come and go. A program is compared with PyTorch
-    before it is kept; where they differ PyTorch goes on alone. What the next frames need, a longer memory or
-    another number of threads, is read in the background meanwhile. Templates, which are few, are embedded in
-    float32 and on one thread.
+    There is a program for each length of a target's memory. Several targets are computed at once, each on
+    some of the threads: one batch of them takes longer, as its threads wait for each other. A program is
+    compared with PyTorch before it is kept; where they differ PyTorch goes on alone. What the next frames
+    need, a longer memory or other threads, is read in the background meanwhile. Templates, which are few, are
+    embedded in float32 and on one thread.
 
     Args:
         exact: The network, on the CPU in float32.
@@ -100,7 +106,7 @@ class OpenVinoNetwork:
         self._folder, self._precision = folder, precision
         self._threads, self._waits = ThreadCount(torch.get_num_threads()), _Waits()
         self._lock = threading.Lock()
-        self._requests: dict[_ProgramKey, Any] = {}
+        self._requests: dict[_ProgramKey, list[Any]] = {}
         self._background = ThreadPoolExecutor(1, "openvino")
         self._coming: dict[_ProgramKey, Future[Any]] = {}
         self._unkept: dict[tuple[Part, int], tuple[bytes, bytes]] = {}
@@ -124,10 +130,12 @@ class OpenVinoNetwork:
         elif boxes is None:
             raise ValueError("this network needs the box in each template")
         inputs = (crops,) if boxes is None else (crops, boxes.float())
-        shape = _ProgramShape("template", crops.shape[3] // 3, 1 if len(crops) == 1 else None, None)
+        shape = _ProgramShape("template", crops.shape[3] // 3, 0)
+        each = list(zip(*(one.chunk(len(crops)) for one in inputs), strict=True))
         with self._lock:
-            key = _ProgramKey(self._folder, "fp32", shape, 1)
-            return self._computed(self._usable(key, inputs), inputs)[0]
+            key = _ProgramKey(self._folder, "fp32", shape, threads=1, at_once=1)
+            found = self._computed(self._usable(key, each[0]), each)
+            return torch.cat([tokens for (tokens,) in found], dim=1)
 
     @torch.inference_mode()
     def step(self, memory: Tensor, crops: Tensor) -> HeadOutput:
@@ -139,39 +147,42 @@ class OpenVinoNetwork:
         streams, targets, tokens = memory.shape[:3]
         if streams > self.streams:
             raise ValueError("two streams need a network with adapters")
-        one = targets == 1
-        shape = _ProgramShape("step", streams, 1 if one else None, tokens if one else None)
+        shape = _ProgramShape("step", streams, tokens)
+        each = list(zip(memory.chunk(targets, dim=1), crops.chunk(targets), strict=True))
         with self._lock:  # a request runs one step at a time
-            wanted = _ProgramKey(self._folder, self._precision, shape, self._threads.count)
-            key = self._usable(wanted, (memory, crops))
+            threads = self._threads.count
+            wanted = _ProgramKey(self._folder, self._precision, shape, threads, _at_once(targets, threads))
+            key = self._usable(wanted, each[0])
             began = time.perf_counter()
-            found = self._computed(key, (memory, crops))
+            found = self._computed(key, each)
             seconds, waited = time.perf_counter() - began, self._waits.share()
             if key == wanted and all(one.done() for one in self._coming.values()):
-                self._threads.note(seconds, waited)
-            return HeadOutput(*found)
+                self._threads.note(seconds / targets, waited)
+            return HeadOutput(*map(torch.cat, zip(*found, strict=True)))
 
-    def _computed(self, key: _ProgramKey, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
-        request = self._requests[key]
-        if request is None:
-            return self._exact(key.shape.part, inputs)
-        return _outputs(request, inputs)
+    def _computed(self, key: _ProgramKey, each: Sequence[_Inputs]) -> list[tuple[Tensor, ...]]:
+        requests = self._requests[key]
+        if not requests:
+            return [self._exact(key.shape.part, inputs) for inputs in each]
+        return _outputs(requests, each)
 
-    def _exact(self, part: Part, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    def _exact(self, part: Part, inputs: _Inputs) -> tuple[Tensor, ...]:
         found: tuple[Tensor, ...] = _module(self.exact, part)(*inputs)
         return found
 
-    def _usable(self, key: _ProgramKey, inputs: Sequence[Tensor]) -> _ProgramKey:
+    def _usable(self, key: _ProgramKey, inputs: _Inputs) -> _ProgramKey:
         """Return that key, or one with other threads until its program has been read in the background."""
         if key in self._requests:
             return key
-        others = [one for one in (*self._requests, *self._coming) if one._replace(threads=key.threads) == key]
+        others = [one for one in (*self._requests, *self._coming) if one.computes_as(key)]
         if others and others != [key] and not self._coming_soon(key).done():
             key = next(one for one in others if one != key)
         if key not in self._requests:
             program = self._program(key, inputs)
-            self._requests[key] = program and program.create_infer_request()
-            if key.shape.tokens is not None:  # one template more, if an earlier run came so far
+            self._requests[key] = [
+                program.create_infer_request() for _ in range(key.at_once if program else 0)
+            ]
+            if key.shape.part == "step":  # one template more, if an earlier run came so far
                 longer = key.shape._replace(tokens=key.shape.tokens + self.config.template_grid**2)
                 if self._file(key._replace(shape=longer)).is_file():
                     self._coming_soon(key._replace(shape=longer))
@@ -182,13 +193,13 @@ class OpenVinoNetwork:
             self._coming[key] = self._background.submit(self._compiled, key)
         return self._coming[key]
 
-    def _program(self, key: _ProgramKey, inputs: Sequence[Tensor]) -> Any:  # noqa: ANN401 (without types)
+    def _program(self, key: _ProgramKey, inputs: _Inputs) -> Any:  # noqa: ANN401 (without types)
         """Return a program, compiled and compared now if that has not yet been done."""
         if key not in _programs:
             coming = self._coming.pop(key, None)
             program, is_checked = coming.result() if coming else self._compiled(key)
-            if not is_checked and not any(one._replace(threads=key.threads) == key for one in _programs):
-                found = _outputs(program.create_infer_request(), inputs)
+            if not is_checked and not any(one.computes_as(key) for one in _programs):
+                (found,) = _outputs([program.create_infer_request()], [inputs])
                 apart = _difference(found, self._exact(key.shape.part, inputs))
                 if apart < _SAME[key.precision]:
                     _keep_program(program, self._file(key))
@@ -208,7 +219,7 @@ class OpenVinoNetwork:
         settings = {
             "INFERENCE_PRECISION_HINT": _HINTS[key.precision],
             "PERFORMANCE_HINT": "LATENCY",
-            "NUM_STREAMS": 1,
+            "NUM_STREAMS": key.at_once,
             "INFERENCE_NUM_THREADS": key.threads,
             "ENABLE_CPU_PINNING": False,  # whoever else runs here may be on that core
         }
@@ -218,15 +229,12 @@ class OpenVinoNetwork:
         return openvino_core().compile_model(self._reshaped(key), "CPU", settings), False
 
     def _file(self, key: _ProgramKey) -> Path:
-        parts = ["any" if size is None else str(size) for size in key.shape]
-        return self._folder / f"{'-'.join(parts)}-{key.precision}.program"
+        return self._folder / f"{'-'.join(map(str, key.shape))}-{key.precision}.program"
 
     def _reshaped(self, key: _ProgramKey) -> Any:  # noqa: ANN401
         shape = key.shape
         model = self._model(shape.part, shape.streams)
-        if shape.targets is not None:
-            made = dict(zip(model.inputs, _input_shapes(self.config, shape), strict=True))
-            model.reshape(made)
+        model.reshape(dict(zip(model.inputs, _input_shapes(self.config, shape), strict=True)))
         if key.precision == "int8":
             _store_in_8_bits(model)
         return model
@@ -260,19 +268,39 @@ def _module(network: TorchNetwork, part: Part) -> nn.Module:
     return StepMaps(network) if part == "step" else TemplateTokens(network)
 
 
-def _input_shapes(config: ModelConfig, shape: _ProgramShape) -> list[list[int]]:
+def _at_once(targets: int, threads: int) -> int:
+    """Return a power of two, so that few programs are made while targets come and go."""
+    return min(threads, 1 << (targets - 1).bit_length())
+
+
+def _input_shapes(config: ModelConfig, shape: _ProgramShape, targets: int = 1) -> list[list[int]]:
     """Return the shape of each input; -1 is any number."""
-    targets, tokens = (-1 if size is None else size for size in (shape.targets, shape.tokens))
     side = config.search_size if shape.part == "step" else config.template_size
     crops = [targets, side, side, 3 * shape.streams]
     if shape.part == "step":
-        return [[shape.streams, targets, tokens, config.width], crops]
+        return [[shape.streams, targets, shape.tokens, config.width], crops]
     return [crops, [targets, 4]] if config.template_prompt else [crops]
 
 
-def _outputs(request: Any, inputs: Sequence[Tensor]) -> tuple[Tensor, ...]:  # noqa: ANN401
-    request.infer([one.contiguous().numpy() for one in inputs], share_inputs=True)
-    return tuple(torch.from_numpy(output.data.copy()) for output in request.output_tensors)
+def _outputs(requests: Sequence[Any], each: Sequence[_Inputs]) -> list[tuple[Tensor, ...]]:
+    """Return what the inputs of each target give, as many targets at once as there are requests."""
+    found: list[tuple[Tensor, ...]] = []
+    running: deque[tuple[Any, _Inputs]] = deque()
+
+    def take() -> None:
+        request, _ = running.popleft()
+        request.wait()
+        found.append(tuple(torch.from_numpy(output.data.copy()) for output in request.output_tensors))
+
+    for request, given in zip(cycle(requests), each, strict=False):
+        if len(running) == len(requests):
+            take()
+        inputs = tuple(one.contiguous() for one in given)  # read while the request runs
+        request.start_async([one.numpy() for one in inputs], share_inputs=True)
+        running.append((request, inputs))
+    while running:
+        take()
+    return found
 
 
 def _keep_program(program: Any, path: Path) -> None:  # noqa: ANN401
@@ -382,7 +410,7 @@ def converted(network: TorchNetwork, part: Part, streams: int) -> Any:  # noqa: 
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
 
     config = network.config
-    shapes = _input_shapes(config, _ProgramShape(part, streams, 2, 2 * config.template_grid**2))
+    shapes = _input_shapes(config, _ProgramShape(part, streams, 2 * config.template_grid**2), targets=2)
     inputs = [
         noise_crops(shape[1], streams, 2) if shape[-1] == 3 * streams else torch.full(shape, 0.5)
         for shape in shapes
@@ -396,7 +424,7 @@ def converted(network: TorchNetwork, part: Part, streams: int) -> Any:  # noqa: 
             front = FrontEndManager().load_by_framework("pytorch")
             decoder = TorchScriptPythonDecoder(program)  # has to live until all is read
             model = front.convert(front.load(decoder))
-            free = _input_shapes(config, _ProgramShape(part, streams, None, None))
+            free = _input_shapes(config, _ProgramShape(part, streams, -1), targets=-1)
             model.reshape(dict(zip(model.inputs, free, strict=True)))
             # Constants are worked out now, so that the next run has a third of the graph to read.
             apply_moc_transformations(model, cf=True, smart_reshape=False)
