@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from dmtrack.boxes.detections import DetectionOptions
     from dmtrack.boxes.reading import read_results, read_rows
+    from dmtrack.boxes.results import data_frame
     from dmtrack.config import ModelConfig, TrackerConfig
     from dmtrack.datasets.ground_truth import read_boxes
     from dmtrack.drawing.draw import Layout, compose_result
@@ -39,7 +40,6 @@ if TYPE_CHECKING:
     from dmtrack.geometry.box import Box
     from dmtrack.geometry.intrinsics import Intrinsics, read_intrinsics
     from dmtrack.run.codecs import CodecOptions
-    from dmtrack.run.data_frame import data_frame
     from dmtrack.run.pipeline import load_tracker, track, track_pairs
     from dmtrack.run.request import NetworkOptions, OutputOptions, RecoveryOptions, TrackRequest
     from dmtrack.run.session import TrackRun, track_to_folder
@@ -60,6 +60,7 @@ if TYPE_CHECKING:
 _HOMES: Final = {
     "boxes.detections": ("DetectionOptions",),
     "boxes.reading": ("read_results", "read_rows"),
+    "boxes.results": ("data_frame",),
     "config": ("ModelConfig", "TrackerConfig"),
     "datasets.ground_truth": ("read_boxes",),
     "drawing.draw": ("Layout", "compose_result"),
@@ -82,7 +83,6 @@ _HOMES: Final = {
     "geometry.box": ("Box",),
     "geometry.intrinsics": ("Intrinsics", "read_intrinsics"),
     "run.codecs": ("CodecOptions",),
-    "run.data_frame": ("data_frame",),
     "run.pipeline": ("load_tracker", "track", "track_pairs"),
     "run.request": ("NetworkOptions", "OutputOptions", "RecoveryOptions", "TrackRequest"),
     "run.session": ("TrackRun", "track_to_folder"),

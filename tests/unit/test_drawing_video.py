@@ -271,7 +271,7 @@ def test_killed_run_leaves_nothing_under_the_final_name(tmp_path: Path) -> None:
 
 LIGHT = """
 import importlib, sys
-for name in "boxes.export boxes.starts drawing.render drawing.score_plot output.background".split():
+for name in "boxes.export boxes.starts drawing.render drawing.score_plot output.sink".split():
     importlib.import_module("dmtrack." + name)
 sys.exit("torch" in sys.modules)
 """

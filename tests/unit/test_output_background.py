@@ -14,8 +14,7 @@ from dmtrack.drawing.video import VideoSink
 from dmtrack.errors import OutputError
 from dmtrack.geometry.box import Box
 from dmtrack.handover import MOST_WAITING
-from dmtrack.output.background import BackgroundSink
-from dmtrack.output.sink import Sink, SinkGroup
+from dmtrack.output.sink import BackgroundSink, Sink, SinkGroup
 from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
 from dmtrack.video.frame import Frame, FramePair
 

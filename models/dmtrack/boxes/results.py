@@ -7,15 +7,18 @@ unknown is None, never a made-up value.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from dmtrack.errors import FormatError
+from dmtrack.errors import ConfigError, FormatError
 from dmtrack.geometry.box import Box
 from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
-from dmtrack.video.gauge import AuxMeasure
+from dmtrack.video.gauge import MEASURE_COLUMNS, AuxMeasure, measure_cells
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 DEFAULT_LABEL: Final = "target"
 """Stands for the label of a target that has none, in formats where each must have one."""
@@ -208,3 +211,32 @@ class ResultsGatherer:
         targets = tuple(replace(one, time_s=time_s) for one in entries if isinstance(one, TrackedBox))
         absent = tuple(one for one in entries if isinstance(one, AbsentTarget))
         return FrameBoxes(index, targets, absent, **said)
+
+
+def data_frame(boxes: Iterable[TrackedBox]) -> pd.DataFrame:
+    """Return a table with a row a box: frame, id, x, y, w, h (px), score, state, time_s, measure.
+
+    Args:
+        boxes: What `track` yields, or `read_rows` returns.
+
+    Raises:
+        ConfigError: pandas is not installed.
+    """
+    try:
+        import pandas as pd
+    except ImportError:
+        raise ConfigError("a table needs pandas, which is not installed", hint="pip install pandas") from None
+    rows = [
+        {
+            "frame": box.frame_index,
+            "id": box.target_id,
+            **dict(zip("xywh", box.box.xywh, strict=True)),
+            "score": box.score,
+            "state": None if box.state is None else str(box.state),
+            "time_s": None if box.time_s is None else float(box.time_s),
+            **measure_cells(box.measure),
+        }
+        for box in boxes
+    ]
+    columns = ["frame", "id", "x", "y", "w", "h", "score", "state", "time_s", *MEASURE_COLUMNS]
+    return pd.DataFrame(rows, columns=columns)

@@ -27,9 +27,8 @@ from dmtrack.drawing.score_plot import ScorePlotSink
 from dmtrack.drawing.trajectory import TrajectorySink
 from dmtrack.drawing.video import VideoSink
 from dmtrack.errors import BoxError, ConfigError, OutputError, PairingError
-from dmtrack.output.background import BackgroundSink
 from dmtrack.output.record import RECORD, InputRecord, RunRecord, RunRecordSink, Versions, WeightsRecord
-from dmtrack.output.sink import Sink, SinkGroup
+from dmtrack.output.sink import BackgroundSink, Sink, SinkGroup
 from dmtrack.run.corrections import EarlierRun, Retracking
 from dmtrack.run.request import DRAWN, TrackRequest
 from dmtrack.run.results_folder import SCORES, TRAJECTORY, VIDEO, prepared_folder
