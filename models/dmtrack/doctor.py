@@ -19,16 +19,8 @@ from dmtrack.video.decoder import why_no_nvdec
 from dmtrack.video.frame import Modality
 
 _PACKAGES: Final = (
-    "torch",
-    "torchvision",
-    "timm",
-    "numpy",
-    "opencv-python",
-    "av",
-    "typer",
-    "rich",
-    "safetensors",
-)
+    "torch", "torchvision", "timm", "numpy", "opencv-python", "av", "typer", "rich", "safetensors",
+)  # fmt: skip
 
 
 class State(StrEnum):

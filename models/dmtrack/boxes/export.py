@@ -45,13 +45,9 @@ _COUNTED: Final = {
 }
 
 _BOXES_ALONE: Final = (
-    ResultFormat.MOT,
-    ResultFormat.CVAT,
-    ResultFormat.CVAT_VIDEO,
-    ResultFormat.LABEL_STUDIO,
-    ResultFormat.MOTCHALLENGE,
-    ResultFormat.KITTI,
-)
+    ResultFormat.MOT, ResultFormat.CVAT, ResultFormat.CVAT_VIDEO, ResultFormat.LABEL_STUDIO,
+    ResultFormat.MOTCHALLENGE, ResultFormat.KITTI,
+)  # fmt: skip
 """They hold boxes, and nothing of frames without one."""
 _SIZED: Final = frozenset({ResultFormat.COCO, ResultFormat.MOTCHALLENGE})
 """They tell the size of the frames, where it is known."""

@@ -35,19 +35,9 @@ _LABELS: Final = "gt/labels.txt"
 _DETECTIONS: Final = "det/det.txt"
 _ID: Final = re.compile(r",\d+,")
 _CLASSES: Final = (
-    "pedestrian",
-    "person on vehicle",
-    "car",
-    "bicycle",
-    "motorbike",
-    "non motorized vehicle",
-    "static person",
-    "distractor",
-    "occluder",
-    "occluder on the ground",
-    "occluder full",
-    "reflection",
-)
+    "pedestrian", "person on vehicle", "car", "bicycle", "motorbike", "non motorized vehicle",
+    "static person", "distractor", "occluder", "occluder on the ground", "occluder full", "reflection",
+)  # fmt: skip
 
 
 def read_mot_folder(info: Path, name: str, origin: int = 0) -> RecordingResults:
