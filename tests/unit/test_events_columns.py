@@ -300,3 +300,20 @@ def test_the_column_with_fractions_is_time_however_short_the_recording(order: An
         batches = list(reader)
     assert [int(t) for batch in batches for t in batch.t] == [1000 * n for n in range(60)]
     assert [int(x) for batch in batches for x in batch.x] == list(range(60))
+
+
+@pytest.mark.parametrize("signs", [(0, 1), (-1, 1), (1, 2), (0, 255), (False, True)], ids=str)
+@pytest.mark.parametrize("suffix", ["csv", "npz"])
+def test_of_two_polarities_the_greater_is_positive(
+    signs: tuple[int, int], suffix: str, tmp_path: Path
+) -> None:
+    path = tmp_path / f"e.{suffix}"
+    polarity = [signs[n // 3 % 2] for n in range(300)]
+    if suffix == "csv":
+        rows = [f"{1000 * n + n % 7},{n * 7 % 64},{n * 5 % 48},{polarity[n]}\n" for n in range(300)]
+        path.write_text("t,x,y,p\n" + "".join(rows))
+    else:
+        n = np.arange(300)
+        np.savez(path, t=1000 * n + n % 7, x=n * 7 % 64, y=n * 5 % 48, p=np.array(polarity))
+    batch, _ = read(path)
+    assert batch.p.tolist() == [n // 3 % 2 > 0 for n in range(300)]

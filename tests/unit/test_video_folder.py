@@ -175,6 +175,13 @@ def test_names_that_are_times_are_the_frames_times(tmp_path):
         (["00000001", "00000002"], None),
         (["000000001", "000000002"], None),
         (["20240115123456", "20240115123457"], None),
+        (["DJI_20240115123456_0001_V", "DJI_20240115123459_0002_V"], None),
+        (["20240115_235959_900", "20240116_000000_100"], Fraction("1705363199.9")),
+        (["cam 2024-01-15T23-59-59.900000", "cam 2024-01-16T00-00-00.100000"], Fraction("1705363199.9")),
+        (["20240115_235959_001", "20240115_235959_002", "20240115_235959_004"], None),
+        (["20241315_235959_001", "20241315_235959_101"], None),
+        (["1700000000_100000000", "1700000000_200000000"], Fraction("1700000000.1")),
+        (["1700000000_000001", "1700000000_000002"], None),
         (["1.2", "1.3", "1.10"], None),
         (["seq1.001", "seq1.001"], None),
         (["1700000000.5", "frame"], None),
@@ -191,6 +198,15 @@ def test_a_bad_first_picture_does_not_matter(tmp_path):
     reader = FolderReader(folder)
     assert [frame.index for frame in reader] == [1, 2]
     assert reader.damaged_packets == 1
+
+
+def test_a_link_to_nothing_is_one_bad_picture(tmp_path):
+    folder = numbered(tmp_path / "seq", 3)
+    (folder / "0.png").symlink_to("gone.png")
+    (folder / "2b.png").mkdir()
+    reader = FolderReader(folder)
+    assert [frame.index for frame in reader] == [1, 2, 4]
+    assert reader.damaged_packets == 2
 
 
 def test_damage_is_bounded_and_names_the_file(tmp_path, monkeypatch):

@@ -167,7 +167,7 @@ class FolderReader(FrameSource):
         for index, file in enumerate(self.files[:MAX_CONSECUTIVE_DAMAGED]):
             try:
                 return file, load_picture(file, page=self._pages[index])
-            except FormatError as error:
+            except (FormatError, DecodeError) as error:
                 reason = reason or error.what
                 self._damaged.add(index)
         raise DecodeError(
@@ -177,7 +177,7 @@ class FolderReader(FrameSource):
     def _read_alike(self, index: int, file: Path) -> Pixels | None:
         try:
             pixels = load_picture(file, self._counts, self._pages[index]).pixels
-        except FormatError as error:
+        except (FormatError, DecodeError) as error:
             self._damaged.add(index)
             _LOGGER.warning("%s: skipped, the picture cannot be read: %s", file, error.what)
             return None

@@ -14,11 +14,13 @@ import re
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
 from io import BytesIO
 from itertools import pairwise
 from pathlib import Path
+from statistics import median_low
 from typing import Final, cast
 
 import cv2
@@ -51,6 +53,11 @@ _WITH_SIZE: Final = (_PNG, _JPEG, b"BM", b"II*\0", b"MM\0*")
 _ORIENTATION: Final = 274
 _CHANNELS: Final = (1, 3, 4)
 _TIME: Final = re.compile(r"(?<![\d.])(?:\d{1,10}\.\d{1,12}|1\d{12}|1\d{15}|1\d{18})(?![\d.])")
+_CALENDAR: Final = re.compile(
+    r"(?<!\d)(?P<year>20\d\d)[-_.]?(?P<month>\d\d)[-_.]?(?P<day>\d\d)[-_.T ]?"
+    r"(?P<hour>\d\d)[-_.h]?(?P<minute>\d\d)[-_.m]?(?P<second>\d\d)s?[-_.]?(?P<rest>\d{9}|\d{6}|\d{3})(?!\d)"
+)
+_SECONDS_AND_REST: Final = re.compile(r"(?<!\d)(?P<seconds>1\d{9})[-_](?P<rest>\d{9}|\d{6})(?!\d)")
 _TIME_DIGITS, _FINE_DIGITS = 9, 3
 """Seconds since 1970 have so many digits; of smaller numbers, so many of a fraction make it a time."""
 _SHORTEST_S, _LONGEST_S = Fraction(1, 1000), 60
@@ -123,9 +130,12 @@ def _has_fractions(files: Sequence[Path]) -> bool:
 def times_in_names(files: Sequence[Path]) -> list[Fraction] | None:
     """Return the times in seconds that the names of pictures are, such as `1305031102.175304.png`.
 
-    Numbers of 13, 16 and 19 digits are milliseconds, microseconds and nanoseconds since 1970. None where a
-    name holds no time, or several, or they do not rise.
+    Numbers of 13, 16 and 19 digits are milliseconds, microseconds and nanoseconds since 1970; a date and a
+    time of the day with a fraction (`20240131_235959_950`), or seconds and their fraction in two numbers
+    (`1305031102_175304000`), are times too. None where a name holds no time, or several, or they do not rise.
     """
+    if (split_s := _split_times(files)) is not None:
+        return split_s
     found = [_TIME.findall(file.stem) for file in files]
     if len(files) < 2 or any(len(one) != 1 for one in found):
         return None
@@ -135,9 +145,41 @@ def times_in_names(files: Sequence[Path]) -> list[Fraction] | None:
     ):
         return None
     times_s = [Fraction(word) / (1 if "." in word else 10 ** (len(word) - 10)) for word in words]
+    return times_s if _are_frames(times_s) else None
+
+
+def _are_frames(times_s: Sequence[Fraction]) -> bool:
     is_rising = all(later > earlier for earlier, later in pairwise(times_s))
-    usual_s = (times_s[-1] - times_s[0]) / (len(files) - 1)
-    return times_s if is_rising and _SHORTEST_S <= usual_s <= _LONGEST_S else None
+    return is_rising and _SHORTEST_S <= (times_s[-1] - times_s[0]) / (len(times_s) - 1) <= _LONGEST_S
+
+
+def _split_times(files: Sequence[Path]) -> list[Fraction] | None:
+    """Return the times that names hold in several numbers; what counts by ones at their end is no time."""
+    for pattern in (_CALENDAR, _SECONDS_AND_REST):
+        found = [match for match in (pattern.search(file.stem) for file in files) if match is not None]
+        if len(found) < max(2, len(files)):
+            continue
+        rests = [match["rest"] for match in found]
+        if len({len(rest) for rest in rests}) > 1:
+            continue
+        tick_s = Fraction(1, 10 ** len(rests[0]))
+        try:
+            whole_s = [_seconds(match) for match in found]
+        except ValueError:  # there is no such day
+            continue
+        times_s = [whole + int(rest) * tick_s for whole, rest in zip(whole_s, rests, strict=True)]
+        steps_s = [later - earlier for earlier, later in pairwise(times_s)]
+        if median_low(steps_s) > tick_s and _are_frames(times_s):
+            return times_s
+    return None
+
+
+def _seconds(match: re.Match[str]) -> int:
+    words = match.groupdict()
+    if "year" not in words:
+        return int(match["seconds"])
+    numbers = [int(match[name]) for name in ("year", "month", "day", "hour", "minute", "second")]
+    return int(datetime(*numbers, tzinfo=UTC).timestamp())  # type: ignore[arg-type, misc]
 
 
 def read_picture(file: Path) -> Pixels:

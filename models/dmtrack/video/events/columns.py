@@ -73,6 +73,7 @@ class ColumnMeaning:
     unit: TimestampUnit  # of the times
     offset: int = 0  # added to the times before, in their unit (some files keep it apart)
     notes: tuple[str, ...] = ()  # what had to be assumed, a sentence each
+    negative: float = 0.0  # polarity above it is positive
 
     @classmethod
     def settled(
@@ -129,7 +130,7 @@ class ColumnMeaning:
             notes.append(f"Times are taken as {unit} (--time-unit).")
         if offset:
             notes.append(f"Its t_offset of {offset} is added.")
-        return cls(places, unit, offset, tuple(notes))
+        return cls(places, unit, offset, tuple(notes), _lower_polarity(sample[places[3]]))
 
     def events(self, columns: Sequence[Numbers]) -> EventBatch:
         """Return the events of `(N,)` columns.
@@ -137,7 +138,9 @@ class ColumnMeaning:
         Coordinates that no sensor can have become the largest number there is, which is found out later.
         """
         t, x, y, p = (columns[place] for place in self.places)
-        return EventBatch(self._microseconds(t), _coordinate(x), _coordinate(y), np.asarray(p > 0))
+        return EventBatch(
+            self._microseconds(t), _coordinate(x), _coordinate(y), np.asarray(p > self.negative)
+        )
 
     def _microseconds(self, t: Numbers) -> Times:
         if t.dtype.kind in "iu" and self.unit is TimestampUnit.US:
@@ -147,6 +150,12 @@ class ColumnMeaning:
         micro = (t + self.offset) * (1e6 / self.unit.per_second)
         bounded = np.nan_to_num(micro, nan=-_MAX_TIME).clip(-_MAX_TIME, _MAX_TIME)
         return np.asarray(np.rint(bounded), dtype=np.int64)
+
+
+def _lower_polarity(sample: Numbers) -> float:
+    """Return the highest number of a negative event: 0, or of two numbers above it the smaller one."""
+    values = np.unique(sample)
+    return max(0.0, float(values[0])) if len(values) == 2 else 0.0
 
 
 def _coordinate(values: Numbers) -> npt.NDArray[np.uint16]:

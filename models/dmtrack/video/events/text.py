@@ -111,7 +111,7 @@ def _names_in(line: bytes) -> list[str] | None:
 def _plain(data: bytes) -> bytes:
     """Return a table with blanks between its numbers, and 1 and 0 for words."""
     data = data.translate(_SEPARATORS)
-    if b"r" in data or b"R" in data:  # a word; numbers have none of its letters but e
+    if any(letter in data for letter in (b"r", b"R", b"s", b"S")):  # of a word: numbers have but its e
         data = _WORDS.sub(lambda match: b"1" if match[0][:1] in b"tT" else b"0", data)
     return data
 
