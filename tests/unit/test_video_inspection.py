@@ -139,6 +139,38 @@ def numbered(folder, numbers):
 
 
 @pytest.mark.parametrize(
+    ("names", "told"),
+    [
+        (("{:04d}_cam1", "{:04d}_cam2"), "only in color 12"),
+        (("a{:d}_1920x1080", "a{:d}_640x512"), "only in color 12"),
+        (("{:04d}", "1{:03d}"), "(color counts from 0, depth counts from 1000): only in color 12"),
+        (("{:d}", "00{:d}0000"), "nearest numbers"),
+        (("20240101_1200{:02d}_000", "20240101_1200{:02d}_200"), ""),
+        (("17000000{:02d}_000000000", "17000000{:02d}_200000000"), ""),
+    ],
+    ids=["camera behind", "size behind", "from elsewhere", "time", "date", "seconds and rest"],
+)
+def test_numbers_that_are_not_the_last_or_not_the_same_pair_too(names, told, tmp_path):
+    folders = []
+    for name, style, left_out in zip(("color", "depth"), names, (None, 12), strict=True):
+        folder = tmp_path / name
+        folder.mkdir()
+        for number in range(20):
+            if number != left_out:
+                long = 33_333 * number + 7 * (name == "depth")
+                said = (f"{long:07d}" if "nearest" in told else style.format(number)) + ".png"
+                cv2.imwrite(str(folder / said), np.full((8, 8, 3), number, np.uint8))
+        folders.append(folder)
+    with open_pair(*folders, modality=Modality.DEPTH) as source:
+        pairs = list(source)
+        assert told in " ".join(source.remarks)
+        if told:
+            assert source.rgb_info.frame_rate == pytest.approx(30, rel=0.01)
+    shown = [None if pair.aux is None else int(pair.aux.pixels[0, 0, 0]) for pair in pairs]
+    assert shown == [*range(12), *([None] if told else [11]), *range(13, 20)]
+
+
+@pytest.mark.parametrize(
     ("first", "other", "told"),
     [
         ({5}, {12}, "only in color 12, only in depth 5"),

@@ -9,6 +9,8 @@ from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
+from statistics import median_low
+from typing import Final
 
 from dmtrack.errors import ConfigError, VideoError, translated
 from dmtrack.video.archive import inside, is_archive
@@ -30,6 +32,9 @@ from dmtrack.video.split import SplitSource, SplitStreams
 from dmtrack.video.streams import PairingOptions, Split, StreamPair, Sync, default_max_skew_s
 from dmtrack.video.time_file import StampedSource, read_times
 from dmtrack.video.track_choice import TrackChoice, TrackInfo, TrackPicker
+
+_LONG_STEP: Final = 10
+"""Numbers in names that are so far apart, and differ from stream to stream, count time, not pictures."""
 
 
 def open_source(
@@ -246,25 +251,32 @@ def _automatic_sync(rgb: FrameSource, aux: FrameSource, options: PairingOptions)
 def _match_numbers(rgb: FrameSource, aux: FrameSource, folder_rate: Fraction) -> list[str]:
     """Take the times of pictures from the numbers in their names, where some are missing; say which.
 
-    Two folders whose numbers are all one apart count differently, and go by place, which is said; so do
-    numbers that have little in common.
+    Two folders that count from different numbers, one apart or with little in common, are brought together
+    where both count over the same span. Where steps are long, as of microseconds, the nearest numbers go
+    together. Else those that have little in common go by place, which is said.
     """
     folders = [one for one in (rgb, aux) if isinstance(one, FolderReader) and not one.has_clock]
     lists = [_numbers(folder.files) for folder in folders]
     if not all(lists):
         return []
     if len(lists) == 2:
+        counting, step = "", min(map(_usual_step, lists))
+        rate = (rgb.info.frame_rate or folder_rate) * step
+        by_place = f"by place: {_counting(rgb, lists[0])}, {_counting(aux, lists[1])}"
+        if step < _LONG_STEP and _counts_from_elsewhere(*lists):
+            counting = f" ({by_place.partition(': ')[2]})"
+            lists[1] = [number + lists[0][0] - lists[1][0] for number in lists[1]]
         first, second = map(set, lists)
-        shifts = {other - number for number, other in zip(*lists, strict=False)}
-        is_shifted = len(lists[0]) == len(lists[1]) and shifts in ({1}, {-1})
-        if is_shifted:
-            return [
-                f"The pictures go together by place: {_counting(rgb, lists[0])}, {_counting(aux, lists[1])}."
-            ]
-        if first == second or 2 * len(first & second) < min(len(first), len(second)):
-            return []
+        if first == second:
+            return [f"The pictures go together {by_place}."] if counting else []
+        if _have_little_in_common(first, second):
+            if step < _LONG_STEP:
+                return [f"The pictures go together {by_place}."]
+            for folder, numbers in zip(folders, lists, strict=True):
+                folder.number(numbers, min(first | second), rate)
+            return ["The pictures go together by the nearest numbers in their names."]
         missing = [_missing(rgb, first - second), _missing(aux, second - first)]
-        origin, rate = min(first | second), rgb.info.frame_rate or folder_rate
+        origin = min(first | second)
     elif len(lists) == 1 and rgb.info.path != aux.info.path:
         (numbers,), (folder,) = lists, folders
         video = aux if folder is rgb else rgb
@@ -273,13 +285,30 @@ def _match_numbers(rgb: FrameSource, aux: FrameSource, folder_rate: Fraction) ->
         frames = video.measured().frame_count
         if not gaps or frames is None or not len(numbers) < numbers[-1] + 1 - origin <= frames:
             return []
-        missing = [_missing(video, gaps)]
+        missing, counting = [_missing(video, gaps)], ""
     else:
         return []
     for folder, numbers in zip(folders, lists, strict=True):
         folder.number(numbers, origin, rate)
     said = ", ".join(one for one in missing if one)
-    return [f"The pictures go together by the numbers in their names: {said}."]
+    return [f"The pictures go together by the numbers in their names{counting}: {said}."]
+
+
+def _counts_from_elsewhere(first: Sequence[int], second: Sequence[int]) -> bool:
+    """Return whether two lists cover as long a span, and are one apart or have little in common."""
+    shift = second[0] - first[0]
+    is_as_long = first[-1] - first[0] == second[-1] - second[0]
+    return is_as_long and (
+        abs(shift) == 1 or (shift != 0 and _have_little_in_common(set(first), set(second)))
+    )
+
+
+def _have_little_in_common(first: set[int], second: set[int]) -> bool:
+    return 2 * len(first & second) < min(len(first), len(second))
+
+
+def _usual_step(numbers: Sequence[int]) -> int:
+    return median_low(later - earlier for earlier, later in pairwise(numbers)) if numbers[1:] else 1
 
 
 def _missing(source: FrameSource, numbers: Collection[int]) -> str:
@@ -291,11 +320,13 @@ def _counting(source: FrameSource, numbers: Sequence[int]) -> str:
 
 
 def _numbers(files: Sequence[Path]) -> list[int]:
-    """Return the last number of each name; nothing where some have none, or they do not rise."""
-    found = [re.findall(r"\d{1,18}", file.stem) for file in files]
-    numbers = [int(digits[-1]) for digits in found if digits]
-    is_rising = all(later > earlier for earlier, later in pairwise(numbers))
-    return numbers if is_rising and len(numbers) == len(files) else []
+    """Return the last number of each name that rises from name to name; nothing where none does."""
+    found = [re.findall(r"\d{1,18}", file.stem)[::-1] for file in files]
+    for digits in zip(*found, strict=False):
+        numbers = [int(one) for one in digits]
+        if all(later > earlier for earlier, later in pairwise(numbers)):
+            return numbers
+    return []
 
 
 def _listed(numbers: Sequence[int]) -> str:
