@@ -23,6 +23,7 @@ from dmtrack.errors import BoxError, ConfigError
 from dmtrack.geometry.box import Box
 from dmtrack.output.record import read_run_json
 from dmtrack.run import review as reviewing
+from dmtrack.run.corrections import EarlierRun
 from dmtrack.run.request import NetworkOptions, OutputOptions, TrackRequest
 from dmtrack.run.review import OutOfDateError, Review, results_worst_first
 from dmtrack.run.session import track_to_folder
@@ -140,6 +141,16 @@ def test_an_interrupted_run_is_finished(results: Path, run_cli: Track) -> None:
     (results / "boxes.csv").write_text("".join(lines[:5]))
     assert run_cli("track", "--continue", results, "--no-video").code == 0
     assert len(boxes(results)) == len(whole)
+
+
+def test_packets_are_trusted_unless_the_run_met_a_damaged_one(results: Path) -> None:
+    assert EarlierRun.read(results).request.pairing.trusts_packets
+    record = json.loads((results / "run.json").read_text())
+    for name in ("rgb_damaged", "aux_damaged"):
+        counts = record["counts"]
+        met = {"counts": counts | {"pairing": counts["pairing"] | {name: 1}}}
+        (results / "run.json").write_text(json.dumps(record | met))
+        assert not EarlierRun.read(results).request.pairing.trusts_packets
 
 
 def test_two_pages_do_not_overwrite_each_other(results: Path, opened: Track, idle: None) -> None:

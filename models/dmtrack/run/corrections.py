@@ -98,8 +98,11 @@ class EarlierRun:
         is_whole = record["status"] == RunStatus.COMPLETE
         if request.detections.file is not None and not is_whole:
             _log.warning("%s: was stopped; what entered the picture later is not looked for", folder)
+        met = (record.get("counts") or {}).get("pairing") or {}
+        is_sound = not any(met.get(name) for name in ("rgb_damaged", "aux_damaged"))
         asked = replace(
             request,
+            pairing=replace(request.pairing, trusts_packets=is_sound),
             boxes=(),
             box_files=(),
             detections=DetectionOptions(),  # what they came to is among the keyframes

@@ -378,8 +378,8 @@ def _earlier_run(request: TrackRequest) -> EarlierRun:
     else:
         known = folder / KEYFRAMES
         keyframes = tuple(read_keyframes(known)) if known.is_file() else ()
-        earlier = EarlierRun(folder, request, keyframes, Rows(), {}, ())
-        asked = request
+        asked = replace(request, pairing=replace(request.pairing, trusts_packets=True))
+        earlier = EarlierRun(folder, asked, keyframes, Rows(), {}, ())
     said = request.output if request.output != OutputOptions() else earlier.request.output
     output = replace(said, folder=folder, overwrite=True)
     return replace(earlier, request=replace(asked, boxes=(), box_files=(), continues=False, output=output))

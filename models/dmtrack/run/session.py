@@ -337,6 +337,8 @@ def prepared_run(
     folder = request.folder
     with contextlib.ExitStack() as stack:
         named, recording = with_streams(_with_gpu(request))
+        if DRAWN in request.boxes:  # a person waits for frames far away
+            named = replace(named, pairing=replace(named.pairing, trusts_packets=True))
         pairs = stack.enter_context(open_inputs(named))
         first, rest = first_pair(pairs)
         stack.enter_context(inputs_kept(*_inputs(request), *_inputs(named)))
@@ -557,9 +559,7 @@ def drawing_scene(
     rgb = Path(request.rgb)
     return DrawingScene(
         first=first,
-        open_at=lambda index: open_inputs(
-            replace(request, start=Position(index=index), modality=pairs.modality)
-        ),
+        open_at=lambda index: opener(request, pairs)(index, None),
         lowest=lowest_frame,
         last=None if count is None else first.rgb.index + count - 1,
         ids=ids,

@@ -95,6 +95,8 @@ class PacketDecoder:
         container: Opened, and at its start; closed with `close`.
         stream: The video stream wanted.
         path: What errors name.
+        begin: Stamp of the packet to begin with; None: the next one. If it is not found before another one
+            from which decoding may begin, there are no frames.
     """
 
     device = "cpu"
@@ -105,7 +107,9 @@ class PacketDecoder:
         """What reads the file."""
         return self
 
-    def __init__(self, container: InputContainer, stream: VideoStream, path: Path) -> None:
+    def __init__(
+        self, container: InputContainer, stream: VideoStream, path: Path, begin: int | None = None
+    ) -> None:
         self.damaged = 0
         self.damaged_in_a_row = 0
         self.packets = self.read_bytes = self.read_end = 0
@@ -113,6 +117,8 @@ class PacketDecoder:
         self._stream = stream
         self._path = path
         self._packets = demuxed(container, stream, self._count_damage)
+        if begin is not None:
+            self._packets = self._from_stamp(self._packets, begin)
         self._due: deque[int] | None = deque() if container.format.name in _WITHOUT_TIMES else None
         self._ready: deque[VideoFrame] = deque()
         self._decoded = 0
@@ -154,6 +160,17 @@ class PacketDecoder:
                 f"reading fails after frame {self._decoded}: {reason_of(error)}", where=self._path
             ) from error
         return None
+
+    def _from_stamp(
+        self, packets: Iterator[Packet[VideoStream]], begin: int
+    ) -> Iterator[Packet[VideoStream]]:
+        for packet in packets:
+            stamp = packet_stamp(self._container, packet)
+            if stamp == begin:
+                yield packet
+                yield from packets
+            elif packet.is_keyframe and stamp is not None and stamp > begin:
+                return
 
     def _decode(self, packet: Packet[VideoStream]) -> None:
         is_flush = packet.size == 0 and packet.dts is None

@@ -1,9 +1,10 @@
-"""`KnownFrames`: the frames of a file that were decoded from its front, so that one can be sought later.
+"""`KnownFrames`: what is known of the frames of a file, so that one can be sought.
 
-A frame's number is its place among those that decode, which only decoding tells. What was decoded once is
-remembered for the time of the program: its stamp, and a sample of its picture. A frame that is sought is the
-right one when both are the same; where they are not, or a packet was damaged, the file is read from its
-front.
+A frame's number is its place among those that decode, which only decoding tells. What was decoded once from
+the front is remembered for the time of the program: its stamp, and a sample of its picture. A frame that is
+sought is the right one when both are the same. What was not decoded yet is sought by the list of packets
+(`packet_list`), as long as all that is decoded agrees with it. Where nothing can be sought, or a packet was
+damaged, the file is read from its front.
 """
 
 from __future__ import annotations
@@ -12,13 +13,15 @@ import functools
 import threading
 import zlib
 from bisect import bisect_left
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from dmtrack.video.packet_list import PacketList
 from dmtrack.video.position import Position
 from dmtrack.video.stamps import RisingStamps
 
@@ -32,13 +35,62 @@ _WORTH_FRAMES: Final = 48
 """Decoding so few frames takes no longer than seeking."""
 
 
+@dataclass(frozen=True, slots=True)
+class KnownFrame:
+    """A frame that can be sought.
+
+    Attributes:
+        index: Its place.
+        stamps: Of all frames up to it, and maybe more.
+        sample: Of its picture, if it was decoded before.
+        packets: The list that tells of it, if it was not.
+    """
+
+    index: int
+    stamps: Sequence[int]
+    sample: int | None
+    packets: PacketList | None = None
+
+    @property
+    def begin(self) -> int | None:
+        """The stamp of the packet to begin with; None: that of any key frame before it."""
+        return None if self.packets is None else self.packets.begin_for(self.index)
+
+    def before(self, frames: int) -> int:
+        """Return the stamp of so many frames before the one to begin with, or before this one."""
+        index = self.index if self.begin is None else bisect_left(self.stamps, self.begin)
+        return self.stamps[max(0, index - frames)]
+
+    def found(self, decoded: Iterable[VideoFrame]) -> VideoFrame | None:
+        """Return it out of what is decoded; None if it is not found, or others are than are known."""
+        wanted, begin = self.stamps[self.index], self.begin
+        place = 0 if begin is None else bisect_left(self.stamps, begin)
+        for frame in decoded:
+            if frame.pts is None or frame.pts > wanted:
+                return None
+            if begin is not None and frame.pts >= begin:  # what is shown before it may need others
+                if frame.pts != self.stamps[place]:
+                    return None
+                place += 1
+            if frame.pts == wanted:
+                return frame if self.sample in (None, _sampled(frame)) else None
+        return None
+
+    def resumed(self, frames: Iterator[tuple[int | None, VideoFrame]]) -> RisingStamps[VideoFrame]:
+        """Return the frames from it on with the stamps that they have when read from the front."""
+        before, last = self.stamps[self.index - 2 : self.index]
+        return RisingStamps(frames, last - before, last)
+
+
 class KnownFrames:
-    """What is known of the frames of one stream, from its front on as far as it was in order."""
+    """What is known of the frames of one stream: those from its front on as far as they were in order."""
 
     def __init__(self) -> None:
         self._stamps: list[int] = []
         self._pictures: list[int] = []
         self._is_in_order = True
+        self._packets: PacketList | None = None
+        self._is_listed = False
         self._lock = threading.Lock()
 
     def note(self, index: int, stamp: int, frame: VideoFrame, damaged: int) -> None:
@@ -51,6 +103,8 @@ class KnownFrames:
             damaged: Packets that were damaged until then.
         """
         with self._lock:
+            if damaged or (self._packets is not None and not self._packets.has(index, stamp)):
+                self._packets, self._is_listed = None, True  # a number that it says may be wrong
             if index != len(self._stamps) or not self._is_in_order:
                 return
             rises = not self._stamps or stamp > self._stamps[-1]
@@ -59,32 +113,39 @@ class KnownFrames:
                 self._stamps.append(stamp)
                 self._pictures.append(_sampled(frame))
 
-    def nearest(self, start: Position, time_base: Fraction) -> int | None:
-        """Return the place of the known frame from which to read on to a position; None: from the front."""
+    def nearest(
+        self, start: Position, time_base: Fraction, first: int, listed: Callable[[], PacketList | None] | None
+    ) -> KnownFrame | None:
+        """Return the frame from which to read on to a position; None: from the front.
+
+        Args:
+            start: The position.
+            time_base: Of the stamps.
+            first: The stamp of the first frame.
+            listed: Lists the packets; called once, and only if it may be of use. None: they are not trusted.
+        """
         with self._lock:
-            if not self._stamps:
-                return None
-            wanted = start.index
-            if wanted is None:
-                stamp = self._stamps[0] + (start.time_s or 0) / time_base
-                wanted = bisect_left(self._stamps, stamp)
-            place = min(wanted, len(self._stamps) - 1)
-        return place if place >= _WORTH_FRAMES else None
+            decoded = self._stamps or [first]
+            place, last = _place(decoded, start, time_base), len(decoded) - 1
+            if (
+                listed is not None
+                and place > last
+                and (start.index is None or start.index >= last + _WORTH_FRAMES)
+            ):
+                packets = self._listed(listed, decoded)
+                if packets is not None:
+                    there = min(_place(packets.stamps, start, time_base), len(packets.stamps) - 1)
+                    if there >= last + _WORTH_FRAMES and packets.begin_for(there) > decoded[last]:
+                        return KnownFrame(there, packets.stamps, None, packets)
+            place = min(place, last)
+            return KnownFrame(place, decoded, self._pictures[place]) if place >= _WORTH_FRAMES else None
 
-    def stamp(self, index: int) -> int:
-        """Return the stamp of a known frame."""
-        return self._stamps[index]
-
-    def resumed(
-        self, index: int, frames: Iterator[tuple[int | None, VideoFrame]]
-    ) -> RisingStamps[VideoFrame]:
-        """Return frames from a known one on with the stamps that they have when read from the front."""
-        before, last = self._stamps[index - 2 : index]
-        return RisingStamps(frames, last - before, last)
-
-    def is_same(self, index: int, frame: VideoFrame) -> bool:
-        """Return whether a frame is the one that was known under a place."""
-        return frame.pts == self._stamps[index] and _sampled(frame) == self._pictures[index]
+    def _listed(self, listed: Callable[[], PacketList | None], decoded: Sequence[int]) -> PacketList | None:
+        if not self._is_listed:
+            packets, self._is_listed = listed(), True
+            if packets is not None and all(packets.has(index, stamp) for index, stamp in enumerate(decoded)):
+                self._packets = packets
+        return self._packets
 
 
 def known_frames(path: Path, stream: int) -> KnownFrames:
@@ -96,6 +157,13 @@ def known_frames(path: Path, stream: int) -> KnownFrames:
 @functools.lru_cache(maxsize=_FILES)
 def _known(path: Path, size_bytes: int, mtime_ns: int, stream: int) -> KnownFrames:
     return KnownFrames()
+
+
+def _place(stamps: Sequence[int], start: Position, time_base: Fraction) -> int:
+    """Return the place of the first frame that is there or later; that behind the last one, if none is."""
+    if start.index is not None:
+        return min(start.index, len(stamps))
+    return bisect_left(stamps, stamps[0] + (start.time_s or 0) / time_base)
 
 
 def _sampled(frame: VideoFrame) -> int:

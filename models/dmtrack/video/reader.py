@@ -34,7 +34,8 @@ from dmtrack.video.decoder import (
     suits_gpu,
 )
 from dmtrack.video.frame import Frame, Pixels, VideoInfo
-from dmtrack.video.known_frames import KnownFrames, known_frames
+from dmtrack.video.known_frames import KnownFrame, KnownFrames, known_frames
+from dmtrack.video.packet_list import PacketList
 from dmtrack.video.picture_file import SMALL_PIXELS
 from dmtrack.video.position import Position
 from dmtrack.video.source import FrameSource, measured_by
@@ -83,6 +84,9 @@ class VideoReader(FrameSource):
         stream: Which video stream, counted from 0 (cover pictures do not count), or how to pick it.
         threads: Decoder threads; None: as many as pay.
         gpu: Number of the CUDA device that is to decode what suits it; the pictures are the same.
+        trusts_packets: Take the packets for what tells the numbers of frames that were never decoded, so that
+            a far one is sought. They are wrong by a packet before it that gives no frame, though it looks
+            whole: to be used where none was damaged, or where a person waits.
 
     Raises:
         VideoError: The file cannot be opened or holds no such stream.
@@ -96,8 +100,10 @@ class VideoReader(FrameSource):
         stream: int | TrackPicker = 0,
         threads: int | None = None,
         gpu: int | None = None,
+        trusts_packets: bool = False,
     ) -> None:
         self._path = path
+        self._trusts_packets = trusts_packets
         self._container = open_container(path)
         try:
             self._stream, track = _choose_stream(self._container, path, stream)
@@ -138,8 +144,8 @@ class VideoReader(FrameSource):
     def _read(self, start: Position | None, end: Position | None) -> Iterator[Frame]:
         """Yield the frames from `start` up to and without `end`. Works once per reader.
 
-        Frames before `start` are not converted, and not even decoded where an earlier reader of the file has
-        done so (see `KnownFrames`); indices count from the first frame of the stream in any case.
+        Frames before `start` are not converted, and not even decoded where that can be left out (see
+        `KnownFrames`); indices count from the first frame of the stream in any case.
 
         Raises:
             DecodeError: `MAX_CONSECUTIVE_DAMAGED` packets in a row are damaged, or the file
@@ -155,11 +161,9 @@ class VideoReader(FrameSource):
         known = (
             known_frames(self._path, self._number) if self._decoder.device == PacketDecoder.device else None
         )
-        begin = None if known is None or start is None else known.nearest(start, self._time_base)
-        stamped = None if known is None or begin is None else self._sought(known, begin)
-        if stamped is None:
-            begin, stamped = 0, chain([self._first], self._stamped)
-        for index, (pts, decoded) in enumerate(stamped, begin or 0):
+        found = None if known is None or start is None else self._sought(known, start)
+        begin, stamped = found or (0, chain([self._first], self._stamped))
+        for index, (pts, decoded) in enumerate(stamped, begin):
             if known is not None:
                 known.note(index, pts, decoded, self._decoder.damaged)
             elapsed_s = pts * self._time_base - first_s
@@ -171,32 +175,44 @@ class VideoReader(FrameSource):
             self._frames_to_here = index + 1
         self._count_missing(last_end_s)
 
-    def _sought(self, known: KnownFrames, index: int) -> Iterator[tuple[int, VideoFrame]] | None:
-        """Return the frames from a known one on, with their stamps; None: it cannot be found by seeking."""
+    def _sought(
+        self, known: KnownFrames, start: Position
+    ) -> tuple[int, Iterator[tuple[int, VideoFrame]]] | None:
+        """Return a place near a position, and the frames from there on with their stamps; None: the front."""
         if self._container.format.name == "avi" and self._stream.codec_context.has_b_frames:
             return None  # whose times are counted from the front
+        frame = known.nearest(
+            start, self._time_base, self._first[0], self._listed if self._trusts_packets else None
+        )
+        if frame is None:
+            return None
         for before in (0, *_SEEK_BACK):
             try:
-                found = self._seek(known, index, known.stamp(max(0, index - before)))
+                found = self._seek(frame, frame.before(before))
             except (av.error.FFmpegError, OSError, DecodeError):
                 break
             if found is not None:
                 self._is_sought = True
                 decoded = chain([found], iter(self._decoder.next_frame, None))
-                return known.resumed(index, ((frame.pts, frame) for frame in decoded if frame is not None))
+                return frame.index, frame.resumed((one.pts, one) for one in decoded if one is not None)
         self._reopen()
         return None
 
-    def _seek(self, known: KnownFrames, index: int, stamp: int) -> VideoFrame | None:
-        """Return the known frame, decoded from the key frame before a stamp; None: it is not found."""
+    def _listed(self) -> PacketList | None:
+        """Return what the packets tell of all frames; None where they do not."""
+        container = open_container(self._path)
+        try:
+            return PacketList.of(container, _choose_stream(container, self._path, self._number)[0])
+        finally:
+            container.close()
+
+    def _seek(self, frame: KnownFrame, stamp: int) -> VideoFrame | None:
+        """Return a known frame, decoded from a key frame before a stamp on; None: it is not found."""
         self._container.seek(stamp, stream=self._stream)
-        self._decoder = PacketDecoder(self._container, self._stream, self._path)
-        while (frame := self._decoder.next_frame()) is not None:
-            if frame.pts is None or self._decoder.damaged or frame.pts > known.stamp(index):
-                return None
-            if frame.pts == known.stamp(index):
-                return frame if known.is_same(index, frame) else None
-        return None
+        self._decoder = PacketDecoder(self._container, self._stream, self._path, frame.begin)
+        decoded = iter(self._decoder.next_frame, None)
+        found = frame.found(one for one in decoded if one is not None)
+        return None if self._decoder.damaged else found
 
     def _reopen(self) -> None:
         """Begin at the front again."""
@@ -286,8 +302,11 @@ class VideoReader(FrameSource):
         """Count what the container promised after the last frame: the file was cut short."""
         reading, is_table = self._decoder.reading, "mp4" in self._container.format.name
         if self._stream.frames:
-            read = self._frames_to_here + reading.damaged if self._is_sought else reading.packets
-            missing = self._stream.frames - read
+            entries = list(self._stream.index_entries) if is_table else []
+            read = reading.packets
+            if self._is_sought:
+                read = self._frames_to_here + reading.damaged + sum(entry.is_discard for entry in entries)
+            missing = (len(entries) or self._stream.frames) - read  # an edit list may leave out some of them
         else:
             claimed_s = _claimed_end_s(self._container, self._stream, self._first[0] * self._time_base)
             missing_s = Fraction(0) if claimed_s is None else claimed_s - last_end_s

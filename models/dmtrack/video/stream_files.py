@@ -43,6 +43,7 @@ def open_source(
     stream: int | TrackPicker = 0,
     threads: int | None = None,
     gpu: int | None = None,
+    trusts_packets: bool = False,
     folder_rate: Fraction = DEFAULT_FRAME_RATE,
     folder_start_s: Fraction = Fraction(0),
     is_beside: bool = False,
@@ -56,6 +57,7 @@ def open_source(
         stream: Which video stream of a file, from 0, or how to pick it.
         threads: Decoder threads for a file; None: as many as pay.
         gpu: Number of the CUDA device that decodes a file which suits it.
+        trusts_packets: See `VideoReader`.
         folder_rate: Pictures a second to assume for a folder, which has no clock of its own.
         folder_start_s: Time of a folder's first picture in seconds.
         is_beside: That is the time of a stream with a clock, with which times in names of pictures begin if
@@ -82,6 +84,7 @@ def open_source(
                 stream=stream,
                 threads=threads,
                 gpu=gpu,
+                trusts_packets=trusts_packets,
                 folder_rate=folder_rate,
                 folder_start_s=folder_start_s,
                 is_beside=is_beside,
@@ -101,7 +104,7 @@ def open_source(
             return FolderReader(path, frame_rate=folder_rate, start_s=folder_start_s)
         if is_event_file(path):
             return EventSource(path, events, like=like, frame_rate=folder_rate)
-        return VideoReader(path, stream=stream, threads=threads, gpu=gpu)
+        return VideoReader(path, stream=stream, threads=threads, gpu=gpu, trusts_packets=trusts_packets)
 
 
 def _require_video_file(path: Path) -> None:
@@ -225,6 +228,7 @@ def _open(
         stream=picker,
         threads=options.threads,
         gpu=options.gpu,
+        trusts_packets=options.trusts_packets,
         folder_rate=rate,
         folder_start_s=start_s,
         is_beside=partner is not None and not isinstance(partner, FolderReader),

@@ -266,6 +266,8 @@ class PairingOptions:
     """Decoder threads a stream; None: as many as pay."""
     gpu: int | None = None
     """Number of the CUDA device that decodes what suits it; None decodes on the processor."""
+    trusts_packets: bool = False
+    """Seek a frame that was never decoded by the packets before it (see `PacketList`)."""
 
     def __post_init__(self) -> None:
         make_exact(self)
@@ -299,7 +301,15 @@ class PairingOptions:
         """The same without what another machine would have otherwise."""
         align = None if self.align is None else replace(self.align, path=None)
         camera = None if self.intrinsics is None else replace(self.intrinsics, path=None)
-        return replace(self, offset_s=self.shift_s, align=align, intrinsics=camera, threads=None, gpu=None)
+        return replace(
+            self,
+            offset_s=self.shift_s,
+            align=align,
+            intrinsics=camera,
+            threads=None,
+            gpu=None,
+            trusts_packets=False,
+        )
 
     @property
     def to_grid(self) -> ToGrid:

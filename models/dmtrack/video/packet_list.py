@@ -1,0 +1,162 @@
+"""`PacketList`: what the packets of a stream tell of its frames, without decoding one.
+
+Where every packet gives one frame, the number of a frame is the place of its packet's stamp among all, and it
+is decoded from the last packet before it from which decoding can begin afresh. Neither is taken from the
+container alone: an index may be wrong, a flag too. Of what libav decodes only such packets are listed as are
+known to hold one whole picture each, by the head of each packet where the codec has one; anything else, and
+any damage that shows, and there is no list.
+"""
+
+from __future__ import annotations
+
+from array import array
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import av.error
+
+from dmtrack.video.decoder import demuxed, packet_stamp
+from dmtrack.video.stamps import presented
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.packet import Packet
+    from av.video.stream import VideoStream
+
+_PROVEN_FRAMES: Final = 8
+"""So many frames at least are decoded on the way to the one that is sought, and must be those of the list."""
+_HEAD_BYTES: Final = 64
+_BEGIN_AFRESH: Final = {"h264": frozenset({5}), "hevc": frozenset(range(16, 22))}
+"""Types of pictures that refer to none before them, nor does any shown later. Source: ITU-T H.264, H.265."""
+_PICTURES: Final = {"h264": frozenset({1, 2, 3, 4, 5}), "hevc": frozenset(range(32))}
+_ONE_EACH: Final = frozenset({"vp9", "av1", "ffv1", "png", *_PICTURES})
+"""Codecs whose packets hold one picture each, as all do that know no reference to another picture."""
+
+
+@dataclass(frozen=True, slots=True)
+class PacketList:
+    """The frames of a stream as its packets tell.
+
+    Attributes:
+        stamps: Of all frames, rising.
+        begins: Stamps of the packets from which decoding can begin, rising.
+    """
+
+    stamps: Sequence[int]
+    begins: Sequence[int]
+
+    @classmethod
+    def of(cls, container: InputContainer, stream: VideoStream) -> PacketList | None:
+        """Read all packets of a stream from here on; None where they do not tell the frames.
+
+        Args:
+            container: Opened; its packets are read to the end.
+            stream: Its frames.
+        """
+        codec = stream.codec_context.codec
+        name = codec.canonical_name
+        if not (codec.intra_only or name in _ONE_EACH) or stream.codec_context.has_b_frames < 0:
+            return None
+        stamps, begins = array("q"), array("q")
+        length = _length_bytes(name, stream.codec_context.extradata)
+        damage: list[Exception] = []
+        try:
+            for packet in demuxed(container, stream, damage.append):
+                stamp = packet_stamp(container, packet)
+                if not packet.size:
+                    continue
+                begins_here = _begins_afresh(name, packet, length)
+                if stamp is None or begins_here is None or damage or packet.is_corrupt:
+                    return None
+                if begins_here:
+                    begins.append(stamp)
+                elif not begins:
+                    return None
+                if not packet.is_discard:
+                    stamps.append(stamp)
+        except (av.error.FFmpegError, OSError):
+            return None
+        ordered = sorted(stamps)
+        if not ordered or len(set(ordered)) < len(ordered) or ordered != presented(stamps):
+            return None
+        return cls(array("q", ordered), array("q", sorted(begins)))
+
+    def begin_for(self, index: int) -> int:
+        """Return the stamp of the packet from which a frame is decoded, a few frames before it at least."""
+        stamp = self.stamps[max(0, index - _PROVEN_FRAMES)]
+        return self.begins[max(0, bisect_right(self.begins, stamp) - 1)]
+
+    def has(self, index: int, stamp: int) -> bool:
+        """Return whether a frame of this number has this stamp."""
+        return index < len(self.stamps) and self.stamps[index] == stamp
+
+
+def _begins_afresh(name: str, packet: Packet[VideoStream], length: int) -> bool | None:
+    """Return whether decoding can begin with a packet; None if it is damaged or does not hold one picture."""
+    data = memoryview(packet)
+    if name in _PICTURES:
+        kind = _picture_type(name, data, length)
+        is_picture = kind in _PICTURES[name]
+        return kind in _BEGIN_AFRESH[name] and packet.is_keyframe if is_picture else None
+    if name == "vp9":
+        return packet.is_keyframe if _shows(data) else None
+    return packet.is_keyframe if name == "rawvideo" or any(data[:_HEAD_BYTES]) else None
+
+
+def _length_bytes(name: str, extradata: bytes | None) -> int:
+    """Return how many bytes say the length of each unit in a packet; 0 where start codes part them.
+
+    Source: ISO/IEC 14496-15, the decoder configuration records of AVC and HEVC.
+    """
+    place = {"h264": 4, "hevc": 21}.get(name, 0)
+    if not place or extradata is None or len(extradata) <= place or extradata[0] != 1:
+        return 0
+    return 1 + (extradata[place] & 3)
+
+
+def _picture_type(name: str, data: memoryview, length: int) -> int | None:
+    """Return the type of the first unit with a picture; None if there is none, or the lengths do not fit."""
+    kinds = _lengthy_types(data, length) if length else _parted_types(data)
+    found = None
+    for head in kinds:
+        if head is None:
+            return None
+        kind = head & 31 if name == "h264" else head >> 1 & 63
+        if found is None and kind in _PICTURES[name]:
+            found = kind
+    return found
+
+
+def _lengthy_types(data: memoryview, length: int) -> Iterator[int | None]:
+    """Yield the first byte of each unit; None at the end if they are longer or shorter than the packet."""
+    place, end = 0, len(data)
+    while place + length < end:
+        yield data[place + length]
+        place += length + int.from_bytes(data[place : place + length], "big")
+    if place != end:
+        yield None
+
+
+def _parted_types(data: memoryview) -> Iterator[int | None]:
+    whole = bytes(data)
+    place = whole.find(b"\0\0\1")
+    while 0 <= place < len(whole) - 3:
+        yield whole[place + 3]
+        place = whole.find(b"\0\0\1", place + 3)
+
+
+def _shows(data: memoryview) -> bool:
+    """Return whether a packet of VP9 holds a picture that is shown.
+
+    Source: VP9 Bitstream & Decoding Process Specification, 6.2 and annex B: a packet of several pictures ends
+    with an index, and one of them is shown.
+    """
+    if data[0] >> 6 != 2:
+        return False
+    if data[-1] >> 5 == 6:
+        return True
+    spare = 1 if data[0] & 0x30 == 0x30 else 0
+    says_existing, shows = data[0] >> (3 - spare) & 1, data[0] >> (1 - spare) & 1
+    return bool(says_existing or shows)
