@@ -74,6 +74,20 @@ def blob_outline(rng: np.random.Generator, phase: float = 0.0) -> Callable[[floa
 # --- builders ----------------------------------------------------------------------------------
 
 
+def _surface(bank: SurfaceBank) -> Image:
+    return bank.draw(_SIDE_PX, _SIDE_PX)
+
+
+def _fill(rng: np.random.Generator, bank: SurfaceBank, surface_share: float) -> Image | Colour:
+    """Draw what a part is painted with: a surface, or one colour."""
+    return _surface(bank) if rng.random() < surface_share else colour(rng)
+
+
+def _skin(rng: np.random.Generator) -> Colour:
+    tone = np.array([224.0, 172.0, 138.0]) * rng.uniform(0.3, 1.1) + rng.normal(0, 6, 3)
+    return np.clip(tone, 0, 255).astype(np.float32)
+
+
 def body_heat(rng: np.random.Generator) -> float:
     """Draw the temperature of skin: usually, not always, above most surroundings."""
     return float(rng.uniform(150.0, 245.0))
@@ -88,11 +102,11 @@ def blob(rng: np.random.Generator, bank: SurfaceBank) -> Sprite | None:
     """A random shape with up to four inner parts, half of them pulsating."""
     poses = 6 if rng.random() < 0.4 else 1
     whole = blob_outline(rng)
-    base, warm = bank.draw(_SIDE_PX, _SIDE_PX), thing_heat(rng)
+    base, warm = _surface(bank), thing_heat(rng)
     parts = []
     for _ in range(int(rng.integers(0, 5))):
         shrink, shift = rng.uniform(0.15, 0.55), rng.uniform(-0.28, 0.28, 2)
-        fill = bank.draw(_SIDE_PX, _SIDE_PX) if rng.random() < 0.6 else colour(rng)
+        fill = _fill(rng, bank, 0.6)
         parts.append((blob_outline(rng), shrink, shift, fill, warm + rng.normal(0.0, 40.0)))
     pictures = []
     for k in range(poses):
@@ -117,8 +131,7 @@ class _Figure:
     """The clothes, proportions and gait of one person."""
 
     def __init__(self, rng: np.random.Generator, bank: SurfaceBank) -> None:
-        skin = np.array([224.0, 172.0, 138.0]) * rng.uniform(0.3, 1.1) + rng.normal(0, 6, 3)
-        self.skin: Colour = np.clip(skin, 0, 255).astype(np.float32)
+        self.skin = _skin(rng)
         self.hair: Colour = (colour(rng) * rng.uniform(0.1, 0.8)).astype(np.float32)
         self.shirt = self._cloth(rng, bank)
         self.trousers = self._cloth(rng, bank)
@@ -139,7 +152,11 @@ class _Figure:
     def _cloth(rng: np.random.Generator, bank: SurfaceBank) -> Image | Colour:
         if rng.random() < 0.5:
             return colour(rng)
-        return bank.draw(_SIDE_PX, _SIDE_PX)
+        return _surface(bank)
+
+    def _shown_on(self, cloth: Image | Colour) -> tuple[Image | Colour, float]:
+        """Return what a lower limb shows, and its temperature: skin, or the cloth on it."""
+        return (self.skin, self.skin_heat) if self.bare else (cloth, self.cloth_heat)
 
     def draw(self, phase: float) -> tuple[Image, Image, Image]:
         """Draw the figure at `phase` radians of its stride."""
@@ -178,12 +195,7 @@ class _Figure:
         foot = (knee[0] + 0.22 * math.sin(bend), knee[1] + 0.22 * math.cos(bend))
         width = 0.042 * self.bulk
         drawing.paint(limb(*hip, *knee, 1.15 * width, width), self.trousers, self.cloth_heat)
-        shin = self.skin if self.bare else self.trousers
-        drawing.paint(
-            limb(*knee, *foot, 0.9 * width, 0.65 * width),
-            shin,
-            self.skin_heat if self.bare else self.cloth_heat,
-        )
+        drawing.paint(limb(*knee, *foot, 0.9 * width, 0.65 * width), *self._shown_on(self.trousers))
         toe = (foot[0] + 0.04 * self.facing, foot[1] + 0.012)
         drawing.paint(limb(*foot, *toe, 0.6 * width, 0.5 * width), self.shoes, self.cloth_heat - 30)
 
@@ -196,17 +208,13 @@ class _Figure:
         hand = (elbow[0] + 0.14 * math.sin(fore), elbow[1] + 0.14 * math.cos(fore))
         width = 0.028 * self.bulk
         drawing.paint(limb(x, y, *elbow, width, 0.85 * width), self.shirt, self.cloth_heat)
-        drawing.paint(
-            limb(*elbow, *hand, 0.8 * width, 0.7 * width),
-            self.skin if self.bare else self.shirt,
-            self.skin_heat if self.bare else self.cloth_heat,
-        )
+        drawing.paint(limb(*elbow, *hand, 0.8 * width, 0.7 * width), *self._shown_on(self.shirt))
         drawing.paint(ellipse(*hand, 0.9 * width, 0.9 * width), self.skin, self.skin_heat)
 
 
 def animal(rng: np.random.Generator, bank: SurfaceBank) -> Sprite | None:
     """A four-legged animal from the side, trotting."""
-    coat = bank.draw(_SIDE_PX, _SIDE_PX) if rng.random() < 0.6 else colour(rng)
+    coat = _fill(rng, bank, 0.6)
     heat, facing = body_heat(rng), rng.choice([-1.0, 1.0])
     length, depth = rng.uniform(0.5, 0.68), rng.uniform(0.16, 0.3)
     legs, stride, neck = rng.uniform(0.15, 0.34), rng.uniform(0.1, 0.8), rng.uniform(-0.2, 1.1)
@@ -238,10 +246,7 @@ def animal(rng: np.random.Generator, bank: SurfaceBank) -> Sprite | None:
 
 def car_side(rng: np.random.Generator, bank: SurfaceBank) -> Sprite | None:
     """A car, van or bus from the side."""
-    drawing, paint = (
-        Drawing.of_thing(),
-        bank.draw(_SIDE_PX, _SIDE_PX) if rng.random() < 0.25 else colour(rng),
-    )
+    drawing, paint = Drawing.of_thing(), _fill(rng, bank, 0.25)
     heat, tall = thing_heat(rng), rng.uniform(0.12, 0.3)
     glass: Colour = (colour(rng, 0.1) * 0.5).astype(np.float32)
     low, length = 0.62, rng.uniform(0.82, 0.96)
@@ -272,10 +277,7 @@ def car_side(rng: np.random.Generator, bank: SurfaceBank) -> Sprite | None:
 
 def car_top(rng: np.random.Generator, bank: SurfaceBank) -> Sprite | None:
     """A car or lorry from above."""
-    drawing, paint = (
-        Drawing.of_thing(),
-        bank.draw(_SIDE_PX, _SIDE_PX) if rng.random() < 0.2 else colour(rng),
-    )
+    drawing, paint = Drawing.of_thing(), _fill(rng, bank, 0.2)
     heat, wide = thing_heat(rng), rng.uniform(0.3, 0.48)
     glass: Colour = (colour(rng, 0.1) * 0.4).astype(np.float32)
     drawing.paint(rounded_box(0.5, 0.5, wide, 0.94, rng.uniform(3.0, 9.0)), paint, heat)
@@ -291,7 +293,7 @@ def car_top(rng: np.random.Generator, bank: SurfaceBank) -> Sprite | None:
             heat + 50,
         )
     else:
-        drawing.paint(rounded_box(0.5, 0.6, 0.92 * wide, 0.7, 14.0), bank.draw(_SIDE_PX, _SIDE_PX), heat - 30)
+        drawing.paint(rounded_box(0.5, 0.6, 0.92 * wide, 0.7, 14.0), _surface(bank), heat - 30)
         drawing.paint(rounded_box(0.5, 0.12, 0.8 * wide, 0.08, 4.0), glass, heat - 30)
     return make_sprite([drawing.picture()])
 
@@ -332,7 +334,7 @@ def box_object(rng: np.random.Generator, bank: SurfaceBank) -> Sprite | None:
     wide, tall = rng.uniform(0.35, 0.7), rng.uniform(0.35, 0.7)
     dx, dy = rng.uniform(0.0, 0.22), rng.uniform(0.0, 0.22)
     x, y = 0.5 - 0.5 * (wide + dx), 0.5 + 0.5 * (tall + dy)
-    face = bank.draw(_SIDE_PX, _SIDE_PX)
+    face = _surface(bank)
     light = rng.uniform(0.4, 1.5, 2)
     if rng.random() < 0.35:
         ring = ellipse(x + 0.5 * wide, y - tall, 0.3 * wide, rng.uniform(0.1, 0.2))
@@ -344,7 +346,7 @@ def box_object(rng: np.random.Generator, bank: SurfaceBank) -> Sprite | None:
     side = np.array(
         [(x + wide, y), (x + wide + dx, y - dy), (x + wide + dx, y - dy - tall), (x + wide, y - tall)]
     )
-    other = face if rng.random() < 0.5 else bank.draw(_SIDE_PX, _SIDE_PX)
+    other = face if rng.random() < 0.5 else _surface(bank)
     drawing.paint(top, np.clip(other * light[0], 0, 255).astype(np.uint8), heat + 10)
     drawing.paint(side, np.clip(other * light[1], 0, 255).astype(np.uint8), heat - 10)
     drawing.paint(front, face, heat)
@@ -362,15 +364,13 @@ def ball_or_face(rng: np.random.Generator, bank: SurfaceBank) -> Sprite | None:
     """A ball with a shaded surface, or a head with hair, eyes and mouth."""
     drawing = Drawing.of_thing()
     if rng.random() < 0.5:
-        drawing.paint(ellipse(0.5, 0.5, 0.46, 0.46), bank.draw(_SIDE_PX, _SIDE_PX), thing_heat(rng))
+        drawing.paint(ellipse(0.5, 0.5, 0.46, 0.46), _surface(bank), thing_heat(rng))
         yy, xx = np.mgrid[0:_SIDE_PX, 0:_SIDE_PX] / _SIDE_PX
         lit = 1.15 - 1.6 * ((xx - rng.uniform(0.3, 0.5)) ** 2 + (yy - rng.uniform(0.25, 0.45)) ** 2)
         drawing.rgb = np.clip(drawing.rgb * lit[..., None], 0, 255).astype(np.uint8)
         return make_sprite([drawing.picture()])
     heat = body_heat(rng)
-    skin = np.clip(
-        np.array([224.0, 172.0, 138.0]) * rng.uniform(0.3, 1.1) + rng.normal(0, 6, 3), 0, 255
-    ).astype(np.float32)
+    skin = _skin(rng)
     dark: Colour = (colour(rng) * rng.uniform(0.05, 0.6)).astype(np.float32)
     turn = rng.uniform(-0.09, 0.09)
     drawing.paint(ellipse(0.5, 0.46, 0.36, 0.42), dark, heat - 30)
