@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Annotated, Final, TypeAlias
 
 import typer
 from rich.text import Text
 
 from dmtrack.boxes.aux_view import BoxStream
+from dmtrack.boxes.export import Exported
 from dmtrack.boxes.export import export as export_results
 from dmtrack.boxes.export import merge as merge_results
 from dmtrack.boxes.formats import ResultFormat, format_of_name
@@ -26,23 +27,23 @@ from dmtrack_cli.option_groups import Without, grouped
 from dmtrack_cli.progress import ProgressKind, make_reporter
 from dmtrack_cli.shared_options import SourceFormatOption
 
+AnyFormat: TypeAlias = ResultFormat | PictureFormat | ViewerFormat
 
-def parse_format(text: str) -> ResultFormat | PictureFormat | ViewerFormat:
+
+def parse_format(text: str) -> AnyFormat:
     """Read the name of a format.
 
     Raises:
         BadParameter: There is none of that name.
     """
-    known: dict[str, ResultFormat | PictureFormat | ViewerFormat] = {
-        str(one): one for one in (*ResultFormat, *PictureFormat, *ViewerFormat)
-    }
+    known: dict[str, AnyFormat] = {str(one): one for one in (*ResultFormat, *PictureFormat, *ViewerFormat)}
     if text not in known:
         raise typer.BadParameter(f"{text!r} is not one of {', '.join(known)}", param_hint="--format")
     return known[text]
 
 
 _BOXES: Final = frozenset(ResultFormat)
-_FORMATS_OF: Final[dict[str, frozenset[ResultFormat | PictureFormat | ViewerFormat]]] = {
+_FORMATS_OF: Final[dict[str, frozenset[AnyFormat]]] = {
     "--from": _BOXES,
     "--from-origin": _BOXES,
     "--label": _BOXES | {PictureFormat.YOLO},
@@ -56,9 +57,7 @@ _FORMATS_OF: Final[dict[str, frozenset[ResultFormat | PictureFormat | ViewerForm
 _OF_MERGE: Final = frozenset({"--from", "--from-origin"})
 
 
-def _require_meaning(
-    given: list[str], target: ResultFormat | PictureFormat | ViewerFormat, *, is_merge: bool
-) -> None:
+def _require_meaning(given: list[str], target: AnyFormat, *, is_merge: bool) -> None:
     for name in given:
         if target not in _FORMATS_OF[name] or (is_merge and name not in _OF_MERGE):
             boxes, others = _FORMATS_OF[name] & _BOXES, _FORMATS_OF[name] - _BOXES
@@ -166,12 +165,7 @@ def export(
             f"{kind} holds the pictures of both streams on the RGB grid", param_hint="--stream"
         )
     if isinstance(kind, ViewerFormat):
-        with make_reporter(ProgressKind.AUTO, None, err, "exporting") as reporter:
-            files = export_for_viewer(
-                results, output, kind, overwrite=overwrite, on_frame=lambda: reporter.advance(None)
-            )
-        for file in files:
-            out.print(Text(str(file)), soft_wrap=True)
+        _export_for_viewer(results, output, kind, overwrite=overwrite)
         return
     if isinstance(kind, PictureFormat):
         if kind is PictureFormat.CROPS and size is not None:
@@ -192,6 +186,10 @@ def export(
         annotator=annotator,
         overwrite=overwrite,
     )
+    _say_done(done, mot)
+
+
+def _say_done(done: Exported, mot: MotOptions) -> None:
     _say_empty(done.empty)
     for loss in done.losses:
         say_line("left out", str(loss), "yellow")
@@ -202,6 +200,15 @@ def export(
     if done.format in (ResultFormat.MOT, ResultFormat.MOTCHALLENGE):
         say_line("note", f"the top left pixel is {mot.origin},{mot.origin} (--mot-origin)", "dim")
     for file in done.files:
+        out.print(Text(str(file)), soft_wrap=True)
+
+
+def _export_for_viewer(results: list[Path], output: str, target: ViewerFormat, *, overwrite: bool) -> None:
+    with make_reporter(ProgressKind.AUTO, None, err, "exporting") as reporter:
+        files = export_for_viewer(
+            results, output, target, overwrite=overwrite, on_frame=lambda: reporter.advance(None)
+        )
+    for file in files:
         out.print(Text(str(file)), soft_wrap=True)
 
 
