@@ -41,6 +41,9 @@ def review(
     if request.boxes or request.box_files:
         raise ConfigError("boxes are drawn on the page", where="--box, --box-file", hint="leave them out")
     folders = [Path(request.rgb)] if request.aux is not None else results_worst_first(Path(request.rgb))
+    if len(folders) > 1 and request.detections.file is not None:
+        what = f"is about one recording, and these are {len(folders)}"
+        raise ConfigError(what, where="--detections", hint="the page shows those of each run anyway")
     for number, folder in enumerate(folders, start=1):
         asked = request if folders == [Path(request.rgb)] else replace(request, rgb=folder)
         count = f" ({number} of {len(folders)})" if len(folders) > 1 else ""

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from dmtrack.errors import BoxError, FormatError
 from dmtrack.run.review import Edit, Review, ReviewState
+from dmtrack.tracking.arrivals import Detection
 from dmtrack.tracking.edits import (
     absent_from,
     looked_for_from,
@@ -37,7 +38,7 @@ class ReviewSession:
         review: It.
     """
 
-    questions: Final = ("state", "rows", "change", "undo", "finish")
+    questions: Final = ("state", "rows", "seen", "change", "undo", "finish")
 
     def __init__(self, review: Review) -> None:
         self._review = review
@@ -50,7 +51,8 @@ class ReviewSession:
 
     def setup(self) -> Values:
         """Return what the page needs to know."""
-        return scene_setup(self._review.scene, "review") | {"folder": str(self._review.folder)}
+        more = {"folder": str(self._review.folder), "detector": bool(self._review.seen)}
+        return scene_setup(self._review.scene, "review") | more
 
     def touch(self) -> None:
         """Do nothing: nobody waits."""
@@ -71,6 +73,9 @@ class ReviewSession:
             version, rows = self._review.rows()
             skews = self._review.skews_ms
             send({"version": version, "targets": _columns(rows), "skew": [list(skews), list(skews.values())]})
+        elif question == "seen":
+            seen = self._review.seen.get(_whole(values, "frame"), ())
+            send({"boxes": [_detection_values(one) for one in seen]})
         elif question == "finish":
             send({"ok": True})
             self.finished.set()
@@ -150,6 +155,12 @@ def _keyframe_values(key: Keyframe) -> Values:
     if isinstance(key, TargetStart):
         return place | dict(zip("xywh", key.box.xywh, strict=True)) | {"back": key.back}
     return place | {"until": key.until}
+
+
+def _detection_values(detection: Detection) -> Values:
+    sides = dict(zip("xywh", (round(side, 2) for side in detection.box.xywh), strict=True))
+    score = None if detection.score is None else round(detection.score, 3)
+    return sides | {"score": score, "label": detection.label}
 
 
 def _columns(rows: Sequence[TrackedBox]) -> dict[int, list[list[float | None]]]:

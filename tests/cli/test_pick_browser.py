@@ -251,6 +251,31 @@ def test_both_streams_in_one_picture_and_how_far_apart_they_are(results: Path, b
     assert said == []
 
 
+def test_a_box_of_the_detector_is_taken(results: Path, browser: Any) -> None:
+    rows = ["5,-1,25,17,15,15,0.9,-1,-1,-1", "5,-1,70,40,12,10,0.6,-1,-1,-1"]
+    Path("det.txt").write_text("\n".join(rows) + "\n")
+    server = started("review", results, "--no-open", "--detections", "det.txt")
+    try:
+        browser.get(address(server))
+        page = Page(browser)
+        page.wait_for("progress", "up to date")
+        page.go_to(4)
+        page.press("d")
+        page.wait_for("message", "takes the box of the detector (0.90)")
+        assert kept(results)[1:] == [(4, "TargetStart", (25, 17, 15, 15))]
+        page.press("a")
+        page.drag("aux", (75, 45), (75, 45))
+        wait_until(lambda: len(kept(results)) == 3)
+        assert (4, "TargetStart", (70, 40, 12, 10)) in kept(results)
+        assert len({key.target_id for key in read_keyframes(results / "keyframes.csv")}) == 2
+        page.go_to(5)
+        page.press("d")
+        page.wait_for("message", "saw nothing in this frame")
+    finally:
+        server.kill()
+        server.communicate()
+
+
 def test_targets_are_added_split_joined_and_taken_away(results: Path, browser: Any) -> None:
     def ids() -> list[int]:
         return sorted({key.target_id for key in read_keyframes(results / "keyframes.csv")})

@@ -17,9 +17,10 @@ from typing import Any
 
 import pytest
 
+from dmtrack.boxes.detections import DetectionOptions
 from dmtrack.boxes.formats.table import COLUMNS
 from dmtrack.boxes.keyframes import keyframes_text, read_keyframes
-from dmtrack.errors import BoxError, ConfigError
+from dmtrack.errors import BoxError, ConfigError, FormatError
 from dmtrack.geometry.box import Box
 from dmtrack.output.record import read_run_json
 from dmtrack.run import review as reviewing
@@ -292,6 +293,67 @@ def test_twenty_kills_lose_nothing_that_was_acknowledged(results: Path, track: T
     assert boxes(results) == boxes(Path("anew"))
 
 
+# --- what a detector saw -------------------------------------------------------------------------
+
+
+def detected(path: Path) -> Path:
+    """The target in every frame, a pixel off, and in frame 6 something else as well, seen once."""
+    rows = [f"{n + 1},-1,{21 + n},17,16,16,0.9,-1,-1,-1" for n in range(12)]
+    path.write_text("\n".join([*rows, "7,-1,70,40,12,10,0.6,-1,-1,-1", "8,-1,1,1,9,9,0.2,-1,-1,-1"]) + "\n")
+    return path
+
+
+def test_the_detections_of_a_run_are_shown_and_remembered(
+    recording: Any, weights: Path, opened: Track, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = detected(Path("det.txt"))
+    run = track_to_folder(
+        TrackRequest(
+            recording.rgb,
+            recording.thermal,
+            detections=DetectionOptions(file),
+            network=NetworkOptions(str(weights)),
+            output=OutputOptions(folder=Path("out"), no_video=True),
+        )
+    )
+    found = [key for key in read_keyframes(run.folder / "keyframes.csv") if isinstance(key, TargetStart)]
+    assert [key.box.xywh for key in found][:1] == [(21, 17, 16, 16)]
+    review = opened(TrackRequest(run.folder))
+    assert [(one.box.xywh, one.score) for one in review.seen[6]] == [
+        ((27, 17, 16, 16), 0.9),
+        ((70, 40, 12, 10), 0.6),
+    ], "also what was seen once"
+    assert len(review.seen[7]) == 1, "what is less sure than --min-conf does not count"
+    review.change(1, lambda keys: with_box(keys, TargetStart(review.seen[6][0].box, 1, 6)))
+    assert review.wait(WAIT_S)
+    review.close()
+    kept = read_keyframes(run.folder / "keyframes.csv")
+    assert set(found) < set(kept), "what the detector started stays, and is tracked from again"
+    again = EarlierRun.read(run.folder)
+    assert again.detections == DetectionOptions(file), "run.json remembers it"
+    assert opened(TrackRequest(run.folder)).seen == review.seen
+    file.unlink()
+    assert opened(TrackRequest(run.folder)).seen == {}
+    assert "detections of the run are not shown" in caplog.text
+
+
+def test_detections_may_be_given(results: Path, opened: Track, run_cli: Track) -> None:
+    file = detected(Path("det.txt"))
+    assert opened(TrackRequest(results)).seen == {}
+    assert len(opened(TrackRequest(results, detections=DetectionOptions(file))).seen) == 12
+    for words, said in (
+        (["--detections", "none.txt"], "none.txt"),
+        (["--min-conf", "0.9"], "give --detections FILE as well"),
+    ):
+        outcome = run_cli("review", results, *words)
+        assert outcome.code in (3, 4)
+        assert said in outcome.err
+    for name in ("one", "two"):
+        shutil.copytree(results, Path("many", name))
+    outcome = run_cli("review", "many", "--detections", file)
+    assert (outcome.code, "about one recording" in outcome.err) == (4, True)
+
+
 # --- over HTTP ----------------------------------------------------------------------------------
 
 
@@ -340,6 +402,18 @@ def test_the_page_changes_and_takes_back(page: Ask) -> None:
     assert (status, "reload" in state["error"]) == (409, True)
     _, state = page("undo", revision=2)
     assert (len(state["keyframes"]), state["revision"]) == (1, 3)
+
+
+def test_the_page_is_told_what_the_detector_saw(results: Path, opened: Track, idle: None) -> None:
+    review = opened(TrackRequest(results, detections=DetectionOptions(detected(Path("det.txt")))))
+    session, answers = ReviewSession(review), []
+    assert session.setup()["detector"] is True
+    for frame in (6, 99):
+        session.answer("seen", json.dumps({"frame": frame}).encode(), answers.append)
+    assert [len(answer["boxes"]) for answer in answers] == [2, 0]
+    assert answers[0]["boxes"][1] == {"x": 70, "y": 40, "w": 12, "h": 10, "score": 0.6, "label": None}
+    with pytest.raises(FormatError):
+        session.answer("seen", b'{"frame": "6"}', answers.append)
 
 
 def test_bad_changes_are_answered(page: Ask) -> None:

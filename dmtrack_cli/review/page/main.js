@@ -12,7 +12,7 @@ const lowest = setup.lowest, last = setup.last ?? Infinity;
 const KEPT = 48, PLAY_MS = 40;
 
 let shown = setup.first, wanted = setup.first, selected = null, adding = false, loading = false, over = false;
-let playing = false, doubtNumber = -1;
+let playing = false, doubtNumber = -1, seen = [];  // boxes of the detector in the frame that is shown
 const frames = new Map();  // the last frames that were loaded: pictures and clock
 
 const colour = (id, alpha = 1) => {
@@ -46,7 +46,7 @@ function shownBoxes() {
 }
 
 const stage = new Stage(setup.aux ? [part("rgb"), part("aux")] : [part("rgb")], setup, {
-  boxes: shownBoxes, say, colour: () => colour(nextId()), busy: () => loading || over,
+  boxes: shownBoxes, seen: () => seen, take, say, colour: () => colour(nextId()), busy: () => loading || over,
   adding: () => adding, select, change: (id, box) => putBox(id, box), draw: (box) => putBox(nextId(), box)});
 const timeline = new Timeline(part("timeline"), store, (frame, id) => { if (id !== undefined) select(id); show(frame); });
 
@@ -107,7 +107,9 @@ async function load(frame) {
       const [first, second] = await Promise.all([ask(`frame/${frame}/rgb.jpg`), setup.aux && ask(`frame/${frame}/aux.jpg`)]);
       const pictures = [await createImageBitmap(await first.blob())];
       if (second) pictures.push(await createImageBitmap(await second.blob()));
-      return {pictures, index: Number(first.headers.get("X-Frame")), clock: first.headers.get("X-Clock")};
+      const index = Number(first.headers.get("X-Frame"));
+      const detected = setup.detector ? (await (await ask("seen", {frame: index})).json()).boxes : [];
+      return {pictures, index, detected, clock: first.headers.get("X-Clock")};
     })();
     loaded.catch(() => frames.delete(frame));
     frames.set(frame, loaded);
@@ -127,8 +129,9 @@ async function show(frame) {
     while (target !== wanted) {
       const isOn = target === null ? wanted > shown : wanted > target;
       target = wanted;
-      const {pictures, index, clock} = await load(target);
+      const {pictures, index, detected, clock} = await load(target);
       shown = index;
+      seen = detected;
       stage.pictures = pictures;
       stage.drag = null;
       part("clock").textContent = clock;
@@ -172,15 +175,34 @@ async function act(action) {
   try {
     await store.act(action);
     say("");
-  } catch (error) { complain(error); }
+    return true;
+  } catch (error) {
+    complain(error);
+    return false;
+  }
 }
 
 function putBox(id, box) {
-  if (id === undefined) { say(`${setup.ids.length} targets are the limit`); return; }
+  if (id === undefined) { say(`${setup.ids.length} targets are the limit`); return Promise.resolve(false); }
   if (isReview) selected = id;
   adding = false;
   doubtNumber = -1;
-  act({do: "box", id, frame: shown, ...box, ...(isReview ? {back: part("both").checked} : {})});
+  return act({do: "box", id, frame: shown, ...box, ...(isReview ? {back: part("both").checked} : {})});
+}
+
+function take({x, y, w, h, label, score}) {
+  const id = nextId(), named = [label, score?.toFixed(2)].filter((word) => word).join(" ");
+  putBox(id, {x, y, w, h}).then((isDone) => { if (isDone) say(`target ${id} takes the box of the detector${named && ` (${named})`}`); });
+}
+
+// Of the boxes of the detector the one nearest to the target, in its own sides; for a new target the surest.
+function takeNearest() {
+  const box = adding || selected === null ? null : store.boxAt(selected, shown) ?? store.lastBox(selected, shown);
+  const far = (one) => !box ? -(one.score ?? 1) :
+    Math.hypot(one.x + one.w / 2 - box.x - box.w / 2, one.y + one.h / 2 - box.y - box.h / 2) + Math.abs(one.w - box.w) + Math.abs(one.h - box.h);
+  const [best] = [...seen].sort((a, b) => far(a) - far(b));
+  if (best) take(best);
+  else say(setup.detector ? "the detector saw nothing in this frame" : "there are no detections: start with --detections FILE");
 }
 
 function accept() {
@@ -241,7 +263,7 @@ function view() {
 const leave = (question, text) => () => ask(question, {}).then(() => end(text), complain);
 
 const buttons = {
-  submit, undo, play, accept, split, rename, view,
+  submit, undo, play, accept, split, rename, view, take: takeNearest,
   cancel: leave("cancel", "Cancelled. Nothing is tracked."),
   finish: leave("finish", "Everything is kept. This page is no longer needed."),
   delete: onSelected("delete"), absent: onSelected("absent"), present: onSelected("back"), remove: onSelected("remove"),
@@ -258,7 +280,7 @@ const keys = {
   Home: () => show(lowest), End: () => show(last === Infinity ? shown : last),
   Escape: () => { adding = false; stage.drop(); refresh(); }, u: undo, v: view, 0: () => stage.whole(), " ": play,
   ...(isReview ? {Enter: accept, Delete: buttons.delete, Backspace: buttons.delete, n: () => goTo(doubtNumber + 1),
-    m: buttons.absent, b: buttons.present, a: buttons.add} : {Enter: submit}),
+    m: buttons.absent, b: buttons.present, a: buttons.add, d: takeNearest} : {Enter: submit}),
 };
 document.addEventListener("keydown", (event) => {
   if (over || event.target.type === "number") return;
@@ -283,10 +305,11 @@ for (const input of [part("slider"), part("number")]) {
   if (setup.last !== null) input.max = setup.last;
   input.value = setup.first;
 }
+part("take").hidden = !setup.detector;
 part("slider").hidden = setup.last === null;
 part("what").textContent = isReview ? "Put boxes right where they are wrong." : "Drag a box around each target, on either picture.";
 part("help").textContent = isReview ?
-  "space: play · arrows: frames (Shift: 10) · n: next doubtful place · Enter: the box is right · Delete: take the keyframe away · m: absent · b: back · a: new target · Ctrl-Z: undo · wheel: zoom · Shift and drag: move · Ctrl and drag: draw anywhere · 0: whole picture · v: blended" :
+  `space: play · arrows: frames (Shift: 10) · n: next doubtful place · Enter: the box is right · Delete: take the keyframe away ${setup.detector ? "· d: the detector's box " : ""}· m: absent · b: back · a: new target · Ctrl-Z: undo · wheel: zoom · Shift and drag: move · Ctrl and drag: draw anywhere · 0: whole picture · v: blended` :
   "Enter: track · u: undo · arrows: frames · wheel: zoom · v: blended · Esc: drop the drag";
 
 async function follow() {

@@ -6,7 +6,7 @@ export class Stage {
   constructor(canvases, setup, hooks) {
     this.canvases = canvases;
     this.setup = setup;
-    this.hooks = hooks;  // boxes(): what is shown; draw(box), change(id, box), select(id), say(text), busy()
+    this.hooks = hooks;  // boxes(), seen(): what is shown; draw(box), change(id, box), take(box), select(id), say(text), busy()
     this.pictures = [];
     this.zoom = 1;
     this.centre = [setup.width / 2, setup.height / 2];
@@ -55,6 +55,14 @@ export class Stage {
         context.globalAlpha = 0.5;
         context.drawImage(this.pictures[1], 0, 0, this.setup.width, this.setup.height);
         context.globalAlpha = 1;
+      }
+      context.setLineDash([]);
+      for (const box of this.hooks.seen()) {
+        for (const [style, width] of [["rgba(16,16,16,.7)", 3], ["#fff", 1]]) {
+          context.strokeStyle = style;
+          context.lineWidth = width / scale;
+          context.strokeRect(box.x, box.y, box.w, box.h);
+        }
       }
       for (const box of boxes) this.#outline(context, box, 1 / scale);
       if (this.drag && this.drag.box) this.#outline(context, {...this.drag.box, colour: this.drag.colour, label: ""}, 1 / scale);
@@ -116,6 +124,7 @@ export class Stage {
         if (drag.id !== undefined && drag.moved) this.hooks.change(drag.id, box ?? drag.start);
         else if (drag.id !== undefined) this.hooks.select(drag.id);
         else if (box) this.hooks.draw(box);
+        else if (this.#seenAt(...drag.from)) this.hooks.take(this.#seenAt(...drag.from));
         else this.hooks.say("that was a click: drag from one corner to the opposite one");
       }
       this.paint();
@@ -149,6 +158,12 @@ export class Stage {
     const inside = boxes.find((box) => x > box.x && x < box.x + box.w && y > box.y && y < box.y + box.h);
     if (inside) return {id: inside.id, start: inside, from: [x, y], colour: inside.colour};
     return {from: [x, y], colour: this.hooks.colour()};
+  }
+
+  // The smallest box of the detector around a point.
+  #seenAt(x, y) {
+    return this.hooks.seen().filter((box) => x > box.x && x < box.x + box.w && y > box.y && y < box.y + box.h)
+      .sort((a, b) => a.w * a.h - b.w * b.h)[0];
   }
 
   #dragged(drag, [x, y]) {

@@ -70,6 +70,14 @@ class Store {
     const [x, y, w, h] = track.sides.subarray(4 * place, 4 * place + 4);
     return {x, y, w, h, state: STATES[track.state[place]], score: track.score[place]};
   }
+  // The last box shortly before a frame, for where a target is not found.
+  lastBox(id, frame) {
+    for (let at = frame - 1; at >= Math.max(this.lowest, frame - 300); at--) {
+      const box = this.boxAt(id, at);
+      if (box) return box;
+    }
+    return null;
+  }
   trackOf(id) {
     if (!this.tracks.has(id)) this.tracks.set(id, new Track(this.count));
     return this.tracks.get(id);

@@ -97,8 +97,15 @@ class _Seen:
         return self.name or self.number
 
 
-def read_detections(options: DetectionOptions, info: VideoInfo) -> dict[int, list[Detection]]:
+def read_detections(
+    options: DetectionOptions, info: VideoInfo, *, every: bool = False
+) -> dict[int, list[Detection]]:
     """Read what a detector saw, and keep the objects that may be targets (see `lasting`).
+
+    Args:
+        options: The file, and what counts of it.
+        info: The RGB stream.
+        every: Keep what is seen in a frame or two as well: a person chooses.
 
     Raises:
         FormatError: The file cannot be read, or a row (named) is malformed.
@@ -117,6 +124,8 @@ def read_detections(options: DetectionOptions, info: VideoInfo) -> dict[int, lis
     by_frame: dict[int, list[Detection]] = {}
     for row in kept:
         by_frame.setdefault(row.frame_index, []).append(Detection(row.box, row.score, row.label))
+    if every:
+        return by_frame
     found = lasting(by_frame, *info.size)
     if not found:
         _log.warning("%s: no object is seen in %d frames, so that none is a target", path, SEEN_IN)

@@ -48,6 +48,7 @@ class EarlierRun:
         tracked: The keyframes with which the rows were found.
         covered: First frame of which nothing was found yet, as the run was stopped; None: it came to its end.
         skews_ms: How far in time the partner of each frame with a box lies from it; None: it has none.
+        detections: What a detector saw, of which targets were started.
     """
 
     folder: Path
@@ -58,6 +59,7 @@ class EarlierRun:
     tracked: tuple[Keyframe, ...]
     covered: int | None = None
     skews_ms: Mapping[int, float | None] = field(default_factory=dict)
+    detections: DetectionOptions = field(default_factory=DetectionOptions)
 
     @classmethod
     def read_all(cls, results: Sequence[Path]) -> list[EarlierRun]:
@@ -125,6 +127,7 @@ class EarlierRun:
             tracked or keyframes,
             covered,
             skews_ms if has_aux else {},
+            _detections_of(record, request.detections),
         )
 
     def request_for(self, now: TrackRequest) -> TrackRequest:
@@ -186,6 +189,15 @@ class EarlierRun:
         if others:
             made = " and ".join(others)
             _log.warning("%s: made with %s; what is not tracked again stays as it is", self.folder, made)
+
+
+def _detections_of(record: Mapping[str, Any], asked: DetectionOptions) -> DetectionOptions:
+    """Return what a detector saw: as the run was asked, or as it says that an earlier one was."""
+    said = (record.get("configuration") or {}).get("detections")
+    if asked.file is not None or not said:
+        return asked
+    with translated(FormatError, "says nothing of its detections that can be read", where=RECORD):
+        return DetectionOptions(Path(said["file"]), tuple(said["classes"]), said["min_conf"])
 
 
 def _targets_of(record: Mapping[str, Any]) -> tuple[Keyframe, ...]:

@@ -389,7 +389,11 @@ class TrackRequest:
         if self.start is not None:
             raise ConfigError("a live stream begins now", where="--start")
         if self.detections.file is not None:
-            raise ConfigError("is for recordings, not for live streams", where="--detections")
+            raise ConfigError(
+                "is a file about a recording; a live stream has none yet",
+                where="--detections",
+                hint="draw the targets with a bare --box, or record the stream first",
+            )
         for word in command_words(self.pairing):
             option = word.partition("=")[0]
             if option not in _LIVE_PAIRING:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from dmtrack.atomic import inputs_kept, make_folder, write_atomically
+from dmtrack.boxes.detections import DetectionOptions, read_detections
 from dmtrack.boxes.doubts import Doubt, doubtful_places
 from dmtrack.boxes.keyframes import KEYFRAMES, keyframes_text, read_keyframes
 from dmtrack.boxes.results import RecordingResults
@@ -26,9 +27,11 @@ from dmtrack.run.request import OutputOptions, TrackRequest
 from dmtrack.run.retracking import Rows
 from dmtrack.run.session import drawing_scene, first_pair, open_inputs, prepared_run, with_streams
 from dmtrack.run.start_boxes import MOST_DRAWN, SMALLEST_SIDE_PX, DrawingScene
+from dmtrack.tracking.arrivals import Detections
 from dmtrack.tracking.edits import Keyframes, settled
 from dmtrack.tracking.result import FrameResult, TrackedBox
 from dmtrack.tracking.start import TargetStart
+from dmtrack.video.frame import VideoInfo
 
 if TYPE_CHECKING:
     from dmtrack.run.pipeline import LoadedTracker
@@ -94,10 +97,12 @@ class Review:
     Args:
         earlier: The results, or a recording without any.
         scene: Opens the frames.
+        seen: What a detector saw, by frame; a person may take a box of it.
     """
 
-    def __init__(self, earlier: EarlierRun, scene: DrawingScene) -> None:
+    def __init__(self, earlier: EarlierRun, scene: DrawingScene, seen: Detections | None = None) -> None:
         self.scene = scene
+        self.seen: Detections = seen or {}
         self.folder = earlier.folder
         self._earlier = earlier
         self._keyframes = settled(earlier.keyframes)
@@ -131,8 +136,11 @@ class Review:
             first, _ = first_pair(pairs)
             ids = tuple(range(1, MOST_DRAWN + 1))
             scene = drawing_scene(named, pairs, first, ids, first.rgb.index)
-        with inputs_kept(named.rgb, named.aux):
-            review = cls(earlier, scene)
+            detections = earlier.detections
+            is_given = request.detections.file is not None
+            seen = _seen_by_detector(detections, pairs.rgb_info, is_needed=is_given)
+        with inputs_kept(named.rgb, named.aux, detections.file):
+            review = cls(earlier, scene, seen)
             make_folder(review.folder)
             review._thread.start()
             try:
@@ -363,8 +371,8 @@ def _earlier_run(request: TrackRequest) -> EarlierRun:
     """Return the results that are named, or those of the recording that is named, or none of it yet."""
     if request.live_addresses is not None:
         raise ConfigError("a live stream cannot be looked at again", where=str(request.rgb))
-    if request.detections.file is not None:
-        raise ConfigError("is for dmtrack track", where="--detections", hint="track first, then review")
+    request.detections.require_file()
+    given, request = request.detections, replace(request, detections=DetectionOptions())
     named = Path(request.rgb)
     is_results = request.aux is None and (named / RECORD).is_file()
     folder = named if is_results else request.folder
@@ -382,4 +390,25 @@ def _earlier_run(request: TrackRequest) -> EarlierRun:
         earlier = EarlierRun(folder, asked, keyframes, Rows(), {}, ())
     said = request.output if request.output != OutputOptions() else earlier.request.output
     output = replace(said, folder=folder, overwrite=True)
-    return replace(earlier, request=replace(asked, boxes=(), box_files=(), continues=False, output=output))
+    return replace(
+        earlier,
+        request=replace(asked, boxes=(), box_files=(), continues=False, output=output),
+        detections=earlier.detections if given.file is None else given,
+    )
+
+
+def _seen_by_detector(detections: DetectionOptions, info: VideoInfo, *, is_needed: bool) -> Detections:
+    """Return every box of a detector; none, with a warning, if it is not needed and cannot be read.
+
+    Raises:
+        InputError: It is needed, and cannot be read.
+    """
+    if detections.file is None:
+        return {}
+    try:
+        return read_detections(detections, info, every=True)
+    except DmtrackError as error:
+        if is_needed:
+            raise
+        _log.warning("the detections of the run are not shown: %s", error)
+        return {}

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dmtrack.atomic import inputs_kept, os_errors_translated, part_path, write_atomically
-from dmtrack.boxes.detections import read_detections
+from dmtrack.boxes.detections import DetectionOptions, read_detections
 from dmtrack.boxes.formats import ResultFormat
 from dmtrack.boxes.keyframes import KEYFRAMES, keyframes_text
 from dmtrack.boxes.reading import MOT, TABLE
@@ -378,7 +378,8 @@ def prepared_run(
                 raise ConfigError("a live stream cannot be followed a second time", where=start.origin)
             last = None if frames is None else first.rgb.index + frames
             frames = retracking.frames_to_track(last)
-        record = _record(named, pairs, start, loaded)
+        seen_by = named.detections if earlier is None else earlier.detections
+        record = _record(named, pairs, start, loaded, seen_by)
         record = replace(record, expected_frames=frames)
         if earlier is not None:
             earlier.require_same(record.inputs, loaded.weights.files[-1].sha256)
@@ -587,7 +588,11 @@ def _live_record(request: TrackRequest) -> dict[str, object] | None:
 
 
 def _record(
-    request: TrackRequest, pairs: PairedSource, start: StartBoxes, loaded: LoadedTracker
+    request: TrackRequest,
+    pairs: PairedSource,
+    start: StartBoxes,
+    loaded: LoadedTracker,
+    detections: DetectionOptions,
 ) -> RunRecord:
     weights = loaded.weights
     inputs = [InputRecord.of("rgb", pairs.rgb_info)]
@@ -600,7 +605,7 @@ def _record(
         configuration={
             "targets": start.keyframes,
             "boxes_from": start.origin,
-            "detections": None if request.detections.file is None else request.detections,
+            "detections": None if detections.file is None else detections,
             "modality": pairs.modality,
             "modality_from": pairs.modality_reason,
             "start": None if request.start is None else str(request.start),
