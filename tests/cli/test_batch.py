@@ -357,12 +357,14 @@ def test_both_streams_in_one_picture_are_planned_as_such(run_cli: Any) -> None:
         cv2.imwrite(f"both/{number}.png", np.random.default_rng(number).integers(0, 255, (64, 192, 3)))
     Path("list.csv").write_text(
         'id,rgb,modality,box\na,both,,"20,16,16,16"\nb,both,event,"20,16,16,16"\nc,both,,"120,16,16,16"\n'
+        'd,both,,"0.2,0.2,0.3,0.3"\n'
     )
     words = ("batch", "list.csv", "-o", "out", "--dry-run", "--modality", "thermal")
     outcome = run_cli(*words, "--split", "right")
     assert "in RGB (thermal)" in " ".join(outcome.out.split())
     assert "in RGB (event)" in " ".join(outcome.out.split())
     assert "row 4 (c): box 120,16,16,16 lies outside the 96x64 frame" in outcome.out
+    assert "row 5" not in outcome.out, "shares of the picture are boxes too"
     outcome = run_cli(*words)
     assert "row 3 (b): there is a modality (event) but no aux" in outcome.out
     assert "in RGB" not in outcome.out

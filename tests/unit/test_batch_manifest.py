@@ -44,6 +44,9 @@ def test_every_column(tmp_path: Path) -> None:
     [
         pytest.param("rgb,id\nr.mp4,a\n", id="two-columns-in-any-order"),
         pytest.param("id;rgb;aux\na;r.mp4;\n", id="semicolons"),
+        pytest.param("id\trgb\taux\na\tr.mp4\t\n", id="tabs"),
+        pytest.param(("\ufeffid\trgb\taux\r\na\tr.mp4\t\r\n").encode("utf-16-le"), id="utf-16"),
+        pytest.param('id, rgb, aux\na, "r.mp4", ""\n', id="blanks"),
         pytest.param("\ufeffid,rgb\r\na,r.mp4\r\n\r\n", id="as-excel-writes-it"),
         pytest.param("ID , RGB,aux\n a , r.mp4\n,,\n", id="blanks-short-and-empty-rows"),
     ],

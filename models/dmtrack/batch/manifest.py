@@ -44,7 +44,7 @@ def read_manifest(path: Path, modality: Modality | None = None, *, holds_both: b
     """Read a manifest; mistakes in a row are problems of that row, nothing is opened.
 
     Args:
-        path: A CSV file with commas (or semicolons, as some spreadsheets write) and a header.
+        path: A CSV file with commas (or semicolons or tabs, as some spreadsheets write) and a header.
         modality: What second streams measure whose row does not say; None finds out.
         holds_both: A file without `aux` holds the second stream too.
 
@@ -67,8 +67,8 @@ def _rows(path: Path) -> Iterator[tuple[int, Cells]]:
     """Yield the rows below the header that are not blank, with their numbers."""
     text = _read_text(path)
     header_line = text.partition("\n")[0]
-    delimiter = ";" if ";" in header_line and "," not in header_line else ","
-    reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter)
+    delimiter = next((mark for mark in ";\t" if mark in header_line and "," not in header_line), ",")
+    reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter, skipinitialspace=True)
     try:
         names = _header(next(reader, []), path)
         end = reader.line_num

@@ -19,6 +19,7 @@ from dmtrack.boxes.starts import read_targets
 from dmtrack.datasets.ground_truth import box_at, find_ground_truth
 from dmtrack.errors import BoxError, ConfigError, DmtrackError, InputError, printable
 from dmtrack.geometry.alignment_file import read_alignment
+from dmtrack.geometry.box import BoxFormat
 from dmtrack.tracking.start import Absence, TargetStart
 from dmtrack.video.frame import Modality, VideoInfo
 from dmtrack.video.modality import find_modality, modality_of
@@ -329,7 +330,7 @@ def _require_boxes(item: BatchItem, info: VideoInfo) -> None:
         at = 0 if item.start is None else item.start.index
         boxes = [] if at is None else [box_at(path, at) for path in truths]
     for box in boxes:
-        box.require_inside(*size)
+        box.read_as(BoxFormat.XYWH, *size).require_inside(*size)  # shares are read so when it is tracked
 
 
 def _expected_frames(item: BatchItem, info: VideoInfo) -> int | None:
