@@ -19,6 +19,7 @@ from __future__ import annotations
 import math
 import os
 import shutil
+import zlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -48,6 +49,10 @@ from dmtrack.video.pairing import PairedSource
 
 _JPEG: Final = (cv2.IMWRITE_JPEG_QUALITY, 97)
 _FAST_PNG: Final = (cv2.IMWRITE_PNG_COMPRESSION, 1)
+_PNG_HEADER: Final = 33
+_SAID: Final = b"tEXtSoftware\0dmtrack"
+_SIGNATURE: Final = (len(_SAID) - 4).to_bytes(4, "big") + _SAID + zlib.crc32(_SAID).to_bytes(4, "big")
+"""Stands in every PNG behind its header: only what an export has written may a later one replace."""
 _ABSENT: Final = {Modality.DEPTH: "nan,nan,nan,nan"}
 _NOWHERE: Final = "0,0,0,0"
 
@@ -263,9 +268,12 @@ class _Clip(ABC):
         """Write a picture."""
         turned = pixels[..., ::-1] if pixels.ndim == 3 else pixels
         options = _JPEG if name.endswith(".jpg") else _FAST_PNG
-        _, data = cv2.imencode(Path(name).suffix, np.ascontiguousarray(turned), options)
+        _, encoded = cv2.imencode(Path(name).suffix, np.ascontiguousarray(turned), options)
+        data = cast(npt.NDArray[np.uint8], encoded).tobytes()
+        if name.endswith(".png"):
+            data = data[:_PNG_HEADER] + _SIGNATURE + data[_PNG_HEADER:]
         make_folder((self.folder / name).parent)
-        write_atomically(self.folder / name, cast(npt.NDArray[np.uint8], data).tobytes(), durable=False)
+        write_atomically(self.folder / name, data, durable=False)
 
 
 @dataclass(slots=True)
@@ -385,8 +393,6 @@ class _CropClip(_Clip):
 
 
 _SCRATCH: Final = f".part-{os.getpid()}"
-_MARK: Final = ".dmtrack"
-"""An empty file in the folders of an export: a later one may take their place."""
 _OURS: Final[dict[PictureFormat, set[str | None]]] = {
     PictureFormat.DATASET: {
         "init.txt",
@@ -400,10 +406,12 @@ _OURS: Final[dict[PictureFormat, set[str | None]]] = {
 def _is_earlier_export(final: Path, target: PictureFormat) -> bool:
     """Return whether a folder holds what an export as `target` writes, and nothing else.
 
-    Other people's sets have the names of ours, for these are the usual ones: `_MARK` tells.
+    Other people's sets have the names of ours, for these are the usual ones: the pictures tell.
     """
     names = {one.name for one in final.iterdir()} if final.is_dir() else {""}
-    return names <= _OURS[target] and (not names or any(final.glob(f"*/{_MARK}")))
+    picture = next((one for one in final.rglob("*.png") if one.is_file()), None)
+    is_signed = picture is not None and _SIGNATURE in picture.read_bytes()
+    return names <= _OURS[target] and (not names or is_signed)
 
 
 @contextmanager
@@ -427,8 +435,6 @@ def _appearing(final: Path, target: PictureFormat, *, overwrite: bool) -> Iterat
             scratch.mkdir()
         yield scratch
         with os_errors_translated(final):
-            for folder in (one for one in scratch.iterdir() if one.is_dir()):
-                (folder / _MARK).touch()
             if final.exists():
                 shutil.rmtree(final)
             scratch.rename(final)
