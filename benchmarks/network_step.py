@@ -57,11 +57,10 @@ def made_up(preset: str) -> DMTrack:
 
 def networks(model: DMTrack, folder: Path) -> dict[str, Network]:
     """Return what is compared; the first is what the others are divided into."""
-    exact = TorchNetwork(model)
-    forms: dict[str, Network] = {"plainest": reference_network(model), "torch fp32": exact}
+    forms: dict[str, Network] = {"plainest": reference_network(model), "torch fp32": TorchNetwork(model)}
     for precision in ("fp32", "bf16", "fp16", "int8"):
         if precision in computed_precisions():
-            forms[f"openvino {precision}"] = OpenVinoNetwork(exact, folder, precision)
+            forms[f"openvino {precision}"] = OpenVinoNetwork(model, folder, precision)
     return forms
 
 

@@ -98,7 +98,7 @@ def engine(request, tmp_path_factory) -> Callable[[DMTrack], Network]:
     """What makes a network of a model, once: to convert one takes seconds."""
 
     def by_openvino(model: DMTrack) -> Network:
-        return OpenVinoNetwork(TorchNetwork(model), tmp_path_factory.mktemp("openvino"))
+        return OpenVinoNetwork(model, tmp_path_factory.mktemp("openvino"))
 
     return functools.cache(inference_network if request.param == "torch" else by_openvino)
 
@@ -159,7 +159,7 @@ def test_a_fast_precision_stays_near_float32(
     model = networks(name).float()
     inputs = case(model.config, templates=2, batch=1)
     network = (
-        OpenVinoNetwork(TorchNetwork(model), tmp_path, "int8")
+        OpenVinoNetwork(model, tmp_path, "int8")
         if precision == "int8"
         else inference_network(model, precision)
     )
@@ -219,7 +219,7 @@ def test_openvino_gives_the_same_bits_with_any_number_of_threads(networks, tmp_p
         maps = []
         for threads in (1, 2, 3):
             torch.set_num_threads(threads)
-            network = OpenVinoNetwork(TorchNetwork(model), tmp_path / "kept")
+            network = OpenVinoNetwork(model, tmp_path / "kept")
             apart = [one.run(network) for one in alone]
             maps.append(HeadOutput(*map(torch.cat, zip(*apart, strict=True))))
             maps.append(inputs.run(network))
@@ -247,7 +247,7 @@ def test_what_was_converted_and_compiled_is_kept_and_made_anew_where_it_is_damag
     def run() -> HeadOutput:
         openvino_network._programs.clear()  # as in another process
         made.clear()
-        network = OpenVinoNetwork(TorchNetwork(model), tmp_path / "kept")
+        network = OpenVinoNetwork(model, tmp_path / "kept")
         network.prepare(2)
         return inputs.run(network)
 
@@ -284,7 +284,7 @@ def test_a_folder_that_cannot_be_written_costs_time_once(
         "converted",
         lambda one, part, streams: made.append(part) or whole(one, part, streams),
     )
-    network = OpenVinoNetwork(TorchNetwork(model), tmp_path / "file" / "kept")
+    network = OpenVinoNetwork(model, tmp_path / "file" / "kept")
     network.prepare(2)
     for templates in (1, 2):
         inputs = case(model.config, templates=templates, batch=1)
@@ -301,7 +301,7 @@ def test_a_full_disk_while_it_is_converted_is_said(
     monkeypatch.setattr(openvino_network.openvino_module(), "save_model", save)
     model = networks("tiny").float()
     with pytest.raises(OutputError, match="free some space for temporary files"):
-        OpenVinoNetwork(TorchNetwork(model), tmp_path / "kept").prepare(1)
+        OpenVinoNetwork(model, tmp_path / "kept").prepare(1)
 
 
 def test_a_program_that_gives_something_else_is_not_used(
@@ -315,7 +315,7 @@ def test_a_program_that_gives_something_else_is_not_used(
     whole = openvino_network.converted
     monkeypatch.setattr(openvino_network, "converted", lambda _, *part: whole(TorchNetwork(other), *part))
     inputs = case(model.config, templates=1, batch=1)
-    network = OpenVinoNetwork(TorchNetwork(model), tmp_path / "kept")
+    network = OpenVinoNetwork(model, tmp_path / "kept")
     for _ in range(2):
         assert difference(inputs.run(network), inputs.run(inference_network(model))) == 0
     assert sum("PyTorch" in line for line in caplog.messages) == 2  # templates, steps

@@ -152,7 +152,7 @@ def network_for(
     if backend != "openvino":
         return inference_network(weights.model, precision, device, recorded=backend == "torch")
     folder = data_folder() / "openvino" / kept_name(weights.sha256)
-    network = OpenVinoNetwork(TorchNetwork(weights.model), folder, precision)
+    network = OpenVinoNetwork(weights.model, folder, precision)
     network.prepare(network.streams)
     return network
 

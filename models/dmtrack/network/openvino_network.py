@@ -34,6 +34,7 @@ from dmtrack.atomic import write_atomically
 from dmtrack.config import ModelConfig, Precision
 from dmtrack.errors import ConfigError, OutputError, translated
 from dmtrack.network.head import HeadOutput
+from dmtrack.network.model import DMTrack
 from dmtrack.network.thread_count import ThreadCount
 from dmtrack.network.torch_network import StepMaps, TemplateTokens, TorchNetwork, noise_crops
 
@@ -95,14 +96,16 @@ class OpenVinoNetwork:
     embedded in float32 and on one thread.
 
     Args:
-        exact: The network, on the CPU in float32.
+        model: The trained network, on the CPU in float32; it is not changed, and PyTorch computes it only to
+            convert or compare.
         folder: Where it is kept converted and compiled, a folder for these weights alone.
         precision: Numbers of the products.
     """
 
-    def __init__(self, exact: TorchNetwork, folder: Path, precision: Precision = "fp32") -> None:
-        self.exact = exact
-        self.config, self.streams, self.device = exact.config, exact.streams, exact.device
+    def __init__(self, model: DMTrack, folder: Path, precision: Precision = "fp32") -> None:
+        self._trained = model
+        self.config, self.device = model.config, torch.device("cpu")
+        self.streams = 1 if model.adapters is None else 2
         self._folder, self._precision = folder, precision
         self._threads, self._waits = ThreadCount(torch.get_num_threads()), _Waits()
         self._lock = threading.Lock()
@@ -110,6 +113,11 @@ class OpenVinoNetwork:
         self._background = ThreadPoolExecutor(1, "openvino")
         self._coming: dict[_ProgramKey, Future[Any]] = {}
         self._unkept: dict[tuple[Part, int], tuple[bytes, bytes]] = {}
+
+    @functools.cached_property
+    def exact(self) -> TorchNetwork:
+        """The network in PyTorch."""
+        return TorchNetwork(self._trained)
 
     def prepare(self, streams: int) -> None:
         """Convert the network for so many streams unless that was done, which takes some seconds."""
