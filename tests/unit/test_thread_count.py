@@ -6,7 +6,8 @@ from dmtrack.network.thread_count import CROWDED, LONGEST_PAUSE, WINDOW, ThreadC
 
 IDLE = {1: (0.032, 0.0), 2: (0.020, 0.2)}
 BUSY = {1: (0.062, 0.8), 2: (0.075, 1.2)}
-CROWDED_IN_VAIN = {1: (0.032, 1.0), 2: (0.033, 1.1)}
+EQUAL = {1: (0.034, 0.8), 2: (0.033, 1.1)}
+CROWDED_IN_VAIN = {1: (0.039, 1.0), 2: (0.033, 1.1)}
 
 
 def used(threads: ThreadCount, machine: dict[int, tuple[float, float]], steps: int) -> list[int]:
@@ -36,7 +37,11 @@ def test_when_the_work_is_over_all_are_used_again() -> None:
     assert counts.count(1) <= 2 * WINDOW
 
 
-def test_where_one_is_no_quicker_it_is_tried_less_and_less() -> None:
+def test_where_one_is_about_as_quick_it_is_kept() -> None:
+    assert used(ThreadCount(2), EQUAL, 100)[WINDOW:] == [1] * (100 - WINDOW)
+
+
+def test_where_one_is_slower_it_is_tried_less_and_less() -> None:
     counts = used(ThreadCount(2), CROWDED_IN_VAIN, 4 * LONGEST_PAUSE)
     assert counts.count(1) / len(counts) < 0.01
     assert counts[-LONGEST_PAUSE:].count(1) <= 2 * WINDOW

@@ -2,7 +2,7 @@
 
 Threads that share a product wait for the slowest. Where something else runs on their cores, that one may not
 be running at all. The system counts how long threads waited for a core: where that is long, one thread is
-tried, and kept if it is quicker. On an idle machine nothing is tried. Knows nothing of networks.
+tried, and kept unless it is slower. On an idle machine nothing is tried. Knows nothing of networks.
 
 Measured on two cores, seconds waited a second, all threads together, medians of steps: 0.2 when idle, 1.1
 beside one busy process, 1.2 beside two. (How often threads were pushed off a core says less: those that yield
@@ -19,9 +19,9 @@ WINDOW: Final = 8
 """Steps that a judgement is made of."""
 CROWDED, CALM = 0.8, 0.25
 """Seconds waited a second."""
-GAIN: Final = 0.95
-"""One thread has to take at most this share of the time of all."""
-FIRST_PAUSE, LONGEST_PAUSE = 100, 3200
+MOST: Final = 1.1
+"""One thread may take so many times as long as all: a few steps tell no finer, and others gain a core."""
+FIRST_PAUSE, LONGEST_PAUSE = 25, 3200
 """Steps until it is tried again, doubled each time that it was in vain."""
 
 
@@ -56,7 +56,7 @@ class ThreadCount:
             return
         middle_s, waited = map(statistics.median, zip(*self._steps, strict=True))
         if self._before_s is not None:
-            was_in_vain = middle_s > GAIN * self._before_s
+            was_in_vain = middle_s > MOST * self._before_s
             self._before_s = None
             if was_in_vain:
                 self._left, self._pause = self._pause, min(2 * self._pause, LONGEST_PAUSE)
