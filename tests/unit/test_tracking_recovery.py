@@ -7,7 +7,7 @@ import pytest
 from dmtrack.config import TrackerConfig
 from dmtrack.errors import ConfigError
 from dmtrack.geometry.box import Box
-from dmtrack.tracking.recovery import Trust, places_to_look
+from dmtrack.tracking.recovery import Found, Trust, places_to_look
 from dmtrack.tracking.result import TrackState
 
 CONFIG = TrackerConfig(
@@ -71,6 +71,100 @@ def test_nothing_is_looked_for_outside_the_frame():
     assert all(0 <= box.cx < 320 and 0 <= box.cy < 240 for box in places)
     gone = Trust(Box(-90, 2, 20, 20), doubted=3, missed=1)
     assert places_to_look(gone, CONFIG, 320, 240) == [gone.box]
+
+
+def beside(sizes, score=0.8):
+    return Found(Box(START.x + sizes * START.w, START.y, START.w, START.h), score)
+
+
+def lost(speed=0.1, frames=10):
+    """A target that moved by `speed` of its size a frame, and was trusted last so many frames ago."""
+    return Trust(START, doubted=frames - 1, missed=1, speed=speed)
+
+
+def looked(trust, *finds):
+    """The state after a frame with these finds."""
+    chosen = trust.choose(finds, CONFIG)
+    return trust.judge(chosen.box, chosen.score, CONFIG)
+
+
+@pytest.mark.parametrize("speed", [0.05, 0.2, 1.0])
+def test_a_lost_target_is_found_only_as_far_away_as_it_can_have_got(speed):
+    """One size at once, and what it moved a frame for every frame since."""
+    for frames in (5, 12):
+        assert looked(lost(speed, frames), beside(0.95 + speed * frames)) is TrackState.TRACKED
+        too_far = lost(speed, frames)
+        assert looked(too_far, beside(1.05 + speed * frames)) is TrackState.LOST
+        assert too_far.box == START
+
+
+def test_speed_is_that_of_frames_in_a_row_and_recent():
+    trust = Trust(START)
+    for k in range(1, 60):
+        trust.judge(beside(0.3 * k).box, 0.9, CONFIG)
+    assert trust.speed == pytest.approx(0.3)
+    for _ in range(40):
+        trust.judge(trust.box, 0.9, CONFIG)
+    slow = trust.speed
+    assert slow < 0.01
+    trust.judge(trust.box, 0.1, CONFIG)
+    trust.judge(
+        Box(trust.box.x + 15, *trust.box.xywh[1:]), 0.9, CONFIG
+    )  # a jump over a doubted frame is no step
+    assert trust.speed == slow, "where it jumped to over a doubted frame may be wrong"
+
+
+def test_of_two_that_score_alike_the_nearer_one_is_found():
+    assert lost().choose([beside(-1.4, 0.73), beside(0.9, 0.72)], CONFIG) == beside(0.9, 0.72)
+    assert lost().choose([beside(0.5, 0.61), beside(-0.6, 0.95)], CONFIG) == beside(-0.6, 0.95)
+
+
+def test_a_look_alike_is_known_by_where_it_was_first_seen_and_followed():
+    trust = lost(frames=10)
+    for k in range(15):  # it comes nearer, until it is where the target could be
+        assert looked(trust, beside(3.0 - 0.1 * k), beside(0.1, 0.3)) is TrackState.LOST
+    assert looked(trust, beside(1.0), beside(-1.5, 0.7)) is TrackState.TRACKED
+    assert trust.box == beside(-1.5).box
+
+
+def test_two_windows_that_show_one_look_alike_do_not_make_a_target_of_it():
+    assert looked(lost(0.1, 10), beside(2.1), beside(1.9)) is TrackState.LOST
+
+
+def test_the_score_of_a_frame_that_shows_look_alikes_alone_is_not_theirs():
+    assert lost().choose([beside(4), beside(5)], CONFIG).score == 0
+    assert lost().choose([beside(4), beside(0.2, 0.5)], CONFIG).score == 0.5
+
+
+def test_a_look_alike_may_be_hidden_for_a_while_too():
+    trust = lost(0.1, 10)
+    looked(trust, beside(2.5))
+    for _ in range(10):
+        looked(trust, beside(0, 0.1))
+    assert looked(trust, beside(2.4)) is TrackState.LOST
+    assert looked(trust, beside(2.4), beside(0.5, 0.7)) is TrackState.TRACKED
+    assert trust.lookalikes == []
+
+
+@pytest.mark.parametrize(
+    "trust", [Trust(START, 30, 28, 0.01), Trust(START, missed=1)], ids=["long lost", "never followed"]
+)
+def test_who_is_lost_for_long_or_was_never_followed_may_be_anywhere(trust):
+    assert looked(trust, beside(40)) is TrackState.TRACKED
+
+
+def test_who_was_lost_for_long_may_be_what_looked_like_a_look_alike():
+    trust = lost(0.01, 10)
+    got = [looked(trust, beside(4)) for _ in range(30)]
+    assert got.index(TrackState.TRACKED) > 5
+
+
+def test_a_doubted_target_does_not_jump_to_where_it_cannot_be():
+    trust = Trust(START, doubted=2, speed=0.1)
+    assert trust.judge(beside(1.5).box, 0.9, CONFIG) is TrackState.UNCERTAIN
+    assert trust.judge(beside(1.2).box, 0.9, CONFIG) is TrackState.TRACKED
+    sure = Trust(START, speed=0.1)
+    assert sure.judge(beside(1.9).box, 0.9, CONFIG) is TrackState.TRACKED
 
 
 @pytest.mark.parametrize(

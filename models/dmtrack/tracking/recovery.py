@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dmtrack.config import TrackerConfig
 from dmtrack.geometry.box import Box
@@ -12,35 +12,94 @@ from dmtrack.tracking.result import TrackState
 
 #: Distance of neighbouring windows, as a share of their side: the target is whole in at least one.
 _STRIDE = 0.5
+#: How far from its last trusted place a target may be at once, in sizes of its box; its speed adds to that.
+_NEAR = 1.0
+#: Share of the newest step in a target's speed.
+_NEWEST = 0.1
+#: After so many times `lost_after` frames a lost target may be anywhere.
+_PATIENCE = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Where a target is thought to be, not yet clipped to the frame."""
+
+    box: Box
+    score: float
 
 
 @dataclass(slots=True)
 class Trust:
-    """How much one target's boxes are trusted, from the scores of its frames."""
+    """How much one target's boxes are trusted, by their scores and by where it can have got to."""
 
     box: Box  # the last box that was trusted: what is held while the target is lost
-    doubted: int = 0  # frames in a row with a score below `uncertain_score`
+    doubted: int = 0  # frames in a row that were not trusted
     missed: int = 0  # frames since the target was given up; 0 while it is followed
+    speed: float = math.inf  # sizes of its box a frame, smoothed; at first nothing is known of it
+    lookalikes: list[Box] = field(default_factory=list)  # where what cannot be the lost target was seen last
 
     @property
     def is_lost(self) -> bool:
         """Whether the target is looked for instead of followed."""
         return self.missed > 0
 
+    def choose(self, finds: Sequence[Found], config: TrackerConfig) -> Found:
+        """Return which find of a frame is the target: the only one, or of a lost target the likeliest.
+
+        What scores as a target where the lost one cannot have got to is a look-alike, and stays one wherever
+        it is seen to go. Of what is left a near one is preferred.
+
+        Args:
+            finds: One a window that was searched, at least one.
+            config: Numbers of the search.
+        """
+        if not self.is_lost:
+            return finds[0]
+        reach = self._reach(config)
+        known = [] if math.isinf(reach) else self.lookalikes
+        good = [find for find in finds if find.score >= config.found_score]
+        wrong = known + [find.box for find in good if self._distance(find.box) > reach]
+        mine = [find for find in good if all(find.box.iou(box) == 0 for box in wrong)]
+        others = [find.box for find in good if find not in mine]
+        self.lookalikes = others + [box for box in known if all(box.iou(other) == 0 for other in others)]
+        if mine:
+            return max(mine, key=lambda find: find.score * self._nearness(find.box, reach))
+        poor = [find for find in finds if find.score < config.found_score]
+        return max(poor, key=lambda find: find.score, default=Found(self.box, 0.0))
+
     def judge(self, box: Box, score: float, config: TrackerConfig) -> TrackState:
         """Take note of where the target is thought to be, and say what that is worth.
 
-        A lost target is taken up again only at `found_score`, which is higher than what it takes to
-        be followed: a search over many places finds the best of many wrong ones.
+        A doubted target is taken up again only where it can have got to, and a lost one only at
+        `found_score`, which is higher than what it takes to be followed: a search over many places finds the
+        best of many wrong ones.
         """
-        if score >= (config.found_score if self.is_lost else config.uncertain_score):
-            self.box, self.doubted, self.missed = box, 0, 0
+        is_within = not self.doubted or self._distance(box) <= self._reach(config)
+        if is_within and score >= (config.found_score if self.is_lost else config.uncertain_score):
+            if not (self.doubted or self.missed):
+                step = self._distance(box)
+                self.speed = step if math.isinf(self.speed) else self.speed + _NEWEST * (step - self.speed)
+            self.box, self.doubted, self.missed, self.lookalikes = box, 0, 0, []
             return TrackState.TRACKED
         self.doubted += 1
         if self.doubted <= config.lost_after:
             return TrackState.UNCERTAIN
         self.missed += 1
         return TrackState.LOST
+
+    def _distance(self, box: Box) -> float:
+        """Return how far a box is from the last trusted one, in sizes of that."""
+        return math.hypot(box.cx - self.box.cx, box.cy - self.box.cy) / math.sqrt(self.box.area)
+
+    def _nearness(self, box: Box, reach: float) -> float:
+        """Return 1 at the last trusted place, and less farther away: a Gaussian that ends at 2 sigma."""
+        return math.exp(-2 * (self._distance(box) / reach) ** 2)
+
+    def _reach(self, config: TrackerConfig) -> float:
+        """Return how far the target can be from there in this frame."""
+        if self.missed > _PATIENCE * config.lost_after:
+            return math.inf
+        return _NEAR + self.speed * (self.doubted + 1)
 
 
 def places_to_look(trust: Trust, config: TrackerConfig, width: int, height: int) -> list[Box]:

@@ -25,7 +25,7 @@ from dmtrack.network.inference import Network
 from dmtrack.network.model import DMTrack
 from dmtrack.tracking.cropping import Cropper, cropper_for, upload
 from dmtrack.tracking.memory import MemoryFrames
-from dmtrack.tracking.recovery import Trust, places_to_look
+from dmtrack.tracking.recovery import Found, Trust, places_to_look
 from dmtrack.tracking.response import choose_peak, hann_window
 from dmtrack.tracking.result import TrackedBox, TrackState
 from dmtrack.tracking.score import overlap_bound
@@ -52,14 +52,6 @@ class _Target:
         return Box(box.x + share * dx, box.y + share * dy, box.w, box.h)
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """Where a target is thought to be, not yet clipped to the frame."""
-
-    box: Box
-    score: float
-
-
 #: Of its size: how far a slow target moves in a frame, and by how much it grows.
 _SLOW, _STEADY = 0.05, 0.03
 
@@ -74,11 +66,11 @@ class _Gait:
         is_calm: Whether it is sure, and slow.
     """
 
-    found: _Found
+    found: Found
     step: tuple[float, float] = (0.0, 0.0)
     is_calm: bool = False
 
-    def then(self, found: _Found, frames: int, least_score: float) -> _Gait:
+    def then(self, found: Found, frames: int, least_score: float) -> _Gait:
         """Return the gait by a search so many frames later."""
         box, size = found.box, math.sqrt(self.found.box.area)
         dx = (self.step[0] + (box.cx - self.found.box.cx) / frames) / 2  # boxes jitter
@@ -87,10 +79,10 @@ class _Gait:
         is_slow = math.hypot(dx, dy) <= _SLOW * size and grown <= _STEADY
         return _Gait(found, (dx, dy), is_slow and found.score >= least_score)
 
-    def ahead(self) -> _Found:
+    def ahead(self) -> Found:
         """Return where the target is a frame later, sought or not."""
         box = self.found.box
-        return _Found(Box(box.x + self.step[0], box.y + self.step[1], box.w, box.h), self.found.score)
+        return Found(Box(box.x + self.step[0], box.y + self.step[1], box.w, box.h), self.found.score)
 
 
 class Tracker:
@@ -253,7 +245,7 @@ class Tracker:
         self.infer_ms = (time.perf_counter() - begin) * 1e3
         return tuple(reports.values())
 
-    def _resting(self) -> dict[int, _Found]:
+    def _resting(self) -> dict[int, Found]:
         """Return by its id where each target is that need not be searched now: never two frames in a row."""
         if not self.config.pace:
             return {}
@@ -267,13 +259,13 @@ class Tracker:
         }
 
     def _note_gait(self, target: _Target, state: TrackState | None, score: float) -> None:
-        found = _Found(target.box, score)
+        found = Found(target.box, score)
         if state is not TrackState.TRACKED or target.gait is None:
             target.gait = _Gait(found) if state is TrackState.TRACKED else None
         else:
             target.gait = target.gait.then(found, 2 if target.has_rested else 1, self.config.found_score)
 
-    def _find(self, image: npt.NDArray[np.uint8], targets: Sequence[_Target]) -> dict[int, _Found]:
+    def _find(self, image: npt.NDArray[np.uint8], targets: Sequence[_Target]) -> dict[int, Found]:
         """Locate targets by their id: around their box, or, if it is lost, at the best of many places."""
         looked: list[tuple[_Target, Crop]] = []
         located: list[Tensor] = []
@@ -284,20 +276,19 @@ class Tracker:
             located.append(boxes)
         # The only place where a step waits for the device.
         rows = torch.cat(located).tolist() if located else []
-        found: dict[int, _Found] = {}
+        finds: dict[int, list[Found]] = {target.target_id: [] for target in targets}
         for (target, crop), row in zip(looked, rows, strict=True):
-            here = _Found(crop.to_frame(*row[:4]), row[4])
-            best = found.setdefault(target.target_id, here)
-            if here.score > best.score:
-                found[target.target_id] = here
-        return found
+            finds[target.target_id].append(Found(crop.to_frame(*row[:4]), row[4]))
+        return {
+            target.target_id: target.trust.choose(finds[target.target_id], self.config) for target in targets
+        }
 
     def _places(self, target: _Target, shape: tuple[int, ...]) -> list[Box]:
         if not target.trust.is_lost:
             return [target.ahead(self.config.momentum)]
         return places_to_look(target.trust, self.config, shape[1], shape[0])
 
-    def _settle(self, pair: FramePair, target: _Target, found: _Found) -> TrackedBox:
+    def _settle(self, pair: FramePair, target: _Target, found: Found) -> TrackedBox:
         """Take over what was found, unless the target is lost: then its last trusted box is held."""
         height, width = pair.image.shape[:2]
         config = self.config
