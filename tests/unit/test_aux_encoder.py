@@ -240,3 +240,13 @@ def test_choices_that_contradict_are_refused(make, message):
 def test_before_anything_is_measured_depth_is_one_colour():
     assert len(np.unique(encode_depth_range(RAMP, None).reshape(-1, 3), axis=0)) == 1
     assert len(np.unique(encode_depth_range(RAMP, GreyRange(7000, 9000)).reshape(-1, 3), axis=0)) > 100
+
+
+@pytest.mark.parametrize("border", [0, 16383, 65535])
+def test_a_border_of_no_measurement_does_not_flatten_the_scene(border: int) -> None:
+    counts = (7500 + np.arange(120 * 160).reshape(120, 160) % 7).astype(np.uint16)
+    counts[50:70, 70:90] = 8000
+    plain = AuxEncoder(Modality.THERMAL)(counts.copy())
+    counts[:8], counts[:, :12] = border, border
+    shown = AuxEncoder(Modality.THERMAL)(counts)
+    assert np.abs(shown[8:, 12:].astype(int) - plain[8:, 12:]).max() <= 8

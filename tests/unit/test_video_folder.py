@@ -255,3 +255,16 @@ def test_errors_say_what_is_there_instead(tmp_path):
         FolderReader(tmp_path)
     with pytest.raises(ConfigError, match="rate"):
         FolderReader(numbered(tmp_path / "seq", 1), frame_rate=Fraction(0))
+
+
+@pytest.mark.parametrize(
+    ("first", "later"), [(20.0, -15.0), (1.5, 80.0), (300.0, 262.0)], ids=["degrees", "metres", "kelvin"]
+)
+def test_the_first_picture_does_not_decide_which_numbers_fit(first, later, tmp_path):
+    slope = np.linspace(0, 1, 32, dtype=np.float32)[None, :].repeat(24, 0)
+    for number, middle in enumerate((first, first, later, first)):
+        cv2.imwrite(str(tmp_path / f"{number}.tif"), slope + np.float32(middle))
+    reader = FolderReader(tmp_path)
+    scale = reader.info.counts
+    shown = [float(np.median(frame.pixels)) / scale.per_unit + scale.zero for frame in reader]
+    assert shown == pytest.approx([first + 0.5, first + 0.5, later + 0.5, first + 0.5], abs=0.03)

@@ -180,6 +180,7 @@ LOW_PERCENTILE: Final = 1.0
 HIGH_PERCENTILE: Final = 99.8
 MIN_SPAN_COUNTS: Final = 32.0
 """A scene flatter than this many sensor counts is not stretched to full contrast: it is noise."""
+_NO_SCENE: Final = (0, (1 << 14) - 1, (1 << 16) - 1)
 SMOOTHING: Final = 0.1
 """Share of a new frame in the followed range."""
 
@@ -207,7 +208,8 @@ def measure_grey_range(
 ) -> GreyRange:
     """Return the percentiles of a frame, at least `MIN_SPAN_COUNTS` apart.
 
-    Zeros far below all other counts are no measurement: registered pictures have borders of them.
+    Zeros far below all other counts, and the largest counts of 14 and 16 bits far above them, are no
+    measurement: registered pictures have borders of them.
 
     Args:
         pixels: `(H, W)` uint16 (or uint8) sensor counts.
@@ -218,11 +220,13 @@ def measure_grey_range(
     shares = (low_percentile / 100, high_percentile / 100)
     counts = np.bincount(pixels.ravel(), minlength=1)
     low, high = _percentiles(counts, shares)
-    if counts[0] and counts[1:].any():
-        counts[0] = 0
-        low_measured, high_measured = _percentiles(counts, shares)
-        if low_measured > high_measured - low_measured:  # no scene: a border, or pixels without a count
-            low, high = low_measured, high_measured
+    for end in (one for one in _NO_SCENE if one < len(counts) and 0 < counts[one] < counts.sum()):
+        rest = counts.copy()
+        rest[end] = 0
+        low_measured, high_measured = _percentiles(rest, shares)
+        away = max(low_measured - end, end - high_measured)
+        if away > high_measured - low_measured:  # no scene: a border, or pixels without a count
+            counts, low, high = rest, low_measured, high_measured
     missing = max(0.0, MIN_SPAN_COUNTS - float(high - low))
     return GreyRange(float(low) - missing / 2, float(high) + missing / 2)
 

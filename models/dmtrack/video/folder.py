@@ -15,8 +15,10 @@ from statistics import median_low
 from typing import Final, cast
 
 import cv2
+import numpy as np
 
 from dmtrack.errors import ConfigError, DecodeError, FormatError
+from dmtrack.video.counts import AS_STORED, CountScale
 from dmtrack.video.flir import FLIR_SUFFIXES, find_pictures
 from dmtrack.video.foreign import picture_notes
 from dmtrack.video.frame import Frame, Pixels, VideoInfo
@@ -26,6 +28,7 @@ from dmtrack.video.picture_file import (
     list_images,
     load_picture,
     page_count,
+    stored_numbers,
     times_in_names,
 )
 from dmtrack.video.position import Position
@@ -35,6 +38,7 @@ MAX_CONSECUTIVE_DAMAGED: Final = 100
 """So many unreadable pictures in a row end the reading."""
 _NS: Final = Fraction(1, 10**9)
 _DAY_S: Final = 86_400
+_LOOKED_AT: Final = 8  # so many pictures, evenly spaced, say how numbers become counts
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -81,7 +85,7 @@ class FolderReader(FrameSource):
         self._damaged: set[int] = set()
         self._scaled = 0
         file, first = self._find_first()
-        self._size, self._counts = first.pixels.shape[1::-1], first.counts
+        self._size, self._counts = first.pixels.shape[1::-1], self._scale(first.counts)
         self._start_s = start_s
         start_pts, time_base = exact_stamps(frame_rate, start_s)
         step = round(1 / (frame_rate * time_base))
@@ -98,8 +102,8 @@ class FolderReader(FrameSource):
             codec=file.suffix.lower().lstrip("."),
             bit_depth=first.bit_depth,
             channels=first.channels,
-            depth_unit_mm=first.counts.depth_unit_mm,
-            counts=first.counts,
+            depth_unit_mm=self._counts.depth_unit_mm,
+            counts=self._counts,
             notes=picture_notes(file),
         )
         times_s = _times_in_file(path) if is_file else times_in_names(files)
@@ -173,6 +177,15 @@ class FolderReader(FrameSource):
         raise DecodeError(
             f"this picture cannot be read, nor can those after it: {reason}", where=self.files[0]
         )
+
+    def _scale(self, first: CountScale) -> CountScale:
+        """Return how numbers become counts: so that those of pictures all over the stream fit."""
+        if first == AS_STORED:
+            return first
+        step = max(1, len(self.files) // _LOOKED_AT)
+        numbers = [stored_numbers(self.files[at], self._pages[at]) for at in range(0, len(self.files), step)]
+        found = [one for one in numbers if one.size and one.dtype.kind == numbers[0].dtype.kind]
+        return CountScale.of(np.concatenate(found)) if found else first
 
     def _read_alike(self, index: int, file: Path) -> Pixels | None:
         try:

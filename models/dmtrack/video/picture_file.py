@@ -230,14 +230,28 @@ def decode_picture(data: bytes, counts: CountScale | None = None) -> StoredPictu
         raise FormatError("it is a Git LFS pointer, not the picture itself: run `git lfs pull`")
     if data.startswith(_JPEG) and (fff := fff_of_jpeg(data)) is not None:
         return _of_flir(fff, counts)
-    if data.startswith(EXR_MAGIC):
-        most = min(MAX_PIXELS, max(SMALL_PIXELS, PIXELS_PER_BYTE * len(data)), MAX_DEFLATED * len(data))
-        return _as_pixels(decode_exr(data, most), counts)
+    return _as_pixels(_decoded(data), counts)
+
+
+def stored_numbers(file: Path, page: int = 0) -> np.ndarray:
+    """Return the numbers of a picture as they are stored; nothing where it cannot be read, or is of bytes."""
+    if file.suffix.lower() in FLIR_SUFFIXES:
+        return np.empty(0)
+    try:
+        stored = _page(file, page) if page else _decoded(file_bytes(file))
+    except (FormatError, OSError, ValueError):
+        stored = None
+    return np.empty(0) if stored is None or stored.dtype == np.uint8 else stored.ravel()
+
+
+def _decoded(data: bytes) -> np.ndarray | None:
     with translated(FormatError, "this is no whole picture"):
+        if data.startswith(EXR_MAGIC):
+            most = min(MAX_PIXELS, max(SMALL_PIXELS, PIXELS_PER_BYTE * len(data)), MAX_DEFLATED * len(data))
+            return decode_exr(data, most)
         if not is_believable(data):
             raise FormatError("it claims to be larger than the file can hold")
-        stored = cv2.imdecode(np.frombuffer(_as_stored(data), np.uint8), cv2.IMREAD_UNCHANGED)
-    return _as_pixels(stored, counts)
+        return cv2.imdecode(np.frombuffer(_as_stored(data), np.uint8), cv2.IMREAD_UNCHANGED)
 
 
 def _of_flir(data: bytes, counts: CountScale | None) -> StoredPicture:
