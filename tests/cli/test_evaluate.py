@@ -127,6 +127,20 @@ def test_corners_are_recognised_and_read_on_demand(lasher: Path, run_cli: RunCli
     assert "100.0" in right.out
 
 
+def test_centres_and_shares_are_recognised_too(lasher: Path, run_cli: RunCli) -> None:
+    for number in range(3):
+        rows = truth(number)
+        save(Path(f"centres/s{number}.txt"), np.hstack((rows[:, :2] + rows[:, 2:] / 2, rows[:, 2:])))
+        save(Path(f"shares/s{number}.txt"), rows / 1000)
+    done = run_cli("evaluate", "centres", "--dataset", lasher)
+    assert "give --order cxcywh" in done.err
+    right = run_cli("evaluate", "centres", "--dataset", lasher, "--order", "cxcywh")
+    assert right.err == ""
+    assert "100.0" in right.out
+    done = run_cli("evaluate", "shares", "--dataset", lasher)
+    assert "first rows fit the truth as shares of the picture only" in done.err
+
+
 def test_results_of_another_benchmark(lasher: Path, run_cli: RunCli) -> None:
     for name in ("afterrain", "fog6"):
         save(Path(f"other/{name}.txt"), truth(0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -21,8 +22,14 @@ from dmtrack.geometry.box import BoxFormat
 from dmtrack.options import Option
 
 _SHOWN_NAMES: Final = 4
-_FITS: Final = 0.5
+_FITS, _FITS_AS_CENTRE = 0.5, 0.95  # a poor tracker may be half a box off; the boxes themselves are not
 _LOOKED_AT: Final = 5
+SHARES: Final = "shares"
+_MEANING: Final = {
+    BoxFormat.XYXY: ("x1,y1,x2,y2", "give --order xyxy to read them as corners"),
+    BoxFormat.CXCYWH: ("a centre and a size", "give --order cxcywh to read them so"),
+    SHARES: ("shares of the picture", "write them in px"),
+}
 
 
 class Missing(StrEnum):
@@ -180,8 +187,7 @@ class _Scoring:
         self.options = options
         self.failure: Exception | None = None
         self._found: dict[ProblemKind, list[tuple[str, str]]] = {}
-        self._first_rows = 0
-        self._corner_like = 0
+        self._orders = Counter[str]()
 
     def sequence(self, annotation: Annotation) -> SequenceScore | None:
         """Score one sequence; None where there is nothing to score."""
@@ -235,10 +241,9 @@ class _Scoring:
             self._add(ProblemKind.TARGETS, annotation.name, f"{track.targets} targets")
         if self.benchmark.metric.wants_confidence and track.confidence is None:
             self._add(ProblemKind.NO_CONFIDENCE, annotation.name)
-        looks = corner_like(track.rows, annotation.truth)
+        looks = order_like(track.rows, annotation.truth)
         if looks is not None:
-            self._first_rows += 1
-            self._corner_like += looks
+            self._orders[looks] += 1
 
     def _add(self, kind: ProblemKind, name: str, detail: str = "") -> None:
         self._found.setdefault(kind, []).append((name, detail))
@@ -252,10 +257,13 @@ class _Scoring:
             )
             for kind, entries in self._found.items()
         ]
-        if self.options.order is BoxFormat.XYWH and 2 * self._corner_like > self._first_rows:
-            detail = f"{self._corner_like} of {self._first_rows} first rows fit the truth as x1,y1,x2,y2 only"
-            counted = "counted as x,y,w,h; give --order xyxy to read them as corners"
-            found.append(ResultsProblem(name, ProblemKind.ORDER, (), detail, counted))
+        order, count = self._orders.most_common(1)[0] if self._orders else ("", 0)
+        if self.options.order is BoxFormat.XYWH and order and 2 * count > self._orders.total():
+            meaning, reading = _MEANING[order]
+            detail = f"{count} of {self._orders.total()} first rows fit the truth as {meaning} only"
+            found.append(
+                ResultsProblem(name, ProblemKind.ORDER, (), detail, f"counted as x,y,w,h; {reading}")
+            )
         if self.tracker.unknown:
             found.append(
                 ResultsProblem(name, ProblemKind.STRANGERS, self.tracker.unknown, counted="not counted")
@@ -312,12 +320,16 @@ def _foreign(tracker: TrackerFiles, data: AnnotatedSet, benchmark: Benchmark) ->
     return FormatError(what, where=tracker.root, hint="give the --dataset that the results are of")
 
 
-def corner_like(rows: Floats, truth: Floats) -> bool | None:
-    """Return whether the first rows fit the truth as corners and not as they are; None if nobody can tell.
+def order_like(rows: Floats, truth: Floats) -> str | None:
+    """Return in which other order the first rows fit the truth, and not as they are.
 
     Args:
         rows: `(N, 4)` of a result file; the first is usually the box that was given.
         truth: `(T, 4)` x, y, w, h.
+
+    Returns:
+        A `BoxFormat`, or `SHARES` of the picture; empty: they fit as they are, or in no order; None: nobody
+        can tell.
     """
     if rows.ndim != len("hw") or rows.shape[1] != truth.shape[1]:
         return None
@@ -326,6 +338,11 @@ def corner_like(rows: Floats, truth: Floats) -> bool | None:
     known = is_box(true) & np.isfinite(shown).all(axis=1)
     if not known.any():
         return None
-    as_size = np.nanmean(raw_iou(shown[known], true[known]))
-    as_corners = np.nanmean(raw_iou(in_order(shown[known], BoxFormat.XYXY), true[known]))
-    return bool(as_size < _FITS < as_corners)
+    if shown[known].max() <= 1 < true[known].min():
+        return SHARES
+    fits = {
+        order: float(np.nanmean(raw_iou(in_order(shown[known], order), true[known]))) for order in BoxFormat
+    }
+    best = max(fits, key=fits.__getitem__)
+    wanted = _FITS_AS_CENTRE if best is BoxFormat.CXCYWH else _FITS
+    return str(best) if fits[BoxFormat.XYWH] < _FITS and fits[best] > wanted else ""
