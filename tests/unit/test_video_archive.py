@@ -48,6 +48,16 @@ def test_a_folder_of_pictures(tmp_path):
     assert all(np.array_equal(frame.pixels, one) for frame, one in zip(frames, PICTURES, strict=True))
 
 
+@pytest.mark.parametrize("beside", ["README.txt", "calib.json", "notes.MD"])
+def test_what_lies_beside_a_recording_does_not_hide_it(make_video, beside, tmp_path):
+    members = {f"set/rgb/{number}.png": png(one) for number, one in enumerate(PICTURES)}
+    with open_source(archive(tmp_path / "a.zip", {**members, beside: b"read me"})) as source:
+        assert [frame.pixels[0, 0].tolist() for frame in source] == [one[0, 0].tolist() for one in PICTURES]
+    video = {"rgb.mp4": make_video("rgb.mp4", PICTURES).read_bytes(), beside: b"read me"}
+    with open_source(archive(tmp_path / "b.zip", video)) as source:
+        assert len(list(source)) == len(PICTURES)
+
+
 def test_a_video_and_events_in_archives_are_a_pair(make_video, tmp_path):
     rgb = archive(tmp_path / "rgb.zip", {"rgb.mp4": make_video("rgb.mp4", PICTURES).read_bytes()})
     events = "".join(f"{t},{t % 32},{t % 24},{t % 2}\n" for t in range(0, 400_000, 50))

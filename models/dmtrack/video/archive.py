@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import shutil
+import weakref
 import zipfile
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
+from tempfile import mkdtemp
 from typing import Final
 
 from dmtrack.errors import FormatError, VideoError, stands_for, translated
@@ -16,6 +17,8 @@ _MOST_RATIO: Final = 64  # what recordings pack into: more is a trap
 _SMALL_BYTES: Final = 256 << 20
 _MOST_MEMBERS: Final = 1_000_000
 _NOT_MEANT: Final = "__MACOSX"
+_BESIDE: Final = frozenset({".txt", ".md", ".json", ".xml", ".yaml", ".yml", ".csv", ".srt", ".pdf", ".html"})
+"""What lies beside a recording, unless there is nothing else."""
 
 
 def is_archive(path: Path) -> bool:
@@ -64,7 +67,8 @@ def inside(path: Path) -> Path:
 
 def _found(folder: Path, archive: Path) -> Path:
     while True:
-        entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+        there = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+        entries = [one for one in there if one.is_dir() or one.suffix.lower() not in _BESIDE] or there
         if len(entries) != 1:
             break
         if entries[0].is_file():
@@ -78,8 +82,16 @@ def _found(folder: Path, archive: Path) -> Path:
     return folder
 
 
+class _Scratch:
+    """A folder that goes with the last who knows of it, at the latest when the program ends."""
+
+    def __init__(self) -> None:
+        self.name = mkdtemp(prefix="dmtrack-")
+        weakref.finalize(self, shutil.rmtree, self.name, ignore_errors=True)
+
+
 @lru_cache(maxsize=8)
-def _unpacked(path: Path, size_bytes: int, _: int) -> TemporaryDirectory[str]:
+def _unpacked(path: Path, size_bytes: int, _: int) -> _Scratch:
     with open_archive(path) as archive:
         members = [
             one
@@ -89,7 +101,7 @@ def _unpacked(path: Path, size_bytes: int, _: int) -> TemporaryDirectory[str]:
         total = sum(one.file_size for one in members)
         if total > max(_SMALL_BYTES, _MOST_RATIO * size_bytes) or len(members) > _MOST_MEMBERS:
             raise VideoError(f"it claims to unpack to {total >> 20} MiB, more than a recording", where=path)
-        scratch = TemporaryDirectory(prefix="dmtrack-")
+        scratch = _Scratch()
         if total > shutil.disk_usage(scratch.name).free:
             raise VideoError(f"there is no room to unpack its {total >> 20} MiB", where=path)
         with translated(VideoError, "the archive cannot be unpacked", where=path):
