@@ -265,7 +265,8 @@ def _match_numbers(rgb: FrameSource, aux: FrameSource, folder_rate: Fraction) ->
         return []
     if len(lists) == 2:
         counting, step = "", min(map(_usual_step, lists))
-        rate = (rgb.info.frame_rate or folder_rate) * step
+        usual = rgb.info.frame_rate or folder_rate
+        rate, assumed = usual * step, f"; their times assume {float(usual):g} pictures a second"
         by_place = f"by place: {_counting(rgb, lists[0])}, {_counting(aux, lists[1])}"
         if step < _LONG_STEP and _counts_from_elsewhere(*lists):
             counting = f" ({by_place.partition(': ')[2]})"
@@ -278,7 +279,7 @@ def _match_numbers(rgb: FrameSource, aux: FrameSource, folder_rate: Fraction) ->
                 return [f"The pictures go together {by_place}."]
             for folder, numbers in zip(folders, lists, strict=True):
                 folder.number(numbers, min(first | second), rate)
-            return ["The pictures go together by the nearest numbers in their names."]
+            return [f"The pictures go together by the nearest numbers in their names{assumed}."]
         missing = [_missing(rgb, first - second), _missing(aux, second - first)]
         origin = min(first | second)
     elif len(lists) == 1 and rgb.info.path != aux.info.path:
@@ -289,13 +290,13 @@ def _match_numbers(rgb: FrameSource, aux: FrameSource, folder_rate: Fraction) ->
         frames = video.measured().frame_count
         if not gaps or frames is None or not len(numbers) < numbers[-1] + 1 - origin <= frames:
             return []
-        missing, counting = [_missing(video, gaps)], ""
+        missing, counting, assumed = [_missing(video, gaps)], "", ""
     else:
         return []
     for folder, numbers in zip(folders, lists, strict=True):
         folder.number(numbers, origin, rate)
     said = ", ".join(one for one in missing if one)
-    return [f"The pictures go together by the numbers in their names{counting}: {said}."]
+    return [f"The pictures go together by the numbers in their names{counting}: {said}{assumed}."]
 
 
 def _counts_from_elsewhere(first: Sequence[int], second: Sequence[int]) -> bool:
