@@ -252,14 +252,21 @@ def test_both_streams_in_one_picture_and_how_far_apart_they_are(results: Path, b
 
 
 def test_a_box_of_the_detector_is_taken(results: Path, browser: Any) -> None:
-    rows = ["5,-1,25,17,15,15,0.9,-1,-1,-1", "5,-1,70,40,12,10,0.6,-1,-1,-1"]
+    boxes = {5: ("25,17,15,15,0.9", "70,40,12,10,0.6"), 1: ("86,56,6,6,0.6",)}
+    rows = [f"{number},-1,{box},-1,-1,-1" for number, here in boxes.items() for box in here]
     Path("det.txt").write_text("\n".join(rows) + "\n")
     server = started("review", results, "--no-open", "--detections", "det.txt")
     try:
         browser.get(address(server))
         page = Page(browser)
         page.wait_for("progress", "up to date")
+        page.press("d")
+        page.wait_for("message", "is near the target")
         page.go_to(4)
+        page.drag("rgb", (60, 50), (66, 56))
+        wait_until(lambda: len(kept(results)) == 2)
+        page.drag("rgb", (63, 53), (27, 23))
+        page.wait_for("boxes", "1: 24,20,6,6 given")
         page.press("d")
         page.wait_for("message", "takes the box of the detector (0.90)")
         assert kept(results)[1:] == [(4, "TargetStart", (25, 17, 15, 15))]
@@ -274,6 +281,76 @@ def test_a_box_of_the_detector_is_taken(results: Path, browser: Any) -> None:
     finally:
         server.kill()
         server.communicate()
+
+
+def pinched(driver: Any, canvas: Any, apart: tuple[int, int]) -> None:
+    """Put two fingers on a picture and move them from so many pixels apart to so many."""
+    from selenium.webdriver.common.actions import interaction
+    from selenium.webdriver.common.actions.action_builder import ActionBuilder
+    from selenium.webdriver.common.actions.pointer_input import PointerInput
+
+    rect = canvas.rect
+    x, y = round(rect["x"] + rect["width"] / 2), round(rect["y"] + rect["height"] / 2)
+    fingers = [PointerInput(interaction.POINTER_TOUCH, name) for name in ("one", "two")]
+    actions = ActionBuilder(driver, mouse=fingers[0])
+    actions.devices.append(fingers[1])
+    for side, finger in zip((-1, 1), fingers, strict=True):
+        finger.create_pointer_move(duration=0, x=x + side * apart[0] // 2, y=y)
+        finger.create_pointer_down(button=0)
+        finger.create_pointer_move(duration=100, x=x + side * apart[1] // 2, y=y)
+        finger.create_pointer_up(button=0)
+    actions.perform()
+
+
+COLOURED = """
+const [r, g, b] = JSON.parse(document.getElementById("setup").textContent).colours[arguments[0] - 1];
+const canvas = document.getElementById("rgb");
+const data = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+let count = 0;
+for (let at = 0; at < data.length; at += 4) {
+  count += data[at] === r && data[at + 1] === g && data[at + 2] === b;
+}
+return count;
+"""
+
+
+def test_keyboard_touch_and_labels(results: Path, browser: Any) -> None:
+    from selenium.webdriver.common.keys import Keys
+
+    server = started("review", results, "--no-open")
+    try:
+        browser.get(address(server))
+        page = Page(browser)
+        page.wait_for("progress", "up to date")
+        page.go_to(3)
+        page.part("number").send_keys(Keys.BACKSPACE, "7", Keys.ENTER)
+        page.wait_for("clock", "frame 7 ")
+        page.press(Keys.ARROW_RIGHT)
+        page.wait_for("clock", "frame 8 ")
+        browser.execute_script("document.getElementById('both').focus()")
+        page.press(" ")
+        assert not page.part("both").is_selected()
+        assert page.part("play").text == "Play"
+        page.press("a")
+        page.drag("rgb", (28, 16), (44, 32))  # where target 1 is as well
+        wait_until(lambda: len(kept(results)) == 2)
+        page.wait_for("boxes", "2: 28,16,16,16 given")
+        areas = [browser.execute_script(COLOURED, number) for number in (1, 2)]
+        assert min(areas) > 150, "no label lies under another one"
+        browser.execute_script("document.querySelector('#boxes button').focus()")
+        page.press(Keys.ENTER)
+        chosen = browser.find_element("css selector", "#boxes li.selected")
+        assert chosen.text.startswith("1:")
+        assert browser.switch_to.active_element.text == chosen.text, "the list was filled anew meanwhile"
+        pinched(browser, page.part("rgb"), (60, 240))
+        assert browser.execute_script(COLOURED, 2) != areas[1], "it is larger"
+        assert len(kept(results)) == 2, "two fingers draw nothing"
+        assert page.part("remove").get_attribute("title")
+    finally:
+        server.kill()
+        server.communicate()
+    said = [entry for entry in browser.get_log("browser") if entry["source"] not in ("network", "rendering")]
+    assert said == []
 
 
 def test_targets_are_added_split_joined_and_taken_away(results: Path, browser: Any) -> None:

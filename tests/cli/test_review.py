@@ -406,7 +406,7 @@ def test_the_page_changes_and_takes_back(page: Ask) -> None:
 
 def test_the_page_is_told_what_the_detector_saw(results: Path, opened: Track, idle: None) -> None:
     review = opened(TrackRequest(results, detections=DetectionOptions(detected(Path("det.txt")))))
-    session, answers = ReviewSession(review), []
+    session, answers = ReviewSession(review), list[dict[str, Any]]()
     assert session.setup()["detector"] is True
     for frame in (6, 99):
         session.answer("seen", json.dumps({"frame": frame}).encode(), answers.append)

@@ -9,7 +9,7 @@ from dmtrack.boxes.doubts import Doubt, doubtful_places
 from dmtrack.boxes.results import FrameBoxes, RecordingResults
 from dmtrack.geometry.box import Box
 from dmtrack.tracking.result import TrackedBox, TrackState
-from dmtrack.tracking.start import TargetStart
+from dmtrack.tracking.start import Absence, Keyframe, TargetStart
 
 LENGTH = 200
 
@@ -29,7 +29,7 @@ def way(target_id: int = 1, y: float = 50.0) -> list[TrackedBox]:
     ]
 
 
-def places(*ways: list[TrackedBox], keyframes: tuple[TargetStart, ...] = ()) -> list[Doubt]:
+def places(*ways: list[TrackedBox], keyframes: tuple[Keyframe, ...] = ()) -> list[Doubt]:
     frames = tuple(
         FrameBoxes(frame, tuple(row for rows in ways for row in rows if row.frame_index == frame))
         for frame in range(LENGTH)
@@ -85,6 +85,18 @@ def test_every_stretch_between_keyframes_has_a_place_and_none_is_a_keyframe() ->
     assert [doubt.worth for doubt in found] == sorted((doubt.worth for doubt in found), reverse=True)
     assert len(found) == 3
     assert not {doubt.frame_index for doubt in found} & {0, 60, 61, 150}
+
+
+def test_where_a_target_is_not_any_more_there_is_nothing_to_look_at() -> None:
+    odd = changed(way(), range(90, 200), score=0.1)
+    start = TargetStart(Box(10, 50, 30, 40), 1, 0)
+    for absence, frames in (
+        (Absence(1, 60), range(60)),
+        (Absence(1, 20, 150), (*range(20), *range(150, 200))),
+    ):
+        found = places(odd, way(2), keyframes=(start, absence))
+        assert {doubt.target_id for doubt in found} == {1}, "the other one was taken away"
+        assert all(doubt.frame_index in frames for doubt in found)
 
 
 def test_a_long_recording_takes_little_time_and_one_frame_has_no_place() -> None:

@@ -10,6 +10,7 @@ document.body.classList.add(setup.mode);
 const store = isReview ? new ReviewStore(setup) : new PickStore(setup);
 const lowest = setup.lowest, last = setup.last ?? Infinity;
 const KEPT = 48, PLAY_MS = 40;
+const NEAR_SIDES = 3;  // a box of the detector that lies further away, in sides of the target, is another thing
 
 let shown = setup.first, wanted = setup.first, selected = null, adding = false, loading = false, over = false;
 let playing = false, doubtNumber = -1, seen = [];  // boxes of the detector in the frame that is shown
@@ -24,6 +25,7 @@ const nextId = () => isReview && !adding && selected !== null ? selected : store
 
 function complain(error) {
   say(error.message);
+  if (error instanceof Gone) part("progress").textContent = "not running";
   if (error instanceof Gone && isReview) say("dmtrack was stopped. What you did is kept: start it again, and open its new address.");
 }
 
@@ -59,7 +61,7 @@ function select(id) {
 function refresh() {
   stage.paint();
   timeline.cursor(wanted, selected);
-  part("boxes").replaceChildren(...store.ids.map(listed));
+  fill(part("boxes"), store.ids.map(listed));
   part("undo").disabled = !store.canUndo;
   part("submit").disabled = store.ids.length === 0;
   part("submit").textContent = store.ids.length > 1 ? `Track ${store.ids.length} targets` : "Track";
@@ -67,14 +69,29 @@ function refresh() {
   part("add").disabled = adding;
 }
 
+// Put other items into a list; the one that has the focus keeps it.
+function fill(list, items) {
+  const at = [...list.children].findIndex((item) => item.contains(document.activeElement));
+  list.replaceChildren(...items);
+  if (at >= 0) list.children[at]?.firstChild.focus();
+}
+
+function entry(text, action) {
+  const item = document.createElement("li"), button = document.createElement("button");
+  button.textContent = text;
+  button.addEventListener("click", action);
+  item.append(button);
+  return item;
+}
+
 function listed(id) {
-  const item = document.createElement("li"), box = isReview ? store.boxAt(id, shown) : store.keysOf(id)[0];
+  const box = isReview ? store.boxAt(id, shown) : store.keysOf(id)[0];
+  const sides = box && [box.x, box.y, box.w, box.h].map((side) => Math.round(side)).join(",");
+  let text = `${id}: ${sides} from frame ${box?.frame}`;
+  if (isReview) text = `${id}: ${box ? `${sides} ${store.keyAt(id, shown) ? "given" : box.state}` : store.isAbsent(id, shown) ? "absent" : "no box"}`;
+  const item = entry(text, () => select(id));
   item.style.borderLeftColor = colour(id);
   item.classList.toggle("selected", isReview && id === selected);
-  const sides = box && [box.x, box.y, box.w, box.h].map((side) => Math.round(side)).join(",");
-  if (isReview) item.textContent = `${id}: ${box ? `${sides} ${store.keyAt(id, shown) ? "given" : box.state}` : store.isAbsent(id, shown) ? "absent" : "no box"}`;
-  else item.textContent = `${id}: ${sides} from frame ${box.frame}`;
-  item.addEventListener("click", () => select(id));
   return item;
 }
 
@@ -89,12 +106,8 @@ store.onChange = () => {
   if (isReview) {
     part("progress").textContent = progressText(store.progress);
     timeline.redraw(colour);
-    part("doubts").replaceChildren(...store.doubts.slice(0, 12).map((doubt, number) => {
-      const item = document.createElement("li");
-      item.textContent = `frame ${doubt.frame}, target ${doubt.id}: ${doubt.reason}`;
-      item.addEventListener("click", () => goTo(number));
-      return item;
-    }));
+    fill(part("doubts"), store.doubts.slice(0, 12).map((doubt, number) =>
+      entry(`frame ${doubt.frame}, target ${doubt.id}: ${doubt.reason}`, () => goTo(number))));
   }
   refresh();
 };
@@ -198,10 +211,11 @@ function take({x, y, w, h, label, score}) {
 // Of the boxes of the detector the one nearest to the target, in its own sides; for a new target the surest.
 function takeNearest() {
   const box = adding || selected === null ? null : store.boxAt(selected, shown) ?? store.lastBox(selected, shown);
-  const far = (one) => !box ? -(one.score ?? 1) :
-    Math.hypot(one.x + one.w / 2 - box.x - box.w / 2, one.y + one.h / 2 - box.y - box.h / 2) + Math.abs(one.w - box.w) + Math.abs(one.h - box.h);
+  const way = (one) => Math.hypot(one.x + one.w / 2 - box.x - box.w / 2, one.y + one.h / 2 - box.y - box.h / 2);
+  const far = (one) => !box ? -(one.score ?? 1) : way(one) + Math.abs(one.w - box.w) + Math.abs(one.h - box.h);
   const [best] = [...seen].sort((a, b) => far(a) - far(b));
-  if (best) take(best);
+  if (best && box && way(best) > NEAR_SIDES * Math.max(box.w, box.h, best.w, best.h)) say("no box of the detector is near the target: click on the one that you mean");
+  else if (best) take(best);
   else say(setup.detector ? "the detector saw nothing in this frame" : "there are no detections: start with --detections FILE");
 }
 
@@ -230,7 +244,7 @@ function rename() {
 
 function undo() {
   if (stage.drag) { stage.drop(); return; }
-  store.undo().then(() => say(""), complain);
+  store.undo().then(() => say("the last action is taken back"), complain);
 }
 
 function end(text) {
@@ -283,10 +297,15 @@ const keys = {
     m: buttons.absent, b: buttons.present, a: buttons.add, d: takeNearest} : {Enter: submit}),
 };
 document.addEventListener("keydown", (event) => {
-  if (over || event.target.type === "number") return;
+  if (over) return;
+  if (event.target.type === "number") {  // Enter goes there, and gives the keys back to the page
+    if (event.key === "Enter" && event.target === part("newid")) rename();
+    if (event.key === "Enter" || event.key === "Escape") event.target.blur();
+    return;
+  }
   const isUndo = event.key === "z" && (event.ctrlKey || event.metaKey);
   const action = isUndo ? undo : keys[event.key.length === 1 ? event.key.toLowerCase() : event.key];
-  const isButton = event.target.tagName === "BUTTON" && (event.key === "Enter" || event.key === " ");
+  const isButton = (event.target.tagName === "BUTTON" || event.target.type === "checkbox") && (event.key === "Enter" || event.key === " ");
   if (!action || isButton || (!isUndo && (event.ctrlKey || event.metaKey || event.altKey))) return;
   event.preventDefault();
   action(event);
@@ -309,8 +328,8 @@ part("take").hidden = !setup.detector;
 part("slider").hidden = setup.last === null;
 part("what").textContent = isReview ? "Put boxes right where they are wrong." : "Drag a box around each target, on either picture.";
 part("help").textContent = isReview ?
-  `space: play · arrows: frames (Shift: 10) · n: next doubtful place · Enter: the box is right · Delete: take the keyframe away ${setup.detector ? "· d: the detector's box " : ""}· m: absent · b: back · a: new target · Ctrl-Z: undo · wheel: zoom · Shift and drag: move · Ctrl and drag: draw anywhere · 0: whole picture · v: blended` :
-  "Enter: track · u: undo · arrows: frames · wheel: zoom · v: blended · Esc: drop the drag";
+  `space: play · arrows: frames (Shift: 10) · n: next doubtful place · Enter: the box is right · Delete: take the keyframe away ${setup.detector ? "· d: the detector's box " : ""}· m: absent · b: back · a: new target · Ctrl-Z: undo · wheel or two fingers: zoom · Shift and drag: move · Ctrl and drag: draw anywhere · 0: whole picture · v: blended` :
+  "Enter: track · u: undo · arrows: frames · wheel or two fingers: zoom · v: blended · Esc: drop the drag";
 
 async function follow() {
   while (!over) {

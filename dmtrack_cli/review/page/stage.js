@@ -1,6 +1,7 @@
 // The two pictures: shown with the same zoom, and boxes drawn, moved and resized on either of them.
 
-const HANDLE = 9;  // so near to a corner, in CSS pixels, it is dragged
+const HANDLE = 9, FINGER = 20;  // so near to a corner, in CSS pixels, it is dragged; by a finger
+const MOST_ZOOM = 40;
 
 export class Stage {
   constructor(canvases, setup, hooks) {
@@ -12,6 +13,7 @@ export class Stage {
     this.centre = [setup.width / 2, setup.height / 2];
     this.drag = null;
     this.blended = false;  // both pictures in one
+    this.fingers = new Map();  // on a picture: where each of them is
     for (const canvas of canvases) this.#listen(canvas);
     this.fit();
   }
@@ -65,6 +67,10 @@ export class Stage {
         }
       }
       for (const box of boxes) this.#outline(context, box, 1 / scale);
+      const taken = [];  // the selected target's label first: it is never moved aside
+      for (const box of [...boxes].sort((a, b) => Boolean(b.selected) - Boolean(a.selected))) {
+        this.#label(context, box, 1 / scale, taken, [-left / scale, -top / scale, (canvas.clientWidth - left) / scale, (canvas.clientHeight - top) / scale]);
+      }
       if (this.drag && this.drag.box) this.#outline(context, {...this.drag.box, colour: this.drag.colour, label: ""}, 1 / scale);
     });
   }
@@ -80,13 +86,24 @@ export class Stage {
     context.setLineDash([]);
     if (box.selected) {
       context.fillStyle = box.colour;
-      for (const [x, y] of corners(box)) context.fillRect(x - 3.5 * unit, y - 3.5 * unit, 7 * unit, 7 * unit);
+      const side = Math.min(7 * unit, Math.max(3 * unit, Math.min(box.w, box.h) / 3));  // a small target stays in sight
+      for (const [x, y] of corners(box)) context.fillRect(x - side / 2, y - side / 2, side, side);
     }
-    if (!box.label) return;
+  }
+
+  // Above the box, below it, or inside, where no label is yet and where it can be seen.
+  #label(context, box, unit, taken, [x1, y1, x2, y2]) {
+    if (!box.label || (this.drag && this.drag.box && this.drag.id === box.id)) return;
+    if (box.x > x2 || box.y > y2 || box.x + box.w < x1 || box.y + box.h < y1) return;
     context.font = `600 ${14 * unit}px system-ui, sans-serif`;
     const width = context.measureText(box.label).width + 8 * unit, height = 18 * unit;
-    const top = box.y >= height ? box.y - height : Math.min(box.y + box.h, this.setup.height - height);
-    const left = Math.max(0, Math.min(box.x, this.setup.width - width));
+    const [least, most] = [Math.max(0, y1), Math.min(this.setup.height, y2) - height];
+    const left = Math.max(0, x1, Math.min(box.x, this.setup.width - width, x2 - width));
+    const tops = [box.y - height, box.y + box.h, box.y, box.y - 2 * height, box.y + box.h + height, least].filter((one) => one >= least && one <= most);
+    const isFree = (one) => taken.every((other) => one >= other.top + height || other.top >= one + height ||
+      left >= other.left + other.width || other.left >= left + width);
+    const top = tops.find(isFree) ?? tops[0] ?? least;
+    taken.push({left, top, width});
     context.fillStyle = box.colour;
     context.fillRect(left, top, width, height);
     context.fillStyle = "#101010";
@@ -95,18 +112,21 @@ export class Stage {
 
   #listen(canvas) {
     canvas.addEventListener("pointerdown", (event) => {
+      if (event.pointerType === "touch") this.fingers.set(event.pointerId, [event.clientX, event.clientY]);
+      if (this.fingers.size > 1) { this.drop(); return; }  // two fingers move and zoom
       if (this.hooks.busy()) return;
-      const [x, y] = this.#place(canvas, event);
+      const [x, y] = this.#place(canvas, event), reach = event.pointerType === "touch" ? FINGER : HANDLE;
       if (event.button === 1 || (event.button === 0 && event.shiftKey)) {
         this.drag = {canvas, pan: [event.clientX, event.clientY, ...this.centre]};
       } else if (event.button === 0) {
-        this.drag = {canvas, box: null, ...this.#grasp(x, y, event.ctrlKey || this.hooks.adding() ? null : HANDLE / this.#view(canvas).scale)};
+        this.drag = {canvas, box: null, ...this.#grasp(x, y, event.ctrlKey || this.hooks.adding() ? null : reach / this.#view(canvas).scale)};
         this.hooks.say("");
       } else return;
       canvas.setPointerCapture(event.pointerId);
       event.preventDefault();
     });
     canvas.addEventListener("pointermove", (event) => {
+      if (this.fingers.size > 1 && this.fingers.has(event.pointerId)) { this.#pinch(canvas, event); return; }
       const drag = this.drag;
       if (!drag || drag.canvas !== canvas) return;
       if (drag.pan) {
@@ -115,6 +135,7 @@ export class Stage {
       } else drag.box = this.#dragged(drag, this.#place(canvas, event));
       this.paint();
     });
+    for (const kind of ["pointerup", "pointercancel"]) canvas.addEventListener(kind, (event) => this.fingers.delete(event.pointerId));
     canvas.addEventListener("pointerup", (event) => {
       const drag = this.drag;
       if (!drag || drag.canvas !== canvas) return;
@@ -133,16 +154,31 @@ export class Stage {
     canvas.addEventListener("auxclick", (event) => event.preventDefault());
     canvas.addEventListener("wheel", (event) => {
       event.preventDefault();
-      const edge = canvas.getBoundingClientRect(), before = this.#view(canvas);
-      const x = (event.clientX - edge.left - before.left) / before.scale;
-      const y = (event.clientY - edge.top - before.top) / before.scale;
-      this.zoom = Math.min(Math.max(this.zoom * 2 ** (-event.deltaY / 300), 1), 40);
-      const {scale} = this.#view(canvas), share = 1 - before.scale / scale;
-      this.centre = this.zoom === 1 ? [this.setup.width / 2, this.setup.height / 2] :
-        [this.centre[0] + (x - this.centre[0]) * share, this.centre[1] + (y - this.centre[1]) * share];
-      this.paint();
+      this.#zoomAt(canvas, event.clientX, event.clientY, 2 ** (-event.deltaY / 300));
     }, {passive: false});
     canvas.addEventListener("dblclick", () => this.whole());
+  }
+
+  #zoomAt(canvas, clientX, clientY, times) {
+    const edge = canvas.getBoundingClientRect(), before = this.#view(canvas);
+    const x = (clientX - edge.left - before.left) / before.scale;
+    const y = (clientY - edge.top - before.top) / before.scale;
+    this.zoom = Math.min(Math.max(this.zoom * times, 1), MOST_ZOOM);
+    const {scale} = this.#view(canvas), share = 1 - before.scale / scale;
+    this.centre = this.zoom === 1 ? [this.setup.width / 2, this.setup.height / 2] :
+      [this.centre[0] + (x - this.centre[0]) * share, this.centre[1] + (y - this.centre[1]) * share];
+    this.paint();
+  }
+
+  // One of two fingers has moved: what lies between them stays there.
+  #pinch(canvas, event) {
+    const middle = () => [...this.fingers.values()].slice(0, 2).reduce(([x1, y1], [x2, y2]) => [(x1 + x2) / 2, (y1 + y2) / 2]);
+    const apart = () => { const [one, other] = [...this.fingers.values()]; return Math.hypot(one[0] - other[0], one[1] - other[1]); };
+    const [x, y] = middle(), before = apart();
+    this.fingers.set(event.pointerId, [event.clientX, event.clientY]);
+    const [left, top] = middle(), {scale} = this.#view(canvas);
+    this.centre = [this.centre[0] - (left - x) / scale, this.centre[1] - (top - y) / scale];
+    this.#zoomAt(canvas, left, top, before > 0 ? apart() / before : 1);
   }
 
   // What lies under the pointer: a corner of a box, its inside, or nothing, where a new box begins; it does

@@ -22,6 +22,7 @@ import numpy.typing as npt
 
 from dmtrack.boxes.results import RecordingResults
 from dmtrack.tracking.result import TrackedBox, TrackState
+from dmtrack.tracking.segments import Segment, segments_of
 from dmtrack.tracking.start import Keyframe, TargetStart
 
 Floats = npt.NDArray[np.float64]
@@ -56,11 +57,16 @@ def doubtful_places(results: RecordingResults, keyframes: Collection[Keyframe] =
 
     Args:
         results: Of one recording.
-        keyframes: What was given; without any, the boxes in state `init`.
+        keyframes: What was given; without any, the boxes in state `init`. Where a target is absent by now, or
+            none any more, there is nothing to look at, even if the results still have boxes there.
     """
+    stretches: dict[int, list[Segment]] = defaultdict(list)
+    for segment in segments_of(keyframes):
+        stretches[segment.target_id].append(segment)
     rows: dict[int, list[TrackedBox]] = defaultdict(list)
     for row in results.rows:
-        rows[row.target_id].append(row)
+        if not keyframes or any(one.holds(row.frame_index) for one in stretches[row.target_id]):
+            rows[row.target_id].append(row)
     given: dict[int, set[int]] = defaultdict(set)
     for key in keyframes:
         if isinstance(key, TargetStart):

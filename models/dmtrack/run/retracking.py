@@ -71,12 +71,10 @@ class Rows:
         """Return the rows of some segments."""
         kept, stretches = Rows(), defaultdict(list)
         for segment in segments:
-            stretches[segment.target_id].append((segment.first, segment.end))
+            stretches[segment.target_id].append(segment)
         for index, targets in self.boxes.items():
             for target_id, row in targets.items():
-                if any(
-                    first <= index and (end is None or index < end) for first, end in stretches[target_id]
-                ):
+                if any(segment.holds(index) for segment in stretches[target_id]):
                     kept.boxes[index][target_id] = row
                     kept.infer_ms[index] = self.infer_ms[index]
         return kept

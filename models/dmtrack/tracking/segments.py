@@ -45,6 +45,10 @@ class Segment:
         ends = self.end is not None and (other.end is None or self.end <= other.end)
         return ends and self.closing is None and replace(other, end=self.end) == self
 
+    def holds(self, frame_index: int) -> bool:
+        """Return whether a frame lies in it."""
+        return self.first <= frame_index and (self.end is None or frame_index < self.end)
+
     @property
     def opens_with_box(self) -> bool:
         """Whether the box of its first frame is given."""
