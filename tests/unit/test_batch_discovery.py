@@ -79,6 +79,21 @@ def streams(root: Path, entry: BatchItem | str) -> tuple[str, str | None, str | 
             id="parallel-folders",
         ),
         pytest.param(
+            [
+                "rgb/a_rgb.mp4",
+                "rgb/a_rgb.txt",
+                "thermal/a_thermal.mkv",
+                "rgb/ir_1.mp4",
+                "thermal/ir_1.mkv",
+                "ir_1.txt",
+            ],
+            {
+                "a": ("rgb/a_rgb.mp4", "thermal/a_thermal.mkv", "thermal"),
+                "ir_1": ("rgb/ir_1.mp4", "thermal/ir_1.mkv", "thermal"),
+            },
+            id="parallel-folders-whose-word-is-in-the-names",
+        ),
+        pytest.param(
             ["c/img/", "c/groundtruth_rect.txt", "walk.mp4", "walk.txt"],
             {"c": ("c/img", None, None), "walk": ("walk.mp4", None, None)},
             id="one-stream-alone",

@@ -15,7 +15,7 @@ becomes a `Problem`; nothing is passed over in silence.
 from __future__ import annotations
 
 import os
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -250,11 +250,20 @@ class _Search:
         if not any(side.modality is None for _, side in sides) or len(sides) < 2:
             return
         groups: dict[str, NamedStreams] = {}
+        stems = Counter(
+            (one.name if one.is_dir() else one.stem).casefold()
+            for side, _ in sides
+            for one in side.iterdir()
+            if is_stream(one)
+        )
         for side, name in sides:
             if name.modality not in (None, self._modality) and self._modality is not None:
                 continue
             for stream in sorted(path for path in side.iterdir() if is_stream(path)):
                 stem = stream.name if stream.is_dir() else stream.stem
+                own = StreamName.parse(stem)  # the folder's word may stand in the name too
+                if own and own.name and own.modality is name.modality and stems[stem.casefold()] == 1:
+                    stem = own.name
                 group = groups.setdefault(stem.casefold(), NamedStreams(stem))
                 if name.modality is None:
                     group.rgb.append(stream)
