@@ -337,6 +337,12 @@ def test_keyboard_touch_and_labels(results: Path, browser: Any) -> None:
         page.wait_for("boxes", "2: 28,16,16,16 given")
         areas = [browser.execute_script(COLOURED, number) for number in (1, 2)]
         assert min(areas) > 150, "no label lies under another one"
+        for width in (1200, 900):
+            browser.set_window_size(width, 900)
+            bottom = browser.execute_script(
+                "return arguments[0].getBoundingClientRect().bottom", page.part("undo")
+            )
+            assert bottom < browser.execute_script("return innerHeight"), "what is needed most is in sight"
         browser.execute_script("document.querySelector('#boxes button').focus()")
         page.press(Keys.ENTER)
         chosen = browser.find_element("css selector", "#boxes li.selected")

@@ -16,9 +16,11 @@ let shown = setup.first, wanted = setup.first, selected = null, adding = false, 
 let playing = false, doubtNumber = -1, seen = [];  // boxes of the detector in the frame that is shown
 const frames = new Map();  // the last frames that were loaded: pictures and clock
 
-const colour = (id, alpha = 1) => {
-  const [r, g, b] = setup.colours[((id ?? 1) - 1) % setup.colours.length];
-  return `rgba(${r},${g},${b},${alpha})`;
+const shades = (id) => setup.colours[((id ?? 1) - 1) % setup.colours.length];
+const colour = (id, alpha = 1) => `rgba(${shades(id).join()},${alpha})`;
+const ink = (id) => {  // for what is written on that colour
+  const [r, g, b] = shades(id);
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b < 105 ? "#fff" : "#101010";
 };
 const say = (text) => { part("message").textContent = text; };
 const nextId = () => isReview && !adding && selected !== null ? selected : store.freeId();
@@ -38,10 +40,10 @@ function shownBoxes() {
     if (here) {
       const doubtful = here.state === "lost" || here.state === "uncertain";
       const score = isReview && here.state !== "init" && !Number.isNaN(here.score) ? ` ${here.score.toFixed(2)}` : "";
-      boxes.push({...here, id, here: true, dashed: doubtful, selected: id === selected, colour: colour(id), label: `${id}${score}`});
+      boxes.push({...here, id, here: true, dashed: doubtful, selected: id === selected, colour: colour(id), ink: ink(id), label: `${id}${score}`});
     } else if (!isReview) {
       const [key] = store.keysOf(id);
-      boxes.push({...key, dashed: true, colour: colour(id, .7), label: `${id} (frame ${key.frame})`});
+      boxes.push({...key, dashed: true, colour: colour(id, .7), ink: ink(id), label: `${id} (frame ${key.frame})`});
     }
   }
   return boxes;

@@ -106,7 +106,7 @@ export class Stage {
     taken.push({left, top, width});
     context.fillStyle = box.colour;
     context.fillRect(left, top, width, height);
-    context.fillStyle = "#101010";
+    context.fillStyle = box.ink;
     context.fillText(box.label, left + 4 * unit, top + 13.5 * unit);
   }
 

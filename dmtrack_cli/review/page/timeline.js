@@ -2,6 +2,7 @@
 // Below them, with a second stream, how far apart in time the two frames of a pair are.
 
 const ROW = 30, NAMES = 44, SKEW = 24;
+const INK = "#eceff1";  // a curve in the colour of its target is lost on that of a state
 const COLOURS = ["", "#3f6d4e", "#2f4a5c", "#7a5a1e", "#7a2a2a"];  // by the number of the state
 
 export class Timeline {
@@ -63,9 +64,10 @@ export class Timeline {
   #row(context, id, top, width, colour) {
     const {store} = this, track = store.tracks.get(id), columns = Math.floor(width - NAMES);
     context.fillStyle = colour;
+    context.fillRect(0, top + 2, 4, ROW - 4);
+    context.fillStyle = INK;
     context.font = "600 13px system-ui, sans-serif";
     context.fillText(String(id), 8, top + 20);
-    context.fillRect(0, top + 2, 4, ROW - 4);
     const curve = new Path2D();
     let isDown = false;
     for (let column = 0; track && column < columns; column++) {
@@ -84,7 +86,7 @@ export class Timeline {
       if (isDown) curve.lineTo(NAMES + column, y); else curve.moveTo(NAMES + column, y);
       isDown = true;
     }
-    context.strokeStyle = colour;
+    context.strokeStyle = INK;
     context.lineWidth = 1.5;
     context.stroke(curve);
     for (const key of store.keysOf(id)) {
@@ -120,7 +122,7 @@ export class Timeline {
     context.drawImage(picture, 0, 0);
     context.setTransform(dots, 0, 0, dots, 0, 0);
     const row = store.ids.indexOf(selected), x = this.#x(frame, canvas.width / dots);
-    context.strokeStyle = "#eceff1";
+    context.strokeStyle = INK;
     if (row >= 0) context.strokeRect(0.5, row * ROW + 0.5, canvas.width / dots - 1, ROW - 1);
     context.fillStyle = "#fff";
     context.fillRect(x - 0.75, 0, 1.5, canvas.height / dots);
