@@ -10,6 +10,7 @@ import pytest
 
 from dmtrack.boxes.formats import ResultFormat
 from dmtrack.boxes.formats.table import COLUMNS, read_table
+from dmtrack.boxes.reading import read_rows
 from dmtrack.boxes.results import FrameBoxes
 from dmtrack.boxes.writing import BoxSink
 from dmtrack.errors import FormatError
@@ -126,3 +127,19 @@ def test_no_table_at_all(tmp_path: Path, content: bytes, words: str) -> None:
 def test_missing_file(tmp_path: Path) -> None:
     with pytest.raises(FormatError, match="cannot be read"):
         read_table(tmp_path / "none.csv", "a")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '"frame","id","x","y","w","h"\n"3","1","1.5","2","3","4"\n',
+        "frame\tid\tx\ty\tw\th\n3\t1\t1.5\t2\t3\t4\n",
+        'frame, id, x, y, w, h\n3, 1, "1.5", 2, 3, 4\n',
+        "frame;id;x;y;w;h\r\n3;1;1.5;2;3;4\r\n",
+    ],
+    ids=["all quoted", "tabs", "blanks", "semicolons"],
+)
+def test_tables_of_other_programs_are_recognised(tmp_path: Path, text: str) -> None:
+    (tmp_path / "a.csv").write_text(text, newline="")
+    (row,) = read_rows(tmp_path / "a.csv")
+    assert (row.frame_index, row.target_id, row.box) == (3, 1, Box(1.5, 2, 3, 4))

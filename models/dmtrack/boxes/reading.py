@@ -194,7 +194,7 @@ def recognise(path: Path) -> ResultFormat:
     if lines[0].lstrip().startswith("<"):
         return ResultFormat.CVAT_VIDEO
     words = words_of(lines[0])
-    if {"frame", "id"} <= set(words):
+    if {"frame", "id"} <= {word.strip('"') for word in words}:
         return ResultFormat.CSV
     if len(words) >= KITTI_COLUMNS and words[0].isdecimal() and words[2][0].isalpha():
         return ResultFormat.KITTI

@@ -128,8 +128,9 @@ def numbered_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the rows after the header that are not blank, with their numbers, the header being 1."""
     text = read_text(path)
     first_line = text.lstrip().partition("\n")[0]
-    mark = ";" if ";" in first_line and "," not in first_line else ","  # as some spreadsheets write
-    lines = enumerate(csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=True), start=1)
+    mark = next((one for one in ";\t" if one in first_line and "," not in first_line), ",")
+    table = csv.reader(io.StringIO(text, newline=""), delimiter=mark, strict=True, skipinitialspace=True)
+    lines = enumerate(table, start=1)
     try:
         _, first = next(lines, (1, []))
         header = [column.strip() for column in first]
