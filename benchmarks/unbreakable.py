@@ -69,7 +69,7 @@ class Bench:
             "train": ["train", "--modality", "thermal", "--init", "tiny", "-o", "o", "--steps", "2", *SMALL],
             "export-model": ["export-model", "-o", "o/m.onnx"],
             "weights add": ["weights", "add", "w.pth", "--name", "w"],
-            "review": ["review", str(self.rgb), f"--box={self.box}", f"--end={end}", "-o", "o", "--no-open"],
+            "review": ["review", str(self.rgb), f"--end={end}", "-o", "o", "--no-open"],
             "bench": ["bench", "--preset=tiny", "--modality=thermal", "--frames=2", "--targets=1", *PLAIN],
             "doctor": ["doctor"],
         }
