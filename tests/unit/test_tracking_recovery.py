@@ -127,6 +127,14 @@ def test_a_look_alike_is_known_by_where_it_was_first_seen_and_followed():
     assert trust.box == beside(-1.5).box
 
 
+def test_a_look_alike_seen_in_doubt_is_known_when_the_target_is_lost():
+    trust = Trust(START, doubted=1, speed=0.1)
+    assert trust.choose([beside(1.5)], CONFIG) == Found(START, 0.0), "the search stays where the target was"
+    assert looked(trust, beside(1.5)) is TrackState.UNCERTAIN
+    assert [looked(trust, beside(0, 0.1)) for _ in range(10)][-1] is TrackState.LOST
+    assert looked(trust, beside(1.3)) is TrackState.LOST
+
+
 def test_two_windows_that_show_one_look_alike_do_not_make_a_target_of_it():
     assert looked(lost(0.1, 10), beside(2.1), beside(1.9)) is TrackState.LOST
 

@@ -36,7 +36,7 @@ class Trust:
     doubted: int = 0  # frames in a row that were not trusted
     missed: int = 0  # frames since the target was given up; 0 while it is followed
     speed: float = math.inf  # sizes of its box a frame, smoothed; at first nothing is known of it
-    lookalikes: list[Box] = field(default_factory=list)  # where what cannot be the lost target was seen last
+    lookalikes: list[Box] = field(default_factory=list)  # where what cannot be the target was seen last
 
     @property
     def is_lost(self) -> bool:
@@ -44,16 +44,16 @@ class Trust:
         return self.missed > 0
 
     def choose(self, finds: Sequence[Found], config: TrackerConfig) -> Found:
-        """Return which find of a frame is the target: the only one, or of a lost target the likeliest.
+        """Return which find of a frame is the target, the likeliest of a doubted or lost one.
 
-        What scores as a target where the lost one cannot have got to is a look-alike, and stays one wherever
-        it is seen to go. Of what is left a near one is preferred.
+        What scores as a target where that one cannot have got to is a look-alike, and stays one wherever it
+        is seen to go. Of what is left a near one is preferred; where nothing is, the trusted box is held.
 
         Args:
             finds: One a window that was searched, at least one.
             config: Numbers of the search.
         """
-        if not self.is_lost:
+        if not (self.doubted or self.is_lost):
             return finds[0]
         reach = self._reach(config)
         known = [] if math.isinf(reach) else self.lookalikes
