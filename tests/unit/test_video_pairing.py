@@ -7,10 +7,11 @@ import pytest
 from dmtrack.errors import ConfigError, DecodeError, PairingError, VideoError
 from dmtrack.geometry.alignment_file import Alignment
 from dmtrack.geometry.homography import Homography
+from dmtrack.video.aux_encoder import AuxNorm, EncodingOptions
 from dmtrack.video.encoding import ModalityEncoder, encode_depth, encode_event
 from dmtrack.video.folder import FolderReader
 from dmtrack.video.frame import FramePair, Modality
-from dmtrack.video.grid import HomographyGrid, resize_to_grid
+from dmtrack.video.grid import Fit, HomographyGrid, resize_to_grid
 from dmtrack.video.modality import ModalityGuess
 from dmtrack.video.pairing import PairedSource, open_pair
 from dmtrack.video.position import Position
@@ -398,3 +399,15 @@ class TestErrors:
         folder = FolderReader(save_folder(tmp_path / "color", colour(1)))
         with pytest.raises(ValueError, match="together"):
             PairedSource(folder, ModalityGuess(Modality.DEPTH, ""))
+
+
+def test_options_for_two_streams_are_said_to_mean_nothing_for_one(make_video):
+    path = make_video("alone.mp4", [np.zeros((24, 32, 3), np.uint8)] * 3)
+    options = PairingOptions(offset_s=Fraction(1), fit=Fit.CROP, folder_rate=Fraction(5))
+    with open_pair(path, pairing=options, encoding=EncodingOptions(norm=AuxNorm.PERCENTILE)) as source:
+        assert len(list(source)) == 3
+        assert source.remarks == (
+            "There is no second stream, for which --offset-ms, --fit, --aux-norm would be.",
+        )
+    with open_pair(path, pairing=PairingOptions(folder_rate=Fraction(5))) as source:
+        assert source.remarks == ()

@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import cast
+from typing import Final, cast
 
 import cv2
 import numpy as np
 
 from dmtrack.errors import ConfigError, FormatError, PairingError
 from dmtrack.geometry.intrinsics import Intrinsics, intrinsics_near
+from dmtrack.options import command_words
 from dmtrack.video.aux_encoder import AS_PUBLISHED, AuxEncoder, EncodingOptions, mm_per_count
 from dmtrack.video.encoding import Image8, ModalityEncoder
 from dmtrack.video.frame import Frame, FramePair, Modality, VideoInfo
@@ -28,6 +29,12 @@ from dmtrack.video.position import Position
 from dmtrack.video.source import ClosedOnExit, FrameSource
 from dmtrack.video.stream_files import open_stream, open_streams
 from dmtrack.video.streams import BY_TIME, OnMissing, PairingOptions, StreamPair, clock_remarks
+
+_OF_TWO: Final = frozenset(
+    {"--offset-ms", "--max-skew-ms", "--on-missing", "--sync", "--rate-ratio", "--align", "--fit"}
+    | {"--aux-times", "--aux-norm", "--aux-range", "--depth-scale"}
+)
+"""Options that mean nothing for one stream alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +129,7 @@ class PairedSource(ClosedOnExit):
     def remarks(self) -> tuple[str, ...]:
         """What a person should know about times and pictures; complete after the first pair."""
         if self._streams is None or self._encode_aux is None:
-            return tuple(clock_remarks(self._rgb))
+            return (*clock_remarks(self._rgb), *unused_remarks(self.pairing, self.encoding))
         return (*self._swap, *self._streams.remarks, *self._encode_aux.remarks, *self._camera_note)
 
     def measured_rgb(self) -> VideoInfo:
@@ -245,6 +252,13 @@ class PairedSource(ClosedOnExit):
             )
 
 
+def unused_remarks(pairing: PairingOptions, encoding: EncodingOptions) -> list[str]:
+    """Return what to say of options that were given and mean nothing, as there is no second stream."""
+    given = [word.partition("=")[0] for word in (*command_words(pairing), *command_words(encoding))]
+    named = ", ".join(name for name in given if name in _OF_TWO)
+    return [f"There is no second stream, for which {named} would be."] if named else []
+
+
 def camera_of(
     rgb: VideoInfo, given: Intrinsics | None, modality: Modality
 ) -> tuple[Intrinsics | None, list[str]]:
@@ -313,7 +327,8 @@ def open_pair(
     if second is None:
         if pairing.intrinsics is not None:
             raise ConfigError("--intrinsics is for depth, and there is no second stream")
-        return PairedSource(open_stream(Path(rgb), pairing), start=start, end=end, pairing=pairing)
+        first = open_stream(Path(rgb), pairing)
+        return PairedSource(first, start=start, end=end, pairing=pairing, encoding=encoding)
     streams = open_streams(Path(rgb), second, pairing)
     try:
         streams.require_overlap()
