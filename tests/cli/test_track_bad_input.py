@@ -286,7 +286,7 @@ def test_full_disk_keeps_what_was_tracked(
     """The largest file size stands in for the size of the disk; the video is what meets it."""
     video = make_video(Path("long.mp4"), 150)
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
     try:
         outcome = run_cli("track", video, "--box", BOX, "--weights", weights, "-o", "out", "-q")
     finally:
