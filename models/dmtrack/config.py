@@ -263,8 +263,6 @@ class TrackerConfig(_Config):
         size_penalty: Strength k of exp(-k (change - 1)) for jumps in scale and aspect ratio, applied to
             every cell's own predicted size before the peak is chosen. 0 is off. `window="add"` only.
         size_inertia: Share of the previous box size kept in the new one, in [0, 1). 0 is off.
-        momentum: The search region lies around the box moved on by this share of its last step, in [0, 1].
-            0 (published): around the box itself.
         anchor: Keep the first template for ever in the memory's oldest place.
         update_interval: Frames between template updates; 1 is every frame.
         update_score: A template is stored only from a frame whose score is at least this. 0 is always.
@@ -289,7 +287,6 @@ class TrackerConfig(_Config):
     window_weight: float = 0.0
     size_penalty: float = 0.0
     size_inertia: float = 0.0
-    momentum: float = 0.0
     anchor: bool = False
     update_interval: int = 1
     update_score: float = 0.0
@@ -307,8 +304,6 @@ class TrackerConfig(_Config):
             raise ConfigError("update_score must be in [0, 1] and size_penalty not below 0")
         if not (0 <= self.window_weight <= 1 and 0 <= self.size_inertia < 1):
             raise ConfigError("window_weight must be in [0, 1] and size_inertia in [0, 1)")
-        if not 0 <= self.momentum <= 1:
-            raise ConfigError(f"momentum={self.momentum} must be in [0, 1]")
         if not (0 < self.template_factor <= 16 and 0 < self.search_factor <= 16):
             raise ConfigError("template_factor and search_factor must be above 0 and at most 16")
         if not (0 < self.min_size_px <= 1000 and 0 < self.min_shown_px <= 1000 and self.edge_error_px >= 0):
@@ -335,7 +330,6 @@ TINY_TRACKER = TrackerConfig(
     window_weight=0.35,
     size_penalty=0.04,
     size_inertia=0.5,
-    momentum=0.5,
     anchor=True,
     update_interval=18,
     min_shown_px=2.0,

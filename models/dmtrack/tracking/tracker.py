@@ -43,13 +43,6 @@ class _Target:
     age: int = 0
     gait: _Gait | None = None
     has_rested: bool = False
-    step: tuple[float, float] = (0.0, 0.0)
-    """By which its centre moved in the last frame, px; none where it was not surely found."""
-
-    def ahead(self, share: float) -> Box:
-        """Return the box, moved on by a share of the last step."""
-        box, (dx, dy) = self.box, self.step
-        return Box(box.x + share * dx, box.y + share * dy, box.w, box.h)
 
 
 #: Of its size: how far a slow target moves in a frame, and by how much it grows.
@@ -285,7 +278,7 @@ class Tracker:
 
     def _places(self, target: _Target, shape: tuple[int, ...]) -> list[Box]:
         if not target.trust.is_lost:
-            return [target.ahead(self.config.momentum)]
+            return [target.box]
         return places_to_look(target.trust, self.config, shape[1], shape[0])
 
     def _settle(self, pair: FramePair, target: _Target, found: Found) -> TrackedBox:
@@ -299,8 +292,6 @@ class Tracker:
             state = target.trust.judge(box, found.score, config)
         if state is TrackState.LOST:
             box = shown = target.trust.box
-        is_sure = state is TrackState.TRACKED
-        target.step = (box.cx - target.box.cx, box.cy - target.box.cy) if is_sure else (0.0, 0.0)
         target.box = box
         target.age += 1
         return self._report(
