@@ -4,11 +4,14 @@ The pairs are stretches of `sample_data/` and, where a folder of annotated clips
 with two streams; one more file is broken. Printed are frames a second of whole batches (median over
 the rounds), and whether a batch that was killed and resumed has the same boxes as one that was not.
 
-    python benchmarks/batch_throughput.py WORK_FOLDER [CLIPS]
+    python benchmarks/batch_throughput.py WORK_FOLDER [CLIPS] [--busy 2] [--rounds 2]
+
+With `--busy` so many other processes are busy meanwhile, and nothing is killed.
 """
 
 from __future__ import annotations
 
+import argparse
 import csv
 import os
 import signal
@@ -20,10 +23,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+from busy_machine import busy
+
 from dmtrack.datasets.opening import find_sequences
 
 ROOT: Final = Path(__file__).parents[1]
-PAIRS, FRAMES, ROUNDS = 30, 20, 2
+PAIRS, FRAMES = 30, 20
 
 
 def write_manifest(path: Path, folders: Sequence[Path]) -> int:
@@ -76,22 +81,32 @@ def boxes(output: Path) -> dict[str, bytes]:
     return {path.parent.name: path.read_bytes() for path in sorted(output.glob("*/boxes.txt"))}
 
 
-def main(work: Path, folders: Sequence[Path]) -> None:
+def main() -> None:
     """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("clips", type=Path, nargs="*")
+    parser.add_argument("--busy", type=int, default=0)
+    parser.add_argument("--rounds", type=int, default=2)
+    asked = parser.parse_args()
+    work: Path = asked.work
     work.mkdir(parents=True)
     manifest = work / "pairs.csv"
-    frames = write_manifest(manifest, folders)
+    frames = write_manifest(manifest, [ROOT / "sample_data", *asked.clips])
     took: dict[str, list[float]] = {"1": [], "2": []}
-    for number in range(ROUNDS):
-        for jobs, times in took.items():
-            times.append(seconds(batch(manifest, work / f"jobs{jobs}_{number}", "--jobs", jobs)))
+    with busy(asked.busy):
+        for number in range(asked.rounds):
+            for jobs, times in took.items():
+                times.append(seconds(batch(manifest, work / f"jobs{jobs}_{number}", "--jobs", jobs)))
     medians = {jobs: statistics.median(times) for jobs, times in took.items()}
     for jobs, median in medians.items():
         print(f"{jobs} jobs: {frames / median:6.2f} frames a second, {medians['1'] / median:.2f} x")
+    if asked.busy:
+        return
     killed_and_resumed(manifest, work / "killed", [0.25 * medians["1"], 0.4 * medians["1"]])
     same = boxes(work / "killed") == boxes(work / "jobs1_0") == boxes(work / "jobs2_0")
     print(f"the same boxes with 1 and 2 jobs, and killed twice: {same}")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), [ROOT / "sample_data", *map(Path, sys.argv[2:])])
+    main()
