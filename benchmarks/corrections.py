@@ -117,6 +117,7 @@ def main() -> None:
     parser.add_argument("--corrections", type=int, default=4)
     parser.add_argument("--frames", type=int, default=200, help="at most so many of a clip")
     parser.add_argument("--only", default="", help="clips whose name holds this")
+    parser.add_argument("--looks", nargs="+", choices=PICKS, default=list(PICKS), help="where to look")
     parser.add_argument("--csv", type=Path)
     asked = parser.parse_args()
     clips = [
@@ -126,7 +127,7 @@ def main() -> None:
     lines = []
     for clip in clips:
         end = min(len(clip), clip.start_frame + asked.frames)
-        for name in PICKS:
+        for name in asked.looks:
             for way in ("both", "forward") if name == "ranking" else ("both",):
                 made = curve(clip, name, asked.weights, asked.corrections, end, two_way=way == "both")
                 made += made[-1:] * (asked.corrections + 1 - len(made))

@@ -43,6 +43,11 @@ class Trust:
         """Whether the target is looked for instead of followed."""
         return self.missed > 0
 
+    @property
+    def is_sure(self) -> bool:
+        """Whether the target is neither doubted nor lost."""
+        return not (self.doubted or self.missed)
+
     def choose(self, finds: Sequence[Found], config: TrackerConfig) -> Found:
         """Return which find of a frame is the target, the likeliest of a doubted or lost one.
 
@@ -53,7 +58,7 @@ class Trust:
             finds: One a window that was searched, at least one.
             config: Numbers of the search.
         """
-        if not (self.doubted or self.is_lost):
+        if self.is_sure:
             return finds[0]
         reach = self._reach(config)
         known = [] if math.isinf(reach) else self.lookalikes
@@ -76,7 +81,7 @@ class Trust:
         """
         is_within = not self.doubted or self._distance(box) <= self._reach(config)
         if is_within and score >= (config.found_score if self.is_lost else config.uncertain_score):
-            if not (self.doubted or self.missed):
+            if self.is_sure:
                 step = self._distance(box)
                 self.speed = step if math.isinf(self.speed) else self.speed + _NEWEST * (step - self.speed)
             self.box, self.doubted, self.missed, self.lookalikes = box, 0, 0, []
