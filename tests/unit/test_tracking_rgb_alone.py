@@ -1,7 +1,8 @@
-"""A run in which the second stream comes and goes, and is then not shown to the network at all."""
+"""A run in which a stream comes and goes, and is then not shown to the network at all."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -29,13 +30,17 @@ def picture(number: int, channels: int) -> np.ndarray:
     return image
 
 
-def pair(number: int, *, alone: bool = False, aux: np.ndarray | None = None) -> FramePair:
+def pair(
+    number: int, *, alone: bool = False, rgb: np.ndarray | int | None = None, aux: np.ndarray | None = None
+) -> FramePair:
     image = picture(number, 6)
+    if rgb is not None:
+        image[..., :3] = rgb
     if aux is not None:
         image[..., 3:] = aux
-    rgb = Frame(number, number, Fraction(1, 30), image[..., :3])
+    main = Frame(number, number, Fraction(1, 30), image[..., :3])
     second = None if alone else Frame(number, number, Fraction(1, 30), image[..., 3:])
-    return FramePair(rgb, second, Modality.THERMAL, image[..., :3].copy() if alone else image)
+    return FramePair(main, second, Modality.THERMAL, image[..., :3].copy() if alone else image)
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +76,42 @@ def test_blank_frames_are_something_else(model):
     blank = [pair(0), *(pair(number, aux=np.zeros((H, W, 3), np.uint8)) for number in range(1, 4))]
     tracker = Tracker(model, TINY_TRACKER)
     assert boxes(tracker, alone)[-1] != boxes(tracker, blank)[-1]
+
+
+def second_alone(number: int) -> FramePair:
+    """The second stream as if it were the only one."""
+    image = picture(number, 6)[..., 3:].copy()
+    return FramePair(Frame(number, number, Fraction(1, 30), image), None, None, image)
+
+
+def codec_noise(seed: int) -> np.ndarray:
+    return np.random.default_rng(seed).integers(12, 21, (H, W, 3))
+
+
+@pytest.mark.parametrize("rgb", [0, 255, codec_noise(3)], ids=["black", "white", "from-a-codec"])
+def test_where_rgb_shows_nothing_the_second_stream_is_searched_alone(model, foundation, rgb):
+    pairs = [pair(0), *(pair(number, rgb=rgb) for number in range(1, 6))]
+    config = replace(TINY_TRACKER, update_interval=2)  # no template is taken of such a frame
+    expected = boxes(Tracker(foundation, TINY_TRACKER), [second_alone(number) for number in range(6)])
+    np.testing.assert_allclose(boxes(Tracker(model, config), pairs), expected, rtol=0, atol=1e-3)
+
+
+def test_a_light_in_the_dark_is_not_nothing(model):
+    """A target of a few pixels may be all that there is to see in RGB."""
+    dark = np.zeros((H, W, 3), np.uint8)
+    light = dark.copy()
+    light[45:48, 67:70] = 200
+    found = [boxes(Tracker(model, TINY_TRACKER), [pair(0), pair(1, rgb=rgb)])[1] for rgb in (dark, light)]
+    assert found[0] != found[1]
+
+
+def test_rgb_counts_again_when_it_is_back(model):
+    whole = boxes(Tracker(model, TINY_TRACKER), [pair(number) for number in range(6)])
+    gap = boxes(Tracker(model, TINY_TRACKER), [pair(0), pair(1), pair(2, rgb=0), *map(pair, range(3, 6))])
+    assert gap[:2] == whole[:2]
+    assert gap[2] != whole[2]
+    for one, other in zip(gap[3:], whole[3:], strict=True):
+        assert one[:4] == pytest.approx(other[:4], abs=3)
 
 
 def test_both_streams_count_again_when_the_second_one_is_back(model):

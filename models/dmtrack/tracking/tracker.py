@@ -45,6 +45,8 @@ class _Target:
     has_rested: bool = False
 
 
+#: Grey levels from the darkest to the brightest pixel of a picture that shows nothing.
+_FLAT = 8
 #: Of its size: how far a slow target moves in a frame, and by how much it grows.
 _SLOW, _STEADY = 0.05, 0.03
 
@@ -82,7 +84,8 @@ class Tracker:
     """Follows one or several targets; all crops of a frame run as one batch.
 
     A pair whose image shows RGB alone is searched by the foundation alone, without adapters, among what the
-    target's templates show in RGB. So is every pair until a target was seen in both streams.
+    target's templates show in RGB. So is every pair until a target was seen in both streams. Where RGB shows
+    nothing, as while its camera is off, the second stream is searched so, and no template is taken.
 
     Args:
         network: What finds the targets. A trained `DMTrack` is packed for inference; it stays as it is.
@@ -234,7 +237,8 @@ class Tracker:
             self._note_gait(target, state, score)
         for target in self._targets:
             target.has_rested = target.target_id in resting
-        self._remember(pair.image, fresh)
+        if not _shows_nothing(pair.image):
+            self._remember(pair.image, fresh)
         self.infer_ms = (time.perf_counter() - begin) * 1e3
         return tuple(reports.values())
 
@@ -334,9 +338,10 @@ class Tracker:
         """
         size = self.network.config.search_size
         streams = min(image.shape[2] // 3, windows[0][0].memory.streams)
-        image = image[..., : 3 * streams]
+        first = 1 if streams == 2 and _shows_nothing(image) else 0
+        image = image[..., 3 * first : 3 * streams]
         crops = [Crop.around(box, self.config.search_factor, size) for _, box in windows]
-        memory = torch.stack([target.memory.stacked()[:streams] for target, _ in windows], dim=1)
+        memory = torch.stack([target.memory.stacked()[first:streams] for target, _ in windows], dim=1)
         output = self.network.step(memory, self.cropper.cut(image, crops))
         previous = self._on_device(
             [
@@ -373,6 +378,12 @@ class Tracker:
     @staticmethod
     def _report(pair: FramePair, target: _Target, box: Box, score: float, state: TrackState) -> TrackedBox:
         return TrackedBox(pair.rgb.index, target.target_id, box, score, state).measured(pair)
+
+
+def _shows_nothing(image: npt.NDArray[np.uint8]) -> bool:
+    """Return whether all of RGB in `(H, W, 3 S)` is one grey level, but for what a codec makes of it."""
+    rgb = image[..., :3]
+    return all(np.ptp(pixels) <= _FLAT for pixels in (rgb[::16, ::16], rgb))  # the few first: they are quick
 
 
 def _alike(targets: Sequence[_Target]) -> list[list[_Target]]:
