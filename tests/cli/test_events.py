@@ -183,7 +183,7 @@ def test_a_large_file_needs_no_more_memory_than_a_small_one(kind: str, tmp_path:
         "source = EventSource(path, options, frame_rate=Fraction(50))\n"
         "frames = sum(1 for _ in source)\n"
         "grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before\n"
-        "print(frames, source.totals.events, source.damaged_packets, grown // 1000)\n"
+        "print(frames, source.reader.totals.events, source.damaged_packets, grown // 1000)\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     frames, events, damaged, grown_mb = map(int, done.stdout.split())

@@ -8,15 +8,15 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dmtrack.video.events.event_batch import EventBatch, Triggers
+from dmtrack.video.events.event_batch import EventBatch
 from dmtrack.video.events.evt import Evt3Decoder
 
 _KINDS = (0, 0, 0, 1, 2, 2, 2, 2, 3, 4, 4, 5, 6, 6, 7, 8, 8, 9, 10, 14, 15)
 
 
-def one_by_one(words: list[int]) -> tuple[list[tuple[int, int, int, bool]], list[tuple[int, int, bool]]]:
+def one_by_one(words: list[int]) -> tuple[list[tuple[int, int, int, bool]], int]:
     """Decode words in the order of the file, keeping what holds until the next word changes it."""
-    events, triggers = [], []
+    events, triggers = [], 0
     first_high = next((word & 0xFFF for word in words if word >> 12 == 8), 0)
     high, low, loops = max(0, first_high - 1), 0, 0
     row, base, polarity, is_event = 0, 0, False, False
@@ -41,7 +41,7 @@ def one_by_one(words: list[int]) -> tuple[list[tuple[int, int, int, bool]], list
                 events += [(now, base + bit, row, polarity) for bit in range(width) if value >> bit & 1]
                 base += width
         elif kind == 10:
-            triggers.append((now, value >> 8, bool(value & 1)))
+            triggers += 1
     return events, triggers
 
 
@@ -63,7 +63,7 @@ def word_lists(draw: st.DrawFn) -> list[int]:
 @given(word_lists(), st.lists(st.integers(0, 300), max_size=4))
 def test_any_words_cut_anywhere(words: list[int], cuts: list[int]) -> None:
     decoder = Evt3Decoder()
-    events, triggers = [], []
+    events, triggers = [], 0
     bounds = [0, *sorted(min(cut, len(words)) for cut in cuts), len(words)]
     # what comes before the first word of upper time bits is stamped by that word: keep both in one block
     first_high = next((index for index, word in enumerate(words) if word >> 12 == 8), len(words) - 1)
@@ -71,13 +71,10 @@ def test_any_words_cut_anywhere(words: list[int], cuts: list[int]) -> None:
     for begin, end in pairwise(bounds):
         decoded = decoder(np.array(words[begin:end], dtype="<u2").tobytes())
         events.append(decoded.events)
-        triggers += [] if decoded.triggers is None else [decoded.triggers]
+        triggers += decoded.triggers
         assert decoded.ends.tolist()[-1:] in ([], [len(decoded.events)])
-    batch, edges = EventBatch.joined(events), Triggers.joined(triggers)
+    batch = EventBatch.joined(events)
     expected_events, expected_triggers = one_by_one(words)
     got = zip(batch.t.tolist(), batch.x.tolist(), batch.y.tolist(), batch.p.tolist(), strict=True)
     assert list(got) == expected_events
-    assert (
-        list(zip(edges.t.tolist(), edges.channel.tolist(), edges.rising.tolist(), strict=True))
-        == expected_triggers
-    )
+    assert triggers == expected_triggers

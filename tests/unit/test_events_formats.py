@@ -124,7 +124,7 @@ class TestExactlyGenerated:
             file.write(files.aedat3_packet(1, [(0, last)]) + files.aedat3_packet(3, [(1, 2)]) + trigger)
         with open_events(path) as reader:
             assert same(EventBatch.joined(list(reader)), DAVIS[:10])
-            assert reader.triggers.t.tolist() == [last + 5]
+            assert reader.totals.triggers == 1
 
 
 class TestEvt3:
@@ -155,22 +155,19 @@ class TestEvt3:
         assert (batch.x.tolist(), batch.y.tolist()) == ([2, 4], [7, 8])
 
     @pytest.mark.parametrize("name", ["EVT3", "EVT2"])
-    def test_triggers_are_kept_beside_the_events(self, name: str, tmp_path: Path) -> None:
+    def test_triggers_are_counted(self, name: str, tmp_path: Path) -> None:
         path = tmp_path / "a.raw"
         if name == "EVT3":
             words = [0xA001, 0x8001, 0x6010, 0x0007, 0x2001, 0xA301, 0x6020, 0xA300]
             path.write_bytes(files.raw_header("EVT3") + files.packed(words, 2))
-            expected = [(0, 0, True), (0x1010, 3, True), (0x1020, 3, False)]
+            expected = 3
         else:
-            expected = [(5100, 3, True), (5200, 3, False)]
-            words = files.evt2_words(EVENTS[:50], expected)
+            expected = 2
+            words = files.evt2_words(EVENTS[:50], [(5100, 3, True), (5200, 3, False)])
             path.write_bytes(files.raw_header("EVT2") + files.packed(words, 4))
         with open_events(path) as reader:
             list(reader)
-        found = reader.triggers
-        got = zip(found.t.tolist(), found.channel.tolist(), found.rising.tolist(), strict=True)
-        assert list(got) == expected
-        assert reader.totals.triggers == len(expected)
+        assert reader.totals.triggers == expected
 
 
 class TestProphesee:

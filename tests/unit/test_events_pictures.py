@@ -190,7 +190,7 @@ class TestSource:
             frames = list(source)
         assert [columns_with_events(frame.pixels) for frame in frames] == [[n] for n in range(20)]
         assert [frame.time_s for frame in frames] == [Fraction(n, 10) for n in range(20)]
-        assert source.totals.events == 2000
+        assert source.reader.totals.events == 2000
 
     def test_start_and_end(self, recording: Path) -> None:
         with EventSource(recording, frame_rate=Fraction(10)) as source:
@@ -252,7 +252,7 @@ class TestSource:
         with EventSource(recording, options, frame_rate=rate) as source:
             with pytest.raises(DecodeError, match=f"at byte ({middle}|{middle - 1}) begins"):
                 frames.extend(source)  # keeps what came before the error
-            kept = source.totals.events
+            kept = source.reader.totals.events
         assert 800 < kept < 1100
         assert len(frames) == -(-kept // 100)
         assert columns_with_events(frames[-1].pixels) == [len(frames) - 1], "the last one is not whole"

@@ -258,4 +258,4 @@ def draw_events(
                 watch(pictures, expected)
         if pictures == 0:
             raise ConfigError("no picture lies between start and end", where=file)
-        return DrawnEvents(source.info, source.totals, pictures, source.damaged_packets, source.notes)
+        return DrawnEvents(source.info, source.reader.totals, pictures, source.damaged_packets, source.notes)

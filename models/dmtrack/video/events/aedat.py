@@ -23,7 +23,6 @@ from dmtrack.video.events.event_batch import (
     EventBatch,
     OpenedEvents,
     Size,
-    Triggers,
     read_text_header,
     record_offsets,
 )
@@ -34,7 +33,7 @@ _HEADER_3: Final = np.dtype(
 )
 _RECORD_3: Final = np.dtype([("data", "<u4"), ("t", "<i4")])
 _SPECIAL, _POLARITY, _LAST_TYPE = 0, 1, 12
-_RISING_3, _FALLING_3 = 2, 3
+_EDGES_3 = (2, 3)  # rising, falling
 _MAX_RECORD_BYTES: Final = 1 << 26
 """No camera has pictures larger than this: a header that says more is damaged."""
 _SIZES: Final = (
@@ -57,7 +56,7 @@ _EVENT_4: Final = np.dtype(
 _MAX_VERSION_LINE: Final = 64
 _MAX_HEADER_4: Final = 1 << 20
 _MAX_PACKET_BYTES: Final = 1 << 26  # Unpacked; a packet holds some milliseconds
-_RISING_4, _FALLING_4 = 1, 2
+_EDGES_4 = (1, 2)  # rising, falling
 
 
 class _Packet3(NamedTuple):
@@ -118,11 +117,9 @@ def _chunk_3(packet: _Packet3, data: bytes, offset: int) -> Chunk:
     records = np.frombuffer(data, _RECORD_3, count=len(data) // _RECORD_3.itemsize)
     places = np.flatnonzero(records["data"] & 1)  # the others were declared invalid by the camera's filters
     bits = records["data"][places]
-    t = (packet.overflow << 31) + records["t"][places].astype(np.int64)
     if packet.type == _SPECIAL:
-        kinds = (bits >> 1) & 0x7F
-        edges = (kinds == _RISING_3) | (kinds == _FALLING_3)
-        return Chunk(offset, triggers=Triggers.of_one_input(t[edges], kinds[edges] == _RISING_3))
+        return Chunk(offset, triggers=int(np.isin((bits >> 1) & 0x7F, _EDGES_3).sum()))
+    t = (packet.overflow << 31) + records["t"][places].astype(np.int64)
     events = EventBatch(
         t, (bits >> 17).astype(np.uint16), ((bits >> 2) & 0x7FFF).astype(np.uint16), (bits & 2) != 0
     )
@@ -281,10 +278,7 @@ def _chunk_4(kind: str, is_wanted: bool, data: bytes, offset: int) -> Chunk:
     if kind == "TRIG":
         places = (begin + 4 * index for index in range(length))
         edges = [_FlatTable(table.data, place + _number(table.data, place, "<I")) for place in places]
-        found = [(edge.number(0, "<q", 0), edge.number(1, "<b", 0)) for edge in edges]
-        t, sources = np.array(found, dtype=np.int64).T
-        is_edge = np.isin(sources, (_RISING_4, _FALLING_4))
-        return Chunk(offset, triggers=Triggers.of_one_input(t[is_edge], sources[is_edge] == _RISING_4))
+        return Chunk(offset, triggers=sum(edge.number(1, "<b", 0) in _EDGES_4 for edge in edges))
     events = np.frombuffer(table.data, _EVENT_4, length, begin)
     x, y = (events[name].astype(np.uint16) for name in "xy")  # a negative one is outside every sensor
     return Chunk(offset, EventBatch(events["t"].astype(np.int64), x, y, events["p"] != 0))

@@ -208,12 +208,10 @@ class _Decoder:
     def _of_sensor(self, data: bytes, stamp_us: int) -> Chunk:
         """Return what is in words of EVT 3.0, whose clock is moved to that of ROS by the first packet."""
         decoded = self._evt3(data)
-        events, triggers, unknown = decoded.events, decoded.triggers, len(decoded.unknown)
+        events, unknown = decoded.events, len(decoded.unknown)
         if self._offset_us is None:
             if not len(events):
                 return Chunk(0)
             self._offset_us = stamp_us - int(events.t[0])
-        if triggers is not None:
-            triggers = replace(triggers, t=triggers.t + self._offset_us)
         damage = Damage("words that EVT3 does not know", 0, unknown) if unknown else None
-        return Chunk(0, replace(events, t=events.t + self._offset_us), triggers, damage)
+        return Chunk(0, replace(events, t=events.t + self._offset_us), decoded.triggers, damage)

@@ -63,33 +63,6 @@ class EventBatch:
 
 
 @dataclass(frozen=True, slots=True)
-class Triggers:
-    """Edges on the trigger input, where another camera marks its exposures."""
-
-    t: Times  # `(N,)` int64 time stamps in microseconds, on the clock of the events
-    channel: npt.NDArray[np.uint8]  # `(N,)` uint8 number of the input
-    rising: npt.NDArray[np.bool_]  # `(N,)` bool, True for the edge at the begin of a pulse
-
-    def __len__(self) -> int:
-        return len(self.t)
-
-    @classmethod
-    def of_one_input(cls, t: Times, rising: npt.NDArray[np.bool_]) -> Self:
-        """Return the edges of a camera that has one input."""
-        return cls(t, np.zeros(len(t), np.uint8), rising)
-
-    @classmethod
-    def joined(cls, parts: Sequence[Self]) -> Self:
-        """Return the edges of several batches, one after the other."""
-        parts = parts or [cls.of_one_input(np.empty(0, np.int64), np.empty(0, bool))]
-        return cls(
-            np.concatenate([part.t for part in parts]),
-            np.concatenate([part.channel for part in parts]),
-            np.concatenate([part.rising for part in parts]),
-        )
-
-
-@dataclass(frozen=True, slots=True)
 class Damage:
     """Something in the file that is no event and should not be there."""
 
@@ -106,7 +79,7 @@ class Chunk:
     # asked only when something is wrong with it
     where: int | Callable[[int], int]
     events: EventBatch | None = None  # in the order of the file; None: there are none
-    triggers: Triggers | None = None  # edges of the trigger input among these events
+    triggers: int = 0  # how many edges of the trigger input lie among these events
     damage: Damage | None = None  # what had to be skipped among these events, or None
 
     def offset_of(self, index: int) -> int:

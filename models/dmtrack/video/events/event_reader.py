@@ -21,7 +21,7 @@ from dmtrack.video.events import hdf5
 from dmtrack.video.events.aedat import open_aedat3, open_aedat4
 from dmtrack.video.events.arrays import open_npy, open_npz
 from dmtrack.video.events.bag_events import open_bag_events
-from dmtrack.video.events.event_batch import Chunk, Damage, EventBatch, OpenedEvents, Size, Times, Triggers
+from dmtrack.video.events.event_batch import Chunk, Damage, EventBatch, OpenedEvents, Size, Times
 from dmtrack.video.events.event_options import EventOptions
 from dmtrack.video.events.event_stream import open_event_stream
 from dmtrack.video.events.hdf5 import open_hdf5
@@ -211,17 +211,11 @@ class EventReader(ClosedOnExit):
         self.totals = EventTotals()
         self._chunks = opened.chunks
         self.guard = _Guard(path, self.size)
-        self._triggers: list[Triggers] = []
 
     @property
     def damaged(self) -> int:
         """Records lost or dropped so far."""
         return self.guard.damaged
-
-    @property
-    def triggers(self) -> Triggers:
-        """Edges on the trigger input, as far as the file was read."""
-        return Triggers.joined(self._triggers)
 
     def __iter__(self) -> Iterator[EventBatch]:
         """Yield the events, some at a time, in order of time. Works once.
@@ -234,9 +228,7 @@ class EventReader(ClosedOnExit):
                 chunk = next(self._chunks, None)
             if chunk is None:
                 return
-            if chunk.triggers is not None:
-                self._triggers.append(chunk.triggers)
-                self.totals = replace(self.totals, triggers=self.totals.triggers + len(chunk.triggers))
+            self.totals = replace(self.totals, triggers=self.totals.triggers + chunk.triggers)
             for batch in self.guard.passed(chunk):
                 self.totals = self.totals.with_events(batch)
                 yield batch

@@ -12,9 +12,9 @@ from typing import Final
 import numpy as np
 
 from dmtrack.errors import DecodeError, FormatError, PairingError
-from dmtrack.video.events.event_batch import EventBatch, Size, Times, Triggers
+from dmtrack.video.events.event_batch import EventBatch, Size, Times
 from dmtrack.video.events.event_options import EventOptions
-from dmtrack.video.events.event_reader import Counts, EventReader, EventTotals, coordinate_counts, open_events
+from dmtrack.video.events.event_reader import Counts, EventReader, coordinate_counts, open_events
 from dmtrack.video.events.schedule import (
     MICROSECONDS,
     OPEN_END,
@@ -53,6 +53,10 @@ _EVENT_TIME_BASE: Final = Fraction(1, MICROSECONDS)
 class EventSource(FrameSource):
     """The pictures of an event file, read once from front to back like the frames of a video.
 
+    Attributes:
+        reader: Reads the events; `totals` says what was in the file, as far as it was read.
+        notes: What had to be assumed, a sentence each.
+
     Args:
         path: An event file.
         options: How its events become pictures.
@@ -77,7 +81,7 @@ class EventSource(FrameSource):
         frame_rate: Fraction | None = DEFAULT_FRAME_RATE,
     ) -> None:
         self._options = options or EventOptions()
-        self.reader, self._size, self._notes = _opened(path, self._options, like)
+        self.reader, self._size, self.notes = _opened(path, self._options, like)
         self._has_been_read = False
         try:
             batches = iter(self.reader)
@@ -106,25 +110,10 @@ class EventSource(FrameSource):
         return self.reader.damaged
 
     @property
-    def notes(self) -> tuple[str, ...]:
-        """What had to be assumed, a sentence each."""
-        return self._notes
-
-    @property
     def description(self) -> str:
         """What the file is and how its clock is taken, in words."""
         clock = f", {self._schedule.clock}" if self._schedule.clock else ""
         return f"an event file ({self.info.codec}){clock}"
-
-    @property
-    def totals(self) -> EventTotals:
-        """What was in the file, as far as it was read."""
-        return self.reader.totals
-
-    @property
-    def triggers(self) -> Triggers:
-        """Edges on the trigger input, as far as the file was read."""
-        return self.reader.triggers
 
     def _read(self, start: Position | None, end: Position | None) -> Iterator[Frame]:
         """Yield the pictures from `start` up to and without `end`; those before are not drawn. Works once.
@@ -212,7 +201,7 @@ class EventSource(FrameSource):
             bit_depth=8,
             channels=3,
             track=self._options.topic,
-            notes=self._notes,
+            notes=self.notes,
         )
 
 

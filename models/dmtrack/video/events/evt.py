@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from dmtrack.video.events.event_batch import EventBatch, Times, Triggers, unwrapped
+from dmtrack.video.events.event_batch import EventBatch, Times, unwrapped
 
 Indices = npt.NDArray[np.intp]
 Counts = npt.NDArray[np.int32]
@@ -27,7 +27,7 @@ class DecodedWords:
 
     events: EventBatch  # in the order of the words
     ends: Counts  # `(N,)` how many events there are up to and with each word
-    triggers: Triggers | None  # edges of the trigger input, or None
+    triggers: int  # how many edges of the trigger input there are
     unknown: Indices  # indices of words of a kind that the format does not have
 
 
@@ -111,7 +111,8 @@ class Evt2Decoder:
             y=(words & _COORDINATE_2).astype(np.uint16),
             p=(words >> 28) != 0,
         )
-        return DecodedWords(events, ends, _triggers_2(heads, kinds, places, highs), unknown_kinds(kinds))
+        triggers = int(np.count_nonzero(kinds == _TRIGGER_2))
+        return DecodedWords(events, ends, triggers, unknown_kinds(kinds))
 
     def _upper_times(self, heads: Heads, kinds: Kinds) -> tuple[Indices, Times]:
         """Return the words of the upper bits of time; the microseconds before them, and from each on."""
@@ -140,19 +141,6 @@ def unknown_kinds(kinds: Kinds) -> Indices:
     """Return the words of a kind that the format does not have."""
     is_reserved = (kinds > _BRIGHTER) & (kinds < 14) & (kinds != _TIME_HIGH_2) & (kinds != _TRIGGER_2)
     return np.flatnonzero(is_reserved)
-
-
-def _triggers_2(heads: Heads, kinds: Kinds, tick_places: Indices, ticks: Times) -> Triggers | None:
-    """Return the trigger edges; `ticks` begins with the time before the first tick."""
-    places = np.flatnonzero(kinds == _TRIGGER_2)
-    if len(places) == 0:
-        return None
-    edges = heads.take(places)
-    return Triggers(
-        t=ticks[np.searchsorted(tick_places, places)] + ((edges >> 22) & 0x3F),
-        channel=((edges >> 8) & 0x1F).astype(np.uint8),
-        rising=(edges & 1) != 0,
-    )
 
 
 # --- EVT 3.0 ---
@@ -201,7 +189,7 @@ class Evt3Decoder:
             y=self._rows(words, kinds, ends),
             p=columns > _COLUMN_BITS,
         )
-        triggers = _triggers_3(words, kinds, places, times)
+        triggers = int(np.count_nonzero(kinds == _TRIGGER_3))
         unknown = np.flatnonzero((kinds == 9) | ((kinds > _TRIGGER_3) & (kinds < 14)))
         return DecodedWords(events, ends, triggers, unknown)
 
@@ -301,17 +289,4 @@ def _with_polarity(words: Words) -> npt.NDArray[np.uint16]:
 def _vector_masks(words: Words, kinds: Kinds, vectors: Indices) -> npt.NDArray[np.uint16]:
     return words.take(vectors) & np.where(
         kinds.take(vectors) == _VECTOR_12, np.uint16(0xFFF), np.uint16(0xFF)
-    )
-
-
-def _triggers_3(words: Words, kinds: Kinds, time_places: Indices, times: Times) -> Triggers | None:
-    """Return the trigger edges; `times` begins with the time before the first word of time."""
-    places = np.flatnonzero(kinds == _TRIGGER_3)
-    if len(places) == 0:
-        return None
-    edges = words.take(places)
-    return Triggers(
-        t=times[np.searchsorted(time_places, places)],
-        channel=((edges >> 8) & 0xF).astype(np.uint8),
-        rising=(edges & 1) != 0,
     )

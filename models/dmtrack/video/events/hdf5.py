@@ -23,7 +23,7 @@ import numpy.typing as npt
 from dmtrack.errors import ConfigError, DecodeError, FormatError
 from dmtrack.video.events.columns import SAMPLE_ROWS, ColumnMeaning, Numbers, names_to_columns
 from dmtrack.video.events.ecf import EVENT, decode_ecf
-from dmtrack.video.events.event_batch import Chunk, Damage, OpenedEvents, Size, Triggers, require_believable
+from dmtrack.video.events.event_batch import Chunk, Damage, OpenedEvents, Size, require_believable
 from dmtrack.video.events.event_options import EventOptions
 
 MAGIC: Final = b"\x89HDF\r\n\x1a\n"
@@ -244,10 +244,6 @@ def _chunks(path: Path, found: _DataSets, meaning: ColumnMeaning) -> Iterator[Ch
             yield Chunk(0, damage=Damage("columns differ in length", 0, max(lengths) - min(lengths)))
 
 
-def _triggers(file: Any) -> Triggers | None:  # noqa: ANN401
-    if _TRIGGERS not in file or file[_TRIGGERS].dtype.names is None:
-        return None
-    rows = file[_TRIGGERS][:]
-    if not {"t", "id", "p"} <= set(rows.dtype.names) or len(rows) == 0:
-        return None
-    return Triggers(rows["t"].astype(np.int64), rows["id"].astype(np.uint8), rows["p"] > 0)
+def _triggers(file: Any) -> int:  # noqa: ANN401
+    names = (_TRIGGERS in file and file[_TRIGGERS].dtype.names) or ()
+    return len(file[_TRIGGERS]) if {"t", "id", "p"} <= set(names) else 0

@@ -21,7 +21,6 @@ from dmtrack.video.events.event_batch import (
     OpenedEvents,
     Size,
     TextHeader,
-    Triggers,
     read_text_header,
     record_blocks,
     record_offsets,
@@ -163,13 +162,12 @@ def _dat_chunks(path: Path, offset: int, is_trigger: bool, *, is_first_version: 
     last: int | None = None
     for begin, data, damage in record_blocks(path, offset, _DAT_RECORD.itemsize):
         records = np.frombuffer(data, _DAT_RECORD)
+        if is_trigger:
+            yield Chunk(begin, triggers=len(records), damage=damage)
+            continue
         address = records["address"]
         t = unwrapped(records["t"].astype(np.int64), last, _TIME_PERIOD)
         last = int(t[-1]) if len(t) else last
-        if is_trigger:
-            triggers = Triggers(t, ((address >> 8) & 0x3F).astype(np.uint8), (address & 1) != 0)
-            yield Chunk(begin, triggers=triggers, damage=damage)
-            continue
         events = EventBatch(
             t,
             (address & ((1 << column_bits) - 1)).astype(np.uint16),
