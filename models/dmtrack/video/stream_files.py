@@ -71,40 +71,36 @@ def open_source(
         DecodeError: No frame of it can be decoded.
         ConfigError: It is an event file that needs a library which is not installed.
     """
-    path = Path(path)
+    given = path = Path(path)
+    picker = stream if isinstance(stream, TrackPicker) else TrackPicker(TrackChoice(number=stream))
+    source: FrameSource
+    with translated(VideoError, "cannot be opened", where=given):
+        if is_archive(given):
+            _require_video_file(given)
+            path = inside(given)
     with translated(VideoError, "cannot be opened", where=path):
-        picker = stream if isinstance(stream, TrackPicker) else TrackPicker(TrackChoice(number=stream))
         if (topic := _event_topic(path, picker)) is not None:
             events = replace(events or EventOptions(), topic=topic)
-            return EventSource(path, events, like=like, frame_rate=folder_rate)
-        if is_archive(path):
+            source = EventSource(path, events, like=like, frame_rate=folder_rate)
+        elif is_bag(path):
+            source = BagReader(path, stream=picker)
+        elif path.is_dir():
+            source = FolderReader(path, frame_rate=folder_rate, start_s=folder_start_s, is_beside=is_beside)
+        else:
             _require_video_file(path)
-            source = open_source(
-                inside(path),
-                stream=stream,
-                threads=threads,
-                gpu=gpu,
-                trusts_packets=trusts_packets,
-                folder_rate=folder_rate,
-                folder_start_s=folder_start_s,
-                is_beside=is_beside,
-                events=events,
-                like=like,
-            )
-            source.info = replace(source.info, path=path)
-            return source
-        if is_bag(path):
-            return BagReader(path, stream=picker)
-        if path.is_dir():
-            return FolderReader(path, frame_rate=folder_rate, start_s=folder_start_s, is_beside=is_beside)
-        _require_video_file(path)
-        if path.suffix.lower() == RECORD3D_SUFFIX:
-            return Record3dReader(path, picker)
-        if path.suffix.lower() in IMAGE_SUFFIXES:
-            return FolderReader(path, frame_rate=folder_rate, start_s=folder_start_s)
-        if is_event_file(path):
-            return EventSource(path, events, like=like, frame_rate=folder_rate)
-        return VideoReader(path, stream=stream, threads=threads, gpu=gpu, trusts_packets=trusts_packets)
+            if path.suffix.lower() == RECORD3D_SUFFIX:
+                source = Record3dReader(path, picker)
+            elif path.suffix.lower() in IMAGE_SUFFIXES:
+                source = FolderReader(path, frame_rate=folder_rate, start_s=folder_start_s)
+            elif is_event_file(path):
+                source = EventSource(path, events, like=like, frame_rate=folder_rate)
+            else:
+                source = VideoReader(
+                    path, stream=stream, threads=threads, gpu=gpu, trusts_packets=trusts_packets
+                )
+    if path != given:
+        source.info = replace(source.info, path=given)
+    return source
 
 
 def _require_video_file(path: Path) -> None:
@@ -154,15 +150,12 @@ def open_streams(rgb: Path, aux: Path, options: PairingOptions) -> StreamPair:
         notes = [] if options.sync else _match_numbers(first, second, options.folder_rate)
         sync = options.sync or _automatic_sync(first, second, options)
         opened.pop_all()
-    max_skew_s = options.max_skew_s
-    if max_skew_s is None and sync is not Sync.NEAREST:
-        max_skew_s = default_max_skew_s(first.info, second.info, options.rate_ratio)
     notes += [
         f"{source.times.path.name} counts in {source.times.unit}: {source.times.unit_reason}."
         for source in (first, second)
         if isinstance(source, StampedSource) and source.times.unit_is_guess
     ]
-    return StreamPair(first, second, replace(options, sync=sync, max_skew_s=max_skew_s), tuple(notes))
+    return StreamPair(first, second, _settled(options, sync, first, second), tuple(notes))
 
 
 def _open_split(rgb: Path, aux: Path, options: PairingOptions, split: Split) -> StreamPair:
@@ -172,11 +165,15 @@ def _open_split(rgb: Path, aux: Path, options: PairingOptions, split: Split) -> 
         wholes = [opened.enter_context(_open(rgb, options, TrackPicker(options.rgb_track))) for _ in range(2)]
         first, second = SplitSource(wholes[0], split.other), SplitSource(wholes[1], split)
         opened.pop_all()
+    return SplitStreams(first, second, _settled(options, options.sync or Sync.PTS, first, second))
+
+
+def _settled(options: PairingOptions, sync: Sync, rgb: FrameSource, aux: FrameSource) -> PairingOptions:
+    """Return the options with what is chosen: what partners share, and the largest skew, if any."""
     max_skew_s = options.max_skew_s
-    if max_skew_s is None and options.sync is not Sync.NEAREST:
-        max_skew_s = default_max_skew_s(first.info, second.info, options.rate_ratio)
-    pairing = replace(options, sync=options.sync or Sync.PTS, max_skew_s=max_skew_s)
-    return SplitStreams(first, second, pairing)
+    if max_skew_s is None and sync is not Sync.NEAREST:
+        max_skew_s = default_max_skew_s(rgb.info, aux.info, options.rate_ratio)
+    return replace(options, sync=sync, max_skew_s=max_skew_s)
 
 
 def _is_events(path: Path, picker: TrackPicker) -> bool:
