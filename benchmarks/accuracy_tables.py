@@ -17,11 +17,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 from opencv_trackers import OpenCvTracker
-from robustness import Degradation, Streams, cell
+from robustness import Degradation, Streams, cell, exact_trackers
 
 from dmtrack.datasets.opening import find_sequences
 from dmtrack.datasets.sequence import Sequence
-from dmtrack.evaluation.clips import ClipResult, PairTracker, exact_trackers, one_pass
+from dmtrack.evaluation.clips import ClipResult, PairTracker, one_pass
 from dmtrack.run.request import RecoveryChoice
 from dmtrack.video.frame import Modality
 

@@ -37,7 +37,11 @@ tensors = {
 model.load_state_dict(tensors, strict=False)
 stem = model.foundation.stem
 assert isinstance(stem, LiteStem)
-stem.load_imagenet(torch.load(lite0, map_location="cpu", weights_only=True))
+own = [t for part in (stem.first, stem.early, stem.late) for t in part.state_dict().values()]
+# its file has the tensors in the order of the layers
+for mine, given in zip(own, torch.load(lite0, map_location="cpu", weights_only=True).values(), strict=False):
+    assert mine.shape == given.shape, "these are weights of another network"
+    mine.copy_(given)
 samplers = (
     StrongSource.open(video, StrongConfig())(5),
     TrainingSampler(Pictures(photographs, thermal).sampler_config(SampleShape()), 7),

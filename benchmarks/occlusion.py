@@ -19,11 +19,12 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from robustness import exact_trackers
 
 from dmtrack.datasets.opening import find_sequences
 from dmtrack.datasets.sequence import Sequence
 from dmtrack.errors import DatasetError
-from dmtrack.evaluation.clips import PairTracker, TrackerFactory, exact_trackers, one_pass
+from dmtrack.evaluation.clips import PairTracker, TrackerFactory, one_pass
 from dmtrack.geometry.box import Box
 from dmtrack.run.request import RecoveryChoice
 from dmtrack.tracking.result import TrackedBox, TrackState

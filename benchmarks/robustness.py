@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import collections.abc
 import csv
+import functools
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,9 +26,10 @@ import numpy.typing as npt
 
 from dmtrack.datasets.opening import find_sequences
 from dmtrack.datasets.sequence import Sequence as AnnotatedSequence
-from dmtrack.evaluation.clips import ClipResult, PairTracker, TrackerFactory, exact_trackers, one_pass
+from dmtrack.evaluation.clips import ClipResult, PairTracker, TrackerFactory, one_pass
 from dmtrack.geometry.box import Box
-from dmtrack.run.request import RecoveryChoice
+from dmtrack.run.pipeline import load_tracker
+from dmtrack.run.request import RecoveryChoice, RecoveryOptions
 from dmtrack.tracking.result import TrackedBox
 from dmtrack.video.frame import FramePair, Modality
 
@@ -155,6 +157,25 @@ def write(path: Path, cells: Mapping[Cell, Sequence[ClipResult]]) -> None:
         writer.writerow(("target", "modality", "degrade", "streams", "frames", "mean_iou", "success_50"))
         for place, figures in cells.items():
             writer.writerows((c.name, c.modality, *place, c.frames, c.mean_iou, c.success) for c in figures)
+
+
+def exact_trackers(
+    weights: str, *, device: str = "auto", recovery: RecoveryChoice = RecoveryChoice.OFF
+) -> TrackerFactory:
+    """Return what gives trackers in fp32: figures must not depend on which instructions a machine has.
+
+    Args:
+        weights: `tiny`, `base`, a name in the data folder, or a path; each file is read once.
+        device: `auto`, `cpu`, `cuda:0` or `mps`.
+        recovery: Whether targets are given up and looked for; benchmarks are run without.
+    """
+
+    @functools.cache
+    def tracker_for(modality: Modality | None) -> PairTracker:
+        options = RecoveryOptions(recovery)
+        return load_tracker(weights, modality, device=device, precision="fp32", recovery=options)
+
+    return tracker_for
 
 
 def main(words: Sequence[str] | None = None) -> None:

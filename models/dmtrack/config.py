@@ -256,7 +256,7 @@ class TrackerConfig(_Config):
             the frame.
         min_shown_px: The same of the box that is reported, where it is less (published: it is not).
         edge_error_px: How far apart the edges of two good boxes of one target are; lowers the reported
-            score of small targets, see `dmtrack.tracking.score`. 0 is off.
+            score of small targets, see `dmtrack.tracking.tracker`. 0 is off.
         window: `multiply` (published): response = Hann x score. `add`: response =
             (1 - window_weight) x penalty x score + window_weight x Hann.
         window_weight: Weight of the Hann window with `window="add"`.

@@ -44,7 +44,7 @@ class Watch:
     def _watched_cut(self, cut):
         def watched(crop: Crop, image: np.ndarray) -> np.ndarray:
             pixels = cut(crop, image)
-            self.crops[crop.size_px].append((zlib.crc32(pixels.tobytes()), crop.resize_factor))
+            self.crops[crop.size_px].append((zlib.crc32(pixels.tobytes()), crop.size_px / crop.side_px))
             return pixels
 
         return watched

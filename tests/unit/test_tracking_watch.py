@@ -7,7 +7,7 @@ import pytest
 
 from dmtrack.geometry.box import Box
 from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
-from dmtrack.tracking.score import overlap_bound
+from dmtrack.tracking.tracker import overlap_bound
 from dmtrack.tracking.watch import MOST_DOUBTED, DoubtWatch, LostWatch, worst_first
 from dmtrack.video.frame import Frame, FramePair
 

@@ -53,13 +53,9 @@ class StampRepair:
         """Stamps that did not pass unchanged."""
         self._offset = 0
         self._last: int | None = None
-        self._step = max(1, round(_USUAL_STEP_S / unit))
-        self._longest_step = _LARGEST_DURATION * unit.denominator // mp4_timescale(unit)
-
-    @property
-    def step(self) -> int:
+        self.step = max(1, round(_USUAL_STEP_S / unit))
         """Distance of the last two stamps, in units; 1/30 s before there are two."""
-        return self._step
+        self._longest_step = _LARGEST_DURATION * unit.denominator // mp4_timescale(unit)
 
     def __call__(self, pts: int, time_base: Fraction) -> int:
         """Return the output stamp of a frame."""
@@ -73,11 +69,11 @@ class StampRepair:
         fell_back = (self._last - stamp) * self.unit > _BACK_IN_TIME_S
         shifted = fell_back or stamp - self._last > self._longest_step
         if shifted:
-            self._offset = self._last + self._step - source
-            stamp = self._last + self._step
+            self._offset = self._last + self.step - source
+            stamp = self._last + self.step
         stamp = max(stamp, self._last + 1)
         self.repaired += shifted or stamp != source + self._offset
-        self._step, self._last = stamp - self._last, stamp
+        self.step, self._last = stamp - self._last, stamp
         return stamp
 
 

@@ -25,20 +25,19 @@ _RULE_PX: Final = 4
 _GROUND: Final = 255
 
 
-def spread_indices(frame_count: int | None, moments: int = MOMENTS, *, is_folder: bool = False) -> list[int]:
+def spread_indices(frame_count: int | None, *, is_folder: bool = False) -> list[int]:
     """Return the 0-based indices of frames spread over a recording, the first and nearly the last among them.
 
     Args:
         frame_count: Frames of the recording; None if it does not say.
-        moments: How many are wanted.
         is_folder: Any picture of a folder is reached at once.
     """
     last = max(1, REACH_FRAMES if frame_count is None else frame_count) - 1
     if not is_folder:
         last = min(last, REACH_FRAMES - 1)
     # the count that a container claims may be one too many
-    last = max(0, last - 1) if last > moments else last
-    return sorted({round(last * number / max(1, moments - 1)) for number in range(moments)})
+    last = max(0, last - 1) if last > MOMENTS else last
+    return sorted({round(last * number / (MOMENTS - 1)) for number in range(MOMENTS)})
 
 
 def pairs_at(open_at: Callable[[Position], PairedSource], indices: Sequence[int]) -> list[FramePair]:

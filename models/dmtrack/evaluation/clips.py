@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections.abc
-import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,6 @@ from dmtrack.datasets.sequence import Sequence
 from dmtrack.errors import DatasetError
 from dmtrack.evaluation.overlap import Floats, iou_per_frame, mean_iou
 from dmtrack.geometry.box import Box
-from dmtrack.run.request import RecoveryChoice, RecoveryOptions
 from dmtrack.tracking.result import TrackedBox
 from dmtrack.video.frame import FramePair, Modality
 from dmtrack.video.pairing import open_pair
@@ -118,26 +116,6 @@ def _pairs(sequence: Sequence, start: int, end: int) -> Iterator[tuple[int, Fram
     with open_pair(rgb, aux, modality=sequence.modality, start=first, end=stop) as pairs:
         for pair in pairs:
             yield pair.rgb.index - offset, pair
-
-
-def exact_trackers(
-    weights: str, *, device: str = "auto", recovery: RecoveryChoice = RecoveryChoice.OFF
-) -> TrackerFactory:
-    """Return what gives trackers in fp32: figures must not depend on which instructions a machine has.
-
-    Args:
-        weights: `tiny`, `base`, a name in the data folder, or a path; each file is read once.
-        device: `auto`, `cpu`, `cuda:0` or `mps`.
-        recovery: Whether targets are given up and looked for; benchmarks are run without.
-    """
-    from dmtrack.run.pipeline import load_tracker  # imports torch
-
-    @functools.cache
-    def tracker_for(modality: Modality | None) -> PairTracker:
-        options = RecoveryOptions(recovery)
-        return load_tracker(weights, modality, device=device, precision="fp32", recovery=options)
-
-    return tracker_for
 
 
 class ClipValidation:

@@ -46,11 +46,6 @@ class Crop:
         return cls(box.cx, box.cy, side_px, size_px)
 
     @property
-    def resize_factor(self) -> float:
-        """Crop pixels per frame pixel."""
-        return self.size_px / self.side_px
-
-    @property
     def left_px(self) -> int:
         """First column in frame pixels; rounds half to even, as published."""
         return round(self.cx - 0.5 * self.side_px)

@@ -154,15 +154,10 @@ class BlockAdapters(nn.Module):
 class AdapterSet(nn.ModuleList):
     """One `BlockAdapters` a block: everything that is trained for one modality."""
 
-    def __init__(self, config: ModelConfig, *, identity_start: bool = True) -> None:
-        """Build the adapters.
+    def __init__(self, config: ModelConfig) -> None:
+        """Build the adapters; their up projections are 0, so that step 0 equals the foundation.
 
-        Args:
-            config: Widths.
-            identity_start: Zero the up projections, so that step 0 equals the foundation. False is
-                the published construction, which starts them at a normal of 0.02.
-
-        Source: specification 1.8 and 8.
+        Published: they start at a normal of 0.02. Source: specification 1.8 and 8.
         """
         super().__init__(BlockAdapters(config) for _ in range(config.depth))
         for module in self.modules():
@@ -172,10 +167,9 @@ class AdapterSet(nn.ModuleList):
             elif isinstance(module, nn.Conv1d) and module.bias is not None:
                 nn.init.zeros_(module.weight)
                 nn.init.zeros_(module.bias)
-        if identity_start:
-            for module in self.modules():
-                if isinstance(module, SpatioTemporalAdapter | ShallowAdapter | DeepAdapter):
-                    nn.init.zeros_(module.up.weight)
+        for module in self.modules():
+            if isinstance(module, SpatioTemporalAdapter | ShallowAdapter | DeepAdapter):
+                nn.init.zeros_(module.up.weight)
         trained = sum(parameter.numel() for parameter in self.parameters())
         if trained != config.adapter_parameters:
             raise AssertionError(f"{trained} adapter parameters, expected {config.adapter_parameters}")

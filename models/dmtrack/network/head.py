@@ -38,17 +38,13 @@ class HeadOutput(NamedTuple):
         cy = (cells[:, None] + self.offset_map[:, 1]) / side
         return torch.stack((cx, cy, self.size_map[:, 0], self.size_map[:, 1]), dim=1)
 
-    def peak_box(self, response: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Return the box at the first maximum of `response`, and that maximum.
-
-        Args:
-            response: `(B, 1, F, F)`; the score map itself when None.
+    def peak_box(self) -> tuple[Tensor, Tensor]:
+        """Return the box at the first maximum of the score map, and that maximum.
 
         Returns:
             Boxes `(B, 4)` as cx, cy, w, h in fractions of the crop side, and values `(B,)`.
         """
-        response = self.score_map if response is None else response
-        value, index = response.flatten(1).max(dim=1)
+        value, index = self.score_map.flatten(1).max(dim=1)
         return self.boxes_at(index), value
 
     def boxes_at(self, index: Tensor) -> Tensor:

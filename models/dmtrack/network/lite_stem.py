@@ -9,7 +9,6 @@ Source: Tan and Le, "EfficientNet", arXiv 1905.11946; the Lite variant of tensor
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Final, NamedTuple, Self, cast
 
 import torch
@@ -158,17 +157,3 @@ class LiteStem(nn.Module):
     def maps(self) -> list[nn.Parameter]:
         """Return the parameters that are trained."""
         return [*self.fine.parameters(), *self.project.parameters()]
-
-    def load_imagenet(self, tensors: Mapping[str, Tensor]) -> None:
-        """Take the weights of a file of EfficientNet-Lite0, whose tensors come in the order of the layers.
-
-        Raises:
-            ValueError: They are of another network.
-        """
-        own = [
-            tensor for part in (self.first, self.early, self.late) for tensor in part.state_dict().values()
-        ]
-        for mine, given in zip(own, tensors.values(), strict=False):
-            if mine.shape != given.shape:
-                raise ValueError(f"a tensor of {tuple(given.shape)} where {tuple(mine.shape)} belongs")
-            mine.copy_(given)

@@ -217,7 +217,8 @@ class RunRecordSink(Sink):
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._path = reserve(path, overwrite=overwrite)
-        self._record = record
+        self.record = record
+        """The record as it stands."""
         self._pair_counts = pair_counts
         self._remarks = remarks
         self.video_encoder: Callable[[], str | None] = lambda: None
@@ -232,14 +233,9 @@ class RunRecordSink(Sink):
         self._note: str | None = None
         self._save()
 
-    @property
-    def record(self) -> RunRecord:
-        """The record as it stands."""
-        return self._record
-
     def write(self, result: FrameResult) -> None:
         """Count one frame."""
-        counts = self._record.counts
+        counts = self.record.counts
         states = [target.state for target in result.targets]
         self._target_ids.update(target.target_id for target in result.targets)
         self._doubts.note(result)
@@ -253,20 +249,20 @@ class RunRecordSink(Sink):
             uncertain=counts.uncertain + states.count(TrackState.UNCERTAIN),
             lost=counts.lost + states.count(TrackState.LOST),
         )
-        self._record = replace(self._record, counts=counts)
+        self.record = replace(self.record, counts=counts)
         if self._clock() - self._saved_s >= SAVE_EVERY_S:
             self._save_progress()
 
     def _save_progress(self) -> None:
         """Say how far the run is; a disk that is full is for those to report whose results need it."""
         self._saved_s = self._clock()
-        counts = replace(self._record.counts, pairing=self._pair_counts())
+        counts = replace(self.record.counts, pairing=self._pair_counts())
         with contextlib.suppress(OutputError):
-            self._save(replace(self._record, counts=counts, speed=self._measure()), durable=False)
+            self._save(replace(self.record, counts=counts, speed=self._measure()), durable=False)
 
     def configure(self, **values: object) -> None:
         """Say something else of what the run does than was known at its start."""
-        self._record = replace(self._record, configuration={**self._record.configuration, **values})
+        self.record = replace(self.record, configuration={**self.record.configuration, **values})
 
     def note(self, reason: str) -> None:
         """Say why the run ends before the recording does, though nothing went wrong."""
@@ -281,12 +277,12 @@ class RunRecordSink(Sink):
         if self._closed:
             return
         self._closed = True
-        self._record = replace(
-            self._record,
+        self.record = replace(
+            self.record,
             status=status,
             reason=reason,
             doubted=self._doubts.spans(),
-            counts=replace(self._record.counts, pairing=self._pair_counts()),
+            counts=replace(self.record.counts, pairing=self._pair_counts()),
             remarks=self._remarks(),
             speed=self._measure(),
             video_encoder=self.video_encoder(),
@@ -316,7 +312,7 @@ class RunRecordSink(Sink):
 
     def _measure(self) -> RunSpeed:
         wall_s = self._clock() - self._start_s
-        frames = self._record.counts.frames
+        frames = self.record.counts.frames
         network = 1000 * self._network_frames / self._network_ms if self._network_ms > 0 else None
         whole = frames / wall_s if frames and wall_s > 0 else None
         return RunSpeed(
@@ -324,7 +320,7 @@ class RunRecordSink(Sink):
         )
 
     def _save(self, record: RunRecord | None = None, *, durable: bool = True) -> None:
-        write_atomically(self._path, _written(record or self._record, indent=2), durable=durable)
+        write_atomically(self._path, _written(record or self.record, indent=2), durable=durable)
 
     def _save_in_its_place(self) -> None:
         """Write the last record over the one before, which needs no room on a disk that is full.
@@ -332,7 +328,7 @@ class RunRecordSink(Sink):
         Raises:
             OutputError: There is none of that size, or it cannot be written.
         """
-        data = _written(self._record, indent=None)
+        data = _written(self.record, indent=None)
         with os_errors_translated(self._path), self._path.open("rb+", buffering=0) as file:
             room = file.seek(0, os.SEEK_END)
             if len(data) > room:

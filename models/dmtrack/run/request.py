@@ -44,11 +44,6 @@ class RecoveryChoice(StrEnum):
     ON = "on"
     OFF = "off"
 
-    @property
-    def is_wanted(self) -> bool | None:
-        """The same as a bool; None as suits the weights."""
-        return None if self is RecoveryChoice.AUTO else self is RecoveryChoice.ON
-
 
 class Drawn(Enum):
     """In the place of a box: a person draws it."""

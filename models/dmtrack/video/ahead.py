@@ -26,13 +26,9 @@ class ReadAhead:
         self._source = source
         self._pairs = source if pairs is None else pairs
         self._ready: Handover[tuple[FramePair | None, PairCounts]] = Handover()
-        self._counts = source.counts
-        self._thread = threading.Thread(target=self._read, name="reading ahead", daemon=True)
-
-    @property
-    def counts(self) -> PairCounts:
+        self.counts = source.counts
         """What was met up to the pair that was taken last, whatever was read ahead."""
-        return self._counts
+        self._thread = threading.Thread(target=self._read, name="reading ahead", daemon=True)
 
     def __iter__(self) -> Iterator[FramePair]:
         """Yield the pairs.
@@ -42,7 +38,7 @@ class ReadAhead:
         """
         while True:
             try:
-                pair, self._counts = self._ready.take()
+                pair, self.counts = self._ready.take()
             except Finished:
                 return
             if pair is not None:

@@ -137,7 +137,8 @@ class LiveReader(FrameSource):
         self._last_pts = -1
         self._begin_pts: int | None = None
         self._index = 0
-        self._longest_delay_s = 0.0
+        self.longest_delay_s = 0.0
+        """How long a frame waited at most from its arrival until it was taken, since `begin`."""
         self._ended = self._is_closed = False
         self._error: DmtrackError | None = None
         self._info: VideoInfo | None = None
@@ -172,16 +173,6 @@ class LiveReader(FrameSource):
         with self._fresh:
             return max(0, self._received - self._taken) if self._is_history else self._dropped
 
-    @property
-    def longest_delay_s(self) -> float:
-        """How long a frame waited at most from its arrival until it was taken, since `begin`."""
-        return self._longest_delay_s
-
-    @property
-    def error(self) -> DmtrackError | None:
-        """Why the stream ended, if it did so with an error."""
-        return self._error
-
     def begin(self, index: int = 0) -> None:
         """Forget what came so far: counting begins, and old frames are of no use any more.
 
@@ -193,7 +184,7 @@ class LiveReader(FrameSource):
             while len(self._waiting) > 1:
                 self._waiting.popleft()
             self._received, self._taken, self._dropped = len(self._waiting), 0, 0
-            self._longest_delay_s = 0.0
+            self.longest_delay_s = 0.0
 
     def _guarded(self, frames: Iterator[Frame]) -> Iterator[Frame]:
         # its info would wait for the first picture, which may never come
@@ -291,7 +282,7 @@ class LiveReader(FrameSource):
             now_s = time.monotonic()
             waiting = self._waiting.popleft()
             self._taken += 1
-            self._longest_delay_s = max(self._longest_delay_s, now_s - waiting.captured.arrival_s)
+            self.longest_delay_s = max(self.longest_delay_s, now_s - waiting.captured.arrival_s)
             return waiting
 
     def _is_ready(self) -> bool:
