@@ -343,8 +343,18 @@ def prepared_run(
         first, rest = first_pair(pairs)
         stack.enter_context(inputs_kept(*_inputs(request), *_inputs(named)))
         stack.enter_context(prepared_folder(folder, request.output.names, overwrite=request.output.overwrite))
-        load = functools.cache(lambda: loaded or _load(named, pairs))
-        scene = functools.partial(_scene, named, pairs, first, load)
+
+        @functools.cache
+        def load() -> LoadedTracker:
+            # Only from here on torch is needed: a wrong path or box was reported without waiting for it.
+            from dmtrack.run import pipeline
+
+            return loaded or pipeline.load(named.network, pairs.modality, named.recovery)
+
+        def scene(ids: tuple[int, ...], lowest_frame: int) -> DrawingScene:
+            load()  # everything else that can go wrong is tried before a person draws
+            return drawing_scene(named, pairs, first, ids, lowest_frame)
+
         sequences = () if recording is None else recording.sequences
         if earlier is None:
             start = BoxSources(request, sequences, scene, draw).choose(first)
@@ -521,26 +531,6 @@ def open_inputs(request: TrackRequest) -> PairedSource:
         pairing=request.pairing,
         encoding=request.encoding,
     )
-
-
-def _load(request: TrackRequest, pairs: PairedSource) -> LoadedTracker:
-    # Only from here on torch is needed: a wrong path or box was reported without waiting for it.
-    from dmtrack.run.pipeline import load
-
-    return load(request.network, pairs.modality, request.recovery)
-
-
-def _scene(
-    request: TrackRequest,
-    pairs: PairedSource,
-    first: FramePair,
-    before: Callable[[], object],
-    ids: tuple[int, ...],
-    lowest_frame: int,
-) -> DrawingScene:
-    """Return what to draw on, once everything else that can go wrong has been tried."""
-    before()
-    return drawing_scene(request, pairs, first, ids, lowest_frame)
 
 
 def drawing_scene(
