@@ -210,7 +210,7 @@ def test_a_link_to_nothing_is_one_bad_picture(tmp_path):
 
 
 def test_damage_is_bounded_and_names_the_file(tmp_path, monkeypatch):
-    monkeypatch.setattr(folder_module, "MAX_CONSECUTIVE_DAMAGED", 3)
+    monkeypatch.setattr("dmtrack.video.source.MAX_CONSECUTIVE_DAMAGED", 3)
     folder = numbered(tmp_path / "seq", 9)
     for i in range(4, 10):
         (folder / f"{i}.png").write_bytes(b"no picture")

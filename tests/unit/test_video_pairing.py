@@ -385,7 +385,7 @@ class TestErrors:
         assert (source.counts.rgb_damaged, source.counts.aux_damaged) == (1, 1)
 
     def test_pairs_before_a_failure_stay_valid(self, tmp_path, monkeypatch):
-        monkeypatch.setattr("dmtrack.video.folder.MAX_CONSECUTIVE_DAMAGED", 2)
+        monkeypatch.setattr("dmtrack.video.source.MAX_CONSECUTIVE_DAMAGED", 2)
         first = save_folder(tmp_path / "color", colour(9))
         second = save_folder(tmp_path / "thermal", thermal16(9))
         for i in range(5, 9):

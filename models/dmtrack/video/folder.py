@@ -6,7 +6,7 @@ Pictures have no clock: their times are those in their names, or made up from an
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
@@ -21,7 +21,7 @@ from dmtrack.errors import ConfigError, DecodeError, FormatError
 from dmtrack.video.counts import AS_STORED, CountScale
 from dmtrack.video.flir import FLIR_SUFFIXES, find_pictures
 from dmtrack.video.foreign import picture_notes
-from dmtrack.video.frame import Frame, Pixels, VideoInfo
+from dmtrack.video.frame import Pixels, VideoInfo
 from dmtrack.video.picture_file import (
     IMAGE_SUFFIXES,
     StoredPicture,
@@ -31,11 +31,8 @@ from dmtrack.video.picture_file import (
     stored_numbers,
     times_in_names,
 )
-from dmtrack.video.position import Position
-from dmtrack.video.source import DEFAULT_FRAME_RATE, FrameSource
+from dmtrack.video.source import DEFAULT_FRAME_RATE, MAX_CONSECUTIVE_DAMAGED, StoredPictures
 
-MAX_CONSECUTIVE_DAMAGED: Final = 100
-"""So many unreadable pictures in a row end the reading."""
 _NS: Final = Fraction(1, 10**9)
 _DAY_S: Final = 86_400
 _LOOKED_AT: Final = 8  # so many pictures, evenly spaced, say how numbers become counts
@@ -43,7 +40,7 @@ _LOOKED_AT: Final = 8  # so many pictures, evenly spaced, say how numbers become
 _LOGGER = logging.getLogger(__name__)
 
 
-class FolderReader(FrameSource):
+class FolderReader(StoredPictures):
     """The pictures of a folder in natural order (`2.png` before `10.png`), or those of one TIFF.
 
     A frame's index is its place in that order, so rows of a ground-truth file stay with their picture even
@@ -82,14 +79,13 @@ class FolderReader(FrameSource):
         pages = max(1, page_count(files[0])) if len(files) == 1 else 1
         self.files: Sequence[Path] = files * pages
         self._pages = range(pages) if pages > 1 else [0] * len(files)
-        self._damaged: set[int] = set()
         self._scaled = 0
+        start_pts, time_base = exact_stamps(frame_rate, start_s)
+        step = round(1 / (frame_rate * time_base))
+        super().__init__(range(start_pts, start_pts + step * len(self.files), step))
         file, first = self._find_first()
         self._size, self._counts = first.pixels.shape[1::-1], self._scale(first.counts)
         self._start_s = start_s
-        start_pts, time_base = exact_stamps(frame_rate, start_s)
-        step = round(1 / (frame_rate * time_base))
-        self._pts: Sequence[int] = range(start_pts, start_pts + step * len(self.files), step)
         self.info = VideoInfo(
             path=path,
             width=first.pixels.shape[1],
@@ -134,34 +130,8 @@ class FolderReader(FrameSource):
         rate = (len(stamps) - 1) / span_s if span_s else self.info.frame_rate
         self.info = replace(self.info, time_base=time_base, start_pts=stamps[0], frame_rate=rate)
 
-    @property
-    def damaged_packets(self) -> int:
-        """Pictures skipped so far."""
-        return len(self._damaged)
-
-    def _read(self, start: Position | None, end: Position | None) -> Iterator[Frame]:
-        """Yield the pictures from `start` up to and without `end`; those before are not opened.
-
-        Raises:
-            DecodeError: `MAX_CONSECUTIVE_DAMAGED` pictures in a row cannot be used.
-        """
-        in_a_row = 0
-        for index, file in enumerate(self.files):
-            elapsed_s = (self._pts[index] - self._pts[0]) * self.info.time_base
-            if end is not None and end.is_reached(index, elapsed_s):
-                return
-            if start is not None and not start.is_reached(index, elapsed_s):
-                continue
-            pixels = self._read_alike(index, file)
-            in_a_row = 0 if pixels is not None else in_a_row + 1
-            if pixels is not None:
-                yield Frame(index, self._pts[index], self.info.time_base, pixels)
-            elif in_a_row >= MAX_CONSECUTIVE_DAMAGED:
-                raise DecodeError(f"{in_a_row} pictures in a row cannot be used", where=file)
-
-    def frame_stamps(self) -> Sequence[int]:
-        """Return the stamps of all pictures."""
-        return self._pts
+    def _name(self, index: int) -> Path:
+        return self.files[index]
 
     def close(self) -> None:
         """Do nothing: no file stays open between two pictures."""
@@ -187,11 +157,11 @@ class FolderReader(FrameSource):
         found = [one for one in numbers if one.size and one.dtype.kind == numbers[0].dtype.kind]
         return CountScale.of(np.concatenate(found)) if found else first
 
-    def _read_alike(self, index: int, file: Path) -> Pixels | None:
+    def _usable(self, index: int) -> Pixels | None:
+        file = self.files[index]
         try:
             pixels = load_picture(file, self._counts, self._pages[index]).pixels
         except (FormatError, DecodeError) as error:
-            self._damaged.add(index)
             _LOGGER.warning("%s: skipped, the picture cannot be read: %s", file, error.what)
             return None
         if pixels.shape[1::-1] == self._size:

@@ -14,7 +14,7 @@ import logging
 import re
 import struct
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -27,14 +27,12 @@ from dmtrack.errors import DecodeError, FormatError, VideoError, translated
 from dmtrack.geometry.intrinsics import Intrinsics, of_document
 from dmtrack.video.archive import open_archive, read_member
 from dmtrack.video.counts import CountScale
-from dmtrack.video.frame import Frame, Pixels, VideoInfo
+from dmtrack.video.frame import Pixels, VideoInfo
 from dmtrack.video.picture_file import StoredPicture, decode_picture
-from dmtrack.video.position import Position
-from dmtrack.video.source import DEFAULT_FRAME_RATE, FrameSource
+from dmtrack.video.source import DEFAULT_FRAME_RATE, MAX_CONSECUTIVE_DAMAGED, StoredPictures
 from dmtrack.video.track_choice import TrackInfo, TrackKind, TrackPicker
 
 RECORD3D_SUFFIX: Final = ".r3d"
-MAX_CONSECUTIVE_DAMAGED: Final = 100
 _TRACKS: Final = (TrackInfo(0, "color", TrackKind.COLOR), TrackInfo(1, "depth", TrackKind.DEPTH))
 _DEPTH_SIZES: Final = ((192, 256), (480, 640))
 """Of the LiDAR and of the TrueDepth camera, where the recording does not say."""
@@ -48,7 +46,7 @@ _NAME: Final = re.compile(r"rgbd/(\d{1,9})\.(jpg|png|depth)")
 _LOGGER = logging.getLogger(__name__)
 
 
-class Record3dReader(FrameSource):
+class Record3dReader(StoredPictures):
     """Colour or depth of a recording, read from front to back; what cannot be read is skipped and counted.
 
     Args:
@@ -62,7 +60,6 @@ class Record3dReader(FrameSource):
 
     def __init__(self, path: Path, picker: TrackPicker) -> None:
         self._archive = open_archive(path)
-        self._damaged = 0
         try:
             track = picker.pick(_TRACKS, path)
             self._is_depth = track.kind is TrackKind.DEPTH
@@ -71,7 +68,8 @@ class Record3dReader(FrameSource):
             self._names = _pictures(self._archive, track)
             metadata = _metadata(self._archive)
             self._depth_size = _depth_size(metadata)
-            self._pts, rate = _stamps(metadata, len(self._names))
+            pts, rate = _stamps(metadata, len(self._names))
+            super().__init__(pts)
             first = self._first(path)
         except BaseException:
             self.close()
@@ -83,7 +81,7 @@ class Record3dReader(FrameSource):
             height=first.pixels.shape[0],
             frame_rate=rate,
             time_base=_NS,
-            start_pts=self._pts[0],
+            start_pts=pts[0],
             frame_count=len(self._names),
             pixel_format=first.pixel_format,
             codec="lzfse" if self._is_depth else "jpg",
@@ -95,35 +93,20 @@ class Record3dReader(FrameSource):
             intrinsics=_intrinsics(metadata),
         )
 
-    @property
-    def damaged_packets(self) -> int:
-        """Pictures skipped so far."""
-        return self._damaged
+    def _name(self, index: int) -> str:
+        return self._names[index]
 
-    def _read(self, start: Position | None, end: Position | None) -> Iterator[Frame]:
-        in_a_row = 0
-        for index, (name, pts) in enumerate(zip(self._names, self._pts, strict=True)):
-            elapsed_s = (pts - self._pts[0]) * _NS
-            if end is not None and end.is_reached(index, elapsed_s):
-                return
-            if start is not None and not start.is_reached(index, elapsed_s):
-                continue
-            try:
-                pixels = self._picture(name).pixels
-                _require_shape(pixels, self._shape)
-            except FormatError as error:
-                self._damaged += 1
-                in_a_row += 1
-                _LOGGER.warning("%s: %s: skipped: %s", self.info.path, name, error.what)
-                if in_a_row >= MAX_CONSECUTIVE_DAMAGED:
-                    raise DecodeError(f"{in_a_row} pictures in a row cannot be used", where=name) from error
-                continue
-            in_a_row = 0
-            yield Frame(index, pts, _NS, pixels)
-
-    def frame_stamps(self) -> Sequence[int]:
-        """Return the stamps of all pictures."""
-        return self._pts
+    def _usable(self, index: int) -> Pixels | None:
+        try:
+            pixels = self._picture(self._names[index]).pixels
+        except FormatError as error:
+            fault = error.what
+        else:
+            if pixels.shape == self._shape:
+                return pixels
+            fault = "its size differs from the first picture's"
+        _LOGGER.warning("%s: %s: skipped: %s", self.info.path, self._names[index], fault)
+        return None
 
     def close(self) -> None:
         """Close the archive. Doing so twice is harmless."""
@@ -160,11 +143,6 @@ def _pictures(archive: zipfile.ZipFile, track: TrackInfo) -> list[str]:
     if not found:
         raise VideoError(f"it is no recording of Record3D with {track.title}", where=archive.filename)
     return [match[0] for match in sorted(found, key=lambda match: int(match[1]))]
-
-
-def _require_shape(pixels: Pixels, shape: tuple[int, ...]) -> None:
-    if pixels.shape != shape:
-        raise FormatError("its size differs from the first picture's")
 
 
 def _metadata(archive: zipfile.ZipFile) -> dict[str, Any]:

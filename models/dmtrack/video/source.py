@@ -8,11 +8,12 @@ from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
+from pathlib import Path
 from statistics import median_low
 from typing import Final, Self
 
 from dmtrack.errors import DecodeError, translated
-from dmtrack.video.frame import Frame, VideoInfo
+from dmtrack.video.frame import Frame, Pixels, VideoInfo
 from dmtrack.video.position import Position
 
 DEFAULT_FRAME_RATE: Final = Fraction(30)
@@ -110,6 +111,58 @@ class FrameSource(ClosedOnExit):
             return [stamp for stamp in stamps if stamp >= info.start_pts]
         step = max(1, round(1 / ((info.frame_rate or DEFAULT_FRAME_RATE) * info.time_base)))
         return range(info.start_pts, info.start_pts + step * (info.frame_count or 0), step)
+
+
+MAX_CONSECUTIVE_DAMAGED: Final = 100
+"""So many pictures in a row that cannot be used end the reading of `StoredPictures`."""
+
+
+class StoredPictures(FrameSource):
+    """Pictures that lie there one by one, each with a stamp; what cannot be used is left out, and counted."""
+
+    def __init__(self, pts: Sequence[int]) -> None:
+        self._pts = pts
+        self._damaged: set[int] = set()
+
+    @abstractmethod
+    def _usable(self, index: int) -> Pixels | None:
+        """Return the pixels of a picture, in the shape of the first one; None, and a warning, without any."""
+
+    @abstractmethod
+    def _name(self, index: int) -> Path | str:
+        """Return what a picture is called."""
+
+    @property
+    def damaged_packets(self) -> int:
+        """Pictures left out so far."""
+        return len(self._damaged)
+
+    def _read(self, start: Position | None, end: Position | None) -> Iterator[Frame]:
+        """Yield the pictures from `start` up to and without `end`; those before are not opened.
+
+        Raises:
+            DecodeError: `MAX_CONSECUTIVE_DAMAGED` pictures in a row cannot be used.
+        """
+        in_a_row = 0
+        for index, pts in enumerate(self._pts):
+            elapsed_s = (pts - self._pts[0]) * self.info.time_base
+            if end is not None and end.is_reached(index, elapsed_s):
+                return
+            if start is not None and not start.is_reached(index, elapsed_s):
+                continue
+            pixels = self._usable(index)
+            if pixels is not None:
+                in_a_row = 0
+                yield Frame(index, pts, self.info.time_base, pixels)
+                continue
+            self._damaged.add(index)
+            in_a_row += 1
+            if in_a_row >= MAX_CONSECUTIVE_DAMAGED:
+                raise DecodeError(f"{in_a_row} pictures in a row cannot be used", where=self._name(index))
+
+    def frame_stamps(self) -> Sequence[int]:
+        """Return the stamps of all pictures."""
+        return self._pts
 
 
 def measured_by(info: VideoInfo, stamps: Sequence[int]) -> VideoInfo:
