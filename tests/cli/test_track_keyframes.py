@@ -135,13 +135,21 @@ def test_an_absence_is_said_in_python(recording: Any, weights: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--box", "30,20,12,12"), "in which frame"),
+        (("--box", "30,20,12,12"), "in which frame is 30,20,12,12?"),
+        (("--box", "2:30,20,12,12"), "in which frame is 30,20,12,12?"),
+        (("--from", "6"), "--from: is the frame of a box"),
+        (("other.mkv", "--box", "30,20,12,12", "--from", "6"), "other.mkv: with --continue"),
+        (("--box", "30,20,12,12", "--box", "40,20,12,12", "--from", "6"), "given twice"),
+        (("--box", "30,20,1e300,12", "--from", "6"), "4 times as wide or high"),
         (("--box", "30,20,12,12", "--from", "99"), "frame 99"),
         (("--box", "500,500,12,12", "--from", "6"), "outside"),
         (("--box", "3:30,20,12,12", "--from", "6", "--offset-ms", "10"), "--offset-ms"),
         (("--box", "30,20,12,12", "--from", "6", "--end", "9"), "--end"),
     ],
-    ids=["no frame", "behind the end", "outside the frame", "another pairing", "another end"],
+    ids=[
+        *("no frame", "no frame of an id", "no box", "another stream", "twice", "far too large"),
+        *("behind the end", "outside the frame", "another pairing", "another end"),
+    ],
 )
 def test_what_cannot_be_gone_on_with_is_said_and_nothing_is_lost(
     track: Track, run_cli: Track, words: tuple[str, ...], said: str
@@ -159,6 +167,20 @@ def test_which_of_several_targets_is_meant_must_be_said(track: Track, run_cli: T
     assert track("--box-file", write(two), "--no-video").code == 0
     outcome = run_cli("track", "--continue", "out", "--box", "30,20,12,12", "--from", "6")
     assert "ID:X,Y,W,H" in outcome.err
+
+
+@pytest.mark.parametrize("ident", ["", "1:"])
+@pytest.mark.parametrize(
+    ("numbers", "order"), [("30,20,42,32", "xyxy"), ("36,26,12,12", "cxcywh"), ("30,20,12,12", "xywh")]
+)
+def test_boxes_are_read_in_the_order_that_is_said(
+    track: Track, run_cli: Track, ident: str, numbers: str, order: str
+) -> None:
+    assert track("--box", f"{ident}{numbers}", "--box-format", order, "--no-video", "--end", "8").code == 0
+    words = ("--box", f"{ident}{numbers}", "--box-format", order, "--from", "6", "--no-video")
+    assert run_cli("track", "--continue", "out", *words).code == 0
+    rows = {row.frame_index: row.box.xywh for row in read_rows(Path("out/boxes.csv"))}
+    assert rows[0] == rows[6] == (30, 20, 12, 12)
 
 
 def test_results_of_another_recording_are_refused(track: Track, run_cli: Track, recording: Any) -> None:

@@ -91,3 +91,47 @@ def test_an_absence_up_to_a_box_is_one_row(tmp_path: Path) -> None:
     keys: list[Keyframe] = [TargetStart(Box(1, 2, 3, 4), 1, 0), Absence(1, 5, 9)]
     keys += [TargetStart(Box(1, 2, 3, 4), 1, 9)]
     assert _frames(_read(tmp_path, keyframes_text(keys))) == [0, 5, 9]
+
+
+_BACK = "frame,id,x,y,w,h,state,back\n"
+_ALONE = [TargetStart(Box(1.5, 2, 3, 4), 1, 0), TargetStart(Box(5, 6, 7, 8), 1, 9, back=False)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        _BACK + "0,1,1.5,2,3,4,init,1\n009,01,5,6,7,8,init,0\n",
+        _BACK + "0,1,1.5,2,3,4,init,1\n9.0,1,5,6,7,8,,0\n",
+        _BACK + "0,1,1.5,2,3,4\n+9,1,5,6,7,8,tracked,0\n",
+        _BACK + "\n 0 , 1 ,1.5,2,3,4,init,\n,,,,,,,\n9,1,5,6,7,8,init,0\n  \n",
+        (_BACK + "0,1,1~5,2,3,4,init,1\n9,1,5,6,7,8,init,0\n").replace(",", ";").replace("~", ","),
+        (_BACK + "0,1,1~5,2,3,4,init,1\n9,1,5,6,7,8,init,0\n").replace(",", "\t").replace("~", ","),
+        "back,state,h,w,y,x,id,frame\r\n1,init,4,3,2,1.5,1,0\r\n0,init,8,7,6,5,1,9\r\n",
+    ],
+    ids=["zeros", "no state", "short row", "blank rows", "spreadsheet", "tabs", "other order"],
+)
+def test_a_file_edited_by_hand_means_what_it_says(tmp_path: Path, text: str) -> None:
+    assert _read(tmp_path, text, name="keyframes.csv") == _ALONE
+
+
+@pytest.mark.parametrize(
+    ("row", "words"),
+    [
+        ("9,1,5,6,7,8,init,no", "row 3: back 'no' is not 0 or 1"),
+        ("9,1,5,6,7,8,absent,", "row 3: state 'absent' has a box"),
+        ("9,1,,,,,init,0", "row 3: state 'init' has no box"),
+        ("9,1,,,,,,", "row 3: state '' has no box"),
+        (f"{10**16},1,5,6,7,8,init,0", "row 3: frame .* is too large"),
+    ],
+)
+def test_a_row_that_cannot_be_meant_is_refused(tmp_path: Path, row: str, words: str) -> None:
+    with pytest.raises(FormatError, match=words):
+        _read(tmp_path, f"{_BACK}0,1,1.5,2,3,4,init,1\n{row}\n", name="keyframes.csv")
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+@pytest.mark.parametrize("mark", [",", ";", "\t"])
+def test_every_row_may_be_taken_away(tmp_path: Path, mark: str, end: str) -> None:
+    path = tmp_path / "keyframes.csv"
+    path.write_bytes((_BACK.strip().replace(",", mark) + end).encode())
+    assert read_keyframes(path) == []

@@ -5,12 +5,14 @@
     50,1,,,,,absent,                    the target is not in the picture from here on ...
     80,1,,,,,lost,                      ... until here, from where on it is looked for; or until its next box
 
-Of results with states (`boxes.csv`) the given boxes are the keyframes. Where nothing is said of states, each
-row is one, but of rows in consecutive frames, which are a track, only the first.
+Where there is a column `back`, every row is a keyframe, whether its state is written or not. Of results with
+states (`boxes.csv`) the given boxes are the keyframes. Where nothing is said of states, each row is one, but
+of rows in consecutive frames, which are a track, only the first.
 """
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
@@ -19,14 +21,19 @@ from typing import Final
 
 from dmtrack.boxes.formats import ResultFormat
 from dmtrack.boxes.formats.table import numbered_rows
+from dmtrack.boxes.parsing import placed, state_of, whole
 from dmtrack.boxes.reading import read_results, recognise
 from dmtrack.boxes.results import AbsentTarget, RecordingResults
 from dmtrack.datasets.ground_truth import read_text
+from dmtrack.errors import FormatError
+from dmtrack.numbers import shown
 from dmtrack.tracking.result import TrackedBox, TrackState
 from dmtrack.tracking.start import Absence, Keyframe, TargetStart
 
 KEYFRAMES: Final = "keyframes.csv"
 _HEADER: Final = "frame,id,x,y,w,h,state,back\n"
+_MARKS: Final = re.compile(r"\s*[,;\t]\s*")
+_STATES: Final = "init needs a box; absent and lost have none"
 
 
 def keyframes_text(keyframes: Collection[Keyframe]) -> str:
@@ -51,20 +58,40 @@ def read_keyframes(path: Path, first_frame: int = 0) -> list[Keyframe]:
     Raises:
         FormatError: It cannot be read, a needed column is missing, or a row (named) is malformed.
     """
-    if path.is_file() and read_text(path) == _HEADER:  # every target was taken away
-        return []
-    found = [key for results in read_results(path) for key in keyframes_of(results, first_frame)]
-    alone: set[tuple[str, str]] = set()
-    if recognise(path) is ResultFormat.CSV:
-        alone = {
-            (cells["frame"], cells["id"]) for _, cells in numbered_rows(path) if cells.get("back") == "0"
-        }
+    if path.is_file() and _MARKS.sub(",", read_text(path).strip()) == _HEADER.strip():
+        return []  # every target was taken away
+    recordings = read_results(path)
+    backs = _backs(path) if recognise(path) is ResultFormat.CSV else {}
+    found = [key for one in recordings for key in keyframes_of(one, first_frame, every=bool(backs))]
     return [
         replace(key, back=False)
-        if isinstance(key, TargetStart) and (str(key.frame_index), str(key.target_id)) in alone
+        if isinstance(key, TargetStart) and not backs.get(frame_and_id(key), True)
         else key
         for key in found
     ]
+
+
+def _backs(path: Path) -> dict[tuple[int, int], bool]:
+    """Return what the rows of `keyframes.csv` say in the column `back`, by frame and target.
+
+    Nothing of a file without that column.
+
+    Raises:
+        FormatError: A row (named) contradicts itself, or says nothing.
+    """
+    said = {}
+    for number, cells in numbered_rows(path):
+        if "back" not in cells:
+            return {}
+        with placed(f"{path}, row {number}"):
+            state, has_box = state_of(cells.get("state")), any(cells[column] for column in "xywh")
+            if has_box == (state in (TrackState.ABSENT, TrackState.LOST)):
+                word = "a box" if has_box else "no box"
+                raise FormatError(f"state {shown(str(state or ''))} has {word}", hint=_STATES)
+            if cells["back"] not in ("", "0", "1"):
+                raise FormatError(f"back {shown(cells['back'])} is not 0 or 1")
+            said[whole(cells["frame"], "frame"), whole(cells["id"], "id")] = cells["back"] != "0"
+    return said
 
 
 def frame_and_id(key: Keyframe) -> tuple[int, int]:
@@ -72,23 +99,26 @@ def frame_and_id(key: Keyframe) -> tuple[int, int]:
     return key.frame_index or 0, key.target_id
 
 
-def keyframes_of(results: RecordingResults, first_frame: int = 0) -> list[Keyframe]:
+def keyframes_of(results: RecordingResults, first_frame: int = 0, *, every: bool = False) -> list[Keyframe]:
     """Return the keyframes among the rows of results, in order of targets and frames.
 
     Args:
         results: What a file says.
         first_frame: Rows before it do not count; a target that was found there already begins with its first
             row from there on.
+        every: Every box is given, whatever its state.
     """
     rows: dict[int, list[tuple[int, TrackedBox | AbsentTarget]]] = defaultdict(list)
     for frame in results.frames:
         if frame.frame_index >= first_frame:
             for entry in frame.entries:
                 rows[entry.target_id].append((frame.frame_index, entry))
-    return [key for target_id in sorted(rows) for key in _of_one_target(rows[target_id])]
+    return [key for target_id in sorted(rows) for key in _of_one_target(rows[target_id], every=every)]
 
 
-def _of_one_target(rows: Sequence[tuple[int, TrackedBox | AbsentTarget]]) -> Iterator[Keyframe]:
+def _of_one_target(
+    rows: Sequence[tuple[int, TrackedBox | AbsentTarget]], *, every: bool
+) -> Iterator[Keyframe]:
     says_states = any(entry.state is not None for _, entry in rows)
     absent: int | None = None
     begun, previous = False, None
@@ -96,7 +126,7 @@ def _of_one_target(rows: Sequence[tuple[int, TrackedBox | AbsentTarget]]) -> Ite
         if isinstance(entry, TrackedBox):
             given = entry.state is TrackState.INIT if says_states else previous != frame - 1
             previous = frame
-            if given or not begun:
+            if every or given or not begun:
                 if absent is not None:
                     yield Absence(entry.target_id, absent)
                 absent, begun = None, True

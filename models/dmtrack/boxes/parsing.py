@@ -55,7 +55,8 @@ def whole(text: str, what: str) -> int:
     """
     value = finite(text, what)
     if not value.is_integer() or abs(value) >= _LARGEST:
-        raise FormatError(f"{what} {shown(text.strip())} is not a whole number")
+        wrong = "not a whole number" if abs(value) < _LARGEST else "too large"
+        raise FormatError(f"{what} {shown(text.strip())} is {wrong}")
     return int(value)
 
 

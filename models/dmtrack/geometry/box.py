@@ -6,9 +6,15 @@ import math
 import re
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from dmtrack.errors import BoxError
 from dmtrack.numbers import real, shown
+
+_MOST_FRAMES: Final = 4
+"""No box is wider or higher than so many frames: the crops around it would not fit into memory."""
+_LARGEST_SHOWN: Final = 1e15
+_PIXELS: Final = "boxes are x,y,w,h in pixels of the RGB stream"
 
 
 class BoxFormat(StrEnum):
@@ -41,8 +47,10 @@ class Box:
             raise BoxError(f"box {self} has no area", hint="width and height must be above 0")
 
     def __str__(self) -> str:
-        """Return `x,y,w,h` with at most two decimals."""
-        return ",".join(f"{v:.2f}".rstrip("0").rstrip(".") for v in self.xywh)
+        """Return `x,y,w,h` with at most two decimals; an absurd number as a power of ten."""
+        return ",".join(
+            f"{v:.2f}".rstrip("0").rstrip(".") if abs(v) < _LARGEST_SHOWN else f"{v:g}" for v in self.xywh
+        )
 
     @property
     def xywh(self) -> tuple[float, float, float, float]:
@@ -131,13 +139,18 @@ class Box:
         """Return this box, or say how it lies outside a `width` x `height` frame.
 
         Raises:
-            BoxError: Less than one pixel of the box lies inside the frame.
+            BoxError: Less than one pixel of the box lies inside the frame, or it is far larger than that.
         """
         x1, y1, x2, y2 = self.xyxy
         if min(x2, width) - max(x1, 0.0) < 1 or min(y2, height) - max(y1, 0.0) < 1:
             raise BoxError(
                 f"box {self} lies outside the {width}x{height} frame",
-                hint="boxes are x,y,w,h in pixels of the RGB stream",
+                hint=_PIXELS,
+            )
+        if self.w > _MOST_FRAMES * width or self.h > _MOST_FRAMES * height:
+            raise BoxError(
+                f"box {self} is more than {_MOST_FRAMES} times as wide or high as the {width}x{height} frame",
+                hint=_PIXELS,
             )
         return self
 

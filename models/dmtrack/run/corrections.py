@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,14 +16,15 @@ from dmtrack.boxes.reading import TABLE
 from dmtrack.boxes.starts import read_targets
 from dmtrack.config import installed_version
 from dmtrack.errors import BoxError, ConfigError, FormatError, translated
-from dmtrack.geometry.box import Box
+from dmtrack.geometry.box import Box, BoxFormat
 from dmtrack.options import command_words, parsed_words
 from dmtrack.output.record import RECORD, RunStatus, read_run_json, records_in
 from dmtrack.run.request import Drawn, TrackRequest, TwoWay
 from dmtrack.run.retracking import OnTracked, OpenAt, Retracker, Rows
-from dmtrack.run.start_boxes import StartBoxes
+from dmtrack.run.start_boxes import StartBoxes, placed_target
 from dmtrack.tracking.segments import Segment, segments_of
 from dmtrack.tracking.start import Absence, Keyframe, TargetStart, starts_and_corrections
+from dmtrack.video.frame import FramePair
 
 if TYPE_CHECKING:
     from dmtrack.tracking.tracker import Tracker
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _SAID_NOW: Final = frozenset(
-    {"rgb", "boxes", "box_files", "network", "output", "continues", "from_frame", "two_way"}
+    {"rgb", "boxes", "box_files", "box_format", "network", "output", "continues", "from_frame", "two_way"}
 )
 """What a person may say when going on; all else was said when the recording was first tracked."""
 
@@ -136,6 +138,12 @@ class EarlierRun:
         Raises:
             ConfigError: Something is said that was settled when the recording was first tracked.
         """
+        if now.aux is not None:
+            raise ConfigError(
+                "with --continue the second stream is that of the results", where=now.aux, hint="leave it out"
+            )
+        if now.from_frame is not None and not now.boxes and not now.box_files:
+            raise ConfigError("is the frame of a box", where="--from", hint="give --box X,Y,W,H as well")
         asked = replace(now, **{name: getattr(self.request, name) for name in _SAID_NOW})
         for word in command_words(asked):
             if word.startswith("-") and word not in set(command_words(self.request)):
@@ -147,6 +155,7 @@ class EarlierRun:
             self.request,
             boxes=now.boxes,
             box_files=now.box_files,
+            box_format=now.box_format,
             network=replace(now.network, weights=weights or self.request.network.weights),
             output=replace(now.output, folder=now.output.folder or self.folder, overwrite=True),
             continues=True,
@@ -154,17 +163,22 @@ class EarlierRun:
             two_way=now.two_way,
         )
 
-    def start_boxes(self, request: TrackRequest, first_frame: int) -> StartBoxes:
+    def start_boxes(self, request: TrackRequest, first: FramePair) -> StartBoxes:
         """Return the targets, with what the person says now.
 
+        Args:
+            request: What the person says.
+            first: The first pair of the recording.
+
         Raises:
-            BoxError: It is not clear which target or frame is meant.
+            BoxError: It is not clear which target or frame is meant, or a new box lies outside the frame.
         """
-        starts, corrections = starts_and_corrections(with_what_is_said(self.keyframes, request))
+        size = (first.rgb.width, first.rgb.height)
+        starts, corrections = starts_and_corrections(with_what_is_said(self.keyframes, request, size))
         said = [str(path) for path in (self.folder, *request.box_files)]
         if request.boxes:
             said.append("--box")
-        return StartBoxes(starts, ", ".join(said), first_frame, corrections)
+        return StartBoxes(starts, ", ".join(said), first.rgb.index, corrections)
 
     def require_same(self, inputs: Sequence[Any], weights_sha256: str) -> None:
         """Say where the recording, the weights or the program are not those of this run.
@@ -210,23 +224,34 @@ def _targets_of(record: Mapping[str, Any]) -> tuple[Keyframe, ...]:
     )
 
 
-def with_what_is_said(earlier: Sequence[Keyframe], request: TrackRequest) -> tuple[Keyframe, ...]:
+def with_what_is_said(
+    earlier: Sequence[Keyframe], request: TrackRequest, size: tuple[int, int]
+) -> tuple[Keyframe, ...]:
     """Put what a person says now to the keyframes of an earlier run.
 
     A new keyframe takes the place of an old one of its target and frame.
 
+    Args:
+        earlier: Those keyframes.
+        request: What the person says.
+        size: Width and height of the frame.
+
     Raises:
-        BoxError: It is not clear which target or frame is meant.
+        BoxError: It is not clear which target or frame is meant, or a box lies outside the frame.
     """
     ids = sorted({key.target_id for key in earlier})
     said: list[Keyframe] = []
     for box in request.boxes:
         if isinstance(box, Drawn):
             raise ConfigError("say where the target is: --box X,Y,W,H", where="--continue")
-        said.append(_placed(box, ids, request))
+        said.append(_placed(placed_target(box, request.box_format, size), ids, request))
     for path in request.box_files:
-        said += [_placed(target, ids, request) for target in read_targets(path)]
+        for target in read_targets(path, 0, size, request.box_format):
+            said.append(_placed(placed_target(target, BoxFormat.XYWH, size, path), ids, request))
     told = {(key.frame_index, key.target_id) for key in said}
+    if len(told) < len(said):
+        (frame, target_id), _ = Counter((key.frame_index, key.target_id) for key in said).most_common(1)[0]
+        raise BoxError(f"target {target_id} is given twice in frame {frame}", hint="write ID:X,Y,W,H")
     return (*(key for key in earlier if (key.frame_index, key.target_id) not in told), *said)
 
 
@@ -234,8 +259,9 @@ def _placed(target: Box | Keyframe, ids: Sequence[int], request: TrackRequest) -
     if isinstance(target, Absence) or (isinstance(target, TargetStart) and target.frame_index is not None):
         return target
     if request.from_frame is None or request.from_frame.index is None:
+        box = target.box if isinstance(target, TargetStart) else target
         raise BoxError(
-            f"in which frame is {target}?",
+            f"in which frame is {box}?",
             where="--continue",
             hint="--from FRAME, such as --from 80 or --from 3.2s",
         )

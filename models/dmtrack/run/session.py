@@ -361,7 +361,7 @@ def prepared_run(
         else:
             if request.from_frame is not None:
                 request = replace(request, from_frame=Position(index=pairs.frame_at(request.from_frame)))
-            start = earlier.start_boxes(request, first.rgb.index)
+            start = earlier.start_boxes(request, first)
         if start.first_frame != first.rgb.index:
             named = replace(named, start=Position(index=start.first_frame))
             pairs.close()

@@ -118,17 +118,12 @@ class BoxSources:
         here, size = first.rgb.index, (first.rgb.width, first.rgb.height)
         targets: list[Box | Keyframe] = []
         for box in self.request.boxes:
-            if isinstance(box, Box):
-                targets.append(placed_box(box, self.request.box_format, size))
-            elif not isinstance(box, Drawn):
-                if isinstance(box, TargetStart):
-                    box.box.require_inside(*size)
-                targets.append(box)
+            if not isinstance(box, Drawn):
+                targets.append(placed_target(box, self.request.box_format, size))
         file_of_id: dict[int, Path] = {}
         for path in self.request.box_files:
-            for target in read_targets(Path(path), here, size, self.request.box_format):
-                if not isinstance(target, Absence):
-                    placed_box(target if isinstance(target, Box) else target.box, BoxFormat.XYWH, size, path)
+            for read in read_targets(Path(path), here, size, self.request.box_format):
+                target = placed_target(read, BoxFormat.XYWH, size, path)
                 if not isinstance(target, Box) and file_of_id.setdefault(target.target_id, path) is not path:
                     other = file_of_id[target.target_id]
                     raise BoxError(f"target id {target.target_id} is in {other} too", where=path)
@@ -183,6 +178,22 @@ class BoxSources:
             )
         index = int(later[0])
         return sequence.box(index - offset), index
+
+
+def placed_target(
+    target: Box | Keyframe, order: BoxFormat, size: tuple[int, int], where: object = None
+) -> Box | Keyframe:
+    """Return what a person says, with the box that its numbers mean: see `placed_box`.
+
+    Where a frame is said too, it was a box already, and `order` says nothing of it.
+    """
+    if isinstance(target, Box):
+        return placed_box(target, order, size, where)
+    if isinstance(target, Absence):
+        return target
+    is_placed = target.frame_index is not None
+    meant = placed_box(target.box, BoxFormat.XYWH if is_placed else order, size, where)
+    return target if is_placed else replace(target, box=meant)
 
 
 def placed_box(box: Box, order: BoxFormat, size: tuple[int, int], where: object = None) -> Box:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping
 from itertools import zip_longest
 from pathlib import Path
@@ -36,6 +37,7 @@ COLUMNS: Final = (
 HEADER: Final = ",".join(COLUMNS) + "\n"
 ITEM: Final = "item"
 """The column that says which recording a row is about."""
+_DECIMAL_COMMA: Final = re.compile(r"^([-+]?\d+),(\d+)$", re.ASCII)
 _NEEDED: Final = ("frame", "id", "x", "y", "w", "h")
 _OF_THE_FRAME: Final = ("time_s", "aux_time_s", "skew_ms", "infer_ms")
 
@@ -143,13 +145,15 @@ def numbered_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
             )
         for number, row in lines:
             cells = [cell.strip() for cell in row]
+            if mark != ",":
+                cells = [_DECIMAL_COMMA.sub(r"\1.\2", cell) for cell in cells]
             if any(cells[len(header) :]):
                 raise FormatError(
                     f"has {len(cells)} cells, but {len(header)} columns",
                     where=f"{path}, row {number}",
                     hint="decimals need a point, not a comma",
                 )
-            if cells:
+            if any(cells):
                 yield number, dict(zip_longest(header, cells[: len(header)], fillvalue=""))
     except csv.Error as error:
         raise FormatError(f"is not a CSV text file ({error})", where=path) from None
