@@ -6,7 +6,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
-from dmtrack.errors import BoxError, FormatError
+from dmtrack.errors import FormatError
+from dmtrack.numbers import shown
 from dmtrack.run.review import Edit, Review, ReviewState
 from dmtrack.tracking.arrivals import Detection
 from dmtrack.tracking.edits import (
@@ -28,7 +29,9 @@ Values = dict[str, Any]
 _STATES: Final = [None, *TrackState]
 """The page gets their places in this list."""
 _MOST_DOUBTS: Final = 50
-_HIGHEST_ID: Final = 999_999
+_HIGHEST: Final = 2**31 - 1
+_HIGHEST_ID: Final = 2**53 - 1
+"""Files hold no higher one, and no browser tells a higher one from the next."""
 
 
 class ReviewSession:
@@ -94,22 +97,18 @@ def _edit(values: Values) -> Edit:
         FormatError: It is nothing that can be done.
     """
     what = values.get("do")
-    target_id = _whole(values, "id")
-    if not 1 <= target_id <= _HIGHEST_ID:
-        raise BoxError(f"id {target_id} is not between 1 and {_HIGHEST_ID}")
+    target_id = _whole(values, "id", most=_HIGHEST_ID)
     if what == "remove":
         return lambda keys: without_target(keys, target_id)
     if what == "rename":
-        new_id = _whole(values, "new")
-        if new_id > _HIGHEST_ID:
-            raise BoxError(f"id {new_id} is above {_HIGHEST_ID}")
+        new_id = _whole(values, "new", most=_HIGHEST_ID)
         return lambda keys: renamed(keys, target_id, new_id)
     frame = _whole(values, "frame")
     if what == "box":
         box = TargetStart(box_in(values, "the box"), target_id, frame, back=values.get("back") is not False)
         return lambda keys: with_box(keys, box)
     if what == "split":
-        new_id, found = _whole(values, "new"), box_in(values, "the box")
+        new_id, found = _whole(values, "new", most=_HIGHEST_ID), box_in(values, "the box")
         return lambda keys: split(keys, target_id, frame, new_id, found)
     simple: dict[object, Callable[..., tuple[Keyframe, ...]]] = {
         "delete": without_keyframe,
@@ -121,10 +120,10 @@ def _edit(values: Values) -> Edit:
     return lambda keys: simple[what](keys, target_id, frame)
 
 
-def _whole(values: Values, name: str, default: int | None = None) -> int:
+def _whole(values: Values, name: str, default: int | None = None, most: int = _HIGHEST) -> int:
     value = values.get(name, default)
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**31:
-        raise FormatError(f"{name} is {value!r}, not a whole number from 0 on")
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= most:
+        raise FormatError(f"{name} is {shown(repr(value))}, not a whole number from 0 to {most}")
     return value
 
 

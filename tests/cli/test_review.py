@@ -422,7 +422,7 @@ def test_bad_changes_are_answered(page: Ask) -> None:
         {"do": "box"},
         BOX | {"x": "1"},
         BOX | {"id": 0},
-        BOX | {"id": 10**9},
+        BOX | {"id": 2**53},
         BOX | {"frame": -1},
         BOX | {"frame": 12},
         BOX | {"frame": True},
@@ -435,6 +435,21 @@ def test_bad_changes_are_answered(page: Ask) -> None:
         status, answer = page("change", revision=1, **values)
         assert (status, "error" in answer) == (400, True), values
         assert page("state")[1]["revision"] == 1
+
+
+@pytest.mark.parametrize("high", [1_000_000, 2**31, 1_700_000_000_000, 2**53 - 1])
+def test_a_target_may_have_any_id_that_files_hold(page: Ask, high: int) -> None:
+    for revision, values in enumerate(
+        (
+            {"do": "split", "id": 1, "frame": 6, "new": high} | {side: BOX[side] for side in "xywh"},
+            BOX | {"id": high, "frame": 8},
+            {"do": "rename", "id": high, "new": high - 1},
+            {"do": "remove", "id": high - 1},
+        ),
+        start=1,
+    ):
+        status, answer = page("change", revision=revision, **values)
+        assert status == 200, answer
 
 
 def test_boxes_are_not_given_on_the_command_line(run_cli: Track, recording: Any) -> None:

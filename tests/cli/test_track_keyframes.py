@@ -88,6 +88,17 @@ def test_results_are_gone_on_with(track: Track, run_cli: Track, two_way: str) ->
     assert Path("whole/boxes.txt").read_bytes() == Path("again/boxes.txt").read_bytes()
 
 
+def test_results_are_written_as_they_were(track: Track, run_cli: Track) -> None:
+    words = ("--mot-origin", "1", "--keep-lost", "--no-video")
+    assert track("--box", "20,16,16,16", *words).code == 0
+    before = Path("out/boxes.txt").read_text().splitlines()
+    assert run_cli("track", "--continue", "out", "--box", "30,20,12,12", "--from", "6").code == 0
+    assert Path("out/boxes.txt").read_text().splitlines()[:6] == before[:6]
+    assert not Path("out/annotated.mp4").exists()
+    record = read_run_json(Path("out/run.json"))
+    assert "--mot-origin=1" in record["command"], "the next one goes on like that too"
+
+
 def test_only_what_depends_on_a_new_box_is_tracked_again(track: Track, run_cli: Track) -> None:
     two = HEAD + "0,1,20,16,16,16,init\n0,2,40,30,14,14,init\n"
     assert track("--box-file", write(two), "--no-video").code == 0

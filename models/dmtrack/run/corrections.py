@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,7 +19,7 @@ from dmtrack.errors import BoxError, ConfigError, FormatError, translated
 from dmtrack.geometry.box import Box, BoxFormat
 from dmtrack.options import command_words, parsed_words
 from dmtrack.output.record import RECORD, RunStatus, read_run_json, records_in
-from dmtrack.run.request import Drawn, TrackRequest, TwoWay
+from dmtrack.run.request import Drawn, OutputOptions, TrackRequest, TwoWay
 from dmtrack.run.retracking import OnTracked, OpenAt, Retracker, Rows
 from dmtrack.run.start_boxes import StartBoxes, placed_target
 from dmtrack.tracking.segments import Segment, segments_of
@@ -157,7 +157,11 @@ class EarlierRun:
             box_files=now.box_files,
             box_format=now.box_format,
             network=replace(now.network, weights=weights or self.request.network.weights),
-            output=replace(now.output, folder=now.output.folder or self.folder, overwrite=True),
+            output=replace(
+                _output(now.output, self.request.output),
+                folder=now.output.folder or self.folder,
+                overwrite=True,
+            ),
             continues=True,
             from_frame=now.from_frame,
             two_way=now.two_way,
@@ -203,6 +207,13 @@ class EarlierRun:
         if others:
             made = " and ".join(others)
             _log.warning("%s: made with %s; what is not tracked again stays as it is", self.folder, made)
+
+
+def _output(now: OutputOptions, before: OutputOptions) -> OutputOptions:
+    """Return how results are written: as a person says now, and where nothing is said as before."""
+    usual = OutputOptions()
+    said = {one.name: getattr(now, one.name) for one in fields(usual)}
+    return replace(before, **{name: value for name, value in said.items() if value != getattr(usual, name)})
 
 
 def _detections_of(record: Mapping[str, Any], asked: DetectionOptions) -> DetectionOptions:
