@@ -155,7 +155,6 @@ class BatchBars(BatchReporter):
             console=console,
             expand=True,
         )
-        self._whole = Meter(items)
         self._notes = _Notes(console)
         self._all = self._progress.add_task("items", total=items, note="")
         self._bars: dict[str, TaskID] = {}

@@ -30,7 +30,6 @@ from dmtrack.drawing.trail import PLAIN, Trails, VideoOptions
 from dmtrack.errors import OutputError, counted
 from dmtrack.output.sink import Sink
 from dmtrack.tracking.result import FrameResult
-from dmtrack.video.frame import VideoInfo
 
 _log = logging.getLogger(__name__)
 
@@ -172,15 +171,10 @@ class VideoSink(Sink):
         overwrite: bool = False,
         gpu: int | None = None,
     ) -> None:
-        self._writer = VideoWriter(path, overwrite=overwrite, gpu=gpu)
+        self.writer = VideoWriter(path, overwrite=overwrite, gpu=gpu)
         self._layout = layout
         self._height_px = options.height_px
         self._trails = Trails(options.trail_frames)
-
-    @property
-    def encoder(self) -> str | None:
-        """Libav's name of the encoder; None before the first picture."""
-        return self._writer.encoder
 
     def write(self, result: FrameResult) -> None:
         """Draw and encode one frame."""
@@ -189,15 +183,11 @@ class VideoSink(Sink):
             self._trails.note(rgb.index, target)
         marks, trails = [Mark.of(target) for target in result.targets], self._trails.at(rgb.index)
         picture = compose(result.pair, marks, self._layout, (), trails, self._height_px)
-        self._writer.write(picture, rgb.pts, rgb.time_base)
+        self.writer.write(picture, rgb.pts, rgb.time_base)
 
     def close(self) -> None:
         """Finish the video."""
-        self._writer.close()
-
-    def show_as(self, source: VideoInfo) -> None:
-        """Keep the shape of pixels that are not square, before the first frame."""
-        self._writer.pixel_aspect = source.pixel_aspect
+        self.writer.close()
 
 
 class _Encoding:

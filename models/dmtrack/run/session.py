@@ -280,8 +280,8 @@ class TrackRun:
         if layout is not None:
             gpu = self.request.pairing.gpu
             video = VideoSink(folder / VIDEO, layout, output.video, overwrite=output.overwrite, gpu=gpu)
-            video.show_as(self.pairs.rgb_info)
-            recorder.video_encoder = lambda: video.encoder
+            video.writer.pixel_aspect = self.pairs.rgb_info.pixel_aspect
+            recorder.video_encoder = lambda: video.writer.encoder
             sinks.append(BackgroundSink(video))
         return sinks
 

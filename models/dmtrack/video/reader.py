@@ -104,16 +104,13 @@ class VideoReader(FrameSource):
     ) -> None:
         self._path = path
         self._trusts_packets = trusts_packets
+        self._threads = threads or decoder_threads()
         self._container = open_container(path)
         try:
-            self._stream, track = _choose_stream(self._container, path, stream)
-            _require_sane_size(self._stream, path)
-            self._stream.thread_type = "AUTO"
-            self._threads = threads or decoder_threads()
-            self._stream.codec_context.thread_count = self._threads
-            self._decoder: PacketDecoder | GpuDecoder = PacketDecoder(self._container, self._stream, path)
+            track, decoder = self._begin(stream)
+            self._decoder: PacketDecoder | GpuDecoder = decoder
             if gpu is not None:
-                self._decoder = _on_gpu(self._decoder, self._stream, path, track.number, gpu)
+                self._decoder = _on_gpu(decoder, self._stream, path, track.number, gpu)
             self._time_base = exact_fraction(self._stream.time_base) or Fraction(1, 90_000)
             first = self._decoder.first_frame()
             self._stamped: Iterator[tuple[int, VideoFrame]] = self._stamps_of(first)
@@ -200,11 +197,8 @@ class VideoReader(FrameSource):
 
     def _listed(self) -> PacketList | None:
         """Return what the packets tell of all frames; None where they do not."""
-        container = open_container(self._path)
-        try:
+        with open_container(self._path) as container:
             return PacketList.of(container, _choose_stream(container, self._path, self._number)[0])
-        finally:
-            container.close()
 
     def _seek(self, frame: KnownFrame, stamp: int) -> VideoFrame | None:
         """Return a known frame, decoded from a key frame before a stamp on; None: it is not found."""
@@ -214,15 +208,19 @@ class VideoReader(FrameSource):
         found = frame.found(one for one in decoded if one is not None)
         return None if self._decoder.damaged else found
 
+    def _begin(self, wanted: int | TrackPicker) -> tuple[TrackInfo, PacketDecoder]:
+        """Choose a stream of the file, which was just opened, and make its decoder."""
+        self._stream, track = _choose_stream(self._container, self._path, wanted)
+        _require_sane_size(self._stream, self._path)
+        self._stream.thread_type = "AUTO"
+        self._stream.codec_context.thread_count = self._threads
+        return track, PacketDecoder(self._container, self._stream, self._path)
+
     def _reopen(self) -> None:
         """Begin at the front again."""
         self._container.close()
         self._container = open_container(self._path)
-        self._stream, _ = _choose_stream(self._container, self._path, self._number)
-        _require_sane_size(self._stream, self._path)
-        self._stream.thread_type = "AUTO"
-        self._stream.codec_context.thread_count = self._threads
-        self._decoder = PacketDecoder(self._container, self._stream, self._path)
+        _, self._decoder = self._begin(self._number)
         self._stamped = self._stamps_of(self._decoder.first_frame())
         self._first = next(self._stamped)
 
@@ -514,13 +512,10 @@ def packet_stamps(path: Path, stream: int) -> list[int] | None:
         VideoError: The file cannot be opened.
         DecodeError: It cannot be read to its end.
     """
-    container = open_container(path)
-    try:
+    with open_container(path) as container:
         chosen, _ = _choose_stream(container, path, stream)
         with translated(DecodeError, "reading fails", where=path):
             stamps = _stamps_from_here(container, chosen)
-    finally:
-        container.close()
     known = [stamp for stamp in stamps if stamp is not None]
     return presented(known) if len(known) == len(stamps) else None
 
@@ -532,16 +527,14 @@ def _stamps_from_here(container: InputContainer, stream: VideoStream) -> list[in
 
 def _last_packet_s(path: Path, stream: int, end_s: Fraction) -> Fraction | None:
     """Return when the last frame begins, looking only near the end that is claimed; None: not found."""
-    container = open_container(path)
-    try:
-        chosen, _ = _choose_stream(container, path, stream)
-        time_base = exact_fraction(chosen.time_base) or Fraction(1)
-        container.seek(int(end_s / time_base), stream=chosen)
-        stamps = [stamp for stamp in _stamps_from_here(container, chosen) if stamp is not None]
-    except (av.error.FFmpegError, OSError):
-        return None
-    finally:
-        container.close()
+    with open_container(path) as container:
+        try:
+            chosen, _ = _choose_stream(container, path, stream)
+            time_base = exact_fraction(chosen.time_base) or Fraction(1)
+            container.seek(int(end_s / time_base), stream=chosen)
+            stamps = [stamp for stamp in _stamps_from_here(container, chosen) if stamp is not None]
+        except (av.error.FFmpegError, OSError):
+            return None
     return max(stamps[-_LAST_PACKETS:]) * time_base if stamps else None
 
 
