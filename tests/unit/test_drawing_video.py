@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-import resource
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -30,14 +29,6 @@ from dmtrack.video.frame import Frame, FramePair
 
 GREY = np.full((48, 64, 3), 128, np.uint8)
 MS = Fraction(1, 1000)
-
-
-@pytest.fixture
-def limit_file_size() -> Iterator[Callable[[int], None]]:
-    """Let files grow to so many bytes only: what a full disk does, without a disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def _times(path: Path) -> list[Fraction]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-import resource
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,14 +12,6 @@ import pytest
 from dmtrack import atomic
 from dmtrack.atomic import LineFile, output_error, part_path, prepare_folder, reserve, write_atomically
 from dmtrack.errors import OutputError
-
-
-@pytest.fixture
-def limit_file_size() -> Iterator[Callable[[int], None]]:
-    """Let files grow to so many bytes only: what a full disk does, without a disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def test_final_name_appears_only_on_commit(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from dmtrack.config import TINY, ModelConfig
 from dmtrack.errors import CheckpointError, ConfigError, DmtrackError
 from dmtrack.network.model import DMTrack
 from dmtrack.synthetic.sample import TrainingSample
-from dmtrack.training.train_config import TrainConfig, TrainRequest
+from dmtrack.training.train_config import Stage, TrainConfig, TrainRequest
 from dmtrack.training.trainer import Trainer, build_optimizers, select_trainable
 
 SMALL: ModelConfig = replace(
@@ -103,15 +103,18 @@ def test_training_learns_to_find_the_square(tmp_path: Path) -> None:
     assert np.mean(ious[-5:]) > np.mean(ious[:5]) + 0.3
 
 
-def test_the_adapter_stage_changes_adapters_and_nothing_else(tmp_path: Path) -> None:
-    trainer = _trainer(tmp_path, replace(CONFIG, stage="adapters", steps=3), pair=True)
+@pytest.mark.parametrize(
+    ("stage", "trained"), [("adapters", "adapters."), ("quality", "foundation.head.quality.")]
+)
+def test_a_stage_changes_what_it_trains_and_nothing_else(tmp_path: Path, stage: Stage, trained: str) -> None:
+    trainer = _trainer(tmp_path, replace(CONFIG, stage=stage, steps=3), pair=stage == "adapters")
     before = {name: value.clone() for name, value in trainer.model.state_dict().items()}
     for _ in trainer.run():
         pass
     changed = {n for n, v in trainer.model.state_dict().items() if not torch.equal(v, before[n])}
     assert changed
-    assert all(name.startswith("adapters.") for name in changed)
-    assert trainer.trained == SMALL.adapter_parameters
+    assert all(name.startswith(trained) for name in changed)
+    assert stage != "adapters" or trainer.trained == SMALL.adapter_parameters
 
 
 def test_adapters_start_as_the_foundation_alone() -> None:
@@ -188,16 +191,6 @@ def test_the_rate_follows_the_schedule() -> None:
     published = TrainConfig(steps=60)
     assert published.rate(47) == 1.0
     assert published.rate(48) == pytest.approx(0.1)
-
-
-def test_the_quality_stage_changes_the_quality_tower_and_nothing_else(tmp_path: Path) -> None:
-    trainer = _trainer(tmp_path, replace(CONFIG, stage="quality", steps=3))
-    before = {name: value.clone() for name, value in trainer.model.state_dict().items()}
-    for _ in trainer.run():
-        pass
-    changed = {n for n, v in trainer.model.state_dict().items() if not torch.equal(v, before[n])}
-    assert changed
-    assert all(name.startswith("foundation.head.quality.") for name in changed)
 
 
 def test_the_quality_stage_needs_a_quality_tower() -> None:
