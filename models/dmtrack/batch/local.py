@@ -93,7 +93,9 @@ def serve(connection: Connection, runner: Runner, slot: WorkerSlot, log_level: i
     logger.addHandler(_Forward(line))
     logger.propagate = False
     logger.setLevel(log_level)
-    _limit_threads(slot.threads)
+    import cv2
+
+    cv2.setNumThreads(slot.threads)
     while True:
         try:
             task: Task = connection.recv()
@@ -110,12 +112,6 @@ def _die_with_parent() -> None:
     if parent is not None:
         parent.join()
         os._exit(1)  # nobody is left to clean up for, and the next run must not find us at work
-
-
-def _limit_threads(threads: int) -> None:
-    import cv2
-
-    cv2.setNumThreads(threads)
 
 
 _ATTEMPTS: Final = 2

@@ -126,15 +126,12 @@ class Retracker:
             forward = self._forward(first, end, group)
             for segment in group:
                 found = forward[segment.target_id]
-                if self._goes_back(segment):
+                if self._two_way and segment.closing is not None:
                     lowest = segment.first + segment.opens_with_box
                     found = joined(segment, found, self._backward(segment, lowest))
                 for index, (row, infer_ms) in found.items():
                     rows.boxes[index][segment.target_id] = row
                     rows.infer_ms[index] += infer_ms / len(group)
-
-    def _goes_back(self, segment: Segment) -> bool:
-        return self._two_way and segment.closing is not None
 
     def _forward(self, first: int, end: int | None, group: Sequence[Segment]) -> dict[int, Found]:
         known = [[self._template(key) for key in s.known if key.frame_index != s.first] for s in group]

@@ -325,9 +325,11 @@ class Review:
             with self._changed:
                 self._progress = RetrackingProgress("tracking", 0, run.expected_frames)
             rows = run.retrack(on_tracked, is_over)
+            scene = self.scene
+            count = None if scene.last is None else scene.last - scene.lowest + 1
             with self._changed:
                 self._take_rows(replace(earlier, tracked=keyframes, rows=rows or Rows(), covered=None))
-                self._progress = RetrackingProgress("writing", 0, self._frame_count)
+                self._progress = RetrackingProgress("writing", 0, count)
             run.execute(is_over=is_written)
         written = EarlierRun.read(self.folder)
         with self._changed:
@@ -340,10 +342,6 @@ class Review:
         self._rows_version += 1
         self._fresh = []
         self._find_doubts()
-
-    @property
-    def _frame_count(self) -> int | None:
-        return None if self.scene.last is None else self.scene.last - self.scene.lowest + 1
 
 
 def results_worst_first(folder: Path) -> list[Path]:

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import base64
 import json
-from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import partial
 from io import BufferedWriter
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import cv2
 import numpy as np
@@ -45,12 +45,8 @@ class ViewerFormat(StrEnum):
     RERUN = "rrd"
 
 
-class ViewerFile(Protocol):
-    """Takes the frames of a recording."""
-
-    @abstractmethod
-    def take(self, pair: FramePair, rows: Sequence[TrackedBox]) -> None:
-        """Add a frame."""
+Take = Callable[[FramePair, Sequence[TrackedBox]], None]
+"""Adds a frame to the file of a recording."""
 
 
 def export_for_viewer(
@@ -90,13 +86,13 @@ def export_for_viewer(
     for run, path in zip(runs, files, strict=True):
         request, _ = with_streams(run.request)
         last = max(run.rows.boxes, default=-1)
-        with inputs_kept(request.rgb, request.aux), open_file(path) as file, open_inputs(request) as pairs:
+        with inputs_kept(request.rgb, request.aux), open_file(path) as take, open_inputs(request) as pairs:
             for pair in pairs:
                 on_frame()
                 if pair.rgb.index > last:
                     break
                 rows = run.rows.boxes.get(pair.rgb.index, {})
-                file.take(pair, [rows[who] for who in sorted(rows)])
+                take(pair, [rows[who] for who in sorted(rows)])
     return files
 
 
@@ -165,7 +161,7 @@ _LINE_LOOP: Final = 2
 
 
 @contextmanager
-def _foxglove(path: Path) -> Iterator[ViewerFile]:
+def _foxglove(path: Path) -> Iterator[Take]:
     try:
         from mcap.writer import Writer
     except ImportError:
@@ -174,12 +170,12 @@ def _foxglove(path: Path) -> Iterator[ViewerFile]:
         buffered = BufferedWriter(stream)
         writer = Writer(buffered)
         writer.start(profile="", library="dmtrack")
-        yield _FoxgloveFile(writer)
+        yield _FoxgloveFile(writer).take
         writer.finish()
         buffered.detach()  # which writes what is left
 
 
-class _FoxgloveFile(ViewerFile):
+class _FoxgloveFile:
     """Messages of JSON, a topic a stream and a target."""
 
     def __init__(self, writer: Any) -> None:  # noqa: ANN401 - an optional library's
@@ -246,7 +242,7 @@ def _text(row: TrackedBox, stamp: dict[str, int]) -> dict[str, Any]:
 
 
 @contextmanager
-def _rerun(path: Path) -> Iterator[ViewerFile]:
+def _rerun(path: Path) -> Iterator[Take]:
     try:
         import rerun
     except ImportError:
@@ -256,7 +252,7 @@ def _rerun(path: Path) -> Iterator[ViewerFile]:
         with os_errors_translated(path):
             recording = rerun.RecordingStream("dmtrack", recording_id=path.stem)
             recording.save(part)
-            yield _RerunFile(rerun, recording)
+            yield partial(_log, rerun, recording)
             recording.flush()
             recording.disconnect()
             part.replace(path)
@@ -264,27 +260,21 @@ def _rerun(path: Path) -> Iterator[ViewerFile]:
         part.unlink(missing_ok=True)
 
 
-class _RerunFile(ViewerFile):
-    """Entities `rgb` and `aux` with `targets` in them, and numbers of each target over time."""
-
-    def __init__(self, rerun: Any, recording: Any) -> None:  # noqa: ANN401 - an optional library's
-        self._rerun, self._recording = rerun, recording
-
-    def take(self, pair: FramePair, rows: Sequence[TrackedBox]) -> None:
-        rerun, recording = self._rerun, self._recording
-        recording.set_time("frame", sequence=pair.rgb.index)
-        recording.set_time("time", duration=float(pair.rgb.time_s))
-        boxes = rerun.Boxes2D(
-            array=[row.box.xywh for row in rows],
-            array_format=rerun.Box2DFormat.XYWH,
-            labels=[_label(row) for row in rows],
-            class_ids=[row.target_id for row in rows],
-        )
-        for name, jpeg in _streams(pair):
-            recording.log(name, rerun.EncodedImage(contents=jpeg, media_type="image/jpeg"))
-            recording.log(f"{name}/targets", boxes if rows else rerun.Clear(recursive=False))
-        for row in rows:
-            if row.score is not None:
-                recording.log(f"score/{row.target_id}", rerun.Scalars(row.score))
-            if row.measure is not None:
-                recording.log(f"measure/{row.target_id}", rerun.Scalars(row.measure.median))
+def _log(rerun: Any, recording: Any, pair: FramePair, rows: Sequence[TrackedBox]) -> None:  # noqa: ANN401
+    """Write entities `rgb` and `aux` with `targets` in them, and numbers of each target over time."""
+    recording.set_time("frame", sequence=pair.rgb.index)
+    recording.set_time("time", duration=float(pair.rgb.time_s))
+    boxes = rerun.Boxes2D(
+        array=[row.box.xywh for row in rows],
+        array_format=rerun.Box2DFormat.XYWH,
+        labels=[_label(row) for row in rows],
+        class_ids=[row.target_id for row in rows],
+    )
+    for name, jpeg in _streams(pair):
+        recording.log(name, rerun.EncodedImage(contents=jpeg, media_type="image/jpeg"))
+        recording.log(f"{name}/targets", boxes if rows else rerun.Clear(recursive=False))
+    for row in rows:
+        if row.score is not None:
+            recording.log(f"score/{row.target_id}", rerun.Scalars(row.score))
+        if row.measure is not None:
+            recording.log(f"measure/{row.target_id}", rerun.Scalars(row.measure.median))

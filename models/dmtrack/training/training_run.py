@@ -322,7 +322,8 @@ def open_data(request: TrainRequest, model: ModelConfig) -> DataSource:
     notes: list[str] = []
     for part in parts:
         if part.folder is None:
-            factories.append(_synthesis(request, shape))
+            # pairs for adapters, scenes and collages for a foundation
+            factories.append(partial(TrainingSampler, request.pictures.sampler_config(shape)))
             continue
         source = _sequences(part.folder, request, shape)
         factories.append(source)
@@ -345,11 +346,6 @@ def _sequences(folder: Path, request: TrainRequest, shape: SampleShape) -> Seque
 
 def _parts(request: TrainRequest) -> tuple[DataPart, ...]:
     return request.data or (DataPart(None),)
-
-
-def _synthesis(request: TrainRequest, shape: SampleShape) -> SamplerFactory:
-    """Return what makes samples up: pairs for adapters, scenes and collages for a foundation."""
-    return partial(TrainingSampler, request.pictures.sampler_config(shape))
 
 
 def write_sample_sheet(

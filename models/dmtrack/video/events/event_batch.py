@@ -53,12 +53,8 @@ class EventBatch:
         """Return the events of several batches, one after the other."""
         if len(parts) == 1:
             return parts[0]
-        parts = parts or [cls.empty()]
         return cls(
-            np.concatenate([part.t for part in parts]),
-            np.concatenate([part.x for part in parts]),
-            np.concatenate([part.y for part in parts]),
-            np.concatenate([part.p for part in parts]),
+            *(np.concatenate([getattr(part, name) for part in parts or [cls.empty()]]) for name in "txyp")
         )
 
 
