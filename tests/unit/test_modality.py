@@ -123,7 +123,7 @@ class TestThermal:
 
     def test_range_is_the_percentiles(self):
         counts = np.arange(1000, 2000, dtype=np.uint16).reshape(20, 50)
-        found = measure_grey_range(counts, 1, 99)
+        found = measure_grey_range(counts, 99)
         assert (found.low, found.high) == pytest.approx((1010, 1990), abs=1)
 
     def test_stream_does_not_flicker_when_something_hot_enters(self, rng):

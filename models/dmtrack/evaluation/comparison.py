@@ -53,7 +53,7 @@ class Comparison:
     is_mean_of_sequences: bool
 
 
-def compare(a: TrackerScore, b: TrackerScore, benchmark: Benchmark, *, seed: int = 0) -> Comparison:
+def compare(a: TrackerScore, b: TrackerScore, benchmark: Benchmark) -> Comparison:
     """Compare two trackers on the sequences that both have.
 
     Raises:
@@ -67,8 +67,7 @@ def compare(a: TrackerScore, b: TrackerScore, benchmark: Benchmark, *, seed: int
     metric = benchmark.metric
     weights = np.array([metric.weight(one.part) for one, _ in shared])
     differences = tuple(
-        paired_difference(column, values[:, number], weights, seed=seed)
-        for number, column in enumerate(metric.columns)
+        paired_difference(column, values[:, number], weights) for number, column in enumerate(metric.columns)
     )
     names = tuple(one.name for one, _ in shared)
     return Comparison(a.name, b.name, names, values, differences, not metric.is_additive)

@@ -74,12 +74,11 @@ class Wave:
         period: tuple[float, float] = (60.0, 300.0),
         *,
         slope: float = 0.0,
-        sines: int = 2,
     ) -> Wave:
         """Draw a wave around `base` that moves by about `amplitude`, with periods in frames."""
         if amplitude <= 0.0:
             return cls(base, slope)
-        draws = rng.random((sines, 3))
+        draws = rng.random((2, 3))
         return cls(
             base,
             slope,

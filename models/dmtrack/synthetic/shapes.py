@@ -49,7 +49,7 @@ def rounded_box(cx: float, cy: float, w: float, h: float, power: float = 5.0) ->
     return np.stack([cx + 0.5 * w * x, cy + 0.5 * h * y], axis=-1)
 
 
-def blob_outline(rng: np.random.Generator, phase: float = 0.0) -> Callable[[float], Points]:
+def blob_outline(rng: np.random.Generator) -> Callable[[float], Points]:
     """Return a function of the phase (cycles) that gives a wobbling smooth or angular outline."""
     smooth = rng.random() < 0.6
     count = 44 if smooth else int(rng.integers(3, 10))
@@ -62,7 +62,7 @@ def blob_outline(rng: np.random.Generator, phase: float = 0.0) -> Callable[[floa
     aspect = math.exp(rng.normal(0.0, 0.3))
 
     def outline(at: float) -> Points:
-        swing = wobble * math.sin(2.0 * math.pi * (at + phase))
+        swing = wobble * math.sin(2.0 * math.pi * at)
         radius = 1.0 + (size * np.cos(np.outer(t, orders) + turn + swing)).sum(axis=1)
         radius = np.clip(radius, 0.3, 1.9) * ragged
         points = np.stack([radius * np.cos(t) * aspect, radius * np.sin(t) / aspect], axis=-1)

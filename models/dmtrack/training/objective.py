@@ -28,17 +28,17 @@ class Losses(NamedTuple):
     iou: Tensor
 
 
-def gaussian_radius(width: Tensor, height: Tensor, overlap: float = MIN_OVERLAP) -> Tensor:
+def gaussian_radius(width: Tensor, height: Tensor) -> Tensor:
     """Return CornerNet's radius in cells for boxes of `width` x `height` cells, each `(B,)`.
 
-    It is the smallest shift of two corners that lowers the overlap to `overlap`, over the three cases of
+    It is the smallest shift of two corners that lowers the overlap to `MIN_OVERLAP`, over the three cases of
     both corners inside, both outside, and one each.
     """
 
     def root(a: float, b: Tensor, c: Tensor) -> Tensor:
         return (b + (b * b - 4 * a * c).clamp_min(0).sqrt()) / 2
 
-    total, area = width + height, width * height
+    total, area, overlap = width + height, width * height, MIN_OVERLAP
     one_each = root(1, total, area * (1 - overlap) / (1 + overlap))
     inside = root(4, 2 * total, (1 - overlap) * area)
     outside = root(4 * overlap, -2 * overlap * total, (overlap - 1) * area)

@@ -203,9 +203,7 @@ class GreyRange:
         )
 
 
-def measure_grey_range(
-    pixels: Pixels, low_percentile: float = LOW_PERCENTILE, high_percentile: float = HIGH_PERCENTILE
-) -> GreyRange:
+def measure_grey_range(pixels: Pixels, high_percentile: float = HIGH_PERCENTILE) -> GreyRange:
     """Return the percentiles of a frame, at least `MIN_SPAN_COUNTS` apart.
 
     Zeros far below all other counts, and the largest counts of 14 and 16 bits far above them, are no
@@ -213,11 +211,10 @@ def measure_grey_range(
 
     Args:
         pixels: `(H, W)` uint16 (or uint8) sensor counts.
-        low_percentile: Share of pixels, in percent, that may turn black.
-        high_percentile: The rest of the share, in percent, may turn white: below 100, because
+        high_percentile: The rest of this share of pixels, in percent, may turn white: below 100, because
             one hot pixel would otherwise darken everything else.
     """
-    shares = (low_percentile / 100, high_percentile / 100)
+    shares = (LOW_PERCENTILE / 100, high_percentile / 100)
     counts = np.bincount(pixels.ravel(), minlength=1)
     low, high = _percentiles(counts, shares)
     for end in (one for one in _NO_SCENE if one < len(counts) and 0 < counts[one] < counts.sum()):

@@ -7,7 +7,7 @@ second stream's frame nearest in time is shown with it.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import islice
@@ -187,7 +187,9 @@ def open_live_pair(
         pairing.require_sizes(infos[1], infos[0])
         first.companion = Companion(second, pairing.shift_s, _PATIENCE * first.max_delay_s)
         streams = LiveStreams(first, second, replace(pairing, sync=Sync.PTS, max_skew_s=max_skew_s))
-        return LivePairs(streams, _modality(second, modality), end=end, encoding=encoding)
+        shown = second.nearest(Fraction(0)) if modality is None else None
+        samples = [] if shown is None else [shown.pixels]
+        return LivePairs(streams, _modality(second, modality, samples), end=end, encoding=encoding)
     except BaseException:
         for reader in readers:
             reader.close()
@@ -209,8 +211,7 @@ def _split_pairs(
     pairing.require_sizes(streams.aux.info, streams.rgb.info)
     samples = [frame.pixels for frame in islice(streams.aux, 1)] if given is None else []
     reader.begin()
-    guess = guess_modality(reader.address.path, samples) if given is None else _given(given)
-    return LivePairs(streams, guess, end=end, encoding=encoding)
+    return LivePairs(streams, _modality(reader, given, samples), end=end, encoding=encoding)
 
 
 def _needed_delay_s(infos: list[VideoInfo]) -> float:
@@ -221,13 +222,7 @@ def _needed_delay_s(infos: list[VideoInfo]) -> float:
     return min(_LONGEST_DELAY_S, max(MAX_DELAY_S, _INTERVALS_BEHIND / float(min(rates))))
 
 
-def _modality(reader: LiveReader, given: Modality | None) -> ModalityGuess:
+def _modality(reader: LiveReader, given: Modality | None, samples: Sequence[Pixels]) -> ModalityGuess:
     if given is not None:
-        return _given(given)
-    frame = reader.nearest(Fraction(0))
-    samples: list[Pixels] = [] if frame is None else [frame.pixels]
+        return ModalityGuess(given, "it was given")
     return guess_modality(reader.address.path, samples)
-
-
-def _given(modality: Modality) -> ModalityGuess:
-    return ModalityGuess(modality, "it was given")
