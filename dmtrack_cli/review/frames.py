@@ -8,15 +8,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-import cv2
-import numpy as np
-import numpy.typing as npt
-
 from dmtrack.drawing.draw import clock_text
 from dmtrack.errors import DmtrackError, InputError
 from dmtrack.run.start_boxes import DrawingScene
 from dmtrack.video.frame import FramePair
 from dmtrack.video.pairing import PairedSource
+from dmtrack.video.picture_file import encoded_picture
 
 _KEPT: Final = 160
 _READ_BACK: Final = 24
@@ -39,10 +36,9 @@ class ShownFrame:
     @classmethod
     def of(cls, pair: FramePair) -> ShownFrame:
         """Encode a pair."""
-        aux = pair.aux_image
-        return cls(
-            pair.rgb.index, clock_text(pair), _jpeg(pair.image[..., :3]), None if aux is None else _jpeg(aux)
-        )
+        rgb, aux = encoded_picture(pair.image[..., :3], ".jpg", _QUALITY), pair.aux_image
+        second = None if aux is None else encoded_picture(aux, ".jpg", _QUALITY)
+        return cls(pair.rgb.index, clock_text(pair), rgb, second)
 
 
 class FrameShelf:
@@ -108,9 +104,3 @@ class FrameShelf:
         if self._source is not None:
             self._source.close()
         self._source, self._pairs = None, iter(())
-
-
-def _jpeg(picture: npt.NDArray[np.uint8]) -> bytes:
-    bgr = np.ascontiguousarray(picture[..., ::-1])
-    _, data = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-    return bytes(data)

@@ -26,6 +26,7 @@ from dmtrack.video.frame import FramePair, Modality
 from dmtrack.video.grid import HomographyGrid
 from dmtrack.video.modality import modality_of
 from dmtrack.video.pairing import open_pair
+from dmtrack.video.picture_file import encoded_picture
 from dmtrack.video.position import Position
 from dmtrack.video.stream_files import open_streams
 from dmtrack.video.streams import BY_TIME, PairingOptions
@@ -187,7 +188,7 @@ def align(
     if offset is not None:
         alignment = replace(alignment, offset_ms=round(offset.offset_s * 1000, 3))
     if written:
-        write_atomically(written[1], _png(blend_picture(shown, alignment.homography)))
+        write_atomically(written[1], encoded_picture(blend_picture(shown, alignment.homography)))
         write_atomically(written[0], alignment.to_json().encode())
     return FoundAlignment(alignment, words, evidence, offset, written)
 
@@ -255,8 +256,3 @@ def _from_points(path: Path, shown: FramePair) -> tuple[Alignment, str]:
     fit = fit_points(pairs, (shown.aux.width, shown.aux.height), (shown.rgb.width, shown.rgb.height))
     worst = max(residual for residual, used in zip(fit.residuals_px, fit.used, strict=True) if used)
     return fit.alignment, f"{sum(fit.used)} of {len(pairs)} points, the worst {worst:.1f} px off"
-
-
-def _png(picture: Image8) -> bytes:
-    _, data = cv2.imencode(".png", picture[..., ::-1])
-    return data.tobytes()

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Final
 
 import av
-import cv2
 import numpy as np
 from av.error import FFmpegError
 from av.video.stream import VideoStream
@@ -38,6 +37,7 @@ from dmtrack.video.events.event_source import EventSource
 from dmtrack.video.events.schedule import FrameClock
 from dmtrack.video.frame import VideoInfo
 from dmtrack.video.matching import shifted
+from dmtrack.video.picture_file import encoded_picture
 from dmtrack.video.position import Position
 from dmtrack.video.source import DEFAULT_FRAME_RATE, ClosedOnExit
 from dmtrack.video.stream_files import open_source
@@ -176,9 +176,8 @@ class PictureFolder(PictureWriter):
             OutputError: The disk is full.
         """
         path = self._folder / f"{self._written:06d}.png"
-        encoded = cv2.imencode(".png", picture[..., ::-1])[1]
         with os_errors_translated(path), path.open("xb") as file:
-            file.write(encoded.tobytes())
+            file.write(encoded_picture(picture))
         self._times.append(f"{round(pts * time_base * 1_000_000)}\n")
         self._written += 1
 

@@ -14,6 +14,7 @@ from dmtrack.drawing.draw import Layout, Mark, Picture, compose
 from dmtrack.errors import ConfigError, InputError, OutputError
 from dmtrack.video.frame import FramePair
 from dmtrack.video.pairing import PairedSource
+from dmtrack.video.picture_file import encoded_picture
 from dmtrack.video.position import Position
 
 MOMENTS: Final = 5
@@ -94,8 +95,7 @@ def write_sheet(path: Path, sheet: Picture, *, overwrite: bool = False) -> None:
     if path.suffix.lower() != ".png":
         raise OutputError("the sheet is a PNG picture", where=path, hint="give a name that ends in .png")
     prepare_folder(path.parent, [path.name], overwrite=overwrite)
-    _, data = cv2.imencode(".png", np.ascontiguousarray(sheet[..., ::-1]))
-    write_atomically(path, bytes(data))
+    write_atomically(path, encoded_picture(sheet))
 
 
 def _cell(picture: Picture) -> Picture:

@@ -34,6 +34,7 @@ from dmtrack.drawing.trail import UNSEEN
 from dmtrack.output.sink import Sink
 from dmtrack.tracking.result import FrameResult, TrackedBox
 from dmtrack.video.frame import FramePair
+from dmtrack.video.picture_file import encoded_picture
 
 MOST_POINTS: Final = 1024
 """Of a path; every second one is left out above this."""
@@ -130,8 +131,7 @@ class TrajectorySink(Sink):
         last, self._last = self._last, None
         if last is not None:
             picture = draw_paths(last, list(self.paths.values()), self._first_s)
-            encoded = cv2.imencode(".png", picture[..., ::-1])[1]
-            write_atomically(self._path, encoded.tobytes())
+            write_atomically(self._path, encoded_picture(picture))
 
 
 def draw_paths(pair: FramePair, paths: Sequence[TargetPath], first_s: float) -> Picture:

@@ -30,7 +30,6 @@ from typing import Annotated, Final, cast
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from dmtrack.atomic import inputs_kept, make_folder, os_errors_translated, write_atomically
 from dmtrack.boxes.formats.mot import decimal_text, format_box
@@ -46,9 +45,9 @@ from dmtrack.video.aux_encoder import scaled_depth
 from dmtrack.video.frame import FramePair, Modality, Pixels
 from dmtrack.video.grid import counts_on_grid
 from dmtrack.video.pairing import PairedSource
+from dmtrack.video.picture_file import encoded_picture
 
-_JPEG: Final = (cv2.IMWRITE_JPEG_QUALITY, 97)
-_FAST_PNG: Final = (cv2.IMWRITE_PNG_COMPRESSION, 1)
+_LEVELS: Final = {".jpg": 97, ".png": 1}  # quality; fast
 _PNG_HEADER: Final = 33
 _SAID: Final = b"tEXtSoftware\0dmtrack"
 _SIGNATURE: Final = (len(_SAID) - 4).to_bytes(4, "big") + _SAID + zlib.crc32(_SAID).to_bytes(4, "big")
@@ -266,10 +265,8 @@ class _Clip(ABC):
 
     def picture(self, name: str, pixels: Pixels) -> None:
         """Write a picture."""
-        turned = pixels[..., ::-1] if pixels.ndim == 3 else pixels
-        options = _JPEG if name.endswith(".jpg") else _FAST_PNG
-        _, encoded = cv2.imencode(Path(name).suffix, np.ascontiguousarray(turned), options)
-        data = cast(npt.NDArray[np.uint8], encoded).tobytes()
+        suffix = Path(name).suffix
+        data = encoded_picture(pixels, suffix, _LEVELS[suffix])
         if name.endswith(".png"):
             data = data[:_PNG_HEADER] + _SIGNATURE + data[_PNG_HEADER:]
         make_folder((self.folder / name).parent)

@@ -20,9 +20,6 @@ from io import BufferedWriter
 from pathlib import Path
 from typing import Any, Final
 
-import cv2
-import numpy as np
-
 from dmtrack.atomic import inputs_kept, os_errors_translated, part_path, reserve, whole_file
 from dmtrack.boxes.formats.json_document import known, measure_json, sides
 from dmtrack.boxes.writing import file_name, means_folder, refuse_twins, require_room
@@ -32,8 +29,9 @@ from dmtrack.run.session import open_inputs, with_streams
 from dmtrack.tracking.result import TrackedBox
 from dmtrack.video.encoding import Image8
 from dmtrack.video.frame import FramePair
+from dmtrack.video.picture_file import encoded_picture
 
-_JPEG: Final = (cv2.IMWRITE_JPEG_QUALITY, 90)
+_QUALITY: Final = 90
 _NS: Final = 1_000_000_000
 _COLOURS: Final = ((0.2, 0.9, 0.2), (0.95, 0.6, 0.1), (0.2, 0.6, 1.0), (0.95, 0.3, 0.6))
 
@@ -101,8 +99,7 @@ def _streams(pair: FramePair) -> Iterator[tuple[str, bytes]]:
     pictures: list[tuple[str, Image8 | None]] = [("rgb", pair.image[..., :3]), ("aux", pair.aux_image)]
     for name, picture in pictures:
         if picture is not None:
-            _, data = cv2.imencode(".jpg", np.ascontiguousarray(picture[..., ::-1]), _JPEG)
-            yield name, data.tobytes()
+            yield name, encoded_picture(picture, ".jpg", _QUALITY)
 
 
 def _label(row: TrackedBox) -> str:

@@ -343,3 +343,17 @@ def _as_stored(data: bytes) -> bytes:
     except struct.error:  # cut short: the decoder says so
         return data
     return bytes(patched)
+
+
+def encoded_picture(pixels: Pixels, suffix: str = ".png", level: int | None = None) -> bytes:
+    """Return a picture as the bytes of a file.
+
+    Args:
+        pixels: `(H, W, 3)` RGB or `(H, W)` grey, of 8 bits or (PNG) of 16.
+        suffix: `.png` or `.jpg`.
+        level: How well PNG packs, 0 to 9, or the quality of JPEG, to 100; None: as usual.
+    """
+    turned = pixels[..., ::-1] if pixels.ndim == 3 else pixels
+    option = cv2.IMWRITE_JPEG_QUALITY if suffix == ".jpg" else cv2.IMWRITE_PNG_COMPRESSION
+    _, data = cv2.imencode(suffix, np.ascontiguousarray(turned), () if level is None else (option, level))
+    return bytes(data)
