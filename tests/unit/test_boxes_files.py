@@ -85,6 +85,15 @@ def test_formats_are_told_apart_by_content(tmp_path: Path, name: str, text: str,
     assert recognise(write(tmp_path / name, "\n" + text if kind is ResultFormat.JSONL else text)) is kind
 
 
+@pytest.mark.parametrize("word", ["nan", "NaN", "inf", "-Infinity"])
+def test_a_number_that_is_none_makes_no_other_format(tmp_path: Path, word: str) -> None:
+    path = tmp_path / "boxes.txt"
+    path.write_text(f"1,-1,{word},2,3,4,0.5,-1,-1,-1\n", encoding="utf-8")
+    assert recognise(path) is ResultFormat.MOT
+    with pytest.raises(FormatError, match=r"row 1: x .* is not finite"):
+        read_results(path)
+
+
 def test_an_archive_is_told_by_its_bytes(tmp_path: Path) -> None:
     assert recognise(archive(tmp_path / "a.dat", gt__gt="1,1,1,1,1,1,1,1,1\n")) is ResultFormat.CVAT
 

@@ -35,6 +35,15 @@ def number(text: str, what: str = "") -> float:
         raise FormatError(f"{what} {error}".lstrip()) from None
 
 
+def is_number(word: str) -> bool:
+    """Tell a number, or the NaN of a target that is absent, from a word."""
+    try:
+        real(word)
+    except ValueError:
+        return False
+    return True
+
+
 def finite(text: str, what: str) -> float:
     """Return a finite number.
 

@@ -25,7 +25,7 @@ from dmtrack.boxes.formats.row_per_frame import read_row_per_frame
 from dmtrack.boxes.formats.submission import kind_of_archive, read_submission
 from dmtrack.boxes.formats.table import read_table
 from dmtrack.boxes.formats.vot import has_values, read_vot
-from dmtrack.boxes.parsing import number, words_of
+from dmtrack.boxes.parsing import is_number, words_of
 from dmtrack.boxes.results import PictureSize, RecordingResults, ResultsGatherer
 from dmtrack.datasets.ground_truth import truth_lines
 from dmtrack.errors import FormatError, translated
@@ -196,15 +196,10 @@ def recognise(path: Path) -> ResultFormat:
     words = words_of(lines[0])
     if {"frame", "id"} <= {word.strip('"') for word in words}:
         return ResultFormat.CSV
-    if len(words) >= KITTI_COLUMNS and words[0].isdecimal() and words[2][0].isalpha():
+    if len(words) >= KITTI_COLUMNS and words[0].isdecimal() and not is_number(words[2]):
         return ResultFormat.KITTI
-    try:
-        for word in words:
-            number(word)
-    except FormatError:
-        raise FormatError(
-            "its first row is neither numbers nor a known header", where=path, hint=_HINT
-        ) from None
+    if not all(map(is_number, words)):
+        raise FormatError("its first row is neither numbers nor a known header", where=path, hint=_HINT)
     return _rows_kind(path, len(words), lines)
 
 

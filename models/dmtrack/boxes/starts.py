@@ -20,7 +20,7 @@ from typing import Final
 
 from dmtrack.boxes.formats.mot import is_detection
 from dmtrack.boxes.keyframes import read_keyframes
-from dmtrack.boxes.parsing import words_of
+from dmtrack.boxes.parsing import is_number, words_of
 from dmtrack.boxes.reading import read_rows
 from dmtrack.datasets.ground_truth import box_at, truth_lines
 from dmtrack.errors import BoxError, FormatError, translated
@@ -62,7 +62,7 @@ def read_targets(
         words = [words_of(line) for line in lines]
         if words and size is not None and all(map(_is_yolo, words)):
             return tuple(_yolo_box(row, size) for row in words)
-        if not words or (len(words[0]) in _TRUTH_COLUMNS and _is_number(words[0][0])):
+        if not words or (len(words[0]) in _TRUTH_COLUMNS and is_number(words[0][0])):
             box = box_at(path, corners=True if order is BoxFormat.XYXY else None)
             return (box.read_as(order, *size) if size and order is BoxFormat.CXCYWH else box,)
         if is_detection(lines[0]):
@@ -72,17 +72,8 @@ def read_targets(
 
 def _is_yolo(words: Sequence[str]) -> bool:
     """Tell a row of YOLO text, with or without a confidence, from one of MOT: no box is so small."""
-    numbers = [real(word) for word in words if _is_number(word)]
+    numbers = [real(word) for word in words if is_number(word)]
     return len(words) == len(numbers) in (5, 6) and numbers[0].is_integer() and max(numbers[1:]) <= 1
-
-
-def _is_number(word: str) -> bool:
-    """Tell a number, or the NaN of a target that is absent, from a word."""
-    try:
-        real(word)
-    except ValueError:
-        return False
-    return True
 
 
 def _yolo_box(words: Sequence[str], size: tuple[int, int]) -> Box:
