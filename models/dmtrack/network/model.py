@@ -125,11 +125,7 @@ class DMTrack(nn.Module):
         boxes = None if template_boxes is None else template_boxes.flatten(0, 1)
         tokens = self.embed_template(templates.flatten(0, 1), boxes)
         memory = tokens.reshape(tokens.shape[0], batch, count * tokens.shape[2], tokens.shape[3])
-        return self.forward_tokens(memory, self.embed_search(search))
-
-    def forward_tokens(self, memory: Tensor, search: Tensor) -> HeadOutput:
-        """Run embedded tokens: `memory` `(S, B, T P, C)`, `search` `(S, B, F F, C)`."""
-        return self.read_out(self.encode(memory, search))
+        return self.read_out(self.encode(memory, self.embed_search(search)))
 
     def encode(self, memory: Tensor, search: Tensor) -> Tensor:
         """Return the backbone output `(B, T P + F F, C)`: both streams normalised and merged."""

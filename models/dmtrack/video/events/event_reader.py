@@ -107,7 +107,8 @@ def open_events(path: Path, options: EventOptions | None = None) -> EventReader:
         if path.stat().st_size == 0:
             raise VideoError("the file is empty", where=path)
         opener = open_bag_events if is_bag(path) else _opener(path)
-        opener = opener or _opener_of_stated_columns(path, options)
+        if opener is None and options.columns is not None and path.suffix.lower() in _TEXT_SUFFIXES:
+            opener = open_text
     except PermissionError as error:
         raise VideoError("no permission to read it", where=path) from error
     if opener is None:
@@ -159,10 +160,6 @@ def _opener(path: Path) -> Opener | None:
     if suffix in _TEXT_SUFFIXES and looks_like_table(head):
         return open_text
     return _open_nmnist if suffix == ".bin" else None
-
-
-def _opener_of_stated_columns(path: Path, options: EventOptions) -> Opener | None:
-    return open_text if options.columns is not None and path.suffix.lower() in _TEXT_SUFFIXES else None
 
 
 def _without_options(open_path: Callable[[Path], OpenedEvents]) -> Opener:

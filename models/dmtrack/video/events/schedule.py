@@ -199,7 +199,7 @@ class WindowCutter:
         events = EventBatch.joined(parts)
         if self._options.count is not None:
             return events[max(0, len(events) - self._options.count) :]
-        return _from(events, window.start_us)
+        return events[int(np.searchsorted(events.t, window.start_us)) :]
 
     def has_from(self, time_us: int) -> bool:
         """Return whether there are events at or after a time that windows have not passed yet."""
@@ -238,15 +238,7 @@ class WindowCutter:
 
 
 def _before(events: EventBatch, end_us: int) -> EventBatch:
-    if len(events) == 0 or int(events.t[-1]) < end_us:
-        return events
     return events[: int(np.searchsorted(events.t, end_us))]
-
-
-def _from(events: EventBatch, start_us: int) -> EventBatch:
-    if len(events) == 0 or int(events.t[0]) >= start_us:
-        return events
-    return events[int(np.searchsorted(events.t, start_us)) :]
 
 
 def by_count(batches: Iterable[EventBatch], count: int) -> Iterator[EventBatch]:
