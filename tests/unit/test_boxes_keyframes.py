@@ -12,6 +12,7 @@ from dmtrack.boxes.keyframes import keyframes_text, read_keyframes
 from dmtrack.boxes.starts import read_targets
 from dmtrack.errors import FormatError
 from dmtrack.geometry.box import Box
+from dmtrack.tracking.segments import segments_of
 from dmtrack.tracking.start import Absence, Keyframe, TargetStart
 
 _SIZES = st.floats(0.25, 500, allow_nan=False)
@@ -45,6 +46,32 @@ def test_what_is_written_is_read_again(
     path.write_text(keyframes_text(keys), encoding="utf-8")
     assert read_keyframes(path) == sorted(keys, key=lambda key: (key.target_id, key.frame_index))
     assert keyframes_text(read_keyframes(path)) == keyframes_text(keys)
+
+
+@st.composite
+def _overlapping(draw: st.DrawFn) -> list[Keyframe]:
+    """Boxes and absences of two targets, each beginning with a box, in any frames."""
+    made: list[Keyframe] = []
+    for target_id in (1, 2):
+        frames = draw(st.lists(st.integers(1, 15), max_size=5, unique=True))
+        made.append(TargetStart(Box(1, 2, 3, 4), target_id, 0))
+        for frame in frames:
+            until = draw(st.none() | st.integers(frame + 1, 20))
+            is_box = draw(st.booleans())
+            made.append(
+                TargetStart(Box(1, 2, 3, 4), target_id, frame) if is_box else Absence(target_id, frame, until)
+            )
+    return made
+
+
+@settings(deadline=None)
+@given(_overlapping())
+def test_absences_that_overlap_mean_the_same_when_they_are_read(
+    tmp_path_factory: pytest.TempPathFactory, keys: list[Keyframe]
+) -> None:
+    path = tmp_path_factory.mktemp("keys") / "keyframes.csv"
+    path.write_text(keyframes_text(keys), encoding="utf-8")
+    assert segments_of(read_keyframes(path)) == segments_of(keys)
 
 
 def _read(tmp_path: Path, text: str, first_frame: int = 0, name: str = "boxes.csv") -> list[Keyframe]:

@@ -37,17 +37,18 @@ _STATES: Final = "init needs a box; absent and lost have none"
 
 
 def keyframes_text(keyframes: Collection[Keyframe]) -> str:
-    """Return the text of `keyframes.csv`."""
+    """Return the text of `keyframes.csv`; an absence ends at the next keyframe of its target, if not before."""
     lines = []
-    boxes = {frame_and_id(key) for key in keyframes if isinstance(key, TargetStart)}
-    for key in sorted(keyframes, key=frame_and_id):
+    keys = sorted(keyframes, key=lambda key: (key.target_id, key.frame_index or 0))
+    for key, following in zip(keys, [*keys[1:], None], strict=True):
         frame, target_id = frame_and_id(key)
         if isinstance(key, TargetStart):
             box = ",".join(repr(float(number)) for number in key.box.xywh)
             lines.append((frame, target_id, f"{box},{TrackState.INIT},{int(key.back)}"))
             continue
         lines.append((frame, target_id, f",,,,{TrackState.ABSENT},"))
-        if key.until is not None and (key.until, target_id) not in boxes:
+        limit = None if following is None or following.target_id != target_id else following.frame_index
+        if key.until is not None and (limit is None or key.until < limit):
             lines.append((key.until, target_id, f",,,,{TrackState.LOST},"))
     return _HEADER + "".join(f"{frame},{target_id},{rest}\n" for frame, target_id, rest in sorted(lines))
 
