@@ -282,6 +282,7 @@ def results(out: Path) -> dict[str, list[str]]:
     return found
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_resume_gives_the_same(tmp_path: Path) -> None:
     script = tmp_path / "batch.py"
     script.write_text(FAKE_BATCH)

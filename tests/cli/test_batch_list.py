@@ -64,6 +64,7 @@ LATER = (TargetStart(Box(23, 16, 16, 16), 1, 3),)
 TWO = (TargetStart(Box(20, 16, 16, 16), 1, 0), TargetStart(Box(25, 16, 16, 16), 2, 5))
 
 
+@pytest.mark.slow
 def test_what_is_drawn_stands_in_a_list_that_gives_the_same(
     run_cli: Any, clips: Path, drawn: Any, weights: Path
 ) -> None:

@@ -239,6 +239,7 @@ def test_a_reader_of_standard_error_that_goes_ends_no_run(recording: Any, weight
     assert read_run_json(Path("out/run.json"))["counts"]["frames"] == 12
 
 
+@pytest.mark.slow
 def test_streams_that_are_closed_end_no_run_and_get_into_no_result(recording: Any, weights: Path) -> None:
     words = _words(recording, weights, "--progress", "plain")
     shell = subprocess.run(["sh", "-c", '"$@" 0<&- 1>&- 2>&-', "sh", *words], check=False, timeout=120)

@@ -117,9 +117,10 @@ def test_objects_that_enter_are_followed_mistakes_are_not_and_a_lost_target_is_t
     assert [(row.frame_index, row.target_id, row.state) for row in again_rows] == [
         (row.frame_index, row.target_id, row.state) for row in found
     ], "made again without the detector"
-    # Not to the byte: how many targets share a step decides in which order its numbers are added.
+    # Not to the byte: how many targets share a step decides in which order its numbers are added, and bf16,
+    # where it is the default, makes more of that.
     for one, other in zip(again_rows, found, strict=True):
-        assert one.box.xywh == pytest.approx(other.box.xywh, abs=1e-3)
+        assert one.box.xywh == pytest.approx(other.box.xywh, abs=0.05)
     assert Path("again/keyframes.csv").read_bytes() == Path("out/keyframes.csv").read_bytes()
 
 
@@ -215,6 +216,7 @@ def clips(recording: Any) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_a_batch_takes_the_detections_of_each_recording(run_cli: Track, clips: Path, weights: Path) -> None:
     words = ("-o", "out", "--weights", weights, "--no-video", "--jobs", "1")
     outcome = run_cli("batch", clips, "--detections", "seen", *words)

@@ -149,6 +149,7 @@ def test_every_page_is_found() -> None:
     assert named - elsewhere == {page.name for page in (ROOT / "docs").glob("*.md")}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("usual_backend")
 def test_the_main_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The first command, word for word, on a fresh machine's empty folder."""

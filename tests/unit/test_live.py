@@ -257,6 +257,7 @@ def test_options_are_checked(value: Any) -> None:
 class TestRealStreams:
     """A sender in a process of its own, on this machine's network, in real time."""
 
+    @pytest.mark.slow
     def test_a_slow_tracker_drops_frames_and_stays_fresh(self, live_sender: ModuleType) -> None:
         """25 frames a second come, 4 are taken: after 3 s a queue would be 2.5 s behind."""
         rgb_port, aux_port = live_sender.free_port(), live_sender.free_port()

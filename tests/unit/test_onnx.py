@@ -17,6 +17,7 @@ from dmtrack.network.model import DMTrack
 from dmtrack.network.onnx_export import METADATA_KEY, OnnxFiles, export_onnx, largest_difference
 from dmtrack.network.torch_network import TorchNetwork
 
+pytestmark = pytest.mark.slow  # PyTorch takes ten seconds to load what exports
 CONFIG = replace(TINY, depth=1, width=64, heads=1, template_size=32, search_size=64, head_width=32)
 
 
@@ -72,7 +73,6 @@ def test_the_files_say_what_they_are(step: Path) -> None:
     assert [value.name for value in graph.graph.output] == ["score", "size", "offset", "quality"]
 
 
-@pytest.mark.slow
 def test_int8_is_near_and_smaller(model: DMTrack, step: Path, tmp_path: Path) -> None:
     path = tmp_path / "small.onnx"
     written = export_onnx(model, path, precision="int8")
@@ -80,7 +80,6 @@ def test_int8_is_near_and_smaller(model: DMTrack, step: Path, tmp_path: Path) ->
     assert path.stat().st_size < step.stat().st_size
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("with_adapters", [True, False], ids=["two-streams", "one-stream"])
 def test_a_network_without_boxes_in_its_templates_is_exported_too(
     tmp_path: Path, *, with_adapters: bool

@@ -61,6 +61,7 @@ def test_the_box_is_on_the_target(folder: Path) -> None:
         assert abs(inside - np.median(sample.search[sample.search > 0])) > 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("modality", [None, Modality.THERMAL])
 def test_everything_at_once(folder: Path, modality: Modality | None) -> None:
     config = replace(

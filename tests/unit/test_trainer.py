@@ -97,6 +97,7 @@ def test_a_run_killed_after_a_checkpoint_goes_on_with_the_same_curve(
     assert len(_losses(tmp_path / "whole")) == 6
 
 
+@pytest.mark.slow
 def test_training_learns_to_find_the_square(tmp_path: Path) -> None:
     config = replace(CONFIG, steps=150, batch_size=16, learning_rate=3e-3, checkpoint_interval=150)
     ious = [progress.iou for progress in _trainer(tmp_path, config).run()]
