@@ -48,6 +48,12 @@ def test_what_is_written_is_read_again(
     assert keyframes_text(read_keyframes(path)) == keyframes_text(keys)
 
 
+def test_without_targets_there_are_no_keyframes(tmp_path: Path) -> None:
+    path = tmp_path / "keyframes.csv"
+    path.write_text(keyframes_text(()), encoding="utf-8")
+    assert read_keyframes(path) == []
+
+
 @st.composite
 def _overlapping(draw: st.DrawFn) -> list[Keyframe]:
     """Boxes and absences of two targets, each beginning with a box, in any frames."""

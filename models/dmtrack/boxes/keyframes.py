@@ -16,6 +16,7 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
+from itertools import zip_longest
 from pathlib import Path
 from typing import Final
 
@@ -37,10 +38,10 @@ _STATES: Final = "init needs a box; absent and lost have none"
 
 
 def keyframes_text(keyframes: Collection[Keyframe]) -> str:
-    """Return the text of `keyframes.csv`; an absence ends at the next keyframe of its target, if not before."""
+    """Return the text of `keyframes.csv`; an absence ends at its target's next keyframe, if not before."""
     lines = []
     keys = sorted(keyframes, key=lambda key: (key.target_id, key.frame_index or 0))
-    for key, following in zip(keys, [*keys[1:], None], strict=True):
+    for key, following in zip_longest(keys, keys[1:]):
         frame, target_id = frame_and_id(key)
         if isinstance(key, TargetStart):
             box = ",".join(repr(float(number)) for number in key.box.xywh)
