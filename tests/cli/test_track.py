@@ -182,6 +182,13 @@ def test_overwrite_replaces_results(track: Track) -> None:
     assert read_rows(Path("out/boxes.txt"))[0].box.xywh == (30, 20, 10, 10)
 
 
+def test_a_video_of_an_earlier_run_that_stays_is_said(track: Track) -> None:
+    assert track("--box", BOX).code == 0
+    again = track("--box", "30,20,10,10", "--overwrite", "--no-video")
+    assert (again.code, again.err.count("annotated.mp4: stays as an earlier run drew it")) == (0, 1)
+    assert "annotated.mp4" not in track("--box", BOX, "--overwrite").err
+
+
 def test_no_video_leaves_none(track: Track) -> None:
     assert track("--box", BOX, "--no-video").code == 0
     assert not Path("out/annotated.mp4").exists()

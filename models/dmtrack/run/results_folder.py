@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 from dmtrack.atomic import held, make_folder, prepare_folder
+
+_log = logging.getLogger(__name__)
 
 VIDEO: Final = "annotated.mp4"
 SCORES: Final = "score.png"
@@ -48,7 +51,10 @@ def prepared_folder(folder: Path, names: Sequence[str], *, overwrite: bool) -> I
     made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         with held(make_folder(folder)):
-            yield prepare_folder(folder, names, overwrite=overwrite)
+            prepare_folder(folder, names, overwrite=overwrite)
+            if VIDEO not in names and (folder / VIDEO).exists():
+                _log.warning("%s: stays as an earlier run drew it", folder / VIDEO)
+            yield folder
     except BaseException:
         for path in made:
             with contextlib.suppress(OSError):  # not empty: something was tracked
