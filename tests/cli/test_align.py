@@ -40,6 +40,7 @@ def aligned(run_cli: RunCli, recording: Any, tmp_path: Path) -> Path:
     return tmp_path / "align.json"
 
 
+@pytest.mark.slow
 def test_from_the_pictures_alone(run_cli: RunCli) -> None:
     outcome = run_cli("align", *ROAD, "-o", "road.json", "--frames", "3")
     assert outcome.code == 0, outcome.err

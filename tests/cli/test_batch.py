@@ -84,6 +84,7 @@ MISTAKES = {
 }
 
 
+@pytest.mark.slow
 def test_a_mot_file_of_starts_is_followed_as_by_track(run_cli: Any, clips: Path, weights: Path) -> None:
     (clips / "starts.txt").write_text("4,9,20,16,16,16,1,-1,-1,-1\n7,5,30,20,12,12,1,-1,-1,-1\n")
     (clips / "list.csv").write_text("id,rgb,box_file\none,a_rgb.mp4,starts.txt\n")
@@ -130,6 +131,7 @@ def test_a_dry_run_for_programs(run_cli: Callable[..., Any], clips: Path) -> Non
     assert said[5] == {"event": "plan", "items": 4, "problems": 0, "shard": None}
 
 
+@pytest.mark.slow
 def test_good_rows_run_and_resume_repeats_what_changed(
     run_cli: Callable[..., Any], manifest: Path, weights: Path
 ) -> None:

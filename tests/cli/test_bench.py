@@ -51,6 +51,7 @@ def test_json_holds_every_choice_and_figure(
             assert 0 < row["drift"]["mean_px"] <= row["drift"]["largest_px"] < 0.01
 
 
+@pytest.mark.slow
 def test_table_of_a_single_stream(
     run_cli: Callable[..., Any], recording: Any, weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

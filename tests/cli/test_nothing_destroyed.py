@@ -262,6 +262,7 @@ def test_a_full_disk_behind_standard_output_is_said_in_a_line(recording: Any, wo
     assert len(done.stderr.splitlines()) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_run_that_cannot_say_how_far_it_is_does_its_work(recording: Any, weights: Path) -> None:
     with Path("/dev/full").open("w") as full:

@@ -230,6 +230,7 @@ def test_a_batch_takes_the_detections_of_each_recording(run_cli: Track, clips: P
     assert Path("out/a/run.json").stat().st_mtime_ns != with_time, "other detections, other results"
 
 
+@pytest.mark.slow
 def test_a_list_says_the_detections_of_a_recording(run_cli: Track, clips: Path, weights: Path) -> None:
     shutil.copy("seen/a.txt", clips / "det.txt")
     (clips / "list.csv").write_text(

@@ -206,6 +206,7 @@ def test_a_batch_is_its_targets_one_by_one(networks, engine) -> None:
         assert difference(alone, HeadOutput(*(m[one] for m in together))) < FLOAT32
 
 
+@pytest.mark.slow
 def test_openvino_gives_the_same_bits_with_any_number_of_threads(networks, tmp_path: Path) -> None:
     """Boxes must not depend on the machine's size, on `--threads`, or on what else is followed."""
     model = networks("tiny").float()
@@ -234,6 +235,7 @@ def test_openvino_gives_the_same_bits_with_any_number_of_threads(networks, tmp_p
         assert all(torch.equal(a, b) for a, b in zip(one, maps[0], strict=True))
 
 
+@pytest.mark.slow
 def test_what_was_converted_and_compiled_is_kept_and_made_anew_where_it_is_damaged(
     networks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -220,6 +220,7 @@ HOSTILE: tuple[object, ...] = (-1, 0, 1e-300, 10**6, 2**31, 10**400, 1e308, math
 """What an entry of a header may be instead of what it should be."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["config", "tracker"])
 def test_any_value_of_a_header_is_refused_or_tracked_with(
     tmp_path: Path, network: DMTrack, monkeypatch: pytest.MonkeyPatch, part: str

@@ -141,6 +141,7 @@ def run(folder: Path, clips: Path, *, stop_at: int | None = None) -> list[dict[s
         ]
 
 
+@pytest.mark.slow
 def test_a_run_on_a_mix_goes_on_as_if_it_had_not_been_stopped(tmp_path: Path, clips: Path) -> None:
     whole = run(tmp_path / "whole", clips)
     assert len(run(tmp_path / "stopped", clips, stop_at=3)) == 3
