@@ -108,10 +108,8 @@ class BatchReporter(Shown):
 def make_batch_reporter(kind: ProgressKind, items: int, console: Console) -> BatchReporter:
     """Return what shows progress.
 
-    Args:
-        kind: `auto` is bars on a terminal and plain lines elsewhere.
-        items: How many items and problems there are.
-        console: Where bars and plain lines go; JSON lines go to standard output.
+    `auto` is bars on a terminal and plain lines elsewhere, both on `console`; JSON lines go to standard
+    output.
     """
     if kind is ProgressKind.AUTO:
         kind = ProgressKind.RICH if console.is_terminal else ProgressKind.PLAIN

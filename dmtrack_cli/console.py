@@ -106,11 +106,7 @@ class _ConsoleHandler(logging.Handler):
 
 
 def set_up_logging(verbosity: int) -> None:
-    """Show the library's warnings; `-v` shows what it does, `-vv` everything.
-
-    Args:
-        verbosity: How often the person said `-v`.
-    """
+    """Show the library's warnings; `-v` shows what it does, `-vv` everything."""
     logger = logging.getLogger("dmtrack")
     for handler in [h for h in logger.handlers if isinstance(h, _ConsoleHandler)]:
         logger.removeHandler(handler)

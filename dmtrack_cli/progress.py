@@ -52,12 +52,7 @@ class Reporter(Shown):
 
 
 class Meter:
-    """Counts frames and measures their rate over the last seconds.
-
-    Args:
-        total: How many frames are expected, if that is known.
-        clock: Seconds.
-    """
+    """Counts frames and measures their rate over the last seconds."""
 
     def __init__(self, total: int | None, clock: Callable[[], float] = time.monotonic) -> None:
         self.total = total
@@ -97,11 +92,8 @@ def make_reporter(
 ) -> Reporter:
     """Return what shows progress.
 
-    Args:
-        kind: `auto` is a bar on a terminal and plain lines elsewhere.
-        total: How many frames are expected, if that is known.
-        console: Where bar and plain lines go; JSON lines go to standard output.
-        doing: What is being done, in a word before the bar.
+    `auto` is a bar on a terminal and plain lines elsewhere, both on `console`; JSON lines go to standard
+    output. `doing` is what is being done, in a word before the bar.
     """
     if kind is ProgressKind.AUTO:
         kind = ProgressKind.RICH if console.is_terminal else ProgressKind.PLAIN

@@ -35,11 +35,7 @@ _HIGHEST_ID: Final = 2**53 - 1
 
 
 class ReviewSession:
-    """Translates between the page and a review.
-
-    Args:
-        review: It.
-    """
+    """Translates between the page and a review."""
 
     questions: Final = ("state", "rows", "seen", "change", "undo", "finish")
 

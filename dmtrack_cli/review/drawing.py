@@ -24,10 +24,7 @@ _POLL_S: Final = 0.2
 class PickSession:
     """One drawing by one person; asked by the threads of the server and waited for by the program.
 
-    Args:
-        scene: What is drawn on.
-        timeout_s: How long to wait for the next action.
-        clock: Seconds.
+    `timeout_s` is how long to wait for the next action.
     """
 
     questions: Final = ("submit", "alive", "cancel")
@@ -71,9 +68,7 @@ class PickSession:
     def submit(self, body: bytes, answer: Callable[[], None] = lambda: None) -> None:
         """Take the boxes of the page: `{"boxes": [{"frame": 0, "x": 1, "y": 2, "w": 3, "h": 4}, ...]}`.
 
-        Args:
-            body: JSON.
-            answer: Tells the page that they are taken, before the waiting ends and the server with it.
+        `answer` tells the page that they are taken, before the waiting ends and the server with it.
 
         Raises:
             FormatError: It is not that.
@@ -145,10 +140,8 @@ def draw_on_page(
     Ctrl-C and termination end the wait even where they came ignored, as a shell hands them to what it
     starts in the background.
 
-    Args:
-        scene: What is drawn on.
-        timeout_s: How long to wait for the next action.
-        opens_browser: Open the page too, where there is a desktop to open it on.
+    `timeout_s` is how long to wait for the next action; `opens_browser`: where there is a desktop to open it
+    on.
 
     Raises:
         BoxError: Nobody drew anything in time.
@@ -168,9 +161,7 @@ def draw_on_page(
 def scene_setup(scene: DrawingScene, mode: str) -> dict[str, Any]:
     """Return what the page needs to know of a scene.
 
-    Args:
-        scene: It.
-        mode: `pick`: where do targets start; `review`: where are they wrong.
+    `mode` is `pick`: where do targets start; or `review`: where are they wrong.
     """
     rgb, modality = scene.first.rgb, scene.first.modality
     return {

@@ -90,11 +90,8 @@ class PageSession(Protocol):
 def served(session: PageSession, shelf: FrameShelf, *what_for: str, opens_browser: bool) -> Iterator[None]:
     """Serve the page while entered, and say where it is.
 
-    Args:
-        session: Answers.
-        shelf: Has the frames.
-        what_for: What is said before the address, a line each.
-        opens_browser: Open the page too, where there is a desktop to open it on.
+    `what_for` is said before the address, a line each; `opens_browser`: where there is a desktop to open it
+    on.
     """
     with PageServer(session, shelf) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True)
@@ -130,12 +127,7 @@ def _say_where(server: PageServer, *what_for: str) -> None:
 
 
 class PageServer(ThreadingHTTPServer):
-    """Listens on a free port of 127.0.0.1.
-
-    Args:
-        session: Answers what the page asks.
-        shelf: Has the frames.
-    """
+    """Listens on a free port of 127.0.0.1."""
 
     daemon_threads = True  # browsers open connections in advance and never use them
 

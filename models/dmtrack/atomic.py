@@ -154,9 +154,7 @@ class PartFile:
 
     What lies under that name already (of a run that was killed, or a link) is taken away, never followed.
 
-    Args:
-        path: The final name.
-        part: The temporary one, in the same folder; `part_path` says the usual one.
+    `part` is the temporary name, in the same folder; `part_path` says the usual one.
 
     Raises:
         OutputError: It cannot be made, another run is writing it, or it is an input.
@@ -253,10 +251,8 @@ def part_path(path: Path) -> Path:
 def prepare_folder(folder: Path, names: Iterable[str] = (), *, overwrite: bool = False) -> Path:
     """Make `folder` and make sure that `names` can be written there, before any work is done.
 
-    Args:
-        folder: Where the results go; made with its parents when missing.
-        names: File names this run will write.
-        overwrite: Accept that results of these names exist; they stay until the new ones are whole.
+    It is made with its parents when missing. With `overwrite` results of these names may exist; they stay
+    until the new ones are whole.
 
     Returns:
         `folder`.
@@ -316,9 +312,7 @@ def _refuse_existing(path: Path, *, overwrite: bool) -> None:
 def whole_file(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
     """Replace `path` in one step by what is written in the block: a reader sees the old file or the new one.
 
-    Args:
-        path: The file.
-        durable: The new one gets its name only once its bytes are on the disk.
+    `durable`: the new one gets its name only once its bytes are on the disk.
 
     Raises:
         OutputError: The file cannot be written; an old one is left as it was, as after any exception.
@@ -350,10 +344,7 @@ class LineFile:
     Lines are kept back for at most `FLUSH_SECONDS` or `FLUSH_BYTES`. When the disk is full, the file is
     cut back to its last whole line and can still be committed.
 
-    Args:
-        path: The final name.
-        header: First line, with its line end, or nothing.
-        overwrite: Replace an existing file on `commit`.
+    `header` is the first line, with its line end; with `overwrite` an existing file is replaced on `commit`.
 
     Raises:
         OutputError: The result exists, or its folder cannot be made or written to.

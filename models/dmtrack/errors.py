@@ -152,11 +152,8 @@ def translated(
 
     Interrupts pass through, and so do errors of ours; one that does not say where gets `where`.
 
-    Args:
-        error_type: What it becomes.
-        what: What went wrong, in words, or a function that says it then.
-        where: The file, row or option concerned.
-        hint: What the person can do about it.
+    `what` went wrong, in words or a function that says them then; `where` is the file, row or option
+    concerned; `hint` is what the person can do about it.
 
     Raises:
         DmtrackError: The block raised something.

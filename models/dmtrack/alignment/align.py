@@ -117,12 +117,7 @@ def find_time_offset(
 ) -> TimeOffset:
     """Find what to add to the times of the second stream, from the motion in both.
 
-    Args:
-        rgb: The first stream.
-        aux: The second stream.
-        modality: What `aux` measures; None finds out.
-        pairing: How the streams are opened.
-        largest_s: Offsets up to this are tried.
+    Offsets up to `largest_s` are tried; `modality` is found out where it is None.
 
     Raises:
         AlignmentError: There is no clear one.
@@ -149,14 +144,7 @@ def align(
 ) -> FoundAlignment:
     """Find where the second camera's pixels lie in the first one's picture.
 
-    Args:
-        rgb: The first stream.
-        aux: The second stream.
-        output: The alignment file to write; None writes nothing.
-        modality: What `aux` measures; None finds out.
-        pairing: How the streams are opened and matched in time.
-        options: What it is found from.
-        overwrite: Replace existing files.
+    Without `output` nothing is written; `modality` is found out where it is None.
 
     Raises:
         AlignmentError: It is not sure, or what it is to be found from does not agree. Nothing is written.

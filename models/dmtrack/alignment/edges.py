@@ -45,12 +45,7 @@ def rgb_channels(pixels: Pixels) -> Channels:
 
 
 def aux_channels(pixels: Pixels, modality: Modality) -> Channels:
-    """Return what edges are looked for in: brightness, inverse depth and holes, or event density.
-
-    Args:
-        pixels: A frame of the second stream as its reader gave it.
-        modality: What it measures.
-    """
+    """Return what edges are looked for in: brightness, inverse depth and holes, or event density."""
     if modality is Modality.DEPTH and pixels.ndim == 2:
         return _depth_channels(pixels)
     colour = _with_channels(pixels).astype(np.float32)

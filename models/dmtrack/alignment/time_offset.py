@@ -56,10 +56,7 @@ def motion_signal(
     The change between two frames belongs to the moment between them. An event picture holds
     what changed already, over the time since the frame before.
 
-    Args:
-        frames: The stream from its start.
-        modality: What it measures; None for the RGB stream.
-        longest_s: No more than so many seconds are read.
+    No more than `longest_s` seconds are read; `modality` is None for the RGB stream.
 
     Returns:
         A signal of one moment less than there are frames; empty with fewer than two.
@@ -143,10 +140,8 @@ class TimeOffset:
 def find_offset(rgb: MotionSignal, aux: MotionSignal, largest_s: float = 10.0) -> TimeOffset:
     """Find the offset at which the motion in both streams agrees best.
 
-    Args:
-        rgb: Motion of the first stream.
-        aux: Motion of the second one, on its own clock and at its own rate.
-        largest_s: Offsets up to this are tried, about the one with which both start together too.
+    Each signal has its own rate and clock. Offsets up to `largest_s` are tried, about the one with which both
+    start together too.
 
     Raises:
         AlignmentError: There is no clear best one; the message says why.

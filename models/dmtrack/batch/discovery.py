@@ -46,9 +46,7 @@ def find_named_truth(rgb: Path, name: str) -> tuple[Path, ...]:
     Files without the recording's name (`groundtruth.txt`) are not looked at: in a folder with many
     recordings nobody knows which one they are about.
 
-    Args:
-        rgb: The RGB stream.
-        name: The recording's name; empty if it has none of its own.
+    `name` is empty where the recording has none of its own.
     """
     stem = rgb.name if rgb.is_dir() else rgb.stem
     names = [word for word in (stem, name) if word]
@@ -71,13 +69,7 @@ def items_of_truths(item: BatchItem, truths: Sequence[Path]) -> Iterator[BatchIt
 def items_of_sequences(
     item_id: str, sequences: Sequence[AnnotatedSequence], clip: Clip
 ) -> Iterator[BatchItem]:
-    """Yield the items of a clip of a data set, one sequence a target.
-
-    Args:
-        item_id: What the clip is called.
-        sequences: What `open_clip` says of it.
-        clip: Its streams.
-    """
+    """Yield the items of a clip of a data set, one sequence a target."""
     base = BatchItem(item_id, clip.rgb, clip.second, clip.layout.modality)
     folder = clip.folder.resolve().name
     starts = [(one.source_start + one.start_frame, one.start_box) for one in sequences]
@@ -121,10 +113,8 @@ def find_items(root: Path, *, modality: Modality | None = None, exclude: Iterabl
 
     Only names and ground-truth files are read. Ids are paths relative to `root`.
 
-    Args:
-        root: A folder.
-        modality: Where a recording has several second streams, take this one; others are passed over.
-        exclude: Folders not to look into, such as that of the results.
+    Of several second streams that of `modality` is taken; `exclude` are folders not to look into, such as
+    that of the results.
 
     Raises:
         DatasetError: `root` is no folder.

@@ -43,10 +43,8 @@ Cells = dict[str, str]
 def read_manifest(path: Path, modality: Modality | None = None, *, holds_both: bool = False) -> Findings:
     """Read a manifest; mistakes in a row are problems of that row, nothing is opened.
 
-    Args:
-        path: A CSV file with commas (or semicolons or tabs, as some spreadsheets write) and a header.
-        modality: What second streams measure whose row does not say; None finds out.
-        holds_both: A file without `aux` holds the second stream too.
+    It is a CSV file with commas (or semicolons or tabs, as some spreadsheets write) and a header. `modality`
+    is for rows that do not say theirs; with `holds_both` a file without `aux` holds the second stream too.
 
     Raises:
         FormatError: The file cannot be read, is no CSV text, has no rows, or its header is wrong.

@@ -148,14 +148,8 @@ def plan_batch(
 ) -> Plan:
     """Find and check everything that a folder or a manifest holds.
 
-    Args:
-        source: A folder with recordings, or a manifest.
-        output: The folder of the batch; what is in it is no recording.
-        modality: What second streams measure, where their item does not say.
-        shard: The part to do.
-        detections: What counts of what a detector saw; the file is a folder with a file for each recording,
-            called as its id is.
-        pairing: How streams are opened: a recording may hold both.
+    What is in `output` is no recording. `modality` is for items that do not say theirs; `detections` names a
+    folder with a file for each recording, called as its id is.
 
     Raises:
         InputError: There is no recording, or nothing of a detector for any.
@@ -222,12 +216,6 @@ def make_plan(
 
     Items whose id or result folder an earlier one has are problems (names that some file system does
     not tell apart count as one). Then the shard is taken, and its items are opened.
-
-    Args:
-        findings: What a folder or a manifest holds.
-        shard: The part to do; all by default.
-        detections: What counts of what a detector saw.
-        pairing: How streams are opened.
     """
     checked = [_checked(entry, detections, pairing) for entry in shard.part(list(_placed(findings)))]
     return Plan(

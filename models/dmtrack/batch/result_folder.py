@@ -133,9 +133,7 @@ def _keep_others(folder: Path, scratch: Path) -> None:
 def sweep(output: Path, names: Collection[str] | None = None) -> None:
     """Take away what attempts that were killed have left in `output`.
 
-    Args:
-        output: The folder of the batch.
-        names: Only leftovers of these result folders; None means all.
+    Only leftovers of the result folders `names`; None means all.
     """
     for path in output.iterdir():
         match = _SCRATCH.fullmatch(path.name)

@@ -49,13 +49,7 @@ def run_batch(
     the iteration early (or Ctrl-C) stops the workers; what is whole by then stays, and
     `Existing.RESUME` does the rest.
 
-    Args:
-        plan: What to do.
-        output: The folder of the batch; made when missing.
-        runner: Tracks one item.
-        engine: Where.
-        existing: What to do about results that are there already: `RESUME` keeps those that are whole
-            and whose inputs and options have not changed.
+    `RESUME` keeps results that are whole and whose inputs and options have not changed.
 
     Yields:
         What happens; exactly one `ItemFinished` for each item and problem.

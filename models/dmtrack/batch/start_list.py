@@ -53,12 +53,8 @@ def with_starts(
 ) -> Plan:
     """Give recordings without a start box one: that of their results, or what a person draws.
 
-    Args:
-        plan: What will be done.
-        output: The folder of the batch, where keyframes may lie with results.
-        tracker: Says how recordings are opened.
-        draw: Shows a recording and returns at least one target; None draws nothing.
-        kept: Written before anything is drawn, and after each recording that was.
+    `draw` shows a recording and returns at least one target; without it nothing is drawn. `kept` is written
+    before anything is drawn, and after each recording that was.
 
     Raises:
         OutputError: The list cannot be written.

@@ -90,9 +90,7 @@ def _names(paths: Iterable[Path]) -> str:
 def group_streams(streams: Iterable[Path], modality: Modality | None = None) -> list[NamedStreams]:
     """Put streams of the same recording together, in the order of their names.
 
-    Args:
-        streams: Videos and folders of pictures; those without a sensor's word are passed over.
-        modality: Second streams that measure something else are passed over; None keeps all.
+    Those without a sensor's word are passed over; with `modality`, also those that measure something else.
     """
     groups: dict[str, NamedStreams] = {}
     paths = list(streams)

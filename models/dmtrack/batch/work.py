@@ -62,9 +62,7 @@ class BatchMark:
 def mark_of(item: BatchItem, options: object) -> BatchMark:
     """Return the mark of an item as things are now.
 
-    Args:
-        item: The item.
-        options: The options of the batch that decide results, as dataclasses or plain values.
+    `options` are those of the batch that decide results, as dataclasses or plain values.
 
     Raises:
         InputError: A stream or a box file cannot be read.
@@ -186,9 +184,6 @@ class Runner(Protocol):
 
     def options(self, modality: Modality | None) -> object:
         """Return what decides results besides the item, as dataclasses or plain values: it is hashed.
-
-        Args:
-            modality: What the item's second stream measures; None without one.
 
         Raises:
             DmtrackError: Such an item cannot be tracked, for want of weights.

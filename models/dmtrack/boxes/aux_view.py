@@ -39,10 +39,7 @@ class AuxBoxes:
 def in_aux_pixels(results: RecordingResults, record: Mapping[str, Any], folder: Path) -> AuxBoxes:
     """Return results with boxes where the second camera sees them: upright ones around the mapped corners.
 
-    Args:
-        results: Of a run.
-        record: The values of its `run.json`, which say how the streams were laid over each other.
-        folder: Where it is.
+    `record` is `run.json`, which says how the streams were laid over each other.
 
     Raises:
         FormatError: The record says nothing of a second stream.

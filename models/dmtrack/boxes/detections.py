@@ -102,10 +102,7 @@ def read_detections(
 ) -> dict[int, list[Detection]]:
     """Read what a detector saw, and keep the objects that may be targets (see `lasting`).
 
-    Args:
-        options: The file, and what counts of it.
-        info: The RGB stream.
-        every: Keep what is seen in a frame or two as well: a person chooses.
+    With `every`, what is seen in a frame or two is kept as well: a person chooses.
 
     Raises:
         FormatError: The file cannot be read, or a row (named) is malformed.

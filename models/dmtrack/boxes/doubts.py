@@ -55,10 +55,8 @@ class Doubt:
 def doubtful_places(results: RecordingResults, keyframes: Collection[Keyframe] = ()) -> list[Doubt]:
     """Return the best place of every stretch between two keyframes, the most worth first.
 
-    Args:
-        results: Of one recording.
-        keyframes: What was given; without any, the boxes in state `init`. Where a target is absent by now, or
-            none any more, there is nothing to look at, even if the results still have boxes there.
+    `keyframes` are what was given; without any, the boxes in state `init`. Where a target is absent by now,
+    or none any more, there is nothing to look at, even if the results still have boxes there.
     """
     stretches: dict[int, list[Segment]] = defaultdict(list)
     for segment in segments_of(keyframes):

@@ -134,18 +134,10 @@ def export(
 ) -> Exported:
     """Write results in another format.
 
-    Args:
-        results: Results folders of runs, folders of them, or files in any of the formats.
-        output: A file, or a folder (see `result_files_of`).
-        target: The format to write; None: what the suffix of `output` means.
-        source: That of the files; None finds out.
-        source_origin: What the top left pixel is called in the MOT files that are read.
-        stream: Whose pixels the boxes are written in; for `aux` results of runs alone are read.
-        label: What all targets are; None keeps what the files say.
-        size: Of the RGB frames; None keeps what the files, or the `run.json` beside them, say.
-        mot: What stands in the MOT files that are written.
-        annotator: How tracks are written for annotators' programs.
-        overwrite: Replace existing files.
+    `results` are results folders of runs, folders of them, or files in any of the formats, found out without
+    `source`; `source_origin` is what the top left pixel is called in MOT files. `output` is as in
+    `result_files_of`; without `target` its suffix means the format. For the stream `aux` results of runs
+    alone are read. `label` and `size` stand in place of what the files, or the `run.json` beside them, say.
 
     Raises:
         FormatError: Something cannot be read.

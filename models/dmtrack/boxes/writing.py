@@ -116,14 +116,9 @@ def result_files_of(
 ) -> list[ResultFile]:
     """Return the files that hold `recordings`.
 
-    Args:
-        recordings: At least one.
-        target: The format.
-        output: A file name, or a folder: one that exists, a name without a suffix or with a slash at its
-            end, or any name when there is more than one recording. COCO, Label Studio and submissions
-            keep all in one file; MOTChallenge has a folder for each, whatever the name.
-        mot: What stands in MOT files.
-        annotator: How tracks are written for annotators' programs.
+    `output` is a file name, or a folder: one that exists, a name without a suffix or with a slash at its end,
+    or any name when there is more than one recording. COCO, Label Studio and submissions keep all in one
+    file; MOTChallenge has a folder for each, whatever the name.
 
     Raises:
         OutputError: There are several recordings, and `output` is a file.

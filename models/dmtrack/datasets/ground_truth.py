@@ -99,11 +99,7 @@ def read_flags(path: Path) -> npt.NDArray[np.bool_]:
 def box_at(path: Path, row: int = 0, *, origin: int | None = None, corners: bool | None = None) -> Box:
     """Read the box of one frame, whatever follows it.
 
-    Args:
-        path: A ground-truth file, see `read_boxes`.
-        row: 0-based index of the frame.
-        origin: As in `read_boxes`.
-        corners: As in `read_boxes`.
+    `row` is the 0-based index of the frame; the rest is as in `read_boxes`.
 
     Raises:
         FormatError: The file cannot be read, or the row is not 4 or 8 numbers.
@@ -130,9 +126,6 @@ def find_ground_truth(source: Path) -> tuple[Path, ...]:
 
     They lie in the folder of images itself (VOT) or beside the folder or video, under the names that
     the benchmarks use (`truth_files`).
-
-    Args:
-        source: An image folder or a video file, as handed to a reader.
     """
     if source.is_dir():
         inside = truth_files(source, source.name)
@@ -269,9 +262,7 @@ def _truth(rows: Floats, path: Path, origin: int | None, corners: bool | None) -
 def present_frames(folder: Path, has_box: Flags) -> Flags:
     """Return in which frames the target is there.
 
-    Args:
-        folder: Where the file may lie.
-        has_box: `(N,)`, whether the ground truth has a box in each frame.
+    `has_box` is `(N,)`: whether the ground truth has a box in each frame.
 
     Returns:
         `(N,)`; all true where there is no file.

@@ -48,10 +48,8 @@ def find_sequences(
 
     Only names and ground-truth files are read. A folder that is a clip is not searched further.
 
-    Args:
-        root: A clip, or a folder of clips at most five levels deep.
-        modality: Only targets with this second stream; None takes all.
-        on_error: Called with each clip that cannot be used, which is then left out; None raises.
+    `root` is a clip, or a folder of clips at most five levels deep; only targets with `modality` count. A
+    clip that cannot be used is handed to `on_error` and left out; without it, it is raised.
 
     Raises:
         DatasetError: `root` is no folder, nothing was found, or a clip cannot be used.

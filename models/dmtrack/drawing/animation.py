@@ -42,10 +42,6 @@ class AnimationWriter:
 
     The first picture fixes the size. Without any picture no file is made.
 
-    Args:
-        path: The final name, `.gif` or `.webp`.
-        overwrite: Replace an existing file.
-
     Raises:
         OutputError: The file exists, or its folder cannot be made or written to.
     """
@@ -64,10 +60,7 @@ class AnimationWriter:
     def write(self, picture: Picture, pts: int, time_base: Fraction) -> None:
         """Encode one picture, unless it comes too soon after the one before.
 
-        Args:
-            picture: `(H, W, 3)` uint8 RGB.
-            pts: Time stamp, in units of `time_base`.
-            time_base: Seconds per unit.
+        `picture` is `(H, W, 3)` uint8 RGB; `pts` counts `time_base` seconds.
 
         Raises:
             OutputError: There are too many pictures, the disk is full, or they cannot be encoded.

@@ -87,10 +87,8 @@ class Mark:
     def of(cls, target: TrackedBox, colour: Colour | None = None, *, is_alone: bool = False) -> Mark:
         """Return the mark of a box: labelled with what is known of it; the less trust, the less of the line.
 
-        Args:
-            target: The box.
-            colour: Of a file that is drawn beside others; by default the target's own.
-            is_alone: There is no other target, so that the label of a file's box leaves out the id.
+        `colour` is that of a file drawn beside others, by default the target's own; `is_alone`: there is no
+        other target, so that the label of a file's box leaves out the id.
         """
         words = [] if colour and is_alone else [str(target.target_id)]
         words += [] if target.score is None else [f"{target.score:.2f}"]
@@ -231,11 +229,7 @@ def clock_text(pair: FramePair) -> str:
 def place_label(box: Box, plate: PictureSize, panel: PictureSize, taken: Sequence[Plate]) -> Plate:
     """Find the place of a label: above the box, below it, inside it, or beside it.
 
-    Args:
-        box: In px of the drawn panel; may reach outside.
-        plate: PictureSize of the label.
-        panel: PictureSize of the panel.
-        taken: Plates that should not be covered.
+    All is in px of the drawn panel; the box may reach outside. `taken` should not be covered.
 
     Returns:
         The first place that covers no other plate, or else the one that covers least; always inside the

@@ -79,10 +79,7 @@ class VideoEncoder:
 def choose_encoder(width: int, height: int, gpu: int | None = None) -> VideoEncoder:
     """Return what is to encode pictures of this size.
 
-    Args:
-        width: In pixels, even.
-        height: In pixels, even.
-        gpu: Number of the CUDA device that is to encode; what it does not encode, the processor does.
+    The size is in pixels, even. What the CUDA device `gpu` does not encode, the processor does.
     """
     if gpu is not None:
         encoder = nvenc(gpu)

@@ -146,10 +146,6 @@ class LosslessVideo(PictureWriter):
 class PictureFolder(PictureWriter):
     """Writes `000000.png`, `000001.png` ... and their times in microseconds, a line each.
 
-    Args:
-        path: The folder; made when missing.
-        overwrite: Replace the pictures of an earlier run.
-
     Raises:
         OutputError: Pictures are there already, or the folder cannot be made or written to.
     """
@@ -221,18 +217,10 @@ def draw_events(
 ) -> DrawnEvents:
     """Draw the events of a file as pictures. However it ends, what was drawn is on disk.
 
-    Args:
-        file: An event file.
-        target: A video (.mkv) or folder to write.
-        options: How its events become pictures.
-        frame_rate: Pictures a second without `like`; None, together with a number of events a picture,
-            draws one whenever so many events have come.
-        like: A video or folder; a picture is drawn for each of its frames.
-        offset_s: With `like`, added to the times of the events.
-        start: The first picture drawn.
-        end: The first one that is not drawn any more.
-        overwrite: Replace existing pictures.
-        watch: Called before the first picture and after each; what it raises ends the drawing.
+    A picture is drawn for each frame of `like`, with `offset_s` added to the times of the events. Without it
+    `frame_rate` pictures a second are drawn, or, with None and a number of events a picture, one whenever so
+    many have come. `end` is the first picture not drawn any more. `watch` is called before the first picture
+    and after each; what it raises ends the drawing.
 
     Raises:
         InputError: A file cannot be opened or read, or is damaged.

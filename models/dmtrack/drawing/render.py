@@ -59,11 +59,8 @@ def read_layers(
 ) -> list[BoxLayer]:
     """Read the boxes to draw: a layer a file, one alone with a colour a target, several with a colour a file.
 
-    Args:
-        given: Files of boxes, or results folders; none takes the ground truth found beside the recording.
-        rgb: The recording's RGB stream.
-        name: What the recording is called: tells which one of a file with several is meant.
-        source: The format of the files; None finds out.
+    Where nothing is given, the ground truth beside the recording is taken. `name` tells which recording of a
+    file with several is meant; without `source` the format is found out.
 
     Raises:
         FormatError: A file cannot be read, or it does not say which of its recordings is meant.
@@ -99,15 +96,8 @@ def render(
 ) -> Rendered:
     """Draw boxes on every pair; the video has the time stamps of RGB, and however this ends, what was drawn.
 
-    Args:
-        pairs: The recording, such as `dmtrack.open_pair` gives it.
-        layers: The boxes.
-        video: The file to write: `.mp4`, or `.gif` or `.webp` of a short part.
-        layout: What the pictures show.
-        options: What else they show, and how large.
-        overwrite: Replace an existing video.
-        gpu: Number of the CUDA device that is to encode, if it can.
-        on_frame: Is told how many frames were drawn; what it raises ends the video.
+    `video` is `.mp4`, or `.gif` or `.webp` of a short part; the CUDA device `gpu` encodes it, if it can.
+    `on_frame` is told how many frames were drawn; what it raises ends the video.
 
     Raises:
         InputError: The recording is damaged beyond use.

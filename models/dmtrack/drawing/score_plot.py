@@ -115,10 +115,7 @@ class ScorePlotSink(Sink):
 
     In constant memory: kept are spans of equally many frames, their number doubled when there are too many.
 
-    Args:
-        path: Usually `.../score.png`.
-        thresholds: Scores that mean something, by name: drawn as lines.
-        overwrite: Replace an existing file.
+    `thresholds` are scores that mean something, by name: drawn as lines.
 
     Raises:
         OutputError: The file exists, or the folder cannot be written to.
@@ -176,11 +173,8 @@ def draw_spans(
 ) -> bytes:
     """Return the picture of a run as PNG.
 
-    Args:
-        spans: At least one, in order.
-        last_s: Time of the last frame.
-        thresholds: Scores that mean something, by name.
-        unit: Of what the second stream measures; None where it measures nothing.
+    There is at least one span, and they are in order; `last_s` is the time of the last frame, `unit` that of
+    what the second stream measures, if anything.
     """
     from matplotlib.figure import Figure  # takes half a second, unless it was loaded meanwhile
 

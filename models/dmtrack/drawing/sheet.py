@@ -29,9 +29,7 @@ _GROUND: Final = 255
 def spread_indices(frame_count: int | None, *, is_folder: bool = False) -> list[int]:
     """Return the 0-based indices of frames spread over a recording, the first and nearly the last among them.
 
-    Args:
-        frame_count: Frames of the recording; None if it does not say.
-        is_folder: Any picture of a folder is reached at once.
+    `frame_count` is None where a recording does not say it; any picture of a folder is reached at once.
     """
     last = max(1, REACH_FRAMES if frame_count is None else frame_count) - 1
     if not is_folder:
@@ -44,9 +42,7 @@ def spread_indices(frame_count: int | None, *, is_folder: bool = False) -> list[
 def pairs_at(open_at: Callable[[Position], PairedSource], indices: Sequence[int]) -> list[FramePair]:
     """Read the pairs of these frames, those that can be read.
 
-    Args:
-        open_at: Opens the recording so that its first pair is that of an index.
-        indices: In order.
+    `open_at` opens the recording so that its first pair is that of an index; `indices` rise.
 
     Raises:
         InputError: None of them can be read.
@@ -68,9 +64,7 @@ def pairs_at(open_at: Callable[[Position], PairedSource], indices: Sequence[int]
 def contact_sheet(pairs: Sequence[FramePair], marks: Mapping[int, Sequence[Mark]] | None = None) -> Picture:
     """Draw one row a pair: RGB, the second stream, and both blended; RGB alone where there is no second.
 
-    Args:
-        pairs: At least one, all of one size.
-        marks: Boxes to draw, by frame index.
+    There is at least one pair, all are of one size; `marks` are by frame index.
 
     Returns:
         `(H, W, 3)` uint8 RGB.

@@ -58,11 +58,8 @@ class Trails:
     ) -> None:
         """Take note of a target.
 
-        Args:
-            frame_index: Of the frame; rises.
-            target: Where it is; where it is lost, the trail is broken.
-            colour: Of the trail; None: the target's own.
-            layer: Tells targets of several files apart.
+        `frame_index` rises; where the target is lost, the trail is broken. `layer` tells targets of several
+        files apart.
         """
         if not self.frames:
             return

@@ -99,10 +99,6 @@ class TargetPath:
 class TrajectorySink(Sink):
     """Draws `trajectory.png` when the run ends, however it ends; in constant memory.
 
-    Args:
-        path: Usually `.../trajectory.png`.
-        overwrite: Replace an existing file.
-
     Raises:
         OutputError: The file exists, or the folder cannot be written to.
     """

@@ -47,10 +47,7 @@ class VideoWriter:
     The first picture fixes the size (odd sides are padded by one px); later ones of another size are
     fitted to it. Without any picture no file is made.
 
-    Args:
-        path: The final name.
-        overwrite: Replace an existing file.
-        gpu: Number of the CUDA device that is to encode, if it can; None encodes on the processor.
+    The CUDA device `gpu` encodes, if it can; None encodes on the processor.
 
     Raises:
         OutputError: The file exists, or its folder cannot be made or written to.
@@ -74,10 +71,7 @@ class VideoWriter:
     def write(self, picture: Picture, pts: int, time_base: Fraction) -> None:
         """Encode one picture.
 
-        Args:
-            picture: `(H, W, 3)` uint8 RGB.
-            pts: Time stamp, in units of `time_base`.
-            time_base: Seconds per unit.
+        `picture` is `(H, W, 3)` uint8 RGB; `pts` counts `time_base` seconds.
 
         Raises:
             OutputError: The disk is full, or the video cannot be encoded; only `close` is left to do.

@@ -195,11 +195,7 @@ def plan_benchmark(
 ) -> BenchmarkPlan:
     """Find out what is to be tracked for a benchmark; nothing is tracked yet.
 
-    Args:
-        dataset: The folder of the data set.
-        output: Made when it is missing; also gets the pictures of runs that go backwards.
-        benchmark: `auto` finds out.
-        options: How it is tracked.
+    The benchmark `auto` finds out; `output` also gets the pictures of runs that go backwards.
 
     Raises:
         DatasetError: There is no such sequence, or a run cannot start.
@@ -234,14 +230,8 @@ def evaluate_run(
 ) -> tuple[Evaluation, str]:
     """Run the tracker over a benchmark and score what it gives.
 
-    Args:
-        dataset: The folder of the data set.
-        output: Gets `tracked/`, `results/TRACKER/` and the report.
-        options: How it is tracked.
-        scoring: How it is scored.
-        carry_out: Runs the batch of the plan into its folder.
-        compared: Two trackers.
-        overwrite: Replace results that the tracker has in the workspace.
+    `output` gets `tracked/`, `results/TRACKER/` and the report; `carry_out` runs the batch of the plan into
+    its folder. With `overwrite` results that the tracker has in the workspace are replaced.
 
     Returns:
         The figures, and how the runs were made.
@@ -297,11 +287,8 @@ def runs_of(
 ) -> Iterator[BenchmarkRun]:
     """Yield the runs of a sequence.
 
-    Args:
-        sequence: The recording.
-        annotation: Says where the runs of VOT-RGBD2022 start.
-        benchmark: Whose files are written.
-        scratch: Where backward runs get their pictures in reverse order.
+    `annotation` says where the runs of VOT-RGBD2022 start; `scratch` gets the pictures of backward runs in
+    reverse order.
 
     Raises:
         DatasetError: A run starts where the target is not visible, or goes backwards through a video.
@@ -382,12 +369,8 @@ def export_workspace(
 ) -> None:
     """Copy the results of one tracker into a workspace; the workspace is made, or an existing one used.
 
-    Args:
-        results: The tracker's folder, in the toolkit's layout; its name is the tracker's.
-        workspace: Gets `results/TRACKER/`, and `config.yaml` and `trackers.ini` where there are none.
-        benchmark: Decides the stack of a new workspace.
-        dataset: The sequences, for a new workspace.
-        overwrite: Replace results that the tracker has there already.
+    `results` is the tracker's folder, whose name is the tracker's. The workspace gets `results/TRACKER/`, and
+    `config.yaml` and `trackers.ini` where there are none.
 
     Raises:
         ConfigError: The toolkit does not evaluate this benchmark.

@@ -73,11 +73,7 @@ class ClipResult:
 def one_pass(tracker_for: TrackerFactory, sequence: Sequence, *, max_frames: int | None = None) -> ClipResult:
     """Run a tracker over a sequence, from its first known box to its end.
 
-    Args:
-        tracker_for: Called once.
-        sequence: The recording and its ground truth.
-        max_frames: Stop after so many tracked frames, the start frame included; later frames are not
-            scored. None runs to the end.
+    It stops after `max_frames` tracked frames, the start frame included; later ones are not scored.
 
     Raises:
         DatasetError: A stream ends before the ground truth, or cannot be read from one place.
@@ -121,11 +117,8 @@ def _pairs(sequence: Sequence, start: int, end: int) -> Iterator[tuple[int, Fram
 class ClipValidation:
     """Tracks clips once each during training; called with a network, returns mean IoU a clip and over all.
 
-    Args:
-        folder: Annotated clips in any known layout.
-        modality: Use only the clips of this second stream, with both streams. None uses the first
-            stream of every clip.
-        tracker: The inference protocol.
+    `folder` holds annotated clips in any known layout: those with the second stream `modality` are used, with
+    both streams; without it, the first stream of every clip.
 
     Raises:
         DatasetError: The folder has no clip of that modality.
@@ -163,9 +156,7 @@ def score_auc(figures: collections.abc.Sequence[ClipResult], overlap: float = 0.
 def roc_auc(scores: npt.ArrayLike, hits: npt.ArrayLike) -> float:
     """Return the area under the ROC curve: the chance that a hit scores above a miss, ties one half.
 
-    Args:
-        scores: `(N,)` finite.
-        hits: `(N,)` bool.
+    `scores` are `(N,)` finite, `hits` `(N,)` bool.
 
     Returns:
         A value in [0, 1]; NaN when there are only hits or only misses.

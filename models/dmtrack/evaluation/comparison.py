@@ -78,11 +78,7 @@ def paired_difference(
 ) -> Difference:
     """Return the weighted mean of differences and its bootstrap interval.
 
-    Args:
-        column: What the differences are of.
-        values: `(N,)`; NaN is left out.
-        weights: `(N,)` positive.
-        seed: Of the resampling, so that a second call gives the same interval.
+    `values` are `(N,)`, NaN left out; `weights` `(N,)` positive; one `seed` gives one interval.
 
     Source: Efron and Tibshirani 1993, chapter 13.
     """

@@ -36,9 +36,7 @@ class ConfidentFrames:
 def confidence_thresholds(scores: npt.ArrayLike, count: int = 100) -> Floats:
     """Return falling thresholds that split the scores evenly, from infinity to minus infinity.
 
-    Args:
-        scores: Of all frames of all sequences; NaN is left out.
-        count: How many; fewer scores give fewer.
+    `scores` are those of all frames of all sequences, NaN left out; fewer than `count` give fewer.
 
     Source: Lukezic et al. 2020, section 3.2 (thresholds from the sorted scores).
     """

@@ -40,9 +40,7 @@ def iou_per_frame(pred: npt.ArrayLike, truth: npt.ArrayLike) -> Floats:
 def raw_iou(pred: npt.ArrayLike, truth: npt.ArrayLike) -> Floats:
     """Return intersection over union of rows as they are, whether or not they are boxes.
 
-    Args:
-        pred: `(N, 4)`.
-        truth: `(N, 4)`.
+    Both are `(N, 4)`.
 
     Returns:
         `(N,)` float64; NaN where a row has NaN, or where both rows are empty. Negative sizes give what the
@@ -98,9 +96,7 @@ def as_boxes(values: npt.ArrayLike) -> Floats:
 def centre_error(pred: npt.ArrayLike, truth: npt.ArrayLike) -> Floats:
     """Return the Euclidean distance of the centres in pixels.
 
-    Args:
-        pred: `(N, 4)`.
-        truth: `(N, 4)`.
+    Both are `(N, 4)`.
 
     Source: Wu et al., "Online Object Tracking: A Benchmark", CVPR 2013 (precision plot).
     """
@@ -111,9 +107,7 @@ def centre_error(pred: npt.ArrayLike, truth: npt.ArrayLike) -> Floats:
 def normalised_error(pred: npt.ArrayLike, truth: npt.ArrayLike) -> Floats:
     """Return the distance of the centres, in x over the true width and in y over the true height.
 
-    Args:
-        pred: `(N, 4)`.
-        truth: `(N, 4)`; a size of zero gives infinity or NaN.
+    Both are `(N, 4)`; a true size of zero gives infinity or NaN.
 
     Source: Mueller et al., "TrackingNet", ECCV 2018 (normalised precision).
     """
@@ -126,10 +120,7 @@ def normalised_error(pred: npt.ArrayLike, truth: npt.ArrayLike) -> Floats:
 def count_within(errors: Floats, thresholds: Floats, *, strict: bool = False) -> Counts:
     """Count the frames whose error is at most each threshold.
 
-    Args:
-        errors: `(N,)`; NaN is within no threshold.
-        thresholds: `(T,)`.
-        strict: The error must be below the threshold.
+    `errors` are `(N,)`, NaN within none; `thresholds` are `(T,)`; `strict`: below, not at most.
 
     Returns:
         `(T,)` counts.
@@ -143,9 +134,7 @@ def count_within(errors: Floats, thresholds: Floats, *, strict: bool = False) ->
 def count_above(ious: Floats, thresholds: Floats) -> Counts:
     """Count the frames whose IoU is above each threshold.
 
-    Args:
-        ious: `(N,)`; NaN is above no threshold.
-        thresholds: `(T,)`.
+    `ious` are `(N,)`, NaN above none; `thresholds` are `(T,)`.
 
     Returns:
         `(T,)` counts.

@@ -222,10 +222,8 @@ def sequence_counts(scores: FrameScores, convention: Convention) -> SequenceCoun
 def curve(counts: Sequence[Counts], frames: Sequence[int], *, pooled: bool) -> Floats:
     """Return the share of frames within each threshold: mean over sequences, or over all frames.
 
-    Args:
-        counts: One `(T,)` a sequence.
-        frames: The divisor of each.
-        pooled: Frames weigh the same, not sequences.
+    `counts` are one `(T,)` a sequence, `frames` the divisor of each; pooled, frames weigh the same, not
+    sequences.
 
     Source: GTOT toolkit (pooled), LasHeR and RGBT234 toolkits (mean over sequences).
     """
@@ -268,9 +266,7 @@ def _compared(boxes: Floats, truths: Sequence[Floats]) -> tuple[Floats, Floats, 
 class PrecisionSuccess(Metric[SequenceCounts]):
     """Precision and success under a convention: LasHeR, RGBT234, RGBT210, GTOT, VTUAV, VisEvent.
 
-    Args:
-        convention: What the benchmark does.
-        columns: Names of precision, normalised precision (where quoted) and success.
+    `columns` are names of precision, normalised precision (where quoted) and success.
     """
 
     def __init__(self, convention: Convention, columns: tuple[str, ...]) -> None:

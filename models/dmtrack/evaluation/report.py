@@ -68,13 +68,7 @@ class WorstSequence:
 
 
 def report_html(evaluation: Evaluation, plots: Sequence[Plot], worst: Sequence[WorstSequence]) -> str:
-    """Return the report.
-
-    Args:
-        evaluation: The trackers, the best first.
-        plots: As `draw_plots` draws them.
-        worst: Sequences with pictures; none where there are no pictures.
-    """
+    """Return the report."""
     import jinja2  # only a report needs it
 
     environment = jinja2.Environment(

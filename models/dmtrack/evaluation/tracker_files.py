@@ -63,9 +63,7 @@ class Track:
 def read_track(path: Path, order: BoxFormat = BoxFormat.XYWH) -> Track:
     """Read a file of results in any known format.
 
-    Args:
-        path: The file.
-        order: What the numbers of its rows are; the track has `x, y, w, h`.
+    `order` is what the numbers of its rows are; the track has `x, y, w, h`.
 
     Raises:
         FormatError: It cannot be read, or something in it (named) is malformed.
@@ -148,10 +146,8 @@ def unpacked(archive: Path, folder: Path) -> Path:
 def find_trackers(path: Path, names: frozenset[str], *, besides: Path | None = None) -> list[TrackerFiles]:
     """Find the trackers below a folder, in order of their names.
 
-    Args:
-        path: A tracker's folder, or a folder of several.
-        names: The sequences of the data set.
-        besides: The folder of the ground truth, which is no tracker.
+    `path` is a tracker's folder or one of several, `names` are the sequences of the data set, `besides` is
+    the folder of the ground truth, which is no tracker.
 
     Returns:
         Trackers with at least one sequence; if there are none, what was found without any.

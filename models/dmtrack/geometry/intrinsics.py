@@ -140,9 +140,6 @@ def parsed_intrinsics(text: str) -> Intrinsics:
 def intrinsics_near(rgb: Path) -> tuple[Intrinsics | None, tuple[FormatError, ...]]:
     """Return what a file beside an RGB stream says, or what is published of a TUM recording; else None.
 
-    Args:
-        rgb: A file, or a folder of pictures.
-
     Returns:
         That, and what is wrong with files of such names that were passed over.
     """

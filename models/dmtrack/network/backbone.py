@@ -92,10 +92,7 @@ class Mlp(nn.Module):
 def drop_path(branch: Tensor, rate: float, *, training: bool) -> Tensor:
     """Stochastic depth: zero a whole sample's branch with probability `rate`, rescale the others.
 
-    Args:
-        branch: `(B, ...)`.
-        rate: Probability in [0, 1).
-        training: False returns `branch` unchanged.
+    `branch` is `(B, ...)`, `rate` in [0, 1); without `training` it is returned unchanged.
     """
     if rate == 0.0 or not training:
         return branch

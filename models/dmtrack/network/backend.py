@@ -51,11 +51,8 @@ def choose_device(asked: str = "auto") -> torch.device:
 def choose_backend(asked: Backend, precision: PrecisionChoice, device: torch.device) -> Backend:
     """Return what computes the network.
 
-    Args:
-        asked: `auto` takes what `DMTRACK_BACKEND` says, or else OpenVINO on CPUs where it is installed and
-            computes in that precision, and PyTorch elsewhere.
-        precision: What was asked for.
-        device: Where the network runs.
+    `auto` takes what `DMTRACK_BACKEND` says, or else OpenVINO on CPUs where it is installed and computes in
+    that precision, and PyTorch elsewhere.
 
     Raises:
         ConfigError: What was asked for is not installed, or does not run there.
@@ -76,11 +73,8 @@ def choose_backend(asked: Backend, precision: PrecisionChoice, device: torch.dev
 def choose_precision(asked: PrecisionChoice, device: torch.device, backend: Backend = "torch") -> Precision:
     """Return the precision to run in.
 
-    Args:
-        asked: `auto` takes bfloat16 where the device is quick at it (CUDA from Ampere on, and see
-            `cpu_multiplies_bf16`), float16 on older CUDA devices, and float32 elsewhere.
-        device: Where the network runs.
-        backend: What computes it, see `choose_backend`.
+    `auto` takes bfloat16 where the device is quick at it (CUDA from Ampere on, and see
+    `cpu_multiplies_bf16`), float16 on older CUDA devices, and float32 elsewhere.
 
     Raises:
         ConfigError: The precision is unknown, or is not computed there.
@@ -139,12 +133,8 @@ def network_for(
 ) -> Network:
     """Return what a tracker runs.
 
-    Args:
-        weights: A network and its files.
-        precision: See `choose_precision`.
-        device: Where to run.
-        backend: `torch`; `eager`, the same with every step run from Python; or `openvino`, for which a
-            network that is new to it is converted, once, into the data folder.
+    `eager` is `torch` with every step run from Python; for `openvino` a network that is new to it is
+    converted, once, into the data folder.
 
     Raises:
         ConfigError: The backend is not installed, or does not run like that.
@@ -166,11 +156,7 @@ def inference_network(
 ) -> Network:
     """Make what a tracker runs in PyTorch; the trained network is not changed.
 
-    Args:
-        model: The trained network.
-        precision: See `TorchNetwork`.
-        device: Where to run.
-        recorded: On a CUDA device, record the step as CUDA graphs (`GraphedNetwork`).
+    `recorded`: on a CUDA device, the step is recorded as CUDA graphs (`GraphedNetwork`).
 
     Raises:
         ConfigError: PyTorch does not compute so.

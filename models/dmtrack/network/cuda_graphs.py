@@ -47,9 +47,6 @@ class CudaRecorder:
 
     Sharing is safe because graphs are replayed one after the other on one stream, read nothing that another
     left in the pool, and their results are copied at once.
-
-    Args:
-        device: A CUDA device.
     """
 
     def __init__(self, device: torch.device) -> None:
@@ -109,12 +106,7 @@ class _Shape(NamedTuple):
 class _Recording:
     """One recorded step with its buffers. Rows of no target hold what was there before: nothing reads them.
 
-    Args:
-        network: What is recorded.
-        recorder: How.
-        shape: Of the buffers.
-        memory: Tokens like those that will come, for their type.
-        crops: Crops likewise.
+    `shape` is that of the buffers; `memory` and `crops` are like those that will come, for their types.
     """
 
     def __init__(
@@ -151,11 +143,8 @@ class GraphedNetwork:
 
     Source: PyTorch's notes on CUDA semantics, section CUDA graphs (side stream, warm-up, shared pool).
 
-    Args:
-        network: On a device that `recorder` records, and free of what cannot be recorded.
-        recorder: Records its step.
-        most_targets: More than these run unrecorded.
-        most_graphs: Shapes kept, at least 1.
+    The network is on a device that `recorder` records, and free of what cannot be recorded. More than
+    `most_targets` run unrecorded; `most_graphs` shapes, at least 1, are kept.
     """
 
     def __init__(

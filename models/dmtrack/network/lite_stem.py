@@ -37,13 +37,8 @@ _LATE: Final = (_Stage(3, 3, 2, 6, 80), _Stage(3, 5, 1, 6, 112))  # stride 16
 class LiteConvolution(nn.Sequential):
     """A convolution padded as TensorFlow pads, batch norm, and ReLU6 where asked for.
 
-    Args:
-        before: Input channels.
-        after: Output channels; each sees one input channel when `depthwise`.
-        kernel: Side.
-        stride: 1 or 2; at stride 2 the extra column of padding is on the right and at the bottom.
-        depthwise: See `after`.
-        relu: Whether outputs are clamped to 0 .. 6.
+    When `depthwise`, each output channel sees one input channel. The stride is 1 or 2; at 2 the extra column
+    of padding is on the right and at the bottom. With `relu` outputs are clamped to 0 .. 6.
     """
 
     def __init__(

@@ -51,9 +51,7 @@ class Foundation(nn.Module):
 def box_coverage(boxes: Tensor, side: int) -> Tensor:
     """Return which share of each cell of a `side` x `side` grid the boxes cover: `(B, side side)`.
 
-    Args:
-        boxes: `(B, 4)` cx, cy, w, h in fractions of the grid's side.
-        side: Cells along one side.
+    `boxes` are `(B, 4)` cx, cy, w, h in fractions of the grid's side.
     """
     edges = torch.arange(side, device=boxes.device, dtype=boxes.dtype)
     low, high = (boxes[:, :2] - boxes[:, 2:] / 2) * side, (boxes[:, :2] + boxes[:, 2:] / 2) * side
@@ -92,10 +90,8 @@ class DMTrack(nn.Module):
     def embed_template(self, images: Tensor, boxes: Tensor | None = None) -> Tensor:
         """Turn template images `(B, 3 S, z, z)` of S streams into tokens `(S, B, P, C)`.
 
-        Args:
-            images: Normalised.
-            boxes: `(B, 4)` the target's cx, cy, w, h in fractions of the template's side. A network with
-                `template_prompt` needs it, another one ignores it.
+        `images` are normalised; `boxes` are `(B, 4)`, the target's cx, cy, w, h in fractions of the
+        template's side, which a network with `template_prompt` needs and another one ignores.
 
         Raises:
             ValueError: The boxes are missing.

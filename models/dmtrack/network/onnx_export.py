@@ -80,12 +80,7 @@ def export_model(
 ) -> OnnxExport:
     """Find weights and export them, see `export_onnx`.
 
-    Args:
-        weights: `tiny`, `base`, a name in the data folder, or a path.
-        modality: What the second stream measures; None for one stream.
-        step: Where the step goes, `NAME.onnx`.
-        precision: See `export_onnx`.
-        overwrite: Replace files that are there.
+    The step goes to `step`, `NAME.onnx`; `modality` is None for one stream.
 
     Raises:
         ConfigError: The name does not end in `.onnx`, or packages are not installed.
@@ -104,10 +99,7 @@ def export_model(
 def export_onnx(model: DMTrack, step: Path, *, precision: OnnxPrecision = "fp32") -> OnnxExport:
     """Write both files under temporary names, check them, and give them their names.
 
-    Args:
-        model: The trained network.
-        step: Where the step goes; the templates' file goes beside it.
-        precision: `int8` stores the weights of the step's big products in 8 bits.
+    The templates' file goes beside `step`; `int8` stores the weights of the step's big products in 8 bits.
 
     Raises:
         ConfigError: The packages for it are not installed.

@@ -95,11 +95,8 @@ class OpenVinoNetwork:
     need, a longer memory or other threads, is read in the background meanwhile. Templates, which are few, are
     embedded in float32 and on one thread.
 
-    Args:
-        model: The trained network, on the CPU in float32; it is not changed, and PyTorch computes it only to
-            convert or compare.
-        folder: Where it is kept converted and compiled, a folder for these weights alone.
-        precision: Numbers of the products.
+    The model, on the CPU in float32, is not changed, and PyTorch computes it only to convert or compare. It
+    is kept converted and compiled in `folder`, which is for these weights alone.
     """
 
     def __init__(self, model: DMTrack, folder: Path, precision: Precision = "fp32") -> None:
@@ -402,10 +399,7 @@ def computed_precisions() -> frozenset[str]:
 def converted(network: TorchNetwork, part: Part, streams: int) -> Any:  # noqa: ANN401
     """Return a part of the network as an OpenVINO model for any number of targets and templates.
 
-    Args:
-        network: On the CPU, in float32.
-        part: Which.
-        streams: 1 or 2.
+    The network is on the CPU, in float32; `streams` is 1 or 2.
 
     Raises:
         ConfigError: It cannot be converted.

@@ -28,9 +28,6 @@ FIRST_PAUSE, LONGEST_PAUSE = 25, 3200
 class ThreadCount:
     """Chooses between one thread and all.
 
-    Args:
-        most: All.
-
     Attributes:
         count: To be used for the next step.
     """
@@ -44,9 +41,7 @@ class ThreadCount:
     def note(self, seconds: float, waited: float) -> None:
         """Take note of a step.
 
-        Args:
-            seconds: It took.
-            waited: Seconds a second that threads of this process waited for a core, all together.
+        It took `seconds`; threads of this process, all together, waited for a core `waited` seconds a second.
         """
         if self._most == 1:
             return

@@ -23,10 +23,7 @@ class TorchNetwork(nn.Module):
     In half precision the blocks multiply in it; stem, head and the residual stream stay in float32: they
     cost little, and half precision in stem and head moves boxes three times as far as in all the blocks.
 
-    Args:
-        model: The trained network; it is not changed.
-        precision: Of the products in the blocks: `fp32`, `bf16` or `fp16`.
-        device: Where to run.
+    The model is not changed; `precision` is that of the products in the blocks: `fp32`, `bf16` or `fp16`.
     """
 
     def __init__(

@@ -194,13 +194,8 @@ class RunRecordSink(Sink):
     Leaving its `with` block normally means complete, by Ctrl-C interrupted, by any other
     exception failed. In a `SinkGroup` it is an observer.
 
-    Args:
-        path: Usually `.../run.json`; written at once with status `running`.
-        record: What is known at the start.
-        pair_counts: Asked at the end for what reading and pairing met.
-        remarks: Asked at the end for what a person should know.
-        overwrite: Replace an existing file.
-        clock: Seconds, for the measured speed.
+    It is written at once with status `running`. `pair_counts` are asked at the end for what reading and
+    pairing met, `remarks` for what a person should know.
 
     Raises:
         OutputError: The file exists or cannot be written.

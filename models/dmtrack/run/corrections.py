@@ -170,10 +170,6 @@ class EarlierRun:
     def start_boxes(self, request: TrackRequest, first: FramePair) -> StartBoxes:
         """Return the targets, with what the person says now.
 
-        Args:
-            request: What the person says.
-            first: The first pair of the recording.
-
         Raises:
             BoxError: It is not clear which target or frame is meant, or a new box lies outside the frame.
         """
@@ -242,10 +238,7 @@ def with_what_is_said(
 
     A new keyframe takes the place of an old one of its target and frame.
 
-    Args:
-        earlier: Those keyframes.
-        request: What the person says.
-        size: Width and height of the frame.
+    `size` is width and height of the frame.
 
     Raises:
         BoxError: It is not clear which target or frame is meant, or a box lies outside the frame.
@@ -325,10 +318,8 @@ class Retracking:
     ) -> Retracking:
         """Find out what has to be tracked.
 
-        Args:
-            keyframes: All.
-            request: Says whether segments are followed backward.
-            earlier: What was found with other keyframes; None: nothing.
+        The request says whether segments are followed backward; `earlier` is what was found with other
+        keyframes.
         """
         two_way = request.two_way is not TwoWay.OFF
         segments = segments_of(keyframes)

@@ -132,14 +132,8 @@ def export_pictures(
 
     A folder appears when it is whole; those that were finished before an error stay.
 
-    Args:
-        results: Results folders of runs, or folders of them; the recordings are where they were tracked.
-        output: The folder that gets a folder for each target or recording.
-        target: What to write.
-        label: What the targets are, for `yolo`.
-        crops: Which ones, for `crops`.
-        overwrite: Replace folders of an earlier export.
-        on_frame: Called for every frame that was read.
+    `results` are results folders of runs, or folders of them; the recordings are where they were tracked.
+    `output` gets a folder for each target or recording. `label` is for `yolo`, `crops` for `crops`.
 
     Raises:
         InputError: Results, or the recording that they are about, cannot be read.

@@ -183,11 +183,7 @@ def load(
 ) -> LoadedTracker:
     """Find weights and return a tracker that runs them.
 
-    Args:
-        options: Which weights, and on what they run.
-        modality: What the second stream measures; None if there is none.
-        recovery: What happens when a target is lost from sight.
-        config: The protocol; None takes that of the weights.
+    `modality` is None if there is no second stream; without `config` the protocol is that of the weights.
 
     Raises:
         CheckpointError: The weights are missing, damaged or for something else.

@@ -48,13 +48,8 @@ def inspect_recording(
 ) -> RecordingReport:
     """Look at two streams, at a recording of a data set, or at a folder of many.
 
-    Args:
-        rgb: A video, a folder of pictures, a recording of a data set, or a folder of many.
-        aux: The second stream.
-        modality: What it measures; None finds out.
-        pairing: How the streams are opened and matched.
-        sheet: A PNG to write: several moments of one recording, with the boxes that are known.
-        overwrite: Replace an existing sheet.
+    `sheet` is a PNG to write: several moments of one recording, with the boxes that are known. `modality` is
+    found out where it is None.
 
     Raises:
         InputError: A stream or a folder cannot be read.

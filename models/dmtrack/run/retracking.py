@@ -91,11 +91,8 @@ class Rows:
 class Retracker:
     """Follows targets through segments.
 
-    Args:
-        open_at: Opens the recording.
-        tracker: Started over for each segment.
-        two_way: Also follow each segment backward from the keyframe that closes it.
-        on_tracked: Called after each frame; it may raise `KeyboardInterrupt`.
+    With `two_way` each segment is also followed backward from the keyframe that closes it; `on_tracked` is
+    called after each frame, and may raise `KeyboardInterrupt`.
     """
 
     def __init__(
@@ -246,11 +243,8 @@ def _arrives(found: Found, keyframe: TargetStart | None) -> bool:
 def _join(forward: TrackedBox, backward: TrackedBox, nearness: float, is_forward: bool | None) -> TrackedBox:
     """Join two boxes of a frame.
 
-    Args:
-        forward: Of the first way.
-        backward: Of the other way.
-        nearness: 1 at the keyframe of the first way, 0 at that of the other.
-        is_forward: Which way leads where they disagree; None: the one that weighs more.
+    `nearness` is 1 at the keyframe of the first way, 0 at that of the other; `is_forward` says which way
+    leads where they disagree, None: the one that weighs more.
     """
     weight = nearness * (forward.score or 0.0)
     other = (1 - nearness) * (backward.score or 0.0)

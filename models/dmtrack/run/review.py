@@ -94,10 +94,8 @@ class ReviewState:
 class Review:
     """A recording and its results; may be asked by several threads.
 
-    Args:
-        earlier: The results, or a recording without any.
-        scene: Opens the frames.
-        seen: What a detector saw, by frame; a person may take a box of it.
+    `earlier` may be a recording without results; `seen` is what a detector saw, by frame: a person may take a
+    box of it.
     """
 
     def __init__(self, earlier: EarlierRun, scene: DrawingScene, seen: Detections | None = None) -> None:
@@ -187,9 +185,7 @@ class Review:
     def change(self, revision: int, edit: Edit) -> int:
         """Change the keyframes and keep them on disk.
 
-        Args:
-            revision: The one that the person saw.
-            edit: What the person does.
+        `revision` is the one that the person saw.
 
         Returns:
             The new revision.

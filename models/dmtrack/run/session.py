@@ -313,11 +313,8 @@ def prepared_run(
 ) -> Iterator[TrackRun]:
     """Open and check everything a run needs, the quick things first; nothing is tracked yet.
 
-    Args:
-        request: What to track, how, and what to write.
-        draw: Lets a person draw the boxes that are `DRAWN`.
-        earlier: What is gone on with; None: what the request names, if anything.
-        loaded: The tracker; None loads it.
+    `draw` lets a person draw the boxes that are `DRAWN`; `earlier` is what is gone on with, by default what
+    the request names, if anything; without `loaded` the tracker is loaded.
 
     Raises:
         InputError: A stream, a box or a ground-truth file cannot be used.
@@ -403,11 +400,8 @@ def seen_by_detector(
 ) -> Detections | None:
     """Return what a detector saw that may become a target; None without a detector.
 
-    Args:
-        request: Names the file, if there is one.
-        targets: First boxes that are given.
-        corrections: What else is given; not together with a detector.
-        info: The RGB stream.
+    `targets` are first boxes that are given; `corrections`, what else is given, do not go together with a
+    detector.
 
     Raises:
         InputError: The file cannot be read, or nothing in it can be a target and no box is given.
@@ -538,12 +532,7 @@ def drawing_scene(
 ) -> DrawingScene:
     """Return what a person draws on.
 
-    Args:
-        request: Says what is opened.
-        pairs: It, opened.
-        first: Its first pair.
-        ids: Of the boxes, in the order of drawing.
-        lowest_frame: The first frame that may be chosen.
+    `ids` are those of the boxes, in the order of drawing; `lowest_frame` is the first that may be chosen.
     """
     is_live = isinstance(pairs, LivePairs)
     count = 1 if is_live else expected_frames(pairs.rgb_info, first, request.end)

@@ -199,11 +199,7 @@ def placed_target(
 def placed_box(box: Box, order: BoxFormat, size: tuple[int, int], where: object = None) -> Box:
     """Return the box that four numbers of a person mean, and warn where they may mean another.
 
-    Args:
-        box: The four numbers, whatever they are.
-        order: What they are.
-        size: Width and height of the frame.
-        where: The file they are from.
+    `size` is width and height of the frame, `where` the file they are from.
 
     Raises:
         BoxError: The box lies outside the frame.
@@ -258,11 +254,8 @@ def startable(
 ) -> StartBoxes:
     """Leave out targets that start behind `end`, and warn of those behind the last frame.
 
-    Args:
-        start: The targets.
-        info: What the recording claims.
-        end: First frame not wanted.
-        measured: Counts its frames; asked where the claim is less than what is wanted.
+    `end` is the first frame not wanted; `measured` counts the frames, and is asked where the recording claims
+    fewer than are wanted.
 
     Raises:
         BoxError: No target is left.

@@ -57,12 +57,8 @@ def export_for_viewer(
 ) -> tuple[Path, ...]:
     """Write recordings with their boxes for a viewer; a file appears when it is whole.
 
-    Args:
-        results: Results folders of runs, or folders of them; the recordings are where they were tracked.
-        output: A file, or the folder that gets one for each recording (see `means_folder`).
-        target: What to write.
-        overwrite: Replace existing files.
-        on_frame: Called for every frame that was read.
+    `results` are results folders of runs, or folders of them; the recordings are where they were tracked.
+    `output` is a file, or the folder that gets one for each recording (see `means_folder`).
 
     Returns:
         The files.

@@ -17,9 +17,7 @@ _SIGMAS = (1.0, 2.0, 3.5, 5.5, 8.0, 12.0, 17.0, 24.0, 34.0)
 class NoiseBank:
     """Gaussian noise drawn once: cutting a random piece costs a hundredth of drawing it.
 
-    Args:
-        rng: Source of the noise and of the pieces.
-        side: Largest piece in pixels.
+    `side` is that of the largest piece in pixels.
     """
 
     def __init__(self, rng: np.random.Generator, side: int = 288) -> None:

@@ -175,11 +175,8 @@ def make_sprite(pictures: list[tuple[Image, Image, Image]], *, upright: bool = F
 class Drawing:
     """A picture that parts are painted onto, with alpha and temperature.
 
-    Args:
-        rgb: `(H, W, 3)` uint8 to begin with.
-        heat: Temperature to begin with.
-        alpha: 255 for a background, 0 for a thing.
-        unit_px: What coordinates of parts count, in pixels.
+    It begins with `rgb`, `(H, W, 3)` uint8, the temperature `heat` and `alpha`: 255 for a background, 0 for a
+    thing. Coordinates of parts count `unit_px` pixels.
     """
 
     def __init__(self, rgb: Image, heat: float, *, alpha: int = 255, unit_px: float = 1.0) -> None:

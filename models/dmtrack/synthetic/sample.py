@@ -167,10 +167,7 @@ def annotated(box: Box, rng: np.random.Generator) -> Box:
 def believed(box: Box, rng: np.random.Generator, spread: float) -> Box:
     """Return the box that a tracker has when `box` is right.
 
-    Args:
-        box: The right one.
-        rng: What is drawn with.
-        spread: Standard deviation of the centre, as a share of the size, and of the log size, an axis.
+    `spread` is the standard deviation of the centre, as a share of the size, and of the log size, an axis.
     """
     dx, dy, log_w, log_h = (spread * rng.standard_normal(4)).tolist()
     return AnnotationHabit(dx, dy, log_w, log_h).of(box)

@@ -171,10 +171,7 @@ def surface(rng: np.random.Generator, height: int, width: int) -> Image:
 class RenewedStock(Generic[_Piece]):
     """A slowly changing stock: making a piece costs far more than using it.
 
-    Args:
-        rng: Source of every draw.
-        capacity: Pieces kept.
-        uses: Mean number of uses before a piece is replaced.
+    A piece, of `capacity`, is replaced after `uses` uses in the mean.
     """
 
     def __init__(self, rng: np.random.Generator, capacity: int, uses: int) -> None:

@@ -79,10 +79,7 @@ def lasting(detections: Detections, width: int, height: int) -> dict[int, list[D
 
     Boxes are cut to the frame. While an object enters the picture, and is soon seen whole, it is left out.
 
-    Args:
-        detections: By frame.
-        width: Of the frame in px.
-        height: Of the frame in px.
+    Width and height are those of the frame in px.
     """
     frames = sorted(detections)
     spacing = median_low([later - one for one, later in pairwise(frames)]) if frames[1:] else 1
@@ -157,10 +154,8 @@ def _touches(box: Box, width: int, height: int) -> bool:
 class Arrivals:
     """Starts targets and takes lost ones up again, frame by frame, as a detector says.
 
-    Args:
-        seen: What `lasting` returns.
-        ids: Those of targets that are given.
-        on_keyframe: Called with all keyframes when there are more.
+    `seen` is what `lasting` returns, `ids` are those of targets that are given; `on_keyframe` is called with
+    all keyframes when there are more.
 
     Attributes:
         keyframes: What was settled so far, in order of time.
@@ -189,13 +184,7 @@ class Arrivals:
             self._held[start.target_id] = start.box
 
     def take(self, pair: FramePair, tracker: Tracker, found: Sequence[TrackedBox]) -> tuple[TrackedBox, ...]:
-        """Return the targets of a frame, with those that enter or are found again; `tracker` follows them.
-
-        Args:
-            pair: The frame.
-            tracker: Follows the targets.
-            found: Where it found them.
-        """
+        """Return the targets of a frame, with those that enter or are found again; `tracker` follows them."""
         before = len(self.keyframes)
         rows = {row.target_id: row for row in found}
         self._note(pair.rgb.index, tracker, rows)

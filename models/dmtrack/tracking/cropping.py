@@ -25,11 +25,7 @@ class Cropper(Protocol):
 
 
 class HostCropper:
-    """Cuts with OpenCV, byte for byte as published, and brings the crops to the device.
-
-    Args:
-        device: Where the network is.
-    """
+    """Cuts with OpenCV, byte for byte as published, and brings the crops to the device."""
 
     def __init__(self, device: torch.device) -> None:
         self._device = device
@@ -44,9 +40,6 @@ class DeviceCropper:
 
     The arithmetic is OpenCV's for 8-bit pictures, in integers. On this project's tests the bytes are the
     same but where a crop of six channels is exactly half as large as what it shows: one grey level there.
-
-    Args:
-        device: Where the network is.
     """
 
     def __init__(self, device: torch.device) -> None:

@@ -86,12 +86,7 @@ def renamed(keyframes: Keyframes, target_id: int, new_id: int) -> Keyframes:
 def split(keyframes: Keyframes, target_id: int, frame_index: int, new_id: int, box: Box) -> Keyframes:
     """Say that a target is another one from a frame on.
 
-    Args:
-        keyframes: All.
-        target_id: The target.
-        frame_index: The first frame in which it is another one.
-        new_id: Of that one.
-        box: Where it is.
+    From `frame_index` on it is `new_id`, and lies in `box` there.
 
     Raises:
         BoxError: The target has no box before, or the new id is taken.

@@ -54,9 +54,7 @@ class Trust:
         What scores as a target where that one cannot have got to is a look-alike, and stays one wherever it
         is seen to go. Of what is left a near one is preferred; where nothing is, the trusted box is held.
 
-        Args:
-            finds: One a window that was searched, at least one.
-            config: Numbers of the search.
+        There is one find a window that was searched, at least one.
         """
         if self.is_sure:
             return finds[0]
@@ -113,11 +111,7 @@ def places_to_look(trust: Trust, config: TrackerConfig, width: int, height: int)
     First around the place where it was last trusted, wider step by step; after `lost_after` frames,
     every `sweep_interval` frames, a share of the whole frame, so that the cost of a frame has a bound.
 
-    Args:
-        trust: Of a lost target.
-        config: Numbers of the search.
-        width: Of the frame in px.
-        height: Of the frame in px.
+    Width and height are those of the frame in px.
     """
     step = _STRIDE * config.search_factor * math.sqrt(trust.box.area)
     sweep, since = divmod(trust.missed - config.lost_after, config.sweep_interval)

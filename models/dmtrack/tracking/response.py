@@ -42,10 +42,7 @@ def _change(ratio: Tensor) -> Tensor:
 def size_penalty(output: HeadOutput, previous_wh_norm: Tensor, strength: float) -> Tensor:
     """Return `exp(-k (scale change x aspect change - 1))` for every cell: `(B, 1, F, F)`.
 
-    Args:
-        output: The maps.
-        previous_wh_norm: `(B, 2)` previous width and height as fractions of the crop side.
-        strength: k.
+    `previous_wh_norm` are `(B, 2)` previous width and height as fractions of the crop side, `strength` is k.
 
     Source: the penalty of SiamRPN (Li et al., CVPR 2018), on each cell's own predicted size.
     """

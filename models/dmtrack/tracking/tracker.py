@@ -399,9 +399,7 @@ def overlap_bound(box: Box, edge_error_px: float) -> float:
     Nobody marks an edge better than to about a pixel. Of a bus that costs nothing, of a drone twelve
     pixels wide a fifth of the overlap, which no network can see once the crop has been enlarged.
 
-    Args:
-        box: One of the two.
-        edge_error_px: Typical distance of their edges; 0 is none.
+    `edge_error_px` is the typical distance of their edges; 0 is none.
 
     Returns:
         In (0, 1]: the IoU of the box with itself moved by that distance on both axes.

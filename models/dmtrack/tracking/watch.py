@@ -79,9 +79,8 @@ def worst_first(spans: Collection[DoubtedSpan]) -> list[DoubtedSpan]:
 class LostWatch:
     """Watches for how long every target of a run has been lost.
 
-    Args:
-        after_s: Seconds of the recording after which it is over; None never.
-        target_ids: Every target of the run: while one of them has not started, it is not over.
+    After `after_s` seconds of the recording it is over; None: never. While one of `target_ids`, every target
+    of the run, has not started, it is not over.
     """
 
     def __init__(self, after_s: Fraction | None, target_ids: Collection[int]) -> None:

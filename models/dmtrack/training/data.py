@@ -183,14 +183,7 @@ def open_segment(
 ) -> Iterator[Batch]:
     """Return the batches of one segment, made in `workers` processes (0: in this one).
 
-    Args:
-        factory: Makes the samplers.
-        seed: Of the run.
-        segment: Number of the segment.
-        batches: How many batches it has.
-        batch_size: Samples a batch of this process.
-        workers: Processes that make samples.
-        rank: Of this process in a parallel run: no two draw the same samples.
+    `seed` is that of the run, `rank` that of this process in a parallel one: no two draw the same samples.
 
     Raises:
         DmtrackError: While iterating: what a sampler raised.

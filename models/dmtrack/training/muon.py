@@ -32,11 +32,7 @@ def orthogonalised(matrix: Tensor) -> Tensor:
 class Muon(torch.optim.Optimizer):
     """Orthogonalised Nesterov momentum for matrices, in steps of AdamW's size.
 
-    Args:
-        matrices: Parameters of two dimensions.
-        lr: Rate.
-        weight_decay: Decoupled.
-        momentum: Of the gradient.
+    `matrices` are parameters of two dimensions; weight decay is decoupled.
     """
 
     def __init__(

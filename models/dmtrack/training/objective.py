@@ -48,9 +48,7 @@ def gaussian_radius(width: Tensor, height: Tensor) -> Tensor:
 def gaussian_map(boxes: Tensor, side: int) -> Tensor:
     """Return the score target `(B, F, F)`: 1 in the centre's cell, falling off around it.
 
-    Args:
-        boxes: `(B, 4)` cx, cy, w, h in fractions of the crop side.
-        side: F.
+    `boxes` are `(B, 4)` cx, cy, w, h in fractions of the crop side; F is `side`.
     """
     cells = boxes * side
     radius = gaussian_radius(cells[:, 2].ceil(), cells[:, 3].ceil())

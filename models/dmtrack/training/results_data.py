@@ -60,9 +60,7 @@ def _modality(run: EarlierRun) -> Modality | None:
 def sequences_of_results(folder: Path, pictures: Path) -> list[AnnotatedSequence]:
     """Return one sequence for each target of the results in a folder.
 
-    Args:
-        folder: As `results_in` takes it.
-        pictures: Where pictures are written; those that are there already are taken.
+    `folder` is as `results_in` takes it; pictures that are there already are taken.
 
     Raises:
         InputError: Results, or the recording that they are about, cannot be read.

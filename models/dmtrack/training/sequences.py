@@ -122,11 +122,9 @@ def find_usable(
 ) -> tuple[tuple[UsableSequence, ...], Listing]:
     """Return the sequences of a folder that samples can be drawn from, at least one, and what else is there.
 
-    Args:
-        folder: In any layout of `dmtrack.datasets.layouts`; or results of `dmtrack track`, or of a batch.
-        config: What a sample needs.
-        bad_data: What is done about clips that cannot be used and boxes without area.
-        pictures: Where the frames of results are written as pictures; None: results are no data.
+    `folder` is in any layout of `dmtrack.datasets.layouts`, or holds results of `dmtrack track`, or of a
+    batch, whose frames are written into `pictures`; None: results are no data. `bad_data` says what is done
+    about clips that cannot be used and boxes without area.
 
     Raises:
         DatasetError: No sequence suits; or, with `FATAL`, a clip cannot be used or has boxes without

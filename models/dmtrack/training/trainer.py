@@ -50,13 +50,9 @@ class Progress:
 class Trainer:
     """Trains one stage of one network.
 
-    Args:
-        model: The network, on its device, with the foundation loaded for the adapter stage.
-        request: The run; what it says of the network and of the data is done already.
-        factory: Makes samplers in worker processes.
-        validate: Called with the averaged weights every `validate_every` steps; its figures go to
-            `validation.csv`.
-        group: The processes that train together; the first one reports, validates and writes.
+    The model is on its device, with the foundation loaded for the adapter stage. `validate` is called with
+    the averaged weights every `validate_every` steps; its figures go to `validation.csv`. The first process
+    of `group` reports, validates and writes.
 
     Raises:
         ConfigError: The batch cannot be divided among the processes.

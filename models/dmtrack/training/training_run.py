@@ -223,11 +223,8 @@ def build_model(
 ) -> DMTrack:
     """Build the network of a stage and load what it starts from.
 
-    Args:
-        stage: What is trained.
-        config: The preset's shapes; the foundation's own come before them.
-        init: The foundation.
-        adapted: Adapters, whose share of the second stream is kept; None starts them from nothing.
+    The shapes of the foundation, `init`, come before those of `config`. `adapted` are adapters whose share of
+    the second stream is kept; None starts them from nothing.
 
     Raises:
         CheckpointError: The stage needs a foundation and was given none, or the weights do not fit.

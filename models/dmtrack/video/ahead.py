@@ -17,9 +17,7 @@ class ReadAhead:
     An error of reading comes after the last good pair, as ever. The thread runs inside the `with` block, and
     leaving that, however early, ends it: only then the recording may be closed.
 
-    Args:
-        source: The recording.
-        pairs: What is still to be read of it; all of it by default.
+    `pairs` is what is still to be read of `source`; all of it by default.
     """
 
     def __init__(self, source: PairedSource, pairs: Iterable[FramePair] | None = None) -> None:

@@ -365,11 +365,7 @@ def kelvin_per_count(pixels: Pixels) -> float:
 
 
 def is_fine_temperature(pixels: Pixels) -> bool:
-    """Return whether counts look like hundredths of a kelvin, which most cameras of linear temperature write.
-
-    Args:
-        pixels: A picture.
-    """
+    """Return whether counts look like hundredths of a kelvin, as most cameras of linear temperature write."""
     if pixels.dtype != np.uint16 or pixels.ndim != 2 or not pixels.any():
         return False
     percentiles = np.percentile(pixels[pixels > 0], (1, 50, 99)) * _FINE_KELVIN - ZERO_CELSIUS_K

@@ -94,9 +94,7 @@ class ContainerFacts:
 def read_container(path: Path, *, stream: int = 0) -> ContainerFacts:
     """Look into a video file.
 
-    Args:
-        path: A file.
-        stream: Which video stream the clock is wanted of, from 0.
+    `stream` is the video stream that the clock is wanted of, from 0.
 
     Raises:
         VideoError: It cannot be opened, or is no video.

@@ -49,10 +49,7 @@ def demuxed(
 ) -> Iterator[Packet[VideoStream]]:
     """Yield the packets of a stream, passing over what is none: zeros that a recorder left, damage.
 
-    Args:
-        container: Opened.
-        stream: The stream wanted.
-        on_damage: Told of each piece of damage; may raise.
+    `on_damage` is told of each piece of damage; it may raise.
 
     Raises:
         av.error.FFmpegError: The file cannot be read any more.
@@ -91,12 +88,9 @@ class PacketDecoder:
         read_bytes: Their bytes.
         read_end: Where in the file the last of them ends; 0 where that is not known.
 
-    Args:
-        container: Opened, and at its start; closed with `close`.
-        stream: The video stream wanted.
-        path: What errors name.
-        begin: Stamp of the packet to begin with; None: the next one. If it is not found before another one
-            from which decoding may begin, there are no frames.
+    `container` is opened, and at its start; `close` closes it. `begin` is the stamp of the packet to begin
+    with; None: the next one. If it is not found before another one from which decoding may begin, there are
+    no frames.
     """
 
     device = "cpu"
@@ -228,12 +222,8 @@ _TRIAL_SIDE: Final = 256
 class GpuDecoder:
     """The frames of one stream, from a device or from the processor, the same ones in either case.
 
-    Args:
-        standby: Decodes the file on the processor; nothing was read with it.
-        device: Decodes the file on the device; nothing was read with it.
-        pixel_format: What the processor's decoder gives.
-        gpu: Number of the CUDA device.
-        path: What the log names.
+    `standby` decodes the file on the processor, `device` on the CUDA device `gpu`; nothing was read with
+    either.
     """
 
     def __init__(

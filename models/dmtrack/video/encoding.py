@@ -136,9 +136,7 @@ def encode(pixels: Pixels, modality: Modality) -> Image8:
 class ModalityEncoder:
     """The encoding of one running stream.
 
-    Args:
-        modality: What the stream measures.
-        thermal_smoothing: Share of a new frame in the grey range of 16-bit thermal, in (0, 1].
+    `thermal_smoothing` is the share of a new frame in the grey range of 16-bit thermal, in (0, 1].
     """
 
     def __init__(self, modality: Modality, *, thermal_smoothing: float = 0.1) -> None:

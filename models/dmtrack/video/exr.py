@@ -22,9 +22,7 @@ _NOTHING: Final = 65_504.0
 def decode_exr(data: bytes, most_pixels: int) -> npt.NDArray[np.float32]:
     """Return `(H, W)` float32 of the channel that is depth; nothing is not a number.
 
-    Args:
-        data: The file.
-        most_pixels: A larger picture is not believed.
+    A picture of more than `most_pixels` is not believed.
 
     Raises:
         ConfigError: The library is missing.

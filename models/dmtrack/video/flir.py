@@ -127,9 +127,7 @@ def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 def decode_fff(data: bytes, counts: CountScale | None = None) -> tuple[Counts, CountScale]:
     """Return the picture of a file of records: hundredths of a kelvin, or raw counts where that is not known.
 
-    Args:
-        data: The file.
-        counts: How degrees become counts; None takes what suits this camera.
+    `counts` says how degrees become counts; None takes what suits this camera.
 
     Raises:
         FormatError: It is damaged, or its picture is stored in a way that is not known.

@@ -112,10 +112,7 @@ class FolderReader(StoredPictures):
     def number(self, numbers: Sequence[int], origin: int, frame_rate: Fraction) -> None:
         """Take times from numbers in names, one a picture, at a rate, so that gaps stay gaps.
 
-        Args:
-            numbers: Rising.
-            origin: The number of the first moment.
-            frame_rate: Numbers a second.
+        `numbers` rise; `origin` is that of the first moment, `frame_rate` how many a second.
         """
         start_pts, time_base = exact_stamps(frame_rate, self._start_s)
         step = round(1 / (frame_rate * time_base))

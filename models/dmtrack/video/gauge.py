@@ -115,9 +115,8 @@ class Gauge:
     def measure(self, counts: Numbers, box: Box) -> AuxMeasure | None:
         """Return what is known of the target in a box.
 
-        Args:
-            counts: `(H, W)` of the second picture; of other pictures nothing is known.
-            box: Pixels of the RGB picture.
+        `counts` are `(H, W)` of the second picture, of other pictures nothing is known; `box` is in pixels of
+        RGB.
 
         Returns:
             None where the box lies outside of the picture, or hardly any of it is measured.
@@ -144,9 +143,7 @@ class Gauge:
     def event_rate(self, events: EventWindow, box: Box) -> AuxMeasure | None:
         """Return how many events a second a box has; None where it lies outside of the picture.
 
-        Args:
-            events: Those of the second picture.
-            box: Pixels of the RGB picture.
+        `events` are those of the second picture; `box` is in pixels of RGB.
         """
         own_box = mapped_box(self.to_aux, box)
         if own_box is None or events.length_us <= 0:
@@ -163,9 +160,7 @@ class Gauge:
 def mapped_box(to_aux: Floats, box: Box) -> Box | None:
     """Return the upright box around a box in the second picture; None where some of it is behind the camera.
 
-    Args:
-        to_aux: See `Gauge`.
-        box: Pixels of the RGB picture.
+    `to_aux` is as in `Gauge`; `box` is in pixels of RGB.
     """
     x1, y1, x2, y2 = (edge - 0.5 for edge in box.xyxy)  # a homography counts from the middle of a pixel
     across, down, depth = to_aux @ np.array([[x1, x2, x2, x1], [y1, y1, y2, y2], [1, 1, 1, 1]])

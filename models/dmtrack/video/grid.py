@@ -48,10 +48,7 @@ def resize_to_grid(picture: Image8, size: tuple[int, int], modality: Modality) -
     pixel: a blend of two colours of the depth map is a third depth, and one of red and white no
     event.
 
-    Args:
-        picture: `(h, w, 3)` uint8.
-        size: Width and height of the grid in pixels.
-        modality: What the picture shows.
+    `picture` is `(h, w, 3)` uint8; `size` is width and height of the grid in pixels.
 
     Returns:
         `(H, W, 3)` uint8; the same array if it has that size already.
@@ -165,11 +162,7 @@ def rgb_to_aux(
 ) -> Matrix:
     """Return the `(3, 3)` matrix from pixels of the RGB grid to those of the second picture.
 
-    Args:
-        align: As in `grid_by`.
-        fit: As in `grid_by`.
-        aux_size: Width and height of the second picture in pixels.
-        rgb_size: Of the grid.
+    `align` and `fit` are as in `grid_by`; sizes are width and height in pixels.
     """
     if align is not None:
         return np.asarray(np.linalg.inv(align.matrix), np.float64)
@@ -187,11 +180,8 @@ def rgb_to_aux(
 def counts_on_grid(pixels: Pixels, to_grid: ToGrid, size: tuple[int, int], modality: Modality) -> Pixels:
     """Bring a picture onto the RGB grid as it was read: counts stay counts, 16 bits stay 16 bits.
 
-    Args:
-        pixels: `(h, w, 3)` uint8, or `(h, w)` uint8 or uint16; of 16 bits the nearest pixel is taken.
-        to_grid: How.
-        size: Width and height of the grid in pixels.
-        modality: What the picture shows.
+    `pixels` are `(h, w, 3)` uint8, or `(h, w)` uint8 or uint16, where the nearest pixel is taken of 16 bits;
+    `size` is width and height of the grid in pixels.
 
     Returns:
         The picture, of the same kind; one channel is 0 where the second camera sees nothing.

@@ -96,11 +96,7 @@ class KnownFrames:
     def note(self, index: int, stamp: int, frame: VideoFrame, damaged: int) -> None:
         """Take note of a frame that was decoded.
 
-        Args:
-            index: Its place, from the front.
-            stamp: The stamp it was given.
-            frame: It.
-            damaged: Packets that were damaged until then.
+        `index` is its place, from the front; `damaged` counts packets that were damaged until then.
         """
         with self._lock:
             if damaged or (self._packets is not None and not self._packets.has(index, stamp)):
@@ -118,11 +114,8 @@ class KnownFrames:
     ) -> KnownFrame | None:
         """Return the frame from which to read on to a position; None: from the front.
 
-        Args:
-            start: The position.
-            time_base: Of the stamps.
-            first: The stamp of the first frame.
-            listed: Lists the packets; called once, and only if it may be of use. None: they are not trusted.
+        `first` is the stamp of the first frame. `listed` lists the packets; it is called once, and only if it
+        may be of use; None: they are not trusted.
         """
         with self._lock:
             decoded = self._stamps or [first]

@@ -31,9 +31,7 @@ def by_index(frame: Frame) -> Fraction:
 class NearestMatcher:
     """Finds the nearest frame of a stream for moments that never go back.
 
-    Args:
-        frames: The stream; its frames increase strictly on `clock`.
-        clock: The axis to measure distance along.
+    The frames increase strictly on `clock`, the axis to measure distance along.
     """
 
     def __init__(self, frames: Iterator[Frame], clock: Clock = by_time) -> None:

@@ -53,11 +53,8 @@ _NAMED_FOLDERS_ABOVE: Final = 2
 def guess_modality(path: Path, samples: Iterable[Pixels] = ()) -> ModalityGuess:
     """Find out what a second stream measures, from its name, else from a few of its pictures.
 
-    Args:
-        path: The video file or image folder; its own name counts before those of the two
-            folders above.
-        samples: Pictures of the stream as its reader gave them, any number; they are asked for
-            only if the name says nothing.
+    The name of the file or folder counts before those of the two folders above. `samples` are pictures as the
+    stream's reader gave them, any number; they are asked for only if the name says nothing.
 
     Raises:
         ConfigError: Neither the name nor the pictures say.
@@ -160,10 +157,7 @@ _MODALITY_OF_TRACK: Final = {TrackKind.DEPTH: Modality.DEPTH, TrackKind.IR: Moda
 def modality_of(aux: FrameSource, given: Modality | None = None, rgb: Path | None = None) -> ModalityGuess:
     """Return what an opened stream measures: what was given, else what can be found out.
 
-    Args:
-        aux: The stream.
-        given: What a person says.
-        rgb: The first stream, which may be the one that was meant.
+    `given` is what a person says; `rgb`, the first stream, may be the one that was meant.
 
     Raises:
         ConfigError: Neither says, or another one than events was given for an event file.
@@ -190,10 +184,7 @@ def modality_of(aux: FrameSource, given: Modality | None = None, rgb: Path | Non
 def find_modality(path: Path, track: TrackInfo | None = None, half: Split | None = None) -> ModalityGuess:
     """Find out what a stream measures: from what its file calls it, its name, or a few of its first pictures.
 
-    Args:
-        path: The file or folder.
-        track: Which stream of the file is meant, where it holds several.
-        half: Which half of its pictures is meant, where they hold both streams.
+    `track` says which stream of the file is meant, `half` which half of its pictures, where it holds several.
 
     Raises:
         ConfigError: Neither says.
@@ -215,14 +206,7 @@ def _sample_pictures(path: Path, stream: int, half: Split | None) -> Iterator[Pi
 
 
 def swap_remarks(rgb: VideoInfo, aux: VideoInfo, first: Pixels, second: Pixels | None) -> list[str]:
-    """Return what to say where the two streams look as if they were given the wrong way round.
-
-    Args:
-        rgb: What the first stream claims.
-        aux: What the second one claims.
-        first: A picture of the first stream.
-        second: A picture of the second one.
-    """
+    """Return what to say where the two streams look as if they were given the wrong way round."""
     reason = _swapped_names(rgb.path, aux.path)
     if reason is None and second is not None and _is_grey_picture(first) and _is_photograph(second):
         reason = f"{rgb.path.name} is grey and {aux.path.name} is in colour"

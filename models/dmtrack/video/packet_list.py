@@ -51,9 +51,7 @@ class PacketList:
     def of(cls, container: InputContainer, stream: VideoStream) -> PacketList | None:
         """Read all packets of a stream from here on; None where they do not tell the frames.
 
-        Args:
-            container: Opened; its packets are read to the end.
-            stream: Its frames.
+        The opened container is read to the end.
         """
         codec = stream.codec_context.codec
         name = codec.canonical_name

@@ -264,10 +264,7 @@ def camera_of(
 ) -> tuple[Intrinsics | None, list[str]]:
     """Return the intrinsics of the RGB camera, where they are needed and known, and what to say of them.
 
-    Args:
-        rgb: Its stream.
-        given: What a person says.
-        modality: Of the second stream: what does not measure distance places nothing.
+    `given` is what a person says; a second stream that does not measure distance places nothing.
 
     Raises:
         ConfigError: Those that are given are for pictures of another shape, or for no depth.

@@ -197,10 +197,8 @@ def read_picture(file: Path) -> Pixels:
 def load_picture(file: Path, counts: CountScale | None = None, page: int = 0) -> StoredPicture:
     """Read a picture file as it is stored.
 
-    Args:
-        file: The file.
-        counts: How numbers with a sign or a fraction become counts; None finds out from this picture.
-        page: Which picture of a TIFF that holds several, from 0.
+    `counts` says how numbers with a sign or a fraction become counts; None finds out from this picture.
+    `page` is which picture of a TIFF that holds several, from 0.
 
     Raises:
         FormatError: It is no picture that can be used.
@@ -348,10 +346,8 @@ def _as_stored(data: bytes) -> bytes:
 def encoded_picture(pixels: Pixels, suffix: str = ".png", level: int | None = None) -> bytes:
     """Return a picture as the bytes of a file.
 
-    Args:
-        pixels: `(H, W, 3)` RGB or `(H, W)` grey, of 8 bits or (PNG) of 16.
-        suffix: `.png` or `.jpg`.
-        level: How well PNG packs, 0 to 9, or the quality of JPEG, to 100; None: as usual.
+    `pixels` are `(H, W, 3)` RGB or `(H, W)` grey, of 8 bits or (PNG) of 16; the suffix is `.png` or `.jpg`;
+    `level` is how well PNG packs, 0 to 9, or the quality of JPEG, to 100; None: as usual.
     """
     turned = pixels[..., ::-1] if pixels.ndim == 3 else pixels
     option = cv2.IMWRITE_JPEG_QUALITY if suffix == ".jpg" else cv2.IMWRITE_PNG_COMPRESSION

@@ -504,9 +504,7 @@ def _is_mp4(path: Path) -> bool:
 def packet_stamps(path: Path, stream: int) -> list[int] | None:
     """Return the stamps of all frames of a video stream, rising, without decoding; None if any has none.
 
-    Args:
-        path: A video file.
-        stream: The place of the stream among the file's video streams.
+    `stream` is the place of the stream among the file's video streams.
 
     Raises:
         VideoError: The file cannot be opened.

@@ -49,9 +49,7 @@ _LOGGER = logging.getLogger(__name__)
 class Record3dReader(StoredPictures):
     """Colour or depth of a recording, read from front to back; what cannot be read is skipped and counted.
 
-    Args:
-        path: The `.r3d` file.
-        picker: Which of the two; colour is 0.
+    `picker` says which of the two; colour is 0.
 
     Raises:
         VideoError: It is no whole archive, holds no such stream, or `lzfse` is missing.

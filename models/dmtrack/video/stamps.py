@@ -22,10 +22,8 @@ class RisingStamps(Generic[_Item]):
     between its neighbours. Where all that follow go back, the clock began anew, and counts on from there.
     Pauses stay.
 
-    Args:
-        items: Frames in order of presentation with their stamps, None where there is none.
-        step: The usual distance of two stamps, as the container claims.
-        last: The stamp of the frame before the first one.
+    Frames come in order of presentation, with their stamps, None where there is none. `step` is the usual
+    distance of two stamps, as the container claims; `last` is the one before the first frame.
     """
 
     def __init__(self, items: Iterator[tuple[int | None, _Item]], step: int, last: int | None = None) -> None:

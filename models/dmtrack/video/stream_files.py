@@ -52,18 +52,11 @@ def open_source(
 ) -> FrameSource:
     """Open a video file, a ROS bag, an event file, an image folder, or what a zip archive holds of these.
 
-    Args:
-        path: The file or folder.
-        stream: Which video stream of a file, from 0, or how to pick it.
-        threads: Decoder threads for a file; None: as many as pay.
-        gpu: Number of the CUDA device that decodes a file which suits it.
-        trusts_packets: See `VideoReader`.
-        folder_rate: Pictures a second to assume for a folder, which has no clock of its own.
-        folder_start_s: Time of a folder's first picture in seconds.
-        is_beside: That is the time of a stream with a clock, with which times in names of pictures begin if
-            they have another one.
-        events: How an event file becomes pictures.
-        like: The frames that pictures of events go with; None draws `folder_rate` pictures a second.
+    `stream` is a video stream of a file, from 0, or how to pick it; `threads`, `gpu` and `trusts_packets` are
+    as in `VideoReader`. A folder has no clock of its own: `folder_rate` and `folder_start_s` are assumed, and
+    with `is_beside` that start is the time of a stream with a clock, with which times in names of pictures
+    begin if they have another one. `like` are the frames that pictures of events go with; None draws
+    `folder_rate` pictures a second.
 
     Raises:
         VideoError: There is nothing there, or it is not a video or folder of pictures.

@@ -102,10 +102,8 @@ class TimeFile:
 def read_times(path: Path, unit: TimestampUnit | None = None) -> TimeFile:
     """Read a side file.
 
-    Args:
-        path: The file.
-        unit: What it counts in; None takes the unit that its header or name states
-            (`time_ms`, `stamps.us.txt`), else the one that gives a usual frame interval.
+    `unit` None takes what its header or name states (`time_ms`, `stamps.us.txt`), else what gives a usual
+    frame interval.
 
     Raises:
         FormatError: The file cannot be read; a row has no stamp, or one that is not a number or
@@ -275,9 +273,7 @@ class StampedSource(FrameSource):
     decode does not move the rows of those after it; pictures of a folder, and streams without
     stamps, count.
 
-    Args:
-        source: The stream; closed with this one.
-        times: The stamps.
+    `source` is closed with this one.
 
     Raises:
         FormatError: There are more or fewer stamps than frames.

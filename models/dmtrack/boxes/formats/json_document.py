@@ -131,10 +131,6 @@ class JsonFields:
     What is not there, or null, is None, unless a method says otherwise. Every method raises `FormatError`
     where a value is something else.
 
-    Args:
-        value: What `json_value` returned.
-        where: The file, and the place in it.
-
     Raises:
         FormatError: The value is no object.
     """

@@ -52,10 +52,7 @@ _USUAL_RATE: Final = 24  # what Label Studio takes for the frame rate of a video
 def read_label_studio(path: Path, name: str, size: PictureSize | None = None) -> tuple[RecordingResults, ...]:
     """Read every task of an export ("JSON"); of several annotations of a task the first.
 
-    Args:
-        path: The file.
-        name: Of a task that has none.
-        size: Of the frames, where the file does not say it.
+    `name` is for a task that has none, `size` for a file that does not say it.
 
     Raises:
         FormatError: It cannot be read, a value (its place is named) is wrong, or the size is not known.

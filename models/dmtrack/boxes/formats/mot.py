@@ -86,10 +86,7 @@ def read_mot(path: Path, name: str, origin: int = 0) -> RecordingResults:
 
     Detections (id -1) take ids that no other row of the file has, in each frame the lowest ones.
 
-    Args:
-        path: The file.
-        name: Of the recording.
-        origin: Coordinates of the top left pixel in this file; subtracted.
+    `origin` is what the top left pixel is called in this file; it is subtracted.
 
     Raises:
         FormatError: The file is missing or no text, a row is malformed (its number is named), or a

@@ -43,10 +43,7 @@ _CLASSES: Final = (
 def read_mot_folder(info: Path, name: str, origin: int = 0) -> RecordingResults:
     """Read the folder that `seqinfo.ini` is in.
 
-    Args:
-        info: That file.
-        name: Of the recording, where the file does not say it.
-        origin: Coordinates of the top left pixel in its files; subtracted.
+    `name` is for a file that says none; `origin`, what the top left pixel is called, is subtracted.
 
     Raises:
         FormatError: A file cannot be read, there are no boxes, or a row (named) is malformed.

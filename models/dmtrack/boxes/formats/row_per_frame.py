@@ -23,10 +23,8 @@ _ABSENT: Final = "nan,nan,nan,nan"
 def read_row_per_frame(path: Path, name: str, target_id: int = 1) -> RecordingResults:
     """Read one target.
 
-    Args:
-        path: Rows of 4 values, or of 8 (a polygon, whose bounding box is taken).
-        name: Of the recording.
-        target_id: The id it gets, as the file has none.
+    Rows have 4 values, or 8 (a polygon, whose bounding box is taken). The file has no id: it gets
+    `target_id`.
 
     Raises:
         FormatError: It cannot be read, or a row (named) is malformed.

@@ -45,9 +45,7 @@ _OF_THE_FRAME: Final = ("time_s", "aux_time_s", "skew_ms", "infer_ms")
 def read_table(path: Path, name: str) -> tuple[RecordingResults, ...]:
     """Read a CSV with a header; columns may stand in any order, and others may stand beside them.
 
-    Args:
-        path: The file.
-        name: Of the recording, unless a column `item` names several.
+    `name` is the recording's, unless a column `item` names several.
 
     Raises:
         FormatError: It cannot be read, a needed column is missing, or a row is malformed (its number is

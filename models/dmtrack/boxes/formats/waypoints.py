@@ -58,10 +58,7 @@ def add_tracks(
 ) -> None:
     """Note every target wherever it is there.
 
-    Args:
-        gatherer: What takes the boxes.
-        tracks: Waypoints by target id, in any order, one a frame.
-        end: The frame that the recording ends before; up to it the box of the last waypoint stays.
+    Waypoints stand in any order, one a frame; the last box stays up to `end`, where the recording ends.
 
     Raises:
         FormatError: Two are for one frame, or more than `MOST_FILLED` boxes lie between them.

@@ -120,11 +120,8 @@ def save_weights(
 ) -> str:
     """Write a weights file, under a temporary name first, and return its sha256.
 
-    Args:
-        path: Where to; an existing file is replaced.
-        tensors: From `DMTrack.state_dict()`; those outside `meta.kind` are left out.
-        meta: What the header says. The same tensors and header give the same bytes.
-        dtype: Store floating-point tensors so (`float16` halves the file); None keeps theirs.
+    Tensors outside `meta.kind` are left out; the same tensors and header give the same bytes. `dtype` stores
+    floating-point tensors so (`float16` halves the file); None keeps theirs.
 
     Raises:
         CheckpointError: The tensors do not fit `meta.config`.
@@ -173,12 +170,8 @@ def build_model(
 ) -> DMTrack:
     """Build the network in eval mode, with every tensor from the weights.
 
-    Args:
-        foundation: A foundation, or full weights (then `adapters` must be None).
-        adapters: The adapters of one modality; None gives a network that takes one stream, or the
-            adapters within full weights.
-        device: Where the network is to run.
-        dtype: Precision of its floating-point tensors.
+    `foundation` may be full weights (then `adapters` must be None). Without `adapters` the network takes one
+    stream, or has those within full weights. `dtype` is that of its floating-point tensors.
 
     Raises:
         CheckpointError: The parts are of the wrong kind or of different networks.

@@ -113,11 +113,8 @@ def add_published(
 ) -> WeightsFile:
     """Convert a published DMTrack or OSTrack checkpoint and keep it; nothing of the file is executed.
 
-    Args:
-        source: A `.pth` or `.pth.tar` file.
-        modality: What a DMTrack checkpoint was trained for; None for OSTrack.
-        name: What to call it; `base-MODALITY` or `base-foundation` when None.
-        overwrite: Replace weights of the same name.
+    `modality` is what a DMTrack checkpoint was trained for, None for OSTrack; `name` is `base-MODALITY` or
+    `base-foundation` by default.
 
     Raises:
         CheckpointError: The file is damaged, unsafe, or not a DMTrack or OSTrack checkpoint.

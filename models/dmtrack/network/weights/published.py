@@ -95,9 +95,7 @@ _TRAINED_ON: Mapping[Modality, str] = {
 def key_table(depth: int, *, with_adapters: bool) -> dict[str, str]:
     """Return published name -> our name for every tensor of a network.
 
-    Args:
-        depth: Number of blocks.
-        with_adapters: False gives the table of an OSTrack checkpoint.
+    Without adapters it is the table of an OSTrack checkpoint.
     """
     table = dict(_STEM)
     for block in range(depth):
@@ -119,11 +117,8 @@ def convert(
 
     Widths, depth and sizes are read from the shapes; every tensor must then fit exactly.
 
-    Args:
-        published: Tensors by published names.
-        modality: What a DMTrack checkpoint was trained for; no file says it. None for OSTrack.
-        source_name: Name of the file, for the record and for messages.
-        source_sha256: Digest of the file, for the record.
+    No file says what a DMTrack checkpoint was trained for: `modality` does; None is OSTrack. Name and digest
+    of the file are for the record and for messages.
 
     Raises:
         CheckpointError: The tensors are not those of DMTrack or OSTrack: missing, unexpected and misshaped

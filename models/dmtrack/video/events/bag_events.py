@@ -104,10 +104,7 @@ def _chunks(path: Path, topic: TrackInfo) -> Iterator[Chunk]:
 class _Message:
     """A message, read field after field.
 
-    Args:
-        data: It.
-        is_cdr: It is of ROS 2.
-        is_packet: It holds encoded events, else a list of them.
+    `is_cdr`: it is of ROS 2. `is_packet`: it holds encoded events, else a list of them.
     """
 
     def __init__(self, data: bytes, *, is_cdr: bool, is_packet: bool) -> None:

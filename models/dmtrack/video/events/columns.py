@@ -88,13 +88,9 @@ class ColumnMeaning:
     ) -> Self:
         """Find out the order and the unit: stated by a person, else by names, else told from the numbers.
 
-        Args:
-            sample: `(N,)` first numbers of each column.
-            names: What the columns are called; None: nobody says.
-            options: What a person says.
-            total: How many events there are, if known.
-            tail: The last numbers of each column, if they are at hand.
-            offset: What the file keeps apart from the times.
+        `sample` are `(N,)` first numbers of each column, `tail` the last ones, if they are at hand; `names`
+        are what the columns are called, if anybody says; `total` is how many events there are, if known;
+        `offset` is what the file keeps apart from the times.
 
         Raises:
             FormatError: They are no numbers, one of the four is missing, or it cannot be told which is which.
@@ -197,10 +193,7 @@ def _guessed_unit(sample: Numbers, tail: Numbers, count: int) -> TimestampUnit:
     Cameras count microseconds, so a unit in which the times are finer is unlikely, and so are one in which a
     recording takes hardly any time and one in which events come at another rate than cameras have.
 
-    Args:
-        sample: The first times.
-        tail: The last times, which may be the same.
-        count: How many there are from the first one to the last.
+    `count` is how many there are from the first one to the last; `tail` may be `sample`.
     """
     times = np.asarray(sample, dtype=np.float64)
     times = times[np.isfinite(times)]

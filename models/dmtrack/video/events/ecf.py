@@ -28,9 +28,7 @@ Integers = npt.NDArray[Any]
 def decode_ecf(data: bytes, most: int = MAX_EVENTS) -> npt.NDArray[Any]:
     """Return `(N,)` events of a chunk, as Prophesee lays them out: x, y, p, t.
 
-    Args:
-        data: The packed chunk.
-        most: No chunk holds more.
+    No chunk holds more than `most`.
 
     Raises:
         FormatError: It is damaged.

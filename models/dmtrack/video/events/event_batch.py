@@ -125,10 +125,8 @@ class TextHeader:
 def read_text_header(path: Path, mark: bytes, end_line: str | None = None) -> TextHeader:
     """Read the lines at the begin of a file that start with a mark.
 
-    Args:
-        path: The file.
-        mark: What each line of the header begins with.
-        end_line: The line, without its mark, after which the data begin at the latest.
+    Each line of the header begins with `mark`; the data begin after `end_line`, without its mark, at the
+    latest.
 
     Raises:
         DecodeError: The header does not end where a header must.
@@ -157,11 +155,7 @@ def record_blocks(
 ) -> Iterator[tuple[int, bytes, Damage | None]]:
     """Read the records of a file from `offset` on, some at a time.
 
-    Args:
-        path: The file.
-        offset: Byte where the first record begins.
-        record_bytes: Length of a record.
-        block_bytes: About how much to read at a time.
+    About `block_bytes` are read at a time.
 
     Yields:
         Where in the file a block begins, its whole records, and what is wrong behind them: a torn one.
@@ -184,10 +178,7 @@ def record_offsets(
 ) -> Callable[[int], int]:
     """Return a function that gives the byte of the file where an event lies.
 
-    Args:
-        begin: Byte of the first record.
-        record_bytes: Length of each.
-        places: Which record each event came from; None if every record is an event.
+    `places` says which record each event came from; None if every record is an event.
     """
     if places is None:
         return lambda index: begin + record_bytes * index
@@ -197,10 +188,7 @@ def record_offsets(
 def unwrapped(values: Times, last: int | None, period: int) -> Times:
     """Return a counter without its wraps: it came round where it falls by half its period or more.
 
-    Args:
-        values: `(N,)` readings in `[0, period)`.
-        last: The unwrapped reading before the first one, or None at the start.
-        period: What the counter counts to.
+    `values` are `(N,)` readings in `[0, period)`; `last` is the unwrapped one before them, None at the start.
     """
     if len(values) == 0:
         return values

@@ -88,9 +88,7 @@ def is_event_file(path: Path) -> bool:
 def open_events(path: Path, options: EventOptions | None = None) -> EventReader:
     """Open an event file of any known format, told from its first bytes, else from its name.
 
-    Args:
-        path: An event file.
-        options: What a person says about files that do not say it themselves.
+    `options` are what a person says about files that do not say it themselves.
 
     Raises:
         VideoError: There is no such file, or it is empty.

@@ -57,12 +57,8 @@ class EventSource(FrameSource):
         reader: Reads the events; `totals` says what was in the file, as far as it was read.
         notes: What had to be assumed, a sentence each.
 
-    Args:
-        path: An event file.
-        options: How its events become pictures.
-        like: The frames the pictures go with; None draws `frame_rate` pictures a second.
-        frame_rate: Pictures a second without `like`; None, together with a number of events a picture,
-            draws a picture whenever so many events have come.
+    Without the frames `like` it draws `frame_rate` pictures a second, or, with None and a number of events a
+    picture, one whenever so many events have come.
 
     Raises:
         VideoError: There is no such file, or it is empty.
@@ -271,9 +267,7 @@ def _reached(counts: tuple[Counts, Counts], share: float) -> list[int]:
 def visevent_picture(events: EventBatch, size: Size) -> Pixels:
     """Draw a white canvas, positive events red, negative events blue.
 
-    Args:
-        events: Those of one window; their order does not matter.
-        size: Width and height of the sensor in pixels.
+    The order of the events does not matter; `size` is width and height of the sensor in pixels.
 
     Returns:
         `(H, W, 3)` uint8 in RGB order. Negative events are painted last, so they win where both occur.

@@ -88,10 +88,8 @@ def at_rate(first_us: int, frame_rate: Fraction) -> Schedule:
 def like_frames(first_us: int, like: FrameClock, *, is_shared_clock: bool = False) -> Schedule:
     """Return a picture for each frame of a video, from its stamp to that of the next one.
 
-    Args:
-        first_us: Time of the first event.
-        like: The frames.
-        is_shared_clock: The events have the clock of the video, instead of beginning with its first frame.
+    `first_us` is the time of the first event. With `is_shared_clock` the events have the clock of the video,
+    instead of beginning with its first frame.
     """
     info, ratio = like.info, like.rate_ratio
     finest = math.lcm(info.time_base.denominator, like.offset_s.denominator, MICROSECONDS)
@@ -159,10 +157,6 @@ class WindowCutter:
 
     Where the file is damaged, the window there still gets the events before the damage; the next one is
     the error.
-
-    Args:
-        batches: The events, in order of time.
-        options: Which events belong to a window.
     """
 
     def __init__(self, batches: Iterable[EventBatch], options: EventOptions) -> None:

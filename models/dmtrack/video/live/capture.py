@@ -75,9 +75,7 @@ class Capture(Protocol):
 def open_capture(address: LiveAddress, *, timeout_s: float) -> Capture:
     """Return the capture for an address; nothing is opened yet.
 
-    Args:
-        address: Where the stream comes from.
-        timeout_s: So long is waited for the stream to open, and for each picture.
+    `timeout_s` is how long is waited for the stream to open, and for each picture.
     """
     if address.camera is not None:
         return CameraCapture(address)
@@ -87,9 +85,7 @@ def open_capture(address: LiveAddress, *, timeout_s: float) -> Capture:
 class NetworkCapture(Capture):
     """A network stream.
 
-    Args:
-        address: Its address.
-        timeout_s: Longest silence.
+    `timeout_s` is the longest silence.
     """
 
     def __init__(self, address: LiveAddress, *, timeout_s: float) -> None:
@@ -214,11 +210,7 @@ def _held_back_s(container: InputContainer, stream: VideoStream) -> float:
 
 
 class CameraCapture(Capture):
-    """A camera of this machine.
-
-    Args:
-        address: Its number or path.
-    """
+    """A camera of this machine."""
 
     def __init__(self, address: LiveAddress) -> None:
         self._address = address

@@ -50,9 +50,7 @@ class ArrivalClock:
     def time_s(self, arrival_s: float, stamp_s: float | None) -> float:
         """Return the time of a frame in seconds of the clock that arrivals are measured by.
 
-        Args:
-            arrival_s: When it came.
-            stamp_s: What the stream says; None where it says nothing.
+        `stamp_s` is what the stream says; None where it says nothing.
         """
         if stamp_s is None:
             return arrival_s
@@ -99,13 +97,10 @@ class LiveReader(FrameSource):
     into pixels only when they are taken. Times are seconds since `epoch_s` on this machine's clock; indices
     count the frames that were taken.
 
-    Args:
-        address: Where the stream comes from.
-        epoch_s: When time begins, on `time.monotonic`; the same for streams that go together.
-        max_delay_s: Frames that have waited longer are dropped when there is a newer one.
-        timeout_s: Longest silence.
-        is_history: Keep the last frames for `nearest` instead of handing them out in order.
-        capture: Where pictures come from, instead of `address`.
+    Time begins at `epoch_s`, on `time.monotonic`, the same for streams that go together. Frames that have
+    waited longer than `max_delay_s` are dropped when there is a newer one; `timeout_s` is the longest
+    silence. With `is_history` the last frames are kept for `nearest` instead of being handed out in order.
+    `capture` is where pictures come from, instead of `address`.
 
     Attributes:
         max_delay_s: As given; may be changed.
@@ -194,9 +189,7 @@ class LiveReader(FrameSource):
     def _read(self, start: Position | None, end: Position | None) -> Iterator[Frame]:
         """Yield frames as they come, each later than the one before, until the stream ends.
 
-        Args:
-            start: Must be None: a live stream begins now.
-            end: First frame not wanted any more, counted from the first one.
+        `start` must be None: a live stream begins now; `end` counts from its first frame.
 
         Raises:
             DecodeError: The stream fails, or falls silent.

@@ -145,15 +145,8 @@ def open_live_pair(
 ) -> LivePairs:
     """Open one or two live streams, and return when they run.
 
-    Args:
-        rgb: The first stream.
-        aux: The second stream.
-        modality: What `aux` measures; None finds out.
-        end: First frame not wanted any more, counted from the first one.
-        options: How they are read.
-        pairing: How they are matched and laid over each other: `offset_s`, `max_skew_s`, `on_missing`,
-            `split`, `align` and `fit`.
-        encoding: How the second stream's counts become pictures.
+    `end` counts from the first frame. Of `pairing` count `offset_s`, `max_skew_s`, `on_missing`, `split`,
+    `align` and `fit`. `modality` is found out where it is None.
 
     Raises:
         VideoError: A stream cannot be opened, or sends nothing.
