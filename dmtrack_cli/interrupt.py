@@ -94,11 +94,7 @@ class GracefulStop(_SignalGuard):
         self._delivered = False
 
     def check(self) -> None:
-        """Raise what was held back.
-
-        Raises:
-            KeyboardInterrupt: A signal came since the block was entered.
-        """
+        """Raise what was held back: `KeyboardInterrupt` where a signal came since the block was entered."""
         if self._requested:
             self._deliver()
 

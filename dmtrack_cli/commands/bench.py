@@ -61,11 +61,7 @@ def bench(
 
 
 def _counts(text: str) -> tuple[int, ...]:
-    """Read `1,10`.
-
-    Raises:
-        ConfigError: It is no list of numbers of targets.
-    """
+    """Read `1,10`; `ConfigError` where it is no list of numbers of targets."""
     try:
         counts = [whole(word) for word in text.split(",")]
     except ValueError:

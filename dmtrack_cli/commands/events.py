@@ -109,11 +109,7 @@ class _DrawingView:
         self._stop = GracefulStop()
 
     def __call__(self, pictures: int, expected: int | None) -> None:
-        """Take note of one more picture.
-
-        Raises:
-            KeyboardInterrupt: The person stopped it.
-        """
+        """Take note of one more picture; `KeyboardInterrupt` where the person stopped it."""
         self.pictures = pictures
         if self._reporter is None:
             self._shown.enter_context(self._stop)

@@ -31,11 +31,7 @@ AnyFormat: TypeAlias = ResultFormat | PictureFormat | ViewerFormat
 
 
 def parse_format(text: str) -> AnyFormat:
-    """Read the name of a format.
-
-    Raises:
-        BadParameter: There is none of that name.
-    """
+    """Read the name of a format; `BadParameter` where there is none of that name."""
     known: dict[str, AnyFormat] = {str(one): one for one in (*ResultFormat, *PictureFormat, *ViewerFormat)}
     if text not in known:
         raise typer.BadParameter(f"{text!r} is not one of {', '.join(known)}", param_hint="--format")
@@ -243,11 +239,7 @@ def _export_pictures(
 
 
 def parse_size(text: str) -> PictureSize:
-    """Read `640x480`.
-
-    Raises:
-        ConfigError: It is no size.
-    """
+    """Read `640x480`; `ConfigError` where it is no size."""
     words = text.lower().split("x")
     if len(words) != 2 or not all(word.isascii() and word.isdigit() and int(word) > 0 for word in words):
         raise ConfigError(f"--size {text} is not a size", hint="write WIDTHxHEIGHT in px, such as 640x480")
@@ -255,11 +247,7 @@ def parse_size(text: str) -> PictureSize:
 
 
 def parse_side(text: str) -> int:
-    """Read the side of crops.
-
-    Raises:
-        ConfigError: It is no number of px, or none that `CropOptions` allows.
-    """
+    """Read the side of crops; `ConfigError`: it is no number of px, or none that `CropOptions` allows."""
     side = next(one.option for one in declared_options(CropOptions) if one.place == ("side_px",))
     try:
         return int(side.within(whole(text)))

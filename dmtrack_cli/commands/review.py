@@ -54,11 +54,7 @@ def review(
 
 
 def _look(looked_at: Review, count: str, *, opens_browser: bool, quiet: bool) -> None:
-    """Serve the page until the person is done, and track what is left.
-
-    Raises:
-        Stopped: The person left before the end.
-    """
+    """Serve the page until the person is done (`Stopped`: left before), and track what is left."""
     session = ReviewSession(looked_at)
     what_for = f"look at {looked_at.folder}{count} in a browser (Ctrl-C ends; each action is kept):"
     try:

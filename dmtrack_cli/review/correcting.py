@@ -87,11 +87,7 @@ class ReviewSession:
 
 
 def _edit(values: Values) -> Edit:
-    """Return what a person does.
-
-    Raises:
-        FormatError: It is nothing that can be done.
-    """
+    """Return what a person does; `FormatError` where it is nothing that can be done."""
     what = values.get("do")
     target_id = _whole(values, "id", most=_HIGHEST_ID)
     if what == "remove":

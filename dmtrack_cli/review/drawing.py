@@ -179,11 +179,7 @@ def scene_setup(scene: DrawingScene, mode: str) -> dict[str, Any]:
 
 
 def json_in(body: bytes) -> object:
-    """Return the JSON of a request.
-
-    Raises:
-        FormatError: It is none.
-    """
+    """Return the JSON of a request; `FormatError` where it is none."""
     try:
         return json.loads(body)
     except (ValueError, RecursionError):
@@ -191,12 +187,7 @@ def json_in(body: bytes) -> object:
 
 
 def box_in(row: dict[str, Any], where: str) -> Box:
-    """Return the box `x, y, w, h` of a JSON object.
-
-    Raises:
-        FormatError: A side is no number.
-        BoxError: It is no box.
-    """
+    """Return the box `x, y, w, h` of a JSON object; `FormatError`: a side is no number; or `BoxError`."""
     return Box(*(_side(row, name, where) for name in "xywh"))
 
 

@@ -79,11 +79,7 @@ class PageSession(Protocol):
         """Take note that the person did something."""
 
     def answer(self, question: str, body: bytes, send: Send) -> None:
-        """Answer one of `questions`.
-
-        Raises:
-            DmtrackError: What to tell the person instead.
-        """
+        """Answer one of `questions`; a `DmtrackError` is what to tell the person instead."""
 
 
 @contextlib.contextmanager

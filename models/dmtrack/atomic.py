@@ -131,11 +131,7 @@ def try_lock(handle: int, *, shared: bool = False) -> bool:
 
 @contextlib.contextmanager
 def held(folder: Path) -> Iterator[None]:
-    """Hold a folder that is there for one run: a second one that wants it is refused.
-
-    Raises:
-        OutputError: Another run holds it.
-    """
+    """Hold a folder that is there for one run: a second one that wants it is refused, by an `OutputError`."""
     if not _CAN_LOCK:
         yield
         return
@@ -249,13 +245,10 @@ def part_path(path: Path) -> Path:
 
 
 def prepare_folder(folder: Path, names: Iterable[str] = (), *, overwrite: bool = False) -> Path:
-    """Make `folder` and make sure that `names` can be written there, before any work is done.
+    """Make `folder`, make sure that `names` can be written there, before any work is done, and return it.
 
     It is made with its parents when missing. With `overwrite` results of these names may exist; they stay
     until the new ones are whole.
-
-    Returns:
-        `folder`.
 
     Raises:
         OutputError: A result exists, or the folder cannot be made or written to.
@@ -275,22 +268,14 @@ def prepare_folder(folder: Path, names: Iterable[str] = (), *, overwrite: bool =
 
 
 def make_folder(folder: Path) -> Path:
-    """Make a folder with its parents where it is missing, and return it.
-
-    Raises:
-        OutputError: It cannot be made.
-    """
+    """Make a folder with its parents where it is missing, and return it; `OutputError` where it cannot be."""
     with os_errors_translated(folder):
         folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 def reserve(path: Path, *, overwrite: bool = False) -> Path:
-    """Make sure that `path` can be written, and return it (see `prepare_folder`).
-
-    Raises:
-        OutputError: The result exists, or its folder cannot be made or written to.
-    """
+    """Make sure that `path` can be written, and return it; errors as in `prepare_folder`."""
     prepare_folder(path.parent, [path.name], overwrite=overwrite)
     return path
 
@@ -327,11 +312,7 @@ def whole_file(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
 
 
 def write_atomically(path: Path, data: bytes, *, durable: bool = True) -> None:
-    """Write `data` as `whole_file` does.
-
-    Raises:
-        OutputError: The file cannot be written; an old one is left as it was.
-    """
+    """Write `data` as `whole_file` does, with its errors."""
     with whole_file(path, durable=durable) as file:
         rest = memoryview(data)
         while rest:

@@ -28,11 +28,7 @@ Pace = Literal["off", "auto"]
 
 
 def chosen(name: str, value: str, literal: Any) -> Any:  # noqa: ANN401 - a `Literal` has no type
-    """Return a value that must be one of a `Literal`.
-
-    Raises:
-        ConfigError: It is not; the error names those that are.
-    """
+    """Return a value that must be one of a `Literal`; a `ConfigError` names those that are."""
     if value not in get_args(literal):
         raise ConfigError(
             f"unknown {name} {shown(str(value))}", hint=f"one of: {', '.join(get_args(literal))}"
@@ -71,11 +67,7 @@ class _Config:
         return cls(**values)
 
     def _require_plain(self) -> None:
-        """Check that every field holds what its type says, and that numbers are finite and not huge.
-
-        Raises:
-            ConfigError: One does not.
-        """
+        """Raise `ConfigError` unless fields hold what their types say, and numbers are finite, not huge."""
         for name, kind in _kinds(type(self)).items():  # type: ignore[arg-type]  # a type is hashable
             value = getattr(self, name)
             if get_origin(kind) is Literal:

@@ -55,11 +55,7 @@ class Option:
         return self.names.split()[-1].partition("/")[0]
 
     def within(self, number: float) -> float:
-        """Return a number that it may be.
-
-        Raises:
-            ValueError: It may not.
-        """
+        """Return a number that it may be; `ValueError` where it may not."""
         if not self.least <= number <= self.most:
             side, end = ("below", self.least) if number < self.least else ("above", self.most)
             raise ValueError(f"{number:.15g} is {side} {end:.15g}")
@@ -140,11 +136,7 @@ def command_words(options: object) -> Iterator[str]:
 
 
 def parsed_words(option_type: type[OptionType], words: Sequence[str], where: object) -> OptionType:
-    """Make an option type of the words that `command_words` gave: the way back.
-
-    Raises:
-        ConfigError: A word is none of those.
-    """
+    """Make an option type of `command_words`, the way back; `ConfigError` where a word is none of those."""
     declared = list(declared_options(option_type))
     arguments = [one for one in declared if one.option.is_argument]
     switches = {
@@ -231,11 +223,7 @@ def number_text(number: Fraction) -> str:
 
 
 def seconds_of_ms(text: str) -> Fraction:
-    """Read milliseconds as exact seconds.
-
-    Raises:
-        ValueError: It is no finite number.
-    """
+    """Read milliseconds as exact seconds; `ValueError` where it is no finite number."""
     return exact(text) / 1000
 
 
@@ -245,12 +233,7 @@ def ms_text(seconds: Fraction) -> str:
 
 
 def positive_seconds(text: str) -> Fraction:
-    """Read a length of time.
-
-    Raises:
-        ValueError: It is no finite number.
-        ConfigError: It is not above 0.
-    """
+    """Read seconds; `ValueError` where it is no finite number, `ConfigError` where it is not above 0."""
     seconds = exact(text)
     if seconds <= 0:
         raise ConfigError(f"{text} is not a positive number of seconds")

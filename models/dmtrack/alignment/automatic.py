@@ -65,11 +65,7 @@ def align_automatically(pairs: Iterable[FramePair]) -> tuple[Alignment, Evidence
 
 
 def propose(pairs: Iterable[FramePair]) -> tuple[Alignment, Evidence] | None:
-    """Return the best homography and the evidence, however weak; None if there is none at all.
-
-    Raises:
-        AlignmentError: There is no pair.
-    """
+    """Return the best homography and the evidence, however weak, if any; `AlignmentError` without a pair."""
     samples, aux_size, rgb_size = _samples(pairs)
     coarse = find_similarity(samples)
     refined = refine(samples, coarse.matrix)

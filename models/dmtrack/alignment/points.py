@@ -56,11 +56,7 @@ class PointFit:
 
 
 def read_point_pairs(path: Path) -> tuple[PointPair, ...]:
-    """Read a CSV or JSON file of point pairs.
-
-    Raises:
-        FormatError: It cannot be read, or a row is wrong; the row is named.
-    """
+    """Read a CSV or JSON file of point pairs; a `FormatError` names the row that is wrong."""
     with translated(FormatError, "the points cannot be read", where=path, hint="give a CSV or JSON file"):
         text = file_text(path)
         rows = _json_rows(text, path) if text.lstrip()[:1] in ("[", "{") else _csv_rows(text)
@@ -89,11 +85,7 @@ def fit_points(pairs: tuple[PointPair, ...], aux_size: Size, rgb_size: Size) -> 
 
 
 def fit_homography(aux: Points, rgb: Points, sizes: tuple[Size, Size], method: str) -> PointFit:
-    """Fit a homography to matching points `(N, 2)`.
-
-    Raises:
-        AlignmentError: The points lie on a line, or disagree.
-    """
+    """Fit a homography to matching points `(N, 2)`; `AlignmentError` where they lie on a line or disagree."""
     limit_px = max(2.0, _MISTAKE_SHARE * math.hypot(*sizes[1]))
     matrix, mask = cv2.findHomography(aux, rgb, cv2.RANSAC, limit_px, maxIters=5000, confidence=0.9999)
     used = np.zeros(len(aux), bool) if mask is None else mask.ravel().astype(bool)
@@ -193,11 +185,7 @@ def _require_inside(pair: PointPair, aux_size: Size, rgb_size: Size) -> None:
 
 
 def parse_board(text: str) -> tuple[int, int]:
-    """Read `9x6`, the inner corners of a board across and down.
-
-    Raises:
-        ConfigError: It is not that.
-    """
+    """Read `9x6`, the inner corners of a board across and down; `ConfigError` where it is not that."""
     parts = text.lower().split("x")
     if len(parts) == 2 and all(part.isdecimal() and 3 <= int(part) <= 50 for part in parts):
         return int(parts[0]), int(parts[1])

@@ -54,11 +54,7 @@ class Shard:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `3/8`.
-
-        Raises:
-            ConfigError: The text is something else, or there is no such part.
-        """
+        """Read `3/8`; `ConfigError` where the text is something else, or there is no such part."""
         match = re.fullmatch(r"\s*(\d{1,6})\s*/\s*(\d{1,6})\s*", text)
         if match is None:
             raise ConfigError(f"{text!r} is no part of a batch", hint="write 3/8 for the third of eight")

@@ -39,11 +39,7 @@ class StartList:
     overwrite: bool = False  # replace a list that is there
 
     def keep(self, plan: Plan, *, is_first: bool = False) -> None:
-        """Write the recordings of a plan; the first time only over what may be replaced.
-
-        Raises:
-            OutputError: See `write_list`.
-        """
+        """Write the recordings of a plan as `write_list`; the first time only over what may be replaced."""
         with inputs_kept(self.source):
             write_list(self.path, plan, overwrite=self.overwrite or not is_first)
 

@@ -82,9 +82,5 @@ COLUMNS: Final = tuple(field.name for field in fields(SummaryRow))
 
 
 def write_summary(path: Path, rows: Iterable[SummaryRow]) -> None:
-    """Write the table in one step.
-
-    Raises:
-        OutputError: The file cannot be written.
-    """
+    """Write the table in one step; `OutputError` where it cannot be written."""
     write_atomically(path, csv_text([COLUMNS, *map(astuple, rows)]).encode())

@@ -35,11 +35,7 @@ class TrackItem:
 
     @classmethod
     def of(cls, usual: TrackRequest) -> TrackItem:
-        """Look the weights up.
-
-        Raises:
-            CheckpointError: There are none for any input.
-        """
+        """Look the weights up; `CheckpointError` where there are none for any input."""
         from dmtrack.network.weights.store import find_weights  # imports torch
 
         known: list[tuple[Modality | None, str]] = []

@@ -35,11 +35,7 @@ class StreamStamp:
 
     @classmethod
     def of(cls, role: str, path: Path) -> StreamStamp:
-        """Look at a video file or a folder of pictures.
-
-        Raises:
-            InputError: It cannot be looked at.
-        """
+        """Look at a video file or a folder of pictures; `InputError` where it cannot be looked at."""
         try:
             stats = [file.stat() for file in (list_images(path) if path.is_dir() else [path])]
         except OSError as error:

@@ -76,11 +76,7 @@ class WorkerOptions:
         return RayEngine(self.ray_address, self.threads or 1, tasks_per_gpu)
 
     def slots(self) -> tuple[WorkerSlot, ...]:
-        """Return one slot a worker process of this machine.
-
-        Raises:
-            ConfigError: A device is not there, is named twice, or an option does not go with it.
-        """
+        """Return one slot a worker process of this machine; errors as in `engine`."""
         devices = _devices(self.devices)
         if devices == ["cpu"]:
             return self._on_cpu()

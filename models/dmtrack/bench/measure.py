@@ -145,11 +145,7 @@ def bench(request: BenchRequest, progress: Callable[[str], None] = lambda _: Non
 
 
 def _possible(request: BenchRequest) -> tuple[list[BenchChoice], tuple[str, ...]]:
-    """Return the combinations that can be computed, and why others cannot.
-
-    Raises:
-        ConfigError: None can.
-    """
+    """Return the combinations that can be computed, and why others cannot; `ConfigError` where none can."""
     device = choose_device(request.device)
     possible: list[BenchChoice] = []
     problems: dict[str, ConfigError] = {}
@@ -271,11 +267,7 @@ def _data_folder(folder: Path | None) -> Iterator[None]:
 
 
 def _run_track(words: Sequence[str]) -> CommandSpeed:
-    """Run `dmtrack track` with these words in a process of its own.
-
-    Raises:
-        BenchError: It failed; the message is its own.
-    """
+    """Run `dmtrack track` with these words in a process of its own; a `BenchError` has its message."""
     with TemporaryDirectory() as scratch:
         folder, said = Path(scratch) / "out", Path(scratch) / "said.txt"
         command = [sys.executable, "-m", "dmtrack_cli", "track", *words, "-o", str(folder)]

@@ -24,11 +24,7 @@ def words_of(line: str) -> list[str]:
 
 
 def number(text: str, what: str = "") -> float:
-    """Return a number, which may be NaN or infinite.
-
-    Raises:
-        FormatError: It is none; `what` names it.
-    """
+    """Return a number, which may be NaN or infinite; `FormatError`, naming `what`, where it is none."""
     try:
         return real(text)
     except ValueError as error:
@@ -45,11 +41,7 @@ def is_number(word: str) -> bool:
 
 
 def finite(text: str, what: str) -> float:
-    """Return a finite number.
-
-    Raises:
-        FormatError: It is none; `what` names it.
-    """
+    """Return a finite number; `FormatError`, naming `what`, where it is none."""
     value = number(text, what)
     if not math.isfinite(value):
         raise FormatError(f"{what} {shown(text.strip())} is not finite")
@@ -57,11 +49,7 @@ def finite(text: str, what: str) -> float:
 
 
 def whole(text: str, what: str) -> int:
-    """Return a whole number.
-
-    Raises:
-        FormatError: It is none; `what` names it.
-    """
+    """Return a whole number; `FormatError`, naming `what`, where it is none."""
     value = finite(text, what)
     if not value.is_integer() or abs(value) >= _LARGEST:
         wrong = "not a whole number" if abs(value) < _LARGEST else "too large"
@@ -70,11 +58,7 @@ def whole(text: str, what: str) -> int:
 
 
 def state_of(text: str | None) -> TrackState | None:
-    """Return the state of that name; nothing is None.
-
-    Raises:
-        FormatError: There is no such state.
-    """
+    """Return the state of that name, None for nothing; `FormatError` where there is no such state."""
     if not text:
         return None
     try:
@@ -84,11 +68,7 @@ def state_of(text: str | None) -> TrackState | None:
 
 
 def box_of(x: float, y: float, w: float, h: float) -> Box:
-    """Return the box of four numbers of a file.
-
-    Raises:
-        FormatError: It has no area, or a number is not finite.
-    """
+    """Return the box of four numbers of a file; `FormatError` where it has no area, or one is not finite."""
     try:
         return Box(x, y, w, h)
     except BoxError as error:
@@ -97,11 +77,7 @@ def box_of(x: float, y: float, w: float, h: float) -> Box:
 
 @contextlib.contextmanager
 def placed(where: object) -> Iterator[None]:
-    """Give the errors of a block the place where they were met, unless they name one already.
-
-    Raises:
-        FormatError: The block raised one.
-    """
+    """Give the `FormatError` of a block the place where it was met, unless it names one already."""
     try:
         yield
     except FormatError as error:
@@ -116,11 +92,7 @@ def measure_of(
     unit: str | None,
     position_m: Sequence[float | None] = (None, None, None),
 ) -> AuxMeasure | None:
-    """Return a measure by what a file says; None where it says nothing.
-
-    Raises:
-        FormatError: The unit is unknown, or only a part of it is said.
-    """
+    """Return a measure, if a file says one; `FormatError` where the unit is unknown, or a part is missing."""
     if median is None and not unit and {*ends, *position_m} == {None}:
         return None
     if median is None or not unit or unit not in [*AuxUnit]:

@@ -78,11 +78,7 @@ class ResultFile:
 
 
 def refuse_twins(paths: Iterable[Path]) -> None:
-    """Refuse to write two results to one place.
-
-    Raises:
-        OutputError: A path comes twice.
-    """
+    """Refuse to write two results to one place, by an `OutputError`."""
     for path, count in Counter(paths).items():
         if count > 1:
             raise OutputError(
@@ -156,11 +152,7 @@ def means_folder(output: str) -> bool:
 
 
 def require_room(count: int, target: str, output: str) -> None:
-    """Refuse to put several recordings into one file that holds one.
-
-    Raises:
-        OutputError: `output` is a file.
-    """
+    """Refuse, by an `OutputError`, to put several recordings into one file that holds one."""
     if count > 1 and not means_folder(output):
         raise OutputError(
             f"there are {count} recordings, and {target} holds one a file",

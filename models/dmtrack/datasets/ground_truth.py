@@ -188,11 +188,7 @@ def _starts_with_numbers(path: Path) -> bool:
 
 
 def read_text(path: Path) -> str:
-    """Return the text of a file.
-
-    Raises:
-        FormatError: It cannot be read, or is no text.
-    """
+    """Return the text of a file; `FormatError` where it cannot be read, or is no text."""
     with translated(FormatError, "is not a text file", where=path):
         return file_text(path)
 

@@ -64,11 +64,7 @@ class Sequence:
         return self.box(self.start_frame)
 
     def box(self, frame_index: int) -> Box:
-        """Return the box of a visible frame.
-
-        Raises:
-            DatasetError: The target is not visible in that frame.
-        """
+        """Return the box of a visible frame; `DatasetError` where the target is not visible in it."""
         if not self.visible[frame_index]:
             raise DatasetError(f"no box is known in frame {frame_index}", where=self.name)
         x, y, w, h = (float(value) for value in self.boxes[frame_index])

@@ -45,11 +45,7 @@ class DatasetRecording:
 
 
 def survey(root: Path) -> tuple[DatasetRecording, ...]:
-    """Look at the clip in `root`, or at every clip below; nothing where there is none.
-
-    Raises:
-        DatasetError: A folder cannot be read.
-    """
+    """Look at the clip in `root`, or at all below, if any; `DatasetError` where a folder cannot be read."""
     if not root.is_dir():
         return ()
     return tuple(_surveyed(clip) for clip in find_clips(root))

@@ -98,11 +98,7 @@ class AnimationWriter:
         self._last_s, self._pictures = time_s, self._pictures + 1
 
     def close(self) -> None:
-        """Give the animation its final name; a second call does nothing.
-
-        Raises:
-            OutputError: The end cannot be written.
-        """
+        """Give the animation its final name, or raise `OutputError`; a second call does nothing."""
         part, opened = self._part, self._open
         self._part = self._open = None
         if part is None:

@@ -166,11 +166,7 @@ class PictureFolder(PictureWriter):
         self._written = 0
 
     def write(self, picture: Picture, pts: int, time_base: Fraction) -> None:
-        """Write one picture and its time.
-
-        Raises:
-            OutputError: The disk is full.
-        """
+        """Write one picture and its time; `OutputError` where the disk is full."""
         path = self._folder / f"{self._written:06d}.png"
         with os_errors_translated(path), path.open("xb") as file:
             file.write(encoded_picture(picture))

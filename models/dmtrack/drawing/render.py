@@ -43,11 +43,7 @@ class Rendered:
 
 
 def require_video_name(path: Path) -> Path:
-    """Return the path of a video to write.
-
-    Raises:
-        OutputError: It is no name of an MP4, GIF or WebP file.
-    """
+    """Return the path of a video to write; `OutputError` where it is no name of an MP4, GIF or WebP file."""
     if path.suffix.lower() not in _SUFFIXES:
         hint = f"give a name that ends in {', '.join(_SUFFIXES)}"
         raise OutputError("the video is an MP4, GIF or WebP file", where=path, hint=hint)

@@ -150,11 +150,7 @@ class ScorePlotSink(Sink):
         self.spans.append(span)
 
     def close(self) -> None:
-        """Draw the picture; nothing is drawn of a run without frames.
-
-        Raises:
-            OutputError: It cannot be written.
-        """
+        """Draw the picture, unless the run has no frames; `OutputError` where it cannot be written."""
         if self._closed:
             return
         self._closed = True

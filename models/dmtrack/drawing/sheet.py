@@ -81,11 +81,7 @@ def contact_sheet(pairs: Sequence[FramePair], marks: Mapping[int, Sequence[Mark]
 
 
 def write_sheet(path: Path, sheet: Picture, *, overwrite: bool = False) -> None:
-    """Write a sheet as PNG.
-
-    Raises:
-        OutputError: The file exists, is no `.png`, or cannot be written.
-    """
+    """Write a sheet as PNG; `OutputError` where the file exists, is no `.png`, or cannot be written."""
     if path.suffix.lower() != ".png":
         raise OutputError("the sheet is a PNG picture", where=path, hint="give a name that ends in .png")
     prepare_folder(path.parent, [path.name], overwrite=overwrite)

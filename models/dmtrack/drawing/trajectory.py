@@ -119,11 +119,7 @@ class TrajectorySink(Sink):
             self.paths.setdefault(target.target_id, TargetPath(target)).add(target, time_s)
 
     def close(self) -> None:
-        """Draw the picture; nothing is drawn of a run without frames.
-
-        Raises:
-            OutputError: It cannot be written.
-        """
+        """Draw the picture, unless the run has no frames; `OutputError` where it cannot be written."""
         last, self._last = self._last, None
         if last is not None:
             picture = draw_paths(last, list(self.paths.values()), self._first_s)

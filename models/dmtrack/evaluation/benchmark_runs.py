@@ -113,11 +113,7 @@ class BenchmarkRunOptions:
         return functools.cache(lambda modality: load(options, modality, RecoveryOptions(self.recovery)))
 
     def runner(self, dataset: Path) -> TrackItem:
-        """Return what tracks an item of the batch.
-
-        Raises:
-            CheckpointError: The weights are not there.
-        """
+        """Return what tracks an item of the batch; `CheckpointError` where the weights are not there."""
         network = NetworkOptions(self.weights, self.precision)
         output, recovery = OutputOptions(no_video=True), RecoveryOptions(self.recovery)
         return TrackItem.of(TrackRequest(dataset, network=network, output=output, recovery=recovery))
@@ -353,11 +349,7 @@ def _reversed(paths: Sequence[Path], frame: int, folder: Path, name: str) -> Pat
 
 
 def require_stack(benchmark: BenchmarkName) -> str:
-    """Return the toolkit's name of a benchmark.
-
-    Raises:
-        ConfigError: The toolkit does not evaluate it.
-    """
+    """Return the toolkit's name of a benchmark; `ConfigError` where the toolkit does not evaluate it."""
     if benchmark not in STACKS:
         known = " and ".join(STACKS)
         raise ConfigError(f"vot-toolkit does not evaluate {benchmark}", hint=f"--export-vot is for {known}")

@@ -54,11 +54,7 @@ class Comparison:
 
 
 def compare(a: TrackerScore, b: TrackerScore, benchmark: Benchmark) -> Comparison:
-    """Compare two trackers on the sequences that both have.
-
-    Raises:
-        ConfigError: They share no sequence.
-    """
+    """Compare two trackers on the sequences that both have; `ConfigError` where they share none."""
     others = {score.name: score for score in b.sequences}
     shared = [(score, others[score.name]) for score in a.sequences if score.name in others]
     if not shared:

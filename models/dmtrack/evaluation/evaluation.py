@@ -131,11 +131,7 @@ class _Opened:
         self._folders: dict[Path, Path] = {}
 
     def folder(self, path: Path) -> Path:
-        """Return the folder, or where the zip was unpacked.
-
-        Raises:
-            FormatError: The zip is damaged.
-        """
+        """Return the folder, or where the zip was unpacked; `FormatError` where that is damaged."""
         if path.suffix.lower() != ".zip" or not path.is_file():
             return path
         same = next((one for one in self._folders if one.samefile(path)), path)

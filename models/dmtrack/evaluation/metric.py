@@ -43,11 +43,7 @@ class Metric(ABC, Generic[Part]):
 
     @abstractmethod
     def part(self, annotation: Annotation, tracks: Sequence[Track]) -> Part:
-        """Return what is kept of one sequence.
-
-        Raises:
-            ValueError: They cannot be compared.
-        """
+        """Return what is kept of one sequence; `ValueError` where they cannot be compared."""
 
     @abstractmethod
     def figures(self, parts: Sequence[Part]) -> tuple[float, ...]:

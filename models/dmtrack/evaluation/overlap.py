@@ -69,11 +69,7 @@ def is_box(boxes: Floats) -> npt.NDArray[np.bool_]:
 
 
 def mean_iou(ious: npt.ArrayLike) -> float:
-    """Return the mean of the values of `iou_per_frame`, frames without truth left out.
-
-    Raises:
-        ValueError: No frame has a true box.
-    """
+    """Return the mean of `iou_per_frame` over frames with a true box; `ValueError` where there is none."""
     values = np.asarray(ious, np.float64)
     scored = values[~np.isnan(values)]
     if scored.size == 0:
@@ -82,11 +78,7 @@ def mean_iou(ious: npt.ArrayLike) -> float:
 
 
 def as_boxes(values: npt.ArrayLike) -> Floats:
-    """Return values as `(N, 4)` float64.
-
-    Raises:
-        ValueError: They have another shape.
-    """
+    """Return values as `(N, 4)` float64; `ValueError` where they have another shape."""
     boxes = np.asarray(values, dtype=np.float64)
     if boxes.ndim != 2 or boxes.shape[1] != 4:
         raise ValueError(f"boxes have the shape {boxes.shape}, not (N, 4)")

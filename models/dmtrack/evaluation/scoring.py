@@ -128,11 +128,7 @@ class ResultsProblem:
 def score_tracker(
     tracker: TrackerFiles, data: AnnotatedSet, benchmark: Benchmark, options: ScoringOptions | None = None
 ) -> TrackerScore:
-    """Score the files of one tracker.
-
-    Raises:
-        FormatError: No file is about a sequence of the data set, or none can be read.
-    """
+    """Score the files of one tracker; `FormatError` where none is about the data set, or none can be read."""
     options = options or ScoringOptions()
     other = benchmark_named_by(frozenset(tracker.unknown))
     is_of_another = other not in (None, benchmark.name) and len(tracker.unknown) > len(tracker.files)

@@ -46,11 +46,7 @@ class Homography:
 
     @classmethod
     def of(cls, matrix: npt.ArrayLike, aux_size: Size, rgb_size: Size) -> Self:
-        """Return the homography of a `(3, 3)` matrix of any scale.
-
-        Raises:
-            FormatError: It is no homography that a camera could have.
-        """
+        """Return the homography of a `(3, 3)` matrix of any scale; `FormatError`: no camera could have it."""
         values = np.asarray(matrix, np.float64)
         if values.shape != (3, 3) or not np.isfinite(values).all():
             raise FormatError("the matrix is not 3x3 finite numbers")

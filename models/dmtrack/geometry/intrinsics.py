@@ -124,11 +124,7 @@ def read_intrinsics(path: Path | str) -> Intrinsics:
 
 
 def parsed_intrinsics(text: str) -> Intrinsics:
-    """Return the intrinsics that a text says: JSON, YAML or numbers.
-
-    Raises:
-        FormatError: It says none.
-    """
+    """Return the intrinsics that a text (JSON, YAML or numbers) says; `FormatError` where it says none."""
     if text.lstrip().startswith(("{", "[")):
         try:
             return of_document(json_value(text))
@@ -174,11 +170,7 @@ def of_numbers(values: Sequence[float], size: Size | None = None) -> Intrinsics:
 
 
 def of_document(document: object) -> Intrinsics:
-    """Return the intrinsics of a camera that a JSON document holds, that of RGB before others.
-
-    Raises:
-        FormatError: It holds none.
-    """
+    """Return the intrinsics in a JSON document, of RGB before others; `FormatError` where it holds none."""
     for camera in _cameras(document):
         found = _of_fields(camera)
         if found is not None:

@@ -30,7 +30,13 @@ class Network(Protocol):
         """Where it wants crops and leaves maps."""
 
     def embed_template(self, crops: Tensor, boxes: Tensor | None = None) -> Tensor:
-        """Turn uint8 crops `(B, z, z, 3 S)` and boxes `(B, 4)` in them into tokens `(S, B, P, C)`."""
+        """Turn uint8 crops `(B, z, z, 3 S)` and boxes `(B, 4)` in them into tokens `(S, B, P, C)`.
+
+        `ValueError` where the boxes are missing, and the network needs them.
+        """
 
     def step(self, memory: Tensor, crops: Tensor) -> HeadOutput:
-        """Find in uint8 crops `(B, x, x, 3 S)` what the tokens `(S, B, T P, C)` show."""
+        """Find in uint8 crops `(B, x, x, 3 S)` what the tokens `(S, B, T P, C)` show.
+
+        `ValueError` where there are two streams, and the network has no adapters.
+        """

@@ -125,11 +125,7 @@ class OpenVinoNetwork:
 
     @torch.inference_mode()
     def embed_template(self, crops: Tensor, boxes: Tensor | None = None) -> Tensor:
-        """See `Network`.
-
-        Raises:
-            ValueError: The boxes are missing, and the network needs them.
-        """
+        """See `Network`."""
         if not self.config.template_prompt:
             boxes = None
         elif boxes is None:
@@ -144,11 +140,7 @@ class OpenVinoNetwork:
 
     @torch.inference_mode()
     def step(self, memory: Tensor, crops: Tensor) -> HeadOutput:
-        """See `Network`.
-
-        Raises:
-            ValueError: There are two streams, and the network has no adapters.
-        """
+        """See `Network`."""
         streams, targets, tokens = memory.shape[:3]
         if streams > self.streams:
             raise ValueError("two streams need a network with adapters")
@@ -362,11 +354,7 @@ def kept_name(sha256: Mapping[str, str]) -> str:
 
 
 def openvino_module() -> Any:  # noqa: ANN401
-    """Import OpenVINO.
-
-    Raises:
-        ConfigError: It is not installed, or does not run here.
-    """
+    """Import OpenVINO; `ConfigError` where it is not installed, or does not run here."""
     try:
         import openvino
     except (ImportError, OSError) as error:
@@ -378,20 +366,12 @@ def openvino_module() -> Any:  # noqa: ANN401
 
 @functools.cache
 def openvino_core() -> Any:  # noqa: ANN401
-    """Return what reads and compiles networks.
-
-    Raises:
-        ConfigError: As `openvino_module`.
-    """
+    """Return what reads and compiles networks; errors as `openvino_module`."""
     return openvino_module().Core()
 
 
 def computed_precisions() -> frozenset[str]:
-    """Return the precisions that OpenVINO computes in on this processor.
-
-    Raises:
-        ConfigError: As `openvino_module`.
-    """
+    """Return the precisions that OpenVINO computes in on this processor; errors as `openvino_module`."""
     said = openvino_core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
     return frozenset({"fp32"} | {word.lower() for word in said if word in ("BF16", "FP16", "INT8")})
 

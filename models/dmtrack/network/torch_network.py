@@ -42,21 +42,13 @@ class TorchNetwork(nn.Module):
         self.std: Tensor
 
     def embed_template(self, crops: Tensor, boxes: Tensor | None = None) -> Tensor:
-        """See `Network`.
-
-        Raises:
-            ValueError: The boxes are missing, and the network needs them.
-        """
+        """See `Network`."""
         if boxes is not None:
             boxes = boxes.to(self.mean.dtype)
         return self.model.embed_template(self._images(crops), boxes)
 
     def step(self, memory: Tensor, crops: Tensor) -> HeadOutput:
-        """See `Network`.
-
-        Raises:
-            ValueError: There are two streams, and the network has no adapters.
-        """
+        """See `Network`."""
         search = self.model.embed_search(self._images(crops))
         with self._numbers():
             features = self.model.encode(memory, search)

@@ -137,11 +137,7 @@ class BackgroundSink(Sink):
         self._thread: threading.Thread | None = None
 
     def write(self, result: FrameResult) -> None:
-        """Hand over the result of one frame.
-
-        Raises:
-            OutputError: An earlier one could not be written. The sink may then only be closed.
-        """
+        """Hand over the result of one frame; an `OutputError` is that of an earlier one, see `Sink.write`."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._work, name="writing", daemon=True)
             self._thread.start()
@@ -150,11 +146,7 @@ class BackgroundSink(Sink):
             raise OutputError("writing failed before")
 
     def close(self) -> None:
-        """Wait until everything is written, and finalise the result; a second call does nothing.
-
-        Raises:
-            OutputError: Something could not be written, or the end cannot be. What is whole is kept.
-        """
+        """Wait until everything is written, and finalise the result, see `Sink.close`."""
         self._waiting.finish()
         if self._thread is not None:
             self._thread.join()

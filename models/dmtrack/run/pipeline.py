@@ -201,11 +201,7 @@ def load(
 
 
 def network_device(options: NetworkOptions) -> torch.device:
-    """Choose the network's device, and set torch up for as many threads as are asked for.
-
-    Raises:
-        ConfigError: The device is not there.
-    """
+    """Choose the network's device, and set torch's threads; `ConfigError` where the device is not there."""
     if options.threads is not None:
         torch.set_num_threads(options.threads)
     return choose_device(options.device)

@@ -63,11 +63,7 @@ class TwoWay(StrEnum):
 
 
 def parse_box(text: str) -> Box | TargetStart | Drawn:
-    """Read `x,y,w,h`, `id:x,y,w,h`, or the word that stands for drawing.
-
-    Raises:
-        BoxError: It is neither.
-    """
+    """Read `x,y,w,h`, `id:x,y,w,h`, or the word that stands for drawing; `BoxError` where it is neither."""
     if text.strip() == DRAWN.value:
         return DRAWN
     head, colon, numbers = text.partition(":")
@@ -88,11 +84,7 @@ def _box_text(box: Box | Keyframe | Drawn) -> str:
 
 
 def parse_modality(text: str) -> Modality | None:
-    """Read the name of a modality; `auto` is None.
-
-    Raises:
-        ValueError: It is none.
-    """
+    """Read the name of a modality, of which `auto` is None; `ValueError` where it is none."""
     word = text.strip().lower()
     if word == "auto":
         return None

@@ -445,11 +445,7 @@ def opener(request: TrackRequest, pairs: PairedSource) -> OpenAt:
 
 
 def first_pair(pairs: PairedSource) -> tuple[FramePair, Iterator[FramePair]]:
-    """Return the first pair of a recording, and the pairs after it.
-
-    Raises:
-        PairingError: There is none.
-    """
+    """Return the first pair of a recording, and the pairs after it; `PairingError` where there is none."""
     rest = iter(pairs)
     first = next(rest, None)
     if first is None:

@@ -34,21 +34,13 @@ def without_keyframe(keyframes: Keyframes, target_id: int, frame_index: int) -> 
 
 
 def absent_from(keyframes: Keyframes, target_id: int, frame_index: int) -> Keyframes:
-    """Say that a target is not in the picture from a frame on, up to its next box.
-
-    Raises:
-        BoxError: It has no box before.
-    """
+    """Say that a target is absent from a frame up to its next box; `BoxError` where it has no box before."""
     _require_box_before(keyframes, target_id, frame_index)
     return settled((*_without(keyframes, target_id, frame_index), Absence(target_id, frame_index)))
 
 
 def looked_for_from(keyframes: Keyframes, target_id: int, frame_index: int) -> Keyframes:
-    """Say that a target that is absent may be seen again from a frame on.
-
-    Raises:
-        BoxError: It is not absent there.
-    """
+    """Say that an absent target may be seen again from a frame on; `BoxError` where it is not absent."""
     before = [key for key in keyframes if key.target_id == target_id and (key.frame_index or 0) < frame_index]
     last = max(before, key=lambda key: key.frame_index or 0, default=None)
     if not isinstance(last, Absence):
@@ -57,11 +49,7 @@ def looked_for_from(keyframes: Keyframes, target_id: int, frame_index: int) -> K
 
 
 def without_target(keyframes: Keyframes, target_id: int) -> Keyframes:
-    """Take a target away.
-
-    Raises:
-        BoxError: There is none of this id.
-    """
+    """Take a target away; `BoxError` where there is none of this id."""
     _require_target(keyframes, target_id)
     return tuple(key for key in keyframes if key.target_id != target_id)
 

@@ -42,11 +42,7 @@ class ProcessGroup:
         return self.rank == 0
 
     def share(self, batch_size: int) -> int:
-        """Return how many samples of a batch this process makes.
-
-        Raises:
-            ConfigError: The batch cannot be divided evenly.
-        """
+        """Return how many samples of a batch this process makes; `ConfigError` where it is no equal share."""
         if batch_size % self.size:
             raise ConfigError(f"batch_size={batch_size} cannot be divided among {self.size} processes")
         return batch_size // self.size

@@ -69,11 +69,7 @@ class RunFolder:
                 raise kept.error from None
 
     def load_checkpoint(self) -> dict[str, Any] | None:
-        """Return the newest checkpoint, or None when the run has none.
-
-        Raises:
-            CheckpointError: The file is damaged.
-        """
+        """Return the newest checkpoint; None: the run has none. `CheckpointError` where it is damaged."""
         if not self.checkpoint_path.exists():
             return None
         with translated(CheckpointError, "damaged checkpoint", where=self.checkpoint_path):

@@ -209,11 +209,7 @@ class Pictures:
     ] = 0.5
 
     def require_folders(self) -> None:
-        """Make sure that the folders are there.
-
-        Raises:
-            InputError: One is not.
-        """
+        """Make sure that the folders are there; `InputError` where one is not."""
         for folder in (self.photographs, self.thermal_images):
             if folder is not None and not folder.is_dir():
                 raise InputError("no such folder", where=folder)

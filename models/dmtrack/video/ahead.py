@@ -29,11 +29,7 @@ class ReadAhead:
         self._thread = threading.Thread(target=self._read, name="reading ahead", daemon=True)
 
     def __iter__(self) -> Iterator[FramePair]:
-        """Yield the pairs.
-
-        Raises:
-            InputError: As the recording does, after the last good pair.
-        """
+        """Yield the pairs; an `InputError` of the recording comes after the last good one."""
         while True:
             try:
                 pair, self.counts = self._ready.take()

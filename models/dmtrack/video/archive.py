@@ -27,22 +27,14 @@ def is_archive(path: Path) -> bool:
 
 
 def open_archive(path: Path) -> zipfile.ZipFile:
-    """Open an archive.
-
-    Raises:
-        VideoError: It is none, or not whole.
-    """
+    """Open an archive; `VideoError` where it is none, or not whole."""
     with translated(VideoError, "this is no whole zip archive", where=path, hint="copy it again"):
         require_known(path)
         return zipfile.ZipFile(path)
 
 
 def read_member(archive: zipfile.ZipFile, name: str, most_bytes: int) -> bytes:
-    """Return the content of a member.
-
-    Raises:
-        FormatError: There is none, it is damaged, or larger than it may be.
-    """
+    """Return the content of a member; `FormatError` where there is none, or it is damaged or too large."""
     with translated(FormatError, f"{name} cannot be read"):
         with archive.open(name) as member:
             data = member.read(most_bytes + 1)

@@ -75,11 +75,7 @@ class AuxRange:
 
 
 def parse_aux_range(text: str) -> AuxRange:
-    """Read `7000,9000` or `15C,45C`.
-
-    Raises:
-        ConfigError: The text is neither.
-    """
+    """Read `7000,9000` or `15C,45C`; `ConfigError` where the text is neither."""
     number = r"\s*([+-]?[0-9]{1,12}(?:\.[0-9]{0,12})?)\s*°?([cC]?)\s*"
     match = re.fullmatch(number + "," + number, text)
     if match is None or bool(match[2]) != bool(match[4]):

@@ -302,11 +302,7 @@ def bag_tracks(log: Any) -> list[tuple[TrackInfo, Any]]:  # noqa: ANN401 - `rosb
 
 
 def open_log(path: Path) -> tuple[Any, Any]:
-    """Open a bag, and return it with the types of its messages.
-
-    Raises:
-        VideoError: `rosbags` is missing, or the file is no whole bag.
-    """
+    """Open a bag, with the types of its messages; `VideoError`: it is not whole, or `rosbags` is missing."""
     is_ros2 = path.suffix.lower() != ".bag"
     try:
         module = importlib.import_module("rosbags.rosbag2" if is_ros2 else "rosbags.rosbag1")

@@ -119,11 +119,7 @@ class PacketDecoder:
         self._drained = False
 
     def first_frame(self) -> VideoFrame:
-        """Return the first frame.
-
-        Raises:
-            DecodeError: There is none.
-        """
+        """Return the first frame; `DecodeError` where there is none."""
         frame = self.next_frame()
         if frame is None:
             raise DecodeError("no frame can be decoded", where=self._path, hint="is the file complete?")
@@ -258,11 +254,7 @@ class GpuDecoder:
         return self._standby.damaged_in_a_row
 
     def first_frame(self) -> VideoFrame:
-        """Return the first frame.
-
-        Raises:
-            DecodeError: There is none.
-        """
+        """Return the first frame; `DecodeError` where there is none."""
         frame = self.next_frame()
         if frame is None and self._on_device is not None:
             self._hand_over("it finds no frame")

@@ -46,11 +46,7 @@ _KNOWN: Final = (
 
 
 def picture_notes(file: Path) -> tuple[str, ...]:
-    """Return what is to be said of pictures like this one, a sentence each.
-
-    Raises:
-        OSError: It cannot be read.
-    """
+    """Return what is to be said of pictures like this one, a sentence each; `OSError`: it cannot be read."""
     with file.open("rb") as opened:
         head = opened.read(_PICTURE_HEAD_BYTES)
     kinds = [kind for kind, _, _ in jpeg_segments(head)] if head.startswith(b"\xff\xd8") else []

@@ -105,11 +105,7 @@ class HomographyGrid:
     homography: Homography  # second picture to RGB picture, for pictures of exactly these sizes
 
     def __call__(self, picture: Image8, size: tuple[int, int], modality: Modality) -> Image8:
-        """Return the `(H, W, 3)` picture on the RGB grid.
-
-        Raises:
-            ConfigError: The alignment is for pictures of other sizes.
-        """
+        """Return the `(H, W, 3)` picture on the RGB grid; errors as `require_sizes`."""
         height, width = picture.shape[:2]
         self.require_sizes((width, height), size)
         smooth = modality is Modality.THERMAL
@@ -125,11 +121,7 @@ class HomographyGrid:
         return cast(Image8, warped)
 
     def require_sizes(self, aux_size: tuple[int, int], rgb_size: tuple[int, int]) -> None:
-        """Check that the alignment is for pictures of these sizes.
-
-        Raises:
-            ConfigError: It is for others.
-        """
+        """Check that the alignment is for pictures of these sizes; else `ConfigError`."""
         expected = (self.homography.aux_size, self.homography.rgb_size)
         if (aux_size, rgb_size) != expected:
             raise ConfigError(

@@ -217,11 +217,7 @@ def load_picture(file: Path, counts: CountScale | None = None, page: int = 0) ->
 
 
 def decode_picture(data: bytes, counts: CountScale | None = None) -> StoredPicture:
-    """Decode a picture file as it is stored, in RGB order.
-
-    Raises:
-        FormatError: It is none that can be used; the message says why.
-    """
+    """Decode a picture file as it is stored, in RGB order; a `FormatError` says why it cannot be used."""
     if not data:
         raise FormatError("the file is empty")
     if data.startswith(LFS_POINTER):

@@ -41,11 +41,7 @@ class Position:
 
 
 def parse_position(text: str) -> Position:
-    """Read `250`, `12.5s`, `800ms`, `1:02.5` or `1:00:02`.
-
-    Raises:
-        ConfigError: The text is none of these, or negative.
-    """
+    """Read `250`, `12.5s`, `800ms`, `1:02.5` or `1:00:02`; `ConfigError` where it is none, or negative."""
     word = text.strip().lower()
     if re.fullmatch(r"[0-9]{1,18}", word):
         return Position(index=whole(word))

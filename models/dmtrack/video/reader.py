@@ -414,11 +414,7 @@ def _notes(stream: VideoStream, aspect: Fraction, name: str) -> tuple[str, ...]:
 
 
 def open_container(path: Path) -> InputContainer:
-    """Open a file with libav, as a local file whatever its name looks like.
-
-    Raises:
-        VideoError: There is none, or it is no video.
-    """
+    """Open a local file, whatever its name looks like, with libav; `VideoError` where there is no video."""
     try:
         container = _opened(path)
     except (av.error.FFmpegError, OSError) as error:

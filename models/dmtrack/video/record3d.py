@@ -178,11 +178,7 @@ def _stamps(metadata: dict[str, Any], count: int) -> tuple[Sequence[int], Fracti
 
 
 def _unpacked_depth(data: bytes, size: tuple[int, int] | None) -> npt.NDArray[np.float32]:
-    """Return `(H, W)` float32 metres.
-
-    Raises:
-        FormatError: It is damaged, or of another size.
-    """
+    """Return `(H, W)` float32 metres; `FormatError` where they are damaged, or of another size."""
     raw_bytes = _raw_bytes(data)
     if size is None:
         size = next((one for one in _DEPTH_SIZES if one[0] * one[1] * 4 == raw_bytes), None)
@@ -193,11 +189,7 @@ def _unpacked_depth(data: bytes, size: tuple[int, int] | None) -> npt.NDArray[np
 
 
 def _raw_bytes(data: bytes) -> int:
-    """Return how many bytes LZFSE blocks claim to unpack to.
-
-    Raises:
-        FormatError: They are no such blocks.
-    """
+    """Return how many bytes LZFSE blocks claim to unpack to; `FormatError` where they are no such blocks."""
     at, total = 0, 0
     while data[at : at + 4] != b"bvx$":
         kind, head = data[at : at + 4], data[at + 4 : at + 32]

@@ -91,11 +91,7 @@ _TIMES: Final = "Side files of times"
 
 
 def parse_ratio(text: str) -> Fraction:
-    """Read `1001/1000` or `0.9991`.
-
-    Raises:
-        ConfigError: It is neither, or not positive.
-    """
+    """Read `1001/1000` or `0.9991`; `ConfigError` where it is neither, or not positive."""
     try:
         ratio = exact(text)
     except (ValueError, ConfigError):
@@ -429,11 +425,7 @@ class StreamPair(ClosedOnExit):
         return nearest, matcher.distance(nearest, moment) <= limit
 
     def require_overlap(self) -> None:
-        """Check that the streams share some time.
-
-        Raises:
-            PairingError: They do not.
-        """
+        """Check that the streams share some time; else `PairingError`."""
         if self.pairing.sync is Sync.INDEX:
             return
         claimed = TimeSpan.of(self.rgb.info), self.aux_span

@@ -84,11 +84,7 @@ class TimeFile:
     unit_is_guess: bool = False
 
     def require_count(self, frames: int) -> None:
-        """Check that there is one stamp a frame.
-
-        Raises:
-            FormatError: There are more or fewer; the first row too many is named.
-        """
+        """Check that there is one stamp a frame; a `FormatError` names the first row too many."""
         stamps = len(self.times_s)
         if stamps == frames:
             return

@@ -87,11 +87,7 @@ class TrackChoice:
 
 
 def parse_track(text: str) -> TrackChoice:
-    """Read `1`, `title:DEPTH`, `color`, `depth`, `ir` or `event`.
-
-    Raises:
-        ConfigError: The text is none of these.
-    """
+    """Read `1`, `title:DEPTH`, `color`, `depth`, `ir` or `event`; `ConfigError` where it is none of these."""
     word = text.strip()
     if re.fullmatch(r"\d{1,4}", word):
         return TrackChoice(number=int(word))
@@ -112,11 +108,7 @@ class TrackPicker:
     taken: int | None = None  # the track of the same file that is the first stream
 
     def pick(self, tracks: Sequence[TrackInfo], path: Path) -> TrackInfo:
-        """Return the track meant.
-
-        Raises:
-            VideoError: There is no such track, or it cannot be told which one is meant.
-        """
+        """Return the track meant; `VideoError` where there is no such, or it cannot be told which."""
         if self.choice is not None:
             return self._chosen(self.choice, tracks, path)
         free = [track for track in tracks if track.number != self.taken]

@@ -37,11 +37,7 @@ class ResultFormat(StrEnum):
 
 
 def format_of_name(name: str) -> ResultFormat:
-    """Return the format that the suffix of a file name means.
-
-    Raises:
-        ConfigError: None ends like that, or several do.
-    """
+    """Return the format that the suffix of a file name means; `ConfigError` where it is not one alone."""
     suffix = PurePath(name).suffix.lower()
     fitting = [one for one in ResultFormat if suffix and one.ending.endswith(suffix)]
     if len(fitting) == 1:

@@ -33,21 +33,13 @@ def packed(files: Mapping[str, str]) -> bytes:
 
 
 def member_names(path: Path) -> tuple[str, ...]:
-    """Return what is in an archive.
-
-    Raises:
-        FormatError: It is no whole archive.
-    """
+    """Return what is in an archive; `FormatError` where it is no whole one."""
     with translated(FormatError, "is not a whole ZIP archive", where=path), zipfile.ZipFile(path) as archive:
         return tuple(archive.namelist())
 
 
 def member_texts(path: Path, names: Iterable[str]) -> dict[str, str]:
-    """Return the texts of those members that are there.
-
-    Raises:
-        FormatError: It is no whole archive, or a member is too large or no text.
-    """
+    """Return the texts of the members that are there; `FormatError`: damaged, too large or no text."""
     texts, room = {}, most_unpacked_bytes(path)
     with translated(FormatError, "is not a whole ZIP archive", where=path), zipfile.ZipFile(path) as archive:
         for name in set(names) & set(archive.namelist()):

@@ -27,11 +27,7 @@ _CLASS_COLUMN: Final = 7
 
 
 def read_cvat(path: Path, name: str) -> RecordingResults:
-    """Read an archive as CVAT exports and imports it.
-
-    Raises:
-        FormatError: It is no such archive, or a row (named) is malformed.
-    """
+    """Read an archive as CVAT exports and imports it; a `FormatError` names the row that is malformed."""
     texts = member_texts(path, (_BOXES, _LABELS, "gt.txt", "labels.txt"))
     boxes = texts.get(_BOXES, texts.get("gt.txt"))
     labels = texts.get(_LABELS, texts.get("labels.txt"))
@@ -63,11 +59,7 @@ def gt_texts(results: RecordingResults, origin: int = 0, usual: Sequence[str] = 
 
 
 def gather_gt(gatherer: ResultsGatherer, boxes: str, labels: str, where: str, origin: int = 0) -> None:
-    """Note what `gt.txt` and `labels.txt` say.
-
-    Raises:
-        FormatError: A row (named) is malformed.
-    """
+    """Note what `gt.txt` and `labels.txt` say; a `FormatError` names the row that is malformed."""
     names = labels.splitlines()
     for number, line in enumerate(boxes.splitlines(), start=1):
         if not line.strip():

@@ -35,11 +35,7 @@ VERSION: Final = 1
 
 
 def read_json_results(path: Path, name: str) -> RecordingResults:
-    """Read a JSON document.
-
-    Raises:
-        FormatError: It cannot be read, is no such document, or a value (its place is named) is wrong.
-    """
+    """Read a JSON document; a `FormatError` names the place of what is wrong."""
     document = JsonFields.parse(read_text(path), str(path))
     if document.text("format") != FORMAT:
         raise FormatError(
@@ -56,11 +52,7 @@ def read_json_results(path: Path, name: str) -> RecordingResults:
 
 
 def read_json_lines(path: Path, name: str) -> RecordingResults:
-    """Read JSON lines, one a frame; empty lines are passed over.
-
-    Raises:
-        FormatError: It cannot be read, or a line (named) is wrong.
-    """
+    """Read JSON lines, one a frame, empty ones passed over; a `FormatError` names one that is wrong."""
     gatherer = ResultsGatherer()
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         if line.strip():
@@ -143,11 +135,7 @@ class JsonFields:
 
     @classmethod
     def parse(cls, text: str, where: str) -> JsonFields:
-        """Return the object that `text` is.
-
-        Raises:
-            FormatError: It is no JSON, or no object.
-        """
+        """Return the object that `text` is; `FormatError` where it is no JSON, or no object."""
         try:
             value = json_value(text)
         except ValueError as error:

@@ -30,11 +30,7 @@ _UNKNOWN: Final = "-1 -1 -1 -1000 -1000 -1000 -10"
 
 
 def read_kitti(path: Path, name: str) -> RecordingResults:
-    """Read the labels, or the results, of one sequence.
-
-    Raises:
-        FormatError: It cannot be read, or a row (named) is malformed.
-    """
+    """Read the labels, or the results, of one sequence; a `FormatError` names the row that is malformed."""
     rows = []
     for number, line in enumerate(read_text(path).splitlines(), start=1):
         words, where = line.split(), f"{path}, row {number}"

@@ -66,11 +66,7 @@ def read_label_studio(path: Path, name: str, size: PictureSize | None = None) ->
 
 
 def label_studio_text(recordings: Sequence[RecordingResults], options: AnnotatorOptions = EVERY_FRAME) -> str:
-    """Return one document, one line a target.
-
-    Raises:
-        FormatError: The size of the frames is not known.
-    """
+    """Return one document, one line a target; `FormatError` where the size of the frames is not known."""
     tasks = []
     for recording in recordings:
         data = json.dumps({"video": recording.name, "name": recording.name}, ensure_ascii=False)

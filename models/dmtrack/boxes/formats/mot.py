@@ -42,11 +42,7 @@ _ORIGINS: Final = (0, 1)
 
 
 def parse_origin(text: str) -> int:
-    """Read 0 or 1.
-
-    Raises:
-        ValueError: It is neither.
-    """
+    """Read 0 or 1; `ValueError` where it is neither."""
     if text.strip() not in map(str, _ORIGINS):
         raise ValueError(f"{text!r} is not 0 or 1")
     return int(text)

@@ -36,11 +36,7 @@ def kind_of_archive(path: Path) -> ResultFormat:
 
 
 def read_submission(path: Path) -> tuple[RecordingResults, ...]:
-    """Read every sequence of an archive, in order of their names.
-
-    Raises:
-        FormatError: It is no such archive, or a row (named) is malformed.
-    """
+    """Read the sequences of an archive, in order of names; a `FormatError` names a malformed row."""
     names = [name for name in member_names(path) if name.endswith(".txt")]
     texts = member_texts(path, [name for name in names if not name.endswith("_time.txt")])
     times = member_texts(path, [name for name in names if name.endswith("_time.txt")])
@@ -69,11 +65,7 @@ def read_submission(path: Path) -> tuple[RecordingResults, ...]:
 
 
 def submission_archive(recordings: Iterable[RecordingResults], target: ResultFormat) -> bytes:
-    """Return one archive of all recordings.
-
-    Raises:
-        FormatError: Two have the same name.
-    """
+    """Return one archive of all recordings; `FormatError` where two have the same name."""
     files: dict[str, str] = {}
     for one in recordings:
         for name, text in _members(one, target):

@@ -94,11 +94,7 @@ class MergedTable:
         self.items: set[str] = set()
 
     def add(self, item: str, results: RecordingResults) -> None:
-        """Add the rows of an item.
-
-        Raises:
-            OutputError: There is an item of this name already, or the rows cannot be written.
-        """
+        """Add the rows of an item; `OutputError` where its name was there, or they cannot be written."""
         if item in self.items:
             raise OutputError(
                 f"two results are called {item!r}, which nobody could tell apart",

@@ -80,11 +80,7 @@ class WeightsMeta:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """Read what `to_json` wrote.
-
-        Raises:
-            ConfigError: It is damaged, newer than this program, or a value in it cannot be.
-        """
+        """Read what `to_json` wrote; `ConfigError` where it is damaged, too new, or cannot be."""
         with translated(ConfigError, "it is damaged"):
             values = json_value(text)
             if not isinstance(values, dict) or "format" not in values:
@@ -137,11 +133,7 @@ def save_weights(
 
 
 def read_meta(path: Path) -> WeightsMeta:
-    """Return what a weights file says about itself, without reading its tensors.
-
-    Raises:
-        CheckpointError: The file is missing, damaged, or not one of ours.
-    """
+    """Return the header of a weights file; `CheckpointError`: it is missing, damaged, or not one of ours."""
     with _opened(path) as opened:
         return opened.meta
 
@@ -246,11 +238,7 @@ def require_fit(
 
 
 def require_finite(tensors: Mapping[str, Tensor], *, where: object) -> None:
-    """Refuse weights with an infinity or a NaN.
-
-    Raises:
-        CheckpointError: Naming the tensors.
-    """
+    """Refuse weights with an infinity or a NaN, by a `CheckpointError` that names the tensors."""
     broken = [name for name, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())]
     if broken:
         raise CheckpointError(
@@ -264,11 +252,7 @@ def as_trained(tensor: Tensor) -> Tensor:
 
 
 def sha256_of(path: Path) -> str:
-    """Return the hexadecimal digest of a file.
-
-    Raises:
-        CheckpointError: The file cannot be read.
-    """
+    """Return the hexadecimal digest of a file; `CheckpointError` where it cannot be read."""
     try:
         with path.open("rb") as stream:
             return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -43,11 +43,7 @@ class WeightsFile:
 
     @classmethod
     def at(cls, path: Path) -> WeightsFile:
-        """Look at any weights file.
-
-        Raises:
-            CheckpointError: It is missing, damaged, or not one of ours.
-        """
+        """Look at any weights file; `CheckpointError` where it is missing, damaged, or not one of ours."""
         return cls(path.name.removesuffix(SUFFIX), path, read_meta(path), sha256_of(path))
 
 
@@ -68,11 +64,7 @@ def stored_names() -> tuple[str, ...]:
 
 
 def stored(name: str) -> WeightsFile:
-    """Return the weights of a name in the data folder.
-
-    Raises:
-        CheckpointError: There are none of that name, or file or record is damaged.
-    """
+    """Return the weights of a name in the data folder; `CheckpointError` where there are none, or damaged."""
     path = _path_of(name)
     if name not in stored_names():
         raise CheckpointError(
@@ -93,11 +85,7 @@ def stored(name: str) -> WeightsFile:
 
 
 def verify(file: WeightsFile) -> None:
-    """Check that weights are byte for byte those that were recorded, and that they load.
-
-    Raises:
-        CheckpointError: They are missing, changed or damaged.
-    """
+    """Raise `CheckpointError` unless weights are byte for byte those that were recorded, and load."""
     found = sha256_of(file.path)
     if found != file.sha256:
         raise CheckpointError(

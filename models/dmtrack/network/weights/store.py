@@ -67,11 +67,7 @@ def resolve_weights(asked: str | Path, modality: Modality | None) -> ResolvedWei
 
 
 def find_weights(asked: str | Path, modality: Modality | None) -> tuple[WeightsFile, ...]:
-    """Return the files that `asked` means, foundation first, without reading tensors.
-
-    Raises:
-        CheckpointError: As `resolve_weights`.
-    """
+    """Return the files that `asked` means, foundation first, tensors unread; errors as `resolve_weights`."""
     if str(asked) in _IN_THE_BOX:
         return _of_folder(_bundled(str(asked)), modality, "the weights in the box")
     if asked == "base":
@@ -104,11 +100,7 @@ def bundled_weights() -> tuple[WeightsFile, ...]:
 
 
 def named(name: str) -> WeightsFile:
-    """Return the weights of a name in the box or in the data folder.
-
-    Raises:
-        CheckpointError: There are none of that name, or file or record is damaged.
-    """
+    """Return the weights of a name in the box or in the data folder; errors as `stored`."""
     return next((file for file in bundled_weights() if file.name == name), None) or stored(name)
 
 

@@ -123,11 +123,7 @@ class _Message:
         return self.bytes(self.number()).rstrip(b"\0").decode("utf-8", "replace")
 
     def bytes(self, size: int) -> bytes:
-        """Return so many bytes.
-
-        Raises:
-            FormatError: There are fewer.
-        """
+        """Return so many bytes; `FormatError` where there are fewer."""
         found = self._data[self._at : self._at + size]
         if len(found) < size:
             raise FormatError("a message is shorter than its events")
@@ -161,11 +157,7 @@ class _Decoder:
         self._offset_us: int | None = None
 
     def __call__(self, message: _Message) -> Chunk:
-        """Return the events of a message, their times on the clock of ROS.
-
-        Raises:
-            FormatError: It is damaged, or encoded in a way that is not read.
-        """
+        """Return the events of a message, on the clock of ROS; `FormatError`: it is damaged, or not known."""
         if not message.is_little:
             raise FormatError("the message is damaged, or in big-endian order")
         if not message.is_cdr:

@@ -96,11 +96,7 @@ class OpenedEvents:
 
 
 def require_believable(events: int, stored_bytes: int) -> None:
-    """Refuse what claims more events than so many bytes can hold: reading them would not end.
-
-    Raises:
-        FormatError: It does.
-    """
+    """Refuse (`FormatError`) what claims more events than so many bytes can hold: reading would not end."""
     if events > _EVENTS_PER_BYTE * stored_bytes + _FEW_EVENTS:
         raise FormatError(f"it claims {events} events, more than its {stored_bytes} bytes can hold")
 

@@ -28,11 +28,7 @@ def microseconds_of_ms(text: str) -> int:
 
 
 def parse_size(text: str) -> Size:
-    """Read `640x480`.
-
-    Raises:
-        ConfigError: It is no size.
-    """
+    """Read `640x480`; `ConfigError` where it is no size."""
     match = re.fullmatch(r"([1-9][0-9]{0,4})\s*[xX*,]\s*([1-9][0-9]{0,4})", text.strip())
     if match is None:
         raise ConfigError(f"{text!r} is no size", hint="write WIDTHxHEIGHT, such as 640x480")

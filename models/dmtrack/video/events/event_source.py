@@ -222,11 +222,7 @@ def _first_batch(batches: Iterator[EventBatch], path: Path) -> EventBatch:
 
 
 def _told_times(reader: EventReader, like: FrameClock) -> Times | None:
-    """Return the times of the pictures beside it, if they are in the file.
-
-    Raises:
-        PairingError: They are those of more or fewer pictures.
-    """
+    """Return the times of the pictures, if they are in the file; `PairingError`: they are more or fewer."""
     told, beside = reader.frame_times, like.info
     if told is None or not beside.path.is_dir():
         return None

@@ -44,11 +44,7 @@ _CODINGS: Final = {"DVS": _Coding(0xFE, 0xFE, 1, 127), "ATIS": _Coding(0xFC, 0xF
 
 
 def open_event_stream(path: Path) -> OpenedEvents:
-    """Open an Event Stream file.
-
-    Raises:
-        FormatError: It is of another version, or holds no events of pixels.
-    """
+    """Open an Event Stream file; `FormatError`: it is of another version, or holds no events of pixels."""
     with path.open("rb") as file:
         header = file.read(_HEADER_BYTES)
     if len(header) < _HEADER_BYTES:

@@ -48,11 +48,7 @@ _TIME_PERIOD: Final = 1 << 32
 
 
 def open_raw(path: Path) -> OpenedEvents:
-    """Open a RAW file.
-
-    Raises:
-        FormatError: The header names no encoding that is known.
-    """
+    """Open a RAW file; `FormatError` where the header names no encoding that is known."""
     header = read_text_header(path, _MARK, "end")
     name, *options = header.values.get("format", "").split(";")
     name = name.upper() or _name_of_version(header)
@@ -135,11 +131,7 @@ def _event_offset(begin: int, word_bytes: int, ends: Counts, event: int) -> int:
 
 
 def open_dat(path: Path) -> OpenedEvents:
-    """Open a DAT file.
-
-    Raises:
-        FormatError: It holds something else than pixel or trigger events.
-    """
+    """Open a DAT file; `FormatError` where it holds something else than pixel or trigger events."""
     header = read_text_header(path, _MARK)
     with path.open("rb") as file:
         file.seek(header.end)

@@ -71,11 +71,7 @@ class Schedule:
 
 
 def at_rate(first_us: int, frame_rate: Fraction) -> Schedule:
-    """Return so many pictures a second without end, from the first event at `first_us` on.
-
-    Raises:
-        ConfigError: The rate is not positive.
-    """
+    """Return so many pictures a second without end, from `first_us` on; `ConfigError`: it is not positive."""
     if frame_rate <= 0:
         raise ConfigError(f"frame rate {frame_rate} is not positive")
     start_pts, time_base = exact_stamps(frame_rate, Fraction(0))
@@ -179,11 +175,7 @@ class WindowCutter:
         self._forget(window)
 
     def cut(self, window: Window) -> EventBatch:
-        """Return the events that belong to a window.
-
-        Raises:
-            InputError: The file is damaged before the window.
-        """
+        """Return the events that belong to a window; `InputError` where the file is damaged before it."""
         self._raise_error()
         if self._options.window_us is not None:
             window = Window(window.start_us, window.start_us + self._options.window_us)

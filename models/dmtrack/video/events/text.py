@@ -172,11 +172,7 @@ def _decoded(data: bytes, offset: int, places: tuple[int, ...], meaning: ColumnM
 
 
 def _table(data: bytes, places: tuple[int, ...]) -> Rows:
-    """Return `(N, 4)` numbers of whole lines: t, x, y, p.
-
-    Raises:
-        ValueError: A line has too few fields, or one that is no number.
-    """
+    """Return `(N, 4)` numbers of whole lines: t, x, y, p; `ValueError`: a field is missing or no number."""
     if not data.strip():
         return np.empty((0, 4))
     rows = np.loadtxt(io.BytesIO(_plain(data)), dtype=np.float64, usecols=places, ndmin=2, comments="#")

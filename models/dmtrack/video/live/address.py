@@ -60,11 +60,7 @@ def is_live(text: str) -> bool:
 
 
 def parse_address(text: str) -> LiveAddress:
-    """Read `rtsp://…`, `udp://…`, `tcp://…`, `0` or `/dev/video0`.
-
-    Raises:
-        VideoError: It is none of these.
-    """
+    """Read `rtsp://…`, `udp://…`, `tcp://…`, `0` or `/dev/video0`; `VideoError` where it is none of these."""
     word = text.strip()
     if re.fullmatch(r"\d{1,3}", word):
         return LiveAddress(word, camera=int(word))
