@@ -22,15 +22,12 @@ from dmtrack.video.grid import Fit
 
 @dataclass(frozen=True, slots=True)
 class TrackItem:
-    """Tracks one item; what holds for the whole batch travels with it to the workers.
+    """Tracks one item; what holds for the whole batch travels with it to the workers."""
 
-    Attributes:
-        usual: What holds for every item; its inputs and boxes are those of an item, and an item's own offset
-            and alignment go before it.
-        weights_sha256: What the weights meant when the batch began, for each kind of input that they are for.
-    """
-
+    # What holds for every item; its inputs and boxes are those of an item, and an item's own offset and
+    # alignment go before it
     usual: TrackRequest
+    # What the weights meant when the batch began, for each kind of input that they are for
     weights_sha256: tuple[tuple[Modality | None, str], ...] = ()
 
     @classmethod

@@ -64,27 +64,20 @@ LASHER_ATTRIBUTES: Final = (
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Annotation:
-    """What is known of one target of one sequence.
+    """What is known of one target of one sequence."""
 
-    Attributes:
-        name: Of the sequence, with `_TARGET` where there are several targets.
-        truths: One or two `(T, 4)` float64 `x, y, w, h` with the numbers of the files, pixels counted from 0;
-            the second is that of the second stream, where it has its own.
-        present: `(T,)` bool, False where the target is flagged absent; None where nobody says.
-        layout: As in `dmtrack.datasets.layouts`, told from the text files alone.
-        folder: Of the sequence, where its pictures may be; None where the truth lies alone.
-        attributes: What the data set says is hard about it.
-        anchors: `(T,)` int, above 0 where a run starts forwards, below where it starts backwards (VOT).
-        size: Width and height of the pictures, where a file beside the truth says it.
-    """
-
-    name: str
+    name: str  # of the sequence, with `_TARGET` where there are several targets
+    # One or two `(T, 4)` float64 `x, y, w, h` with the numbers of the files, pixels counted from 0; the
+    # second is that of the second stream, where it has its own
     truths: tuple[Floats, ...]
+    # `(T,)` bool, False where the target is flagged absent; None where nobody says
     present: npt.NDArray[np.bool_] | None = None
-    layout: str = "plain"
-    folder: Path | None = None
-    attributes: frozenset[str] = frozenset()
+    layout: str = "plain"  # as in `dmtrack.datasets.layouts`, told from the text files alone
+    folder: Path | None = None  # of the sequence, where its pictures may be; None where the truth lies alone
+    attributes: frozenset[str] = frozenset()  # what the data set says is hard about it
+    # `(T,)` int, above 0 where a run starts forwards, below where it starts backwards (VOT)
     anchors: npt.NDArray[np.int64] | None = None
+    # Width and height of the pictures, where a file beside the truth says it
     size: tuple[int, int] | None = None
 
     def __len__(self) -> int:

@@ -43,22 +43,18 @@ Flags = npt.NDArray[np.bool_]
 
 @dataclass(frozen=True, slots=True)
 class TruthFile:
-    """The boxes of one target, one row a frame.
+    """The boxes of one target, one row a frame."""
 
-    Attributes:
-        boxes: `(N, 4)` float64 `x, y, w, h`, pixels counted from 0; NaN rows where the target is
-            absent (the file says NaN, or a size that is not positive).
-        rows: `(N, 4)` or `(N, 8)` float64, the numbers as the file has them: some benchmarks score
-            rows that are no boxes, so nothing is lost here.
-        sizeless: `(N,)` bool: rows that give a place but no area, a mistake in the file. Rows of one
-            repeated number (`0,0,0,0`) say that the target is absent.
-        unjudged: As `boxes`, but rows that are no boxes have the numbers that the file gives.
-    """
-
+    # `(N, 4)` float64 `x, y, w, h`, pixels counted from 0; NaN rows where the target is absent (the file says
+    # NaN, or a size that is not positive)
     boxes: Floats
+    # `(N, 4)` or `(N, 8)` float64, the numbers as the file has them: some benchmarks score rows that are no
+    # boxes, so nothing is lost here
     rows: Floats
+    # `(N,)` bool: rows that give a place but no area, a mistake in the file. Rows of one repeated number
+    # (`0,0,0,0`) say that the target is absent.
     sizeless: npt.NDArray[np.bool_]
-    unjudged: Floats
+    unjudged: Floats  # as `boxes`, but rows that are no boxes have the numbers that the file gives
 
 
 def read_boxes(path: Path, *, origin: int | None = None, corners: bool | None = None) -> TruthFile:

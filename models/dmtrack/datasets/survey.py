@@ -19,19 +19,14 @@ _NAMED: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class DatasetRecording:
-    """One clip of a data set, ready to be read.
+    """One clip of a data set, ready to be read."""
 
-    Attributes:
-        clip: Its streams.
-        sequences: Its annotated targets; none where there is no ground truth that can be used.
-        pictures: Of the main and the second stream; None for a video, without one, or where nobody counted.
-        problems: What is wrong, a sentence each.
-    """
-
-    clip: Clip
+    clip: Clip  # its streams
+    # Its annotated targets; none where there is no ground truth that can be used
     sequences: tuple[Sequence, ...] = ()
+    # Of the main and the second stream; None for a video, without one, or where nobody counted
     pictures: tuple[int | None, int | None] = (None, None)
-    problems: tuple[str, ...] = ()
+    problems: tuple[str, ...] = ()  # what is wrong, a sentence each
 
     @property
     def modality(self) -> Modality | None:

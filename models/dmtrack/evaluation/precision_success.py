@@ -37,43 +37,31 @@ _LABELS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Convention:
-    """Everything that a benchmark decides between boxes and its numbers.
+    """Everything that a benchmark decides between boxes and its numbers."""
 
-    Attributes:
-        truths: Which ground truth counts of two: the main stream's, or the better of both in each frame.
-        pooled: All frames of all sequences weigh the same, rather than all sequences.
-        given_first: Row 1 of the results is overwritten with the ground truth.
-        invalid_truth: A row of ground truth that is no box (any value not positive). `penalised`: error and
-            overlap are -1, a hit in precision and a miss in success. `scored`: the formulas are applied to
-            the row as it is.
-        invalid_result: A row of results that is no box: the row before stands for it, or it is a miss.
-        short_result: Results with fewer rows than the truth: frames that lack are misses, or the sequence
-            ends there.
-        corners: Rows of eight numbers are their bounding box, or points 1, 2, 3 rounded to whole pixels.
-        remove_absent: Frames flagged absent count neither as hit nor as miss, but stay in the divisor.
-        step: Every how many frames the ground truth has a row.
-        precision_px: The error in pixels at which precision is quoted.
-        strict_precision: An error must be below, not at most, the threshold.
-        precision_end_px: The last of 51 thresholds of precision, from 0 on.
-        normalised: Quote normalised precision (at 0.2) too.
-        success_thresholds: How many thresholds of overlap (which must be above them), from 0 evenly up to 1.
-        area: The one number of a success curve: the mean of its points, or the area under straight lines.
-    """
-
+    # Which ground truth counts of two: the main stream's, or the better of both in each frame
     truths: Literal["main", "better"] = "main"
-    pooled: bool = False
-    given_first: bool = True
+    pooled: bool = False  # all frames of all sequences weigh the same, rather than all sequences
+    given_first: bool = True  # row 1 of the results is overwritten with the ground truth
+    # A row of ground truth that is no box (any value not positive). `penalised`: error and overlap are -1, a
+    # hit in precision and a miss in success. `scored`: the formulas are applied to the row as it is.
     invalid_truth: Literal["penalised", "scored"] = "penalised"
+    # A row of results that is no box: the row before stands for it, or it is a miss
     invalid_result: Literal["repeated", "missed"] = "repeated"
+    # Results with fewer rows than the truth: frames that lack are misses, or the sequence ends there
     short_result: Literal["missed", "cut"] = "missed"
+    # Rows of eight numbers are their bounding box, or points 1, 2, 3 rounded to whole pixels
     corners: Corners = "bounding"
+    # Frames flagged absent count neither as hit nor as miss, but stay in the divisor
     remove_absent: bool = False
-    step: int = 1
-    precision_px: float = 20.0
-    strict_precision: bool = False
-    precision_end_px: float = 50.0
-    normalised: bool = False
+    step: int = 1  # every how many frames the ground truth has a row
+    precision_px: float = 20.0  # the error in pixels at which precision is quoted
+    strict_precision: bool = False  # an error must be below, not at most, the threshold
+    precision_end_px: float = 50.0  # the last of 51 thresholds of precision, from 0 on
+    normalised: bool = False  # quote normalised precision (at 0.2) too
+    # How many thresholds of overlap (which must be above them), from 0 evenly up to 1
     success_thresholds: int = 21
+    # The one number of a success curve: the mean of its points, or the area under straight lines
     area: Literal["mean", "trapezoid"] = "mean"
 
     @property

@@ -96,17 +96,12 @@ class Crop:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sampling:
-    """Which pixels of a frame make each pixel of a crop: where B crops of one size take their pixels from.
+    """Which pixels of a frame make each pixel of a crop: where B crops of one size take their pixels from."""
 
-    Attributes:
-        rows: The rows of the frame that any crop reads: first, and past the last; at least one.
-        columns: The columns likewise.
-        tables: `(2, 2, 2, B, size)` int32. First axis: down, along. Second: index, counted from the first
-            row or column read, and weight, 0 for what is black. Third: the two neighbours.
-    """
-
-    rows: tuple[int, int]
-    columns: tuple[int, int]
+    rows: tuple[int, int]  # the rows of the frame that any crop reads: first, and past the last; at least one
+    columns: tuple[int, int]  # the columns likewise
+    # `(2, 2, 2, B, size)` int32. First axis: down, along. Second: index, counted from the first row or column
+    # read, and weight, 0 for what is black. Third: the two neighbours.
     tables: npt.NDArray[np.int32]
 
     @classmethod

@@ -58,15 +58,10 @@ class OnnxFiles:
 
 @dataclass(frozen=True, slots=True)
 class OnnxExport:
-    """What was written.
+    """What was written."""
 
-    Attributes:
-        files: Where.
-        difference: Largest difference of any map from PyTorch's float32, over random crops and every
-            length of the memory.
-    """
-
-    files: OnnxFiles
+    files: OnnxFiles  # where
+    # Largest difference of any map from PyTorch's float32, over random crops and every length of the memory
     difference: float
 
 
@@ -158,21 +153,15 @@ def _session(path: Path) -> Any:  # noqa: ANN401 (onnxruntime has no types)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Part:
-    """What one file holds.
+    """What one file holds."""
 
-    Attributes:
-        module: Computes it.
-        inputs: Examples by name. Two of everything that may vary: what is 1 is taken for a constant.
-        outputs: Names.
-        shapes: Which sizes of each input are free; one entry for an argument of the module's `forward`.
-        about: What the file says of itself.
-    """
-
-    module: nn.Module
+    module: nn.Module  # computes it
+    # Examples by name. Two of everything that may vary: what is 1 is taken for a constant.
     inputs: dict[str, Tensor]
-    outputs: tuple[str, ...]
+    outputs: tuple[str, ...]  # names
+    # Which sizes of each input are free; one entry for an argument of the module's `forward`
     shapes: tuple[Any, ...]
-    about: dict[str, Any]
+    about: dict[str, Any]  # what the file says of itself
 
 
 def _step(network: TorchNetwork) -> _Part:

@@ -39,28 +39,20 @@ _SAID_NOW: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class EarlierRun:
-    """Results that are gone on with.
+    """Results that are gone on with."""
 
-    Attributes:
-        folder: Where they are.
-        request: What the run was asked.
-        keyframes: What is known of the targets: its `keyframes.csv`, to which a person may have written.
-        rows: What was found.
-        record: The values of its `run.json`.
-        tracked: The keyframes with which the rows were found.
-        covered: First frame of which nothing was found yet, as the run was stopped; None: it came to its end.
-        skews_ms: How far in time the partner of each frame with a box lies from it; None: it has none.
-        detections: What a detector saw, of which targets were started.
-    """
-
-    folder: Path
-    request: TrackRequest
+    folder: Path  # where they are
+    request: TrackRequest  # what the run was asked
+    # What is known of the targets: its `keyframes.csv`, to which a person may have written
     keyframes: tuple[Keyframe, ...]
-    rows: Rows
-    record: Mapping[str, Any]
-    tracked: tuple[Keyframe, ...]
+    rows: Rows  # what was found
+    record: Mapping[str, Any]  # the values of its `run.json`
+    tracked: tuple[Keyframe, ...]  # the keyframes with which the rows were found
+    # First frame of which nothing was found yet, as the run was stopped; None: it came to its end
     covered: int | None = None
+    # How far in time the partner of each frame with a box lies from it; None: it has none
     skews_ms: Mapping[int, float | None] = field(default_factory=dict)
+    # What a detector saw, of which targets were started
     detections: DetectionOptions = field(default_factory=DetectionOptions)
 
     @classmethod

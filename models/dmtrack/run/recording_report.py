@@ -22,19 +22,14 @@ from dmtrack.video.streams import BY_TIME, PairingOptions
 
 @dataclass(frozen=True, slots=True)
 class RecordingReport:
-    """Everything `dmtrack inspect` says.
+    """Everything `dmtrack inspect` says."""
 
-    Attributes:
-        clips: The recordings of a data set that lie there; one or none where a pair was looked at.
-        pair: What is in the streams; None where there are several recordings.
-        containers: The files of both streams; None for those that libav does not read, such as ROS bags.
-        ground_truth: Files of boxes beside the first stream.
-    """
-
+    # The recordings of a data set that lie there; one or none where a pair was looked at
     clips: tuple[DatasetRecording, ...]
-    pair: PairReport | None = None
+    pair: PairReport | None = None  # what is in the streams; None where there are several recordings
+    # The files of both streams; None for those that libav does not read, such as ROS bags
     containers: tuple[ContainerFacts | None, ...] = ()
-    ground_truth: tuple[Path, ...] = ()
+    ground_truth: tuple[Path, ...] = ()  # files of boxes beside the first stream
 
 
 def inspect_recording(

@@ -51,44 +51,26 @@ class OutOfDateError(ConfigError):
 
 @dataclass(frozen=True, slots=True)
 class RetrackingProgress:
-    """What the thread in the background does.
+    """What the thread in the background does."""
 
-    Attributes:
-        phase: `idle`, `loading`, `tracking`, `writing` or `failed`.
-        done: Frames tracked or written so far.
-        total: How many there will be; None if the recording does not say.
-        error: Why it failed.
-    """
-
-    phase: str = "idle"
-    done: int = 0
-    total: int | None = None
-    error: str | None = None
+    phase: str = "idle"  # `idle`, `loading`, `tracking`, `writing` or `failed`
+    done: int = 0  # frames tracked or written so far
+    total: int | None = None  # how many there will be; None if the recording does not say
+    error: str | None = None  # why it failed
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewState:
-    """What a page shows, and how it learns that something is new.
+    """What a page shows, and how it learns that something is new."""
 
-    Attributes:
-        revision: Counts the changes of the keyframes; each change must name the one it was made on.
-        keyframes: What is known of the targets.
-        can_undo: Whether there is something to take back.
-        doubts: Places to look at first, best first.
-        progress: What happens in the background.
-        rows_version: Counts how often all rows became others; then `Review.rows` is to be asked anew.
-        fresh: Rows found since, from the one on that was asked for.
-        fresh_count: How many there are by now.
-    """
-
-    revision: int
-    keyframes: Keyframes
-    can_undo: bool
-    doubts: Sequence[Doubt]
-    progress: RetrackingProgress
-    rows_version: int
-    fresh: Sequence[TrackedBox]
-    fresh_count: int
+    revision: int  # counts the changes of the keyframes; each change must name the one it was made on
+    keyframes: Keyframes  # what is known of the targets
+    can_undo: bool  # whether there is something to take back
+    doubts: Sequence[Doubt]  # places to look at first, best first
+    progress: RetrackingProgress  # what happens in the background
+    rows_version: int  # counts how often all rows became others; then `Review.rows` is to be asked anew
+    fresh: Sequence[TrackedBox]  # rows found since, from the one on that was asked for
+    fresh_count: int  # how many there are by now
 
 
 class Review:

@@ -21,22 +21,16 @@ _BORDER_PX = 2.5
 
 @dataclass(frozen=True, slots=True)
 class Canvas:
-    """A background.
+    """A background."""
 
-    Attributes:
-        levels: `(H, W, 3)` uint8 RGB, each level half the size of the one before.
-        heat: `(H, W)` uint8 temperature, same levels.
-        horizon: Height of the horizon as a fraction of the picture (0 top, 1 bottom): the ground
-            begins below it; 1 when all of it is a wall, 0 when it is ground seen from above.
-        things: Outlines of what is known to be in a real picture, each `(N, 2)` in pixels of level 0.
-        thermal: Whether it is a thermal image: `heat` is measured, colours are made up.
-    """
-
-    levels: tuple[Image, ...]
-    heat: tuple[Image, ...]
+    levels: tuple[Image, ...]  # `(H, W, 3)` uint8 RGB, each level half the size of the one before
+    heat: tuple[Image, ...]  # `(H, W)` uint8 temperature, same levels
+    # Height of the horizon as a fraction of the picture (0 top, 1 bottom): the ground begins below it; 1 when
+    # all of it is a wall, 0 when it is ground seen from above
     horizon: float
+    # Outlines of what is known to be in a real picture, each `(N, 2)` in pixels of level 0
     things: tuple[affine.Points, ...] = ()
-    thermal: bool = False
+    thermal: bool = False  # whether it is a thermal image: `heat` is measured, colours are made up
 
     @property
     def height(self) -> int:
@@ -82,16 +76,12 @@ def heat_of_picture(rng: np.random.Generator, rgb: Image) -> Image:
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """A sprite in one pose.
+    """A sprite in one pose."""
 
-    Attributes:
-        levels: `(h, w, 4)` uint8 RGB + alpha, colours premultiplied, each half the size of the one before.
-        heat: `(h, w)` uint8 temperature, premultiplied with the same alpha, same levels.
-        outline: `(N, 2)` points in pixels of level 0 whose bounding box is tight under any affine map.
-    """
-
+    # `(h, w, 4)` uint8 RGB + alpha, colours premultiplied, each half the size of the one before
     levels: tuple[Image, ...]
-    heat: tuple[Image, ...]
+    heat: tuple[Image, ...]  # `(h, w)` uint8 temperature, premultiplied with the same alpha, same levels
+    # `(N, 2)` points in pixels of level 0 whose bounding box is tight under any affine map
     outline: affine.Points
 
 

@@ -23,15 +23,11 @@ def hann_window(side: int, device: torch.device) -> Tensor:
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """The chosen cell of each target.
+    """The chosen cell of each target."""
 
-    Attributes:
-        boxes_cxcywh_norm: `(B, 4)` as fractions of the crop side.
-        scores: `(B,)` confidence in [0, 1]: the quality that the network expects of the box, or what
-            the score map says where the network has no quality tower.
-    """
-
-    boxes_cxcywh_norm: Tensor
+    boxes_cxcywh_norm: Tensor  # `(B, 4)` as fractions of the crop side
+    # `(B,)` confidence in [0, 1]: the quality that the network expects of the box, or what the score map says
+    # where the network has no quality tower
     scores: Tensor
 
 

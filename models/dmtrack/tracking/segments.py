@@ -19,23 +19,17 @@ MOST_SHOWN: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A stretch of the recording in which one target is followed from one keyframe.
+    """A stretch of the recording in which one target is followed from one keyframe."""
 
-    Attributes:
-        target_id: From 1.
-        first: Frame in which it begins: that of its keyframe, or the one from which a target that was absent
-            is looked for.
-        end: First frame that does not belong to it; None where it lasts to the end of the recording.
-        known: The keyframes whose boxes show the target, in order of time.
-        last_seen: The keyframe from which it was followed last: that of `first`, unless it is looked for.
-        closing: The keyframe at `end`, from which it can be followed backward; None where there is none.
-    """
-
-    target_id: int
+    target_id: int  # from 1
+    # Frame in which it begins: that of its keyframe, or the one from which a target that was absent is looked
+    # for
     first: int
-    end: int | None
-    known: tuple[TargetStart, ...]
+    end: int | None  # first frame that does not belong to it; None where it lasts to the end of the recording
+    known: tuple[TargetStart, ...]  # the keyframes whose boxes show the target, in order of time
+    # The keyframe from which it was followed last: that of `first`, unless it is looked for
     last_seen: TargetStart
+    # The keyframe at `end`, from which it can be followed backward; None where there is none
     closing: TargetStart | None = None
 
     def is_part_of(self, other: Segment) -> bool:

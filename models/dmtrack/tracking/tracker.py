@@ -52,17 +52,11 @@ _SLOW, _STEADY = 0.05, 0.03
 
 @dataclass(frozen=True, slots=True)
 class _Gait:
-    """How a target moves, by its last searches, see `TrackerConfig.pace`.
+    """How a target moves, by its last searches, see `TrackerConfig.pace`."""
 
-    Attributes:
-        found: In the last one.
-        step: By which its box moves a frame, px, smoothed.
-        is_calm: Whether it is sure, and slow.
-    """
-
-    found: Found
-    step: tuple[float, float] = (0.0, 0.0)
-    is_calm: bool = False
+    found: Found  # in the last one
+    step: tuple[float, float] = (0.0, 0.0)  # by which its box moves a frame, px, smoothed
+    is_calm: bool = False  # whether it is sure, and slow
 
     def then(self, found: Found, frames: int, least_score: float) -> _Gait:
         """Return the gait by a search so many frames later."""

@@ -47,17 +47,14 @@ class SamplerFactory(Protocol):
 class WeightedSource:
     """Draws each sample from one of several sources.
 
-    Attributes:
-        factories: The sources. Each gets the seed of the mix: a source that must differ from another of
-            its kind mixes something of its own into it.
-        weights: How often each is drawn, in any unit.
-
     Raises:
         ConfigError: There is no source, a weight is missing, or one is not above 0.
     """
 
+    # The sources. Each gets the seed of the mix: a source that must differ from another of its kind mixes
+    # something of its own into it.
     factories: tuple[SamplerFactory, ...]
-    weights: tuple[float, ...]
+    weights: tuple[float, ...]  # how often each is drawn, in any unit
 
     def __post_init__(self) -> None:
         if not self.factories or len(self.factories) != len(self.weights):

@@ -54,27 +54,21 @@ LEAST_SIDE_PX: Final[Mapping[str, float]] = MappingProxyType({"depthtrack": 10.0
 
 @dataclass(frozen=True, slots=True)
 class SequenceConfig(SampleShape):
-    """How samples are drawn from sequences. The defaults are the published ones (specification 4).
+    """How samples are drawn from sequences. The defaults are the published ones (specification 4)."""
 
-    Attributes:
-        least_frames: A sequence with fewer frames is not used, unless it is one of results. Nor is one with
-            2 (T + 1) visible frames or fewer.
-        window: See `choose_causal`.
-        window_growth: See `choose_causal`.
-        grey_share: Share of samples whose colour stream is turned grey (it really is, see `greyed`).
-        flip_share: Share of samples flipped left to right. Published: once jointly, then each crop again
-            on its own, which would undo it; ours flips jointly only (specification 8).
-        brightness: Each crop is multiplied by a factor in `1 - brightness .. 1 + brightness`.
-        aux_alone_share: One stream: share of the samples of a two-stream sequence that show its second
-            stream, so that a foundation knows how that looks. Ours.
-    """
-
+    # A sequence with fewer frames is not used, unless it is one of results. Nor is one with 2 (T + 1) visible
+    # frames or fewer.
     least_frames: int = 20
-    window: int = 200
-    window_growth: int = 5
+    window: int = 200  # see `choose_causal`
+    window_growth: int = 5  # see `choose_causal`
+    # Share of samples whose colour stream is turned grey (it really is, see `greyed`)
     grey_share: float = 0.05
+    # Share of samples flipped left to right. Published: once jointly, then each crop again on its own, which
+    # would undo it; ours flips jointly only (specification 8).
     flip_share: float = 0.5
-    brightness: float = 0.2
+    brightness: float = 0.2  # each crop is multiplied by a factor in `1 - brightness .. 1 + brightness`
+    # One stream: share of the samples of a two-stream sequence that show its second stream, so that a
+    # foundation knows how that looks. Ours.
     aux_alone_share: float = 0.2
 
     def __post_init__(self) -> None:
@@ -96,16 +90,11 @@ class UsableSequence:
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a folder turned out to hold.
+    """What a folder turned out to hold."""
 
-    Attributes:
-        layouts: Layout name -> usable sequences.
-        other: Sequences that do not suit: too short, too rarely visible, of another modality, or videos.
-        faults: One message a clip that cannot be used, or whose ground truth has boxes without area.
-    """
-
-    layouts: Mapping[str, int]
-    other: int
+    layouts: Mapping[str, int]  # layout name -> usable sequences
+    other: int  # sequences that do not suit: too short, too rarely visible, of another modality, or videos
+    # One message a clip that cannot be used, or whose ground truth has boxes without area
     faults: tuple[str, ...]
 
     def __str__(self) -> str:

@@ -52,25 +52,18 @@ class StreamFacts:
 
 @dataclass(frozen=True, slots=True)
 class ClockFacts:
-    """The time stamps of a video stream.
+    """The time stamps of a video stream."""
 
-    Attributes:
-        frames: Packets with a stamp.
-        interval_s: The usual distance of two pictures; it and the next two are None for one picture.
-        gaps: Distances of one and a half usual ones and more: pictures were left out, or it paused.
-        is_variable: The distances differ by more than rounding.
-        is_whole: The file was read to its end.
-    """
-
-    frames: int
+    frames: int  # packets with a stamp
     first_s: Fraction
     last_s: Fraction
+    # The usual distance of two pictures; it and the next two are None for one picture
     interval_s: Fraction | None = None
     shortest_s: Fraction | None = None
     longest_s: Fraction | None = None
-    gaps: int = 0
-    is_variable: bool = False
-    is_whole: bool = True
+    gaps: int = 0  # distances of one and a half usual ones and more: pictures were left out, or it paused
+    is_variable: bool = False  # the distances differ by more than rounding
+    is_whole: bool = True  # the file was read to its end
 
     @property
     def mean_rate(self) -> Fraction | None:

@@ -250,14 +250,10 @@ def _camera(data: bytes, records: dict[int, tuple[int, int]]) -> Camera:
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Where the pictures of a SEQ or CSQ file lie.
+    """Where the pictures of a SEQ or CSQ file lie."""
 
-    Attributes:
-        places: Offset and length of each, in the order of the file.
-        times_ns: When they were taken, since 1970; None where they do not all say, or do not rise.
-    """
-
-    places: tuple[tuple[int, int], ...]
+    places: tuple[tuple[int, int], ...]  # offset and length of each, in the order of the file
+    # When they were taken, since 1970; None where they do not all say, or do not rise
     times_ns: tuple[int, ...] | None
 
 

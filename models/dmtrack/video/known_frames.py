@@ -37,19 +37,12 @@ _WORTH_FRAMES: Final = 48
 
 @dataclass(frozen=True, slots=True)
 class KnownFrame:
-    """A frame that can be sought.
+    """A frame that can be sought."""
 
-    Attributes:
-        index: Its place.
-        stamps: Of all frames up to it, and maybe more.
-        sample: Of its picture, if it was decoded before.
-        packets: The list that tells of it, if it was not.
-    """
-
-    index: int
-    stamps: Sequence[int]
-    sample: int | None
-    packets: PacketList | None = None
+    index: int  # its place
+    stamps: Sequence[int]  # of all frames up to it, and maybe more
+    sample: int | None  # of its picture, if it was decoded before
+    packets: PacketList | None = None  # the list that tells of it, if it was not
 
     @property
     def begin(self) -> int | None:

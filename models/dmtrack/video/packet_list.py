@@ -37,15 +37,10 @@ _ONE_EACH: Final = frozenset({"vp9", "av1", "ffv1", "png", *_PICTURES})
 
 @dataclass(frozen=True, slots=True)
 class PacketList:
-    """The frames of a stream as its packets tell.
+    """The frames of a stream as its packets tell."""
 
-    Attributes:
-        stamps: Of all frames, rising.
-        begins: Stamps of the packets from which decoding can begin, rising.
-    """
-
-    stamps: Sequence[int]
-    begins: Sequence[int]
+    stamps: Sequence[int]  # of all frames, rising
+    begins: Sequence[int]  # stamps of the packets from which decoding can begin, rising
 
     @classmethod
     def of(cls, container: InputContainer, stream: VideoStream) -> PacketList | None:

@@ -44,26 +44,18 @@ _LISTED = 5  # how many names of each sort an error spells out
 
 @dataclass(frozen=True, slots=True)
 class WeightsMeta:
-    """What a weights file says about itself.
+    """What a weights file says about itself."""
 
-    Attributes:
-        config: Shapes of the network.
-        kind: Which part of the network the file holds.
-        modality: What the second stream measures; None for a foundation, or when it was not said.
-        tracker: The inference protocol that suits these weights; None leaves it to the caller.
-        trained_on: In words, the data behind the weights.
-        source_name: Name of the file the weights were converted from, or of the run that made them.
-        source_sha256: Digest of that file, if there was one.
-        foundation_sha256: For adapters, the digest of the foundation's file they were trained on.
-    """
-
-    config: ModelConfig
-    kind: Kind
+    config: ModelConfig  # shapes of the network
+    kind: Kind  # which part of the network the file holds
+    # What the second stream measures; None for a foundation, or when it was not said
     modality: Modality | None = None
+    # The inference protocol that suits these weights; None leaves it to the caller
     tracker: TrackerConfig | None = None
-    trained_on: str = ""
-    source_name: str = ""
-    source_sha256: str | None = None
+    trained_on: str = ""  # in words, the data behind the weights
+    source_name: str = ""  # name of the file the weights were converted from, or of the run that made them
+    source_sha256: str | None = None  # digest of that file, if there was one
+    # For adapters, the digest of the foundation's file they were trained on
     foundation_sha256: str | None = None
 
     def __post_init__(self) -> None:

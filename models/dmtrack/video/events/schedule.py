@@ -43,18 +43,13 @@ class Window:
 
 @dataclass(frozen=True, slots=True)
 class FrameClock:
-    """The frames of a video that the pictures go with.
+    """The frames of a video that the pictures go with."""
 
-    Attributes:
-        info: What the video claims.
-        stamps: Stamps of its frames, rising, in units of its time base.
-        offset_s: What pairing will add to the times of the pictures, in seconds; they come so much earlier.
-        rate_ratio: What pairing will multiply lengths of time by, from the first event on.
-    """
-
-    info: VideoInfo
-    stamps: Sequence[int]
+    info: VideoInfo  # what the video claims
+    stamps: Sequence[int]  # stamps of its frames, rising, in units of its time base
+    # What pairing will add to the times of the pictures, in seconds; they come so much earlier
     offset_s: Fraction = Fraction(0)
+    # What pairing will multiply lengths of time by, from the first event on
     rate_ratio: Fraction = Fraction(1)
 
 
