@@ -115,8 +115,7 @@ def _is_same(path: Path, other: Path) -> bool:
 def try_lock(handle: int, *, shared: bool = False) -> bool:
     """Lock an open file or folder against other processes, without waiting; closing it lets go.
 
-    Returns:
-        False if somebody else holds it. Where there are no locks (some network disks) everybody gets one.
+    False if somebody else holds it. Where there are no locks (some network disks) everybody gets one.
     """
     if not _CAN_LOCK:
         return True

@@ -195,10 +195,7 @@ def parse_board(text: str) -> tuple[int, int]:
 
 
 def align_by_board(pairs: Iterator[FramePair], board: tuple[int, int]) -> tuple[PointFit, str]:
-    """Find the board in both streams, frame by frame, and fit a homography to its corners.
-
-    Returns:
-        The fit, and what it was found from, in words.
+    """Find the board in both streams, fit a homography to its corners, and say what it was found from.
 
     Raises:
         AlignmentError: No frame shows the whole board in both streams.

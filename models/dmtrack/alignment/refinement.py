@@ -55,8 +55,7 @@ class Refined:
 def refine(samples: Samples, start: Matrix) -> Refined | None:
     """Refine a map from the second picture to the first that is within a few percent of the truth.
 
-    Returns:
-        None if the pictures stop overlapping.
+    None if the pictures stop overlapping.
     """
     matrix = start
     refined = None

@@ -51,15 +51,12 @@ class MotionSignal:
 def motion_signal(
     frames: Iterable[Frame], modality: Modality | None, longest_s: Fraction = Fraction(180)
 ) -> MotionSignal:
-    """Measure the motion of a stream.
+    """Measure the motion of a stream, of one moment less than there are frames; empty with fewer than two.
 
     The change between two frames belongs to the moment between them. An event picture holds
     what changed already, over the time since the frame before.
 
     No more than `longest_s` seconds are read; `modality` is None for the RGB stream.
-
-    Returns:
-        A signal of one moment less than there are frames; empty with fewer than two.
     """
     moments: list[float] = []
     energy: list[Floats] = []

@@ -146,11 +146,7 @@ class LocalEngine:
         self._slots = list(slots)
 
     def run(self, tasks: Sequence[Task], runner: Runner) -> Generator[EngineEvent]:
-        """Do all tasks; ending the iteration early stops the workers.
-
-        Yields:
-            What happens; one `TaskDone` a task.
-        """
+        """Do all tasks, as `Engine.run`; ending the iteration early stops the workers."""
         queue = deque(_Job(task) for task in longest_first(tasks))
         workers = [_Worker(slot, runner) for slot in self._slots[: len(queue)]]
         try:

@@ -295,12 +295,7 @@ def _info(path: Path, *, is_measured: bool = False) -> VideoInfo:
 
 
 def _require_boxes(item: BatchItem, info: VideoInfo) -> None:
-    """Make sure that there are start boxes, and that they lie in the frame.
-
-    Raises:
-        BoxError: There is none, or one is outside.
-        FormatError: A ground-truth file is malformed.
-    """
+    """Make sure that there are start boxes (else `BoxError`), and that they lie in the frame."""
     begin, size = _index(item.start, info.frame_rate) or 0, (info.width, info.height)
     given = [target for path in item.box_files for target in read_targets(path, begin, size)]
     targets = (one for one in (*item.boxes, *given) if not isinstance(one, Absence))

@@ -63,10 +63,7 @@ class RayEngine:
         self._ray = _import_ray()
 
     def run(self, tasks: Sequence[Task], runner: Runner) -> Generator[EngineEvent]:
-        """Do all tasks; ending the iteration early cancels them.
-
-        Yields:
-            What happens; one `TaskDone` a task.
+        """Do all tasks, as `Engine.run`; ending the iteration early cancels them.
 
         Raises:
             ConfigError: The cluster cannot be reached.

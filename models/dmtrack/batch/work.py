@@ -242,8 +242,4 @@ class Engine(Protocol):
     """Runs tasks somewhere."""
 
     def run(self, tasks: Sequence[Task], runner: Runner) -> Generator[EngineEvent]:
-        """Do all tasks, each in an order of the engine's choice.
-
-        Yields:
-            What happens; exactly one `TaskDone` a task.
-        """
+        """Do all tasks in an order of the engine's choice, and tell what happens: one `TaskDone` a task."""

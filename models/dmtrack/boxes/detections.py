@@ -257,11 +257,7 @@ def _list_of(text: str, path: Path) -> list[Any]:
 
 
 def _frames_of(stems: Sequence[str], pictures: Mapping[str, int], where: object) -> dict[str, int]:
-    """Return the frame of each name: that of the picture, or the last number in it.
-
-    Raises:
-        FormatError: A name has neither, or two have the same number.
-    """
+    """Return the frame of each name: that of the picture, or the last number in it; else `FormatError`."""
     if pictures and any(stem in pictures for stem in stems):
         strange = next((stem for stem in stems if stem not in pictures), None)
         if strange is not None:

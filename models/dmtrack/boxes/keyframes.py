@@ -74,13 +74,7 @@ def read_keyframes(path: Path, first_frame: int = 0) -> list[Keyframe]:
 
 
 def _backs(path: Path) -> dict[tuple[int, int], bool]:
-    """Return what the rows of `keyframes.csv` say in the column `back`, by frame and target.
-
-    Nothing of a file without that column.
-
-    Raises:
-        FormatError: A row (named) contradicts itself, or says nothing.
-    """
+    """Return what the rows of `keyframes.csv` say in the column `back`, if any, by frame and target."""
     said = {}
     for number, cells in numbered_rows(path):
         if "back" not in cells:

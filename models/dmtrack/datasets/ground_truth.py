@@ -75,10 +75,7 @@ def read_boxes(path: Path, *, origin: int | None = None, corners: bool | None = 
 
 
 def read_flags(path: Path) -> npt.NDArray[np.bool_]:
-    """Read an `absent_label.txt` file: one number a frame, 0 where the target is absent.
-
-    Returns:
-        `(N,)` bool, True where the target is present.
+    """Read an `absent_label.txt` file: `(N,)` bool, False where it says 0, that the target is absent.
 
     Raises:
         FormatError: The file cannot be read, or a row (named) is not 0 or 1.
@@ -252,12 +249,9 @@ def _truth(rows: Floats, path: Path, origin: int | None, corners: bool | None) -
 
 
 def present_frames(folder: Path, has_box: Flags) -> Flags:
-    """Return in which frames the target is there.
+    """Return in which frames the target is there, `(N,)`; all true where there is no file.
 
     `has_box` is `(N,)`: whether the ground truth has a box in each frame.
-
-    Returns:
-        `(N,)`; all true where there is no file.
 
     Raises:
         FormatError: A row is not 0 or 1.

@@ -114,10 +114,8 @@ def what_is_missing(names: Sequence[str]) -> str:
 def without_partner(names: Sequence[str], others: Sequence[str]) -> str:
     """Say which pictures of two streams have no partner, told from their numbers.
 
-    Streams that begin at different numbers are taken to begin together.
-
-    Returns:
-        In words; empty where every picture has a partner, or nobody can tell.
+    Streams that begin at different numbers are taken to begin together. Nothing is said where every picture
+    has a partner, or nobody can tell.
     """
     first, second = picture_numbers(names), picture_numbers(others)
     if first is None or second is None or min(len(first), len(second)) < 2:

@@ -69,8 +69,7 @@ def _surveyed(clip: Clip) -> DatasetRecording:
 def open_recording(folder: Path) -> DatasetRecording | None:
     """Find the streams and the targets of the one clip in `folder`.
 
-    Returns:
-        None where `folder` is no folder, or one of pictures that is no clip: a stream by itself.
+    None where `folder` is no folder, or one of pictures that is no clip: a stream by itself.
 
     Raises:
         DatasetError: The folder holds several clips, or nothing that can be tracked, or its clip is

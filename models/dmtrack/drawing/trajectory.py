@@ -127,10 +127,9 @@ class TrajectorySink(Sink):
 
 
 def draw_paths(pair: FramePair, paths: Sequence[TargetPath], first_s: float) -> Picture:
-    """Return a picture of paths over a frame, with a scale of time below and the top view beside it.
+    """Return a picture, `(H, W, 3)` uint8 RGB, of paths over a frame, with a scale of time below.
 
-    Returns:
-        `(H, W, 3)` uint8 RGB; the top view is there where some path knows its place in space.
+    The top view is beside it where some path knows its place in space.
     """
     marks = [
         Mark(

@@ -251,10 +251,7 @@ def measure_clips(
     *,
     overwrite: bool = False,
 ) -> tuple[list[ClipResult], str]:
-    """Track every annotated target of a folder once, from its first box, without restarts.
-
-    Returns:
-        The targets, and how they were tracked.
+    """Track every annotated target of a folder once, from its first box, and say how they were tracked.
 
     Raises:
         DatasetError: There is no clip, or one cannot be read.

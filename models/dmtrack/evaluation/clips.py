@@ -156,10 +156,7 @@ def score_auc(figures: collections.abc.Sequence[ClipResult], overlap: float = 0.
 def roc_auc(scores: npt.ArrayLike, hits: npt.ArrayLike) -> float:
     """Return the area under the ROC curve: the chance that a hit scores above a miss, ties one half.
 
-    `scores` are `(N,)` finite, `hits` `(N,)` bool.
-
-    Returns:
-        A value in [0, 1]; NaN when there are only hits or only misses.
+    `scores` are `(N,)` finite, `hits` `(N,)` bool. NaN when there are only hits or only misses.
     """
     values = np.asarray(scores, np.float64)
     good = np.asarray(hits, bool)

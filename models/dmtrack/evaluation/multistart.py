@@ -103,13 +103,10 @@ def bounded_ious(pred: npt.ArrayLike, truth: npt.ArrayLike, size: tuple[int, int
 
 
 def eao_curve(sequences: Sequence[AnchoredSequence], high: int) -> Floats:
-    """Return the expected average overlap of runs of 1, 2, .. `high` frames.
+    """Return the expected average overlap of runs of 1, 2, .. `high` frames, `(high,)`; 0: none is so long.
 
     A run that failed counts in all lengths, with overlap 0 from the failure on; one that did not counts up to
     its own length. The first frame, which was given, is no part of the averages.
-
-    Returns:
-        `(high,)`; entry `i` is that of the `i` frames after the given one, 0 where no run is so long.
 
     Source: Kristan et al., "The Visual Object Tracking VOT2015 Challenge Results", section 3.2; VOT2020
     results paper, section 2.1.

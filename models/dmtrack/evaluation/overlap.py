@@ -110,12 +110,9 @@ def normalised_error(pred: npt.ArrayLike, truth: npt.ArrayLike) -> Floats:
 
 
 def count_within(errors: Floats, thresholds: Floats, *, strict: bool = False) -> Counts:
-    """Count the frames whose error is at most each threshold.
+    """Count the frames, `(T,)`, whose error is at most each threshold.
 
     `errors` are `(N,)`, NaN within none; `thresholds` are `(T,)`; `strict`: below, not at most.
-
-    Returns:
-        `(T,)` counts.
 
     Source: Wu et al., CVPR 2013 (precision plot).
     """
@@ -124,12 +121,9 @@ def count_within(errors: Floats, thresholds: Floats, *, strict: bool = False) ->
 
 
 def count_above(ious: Floats, thresholds: Floats) -> Counts:
-    """Count the frames whose IoU is above each threshold.
+    """Count the frames, `(T,)`, whose IoU is above each threshold.
 
     `ious` are `(N,)`, NaN above none; `thresholds` are `(T,)`.
-
-    Returns:
-        `(T,)` counts.
 
     Source: Wu et al., CVPR 2013 (success plot).
     """

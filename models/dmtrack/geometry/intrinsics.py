@@ -136,8 +136,7 @@ def parsed_intrinsics(text: str) -> Intrinsics:
 def intrinsics_near(rgb: Path) -> tuple[Intrinsics | None, tuple[FormatError, ...]]:
     """Return what a file beside an RGB stream says, or what is published of a TUM recording; else None.
 
-    Returns:
-        That, and what is wrong with files of such names that were passed over.
+    With it comes what is wrong with files of such names that were passed over.
     """
     folders = [rgb, rgb.parent] if rgb.is_dir() else [rgb.parent]
     passed: list[FormatError] = []

@@ -39,10 +39,9 @@ class HeadOutput(NamedTuple):
         return torch.stack((cx, cy, self.size_map[:, 0], self.size_map[:, 1]), dim=1)
 
     def peak_box(self) -> tuple[Tensor, Tensor]:
-        """Return the box at the first maximum of the score map, and that maximum.
+        """Return the box at the first maximum of the score map, and that maximum, `(B,)`.
 
-        Returns:
-            Boxes `(B, 4)` as cx, cy, w, h in fractions of the crop side, and values `(B,)`.
+        Boxes are `(B, 4)` as cx, cy, w, h in fractions of the crop side.
         """
         value, index = self.score_map.flatten(1).max(dim=1)
         return self.boxes_at(index), value

@@ -318,11 +318,7 @@ class RunRecordSink(Sink):
         write_atomically(self._path, _written(record or self.record, indent=2), durable=durable)
 
     def _save_in_its_place(self) -> None:
-        """Write the last record over the one before, which needs no room on a disk that is full.
-
-        Raises:
-            OutputError: There is none of that size, or it cannot be written.
-        """
+        """Write the last record over the one before, which needs no room on a disk that is full."""
         data = _written(self.record, indent=None)
         with os_errors_translated(self._path), self._path.open("rb+", buffering=0) as file:
             room = file.seek(0, os.SEEK_END)

@@ -73,11 +73,7 @@ class CodecOptions:
 
 @functools.cache
 def _require_codecs(gpu: int) -> None:
-    """Check that a CUDA device decodes videos; say in the log, once, if it does not encode them.
-
-    Raises:
-        ConfigError: It does not decode.
-    """
+    """Check that a CUDA device decodes videos; say in the log, once, if it does not encode them."""
     problem = why_no_nvdec(gpu)
     if problem is not None:
         raise _refusal(problem)

@@ -173,11 +173,7 @@ class EarlierRun:
         return StartBoxes(starts, ", ".join(said), first.rgb.index, corrections)
 
     def require_same(self, inputs: Sequence[Any], weights_sha256: str) -> None:
-        """Say where the recording, the weights or the program are not those of this run.
-
-        Raises:
-            ConfigError: The recording has another size.
-        """
+        """Say where recording, weights or program are not those of this run; `ConfigError`: another size."""
         for mine, theirs in zip(inputs, self.record.get("inputs", ()), strict=False):
             if theirs.get("size_bytes") not in (None, mine.size_bytes) and not mine.video.path.is_dir():
                 raise ConfigError(

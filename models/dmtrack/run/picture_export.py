@@ -409,8 +409,7 @@ def _is_earlier_export(final: Path, target: PictureFormat) -> bool:
 def _appearing(final: Path, target: PictureFormat, *, overwrite: bool) -> Iterator[Path]:
     """Yield a folder that takes its name when the block is through, and is removed if it fails.
 
-    Raises:
-        OutputError: The name is taken: by anything without `overwrite`, with it by what is no earlier export.
+    `OutputError` where the name is taken: by anything without `overwrite`, with it by what is no export.
     """
     if final.exists() and not overwrite:
         hint = "give --overwrite or another output folder"

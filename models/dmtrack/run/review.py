@@ -188,12 +188,7 @@ class Review:
             return self._revision
 
     def undo(self, revision: int) -> int:
-        """Take the last change back; see `change`.
-
-        Raises:
-            OutOfDateError: The keyframes are not those that the person saw.
-            BoxError: There is none.
-        """
+        """Take the last change back; see `change`. `BoxError` where there is none."""
         with self._changed:
             self._require(revision)
             if not self._history:
@@ -374,11 +369,7 @@ def _earlier_run(request: TrackRequest) -> EarlierRun:
 
 
 def _seen_by_detector(detections: DetectionOptions, info: VideoInfo, *, is_needed: bool) -> Detections:
-    """Return every box of a detector; none, with a warning, if it is not needed and cannot be read.
-
-    Raises:
-        InputError: It is needed, and cannot be read.
-    """
+    """Return every box of a detector; none, with a warning, if it is not needed and cannot be read."""
     if detections.file is None:
         return {}
     try:

@@ -145,12 +145,7 @@ class BoxSources:
         return ", ".join([*said, *(["drawn"] if is_drawn else [])])
 
     def _truth(self, first: FramePair) -> StartBoxes:
-        """Return the targets for which there is ground truth.
-
-        Raises:
-            BoxError: There is none, or the target is not in the frame that was asked for.
-            FormatError: A ground-truth file cannot be read.
-        """
+        """Return the targets with ground truth in the frame that was asked for; else `BoxError`."""
         if self.request.live_addresses is not None:
             raise BoxError("where is the target? A live stream has no ground truth", hint=WAYS)
         if not self.sequences:

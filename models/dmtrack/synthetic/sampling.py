@@ -116,11 +116,7 @@ class _Moment:
 
 
 class TrainingSampler:
-    """Draws samples for ever; the same seed gives the same samples.
-
-    Raises:
-        DatasetError: A folder of photographs cannot be read.
-    """
+    """Draws samples for ever, the same of one seed; `DatasetError`: a folder of photographs is unreadable."""
 
     def __init__(self, config: SamplerConfig, seed: int) -> None:
         self._config = config

@@ -21,8 +21,7 @@ def with_box(keyframes: Keyframes, box: TargetStart) -> Keyframes:
 def without_keyframe(keyframes: Keyframes, target_id: int, frame_index: int) -> Keyframes:
     """Take away what is said of a target in a frame: its box, or that an absence begins or ends there.
 
-    Raises:
-        BoxError: Nothing is said.
+    `BoxError` where nothing is said.
     """
     left = tuple(
         replace(key, until=None) if isinstance(key, Absence) and key.until == frame_index else key
@@ -57,10 +56,7 @@ def without_target(keyframes: Keyframes, target_id: int) -> Keyframes:
 def renamed(keyframes: Keyframes, target_id: int, new_id: int) -> Keyframes:
     """Give a target another id. One that has this id already is the same target: the two are joined.
 
-    Where both say something of a frame, the other one is right.
-
-    Raises:
-        BoxError: There is no such target, or the id is below 1.
+    Where both say something of a frame, the other one is right. `BoxError`: no such target, or an id below 1.
     """
     _require_target(keyframes, target_id)
     taken = {key.frame_index for key in keyframes if key.target_id == new_id}

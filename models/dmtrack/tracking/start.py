@@ -90,11 +90,7 @@ Targets = Box | Keyframe | Sequence[float] | Sequence[Target] | npt.NDArray[Any]
 
 
 def as_targets(targets: Targets) -> tuple[Box | Keyframe, ...]:
-    """Make boxes of numbers; a single box, or its four numbers, will do for one target.
-
-    Raises:
-        BoxError: Something is neither a box nor four numbers.
-    """
+    """Make boxes of numbers; a single box, or its four numbers, will do for one target. Else `BoxError`."""
     if isinstance(targets, np.ndarray):
         targets = targets.tolist()
     if isinstance(targets, Box | Keyframe):
@@ -115,8 +111,7 @@ def _box(numbers: object) -> Box:
 def numbered(targets: Sequence[Box | Keyframe]) -> tuple[Keyframe, ...]:
     """Give every plain box the lowest id that is free, in the order given, and the first frame.
 
-    Raises:
-        BoxError: Two boxes of one frame have the same id.
+    `BoxError` where two boxes of one frame have the same id.
     """
     taken: set[tuple[int, int | None]] = set()
     for target in targets:

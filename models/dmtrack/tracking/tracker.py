@@ -325,9 +325,8 @@ class Tracker:
     ) -> tuple[list[Crop], Tensor]:
         """Search around each box for what the target's memory shows; all memories have one shape.
 
-        Returns:
-            The crops that were searched, and `(B, 5)` on the device: cx, cy, w, h as fractions of the
-            crop side, and the score.
+        Return the crops that were searched, and `(B, 5)` on the device: cx, cy, w, h as fractions of the crop
+        side, and the score.
         """
         size = self.network.config.search_size
         streams = min(image.shape[2] // 3, windows[0][0].memory.streams)

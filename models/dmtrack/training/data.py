@@ -178,12 +178,9 @@ def open_segment(
     workers: int,
     rank: int = 0,
 ) -> Iterator[Batch]:
-    """Return the batches of one segment, made in `workers` processes (0: in this one).
+    """Return the batches of one segment, made in `workers` processes (0: in this one), with their errors.
 
     `seed` is that of the run, `rank` that of this process in a parallel one: no two draw the same samples.
-
-    Raises:
-        DmtrackError: While iterating: what a sampler raised.
     """
     stream = SampleStream(factory, seed, segment, batches, batch_size, rank * max(workers, 1))
     loader = DataLoader(stream, batch_size=None, num_workers=workers, prefetch_factor=4 if workers else None)

@@ -308,12 +308,7 @@ class SequenceSampler:
         return image, box
 
     def _read(self, number: int, frame: int, streams: Streams) -> Image8:
-        """Read one frame of a sequence: `(H, W, 3)`, or `(H, W, 6)` of both streams.
-
-        Raises:
-            DecodeError: A picture is missing or cannot be read.
-            FormatError: The second picture cannot be of its modality.
-        """
+        """Read one frame of a sequence: `(H, W, 3)`, or `(H, W, 6)` of both streams."""
         sequence = self._source.sequences[number].sequence
         # The thermal encoding leaves 8-bit colour as it is, and stretches 16 bit.
         first = encode(read_picture(sequence.rgb_paths[frame]), Modality.THERMAL)

@@ -46,10 +46,7 @@ def read_member(archive: zipfile.ZipFile, name: str, most_bytes: int) -> bytes:
 def inside(path: Path) -> Path:
     """Return what an archive holds, unpacked for the time of the program: a folder, or its only file.
 
-    What is no archive is returned as it is.
-
-    Raises:
-        VideoError: It is not whole, holds nothing, or unpacks to more than a recording does.
+    What is no archive is returned as it is. `VideoError`: it is not whole, or empty, or too large.
     """
     if not is_archive(path):
         return path

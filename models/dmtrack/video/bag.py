@@ -120,12 +120,7 @@ class BagReader(FrameSource):
         return self._damaged
 
     def _read(self, start: Position | None, end: Position | None) -> Iterator[Frame]:
-        """Yield the frames from `start` up to and without `end`.
-
-        Raises:
-            DecodeError: The bag is damaged, or `MAX_CONSECUTIVE_DAMAGED` messages in a row cannot be used;
-                frames yielded before stay valid.
-        """
+        """Yield the frames; `DecodeError` where `MAX_CONSECUTIVE_DAMAGED` messages in a row are of no use."""
         for index, pts, pixels, _ in self._frames():
             elapsed_s = (pts - self.info.start_pts) * _TIME_BASE
             if end is not None and end.is_reached(index, elapsed_s):
@@ -333,14 +328,7 @@ def _kinds(connections: list[Any]) -> str:
 
 
 def _picture(message: Any) -> np.ndarray:  # noqa: ANN401 - `rosbags` makes its types as it runs
-    """Return `(H, W, 3)` uint8 RGB, or `(H, W)` uint8, uint16 or float32.
-
-    Args:
-        message: An `Image` or a `CompressedImage`.
-
-    Raises:
-        FormatError: The message is shorter than its picture, or its encoding is unknown.
-    """
+    """Return `(H, W, 3)` uint8 RGB, or `(H, W)` uint8, uint16 or float32, of either kind of message."""
     name = _encoding(message).lower()
     if hasattr(message, "format"):
         return _decompressed(name, memoryview(message.data))

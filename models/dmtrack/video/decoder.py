@@ -49,10 +49,7 @@ def demuxed(
 ) -> Iterator[Packet[VideoStream]]:
     """Yield the packets of a stream, passing over what is none: zeros that a recorder left, damage.
 
-    `on_damage` is told of each piece of damage; it may raise.
-
-    Raises:
-        av.error.FFmpegError: The file cannot be read any more.
+    `on_damage` is told of each piece of damage; it may raise, and FFmpeg does where reading must end.
     """
     packets, idle = container.demux(stream), 0
     while True:

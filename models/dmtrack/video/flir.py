@@ -258,11 +258,7 @@ class Recording:
 
 
 def find_pictures(path: Path) -> Recording:
-    """Look through a recording; what is behind the first damage is not found.
-
-    Raises:
-        OSError: It cannot be read.
-    """
+    """Look through a recording (or `OSError`); what is behind the first damage is not found."""
     stat = path.stat()
     return _found(path, stat.st_size, stat.st_mtime_ns)
 

@@ -59,12 +59,7 @@ def picture_notes(file: Path) -> tuple[str, ...]:
 
 
 def require_known(path: Path) -> None:
-    """Check that a file is none of those that are known, but not read.
-
-    Raises:
-        VideoError: It is; the message says how to export it.
-        OSError: It cannot be read.
-    """
+    """Check that a file is none of those known, but not read; a `VideoError` says how to export it."""
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES)
     for one in _KNOWN:

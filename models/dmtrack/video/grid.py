@@ -48,10 +48,7 @@ def resize_to_grid(picture: Image8, size: tuple[int, int], modality: Modality) -
     pixel: a blend of two colours of the depth map is a third depth, and one of red and white no
     event.
 
-    `picture` is `(h, w, 3)` uint8; `size` is width and height of the grid in pixels.
-
-    Returns:
-        `(H, W, 3)` uint8; the same array if it has that size already.
+    `picture` is `(h, w, 3)` uint8 and is returned where it has that size; `size` is width and height in px.
     """
     height, width = picture.shape[:2]
     if (width, height) == size:
@@ -173,10 +170,7 @@ def counts_on_grid(pixels: Pixels, to_grid: ToGrid, size: tuple[int, int], modal
     """Bring a picture onto the RGB grid as it was read: counts stay counts, 16 bits stay 16 bits.
 
     `pixels` are `(h, w, 3)` uint8, or `(h, w)` uint8 or uint16, where the nearest pixel is taken of 16 bits;
-    `size` is width and height of the grid in pixels.
-
-    Returns:
-        The picture, of the same kind; one channel is 0 where the second camera sees nothing.
+    one channel is 0 where the second camera sees nothing. `size` is width and height of the grid in pixels.
     """
     if pixels.ndim == 3:
         return to_grid(cast(Image8, pixels), size, modality)

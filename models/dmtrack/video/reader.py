@@ -143,10 +143,6 @@ class VideoReader(FrameSource):
 
         Frames before `start` are not converted, and not even decoded where that can be left out (see
         `KnownFrames`); indices count from the first frame of the stream in any case.
-
-        Raises:
-            DecodeError: `MAX_CONSECUTIVE_DAMAGED` packets in a row are damaged, or the file
-                cannot be read any more. The frames yielded before stay valid.
         """
         if self._has_been_read:
             raise RuntimeError(f"{self._path} was read already: open it again")

@@ -138,11 +138,7 @@ class StoredPictures(FrameSource):
         return len(self._damaged)
 
     def _read(self, start: Position | None, end: Position | None) -> Iterator[Frame]:
-        """Yield the pictures from `start` up to and without `end`; those before are not opened.
-
-        Raises:
-            DecodeError: `MAX_CONSECUTIVE_DAMAGED` pictures in a row cannot be used.
-        """
+        """Yield the pictures; those before `start` are not opened."""
         in_a_row = 0
         for index, pts in enumerate(self._pts):
             elapsed_s = (pts - self._pts[0]) * self.info.time_base

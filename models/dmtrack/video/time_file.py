@@ -299,12 +299,7 @@ class StampedSource(FrameSource):
         return self._source.damaged_packets
 
     def _read(self, start: Position | None, end: Position | None) -> Iterator[Frame]:
-        """Yield the frames from `start` up to and without `end`, with the times of the side file.
-
-        Raises:
-            DecodeError: The stream is damaged beyond its bound.
-            FormatError: A frame has no stamp.
-        """
+        """Yield the frames with the times of the side file; `FormatError` where one has no stamp."""
         first_s = self.times.times_s[0]
         for frame in self._source.read(self._own_start(start)):
             row = self._row(frame)

@@ -50,11 +50,7 @@ class _Stored:
 
     @classmethod
     def opened(cls, opener: Opener, stack: ExitStack) -> list[Self]:
-        """Read the header of an array: one part if its rows lie together, one a column if these do.
-
-        Raises:
-            FormatError: It is none that can hold events.
-        """
+        """Read the header of an array: one part if its rows lie together, one a column if these do."""
         file = stack.enter_context(opener())
         read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
         with translated(FormatError, "the header of the array is damaged"):

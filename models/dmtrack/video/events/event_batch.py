@@ -149,12 +149,9 @@ def _is_text(line: bytes) -> bool:
 def record_blocks(
     path: Path, offset: int, record_bytes: int, block_bytes: int | None = None
 ) -> Iterator[tuple[int, bytes, Damage | None]]:
-    """Read the records of a file from `offset` on, some at a time.
+    """Read the records of a file from `offset` on, about `block_bytes` at a time.
 
-    About `block_bytes` are read at a time.
-
-    Yields:
-        Where in the file a block begins, its whole records, and what is wrong behind them: a torn one.
+    Yield where in the file a block begins, its whole records, and what is wrong behind them: a torn one.
     """
     step = (block_bytes or BLOCK_BYTES) // record_bytes * record_bytes
     with path.open("rb") as file:

@@ -258,11 +258,7 @@ class _Guard:
         self.outside: Damage | None = None
 
     def passed(self, chunk: Chunk) -> Iterator[EventBatch]:
-        """Yield the events of a chunk that can be right.
-
-        Raises:
-            DecodeError: `MAX_CONSECUTIVE_DAMAGED` in a row cannot.
-        """
+        """Yield the events of a chunk that can be right; `DecodeError` when too many in a row cannot."""
         if chunk.damage is not None:
             self._count(chunk.damage)
         events = chunk.events

@@ -129,11 +129,7 @@ class EventSource(FrameSource):
         self.reader.close()
 
     def _due(self) -> Iterator[tuple[int, Window]]:
-        """Return the windows, numbered, from the first one on that has not ended before the first event.
-
-        Raises:
-            PairingError: There is none.
-        """
+        """Return the windows, numbered, from the first that has not ended before the first event on."""
         is_told = self._schedule.frame_count is not None
         numbered = enumerate(self._schedule.windows)
         due = ((n, window) for n, window in numbered if is_told or window.end_us > self._first_us)

@@ -71,11 +71,7 @@ def open_hdf5(path: Path, options: EventOptions) -> OpenedEvents:
 
 @lru_cache(maxsize=16)
 def _require_harmless(path: Path, _: int) -> None:
-    """Open a file in a process of its own first: on a damaged index the HDF5 library crashes, or never ends.
-
-    Raises:
-        DecodeError: It did.
-    """
+    """Open a file in a process of its own: on a damaged index the HDF5 library crashes, or never ends."""
     code = f"import sys, pathlib; from {__name__} import try_out; try_out(pathlib.Path(sys.argv[1]))"
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:

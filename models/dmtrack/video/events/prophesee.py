@@ -100,12 +100,7 @@ def _size(header: TextHeader, settings: dict[str, str]) -> Size | None:
 def _word_chunks(
     path: Path, offset: int, name: str, decode: Callable[[bytes], DecodedWords]
 ) -> Iterator[Chunk]:
-    """Decode the words of a file, a block at a time.
-
-    Raises:
-        DecodeError: From some byte on, what is in the file is not of this format; the events before
-            it have been yielded.
-    """
+    """Decode the words of a file, a block at a time; `DecodeError` from where they are not of this format."""
     word_bytes = _WORD_BYTES[name]
     for begin, data, damage in record_blocks(path, offset, word_bytes):
         decoded = decode(data)

@@ -160,11 +160,7 @@ class WindowCutter:
         self._is_drained = False
 
     def advance(self, window: Window) -> None:
-        """Forget what lies before a window that is not wanted, without looking at its events.
-
-        Raises:
-            InputError: The file is damaged before the window.
-        """
+        """Forget what lies before a window, without looking at its events; errors as in `cut`."""
         self._raise_error()
         self._read_until(window.end_us)
         self._forget(window)
@@ -223,11 +219,7 @@ def _before(events: EventBatch, end_us: int) -> EventBatch:
 
 
 def by_count(batches: Iterable[EventBatch], count: int) -> Iterator[EventBatch]:
-    """Yield every `count` events in turn; what is left at the end is yielded too.
-
-    Raises:
-        InputError: The file is damaged; what came before has been yielded.
-    """
+    """Yield every `count` events in turn, then what is left; an `InputError` comes after what was before."""
     kept: list[EventBatch] = []
     total = 0
     try:

@@ -190,9 +190,6 @@ class LiveReader(FrameSource):
         """Yield frames as they come, each later than the one before, until the stream ends.
 
         `start` must be None: a live stream begins now; `end` counts from its first frame.
-
-        Raises:
-            DecodeError: The stream fails, or falls silent.
         """
         if start is not None:
             raise ValueError("a live stream begins now")
