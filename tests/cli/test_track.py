@@ -139,8 +139,11 @@ def test_start_and_end(track: Track, start: str | None, end: str | None, frames:
     assert len(frame_stamps(Path("out/annotated.mp4"))) == len(frames)
 
 
-def test_rgb_alone(track: Track) -> None:
-    assert track("--box", BOX, aux=None).code == 0
+@pytest.mark.parametrize("layout", ["side", "overlay"])
+def test_rgb_alone(track: Track, layout: str) -> None:
+    outcome = track("--box", BOX, "--layout", layout, "--end", "2", aux=None)
+    assert outcome.code == 0
+    assert ("shows RGB, not --layout overlay" in outcome.err) is (layout == "overlay")
     assert {frame.aux_present for frame in read_results(Path("out/boxes.csv"))[0].frames} == {False}
 
 

@@ -135,5 +135,5 @@ def test_a_recording_that_is_gone_is_said(videos: tuple[Path, Path], weights: Pa
     record = json.loads((folder / "run.json").read_text())
     record["command"] = [word.replace(str(videos[0]), "gone.mp4") for word in record["command"]]
     (folder / "run.json").write_text(json.dumps(record))
-    with pytest.raises(DmtrackError, match=r"gone\.mp4 is not there"):
+    with pytest.raises(DmtrackError, match=r"gone\.mp4 is not there; .* where it is now"):
         sequences_of_results(folder, Path("pictures"))

@@ -21,6 +21,7 @@ from dmtrack.video.aux_encoder import (
     parse_aux_range,
     scaled_depth,
 )
+from dmtrack.video.counts import CountScale
 from dmtrack.video.encoding import GreyRange, ModalityEncoder, encode_depth
 from dmtrack.video.frame import Modality
 from dmtrack.video.stream_files import open_source
@@ -131,6 +132,14 @@ class TestThermal:
         grey = encoder(counts)[0, :, 0].astype(int)
         assert grey == pytest.approx([0, 0, 128, 128, 255], abs=6 if step >= 0.4 else 2)
         assert encoder.remarks == (f"Thermal counts are taken for linear temperature, {step:g} K a count.",)
+
+    @pytest.mark.parametrize(("unit", "middle"), [("F", 72), ("F", 100), ("C", 20), ("C", 49), ("K", 300)])
+    def test_degrees_that_may_be_fahrenheit_are_told(self, unit, middle):
+        degrees = np.linspace(middle - 10, middle + 10, 81, dtype=np.float32)[None]
+        scale = CountScale(100.0)
+        encoder = AuxEncoder(Modality.THERMAL, counts=scale)
+        encoder(scale.counts(degrees))
+        assert any("Fahrenheit" in remark for remark in encoder.remarks) is (unit == "F")
 
     @pytest.mark.parametrize("counts", [RAMP * 0 + 16_000, RAMP * 0 + 60_000, (RAMP // 100).astype(np.uint8)])
     def test_counts_that_are_no_temperature_are_refused(self, counts):

@@ -11,7 +11,7 @@ from dmtrack.boxes.starts import read_targets
 from dmtrack.datasets.ground_truth import read_boxes
 from dmtrack.errors import BoxError, FormatError
 from dmtrack.geometry.box import Box, BoxFormat
-from dmtrack.tracking.start import TargetStart
+from dmtrack.tracking.start import TargetStart, starts_and_corrections
 
 HEADER = "frame,time_s,aux_time_s,skew_ms,id,x,y,w,h,score,state,aux_present,infer_ms\n"
 
@@ -57,6 +57,16 @@ def test_first_rows_from_a_frame_on(tmp_path: Path, caplog: pytest.LogCaptureFix
     assert "ends before frame 5: target 2" in caplog.text
     with pytest.raises(BoxError, match="no box from frame 6 on"):
         read_targets(path, first_frame=6)
+
+
+@pytest.mark.parametrize("frame", [1, 3])
+def test_who_is_absent_has_a_box_somewhere(tmp_path: Path, frame: int) -> None:
+    """An id that was mistyped is told, and not what was said before a start in the middle."""
+    text = f"frame,id,x,y,w,h,state,back\n0,1,1,2,3,4,init,1\n4,2,1,2,3,4,init,1\n{frame},7,,,,,absent,\n"
+    with pytest.raises(BoxError, match=f"target 7 is absent in frame {frame}"):
+        starts_and_corrections(read_targets(write(tmp_path, text)))  # type: ignore[arg-type]
+    found = read_targets(write(tmp_path, text.replace(",7,", ",1,")), first_frame=2)
+    assert found == (TargetStart(Box(1, 2, 3, 4), 2, 4),)
 
 
 def test_the_csv_of_a_run(tmp_path: Path) -> None:

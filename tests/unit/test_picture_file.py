@@ -163,6 +163,15 @@ def test_orientation_is_ignored_in_tiff_as_in_every_format(dtype, orientation, o
     assert np.array_equal(decode_picture(data).pixels, counts)
 
 
+@pytest.mark.parametrize(("packing", "name"), [(34925, "LZMA"), (50000, "ZSTD"), (34887, "LERC")])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_a_tiff_that_cannot_be_unpacked_says_how_it_is_packed(packing, name, order):
+    _, data = _turned((5, 7), np.uint16, 1, order)
+    plain, packed = (struct.pack(f"{order}HHIH", 259, 3, 1, value) for value in (1, packing))
+    with pytest.raises(FormatError, match=f"packed by {name}"):
+        decode_picture(data.replace(plain, packed))
+
+
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
 def test_a_tiff_of_several_pages_is_so_many_pictures(dtype, tmp_path):
     pages = [np.full((8, 9), value + 1, dtype) for value in range(3)]

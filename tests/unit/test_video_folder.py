@@ -268,3 +268,54 @@ def test_the_first_picture_does_not_decide_which_numbers_fit(first, later, tmp_p
     scale = reader.info.counts
     shown = [float(np.median(frame.pixels)) / scale.per_unit + scale.zero for frame in reader]
     assert shown == pytest.approx([first + 0.5, first + 0.5, later + 0.5, first + 0.5], abs=0.03)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("{:03}_rgb.png", "{:03}_thermal.png"),
+        ("color{}.png", "depth{}.png"),
+        ("{:04}.tiff", "{:04}.jpg"),
+        ("IR_{:04}_a.PNG", "ir_{}_b.png"),
+    ],
+)
+@pytest.mark.parametrize("others", [6, 30])
+def test_two_streams_in_one_folder_are_not_one(names, others, tmp_path):
+    for name, count in zip(names, (others, 6), strict=True):
+        for number in range(count):
+            (tmp_path / name.format(number)).write_bytes(b"x")
+    with pytest.raises(VideoError, match=r"two series of pictures, as .*0.* and .*0.*a folder of its own"):
+        list_images(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        ["12 copy.png", "13b.png"],
+        [f"night_{number:03}.jpg" for number in range(40, 50)],
+        ["a.png", "b.png", "c.png", "d.png"],
+    ],
+    ids=["a few put in", "another camera goes on", "names without numbers"],
+)
+def test_names_of_other_kinds_may_be_of_the_same_series(more, tmp_path):
+    for name in [*(f"{number}.png" for number in range(30)), *more]:
+        (tmp_path / name).write_bytes(b"x")
+    assert len(list_images(tmp_path)) == 30 + len(more)
+
+
+@pytest.mark.parametrize(
+    ("numbered", "stray", "is_frame"),
+    [
+        ("{}.png", "thumbnail.jpg", False),
+        ("frame_{:05}.png", "background.png", False),
+        ("image ({}).png", "image.png", True),
+        ("Screenshot-{}.png", "screenshot.png", True),
+    ],
+)
+def test_a_picture_without_a_number_among_many_with_one_is_no_frame(
+    numbered, stray, is_frame, tmp_path, caplog
+):
+    for name in [*(numbered.format(number) for number in range(2, 12)), stray]:
+        (tmp_path / name).write_bytes(b"x")
+    assert (stray in [file.name for file in list_images(tmp_path)]) is is_frame
+    assert (stray in caplog.text) is not is_frame

@@ -27,7 +27,7 @@ from dmtrack.errors import BoxError, FormatError, translated
 from dmtrack.geometry.box import Box, BoxFormat
 from dmtrack.numbers import finite, real
 from dmtrack.tracking.result import TrackedBox
-from dmtrack.tracking.start import Keyframe, TargetStart, starts_and_corrections
+from dmtrack.tracking.start import Keyframe, TargetStart
 
 _log = logging.getLogger(__name__)
 
@@ -92,14 +92,15 @@ def _detected(rows: Sequence[TrackedBox], path: Path, first_frame: int) -> tuple
 
 def _keyframes(path: Path, first_frame: int) -> tuple[Keyframe, ...]:
     found = read_keyframes(path, first_frame)
-    starts, _ = starts_and_corrections(found)
+    starts = {key.target_id for key in found if isinstance(key, TargetStart)}
     if not starts:
         raise _no_box(path, first_frame)
     if first_frame:
-        early = {key.target_id for key in read_keyframes(path)} - {key.target_id for key in starts}
+        early = {key.target_id for key in read_keyframes(path)} - starts
         if early:
             named = ", ".join(map(str, sorted(early)))
             _log.warning("%s: left out what ends before frame %d: target %s", path, first_frame, named)
+        found = [key for key in found if key.target_id in starts]
     return tuple(found)
 
 

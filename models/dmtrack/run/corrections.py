@@ -86,7 +86,8 @@ class EarlierRun:
             raise ConfigError(
                 f"{request.rgb} is not there",
                 where=folder,
-                hint="go on from the folder in which it was tracked",
+                hint="go on from the folder in which it was tracked, or "
+                f"say in {RECORD}, under command, where it is now",
             )
         (found,) = read_table(folder / TABLE, folder.name)
         known = folder / KEYFRAMES

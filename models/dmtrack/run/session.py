@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import logging
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
@@ -23,6 +24,7 @@ from dmtrack.boxes.reading import MOT, TABLE
 from dmtrack.boxes.writing import BoxSink
 from dmtrack.datasets.ground_truth import find_ground_truth
 from dmtrack.datasets.survey import DatasetRecording, open_recording
+from dmtrack.drawing.draw import Layout
 from dmtrack.drawing.score_plot import ScorePlotSink
 from dmtrack.drawing.trajectory import TrajectorySink
 from dmtrack.drawing.video import VideoSink
@@ -50,6 +52,8 @@ if TYPE_CHECKING:
 
     from dmtrack.run.pipeline import LoadedTracker
 
+
+_log = logging.getLogger(__name__)
 
 OnFrame = Callable[[FrameResult], object]
 
@@ -278,6 +282,8 @@ class TrackRun:
             raise
         layout = output.video_layout
         if layout is not None:
+            if layout not in (Layout.SIDE, Layout.RGB) and self.pairs.aux_info is None:
+                _log.warning("there is no second stream: the video shows RGB, not --layout %s", layout)
             gpu = self.request.pairing.gpu
             video = VideoSink(folder / VIDEO, layout, output.video, overwrite=output.overwrite, gpu=gpu)
             video.writer.pixel_aspect = self.pairs.rgb_info.pixel_aspect

@@ -129,12 +129,20 @@ def starts_and_corrections(
     """Return the first box of each target, in order of the ids, and the keyframes after them.
 
     What is said of a target before its first box says nothing new, and is left out.
+
+    Raises:
+        BoxError: A target is said to be absent, and has no box.
     """
     starts: dict[int, TargetStart] = {}
     later: list[Keyframe] = []
-    for key in sorted(keyframes, key=lambda key: (key.target_id, key.frame_index or 0)):
+    keys = sorted(keyframes, key=lambda key: (key.target_id, key.frame_index or 0))
+    have_box = {key.target_id for key in keys if isinstance(key, TargetStart)}
+    for key in keys:
         if key.target_id in starts:
             later.append(key)
         elif isinstance(key, TargetStart):
             starts[key.target_id] = key
+        elif key.target_id not in have_box:
+            what = f"target {key.target_id} is absent in frame {key.frame_index}, and has no box in any"
+            raise BoxError(what, hint="is its id right?")
     return tuple(starts[target_id] for target_id in sorted(starts)), tuple(later)

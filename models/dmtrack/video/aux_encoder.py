@@ -274,6 +274,10 @@ class AuxEncoder:
             return CountMeaning(per_count, self._counts.zero, AuxUnit.CELSIUS)
         for zero in (0.0, -ZERO_CELSIUS_K):
             if self._counts.zero == 0 and low <= middle + zero <= high:
+                if not zero and middle > _FINE_CELSIUS[1]:
+                    self._remarks.append(
+                        f"Half of the scene is hotter than {middle:.0f} C: is it in Fahrenheit?"
+                    )
                 return CountMeaning(per_count, zero, AuxUnit.CELSIUS)
         return None
 

@@ -10,6 +10,7 @@ notices afterwards: what cannot be is refused by its header.
 
 from __future__ import annotations
 
+import logging
 import re
 import struct
 from collections.abc import Sequence
@@ -35,6 +36,7 @@ from dmtrack.video.flir import FLIR_SUFFIXES, decode_fff, fff_of_jpeg, find_pict
 from dmtrack.video.foreign import LFS_POINTER
 from dmtrack.video.frame import Pixels
 
+_LOGGER = logging.getLogger(__name__)
 IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".exr"}) | FLIR_SUFFIXES
 MAX_PIXELS: Final = 1 << 28
 """16384 x 16384: more than any camera makes."""
@@ -50,8 +52,11 @@ _PNG_KIND: Final = 25  # where a PNG says what its channels are; the bits of eac
 _PNG_CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _JPEG: Final = b"\xff\xd8"
 _WITH_SIZE: Final = (_PNG, _JPEG, b"BM", b"II*\0", b"MM\0*")
-_ORIENTATION: Final = 274
+_COMPRESSION, _ORIENTATION = 259, 274
+_NOT_UNPACKED: Final = {34712: "JPEG 2000", 34887: "LERC", 34925: "LZMA", 50000: "ZSTD", 50001: "WebP"}
 _CHANNELS: Final = (1, 3, 4)
+_MANY: Final = 10
+"""Where so many pictures have a number, one without is none of them."""
 _TIME: Final = re.compile(r"(?<![\d.])(?:\d{1,10}\.\d{1,12}|1\d{12}|1\d{15}|1\d{18})(?![\d.])")
 _CALENDAR: Final = re.compile(
     r"(?<!\d)(?P<year>20\d\d)[-_.]?(?P<month>\d\d)[-_.]?(?P<day>\d\d)[-_.T ]?"
@@ -96,7 +101,34 @@ def list_images(folder: Path) -> tuple[Path, ...]:
         below = sorted(entry.name for entry in entries if entry.is_dir())
         hint = f"it has the sub-folders {', '.join(below[:6])}: name one of them" if below else None
         raise VideoError("the folder holds no pictures (jpg, png, tif, bmp)", where=folder, hint=hint)
-    return tuple(images)
+    return tuple(_one_series(images, folder))
+
+
+def _one_series(images: Sequence[Path], folder: Path) -> Sequence[Path]:
+    """Return pictures without the few that have no number where all others have one, such as a thumbnail.
+
+    Raises:
+        VideoError: Pictures of two kinds of name have the same numbers: they are two streams.
+    """
+    series: dict[tuple[str, str], dict[tuple[int, ...], Path]] = {}
+    for image in images:
+        words = re.split(r"(\d+)", image.stem.lower())
+        kind = "#".join(words[::2]), image.suffix.lower()
+        series.setdefault(kind, {})[tuple(map(int, words[1::2]))] = image
+    seen: dict[tuple[int, ...], Path] = {}
+    for pictures in sorted(series.values(), key=len, reverse=True):
+        twice = [number for number in pictures if number in seen]
+        if len(twice) > 2 and 2 * len(twice) >= len(pictures):
+            both = f"{seen[twice[0]].name} and {pictures[twice[0]].name}"
+            hint = "give each of them a folder of its own"
+            raise VideoError(f"it holds two series of pictures, as {both}", where=folder, hint=hint)
+        seen |= pictures
+    texts = {text.strip("#_-. ()") for text, _ in series if "#" in text}
+    strays = [one[()] for (text, _), one in series.items() if () in one and text.strip("_-. ()") not in texts]
+    if not 0 < _MANY * len(strays) <= len(images):
+        return images
+    _LOGGER.warning("%s: left out, it has no number as the others have: %s", folder, strays[0].name)
+    return [image for image in images if image not in strays]
 
 
 def natural_order(files: Sequence[Path]) -> list[Path]:
@@ -322,7 +354,10 @@ def page_count(file: Path) -> int:
 def _as_stored(data: bytes) -> bytes:
     """Return a picture file that says nothing of turning it: OpenCV obeys that in TIFF whatever it is told.
 
-    Source: TIFF 6.0, section 2 (the first directory) and tag 274 (orientation).
+    Raises:
+        FormatError: It is a TIFF that OpenCV cannot unpack.
+
+    Source: TIFF 6.0, section 2 (the first directory) and tag 274 (orientation); libtiff's `tiff.h`.
     """
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[:4])
     if order is None:
@@ -332,8 +367,11 @@ def _as_stored(data: bytes) -> bytes:
         (directory,) = struct.unpack_from(f"{order}I", data, 4)
         (count,) = struct.unpack_from(f"{order}H", data, directory)
         for entry in range(directory + 2, directory + 2 + 12 * count, 12):
-            if struct.unpack_from(f"{order}H", data, entry) == (_ORIENTATION,):
+            tag, value = struct.unpack_from(f"{order}H6xH", data, entry)
+            if tag == _ORIENTATION:
                 struct.pack_into(f"{order}H", patched, entry + 8, 1)
+            elif tag == _COMPRESSION and value in _NOT_UNPACKED:
+                raise FormatError(f"TIFF packed by {_NOT_UNPACKED[value]} is not read: save it as LZW or PNG")
     except struct.error:  # cut short: the decoder says so
         return data
     return bytes(patched)
