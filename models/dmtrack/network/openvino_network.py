@@ -15,6 +15,7 @@ import hashlib
 import logging
 import os
 import shutil
+import sys
 import tempfile
 import threading
 import time
@@ -355,6 +356,8 @@ def kept_name(sha256: Mapping[str, str]) -> str:
 
 def openvino_module() -> Any:  # noqa: ANN401
     """Import OpenVINO; `ConfigError` where it is not installed, or does not run here."""
+    # Or importing it starts a process that tells its makers so; OpenVINO goes on without this part.
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # a name that is not there
     try:
         import openvino
     except (ImportError, OSError) as error:
