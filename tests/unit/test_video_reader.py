@@ -194,6 +194,23 @@ def test_rotation_is_applied(make_video, rotation, turns):
     assert np.abs(frames[0].pixels.astype(int) - upright).mean() < 4
 
 
+@pytest.mark.parametrize("turns", range(4))
+def test_mirroring_is_applied_before_turning(make_video, turns):
+    """As the front cameras of phones store it."""
+    picture = np.zeros((H, W, 3), np.uint8)
+    picture[: H // 2, : W // 2] = 255  # white in the top left quarter
+    path = make_video("mirrored.mp4", [picture] * 2)
+    plain = struct.pack(">5i", 1 << 16, 0, 0, 0, 1 << 16)
+    (a, b), (c, d) = [(1, 0), (0, -1), (-1, 0), (0, 1)][turns], [(0, -1), (-1, 0), (0, 1), (1, 0)][turns]
+    data = path.read_bytes()
+    head, tail = data[: data.find(b"tkhd")], data[data.find(b"tkhd") :]
+    path.write_bytes(head + tail.replace(plain, struct.pack(">5i", a << 16, b << 16, 0, c << 16, d << 16), 1))
+    frames, _ = read_all(path)
+    expected = np.rot90(picture[::-1], turns)
+    assert frames[0].pixels.shape == expected.shape
+    assert np.abs(frames[0].pixels.astype(int) - expected).mean() < 4
+
+
 class TestRange:
     @pytest.mark.parametrize(
         ("start", "end", "expected"),

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 import av
 import av.error
 import numpy as np
+from av.sidedata.sidedata import Type as SideData
 from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 
@@ -76,7 +77,7 @@ _GREY_FORMAT: Final = re.compile(r"gray(\d*)(le|be)?")
 class VideoReader(FrameSource):
     """The frames of one video stream, read once from front to back.
 
-    Rotation stored in the container is applied (multiples of 90 degrees; mirroring is not).
+    Rotation and mirroring stored in the container are applied (multiples of 90 degrees).
     Colour of any depth becomes 8-bit RGB; one-channel streams keep their exact counts.
 
     Args:
@@ -323,7 +324,7 @@ class PictureConverter:
         self._coded_size = (first.width, first.height)
         self._grey = _grey_dtype(first.format.name)
         self._format_name = first.format.name
-        self._turns = round(first.rotation / 90) % 4
+        self._turns, self._is_mirrored = round(first.rotation / 90) % 4, _is_mirrored(first)
         self._reformatter = VideoReformatter()
         self.pixel_format = first.format.name
         self.bit_depth = max(component.bits for component in first.format.components)
@@ -357,9 +358,18 @@ class PictureConverter:
         return None
 
     def _upright(self, pixels: Pixels) -> Pixels:
-        if not self._turns:
-            return pixels
+        if self._is_mirrored:
+            pixels = cast(Pixels, pixels[::-1])
         return cast(Pixels, np.ascontiguousarray(np.rot90(pixels, self._turns)))
+
+
+def _is_mirrored(frame: VideoFrame) -> bool:
+    """Return whether the file says that pictures are shown upside down before they are turned."""
+    stored = frame.side_data.get(SideData.DISPLAYMATRIX)
+    if stored is None:
+        return False
+    a, b, _, c, d = np.frombuffer(memoryview(stored), np.int32)[:5].tolist()
+    return bool(a * d < b * c)
 
 
 def _grey_dtype(format_name: str) -> np.dtype[np.uint8] | np.dtype[np.uint16] | None:
