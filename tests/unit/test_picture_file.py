@@ -12,6 +12,7 @@ import pytest
 
 from dmtrack.errors import DecodeError, FormatError
 from dmtrack.video.aux_encoder import EncodingOptions, mm_per_count
+from dmtrack.video.counts import CountScale
 from dmtrack.video.folder import FolderReader
 from dmtrack.video.picture_file import decode_picture, is_believable, list_images, read_picture
 from dmtrack.video.stream_files import open_source
@@ -200,6 +201,12 @@ _RAMP = np.linspace(0, 1, 1200).reshape(30, 40)
             np.where(_RAMP < 0.3, 0, 1 + _RAMP) * 1000,
         ),
         (np.where(_RAMP < 0.3, np.nan, 1 + _RAMP), 1, np.where(_RAMP < 0.3, 0, 1 + _RAMP) * 1000),
+        (np.where(_RAMP < 0.3, 1e10, 1 + _RAMP), 1, np.where(_RAMP < 0.3, 0, 1 + _RAMP) * 1000),
+        (
+            np.where(_RAMP < 0.3, np.finfo(np.float32).max, 1 + _RAMP).astype(np.float32),
+            1,
+            np.where(_RAMP < 0.3, 0, 1 + _RAMP) * 1000,
+        ),
         ((20 + 17 * _RAMP).astype(np.float32), None, (20 + 17 * _RAMP) * 1000),
         ((40 * _RAMP - 20).astype(np.float32), None, (40 * _RAMP - 20 + 273.15) * 100),
         ((290 + 20 * _RAMP).astype(np.float32), None, (290 + 20 * _RAMP) * 100),
@@ -208,7 +215,15 @@ _RAMP = np.linspace(0, 1, 1200).reshape(30, 40)
         ((30_000 + 9000 * _RAMP).astype(np.int32), None, 30_000 + 9000 * _RAMP),
     ],
     ids=[
-        *("metres", "metres, double", "millimetres", "metres, -1 is none", "metres, NaN is none", "degrees"),
+        *(
+            "metres",
+            "metres, double",
+            "millimetres",
+            "metres, -1 is none",
+            "metres, NaN is none",
+            "metres of a renderer",
+        ),
+        *("metres, the largest number is none", "degrees"),
         *("degrees below 0", "kelvin", "signed", "signed below 0", "32 bits"),
     ],
 )
@@ -222,6 +237,19 @@ def test_numbers_of_any_kind_become_counts(stored, unit_mm, counts, tmp_path):
     assert second[0, 0] == round(reader.info.counts.count_of(0)), "the scale is that of the stream"
     if unit_mm is not None:
         assert (reader.info.depth_unit_mm or 1) == unit_mm
+
+
+@pytest.mark.parametrize("nothing", [np.nan, np.inf, 1e10])
+@pytest.mark.parametrize("unit", [1.0, 1000.0])
+def test_a_stream_that_begins_with_nothing_has_its_scale(nothing, unit, tmp_path):
+    for number, picture in enumerate((np.full_like(_RAMP, nothing), (1 + _RAMP) * unit)):
+        cv2.imwrite(str(tmp_path / f"{number}.tiff"), picture.astype(np.float32))
+    with FolderReader(tmp_path) as reader:
+        first, second = (frame.pixels for frame in reader)
+    assert reader.info.depth_unit_mm in (1, None)
+    assert not first.any()
+    assert np.abs(second - 1000 * (1 + _RAMP)).max() <= 1
+    assert CountScale.of(np.full((2, 2), nothing)).counts(np.array([[1.5]])) == 1500
 
 
 @pytest.mark.parametrize(("unit", "scale"), [(1.0, 1000), (1000.0, 1), (100.0, 10), (25.0, 40)])

@@ -21,6 +21,8 @@ _WARM: Final = 655.0  # Kelvin, or millimetres of what is very near: so much fit
 _ZERO_CELSIUS: Final = -273.15
 _LOWEST_CELSIUS: Final = -100.0
 _MOST: Final = 65535
+_NOTHING: Final = 1e9
+"""What is as large stands for no measurement: 1e10 of renderers, the largest number of its kind."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +41,12 @@ class CountScale:
         counts with a sign; where they are all the same, they stand for no measurement. What does not fit is
         made smaller.
         """
-        known = numbers[np.isfinite(numbers)]
+        known = numbers[_are_known(numbers)]
         below = known[known < 0]
         if below.size and below.min() == below.max():
             known = known[known >= 0]
         if known.size == 0:
-            return cls()
+            return cls(1000.0, is_metres=True)  # metres, as depth is: nothing says otherwise yet
         low, most, farthest = (float(value) for value in np.percentile(known, (1, 99, 99.9)))
         high = farthest * _ROOM
         is_whole = numbers.dtype.kind in "iu"
@@ -72,12 +74,16 @@ class CountScale:
     def counts(self, numbers: Numbers) -> Counts:
         """Return `(H, W)` counts; what is no number, or too small, is 0."""
         scaled = (numbers.astype(np.float64) - self.zero) * self.per_unit
-        known = np.where(np.isfinite(scaled), scaled, 0.0)
+        known = np.where(_are_known(numbers), scaled, 0.0)
         return np.clip(np.rint(known), 0, _MOST).astype(np.uint16)
 
     def count_of(self, number: float) -> float:
         """Return the count of one number."""
         return (number - self.zero) * self.per_unit
+
+
+def _are_known(numbers: Numbers) -> npt.NDArray[np.bool_]:
+    return (numbers > -_NOTHING) & (numbers < _NOTHING)
 
 
 AS_STORED: Final = CountScale()

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 import av
 import av.error
 import numpy as np
-from av.sidedata.sidedata import Type as SideData
 from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 
@@ -359,16 +358,16 @@ class PictureConverter:
 
     def _upright(self, pixels: Pixels) -> Pixels:
         if self._is_mirrored:
-            pixels = cast(Pixels, pixels[::-1])
+            pixels = pixels[::-1]
         return cast(Pixels, np.ascontiguousarray(np.rot90(pixels, self._turns)))
 
 
 def _is_mirrored(frame: VideoFrame) -> bool:
     """Return whether the file says that pictures are shown upside down before they are turned."""
-    stored = frame.side_data.get(SideData.DISPLAYMATRIX)
+    stored = frame.side_data.get("DISPLAYMATRIX")
     if stored is None:
         return False
-    a, b, _, c, d = np.frombuffer(memoryview(stored), np.int32)[:5].tolist()
+    a, b, _, c, d = np.frombuffer(cast(bytes, stored), np.int32)[:5].tolist()
     return bool(a * d < b * c)
 
 
