@@ -13,8 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-PICK: Final = "pick"
-"""The value of a bare `--box`: draw it."""
+PICK: Final = "pick"  # the value of a bare `--box`: draw it
 
 _BOX_OPTION: Final = "--box"
 _LOOK_OPTIONS: Final = ("--look", "--event-look")

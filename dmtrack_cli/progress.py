@@ -14,8 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.text import Text
 
-LINE_EVERY_S: Final = 5.0
-"""Least time between two lines where there is no bar."""
+LINE_EVERY_S: Final = 5.0  # least time between two lines where there is no bar
 _WINDOW_S: Final = 3.0  # frames a second are measured over this long
 
 

@@ -22,8 +22,7 @@ from dmtrack_cli.progress import ProgressKind, make_reporter, say_json
 from dmtrack_cli.shared_options import ProgressOption, QuietOption
 from dmtrack_cli.summary import say_end
 
-MOST_NAMED: Final = 6
-"""So many boxes are said at the start; the rest is counted."""
+MOST_NAMED: Final = 6  # so many boxes are said at the start; the rest is counted
 PICK_TIMEOUT_S: Final = 600.0
 
 

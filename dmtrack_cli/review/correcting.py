@@ -26,12 +26,10 @@ from dmtrack_cli.review.server import Send
 
 Values = dict[str, Any]
 
-_STATES: Final = [None, *TrackState]
-"""The page gets their places in this list."""
+_STATES: Final = [None, *TrackState]  # the page gets their places in this list
 _MOST_DOUBTS: Final = 50
 _HIGHEST: Final = 2**31 - 1
-_HIGHEST_ID: Final = 2**53 - 1
-"""Files hold no higher one, and no browser tells a higher one from the next."""
+_HIGHEST_ID: Final = 2**53 - 1  # files hold no higher one, and no browser tells a higher one from the next
 
 
 class ReviewSession:

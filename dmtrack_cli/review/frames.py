@@ -18,8 +18,7 @@ from dmtrack.video.picture_file import encoded_picture
 _KEPT: Final = 160
 _READ_BACK: Final = 24
 """So many frames before one that lies behind are read with it: the next step is often one back."""
-_READ_ON: Final = 48
-"""A frame that is so few frames ahead is read on to; any other one means opening anew."""
+_READ_ON: Final = 48  # a frame that is so few frames ahead is read on to; any other one means opening anew
 _QUALITY: Final = 92
 _CLOSE_WAIT_S: Final = 2.0
 

@@ -30,8 +30,7 @@ except ImportError:  # pragma: no cover - Windows has no such module, and no loc
 else:
     _CAN_LOCK = True
 
-FLUSH_SECONDS: Final = 1.0
-"""What a kill -9 may lose."""
+FLUSH_SECONDS: Final = 1.0  # what a kill -9 may lose
 FLUSH_BYTES: Final = 1 << 16
 
 _REASONS: Final = {

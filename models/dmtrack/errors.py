@@ -28,8 +28,7 @@ from typing import ClassVar, Final
 LONGEST_MESSAGE: Final = 1000
 """Characters of a message; a file decides what is quoted from it, and may be long."""
 _LONGEST_REASON: Final = 200
-_PANICS: Final = "pyo3_runtime"
-"""Where the panic of a library in Rust comes from, which is no `Exception`."""
+_PANICS: Final = "pyo3_runtime"  # where the panic of a library in Rust comes from, which is no `Exception`
 
 
 def printable(text: str) -> str:

@@ -7,8 +7,7 @@ from collections import deque
 from typing import Final, Generic, TypeVar
 
 ROOM_BYTES: Final = 64 << 20
-MOST_WAITING: Final = 4
-"""Enough to even out how long pictures take; more would only cost memory."""
+MOST_WAITING: Final = 4  # enough to even out how long pictures take; more would only cost memory
 
 _Item = TypeVar("_Item")
 

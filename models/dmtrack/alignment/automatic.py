@@ -19,8 +19,7 @@ from dmtrack.geometry.alignment_file import Alignment
 from dmtrack.geometry.homography import Homography, Size
 from dmtrack.video.frame import FramePair, Modality
 
-SAMPLE_SIDE_PX: Final = 640
-"""Pictures are kept at this size; alignment is found on it."""
+SAMPLE_SIDE_PX: Final = 640  # pictures are kept at this size; alignment is found on it
 LEAST_CONFIDENCE: Final = 0.5
 _EVEN_RATIO: Final = 1.42
 _RATIO_WIDTH: Final = 0.06

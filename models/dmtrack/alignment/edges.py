@@ -18,12 +18,10 @@ import numpy.typing as npt
 from dmtrack.geometry.homography import Homography
 from dmtrack.video.frame import Modality, Pixels
 
-Channels = npt.NDArray[np.float32]
-"""`(H, W, C)` float32, what edges are looked for in."""
+Channels = npt.NDArray[np.float32]  # `(H, W, C)` float32, what edges are looked for in
 EdgeMap = npt.NDArray[np.complex64]
 """`(H, W)` complex64: strength in [0, 1) times `exp(2i * angle of the gradient)`."""
-Matrix = npt.NDArray[np.float64]
-"""`(3, 3)` float64, maps homogeneous pixels."""
+Matrix = npt.NDArray[np.float64]  # `(3, 3)` float64, maps homogeneous pixels
 
 _BLUR_PX: Final = 1.0
 _SURROUNDINGS_PX: Final = 8.0

@@ -36,8 +36,7 @@ _TOO_MANY: Final = "too many"
 _NUMBER: Final = re.compile(r"[-+]?\d+(\.\d*)?")
 
 
-Cells = dict[str, str]
-"""The cells of one row by column, stripped; columns that the manifest lacks are empty."""
+Cells = dict[str, str]  # the cells of one row by column, stripped; columns that the manifest lacks are empty
 
 
 def read_manifest(path: Path, modality: Modality | None = None, *, holds_both: bool = False) -> Findings:

@@ -79,8 +79,7 @@ class Shard:
         return entries[self.number - 1 :: self.count]
 
 
-WHOLE: Final = Shard()
-"""All of a batch."""
+WHOLE: Final = Shard()  # all of a batch
 
 
 _MAX_BYTES: Final = 180  # leaves room for a temporary name within the 255 bytes that file systems allow

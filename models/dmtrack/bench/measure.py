@@ -33,8 +33,7 @@ from dmtrack.video.frame import Modality
 
 COMMAND_SHARE: Final = 3
 """The command gets this many times the frames of the stages, and of their time: it also starts and ends."""
-EXACT: Final = ("torch", "fp32")
-"""Backend and precision of exact mode."""
+EXACT: Final = ("torch", "fp32")  # backend and precision of exact mode
 _FEWEST_FRAMES: Final = 2
 
 

@@ -49,8 +49,7 @@ class BenchRequest:
     frames: Annotated[
         int, Option("--frames", "Frames a measurement takes at most.", "N", least=_FEWEST_FRAMES)
     ] = 100
-    targets: tuple[int, ...] = (1, 10)
-    """How many at once."""
+    targets: tuple[int, ...] = (1, 10)  # how many at once
 
     def __post_init__(self) -> None:
         make_exact(self)

@@ -37,8 +37,7 @@ from dmtrack.video.frame import FramePair, Modality
 from dmtrack.video.pairing import open_pair
 
 WIDTH, HEIGHT, RATE = 640, 480, 30
-LIMIT_S: Final = 4.0
-"""Of measuring stages, for each row; the command takes about as long, and its start."""
+LIMIT_S: Final = 4.0  # of measuring stages, for each row; the command takes about as long, and its start
 _TARGET_SHARE: Final = Fraction(1, 10)  # side of a target, as a share of the shorter side of the frame
 _WARM_UP: Final = 3
 """Frames beyond those asked for, which do not count: a program is made for each length of the memory."""
@@ -46,8 +45,7 @@ _FEWEST: Final = 3  # frames that count, however long they take, if the recordin
 _POST_ROUNDS: Final = 20
 
 Picture = npt.NDArray[np.uint8]
-Boxes = Sequence[Sequence[Box]]
-"""Of all targets in each frame, from the second frame of the recording on."""
+Boxes = Sequence[Sequence[Box]]  # of all targets in each frame, from the second frame of the recording on
 
 
 @dataclass(frozen=True, slots=True)

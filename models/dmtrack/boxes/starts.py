@@ -31,8 +31,7 @@ from dmtrack.tracking.start import Keyframe, TargetStart
 
 _log = logging.getLogger(__name__)
 
-_TRUTH_COLUMNS: Final = (1, 2, 3, 4, 5, 8)
-"""Of 1, 2, 3 and 5 the reader of ground truth says what is wrong."""
+_TRUTH_COLUMNS: Final = (1, 2, 3, 4, 5, 8)  # of 1, 2, 3 and 5 the reader of ground truth says what is wrong
 
 
 def read_targets(

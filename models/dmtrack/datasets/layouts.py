@@ -70,8 +70,7 @@ _EVENT_SETS: Final = (
 )
 """Sets whose colour pictures may come with one event recording instead of event pictures."""
 _RGBT234_PICTURE: Final = re.compile(r"\d+v\.\w+", re.IGNORECASE)
-MAX_DEPTH: Final = 5
-"""So many folders deep clips are looked for."""
+MAX_DEPTH: Final = 5  # so many folders deep clips are looked for
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,8 +25,7 @@ from dmtrack.errors import OutputError
 SUFFIXES: Final = (".gif", ".webp")
 MOST_PICTURES: Final = 1500
 """A minute: what is longer is no picture any more, and viewers hold all of it in memory."""
-HEIGHT_PX: Final = 360
-"""How high animations are, unless it is said."""
+HEIGHT_PX: Final = 360  # how high animations are, unless it is said
 LEAST_STEP_S: Final = Fraction(3, 100)
 """Pictures nearer than this to the one before are left out: about 30 a second remain."""
 

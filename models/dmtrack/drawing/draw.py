@@ -26,8 +26,7 @@ from dmtrack.video.frame import FramePair, Modality
 Picture = npt.NDArray[np.uint8]
 Colour = tuple[int, int, int]
 
-READABLE_SIDE_PX: Final = 360
-"""Frames whose shorter side is below this are enlarged."""
+READABLE_SIDE_PX: Final = 360  # frames whose shorter side is below this are enlarged
 LARGEST_SIDE_PX: Final = 4096
 """No drawn picture is wider or taller: the limit of most hardware decoders for H.264."""
 

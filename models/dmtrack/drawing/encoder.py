@@ -21,8 +21,7 @@ from dmtrack.threads import encoder_threads
 X264: Final = "libx264"
 NVENC: Final = "h264_nvenc"
 MPEG4: Final = "mpeg4"
-NOMINAL_RATE: Final = 30
-"""For the encoder's rate control only."""
+NOMINAL_RATE: Final = 30  # for the encoder's rate control only
 
 _log = logging.getLogger(__name__)
 

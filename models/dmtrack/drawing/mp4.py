@@ -49,8 +49,7 @@ class StampRepair:
 
     def __init__(self, unit: Fraction) -> None:
         self.unit = unit
-        self.repaired = 0
-        """Stamps that did not pass unchanged."""
+        self.repaired = 0  # stamps that did not pass unchanged
         self._offset = 0
         self._last: int | None = None
         self.step = max(1, round(_USUAL_STEP_S / unit))

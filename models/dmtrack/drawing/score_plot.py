@@ -20,10 +20,8 @@ from dmtrack.video.gauge import AuxUnit
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-MOST_SPANS: Final = 1024
-"""Above this, neighbouring spans are joined: more than a picture has columns."""
-MOST_ROWS: Final = 12
-"""More targets than this are left out of the picture, and it says so."""
+MOST_SPANS: Final = 1024  # above this, neighbouring spans are joined: more than a picture has columns
+MOST_ROWS: Final = 12  # more targets than this are left out of the picture, and it says so
 STATE_COLOURS: Final = {
     TrackState.INIT: "#4c78a8",
     TrackState.TRACKED: "#59a14f",

@@ -17,8 +17,7 @@ from dmtrack.video.pairing import PairedSource
 from dmtrack.video.picture_file import encoded_picture
 from dmtrack.video.position import Position
 
-MOMENTS: Final = 5
-"""Rows of a sheet."""
+MOMENTS: Final = 5  # rows of a sheet
 REACH_FRAMES: Final = 2_000
 """Moments are spread over so many frames of a video at most: what comes later takes long to reach."""
 _CELL_WIDTH_PX: Final = 480

@@ -36,8 +36,7 @@ from dmtrack.tracking.result import FrameResult, TrackedBox
 from dmtrack.video.frame import FramePair
 from dmtrack.video.picture_file import encoded_picture
 
-MOST_POINTS: Final = 1024
-"""Of a path; every second one is left out above this."""
+MOST_POINTS: Final = 1024  # of a path; every second one is left out above this
 TIME_COLOURS: Final[tuple[Colour, ...]] = ((86, 180, 233), (240, 228, 66), (213, 94, 0))
 """Of the first frame, the middle and the last one: bright on any picture, and apart to colour-blind eyes."""
 _UNSEEN_COLOUR: Final[Colour] = (170, 170, 170)

@@ -20,8 +20,7 @@ import numpy.typing as npt
 from dmtrack.errors import BoxError
 from dmtrack.geometry.box import Box
 
-WHOLE_WEIGHT: Final = 1 << 11
-"""The weights of two neighbours add up to this."""
+WHOLE_WEIGHT: Final = 1 << 11  # the weights of two neighbours add up to this
 
 _Integers = npt.NDArray[np.int64]
 

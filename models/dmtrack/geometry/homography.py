@@ -12,8 +12,7 @@ import numpy.typing as npt
 
 from dmtrack.errors import FormatError
 
-Size = tuple[int, int]
-"""Width and height in pixels."""
+Size = tuple[int, int]  # width and height in pixels
 Row = tuple[float, float, float]
 Points = npt.NDArray[np.float64]
 

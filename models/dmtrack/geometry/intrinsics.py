@@ -24,8 +24,7 @@ BESIDE: Final = (
     *("camera_intrinsic.json", "camera-intrinsics.txt", "calib.txt", "metadata"),
 )
 """Looked for in the folder of the RGB stream, and where that is a folder of pictures, beside it."""
-_LARGEST_BYTES: Final = 1 << 24
-"""Record3D writes where the camera was, a line a frame, into the same file."""
+_LARGEST_BYTES: Final = 1 << 24  # Record3D writes where the camera was, a line a frame, into the same file
 _LARGEST: Final = 1e6
 _SAME_SHAPE: Final = 0.01
 _HINT: Final = "write `fx fy cx cy` in pixels, or give a camera_info, a RealSense, Record3D or OpenCV file"

@@ -15,14 +15,11 @@ import statistics
 from collections import deque
 from typing import Final
 
-WINDOW: Final = 8
-"""Steps that a judgement is made of."""
-CROWDED, CALM = 0.8, 0.25
-"""Seconds waited a second."""
+WINDOW: Final = 8  # steps that a judgement is made of
+CROWDED, CALM = 0.8, 0.25  # seconds waited a second
 MOST: Final = 1.1
 """One thread may take so many times as long as all: a few steps tell no finer, and others gain a core."""
-FIRST_PAUSE, LONGEST_PAUSE = 25, 3200
-"""Steps until it is tried again, doubled each time that it was in vain."""
+FIRST_PAUSE, LONGEST_PAUSE = 25, 3200  # steps until it is tried again, doubled each time that it was in vain
 
 
 class ThreadCount:

@@ -40,11 +40,9 @@ from dmtrack.video.pairing import PairCounts
 
 _log = logging.getLogger(__name__)
 
-RECORD: Final = "run.json"
-"""Its name in the folder of a run."""
+RECORD: Final = "run.json"  # its name in the folder of a run
 RECORD_VERSION: Final = 1
-SAVE_EVERY_S: Final = 5.0
-"""Time between two records of a run that goes on."""
+SAVE_EVERY_S: Final = 5.0  # time between two records of a run that goes on
 
 JsonValue = None | bool | int | float | str | list["JsonValue"] | dict[str, "JsonValue"]
 
@@ -212,8 +210,7 @@ class RunRecordSink(Sink):
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._path = reserve(path, overwrite=overwrite)
-        self.record = record
-        """The record as it stands."""
+        self.record = record  # the record as it stands
         self._pair_counts = pair_counts
         self._remarks = remarks
         self.video_encoder: Callable[[], str | None] = lambda: None

@@ -38,8 +38,7 @@ OnTracked = Callable[[FrameResult], object]
 _HELD_BYTES: Final = 256 * 2**20  # so much of a recording is held at most while it is followed backward
 _MOST_HELD: Final = 64
 _ARRIVES_IOU: Final = 0.3
-SAME_PLACE_IOU: Final = 0.5
-"""From this overlap on the two directions are said to agree."""
+SAME_PLACE_IOU: Final = 0.5  # from this overlap on the two directions are said to agree
 
 
 @dataclass(slots=True)

@@ -25,10 +25,8 @@ from dmtrack.video.position import Position
 
 _log = logging.getLogger(__name__)
 
-MOST_DRAWN: Final = 100
-"""So many boxes can be drawn in one go."""
-SMALLEST_SIDE_PX: Final = 2.0
-"""A drag that is shorter than this, in frame pixels, is taken for a click."""
+MOST_DRAWN: Final = 100  # so many boxes can be drawn in one go
+SMALLEST_SIDE_PX: Final = 2.0  # a drag that is shorter than this, in frame pixels, is taken for a click
 _LEAST_SHOWN: Final = 0.5  # a box of which less lies in the frame may be a mistake
 WAYS: Final = "give --box x,y,w,h in pixels, or --box-file FILE, or a bare --box to draw it"
 

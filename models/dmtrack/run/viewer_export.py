@@ -43,8 +43,7 @@ class ViewerFormat(StrEnum):
     RERUN = "rrd"
 
 
-Take = Callable[[FramePair, Sequence[TrackedBox]], None]
-"""Adds a frame to the file of a recording."""
+Take = Callable[[FramePair, Sequence[TrackedBox]], None]  # adds a frame to the file of a recording
 
 
 def export_for_viewer(

@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 
     from dmtrack.tracking.tracker import Tracker
 
-SEEN_IN: Final = 3
-"""What a detector sees in fewer frames is taken for a mistake of it."""
+SEEN_IN: Final = 3  # what a detector sees in fewer frames is taken for a mistake of it
 GIVEN_UP_AFTER: Final = 300
 """Frames after which a target of a detector that stays lost is said to be absent, and costs nothing more."""
 _MISSED_FRAMES: Final = 3
@@ -40,8 +39,7 @@ _SAME_IOU: Final = 0.3
 _REACH: Final = 2.0
 _LINKED_IOU: Final = 0.2
 """For the same object in two frames boxes are grown so much: small ones move by more than their size."""
-_ENTERING_FRAMES: Final = 30
-"""So long it is waited for an object at the edge of the picture to be seen whole."""
+_ENTERING_FRAMES: Final = 30  # so long it is waited for an object at the edge of the picture to be seen whole
 _EDGE_SHARE: Final = 0.15
 """An object whose edge is so near that of the picture, in its longer sides, may be cut."""
 _LARGEST_CHANGE: Final = 4.0  # of the area, from where a target was lost to where it is found
@@ -61,8 +59,7 @@ class Detection:
     label: str | None = None
 
 
-Detections = Mapping[int, Sequence[Detection]]
-"""Detections by the 0-based index of their RGB frame."""
+Detections = Mapping[int, Sequence[Detection]]  # detections by the 0-based index of their RGB frame
 
 
 @dataclass(slots=True)

@@ -72,8 +72,7 @@ class Absence:
             )
 
 
-Keyframe = TargetStart | Absence
-"""What a person says of a target in a frame."""
+Keyframe = TargetStart | Absence  # what a person says of a target in a frame
 
 
 def free_ids(taken: Collection[int]) -> Iterator[int]:

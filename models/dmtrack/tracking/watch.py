@@ -9,8 +9,7 @@ from typing import Final
 
 from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
 
-MOST_DOUBTED: Final = 1000
-"""So many spans of a run are kept; what comes later is counted elsewhere."""
+MOST_DOUBTED: Final = 1000  # so many spans of a run are kept; what comes later is counted elsewhere
 
 
 @dataclass(slots=True)

@@ -80,8 +80,7 @@ class Trainer:
         )
         self.step = 0
         self.skips = SkipTally()
-        self.on_step: Callable[[int], object] = lambda step: None
-        """Called after each step, with its number."""
+        self.on_step: Callable[[int], object] = lambda step: None  # called after each step, with its number
         self._network = group.parallel(model)
         if group.size > 1:
             # Dropout and stochastic depth must differ between the processes; the model is one by now.

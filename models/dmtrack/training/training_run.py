@@ -39,8 +39,7 @@ from dmtrack.training.strong_sequences import QUALITY_ABSENT_SHARE, StrongConfig
 from dmtrack.training.train_config import SYNTHETIC, DataPart, Pictures, Stage, TrainRequest
 from dmtrack.training.trainer import Progress, Trainer
 
-WEIGHTS: Final = "weights.safetensors"
-"""Its name in the run folder."""
+WEIGHTS: Final = "weights.safetensors"  # its name in the run folder
 _PICTURES: Final = "pictures"  # of results that are trained on: their frames, in the run folder
 _FIRST_PACE_S: Final = 10.0
 _PACE_EVERY_S: Final = 30.0

@@ -403,8 +403,7 @@ def _levels(counts: Pixels, limits: GreyRange | None, lowest: int) -> Image8:
 
 MAX_PALETTE_DISTANCE: Final = 20.0
 """Compression moves colours of a palette by 5 to 13 levels; no photograph of 60 lies within 30 of one."""
-_NEAR_SHARE: Final = 80.0
-"""Percent of the pixels that have to be near: the rest may be lettering and edges."""
+_NEAR_SHARE: Final = 80.0  # percent of the pixels that have to be near: the rest may be lettering and edges
 _PALETTE_SAMPLE: Final = (64, 48)
 _IRON: Final = ((0, 0, 0), (32, 0, 140), (180, 0, 150), (240, 90, 20), (255, 190, 0), (255, 255, 220))
 """Black over violet, red and yellow to white, in equal steps: what most makers call iron."""

@@ -90,8 +90,7 @@ class PacketDecoder:
     no frames.
     """
 
-    device = "cpu"
-    """Where it decodes."""
+    device = "cpu"  # where it decodes
 
     @property
     def reading(self) -> PacketDecoder:

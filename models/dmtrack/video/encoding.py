@@ -179,8 +179,7 @@ HIGH_PERCENTILE: Final = 99.8
 MIN_SPAN_COUNTS: Final = 32.0
 """A scene flatter than this many sensor counts is not stretched to full contrast: it is noise."""
 _NO_SCENE: Final = (0, (1 << 14) - 1, (1 << 16) - 1)
-SMOOTHING: Final = 0.1
-"""Share of a new frame in the followed range."""
+SMOOTHING: Final = 0.1  # share of a new frame in the followed range
 
 
 @dataclass(frozen=True, slots=True)

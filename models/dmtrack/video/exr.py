@@ -15,8 +15,7 @@ from dmtrack.errors import ConfigError, FormatError, translated
 EXR_MAGIC: Final = b"\x76\x2f\x31\x01"
 _NAMES: Final = ("Z", "DEPTH", "D", "Y", "V", "R")
 """Channels by what they are called behind the last point, depth first; R is grey where it is the only one."""
-_NOTHING: Final = 65_504.0
-"""The largest half float; renderers write it, or 10^10, where there is nothing."""
+_NOTHING: Final = 65_504.0  # the largest half float; renderers write it, or 10^10, where there is nothing
 
 
 def decode_exr(data: bytes, most_pixels: int) -> npt.NDArray[np.float32]:

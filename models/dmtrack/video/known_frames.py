@@ -28,11 +28,9 @@ from dmtrack.video.stamps import RisingStamps
 if TYPE_CHECKING:
     from av.video.frame import VideoFrame
 
-_GRID: Final = 24
-"""So many bytes of a column and of a row of a picture are looked at, spread over all of it."""
+_GRID: Final = 24  # so many bytes of a column and of a row of a picture are looked at, spread over all of it
 _FILES: Final = 64
-_WORTH_FRAMES: Final = 48
-"""Decoding so few frames takes no longer than seeking."""
+_WORTH_FRAMES: Final = 48  # decoding so few frames takes no longer than seeking
 
 
 @dataclass(frozen=True, slots=True)

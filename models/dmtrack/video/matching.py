@@ -14,8 +14,7 @@ from typing import Final
 
 from dmtrack.video.frame import Frame, VideoInfo
 
-Clock = Callable[[Frame], Fraction]
-"""Where a frame lies on the axis two streams are matched along."""
+Clock = Callable[[Frame], Fraction]  # where a frame lies on the axis two streams are matched along
 
 
 def by_time(frame: Frame) -> Fraction:

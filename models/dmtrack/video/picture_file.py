@@ -38,15 +38,12 @@ from dmtrack.video.frame import Pixels
 
 _LOGGER = logging.getLogger(__name__)
 IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".exr"}) | FLIR_SUFFIXES
-MAX_PIXELS: Final = 1 << 28
-"""16384 x 16384: more than any camera makes."""
+MAX_PIXELS: Final = 1 << 28  # 16384 x 16384: more than any camera makes
 SMALL_PIXELS: Final = 1 << 25
 PIXELS_PER_BYTE: Final = 64
 """A picture larger than 33 megapixels is believed only with so many bytes: memory goes by the file."""
-MAX_DEFLATED: Final = 1032
-"""Deflate packs at most so many bytes into one."""
-MAX_PIXELS_PER_BYTE: Final = 2 * MAX_DEFLATED
-"""For what does not say how many bits a pixel has."""
+MAX_DEFLATED: Final = 1032  # Deflate packs at most so many bytes into one
+MAX_PIXELS_PER_BYTE: Final = 2 * MAX_DEFLATED  # for what does not say how many bits a pixel has
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
 _PNG_KIND: Final = 25  # where a PNG says what its channels are; the bits of each stand before
 _PNG_CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}

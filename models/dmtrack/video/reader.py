@@ -50,8 +50,7 @@ if TYPE_CHECKING:
 
 MAX_PIXELS: Final = 1 << 27
 """16384 x 8192. A header that claims more lies, and believing it would exhaust the memory."""
-ASSUMED_FRAME_RATE: Final = Fraction(30)
-"""For streams that state no rate and lack time stamps."""
+ASSUMED_FRAME_RATE: Final = Fraction(30)  # for streams that state no rate and lack time stamps
 
 _DOUBTFUL_FRAMES: Final = 1
 """Where number of frames and length of a header differ by more, neither is believed: packets are counted."""
@@ -60,8 +59,7 @@ _DOUBTFUL_RATES: Final = 2
 _MOST_ASPECT: Final = 4
 _PIXELS_PER_BYTE: Final = 32
 """Pictures larger than `SMALL_PIXELS` are believed only in a file of as many bytes."""
-_HDR: Final = {16: "PQ", 18: "HLG"}
-"""Transfer characteristics, by their numbers in ITU-T H.273."""
+_HDR: Final = {16: "PQ", 18: "HLG"}  # transfer characteristics, by their numbers in ITU-T H.273
 _LAST_PACKETS: Final = 8
 _SEEK_BACK: Final = (64, 1024)
 """Where a container's seeking ends behind the frame that is sought, so many frames earlier is tried."""

@@ -16,8 +16,7 @@ from dmtrack.errors import DecodeError, translated
 from dmtrack.video.frame import Frame, Pixels, VideoInfo
 from dmtrack.video.position import Position
 
-DEFAULT_FRAME_RATE: Final = Fraction(30)
-"""Pictures a second of what has no clock and states no rate."""
+DEFAULT_FRAME_RATE: Final = Fraction(30)  # pictures a second of what has no clock and states no rate
 
 
 class ClosedOnExit(ABC):

@@ -336,8 +336,7 @@ class PairingOptions:
         return rgb if aux is None and self.holds_both else aux
 
 
-BY_TIME: Final = PairingOptions()
-"""By the time stamps as they are."""
+BY_TIME: Final = PairingOptions()  # by the time stamps as they are
 
 
 @dataclass(frozen=True, slots=True)

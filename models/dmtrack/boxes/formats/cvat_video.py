@@ -48,8 +48,7 @@ from dmtrack.errors import FormatError, printable, translated
 from dmtrack.tracking.result import TrackedBox, TrackState
 from dmtrack.video.gauge import MEASURE_COLUMNS, measure_cells
 
-ANNOTATIONS: Final = "annotations.xml"
-"""Its name in the archives that CVAT exports."""
+ANNOTATIONS: Final = "annotations.xml"  # its name in the archives that CVAT exports
 _LABEL: Final = "<label><name>{}</name><attributes>%s</attributes></label>" % "".join(  # noqa: UP031
     f"<attribute><name>{name}</name><mutable>True</mutable><input_type>text</input_type>"
     "<default_value></default_value><values></values></attribute>"

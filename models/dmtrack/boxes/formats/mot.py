@@ -31,11 +31,9 @@ from dmtrack.tracking.result import TrackedBox, TrackState
 from dmtrack.tracking.start import free_ids
 
 DECIMALS: Final = 6
-MS_DECIMALS: Final = 3
-"""Of milliseconds."""
+MS_DECIMALS: Final = 3  # of milliseconds
 LEAST_COLUMNS: Final = 6
-_DETECTION: Final = re.compile(r"^(\s*[^,;\s]+\s*[,;\s])\s*-1(?:\.0*)?(\s*[,;\s])")
-"""A row whose id is -1."""
+_DETECTION: Final = re.compile(r"^(\s*[^,;\s]+\s*[,;\s])\s*-1(?:\.0*)?(\s*[,;\s])")  # a row whose id is -1
 _SMALLEST_SIDE_PX: Final = 10.0**-DECIMALS
 _UNKNOWN_SCORE: Final = -1.0
 _ORIGINS: Final = (0, 1)

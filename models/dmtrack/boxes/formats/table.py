@@ -35,8 +35,7 @@ COLUMNS: Final = (
     *MEASURE_COLUMNS,
 )
 HEADER: Final = ",".join(COLUMNS) + "\n"
-ITEM: Final = "item"
-"""The column that says which recording a row is about."""
+ITEM: Final = "item"  # the column that says which recording a row is about
 _DECIMAL_COMMA: Final = re.compile(r"^([-+]?\d+),(\d+)$", re.ASCII)
 _NEEDED: Final = ("frame", "id", "x", "y", "w", "h")
 _OF_THE_FRAME: Final = ("time_s", "aux_time_s", "skew_ms", "infer_ms")

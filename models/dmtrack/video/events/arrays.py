@@ -28,8 +28,7 @@ from dmtrack.video.time_file import TimestampUnit
 _ROWS: Final = 1 << 14
 _FRAME_TIMES: Final = "frame_t"
 _MAX_FRAMES: Final = 1 << 24
-_MAX_ROW_BYTES: Final = 1 << 12
-"""No event has more: a header that says more is of something else, or damaged."""
+_MAX_ROW_BYTES: Final = 1 << 12  # no event has more: a header that says more is of something else, or damaged
 _MAX_TABLE_ROWS: Final = 1 << 48
 
 Opener = Callable[[], IO[bytes]]

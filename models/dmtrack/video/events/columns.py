@@ -18,10 +18,8 @@ from dmtrack.video.time_file import UNIT_WORDS, TimestampUnit
 
 Numbers = npt.NDArray[Any]
 
-SAMPLE_ROWS: Final = 1 << 12
-"""So many rows are looked at to tell order and unit."""
-NO_COORDINATE: Final = 0xFFFF
-"""What a coordinate becomes that no sensor can have."""
+SAMPLE_ROWS: Final = 1 << 12  # so many rows are looked at to tell order and unit
+NO_COORDINATE: Final = 0xFFFF  # what a coordinate becomes that no sensor can have
 
 _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "t": ("t", "ts", "time", "times", "timestamp", "timestamps"),

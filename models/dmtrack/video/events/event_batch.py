@@ -13,10 +13,8 @@ import numpy.typing as npt
 from dmtrack.errors import DecodeError, FormatError
 
 Times = npt.NDArray[np.int64]
-Size = tuple[int, int]
-"""Width and height of a sensor in pixels."""
-BLOCK_BYTES: Final = 1 << 16
-"""So much of a file is decoded at a time: small enough for the processor's cache."""
+Size = tuple[int, int]  # width and height of a sensor in pixels
+BLOCK_BYTES: Final = 1 << 16  # so much of a file is decoded at a time: small enough for the processor's cache
 _EVENTS_PER_BYTE: Final = 16  # however they are packed, events of a camera need more
 _MAX_HEADER_BYTES: Final = 1 << 20
 _MAX_LINE: Final = 1 << 16

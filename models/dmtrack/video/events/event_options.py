@@ -86,8 +86,7 @@ class EventOptions:
     ] = None
     is_shared_clock: bool = False
     """The events have the clock of the video beside them, instead of beginning with it."""
-    topic: TrackInfo | None = None
-    """Which topic of a bag; None takes the first one of events."""
+    topic: TrackInfo | None = None  # which topic of a bag; None takes the first one of events
 
     def __post_init__(self) -> None:
         if self.window_us is not None and self.count is not None:

@@ -37,8 +37,7 @@ MAX_CONSECUTIVE_DAMAGED: Final = 1000
 """So many events in a row that cannot be right end the reading: nothing after them can be trusted."""
 MAX_JITTER_US: Final = 1000
 """Sensors read out pixels slightly out of order: a stamp no further back than this is lifted to the last."""
-MAX_SIDE: Final = 4096
-"""No event sensor is wider or higher."""
+MAX_SIDE: Final = 4096  # no event sensor is wider or higher
 _MAX_OUTSIDE_SHARE: Final = 0.01
 _HINT_SIZE: Final = "are the columns others (--columns)? --event-size says the size"
 _HINT_CONVERT: Final = "convert it to .csv or .npy with columns t, x, y, p"

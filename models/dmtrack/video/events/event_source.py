@@ -45,8 +45,7 @@ _SENSOR_SIZES: Final[tuple[Size, ...]] = (
 )
 _REACHED: Final = 0.9
 """A share of a sensor's sides; real recordings leave less than the rest without any event."""
-_MOST, _NEARLY_ALL = 0.99, 0.999
-"""So many of the events lie on the sensor; the others are noise of the file."""
+_MOST, _NEARLY_ALL = 0.99, 0.999  # so many of the events lie on the sensor; the others are noise of the file
 _EVENT_TIME_BASE: Final = Fraction(1, MICROSECONDS)
 
 

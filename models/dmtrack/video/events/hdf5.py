@@ -29,8 +29,7 @@ from dmtrack.video.events.event_options import EventOptions
 MAGIC: Final = b"\x89HDF\r\n\x1a\n"
 _ROWS: Final = 1 << 16
 _MAX_ROW_BYTES: Final = 1 << 12
-_MAX_CHUNK_BYTES: Final = 1 << 28
-"""No chunk of events is larger; HDF5 would allocate whatever a header says."""
+_MAX_CHUNK_BYTES: Final = 1 << 28  # no chunk of events is larger; HDF5 would allocate whatever a header says
 _SMALL_CHUNK_BYTES: Final = 1 << 24
 _MOST_PACKED: Final = 32
 """A larger chunk is believed only where the file is as many times smaller: each read unpacks all of it."""

@@ -25,8 +25,7 @@ from dmtrack.video.frame import VideoInfo
 from dmtrack.video.source import DEFAULT_FRAME_RATE
 
 MICROSECONDS: Final = 1_000_000
-OPEN_END: Final = 1 << 62
-"""A time in microseconds that is after every event."""
+OPEN_END: Final = 1 << 62  # a time in microseconds that is after every event
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,8 +28,7 @@ if TYPE_CHECKING:
     from av.video.frame import VideoFrame
     from av.video.stream import VideoStream
 
-TIME_BASE: Final = Fraction(1, 1_000_000)
-"""Of the stamps of live frames."""
+TIME_BASE: Final = Fraction(1, 1_000_000)  # of the stamps of live frames
 MAX_CONSECUTIVE_DAMAGED: Final = 500
 _LARGEST_PROBE_BYTES: Final = 1_000_000
 _LONGEST_PROBE_US: Final = 1_000_000
@@ -54,8 +53,7 @@ class Captured:
 class Capture(Protocol):
     """A live stream; every method but the constructor runs in one thread, the reader's."""
 
-    damaged: int
-    """Packets that did not decode."""
+    damaged: int  # packets that did not decode
 
     def pictures(self) -> Iterator[Captured]:
         """Open the stream and yield pictures as they come, until it ends.

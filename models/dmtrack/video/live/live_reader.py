@@ -18,10 +18,8 @@ from dmtrack.video.live.capture import TIME_BASE, Capture, Captured, open_captur
 from dmtrack.video.position import Position
 from dmtrack.video.source import FrameSource
 
-MAX_DELAY_S: Final = 0.2
-"""A frame that has waited longer is dropped when there is a newer one."""
-TIMEOUT_S: Final = 10.0
-"""So long a stream may be silent."""
+MAX_DELAY_S: Final = 0.2  # a frame that has waited longer is dropped when there is a newer one
+TIMEOUT_S: Final = 10.0  # so long a stream may be silent
 _HISTORY_S: Final = 1.5
 _MOST_KEPT: Final = 64
 _POLL_S: Final = 0.05

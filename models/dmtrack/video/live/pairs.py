@@ -26,8 +26,7 @@ from dmtrack.video.position import Position
 from dmtrack.video.split import SplitSource, SplitStreams
 from dmtrack.video.streams import BY_TIME, PairingOptions, Split, StreamPair, Sync, default_max_skew_s
 
-_SETTLE_S: Final = 0.4
-"""What was buffered before we came arrives in a burst; after so long it has been read."""
+_SETTLE_S: Final = 0.4  # what was buffered before we came arrives in a burst; after so long it has been read
 _INTERVALS_BEHIND: Final = 4
 """A partner is there so many frame intervals later: libav holds up to two back, and it may be the next."""
 _LONGEST_DELAY_S: Final = 0.6
