@@ -23,8 +23,7 @@ Precision = Literal["fp32", "bf16", "fp16", "int8"]
 PrecisionChoice = Literal["auto", Precision]
 #: What computes the network; `eager` is `torch` with every step run from Python.
 Backend = Literal["auto", "openvino", "torch", "eager"]
-#: Whether every target is searched in every frame, see `TrackerConfig.pace`.
-Pace = Literal["off", "auto"]
+Pace = Literal["off", "auto"]  # whether every target is searched in every frame, see `TrackerConfig.pace`
 
 
 def chosen(name: str, value: str, literal: Any) -> Any:  # noqa: ANN401 - a `Literal` has no type
@@ -133,8 +132,7 @@ class ModelConfig(_Config):
     template_prompt: bool = False
     quality_head: bool = False
 
-    #: Pixels per token side. The stems below are built for it.
-    STRIDE = 16
+    STRIDE = 16  # pixels per token side. The stems below are built for it.
 
     def __post_init__(self) -> None:
         self._require_plain()

@@ -13,11 +13,9 @@ from torch import Tensor, nn
 
 from dmtrack.config import ModelConfig
 
-#: Score and size stay this far from 0 and 1 (specification 1.6).
-CLAMP = 1e-4
+CLAMP = 1e-4  # score and size stay this far from 0 and 1 (specification 1.6)
 
-#: Starting bias of the score: about one cell in fifty.
-SCORE_PRIOR_LOGIT = -4.0
+SCORE_PRIOR_LOGIT = -4.0  # starting bias of the score: about one cell in fifty
 
 
 class HeadOutput(NamedTuple):

@@ -29,8 +29,7 @@ class _Stage(NamedTuple):
 
 
 _FIRST_CHANNELS: Final = 32
-#: Up to stride 8.
-_EARLY: Final = (_Stage(1, 3, 1, 1, 16), _Stage(2, 3, 2, 6, 24), _Stage(2, 5, 2, 6, 40))
+_EARLY: Final = (_Stage(1, 3, 1, 1, 16), _Stage(2, 3, 2, 6, 24), _Stage(2, 5, 2, 6, 40))  # up to stride 8
 _LATE: Final = (_Stage(3, 3, 2, 6, 80), _Stage(3, 5, 1, 6, 112))  # stride 16
 
 

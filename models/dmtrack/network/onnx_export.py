@@ -32,13 +32,11 @@ from dmtrack.video.frame import Modality
 
 #: Numbers of the step's big products.
 OnnxPrecision = Literal["fp32", "int8"]
-#: The entry of a file's metadata that says what network it is, as JSON.
-METADATA_KEY: Final = "dmtrack"
+METADATA_KEY: Final = "dmtrack"  # the entry of a file's metadata that says what network it is, as JSON
 _SUFFIX: Final = ".onnx"
 _SAME = 1e-4  # largest difference of a map that another order of float32 sums explains
 _PRODUCTS = ("MatMul", "Gemm")
-#: Weights of the big products have two dimensions, of which neither is small.
-_MATRIX, _BIG = 2, 64
+_MATRIX, _BIG = 2, 64  # weights of the big products have two dimensions, of which neither is small
 _MAPS = ("score", "size", "offset", "quality")
 _ANY = torch.export.Dim.DYNAMIC
 

@@ -16,8 +16,7 @@ _STRIDE = 0.5
 _NEAR = 1.0
 #: Share of the newest step in a target's speed.
 _NEWEST = 0.1
-#: After so many times `lost_after` frames a lost target may be anywhere.
-_PATIENCE = 6
+_PATIENCE = 6  # after so many times `lost_after` frames a lost target may be anywhere
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,8 +46,7 @@ class _Target:
 
 #: Grey levels from the darkest to the brightest pixel of a picture that shows nothing.
 _FLAT = 8
-#: Of its size: how far a slow target moves in a frame, and by how much it grows.
-_SLOW, _STEADY = 0.05, 0.03
+_SLOW, _STEADY = 0.05, 0.03  # of its size: how far a slow target moves in a frame, and by how much it grows
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,8 +23,7 @@ from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 from dmtrack.errors import ConfigError, DmtrackError, counted
 from dmtrack.synthetic.sample import TrainingSample
 
-#: How many faults a summary names.
-NAMED = 3
+NAMED = 3  # how many faults a summary names
 
 
 class Sampler(Protocol):

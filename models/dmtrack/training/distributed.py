@@ -82,8 +82,7 @@ class ProcessGroup:
         return cast(list[_Value], values)
 
 
-#: A run in one process.
-ALONE = ProcessGroup()
+ALONE = ProcessGroup()  # a run in one process
 
 
 @contextmanager

@@ -13,8 +13,7 @@ from torch import Tensor
 from dmtrack.network.head import HeadOutput
 from dmtrack.training.train_config import TrainConfig
 
-#: Overlap that a box shifted by the Gaussian's radius keeps with the truth (CornerNet).
-MIN_OVERLAP = 0.7
+MIN_OVERLAP = 0.7  # overlap that a box shifted by the Gaussian's radius keeps with the truth (CornerNet)
 
 
 class Losses(NamedTuple):

@@ -42,8 +42,7 @@ from dmtrack.video.picture_file import read_picture
 _LOGGER = logging.getLogger(__name__)
 #: Pictures kept decoded: templates are drawn with replacement and may name one frame twice.
 _KEPT_PICTURES: Final = 8
-#: So many samples in a row that cannot be made are no accident.
-MAX_IN_A_ROW: Final = 50
+MAX_IN_A_ROW: Final = 50  # so many samples in a row that cannot be made are no accident
 
 Image8 = npt.NDArray[np.uint8]
 

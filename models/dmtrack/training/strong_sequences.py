@@ -34,8 +34,7 @@ Boxes = npt.NDArray[np.float32]
 
 #: Shares of a crop's side: how far a target that is searched for may be from the middle, and still be in it.
 _FARTHEST: Final = 0.47
-#: What the quality tower must know well is what nothing looks like.
-QUALITY_ABSENT_SHARE: Final = 0.2
+QUALITY_ABSENT_SHARE: Final = 0.2  # what the quality tower must know well is what nothing looks like
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 
 Stage = Literal["foundation", "quality", "adapters"]
 
-#: What `--data` calls made-up samples.
-SYNTHETIC = "synthetic"
+SYNTHETIC = "synthetic"  # what `--data` calls made-up samples
 
 
 class BadData(StrEnum):

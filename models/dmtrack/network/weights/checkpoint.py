@@ -29,8 +29,7 @@ from dmtrack.video.frame import Modality
 
 Kind = Literal["foundation", "adapters", "full"]
 
-#: Raised when a reader of today could not read tomorrow's files.
-FORMAT_VERSION = 1
+FORMAT_VERSION = 1  # raised when a reader of today could not read tomorrow's files
 _HEADER_KEY = "dmtrack"  # the one entry of the safetensors header that is ours, as JSON
 _PREFIXES: Mapping[Kind, tuple[str, ...]] = {
     "foundation": ("foundation.",),

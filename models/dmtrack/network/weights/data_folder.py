@@ -22,8 +22,7 @@ from dmtrack.network.weights.pickle_reader import read_state_dict
 from dmtrack.network.weights.published import convert
 from dmtrack.video.frame import Modality
 
-#: Names a folder to use instead of the system's place for user data.
-DATA_DIR_VARIABLE = "DMTRACK_DATA_DIR"
+DATA_DIR_VARIABLE = "DMTRACK_DATA_DIR"  # names a folder to use instead of the system's place for user data
 SUFFIX = ".safetensors"
 #: What `--weights` takes besides names in the folder.
 RESERVED_NAMES = frozenset({"tiny", "tiny-open", "base"})
