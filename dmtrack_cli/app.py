@@ -18,7 +18,14 @@ import dmtrack
 from dmtrack.errors import DmtrackError
 from dmtrack_cli.arguments import prepare_arguments
 from dmtrack_cli.command_line import Command, put_right
-from dmtrack_cli.console import Stopped, report_defect, report_error, report_stopped, set_up_logging
+from dmtrack_cli.console import (
+    EXIT_INTERRUPTED,
+    Stopped,
+    report_defect,
+    report_error,
+    say_line,
+    set_up_logging,
+)
 from dmtrack_cli.interrupt import StopAtOnce, outlive_the_terminal
 from dmtrack_cli.standard_streams import keep_streams, lost_output
 
@@ -144,7 +151,8 @@ def _run(words: Sequence[str]) -> int:
     except DmtrackError as error:
         return report_error(error)
     except Stopped as stopped:
-        return report_stopped(str(stopped))
+        say_line("stopped", str(stopped), "bold yellow")
+        return EXIT_INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last boundary: a person must never meet a bare traceback
         return report_defect(error)
     return 0

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -49,12 +49,12 @@ def stopped_after(number: int, noun: str, where: object) -> Stopped:
     return Stopped(f"{what} in {where}")
 
 
-def facts_table(facts: Mapping[str, str]) -> Table:
+def facts_table(facts: Iterable[tuple[str, str]]) -> Table:
     """Return a table of names and what there is to say of each."""
     table = Table.grid(padding=(0, 2))
     table.add_column(style="bold")
     table.add_column(overflow="fold")
-    for name, fact in facts.items():
+    for name, fact in facts:
         table.add_row(name, Text(fact))
     return table
 
@@ -89,12 +89,6 @@ def report_defect(error: Exception) -> int:
     hint = "please report this" if is_verbose() else "please report this with what dmtrack -v prints"
     say_line("error", f"unexpected {type(error).__name__}: {error}; {hint}", "bold red")
     return EXIT_DEFECT
-
-
-def report_stopped(message: str) -> int:
-    """Print that the person stopped the program, and return the exit code of that."""
-    say_line("stopped", message, "bold yellow")
-    return EXIT_INTERRUPTED
 
 
 class _ConsoleHandler(logging.Handler):

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Final
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from dmtrack.errors import counted
 from dmtrack.output.record import RunRecord, RunStatus, to_json
 from dmtrack.run.session import TrackRun
 from dmtrack.tracking.watch import worst_first
 from dmtrack.video.pairing import PairCounts
-from dmtrack_cli.console import out
+from dmtrack_cli.console import facts_table, out
 from dmtrack_cli.progress import ProgressKind, say_json
 
 MOST_SPANS_SAID: Final = 3
@@ -39,26 +38,23 @@ def say_end(run: TrackRun, kind: ProgressKind, *, quiet: bool = False) -> None:
 def print_summary(run: TrackRun, console: Console) -> None:
     """Print a table."""
     counts = run.record.counts
-    table = Table.grid(padding=(0, 2))
-    table.add_column(style="bold")
-    table.add_column(overflow="fold")
-    table.add_row("frames", _frames_text(run.record))
-    table.add_row("targets", str(counts.targets))
+    facts = [("frames", _frames_text(run.record)), ("targets", str(counts.targets))]
     if counts.uncertain or counts.lost:
-        table.add_row("boxes", f"{counts.uncertain} uncertain, {counts.lost} while lost")
-        for number, span in enumerate(_looked_at(run.record)):
-            table.add_row("look at" if number == 0 else "", span)
+        facts.append(("boxes", f"{counts.uncertain} uncertain, {counts.lost} while lost"))
+        facts += _listed("look at", _looked_at(run.record))
     if run.score.value is not None:
-        table.add_row("mean score", f"{run.score.value:.3f}")
+        facts.append(("mean score", f"{run.score.value:.3f}"))
     if any(item.role == "aux" for item in run.record.inputs):
-        table.add_row("second stream", _pairing_text(counts.pairing))
+        facts.append(("second stream", _pairing_text(counts.pairing)))
     if counts.pairing.longest_delay_s:
-        table.add_row("live", _live_text(counts.pairing))
-    table.add_row("damaged", _damage_text(run.record))
-    table.add_row("speed", _speed_text(run.record))
-    for number, path in enumerate(run.files):
-        table.add_row("files" if number == 0 else "", Text(f"{path}  ({size_text(path.stat().st_size)})"))
-    console.print(table)
+        facts.append(("live", _live_text(counts.pairing)))
+    facts += [("damaged", _damage_text(run.record)), ("speed", _speed_text(run.record))]
+    facts += _listed("files", [f"{path}  ({size_text(path.stat().st_size)})" for path in run.files])
+    console.print(facts_table(facts))
+
+
+def _listed(name: str, facts: Sequence[str]) -> list[tuple[str, str]]:
+    return [("" if number else name, fact) for number, fact in enumerate(facts)]
 
 
 def size_text(size_bytes: int) -> str:

@@ -76,7 +76,7 @@ def _print(found: FoundAlignment | None, offset: TimeOffset | None) -> None:
     facts = _space_facts(found) | _time_facts(offset)
     if found is not None:
         facts["written"] = "\n".join(map(str, found.written))
-    out.print(facts_table(facts))
+    out.print(facts_table(facts.items()))
 
 
 def _space_facts(found: FoundAlignment | None) -> dict[str, str]:

@@ -139,7 +139,7 @@ def _print_totals(drawn: DrawnEvents, target: Path) -> None:
     how = "one as often as so many events came" if rate is None else f"{float(rate):.3f} a second"
     facts["pictures"] = f"{drawn.pictures}, {how}"
     size = f"  ({size_text(target.stat().st_size)})" if target.is_file() else ""
-    out.print(facts_table(facts | {"written to": f"{target}{size}"}))
+    out.print(facts_table([*facts.items(), ("written to", f"{target}{size}")]))
 
 
 def _say_totals(drawn: DrawnEvents, target: Path) -> None:

@@ -127,12 +127,12 @@ def _number_text(number: float | None) -> str:
 
 def _say(found: RecordingReport, pair: PairReport) -> None:
     for clip in found.clips:
-        out.print(facts_table(_clip_facts(clip)), "")
+        out.print(facts_table(_clip_facts(clip).items()), "")
     out.print(_streams_table(pair, found.containers), "")
     for container in found.containers:
         if container is not None and (len(container.streams) > 1 or any(map(_tags_text, container.streams))):
             out.print(_tracks_table(container), "")
-    out.print(facts_table(_pair_facts(pair, found.ground_truth)))
+    out.print(facts_table(_pair_facts(pair, found.ground_truth).items()))
     for problem in (problem for clip in found.clips for problem in clip.problems):
         out.print(Text.assemble(("problem: ", "bold red"), problem))
     for warning in pair.warnings:

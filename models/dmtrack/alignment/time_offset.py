@@ -39,13 +39,9 @@ class MotionSignal:
         """The usual time between two moments."""
         return float(np.median(np.diff(self.times_s)))
 
-    def energy_at(self, times_s: Floats) -> Floats:
-        """Return the energy `(N, cells)` at other moments, linear in between."""
-        return np.stack([np.interp(times_s, self.times_s, cell) for cell in self.energy.T], axis=1)
-
-    def drift_at(self, times_s: Floats) -> Floats:
-        """Return the drift `(N, 2)` at other moments, linear in between."""
-        return np.stack([np.interp(times_s, self.times_s, part) for part in self.drift.T], axis=1)
+    def at(self, times_s: Floats, values: Floats) -> Floats:
+        """Return energy `(N, cells)`, or drift `(N, 2)`, at other moments, linear in between."""
+        return np.stack([np.interp(times_s, self.times_s, part) for part in values.T], axis=1)
 
 
 def motion_signal(
@@ -189,8 +185,8 @@ def _prepared(signal: MotionSignal, other: MotionSignal, step_s: float) -> Float
     level = np.maximum(np.median(signal.energy, axis=0), 1e-9)
     slower = max(signal.step_s, other.step_s)
     blur = slower / step_s if slower > signal.step_s * 1.2 else 0.0
-    energy = _without_trend(np.log1p(signal.energy_at(times) / level), blur, _TREND_S / step_s)
-    drift = _without_trend(signal.drift_at(times), blur, _TREND_S / step_s)
+    energy = _without_trend(np.log1p(signal.at(times, signal.energy) / level), blur, _TREND_S / step_s)
+    drift = _without_trend(signal.at(times, signal.drift), blur, _TREND_S / step_s)
     return np.concatenate([_scaled(energy, _QUIET_ENERGY), _scaled(drift, _QUIET_DRIFT)], axis=1)
 
 

@@ -56,16 +56,6 @@ def find_named_truth(rgb: Path, name: str) -> tuple[Path, ...]:
     return next(((path,) for path in candidates if path.is_file() and not is_event_list(path)), ())
 
 
-def items_of_truths(item: BatchItem, truths: Sequence[Path]) -> Iterator[BatchItem]:
-    """Yield `item` with the boxes of ground-truth files, one a target.
-
-    Raises:
-        FormatError: A file is malformed.
-        BoxError: A target is visible in no frame.
-    """
-    return _items(item, [target_name(path) for path in truths], [_first_visible(path) for path in truths])
-
-
 def items_of_sequences(
     item_id: str, sequences: Sequence[AnnotatedSequence], clip: Clip
 ) -> Iterator[BatchItem]:
@@ -285,7 +275,8 @@ class _Search:
             yield self._without_box(where, item)
             return
         try:
-            yield from items_of_truths(item, truths)
+            starts = [_first_visible(path) for path in truths]
+            yield from _items(item, [target_name(path) for path in truths], starts)
         except InputError as error:
             yield self._problem(where, str(error))
 

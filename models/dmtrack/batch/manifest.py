@@ -62,7 +62,8 @@ def read_manifest(path: Path, modality: Modality | None = None, *, holds_both: b
 
 def _rows(path: Path) -> Iterator[tuple[int, Cells]]:
     """Yield the rows below the header that are not blank, with their numbers."""
-    text = _read_text(path)
+    with translated(FormatError, "is not UTF-8 text", where=path, hint="save it as CSV UTF-8"):
+        text = file_text(path)
     header_line = text.partition("\n")[0]
     delimiter = next((mark for mark in ";\t" if mark in header_line and "," not in header_line), ",")
     reader = csv.reader(text.splitlines(keepends=True), delimiter=delimiter, skipinitialspace=True)
@@ -75,11 +76,6 @@ def _rows(path: Path) -> Iterator[tuple[int, Cells]]:
                 yield number, _row(names, cells)
     except csv.Error as error:
         raise FormatError(f"is not a CSV file (row {reader.line_num}: {error})", where=path) from None
-
-
-def _read_text(path: Path) -> str:
-    with translated(FormatError, "is not UTF-8 text", where=path, hint="save it as CSV UTF-8"):
-        return file_text(path)
 
 
 def _header(cells: list[str], path: Path) -> list[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import astuple, dataclass, fields
 from enum import StrEnum
 from pathlib import Path
@@ -13,7 +13,6 @@ from dmtrack.batch.item import Problem
 from dmtrack.boxes.doubts import doubtful_places
 from dmtrack.boxes.formats.table import read_table
 from dmtrack.boxes.reading import TABLE
-from dmtrack.boxes.results import RecordingResults
 from dmtrack.errors import printable
 from dmtrack.output.csv_text import csv_text
 from dmtrack.output.record import RECORD, read_run_json
@@ -66,16 +65,11 @@ class SummaryRow:
             frames=len({row.frame_index for row in rows}),
             fps=(record.get("speed") or {}).get("whole_fps"),
             mean_score=sum(found) / len(found) if found else None,
-            look_at=_first_place(results),
+            look_at=str(next((place for one in results for place in doubtful_places(one)), "")),
             lost_frames=len({row.frame_index for row in rows if row.state is TrackState.LOST}),
             error=printable(error),
             notes=printable(" ".join(map(str, record.get("remarks") or ()))),
         )
-
-
-def _first_place(results: Sequence[RecordingResults]) -> str:
-    places = [place for recording in results for place in doubtful_places(recording)]
-    return str(places[0]) if places else ""
 
 
 COLUMNS: Final = tuple(field.name for field in fields(SummaryRow))

@@ -37,7 +37,8 @@ class Homography:
         matrix = self.matrix
         if matrix.shape != (3, 3) or not np.isfinite(matrix).all():
             raise FormatError("the matrix is not 3x3 finite numbers")
-        depth = _depths(matrix, picture_corners(self.aux_size))
+        # The third homogeneous coordinate: its sign tells the side of the camera.
+        depth = picture_corners(self.aux_size) @ matrix[2, :2] + matrix[2, 2]
         if depth.min() <= 1e-6 * max(1.0, float(depth.max())):
             raise FormatError("the matrix folds the second picture: some of it would lie behind the camera")
         if _turns(self.corners()) <= 0:
@@ -92,11 +93,6 @@ def picture_corners(size: Size) -> Points:
     """Return the corner pixels `(4, 2)` of a picture, clockwise from the top left one."""
     right, bottom = size[0] - 1, size[1] - 1
     return np.array([[0, 0], [right, 0], [right, bottom], [0, bottom]], np.float64)
-
-
-def _depths(matrix: npt.NDArray[np.float64], points: Points) -> Points:
-    """Return the third homogeneous coordinate of mapped points; its sign tells the side of the camera."""
-    return np.asarray(points @ matrix[2, :2] + matrix[2, 2], np.float64)
 
 
 def _turns(corners: Points) -> float:

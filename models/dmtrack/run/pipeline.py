@@ -277,11 +277,7 @@ def _step(
     if arrivals is not None:
         arrivals.given(pair, tracker, due)
         found = arrivals.take(pair, tracker, found)
-    return FrameResult(pair, _by_id(found), infer_ms)
-
-
-def _by_id(targets: Sequence[TrackedBox]) -> tuple[TrackedBox, ...]:
-    return tuple(sorted(targets, key=lambda target: target.target_id))
+    return FrameResult(pair, tuple(sorted(found, key=lambda target: target.target_id)), infer_ms)
 
 
 def _never_started(waiting: Sequence[TargetStart], last: int) -> BoxError:

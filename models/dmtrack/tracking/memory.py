@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
-
 import torch
 from torch import Tensor
 
@@ -27,46 +25,30 @@ class MemoryFrames:
     def __init__(self, capacity: int, *, staying: int = 0) -> None:
         if capacity < 1:
             raise ValueError(f"capacity {capacity} is below 1")
-        self._most_staying = max(staying, 1 if capacity == 1 else 0)
-        self._staying: list[Tensor] = []
-        self._recent: deque[Tensor] = deque(maxlen=max(capacity - self._most_staying, min(capacity - 1, 1)))
+        self._staying = max(staying, 1 if capacity == 1 else 0)
+        self._most = self._staying + max(capacity - self._staying, min(capacity - 1, 1))
+        self._templates: list[Tensor] = []
 
     def __len__(self) -> int:
         """Number of templates held."""
-        return len(self._templates())
+        return len(self._templates)
 
     @property
     def streams(self) -> int:
         """In how many streams the target was seen: 0 before the first template."""
-        newest = self._newest()
-        return 0 if newest is None else newest.shape[0]
+        return self._templates[-1].shape[0] if self._templates else 0
 
     def push(self, tokens: Tensor) -> None:
         """Append the tokens of one template, `(S, P, C)`."""
-        newest = self._newest()
-        if newest is not None and tokens.shape[0] < newest.shape[0]:
-            tokens = torch.cat((tokens, newest[tokens.shape[0] :]))
-        elif newest is not None and tokens.shape[0] > newest.shape[0]:
-            self._complete(tokens[newest.shape[0] :])
-        if len(self._staying) < self._most_staying:
-            self._staying.append(tokens)
-        else:
-            self._recent.append(tokens)
+        known, given = self.streams, tokens.shape[0]
+        if given < known:
+            tokens = torch.cat((tokens, self._templates[-1][given:]))
+        elif given > known:
+            self._templates = [torch.cat((older, tokens[known:])) for older in self._templates]
+        self._templates.append(tokens)
+        if len(self._templates) > self._most:
+            del self._templates[self._staying]
 
     def stacked(self) -> Tensor:
         """Return the tokens of all templates, oldest first: `(S, T P, C)`."""
-        return torch.cat(self._templates(), dim=1)
-
-    def _complete(self, missing: Tensor) -> None:
-        """Give every template the streams it lacks, `(S, P, C)`."""
-        self._staying = [torch.cat((tokens, missing)) for tokens in self._staying]
-        whole = [torch.cat((tokens, missing)) for tokens in self._recent]
-        self._recent.clear()
-        self._recent.extend(whole)
-
-    def _newest(self) -> Tensor | None:
-        templates = self._templates()
-        return templates[-1] if templates else None
-
-    def _templates(self) -> list[Tensor]:
-        return [*self._staying, *self._recent]
+        return torch.cat(self._templates, dim=1)

@@ -128,28 +128,19 @@ def collate(samples: list[TrainingSample]) -> Batch:
     )
 
 
+@dataclass(eq=False)
 class SampleStream(IterableDataset[Batch | DmtrackError]):
     """The batches of one segment; each worker makes whole batches of its own.
 
     An error is yielded as the last item: raised in a worker process, it would arrive as a traceback.
     """
 
-    def __init__(
-        self,
-        factory: SamplerFactory,
-        seed: int,
-        segment: int,
-        batches: int,
-        batch_size: int,
-        first_worker: int = 0,
-    ) -> None:
-        super().__init__()
-        self.factory = factory
-        self.seed = seed
-        self.segment = segment
-        self.batches = batches
-        self.batch_size = batch_size
-        self.first_worker = first_worker
+    factory: SamplerFactory
+    seed: int
+    segment: int
+    batches: int
+    batch_size: int
+    first_worker: int
 
     def __iter__(self) -> Iterator[Batch | DmtrackError]:
         """Yield this worker's share of the segment."""

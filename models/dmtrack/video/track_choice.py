@@ -133,14 +133,11 @@ class TrackPicker:
                 return track
             if choice.kind is not None and track.kind is choice.kind:
                 return track
+        wanted = f"number {choice.number}" if choice.number is not None else f"stream {choice}"
         raise VideoError(
-            f"it has {len(tracks)} video stream(s): {_listed(tracks)}; there is no {_described(choice)}",
+            f"it has {len(tracks)} video stream(s): {_listed(tracks)}; there is no {wanted}",
             where=path,
         )
-
-
-def _described(choice: TrackChoice) -> str:
-    return f"number {choice.number}" if choice.number is not None else f"stream {choice}"
 
 
 def _listed(tracks: Sequence[TrackInfo]) -> str:

@@ -118,18 +118,14 @@ def _box_lines(rows: list[TrackedBox], last: int, keyframe_px: float) -> Iterato
     keyframes = keyframes_among([(row.frame_index, row.box) for row in rows], keyframe_px)
     for row, following in zip_longest(rows, rows[1:]):
         index, said = row.frame_index, known(score=row.score, state=row.state, **measure_cells(row.measure))
-        corners = _corners_text(row)
+        left, top, right, below = corner_texts(row.box)
+        corners = f'xtl="{left}" ytl="{top}" xbr="{right}" ybr="{below}" z_order="0"'
         occluded, keyframe = int(row.state is TrackState.LOST), int(index in keyframes)
         start = f'<box frame="{index}" outside="0" occluded="{occluded}" keyframe="{keyframe}" {corners}'
         inner = "".join(f'<attribute name="{name}">{value}</attribute>' for name, value in said.items())
         yield f"{start}>{inner}</box>" if inner else f"{start}/>"
         if index < last and (following is None or following.frame_index > index + 1):
             yield f'<box frame="{index + 1}" outside="1" occluded="{occluded}" keyframe="1" {corners}/>'
-
-
-def _corners_text(row: TrackedBox) -> str:
-    left, top, right, below = corner_texts(row.box)
-    return f'xtl="{left}" ytl="{top}" xbr="{right}" ybr="{below}" z_order="0"'
 
 
 def _of_box(element: ElementTree.Element) -> Iterable[tuple[str, str]]:

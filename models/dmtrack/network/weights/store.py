@@ -69,7 +69,8 @@ def resolve_weights(asked: str | Path, modality: Modality | None) -> ResolvedWei
 def find_weights(asked: str | Path, modality: Modality | None) -> tuple[WeightsFile, ...]:
     """Return the files that `asked` means, foundation first, tensors unread; errors as `resolve_weights`."""
     if str(asked) in _IN_THE_BOX:
-        return _of_folder(_bundled(str(asked)), modality, "the weights in the box")
+        files = _weights_in(bundled_folder() / _IN_THE_BOX[str(asked)], f"{asked}-")
+        return _of_folder(files, modality, "the weights in the box")
     if asked == "base":
         return (_base(modality),)
     if str(asked) in stored_names():
@@ -102,10 +103,6 @@ def bundled_weights() -> tuple[WeightsFile, ...]:
 def named(name: str) -> WeightsFile:
     """Return the weights of a name in the box or in the data folder; errors as `stored`."""
     return next((file for file in bundled_weights() if file.name == name), None) or stored(name)
-
-
-def _bundled(name: str) -> tuple[WeightsFile, ...]:
-    return _weights_in(bundled_folder() / _IN_THE_BOX[name], f"{name}-")
 
 
 def _weights_in(folder: Path, prefix: str = "") -> tuple[WeightsFile, ...]:
