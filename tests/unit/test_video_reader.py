@@ -67,6 +67,23 @@ def test_deep_grey_is_exact(make_video, pix_fmt):
         assert np.array_equal(frame.pixels, picture)
 
 
+@pytest.mark.parametrize(("name", "codec"), [("a.mov", "tiff"), ("a.mov", "mjpeg"), ("a.avi", "png")])
+def test_what_else_lies_beside_a_picture_is_no_fault(make_video, name, codec):
+    """EXIF, for which PyAV has no name."""
+    grey = codec != "mjpeg"
+    written = [picture[..., 0] if grey else picture for picture in noisy(2)]
+    frames, _ = read_all(make_video(name, written, codec=codec, pix_fmt="gray" if grey else "yuvj420p"))
+    assert len(frames) == 2
+    assert not grey or np.array_equal(frames[1].pixels, written[1])
+
+
+@pytest.mark.parametrize("name", ["a.avi", "a.mov"])
+def test_counts_in_a_file_that_says_colours_are_told(make_video, name):
+    """What libav writes of 16-bit grey where the container has no name for it."""
+    _, reader = read_all(make_video(name, counts16(2), codec="rawvideo", pix_fmt="gray16le"))
+    assert "if it holds 16-bit counts" in reader.info.notes[0]
+
+
 def test_big_endian_grey_is_exact():
     (written,) = counts16(1)
     frame = av.VideoFrame.from_ndarray(written, format="gray16le").reformat(format="gray16be")

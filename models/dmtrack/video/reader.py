@@ -362,7 +362,10 @@ class PictureConverter:
 
 def _is_mirrored(frame: VideoFrame) -> bool:
     """Return whether the file says that pictures are shown upside down before they are turned."""
-    stored = frame.side_data.get("DISPLAYMATRIX")
+    try:
+        stored = frame.side_data.get("DISPLAYMATRIX")
+    except ValueError:  # beside it is something that PyAV has no name for, such as EXIF
+        stored = None
     if stored is None:
         return False
     a, b, _, c, d = np.frombuffer(cast(bytes, stored), np.int32)[:5].tolist()
@@ -410,6 +413,9 @@ def _notes(stream: VideoStream, aspect: Fraction, name: str) -> tuple[str, ...]:
         notes.append(
             f"{name} has pixels of {aspect.numerator}:{aspect.denominator}; boxes count pixels as stored."
         )
+    if stream.codec_context.name == "rawvideo" and "rgb555" in (stream.codec_context.pix_fmt or ""):
+        what = "is read as colours of 5 bits, as it says; if it holds 16-bit counts, store them as FFV1."
+        notes.append(f"{name} {what}")
     curve = _HDR.get(int(stream.codec_context.color_trc or 0))
     if curve is not None:
         notes.append(f"{name} is HDR ({curve}): its pictures are not tone-mapped, and look grey and dull.")
