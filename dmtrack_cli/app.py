@@ -131,8 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     2 wrong usage, 3 input, 4 configuration, 5 output, 6 some items of a batch failed, 1 a defect.
 
-    Args:
-        arguments: The words after the program's name; those of this process by default.
+    The words after the program's name are those of this process by default.
     """
     keep_streams()
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # what is wrong with a picture is said by us

@@ -45,8 +45,7 @@ class Reporter(Shown):
     def advance(self, score: float | None) -> None:
         """Take note of one more frame.
 
-        Args:
-            score: Mean confidence of its targets; None where there is none yet, or nothing is tracked.
+        `score` is the mean confidence of its targets; None where there is none yet, or nothing is tracked.
         """
 
 

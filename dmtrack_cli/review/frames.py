@@ -43,8 +43,7 @@ class ShownFrame:
 class FrameShelf:
     """Reads frames in any order, remembers the last ones, and may be asked by several threads.
 
-    Args:
-        scene: Its first frame is there from the start.
+    The first frame of the scene is there from the start.
     """
 
     def __init__(self, scene: DrawingScene) -> None:

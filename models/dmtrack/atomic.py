@@ -78,8 +78,7 @@ def os_errors_translated(path: Path) -> Iterator[None]:
 def inputs_kept(*paths: Path | str | None) -> Iterator[None]:
     """While entered, no result takes the place of one of these files, whatever it is called there.
 
-    Args:
-        paths: What is read: files, and folders of pictures, into which no picture is written either.
+    They are files, and folders of pictures, into which no picture is written either.
     """
     before = _INPUTS.get()
     _INPUTS.set((*before, *(Path(path) for path in paths if path is not None)))
@@ -170,8 +169,7 @@ class PartFile:
     def publish(self, *, durable: bool = True) -> None:
         """Give the file its final name; a second call does nothing.
 
-        Args:
-            durable: Only once its bytes are on the disk.
+        `durable`: only once its bytes are on the disk.
 
         Raises:
             OutputError: It cannot be renamed; the temporary file stays, for `discard` or `let_go`.

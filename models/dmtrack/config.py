@@ -218,9 +218,7 @@ PRESETS: Mapping[str, ModelConfig] = {"base": BASE, "tiny": TINY}
 def model_preset(name: str, modality: str | None = None) -> ModelConfig:
     """Return the preset `name`, with the memory the paper uses for `modality`.
 
-    Args:
-        name: `base` or `tiny`.
-        modality: `thermal`, `depth` or `event`; only `base` with `depth` differs (2 templates).
+    `name` is `base` or `tiny`; only `base` with `depth` differs (2 templates).
 
     Raises:
         ConfigError: There is no such preset.

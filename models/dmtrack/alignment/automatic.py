@@ -44,8 +44,7 @@ class Evidence:
 def align_automatically(pairs: Iterable[FramePair]) -> tuple[Alignment, Evidence]:
     """Find the homography, or say that it is not sure.
 
-    Args:
-        pairs: Frame pairs; eight or more that differ are best. They are made small as they come.
+    Eight or more pairs that differ are best; they are made small as they come.
 
     Raises:
         AlignmentError: The evidence is too weak, the message says which part; or there is no pair.

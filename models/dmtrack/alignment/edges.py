@@ -59,10 +59,8 @@ def aux_channels(pixels: Pixels, modality: Modality) -> Channels:
 def edge_map(channels: Channels, *, steps_only: bool = False) -> EdgeMap:
     """Return the edges of a picture, from the squared complex gradient summed over its channels.
 
-    Args:
-        channels: `(H, W, C)` float32.
-        steps_only: Leave out what is no stronger than its surroundings. A depth map of a table is one
-            even slope, which would match any horizontal line.
+    `channels` are `(H, W, C)` float32. `steps_only` leaves out what is no stronger than its surroundings: a
+    depth map of a table is one even slope, which would match any horizontal line.
     """
     height, width = channels.shape[:2]
     smooth = cv2.GaussianBlur(channels, (0, 0), _BLUR_PX).reshape(height, width, -1)

@@ -104,12 +104,8 @@ def block_surfaces(
 ) -> BlockSurfaces | None:
     """Correlate blocks of `moving` with `still`, frame by frame, and add the frames up.
 
-    Args:
-        still: `(H, W)` edge maps of the first stream.
-        moving: `(H, W)` edge maps of the second stream on the same grid.
-        covered: `(H, W)` 1 where the second stream has pixels.
-        block_px: Side of a block.
-        radius_px: Largest shift tried.
+    All are `(H, W)` on one grid: edge maps of both streams, and 1 where the second is `covered`. `block_px`
+    is the side of a block, `radius_px` the largest shift tried.
 
     Returns:
         The surfaces of the blocks that lie mostly in both pictures; None if there is none.

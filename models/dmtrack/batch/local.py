@@ -138,8 +138,7 @@ def longest_first(tasks: Sequence[Task]) -> list[Task]:
 class LocalEngine:
     """Runs tasks in processes of this machine.
 
-    Args:
-        slots: One process each; no more are started than there are tasks.
+    There is one process a slot; no more are started than there are tasks.
     """
 
     def __init__(self, slots: Sequence[WorkerSlot]) -> None:

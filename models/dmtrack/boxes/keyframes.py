@@ -98,11 +98,8 @@ def frame_and_id(key: Keyframe) -> tuple[int, int]:
 def keyframes_of(results: RecordingResults, first_frame: int = 0, *, every: bool = False) -> list[Keyframe]:
     """Return the keyframes among the rows of results, in order of targets and frames.
 
-    Args:
-        results: What a file says.
-        first_frame: Rows before it do not count; a target that was found there already begins with its first
-            row from there on.
-        every: Every box is given, whatever its state.
+    Rows before `first_frame` do not count; a target that was found there already begins with its first row
+    from there on. With `every`, every box is given, whatever its state.
     """
     rows: dict[int, list[tuple[int, TrackedBox | AbsentTarget]]] = defaultdict(list)
     for frame in results.frames:

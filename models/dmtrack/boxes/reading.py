@@ -120,10 +120,9 @@ def read_all(
 def result_files(path: Path) -> tuple[Path, ...]:
     """Return the files that hold the results at `path`.
 
-    Args:
-        path: A file; the results folder of a run; a sequence folder of MOTChallenge; or a folder of such
-            folders, as a batch leaves them (its other sub-folders are passed over, see
-            `folders_without_results`). Results of its own come before those of its sub-folders.
+    It is a file; the results folder of a run; a sequence folder of MOTChallenge; or a folder of such folders,
+    as a batch leaves them (its other sub-folders are passed over, see `folders_without_results`). Results of
+    its own come before those of its sub-folders.
 
     Raises:
         FormatError: There is nothing there, or a folder has no results in it.

@@ -129,8 +129,7 @@ class AnnotatedSet:
 def read_annotations(path: Path) -> AnnotatedSet:
     """Read the ground truth of every sequence below a folder; a damaged one is left out, and logged.
 
-    Args:
-        path: A benchmark's folder, a folder of ground-truth files, or one sequence.
+    It is a benchmark's folder, a folder of ground-truth files, or one sequence.
 
     Raises:
         DatasetError: The folder cannot be read, or holds no ground truth.
@@ -275,8 +274,7 @@ def _size(path: Path) -> tuple[int, int] | None:
 class Attributes:
     """The attributes of the sequences of a data set.
 
-    Args:
-        folders: Where the files of all sequences may be: the folder of the truth, that of the data set.
+    Their files may be in the folder of the truth, or in that of the data set.
 
     Raises:
         FormatError: A file is not as it should be.

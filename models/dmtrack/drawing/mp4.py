@@ -43,8 +43,7 @@ class StampRepair:
     falls back by more than a second (a restarted clock), the rest is shifted to go on from there, and so is
     what follows a pause too long for MP4. Stamps before 0 shift the whole video to begin at 0.
 
-    Args:
-        unit: Seconds per output stamp.
+    `unit` is seconds per output stamp.
     """
 
     def __init__(self, unit: Fraction) -> None:

@@ -176,8 +176,7 @@ class BenchmarkPlan:
 def settings_text(settings: Iterable[tuple[str, bool]]) -> str:
     """Say how something was tracked.
 
-    Args:
-        settings: Numbers of the network, and whether there was recovery, of each run.
+    Of each run there are the numbers of the network, and whether there was recovery.
     """
     different = sorted(set(settings))
     return "; ".join(f"precision {name}, recovery {'on' if on else 'off'}" for name, on in different)

@@ -319,9 +319,8 @@ def _foreign(tracker: TrackerFiles, data: AnnotatedSet, benchmark: Benchmark) ->
 def order_like(rows: Floats, truth: Floats) -> str | None:
     """Return in which other order the first rows fit the truth, and not as they are.
 
-    Args:
-        rows: `(N, 4)` of a result file; the first is usually the box that was given.
-        truth: `(T, 4)` x, y, w, h.
+    `rows` are `(N, 4)` of a result file, the first usually the box that was given; `truth` is `(T, 4)` x, y,
+    w, h.
 
     Returns:
         A `BoxFormat`, or `SHARES` of the picture; empty: they fit as they are, or in no order; None: nobody

@@ -27,8 +27,7 @@ _DEVICES: Final = "auto, cpu, cuda, cuda:0, mps"
 def choose_device(asked: str = "auto") -> torch.device:
     """Return the device that `asked` means, and make sure that this machine has it.
 
-    Args:
-        asked: `auto` (CUDA before MPS before CPU), `cpu`, `cuda`, `cuda:N` or `mps`.
+    `asked` is `auto` (CUDA before MPS before CPU), `cpu`, `cuda`, `cuda:N` or `mps`.
 
     Raises:
         ConfigError: There is no such device, here or anywhere.

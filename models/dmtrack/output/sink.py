@@ -62,10 +62,8 @@ class SinkGroup(Sink):
     error is logged, the others go on, and it is raised when the group closes. When no sink is
     left, `write` raises it at once.
 
-    Args:
-        sinks: Where results go.
-        observers: Sinks that only watch (such as the run record). They are closed last and learn from
-            their `__exit__` how the run ended, a failed sink included; they do not keep a run going.
+    `observers` only watch (such as the run record). They are closed last and learn from their `__exit__` how
+    the run ended, a failed sink included; they do not keep a run going.
     """
 
     def __init__(self, sinks: Sequence[Sink], observers: Sequence[Sink] = ()) -> None:
@@ -126,8 +124,7 @@ class BackgroundSink(Sink):
     What the other sink raises comes out of the next `write`, or of `close`: a few results later than
     without the thread. `close` lets it write everything that was handed over before.
 
-    Args:
-        inner: Used by the thread alone until `close`.
+    `inner` is used by the thread alone until `close`.
     """
 
     def __init__(self, inner: Sink) -> None:

@@ -137,8 +137,7 @@ class Review:
     def state(self, fresh_from: int = 0) -> ReviewState:
         """Return how things stand.
 
-        Args:
-            fresh_from: So many of the fresh rows are known to whoever asks.
+        So many of the fresh rows, `fresh_from`, are known to whoever asks.
         """
         with self._changed:
             return ReviewState(
@@ -320,8 +319,7 @@ class Review:
 def results_worst_first(folder: Path) -> list[Path]:
     """Return the results folders of a batch, the one in which a look is worth most first.
 
-    Args:
-        folder: Of the batch; what is itself a results folder is returned alone, and so is what holds none.
+    What is itself a results folder is returned alone, and so is what holds none.
     """
     found = [path.parent for path in sorted(folder.rglob(RECORD))] if folder.is_dir() else []
     if not found or folder in found:

@@ -48,8 +48,7 @@ class SceneFactory:
     def draw(self, size: tuple[int, int] | None = None) -> Scene:
         """Draw a scene: things before a background, or the things of a photograph itself.
 
-        Args:
-            size: Width and height of the frame in pixels; None draws a usual one.
+        `size` is width and height of the frame in pixels; None draws a usual one.
         """
         rng = self._rng
         frame = size or _FRAMES[int(rng.choice(len(_FRAMES), p=_FRAME_SHARES))]

@@ -17,9 +17,8 @@ class MemoryFrames:
 
     Templates that stay stand in the oldest places, in the order in which they were pushed.
 
-    Args:
-        capacity: T; with more templates that stay than T, there are so many, and one more where T > 1.
-        staying: So many templates, the first ones pushed, stay for ever; the ring holds the others.
+    `capacity` is T; with more templates that stay than T, there are so many, and one more where T > 1. The
+    first `staying` ones pushed stay for ever; the ring holds the others.
     """
 
     def __init__(self, capacity: int, *, staying: int = 0) -> None:

@@ -89,8 +89,7 @@ ALONE = ProcessGroup()  # a run in one process
 def joined_group(device: str) -> Iterator[ProcessGroup]:
     """Join the processes that `torchrun` started, and leave them at the end.
 
-    Args:
-        device: Where the network will be: `cuda` talks over NCCL, all else over Gloo.
+    `cuda`, where the network will be, talks over NCCL, all else over Gloo.
 
     Raises:
         ConfigError: The environment is not one that `torchrun` makes, or the processes do not meet.

@@ -63,9 +63,8 @@ def gaussian_map(boxes: Tensor, side: int) -> Tensor:
 def focal_loss(score: Tensor, target: Tensor) -> Tensor:
     """CenterNet's focal loss with exponents 2 and 4, divided by the number of positive cells.
 
-    Args:
-        score: `(B, F, F)` in (0, 1).
-        target: `(B, F, F)`; exactly 1 marks a positive cell. A map without one is all negative.
+    `score` is `(B, F, F)` in (0, 1). In `target`, `(B, F, F)`, exactly 1 marks a positive cell; a map without
+    one is all negative.
     """
     positive = target.eq(1).float()
     hit = positive * (1 - score) ** 2 * score.log()
@@ -106,10 +105,7 @@ def quality_loss(output: HeadOutput, truth: Tensor, visible: Tensor) -> Tensor:
     Cells count by their score: those that could be chosen, a look-alike's too. A hidden target has
     overlap 0 with every box.
 
-    Args:
-        output: The maps.
-        truth: `(B, 4)` true x1, y1, x2, y2 in fractions of the crop side.
-        visible: `(B,)` 1.0 or 0.0.
+    `truth` are `(B, 4)` true x1, y1, x2, y2 in fractions of the crop side, `visible` is `(B,)` 1.0 or 0.0.
     """
     if output.quality_map is None:
         return output.score_map.new_zeros(())
@@ -131,13 +127,10 @@ def tracking_losses(
 ) -> Losses:
     """Return the weighted sum and its parts.
 
-    Args:
-        output: The maps.
-        boxes: `(B, 4)` true cx, cy, w, h in fractions of the crop side.
-        visible: `(B,)` bool; a hidden target has no box loss and an all-zero score target.
-        config: The weights.
-        at_peak: Take the box at the score's peak (published). False takes it at the true cell, which
-            teaches size and offset while the peak is still anywhere.
+    `boxes` are `(B, 4)` true cx, cy, w, h in fractions of the crop side, `visible` is `(B,)` bool; a hidden
+    target has no box loss and an all-zero score target. `at_peak` takes the box at the score's peak
+    (published); without it that at the true cell, which teaches size and offset while the peak is still
+    anywhere.
     """
     side = output.score_map.shape[-1]
     shown = visible.to(boxes.dtype)

@@ -363,11 +363,8 @@ def choose_causal(
 def jittered(box: Box, rng: np.random.Generator, *, scale: float, centre: float) -> Box:
     """Return the box that the search crop is cut around, as if the tracker had lost its aim.
 
-    Args:
-        box: The true box.
-        rng: What is drawn with.
-        scale: Width and height are multiplied by `exp(scale * n)`, n normal, each its own.
-        centre: The centre moves by `centre * sqrt(w' h') * (u - 0.5)` an axis, u uniform in [0, 1).
+    Width and height are multiplied by `exp(scale * n)`, n normal, each its own. The centre moves by `centre *
+    sqrt(w' h') * (u - 0.5)` an axis, u uniform in [0, 1).
     """
     w, h = (np.array((box.w, box.h)) * np.exp(scale * rng.standard_normal(2))).tolist()
     dx, dy = (centre * math.sqrt(w * h) * (rng.random(2) - 0.5)).tolist()

@@ -164,11 +164,8 @@ class AuxEncoder:
         meaning: What its counts are in metres, degrees or events; None where that is not known, and before
             the first picture.
 
-    Args:
-        modality: What it measures.
-        options: The person's choices.
-        stated_unit_mm: Millimetres in one count of depth, where the file says so.
-        counts: How what is stored became counts; the options mean what is stored.
+    `stated_unit_mm` is millimetres in one count of depth, where the file says so; `counts` says how what is
+    stored became counts; the options mean what is stored.
 
     Raises:
         ConfigError: The choices mean nothing for this modality.
@@ -303,9 +300,8 @@ def sparse_depth_remarks(pixels: Pixels) -> list[str]:
 def scaled_depth(pixels: Pixels, scale_mm: Fraction) -> Pixels:
     """Return depth in millimetres, rounded; what does not fit into 16 bits becomes 65535. 0 stays 0.
 
-    Args:
-        pixels: `(H, W)` uint8 or uint16 counts; pictures of three channels are returned as they are.
-        scale_mm: Millimetres in one count.
+    `pixels` are `(H, W)` uint8 or uint16 counts of `scale_mm`; pictures of three channels are returned as
+    they are.
     """
     if scale_mm == 1 or pixels.ndim == 3:
         return pixels
@@ -330,9 +326,8 @@ def near_depth(depth_mm: Pixels) -> Pixels:
 def encode_depth_range(depth_mm: Pixels, limits: GreyRange | None) -> Image8:
     """Colour depth by a range, without a measurement as the nearest colour.
 
-    Args:
-        depth_mm: `(H, W)`; 0 means no measurement.
-        limits: Millimetres that become the ends of the colour map; None where nothing was measured yet.
+    `depth_mm` is `(H, W)`, 0 without a measurement; `limits` are millimetres that become the ends of the
+    colour map, None where nothing was measured yet.
 
     Returns:
         `(H, W, 3)` uint8, JET in BGR order as in `encode_depth`.
@@ -345,8 +340,7 @@ def encode_depth_range(depth_mm: Pixels, limits: GreyRange | None) -> Image8:
 def kelvin_per_count(pixels: Pixels) -> float:
     """Tell the step of a linear-temperature camera from its counts: the one that makes a usual scene.
 
-    Args:
-        pixels: `(H, W)` uint16 counts.
+    `pixels` are `(H, W)` uint16 counts.
 
     Raises:
         ConfigError: No known step does.
@@ -422,8 +416,7 @@ _OF_OPENCV: Final = {
 def find_palette(colour: Image8) -> str | None:
     """Return the name of the palette that nearly all colours of a picture come from; None if it is another.
 
-    Args:
-        colour: `(H, W, 3)` uint8 RGB.
+    `colour` is `(H, W, 3)` uint8 RGB.
     """
     sample = (
         cv2.resize(colour, _PALETTE_SAMPLE, interpolation=cv2.INTER_NEAREST)

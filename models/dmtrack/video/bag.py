@@ -88,9 +88,8 @@ class BagReader(FrameSource):
     Messages that are damaged, or whose picture differs in size or kind from the first one's, are skipped
     and counted.
 
-    Args:
-        path: A `.bag`, `.db3` or `.mcap` file, or the folder of a ROS 2 bag.
-        stream: Which picture topic, counted from 0 in the order of the file, or how to pick it.
+    It is a `.bag`, `.db3` or `.mcap` file, or the folder of a ROS 2 bag; `stream` counts picture topics from
+    0 in the order of the file, or says how to pick one.
 
     Raises:
         VideoError: `rosbags` is missing, the file is no whole bag, or it has no such topic.

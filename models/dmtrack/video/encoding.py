@@ -34,9 +34,7 @@ def stretch_thermal16(pixels: Pixels, grey_range: GreyRange | None = None) -> Im
     Linear between two counts, clipped outside them. Plain min-max would be ruined by outliers,
     so the range is the 1st to the 99.8th percentile of the frame unless one is given.
 
-    Args:
-        pixels: `(H, W)` uint16 counts (10-, 12-, 14- or 16-bit, any offset).
-        grey_range: The counts that become 0 and 255; None measures this frame.
+    `pixels` are `(H, W)` uint16 counts (10-, 12-, 14- or 16-bit, any offset).
 
     Returns:
         `(H, W)` uint8.
@@ -103,8 +101,7 @@ def encode_depth(pixels: Pixels) -> Image8:
 def encode_event(pixels: Pixels) -> Image8:
     """Encode an event picture: unchanged, as published; one channel is repeated.
 
-    Args:
-        pixels: `(H, W, 3)` uint8 in RGB order, or `(H, W)` uint8.
+    `pixels` are `(H, W, 3)` uint8 in RGB order, or `(H, W)` uint8.
 
     Returns:
         `(H, W, 3)` uint8.
@@ -206,10 +203,8 @@ def measure_grey_range(pixels: Pixels, high_percentile: float = HIGH_PERCENTILE)
     Zeros far below all other counts, and the largest counts of 14 and 16 bits far above them, are no
     measurement: registered pictures have borders of them.
 
-    Args:
-        pixels: `(H, W)` uint16 (or uint8) sensor counts.
-        high_percentile: The rest of this share of pixels, in percent, may turn white: below 100, because
-            one hot pixel would otherwise darken everything else.
+    `pixels` are `(H, W)` uint16 (or uint8) sensor counts. The rest of the share `high_percentile`, in
+    percent, may turn white: below 100, because one hot pixel would otherwise darken everything else.
     """
     shares = (LOW_PERCENTILE / 100, high_percentile / 100)
     counts = np.bincount(pixels.ravel(), minlength=1)
@@ -234,9 +229,8 @@ def _percentiles(counts: npt.NDArray[np.intp], shares: tuple[float, float]) -> t
 class RangeFollower:
     """Follows the percentiles of a running stream slowly; jumps where the old range says nothing.
 
-    Args:
-        high_percentile: The rest of the share, in percent, may turn white.
-        weight: Share of each new frame in the range, in (0, 1]; 1 measures every frame alone.
+    The rest of the share `high_percentile`, in percent, may turn white; `weight` is the share of each new
+    frame in the range, in (0, 1]; 1 measures every frame alone.
 
     Raises:
         ConfigError: The weight is out of range.

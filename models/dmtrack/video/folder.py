@@ -51,12 +51,9 @@ class FolderReader(StoredPictures):
     Attributes:
         files: The file of each picture.
 
-    Args:
-        path: A folder with jpg, jpeg, png, tif, tiff, bmp or fff files; a TIFF of several, a FLIR recording.
-        frame_rate: Pictures a second to assume.
-        start_s: Time of the first picture in seconds.
-        is_beside: `start_s` is that of a stream with a clock: where times in names lie days from it, they
-            begin there.
+    It holds jpg, jpeg, png, tif, tiff, bmp or fff files, or is a TIFF of several, or a FLIR recording.
+    `frame_rate` and the time of the first picture, `start_s`, are assumed; `is_beside`: that is the time of a
+    stream with a clock, and where times in names lie days from it, they begin there.
 
     Raises:
         VideoError: There is no such folder, or it holds no pictures.

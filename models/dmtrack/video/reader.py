@@ -77,14 +77,11 @@ class VideoReader(FrameSource):
     Rotation and mirroring stored in the container are applied (multiples of 90 degrees).
     Colour of any depth becomes 8-bit RGB; one-channel streams keep their exact counts.
 
-    Args:
-        path: A video file.
-        stream: Which video stream, counted from 0 (cover pictures do not count), or how to pick it.
-        threads: Decoder threads; None: as many as pay.
-        gpu: Number of the CUDA device that is to decode what suits it; the pictures are the same.
-        trusts_packets: Take the packets for what tells the numbers of frames that were never decoded, so that
-            a far one is sought. They are wrong by a packet before it that gives no frame, though it looks
-            whole: to be used where none was damaged, or where a person waits.
+    `stream` counts video streams from 0 (cover pictures do not count), or says how to pick one. `threads`
+    None are as many as pay; the CUDA device `gpu` decodes what suits it, and the pictures are the same. With
+    `trusts_packets` these tell the numbers of frames that were never decoded, so that a far one is sought.
+    They are wrong by a packet before it that gives no frame, though it looks whole: to be used where none was
+    damaged, or where a person waits.
 
     Raises:
         VideoError: The file cannot be opened or holds no such stream.

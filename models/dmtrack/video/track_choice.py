@@ -56,9 +56,7 @@ class TrackInfo:
 def kind_of_track(title: str, tags: Sequence[str] = ()) -> TrackKind | None:
     """Tell what a track holds from its title, else from the names of its tags.
 
-    Args:
-        title: Such as `DEPTH` or `/device_0/sensor_1/Color_0/image/data`.
-        tags: Such as `K4A_DEPTH_MODE`.
+    A title is such as `DEPTH` or `/device_0/sensor_1/Color_0/image/data`, a tag such as `K4A_DEPTH_MODE`.
 
     Source: Azure Kinect recording format (titles COLOR, DEPTH, IR; tags K4A_*_MODE, K4A_*_TRACK).
     """

@@ -90,9 +90,8 @@ def _between(one: Waypoint, other: Waypoint | None, stop: int) -> Iterator[tuple
 def keyframes_among(boxes: Sequence[tuple[int, Box]], keyframe_px: float) -> set[int]:
     """Return which frames of a target must be keyframes.
 
-    Args:
-        boxes: Frames and boxes, in order; where a frame is missing a line begins anew.
-        keyframe_px: How far from a line each number of a box may be; 0 keeps all frames.
+    Frames are in order; where one is missing a line begins anew. Each number of a box may be `keyframe_px`
+    from a line; 0 keeps all frames.
     """
     frames = np.array([index for index, _ in boxes])
     if keyframe_px <= 0:

@@ -116,8 +116,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     Taken from `["net"]`, `["state_dict"]`, `["model"]`, or the file itself if it is a plain state dict.
     Tensors outside (an optimizer's) are not read. No code of the file runs.
 
-    Args:
-        path: What `torch.save` wrote, version 1.6 or later.
+    It is what `torch.save` wrote, version 1.6 or later.
 
     Raises:
         CheckpointError: The file is missing, damaged, truncated or of the format before torch 1.6; it

@@ -43,11 +43,9 @@ class ResolvedWeights:
 def resolve_weights(asked: str | Path, modality: Modality | None) -> ResolvedWeights:
     """Find, read and check weights, and build the network.
 
-    Args:
-        asked: `tiny` or `tiny-open` (in the box), `base` (the published weights, once added), a name in the
-            data folder, a weights file, or a folder with a foundation and adapters.
-        modality: What the second stream measures; None when there is one stream. The foundation
-            alone is then used.
+    `asked` is `tiny` or `tiny-open` (in the box), `base` (the published weights, once added), a name in the
+    data folder, a weights file, or a folder with a foundation and adapters. Where there is one stream, and
+    `modality` is None, the foundation alone is used.
 
     Raises:
         CheckpointError: There are no such weights (for `base`, the message says where they are

@@ -34,11 +34,9 @@ class DecodedWords:
 def held(first: T, values: npt.NDArray[T], places: Indices, ends: Counts) -> npt.NDArray[T]:
     """Return for every event what the last word of a kind before it said.
 
-    Args:
-        first: What holds before the first such word.
-        values: `(K,)` what each of these words says.
-        places: `(K,)` their indices; they carry no events themselves.
-        ends: `(N,)` events up to and with each word of the block.
+    Before the first such word `first` holds. `values` are `(K,)` what each of these words says, `places`
+    `(K,)` their indices, which carry no events themselves, `ends` `(N,)` events up to and with each word of
+    the block.
     """
     total = int(ends[-1]) if len(ends) else 0
     values = np.concatenate(([first], values))
@@ -54,8 +52,7 @@ def held(first: T, values: npt.NDArray[T], places: Indices, ends: Counts) -> npt
 def unpack_masks(masks: npt.NDArray[Any]) -> tuple[Indices, npt.NDArray[np.uint16]]:
     """Return which mask each set bit belongs to, and its place, from the lowest bit of the first mask on.
 
-    Args:
-        masks: `(M,)` uint16 or uint32 in the machine's own (little endian) order.
+    `masks` are `(M,)` uint16 or uint32 in the machine's own (little endian) order.
     """
     stored = masks.astype(masks.dtype.newbyteorder("<"), copy=False)
     found = np.flatnonzero(np.unpackbits(stored.view(np.uint8), bitorder="little").view(np.bool_))
@@ -76,9 +73,8 @@ _LOW_BITS_2, _HIGH_PERIOD_2 = 6, 1 << 28
 class Evt2Decoder:
     """Decodes block after block; the upper bits of time are taken from the block before.
 
-    Args:
-        byte_order: `<` or `>`.
-        upper: For EVT 2.1, which half of a word in the file is the upper one, 0 or 1; None: EVT 2.0.
+    `byte_order` is `<` or `>`; `upper` says for EVT 2.1 which half of a word in the file is the upper one, 0
+    or 1; None: EVT 2.0.
     """
 
     def __init__(self, byte_order: str = "<", upper: int | None = None) -> None:
@@ -158,8 +154,7 @@ _COLUMN_BITS = np.uint16(0x7FFF)
 class Evt3Decoder:
     """Decodes block after block; what a block leaves unsaid is taken from the one before.
 
-    Args:
-        byte_order: `<` or `>`.
+    `byte_order` is `<` or `>`.
     """
 
     def __init__(self, byte_order: str = "<") -> None:
@@ -265,10 +260,8 @@ class Evt3Decoder:
     ) -> npt.NDArray[np.uint16]:
         """Return `(V,)` the column and polarity at which each vector word begins.
 
-        Args:
-            kinds: `(V,)` kinds of the vector words.
-            base_places: `(B,)` how many vector words lie before each base word.
-            bases: `(B,)` column and polarity the base words set.
+        `kinds` are `(V,)` kinds of the vector words; `base_places` `(B,)` how many of them lie before each
+        base word, `bases` `(B,)` column and polarity that those set.
         """
         widths = np.where(kinds == _VECTOR_12, 12, 8)
         ends = np.cumsum(widths)

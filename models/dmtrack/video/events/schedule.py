@@ -127,8 +127,7 @@ def at_told_times(times_us: Times, info: VideoInfo) -> Schedule:
 def frame_windows(times_us: Times) -> list[Window]:
     """Return the time from each frame to the next one; the last one gets the median, a lone one all.
 
-    Args:
-        times_us: `(F,)` times of frames on the clock of the events.
+    `times_us` are `(F,)` times of frames on the clock of the events.
 
     Raises:
         FormatError: They run backwards, or there are none.

@@ -169,8 +169,7 @@ class LiveReader(FrameSource):
     def begin(self, index: int = 0) -> None:
         """Forget what came so far: counting begins, and old frames are of no use any more.
 
-        Args:
-            index: Of the next frame.
+        `index` is that of the next frame.
         """
         with self._fresh:
             self._index, self._begin_pts = index, None if index == 0 else self._begin_pts

@@ -107,8 +107,7 @@ class LivePairs(PairedSource):
     def begin(self, index: int = 0) -> None:
         """Forget the frames that came while something else was done, and begin to count.
 
-        Args:
-            index: Of the next frame; as many frames before it count.
+        `index` is that of the next frame; as many frames before it count.
         """
         for reader in self._live:
             reader.begin(index)
