@@ -141,14 +141,6 @@ def test_centres_and_shares_are_recognised_too(lasher: Path, run_cli: RunCli) ->
     assert "first rows fit the truth as shares of the picture only" in done.err
 
 
-def test_results_of_another_benchmark(lasher: Path, run_cli: RunCli) -> None:
-    for name in ("afterrain", "fog6"):
-        save(Path(f"other/{name}.txt"), truth(0))
-    done = run_cli("evaluate", "other", "--dataset", lasher)
-    assert done.code == 3
-    assert "results of RGBT234, but the data set is LasHeR" in done.err
-
-
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [

@@ -153,7 +153,10 @@ def test_several_targets(tmp_path: Path) -> None:
         pytest.param(["film.mp4"], "film", "no start box is known", id="a-film-without-box"),
         pytest.param(["s/pictures/"], "s/pictures", "no start box is known", id="pictures-without-box"),
         pytest.param(
-            ["a_rgb.mp4", "a_depth.mp4", "a_ir.mp4"], "a_rgb.mp4", "several second streams", id="ambiguous"
+            ["a_rgb.mp4", "a_depth.mp4", "a_ir.mp4"],
+            "a_rgb.mp4",
+            "several second streams: a_depth.mp4, a_ir.mp4; choose one with --modality",
+            id="ambiguous",
         ),
     ],
 )

@@ -68,19 +68,6 @@ def test_names_of_no_sensor(stem: str) -> None:
     assert StreamName.parse(stem) is None
 
 
-def test_groups_say_why_they_are_no_pair() -> None:
-    names = "a_rgb.mp4 a_ir.mp4 b_rgb.mp4 c_depth.mkv d_rgb.mp4 d_depth.mkv d_thermal.mkv"
-    paths = [Path(name) for name in names.split()]
-    reasons = {group.name: group.why_not() for group in group_streams(paths)}
-    assert reasons["a"] is None
-    assert reasons["b"] == "no second stream goes with it"
-    assert reasons["c"] == "no RGB stream goes with it"
-    assert "d_depth.mkv, d_thermal.mkv; choose one with --modality" in str(reasons["d"])
-    chosen = {group.name: group for group in group_streams(paths, Modality.DEPTH)}
-    assert chosen["d"].why_not() is None
-    assert chosen["d"].aux == [(Path("d_depth.mkv"), Modality.DEPTH)]
-
-
 def test_shards_share_everything_out_once() -> None:
     entries = list(range(11))
     parts = [Shard(number, 4).part(entries) for number in range(1, 5)]
