@@ -18,7 +18,7 @@ import pytest
 from av.codec.codec import UnknownCodecError
 
 from dmtrack.drawing import video
-from dmtrack.drawing.draw import Layout
+from dmtrack.drawing.draw import DARK, LIGHT, PALETTE, Colour, Layout
 from dmtrack.drawing.encoder import choose_encoder
 from dmtrack.drawing.mp4 import is_whole, whole_fragments_bytes
 from dmtrack.drawing.video import VideoSink, VideoWriter
@@ -121,15 +121,16 @@ def test_file_is_what_players_expect(tmp_path: Path) -> None:
     assert b"moof" not in data
 
 
-def test_odd_sides_are_padded_and_colours_kept(tmp_path: Path) -> None:
+@pytest.mark.parametrize("colour", [(200, 30, 60), *PALETTE, DARK, LIGHT])
+def test_odd_sides_are_padded_and_colours_kept(tmp_path: Path, colour: Colour) -> None:
     path = tmp_path / "a.mp4"
-    with_colour = np.full((49, 65, 3), (200, 30, 60), np.uint8)
+    with_colour = np.full((49, 65, 3), colour, np.uint8)
     writer = VideoWriter(path)
     writer.write(with_colour, 0, MS)
     writer.close()
     picture = _first(path)
     assert picture.shape == (50, 66, 3)
-    assert np.abs(picture.astype(int) - (200, 30, 60)).max() <= 4
+    assert np.abs(picture.astype(int) - colour).max() <= 4
 
 
 def test_picture_of_another_size_is_fitted(tmp_path: Path) -> None:

