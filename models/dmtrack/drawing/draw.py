@@ -248,16 +248,12 @@ def place_label(box: Box, plate: PictureSize, panel: PictureSize, taken: Sequenc
         *((x1, y1 - step * h) for step in range(2, 5)),
         *((x1, y2 + step * h) for step in range(1, 4)),
     )
-    best: tuple[int, Plate] | None = None
-    for x, y in corners:
-        inside = Plate(_clamped(x, panel.width - w), _clamped(y, panel.height - h), w, h)
-        covered = sum(inside.overlap(other) for other in taken)
-        if covered == 0:
-            return inside
-        if best is None or covered < best[0]:
-            best = (covered, inside)
-    assert best is not None  # noqa: S101 - there is at least one corner
-    return best[1]
+    places = [Plate(_clamped(x, panel.width - w), _clamped(y, panel.height - h), w, h) for x, y in corners]
+
+    def covered(place: Plate) -> int:
+        return sum(place.overlap(other) for other in taken)
+
+    return next((place for place in places if not covered(place)), None) or min(places, key=covered)
 
 
 # --- panels ----------------------------------------------------------------------------------
