@@ -76,7 +76,7 @@ def _surfaces(samples: Samples, matrix: Matrix, step: _Round) -> tuple[BlockSurf
     covered = None
     for rgb, aux in samples:
         first = rgb.shrunk(step.side_px)
-        near = aux.shrunk(_near_side(first.size, first.from_full @ matrix, aux.from_full, aux.size))
+        near = aux.shrunk(_near_side(first.from_full @ matrix, aux.from_full, aux.size))
         warp = first.from_full @ matrix @ np.linalg.inv(near.from_full)
         moved = cv2.warpPerspective(
             near.channels, warp, first.size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
@@ -95,7 +95,7 @@ def _surfaces(samples: Samples, matrix: Matrix, step: _Round) -> tuple[BlockSurf
     return block_surfaces(still, moving, covered, min(block, *covered.shape), step.radius_px), to_work
 
 
-def _near_side(size: tuple[int, int], to_grid: Matrix, from_full: Matrix, aux_size: tuple[int, int]) -> float:
+def _near_side(to_grid: Matrix, from_full: Matrix, aux_size: tuple[int, int]) -> float:
     """Return the long side at which the second picture has 1.5 times the density of the grid."""
     warp = to_grid @ np.linalg.inv(from_full)
     density = np.sqrt(abs(np.linalg.det(warp[:2, :2] / warp[2, 2])))

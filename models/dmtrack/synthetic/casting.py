@@ -82,7 +82,7 @@ class SceneFactory:
         start = (rng.uniform(0.07, 0.93, 2) if rng.random() < 0.4 else rng.uniform(0.25, 0.75, 2)) * frame
         motion = self._motion(sprite, size, (float(start[0]), float(start[1])))
         distance = self._distance(backdrop, motion, sprite, size)
-        target = self._actor(sprite, motion, distance, size)
+        target = self._actor(sprite, motion, distance)
         span = self._span()
         return self._scene(frame, backdrop, (target, *self._company(target, sprite, size, span)), span)
 
@@ -179,7 +179,7 @@ class SceneFactory:
         low = 0.85 if sprite.upright and horizon < 1.0 else 0.35
         return float(self._rng.uniform(low, 0.97) / inverse)
 
-    def _actor(self, sprite: Sprite, motion: Motion, distance: float, size: float) -> Actor:
+    def _actor(self, sprite: Sprite, motion: Motion, distance: float) -> Actor:
         rng = self._rng
         light = Wave.wander(rng, 0.0, rng.uniform(0.05, 0.4), (20.0, 200.0)) if rng.random() < 0.3 else None
         pace = 1.0 / math.exp(rng.uniform(math.log(12.0), math.log(60.0))) if len(sprite.poses) > 1 else 0.0
@@ -257,7 +257,7 @@ class SceneFactory:
             x=Wave(0.0, target.motion.x.slope + drift, motion.x.sines).anchored(meet, x),
             y=Wave(0.0, target.motion.y.slope + sink, motion.y.sines).anchored(meet, y),
         )
-        return self._actor(sprite, motion, max(target.distance_mm * nearer, 150.0), size)
+        return self._actor(sprite, motion, max(target.distance_mm * nearer, 150.0))
 
     def _camera(self, frame: tuple[int, int]) -> Motion:
         rng = self._rng
