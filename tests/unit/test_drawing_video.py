@@ -261,7 +261,7 @@ def test_killed_run_leaves_nothing_under_the_final_name(tmp_path: Path) -> None:
     assert len(_times(part)) >= 60
 
 
-LIGHT = """
+_IMPORTS = """
 import importlib, sys
 for name in "boxes.export boxes.starts drawing.render drawing.score_plot output.sink".split():
     importlib.import_module("dmtrack." + name)
@@ -270,7 +270,7 @@ sys.exit("torch" in sys.modules)
 
 
 def test_output_does_not_load_torch() -> None:
-    assert subprocess.run([sys.executable, "-c", LIGHT], check=False).returncode == 0
+    assert subprocess.run([sys.executable, "-c", _IMPORTS], check=False).returncode == 0
 
 
 def test_pixels_that_are_not_square_keep_their_shape(tmp_path: Path) -> None:
