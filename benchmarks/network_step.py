@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -58,9 +59,10 @@ def made_up(preset: str) -> DMTrack:
 def networks(model: DMTrack, folder: Path) -> dict[str, Network]:
     """Return what is compared; the first is what the others are divided into."""
     forms: dict[str, Network] = {"plainest": reference_network(model), "torch fp32": TorchNetwork(model)}
+    trained: Any = SimpleNamespace(model=model, config=model.config, streams=2)
     for precision in ("fp32", "bf16", "fp16", "int8"):
         if precision in computed_precisions():
-            forms[f"openvino {precision}"] = OpenVinoNetwork(model, folder, precision)
+            forms[f"openvino {precision}"] = OpenVinoNetwork(trained, folder, precision)
     return forms
 
 

@@ -11,6 +11,8 @@ import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -93,12 +95,17 @@ def difference(found: HeadOutput, expected: HeadOutput) -> float:
     return max((a.double() - b.double()).abs().max().item() for a, b in pairs)
 
 
+def read(model: DMTrack) -> Any:
+    """Return a network that was read as weights that are."""
+    return SimpleNamespace(model=model, config=model.config, streams=1 if model.adapters is None else 2)
+
+
 @pytest.fixture(scope="module", params=["torch", "openvino"])
 def engine(request, tmp_path_factory) -> Callable[[DMTrack], Network]:
     """What makes a network of a model, once: to convert one takes seconds."""
 
     def by_openvino(model: DMTrack) -> Network:
-        return OpenVinoNetwork(model, tmp_path_factory.mktemp("openvino"))
+        return OpenVinoNetwork(read(model), tmp_path_factory.mktemp("openvino"))
 
     return functools.cache(inference_network if request.param == "torch" else by_openvino)
 
@@ -159,7 +166,7 @@ def test_a_fast_precision_stays_near_float32(
     model = networks(name).float()
     inputs = case(model.config, templates=2, batch=1)
     network = (
-        OpenVinoNetwork(model, tmp_path, "int8")
+        OpenVinoNetwork(read(model), tmp_path, "int8")
         if precision == "int8"
         else inference_network(model, precision)
     )
@@ -220,7 +227,7 @@ def test_openvino_gives_the_same_bits_with_any_number_of_threads(networks, tmp_p
         maps = []
         for threads in (1, 2, 3):
             torch.set_num_threads(threads)
-            network = OpenVinoNetwork(model, tmp_path / "kept")
+            network = OpenVinoNetwork(read(model), tmp_path / "kept")
             apart = [one.run(network) for one in alone]
             maps.append(HeadOutput(*map(torch.cat, zip(*apart, strict=True))))
             maps.append(inputs.run(network))
@@ -242,14 +249,14 @@ def test_what_was_converted_and_compiled_is_kept_and_made_anew_where_it_is_damag
     model = networks("tiny").float()
     inputs = case(model.config, templates=1, batch=1)
     made: list[str] = []
-    for name in ("converted", "openvino_core"):
+    for name in ("converted", "openvino_core", "TorchNetwork"):
         whole = getattr(openvino_network, name)
         monkeypatch.setattr(openvino_network, name, lambda *a, n=name, w=whole: made.append(n) or w(*a))
 
     def run() -> HeadOutput:
         openvino_network._programs.clear()  # as in another process
         made.clear()
-        network = OpenVinoNetwork(model, tmp_path / "kept")
+        network = OpenVinoNetwork(read(model), tmp_path / "kept")
         network.prepare(2)
         return inputs.run(network)
 
@@ -286,7 +293,7 @@ def test_a_folder_that_cannot_be_written_costs_time_once(
         "converted",
         lambda one, part, streams: made.append(part) or whole(one, part, streams),
     )
-    network = OpenVinoNetwork(model, tmp_path / "file" / "kept")
+    network = OpenVinoNetwork(read(model), tmp_path / "file" / "kept")
     network.prepare(2)
     for templates in (1, 2):
         inputs = case(model.config, templates=templates, batch=1)
@@ -303,7 +310,7 @@ def test_a_full_disk_while_it_is_converted_is_said(
     monkeypatch.setattr(openvino_network.openvino_module(), "save_model", save)
     model = networks("tiny").float()
     with pytest.raises(OutputError, match="free some space for temporary files"):
-        OpenVinoNetwork(model, tmp_path / "kept").prepare(1)
+        OpenVinoNetwork(read(model), tmp_path / "kept").prepare(1)
 
 
 def test_a_program_that_gives_something_else_is_not_used(
@@ -317,7 +324,7 @@ def test_a_program_that_gives_something_else_is_not_used(
     whole = openvino_network.converted
     monkeypatch.setattr(openvino_network, "converted", lambda _, *part: whole(TorchNetwork(other), *part))
     inputs = case(model.config, templates=1, batch=1)
-    network = OpenVinoNetwork(model, tmp_path / "kept")
+    network = OpenVinoNetwork(read(model), tmp_path / "kept")
     for _ in range(2):
         assert difference(inputs.run(network), inputs.run(inference_network(model))) == 0
     assert sum("PyTorch" in line for line in caplog.messages) == 2  # templates, steps

@@ -141,7 +141,7 @@ def network_for(
     if backend != "openvino":
         return inference_network(weights.model, precision, device, recorded=backend == "torch")
     folder = data_folder() / "openvino" / kept_name(weights.sha256)
-    network = OpenVinoNetwork(weights.model, folder, precision)
+    network = OpenVinoNetwork(weights, folder, precision)
     network.prepare(network.streams)
     return network
 

@@ -25,7 +25,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import cycle
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -87,6 +87,22 @@ _programs: OrderedDict[_ProgramKey, Any] = OrderedDict()
 _MOST_PROGRAMS: Final = 8
 
 
+class Trained(Protocol):
+    """A trained network, which need not have been read yet."""
+
+    @property
+    def config(self) -> ModelConfig:
+        """Its shapes."""
+
+    @property
+    def streams(self) -> int:
+        """How many it takes at most: 1 or 2."""
+
+    @property
+    def model(self) -> DMTrack:
+        """The network, on the CPU in float32."""
+
+
 class OpenVinoNetwork:
     """See `dmtrack.network.inference.Network`.
 
@@ -96,14 +112,14 @@ class OpenVinoNetwork:
     need, a longer memory or other threads, is read in the background meanwhile. Templates, which are few, are
     embedded in float32 and on one thread.
 
-    The model, on the CPU in float32, is not changed, and PyTorch computes it only to convert or compare. It
-    is kept converted and compiled in `folder`, which is for these weights alone.
+    The model, on the CPU in float32, is not changed, and is asked for, and computed by PyTorch, only to
+    convert or compare. It is kept converted and compiled in `folder`, which is for these weights alone.
     """
 
-    def __init__(self, model: DMTrack, folder: Path, precision: Precision = "fp32") -> None:
-        self._trained = model
-        self.config, self.device = model.config, torch.device("cpu")
-        self.streams = 1 if model.adapters is None else 2
+    def __init__(self, trained: Trained, folder: Path, precision: Precision = "fp32") -> None:
+        self._trained = trained
+        self.config, self.device = trained.config, torch.device("cpu")
+        self.streams = trained.streams
         self._folder, self._precision = folder, precision
         self._threads, self._waits = ThreadCount(torch.get_num_threads()), _Waits()
         self._lock = threading.Lock()
@@ -115,7 +131,7 @@ class OpenVinoNetwork:
     @functools.cached_property
     def exact(self) -> TorchNetwork:
         """The network in PyTorch."""
-        return TorchNetwork(self._trained)
+        return TorchNetwork(self._trained.model)
 
     def prepare(self, streams: int) -> None:
         """Convert the network for so many streams unless that was done, which takes some seconds."""

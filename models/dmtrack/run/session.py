@@ -595,7 +595,7 @@ def _record(
             "layout": request.output.video_layout,
             "video": None if request.output.no_video else request.output.video,
             "mot": request.output.mot,
-            "model": weights.model.config,
+            "model": weights.config,
             "tracker": loaded.tracker.config,
             "weights_files": weights.sha256,
             "live": _live_record(request),

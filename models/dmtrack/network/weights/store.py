@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -9,10 +10,10 @@ from importlib import resources
 from pathlib import Path
 from typing import TypeVar
 
-from dmtrack.config import PUBLISHED_TRACKER, TrackerConfig
+from dmtrack.config import PUBLISHED_TRACKER, ModelConfig, TrackerConfig
 from dmtrack.errors import CheckpointError
 from dmtrack.network.model import DMTrack
-from dmtrack.network.weights.checkpoint import Weights, build_model, load_weights
+from dmtrack.network.weights.checkpoint import build_model, load_weights
 from dmtrack.network.weights.data_folder import SUFFIX, WeightsFile, stored, stored_names, weights_folder
 from dmtrack.video.frame import Modality
 
@@ -23,16 +24,42 @@ _log = logging.getLogger(__name__)
 _IN_THE_BOX = {"tiny": "", "tiny-open": "open"}
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class ResolvedWeights:
-    """A network that is ready to track, and what to write down about it."""
+    """Weights that were found, the network that they are, and what to write down about it."""
 
     name: str  # what was asked for
     # What the second stream measures; None for a network that takes one stream
     modality: Modality | None
-    model: DMTrack  # on the CPU, in float32 and eval mode
-    tracker_config: TrackerConfig  # the inference protocol that suits the weights
-    files: tuple[WeightsFile, ...]  # what was read: one whole file, or a foundation and adapters
+    files: tuple[WeightsFile, ...]  # one whole file, or a foundation and adapters
+
+    @functools.cached_property
+    def model(self) -> DMTrack:
+        """The network, read when first asked for: on the CPU, in float32 and eval mode.
+
+        Raises:
+            CheckpointError: The files are damaged, or do not belong together.
+        """
+        loaded = [load_weights(file.path) for file in self.files]
+        if self.streams == 1 and loaded[0].meta.kind == "full":
+            loaded = [loaded[0].part("foundation")]
+        return build_model(*loaded)
+
+    @property
+    def config(self) -> ModelConfig:
+        """Shapes of the network."""
+        return self.files[-1].meta.config
+
+    @property
+    def streams(self) -> int:
+        """How many streams it takes at most: 1 or 2."""
+        return 1 if self.modality is None or self.files[-1].meta.kind == "foundation" else 2
+
+    @property
+    def tracker_config(self) -> TrackerConfig:
+        """The inference protocol of the adapters before that of the foundation before the published one."""
+        said = (file.meta.tracker for file in reversed(self.files))
+        return next((config for config in said if config is not None), PUBLISHED_TRACKER)
 
     @property
     def sha256(self) -> dict[str, str]:
@@ -41,7 +68,7 @@ class ResolvedWeights:
 
 
 def resolve_weights(asked: str | Path, modality: Modality | None) -> ResolvedWeights:
-    """Find, read and check weights, and build the network.
+    """Find weights, and check what they say about themselves.
 
     `asked` is `tiny` or `tiny-open` (in the box), `base` (the published weights, once added), a name in the
     data folder, a weights file, or a folder with a foundation and adapters. Where there is one stream, and
@@ -49,19 +76,9 @@ def resolve_weights(asked: str | Path, modality: Modality | None) -> ResolvedWei
 
     Raises:
         CheckpointError: There are no such weights (for `base`, the message says where they are
-            published), or they are damaged, for another modality, or do not belong together.
+            published), or they are no weights, or for another modality.
     """
-    files = find_weights(asked, modality)
-    loaded = [load_weights(file.path) for file in files]
-    if modality is None and loaded[0].meta.kind == "full":
-        loaded = [loaded[0].part("foundation")]
-    return ResolvedWeights(
-        name=str(asked),
-        modality=modality,
-        model=build_model(*loaded),
-        tracker_config=_tracker_config(loaded),
-        files=files,
-    )
+    return ResolvedWeights(str(asked), modality, find_weights(asked, modality))
 
 
 def find_weights(asked: str | Path, modality: Modality | None) -> tuple[WeightsFile, ...]:
@@ -212,9 +229,3 @@ def _readable(look: Callable[[_Item], WeightsFile], items: Iterable[_Item]) -> I
             yield look(item)
         except CheckpointError as error:
             _log.warning("passed over: %s", error)
-
-
-def _tracker_config(loaded: Sequence[Weights]) -> TrackerConfig:
-    """Take the protocol of the adapters before that of the foundation before the published one."""
-    said = (weights.meta.tracker for weights in reversed(loaded))
-    return next((config for config in said if config is not None), PUBLISHED_TRACKER)
