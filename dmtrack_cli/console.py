@@ -15,7 +15,7 @@ from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
 
-from dmtrack.errors import DmtrackError, counted, one_line, printable
+from dmtrack.errors import DmtrackError, InputError, counted, one_line, printable, reason_of
 
 EXIT_DEFECT: Final = 1
 EXIT_SOME_FAILED: Final = 6
@@ -83,9 +83,14 @@ def report_error(error: DmtrackError) -> int:
 
 
 def report_defect(error: Exception) -> int:
-    """Print an error nobody foresaw, with its traceback if the person asked for details."""
+    """Print an error nobody foresaw, with its traceback if the person asked for details.
+
+    What the system says of a file (its name is too long, its disk was pulled out) is no defect.
+    """
     if is_verbose():
         err.print(Text("".join(traceback.format_exception(error))), soft_wrap=True)
+    if isinstance(error, OSError) and error.filename is not None:
+        return report_error(InputError(reason_of(error), where=error.filename))
     hint = "please report this" if is_verbose() else "please report this with what dmtrack -v prints"
     say_line("error", f"unexpected {type(error).__name__}: {error}; {hint}", "bold red")
     return EXIT_DEFECT

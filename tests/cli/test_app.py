@@ -101,6 +101,23 @@ def test_a_defect_is_one_line_with_a_request(run_cli: RunCli, monkeypatch: pytes
     assert "-v" in outcome.err
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("inspect", "LONG"),
+        ("track", "LONG", "--box", "1,2,3,4"),
+        ("export", "LONG", "--format", "csv", "-o", "x.csv"),
+        ("batch", "LONG", "-o", "out"),
+        ("review", "LONG"),
+        ("events", "LONG", "-o", "x.mkv"),
+    ],
+)
+def test_what_the_system_says_of_a_file_is_no_defect(run_cli: RunCli, words: tuple[str, ...]) -> None:
+    outcome = run_cli(*(word.replace("LONG", "a" * 300) for word in words))
+    assert outcome.code == 3
+    assert outcome.error_lines[-1].endswith("a: File name too long")
+
+
 @pytest.mark.parametrize("words", [["-v", "inspect", "a.mp4"], ["inspect", "a.mp4", "--verbose"]])
 def test_verbose_shows_where_a_defect_is(
     run_cli: RunCli, monkeypatch: pytest.MonkeyPatch, words: list[str]

@@ -42,7 +42,7 @@ _TARGET: Final = re.compile(r"(?P<name>.+)_id(?P<id>\d+)")
 _VOT_RUN: Final = re.compile(r"(?P<name>.+)_\d{3}")
 _ONE_TARGET: Final = frozenset({ResultFormat.VOT, ResultFormat.LASHER})
 _BOX_COLUMNS: Final = (4, 8)
-_HINT: Final = f"say --from {', '.join(ResultFormat)}"
+_HINT: Final = f"`dmtrack export --from FORMAT` reads {', '.join(ResultFormat)}"
 
 
 def read_results(

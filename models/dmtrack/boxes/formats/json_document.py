@@ -39,7 +39,7 @@ def read_json_results(path: Path, name: str) -> RecordingResults:
     document = JsonFields.parse(read_text(path), str(path))
     if document.text("format") != FORMAT:
         raise FormatError(
-            f'is JSON, but "format" is not "{FORMAT}"', where=path, hint="say --from coco if it is COCO"
+            f'is JSON, but "format" is not "{FORMAT}"', where=path, hint="COCO has images and annotations"
         )
     if document.integer("version") != VERSION:
         raise FormatError(f"has version {document.integer('version')}, not {VERSION}", where=path)
