@@ -11,7 +11,8 @@ from pathlib import Path
 
 import torch
 
-from dmtrack.network.weights.checkpoint import load_weights, save_weights, sha256_of
+from dmtrack.network.weights.checkpoint import load_weights, save_weights
+from dmtrack.network.weights.file import sha256_of
 
 adapters, foundation, out = Path(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[5])
 scale, aux_share = float(sys.argv[3]), float(sys.argv[4])

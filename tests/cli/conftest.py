@@ -16,7 +16,8 @@ import torch
 
 from dmtrack.config import ModelConfig
 from dmtrack.network.model import DMTrack
-from dmtrack.network.weights.checkpoint import WeightsMeta, save_weights
+from dmtrack.network.weights.checkpoint import save_weights
+from dmtrack.network.weights.file import WeightsMeta
 from dmtrack.video.frame import Modality
 from dmtrack_cli.app import main
 

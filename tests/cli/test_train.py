@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from dmtrack.network.weights.checkpoint import load_weights, sha256_of
+from dmtrack.network.weights.checkpoint import load_weights
+from dmtrack.network.weights.file import sha256_of
 from dmtrack.training.train_config import TrainRequest, train_numbers
 from dmtrack.training.training_run import train as run_training
 from dmtrack.video.frame import Modality

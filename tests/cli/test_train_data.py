@@ -18,8 +18,9 @@ import torch
 from dmtrack.config import BASE
 from dmtrack.errors import ConfigError, InputError
 from dmtrack.network.model import DMTrack
-from dmtrack.network.weights.checkpoint import WeightsMeta, load_weights, save_weights
+from dmtrack.network.weights.checkpoint import load_weights, save_weights
 from dmtrack.network.weights.data_folder import add_published
+from dmtrack.network.weights.file import WeightsMeta
 from dmtrack.network.weights.published import key_table
 from dmtrack.training.train_config import DataPart
 from dmtrack_cli.app import main

@@ -12,7 +12,8 @@ import torch
 from dmtrack.config import BASE, TINY
 from dmtrack.network.model import DMTrack
 from dmtrack.network.weights import data_folder, store
-from dmtrack.network.weights.checkpoint import WeightsMeta, expected_shapes, save_weights, sha256_of
+from dmtrack.network.weights.checkpoint import expected_shapes, save_weights
+from dmtrack.network.weights.file import WeightsMeta, sha256_of
 from dmtrack.network.weights.published import key_table
 from dmtrack_cli.app import main
 

@@ -594,7 +594,8 @@ def _weights(folder: Path) -> None:
     import torch
 
     from dmtrack.config import TINY, TINY_TRACKER
-    from dmtrack.network.weights.checkpoint import WeightsMeta, expected_shapes, save_weights
+    from dmtrack.network.weights.checkpoint import expected_shapes, save_weights
+    from dmtrack.network.weights.file import WeightsMeta
 
     config = replace(TINY, width=16, depth=1, heads=2, head_width=16, template_size=32, search_size=64)
     tensors = {name: torch.zeros(shape) for name, shape in expected_shapes(config, "foundation").items()}

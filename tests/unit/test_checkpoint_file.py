@@ -17,15 +17,8 @@ from dmtrack.config import TINY, TrackerConfig
 from dmtrack.errors import CheckpointError, ConfigError, OutputError
 from dmtrack.geometry.box import Box
 from dmtrack.network.model import DMTrack
-from dmtrack.network.weights.checkpoint import (
-    Weights,
-    WeightsMeta,
-    build_model,
-    load_weights,
-    read_meta,
-    save_weights,
-    sha256_of,
-)
+from dmtrack.network.weights.checkpoint import Weights, build_model, load_weights, save_weights
+from dmtrack.network.weights.file import WeightsMeta, read_meta, sha256_of
 from dmtrack.tracking.tracker import Tracker
 from dmtrack.video.frame import FramePair, Modality
 

@@ -14,8 +14,9 @@ from dmtrack.config import BASE, PUBLISHED_TRACKER, TINY, ModelConfig, TrackerCo
 from dmtrack.errors import CheckpointError, ConfigError, OutputError
 from dmtrack.network.model import DMTrack
 from dmtrack.network.weights import data_folder, store
-from dmtrack.network.weights.checkpoint import Kind, WeightsMeta, expected_shapes, save_weights, sha256_of
+from dmtrack.network.weights.checkpoint import expected_shapes, save_weights
 from dmtrack.network.weights.data_folder import add_published, stored, stored_names, verify, weights_folder
+from dmtrack.network.weights.file import Kind, WeightsMeta, sha256_of
 from dmtrack.network.weights.published import key_table
 from dmtrack.network.weights.store import resolve_weights
 from dmtrack.video.frame import Modality

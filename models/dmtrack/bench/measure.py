@@ -24,8 +24,9 @@ from dmtrack.config import PRESETS, Backend, Precision, model_preset
 from dmtrack.errors import CheckpointError, ConfigError, DmtrackError
 from dmtrack.network.backend import choose_backend, choose_device, choose_precision
 from dmtrack.network.model import DMTrack
-from dmtrack.network.weights.checkpoint import WeightsMeta, save_weights
+from dmtrack.network.weights.checkpoint import save_weights
 from dmtrack.network.weights.data_folder import DATA_DIR_VARIABLE
+from dmtrack.network.weights.file import WeightsMeta
 from dmtrack.network.weights.store import find_weights
 from dmtrack.output.record import RECORD, read_run_json
 from dmtrack.run.pipeline import load_tracker

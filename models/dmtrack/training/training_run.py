@@ -20,14 +20,8 @@ from dmtrack.errors import CheckpointError, ConfigError, OutputError
 from dmtrack.evaluation.clips import ClipValidation
 from dmtrack.network.backend import choose_device
 from dmtrack.network.model import DMTrack
-from dmtrack.network.weights.checkpoint import (
-    Weights,
-    WeightsMeta,
-    load_weights,
-    resize_positions,
-    save_weights,
-    sha256_of,
-)
+from dmtrack.network.weights.checkpoint import Weights, load_weights, resize_positions, save_weights
+from dmtrack.network.weights.file import WeightsMeta, sha256_of
 from dmtrack.network.weights.store import find_weights
 from dmtrack.synthetic.sample import SampleShape, contact_sheet
 from dmtrack.synthetic.sampling import TrainingSampler

@@ -7,30 +7,22 @@ the tensors are those of `DMTrack.state_dict()`. A file that does not fit exactl
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Literal
 
 import torch
-from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor
 from torch.nn import functional as F
 
 from dmtrack.atomic import make_folder, write_atomically
-from dmtrack.config import ModelConfig, TrackerConfig, chosen
-from dmtrack.errors import CheckpointError, ConfigError, translated
+from dmtrack.config import ModelConfig
+from dmtrack.errors import CheckpointError
 from dmtrack.network.model import DMTrack
-from dmtrack.numbers import json_value
-from dmtrack.video.frame import Modality
+from dmtrack.network.weights.file import HEADER_KEY, Kind, WeightsMeta, opened
 
-Kind = Literal["foundation", "adapters", "full"]
-
-FORMAT_VERSION = 1  # raised when a reader of today could not read tomorrow's files
-_HEADER_KEY = "dmtrack"  # the one entry of the safetensors header that is ours, as JSON
 _PREFIXES: Mapping[Kind, tuple[str, ...]] = {
     "foundation": ("foundation.",),
     "adapters": ("adapters.",),
@@ -39,52 +31,6 @@ _PREFIXES: Mapping[Kind, tuple[str, ...]] = {
 #: Position embeddings, and the grid that each is for.
 _POSITION_GRIDS = {"foundation.pos_template": "template_grid", "foundation.pos_search": "search_grid"}
 _LISTED = 5  # how many names of each sort an error spells out
-
-
-@dataclass(frozen=True, slots=True)
-class WeightsMeta:
-    """What a weights file says about itself."""
-
-    config: ModelConfig  # shapes of the network
-    kind: Kind  # which part of the network the file holds
-    # What the second stream measures; None for a foundation, or when it was not said
-    modality: Modality | None = None
-    # The inference protocol that suits these weights; None leaves it to the caller
-    tracker: TrackerConfig | None = None
-    trained_on: str = ""  # in words, the data behind the weights
-    source_name: str = ""  # name of the file the weights were converted from, or of the run that made them
-    source_sha256: str | None = None  # digest of that file, if there was one
-    # For adapters, the digest of the foundation's file they were trained on
-    foundation_sha256: str | None = None
-
-    def __post_init__(self) -> None:
-        chosen("kind of weights", self.kind, Kind)
-        texts = (self.trained_on, self.source_name, self.source_sha256 or "", self.foundation_sha256 or "")
-        if not all(isinstance(text, str) for text in texts):
-            raise ConfigError("the source or a digest is no text")
-        if self.kind == "foundation" and self.modality is not None:
-            raise ConfigError("a foundation has no modality: it sees one stream")
-
-    def to_json(self) -> str:
-        """Return the text that `from_json` reads back."""
-        return json.dumps({"format": FORMAT_VERSION, **asdict(self)}, sort_keys=True)
-
-    @classmethod
-    def from_json(cls, text: str) -> Self:
-        """Read what `to_json` wrote; `ConfigError` where it is damaged, too new, or cannot be."""
-        with translated(ConfigError, "it is damaged"):
-            values = json_value(text)
-            if not isinstance(values, dict) or "format" not in values:
-                raise ConfigError("it states no format")
-            version = values.pop("format")
-            if version != FORMAT_VERSION:
-                raise ConfigError(f"it has format {version}, this program reads {FORMAT_VERSION}")
-            values["config"] = ModelConfig.from_dict(values["config"])
-            if values["tracker"] is not None:
-                values["tracker"] = TrackerConfig.from_dict(values["tracker"])
-            if values["modality"] is not None:
-                values["modality"] = Modality(values["modality"])
-            return cls(**values)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,16 +63,10 @@ def save_weights(
     own = {name: tensor for name, tensor in tensors.items() if name.startswith(_PREFIXES[meta.kind])}
     require_fit(expected_shapes(meta.config, meta.kind), _shapes(own), where=path)
     stored = {name: _stored(own[name], dtype) for name in sorted(own)}
-    data = save(stored, metadata={_HEADER_KEY: meta.to_json()})
+    data = save(stored, metadata={HEADER_KEY: meta.to_json()})
     make_folder(path.parent)
     write_atomically(path, data)
     return hashlib.sha256(data).hexdigest()
-
-
-def read_meta(path: Path) -> WeightsMeta:
-    """Return the header of a weights file; `CheckpointError`: it is missing, damaged, or not one of ours."""
-    with _opened(path) as opened:
-        return opened.meta
 
 
 def load_weights(path: Path) -> Weights:
@@ -136,10 +76,10 @@ def load_weights(path: Path) -> Weights:
         CheckpointError: The file is missing, damaged, not one of ours, does not fit its own
             configuration, or holds numbers that are not finite.
     """
-    with _opened(path) as opened:
-        meta = opened.meta
-        require_fit(expected_shapes(meta.config, meta.kind), opened.shapes(), where=path)
-        weights = Weights(meta, {name: as_trained(tensor) for name, tensor in opened.tensors()})
+    with opened(path, "pt") as file:
+        meta = file.meta
+        require_fit(expected_shapes(meta.config, meta.kind), file.shapes(), where=path)
+        weights = Weights(meta, {name: as_trained(tensor) for name, tensor in file.tensors()})
     require_finite(weights.tensors, where=path)
     return weights
 
@@ -240,61 +180,6 @@ def require_finite(tensors: Mapping[str, Tensor], *, where: object) -> None:
 def as_trained(tensor: Tensor) -> Tensor:
     """Return floating-point tensors as float32, counters as int64."""
     return tensor.to(torch.float32 if tensor.is_floating_point() else torch.int64)
-
-
-def sha256_of(path: Path) -> str:
-    """Return the hexadecimal digest of a file; `CheckpointError` where it cannot be read."""
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise CheckpointError(f"cannot be read ({error.strerror or error})", where=path) from None
-
-
-class _File:
-    """An open weights file whose header has been read."""
-
-    def __init__(self, path: Path, handle: Any) -> None:  # noqa: ANN401 (safetensors has no types)
-        self._handle = handle
-        self._names: list[str] = list(handle.keys())
-        self.meta = _meta_of(handle.metadata() or {}, path)
-        if self.meta.config.depth > len(self._names):
-            raise CheckpointError(f"claims {self.meta.config.depth} blocks, holds fewer tensors", where=path)
-
-    def shapes(self) -> dict[str, tuple[int, ...]]:
-        """Return name and shape of every tensor."""
-        return {name: tuple(self._handle.get_slice(name).get_shape()) for name in self._names}
-
-    def tensors(self) -> Iterator[tuple[str, Tensor]]:
-        """Yield name and tensor."""
-        for name in self._names:
-            yield name, self._handle.get_tensor(name)
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[_File]:
-    """Open a weights file; translates every error of the file into `CheckpointError`."""
-    if not path.is_file():
-        raise CheckpointError("there is no such weights file", where=path)
-    hint = "a .pth or .pth.tar is first converted with: dmtrack weights add FILE"
-    with translated(
-        CheckpointError,
-        "is damaged or not a weights file",
-        where=path,
-        hint=None if path.suffix == ".safetensors" else hint,
-    ):
-        handle: Any = safe_open(path, framework="pt", device="cpu")
-        with handle:
-            yield _File(path, handle)
-
-
-def _meta_of(header: Mapping[str, str], path: Path) -> WeightsMeta:
-    if _HEADER_KEY not in header:
-        raise CheckpointError("is a safetensors file, but not one of dmtrack's", where=path)
-    try:
-        return WeightsMeta.from_json(header[_HEADER_KEY])
-    except ConfigError as error:
-        raise CheckpointError(f"has a header that cannot be read ({error})", where=path) from None
 
 
 def _require_same_foundation(ours: ModelConfig, theirs: ModelConfig) -> None:

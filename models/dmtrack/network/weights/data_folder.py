@@ -17,9 +17,7 @@ import platformdirs
 
 from dmtrack.atomic import inputs_kept, write_atomically
 from dmtrack.errors import CheckpointError, ConfigError, OutputError
-from dmtrack.network.weights.checkpoint import WeightsMeta, load_weights, read_meta, save_weights, sha256_of
-from dmtrack.network.weights.pickle_reader import read_state_dict
-from dmtrack.network.weights.published import convert
+from dmtrack.network.weights.file import WeightsMeta, read_meta, sha256_of
 from dmtrack.video.frame import Modality
 
 DATA_DIR_VARIABLE = "DMTRACK_DATA_DIR"  # names a folder to use instead of the system's place for user data
@@ -85,6 +83,8 @@ def stored(name: str) -> WeightsFile:
 
 def verify(file: WeightsFile) -> None:
     """Raise `CheckpointError` unless weights are byte for byte those that were recorded, and load."""
+    from dmtrack.network.weights.checkpoint import load_weights  # imports torch
+
     found = sha256_of(file.path)
     if found != file.sha256:
         raise CheckpointError(
@@ -108,6 +108,10 @@ def add_published(
         ConfigError: The modality is missing or superfluous, or the name cannot be used.
         OutputError: The name is taken, or the data folder cannot be written.
     """
+    from dmtrack.network.weights.checkpoint import save_weights  # these import torch
+    from dmtrack.network.weights.pickle_reader import read_state_dict
+    from dmtrack.network.weights.published import convert
+
     name = name or f"base-{modality or 'foundation'}"
     path = _path_of(name)
     if path.exists() and not overwrite:

@@ -19,14 +19,13 @@ from torch import Tensor
 from dmtrack.config import PUBLISHED_TRACKER, ModelConfig, model_preset
 from dmtrack.errors import CheckpointError, ConfigError
 from dmtrack.network.weights.checkpoint import (
-    Kind,
     Weights,
-    WeightsMeta,
     as_trained,
     expected_shapes,
     require_finite,
     require_fit,
 )
+from dmtrack.network.weights.file import Kind, WeightsMeta
 from dmtrack.video.frame import Modality
 
 _AFFINE = ("weight", "bias")

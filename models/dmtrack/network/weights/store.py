@@ -8,14 +8,15 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from dmtrack.config import PUBLISHED_TRACKER, ModelConfig, TrackerConfig
 from dmtrack.errors import CheckpointError
-from dmtrack.network.model import DMTrack
-from dmtrack.network.weights.checkpoint import build_model, load_weights
 from dmtrack.network.weights.data_folder import SUFFIX, WeightsFile, stored, stored_names, weights_folder
 from dmtrack.video.frame import Modality
+
+if TYPE_CHECKING:
+    from dmtrack.network.model import DMTrack
 
 _Item = TypeVar("_Item")
 _log = logging.getLogger(__name__)
@@ -40,6 +41,8 @@ class ResolvedWeights:
         Raises:
             CheckpointError: The files are damaged, or do not belong together.
         """
+        from dmtrack.network.weights.checkpoint import build_model, load_weights  # imports torch
+
         loaded = [load_weights(file.path) for file in self.files]
         if self.streams == 1 and loaded[0].meta.kind == "full":
             loaded = [loaded[0].part("foundation")]

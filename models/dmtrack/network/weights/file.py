@@ -1,0 +1,133 @@
+"""What a weights file says about itself; its tensors are left unread, and PyTorch is not needed.
+
+A file is a safetensors file whose header has one entry of ours, as JSON.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from safetensors import safe_open
+
+from dmtrack.config import ModelConfig, TrackerConfig, chosen
+from dmtrack.errors import CheckpointError, ConfigError, translated
+from dmtrack.numbers import json_value
+from dmtrack.video.frame import Modality
+
+Kind = Literal["foundation", "adapters", "full"]
+
+FORMAT_VERSION = 1  # raised when a reader of today could not read tomorrow's files
+HEADER_KEY = "dmtrack"  # the one entry of the safetensors header that is ours, as JSON
+
+
+@dataclass(frozen=True, slots=True)
+class WeightsMeta:
+    """What a weights file says about itself."""
+
+    config: ModelConfig  # shapes of the network
+    kind: Kind  # which part of the network the file holds
+    # What the second stream measures; None for a foundation, or when it was not said
+    modality: Modality | None = None
+    # The inference protocol that suits these weights; None leaves it to the caller
+    tracker: TrackerConfig | None = None
+    trained_on: str = ""  # in words, the data behind the weights
+    source_name: str = ""  # name of the file the weights were converted from, or of the run that made them
+    source_sha256: str | None = None  # digest of that file, if there was one
+    # For adapters, the digest of the foundation's file they were trained on
+    foundation_sha256: str | None = None
+
+    def __post_init__(self) -> None:
+        chosen("kind of weights", self.kind, Kind)
+        texts = (self.trained_on, self.source_name, self.source_sha256 or "", self.foundation_sha256 or "")
+        if not all(isinstance(text, str) for text in texts):
+            raise ConfigError("the source or a digest is no text")
+        if self.kind == "foundation" and self.modality is not None:
+            raise ConfigError("a foundation has no modality: it sees one stream")
+
+    def to_json(self) -> str:
+        """Return the text that `from_json` reads back."""
+        return json.dumps({"format": FORMAT_VERSION, **asdict(self)}, sort_keys=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Read what `to_json` wrote; `ConfigError` where it is damaged, too new, or cannot be."""
+        with translated(ConfigError, "it is damaged"):
+            values = json_value(text)
+            if not isinstance(values, dict) or "format" not in values:
+                raise ConfigError("it states no format")
+            version = values.pop("format")
+            if version != FORMAT_VERSION:
+                raise ConfigError(f"it has format {version}, this program reads {FORMAT_VERSION}")
+            values["config"] = ModelConfig.from_dict(values["config"])
+            if values["tracker"] is not None:
+                values["tracker"] = TrackerConfig.from_dict(values["tracker"])
+            if values["modality"] is not None:
+                values["modality"] = Modality(values["modality"])
+            return cls(**values)
+
+
+def read_meta(path: Path) -> WeightsMeta:
+    """Return the header of a weights file; `CheckpointError`: it is missing, damaged, or not one of ours."""
+    with opened(path) as file:
+        return file.meta
+
+
+def sha256_of(path: Path) -> str:
+    """Return the hexadecimal digest of a file; `CheckpointError` where it cannot be read."""
+    try:
+        with path.open("rb") as stream:
+            return hashlib.file_digest(stream, "sha256").hexdigest()
+    except OSError as error:
+        raise CheckpointError(f"cannot be read ({error.strerror or error})", where=path) from None
+
+
+class OpenedFile:
+    """An open weights file whose header has been read."""
+
+    def __init__(self, path: Path, handle: Any) -> None:  # noqa: ANN401 (safetensors has no types)
+        self._handle = handle
+        self._names: list[str] = list(handle.keys())
+        self.meta = _meta_of(handle.metadata() or {}, path)
+        if self.meta.config.depth > len(self._names):
+            raise CheckpointError(f"claims {self.meta.config.depth} blocks, holds fewer tensors", where=path)
+
+    def shapes(self) -> dict[str, tuple[int, ...]]:
+        """Return name and shape of every tensor."""
+        return {name: tuple(self._handle.get_slice(name).get_shape()) for name in self._names}
+
+    def tensors(self) -> Iterator[tuple[str, Any]]:
+        """Yield name and tensor, an array of the framework."""
+        for name in self._names:
+            yield name, self._handle.get_tensor(name)
+
+
+@contextmanager
+def opened(path: Path, framework: Literal["np", "pt"] = "np") -> Iterator[OpenedFile]:
+    """Open a weights file; translates every error of the file into `CheckpointError`."""
+    if not path.is_file():
+        raise CheckpointError("there is no such weights file", where=path)
+    hint = "a .pth or .pth.tar is first converted with: dmtrack weights add FILE"
+    with translated(
+        CheckpointError,
+        "is damaged or not a weights file",
+        where=path,
+        hint=None if path.suffix == ".safetensors" else hint,
+    ):
+        handle: Any = safe_open(path, framework=framework, device="cpu")
+        with handle:
+            yield OpenedFile(path, handle)
+
+
+def _meta_of(header: Mapping[str, str], path: Path) -> WeightsMeta:
+    if HEADER_KEY not in header:
+        raise CheckpointError("is a safetensors file, but not one of dmtrack's", where=path)
+    try:
+        return WeightsMeta.from_json(header[HEADER_KEY])
+    except ConfigError as error:
+        raise CheckpointError(f"has a header that cannot be read ({error})", where=path) from None
