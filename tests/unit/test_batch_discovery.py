@@ -199,6 +199,15 @@ def test_links_do_not_lead_in_circles(tmp_path: Path) -> None:
     assert said["twice"].startswith("the same folder as")
 
 
+@pytest.mark.parametrize("name", ["k.zip", "robot.BAG", "robot_0.db3", "phone.r3d", "flight.seq"])
+def test_recordings_that_no_folder_tells_of_are_said(tmp_path: Path, name: str) -> None:
+    make(tmp_path, "a/rgb.mp4", "a/thermal.mkv", "a/groundtruth.txt", f"a/{name}", "a/notes.md", "b/" + name)
+    findings = find_items(tmp_path)
+    assert [entry.id for entry in findings.entries] == ["a"]
+    said = {one.path.relative_to(tmp_path).as_posix() for one in findings.left_out}
+    assert said == {f"a/{name}", f"b/{name}"}
+
+
 def test_an_unreadable_folder_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make(tmp_path, "locked/rgb.mp4", "s/rgb.mp4", "s/thermal.mp4", "s/groundtruth.txt")
     # the superuser, who may run this test, can read every folder

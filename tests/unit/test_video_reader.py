@@ -211,6 +211,18 @@ def test_rotation_is_applied(make_video, rotation, turns):
     assert np.abs(frames[0].pixels.astype(int) - upright).mean() < 4
 
 
+@pytest.mark.parametrize("size", [(H // 2, W // 2), (W, H), (H, W)])
+def test_pictures_that_change_their_size_are_scaled_and_said(make_video, size, caplog):
+    first = make_video("a.h264", flat(5))
+    later = [np.full((*size, 3), (10 + 8 * i, 120, 60), np.uint8) for i in range(5, 10)]
+    first.write_bytes(first.read_bytes() + make_video("b.h264", later).read_bytes())
+    frames, _ = read_all(first)
+    assert [which(frame) for frame in frames] == list(range(10))
+    assert {frame.pixels.shape for frame in frames} == {(H, W, 3)}
+    said = f"{size[1]}x{size[0]} from frame 5 on"
+    assert caplog.text.count("unlike the first") == caplog.text.count(said) == (size != (H, W))
+
+
 @pytest.mark.parametrize("turns", range(4))
 def test_mirroring_is_applied_before_turning(make_video, turns):
     """As the front cameras of phones store it."""

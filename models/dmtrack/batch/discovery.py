@@ -93,6 +93,8 @@ def _items(item: BatchItem, names: Sequence[str], starts: Sequence[tuple[int, Bo
 
 
 _MAX_DEPTH: Final = 12
+_LISTED: Final = frozenset({".bag", ".csq", ".db3", ".mcap", ".r3d", ".seq", ".zip"})
+"""What may hold both streams or one, which its name does not say."""
 _NO_BOX: Final = "no start box is known; put a ground-truth file beside it, or use a manifest with boxes"
 
 Entries = Iterator[BatchItem | Problem]
@@ -166,6 +168,8 @@ class _Search:
         for child in children:
             if child.is_symlink() and not child.exists():
                 self._leave(child, "a link that leads nowhere")
+            elif child.suffix.lower() in _LISTED and child.is_file():
+                self._leave(child, "such a recording has to be named in a list")
         clip = recognise(folder)
         streams = [path for path in children if is_stream(path)]
         groups = [

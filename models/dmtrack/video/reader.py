@@ -116,7 +116,7 @@ class VideoReader(FrameSource):
             raise
         self._number = track.number
         self._track = track if track.kind is not None or len(self._container.streams.video) > 1 else None
-        self._has_been_read = self._is_sought = False
+        self._has_been_read = self._is_sought = self._is_scaled = False
         self._frames_to_here = 0
         self._missing_at_end = 0
         self._all_stamps: list[int] | None = None
@@ -159,6 +159,12 @@ class VideoReader(FrameSource):
                 return
             if start is None or start.is_reached(index, elapsed_s):
                 yield Frame(index, pts, self._time_base, self._picture(decoded))
+            size = decoded.width, decoded.height
+            if size != self._picture.coded_size and not self._is_scaled:
+                self._is_scaled = True
+                _LOGGER.warning(
+                    "%s: %dx%d from frame %d on, unlike the first: scaled", self._path, *size, index
+                )
             last_end_s = (pts + max(self._step, decoded.duration or 0)) * self._time_base
             self._frames_to_here = index + 1
         self._count_missing(last_end_s)
@@ -315,7 +321,7 @@ class PictureConverter:
     """Turns decoded frames into arrays of one size and kind, the first frame's."""
 
     def __init__(self, first: VideoFrame) -> None:
-        self._coded_size = (first.width, first.height)
+        self.coded_size = (first.width, first.height)
         self._grey = _grey_dtype(first.format.name)
         self._format_name = first.format.name
         self._turns, self._is_mirrored = round(first.rotation / 90) % 4, _is_mirrored(first)
@@ -326,23 +332,23 @@ class PictureConverter:
         self.channels = 1 if self._grey is not None or self._repeated(first) is not None else 3
         self.rotation_deg = self._turns * 90
         flipped = self._turns % 2 == 1
-        self.width, self.height = self._coded_size[::-1] if flipped else self._coded_size
+        self.width, self.height = self.coded_size[::-1] if flipped else self.coded_size
 
     def __call__(self, frame: VideoFrame) -> Pixels:
         """Return `(H, W, 3)` uint8 RGB, or `(H, W)` uint8 or uint16 for grey streams and deep grey."""
-        width, height = self._coded_size
+        width, height = self.coded_size
         if self._grey is None:
             if self._may_be_grey and (grey := self._repeated(frame)) is not None:
                 return self._upright(grey)
             rgb = self._reformatter.reformat(frame, width=width, height=height, format="rgb24")
             return self._upright(_plane(rgb, np.dtype(np.uint8), channels=3))
-        if (frame.width, frame.height) != self._coded_size or frame.format.name != self._format_name:
+        if (frame.width, frame.height) != self.coded_size or frame.format.name != self._format_name:
             frame = self._reformatter.reformat(frame, width=width, height=height, format=self._format_name)
         return self._upright(_plane(frame, self._grey, channels=1))
 
     def _repeated(self, frame: VideoFrame) -> Pixels | None:
         """Return the one channel that deep colour stores three times; None from the first colour on."""
-        width, height = self._coded_size
+        width, height = self.coded_size
         if self._may_be_grey:
             deep = self._reformatter.reformat(frame, width=width, height=height, format="rgb48le")
             red, green, blue = np.moveaxis(_plane(deep, np.dtype("<u2"), channels=3), 2, 0)
