@@ -79,6 +79,13 @@ def test_each_loss_is_one_line(run_cli: RunCli, mot: Path) -> None:
     assert run_cli("export", mot, "--format", "csv", "-o", "a.csv").err == ""
 
 
+@pytest.mark.parametrize("present", ["", "0", "1"])
+def test_without_a_second_stream_nothing_of_it_is_lost(run_cli: RunCli, present: str) -> None:
+    rows = f"0,0.0,,,1,1.0,2.0,3.0,4.0,1.0,init,{present},0.0\n1,0.1,,,1,1.0,2.0,3.0,4.0,1.0,tracked,0,0.0\n"
+    outcome = run_cli("export", a_run(Path("street"), rows), "--format", "mot", "-o", "rows.txt")
+    assert ("times of the second stream" in outcome.err) is (present == "1")
+
+
 def test_existing_files_are_refused_and_nothing_is_written(run_cli: RunCli, mot: Path) -> None:
     Path("rows_id2.txt").write_text("mine")
     outcome = run_cli("export", mot, "--format", "lasher", "-o", "rows.txt")

@@ -247,9 +247,10 @@ def losses(recordings: Iterable[RecordingResults], target: ResultFormat) -> tupl
 def contents(recording: RecordingResults) -> Counter[Content]:
     """Count what a recording holds besides boxes."""
     found: Counter[Content] = Counter()
+    has_aux = any(frame.aux_present for frame in recording.frames)
     for frame in recording.frames:
         found[Content.TIMES] += frame.time_s is not None
-        found[Content.PAIRING] += frame.aux_present is not None
+        found[Content.PAIRING] += has_aux and frame.aux_present is not None
         found[Content.NETWORK_TIME] += frame.infer_ms is not None
         found[Content.EMPTY_FRAMES] += not frame.targets
         for entry in frame.entries:
