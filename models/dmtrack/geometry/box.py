@@ -82,6 +82,10 @@ class Box:
         """Build a box from its centre and size, in pixels."""
         return cls(cx - 0.5 * w, cy - 0.5 * h, w, h)
 
+    def moved(self, dx: float, dy: float) -> Box:
+        """Return the box so many pixels farther right and down."""
+        return Box(self.x + dx, self.y + dy, self.w, self.h)
+
     @classmethod
     def parse(cls, text: str) -> Box:
         """Read `x,y,w,h` separated by commas, blanks, tabs or semicolons.

@@ -56,7 +56,7 @@ class Trust:
         There is one find a window that was searched, at least one.
         """
         if self.is_sure:
-            return finds[0]
+            return max(finds, key=lambda find: find.score)
         reach = self._reach(config)
         known = [] if math.isinf(reach) else self.lookalikes
         good = [find for find in finds if find.score >= config.found_score]
@@ -68,6 +68,11 @@ class Trust:
             return max(mine, key=lambda find: find.score * self._nearness(find.box, reach))
         poor = [find for find in finds if find.score < config.found_score]
         return max(poor, key=lambda find: find.score, default=Found(self.box, 0.0))
+
+    def carry(self, shift_px: tuple[float, float], width: int, height: int) -> None:
+        """Take note that the camera's motion moved all that stands still; a place outside is not held."""
+        self.box = _inside([self.box.moved(*shift_px), self.box], width, height)[0]
+        self.lookalikes = [box.moved(*shift_px) for box in self.lookalikes]
 
     def judge(self, box: Box, score: float, config: TrackerConfig) -> TrackState:
         """Take note of where the target is thought to be, and say what that is worth.
@@ -119,17 +124,13 @@ def places_to_look(trust: Trust, config: TrackerConfig, width: int, height: int)
         first = (sweep - 1) * config.sweep_windows % len(grid)
         return (grid + grid)[first : first + min(config.sweep_windows, len(grid))]
     ring = min((trust.missed - 1) // max(1, config.lost_after // 3), 1)
-    return _inside([_moved(trust.box, i * step, j * step) for i, j in _RINGS[ring]], width, height)
+    return _inside([trust.box.moved(i * step, j * step) for i, j in _RINGS[ring]], width, height)
 
 
 _RINGS: Sequence[Sequence[tuple[int, int]]] = (
     ((0, 0),),
     ((0, 0), (-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)),
 )
-
-
-def _moved(box: Box, dx: float, dy: float) -> Box:
-    return Box(box.x + dx, box.y + dy, box.w, box.h)
 
 
 def _inside(boxes: Sequence[Box], width: int, height: int) -> list[Box]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +23,7 @@ from dmtrack.geometry.crop import Crop
 from dmtrack.network.backend import inference_network
 from dmtrack.network.inference import Network
 from dmtrack.network.model import DMTrack
+from dmtrack.tracking.camera_motion import CameraMotion
 from dmtrack.tracking.cropping import Cropper, cropper_for, upload
 from dmtrack.tracking.memory import MemoryFrames
 from dmtrack.tracking.recovery import Found, Trust, places_to_look
@@ -46,6 +47,7 @@ class _Target:
 
 #: Grey levels from the darkest to the brightest pixel of a picture that shows nothing.
 _FLAT = 8
+_FAR = 0.6  # of its size: how far the camera has to take a target for it to be looked for there as well
 _SLOW, _STEADY = 0.05, 0.03  # of its size: how far a slow target moves in a frame, and by how much it grows
 
 
@@ -68,8 +70,7 @@ class _Gait:
 
     def ahead(self) -> Found:
         """Return where the target is a frame later, sought or not."""
-        box = self.found.box
-        return Found(Box(box.x + self.step[0], box.y + self.step[1], box.w, box.h), self.found.score)
+        return Found(self.found.box.moved(*self.step), self.found.score)
 
 
 class Tracker:
@@ -109,6 +110,7 @@ class Tracker:
         self.cropper = cropper_for(network.device) if cropper is None else cropper
         self._window = hann_window(network.config.search_grid, network.device)
         self._targets: list[_Target] = []
+        self._camera = CameraMotion()
         self.infer_ms = 0.0
 
     @property
@@ -156,6 +158,8 @@ class Tracker:
             memory = self._memory(known[number] if known else (), opens=True)
             added.append(_Target(target_id, box, memory, Trust(box)))
         self._remember(pair.image, added)
+        if not self._targets:
+            self._camera.shift_px(pair.image)
         self._follow(added)
         return tuple(self._report(pair, target, target.box, 1.0, TrackState.INIT) for target in added)
 
@@ -215,9 +219,10 @@ class Tracker:
         """
         self._require_adapters(pair)
         begin = time.perf_counter()
-        resting = self._resting()
+        carried = self._carried(pair.image)
+        resting = self._resting(carried)
         searched = [target for target in self._targets if target.target_id not in resting]
-        found = self._find(pair.image, searched) | resting
+        found = self._find(pair.image, searched, carried) | resting
         reports = {
             target.target_id: self._settle(pair, target, found[target.target_id]) for target in self._targets
         }
@@ -234,7 +239,22 @@ class Tracker:
         self.infer_ms = (time.perf_counter() - begin) * 1e3
         return tuple(reports.values())
 
-    def _resting(self) -> dict[int, Found]:
+    def _carried(self, image: npt.NDArray[np.uint8]) -> dict[int, Box]:
+        """Return by its id where the camera's motion takes each target that it moves far."""
+        if not (self.config.camera_motion and self._targets):
+            return {}
+        shift_px = self._camera.shift_px(image)
+        height, width = image.shape[:2]
+        carried = {}
+        for target in self._targets:
+            moved = target.box.moved(*shift_px)
+            is_inside = 0 <= moved.cx < width and 0 <= moved.cy < height
+            if is_inside and math.hypot(*shift_px) >= _FAR * math.sqrt(moved.area):
+                carried[target.target_id] = moved
+                target.trust.carry(shift_px, width, height)
+        return carried
+
+    def _resting(self, carried: Collection[int]) -> dict[int, Found]:
         """Return by its id where each target is that need not be searched now: never two frames in a row."""
         if not self.config.pace:
             return {}
@@ -242,6 +262,7 @@ class Tracker:
             target.target_id: target.gait.ahead()
             for target in self._targets
             if target.gait is not None
+            and target.target_id not in carried
             and target.gait.is_calm
             and (target.age + target.target_id) % 2
             and (target.age + 1) % self.config.update_interval
@@ -254,12 +275,19 @@ class Tracker:
         else:
             target.gait = target.gait.then(found, 2 if target.has_rested else 1, self.config.found_score)
 
-    def _find(self, image: npt.NDArray[np.uint8], targets: Sequence[_Target]) -> dict[int, Found]:
-        """Locate targets by their id: around their box, or, if it is lost, at the best of many places."""
+    def _find(
+        self, image: npt.NDArray[np.uint8], targets: Sequence[_Target], carried: Mapping[int, Box]
+    ) -> dict[int, Found]:
+        """Locate targets by their id: around their box, or at the best of several places.
+
+        One that the camera moved far is looked for there and where it was; a lost one at many places.
+        """
         looked: list[tuple[_Target, Crop]] = []
         located: list[Tensor] = []
         for group in _alike(targets):
-            windows = [(target, box) for target in group for box in self._places(target, image.shape)]
+            windows = [
+                (target, box) for target in group for box in self._places(target, image.shape, carried)
+            ]
             crops, boxes = self._locate(image, windows)
             looked += zip((target for target, _ in windows), crops, strict=True)
             located.append(boxes)
@@ -272,9 +300,10 @@ class Tracker:
             target.target_id: target.trust.choose(finds[target.target_id], self.config) for target in targets
         }
 
-    def _places(self, target: _Target, shape: tuple[int, ...]) -> list[Box]:
+    def _places(self, target: _Target, shape: tuple[int, ...], carried: Mapping[int, Box]) -> list[Box]:
         if not target.trust.is_lost:
-            return [target.box]
+            moved = carried.get(target.target_id)
+            return [target.box] if moved is None else [moved, target.box]
         return places_to_look(target.trust, self.config, shape[1], shape[0])
 
     def _settle(self, pair: FramePair, target: _Target, found: Found) -> TrackedBox:

@@ -1,0 +1,47 @@
+"""How far the whole picture moved since the last frame, as where a camera was turned."""
+
+from __future__ import annotations
+
+import math
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+#: Longest side in px of what is compared, and at least how high the peak of its correlation is.
+_SIDE, _LEAST_PEAK = 160, 0.3
+
+
+class CameraMotion:
+    """Compares each frame with the one before by phase correlation: a shift, no turn and no zoom."""
+
+    def __init__(self) -> None:
+        self._last: list[npt.NDArray[np.float32]] = []
+        self._window: npt.NDArray[np.float32] = np.zeros((0, 0), np.float32)
+
+    def shift_px(self, image: npt.NDArray[np.uint8]) -> tuple[float, float]:
+        """Return how far right and down what stands still moved in `(H, W, 3 S)` since the last call.
+
+        0 if that is not clear. The first stream that is clear about it counts: thermal sees by night.
+        """
+        small = [_reduced(image[..., stream]) for stream in range(1, image.shape[2], 3)]  # green
+        last, self._last = self._last, small
+        if self._window.shape != small[0].shape:
+            self._window = cv2.createHanningWindow(small[0].shape[::-1], cv2.CV_32F).astype(np.float32)
+        scale = max(image.shape[:2]) / max(small[0].shape)
+        for before, now in zip(last, small, strict=False):
+            if before.shape == now.shape:
+                (dx, dy), peak = cv2.phaseCorrelate(before, now, self._window)
+                if peak >= _LEAST_PEAK and math.isfinite(dx + dy):
+                    return dx * scale, dy * scale
+        return 0.0, 0.0
+
+
+def _reduced(grey: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
+    every = max(1, max(grey.shape) // (2 * _SIDE))  # a large picture first loses rows and columns
+    grey = np.ascontiguousarray(grey[::every, ::every])
+    scale = min(1.0, _SIDE / max(grey.shape))
+    size = (max(2, round(grey.shape[1] * scale)), max(2, round(grey.shape[0] * scale)))
+    small: npt.NDArray[np.float32] = cv2.resize(grey, size, interpolation=cv2.INTER_AREA).astype(np.float32)
+    small -= small.mean()  # else the window, which stands still, would correlate
+    return small

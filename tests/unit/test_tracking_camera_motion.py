@@ -1,0 +1,162 @@
+"""A camera that is turned takes its targets far along: they are looked for where it took them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+
+import cv2
+import numpy as np
+import pytest
+
+from dmtrack.config import PUBLISHED_TRACKER, TINY_TRACKER
+from dmtrack.geometry.box import Box
+from dmtrack.network.backend import inference_network
+from dmtrack.network.weights.store import resolve_weights
+from dmtrack.tracking.camera_motion import CameraMotion
+from dmtrack.tracking.result import TrackedBox
+from dmtrack.tracking.tracker import Tracker
+from dmtrack.video.frame import Frame, FramePair
+
+FIXED = replace(TINY_TRACKER, camera_motion=False)
+
+
+def ground(height: int, width: int, channels: int = 3, seed: int = 7) -> np.ndarray:
+    """Soft blobs of all sizes, as grass and stones from above."""
+    rng = np.random.default_rng(seed)
+    layers = [
+        cv2.resize(rng.random((height // n, width // n)).astype(np.float32), (width, height)) * n
+        for n in (4, 8, 16, 32)
+    ]
+    grey = cv2.normalize(np.sum(layers, axis=0), np.zeros(0), 40, 200, cv2.NORM_MINMAX).astype(np.uint8)
+    return np.repeat(grey[..., None], channels, axis=2)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1080, 1920), (480, 640), (240, 135), (97, 161)])
+@pytest.mark.parametrize("share", [(0.1, -0.06), (-0.15, 0.0), (0.0, 0.0)])
+def test_shift_of_the_whole_picture(height: int, width: int, share: tuple[float, float]) -> None:
+    scene = ground(2 * height, 2 * width)
+    dx, dy = round(share[0] * width), round(share[1] * height)
+    camera = CameraMotion()
+    x, y = width // 2, height // 2
+    assert camera.shift_px(scene[y : y + height, x : x + width]) == (0.0, 0.0), "there is no frame before"
+    found = camera.shift_px(scene[y - dy : y - dy + height, x - dx : x - dx + width])
+    assert found == pytest.approx((dx, dy), abs=max(height, width) / 160)
+
+
+def test_what_moves_in_front_of_a_still_camera_is_no_camera_motion() -> None:
+    camera = CameraMotion()
+    for number in range(4):
+        image = ground(480, 640)
+        image[100:220, 60 * number : 60 * number + 120] = (200, 30, 60)
+        assert camera.shift_px(image) == pytest.approx((0, 0), abs=0.5)
+
+
+@pytest.mark.parametrize(
+    "second",
+    [
+        np.full((120, 160, 3), 90, np.uint8),
+        ground(120, 160, seed=8),
+        ground(240, 160),
+        np.zeros((1, 1, 3), np.uint8),
+    ],
+    ids=["nothing", "cut", "other size", "one pixel"],
+)
+def test_no_motion_is_made_up(second: np.ndarray) -> None:
+    camera = CameraMotion()
+    camera.shift_px(ground(120, 160))
+    assert camera.shift_px(second) == (0.0, 0.0)
+    assert camera.shift_px(second) == pytest.approx((0, 0), abs=0.1)
+
+
+def test_thermal_tells_where_rgb_is_dark() -> None:
+    scene = ground(400, 500, channels=6)
+    scene[..., :3] = 3
+    camera = CameraMotion()
+    camera.shift_px(scene[100:340, 100:420])
+    assert camera.shift_px(scene[100:340, 60:380]) == pytest.approx((40, 0), abs=2)
+
+
+SIZE = 24
+STEP = 60  # px by which the camera is turned from frame to frame: two and a half targets
+
+
+def seen(number: int, *, turned: bool = True) -> tuple[FramePair, Box]:
+    """A small thing that stands on the ground, before a camera that swings left and right."""
+    scene = ground(360, 900, seed=3)
+    scene[170:194, 440:464] = (230, 170, 30)
+    scene[176:188, 446:458] = (30, 60, 220)
+    left = 200 + (STEP * (number % 4 if number % 8 < 4 else 4 - number % 4) if turned else 0)
+    image = np.ascontiguousarray(scene[60:300, left : left + 400])
+    return FramePair(Frame(number, number, Fraction(1, 30), image), None, None, image), Box(
+        440 - left, 110, SIZE, SIZE
+    )
+
+
+@pytest.fixture(scope="module")
+def network():
+    return inference_network(resolve_weights("tiny", None).model)
+
+
+def followed(tracker: Tracker, frames: int = 8, *, turned: bool = True) -> list[tuple[TrackedBox, Box]]:
+    pair, box = seen(0, turned=turned)
+    tracker.initialize(pair, [box])
+    return [
+        (tracker.update(pair)[0], box) for pair, box in (seen(n, turned=turned) for n in range(1, frames))
+    ]
+
+
+def test_a_target_is_followed_through_swings_of_more_than_its_size(network) -> None:
+    overlaps = [found.box.iou(box) for found, box in followed(Tracker(network, TINY_TRACKER))]
+    assert min(overlaps) > 0.6
+    without = [found.box.iou(box) for found, box in followed(Tracker(network, FIXED))]
+    assert min(without) < 0.1, "the test shows nothing if it is followed anyway"
+
+
+def test_a_still_camera_changes_no_bit(network) -> None:
+    assert followed(Tracker(network, TINY_TRACKER), turned=False) == followed(
+        Tracker(network, FIXED), turned=False
+    )
+
+
+def test_the_published_protocol_does_without() -> None:
+    assert not PUBLISHED_TRACKER.camera_motion
+
+
+def test_a_target_that_stays_on_the_screen_is_looked_for_where_it_was(network) -> None:
+    """A camera that pans with its target moves the ground alone."""
+    tracker = Tracker(network, TINY_TRACKER)
+    scene = ground(240, 1200, seed=5)
+    overlaps = []
+    for number in range(10):
+        image = scene[:, 70 * number : 70 * number + 400].copy()
+        image[100:124, 180:204] = (230, 170, 30)
+        image[106:118, 186:198] = (30, 60, 220)
+        pair = FramePair(Frame(number, number, Fraction(1, 30), image), None, None, image)
+        box = Box(180, 100, SIZE, SIZE)
+        (found,) = tracker.update(pair) if number else tracker.initialize(pair, [box])
+        overlaps.append(found.box.iou(box))
+    assert min(overlaps) > 0.6
+
+
+def test_a_lost_target_is_held_where_the_camera_took_its_place(network) -> None:
+    tracker = Tracker(network, replace(TINY_TRACKER, lost_after=3))
+    pair, box = seen(0)
+    tracker.initialize(pair, [box])
+    for number in range(1, 8):
+        pair, box = seen(number)
+        pair.image[98:146, max(0, int(box.x) - 12) : int(box.x) + 36] = 120  # something hides it
+        (found,) = tracker.update(pair)
+    assert found.state == "lost"
+    assert found.box.iou(box) > 0.3
+
+
+def test_a_pan_past_the_target_keeps_boxes_inside(network) -> None:
+    scene = ground(240, 2400, seed=9)
+    scene[100:124, 300:324] = (230, 170, 30)
+    tracker = Tracker(network, TINY_TRACKER)
+    for number in range(10):
+        image = np.ascontiguousarray(scene[:, 100 * number : 100 * number + 400])
+        pair = FramePair(Frame(number, number, Fraction(1, 30), image), None, None, image)
+        (found,) = tracker.update(pair) if number else tracker.initialize(pair, [Box(300, 100, SIZE, SIZE)])
+        assert 0 <= found.box.cx < 400
