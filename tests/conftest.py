@@ -128,11 +128,13 @@ def video_of_pictures(tmp_path: Path) -> Callable[..., Path]:
         rotation: int = 0,
         options: dict[str, Any] | None = None,
         container_options: dict[str, Any] | None = None,
+        tags: dict[str, str] | None = None,
     ) -> Path:
         path = tmp_path / name
         pictures = list(pictures)
         height, width = pictures[0].shape[:2]
         with av.open(str(path), "w", options=container_options or {}) as container:
+            container.metadata.update(tags or {})
             quality = {"crf": "4"} if codec == "libx264" else {}
             stream = container.add_stream(codec, rate=rate, options={**quality, **(options or {})})
             assert isinstance(stream, av.VideoStream)

@@ -57,6 +57,29 @@ def test_late_start_and_early_end_are_told(rgb, make_video):
     assert report.match.expected_pairs == pytest.approx(12, abs=1)
 
 
+@pytest.mark.parametrize(
+    ("begun", "offset_ms"),
+    [
+        (("2024-05-01T10:00:00Z", "2024-05-01T10:00:07.000000Z"), 7000),
+        (("2024-05-01T10:00:03Z", "2024-05-01T12:00:00+02:00"), -3000),
+        (("2024-05-01T10:00:00Z", "2024-05-01T10:00:01Z"), None),
+        (("2024-05-01T10:00:00Z", "2024-06-02T18:00:07Z"), None),
+        (("1904-01-01T00:00:00Z", "2024-05-01T10:00:07Z"), None),
+        (("2024-05-01T10:00:00Z", "yesterday"), None),
+        ((None, "2024-05-01T10:00:07Z"), None),
+    ],
+)
+def test_recordings_that_say_they_were_begun_apart_are_told(make_video, begun, offset_ms):
+    """Two cameras, each with a clock of its own that it does not put into its stamps."""
+    tags = [{} if one is None else {"creation_time": one} for one in begun]
+    rgb = make_video("rgb.mkv", colour(30), rate=3, tags=tags[0])
+    aux = second(make_video, 30, rate=3, tags=tags[1])
+    told = [text for text in inspect_pair(rgb, aux).warnings if "begun" in text]
+    assert [f"--offset-ms {offset_ms}," in text for text in told] == ([] if offset_ms is None else [True])
+    options = PairingOptions(offset_s=Fraction(offset_ms or 0, 1000))
+    assert offset_ms is None or not any("begun" in text for text in inspect_pair(rgb, aux, options).warnings)
+
+
 def test_no_common_time_is_a_warning_here(rgb, make_video):
     report = inspect_pair(rgb, second(make_video, 10, pts=range(100, 110)))
     assert report.match.overlap_s == 0

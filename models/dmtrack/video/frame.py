@@ -36,7 +36,8 @@ class VideoInfo:
     depth of one count, where the file states it; `decoded_on` is `cpu`, or the device that decodes it;
     `counts` is how numbers with a sign or a fraction became counts; `pixel_aspect` is how many times as
     wide as high a pixel is shown; `notes` is what a person should know about the stream, a sentence each;
-    `intrinsics` are those of its camera, where the file holds them.
+    `intrinsics` are those of its camera, where the file holds them; `created_s` is when it says that it was
+    begun, in seconds since 1970.
     """
 
     path: Path
@@ -58,6 +59,7 @@ class VideoInfo:
     pixel_aspect: Fraction = Fraction(1)
     notes: tuple[str, ...] = ()
     intrinsics: Intrinsics | None = None
+    created_s: int | None = None
 
     @property
     def size(self) -> tuple[int, int]:

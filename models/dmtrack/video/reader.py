@@ -11,6 +11,7 @@ import logging
 import re
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import datetime
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
@@ -63,6 +64,7 @@ _HDR: Final = {16: "PQ", 18: "HLG"}  # transfer characteristics, by their number
 _LAST_PACKETS: Final = 8
 _SEEK_BACK: Final = (64, 1024)
 """Where a container's seeking ends behind the frame that is sought, so many frames earlier is tried."""
+_DAY_S: Final = 86_400
 _INDEX_BYTES: Final = 1 << 15
 _EBML, _SEGMENT, _HEAD_BYTES = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67", 1 << 12
 
@@ -265,6 +267,7 @@ class VideoReader(FrameSource):
             pixel_aspect=aspect,
             notes=_notes(stream, aspect, self._path.name),
             intrinsics=_attached_intrinsics(self._container),
+            created_s=_created_s(self._container),
         )
         return self._measured_info(info) if self._is_doubtful(lasting, end_s) else info
 
@@ -482,6 +485,14 @@ def _attached_intrinsics(container: InputContainer) -> Intrinsics | None:
                     return parsed_intrinsics(data.decode().rstrip("\0"))
             except FormatError as error:
                 _LOGGER.info("%s", error)
+    return None
+
+
+def _created_s(container: InputContainer) -> int | None:
+    """Return when a file says it was begun; clocks that were never set count from 1904 or 1970."""
+    with suppress(ValueError, OverflowError):
+        created_s = round(datetime.fromisoformat(container.metadata.get("creation_time", "")).timestamp())
+        return created_s if created_s > _DAY_S else None
     return None
 
 

@@ -43,6 +43,8 @@ SKEW_SHARE: Final = Fraction(9, 10)
 one is at most half an interval away, but the last one stands for nearly a whole interval; a whole
 interval or more means that a frame is missing."""
 _INDEX_SKEW: Final = Fraction(1, 2)
+_SAME_MOMENT_S: Final = 1
+"""Files say when they were begun in whole seconds."""
 _SPARE_FRAMES: Final = 4
 """So many frames of the second stream before the first moment are read, against jitter."""
 
@@ -388,9 +390,21 @@ class StreamPair(ClosedOnExit):
                 f"The second stream starts {float(late_s):+.3f} s from the first: right if they share a "
                 f"clock, else --offset-ms {offset_ms:.0f} makes them start together."
             )
+        elif rgb_info.created_s and aux_info.created_s and not (pairing.shift_s or self._has_side_file):
+            apart_s = aux_info.created_s - rgb_info.created_s
+            is_both = rgb.common(TimeSpan.of(aux_info, Fraction(apart_s))) is not None
+            if abs(apart_s) > _SAME_MOMENT_S and is_both:
+                found.append(
+                    f"The files say that the second one was begun {apart_s:+d} s from the first: if so, give "
+                    f"--offset-ms {1000 * apart_s}, or what align --time measures."
+                )
         if abs(ends_s) > 2 * self.max_skew_s:
             found.append(f"The second stream ends {float(ends_s):+.3f} s from the first.")
         return found
+
+    @property
+    def _has_side_file(self) -> bool:
+        return self.pairing.rgb_times is not None or self.pairing.aux_times is not None
 
     def _shape_remarks(self) -> list[str]:
         (width, height), (aux_width, aux_height) = self.rgb.info.size, self.aux.info.size
