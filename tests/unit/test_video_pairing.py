@@ -209,6 +209,18 @@ class TestFolders:
         assert partners(pairs) == list(range(6))
         assert all(pair.skew_s == 0 for pair in pairs)
 
+    @pytest.mark.parametrize("step", [1, 2], ids=["every number", "numbers of frames"])
+    def test_the_rate_that_is_given_counts_beside_a_video_too(self, make_video, tmp_path, step):
+        video = make_video("rgb.mp4", colour(8), rate=12)
+        folder = save_folder(tmp_path / "depth", depth16(4 * step))
+        for number in range(1, 4 * step, step) if step > 1 else ():
+            (folder / f"{number:04}.png").unlink()
+        options = PairingOptions(folder_rate=Fraction(6 * step))
+        with open_pair(video, folder, pairing=options) as source:
+            assert partners(source) == [0, 0, 1, 1, 2, 2, 3, 3]
+        with open_pair(folder, video, modality=Modality.THERMAL, pairing=options) as source:
+            assert partners(source) == [0, 2, 4, 6]
+
     def test_a_first_folder_takes_rate_and_start_of_the_video(self, make_video, tmp_path):
         first = save_folder(tmp_path / "color", colour(6))
         second = thermal_video(make_video, 6, rate=10, pts=range(50, 56))

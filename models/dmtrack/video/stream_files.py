@@ -210,16 +210,16 @@ def _open(
     times = options.aux_times if picker.is_aux else options.rgb_times
     if times is not None and is_event_file(inside(path)):
         raise ConfigError("an event file has times of its own", where=path)
-    rate, start_s = options.folder_rate, Fraction(0)
+    beside, start_s = None, Fraction(0)
     if partner is not None:
-        rate, start_s = partner.info.frame_rate or rate, partner.info.start_s
+        beside, start_s = partner.info.frame_rate, partner.info.start_s
     source = open_source(
         path,
         stream=picker,
         threads=options.threads,
         gpu=options.gpu,
         trusts_packets=options.trusts_packets,
-        folder_rate=rate,
+        folder_rate=options.folder_rate or beside or DEFAULT_FRAME_RATE,
         folder_start_s=start_s,
         is_beside=partner is not None and not isinstance(partner, FolderReader),
         events=options.events,
@@ -242,7 +242,7 @@ def _automatic_sync(rgb: FrameSource, aux: FrameSource, options: PairingOptions)
     return Sync.INDEX if rgb.measured().frame_count == aux.measured().frame_count else Sync.PTS
 
 
-def _match_numbers(rgb: FrameSource, aux: FrameSource, folder_rate: Fraction) -> list[str]:
+def _match_numbers(rgb: FrameSource, aux: FrameSource, folder_rate: Fraction | None) -> list[str]:
     """Take the times of pictures from the numbers in their names, where some are missing; say which.
 
     Two folders that count from different numbers, one apart or with little in common, are brought together
@@ -255,7 +255,7 @@ def _match_numbers(rgb: FrameSource, aux: FrameSource, folder_rate: Fraction) ->
         return []
     if len(lists) == 2:
         counting, step = "", min(map(_usual_step, lists))
-        usual = rgb.info.frame_rate or folder_rate
+        usual = rgb.info.frame_rate or DEFAULT_FRAME_RATE
         rate, assumed = usual * step, f"; their times assume {float(usual):g} pictures a second"
         by_place = f"by place: {_counting(rgb, lists[0])}, {_counting(aux, lists[1])}"
         if step < _LONG_STEP and _counts_from_elsewhere(*lists):
@@ -275,7 +275,7 @@ def _match_numbers(rgb: FrameSource, aux: FrameSource, folder_rate: Fraction) ->
     elif len(lists) == 1 and rgb.info.path != aux.info.path:
         (numbers,), (folder,) = lists, folders
         video = aux if folder is rgb else rgb
-        origin, rate = min(numbers[0], 1), video.info.frame_rate or folder_rate
+        origin, rate = min(numbers[0], 1), folder_rate or video.info.frame_rate or DEFAULT_FRAME_RATE
         gaps = set(range(origin, numbers[-1] + 1)) - set(numbers)
         frames = video.measured().frame_count
         if not gaps or frames is None or not len(numbers) < numbers[-1] + 1 - origin <= frames:

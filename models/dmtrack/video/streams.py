@@ -201,15 +201,15 @@ class PairingOptions:
         ),
     ] = None
     folder_rate: Annotated[
-        Fraction,
+        Fraction | None,
         Option(
             "--folder-rate",
-            "Pictures a second of folders, where no video gives a rate.",
+            f"Pictures a second of folders. Default: as a video beside them, or {DEFAULT_FRAME_RATE}.",
             metavar="FPS",
             parse=parse_rate,
             write=number_text,
         ),
-    ] = DEFAULT_FRAME_RATE
+    ] = None
     events: EventOptions = field(default_factory=EventOptions)
     align: Annotated[
         Alignment | None,
