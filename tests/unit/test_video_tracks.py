@@ -137,6 +137,18 @@ def test_one_file_is_both_streams(kinect):
     assert pairs[5].aux is None, "33 ms is a whole frame: the last depth frame is missing"
 
 
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [({}, True), ({"rgb_track": parse_track("color")}, False), ({"aux_track": parse_track("depth")}, False)],
+    ids=["alone", "chosen", "both"],
+)
+def test_streams_that_are_not_used_are_told(kinect, options, told):
+    with open_pair(kinect, pairing=PairingOptions(**options)) as source:
+        next(iter(source))
+        said = [one for one in source.remarks if "recording.mkv holds 2 more streams: --aux-stream" in one]
+    assert len(said) == told
+
+
 def test_infrared_can_be_chosen(kinect):
     pairing = PairingOptions(aux_track=parse_track("ir"))
     with open_pair(kinect, kinect, pairing=pairing) as source:

@@ -16,7 +16,7 @@ from typing import Final, cast
 import cv2
 import numpy as np
 
-from dmtrack.errors import ConfigError, FormatError, PairingError
+from dmtrack.errors import ConfigError, FormatError, PairingError, counted
 from dmtrack.geometry.intrinsics import Intrinsics, intrinsics_near
 from dmtrack.options import command_words
 from dmtrack.video.aux_encoder import AS_PUBLISHED, AuxEncoder, EncodingOptions, mm_per_count
@@ -129,8 +129,17 @@ class PairedSource(ClosedOnExit):
     def remarks(self) -> tuple[str, ...]:
         """What a person should know about times and pictures; complete after the first pair."""
         if self._streams is None or self._encode_aux is None:
-            return (*clock_remarks(self._rgb), *unused_remarks(self.pairing, self.encoding))
+            unused = unused_remarks(self.pairing, self.encoding)
+            return (*clock_remarks(self._rgb), *self._unused_streams, *unused)
         return (*self._swap, *self._streams.remarks, *self._encode_aux.remarks, *self._camera_note)
+
+    @property
+    def _unused_streams(self) -> list[str]:
+        track = self.rgb_info.track
+        if track is None or not track.beside or self.pairing.rgb_track is not None:
+            return []
+        more = counted(track.beside, "more stream")
+        return [f"{self.rgb_info.path.name} holds {more}: --aux-stream takes one as the second."]
 
     def measured_rgb(self) -> VideoInfo:
         """Return what the first stream claims, with its frames counted."""

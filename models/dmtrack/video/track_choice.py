@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -47,6 +47,7 @@ class TrackInfo:
     number: int  # its place among the video tracks, from 0
     title: str = ""  # what the file calls it, or an empty string
     kind: TrackKind | None = None  # what it holds, if its title or tags say so
+    beside: int = 0  # how many others the file has
 
     def __str__(self) -> str:
         """Return `1 (DEPTH)`."""
@@ -107,6 +108,9 @@ class TrackPicker:
 
     def pick(self, tracks: Sequence[TrackInfo], path: Path) -> TrackInfo:
         """Return the track meant; `VideoError` where there is no such, or it cannot be told which."""
+        return replace(self._picked(tracks, path), beside=len(tracks) - 1)
+
+    def _picked(self, tracks: Sequence[TrackInfo], path: Path) -> TrackInfo:
         if self.choice is not None:
             return self._chosen(self.choice, tracks, path)
         free = [track for track in tracks if track.number != self.taken]
