@@ -62,7 +62,8 @@ class Held:
 
     def embed_template(self, crops: Tensor, boxes: Tensor | None = None) -> Tensor:
         """See `Network`."""
-        return self.network.embed_template(crops, boxes)
+        tokens: Tensor = self.network.embed_template(crops, boxes)
+        return tokens
 
     def step(self, memory: Tensor, crops: Tensor) -> HeadOutput:
         """See `Network`."""
@@ -70,7 +71,7 @@ class Held:
         targets = memory.shape[1]
         if targets not in self._said:
             side = self.config.search_grid
-            maps = torch.zeros(targets, 6, side, side, device=self.device)
+            maps = torch.zeros(targets, 6, side, side, device=str(self.device))
             maps[:, :2, side // 2, side // 2] = 0.9  # score and quality
             maps[:, 2:4] = 0.25  # a search region has four times the side of its target
             self._said[targets] = HeadOutput(maps[:, :1], maps[:, 2:4], maps[:, 4:], maps[:, 1:2])
@@ -172,7 +173,7 @@ def measure(row: Row, model: DMTrack, device: torch.device, steps: int) -> dict[
     runs = {}
     for backend in backends:
         network = inference_network(model, row.precision, device, recorded=backend == "torch")
-        step = step_of(network, row.targets, network.device)
+        step = step_of(network, row.targets, device)
         update = update_of(network, row.preset, backend, row.targets)
         for _ in range(WARM_UP):
             step()
@@ -209,7 +210,7 @@ def main(words: list[str] | None = None) -> None:
     parser.add_argument("--steps", type=int, default=100, help="in a row, in each of five rounds")
     parser.add_argument("--matrix", type=int, default=8192, help="side of the large matrices")
     asked = parser.parse_args(words)
-    device = choose_device(asked.device)
+    device = torch.device(str(choose_device(asked.device)))
     rate, kind = matrix_rate(device, asked.matrix)
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else str(device)
     print(f"{name}, PyTorch {torch.__version__}: {rate / 1e12:.2f} TFLOP/s in one {kind} product")

@@ -25,7 +25,7 @@ from typing import Any
 import torch
 
 from dmtrack.config import model_preset
-from dmtrack.network.inference import Network
+from dmtrack.network.inference import Array, Network, arrays_of
 from dmtrack.network.model import DMTrack
 from dmtrack.network.openvino_network import OpenVinoNetwork, computed_precisions
 from dmtrack.network.torch_network import TorchNetwork
@@ -71,12 +71,16 @@ def step(network: Network, model: DMTrack, targets: int) -> Callable[[], object]
     config = model.config
     generator = torch.Generator().manual_seed(0)
 
-    def crops(side: int) -> torch.Tensor:
+    def crops(side: int) -> Array:
         return torch.randint(0, 256, (targets, side, side, 6), dtype=torch.uint8, generator=generator)
 
-    search, template, boxes = crops(config.search_size), crops(config.template_size), torch.rand(targets, 4)
+    search, template = crops(config.search_size), crops(config.template_size)
+    boxes: Array = torch.rand(targets, 4)
+    if isinstance(network, OpenVinoNetwork):
+        search, template, boxes = search.numpy(), template.numpy(), boxes.numpy()
     with torch.inference_mode():
-        memory = torch.cat([network.embed_template(template, boxes)] * config.memory_frames, dim=2)
+        tokens = network.embed_template(template, boxes)
+        memory = arrays_of(tokens).concat([tokens] * config.memory_frames, 2)
 
     def run() -> object:
         with torch.inference_mode():

@@ -113,7 +113,7 @@ def follow(model: DMTrack, sequence: Sequence, rng: np.random.Generator, kept: K
     watched = Watched(model)
     config = replace(TINY_TRACKER, recovery=False, update_interval=int(rng.choice((2, 5, 18))))
     tracker = Tracker(watched, config)
-    window = hann_window(model.config.search_grid, watched.device)
+    window = torch.from_numpy(hann_window(model.config.search_grid)).to(watched.device)
     step = int(rng.choice((1, 1, 2, 3, 4)))
     begin = int(rng.integers(0, max(len(sequence) // 3, 1)))
     frames = list(range(begin, len(sequence), step))
@@ -143,7 +143,8 @@ def chosen_cell(output: HeadOutput, window: Tensor, previous: Tensor, config: Tr
     """Return the cells `(B,)` that a tracker chooses, see `choose_peak`."""
     score = output.score_map * size_penalty(output, previous, config.size_penalty)
     response = (1 - config.window_weight) * score + config.window_weight * window
-    return response.flatten(1).argmax(dim=1)
+    cells: Tensor = response.flatten(1).argmax(dim=1)
+    return cells
 
 
 def single_samples(model: DMTrack, video: Path, pictures: Pictures, kept: Kept) -> None:
@@ -152,7 +153,7 @@ def single_samples(model: DMTrack, video: Path, pictures: Pictures, kept: Kept) 
         StrongSource.open(video, StrongConfig(absent_share=QUALITY_ABSENT_SHARE))(21),
         TrainingSampler(pictures.sampler_config(SampleShape()), 22),
     )
-    window = hann_window(model.config.search_grid, torch.device("cpu"))
+    window = torch.from_numpy(hann_window(model.config.search_grid))
     for _ in range(0, SINGLES, TOGETHER):
         batch = collate([samplers[k % 2].sample() for k in range(TOGETHER)])
         templates = normalize(batch.templates).flatten(0, 1)

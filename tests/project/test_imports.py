@@ -60,10 +60,10 @@ def test_imports_nothing_heavy(code: str) -> None:
     assert said == "set()\n"
 
 
-def test_reading_pairing_and_writing_do_without_torch() -> None:
+def test_reading_tracking_and_writing_do_without_torch() -> None:
     modules = [
         module_name(path)
-        for folder in ("video", "geometry", "output", "datasets", "results")
+        for folder in ("video", "geometry", "output", "datasets", "boxes", "drawing", "tracking", "run")
         for path in sorted((LIBRARY / folder).rglob("*.py"))
     ]
     imports = "; ".join(f"import {name}" for name in modules)

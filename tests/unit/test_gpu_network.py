@@ -27,7 +27,7 @@ from torch.utils._pytree import tree_leaves
 from dmtrack.config import PUBLISHED_TRACKER, TINY, TINY_TRACKER, TrackerConfig
 from dmtrack.errors import ConfigError
 from dmtrack.geometry.box import Box
-from dmtrack.network import backend
+from dmtrack.network import backend, torch_network
 from dmtrack.network import cuda_graphs as graphs
 from dmtrack.network.backend import (
     choose_backend,
@@ -407,12 +407,12 @@ class OnCuda(torch.nn.Module):
 def test_on_cuda_steps_are_recorded_unless_that_is_turned_off(
     model: DMTrack, monkeypatch: pytest.MonkeyPatch, graphs: bool, kind: type
 ) -> None:
-    monkeypatch.setattr(backend, "TorchNetwork", OnCuda)
+    monkeypatch.setattr(torch_network, "TorchNetwork", OnCuda)
     assert isinstance(inference_network(model, device="cuda:0", recorded=graphs), kind)
 
 
 def test_the_backend_eager_turns_both_off(model: DMTrack, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(backend, "TorchNetwork", OnCuda)
+    monkeypatch.setattr(torch_network, "TorchNetwork", OnCuda)
     weights: Any = SimpleNamespace(model=model)
     cuda = torch.device("cuda", 0)
     assert isinstance(network_for(weights, "bf16", cuda, "torch"), GraphedNetwork)

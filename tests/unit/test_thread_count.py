@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
+import pytest
+
 from dmtrack.network.thread_count import CROWDED, LONGEST_PAUSE, WINDOW, ThreadCount
 
 IDLE = {1: (0.032, 0.0), 2: (0.020, 0.2)}
@@ -52,3 +57,15 @@ def test_one_core_has_nothing_to_choose() -> None:
     for _ in range(50):
         threads.note(0.01, 2 * CROWDED)
     assert threads.count == 1
+
+
+@pytest.mark.parametrize("said", ["", "1"])
+def test_as_many_as_pytorch_takes(monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", said)
+    code = (
+        "import sys; from dmtrack.network.thread_count import usual_threads; count = usual_threads()\n"
+        "if sys.platform == 'linux': assert 'torch' not in sys.modules\n"
+        "import torch; assert count == torch.get_num_threads(), (count, torch.get_num_threads())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

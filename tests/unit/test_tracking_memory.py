@@ -5,11 +5,13 @@ from __future__ import annotations
 import gc
 import weakref
 
+import numpy as np
 import pytest
 import torch
 
-from dmtrack.config import TINY_TRACKER, TrackerConfig
+from dmtrack.config import PUBLISHED_TRACKER, TINY_TRACKER, TrackerConfig
 from dmtrack.network.head import HeadOutput
+from dmtrack.network.openvino_network import HostMaps
 from dmtrack.tracking.memory import MemoryFrames
 from dmtrack.tracking.response import choose_peak, hann_window, size_penalty
 
@@ -65,7 +67,7 @@ def _maps(scores: dict[tuple[int, int], float], size: float = 0.25) -> HeadOutpu
 
 def test_the_added_window_prefers_the_near_peak_and_reports_its_own_score() -> None:
     output = _maps({(5, 5): 0.5, (0, 0): 0.6})
-    window = hann_window(12, torch.device("cpu"))
+    window = torch.from_numpy(hann_window(12))
     peak = choose_peak(output, window, torch.tensor([[0.25, 0.25]]), TINY_TRACKER)
     assert peak.boxes_cxcywh_norm[0, :2].tolist() == pytest.approx([5.5 / 12, 5.5 / 12])
     assert peak.scores.item() == pytest.approx(0.5)
@@ -74,7 +76,7 @@ def test_the_added_window_prefers_the_near_peak_and_reports_its_own_score() -> N
 def test_without_a_window_the_higher_peak_wins() -> None:
     config = TrackerConfig(window="add", window_weight=0.0)
     output = _maps({(5, 5): 0.5, (0, 0): 0.6})
-    peak = choose_peak(output, hann_window(12, torch.device("cpu")), torch.tensor([[0.25, 0.25]]), config)
+    peak = choose_peak(output, torch.from_numpy(hann_window(12)), torch.tensor([[0.25, 0.25]]), config)
     assert peak.scores.item() == pytest.approx(0.6)
 
 
@@ -84,3 +86,17 @@ def test_a_jump_in_size_is_penalised_and_the_same_size_is_not() -> None:
     doubled = size_penalty(output, torch.tensor([[0.125, 0.125]]), strength=0.1)
     assert same.unique().tolist() == pytest.approx([1.0])
     assert doubled.max().item() == pytest.approx(float(torch.exp(torch.tensor(-0.1))))
+
+
+@pytest.mark.parametrize("config", [TINY_TRACKER, PUBLISHED_TRACKER])
+@pytest.mark.parametrize("has_quality", [True, False])
+def test_numpy_finds_what_pytorch_finds(config: TrackerConfig, has_quality: bool) -> None:
+    score, size, offset, quality = (torch.rand(50, count, 12, 12) for count in (1, 2, 2, 1))
+    maps = HeadOutput(score, size, offset, quality if has_quality else None)
+    in_numpy = HostMaps(*(None if one is None else one.numpy() for one in maps))
+    window, before = hann_window(12), torch.rand(50, 2) + 0.1
+    expected = choose_peak(maps, torch.from_numpy(window), before, config)
+    found = choose_peak(in_numpy, window, before.numpy(), config)
+    assert found.scores.dtype == found.boxes_cxcywh_norm.dtype == np.float32
+    assert found.boxes_cxcywh_norm.tolist() == expected.boxes_cxcywh_norm.tolist()
+    assert found.scores.tolist() == expected.scores.tolist()

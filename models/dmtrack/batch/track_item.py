@@ -13,6 +13,7 @@ from dmtrack.boxes.formats.mot import USUAL
 from dmtrack.drawing.trail import PLAIN
 from dmtrack.errors import CheckpointError
 from dmtrack.geometry.alignment_file import read_alignment
+from dmtrack.network.weights.store import find_weights
 from dmtrack.run.request import OutputOptions, TrackRequest
 from dmtrack.run.session import prepared_run
 from dmtrack.tracking.result import FrameResult
@@ -33,8 +34,6 @@ class TrackItem:
     @classmethod
     def of(cls, usual: TrackRequest) -> TrackItem:
         """Look the weights up; `CheckpointError` where there are none for any input."""
-        from dmtrack.network.weights.store import find_weights  # imports torch
-
         known: list[tuple[Modality | None, str]] = []
         problem: CheckpointError | None = None
         for modality in (*Modality, None):

@@ -11,6 +11,7 @@ from dmtrack.batch.local import LocalEngine
 from dmtrack.batch.ray_engine import RayEngine
 from dmtrack.batch.work import Engine, WorkerSlot
 from dmtrack.errors import ConfigError
+from dmtrack.network.backend import choose_device
 from dmtrack.options import Option, make_exact
 from dmtrack.threads import usable_cores
 
@@ -107,14 +108,13 @@ def _devices(asked: str) -> list[str]:
     words = [word for word in re.split(r"[\s,]+", asked.strip().lower()) if word]
     if words == ["cpu"]:
         return words
-    # Only from here on torch is needed.
-    from dmtrack.network.backend import choose_device
-
     if words == ["auto"]:
+        best = choose_device("auto")
+        if best.type != "cuda":
+            return [str(best)]
         import torch
 
-        cuda = torch.cuda.device_count() if torch.cuda.is_available() else 0
-        return [f"cuda:{index}" for index in range(cuda)] or [str(choose_device("auto"))]
+        return [f"cuda:{index}" for index in range(torch.cuda.device_count())]
     named = [str(choose_device(f"cuda:{word}" if word.isdigit() else word)) for word in words]
     if not named or len(set(named)) < len(named) or ("cpu" in named and len(named) > 1):
         raise ConfigError(

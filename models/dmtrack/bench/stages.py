@@ -202,7 +202,7 @@ def _measure_frame(
         crops = [Crop.around(target.box, factor, size) for target in found]
         tracker.cropper.cut(pair.image, crops)
         if tracker.network.device.type == "cuda":
-            torch.cuda.synchronize(tracker.network.device)
+            torch.cuda.synchronize(str(tracker.network.device))
     with watch("draw"):
         picture = compose_result(FrameResult(pair, found, tracker.infer_ms), Layout.SIDE)
     with watch("encode"):
@@ -216,7 +216,7 @@ def _post_ms(config: TrackerConfig, model: ModelConfig, targets: int) -> float:
     generator = torch.Generator().manual_seed(0)
     maps = [torch.rand(targets, channels, side, side, generator=generator) for channels in (1, 2, 2, 1)]
     output = HeadOutput(*maps)
-    window, before = hann_window(side, torch.device("cpu")), torch.full((targets, 2), 0.25)
+    window, before = torch.from_numpy(hann_window(side)), torch.full((targets, 2), 0.25)
     with torch.inference_mode():
         for _ in range(_POST_ROUNDS):
             with watch("post"):

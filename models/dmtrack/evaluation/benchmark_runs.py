@@ -38,6 +38,7 @@ from dmtrack.evaluation.scoring import ScoringOptions
 from dmtrack.options import Option
 from dmtrack.output.csv_text import csv_text
 from dmtrack.output.record import RECORD, read_run_json
+from dmtrack.run.pipeline import load
 from dmtrack.run.request import NetworkOptions, OutputOptions, RecoveryChoice, RecoveryOptions, TrackRequest
 from dmtrack.video.frame import Modality
 from dmtrack.video.position import Position
@@ -107,8 +108,6 @@ class BenchmarkRunOptions:
 
     def loader(self) -> Callable[[Modality | None], LoadedTracker]:
         """Return what loads a tracker for a second stream, each once."""
-        from dmtrack.run.pipeline import load  # imports torch
-
         options = NetworkOptions(self.weights, self.precision, device=self.device)
         return functools.cache(lambda modality: load(options, modality, RecoveryOptions(self.recovery)))
 

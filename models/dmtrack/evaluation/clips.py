@@ -18,6 +18,7 @@ from dmtrack.errors import DatasetError
 from dmtrack.evaluation.overlap import Floats, iou_per_frame, mean_iou
 from dmtrack.geometry.box import Box
 from dmtrack.tracking.result import TrackedBox
+from dmtrack.tracking.tracker import Tracker
 from dmtrack.video.frame import FramePair, Modality
 from dmtrack.video.pairing import open_pair
 from dmtrack.video.position import Position
@@ -131,8 +132,6 @@ class ClipValidation:
 
     def __call__(self, model: DMTrack) -> dict[str, float]:
         """Return `mean_iou`, `score_auc` and one figure a clip; the model stays as it is."""
-        from dmtrack.tracking.tracker import Tracker  # imports torch
-
         device = next(model.parameters()).device
         figures = [
             one_pass(lambda _: Tracker(model, self.tracker, device=device), clip) for clip in self.clips

@@ -4,27 +4,30 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
+import sys
 from pathlib import Path
-from typing import Final
-
-import torch
+from typing import TYPE_CHECKING, Final, cast
 
 from dmtrack.config import Backend, Precision, PrecisionChoice, chosen
 from dmtrack.errors import ConfigError
-from dmtrack.network.cuda_graphs import CudaRecorder, GraphedNetwork
-from dmtrack.network.inference import Network
-from dmtrack.network.model import DMTrack
+from dmtrack.network.inference import Device, Network
 from dmtrack.network.openvino_network import OpenVinoNetwork, computed_precisions, kept_name
-from dmtrack.network.torch_network import DTYPES, TorchNetwork
 from dmtrack.network.weights.data_folder import data_folder
 from dmtrack.network.weights.store import ResolvedWeights
+
+if TYPE_CHECKING:
+    import torch
+
+    from dmtrack.network.model import DMTrack
 
 #: Names the backend that `auto` is, for a machine where another one is better.
 BACKEND_VARIABLE: Final = "DMTRACK_BACKEND"
 _DEVICES: Final = "auto, cpu, cuda, cuda:0, mps"
+_GPU_FILES: Final = ("nvidia*", "nvhost*", "dxg", "kfd")  # in /dev: of NVIDIA, also in WSL, and of AMD
 
 
-def choose_device(asked: str = "auto") -> torch.device:
+def choose_device(asked: str = "auto") -> Device:
     """Return the device that `asked` means, and make sure that this machine has it.
 
     `asked` is `auto` (CUDA before MPS before CPU), `cpu`, `cuda`, `cuda:N` or `mps`.
@@ -34,20 +37,17 @@ def choose_device(asked: str = "auto") -> torch.device:
     """
     if asked == "auto":
         return _best_device()
-    try:
-        device = torch.device(asked)
-    except RuntimeError:
-        raise ConfigError(f"unknown device {asked!r}", hint=f"one of: {_DEVICES}") from None
-    if device.type == "cuda":
-        return _cuda_device(device.index or 0)
-    if device.type == "mps" and not torch.backends.mps.is_available():
+    named = re.fullmatch(r"(cpu|mps)(?::0)?|(cuda)(?::(\d{1,3}))?", asked)
+    if named is None:
+        raise ConfigError(f"unknown device {asked!r}", hint=f"one of: {_DEVICES}")
+    if named[2]:
+        return _cuda_device(int(named[3] or 0))
+    if named[1] == "mps" and not _has_mps():
         raise ConfigError("this machine has no MPS device (Apple GPU)", hint="--device cpu always works")
-    if device.type not in ("cpu", "mps") or (device.index or 0) > 0:
-        raise ConfigError(f"device {asked!r} is not supported", hint=f"one of: {_DEVICES}")
-    return torch.device(device.type)
+    return Device(named[1])
 
 
-def choose_backend(asked: Backend, precision: PrecisionChoice, device: torch.device) -> Backend:
+def choose_backend(asked: Backend, precision: PrecisionChoice, device: torch.device | Device) -> Backend:
     """Return what computes the network.
 
     `auto` takes what `DMTRACK_BACKEND` says, or else OpenVINO on CPUs where it is installed and computes in
@@ -69,7 +69,9 @@ def choose_backend(asked: Backend, precision: PrecisionChoice, device: torch.dev
     return asked
 
 
-def choose_precision(asked: PrecisionChoice, device: torch.device, backend: Backend = "torch") -> Precision:
+def choose_precision(
+    asked: PrecisionChoice, device: torch.device | Device, backend: Backend = "torch"
+) -> Precision:
     """Return the precision to run in.
 
     `auto` takes bfloat16 where the device is quick at it (CUDA from Ampere on, and see
@@ -93,6 +95,8 @@ def choose_precision(asked: PrecisionChoice, device: torch.device, backend: Back
 
 
 def _cuda_has_bf16() -> bool:
+    import torch
+
     return bool(torch.cuda.is_bf16_supported(including_emulation=False))
 
 
@@ -110,16 +114,29 @@ def cpu_multiplies_bf16(cpu_info: Path = Path("/proc/cpuinfo")) -> bool:
     return "amx_bf16" in flags or ("avx512_bf16" in flags and "AuthenticAMD" in text)
 
 
-def _best_device() -> torch.device:
+def _best_device() -> Device:
+    if sys.platform == "linux" and "torch" not in sys.modules:
+        if not any(any(Path("/dev").glob(name)) for name in _GPU_FILES):
+            return Device("cpu")  # without loading PyTorch, to which there is nothing to say
+    import torch
+
     if torch.cuda.is_available():
-        return torch.device("cuda", 0)
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+        return Device("cuda", 0)
+    return Device("mps" if _has_mps() else "cpu")
 
 
-def _cuda_device(index: int) -> torch.device:
+def _has_mps() -> bool:
+    import torch
+
+    return torch.backends.mps.is_available()
+
+
+def _cuda_device(index: int) -> Device:
+    import torch
+
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if index < count:
-        return torch.device("cuda", index)
+        return Device("cuda", index)
     if count == 0:
         raise ConfigError(
             f"this machine has no CUDA device, so no cuda:{index}", hint="--device cpu always works"
@@ -128,9 +145,13 @@ def _cuda_device(index: int) -> torch.device:
 
 
 def network_for(
-    weights: ResolvedWeights, precision: Precision, device: torch.device, backend: Backend = "torch"
+    weights: ResolvedWeights,
+    precision: Precision,
+    device: torch.device | Device,
+    backend: Backend = "torch",
+    threads: int | None = None,
 ) -> Network:
-    """Return what a tracker runs.
+    """Return what a tracker runs, on so many threads of the CPU.
 
     `eager` is `torch` with every step run from Python; for `openvino` a network that is new to it is
     converted, once, into the data folder.
@@ -139,17 +160,33 @@ def network_for(
         ConfigError: The backend is not installed, or does not run like that.
     """
     if backend != "openvino":
+        if threads is not None:
+            import torch
+
+            torch.set_num_threads(threads)
         return inference_network(weights.model, precision, device, recorded=backend == "torch")
     folder = data_folder() / "openvino" / kept_name(weights.sha256)
-    network = OpenVinoNetwork(weights, folder, precision)
+    network = OpenVinoNetwork(weights, folder, precision, threads)
     network.prepare(network.streams)
     return network
+
+
+def network_of(
+    network: DMTrack | Network, precision: Precision = "fp32", device: torch.device | str = "cpu"
+) -> Network:
+    """Return what a tracker runs: of a trained network what `inference_network` makes, others as they are."""
+    if "torch" in sys.modules:
+        from dmtrack.network.model import DMTrack
+
+        if isinstance(network, DMTrack):
+            return inference_network(network, precision, device)
+    return cast(Network, network)
 
 
 def inference_network(
     model: DMTrack,
     precision: Precision = "fp32",
-    device: torch.device | str = "cpu",
+    device: torch.device | Device | str = "cpu",
     *,
     recorded: bool = True,
 ) -> Network:
@@ -160,7 +197,12 @@ def inference_network(
     Raises:
         ConfigError: PyTorch does not compute so.
     """
-    place = torch.device(device)
+    import torch
+
+    from dmtrack.network.cuda_graphs import CudaRecorder, GraphedNetwork
+    from dmtrack.network.torch_network import DTYPES, TorchNetwork
+
+    place = torch.device(str(device))
     chosen("precision", precision, Precision)
     if precision not in DTYPES:
         raise ConfigError(f"PyTorch does not compute in {precision}", hint=f"one of: {', '.join(DTYPES)}")

@@ -164,15 +164,15 @@ class GraphedNetwork:
 
     def embed_template(self, crops: Tensor, boxes: Tensor | None = None) -> Tensor:
         """See `Network`."""
-        return self.network.embed_template(crops, boxes)
+        tokens: Tensor = self.network.embed_template(crops, boxes)
+        return tokens
 
     @torch.inference_mode()
     def step(self, memory: Tensor, crops: Tensor) -> HeadOutput:
         """See `Network`."""
         recording = self._recording(memory, crops)
-        if recording is None:
-            return self.network.step(memory, crops)
-        return recording.step(memory, crops)
+        found: HeadOutput = (recording or self.network).step(memory, crops)
+        return found
 
     def _recording(self, memory: Tensor, crops: Tensor) -> _Recording | None:
         """Return what to replay, recorded now if need be; None if this step is to run as it is.

@@ -25,19 +25,20 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import cycle
 from pathlib import Path
-from typing import Any, Final, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, Protocol
 
 import numpy as np
-import torch
-from torch import Tensor, nn
+import numpy.typing as npt
 
 from dmtrack.atomic import write_atomically
 from dmtrack.config import ModelConfig, Precision
 from dmtrack.errors import ConfigError, OutputError, translated
-from dmtrack.network.head import HeadOutput
-from dmtrack.network.model import DMTrack
-from dmtrack.network.thread_count import ThreadCount
-from dmtrack.network.torch_network import StepMaps, TemplateTokens, TorchNetwork, noise_crops
+from dmtrack.network.inference import Device
+from dmtrack.network.thread_count import ThreadCount, usual_threads
+
+if TYPE_CHECKING:
+    from dmtrack.network.model import DMTrack
+    from dmtrack.network.torch_network import TorchNetwork
 
 #: Raised when converted networks of today would not do tomorrow.
 _FORMAT: Final = 2
@@ -56,7 +57,8 @@ _FILE, _BIN = "network.xml", "network.bin"
 Part = Literal["step", "template"]
 """What is computed: a step's maps from memory and crops, or tokens from crops of templates and boxes."""
 
-_Inputs = tuple[Tensor, ...]
+_Array = npt.NDArray[Any]
+_Arrays = tuple[_Array, ...]
 _log = logging.getLogger(__name__)
 
 
@@ -85,6 +87,28 @@ class _ProgramKey(NamedTuple):
 #: Compiled programs of this process, the latest last; None where one gave something else than PyTorch.
 _programs: OrderedDict[_ProgramKey, Any] = OrderedDict()
 _MOST_PROGRAMS: Final = 8
+
+
+class HostMaps(NamedTuple):
+    """`HeadOutput` in NumPy."""
+
+    score_map: _Array
+    size_map: _Array
+    offset_map: _Array
+    quality_map: _Array | None = None
+
+    def boxes_at(self, index: _Array) -> _Array:
+        """See `HeadOutput`."""
+        side = self.score_map.shape[-1]
+        target, (y, x) = np.arange(len(index)), divmod(index, side)
+        corners = np.stack((x, y), axis=1).astype(np.float32)
+        centres = (corners + self.offset_map[target, :, y, x]) / side
+        return np.concat((centres, self.size_map[target, :, y, x]), axis=1)
+
+    def quality_at(self, index: _Array) -> _Array:
+        """See `HeadOutput`."""
+        values = self.score_map if self.quality_map is None else self.quality_map
+        return np.take_along_axis(values.reshape(len(index), -1), index[:, None], 1)[:, 0]
 
 
 class Trained(Protocol):
@@ -116,12 +140,15 @@ class OpenVinoNetwork:
     convert or compare. It is kept converted and compiled in `folder`, which is for these weights alone.
     """
 
-    def __init__(self, trained: Trained, folder: Path, precision: Precision = "fp32") -> None:
+    def __init__(
+        self, trained: Trained, folder: Path, precision: Precision = "fp32", threads: int | None = None
+    ) -> None:
         self._trained = trained
-        self.config, self.device = trained.config, torch.device("cpu")
+        self.config, self.device = trained.config, Device("cpu")
         self.streams = trained.streams
         self._folder, self._precision = folder, precision
-        self._threads, self._waits = ThreadCount(torch.get_num_threads()), _Waits()
+        self._most_threads = threads or usual_threads()
+        self._threads, self._waits = ThreadCount(self._most_threads), _Waits()
         self._lock = threading.Lock()
         self._requests: dict[_ProgramKey, list[Any]] = {}
         self._background = ThreadPoolExecutor(1, "openvino")
@@ -131,6 +158,11 @@ class OpenVinoNetwork:
     @functools.cached_property
     def exact(self) -> TorchNetwork:
         """The network in PyTorch."""
+        import torch
+
+        from dmtrack.network.torch_network import TorchNetwork
+
+        torch.set_num_threads(self._most_threads)
         return TorchNetwork(self._trained.model)
 
     def prepare(self, streams: int) -> None:
@@ -140,29 +172,27 @@ class OpenVinoNetwork:
             if not self._kept(part, streams).is_dir():
                 self._model(part, streams)
 
-    @torch.inference_mode()
-    def embed_template(self, crops: Tensor, boxes: Tensor | None = None) -> Tensor:
+    def embed_template(self, crops: _Array, boxes: _Array | None = None) -> _Array:
         """See `Network`."""
         if not self.config.template_prompt:
             boxes = None
         elif boxes is None:
             raise ValueError("this network needs the box in each template")
-        inputs = (crops,) if boxes is None else (crops, boxes.float())
+        inputs = (crops,) if boxes is None else (crops, boxes.astype(np.float32))
         shape = _ProgramShape("template", crops.shape[3] // 3, 0)
-        each = list(zip(*(one.chunk(len(crops)) for one in inputs), strict=True))
+        each = [tuple(one[index : index + 1] for one in inputs) for index in range(len(crops))]
         with self._lock:
             key = _ProgramKey(self._folder, "fp32", shape, threads=1, at_once=1)
             found = self._computed(self._usable(key, each[0]), each)
-            return torch.cat([tokens for (tokens,) in found], dim=1)
+            return np.concat([tokens for (tokens,) in found], axis=1)
 
-    @torch.inference_mode()
-    def step(self, memory: Tensor, crops: Tensor) -> HeadOutput:
+    def step(self, memory: _Array, crops: _Array) -> HostMaps:
         """See `Network`."""
         streams, targets, tokens = memory.shape[:3]
         if streams > self.streams:
             raise ValueError("two streams need a network with adapters")
         shape = _ProgramShape("step", streams, tokens)
-        each = list(zip(memory.chunk(targets, dim=1), crops.chunk(targets), strict=True))
+        each = [(memory[:, one : one + 1], crops[one : one + 1]) for one in range(targets)]
         with self._lock:  # a request runs one step at a time
             threads = self._threads.count
             wanted = _ProgramKey(self._folder, self._precision, shape, threads, _at_once(targets, threads))
@@ -172,19 +202,22 @@ class OpenVinoNetwork:
             seconds, waited = time.perf_counter() - began, self._waits.share()
             if key == wanted and all(one.done() for one in self._coming.values()):
                 self._threads.note(seconds / targets, waited)
-            return HeadOutput(*map(torch.cat, zip(*found, strict=True)))
+            return HostMaps(*map(np.concat, zip(*found, strict=True)))
 
-    def _computed(self, key: _ProgramKey, each: Sequence[_Inputs]) -> list[tuple[Tensor, ...]]:
+    def _computed(self, key: _ProgramKey, each: Sequence[_Arrays]) -> list[_Arrays]:
         requests = self._requests[key]
         if not requests:
             return [self._exact(key.shape.part, inputs) for inputs in each]
         return _outputs(requests, each)
 
-    def _exact(self, part: Part, inputs: _Inputs) -> tuple[Tensor, ...]:
-        found: tuple[Tensor, ...] = _module(self.exact, part)(*inputs)
-        return found
+    def _exact(self, part: Part, inputs: _Arrays) -> _Arrays:
+        import torch
 
-    def _usable(self, key: _ProgramKey, inputs: _Inputs) -> _ProgramKey:
+        with torch.inference_mode():
+            found = _module(self.exact, part)(*map(torch.from_numpy, inputs))
+            return tuple(one.numpy() for one in found)
+
+    def _usable(self, key: _ProgramKey, inputs: _Arrays) -> _ProgramKey:
         """Return that key, or one with other threads until its program has been read in the background."""
         if key in self._requests:
             return key
@@ -207,7 +240,7 @@ class OpenVinoNetwork:
             self._coming[key] = self._background.submit(self._compiled, key)
         return self._coming[key]
 
-    def _program(self, key: _ProgramKey, inputs: _Inputs) -> Any:  # noqa: ANN401 (without types)
+    def _program(self, key: _ProgramKey, inputs: _Arrays) -> Any:  # noqa: ANN401 (without types)
         """Return a program, compiled and compared now if that has not yet been done."""
         if key not in _programs:
             coming = self._coming.pop(key, None)
@@ -278,7 +311,9 @@ class OpenVinoNetwork:
             return openvino_core().read_model(*files)
 
 
-def _module(network: TorchNetwork, part: Part) -> nn.Module:
+def _module(network: TorchNetwork, part: Part) -> Any:  # noqa: ANN401
+    from dmtrack.network.torch_network import StepMaps, TemplateTokens
+
     return StepMaps(network) if part == "step" else TemplateTokens(network)
 
 
@@ -296,21 +331,21 @@ def _input_shapes(config: ModelConfig, shape: _ProgramShape, targets: int = 1) -
     return [crops, [targets, 4]] if config.template_prompt else [crops]
 
 
-def _outputs(requests: Sequence[Any], each: Sequence[_Inputs]) -> list[tuple[Tensor, ...]]:
+def _outputs(requests: Sequence[Any], each: Sequence[_Arrays]) -> list[_Arrays]:
     """Return what the inputs of each target give, as many targets at once as there are requests."""
-    found: list[tuple[Tensor, ...]] = []
-    running: deque[tuple[Any, _Inputs]] = deque()
+    found: list[_Arrays] = []
+    running: deque[tuple[Any, _Arrays]] = deque()
 
     def take() -> None:
         request, _ = running.popleft()
         request.wait()
-        found.append(tuple(torch.from_numpy(output.data.copy()) for output in request.output_tensors))
+        found.append(tuple(output.data.copy() for output in request.output_tensors))
 
     for request, given in zip(cycle(requests), each, strict=False):
         if len(running) == len(requests):
             take()
-        inputs = tuple(one.contiguous() for one in given)  # read while the request runs
-        request.start_async([one.numpy() for one in inputs], share_inputs=True)
+        inputs = tuple(map(np.ascontiguousarray, given))  # read while the request runs
+        request.start_async(list(inputs), share_inputs=True)
         running.append((request, inputs))
     while running:
         take()
@@ -358,9 +393,9 @@ def _checked(data: bytes) -> bytes:
     return rest
 
 
-def _difference(found: Sequence[Tensor], expected: Sequence[Tensor]) -> float:
+def _difference(found: _Arrays, expected: _Arrays) -> float:
     pairs = list(zip(found, expected, strict=True))
-    return max(float((a - b).abs().max()) / max(1.0, float(b.abs().max())) for a, b in pairs)
+    return max(float(np.abs(a - b).max()) / max(1.0, float(np.abs(b).max())) for a, b in pairs)
 
 
 def kept_name(sha256: Mapping[str, str]) -> str:
@@ -404,11 +439,14 @@ def converted(network: TorchNetwork, part: Part, streams: int) -> Any:  # noqa: 
         ConfigError: It cannot be converted.
     """
     openvino_module()
+    import torch
     from openvino._offline_transformations import apply_moc_transformations
 
     # Not `openvino.convert_model`: it tells its makers that it was called.
     from openvino.frontend import FrontEndManager
     from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
+    from dmtrack.network.torch_network import noise_crops
 
     config = network.config
     shapes = _input_shapes(config, _ProgramShape(part, streams, 2 * config.template_grid**2), targets=2)

@@ -11,8 +11,12 @@ while they wait count as pushed.)
 
 from __future__ import annotations
 
+import contextlib
+import os
 import statistics
+import sys
 from collections import deque
+from pathlib import Path
 from typing import Final
 
 WINDOW: Final = 8  # steps that a judgement is made of
@@ -20,6 +24,22 @@ CROWDED, CALM = 0.8, 0.25  # seconds waited a second
 MOST: Final = 1.1
 """One thread may take so many times as long as all: a few steps tell no finer, and others gain a core."""
 FIRST_PAUSE, LONGEST_PAUSE = 25, 3200  # steps until it is tried again, doubled each time that it was in vain
+_SIBLINGS: Final = "/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
+
+
+def usual_threads() -> int:
+    """Return how many threads compute a network where nobody says: one a core, or as `OMP_NUM_THREADS` says.
+
+    As PyTorch does, which is asked where it is loaded, or where the system does not say what shares a core.
+    """
+    if "torch" not in sys.modules:
+        with contextlib.suppress(OSError, AttributeError):  # Linux alone says so
+            cores = {Path(_SIBLINGS.format(number)).read_text() for number in os.sched_getaffinity(0)}
+            said = os.environ.get("OMP_NUM_THREADS", "")
+            return max(1, min(int(said) if said.isdecimal() else len(cores), len(cores)))
+    import torch
+
+    return torch.get_num_threads()
 
 
 class ThreadCount:

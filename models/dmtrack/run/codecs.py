@@ -17,6 +17,8 @@ from dmtrack.video.decoder import why_no_device, why_no_nvdec
 if TYPE_CHECKING:
     import torch
 
+    from dmtrack.network.inference import Device
+
 _log = logging.getLogger(__name__)
 
 
@@ -41,7 +43,7 @@ class CodecOptions:
         ),
     ] = VideoDevice.AUTO
 
-    def gpu(self, network_device: Callable[[], torch.device] | None = None) -> int | None:
+    def gpu(self, network_device: Callable[[], torch.device | Device] | None = None) -> int | None:
         """Return the number of the CUDA device that is to decode and encode; None: the processor does.
 
         Args:

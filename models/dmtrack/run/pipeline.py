@@ -8,8 +8,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-
 from dmtrack.boxes.detections import DetectionOptions
 from dmtrack.config import Backend, Precision, TrackerConfig
 from dmtrack.errors import BoxError, ConfigError
@@ -189,22 +187,15 @@ def load(
         CheckpointError: The weights are missing, damaged or for something else.
         ConfigError: The device or the backend is not there, or options contradict each other.
     """
-    device = network_device(options)
+    device = choose_device(options.device)
     backend = choose_backend(options.backend, options.precision, device)
     precision = choose_precision(options.precision, device, backend)
     weights = resolve_weights(options.weights, modality)
     config = (recovery or RecoveryOptions()).applied_to(config or weights.tracker_config)
     config = replace(config, pace=config.pace or options.pace == "auto")
-    network = network_for(weights, precision, device, backend)
-    tracker = Tracker(network, config, cropper=cropper_for(device, backend))
+    network = network_for(weights, precision, device, backend, options.threads)
+    tracker = Tracker(network, config, cropper=cropper_for(network.device, backend))
     return LoadedTracker(tracker, weights, precision, backend)
-
-
-def network_device(options: NetworkOptions) -> torch.device:
-    """Choose the network's device, and set torch's threads; `ConfigError` where the device is not there."""
-    if options.threads is not None:
-        torch.set_num_threads(options.threads)
-    return choose_device(options.device)
 
 
 def load_tracker(

@@ -1,6 +1,6 @@
 """Tracking a recording into a folder: `prepared_run` opens and checks everything, `TrackRun.execute` does it.
 
-The quick checks come first and torch last: a wrong path is reported before torch is loaded.
+The quick checks come first and the network last: a wrong path is reported before it is loaded.
 """
 
 from __future__ import annotations
@@ -48,8 +48,7 @@ from dmtrack.video.pairing import PairedSource, open_pair
 from dmtrack.video.position import Position
 
 if TYPE_CHECKING:
-    import torch
-
+    from dmtrack.network.inference import Device
     from dmtrack.run.pipeline import LoadedTracker
 
 
@@ -143,7 +142,7 @@ class TrackRun:
         is_over: Callable[[], bool],
         viewer: Sink | None,
     ) -> None:
-        from dmtrack.run.pipeline import track_pairs  # imports torch; loaded by now
+        from dmtrack.run.pipeline import track_pairs  # which imports this
 
         # Live streams have threads of their own, which keep what is fresh and drop the rest.
         ahead = None if isinstance(self.pairs, LivePairs) else ReadAhead(self.pairs, self.rest)
@@ -349,7 +348,7 @@ def prepared_run(
 
         @functools.cache
         def load() -> LoadedTracker:
-            # Only from here on torch is needed: a wrong path or box was reported without waiting for it.
+            # Only now: a wrong path or box was reported without waiting for it.
             from dmtrack.run import pipeline
 
             return loaded or pipeline.load(named.network, pairs.modality, named.recovery)
@@ -476,10 +475,10 @@ def _inputs(request: TrackRequest) -> Iterator[Path | str | None]:
 def _with_gpu(request: TrackRequest) -> TrackRequest:
     """Settle what decodes and encodes videos; torch is loaded only where there is an NVIDIA driver."""
 
-    def network_device() -> torch.device:
-        from dmtrack.run.pipeline import network_device as chosen  # imports torch
+    def network_device() -> Device:
+        from dmtrack.network.backend import choose_device
 
-        return chosen(request.network)
+        return choose_device(request.network.device)
 
     return replace(request, pairing=replace(request.pairing, gpu=request.codecs.gpu(network_device)))
 

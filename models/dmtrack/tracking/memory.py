@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import torch
-from torch import Tensor
+from dmtrack.network.inference import Array, arrays_of
 
 
 class MemoryFrames:
@@ -26,7 +25,7 @@ class MemoryFrames:
             raise ValueError(f"capacity {capacity} is below 1")
         self._staying = max(staying, 1 if capacity == 1 else 0)
         self._most = self._staying + max(capacity - self._staying, min(capacity - 1, 1))
-        self._templates: list[Tensor] = []
+        self._templates: list[Array] = []
 
     def __len__(self) -> int:
         """Number of templates held."""
@@ -37,17 +36,17 @@ class MemoryFrames:
         """In how many streams the target was seen: 0 before the first template."""
         return self._templates[-1].shape[0] if self._templates else 0
 
-    def push(self, tokens: Tensor) -> None:
+    def push(self, tokens: Array) -> None:
         """Append the tokens of one template, `(S, P, C)`."""
-        known, given = self.streams, tokens.shape[0]
+        known, given, concat = self.streams, tokens.shape[0], arrays_of(tokens).concat
         if given < known:
-            tokens = torch.cat((tokens, self._templates[-1][given:]))
+            tokens = concat((tokens, self._templates[-1][given:]))
         elif given > known:
-            self._templates = [torch.cat((older, tokens[known:])) for older in self._templates]
+            self._templates = [concat((older, tokens[known:])) for older in self._templates]
         self._templates.append(tokens)
         if len(self._templates) > self._most:
             del self._templates[self._staying]
 
-    def stacked(self) -> Tensor:
+    def stacked(self) -> Array:
         """Return the tokens of all templates, oldest first: `(S, T P, C)`."""
-        return torch.cat(self._templates, dim=1)
+        return arrays_of(self._templates[0]).concat(self._templates, 1)

@@ -4,66 +4,67 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import torch
-from torch import Tensor
+import numpy as np
+import numpy.typing as npt
 
 from dmtrack.config import TrackerConfig
-from dmtrack.network.head import HeadOutput
+from dmtrack.network.inference import Array, Maps, arrays_of
 
 
-def hann_window(side: int, device: torch.device) -> Tensor:
+def hann_window(side: int) -> npt.NDArray[np.float32]:
     """Return the `(F, F)` window `0.5 (1 - cos(2 pi k / (F + 1)))`, k = 1..F, on both axes.
 
     Source: specification 3.4, step 4.
     """
-    k = torch.arange(1, side + 1, dtype=torch.float32, device=device)
-    axis = 0.5 * (1 - torch.cos((2 * torch.pi / (side + 1)) * k))
-    return axis[:, None] * axis[None, :]
+    axis = 0.5 * (1 - np.cos((2 * np.pi / (side + 1)) * np.arange(1, side + 1)))
+    return np.asarray(axis[:, None] * axis[None, :], np.float32)
 
 
 @dataclass(frozen=True, slots=True)
 class Peak:
     """The chosen cell of each target."""
 
-    boxes_cxcywh_norm: Tensor  # `(B, 4)` as fractions of the crop side
+    boxes_cxcywh_norm: Array  # `(B, 4)` as fractions of the crop side
     # `(B,)` confidence in [0, 1]: the quality that the network expects of the box, or what the score map says
     # where the network has no quality tower
-    scores: Tensor
+    scores: Array
 
 
-def _change(ratio: Tensor) -> Tensor:
-    return torch.maximum(ratio, 1 / ratio)
+def _change(ratio: Array) -> Array:
+    return arrays_of(ratio).maximum(ratio, 1 / ratio)
 
 
-def size_penalty(output: HeadOutput, previous_wh_norm: Tensor, strength: float) -> Tensor:
+def size_penalty(output: Maps, previous_wh_norm: Array, strength: float) -> Array:
     """Return `exp(-k (scale change x aspect change - 1))` for every cell: `(B, 1, F, F)`.
 
     `previous_wh_norm` are `(B, 2)` previous width and height as fractions of the crop side, `strength` is k.
 
     Source: the penalty of SiamRPN (Li et al., CVPR 2018), on each cell's own predicted size.
     """
+    arrays = arrays_of(output.size_map)
     width, height = output.size_map[:, :1], output.size_map[:, 1:]
     before_w = previous_wh_norm[:, 0, None, None, None]
     before_h = previous_wh_norm[:, 1, None, None, None]
-    scale = _change(((width * height) / (before_w * before_h)).sqrt())
+    scale = _change(arrays.sqrt((width * height) / (before_w * before_h)))
     aspect = _change((width / height) / (before_w / before_h))
-    return torch.exp(-strength * (scale * aspect - 1))
+    return arrays.exp(-strength * (scale * aspect - 1))
 
 
-def choose_peak(output: HeadOutput, window: Tensor, previous_wh_norm: Tensor, config: TrackerConfig) -> Peak:
+def choose_peak(output: Maps, window: Array, previous_wh_norm: Array, config: TrackerConfig) -> Peak:
     """Choose the cell of each target and decode its box.
 
     With `multiply` (published) the confidence is the windowed maximum; with `add` it is the chosen
     cell's own score, so that it does not depend on how far the target moved.
     """
-    if config.window == "multiply":
-        values, index = (window * output.score_map).flatten(1).max(dim=1)
-        return Peak(
-            output.boxes_at(index), values if output.quality_map is None else output.quality_at(index)
-        )
     score = output.score_map
-    if config.size_penalty > 0:
-        score = score * size_penalty(output, previous_wh_norm, config.size_penalty)
-    response = (1 - config.window_weight) * score + config.window_weight * window
-    index = response.flatten(1).argmax(dim=1)
+    if config.window == "multiply":
+        response = window * score
+    else:
+        if config.size_penalty > 0:
+            score = score * size_penalty(output, previous_wh_norm, config.size_penalty)
+        response = (1 - config.window_weight) * score + config.window_weight * window
+    cells = response.reshape(len(response), -1)
+    index = cells.argmax(1)
+    if config.window == "multiply" and output.quality_map is None:
+        return Peak(output.boxes_at(index), arrays_of(cells).amax(cells, 1))
     return Peak(output.boxes_at(index), output.quality_at(index))

@@ -10,19 +10,17 @@ import math
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from dmtrack.config import PUBLISHED_TRACKER, Precision, TrackerConfig
 from dmtrack.errors import BoxError, ConfigError
 from dmtrack.geometry.box import Box
 from dmtrack.geometry.crop import Crop
-from dmtrack.network.backend import inference_network
-from dmtrack.network.inference import Network
-from dmtrack.network.model import DMTrack
+from dmtrack.network.backend import network_of
+from dmtrack.network.inference import Array, Network, arrays_of
 from dmtrack.tracking.camera_motion import CameraMotion
 from dmtrack.tracking.cropping import Cropper, cropper_for, upload
 from dmtrack.tracking.memory import MemoryFrames
@@ -30,6 +28,11 @@ from dmtrack.tracking.recovery import Found, Trust, places_to_look
 from dmtrack.tracking.response import choose_peak, hann_window
 from dmtrack.tracking.result import TrackedBox, TrackState
 from dmtrack.video.frame import FramePair
+
+if TYPE_CHECKING:
+    import torch
+
+    from dmtrack.network.model import DMTrack
 
 
 @dataclass(slots=True)
@@ -104,11 +107,9 @@ class Tracker:
         cropper: Cropper | None = None,
     ) -> None:
         self.config = config
-        if isinstance(network, DMTrack):
-            network = inference_network(network, precision, device)
-        self.network: Network = network
-        self.cropper = cropper_for(network.device) if cropper is None else cropper
-        self._window = hann_window(network.config.search_grid, network.device)
+        self.network: Network = network_of(network, precision, device)
+        self.cropper = cropper_for(self.network.device) if cropper is None else cropper
+        self._window = upload(hann_window(self.network.config.search_grid), self.network.device)
         self._targets: list[_Target] = []
         self._camera = CameraMotion()
         self.infer_ms = 0.0
@@ -135,7 +136,7 @@ class Tracker:
         pair: FramePair,
         boxes: Sequence[Box],
         ids: Sequence[int] | None = None,
-        known: Sequence[Sequence[Tensor]] = (),
+        known: Sequence[Sequence[Array]] = (),
     ) -> tuple[TrackedBox, ...]:
         """Start following more targets from this frame on; ids go on from the highest one, or are `ids`.
 
@@ -163,7 +164,7 @@ class Tracker:
         self._follow(added)
         return tuple(self._report(pair, target, target.box, 1.0, TrackState.INIT) for target in added)
 
-    def seek(self, box: Box, target_id: int, known: Sequence[Tensor]) -> None:
+    def seek(self, box: Box, target_id: int, known: Sequence[Array]) -> None:
         """Look for a target from the next frame on, as for one that was lost.
 
         Args:
@@ -191,7 +192,7 @@ class Tracker:
         cx, cy, w, h, score = rows[0].tolist()
         return crop.to_frame(cx, cy, w, h), score
 
-    def templates(self, pair: FramePair, boxes: Sequence[Box]) -> list[Tensor]:
+    def templates(self, pair: FramePair, boxes: Sequence[Box]) -> list[Array]:
         """Return what boxes show, one template a box, `(S, P, C)` on the network's device.
 
         Raises:
@@ -201,7 +202,7 @@ class Tracker:
         tokens = self._embedded(pair.image, boxes)
         return [tokens[:, index] for index in range(len(boxes))]
 
-    def _memory(self, known: Sequence[Tensor], *, opens: bool) -> MemoryFrames:
+    def _memory(self, known: Sequence[Array], *, opens: bool) -> MemoryFrames:
         staying = len(known) + opens if known else int(self.config.anchor)
         memory = MemoryFrames(self.network.config.memory_frames, staying=staying)
         for tokens in known:
@@ -283,7 +284,7 @@ class Tracker:
         One that the camera moved far is looked for there and where it was; a lost one at many places.
         """
         looked: list[tuple[_Target, Crop]] = []
-        located: list[Tensor] = []
+        located: list[Array] = []
         for group in _alike(targets):
             windows = [
                 (target, box) for target in group for box in self._places(target, image.shape, carried)
@@ -292,7 +293,7 @@ class Tracker:
             looked += zip((target for target, _ in windows), crops, strict=True)
             located.append(boxes)
         # The only place where a step waits for the device.
-        rows = torch.cat(located).tolist() if located else []
+        rows = arrays_of(located[0]).concat(located).tolist() if located else []
         finds: dict[int, list[Found]] = {target.target_id: [] for target in targets}
         for (target, crop), row in zip(looked, rows, strict=True):
             finds[target.target_id].append(Found(crop.to_frame(*row[:4]), row[4]))
@@ -347,10 +348,9 @@ class Tracker:
         sure = state is TrackState.TRACKED and score >= self.config.update_score
         return due and sure and self.network.config.memory_frames > 1
 
-    @torch.inference_mode()
     def _locate(
         self, image: npt.NDArray[np.uint8], windows: Sequence[tuple[_Target, Box]]
-    ) -> tuple[list[Crop], Tensor]:
+    ) -> tuple[list[Crop], Array]:
         """Search around each box for what the target's memory shows; all memories have one shape.
 
         Return the crops that were searched, and `(B, 5)` on the device: cx, cy, w, h as fractions of the crop
@@ -361,8 +361,9 @@ class Tracker:
         first = 1 if streams == 2 and _shows_nothing(image) else 0
         image = image[..., 3 * first : 3 * streams]
         crops = [Crop.around(box, self.config.search_factor, size) for _, box in windows]
-        memory = torch.stack([target.memory.stacked()[first:streams] for target, _ in windows], dim=1)
-        output = self.network.step(memory, self.cropper.cut(image, crops))
+        tokens = [target.memory.stacked()[first:streams] for target, _ in windows]
+        arrays = arrays_of(tokens[0])
+        output = self.network.step(arrays.stack(tokens, 1), self.cropper.cut(image, crops))
         previous = self._on_device(
             [
                 (box.w / crop.side_px, box.h / crop.side_px)
@@ -373,8 +374,8 @@ class Tracker:
         boxes = peak.boxes_cxcywh_norm
         if self.config.size_inertia > 0:
             kept = self.config.size_inertia * previous + (1 - self.config.size_inertia) * boxes[:, 2:]
-            boxes = torch.cat((boxes[:, :2], kept), dim=1)
-        return crops, torch.cat((boxes, peak.scores[:, None]), dim=1)
+            boxes = arrays.concat((boxes[:, :2], kept), 1)
+        return crops, arrays.concat((boxes, peak.scores[:, None]), 1)
 
     def _remember(self, image: npt.NDArray[np.uint8], targets: Sequence[_Target]) -> None:
         """Cut a template around each target's box and append it to its memory."""
@@ -384,15 +385,14 @@ class Tracker:
         for index, target in enumerate(targets):
             target.memory.push(tokens[:, index])
 
-    @torch.inference_mode()
-    def _embedded(self, image: npt.NDArray[np.uint8], boxes: Sequence[Box]) -> Tensor:
+    def _embedded(self, image: npt.NDArray[np.uint8], boxes: Sequence[Box]) -> Array:
         """Return the template around each box, `(S, B, P, C)`."""
         size = self.network.config.template_size
         crops = [Crop.around(box, self.config.template_factor, size) for box in boxes]
         inner = [crop.from_frame(box) for crop, box in zip(crops, boxes, strict=True)]
         return self.network.embed_template(self.cropper.cut(image, crops), self._on_device(inner))
 
-    def _on_device(self, rows: Sequence[tuple[float, ...]]) -> Tensor:
+    def _on_device(self, rows: Sequence[tuple[float, ...]]) -> Array:
         return upload(np.array(rows, np.float32), self.network.device)
 
     @staticmethod
