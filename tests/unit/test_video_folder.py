@@ -100,8 +100,12 @@ def test_exif_orientation_is_ignored(tmp_path):
     (tmp_path / "1.jpg").write_bytes(plain[:2] + app1 + plain[2:])
     turned = cv2.imread(str(tmp_path / "1.jpg"))
     assert turned.shape == (8, 6, 3)  # the tag is there
-    (frame,) = FolderReader(tmp_path)
+    with FolderReader(tmp_path) as reader:
+        (frame,) = reader
     assert frame.pixels.shape == (6, 8, 3)
+    assert "EXIF says to turn the pictures" in " ".join(reader.info.notes)
+    (tmp_path / "1.jpg").write_bytes(plain)
+    assert FolderReader(tmp_path).info.notes == ()
 
 
 def test_names_outside_ascii(tmp_path):

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
 from typing import Final
+
+import imagesize
 
 from dmtrack.errors import VideoError
 from dmtrack.video.flir import jpeg_segments
@@ -50,6 +53,9 @@ def picture_notes(file: Path) -> tuple[str, ...]:
     with file.open("rb") as opened:
         head = opened.read(_PICTURE_HEAD_BYTES)
     kinds = [kind for kind, _, _ in jpeg_segments(head)] if head.startswith(b"\xff\xd8") else []
+    turned, stored = (imagesize.get(BytesIO(head), exif_rotation=turns) for turns in (True, False))
+    if kinds and turned != stored:
+        return (f"{file.parent.name}: EXIF says to turn the pictures; they and boxes stay as stored.",)
     if b"DJI" not in head or _DJI_RAW not in kinds:
         return ()
     return (
