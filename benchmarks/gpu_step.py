@@ -34,7 +34,7 @@ import torch
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from dmtrack.config import PUBLISHED_TRACKER, TINY_TRACKER, Backend, Precision, model_preset
+from dmtrack.config import Backend, Precision, model_preset, tracker_preset
 from dmtrack.errors import ConfigError
 from dmtrack.geometry.box import Box
 from dmtrack.network.backend import choose_device, choose_precision, inference_network
@@ -125,7 +125,7 @@ def flops_of_step(model: DMTrack, targets: int) -> int:
 
 def update_of(network: Network, preset: str, backend: Backend, targets: int) -> Callable[[], object]:
     """Return one frame of a tracker whose memory is full."""
-    config = TINY_TRACKER if preset == "tiny" else PUBLISHED_TRACKER
+    config = tracker_preset(preset)
     held = Held(network)
     tracker = Tracker(held, replace(config, recovery=False), cropper=cropper_for(network.device, backend))
     image = np.random.default_rng(0).integers(0, 256, (*FRAME, 6), dtype=np.uint8)

@@ -330,6 +330,11 @@ TINY_TRACKER = TrackerConfig(
 )
 
 
+def tracker_preset(network: str) -> TrackerConfig:
+    """Return the inference protocol that suits a network: ours for `tiny`, else the published one."""
+    return TINY_TRACKER if network == "tiny" else PUBLISHED_TRACKER
+
+
 def installed_version() -> str:
     """Return the version of dmtrack as it was installed, which `dmtrack.__version__` is."""
     import importlib.metadata  # 30 ms that only this needs

@@ -13,12 +13,13 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from dmtrack.config import TINY, TrackerConfig
+from dmtrack.config import PUBLISHED_TRACKER, TINY, TINY_TRACKER, TrackerConfig
 from dmtrack.errors import CheckpointError, ConfigError, OutputError
 from dmtrack.geometry.box import Box
 from dmtrack.network.model import DMTrack
 from dmtrack.network.weights.checkpoint import Weights, build_model, load_weights, save_weights
 from dmtrack.network.weights.file import WeightsMeta, read_meta, sha256_of
+from dmtrack.network.weights.store import resolve_weights
 from dmtrack.tracking.tracker import Tracker
 from dmtrack.video.frame import FramePair, Modality
 
@@ -207,6 +208,23 @@ def test_headers_that_do_not_suit_are_refused(
     save_file(tensors, path, metadata=None if header is None else {"dmtrack": header})
     with pytest.raises(CheckpointError, match=message.replace(".", r"\.")):
         load_weights(path)
+
+
+@pytest.mark.parametrize(("name", "suits"), [("tiny", TINY_TRACKER), ("base", PUBLISHED_TRACKER)])
+@pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(TrackerConfig)])
+def test_what_a_header_is_too_old_to_name_is_as_in_the_protocol_of_its_network(
+    name: str, suits: TrackerConfig, field: str
+) -> None:
+    header = dataclasses.replace(FOUNDATION, config=dataclasses.replace(CONFIG, name=name), tracker=suits)
+    entries = json.loads(header.to_json())
+    del entries["tracker"][field]
+    assert WeightsMeta.from_json(json.dumps(entries)).tracker == suits
+
+
+@pytest.mark.parametrize("modality", [None, *Modality])
+@pytest.mark.parametrize("name", ["tiny", "tiny-open"])
+def test_weights_in_the_box_are_tracked_with_our_protocol(name: str, modality: Modality | None) -> None:
+    assert resolve_weights(name, modality).tracker_config == TINY_TRACKER
 
 
 HOSTILE: tuple[object, ...] = (-1, 0, 1e-300, 10**6, 2**31, 10**400, 1e308, math.nan, "x", None, [], True)

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple
 import torch
 
 from dmtrack.atomic import held, inputs_kept, make_folder, refuse_input, reserve
-from dmtrack.config import PRESETS, PUBLISHED_TRACKER, TINY_TRACKER, ModelConfig, TrackerConfig, model_preset
+from dmtrack.config import PRESETS, ModelConfig, model_preset, tracker_preset
 from dmtrack.drawing.sheet import write_sheet
 from dmtrack.errors import CheckpointError, ConfigError, OutputError
 from dmtrack.evaluation.clips import ClipValidation
@@ -151,7 +151,7 @@ class _Pace:
 def _validation(request: TrainRequest, model: ModelConfig) -> ClipValidation | None:
     if request.validate is None:
         return None
-    return ClipValidation(request.validate, request.modality, _tracker_config(model))
+    return ClipValidation(request.validate, request.modality, tracker_preset(model.name))
 
 
 def _save(trainer: Trainer, request: TrainRequest, trained_on: str, init: Path | None) -> tuple[Path, str]:
@@ -162,7 +162,7 @@ def _save(trainer: Trainer, request: TrainRequest, trained_on: str, init: Path |
         config=model.config,
         kind="adapters" if adapters else "foundation",
         modality=request.modality if adapters else None,
-        tracker=_tracker_config(model.config),
+        tracker=tracker_preset(model.config.name),
         trained_on=trained_on,
         source_name=request.output.name,
         foundation_sha256=sha256_of(init) if adapters and init is not None else None,
@@ -182,11 +182,6 @@ def _model_config(request: TrainRequest) -> ModelConfig:
         template_size=request.template_size or config.template_size,
         search_size=request.search_size or config.search_size,
     )
-
-
-def _tracker_config(model: ModelConfig) -> TrackerConfig:
-    """Return the inference protocol that suits a preset."""
-    return TINY_TRACKER if model.name == "tiny" else PUBLISHED_TRACKER
 
 
 def _init_file(asked: str) -> Path:

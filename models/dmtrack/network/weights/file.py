@@ -15,7 +15,7 @@ from typing import Any, Literal, Self
 
 from safetensors import safe_open
 
-from dmtrack.config import ModelConfig, TrackerConfig, chosen
+from dmtrack.config import ModelConfig, TrackerConfig, chosen, tracker_preset
 from dmtrack.errors import CheckpointError, ConfigError, translated
 from dmtrack.numbers import json_value
 from dmtrack.video.frame import Modality
@@ -66,7 +66,8 @@ class WeightsMeta:
                 raise ConfigError(f"it has format {version}, this program reads {FORMAT_VERSION}")
             values["config"] = ModelConfig.from_dict(values["config"])
             if values["tracker"] is not None:
-                values["tracker"] = TrackerConfig.from_dict(values["tracker"])
+                later = asdict(tracker_preset(values["config"].name))  # what the header is too old to name
+                values["tracker"] = TrackerConfig.from_dict({**later, **values["tracker"]})
             if values["modality"] is not None:
                 values["modality"] = Modality(values["modality"])
             return cls(**values)
