@@ -75,7 +75,7 @@ class FolderReader(StoredPictures):
         files = (path,) if is_file else list_images(path)
         pages = max(1, page_count(files[0])) if len(files) == 1 else 1
         self.files: Sequence[Path] = files * pages
-        self._pages = range(pages) if pages > 1 else [0] * len(files)
+        self._pages: Sequence[int | None] = range(pages) if pages > 1 else [None] * len(files)
         self._scaled = 0
         start_pts, time_base = exact_stamps(frame_rate, start_s)
         step = round(1 / (frame_rate * time_base))

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import logging
 import re
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +19,7 @@ from decimal import Decimal
 from fractions import Fraction
 from io import BytesIO
 from itertools import pairwise
+from mmap import mmap
 from pathlib import Path
 from statistics import median_low
 from typing import Final, cast
@@ -35,6 +35,7 @@ from dmtrack.video.exr import EXR_MAGIC, decode_exr
 from dmtrack.video.flir import FLIR_SUFFIXES, decode_fff, fff_of_jpeg, find_pictures, read_fff
 from dmtrack.video.foreign import LFS_POINTER
 from dmtrack.video.frame import Pixels
+from dmtrack.video.tiff import as_stored, directories, page_bytes
 
 _LOGGER = logging.getLogger(__name__)
 IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".exr"}) | FLIR_SUFFIXES
@@ -49,8 +50,6 @@ _PNG_KIND: Final = 25  # where a PNG says what its channels are; the bits of eac
 _PNG_CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _JPEG: Final = b"\xff\xd8"
 _WITH_SIZE: Final = (_PNG, _JPEG, b"BM", b"II*\0", b"MM\0*")
-_COMPRESSION, _ORIENTATION = 259, 274
-_NOT_UNPACKED: Final = {34712: "JPEG 2000", 34887: "LERC", 34925: "LZMA", 50000: "ZSTD", 50001: "WebP"}
 _CHANNELS: Final = (1, 3, 4)
 _MANY: Final = 10
 """Where so many pictures have a number, one without is none of them."""
@@ -223,7 +222,7 @@ def read_picture(file: Path) -> Pixels:
         raise DecodeError(f"the picture cannot be read: {error.what}", where=file) from error
 
 
-def load_picture(file: Path, counts: CountScale | None = None, page: int = 0) -> StoredPicture:
+def load_picture(file: Path, counts: CountScale | None = None, page: int | None = None) -> StoredPicture:
     """Read a picture file as it is stored.
 
     `counts` says how numbers with a sign or a fraction become counts; None finds out from this picture.
@@ -235,9 +234,9 @@ def load_picture(file: Path, counts: CountScale | None = None, page: int = 0) ->
     """
     try:
         if file.suffix.lower() in FLIR_SUFFIXES:
-            return _of_flir(read_fff(file, page), counts)
-        if page:
-            return _as_pixels(_page(file, page), counts)
+            return _of_flir(read_fff(file, page or 0), counts)
+        if page is not None:
+            return _as_pixels(_decoded(page_bytes(file, page)), counts)
         return decode_picture(file_bytes(file), counts)
     except OSError as error:
         raise DecodeError(f"cannot be read: {error.strerror}", where=file) from error
@@ -256,37 +255,30 @@ def decode_picture(data: bytes, counts: CountScale | None = None) -> StoredPictu
     return _as_pixels(_decoded(data), counts)
 
 
-def stored_numbers(file: Path, page: int = 0) -> np.ndarray:
+def stored_numbers(file: Path, page: int | None = None) -> np.ndarray:
     """Return the numbers of a picture as they are stored; nothing where it cannot be read, or is of bytes."""
     if file.suffix.lower() in FLIR_SUFFIXES:
         return np.empty(0)
     try:
-        stored = _page(file, page) if page else _decoded(file_bytes(file))
+        stored = _decoded(file_bytes(file) if page is None else page_bytes(file, page))
     except (FormatError, OSError, ValueError):
         stored = None
     return np.empty(0) if stored is None or stored.dtype == np.uint8 else stored.ravel()
 
 
-def _decoded(data: bytes) -> np.ndarray | None:
+def _decoded(data: bytes | mmap) -> np.ndarray | None:
     with translated(FormatError, "this is no whole picture"):
-        if data.startswith(EXR_MAGIC):
+        if isinstance(data, bytes) and data.startswith(EXR_MAGIC):
             most = min(MAX_PIXELS, max(SMALL_PIXELS, PIXELS_PER_BYTE * len(data)), MAX_DEFLATED * len(data))
             return decode_exr(data, most)
         if not is_believable(data):
             raise FormatError("it claims to be larger than the file can hold")
-        return cv2.imdecode(np.frombuffer(_as_stored(data), np.uint8), cv2.IMREAD_UNCHANGED)
+        return cv2.imdecode(np.frombuffer(as_stored(data), np.uint8), cv2.IMREAD_UNCHANGED)
 
 
 def _of_flir(data: bytes, counts: CountScale | None) -> StoredPicture:
     pixels, scale = decode_fff(data, counts)
     return StoredPicture(pixels, 16, 1, scale)
-
-
-def _page(file: Path, page: int) -> np.ndarray | None:
-    """Return one picture of a TIFF, turned as it says: OpenCV does not read the others as they are stored."""
-    with translated(FormatError, "this is no whole picture"):
-        _, found = cv2.imreadmulti(str(file), page, 1, flags=cv2.IMREAD_UNCHANGED)
-    return np.asarray(found[0]) if found else None
 
 
 def _as_pixels(stored: np.ndarray | None, counts: CountScale | None) -> StoredPicture:
@@ -314,17 +306,18 @@ def _is_repeated(stored: np.ndarray) -> bool:
     return bool((blue == green).all() and (green == red).all())
 
 
-def is_believable(data: bytes) -> bool:
+def is_believable(data: bytes | mmap) -> bool:
     """Return whether so few bytes can hold the picture that they claim; True where the size is unknown."""
-    if not data.startswith(_WITH_SIZE):
+    if not data[:8].startswith(_WITH_SIZE):
         return True
-    width, height = imagesize.get(BytesIO(data), exif_rotation=False)  # -1, -1: unknown
+    stream = BytesIO(data) if isinstance(data, bytes) else data
+    width, height = imagesize.get(stream, exif_rotation=False)  # -1, -1: unknown
     if abs(width * height) > max(SMALL_PIXELS, PIXELS_PER_BYTE * len(data)):
         return False
-    if data.startswith(_PNG) and not _are_chunks_believable(data):
+    if isinstance(data, bytes) and data.startswith(_PNG) and not _are_chunks_believable(data):
         return False
     pixels_per_byte = MAX_PIXELS_PER_BYTE
-    if data.startswith(_PNG) and len(data) > _PNG_KIND:
+    if data[:8] == _PNG and len(data) > _PNG_KIND:
         bits = data[_PNG_KIND - 1] * _PNG_CHANNELS.get(data[_PNG_KIND], 1)
         pixels_per_byte = MAX_DEFLATED * 8 // max(1, bits)
     return bool(abs(width * height) <= min(MAX_PIXELS, pixels_per_byte * len(data)))
@@ -345,33 +338,7 @@ def page_count(file: Path) -> int:
     """Return how many pictures a file holds: a TIFF or a FLIR recording may hold several."""
     if file.suffix.lower() in FLIR_SUFFIXES:
         return len(find_pictures(file).places)
-    return cv2.imcount(str(file)) if file.suffix.lower() in (".tif", ".tiff") else 1
-
-
-def _as_stored(data: bytes) -> bytes:
-    """Return a picture file that says nothing of turning it: OpenCV obeys that in TIFF whatever it is told.
-
-    Raises:
-        FormatError: It is a TIFF that OpenCV cannot unpack.
-
-    Source: TIFF 6.0, section 2 (the first directory) and tag 274 (orientation); libtiff's `tiff.h`.
-    """
-    order = {b"II*\0": "<", b"MM\0*": ">"}.get(data[:4])
-    if order is None:
-        return data
-    patched = bytearray(data)
-    try:
-        (directory,) = struct.unpack_from(f"{order}I", data, 4)
-        (count,) = struct.unpack_from(f"{order}H", data, directory)
-        for entry in range(directory + 2, directory + 2 + 12 * count, 12):
-            tag, value = struct.unpack_from(f"{order}H6xH", data, entry)
-            if tag == _ORIENTATION:
-                struct.pack_into(f"{order}H", patched, entry + 8, 1)
-            elif tag == _COMPRESSION and value in _NOT_UNPACKED:
-                raise FormatError(f"TIFF packed by {_NOT_UNPACKED[value]} is not read: save it as LZW or PNG")
-    except struct.error:  # cut short: the decoder says so
-        return data
-    return bytes(patched)
+    return len(directories(file)) if file.suffix.lower() in (".tif", ".tiff") else 1
 
 
 def encoded_picture(pixels: Pixels, suffix: str = ".png", level: int | None = None) -> bytes:

@@ -1,0 +1,90 @@
+"""TIFF of many pictures, classic and big: each is read by itself, as it is stored."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from dmtrack.errors import FormatError
+from dmtrack.video.folder import FolderReader
+from dmtrack.video.tiff import directories, page_bytes
+
+H, W = 5, 7
+
+
+def pictures(count: int) -> list[np.ndarray]:
+    return [np.arange(H * W, dtype=np.uint16).reshape(H, W) + 1000 * number for number in range(count)]
+
+
+def stack(
+    pages: list[np.ndarray], order: str, *, is_big: bool, tags: dict[int, dict[int, int]], back: bool = False
+) -> bytes:
+    """Return a file with a directory after each picture; `tags` are those of some pictures, by number."""
+    place, count, entry = ("Q", "Q", "HHQ") if is_big else ("I", "H", "HHI")
+    mark = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}H", 43 if is_big else 42)
+    data = bytearray(mark + (struct.pack(f"{order}HH", 8, 0) if is_big else b"") + bytes(8 if is_big else 4))
+    link, first = len(data) - struct.calcsize(place), 0
+    for number, page in enumerate(pages):
+        begin = len(data)
+        data += page.astype(page.dtype.newbyteorder(order)).tobytes()
+        values = {256: W, 257: H, 258: 16, 259: 1, 262: 1, 273: begin, 277: 1, 278: H, 279: page.nbytes}
+        values |= tags.get(number, {})
+        struct.pack_into(order + place, data, link, len(data))
+        first = first or len(data)
+        data += struct.pack(order + count, len(values))
+        for tag, value in sorted(values.items()):
+            kind, form = (16, "Q") if is_big and tag in (273, 279) else (4, "I") if tag == 273 else (3, "H")
+            packed = struct.pack(order + form, value).ljust(struct.calcsize(place), b"\0")
+            data += struct.pack(order + entry, tag, kind, 1) + packed
+        link = len(data)
+        data += bytes(struct.calcsize(place))
+    if back:
+        struct.pack_into(order + place, data, link, first)
+    return bytes(data)
+
+
+@pytest.fixture(params=["<", ">"])
+def order(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
+
+
+@pytest.fixture(params=[False, True], ids=["classic", "big"])
+def is_big(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
+def test_every_picture_is_read_as_it_is_stored(tmp_path: Path, order: str, is_big: bool) -> None:
+    """Turned or not, and however the directories are linked at the end."""
+    tags = {number: {274: 1 + number % 8} for number in range(12)}
+    file = tmp_path / "stack.tif"
+    file.write_bytes(stack(pictures(12), order, is_big=is_big, tags=tags, back=True))
+    with FolderReader(file) as reader:
+        frames = [frame.pixels for frame in reader]
+    assert len(frames) == reader.info.frame_count == 12
+    assert all(map(np.array_equal, frames, pictures(12)))
+
+
+def test_one_that_cannot_be_read_costs_itself_alone(tmp_path: Path, order: str, is_big: bool) -> None:
+    file = tmp_path / "stack.tiff"
+    file.write_bytes(stack(pictures(5), order, is_big=is_big, tags={0: {259: 50000}, 2: {259: 34925}}))
+    with FolderReader(file) as reader:
+        frames = list(reader)
+    assert [frame.index for frame in frames] == [1, 3, 4]
+    assert all(np.array_equal(frame.pixels, pictures(5)[frame.index]) for frame in frames)
+    assert reader.damaged_packets == 2
+
+
+@pytest.mark.parametrize("kept", [0, 3, 9, 200, 400])
+def test_a_file_that_is_cut_has_the_pictures_before(
+    tmp_path: Path, order: str, is_big: bool, kept: int
+) -> None:
+    file = tmp_path / "stack.tif"
+    file.write_bytes(stack(pictures(4), order, is_big=is_big, tags={})[:kept])
+    places = directories(file)
+    head, each = (16, 266) if is_big else (8, 184)
+    assert len(places) == max(0, kept - head) // each
+    with pytest.raises(FormatError, match=f"has {len(places)} pictures"):
+        page_bytes(file, len(places))
