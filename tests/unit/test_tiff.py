@@ -29,7 +29,7 @@ def stack(
     link, first = len(data) - struct.calcsize(place), 0
     for number, page in enumerate(pages):
         begin = len(data)
-        data += page.astype(page.dtype.newbyteorder(order)).tobytes()
+        data += page.astype(np.dtype(f"{order}u2")).tobytes()
         values = {256: W, 257: H, 258: 16, 259: 1, 262: 1, 273: begin, 277: 1, 278: H, 279: page.nbytes}
         values |= tags.get(number, {})
         struct.pack_into(order + place, data, link, len(data))
