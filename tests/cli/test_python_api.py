@@ -22,6 +22,7 @@ from dmtrack import (
     BoxError,
     CheckpointError,
     ConfigError,
+    FormatError,
     FramePair,
     Modality,
     NetworkOptions,
@@ -317,6 +318,28 @@ class TestAsAUserTypesIt:
         assert found == [[target.box for target in r.targets] for r in track_pairs(read, tracker, [BOX])]
         with pytest.raises(ConfigError, match="thermal, depth, event"):
             FramePair.of(read[0].rgb.pixels, read[0].rgb.pixels)
+
+    @pytest.mark.parametrize(
+        ("shape", "dtype"),
+        [
+            ((4, 6), "float32"),
+            ((4, 6, 3), "float64"),
+            ((4, 6), "int16"),
+            ((4, 6), ">u2"),
+            ((4, 6, 3), "uint16"),
+            ((4, 6, 4), "uint8"),
+            ((3, 4, 6), "uint8"),
+            ((4, 6, 1), "uint16"),
+            ((0, 6, 3), "uint8"),
+            ((6,), "uint8"),
+        ],
+    )
+    def test_arrays_that_are_no_pictures_are_refused(self, shape: tuple[int, ...], dtype: str) -> None:
+        """Four channels, or channels first, were tracked as they lay."""
+        good, bad = np.zeros((4, 6, 3), np.uint8), np.zeros(shape, dtype)
+        for pictures in ((bad, good), (good, bad)):
+            with pytest.raises(FormatError, match=r"is no picture; give \(H, W, 3\) uint8"):
+                FramePair.of(*pictures, modality="thermal")
 
     def test_frames_print_in_one_line(self) -> None:
         pair = FramePair.of(

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from dmtrack.errors import ConfigError
+from dmtrack.errors import ConfigError, FormatError
 from dmtrack.geometry.box import Box
 from dmtrack.geometry.intrinsics import Intrinsics
 from dmtrack.video.counts import AS_STORED, CountScale
@@ -18,6 +19,9 @@ from dmtrack.video.gauge import AuxMeasure, EventWindow, Gauge
 from dmtrack.video.track_choice import TrackInfo
 
 Pixels = npt.NDArray[np.uint8] | npt.NDArray[np.uint16]
+
+
+_PICTURES: Final = "give (H, W, 3) uint8 in RGB order, or (H, W) uint8 or uint16: depth in mm, heat in 0.01 K"
 
 
 class Modality(StrEnum):
@@ -116,7 +120,14 @@ class Frame:
             pixels: `(H, W, 3)` uint8 in RGB order, or `(H, W)` uint8/uint16.
             index: Its 0-based place.
             time_s: Its time in seconds.
+
+        Raises:
+            FormatError: The pixels are others.
         """
+        channels = pixels.shape[2:]
+        is_known = pixels.dtype == np.uint8 or (pixels.dtype == np.uint16 and not channels)
+        if not is_known or pixels.ndim < 2 or channels not in ((), (3,)) or not pixels.size:
+            raise FormatError(f"{pixels.dtype} {pixels.shape} is no picture", hint=_PICTURES)
         exact_s = Fraction(str(time_s))
         return cls(index, exact_s.numerator, Fraction(1, exact_s.denominator), pixels)
 
@@ -184,7 +195,7 @@ class FramePair:
 
         Raises:
             ConfigError: There is a second picture and no modality, or the modality is unknown.
-            FormatError: The second picture cannot be of this modality.
+            FormatError: The second picture cannot be of this modality, or one is no picture.
         """
         from dmtrack.video.aux_encoder import AuxEncoder  # these need this module
         from dmtrack.video.encoding import encode
@@ -197,10 +208,10 @@ class FramePair:
         if modality is None or modality not in [*Modality]:
             raise ConfigError(f"modality {modality!r} is unknown", hint=", ".join(Modality))
         kind = Modality(modality)
+        partner = Frame.of(aux, index=index, time_s=time_s)
         encoder, size = AuxEncoder(kind), (first.width, first.height)
         second = resize_to_grid(encoder(aux), size, kind)
         pixels = np.concatenate([visible, second], axis=2)
-        partner = Frame.of(aux, index=index, time_s=time_s)
         gauge = None
         if encoder.meaning is not None:
             aux_size = (partner.width, partner.height)
