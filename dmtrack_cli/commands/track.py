@@ -79,7 +79,7 @@ def track(
             say_end(run, kind, quiet=quiet)
             raise stopped_after(run.record.counts.frames, "frame", run.folder) from None
         say_end(run, kind, quiet=quiet)
-        _say_remarks(run.pairs.remarks[len(said) :], kind, quiet=quiet)
+        _say_remarks([remark for remark in run.pairs.remarks if remark not in said], kind, quiet=quiet)
 
 
 def _execute(run: TrackRun, kind: ProgressKind, *, show: bool) -> None:

@@ -21,7 +21,7 @@ from dmtrack.video.aux_encoder import (
     parse_aux_range,
     scaled_depth,
 )
-from dmtrack.video.counts import CountScale
+from dmtrack.video.counts import AS_STORED, CountScale
 from dmtrack.video.encoding import GreyRange, ModalityEncoder, encode_depth
 from dmtrack.video.frame import Modality
 from dmtrack.video.stream_files import open_source
@@ -140,6 +140,30 @@ class TestThermal:
         encoder = AuxEncoder(Modality.THERMAL, counts=scale)
         encoder(scale.counts(degrees))
         assert any("Fahrenheit" in remark for remark in encoder.remarks) is (unit == "F")
+
+    @pytest.mark.parametrize("holes", [1.0, 0.7])
+    @pytest.mark.parametrize(
+        ("counts", "scale", "options"),
+        [
+            (29_315, AS_STORED, {}),
+            (7_329, AS_STORED, {"range": AuxRange(15, 45, is_celsius=True)}),
+            (29_315, CountScale(100.0), {}),
+            (2_000, CountScale(100.0), {}),
+            (29_315, CountScale(100.0, -273.15), {}),
+        ],
+        ids=["0.01 K", "0.04 K", "kelvin", "celsius", "celsius below 0"],
+    )
+    def test_what_is_not_measured_does_not_decide_what_counts_mean(self, counts, scale, options, holes):
+        """A camera that starts up, or a lens cap; and a picture of which most is none."""
+        encoder = AuxEncoder(Modality.THERMAL, EncodingOptions(**options), counts=scale)
+        picture = np.full((10, 10), counts, np.uint16)
+        first = picture.copy()
+        first.flat[: int(holes * 100)] = 0
+        for one in (first, picture):
+            encoder(one)
+        meaning = encoder.meaning
+        assert counts * meaning.per_count + meaning.zero == pytest.approx(20, abs=0.1)
+        assert ("begins with an empty picture" in " ".join(encoder.remarks)) is (holes == 1)
 
     @pytest.mark.parametrize("counts", [RAMP * 0 + 16_000, RAMP * 0 + 60_000, (RAMP // 100).astype(np.uint8)])
     def test_counts_that_are_no_temperature_are_refused(self, counts):

@@ -162,7 +162,7 @@ class AuxEncoder:
 
     Attributes:
         meaning: What its counts are in metres, degrees or events; None where that is not known, and before
-            the first picture.
+            the first picture that measures anything.
 
     `stated_unit_mm` is millimetres in one count of depth, where the file says so; `counts` says how what is
     stored became counts; the options mean what is stored.
@@ -204,9 +204,11 @@ class AuxEncoder:
             FormatError: The picture cannot be of this modality.
             ConfigError: The range is in degrees, and the counts are none of a linear-temperature camera.
         """
-        if not self._seen:
+        if not self._seen and pixels.any():
             self._look_at_first(pixels)
             self._seen = True
+        elif not self._seen and not self._remarks:
+            self._remarks.append("The second stream begins with an empty picture.")
         if self._modality is Modality.DEPTH:
             pixels = scaled_depth(pixels, self._scale_mm)
         if self._options.resolved_norm is AuxNorm.PUBLISHED:
@@ -242,8 +244,8 @@ class AuxEncoder:
         return GreyRange(*((celsius + ZERO_CELSIUS_K) / step for celsius in ends))
 
     def _middle(self, pixels: Pixels) -> float:
-        """Return the median of a picture in what is stored."""
-        return float(np.median(pixels)) / self._counts.per_unit + self._counts.zero
+        """Return the median of what a picture measures in what is stored."""
+        return float(np.median(pixels[pixels > 0])) / self._counts.per_unit + self._counts.zero
 
     def _meaning_of(self, pixels: Pixels) -> CountMeaning | None:
         """Return what counts mean, by what was said, what is stored, or the first picture."""
@@ -347,7 +349,8 @@ def kelvin_per_count(pixels: Pixels) -> float:
 
     Source: linear-temperature output of common cores: 10 or 100 mK a count (16 bit), 40 or 400 mK (14 bit).
     """
-    median = float(np.median(pixels)) if pixels.ndim == 2 and pixels.dtype == np.uint16 else 0.0
+    is_known = pixels.ndim == 2 and pixels.dtype == np.uint16 and pixels.any()
+    median = float(np.median(pixels[pixels > 0])) if is_known else 0.0
     low, high = (celsius + ZERO_CELSIUS_K for celsius in _SCENE_CELSIUS)
     for step in _KELVIN_PER_COUNT:
         if low <= median * step <= high:

@@ -127,7 +127,7 @@ class PairedSource(ClosedOnExit):
 
     @property
     def remarks(self) -> tuple[str, ...]:
-        """What a person should know about times and pictures; complete after the first pair."""
+        """What a person should know about times and pictures; complete at the end."""
         if self._streams is None or self._encode_aux is None:
             unused = unused_remarks(self.pairing, self.encoding)
             return (*clock_remarks(self._rgb), *self._unused_streams, *unused)
