@@ -25,8 +25,7 @@ from dmtrack.video.frame import FramePair
 from dmtrack.video.pairing import PairedSource
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
+    from dmtrack.network.inference import Array
     from dmtrack.tracking.tracker import Tracker
 
 _log = logging.getLogger(__name__)
@@ -106,7 +105,7 @@ class Retracker:
         self._tracker = tracker
         self._two_way = two_way
         self._on_tracked = on_tracked
-        self._shown: dict[TargetStart, Tensor] = {}
+        self._shown: dict[TargetStart, Array] = {}
 
     def track(self, segments: Sequence[Segment], rows: Rows) -> None:
         """Track segments and add what was found to `rows`.
@@ -180,7 +179,7 @@ class Retracker:
             with self._open_at(max(first, stop - held), stop) as pairs:
                 yield from reversed(list(pairs))
 
-    def _template(self, key: TargetStart) -> Tensor:
+    def _template(self, key: TargetStart) -> Array:
         if key not in self._shown:
             pair = self._pair_at(_frame_of(key))
             key.box.require_inside(pair.rgb.width, pair.rgb.height)

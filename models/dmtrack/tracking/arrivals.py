@@ -26,8 +26,7 @@ from dmtrack.tracking.start import Absence, Keyframe, TargetStart, free_ids
 from dmtrack.video.frame import FramePair
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
+    from dmtrack.network.inference import Array
     from dmtrack.tracking.tracker import Tracker
 
 SEEN_IN: Final = 3  # what a detector sees in fewer frames is taken for a mistake of it
@@ -169,7 +168,7 @@ class Arrivals:
         self._ids = set(ids)
         self._own: set[int] = set()
         self._labels: dict[int, str | None] = {}
-        self._shown: dict[int, list[Tensor]] = {}
+        self._shown: dict[int, list[Array]] = {}
         self._unseen: Counter[int] = Counter()
         self._held: dict[int, Box] = {}
         self._on_keyframe = on_keyframe
@@ -237,7 +236,7 @@ class Arrivals:
         self, pair: FramePair, tracker: Tracker, detection: Detection, target_id: int | None
     ) -> TrackedBox:
         """Follow a new target, or a lost one, from a detection on; of a lost one earlier boxes are known."""
-        known: list[Tensor] = []
+        known: list[Array] = []
         if target_id is None:
             target_id = next(free_ids(self._ids))
             self._ids.add(target_id)
