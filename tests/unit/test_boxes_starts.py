@@ -59,6 +59,17 @@ def test_first_rows_from_a_frame_on(tmp_path: Path, caplog: pytest.LogCaptureFix
         read_targets(path, first_frame=6)
 
 
+@pytest.mark.parametrize("first_frame", [0, 1, 2, 3, 9])
+def test_a_start_in_the_middle_of_ground_truth_is_doubted(
+    tmp_path: Path, first_frame: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A file of one row a frame: the first one is meant for the start, or another one is."""
+    path = write(tmp_path, "10,20,30,40\n11,21,30,40\n12,22,30,40\n")
+    assert read_targets(path, first_frame) == (Box(10, 20, 30, 40),)
+    said = {1: "row 2 of all frames would be 11,21", 2: "row 3 of all frames would be 12,22"}.get(first_frame)
+    assert (said in caplog.text) if said else not caplog.text
+
+
 @pytest.mark.parametrize("frame", [1, 3])
 def test_who_is_absent_has_a_box_somewhere(tmp_path: Path, frame: int) -> None:
     """An id that was mistyped is told, and not what was said before a start in the middle."""

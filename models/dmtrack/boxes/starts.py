@@ -63,6 +63,9 @@ def read_targets(
             return tuple(_yolo_box(row, size) for row in words)
         if not words or (len(words[0]) in _TRUTH_COLUMNS and is_number(words[0][0])):
             box = box_at(path, corners=True if order is BoxFormat.XYXY else None)
+            if first_frame and len(lines) > first_frame:
+                what = "%s: its first row is taken for frame %d, in which row %d of all frames would be %s"
+                _log.warning(what, path, first_frame, first_frame + 1, lines[first_frame].strip())
             return (box.read_as(order, *size) if size and order is BoxFormat.CXCYWH else box,)
         if is_detection(lines[0]):
             return _detected(read_rows(path), path, first_frame)
