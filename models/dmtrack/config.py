@@ -262,8 +262,8 @@ class TrackerConfig(_Config):
         found_score: A lost target is taken up again at this score.
         sweep_interval: Frames between two looks that go beyond the neighbourhood.
         sweep_windows: Search regions of such a look.
-        camera_motion: Where the whole picture moved by more than 0.6 of a target's size, as when a camera is
-            turned, look for it where that takes it, besides where it was.
+        leaps: Where the camera's motion, or its own last step once more, takes a target farther than 0.6 of
+            its size, look for it there, besides where it was.
         pace: Every other frame a target that is sure and slow is not searched, but moved on as it moved;
             half the cost of many targets. Not in a frame that is due for a new template.
     """
@@ -286,7 +286,7 @@ class TrackerConfig(_Config):
     found_score: float = 0.6
     sweep_interval: int = 3
     sweep_windows: int = 12
-    camera_motion: bool = False
+    leaps: bool = False
     pace: bool = False
 
     def __post_init__(self) -> None:
@@ -326,7 +326,7 @@ TINY_TRACKER = TrackerConfig(
     min_shown_px=2.0,
     edge_error_px=1.0,
     recovery=True,
-    camera_motion=True,
+    leaps=True,
 )
 
 

@@ -25,6 +25,7 @@ class Found:
 
     box: Box
     score: float
+    weight: float = 1.0  # of its score beside others': how likely its place was before anybody looked
 
 
 @dataclass(slots=True)
@@ -56,7 +57,7 @@ class Trust:
         There is one find a window that was searched, at least one.
         """
         if self.is_sure:
-            return max(finds, key=lambda find: find.score)
+            return max(finds, key=lambda find: find.score * find.weight)
         reach = self._reach(config)
         known = [] if math.isinf(reach) else self.lookalikes
         good = [find for find in finds if find.score >= config.found_score]

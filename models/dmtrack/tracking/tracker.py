@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -50,7 +50,8 @@ class _Target:
 
 #: Grey levels from the darkest to the brightest pixel of a picture that shows nothing.
 _FLAT = 8
-_FAR = 0.6  # of its size: how far the camera has to take a target for it to be looked for there as well
+_FAR = 0.6  # of its size: how far the camera or its own step has to take a target for a look there too
+_AHEAD = 0.9  # what a score counts where its own step leads: a look-alike may stand there
 _SLOW, _STEADY = 0.05, 0.03  # of its size: how far a slow target moves in a frame, and by how much it grows
 
 
@@ -58,18 +59,19 @@ _SLOW, _STEADY = 0.05, 0.03  # of its size: how far a slow target moves in a fra
 class _Gait:
     """How a target moves, by its last searches, see `TrackerConfig.pace`."""
 
-    found: Found  # in the last one
-    step: tuple[float, float] = (0.0, 0.0)  # by which its box moves a frame, px, smoothed
+    found: Found  # in the last one, moved along with the camera since
+    newest: tuple[float, float] = (0.0, 0.0)  # by which its box moved a frame before that, px
+    step: tuple[float, float] = (0.0, 0.0)  # the same, smoothed
     is_calm: bool = False  # whether it is sure, and slow
 
     def then(self, found: Found, frames: int, least_score: float) -> _Gait:
         """Return the gait by a search so many frames later."""
         box, size = found.box, math.sqrt(self.found.box.area)
-        dx = (self.step[0] + (box.cx - self.found.box.cx) / frames) / 2  # boxes jitter
-        dy = (self.step[1] + (box.cy - self.found.box.cy) / frames) / 2
+        newest = (box.cx - self.found.box.cx) / frames, (box.cy - self.found.box.cy) / frames
+        dx, dy = (self.step[0] + newest[0]) / 2, (self.step[1] + newest[1]) / 2  # boxes jitter
         grown = abs(math.log(math.sqrt(box.area) / size)) / frames
         is_slow = math.hypot(dx, dy) <= _SLOW * size and grown <= _STEADY
-        return _Gait(found, (dx, dy), is_slow and found.score >= least_score)
+        return _Gait(found, newest, (dx, dy), is_slow and found.score >= least_score)
 
     def ahead(self) -> Found:
         """Return where the target is a frame later, sought or not."""
@@ -157,7 +159,7 @@ class Tracker:
         for number, (target_id, box) in enumerate(zip(self._new_ids(boxes, ids), boxes, strict=True)):
             box.require_inside(width, height)
             memory = self._memory(known[number] if known else (), opens=True)
-            added.append(_Target(target_id, box, memory, Trust(box)))
+            added.append(_Target(target_id, box, memory, Trust(box), gait=_Gait(Found(box, 1.0))))
         self._remember(pair.image, added)
         if not self._targets:
             self._camera.shift_px(pair.image)
@@ -242,17 +244,18 @@ class Tracker:
 
     def _carried(self, image: npt.NDArray[np.uint8]) -> dict[int, Box]:
         """Return by its id where the camera's motion takes each target that it moves far."""
-        if not (self.config.camera_motion and self._targets):
+        if not (self.config.leaps and self._targets):
             return {}
         shift_px = self._camera.shift_px(image)
         height, width = image.shape[:2]
         carried = {}
         for target in self._targets:
             moved = target.box.moved(*shift_px)
-            is_inside = 0 <= moved.cx < width and 0 <= moved.cy < height
-            if is_inside and math.hypot(*shift_px) >= _FAR * math.sqrt(moved.area):
+            if _is_inside(moved, width, height) and _is_far(moved, target.box):
                 carried[target.target_id] = moved
                 target.trust.carry(shift_px, width, height)
+                if target.gait is not None:
+                    target.gait = replace(target.gait, found=replace(target.gait.found, box=moved))
         return carried
 
     def _resting(self, carried: Collection[int]) -> dict[int, Found]:
@@ -281,31 +284,43 @@ class Tracker:
     ) -> dict[int, Found]:
         """Locate targets by their id: around their box, or at the best of several places.
 
-        One that the camera moved far is looked for there and where it was; a lost one at many places.
+        Where the camera or its own step takes a target far, it is looked for there and where it was; a lost
+        one at many places.
         """
-        looked: list[tuple[_Target, Crop]] = []
+        looked: list[tuple[tuple[_Target, Box, float], Crop]] = []
         located: list[Array] = []
         for group in _alike(targets):
             windows = [
-                (target, box) for target in group for box in self._places(target, image.shape, carried)
+                (target, box, weight)
+                for target in group
+                for box, weight in self._places(target, image.shape, carried)
             ]
-            crops, boxes = self._locate(image, windows)
-            looked += zip((target for target, _ in windows), crops, strict=True)
+            crops, boxes = self._locate(image, [(target, box) for target, box, _ in windows])
+            looked += zip(windows, crops, strict=True)
             located.append(boxes)
         # The only place where a step waits for the device.
         rows = arrays_of(located[0]).concat(located).tolist() if located else []
         finds: dict[int, list[Found]] = {target.target_id: [] for target in targets}
-        for (target, crop), row in zip(looked, rows, strict=True):
-            finds[target.target_id].append(Found(crop.to_frame(*row[:4]), row[4]))
+        for ((target, _, weight), crop), row in zip(looked, rows, strict=True):
+            finds[target.target_id].append(Found(crop.to_frame(*row[:4]), row[4], weight))
         return {
             target.target_id: target.trust.choose(finds[target.target_id], self.config) for target in targets
         }
 
-    def _places(self, target: _Target, shape: tuple[int, ...], carried: Mapping[int, Box]) -> list[Box]:
-        if not target.trust.is_lost:
-            moved = carried.get(target.target_id)
-            return [target.box] if moved is None else [moved, target.box]
-        return places_to_look(target.trust, self.config, shape[1], shape[0])
+    def _places(
+        self, target: _Target, shape: tuple[int, ...], carried: Mapping[int, Box]
+    ) -> list[tuple[Box, float]]:
+        """Return where to look for a target, and what a score counts there."""
+        height, width = shape[:2]
+        if target.trust.is_lost:
+            return [(box, 1.0) for box in places_to_look(target.trust, self.config, width, height)]
+        moved = carried.get(target.target_id)
+        places = [(target.box, 1.0)] if moved is None else [(moved, 1.0), (target.box, 1.0)]
+        if self.config.leaps and target.gait is not None:
+            ahead = places[0][0].moved(*target.gait.newest)
+            if _is_inside(ahead, width, height) and all(_is_far(ahead, box) for box, _ in places):
+                places.append((ahead, _AHEAD))
+        return places
 
     def _settle(self, pair: FramePair, target: _Target, found: Found) -> TrackedBox:
         """Take over what was found, unless the target is lost: then its last trusted box is held."""
@@ -398,6 +413,14 @@ class Tracker:
     @staticmethod
     def _report(pair: FramePair, target: _Target, box: Box, score: float, state: TrackState) -> TrackedBox:
         return TrackedBox(pair.rgb.index, target.target_id, box, score, state).measured(pair)
+
+
+def _is_inside(box: Box, width: int, height: int) -> bool:
+    return 0 <= box.cx < width and 0 <= box.cy < height
+
+
+def _is_far(box: Box, other: Box) -> bool:
+    return math.hypot(box.cx - other.cx, box.cy - other.cy) >= _FAR * math.sqrt(box.area)
 
 
 def _shows_nothing(image: npt.NDArray[np.uint8]) -> bool:

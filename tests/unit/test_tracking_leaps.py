@@ -1,4 +1,4 @@
-"""A camera that is turned takes its targets far along: they are looked for where it took them."""
+"""Targets that a turned camera takes far, or that move far themselves, are looked for where that leads."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from dmtrack.tracking.result import TrackedBox
 from dmtrack.tracking.tracker import Tracker
 from dmtrack.video.frame import Frame, FramePair
 
-FIXED = replace(TINY_TRACKER, camera_motion=False)
+FIXED = replace(TINY_TRACKER, leaps=False)
 
 
 def ground(height: int, width: int, channels: int = 3, seed: int = 7) -> np.ndarray:
@@ -120,7 +120,7 @@ def test_a_still_camera_changes_no_bit(network) -> None:
 
 
 def test_the_published_protocol_does_without() -> None:
-    assert not PUBLISHED_TRACKER.camera_motion
+    assert not PUBLISHED_TRACKER.leaps
 
 
 def test_a_target_that_stays_on_the_screen_is_looked_for_where_it_was(network) -> None:
@@ -160,3 +160,43 @@ def test_a_pan_past_the_target_keeps_boxes_inside(network) -> None:
         pair = FramePair(Frame(number, number, Fraction(1, 30), image), None, None, image)
         (found,) = tracker.update(pair) if number else tracker.initialize(pair, [Box(300, 100, SIZE, SIZE)])
         assert 0 <= found.box.cx < 400
+
+
+def crossing(network, config, lefts: list[int], decoy: int | None = None) -> list[float]:
+    """Return the overlaps of a small thing that crosses a still ground; another stands at `decoy`."""
+    tracker = Tracker(network, config)
+    overlaps = []
+    for number, left in enumerate(lefts):
+        image = ground(240, 640, seed=11)
+        for x in (left, *([] if decoy is None else [decoy])):
+            image[100:124, x : x + 24] = (230, 170, 30)
+            image[106:118, x + 6 : x + 18] = (30, 60, 220)
+        pair = FramePair(Frame(number, number, Fraction(1, 30), image), None, None, image)
+        box = Box(left, 100, SIZE, SIZE)
+        (found,) = tracker.update(pair) if number else tracker.initialize(pair, [box])
+        overlaps.append(found.box.iou(box))
+    return overlaps
+
+
+@pytest.mark.parametrize("way", [1, -1], ids=["right", "left"])
+def test_a_target_that_gets_faster_is_looked_for_where_its_step_leads(network, way: int) -> None:
+    lefts = [10, 25, 55, 95, 150, 220, 305, 400, 500]
+    lefts = lefts if way > 0 else [600 - left for left in lefts]
+    assert min(crossing(network, TINY_TRACKER, lefts)) > 0.6
+    assert min(crossing(network, FIXED, lefts)) == 0, "the test shows nothing if it is followed anyway"
+
+
+def test_a_lookalike_where_its_step_would_lead_is_not_taken(network) -> None:
+    assert min(crossing(network, TINY_TRACKER, [100, 120, 145, 175, 176, 177, 178], decoy=208)) > 0.6
+
+
+def test_it_is_looked_for_in_two_places_only_where_it_moves_far(network, monkeypatch) -> None:
+    searched = []
+    step = type(network).step
+    monkeypatch.setattr(
+        type(network),
+        "step",
+        lambda self, memory, crops: searched.append(len(crops)) or step(self, memory, crops),
+    )
+    crossing(network, TINY_TRACKER, [100, 105, 110, 130, 150, 152, 154])
+    assert searched == [1, 1, 1, 2, 2, 1]
