@@ -7,10 +7,11 @@ import sys
 
 import pytest
 
-from dmtrack.network.thread_count import CROWDED, LONGEST_PAUSE, WINDOW, ThreadCount
+from dmtrack.network.thread_count import CROWDED, FIRST_TRIAL, LONGEST_PAUSE, WINDOW, ThreadCount
 
 IDLE = {1: (0.032, 0.0), 2: (0.020, 0.2)}
 BUSY = {1: (0.062, 0.8), 2: (0.075, 1.2)}
+NO_GAIN = {1: (0.017, 0.0), 2: (0.0192, 0.2)}
 EQUAL = {1: (0.034, 0.8), 2: (0.033, 1.1)}
 CROWDED_IN_VAIN = {1: (0.039, 1.0), 2: (0.033, 1.1)}
 
@@ -24,8 +25,25 @@ def used(threads: ThreadCount, machine: dict[int, tuple[float, float]], steps: i
     return counts
 
 
-def test_an_idle_machine_keeps_all_and_tries_nothing() -> None:
-    assert set(used(ThreadCount(2), IDLE, 1000)) == {2}
+def test_an_idle_machine_keeps_all_but_for_one_try() -> None:
+    counts = used(ThreadCount(2), IDLE, 4000)
+    assert counts.count(1) == WINDOW
+    assert counts.index(1) >= FIRST_TRIAL
+
+
+def test_an_idle_machine_on_which_one_is_no_slower_keeps_one() -> None:
+    threads = ThreadCount(2)
+    counts = used(threads, NO_GAIN, 1000)
+    assert set(counts[2 * FIRST_TRIAL :]) == {1}
+    assert set(used(threads, BUSY, 100)) == {1}
+
+
+def test_what_comes_during_the_try_is_no_reason_to_keep_one() -> None:
+    threads = ThreadCount(2)
+    while threads.count == 2:
+        used(threads, NO_GAIN, 1)
+    used(threads, {1: (0.016, 0.9)}, WINDOW)  # something else begins to run
+    assert threads.count == 2
 
 
 def test_beside_other_work_one_is_used_within_ten_steps_and_kept() -> None:

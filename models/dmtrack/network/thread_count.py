@@ -2,7 +2,8 @@
 
 Threads that share a product wait for the slowest. Where something else runs on their cores, that one may not
 be running at all. The system counts how long threads waited for a core: where that is long, one thread is
-tried, and kept unless it is slower. On an idle machine nothing is tried. Knows nothing of networks.
+tried, and kept unless it is slower. On an idle machine one is tried once, after seconds, and kept if it is
+no slower: where a matrix unit serves all cores, more threads bring nothing. Knows nothing of networks.
 
 Measured on two cores, seconds waited a second, all threads together, medians of steps: 0.2 when idle, 1.1
 beside one busy process, 1.2 beside two. (How often threads were pushed off a core says less: those that yield
@@ -21,6 +22,7 @@ from typing import Final
 
 WINDOW: Final = 8  # steps that a judgement is made of
 CROWDED, CALM = 0.8, 0.25  # seconds waited a second
+FIRST_TRIAL: Final = 80  # steps until one thread is tried on an idle machine: its program has to be read
 MOST: Final = 1.1
 """One thread may take so many times as long as all: a few steps tell no finer, and others gain a core."""
 FIRST_PAUSE, LONGEST_PAUSE = 25, 3200  # steps until it is tried again, doubled each time that it was in vain
@@ -54,6 +56,8 @@ class ThreadCount:
         self._steps: deque[tuple[float, float]] = deque(maxlen=WINDOW)
         self._before_s: float | None = None
         self._pause, self._left = FIRST_PAUSE, 0
+        self._calm_steps = 0  # until one thread is tried on an idle machine
+        self._is_for_good = False  # whether what is tried now is
 
     def note(self, seconds: float, waited: float) -> None:
         """Take note of a step.
@@ -70,7 +74,11 @@ class ThreadCount:
         if self._before_s is not None:
             was_in_vain = middle_s > MOST * self._before_s
             self._before_s = None
-            if was_in_vain:
+            if self._is_for_good:
+                self._is_for_good = False
+                self._most = 1 if waited < CALM and not was_in_vain else self._most
+                self._use(self._most)
+            elif was_in_vain:
                 self._left, self._pause = self._pause, min(2 * self._pause, LONGEST_PAUSE)
                 self._use(self._most)
             else:
@@ -80,6 +88,11 @@ class ThreadCount:
             self._use(1)
         elif self.count == 1 and waited < CALM:
             self._use(self._most)
+        elif self.count > 1 and waited < CALM:
+            self._calm_steps += 1
+            if self._calm_steps == FIRST_TRIAL:
+                self._before_s, self._is_for_good = middle_s / MOST, True  # no slower at all
+                self._use(1)
 
     def _use(self, count: int) -> None:
         self.count = count
