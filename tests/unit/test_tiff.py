@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 
 from dmtrack.errors import FormatError
 from dmtrack.video.folder import FolderReader
+from dmtrack.video.picture_file import load_picture
 from dmtrack.video.tiff import directories, page_bytes
 
 H, W = 5, 7
@@ -88,3 +90,50 @@ def test_a_file_that_is_cut_has_the_pictures_before(
     assert len(places) == max(0, kept - head) // each
     with pytest.raises(FormatError, match=f"has {len(places)} pictures"):
         page_bytes(file, len(places))
+
+
+@pytest.mark.parametrize("place", [1 << 62, 1 << 63, (1 << 64) - 1])
+def test_places_beyond_any_file_are_no_pictures(tmp_path: Path, order: str, place: int) -> None:
+    """Of a directory, of the one behind the first picture, and numbers of entries."""
+    whole = stack(pictures(2), order, is_big=True, tags={})
+    (first,) = struct.unpack_from(f"{order}Q", whole, 8)
+    for at in (8, first, first + 8 + 9 * 20):
+        file = tmp_path / f"{at}.tif"
+        file.write_bytes(whole[:at] + struct.pack(f"{order}Q", place) + whole[at + 8 :])
+        assert len(directories(file)) == (at > first)
+
+
+@pytest.mark.parametrize("gap", [1 << 20, (1 << 31) + 4096])
+def test_pictures_of_a_file_larger_than_opencv_takes(
+    tmp_path: Path, order: str, is_big: bool, gap: int
+) -> None:
+    """The second one lies behind a hole, which takes no room on the disk."""
+    whole = bytearray(stack(pictures(2), order, is_big=is_big, tags={1: {274: 6}}))
+    place, head, entry = ("Q", 8, 20) if is_big else ("I", 4, 12)
+    (first,) = struct.unpack_from(order + place, whole, head)
+    second = first + (8 if is_big else 2) + 9 * entry + struct.calcsize(place)
+    link = second - struct.calcsize(place)
+    (directory,) = struct.unpack_from(order + place, whole, link)
+    struct.pack_into(order + place, whole, link, directory + gap)
+    strip = whole.index(struct.pack(f"{order}HH", 273, 16 if is_big else 4), directory) + entry
+    strip -= struct.calcsize(place)
+    struct.pack_into(order + place, whole, strip, second + gap)
+    file = tmp_path / "stack.tif"
+    with file.open("wb") as opened:
+        opened.write(whole[:second])
+        opened.seek(second + gap)
+        opened.write(whole[second:])
+    with FolderReader(file) as reader:
+        frames = [frame.pixels for frame in reader]
+    assert len(frames) == 2
+    assert all(map(np.array_equal, frames, pictures(2)))
+
+
+def test_a_damaged_byte_is_no_defect(tmp_path: Path, order: str, is_big: bool) -> None:
+    whole = stack(pictures(2), order, is_big=is_big, tags={})
+    for at in range(len(whole)):
+        file = tmp_path / f"{at}.tif"
+        file.write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
+        for page in range(len(directories(file))):
+            with suppress(FormatError):
+                load_picture(file, page=page)

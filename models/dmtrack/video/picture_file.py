@@ -19,7 +19,6 @@ from decimal import Decimal
 from fractions import Fraction
 from io import BytesIO
 from itertools import pairwise
-from mmap import mmap
 from pathlib import Path
 from statistics import median_low
 from typing import Final, cast
@@ -266,9 +265,9 @@ def stored_numbers(file: Path, page: int | None = None) -> np.ndarray:
     return np.empty(0) if stored is None or stored.dtype == np.uint8 else stored.ravel()
 
 
-def _decoded(data: bytes | mmap) -> np.ndarray | None:
+def _decoded(data: bytes) -> np.ndarray | None:
     with translated(FormatError, "this is no whole picture"):
-        if isinstance(data, bytes) and data.startswith(EXR_MAGIC):
+        if data.startswith(EXR_MAGIC):
             most = min(MAX_PIXELS, max(SMALL_PIXELS, PIXELS_PER_BYTE * len(data)), MAX_DEFLATED * len(data))
             return decode_exr(data, most)
         if not is_believable(data):
@@ -306,18 +305,17 @@ def _is_repeated(stored: np.ndarray) -> bool:
     return bool((blue == green).all() and (green == red).all())
 
 
-def is_believable(data: bytes | mmap) -> bool:
+def is_believable(data: bytes) -> bool:
     """Return whether so few bytes can hold the picture that they claim; True where the size is unknown."""
-    if not data[:8].startswith(_WITH_SIZE):
+    if not data.startswith(_WITH_SIZE):
         return True
-    stream = BytesIO(data) if isinstance(data, bytes) else data
-    width, height = imagesize.get(stream, exif_rotation=False)  # -1, -1: unknown
+    width, height = imagesize.get(BytesIO(data), exif_rotation=False)  # -1, -1: unknown
     if abs(width * height) > max(SMALL_PIXELS, PIXELS_PER_BYTE * len(data)):
         return False
-    if isinstance(data, bytes) and data.startswith(_PNG) and not _are_chunks_believable(data):
+    if data.startswith(_PNG) and not _are_chunks_believable(data):
         return False
     pixels_per_byte = MAX_PIXELS_PER_BYTE
-    if data[:8] == _PNG and len(data) > _PNG_KIND:
+    if data.startswith(_PNG) and len(data) > _PNG_KIND:
         bits = data[_PNG_KIND - 1] * _PNG_CHANNELS.get(data[_PNG_KIND], 1)
         pixels_per_byte = MAX_DEFLATED * 8 // max(1, bits)
     return bool(abs(width * height) <= min(MAX_PIXELS, pixels_per_byte * len(data)))

@@ -1,4 +1,4 @@
-"""Where the pictures of a TIFF lie, so that one of many is decoded without those before it.
+"""The pictures of a TIFF, each by itself, so that one of many is decoded without those before it.
 
 Source: TIFF 6.0, section 2 (directories); BigTIFF; libtiff's `tiff.h` (packings).
 """
@@ -8,13 +8,17 @@ from __future__ import annotations
 import struct
 from contextlib import suppress
 from functools import lru_cache
-from mmap import ACCESS_COPY, ACCESS_READ, mmap
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from dmtrack.errors import FormatError
+from dmtrack.errors import FormatError, translated
 
 _COMPRESSION, _ORIENTATION = 259, 274
+_PARTS: Final = {273: 279, 324: 325, 513: 514}  # where the parts of a picture lie, and how long they are
+_DIRECTORIES: Final = (330, 34665, 34853, 40965)  # of smaller pictures, of EXIF
+_FORMS: Final = {3: "H", 4: "I", 16: "Q"}  # how whole numbers are written, by their kind
+_SIZES: Final = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _NOT_UNPACKED: Final = {34712: "JPEG 2000", 34887: "LERC", 34925: "LZMA", 50000: "ZSTD", 50001: "WebP"}
 
 
@@ -24,7 +28,7 @@ class _Layout(NamedTuple):
     length: str  # how the number of a directory's entries is written
     entry: int  # bytes of an entry, which ends with its value
 
-    def entries(self, data: bytes | bytearray | mmap, at: int) -> range:
+    def entries(self, data: bytes | mmap, at: int) -> range:
         """Return where the entries of a directory begin; the place of the next directory stands behind."""
         (count,) = struct.unpack_from(self.length, data, at)
         begin = at + struct.calcsize(self.length)
@@ -56,7 +60,7 @@ def _directories(file: Path, size: int, _: int) -> tuple[int, ...]:
     with file.open("rb") as opened, mmap(opened.fileno(), 0, access=ACCESS_READ) as data:
         layout = _LAYOUTS.get(data[:4])
         if layout is not None:
-            with suppress(struct.error):  # cut short
+            with suppress(struct.error, OverflowError):  # cut short, or damaged
                 (at,) = struct.unpack_from(layout.place, data, layout.head)
                 while at and at not in found:
                     (following,) = struct.unpack_from(layout.place, data, layout.entries(data, at).stop)
@@ -65,24 +69,68 @@ def _directories(file: Path, size: int, _: int) -> tuple[int, ...]:
     return tuple(found)
 
 
-def page_bytes(file: Path, page: int) -> mmap:
-    """Return a file as if its picture number `page`, from 0, came first: a decoder reads that one.
+def page_bytes(file: Path, page: int) -> bytes:
+    """Return picture number `page`, from 0, as a file of its own; however large the file, OpenCV reads that.
 
     Raises:
-        FormatError: It has no such picture.
+        FormatError: There is no such picture, or it is damaged.
         OSError: It cannot be read.
     """
     places = directories(file)
     if page >= len(places):
         raise FormatError(f"the file has {len(places)} pictures by now")
-    with file.open("rb") as opened:
-        data = mmap(opened.fileno(), 0, access=ACCESS_COPY)
+    with (
+        file.open("rb") as opened,
+        translated(FormatError, "this is no whole picture"),
+        mmap(opened.fileno(), 0, access=ACCESS_READ) as data,
+    ):
+        return _alone(data, places[page])
+
+
+def _alone(data: mmap, directory: int) -> bytes:
     layout = _LAYOUTS[data[:4]]
-    struct.pack_into(layout.place, data, layout.head, places[page])
-    return data
+    order, room = layout.place[0], struct.calcsize(layout.place)
+    entries: dict[int, tuple[int, int, bytes]] = {}
+    left = 2 * len(data)  # a damaged directory may name the same bytes again and again
+    for entry in layout.entries(data, directory):
+        tag, kind, count = struct.unpack_from(f"{order}HH{layout.place[1]}", data, entry)
+        at, size = entry + layout.entry - room, count * _SIZES.get(kind, 1)
+        if size > room:
+            (at,) = struct.unpack_from(layout.place, data, at)
+        left -= size
+        if left < 0:
+            raise FormatError("it claims to be larger than the file")
+        if tag not in _DIRECTORIES:
+            entries[tag] = kind, count, data[at : at + size]
+    alone = bytearray(data[: layout.head + room])
+    for tag, lengths in _PARTS.items():
+        if tag in entries:
+            begins = _numbers(entries[tag], order)
+            sizes = _numbers(entries[lengths], order) if lengths in entries else [len(data) - begins[0]]
+            left -= sum(sizes)
+            if left < 0:
+                raise FormatError("it claims to be larger than the file")
+            moved = []
+            for begin, size in zip(begins, sizes, strict=True):
+                moved.append(len(alone))
+                alone += data[begin : begin + size]
+            entries[tag] = 4, len(moved), struct.pack(f"{order}{len(moved)}I", *moved)
+    table = struct.pack(layout.length, len(entries))
+    for tag, (kind, count, value) in sorted(entries.items()):
+        table += struct.pack(f"{order}HH{layout.place[1]}", tag, kind, count)
+        if len(value) > room:
+            alone, value = alone + value, struct.pack(layout.place, len(alone))
+        table += value.ljust(room, b"\0")
+    struct.pack_into(layout.place, alone, layout.head, len(alone))
+    return bytes(alone + table) + bytes(room)
 
 
-def as_stored(data: bytes | mmap) -> bytes | bytearray | mmap:
+def _numbers(entry: tuple[int, int, bytes], order: str) -> tuple[int, ...]:
+    kind, count, value = entry
+    return struct.unpack(f"{order}{count}{_FORMS[kind]}", value)
+
+
+def as_stored(data: bytes) -> bytes | bytearray:
     """Return a picture file that says nothing of turning it: OpenCV obeys that in TIFF whatever it is told.
 
     Raises:
@@ -91,7 +139,7 @@ def as_stored(data: bytes | mmap) -> bytes | bytearray | mmap:
     layout = _LAYOUTS.get(data[:4])
     if layout is None:
         return data
-    patched = data if isinstance(data, mmap) else bytearray(data)
+    patched = bytearray(data)
     order = layout.place[0]
     with suppress(struct.error):  # cut short: the decoder says so
         (directory,) = struct.unpack_from(layout.place, data, layout.head)
