@@ -69,6 +69,21 @@ def test_no_motion_is_made_up(second: np.ndarray) -> None:
     assert camera.shift_px(second) == pytest.approx((0, 0), abs=0.1)
 
 
+def test_a_turn_is_measured_in_the_pictures_as_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    """OpenCV changes what it compares where that needs no padding, and the next frame is compared with it."""
+    seen, compare = [], cv2.phaseCorrelate
+
+    def watched(before, now, window):
+        seen.append((before.copy(), now.copy()))
+        return compare(before, now, window)
+
+    monkeypatch.setattr(cv2, "phaseCorrelate", watched)
+    camera = CameraMotion()
+    for _ in range(3):
+        camera.shift_px(ground(480, 640))
+    assert all(np.array_equal(before, now) for before, now in seen)
+
+
 def test_thermal_tells_where_rgb_is_dark() -> None:
     scene = ground(400, 500, channels=6)
     scene[..., :3] = 3
@@ -151,15 +166,21 @@ def test_a_lost_target_is_held_where_the_camera_took_its_place(network) -> None:
     assert found.box.iou(box) > 0.3
 
 
-def test_a_pan_past_the_target_keeps_boxes_inside(network) -> None:
+@pytest.mark.parametrize("is_hidden", [False, True])
+@pytest.mark.parametrize("step", [22, 100])
+def test_a_pan_past_the_target_keeps_boxes_inside(network, step: int, is_hidden: bool) -> None:
     scene = ground(240, 2400, seed=9)
     scene[100:124, 300:324] = (230, 170, 30)
-    tracker = Tracker(network, TINY_TRACKER)
-    for number in range(10):
-        image = np.ascontiguousarray(scene[:, 100 * number : 100 * number + 400])
+    tracker = Tracker(network, replace(TINY_TRACKER, lost_after=3))
+    for number in range(15):
+        image = np.ascontiguousarray(scene[:, step * number : step * number + 400])
+        if number and is_hidden:
+            image[90:134, max(0, 285 - step * number) : max(0, 340 - step * number)] = 120
         pair = FramePair(Frame(number, number, Fraction(1, 30), image), None, None, image)
         (found,) = tracker.update(pair) if number else tracker.initialize(pair, [Box(300, 100, SIZE, SIZE)])
-        assert 0 <= found.box.cx < 400
+        left, top, right, bottom = found.box.xyxy
+        assert 0 <= left < right <= 400
+        assert 0 <= top < bottom <= 240
 
 
 def crossing(network, config, lefts: list[int], decoy: int | None = None) -> list[float]:

@@ -31,7 +31,8 @@ class CameraMotion:
         scale = max(image.shape[:2]) / max(small[0].shape)
         for before, now in zip(last, small, strict=False):
             if before.shape == now.shape:
-                (dx, dy), peak = cv2.phaseCorrelate(before, now, self._window)
+                # Copies: OpenCV windows in place what needs no padding, and the next call would do so again.
+                (dx, dy), peak = cv2.phaseCorrelate(before.copy(), now.copy(), self._window)
                 if peak >= _LEAST_PEAK and math.isfinite(dx + dy):
                     return dx * scale, dy * scale
         return 0.0, 0.0

@@ -327,13 +327,13 @@ class Tracker:
         height, width = pair.image.shape[:2]
         config = self.config
         box = found.box.clipped(width, height, config.min_size_px)
-        shown = found.box.clipped(width, height, min(config.min_size_px, config.min_shown_px))
         state = TrackState.TRACKED
         if config.recovery:
             state = target.trust.judge(box, found.score, config)
-        if state is TrackState.LOST:
-            box = shown = target.trust.box
-        target.box = box
+        is_lost = state is TrackState.LOST
+        target.box = target.trust.box if is_lost else box
+        shown = target.box if is_lost else found.box
+        shown = shown.clipped(width, height, min(config.min_size_px, config.min_shown_px))
         target.age += 1
         return self._report(
             pair, target, shown, found.score * overlap_bound(shown, config.edge_error_px), state
