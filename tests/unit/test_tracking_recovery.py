@@ -98,6 +98,28 @@ def test_a_lost_target_is_found_only_as_far_away_as_it_can_have_got(speed):
         assert too_far.box == START
 
 
+@pytest.mark.parametrize("turns", [(3.0,), (2.0, 2.0, -1.0)])
+def test_where_the_camera_took_it_a_lost_target_may_be_farther_off(turns):
+    """How far the picture moved is known to some share of that, each time anew."""
+    reach = 1 + 0.1 * 10 + 0.4 * sum(map(abs, turns))
+    for off, state in ((reach - 0.05, TrackState.TRACKED), (reach + 0.05, TrackState.LOST)):
+        trust = lost(0.1, 10)
+        for turn in turns:
+            trust.carry((turn * START.w, 0.0), 10_000, 10_000)
+        place = beside(sum(turns) + off)
+        assert trust.box == beside(sum(turns)).box
+        assert looked(trust, place) is state
+    trust.carry((4 * START.w, 0.0), 10_000, 10_000)
+    assert looked(trust, beside(sum(turns) + 4)) is TrackState.TRACKED
+    assert trust.carried == 0
+
+
+def test_what_the_camera_takes_out_of_the_frame_stays_inside():
+    trust = lost()
+    trust.carry((-1000.0, 0.0), 320, 240)
+    assert trust.box == START
+
+
 def test_speed_is_that_of_frames_in_a_row_and_recent():
     trust = Trust(START)
     for k in range(1, 60):

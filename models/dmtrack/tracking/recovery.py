@@ -14,6 +14,8 @@ from dmtrack.tracking.result import TrackState
 _STRIDE = 0.5
 #: How far from its last trusted place a target may be at once, in sizes of its box; its speed adds to that.
 _NEAR = 1.0
+#: Of how far the camera's motion moved it: how wrong that may be.
+_ASTRAY = 0.4
 #: Share of the newest step in a target's speed.
 _NEWEST = 0.1
 _PATIENCE = 6  # after so many times `lost_after` frames a lost target may be anywhere
@@ -37,6 +39,7 @@ class Trust:
     missed: int = 0  # frames since the target was given up; 0 while it is followed
     speed: float = math.inf  # sizes of its box a frame, smoothed; at first nothing is known of it
     lookalikes: list[Box] = field(default_factory=list)  # where what cannot be the target was seen last
+    carried: float = 0.0  # how far the camera has moved `box` since, in sizes of it
 
     @property
     def is_lost(self) -> bool:
@@ -73,6 +76,7 @@ class Trust:
     def carry(self, shift_px: tuple[float, float], width: int, height: int) -> None:
         """Take note that the camera's motion moved all that stands still; a place outside is not held."""
         self.box = _inside([self.box.moved(*shift_px), self.box], width, height)[0]
+        self.carried += math.hypot(*shift_px) / math.sqrt(self.box.area)
         self.lookalikes = [box.moved(*shift_px) for box in self.lookalikes]
 
     def judge(self, box: Box, score: float, config: TrackerConfig) -> TrackState:
@@ -87,7 +91,7 @@ class Trust:
             if self.is_sure:
                 step = self._distance(box)
                 self.speed = step if math.isinf(self.speed) else self.speed + _NEWEST * (step - self.speed)
-            self.box, self.doubted, self.missed, self.lookalikes = box, 0, 0, []
+            self.box, self.doubted, self.missed, self.carried, self.lookalikes = box, 0, 0, 0.0, []
             return TrackState.TRACKED
         self.doubted += 1
         if self.doubted <= config.lost_after:
@@ -107,7 +111,7 @@ class Trust:
         """Return how far the target can be from there in this frame."""
         if self.missed > _PATIENCE * config.lost_after:
             return math.inf
-        return _NEAR + self.speed * (self.doubted + 1)
+        return _NEAR + self.speed * (self.doubted + 1) + _ASTRAY * self.carried
 
 
 def places_to_look(trust: Trust, config: TrackerConfig, width: int, height: int) -> list[Box]:
