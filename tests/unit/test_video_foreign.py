@@ -51,9 +51,16 @@ def test_radiometric_pictures_of_dji_are_read_as_shown_and_named(tmp_path):
     jpeg = bytes(cv2.imencode(".jpg", np.full((24, 32, 3), 90, np.uint8))[1].tobytes())
     made_by = b"\xff\xe1\x00\x10Exif\0\0  DJI\0\0\0"
     raw = b"\xff\xe3\x10\x00" + bytes(0x1000 - 2)
-    for name, data in (("thermal", made_by + raw), ("visible", made_by)):
+    turn = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
+    turn = b"\xff\xe1" + (len(turn) + 2).to_bytes(2, "big") + turn
+    for name, data in (
+        ("thermal", made_by + raw),
+        ("visible", made_by),
+        ("turned", turn + raw[:-3] + b"DJI"),
+    ):
         (tmp_path / name).mkdir()
         (tmp_path / name / "1.jpg").write_bytes(jpeg[:2] + data + jpeg[2:])
         with open_source(tmp_path / name) as source:
             said = "".join(source.info.notes)
-        assert ("thermal holds DJI's R-JPEG" in said) == (name == "thermal")
+        assert ("holds DJI's R-JPEG" in said) == (name != "visible")
+        assert ("EXIF says to turn" in said) == (name == "turned")

@@ -54,14 +54,15 @@ def picture_notes(file: Path) -> tuple[str, ...]:
         head = opened.read(_PICTURE_HEAD_BYTES)
     kinds = [kind for kind, _, _ in jpeg_segments(head)] if head.startswith(b"\xff\xd8") else []
     turned, stored = (imagesize.get(BytesIO(head), exif_rotation=turns) for turns in (True, False))
+    notes = []
     if kinds and turned != stored:
-        return (f"{file.parent.name}: EXIF says to turn the pictures; they and boxes stay as stored.",)
-    if b"DJI" not in head or _DJI_RAW not in kinds:
-        return ()
-    return (
-        f"{file.parent.name} holds DJI's R-JPEG: their coloured pictures are used; for temperatures convert "
-        "them with DJI's Thermal SDK (`dji_irp -a measure`) and store them as TIFF of floats.",
-    )
+        notes.append(f"{file.parent.name}: EXIF says to turn the pictures; they and boxes stay as stored.")
+    if b"DJI" in head and _DJI_RAW in kinds:
+        notes.append(
+            f"{file.parent.name} holds DJI's R-JPEG: their coloured pictures are used; for temperatures "
+            "convert them with DJI's Thermal SDK (`dji_irp -a measure`) and store them as TIFF of floats."
+        )
+    return tuple(notes)
 
 
 def require_known(path: Path) -> None:
