@@ -252,6 +252,12 @@ def test_a_stream_that_begins_with_nothing_has_its_scale(nothing, unit, tmp_path
     assert CountScale.of(np.full((2, 2), nothing)).counts(np.array([[1.5]])) == 1500
 
 
+@pytest.mark.parametrize("nothing", [1e308, -1e308, np.inf, np.nan])
+@pytest.mark.parametrize("scale", [CountScale(1000.0), CountScale(100.0, -273.15)])
+def test_the_largest_double_is_no_measurement(nothing, scale):
+    assert scale.counts(np.array([[nothing, 1.5]])).tolist() == [[0, round(scale.count_of(1.5))]]
+
+
 @pytest.mark.parametrize(("unit", "scale"), [(1.0, 1000), (1000.0, 1), (100.0, 10), (25.0, 40)])
 def test_a_depth_scale_is_that_of_what_is_stored(unit, scale, tmp_path):
     """Metres, millimetres, centimetres, something of its own: nothing is clipped before it."""

@@ -73,9 +73,9 @@ class CountScale:
 
     def counts(self, numbers: Numbers) -> Counts:
         """Return `(H, W)` counts; what is no number, or too small, is 0."""
-        scaled = (numbers.astype(np.float64) - self.zero) * self.per_unit
-        known = np.where(_are_known(numbers), scaled, 0.0)
-        return np.clip(np.rint(known), 0, _MOST).astype(np.uint16)
+        known = np.where(_are_known(numbers), numbers, self.zero).astype(np.float64)
+        scaled = (known - self.zero) * self.per_unit
+        return np.clip(np.rint(scaled), 0, _MOST).astype(np.uint16)
 
     def count_of(self, number: float) -> float:
         """Return the count of one number."""
