@@ -166,6 +166,17 @@ def test_a_lost_target_is_held_where_the_camera_took_its_place(network) -> None:
     assert found.box.iou(box) > 0.3
 
 
+def test_a_target_is_sought_where_it_is_said_to_be_whatever_the_camera_did_long_ago(network) -> None:
+    tracker = Tracker(network, TINY_TRACKER)
+    pair, box = seen(0)
+    tracker.initialize(pair, [box])
+    known = tracker.templates(pair, [box])
+    tracker.drop(1)
+    pair, box = seen(2)
+    tracker.seek(box, 5, known)
+    assert tracker.update(pair)[0].box.iou(box) > 0.6
+
+
 @pytest.mark.parametrize("is_hidden", [False, True])
 @pytest.mark.parametrize("step", [22, 100])
 def test_a_pan_past_the_target_keeps_boxes_inside(network, step: int, is_hidden: bool) -> None:

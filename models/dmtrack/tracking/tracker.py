@@ -175,6 +175,8 @@ class Tracker:
             known: At least one template of it.
         """
         self._new_ids([box], [target_id])
+        if not self._targets:
+            self._camera = CameraMotion()  # the frame that it saw last may be long ago
         trust = Trust(box, missed=1 if self.config.recovery else 0)
         self._follow([_Target(target_id, box, self._memory(known, opens=False), trust)])
 
