@@ -153,6 +153,7 @@ class OpenVinoNetwork:
         self._requests: dict[_ProgramKey, list[Any]] = {}
         self._background = ThreadPoolExecutor(1, "openvino")
         self._coming: dict[_ProgramKey, Future[Any]] = {}
+        self._was_told = False  # that the network is being prepared
         self._unkept: dict[tuple[Part, int], tuple[bytes, bytes]] = {}
 
     @functools.cached_property
@@ -297,7 +298,9 @@ class OpenVinoNetwork:
             with contextlib.suppress(RuntimeError):  # damaged: it is made anew
                 return openvino_core().read_model(kept / _FILE)
             shutil.rmtree(kept, ignore_errors=True)
-        _log.warning("first run with these weights: preparing the network, some seconds")
+        if not self._was_told:
+            self._was_told = True
+            _log.warning("first run with these weights: preparing the network, some seconds")
         # Read back also the first time: what was written gives other bits than what was converted.
         with tempfile.TemporaryDirectory(prefix="dmtrack-") as scratch:
             made = Path(scratch) / "network"
