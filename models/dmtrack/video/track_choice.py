@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
@@ -47,7 +47,7 @@ class TrackInfo:
     number: int  # its place among the video tracks, from 0
     title: str = ""  # what the file calls it, or an empty string
     kind: TrackKind | None = None  # what it holds, if its title or tags say so
-    beside: int = 0  # how many others the file has
+    beside: int = field(default=0, compare=False)  # how many others the file has
 
     def __str__(self) -> str:
         """Return `1 (DEPTH)`."""
