@@ -27,7 +27,7 @@ class Found:
 
     box: Box
     score: float
-    weight: float = 1.0  # of its score beside others': how likely its place was before anybody looked
+    weight: float = 1.0  # of its score beside others' of a sure target: how likely its place was beforehand
 
 
 @dataclass(slots=True)
@@ -138,9 +138,14 @@ _RINGS: Sequence[Sequence[tuple[int, int]]] = (
 )
 
 
+def is_inside(box: Box, width: int, height: int) -> bool:
+    """Return whether a box is centred inside the frame."""
+    return 0 <= box.cx < width and 0 <= box.cy < height
+
+
 def _inside(boxes: Sequence[Box], width: int, height: int) -> list[Box]:
     """Leave out what is centred outside the frame, unless that is everything."""
-    inside = [box for box in boxes if 0 <= box.cx < width and 0 <= box.cy < height]
+    inside = [box for box in boxes if is_inside(box, width, height)]
     return inside or list(boxes[:1])
 
 

@@ -24,7 +24,7 @@ from dmtrack.network.inference import Array, Network, arrays_of
 from dmtrack.tracking.camera_motion import CameraMotion
 from dmtrack.tracking.cropping import Cropper, cropper_for, upload
 from dmtrack.tracking.memory import MemoryFrames
-from dmtrack.tracking.recovery import Found, Trust, places_to_look
+from dmtrack.tracking.recovery import Found, Trust, is_inside, places_to_look
 from dmtrack.tracking.response import choose_peak, hann_window
 from dmtrack.tracking.result import TrackedBox, TrackState
 from dmtrack.video.frame import FramePair
@@ -161,7 +161,7 @@ class Tracker:
             memory = self._memory(known[number] if known else (), opens=True)
             added.append(_Target(target_id, box, memory, Trust(box), gait=_Gait(Found(box, 1.0))))
         self._remember(pair.image, added)
-        if not self._targets:
+        if self.config.leaps and not self._targets:
             self._camera.shift_px(pair.image)
         self._follow(added)
         return tuple(self._report(pair, target, target.box, 1.0, TrackState.INIT) for target in added)
@@ -253,7 +253,7 @@ class Tracker:
         carried = {}
         for target in self._targets:
             moved = target.box.moved(*shift_px)
-            if _is_inside(moved, width, height) and _is_far(moved, target.box):
+            if is_inside(moved, width, height) and _is_far(moved, target.box):
                 carried[target.target_id] = moved
                 target.trust.carry(shift_px, width, height)
                 if target.gait is not None:
@@ -320,7 +320,7 @@ class Tracker:
         places = [(target.box, 1.0)] if moved is None else [(moved, 1.0), (target.box, 1.0)]
         if self.config.leaps and target.gait is not None:
             ahead = places[0][0].moved(*target.gait.newest)
-            if _is_inside(ahead, width, height) and all(_is_far(ahead, box) for box, _ in places):
+            if is_inside(ahead, width, height) and all(_is_far(ahead, box) for box, _ in places):
                 places.append((ahead, _AHEAD))
         return places
 
@@ -415,10 +415,6 @@ class Tracker:
     @staticmethod
     def _report(pair: FramePair, target: _Target, box: Box, score: float, state: TrackState) -> TrackedBox:
         return TrackedBox(pair.rgb.index, target.target_id, box, score, state).measured(pair)
-
-
-def _is_inside(box: Box, width: int, height: int) -> bool:
-    return 0 <= box.cx < width and 0 <= box.cy < height
 
 
 def _is_far(box: Box, other: Box) -> bool:
