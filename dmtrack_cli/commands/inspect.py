@@ -15,7 +15,7 @@ from rich.text import Text
 from dmtrack.batch.plan import Plan, plan_batch
 from dmtrack.datasets.sequence import Sequence as AnnotatedSequence
 from dmtrack.datasets.survey import DatasetRecording, survey
-from dmtrack.errors import InputError, counted
+from dmtrack.errors import InputError, counted, listed
 from dmtrack.options import Option, number_text
 from dmtrack.output.record import records_in, to_json
 from dmtrack.run.recording_report import RecordingReport, inspect_recording
@@ -309,13 +309,8 @@ def _clips_table(clips: Sequence[DatasetRecording], root: Path) -> Table:
         second = str(one.modality or "none")
         frames = "?" if one.pictures[0] is None else str(one.pictures[0])
         targets = [f"{s.start_box} at {s.source_start + s.start_frame}" for s in one.sequences]
-        rows.append((name, clip.layout.name, second, frames, _listed(targets)))
+        rows.append((name, clip.layout.name, second, frames, listed(targets, _NAMED) or "none"))
     return listing(("recording", "layout", "second stream", ">frames", "targets"), rows)
-
-
-def _listed(words: Sequence[str]) -> str:
-    more = len(words) - _NAMED
-    return ", ".join(words[:_NAMED]) + (f" and {more} more" if more > 0 else "") or "none"
 
 
 def _target_text(sequence: AnnotatedSequence) -> str:

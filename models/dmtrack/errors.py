@@ -20,7 +20,7 @@ called, with file, frame and time: `translated` is that boundary, the only place
 from __future__ import annotations
 
 import errno
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar, Final
@@ -44,6 +44,12 @@ def counted(number: int, noun: str) -> str:
     """Return `1 item`, `2 items`, `3 boxes`."""
     ending = "" if number == 1 else "es" if noun.endswith(("x", "s", "ch")) else "s"
     return f"{number} {noun}{ending}"
+
+
+def listed(words: Sequence[str], most: int) -> str:
+    """Return `a, b and 3 more`: the first `most` of them, and how many others there are."""
+    more = f" and {len(words) - most} more" if len(words) > most else ""
+    return ", ".join(words[:most]) + more
 
 
 _STANDS_FOR: Final[dict[str, str]] = {}

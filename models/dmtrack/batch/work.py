@@ -17,7 +17,7 @@ from dmtrack.batch.item import BatchItem
 from dmtrack.batch.result_folder import publish_folder, scratch_path
 from dmtrack.batch.summary import SummaryRow
 from dmtrack.datasets.ground_truth import find_ground_truth
-from dmtrack.errors import DmtrackError, InputError, printable
+from dmtrack.errors import DmtrackError, InputError, printable, translated
 from dmtrack.output.record import RECORD, RunStatus, read_run_json, to_json
 from dmtrack.video.frame import Modality
 from dmtrack.video.picture_file import list_images
@@ -36,10 +36,8 @@ class StreamStamp:
     @classmethod
     def of(cls, role: str, path: Path) -> StreamStamp:
         """Look at a video file or a folder of pictures; `InputError` where it cannot be looked at."""
-        try:
+        with translated(InputError, "cannot be read", where=path):
             stats = [file.stat() for file in (list_images(path) if path.is_dir() else [path])]
-        except OSError as error:
-            raise InputError(f"cannot be read ({error.strerror})", where=path) from error
         size_bytes = sum(stat.st_size for stat in stats)
         return cls(role, path.name, len(stats), size_bytes, max(stat.st_mtime_ns for stat in stats))
 
@@ -78,10 +76,9 @@ def _digests(item: BatchItem) -> Iterator[str]:
     if item.detections is not None and item.detections.is_dir():
         seen = sorted(path for path in item.detections.rglob("*.txt") if path.is_file())
     for path in (*files, *([item.align] if item.align else []), *seen):
-        try:
-            yield hashlib.sha256(path.read_bytes()).hexdigest()
-        except OSError as error:
-            raise InputError(f"cannot be read ({error.strerror})", where=path) from error
+        with translated(InputError, "cannot be read", where=path):
+            data = path.read_bytes()
+        yield hashlib.sha256(data).hexdigest()
 
 
 def is_complete(folder: Path, mark: BatchMark) -> bool:

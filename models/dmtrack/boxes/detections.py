@@ -24,12 +24,11 @@ from typing import Annotated, Any, ClassVar, Final
 from dmtrack.boxes.formats import ResultFormat
 from dmtrack.boxes.formats.json_document import JsonFields
 from dmtrack.boxes.formats.mot import mot_detections
-from dmtrack.boxes.parsing import box_of, finite, placed, whole, words_of
+from dmtrack.boxes.parsing import box_of, finite, json_of, placed, whole, words_of
 from dmtrack.boxes.reading import read_results, recognise
 from dmtrack.datasets.ground_truth import read_text
 from dmtrack.errors import BoxError, ConfigError, FormatError, translated
 from dmtrack.geometry.box import Box, BoxFormat
-from dmtrack.numbers import json_value
 from dmtrack.options import Option, make_exact
 from dmtrack.tracking.arrivals import SEEN_IN, Detection, lasting
 from dmtrack.video.frame import VideoInfo
@@ -249,10 +248,7 @@ def _annotated(fields: JsonFields, frame_index: int, category: int | None, name:
 
 
 def _list_of(text: str, path: Path) -> list[Any]:
-    try:
-        value = json_value(text)
-    except ValueError as error:
-        raise FormatError(f"is {error}", where=path) from None
+    value = json_of(text, path)
     return value if isinstance(value, list) else []
 
 

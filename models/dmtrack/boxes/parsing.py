@@ -10,7 +10,7 @@ from typing import Final
 
 from dmtrack.errors import BoxError, FormatError
 from dmtrack.geometry.box import Box
-from dmtrack.numbers import real, shown
+from dmtrack.numbers import json_value, real, shown
 from dmtrack.tracking.result import TrackState
 from dmtrack.video.gauge import AuxMeasure, AuxUnit
 
@@ -38,6 +38,14 @@ def is_number(word: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def json_of(text: str, where: object) -> object:
+    """Return what a JSON text holds; `FormatError` where it is none."""
+    try:
+        return json_value(text)
+    except ValueError as error:
+        raise FormatError(f"is {error}", where=where) from None
 
 
 def finite(text: str, what: str) -> float:

@@ -173,10 +173,8 @@ def _folders(root: Path, depth: int = 0) -> Iterator[Path]:
     if _truths_in(root):
         yield root
         return
-    try:
+    with translated(DatasetError, "cannot be read", where=root):
         entries = list(os.scandir(root))
-    except OSError as error:
-        raise DatasetError(f"cannot be read ({error.strerror})", where=root) from error
     if depth >= _MAX_DEPTH or any(is_image(Path(entry.name)) for entry in entries[:20]):
         return
     for entry in sorted(entries, key=lambda entry: entry.name):

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, overload
 
+from dmtrack.errors import listed
 from dmtrack.video.picture_file import IMAGE_SUFFIXES, list_images
 
 VIDEO_SUFFIXES: Final = frozenset(
@@ -133,6 +134,4 @@ def without_partner(names: Sequence[str], others: Sequence[str]) -> str:
 
 
 def _listed(numbers: Sequence[int]) -> str:
-    shown = ", ".join(str(number) for number in numbers[:_NAMED])
-    more = len(numbers) - _NAMED
-    return f"number {shown}" + (f" and {more} more" if more > 0 else "")
+    return f"number {listed([str(number) for number in numbers], _NAMED)}"

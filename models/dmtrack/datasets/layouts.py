@@ -27,7 +27,7 @@ from typing import Final
 
 from dmtrack.datasets.ground_truth import find_ground_truth, truth_files
 from dmtrack.datasets.image_files import is_event_file, is_image, is_video
-from dmtrack.errors import DatasetError
+from dmtrack.errors import DatasetError, translated
 from dmtrack.video.frame import Modality
 
 
@@ -115,10 +115,8 @@ def recognise(folder: Path) -> Clip | None:
 
 def _named_streams(folder: Path) -> dict[str, Path]:
     """The sub-folders and videos of `folder` by lower-case name, whether or not they hold pictures."""
-    try:
+    with translated(DatasetError, "cannot be read", where=folder):
         children = sorted(folder.iterdir())
-    except OSError as error:
-        raise DatasetError(f"cannot be read ({error.strerror})", where=folder) from error
     streams = {child.stem.lower(): child for child in children if is_video(child)}
     streams |= {child.name.lower(): child for child in children if child.is_dir()}
     return streams

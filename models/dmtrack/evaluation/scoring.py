@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Final
 import numpy as np
 
 from dmtrack.datasets.annotations import AnnotatedSet, Annotation
-from dmtrack.errors import FormatError
+from dmtrack.errors import FormatError, listed
 from dmtrack.evaluation.benchmarks import BENCHMARKS, Benchmark, BenchmarkName, benchmark_named_by
 from dmtrack.evaluation.metric import Curve
 from dmtrack.evaluation.multistart import MultiStart, anchors_of
@@ -115,9 +115,7 @@ class ResultsProblem:
 
     def __str__(self) -> str:
         """Return the problem as one line."""
-        shown = ", ".join(self.names[:_SHOWN_NAMES])
-        if len(self.names) > _SHOWN_NAMES:
-            shown += f" and {len(self.names) - _SHOWN_NAMES} more"
+        shown = listed(self.names, _SHOWN_NAMES)
         count = f" ({len(self.names)})" if self.names else ""
         parts = [f"{self.tracker}: {self.kind}{count}"]
         parts += [shown] if shown else []

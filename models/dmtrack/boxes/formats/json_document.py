@@ -21,12 +21,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from dmtrack.boxes.formats.mot import DECIMALS, MS_DECIMALS, format_box
-from dmtrack.boxes.parsing import box_of, measure_of, placed, state_of
+from dmtrack.boxes.parsing import box_of, json_of, measure_of, placed, state_of
 from dmtrack.boxes.results import AbsentTarget, FrameBoxes, PictureSize, RecordingResults, ResultsGatherer
 from dmtrack.datasets.ground_truth import read_text
 from dmtrack.errors import FormatError
 from dmtrack.geometry.box import Box
-from dmtrack.numbers import json_value
 from dmtrack.tracking.result import TrackedBox
 from dmtrack.video.gauge import AuxMeasure
 
@@ -136,11 +135,7 @@ class JsonFields:
     @classmethod
     def parse(cls, text: str, where: str) -> JsonFields:
         """Return the object that `text` is; `FormatError` where it is no JSON, or no object."""
-        try:
-            value = json_value(text)
-        except ValueError as error:
-            raise FormatError(f"is {error}", where=where) from None
-        return cls(value, where)
+        return cls(json_of(text, where), where)
 
     def __contains__(self, name: str) -> bool:
         """Tell whether there is such a field, and it is not null."""

@@ -35,12 +35,11 @@ from dmtrack.boxes.formats.waypoints import (
     keyframes_among,
     upright,
 )
-from dmtrack.boxes.parsing import box_of, placed, state_of
+from dmtrack.boxes.parsing import box_of, json_of, placed, state_of
 from dmtrack.boxes.results import DEFAULT_LABEL, PictureSize, RecordingResults, ResultsGatherer
 from dmtrack.datasets.ground_truth import read_text
 from dmtrack.errors import FormatError
 from dmtrack.geometry.box import Box
-from dmtrack.numbers import json_value
 from dmtrack.tracking.result import TrackedBox
 from dmtrack.tracking.start import free_ids
 
@@ -57,10 +56,7 @@ def read_label_studio(path: Path, name: str, size: PictureSize | None = None) ->
     Raises:
         FormatError: It cannot be read, a value (its place is named) is wrong, or the size is not known.
     """
-    try:
-        document = json_value(read_text(path))
-    except ValueError as error:
-        raise FormatError(f"is {error}", where=path) from None
+    document = json_of(read_text(path), path)
     tasks = JsonFields({"tasks": document if isinstance(document, list) else [document]}, str(path))
     return tuple(_recording(task, name, size) for task in tasks.each("tasks"))
 

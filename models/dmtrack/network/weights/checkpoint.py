@@ -19,7 +19,7 @@ from torch.nn import functional as F
 
 from dmtrack.atomic import make_folder, write_atomically
 from dmtrack.config import ModelConfig
-from dmtrack.errors import CheckpointError
+from dmtrack.errors import CheckpointError, listed
 from dmtrack.network.model import DMTrack
 from dmtrack.network.weights.file import HEADER_KEY, Kind, WeightsMeta, opened
 
@@ -161,7 +161,7 @@ def require_fit(
         if name in found and found[name] != shape
     ]
     faults = (("missing", missing), ("unexpected", unexpected), ("misshaped", misshaped))
-    said = [f"{len(names)} {fault}: {_listed(names)}" for fault, names in faults if names]
+    said = [f"{len(names)} {fault}: {listed(names, _LISTED)}" for fault, names in faults if names]
     if said:
         raise CheckpointError(
             f"does not fit the network ({'; '.join(said)})", where=where, hint="nothing was loaded"
@@ -173,7 +173,7 @@ def require_finite(tensors: Mapping[str, Tensor], *, where: object) -> None:
     broken = [name for name, tensor in tensors.items() if not bool(torch.isfinite(tensor).all())]
     if broken:
         raise CheckpointError(
-            f"{len(broken)} tensors hold numbers that are not finite: {_listed(broken)}", where=where
+            f"{len(broken)} tensors hold numbers that are not finite: {listed(broken, _LISTED)}", where=where
         )
 
 
@@ -197,8 +197,3 @@ def _stored(tensor: Tensor, dtype: torch.dtype | None) -> Tensor:
 
 def _shapes(tensors: Mapping[str, Tensor]) -> dict[str, tuple[int, ...]]:
     return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
-
-
-def _listed(names: list[str]) -> str:
-    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(names[:_LISTED]) + more

@@ -81,11 +81,8 @@ def read_meta(path: Path) -> WeightsMeta:
 
 def sha256_of(path: Path) -> str:
     """Return the hexadecimal digest of a file; `CheckpointError` where it cannot be read."""
-    try:
-        with path.open("rb") as stream:
-            return hashlib.file_digest(stream, "sha256").hexdigest()
-    except OSError as error:
-        raise CheckpointError(f"cannot be read ({error.strerror or error})", where=path) from None
+    with translated(CheckpointError, "cannot be read", where=path), path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 class OpenedFile:
