@@ -299,4 +299,4 @@ def _corrected_boxes(
         ]
         rows = Retracking.of(placed, request).track(opener(request, pairs), tracker)
     for index in sorted(rows.boxes):
-        yield from (rows.boxes[index][target_id] for target_id in sorted(rows.boxes[index]))
+        yield from rows.at(index)

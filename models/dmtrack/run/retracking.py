@@ -59,11 +59,13 @@ class Rows:
 
     def results(self, name: str) -> RecordingResults:
         """Return the rows as results of a recording."""
-        frames = (
-            FrameBoxes(index, tuple(self.boxes[index][target_id] for target_id in sorted(self.boxes[index])))
-            for index in sorted(self.boxes)
+        return RecordingResults(
+            name, tuple(FrameBoxes(index, self.at(index)) for index in sorted(self.boxes))
         )
-        return RecordingResults(name, tuple(frames))
+
+    def at(self, index: int) -> tuple[TrackedBox, ...]:
+        """Return the boxes of a frame, by id."""
+        return tuple(row for _, row in sorted(self.boxes.get(index, {}).items()))
 
     def kept(self, segments: Iterable[Segment]) -> Rows:
         """Return the rows of some segments."""
@@ -81,8 +83,7 @@ class Rows:
         """Yield the boxes of each pair, as if they had been tracked now."""
         for pair in pairs:
             index = pair.rgb.index
-            targets = sorted(self.boxes.get(index, {}).values(), key=lambda row: row.target_id)
-            here = tuple(row.measured(pair) for row in targets)
+            here = tuple(row.measured(pair) for row in self.at(index))
             yield FrameResult(pair, here, self.infer_ms.get(index, 0.0))
 
 

@@ -84,8 +84,7 @@ def export_for_viewer(
                 on_frame()
                 if pair.rgb.index > last:
                     break
-                rows = run.rows.boxes.get(pair.rgb.index, {})
-                take(pair, [rows[who] for who in sorted(rows)])
+                take(pair, run.rows.at(pair.rgb.index))
     return files
 
 
