@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import shutil
 import stat
 import threading
 import time
@@ -268,6 +269,18 @@ def make_folder(folder: Path) -> Path:
     with os_errors_translated(folder):
         folder.mkdir(parents=True, exist_ok=True)
     return folder
+
+
+@contextlib.contextmanager
+def scratch_folder(folder: Path) -> Iterator[Path]:
+    """Make a folder anew for the block, and leave nothing of it behind; `OutputError` where it cannot be."""
+    try:
+        with os_errors_translated(folder):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def reserve(path: Path, *, overwrite: bool = False) -> Path:

@@ -31,7 +31,7 @@ from typing import Annotated, Final, cast
 import cv2
 import numpy as np
 
-from dmtrack.atomic import inputs_kept, make_folder, os_errors_translated, write_atomically
+from dmtrack.atomic import inputs_kept, make_folder, os_errors_translated, scratch_folder, write_atomically
 from dmtrack.boxes.formats.mot import decimal_text, format_box
 from dmtrack.boxes.results import DEFAULT_LABEL
 from dmtrack.boxes.writing import file_name, refuse_twins
@@ -418,15 +418,9 @@ def _appearing(final: Path, target: PictureFormat, *, overwrite: bool) -> Iterat
         raise OutputError(
             f"holds more than an earlier export as {target}", where=final, hint="choose another output folder"
         )
-    scratch = make_folder(final.parent) / f".{final.name}{_SCRATCH}"
-    try:
-        with os_errors_translated(scratch):
-            shutil.rmtree(scratch, ignore_errors=True)
-            scratch.mkdir()
+    with scratch_folder(make_folder(final.parent) / f".{final.name}{_SCRATCH}") as scratch:
         yield scratch
         with os_errors_translated(final):
             if final.exists():
                 shutil.rmtree(final)
             scratch.rename(final)
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -16,7 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dmtrack.atomic import inputs_kept, os_errors_translated, part_path, write_atomically
+from dmtrack.atomic import inputs_kept, os_errors_translated, part_path, scratch_folder, write_atomically
 from dmtrack.boxes.detections import DetectionOptions, read_detections
 from dmtrack.boxes.formats import ResultFormat
 from dmtrack.boxes.keyframes import KEYFRAMES, keyframes_text
@@ -228,18 +227,12 @@ class TrackRun:
         if self.earlier is None:
             yield self.folder
             return
-        scratch = part_path(self.folder / "results")
-        with os_errors_translated(scratch):
-            shutil.rmtree(scratch, ignore_errors=True)
-            scratch.mkdir()
-        try:
+        with scratch_folder(part_path(self.folder / "results")) as scratch:
             yield scratch
             with os_errors_translated(self.folder):
                 for name in self.request.output.names:  # the record, which speaks for the others, last
                     if (scratch / name).is_file():
                         (scratch / name).replace(self.folder / name)
-        finally:
-            shutil.rmtree(scratch, ignore_errors=True)
 
     @property
     def files(self) -> list[Path]:

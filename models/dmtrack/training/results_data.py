@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -19,7 +18,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from dmtrack.atomic import make_folder, os_errors_translated, part_path
+from dmtrack.atomic import make_folder, os_errors_translated, part_path, scratch_folder
 from dmtrack.boxes.keyframes import KEYFRAMES
 from dmtrack.boxes.reading import TABLE
 from dmtrack.datasets.image_files import ImageFiles
@@ -130,22 +129,18 @@ def _digest(folder: Path) -> str:
 
 def _write_pictures(earlier: EarlierRun, chosen: set[int], folder: Path) -> None:
     """Write the chosen frames, as the tracker sees them; the folder appears when it is whole."""
-    scratch = make_folder(folder.parent) / f"{part_path(folder).name}-{os.getpid()}"
-    with os_errors_translated(scratch):
-        shutil.rmtree(scratch, ignore_errors=True)
-        (scratch / "rgb").mkdir(parents=True)
     request, _ = with_streams(earlier.request)
-    with open_inputs(request) as pairs:
-        for pair in pairs:
-            if pair.rgb.index in chosen:
-                _write_pair(pair, scratch)
-            if pair.rgb.index >= max(chosen):
-                break
-    with os_errors_translated(folder):
-        if folder.is_dir():  # another process of a parallel run was faster
-            shutil.rmtree(scratch)
-        else:
-            scratch.rename(folder)
+    with scratch_folder(make_folder(folder.parent) / f"{part_path(folder).name}-{os.getpid()}") as scratch:
+        make_folder(scratch / "rgb")
+        with open_inputs(request) as pairs:
+            for pair in pairs:
+                if pair.rgb.index in chosen:
+                    _write_pair(pair, scratch)
+                if pair.rgb.index >= max(chosen):
+                    break
+        with os_errors_translated(folder):
+            if not folder.is_dir():  # else another process of a parallel run was faster
+                scratch.rename(folder)
 
 
 def _write_pair(pair: FramePair, folder: Path) -> None:
