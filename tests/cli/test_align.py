@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import cv2
 import pytest
@@ -16,7 +14,6 @@ from dmtrack.output.record import read_run_json
 
 SAMPLES = Path(__file__).parents[2] / "sample_data"
 ROAD = (SAMPLES / "road_event" / "rgb.mp4", SAMPLES / "road_event" / "event.mp4")
-RunCli = Callable[..., Any]
 
 
 def points(path: Path, shift: float = 0.0) -> Path:
@@ -26,7 +23,7 @@ def points(path: Path, shift: float = 0.0) -> Path:
 
 
 @pytest.fixture
-def aligned(run_cli: RunCli, recording: Any, tmp_path: Path) -> Path:
+def aligned(run_cli, recording, tmp_path) -> Path:
     outcome = run_cli(
         "align",
         recording.rgb,
@@ -41,7 +38,7 @@ def aligned(run_cli: RunCli, recording: Any, tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_from_the_pictures_alone(run_cli: RunCli) -> None:
+def test_from_the_pictures_alone(run_cli):
     outcome = run_cli("align", *ROAD, "-o", "road.json", "--frames", "3")
     assert outcome.code == 0, outcome.err
     alignment = read_alignment(Path("road.json"))
@@ -55,7 +52,7 @@ def test_from_the_pictures_alone(run_cli: RunCli) -> None:
     assert "exists already" in again.err
 
 
-def test_not_sure_writes_nothing(run_cli: RunCli, recording: Any, tmp_path: Path) -> None:
+def test_not_sure_writes_nothing(run_cli, recording, tmp_path):
     other = SAMPLES / "night_street" / "thermal.mkv"
     outcome = run_cli("align", recording.rgb, other, "-o", "a.json", "--frames", "2")
     assert outcome.code == 3
@@ -64,7 +61,7 @@ def test_not_sure_writes_nothing(run_cli: RunCli, recording: Any, tmp_path: Path
     assert list(tmp_path.iterdir()) == []
 
 
-def test_time_alone(run_cli: RunCli) -> None:
+def test_time_alone(run_cli):
     outcome = run_cli("align", "--time", *ROAD, "--json")
     assert outcome.code == 0, outcome.err
     document = json.loads(outcome.out)
@@ -72,7 +69,7 @@ def test_time_alone(run_cli: RunCli) -> None:
     assert document["alignment"] is None
 
 
-def test_points(aligned: Path) -> None:
+def test_points(aligned):
     alignment = read_alignment(aligned)
     shift = Homography.of([[1, 0, 4], [0, 1, 0], [0, 0, 1]], (96, 64), (96, 64))
     assert alignment.homography.corner_error_px(shift) < 0.01
@@ -93,9 +90,7 @@ def test_points(aligned: Path) -> None:
         (["--time"], 3, "time offset"),
     ],
 )
-def test_what_cannot_be_done_is_one_line(
-    run_cli: RunCli, recording: Any, options: list[str], code: int, reason: str
-) -> None:
+def test_what_cannot_be_done_is_one_line(run_cli, recording, options, code, reason):
     outcome = run_cli("align", recording.rgb, recording.thermal, *options)
     assert outcome.code == code
     assert reason in outcome.err
@@ -103,14 +98,14 @@ def test_what_cannot_be_done_is_one_line(
     assert not Path("a.json").exists()
 
 
-def test_a_run_uses_the_alignment_and_says_so(track: RunCli, aligned: Path) -> None:
+def test_a_run_uses_the_alignment_and_says_so(track, aligned):
     outcome = track("--align", aligned, "--no-video")
     assert outcome.code == 0, outcome.err
     clocks = read_run_json(Path("out/run.json"))["clocks"]
     assert clocks["align"]["homography"]["rows"][0][2] == pytest.approx(4)
 
 
-def test_the_offset_of_the_file_counts_unless_one_is_given(track: RunCli, aligned: Path) -> None:
+def test_the_offset_of_the_file_counts_unless_one_is_given(track, aligned):
     document = json.loads(aligned.read_text())
     aligned.write_text(json.dumps({**document, "offset_ms": 100.0}))
     assert track("--align", aligned, "--no-video").code == 0
@@ -126,25 +121,21 @@ def test_the_offset_of_the_file_counts_unless_one_is_given(track: RunCli, aligne
         ("{}", 3, "'matrix' is missing"),
     ],
 )
-def test_an_alignment_that_does_not_fit(
-    track: RunCli, tmp_path: Path, text: str, code: int, reason: str
-) -> None:
+def test_an_alignment_that_does_not_fit(track, tmp_path, text, code, reason):
     (tmp_path / "a.json").write_text(text)
     outcome = track("--align", "a.json")
     assert outcome.code == code
     assert reason in outcome.err
 
 
-def test_align_and_fit_exclude_each_other(track: RunCli, aligned: Path) -> None:
+def test_align_and_fit_exclude_each_other(track, aligned):
     outcome = track("--align", aligned, "--fit", "crop")
     assert outcome.code == 4
     assert "--align and --fit exclude each other" in outcome.err
 
 
 @pytest.mark.slow
-def test_batch_takes_the_alignment_of_a_row(
-    run_cli: RunCli, recording: Any, weights: Path, aligned: Path
-) -> None:
+def test_batch_takes_the_alignment_of_a_row(run_cli, recording, weights, aligned):
     row = f'a,{recording.rgb},{recording.thermal},,"20,16,16,16",,,,,align.json'
     Path("list.csv").write_text(f"id,rgb,aux,modality,box,box_file,start,end,offset_ms,align\n{row}\n")
     outcome = run_cli("batch", "list.csv", "-o", "many", "--weights", weights, "--no-video")

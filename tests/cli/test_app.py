@@ -6,15 +6,12 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from typer.testing import CliRunner
 
 from dmtrack.errors import CheckpointError
 from dmtrack_cli.app import COMMANDS, app, load_command
-
-RunCli = Callable[..., Any]
 
 _LOADED = """
 import sys
@@ -37,25 +34,25 @@ def in_a_new_process(*words: str) -> subprocess.CompletedProcess[str]:
         pytest.param(["--version"], [], id="version"),
     ],
 )
-def test_loads_nothing_heavy(words: list[str], loaded: list[str]) -> None:
+def test_loads_nothing_heavy(words, loaded):
     done = in_a_new_process("-c", _LOADED, *words)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1].split()[1:] == loaded
 
 
-def test_inspect_and_refusals_do_without_torch(recording: Any) -> None:
+def test_inspect_and_refusals_do_without_torch(recording):
     for words in (["inspect", str(recording.rgb), str(recording.thermal)], ["track", "nowhere.mp4"]):
         done = in_a_new_process("-c", _LOADED, *words)
         assert "torch" not in done.stdout.splitlines()[-1]
 
 
-def test_runs_as_a_module() -> None:
+def test_runs_as_a_module():
     done = in_a_new_process("-m", "dmtrack_cli", "--version")
     assert done.returncode == 0
     assert done.stdout.startswith("dmtrack ")
 
 
-def test_a_reader_that_goes_away_is_no_error(recording: Any) -> None:
+def test_a_reader_that_goes_away_is_no_error(recording):
     reading, writing = os.pipe()
     os.close(reading)
     done = subprocess.run(
@@ -70,7 +67,7 @@ def test_a_reader_that_goes_away_is_no_error(recording: Any) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_help_lists_every_command(run_cli: RunCli) -> None:
+def test_help_lists_every_command(run_cli):
     out = run_cli("--help").out
     for name, entry in COMMANDS.items():
         assert name in out
@@ -78,20 +75,20 @@ def test_help_lists_every_command(run_cli: RunCli) -> None:
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_every_command_loads_and_explains_itself(name: str) -> None:
+def test_every_command_loads_and_explains_itself(name):
     assert load_command(name).name == name
     outcome = CliRunner().invoke(app, [name, "--help"])
     assert outcome.exit_code == 0
     assert f"Usage: dmtrack {name}" in outcome.output
 
 
-def test_a_misspelt_command_gets_a_suggestion(run_cli: RunCli) -> None:
+def test_a_misspelt_command_gets_a_suggestion(run_cli):
     outcome = run_cli("trakc")
     assert outcome.code == 2
     assert "'track'" in outcome.err
 
 
-def test_a_defect_is_one_line_with_a_request(run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_defect_is_one_line_with_a_request(run_cli, monkeypatch):
     monkeypatch.setattr("dmtrack_cli.commands.inspect.inspect_recording", _fail(ZeroDivisionError("oh")))
     outcome = run_cli("inspect", "a.mp4")
     assert outcome.code == 1
@@ -112,16 +109,14 @@ def test_a_defect_is_one_line_with_a_request(run_cli: RunCli, monkeypatch: pytes
         ("events", "LONG", "-o", "x.mkv"),
     ],
 )
-def test_what_the_system_says_of_a_file_is_no_defect(run_cli: RunCli, words: tuple[str, ...]) -> None:
+def test_what_the_system_says_of_a_file_is_no_defect(run_cli, words):
     outcome = run_cli(*(word.replace("LONG", "a" * 300) for word in words))
     assert outcome.code == 3
     assert outcome.error_lines[-1].endswith("a: File name too long")
 
 
 @pytest.mark.parametrize("words", [["-v", "inspect", "a.mp4"], ["inspect", "a.mp4", "--verbose"]])
-def test_verbose_shows_where_a_defect_is(
-    run_cli: RunCli, monkeypatch: pytest.MonkeyPatch, words: list[str]
-) -> None:
+def test_verbose_shows_where_a_defect_is(run_cli, monkeypatch, words):
     monkeypatch.setattr("dmtrack_cli.commands.inspect.inspect_recording", _fail(ZeroDivisionError("oh")))
     outcome = run_cli(*words)
     assert outcome.code == 1
@@ -129,7 +124,7 @@ def test_verbose_shows_where_a_defect_is(
     assert outcome.error_lines[-1].startswith("error: unexpected ZeroDivisionError")
 
 
-def test_a_long_error_stays_on_one_line(run_cli: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_error_stays_on_one_line(run_cli, monkeypatch):
     error = CheckpointError("w " * 200, where="[bold]x[/bold]", hint="do\nthis")
     monkeypatch.setattr("dmtrack_cli.commands.inspect.inspect_recording", _fail(error))
     outcome = run_cli("inspect", "a.mp4")

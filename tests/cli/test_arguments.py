@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from dmtrack_cli.arguments import prepare_arguments
@@ -40,38 +38,34 @@ from dmtrack_cli.arguments import prepare_arguments
         pytest.param("track --verbose a -vv", ["--verbose", "-vv", "track", "a"], id="verbose-twice"),
     ],
 )
-def test_words(given: str, expected: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_words(given, expected, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert prepare_arguments(given.split(" ")) == expected
 
 
 @pytest.mark.parametrize("word", ["10,20,30,40", "10 20 30 40", "10;20;30;40", " 10, 20, 30, 40 "])
-def test_one_word_with_four_numbers_stays_whole(word: str) -> None:
+def test_one_word_with_four_numbers_stays_whole(word):
     assert prepare_arguments(["--box", word, "a.mp4"]) == [f"--box={word}", "a.mp4"]
 
 
-def test_four_words_of_text_are_a_bad_box_and_no_path() -> None:
+def test_four_words_of_text_are_a_bad_box_and_no_path():
     assert prepare_arguments(["--box", "here on the left"]) == ["--box=here on the left"]
 
 
 @pytest.mark.parametrize("name", ["1,2,3", "2024", "my clip of today"])
-def test_what_exists_is_a_path(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_exists_is_a_path(name, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / name).mkdir()
     assert prepare_arguments(["--box", name]) == ["--box=pick", name]
 
 
-def test_four_numbers_are_a_box_even_if_a_file_has_that_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_four_numbers_are_a_box_even_if_a_file_has_that_name(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "1,2,3,4").touch()
     assert prepare_arguments(["--box", "1,2,3,4"]) == ["--box=1,2,3,4"]
 
 
-def test_a_folder_with_a_number_for_a_name_ends_the_box(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_with_a_number_for_a_name_ends_the_box(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "7").mkdir()
     assert prepare_arguments(["--box", "1", "2", "3", "4", "7"]) == ["--box=1 2 3 4", "7"]

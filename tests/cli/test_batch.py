@@ -10,9 +10,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -40,7 +38,7 @@ def rows(path: Path) -> dict[str, dict[str, str]]:
 
 
 @pytest.fixture
-def clips(recording: Any) -> Path:
+def clips(recording) -> Path:
     """Four recordings of a dozen frames, by the convention of names."""
     folder = Path("clips").absolute()
     folder.mkdir()
@@ -52,7 +50,7 @@ def clips(recording: Any) -> Path:
 
 
 @pytest.fixture
-def manifest(clips: Path) -> Path:
+def manifest(clips) -> Path:
     """Good rows, and one of every sort of mistake that is noticed before the start."""
     (clips / "broken.mp4").write_bytes(b"this is no video")
     path = clips / "list.csv"
@@ -85,7 +83,7 @@ MISTAKES = {
 
 
 @pytest.mark.slow
-def test_a_mot_file_of_starts_is_followed_as_by_track(run_cli: Any, clips: Path, weights: Path) -> None:
+def test_a_mot_file_of_starts_is_followed_as_by_track(run_cli, clips, weights):
     (clips / "starts.txt").write_text("4,9,20,16,16,16,1,-1,-1,-1\n7,5,30,20,12,12,1,-1,-1,-1\n")
     (clips / "list.csv").write_text("id,rgb,box_file\none,a_rgb.mp4,starts.txt\n")
     outcome = run_cli("batch", clips / "list.csv", "-o", "out", "--weights", weights, "--no-video")
@@ -94,9 +92,7 @@ def test_a_mot_file_of_starts_is_followed_as_by_track(run_cli: Any, clips: Path,
     assert {row.target_id: row.frame_index for row in reversed(found)} == {9: 3, 5: 6}
 
 
-def test_a_later_target_outside_the_frame_is_noticed_before_the_start(
-    run_cli: Any, clips: Path, weights: Path
-) -> None:
+def test_a_later_target_outside_the_frame_is_noticed_before_the_start(run_cli, clips, weights):
     (clips / "starts.txt").write_text("1,1,20,16,16,16,1,-1,-1,-1\n7,5,300,20,12,12,1,-1,-1,-1\n")
     (clips / "list.csv").write_text("id,rgb,box_file\none,a_rgb.mp4,starts.txt\n")
     outcome = run_cli("batch", clips / "list.csv", "-o", "out", "--weights", weights, "--dry-run")
@@ -104,7 +100,7 @@ def test_a_later_target_outside_the_frame_is_noticed_before_the_start(
     assert "lies outside the 96x64 frame" in outcome.out
 
 
-def test_a_dry_run_says_everything_and_writes_nothing(run_cli: Callable[..., Any], manifest: Path) -> None:
+def test_a_dry_run_says_everything_and_writes_nothing(run_cli, manifest):
     outcome = run_cli("batch", manifest, "-o", "out", "--dry-run")
     assert outcome.code == 6
     lines = [line for line in outcome.out.splitlines() if line.startswith("cannot be tracked")]
@@ -116,7 +112,7 @@ def test_a_dry_run_says_everything_and_writes_nothing(run_cli: Callable[..., Any
     assert not Path("out").exists()
 
 
-def test_a_dry_run_for_programs(run_cli: Callable[..., Any], clips: Path) -> None:
+def test_a_dry_run_for_programs(run_cli, clips):
     (clips / "loop").symlink_to(clips)
     outcome = run_cli("batch", clips, "-o", "out", "--dry-run", "--progress", "json")
     assert outcome.code == 0
@@ -132,9 +128,7 @@ def test_a_dry_run_for_programs(run_cli: Callable[..., Any], clips: Path) -> Non
 
 
 @pytest.mark.slow
-def test_good_rows_run_and_resume_repeats_what_changed(
-    run_cli: Callable[..., Any], manifest: Path, weights: Path
-) -> None:
+def test_good_rows_run_and_resume_repeats_what_changed(run_cli, manifest, weights):
     words = ["batch", manifest, "-o", "out", "--weights", weights, "--devices", "cpu", "--threads", "1"]
     outcome = run_cli(*words, "--progress", "json")
     assert outcome.code == 6
@@ -186,7 +180,7 @@ def test_good_rows_run_and_resume_repeats_what_changed(
         ([".", "-o", "out", "--engine", "ray", "--devices", "0"], 4, "the cluster chooses GPUs itself"),
     ],
 )
-def test_wrong_usage(run_cli: Callable[..., Any], words: list[str], code: int, said: str) -> None:
+def test_wrong_usage(run_cli, words, code, said):
     outcome = run_cli("batch", *words)
     assert outcome.code == code
     assert said in outcome.err
@@ -203,9 +197,7 @@ def test_wrong_usage(run_cli: Callable[..., Any], words: list[str], code: int, s
         (["--weights", "none"], "there are no such weights"),
     ],
 )
-def test_what_is_noticed_before_any_work(
-    run_cli: Callable[..., Any], clips: Path, words: list[str], said: str
-) -> None:
+def test_what_is_noticed_before_any_work(run_cli, clips, words, said):
     outcome = run_cli("batch", clips, "-o", "out", "-q", *words)
     assert outcome.code == 4
     assert said in outcome.err
@@ -285,7 +277,7 @@ def results(out: Path) -> dict[str, list[str]]:
 
 
 @pytest.mark.slow
-def test_killed_at_any_moment_resume_gives_the_same(tmp_path: Path) -> None:
+def test_killed_at_any_moment_resume_gives_the_same(tmp_path):
     script = tmp_path / "batch.py"
     script.write_text(FAKE_BATCH)
     for number in range(6):
@@ -304,7 +296,7 @@ def test_killed_at_any_moment_resume_gives_the_same(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_program_killed_at_four_moments(clips: Path, weights: Path) -> None:
+def test_the_program_killed_at_four_moments(clips, weights):
     options = [
         "--weights",
         str(weights),
@@ -331,7 +323,7 @@ def test_the_program_killed_at_four_moments(clips: Path, weights: Path) -> None:
 
 
 @pytest.mark.slow
-def test_ctrl_c_keeps_what_is_whole(clips: Path, weights: Path, make_video: Callable[..., Path]) -> None:
+def test_ctrl_c_keeps_what_is_whole(clips, weights, make_video):
     make_video(clips / "long_rgb.mp4", 700)
     make_video(clips / "long_thermal.mp4", 700, grey=True)
     (clips / "long.txt").write_text("20,16,16,16\n")
@@ -353,7 +345,7 @@ def test_ctrl_c_keeps_what_is_whole(clips: Path, weights: Path, make_video: Call
     assert summary["long"]["status"] == "not run"
 
 
-def test_both_streams_in_one_picture_are_planned_as_such(run_cli: Any) -> None:
+def test_both_streams_in_one_picture_are_planned_as_such(run_cli):
     """The second stream, what it measures and the size that boxes lie in are those of the halves."""
     Path("both").mkdir()
     for number in range(4):

@@ -6,7 +6,6 @@ import csv
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,7 +20,7 @@ ROWS = ("--no-video", "--jobs", "1")
 
 
 @pytest.fixture
-def clips(recording: Any) -> Path:
+def clips(recording) -> Path:
     """Three recordings without a box, one with, and one that cannot be read."""
     folder = Path("clips").absolute()
     folder.mkdir()
@@ -36,7 +35,7 @@ def clips(recording: Any) -> Path:
 
 
 @pytest.fixture
-def drawn(monkeypatch: pytest.MonkeyPatch) -> Callable[[dict[str, Sequence[TargetStart]]], list[str]]:
+def drawn(monkeypatch) -> Callable[[dict[str, Sequence[TargetStart]]], list[str]]:
     """A person who draws what is said of each recording, and stops where nothing is."""
 
     def person(said: dict[str, Sequence[TargetStart]]) -> list[str]:
@@ -65,9 +64,7 @@ TWO = (TargetStart(Box(20, 16, 16, 16), 1, 0), TargetStart(Box(25, 16, 16, 16), 
 
 
 @pytest.mark.slow
-def test_what_is_drawn_stands_in_a_list_that_gives_the_same(
-    run_cli: Any, clips: Path, drawn: Any, weights: Path
-) -> None:
+def test_what_is_drawn_stands_in_a_list_that_gives_the_same(run_cli, clips, drawn, weights):
     looked_at = drawn({"-a": ONE, "b": LATER, "c": TWO})
     outcome = run_cli("batch", clips, "-o", "out", "--box", "--write-list", "lists/list.csv")
     assert outcome.code == 6, "one cannot be read"
@@ -89,7 +86,7 @@ def test_what_is_drawn_stands_in_a_list_that_gives_the_same(
         assert one
 
 
-def test_a_person_who_stops_keeps_what_was_drawn(run_cli: Any, clips: Path, drawn: Any) -> None:
+def test_a_person_who_stops_keeps_what_was_drawn(run_cli, clips, drawn):
     drawn({"-a": ONE})
     assert run_cli("batch", clips, "-o", "out", "--box", "--write-list", "list.csv").code == 130
     rows = listed()
@@ -101,7 +98,7 @@ def test_a_person_who_stops_keeps_what_was_drawn(run_cli: Any, clips: Path, draw
     assert all(row["box"] for name, row in listed("more.csv").items() if name != "known")
 
 
-def test_keyframes_of_a_review_stand_in_the_list(run_cli: Any, clips: Path) -> None:
+def test_keyframes_of_a_review_stand_in_the_list(run_cli, clips):
     keyframes: list[Keyframe] = [TargetStart(Box(20, 16, 16, 16), 1, 2), Absence(1, 5, 8)]
     Path("out/b").mkdir(parents=True)
     Path("out/b/keyframes.csv").write_text(keyframes_text(keyframes))
@@ -120,9 +117,7 @@ def test_keyframes_of_a_review_stand_in_the_list(run_cli: Any, clips: Path) -> N
         pytest.param(["--write-list", "clips/known.txt", "--overwrite"], 5, "is no list", id="no-list"),
     ],
 )
-def test_what_is_wrong_is_one_line(
-    run_cli: Any, clips: Path, words: list[str], code: int, expected: str
-) -> None:
+def test_what_is_wrong_is_one_line(run_cli, clips, words, code, expected):
     Path("there.csv").write_text("mine")
     before = (clips / "known.txt").read_bytes()
     outcome = run_cli("batch", clips, "-o", "out", *words)

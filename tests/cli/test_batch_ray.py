@@ -5,9 +5,8 @@ from __future__ import annotations
 import csv
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -40,14 +39,7 @@ def rows(path: Path) -> dict[str, dict[str, str]]:
 @pytest.mark.parametrize(
     ("address", "said"), [("127.0.0.1:1", "no Ray cluster answers at '127.0.0.1:1'"), ("auto", "at 'auto'")]
 )
-def test_no_cluster_is_one_line(
-    run_cli: Callable[..., Any],
-    recording: Any,
-    weights: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    address: str,
-    said: str,
-) -> None:
+def test_no_cluster_is_one_line(run_cli, recording, weights, monkeypatch, address, said):
     # the first test of this file: `auto` would find the cluster of the others
     monkeypatch.delenv("RAY_ADDRESS", raising=False)
     words = ["--weights", weights, "--engine", "ray", "--ray-address", address, "-q"]
@@ -56,9 +48,7 @@ def test_no_cluster_is_one_line(
     assert said in outcome.error_lines[-1]
 
 
-def test_the_same_results_as_here(
-    run_cli: Callable[..., Any], recording: Any, weights: Path, cluster: str
-) -> None:
+def test_the_same_results_as_here(run_cli, recording, weights, cluster):
     folder = Path("clips")
     folder.mkdir()
     for name in ("a", "b", "c", "broken"):
@@ -80,9 +70,7 @@ def test_the_same_results_as_here(
     assert "3 complete (3 kept from before), 1 failed" in again.out
 
 
-def test_both_nodes_work_and_a_task_that_dies_is_retried(
-    tmp_path: Path, cluster: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_both_nodes_work_and_a_task_that_dies_is_retried(tmp_path, cluster, monkeypatch):
     import importlib
 
     from dmtrack.batch import BatchItem, ItemFinished, Plan, PlannedItem, run_batch

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,9 +18,7 @@ STAGES = ["decode", "crop", "network", "post", "draw", "encode"]
 
 
 @pytest.mark.slow
-def test_json_holds_every_choice_and_figure(
-    run_cli: Callable[..., Any], recording: Any, weights: Path
-) -> None:
+def test_json_holds_every_choice_and_figure(run_cli, recording, weights):
     outcome = run_cli(
         "bench", recording.rgb, recording.thermal, "--preset", weights, "--targets", "1,3", "--frames", 8,
         "--backend", "torch", "--backend", "openvino", "--precision", "fp32", "--device", "cpu", "--json",
@@ -52,9 +47,7 @@ def test_json_holds_every_choice_and_figure(
 
 
 @pytest.mark.slow
-def test_table_of_a_single_stream(
-    run_cli: Callable[..., Any], recording: Any, weights: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_table_of_a_single_stream(run_cli, recording, weights, monkeypatch):
     monkeypatch.setattr("dmtrack.network.backend.computed_precisions", lambda: frozenset({"fp32"}))
     outcome = run_cli(
         "bench", recording.rgb, "--preset", weights, "--targets", "2", "--frames", 4,
@@ -70,9 +63,7 @@ def test_table_of_a_single_stream(
     assert re.search(r"over frames +7\b", outcome.out)
 
 
-def test_a_backend_that_cannot_is_refused_when_nothing_else_is_asked(
-    run_cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_backend_that_cannot_is_refused_when_nothing_else_is_asked(run_cli, monkeypatch):
     monkeypatch.setattr("dmtrack.network.backend.computed_precisions", lambda: frozenset({"fp32"}))
     outcome = run_cli("bench", "--backend", "openvino", "--precision", "bf16", "--precision", "fp16")
     assert outcome.code == 4
@@ -80,16 +71,14 @@ def test_a_backend_that_cannot_is_refused_when_nothing_else_is_asked(
     assert "does not compute in bf16" in outcome.err
 
 
-def test_drift_is_the_edge_that_is_furthest_off() -> None:
+def test_drift_is_the_edge_that_is_furthest_off():
     exact = [[Box(10, 10, 20, 20), Box(50, 50, 20, 20)]] * 3
     found = [[Box(10, 10, 20, 20), Box(51, 50, 20, 20)], [Box(9, 10, 20, 17), Box(50, 50, 20, 20)]]
     assert Drift.between(found, exact) == Drift(mean_px=1.0, largest_px=3.0, frames=2)
 
 
 @pytest.mark.slow
-def test_made_up_weights_have_no_drift_and_leave_nothing_behind(
-    run_cli: Callable[..., Any], recording: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_made_up_weights_have_no_drift_and_leave_nothing_behind(run_cli, recording, monkeypatch, tmp_path):
     from dmtrack.config import TINY
 
     small = replace(TINY, depth=1, width=64, heads=1, template_size=32, search_size=64, head_width=32)
@@ -107,29 +96,29 @@ def test_made_up_weights_have_no_drift_and_leave_nothing_behind(
 
 
 @pytest.mark.parametrize("targets", ["", "0", "1,x", "1000"])
-def test_targets_that_are_no_numbers(run_cli: Callable[..., Any], targets: str) -> None:
+def test_targets_that_are_no_numbers(run_cli, targets):
     outcome = run_cli("bench", "--targets", targets)
     assert outcome.code == 4
     assert outcome.error_lines[0].startswith("error: --targets:")
 
 
-def test_unknown_weights(run_cli: Callable[..., Any], recording: Any) -> None:
+def test_unknown_weights(run_cli, recording):
     outcome = run_cli("bench", recording.rgb, "--preset", "huge", "--frames", 4)
     assert outcome.code == 4
     assert "huge" in outcome.err
 
 
-def test_a_missing_recording(run_cli: Callable[..., Any]) -> None:
+def test_a_missing_recording(run_cli):
     assert run_cli("bench", "nowhere.mp4").code == 3
 
 
-def test_a_preset_that_is_not_there_gets_the_same_random_numbers_each_time(tmp_path: Path) -> None:
+def test_a_preset_that_is_not_there_gets_the_same_random_numbers_each_time(tmp_path):
     first, second = (made_up_weights(tmp_path / name, "tiny", Modality.THERMAL) for name in "ab")
     assert first.read_bytes() == second.read_bytes()
 
 
 @pytest.mark.parametrize("count", [1, 2, 7, 10, 100])
-def test_targets_lie_inside_and_apart(count: int) -> None:
+def test_targets_lie_inside_and_apart(count):
     boxes = target_boxes(count, 640, 480)
     assert len(boxes) == count
     for box in boxes:
@@ -140,7 +129,7 @@ def test_targets_lie_inside_and_apart(count: int) -> None:
     assert len(corners) == count
 
 
-def test_the_made_up_recording_pairs_and_shows_a_target_in_each_box(tmp_path: Path) -> None:
+def test_the_made_up_recording_pairs_and_shows_a_target_in_each_box(tmp_path):
     clip = make_clip(tmp_path, 5, 3)
     with open_pair(clip.rgb, clip.aux, modality=clip.modality) as pairs:
         images = [pair.image for pair in pairs]

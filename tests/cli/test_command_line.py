@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,15 +42,13 @@ def numeric_options() -> list[tuple[list[str], str, list[str]]]:
 OPTIONS = numeric_options()
 
 
-def test_there_are_numeric_options_in_most_commands() -> None:
+def test_there_are_numeric_options_in_most_commands():
     assert len(OPTIONS) > 60
     assert {words[0] for words, _, _ in OPTIONS} >= {"track", "batch", "train", "synthetic", "bench", "align"}
 
 
 @pytest.mark.parametrize(("words", "option", "given"), OPTIONS, ids=lambda value: str(value)[:40])
-def test_a_number_that_cannot_be_is_wrong_usage(
-    words: list[str], option: str, given: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_number_that_cannot_be_is_wrong_usage(words, option, given, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for bad in BAD:
         outcome = CliRunner().invoke(app, [*words, *given, f"{option}={bad}"], env=NARROW)
@@ -86,7 +83,7 @@ def test_a_number_that_cannot_be_is_wrong_usage(
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value or []),
 )
-def test_an_option_of_another_tool_gets_its_name_here(words: list[str], said: str | None) -> None:
+def test_an_option_of_another_tool_gets_its_name_here(words, said):
     outcome = CliRunner().invoke(app, words, env=NARROW)
     assert outcome.exit_code == 2
     shown = " ".join(outcome.output.replace("│", " ").split())
@@ -97,14 +94,14 @@ def test_an_option_of_another_tool_gets_its_name_here(words: list[str], said: st
         assert said in shown
 
 
-def test_the_table_of_hints_names_options_that_exist_and_none_of_our_own() -> None:
+def test_the_table_of_hints_names_options_that_exist_and_none_of_our_own():
     options = {name for _, command in every_command() for one in command.params for name in one.opts}
     for ours in OTHER_NAMES:
         assert not ours.startswith("-") or re.split(r"[ ,]", ours)[0] in options, ours
 
 
 @pytest.mark.parametrize(("words", "command"), list(every_command()))
-def test_help_reads_well_at_80_columns(words: list[str], command: Any) -> None:
+def test_help_reads_well_at_80_columns(words, command):
     outcome = CliRunner().invoke(app, [*words, "--help"], env=NARROW)
     assert outcome.exit_code == 0
     lines = outcome.output.splitlines()

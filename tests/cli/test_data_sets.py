@@ -186,11 +186,11 @@ def sources(data_set: DataSet) -> tuple[str, ...]:
 
 
 @pytest.fixture(params=list(SETS.values()), ids=list(SETS))
-def data_set(request: pytest.FixtureRequest) -> DataSet:
+def data_set(request) -> DataSet:
     return request.param
 
 
-def test_tracked_by_its_folder(run_cli: RunCli, weights: Path, tmp_path: Path, data_set: DataSet) -> None:
+def test_tracked_by_its_folder(run_cli, weights, tmp_path, data_set):
     folder = make(tmp_path, data_set)
     outcome = run_cli("track", folder, "--weights", weights, "-o", "out", "--no-video")
     assert outcome.code == 0, outcome.err
@@ -209,7 +209,7 @@ def test_tracked_by_its_folder(run_cli: RunCli, weights: Path, tmp_path: Path, d
         assert record["counts"]["pairing"]["aux_missing"] == 0
 
 
-def test_listed_by_inspect(run_cli: RunCli, tmp_path: Path, data_set: DataSet) -> None:
+def test_listed_by_inspect(run_cli, tmp_path, data_set):
     folder = make(tmp_path / "set", data_set)
     said = json.loads(run_cli("inspect", folder, "--json").out)["data_set"]
     assert (said["layout"], said["modality"]) == (data_set.layout, data_set.modality)
@@ -223,7 +223,7 @@ def test_listed_by_inspect(run_cli: RunCli, tmp_path: Path, data_set: DataSet) -
     assert "problem" not in text
 
 
-def test_found_by_batch(tmp_path: Path, data_set: DataSet) -> None:
+def test_found_by_batch(tmp_path, data_set):
     folder = make(tmp_path / "set", data_set)
     (item,) = find_items(tmp_path / "set").entries
     assert isinstance(item, BatchItem), item
@@ -236,7 +236,7 @@ def test_found_by_batch(tmp_path: Path, data_set: DataSet) -> None:
     assert item.modality == data_set.modality
 
 
-def test_event_recordings_stand_for_event_pictures(tmp_path: Path) -> None:
+def test_event_recordings_stand_for_event_pictures(tmp_path):
     for name, source in (("dvSave-7_aps", "dvSave-7.aedat4"), ("vis_imgs", "clip.csv")):
         pictures = (Stream(f"{name}/frame{{:04}}.png", "rgb"),)
         texts = {"groundtruth.txt": COMMAS * 3, "absent.txt": "1\n1\n1\n", "notes.csv": "a,b\n"}
@@ -249,7 +249,7 @@ def test_event_recordings_stand_for_event_pictures(tmp_path: Path) -> None:
         assert (item.aux, item.modality) == (folder / source, EVENT)
 
 
-def test_a_start_that_is_asked_for_finds_its_own_row(run_cli: RunCli, weights: Path, tmp_path: Path) -> None:
+def test_a_start_that_is_asked_for_finds_its_own_row(run_cli, weights, tmp_path):
     rows = {"rgb.txt": SPACES + "30 16 16 16\n" + SPACES, "ir.txt": SPACES * 3}
     vtuav = SETS["VTUAV"]
     folder = make(tmp_path, DataSet("vtuav", THERMAL, vtuav.streams, rows))
@@ -262,7 +262,7 @@ def test_a_start_that_is_asked_for_finds_its_own_row(run_cli: RunCli, weights: P
     assert "no box of clip is known in frame 11; --start 20 is the next frame with one" in outcome.err
 
 
-def test_given_boxes_go_before_ground_truth(run_cli: RunCli, weights: Path, tmp_path: Path) -> None:
+def test_given_boxes_go_before_ground_truth(run_cli, weights, tmp_path):
     folder = make(tmp_path, SETS["VisEvent, absent at first"])
     outcome = run_cli("track", folder, "--weights", weights, "-o", "out", "--no-video", "--box", "5,6,7,8")
     assert outcome.code == 0, outcome.err
@@ -280,7 +280,7 @@ class TestBadFolders:
         assert not Path("out").exists()
         return outcome.err
 
-    def test_a_root_of_many(self, run_cli: RunCli, tmp_path: Path) -> None:
+    def test_a_root_of_many(self, run_cli, tmp_path):
         for name in ("LasHeR", "GTOT", "OTB", "DepthTrack"):
             make(tmp_path / "root" / name, SETS[name])
         said = self.refused(run_cli, tmp_path / "root")
@@ -291,13 +291,13 @@ class TestBadFolders:
             assert words in listed.out
         assert len(json.loads(run_cli("inspect", tmp_path / "root", "--json").out)["recordings"]) == 4
 
-    def test_a_folder_around_the_only_one(self, run_cli: RunCli, weights: Path, tmp_path: Path) -> None:
+    def test_a_folder_around_the_only_one(self, run_cli, weights, tmp_path):
         make(tmp_path / "unpacked" / "LasHeR", SETS["LasHeR"])
         assert (
             run_cli("track", tmp_path / "unpacked", "--weights", weights, "-o", "out", "--no-video").code == 0
         )
 
-    def test_unequal_counts_name_the_pictures(self, run_cli: RunCli, tmp_path: Path) -> None:
+    def test_unequal_counts_name_the_pictures(self, run_cli, tmp_path):
         folder = make(tmp_path, SETS["RGBT234"])
         (folder / "infrared" / "00002i.jpg").unlink()
         said = self.refused(run_cli, folder)
@@ -306,7 +306,7 @@ class TestBadFolders:
         assert "problem: " in shown
         assert "only in visible: number 2" in shown
 
-    def test_different_pictures_missing_in_each(self, run_cli: RunCli, tmp_path: Path) -> None:
+    def test_different_pictures_missing_in_each(self, run_cli, tmp_path):
         streams = (Stream("color/{:08}.jpg", "rgb", 1, 6), Stream("depth/{:08}.png", "depth", 1, 6))
         folder = make(tmp_path, DataSet("depthtrack", DEPTH, streams, {"groundtruth.txt": COMMAS * 5}))
         (folder / "color" / "00000003.jpg").unlink()
@@ -315,26 +315,26 @@ class TestBadFolders:
         assert "pictures of color and depth do not go together" in said
         assert "only in color: number 5, only in depth: number 3" in said
 
-    def test_missing_pictures_and_rows_that_do_not_fit(self, run_cli: RunCli, tmp_path: Path) -> None:
+    def test_missing_pictures_and_rows_that_do_not_fit(self, run_cli, tmp_path):
         streams = (Stream("img/{:04}.jpg", "rgb", 1, 6),)
         folder = make(tmp_path, DataSet("otb", None, streams, {"groundtruth_rect.txt": COMMAS * 6}))
         (folder / "img" / "0003.jpg").unlink()
         said = self.refused(run_cli, folder)
         assert "5 pictures, but 6 rows of ground truth (missing in the numbering: number 3)" in said
 
-    def test_no_ground_truth(self, run_cli: RunCli, weights: Path, tmp_path: Path) -> None:
+    def test_no_ground_truth(self, run_cli, weights, tmp_path):
         lasher = SETS["LasHeR"]
         folder = make(tmp_path, DataSet("lasher", THERMAL, lasher.streams, {}))
         assert "where is the target? No ground truth lies beside this input" in self.refused(run_cli, folder)
         words = ["track", folder, "--weights", weights, "-o", "out", "--no-video", "--box", "20,16,16,16"]
         assert run_cli(*words).code == 0
 
-    def test_malformed_ground_truth(self, run_cli: RunCli, tmp_path: Path) -> None:
+    def test_malformed_ground_truth(self, run_cli, tmp_path):
         folder = make(tmp_path, SETS["OTB"])
         (folder / "groundtruth_rect.txt").write_text("1,2,3\n" * 3)
         assert "row 1 has 3 values" in self.refused(run_cli, folder)
 
-    def test_no_picture_can_be_read(self, run_cli: RunCli, tmp_path: Path) -> None:
+    def test_no_picture_can_be_read(self, run_cli, tmp_path):
         folder = make(tmp_path, SETS["OTB"])
         for path in (folder / "img").iterdir():
             path.write_bytes(b"not a picture")
@@ -342,7 +342,7 @@ class TestBadFolders:
             run_cli, folder
         )
 
-    def test_the_first_picture_cannot_be_read(self, run_cli: RunCli, weights: Path, tmp_path: Path) -> None:
+    def test_the_first_picture_cannot_be_read(self, run_cli, weights, tmp_path):
         folder = make(tmp_path, SETS["LasHeR"])
         (folder / "visible" / "v000.jpg").write_bytes(b"")
         outcome = run_cli("track", folder, "--weights", weights, "-o", "out", "--no-video")
@@ -351,7 +351,7 @@ class TestBadFolders:
         assert [target["frame_index"] for target in record["configuration"]["targets"]] == [1]
         assert record["counts"]["pairing"]["rgb_damaged"] == 1
 
-    def test_videos_without_telling_names(self, run_cli: RunCli, tmp_path: Path, recording: Any) -> None:
+    def test_videos_without_telling_names(self, run_cli, tmp_path, recording):
         (tmp_path / "a").mkdir()
         for name in ("left.mp4", "right.mp4"):
             (tmp_path / "a" / name).write_bytes(recording.rgb.read_bytes())
@@ -359,6 +359,6 @@ class TestBadFolders:
             run_cli, tmp_path / "a"
         )
 
-    def test_nothing_at_all(self, run_cli: RunCli, tmp_path: Path) -> None:
+    def test_nothing_at_all(self, run_cli, tmp_path):
         (tmp_path / "empty").mkdir()
         assert "the folder holds no pictures" in self.refused(run_cli, tmp_path / "empty")

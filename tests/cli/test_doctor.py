@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-RunCli = Callable[..., Any]
-
 
 @pytest.fixture
-def bundled(weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def bundled(weights, tmp_path, monkeypatch) -> Path:
     """Stand-ins for the weights in the box."""
     folder = tmp_path / "box"
     folder.mkdir()
@@ -28,7 +25,7 @@ def findings(outcome: Any) -> dict[str, dict[str, str]]:
     return {finding["topic"]: finding for finding in json.loads(outcome.out)["findings"]}
 
 
-def test_a_machine_that_can_track(run_cli: RunCli, bundled: Path) -> None:
+def test_a_machine_that_can_track(run_cli, bundled):
     outcome = run_cli("doctor", "--json")
     assert outcome.code == 0
     assert json.loads(outcome.out)["can_track"] is True
@@ -40,14 +37,14 @@ def test_a_machine_that_can_track(run_cli: RunCli, bundled: Path) -> None:
         assert found[name]["state"] == "ok"
 
 
-def test_the_table_fits_a_terminal(run_cli: RunCli, bundled: Path) -> None:
+def test_the_table_fits_a_terminal(run_cli, bundled):
     outcome = run_cli("doctor")
     assert outcome.code == 0
     assert "This machine can track." in outcome.out
     assert all(len(line) <= 80 for line in outcome.out.splitlines())
 
 
-def test_damaged_weights_are_found(run_cli: RunCli, bundled: Path) -> None:
+def test_damaged_weights_are_found(run_cli, bundled):
     path = bundled / "tiny-depth.safetensors"
     path.write_bytes(path.read_bytes()[:-100])
     outcome = run_cli("doctor", "--json")
@@ -57,7 +54,7 @@ def test_damaged_weights_are_found(run_cli: RunCli, bundled: Path) -> None:
     assert json.loads(outcome.out)["can_track"] is False
 
 
-def test_missing_h264_is_a_failure(run_cli: RunCli, bundled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_h264_is_a_failure(run_cli, bundled, monkeypatch):
     monkeypatch.setattr("dmtrack.doctor._has_codec", lambda name, _mode: name not in ("h264", "libx264"))
     outcome = run_cli("doctor", "--json")
     assert outcome.code == 4

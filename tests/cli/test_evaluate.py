@@ -7,9 +7,7 @@ import html
 import json
 import re
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -17,7 +15,6 @@ import pytest
 
 from dmtrack.output.record import read_run_json
 
-RunCli = Callable[..., Any]
 FRAMES = 24
 PLOTS = ("precision", "normalised_precision", "success")
 
@@ -38,7 +35,7 @@ def table(path: Path) -> list[dict[str, str]]:
 
 
 @pytest.fixture
-def lasher(tmp_path: Path) -> Path:
+def lasher(tmp_path) -> Path:
     """Three sequences, one with pictures, and the results of two trackers."""
     root = tmp_path / "LasHeR"
     for number in range(3):
@@ -55,7 +52,7 @@ def lasher(tmp_path: Path) -> Path:
     return root
 
 
-def test_tables_and_ranking(lasher: Path, run_cli: RunCli) -> None:
+def test_tables_and_ranking(lasher, run_cli):
     done = run_cli("evaluate", "results", "--dataset", lasher)
     assert done.code == 0
     lines = [line.split() for line in done.out.splitlines()]
@@ -66,7 +63,7 @@ def test_tables_and_ranking(lasher: Path, run_cli: RunCli) -> None:
     assert done.err == ""
 
 
-def test_report_and_files(lasher: Path, run_cli: RunCli) -> None:
+def test_report_and_files(lasher, run_cli):
     done = run_cli("evaluate", "results", "--dataset", lasher, "-o", "out", "--compare", "good", "poor")
     assert done.code == 0
     assert "good minus poor" in done.out
@@ -95,12 +92,12 @@ def test_report_and_files(lasher: Path, run_cli: RunCli) -> None:
     assert "--overwrite" in again.err
 
 
-def test_json_goes_to_standard_output(lasher: Path, run_cli: RunCli) -> None:
+def test_json_goes_to_standard_output(lasher, run_cli):
     done = run_cli("evaluate", "results/good", "results/poor", "--dataset", lasher, "--json")
     assert [tracker["name"] for tracker in json.loads(done.out)["trackers"]] == ["good", "poor"]
 
 
-def test_what_is_wrong_is_said_and_strict_refuses_it(lasher: Path, run_cli: RunCli) -> None:
+def test_what_is_wrong_is_said_and_strict_refuses_it(lasher, run_cli):
     Path("results/poor/s1.txt").unlink()
     save(Path("results/poor/s2.txt"), truth(2)[:5])
     done = run_cli("evaluate", "results", "--dataset", lasher)
@@ -116,7 +113,7 @@ def test_what_is_wrong_is_said_and_strict_refuses_it(lasher: Path, run_cli: RunC
     assert not list(Path("out").iterdir())
 
 
-def test_corners_are_recognised_and_read_on_demand(lasher: Path, run_cli: RunCli) -> None:
+def test_corners_are_recognised_and_read_on_demand(lasher, run_cli):
     for number in range(3):
         rows = truth(number)
         save(Path(f"corners/s{number}.txt"), np.hstack((rows[:, :2], rows[:, :2] + rows[:, 2:])))
@@ -127,7 +124,7 @@ def test_corners_are_recognised_and_read_on_demand(lasher: Path, run_cli: RunCli
     assert "100.0" in right.out
 
 
-def test_centres_and_shares_are_recognised_too(lasher: Path, run_cli: RunCli) -> None:
+def test_centres_and_shares_are_recognised_too(lasher, run_cli):
     for number in range(3):
         rows = truth(number)
         save(Path(f"centres/s{number}.txt"), np.hstack((rows[:, :2] + rows[:, 2:] / 2, rows[:, 2:])))
@@ -152,20 +149,18 @@ def test_centres_and_shares_are_recognised_too(lasher: Path, run_cli: RunCli) ->
         (("results", "--run", "LasHeR"), 2, "leave out RESULTS"),
     ],
 )
-def test_what_cannot_be_done(
-    words: tuple[str, ...], code: int, said: str, lasher: Path, run_cli: RunCli
-) -> None:
+def test_what_cannot_be_done(words, code, said, lasher, run_cli):
     done = run_cli("evaluate", *words)
     assert done.code == code
     assert said in " ".join(done.err.replace("│", " ").split())
 
 
-def test_a_benchmark_may_be_named(lasher: Path, run_cli: RunCli) -> None:
+def test_a_benchmark_may_be_named(lasher, run_cli):
     done = run_cli("evaluate", "results", "--dataset", lasher, "--benchmark", "ope")
     assert "mean IoU" in done.out
 
 
-def test_run_over_clips(recording: Any, weights: Path, run_cli: RunCli) -> None:
+def test_run_over_clips(recording, weights, run_cli):
     """Without -o the clips are only measured."""
     folder = recording.rgb.parent
     done = run_cli("evaluate", "--run", folder, "--weights", weights, "--device", "cpu", "--csv", "clips.csv")
@@ -178,9 +173,7 @@ def test_run_over_clips(recording: Any, weights: Path, run_cli: RunCli) -> None:
 
 
 @pytest.mark.slow
-def test_run_over_a_benchmark_writes_and_scores_results(
-    recording: Any, weights: Path, run_cli: RunCli
-) -> None:
+def test_run_over_a_benchmark_writes_and_scores_results(recording, weights, run_cli):
     folder = recording.rgb.parent
     words = ("evaluate", "--run", folder, "--weights", weights, "--device", "cpu", "-o", "out")
     done = run_cli(*words)
@@ -200,9 +193,7 @@ def test_run_over_a_benchmark_writes_and_scores_results(
 
 
 @pytest.mark.slow
-def test_it_tracks_as_track_does_unless_asked_for_otherwise(
-    make_video: Any, tmp_path: Path, run_cli: RunCli
-) -> None:
+def test_it_tracks_as_track_does_unless_asked_for_otherwise(make_video, tmp_path, run_cli):
     """The bundled weights search; a figure of a paper is without."""
     folder = tmp_path / "clips" / "walk"
     folder.mkdir(parents=True)
@@ -219,7 +210,7 @@ def test_it_tracks_as_track_does_unless_asked_for_otherwise(
     assert '"recovery": true' in records["searched"]
 
 
-def test_zips_are_named_in_errors(lasher: Path, run_cli: RunCli) -> None:
+def test_zips_are_named_in_errors(lasher, run_cli):
     shutil.make_archive("zipped", "zip", "results")
     shutil.make_archive("data", "zip", lasher)
     assert run_cli("evaluate", "zipped.zip", "--dataset", "data.zip").code == 0
@@ -230,7 +221,7 @@ def test_zips_are_named_in_errors(lasher: Path, run_cli: RunCli) -> None:
 
 
 @pytest.mark.slow
-def test_run_from_anchors_either_way(tmp_path: Path, weights: Path, run_cli: RunCli) -> None:
+def test_run_from_anchors_either_way(tmp_path, weights, run_cli):
     """VOT-RGBD2022: a run forwards from frame 2, one backwards from the last, in the toolkit's files."""
     folder = tmp_path / "vot" / "ball"
     for stream in ("color", "depth"):
@@ -275,9 +266,7 @@ def test_run_from_anchors_either_way(tmp_path: Path, weights: Path, run_cli: Run
     assert "kept" in again.out
 
 
-def test_a_workspace_of_the_toolkit_needs_a_benchmark_it_knows(
-    recording: Any, weights: Path, run_cli: RunCli
-) -> None:
+def test_a_workspace_of_the_toolkit_needs_a_benchmark_it_knows(recording, weights, run_cli):
     words = ("evaluate", "--run", recording.rgb.parent, "--weights", weights, "--export-vot", "workspace")
     done = run_cli(*words, "-o", "out")
     assert done.code == 4
@@ -287,7 +276,7 @@ def test_a_workspace_of_the_toolkit_needs_a_benchmark_it_knows(
 
 
 @pytest.mark.parametrize("name", ["a$\\x{$", "_hidden", "=cmd", "$x^2$"])
-def test_names_are_names_whatever_is_in_them(run_cli: RunCli, name: str) -> None:
+def test_names_are_names_whatever_is_in_them(run_cli, name):
     for folder in (Path("data/s1"), Path("res/ours"), Path("res", name)):
         folder.mkdir(parents=True)
     rows = "1,2,30,40\n" * 3

@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-
 import numpy as np
 import pytest
 
@@ -16,7 +12,7 @@ pytestmark = [
 ]
 
 
-def test_the_sequences_sort_and_filter(browser: Any, tmp_path: Path, run_cli: Callable[..., Any]) -> None:
+def test_the_sequences_sort_and_filter(browser, tmp_path, run_cli):
     for number in range(3):
         truth = np.tile([20.0, 12.0, 16.0, 20.0], (20, 1))
         for folder, shift in (("gt", 0), ("results", (2 * number + 1) % 5)):

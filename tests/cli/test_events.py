@@ -31,7 +31,7 @@ def decoded(path: Path) -> list[tuple[float, np.ndarray]]:
         return [(frame.time, frame.to_ndarray(format="rgb24")) for frame in container.decode(stream)]
 
 
-def test_a_lossless_video_and_a_summary(run_cli: RunCli, raw: Path) -> None:
+def test_a_lossless_video_and_a_summary(run_cli, raw):
     outcome = run_cli("events", raw, "--rate", 20)
     assert outcome.code == 0
     text = " ".join(outcome.out.split())
@@ -48,7 +48,7 @@ def test_a_lossless_video_and_a_summary(run_cli: RunCli, raw: Path) -> None:
     assert colours == {(255, 255, 255), (220, 30, 30), (30, 30, 200)}
 
 
-def test_a_folder_with_times(run_cli: RunCli, raw: Path) -> None:
+def test_a_folder_with_times(run_cli, raw):
     assert run_cli("events", raw, "-o", "pictures", "--rate", 10, "--start", "0.5s", "--end", 8).code == 0
     assert sorted(path.name for path in Path("pictures").iterdir()) == [
         "000000.png",
@@ -64,27 +64,27 @@ def test_a_folder_with_times(run_cli: RunCli, raw: Path) -> None:
     assert len(list(Path("pictures").glob("*.png"))) == 2
 
 
-def test_like_a_video_with_an_offset(run_cli: RunCli, raw: Path, recording: Any) -> None:
+def test_like_a_video_with_an_offset(run_cli, raw, recording):
     options = ("-o", "a.mkv", "--like", recording.rgb, "--offset-ms", 300)
     assert run_cli("events", raw, *options).code == 0
     assert [time for time, _ in decoded(Path("a.mkv"))] == pytest.approx([n / 10 for n in range(3, 12)])
 
 
-def test_as_often_as_so_many_events_came(run_cli: RunCli, raw: Path) -> None:
+def test_as_often_as_so_many_events_came(run_cli, raw):
     outcome = run_cli("events", raw, "-o", "a.mkv", "--events", 500, "--progress", "json")
     end = json.loads(outcome.out.splitlines()[-1])
     assert (end["event"], end["pictures"], end["events"], end["format"]) == ("end", 3, 1200, "Prophesee EVT3")
     assert [time for time, _ in decoded(Path("a.mkv"))] == pytest.approx([0, 0.5, 1.0])
 
 
-def test_the_old_name_of_the_look_is_understood(run_cli: RunCli, raw: Path) -> None:
+def test_the_old_name_of_the_look_is_understood(run_cli, raw):
     assert run_cli("events", raw, "-o", "a.mkv", "--look", "visevent").code == 0
     other = run_cli("events", raw, "-o", "b.mkv", "--look", "voxel")
     assert other.code == 2
     assert "No such option" in other.err
 
 
-def test_text_with_its_order_unit_and_size(run_cli: RunCli) -> None:
+def test_text_with_its_order_unit_and_size(run_cli):
     Path("a.txt").write_text("".join(f"{e.x} {e.y} {int(e.p)} {e.t // 1000}\n" for e in EVENTS))
     outcome = run_cli(
         "events", "a.txt", "-o", "a.mkv", "--columns", "xypt", "--time-unit", "ms", "--event-size", "96x64"
@@ -108,9 +108,7 @@ def test_text_with_its_order_unit_and_size(run_cli: RunCli) -> None:
         (["diary.doc"], 3, "this is no known event file; known are Prophesee RAW (EVT2"),
     ],
 )
-def test_bad_input_is_one_line(
-    options: list[str], code: int, message: str, run_cli: RunCli, raw: Path
-) -> None:
+def test_bad_input_is_one_line(options, code, message, run_cli, raw):
     Path("diary.doc").write_text("dear diary")
     outcome = run_cli("events", *options, "-q")
     assert outcome.code == code
@@ -118,7 +116,7 @@ def test_bad_input_is_one_line(
     assert message in outcome.err
 
 
-def test_damage_is_said_with_its_byte_and_what_came_before_is_kept(run_cli: RunCli, raw: Path) -> None:
+def test_damage_is_said_with_its_byte_and_what_came_before_is_kept(run_cli, raw):
     data = bytearray(raw.read_bytes())
     middle = len(data) // 2
     data[middle:] = b"\xdd" * (len(data) - middle)
@@ -129,7 +127,7 @@ def test_damage_is_said_with_its_byte_and_what_came_before_is_kept(run_cli: RunC
     assert 5 <= len(decoded(Path("a.mkv"))) <= 7
 
 
-def test_track_takes_an_event_file(track: RunCli, recording: Any, raw: Path) -> None:
+def test_track_takes_an_event_file(track, recording, raw):
     outcome = track("--box", recording.box, "--no-video", aux=raw)
     assert outcome.code == 0
     assert "second stream: event (an event file (Prophesee EVT3), its first event is taken" in outcome.err
@@ -147,7 +145,7 @@ def run_events_options(track: RunCli, recording: Any, raw: Path) -> Any:
     return track("--box", recording.box, "--no-video", "--overwrite", *options, aux=raw)
 
 
-def test_draws_without_torch(raw: Path) -> None:
+def test_draws_without_torch(raw):
     code = (
         "import sys\nfrom dmtrack_cli.app import main\n"
         f"try:\n    main(['events', {str(raw)!r}, '-o', 'a.mkv', '-q'])\n"
@@ -159,7 +157,7 @@ def test_draws_without_torch(raw: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["evt3", "npz"])
-def test_a_large_file_needs_no_more_memory_than_a_small_one(kind: str, tmp_path: Path) -> None:
+def test_a_large_file_needs_no_more_memory_than_a_small_one(kind, tmp_path):
     """300 MB, read in a process that may only grow by a fifth of that."""
     path = tmp_path / ("big.raw" if kind == "evt3" else "big.npz")
     if kind == "evt3":
@@ -193,7 +191,7 @@ def test_a_large_file_needs_no_more_memory_than_a_small_one(kind: str, tmp_path:
     assert grown_mb < 60
 
 
-def test_pictures_are_written_in_rgb_order(run_cli: RunCli, raw: Path) -> None:
+def test_pictures_are_written_in_rgb_order(run_cli, raw):
     assert run_cli("events", raw, "-o", "pictures", "--rate", 1).code == 0
     picture = cv2.imread("pictures/000000.png")
     reds = (picture == (30, 30, 220)).all(axis=2).sum()

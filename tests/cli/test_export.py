@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,7 +12,6 @@ from dmtrack.boxes.formats import ResultFormat
 from dmtrack.boxes.formats.table import COLUMNS
 from dmtrack.boxes.reading import read_results
 
-RunCli = Callable[..., Any]
 MOT = "1,1,10,20,30,40,1,-1,-1,-1\n3,1,11.5,20,30,40,0.75,-1,-1,-1\n3,2,1,2,3,4,0.5,-1,-1,-1\n"
 HEADER = "frame,time_s,aux_time_s,skew_ms,id,x,y,w,h,score,state,aux_present,infer_ms\n"
 
@@ -38,9 +35,7 @@ def a_run(folder: Path, boxes: str = "0,0.0,,,1,1.0,2.0,3.0,4.0,1.0,init,0,0.0\n
 
 @pytest.mark.parametrize("first", KEEP_GAPS)
 @pytest.mark.parametrize("second", KEEP_GAPS)
-def test_every_format_leads_to_every_other(
-    run_cli: RunCli, mot: Path, first: ResultFormat, second: ResultFormat
-) -> None:
+def test_every_format_leads_to_every_other(run_cli, mot, first, second):
     """Through two formats and back to MOT, every box is what it was; formats are recognised on the way."""
     source: list[Path] = [mot]
     for step, target in enumerate((first, second, ResultFormat.MOT)):
@@ -54,7 +49,7 @@ def test_every_format_leads_to_every_other(
     assert told == [line.split(",")[:6] for line in MOT.splitlines()]
 
 
-def test_a_run_becomes_json_with_everything(run_cli: RunCli, track: RunCli) -> None:
+def test_a_run_becomes_json_with_everything(run_cli, track):
     assert track("--box", "20,16,16,16", "--box", "40,20,12,12", "--no-video").code == 0
     outcome = run_cli("export", "out", "--format", "json", "-o", "boxes.json")
     assert (outcome.code, outcome.out, outcome.err) == (0, "boxes.json\n", "")
@@ -65,7 +60,7 @@ def test_a_run_becomes_json_with_everything(run_cli: RunCli, track: RunCli) -> N
     assert Path("again.txt").read_bytes() == Path("out/boxes.txt").read_bytes()
 
 
-def test_each_loss_is_one_line(run_cli: RunCli, mot: Path) -> None:
+def test_each_loss_is_one_line(run_cli, mot):
     outcome = run_cli("export", mot, "--format", "lasher", "-o", "rows.txt")
     assert outcome.code == 0
     assert outcome.out.split() == ["rows_id1.txt", "rows_id2.txt"]
@@ -80,13 +75,13 @@ def test_each_loss_is_one_line(run_cli: RunCli, mot: Path) -> None:
 
 
 @pytest.mark.parametrize("present", ["", "0", "1"])
-def test_without_a_second_stream_nothing_of_it_is_lost(run_cli: RunCli, present: str) -> None:
+def test_without_a_second_stream_nothing_of_it_is_lost(run_cli, present):
     rows = f"0,0.0,,,1,1.0,2.0,3.0,4.0,1.0,init,{present},0.0\n1,0.1,,,1,1.0,2.0,3.0,4.0,1.0,tracked,0,0.0\n"
     outcome = run_cli("export", a_run(Path("street"), rows), "--format", "mot", "-o", "rows.txt")
     assert ("times of the second stream" in outcome.err) is (present == "1")
 
 
-def test_existing_files_are_refused_and_nothing_is_written(run_cli: RunCli, mot: Path) -> None:
+def test_existing_files_are_refused_and_nothing_is_written(run_cli, mot):
     Path("rows_id2.txt").write_text("mine")
     outcome = run_cli("export", mot, "--format", "lasher", "-o", "rows.txt")
     assert outcome.code == 5
@@ -97,7 +92,7 @@ def test_existing_files_are_refused_and_nothing_is_written(run_cli: RunCli, mot:
     assert not list(Path().glob(".*.part"))
 
 
-def test_labels_and_size_are_added(run_cli: RunCli, mot: Path) -> None:
+def test_labels_and_size_are_added(run_cli, mot):
     outcome = run_cli(
         "export", mot, "--format", "coco", "-o", "a.json", "--label", "car", "--size", "640x480"
     )
@@ -110,7 +105,7 @@ def test_labels_and_size_are_added(run_cli: RunCli, mot: Path) -> None:
     assert run_cli("export", mot, "--format", "coco", "-o", "c.json", "--size", "big").code == 4
 
 
-def test_a_batch_becomes_one_table(run_cli: RunCli) -> None:
+def test_a_batch_becomes_one_table(run_cli):
     a_run(Path("all/night street"))
     day = a_run(Path("all/day"), "4,0.5,,,2,1.0,2.0,3.0,4.0,0.5,lost,0,9.0\n")
     record = {"record_version": 1, "status": "complete", "inputs": [], "batch": {"item": "ö,day/1"}}
@@ -134,7 +129,7 @@ def test_a_batch_becomes_one_table(run_cli: RunCli) -> None:
     assert [float(row["x"]) for row in again] == [float(row["x"]) for row in first]
 
 
-def test_a_broken_item_does_not_stop_the_others(run_cli: RunCli) -> None:
+def test_a_broken_item_does_not_stop_the_others(run_cli):
     a_run(Path("all/good"))
     a_run(Path("all/torn"), "0,0.0,,,1,1.0,2.0,\n")
     outcome = run_cli("export", "all", "--merge", "-o", "all.csv")
@@ -143,7 +138,7 @@ def test_a_broken_item_does_not_stop_the_others(run_cli: RunCli) -> None:
     assert outcome.error_lines == ["left out: all/torn/boxes.csv, row 2: w '' is not a number"]
 
 
-def test_a_folder_with_results_of_its_own_and_a_batch_is_merged_whole(run_cli: RunCli) -> None:
+def test_a_folder_with_results_of_its_own_and_a_batch_is_merged_whole(run_cli):
     a_run(Path("all"))
     a_run(Path("all/day"))
     assert run_cli("export", "all", "--merge", "-o", "all.csv").out == "all.csv: 2 items\n"
@@ -161,16 +156,14 @@ def test_a_folder_with_results_of_its_own_and_a_batch_is_merged_whole(run_cli: R
         ("folder", 4, "--format mot, csv"),
     ],
 )
-def test_the_suffix_says_the_format_where_it_can(
-    run_cli: RunCli, mot: Path, name: str, code: int, said: str
-) -> None:
+def test_the_suffix_says_the_format_where_it_can(run_cli, mot, name, code, said):
     outcome = run_cli("export", mot, "-o", name)
     assert outcome.code == code
     assert said in outcome.err
     assert Path(name).exists() == (code == 0)
 
 
-def test_lost_targets_have_no_line_in_mot_files_unless_wanted(run_cli: RunCli) -> None:
+def test_lost_targets_have_no_line_in_mot_files_unless_wanted(run_cli):
     rows = "".join(f"{n},{n / 10},,,1,1.5,2,3,4,0.5,{state},,\n" for n, state in enumerate(("init", "lost")))
     run = a_run(Path("run"), rows)
     outcome = run_cli("export", run, "--format", "mot", "-o", "a.txt")
@@ -184,7 +177,7 @@ def test_lost_targets_have_no_line_in_mot_files_unless_wanted(run_cli: RunCli) -
     assert Path("c.txt").read_text().splitlines()[1] == "2,1,1.5,2,3,4,0.5,-1,-1,-1"
 
 
-def test_coco_has_the_corners_as_segmentation(run_cli: RunCli, mot: Path) -> None:
+def test_coco_has_the_corners_as_segmentation(run_cli, mot):
     assert run_cli("export", mot, "--format", "coco", "-o", "a.json").code == 0
     for one in json.loads(Path("a.json").read_text())["annotations"]:
         x, y, w, h = one["bbox"]
@@ -193,7 +186,7 @@ def test_coco_has_the_corners_as_segmentation(run_cli: RunCli, mot: Path) -> Non
 
 
 @pytest.mark.parametrize("name", ["=1+1", "+cmd", "-x", "@sum", "'=1", "'plain", "night", "-5"])
-def test_names_are_no_formulas_and_come_back(run_cli: RunCli, name: str) -> None:
+def test_names_are_no_formulas_and_come_back(run_cli, name):
     run = a_run(Path("all/a"))
     record = {"record_version": 1, "status": "complete", "inputs": [], "batch": {"item": name}}
     (run / "run.json").write_text(json.dumps(record))
@@ -204,7 +197,7 @@ def test_names_are_no_formulas_and_come_back(run_cli: RunCli, name: str) -> None
     assert [one.name for one in read_results(Path("all.csv"))] == [name]
 
 
-def test_items_of_one_name_are_refused(run_cli: RunCli) -> None:
+def test_items_of_one_name_are_refused(run_cli):
     a_run(Path("one/street"))
     a_run(Path("two/street"))
     outcome = run_cli("export", "one", "two", "--merge", "-o", "all.csv")
@@ -213,7 +206,7 @@ def test_items_of_one_name_are_refused(run_cli: RunCli) -> None:
     assert sorted(path.name for path in Path().iterdir()) == ["one", "two"]
 
 
-def test_several_recordings_need_a_folder(run_cli: RunCli) -> None:
+def test_several_recordings_need_a_folder(run_cli):
     a_run(Path("all/a"))
     a_run(Path("all/b"))
     outcome = run_cli("export", "all", "--format", "mot", "-o", "boxes.txt")
@@ -224,7 +217,7 @@ def test_several_recordings_need_a_folder(run_cli: RunCli) -> None:
     assert run_cli("export", "all", "--format", "coco", "-o", "boxes.json").out == "boxes.json\n"
 
 
-def test_the_format_may_be_said(run_cli: RunCli) -> None:
+def test_the_format_may_be_said(run_cli):
     """Eight columns are a polygon unless somebody knows better."""
     Path("a.txt").write_text("1,1,2,3,4,5,1,9\n")
     assert run_cli("export", "a.txt", "--from", "mot", "--format", "csv", "-o", "a.csv").code == 0
@@ -262,14 +255,14 @@ def test_the_format_may_be_said(run_cli: RunCli) -> None:
         ),
     ],
 )
-def test_wrong_use_is_said(run_cli: RunCli, mot: Path, words: list[str], code: int, said: str) -> None:
+def test_wrong_use_is_said(run_cli, mot, words, code, said):
     outcome = run_cli("export", *words, "-o", "new.out")
     assert outcome.code == code
     assert said in outcome.err
     assert not Path("new.out").exists()
 
 
-def test_boxes_in_pixels_of_the_second_stream(run_cli: RunCli, track: RunCli) -> None:
+def test_boxes_in_pixels_of_the_second_stream(run_cli, track):
     """The thermal picture is of another size; how large the two are stands in `run.json`."""
     assert track("--box", "20,16,16,16", "--no-video").code == 0
     record = json.loads(Path("out/run.json").read_text())
@@ -285,7 +278,7 @@ def test_boxes_in_pixels_of_the_second_stream(run_cli: RunCli, track: RunCli) ->
     assert "run.json: does not say how the two streams lie" in outcome.err
 
 
-def test_the_origin_of_what_is_read_counts_everywhere(run_cli: RunCli, track: RunCli) -> None:
+def test_the_origin_of_what_is_read_counts_everywhere(run_cli, track):
     assert track("--box", "20,16,16,16", "--no-video").code == 0
 
     def first_x(*words: str) -> float:
@@ -298,7 +291,7 @@ def test_the_origin_of_what_is_read_counts_everywhere(run_cli: RunCli, track: Ru
     assert first_x("--format", "csv", "--stream", "aux") == first_x("--format", "csv", "--stream", "rgb")
 
 
-def test_the_record_and_the_recording_of_a_run_are_never_replaced(run_cli: RunCli, track: RunCli) -> None:
+def test_the_record_and_the_recording_of_a_run_are_never_replaced(run_cli, track):
     assert track("--box", "20,16,16,16", "--no-video").code == 0
     inputs = json.loads(Path("out/run.json").read_text())["inputs"]
     kept = [Path("out/run.json"), *(Path(one["video"]["path"]) for one in inputs)]

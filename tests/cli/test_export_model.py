@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import pytest
 
 
@@ -18,7 +15,7 @@ import pytest
         pytest.param(None, "net.pt", "must end in .onnx", id="another-suffix"),
     ],
 )
-def test_export_model_refuses(run_cli: Any, tmp_path: Path, there: str | None, name: str, says: str) -> None:
+def test_export_model_refuses(run_cli, tmp_path, there, name, says):
     if there is not None:
         (tmp_path / there).write_bytes(b"mine")
     outcome = run_cli("export-model", "-o", tmp_path / name)
@@ -27,14 +24,14 @@ def test_export_model_refuses(run_cli: Any, tmp_path: Path, there: str | None, n
     assert there is None or (tmp_path / there).read_bytes() == b"mine"
 
 
-def test_export_model_writes_nothing_for_weights_that_are_not_there(run_cli: Any, tmp_path: Path) -> None:
+def test_export_model_writes_nothing_for_weights_that_are_not_there(run_cli, tmp_path):
     outcome = run_cli("export-model", "-o", tmp_path / "net.onnx", "--weights", tmp_path / "none")
     assert outcome.code == 4
     assert "no such weights" in outcome.err
     assert not (tmp_path / "net.onnx").exists()
 
 
-def test_what_a_processor_does_not_compute_is_refused(track: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_a_processor_does_not_compute_is_refused(track, monkeypatch):
     monkeypatch.setattr("dmtrack.network.backend.computed_precisions", lambda: frozenset({"fp32"}))
     outcome = track("--box", "20,16,16,16", "--backend", "openvino", "--precision", "bf16")
     assert outcome.code == 4

@@ -25,13 +25,13 @@ ALIGN = {"matrix": [[2.0, 0, 4.5], [0, 2.0, 2.5], [0, 0, 1]], "aux_size": [40, 2
 
 
 @pytest.fixture(scope="module")
-def tracked(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tracked(tmp_path_factory) -> Path:
     """Where the recording and its results are kept, once they were tracked."""
     return tmp_path_factory.mktemp("tracked") / "all"
 
 
 @pytest.fixture
-def depth_run(run_cli: RunCli, weights: Path, tracked: Path) -> Path:
+def depth_run(run_cli, weights, tracked) -> Path:
     """A run on pictures: 16-bit depth of another size, aligned; a second target from frame 2 on."""
     if not tracked.exists():
         _track_depth(run_cli, weights)
@@ -80,7 +80,7 @@ def boxes_of(run: Path, who: str) -> list[tuple[float, ...]]:
     return [tuple(float(row[side]) for side in "xywh") for row in rows if row["id"] == who]
 
 
-def test_a_depth_set_has_the_layout_of_depthtrack(run_cli: RunCli, depth_run: Path) -> None:
+def test_a_depth_set_has_the_layout_of_depthtrack(run_cli, depth_run):
     outcome = run_cli("export", depth_run, "--format", "dataset", "-o", "set")
     assert outcome.code == 0, outcome.err
     assert outcome.out.split() == ["set/street_1", "set/street_2"]
@@ -104,7 +104,7 @@ def test_a_depth_set_has_the_layout_of_depthtrack(run_cli: RunCli, depth_run: Pa
     assert np.array_equal(again, cv2.imread("set/street_1/depth/00000003.png", cv2.IMREAD_UNCHANGED))
 
 
-def test_a_thermal_set_is_tracked_and_scored(run_cli: RunCli, track: RunCli, weights: Path) -> None:
+def test_a_thermal_set_is_tracked_and_scored(run_cli, track, weights):
     assert track("--box", "20,16,16,16", "--no-video").code == 0
     assert run_cli("export", "out", "--format", "dataset", "-o", "set").code == 0
     names = {path.name for path in Path("set/out").iterdir()}
@@ -122,7 +122,7 @@ def test_a_thermal_set_is_tracked_and_scored(run_cli: RunCli, track: RunCli, wei
 
 
 @pytest.mark.slow
-def test_a_set_is_trained_on(run_cli: RunCli, depth_run: Path) -> None:
+def test_a_set_is_trained_on(run_cli, depth_run):
     """Targets below 10 px are not drawn from DepthTrack, so these are larger."""
     table = depth_run / "boxes.csv"
     sides = r"(?m)^(\d+,[^,]*,[^,]*,[^,]*,\d+),[^,]*,[^,]*,[^,]*,[^,]*"
@@ -135,7 +135,7 @@ def test_a_set_is_trained_on(run_cli: RunCli, depth_run: Path) -> None:
     assert Path("run").is_dir()
 
 
-def test_yolo_has_both_streams_under_the_same_names(run_cli: RunCli, depth_run: Path) -> None:
+def test_yolo_has_both_streams_under_the_same_names(run_cli, depth_run):
     outcome = run_cli("export", depth_run, "--format", "yolo", "-o", "set", "--label", "it's")
     assert outcome.code == 0, outcome.err
     assert "left out, as a target was lost: 1 frame" in outcome.err
@@ -165,7 +165,7 @@ def edited(table: Path, who: str, change: dict[str, str]) -> None:
         writer.writerows({**row, **change} if row["id"] == who else row for row in rows)
 
 
-def test_crops_are_what_is_in_the_box_in_both_streams(run_cli: RunCli, depth_run: Path) -> None:
+def test_crops_are_what_is_in_the_box_in_both_streams(run_cli, depth_run):
     edited(depth_run / "boxes.csv", "1", {"x": "10.2", "y": "8", "w": "19.5", "h": "16"})
     edited(depth_run / "boxes.csv", "2", {"x": "90", "y": "-4", "w": "20", "h": "10"})  # reaches out
     assert run_cli("export", depth_run, "--format", "dataset", "-o", "set").code == 0
@@ -189,7 +189,7 @@ def test_crops_are_what_is_in_the_box_in_both_streams(run_cli: RunCli, depth_run
     assert np.array_equal(out, cv2.imread("rgb/0002.png")[0:6, 90:96])
 
 
-def test_crops_of_a_size_are_squares_around_the_target(run_cli: RunCli, depth_run: Path) -> None:
+def test_crops_of_a_size_are_squares_around_the_target(run_cli, depth_run):
     edited(depth_run / "boxes.csv", "1", {"x": "10", "y": "10", "w": "20", "h": "8"})
     edited(depth_run / "boxes.csv", "2", {"x": "86", "y": "10", "w": "20", "h": "20"})
     words = ("--format", "crops", "--size", "40", "-o", "cut")
@@ -206,7 +206,7 @@ def test_crops_of_a_size_are_squares_around_the_target(run_cli: RunCli, depth_ru
     assert edge[:, :19].any(axis=2).mean() > 0.99
 
 
-def test_crops_of_one_stream_alone(run_cli: RunCli, track: RunCli) -> None:
+def test_crops_of_one_stream_alone(run_cli, track):
     assert track("--box", "20,16,16,16", "--no-video", aux=None).code == 0
     outcome = run_cli("export", "out", "--format", "crops", "--every", "5", "-o", "cut")
     assert outcome.code == 0, outcome.err
@@ -219,7 +219,7 @@ def test_crops_of_one_stream_alone(run_cli: RunCli, track: RunCli) -> None:
     assert len(list(Path("cut/out/crops/1").iterdir())) == 12
 
 
-def test_nothing_is_lost(run_cli: RunCli, depth_run: Path) -> None:
+def test_nothing_is_lost(run_cli, depth_run):
     words = ("export", depth_run, "--format", "dataset", "-o")
     Path("set/street_2").mkdir(parents=True)
     Path("set/street_2/notes.txt").write_text("mine")
@@ -254,9 +254,7 @@ def test_nothing_is_lost(run_cli: RunCli, depth_run: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["crops", "dataset", "yolo", "mcap"])
-def test_two_results_of_one_name_are_refused_before_anything_is_written(
-    run_cli: RunCli, depth_run: Path, kind: str
-) -> None:
+def test_two_results_of_one_name_are_refused_before_anything_is_written(run_cli, depth_run, kind):
     for place in ("a", "b"):
         shutil.copytree(depth_run, f"two/{place}/street")
     outcome = run_cli("export", "two/a", "two/b", "--format", kind, "-o", "set", "--overwrite")
@@ -265,9 +263,7 @@ def test_two_results_of_one_name_are_refused_before_anything_is_written(
     assert not Path("set").exists()
 
 
-def test_a_full_disk_leaves_nothing_half(
-    run_cli: RunCli, depth_run: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_leaves_nothing_half(run_cli, depth_run, monkeypatch):
     def full(path: Path, data: bytes, *, durable: bool) -> None:
         if path.name == "00000003.png":
             raise OutputError("the disk is full", where=path)
@@ -295,7 +291,7 @@ def test_a_full_disk_leaves_nothing_half(
         (["out", "--format", "pascal"], 2, "'pascal' is not one of mot, csv"),
     ],
 )
-def test_wrong_use_is_said(run_cli: RunCli, words: list[str], code: int, said: str) -> None:
+def test_wrong_use_is_said(run_cli, words, code, said):
     Path("nothing").mkdir()
     outcome = run_cli("export", *words, "-o", "set")
     assert outcome.code == code
@@ -303,7 +299,7 @@ def test_wrong_use_is_said(run_cli: RunCli, words: list[str], code: int, said: s
     assert not Path("set").exists()
 
 
-def test_one_stream_alone_is_no_set(run_cli: RunCli, track: RunCli) -> None:
+def test_one_stream_alone_is_no_set(run_cli, track):
     assert track("--box", "20,16,16,16", "--no-video", aux=None).code == 0
     outcome = run_cli("export", "out", "--format", "dataset", "-o", "set")
     assert outcome.code == 3

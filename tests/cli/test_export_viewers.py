@@ -7,7 +7,6 @@ import csv
 import json
 import shutil
 import sys
-from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,16 +16,14 @@ import numpy as np
 import pytest
 from mcap.reader import make_reader
 
-RunCli = Callable[..., Any]
-
 
 @pytest.fixture
-def rows(track: RunCli) -> list[dict[str, str]]:
+def rows(track) -> list[dict[str, str]]:
     assert track("--box", "20,16,16,16", "--box", "40,20,12,12", "--no-video").code == 0
     return list(csv.DictReader(Path("out/boxes.csv").read_text().splitlines()))
 
 
-def test_foxglove_gets_pictures_and_boxes(run_cli: RunCli, rows: list[dict[str, str]]) -> None:
+def test_foxglove_gets_pictures_and_boxes(run_cli, rows):
     outcome = run_cli("export", "out", "--format", "mcap", "-o", "a.mcap")
     assert (outcome.code, outcome.out) == (0, "a.mcap\n"), outcome.err
     topics: dict[str, list[tuple[int, dict[str, Any]]]] = {}
@@ -53,7 +50,7 @@ def test_foxglove_gets_pictures_and_boxes(run_cli: RunCli, rows: list[dict[str, 
 
 
 @pytest.mark.parametrize("kind", ["mcap", "rrd"])
-def test_several_recordings_need_a_folder(run_cli: RunCli, rows: list[dict[str, str]], kind: str) -> None:
+def test_several_recordings_need_a_folder(run_cli, rows, kind):
     shutil.copytree("out", "runs/a")
     shutil.copytree("out", "runs/b")
     outcome = run_cli("export", "runs", "--format", kind, "-o", f"two.{kind}")
@@ -62,9 +59,7 @@ def test_several_recordings_need_a_folder(run_cli: RunCli, rows: list[dict[str, 
     assert not Path(f"two.{kind}").exists()
 
 
-def test_a_missing_library_is_named_with_its_extra(
-    run_cli: RunCli, rows: list[dict[str, str]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_missing_library_is_named_with_its_extra(run_cli, rows, monkeypatch):
     for kind, library, extra in (("mcap", "mcap.writer", "foxglove"), ("rrd", "rerun", "rerun")):
         monkeypatch.setitem(sys.modules, library, None)
         outcome = run_cli("export", "out", "--format", kind, "-o", "seen/")
@@ -74,7 +69,7 @@ def test_a_missing_library_is_named_with_its_extra(
 
 
 @pytest.mark.skipif(find_spec("rerun") is None, reason="rerun-sdk (170 MB) is not installed")
-def test_rerun_gets_pictures_and_boxes(run_cli: RunCli, rows: list[dict[str, str]]) -> None:
+def test_rerun_gets_pictures_and_boxes(run_cli, rows):
     outcome = run_cli("export", "out", "--format", "rrd", "-o", "a.rrd")
     assert (outcome.code, outcome.out) == (0, "a.rrd\n"), outcome.err
     data = Path("a.rrd").read_bytes()

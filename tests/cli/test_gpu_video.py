@@ -11,7 +11,6 @@ import os
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
@@ -225,7 +224,7 @@ def write(path: Path, gpu: int | None) -> VideoWriter:
     return writer
 
 
-def test_without_the_device_the_video_is_the_same(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_without_the_device_the_video_is_the_same(tmp_path, caplog):
     with caplog.at_level(logging.INFO, logger="dmtrack"):
         writer = write(tmp_path / "gpu.mp4", NO_SUCH_DEVICE)
     write(tmp_path / "cpu.mp4", None)
@@ -236,7 +235,7 @@ def test_without_the_device_the_video_is_the_same(tmp_path: Path, caplog: pytest
     assert "cuda:99 does not encode 64x48" in record.getMessage()
 
 
-def test_a_device_that_encodes_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_that_encodes_is_taken(tmp_path, monkeypatch):
     """Stand-in: a second setting of x264, which the file must show; stamps as ever."""
     stand_in = VideoEncoder("libx264", {"crf": "51"})
     monkeypatch.setattr(encoder, "nvenc", lambda gpu: stand_in)
@@ -249,13 +248,13 @@ def test_a_device_that_encodes_is_taken(tmp_path: Path, monkeypatch: pytest.Monk
     assert stamps == [Fraction(40 * number, 1000) for number in range(70)]
 
 
-def test_both_are_set_to_about_the_same_picture() -> None:
+def test_both_are_set_to_about_the_same_picture():
     """As x264's `veryfast` at 23, which `superfast` gives at 24."""
     assert nvenc(1).options == {"gpu": "1", "rc": "constqp", "qp": "23", "preset": "p3"}
     assert choose_encoder(64, 48).options == {"preset": "superfast", "crf": "24"}
 
 
-def test_a_listed_encoder_is_no_proof() -> None:
+def test_a_listed_encoder_is_no_proof():
     """NVENC is in every PyAV of this platform: only a picture that was encoded says that it works."""
     assert why_no_nvenc(NO_SUCH_DEVICE)
     assert VideoEncoder("no-such-encoder", {}).problem(64, 48) == "this PyAV has no such encoder"
@@ -263,7 +262,7 @@ def test_a_listed_encoder_is_no_proof() -> None:
 
 
 @pytest.mark.parametrize("name", ["libx264", "h264_nvenc"])
-def test_every_encoder_is_set_alike(name: str) -> None:
+def test_every_encoder_is_set_alike(name):
     context = av.CodecContext.create(name, "w")
     assert isinstance(context, av.VideoCodecContext)
     VideoEncoder(name, {}).configure(context, 64, 48)
@@ -278,9 +277,7 @@ def test_every_encoder_is_set_alike(name: str) -> None:
 
 
 @pytest.mark.parametrize(("cores", "decoding", "encoding"), [(1, 1, 1), (2, 2, 2), (64, 2, 4)])
-def test_threads_are_no_more_than_pay(
-    monkeypatch: pytest.MonkeyPatch, cores: int, decoding: int, encoding: int
-) -> None:
+def test_threads_are_no_more_than_pay(monkeypatch, cores, decoding, encoding):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores)), raising=False)
     assert (threads.decoder_threads(), threads.encoder_threads()) == (decoding, encoding)
     context = av.CodecContext.create("libx264", "w")
@@ -290,13 +287,12 @@ def test_threads_are_no_more_than_pay(
 
 # --- --video-device --------------------------------------------------------------------------------
 
-RunCli = Callable[..., Any]
 BOX = "20,16,16,16"
 NO_DRIVER = "there is no NVIDIA driver"
 
 
 @pytest.fixture
-def probes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
+def probes(monkeypatch) -> Iterator[Callable[..., None]]:
     """Set what the device is found to do: None where it works."""
 
     def found(device: str | None = None, nvdec: str | None = None, nvenc: str | None = None) -> None:
@@ -323,15 +319,13 @@ def probes(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., None]]:
         ("cuda", None, 0),
     ],
 )
-def test_what_the_option_means(
-    probes: Callable[..., None], asked: str, network: str | None, expected: int | None
-) -> None:
+def test_what_the_option_means(probes, asked, network, expected):
     probes()
     device = None if network is None else lambda: torch.device(network)
     assert CodecOptions(VideoDevice(asked)).gpu(device) == expected
 
 
-def test_auto_without_a_driver_does_not_ask_for_the_network(probes: Callable[..., None]) -> None:
+def test_auto_without_a_driver_does_not_ask_for_the_network(probes):
     """Which would load torch before a path is looked at."""
     probes(device=NO_DRIVER)
 
@@ -342,9 +336,7 @@ def test_auto_without_a_driver_does_not_ask_for_the_network(probes: Callable[...
 
 
 @pytest.mark.parametrize("missing", [{"device": NO_DRIVER}, {"nvdec": "no libnvcuvid"}])
-def test_a_device_that_was_asked_for_must_decode(
-    probes: Callable[..., None], missing: dict[str, str]
-) -> None:
+def test_a_device_that_was_asked_for_must_decode(probes, missing):
     probes(**missing)
     with pytest.raises(
         ConfigError, match=r"--video-device cuda: no GPU decodes videos here \((there|no lib)"
@@ -352,18 +344,14 @@ def test_a_device_that_was_asked_for_must_decode(
         CodecOptions(VideoDevice.CUDA).gpu()
 
 
-def test_a_device_that_does_not_encode_is_said_once(
-    probes: Callable[..., None], caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_device_that_does_not_encode_is_said_once(probes, caplog):
     probes(nvenc="no such unit")
     with caplog.at_level(logging.WARNING, logger="dmtrack"):
         assert [CodecOptions(VideoDevice.CUDA).gpu() for _ in range(2)] == [0, 0]
     assert caplog.messages == ["cuda:0 encodes no H.264 (no such unit): the CPU does"]
 
 
-def test_an_absent_device_is_one_line(
-    run_cli: RunCli, track: RunCli, recording: Any, probes: Callable[..., None]
-) -> None:
+def test_an_absent_device_is_one_line(run_cli, track, recording, probes):
     probes(device=NO_DRIVER)
     words = ("--video-device", "cuda")
     outcomes = [
@@ -378,9 +366,7 @@ def test_an_absent_device_is_one_line(
     assert not list(Path().iterdir())
 
 
-def test_the_device_makes_the_same_boxes_and_stands_in_the_record(
-    track: RunCli, probes: Callable[..., None], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_device_makes_the_same_boxes_and_stands_in_the_record(track, probes, monkeypatch):
     assert track("--box", BOX, "--end", "4").code == 0
     boxes = Path("out/boxes.txt").read_text()
     record = read_run_json(Path("out/run.json"))
@@ -399,9 +385,7 @@ def test_the_device_makes_the_same_boxes_and_stands_in_the_record(
     assert on_device["options_sha256"] == record["options_sha256"]
 
 
-def test_render_decodes_and_encodes_on_the_device(
-    run_cli: RunCli, recording: Any, probes: Callable[..., None], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_render_decodes_and_encodes_on_the_device(run_cli, recording, probes, monkeypatch):
     probes()
     opened = []
 
@@ -419,7 +403,7 @@ def test_render_decodes_and_encodes_on_the_device(
     assert b"avc1" in Path("auto.mp4").read_bytes()
 
 
-def test_a_batch_may_go_on_with_another_device_and_its_items_say_which() -> None:
+def test_a_batch_may_go_on_with_another_device_and_its_items_say_which():
     requests = [TrackRequest("rgb.mp4", codecs=CodecOptions(device)) for device in VideoDevice]
     options = [TrackItem(request).options(None) for request in requests]
     assert options[1:] == options[:-1]
@@ -427,9 +411,7 @@ def test_a_batch_may_go_on_with_another_device_and_its_items_say_which() -> None
 
 
 @pytest.mark.parametrize(("problem", "state"), [(None, "ok"), (NO_DRIVER, "note")])
-def test_doctor_says_what_the_device_does(
-    run_cli: RunCli, monkeypatch: pytest.MonkeyPatch, problem: str | None, state: str
-) -> None:
+def test_doctor_says_what_the_device_does(run_cli, monkeypatch, problem, state):
     for name in ("why_no_nvdec", "why_no_nvenc"):
         monkeypatch.setattr(doctor, name, lambda: problem)
     monkeypatch.setattr(doctor, "_network", lambda: iter(()))

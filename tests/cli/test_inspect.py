@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import cv2
 
-RunCli = Callable[..., Any]
 
-
-def test_two_streams(run_cli: RunCli, recording: Any) -> None:
+def test_two_streams(run_cli, recording):
     outcome = run_cli("inspect", recording.rgb, recording.thermal)
     assert outcome.code == 0
     text = " ".join(outcome.out.split())
@@ -24,16 +20,14 @@ def test_two_streams(run_cli: RunCli, recording: Any) -> None:
     assert all(len(line) <= 80 for line in outcome.out.splitlines())
 
 
-def test_one_stream(run_cli: RunCli, recording: Any) -> None:
+def test_one_stream(run_cli, recording):
     outcome = run_cli("inspect", recording.rgb)
     assert outcome.code == 0
     assert "second stream" not in outcome.out
     assert "paired" not in outcome.out
 
 
-def test_streams_apart_are_a_warning_with_the_way_out(
-    run_cli: RunCli, recording: Any, make_video: Callable[..., Path]
-) -> None:
+def test_streams_apart_are_a_warning_with_the_way_out(run_cli, recording, make_video):
     late = make_video(Path("thermal.mkv"), grey=True, first_pts=600)
     outcome = run_cli("inspect", recording.rgb, late)
     assert outcome.code == 0
@@ -42,7 +36,7 @@ def test_streams_apart_are_a_warning_with_the_way_out(
     assert "share no time" not in aligned.out
 
 
-def test_json(run_cli: RunCli, recording: Any) -> None:
+def test_json(run_cli, recording):
     outcome = run_cli("inspect", recording.rgb, recording.thermal, "--json")
     values = json.loads(outcome.out)
     report = values["report"]
@@ -54,12 +48,12 @@ def test_json(run_cli: RunCli, recording: Any) -> None:
     assert values["ground_truth"] == [str(recording.truth)]
 
 
-def test_writes_nothing(run_cli: RunCli, recording: Any) -> None:
+def test_writes_nothing(run_cli, recording):
     run_cli("inspect", recording.rgb, recording.thermal)
     assert list(Path().iterdir()) == []
 
 
-def test_all_tracks_and_the_clock_are_told(run_cli: RunCli, make_video: Callable[..., Path]) -> None:
+def test_all_tracks_and_the_clock_are_told(run_cli, make_video):
     late = make_video(Path("late.mp4"), first_pts=20)
     text = " ".join(run_cli("inspect", late, "--json").out.split())
     (container,) = json.loads(text)["containers"]
@@ -70,9 +64,7 @@ def test_all_tracks_and_the_clock_are_told(run_cli: RunCli, make_video: Callable
     assert "12 stamps, 2.000-3.100 s, even" in shown
 
 
-def test_streams_that_start_apart_are_given_an_offset(
-    run_cli: RunCli, recording: Any, make_video: Callable[..., Path]
-) -> None:
+def test_streams_that_start_apart_are_given_an_offset(run_cli, recording, make_video):
     late = make_video(Path("thermal.mkv"), grey=True, first_pts=3)
     match = json.loads(run_cli("inspect", recording.rgb, late, "--json").out)["report"]["match"]
     assert (match["start_apart_s"], match["suggested_offset_s"], match["length_ratio"]) == (
@@ -84,7 +76,7 @@ def test_streams_that_start_apart_are_given_an_offset(
     assert "starts +300.0 ms apart; --offset-ms -300 would make them start together" in shown
 
 
-def test_sheet(run_cli: RunCli, recording: Any) -> None:
+def test_sheet(run_cli, recording):
     outcome = run_cli("inspect", recording.rgb, recording.thermal, "--sheet", "sheet.png")
     assert outcome.code == 0
     assert outcome.out.splitlines()[-1] == "sheet.png"
@@ -95,7 +87,7 @@ def test_sheet(run_cli: RunCli, recording: Any) -> None:
     assert cv2.imread("sheet.png").shape[1] == 480
 
 
-def test_sheet_of_a_data_set_shows_its_boxes(run_cli: RunCli, recording: Any) -> None:
+def test_sheet_of_a_data_set_shows_its_boxes(run_cli, recording):
     assert run_cli("inspect", recording.rgb.parent, "--sheet", "boxed.png").code == 0
     assert run_cli("inspect", recording.rgb, recording.thermal, "--sheet", "plain.png").code == 0
     boxed, plain = cv2.imread("boxed.png").astype(int), cv2.imread("plain.png").astype(int)
@@ -105,7 +97,7 @@ def test_sheet_of_a_data_set_shows_its_boxes(run_cli: RunCli, recording: Any) ->
     assert abs(rows.max() - 32 * scale) < 8
 
 
-def test_results_are_told_by_their_records(run_cli: RunCli, track: RunCli) -> None:
+def test_results_are_told_by_their_records(run_cli, track):
     assert track("--box", "20,16,16,16", "--no-video").code == 0
     outcome = run_cli("inspect", "out")
     assert outcome.code == 0
@@ -117,7 +109,7 @@ def test_results_are_told_by_their_records(run_cli: RunCli, track: RunCli) -> No
     assert "night" in run_cli("inspect", "all").out
 
 
-def test_a_folder_that_batch_reads(run_cli: RunCli, recording: Any) -> None:
+def test_a_folder_that_batch_reads(run_cli, recording):
     Path("clips").mkdir()
     shutil.copy(recording.rgb, "clips/walk_rgb.mp4")
     shutil.copy(recording.thermal, "clips/walk_thermal.mp4")

@@ -12,7 +12,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import av
@@ -30,7 +29,7 @@ BOX = "40,40,24,24"
 
 
 @pytest.fixture
-def streams(live_sender: ModuleType) -> Iterator[tuple[str, str]]:
+def streams(live_sender) -> Iterator[tuple[str, str]]:
     """A colour and a grey stream, each sent until the test is over; the first address has a password."""
     first, second = live_sender.free_port(), live_sender.free_port()
     with (
@@ -41,7 +40,7 @@ def streams(live_sender: ModuleType) -> Iterator[tuple[str, str]]:
 
 
 @pytest.fixture
-def live(run_cli: RunCli, weights: Path, streams: tuple[str, str]) -> RunCli:
+def live(run_cli, weights, streams) -> RunCli:
     """Run `track` on both streams with random weights, into the folder `out`."""
 
     def run(*options: Any, box: str | None = BOX) -> Any:
@@ -79,7 +78,7 @@ def at_frame(monkeypatch: pytest.MonkeyPatch, frame: int, act: Callable[[], obje
     monkeypatch.setattr("dmtrack_cli.commands.track.make_reporter", lambda *_: _AtFrame(frame, act))
 
 
-def test_up_to_an_end(live: RunCli, streams: tuple[str, str]) -> None:
+def test_up_to_an_end(live, streams):
     outcome = live("--end", 6)
     assert outcome.code == 0, outcome.err
     record = assert_valid_results(6, "complete")
@@ -94,16 +93,14 @@ def test_up_to_an_end(live: RunCli, streams: tuple[str, str]) -> None:
 
 
 @pytest.mark.slow
-def test_a_signal_ends_it_with_valid_results(live: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_signal_ends_it_with_valid_results(live, monkeypatch):
     at_frame(monkeypatch, 4, lambda: os.kill(os.getpid(), signal.SIGTERM))
     outcome = live("-q")
     assert (outcome.code, outcome.err) == (130, "stopped: the first 4 frames are in out\n")
     assert_valid_results(4, "interrupted")
 
 
-def test_a_signal_ends_it_while_nothing_comes(
-    run_cli: RunCli, weights: Path, live_sender: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_signal_ends_it_while_nothing_comes(run_cli, weights, live_sender, monkeypatch):
     port = live_sender.free_port()
     with live_sender.Sender(f"udp://127.0.0.1:{port}?pkt_size=1316") as sender:
 
@@ -121,9 +118,7 @@ def test_a_signal_ends_it_while_nothing_comes(
 
 
 @pytest.mark.slow
-def test_a_stream_that_falls_silent(
-    run_cli: RunCli, weights: Path, live_sender: ModuleType, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stream_that_falls_silent(run_cli, weights, live_sender, monkeypatch):
     port = live_sender.free_port()
     with live_sender.Sender(f"udp://127.0.0.1:{port}?pkt_size=1316") as sender:
         at_frame(monkeypatch, 3, sender.stop)
@@ -134,7 +129,7 @@ def test_a_stream_that_falls_silent(
     assert_valid_results(read_run_json(Path("out/run.json"))["counts"]["frames"], "failed")
 
 
-def test_boxes_are_drawn_on_the_first_pair(live: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_boxes_are_drawn_on_the_first_pair(live, monkeypatch):
     scenes = []
 
     def draw(scene: Any, *_: object, **__: object) -> tuple[TargetStart, ...]:
@@ -164,14 +159,14 @@ def test_boxes_are_drawn_on_the_first_pair(live: RunCli, monkeypatch: pytest.Mon
         ),
     ],
 )
-def test_what_cannot_be_is_one_line(run_cli: RunCli, words: list[str], code: int, said: str) -> None:
+def test_what_cannot_be_is_one_line(run_cli, words, code, said):
     outcome = run_cli("track", *words, "--box", BOX)
     assert outcome.code == code
     assert len(outcome.error_lines) == 1
     assert said in outcome.err
 
 
-def test_a_live_stream_has_no_ground_truth(live: RunCli) -> None:
+def test_a_live_stream_has_no_ground_truth(live):
     Path("groundtruth.txt").write_text("1,2,3,4\n")
     outcome = live(box=None)
     assert outcome.code == 3
@@ -201,18 +196,18 @@ class _FakeViewer:
 
 
 class TestShow:
-    def test_q_completes_a_live_run(self, live: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_q_completes_a_live_run(self, live, monkeypatch):
         monkeypatch.setattr("dmtrack_cli.viewer.open_viewer", lambda _: _FakeViewer(5))
         assert live("--show").code == 0
         assert assert_valid_results(5, "complete")["reason"] == "stopped in the window"
 
-    def test_q_leaves_a_recording_unfinished(self, track: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_q_leaves_a_recording_unfinished(self, track, monkeypatch):
         monkeypatch.setattr("dmtrack_cli.viewer.open_viewer", lambda _: _FakeViewer(5))
         outcome = track("--box", "20,16,16,16", "--show", "-q")
         assert (outcome.code, outcome.err) == (130, "stopped: the first 5 frames are in out\n")
         assert_valid_results(5, "interrupted")
 
-    def test_without_a_display_one_warning_and_the_same_results(self, track: RunCli) -> None:
+    def test_without_a_display_one_warning_and_the_same_results(self, track):
         outcome = track("--box", "20,16,16,16", "--show", "-q")
         assert outcome.code == 0
         assert outcome.error_lines == [
@@ -221,7 +216,7 @@ class TestShow:
         ]
         assert_valid_results(12, "complete")
 
-    def test_a_window_that_fails_does_no_harm(self, track: RunCli, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_window_that_fails_does_no_harm(self, track, monkeypatch):
         import cv2
 
         def fail(*_: object) -> None:
@@ -236,7 +231,7 @@ class TestShow:
         assert_valid_results(12, "complete")
 
     @pytest.mark.slow
-    def test_the_window_for_real(self, streams: tuple[str, str], weights: Path) -> None:
+    def test_the_window_for_real(self, streams, weights):
         assert shutil.which("xdotool"), "needs xdotool and Xvfb"
         reading, writing = os.pipe()
         server = subprocess.Popen(

@@ -152,9 +152,7 @@ NAMED_FREELY = ("render", "export", "merge", "align", "events_like", "export_mod
     ("command", "link"),
     [*((name, "path") for name in COMMANDS), *itertools.product(NAMED_FREELY, ["symlink", "hard link"])],
 )
-def test_an_output_that_is_an_input_is_refused(
-    run_cli: Callable[..., Any], recording: Any, command: str, link: str
-) -> None:
+def test_an_output_that_is_an_input_is_refused(run_cli, recording, command, link):
     victim, words = COMMANDS[command](recording)
     out = victim.with_stem("in" if link == "path" else "other")
     if link == "symlink":
@@ -169,9 +167,7 @@ def test_an_output_that_is_an_input_is_refused(
     assert "input" in done.error_lines[-1]
 
 
-def test_an_item_of_a_batch_does_not_replace_what_it_reads(
-    run_cli: Callable[..., Any], recording: Any, weights: Path
-) -> None:
+def test_an_item_of_a_batch_does_not_replace_what_it_reads(run_cli, recording, weights):
     folder = Path("o/a")
     folder.mkdir(parents=True)
     video = Path(shutil.copy(recording.rgb, folder / "annotated.mp4"))
@@ -183,9 +179,7 @@ def test_an_item_of_a_batch_does_not_replace_what_it_reads(
     assert video.read_bytes() == recording.rgb.read_bytes()
 
 
-def test_a_second_run_in_the_same_folder_is_refused_at_once(
-    track: Callable[..., Any], run_cli: Callable[..., Any], recording: Any
-) -> None:
+def test_a_second_run_in_the_same_folder_is_refused_at_once(track, run_cli, recording):
     Path("out").mkdir()
     with held(Path("out")):
         for words in (["--box", BOX], ["--box", BOX, "--overwrite"]):
@@ -199,7 +193,7 @@ def test_a_second_run_in_the_same_folder_is_refused_at_once(
     assert track("--box", BOX).code == 0
 
 
-def test_what_lies_under_a_temporary_name_is_not_followed(track: Callable[..., Any]) -> None:
+def test_what_lies_under_a_temporary_name_is_not_followed(track):
     Path("out").mkdir()
     kept = Path("precious")
     kept.write_text("keep")
@@ -229,7 +223,7 @@ def _words(recording: Any, weights: Path, *more: Any) -> list[str]:
     ]
 
 
-def test_a_reader_of_standard_error_that_goes_ends_no_run(recording: Any, weights: Path) -> None:
+def test_a_reader_of_standard_error_that_goes_ends_no_run(recording, weights):
     reading, writing = os.pipe()
     os.close(reading)
     words = _words(recording, weights, "--progress", "plain")
@@ -240,7 +234,7 @@ def test_a_reader_of_standard_error_that_goes_ends_no_run(recording: Any, weight
 
 
 @pytest.mark.slow
-def test_streams_that_are_closed_end_no_run_and_get_into_no_result(recording: Any, weights: Path) -> None:
+def test_streams_that_are_closed_end_no_run_and_get_into_no_result(recording, weights):
     words = _words(recording, weights, "--progress", "plain")
     shell = subprocess.run(["sh", "-c", '"$@" 0<&- 1>&- 2>&-', "sh", *words], check=False, timeout=120)
     assert shell.returncode == 0
@@ -251,7 +245,7 @@ def test_streams_that_are_closed_end_no_run_and_get_into_no_result(recording: An
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("words", [["inspect", "{rgb}"], ["inspect", "{rgb}", "--json"], ["weights", "list"]])
-def test_a_full_disk_behind_standard_output_is_said_in_a_line(recording: Any, words: list[str]) -> None:
+def test_a_full_disk_behind_standard_output_is_said_in_a_line(recording, words):
     spoken = [word.format(rgb=recording.rgb) for word in words]
     with Path("/dev/full").open("w") as full:
         done = subprocess.run(
@@ -264,7 +258,7 @@ def test_a_full_disk_behind_standard_output_is_said_in_a_line(recording: Any, wo
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
-def test_a_run_that_cannot_say_how_far_it_is_does_its_work(recording: Any, weights: Path) -> None:
+def test_a_run_that_cannot_say_how_far_it_is_does_its_work(recording, weights):
     with Path("/dev/full").open("w") as full:
         words = _words(recording, weights, "--progress", "json")
         done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=120)
@@ -273,9 +267,7 @@ def test_a_run_that_cannot_say_how_far_it_is_does_its_work(recording: Any, weigh
     assert read_run_json(Path("out/run.json"))["status"] == "complete"
 
 
-def test_a_full_disk_while_training_is_one_line_and_leaves_nothing_half(
-    run_cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_while_training_is_one_line_and_leaves_nothing_half(run_cli, monkeypatch):
     import resource
 
     small = ["--template-size", 32, "--search-size", 64, "--batch-size", 2, "--workers", 0, "--no-bf16"]
@@ -293,9 +285,7 @@ def test_a_full_disk_while_training_is_one_line_and_leaves_nothing_half(
 
 
 @pytest.mark.parametrize("ignored", [False, True], ids=["a terminal that is closed", "nohup"])
-def test_hanging_up_is_like_termination(
-    track: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, *, ignored: bool
-) -> None:
+def test_hanging_up_is_like_termination(track, monkeypatch, *, ignored):
     from dmtrack_cli.progress import Reporter
 
     class HangsUp(Reporter):
@@ -314,9 +304,7 @@ def test_hanging_up_is_like_termination(
 
 @pytest.mark.parametrize("command", PROGRAM)
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_while_a_command_is_being_imported_ends_it_in_a_line(
-    run_cli: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, command: str, number: signal.Signals
-) -> None:
+def test_a_signal_while_a_command_is_being_imported_ends_it_in_a_line(run_cli, monkeypatch, command, number):
     def imported(name: str) -> None:
         assert name == command
         os.kill(os.getpid(), number)
@@ -333,7 +321,7 @@ def test_a_signal_while_a_command_is_being_imported_ends_it_in_a_line(
     assert not list(Path().iterdir())
 
 
-def test_a_process_that_is_forked_ends_as_if_nobody_had_looked_out() -> None:
+def test_a_process_that_is_forked_ends_as_if_nobody_had_looked_out():
     script = (
         "import os, signal\n"
         "from dmtrack_cli.interrupt import StopAtOnce\n"
@@ -354,7 +342,7 @@ def test_a_process_that_is_forked_ends_as_if_nobody_had_looked_out() -> None:
     assert (done.stdout, done.stderr) == ("-15\n", "")
 
 
-def test_a_terminal_that_is_closed_when_all_is_done_changes_nothing() -> None:
+def test_a_terminal_that_is_closed_when_all_is_done_changes_nothing():
     script = (
         "import atexit, os, signal\n"
         "atexit.register(lambda: os.kill(os.getpid(), signal.SIGHUP))\n"

@@ -62,19 +62,19 @@ def run(*arguments: str) -> object:
     return got[0] if got else outcome.output
 
 
-def test_a_command_gets_its_type_with_what_was_given_and_the_defaults() -> None:
+def test_a_command_gets_its_type_with_what_was_given_and_the_defaults():
     assert run("x", "--width", "7", "--loud", "2") == ("x", Size(width=7), 2)
     assert run("x", "--big", "--no-round") == ("x", Size(big=True, round=False), 1)
     assert run("x", "-f", "a", "--file", "b") == ("x", Size(files=(Path("a"), Path("b"))), 1)
 
 
-def test_values_are_exact() -> None:
+def test_values_are_exact():
     """A float of milliseconds would be another number."""
     assert run("x", "--by-ms", "-0.1") == ("x", Size(shift=Shift(Fraction(-1, 10_000))), 1)
     assert run("x", "--by-ms", "1/3") == ("x", Size(shift=Shift(Fraction(1, 3000))), 1)
 
 
-def test_help_shows_the_options_of_the_type() -> None:
+def test_help_shows_the_options_of_the_type():
     help_text = str(run("--help"))
     for shown in ("--width", "Columns.", "--by-ms", "-f"):
         assert shown in help_text
@@ -92,11 +92,11 @@ def test_help_shows_the_options_of_the_type() -> None:
     ],
     ids=str,
 )
-def test_the_words_of_a_type_give_it_back(size: Size) -> None:
+def test_the_words_of_a_type_give_it_back(size):
     assert run("x", *command_words(size)) == ("x", size, 1)
 
 
-def test_only_what_differs_from_the_default_is_spelt() -> None:
+def test_only_what_differs_from_the_default_is_spelt():
     assert TrackRequest("rgb.mp4").command == ["dmtrack", "track", "rgb.mp4"]
     assert TrackRequest("-a.mp4", "-b").command == ["dmtrack", "track", "./-a.mp4", "./-b"]
     recovery = RecoveryOptions(RecoveryChoice.ON, lost_after=4, anchor=False, stop_when_lost_s=Fraction(3, 2))
@@ -128,7 +128,7 @@ def test_only_what_differs_from_the_default_is_spelt() -> None:
     ]
 
 
-def test_the_words_of_a_request_give_it_back() -> None:
+def test_the_words_of_a_request_give_it_back():
     got: list[TrackRequest] = []
     app = typer.Typer()
 
@@ -148,7 +148,7 @@ def test_the_words_of_a_request_give_it_back() -> None:
     assert got == [request]
 
 
-def test_a_command_may_leave_options_out() -> None:
+def test_a_command_may_leave_options_out():
     app = typer.Typer()
 
     @app.command()
@@ -162,13 +162,13 @@ def test_a_command_may_leave_options_out() -> None:
     assert CliRunner().invoke(app, ["--big"], catch_exceptions=False).exit_code == 0
 
 
-def test_what_cannot_be_is_told_with_its_option() -> None:
+def test_what_cannot_be_is_told_with_its_option():
     assert "--by-ms" in str(run("x", "--by-ms", "soon"))
     assert "'--by-ms': 'inf' is not a finite number" in str(run("x", "--by-ms", "inf"))
     assert "'--by-ms': '1/0' divides by 0" in str(run("x", "--by-ms", "1/0"))
 
 
-def test_two_types_with_the_same_option_are_a_mistake_of_the_program() -> None:
+def test_two_types_with_the_same_option_are_a_mistake_of_the_program():
     def twice(*, one: Size, two: Size) -> None:
         """Do nothing."""
 

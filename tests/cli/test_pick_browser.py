@@ -30,7 +30,7 @@ def started(*words: Any) -> subprocess.Popen[str]:
 
 
 @pytest.fixture
-def program(recording: Any, weights: Path) -> Iterator[subprocess.Popen[str]]:
+def program(recording, weights) -> Iterator[subprocess.Popen[str]]:
     words = ["track", recording.rgb, recording.thermal, "--weights", weights, "-o", "out", "--no-video"]
     process = started(*words, "--box", "--start", "5", "--pick-timeout", "60")
     yield process
@@ -93,7 +93,7 @@ def address(program: subprocess.Popen[str]) -> str:
     raise AssertionError("no address was said")
 
 
-def test_draw_slide_undo_and_submit(program: subprocess.Popen[str], browser: Any) -> None:
+def test_draw_slide_undo_and_submit(program, browser):
     from selenium.webdriver.common.keys import Keys
 
     browser.get(address(program))
@@ -129,7 +129,7 @@ def test_draw_slide_undo_and_submit(program: subprocess.Popen[str], browser: Any
     assert said == [], "no script error, nothing that the page's own policy forbids"
 
 
-def test_enter_without_a_box_and_cancel(program: subprocess.Popen[str], browser: Any) -> None:
+def test_enter_without_a_box_and_cancel(program, browser):
     browser.get(address(program))
     page = Page(browser)
     page.wait_for("clock", "frame 5")
@@ -143,7 +143,7 @@ def test_enter_without_a_box_and_cancel(program: subprocess.Popen[str], browser:
 
 
 @pytest.fixture
-def results(track: Any) -> Path:
+def results(track) -> Path:
     assert track("--box", "20,16,16,16", "--no-video").code == 0
     return Path("out")
 
@@ -162,7 +162,7 @@ def wait_until(happened: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
-def test_a_wrong_track_is_put_right(results: Path, browser: Any, run_cli: Any) -> None:
+def test_a_wrong_track_is_put_right(results, browser, run_cli):
     shutil.copytree(results, "by-files")
     server = started("review", results, "--no-open")
     try:
@@ -214,7 +214,7 @@ def test_a_wrong_track_is_put_right(results: Path, browser: Any, run_cli: Any) -
     assert said == [], "no script error; the network says that the server was killed"
 
 
-def test_both_streams_in_one_picture_and_how_far_apart_they_are(results: Path, browser: Any) -> None:
+def test_both_streams_in_one_picture_and_how_far_apart_they_are(results, browser):
     server = started("review", results, "--no-open")
     pixel = (
         "const canvas = document.getElementById(arguments[0]);"
@@ -251,7 +251,7 @@ def test_both_streams_in_one_picture_and_how_far_apart_they_are(results: Path, b
     assert said == []
 
 
-def test_a_box_of_the_detector_is_taken(results: Path, browser: Any) -> None:
+def test_a_box_of_the_detector_is_taken(results, browser):
     boxes = {5: ("25,17,15,15,0.9", "70,40,12,10,0.6"), 1: ("86,56,6,6,0.6",)}
     rows = [f"{number},-1,{box},-1,-1,-1" for number, here in boxes.items() for box in here]
     Path("det.txt").write_text("\n".join(rows) + "\n")
@@ -314,7 +314,7 @@ return count;
 """
 
 
-def test_keyboard_touch_and_labels(results: Path, browser: Any) -> None:
+def test_keyboard_touch_and_labels(results, browser):
     from selenium.webdriver.common.keys import Keys
 
     server = started("review", results, "--no-open")
@@ -359,7 +359,7 @@ def test_keyboard_touch_and_labels(results: Path, browser: Any) -> None:
     assert said == []
 
 
-def test_targets_are_added_split_joined_and_taken_away(results: Path, browser: Any) -> None:
+def test_targets_are_added_split_joined_and_taken_away(results, browser):
     def ids() -> list[int]:
         return sorted({key.target_id for key in read_keyframes(results / "keyframes.csv")})
 

@@ -14,7 +14,6 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -78,7 +77,7 @@ def opened() -> list[PairedSource]:
 
 
 @pytest.fixture
-def scene(recording: Any, opened: list[PairedSource]) -> DrawingScene:
+def scene(recording, opened) -> DrawingScene:
     def open_at(index: int) -> PairedSource:
         opened.append(open_pair(recording.rgb, recording.thermal, start=Position(index=index)))
         return opened[-1]
@@ -89,7 +88,7 @@ def scene(recording: Any, opened: list[PairedSource]) -> DrawingScene:
 
 
 @pytest.fixture
-def server(scene: DrawingScene) -> Iterator[PageServer]:
+def server(scene) -> Iterator[PageServer]:
     shelf = FrameShelf(scene)
     with PageServer(PickSession(scene, 60), shelf) as served:
         thread = threading.Thread(target=served.serve_forever, args=(0.02,))
@@ -103,7 +102,7 @@ def server(scene: DrawingScene) -> Iterator[PageServer]:
 # --- what is served -----------------------------------------------------------------------------
 
 
-def test_the_page_needs_nothing_from_elsewhere(server: PageServer) -> None:
+def test_the_page_needs_nothing_from_elsewhere(server):
     page = ask(server)
     assert page.status == 200
     text = page.body.decode()
@@ -127,14 +126,14 @@ def test_the_page_needs_nothing_from_elsewhere(server: PageServer) -> None:
     assert page.headers["referrer-policy"] == "no-referrer", "the address holds the token"
 
 
-def test_the_page_knows_the_recording(server: PageServer) -> None:
+def test_the_page_knows_the_recording(server):
     text = ask(server).body.decode()
     setup = json.loads(re.search(r'type="application/json"[^>]*>(.*?)</script>', text)[1])
     assert (setup["width"], setup["height"], setup["aux"]) == (96, 64, "thermal")
     assert (setup["first"], setup["lowest"], setup["last"], setup["ids"]) == (2, 1, 11, [3, 4, 7])
 
 
-def test_frames_in_any_order(server: PageServer, opened: list[PairedSource]) -> None:
+def test_frames_in_any_order(server, opened):
     for index in (2, 9, 3, 4, 11, 1):
         for stream in ("rgb", "aux"):
             answer = ask(server, f"frame/{index}/{stream}.jpg")
@@ -149,25 +148,25 @@ def test_frames_in_any_order(server: PageServer, opened: list[PairedSource]) -> 
     assert len(opened) == 2, "9 is read anew, 3 is behind it and brings 1 along, 4 and 11 are read on to"
 
 
-def test_colours_are_not_swapped(server: PageServer) -> None:
+def test_colours_are_not_swapped(server):
     body = ask(server, "frame/5/rgb.jpg").body
     blue, green, red = cv2.imdecode(np.frombuffer(body, np.uint8), cv2.IMREAD_COLOR)[17, 30].astype(int)
     assert red > green + 30 > blue + 60
 
 
 @pytest.mark.parametrize("path", ["frame/12/rgb.jpg", "frame/999999999/aux.jpg"])
-def test_frames_behind_the_end(server: PageServer, path: str) -> None:
+def test_frames_behind_the_end(server, path):
     answer = ask(server, path)
     assert (answer.status, "there is no frame" in answer.error) == (404, True)
     assert ask(server, "frame/11/rgb.jpg").status == 200
 
 
 @pytest.mark.parametrize("path", ["frame/x/rgb.jpg", "frame/-1/rgb.jpg", "../run.json", "page.html", "setup"])
-def test_nothing_else_is_served(server: PageServer, path: str) -> None:
+def test_nothing_else_is_served(server, path):
     assert ask(server, path).status == 404
 
 
-def test_one_stream_has_no_second_picture(recording: Any) -> None:
+def test_one_stream_has_no_second_picture(recording):
     with open_pair(recording.rgb) as pairs:
         first = next(iter(pairs))
     scene = DrawingScene(first, lambda _: pairs, lowest=0, last=None, ids=(1,))
@@ -183,7 +182,7 @@ def test_one_stream_has_no_second_picture(recording: Any) -> None:
     ["evil.example", "evil.example:80", "127.0.0.1.evil.example", "evil.example#127.0.0.1", "[::1]:80", ""],
 )
 @pytest.mark.parametrize(("path", "body"), [("", None), ("frame/2/rgb.jpg", None), ("submit", GOOD)])
-def test_foreign_host_names(server: PageServer, host: str, path: str, body: object) -> None:
+def test_foreign_host_names(server, host, path, body):
     answer = ask(server, path, body, Host=host)
     assert (answer.status, answer.error) == (403, "this page is not for other host names")
     assert ask(server, "submit", GOOD).status == 200, "the drawing was not over"
@@ -200,14 +199,14 @@ def test_foreign_host_names(server: PageServer, host: str, path: str, body: obje
     ],
 )
 @pytest.mark.parametrize("path", ["submit", "cancel", "alive"])
-def test_foreign_origins(server: PageServer, origin: str, path: str) -> None:
+def test_foreign_origins(server, origin, path):
     answer = ask(server, path, GOOD, Origin=origin.format(port=server.server_port))
     assert (answer.status, answer.error) == (403, "this page is not for other sites")
     assert ask(server, "submit", GOOD).status == 200
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:{port}", "localhost:{port}", "localhost:8123"])
-def test_the_own_page_also_through_a_tunnel(server: PageServer, host: str) -> None:
+def test_the_own_page_also_through_a_tunnel(server, host):
     host = host.format(port=server.server_port)
     assert ask(server, "submit", GOOD, Host=host, Origin=f"http://{host}").status == 200
 
@@ -216,13 +215,13 @@ def test_the_own_page_also_through_a_tunnel(server: PageServer, host: str) -> No
     "change", [lambda t: "", lambda t: t[:-1], lambda t: t + "A", lambda t: t.swapcase()]
 )
 @pytest.mark.parametrize(("path", "body"), [("", None), ("frame/2/rgb.jpg", None), ("submit", GOOD)])
-def test_wrong_tokens(server: PageServer, change: Callable[[str], str], path: str, body: object) -> None:
+def test_wrong_tokens(server, change, path, body):
     answer = ask(server, path, body, token=change(server.token))
     assert (answer.status, answer.error) == (403, "the token in the address is wrong")
     assert ask(server, "submit", GOOD).status == 200
 
 
-def test_the_address_is_this_machine_alone_and_new_each_time(server: PageServer, scene: DrawingScene) -> None:
+def test_the_address_is_this_machine_alone_and_new_each_time(server, scene):
     assert server.socket.getsockname()[0] == "127.0.0.1"
     assert re.fullmatch(r"http://127\.0\.0\.1:\d+/[\w-]{32}/", server.url)
     with PageServer(PickSession(scene, 1), FrameShelf(scene)) as other:
@@ -257,7 +256,7 @@ def test_the_address_is_this_machine_alone_and_new_each_time(server: PageServer,
         pytest.param({"boxes": [{**BOX, "frame": True}]}, "True is not a frame", id="bool-frame"),
     ],
 )
-def test_bad_boxes_are_answered_and_may_be_put_right(server: PageServer, body: object, words: str) -> None:
+def test_bad_boxes_are_answered_and_may_be_put_right(server, body, words):
     answer = ask(server, "submit", body)
     assert answer.status == 400
     assert words in answer.error
@@ -283,7 +282,7 @@ def drawn(server: PageServer) -> tuple[TargetStart, ...]:
         pytest.param(501, "submit", {"method": "PUT"}, id="method"),
     ],
 )
-def test_other_requests(server: PageServer, status: int, path: str, arguments: dict[str, Any]) -> None:
+def test_other_requests(server, status, path, arguments):
     try:
         assert ask(server, path, **arguments).status == status
     except (ConnectionResetError, BrokenPipeError):
@@ -291,7 +290,7 @@ def test_other_requests(server: PageServer, status: int, path: str, arguments: d
     assert ask(server, "submit", GOOD).status == 200
 
 
-def test_boxes_are_taken_once(server: PageServer) -> None:
+def test_boxes_are_taken_once(server):
     two = {"boxes": [BOX, {**BOX, "frame": 7, "x": 5}]}
     assert ask(server, "submit", two).status == 200
     assert "already" in ask(server, "submit", GOOD).error
@@ -302,7 +301,7 @@ def test_boxes_are_taken_once(server: PageServer) -> None:
 # --- how it ends --------------------------------------------------------------------------------
 
 
-def test_time_runs_out_and_every_action_gives_more(scene: DrawingScene) -> None:
+def test_time_runs_out_and_every_action_gives_more(scene):
     now = [0.0]
     session = PickSession(scene, 100, clock=lambda: now[0])
     now[0] = 90.0
@@ -320,14 +319,14 @@ def test_time_runs_out_and_every_action_gives_more(scene: DrawingScene) -> None:
         late.submit(json.dumps(GOOD).encode())
 
 
-def test_cancel(server: PageServer) -> None:
+def test_cancel(server):
     assert ask(server, "cancel", {}).status == 200
     with pytest.raises(Stopped, match="nothing was tracked"):
         drawn(server)
 
 
 @pytest.fixture
-def visitor(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[PageServer], object]], None]:
+def visitor(monkeypatch) -> Callable[[Callable[[PageServer], object]], None]:
     """Let a function visit the page as soon as its address is said."""
     say_where = web._say_where
 
@@ -341,7 +340,7 @@ def visitor(monkeypatch: pytest.MonkeyPatch) -> Callable[[Callable[[PageServer],
     return arrange
 
 
-def test_tracking_starts_where_was_drawn(track: Any, visitor: Any) -> None:
+def test_tracking_starts_where_was_drawn(track, visitor):
     boxes = [{**BOX, "frame": 7}, {"frame": 4, "x": 24, "y": 16, "w": 16, "h": 16}]
     visitor(lambda server: ask(server, "submit", {"boxes": boxes}))
     outcome = track("--box", "--start", "6", "--end", "10", "-q")
@@ -365,9 +364,7 @@ def test_tracking_starts_where_was_drawn(track: Any, visitor: Any) -> None:
         pytest.param([], "", sys.platform in ("darwin", "win32"), id="without-a-display"),
     ],
 )
-def test_the_page_opens_by_itself(
-    track: Any, monkeypatch: pytest.MonkeyPatch, words: list[str], display: str, is_opened: bool
-) -> None:
+def test_the_page_opens_by_itself(track, monkeypatch, words, display, is_opened):
     opened = threading.Event()
     monkeypatch.setattr("webbrowser.open", lambda _url: opened.set())
     monkeypatch.setenv("DISPLAY", display)
@@ -376,7 +373,7 @@ def test_the_page_opens_by_itself(
     assert opened.is_set() == is_opened
 
 
-def test_beside_a_given_box_nothing_starts_before_it(track: Any, visitor: Any) -> None:
+def test_beside_a_given_box_nothing_starts_before_it(track, visitor):
     answers: list[Answer] = []
 
     def visit(server: PageServer) -> None:
@@ -389,7 +386,7 @@ def test_beside_a_given_box_nothing_starts_before_it(track: Any, visitor: Any) -
     assert [(row.target_id, row.box.x) for row in read_rows(Path("out/boxes.txt"))[:2]] == [(1, 40), (2, 22)]
 
 
-def test_cancelling_on_the_page_leaves_nothing(track: Any, visitor: Any) -> None:
+def test_cancelling_on_the_page_leaves_nothing(track, visitor):
     visitor(lambda server: ask(server, "cancel", {}))
     outcome = track("--box")
     assert outcome.code == 130
@@ -398,7 +395,7 @@ def test_cancelling_on_the_page_leaves_nothing(track: Any, visitor: Any) -> None
 
 
 @pytest.mark.parametrize("handler", [signal.default_int_handler, signal.SIG_IGN], ids=["as usual", "ignored"])
-def test_ctrl_c_while_waiting(track: Any, visitor: Any, handler: Any) -> None:
+def test_ctrl_c_while_waiting(track, visitor, handler):
     """Ignored is how a shell starts a program in the background."""
     visitor(lambda _server: os.kill(os.getpid(), signal.SIGINT))
     before = signal.signal(signal.SIGINT, handler)
@@ -412,9 +409,7 @@ def test_ctrl_c_while_waiting(track: Any, visitor: Any, handler: Any) -> None:
     assert not Path("out").exists()
 
 
-def test_the_end_leaves_no_thread_no_port_and_no_open_recording(
-    scene: DrawingScene, visitor: Any, opened: list[PairedSource], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_end_leaves_no_thread_no_port_and_no_open_recording(scene, visitor, opened, monkeypatch):
     closed: list[PairedSource] = []
     close = PairedSource.close
     monkeypatch.setattr(PairedSource, "close", lambda source: closed.append(source) or close(source))
@@ -438,9 +433,7 @@ def test_the_end_leaves_no_thread_no_port_and_no_open_recording(
     idle[0].close()
 
 
-def test_a_frame_that_is_missing_shows_the_next_one(
-    scene: DrawingScene, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_frame_that_is_missing_shows_the_next_one(scene, monkeypatch):
     whole = PairedSource.__iter__
     monkeypatch.setattr(
         PairedSource, "__iter__", lambda source: (pair for pair in whole(source) if pair.rgb.index != 5)

@@ -28,7 +28,7 @@ class Clock:
         return self.now_s
 
 
-def test_meter_measures_lately_and_not_since_the_start() -> None:
+def test_meter_measures_lately_and_not_since_the_start():
     clock = Clock()
     meter = Meter(1000, clock)
     assert meter.fps is None
@@ -44,7 +44,7 @@ def test_meter_measures_lately_and_not_since_the_start() -> None:
     assert meter.left_s == pytest.approx(90.0)
 
 
-def test_meter_without_a_total_does_not_guess() -> None:
+def test_meter_without_a_total_does_not_guess():
     clock = Clock()
     meter = Meter(None, clock)
     clock.now_s += 1
@@ -52,7 +52,7 @@ def test_meter_without_a_total_does_not_guess() -> None:
     assert meter.left_s is None
 
 
-def test_meter_past_a_wrong_total() -> None:
+def test_meter_past_a_wrong_total():
     clock = Clock()
     meter = Meter(1, clock)
     for _ in range(3):
@@ -62,11 +62,11 @@ def test_meter_past_a_wrong_total() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (7.4, "0:07"), (723, "12:03"), (3723, "1:02:03")])
-def test_clock_text(seconds: float, text: str) -> None:
+def test_clock_text(seconds, text):
     assert clock_text(seconds) == text
 
 
-def test_plain_lines_come_now_and_then_and_at_the_end() -> None:
+def test_plain_lines_come_now_and_then_and_at_the_end():
     clock, stream = Clock(), io.StringIO()
     with PlainReporter(100, Console(file=stream, width=20), clock) as reporter:
         for _ in range(100):
@@ -78,7 +78,7 @@ def test_plain_lines_come_now_and_then_and_at_the_end() -> None:
     assert len(lines) == 3
 
 
-def test_json_lines(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_lines(capsys):
     clock = Clock()
     with JsonReporter(None, clock) as reporter:
         clock.now_s += 0.5
@@ -94,7 +94,7 @@ def test_json_lines(capsys: pytest.CaptureFixture[str]) -> None:
     }
 
 
-def test_the_bar_shows_frames_rate_and_score_on_80_columns() -> None:
+def test_the_bar_shows_frames_rate_and_score_on_80_columns():
     stream = io.StringIO()
     console = Console(file=stream, width=80, force_terminal=True, color_system=None)
     with BarReporter(12, console) as reporter:
@@ -116,6 +116,6 @@ def test_the_bar_shows_frames_rate_and_score_on_80_columns() -> None:
         (ProgressKind.NONE, True, Reporter),
     ],
 )
-def test_choice(kind: ProgressKind, terminal: bool, expected: type) -> None:
+def test_choice(kind, terminal, expected):
     console = Console(file=io.StringIO(), force_terminal=terminal)
     assert type(make_reporter(kind, 1, console)) is expected

@@ -50,7 +50,7 @@ from dmtrack.output.record import read_run_json
 BOX = Box(20, 16, 16, 16)
 
 
-def test_track_yields_boxes_frame_by_frame(recording: Any, weights: Path) -> None:
+def test_track_yields_boxes_frame_by_frame(recording, weights):
     found = list(track(recording.rgb, recording.thermal, [BOX], weights=weights))
     assert [target.frame_index for target in found] == list(range(12))
     assert found[0].box == BOX
@@ -58,7 +58,7 @@ def test_track_yields_boxes_frame_by_frame(recording: Any, weights: Path) -> Non
     assert float(found[5].time_s) == pytest.approx(0.5)
 
 
-def test_track_gives_what_the_program_gives(track: Any, recording: Any, weights: Path) -> None:
+def test_track_gives_what_the_program_gives(track, recording, weights):
     import dmtrack
     from dmtrack.boxes.reading import read_rows
 
@@ -73,12 +73,12 @@ def test_track_gives_what_the_program_gives(track: Any, recording: Any, weights:
 @pytest.mark.parametrize(
     ("start", "end", "frames"), [(2, 4, [2, 3]), ("0.3s", "0.5s", [3, 4]), (None, "1", [0])]
 )
-def test_start_and_end(recording: Any, weights: Path, start: Any, end: Any, frames: list[int]) -> None:
+def test_start_and_end(recording, weights, start, end, frames):
     found = track(recording.rgb, boxes=BOX, weights=weights, start=start, end=end)
     assert [target.frame_index for target in found] == frames
 
 
-def test_several_targets_keep_their_order(recording: Any, weights: Path) -> None:
+def test_several_targets_keep_their_order(recording, weights):
     found = list(track(recording.rgb, boxes=[BOX, Box(50, 20, 10, 10)], weights=weights, end=2))
     assert [(target.frame_index, target.target_id) for target in found] == [(0, 1), (0, 2), (1, 1), (1, 2)]
 
@@ -87,14 +87,14 @@ def starts_of(found: list[Any]) -> list[tuple[int, int]]:
     return [(target.frame_index, target.target_id) for target in found if target.state is TrackState.INIT]
 
 
-def test_targets_start_at_their_frames_under_their_ids(recording: Any, weights: Path) -> None:
+def test_targets_start_at_their_frames_under_their_ids(recording, weights):
     targets: list[Any] = [TargetStart(Box(50, 20, 10, 10), 4, 5), BOX, TargetStart(Box(30, 16, 12, 12), 2, 3)]
     found = list(track(recording.rgb, recording.thermal, targets, weights=weights, end=7))
     assert starts_of(found) == [(0, 1), (3, 2), (5, 4)]
     assert [target.target_id for target in found if target.frame_index == 6] == [1, 2, 4]
 
 
-def test_a_late_target_is_followed_as_if_alone(recording: Any, weights: Path) -> None:
+def test_a_late_target_is_followed_as_if_alone(recording, weights):
     """Neither the frames before it nor its neighbour change a target's boxes."""
     late = Box(23, 16, 16, 16)
     alone = list(track(recording.rgb, recording.thermal, late, weights=weights, start=3))
@@ -106,7 +106,7 @@ def test_a_late_target_is_followed_as_if_alone(recording: Any, weights: Path) ->
         assert other.box.xywh == pytest.approx(one.box.xywh, abs=1e-3)
 
 
-def test_frames_before_the_first_target_are_results_too(recording: Any, weights: Path) -> None:
+def test_frames_before_the_first_target_are_results_too(recording, weights):
     tracker = load_tracker(weights)
     with open_pair(recording.rgb, end=Position(index=4)) as pairs:
         results = list(track_pairs(pairs, tracker, [TargetStart(BOX, 3, 2)]))
@@ -114,7 +114,7 @@ def test_frames_before_the_first_target_are_results_too(recording: Any, weights:
     assert [result.infer_ms > 0 for result in results] == [False, False, False, True]
 
 
-def test_a_run_forgets_the_targets_of_the_run_before(recording: Any, weights: Path) -> None:
+def test_a_run_forgets_the_targets_of_the_run_before(recording, weights):
     tracker = load_tracker(weights)
     for starts in ([BOX], [TargetStart(BOX, 3, 2)]):
         with open_pair(recording.rgb, end=Position(index=3)) as pairs:
@@ -122,9 +122,7 @@ def test_a_run_forgets_the_targets_of_the_run_before(recording: Any, weights: Pa
     assert [target.target_id for result in results for target in result.targets] == [3]
 
 
-def test_a_missing_frame_gives_its_target_to_the_next(
-    recording: Any, weights: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_missing_frame_gives_its_target_to_the_next(recording, weights, caplog):
     tracker = load_tracker(weights)
     with open_pair(recording.rgb) as pairs:
         some = (pair for pair in pairs if pair.rgb.index != 4)
@@ -147,7 +145,7 @@ def test_a_missing_frame_gives_its_target_to_the_next(
         pytest.param([TargetStart(BOX, 1, 1)], "starts at frame 1, but the first frame is 2", id="too-early"),
     ],
 )
-def test_starts_that_cannot_be(recording: Any, weights: Path, targets: Any, words: str) -> None:
+def test_starts_that_cannot_be(recording, weights, targets, words):
     with pytest.raises(BoxError, match=words):
         list(track(recording.rgb, boxes=targets, weights=weights, start=2))
 
@@ -160,12 +158,12 @@ def test_starts_that_cannot_be(recording: Any, weights: Path, targets: Any, word
         pytest.param(lambda: TargetStart(BOX, 1, -1), id="frame-below-0"),
     ],
 )
-def test_ids_and_frames_are_checked(make: Any) -> None:
+def test_ids_and_frames_are_checked(make):
     with pytest.raises(BoxError, match=r"id 2 is given twice|id 0 is below 1|frame -1"):
         make()
 
 
-def test_the_tracker_refuses_an_id_that_is_taken(recording: Any, weights: Path) -> None:
+def test_the_tracker_refuses_an_id_that_is_taken(recording, weights):
     tracker = load_tracker(weights)
     with open_pair(recording.rgb) as pairs:
         pair = next(iter(pairs))
@@ -187,14 +185,12 @@ def test_the_tracker_refuses_an_id_that_is_taken(recording: Any, weights: Path) 
         pytest.param({"boxes": BOX, "modality": "smell"}, ConfigError, id="unknown-modality"),
     ],
 )
-def test_errors_come_before_the_first_frame(
-    recording: Any, weights: Path, arguments: dict[str, Any], error: type[Exception]
-) -> None:
+def test_errors_come_before_the_first_frame(recording, weights, arguments, error):
     with pytest.raises(error):
         track(**{"rgb": recording.rgb, "aux": recording.thermal, "weights": weights, **arguments})
 
 
-def test_run_drops_each_pair_before_the_next(recording: Any, weights: Path) -> None:
+def test_run_drops_each_pair_before_the_next(recording, weights):
     import gc
     import weakref
 
@@ -209,27 +205,27 @@ def test_run_drops_each_pair_before_the_next(recording: Any, weights: Path) -> N
     assert sum(ref() is not None for ref in seen) <= 1
 
 
-def test_run_needs_a_box(recording: Any, weights: Path) -> None:
+def test_run_needs_a_box(recording, weights):
     tracker = load_tracker(weights)
     with open_pair(recording.rgb) as pairs, pytest.raises(BoxError):
         next(track_pairs(pairs, tracker, []))
 
 
-def test_load_tracker_returns_a_tracker_on_the_cpu(weights: Path) -> None:
+def test_load_tracker_returns_a_tracker_on_the_cpu(weights):
     tracker = load_tracker(weights, Modality.DEPTH, device="cpu")
     assert isinstance(tracker, Tracker)
     assert tracker.network.device == torch.device("cpu")
 
 
 @pytest.mark.parametrize("precision", ["bf16", "fp16", "int8"])
-def test_half_precision_runs_and_stays_close(recording: Any, weights: Path, precision: Any) -> None:
+def test_half_precision_runs_and_stays_close(recording, weights, precision):
     exact = list(track(recording.rgb, recording.thermal, BOX, weights=weights, end=2))
     rough = list(track(recording.rgb, recording.thermal, BOX, weights=weights, end=2, precision=precision))
     assert rough[1].score == pytest.approx(exact[1].score, abs=0.02)
 
 
 @pytest.mark.gpu
-def test_cuda_gives_the_boxes_of_the_cpu(recording: Any, weights: Path) -> None:
+def test_cuda_gives_the_boxes_of_the_cpu(recording, weights):
     words: dict[str, Any] = {"rgb": recording.rgb, "aux": recording.thermal, "boxes": BOX, "weights": weights}
     here = list(track(**words, device="cpu", end=4))
     there = list(track(**words, device="cuda:0", precision="fp32", end=4))
@@ -238,7 +234,7 @@ def test_cuda_gives_the_boxes_of_the_cpu(recording: Any, weights: Path) -> None:
 
 
 class TestAsAUserTypesIt:
-    def test_boxes_are_numbers_and_options_are_plain_values(self, recording: Any, weights: Path) -> None:
+    def test_boxes_are_numbers_and_options_are_plain_values(self, recording, weights):
         exact = PairingOptions(offset_s=Fraction(1, 10), on_missing=OnMissing.BLANK)
         plain = PairingOptions(offset_s=0.1, on_missing="blank")  # type: ignore[arg-type]
         assert plain == exact
@@ -263,11 +259,11 @@ class TestAsAUserTypesIt:
             pytest.param(PairingOptions, {"offset_s": "soon"}, "offset_s='soon'", id="no-time"),
         ],
     )
-    def test_what_cannot_be_is_said(self, make: Any, words: dict[str, Any], said: str) -> None:
+    def test_what_cannot_be_is_said(self, make, words, said):
         with pytest.raises((BoxError, ConfigError), match=said):
             make(**words)
 
-    def test_recovery_and_a_protocol_of_ones_own(self, weights: Path) -> None:
+    def test_recovery_and_a_protocol_of_ones_own(self, weights):
         tracker = load_tracker(weights, config=TrackerConfig(search_factor=3.0))
         assert (tracker.config.search_factor, tracker.config.recovery) == (3.0, False)
         options = RecoveryOptions(recovery="on", lost_after=7)  # type: ignore[arg-type]
@@ -276,7 +272,7 @@ class TestAsAUserTypesIt:
         with pytest.raises(ConfigError, match="--lost-after needs recovery"):
             load_tracker(weights, recovery=RecoveryOptions(recovery="off", lost_after=7))  # type: ignore[arg-type]
 
-    def test_the_folder_is_that_of_the_command(self, track: Any, recording: Any, weights: Path) -> None:
+    def test_the_folder_is_that_of_the_command(self, track, recording, weights):
         assert track("--box", "20,16,16,16", "--end", "4").code == 0
         request = TrackRequest(
             recording.rgb,
@@ -296,7 +292,7 @@ class TestAsAUserTypesIt:
         assert records[0]["options_sha256"] == records[1]["options_sha256"]
         assert records[1]["command"][:4] == ["dmtrack", "track", str(recording.rgb), str(recording.thermal)]
 
-    def test_two_arrays_into_a_tracker(self, recording: Any, weights: Path) -> None:
+    def test_two_arrays_into_a_tracker(self, recording, weights):
         tracker = load_tracker(weights, "thermal")
         with open_pair(recording.rgb, recording.thermal, end=Position(index=3)) as pairs:
             read = list(pairs)
@@ -334,14 +330,14 @@ class TestAsAUserTypesIt:
             ((6,), "uint8"),
         ],
     )
-    def test_arrays_that_are_no_pictures_are_refused(self, shape: tuple[int, ...], dtype: str) -> None:
+    def test_arrays_that_are_no_pictures_are_refused(self, shape, dtype):
         """Four channels, or channels first, were tracked as they lay."""
         good, bad = np.zeros((4, 6, 3), np.uint8), np.zeros(shape, dtype)
         for pictures in ((bad, good), (good, bad)):
             with pytest.raises(FormatError, match=r"is no picture; give \(H, W, 3\) uint8"):
                 FramePair.of(*pictures, modality="thermal")
 
-    def test_frames_print_in_one_line(self) -> None:
+    def test_frames_print_in_one_line(self):
         pair = FramePair.of(
             np.zeros((4, 6, 3), np.uint8), np.zeros((2, 3), np.uint16), modality="depth", time_s=0.5
         )
@@ -350,7 +346,7 @@ class TestAsAUserTypesIt:
             "aux=Frame(index=0, time_s=0.5, 3x2 uint16), modality='depth')"
         )
 
-    def test_track_that_is_never_iterated_leaves_no_file_open(self, recording: Any, weights: Path) -> None:
+    def test_track_that_is_never_iterated_leaves_no_file_open(self, recording, weights):
         def opened() -> list[str]:
             links = [link.resolve() for link in Path("/proc/self/fd").iterdir()]
             return [str(link) for link in links if link == recording.rgb.resolve()]
@@ -363,7 +359,7 @@ class TestAsAUserTypesIt:
         gc.collect()
         assert opened() == before
 
-    def test_rows_as_a_table(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_rows_as_a_table(self, monkeypatch):
         measure = AuxMeasure(2.5, 2.25, 2.75, AuxUnit.METRE)
         found = [
             TrackedBox(3, 1, BOX, 0.5, TrackState.TRACKED, Fraction(1, 2), measure),
@@ -380,7 +376,7 @@ class TestAsAUserTypesIt:
             [4, 1, 20, 16, 16, 16, *[None] * 10],
         ]
 
-    def test_the_version_and_every_public_name(self) -> None:
+    def test_the_version_and_every_public_name(self):
         import dmtrack
 
         assert re.match(r"\d+\.\d+|\(not", dmtrack.__version__)

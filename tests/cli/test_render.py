@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ from PIL import Image, ImageSequence
 
 from dmtrack.drawing.draw import PALETTE
 
-RunCli = Callable[..., Any]
 SCALE = 6  # frames of 96x64 are enlarged by this factor
 LEFT, TOP, SIDE = 20, 16, 16
 
@@ -40,7 +38,7 @@ def has_colour(picture: np.ndarray, x: float, y: float, colour: tuple[int, int, 
     return bool((np.abs(patch - colour).max(axis=2) < 60).any())
 
 
-def test_ground_truth_beside_is_drawn(run_cli: RunCli, recording: Any) -> None:
+def test_ground_truth_beside_is_drawn(run_cli, recording):
     outcome = run_cli("render", recording.rgb, "-o", "a.mp4", "-q")
     assert outcome.code == 0
     assert outcome.err == ""
@@ -53,7 +51,7 @@ def test_ground_truth_beside_is_drawn(run_cli: RunCli, recording: Any) -> None:
         assert not has_colour(drawn[number], left + SIDE / 2, TOP + SIDE / 2, PALETTE[0])
 
 
-def test_each_file_has_its_colour_and_a_legend(run_cli: RunCli, recording: Any) -> None:
+def test_each_file_has_its_colour_and_a_legend(run_cli, recording):
     Path("mine.txt").write_text("1,1,60,30,20,20,0.5,-1,-1,-1\n3,1,60,30,20,20,0.5,-1,-1,-1\n")
     words = ("--boxes", recording.truth, "--boxes", "mine.txt", "-o", "a.mp4", "-q")
     assert run_cli("render", recording.rgb, *words).code == 0
@@ -68,9 +66,7 @@ def test_each_file_has_its_colour_and_a_legend(run_cli: RunCli, recording: Any) 
         assert (np.abs(corner - colour).max(axis=2) < 40).mean() > 0.05
 
 
-def test_a_results_folder_and_its_formats_look_the_same(
-    run_cli: RunCli, recording: Any, track: RunCli
-) -> None:
+def test_a_results_folder_and_its_formats_look_the_same(run_cli, recording, track):
     assert track("--box", recording.box, "--no-video").code == 0
     assert run_cli("export", "out", "--format", "coco", "-o", "out.json").code == 0
     both = (recording.rgb, recording.thermal)
@@ -82,13 +78,13 @@ def test_a_results_folder_and_its_formats_look_the_same(
 
 
 @pytest.mark.parametrize(("layout", "panels"), [("side", 2), ("overlay", 1), ("rgb", 1), ("aux", 1)])
-def test_layouts(run_cli: RunCli, recording: Any, layout: str, panels: int) -> None:
+def test_layouts(run_cli, recording, layout, panels):
     words = ("--layout", layout, "--end", "2", "-o", "a.mp4", "-q")
     assert run_cli("render", recording.rgb, recording.thermal, *words).code == 0
     assert pictures("a.mp4")[0].shape[:2] == (64 * SCALE, 96 * SCALE * panels)
 
 
-def test_a_trail_is_where_the_target_was_and_ends(run_cli: RunCli, recording: Any) -> None:
+def test_a_trail_is_where_the_target_was_and_ends(run_cli, recording):
     """The box moves 5 px a frame; it leaves a line of its colour, as long as asked for."""
     rows = [f"{k + 1},1,{5 * k},47,6,6,0.9,-1,-1,-1" for k in range(12)]
     Path("path.txt").write_text("\n".join(rows))
@@ -103,7 +99,7 @@ def test_a_trail_is_where_the_target_was_and_ends(run_cli: RunCli, recording: An
     assert not has_colour(with_trail, 5 * 6 + 3, 53, PALETTE[0]), "a line, no blot"
 
 
-def test_a_trail_is_broken_where_the_target_was_lost(run_cli: RunCli, recording: Any) -> None:
+def test_a_trail_is_broken_where_the_target_was_lost(run_cli, recording):
     rows = [f"{k},1,{8 * k},47,6,6,0.9,{'lost' if 2 <= k <= 4 else 'tracked'}" for k in range(9)]
     Path("lost.csv").write_text("frame,id,x,y,w,h,score,state\n" + "\n".join(rows))
     words = ("--boxes", "lost.csv", "--layout", "rgb", "--trail", "50", "-q", "-o", "a.mp4")
@@ -113,9 +109,7 @@ def test_a_trail_is_broken_where_the_target_was_lost(run_cli: RunCli, recording:
 
 
 @pytest.mark.parametrize(("layout", "panels"), [("side", 2), ("rgb", 1)])
-def test_the_height_of_the_video_is_asked_for(
-    run_cli: RunCli, recording: Any, layout: str, panels: int
-) -> None:
+def test_the_height_of_the_video_is_asked_for(run_cli, recording, layout, panels):
     words = ("--layout", layout, "--end", "2", "-o", "a.mp4", "-q", "--video-height", "240")
     assert run_cli("render", recording.rgb, recording.thermal, *words).code == 0
     assert pictures("a.mp4")[0].shape[:2] == (240, 360 * panels)
@@ -133,7 +127,7 @@ def animation(path: str) -> tuple[list[np.ndarray], list[int]]:
 
 
 @pytest.mark.parametrize("suffix", ["gif", "webp"])
-def test_an_animation_of_a_part(run_cli: RunCli, recording: Any, suffix: str) -> None:
+def test_an_animation_of_a_part(run_cli, recording, suffix):
     words = ("--start", "4", "--end", "9", "--layout", "rgb", "-q")
     assert run_cli("render", recording.rgb, *words, "-o", "a.mp4", "--video-height", "360").code == 0
     outcome = run_cli("render", recording.rgb, *words, "-o", f"a.{suffix}")
@@ -146,7 +140,7 @@ def test_an_animation_of_a_part(run_cli: RunCli, recording: Any, suffix: str) ->
     assert not np.array_equal(found[0], found[4])
 
 
-def test_an_animation_has_at_most_thirty_pictures_a_second(run_cli: RunCli, recording: Any) -> None:
+def test_an_animation_has_at_most_thirty_pictures_a_second(run_cli, recording):
     with av.open(str(recording.rgb)) as source, av.open("fast.mkv", "w") as fast:
         stream = fast.add_stream_from_template(source.streams.video[0])
         for number, packet in enumerate(source.demux(video=0)):
@@ -160,9 +154,7 @@ def test_an_animation_has_at_most_thirty_pictures_a_second(run_cli: RunCli, reco
     assert animation("a.gif")[1] == [30] * 4
 
 
-def test_an_animation_ends_where_it_is_too_long(
-    run_cli: RunCli, recording: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_animation_ends_where_it_is_too_long(run_cli, recording, monkeypatch):
     monkeypatch.setattr("dmtrack.drawing.animation.MOST_PICTURES", 5)
     outcome = run_cli("render", recording.rgb, "-o", "a.gif", "-q")
     assert outcome.code == 5
@@ -170,9 +162,7 @@ def test_an_animation_ends_where_it_is_too_long(
     assert len(animation("a.gif")[0]) == 5, "what was drawn stays"
 
 
-def test_an_encoder_that_is_not_there_is_said(
-    run_cli: RunCli, recording: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_encoder_that_is_not_there_is_said(run_cli, recording, monkeypatch):
     monkeypatch.setattr("dmtrack.drawing.animation._FORMATS", {".webp": ("nowhere", "yuv420p", {})})
     outcome = run_cli("render", recording.rgb, "-o", "a.webp", "-q")
     assert outcome.code == 5
@@ -180,14 +170,14 @@ def test_an_encoder_that_is_not_there_is_said(
     assert not list(Path().glob("*.webp*")) + list(Path().glob(".*"))
 
 
-def test_a_part_keeps_frame_numbers_and_begins_at_once(run_cli: RunCli, recording: Any) -> None:
+def test_a_part_keeps_frame_numbers_and_begins_at_once(run_cli, recording):
     words = ("--start", "4", "--end", "0.9s", "-o", "a.mp4", "-q")
     assert run_cli("render", recording.rgb, *words).code == 0
     assert stamps("a.mp4") == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
     assert has_colour(pictures("a.mp4")[0], LEFT + 4, TOP + SIDE / 2, PALETTE[0])
 
 
-def test_progress_names_no_score(run_cli: RunCli, recording: Any) -> None:
+def test_progress_names_no_score(run_cli, recording):
     outcome = run_cli("render", recording.rgb)
     assert outcome.code == 0
     assert "frame 12/12" in outcome.err
@@ -195,7 +185,7 @@ def test_progress_names_no_score(run_cli: RunCli, recording: Any) -> None:
     assert outcome.out.startswith(f"dmtrack-results/{recording.rgb.parent.name}/rendered.mp4  (12 frames, ")
 
 
-def test_progress_for_programs_is_json_alone(run_cli: RunCli, recording: Any) -> None:
+def test_progress_for_programs_is_json_alone(run_cli, recording):
     outcome = run_cli("render", recording.rgb, "--progress", "json", "-o", "a.mp4")
     events = [json.loads(line) for line in outcome.out.splitlines()]
     assert [event["event"] for event in events][-2:] == ["progress", "end"]
@@ -203,7 +193,7 @@ def test_progress_for_programs_is_json_alone(run_cli: RunCli, recording: Any) ->
     assert events[-1] == {"event": "end", "file": "a.mp4", "frames": 12, "boxes": {"groundtruth.txt": 12}}
 
 
-def test_boxes_that_do_not_fit_the_recording_are_said(run_cli: RunCli, recording: Any) -> None:
+def test_boxes_that_do_not_fit_the_recording_are_said(run_cli, recording):
     Path("late.txt").write_text("101,1,60,30,20,20,0.5,-1,-1,-1\n")
     Path("long.txt").write_text("10,1,6,3,20,20,1,-1,-1,-1\n15,1,6,3,20,20,1,-1,-1,-1\n")
     words = ("--boxes", "late.txt", "--boxes", "long.txt", "-o", "a.mp4", "-q")
@@ -215,9 +205,7 @@ def test_boxes_that_do_not_fit_the_recording_are_said(run_cli: RunCli, recording
     ]
 
 
-def test_an_interrupt_keeps_what_was_drawn(
-    run_cli: RunCli, recording: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupt_keeps_what_was_drawn(run_cli, recording, monkeypatch):
     from dmtrack.drawing import draw, render
 
     drawn = []
@@ -251,7 +239,7 @@ def test_an_interrupt_keeps_what_was_drawn(
         pytest.param(["--video-height", "9"], 2, "below 64", id="height"),
     ],
 )
-def test_wrong_use_is_said(run_cli: RunCli, recording: Any, words: list[str], code: int, said: str) -> None:
+def test_wrong_use_is_said(run_cli, recording, words, code, said):
     Path("there.mp4").write_text("mine")
     Path("there.gif").write_text("mine")
     Path("bad.txt").write_text("1,1,2,3,4,5,1\n1,1,2\n")
@@ -266,13 +254,13 @@ def test_wrong_use_is_said(run_cli: RunCli, recording: Any, words: list[str], co
     assert not list(Path().rglob("*.part"))
 
 
-def test_no_boxes_at_all(run_cli: RunCli, make_video: Callable[..., Path]) -> None:
+def test_no_boxes_at_all(run_cli, make_video):
     outcome = run_cli("render", make_video(Path("alone.mp4")))
     assert outcome.code == 3
     assert "give --boxes FILE" in outcome.err
 
 
-def test_neither_render_nor_export_needs_torch(recording: Any) -> None:
+def test_neither_render_nor_export_needs_torch(recording):
     code = (
         "import sys\n"
         "from dmtrack_cli.app import main\n"

@@ -35,14 +35,13 @@ from dmtrack_cli.review.correcting import ReviewSession
 from dmtrack_cli.review.frames import FrameShelf
 from dmtrack_cli.review.server import PageServer
 
-Track = Callable[..., Any]
 RIGHT = TargetStart(Box(26, 16, 16, 16), 1, 6)
 BOX = {"do": "box", "id": 1, "frame": 6, "x": 26, "y": 16, "w": 16, "h": 16}
 WAIT_S = 120
 
 
 @pytest.fixture(scope="module")
-def tracked(recording: Any, weights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tracked(recording, weights, tmp_path_factory) -> Path:
     request = TrackRequest(
         recording.rgb,
         recording.thermal,
@@ -54,7 +53,7 @@ def tracked(recording: Any, weights: Path, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture
-def results(tracked: Path) -> Path:
+def results(tracked) -> Path:
     """Results of one target, without a video."""
     return Path(shutil.copytree(tracked, "out"))
 
@@ -66,7 +65,7 @@ def opened() -> Iterator[Callable[..., Review]]:
 
 
 @pytest.fixture
-def idle(monkeypatch: pytest.MonkeyPatch) -> None:
+def idle(monkeypatch) -> None:
     """Let nothing be tracked in the background, as on a machine that is killed at once."""
 
     def stopped(*_: object) -> None:
@@ -87,7 +86,7 @@ def boxes(folder: Path) -> list[str]:
     return [",".join(cells[:cut] + cells[cut + 1 :]) for cells in lines]
 
 
-def test_corrections_give_what_files_give(results: Path, opened: Track, run_cli: Track) -> None:
+def test_corrections_give_what_files_give(results, opened, run_cli):
     shutil.copytree(results, "by-files")
     review = opened(TrackRequest(results))
     assert not review.is_behind
@@ -107,7 +106,7 @@ def test_corrections_give_what_files_give(results: Path, opened: Track, run_cli:
     assert [int(line.split(",")[0]) for line in boxes(results)[1:]][-1] < 9
 
 
-def test_what_was_said_outlives_the_server(results: Path, opened: Track, idle: None) -> None:
+def test_what_was_said_outlives_the_server(results, opened, idle):
     before = boxes(results)
     review = opened(TrackRequest(results))
     review.change(1, lambda keys: with_box(keys, RIGHT))
@@ -119,9 +118,7 @@ def test_what_was_said_outlives_the_server(results: Path, opened: Track, idle: N
     assert again.is_behind, "the rows are still those of the first box alone"
 
 
-def test_a_run_that_is_stopped_while_it_writes_leaves_the_results(
-    results: Path, run_cli: Track, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_run_that_is_stopped_while_it_writes_leaves_the_results(results, run_cli, monkeypatch):
     before = files(results)
 
     def stopped(*_: object) -> None:
@@ -134,7 +131,7 @@ def test_a_run_that_is_stopped_while_it_writes_leaves_the_results(
     assert files(results) == before
 
 
-def test_an_interrupted_run_is_finished(results: Path, run_cli: Track) -> None:
+def test_an_interrupted_run_is_finished(results, run_cli):
     whole = boxes(results)
     record = json.loads((results / "run.json").read_text())
     (results / "run.json").write_text(json.dumps(record | {"status": "interrupted"}))
@@ -144,7 +141,7 @@ def test_an_interrupted_run_is_finished(results: Path, run_cli: Track) -> None:
     assert len(boxes(results)) == len(whole)
 
 
-def test_packets_are_trusted_unless_the_run_met_a_damaged_one(results: Path) -> None:
+def test_packets_are_trusted_unless_the_run_met_a_damaged_one(results):
     assert EarlierRun.read(results).request.pairing.trusts_packets
     record = json.loads((results / "run.json").read_text())
     for name in ("rgb_damaged", "aux_damaged"):
@@ -154,7 +151,7 @@ def test_packets_are_trusted_unless_the_run_met_a_damaged_one(results: Path) -> 
         assert not EarlierRun.read(results).request.pairing.trusts_packets
 
 
-def test_two_pages_do_not_overwrite_each_other(results: Path, opened: Track, idle: None) -> None:
+def test_two_pages_do_not_overwrite_each_other(results, opened, idle):
     review = opened(TrackRequest(results))
     first = review.change(1, lambda keys: with_box(keys, RIGHT))
     with pytest.raises(OutOfDateError):
@@ -167,7 +164,7 @@ def test_two_pages_do_not_overwrite_each_other(results: Path, opened: Track, idl
     assert len(review.state().keyframes) == 1
 
 
-def test_undo_goes_back_to_the_beginning(results: Path, opened: Track, idle: None) -> None:
+def test_undo_goes_back_to_the_beginning(results, opened, idle):
     review = opened(TrackRequest(results))
     before = (results / "keyframes.csv").read_bytes()
     revision = review.change(1, lambda keys: with_box(keys, RIGHT))
@@ -188,9 +185,7 @@ def test_undo_goes_back_to_the_beginning(results: Path, opened: Track, idle: Non
     ],
     ids=["outside", "small", "behind the end"],
 )
-def test_what_cannot_be_is_refused_and_nothing_changes(
-    results: Path, opened: Track, idle: None, box: TargetStart
-) -> None:
+def test_what_cannot_be_is_refused_and_nothing_changes(results, opened, idle, box):
     review, before = opened(TrackRequest(results)), files(results)
     with pytest.raises(BoxError):
         review.change(1, lambda keys: with_box(keys, box))
@@ -198,7 +193,7 @@ def test_what_cannot_be_is_refused_and_nothing_changes(
     assert files(results) == before
 
 
-def test_a_recording_without_results(recording: Any, weights: Path, opened: Track) -> None:
+def test_a_recording_without_results(recording, weights, opened):
     request = TrackRequest(
         recording.rgb,
         recording.thermal,
@@ -216,15 +211,13 @@ def test_a_recording_without_results(recording: Any, weights: Path, opened: Trac
     assert boxes(Path("made"))[1].startswith("2,")
 
 
-def test_results_of_another_recording_are_not_shown(results: Path, recording: Any, opened: Track) -> None:
+def test_results_of_another_recording_are_not_shown(results, recording, opened):
     request = TrackRequest(recording.thermal, output=OutputOptions(folder=results))
     with pytest.raises(ConfigError, match="holds results of"):
         opened(request)
 
 
-def test_a_batch_is_walked_worst_first(
-    results: Path, run_cli: Track, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_batch_is_walked_worst_first(results, run_cli, monkeypatch):
     for name in ("good", "bad", "broken"):
         shutil.copytree(results, Path("many", name))
     lines = (results / "boxes.csv").read_text().splitlines(keepends=True)
@@ -238,9 +231,7 @@ def test_a_batch_is_walked_worst_first(
     assert looked_at == [Path("many/bad"), Path("many/good")]
 
 
-def test_a_defect_in_the_background_is_told(
-    results: Path, opened: Track, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_defect_in_the_background_is_told(results, opened, monkeypatch):
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError("in the network")
 
@@ -270,7 +261,7 @@ with Review.opened(TrackRequest("out")) as review:
 
 
 @pytest.mark.slow
-def test_twenty_kills_lose_nothing_that_was_acknowledged(results: Path, track: Track, run_cli: Track) -> None:
+def test_twenty_kills_lose_nothing_that_was_acknowledged(results, track, run_cli):
     chance, acknowledged = random.Random(0), -1
     said = {0: 20.0}
     for _ in range(20):
@@ -303,9 +294,7 @@ def detected(path: Path) -> Path:
     return path
 
 
-def test_the_detections_of_a_run_are_shown_and_remembered(
-    recording: Any, weights: Path, opened: Track, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_the_detections_of_a_run_are_shown_and_remembered(recording, weights, opened, caplog):
     file = detected(Path("det.txt"))
     run = track_to_folder(
         TrackRequest(
@@ -337,7 +326,7 @@ def test_the_detections_of_a_run_are_shown_and_remembered(
     assert "detections of the run are not shown" in caplog.text
 
 
-def test_detections_may_be_given(results: Path, opened: Track, run_cli: Track) -> None:
+def test_detections_may_be_given(results, opened, run_cli):
     file = detected(Path("det.txt"))
     assert opened(TrackRequest(results)).seen == {}
     assert len(opened(TrackRequest(results, detections=DetectionOptions(file))).seen) == 12
@@ -361,7 +350,7 @@ Ask = Callable[..., tuple[int, Any]]
 
 
 @pytest.fixture
-def page(results: Path, opened: Track, idle: None) -> Iterator[Ask]:
+def page(results, opened, idle) -> Iterator[Ask]:
     review = opened(TrackRequest(results))
     shelf = FrameShelf(review.scene)
     with PageServer(ReviewSession(review), shelf) as server:
@@ -383,7 +372,7 @@ def page(results: Path, opened: Track, idle: None) -> Iterator[Ask]:
     shelf.close()
 
 
-def test_the_page_is_told_everything(page: Ask) -> None:
+def test_the_page_is_told_everything(page):
     status, state = page("state")
     assert status == 200
     assert state["keyframes"] == [{"id": 1, "frame": 0, "x": 20, "y": 16, "w": 16, "h": 16, "back": True}]
@@ -395,7 +384,7 @@ def test_the_page_is_told_everything(page: Ask) -> None:
     assert rows["skew"] == [list(range(12)), [0.0] * 12]
 
 
-def test_the_page_changes_and_takes_back(page: Ask) -> None:
+def test_the_page_changes_and_takes_back(page):
     status, state = page("change", revision=1, **BOX)
     assert (status, len(state["keyframes"]), state["canUndo"]) == (200, 2, True)
     status, state = page("change", revision=1, **BOX)
@@ -404,7 +393,7 @@ def test_the_page_changes_and_takes_back(page: Ask) -> None:
     assert (len(state["keyframes"]), state["revision"]) == (1, 3)
 
 
-def test_the_page_is_told_what_the_detector_saw(results: Path, opened: Track, idle: None) -> None:
+def test_the_page_is_told_what_the_detector_saw(results, opened, idle):
     review = opened(TrackRequest(results, detections=DetectionOptions(detected(Path("det.txt")))))
     session, answers = ReviewSession(review), list[dict[str, Any]]()
     assert session.setup()["detector"] is True
@@ -416,7 +405,7 @@ def test_the_page_is_told_what_the_detector_saw(results: Path, opened: Track, id
         session.answer("seen", b'{"frame": "6"}', answers.append)
 
 
-def test_bad_changes_are_answered(page: Ask) -> None:
+def test_bad_changes_are_answered(page):
     for values in (
         {},
         {"do": "box"},
@@ -438,7 +427,7 @@ def test_bad_changes_are_answered(page: Ask) -> None:
 
 
 @pytest.mark.parametrize("high", [1_000_000, 2**31, 1_700_000_000_000, 2**53 - 1])
-def test_a_target_may_have_any_id_that_files_hold(page: Ask, high: int) -> None:
+def test_a_target_may_have_any_id_that_files_hold(page, high):
     for revision, values in enumerate(
         (
             {"do": "split", "id": 1, "frame": 6, "new": high} | {side: BOX[side] for side in "xywh"},
@@ -452,7 +441,7 @@ def test_a_target_may_have_any_id_that_files_hold(page: Ask, high: int) -> None:
         assert status == 200, answer
 
 
-def test_boxes_are_not_given_on_the_command_line(run_cli: Track, recording: Any) -> None:
+def test_boxes_are_not_given_on_the_command_line(run_cli, recording):
     outcome = run_cli("review", recording.rgb, "--box", "1,2,3,4")
     assert outcome.code == 4
     assert "drawn on the page" in outcome.err

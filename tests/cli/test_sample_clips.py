@@ -6,9 +6,7 @@ The README's own command, on one of the clips, is in `tests/project/test_readme.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
@@ -33,7 +31,7 @@ LEAST_MEAN_IOU = 0.6
 )
 @pytest.mark.slow
 @pytest.mark.usefixtures("usual_backend")
-def test_the_box_stays_on_the_target(run_cli: Callable[..., Any], clip: str, aux: str, modality: str) -> None:
+def test_the_box_stays_on_the_target(run_cli, clip, aux, modality):
     folder = SAMPLES / clip
     outcome = run_cli("track", folder / "rgb.mp4", folder / aux, "--threads", os.cpu_count() or 1)
     assert outcome.code == 0, outcome.err
@@ -54,7 +52,7 @@ def test_the_box_stays_on_the_target(run_cli: Callable[..., Any], clip: str, aux
 @pytest.mark.parametrize(
     ("clip", "aux"), [("night_street", "thermal.mkv"), ("desk_depth", "depth"), ("road_event", "event.mp4")]
 )
-def test_inspect_finds_a_partner_for_every_frame(run_cli: Callable[..., Any], clip: str, aux: str) -> None:
+def test_inspect_finds_a_partner_for_every_frame(run_cli, clip, aux):
     outcome = run_cli("inspect", SAMPLES / clip / "rgb.mp4", SAMPLES / clip / aux)
     assert outcome.code == 0
     assert "100 of the first 100 RGB frames have a partner" in " ".join(outcome.out.split())

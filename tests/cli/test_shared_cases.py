@@ -369,14 +369,7 @@ CASES: dict[str, Callable[[Made], None]] = {
 
 
 @pytest.mark.parametrize("name", [*CASES, *REFUSED])
-def test_a_case_comes_out_right(
-    run_cli: Callable[..., Any],
-    recording: Any,
-    weights: Path,
-    name: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_case_comes_out_right(run_cli, recording, weights, name, tmp_path, monkeypatch):
     here = tmp_path / "cases" / name
     here.mkdir(parents=True)
     (tmp_path / "data").symlink_to(SHARED / "data")
@@ -392,7 +385,7 @@ def test_a_case_comes_out_right(
         assert re.search(words, made.fails(*said.split())), command
 
 
-def test_every_case_has_a_test() -> None:
+def test_every_case_has_a_test():
     for place in ELSEWHERE.values():
         file, _, test = place.partition("::")
         assert f"def {test}(" in (Path(__file__).parent / file).read_text()

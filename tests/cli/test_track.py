@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import av
 import pytest
@@ -24,7 +22,6 @@ NAMES = (
     "trajectory.png",
     "run.json",
 )
-Track = Callable[..., Any]
 
 
 def frame_stamps(path: Path) -> list[float]:
@@ -32,7 +29,7 @@ def frame_stamps(path: Path) -> list[float]:
         return [float(frame.time) for frame in container.decode(video=0)]
 
 
-def test_leaves_a_video_two_tables_and_a_record(track: Track) -> None:
+def test_leaves_a_video_two_tables_and_a_record(track):
     outcome = track("--box", BOX)
     assert outcome.code == 0
     assert sorted(path.name for path in Path("out").iterdir()) == sorted(NAMES)
@@ -45,7 +42,7 @@ def test_leaves_a_video_two_tables_and_a_record(track: Track) -> None:
     assert frame_stamps(Path("out/annotated.mp4")) == pytest.approx([n / 10 for n in range(12)])
 
 
-def test_the_record_says_what_ran(track: Track, recording: Any) -> None:
+def test_the_record_says_what_ran(track, recording):
     assert track("--box", BOX, "--start", "1", "--precision", "fp32").code == 0
     record = read_run_json(Path("out/run.json"))
     assert record["status"] == "complete"
@@ -63,7 +60,7 @@ def test_the_record_says_what_ran(track: Track, recording: Any) -> None:
     assert record["outputs"] == list(NAMES[:-1])
 
 
-def test_the_summary_names_files_and_speed(track: Track) -> None:
+def test_the_summary_names_files_and_speed(track):
     out = track("--box", BOX, "--precision", "fp32").out
     for words in ("frames", "12", "targets", "mean score", "network", "fps", "cpu, fp32, torch"):
         assert words in out
@@ -82,12 +79,12 @@ def test_the_summary_names_files_and_speed(track: Track) -> None:
         pytest.param([], id="ground-truth-beside"),
     ],
 )
-def test_ways_to_give_a_box(track: Track, words: list[str]) -> None:
+def test_ways_to_give_a_box(track, words):
     assert track("--no-video", *words).code == 0
     assert read_rows(Path("out/boxes.txt"))[0].box.xywh == (20, 16, 16, 16)
 
 
-def test_box_before_the_inputs(run_cli: Track, recording: Any, weights: Path) -> None:
+def test_box_before_the_inputs(run_cli, recording, weights):
     outcome = run_cli(
         "track", "--box", 20, 16, 16, 16, recording.rgb, "--weights", weights, "-o", "out", "--no-video"
     )
@@ -95,19 +92,19 @@ def test_box_before_the_inputs(run_cli: Track, recording: Any, weights: Path) ->
     assert "second stream" not in outcome.out
 
 
-def test_negative_x_is_a_box(track: Track) -> None:
+def test_negative_x_is_a_box(track):
     assert track("--no-video", "--box", "-5,10,20,20").code == 0
     assert read_rows(Path("out/boxes.txt"))[0].box.x == -5
 
 
-def test_ground_truth_beside_counts_from_the_start_frame(track: Track) -> None:
+def test_ground_truth_beside_counts_from_the_start_frame(track):
     outcome = track("--no-video", "--start", "3")
     assert outcome.code == 0
     assert "row 4 of groundtruth.txt" in outcome.err
     assert read_rows(Path("out/boxes.txt"))[0].box.x == 23
 
 
-def test_box_file_gives_its_first_row(track: Track) -> None:
+def test_box_file_gives_its_first_row(track):
     Path("init.txt").write_text("30\t20\t12\t10\n99\t99\t9\t9\n")
     assert track("--no-video", "--start", "2", "--box-file", "init.txt").code == 0
     row = read_rows(Path("out/boxes.txt"))[0]
@@ -115,7 +112,7 @@ def test_box_file_gives_its_first_row(track: Track) -> None:
     assert row.frame_index == 2
 
 
-def test_several_boxes_are_several_targets(track: Track) -> None:
+def test_several_boxes_are_several_targets(track):
     assert track("--box", BOX, "--box", "40,20,10,10").code == 0
     rows = read_rows(Path("out/boxes.txt"))
     assert [row.target_id for row in rows] == [1, 2] * 12
@@ -132,7 +129,7 @@ def test_several_boxes_are_several_targets(track: Track) -> None:
         pytest.param("11", "500", [11], id="end-behind-the-last"),
     ],
 )
-def test_start_and_end(track: Track, start: str | None, end: str | None, frames: list[int]) -> None:
+def test_start_and_end(track, start, end, frames):
     words = [*(["--start", start] if start else []), *(["--end", end] if end else [])]
     assert track("--box", BOX, *words).code == 0
     assert [row.frame_index for row in read_rows(Path("out/boxes.csv"))] == frames
@@ -140,7 +137,7 @@ def test_start_and_end(track: Track, start: str | None, end: str | None, frames:
 
 
 @pytest.mark.parametrize("layout", ["side", "overlay"])
-def test_rgb_alone(track: Track, layout: str) -> None:
+def test_rgb_alone(track, layout):
     outcome = track("--box", BOX, "--layout", layout, "--end", "2", aux=None)
     assert outcome.code == 0
     assert ("shows RGB, not --layout overlay" in outcome.err) is (layout == "overlay")
@@ -148,25 +145,25 @@ def test_rgb_alone(track: Track, layout: str) -> None:
 
 
 @pytest.mark.parametrize("layout", ["side", "overlay", "rgb", "aux"])
-def test_layouts(track: Track, layout: str) -> None:
+def test_layouts(track, layout):
     assert track("--box", BOX, "--layout", layout, "--end", "2").code == 0
     with av.open("out/annotated.mp4") as container:
         stream = container.streams.video[0]
         assert (stream.width > 1.9 * stream.height) == (layout == "side")
 
 
-def test_quiet_says_nothing(track: Track) -> None:
+def test_quiet_says_nothing(track):
     outcome = track("--box", BOX, "--quiet")
     assert (outcome.code, outcome.out, outcome.err) == (0, "", "")
 
 
-def test_plain_progress_goes_to_standard_error(track: Track) -> None:
+def test_plain_progress_goes_to_standard_error(track):
     outcome = track("--box", BOX, "--progress", "plain")
     assert "frame 12/12" in outcome.err
     assert "frame 12/12" not in outcome.out
 
 
-def test_json_progress_is_json_on_standard_output(track: Track) -> None:
+def test_json_progress_is_json_on_standard_output(track):
     outcome = track("--box", BOX, "--progress", "json")
     events = [json.loads(line) for line in outcome.out.splitlines()]
     assert events[0]["event"] == "start"
@@ -179,35 +176,33 @@ def test_json_progress_is_json_on_standard_output(track: Track) -> None:
     assert outcome.err == ""
 
 
-def test_overwrite_replaces_results(track: Track) -> None:
+def test_overwrite_replaces_results(track):
     assert track("--box", BOX).code == 0
     assert track("--box", "30,20,10,10", "--overwrite").code == 0
     assert read_rows(Path("out/boxes.txt"))[0].box.xywh == (30, 20, 10, 10)
 
 
-def test_a_video_of_an_earlier_run_that_stays_is_said(track: Track) -> None:
+def test_a_video_of_an_earlier_run_that_stays_is_said(track):
     assert track("--box", BOX).code == 0
     again = track("--box", "30,20,10,10", "--overwrite", "--no-video")
     assert (again.code, again.err.count("annotated.mp4: stays as an earlier run drew it")) == (0, 1)
     assert "annotated.mp4" not in track("--box", BOX, "--overwrite").err
 
 
-def test_no_video_leaves_none(track: Track) -> None:
+def test_no_video_leaves_none(track):
     assert track("--box", BOX, "--no-video").code == 0
     assert not Path("out/annotated.mp4").exists()
     assert read_run_json(Path("out/run.json"))["outputs"] == list(NAMES[1:-1])
 
 
-def test_the_default_folder_is_named_after_the_recording(
-    run_cli: Track, recording: Any, weights: Path
-) -> None:
+def test_the_default_folder_is_named_after_the_recording(run_cli, recording, weights):
     outcome = run_cli("track", recording.rgb, recording.thermal, "--weights", weights, "--no-video")
     assert outcome.code == 0
     (folder,) = Path("dmtrack-results").iterdir()
     assert folder.name == recording.rgb.parent.name
 
 
-def test_folders_of_pictures(run_cli: Track, weights: Path) -> None:
+def test_folders_of_pictures(run_cli, weights):
     import cv2
     import numpy as np
 

@@ -25,7 +25,7 @@ def run(*words: str) -> int:
 
 
 @pytest.fixture(scope="module")
-def foundation(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def foundation(tmp_path_factory) -> Path:
     """A run folder of two steps of the foundation stage."""
     folder = tmp_path_factory.mktemp("runs") / "foundation"
     code = run("-o", str(folder), "--stage", "foundation", "--steps", "2", "--collage-share", "1", *SMALL)
@@ -33,7 +33,7 @@ def foundation(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_the_foundation_stage_leaves_weights_that_load(foundation: Path) -> None:
+def test_the_foundation_stage_leaves_weights_that_load(foundation):
     weights = load_weights(foundation / "weights.safetensors")
     assert weights.meta.kind == "foundation"
     assert weights.meta.config.search_size == 64
@@ -42,7 +42,7 @@ def test_the_foundation_stage_leaves_weights_that_load(foundation: Path) -> None
     assert (foundation / "config.json").exists()
 
 
-def test_adapters_are_trained_on_a_foundation_and_say_which(foundation: Path, tmp_path: Path) -> None:
+def test_adapters_are_trained_on_a_foundation_and_say_which(foundation, tmp_path):
     init = foundation / "weights.safetensors"
     words = ["--stage", "adapters", "--modality", "thermal", "--init", str(init), "--steps", "2"]
     assert run("-o", str(tmp_path / "run"), *words, "--store", "fp16", *SMALL) == 0
@@ -52,9 +52,7 @@ def test_adapters_are_trained_on_a_foundation_and_say_which(foundation: Path, tm
     assert weights.meta.foundation_sha256 == sha256_of(init)
 
 
-def test_the_same_command_goes_on_where_it_stopped(
-    foundation: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_same_command_goes_on_where_it_stopped(foundation, capsys):
     words = ["--stage", "foundation", "--steps", "3", "--collage-share", "1", *SMALL]
     config = foundation / "more.toml"
     config.write_text("log_interval = 1\n", encoding="utf-8")
@@ -83,26 +81,20 @@ def test_the_same_command_goes_on_where_it_stopped(
         "no such file",
     ],
 )
-def test_wrong_options_get_one_line(
-    words: list[str], code: int, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_wrong_options_get_one_line(words, code, said, tmp_path, capsys):
     assert run("-o", str(tmp_path / "run"), *words, *SMALL) == code
     err = capsys.readouterr().err
     assert said in err
     assert len(err.strip().splitlines()) == 1, err
 
 
-def test_adapters_need_a_modality(
-    foundation: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_adapters_need_a_modality(foundation, tmp_path, capsys):
     init = str(foundation / "weights.safetensors")
     assert run("-o", str(tmp_path / "run"), "--stage", "adapters", "--init", init, *SMALL) == 4
     assert "--modality" in capsys.readouterr().err
 
 
-def test_an_unknown_number_in_the_file_names_the_closest(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_unknown_number_in_the_file_names_the_closest(tmp_path, capsys):
     config = tmp_path / "run.toml"
     config.write_text("learning_rates = 1\n", encoding="utf-8")
     assert run("-o", str(tmp_path / "run"), "--stage", "foundation", "--config", str(config), *SMALL) == 4
@@ -110,7 +102,7 @@ def test_an_unknown_number_in_the_file_names_the_closest(
 
 
 @pytest.mark.slow
-def test_training_from_python_is_one_call(tmp_path: Path) -> None:
+def test_training_from_python_is_one_call(tmp_path):
     numbers = train_numbers("foundation", "tiny", steps=2, batch_size=2, log_interval=1)
     request = TrainRequest(tmp_path / "run", numbers, template_size=32, search_size=64, workers=0, bf16=False)
     told: list[str] = []

@@ -42,7 +42,7 @@ def train(output: Path, *words: str | Path, stage: str = "foundation", steps: in
 
 
 @pytest.fixture
-def lasher(tmp_path: Path) -> Path:
+def lasher(tmp_path) -> Path:
     """A folder of two clips as LasHeR distributes them; one has lost a thermal picture."""
     for clip in ("whole", "holed"):
         folder = tmp_path / "LasHeR" / clip
@@ -59,7 +59,7 @@ def lasher(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def foundation(tmp_path: Path) -> Path:
+def foundation(tmp_path) -> Path:
     """A random foundation of another network than the presets."""
     config = replace(OSTRACK, name="random", stem="conv")
     path = tmp_path / "random.safetensors"
@@ -70,9 +70,7 @@ def foundation(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_a_foundation_is_trained_on_a_folder_and_synthesis(
-    tmp_path: Path, lasher: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_foundation_is_trained_on_a_folder_and_synthesis(tmp_path, lasher, capsys):
     output = tmp_path / "run"
     numbers = tmp_path / "numbers.toml"
     numbers.write_text("log_interval = 1\n")
@@ -88,18 +86,14 @@ def test_a_foundation_is_trained_on_a_folder_and_synthesis(
     assert (output / "curve.png").exists() == (importlib.util.find_spec("matplotlib") is not None)
 
 
-def test_adapters_are_trained_on_pairs_of_a_folder_alone(
-    tmp_path: Path, lasher: Path, foundation: Path
-) -> None:
+def test_adapters_are_trained_on_pairs_of_a_folder_alone(tmp_path, lasher, foundation):
     words = ("--data", lasher, "--modality", "thermal", "--init", foundation, "--store", "fp16")
     assert train(tmp_path / "run", *words, stage="adapters") == 0
     meta = load_weights(tmp_path / "run" / "weights.safetensors").meta
     assert (meta.kind, meta.modality, meta.trained_on) == ("adapters", "thermal", "1 lasher sequences")
 
 
-def test_base_adapters_start_from_an_ostrack_checkpoint_in_the_data_folder(
-    tmp_path: Path, lasher: Path
-) -> None:
+def test_base_adapters_start_from_an_ostrack_checkpoint_in_the_data_folder(tmp_path, lasher):
     """The published stage, on what `weights add` made of the checkpoint."""
     state = DMTrack(OSTRACK, with_adapters=False).state_dict()
     table = key_table(OSTRACK.depth, with_adapters=False)
@@ -116,7 +110,7 @@ def test_base_adapters_start_from_an_ostrack_checkpoint_in_the_data_folder(
 
 
 @pytest.mark.slow
-def test_base_at_its_real_width_is_trained_from_random_weights(tmp_path: Path, lasher: Path) -> None:
+def test_base_at_its_real_width_is_trained_from_random_weights(tmp_path, lasher):
     """Twenty steps of the published stage on all twelve blocks, at small crops."""
     torch.manual_seed(0)
     path = tmp_path / "base.safetensors"
@@ -146,9 +140,7 @@ def test_base_at_its_real_width_is_trained_from_random_weights(tmp_path: Path, l
     assert all(bool(torch.isfinite(tensor).all()) and bool(tensor.any()) for tensor in ups)
 
 
-def test_adapters_go_on_from_others(
-    tmp_path: Path, lasher: Path, foundation: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_adapters_go_on_from_others(tmp_path, lasher, foundation, capsys):
     """The share of the second stream stays; others than adapters of this modality are refused."""
     words = ("--data", lasher, "--init", foundation)
     thermal = ("--modality", "thermal", "--init-adapters")
@@ -171,7 +163,7 @@ def test_adapters_go_on_from_others(
     assert "--stage adapters" in capsys.readouterr().err
 
 
-def test_depth_takes_two_templates_as_published() -> None:
+def test_depth_takes_two_templates_as_published():
     from dmtrack.training.train_config import train_numbers
 
     assert train_numbers("adapters", "base", "depth").templates == 2
@@ -192,18 +184,14 @@ def test_depth_takes_two_templates_as_published() -> None:
         (["--init", "base"], 4, "OSTrack_ep0300.pth.tar"),
     ],
 )
-def test_wrong_data_gets_one_line(
-    words: list[str], code: int, said: str, tmp_path: Path, lasher: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_wrong_data_gets_one_line(words, code, said, tmp_path, lasher, capsys):
     (tmp_path / "empty").mkdir()
     assert train(tmp_path / "run", *words) == code
     error = capsys.readouterr().err.strip().splitlines()[-1]
     assert said in error
 
 
-def test_a_foundation_of_another_preset_is_refused(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_foundation_of_another_preset_is_refused(tmp_path, capsys):
     path = tmp_path / "big.safetensors"
     tensors = DMTrack(OSTRACK, with_adapters=False).state_dict()
     save_weights(path, tensors, WeightsMeta(config=OSTRACK, kind="foundation"))
@@ -222,9 +210,7 @@ def test_a_foundation_of_another_preset_is_refused(
         ("a=b=2", DataPart(Path("a=b"), 2)),
     ],
 )
-def test_what_data_may_say(
-    text: str, part: DataPart, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_data_may_say(text, part, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name in ("set", "a=b"):
         Path(name).mkdir()
@@ -241,9 +227,7 @@ def test_what_data_may_say(
         ("set=-1", ConfigError),
     ],
 )
-def test_what_data_may_not_say(
-    text: str, error: type[Exception], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_data_may_not_say(text, error, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("set").mkdir()
     with pytest.raises(error):
@@ -251,7 +235,7 @@ def test_what_data_may_not_say(
 
 
 @pytest.mark.slow
-def test_torchrun_trains_in_two_processes(tmp_path: Path, lasher: Path) -> None:
+def test_torchrun_trains_in_two_processes(tmp_path, lasher):
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
     words = ["--standalone", "--nproc-per-node", "2", "-m", "dmtrack_cli", "train", "--data", lasher]
     words += ["-o", tmp_path / "run", "--stage", "foundation", "--steps", "2", *SMALL]
@@ -272,7 +256,7 @@ def test_torchrun_trains_in_two_processes(tmp_path: Path, lasher: Path) -> None:
 
 
 @pytest.mark.parametrize("words", [[], ["--modality", "thermal"]], ids=["one stream", "pairs"])
-def test_the_contact_sheet_shows_samples(words: list[str], tmp_path: Path) -> None:
+def test_the_contact_sheet_shows_samples(words, tmp_path):
     sheet = tmp_path / "new" / "sheet.png"
     sizes = ["--count", "3", "--columns", "2", "--template-size", "32", "--search-size", "64"]
     assert run("synthetic", "-o", sheet, *sizes, *words) == 0
@@ -283,7 +267,7 @@ def test_the_contact_sheet_shows_samples(words: list[str], tmp_path: Path) -> No
     assert picture[:, -40:].std() > 5
 
 
-def test_the_same_seed_gives_the_same_sheet(tmp_path: Path) -> None:
+def test_the_same_seed_gives_the_same_sheet(tmp_path):
     sizes = ["--count", "2", "--template-size", "32", "--search-size", "64"]
     for name, seed in (("a", "1"), ("b", "1"), ("c", "2")):
         assert run("synthetic", "-o", tmp_path / f"{name}.png", "--seed", seed, *sizes) == 0
@@ -292,7 +276,7 @@ def test_the_same_seed_gives_the_same_sheet(tmp_path: Path) -> None:
     assert first != other
 
 
-def test_a_sheet_that_exists_is_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_sheet_that_exists_is_kept(tmp_path, capsys):
     sheet = tmp_path / "sheet.png"
     sheet.write_bytes(b"mine")
     assert run("synthetic", "-o", sheet, "--count", "1") == 5
@@ -308,8 +292,6 @@ def test_a_sheet_that_exists_is_kept(tmp_path: Path, capsys: pytest.CaptureFixtu
         (["-o", "sheet.png", "--count", "0"], 2, "count"),
     ],
 )
-def test_wrong_sheets_get_one_line(
-    words: list[str], code: int, said: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_wrong_sheets_get_one_line(words, code, said, capsys):
     assert run("synthetic", *words) == code
     assert said in capsys.readouterr().err

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +26,7 @@ GIVEN, SURE, DOUBTED = {0, 35}, range(1, 28), range(28, 34)
 
 
 @pytest.fixture(scope="module")
-def videos(make_video: Callable[..., Path], tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def videos(make_video, tmp_path_factory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("long")
     return make_video(folder / "rgb.mp4", FRAMES), make_video(folder / "thermal.mp4", FRAMES, grey=True)
 
@@ -63,9 +61,7 @@ def tracked(
     return folder
 
 
-def test_given_boxes_count_tracked_ones_by_their_score_others_never(
-    videos: tuple[Path, Path], weights: Path
-) -> None:
+def test_given_boxes_count_tracked_ones_by_their_score_others_never(videos, weights):
     (sequence,) = sequences_of_results(tracked(videos, weights), Path("pictures"))
     frames = {
         int(path.stem) for path, shown in zip(sequence.rgb_paths, sequence.visible, strict=True) if shown
@@ -76,9 +72,7 @@ def test_given_boxes_count_tracked_ones_by_their_score_others_never(
     assert sequence.box(sequence.start_frame) == Box(20, 16, 16, 16)
 
 
-def test_of_many_frames_some_are_written_and_the_given_ones_always(
-    videos: tuple[Path, Path], weights: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_of_many_frames_some_are_written_and_the_given_ones_always(videos, weights, monkeypatch):
     monkeypatch.setattr(results_data, "MOST_FRAMES", 6)
     (sequence,) = sequences_of_results(tracked(videos, weights), Path("pictures"))
     frames = [int(path.stem) for path in sequence.rgb_paths]
@@ -87,9 +81,7 @@ def test_of_many_frames_some_are_written_and_the_given_ones_always(
 
 
 @pytest.mark.parametrize("modality", list(Modality))
-def test_pictures_are_what_the_tracker_saw(
-    videos: tuple[Path, Path], weights: Path, modality: Modality
-) -> None:
+def test_pictures_are_what_the_tracker_saw(videos, weights, modality):
     folder = tracked(videos, weights, modality, end=12)
     config = SequenceConfig(32, 64, 2, modality)
     source = SequenceSource.open(folder, config, pictures=Path("pictures"))
@@ -103,9 +95,7 @@ def test_pictures_are_what_the_tracker_saw(
     assert sampler.sample().templates.shape == (2, 32, 32, 6)
 
 
-def test_adapters_are_trained_from_results_as_they_are(
-    videos: tuple[Path, Path], weights: Path, run_cli: Any
-) -> None:
+def test_adapters_are_trained_from_results_as_they_are(videos, weights, run_cli):
     """The modality and the adapters to go on from need not be said."""
     folder = tracked(videos, weights)
     small = ("--template-size", "32", "--search-size", "64", "--batch-size", "2", "--workers", "0")
@@ -122,7 +112,7 @@ def test_adapters_are_trained_from_results_as_they_are(
     assert {path: path.stat().st_mtime_ns for path in Path("run/pictures").rglob("*.png")} == before
 
 
-def test_results_without_a_box_to_trust_are_said(videos: tuple[Path, Path], weights: Path) -> None:
+def test_results_without_a_box_to_trust_are_said(videos, weights):
     folder = tracked(videos, weights)
     text = (folder / "boxes.csv").read_text().replace("init", "lost").replace("tracked", "lost")
     (folder / "boxes.csv").write_text(text)
@@ -130,7 +120,7 @@ def test_results_without_a_box_to_trust_are_said(videos: tuple[Path, Path], weig
         sequences_of_results(folder, Path("pictures"))
 
 
-def test_a_recording_that_is_gone_is_said(videos: tuple[Path, Path], weights: Path) -> None:
+def test_a_recording_that_is_gone_is_said(videos, weights):
     folder = tracked(videos, weights)
     record = json.loads((folder / "run.json").read_text())
     record["command"] = [word.replace(str(videos[0]), "gone.mp4") for word in record["command"]]

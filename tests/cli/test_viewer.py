@@ -11,12 +11,12 @@ from dmtrack_cli.viewer import why_no_window
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="displays have names on Linux only")
-def test_no_display() -> None:
+def test_no_display():
     assert why_no_window() == "there is no display (neither DISPLAY nor WAYLAND_DISPLAY is set)"
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="displays have names on Linux only")
-def test_a_display_that_is_named_but_not_there(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_display_that_is_named_but_not_there(monkeypatch):
     monkeypatch.setenv("DISPLAY", ":97")
     assert why_no_window() is not None
 
@@ -31,16 +31,14 @@ def test_a_display_that_is_named_but_not_there(monkeypatch: pytest.MonkeyPatch) 
         ),
     ],
 )
-def test_what_the_probe_says(
-    monkeypatch: pytest.MonkeyPatch, returncode: int, stderr: bytes, reason: str | None
-) -> None:
+def test_what_the_probe_says(monkeypatch, returncode, stderr, reason):
     monkeypatch.setenv("DISPLAY", ":0")
     done = subprocess.CompletedProcess([], returncode, b"", stderr)
     monkeypatch.setattr(subprocess, "run", lambda *_, **__: done)
     assert why_no_window() == reason
 
 
-def test_a_display_that_hangs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_display_that_hangs(monkeypatch):
     def hang(*_: object, **__: object) -> None:
         raise subprocess.TimeoutExpired("probe", 30)
 

@@ -41,7 +41,7 @@ class Program:
 
 
 @pytest.fixture
-def program(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Program:
+def program(capsys, tmp_path, monkeypatch) -> Program:
     """The program with a data folder and a box of its own."""
     monkeypatch.setenv(data_folder.DATA_DIR_VARIABLE, str(tmp_path / "data"))
     monkeypatch.setattr(store, "bundled_folder", lambda: tmp_path / "box")
@@ -53,7 +53,7 @@ def program(capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.fixture
-def checkpoint(tmp_path: Path) -> Path:
+def checkpoint(tmp_path) -> Path:
     """A small DMTrack checkpoint in the published format."""
     shapes = expected_shapes(PUBLISHED, "full")
     table = key_table(PUBLISHED.depth, with_adapters=True)
@@ -64,7 +64,7 @@ def checkpoint(tmp_path: Path) -> Path:
     return path
 
 
-def test_add_list_show_verify(program: Program, checkpoint: Path, tmp_path: Path) -> None:
+def test_add_list_show_verify(program, checkpoint, tmp_path):
     assert program("add", checkpoint, "--modality", "thermal") == 0
     assert "added base-thermal" in program.out
     assert "--weights base" in program.out
@@ -88,7 +88,7 @@ def test_add_list_show_verify(program: Program, checkpoint: Path, tmp_path: Path
     assert program.out.splitlines() == ["tiny-foundation: ok", "base-thermal: ok"]
 
 
-def test_a_name_of_ones_own(program: Program, checkpoint: Path) -> None:
+def test_a_name_of_ones_own(program, checkpoint):
     assert program("add", checkpoint, "--modality", "depth", "--name", "mine") == 0
     assert "--weights mine" in program.out
     assert program("verify", "mine") == 0
@@ -97,7 +97,7 @@ def test_a_name_of_ones_own(program: Program, checkpoint: Path) -> None:
     assert program("add", checkpoint, "--modality", "depth", "--name", "mine", "--overwrite") == 0
 
 
-def test_bundled_weights_can_be_shown(program: Program) -> None:
+def test_bundled_weights_can_be_shown(program):
     assert program("show", "tiny-foundation") == 0
     assert "squares" in program.out
 
@@ -110,7 +110,7 @@ class _Hostile:
         return os.system, (f"touch {self.marker}",)
 
 
-def test_a_hostile_checkpoint_is_one_line_and_runs_nothing(program: Program, tmp_path: Path) -> None:
+def test_a_hostile_checkpoint_is_one_line_and_runs_nothing(program, tmp_path):
     path, marker = tmp_path / "hostile.pth.tar", tmp_path / "marker"
     torch.save({"net": {}, "settings": _Hostile(marker)}, path)
     assert program("add", path, "--modality", "event") == 4
@@ -131,20 +131,18 @@ def test_a_hostile_checkpoint_is_one_line_and_runs_nothing(program: Program, tmp
         (("add",), 2, "FILE"),
     ],
 )
-def test_what_cannot_be_done_is_said(
-    program: Program, words: tuple[str, ...], code: int, message: str
-) -> None:
+def test_what_cannot_be_done_is_said(program, words, code, message):
     assert program(*words) == code
     assert message in program.err
     assert "Traceback" not in program.err
 
 
-def test_a_dmtrack_checkpoint_without_a_modality(program: Program, checkpoint: Path) -> None:
+def test_a_dmtrack_checkpoint_without_a_modality(program, checkpoint):
     assert program("add", checkpoint) == 4
     assert "say it with --modality thermal|depth|event" in program.err
 
 
-def test_changed_weights_fail_verification_and_show_as_damaged(program: Program, checkpoint: Path) -> None:
+def test_changed_weights_fail_verification_and_show_as_damaged(program, checkpoint):
     assert program("add", checkpoint, "--modality", "event") == 0
     path = data_folder.weights_folder() / "base-event.safetensors"
     data = path.read_bytes()

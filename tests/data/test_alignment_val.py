@@ -31,9 +31,7 @@ def benchmark() -> ModuleType:
 
 
 @pytest.mark.parametrize(("name", "limit_px"), [("rgbt_bus1", 3.0), ("rgbd_visp", 3.5)])
-def test_known_warps_are_recovered(
-    benchmark: ModuleType, shared_data: Path, name: str, limit_px: float
-) -> None:
+def test_known_warps_are_recovered(benchmark, shared_data, name, limit_px):
     """Against the pair as found without a warp: what the recording's own registration lacks is left out.
 
     Of the depth pair fewer edges are common to both streams, and its corners are far from any of them.
@@ -46,14 +44,14 @@ def test_known_warps_are_recovered(
     assert max(trial.error_px for trial in accepted) < 12
 
 
-def test_wrong_pairs_are_refused(benchmark: ModuleType, shared_data: Path) -> None:
+def test_wrong_pairs_are_refused(benchmark, shared_data):
     clips = {name: benchmark.load_pairs(name, shared_data, 6) for name in REAL}
     trials = list(benchmark.wrong_pairs(clips))
     assert len(trials) == 2
     assert not any(trial.accepted for trial in trials)
 
 
-def test_the_clocks_of_a_real_pair_agree(benchmark: ModuleType, shared_data: Path) -> None:
+def test_the_clocks_of_a_real_pair_agree(benchmark, shared_data):
     """The pictures of the depth recording were taken together."""
     found = find_time_offset(*benchmark.recording_paths("rgbd_visp", shared_data))
     assert abs(found.offset_s) < 0.015

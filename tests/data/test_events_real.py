@@ -24,12 +24,12 @@ NOT_READ = {"tonic_sample_aedat_header.aedat", "tonic_sample_nmnist.bin", "evl_f
 
 
 @pytest.fixture(scope="session")
-def recordings(shared_data: Path) -> Path:
+def recordings(shared_data) -> Path:
     return shared_data / "events"
 
 
 @pytest.mark.parametrize("name", FACTS)
-def test_facts(name: str, recordings: Path) -> None:
+def test_facts(name, recordings):
     facts = dict(FACTS[name])
     with open_events(recordings / name) as reader:
         events = EventBatch.joined(list(reader))
@@ -50,18 +50,18 @@ def test_facts(name: str, recordings: Path) -> None:
     assert (np.diff(events.t) >= 0).all()
 
 
-def test_every_recording_has_facts(recordings: Path) -> None:
+def test_every_recording_has_facts(recordings):
     names = {path.name for path in recordings.iterdir()}
     assert names - set(FACTS) == NOT_READ
 
 
 @pytest.mark.parametrize("name", sorted(NOT_READ))
-def test_what_is_not_read_says_what_to_do(name: str, recordings: Path) -> None:
+def test_what_is_not_read_says_what_to_do(name, recordings):
     with pytest.raises(FormatError, match=r"is not read; convert it to \.csv or \.npy"):
         EventSource(recordings / name)
 
 
-def test_two_decodings_of_one_recording(recordings: Path) -> None:
+def test_two_decodings_of_one_recording(recordings):
     """The other program's times differ (see event_facts.json); places and polarities may not."""
     raw, array = (
         EventBatch.joined(list(open_events(recordings / f"exp_evt3_sample.{suffix}")))
@@ -76,16 +76,14 @@ def test_two_decodings_of_one_recording(recordings: Path) -> None:
 @pytest.mark.parametrize(
     "name", ["exp_evt2_sample.raw", "exp_evt3_sample.raw", "tonic_sample.aedat4", "faery_dvs.es"]
 )
-def test_pictures_look_like_event_pictures(name: str, recordings: Path) -> None:
+def test_pictures_look_like_event_pictures(name, recordings):
     with EventSource(recordings / name) as source:
         guess = guess_modality(Path("x"), (frame.pixels for frame in list(source)[-4:]))
     assert guess.modality == "event"
 
 
 @pytest.mark.parametrize("keep", [0.3, 0.7, 0.99])
-def test_aedat4_cut_short(
-    keep: float, recordings: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_aedat4_cut_short(keep, recordings, tmp_path, caplog):
     data = (recordings / "tonic_sample.aedat4").read_bytes()
     path = tmp_path / "cut.aedat4"
     path.write_bytes(data[: int(len(data) * keep)])
@@ -96,7 +94,7 @@ def test_aedat4_cut_short(
     assert "ends in the middle of a packet, at byte" in caplog.text
 
 
-def test_aedat4_damaged_inside(recordings: Path, tmp_path: Path) -> None:
+def test_aedat4_damaged_inside(recordings, tmp_path):
     data = bytearray((recordings / "tonic_sample.aedat4").read_bytes())
     data[300_000:300_200] = b"\xff" * 200
     path = tmp_path / "bad.aedat4"
@@ -110,7 +108,7 @@ def test_aedat4_damaged_inside(recordings: Path, tmp_path: Path) -> None:
     assert 270_000 < offset <= 300_200
 
 
-def test_aedat4_with_a_length_that_lies(recordings: Path, tmp_path: Path) -> None:
+def test_aedat4_with_a_length_that_lies(recordings, tmp_path):
     data = bytearray((recordings / "tonic_sample.aedat4").read_bytes())
     data[2338:2342] = (2**31 - 16).to_bytes(4, "little")
     path = tmp_path / "bad.aedat4"
@@ -120,7 +118,7 @@ def test_aedat4_with_a_length_that_lies(recordings: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("length", [20, 1000])
-def test_aedat4_with_half_a_header(length: int, recordings: Path, tmp_path: Path) -> None:
+def test_aedat4_with_half_a_header(length, recordings, tmp_path):
     path = tmp_path / "bad.aedat4"
     path.write_bytes((recordings / "tonic_sample.aedat4").read_bytes()[:length])
     with pytest.raises(DecodeError, match="the header is damaged"):
@@ -128,9 +126,7 @@ def test_aedat4_with_half_a_header(length: int, recordings: Path, tmp_path: Path
 
 
 @pytest.mark.slow
-def test_a_resumed_evaluation_and_a_batch_read_an_archive_as_it_is(
-    shared_data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_resumed_evaluation_and_a_batch_read_an_archive_as_it_is(shared_data, tmp_path, capfd):
     road = shared_data / "val" / "rgbe_davis346_road"
     words = ["evaluate", "--run", str(road), "-o", str(tmp_path / "out")]
     for more in ([], ["--resume"]):

@@ -22,7 +22,7 @@ PUBLISHED: dict[str, tuple[BenchmarkName, dict[str, tuple[float, ...]]]] = {
 
 
 @pytest.mark.parametrize("name", PUBLISHED)
-def test_published_figures(name: str, shared_data: Path, tmp_path: Path) -> None:
+def test_published_figures(name, shared_data, tmp_path):
     data, benchmark, trackers = opened(shared_data / "results" / f"{name}.zip", tmp_path)
     expected_benchmark, figures = PUBLISHED[name]
     assert benchmark.name is expected_benchmark

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 import pytest
 
-from dmtrack.datasets.sequence import Sequence
 from dmtrack.evaluation.clips import one_pass
 from dmtrack.run.pipeline import load_tracker
 
 pytestmark = [pytest.mark.data, pytest.mark.slow, pytest.mark.usefixtures("usual_backend")]
 
 
-def test_mean_iou_over_real_recordings(val_sequences: Mapping[str, Sequence]) -> None:
+def test_mean_iou_over_real_recordings(val_sequences):
     """Every annotated target with every stream that its recording has, for at most 100 frames."""
     ious = {
         name: one_pass(lambda modality: load_tracker("tiny", modality), sequence, max_frames=100).mean_iou

@@ -21,14 +21,14 @@ def golden() -> dict[str, np.ndarray]:
 
 
 @pytest.fixture(scope="module")
-def image(golden: dict[str, np.ndarray], recipe_frames) -> np.ndarray:
+def image(golden, recipe_frames) -> np.ndarray:
     frame = next(recipe_frames(101))
     assert zlib.crc32(frame.tobytes()) == int(golden["image_crc32"])
     return frame
 
 
 @pytest.mark.parametrize("index", range(10))
-def test_a_crop_is_the_published_one(golden: dict[str, np.ndarray], image: np.ndarray, index: int) -> None:
+def test_a_crop_is_the_published_one(golden, image, index):
     box, factor = Box(*golden["boxes"][index].tolist()), float(golden["factors"][index])
     crop = Crop.around(box, factor, 64)
     np.testing.assert_array_equal(crop.cut(image), golden["crops64"][index])
@@ -39,9 +39,7 @@ def test_a_crop_is_the_published_one(golden: dict[str, np.ndarray], image: np.nd
 
 
 @pytest.mark.parametrize("index", range(10))
-def test_the_streams_cropped_apart_give_the_same_bytes(
-    golden: dict[str, np.ndarray], image: np.ndarray, index: int
-) -> None:
+def test_the_streams_cropped_apart_give_the_same_bytes(golden, image, index):
     crop = Crop.around(Box(*golden["boxes"][index].tolist()), float(golden["factors"][index]), 64)
     apart = np.concatenate([crop.cut(image[..., :3]), crop.cut(image[..., 3:])], axis=-1)
     np.testing.assert_array_equal(apart, golden["crops64"][index])

@@ -14,7 +14,7 @@ import torch
 
 from dmtrack.geometry.box import Box
 from dmtrack.geometry.crop import Crop
-from dmtrack.tracking.cropping import Cropper, DeviceCropper, HostCropper, cropper_for
+from dmtrack.tracking.cropping import DeviceCropper, HostCropper, cropper_for
 
 CPU = torch.device("cpu")
 W, H = 97, 61
@@ -45,13 +45,13 @@ def differences(image: np.ndarray, crops: list[Crop]) -> np.ndarray:
 
 @pytest.mark.parametrize("channels", [3, 6])
 @pytest.mark.parametrize("name", BOXES)
-def test_the_crop_is_the_one_of_opencv(name: str, channels: int) -> None:
+def test_the_crop_is_the_one_of_opencv(name, channels):
     for factor, size in ((2.0, 32), (4.0, 48)):
         assert differences(frame(channels), [Crop.around(BOXES[name], factor, size)]).max() == 0
 
 
 @pytest.mark.parametrize("channels", [3, 6])
-def test_many_targets_are_cut_at_once(channels: int) -> None:
+def test_many_targets_are_cut_at_once(channels):
     rng = np.random.default_rng()
     places = itertools.chain(
         BOXES.values(), (Box(*rng.uniform(-20, 60, 2), *rng.uniform(2, 40, 2)) for _ in range(16))
@@ -64,19 +64,19 @@ def test_many_targets_are_cut_at_once(channels: int) -> None:
 
 @pytest.mark.parametrize("times", [1, 2, 3, 4])
 @pytest.mark.parametrize("channels", [3, 6])
-def test_whole_factors(times: int, channels: int) -> None:
+def test_whole_factors(times, channels):
     found = differences(frame(channels), [Crop(40.0, 30.0, times * 16, 16)])
     assert found.max() <= int((times, channels) == (2, 6))
 
 
-def test_a_frame_that_is_a_view_or_read_only_is_read_as_it_is() -> None:
+def test_a_frame_that_is_a_view_or_read_only_is_read_as_it_is():
     whole = frame(6)
     view = whole[::-1, 3:, 2:5]
     view.flags.writeable = False
     assert differences(view, [Crop.around(BOXES["left and top"], 4.0, 32)]).max() == 0
 
 
-def test_only_what_the_crops_span_is_brought_to_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_what_the_crops_span_is_brought_to_the_device(monkeypatch):
     brought: list[tuple[int, ...]] = []
 
     def watched(values: np.ndarray, device: torch.device) -> torch.Tensor:
@@ -91,5 +91,5 @@ def test_only_what_the_crops_span_is_brought_to_the_device(monkeypatch: pytest.M
 @pytest.mark.parametrize(
     ("device", "kind"), [("cpu", HostCropper), ("cuda:0", DeviceCropper), ("mps", HostCropper)]
 )
-def test_the_cropper_suits_the_device(device: str, kind: type[Cropper]) -> None:
+def test_the_cropper_suits_the_device(device, kind):
     assert isinstance(cropper_for(torch.device(device)), kind)

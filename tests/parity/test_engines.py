@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -116,7 +115,7 @@ def engine(request, tmp_path_factory) -> Callable[[DMTrack], Network]:
 
 @pytest.mark.parametrize("name", CONFIGS)
 @pytest.mark.parametrize("templates", [1, 2, 3])
-def test_the_network_is_the_reference(reference, networks, name: str, templates: int) -> None:
+def test_the_network_is_the_reference(reference, networks, name, templates):
     model = networks(name).double()
     inputs = case(model.config, templates=templates, batch=2)
     found = inputs.run(TorchNetwork(model))
@@ -126,26 +125,26 @@ def test_the_network_is_the_reference(reference, networks, name: str, templates:
 @pytest.mark.parametrize(
     ("name", "templates", "batch"), [("base", 3, 1), ("base", 1, 2), ("tiny", 2, 1), ("tiny", 3, 4)]
 )
-def test_float32_is_the_reference(reference, networks, engine, name: str, templates: int, batch: int) -> None:
+def test_float32_is_the_reference(reference, networks, engine, name, templates, batch):
     model = networks(name).float()
     inputs = case(model.config, templates=templates, batch=batch)
     assert difference(inputs.run(engine(model)), inputs.run(reference.Reference(model))) < FLOAT32
 
 
 @pytest.mark.slow
-def test_float32_is_the_reference_on_the_whole_published_network(reference, engine, model: DMTrack) -> None:
+def test_float32_is_the_reference_on_the_whole_published_network(reference, engine, model):
     inputs = case(model.config, templates=3, batch=1)
     assert difference(inputs.run(engine(model)), inputs.run(reference.Reference(model))) < FLOAT32
 
 
 @pytest.mark.parametrize("with_adapters", [True, False])
-def test_one_stream_runs_through_the_foundation(reference, engine, with_adapters: bool) -> None:
+def test_one_stream_runs_through_the_foundation(reference, engine, with_adapters):
     model = made_up(CONFIGS["tiny"], with_adapters=with_adapters)
     inputs = case(model.config, templates=2, batch=2, streams=1)
     assert difference(inputs.run(engine(model)), inputs.run(reference.Reference(model))) < FLOAT32
 
 
-def test_one_network_runs_one_stream_and_two_in_turn(reference, networks, engine) -> None:
+def test_one_network_runs_one_stream_and_two_in_turn(reference, networks, engine):
     """As where frames of the second stream are missing, and targets come and go."""
     model = networks("tiny").float()
     network, plain = engine(model), reference.Reference(model)
@@ -154,7 +153,7 @@ def test_one_network_runs_one_stream_and_two_in_turn(reference, networks, engine
         assert difference(inputs.run(network), inputs.run(plain)) < FLOAT32
 
 
-def test_two_streams_need_adapters(engine) -> None:
+def test_two_streams_need_adapters(engine):
     model = made_up(CONFIGS["tiny"], with_adapters=False)
     with pytest.raises(ValueError, match="adapters"):
         case(model.config, templates=1, batch=1).run(engine(model))
@@ -164,9 +163,7 @@ def test_two_streams_need_adapters(engine) -> None:
 @pytest.mark.parametrize(
     ("precision", "tolerance"), [("bf16", 0.05), ("fp16", 0.01), ("int8", 0.2)], ids=lambda value: str(value)
 )
-def test_a_fast_precision_stays_near_float32(
-    reference, networks, tmp_path: Path, name: str, precision, tolerance: float
-) -> None:
+def test_a_fast_precision_stays_near_float32(reference, networks, tmp_path, name, precision, tolerance):
     model = networks(name).float()
     inputs = case(model.config, templates=2, batch=1)
     network = (
@@ -178,7 +175,7 @@ def test_a_fast_precision_stays_near_float32(
 
 
 @pytest.mark.parametrize("part", ["temporal", "shallow", "deep"])
-def test_the_inputs_reach_every_adapter(networks, part: str) -> None:
+def test_the_inputs_reach_every_adapter(networks, part):
     model = networks("tiny-larger").float()
     inputs = case(model.config, templates=2, batch=1)
     expected = inputs.run(inference_network(model))
@@ -190,7 +187,7 @@ def test_the_inputs_reach_every_adapter(networks, part: str) -> None:
     assert difference(inputs.run(inference_network(without)), expected) > 0.2
 
 
-def test_the_trained_network_stays_as_it_is(networks, engine) -> None:
+def test_the_trained_network_stays_as_it_is(networks, engine):
     model = networks("tiny").float().train()
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     case(model.config, templates=1, batch=1).run(engine(model))
@@ -201,12 +198,12 @@ def test_the_trained_network_stays_as_it_is(networks, engine) -> None:
 
 
 @pytest.mark.parametrize("precision", ["fp64", "int8"])
-def test_what_pytorch_does_not_compute_is_refused(networks, precision) -> None:
+def test_what_pytorch_does_not_compute_is_refused(networks, precision):
     with pytest.raises(ConfigError, match=precision):
         inference_network(networks("tiny"), precision)
 
 
-def test_a_batch_is_its_targets_one_by_one(networks, engine) -> None:
+def test_a_batch_is_its_targets_one_by_one(networks, engine):
     model = networks("tiny").float()
     network = engine(model)
     inputs = case(model.config, templates=2, batch=3)
@@ -218,7 +215,7 @@ def test_a_batch_is_its_targets_one_by_one(networks, engine) -> None:
 
 
 @pytest.mark.slow
-def test_openvino_gives_the_same_bits_with_any_number_of_threads(networks, tmp_path: Path) -> None:
+def test_openvino_gives_the_same_bits_with_any_number_of_threads(networks, tmp_path):
     """Boxes must not depend on the machine's size, on `--threads`, or on what else is followed."""
     model = networks("tiny").float()
     inputs = case(model.config, templates=2, batch=5)
@@ -248,8 +245,8 @@ def test_openvino_gives_the_same_bits_with_any_number_of_threads(networks, tmp_p
 
 @pytest.mark.slow
 def test_what_was_converted_and_compiled_is_kept_and_made_anew_where_it_is_damaged(
-    networks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    networks, tmp_path, monkeypatch
+):
     model = networks("tiny").float()
     inputs = case(model.config, templates=1, batch=1)
     made: list[str] = []
@@ -287,9 +284,7 @@ def test_what_was_converted_and_compiled_is_kept_and_made_anew_where_it_is_damag
     assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == kept
 
 
-def test_a_folder_that_cannot_be_written_costs_time_once(
-    networks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_that_cannot_be_written_costs_time_once(networks, tmp_path, monkeypatch):
     model = networks("tiny").float()
     (tmp_path / "file").write_text("in the way")
     made: list[str] = []
@@ -307,9 +302,7 @@ def test_a_folder_that_cannot_be_written_costs_time_once(
     assert made == ["template", "step"]
 
 
-def test_a_full_disk_while_it_is_converted_is_said(
-    networks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_while_it_is_converted_is_said(networks, tmp_path, monkeypatch):
     def save(*_: object, **__: object) -> None:
         raise RuntimeError("basic_ios::clear: iostream error")
 
@@ -319,9 +312,7 @@ def test_a_full_disk_while_it_is_converted_is_said(
         OpenVinoNetwork(read(model), tmp_path / "kept").prepare(1)
 
 
-def test_a_program_that_gives_something_else_is_not_used(
-    networks, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_program_that_gives_something_else_is_not_used(networks, tmp_path, monkeypatch, caplog):
     model = networks("tiny").float()
     other = made_up(replace(model.config), with_adapters=True)
     with torch.no_grad():
@@ -336,7 +327,7 @@ def test_a_program_that_gives_something_else_is_not_used(
     assert sum("PyTorch" in line for line in caplog.messages) == 2  # templates, steps
 
 
-def test_nothing_of_it_is_trained(networks) -> None:
+def test_nothing_of_it_is_trained(networks):
     network = inference_network(networks("tiny").float())
     assert isinstance(network, nn.Module)
     assert not any(p.requires_grad for p in network.parameters())

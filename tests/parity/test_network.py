@@ -78,34 +78,34 @@ def _run(model: DMTrack, case: Case) -> Run:
 
 
 @pytest.fixture(scope="module", params=["a", "b"])
-def case(request: pytest.FixtureRequest) -> Case:
+def case(request) -> Case:
     return _case(request.param)
 
 
 @pytest.fixture(scope="module")
-def run_f32(case: Case, model: DMTrack) -> Run:
+def run_f32(case, model) -> Run:
     return _run(model, case)
 
 
 @pytest.fixture(scope="module", params=[pytest.param("a", marks=pytest.mark.slow), "b"])
-def case_f64(request: pytest.FixtureRequest) -> Case:
+def case_f64(request) -> Case:
     return _case(request.param)
 
 
 @pytest.fixture(scope="module")
-def run_f64(case_f64: Case, model_f64: DMTrack) -> Run:
+def run_f64(case_f64, model_f64) -> Run:
     return _run(model_f64, case_f64)
 
 
-def test_the_inputs_are_the_recorded_ones(case: Case) -> None:
+def test_the_inputs_are_the_recorded_ones(case):
     assert [zlib.crc32(image.tobytes()) for image in case.images] == case.golden["input_crc32"].tolist()
 
 
-def test_float32_outputs_are_the_published_ones(case: Case, run_f32: Run) -> None:
+def test_float32_outputs_are_the_published_ones(case, run_f32):
     _compare(run_f32, case.golden, "", FLOAT32, 1e-5)
 
 
-def test_float64_outputs_are_the_published_ones(case_f64: Case, run_f64: Run) -> None:
+def test_float64_outputs_are_the_published_ones(case_f64, run_f64):
     _compare(run_f64, case_f64.golden, "_f64", FLOAT64, 1e-9)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import zlib
-from collections.abc import Callable, Iterator
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -26,8 +25,6 @@ from dmtrack.video.frame import Frame, FramePair, Modality
 HERE = Path(__file__).parent
 BOX_TOLERANCE_PX = 0.01
 SCORE_TOLERANCE = 2e-5
-
-Frames = Callable[[int], Iterator[np.ndarray]]
 
 
 class Watch:
@@ -79,9 +76,7 @@ def _pair(index: int, image: np.ndarray) -> FramePair:
         pytest.param("b", 15, id="b-whole", marks=pytest.mark.slow),
     ],
 )
-def test_the_tracker_is_the_published_one(
-    name: str, frames: int, weights: Weights, recipe_frames: Frames, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_tracker_is_the_published_one(name, frames, weights, recipe_frames, monkeypatch):
     with np.load(HERE / f"golden_track_{name}.npz") as file:
         golden = dict(file)
     images = list(islice(recipe_frames(int(golden["seed"])), frames))

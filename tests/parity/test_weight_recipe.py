@@ -6,11 +6,8 @@ import hashlib
 import zlib
 
 import pytest
-import torch
 
 from dmtrack.config import BASE
-from dmtrack.network.model import DMTrack
-from dmtrack.network.weights.checkpoint import Weights
 from dmtrack.network.weights.published import IGNORED, key_table
 
 CHECKS = {
@@ -29,11 +26,11 @@ WHOLE = "333914f642e544d9514ba7e66ca433159828562caaa8d8b74f45adfc2056dfa3"
 
 
 @pytest.mark.parametrize("name", CHECKS)
-def test_a_tensor_has_the_recorded_crc(published_state: dict[str, torch.Tensor], name: str) -> None:
+def test_a_tensor_has_the_recorded_crc(published_state, name):
     assert f"{zlib.crc32(published_state[name].numpy().tobytes()):08x}" == CHECKS[name]
 
 
-def test_all_tensors_have_the_recorded_digest(published_state: dict[str, torch.Tensor]) -> None:
+def test_all_tensors_have_the_recorded_digest(published_state):
     digest = hashlib.sha256()
     for name in sorted(published_state):
         if not name.endswith("num_batches_tracked"):
@@ -41,26 +38,22 @@ def test_all_tensors_have_the_recorded_digest(published_state: dict[str, torch.T
     assert digest.hexdigest() == WHOLE
 
 
-def test_the_key_table_names_exactly_the_published_tensors(
-    published_shapes: dict[str, tuple[int, ...]],
-) -> None:
+def test_the_key_table_names_exactly_the_published_tensors(published_shapes):
     assert len(published_shapes) == 674
     assert set(key_table(12, with_adapters=True)) == set(published_shapes) - IGNORED
 
 
-def test_without_adapters_the_key_table_names_what_is_left(
-    published_shapes: dict[str, tuple[int, ...]],
-) -> None:
+def test_without_adapters_the_key_table_names_what_is_left(published_shapes):
     expected = {name for name in published_shapes if "adap" not in name} - IGNORED
     assert set(key_table(12, with_adapters=False)) == expected
 
 
-def test_no_two_published_tensors_become_the_same_one() -> None:
+def test_no_two_published_tensors_become_the_same_one():
     ours = list(key_table(12, with_adapters=True).values())
     assert len(set(ours)) == len(ours)
 
 
-def test_the_converted_weights_are_the_base_network(weights: Weights, model: DMTrack) -> None:
+def test_the_converted_weights_are_the_base_network(weights, model):
     assert weights.meta.config == BASE
     assert weights.meta.kind == "full"
     assert set(weights.tensors) == set(model.state_dict())

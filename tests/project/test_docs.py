@@ -100,18 +100,18 @@ def option_names() -> Iterator[str]:
             yield from (word for option in one.params for word in (*option.opts, *option.secondary_opts))
 
 
-def test_commands_and_python_are_shown() -> None:
+def test_commands_and_python_are_shown():
     assert len(COMMAND_LINES) >= 5
     assert PYTHON
     assert set(COMMANDS) <= set(re.findall(r"dmtrack ([\w-]+)", TEXT))
 
 
-def test_the_readme_is_a_front_door() -> None:
+def test_the_readme_is_a_front_door():
     assert (ROOT / "README.md").stat().st_size <= MOST_README_BYTES
 
 
 @pytest.mark.parametrize("command_line", COMMAND_LINES)
-def test_commands_parse(command_line: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_commands_parse(command_line, tmp_path, monkeypatch):
     """In a folder with the files that are read while options are."""
     monkeypatch.chdir(tmp_path)
     size = {"aux_size": [32, 24], "rgb_size": [64, 48]}
@@ -123,26 +123,26 @@ def test_commands_parse(command_line: str, tmp_path: Path, monkeypatch: pytest.M
     parse(command_line.replace("$SLURM_ARRAY_TASK_ID", "3"))
 
 
-def test_a_wrong_command_would_be_noticed() -> None:
+def test_a_wrong_command_would_be_noticed():
     with pytest.raises(BaseException, match="no-such-option"):
         parse("dmtrack track a.mp4 --no-such-option 3")
     with pytest.raises(KeyError):
         parse("dmtrack weights remember")
 
 
-def test_options_in_the_text_exist() -> None:
+def test_options_in_the_text_exist():
     mentioned = set(re.findall(r"`(--[a-z][a-z-]*)", TEXT))
     assert mentioned
     assert mentioned <= set(option_names())
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
-def test_links_to_files_lead_somewhere(page: Path) -> None:
+def test_links_to_files_lead_somewhere(page):
     for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", page.read_text(encoding="utf-8")):
         assert (page.parent / target).exists(), target
 
 
-def test_every_page_is_found() -> None:
+def test_every_page_is_found():
     """A page of docs/ stands in the navigation of the site, and there is no other in it."""
     elsewhere = {"benchmarks.md", "model-card.md", "contributing.md"}
     named = set(re.findall(r"^ *- ([\w-]+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.M))
@@ -151,7 +151,7 @@ def test_every_page_is_found() -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("usual_backend")
-def test_the_main_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_main_job(tmp_path, monkeypatch):
     """The first command, word for word, on a fresh machine's empty folder."""
     (tmp_path / "sample_data").symlink_to(ROOT / "sample_data")
     monkeypatch.chdir(tmp_path)
@@ -173,7 +173,7 @@ def test_the_main_job(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         assert sum(1 for _ in container.decode(video=0)) == len(truth)
 
 
-def test_ci_installs_and_tests_as_the_readme_says() -> None:
+def test_ci_installs_and_tests_as_the_readme_says():
     commands = marked("tests").commands
     script = (ROOT / ".ci" / "run").read_text(encoding="utf-8")
     (install,) = (command for command in commands if "pip install" in command)
@@ -182,7 +182,7 @@ def test_ci_installs_and_tests_as_the_readme_says() -> None:
 
 
 @pytest.mark.parametrize("code", PYTHON, ids=lambda code: code.splitlines()[-1].strip()[:40])
-def test_python_uses_public_names_only(code: str) -> None:
+def test_python_uses_public_names_only(code):
     imports = [node for node in ast.walk(ast.parse(code)) if isinstance(node, ast.ImportFrom)]
     assert imports
     for node in imports:
@@ -191,7 +191,7 @@ def test_python_uses_public_names_only(code: str) -> None:
 
 
 @pytest.mark.parametrize("code", PYTHON, ids=lambda code: code.splitlines()[-1].strip()[:40])
-def test_python_runs(code: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_python_runs(code, tmp_path, monkeypatch):
     """With the weights in the box, on two small videos of the names that the README uses."""
     monkeypatch.chdir(tmp_path)
     for name in re.findall(r'"(\w+\.(?:mp4|mkv))"', code):
@@ -212,7 +212,7 @@ def write_video(path: Path) -> None:
         container.mux(stream.encode(None))
 
 
-def test_the_walk_of_a_frame_names_what_is_there() -> None:
+def test_the_walk_of_a_frame_names_what_is_there():
     """Every file of the ten stops exists; what a stop names stands in its files or in those before."""
     page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     walk = page.partition("## The walk of one frame")[2].partition("\n## ")[0]

@@ -53,14 +53,14 @@ def imported_names(path: Path) -> Iterator[str]:
         pytest.param("import dmtrack_cli.app", id="the-program"),
     ],
 )
-def test_imports_nothing_heavy(code: str) -> None:
+def test_imports_nothing_heavy(code):
     said = in_a_new_process(
         f"{code}; import sys; print({{'torch', 'cv2', 'av', 'numpy'}} & set(sys.modules))"
     )
     assert said == "set()\n"
 
 
-def test_reading_tracking_and_writing_do_without_torch() -> None:
+def test_reading_tracking_and_writing_do_without_torch():
     modules = [
         module_name(path)
         for folder in ("video", "geometry", "output", "datasets", "boxes", "drawing", "tracking", "run")
@@ -70,7 +70,7 @@ def test_reading_tracking_and_writing_do_without_torch() -> None:
     assert in_a_new_process(f"{imports}; import sys; print('torch' in sys.modules)") == "False\n"
 
 
-def test_tracking_does_without_what_only_training_and_pictures_need() -> None:
+def test_tracking_does_without_what_only_training_and_pictures_need():
     """Each of these costs up to seconds before the first box; one tells others that it was imported."""
     said = in_a_new_process(
         "import dmtrack_cli.commands.track, dmtrack.run.session, dmtrack.run.pipeline, sys\n"
@@ -82,13 +82,13 @@ def test_tracking_does_without_what_only_training_and_pictures_need() -> None:
     assert said == "set()\n"
 
 
-def test_opencv_is_loaded_before_pyav_where_a_window_may_open() -> None:
+def test_opencv_is_loaded_before_pyav_where_a_window_may_open():
     """Both bring an X library, and OpenCV's hangs in its first window if PyAV's was there before."""
     code = "import dmtrack_cli.commands.track, sys; print([n for n in sys.modules if n in ('av', 'cv2')])"
     assert in_a_new_process(code) == "['cv2', 'av']\n"
 
 
-def test_importing_everything_changes_nothing() -> None:
+def test_importing_everything_changes_nothing():
     """No output, no warning, no random numbers drawn, no thread count or default type set."""
     names = [module_name(path) for path in FILES if path.name != "__main__.py"]
     said = in_a_new_process(
@@ -107,14 +107,14 @@ def test_importing_everything_changes_nothing() -> None:
     assert said == ""
 
 
-def test_nobody_imports_the_source_root_or_a_private_click() -> None:
+def test_nobody_imports_the_source_root_or_a_private_click():
     for path in FILES:
         for name in imported_names(path):
             assert name.split(".")[0] not in ("models", "click"), f"{path.name} imports {name}"
             assert not name.startswith("typer._click"), f"{path.name} imports {name}"
 
 
-def test_the_library_knows_no_terminal() -> None:
+def test_the_library_knows_no_terminal():
     for path in FILES:
         if path.is_relative_to(LIBRARY):
             assert not {"typer", "rich", "dmtrack_cli"} & {
@@ -123,14 +123,14 @@ def test_the_library_knows_no_terminal() -> None:
 
 
 @pytest.mark.parametrize("name", dmtrack.__all__)
-def test_public_names_are_there(name: str) -> None:
+def test_public_names_are_there(name):
     assert name in dir(dmtrack)
     value = getattr(dmtrack, name)
     assert value.__name__ == name
     assert value.__doc__
 
 
-def test_type_checkers_see_the_same_public_names() -> None:
+def test_type_checkers_see_the_same_public_names():
     tree = ast.parse((LIBRARY / "__init__.py").read_text(encoding="utf-8"))
     guarded = next(node for node in tree.body if isinstance(node, ast.If))
     declared = {
@@ -144,11 +144,11 @@ def test_type_checkers_see_the_same_public_names() -> None:
         assert getattr(importlib.import_module(str(module)), name) is getattr(dmtrack, name)
 
 
-def test_unknown_names_are_attribute_errors() -> None:
+def test_unknown_names_are_attribute_errors():
     with pytest.raises(AttributeError, match="no attribute 'tarck'"):
         dmtrack.tarck  # noqa: B018
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: module_name(path))
-def test_every_module_says_what_it_is(path: Path) -> None:
+def test_every_module_says_what_it_is(path):
     assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -74,9 +73,7 @@ def known(results: RecordingResults, kind: ResultFormat) -> RecordingResults:
 )
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=30)
 @given(results=recordings())
-def test_everything_comes_back(
-    tmp_path: Path, kind: ResultFormat, keyframe_px: float, results: RecordingResults
-) -> None:
+def test_everything_comes_back(tmp_path, kind, keyframe_px, results):
     options = AnnotatorOptions(keyframe_px)
     if kind is ResultFormat.KITTI:
         results = replace(results, name="a")  # such a file has no other
@@ -89,7 +86,7 @@ def test_everything_comes_back(
 
 
 @given(st.lists(st.tuples(st.integers(0, 60), boxes), max_size=40), st.floats(0, 100))
-def test_what_is_no_keyframe_lies_on_the_line(given: list[tuple[int, Box]], keyframe_px: float) -> None:
+def test_what_is_no_keyframe_lies_on_the_line(given, keyframe_px):
     track = sorted(dict(given).items())
     kept = sorted(keyframes_among(track, keyframe_px)) if track else []
     for index, box in track:

@@ -169,9 +169,7 @@ def without_states(results: RecordingResults) -> RecordingResults:
 @pytest.mark.parametrize("target", [ResultFormat.CSV, ResultFormat.JSON, ResultFormat.JSONL])
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(results=recordings())
-def test_our_own_formats_lose_nothing_that_they_hold(
-    tmp_path: Path, target: ResultFormat, results: RecordingResults
-) -> None:
+def test_our_own_formats_lose_nothing_that_they_hold(tmp_path, target, results):
     (again,), _ = there_and_back(results, target, tmp_path)
     wanted = expected(results, target)
     assert again == (wanted if target is ResultFormat.JSON else replace(wanted, size=None))
@@ -180,9 +178,7 @@ def test_our_own_formats_lose_nothing_that_they_hold(
 @pytest.mark.parametrize("target", [ResultFormat.MOT, ResultFormat.CVAT, ResultFormat.COCO])
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(results=recordings().filter(has_rows))
-def test_formats_of_others_keep_every_box(
-    tmp_path: Path, target: ResultFormat, results: RecordingResults
-) -> None:
+def test_formats_of_others_keep_every_box(tmp_path, target, results):
     (again,), _ = there_and_back(results, target, tmp_path)
     wanted = without_boxless(expected(results, target))
     labels = {number: label for number, label in wanted.labels.items() if number in wanted.boxed_ids}
@@ -193,9 +189,7 @@ def test_formats_of_others_keep_every_box(
 @pytest.mark.parametrize("target", sorted(ROW_A_FRAME))
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(results=recordings())
-def test_rows_keep_together_with_frames(
-    tmp_path_factory: pytest.TempPathFactory, target: ResultFormat, results: RecordingResults
-) -> None:
+def test_rows_keep_together_with_frames(tmp_path_factory, target, results):
     (again,), _ = there_and_back(results, target, tmp_path_factory.mktemp("rows"))
     assert again.name == NAME
     assert [frame.frame_index for frame in again.frames] == list(range(results.frames[-1].frame_index + 1))
@@ -214,9 +208,7 @@ def test_rows_keep_together_with_frames(
 @pytest.mark.parametrize("target", sorted({*ResultFormat} - ANNOTATORS))
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(results=recordings().filter(has_rows))
-def test_what_was_read_is_written_the_same(
-    tmp_path_factory: pytest.TempPathFactory, target: ResultFormat, results: RecordingResults
-) -> None:
+def test_what_was_read_is_written_the_same(tmp_path_factory, target, results):
     if target is ResultFormat.CVAT:  # a lost target is written as occluded, which says nothing of a tracker
         results = without_states(results)
     first, paths = there_and_back(results, target, tmp_path_factory.mktemp("first"))
@@ -228,9 +220,7 @@ def test_what_was_read_is_written_the_same(
 @pytest.mark.parametrize("target", [*ResultFormat])
 @settings(max_examples=12, deadline=None)
 @given(results=recordings())
-def test_a_loss_is_named_exactly_when_something_is_lost(
-    target: ResultFormat, results: RecordingResults
-) -> None:
+def test_a_loss_is_named_exactly_when_something_is_lost(target, results):
     named = {loss.content for loss in losses([results], target)}
     assert not named & HOLDS[target]
     has = {

@@ -61,7 +61,7 @@ def word_lists(draw: st.DrawFn) -> list[int]:
 
 @settings(max_examples=150, deadline=None)
 @given(word_lists(), st.lists(st.integers(0, 300), max_size=4))
-def test_any_words_cut_anywhere(words: list[int], cuts: list[int]) -> None:
+def test_any_words_cut_anywhere(words, cuts):
     decoder = Evt3Decoder()
     events, triggers = [], 0
     bounds = [0, *sorted(min(cut, len(words)) for cut in cuts), len(words)]

@@ -40,7 +40,7 @@ def test_templates_come_before_the_search_frame(visible, templates, window, grow
     assert search - base < reach
 
 
-def test_every_frame_of_the_published_windows_is_drawn() -> None:
+def test_every_frame_of_the_published_windows_is_drawn():
     """With all frames visible: templates 1 to 200 frames before the base, the search frame 1 to 199 after."""
     rng = np.random.default_rng(0)
     before, after, bases = set(), set(), set()
@@ -55,7 +55,7 @@ def test_every_frame_of_the_published_windows_is_drawn() -> None:
     assert (min(bases), max(bases)) == (1, 998)
 
 
-def test_a_gap_longer_than_the_window_is_crossed() -> None:
+def test_a_gap_longer_than_the_window_is_crossed():
     choice = choose_causal(np.array([0, 900, 1800]), 2, window=200, growth=5, rng=np.random.default_rng(0))
     assert choice == (0, 900, 1800)
 

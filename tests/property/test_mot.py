@@ -37,24 +37,24 @@ def _read(path: Path) -> list[TrackedBox]:
 
 
 @given(rows)
-def test_reading_gives_the_value_rounded_to_the_stated_precision(row: TrackedBox) -> None:
+def test_reading_gives_the_value_rounded_to_the_stated_precision(row):
     assert parse_mot_line(mot_line(row)) == _rounded(row)
 
 
 @given(rows)
-def test_writing_what_was_read_gives_the_same_line(row: TrackedBox) -> None:
+def test_writing_what_was_read_gives_the_same_line(row):
     line = mot_line(row)
     assert mot_line(parse_mot_line(line)) == line
 
 
 @given(on_grid, on_grid)
-def test_values_of_the_stated_precision_come_back_exactly(x: float, y: float) -> None:
+def test_values_of_the_stated_precision_come_back_exactly(x, y):
     row = TrackedBox(0, 1, Box(x, y, 1.5, 2.25), 0.125)
     assert parse_mot_line(mot_line(row)) == row
 
 
 @given(rows)
-def test_origin_one_only_shifts_the_corner(row: TrackedBox) -> None:
+def test_origin_one_only_shifts_the_corner(row):
     assert parse_mot_line(mot_line(row, 1), 1) == _rounded(row)
     there = parse_mot_line(mot_line(row, 1)).box
     assert there.x == pytest.approx(row.box.x + 1, abs=1e-6)
@@ -63,7 +63,7 @@ def test_origin_one_only_shifts_the_corner(row: TrackedBox) -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.lists(rows, max_size=30, unique_by=lambda row: (row.frame_index, row.target_id)))
-def test_whole_files_come_back(tmp_path_factory: pytest.TempPathFactory, content: list[TrackedBox]) -> None:
+def test_whole_files_come_back(tmp_path_factory, content):
     path = tmp_path_factory.mktemp("mot") / "boxes.txt"
     path.write_text("".join(f"{mot_line(row)}\n" for row in content))
     in_order = sorted(content, key=lambda row: (row.frame_index, row.target_id))
@@ -80,7 +80,7 @@ def _result(index: int, *targets: tuple[int, Box, float]) -> FrameResult:
     return FrameResult(FramePair(frame, None, None, pixels), boxes, 1.0)
 
 
-def test_sink_byte_for_byte(tmp_path: Path) -> None:
+def test_sink_byte_for_byte(tmp_path):
     path = tmp_path / "boxes.txt"
     with BoxSink(path, ResultFormat.MOT) as sink:
         sink.write(_result(0, (1, Box(10, 20.5, 30, 40), 1.0), (2, Box(-0.0000001, 0, 1 / 3, 2), 0.25)))
@@ -91,7 +91,7 @@ def test_sink_byte_for_byte(tmp_path: Path) -> None:
     )
 
 
-def test_interrupt_keeps_what_was_tracked(tmp_path: Path) -> None:
+def test_interrupt_keeps_what_was_tracked(tmp_path):
     sink = BoxSink(tmp_path / "boxes.txt", ResultFormat.MOT)
     sink.write(_result(0, (1, Box(1, 2, 3, 4), 1.0)))
     with pytest.raises(KeyboardInterrupt), sink:
@@ -99,11 +99,11 @@ def test_interrupt_keeps_what_was_tracked(tmp_path: Path) -> None:
     assert _read(tmp_path / "boxes.txt") == [TrackedBox(0, 1, Box(1, 2, 3, 4), 1.0)]
 
 
-def test_box_thinner_than_the_precision_stays_a_box(tmp_path: Path) -> None:
+def test_box_thinner_than_the_precision_stays_a_box(tmp_path):
     assert parse_mot_line(mot_line(TrackedBox(0, 1, Box(0, 0, 1e-9, 1)))).box.w == 1e-6
 
 
-def test_existing_file_is_refused(tmp_path: Path) -> None:
+def test_existing_file_is_refused(tmp_path):
     (tmp_path / "boxes.txt").write_text("")
     with pytest.raises(OutputError, match="--overwrite"):
         BoxSink(tmp_path / "boxes.txt", ResultFormat.MOT)
@@ -114,7 +114,7 @@ def test_existing_file_is_refused(tmp_path: Path) -> None:
     ["1,2,3,4,5,6", "1,2,3,4,5,6,1", "1 2 3 4 5 6 1", "1,2,3,4,5,6,1,1,0.5", "1.0,2.0,3e0,4,5,6,1,-1,-1,-1"],
     ids=["six columns", "seven", "blanks", "nine, ground truth of CVAT", "floats"],
 )
-def test_what_others_write_is_read(line: str) -> None:
+def test_what_others_write_is_read(line):
     assert parse_mot_line(line) == TrackedBox(0, 2, Box(3, 4, 5, 6), 1.0)
 
 
@@ -132,7 +132,7 @@ def test_what_others_write_is_read(line: str) -> None:
         ("1,7,2,3,4,5,1", "target 7 is in this frame already"),
     ],
 )
-def test_bad_row_is_named(tmp_path: Path, line: str, words: str) -> None:
+def test_bad_row_is_named(tmp_path, line, words):
     path = tmp_path / "boxes.txt"
     path.write_text(f"1,7,2,3,4,5,1,-1,-1,-1\n\n{line}\n")
     with pytest.raises(FormatError) as caught:
@@ -142,7 +142,7 @@ def test_bad_row_is_named(tmp_path: Path, line: str, words: str) -> None:
 
 
 @pytest.mark.parametrize("content", [None, b"\xff\xfe\x00\x01"], ids=["missing", "binary"])
-def test_no_text_file(tmp_path: Path, content: bytes | None) -> None:
+def test_no_text_file(tmp_path, content):
     path = tmp_path / "boxes.txt"
     if content is not None:
         path.write_bytes(content)

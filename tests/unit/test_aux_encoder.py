@@ -276,7 +276,7 @@ def test_before_anything_is_measured_depth_is_one_colour():
 
 
 @pytest.mark.parametrize("border", [0, 16383, 65535])
-def test_a_border_of_no_measurement_does_not_flatten_the_scene(border: int) -> None:
+def test_a_border_of_no_measurement_does_not_flatten_the_scene(border):
     counts = (7500 + np.arange(120 * 160).reshape(120, 160) % 7).astype(np.uint16)
     counts[50:70, 70:90] = 8000
     plain = AuxEncoder(Modality.THERMAL)(counts.copy())

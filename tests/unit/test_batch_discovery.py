@@ -106,12 +106,12 @@ def streams(root: Path, entry: BatchItem | str) -> tuple[str, str | None, str | 
         ),
     ],
 )
-def test_conventions(tmp_path: Path, names: list[str], expected: dict[str, Any]) -> None:
+def test_conventions(tmp_path, names, expected):
     make(tmp_path, *names)
     assert {item_id: streams(tmp_path, entry) for item_id, entry in found(tmp_path).items()} == expected
 
 
-def test_boxes_are_those_of_the_recording(tmp_path: Path) -> None:
+def test_boxes_are_those_of_the_recording(tmp_path):
     make(tmp_path, "a_rgb.mp4", "a_ir.mp4", "b_rgb.mp4", "b_ir.mp4", "groundtruth.txt")
     (tmp_path / "b.txt").write_text("nan,nan,nan,nan\n0,0,0,0\n1,2,3,4\n")
     entries = found(tmp_path)
@@ -122,7 +122,7 @@ def test_boxes_are_those_of_the_recording(tmp_path: Path) -> None:
     )
 
 
-def test_several_targets(tmp_path: Path) -> None:
+def test_several_targets(tmp_path):
     make(
         tmp_path,
         "s/color/",
@@ -160,14 +160,14 @@ def test_several_targets(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_what_cannot_be_tracked(tmp_path: Path, names: list[str], item_id: str, reason: str) -> None:
+def test_what_cannot_be_tracked(tmp_path, names, item_id, reason):
     make(tmp_path, *names)
     entries = found(tmp_path)
     assert list(entries) == [item_id]
     assert reason in str(entries[item_id])
 
 
-def test_a_bad_ground_truth_spoils_only_its_own(tmp_path: Path) -> None:
+def test_a_bad_ground_truth_spoils_only_its_own(tmp_path):
     make(tmp_path, "a/visible/", "a/infrared/", "a/visible.txt", "b_rgb.mp4", "b_ir.mp4", "b.txt")
     (tmp_path / "a" / "visible.txt").write_text("1,2,3\n")
     entries = found(tmp_path)
@@ -175,13 +175,13 @@ def test_a_bad_ground_truth_spoils_only_its_own(tmp_path: Path) -> None:
     assert isinstance(entries["b"], BatchItem)
 
 
-def test_modality_chooses_among_second_streams(tmp_path: Path) -> None:
+def test_modality_chooses_among_second_streams(tmp_path):
     make(tmp_path, "a_rgb.mp4", "a_depth.mp4", "a_ir.mp4", "a.txt")
     entry = found(tmp_path, Modality.DEPTH)["a"]
     assert streams(tmp_path, entry) == ("a_rgb.mp4", "a_depth.mp4", "depth")
 
 
-def test_links_do_not_lead_in_circles(tmp_path: Path) -> None:
+def test_links_do_not_lead_in_circles(tmp_path):
     root = tmp_path / "all"
     make(root, "s/rgb.mp4", "s/thermal.mp4", "s/groundtruth.txt", "deep/er/x.md")
     (root / "deep" / "er" / "back").symlink_to(root)
@@ -200,7 +200,7 @@ def test_links_do_not_lead_in_circles(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["k.zip", "robot.BAG", "robot_0.db3", "phone.r3d", "flight.seq"])
-def test_recordings_that_no_folder_tells_of_are_said(tmp_path: Path, name: str) -> None:
+def test_recordings_that_no_folder_tells_of_are_said(tmp_path, name):
     make(tmp_path, "a/rgb.mp4", "a/thermal.mkv", "a/groundtruth.txt", f"a/{name}", "a/notes.md", "b/" + name)
     findings = find_items(tmp_path)
     assert [entry.id for entry in findings.entries] == ["a"]
@@ -208,7 +208,7 @@ def test_recordings_that_no_folder_tells_of_are_said(tmp_path: Path, name: str) 
     assert said == {f"a/{name}", f"b/{name}"}
 
 
-def test_an_unreadable_folder_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreadable_folder_is_said(tmp_path, monkeypatch):
     make(tmp_path, "locked/rgb.mp4", "s/rgb.mp4", "s/thermal.mp4", "s/groundtruth.txt")
     # the superuser, who may run this test, can read every folder
     list_folder, iterate = os.scandir, Path.iterdir
@@ -230,7 +230,7 @@ def test_an_unreadable_folder_is_said(tmp_path: Path, monkeypatch: pytest.Monkey
     assert isinstance(entries["s"], BatchItem)
 
 
-def test_results_are_not_searched(tmp_path: Path) -> None:
+def test_results_are_not_searched(tmp_path):
     make(tmp_path, "s/rgb.mp4", "s/thermal.mp4", "s/groundtruth.txt", "old/run.json", "old/annotated.mp4")
     make(tmp_path, "out/a/annotated.mp4")
     findings = find_items(tmp_path, exclude=[tmp_path / "out"])
@@ -238,6 +238,6 @@ def test_results_are_not_searched(tmp_path: Path) -> None:
     assert [left.reason for left in findings.left_out] == ["results of a run"]
 
 
-def test_no_such_folder(tmp_path: Path) -> None:
+def test_no_such_folder(tmp_path):
     with pytest.raises(DatasetError, match="no such folder"):
         find_items(tmp_path / "none")

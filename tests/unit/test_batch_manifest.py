@@ -23,7 +23,7 @@ def read(tmp_path: Path, text: str | bytes) -> tuple[BatchItem | Problem, ...]:
     return read_manifest(path).entries
 
 
-def test_every_column(tmp_path: Path) -> None:
+def test_every_column(tmp_path):
     (item,) = read(tmp_path, HEADER + 'a,r.mp4,d.mkv,Depth,"1,2,3,4",,5,2.5s,-12.5,rig.json\n')
     assert item == BatchItem(
         "a",
@@ -51,11 +51,11 @@ def test_every_column(tmp_path: Path) -> None:
         pytest.param("ID , RGB,aux\n a , r.mp4\n,,\n", id="blanks-short-and-empty-rows"),
     ],
 )
-def test_spellings(tmp_path: Path, text: str) -> None:
+def test_spellings(tmp_path, text):
     assert read(tmp_path, text) == (BatchItem("a", tmp_path / "r.mp4", origin="row 2"),)
 
 
-def test_unusual_names(tmp_path: Path) -> None:
+def test_unusual_names(tmp_path):
     (item,) = read(tmp_path, "id,rgb\n-x y/ü,-a b/夜.mp4\n")
     assert item == BatchItem("-x y/ü", tmp_path / "-a b/夜.mp4", origin="row 2")
 
@@ -78,7 +78,7 @@ def test_unusual_names(tmp_path: Path) -> None:
         ("b,r.mp4,,,,,,,,cal.json", "there is an alignment (cal.json) but no aux"),
     ],
 )
-def test_a_bad_row_is_named_and_the_others_are_read(tmp_path: Path, row: str, said: str) -> None:
+def test_a_bad_row_is_named_and_the_others_are_read(tmp_path, row, said):
     first, bad, last = read(tmp_path, f'{HEADER}"a\na",r.mp4\n\n{row}\nc,r.mp4\n')
     assert isinstance(first, BatchItem)
     assert first.id == "a\\na"
@@ -101,11 +101,11 @@ def test_a_bad_row_is_named_and_the_others_are_read(tmp_path: Path, row: str, sa
         pytest.param(b"\x00\x01\x02", "unknown column", id="binary"),
     ],
 )
-def test_what_is_no_manifest(tmp_path: Path, content: str | bytes, said: str) -> None:
+def test_what_is_no_manifest(tmp_path, content, said):
     with pytest.raises(FormatError, match=said):
         read(tmp_path, content)
 
 
-def test_a_manifest_that_is_not_there(tmp_path: Path) -> None:
+def test_a_manifest_that_is_not_there(tmp_path):
     with pytest.raises(FormatError, match="cannot be read"):
         read_manifest(tmp_path / "none.csv")

@@ -29,22 +29,22 @@ from dmtrack.video.frame import Modality
         pytest.param("u\u0308", "\u00fc", id="one-form-of-unicode"),
     ],
 )
-def test_folder_names(item_id: str, expected: str) -> None:
+def test_folder_names(item_id, expected):
     assert folder_name(item_id) == expected
 
 
-def test_long_ids_are_cut_and_stay_apart() -> None:
+def test_long_ids_are_cut_and_stay_apart():
     first, second = folder_name("夜" * 200 + "a"), folder_name("夜" * 200 + "b")
     assert first != second
     assert max(len(name.encode()) for name in (first, second)) <= 180
 
 
 @pytest.mark.parametrize("other", ["WALK", "Walk", "ｗalk"])
-def test_names_that_some_file_system_takes_for_one(other: str) -> None:
+def test_names_that_some_file_system_takes_for_one(other):
     assert place_key("walk") == place_key(other)
 
 
-def test_unprintable_text_becomes_escapes() -> None:
+def test_unprintable_text_becomes_escapes():
     assert printable("a\nb\udc80ü") == "a\\nb\\udc80ü"
 
 
@@ -59,16 +59,16 @@ def test_unprintable_text_becomes_escapes() -> None:
         ("visible", "", None),
     ],
 )
-def test_stream_names(stem: str, name: str, modality: Modality | None) -> None:
+def test_stream_names(stem, name, modality):
     assert StreamName.parse(stem) == StreamName(name, modality)
 
 
 @pytest.mark.parametrize("stem", ["walk", "stairs", "colorful", "prevent_run", "rgbwalk"])
-def test_names_of_no_sensor(stem: str) -> None:
+def test_names_of_no_sensor(stem):
     assert StreamName.parse(stem) is None
 
 
-def test_shards_share_everything_out_once() -> None:
+def test_shards_share_everything_out_once():
     entries = list(range(11))
     parts = [Shard(number, 4).part(entries) for number in range(1, 5)]
     assert sorted(entry for part in parts for entry in part) == entries
@@ -76,7 +76,7 @@ def test_shards_share_everything_out_once() -> None:
 
 
 @pytest.mark.parametrize("text", ["0/4", "5/4", "1", "1/0", "a/b", "-1/3", ""])
-def test_no_such_shard(text: str) -> None:
+def test_no_such_shard(text):
     with pytest.raises(ConfigError, match=r"part"):
         Shard.parse(text)
 
@@ -95,7 +95,7 @@ def test_no_such_shard(text: str) -> None:
         (["DJI_0001_V.MP4", "DJI_0002_T.MP4"], []),
     ],
 )
-def test_drones_end_names_with_a_letter(names: list[str], pairs: list[tuple[str, str]]) -> None:
+def test_drones_end_names_with_a_letter(names, pairs):
     groups = [group for group in group_streams(map(Path, names)) if group.why_not() is None]
     assert [(group.rgb[0].name, group.aux[0][0].name) for group in groups] == pairs
     assert all(group.aux[0][1] is Modality.THERMAL for group in groups)

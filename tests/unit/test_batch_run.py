@@ -6,7 +6,7 @@ import csv
 import importlib
 import os
 import threading
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Generator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -42,7 +42,7 @@ HERE = Path(__file__).parent
 
 
 @pytest.fixture
-def fake(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def fake(monkeypatch) -> ModuleType:
     """The module of the runner, under a name that worker processes can import it by."""
     monkeypatch.syspath_prepend(str(HERE))
     return importlib.import_module("batch_runner")
@@ -85,7 +85,7 @@ def hidden(out: Path) -> list[str]:
     return [path.name for path in out.iterdir() if path.name.startswith(".")]
 
 
-def test_results_and_summary(tmp_path: Path, fake: ModuleType) -> None:
+def test_results_and_summary(tmp_path, fake):
     plan = replace(
         plan_of(tmp_path, "a", "fails", "defect", "partial"), problems=(Problem("p", "why", "row 9"),)
     )
@@ -126,9 +126,7 @@ def test_results_and_summary(tmp_path: Path, fake: ModuleType) -> None:
         pytest.param(lambda tmp, out: (out / "summary.csv").unlink(), [], id="the-summary-is-gone"),
     ],
 )
-def test_resume_repeats_exactly_what_changed(
-    tmp_path: Path, fake: ModuleType, change: Callable[[Path, Path], Any], again: list[str]
-) -> None:
+def test_resume_repeats_exactly_what_changed(tmp_path, fake, change, again):
     out, plan = tmp_path / "out", plan_of(tmp_path, "a", "b")
     run(plan, out, fake.FakeRunner(), Existing.REFUSE)
     before = rows(out / "summary.csv")
@@ -141,7 +139,7 @@ def test_resume_repeats_exactly_what_changed(
         assert "holds no results" in after["a"]["error"], "what is not ours is not touched"
 
 
-def test_resume_repeats_what_failed_and_what_has_other_options(tmp_path: Path, fake: ModuleType) -> None:
+def test_resume_repeats_what_failed_and_what_has_other_options(tmp_path, fake):
     out, plan = tmp_path / "out", plan_of(tmp_path, "a", "fails", "partial")
     run(plan, out, fake.FakeRunner(), Existing.REFUSE)
     assert run(plan, out, fake.FakeRunner()) == ["fails", "partial"]
@@ -152,7 +150,7 @@ def test_resume_repeats_what_failed_and_what_has_other_options(tmp_path: Path, f
     assert run(other, out, fake.FakeRunner("b"), Existing.OVERWRITE) == ["a"]
 
 
-def test_a_box_file_is_part_of_the_options(tmp_path: Path, fake: ModuleType) -> None:
+def test_a_box_file_is_part_of_the_options(tmp_path, fake):
     boxes = tmp_path / "box.txt"
     boxes.write_text("1,2,3,4\n")
     planned = plan_of(tmp_path, "a").items[0]
@@ -163,14 +161,14 @@ def test_a_box_file_is_part_of_the_options(tmp_path: Path, fake: ModuleType) -> 
     assert run(plan, tmp_path / "out", fake.FakeRunner()) == ["a"]
 
 
-def test_existing_results_are_refused(tmp_path: Path, fake: ModuleType) -> None:
+def test_existing_results_are_refused(tmp_path, fake):
     out, plan = tmp_path / "out", plan_of(tmp_path, "a")
     run(plan, out, fake.FakeRunner(), Existing.REFUSE)
     with pytest.raises(OutputError, match=r"results already; --resume"):
         run(plan, out, fake.FakeRunner(), Existing.REFUSE)
 
 
-def test_a_failure_does_not_spoil_older_results_and_notes_are_kept(tmp_path: Path, fake: ModuleType) -> None:
+def test_a_failure_does_not_spoil_older_results_and_notes_are_kept(tmp_path, fake):
     out, plan = tmp_path / "out", plan_of(tmp_path, "a")
     run(plan, out, fake.FakeRunner())
     (out / "a" / "notes").mkdir()
@@ -181,7 +179,7 @@ def test_a_failure_does_not_spoil_older_results_and_notes_are_kept(tmp_path: Pat
     assert not hidden(out)
 
 
-def test_a_recording_is_never_taken_for_results(tmp_path: Path) -> None:
+def test_a_recording_is_never_taken_for_results(tmp_path):
     scratch, folder = scratch_path(tmp_path / "clip"), tmp_path / "clip"
     for path in (scratch, folder):
         path.mkdir()
@@ -191,7 +189,7 @@ def test_a_recording_is_never_taken_for_results(tmp_path: Path) -> None:
     assert (folder / "rgb.mp4").exists()
 
 
-def test_sweeping_takes_only_leftovers(tmp_path: Path) -> None:
+def test_sweeping_takes_only_leftovers(tmp_path):
     for name in (".a.0123abcd.part", ".b.0123abcd.part", ".a.part", "a", ".git"):
         (tmp_path / name).mkdir()
     sweep(tmp_path, ["a"])
@@ -200,7 +198,7 @@ def test_sweeping_takes_only_leftovers(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == [".a.part", ".git", "a"]
 
 
-def test_shards_share_a_folder_and_the_whole_joins_them(tmp_path: Path, fake: ModuleType) -> None:
+def test_shards_share_a_folder_and_the_whole_joins_them(tmp_path, fake):
     out = tmp_path / "out"
     for number, item_id in enumerate("ab", start=1):
         assert run(plan_of(tmp_path, item_id, shard=Shard(number, 2)), out, fake.FakeRunner()) == [item_id]
@@ -219,7 +217,7 @@ def test_shards_share_a_folder_and_the_whole_joins_them(tmp_path: Path, fake: Mo
         (Shard(1, 2), Shard(2, 2), False),
     ],
 )
-def test_one_batch_at_a_time(tmp_path: Path, first: Shard, second: Shard, refused: bool) -> None:
+def test_one_batch_at_a_time(tmp_path, first, second, refused):
     with batch_lock(tmp_path, first):
         if refused:
             with pytest.raises(OutputError, match="another batch is at work"), batch_lock(tmp_path, second):
@@ -231,7 +229,7 @@ def test_one_batch_at_a_time(tmp_path: Path, first: Shard, second: Shard, refuse
         pass
 
 
-def test_workers_that_die_are_replaced(tmp_path: Path, fake: ModuleType) -> None:
+def test_workers_that_die_are_replaced(tmp_path, fake):
     out, plan = tmp_path / "out", plan_of(tmp_path, "a", "crashes", "dies", "z")
     engine = LocalEngine([WorkerSlot("one"), WorkerSlot("two")])
     events = list(run_batch(plan, out, fake.FakeRunner(), engine))
@@ -250,7 +248,7 @@ def test_workers_that_die_are_replaced(tmp_path: Path, fake: ModuleType) -> None
     assert not hidden(out)
 
 
-def test_leaving_early_stops_the_workers(tmp_path: Path, fake: ModuleType) -> None:
+def test_leaving_early_stops_the_workers(tmp_path, fake):
     out, plan = tmp_path / "out", plan_of(tmp_path, "a", "b", "c")
     engine = LocalEngine([WorkerSlot("one")])
     threads = threading.active_count()
@@ -266,6 +264,6 @@ def test_leaving_early_stops_the_workers(tmp_path: Path, fake: ModuleType) -> No
     assert run(plan, out, fake.FakeRunner()) == ["b", "c"]
 
 
-def test_longest_first() -> None:
+def test_longest_first():
     tasks = [Task(BatchItem(str(n), Path("x")), Path("x"), None, n) for n in (5, None, 9)]
     assert [task.frames for task in longest_first(tasks)] == [None, 9, 5]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -20,16 +19,16 @@ FRAMES = 40
 
 
 @pytest.fixture(scope="module")
-def occlusion(benchmark_script: Callable[[str], ModuleType]) -> ModuleType:
+def occlusion(benchmark_script) -> ModuleType:
     return benchmark_script("occlusion")
 
 
-def test_a_quarter_of_the_recording_is_hidden_but_not_for_ever(occlusion: ModuleType) -> None:
+def test_a_quarter_of_the_recording_is_hidden_but_not_for_ever(occlusion):
     assert occlusion.hidden_frames(40) == range(12, 22)
     assert len(occlusion.hidden_frames(1000)) == 40
 
 
-def test_the_wall_hides_the_target_and_nothing_far_from_it(occlusion: ModuleType) -> None:
+def test_the_wall_hides_the_target_and_nothing_far_from_it(occlusion):
     image = np.full((60, 80, 6), 40, np.uint8)
     image[20:30, 30:40] = 250
     box = Box(30, 20, 10, 10)
@@ -41,7 +40,7 @@ def test_the_wall_hides_the_target_and_nothing_far_from_it(occlusion: ModuleType
     assert np.array_equal(covered, occlusion.walled(image, box, 3))
 
 
-def test_a_wall_outside_the_frame_changes_nothing(occlusion: ModuleType) -> None:
+def test_a_wall_outside_the_frame_changes_nothing(occlusion):
     image = np.full((60, 80, 3), 40, np.uint8)
     assert np.array_equal(occlusion.walled(image, Box(200, 200, 10, 10), 0), image)
 
@@ -71,21 +70,19 @@ def make_clip(folder: Path, frames: int) -> Path:
     return folder
 
 
-def test_what_is_counted(occlusion: ModuleType, tmp_path: Path) -> None:
+def test_what_is_counted(occlusion, tmp_path):
     figures = occlusion.occluded_pass(lambda _: Finder(), find_sequences(make_clip(tmp_path, FRAMES))[0])
     assert figures.mean_iou == 1.0
     assert figures.frames_to_recover == 1
     assert figures.wrongly_tracked == pytest.approx(10 / (FRAMES - 1))
 
 
-def test_a_recording_that_is_too_short_is_refused(occlusion: ModuleType, tmp_path: Path) -> None:
+def test_a_recording_that_is_too_short_is_refused(occlusion, tmp_path):
     with pytest.raises(DatasetError, match="fewer than 30"):
         occlusion.occluded_pass(lambda _: Finder(), find_sequences(make_clip(tmp_path, 10))[0])
 
 
-def test_every_target_without_and_with_recovery(
-    occlusion: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_target_without_and_with_recovery(occlusion, tmp_path, monkeypatch, capsys):
     make_clip(tmp_path / "clips" / "long", FRAMES)
     make_clip(tmp_path / "clips" / "short", 10)
     monkeypatch.setattr(occlusion, "exact_trackers", lambda *_, **asked: lambda kind: Finder())

@@ -23,7 +23,7 @@ AUX = np.full((40, 60, 3), 77, np.uint8)
 
 
 @pytest.fixture(scope="module")
-def robustness(benchmark_script: Callable[[str], ModuleType]) -> ModuleType:
+def robustness(benchmark_script) -> ModuleType:
     return benchmark_script("robustness")
 
 
@@ -33,24 +33,24 @@ def pair() -> FramePair:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_frame_whose_box_is_given_is_never_degraded(robustness: ModuleType, kind: str) -> None:
+def test_the_frame_whose_box_is_given_is_never_degraded(robustness, kind):
     assert np.array_equal(robustness.degrade(RGB, kind, 0), RGB)
 
 
-def test_dark_is_dark_noisy_and_repeatable(robustness: ModuleType) -> None:
+def test_dark_is_dark_noisy_and_repeatable(robustness):
     dark = [robustness.degrade(RGB, robustness.Degradation.DARK, frame) for frame in (3, 3, 4)]
     assert dark[0].mean() < 0.1 * RGB.mean()
     assert np.array_equal(dark[0], dark[1])
     assert not np.array_equal(dark[0], dark[2])
 
 
-def test_blur_takes_detail_and_keeps_light(robustness: ModuleType) -> None:
+def test_blur_takes_detail_and_keeps_light(robustness):
     blurred = robustness.degrade(RGB, robustness.Degradation.BLURRED, 1)
     assert blurred.std() < 0.95 * RGB.std()
     assert blurred.mean() == pytest.approx(RGB.mean(), abs=2)
 
 
-def test_rgb_is_lost_for_thirty_frames(robustness: ModuleType) -> None:
+def test_rgb_is_lost_for_thirty_frames(robustness):
     black = [f for f in range(60) if not robustness.degrade(RGB, robustness.Degradation.LOST, f).any()]
     assert black == list(robustness.LOST_FRAMES)
     assert len(black) == 30
@@ -59,9 +59,7 @@ def test_rgb_is_lost_for_thirty_frames(robustness: ModuleType) -> None:
 @pytest.mark.parametrize(
     ("streams", "channels", "last"), [("both", 6, 77), ("blank", 6, 0), ("aux", 3, 77), ("rgb", 3, None)]
 )
-def test_what_the_tracker_is_shown(
-    robustness: ModuleType, streams: str, channels: int, last: int | None
-) -> None:
+def test_what_the_tracker_is_shown(robustness, streams, channels, last):
     image = robustness.shown(pair(), robustness.Streams(streams), robustness.Degradation.CLEAN, 1).image
     assert image.shape == (40, 60, channels)
     if last is None:
@@ -84,7 +82,7 @@ class Recorder:
         return (TrackedBox(pair.rgb.index, 1, Box(5, 5, 10, 10), 1.0, TrackState.TRACKED),)
 
 
-def test_the_view_degrades_every_frame_but_the_first(robustness: ModuleType) -> None:
+def test_the_view_degrades_every_frame_but_the_first(robustness):
     recorder = Recorder()
     view = robustness.DegradedView(recorder, robustness.Streams.BOTH, robustness.Degradation.DARK)
     view.initialize(pair(), [Box(1, 1, 5, 5)])
@@ -106,12 +104,7 @@ def make_clip(folder: Path, streams: Iterable[str]) -> Path:
     return folder
 
 
-def test_every_degradation_with_every_choice_of_streams(
-    robustness: ModuleType,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_every_degradation_with_every_choice_of_streams(robustness, tmp_path, monkeypatch, capsys):
     clips, made = make_clip(tmp_path / "clips", ("rgb", "thermal")), []
 
     def recorders(*_: object, **asked: object) -> Callable[[Modality | None], Recorder]:
@@ -129,21 +122,14 @@ def test_every_degradation_with_every_choice_of_streams(
     assert [line.split()[0] for line in table[2:]] == list(KINDS)
 
 
-def test_one_cell_of_the_table(
-    robustness: ModuleType,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_one_cell_of_the_table(robustness, tmp_path, monkeypatch, capsys):
     clips = make_clip(tmp_path / "clips", ("rgb", "thermal"))
     monkeypatch.setattr(robustness, "exact_trackers", lambda *_, **asked: lambda kind: Recorder())
     robustness.main([str(clips), "--degrade", "clean", "--streams", "rgb"])
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[2:]] == ["clean"]
 
 
-def test_clips_of_one_stream_are_not_enough(
-    robustness: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_clips_of_one_stream_are_not_enough(robustness, tmp_path, capsys):
     with pytest.raises(SystemExit):
         robustness.main([str(make_clip(tmp_path / "clips", ("rgb",)))])
     assert "two streams" in capsys.readouterr().err

@@ -27,7 +27,7 @@ def truth(number: int) -> np.ndarray:
 
 
 @pytest.fixture
-def data(tmp_path: Path) -> AnnotatedSet:
+def data(tmp_path) -> AnnotatedSet:
     easy = frozenset({"easy"})
     sequences = [
         Annotation(f"s{n}", (truth(n),), attributes=easy if n < 2 else frozenset()) for n in range(4)
@@ -46,7 +46,7 @@ def kinds(score: TrackerScore) -> set[ProblemKind]:
     return {problem.kind for problem in score.problems}
 
 
-def test_a_perfect_tracker(data: AnnotatedSet, tmp_path: Path) -> None:
+def test_a_perfect_tracker(data, tmp_path):
     tracker = results(tmp_path / "t", {f"s{n}": truth(n) for n in range(4)}, data.names)
     score = score_tracker(tracker, data, LASHER)
     assert score.figures == pytest.approx((1, 1, 20 / 21))
@@ -55,7 +55,7 @@ def test_a_perfect_tracker(data: AnnotatedSet, tmp_path: Path) -> None:
     assert (easy.attribute, easy.sequences) == ("easy", 2)
 
 
-def test_missing_sequences_are_left_out_or_zero(data: AnnotatedSet, tmp_path: Path) -> None:
+def test_missing_sequences_are_left_out_or_zero(data, tmp_path):
     tracker = results(tmp_path / "t", {"s0": truth(0)}, data.names)
     skipped = score_tracker(tracker, data, LASHER)
     zero = score_tracker(tracker, data, LASHER, ScoringOptions(missing=Missing.ZERO))
@@ -66,7 +66,7 @@ def test_missing_sequences_are_left_out_or_zero(data: AnnotatedSet, tmp_path: Pa
     assert "counted as 0" in str(zero.problems[0])
 
 
-def test_lengths_columns_and_damage_are_said(data: AnnotatedSet, tmp_path: Path) -> None:
+def test_lengths_columns_and_damage_are_said(data, tmp_path):
     corners = {f"s{n}": np.hstack((truth(n)[:, :2], truth(n)[:, :2] + truth(n)[:, 2:])) for n in range(3)}
     corners["s0"] = corners["s0"][:10]
     corners["s1"] = np.vstack((corners["s1"], corners["s1"]))
@@ -89,7 +89,7 @@ def test_lengths_columns_and_damage_are_said(data: AnnotatedSet, tmp_path: Path)
     assert right.figures[0] == pytest.approx((10 / 30 + 1 + 1) / 3)
 
 
-def test_results_of_another_benchmark_are_named(data: AnnotatedSet, tmp_path: Path) -> None:
+def test_results_of_another_benchmark_are_named(data, tmp_path):
     names = ("afterrain", "fog6", "s0")
     tracker = results(tmp_path / "t", {name: truth(0) for name in names}, data.names)
     with pytest.raises(FormatError, match="results of RGBT234, but the data set is LasHeR"):
@@ -99,7 +99,7 @@ def test_results_of_another_benchmark_are_named(data: AnnotatedSet, tmp_path: Pa
         score_tracker(strange, data, LASHER)
 
 
-def test_differences_are_paired(data: AnnotatedSet, tmp_path: Path) -> None:
+def test_differences_are_paired(data, tmp_path):
     good = {f"s{n}": truth(n) for n in range(4)}
     bad = {name: rows + (np.arange(FRAMES)[:, None] > 14) * (60.0, 0, 0, 0) for name, rows in good.items()}
     scores = [
@@ -112,7 +112,7 @@ def test_differences_are_paired(data: AnnotatedSet, tmp_path: Path) -> None:
     assert found.differences[0].is_clear
 
 
-def test_the_interval_covers_what_chance_does() -> None:
+def test_the_interval_covers_what_chance_does():
     rng = np.random.default_rng(3)
     covered = 0
     for seed in range(60):
@@ -122,12 +122,12 @@ def test_the_interval_covers_what_chance_does() -> None:
     assert 51 <= covered <= 60  # 57 expected of a 95 % interval
 
 
-def test_weights_count() -> None:
+def test_weights_count():
     found = paired_difference("MPR", [1.0, 0.0], [3.0, 1.0])
     assert found.mean == pytest.approx(0.75)
 
 
-def test_folders_are_scored_in_one_call(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_folders_are_scored_in_one_call(tmp_path, caplog):
     names = frozenset({"s0", "s1"})
     results(tmp_path / "gt", {"s0": truth(0), "s1": truth(1)}, names)
     results(tmp_path / "of" / "good", {"s0": truth(0), "s1": truth(1)}, names)

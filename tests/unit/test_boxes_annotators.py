@@ -91,7 +91,7 @@ def as_cvat_imports(path: Path) -> dict[int, Track]:
 
 
 @pytest.mark.parametrize("keyframe_px", [0, 0.75])
-def test_cvat_shows_the_same_boxes(tmp_path: Path, keyframe_px: float) -> None:
+def test_cvat_shows_the_same_boxes(tmp_path, keyframe_px):
     path = written(street(), ResultFormat.CVAT_VIDEO, tmp_path, keyframe_px)
     shown = as_cvat_imports(path)
     for target_id in (1, 2):
@@ -123,7 +123,7 @@ CVAT = """<?xml version="1.0" encoding="utf-8"?>
 """
 
 
-def test_cvat_keyframes_are_joined_by_lines(tmp_path: Path) -> None:
+def test_cvat_keyframes_are_joined_by_lines(tmp_path):
     path = tmp_path / "a.xml"
     path.write_text(CVAT)
     results = read_one(path)
@@ -136,7 +136,7 @@ def test_cvat_keyframes_are_joined_by_lines(tmp_path: Path) -> None:
     assert {row.state for row in results.rows} == {None}
 
 
-def test_cvat_archives_are_told_apart(tmp_path: Path) -> None:
+def test_cvat_archives_are_told_apart(tmp_path):
     path = tmp_path / "job.zip"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("annotations.xml", CVAT)
@@ -158,7 +158,7 @@ def test_cvat_archives_are_told_apart(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_mistakes_in_cvat_files_are_named(tmp_path: Path, text: str, words: str) -> None:
+def test_mistakes_in_cvat_files_are_named(tmp_path, text, words):
     path = tmp_path / "a.xml"
     path.write_text(text)
     with pytest.raises(FormatError) as caught:
@@ -167,7 +167,7 @@ def test_mistakes_in_cvat_files_are_named(tmp_path: Path, text: str, words: str)
     assert words in str(caught.value)
 
 
-def test_datumaro_reads_what_is_written_for_cvat(tmp_path: Path) -> None:
+def test_datumaro_reads_what_is_written_for_cvat(tmp_path):
     base = pytest.importorskip("datumaro.plugins.data_formats.cvat.base")
     path = written(street(), ResultFormat.CVAT_VIDEO, tmp_path)
     shown: dict[int, dict[int, tuple[float, ...]]] = {1: {}, 2: {}}
@@ -206,7 +206,7 @@ def as_label_studio_shows(path: Path) -> dict[int, Track]:
 
 
 @pytest.mark.parametrize("keyframe_px", [0, 0.75])
-def test_label_studio_shows_the_same_boxes(tmp_path: Path, keyframe_px: float) -> None:
+def test_label_studio_shows_the_same_boxes(tmp_path, keyframe_px):
     path = written(street(), ResultFormat.LABEL_STUDIO, tmp_path, keyframe_px)
     shown = as_label_studio_shows(path)
     assert shown == {n: near(boxes_of(street(), n), keyframe_px + 1e-9) for n in (1, 2)}
@@ -225,7 +225,7 @@ def entry(frame: object, x: float, *, enabled: bool = True, **more: object) -> d
     return {"frame": frame, "x": x, "y": 10, "width": 20, "height": 30, "enabled": enabled, **more}
 
 
-def test_label_studio_exports_are_read(tmp_path: Path) -> None:
+def test_label_studio_exports_are_read(tmp_path):
     path = tmp_path / "a.json"
     path.write_text(a_task(entry(1, 0), entry(3, 10, enabled=False), entry(6, 50, rotation=90)))
     assert recognise(path) is ResultFormat.LABEL_STUDIO
@@ -253,7 +253,7 @@ def test_label_studio_exports_are_read(tmp_path: Path) -> None:
         pytest.param(a_task(entry(1, 0), entry(10**9, 0)), "boxes would lie between", id="endless"),
     ],
 )
-def test_mistakes_in_label_studio_files_are_named(tmp_path: Path, text: str, words: str) -> None:
+def test_mistakes_in_label_studio_files_are_named(tmp_path, text, words):
     path = tmp_path / "a.json"
     path.write_text(text)
     with pytest.raises(FormatError) as caught:
@@ -262,7 +262,7 @@ def test_mistakes_in_label_studio_files_are_named(tmp_path: Path, text: str, wor
     assert words in str(caught.value)
 
 
-def test_label_studio_sdk_reads_what_is_written(tmp_path: Path) -> None:
+def test_label_studio_sdk_reads_what_is_written(tmp_path):
     video = pytest.importorskip("label_studio_sdk._extensions.label_studio_tools.postprocessing.video")
     path = written(street(), ResultFormat.LABEL_STUDIO, tmp_path, 0.75)
     (task,) = json.loads(path.read_text())
@@ -296,7 +296,7 @@ def as_trackeval_reads(folder: Path, kind: str, length: int) -> dict[int, Track]
     return dict(tracks)
 
 
-def test_trackeval_reads_the_folder_of_motchallenge(tmp_path: Path) -> None:
+def test_trackeval_reads_the_folder_of_motchallenge(tmp_path):
     write_results(result_files_of([street()], ResultFormat.MOTCHALLENGE, f"{tmp_path}/"))
     read = as_trackeval_reads(tmp_path, "mot", 10)
     assert read == {
@@ -312,7 +312,7 @@ def test_trackeval_reads_the_folder_of_motchallenge(tmp_path: Path) -> None:
     assert {row.score for row in results.rows} == {0.9, None}
 
 
-def test_motchallenge_as_it_comes(tmp_path: Path) -> None:
+def test_motchallenge_as_it_comes(tmp_path):
     """Without `labels.txt`, with classes of MOT16 and detections of a detector, pixels counted from 1."""
     folder = tmp_path / "MOT16-02"
     for name in ("gt", "det"):
@@ -333,7 +333,7 @@ def test_motchallenge_as_it_comes(tmp_path: Path) -> None:
         read_one(folder / "seqinfo.ini")
 
 
-def test_trackeval_reads_the_labels_of_kitti(tmp_path: Path) -> None:
+def test_trackeval_reads_the_labels_of_kitti(tmp_path):
     labelled = replace(street(), labels={1: "Car", 2: "Pedestrian"})
     (tmp_path / "label_02").mkdir()
     files = result_files_of([labelled], ResultFormat.KITTI, str(tmp_path / "label_02/street.txt"))
@@ -350,7 +350,7 @@ KITTI = """0 0 Van 0 0 -1.793451 296.744956 161.752147 455.226042 292.372804 2.0
 """
 
 
-def test_kitti_as_it_comes(tmp_path: Path) -> None:
+def test_kitti_as_it_comes(tmp_path):
     path = tmp_path / "0000.txt"
     path.write_text(KITTI)
     assert recognise(path) is ResultFormat.KITTI
@@ -382,7 +382,7 @@ def gaps() -> RecordingResults:
 
 
 @pytest.mark.parametrize("kind", [ResultFormat.TRACKINGNET, ResultFormat.GOT_10K])
-def test_a_submission_has_a_box_in_every_frame(tmp_path: Path, kind: ResultFormat) -> None:
+def test_a_submission_has_a_box_in_every_frame(tmp_path, kind):
     """Read as the tool kits do; several recordings and targets go into one archive."""
     files = result_files_of([gaps(), street()], kind, str(tmp_path / "all.zip"))
     write_results(files)
@@ -409,7 +409,7 @@ def test_a_submission_has_a_box_in_every_frame(tmp_path: Path, kind: ResultForma
         ("", "holds no frame"),
     ],
 )
-def test_mistakes_in_submissions_are_named(tmp_path: Path, text: str, words: str) -> None:
+def test_mistakes_in_submissions_are_named(tmp_path, text, words):
     path = tmp_path / "a.zip"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a.txt", text)

@@ -39,7 +39,7 @@ def mapped(record: dict[str, Any], *boxes: Box) -> Any:
 @pytest.mark.parametrize(
     ("align", "fit"), [*[(None, fit) for fit in Fit], (TILTED, Fit.RESIZE)], ids=[*Fit, "alignment"]
 )
-def test_a_box_lies_on_what_is_painted(align: Homography | None, fit: Fit) -> None:
+def test_a_box_lies_on_what_is_painted(align, fit):
     picture = np.zeros((AUX[1], AUX[0], 3), np.uint8)
     picture[50:74, 60:100] = 255
     shown = grid_by(align, fit)(picture, RGB, Modality.THERMAL)[..., 0] > 127
@@ -52,7 +52,7 @@ def test_a_box_lies_on_what_is_painted(align: Homography | None, fit: Fit) -> No
     assert (done.results.size, done.clipped, done.outside, row.score) == (AUX, 0, 0, 0.5)
 
 
-def test_what_the_second_camera_does_not_see_is_cut_or_left_out() -> None:
+def test_what_the_second_camera_does_not_see_is_cut_or_left_out():
     record = a_record(fit=Fit.NONE)  # 160x128 in the middle: from 240, 116
     done = mapped(record, Box(230, 100, 30, 40), Box(0, 0, 30, 40), Box(250, 120, 10, 10))
     assert [row.box for row in done.results.rows] == [Box(0, 0, 20, 24), Box(10, 4, 10, 10)]
@@ -60,7 +60,7 @@ def test_what_the_second_camera_does_not_see_is_cut_or_left_out() -> None:
     assert done.results.frames[0].absent == (AbsentTarget(2, 0.5),)
 
 
-def test_what_lies_behind_the_second_camera_is_left_out() -> None:
+def test_what_lies_behind_the_second_camera_is_left_out():
     steep = Homography.of([[4.0, 0.0, 0.0], [0.0, 3.0, 0.0], [0.02, 0.0, 1.0]], AUX, RGB)
     assert mapped(a_record(steep), Box(500, 10, 100, 100)).outside == 1
 
@@ -75,7 +75,7 @@ def test_what_lies_behind_the_second_camera_is_left_out() -> None:
         ({"inputs": None}, "how the two streams lie"),
     ],
 )
-def test_records_that_say_nothing_are_refused(change: dict[str, Any], words: str) -> None:
+def test_records_that_say_nothing_are_refused(change, words):
     with pytest.raises(FormatError, match=words) as caught:
         mapped({**a_record(), **change}, Box(1, 1, 10, 10))
     assert str(caught.value).startswith("run/run.json")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -101,7 +100,7 @@ KINDS = [mot, mot_with_ids, yolo, yolo_run, yolo_from_0, coco_results, coco, coc
 
 
 @pytest.mark.parametrize("write", KINDS)
-def test_every_kind_says_the_same(write: Callable[[Path], Path], tmp_path: Path) -> None:
+def test_every_kind_says_the_same(write, tmp_path):
     found = read_detections(DetectionOptions(write(tmp_path)), INFO)
     assert sorted(found) == list(FRAMES)
     for here in found.values():
@@ -112,9 +111,7 @@ def test_every_kind_says_the_same(write: Callable[[Path], Path], tmp_path: Path)
 
 @pytest.mark.parametrize("write", [write for write in KINDS if write is not table])
 @pytest.mark.parametrize("word", ["2", "car"])
-def test_classes_are_told_by_number_and_where_the_file_has_names_by_name(
-    write: Callable[[Path], Path], word: str, tmp_path: Path
-) -> None:
+def test_classes_are_told_by_number_and_where_the_file_has_names_by_name(write, word, tmp_path):
     has_names = write in (yolo, yolo_run, yolo_from_0, coco, coco_frames)
     options = DetectionOptions(write(tmp_path), classes=(word,))
     if word == "car" and not has_names:
@@ -125,11 +122,11 @@ def test_classes_are_told_by_number_and_where_the_file_has_names_by_name(
         assert [one.box.xywh for one in here] == [pytest.approx(CAR)]
 
 
-def test_commas_stand_between_classes() -> None:
+def test_commas_stand_between_classes():
     assert DetectionOptions(Path("a"), ("car, person", "2")).classes == ("car", "person", "2")
 
 
-def test_texts_are_told_by_the_pictures_they_are_called_after(tmp_path: Path) -> None:
+def test_texts_are_told_by_the_pictures_they_are_called_after(tmp_path):
     """The names of pictures need not count from 1, and a text may be missing."""
     pictures = tmp_path / "rgb"
     pictures.mkdir()
@@ -172,7 +169,7 @@ def put(folder: Path, name: str, text: str) -> Path:
         pytest.param("y/a_1.png", "", "holds no text files", id="no-texts"),
     ],
 )
-def test_what_is_wrong_is_one_line(name: str, text: str | None, expected: str, tmp_path: Path) -> None:
+def test_what_is_wrong_is_one_line(name, text, expected, tmp_path):
     path = tmp_path / name if text is None else put(tmp_path, name, text)
     path = path.parent if path.parent != tmp_path else path
     with pytest.raises(DmtrackError) as caught:
@@ -182,7 +179,7 @@ def test_what_is_wrong_is_one_line(name: str, text: str | None, expected: str, t
     assert path.name in str(caught.value)
 
 
-def test_a_class_of_nothing_is_refused() -> None:
+def test_a_class_of_nothing_is_refused():
     with pytest.raises(DmtrackError, match=r"--classes: is for detections; give --detections FILE as well"):
         DetectionOptions(classes=("car",)).require_file()
     DetectionOptions().require_file()

@@ -55,7 +55,7 @@ def changed(rows: list[TrackedBox], frames: range, **values: object) -> list[Tra
     ],
     ids=["score", "lost", "jump", "size"],
 )
-def test_what_is_odd_is_looked_at_first(values: dict[str, object], reason: str) -> None:
+def test_what_is_odd_is_looked_at_first(values, reason):
     (first,) = places(changed(way(), range(90, 200), **values))
     assert first.frame_index >= 88
     assert first.reason == reason
@@ -63,13 +63,13 @@ def test_what_is_odd_is_looked_at_first(values: dict[str, object], reason: str) 
     assert first.worth > calm.worth
 
 
-def test_without_a_sign_in_the_middle_of_what_nobody_looked_at() -> None:
+def test_without_a_sign_in_the_middle_of_what_nobody_looked_at():
     (only,) = places(way())
     assert abs(only.frame_index - LENGTH / 2) <= 1
     assert only.reason == "long without a look"
 
 
-def test_two_targets_on_one_object() -> None:
+def test_two_targets_on_one_object():
     taken = [
         row if row.frame_index < 120 else TrackedBox(row.frame_index, 2, one.box, row.score, row.state)
         for row, one in zip(way(2, 200.0), way(1), strict=True)
@@ -79,7 +79,7 @@ def test_two_targets_on_one_object() -> None:
     assert first.frame_index >= 118
 
 
-def test_every_stretch_between_keyframes_has_a_place_and_none_is_a_keyframe() -> None:
+def test_every_stretch_between_keyframes_has_a_place_and_none_is_a_keyframe():
     keys = tuple(TargetStart(Box(10, 50, 30, 40), 1, frame) for frame in (0, 60, 61, 150))
     found = places(way(), keyframes=keys)
     assert [doubt.worth for doubt in found] == sorted((doubt.worth for doubt in found), reverse=True)
@@ -87,7 +87,7 @@ def test_every_stretch_between_keyframes_has_a_place_and_none_is_a_keyframe() ->
     assert not {doubt.frame_index for doubt in found} & {0, 60, 61, 150}
 
 
-def test_where_a_target_is_not_any_more_there_is_nothing_to_look_at() -> None:
+def test_where_a_target_is_not_any_more_there_is_nothing_to_look_at():
     odd = changed(way(), range(90, 200), score=0.1)
     start = TargetStart(Box(10, 50, 30, 40), 1, 0)
     for absence, frames in (
@@ -99,7 +99,7 @@ def test_where_a_target_is_not_any_more_there_is_nothing_to_look_at() -> None:
         assert all(doubt.frame_index in frames for doubt in found)
 
 
-def test_a_long_recording_takes_little_time_and_one_frame_has_no_place() -> None:
+def test_a_long_recording_takes_little_time_and_one_frame_has_no_place():
     long = [TrackedBox(k, 1, Box(10, 20, 30, 40), 0.9, TrackState.TRACKED) for k in range(20_000)]
     frames = tuple(FrameBoxes(row.frame_index, (row,)) for row in long)
     assert len(doubtful_places(RecordingResults("clip", frames))) == 1

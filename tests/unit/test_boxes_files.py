@@ -81,12 +81,12 @@ def two_targets() -> RecordingResults:
         pytest.param("a.txt", '{"frame": 0}\n{"frame": 1}\n', ResultFormat.JSONL, id="json-lines"),
     ],
 )
-def test_formats_are_told_apart_by_content(tmp_path: Path, name: str, text: str, kind: ResultFormat) -> None:
+def test_formats_are_told_apart_by_content(tmp_path, name, text, kind):
     assert recognise(write(tmp_path / name, "\n" + text if kind is ResultFormat.JSONL else text)) is kind
 
 
 @pytest.mark.parametrize("word", ["nan", "NaN", "inf", "-Infinity"])
-def test_a_number_that_is_none_makes_no_other_format(tmp_path: Path, word: str) -> None:
+def test_a_number_that_is_none_makes_no_other_format(tmp_path, word):
     path = tmp_path / "boxes.txt"
     path.write_text(f"1,-1,{word},2,3,4,0.5,-1,-1,-1\n", encoding="utf-8")
     assert recognise(path) is ResultFormat.MOT
@@ -94,17 +94,17 @@ def test_a_number_that_is_none_makes_no_other_format(tmp_path: Path, word: str) 
         read_results(path)
 
 
-def test_an_archive_is_told_by_its_bytes(tmp_path: Path) -> None:
+def test_an_archive_is_told_by_its_bytes(tmp_path):
     assert recognise(archive(tmp_path / "a.dat", gt__gt="1,1,1,1,1,1,1,1,1\n")) is ResultFormat.CVAT
 
 
-def test_mot_without_a_score_says_so(tmp_path: Path) -> None:
+def test_mot_without_a_score_says_so(tmp_path):
     path = write(tmp_path / "a.txt", "2,1,1,2,3,4,-1,-1,-1,-1\n1,1,1,2,3,4,0.5,-1,-1,-1\n")
     (results,) = read_results(path)
     assert [frame.entries[0].score for frame in results.frames] == [0.5, None]
 
 
-def test_a_csv_may_leave_out_what_is_not_known(tmp_path: Path) -> None:
+def test_a_csv_may_leave_out_what_is_not_known(tmp_path):
     text = "frame,id,x,y,w,h,note\n5,2,1,2,3,4,dark\n4,,,,,,\n5,1,,,,,\n"
     (results,) = read_results(write(tmp_path / "a.csv", text))
     assert results.frames == (
@@ -113,14 +113,14 @@ def test_a_csv_may_leave_out_what_is_not_known(tmp_path: Path) -> None:
     )
 
 
-def test_coco_of_others_is_read(tmp_path: Path) -> None:
+def test_coco_of_others_is_read(tmp_path):
     (results,) = read_results(write(tmp_path / "a.json", json.dumps(COCO)))
     assert results.name == "street"
     assert results.labels == {5: "car"}
     assert results.frames == (FrameBoxes(0), FrameBoxes(4, (TrackedBox(4, 5, Box(1, 2, 3, 4), 0.5),)))
 
 
-def test_coco_of_several_recordings_keeps_their_ids_apart(tmp_path: Path) -> None:
+def test_coco_of_several_recordings_keeps_their_ids_apart(tmp_path):
     both = [two_targets(), RecordingResults("other", (FrameBoxes(0, (TrackedBox(0, 2, Box(1, 1, 1, 1)),)),))]
     files = result_files_of(both, ResultFormat.COCO, str(tmp_path / "all.json"))
     write_results(files)
@@ -131,7 +131,7 @@ def test_coco_of_several_recordings_keeps_their_ids_apart(tmp_path: Path) -> Non
     assert boxes_of(other) == {(0, 2): Box(1, 1, 1, 1)}
 
 
-def test_vot_byte_for_byte(tmp_path: Path) -> None:
+def test_vot_byte_for_byte(tmp_path):
     write_results(result_files_of([two_targets()], ResultFormat.VOT, f"{tmp_path}/"))
     texts = {path.name: path.read_text() for path in tmp_path.iterdir()}
     assert texts == {
@@ -144,7 +144,7 @@ def test_vot_byte_for_byte(tmp_path: Path) -> None:
     }
 
 
-def test_vot_values_of_an_earlier_export_do_not_stay(tmp_path: Path) -> None:
+def test_vot_values_of_an_earlier_export_do_not_stay(tmp_path):
     output = str(tmp_path / "car.txt")
     scored = FrameBoxes(0, (TrackedBox(0, 1, Box(1, 2, 3, 4), 0.5),))
     plain = FrameBoxes(0, (TrackedBox(0, 1, Box(1, 2, 3, 4)),))
@@ -156,7 +156,7 @@ def test_vot_values_of_an_earlier_export_do_not_stay(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["car.txt"]
 
 
-def test_vot_reads_what_the_toolkit_writes(tmp_path: Path) -> None:
+def test_vot_reads_what_the_toolkit_writes(tmp_path):
     write(tmp_path / "car_001_confidence.value", "\n0.75\n0.5\nnan\n")
     path = write(
         tmp_path / "car_001.txt", "1\n1.0000,2.0000,3.0000,4.0000\n2,3,5,3,5,7,2,7\nnan,nan,nan,nan\n"
@@ -171,14 +171,14 @@ def test_vot_reads_what_the_toolkit_writes(tmp_path: Path) -> None:
     ]
 
 
-def test_lasher_byte_for_byte(tmp_path: Path) -> None:
+def test_lasher_byte_for_byte(tmp_path):
     write_results(result_files_of([two_targets()], ResultFormat.LASHER, f"{tmp_path}/"))
     nothing = "nan,nan,nan,nan\n"
     assert (tmp_path / "street_id1.txt").read_text() == f"{nothing}1,2,3,4\n{nothing}{nothing}2,3,4,5\n"
     assert (tmp_path / "street_id2.txt").read_text() == nothing * 4 + "5,6,7.25,8\n"
 
 
-def test_files_of_one_target_each_become_one_recording(tmp_path: Path) -> None:
+def test_files_of_one_target_each_become_one_recording(tmp_path):
     write_results(result_files_of([two_targets()], ResultFormat.LASHER, f"{tmp_path}/"))
     (joined,) = read_all(sorted(tmp_path.iterdir()))
     assert joined.target_ids == (1, 2)
@@ -188,13 +188,13 @@ def test_files_of_one_target_each_become_one_recording(tmp_path: Path) -> None:
     assert len(read_all([*sorted(tmp_path.glob("*.txt")), path])) == 2
 
 
-def test_otb_counts_from_one(tmp_path: Path) -> None:
+def test_otb_counts_from_one(tmp_path):
     (results,) = read_results(write(tmp_path / "groundtruth_rect.txt", "11,21,30,40\n0,0,0,0\n"))
     assert results.name == tmp_path.name
     assert boxes_of(results) == {(0, 1): Box(10, 20, 30, 40), (1, 1): None}
 
 
-def test_cvat_member_for_member(tmp_path: Path) -> None:
+def test_cvat_member_for_member(tmp_path):
     write_results(result_files_of([two_targets()], ResultFormat.CVAT, str(tmp_path / "a.zip")))
     with zipfile.ZipFile(tmp_path / "a.zip") as file:
         assert sorted(file.namelist()) == ["gt/gt.txt", "gt/labels.txt"]
@@ -204,7 +204,7 @@ def test_cvat_member_for_member(tmp_path: Path) -> None:
         )
 
 
-def test_cvat_without_the_folder_and_labels(tmp_path: Path) -> None:
+def test_cvat_without_the_folder_and_labels(tmp_path):
     (results,) = read_results(archive(tmp_path / "a.zip", gt="3,1,1,2,3,4,1,1,0.5\n"))
     assert boxes_of(results) == {(2, 1): Box(1, 2, 3, 4)}
     assert not results.labels
@@ -269,7 +269,7 @@ def test_cvat_without_the_folder_and_labels(tmp_path: Path) -> None:
         pytest.param("a.txt", "1,1,2,3,4,5,1\n1,1,2,3,4,5,1\n", "row 2: target 1", id="mot-twice"),
     ],
 )
-def test_mistakes_are_named_with_their_place(tmp_path: Path, name: str, text: str, words: str) -> None:
+def test_mistakes_are_named_with_their_place(tmp_path, name, text, words):
     path = write(tmp_path / name, text)
     with pytest.raises(FormatError) as caught:
         read_results(path)
@@ -277,7 +277,7 @@ def test_mistakes_are_named_with_their_place(tmp_path: Path, name: str, text: st
     assert words in str(caught.value)
 
 
-def test_values_of_another_length_are_refused(tmp_path: Path) -> None:
+def test_values_of_another_length_are_refused(tmp_path):
     write(tmp_path / "car_001_confidence.value", "1\n1\n1\n")
     path = write(tmp_path / "car_001.txt", "1\n1,2,3,4\n")
     with pytest.raises(FormatError, match=r"confidence\.value: has 3 lines, but there are 2 regions"):
@@ -294,7 +294,7 @@ def test_values_of_another_length_are_refused(tmp_path: Path) -> None:
     ],
     ids=["another-archive", "row", "label", "empty"],
 )
-def test_bad_archives_are_named(tmp_path: Path, members: dict[str, str], words: str) -> None:
+def test_bad_archives_are_named(tmp_path, members, words):
     path = archive(tmp_path / "a.zip", **members)
     with pytest.raises(FormatError) as caught:
         read_results(path)
@@ -302,20 +302,20 @@ def test_bad_archives_are_named(tmp_path: Path, members: dict[str, str], words: 
     assert words in str(caught.value)
 
 
-def test_a_torn_archive_is_one_line(tmp_path: Path) -> None:
+def test_a_torn_archive_is_one_line(tmp_path):
     path = archive(tmp_path / "a.zip", gt__gt="1,1,1,1,1,1,1,1,1\n" * 3)
     path.write_bytes(path.read_bytes().replace(b"1,1,1", b"9,9,9", 1))
     with pytest.raises(FormatError, match="not a whole ZIP archive"):
         read_results(path, ResultFormat.CVAT)
 
 
-def test_a_frame_number_by_mistake_does_not_fill_the_disk(tmp_path: Path) -> None:
+def test_a_frame_number_by_mistake_does_not_fill_the_disk(tmp_path):
     (results,) = read_results(write(tmp_path / "a.txt", "123456789012,1,2,3,4,5,1\n"))
     with pytest.raises(FormatError, match="frame 123456789011 is too far"):
         result_files_of([results], ResultFormat.LASHER, str(tmp_path / "b.txt"))
 
 
-def test_folders_of_runs_are_found(tmp_path: Path) -> None:
+def test_folders_of_runs_are_found(tmp_path):
     for name in ("b", "a", ".c.1a2b3c4d.part", "failed"):
         (tmp_path / name).mkdir()
     write(tmp_path / "a" / "boxes.txt", "1,1,1,1,1,1\n")
@@ -331,7 +331,7 @@ def test_folders_of_runs_are_found(tmp_path: Path) -> None:
         result_files(tmp_path / "nowhere")
 
 
-def test_a_run_gives_name_size_and_item(tmp_path: Path) -> None:
+def test_a_run_gives_name_size_and_item(tmp_path):
     video = {"path": "rgb.mp4", "width": 640, "height": 360}
     record = {
         "record_version": 1,
@@ -361,11 +361,11 @@ def test_a_run_gives_name_size_and_item(tmp_path: Path) -> None:
         ("", "recording"),
     ],
 )
-def test_any_name_becomes_a_file_name(name: str, expected: str) -> None:
+def test_any_name_becomes_a_file_name(name, expected):
     assert file_name(name) == expected
 
 
-def test_two_recordings_of_one_name_are_not_written_over_each_other(tmp_path: Path) -> None:
+def test_two_recordings_of_one_name_are_not_written_over_each_other(tmp_path):
     files = result_files_of([two_targets(), two_targets()], ResultFormat.MOT, f"{tmp_path}/")
     with pytest.raises(OutputError, match="2 results would be written to this place"):
         write_results(files)

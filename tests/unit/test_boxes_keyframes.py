@@ -39,16 +39,14 @@ def _ways(draw: st.DrawFn) -> list[Keyframe]:
 
 @settings(deadline=None)
 @given(_ways())
-def test_what_is_written_is_read_again(
-    tmp_path_factory: pytest.TempPathFactory, keys: list[Keyframe]
-) -> None:
+def test_what_is_written_is_read_again(tmp_path_factory, keys):
     path = tmp_path_factory.mktemp("keys") / "keyframes.csv"
     path.write_text(keyframes_text(keys), encoding="utf-8")
     assert read_keyframes(path) == sorted(keys, key=lambda key: (key.target_id, key.frame_index))
     assert keyframes_text(read_keyframes(path)) == keyframes_text(keys)
 
 
-def test_without_targets_there_are_no_keyframes(tmp_path: Path) -> None:
+def test_without_targets_there_are_no_keyframes(tmp_path):
     path = tmp_path / "keyframes.csv"
     path.write_text(keyframes_text(()), encoding="utf-8")
     assert read_keyframes(path) == []
@@ -72,9 +70,7 @@ def _overlapping(draw: st.DrawFn) -> list[Keyframe]:
 
 @settings(deadline=None)
 @given(_overlapping())
-def test_absences_that_overlap_mean_the_same_when_they_are_read(
-    tmp_path_factory: pytest.TempPathFactory, keys: list[Keyframe]
-) -> None:
+def test_absences_that_overlap_mean_the_same_when_they_are_read(tmp_path_factory, keys):
     path = tmp_path_factory.mktemp("keys") / "keyframes.csv"
     path.write_text(keyframes_text(keys), encoding="utf-8")
     assert segments_of(read_keyframes(path)) == segments_of(keys)
@@ -90,37 +86,37 @@ def _frames(keys: list[Keyframe]) -> list[int | None]:
     return [key.frame_index for key in keys]
 
 
-def test_of_results_with_states_the_given_boxes_count(tmp_path: Path) -> None:
+def test_of_results_with_states_the_given_boxes_count(tmp_path):
     states = ["init", "tracked", "uncertain", "init", "lost", "tracked"]
     rows = "".join(f"{frame},1,{frame},2,3,4,{state}\n" for frame, state in enumerate(states))
     assert _frames(_read(tmp_path, "frame,id,x,y,w,h,state\n" + rows)) == [0, 3]
 
 
-def test_from_a_later_frame_on_a_target_begins_with_its_first_row(tmp_path: Path) -> None:
+def test_from_a_later_frame_on_a_target_begins_with_its_first_row(tmp_path):
     rows = "".join(f"{frame},1,{frame},2,3,4,{'tracked' if frame else 'init'}\n" for frame in range(6))
     (only,) = _read(tmp_path, "frame,id,x,y,w,h,state\n" + rows, first_frame=2)
     assert only == TargetStart(Box(2, 2, 3, 4), 1, 2)
 
 
 @pytest.mark.parametrize("name", ["rows.csv", "rows.txt"])
-def test_without_states_rows_after_a_gap_are_corrections(tmp_path: Path, name: str) -> None:
+def test_without_states_rows_after_a_gap_are_corrections(tmp_path, name):
     frames = [3, 4, 5, 9, 20, 21]
     table = "frame,id,x,y,w,h\n" + "".join(f"{frame},1,1,2,3,4\n" for frame in frames)
     mot = "".join(f"{frame + 1},1,1,2,3,4,1,-1,-1,-1\n" for frame in frames)
     assert _frames(_read(tmp_path, table if name.endswith("csv") else mot, name=name)) == [3, 9, 20]
 
 
-def test_rows_that_say_absent(tmp_path: Path) -> None:
+def test_rows_that_say_absent(tmp_path):
     text = "frame,id,x,y,w,h,state\n0,1,1,2,3,4,init\n5,1,,,,,absent\n6,1,,,,,absent\n9,1,,,,,lost\n"
     assert _read(tmp_path, text) == [TargetStart(Box(1, 2, 3, 4), 1, 0), Absence(1, 5, 9)]
 
 
-def test_an_unknown_state_is_told_with_its_row(tmp_path: Path) -> None:
+def test_an_unknown_state_is_told_with_its_row(tmp_path):
     with pytest.raises(FormatError, match="row 2"):
         _read(tmp_path, "frame,id,x,y,w,h,state\n0,1,1,2,3,4,gone\n")
 
 
-def test_an_absence_up_to_a_box_is_one_row(tmp_path: Path) -> None:
+def test_an_absence_up_to_a_box_is_one_row(tmp_path):
     keys: list[Keyframe] = [TargetStart(Box(1, 2, 3, 4), 1, 0), Absence(1, 5, 9)]
     keys += [TargetStart(Box(1, 2, 3, 4), 1, 9)]
     assert _frames(_read(tmp_path, keyframes_text(keys))) == [0, 5, 9]
@@ -143,7 +139,7 @@ _ALONE = [TargetStart(Box(1.5, 2, 3, 4), 1, 0), TargetStart(Box(5, 6, 7, 8), 1, 
     ],
     ids=["zeros", "no state", "short row", "blank rows", "spreadsheet", "tabs", "other order"],
 )
-def test_a_file_edited_by_hand_means_what_it_says(tmp_path: Path, text: str) -> None:
+def test_a_file_edited_by_hand_means_what_it_says(tmp_path, text):
     assert _read(tmp_path, text, name="keyframes.csv") == _ALONE
 
 
@@ -157,14 +153,14 @@ def test_a_file_edited_by_hand_means_what_it_says(tmp_path: Path, text: str) -> 
         (f"{10**16},1,5,6,7,8,init,0", "row 3: frame .* is too large"),
     ],
 )
-def test_a_row_that_cannot_be_meant_is_refused(tmp_path: Path, row: str, words: str) -> None:
+def test_a_row_that_cannot_be_meant_is_refused(tmp_path, row, words):
     with pytest.raises(FormatError, match=words):
         _read(tmp_path, f"{_BACK}0,1,1.5,2,3,4,init,1\n{row}\n", name="keyframes.csv")
 
 
 @pytest.mark.parametrize("end", ["", "\n", "\r\n"])
 @pytest.mark.parametrize("mark", [",", ";", "\t"])
-def test_every_row_may_be_taken_away(tmp_path: Path, mark: str, end: str) -> None:
+def test_every_row_may_be_taken_away(tmp_path, mark, end):
     path = tmp_path / "keyframes.csv"
     path.write_bytes((_BACK.strip().replace(",", mark) + end).encode())
     assert read_keyframes(path) == []

@@ -30,14 +30,14 @@ def write(folder: Path, text: str, name: str = "boxes.txt") -> Path:
         pytest.param("11,21,41,21,41,61,11,61\n", id="eight-are-a-polygon-counted-from-1"),
     ],
 )
-def test_ground_truth_means_its_first_row(tmp_path: Path, text: str) -> None:
+def test_ground_truth_means_its_first_row(tmp_path, text):
     assert read_targets(write(tmp_path, text), first_frame=7) == (Box(10, 20, 30, 40),)
 
 
 @pytest.mark.parametrize(
     "tail", ["", ",1", ",1,1,0.5", ",1,-1,-1,-1"], ids=["six", "seven", "nine-as-MOT17", "ten-as-ours"]
 )
-def test_mot_gives_every_id_its_first_frame_and_what_comes_after_a_gap(tmp_path: Path, tail: str) -> None:
+def test_mot_gives_every_id_its_first_frame_and_what_comes_after_a_gap(tmp_path, tail):
     rows = ["5,4,1,2,3,4", "3,8,5,6,7,8", "4,4,9,2,3,4", "4,8,9,9,7,8", "9,8,5,5,7,8"]
     path = write(tmp_path, "\n" + "".join(f"{row}{tail}\n" for row in rows))
     assert read_targets(path) == (
@@ -47,11 +47,11 @@ def test_mot_gives_every_id_its_first_frame_and_what_comes_after_a_gap(tmp_path:
     )
 
 
-def test_mot_with_blanks(tmp_path: Path) -> None:
+def test_mot_with_blanks(tmp_path):
     assert read_targets(write(tmp_path, "1 1 1 2 3 4 1\n")) == (TargetStart(Box(1, 2, 3, 4), 1, 0),)
 
 
-def test_first_rows_from_a_frame_on(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_first_rows_from_a_frame_on(tmp_path, caplog):
     path = write(tmp_path, "1,1,1,2,3,4,1\n6,1,5,2,3,4,1\n5,2,1,2,3,4,1\n")
     assert read_targets(path, first_frame=5) == (TargetStart(Box(5, 2, 3, 4), 1, 5),)
     assert "ends before frame 5: target 2" in caplog.text
@@ -60,9 +60,7 @@ def test_first_rows_from_a_frame_on(tmp_path: Path, caplog: pytest.LogCaptureFix
 
 
 @pytest.mark.parametrize("first_frame", [0, 1, 2, 3, 9])
-def test_a_start_in_the_middle_of_ground_truth_is_doubted(
-    tmp_path: Path, first_frame: int, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_start_in_the_middle_of_ground_truth_is_doubted(tmp_path, first_frame, caplog):
     """A file of one row a frame: the first one is meant for the start, or another one is."""
     path = write(tmp_path, "10,20,30,40\n11,21,30,40\n12,22,30,40\n")
     assert read_targets(path, first_frame) == (Box(10, 20, 30, 40),)
@@ -71,7 +69,7 @@ def test_a_start_in_the_middle_of_ground_truth_is_doubted(
 
 
 @pytest.mark.parametrize("frame", [1, 3])
-def test_who_is_absent_has_a_box_somewhere(tmp_path: Path, frame: int) -> None:
+def test_who_is_absent_has_a_box_somewhere(tmp_path, frame):
     """An id that was mistyped is told, and not what was said before a start in the middle."""
     text = f"frame,id,x,y,w,h,state,back\n0,1,1,2,3,4,init,1\n4,2,1,2,3,4,init,1\n{frame},7,,,,,absent,\n"
     with pytest.raises(BoxError, match=f"target 7 is absent in frame {frame}"):
@@ -80,7 +78,7 @@ def test_who_is_absent_has_a_box_somewhere(tmp_path: Path, frame: int) -> None:
     assert found == (TargetStart(Box(1, 2, 3, 4), 2, 4),)
 
 
-def test_the_csv_of_a_run(tmp_path: Path) -> None:
+def test_the_csv_of_a_run(tmp_path):
     rows = "4,0.4,,,3,1.5,2,3,4,0.9,tracked,0,1.0\n5,0.5,,,3,9,2,3,4,0.9,tracked,0,1.0\n"
     path = write(tmp_path, HEADER + rows, "boxes.csv")
     assert read_targets(path) == (TargetStart(Box(1.5, 2, 3, 4), 3, 4),)
@@ -104,14 +102,14 @@ def test_the_csv_of_a_run(tmp_path: Path) -> None:
         pytest.param("frame,id,x\n1,1,3\n", FormatError, "has no column", id="another-csv"),
     ],
 )
-def test_bad_files(tmp_path: Path, text: str, error: type[Exception], message: str) -> None:
+def test_bad_files(tmp_path, text, error, message):
     path = write(tmp_path, text)
     with pytest.raises(error, match=message) as caught:
         read_targets(path)
     assert str(path) in str(caught.value)
 
 
-def test_no_file(tmp_path: Path) -> None:
+def test_no_file(tmp_path):
     with pytest.raises(FormatError, match="cannot be read"):
         read_targets(tmp_path / "nothing.txt")
     (tmp_path / "picture.png").write_bytes(b"\x89PNG\xff\xfe")
@@ -128,7 +126,7 @@ def test_no_file(tmp_path: Path) -> None:
         pytest.param("14 23 30 40,5\n", id="blanks"),
     ],
 )
-def test_decimal_commas_are_no_corners(tmp_path: Path, text: str) -> None:
+def test_decimal_commas_are_no_corners(tmp_path, text):
     assert read_targets(write(tmp_path, text)) == (Box(14, 23, 30, 40.5),)
 
 
@@ -142,7 +140,7 @@ DOUBLED = {
 
 
 @pytest.mark.parametrize("name", DOUBLED)
-def test_commas_between_and_within_numbers_are_no_corners(tmp_path: Path, name: str) -> None:
+def test_commas_between_and_within_numbers_are_no_corners(tmp_path, name):
     """Read as corners, a perfect track scores 3 %."""
     path = write(tmp_path, DOUBLED[name])
     for read in (read_targets, read_results, read_boxes):
@@ -160,22 +158,22 @@ def test_commas_between_and_within_numbers_are_no_corners(tmp_path: Path, name: 
     ],
     ids=["corners", "small corners", "absent first", "boxes"],
 )
-def test_whole_numbers_between_commas_are_read(tmp_path: Path, text: str) -> None:
+def test_whole_numbers_between_commas_are_read(tmp_path, text):
     assert len(read_boxes(write(tmp_path, text)).boxes) == len(text.splitlines())
 
 
 @pytest.mark.parametrize("text", ["10,20;40,20;40,60;10,60\n", "10,20 40,20 40,60 10,60\n"])
-def test_what_may_be_decimals_or_corners_is_refused(tmp_path: Path, text: str) -> None:
+def test_what_may_be_decimals_or_corners_is_refused(tmp_path, text):
     with pytest.raises(FormatError, match=r"row 1 .*decimal commas, or corners"):
         read_targets(write(tmp_path, text))
 
 
-def test_decimal_commas_in_mot(tmp_path: Path) -> None:
+def test_decimal_commas_in_mot(tmp_path):
     path = write(tmp_path, "1;3;14,5;23,25;30,0;40,0;0,9;-1;-1;-1\n")
     assert read_targets(path) == (TargetStart(Box(14.5, 23.25, 30, 40), 3, 0),)
 
 
-def test_detections_take_free_ids(tmp_path: Path) -> None:
+def test_detections_take_free_ids(tmp_path):
     rows = "3,-1,1,2,13,14,0.9,-1,-1,-1\n3,-1,5,6,17,18,0.9,-1,-1,-1\n4,-1,2,2,13,14,0.9,-1,-1,-1\n"
     path = write(tmp_path, rows)
     assert read_targets(path, first_frame=2) == (Box(1, 2, 13, 14), Box(5, 6, 17, 18)), "numbered later"
@@ -187,7 +185,7 @@ def test_detections_take_free_ids(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("confidence", ["", " 0.93"], ids=["label", "prediction"])
-def test_yolo_text_is_a_target_a_row(tmp_path: Path, confidence: str) -> None:
+def test_yolo_text_is_a_target_a_row(tmp_path, confidence):
     path = write(tmp_path, f"0 0.5 0.5 0.25 0.5{confidence}\n7 0.25 0.75 0.125 0.25{confidence}\n")
     assert read_targets(path, 0, (640, 480)) == (Box(240, 120, 160, 240), Box(120, 300, 80, 120))
 
@@ -200,7 +198,7 @@ def test_yolo_text_is_a_target_a_row(tmp_path: Path, confidence: str) -> None:
         (BoxFormat.XYWH, "10,20,30,40\n"),
     ],
 )
-def test_four_numbers_are_what_the_person_says(tmp_path: Path, order: BoxFormat, text: str) -> None:
+def test_four_numbers_are_what_the_person_says(tmp_path, order, text):
     assert read_targets(write(tmp_path, text), 0, (640, 480), order) == (Box(10, 20, 30, 40),)
     x, y, w, h = map(float, text.replace(",", " ").split())
     assert Box(x, y, w, h).read_as(order, 640, 480) == Box(10, 20, 30, 40)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -37,7 +36,7 @@ def _result(index: int, ids: tuple[int, ...], aux: bool = True) -> FrameResult:
     return FrameResult(FramePair(rgb, partner, Modality.THERMAL, _PIXELS), targets, 12.5)
 
 
-def test_file_byte_for_byte(tmp_path: Path) -> None:
+def test_file_byte_for_byte(tmp_path):
     path = tmp_path / "track.csv"
     with BoxSink(path, ResultFormat.CSV) as sink:
         sink.write(_result(0, (1,)))
@@ -51,7 +50,7 @@ def test_file_byte_for_byte(tmp_path: Path) -> None:
     )
 
 
-def test_reading_gives_back_what_was_written_to_the_stated_digits(tmp_path: Path) -> None:
+def test_reading_gives_back_what_was_written_to_the_stated_digits(tmp_path):
     results = [_result(0, (1, 2)), _result(1, (2,), aux=False)]
     with BoxSink(tmp_path / "a.csv", ResultFormat.CSV) as sink:
         for result in results:
@@ -73,7 +72,7 @@ def test_reading_gives_back_what_was_written_to_the_stated_digits(tmp_path: Path
         )
 
 
-def test_columns_are_found_by_name(tmp_path: Path) -> None:
+def test_columns_are_found_by_name(tmp_path):
     names, cells = list(reversed(COLUMNS)), list(reversed(GOOD.split(",")))
     path = tmp_path / "a.csv"
     path.write_bytes(
@@ -104,7 +103,7 @@ def test_columns_are_found_by_name(tmp_path: Path) -> None:
         *("unit", "no median", "half a position"),
     ],
 )
-def test_bad_row_is_named(tmp_path: Path, row: str, words: str) -> None:
+def test_bad_row_is_named(tmp_path, row, words):
     path = tmp_path / "a.csv"
     path.write_text(f"{HEADER}\n{GOOD}\n{row}\n")
     with pytest.raises(FormatError, match="row 3") as caught:
@@ -117,14 +116,14 @@ def test_bad_row_is_named(tmp_path: Path, row: str, words: str) -> None:
     [(b"", "no column frame"), (b"1,2,3,4\n", "no column"), (b"\xff\xfe\x00", "not a text file")],
     ids=["empty", "no header", "binary"],
 )
-def test_no_table_at_all(tmp_path: Path, content: bytes, words: str) -> None:
+def test_no_table_at_all(tmp_path, content, words):
     path = tmp_path / "a.csv"
     path.write_bytes(content)
     with pytest.raises(FormatError, match=words):
         read_table(path, "a")
 
 
-def test_missing_file(tmp_path: Path) -> None:
+def test_missing_file(tmp_path):
     with pytest.raises(FormatError, match="cannot be read"):
         read_table(tmp_path / "none.csv", "a")
 
@@ -139,7 +138,7 @@ def test_missing_file(tmp_path: Path) -> None:
     ],
     ids=["all quoted", "tabs", "blanks", "semicolons"],
 )
-def test_tables_of_other_programs_are_recognised(tmp_path: Path, text: str) -> None:
+def test_tables_of_other_programs_are_recognised(tmp_path, text):
     (tmp_path / "a.csv").write_text(text, newline="")
     (row,) = read_rows(tmp_path / "a.csv")
     assert (row.frame_index, row.target_id, row.box) == (3, 1, Box(1.5, 2, 3, 4))

@@ -47,7 +47,7 @@ def network() -> DMTrack:
 
 
 @pytest.fixture
-def saved(tmp_path: Path, network: DMTrack) -> tuple[Path, Path]:
+def saved(tmp_path, network) -> tuple[Path, Path]:
     """A foundation and adapters in files of their own."""
     paths = tmp_path / "tiny-foundation.safetensors", tmp_path / "tiny-depth.safetensors"
     save_weights(paths[0], network.state_dict(), FOUNDATION)
@@ -64,7 +64,7 @@ def images(streams: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 
 @pytest.mark.parametrize("meta", [FOUNDATION, ADAPTERS, dataclasses.replace(ADAPTERS, kind="full")])
-def test_a_file_gives_back_what_was_saved(tmp_path: Path, network: DMTrack, meta: WeightsMeta) -> None:
+def test_a_file_gives_back_what_was_saved(tmp_path, network, meta):
     path = tmp_path / "deeper" / "x.safetensors"
     digest = save_weights(path, network.state_dict(), meta)
     assert digest == sha256_of(path) == hashlib.sha256(path.read_bytes()).hexdigest()
@@ -77,14 +77,14 @@ def test_a_file_gives_back_what_was_saved(tmp_path: Path, network: DMTrack, meta
     assert [entry.name for entry in path.parent.iterdir()] == ["x.safetensors"]
 
 
-def test_the_same_weights_give_the_same_bytes(tmp_path: Path, network: DMTrack) -> None:
+def test_the_same_weights_give_the_same_bytes(tmp_path, network):
     state = network.state_dict()
     backwards = dict(reversed(state.items()))
     first = save_weights(tmp_path / "a", state, ADAPTERS)
     assert first == save_weights(tmp_path / "b", backwards, ADAPTERS)
 
 
-def test_foundation_and_adapters_together_are_the_network(network: DMTrack, saved: tuple[Path, Path]) -> None:
+def test_foundation_and_adapters_together_are_the_network(network, saved):
     foundation, adapters = map(load_weights, saved)
     model = build_model(foundation, adapters)
     assert not model.training
@@ -93,7 +93,7 @@ def test_foundation_and_adapters_together_are_the_network(network: DMTrack, save
             assert torch.equal(ours, theirs)
 
 
-def test_the_foundation_alone_runs_one_stream(network: DMTrack, saved: tuple[Path, Path]) -> None:
+def test_the_foundation_alone_runs_one_stream(network, saved):
     model = build_model(load_weights(saved[0]))
     with torch.no_grad():
         assert torch.equal(model(*images(1)).score_map, network(*images(1)).score_map)
@@ -101,7 +101,7 @@ def test_the_foundation_alone_runs_one_stream(network: DMTrack, saved: tuple[Pat
             model(*images(2))
 
 
-def test_training_the_network_leaves_the_weights_alone(saved: tuple[Path, Path]) -> None:
+def test_training_the_network_leaves_the_weights_alone(saved):
     weights = load_weights(saved[0])
     before = {name: tensor.clone() for name, tensor in weights.tensors.items()}
     with torch.no_grad():
@@ -110,7 +110,7 @@ def test_training_the_network_leaves_the_weights_alone(saved: tuple[Path, Path])
     assert all(torch.equal(weights.tensors[name], tensor) for name, tensor in before.items())
 
 
-def test_full_weights_come_apart(tmp_path: Path, network: DMTrack, saved: tuple[Path, Path]) -> None:
+def test_full_weights_come_apart(tmp_path, network, saved):
     full = Weights(dataclasses.replace(ADAPTERS, kind="full"), network.state_dict())
     part = full.part("foundation")
     assert part.meta.kind == "foundation"
@@ -121,9 +121,7 @@ def test_full_weights_come_apart(tmp_path: Path, network: DMTrack, saved: tuple[
 
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_half_precision_on_disk_is_float32_in_memory(
-    tmp_path: Path, network: DMTrack, dtype: torch.dtype
-) -> None:
+def test_half_precision_on_disk_is_float32_in_memory(tmp_path, network, dtype):
     whole, half = tmp_path / "whole", tmp_path / "half"
     save_weights(whole, network.state_dict(), FOUNDATION)
     save_weights(half, network.state_dict(), FOUNDATION, dtype=dtype)
@@ -134,12 +132,12 @@ def test_half_precision_on_disk_is_float32_in_memory(
         torch.testing.assert_close(tensors[name], tensor, rtol=1e-2, atol=1e-3)
 
 
-def test_the_network_takes_the_asked_precision(saved: tuple[Path, Path]) -> None:
+def test_the_network_takes_the_asked_precision(saved):
     model = build_model(*map(load_weights, saved), dtype=torch.float64)
     assert {parameter.dtype for parameter in model.parameters()} == {torch.float64}
 
 
-def test_parts_that_do_not_belong_together_are_refused(network: DMTrack, saved: tuple[Path, Path]) -> None:
+def test_parts_that_do_not_belong_together_are_refused(network, saved):
     foundation, adapters = map(load_weights, saved)
     full = Weights(dataclasses.replace(ADAPTERS, kind="full"), network.state_dict())
     with pytest.raises(CheckpointError, match="needs a foundation"):
@@ -153,14 +151,14 @@ def test_parts_that_do_not_belong_together_are_refused(network: DMTrack, saved: 
         build_model(foundation, Weights(dataclasses.replace(ADAPTERS, config=other), adapters.tensors))
 
 
-def test_adapters_may_have_widths_of_their_own(saved: tuple[Path, Path]) -> None:
+def test_adapters_may_have_widths_of_their_own(saved):
     config = dataclasses.replace(CONFIG, temporal_width=6, memory_frames=3)
     adapters = {f"adapters.{name}": t for name, t in DMTrack(config).adapters.state_dict().items()}
     weights = Weights(dataclasses.replace(ADAPTERS, config=config), adapters)
     assert build_model(load_weights(saved[0]), weights).config == config
 
 
-def test_tensors_that_do_not_fit_are_not_saved(tmp_path: Path, network: DMTrack) -> None:
+def test_tensors_that_do_not_fit_are_not_saved(tmp_path, network):
     state = network.state_dict()
     del state["foundation.norm.bias"]
     with pytest.raises(CheckpointError, match=r"1 missing: foundation\.norm\.bias"):
@@ -168,7 +166,7 @@ def test_tensors_that_do_not_fit_are_not_saved(tmp_path: Path, network: DMTrack)
     assert not list(tmp_path.iterdir())
 
 
-def test_an_unwritable_place_is_an_output_error(tmp_path: Path, network: DMTrack) -> None:
+def test_an_unwritable_place_is_an_output_error(tmp_path, network):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OutputError, match="a file stands where a folder is needed"):
         save_weights(tmp_path / "file" / "x", network.state_dict(), FOUNDATION)
@@ -200,9 +198,7 @@ def _header(**changes: object) -> str:
         ),
     ],
 )
-def test_headers_that_do_not_suit_are_refused(
-    tmp_path: Path, network: DMTrack, header: str | None, message: str
-) -> None:
+def test_headers_that_do_not_suit_are_refused(tmp_path, network, header, message):
     path = tmp_path / "x.safetensors"
     tensors = {k: v for k, v in network.state_dict().items() if k.startswith("foundation.")}
     save_file(tensors, path, metadata=None if header is None else {"dmtrack": header})
@@ -212,9 +208,7 @@ def test_headers_that_do_not_suit_are_refused(
 
 @pytest.mark.parametrize(("name", "suits"), [("tiny", TINY_TRACKER), ("base", PUBLISHED_TRACKER)])
 @pytest.mark.parametrize("field", [field.name for field in dataclasses.fields(TrackerConfig)])
-def test_what_a_header_is_too_old_to_name_is_as_in_the_protocol_of_its_network(
-    name: str, suits: TrackerConfig, field: str
-) -> None:
+def test_what_a_header_is_too_old_to_name_is_as_in_the_protocol_of_its_network(name, suits, field):
     header = dataclasses.replace(FOUNDATION, config=dataclasses.replace(CONFIG, name=name), tracker=suits)
     entries = json.loads(header.to_json())
     del entries["tracker"][field]
@@ -223,7 +217,7 @@ def test_what_a_header_is_too_old_to_name_is_as_in_the_protocol_of_its_network(
 
 @pytest.mark.parametrize("modality", [None, *Modality])
 @pytest.mark.parametrize("name", ["tiny", "tiny-open"])
-def test_weights_in_the_box_are_tracked_with_our_protocol(name: str, modality: Modality | None) -> None:
+def test_weights_in_the_box_are_tracked_with_our_protocol(name, modality):
     assert resolve_weights(name, modality).tracker_config == TINY_TRACKER
 
 
@@ -233,9 +227,7 @@ HOSTILE: tuple[object, ...] = (-1, 0, 1e-300, 10**6, 2**31, 10**400, 1e308, math
 
 @pytest.mark.slow
 @pytest.mark.parametrize("part", ["config", "tracker"])
-def test_any_value_of_a_header_is_refused_or_tracked_with(
-    tmp_path: Path, network: DMTrack, monkeypatch: pytest.MonkeyPatch, part: str
-) -> None:
+def test_any_value_of_a_header_is_refused_or_tracked_with(tmp_path, network, monkeypatch, part):
     """Where none is refused for what it asks of memory, a crop of 16,000,000 x 16,000,000 px is cut."""
     path = tmp_path / "x.safetensors"
     tensors = {k: v for k, v in network.state_dict().items() if k.startswith("foundation.")}
@@ -263,28 +255,28 @@ def test_any_value_of_a_header_is_refused_or_tracked_with(
 
 
 @pytest.mark.parametrize("kept", [0, 4, 200, 0.5, 0.9999])
-def test_truncated_files_are_refused(saved: tuple[Path, Path], kept: float) -> None:
+def test_truncated_files_are_refused(saved, kept):
     data = saved[0].read_bytes()
     saved[0].write_bytes(data[: kept if isinstance(kept, int) else int(kept * len(data))])
     with pytest.raises(CheckpointError, match="damaged or not a weights file"):
         load_weights(saved[0])
 
 
-def test_a_published_checkpoint_names_the_command_that_converts_it(tmp_path: Path) -> None:
+def test_a_published_checkpoint_names_the_command_that_converts_it(tmp_path):
     path = tmp_path / "x.pth.tar"
     torch.save({"net": {"w": torch.zeros(3)}}, path)
     with pytest.raises(CheckpointError, match="dmtrack weights add"):
         load_weights(path)
 
 
-def test_a_missing_file_is_refused(tmp_path: Path) -> None:
+def test_a_missing_file_is_refused(tmp_path):
     with pytest.raises(CheckpointError, match="no such weights file"):
         load_weights(tmp_path / "x.safetensors")
     with pytest.raises(CheckpointError, match="no such weights file"):
         read_meta(tmp_path)
 
 
-def test_numbers_that_are_not_finite_are_refused(tmp_path: Path, network: DMTrack) -> None:
+def test_numbers_that_are_not_finite_are_refused(tmp_path, network):
     state = network.state_dict()
     state["foundation.norm.bias"][0] = float("inf")
     save_weights(tmp_path / "x", state, FOUNDATION)
@@ -292,6 +284,6 @@ def test_numbers_that_are_not_finite_are_refused(tmp_path: Path, network: DMTrac
         load_weights(tmp_path / "x")
 
 
-def test_a_kind_that_does_not_exist_is_a_config_error() -> None:
+def test_a_kind_that_does_not_exist_is_a_config_error():
     with pytest.raises(ConfigError, match="unknown kind"):
         WeightsMeta(config=CONFIG, kind="half")  # type: ignore[arg-type]

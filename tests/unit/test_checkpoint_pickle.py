@@ -10,7 +10,7 @@ import sys
 import types
 import zipfile
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -91,17 +91,13 @@ def assert_equal(found: dict[str, torch.Tensor], expected: dict[str, torch.Tenso
 
 
 @pytest.mark.parametrize("protocol", [2, 3, 4, 5])
-def test_a_file_as_the_official_trainer_writes_it(
-    tmp_path: Path, records: dict[str, type], state: OrderedDict[str, torch.Tensor], protocol: int
-) -> None:
+def test_a_file_as_the_official_trainer_writes_it(tmp_path, records, state, protocol):
     path = tmp_path / "DMTrack_ep0060.pth.tar"
     torch.save(official(state, records), path, pickle_protocol=protocol)
     assert_equal(read_state_dict(path), state)
 
 
-def test_the_research_classes_need_not_exist(
-    tmp_path: Path, records: dict[str, type], state: OrderedDict[str, torch.Tensor]
-) -> None:
+def test_the_research_classes_need_not_exist(tmp_path, records, state):
     path = tmp_path / "DMTrack_ep0060.pth.tar"
     torch.save(official(state, records), path)
     with pytest.MonkeyPatch.context() as patch:
@@ -113,15 +109,13 @@ def test_the_research_classes_need_not_exist(
 @pytest.mark.parametrize(
     "wrap", [lambda s: {"net": s}, lambda s: {"state_dict": s, "epoch": 3}, lambda s: {"model": s}, dict]
 )
-def test_files_stripped_to_the_network(
-    tmp_path: Path, state: OrderedDict[str, torch.Tensor], wrap: Callable[[object], object]
-) -> None:
+def test_files_stripped_to_the_network(tmp_path, state, wrap):
     path = tmp_path / "stripped.pth"
     torch.save(wrap(state), path)
     assert_equal(read_state_dict(path), state)
 
 
-def test_parameters_are_read_as_their_data(tmp_path: Path) -> None:
+def test_parameters_are_read_as_their_data(tmp_path):
     path = tmp_path / "module.pth"
     torch.save({"net": {"weight": torch.nn.Parameter(torch.arange(4.0))}}, path)
     assert torch.equal(read_state_dict(path)["weight"], torch.arange(4.0))
@@ -160,9 +154,7 @@ GADGETS = list(gadgets(Path("x")))
 
 @pytest.mark.parametrize("place", ["top", "net", "settings", "optimizer"])
 @pytest.mark.parametrize("gadget", GADGETS)
-def test_a_call_anywhere_is_refused_and_not_made(
-    tmp_path: Path, records: dict[str, type], state: OrderedDict[str, torch.Tensor], gadget: str, place: str
-) -> None:
+def test_a_call_anywhere_is_refused_and_not_made(tmp_path, records, state, gadget, place):
     marker, path = tmp_path / "marker", tmp_path / "hostile.pth.tar"
     content = official(state, records)
     hostile = gadgets(marker)[gadget]
@@ -180,7 +172,7 @@ def test_a_call_anywhere_is_refused_and_not_made(
     assert not marker.exists()
 
 
-def test_the_refused_name_is_said(tmp_path: Path) -> None:
+def test_the_refused_name_is_said(tmp_path):
     path = tmp_path / "hostile.pth"
     torch.save({"net": Calls(os.system, f"touch {tmp_path / 'marker'}")}, path)
     with pytest.raises(CheckpointError, match=r"hostile\.pth: names (posix|nt)\.system, ") as caught:
@@ -243,7 +235,7 @@ METER = b"clib.train.admin.stats\nAverageMeter\n"
         pytest.param(b"\x8e\xff\xff\xff\xff\xff\xff\xff\x7f.", id="bytes-of-an-absurd-length"),
     ],
 )
-def test_hand_made_opcodes_run_nothing(tmp_path: Path, opcodes: bytes) -> None:
+def test_hand_made_opcodes_run_nothing(tmp_path, opcodes):
     marker = tmp_path / "marker"
     path = archive(tmp_path / "hostile.pth", opcodes.replace(b"MARKER", str(marker).encode()))
     with pytest.raises(CheckpointError):
@@ -265,7 +257,7 @@ def tensor_opcodes(count: int, offset: int, shape: tuple[int, ...], stride: tupl
     return b"}S'w'\nctorch._utils\n_rebuild_tensor_v2\n" + call + b"Rs."
 
 
-def test_the_hand_made_tensor_is_readable_when_its_claims_are_true(tmp_path: Path) -> None:
+def test_the_hand_made_tensor_is_readable_when_its_claims_are_true(tmp_path):
     data = np.arange(4, dtype="<f4").tobytes()
     path = archive(tmp_path / "x.pth", tensor_opcodes(4, 0, (2, 2), (2, 1)), {"data/0": data})
     assert read_state_dict(path)["w"].tolist() == [[0, 1], [2, 3]]
@@ -288,16 +280,14 @@ def test_the_hand_made_tensor_is_readable_when_its_claims_are_true(tmp_path: Pat
         pytest.param(-4, 0, (2, 2), (2, 1), id="negative-storage"),
     ],
 )
-def test_impossible_tensors_are_refused(
-    tmp_path: Path, count: int, offset: int, shape: tuple[int, ...], stride: tuple[int, ...]
-) -> None:
+def test_impossible_tensors_are_refused(tmp_path, count, offset, shape, stride):
     data = np.arange(4, dtype="<f4").tobytes()
     path = archive(tmp_path / "x.pth", tensor_opcodes(count, offset, shape, stride), {"data/0": data})
     with pytest.raises(CheckpointError, match="damaged"):
         read_state_dict(path)
 
 
-def test_many_names_for_one_storage_cannot_fill_the_memory(tmp_path: Path) -> None:
+def test_many_names_for_one_storage_cannot_fill_the_memory(tmp_path):
     path = tmp_path / "x.pth"
     shared = torch.zeros(100_000)
     torch.save({"net": {str(index): shared for index in range(1000)}}, path)
@@ -305,7 +295,7 @@ def test_many_names_for_one_storage_cannot_fill_the_memory(tmp_path: Path) -> No
         read_state_dict(path)
 
 
-def test_a_number_cannot_be_written_beyond_a_storage(tmp_path: Path) -> None:
+def test_a_number_cannot_be_written_beyond_a_storage(tmp_path):
     """A tensor of a large storage that is not there, and an item of it: what torch 2.6 does while loading."""
     claimed = tensor_opcodes(10**9, 0, (10**9,), (1,))
     opcodes = claimed.removeprefix(b"}S'w'\n").removesuffix(b"s.") + b"I50000000\nF1.0\ns."
@@ -313,9 +303,7 @@ def test_a_number_cannot_be_written_beyond_a_storage(tmp_path: Path) -> None:
         read_state_dict(archive(tmp_path / "x.pth", opcodes, {"data/0": bytes(16)}))
 
 
-def test_a_storage_that_many_names_share_is_read_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_storage_that_many_names_share_is_read_once(tmp_path, monkeypatch):
     path, shared = tmp_path / "x.pth", torch.arange(1000.0)
     torch.save({"net": {str(index): shared[index] for index in range(50)}}, path)
     read: list[str] = []
@@ -327,7 +315,7 @@ def test_a_storage_that_many_names_share_is_read_once(
     assert sum("/data/" in name for name in read) == 1
 
 
-def test_a_compressed_record_is_refused(tmp_path: Path) -> None:
+def test_a_compressed_record_is_refused(tmp_path):
     path = tmp_path / "bomb.pth"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
         file.writestr("archive/data.pkl", tensor_opcodes(1000, 0, (1000,), (1,)), zipfile.ZIP_STORED)
@@ -337,9 +325,7 @@ def test_a_compressed_record_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kept", [0.3, 0.9, 0.999])
-def test_a_truncated_download_is_an_error(
-    tmp_path: Path, state: OrderedDict[str, torch.Tensor], kept: float
-) -> None:
+def test_a_truncated_download_is_an_error(tmp_path, state, kept):
     path = tmp_path / "cut.pth.tar"
     torch.save({"net": state}, path)
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * kept)])
@@ -347,7 +333,7 @@ def test_a_truncated_download_is_an_error(
         read_state_dict(path)
 
 
-def test_a_flipped_bit_is_an_error(tmp_path: Path) -> None:
+def test_a_flipped_bit_is_an_error(tmp_path):
     path = tmp_path / "flipped.pth"
     torch.save({"net": {"w": torch.full((1000,), 1.5)}}, path)
     data = bytearray(path.read_bytes())
@@ -357,7 +343,7 @@ def test_a_flipped_bit_is_an_error(tmp_path: Path) -> None:
         read_state_dict(path)
 
 
-def test_the_format_before_torch_1_6_is_refused_without_running_it(tmp_path: Path) -> None:
+def test_the_format_before_torch_1_6_is_refused_without_running_it(tmp_path):
     marker, path = tmp_path / "marker", tmp_path / "old.pth"
     torch.save({"net": Calls(os.system, f"touch {marker}")}, path, _use_new_zipfile_serialization=False)
     with pytest.raises(CheckpointError, match=r"before torch 1\.6"):
@@ -374,7 +360,7 @@ def test_the_format_before_torch_1_6_is_refused_without_running_it(tmp_path: Pat
         pytest.param(None, "cannot be read", id="missing"),
     ],
 )
-def test_other_files_are_refused(tmp_path: Path, content: bytes | None, message: str) -> None:
+def test_other_files_are_refused(tmp_path, content, message):
     path = tmp_path / "x.pth"
     if content is not None:
         path.write_bytes(content)
@@ -382,20 +368,20 @@ def test_other_files_are_refused(tmp_path: Path, content: bytes | None, message:
         read_state_dict(path)
 
 
-def test_a_folder_is_refused(tmp_path: Path) -> None:
+def test_a_folder_is_refused(tmp_path):
     with pytest.raises(CheckpointError, match="cannot be read"):
         read_state_dict(tmp_path)
 
 
 @pytest.mark.parametrize("content", [{"net": {"a": 1}}, {"net": {}}, {}, [1, 2], "text", {"net": {3: 4}}])
-def test_a_file_without_a_state_dict_is_an_error(tmp_path: Path, content: object) -> None:
+def test_a_file_without_a_state_dict_is_an_error(tmp_path, content):
     path = tmp_path / "x.pth"
     torch.save(content, path)
     with pytest.raises(CheckpointError, match="state dict"):
         read_state_dict(path)
 
 
-def test_a_plain_zip_is_an_error(tmp_path: Path) -> None:
+def test_a_plain_zip_is_an_error(tmp_path):
     path = tmp_path / "x.zip"
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("readme.txt", "hello")

@@ -33,7 +33,7 @@ def published(config: ModelConfig = SMALL, *, with_adapters: bool = True) -> dic
 
 
 @pytest.mark.parametrize(("modality", "memory"), [("thermal", 3), ("event", 3), ("depth", 2)])
-def test_a_dmtrack_state_dict_becomes_full_weights(modality: str, memory: int) -> None:
+def test_a_dmtrack_state_dict_becomes_full_weights(modality, memory):
     state = published()
     weights = convert(state, modality=Modality(modality), source_name="x.pth.tar", source_sha256="ab")
     assert weights.meta.config == dataclasses.replace(SMALL, memory_frames=memory)
@@ -45,13 +45,13 @@ def test_a_dmtrack_state_dict_becomes_full_weights(modality: str, memory: int) -
         assert torch.equal(model.state_dict()[ours], state[theirs]), theirs
 
 
-def test_the_paper_width_is_read_from_the_shapes() -> None:
+def test_the_paper_width_is_read_from_the_shapes():
     config = dataclasses.replace(SMALL, temporal_width=16)
     weights = convert(published(config), modality=Modality.THERMAL, source_name="x")
     assert weights.meta.config.temporal_width == 16
 
 
-def test_an_ostrack_state_dict_becomes_a_foundation() -> None:
+def test_an_ostrack_state_dict_becomes_a_foundation():
     weights = convert(published(with_adapters=False), modality=None, source_name="x")
     assert weights.meta.kind == "foundation"
     model = build_model(weights)
@@ -61,7 +61,7 @@ def test_an_ostrack_state_dict_becomes_a_foundation() -> None:
     assert output.score_map.shape == (1, 1, 4, 4)
 
 
-def test_half_precision_is_widened() -> None:
+def test_half_precision_is_widened():
     state = {
         name: tensor.half() if tensor.is_floating_point() else tensor for name, tensor in published().items()
     }
@@ -70,21 +70,21 @@ def test_half_precision_is_widened() -> None:
     assert {tensor.dtype for tensor in floats} == {torch.float32}
 
 
-def test_a_file_saved_from_several_gpus_has_a_prefix_before_every_name() -> None:
+def test_a_file_saved_from_several_gpus_has_a_prefix_before_every_name():
     state = {f"module.{name}": tensor for name, tensor in published().items()}
     found, expected = (convert(s, modality=Modality.DEPTH, source_name="x") for s in (state, published()))
     assert found.meta == expected.meta
     assert all(torch.equal(found.tensors[name], tensor) for name, tensor in expected.tensors.items())
 
 
-def test_the_modality_must_be_said_for_dmtrack_and_not_for_ostrack() -> None:
+def test_the_modality_must_be_said_for_dmtrack_and_not_for_ostrack():
     with pytest.raises(ConfigError, match=r"--modality thermal\|depth\|event"):
         convert(published(), modality=None, source_name="x")
     with pytest.raises(ConfigError, match="leave --modality out"):
         convert(published(with_adapters=False), modality=Modality.THERMAL, source_name="x")
 
 
-def test_missing_unexpected_and_misshaped_keys_are_listed_and_counted() -> None:
+def test_missing_unexpected_and_misshaped_keys_are_listed_and_counted():
     state = published()
     for block in range(2):
         for leaf in ("k_noise.weight", "v_noise.weight", "adapter_up.bias"):
@@ -113,17 +113,17 @@ def test_missing_unexpected_and_misshaped_keys_are_listed_and_counted() -> None:
         ("backbone.blocks.999999999.norm1.weight", (64,), "counts 1000000000 blocks"),
     ],
 )
-def test_other_shapes_are_an_error(name: str, shape: tuple[int, ...], message: str) -> None:
+def test_other_shapes_are_an_error(name, shape, message):
     with pytest.raises(CheckpointError, match=message):
         convert(published() | {name: torch.zeros(shape)}, modality=Modality.THERMAL, source_name="x")
 
 
-def test_another_network_is_an_error() -> None:
+def test_another_network_is_an_error():
     with pytest.raises(CheckpointError, match="not a DMTrack or OSTrack checkpoint"):
         convert({"fc.weight": torch.zeros(3)}, modality=None, source_name="x")
 
 
-def test_numbers_that_are_not_finite_are_an_error() -> None:
+def test_numbers_that_are_not_finite_are_an_error():
     state = published()
     state["backbone.norm.bias"][3] = float("nan")
     with pytest.raises(CheckpointError, match=r"1 tensors .* not finite: backbone\.norm\.bias"):

@@ -31,7 +31,7 @@ ADDED = TrackerConfig(window="add", window_weight=0.25)
 
 
 @pytest.fixture(autouse=True)
-def own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def own_folders(tmp_path, monkeypatch) -> None:
     """Neither the user's data folder nor the weights in the box."""
     monkeypatch.setenv(data_folder.DATA_DIR_VARIABLE, str(tmp_path / "data"))
     (tmp_path / "box").mkdir()
@@ -55,7 +55,7 @@ def write(
 
 
 @pytest.fixture
-def box(tmp_path: Path) -> Path:
+def box(tmp_path) -> Path:
     """Weights in the box."""
     folder = tmp_path / "box"
     digest = write(folder / "tiny-foundation.safetensors", "foundation")
@@ -72,12 +72,12 @@ def published_file(path: Path, *, with_adapters: bool) -> Path:
 
 
 @pytest.fixture
-def dmtrack_file(tmp_path: Path) -> Path:
+def dmtrack_file(tmp_path) -> Path:
     return published_file(tmp_path / "DMTrack_ep0060.pth.tar", with_adapters=True)
 
 
 @pytest.fixture
-def ostrack_file(tmp_path: Path) -> Path:
+def ostrack_file(tmp_path) -> Path:
     return published_file(tmp_path / "OSTrack_ep0300.pth.tar", with_adapters=False)
 
 
@@ -94,23 +94,23 @@ def names(asked: str | Path, modality: str | None) -> list[str]:
 
 
 @pytest.mark.parametrize("modality", Modality)
-def test_tiny_is_the_foundation_and_the_adapters_of_the_modality(box: Path, modality: Modality) -> None:
+def test_tiny_is_the_foundation_and_the_adapters_of_the_modality(box, modality):
     assert names("tiny", modality) == ["tiny-foundation", f"tiny-{modality}"]
     assert resolve_weights("tiny", modality).tracker_config == ADDED
 
 
-def test_tiny_for_one_stream_is_the_foundation(box: Path) -> None:
+def test_tiny_for_one_stream_is_the_foundation(box):
     assert names("tiny", None) == ["tiny-foundation"]
     assert resolve_weights("tiny", None).tracker_config == PUBLISHED_TRACKER
 
 
-def test_a_box_without_the_modality_says_so(box: Path) -> None:
+def test_a_box_without_the_modality_says_so(box):
     (box / "tiny-depth.safetensors").unlink()
     with pytest.raises(CheckpointError, match=r"the weights in the box: there are no depth weights"):
         resolve_weights("tiny", Modality.DEPTH)
 
 
-def test_adapters_of_another_foundation_are_refused(box: Path) -> None:
+def test_adapters_of_another_foundation_are_refused(box):
     write(box / "tiny-foundation.safetensors", "foundation", seed=1)
     with pytest.raises(CheckpointError, match="the foundation these adapters were trained on"):
         resolve_weights("tiny", Modality.EVENT)
@@ -120,7 +120,7 @@ def test_adapters_of_another_foundation_are_refused(box: Path) -> None:
 
 
 @pytest.mark.parametrize("modality", Modality)
-def test_base_that_is_not_there_says_where_it_is_and_how_to_add_it(modality: Modality) -> None:
+def test_base_that_is_not_there_says_where_it_is_and_how_to_add_it(modality):
     with pytest.raises(CheckpointError) as caught:
         resolve_weights("base", modality)
     message = str(caught.value)
@@ -130,12 +130,12 @@ def test_base_that_is_not_there_says_where_it_is_and_how_to_add_it(modality: Mod
     assert f"dmtrack weights add DMTrack_ep0060.pth.tar --modality {modality}" in message
 
 
-def test_base_for_one_stream_that_is_not_there_names_ostrack() -> None:
+def test_base_for_one_stream_that_is_not_there_names_ostrack():
     with pytest.raises(CheckpointError, match=r"dmtrack weights add OSTrack_ep0300\.pth\.tar"):
         resolve_weights("base", None)
 
 
-def test_an_added_checkpoint_is_recorded_and_found(dmtrack_file: Path) -> None:
+def test_an_added_checkpoint_is_recorded_and_found(dmtrack_file):
     added = add_published(dmtrack_file, modality=Modality.DEPTH)
     assert added == stored("base-depth")
     verify(added)
@@ -152,12 +152,12 @@ def test_an_added_checkpoint_is_recorded_and_found(dmtrack_file: Path) -> None:
         resolve_weights("base", None)
 
 
-def test_an_added_ostrack_checkpoint_is_the_base_for_one_stream(ostrack_file: Path) -> None:
+def test_an_added_ostrack_checkpoint_is_the_base_for_one_stream(ostrack_file):
     assert add_published(ostrack_file).name == "base-foundation"
     assert names("base", None) == ["base-foundation"]
 
 
-def test_a_name_that_is_taken_is_kept_unless_overwrite(dmtrack_file: Path, ostrack_file: Path) -> None:
+def test_a_name_that_is_taken_is_kept_unless_overwrite(dmtrack_file, ostrack_file):
     first = add_published(dmtrack_file, modality=Modality.EVENT, name="mine")
     with pytest.raises(OutputError, match="'mine' already"):
         add_published(ostrack_file, name="mine")
@@ -165,7 +165,7 @@ def test_a_name_that_is_taken_is_kept_unless_overwrite(dmtrack_file: Path, ostra
     assert add_published(ostrack_file, name="mine", overwrite=True).meta.kind == "foundation"
 
 
-def test_base_is_the_usual_name_first_then_the_only_one(dmtrack_file: Path) -> None:
+def test_base_is_the_usual_name_first_then_the_only_one(dmtrack_file):
     for name in ("one", "two"):
         add_published(dmtrack_file, modality=Modality.THERMAL, name=name)
         if name == "one":
@@ -178,7 +178,7 @@ def test_base_is_the_usual_name_first_then_the_only_one(dmtrack_file: Path) -> N
 
 
 @pytest.mark.parametrize("name", ["tiny", "base", "../up", "a/b", "", ".hidden", "a b", "x" * 200])
-def test_names_that_cannot_be_files_are_refused(dmtrack_file: Path, name: str) -> None:
+def test_names_that_cannot_be_files_are_refused(dmtrack_file, name):
     with pytest.raises((ConfigError, CheckpointError)):
         stored(name)
     if name:
@@ -186,7 +186,7 @@ def test_names_that_cannot_be_files_are_refused(dmtrack_file: Path, name: str) -
             add_published(dmtrack_file, modality=Modality.EVENT, name=name)
 
 
-def test_a_checkpoint_that_cannot_be_added_leaves_nothing(tmp_path: Path, dmtrack_file: Path) -> None:
+def test_a_checkpoint_that_cannot_be_added_leaves_nothing(tmp_path, dmtrack_file):
     with pytest.raises(ConfigError, match="--modality"):
         add_published(dmtrack_file)
     bad = tmp_path / "bad.pth"
@@ -199,14 +199,14 @@ def test_a_checkpoint_that_cannot_be_added_leaves_nothing(tmp_path: Path, dmtrac
 
 
 @pytest.mark.parametrize("record", [None, "{", "[]", "{}"])
-def test_a_damaged_record_is_an_error(dmtrack_file: Path, record: str | None) -> None:
+def test_a_damaged_record_is_an_error(dmtrack_file, record):
     path = add_published(dmtrack_file, modality=Modality.EVENT).path.with_suffix(".json")
     path.unlink() if record is None else path.write_text(record)
     with pytest.raises(CheckpointError, match="record is missing or damaged"):
         stored("base-event")
 
 
-def test_a_damaged_neighbour_is_passed_over(dmtrack_file: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_neighbour_is_passed_over(dmtrack_file, caplog):
     add_published(dmtrack_file, modality=Modality.EVENT, name="good")
     (weights_folder() / "bad.safetensors").write_bytes(b"bad")
     (weights_folder() / "bad.json").write_text(json.dumps({"sha256": "", "added": ""}))
@@ -215,7 +215,7 @@ def test_a_damaged_neighbour_is_passed_over(dmtrack_file: Path, caplog: pytest.L
     assert "bad.safetensors" in caplog.text
 
 
-def test_the_data_folder_is_the_systems_unless_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_data_folder_is_the_systems_unless_said(monkeypatch, tmp_path):
     assert weights_folder() == tmp_path / "data" / "weights"
     monkeypatch.delenv(data_folder.DATA_DIR_VARIABLE)
     monkeypatch.setattr("platformdirs.user_data_path", lambda name, appauthor: Path("/u") / name)
@@ -225,7 +225,7 @@ def test_the_data_folder_is_the_systems_unless_said(monkeypatch: pytest.MonkeyPa
 # --- paths ---------------------------------------------------------------------------------------
 
 
-def test_a_full_file_runs_two_streams_or_its_foundation(tmp_path: Path) -> None:
+def test_a_full_file_runs_two_streams_or_its_foundation(tmp_path):
     path = tmp_path / "run" / "full.safetensors"
     write(path, "full", "thermal")
     assert names(path, "thermal") == names(str(path), None) == ["full"]
@@ -233,7 +233,7 @@ def test_a_full_file_runs_two_streams_or_its_foundation(tmp_path: Path) -> None:
         resolve_weights(path, Modality.EVENT)
 
 
-def test_adapters_find_their_foundation_beside_them(tmp_path: Path) -> None:
+def test_adapters_find_their_foundation_beside_them(tmp_path):
     digest = write(tmp_path / "run" / "f.safetensors", "foundation")
     write(tmp_path / "run" / "another.safetensors", "foundation", seed=1)
     write(tmp_path / "run" / "a.safetensors", "adapters", "event", foundation=digest)
@@ -241,13 +241,13 @@ def test_adapters_find_their_foundation_beside_them(tmp_path: Path) -> None:
     assert names(tmp_path / "run" / "a.safetensors", None) == ["f"]
 
 
-def test_adapters_find_their_foundation_in_the_box(tmp_path: Path, box: Path) -> None:
+def test_adapters_find_their_foundation_in_the_box(tmp_path, box):
     digest = sha256_of(box / "tiny-foundation.safetensors")
     write(tmp_path / "run" / "a.safetensors", "adapters", "event", foundation=digest)
     assert names(tmp_path / "run" / "a.safetensors", "event") == ["tiny-foundation", "a"]
 
 
-def test_adapters_that_record_no_foundation_take_the_only_one_beside_them(tmp_path: Path) -> None:
+def test_adapters_that_record_no_foundation_take_the_only_one_beside_them(tmp_path):
     path = tmp_path / "run" / "a.safetensors"
     write(path, "adapters", "event")
     with pytest.raises(CheckpointError, match="there are no foundation"):
@@ -259,28 +259,28 @@ def test_adapters_that_record_no_foundation_take_the_only_one_beside_them(tmp_pa
         resolve_weights(path, Modality.EVENT)
 
 
-def test_a_folder_holds_a_foundation_and_adapters(box: Path) -> None:
+def test_a_folder_holds_a_foundation_and_adapters(box):
     assert names(box, "depth") == ["tiny-foundation", "tiny-depth"]
     assert names(box, None) == ["tiny-foundation"]
 
 
-def test_a_foundation_cannot_take_two_streams(box: Path) -> None:
+def test_a_foundation_cannot_take_two_streams(box):
     with pytest.raises(CheckpointError, match=r"takes one stream.*leave the second stream out"):
         resolve_weights(box / "tiny-foundation.safetensors", Modality.DEPTH)
 
 
-def test_a_path_that_is_not_there_lists_what_is(dmtrack_file: Path) -> None:
+def test_a_path_that_is_not_there_lists_what_is(dmtrack_file):
     add_published(dmtrack_file, modality=Modality.EVENT, name="mine")
     with pytest.raises(CheckpointError, match="tiny, tiny-open, base, mine"):
         resolve_weights("nowhere.safetensors", Modality.EVENT)
 
 
-def test_an_unconverted_checkpoint_names_the_command(dmtrack_file: Path) -> None:
+def test_an_unconverted_checkpoint_names_the_command(dmtrack_file):
     with pytest.raises(CheckpointError, match="dmtrack weights add"):
         resolve_weights(dmtrack_file, Modality.EVENT)
 
 
-def test_both_networks_in_the_box_are_found_and_kept_apart(tmp_path: Path, box: Path) -> None:
+def test_both_networks_in_the_box_are_found_and_kept_apart(tmp_path, box):
     folder = tmp_path / "box" / "open"
     folder.mkdir()
     digest = write(folder / "tiny-open-foundation.safetensors", "foundation", seed=5)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import cv2
 import pytest
 
@@ -14,7 +12,7 @@ ROW = {"loss": 2.0, "focal": 1.0, "giou": 0.4, "l1": 0.1, "quality": 0.3, "iou":
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> RunFolder:
+def folder(tmp_path) -> RunFolder:
     """A run of 40 steps, validated twice."""
     run = RunFolder(tmp_path / "run")
     for step in range(1, 41):
@@ -24,7 +22,7 @@ def folder(tmp_path: Path) -> RunFolder:
     return run
 
 
-def test_the_curves_are_drawn(folder: RunFolder) -> None:
+def test_the_curves_are_drawn(folder):
     folder.plot_curves()
     picture = cv2.imread(str(folder.path / "curve.png"))
     assert picture is not None
@@ -32,25 +30,25 @@ def test_the_curves_are_drawn(folder: RunFolder) -> None:
     assert picture.std() > 5, "something is drawn"
 
 
-def test_a_run_without_rows_has_no_picture(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_run_without_rows_has_no_picture(tmp_path, caplog):
     RunFolder(tmp_path).plot_curves()
     assert not (tmp_path / "curve.png").exists()
     assert caplog.records == []
 
 
-def test_a_table_of_another_program_ends_no_run(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_table_of_another_program_ends_no_run(tmp_path, caplog):
     (tmp_path / "curve.csv").write_text("step,cost\n1,2\n")
     RunFolder(tmp_path).plot_curves()
     assert "loss" in caplog.text
 
 
-def test_a_torn_row_is_left_out(tmp_path: Path) -> None:
+def test_a_torn_row_is_left_out(tmp_path):
     (tmp_path / "curve.csv").write_text("step,loss\n1,2.5\n2,1.5\n3\n4,x\n")
     assert read_columns(tmp_path / "curve.csv") == {"step": [1, 2], "loss": [2.5, 1.5]}
     assert read_columns(tmp_path / "missing.csv") == {}
 
 
-def test_other_processes_write_nothing(folder: RunFolder, tmp_path: Path) -> None:
+def test_other_processes_write_nothing(folder, tmp_path):
     before = {path.name: path.read_bytes() for path in folder.path.iterdir()}
     other = RunFolder(folder.path, read_only=True)
     other.write_config({})

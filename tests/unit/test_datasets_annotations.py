@@ -40,31 +40,31 @@ def made(root: Path, files: dict[str, str]) -> Path:
         ({"x/rgb.txt": ROWS, "x/ir.txt": ROWS, "y/groundtruth.txt": ROWS}, BenchmarkName.OPE),
     ],
 )
-def test_benchmarks_are_recognised(files: dict[str, str], benchmark: BenchmarkName, tmp_path: Path) -> None:
+def test_benchmarks_are_recognised(files, benchmark, tmp_path):
     data = read_annotations(made(tmp_path / "data", files))
     assert benchmark_of(data).name is benchmark
 
 
-def test_rows_keep_the_numbers_of_the_file(tmp_path: Path) -> None:
+def test_rows_keep_the_numbers_of_the_file(tmp_path):
     (one,) = read_annotations(made(tmp_path, {"gt/x.txt": ROWS})).sequences
     assert one.truth[2].tolist() == [0, 0, 0, 0]
 
 
-def test_gtot_has_corners_and_two_truths(tmp_path: Path) -> None:
+def test_gtot_has_corners_and_two_truths(tmp_path):
     files = {"x/groundTruth_v.txt": "10 20 40 60\n", "x/groundTruth_i.txt": "11 20 41 60\n"}
     data = read_annotations(made(tmp_path, files))
     assert [truth.tolist() for truth in data.sequences[0].truths] == [[[10, 20, 30, 40]], [[11, 20, 30, 40]]]
     assert benchmark_of(data).name is BenchmarkName.GTOT
 
 
-def test_flags_of_the_visevent_toolkit_are_turned_round(tmp_path: Path) -> None:
+def test_flags_of_the_visevent_toolkit_are_turned_round(tmp_path):
     files = {"gt_rect/x.txt": ROWS, "absent/x.txt": "0\n0\n1\n"}
     (one,) = read_annotations(made(tmp_path, files)).sequences
     assert one.present is not None
     assert one.present.tolist() == [True, True, False]
 
 
-def test_several_targets_and_what_vot_says(tmp_path: Path) -> None:
+def test_several_targets_and_what_vot_says(tmp_path):
     files = {
         "x/groundtruth_a.txt": ROWS,
         "x/groundtruth_b.txt": ROWS,
@@ -77,7 +77,7 @@ def test_several_targets_and_what_vot_says(tmp_path: Path) -> None:
     assert np.array_equal(data.sequences[0].anchors, [1, 0, -1])
 
 
-def test_attributes(tmp_path: Path) -> None:
+def test_attributes(tmp_path):
     flags = ",".join("1" if name in ("NO", "ARC") else "0" for name in LASHER_ATTRIBUTES)
     files = {
         "gt/x.txt": ROWS,
@@ -94,13 +94,13 @@ def test_attributes(tmp_path: Path) -> None:
     assert two.attributes == {"SV", "OCC"}
 
 
-def test_a_damaged_sequence_is_left_out_and_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_damaged_sequence_is_left_out_and_said(tmp_path, caplog):
     data = read_annotations(made(tmp_path, {"gt/x.txt": ROWS, "gt/y.txt": "1,2,3\n"}))
     assert data.names == {"x"}
     assert "y.txt" in caplog.text
 
 
-def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+def test_an_empty_folder_is_refused(tmp_path):
     with pytest.raises(DatasetError, match="ground truth"):
         read_annotations(tmp_path)
     with pytest.raises(DatasetError, match="no such folder"):

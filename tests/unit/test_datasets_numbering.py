@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
@@ -25,11 +23,11 @@ from dmtrack.datasets.image_files import gaps, picture_numbers, what_is_missing,
         ([], None),
     ],
 )
-def test_the_number_that_tells_pictures_apart(names: list[str], numbers: tuple[int, ...] | None) -> None:
+def test_the_number_that_tells_pictures_apart(names, numbers):
     assert picture_numbers(names) == numbers
 
 
-def test_gaps_are_no_regular_steps() -> None:
+def test_gaps_are_no_regular_steps():
     assert gaps((1, 2, 3, 6, 7)) == (4, 5)
     assert gaps((0, 10, 20, 30)) == ()
     assert gaps((0, 2, 4, 8)) == (), "a step of two that is not kept says nothing about what there was"
@@ -51,7 +49,7 @@ def test_gaps_are_no_regular_steps() -> None:
     ],
     ids=["alike", "counted-from-elsewhere", "one-lacks-one", "both-lack-one", "far-apart", "another-step"],
 )
-def test_pictures_without_partner(first: list[int], second: list[int], said: str) -> None:
+def test_pictures_without_partner(first, second, said):
     assert without_partner([f"v{n:05}.jpg" for n in first], [f"i{n:05}.png" for n in second]) == said
 
 
@@ -73,9 +71,7 @@ def test_pictures_without_partner(first: list[int], second: list[int], said: str
         "one-is-absent", "one-is-present", "never-absent", "undecided-so-mostly-present", "no-file",
     ],
 )  # fmt: skip
-def test_flags_are_read_in_the_sense_that_fits_the_boxes(
-    tmp_path: Path, name: str, flags: str, boxes: str, present: str
-) -> None:
+def test_flags_are_read_in_the_sense_that_fits_the_boxes(tmp_path, name, flags, boxes, present):
     (tmp_path / name).write_text("\n".join(flags))
     has_box = np.array([digit == "1" for digit in boxes])
     assert "".join(str(int(flag)) for flag in present_frames(tmp_path, has_box)) == present

@@ -75,7 +75,7 @@ with joined_group("cpu") as group:
 '''
 
 
-def test_one_process_is_a_group_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_process_is_a_group_of_its_own(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     with joined_group("cpu") as group:
         assert group is ALONE
@@ -89,7 +89,7 @@ def test_one_process_is_a_group_of_its_own(monkeypatch: pytest.MonkeyPatch) -> N
     assert group.mean(values) is values
 
 
-def test_a_batch_is_shared_evenly_and_each_process_has_a_gpu() -> None:
+def test_a_batch_is_shared_evenly_and_each_process_has_a_gpu():
     group = ProcessGroup(rank=5, size=8, local_rank=1)
     assert not group.is_first
     assert group.share(64) == 8
@@ -104,9 +104,7 @@ def test_a_batch_is_shared_evenly_and_each_process_has_a_gpu() -> None:
     [({"WORLD_SIZE": "two"}, "WORLD_SIZE='two'"), ({"WORLD_SIZE": "2", "RANK": "0"}, "torchrun")],
     ids=["not a number", "no torchrun"],
 )
-def test_an_environment_without_torchrun_is_named(
-    variables: dict[str, str], said: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_environment_without_torchrun_is_named(variables, said, monkeypatch):
     for name in ("RANK", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.delenv(name, raising=False)
     for name, value in variables.items():
@@ -136,7 +134,7 @@ def change(folder: Path) -> torch.Tensor:
 
 
 @pytest.mark.slow
-def test_two_processes_train_as_one_does(tmp_path: Path) -> None:
+def test_two_processes_train_as_one_does(tmp_path):
     script = tmp_path / "parallel.py"
     script.write_text(SCRIPT, encoding="utf-8")
     launch(script, 1, tmp_path / "one")

@@ -63,9 +63,7 @@ def _near(picture: npt.NDArray[np.uint8], colour: tuple[int, int, int]) -> npt.N
         (Layout.OVERLAY, 640, (100, 0, 100), (100, 0, 100)),
     ],
 )
-def test_layouts(
-    layout: Layout, columns: int, left: tuple[int, int, int], right: tuple[int, int, int]
-) -> None:
+def test_layouts(layout, columns, left, right):
     picture = compose(_pair(), [], layout)
     assert picture.shape == (480, columns, 3)
     assert tuple(picture[240, 10]) == left
@@ -73,25 +71,25 @@ def test_layouts(
 
 
 @pytest.mark.parametrize("layout", list(Layout))
-def test_without_a_second_stream_every_layout_is_rgb(layout: Layout) -> None:
+def test_without_a_second_stream_every_layout_is_rgb(layout):
     picture = compose(_pair(aux=None, modality=None, partner=False), [], layout)
     assert picture.shape == (480, 640, 3)
     assert tuple(picture[240, 320]) == RED
 
 
-def test_overlay_of_events_leaves_rgb_where_nothing_happened() -> None:
+def test_overlay_of_events_leaves_rgb_where_nothing_happened():
     white = compose(_pair(aux=(255, 255, 255), modality=Modality.EVENT), [], Layout.OVERLAY)
     assert tuple(white[240, 320]) == RED
     event = compose(_pair(aux=(30, 30, 200), modality=Modality.EVENT), [], Layout.OVERLAY)
     assert event[240, 320, 2] > 140
 
 
-def test_overlay_without_a_partner_is_not_darkened() -> None:
+def test_overlay_without_a_partner_is_not_darkened():
     picture = compose(_pair(aux=(0, 0, 0), partner=False), [], Layout.OVERLAY)
     assert tuple(picture[240, 320]) == RED
 
 
-def test_overlay_shows_a_held_picture() -> None:
+def test_overlay_shows_a_held_picture():
     picture = compose(_pair(aux=BLUE, partner=False), [], Layout.OVERLAY)
     assert tuple(picture[240, 320]) == (100, 0, 100)
 
@@ -105,15 +103,13 @@ def test_overlay_shows_a_held_picture() -> None:
         (Layout.RGB, RED, RED),
     ],
 )
-def test_a_frame_seen_without_its_second_stream_shows_black_for_it(
-    layout: Layout, left: tuple[int, int, int], right: tuple[int, int, int]
-) -> None:
+def test_a_frame_seen_without_its_second_stream_shows_black_for_it(layout, left, right):
     picture = compose(_pair(aux=None, partner=False), [], layout)
     assert tuple(picture[240, 320]) == left
     assert tuple(picture[240, -320]) == right
 
 
-def test_inputs_are_not_drawn_on() -> None:
+def test_inputs_are_not_drawn_on():
     pair = _pair()
     before = pair.image.copy()
     compose_result(FrameResult(pair, (_target(Box(10, 10, 100, 100)),), 1.0), Layout.SIDE)
@@ -135,7 +131,7 @@ def test_inputs_are_not_drawn_on() -> None:
         (1, 1, 1, 360),
     ],
 )
-def test_scale(width: int, height: int, panels: int, scale: Fraction) -> None:
+def test_scale(width, height, panels, scale):
     assert drawing_scale(PictureSize(width, height), panels) == scale
 
 
@@ -143,7 +139,7 @@ def test_scale(width: int, height: int, panels: int, scale: Fraction) -> None:
     "size", [(64, 48), (160, 120), (641, 481), (1920, 1080), (3840, 2160), (1000, 40), (3, 900)]
 )
 @pytest.mark.parametrize("layout", [Layout.SIDE, Layout.RGB])
-def test_box_sits_on_its_pixels_at_any_size(size: tuple[int, int], layout: Layout) -> None:
+def test_box_sits_on_its_pixels_at_any_size(size, layout):
     width, height = size
     box = Box(width / 3, height / 3, width / 3, height / 3)
     mark = Mark(box, "", (255, 255, 255))
@@ -158,7 +154,7 @@ def test_box_sits_on_its_pixels_at_any_size(size: tuple[int, int], layout: Layou
     assert columns.max() == pytest.approx(2 * width / 3 * scale, abs=line)
 
 
-def test_side_draws_the_box_on_both_panels() -> None:
+def test_side_draws_the_box_on_both_panels():
     picture = compose(
         _pair(rgb=(0, 0, 0), aux=(0, 0, 0)), [Mark(Box(200, 200, 100, 100), "", RED)], Layout.SIDE
     )
@@ -166,7 +162,7 @@ def test_side_draws_the_box_on_both_panels() -> None:
 
 
 @pytest.mark.parametrize("background", [(0, 0, 0), (255, 255, 255), (230, 159, 0)])
-def test_box_stands_out_from_any_background(background: tuple[int, int, int]) -> None:
+def test_box_stands_out_from_any_background(background):
     mark = Mark(Box(200, 200, 100, 100), "", PALETTE[0])
     picture = compose(_pair(rgb=background), [mark], Layout.RGB)
     edge = picture[250, 192:208].astype(int)
@@ -179,7 +175,7 @@ def _share_drawn(line: LineStyle) -> float:
     return float(_near(picture, (255, 255, 255))[400, 110:490].mean())
 
 
-def test_line_styles_differ() -> None:
+def test_line_styles_differ():
     solid, dashed, dotted = (_share_drawn(line) for line in LineStyle)
     assert solid == 1.0
     assert 0.3 < dashed < 0.9
@@ -188,11 +184,11 @@ def test_line_styles_differ() -> None:
     assert lines == [LineStyle.SOLID, LineStyle.SOLID, LineStyle.DASHED, LineStyle.DOTTED, LineStyle.DOTTED]
 
 
-def test_label_says_id_score_and_state() -> None:
+def test_label_says_id_score_and_state():
     assert Mark.of(_target(Box(0, 0, 9, 9), TrackState.LOST, 4)).label == "4  0.87  lost"
 
 
-def test_colours_follow_ids() -> None:
+def test_colours_follow_ids():
     assert len({target_colour(number) for number in range(1, 8)}) == 7
     assert target_colour(8) == target_colour(1)
 
@@ -207,12 +203,12 @@ def test_colours_follow_ids() -> None:
         (-40, "frame 12  -0:00.040"),
     ],
 )
-def test_clock(pts: int, text: str) -> None:
+def test_clock(pts, text):
     pixels = np.zeros((4, 4, 3), np.uint8)
     assert clock_text(FramePair(Frame(12, pts, Fraction(1, 1000), pixels), None, None, pixels)) == text
 
 
-def test_label_goes_above_then_below() -> None:
+def test_label_goes_above_then_below():
     label, panel = PictureSize(80, 20), PictureSize(640, 480)
     assert place_label(Box(100, 100, 50, 50), label, panel, []) == Plate(100, 80, 80, 20)
     above = Plate(100, 70, 100, 30)
@@ -230,13 +226,13 @@ def test_label_goes_above_then_below() -> None:
     ],
     ids=["far outside", "over the corner", "whole frame", "top right", "very far"],
 )
-def test_label_stays_inside(box: Box) -> None:
+def test_label_stays_inside(box):
     x, y, w, h = place_label(box, PictureSize(80, 20), PictureSize(640, 480), [])
     assert 0 <= x <= x + w <= 640
     assert 0 <= y <= y + h <= 480
 
 
-def test_labels_of_crowded_targets_do_not_cover_each_other() -> None:
+def test_labels_of_crowded_targets_do_not_cover_each_other():
     taken: list[Plate] = []
     for number in range(8):
         taken.append(
@@ -245,7 +241,7 @@ def test_labels_of_crowded_targets_do_not_cover_each_other() -> None:
     assert sum(a.overlap(b) for i, a in enumerate(taken) for b in taken[:i]) == 0
 
 
-def test_plate_that_cannot_avoid_others_covers_least() -> None:
+def test_plate_that_cannot_avoid_others_covers_least():
     everywhere = [Plate(0, 0, 640, 240), Plate(0, 240, 640, 240)]
     assert (
         place_label(Box(10, 10, 5, 5), PictureSize(80, 20), PictureSize(640, 480), everywhere).overlap(
@@ -255,7 +251,7 @@ def test_plate_that_cannot_avoid_others_covers_least() -> None:
     )
 
 
-def test_label_text_is_readable_on_white() -> None:
+def test_label_text_is_readable_on_white():
     target = _target(Box(200, 200, 100, 100))
     pair = _pair(rgb=(255, 255, 255))
     picture = compose_result(FrameResult(pair, (target,), 1.0), Layout.RGB)
@@ -264,7 +260,7 @@ def test_label_text_is_readable_on_white() -> None:
     assert _near(plate, (16, 16, 16)).mean() > 0.03
 
 
-def test_clock_and_caption_and_legend_are_on_plates() -> None:
+def test_clock_and_caption_and_legend_are_on_plates():
     picture = compose(_pair(rgb=RED, aux=BLUE), [], Layout.SIDE, [LegendEntry("truth.txt", (240, 228, 66))])
     dark = _near(picture, (16, 16, 16))
     assert dark[2:16, 2:140].mean() > 0.5
@@ -272,12 +268,12 @@ def test_clock_and_caption_and_legend_are_on_plates() -> None:
     assert _near(picture, (240, 228, 66))[-18:, -70:].mean() > 0.4
 
 
-def test_missing_partner_is_said() -> None:
+def test_missing_partner_is_said():
     pairs = [_pair(), _pair(partner=False), _pair(aux=(0, 0, 0), partner=False)]
     plates = [(compose(pair, [], Layout.SIDE)[-18:, 641:760] > 128).all(axis=2).tobytes() for pair in pairs]
     assert len(set(plates)) == 3
 
 
-def test_size_does_not_depend_on_what_is_drawn() -> None:
+def test_size_does_not_depend_on_what_is_drawn():
     marks = [Mark(Box(-1e9, -1e9, 2e9, 2e9), "x" * 300, RED), Mark(Box(5, 5, 1e-3, 1e-3), "\u00e9", BLUE)]
     assert compose(_pair(), marks, Layout.SIDE).shape == compose(_pair(), [], Layout.SIDE).shape

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from pathlib import Path
 
 import pytest
 
@@ -20,11 +19,11 @@ from dmtrack.drawing.mp4 import StampRepair, is_whole, mp4_timescale, mp4_unit, 
     ],
     ids=["transport stream", "NTSC", "time lapse", "nanoseconds are too fine"],
 )
-def test_unit(time_base: Fraction, unit: Fraction) -> None:
+def test_unit(time_base, unit):
     assert mp4_unit(time_base) == unit
 
 
-def test_timescale_is_doubled_as_the_muxer_does() -> None:
+def test_timescale_is_doubled_as_the_muxer_does():
     assert [mp4_timescale(Fraction(1, n)) for n in (30, 10_000, 90_000)] == [15_360, 10_000, 90_000]
 
 
@@ -44,15 +43,15 @@ def _stamps(pts: list[int], time_base: Fraction = Fraction(1, 1000)) -> tuple[li
     ],
     ids=["good", "repeated", "out of order", "before zero", "clock starts again"],
 )
-def test_stamps(pts: list[int], expected: list[int], repaired: int) -> None:
+def test_stamps(pts, expected, repaired):
     assert _stamps(pts) == (expected, repaired)
 
 
-def test_numerator_of_the_time_base_is_kept() -> None:
+def test_numerator_of_the_time_base_is_kept():
     assert _stamps([0, 1, 5], Fraction(1001, 30000))[0] == [0, 1001, 5005]
 
 
-def test_pause_too_long_for_mp4_is_closed() -> None:
+def test_pause_too_long_for_mp4_is_closed():
     stamps, repaired = _stamps([0, 40, 40 + 10**9, 80 + 10**9])
     assert stamps == [0, 40, 80, 120]
     assert repaired == 1
@@ -91,7 +90,7 @@ FRAGMENT = _box(b"moof", b"y" * 30) + _box(b"mdat", b"z" * 50)
         "no index",
     ],
 )
-def test_whole_fragments(tmp_path: Path, data: bytes, whole: int) -> None:
+def test_whole_fragments(tmp_path, data, whole):
     path = tmp_path / "a.mp4"
     path.write_bytes(data)
     assert whole_fragments_bytes(path) == whole
@@ -110,7 +109,7 @@ def test_whole_fragments(tmp_path: Path, data: bytes, whole: int) -> None:
     ],
     ids=["plain", "plain torn", "no data", "fragmented", "fragmented, end missing", "64-bit size", "empty"],
 )
-def test_is_whole(tmp_path: Path, data: bytes, whole: bool) -> None:
+def test_is_whole(tmp_path, data, whole):
     path = tmp_path / "a.mp4"
     path.write_bytes(data)
     assert is_whole(path) is whole

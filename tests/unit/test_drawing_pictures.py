@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,7 +16,7 @@ PICTURES = [RNG.integers(0, 256, (31, 47, 3), dtype=np.uint8) for _ in range(7)]
 
 
 @pytest.mark.parametrize("name", ["a.mkv", "folder"])
-def test_every_bit_comes_back(name: str, tmp_path: Path) -> None:
+def test_every_bit_comes_back(name, tmp_path):
     path = tmp_path / name
     with picture_writer(path) as writer:
         for index, picture in enumerate(PICTURES):
@@ -29,7 +28,7 @@ def test_every_bit_comes_back(name: str, tmp_path: Path) -> None:
         np.testing.assert_array_equal(frame.pixels, picture)
 
 
-def test_stamps_closer_than_a_millisecond_are_moved_apart(tmp_path: Path) -> None:
+def test_stamps_closer_than_a_millisecond_are_moved_apart(tmp_path):
     with LosslessVideo(tmp_path / "a.mkv") as writer:
         for index in range(4):
             writer.write(PICTURES[index], 10 * index, Fraction(1, 1_000_000))
@@ -38,13 +37,13 @@ def test_stamps_closer_than_a_millisecond_are_moved_apart(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("name", ["a.mkv", "folder"])
-def test_nothing_written_is_no_file(name: str, tmp_path: Path) -> None:
+def test_nothing_written_is_no_file(name, tmp_path):
     picture_writer(tmp_path / name).close()
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
 @pytest.mark.parametrize("name", ["a.mkv", "folder"])
-def test_closing_twice_is_harmless(name: str, tmp_path: Path) -> None:
+def test_closing_twice_is_harmless(name, tmp_path):
     writer = picture_writer(tmp_path / name)
     writer.write(PICTURES[0], 0, Fraction(1))
     writer.close()
@@ -52,14 +51,14 @@ def test_closing_twice_is_harmless(name: str, tmp_path: Path) -> None:
     assert not list(tmp_path.rglob(".*"))
 
 
-def test_an_existing_video_is_refused(tmp_path: Path) -> None:
+def test_an_existing_video_is_refused(tmp_path):
     (tmp_path / "a.mkv").write_text("mine")
     with pytest.raises(OutputError, match="exists already"):
         picture_writer(tmp_path / "a.mkv")
     assert (tmp_path / "a.mkv").read_text() == "mine"
 
 
-def test_other_files_of_a_folder_stay(tmp_path: Path) -> None:
+def test_other_files_of_a_folder_stay(tmp_path):
     (tmp_path / "000000.png").write_bytes(b"old")
     (tmp_path / "000009.png").write_bytes(b"old")
     (tmp_path / "notes.png").write_bytes(b"mine")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -21,11 +20,11 @@ from dmtrack.video.pairing import open_pair
     ("count", "indices"),
     [(100, [0, 24, 49, 74, 98]), (5, [0, 1, 2, 3, 4]), (2, [0, 1]), (1, [0])],
 )
-def test_moments_are_spread(count: int, indices: list[int]) -> None:
+def test_moments_are_spread(count, indices):
     assert spread_indices(count) == indices
 
 
-def test_moments_of_long_videos_are_near_the_start() -> None:
+def test_moments_of_long_videos_are_near_the_start():
     assert spread_indices(1_000_000)[-1] == REACH_FRAMES - 2
     assert spread_indices(1_000_000, is_folder=True)[-1] == 999_998
     assert spread_indices(None)[-1] == REACH_FRAMES - 2
@@ -40,7 +39,7 @@ def pair(index: int, *, with_aux: bool = True) -> FramePair:
     return FramePair(frame, frame, Modality.THERMAL, np.concatenate([rgb, aux], axis=2))
 
 
-def test_rows_are_moments_and_columns_views() -> None:
+def test_rows_are_moments_and_columns_views():
     sheet = contact_sheet([pair(0), pair(5)])
     assert sheet.shape == (2 * 360 + 4, 3 * 480 + 2 * 4, 3)
     for top in (0, 364):
@@ -48,7 +47,7 @@ def test_rows_are_moments_and_columns_views() -> None:
             np.testing.assert_array_equal(sheet[top + 180, left + 240], colour)
 
 
-def test_one_stream_is_one_column_and_boxes_are_drawn_where_they_are_known() -> None:
+def test_one_stream_is_one_column_and_boxes_are_drawn_where_they_are_known():
     sheet = contact_sheet(
         [pair(0, with_aux=False), pair(5, with_aux=False)], {5: [Mark(Box(16, 12, 32, 24), "", (0, 255, 0))]}
     )
@@ -60,7 +59,7 @@ def test_one_stream_is_one_column_and_boxes_are_drawn_where_they_are_known() -> 
     assert green > 200
 
 
-def test_a_claim_of_too_many_frames_does_no_harm(tmp_path: Path) -> None:
+def test_a_claim_of_too_many_frames_does_no_harm(tmp_path):
     for number in range(3):
         cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((8, 8, 3), number, np.uint8))
     found = pairs_at(lambda start: open_pair(tmp_path, start=start), [0, 2, 40])
@@ -69,7 +68,7 @@ def test_a_claim_of_too_many_frames_does_no_harm(tmp_path: Path) -> None:
         pairs_at(lambda start: open_pair(tmp_path, start=start), [40])
 
 
-def test_writing(tmp_path: Path) -> None:
+def test_writing(tmp_path):
     sheet = contact_sheet([pair(0)])
     write_sheet(tmp_path / "new" / "a.png", sheet)
     read = cv2.imread(str(tmp_path / "new" / "a.png"))

@@ -48,7 +48,7 @@ def has(picture: Picture, x: float, y: float, colour: tuple[int, int, int], reac
     return bool((np.abs(patch - colour).max(axis=2) < 25).any())
 
 
-def test_a_path_has_the_colours_of_time_and_its_scale_below(tmp_path: Path) -> None:
+def test_a_path_has_the_colours_of_time_and_its_scale_below(tmp_path):
     picture = drawn(tmp_path / "trajectory.png", (result(k, at(k, 50 + 5 * k, 300)) for k in range(101)))
     assert picture.shape[1] == 600
     assert has(picture, 50, 300, FIRST)
@@ -62,7 +62,7 @@ def test_a_path_has_the_colours_of_time_and_its_scale_below(tmp_path: Path) -> N
     assert places[0].max() < places[1].min() < places[1].max() < places[2].min()
 
 
-def test_where_a_target_was_lost_there_are_dashes(tmp_path: Path) -> None:
+def test_where_a_target_was_lost_there_are_dashes(tmp_path):
     states = ["tracked"] * 20 + ["lost"] * 20 + ["tracked"] * 20
     picture = drawn(
         tmp_path / "trajectory.png", (result(k, at(k, 30 + 9 * k, 200, s)) for k, s in enumerate(states))
@@ -74,7 +74,7 @@ def test_where_a_target_was_lost_there_are_dashes(tmp_path: Path) -> None:
     assert (np.abs(picture[200, 40:190].astype(int) - 60).max(axis=1) > 25).all(), "elsewhere it goes through"
 
 
-def test_a_long_path_keeps_its_ends_its_breaks_and_a_bounded_number_of_points(tmp_path: Path) -> None:
+def test_a_long_path_keeps_its_ends_its_breaks_and_a_bounded_number_of_points(tmp_path):
     sink = TrajectorySink(tmp_path / "trajectory.png")
     frames = 5 * MOST_POINTS + 3
     for k in range(frames):
@@ -88,7 +88,7 @@ def test_a_long_path_keeps_its_ends_its_breaks_and_a_bounded_number_of_points(tm
     assert broken == pytest.approx([100.1, 333.4], abs=0.8)
 
 
-def test_from_above_a_circle_around_a_point_ahead_is_a_circle(tmp_path: Path) -> None:
+def test_from_above_a_circle_around_a_point_ahead_is_a_circle(tmp_path):
     """It goes half round, from the right over the far side to the left: 3 m around a point 10 m ahead."""
 
     def placed(k: int) -> TrackedBox:
@@ -105,7 +105,7 @@ def test_from_above_a_circle_around_a_point_ahead_is_a_circle(tmp_path: Path) ->
         assert has(view, 200 + x * px_a_metre, 200 - ahead * px_a_metre, colour, 3), turn
 
 
-def test_two_targets_and_one_that_has_gone(tmp_path: Path) -> None:
+def test_two_targets_and_one_that_has_gone(tmp_path):
     results = [
         result(k, at(k, 100 + 5 * k, 100), *([at(k, 100, 150 + 5 * k, target_id=2)] if k < 20 else []))
         for k in range(40)
@@ -115,7 +115,7 @@ def test_two_targets_and_one_that_has_gone(tmp_path: Path) -> None:
     assert has(picture, 295, 100, target_colour(1), 15)
 
 
-def test_nothing_is_drawn_of_nothing_and_nothing_is_overwritten(tmp_path: Path) -> None:
+def test_nothing_is_drawn_of_nothing_and_nothing_is_overwritten(tmp_path):
     TrajectorySink(tmp_path / "none.png").close()
     assert not list(tmp_path.iterdir())
     assert drawn(tmp_path / "empty.png", [result(0)]).shape[1] == 600  # no target yet

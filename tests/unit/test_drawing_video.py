@@ -7,7 +7,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,7 +17,7 @@ import pytest
 from av.codec.codec import UnknownCodecError
 
 from dmtrack.drawing import video
-from dmtrack.drawing.draw import DARK, PALETTE, Colour, Layout
+from dmtrack.drawing.draw import DARK, PALETTE, Layout
 from dmtrack.drawing.encoder import choose_encoder
 from dmtrack.drawing.mp4 import is_whole, whole_fragments_bytes
 from dmtrack.drawing.video import VideoSink, VideoWriter
@@ -73,9 +72,7 @@ def _fill(writer: VideoWriter) -> None:
     ],
     ids=["late start and jitter", "NTSC with gaps", "microseconds", "time lapse", "one frame"],
 )
-def test_stamps_are_those_of_the_source(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stamps: list[int], time_base: Fraction, codec: str
-) -> None:
+def test_stamps_are_those_of_the_source(tmp_path, monkeypatch, stamps, time_base, codec):
     if codec != "libx264":
         monkeypatch.setattr(av, "Codec", _missing)
     path = tmp_path / "a.mp4"
@@ -89,7 +86,7 @@ def test_stamps_are_those_of_the_source(
     [1_700_000_000_000, 36_000_000, 50_000, 1_400, 0, -7_000],
     ids=["since 1970", "ten hours", "--start 50s", "a transport stream", "0", "before 0"],
 )
-def test_whatever_the_clock_says_the_video_begins_with_the_first_picture(tmp_path: Path, first: int) -> None:
+def test_whatever_the_clock_says_the_video_begins_with_the_first_picture(tmp_path, first):
     """A player would show nothing for 54 years."""
     _write(tmp_path / "a.mp4", [first, first + 40, first + 100], MS)
     times = _times(tmp_path / "a.mp4")
@@ -100,15 +97,13 @@ def test_whatever_the_clock_says_the_video_begins_with_the_first_picture(tmp_pat
         assert container.duration < 1_000_000
 
 
-def test_stamps_that_do_not_rise_are_moved_and_reported(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_stamps_that_do_not_rise_are_moved_and_reported(tmp_path, caplog):
     _write(tmp_path / "a.mp4", [0, 40, 40, 120], MS)
     assert _times(tmp_path / "a.mp4") == [0, 40 * MS, 41 * MS, 120 * MS]
     assert "1 time stamp did not rise" in caplog.text
 
 
-def test_file_is_what_players_expect(tmp_path: Path) -> None:
+def test_file_is_what_players_expect(tmp_path):
     path = tmp_path / "a.mp4"
     _write(path, list(range(0, 5000, 40)), MS)
     with av.open(str(path)) as container:
@@ -122,7 +117,7 @@ def test_file_is_what_players_expect(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("colour", [(200, 30, 60), *PALETTE, DARK, (255, 255, 255)])
-def test_odd_sides_are_padded_and_colours_kept(tmp_path: Path, colour: Colour) -> None:
+def test_odd_sides_are_padded_and_colours_kept(tmp_path, colour):
     path = tmp_path / "a.mp4"
     with_colour = np.full((49, 65, 3), colour, np.uint8)
     writer = VideoWriter(path)
@@ -133,7 +128,7 @@ def test_odd_sides_are_padded_and_colours_kept(tmp_path: Path, colour: Colour) -
     assert np.abs(picture.astype(int) - colour).max() <= 4
 
 
-def test_picture_of_another_size_is_fitted(tmp_path: Path) -> None:
+def test_picture_of_another_size_is_fitted(tmp_path):
     writer = VideoWriter(tmp_path / "a.mp4")
     writer.write(GREY, 0, MS)
     writer.write(np.full((10, 20, 3), 128, np.uint8), 40, MS)
@@ -141,12 +136,12 @@ def test_picture_of_another_size_is_fitted(tmp_path: Path) -> None:
     assert len(_times(tmp_path / "a.mp4")) == 2
 
 
-def test_without_frames_no_file(tmp_path: Path) -> None:
+def test_without_frames_no_file(tmp_path):
     VideoWriter(tmp_path / "a.mp4").close()
     assert list(tmp_path.iterdir()) == []
 
 
-def test_existing_video_is_refused(tmp_path: Path) -> None:
+def test_existing_video_is_refused(tmp_path):
     (tmp_path / "a.mp4").write_bytes(b"old")
     with pytest.raises(OutputError, match="--overwrite"):
         VideoWriter(tmp_path / "a.mp4")
@@ -157,7 +152,7 @@ def test_existing_video_is_refused(tmp_path: Path) -> None:
     assert len(_times(tmp_path / "a.mp4")) == 1
 
 
-def test_full_disk_keeps_the_whole_fragments(tmp_path: Path, limit_file_size: Callable[[int], None]) -> None:
+def test_full_disk_keeps_the_whole_fragments(tmp_path, limit_file_size):
     path = tmp_path / "a.mp4"
     writer = VideoWriter(path)
     limit_file_size(1_400_000)
@@ -172,7 +167,7 @@ def test_full_disk_keeps_the_whole_fragments(tmp_path: Path, limit_file_size: Ca
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_full_disk_while_closing_is_noticed(tmp_path: Path, limit_file_size: Callable[[int], None]) -> None:
+def test_full_disk_while_closing_is_noticed(tmp_path, limit_file_size):
     path = tmp_path / "a.mp4"
     writer = VideoWriter(path)
     for number in range(100):
@@ -184,9 +179,7 @@ def test_full_disk_while_closing_is_noticed(tmp_path: Path, limit_file_size: Cal
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_no_room_for_the_index_leaves_a_fragmented_video(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_no_room_for_the_index_leaves_a_fragmented_video(tmp_path, monkeypatch, caplog):
     def full(source: Path, target: Path, unit: Fraction) -> None:
         target.write_bytes(b"half")
         raise OSError(28, "No space left on device")
@@ -198,9 +191,7 @@ def test_no_room_for_the_index_leaves_a_fragmented_video(
     assert list(tmp_path.iterdir()) == [tmp_path / "a.mp4"]
 
 
-def test_without_x264_the_fallback_is_said(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_without_x264_the_fallback_is_said(monkeypatch, caplog):
     assert choose_encoder(64, 48).name == "libx264"
     monkeypatch.setattr(av, "Codec", _missing)
     with caplog.at_level(logging.WARNING):
@@ -208,7 +199,7 @@ def test_without_x264_the_fallback_is_said(
     assert "no libx264" in caplog.text
 
 
-def test_encoder_that_refuses_is_one_clear_error(tmp_path: Path) -> None:
+def test_encoder_that_refuses_is_one_clear_error(tmp_path):
     writer = VideoWriter(tmp_path / "a.mp4")
     with pytest.raises(OutputError, match=r"a\.mp4: the video cannot be encoded"):
         writer.write(np.zeros((2, 20_000, 3), np.uint8), 0, MS)
@@ -222,7 +213,7 @@ def _result(index: int) -> FrameResult:
     return FrameResult(FramePair(frame, None, None, GREY), (target,), 1.0)
 
 
-def test_interrupted_sink_leaves_a_playable_video(tmp_path: Path) -> None:
+def test_interrupted_sink_leaves_a_playable_video(tmp_path):
     sink = VideoSink(tmp_path / "a.mp4", Layout.RGB)
     for index in range(10):
         sink.write(_result(index))
@@ -248,7 +239,7 @@ for number in range(10**9):
 """
 
 
-def test_killed_run_leaves_nothing_under_the_final_name(tmp_path: Path) -> None:
+def test_killed_run_leaves_nothing_under_the_final_name(tmp_path):
     path = tmp_path / "a.mp4"
     with subprocess.Popen([sys.executable, "-c", KILLED, str(path)], stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
@@ -269,11 +260,11 @@ sys.exit("torch" in sys.modules)
 """
 
 
-def test_output_does_not_load_torch() -> None:
+def test_output_does_not_load_torch():
     assert subprocess.run([sys.executable, "-c", _IMPORTS], check=False).returncode == 0
 
 
-def test_pixels_that_are_not_square_keep_their_shape(tmp_path: Path) -> None:
+def test_pixels_that_are_not_square_keep_their_shape(tmp_path):
     writer = VideoWriter(tmp_path / "a.mp4")
     writer.pixel_aspect = Fraction(4, 3)
     for pts in range(3):

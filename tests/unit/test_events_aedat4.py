@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from pathlib import Path
 
 import event_files as files
 import numpy as np
@@ -18,7 +17,7 @@ COLUMNS = files.columns(EVENTS)
 
 
 @pytest.mark.parametrize("pack", ["NONE", "LZ4", "ZSTD"])
-def test_events_and_triggers(pack: str, tmp_path: Path) -> None:
+def test_events_and_triggers(pack, tmp_path):
     path = files.write_aedat4(tmp_path / "a.aedat4", EVENTS, pack, edges=[(7, 1), (9, 2), (11, 3)])
     with open_events(path) as reader:
         events = EventBatch.joined(list(reader))
@@ -28,7 +27,7 @@ def test_events_and_triggers(pack: str, tmp_path: Path) -> None:
         np.testing.assert_array_equal(getattr(events, name), COLUMNS[name])
 
 
-def test_cut_in_the_middle_of_a_packet(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_cut_in_the_middle_of_a_packet(tmp_path, caplog):
     path = files.write_aedat4(tmp_path / "a.aedat4", EVENTS)
     path.write_bytes(path.read_bytes()[:-3])
     with open_events(path) as reader:
@@ -37,14 +36,14 @@ def test_cut_in_the_middle_of_a_packet(tmp_path: Path, caplog: pytest.LogCapture
     assert "ends in the middle of a packet, at byte" in caplog.text
 
 
-def test_without_the_libraries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_libraries(tmp_path, monkeypatch):
     path = files.write_aedat4(tmp_path / "a.aedat4", EVENTS[:10])
     monkeypatch.setitem(__import__("sys").modules, "zstandard", None)
     with pytest.raises(ConfigError, match=r"lz4 and zstandard; pip install 'dmtrack\[aedat\]'"):
         open_events(path)
 
 
-def test_without_a_stream_of_events(tmp_path: Path) -> None:
+def test_without_a_stream_of_events(tmp_path):
     path = files.write_aedat4(tmp_path / "a.aedat4", EVENTS[:10])
     path.write_bytes(path.read_bytes().replace(b"EVTS", b"FRME", 1))
     with pytest.raises(DecodeError, match=r"no stream of events \(streams: FRME, TRIG, IMUS"):
@@ -52,7 +51,7 @@ def test_without_a_stream_of_events(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("pack", ["NONE", "LZ4", "ZSTD"])
-def test_any_byte_of_it_may_be_wrong(pack: str, tmp_path: Path) -> None:
+def test_any_byte_of_it_may_be_wrong(pack, tmp_path):
     """What comes of it is events, or our own error; never another one."""
     whole = files.write_aedat4(tmp_path / "a.aedat4", EVENTS[:300], pack, edges=[(7, 1)]).read_bytes()
     rng = np.random.default_rng(5)

@@ -46,7 +46,7 @@ def check(batch: EventBatch, *, tolerance_us: int = 0) -> None:
         "# time_us x y p",
     ],
 )
-def test_names_with_units(header: str, tmp_path: Path) -> None:
+def test_names_with_units(header, tmp_path):
     separator = "," if "," in header else " "
     path = tmp_path / "a.csv"
     rows = "".join(separator.join(map(str, (e.t, e.x, e.y, int(e.p)))) + "\n" for e in EVENTS)
@@ -57,14 +57,14 @@ def test_names_with_units(header: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("unit", "per_us"), [("ms", 1e-3), ("ns", 1e3), ("s", 1e-6)])
-def test_a_unit_in_a_name(unit: str, per_us: float, tmp_path: Path) -> None:
+def test_a_unit_in_a_name(unit, per_us, tmp_path):
     path = tmp_path / "a.npz"
     columns: dict[str, Any] = {f"t_{unit}": C["t"] * per_us, "x": C["x"], "y": C["y"], "p": C["p"]}
     np.savez(path, **columns)
     check(read(path)[0])
 
 
-def test_an_order_that_is_given_passes_over_unknown_names(tmp_path: Path) -> None:
+def test_an_order_that_is_given_passes_over_unknown_names(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text("when,across,down,sign\n" + "".join(f"{e.t},{e.x},{e.y},{int(e.p)}\n" for e in EVENTS))
     check(read(path, EventOptions(columns="txyp"))[0])
@@ -86,7 +86,7 @@ STORED: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 @pytest.mark.parametrize("writer", ["npy", "txt"])
 @pytest.mark.parametrize("stored", STORED)
-def test_units_are_told_from_the_numbers(stored: str, writer: str, tmp_path: Path) -> None:
+def test_units_are_told_from_the_numbers(stored, writer, tmp_path):
     rows = np.column_stack([STORED[stored](C["t"]), C["x"], C["y"], C["p"]])
     path = tmp_path / f"a.{writer}"
     if writer == "npy":
@@ -99,7 +99,7 @@ def test_units_are_told_from_the_numbers(stored: str, writer: str, tmp_path: Pat
 
 
 @pytest.mark.parametrize("kind", ["whole", "with fractions"])
-def test_dense_floats_are_microseconds(kind: str, tmp_path: Path) -> None:
+def test_dense_floats_are_microseconds(kind, tmp_path):
     """The first thousands of rows are within a millisecond, as of a camera that moves fast."""
     t = np.arange(200_000) / 8 if kind == "with fractions" else np.arange(200_000) // 8
     path = tmp_path / "a.npy"
@@ -111,7 +111,7 @@ def test_dense_floats_are_microseconds(kind: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", ["npy", "npz"])
 @pytest.mark.parametrize("order", ["C", "F", "fields"])
-def test_tables_however_they_are_stored(order: Any, suffix: str, tmp_path: Path) -> None:
+def test_tables_however_they_are_stored(order, suffix, tmp_path):
     if order == "fields":
         table = np.zeros(len(EVENTS), [("x", "u2"), ("y", "u2"), ("t", "u4"), ("p", "?")])
         for name in "txyp":
@@ -145,7 +145,7 @@ def npy(header: str) -> bytes:
     ],
 )
 @pytest.mark.parametrize("suffix", ["npy", "npz"])
-def test_headers_that_are_none(header: str, suffix: str, tmp_path: Path) -> None:
+def test_headers_that_are_none(header, suffix, tmp_path):
     path = tmp_path / f"a.{suffix}"
     if suffix == "npy":
         path.write_bytes(npy(header))
@@ -158,7 +158,7 @@ def test_headers_that_are_none(header: str, suffix: str, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("place", [0, 12, 16])
-def test_an_archive_whose_directory_is_damaged(place: int, tmp_path: Path) -> None:
+def test_an_archive_whose_directory_is_damaged(place, tmp_path):
     stored = io.BytesIO()
     np.savez(stored, t=np.arange(9), x=np.arange(9), y=np.arange(9), p=np.arange(9))
     data = bytearray(stored.getvalue())
@@ -172,7 +172,7 @@ def test_an_archive_whose_directory_is_damaged(place: int, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("mark", [";", " ", "\t", "; "])
 @pytest.mark.parametrize("heading", ["", "t{}x{}y{}p\n"], ids=["numbers", "names"])
-def test_decimal_commas_are_said(mark: str, heading: str, tmp_path: Path) -> None:
+def test_decimal_commas_are_said(mark, heading, tmp_path):
     rows = (mark.join((f"{n / 1000:.6f}".replace(".", ","), str(n % 9), "4", "1")) for n in range(20))
     path = tmp_path / "a.csv"
     path.write_text(heading.replace("{}", mark) + "\n".join(rows))
@@ -185,7 +185,7 @@ def test_decimal_commas_are_said(mark: str, heading: str, tmp_path: Path) -> Non
 @pytest.mark.parametrize("unit", ["s", "us"])
 @pytest.mark.parametrize("step_us", [100, 1000, 10_000, 33_000])
 @pytest.mark.parametrize("events", [60, 850, 5000, 60_000])
-def test_evenly_spaced_times_are_what_is_usual(events: int, step_us: int, unit: str, tmp_path: Path) -> None:
+def test_evenly_spaced_times_are_what_is_usual(events, step_us, unit, tmp_path):
     """Somebody made them: at which rate they come says nothing, however many there are."""
     path = tmp_path / "a.txt"
     said = (f"{n * step_us / 1e6:.6f}" if unit == "s" else str(n * step_us) for n in range(events))
@@ -203,21 +203,21 @@ class TestSensorSize:
         return path
 
     @pytest.mark.parametrize("bad", [(30_000, 5), (5, 3000), (900, 5), (65_535, 65_535), (-7, 4)])
-    def test_one_bad_coordinate_changes_nothing(self, bad: tuple[int, int], tmp_path: Path) -> None:
+    def test_one_bad_coordinate_changes_nothing(self, bad, tmp_path):
         path = self.written(tmp_path / "a.csv", bad)
         with EventSource(path) as source:
             assert (source.info.width, source.info.height) == (640, 480)
             list(source)
             assert source.damaged_packets == 1
 
-    def test_nothing_but_bad_ones(self, tmp_path: Path) -> None:
+    def test_nothing_but_bad_ones(self, tmp_path):
         path = tmp_path / "bomb.csv"
         path.write_text("t,x,y,p\n1000,65535,65535,1\n41000,0,0,0\n")
         message = r"event at \(65535, 65535\) outside the 4096x4096 sensor, at byte 8"
         with pytest.raises(FormatError, match=message):
             EventSource(path)
 
-    def test_a_header_that_states_none(self, tmp_path: Path) -> None:
+    def test_a_header_that_states_none(self, tmp_path):
         path = files.write_raw(tmp_path / "a.raw", "EVT2", EVENTS[:5], (60_000, 60_000))
         with pytest.raises(FormatError, match="it states a sensor of 60000x60000 pixels"):
             open_events(path)
@@ -225,7 +225,7 @@ class TestSensorSize:
 
 @pytest.mark.parametrize("word", ["0.85O", "nan", "inf", "1e999999999", "1" * 5000, "--1", "1_000"])
 @pytest.mark.parametrize("row", [3, 850, 5500])
-def test_a_cell_that_is_no_number(word: str, row: int, tmp_path: Path) -> None:
+def test_a_cell_that_is_no_number(word, row, tmp_path):
     lines = [f"{e.t / 1e6:.6f} {e.x} {e.y} {int(e.p)}\n" for e in EVENTS]
     lines[row] = f"{word} 3 3 1\n"
     path = tmp_path / "a.txt"
@@ -249,9 +249,7 @@ _PER_US = {"s": 1e-6, "ms": 1e-3, "us": 1, "ns": 1000}
     ids=["usual", "dense", "short", "sparse", "five"],
 )
 @pytest.mark.parametrize("kind", ["text", "float text", "array"])
-def test_a_unit_is_told_however_the_events_come(
-    events: int, span_us: int, unit: str, since: int, kind: str, tmp_path: Path
-) -> None:
+def test_a_unit_is_told_however_the_events_come(events, span_us, unit, since, kind, tmp_path):
     """The clock of a camera counts microseconds, whatever its file writes them in."""
     rng = np.random.default_rng(events)
     t = np.sort(rng.integers(1, span_us, events)) + since
@@ -281,7 +279,7 @@ def test_a_unit_is_told_however_the_events_come(
 
 
 @pytest.mark.parametrize("heading", ["t,x,y,p\n", ""], ids=["names", "numbers"])
-def test_the_mark_that_spreadsheets_put_before_text(heading: str, tmp_path: Path) -> None:
+def test_the_mark_that_spreadsheets_put_before_text(heading, tmp_path):
     rows = "".join(f"{1000 * n},{n * 7 % 64},{n * 5 % 48},{n % 2}\n" for n in range(200))
     path = tmp_path / "e.csv"
     path.write_text(heading + rows, encoding="utf-8-sig")
@@ -291,7 +289,7 @@ def test_the_mark_that_spreadsheets_put_before_text(heading: str, tmp_path: Path
 
 
 @pytest.mark.parametrize("order", [(0, 1, 2, 3), (1, 2, 0, 3), (1, 2, 3, 0)], ids=["txyp", "xytp", "xypt"])
-def test_the_column_with_fractions_is_time_however_short_the_recording(order: Any, tmp_path: Path) -> None:
+def test_the_column_with_fractions_is_time_however_short_the_recording(order, tmp_path):
     """Coordinates of a moving thing rise as well, and further than seconds do."""
     path = tmp_path / "e.txt"
     columns = [(f"{n / 1000:.6f}", str(n), str(n * 5 % 48), str(n % 2)) for n in range(60)]
@@ -304,9 +302,7 @@ def test_the_column_with_fractions_is_time_however_short_the_recording(order: An
 
 @pytest.mark.parametrize("signs", [(0, 1), (-1, 1), (1, 2), (0, 255), (False, True)], ids=str)
 @pytest.mark.parametrize("suffix", ["csv", "npz"])
-def test_of_two_polarities_the_greater_is_positive(
-    signs: tuple[int, int], suffix: str, tmp_path: Path
-) -> None:
+def test_of_two_polarities_the_greater_is_positive(signs, suffix, tmp_path):
     path = tmp_path / f"e.{suffix}"
     polarity = [signs[n // 3 % 2] for n in range(300)]
     if suffix == "csv":

@@ -61,26 +61,26 @@ WRITERS: dict[str, tuple[Callable[[Path, Sequence[Event]], Path], Sequence[Event
 
 
 @pytest.fixture(params=WRITERS, ids=list(WRITERS))
-def sample(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, Sequence[Event]]:
+def sample(request, tmp_path) -> tuple[Path, Sequence[Event]]:
     write, events, _ = WRITERS[request.param]
     return write(tmp_path / request.param, events), events
 
 
 @pytest.fixture
-def small_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+def small_blocks(monkeypatch) -> None:
     """Decode so little at a time that values are carried over thousands of block borders."""
     monkeypatch.setattr(batch, "BLOCK_BYTES", 64)
 
 
 class TestExactlyGenerated:
-    def test_every_event_comes_back(self, sample: tuple[Path, Sequence[Event]]) -> None:
+    def test_every_event_comes_back(self, sample):
         assert same(read(sample[0]), sample[1])
 
-    def test_blocks_do_not_matter(self, sample: tuple[Path, Sequence[Event]], small_blocks: None) -> None:
+    def test_blocks_do_not_matter(self, sample, small_blocks):
         assert same(read(sample[0]), sample[1])
 
     @pytest.mark.parametrize("name", WRITERS)
-    def test_the_format_is_told_from_the_content(self, name: str, tmp_path: Path) -> None:
+    def test_the_format_is_told_from_the_content(self, name, tmp_path):
         write, events, said = WRITERS[name]
         path = write(tmp_path / name, events)
         path = path.rename(tmp_path / "recording")
@@ -88,7 +88,7 @@ class TestExactlyGenerated:
         with open_events(path) as reader:
             assert reader.format == said
 
-    def test_sizes_are_those_of_the_headers(self, tmp_path: Path) -> None:
+    def test_sizes_are_those_of_the_headers(self, tmp_path):
         sizes = {}
         for name, (write, events, _) in WRITERS.items():
             with open_events(write(tmp_path / name, events)) as reader:
@@ -107,16 +107,14 @@ class TestExactlyGenerated:
             ("digit.bin", bytes(50), "a .bin file, as of N-MNIST, is not read; convert"),
         ],
     )
-    def test_what_is_no_longer_read_says_so(
-        self, name: str, head: bytes, message: str, tmp_path: Path
-    ) -> None:
+    def test_what_is_no_longer_read_says_so(self, name, head, message, tmp_path):
         path = tmp_path / name
         path.write_bytes(head)
         assert is_event_file(path)
         with pytest.raises(FormatError, match=message):
             open_events(path)
 
-    def test_aedat3_leaves_out_what_the_camera_declared_invalid(self, tmp_path: Path) -> None:
+    def test_aedat3_leaves_out_what_the_camera_declared_invalid(self, tmp_path):
         path = files.write_aedat3(tmp_path / "a.aedat", DAVIS[:10])
         last = DAVIS[9].t + 1
         trigger = files.aedat3_packet(0, [(2 << 1 | 1, last + 5)])
@@ -128,18 +126,18 @@ class TestExactlyGenerated:
 
 
 class TestEvt3:
-    def test_time_high_comes_round_after_17_seconds(self, tmp_path: Path, small_blocks: None) -> None:
+    def test_time_high_comes_round_after_17_seconds(self, tmp_path, small_blocks):
         events = files.some_events(2000, step_us=300_000, start_us=(1 << 24) - 10_000_000)
         assert events[-1].t > 3 << 24
         assert same(read(files.write_raw(tmp_path / "a.raw", "EVT3", events)), events)
 
-    def test_a_tick_sets_the_lower_bits_to_0_and_its_repetition_does_not(self, tmp_path: Path) -> None:
+    def test_a_tick_sets_the_lower_bits_to_0_and_its_repetition_does_not(self, tmp_path):
         words = [0x8001, 0x0007, 0x6123, 0x2001, 0x8001, 0x2002, 0x8002, 0x2003]
         path = tmp_path / "a.raw"
         path.write_bytes(files.raw_header("EVT3") + files.packed(words, 2))
         assert read(path).t.tolist() == [0x1123, 0x1123, 0x2000]
 
-    def test_vectors_move_their_base(self, tmp_path: Path) -> None:
+    def test_vectors_move_their_base(self, tmp_path):
         words = [0x8000, 0x6001, 0x0007, 0x3800 | 100, 0x4001, 0x5080, 0x4800, 0x2005, 0x5001]
         path = tmp_path / "a.raw"
         path.write_bytes(files.raw_header("EVT3") + files.packed(words, 2))
@@ -147,7 +145,7 @@ class TestEvt3:
         assert batch.x.tolist() == [100, 112 + 7, 120 + 11, 5, 132]
         assert batch.p.tolist() == [True, True, True, False, True]
 
-    def test_events_of_another_measurement_are_left_out(self, tmp_path: Path) -> None:
+    def test_events_of_another_measurement_are_left_out(self, tmp_path):
         words = [0x8000, 0x6001, 0x2001, 0x0007, 0x2002, 0x1009, 0x2003, 0x3001, 0x4FFF, 0x0008, 0x2004]
         path = tmp_path / "a.raw"
         path.write_bytes(files.raw_header("EVT3") + files.packed(words, 2))
@@ -155,7 +153,7 @@ class TestEvt3:
         assert (batch.x.tolist(), batch.y.tolist()) == ([2, 4], [7, 8])
 
     @pytest.mark.parametrize("name", ["EVT3", "EVT2"])
-    def test_triggers_are_counted(self, name: str, tmp_path: Path) -> None:
+    def test_triggers_are_counted(self, name, tmp_path):
         path = tmp_path / "a.raw"
         if name == "EVT3":
             words = [0xA001, 0x8001, 0x6010, 0x0007, 0x2001, 0xA301, 0x6020, 0xA300]
@@ -171,24 +169,24 @@ class TestEvt3:
 
 
 class TestProphesee:
-    def test_big_endian_as_the_header_says(self, tmp_path: Path) -> None:
+    def test_big_endian_as_the_header_says(self, tmp_path):
         path = tmp_path / "a.raw"
         header = files.raw_header("EVT3;endianness=big")
         path.write_bytes(header + files.packed(files.evt3_words(EVENTS), 2, ">"))
         assert same(read(path), EVENTS)
 
-    def test_evt21_with_its_halves_swapped_is_noticed(self, tmp_path: Path) -> None:
+    def test_evt21_with_its_halves_swapped_is_noticed(self, tmp_path):
         words = [(word << 32 | word >> 32) & (1 << 64) - 1 for word in files.evt21_words(EVENTS)]
         path = tmp_path / "a.raw"
         path.write_bytes(files.raw_header("EVT21") + files.packed(words, 8))
         assert same(read(path), in_order_of_words(EVENTS))
 
-    def test_evt2_time_high_comes_round_after_5_hours(self, tmp_path: Path) -> None:
+    def test_evt2_time_high_comes_round_after_5_hours(self, tmp_path):
         period = 1 << 34
         events = [Event(period - 100, 1, 2, True), Event(period + 100, 3, 4, False)]
         assert same(read(files.write_raw(tmp_path / "a.raw", "EVT2", events)), events)
 
-    def test_dat_time_comes_round_after_71_minutes(self, tmp_path: Path) -> None:
+    def test_dat_time_comes_round_after_71_minutes(self, tmp_path):
         events = [Event((1 << 32) - 5, 1, 2, True), Event((1 << 32) + 5, 3, 4, False)]
         assert same(read(files.write_dat(tmp_path / "a.dat", events)), events)
 
@@ -200,7 +198,7 @@ class TestProphesee:
             (["evt 3.0"], None),
         ],
     )
-    def test_old_headers(self, lines: list[str], size: tuple[int, int] | None, tmp_path: Path) -> None:
+    def test_old_headers(self, lines, size, tmp_path):
         path = tmp_path / "a.raw"
         header = "".join(f"% {line}\n" for line in lines).encode()
         path.write_bytes(header + files.packed(files.evt3_words(SMALL[:20]), 2))
@@ -216,7 +214,7 @@ class TestProphesee:
             (b"% format HISTO3D;height=320\n% end\n", "names the encoding 'HISTO3D'"),
         ],
     )
-    def test_unknown_encodings(self, header: bytes, message: str, tmp_path: Path) -> None:
+    def test_unknown_encodings(self, header, message, tmp_path):
         path = tmp_path / "a.raw"
         path.write_bytes(header + bytes(64))
         with pytest.raises(FormatError, match=message):
@@ -236,25 +234,25 @@ class TestColumns:
 
     @pytest.mark.parametrize("separator", [",", " ", "\t", "; ", ", "])
     @pytest.mark.parametrize("order", ["txyp", "xytp", "pxyt", "xypt"])
-    def test_text_without_names(self, order: str, separator: str, tmp_path: Path) -> None:
+    def test_text_without_names(self, order, separator, tmp_path):
         path = tmp_path / "a.csv"
         path.write_text(self.table(order, separator))
         assert same(read(path), self.ROWS)
 
     @pytest.mark.parametrize("header", ["timestamp,x,y,polarity", "# t x y p", "ts,xs,ys,ps"])
-    def test_text_with_names_in_another_order(self, header: str, tmp_path: Path) -> None:
+    def test_text_with_names_in_another_order(self, header, tmp_path):
         path = tmp_path / "a.txt"
         path.write_text(f"{header}\n{self.table('txyp')}\n")
         with open_events(path) as reader:
             assert same(EventBatch.joined(list(reader)), self.ROWS)
             assert reader.notes == ("Times are taken as us (--time-unit).",)
 
-    def test_stated_order_with_a_column_to_skip(self, tmp_path: Path) -> None:
+    def test_stated_order_with_a_column_to_skip(self, tmp_path):
         path = tmp_path / "a.csv"
         path.write_text(self.table("yx-pt"))
         assert same(read(path, columns="yx-pt"), self.ROWS)
 
-    def test_seconds_are_told_by_their_fractions_and_said(self, tmp_path: Path) -> None:
+    def test_seconds_are_told_by_their_fractions_and_said(self, tmp_path):
         path = tmp_path / "a.txt"
         path.write_text("640 480\n" + self.table("txyp", " ", seconds=True) + "\n")
         with open_events(path) as reader:
@@ -263,23 +261,23 @@ class TestColumns:
             assert "Times are taken as s (--time-unit)." in reader.notes
 
     @pytest.mark.parametrize(("unit", "factor"), [("s", 1_000_000), ("ms", 1000), ("us", 1)])
-    def test_stated_units(self, unit: str, factor: int, tmp_path: Path) -> None:
+    def test_stated_units(self, unit, factor, tmp_path):
         path = tmp_path / "a.txt"
         path.write_text("1 10 20 0\n3 11 20 1\n")
         assert read(path, columns="txyp", unit=TimestampUnit(unit)).t.tolist() == [factor, 3 * factor]
 
-    def test_words_for_polarity(self, tmp_path: Path) -> None:
+    def test_words_for_polarity(self, tmp_path):
         path = tmp_path / "a.csv"
         path.write_text("t,x,y,p\n5,1,2,True\n6,3,4,False\n")
         assert read(path).p.tolist() == [True, False]
 
-    def test_unix_times_keep_their_microseconds(self, tmp_path: Path) -> None:
+    def test_unix_times_keep_their_microseconds(self, tmp_path):
         path = tmp_path / "a.txt"
         path.write_text("1605537493.718345 1 2 0\n1605537493.718346 1 2 1\n")
         assert read(path, columns="txyp").t.tolist() == [1605537493718345, 1605537493718346]
 
     @pytest.mark.parametrize("kind", ["structured", "plain", "float", "archive", "compressed", "one by one"])
-    def test_numpy_files(self, kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_numpy_files(self, kind, tmp_path, monkeypatch):
         monkeypatch.setattr("dmtrack.video.events.arrays._ROWS", 64)
         c = files.columns(self.ROWS)
         path = tmp_path / ("a.npz" if kind in ("archive", "compressed", "one by one") else "a.npy")
@@ -300,7 +298,7 @@ class TestColumns:
             np.savez(path, timestamp=c["t"], x=c["x"].astype(">i4"), y=c["y"].astype(float), pol=c["p"])
         assert same(read(path), self.ROWS)
 
-    def test_frame_times_of_an_archive(self, tmp_path: Path) -> None:
+    def test_frame_times_of_an_archive(self, tmp_path):
         np.savez(tmp_path / "a.npz", frame_t=[5000, 6000], **files.columns(self.ROWS))
         with open_events(tmp_path / "a.npz") as reader:
             assert reader.frame_times is not None
@@ -314,13 +312,13 @@ class TestColumns:
             ("x,y,time\n1,2,3\n", "which column|columns"),
         ],
     )
-    def test_columns_that_cannot_be_told(self, text: str, message: str, tmp_path: Path) -> None:
+    def test_columns_that_cannot_be_told(self, text, message, tmp_path):
         path = tmp_path / "a.csv"
         path.write_text(text)
         with pytest.raises(FormatError, match=message):
             open_events(path)
 
-    def test_an_order_that_is_none(self, tmp_path: Path) -> None:
+    def test_an_order_that_is_none(self, tmp_path):
         path = tmp_path / "a.csv"
         path.write_text("1,2,3,4\n")
         with pytest.raises(ConfigError, match="'txyy' is no order of columns"):
@@ -339,9 +337,7 @@ def damaged_read(path: Path) -> tuple[EventBatch, EventReader, DmtrackError | No
 
 
 class TestDamage:
-    def test_a_file_cut_short_keeps_every_whole_event(
-        self, sample: tuple[Path, Sequence[Event]], caplog: pytest.LogCaptureFixture
-    ) -> None:
+    def test_a_file_cut_short_keeps_every_whole_event(self, sample, caplog):
         path, events = sample
         data = path.read_bytes()
         offsets = []
@@ -359,7 +355,7 @@ class TestDamage:
         assert all(0 <= torn < 900 for torn in offsets)
 
     @pytest.mark.parametrize("name", WRITERS)
-    def test_only_a_header(self, name: str, tmp_path: Path) -> None:
+    def test_only_a_header(self, name, tmp_path):
         write, events, _ = WRITERS[name]
         path = write(tmp_path / name, events[:1])
         data = path.read_bytes()
@@ -369,14 +365,14 @@ class TestDamage:
         assert error is None
 
     @pytest.mark.parametrize("suffix", [".raw", ".dat", ".aedat4", ".npz", ".csv", ".h5", ".es", ".bin"])
-    def test_empty_files(self, suffix: str, tmp_path: Path) -> None:
+    def test_empty_files(self, suffix, tmp_path):
         path = tmp_path / f"a{suffix}"
         path.touch()
         with pytest.raises(VideoError, match="the file is empty"):
             open_events(path)
 
     @pytest.mark.parametrize("suffix", [".raw", ".dat", ".aedat4", ".npz", ".npy", ".csv", ".h5", ".es"])
-    def test_wrong_magic_names_the_known_formats(self, suffix: str, tmp_path: Path) -> None:
+    def test_wrong_magic_names_the_known_formats(self, suffix, tmp_path):
         path = tmp_path / f"a{suffix}"
         path.write_bytes(bytes(range(255, 0, -1)) * 8)
         with pytest.raises((FormatError, DecodeError)) as caught:
@@ -385,7 +381,7 @@ class TestDamage:
         assert str(path) in str(caught.value)
 
     @pytest.mark.parametrize(("name", "word"), [("EVT2", 4), ("EVT3", 2), ("EVT21", 8)])
-    def test_bytes_in_another_order_than_the_header_says(self, name: str, word: int, tmp_path: Path) -> None:
+    def test_bytes_in_another_order_than_the_header_says(self, name, word, tmp_path):
         path = files.write_raw(tmp_path / "a.raw", name, EVENTS)
         header = len(files.raw_header(name))
         data = path.read_bytes()
@@ -397,7 +393,7 @@ class TestDamage:
             assert "at byte" in str(error) or "from byte" in str(error)
 
     @pytest.mark.parametrize(("name", "word"), [("EVT2", 4), ("EVT3", 2)])
-    def test_garbage_in_the_middle_keeps_what_came_before(self, name: str, word: int, tmp_path: Path) -> None:
+    def test_garbage_in_the_middle_keeps_what_came_before(self, name, word, tmp_path):
         path = files.write_raw(tmp_path / "a.raw", name, EVENTS)
         data = bytearray(path.read_bytes())
         header = len(files.raw_header(name))
@@ -410,7 +406,7 @@ class TestDamage:
         assert len(batch) > 1000
         assert same(batch, EVENTS[: len(batch)])
 
-    def test_a_few_unknown_words_are_counted(self, tmp_path: Path) -> None:
+    def test_a_few_unknown_words_are_counted(self, tmp_path):
         words = files.evt3_words(EVENTS)
         words.insert(100, 0xB123)
         path = tmp_path / "a.raw"
@@ -418,9 +414,7 @@ class TestDamage:
         batch, reader, error = damaged_read(path)
         assert (len(batch), reader.damaged, error) == (len(EVENTS), 1, None)
 
-    def test_events_outside_the_sensor_are_dropped_with_their_byte(
-        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
-    ) -> None:
+    def test_events_outside_the_sensor_are_dropped_with_their_byte(self, tmp_path, caplog):
         bad = EVENTS[:]
         bad[1000] = bad[1000]._replace(x=640)
         bad[1500] = bad[1500]._replace(y=480)
@@ -432,7 +426,7 @@ class TestDamage:
         where = path.stat().st_size - 8 * (len(EVENTS) - 1000)
         assert f"event at (640, {bad[1000].y}) outside the 640x480 sensor, at byte {where}" in caplog.text
 
-    def test_the_byte_of_an_event_of_evt3(self, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def test_the_byte_of_an_event_of_evt3(self, tmp_path, caplog):
         words = [0x8000, 0x6001, 0x0007, 0x3001, 0x4FFF, 0x2000 | 700, 0x2004]
         path = tmp_path / "a.raw"
         path.write_bytes(files.raw_header("EVT3") + files.packed(words, 2))
@@ -440,7 +434,7 @@ class TestDamage:
         assert reader.damaged == 1
         assert caplog.text.rstrip().endswith(f"at byte {path.stat().st_size - 4}")
 
-    def test_nothing_but_events_outside_ends_the_reading(self, tmp_path: Path) -> None:
+    def test_nothing_but_events_outside_ends_the_reading(self, tmp_path):
         events = EVENTS[:500] + [e._replace(x=700) for e in EVENTS[500:]]
         path = files.write_dat(tmp_path / "a.dat", events)
         batch, _, error = damaged_read(path)
@@ -448,7 +442,7 @@ class TestDamage:
         where = path.stat().st_size - 8 * (len(EVENTS) - 500)
         assert f"from byte {where} on, 1000 events in a row cannot be right" in str(error)
 
-    def test_time_that_runs_backwards(self, tmp_path: Path) -> None:
+    def test_time_that_runs_backwards(self, tmp_path):
         events = EVENTS[:2000] + [e._replace(t=e.t - 50_000) for e in EVENTS[2000:]]
         path = tmp_path / "a.npy"
         rows = np.zeros(len(events), [(n, d) for n, d in zip("txyp", ("i8", "u2", "u2", "?"), strict=True)])
@@ -464,7 +458,7 @@ class TestDamage:
         else:
             assert "time runs backwards to" in str(error)
 
-    def test_small_disorder_is_lifted_not_lost(self, tmp_path: Path) -> None:
+    def test_small_disorder_is_lifted_not_lost(self, tmp_path):
         events = [
             Event(1000, 1, 1, True),
             Event(2000, 2, 1, True),
@@ -473,7 +467,7 @@ class TestDamage:
         ]
         assert read(files.write_dat(tmp_path / "a.dat", events)).t.tolist() == [1000, 2000, 2000, 2500]
 
-    def test_a_line_that_is_no_event(self, tmp_path: Path) -> None:
+    def test_a_line_that_is_no_event(self, tmp_path):
         path = tmp_path / "a.csv"
         good = "".join(f"{e.t},{e.x},{e.y},{int(e.p)}\n" for e in EVENTS[:200])
         path.write_text(good + "5999,hello,3,1\n7000,1,1,1\n")
@@ -481,7 +475,7 @@ class TestDamage:
         assert same(batch, EVENTS[:200])
         assert f"the line at byte {len(good)} is no event: '5999,hello,3,1'" in str(error)
 
-    def test_an_archive_damaged_inside(self, tmp_path: Path) -> None:
+    def test_an_archive_damaged_inside(self, tmp_path):
         path = tmp_path / "a.npz"
         np.savez_compressed(path, **files.columns(files.some_events(50_000)))
         data = bytearray(path.read_bytes())
@@ -495,7 +489,7 @@ class TestDamage:
 class TestHeadersThatLie:
     """A header that promises more than there is must not cost memory or time."""
 
-    def test_npy(self, tmp_path: Path) -> None:
+    def test_npy(self, tmp_path):
         path = tmp_path / "a.npy"
         rows = np.zeros(10, [("t", "i8"), ("x", "u2"), ("y", "u2"), ("p", "?")])
         np.save(path, rows)
@@ -508,7 +502,7 @@ class TestHeadersThatLie:
         assert (len(batch), error) == (10, None)
         assert reader.damaged == 9999999999999 - 10
 
-    def test_aedat3_packet(self, tmp_path: Path) -> None:
+    def test_aedat3_packet(self, tmp_path):
         path = files.write_aedat3(tmp_path / "a.aedat", DAVIS[:100])
         head = struct.pack("<hhiiiiii", 1, 1, 8, 4, 0, 2**31 - 1, 2**31 - 1, 0)
         with path.open("ab") as file:
@@ -516,7 +510,7 @@ class TestHeadersThatLie:
         batch, reader, error = damaged_read(path)
         assert (len(batch), reader.damaged, error) == (100, 1, None)
 
-    def test_aedat3_packet_that_is_none(self, tmp_path: Path) -> None:
+    def test_aedat3_packet_that_is_none(self, tmp_path):
         path = files.write_aedat3(tmp_path / "a.aedat", DAVIS[:100])
         where = path.stat().st_size
         with path.open("ab") as file:
@@ -526,7 +520,7 @@ class TestHeadersThatLie:
         assert f"at byte {where} should begin a packet" in str(error)
 
     @pytest.mark.parametrize("mark", [b"% ", b"#!AER-DAT3.1\r\n#"])
-    def test_a_header_without_end(self, mark: bytes, tmp_path: Path) -> None:
+    def test_a_header_without_end(self, mark, tmp_path):
         path = tmp_path / "a.raw"
         path.write_bytes(mark + b"x" * (1 << 21))
         with pytest.raises(DecodeError, match="the header does not end by byte"):
@@ -534,12 +528,12 @@ class TestHeadersThatLie:
 
 
 @pytest.fixture(autouse=True)
-def _warnings_are_seen(caplog: pytest.LogCaptureFixture) -> None:
+def _warnings_are_seen(caplog) -> None:
     caplog.set_level(logging.INFO, "dmtrack")
 
 
 @pytest.mark.parametrize("name", ["rgb.mp4", "notes.txt", "picture.png"])
-def test_what_is_no_event_file(name: str, tmp_path: Path) -> None:
+def test_what_is_no_event_file(name, tmp_path):
     path = tmp_path / name
     path.write_text("dear diary, today I saw 4 events")
     assert not is_event_file(path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import event_files as files
 import h5py
@@ -25,7 +24,7 @@ TRIED_OUT = hdf5._require_harmless
 
 
 @pytest.fixture(autouse=True)
-def _harmless(monkeypatch: pytest.MonkeyPatch) -> None:
+def _harmless(monkeypatch) -> None:
     """Files that tests write need no process of their own to be tried out in."""
     monkeypatch.setattr(hdf5, "_require_harmless", lambda path, modified: None)
 
@@ -44,7 +43,7 @@ def check(batch: EventBatch, offset: int = 0) -> None:
 @pytest.mark.parametrize(
     "packing", [{}, hdf5plugin.Blosc(cname="zstd"), hdf5plugin.Zstd()], ids=["plain", "blosc", "zstd"]
 )
-def test_dsec(packing: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dsec(packing, tmp_path, monkeypatch):
     monkeypatch.setattr(hdf5, "_ROWS", 700)
     path = tmp_path / "events.h5"
     with h5py.File(path, "w") as file:
@@ -59,7 +58,7 @@ def test_dsec(packing: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert "Its t_offset of 49599300523 is added." in reader.notes
 
 
-def test_prophesee(tmp_path: Path) -> None:
+def test_prophesee(tmp_path):
     path = tmp_path / "events.hdf5"
     with h5py.File(path, "w") as file:
         rows = np.zeros(len(EVENTS), [("x", "u2"), ("y", "u2"), ("p", "i2"), ("t", "i8")])
@@ -78,7 +77,7 @@ def test_prophesee(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["seconds", "table", "other names"])
-def test_other_layouts(kind: str, tmp_path: Path) -> None:
+def test_other_layouts(kind, tmp_path):
     path = tmp_path / "events.h5"
     with h5py.File(path, "w") as file:
         if kind == "seconds":
@@ -93,7 +92,7 @@ def test_other_layouts(kind: str, tmp_path: Path) -> None:
     check(read(path)[0])
 
 
-def test_no_events(tmp_path: Path) -> None:
+def test_no_events(tmp_path):
     path = tmp_path / "events.h5"
     with h5py.File(path, "w") as file:
         file["images/left"] = np.zeros((3, 4, 5))
@@ -102,7 +101,7 @@ def test_no_events(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("styles", [["masked"], ["xp"], ["yxp"], ["masked", "xp", "yxp"]], ids=str)
-def test_prophesee_with_its_own_filter(styles: list[str], tmp_path: Path, monkeypatch: Any) -> None:
+def test_prophesee_with_its_own_filter(styles, tmp_path, monkeypatch):
     monkeypatch.setattr(hdf5, "_ROWS", 1700)  # parts of chunks, and several of them
     path = tmp_path / "events.hdf5"
     files.write_ecf(path, EVENTS, styles, 1024)
@@ -112,7 +111,7 @@ def test_prophesee_with_its_own_filter(styles: list[str], tmp_path: Path, monkey
 
 
 @pytest.mark.parametrize("style", ["masked", "xp", "yxp"])
-def test_runs_and_steps_of_every_length(style: str) -> None:
+def test_runs_and_steps_of_every_length(style):
     steps = [0, 1, 14, 15, 16, 255, 256, 1 << 20, 1 << 37, *[0] * 13, 3, *[0] * 14, 2, *[0] * 300, 15]
     t = np.cumsum(steps)
     events = [
@@ -124,7 +123,7 @@ def test_runs_and_steps_of_every_length(style: str) -> None:
         assert found[name].tolist() == [int(getattr(event, name)) for event in events]
 
 
-def test_damaged_chunks_are_errors(tmp_path: Path) -> None:
+def test_damaged_chunks_are_errors(tmp_path):
     data = files.ecf_chunk(EVENTS[:500], "masked")
     for damaged in (b"", data[:3], data[:30], data[:-3], b"\xff" * 8, data[:12] + b"\xff" * 900):
         with pytest.raises(FormatError):
@@ -138,7 +137,7 @@ def test_damaged_chunks_are_errors(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("keep", [100, 4000])
-def test_cut_short(keep: int, tmp_path: Path) -> None:
+def test_cut_short(keep, tmp_path):
     path = tmp_path / "events.h5"
     with h5py.File(path, "w") as file:
         for name in "txyp":
@@ -148,7 +147,7 @@ def test_cut_short(keep: int, tmp_path: Path) -> None:
         read(path)
 
 
-def test_columns_of_different_length(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_columns_of_different_length(tmp_path, caplog):
     path = tmp_path / "events.h5"
     with h5py.File(path, "w") as file:
         for name in "txyp":
@@ -158,7 +157,7 @@ def test_columns_of_different_length(tmp_path: Path, caplog: pytest.LogCaptureFi
     assert "columns differ in length" in caplog.text
 
 
-def test_without_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_library(tmp_path, monkeypatch):
     path = tmp_path / "events.h5"
     path.write_bytes(hdf5.MAGIC + bytes(100))
     monkeypatch.setitem(__import__("sys").modules, "h5py", None)
@@ -169,7 +168,7 @@ def test_without_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("child", ["itself", "the file's begin"])
-def test_an_index_that_leads_back(child: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_index_that_leads_back(child, tmp_path, monkeypatch):
     """An index that is its own child sends the HDF5 library round for ever, or until its stack is full."""
     path = tmp_path / "loop.h5"
     with h5py.File(path, "w") as file:
@@ -186,7 +185,7 @@ def test_an_index_that_leads_back(child: str, tmp_path: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("kind", ["links", "soft link"])
-def test_links_that_go_round(kind: str, tmp_path: Path) -> None:
+def test_links_that_go_round(kind, tmp_path):
     path = tmp_path / "events.h5"
     with h5py.File(path, "w") as file:
         group = file.create_group("a")
@@ -196,7 +195,7 @@ def test_links_that_go_round(kind: str, tmp_path: Path) -> None:
     check(read(path)[0])
 
 
-def test_chunks_that_a_header_makes_large(tmp_path: Path) -> None:
+def test_chunks_that_a_header_makes_large(tmp_path):
     path = tmp_path / "events.h5"
     with h5py.File(path, "w") as file:
         for name in "txyp":
@@ -208,7 +207,7 @@ def test_chunks_that_a_header_makes_large(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("rows", [1 << 40, 1 << 26])
-def test_rows_that_no_byte_holds_are_not_read(rows: int, tmp_path: Path) -> None:
+def test_rows_that_no_byte_holds_are_not_read(rows, tmp_path):
     """Two kilobytes that claim a million million events: reading what is not there would not end."""
     path = tmp_path / "bomb.h5"
     with h5py.File(path, "w") as file:

@@ -45,7 +45,7 @@ def at(*times: int) -> EventBatch:
 
 
 class TestPicture:
-    def test_visevent_colours_and_that_negative_events_win(self) -> None:
+    def test_visevent_colours_and_that_negative_events_win(self):
         events = batch((0, 0, 0, True), (1, 1, 1, False), (2, 1, 1, True), (3, 2, 0, False))
         picture = visevent_picture(events, (4, 3))
         assert (picture.shape, picture.dtype) == ((3, 4, 3), np.uint8)
@@ -54,11 +54,11 @@ class TestPicture:
         assert (picture == 255).all(axis=2).sum() == 9
 
     @pytest.mark.parametrize(("x", "y"), [(4, 0), (0, 3)])
-    def test_events_outside_are_refused(self, x: int, y: int) -> None:
+    def test_events_outside_are_refused(self, x, y):
         with pytest.raises(FormatError, match=rf"event at \({x}, {y}\) lies outside the 4x3 sensor"):
             visevent_picture(batch((0, 0, 0, True), (1, x, y, True)), (4, 3))
 
-    def test_no_events_make_a_blank_picture(self) -> None:
+    def test_no_events_make_a_blank_picture(self):
         assert (visevent_picture(EventBatch.empty(), (4, 3)) == 255).all()
 
 
@@ -70,19 +70,19 @@ class TestWindows:
         return [cutter.cut(window).t.tolist() for window in self.WINDOWS]
 
     @pytest.mark.parametrize("pieces", [1, 2, 3, 8])
-    def test_from_each_frame_to_the_next(self, pieces: int) -> None:
+    def test_from_each_frame_to_the_next(self, pieces):
         stamps = [5, 10, 19, 20, 29, 30, 39, 40]
         parts = [at(*part) for part in np.array_split(stamps, pieces)]
         assert self.times(parts, EventOptions()) == [[10, 19], [20, 29], [30, 39]]
         assert self.times(parts, EventOptions(window_us=11)) == [[10, 19, 20], [20, 29, 30], [30, 39, 40]]
         assert self.times(parts, EventOptions(count=3)) == [[5, 10, 19], [19, 20, 29], [29, 30, 39]]
 
-    def test_windows_that_are_not_wanted_are_passed_over(self) -> None:
+    def test_windows_that_are_not_wanted_are_passed_over(self):
         cutter = WindowCutter([at(5, 10, 19), at(20, 29, 35)], EventOptions())
         cutter.advance(self.WINDOWS[0])
         assert cutter.cut(self.WINDOWS[2]).t.tolist() == [35]
 
-    def test_memory_is_that_of_the_window(self) -> None:
+    def test_memory_is_that_of_the_window(self):
         parts = (at(*range(begin, begin + 100)) for begin in range(0, 100_000, 100))
         for choice in (EventOptions(), EventOptions(window_us=500), EventOptions(count=300)):
             cutter = WindowCutter(parts, choice)
@@ -90,7 +90,7 @@ class TestWindows:
                 cutter.cut(Window(start, start + 250))
                 assert sum(map(len, cutter._kept)) <= 900
 
-    def test_every_n_events(self) -> None:
+    def test_every_n_events(self):
         parts = [at(*range(5)), at(*range(5, 6)), at(*range(6, 13))]
         assert [events.t.tolist() for events in by_count(parts, 4)] == [
             [0, 1, 2, 3],
@@ -100,7 +100,7 @@ class TestWindows:
         ]
 
     @pytest.mark.parametrize("wrong", [{"window_us": 0}, {"count": 0}, {"window_us": 5, "count": 5}])
-    def test_choices_that_make_no_picture(self, wrong: dict[str, Any]) -> None:
+    def test_choices_that_make_no_picture(self, wrong):
         with pytest.raises(ConfigError):
             EventOptions(**wrong)
 
@@ -124,14 +124,14 @@ def frames(stamps: list[int], **pairing: Fraction) -> FrameClock:
 
 
 class TestSchedules:
-    def test_fixed_rate_is_exact_in_the_long_run(self) -> None:
+    def test_fixed_rate_is_exact_in_the_long_run(self):
         windows = at_rate(7, Fraction(30)).windows
         many = [next(windows) for _ in range(3001)]
         assert many[3000].start_us == 7 + 100_000_000
         assert [window.end_us for window in many[:-1]] == [window.start_us for window in many[1:]]
         assert many[3].pts == 3
 
-    def test_like_frames_begins_with_the_first_event(self) -> None:
+    def test_like_frames_begins_with_the_first_event(self):
         like = like_frames(1_000_000, frames([90, 120, 180]))
         windows = list(like.windows)
         assert [window.pts * like.time_base for window in windows] == [3, 4, 6]
@@ -141,14 +141,14 @@ class TestSchedules:
             (4_000_000, 4_033_334),
         ]
 
-    def test_an_offset_makes_the_events_later(self) -> None:
+    def test_an_offset_makes_the_events_later(self):
         like = like_frames(1_000_000, frames([0, 30], offset_s=Fraction(1, 4)))
         first = next(like.windows)
         assert first.start_us == 750_000
         assert first.pts * like.time_base == Fraction(-1, 4)
         assert like.start_pts == 0
 
-    def test_a_clock_that_drifts(self) -> None:
+    def test_a_clock_that_drifts(self):
         ratio = Fraction(1001, 1000)
         like = like_frames(0, frames([30, 3033], rate_ratio=ratio))
         windows = list(like.windows)
@@ -156,24 +156,24 @@ class TestSchedules:
         start_s = like.start_pts * like.time_base
         assert start_s + (windows[1].pts * like.time_base - start_s) * ratio == Fraction(3033, 30)
 
-    def test_a_shared_clock(self) -> None:
+    def test_a_shared_clock(self):
         like = like_frames(1_234_567, frames([30, 60]), is_shared_clock=True)
         window = next(like.windows)
         assert (window.start_us, window.end_us) == (1_000_000, 2_000_000)
 
-    def test_times_told_by_a_file(self) -> None:
+    def test_times_told_by_a_file(self):
         windows = frame_windows(np.array([10, 20, 40]))
         assert windows == [Window(10, 20), Window(20, 40), Window(40, 55)]
         assert frame_windows(np.array([10])) == [Window(10, OPEN_END)]
 
     @pytest.mark.parametrize("times", [[], [3, 3], [5, 4]])
-    def test_times_that_are_none(self, times: list[int]) -> None:
+    def test_times_that_are_none(self, times):
         with pytest.raises(FormatError):
             frame_windows(np.array(times, dtype=np.int64))
 
 
 @pytest.fixture
-def recording(tmp_path: Path) -> Path:
+def recording(tmp_path) -> Path:
     """One event a millisecond for 2 s: column and row are the tens and units of the frame of 1/10 s."""
     events = [Event(5_000_000 + 1000 * i, i // 100, i // 10 % 10, i % 2 == 0) for i in range(2000)]
     return files.write_raw(tmp_path / "event.raw", "EVT3", events, (20, 10))
@@ -184,7 +184,7 @@ def columns_with_events(pixels: np.ndarray) -> list[int]:
 
 
 class TestSource:
-    def test_a_picture_for_each_tenth_of_a_second(self, recording: Path) -> None:
+    def test_a_picture_for_each_tenth_of_a_second(self, recording):
         with EventSource(recording, frame_rate=Fraction(10)) as source:
             assert (source.info.width, source.info.height, source.info.codec) == (20, 10, "Prophesee EVT3")
             frames = list(source)
@@ -192,19 +192,19 @@ class TestSource:
         assert [frame.time_s for frame in frames] == [Fraction(n, 10) for n in range(20)]
         assert source.reader.totals.events == 2000
 
-    def test_start_and_end(self, recording: Path) -> None:
+    def test_start_and_end(self, recording):
         with EventSource(recording, frame_rate=Fraction(10)) as source:
             frames = list(source.read(Position(time_s=Fraction(1)), Position(index=13)))
         assert [frame.index for frame in frames] == [10, 11, 12]
         assert columns_with_events(frames[0].pixels) == [10]
 
-    def test_reads_once(self, recording: Path) -> None:
+    def test_reads_once(self, recording):
         with EventSource(recording) as source:
             list(source)
             with pytest.raises(RuntimeError, match="was read already"):
                 source.read()
 
-    def test_by_number_of_events_alone(self, recording: Path) -> None:
+    def test_by_number_of_events_alone(self, recording):
         options = EventOptions(count=150)
         with EventSource(recording, options, frame_rate=None) as source:
             frames = list(source)
@@ -212,14 +212,14 @@ class TestSource:
         assert [frame.time_s for frame in frames[:3]] == [0, Fraction(150, 1000), Fraction(300, 1000)]
         assert columns_with_events(frames[1].pixels) == [1, 2]
 
-    def test_pauses_are_blank_and_the_end_is_the_last_event(self, tmp_path: Path) -> None:
+    def test_pauses_are_blank_and_the_end_is_the_last_event(self, tmp_path):
         events = [Event(0, 1, 1, True), Event(500_000, 2, 1, True)]
         path = files.write_raw(tmp_path / "a.raw", "EVT2", events, (20, 10))
         with EventSource(path, frame_rate=Fraction(10)) as source:
             frames = list(source)
         assert [columns_with_events(frame.pixels) for frame in frames] == [[1], [], [], [], [], [2]]
 
-    def test_no_event_at_all(self, tmp_path: Path) -> None:
+    def test_no_event_at_all(self, tmp_path):
         path = files.write_raw(tmp_path / "a.raw", "EVT2", [], (20, 10))
         with pytest.raises(DecodeError, match="it holds no event"):
             EventSource(path)
@@ -227,9 +227,7 @@ class TestSource:
     @pytest.mark.parametrize(
         ("corner", "size"), [((638, 470), (640, 480)), ((29, 31), (30, 32)), ((500, 470), (501, 471))]
     )
-    def test_a_size_that_no_header_states(
-        self, corner: tuple[int, int], size: tuple[int, int], tmp_path: Path
-    ) -> None:
+    def test_a_size_that_no_header_states(self, corner, size, tmp_path):
         path = tmp_path / "a.csv"
         path.write_text(f"t,x,y,p\n0,0,0,1\n10,{corner[0]},{corner[1]},0\n")
         with EventSource(path) as source:
@@ -241,9 +239,7 @@ class TestSource:
         [(EventOptions(), Fraction(10)), (EventOptions(count=100), None)],
         ids=["by-time", "by-number"],
     )
-    def test_damage_ends_the_pictures_not_those_before(
-        self, options: EventOptions, rate: Fraction | None, recording: Path
-    ) -> None:
+    def test_damage_ends_the_pictures_not_those_before(self, options, rate, recording):
         data = bytearray(recording.read_bytes())
         middle = len(data) // 4 * 2
         data[middle:] = b"\xdd" * (len(data) - middle)
@@ -262,7 +258,7 @@ PICTURES = [np.full((10, 20, 3), 90, np.uint8) for _ in range(20)]
 
 
 @pytest.fixture
-def archived(tmp_path: Path) -> Callable[..., tuple[Path, Path]]:
+def archived(tmp_path) -> Callable[..., tuple[Path, Path]]:
     """Three pictures of 20 x 10 pixels, and an archive with a thousandth second of events and their times."""
     folder = tmp_path / "rgb"
     folder.mkdir()
@@ -280,9 +276,7 @@ def archived(tmp_path: Path) -> Callable[..., tuple[Path, Path]]:
 
 
 class TestBesideAVideo:
-    def test_each_frame_has_the_events_of_its_own_time(
-        self, recording: Path, make_video: Callable[..., Path]
-    ) -> None:
+    def test_each_frame_has_the_events_of_its_own_time(self, recording, make_video):
         stamps = [0, 1, 3, 4, 8, 9, 10, 11, 12, 13]
         rgb = make_video("rgb.mkv", PICTURES[:10], rate=10, pts=stamps, options={"bf": "2"})
         with open_pair(rgb, recording) as pairs:
@@ -300,9 +294,7 @@ class TestBesideAVideo:
         assert pairs.counts.aux_missing == 0
 
     @pytest.mark.parametrize(("offset_ms", "first", "missing"), [(500, 5, 5), (-500, 0, 0)])
-    def test_offset(
-        self, offset_ms: int, first: int, missing: int, recording: Path, make_video: Callable[..., Path]
-    ) -> None:
+    def test_offset(self, offset_ms, first, missing, recording, make_video):
         rgb = make_video("rgb.mkv", PICTURES[:10], rate=10)
         with open_pair(rgb, recording, pairing=PairingOptions(offset_s=Fraction(offset_ms, 1000))) as pairs:
             got = [pair for pair in pairs if pair.aux is not None]
@@ -311,13 +303,13 @@ class TestBesideAVideo:
         assert columns_with_events(got[0].image[..., 3:]) == [0 if offset_ms > 0 else 5]
         assert pairs.counts.aux_missing == missing
 
-    def test_start_in_the_middle(self, recording: Path, make_video: Callable[..., Path]) -> None:
+    def test_start_in_the_middle(self, recording, make_video):
         rgb = make_video("rgb.mkv", PICTURES, rate=10)
         with open_pair(rgb, recording, start=Position(index=12)) as pairs:
             first = next(iter(pairs))
         assert (first.rgb.index, columns_with_events(first.image[..., 3:])) == (12, [12])
 
-    def test_window_and_number_of_events(self, recording: Path, make_video: Callable[..., Path]) -> None:
+    def test_window_and_number_of_events(self, recording, make_video):
         rgb = make_video("rgb.mkv", PICTURES, rate=10)
         for choice, columns in (
             (EventOptions(window_us=250_000), [3, 4, 5]),
@@ -335,9 +327,7 @@ class TestBesideAVideo:
             (EventOptions(count=150), 150, 70, 149_000),
         ],
     )
-    def test_events_a_second_in_a_box(
-        self, options, events, upper, length_us, recording: Path, make_video: Callable[..., Path]
-    ) -> None:
+    def test_events_a_second_in_a_box(self, options, events, upper, length_us, recording, make_video):
         """The fourth picture begins at 0.28 s: rows get ten events each in every tenth of a second."""
         rgb = make_video("rgb.mkv", PICTURES, rate=10)
         with open_pair(
@@ -351,7 +341,7 @@ class TestBesideAVideo:
         assert pair.measure(Box(0, 0, width / 20, height)) == AuxMeasure(0.0, None, None, AuxUnit.EVENTS)
         assert pair.measure(Box(width + 5, 0, 9, 9)) is None
 
-    def test_a_folder_of_pictures(self, recording: Path, tmp_path: Path) -> None:
+    def test_a_folder_of_pictures(self, recording, tmp_path):
         folder = tmp_path / "rgb"
         folder.mkdir()
         for index in range(5):
@@ -360,15 +350,13 @@ class TestBesideAVideo:
             got = [columns_with_events(pair.image[..., 3:]) for pair in pairs]
         assert got == [[0], [1], [2], [3], [4]]
 
-    def test_an_archive_that_knows_its_frames(self, archived: Callable[..., tuple[Path, Path]]) -> None:
+    def test_an_archive_that_knows_its_frames(self, archived):
         with open_pair(*archived()) as pairs:
             got = [columns_with_events(pair.image[..., 3:]) for pair in pairs]
         assert "it holds the times of the frames" in str(pairs.modality_reason)
         assert [columns[0] for columns in got] == [2, 4, 5], "the pixels are those of the pictures"
 
-    def test_an_event_outside_the_pictures_is_left_out(
-        self, archived: Callable[..., tuple[Path, Path]], caplog: pytest.LogCaptureFixture
-    ) -> None:
+    def test_an_event_outside_the_pictures_is_left_out(self, archived, caplog):
         with open_pair(*archived(x=np.array([1] * 50 + [20] + [2] * 449))) as pairs:
             assert [pair.image.shape for pair in pairs] == [(10, 20, 6)] * 3
         assert "event at (20, 1) outside the 20x10 sensor" in caplog.text
@@ -383,29 +371,21 @@ class TestBesideAVideo:
             ({"t": np.array([{}] * 500, dtype=object)}, FormatError, "is no list of events"),
         ],
     )
-    def test_archives_that_are_none(
-        self,
-        changes: dict[str, object],
-        error: type[Exception],
-        message: str,
-        archived: Callable[..., tuple[Path, Path]],
-    ) -> None:
+    def test_archives_that_are_none(self, changes, error, message, archived):
         with pytest.raises(error, match=message):
             open_pair(*archived(**changes))
 
-    def test_a_shared_clock_without_shared_time(
-        self, recording: Path, make_video: Callable[..., Path]
-    ) -> None:
+    def test_a_shared_clock_without_shared_time(self, recording, make_video):
         rgb = make_video("rgb.mkv", PICTURES, rate=10)
         with pytest.raises(PairingError, match="its events come after the last frame"):
             open_pair(rgb, recording, pairing=PairingOptions(events=EventOptions(is_shared_clock=True)))
 
-    def test_another_modality_is_refused(self, recording: Path, make_video: Callable[..., Path]) -> None:
+    def test_another_modality_is_refused(self, recording, make_video):
         rgb = make_video("rgb.mkv", PICTURES, rate=10)
         with pytest.raises(ConfigError, match="an event file does not measure thermal"):
             open_pair(rgb, recording, modality=Modality.THERMAL)
 
-    def test_inspect(self, recording: Path, make_video: Callable[..., Path]) -> None:
+    def test_inspect(self, recording, make_video):
         rgb = make_video("rgb.mkv", PICTURES, rate=10)
         report = inspect_pair(rgb, recording)
         assert report.modality is Modality.EVENT

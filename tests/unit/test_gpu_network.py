@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,7 +23,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from dmtrack.config import PUBLISHED_TRACKER, TINY, TINY_TRACKER, TrackerConfig
+from dmtrack.config import PUBLISHED_TRACKER, TINY, TINY_TRACKER
 from dmtrack.errors import ConfigError
 from dmtrack.geometry.box import Box
 from dmtrack.network import backend, torch_network
@@ -82,7 +81,7 @@ def model() -> DMTrack:
 
 
 @pytest.fixture(scope="module")
-def network(model: DMTrack) -> Network:
+def network(model) -> Network:
     return inference_network(model)
 
 
@@ -102,19 +101,19 @@ def same(found: HeadOutput, expected: HeadOutput) -> bool:
     ("targets", "expected"),
     [(1, 1), (2, 2), (3, 4), (4, 4), (5, 8), (8, 8), (9, 12), (12, 12), (13, 16), (17, 20), (61, 64)],
 )
-def test_targets_are_rounded_up(targets: int, expected: int) -> None:
+def test_targets_are_rounded_up(targets, expected):
     assert bucket(targets) == expected
 
 
 @pytest.mark.parametrize("streams", [1, 2])
-def test_a_replayed_step_is_the_step(network: Network, streams: int) -> None:
+def test_a_replayed_step_is_the_step(network, streams):
     recorded = GraphedNetwork(network, Again())
     for targets in (1, 3, 2, 3, 4, 1, 2):
         shown = inputs(network, targets, streams=streams)
         assert same(recorded.step(*shown), network.step(*shown))
 
 
-def test_a_shape_is_recorded_when_it_comes_again(network: Network) -> None:
+def test_a_shape_is_recorded_when_it_comes_again(network):
     recorder = Again()
     recorded = GraphedNetwork(network, recorder)
     counts = []
@@ -124,7 +123,7 @@ def test_a_shape_is_recorded_when_it_comes_again(network: Network) -> None:
     assert counts == [0, 0, 1, 1, 2, 2, 3, 3]
 
 
-def test_what_a_step_returned_is_not_overwritten(network: Network) -> None:
+def test_what_a_step_returned_is_not_overwritten(network):
     recorded = GraphedNetwork(network, Again())
     for _ in range(2):
         recorded.step(*inputs(network, 2))
@@ -134,7 +133,7 @@ def test_what_a_step_returned_is_not_overwritten(network: Network) -> None:
     assert all(torch.equal(a, b) for a, b in zip(kept, before, strict=True))
 
 
-def test_rows_of_no_target_reach_nobody(network: Network) -> None:
+def test_rows_of_no_target_reach_nobody(network):
     recorded = GraphedNetwork(network, Again())
     memory, crops = inputs(network, 4)
     for _ in range(2):
@@ -143,9 +142,7 @@ def test_rows_of_no_target_reach_nobody(network: Network) -> None:
     assert same(recorded.step(*shown), network.step(*shown))
 
 
-def test_a_failure_is_said_once_and_the_steps_go_on(
-    network: Network, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_failure_is_said_once_and_the_steps_go_on(network, caplog):
     recorder = Unable()
     recorded = GraphedNetwork(network, recorder)
     with caplog.at_level(logging.WARNING, graphs.__name__):
@@ -158,7 +155,7 @@ def test_a_failure_is_said_once_and_the_steps_go_on(
     assert "\n" not in line
 
 
-def test_the_shape_not_used_for_longest_goes(network: Network) -> None:
+def test_the_shape_not_used_for_longest_goes(network):
     recorder = Again()
     recorded = GraphedNetwork(network, recorder, most_graphs=2)
     counts = []
@@ -169,7 +166,7 @@ def test_the_shape_not_used_for_longest_goes(network: Network) -> None:
     assert counts == [0, 1, 1, 2, 2, 2, 3, 3, 4]
 
 
-def test_many_targets_run_unrecorded(network: Network) -> None:
+def test_many_targets_run_unrecorded(network):
     recorder = Again()
     recorded = GraphedNetwork(network, recorder, most_targets=4)
     for _ in range(3):
@@ -177,7 +174,7 @@ def test_many_targets_run_unrecorded(network: Network) -> None:
     assert recorder.recorded == 0
 
 
-def test_a_wrong_input_is_not_a_failure_to_record() -> None:
+def test_a_wrong_input_is_not_a_failure_to_record():
     recorder = Again()
     recorded = GraphedNetwork(inference_network(DMTrack(SMALL, with_adapters=False).eval()), recorder)
     for _ in range(3):
@@ -194,7 +191,7 @@ def pair(number: int) -> FramePair:
     return FramePair(rgb, aux, Modality.THERMAL, image)
 
 
-def test_a_tracker_follows_alike(network: Network) -> None:
+def test_a_tracker_follows_alike(network):
     """Targets are added and lost on the way, so that groups and their sizes change."""
     config = replace(TINY_TRACKER, update_interval=2, lost_after=2, sweep_interval=1)
     device = torch.device("cpu")
@@ -265,7 +262,7 @@ class _Graph:
         self.cuda.said.append("replay")
 
 
-def test_cuda_records_after_a_warm_up_on_a_side_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cuda_records_after_a_warm_up_on_a_side_stream(monkeypatch):
     cuda = FakeCuda(monkeypatch)
     recorder = CudaRecorder(torch.device("cuda", 1))
     out = torch.zeros(1)
@@ -311,7 +308,7 @@ class Crossings(TorchDispatchMode):
 
 
 @pytest.fixture
-def uploads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+def uploads(monkeypatch) -> list[tuple[int, ...]]:
     """What goes to the device by `upload`, which does not wait."""
     sent: list[tuple[int, ...]] = []
 
@@ -325,7 +322,7 @@ def uploads(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
 
 
 @pytest.fixture
-def readings(monkeypatch: pytest.MonkeyPatch) -> list[torch.Size]:
+def readings(monkeypatch) -> list[torch.Size]:
     """What is read of the device: each row says 'in the middle, a quarter of the crop, surely'."""
     read: list[torch.Size] = []
 
@@ -341,13 +338,7 @@ def readings(monkeypatch: pytest.MonkeyPatch) -> list[torch.Size]:
 @pytest.mark.parametrize(
     "config", [PUBLISHED_TRACKER, replace(TINY_TRACKER, update_interval=2)], ids=["published", "tiny"]
 )
-def test_a_step_reads_the_device_once(
-    model: DMTrack,
-    config: TrackerConfig,
-    uploads: list[tuple[int, ...]],
-    readings: list[torch.Size],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_step_reads_the_device_once(model, config, uploads, readings, monkeypatch):
     tracker = Tracker(inference_network(model, device=AWAY), config, cropper=DeviceCropper(AWAY))
     tracker.initialize(pair(0), [Box(20, 20, 14, 12)])
     tracker.update(pair(1))
@@ -375,18 +366,18 @@ def test_a_step_reads_the_device_once(
     ],
     ids=["item", "mask", "nonzero", "cpu", "bool"],
 )
-def test_what_waits_would_fail(wait: Callable[[Tensor], object]) -> None:
+def test_what_waits_would_fail(wait):
     with pytest.raises((RuntimeError, NotImplementedError)):
         wait(torch.empty(4, device=AWAY))
 
 
-def test_what_is_copied_unpinned_is_noticed() -> None:
+def test_what_is_copied_unpinned_is_noticed():
     with Crossings() as crossings:
         torch.ones(2).to(AWAY)
     assert len(crossings.found) == 1
 
 
-def test_what_goes_to_cuda_is_pinned_and_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_goes_to_cuda_is_pinned_and_not_waited_for(monkeypatch):
     asked: list[object] = []
     monkeypatch.setattr(Tensor, "pin_memory", lambda self: asked.append("pinned") or self)
     monkeypatch.setattr(Tensor, "to", lambda self, device, **how: asked.append((device.type, how)) or self)
@@ -404,14 +395,12 @@ class OnCuda(torch.nn.Module):
 
 
 @pytest.mark.parametrize(("graphs", "kind"), [(True, GraphedNetwork), (False, OnCuda)])
-def test_on_cuda_steps_are_recorded_unless_that_is_turned_off(
-    model: DMTrack, monkeypatch: pytest.MonkeyPatch, graphs: bool, kind: type
-) -> None:
+def test_on_cuda_steps_are_recorded_unless_that_is_turned_off(model, monkeypatch, graphs, kind):
     monkeypatch.setattr(torch_network, "TorchNetwork", OnCuda)
     assert isinstance(inference_network(model, device="cuda:0", recorded=graphs), kind)
 
 
-def test_the_backend_eager_turns_both_off(model: DMTrack, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_backend_eager_turns_both_off(model, monkeypatch):
     monkeypatch.setattr(torch_network, "TorchNetwork", OnCuda)
     weights: Any = SimpleNamespace(model=model)
     cuda = torch.device("cuda", 0)
@@ -433,9 +422,7 @@ def test_the_backend_eager_turns_both_off(model: DMTrack, monkeypatch: pytest.Mo
         pytest.param("GenuineIntel", "sse2 avx2 avx512f", "fp32", id="older"),
     ],
 )
-def test_auto_on_a_cpu_takes_bf16_where_it_is_faster(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, maker: str, flags: str, expected: str
-) -> None:
+def test_auto_on_a_cpu_takes_bf16_where_it_is_faster(monkeypatch, tmp_path, maker, flags, expected):
     cpu_info = tmp_path / "cpuinfo"
     cpu_info.write_text(f"processor\t: 0\nvendor_id\t: {maker}\nflags\t\t: {flags}\n")
     has_bf16 = cpu_multiplies_bf16(cpu_info)
@@ -443,11 +430,11 @@ def test_auto_on_a_cpu_takes_bf16_where_it_is_faster(
     assert choose_precision("auto", torch.device("cpu")) == expected
 
 
-def test_a_cpu_that_says_nothing_computes_in_fp32(tmp_path: Path) -> None:
+def test_a_cpu_that_says_nothing_computes_in_fp32(tmp_path):
     assert not cpu_multiplies_bf16(tmp_path / "there is no such file")
 
 
-def test_int8_is_for_cpus() -> None:
+def test_int8_is_for_cpus():
     with pytest.raises(ConfigError, match="int8"):
         choose_precision("int8", torch.device("cuda", 0))
 
@@ -455,12 +442,12 @@ def test_int8_is_for_cpus() -> None:
 @pytest.mark.parametrize(
     ("bf16", "expected"), [pytest.param(True, "bf16", id="ampere"), pytest.param(False, "fp16", id="older")]
 )
-def test_auto_on_cuda_asks_the_device(monkeypatch: pytest.MonkeyPatch, bf16: bool, expected: str) -> None:
+def test_auto_on_cuda_asks_the_device(monkeypatch, bf16, expected):
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: bf16)
     assert choose_precision("auto", torch.device("cuda", 0)) == expected
 
 
-def test_bf16_is_refused_where_the_device_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bf16_is_refused_where_the_device_has_none(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: False)
     with pytest.raises(ConfigError, match="fp16"):
         choose_precision("bf16", torch.device("cuda", 0))
@@ -471,15 +458,13 @@ def test_bf16_is_refused_where_the_device_has_none(monkeypatch: pytest.MonkeyPat
     [(1, True, "cuda:0"), (0, True, "mps"), (0, False, "cpu")],
     ids=["cuda-first", "then-mps", "then-cpu"],
 )
-def test_auto_takes_the_best_device(
-    monkeypatch: pytest.MonkeyPatch, cuda: int, mps: bool, expected: str
-) -> None:
+def test_auto_takes_the_best_device(monkeypatch, cuda, mps, expected):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda > 0)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: mps)
     assert str(choose_device("auto")) == expected
 
 
-def test_cuda_devices_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cuda_devices_are_counted(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     assert str(choose_device("cuda")) == "cuda:0"
@@ -489,7 +474,7 @@ def test_cuda_devices_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("name", ["meta", "xpu", "cpu:3", "", "gpu"])
-def test_unsupported_devices(name: str) -> None:
+def test_unsupported_devices(name):
     with pytest.raises(ConfigError):
         choose_device(name)
 
@@ -506,20 +491,18 @@ def test_unsupported_devices(name: str) -> None:
         ("eager", "auto", "cuda:0", "openvino", "eager"),
     ],
 )
-def test_what_computes_the_network(
-    monkeypatch: pytest.MonkeyPatch, asked: Any, precision: Any, device: str, said: str, expected: str
-) -> None:
+def test_what_computes_the_network(monkeypatch, asked, precision, device, said, expected):
     monkeypatch.setenv(backend.BACKEND_VARIABLE, said)
     monkeypatch.setattr(backend, "computed_precisions", lambda: frozenset({"fp32", "int8"}))
     assert choose_backend(asked, precision, torch.device(device)) == expected
 
 
-def test_without_openvino_pytorch_computes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_openvino_pytorch_computes(monkeypatch):
     monkeypatch.delenv(backend.BACKEND_VARIABLE)
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
     assert choose_backend("auto", "auto", torch.device("cpu")) == "torch"
 
 
-def test_openvino_is_for_cpus() -> None:
+def test_openvino_is_for_cpus():
     with pytest.raises(ConfigError, match="runs on the CPU"):
         choose_backend("openvino", "auto", torch.device("cuda:0"))

@@ -32,7 +32,7 @@ def by_hand(config: ModelConfig) -> float:
 
 
 @pytest.mark.slow
-def test_flops_are_those_of_blocks_and_a_little(gpu_step: ModuleType) -> None:
+def test_flops_are_those_of_blocks_and_a_little(gpu_step):
     """The last block computes less; adapters, stem and head come on top."""
     one, two = (gpu_step.flops_of_step(DMTrack(TINY), targets) for targets in (1, 2))
     assert 0.9 * by_hand(TINY) < one < 1.3 * by_hand(TINY)
@@ -40,12 +40,12 @@ def test_flops_are_those_of_blocks_and_a_little(gpu_step: ModuleType) -> None:
 
 
 @pytest.mark.slow
-def test_flops_of_the_published_network(gpu_step: ModuleType) -> None:
+def test_flops_of_the_published_network(gpu_step):
     config = model_preset("base")
     assert gpu_step.flops_of_step(DMTrack(config), 1) == pytest.approx(by_hand(config), rel=0.05)
 
 
-def test_boxes_are_held_so_that_frames_cost_the_same(gpu_step: ModuleType) -> None:
+def test_boxes_are_held_so_that_frames_cost_the_same(gpu_step):
     small = replace(TINY, width=48, depth=1, template_size=32, search_size=64, head_width=16)
     update = gpu_step.update_of(inference_network(DMTrack(small).eval()), "base", "eager", 2)
     for _ in range(2):
@@ -55,9 +55,7 @@ def test_boxes_are_held_so_that_frames_cost_the_same(gpu_step: ModuleType) -> No
 
 
 @pytest.mark.slow
-def test_it_prints_a_line_for_every_choice(
-    gpu_step: ModuleType, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_it_prints_a_line_for_every_choice(gpu_step, capsys, monkeypatch):
     monkeypatch.setattr(gpu_step, "ROUNDS", 1)
     monkeypatch.setattr(gpu_step, "WARM_UP", 1)
     words = "--device cpu --presets tiny --targets 1,2 --precisions fp32,bf16 --steps 1 --matrix 64"

@@ -88,13 +88,13 @@ def open3d() -> dict[str, object]:
         *("ROS 1 message", "Kalibr"),
     ],
 )
-def test_files_of_many_kinds(tmp_path: Path, text: str, size: tuple[int, int] | None):
+def test_files_of_many_kinds(tmp_path, text, size):
     (tmp_path / "camera").write_text(text)
     assert read_intrinsics(tmp_path / "camera") == Intrinsics(*CAMERA, size=size)
 
 
 @pytest.mark.parametrize("suffix", ["yaml", "yml", "json"])
-def test_what_opencv_writes(tmp_path: Path, suffix: str):
+def test_what_opencv_writes(tmp_path, suffix):
     path = tmp_path / f"camera.{suffix}"
     storage = cv2.FileStorage(str(path), cv2.FILE_STORAGE_WRITE)
     storage.write("image_width", 640)
@@ -129,14 +129,14 @@ def azure(width: int = 4096) -> str:
     ],
     ids=["4:3", "720p", "1080p"],
 )
-def test_azure_kinect_cuts_its_wide_pictures_from_the_sensor(tmp_path: Path, size, expected):
+def test_azure_kinect_cuts_its_wide_pictures_from_the_sensor(tmp_path, size, expected):
     """Source: the modes of the sensor SDK: 720p is rows 120 to 840 of 1280x960, 1080p 180 to 1260 of 1440."""
     (tmp_path / "calibration.json").write_text(azure())
     found = read_intrinsics(tmp_path / "calibration.json").for_size(size)
     assert (found.fx, found.fy, found.cx, found.cy) == pytest.approx(expected)
 
 
-def test_a_calibration_in_the_file_is_found(tmp_path: Path):
+def test_a_calibration_in_the_file_is_found(tmp_path):
     with av.open(str(tmp_path / "k4a.mkv"), "w") as container:
         stream = container.add_stream("ffv1", rate=30)
         stream.width, stream.height, stream.pix_fmt = 64, 48, "bgr0"
@@ -151,7 +151,7 @@ def test_a_calibration_in_the_file_is_found(tmp_path: Path):
 
 
 @pytest.mark.parametrize("name", ["realsense_2_56.bag", "realsense_2_59.db3"])
-def test_a_bag_says_those_of_its_colour_camera(name: str):
+def test_a_bag_says_those_of_its_colour_camera(name):
     """Files of the RealSense SDK: 60 px, the middle at 16, 12."""
     path = Path(__file__).parent / "files" / name
     options = PairingOptions(aux_track=parse_track("depth"))
@@ -167,7 +167,7 @@ def test_a_bag_says_those_of_its_colour_camera(name: str):
 
 
 @pytest.fixture
-def scene(tmp_path: Path) -> Callable[..., tuple[Path, Path]]:
+def scene(tmp_path) -> Callable[..., tuple[Path, Path]]:
     """Folders of RGB and depth: a ball at X, Y, Z in metres before a wall, as a pinhole camera sees it."""
 
     def write(place: tuple[float, float, float], size: tuple[int, int] = (320, 240)) -> tuple[Path, Path]:
@@ -191,7 +191,7 @@ PLACE = (-0.3, 0.2, 1.5)
 BALL = Box(320 * 214.4 / 640 - 14, 240 * 309.9 / 480 - 14, 28, 28)
 
 
-def test_where_a_target_is_by_a_file_beside_the_pictures(scene, tmp_path: Path):
+def test_where_a_target_is_by_a_file_beside_the_pictures(scene, tmp_path):
     (tmp_path / "intrinsics.txt").write_text(f"{FX} {FY} {CX} {CY}")
     (tmp_path / "calib.txt").write_text("this is something else")
     (tmp_path / "metadata").mkdir()
@@ -205,7 +205,7 @@ def test_where_a_target_is_by_a_file_beside_the_pictures(scene, tmp_path: Path):
     assert measure.position_m == pytest.approx(PLACE, abs=0.003)
 
 
-def test_intrinsics_of_larger_pictures_are_scaled(scene, tmp_path: Path):
+def test_intrinsics_of_larger_pictures_are_scaled(scene, tmp_path):
     (tmp_path / "mine.json").write_text(json.dumps(REALSENSE))
     options = PairingOptions(intrinsics=read_intrinsics(tmp_path / "mine.json"))
     with open_pair(*scene(PLACE), pairing=options) as pairs:
@@ -215,7 +215,7 @@ def test_intrinsics_of_larger_pictures_are_scaled(scene, tmp_path: Path):
     assert options.portable.intrinsics.path is None
 
 
-def test_those_of_another_shape_are_refused_if_given_and_named_if_found(scene, tmp_path: Path):
+def test_those_of_another_shape_are_refused_if_given_and_named_if_found(scene, tmp_path):
     streams = scene(PLACE, (320, 200))
     wrong = Intrinsics(*CAMERA, size=VGA)
     with pytest.raises(ConfigError, match="are for pictures of 640x480, these are 320x200"):
@@ -232,7 +232,7 @@ def test_those_of_another_shape_are_refused_if_given_and_named_if_found(scene, t
         )
 
 
-def test_tum_recordings_have_those_that_are_published(tmp_path: Path):
+def test_tum_recordings_have_those_that_are_published(tmp_path):
     folder = tmp_path / "rgbd_dataset_freiburg2_desk" / "rgb"
     folder.mkdir(parents=True)
     published = Intrinsics(520.9, 521.0, 325.1, 249.7, VGA)
@@ -263,7 +263,7 @@ def test_tum_recordings_have_those_that_are_published(tmp_path: Path):
         ('{"a":' * 200 + "1" + "}" * 200, "says no fx"),
     ],
 )
-def test_what_is_none_is_a_line_that_says_what_to_write(tmp_path: Path, text: str, words: str):
+def test_what_is_none_is_a_line_that_says_what_to_write(tmp_path, text, words):
     (tmp_path / "camera.txt").write_text(text)
     with pytest.raises(FormatError) as caught:
         read_intrinsics(tmp_path / "camera.txt")
@@ -273,13 +273,13 @@ def test_what_is_none_is_a_line_that_says_what_to_write(tmp_path: Path, text: st
     assert "\n" not in str(caught.value)
 
 
-def test_what_is_unreadable_beside_the_pictures_is_said(scene, tmp_path: Path):
+def test_what_is_unreadable_beside_the_pictures_is_said(scene, tmp_path):
     (tmp_path / "calib.txt").write_text("P0: 1 2 3")
     with open_pair(*scene(PLACE)) as pairs:
         assert next(iter(pairs)).measure(BALL).position_m is None
         assert [one for one in pairs.remarks if f"Not read: {tmp_path / 'calib.txt'}: " in one]
 
 
-def test_a_missing_file_is_named(tmp_path: Path):
+def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FormatError, match=r"none\.txt"):
         read_intrinsics(tmp_path / "none.txt")

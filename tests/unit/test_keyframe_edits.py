@@ -29,12 +29,12 @@ START = TargetStart(BOX, 1, 10)
 OTHER = TargetStart(Box(9, 9, 9, 9), 2, 12)
 
 
-def test_a_box_takes_the_place_of_one_in_its_frame() -> None:
+def test_a_box_takes_the_place_of_one_in_its_frame():
     moved = TargetStart(Box(5, 5, 5, 5), 1, 10, back=False)
     assert with_box((START, OTHER), moved) == (moved, OTHER)
 
 
-def test_absent_and_back_and_neither() -> None:
+def test_absent_and_back_and_neither():
     gone = absent_from((START,), 1, 20)
     assert gone == (START, Absence(1, 20))
     back = looked_for_from(gone, 1, 30)
@@ -43,18 +43,18 @@ def test_absent_and_back_and_neither() -> None:
     assert without_keyframe(gone, 1, 20) == (START,)
 
 
-def test_a_box_ends_an_absence() -> None:
+def test_a_box_ends_an_absence():
     later = TargetStart(BOX, 1, 25)
     assert with_box((START, Absence(1, 20, 30)), later) == (START, Absence(1, 20), later)
 
 
-def test_two_targets_become_one() -> None:
+def test_two_targets_become_one():
     same_frame = TargetStart(BOX, 2, 10)
     assert renamed((START, same_frame, OTHER), 2, 1) == (START, TargetStart(OTHER.box, 1, 12))
     assert renamed((START,), 1, 7) == (TargetStart(BOX, 7, 10),)
 
 
-def test_one_target_becomes_two() -> None:
+def test_one_target_becomes_two():
     later = TargetStart(BOX, 1, 40)
     assert split((START, later), 1, 30, 2, OTHER.box) == (
         START,
@@ -77,9 +77,9 @@ def test_one_target_becomes_two() -> None:
         lambda keys: split(keys, 1, 10, 3, BOX),
     ],
 )
-def test_what_makes_no_sense_is_refused(edit: object) -> None:
+def test_what_makes_no_sense_is_refused(edit):
     with pytest.raises(BoxError):
-        edit((START, OTHER))  # type: ignore[operator]
+        edit((START, OTHER))
 
 
 FRAMES = st.integers(0, 12)
@@ -96,8 +96,8 @@ KEYS = st.one_of(
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(KEYS, max_size=8, unique_by=lambda key: (key.target_id, key.frame_index)))
-def test_a_file_keeps_what_is_settled(tmp_path_factory: pytest.TempPathFactory, keys: list[object]) -> None:
-    once: Keyframes = settled(keys)  # type: ignore[arg-type]
+def test_a_file_keeps_what_is_settled(tmp_path_factory, keys):
+    once: Keyframes = settled(keys)
     assert settled(once) == once
     path: Path = tmp_path_factory.mktemp("keys") / "keyframes.csv"
     path.write_text(keyframes_text(once))

@@ -25,20 +25,20 @@ def model() -> DMTrack:
 
 
 @pytest.fixture
-def stem(model: DMTrack) -> LiteStem:
+def stem(model) -> LiteStem:
     stem = model.foundation.stem
     assert isinstance(stem, LiteStem)
     return stem
 
 
-def test_lite0_sees_what_it_was_trained_on() -> None:
+def test_lite0_sees_what_it_was_trained_on():
     crop = torch.randint(0, 256, (1, 8, 8, 3), dtype=torch.uint8)
     scale, shift = lite_range()
     seen = normalize(crop) * scale[:, None, None] + shift[:, None, None]
     assert torch.allclose(seen, (crop.float().permute(0, 3, 1, 2) - 127) / 128, atol=1e-5)
 
 
-def test_nothing_but_the_maps_is_trained(model: DMTrack, stem: LiteStem) -> None:
+def test_nothing_but_the_maps_is_trained(model, stem):
     select_trainable(model, TINY_FOUNDATION)
     set_train_mode(model, TINY_FOUNDATION)
     trained = {name for name, p in stem.named_parameters() if p.requires_grad}
@@ -51,7 +51,7 @@ def test_nothing_but_the_maps_is_trained(model: DMTrack, stem: LiteStem) -> None
     assert sorted(of_groups) == sorted(id(p) for p in model.parameters() if p.requires_grad)
 
 
-def test_packed_is_the_same(model: DMTrack) -> None:
+def test_packed_is_the_same(model):
     template = torch.randint(0, 256, (1, 32, 32, 3), dtype=torch.uint8)
     search = torch.randint(0, 256, (1, 64, 64, 3), dtype=torch.uint8)
     box = torch.tensor([[0.5, 0.5, 0.4, 0.4]])
@@ -65,7 +65,7 @@ def test_packed_is_the_same(model: DMTrack) -> None:
 
 @pytest.mark.skipif(not hasattr(torch.optim, "Muon"), reason="an older PyTorch")
 @pytest.mark.parametrize("shape", [(12, 30), (30, 12)])
-def test_muon_steps_as_pytorchs(shape: tuple[int, int]) -> None:
+def test_muon_steps_as_pytorchs(shape):
     torch.manual_seed(0)
     start = torch.randn(shape)
     ours, theirs = torch.nn.Parameter(start.clone()), torch.nn.Parameter(start.clone())

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -36,23 +35,23 @@ class TestAddresses:
             ("/dev/video2", True, "/dev/video2", None),
         ],
     )
-    def test_known(self, text: str, alone: bool, camera: int | str | None, scheme: str | None) -> None:
+    def test_known(self, text, alone, camera, scheme):
         address = parse_address(text)
         assert (address.camera, address.scheme, address.url) == (camera, scheme, text)
         assert is_live(text) is alone, "a bare number may be the name of a folder"
 
     @pytest.mark.parametrize("text", ["walk.mp4", "file:///etc/passwd", "concat:a|b", "rtsp://", "-1", ""])
-    def test_unknown(self, text: str) -> None:
+    def test_unknown(self, text):
         assert not is_live(text)
         with pytest.raises(VideoError, match=r"no live stream; give rtsp://…, .*0 or /dev/video0"):
             parse_address(text)
 
-    def test_listening_is_for_us_alone(self) -> None:
+    def test_listening_is_for_us_alone(self):
         address = parse_address("rtsp://127.0.0.1:8554/a?listen")
         assert (address.listens, address.url) == (True, "rtsp://127.0.0.1:8554/a")
         assert not parse_address("rtsp://127.0.0.1/listener").listens
 
-    def test_passwords_are_not_shown(self) -> None:
+    def test_passwords_are_not_shown(self):
         address = parse_address("rtsp://admin:s3cret@10.0.0.2/h264")
         assert address.shown == "rtsp://***@10.0.0.2/h264"
         assert "s3cret" not in str(address.path)
@@ -60,7 +59,7 @@ class TestAddresses:
 
 
 class TestClock:
-    def test_jitter_is_taken_out(self) -> None:
+    def test_jitter_is_taken_out(self):
         clock, rng = ArrivalClock(), np.random.default_rng(3)
         late = 0.02 + 0.08 * rng.random(200)
         late[5] = 0.02
@@ -69,13 +68,13 @@ class TestClock:
         assert np.ptp(errors) < 0.01, "even stamps stay even"
         assert abs(errors - 0.02).max() < 0.01, "and lie where the least late frame says"
 
-    def test_a_sender_that_begins_anew_is_followed(self) -> None:
+    def test_a_sender_that_begins_anew_is_followed(self):
         clock = ArrivalClock()
         assert clock.time_s(50.0, 10.0) == 50.0
         assert clock.time_s(60.0, 0.0) == 60.0
         assert clock.time_s(61.0, 90_000.0) == 61.0
 
-    def test_without_stamps_the_arrival_counts(self) -> None:
+    def test_without_stamps_the_arrival_counts(self):
         assert ArrivalClock().time_s(5.5, None) == 5.5
 
 
@@ -133,7 +132,7 @@ def reader(capture: FakeCapture, **options: Any) -> LiveReader:
 
 
 class TestReader:
-    def test_old_frames_are_dropped_and_counted(self) -> None:
+    def test_old_frames_are_dropped_and_counted(self):
         capture = FakeCapture()
         with reader(capture, max_delay_s=10.0) as live:
             capture.give(30.0, 29.0, 28.0, 5.0, 4.0)
@@ -143,7 +142,7 @@ class TestReader:
             assert 4.0 < live.longest_delay_s < 9.0
             capture.end()
 
-    def test_the_newest_frame_is_never_dropped(self) -> None:
+    def test_the_newest_frame_is_never_dropped(self):
         capture = FakeCapture()
         with reader(capture, max_delay_s=0.001) as live:
             capture.give(3.0, 2.0, 1.0)
@@ -151,14 +150,14 @@ class TestReader:
             assert (frame.index, frame.pixels[0, 0, 0], live.dropped) == (0, 2, 2)
             capture.end()
 
-    def test_memory_is_bounded_even_where_nobody_reads(self) -> None:
+    def test_memory_is_bounded_even_where_nobody_reads(self):
         capture = FakeCapture()
         with reader(capture, max_delay_s=1e6) as live:
             capture.give(*[0.0] * 200)
             assert live.dropped == 200 - 64
             capture.end()
 
-    def test_times_rise_and_indices_count_what_was_taken(self) -> None:
+    def test_times_rise_and_indices_count_what_was_taken(self):
         capture = FakeCapture()
         with reader(capture, max_delay_s=1e6) as live:
             capture.give(1.0, 1.0, 2.0, 0.5)
@@ -168,7 +167,7 @@ class TestReader:
         assert all(a.pts < b.pts for a, b in pairwise(frames))
         assert 98 < frames[0].time_s < 100
 
-    def test_the_end_and_its_reason(self) -> None:
+    def test_the_end_and_its_reason(self):
         capture = FakeCapture(then=DecodeError("the stream ended: nothing came for 1 s"))
         with reader(capture) as live:
             capture.give(0.0)
@@ -178,13 +177,13 @@ class TestReader:
             with pytest.raises(DecodeError, match="nothing came"):
                 next(frames)
 
-    def test_no_picture_at_all(self) -> None:
+    def test_no_picture_at_all(self):
         capture = FakeCapture(then=VideoError("cannot be opened: connection refused"))
         capture.end()
         with reader(capture) as live, pytest.raises(VideoError, match="refused"):
             _ = live.info
 
-    def test_waiting_can_be_stopped(self) -> None:
+    def test_waiting_can_be_stopped(self):
         capture = FakeCapture()
         with reader(capture) as live:
             stop = threading.Event()
@@ -193,7 +192,7 @@ class TestReader:
             assert list(live.read()) == []
             capture.end()
 
-    def test_an_end_in_frames_and_in_seconds(self) -> None:
+    def test_an_end_in_frames_and_in_seconds(self):
         for end, count in ((Position(index=2), 2), (Position(time_s=Fraction(3, 2)), 2)):
             capture = FakeCapture()
             with reader(capture, max_delay_s=1e6) as live:
@@ -201,7 +200,7 @@ class TestReader:
                 assert len(list(live.read(end=end))) == count
                 capture.end()
 
-    def test_beginning_anew_forgets_what_came(self) -> None:
+    def test_beginning_anew_forgets_what_came(self):
         capture = FakeCapture()
         with reader(capture, max_delay_s=1e6) as live:
             capture.give(3.0, 2.0, 1.0)
@@ -215,7 +214,7 @@ class TestReader:
             assert next(frames).index == 1
             capture.end()
 
-    def test_the_nearest_of_the_last_frames(self) -> None:
+    def test_the_nearest_of_the_last_frames(self):
         capture = FakeCapture()
         with reader(capture, is_history=True) as history:
             assert history.nearest(Fraction(1)) is None
@@ -228,7 +227,7 @@ class TestReader:
             assert history.nearest(newest.time_s - Fraction(45, 100)) is middle, "not converted again"
             capture.end()
 
-    def test_a_frame_waits_for_its_partner_but_not_for_long(self) -> None:
+    def test_a_frame_waits_for_its_partner_but_not_for_long(self):
         first, second = FakeCapture(), FakeCapture()
         with reader(first, max_delay_s=1e6) as rgb, reader(second, is_history=True) as aux:
             rgb.companion = Companion(aux, Fraction(0), patience_s=0.3)
@@ -247,7 +246,7 @@ class TestReader:
 
 
 @pytest.mark.parametrize("value", [0.0, -1.0, float("inf")])
-def test_options_are_checked(value: Any) -> None:
+def test_options_are_checked(value):
     with pytest.raises(ConfigError, match=r"not positive|cannot be"):
         LiveOptions(max_delay_s=value)
     with pytest.raises(ConfigError, match=r"not positive|cannot be"):
@@ -258,7 +257,7 @@ class TestRealStreams:
     """A sender in a process of its own, on this machine's network, in real time."""
 
     @pytest.mark.slow
-    def test_a_slow_tracker_drops_frames_and_stays_fresh(self, live_sender: ModuleType) -> None:
+    def test_a_slow_tracker_drops_frames_and_stays_fresh(self, live_sender):
         """25 frames a second come, 4 are taken: after 3 s a queue would be 2.5 s behind."""
         rgb_port, aux_port = live_sender.free_port(), live_sender.free_port()
         url = "udp://127.0.0.1:{}?pkt_size=1316"
@@ -294,7 +293,7 @@ class TestRealStreams:
         assert len(skew_errors) > 6
         assert np.median(skew_errors) < 0.06, "the skew that is told is the true one"
 
-    def test_a_sender_that_ends_ends_the_pairs(self, live_sender: ModuleType) -> None:
+    def test_a_sender_that_ends_ends_the_pairs(self, live_sender):
         port = live_sender.free_port()
         with (
             live_sender.Sender(f"serve:{port}", pictures=60, rate=30),
@@ -305,7 +304,7 @@ class TestRealStreams:
         assert numbers == sorted(set(numbers))
 
     @pytest.mark.slow
-    def test_rtsp(self, live_sender: ModuleType) -> None:
+    def test_rtsp(self, live_sender):
         url = f"rtsp://127.0.0.1:{live_sender.free_port()}/live"
         with (
             live_sender.Sender(url, kind="rtsp") as sender,
@@ -319,17 +318,17 @@ class TestRealStreams:
         assert pairs.rgb_info.codec == "h264"
         assert age_s < 1.0
 
-    def test_silence_is_an_end_in_one_line(self, live_sender: ModuleType) -> None:
+    def test_silence_is_an_end_in_one_line(self, live_sender):
         address = parse_address(f"udp://127.0.0.1:{live_sender.free_port()}")
         with pytest.raises(
             VideoError, match=r"udp://127.0.0.1:\d+: cannot be opened: nothing came within 0.3 s"
         ):
             open_live_pair(address, options=LiveOptions(timeout_s=0.3))
 
-    def test_nobody_there(self, live_sender: ModuleType) -> None:
+    def test_nobody_there(self, live_sender):
         with pytest.raises(VideoError, match="cannot be opened: Connection refused"):
             open_live_pair(parse_address(f"tcp://127.0.0.1:{live_sender.free_port()}"))
 
-    def test_no_such_camera(self) -> None:
+    def test_no_such_camera(self):
         with pytest.raises(VideoError, match=r"/dev/video987: there is no such camera"):
             open_live_pair(parse_address("987"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -14,11 +13,11 @@ from dmtrack.synthetic.stock import Stock
 
 
 @pytest.fixture(scope="module")
-def benchmark(benchmark_script: Callable[[str], ModuleType]) -> ModuleType:
+def benchmark(benchmark_script) -> ModuleType:
     return benchmark_script("measure_accuracy")
 
 
-def test_on_made_up_scenes_half_of_the_errors_are_below_two_percent(benchmark: ModuleType) -> None:
+def test_on_made_up_scenes_half_of_the_errors_are_below_two_percent(benchmark):
     rng = np.random.default_rng(3)
     factory = SceneFactory(CastingConfig(occluder_share=0.1), Stock(rng, (), ()), rng)
     found = [case for case in benchmark.cases(factory, rng, 30, (320, 240)) if case.side_px >= 12]
@@ -39,9 +38,7 @@ def test_on_made_up_scenes_half_of_the_errors_are_below_two_percent(benchmark: M
     ("truth", "distance_m", "most"),
     [("groundtruth_dragon.txt", (0.45, 0.52), 1.5), ("groundtruth_cube.txt", (0.42, 0.49), 4.0)],
 )
-def test_on_a_real_clip_size_times_distance_stays_the_same(
-    benchmark: ModuleType, truth: str, distance_m: tuple[float, float], most: float
-) -> None:
+def test_on_a_real_clip_size_times_distance_stays_the_same(benchmark, truth, distance_m, most):
     """Of the boxes the sizes alone vary by 2.6 and 4.2 %."""
     folder = Path(__file__).parents[2].parent / "shared" / "data" / "val" / "rgbd_visp"
     if not folder.is_dir():

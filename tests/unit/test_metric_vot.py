@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -27,11 +26,11 @@ LAST_DIGITS = 1e-12
 
 
 @pytest.fixture(scope="module")
-def made_up(script: Callable[[Path], ModuleType]) -> ModuleType:
+def made_up(script) -> ModuleType:
     return script(HERE / "vot_made_up.py")
 
 
-def test_multistart_figures(made_up: ModuleType, tmp_path: Path) -> None:
+def test_multistart_figures(made_up, tmp_path):
     made_up.write_multistart(tmp_path)
     data = read_annotations(tmp_path / "sequences")
     benchmark = benchmark_of(data)
@@ -50,7 +49,7 @@ def test_multistart_figures(made_up: ModuleType, tmp_path: Path) -> None:
     assert list(points) == pytest.approx(facts["eao_curve_every_50"][1:], abs=LAST_DIGITS)
 
 
-def test_longterm_figures(made_up: ModuleType, tmp_path: Path) -> None:
+def test_longterm_figures(made_up, tmp_path):
     made_up.write_longterm(tmp_path)
     data = read_annotations(tmp_path / "sequences")
     benchmark = benchmark_of(data)
@@ -74,7 +73,7 @@ def test_longterm_figures(made_up: ModuleType, tmp_path: Path) -> None:
     [(range(5, 14), 30, False), (range(5, 15), 5, True), (range(20, 30), 20, True)],
     ids=["nine misses are no failure", "ten are", "ten at the end are"],
 )
-def test_a_run_fails_after_ten_misses(misses: range, tracked: int, failed: bool) -> None:
+def test_a_run_fails_after_ten_misses(misses, tracked, failed):
     truth = np.tile([10.0, 10.0, 20.0, 20.0], (30, 1))
     boxes = truth.copy()
     boxes[misses] += (100, 0, 0, 0)
@@ -82,7 +81,7 @@ def test_a_run_fails_after_ten_misses(misses: range, tracked: int, failed: bool)
     assert (run.tracked, run.failed) == (tracked, failed)
 
 
-def test_absent_frames_are_no_misses() -> None:
+def test_absent_frames_are_no_misses():
     truth = np.tile([10.0, 10.0, 20.0, 20.0], (30, 1))
     truth[5:20] = np.nan
     boxes = np.tile([200.0, 10.0, 20.0, 20.0], (30, 1))

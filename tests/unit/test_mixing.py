@@ -55,31 +55,31 @@ def drawn(source: WeightedSource, count: int, seed: int = 0) -> list[int]:
     return [int(sampler.sample().search[0, 0, 0]) for _ in range(count)]
 
 
-def test_each_source_gets_its_share() -> None:
+def test_each_source_gets_its_share():
     source = WeightedSource((FlatSource(1), FlatSource(2), FlatSource(3)), (2, 1, 5))
     counts = Counter(drawn(source, 8000))
     assert [counts[value] / 1000 for value in (1, 2, 3)] == pytest.approx([2, 1, 5], abs=0.25)
 
 
-def test_weights_have_no_unit() -> None:
+def test_weights_have_no_unit():
     factories = (FlatSource(1), FlatSource(2))
     assert drawn(WeightedSource(factories, (1, 3)), 200) == drawn(WeightedSource(factories, (0.5, 1.5)), 200)
 
 
-def test_two_sources_are_drawn_as_runs_of_the_past_drew_them() -> None:
+def test_two_sources_are_drawn_as_runs_of_the_past_drew_them():
     """The rule that the bundled weights were trained with: the first one below its share."""
     rng = np.random.default_rng((9, 1))
     expected = [1 if rng.random() < 0.3 else 2 for _ in range(300)]
     assert drawn(WeightedSource((FlatSource(1), FlatSource(2)), (0.3, 1 - 0.3)), 300, seed=9) == expected
 
 
-def test_the_seed_alone_decides() -> None:
+def test_the_seed_alone_decides():
     source = WeightedSource((FlatSource(1), FlatSource(2)), (1, 1))
     assert drawn(source, 50, seed=4) == drawn(source, 50, seed=4)
     assert drawn(source, 50, seed=4) != drawn(source, 50, seed=5)
 
 
-def test_what_any_source_skips_is_told() -> None:
+def test_what_any_source_skips_is_told():
     sampler = WeightedSource((FlatSource(1), FlatSource(2)), (1, 1))(0)
     batch = collate([sampler.sample() for _ in range(20)])
     assert set(batch.skipped) == {"1 skips", "2 skips"}
@@ -87,12 +87,12 @@ def test_what_any_source_skips_is_told() -> None:
 
 
 @pytest.mark.parametrize("weights", [(1,), (1, 0), (1, -2), (1, float("nan")), (float("inf"), 1)])
-def test_wrong_weights_are_refused(weights: tuple[float, ...]) -> None:
+def test_wrong_weights_are_refused(weights):
     with pytest.raises(ConfigError, match="weight"):
         WeightedSource((FlatSource(1), FlatSource(2)), weights)
 
 
-def test_no_two_processes_of_a_parallel_run_draw_the_same() -> None:
+def test_no_two_processes_of_a_parallel_run_draw_the_same():
     def searches(rank: int, workers: int = 0) -> list[torch.Tensor]:
         batches = open_segment(
             FlatSource(1), seed=3, segment=2, batches=1, batch_size=1, workers=workers, rank=rank
@@ -107,7 +107,7 @@ def test_no_two_processes_of_a_parallel_run_draw_the_same() -> None:
 
 
 @pytest.fixture(scope="module")
-def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def clips(tmp_path_factory) -> Path:
     """A folder with one short clip of a bright square."""
     folder = tmp_path_factory.mktemp("clips") / "walk"
     (folder / "img").mkdir(parents=True)
@@ -142,14 +142,14 @@ def run(folder: Path, clips: Path, *, stop_at: int | None = None) -> list[dict[s
 
 
 @pytest.mark.slow
-def test_a_run_on_a_mix_goes_on_as_if_it_had_not_been_stopped(tmp_path: Path, clips: Path) -> None:
+def test_a_run_on_a_mix_goes_on_as_if_it_had_not_been_stopped(tmp_path, clips):
     whole = run(tmp_path / "whole", clips)
     assert len(run(tmp_path / "stopped", clips, stop_at=3)) == 3
     assert run(tmp_path / "stopped", clips) == whole
     assert len(whole) == 6
 
 
-def test_what_a_run_skips_is_logged(tmp_path: Path, clips: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_a_run_skips_is_logged(tmp_path, clips, caplog):
     with caplog.at_level("WARNING", logger="dmtrack.training.trainer"):
         run(tmp_path, clips)
     told = [record.message for record in caplog.records if "drawn again" in record.message]

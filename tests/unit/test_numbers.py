@@ -7,7 +7,6 @@ import math
 import os
 import time
 from fractions import Fraction
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -102,13 +101,13 @@ def test_json_is_read_as_ever():
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
-def test_text_of_windows_is_text(tmp_path: Path, encoding: str) -> None:
+def test_text_of_windows_is_text(tmp_path, encoding):
     mark = codecs.BOM_UTF16_BE if encoding == "utf-16-be" else b""
     (tmp_path / "a.txt").write_bytes(mark + "10,20\r\nü\r\n".encode(encoding))
     assert file_text(tmp_path / "a.txt") == "10,20\nü\n"
 
 
-def test_what_is_no_text_file_is_said_at_once(tmp_path: Path) -> None:
+def test_what_is_no_text_file_is_said_at_once(tmp_path):
     (tmp_path / "a.txt").write_bytes(b"\xff\x00")
     with pytest.raises(ValueError, match="neither UTF-8 nor UTF-16"):
         file_text(tmp_path / "a.txt")

@@ -33,7 +33,7 @@ def model() -> DMTrack:
 
 
 @pytest.fixture(scope="module")
-def step(model: DMTrack, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def step(model, tmp_path_factory) -> Path:
     path = tmp_path_factory.mktemp("onnx") / "small.onnx"
     export_onnx(model, path)
     return path
@@ -43,14 +43,12 @@ def session(path: Path) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
 
-def test_the_files_give_what_pytorch_gives(model: DMTrack, step: Path) -> None:
+def test_the_files_give_what_pytorch_gives(model, step):
     assert largest_difference(OnnxFiles.at(step), TorchNetwork(model)) < 1e-5
 
 
 @pytest.mark.parametrize(("targets", "templates"), [(1, 1), (3, 2), (2, 3)])
-def test_the_number_of_targets_and_templates_is_free(
-    model: DMTrack, step: Path, targets: int, templates: int
-) -> None:
+def test_the_number_of_targets_and_templates_is_free(model, step, targets, templates):
     crops = torch.randint(0, 256, (targets, 32, 32, 6), dtype=torch.uint8)
     search = torch.randint(0, 256, (targets, 64, 64, 6), dtype=torch.uint8)
     boxes = torch.full((targets, 4), 0.5)
@@ -64,7 +62,7 @@ def test_the_number_of_targets_and_templates_is_free(
     np.testing.assert_allclose(score, exact.score_map.numpy(), rtol=0, atol=1e-5)
 
 
-def test_the_files_say_what_they_are(step: Path) -> None:
+def test_the_files_say_what_they_are(step):
     graph = onnx.load(step)
     (about,) = (json.loads(entry.value) for entry in graph.metadata_props if entry.key == METADATA_KEY)
     assert ModelConfig.from_dict(about["config"]) == CONFIG
@@ -73,7 +71,7 @@ def test_the_files_say_what_they_are(step: Path) -> None:
     assert [value.name for value in graph.graph.output] == ["score", "size", "offset", "quality"]
 
 
-def test_int8_is_near_and_smaller(model: DMTrack, step: Path, tmp_path: Path) -> None:
+def test_int8_is_near_and_smaller(model, step, tmp_path):
     path = tmp_path / "small.onnx"
     written = export_onnx(model, path, precision="int8")
     assert 0 < written.difference < 0.05
@@ -81,9 +79,7 @@ def test_int8_is_near_and_smaller(model: DMTrack, step: Path, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("with_adapters", [True, False], ids=["two-streams", "one-stream"])
-def test_a_network_without_boxes_in_its_templates_is_exported_too(
-    tmp_path: Path, *, with_adapters: bool
-) -> None:
+def test_a_network_without_boxes_in_its_templates_is_exported_too(tmp_path, *, with_adapters):
     """As `base` is."""
     config = replace(CONFIG, template_prompt=False, quality_head=False)
     torch.manual_seed(0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -52,7 +51,7 @@ class Recorder(Sink):
         self.closed += 1
 
 
-def test_the_video_is_the_same_byte_for_byte(tmp_path: Path) -> None:
+def test_the_video_is_the_same_byte_for_byte(tmp_path):
     plain = VideoSink(tmp_path / "plain.mp4", Layout.RGB)
     background = BackgroundSink(VideoSink(tmp_path / "background.mp4", Layout.RGB))
     with plain, background:
@@ -63,7 +62,7 @@ def test_the_video_is_the_same_byte_for_byte(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("error", [None, KeyboardInterrupt()], ids=["the end", "ctrl-c"])
-def test_closing_writes_everything_first(error: BaseException | None) -> None:
+def test_closing_writes_everything_first(error):
     inner = Recorder()
     sink = BackgroundSink(inner)
     inner.gate.clear()
@@ -76,7 +75,7 @@ def test_closing_writes_everything_first(error: BaseException | None) -> None:
     sink.close()
 
 
-def test_whoever_is_ahead_waits() -> None:
+def test_whoever_is_ahead_waits():
     inner = Recorder()
     sink = BackgroundSink(inner)
     inner.gate.clear()
@@ -98,7 +97,7 @@ def test_whoever_is_ahead_waits() -> None:
 
 
 @pytest.mark.parametrize("error", [OutputError("the disk is full"), ZeroDivisionError("a defect")])
-def test_an_error_comes_out_of_a_later_write(error: Exception) -> None:
+def test_an_error_comes_out_of_a_later_write(error):
     inner = Recorder(fail_at=2, error=error)
     sink = BackgroundSink(inner)
     with pytest.raises(type(error)) as caught:
@@ -112,7 +111,7 @@ def test_an_error_comes_out_of_a_later_write(error: Exception) -> None:
     assert inner.closed == 1
 
 
-def test_nothing_is_dropped_silently_after_the_end() -> None:
+def test_nothing_is_dropped_silently_after_the_end():
     sink = BackgroundSink(Recorder())
     sink.write(result(0))
     sink.close()
@@ -120,7 +119,7 @@ def test_nothing_is_dropped_silently_after_the_end() -> None:
         sink.write(result(1))
 
 
-def test_an_error_after_the_last_write_comes_out_of_close() -> None:
+def test_an_error_after_the_last_write_comes_out_of_close():
     inner = Recorder(fail_at=1)
     sink = BackgroundSink(inner)
     inner.gate.clear()
@@ -132,7 +131,7 @@ def test_an_error_after_the_last_write_comes_out_of_close() -> None:
     assert inner.closed == 1
 
 
-def test_a_group_goes_on_without_it() -> None:
+def test_a_group_goes_on_without_it():
     failing, other = Recorder(fail_at=1), Recorder()
     group = SinkGroup([BackgroundSink(failing), other])
     with pytest.raises(OutputError, match="the disk is full"), group:
@@ -142,7 +141,7 @@ def test_a_group_goes_on_without_it() -> None:
     assert failing.written == [0]
 
 
-def test_without_results_no_thread_is_started() -> None:
+def test_without_results_no_thread_is_started():
     before, inner = threading.active_count(), Recorder()
     with BackgroundSink(inner):
         assert threading.active_count() == before

@@ -76,7 +76,7 @@ def _saved(tmp_path: Path) -> dict[str, Any]:
     return read_run_json(tmp_path / "run.json")
 
 
-def test_written_at_the_start(tmp_path: Path) -> None:
+def test_written_at_the_start(tmp_path):
     RunRecordSink(tmp_path / "run.json", _record(tmp_path))
     values = _saved(tmp_path)
     assert values["status"] == "running"
@@ -90,7 +90,7 @@ def test_written_at_the_start(tmp_path: Path) -> None:
     assert (rgb["video"]["frame_rate"], rgb["video"]["path"]) == ("30000/1001", str(tmp_path / "rgb.mp4"))
 
 
-def test_counts_and_speed(tmp_path: Path) -> None:
+def test_counts_and_speed(tmp_path):
     clock = Clock()
     counts = PairCounts(pairs=4, aux_held=2, aux_missing=1, largest_skew_s=Fraction(1, 60))
     sink = RunRecordSink(tmp_path / "run.json", _record(tmp_path), pair_counts=lambda: counts, clock=clock)
@@ -135,7 +135,7 @@ def test_counts_and_speed(tmp_path: Path) -> None:
     ],
     ids=["Ctrl-C", "closed generator", "deliberate", "defect"],
 )
-def test_how_it_ended(tmp_path: Path, error: BaseException, status: str, reason: str) -> None:
+def test_how_it_ended(tmp_path, error, status, reason):
     sink = RunRecordSink(tmp_path / "run.json", _record(tmp_path))
     sink.write(_result(0, 1.0, TrackState.TRACKED))
     with pytest.raises(type(error)), sink:
@@ -145,7 +145,7 @@ def test_how_it_ended(tmp_path: Path, error: BaseException, status: str, reason:
     assert values["counts"]["frames"] == 1
 
 
-def test_as_observer_of_a_group_with_a_failing_sink(tmp_path: Path) -> None:
+def test_as_observer_of_a_group_with_a_failing_sink(tmp_path):
     class Full(Sink):
         def write(self, result: FrameResult) -> None:
             pass
@@ -159,7 +159,7 @@ def test_as_observer_of_a_group_with_a_failing_sink(tmp_path: Path) -> None:
     assert _saved(tmp_path)["status"] == RunStatus.FAILED
 
 
-def test_a_run_that_goes_on_says_how_far_it_is(tmp_path: Path) -> None:
+def test_a_run_that_goes_on_says_how_far_it_is(tmp_path):
     now_s = [0.0]
     record = replace(_record(tmp_path), expected_frames=9)
     sink = RunRecordSink(tmp_path / "run.json", record, clock=lambda: now_s[0])
@@ -175,9 +175,7 @@ def test_a_run_that_goes_on_says_how_far_it_is(tmp_path: Path) -> None:
     assert (_saved(tmp_path)["status"], _saved(tmp_path)["counts"]["frames"]) == ("complete", 3)
 
 
-def test_on_a_full_disk_the_end_is_said_in_the_room_that_there_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_on_a_full_disk_the_end_is_said_in_the_room_that_there_is(tmp_path, monkeypatch):
     sink = RunRecordSink(tmp_path / "run.json", _record(tmp_path))
     before = (tmp_path / "run.json").stat().st_size
 
@@ -190,27 +188,27 @@ def test_on_a_full_disk_the_end_is_said_in_the_room_that_there_is(
     assert (tmp_path / "run.json").stat().st_size == before
 
 
-def test_first_end_counts(tmp_path: Path) -> None:
+def test_first_end_counts(tmp_path):
     sink = RunRecordSink(tmp_path / "run.json", _record(tmp_path))
     sink.finish(RunStatus.INTERRUPTED, "the target was lost")
     sink.close()
     assert (sink.record.status, _saved(tmp_path)["reason"]) == ("interrupted", "the target was lost")
 
 
-def test_existing_record_is_refused(tmp_path: Path) -> None:
+def test_existing_record_is_refused(tmp_path):
     (tmp_path / "run.json").write_text("{}")
     with pytest.raises(OutputError, match="--overwrite"):
         RunRecordSink(tmp_path / "run.json", _record(tmp_path))
     RunRecordSink(tmp_path / "run.json", _record(tmp_path), overwrite=True)
 
 
-def test_file_name_that_is_no_utf8(tmp_path: Path) -> None:
+def test_file_name_that_is_no_utf8(tmp_path):
     record = replace(_record(tmp_path), command=("dmtrack", "f\udce9.mp4"))
     RunRecordSink(tmp_path / "run.json", record)
     assert _saved(tmp_path)["command"][1] == "f\udce9.mp4"
 
 
-def test_hash_of_the_options_sees_options_and_nothing_else(tmp_path: Path) -> None:
+def test_hash_of_the_options_sees_options_and_nothing_else(tmp_path):
     record = _record(tmp_path)
     same = replace(record, command=("other",), device="cuda:0", status=RunStatus.FAILED)
     assert same.options_sha256 == record.options_sha256
@@ -223,7 +221,7 @@ def test_hash_of_the_options_sees_options_and_nothing_else(tmp_path: Path) -> No
         assert changed.options_sha256 != record.options_sha256
 
 
-def test_versions_do_not_load_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_versions_do_not_load_torch(monkeypatch):
     monkeypatch.delitem(sys.modules, "torch", raising=False)
     versions = Versions.collect()
     assert versions.torch is None
@@ -232,14 +230,14 @@ def test_versions_do_not_load_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     assert versions.numpy == np.__version__
 
 
-def test_input_that_is_no_file(tmp_path: Path) -> None:
+def test_input_that_is_no_file(tmp_path):
     info = VideoInfo(
         tmp_path / "gone", 1, 1, None, Fraction(1), 0, None, "gray", "rawvideo", 8, 1, rotation_deg=90
     )
     assert InputRecord.of("aux", info).size_bytes is None
 
 
-def test_json_values() -> None:
+def test_json_values():
     assert to_json({"a": (1, 2.5, None, True), "b": {3, 1}}) == {"a": [1, 2.5, None, True], "b": [1, 3]}
     assert to_json(float("nan")) == "nan"
     with pytest.raises(TypeError, match="object"):
@@ -250,13 +248,13 @@ def test_json_values() -> None:
     "content",
     ["", "[]", "{}", '{"record_version": 1, "status": "odd"}', '{"record_version": 99, "status": "running"}'],
 )
-def test_no_run_record(tmp_path: Path, content: str) -> None:
+def test_no_run_record(tmp_path, content):
     (tmp_path / "run.json").write_text(content)
     with pytest.raises(FormatError, match=r"run\.json"):
         read_run_json(tmp_path / "run.json")
 
 
-def test_record_is_plain_json(tmp_path: Path) -> None:
+def test_record_is_plain_json(tmp_path):
     RunRecordSink(tmp_path / "run.json", _record(tmp_path))
     text = (tmp_path / "run.json").read_text()
     assert json.loads(text)["record_version"] == 1

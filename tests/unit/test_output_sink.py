@@ -49,31 +49,31 @@ class Recorder(Sink):
         super().__exit__(kind, error, trace)
 
 
-def test_everything_that_is_a_sink_says_so() -> None:
+def test_everything_that_is_a_sink_says_so():
     assert isinstance(SinkGroup([]), Sink)
 
 
-def test_sink_is_closed_on_an_exception_and_the_exception_goes_on() -> None:
+def test_sink_is_closed_on_an_exception_and_the_exception_goes_on():
     sink = Recorder()
     with pytest.raises(KeyboardInterrupt), sink:
         raise KeyboardInterrupt
     assert sink.closes == 1
 
 
-def test_error_of_closing_does_not_hide_the_first_one(caplog: pytest.LogCaptureFixture) -> None:
+def test_error_of_closing_does_not_hide_the_first_one(caplog):
     with pytest.raises(ValueError, match="first"), Recorder(name="a.txt", fail_close=True):
         raise ValueError("first")
     assert "a.txt: cannot close" in caplog.text
 
 
-def test_group_writes_to_all_and_closes_all() -> None:
+def test_group_writes_to_all_and_closes_all():
     sinks = [Recorder(), Recorder()]
     with SinkGroup(sinks) as group:
         group.write(RESULT)
     assert [(s.writes, s.closes) for s in sinks] == [(1, 1), (1, 1)]
 
 
-def test_failing_sink_is_closed_at_once_and_the_others_go_on() -> None:
+def test_failing_sink_is_closed_at_once_and_the_others_go_on():
     bad, good = Recorder(name="video.mp4", fail_at=1), Recorder()
     group = SinkGroup([bad, good])
     for _ in range(4):
@@ -84,7 +84,7 @@ def test_failing_sink_is_closed_at_once_and_the_others_go_on() -> None:
     assert (bad.closes, good.closes) == (1, 1)
 
 
-def test_group_raises_when_no_sink_is_left() -> None:
+def test_group_raises_when_no_sink_is_left():
     sinks = [Recorder(name="first", fail_at=0), Recorder(name="second", fail_at=1)]
     watcher = Recorder()
     group = SinkGroup(sinks, observers=[watcher])
@@ -94,19 +94,19 @@ def test_group_raises_when_no_sink_is_left() -> None:
     assert watcher.writes == 2
 
 
-def test_group_without_sinks_takes_everything() -> None:
+def test_group_without_sinks_takes_everything():
     with SinkGroup([]) as group:
         group.write(RESULT)
 
 
-def test_all_are_closed_even_when_closing_fails() -> None:
+def test_all_are_closed_even_when_closing_fails():
     sinks = [Recorder(name="a", fail_close=True), Recorder(name="b", fail_close=True), Recorder()]
     with pytest.raises(OutputError):
         SinkGroup(sinks).close()
     assert [s.closes for s in sinks] == [1, 1, 1]
 
 
-def test_observers_close_last_and_learn_of_a_failed_sink() -> None:
+def test_observers_close_last_and_learn_of_a_failed_sink():
     log: list[str] = []
     watcher = Recorder(log, "watcher")
     with (
@@ -118,14 +118,14 @@ def test_observers_close_last_and_learn_of_a_failed_sink() -> None:
     assert "the disk is full" in str(watcher.seen)
 
 
-def test_observers_learn_of_a_failed_close() -> None:
+def test_observers_learn_of_a_failed_close():
     watcher = Recorder()
     with pytest.raises(OutputError), SinkGroup([Recorder(fail_close=True)], observers=[watcher]):
         pass
     assert isinstance(watcher.seen, OutputError)
 
 
-def test_observers_learn_of_an_interrupt() -> None:
+def test_observers_learn_of_an_interrupt():
     watcher, sink = Recorder(), Recorder()
     with pytest.raises(KeyboardInterrupt), SinkGroup([sink], observers=[watcher]):
         raise KeyboardInterrupt
@@ -133,7 +133,7 @@ def test_observers_learn_of_an_interrupt() -> None:
     assert sink.closes == 1
 
 
-def test_a_defect_in_a_sink_ends_the_run_but_closes_the_others() -> None:
+def test_a_defect_in_a_sink_ends_the_run_but_closes_the_others():
     class Broken(Recorder):
         def write(self, result: FrameResult) -> None:
             raise ZeroDivisionError

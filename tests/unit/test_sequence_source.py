@@ -6,14 +6,13 @@ import pickle
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
 from dmtrack.datasets.opening import find_sequences
-from dmtrack.errors import ConfigError, DatasetError, DecodeError, FormatError, InputError
+from dmtrack.errors import ConfigError, DatasetError, DecodeError, FormatError
 from dmtrack.synthetic.sample import TrainingSample
 from dmtrack.training.data import SkipTally, open_segment
 from dmtrack.training.sequences import MAX_IN_A_ROW, SequenceConfig, SequenceSource, visible_frames
@@ -99,7 +98,7 @@ def write_clip(
 
 
 @pytest.fixture(scope="module")
-def sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def sets(tmp_path_factory) -> Path:
     """A folder with one clip of each layout, in a folder of the layout's name."""
     root = tmp_path_factory.mktemp("sets")
     for layout in STYLES:
@@ -126,7 +125,7 @@ def assert_box_on_target(sample: TrainingSample, bright: Callable[[np.ndarray], 
 
 
 @pytest.mark.parametrize("layout", STYLES)
-def test_the_box_lies_on_the_target_in_both_streams(sets: Path, layout: str) -> None:
+def test_the_box_lies_on_the_target_in_both_streams(sets, layout):
     modality = STYLES[layout].modality
     config = replace(PLAIN, modality=modality, flip_share=0.5, centre_jitter=2.0)
     source = SequenceSource.open(sets / layout, config)
@@ -147,7 +146,7 @@ def test_the_box_lies_on_the_target_in_both_streams(sets: Path, layout: str) -> 
         assert_box_on_target(sample, in_aux[modality])
 
 
-def test_templates_are_centred_and_not_jittered(sets: Path) -> None:
+def test_templates_are_centred_and_not_jittered(sets):
     sampler = SequenceSource.open(sets / "lasher", replace(PLAIN, modality=Modality.THERMAL))(0)
     side = np.ceil(2 * (BOX_W * BOX_H) ** 0.5)
     for template in sampler.sample().templates:
@@ -156,7 +155,7 @@ def test_templates_are_centred_and_not_jittered(sets: Path) -> None:
         assert found_box(template, is_target_rgb) == pytest.approx(expected, abs=1.2 / side)
 
 
-def test_the_search_crop_is_jittered(sets: Path) -> None:
+def test_the_search_crop_is_jittered(sets):
     sampler = SequenceSource.open(sets / "lasher", PLAIN)(0)
     boxes = np.array([sampler.sample().box_cxcywh for _ in range(200)])
     assert boxes[:, :2].std(axis=0) == pytest.approx((3 / 12**0.5 / 4,) * 2, rel=0.15)
@@ -165,7 +164,7 @@ def test_the_search_crop_is_jittered(sets: Path) -> None:
     assert np.log(boxes[:, 2]).std() == pytest.approx(0.25 / 2**0.5, rel=0.15)
 
 
-def test_one_stream_is_the_first_or_sometimes_the_second(sets: Path) -> None:
+def test_one_stream_is_the_first_or_sometimes_the_second(sets):
     colour = SequenceSource.open(sets / "lasher", PLAIN)(0).sample()
     assert colour.search.shape == (128, 128, 3)
     assert is_target_rgb(colour.search).any()
@@ -174,7 +173,7 @@ def test_one_stream_is_the_first_or_sometimes_the_second(sets: Path) -> None:
     assert_box_on_target(alone, lambda crop: crop[..., 0] > 130)
 
 
-def test_a_plain_folder_of_pictures_gives_one_stream_only(tmp_path: Path) -> None:
+def test_a_plain_folder_of_pictures_gives_one_stream_only(tmp_path):
     write_clip(tmp_path / "walk")
     (tmp_path / "walk" / "visible").rename(tmp_path / "walk" / "img")
     for path in sorted((tmp_path / "walk" / "infrared").iterdir()):
@@ -187,7 +186,7 @@ def test_a_plain_folder_of_pictures_gives_one_stream_only(tmp_path: Path) -> Non
         SequenceSource.open(tmp_path, replace(PLAIN, modality=Modality.THERMAL))
 
 
-def test_sixteen_bit_thermal_is_stretched(tmp_path: Path) -> None:
+def test_sixteen_bit_thermal_is_stretched(tmp_path):
     clip = write_clip(tmp_path / "clip")
     for path in sorted((clip / "infrared").iterdir()):
         path.unlink()
@@ -197,7 +196,7 @@ def test_sixteen_bit_thermal_is_stretched(tmp_path: Path) -> None:
     assert_box_on_target(sample, lambda crop: crop[..., 3] > 200)
 
 
-def test_the_same_seed_gives_the_same_samples(sets: Path) -> None:
+def test_the_same_seed_gives_the_same_samples(sets):
     config = replace(PLAIN, modality=Modality.THERMAL, grey_share=0.3, brightness=0.2, flip_share=0.5)
     source = SequenceSource.open(sets, config)
     again = pickle.loads(pickle.dumps(source))
@@ -212,14 +211,14 @@ def test_the_same_seed_gives_the_same_samples(sets: Path) -> None:
     assert different == 6
 
 
-def test_all_sequences_of_the_modality_are_drawn_from(sets: Path) -> None:
+def test_all_sequences_of_the_modality_are_drawn_from(sets):
     source = SequenceSource.open(sets, replace(PLAIN, modality=Modality.THERMAL))
     assert dict(source.listing.layouts) == {"lasher": 1, "vtuav": 1}
     assert source.listing.other == 2
     assert "2 sequences (1 lasher, 1 vtuav), 2 do not suit" in str(source.listing)
 
 
-def test_brightness_varies_by_crop_and_grey_is_grey(sets: Path) -> None:
+def test_brightness_varies_by_crop_and_grey_is_grey(sets):
     config = replace(PLAIN, brightness=0.2, grey_share=1, aux_alone_share=0)
     sampler = SequenceSource.open(sets / "lasher", config)(0)
     levels = []
@@ -251,15 +250,13 @@ def test_brightness_varies_by_crop_and_grey_is_grey(sets: Path) -> None:
         ("vtuav", (1, 1), True),
     ],
 )
-def test_visible_is_what_the_data_set_calls_so(
-    tmp_path: Path, layout: str, size: tuple[int, int], visible: bool
-) -> None:
+def test_visible_is_what_the_data_set_calls_so(tmp_path, layout, size, visible):
     rows = ["100,80,{},{}".format(*size), "100,80,30,20", "0,0,0,0", "nan,nan,nan,nan"]
     clip = write_clip(tmp_path / "clip", layout, frames=4, rows=rows)
     assert visible_frames(find_sequences(clip)[0]).tolist() == ([0, 1] if visible else [1])
 
 
-def test_visevent_labels_hide_frames(tmp_path: Path) -> None:
+def test_visevent_labels_hide_frames(tmp_path):
     clip = write_clip(tmp_path / "clip", "visevent", frames=3)
     (clip / "absent_label.txt").write_text("1\n0\n1\n")
     assert visible_frames(find_sequences(clip)[0]).tolist() == [0, 2]
@@ -270,9 +267,7 @@ def test_visevent_labels_hide_frames(tmp_path: Path) -> None:
     [(20, 0, True), (19, 0, False), (20, 13, True), (20, 14, False)],
     ids=["20 frames", "19 frames", "7 visible", "6 visible"],
 )
-def test_short_and_rarely_visible_sequences_are_left_out(
-    tmp_path: Path, frames: int, hidden: int, usable: bool
-) -> None:
+def test_short_and_rarely_visible_sequences_are_left_out(tmp_path, frames, hidden, usable):
     """With T = 2 templates: at least 20 frames, more than 2 (T + 1) = 6 visible ones."""
     rows = ["100,80,30,20"] * (frames - hidden) + ["0,0,0,0"] * hidden
     write_clip(tmp_path / "odd", frames=frames, rows=rows)
@@ -283,7 +278,7 @@ def test_short_and_rarely_visible_sequences_are_left_out(
     assert source.listing.faults == ()
 
 
-def test_videos_cannot_be_drawn_from_at_random(tmp_path: Path) -> None:
+def test_videos_cannot_be_drawn_from_at_random(tmp_path):
     (tmp_path / "clip").mkdir()
     (tmp_path / "clip" / "rgb.mp4").touch()
     (tmp_path / "clip" / "groundtruth.txt").write_text("1,2,30,40\n" * 30)
@@ -295,7 +290,7 @@ def test_videos_cannot_be_drawn_from_at_random(tmp_path: Path) -> None:
     "values",
     [{"templates": 0}, {"window": 1}, {"window_growth": 0}, {"flip_share": 1.5}, {"brightness": -0.1}],
 )
-def test_impossible_numbers_are_refused(values: dict[str, Any]) -> None:
+def test_impossible_numbers_are_refused(values):
     with pytest.raises(ConfigError):
         replace(PLAIN, **values)
 
@@ -332,9 +327,7 @@ def empty_two_boxes(clip: Path) -> None:
     ],
     ids=["missing frame", "more boxes than frames", "malformed boxes", "boxes without area"],
 )
-def test_bad_clips_are_named_and_counted_or_fatal(
-    tmp_path: Path, spoil: Callable[[Path], None], error: type[InputError], message: str, left_out: bool
-) -> None:
+def test_bad_clips_are_named_and_counted_or_fatal(tmp_path, spoil, error, message, left_out):
     write_clip(tmp_path / "good")
     spoil(write_clip(tmp_path / "bad"))
     source = SequenceSource.open(tmp_path, PLAIN)
@@ -361,9 +354,7 @@ def no_picture(path: Path) -> None:
 
 @pytest.mark.parametrize("spoil", [remove, truncate, no_picture])
 @pytest.mark.parametrize("stream", ["visible", "infrared"])
-def test_unreadable_pictures_are_skipped_and_named_or_fatal(
-    tmp_path: Path, spoil: Callable[[Path], None], stream: str
-) -> None:
+def test_unreadable_pictures_are_skipped_and_named_or_fatal(tmp_path, spoil, stream):
     clip = write_clip(tmp_path / "clip")
     config = replace(PLAIN, modality=Modality.THERMAL)
     source = SequenceSource.open(tmp_path, config)
@@ -381,7 +372,7 @@ def test_unreadable_pictures_are_skipped_and_named_or_fatal(
         _ = [fatal.sample() for _ in range(10)]
 
 
-def test_boxes_outside_the_picture_are_skipped_and_named(tmp_path: Path) -> None:
+def test_boxes_outside_the_picture_are_skipped_and_named(tmp_path):
     rows = ["90,70,30,20"] * 18 + ["900,70,30,20"] * 6
     write_clip(tmp_path / "clip", rows=rows)
     sampler = SequenceSource.open(tmp_path, PLAIN)(0)
@@ -390,7 +381,7 @@ def test_boxes_outside_the_picture_are_skipped_and_named(tmp_path: Path) -> None
     assert all("outside the 240x180 frame" in message and "clip frame" in message for message in skipped)
 
 
-def test_too_many_bad_samples_in_a_row_are_an_error(tmp_path: Path) -> None:
+def test_too_many_bad_samples_in_a_row_are_an_error(tmp_path):
     clip = write_clip(tmp_path / "clip")
     source = SequenceSource.open(tmp_path, PLAIN)
     for path in (clip / "visible").iterdir():
@@ -400,7 +391,7 @@ def test_too_many_bad_samples_in_a_row_are_an_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("workers", [0, 1])
-def test_what_was_skipped_travels_with_the_batch_and_errors_stay_errors(tmp_path: Path, workers: int) -> None:
+def test_what_was_skipped_travels_with_the_batch_and_errors_stay_errors(tmp_path, workers):
     clip = write_clip(tmp_path / "clip")
     source = SequenceSource.open(tmp_path, PLAIN)
     for frame in range(8, 18):
@@ -421,7 +412,7 @@ def test_what_was_skipped_travels_with_the_batch_and_errors_stay_errors(tmp_path
     assert "\n" not in str(caught.value)
 
 
-def test_the_tally_counts_all_and_names_the_first() -> None:
+def test_the_tally_counts_all_and_names_the_first():
     tally = SkipTally()
     assert tally.news() is None
     tally.add(["a", "a", "b", "c", "d"])

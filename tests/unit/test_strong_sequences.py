@@ -31,7 +31,7 @@ PLAIN = StrongConfig(
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def folder(tmp_path) -> Path:
     """Two clips of a bright square on grey, with a second stream."""
     for clip in ("a", "dd_b"):
         for name in ("rgb", "thermal"):
@@ -48,7 +48,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_box_is_on_the_target(folder: Path) -> None:
+def test_the_box_is_on_the_target(folder):
     sampler = StrongSource.open(folder, PLAIN)(1)
     for _ in range(40):
         sample = sampler.sample()
@@ -63,7 +63,7 @@ def test_the_box_is_on_the_target(folder: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("modality", [None, Modality.THERMAL])
-def test_everything_at_once(folder: Path, modality: Modality | None) -> None:
+def test_everything_at_once(folder, modality):
     config = replace(
         StrongConfig(48, 96), modality=modality, absent_share=0.3, rival_share=0.8, cover_share=0.8
     )

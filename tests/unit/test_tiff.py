@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 from contextlib import suppress
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -49,16 +48,16 @@ def stack(
 
 
 @pytest.fixture(params=["<", ">"])
-def order(request: pytest.FixtureRequest) -> str:
+def order(request) -> str:
     return str(request.param)
 
 
 @pytest.fixture(params=[False, True], ids=["classic", "big"])
-def is_big(request: pytest.FixtureRequest) -> bool:
+def is_big(request) -> bool:
     return bool(request.param)
 
 
-def test_every_picture_is_read_as_it_is_stored(tmp_path: Path, order: str, is_big: bool) -> None:
+def test_every_picture_is_read_as_it_is_stored(tmp_path, order, is_big):
     """Turned or not, and however the directories are linked at the end."""
     tags = {number: {274: 1 + number % 8} for number in range(12)}
     file = tmp_path / "stack.tif"
@@ -69,7 +68,7 @@ def test_every_picture_is_read_as_it_is_stored(tmp_path: Path, order: str, is_bi
     assert all(map(np.array_equal, frames, pictures(12)))
 
 
-def test_one_that_cannot_be_read_costs_itself_alone(tmp_path: Path, order: str, is_big: bool) -> None:
+def test_one_that_cannot_be_read_costs_itself_alone(tmp_path, order, is_big):
     file = tmp_path / "stack.tiff"
     file.write_bytes(stack(pictures(5), order, is_big=is_big, tags={0: {259: 50000}, 2: {259: 34925}}))
     with FolderReader(file) as reader:
@@ -80,9 +79,7 @@ def test_one_that_cannot_be_read_costs_itself_alone(tmp_path: Path, order: str, 
 
 
 @pytest.mark.parametrize("kept", [0, 3, 9, 200, 400])
-def test_a_file_that_is_cut_has_the_pictures_before(
-    tmp_path: Path, order: str, is_big: bool, kept: int
-) -> None:
+def test_a_file_that_is_cut_has_the_pictures_before(tmp_path, order, is_big, kept):
     file = tmp_path / "stack.tif"
     file.write_bytes(stack(pictures(4), order, is_big=is_big, tags={})[:kept])
     places = directories(file)
@@ -93,7 +90,7 @@ def test_a_file_that_is_cut_has_the_pictures_before(
 
 
 @pytest.mark.parametrize("place", [1 << 62, 1 << 63, (1 << 64) - 1])
-def test_places_beyond_any_file_are_no_pictures(tmp_path: Path, order: str, place: int) -> None:
+def test_places_beyond_any_file_are_no_pictures(tmp_path, order, place):
     """Of a directory, of the one behind the first picture, and numbers of entries."""
     whole = stack(pictures(2), order, is_big=True, tags={})
     (first,) = struct.unpack_from(f"{order}Q", whole, 8)
@@ -104,9 +101,7 @@ def test_places_beyond_any_file_are_no_pictures(tmp_path: Path, order: str, plac
 
 
 @pytest.mark.parametrize("gap", [1 << 20, (1 << 31) + 4096])
-def test_pictures_of_a_file_larger_than_opencv_takes(
-    tmp_path: Path, order: str, is_big: bool, gap: int
-) -> None:
+def test_pictures_of_a_file_larger_than_opencv_takes(tmp_path, order, is_big, gap):
     """The second one lies behind a hole, which takes no room on the disk."""
     whole = bytearray(stack(pictures(2), order, is_big=is_big, tags={1: {274: 6}}))
     place, head, entry = ("Q", 8, 20) if is_big else ("I", 4, 12)
@@ -129,7 +124,7 @@ def test_pictures_of_a_file_larger_than_opencv_takes(
     assert all(map(np.array_equal, frames, pictures(2)))
 
 
-def test_a_damaged_byte_is_no_defect(tmp_path: Path, order: str, is_big: bool) -> None:
+def test_a_damaged_byte_is_no_defect(tmp_path, order, is_big):
     whole = stack(pictures(2), order, is_big=is_big, tags={})
     for at in range(len(whole)):
         file = tmp_path / f"{at}.tif"

@@ -12,7 +12,7 @@ from dmtrack.video.time_file import TimestampUnit, read_times
 
 
 @pytest.fixture
-def write(tmp_path: Path):
+def write(tmp_path):
     def written(text: str | bytes, name: str = "times.txt") -> Path:
         path = tmp_path / name
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
@@ -169,7 +169,7 @@ def test_times_keep_to_nanoseconds(write):
     assert read_times(write("0.123456789012345\n1\n")).times_s == (Fraction(123456789, 10**9), 1)
 
 
-def test_a_missing_file_is_one_line(tmp_path: Path):
+def test_a_missing_file_is_one_line(tmp_path):
     with pytest.raises(FormatError, match="cannot be read"):
         read_times(tmp_path / "none.txt")
 

@@ -36,24 +36,24 @@ def written(path: Path, text: str) -> Path:
     ],
     ids=["commas", "tabs and CRLF", "blanks", "scientific", "mixed", "MOT", "our CSV"],
 )
-def test_separators_and_formats(text: str, tmp_path: Path) -> None:
+def test_separators_and_formats(text, tmp_path):
     suffix = ".csv" if text.startswith("frame") else ".txt"
     track = read_track(written(tmp_path / f"car{suffix}", text))
     assert track.rows.tolist() == BOXES
     assert not track.given.any()
 
 
-def test_rows_that_are_no_boxes_keep_their_numbers(tmp_path: Path) -> None:
+def test_rows_that_are_no_boxes_keep_their_numbers(tmp_path):
     track = read_track(written(tmp_path / "car.txt", "1,2,30,40\nnan,NaN,nan,nan\n5,5,0,-3\n"))
     assert np.isnan(track.rows[1]).all()
     assert track.rows[2].tolist() == [5, 5, 0, -3]
 
 
-def test_corners_of_polygons_are_kept(tmp_path: Path) -> None:
+def test_corners_of_polygons_are_kept(tmp_path):
     assert read_track(written(tmp_path / "car.txt", "1 2 3 2 3 9 1 9\n")).rows.shape == (1, 8)
 
 
-def test_vot_regions_and_confidences(tmp_path: Path) -> None:
+def test_vot_regions_and_confidences(tmp_path):
     path = written(tmp_path / "car_001.txt", "1\n2.5,2,30,40\n0\n")
     written(tmp_path / "car_001_confidence.value", "\n0.75\n0.5\n")
     track = read_track(path)
@@ -64,7 +64,7 @@ def test_vot_regions_and_confidences(tmp_path: Path) -> None:
     assert track.confidence[1:].tolist() == [0.75, 0.5]
 
 
-def test_orders_of_columns() -> None:
+def test_orders_of_columns():
     box = np.array([[10.0, 20.0, 4.0, 6.0]])
     assert in_order(np.array([[10.0, 20.0, 14.0, 26.0]]), BoxFormat.XYXY).tolist() == box.tolist()
     assert in_order(np.array([[12.0, 23.0, 4.0, 6.0]]), BoxFormat.CXCYWH).tolist() == box.tolist()
@@ -72,7 +72,7 @@ def test_orders_of_columns() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "1,2,3\n", "a,b,c,d\n", "1,2,30,40\n1,2,30\n"])
-def test_damaged_files_are_named(text: str, tmp_path: Path) -> None:
+def test_damaged_files_are_named(text, tmp_path):
     path = written(tmp_path / "car.txt", text)
     with pytest.raises(FormatError, match=r"car\.txt"):
         read_track(path)
@@ -89,13 +89,13 @@ def test_damaged_files_are_named(text: str, tmp_path: Path) -> None:
         "results/SiamX/baseline/car/car_001.txt",
     ],
 )
-def test_layouts(file: str, tmp_path: Path) -> None:
+def test_layouts(file, tmp_path):
     path = written(tmp_path / file, "1,2,30,40\n")
     (tracker,) = find_trackers(tmp_path, NAMES)
     assert (tracker.name, dict(tracker.files)) == ("SiamX", {"car": (path,)})
 
 
-def test_names_that_look_like_something_else(tmp_path: Path) -> None:
+def test_names_that_look_like_something_else(tmp_path):
     for name in ("man_105", "tree_2", "run", "CarLight"):
         written(tmp_path / f"{name}.txt", "1,2,3,4\n")
     written(tmp_path / "run_time.txt", "0.1\n")
@@ -105,21 +105,21 @@ def test_names_that_look_like_something_else(tmp_path: Path) -> None:
     assert tracker.unknown == ()
 
 
-def test_several_trackers_and_strangers(tmp_path: Path) -> None:
+def test_several_trackers_and_strangers(tmp_path):
     for name in ("A/car.txt", "B/run.txt", "B/elsewhere.txt", "gt/car.txt"):
         written(tmp_path / name, "1,2,3,4\n")
     trackers = find_trackers(tmp_path, NAMES, besides=tmp_path / "gt")
     assert [(one.name, one.unknown) for one in trackers] == [("A", ()), ("B", ("elsewhere",))]
 
 
-def test_runs_from_several_frames_belong_together(tmp_path: Path) -> None:
+def test_runs_from_several_frames_belong_together(tmp_path):
     for start in (0, 50):
         written(tmp_path / f"car/car_{start:08d}.txt", "1\n1,2,3,4\n")
     (tracker,) = find_trackers(tmp_path, NAMES)
     assert [path.stem for path in tracker.files["car"]] == ["car_00000000", "car_00000050"]
 
 
-def test_zips(tmp_path: Path) -> None:
+def test_zips(tmp_path):
     archive = tmp_path / "SiamX.zip"
     with zipfile.ZipFile(archive, "w") as target:
         target.writestr("car.txt", "1,2,3,4\n")

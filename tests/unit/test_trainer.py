@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import pytest
@@ -15,7 +14,7 @@ from dmtrack.config import TINY, ModelConfig
 from dmtrack.errors import CheckpointError, ConfigError, DmtrackError
 from dmtrack.network.model import DMTrack
 from dmtrack.synthetic.sample import TrainingSample
-from dmtrack.training.train_config import Stage, TrainConfig, TrainRequest
+from dmtrack.training.train_config import TrainConfig, TrainRequest
 from dmtrack.training.trainer import Trainer, build_optimizers, select_trainable
 
 SMALL: ModelConfig = replace(
@@ -77,9 +76,7 @@ def _losses(folder: Path) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
-def test_a_run_killed_after_a_checkpoint_goes_on_with_the_same_curve(
-    tmp_path: Path, optimizer: Literal["adamw", "muon"]
-) -> None:
+def test_a_run_killed_after_a_checkpoint_goes_on_with_the_same_curve(tmp_path, optimizer):
     if optimizer == "muon" and not hasattr(torch.optim, "Muon"):
         pytest.skip("this torch has no Muon")
     config = replace(CONFIG, optimizer=optimizer)
@@ -98,7 +95,7 @@ def test_a_run_killed_after_a_checkpoint_goes_on_with_the_same_curve(
 
 
 @pytest.mark.slow
-def test_training_learns_to_find_the_square(tmp_path: Path) -> None:
+def test_training_learns_to_find_the_square(tmp_path):
     config = replace(CONFIG, steps=150, batch_size=16, learning_rate=3e-3, checkpoint_interval=150)
     ious = [progress.iou for progress in _trainer(tmp_path, config).run()]
     assert np.mean(ious[-5:]) > np.mean(ious[:5]) + 0.3
@@ -107,7 +104,7 @@ def test_training_learns_to_find_the_square(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("stage", "trained"), [("adapters", "adapters."), ("quality", "foundation.head.quality.")]
 )
-def test_a_stage_changes_what_it_trains_and_nothing_else(tmp_path: Path, stage: Stage, trained: str) -> None:
+def test_a_stage_changes_what_it_trains_and_nothing_else(tmp_path, stage, trained):
     trainer = _trainer(tmp_path, replace(CONFIG, stage=stage, steps=3), pair=stage == "adapters")
     before = {name: value.clone() for name, value in trainer.model.state_dict().items()}
     for _ in trainer.run():
@@ -118,7 +115,7 @@ def test_a_stage_changes_what_it_trains_and_nothing_else(tmp_path: Path, stage: 
     assert stage != "adapters" or trainer.trained == SMALL.adapter_parameters
 
 
-def test_adapters_start_as_the_foundation_alone() -> None:
+def test_adapters_start_as_the_foundation_alone():
     torch.manual_seed(0)
     model = DMTrack(SMALL).eval()
     templates, search = torch.randn(1, 2, 3, 32, 32), torch.randn(1, 3, 64, 64)
@@ -129,12 +126,12 @@ def test_adapters_start_as_the_foundation_alone() -> None:
     torch.testing.assert_close(both.score_map, alone.score_map, atol=1e-6, rtol=1e-5)
 
 
-def test_the_adapter_stage_needs_adapters() -> None:
+def test_the_adapter_stage_needs_adapters():
     with pytest.raises(ConfigError, match="adapters"):
         select_trainable(DMTrack(SMALL, with_adapters=False), replace(CONFIG, stage="adapters"))
 
 
-def test_every_trained_parameter_has_one_optimizer() -> None:
+def test_every_trained_parameter_has_one_optimizer():
     model = DMTrack(SMALL, with_adapters=False)
     select_trainable(model, CONFIG)
     owned = [
@@ -146,7 +143,7 @@ def test_every_trained_parameter_has_one_optimizer() -> None:
     assert sorted(owned) == sorted(id(p) for p in model.parameters())
 
 
-def test_a_loss_that_is_not_a_number_stops_the_run(tmp_path: Path) -> None:
+def test_a_loss_that_is_not_a_number_stops_the_run(tmp_path):
     trainer = _trainer(tmp_path)
     with torch.no_grad():
         trainer.model.foundation.pos_search.fill_(float("nan"))
@@ -154,14 +151,14 @@ def test_a_loss_that_is_not_a_number_stops_the_run(tmp_path: Path) -> None:
         list(trainer.run())
 
 
-def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+def test_a_damaged_checkpoint_is_named(tmp_path):
     trainer = _trainer(tmp_path)
     trainer.folder.checkpoint_path.write_bytes(b"not a checkpoint")
     with pytest.raises(CheckpointError, match=r"checkpoint\.pt"):
         trainer.resume()
 
 
-def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
+def test_a_checkpoint_of_another_network_is_refused(tmp_path):
     trainer = _trainer(tmp_path)
     list(trainer.run())
     torch.manual_seed(0)
@@ -171,7 +168,7 @@ def test_a_checkpoint_of_another_network_is_refused(tmp_path: Path) -> None:
         other.resume()
 
 
-def test_worker_processes_give_the_same_samples_as_none_would_resume(tmp_path: Path) -> None:
+def test_worker_processes_give_the_same_samples_as_none_would_resume(tmp_path):
     """Segment 1 alone equals segment 1 after segment 0: the seed is of the segment, not of the history."""
     from dmtrack.training.data import open_segment
 
@@ -184,7 +181,7 @@ def test_worker_processes_give_the_same_samples_as_none_would_resume(tmp_path: P
     assert not torch.equal(first[0], other[0])
 
 
-def test_the_rate_follows_the_schedule() -> None:
+def test_the_rate_follows_the_schedule():
     linear = replace(CONFIG, steps=100, warmup_steps=10, decay_share=0.5)
     assert linear.rate(0) == pytest.approx(0.1)
     assert linear.rate(30) == 1.0
@@ -194,7 +191,7 @@ def test_the_rate_follows_the_schedule() -> None:
     assert published.rate(48) == pytest.approx(0.1)
 
 
-def test_the_quality_stage_needs_a_quality_tower() -> None:
+def test_the_quality_stage_needs_a_quality_tower():
     model = DMTrack(replace(SMALL, quality_head=False), with_adapters=False)
     with pytest.raises(ConfigError, match="quality"):
         select_trainable(model, replace(CONFIG, stage="quality"))

@@ -20,7 +20,7 @@ from dmtrack.training.objective import (
 from dmtrack.training.train_config import TrainConfig
 
 
-def test_overlap_of_boxes_that_share_a_quarter() -> None:
+def test_overlap_of_boxes_that_share_a_quarter():
     a = torch.tensor([[0.0, 0.0, 2.0, 2.0]])
     b = torch.tensor([[1.0, 1.0, 3.0, 3.0]])
     iou, giou = box_overlap(a, b)
@@ -28,38 +28,38 @@ def test_overlap_of_boxes_that_share_a_quarter() -> None:
     assert giou.item() == pytest.approx(1 / 7 - 2 / 9)
 
 
-def test_giou_of_separate_boxes_is_negative() -> None:
+def test_giou_of_separate_boxes_is_negative():
     iou, giou = box_overlap(torch.tensor([[0.0, 0, 1, 1]]), torch.tensor([[3.0, 0, 4, 1]]))
     assert iou.item() == 0
     assert giou.item() == pytest.approx(-0.5)
 
 
-def test_score_target_is_one_in_the_centre_cell_only() -> None:
+def test_score_target_is_one_in_the_centre_cell_only():
     target = gaussian_map(torch.tensor([[0.53, 0.28, 0.4, 0.4]]), side=10)
     assert target[0, 2, 5].item() == 1.0
     assert (target == 1).sum().item() == 1
     assert 0 < target[0, 2, 4].item() < 1
 
 
-def test_score_target_of_a_centre_on_the_far_edge_stays_in_the_map() -> None:
+def test_score_target_of_a_centre_on_the_far_edge_stays_in_the_map():
     assert gaussian_map(torch.tensor([[1.0, 1.0, 0.2, 0.2]]), side=8)[0, 7, 7].item() == 1.0
 
 
-def test_radius_grows_with_the_box() -> None:
+def test_radius_grows_with_the_box():
     sides = torch.tensor([1.0, 4.0, 16.0])
     small, middle, large = gaussian_radius(sides, sides).tolist()
     assert small == 0
     assert small <= middle < large
 
 
-def test_focal_loss_by_hand() -> None:
+def test_focal_loss_by_hand():
     score = torch.tensor([[[0.5, 0.25]]])
     target = torch.tensor([[[1.0, 0.5]]])
     expected = -(0.25 * math.log(0.5)) - (0.5**4 * 0.25**2 * math.log(0.75))
     assert focal_loss(score, target).item() == pytest.approx(expected)
 
 
-def test_focal_loss_without_a_positive_cell_still_pushes_down() -> None:
+def test_focal_loss_without_a_positive_cell_still_pushes_down():
     score = torch.full((1, 2, 2), 0.5, requires_grad=True)
     focal_loss(score, torch.zeros(1, 2, 2)).backward()
     assert score.grad is not None
@@ -80,7 +80,7 @@ def _perfect(boxes: torch.Tensor, side: int) -> HeadOutput:
 
 
 @pytest.mark.parametrize("at_peak", [True, False], ids=["box at the peak", "box at the true cell"])
-def test_a_perfect_prediction_costs_nothing(at_peak: bool) -> None:
+def test_a_perfect_prediction_costs_nothing(at_peak):
     boxes = torch.tensor([[0.4, 0.6, 0.25, 0.3], [0.71, 0.2, 0.1, 0.2]])
     losses = tracking_losses(
         _perfect(boxes, 12), boxes, torch.tensor([True, True]), TrainConfig(), at_peak=at_peak
@@ -89,7 +89,7 @@ def test_a_perfect_prediction_costs_nothing(at_peak: bool) -> None:
     assert losses.iou.item() == pytest.approx(1, abs=1e-4)
 
 
-def test_a_hidden_target_has_no_box_loss() -> None:
+def test_a_hidden_target_has_no_box_loss():
     boxes = torch.tensor([[0.4, 0.6, 0.25, 0.3]])
     losses = tracking_losses(_perfect(boxes, 12), boxes, torch.tensor([False]), TrainConfig(), at_peak=True)
     assert losses.giou.item() == 0
@@ -97,11 +97,11 @@ def test_a_hidden_target_has_no_box_loss() -> None:
     assert losses.focal.item() > 1, "a confident score where there is nothing must cost"
 
 
-def test_corners() -> None:
+def test_corners():
     assert corners(torch.tensor([[0.5, 0.5, 0.2, 0.4]]))[0].tolist() == pytest.approx([0.4, 0.3, 0.6, 0.7])
 
 
-def test_quality_is_asked_of_the_cells_that_could_be_chosen() -> None:
+def test_quality_is_asked_of_the_cells_that_could_be_chosen():
     """Right boxes in one cell, wrong ones elsewhere: the loss is least where quality says just that."""
     truth = torch.tensor([[0.25, 0.25, 0.5, 0.5]])
     score = torch.full((1, 1, 4, 4), 1e-4)
