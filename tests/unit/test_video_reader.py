@@ -14,6 +14,8 @@ from dmtrack.video.frame import Frame
 from dmtrack.video.position import Position
 from dmtrack.video.reader import PictureConverter, VideoReader
 from dmtrack.video.stamps import RisingStamps, presented
+from dmtrack.video.stream_files import open_stream, open_streams
+from dmtrack.video.streams import PairingOptions, Sync, clock_remarks
 
 H, W = 64, 96
 _KINDS = ("ts", "mp4", "mkv", "mov", "avi", "mjpeg", "flv")
@@ -519,3 +521,38 @@ def test_a_small_video_of_huge_pictures_is_refused(monkeypatch, make_video):
     monkeypatch.setattr("dmtrack.video.reader._PIXELS_PER_BYTE", 1)
     with pytest.raises(VideoError, match="more than so small a file can hold"):
         VideoReader(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "said"),
+    [
+        ("a.mjpeg", "mjpeg", None),
+        ("a.h264", "libx264", 10),
+        ("a.m1v", "mpeg1video", 25),
+    ],
+)
+@pytest.mark.parametrize("given", [None, 12])
+def test_what_stores_no_times_is_counted_and_said(make_video, name, codec, said, given):
+    """libav makes up 25 a second, and leaves a gap where pictures are stored out of order."""
+    pix_fmt = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    quality = {} if codec == "libx264" else {"qscale": "2"}
+    path = make_video(name, flat(12), codec=codec, pix_fmt=pix_fmt, rate=said or 10, options=quality)
+    rate = given or said or 25
+    pairing = PairingOptions(folder_rate=None if given is None else Fraction(given))
+    with open_stream(path, pairing) as reader:
+        assert not reader.has_clock
+        assert reader.stamps() == list(range(12))
+        frames = list(reader)
+        assert f"{name} stores no times: its times assume {rate} pictures a second." in clock_remarks(reader)
+    assert [frame.time_s for frame in frames] == [Fraction(number, rate) for number in range(12)]
+    assert [which(frame) for frame in frames] == list(range(12))
+    assert reader.damaged_packets == 0
+    assert read_container(path).clock is None
+
+
+@pytest.mark.parametrize("thermal", [12, 9])
+def test_a_video_without_times_goes_by_place_with_as_many_pictures(make_video, thermal):
+    rgb = make_video("rgb.mjpeg", flat(12), codec="mjpeg", pix_fmt="yuvj420p", rate=10)
+    aux = make_video("thermal.mkv", counts16(thermal), codec="ffv1", pix_fmt="gray16le", rate=10)
+    with open_streams(rgb, aux, PairingOptions()) as pair:
+        assert pair.pairing.sync is (Sync.INDEX if thermal == 12 else Sync.PTS)

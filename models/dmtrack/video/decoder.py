@@ -40,8 +40,14 @@ _SEARCHED_BYTES: Final = 1 << 12
 _REORDERED: Final = 32
 _WITHOUT_TIMES: Final = frozenset({"avi"})
 """Containers that store no time of presentation, only an order: what libav makes up is wrong for B-frames."""
+_NO_TIMES: Final = 0x80  # AVFMT_NOTIMESTAMPS of libav
 
 _LOGGER = logging.getLogger(__name__)
+
+
+def has_times(container: InputContainer) -> bool:
+    """Return whether a file stores times at all; `.h264` and `.mjpeg` are pictures one after the other."""
+    return not int(container.format.flags) & _NO_TIMES
 
 
 def demuxed(
@@ -71,7 +77,9 @@ def demuxed(
 
 
 def packet_stamp(container: InputContainer, packet: Packet[VideoStream]) -> int | None:
-    """Return a packet's time of presentation; its place, where the container stores no more."""
+    """Return a packet's time of presentation; its place, where the container stores no more, or None."""
+    if not has_times(container):  # what libav says is made up
+        return None
     return packet.dts if container.format.name in _WITHOUT_TIMES else packet.pts
 
 

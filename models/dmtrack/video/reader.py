@@ -31,6 +31,7 @@ from dmtrack.video.decoder import (
     PacketDecoder,
     accelerator,
     demuxed,
+    has_times,
     packet_stamp,
     suits_gpu,
 )
@@ -77,7 +78,8 @@ class VideoReader(FrameSource):
     """The frames of one video stream, read once from front to back.
 
     Rotation and mirroring stored in the container are applied (multiples of 90 degrees).
-    Colour of any depth becomes 8-bit RGB; one-channel streams keep their exact counts.
+    Colour of any depth becomes 8-bit RGB; one-channel streams keep their exact counts. Where no times are
+    stored they are counted, `rate` pictures a second; None: as the codec says, or 25.
 
     `stream` counts video streams from 0 (cover pictures do not count), or says how to pick one. `threads`
     None are as many as pay; the CUDA device `gpu` decodes what suits it, and the pictures are the same. With
@@ -98,8 +100,10 @@ class VideoReader(FrameSource):
         threads: int | None = None,
         gpu: int | None = None,
         trusts_packets: bool = False,
+        rate: Fraction | None = None,
     ) -> None:
         self._path = path
+        self._rate = rate
         self._trusts_packets = trusts_packets
         self._threads = threads or decoder_threads()
         self._container = open_container(path)
@@ -108,7 +112,10 @@ class VideoReader(FrameSource):
             self._decoder: PacketDecoder | GpuDecoder = decoder
             if gpu is not None:
                 self._decoder = _on_gpu(decoder, self._stream, path, track.number, gpu)
+            self.has_clock = has_times(self._container)
             self._time_base = exact_fraction(self._stream.time_base) or Fraction(1, 90_000)
+            if not self.has_clock:
+                self._time_base = 1 / (self._claimed_rate or ASSUMED_FRAME_RATE)
             first = self._decoder.first_frame()
             self._stamped: Iterator[tuple[int, VideoFrame]] = self._stamps_of(first)
             self._first = next(self._stamped)
@@ -148,9 +155,8 @@ class VideoReader(FrameSource):
 
     def _frames(self, start: Position | None, end: Position | None) -> Iterator[Frame]:
         last_end_s = first_s = self._first[0] * self._time_base
-        known = (
-            known_frames(self._path, self._number) if self._decoder.device == PacketDecoder.device else None
-        )
+        is_sought = self.has_clock and self._decoder.device == PacketDecoder.device
+        known = known_frames(self._path, self._number) if is_sought else None
         found = None if known is None or start is None else self._sought(known, start)
         begin, stamped = found or (0, chain([self._first], self._stamped))
         for index, (pts, decoded) in enumerate(stamped, begin):
@@ -229,6 +235,8 @@ class VideoReader(FrameSource):
 
     @property
     def _claimed_rate(self) -> Fraction | None:
+        if not self.has_clock:  # the average is one that libav makes up
+            return self._rate or exact_fraction(self._stream.guessed_rate)
         return exact_fraction(self._stream.average_rate) or exact_fraction(self._stream.guessed_rate)
 
     @property
@@ -238,12 +246,13 @@ class VideoReader(FrameSource):
 
     def _stamps_of(self, first: VideoFrame) -> Iterator[tuple[int, VideoFrame]]:
         decoded = chain([first], iter(self._decoder.next_frame, None))
-        return RisingStamps(((frame.pts, frame) for frame in decoded if frame is not None), self._step)
+        stamped = ((frame.pts if self.has_clock else None, frame) for frame in decoded if frame is not None)
+        return RisingStamps(stamped, self._step)
 
     def _describe(self) -> VideoInfo:
         stream, start_pts = self._stream, self._first[0]
         start_s, rate = start_pts * self._time_base, self._claimed_rate
-        end_s = _claimed_end_s(self._container, stream, start_s)
+        end_s = _claimed_end_s(self._container, stream, start_s) if self.has_clock else None
         lasting = None if rate is None or end_s is None else max(1, round((end_s - start_s) * rate))
         aspect = exact_fraction(stream.sample_aspect_ratio) or Fraction(1)
         aspect = aspect if 1 <= max(aspect, 1 / aspect) <= _MOST_ASPECT else Fraction(1)
@@ -283,6 +292,8 @@ class VideoReader(FrameSource):
         cut one may be the old one.
         """
         stream = self._stream
+        if not self.has_clock:
+            return False
         rates = [exact_fraction(one) for one in (stream.average_rate, stream.guessed_rate)]
         known = [one for one in rates if one is not None]
         if known and max(known) > _DOUBTFUL_RATES * min(known):
@@ -298,6 +309,8 @@ class VideoReader(FrameSource):
 
     def _count_missing(self, last_end_s: Fraction) -> None:
         """Count what the container promised after the last frame: the file was cut short."""
+        if not self.has_clock:  # nor does it say how long it is
+            return
         reading, is_table = self._decoder.reading, "mp4" in self._container.format.name
         if self._stream.frames:
             entries = list(self._stream.index_entries) if is_table else []
@@ -533,6 +546,8 @@ def packet_stamps(path: Path, stream: int) -> list[int] | None:
         chosen, _ = _choose_stream(container, path, stream)
         with translated(DecodeError, "reading fails", where=path):
             stamps = _stamps_from_here(container, chosen)
+        if not has_times(container):
+            return list(range(len(stamps)))
     known = [stamp for stamp in stamps if stamp is not None]
     return presented(known) if len(known) == len(stamps) else None
 

@@ -44,7 +44,8 @@ def open_source(
     threads: int | None = None,
     gpu: int | None = None,
     trusts_packets: bool = False,
-    folder_rate: Fraction = DEFAULT_FRAME_RATE,
+    folder_rate: Fraction | None = None,
+    beside_rate: Fraction | None = None,
     folder_start_s: Fraction = Fraction(0),
     is_beside: bool = False,
     events: EventOptions | None = None,
@@ -53,10 +54,10 @@ def open_source(
     """Open a video file, a ROS bag, an event file, an image folder, or what a zip archive holds of these.
 
     `stream` is a video stream of a file, from 0, or how to pick it; `threads`, `gpu` and `trusts_packets` are
-    as in `VideoReader`. A folder has no clock of its own: `folder_rate` and `folder_start_s` are assumed, and
-    with `is_beside` that start is the time of a stream with a clock, with which times in names of pictures
-    begin if they have another one. `like` are the frames that pictures of events go with; None draws
-    `folder_rate` pictures a second.
+    as in `VideoReader`. A folder has no clock of its own: `folder_start_s` is assumed, and `folder_rate`,
+    else `beside_rate`, or 30 pictures a second; a video without times takes `folder_rate`. With `is_beside`
+    that start is the time of a stream with a clock, with which times in names of pictures begin if they
+    have another one. `like` are the frames that pictures of events go with; None draws as many a second.
 
     Raises:
         VideoError: There is nothing there, or it is not a video or folder of pictures.
@@ -65,6 +66,7 @@ def open_source(
         ConfigError: It is an event file that needs a library which is not installed.
     """
     given = path = Path(path)
+    rate = folder_rate or beside_rate or DEFAULT_FRAME_RATE
     picker = stream if isinstance(stream, TrackPicker) else TrackPicker(TrackChoice(number=stream))
     source: FrameSource
     with translated(VideoError, "cannot be opened", where=given):
@@ -74,22 +76,27 @@ def open_source(
     with translated(VideoError, "cannot be opened", where=path):
         if (topic := _event_topic(path, picker)) is not None:
             events = replace(events or EventOptions(), topic=topic)
-            source = EventSource(path, events, like=like, frame_rate=folder_rate)
+            source = EventSource(path, events, like=like, frame_rate=rate)
         elif is_bag(path):
             source = BagReader(path, stream=picker)
         elif path.is_dir():
-            source = FolderReader(path, frame_rate=folder_rate, start_s=folder_start_s, is_beside=is_beside)
+            source = FolderReader(path, frame_rate=rate, start_s=folder_start_s, is_beside=is_beside)
         else:
             _require_video_file(path)
             if path.suffix.lower() == RECORD3D_SUFFIX:
                 source = Record3dReader(path, picker)
             elif path.suffix.lower() in IMAGE_SUFFIXES:
-                source = FolderReader(path, frame_rate=folder_rate, start_s=folder_start_s)
+                source = FolderReader(path, frame_rate=rate, start_s=folder_start_s)
             elif is_event_file(path):
-                source = EventSource(path, events, like=like, frame_rate=folder_rate)
+                source = EventSource(path, events, like=like, frame_rate=rate)
             else:
                 source = VideoReader(
-                    path, stream=stream, threads=threads, gpu=gpu, trusts_packets=trusts_packets
+                    path,
+                    stream=stream,
+                    threads=threads,
+                    gpu=gpu,
+                    trusts_packets=trusts_packets,
+                    rate=folder_rate,
                 )
     if path != given:
         source.info = replace(source.info, path=given)
@@ -219,7 +226,8 @@ def _open(
         threads=options.threads,
         gpu=options.gpu,
         trusts_packets=options.trusts_packets,
-        folder_rate=options.folder_rate or beside or DEFAULT_FRAME_RATE,
+        folder_rate=options.folder_rate,
+        beside_rate=beside,
         folder_start_s=start_s,
         is_beside=partner is not None and not isinstance(partner, FolderReader),
         events=options.events,

@@ -204,7 +204,8 @@ class PairingOptions:
         Fraction | None,
         Option(
             "--folder-rate",
-            f"Pictures a second of folders. Default: as a video beside them, or {DEFAULT_FRAME_RATE}.",
+            "Pictures a second of folders, and of videos that store no times (.h264, .mjpeg). "
+            f"Default: as a video beside a folder, or {DEFAULT_FRAME_RATE}; as such a video says, or 25.",
             metavar="FPS",
             parse=parse_rate,
             write=number_text,
@@ -488,6 +489,7 @@ def clock_remarks(source: FrameSource) -> list[str]:
     info = source.info
     if not source.has_clock:
         rate = float(info.frame_rate or 0)
-        assumed = f"{info.path.name} is a folder: its times assume {rate:g} pictures a second."
+        what = "is a folder" if info.path.is_dir() else "stores no times"
+        assumed = f"{info.path.name} {what}: its times assume {rate:g} pictures a second."
         return [*info.notes, assumed]
     return [*info.notes, *([] if info.frame_rate else [f"{info.path.name} states no frame rate."])]
