@@ -103,9 +103,80 @@ def test_exif_orientation_is_ignored(tmp_path):
     with FolderReader(tmp_path) as reader:
         (frame,) = reader
     assert frame.pixels.shape == (6, 8, 3)
-    assert "EXIF says to turn the pictures" in " ".join(reader.info.notes)
+    assert "EXIF says to turn or mirror the pictures" in " ".join(reader.info.notes)
     (tmp_path / "1.jpg").write_bytes(plain)
     assert FolderReader(tmp_path).info.notes == ()
+
+
+def exif_jpeg(orientation):
+    stored = bytes(cv2.imencode(".jpg", colour())[1])
+    payload = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0%c\0\0\0\0\0\0\0" % orientation
+    return stored[:2] + b"\xff\xe1" + (len(payload) + 2).to_bytes(2, "big") + payload + stored[2:]
+
+
+def turned_tiff(orientation):
+    stored = bytearray(bytes(cv2.imencode(".tif", colour(), (cv2.IMWRITE_TIFF_COMPRESSION, 1))[1]))
+    entry = stored.find(b"\x1c\x01\x03\0")  # planar configuration, which is 1 unsaid
+    stored[entry : entry + 12] = b"\x12\x01\x03\0\x01\0\0\0%c\0\0\0" % orientation
+    return bytes(stored)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize(
+    ("suffix", "write"), [(".jpg", exif_jpeg), (".tif", turned_tiff)], ids=["jpeg", "tiff"]
+)
+@pytest.mark.parametrize("turned", [range(12), [11], []], ids=["all", "the last", "none"])
+def test_pictures_that_say_to_be_turned_or_mirrored_are_told(tmp_path, suffix, write, orientation, turned):
+    for number in range(12):
+        (tmp_path / f"{number}{suffix}").write_bytes(write(orientation if number in turned else 1))
+    with FolderReader(tmp_path) as reader:
+        assert {frame.pixels.shape for frame in reader} == {(6, 8, 3)}
+    assert ("EXIF says to turn or mirror" in " ".join(reader.info.notes)) is (
+        orientation > 1 and bool(turned)
+    )
+
+
+def test_a_folder_of_stacks_says_that_one_picture_of_each_is_read(tmp_path):
+    for number, pages in enumerate((3, 1)):
+        assert cv2.imwritemulti(str(tmp_path / f"rec_{number}.tif"), [colour()] * pages)
+    reader = FolderReader(tmp_path)
+    assert len(list(reader)) == 2
+    assert f"{tmp_path.name}: rec_0.tif holds 3 pictures; of each file one is read." in reader.info.notes
+    assert FolderReader(tmp_path / "rec_0.tif").info.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("others", "said"),
+    [
+        (["1.heic", "2.HEIC", "3.heic"], "3 pictures are not read, such as 1.heic"),
+        (["7.gif"], "1 picture is not read, such as 7.gif"),
+        (["thumbnail.dng", "._2.jp2", "labels.json", "Thumbs.db"], ""),
+    ],
+    ids=["a few were converted", "one", "beside one that is read"],
+)
+def test_pictures_that_are_not_read_are_told(tmp_path, others, said):
+    save(tmp_path / "thumbnail.jpg", colour())
+    for name in others:
+        (tmp_path / name).write_bytes(b"x")
+    notes = FolderReader(tmp_path).info.notes
+    assert notes == ((f"{tmp_path.name}: {said}: save them as PNG or TIFF.",) if said else ())
+    (tmp_path / "thumbnail.jpg").unlink()
+    if said:
+        with pytest.raises(VideoError, match="save them as PNG or TIFF"):
+            FolderReader(tmp_path)
+
+
+@pytest.mark.parametrize("most", [255, 4095, 65535])
+def test_netpbm_is_exact(tmp_path, most):
+    counts = (np.arange(48).reshape(6, 8) * (most // 47)).astype(np.uint16)
+    body = counts.astype(">u2").tobytes() if most > 255 else counts.astype(np.uint8).tobytes()
+    (tmp_path / "1.PGM").write_bytes(b"P5\n# of a camera\n8 6\n%d\n" % most + body)
+    (frame,) = FolderReader(tmp_path)
+    assert np.array_equal(frame.pixels, counts)
+    assert frame.pixels.dtype == (np.uint16 if most > 255 else np.uint8)
+    (tmp_path / "1.PGM").write_bytes(b"P5\n30000 30000\n65535\n" + body)
+    with pytest.raises(DecodeError, match="larger than the file can hold"):
+        FolderReader(tmp_path)
 
 
 def test_names_outside_ascii(tmp_path):

@@ -17,7 +17,7 @@ from typing import Final, cast
 import cv2
 import numpy as np
 
-from dmtrack.errors import ConfigError, DecodeError, FormatError
+from dmtrack.errors import ConfigError, DecodeError, FormatError, counted
 from dmtrack.video.counts import AS_STORED, CountScale
 from dmtrack.video.flir import FLIR_SUFFIXES, find_pictures
 from dmtrack.video.foreign import picture_notes
@@ -28,6 +28,7 @@ from dmtrack.video.picture_file import (
     list_images,
     load_picture,
     page_count,
+    pictures_not_read,
     stored_numbers,
     times_in_names,
 )
@@ -35,7 +36,9 @@ from dmtrack.video.source import DEFAULT_FRAME_RATE, MAX_CONSECUTIVE_DAMAGED, St
 
 _NS: Final = Fraction(1, 10**9)
 _DAY_S: Final = 86_400
-_LOOKED_AT: Final = 8  # so many pictures, evenly spaced, say how numbers become counts
+_LOOKED_AT: Final = (
+    8  # so many pictures, evenly spaced, say how numbers become counts, and what else there is
+)
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -51,7 +54,7 @@ class FolderReader(StoredPictures):
     Attributes:
         files: The file of each picture.
 
-    It holds jpg, jpeg, png, tif, tiff, bmp or fff files, or is a TIFF of several, or a FLIR recording.
+    It holds jpg, png, tif, bmp, pgm, ppm, webp, exr or fff files, or is a TIFF of several or FLIR recording.
     `frame_rate` and the time of the first picture, `start_s`, are assumed; `is_beside`: that is the time of a
     stream with a clock, and where times in names lie days from it, they begin there.
 
@@ -97,7 +100,7 @@ class FolderReader(StoredPictures):
             channels=first.channels,
             depth_unit_mm=self._counts.depth_unit_mm,
             counts=self._counts,
-            notes=picture_notes(file),
+            notes=_notes(path, file, files),
         )
         times_s = _times_in_file(path) if is_file else times_in_names(files)
         self.has_clock = times_s is not None
@@ -146,8 +149,7 @@ class FolderReader(StoredPictures):
         """Return how numbers become counts: so that those of pictures all over the stream fit."""
         if first == AS_STORED:
             return first
-        step = max(1, len(self.files) // _LOOKED_AT)
-        numbers = [stored_numbers(self.files[at], self._pages[at]) for at in range(0, len(self.files), step)]
+        numbers = [stored_numbers(self.files[at], self._pages[at]) for at in _spread(self.files)]
         found = [one for one in numbers if one.size and one.dtype.kind == numbers[0].dtype.kind]
         return CountScale.of(np.concatenate(found)) if found else first
 
@@ -166,6 +168,22 @@ class FolderReader(StoredPictures):
         self._scaled += 1
         method = cv2.INTER_NEAREST if pixels.ndim == 2 else cv2.INTER_AREA  # counts are not to be mixed
         return cast(Pixels, cv2.resize(pixels, self._size, interpolation=method))
+
+
+def _spread(files: Sequence[Path]) -> range:
+    return range(0, len(files), max(1, len(files) // _LOOKED_AT))
+
+
+def _notes(path: Path, first: Path, files: Sequence[Path]) -> tuple[str, ...]:
+    """Return what is to be said of pictures, the first of which is whole, a sentence each."""
+    found = list(picture_notes([first, *(files[at] for at in _spread(files))]))
+    if len(files) > 1 and (pages := page_count(files[0])) > 1:
+        found.append(f"{path.name}: {files[0].name} holds {pages} pictures; of each file one is read.")
+    others = pictures_not_read(path) if path.is_dir() else []
+    if others:
+        are = counted(len(others), "picture") + (" is" if len(others) == 1 else " are")
+        found.append(f"{path.name}: {are} not read, such as {others[0].name}: save them as PNG or TIFF.")
+    return tuple(found)
 
 
 def _times_in_file(path: Path) -> list[Fraction] | None:

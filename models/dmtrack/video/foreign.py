@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import struct
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from typing import Final
 
@@ -48,21 +50,27 @@ _KNOWN: Final = (
 )
 
 
-def picture_notes(file: Path) -> tuple[str, ...]:
-    """Return what is to be said of pictures like this one, a sentence each; `OSError`: it cannot be read."""
-    with file.open("rb") as opened:
+def picture_notes(files: Sequence[Path]) -> tuple[str, ...]:
+    """Return what is to be said of pictures like these, a sentence each; the first one is whole."""
+    with files[0].open("rb") as opened:
         head = opened.read(_PICTURE_HEAD_BYTES)
     kinds = [kind for kind, _, _ in jpeg_segments(head)] if head.startswith(b"\xff\xd8") else []
-    turned, stored = (imagesize.get(BytesIO(head), exif_rotation=turns) for turns in (True, False))
     notes = []
-    if kinds and turned != stored:
-        notes.append(f"{file.parent.name}: EXIF says to turn the pictures; they and boxes stay as stored.")
+    name = files[0].parent.name
+    if any(map(_is_turned, files)):
+        notes.append(f"{name}: EXIF says to turn or mirror the pictures; they and boxes stay as stored.")
     if b"DJI" in head and _DJI_RAW in kinds:
         notes.append(
-            f"{file.parent.name} holds DJI's R-JPEG: their coloured pictures are used; for temperatures "
+            f"{name} holds DJI's R-JPEG: their coloured pictures are used; for temperatures "
             "convert them with DJI's Thermal SDK (`dji_irp -a measure`) and store them as TIFF of floats."
         )
     return tuple(notes)
+
+
+def _is_turned(file: Path) -> bool:
+    with suppress(OSError, ValueError, struct.error), file.open("rb") as opened:
+        return bool(imagesize.get_info(opened).rotation > 1)  # 1: as it is; -1: it does not say
+    return False
 
 
 def require_known(path: Path) -> None:

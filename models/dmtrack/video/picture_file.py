@@ -37,7 +37,28 @@ from dmtrack.video.frame import Pixels
 from dmtrack.video.tiff import as_stored, directories, page_bytes
 
 _LOGGER = logging.getLogger(__name__)
-IMAGE_SUFFIXES: Final = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".exr"}) | FLIR_SUFFIXES
+IMAGE_SUFFIXES: Final = FLIR_SUFFIXES | frozenset(
+    {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".pgm", ".ppm", ".webp", ".exr"}
+)
+_NOT_READ: Final = frozenset(
+    {
+        ".heic",
+        ".heif",
+        ".avif",
+        ".jxl",
+        ".jp2",
+        ".j2k",
+        ".gif",
+        ".tga",
+        ".pbm",
+        ".pnm",
+        ".pfm",
+        ".hdr",
+        ".npy",
+    }
+    | {".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"}
+)
+"""Pictures all the same."""
 MAX_PIXELS: Final = 1 << 28  # 16384 x 16384: more than any camera makes
 SMALL_PIXELS: Final = 1 << 25
 PIXELS_PER_BYTE: Final = 64
@@ -48,7 +69,7 @@ _PNG: Final = b"\x89PNG\r\n\x1a\n"
 _PNG_KIND: Final = 25  # where a PNG says what its channels are; the bits of each stand before
 _PNG_CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _JPEG: Final = b"\xff\xd8"
-_WITH_SIZE: Final = (_PNG, _JPEG, b"BM", b"II*\0", b"MM\0*")
+_WITH_SIZE: Final = (_PNG, _JPEG, b"BM", b"II*\0", b"MM\0*", b"P5", b"P6", b"RIFF")
 _CHANNELS: Final = (1, 3, 4)
 _MANY: Final = 10
 """Where so many pictures have a number, one without is none of them."""
@@ -95,8 +116,17 @@ def list_images(folder: Path) -> tuple[Path, ...]:
     if not images:
         below = sorted(entry.name for entry in entries if entry.is_dir())
         hint = f"it has the sub-folders {', '.join(below[:6])}: name one of them" if below else None
+        if others := sorted({entry.suffix for entry in entries if entry.suffix.lower() in _NOT_READ}):
+            hint = f"it has {', '.join(others)}: save them as PNG or TIFF"
         raise VideoError("the folder holds no pictures (jpg, png, tif, bmp)", where=folder, hint=hint)
     return tuple(_one_series(images, folder))
+
+
+def pictures_not_read(folder: Path) -> list[Path]:
+    """Return the pictures of a folder that are of kinds not read, unless one of that name is read."""
+    entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
+    read = {entry.stem for entry in entries if entry.suffix.lower() in IMAGE_SUFFIXES}
+    return sorted(one for one in entries if one.suffix.lower() in _NOT_READ and one.stem not in read)
 
 
 def _one_series(images: Sequence[Path], folder: Path) -> Sequence[Path]:
