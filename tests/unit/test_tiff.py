@@ -68,6 +68,32 @@ def test_every_picture_is_read_as_it_is_stored(tmp_path, order, is_big):
     assert all(map(np.array_equal, frames, pictures(12)))
 
 
+@pytest.mark.parametrize("bits", [10, 12, 14])
+@pytest.mark.parametrize("pages", [1, 2])
+def test_counts_of_few_bits_are_read_as_they_are_stored(tmp_path, order, is_big, bits, pages):
+    """OpenCV makes 16 bits of them, sixteen times as far for 12."""
+    counts = np.random.default_rng(bits).integers(0, 1 << bits, (H, W)).astype(np.uint16)
+    each = np.unpackbits(counts.astype(">u2").view(np.uint8).reshape(H, W, 2), axis=2)[:, :, 16 - bits :]
+    packed = np.packbits(each.reshape(H, -1), axis=1).ravel()
+    page = np.zeros(H * W * 2, np.uint8)
+    page[: packed.size] = packed
+    pictures = [page.view(np.dtype(order + "u2")).reshape(H, W)] * pages
+    tags = {number: {258: bits, 279: packed.size} for number in range(pages)}
+    (tmp_path / "0.tif").write_bytes(stack(pictures, order, is_big=is_big, tags=tags))
+    with FolderReader(tmp_path) as reader:
+        frames = list(reader)
+    assert len(frames) == pages
+    assert all(np.array_equal(frame.pixels, counts) for frame in frames)
+
+
+def test_jpeg_whose_tables_lie_elsewhere_is_said_to_be_not_read_of_a_stack(tmp_path, order, is_big, caplog):
+    file = tmp_path / "stack.tif"
+    file.write_bytes(stack(pictures(3), order, is_big=is_big, tags={1: {259: 6}}))
+    with FolderReader(file) as reader:
+        assert [frame.index for frame in reader] == [0, 2]
+    assert "JPEG of 1992 is not read" in caplog.text
+
+
 def test_one_that_cannot_be_read_costs_itself_alone(tmp_path, order, is_big):
     file = tmp_path / "stack.tiff"
     file.write_bytes(stack(pictures(5), order, is_big=is_big, tags={0: {259: 50000}, 2: {259: 34925}}))

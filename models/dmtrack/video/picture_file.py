@@ -34,7 +34,7 @@ from dmtrack.video.exr import EXR_MAGIC, decode_exr
 from dmtrack.video.flir import FLIR_SUFFIXES, decode_fff, fff_of_jpeg, find_pictures, read_fff
 from dmtrack.video.foreign import LFS_POINTER
 from dmtrack.video.frame import Pixels
-from dmtrack.video.tiff import as_stored, directories, page_bytes
+from dmtrack.video.tiff import as_stored, directories, page_bytes, spare_bits
 
 _LOGGER = logging.getLogger(__name__)
 IMAGE_SUFFIXES: Final = FLIR_SUFFIXES | frozenset(
@@ -302,7 +302,11 @@ def _decoded(data: bytes) -> np.ndarray | None:
             return decode_exr(data, most)
         if not is_believable(data):
             raise FormatError("it claims to be larger than the file can hold")
-        return cv2.imdecode(np.frombuffer(as_stored(data), np.uint8), cv2.IMREAD_UNCHANGED)
+        stored = cv2.imdecode(np.frombuffer(as_stored(data), np.uint8), cv2.IMREAD_UNCHANGED)
+        spare = spare_bits(data)
+        if not spare or stored is None or stored.dtype != np.uint16:
+            return stored
+        return np.right_shift(cast(Pixels, stored), spare)
 
 
 def _of_flir(data: bytes, counts: CountScale | None) -> StoredPicture:

@@ -6,6 +6,7 @@ Source: TIFF 6.0, section 2 (directories); BigTIFF; libtiff's `tiff.h` (packings
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import lru_cache
 from mmap import ACCESS_READ, mmap
@@ -14,7 +15,9 @@ from typing import Final, NamedTuple
 
 from dmtrack.errors import FormatError, translated
 
-_COMPRESSION, _ORIENTATION = 259, 274
+_BITS, _COMPRESSION, _ORIENTATION = 258, 259, 274
+_PACKED_BITS: Final = (10, 12, 14)
+_JPEG_OF_1992: Final = 6  # whose tables lie anywhere in the file
 _PARTS: Final = {273: 279, 324: 325, 513: 514}  # where the parts of a picture lie, and how long they are
 _DIRECTORIES: Final = (330, 34665, 34853, 40965)  # of smaller pictures, of EXIF
 _FORMS: Final = {3: "H", 4: "I", 16: "Q"}  # how whole numbers are written, by their kind
@@ -102,6 +105,8 @@ def _alone(data: mmap, directory: int) -> bytes:
             raise FormatError("it claims to be larger than the file")
         if tag not in _DIRECTORIES:
             entries[tag] = kind, count, data[at : at + size]
+    if _COMPRESSION in entries and _JPEG_OF_1992 in _numbers(entries[_COMPRESSION], order):
+        raise FormatError("TIFF packed by JPEG of 1992 is not read where it holds several: save it as LZW")
     alone = bytearray(data[: layout.head + room])
     for tag, lengths in _PARTS.items():
         if tag in entries:
@@ -130,26 +135,46 @@ def _numbers(entry: tuple[int, int, bytes], order: str) -> tuple[int, ...]:
     return struct.unpack(f"{order}{count}{_FORMS[kind]}", value)
 
 
+def spare_bits(data: bytes) -> int:
+    """Return by how many bits counts of 10, 12 or 14 bits are moved up: OpenCV makes 16 of them.
+
+    0 for what is no TIFF of one channel.
+    """
+    for tag, count, value in _first_entries(data):
+        if tag == _BITS and count == 1:
+            (bits,) = struct.unpack_from(_LAYOUTS[data[:4]].place[0] + "H", data, value)
+            return 16 - bits if bits in _PACKED_BITS else 0
+    return 0
+
+
+def _first_entries(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield tag, count and place of the value of each entry of the first picture, if it is a TIFF."""
+    layout = _LAYOUTS.get(data[:4])
+    if layout is None:
+        return
+    with suppress(struct.error):  # cut short: the decoder says so
+        (directory,) = struct.unpack_from(layout.place, data, layout.head)
+        room = struct.calcsize(layout.place)
+        for entry in layout.entries(data, directory):
+            tag, _, count = struct.unpack_from(f"{layout.place[0]}HH{layout.place[1]}{room}x", data, entry)
+            yield tag, count, entry + layout.entry - room
+
+
 def as_stored(data: bytes) -> bytes | bytearray:
     """Return a picture file that says nothing of turning it: OpenCV obeys that in TIFF whatever it is told.
 
     Raises:
         FormatError: It is a TIFF that OpenCV cannot unpack.
     """
-    layout = _LAYOUTS.get(data[:4])
-    if layout is None:
+    if data[:4] not in _LAYOUTS:
         return data
     patched = bytearray(data)
-    order = layout.place[0]
-    with suppress(struct.error):  # cut short: the decoder says so
-        (directory,) = struct.unpack_from(layout.place, data, layout.head)
-        for entry in layout.entries(data, directory):
-            (tag,) = struct.unpack_from(f"{order}H", data, entry)
-            value = entry + layout.entry - struct.calcsize(layout.place)
-            if tag == _ORIENTATION:
-                struct.pack_into(f"{order}H", patched, value, 1)
-            elif tag == _COMPRESSION:
-                packing = _NOT_UNPACKED.get(*struct.unpack_from(f"{order}H", data, value))
-                if packing is not None:
-                    raise FormatError(f"TIFF packed by {packing} is not read: save it as LZW or PNG")
+    number = _LAYOUTS[data[:4]].place[0] + "H"
+    for tag, _, value in _first_entries(data):
+        if tag == _ORIENTATION:
+            struct.pack_into(number, patched, value, 1)
+        elif tag == _COMPRESSION:
+            packing = _NOT_UNPACKED.get(*struct.unpack_from(number, data, value))
+            if packing is not None:
+                raise FormatError(f"TIFF packed by {packing} is not read: save it as LZW or PNG")
     return patched
