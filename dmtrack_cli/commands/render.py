@@ -12,7 +12,7 @@ from rich.text import Text
 
 from dmtrack.atomic import inputs_kept
 from dmtrack.drawing.draw import PALETTE, Layout
-from dmtrack.drawing.render import left_out, read_layers, require_video_name
+from dmtrack.drawing.render import left_out, misplaced, read_layers, require_video_name
 from dmtrack.drawing.render import render as draw_boxes
 from dmtrack.drawing.trail import VideoOptions
 from dmtrack.errors import counted
@@ -127,7 +127,8 @@ def render(
                 raise stopped_after(drawn, "frame", video) from None
     for remark in pairs.remarks:
         say_line("note", remark, "yellow")
-    for remark in left_out(layers, done, is_cut=end is not None):
+    doubts = misplaced(layers, pairs.rgb_info.size)
+    for remark in (*doubts, *left_out(layers, done, is_cut=end is not None)):
         say_line("warning", remark, "yellow")
     if kind is ProgressKind.JSON:
         say_json("end", file=str(video), frames=done.frames, boxes=done.boxes)

@@ -205,6 +205,24 @@ def test_boxes_that_do_not_fit_the_recording_are_said(run_cli, recording):
     ]
 
 
+@pytest.mark.parametrize(
+    ("size", "x"),
+    [((192, 128), 10), ((64, 96), 5000), ((96, 64), 10), ((96, 64), 96), (None, 10), (None, 96)],
+)
+def test_boxes_of_pictures_of_another_size_are_said(run_cli, recording, size, x):
+    known = {} if size is None else {"width": size[0], "height": size[1]}
+    images = [{"id": 1, "frame_id": 3} | known]
+    annotations = [{"id": 1, "image_id": 1, "track_id": 1, "category_id": 1, "bbox": [x, 3, 20, 20]}]
+    content = {"images": images, "annotations": annotations, "categories": [{"id": 1, "name": "car"}]}
+    Path("coco.json").write_text(json.dumps(content))
+    outcome = run_cli("render", recording.rgb, "--boxes", "coco.json", "-o", "a.mp4", "-q")
+    if size in (None, (96, 64)):
+        said = ["warning: coco.json: 1 of 1 boxes lie outside the 96x64 picture"] if x >= 96 else []
+    else:
+        said = ["warning: coco.json: its boxes are of pictures of {}x{}, not 96x64".format(*size)]
+    assert outcome.error_lines == said
+
+
 def test_an_interrupt_keeps_what_was_drawn(run_cli, recording, monkeypatch):
     from dmtrack.drawing import draw, render
 

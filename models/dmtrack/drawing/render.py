@@ -133,6 +133,22 @@ def render(
     return Rendered(frames, last_index, drawn)
 
 
+def misplaced(layers: Sequence[BoxLayer], size: tuple[int, int]) -> list[str]:
+    """Say which boxes are of pictures of another size than `size`, width and height, a sentence a layer."""
+    sentences = []
+    for layer in layers:
+        own, rows = layer.results.size, layer.results.rows
+        outside = sum(not row.box.share_inside(*size) for row in rows)
+        here = "{}x{}".format(*size)
+        if own is not None and (own.width, own.height) != size:
+            sentences.append(
+                f"{layer.name}: its boxes are of pictures of {own.width}x{own.height}, not {here}"
+            )
+        elif outside:
+            sentences.append(f"{layer.name}: {outside} of {len(rows)} boxes lie outside the {here} picture")
+    return sentences
+
+
 def left_out(layers: Sequence[BoxLayer], rendered: Rendered, *, is_cut: bool = False) -> list[str]:
     """Say what was not drawn, a sentence a layer."""
     sentences = []
