@@ -8,6 +8,7 @@ import pytest
 from dmtrack.datasets.ground_truth import (
     box_at,
     find_ground_truth,
+    present_frames,
     read_boxes,
     read_flags,
     target_name,
@@ -164,6 +165,33 @@ def test_find_ground_truth(write, tmp_path, source, beside):
         stream.mkdir(parents=True)
     path = write("1,2,3,4\n", beside)
     assert find_ground_truth(stream) == (path,)
+
+
+@pytest.mark.parametrize("change", [str.upper, str.title, str.swapcase])
+@pytest.mark.parametrize("name", ["groundtruth.txt", "groundtruth_rect.txt", "init.txt", "color.txt"])
+def test_letter_case_of_the_names_of_annotations_does_not_matter(write, tmp_path, name, change):
+    """Windows and cameras write it as they like; OTB's still counts pixels from 1."""
+    (tmp_path / "color").mkdir()
+    path = write("10,20,30,40\n", change(name))
+    assert find_ground_truth(tmp_path / "color") == (path,)
+    corner = (9, 19) if "rect" in name else (10, 20)
+    np.testing.assert_array_equal(read_boxes(path).boxes, [(*corner, 30, 40)])
+
+
+@pytest.mark.parametrize("change", [str.lower, str.upper, str.title])
+@pytest.mark.parametrize(("name", "flags"), [("absent_label.txt", "101"), ("absent.txt", "010")])
+def test_letter_case_of_the_names_of_flags_does_not_matter(write, tmp_path, name, flags, change):
+    write("\n".join(flags), change(name))
+    found = present_frames(tmp_path, np.array([True, False, True]))
+    assert found.tolist() == [True, False, True]
+
+
+def test_targets_in_any_letter_case(write, tmp_path):
+    for name in ("Groundtruth_b.txt", "GROUNDTRUTH_A.TXT", "readme.txt"):
+        write("1,2,3,4\n", name)
+    assert sorted(target_name(path) for path in truth_files(tmp_path, "color")) == ["A", "b"]
+    exact = write("1,2,3,4\n", "groundtruth.txt")
+    assert truth_files(tmp_path, "color") == (exact,)
 
 
 def test_a_list_of_boxes_of_the_stream_comes_before_a_general_one(write, tmp_path):

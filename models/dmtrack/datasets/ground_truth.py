@@ -32,7 +32,9 @@ from dmtrack.video.events.text import open_text
 Floats = npt.NDArray[np.float64]
 
 _SEPARATORS: Final = {ord(mark): " " for mark in ",;\t"}
-_TARGET_FILE: Final = re.compile(r"groundtruth(?:_rect\.(?P<number>\d+)|_(?!rect$)(?P<name>.+))")
+_TARGET_FILE: Final = re.compile(
+    r"groundtruth(?:_rect\.(?P<number>\d+)|_(?!rect$)(?P<name>.+))", re.IGNORECASE
+)
 _HEAD_BYTES: Final = 1 << 12
 _FEWEST_EVENTS: Final = 8  # of fewer rows it cannot be told whether they are events or boxes
 VISEVENT_FILE: Final = "absent_label.txt"
@@ -132,18 +134,31 @@ def find_ground_truth(source: Path) -> tuple[Path, ...]:
 def truth_files(folder: Path, stream: str) -> tuple[Path, ...]:
     """List the ground-truth files in `folder` for the stream called `stream`, one a target.
 
-    The first of these that exists counts:
+    The first of these that exists counts, else the first that does in other letter case (1: not GTOT's):
 
     1. `<stream>.txt` (`visible.txt`, `rgb.txt`, `v.txt`), `groundTruth_<stream>.txt` (GTOT);
     2. `groundtruth.txt`, `groundtruth_rect.txt`, `init.txt`;
     3. `groundtruth_<target>.txt` or `groundtruth_rect.<number>.txt`, which may be several.
     """
-    names = (stream, f"groundTruth_{stream}", "groundtruth", "groundtruth_rect", "init")
-    for name in names:
+    usual = ("groundtruth", "groundtruth_rect", "init")
+    for name in (stream, f"groundTruth_{stream}", *usual):
         candidate = folder / f"{name}.txt"
         if candidate.is_file() and not (name == stream and is_event_list(candidate)):
             return (candidate,)
-    return tuple(sorted(path for path in folder.glob("groundtruth_*.txt") if target_name(path)))
+    texts = sorted(path for path in _entries(folder) if path.suffix.lower() == ".txt" and path.is_file())
+    for name in (stream.lower(), *usual):
+        for path in texts:
+            if path.stem.lower() == name and not (name == stream.lower() and is_event_list(path)):
+                return (path,)
+    return tuple(path for path in texts if target_name(path))
+
+
+def _entries(folder: Path) -> list[Path]:
+    """Return what lies in a folder; nothing where it cannot be listed."""
+    try:
+        return list(folder.iterdir())
+    except OSError:
+        return []
 
 
 def is_event_list(path: Path) -> bool:
@@ -233,7 +248,7 @@ def _truth(rows: Floats, path: Path, origin: int | None, corners: bool | None) -
     """Bring rows to boxes that count from 0."""
     is_polygon = rows.shape[1] == 8
     if origin is None:
-        origin = 1 if is_polygon or path.stem.startswith("groundtruth_rect") else 0
+        origin = 1 if is_polygon or path.stem.lower().startswith("groundtruth_rect") else 0
     if is_polygon:
         points = rows.reshape(-1, 4, 2) - origin
         boxes = np.hstack((points.min(axis=1), np.ptp(points, axis=1)))
@@ -259,9 +274,9 @@ def present_frames(folder: Path, has_box: Flags) -> Flags:
 
     Source: specification 3.7 (VisEvent).
     """
+    texts = {path.name.lower(): path for path in _entries(folder)}
     for name in (VISEVENT_FILE, OTHER_FILE):
-        path = folder / name
-        if path.is_file():
+        if (path := texts.get(name)) is not None:
             ones = read_flags(path)
             if len(ones) != len(has_box):
                 raise DatasetError(f"{len(ones)} flags, but {len(has_box)} boxes", where=path)
