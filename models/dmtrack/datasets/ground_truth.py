@@ -33,7 +33,7 @@ Floats = npt.NDArray[np.float64]
 
 _SEPARATORS: Final = {ord(mark): " " for mark in ",;\t"}
 _TARGET_FILE: Final = re.compile(
-    r"groundtruth(?:_rect\.(?P<number>\d+)|_(?!rect$)(?P<name>.+))", re.IGNORECASE
+    r"(?!groundTruth_)(?i:groundtruth)(?:_(?i:rect)\.(?P<number>\d+)|_(?!(?i:rect)$)(?P<name>.+))"
 )
 _HEAD_BYTES: Final = 1 << 12
 _FEWEST_EVENTS: Final = 8  # of fewer rows it cannot be told whether they are events or boxes
