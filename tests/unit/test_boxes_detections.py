@@ -142,6 +142,28 @@ def test_texts_are_told_by_the_pictures_they_are_called_after(tmp_path):
         read_detections(DetectionOptions(labels), info)
 
 
+@pytest.mark.parametrize(("first", "step"), [(0, 1), (1, 1), (100, 5)])
+def test_texts_of_another_name_are_told_by_the_numbers_of_the_pictures(first, step, tmp_path):
+    """A detector writes no text for a frame in which it sees nothing, the first one too."""
+    pictures = tmp_path / "rgb"
+    pictures.mkdir()
+    for frame in range(10):
+        cv2.imwrite(str(pictures / f"shot{first + step * frame:06}.png"), np.zeros((100, 200, 3), np.uint8))
+    labels = yolo(tmp_path)
+    for frame in FRAMES if step == 1 and first == 0 else reversed(FRAMES):
+        (labels / f"clip_{frame + 1}.txt").rename(labels / f"clip_{first + step * frame}.txt")
+    assert sorted(read_detections(DetectionOptions(labels), replace(INFO, path=pictures))) == list(FRAMES)
+
+
+def test_numbers_that_begin_late_are_said_to_count_from_1(tmp_path, caplog):
+    read_detections(DetectionOptions(yolo(tmp_path)), INFO)
+    assert "names are taken to count from 1, the first says 4" in caplog.text
+    caplog.clear()
+    (tmp_path / "labels" / "clip_1.txt").write_text("")
+    read_detections(DetectionOptions(tmp_path / "labels"), INFO)
+    assert not caplog.text
+
+
 def put(folder: Path, name: str, text: str) -> Path:
     (folder / name).parent.mkdir(parents=True, exist_ok=True)
     (folder / name).write_text(text)

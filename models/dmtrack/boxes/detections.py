@@ -7,9 +7,9 @@
     COCO                images and annotations, or the bare list of results
     any other results   boxes.csv and whatever else `dmtrack export` reads
 
-A frame is that of a picture of the same name where RGB is a folder of pictures. Elsewhere it is the last
-number in the name of a text or an image, which counts from 1, unless one of them is 0; `frame_id` of COCO
-counts from 0.
+A frame is that of a picture of the same name where RGB is a folder of pictures, or else of the same number.
+Elsewhere it is the last number in the name of a text or an image, which counts from 1, unless one of them is
+0; `frame_id` of COCO counts from 0.
 """
 
 from __future__ import annotations
@@ -267,7 +267,12 @@ def _frames_of(stems: Sequence[str], pictures: Mapping[str, int], where: object)
         numbers[stem] = int(found[1])
     if len(set(numbers.values())) < len(numbers):
         raise FormatError("two names have the same frame number", where=where)
+    numbered = {int(found[1]): index for stem, index in pictures.items() if (found := _NUMBER.search(stem))}
+    if len(numbered) == len(pictures) and numbers.keys() and numbered.keys() >= set(numbers.values()):
+        return {stem: numbered[number] for stem, number in numbers.items()}
     first = min(1, *numbers.values()) if numbers else 1
+    if numbers and min(numbers.values()) > 1:
+        _log.warning("%s: names are taken to count from 1, the first says %d", where, min(numbers.values()))
     return {stem: number - first for stem, number in numbers.items()}
 
 
