@@ -86,7 +86,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_pyfunc_call() -> Generator[None, object, object]:
-    """Lift a limit on file sizes as soon as the test that set it is over.
+    """Lift a limit on file sizes (`limit_file_size`) as soon as the test that set it is over.
 
     pytest writes the test's dot before it tears fixtures down; where its output is a file, that dot
     would meet the limit.
@@ -96,6 +96,13 @@ def pytest_pyfunc_call() -> Generator[None, object, object]:
         return (yield)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+@pytest.fixture
+def limit_file_size() -> Callable[[int], None]:
+    """Let files grow to so many bytes only: what a full disk does, without a disk."""
+    hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+    return lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
 
 
 @pytest.fixture(autouse=True)

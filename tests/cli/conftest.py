@@ -13,13 +13,13 @@ import av
 import numpy as np
 import pytest
 import torch
+from program import exit_code
 
 from dmtrack.config import ModelConfig
 from dmtrack.network.model import DMTrack
 from dmtrack.network.weights.checkpoint import save_weights
 from dmtrack.network.weights.file import WeightsMeta
 from dmtrack.video.frame import Modality
-from dmtrack_cli.app import main
 
 WIDTH, HEIGHT, FRAMES, RATE = 96, 64, 12, 10
 
@@ -137,11 +137,8 @@ def run_cli(capsys: pytest.CaptureFixture[str]) -> RunCli:
 
     def run(*words: Any) -> Outcome:
         capsys.readouterr()
-        with pytest.raises(SystemExit) as leaving:
-            main([str(word) for word in words])
-        code = leaving.value.code
-        printed = capsys.readouterr()
-        return Outcome(0 if code is None else int(code), printed.out, printed.err)
+        code = exit_code(*words)
+        return Outcome(code, *capsys.readouterr())
 
     return run
 

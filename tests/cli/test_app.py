@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable
 
 import pytest
+from program import new_process
 from typer.testing import CliRunner
 
 from dmtrack.errors import CheckpointError
@@ -23,31 +22,21 @@ finally:
 """
 
 
-def in_a_new_process(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False, timeout=120)
-
-
-@pytest.mark.parametrize(
-    ("words", "loaded"),
-    [
-        pytest.param(["--help"], [], id="help"),
-        pytest.param(["--version"], [], id="version"),
-    ],
-)
-def test_loads_nothing_heavy(words, loaded):
-    done = in_a_new_process("-c", _LOADED, *words)
+@pytest.mark.parametrize("word", ["--help", "--version"])
+def test_loads_nothing_heavy(word):
+    done = new_process("-c", _LOADED, word)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.splitlines()[-1].split()[1:] == loaded
+    assert done.stdout.splitlines()[-1].split()[1:] == []
 
 
 def test_inspect_and_refusals_do_without_torch(recording):
     for words in (["inspect", str(recording.rgb), str(recording.thermal)], ["track", "nowhere.mp4"]):
-        done = in_a_new_process("-c", _LOADED, *words)
+        done = new_process("-c", _LOADED, *words)
         assert "torch" not in done.stdout.splitlines()[-1]
 
 
 def test_runs_as_a_module():
-    done = in_a_new_process("-m", "dmtrack_cli", "--version")
+    done = new_process("-m", "dmtrack_cli", "--version")
     assert done.returncode == 0
     assert done.stdout.startswith("dmtrack ")
 
@@ -55,14 +44,7 @@ def test_runs_as_a_module():
 def test_a_reader_that_goes_away_is_no_error(recording):
     reading, writing = os.pipe()
     os.close(reading)
-    done = subprocess.run(
-        [sys.executable, "-m", "dmtrack_cli", "inspect", str(recording.rgb)],
-        stdout=writing,
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    done = new_process("-m", "dmtrack_cli", "inspect", recording.rgb, stdout=writing)
     os.close(writing)
     assert (done.returncode, done.stderr) == (0, "")
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from program import csv_by_id
 
 from dmtrack.boxes.reading import read_rows
 from dmtrack.output.record import read_run_json
@@ -30,11 +31,6 @@ RESULTS = {
     "trajectory.png",
     "run.json",
 }
-
-
-def rows(path: Path) -> dict[str, dict[str, str]]:
-    with path.open(newline="") as file:
-        return {row["id"]: row for row in csv.DictReader(file)}
 
 
 @pytest.fixture
@@ -135,7 +131,7 @@ def test_good_rows_run_and_resume_repeats_what_changed(run_cli, manifest, weight
     events = [json.loads(line) for line in outcome.out.splitlines()]
     assert events[-1]["event"] == "end"
     assert (events[-1]["complete"], events[-1]["failed"], events[-1]["frames"]) == (2, 8, 24)
-    summary = rows(Path("out/summary.csv"))
+    summary = csv_by_id("out/summary.csv")
     assert {item: row["status"] for item, row in summary.items()} == {
         **dict.fromkeys(("gone", "GOOD", "outside", "broken", "late", "nobox", "aligned"), "failed"),
         "good": "failed",  # the second row of that id
@@ -340,7 +336,7 @@ def test_ctrl_c_keeps_what_is_whole(clips, weights, make_video):
     assert "--resume does the rest" in said
     assert len(said.splitlines()) == 1
     assert not [path for path in Path("out").iterdir() if path.name.startswith(".")]
-    summary = rows(Path("out/summary.csv"))
+    summary = csv_by_id("out/summary.csv")
     assert summary["a"]["status"] == "complete"
     assert summary["long"]["status"] == "not run"
 

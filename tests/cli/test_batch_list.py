@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from program import csv_by_id
 
 from dmtrack.boxes.keyframes import keyframes_text, read_keyframes
 from dmtrack.geometry.box import Box
@@ -53,11 +53,6 @@ def drawn(monkeypatch) -> Callable[[dict[str, Sequence[TargetStart]]], list[str]
     return person
 
 
-def listed(path: str = "list.csv") -> dict[str, dict[str, str]]:
-    with Path(path).open(newline="") as file:
-        return {row["id"]: row for row in csv.DictReader(file)}
-
-
 ONE = (TargetStart(Box(20, 16, 16, 16), 1, 0),)
 LATER = (TargetStart(Box(23, 16, 16, 16), 1, 3),)
 TWO = (TargetStart(Box(20, 16, 16, 16), 1, 0), TargetStart(Box(25, 16, 16, 16), 2, 5))
@@ -70,7 +65,7 @@ def test_what_is_drawn_stands_in_a_list_that_gives_the_same(run_cli, clips, draw
     assert outcome.code == 6, "one cannot be read"
     assert looked_at == ["-a", "b", "c"], "known has a box"
     assert not Path("out").exists(), "nothing is tracked"
-    rows = listed("lists/list.csv")
+    rows = csv_by_id("lists/list.csv")
     assert set(rows) == {"'-a", "b", "c", "known"}, "a name is no formula"
     assert (rows["b"]["box"], rows["b"]["start"]) == ("23.0,16.0,16.0,16.0", "3")
     assert rows["c"]["box_file"] == "list-boxes/c.csv"
@@ -89,13 +84,13 @@ def test_what_is_drawn_stands_in_a_list_that_gives_the_same(run_cli, clips, draw
 def test_a_person_who_stops_keeps_what_was_drawn(run_cli, clips, drawn):
     drawn({"-a": ONE})
     assert run_cli("batch", clips, "-o", "out", "--box", "--write-list", "list.csv").code == 130
-    rows = listed()
+    rows = csv_by_id("list.csv")
     assert (rows["'-a"]["box"], rows["b"]["box"], rows["b"]["box_file"]) == ("20.0,16.0,16.0,16.0", "", "")
     looked_at = drawn({"b": ONE, "c": ONE})
     words = ("--box", "--write-list", "more.csv")
     assert run_cli("batch", "list.csv", "-o", "out", *words).code == 0
     assert looked_at == ["b", "c"], "the list goes on where it was left"
-    assert all(row["box"] for name, row in listed("more.csv").items() if name != "known")
+    assert all(row["box"] for name, row in csv_by_id("more.csv").items() if name != "known")
 
 
 def test_keyframes_of_a_review_stand_in_the_list(run_cli, clips):
@@ -103,7 +98,7 @@ def test_keyframes_of_a_review_stand_in_the_list(run_cli, clips):
     Path("out/b").mkdir(parents=True)
     Path("out/b/keyframes.csv").write_text(keyframes_text(keyframes))
     assert run_cli("batch", clips, "-o", "out", "--write-list", "list.csv").code == 6
-    rows = listed()
+    rows = csv_by_id("list.csv")
     assert rows["b"]["box_file"] == "list-boxes/b.csv"
     assert read_keyframes(Path("list-boxes/b.csv")) == keyframes
     assert not rows["c"]["box_file"]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from program import csv_by_id
 
 from dmtrack.batch.ray_engine import RayEngine
 
@@ -29,11 +29,6 @@ def cluster() -> Iterator[str]:
         nodes.wait_for_nodes()
         yield nodes.address
         nodes.shutdown()
-
-
-def rows(path: Path) -> dict[str, dict[str, str]]:
-    with path.open(newline="") as file:
-        return {row["id"]: row for row in csv.DictReader(file)}
 
 
 @pytest.mark.parametrize(
@@ -64,7 +59,7 @@ def test_the_same_results_as_here(run_cli, recording, weights, cluster):
     assert here.code == 6
     for name in "abc":
         assert Path("ray", name, "boxes.txt").read_bytes() == Path("here", name, "boxes.txt").read_bytes()
-    assert rows(Path("ray/summary.csv")).keys() == rows(Path("here/summary.csv")).keys()
+    assert csv_by_id("ray/summary.csv").keys() == csv_by_id("here/summary.csv").keys()
     assert not [path for path in Path("ray").iterdir() if path.name.startswith(".")]
     again = run_cli(*words, "-o", "ray", "--engine", "ray", "--ray-address", cluster, "--resume")
     assert "3 complete (3 kept from before), 1 failed" in again.out

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import html
 import json
 import re
@@ -12,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from program import csv_rows
 
 from dmtrack.output.record import read_run_json
 
@@ -28,10 +28,6 @@ def truth(number: int) -> np.ndarray:
 def save(path: Path, rows: np.ndarray) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     np.savetxt(path, rows, fmt="%.3f", delimiter=",")
-
-
-def table(path: Path) -> list[dict[str, str]]:
-    return list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
 
 
 @pytest.fixture
@@ -76,7 +72,7 @@ def test_report_and_files(lasher, run_cli):
             for kind in ("png", "svg")
         ),
     }
-    rows = table(folder / "sequences.csv")
+    rows = csv_rows(folder / "sequences.csv")
     assert [(row["tracker"], row["sequence"]) for row in rows][:2] == [("good", "s0"), ("good", "s1")]
     scores = json.loads((folder / "scores.json").read_text(encoding="utf-8"))
     assert scores["benchmark"] == "lasher"
@@ -168,7 +164,7 @@ def test_run_over_clips(recording, weights, run_cli):
     assert folder.name in done.out
     assert re.search(r"tracked with precision (fp32|bf16), recovery (on|off)", done.out)
     assert "nan" not in done.out
-    (row,) = table(Path("clips.csv"))
+    (row,) = csv_rows(Path("clips.csv"))
     assert float(row["mean_iou"]) > 0
 
 
@@ -285,5 +281,5 @@ def test_names_are_names_whatever_is_in_them(run_cli, name):
     Path("res", name, "s1.txt").write_text(rows)
     assert run_cli("evaluate", "res", "--dataset", "data", "-o", "o").code == 0
     assert name in html.unescape(Path("o/report.html").read_text())
-    names = {row["tracker"] for row in table(Path("o/trackers.csv"))}
+    names = {row["tracker"] for row in csv_rows(Path("o/trackers.csv"))}
     assert names == {"ours", f"'{name}" if name.startswith("=") else name}

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import cv2
 import event_files as files
 import numpy as np
 import pytest
+from program import new_process
 
 RunCli = Callable[..., Any]
 EVENTS = [files.Event(1000 * i, i // 10 % 96, i % 64, i % 3 > 0) for i in range(1200)]
@@ -151,7 +150,7 @@ def test_draws_without_torch(raw):
         f"try:\n    main(['events', {str(raw)!r}, '-o', 'a.mkv', '-q'])\n"
         "except SystemExit as end:\n    print(end.code or 0, 'torch' in sys.modules)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = new_process("-c", code)
     assert done.stdout == "0 False\n"
 
 
@@ -183,7 +182,8 @@ def test_a_large_file_needs_no_more_memory_than_a_small_one(kind, tmp_path):
         "grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before\n"
         "print(frames, source.reader.totals.events, source.damaged_packets, grown // 1000)\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = new_process("-c", code)
+    assert done.returncode == 0, done.stderr
     frames, events, damaged, grown_mb = map(int, done.stdout.split())
     assert frames > 400
     assert events > 20_000_000

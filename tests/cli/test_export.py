@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+from program import csv_rows
 
 from dmtrack.boxes.formats import ResultFormat
 from dmtrack.boxes.formats.table import COLUMNS
@@ -124,8 +125,7 @@ def test_a_batch_becomes_one_table(run_cli):
     ]
     assert run_cli("export", "all.csv", "--format", "csv", "-o", "apart").code == 0
     assert sorted(path.name for path in Path("apart").iterdir()) == ["night street.csv", "ö,day_1.csv"]
-    again = list(csv.DictReader(Path("apart/night street.csv").read_text().splitlines()))
-    first = list(csv.DictReader(Path("all/night street/boxes.csv").read_text().splitlines()))
+    again, first = csv_rows("apart/night street.csv"), csv_rows("all/night street/boxes.csv")
     assert [float(row["x"]) for row in again] == [float(row["x"]) for row in first]
 
 
@@ -269,7 +269,7 @@ def test_boxes_in_pixels_of_the_second_stream(run_cli, track):
     aux, rgb = ({i["role"]: i["video"] for i in record["inputs"]}[role] for role in ("aux", "rgb"))
     outcome = run_cli("export", "out", "--format", "csv", "-o", "aux.csv", "--stream", "aux")
     assert outcome.code == 0, outcome.err
-    first = next(csv.DictReader(Path("aux.csv").read_text().splitlines()))
+    first = csv_rows("aux.csv")[0]
     share = aux["width"] / rgb["width"]
     assert float(first["x"]) == pytest.approx(20 * share)
     assert float(first["w"]) == pytest.approx(16 * share)
@@ -285,7 +285,7 @@ def test_the_origin_of_what_is_read_counts_everywhere(run_cli, track):
         source = "out/boxes.txt", "--from", "mot", "--from-origin", "1"
         outcome = run_cli("export", *source, *words, "-o", "new.csv", "--overwrite")
         assert outcome.code == 0, outcome.err
-        return float(next(csv.DictReader(Path("new.csv").read_text().splitlines()))["x"])
+        return float(csv_rows("new.csv")[0]["x"])
 
     assert first_x("--format", "csv") == first_x("--merge") == 19
     assert first_x("--format", "csv", "--stream", "aux") == first_x("--format", "csv", "--stream", "rgb")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 import shutil
@@ -13,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from program import csv_rows, write_csv
 
 from dmtrack.atomic import write_atomically
 from dmtrack.datasets.opening import find_sequences
@@ -63,20 +63,16 @@ def _track_depth(run_cli: RunCli, weights: Path) -> None:
     ]
     outcome = run_cli("track", *words, "--box", "20,16,16,16", "-o", "street")
     assert outcome.code == 0, outcome.err
-    table = Path("street/boxes.csv")
-    rows = list(csv.DictReader(table.read_text().splitlines()))
+    rows = csv_rows("street/boxes.csv")
     for row in rows[1:]:
         row["state"] = "tracked"
     more = [{**row, "id": "2", "x": "50", "state": "tracked"} for row in rows[2:]]
     more[-1]["state"] = "lost"
-    with table.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(sorted([*rows, *more], key=lambda row: int(row["frame"])))
+    write_csv("street/boxes.csv", sorted([*rows, *more], key=lambda row: int(row["frame"])))
 
 
 def boxes_of(run: Path, who: str) -> list[tuple[float, ...]]:
-    rows = csv.DictReader((run / "boxes.csv").read_text().splitlines())
+    rows = csv_rows(run / "boxes.csv")
     return [tuple(float(row[side]) for side in "xywh") for row in rows if row["id"] == who]
 
 
@@ -158,11 +154,7 @@ def test_yolo_has_both_streams_under_the_same_names(run_cli, depth_run):
 
 
 def edited(table: Path, who: str, change: dict[str, str]) -> None:
-    rows = list(csv.DictReader(table.read_text().splitlines()))
-    with table.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0].keys(), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({**row, **change} if row["id"] == who else row for row in rows)
+    write_csv(table, [{**row, **change} if row["id"] == who else row for row in csv_rows(table)])
 
 
 def test_crops_are_what_is_in_the_box_in_both_streams(run_cli, depth_run):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import csv
 import json
 import shutil
 import sys
@@ -15,12 +14,13 @@ import cv2
 import numpy as np
 import pytest
 from mcap.reader import make_reader
+from program import csv_rows
 
 
 @pytest.fixture
 def rows(track) -> list[dict[str, str]]:
     assert track("--box", "20,16,16,16", "--box", "40,20,12,12", "--no-video").code == 0
-    return list(csv.DictReader(Path("out/boxes.csv").read_text().splitlines()))
+    return csv_rows("out/boxes.csv")
 
 
 def test_foxglove_gets_pictures_and_boxes(run_cli, rows):

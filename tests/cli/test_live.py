@@ -14,15 +14,13 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import av
 import pytest
+from program import assert_results, at_frame
 
-from dmtrack.boxes.reading import read_rows
 from dmtrack.geometry.box import Box
 from dmtrack.output.record import read_run_json
 from dmtrack.tracking.result import FrameResult
 from dmtrack.tracking.start import TargetStart
-from dmtrack_cli.progress import Reporter
 
 RunCli = Callable[..., Any]
 BOX = "40,40,24,24"
@@ -50,38 +48,10 @@ def live(run_cli, weights, streams) -> RunCli:
     return run
 
 
-def assert_valid_results(frames: int, status: str) -> dict[str, Any]:
-    record = read_run_json(Path("out/run.json"))
-    assert (record["status"], record["counts"]["frames"]) == (status, frames)
-    assert [row.frame_index for row in read_rows(Path("out/boxes.csv"))] == list(range(frames))
-    assert len(read_rows(Path("out/boxes.txt"))) == frames
-    with av.open("out/annotated.mp4") as container:
-        assert sum(1 for _ in container.decode(video=0)) == frames
-    assert not list(Path("out").glob(".*"))
-    return record
-
-
-class _AtFrame(Reporter):
-    """Does something when a frame comes."""
-
-    def __init__(self, frame: int, act: Callable[[], object]) -> None:
-        self._left = frame
-        self._act = act
-
-    def advance(self, score: float | None) -> None:
-        self._left -= 1
-        if self._left == 0:
-            self._act()
-
-
-def at_frame(monkeypatch: pytest.MonkeyPatch, frame: int, act: Callable[[], object]) -> None:
-    monkeypatch.setattr("dmtrack_cli.commands.track.make_reporter", lambda *_: _AtFrame(frame, act))
-
-
 def test_up_to_an_end(live, streams):
     outcome = live("--end", 6)
     assert outcome.code == 0, outcome.err
-    record = assert_valid_results(6, "complete")
+    record = assert_results(6, "complete")
     settings = record["configuration"]["live"]
     assert (settings["rgb"], settings["aux"]) == (streams[0].replace("me:s3cret", "***"), streams[1])
     assert (record["configuration"]["modality"], record["clocks"]["sync"]) == ("thermal", "pts")
@@ -97,7 +67,7 @@ def test_a_signal_ends_it_with_valid_results(live, monkeypatch):
     at_frame(monkeypatch, 4, lambda: os.kill(os.getpid(), signal.SIGTERM))
     outcome = live("-q")
     assert (outcome.code, outcome.err) == (130, "stopped: the first 4 frames are in out\n")
-    assert_valid_results(4, "interrupted")
+    assert_results(4, "interrupted")
 
 
 def test_a_signal_ends_it_while_nothing_comes(run_cli, weights, live_sender, monkeypatch):
@@ -114,7 +84,7 @@ def test_a_signal_ends_it_while_nothing_comes(run_cli, weights, live_sender, mon
         outcome = run_cli(*words, "-q", "--live-timeout", 60)
     assert outcome.code == 130
     assert time.monotonic() - begin_s < 40
-    assert_valid_results(read_run_json(Path("out/run.json"))["counts"]["frames"], "interrupted")
+    assert_results(read_run_json(Path("out/run.json"))["counts"]["frames"], "interrupted")
 
 
 @pytest.mark.slow
@@ -126,7 +96,7 @@ def test_a_stream_that_falls_silent(run_cli, weights, live_sender, monkeypatch):
         outcome = run_cli(*words, "-q", "--live-timeout", 3)
     assert outcome.code == 3
     assert outcome.error_lines[-1].endswith("the stream ended: nothing came for 3 s")
-    assert_valid_results(read_run_json(Path("out/run.json"))["counts"]["frames"], "failed")
+    assert_results(read_run_json(Path("out/run.json"))["counts"]["frames"], "failed")
 
 
 def test_boxes_are_drawn_on_the_first_pair(live, monkeypatch):
@@ -142,7 +112,7 @@ def test_boxes_are_drawn_on_the_first_pair(live, monkeypatch):
     assert outcome.code == 0, outcome.err
     (scene,) = scenes
     assert (scene.lowest, scene.last, scene.first.rgb.index) == (0, 0, 0)
-    record = assert_valid_results(4, "complete")
+    record = assert_results(4, "complete")
     assert record["configuration"]["boxes_from"] == "drawn"
 
 
@@ -199,13 +169,13 @@ class TestShow:
     def test_q_completes_a_live_run(self, live, monkeypatch):
         monkeypatch.setattr("dmtrack_cli.viewer.open_viewer", lambda _: _FakeViewer(5))
         assert live("--show").code == 0
-        assert assert_valid_results(5, "complete")["reason"] == "stopped in the window"
+        assert assert_results(5, "complete")["reason"] == "stopped in the window"
 
     def test_q_leaves_a_recording_unfinished(self, track, monkeypatch):
         monkeypatch.setattr("dmtrack_cli.viewer.open_viewer", lambda _: _FakeViewer(5))
         outcome = track("--box", "20,16,16,16", "--show", "-q")
         assert (outcome.code, outcome.err) == (130, "stopped: the first 5 frames are in out\n")
-        assert_valid_results(5, "interrupted")
+        assert_results(5, "interrupted")
 
     def test_without_a_display_one_warning_and_the_same_results(self, track):
         outcome = track("--box", "20,16,16,16", "--show", "-q")
@@ -214,7 +184,7 @@ class TestShow:
             "warning: --show shows nothing: there is no display (neither DISPLAY nor WAYLAND_DISPLAY "
             "is set); tracking goes on"
         ]
-        assert_valid_results(12, "complete")
+        assert_results(12, "complete")
 
     def test_a_window_that_fails_does_no_harm(self, track, monkeypatch):
         import cv2
@@ -228,7 +198,7 @@ class TestShow:
         assert outcome.code == 0
         assert len(outcome.error_lines) == 1
         assert "tracking goes on" in outcome.err
-        assert_valid_results(12, "complete")
+        assert_results(12, "complete")
 
     @pytest.mark.slow
     def test_the_window_for_real(self, streams, weights):
@@ -267,6 +237,6 @@ class TestShow:
             server.terminate()
             server.wait()
         assert program.returncode == 0, err
-        assert_valid_results(read_run_json(Path("out/run.json"))["counts"]["frames"], "complete")
+        assert_results(read_run_json(Path("out/run.json"))["counts"]["frames"], "complete")
         assert "complete" not in err
         assert "frames dropped" in out

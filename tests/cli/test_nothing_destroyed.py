@@ -15,6 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from program import at_frame, new_process
 
 from dmtrack.atomic import held
 from dmtrack.boxes.reading import read_rows
@@ -23,7 +24,7 @@ from dmtrack_cli.app import COMMANDS as PROGRAM
 
 EVENTS = "".join(f"{number / 1000:.6f} {number % 90} {number % 70} {number % 2}\n" for number in range(60))
 BOX = "20,16,16,16"
-DMTRACK = (sys.executable, "-m", "dmtrack_cli")
+DMTRACK = ("-m", "dmtrack_cli")
 
 
 def pictures(folder: Path) -> Path:
@@ -208,26 +209,15 @@ def test_what_lies_under_a_temporary_name_is_not_followed(track):
     assert len(read_rows(Path("out/boxes.txt"))) == 12
 
 
-def _words(recording: Any, weights: Path, *more: Any) -> list[str]:
-    return [
-        *DMTRACK,
-        "track",
-        str(recording.rgb),
-        "--box",
-        BOX,
-        "--weights",
-        str(weights),
-        "-o",
-        "out",
-        *more,
-    ]
+def _words(recording: Any, weights: Path, *more: str) -> list[str]:
+    words = [*DMTRACK, "track", str(recording.rgb), "--box", BOX, "--weights", str(weights), "-o", "out"]
+    return [*words, *more]
 
 
 def test_a_reader_of_standard_error_that_goes_ends_no_run(recording, weights):
     reading, writing = os.pipe()
     os.close(reading)
-    words = _words(recording, weights, "--progress", "plain")
-    done = subprocess.run(words, stdout=writing, stderr=writing, check=False, timeout=120)
+    done = new_process(*_words(recording, weights, "--progress", "plain"), stdout=writing, stderr=writing)
     os.close(writing)
     assert done.returncode == 0
     assert read_run_json(Path("out/run.json"))["counts"]["frames"] == 12
@@ -235,7 +225,7 @@ def test_a_reader_of_standard_error_that_goes_ends_no_run(recording, weights):
 
 @pytest.mark.slow
 def test_streams_that_are_closed_end_no_run_and_get_into_no_result(recording, weights):
-    words = _words(recording, weights, "--progress", "plain")
+    words = [sys.executable, *_words(recording, weights, "--progress", "plain")]
     shell = subprocess.run(["sh", "-c", '"$@" 0<&- 1>&- 2>&-', "sh", *words], check=False, timeout=120)
     assert shell.returncode == 0
     record = read_run_json(Path("out/run.json"))
@@ -248,9 +238,7 @@ def test_streams_that_are_closed_end_no_run_and_get_into_no_result(recording, we
 def test_a_full_disk_behind_standard_output_is_said_in_a_line(recording, words):
     spoken = [word.format(rgb=recording.rgb) for word in words]
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
-            [*DMTRACK, *spoken], stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=120
-        )
+        done = new_process(*DMTRACK, *spoken, stdout=full)
     assert done.returncode == 5
     assert done.stderr.startswith("error: standard output: the disk is full")
     assert len(done.stderr.splitlines()) == 1
@@ -260,25 +248,16 @@ def test_a_full_disk_behind_standard_output_is_said_in_a_line(recording, words):
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 def test_a_run_that_cannot_say_how_far_it_is_does_its_work(recording, weights):
     with Path("/dev/full").open("w") as full:
-        words = _words(recording, weights, "--progress", "json")
-        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False, timeout=120)
+        done = new_process(*_words(recording, weights, "--progress", "json"), stdout=full)
     assert done.returncode == 5
     assert done.stderr.startswith("error: standard output: the disk is full")
     assert read_run_json(Path("out/run.json"))["status"] == "complete"
 
 
-def test_a_full_disk_while_training_is_one_line_and_leaves_nothing_half(run_cli, monkeypatch):
-    import resource
-
+def test_a_full_disk_while_training_is_one_line_and_leaves_nothing_half(run_cli, limit_file_size):
     small = ["--template-size", 32, "--search-size", 64, "--batch-size", 2, "--workers", 0, "--no-bf16"]
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, limits[1]))
-    try:
-        done = run_cli(
-            *("train", "--modality", "thermal", "--init", "tiny", "-o", "run", "--steps", 2, *small)
-        )
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    limit_file_size(500_000)
+    done = run_cli("train", "--modality", "thermal", "--init", "tiny", "-o", "run", "--steps", 2, *small)
     assert done.code == 5
     assert done.error_lines[-1].startswith("error: run/checkpoint.pt: the file has reached the size limit")
     assert not [path.name for path in Path("run").iterdir() if path.name.startswith((".", "checkpoint"))]
@@ -286,13 +265,7 @@ def test_a_full_disk_while_training_is_one_line_and_leaves_nothing_half(run_cli,
 
 @pytest.mark.parametrize("ignored", [False, True], ids=["a terminal that is closed", "nohup"])
 def test_hanging_up_is_like_termination(track, monkeypatch, *, ignored):
-    from dmtrack_cli.progress import Reporter
-
-    class HangsUp(Reporter):
-        def advance(self, score: float | None) -> None:
-            os.kill(os.getpid(), signal.SIGHUP)
-
-    monkeypatch.setattr("dmtrack_cli.commands.track.make_reporter", lambda *_: HangsUp())
+    at_frame(monkeypatch, 1, lambda: os.kill(os.getpid(), signal.SIGHUP))
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN if ignored else signal.SIG_DFL)
     try:
         done = track("--box", BOX, "-q")
@@ -336,9 +309,7 @@ def test_a_process_that_is_forked_ends_as_if_nobody_had_looked_out():
         "    os.kill(child, signal.SIGTERM)\n"
         "    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
-    )
+    done = new_process("-c", script)
     assert (done.stdout, done.stderr) == ("-15\n", "")
 
 
@@ -349,6 +320,5 @@ def test_a_terminal_that_is_closed_when_all_is_done_changes_nothing():
         "from dmtrack_cli.app import main\n"
         "main()\n"
     )
-    words = [sys.executable, "-c", script, "--version"]
-    done = subprocess.run(words, capture_output=True, text=True, check=False, timeout=60)
+    done = new_process("-c", script, "--version")
     assert (done.returncode, done.stdout[:8]) == (0, "dmtrack ")

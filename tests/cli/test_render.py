@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
-import sys
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,6 +12,7 @@ import av
 import numpy as np
 import pytest
 from PIL import Image, ImageSequence
+from program import new_process, times_of
 
 from dmtrack.drawing.draw import PALETTE
 
@@ -24,11 +23,6 @@ LEFT, TOP, SIDE = 20, 16, 16
 def pictures(path: Path | str) -> list[np.ndarray]:
     with av.open(str(path)) as container:
         return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
-
-
-def stamps(path: Path | str) -> list[float]:
-    with av.open(str(path)) as container:
-        return [float(frame.time) for frame in container.decode(video=0)]
 
 
 def has_colour(picture: np.ndarray, x: float, y: float, colour: tuple[int, int, int]) -> bool:
@@ -173,7 +167,7 @@ def test_an_encoder_that_is_not_there_is_said(run_cli, recording, monkeypatch):
 def test_a_part_keeps_frame_numbers_and_begins_at_once(run_cli, recording):
     words = ("--start", "4", "--end", "0.9s", "-o", "a.mp4", "-q")
     assert run_cli("render", recording.rgb, *words).code == 0
-    assert stamps("a.mp4") == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
+    assert times_of("a.mp4") == pytest.approx([0, 0.1, 0.2, 0.3, 0.4])
     assert has_colour(pictures("a.mp4")[0], LEFT + 4, TOP + SIDE / 2, PALETTE[0])
 
 
@@ -290,12 +284,6 @@ def test_neither_render_nor_export_needs_torch(recording):
         "        assert not leaving.code, leaving.code\n"
         "print('torch' in sys.modules)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(recording.rgb), str(recording.truth)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
+    done = new_process("-c", code, recording.rgb, recording.truth)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "False"

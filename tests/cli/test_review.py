@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from program import boxes_of
 
 from dmtrack.boxes.detections import DetectionOptions
-from dmtrack.boxes.formats.table import COLUMNS
 from dmtrack.boxes.keyframes import keyframes_text, read_keyframes
 from dmtrack.errors import BoxError, ConfigError, FormatError
 from dmtrack.geometry.box import Box
@@ -79,13 +79,6 @@ def files(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def boxes(folder: Path) -> list[str]:
-    """The lines of `boxes.csv` without the milliseconds."""
-    cut = COLUMNS.index("infer_ms")
-    lines = (line.split(",") for line in (folder / "boxes.csv").read_text().splitlines())
-    return [",".join(cells[:cut] + cells[cut + 1 :]) for cells in lines]
-
-
 def test_corrections_give_what_files_give(results, opened, run_cli):
     shutil.copytree(results, "by-files")
     review = opened(TrackRequest(results))
@@ -99,20 +92,20 @@ def test_corrections_give_what_files_give(results, opened, run_cli):
     shutil.copy(results / "keyframes.csv", "by-files/keyframes.csv")
     outcome = run_cli("track", "--continue", "by-files", "--no-video")
     assert outcome.code == 0, outcome.err
-    assert boxes(results) == boxes(Path("by-files"))
+    assert boxes_of(results) == boxes_of("by-files")
     assert (results / "boxes.txt").read_bytes() == Path("by-files/boxes.txt").read_bytes()
     assert set(files(results)) == set(files(Path("by-files")))
     assert read_run_json(results / "run.json")["status"] == "complete"
-    assert [int(line.split(",")[0]) for line in boxes(results)[1:]][-1] < 9
+    assert int(boxes_of(results)[-1][0]) < 9
 
 
 def test_what_was_said_outlives_the_server(results, opened, idle):
-    before = boxes(results)
+    before = boxes_of(results)
     review = opened(TrackRequest(results))
     review.change(1, lambda keys: with_box(keys, RIGHT))
     assert RIGHT in read_keyframes(results / "keyframes.csv"), "before it is acknowledged"
     assert review.is_behind
-    assert boxes(results) == before
+    assert boxes_of(results) == before
     again = opened(TrackRequest(results))
     assert RIGHT in again.state().keyframes
     assert again.is_behind, "the rows are still those of the first box alone"
@@ -132,13 +125,13 @@ def test_a_run_that_is_stopped_while_it_writes_leaves_the_results(results, run_c
 
 
 def test_an_interrupted_run_is_finished(results, run_cli):
-    whole = boxes(results)
+    whole = boxes_of(results)
     record = json.loads((results / "run.json").read_text())
     (results / "run.json").write_text(json.dumps(record | {"status": "interrupted"}))
     lines = (results / "boxes.csv").read_text().splitlines(keepends=True)
     (results / "boxes.csv").write_text("".join(lines[:5]))
     assert run_cli("track", "--continue", results, "--no-video").code == 0
-    assert len(boxes(results)) == len(whole)
+    assert len(boxes_of(results)) == len(whole)
 
 
 def test_packets_are_trusted_unless_the_run_met_a_damaged_one(results):
@@ -208,7 +201,7 @@ def test_a_recording_without_results(recording, weights, opened):
     assert set(review.skews_ms) == set(range(2, 12))
     assert len(review.rows()[1]) == 10
     review.close()
-    assert boxes(Path("made"))[1].startswith("2,")
+    assert boxes_of("made")[1][0] == "2"
 
 
 def test_results_of_another_recording_are_not_shown(results, recording, opened):
@@ -281,7 +274,7 @@ def test_twenty_kills_lose_nothing_that_was_acknowledged(results, track, run_cli
     assert acknowledged >= 20
     assert run_cli("track", "--continue", results, "--no-video").code == 0
     assert track("--box-file", results / "keyframes.csv", "--no-video", "-o", "anew").code == 0
-    assert boxes(results) == boxes(Path("anew"))
+    assert boxes_of(results) == boxes_of("anew")
 
 
 # --- what a detector saw -------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import av
 import pytest
+from program import times_of
 
 from dmtrack.boxes.reading import read_results, read_rows
 from dmtrack.output.record import read_run_json
@@ -24,11 +25,6 @@ NAMES = (
 )
 
 
-def frame_stamps(path: Path) -> list[float]:
-    with av.open(str(path)) as container:
-        return [float(frame.time) for frame in container.decode(video=0)]
-
-
 def test_leaves_a_video_two_tables_and_a_record(track):
     outcome = track("--box", BOX)
     assert outcome.code == 0
@@ -39,7 +35,7 @@ def test_leaves_a_video_two_tables_and_a_record(track):
     assert [row.frame_index for row in table] == list(range(12))
     assert [row.state for row in table] == ["init"] + ["tracked"] * 11
     assert all(frame.aux_present for frame in read_results(Path("out/boxes.csv"))[0].frames)
-    assert frame_stamps(Path("out/annotated.mp4")) == pytest.approx([n / 10 for n in range(12)])
+    assert times_of(Path("out/annotated.mp4")) == pytest.approx([n / 10 for n in range(12)])
 
 
 def test_the_record_says_what_ran(track, recording):
@@ -133,7 +129,7 @@ def test_start_and_end(track, start, end, frames):
     words = [*(["--start", start] if start else []), *(["--end", end] if end else [])]
     assert track("--box", BOX, *words).code == 0
     assert [row.frame_index for row in read_rows(Path("out/boxes.csv"))] == frames
-    assert len(frame_stamps(Path("out/annotated.mp4"))) == len(frames)
+    assert len(times_of(Path("out/annotated.mp4"))) == len(frames)
 
 
 @pytest.mark.parametrize("layout", ["side", "overlay"])

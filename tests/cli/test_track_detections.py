@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import csv
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from program import boxes_of
 
-from dmtrack.boxes.formats.table import COLUMNS
 from dmtrack.boxes.keyframes import read_keyframes
 from dmtrack.boxes.reading import read_rows
 from dmtrack.geometry.box import Box
@@ -21,7 +19,6 @@ from dmtrack.run.pipeline import track as track_in_python
 from dmtrack.tracking.result import TrackedBox
 from dmtrack.tracking.start import TargetStart
 
-Track = Callable[..., Any]
 WIDTH, HEIGHT, FRAMES, SIZE = 240, 180, 28, (24, 28)
 GONE, BACK, ENTERS = 8, 20, 4
 
@@ -54,7 +51,7 @@ def truth(name: str, frame: int) -> Box | None:
 
 
 @pytest.fixture(scope="module")
-def scene(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def scene(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("scene")
     (folder / "rgb").mkdir()
     for frame in range(FRAMES):
@@ -83,16 +80,7 @@ def detector(folder: Path, frames: range = range(FRAMES)) -> Path:
     return path
 
 
-def rows_of(folder: Path) -> list[list[str]]:
-    """The rows of `boxes.csv` without the milliseconds."""
-    with (folder / "boxes.csv").open() as file:
-        cut = COLUMNS.index("infer_ms")
-        return [row[:cut] + row[cut + 1 :] for row in csv.reader(file)]
-
-
-def test_objects_that_enter_are_followed_mistakes_are_not_and_a_lost_target_is_taken_up(
-    scene: Path, run_cli: Track
-) -> None:
+def test_objects_that_enter_are_followed_mistakes_are_not_and_a_lost_target_is_taken_up(scene, run_cli):
     det, words = detector(scene), ("--lost-after", "4", "--no-video", "--precision", "fp32")
     outcome = run_cli("track", scene / "rgb", "--detections", det, "-o", "out", *words)
     assert outcome.code == 0, outcome.err
@@ -138,20 +126,20 @@ def square() -> Path:
     return Path("det.txt")
 
 
-def test_results_with_detections_are_gone_on_with(track: Track, run_cli: Track, square: Path) -> None:
+def test_results_with_detections_are_gone_on_with(track, run_cli, square):
     """The detections stand in the keyframes by then, and are not looked at again."""
     assert track("--detections", square, "--no-video").code == 0
-    before = rows_of(Path("out"))
+    before = boxes_of()
     square.unlink()
     outcome = run_cli("track", "--continue", "out", "--box", "1:30,20,12,12", "--from", "8", "--no-video")
     assert outcome.code == 0, outcome.err
-    after = rows_of(Path("out"))
+    after = boxes_of()
     changed = [row for row in after if row not in before]
     assert {(row[4], int(row[0]) >= 8) for row in changed} == {("1", True)}
     assert not any("--detections" in word for word in read_run_json(Path("out/run.json"))["command"])
 
 
-def test_boxes_and_detections_go_together(track: Track, square: Path) -> None:
+def test_boxes_and_detections_go_together(track, square):
     square.write_text(f"{SQUARE}\n" + "\n".join(f"{f},-1,60,40,14,14,0.9" for f in range(4, 9)))
     assert track("--box", "7:20,16,16,16", "--detections", square, "--no-video").code == 0
     starts = [key for key in read_keyframes(Path("out/keyframes.csv")) if isinstance(key, TargetStart)]
@@ -160,9 +148,7 @@ def test_boxes_and_detections_go_together(track: Track, square: Path) -> None:
     assert (3, Box(60, 40, 14, 14)) in [(key.frame_index, key.box) for key in starts]
 
 
-def test_python_gives_the_same_as_the_command(
-    track: Track, recording: Any, weights: Path, square: Path
-) -> None:
+def test_python_gives_the_same_as_the_command(track, recording, weights, square):
     assert track("--detections", square, "--no-video").code == 0
     options: Any = {"detections": square, "weights": weights, "device": "cpu"}
     found = list(track_in_python(recording.rgb, recording.thermal, **options))
@@ -190,9 +176,7 @@ def test_python_gives_the_same_as_the_command(
         ),
     ],
 )
-def test_what_is_wrong_is_one_line(
-    track: Track, square: Path, words: list[str], code: int, expected: str
-) -> None:
+def test_what_is_wrong_is_one_line(track, square, words, code, expected):
     Path("twice.txt").write_text("\n".join(SQUARE.splitlines()[:2]))
     Path("two.csv").write_text("frame,id,x,y,w,h,state\n0,1,20,16,16,16,init\n6,1,30,20,12,12,init\n")
     outcome = track(*words)
@@ -203,7 +187,7 @@ def test_what_is_wrong_is_one_line(
 
 
 @pytest.fixture
-def clips(recording: Any) -> Path:
+def clips(recording) -> Path:
     """Two recordings that nobody has drawn a box on, and what a detector saw in one of them."""
     folder = Path("clips").absolute()
     folder.mkdir()
@@ -216,7 +200,7 @@ def clips(recording: Any) -> Path:
 
 
 @pytest.mark.slow
-def test_a_batch_takes_the_detections_of_each_recording(run_cli: Track, clips: Path, weights: Path) -> None:
+def test_a_batch_takes_the_detections_of_each_recording(run_cli, clips, weights):
     words = ("-o", "out", "--weights", weights, "--no-video", "--jobs", "1")
     outcome = run_cli("batch", clips, "--detections", "seen", *words)
     assert outcome.code == 6, "of b nobody knows a box"
@@ -230,7 +214,7 @@ def test_a_batch_takes_the_detections_of_each_recording(run_cli: Track, clips: P
 
 
 @pytest.mark.slow
-def test_a_list_says_the_detections_of_a_recording(run_cli: Track, clips: Path, weights: Path) -> None:
+def test_a_list_says_the_detections_of_a_recording(run_cli, clips, weights):
     shutil.copy("seen/a.txt", clips / "det.txt")
     (clips / "list.csv").write_text(
         "id,rgb,aux,detections\none,a_rgb.mp4,a_thermal.mp4,det.txt\ntwo,b_rgb.mp4,b_thermal.mp4,none.txt\n"
@@ -248,9 +232,7 @@ def test_a_list_says_the_detections_of_a_recording(run_cli: Track, clips: Path, 
     ("folder", "expected"),
     [("none", "no such folder"), ("seen/a.txt", "is a file"), ("clips", "such as a.txt")],
 )
-def test_a_batch_says_what_is_wrong_with_the_folder(
-    run_cli: Track, clips: Path, weights: Path, folder: str, expected: str
-) -> None:
+def test_a_batch_says_what_is_wrong_with_the_folder(run_cli, clips, weights, folder, expected):
     outcome = run_cli("batch", clips, "--detections", folder, "-o", "out", "--weights", weights)
     assert outcome.code == 3
     assert expected in " ".join(outcome.err.split())

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import shutil
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
+from program import boxes_of
 
-from dmtrack.boxes.formats.table import COLUMNS
 from dmtrack.boxes.reading import read_rows
 from dmtrack.geometry.box import Box
 from dmtrack.output.record import read_run_json
@@ -20,7 +17,6 @@ from dmtrack.run.request import NetworkOptions, OutputOptions, TrackRequest
 from dmtrack.run.session import track_to_folder
 from dmtrack.tracking.start import Absence, TargetStart
 
-Track = Callable[..., Any]
 HEAD = "frame,id,x,y,w,h,state\n"
 CORRECTED = HEAD + "0,1,20,16,16,16,init\n6,1,30,20,12,12,init\n"
 
@@ -30,19 +26,12 @@ def write(text: str, name: str = "given.csv") -> Path:
     return Path(name)
 
 
-def boxes(folder: str = "out") -> list[list[str]]:
-    """The rows of `boxes.csv` without the milliseconds."""
-    with Path(folder, "boxes.csv").open() as file:
-        cut = COLUMNS.index("infer_ms")
-        return [row[:cut] + row[cut + 1 :] for row in csv.reader(file)]
-
-
 def given(folder: str = "out") -> list[tuple[int, int]]:
     rows = read_rows(Path(folder, "boxes.csv"))
     return [(row.frame_index, row.target_id) for row in rows if row.state == "init"]
 
 
-def test_a_later_box_of_a_target_corrects_it(track: Track) -> None:
+def test_a_later_box_of_a_target_corrects_it(track):
     assert track("--box-file", write(CORRECTED), "--no-video").code == 0
     assert given() == [(0, 1), (6, 1)]
     at_6 = next(row for row in read_rows(Path("out/boxes.csv")) if row.frame_index == 6)
@@ -51,44 +40,44 @@ def test_a_later_box_of_a_target_corrects_it(track: Track) -> None:
     assert [line.split(",")[:2] for line in lines] == [["0", "1"], ["6", "1"]]
 
 
-def test_two_ways_change_what_lies_between_and_nothing_else(track: Track) -> None:
+def test_two_ways_change_what_lies_between_and_nothing_else(track):
     path = write(CORRECTED)
     assert track("--box-file", path, "--no-video", "--two-way", "off").code == 0
-    forward = boxes()
+    forward = boxes_of()
     assert track("--box-file", path, "--no-video", "--overwrite").code == 0
-    both = boxes()
+    both = boxes_of()
     differ = [int(one[0]) for one, other in zip(forward[1:], both[1:], strict=True) if one != other]
     assert differ
     assert set(differ) <= set(range(1, 6))
 
 
-def test_two_ways_change_nothing_without_a_later_box(track: Track) -> None:
+def test_two_ways_change_nothing_without_a_later_box(track):
     for choice in ("off", "on"):
         assert track("--box", "20,16,16,16", "--no-video", "--two-way", choice, "-o", choice).code == 0
-    assert boxes("off") == boxes("on")
+    assert boxes_of("off") == boxes_of("on")
 
 
 @pytest.mark.parametrize("two_way", ["auto", "on"])
-def test_results_are_gone_on_with(track: Track, run_cli: Track, two_way: str) -> None:
+def test_results_are_gone_on_with(track, run_cli, two_way):
     """What was corrected in a second step is what both boxes give at once, to the byte."""
     assert track("--box", "20,16,16,16", "-o", "first").code == 0
-    before = boxes("first")
+    before = boxes_of("first")
     shutil.copytree("first", "again")
     words = ("--box", "30,20,12,12", "--from", "6", "--two-way", two_way)
     outcome = run_cli("track", "--continue", "again", *words)
     assert outcome.code == 0, outcome.err
-    after = boxes("again")
+    after = boxes_of("again")
     if two_way == "auto":
         assert after[:7] == before[:7], "what lies before the new box stays as it was"
     assert after[7] != before[7]
     assert len(after) == len(before)
     assert track("--box-file", "again/keyframes.csv", "-o", "whole").code == 0
-    assert boxes("whole") == after
+    assert boxes_of("whole") == after
     assert Path("whole/keyframes.csv").read_bytes() == Path("again/keyframes.csv").read_bytes()
     assert Path("whole/boxes.txt").read_bytes() == Path("again/boxes.txt").read_bytes()
 
 
-def test_results_are_written_as_they_were(track: Track, run_cli: Track) -> None:
+def test_results_are_written_as_they_were(track, run_cli):
     words = ("--mot-origin", "1", "--keep-lost", "--no-video")
     assert track("--box", "20,16,16,16", *words).code == 0
     before = Path("out/boxes.txt").read_text().splitlines()
@@ -99,20 +88,20 @@ def test_results_are_written_as_they_were(track: Track, run_cli: Track) -> None:
     assert "--mot-origin=1" in record["command"], "the next one goes on like that too"
 
 
-def test_only_what_depends_on_a_new_box_is_tracked_again(track: Track, run_cli: Track) -> None:
+def test_only_what_depends_on_a_new_box_is_tracked_again(track, run_cli):
     two = HEAD + "0,1,20,16,16,16,init\n0,2,40,30,14,14,init\n"
     assert track("--box-file", write(two), "--no-video").code == 0
-    before = boxes()
+    before = boxes_of()
     words = ("--box", "2:30,20,12,12", "--from", "8", "--no-video", "--progress", "json")
     outcome = run_cli("track", "--continue", "out", *words)
     assert outcome.code == 0, outcome.err
     assert '"total": 4' in outcome.out, "frames 8 to 11 of target 2"
-    after = boxes()
+    after = boxes_of()
     changed = [row for row, old in zip(after, before, strict=True) if row != old]
     assert {(int(row[0]) >= 8, row[4]) for row in changed} == {(True, "2")}
 
 
-def test_an_absent_target_has_no_rows_and_is_looked_for_again(track: Track) -> None:
+def test_an_absent_target_has_no_rows_and_is_looked_for_again(track):
     text = HEAD + "0,1,20,16,16,16,init\n3,1,,,,,absent\n7,1,,,,,lost\n"
     assert track("--box-file", write(text), "--no-video").code == 0
     assert [row.frame_index for row in read_rows(Path("out/boxes.csv"))] == [0, 1, 2, 7, 8, 9, 10, 11]
@@ -120,7 +109,7 @@ def test_an_absent_target_has_no_rows_and_is_looked_for_again(track: Track) -> N
     assert record["counts"]["frames"] == 12
 
 
-def test_python_gives_the_same_as_the_command(track: Track, recording: Any, weights: Path) -> None:
+def test_python_gives_the_same_as_the_command(track, recording, weights):
     assert track("--box-file", write(CORRECTED), "--no-video").code == 0
     keys = [TargetStart(row.box, 1, row.frame_index) for row in read_rows(Path("given.csv"))]
     found = list(track_in_python(recording.rgb, recording.thermal, keys, weights=weights, device="cpu"))
@@ -130,7 +119,7 @@ def test_python_gives_the_same_as_the_command(track: Track, recording: Any, weig
         assert row.box.xywh == pytest.approx(other.box.xywh, abs=1e-5)
 
 
-def test_an_absence_is_said_in_python(recording: Any, weights: Path) -> None:
+def test_an_absence_is_said_in_python(recording, weights):
     keys = (TargetStart(Box(20, 16, 16, 16), 1, 0), Absence(1, 4))
     request = TrackRequest(
         recording.rgb,
@@ -162,9 +151,7 @@ def test_an_absence_is_said_in_python(recording: Any, weights: Path) -> None:
         *("behind the end", "outside the frame", "another pairing", "another end"),
     ],
 )
-def test_what_cannot_be_gone_on_with_is_said_and_nothing_is_lost(
-    track: Track, run_cli: Track, words: tuple[str, ...], said: str
-) -> None:
+def test_what_cannot_be_gone_on_with_is_said_and_nothing_is_lost(track, run_cli, words, said):
     assert track("--box", "20,16,16,16", "--no-video").code == 0
     before = {path.name: path.read_bytes() for path in Path("out").iterdir()}
     outcome = run_cli("track", "--continue", "out", "--no-video", *words)
@@ -173,7 +160,7 @@ def test_what_cannot_be_gone_on_with_is_said_and_nothing_is_lost(
     assert {path.name: path.read_bytes() for path in Path("out").iterdir()} == before
 
 
-def test_which_of_several_targets_is_meant_must_be_said(track: Track, run_cli: Track) -> None:
+def test_which_of_several_targets_is_meant_must_be_said(track, run_cli):
     two = HEAD + "0,1,20,16,16,16,init\n0,2,40,30,14,14,init\n"
     assert track("--box-file", write(two), "--no-video").code == 0
     outcome = run_cli("track", "--continue", "out", "--box", "30,20,12,12", "--from", "6")
@@ -184,9 +171,7 @@ def test_which_of_several_targets_is_meant_must_be_said(track: Track, run_cli: T
 @pytest.mark.parametrize(
     ("numbers", "order"), [("30,20,42,32", "xyxy"), ("36,26,12,12", "cxcywh"), ("30,20,12,12", "xywh")]
 )
-def test_boxes_are_read_in_the_order_that_is_said(
-    track: Track, run_cli: Track, ident: str, numbers: str, order: str
-) -> None:
+def test_boxes_are_read_in_the_order_that_is_said(track, run_cli, ident, numbers, order):
     assert track("--box", f"{ident}{numbers}", "--box-format", order, "--no-video", "--end", "8").code == 0
     words = ("--box", f"{ident}{numbers}", "--box-format", order, "--from", "6", "--no-video")
     assert run_cli("track", "--continue", "out", *words).code == 0
@@ -194,7 +179,7 @@ def test_boxes_are_read_in_the_order_that_is_said(
     assert rows[0] == rows[6] == (30, 20, 12, 12)
 
 
-def test_results_of_another_recording_are_refused(track: Track, run_cli: Track, recording: Any) -> None:
+def test_results_of_another_recording_are_refused(track, run_cli, recording):
     copied = Path("mine.mkv")
     shutil.copy(recording.rgb, copied)
     assert track("--box", "20,16,16,16", "--no-video", rgb=copied).code == 0
@@ -206,7 +191,7 @@ def test_results_of_another_recording_are_refused(track: Track, run_cli: Track, 
 
 
 @pytest.mark.parametrize(("moment", "frame"), [("0.6s", 6), ("550ms", 6), ("0:00.61", 7)])
-def test_the_frame_may_be_a_time(track: Track, run_cli: Track, moment: str, frame: int) -> None:
+def test_the_frame_may_be_a_time(track, run_cli, moment, frame):
     """The recording has ten frames a second; a time between two means the later one."""
     assert track("--box", "20,16,16,16", "--no-video").code == 0
     outcome = run_cli("track", "--continue", "out", "--box", "30,20,12,12", "--from", moment, "--no-video")
@@ -214,7 +199,7 @@ def test_the_frame_may_be_a_time(track: Track, run_cli: Track, moment: str, fram
     assert given() == [(0, 1), (frame, 1)]
 
 
-def test_a_time_behind_the_end_is_said(track: Track, run_cli: Track) -> None:
+def test_a_time_behind_the_end_is_said(track, run_cli):
     assert track("--box", "20,16,16,16", "--no-video").code == 0
     outcome = run_cli("track", "--continue", "out", "--box", "30,20,12,12", "--from", "9s")
     assert outcome.code == 4
@@ -228,9 +213,7 @@ def test_a_time_behind_the_end_is_said(track: Track, run_cli: Track) -> None:
         pytest.param(("weights", "sha256"), "0123456789", "other weights", id="weights"),
     ],
 )
-def test_results_of_another_version_or_other_weights_are_said(
-    track: Track, run_cli: Track, place: tuple[str, str], value: str, said: str
-) -> None:
+def test_results_of_another_version_or_other_weights_are_said(track, run_cli, place, value, said):
     assert track("--box", "20,16,16,16", "--no-video").code == 0
     path = Path("out/run.json")
     record = json.loads(path.read_text())
@@ -243,13 +226,13 @@ def test_results_of_another_version_or_other_weights_are_said(
     assert said not in " ".join(again.err.split()), "the record is that of the new run"
 
 
-def test_what_is_no_results_folder_is_said(run_cli: Track, tmp_path: Path) -> None:
+def test_what_is_no_results_folder_is_said(run_cli, tmp_path):
     outcome = run_cli("track", "--continue", tmp_path, "--box", "1,2,3,4", "--from", "2")
     assert outcome.code == 3
     assert "run.json" in outcome.err
 
 
-def test_a_frame_without_results_to_go_on_with(track: Track) -> None:
+def test_a_frame_without_results_to_go_on_with(track):
     outcome = track("--box", "20,16,16,16", "--from", "3")
     assert "--continue" in outcome.err
     assert outcome.code == 4

@@ -18,7 +18,7 @@ WIDTH, HEIGHT, FRAMES, GONE_AT = 160, 120, 34, 6
 
 
 @pytest.fixture(scope="session")
-def vanishing(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def vanishing(tmp_path_factory) -> Path:
     """A coloured square moves over a coarse pattern for a while, and is gone."""
     rng = np.random.default_rng(0)
     ground = np.kron(rng.integers(60, 140, (HEIGHT // 8, WIDTH // 8, 3)), np.ones((8, 8, 1))).astype(np.uint8)
@@ -44,7 +44,7 @@ def states() -> list[str]:
     return [str(row.state) for row in read_rows(Path("out/boxes.csv"))]
 
 
-def test_the_run_ends_when_the_target_has_been_lost_for_long_enough(run_cli: Any, vanishing: Path) -> None:
+def test_the_run_ends_when_the_target_has_been_lost_for_long_enough(run_cli, vanishing):
     outcome = follow(run_cli, vanishing, "--recovery", "on", "--lost-after", "3", "--stop-when-lost", "0.5")
     assert outcome.code == 0
     seen = ["init"] + ["tracked"] * (GONE_AT - 1) + ["uncertain"] * 3 + ["lost"] * 6
@@ -62,20 +62,20 @@ def test_the_run_ends_when_the_target_has_been_lost_for_long_enough(run_cli: Any
     assert cv2.imread("out/score.png") is not None
 
 
-def test_the_published_behaviour_never_gives_up(run_cli: Any, vanishing: Path) -> None:
+def test_the_published_behaviour_never_gives_up(run_cli, vanishing):
     assert follow(run_cli, vanishing, "--recovery", "off").code == 0
     assert set(states()) == {"init", "tracked"}
     assert read_run_json(Path("out/run.json"))["configuration"]["tracker"]["recovery"] is False
 
 
 @pytest.mark.parametrize("words", [("--lost-after", "3"), ("--stop-when-lost", "2")], ids=" ".join)
-def test_what_needs_recovery_says_so(run_cli: Any, vanishing: Path, words: tuple[str, ...]) -> None:
+def test_what_needs_recovery_says_so(run_cli, vanishing, words):
     outcome = follow(run_cli, vanishing, "--recovery", "off", *words)
     assert outcome.code == 4
     assert f"{words[0]} needs recovery" in outcome.err
     assert not Path("out").exists()
 
 
-def test_the_anchor_can_be_left_out(run_cli: Any, vanishing: Path) -> None:
+def test_the_anchor_can_be_left_out(run_cli, vanishing):
     assert follow(run_cli, vanishing, "--no-anchor", "--end", "2").code == 0
     assert read_run_json(Path("out/run.json"))["configuration"]["tracker"]["anchor"] is False

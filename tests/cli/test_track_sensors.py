@@ -30,13 +30,13 @@ Run = Callable[..., Any]
 
 
 @pytest.fixture
-def short(make_video: Callable[..., Path], tmp_path: Path) -> Path:
+def short(make_video, tmp_path) -> Path:
     """A thermal video that ends after half a second."""
     return make_video(tmp_path / "thermal.mp4", 5, grey=True)
 
 
 @pytest.fixture
-def follow(run_cli: Run, recording: Any, weights: Path) -> Run:
+def follow(run_cli, recording, weights) -> Run:
     def called(*words: object, rgb: Path = recording.rgb, aux: Path | None = recording.thermal) -> Any:
         files = [str(rgb), *([] if aux is None else [str(aux)])]
         options = ["--weights", str(weights), "--device", "cpu", "--no-video", "-o", "out", "--overwrite"]
@@ -54,7 +54,7 @@ def follow(run_cli: Run, recording: Any, weights: Path) -> Run:
         ("stop", 5, "0 frames without a partner", (0, 0, 0)),
     ],
 )
-def test_every_policy_is_counted_and_each_row_says_it(follow: Run, short: Path, policy, frames, said, counts):
+def test_every_policy_is_counted_and_each_row_says_it(follow, short, policy, frames, said, counts):
     outcome = follow("--box", BOX, "--on-missing", policy, aux=short)
     assert outcome.code == 0, outcome.err
     assert said in " ".join(outcome.out.split())
@@ -67,7 +67,7 @@ def test_every_policy_is_counted_and_each_row_says_it(follow: Run, short: Path, 
     assert record["clocks"]["on_missing"] == policy
 
 
-def test_rgb_alone_is_drawn_in_a_video_of_one_size(run_cli: Run, recording: Any, weights: Path, short: Path):
+def test_rgb_alone_is_drawn_in_a_video_of_one_size(run_cli, recording, weights, short):
     outcome = run_cli(
         "track", str(recording.rgb), str(short), "--box", BOX, "--on-missing", "rgb-only", "-o", "out",
         "--weights", str(weights), "--device", "cpu",
@@ -76,7 +76,7 @@ def test_rgb_alone_is_drawn_in_a_video_of_one_size(run_cli: Run, recording: Any,
     assert Path("out/annotated.mp4").stat().st_size > 0
 
 
-def test_streams_that_differ_in_length_are_told_with_the_ratio(follow: Run, short: Path):
+def test_streams_that_differ_in_length_are_told_with_the_ratio(follow, short):
     outcome = follow("--box", BOX, aux=short)
     text = " ".join(outcome.err.split())
     assert "note: RGB lasts 1.200 s and the second stream 0.500 s" in text
@@ -88,7 +88,7 @@ def test_streams_that_differ_in_length_are_told_with_the_ratio(follow: Run, shor
     assert read_run_json(Path("out/run.json"))["clocks"]["rate_ratio"] == "12/5"
 
 
-def test_side_files_of_times(follow: Run, tmp_path: Path):
+def test_side_files_of_times(follow, tmp_path):
     (tmp_path / "rgb.txt").write_text("".join(f"{50 + n / 10}\n" for n in range(12)))
     (tmp_path / "aux_ms.csv").write_text("time_ms\n" + "".join(f"{50_020 + n * 100}\n" for n in range(12)))
     times = ["--rgb-times", tmp_path / "rgb.txt", "--aux-times", tmp_path / "aux_ms.csv"]
@@ -102,7 +102,7 @@ def test_side_files_of_times(follow: Run, tmp_path: Path):
     assert clocks["aux_times"].endswith("aux_ms.csv")
 
 
-def test_the_range_is_in_the_record(follow: Run):
+def test_the_range_is_in_the_record(follow):
     assert follow("--box", BOX, "--aux-range", "20,180").code == 0
     assert read_run_json(Path("out/run.json"))["preprocessing"] == {
         "norm": "fixed",
@@ -111,7 +111,7 @@ def test_the_range_is_in_the_record(follow: Run):
     }
 
 
-def test_both_streams_of_a_realsense_file(follow: Run):
+def test_both_streams_of_a_realsense_file(follow):
     outcome = follow("--box", "8,8,10,10", "--aux-stream", "depth", rgb=SDK_BAG, aux=None)
     assert outcome.code == 0, outcome.err
     assert "second stream: depth (the file calls the stream" in outcome.err
@@ -123,7 +123,7 @@ def test_both_streams_of_a_realsense_file(follow: Run):
 
 
 def test_distance_is_in_the_rows_and_stays_when_results_are_gone_on_with(
-    follow: Run, run_cli: Run, recording: Any, tmp_path: Path
+    follow, run_cli, recording, tmp_path
 ):
     (tmp_path / "depth").mkdir()
     for number in range(12):
@@ -148,7 +148,7 @@ def test_distance_is_in_the_rows_and_stays_when_results_are_gone_on_with(
     assert "mot does not hold measures" in run_cli("export", "out", "-o", "a.txt", "--format", "mot").err
 
 
-def test_inspect_shows_the_streams_of_a_file(run_cli: Run):
+def test_inspect_shows_the_streams_of_a_file(run_cli):
     outcome = run_cli("inspect", str(SDK_BAG), "--aux-stream", "depth", "--json")
     assert outcome.code == 0, outcome.err
     report = json.loads(outcome.out)["report"]
@@ -173,7 +173,7 @@ def test_inspect_shows_the_streams_of_a_file(run_cli: Run):
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_what_cannot_be_is_one_line_and_leaves_nothing(follow: Run, options, code, message):
+def test_what_cannot_be_is_one_line_and_leaves_nothing(follow, options, code, message):
     outcome = follow("--box", BOX, *options)
     assert outcome.code == code
     assert message in outcome.error_lines[-1]
@@ -197,7 +197,7 @@ def test_batch_hashes_what_changes_results_and_spells_it():
 
 
 @pytest.mark.slow  # it starts a worker
-def test_batch_takes_depth_out_of_each_file(run_cli: Run, weights: Path, tmp_path: Path):
+def test_batch_takes_depth_out_of_each_file(run_cli, weights, tmp_path):
     (tmp_path / "list.csv").write_text(f'id,rgb,box\none,{SDK_BAG},"8,8,10,10"\n')
     outcome = run_cli(
         "batch", "list.csv", "-o", "all", "--aux-stream", "depth", "--depth-scale", "0.5", "--no-video",

@@ -5,8 +5,6 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from program import exit_code, new_process
 
 from dmtrack.config import BASE
 from dmtrack.errors import ConfigError, InputError
@@ -23,22 +22,14 @@ from dmtrack.network.weights.data_folder import add_published
 from dmtrack.network.weights.file import WeightsMeta
 from dmtrack.network.weights.published import key_table
 from dmtrack.training.train_config import DataPart
-from dmtrack_cli.app import main
 
 SMALL = ["--template-size", "32", "--search-size", "64", "--batch-size", "2", "--workers", "0", "--no-bf16"]
 #: A published network in small: one stream, as an OSTrack checkpoint holds it.
 OSTRACK = replace(BASE, width=64, depth=1, heads=1, head_width=16, template_size=32, search_size=64)
 
 
-def run(*words: str | Path) -> int:
-    with pytest.raises(SystemExit) as leaving:
-        main([str(word) for word in words])
-    code = leaving.value.code
-    return 0 if code is None else int(code)
-
-
 def train(output: Path, *words: str | Path, stage: str = "foundation", steps: int = 1) -> int:
-    return run("train", "-o", output, "--stage", stage, "--steps", str(steps), *SMALL, *words)
+    return exit_code("train", "-o", output, "--stage", stage, "--steps", str(steps), *SMALL, *words)
 
 
 @pytest.fixture
@@ -239,14 +230,7 @@ def test_torchrun_trains_in_two_processes(tmp_path, lasher):
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
     words = ["--standalone", "--nproc-per-node", "2", "-m", "dmtrack_cli", "train", "--data", lasher]
     words += ["-o", tmp_path / "run", "--stage", "foundation", "--steps", "2", *SMALL]
-    done = subprocess.run(
-        [sys.executable, "-m", "torch.distributed.run", *map(str, words)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-    )
+    done = new_process("-m", "torch.distributed.run", *words, env=environment, timeout_s=600)
     assert done.returncode == 0, done.stderr
     assert done.stderr.count("trained parameters") == 1
     assert load_weights(tmp_path / "run" / "weights.safetensors").meta.kind == "foundation"
@@ -259,7 +243,7 @@ def test_torchrun_trains_in_two_processes(tmp_path, lasher):
 def test_the_contact_sheet_shows_samples(words, tmp_path):
     sheet = tmp_path / "new" / "sheet.png"
     sizes = ["--count", "3", "--columns", "2", "--template-size", "32", "--search-size", "64"]
-    assert run("synthetic", "-o", sheet, *sizes, *words) == 0
+    assert exit_code("synthetic", "-o", sheet, *sizes, *words) == 0
     picture = cv2.imread(str(sheet))
     assert picture is not None
     # Two rows; two samples a row, each a column of templates and a search crop a stream; gaps.
@@ -270,7 +254,7 @@ def test_the_contact_sheet_shows_samples(words, tmp_path):
 def test_the_same_seed_gives_the_same_sheet(tmp_path):
     sizes = ["--count", "2", "--template-size", "32", "--search-size", "64"]
     for name, seed in (("a", "1"), ("b", "1"), ("c", "2")):
-        assert run("synthetic", "-o", tmp_path / f"{name}.png", "--seed", seed, *sizes) == 0
+        assert exit_code("synthetic", "-o", tmp_path / f"{name}.png", "--seed", seed, *sizes) == 0
     first, again, other = ((tmp_path / f"{name}.png").read_bytes() for name in "abc")
     assert first == again
     assert first != other
@@ -279,7 +263,7 @@ def test_the_same_seed_gives_the_same_sheet(tmp_path):
 def test_a_sheet_that_exists_is_kept(tmp_path, capsys):
     sheet = tmp_path / "sheet.png"
     sheet.write_bytes(b"mine")
-    assert run("synthetic", "-o", sheet, "--count", "1") == 5
+    assert exit_code("synthetic", "-o", sheet, "--count", "1") == 5
     assert sheet.read_bytes() == b"mine"
     assert "--overwrite" in capsys.readouterr().err
 
@@ -293,5 +277,5 @@ def test_a_sheet_that_exists_is_kept(tmp_path, capsys):
     ],
 )
 def test_wrong_sheets_get_one_line(words, code, said, capsys):
-    assert run("synthetic", *words) == code
+    assert exit_code("synthetic", *words) == code
     assert said in capsys.readouterr().err

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import json
 from pathlib import Path
 
 import numpy as np
 import pytest
+from program import csv_rows, write_csv
 
 from dmtrack.errors import DatasetError, DmtrackError
 from dmtrack.geometry.box import Box
@@ -46,18 +46,14 @@ def tracked(
         output=OutputOptions(folder=Path(f"out-{modality}"), no_video=True),
     )
     folder = track_to_folder(request).folder
-    with (folder / "boxes.csv").open() as file:
-        rows = list(csv.DictReader(file))
+    rows = csv_rows(folder / "boxes.csv")
     for row in rows:
         frame = int(row["frame"])
         if frame not in GIVEN:
             row["score"] = "0.2" if frame in DOUBTED else "0.9"
             row["state"] = "tracked" if frame in SURE else "uncertain" if frame in DOUBTED else "lost"
             row.update(x=str(20 + frame), y="16", w="16", h="16")
-    with (folder / "boxes.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, list(rows[0]))
-        writer.writeheader()
-        writer.writerows(rows)
+    write_csv(folder / "boxes.csv", rows)
     return folder
 
 

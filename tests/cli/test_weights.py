@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from program import exit_code
 
 from dmtrack.config import BASE, TINY
 from dmtrack.network.model import DMTrack
@@ -15,7 +16,6 @@ from dmtrack.network.weights import data_folder, store
 from dmtrack.network.weights.checkpoint import expected_shapes, save_weights
 from dmtrack.network.weights.file import WeightsMeta, sha256_of
 from dmtrack.network.weights.published import key_table
-from dmtrack_cli.app import main
 
 PUBLISHED = dataclasses.replace(
     BASE, width=64, depth=1, heads=1, template_size=32, search_size=64, head_width=16
@@ -30,13 +30,8 @@ class Program:
         self.out = self.err = ""
 
     def __call__(self, *words: object) -> int:
-        try:
-            main(["weights", *map(str, words)])
-            code: object = 0
-        except SystemExit as leaving:
-            code = leaving.code or 0
+        code = exit_code("weights", *words)
         self.out, self.err = self._capsys.readouterr()
-        assert isinstance(code, int)
         return code
 
 

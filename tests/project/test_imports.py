@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import ast
 import importlib
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from program import new_process
 
 import dmtrack
 
@@ -19,13 +18,7 @@ FILES = sorted([*LIBRARY.rglob("*.py"), *PROGRAM.rglob("*.py")])
 
 
 def in_a_new_process(code: str) -> str:
-    done = subprocess.run(
-        [sys.executable, "-W", "error::UserWarning", "-c", code],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+    done = new_process("-W", "error::UserWarning", "-c", code, timeout_s=300)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return done.stdout

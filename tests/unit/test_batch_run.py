@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import importlib
 import os
 import threading
@@ -13,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from program import csv_by_id
 
 from dmtrack.batch import (
     BatchItem,
@@ -70,11 +70,6 @@ def plan_of(tmp_path: Path, *ids: str, shard: Shard = WHOLE) -> Plan:
     return Plan(tuple(items), shard=shard)
 
 
-def rows(path: Path) -> dict[str, dict[str, str]]:
-    with path.open(newline="") as file:
-        return {row["id"]: row for row in csv.DictReader(file)}
-
-
 def run(plan: Plan, out: Path, runner: Any, existing: Existing = Existing.RESUME) -> list[str]:
     engine = HereEngine()
     list(run_batch(plan, out, runner, engine, existing))
@@ -93,7 +88,7 @@ def test_results_and_summary(tmp_path, fake):
     events = list(run_batch(plan, out, fake.FakeRunner(), HereEngine()))
     ends = [event.row.id for event in events if isinstance(event, ItemFinished)]
     assert sorted(ends) == ["a", "defect", "fails", "p", "partial"], "one end each"
-    said = rows(out / "summary.csv")
+    said = csv_by_id(out / "summary.csv")
     assert list(said) == ["a", "fails", "defect", "partial", "p"]
     columns = ["id", "status", "frames", "fps", "mean_score", "lost_frames", "look_at", "error", "notes"]
     assert list(said["a"]) == columns
@@ -129,10 +124,10 @@ def test_results_and_summary(tmp_path, fake):
 def test_resume_repeats_exactly_what_changed(tmp_path, fake, change, again):
     out, plan = tmp_path / "out", plan_of(tmp_path, "a", "b")
     run(plan, out, fake.FakeRunner(), Existing.REFUSE)
-    before = rows(out / "summary.csv")
+    before = csv_by_id(out / "summary.csv")
     change(tmp_path, out)
     assert run(plan, out, fake.FakeRunner()) == again
-    after = rows(out / "summary.csv")
+    after = csv_by_id(out / "summary.csv")
     if (out / "a" / "run.json").exists():
         assert after == before
     else:
@@ -202,9 +197,9 @@ def test_shards_share_a_folder_and_the_whole_joins_them(tmp_path, fake):
     out = tmp_path / "out"
     for number, item_id in enumerate("ab", start=1):
         assert run(plan_of(tmp_path, item_id, shard=Shard(number, 2)), out, fake.FakeRunner()) == [item_id]
-        assert list(rows(out / f"summary-{number}-of-2.csv")) == [item_id]
+        assert list(csv_by_id(out / f"summary-{number}-of-2.csv")) == [item_id]
     assert run(plan_of(tmp_path, "a", "b"), out, fake.FakeRunner()) == []
-    assert list(rows(out / "summary.csv")) == ["a", "b"]
+    assert list(csv_by_id(out / "summary.csv")) == ["a", "b"]
 
 
 @pytest.mark.parametrize(
@@ -237,7 +232,7 @@ def test_workers_that_die_are_replaced(tmp_path, fake):
     assert retried == [("crashes", "was killed by SIGKILL"), ("dies", "was killed by SIGKILL")]
     attempts = [(e.item_id, e.attempt) for e in events if isinstance(e, ItemStarted)]
     assert sorted(attempts) == [("a", 1), ("crashes", 1), ("crashes", 2), ("dies", 1), ("dies", 2), ("z", 1)]
-    said = rows(out / "summary.csv")
+    said = csv_by_id(out / "summary.csv")
     assert {item_id: row["status"] for item_id, row in said.items()} == {
         "a": "complete",
         "crashes": "complete",
@@ -257,7 +252,7 @@ def test_leaving_early_stops_the_workers(tmp_path, fake):
         if isinstance(event, ItemFinished):
             break
     events.close()
-    said = rows(out / "summary.csv")
+    said = csv_by_id(out / "summary.csv")
     assert [row["status"] for row in said.values()] == ["complete", "not run", "not run"]
     assert not hidden(out)
     assert threading.active_count() == threads

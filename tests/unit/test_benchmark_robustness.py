@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterable
 from fractions import Fraction
 from pathlib import Path
@@ -11,6 +10,7 @@ from types import ModuleType
 import cv2
 import numpy as np
 import pytest
+from program import csv_rows
 
 from dmtrack.geometry.box import Box
 from dmtrack.tracking.result import TrackedBox, TrackState
@@ -112,8 +112,7 @@ def test_every_degradation_with_every_choice_of_streams(robustness, tmp_path, mo
 
     monkeypatch.setattr(robustness, "exact_trackers", recorders)
     robustness.main([str(clips), "--csv", str(tmp_path / "cells.csv"), "--recovery", "auto"])
-    with (tmp_path / "cells.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = csv_rows(tmp_path / "cells.csv")
     assert [(row["degrade"], row["streams"]) for row in rows] == [(k, s) for k in KINDS for s in STREAMS]
     assert [kind for kind, _ in made] == [Modality.THERMAL, Modality.THERMAL, None, None] * len(KINDS)
     assert made[0][1]["recovery"] == "auto"

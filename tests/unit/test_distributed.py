@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from program import csv_rows, new_process
 
 from dmtrack.errors import ConfigError
 from dmtrack.training.distributed import ALONE, ProcessGroup, joined_group
@@ -116,14 +114,8 @@ def test_an_environment_without_torchrun_is_named(variables, said, monkeypatch):
 def launch(script: Path, processes: int, out: Path) -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
     runner = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-    done = subprocess.run(
-        [sys.executable, *(runner if processes > 1 else []), str(script), str(out)],
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=600,
-    )
+    words = [*(runner if processes > 1 else []), script, out]
+    done = new_process(*words, env=environment, timeout_s=600)
     assert done.returncode == 0, done.stderr
 
 
@@ -149,7 +141,7 @@ def test_two_processes_train_as_one_does(tmp_path):
         assert (moved - moved_alone).norm() < 0.02 * moved_alone.norm()
         rows = []
         for run in ("one", "two"):
-            with (tmp_path / run / stage / "curve.csv").open(encoding="utf-8") as file:
-                rows.append([(row["step"], float(row["loss"])) for row in csv.DictReader(file)])
+            curve = csv_rows(tmp_path / run / stage / "curve.csv")
+            rows.append([(row["step"], float(row["loss"])) for row in curve])
         assert [step for step, _ in rows[1]] == ["1", "2"], "one process writes"
         assert [loss for _, loss in rows[1]] == pytest.approx([loss for _, loss in rows[0]], rel=1e-4)

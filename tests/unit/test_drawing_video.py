@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from av.codec.codec import UnknownCodecError
+from program import new_process
 
 from dmtrack.drawing import video
 from dmtrack.drawing.draw import DARK, PALETTE, Layout
@@ -261,7 +262,7 @@ sys.exit("torch" in sys.modules)
 
 
 def test_output_does_not_load_torch():
-    assert subprocess.run([sys.executable, "-c", _IMPORTS], check=False).returncode == 0
+    assert new_process("-c", _IMPORTS).returncode == 0
 
 
 def test_pixels_that_are_not_square_keep_their_shape(tmp_path):

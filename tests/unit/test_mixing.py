@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,6 +10,7 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from program import csv_rows
 
 from dmtrack.config import TINY
 from dmtrack.errors import ConfigError
@@ -135,10 +135,7 @@ def run(folder: Path, clips: Path, *, stop_at: int | None = None) -> list[dict[s
     for progress in trainer.run():
         if progress.step == stop_at:
             break
-    with (folder / "curve.csv").open(encoding="utf-8") as file:
-        return [
-            {k: v for k, v in row.items() if k in ("step", "loss", "iou")} for row in csv.DictReader(file)
-        ]
+    return [{name: row[name] for name in ("step", "loss", "iou")} for row in csv_rows(folder / "curve.csv")]
 
 
 @pytest.mark.slow

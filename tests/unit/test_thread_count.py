@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
+from program import new_process
 
 from dmtrack.network.thread_count import CROWDED, FIRST_TRIAL, LONGEST_PAUSE, WINDOW, ThreadCount
 
@@ -85,5 +83,5 @@ def test_as_many_as_pytorch_takes(monkeypatch, said):
         "if sys.platform == 'linux': assert 'torch' not in sys.modules\n"
         "import torch; assert count == torch.get_num_threads(), (count, torch.get_num_threads())"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = new_process("-c", code)
     assert done.returncode == 0, done.stderr

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from program import csv_rows
 
 from dmtrack.config import TINY, ModelConfig
 from dmtrack.errors import CheckpointError, ConfigError, DmtrackError
@@ -71,8 +71,7 @@ def _trainer(folder: Path, config: TrainConfig = CONFIG, *, pair: bool = False) 
 
 
 def _losses(folder: Path) -> list[tuple[str, str]]:
-    with (folder / "curve.csv").open(encoding="utf-8") as file:
-        return [(row["step"], row["loss"]) for row in csv.DictReader(file)]
+    return [(row["step"], row["loss"]) for row in csv_rows(folder / "curve.csv")]
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "muon"])
