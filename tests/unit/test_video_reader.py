@@ -556,3 +556,95 @@ def test_a_video_without_times_goes_by_place_with_as_many_pictures(make_video, t
     aux = make_video("thermal.mkv", counts16(thermal), codec="ffv1", pix_fmt="gray16le", rate=10)
     with open_streams(rgb, aux, PairingOptions()) as pair:
         assert pair.pairing.sync is (Sync.INDEX if thermal == 12 else Sync.PTS)
+
+
+@pytest.mark.parametrize("rate", [1500, 2000, 3000])
+def test_frames_that_lie_within_one_tick_are_parted(make_video, rate, caplog):
+    """Matroska counts milliseconds: pictures that follow faster had the times of a camera half as fast."""
+    path = make_video("fast.mkv", flat(24), rate=rate, codec="mjpeg", pix_fmt="yuvj420p")
+    frames, reader = read_all(path)
+    assert max(abs(frame.time_s - Fraction(number, rate)) for number, frame in enumerate(frames)) < 0.001
+    assert [frame.pts for frame in frames] == reader.stamps()
+    assert all(earlier.pts < later.pts for earlier, later in pairwise(frames))
+    assert "of 24 frames have the time of another one" in caplog.text
+
+
+def rewritten(source, target, stamps_ms=None, skipped=0):
+    """Write the packets of a video into another file, without the first ones or with other times."""
+    with av.open(str(source)) as file, av.open(str(target), "w") as copy:
+        stream = copy.add_stream_from_template(file.streams.video[0])
+        for number, packet in enumerate([one for one in file.demux(video=0) if one.size][skipped:]):
+            packet.stream = stream
+            if stamps_ms is not None:
+                packet.time_base = Fraction(1, 1000)
+                packet.pts = packet.dts = stamps_ms[number]
+            copy.mux(packet)
+    return target
+
+
+@pytest.mark.parametrize(
+    ("stamps", "said"),
+    [
+        ([0, 40, 80, 80, 160, 200], "1 of 6 frames have the time of another one"),
+        ([0, 0, 0, 0, 0, 0], "5 of 6 frames have the time of another one"),
+        ([0, 40, 80, 500, 540, 580], ""),
+    ],
+    ids=["one twice", "all the same", "a pause"],
+)
+def test_times_that_are_made_up_are_said(make_video, stamps, said, caplog):
+    source = make_video("b.mkv", flat(6), codec="mjpeg", pix_fmt="yuvj420p", rate=25)
+    frames, _ = read_all(rewritten(source, source.with_name("a.mkv"), stamps))
+    assert len({frame.pts for frame in frames}) == 6
+    assert said in caplog.text
+    assert bool(said) is bool(caplog.text)
+
+
+def test_a_clock_that_begins_anew_is_said():
+    rising = RisingStamps(iter([(stamp, None) for stamp in (0, 40, 80, 0, 40, 80, 120, 160)]), 40)
+    assert [stamp for stamp, _ in rising] == list(range(0, 320, 40))
+    assert (rising.restarts, rising.moved) == (1, 0)
+
+
+@pytest.mark.parametrize("name", ["a.mkv", "a.ts", "a.mp4", "a.flv"])
+@pytest.mark.parametrize("interval_ms", [100, 200, 1000])
+def test_a_rate_that_is_not_kept_is_not_believed(make_video, name, interval_ms):
+    """Phones claim 25 and take 10 in the dark; by what is claimed no picture had a partner near enough."""
+    stamps = range(0, 30 * interval_ms, interval_ms)
+    options = {"bf": "0", "g": "5"}
+    path = make_video(name, flat(30), pts=stamps, rate=25, time_base=Fraction(1, 1000), options=options)
+    with VideoReader(path) as reader:
+        assert float(reader.info.frame_rate) == pytest.approx(1000 / interval_ms, rel=0.05)
+        assert reader.info.frame_count == 30
+
+
+@pytest.mark.parametrize("name", ["cut.ts", "cut.mkv", "cut.mp4"])
+@pytest.mark.parametrize("skipped", [0, 3])
+def test_frames_before_the_first_whole_one_are_said(make_video, tmp_path, name, skipped):
+    whole = make_video(
+        f"whole{name[3:]}", flat(12), rate=25, options={"g": "6", "bf": "0", "sc_threshold": "0"}
+    )
+    frames, reader = read_all(rewritten(whole, tmp_path / name, skipped=skipped))
+    assert [which(frame) for frame in frames] == list(range(6 if skipped else 0, 12))
+    said = f"{name} begins in the middle: 3 frames before a whole one are left out."
+    assert (said in reader.info.notes) is bool(skipped)
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"tags": {"com.android.capture.fps": "240.0"}}, "a.mp4 plays 8 times as long as what it shows took"),
+        ({"tags": {"com.android.capture.fps": "1.0"}}, "a.mp4 plays 0.0333 times as long"),
+        ({"tags": {"com.android.capture.fps": "29.97"}}, ""),
+        ({"tags": {"com.android.capture.fps": "fast"}}, ""),
+        ({"rotation": 10}, "a.mp4 says to turn its pictures by"),
+        ({"rotation": 90}, ""),
+    ],
+    ids=["slow motion", "time lapse", "as it was", "damaged", "a little", "a quarter"],
+)
+def test_what_is_shown_otherwise_than_it_was_is_said(make_video, options, said):
+    _, reader = read_all(
+        make_video("a.mp4", flat(6), container_options={"movflags": "use_metadata_tags"}, **options)
+    )
+    notes = " ".join(reader.info.notes)
+    assert notes.startswith(said)
+    assert bool(notes) is bool(said)

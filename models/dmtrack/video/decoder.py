@@ -92,6 +92,7 @@ class PacketDecoder:
         packets: Packets read so far, whatever became of them.
         read_bytes: Their bytes.
         read_end: Where in the file the last of them ends; 0 where that is not known.
+        lead: Times of presentation of those before the first frame came.
 
     `container` is opened, and at its start; `close` closes it. `begin` is the stamp of the packet to begin
     with; None: the next one. If it is not found before another one from which decoding may begin, there are
@@ -111,6 +112,7 @@ class PacketDecoder:
         self.damaged = 0
         self.damaged_in_a_row = 0
         self.packets = self.read_bytes = self.read_end = 0
+        self.lead: list[int] = []
         self._container = container
         self._stream = stream
         self._path = path
@@ -172,6 +174,8 @@ class PacketDecoder:
             self.packets += 1
             self.read_bytes += packet.size
             self.read_end = max(self.read_end, (packet.pos or 0) + packet.size)
+            if not self._decoded and packet.pts is not None and packet.size and not packet.is_discard:
+                self.lead.append(packet.pts)
         if packet.size == 0 and not is_flush:
             return  # AVI writes empty packets for "the picture before, again"
         if self._due is not None and packet.dts is not None:

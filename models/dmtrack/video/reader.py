@@ -23,7 +23,7 @@ import numpy as np
 from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 
-from dmtrack.errors import DecodeError, FormatError, VideoError, reason_of, translated
+from dmtrack.errors import DecodeError, FormatError, VideoError, counted, reason_of, translated
 from dmtrack.geometry.intrinsics import Intrinsics, parsed_intrinsics
 from dmtrack.threads import decoder_threads
 from dmtrack.video.decoder import (
@@ -54,15 +54,20 @@ MAX_PIXELS: Final = 1 << 27
 """16384 x 8192. A header that claims more lies, and believing it would exhaust the memory."""
 ASSUMED_FRAME_RATE: Final = Fraction(30)  # for streams that state no rate and lack time stamps
 
+_SPLIT: Final = 1000
+"""In so many parts is a tick split in which several frames lie: Matroska's are milliseconds."""
 _DOUBTFUL_FRAMES: Final = 1
 """Where number of frames and length of a header differ by more, neither is believed: packets are counted."""
 
 _DOUBTFUL_RATES: Final = 2
 _MOST_ASPECT: Final = 4
+_MOST_SLOWED: Final = 1.5  # rates that differ by less are one that varied
 _PIXELS_PER_BYTE: Final = 32
 """Pictures larger than `SMALL_PIXELS` are believed only in a file of as many bytes."""
 _HDR: Final = {16: "PQ", 18: "HLG"}  # transfer characteristics, by their numbers in ITU-T H.273
 _LAST_PACKETS: Final = 8
+_LAST_S: Final = 2
+_MOST_UNEVEN: Final = Fraction(3, 2)
 _SEEK_BACK: Final = (64, 1024)
 """Where a container's seeking ends behind the frame that is sought, so many frames earlier is tried."""
 _DAY_S: Final = 86_400
@@ -114,10 +119,12 @@ class VideoReader(FrameSource):
                 self._decoder = _on_gpu(decoder, self._stream, path, track.number, gpu)
             self.has_clock = has_times(self._container)
             self._time_base = exact_fraction(self._stream.time_base) or Fraction(1, 90_000)
+            self._parts = _SPLIT if (self._claimed_rate or 0) * self._time_base > 1 else 1
+            self._time_base /= self._parts
             if not self.has_clock:
                 self._time_base = 1 / (self._claimed_rate or ASSUMED_FRAME_RATE)
             first = self._decoder.first_frame()
-            self._stamped: Iterator[tuple[int, VideoFrame]] = self._stamps_of(first)
+            self._stamped = self._stamps_of(first)
             self._first = next(self._stamped)
             self._picture = PictureConverter(first)
         except BaseException:
@@ -139,7 +146,7 @@ class VideoReader(FrameSource):
     def frame_stamps(self) -> list[int] | None:
         """Return the stamps of all frames, by reading the file once; see `FrameSource`."""
         if self._all_stamps is None:
-            self._all_stamps = packet_stamps(self._path, self._number)
+            self._all_stamps = packet_stamps(self._path, self._number, self._split)
         return self._all_stamps
 
     def _read(self, start: Position | None, end: Position | None) -> Iterator[Frame]:
@@ -155,7 +162,7 @@ class VideoReader(FrameSource):
 
     def _frames(self, start: Position | None, end: Position | None) -> Iterator[Frame]:
         last_end_s = first_s = self._first[0] * self._time_base
-        is_sought = self.has_clock and self._decoder.device == PacketDecoder.device
+        is_sought = self.has_clock and self._parts == 1 and self._decoder.device == PacketDecoder.device
         known = known_frames(self._path, self._number) if is_sought else None
         found = None if known is None or start is None else self._sought(known, start)
         begin, stamped = found or (0, chain([self._first], self._stamped))
@@ -173,9 +180,23 @@ class VideoReader(FrameSource):
                 _LOGGER.warning(
                     "%s: %dx%d from frame %d on, unlike the first: scaled", self._path, *size, index
                 )
-            last_end_s = (pts + max(self._step, decoded.duration or 0)) * self._time_base
+            lasts = max(self._step, (decoded.duration or 0) * self._parts)
+            last_end_s = (pts + lasts) * self._time_base
             self._frames_to_here = index + 1
         self._count_missing(last_end_s)
+        self._say_odd_times()
+
+    def _say_odd_times(self) -> None:
+        times, frames = self._stamped, self._frames_to_here
+        if times.restarts:
+            _LOGGER.warning(
+                "%s: its clock begins anew, %d times: the times go on", self._path, times.restarts
+            )
+        if times.moved and self.has_clock:
+            said = (
+                "%s: %d of %d frames have the time of another one, or none: they are put between the others"
+            )
+            _LOGGER.warning(said, self._path, times.moved, frames)
 
     def _sought(
         self, known: KnownFrames, start: Position
@@ -244,10 +265,18 @@ class VideoReader(FrameSource):
         """The usual distance of two stamps, as the container claims."""
         return max(1, round(1 / ((self._claimed_rate or ASSUMED_FRAME_RATE) * self._time_base)))
 
-    def _stamps_of(self, first: VideoFrame) -> Iterator[tuple[int, VideoFrame]]:
+    def _stamps_of(self, first: VideoFrame) -> RisingStamps[VideoFrame]:
         decoded = chain([first], iter(self._decoder.next_frame, None))
-        stamped = ((frame.pts if self.has_clock else None, frame) for frame in decoded if frame is not None)
-        return RisingStamps(stamped, self._step)
+        return RisingStamps(
+            ((self._stamp(frame), frame) for frame in decoded if frame is not None), self._step
+        )
+
+    @property
+    def _split(self) -> tuple[int, int] | None:
+        return (self._parts, self._step) if self._parts > 1 else None
+
+    def _stamp(self, frame: VideoFrame) -> int | None:
+        return frame.pts * self._parts if self.has_clock and frame.pts is not None else None
 
     def _describe(self) -> VideoInfo:
         stream, start_pts = self._stream, self._first[0]
@@ -274,14 +303,29 @@ class VideoReader(FrameSource):
             track=self._track,
             decoded_on=self._decoder.device,
             pixel_aspect=aspect,
-            notes=_notes(stream, aspect, self._path.name),
+            notes=(*_notes(stream, aspect, self._path.name), *self._doubts()),
             intrinsics=_attached_intrinsics(self._container),
             created_s=_created_s(self._container),
         )
         return self._measured_info(info) if self._is_doubtful(lasting, end_s) else info
 
+    def _doubts(self) -> Iterator[str]:
+        """Yield what is otherwise than a person may think, a sentence each."""
+        name, first, rate = self._path.name, self._first[1], self._claimed_rate
+        before = (
+            sum(stamp < first.pts for stamp in self._decoder.reading.lead) if first.pts is not None else 0
+        )
+        if before:
+            yield f"{name} begins in the middle: {counted(before, 'frame')} before a whole one are left out."
+        if first.rotation % 90:
+            yield f"{name} says to turn its pictures by {first.rotation} degrees: only quarters are done."
+        with suppress(ValueError, ZeroDivisionError):
+            taken = float(self._container.metadata.get("com.android.capture.fps", 0)) / float(rate or 0)
+            if taken and not 1 / _MOST_SLOWED < taken < _MOST_SLOWED:
+                yield f"{name} plays {taken:.3g} times as long as what it shows took, its camera says."
+
     def _measured_info(self, info: VideoInfo) -> VideoInfo:
-        stamps = packet_stamps(self._path, self._number) or ()
+        stamps = packet_stamps(self._path, self._number, self._split) or ()
         self._all_stamps = list(stamps) or None
         return measured_by(info, stamps)
 
@@ -304,8 +348,13 @@ class VideoReader(FrameSource):
             return abs(stream.frames - lasting) > _DOUBTFUL_FRAMES
         if end_s is None or lasting is None:
             return False
-        last_s = _last_packet_s(self._path, self._number, end_s)
-        return last_s is None or abs(end_s - last_s) * max(known) > 1 + _DOUBTFUL_FRAMES
+        rate, start_s = max(known), self._first[0] * self._time_base
+        begin_s = max(start_s, end_s - max(Fraction(_LAST_S), _LAST_PACKETS / rate))
+        stamps_s = _last_packets_s(self._path, self._number, begin_s)
+        if not stamps_s or abs(end_s - max(stamps_s[-_LAST_PACKETS:])) * rate > 1 + _DOUBTFUL_FRAMES:
+            return True
+        lasting_s = max(stamps_s) - min(stamps_s) + 1 / rate
+        return not 1 / _MOST_UNEVEN < lasting_s * rate / len(stamps_s) < _MOST_UNEVEN
 
     def _count_missing(self, last_end_s: Fraction) -> None:
         """Count what the container promised after the last frame: the file was cut short."""
@@ -533,10 +582,11 @@ def _is_mp4(path: Path) -> bool:
     return False
 
 
-def packet_stamps(path: Path, stream: int) -> list[int] | None:
+def packet_stamps(path: Path, stream: int, split: tuple[int, int] | None = None) -> list[int] | None:
     """Return the stamps of all frames of a video stream, rising, without decoding; None if any has none.
 
-    `stream` is the place of the stream among the file's video streams.
+    `stream` is the place of the stream among the file's video streams, `split` into how many parts
+    a tick is split, and how many of them lie between two frames.
 
     Raises:
         VideoError: The file cannot be opened.
@@ -548,8 +598,9 @@ def packet_stamps(path: Path, stream: int) -> list[int] | None:
             stamps = _stamps_from_here(container, chosen)
         if not has_times(container):
             return list(range(len(stamps)))
-    known = [stamp for stamp in stamps if stamp is not None]
-    return presented(known) if len(known) == len(stamps) else None
+    parts, step = split or (1, None)
+    known = [stamp * parts for stamp in stamps if stamp is not None]
+    return presented(known, step) if len(known) == len(stamps) else None
 
 
 def _stamps_from_here(container: InputContainer, stream: VideoStream) -> list[int | None]:
@@ -557,17 +608,17 @@ def _stamps_from_here(container: InputContainer, stream: VideoStream) -> list[in
     return [packet_stamp(container, packet) for packet in packets if packet.size and not packet.is_discard]
 
 
-def _last_packet_s(path: Path, stream: int, end_s: Fraction) -> Fraction | None:
-    """Return when the last frame begins, looking only near the end that is claimed; None: not found."""
+def _last_packets_s(path: Path, stream: int, begin_s: Fraction) -> list[Fraction]:
+    """Return when the last frames begin, from a time near the end that is claimed on; nothing: not found."""
     with open_container(path) as container:
         try:
             chosen, _ = _choose_stream(container, path, stream)
             time_base = exact_fraction(chosen.time_base) or Fraction(1)
-            container.seek(int(end_s / time_base), stream=chosen)
-            stamps = [stamp for stamp in _stamps_from_here(container, chosen) if stamp is not None]
+            container.seek(int(begin_s / time_base), stream=chosen)
+            stamps = _stamps_from_here(container, chosen)
         except (av.error.FFmpegError, OSError):
-            return None
-    return max(stamps[-_LAST_PACKETS:]) * time_base if stamps else None
+            return []
+    return [stamp * time_base for stamp in stamps if stamp is not None]
 
 
 def _frames_unread(path: Path, reading: PacketDecoder) -> int:

@@ -24,6 +24,10 @@ class RisingStamps(Generic[_Item]):
 
     Frames come in order of presentation, with their stamps, None where there is none. `step` is the usual
     distance of two stamps, as the container claims; `last` is the one before the first frame.
+
+    Attributes:
+        moved: Frames so far that had no stamp, or a wrong one.
+        restarts: How often the clock began anew.
     """
 
     def __init__(self, items: Iterator[tuple[int | None, _Item]], step: int, last: int | None = None) -> None:
@@ -32,6 +36,7 @@ class RisingStamps(Generic[_Item]):
         self._waiting: deque[tuple[int | None, _Item]] = deque()
         self._shift = 0
         self._last = last
+        self.moved = self.restarts = 0
 
     def __iter__(self) -> Iterator[tuple[int, _Item]]:
         return self
@@ -41,11 +46,13 @@ class RisingStamps(Generic[_Item]):
         stamp, item = self._waiting.popleft() if self._waiting else next(self._items)
         if self._last is None:
             self._last = self._first(stamp)
+            self.moved += self._last != stamp
             return self._last, item
         before = self._last
         self._last = self._following(before, None if stamp is None else stamp + self._shift)
         if stamp is not None and self._last == stamp + self._shift:
             self._usual = self._last - before
+        self.moved += stamp is None or self._last != stamp + self._shift
         return self._last, item
 
     def _first(self, stamp: int | None) -> int:
@@ -66,6 +73,9 @@ class RisingStamps(Generic[_Item]):
             between = (ahead[later[0]] - last) // (later[0] + 2)
             return last + max(1, min(self._usual, between))
         if stamp is not None:
+            is_behind = stamp + self._usual <= last
+            self.restarts += is_behind
+            self.moved += not is_behind
             self._shift += last + self._usual - stamp
         return last + self._usual
 
@@ -85,10 +95,14 @@ class RisingStamps(Generic[_Item]):
         return [stamp + self._shift for stamp in found[:count]]
 
 
-def presented(stamps: Sequence[int]) -> list[int]:
-    """Return the stamps of packets, which lie in order of decoding, as their frames have them: rising."""
-    steps = [abs(later - earlier) for earlier, later in pairwise(stamps) if later != earlier]
-    step = median_low(steps) if steps else 1
+def presented(stamps: Sequence[int], step: int | None = None) -> list[int]:
+    """Return the stamps of packets, which lie in order of decoding, as their frames have them: rising.
+
+    `step` is the usual distance of two; None finds out.
+    """
+    if step is None:
+        steps = [abs(later - earlier) for earlier, later in pairwise(stamps) if later != earlier]
+        step = median_low(steps) if steps else 1
     falls = sum(later < earlier for earlier, later in pairwise(stamps))
     ordered = _in_order(stamps, step) if falls * _FEW > len(stamps) else stamps
     return [stamp for stamp, _ in RisingStamps(((stamp, None) for stamp in ordered), step)]
