@@ -24,9 +24,11 @@ from dmtrack.video.aux_encoder import (
 from dmtrack.video.counts import AS_STORED, CountScale
 from dmtrack.video.encoding import GreyRange, ModalityEncoder, encode_depth
 from dmtrack.video.frame import Modality
+from dmtrack.video.gauge import AuxUnit, CountMeaning
 from dmtrack.video.stream_files import open_source
 
 RAMP = (7000 + np.arange(60 * 80).reshape(60, 80) // 2).astype(np.uint16)
+WALL = np.linspace(2000, 4000, 4800).astype(np.uint16).reshape(60, 80)
 
 
 def thermal(**options) -> AuxEncoder:
@@ -78,6 +80,52 @@ class TestDepth:
         assert np.array_equal(stated(RAMP), encode_depth(scaled_depth(RAMP, Fraction(1, 4))))
         assert np.array_equal(given(RAMP), encode_depth(scaled_depth(RAMP, Fraction(1, 2))))
         assert stated.remarks == ("One count of depth is 0.25 mm.",)
+
+    @pytest.mark.parametrize(
+        ("options", "stated", "counts", "pixels", "said"),
+        [
+            ({}, None, AS_STORED, WALL, "Depth is taken for millimetres, half of it within 3.0 m"),
+            (
+                {},
+                Fraction(1),
+                CountScale(1000.0, is_metres=True),
+                WALL,
+                "taken for metres, half of it within 3.0 m",
+            ),
+            ({}, Fraction(1), AS_STORED, WALL, ""),
+            ({"depth_scale_mm": 1}, None, AS_STORED, WALL, ""),
+            ({"depth_scale_mm": 5}, Fraction(1), AS_STORED, WALL, "One count of depth is 5 mm."),
+            ({}, Fraction(1), CountScale(1000.0, -5.0), WALL, "counts are negative: nothing is measured"),
+            ({}, None, AS_STORED, (WALL >> 4).astype(np.uint8), "have 8 bits: nothing is measured"),
+            (
+                {},
+                None,
+                AS_STORED,
+                cv2.applyColorMap((WALL >> 4).astype(np.uint8), 2),
+                "in colour, and shown as",
+            ),
+            ({}, None, AS_STORED, np.dstack([(WALL >> 4).astype(np.uint8)] * 3), ""),
+        ],
+        ids=[
+            "assumed",
+            "metres",
+            "stated",
+            "given",
+            "given anew",
+            "below 0",
+            "8 bits",
+            "colours",
+            "grey video",
+        ],
+    )
+    def test_what_is_assumed_of_its_counts_is_said(self, options, stated, counts, pixels, said):
+        """A scale that nobody states was taken for millimetres without a word, and distances were wrong."""
+        encoder = AuxEncoder(Modality.DEPTH, EncodingOptions(**options), stated, counts)
+        encoder(np.asarray(pixels))
+        assert said in " ".join(encoder.remarks)
+        assert bool(said) is bool(encoder.remarks)
+        is_measured = pixels.dtype == np.uint16 and not counts.zero
+        assert (encoder.meaning is not None) is is_measured
 
     def test_a_fixed_range_leaves_holes_out(self):
         millimetres = np.array([[0, 500, 1000, 2000, 3000]], np.uint16)
@@ -132,6 +180,33 @@ class TestThermal:
         grey = encoder(counts)[0, :, 0].astype(int)
         assert grey == pytest.approx([0, 0, 128, 128, 255], abs=6 if step >= 0.4 else 2)
         assert encoder.remarks == (f"Thermal counts are taken for linear temperature, {step:g} K a count.",)
+
+    @pytest.mark.parametrize("nothing", [0, 65535])
+    @pytest.mark.parametrize("share", [0.0, 0.02, 0.4])
+    def test_pixels_that_measure_nothing_do_not_hide_linear_temperature(self, nothing, share):
+        counts = np.rint((np.linspace(15, 30, 4800) + 273.15) * 100).astype(np.uint16)
+        counts[: round(share * 4800)] = nothing
+        encoder = thermal()
+        encoder(counts.reshape(60, 80))
+        assert encoder.meaning == CountMeaning(0.01, -273.15, AuxUnit.CELSIUS)
+
+    @pytest.mark.parametrize(
+        ("counts", "is_odd"),
+        [
+            (np.linspace(29_000, 30_500, 4800), True),
+            (np.linspace(500, 9000, 4800), True),
+            (np.linspace(0, 200, 4800), False),
+            (np.random.default_rng(1).integers(0, 65536, 4800), False),
+            (np.full(4800, 300), False),
+        ],
+        ids=["heat", "depth", "few counts", "noise", "flat"],
+    )
+    def test_counts_whose_bytes_are_swapped_are_said(self, counts, is_odd):
+        picture = counts.astype(np.uint16).reshape(60, 80)
+        for pixels, is_said in ((picture, False), (picture.byteswap(), is_odd)):
+            encoder = thermal()
+            encoder(pixels)
+            assert any("bytes were swapped" in remark for remark in encoder.remarks) is is_said
 
     @pytest.mark.parametrize(("unit", "middle"), [("F", 72), ("F", 100), ("C", 20), ("C", 49), ("K", 300)])
     def test_degrees_that_may_be_fahrenheit_are_told(self, unit, middle):

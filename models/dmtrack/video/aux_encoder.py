@@ -32,6 +32,7 @@ _KELVIN_PER_COUNT: Final = (0.01, 0.04, 0.1, 0.4)
 _SCENE_CELSIUS: Final = (-60.0, 150.0)
 """Between these lies the median of a scene; the range is less than 2.5 times as wide as its lower end is
 warm, so at most one of the steps fits."""
+_SMOOTHER: Final = 4.0
 _FINE_KELVIN: Final = 0.01
 _FINE_CELSIUS: Final = (-30.0, 50.0)
 """16-bit counts are hundredths of a kelvin, unsaid, where the median of a scene lies between these."""
@@ -190,6 +191,8 @@ class AuxEncoder:
         self._seen = False
         self._remarks: list[str] = []
         self._is_depth_known = (self._options.depth_scale_mm or stated_unit_mm) is not None
+        is_stated = stated_unit_mm is not None and counts == AS_STORED
+        self._is_unit_said = is_stated or self._options.depth_scale_mm is not None
         self.meaning: CountMeaning | None = None
 
     @property
@@ -228,12 +231,29 @@ class AuxEncoder:
             ends = (wanted.low, wanted.high)
             self._fixed = GreyRange(*(ends if is_depth else map(self._counts.count_of, ends)))
         self.meaning = self._meaning_of(pixels)
-        if self._modality is Modality.DEPTH and self._scale_mm != 1:
-            self._remarks.append(f"One count of depth is {float(self._scale_mm):g} mm.")
+        if self._modality is Modality.DEPTH:
+            self._remarks += self._about_depth(pixels)
+        if pixels.dtype == np.uint16 and _is_swapped(pixels):
+            self._remarks.append("The second stream's counts look as if their two bytes were swapped.")
         if self._modality is Modality.DEPTH and self._options.resolved_norm is AuxNorm.PUBLISHED:
             self._remarks += sparse_depth_remarks(pixels)
         if self._modality is Modality.THERMAL and pixels.ndim == 3 and not is_grey(to_8_bit(pixels)):
             self._remarks.append(_about_colour(to_8_bit(pixels), self._options.resolved_norm))
+
+    def _about_depth(self, pixels: Pixels) -> list[str]:
+        """Return what is assumed of depth that nobody states."""
+        if pixels.ndim == 3:
+            if is_grey(to_8_bit(pixels)):
+                return []
+            return ["The depth pictures are in colour, and shown as they are: nothing is measured of them."]
+        if self.meaning is None:
+            what = "are negative" if self._counts.zero else "have 8 bits"
+            return [f"Depth counts {what}: nothing is measured of them."]
+        if self._is_unit_said:
+            return [] if self._scale_mm == 1 else [f"One count of depth is {float(self._scale_mm):g} mm."]
+        half_m = float(np.median(_known(pixels))) * self.meaning.per_count
+        unit = "metres" if self._counts.is_metres else "millimetres"
+        return [f"Depth is taken for {unit}, half of it within {half_m:.1f} m: if not, say --depth-scale."]
 
     def _degrees(self, wanted: AuxRange, pixels: Pixels) -> GreyRange:
         ends = (wanted.low, wanted.high)
@@ -245,7 +265,7 @@ class AuxEncoder:
 
     def _middle(self, pixels: Pixels) -> float:
         """Return the median of what a picture measures in what is stored."""
-        return float(np.median(pixels[pixels > 0])) / self._counts.per_unit + self._counts.zero
+        return float(np.median(_known(pixels))) / self._counts.per_unit + self._counts.zero
 
     def _meaning_of(self, pixels: Pixels) -> CountMeaning | None:
         """Return what counts mean, by what was said, what is stored, or the first picture."""
@@ -254,7 +274,7 @@ class AuxEncoder:
         if pixels.ndim == 3:
             return None
         if self._modality is Modality.DEPTH:
-            is_known = self._is_depth_known or (pixels.dtype == np.uint16 and self._counts.zero == 0)
+            is_known = (self._is_depth_known or pixels.dtype == np.uint16) and self._counts.zero == 0
             return CountMeaning(float(self._scale_mm) / 1000, 0.0, AuxUnit.METRE) if is_known else None
         if self._counts != AS_STORED:
             return self._stored_degrees(self._middle(pixels))
@@ -350,7 +370,7 @@ def kelvin_per_count(pixels: Pixels) -> float:
     Source: linear-temperature output of common cores: 10 or 100 mK a count (16 bit), 40 or 400 mK (14 bit).
     """
     is_known = pixels.ndim == 2 and pixels.dtype == np.uint16 and pixels.any()
-    median = float(np.median(pixels[pixels > 0])) if is_known else 0.0
+    median = float(np.median(_known(pixels))) if is_known else 0.0
     low, high = (celsius + ZERO_CELSIUS_K for celsius in _SCENE_CELSIUS)
     for step in _KELVIN_PER_COUNT:
         if low <= median * step <= high:
@@ -365,10 +385,31 @@ def is_fine_temperature(pixels: Pixels) -> bool:
     """Return whether counts look like hundredths of a kelvin, as most cameras of linear temperature write."""
     if pixels.dtype != np.uint16 or pixels.ndim != 2 or not pixels.any():
         return False
-    percentiles = np.percentile(pixels[pixels > 0], (1, 50, 99)) * _FINE_KELVIN - ZERO_CELSIUS_K
+    percentiles = np.percentile(_known(pixels), (1, 50, 99)) * _FINE_KELVIN - ZERO_CELSIUS_K
     low, middle, high = percentiles.tolist()
     is_scene = _SCENE_CELSIUS[0] <= low and high <= _SCENE_CELSIUS[1]
     return bool(is_scene and _FINE_CELSIUS[0] <= middle <= _FINE_CELSIUS[1])
+
+
+def _known(counts: Pixels) -> Pixels:
+    """Return the counts, `(N,)`, that measure: not 0, nor the largest number, unless there is no other."""
+    measured = counts[counts > 0]
+    below = measured[measured < np.iinfo(counts.dtype).max]
+    return below if below.size else measured
+
+
+def _is_swapped(counts: Pixels) -> bool:
+    """Return whether a picture of 16 bits is far smoother with the two bytes of each count swapped."""
+
+    def roughness(picture: Pixels) -> float:
+        step = np.abs(np.diff(picture.astype(np.float64), axis=-1))
+        return float(step.mean() / max(1e-9, picture.std()))
+
+    return (
+        counts.ndim == 2
+        and counts.shape[1] > 1
+        and roughness(counts.byteswap()) * _SMOOTHER < roughness(counts)
+    )
 
 
 def _about_colour(colour: Image8, norm: AuxNorm) -> str:
