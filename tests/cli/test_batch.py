@@ -15,6 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from clips import copies
 from program import csv_by_id
 
 from dmtrack.boxes.reading import read_rows
@@ -36,13 +37,7 @@ RESULTS = {
 @pytest.fixture
 def clips(recording) -> Path:
     """Four recordings of a dozen frames, by the convention of names."""
-    folder = Path("clips").absolute()
-    folder.mkdir()
-    for name in ("a", "b c", "-d", "ü"):
-        shutil.copy(recording.rgb, folder / f"{name}_rgb.mp4")
-        shutil.copy(recording.thermal, folder / f"{name}_thermal.mp4")
-        shutil.copy(recording.truth, folder / f"{name}.txt")
-    return folder
+    return copies(recording, "a", "b c", "-d", "ü")
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from clips import copies
 from program import csv_by_id
 
 from dmtrack.boxes.keyframes import keyframes_text, read_keyframes
@@ -22,11 +23,7 @@ ROWS = ("--no-video", "--jobs", "1")
 @pytest.fixture
 def clips(recording) -> Path:
     """Three recordings without a box, one with, and one that cannot be read."""
-    folder = Path("clips").absolute()
-    folder.mkdir()
-    for name in ("-a", "b", "c", "known"):
-        shutil.copy(recording.rgb, folder / f"{name}_rgb.mp4")
-        shutil.copy(recording.thermal, folder / f"{name}_thermal.mp4")
+    folder = copies(recording, "-a", "b", "c", "known", truth=False)
     shutil.copy(recording.truth, folder / "known.txt")
     for stream in ("rgb", "thermal"):
         (folder / f"broken_{stream}.mp4").write_bytes(b"no video")

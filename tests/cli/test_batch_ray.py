@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from clips import copies
 from program import csv_by_id
 
 from dmtrack.batch.ray_engine import RayEngine
@@ -44,12 +44,7 @@ def test_no_cluster_is_one_line(run_cli, recording, weights, monkeypatch, addres
 
 
 def test_the_same_results_as_here(run_cli, recording, weights, cluster):
-    folder = Path("clips")
-    folder.mkdir()
-    for name in ("a", "b", "c", "broken"):
-        shutil.copy(recording.rgb, folder / f"{name}_rgb.mp4")
-        shutil.copy(recording.thermal, folder / f"{name}_thermal.mp4")
-        shutil.copy(recording.truth, folder / f"{name}.txt")
+    folder = copies(recording, "a", "b", "c", "broken")
     (folder / "broken_thermal.mp4").write_bytes(b"no video")
     words = ["batch", folder, "--weights", weights, "--devices", "cpu", "--threads", "1"]
     ray = run_cli(*words, "-o", "ray", "--engine", "ray", "--ray-address", cluster, "--progress", "plain")

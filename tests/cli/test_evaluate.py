@@ -109,27 +109,25 @@ def test_what_is_wrong_is_said_and_strict_refuses_it(lasher, run_cli):
     assert not list(Path("out").iterdir())
 
 
-def test_corners_are_recognised_and_read_on_demand(lasher, run_cli):
+@pytest.mark.parametrize(
+    ("order", "said"),
+    [("xyxy", "give --order xyxy to read them as corners"), ("cxcywh", "give --order cxcywh")],
+)
+def test_other_orders_are_recognised_and_read_on_demand(lasher, run_cli, order, said):
     for number in range(3):
-        rows = truth(number)
-        save(Path(f"corners/s{number}.txt"), np.hstack((rows[:, :2], rows[:, :2] + rows[:, 2:])))
-    done = run_cli("evaluate", "corners", "--dataset", lasher)
-    assert "give --order xyxy to read them as corners" in done.err
-    right = run_cli("evaluate", "corners", "--dataset", lasher, "--order", "xyxy")
+        places, sides = np.hsplit(truth(number), 2)
+        other = (places, places + sides) if order == "xyxy" else (places + sides / 2, sides)
+        save(Path(f"other/s{number}.txt"), np.hstack(other))
+    done = run_cli("evaluate", "other", "--dataset", lasher)
+    assert said in done.err
+    right = run_cli("evaluate", "other", "--dataset", lasher, "--order", order)
     assert right.err == ""
     assert "100.0" in right.out
 
 
-def test_centres_and_shares_are_recognised_too(lasher, run_cli):
+def test_shares_are_recognised_too(lasher, run_cli):
     for number in range(3):
-        rows = truth(number)
-        save(Path(f"centres/s{number}.txt"), np.hstack((rows[:, :2] + rows[:, 2:] / 2, rows[:, 2:])))
-        save(Path(f"shares/s{number}.txt"), rows / 1000)
-    done = run_cli("evaluate", "centres", "--dataset", lasher)
-    assert "give --order cxcywh" in done.err
-    right = run_cli("evaluate", "centres", "--dataset", lasher, "--order", "cxcywh")
-    assert right.err == ""
-    assert "100.0" in right.out
+        save(Path(f"shares/s{number}.txt"), truth(number) / 1000)
     done = run_cli("evaluate", "shares", "--dataset", lasher)
     assert "first rows fit the truth as shares of the picture only" in done.err
 

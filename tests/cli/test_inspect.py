@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import cv2
+from clips import copies
 
 
 def test_two_streams(run_cli, recording):
@@ -110,9 +110,6 @@ def test_results_are_told_by_their_records(run_cli, track):
 
 
 def test_a_folder_that_batch_reads(run_cli, recording):
-    Path("clips").mkdir()
-    shutil.copy(recording.rgb, "clips/walk_rgb.mp4")
-    shutil.copy(recording.thermal, "clips/walk_thermal.mp4")
-    outcome = run_cli("inspect", "clips")
+    outcome = run_cli("inspect", copies(recording, "walk", truth=False))
     assert outcome.code == 0
     assert "walk" in outcome.out

@@ -70,30 +70,34 @@ def test_a_signal_ends_it_with_valid_results(live, monkeypatch):
     assert_results(4, "interrupted")
 
 
-def test_a_signal_ends_it_while_nothing_comes(run_cli, weights, live_sender, monkeypatch):
-    port = live_sender.free_port()
-    with live_sender.Sender(f"udp://127.0.0.1:{port}?pkt_size=1316") as sender:
+@pytest.fixture
+def alone(run_cli, weights, live_sender) -> Iterator[tuple[Any, RunCli]]:
+    """One stream, and what runs `track` on it."""
+    address = f"udp://127.0.0.1:{live_sender.free_port()}"
+    words = ["track", address, "--box", BOX, "--weights", weights, "-o", "out", "-q", "--live-timeout"]
+    with live_sender.Sender(f"{address}?pkt_size=1316") as sender:
+        yield sender, lambda timeout_s: run_cli(*words, timeout_s)
 
-        def stall() -> None:
-            sender.stop()
-            threading.Timer(1.0, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
 
-        at_frame(monkeypatch, 3, stall)
-        words = ["track", f"udp://127.0.0.1:{port}", "--box", BOX, "--weights", weights, "-o", "out"]
-        begin_s = time.monotonic()
-        outcome = run_cli(*words, "-q", "--live-timeout", 60)
-    assert outcome.code == 130
+def test_a_signal_ends_it_while_nothing_comes(alone, monkeypatch):
+    sender, run = alone
+
+    def stall() -> None:
+        sender.stop()
+        threading.Timer(1.0, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+
+    at_frame(monkeypatch, 3, stall)
+    begin_s = time.monotonic()
+    assert run(60).code == 130
     assert time.monotonic() - begin_s < 40
     assert_results(read_run_json(Path("out/run.json"))["counts"]["frames"], "interrupted")
 
 
 @pytest.mark.slow
-def test_a_stream_that_falls_silent(run_cli, weights, live_sender, monkeypatch):
-    port = live_sender.free_port()
-    with live_sender.Sender(f"udp://127.0.0.1:{port}?pkt_size=1316") as sender:
-        at_frame(monkeypatch, 3, sender.stop)
-        words = ["track", f"udp://127.0.0.1:{port}", "--box", BOX, "--weights", weights, "-o", "out"]
-        outcome = run_cli(*words, "-q", "--live-timeout", 3)
+def test_a_stream_that_falls_silent(alone, monkeypatch):
+    sender, run = alone
+    at_frame(monkeypatch, 3, sender.stop)
+    outcome = run(3)
     assert outcome.code == 3
     assert outcome.error_lines[-1].endswith("the stream ended: nothing came for 3 s")
     assert_results(read_run_json(Path("out/run.json"))["counts"]["frames"], "failed")

@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from clips import copies
 from program import boxes_of
 
 from dmtrack.boxes.keyframes import read_keyframes
@@ -189,14 +190,9 @@ def test_what_is_wrong_is_one_line(track, square, words, code, expected):
 @pytest.fixture
 def clips(recording) -> Path:
     """Two recordings that nobody has drawn a box on, and what a detector saw in one of them."""
-    folder = Path("clips").absolute()
-    folder.mkdir()
-    for name in ("a", "b"):
-        shutil.copy(recording.rgb, folder / f"{name}_rgb.mp4")
-        shutil.copy(recording.thermal, folder / f"{name}_thermal.mp4")
     Path("seen").mkdir()
     Path("seen/a.txt").write_text(SQUARE)
-    return folder
+    return copies(recording, "a", "b", truth=False)
 
 
 @pytest.mark.slow

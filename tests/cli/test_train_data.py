@@ -9,9 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import cv2
-import numpy as np
 import pytest
 import torch
+from clips import square_clip
 from program import exit_code, new_process
 
 from dmtrack.config import BASE
@@ -36,16 +36,8 @@ def train(output: Path, *words: str | Path, stage: str = "foundation", steps: in
 def lasher(tmp_path) -> Path:
     """A folder of two clips as LasHeR distributes them; one has lost a thermal picture."""
     for clip in ("whole", "holed"):
-        folder = tmp_path / "LasHeR" / clip
-        for stream in ("visible", "infrared"):
-            (folder / stream).mkdir(parents=True)
-        for frame in range(20):
-            picture = np.full((60, 80, 3), 30, np.uint8)
-            picture[20:36, 20 + frame : 36 + frame] = 220
-            for stream in ("visible", "infrared"):
-                cv2.imwrite(str(folder / stream / f"{frame:06d}.jpg"), picture)
-        (folder / "visible.txt").write_text("".join(f"{20 + frame},20,16,16\n" for frame in range(20)))
-    (tmp_path / "LasHeR" / "holed" / "infrared" / "000005.jpg").unlink()
+        square_clip(tmp_path / "LasHeR" / clip, ("visible", "infrared"), truth="visible.txt")
+    (tmp_path / "LasHeR" / "holed" / "infrared" / "000005.png").unlink()
     return tmp_path / "LasHeR"
 
 

@@ -5,9 +5,6 @@ Slow. The tables come from `benchmarks/alignment_accuracy.py`, whose trials thes
 
 from __future__ import annotations
 
-import importlib.util
-import sys
-from pathlib import Path
 from types import ModuleType
 
 import numpy as np
@@ -21,13 +18,8 @@ WARPS = 3
 
 
 @pytest.fixture(scope="module")
-def benchmark() -> ModuleType:
-    path = Path(__file__).parents[2] / "benchmarks" / "alignment_accuracy.py"
-    spec = importlib.util.spec_from_file_location("alignment_accuracy", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules["alignment_accuracy"] = module
-    spec.loader.exec_module(module)
-    return module
+def benchmark(benchmark_script) -> ModuleType:
+    return benchmark_script("alignment_accuracy")
 
 
 @pytest.mark.parametrize(("name", "limit_px"), [("rgbt_bus1", 3.0), ("rgbd_visp", 3.5)])

@@ -6,7 +6,6 @@ tracker with these weights; nobody needs a trained checkpoint to compare.
 
 from __future__ import annotations
 
-import importlib.util
 import itertools
 import json
 import zlib
@@ -90,14 +89,9 @@ def model_f64(weights: Weights) -> DMTrack:
 
 
 @pytest.fixture(scope="session")
-def reference() -> ModuleType:
+def reference(script) -> ModuleType:
     """The module `reference.py`: the network in the plainest way."""
-    spec = importlib.util.spec_from_file_location("parity_reference", HERE / "reference.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return script(HERE / "reference.py")
 
 
 @pytest.fixture(scope="session")

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from types import ModuleType
 
-import cv2
 import numpy as np
 import pytest
+from clips import square_clip
 
 from dmtrack.datasets.opening import find_sequences
 from dmtrack.errors import DatasetError
@@ -59,19 +58,10 @@ class Finder:
         return (TrackedBox(pair.rgb.index, 1, self.box, 1.0, TrackState.TRACKED),)
 
 
-def make_clip(folder: Path, frames: int) -> Path:
-    (folder / "img").mkdir(parents=True)
-    for frame in range(frames):
-        picture = np.full((60, 80, 3), 40, np.uint8)
-        picture[20:30, 5 + frame : 15 + frame] = 250
-        cv2.imwrite(str(folder / "img" / f"{frame:04d}.png"), picture)
-    rows = "".join(f"{5 + frame},20,10,10\n" for frame in range(frames))
-    (folder / "groundtruth.txt").write_text(rows)
-    return folder
-
-
 def test_what_is_counted(occlusion, tmp_path):
-    figures = occlusion.occluded_pass(lambda _: Finder(), find_sequences(make_clip(tmp_path, FRAMES))[0])
+    figures = occlusion.occluded_pass(
+        lambda _: Finder(), find_sequences(square_clip(tmp_path, frames=FRAMES))[0]
+    )
     assert figures.mean_iou == 1.0
     assert figures.frames_to_recover == 1
     assert figures.wrongly_tracked == pytest.approx(10 / (FRAMES - 1))
@@ -79,12 +69,12 @@ def test_what_is_counted(occlusion, tmp_path):
 
 def test_a_recording_that_is_too_short_is_refused(occlusion, tmp_path):
     with pytest.raises(DatasetError, match="fewer than 30"):
-        occlusion.occluded_pass(lambda _: Finder(), find_sequences(make_clip(tmp_path, 10))[0])
+        occlusion.occluded_pass(lambda _: Finder(), find_sequences(square_clip(tmp_path, frames=10))[0])
 
 
 def test_every_target_without_and_with_recovery(occlusion, tmp_path, monkeypatch, capsys):
-    make_clip(tmp_path / "clips" / "long", FRAMES)
-    make_clip(tmp_path / "clips" / "short", 10)
+    square_clip(tmp_path / "clips" / "long", frames=FRAMES)
+    square_clip(tmp_path / "clips" / "short", frames=10)
     monkeypatch.setattr(occlusion, "exact_trackers", lambda *_, **asked: lambda kind: Finder())
     occlusion.main([str(tmp_path / "clips")])
     said = capsys.readouterr()

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from fractions import Fraction
-from pathlib import Path
 from types import ModuleType
 
-import cv2
 import numpy as np
 import pytest
+from clips import square_clip
 from program import csv_rows
 
 from dmtrack.geometry.box import Box
@@ -92,20 +91,8 @@ def test_the_view_degrades_every_frame_but_the_first(robustness):
     assert first == again > 5 * second
 
 
-def make_clip(folder: Path, streams: Iterable[str]) -> Path:
-    for stream in streams:
-        (folder / "walk" / stream).mkdir(parents=True)
-        for frame in range(6):
-            picture = np.full((40, 60, 3), 90, np.uint8)
-            picture[5:15, 5 + frame : 15 + frame] = 220
-            cv2.imwrite(str(folder / "walk" / stream / f"{frame:04d}.png"), picture)
-    rows = "".join(f"{5 + frame},5,10,10\n" for frame in range(6))
-    (folder / "walk" / "groundtruth.txt").write_text(rows)
-    return folder
-
-
 def test_every_degradation_with_every_choice_of_streams(robustness, tmp_path, monkeypatch, capsys):
-    clips, made = make_clip(tmp_path / "clips", ("rgb", "thermal")), []
+    clips, made = square_clip(tmp_path / "clips" / "walk", ("rgb", "thermal"), 6).parent, []
 
     def recorders(*_: object, **asked: object) -> Callable[[Modality | None], Recorder]:
         return lambda kind: made.append((kind, asked)) or Recorder()
@@ -122,7 +109,7 @@ def test_every_degradation_with_every_choice_of_streams(robustness, tmp_path, mo
 
 
 def test_one_cell_of_the_table(robustness, tmp_path, monkeypatch, capsys):
-    clips = make_clip(tmp_path / "clips", ("rgb", "thermal"))
+    clips = square_clip(tmp_path / "clips" / "walk", ("rgb", "thermal"), 6).parent
     monkeypatch.setattr(robustness, "exact_trackers", lambda *_, **asked: lambda kind: Recorder())
     robustness.main([str(clips), "--degrade", "clean", "--streams", "rgb"])
     assert [line.split()[0] for line in capsys.readouterr().out.splitlines()[2:]] == ["clean"]
@@ -130,5 +117,5 @@ def test_one_cell_of_the_table(robustness, tmp_path, monkeypatch, capsys):
 
 def test_clips_of_one_stream_are_not_enough(robustness, tmp_path, capsys):
     with pytest.raises(SystemExit):
-        robustness.main([str(make_clip(tmp_path / "clips", ("rgb",)))])
+        robustness.main([str(square_clip(tmp_path / "clips" / "walk", frames=6).parent)])
     assert "two streams" in capsys.readouterr().err

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 from dataclasses import replace
-from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -15,14 +13,8 @@ from dmtrack.network.model import DMTrack
 
 
 @pytest.fixture(scope="module")
-def gpu_step() -> ModuleType:
-    path = Path(__file__).parents[2] / "benchmarks" / "gpu_step.py"
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def gpu_step(benchmark_script) -> ModuleType:
+    return benchmark_script("gpu_step")
 
 
 def by_hand(config: ModelConfig) -> float:

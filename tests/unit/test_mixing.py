@@ -6,10 +6,10 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
+from clips import square_clip
 from program import csv_rows
 
 from dmtrack.config import TINY
@@ -109,16 +109,7 @@ def test_no_two_processes_of_a_parallel_run_draw_the_same():
 @pytest.fixture(scope="module")
 def clips(tmp_path_factory) -> Path:
     """A folder with one short clip of a bright square."""
-    folder = tmp_path_factory.mktemp("clips") / "walk"
-    (folder / "img").mkdir(parents=True)
-    rows = []
-    for frame in range(20):
-        picture = np.full((80, 100, 3), 30, np.uint8)
-        picture[30:46, 20 + frame : 36 + frame] = 220
-        cv2.imwrite(str(folder / "img" / f"{frame:04d}.png"), picture)
-        rows.append(f"{20 + frame},30,16,16")
-    (folder / "groundtruth.txt").write_text("\n".join(rows))
-    return folder.parent
+    return square_clip(tmp_path_factory.mktemp("clips") / "walk").parent
 
 
 def run(folder: Path, clips: Path, *, stop_at: int | None = None) -> list[dict[str, str]]:

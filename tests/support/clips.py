@@ -1,0 +1,37 @@
+"""Writes small recordings where a test wants them."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+
+def square_clip(
+    folder: Path, streams: Iterable[str] = ("img",), frames: int = 20, *, truth: str = "groundtruth.txt"
+) -> Path:
+    """Write pictures of a bright square of 10 px that moves one px a frame, and where it is."""
+    for stream in streams:
+        (folder / stream).mkdir(parents=True)
+        for frame in range(frames):
+            picture = np.full((60, 80, 3), 40, np.uint8)
+            picture[20:30, 5 + frame : 15 + frame] = 250
+            cv2.imwrite(str(folder / stream / f"{frame:06d}.png"), picture)
+    (folder / truth).write_text("".join(f"{5 + frame},20,10,10\n" for frame in range(frames)))
+    return folder
+
+
+def copies(recording: Any, *names: str, truth: bool = True) -> Path:
+    """Copy both videos of a recording, and its ground truth, under names by which `batch` finds them."""
+    folder = Path("clips").absolute()
+    folder.mkdir()
+    for name in names:
+        shutil.copy(recording.rgb, folder / f"{name}_rgb.mp4")
+        shutil.copy(recording.thermal, folder / f"{name}_thermal.mp4")
+        if truth:
+            shutil.copy(recording.truth, folder / f"{name}.txt")
+    return folder
