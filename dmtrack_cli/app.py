@@ -12,12 +12,12 @@ from collections.abc import Callable, Sequence
 from typing import Annotated, Any, Final, NamedTuple
 
 import typer
-from typer.core import TyperCommand, TyperGroup
+from typer.core import TyperCommand
 
 import dmtrack
 from dmtrack.errors import DmtrackError
 from dmtrack_cli.arguments import prepare_arguments
-from dmtrack_cli.command_line import Command, put_right
+from dmtrack_cli.command_line import Command, Group, put_right
 from dmtrack_cli.console import (
     EXIT_INTERRUPTED,
     Stopped,
@@ -56,7 +56,7 @@ COMMANDS: Final = {
 }
 
 
-class _LazyGroup(TyperGroup):
+class _LazyGroup(Group):
     """Lists commands from `COMMANDS`, and imports one only to run it."""
 
     def __init__(self, **attributes: Any) -> None:  # noqa: ANN401 - Typer's own arguments, handed on

@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
 
-from typer.core import TyperCommand
+import typer
+from typer.core import TyperCommand, TyperGroup
 
 _WIDEST: Final = 17  # columns for values in the narrowest table of an 80-column terminal
 _FILES: Final = "name files and folders without an option"
@@ -96,19 +97,33 @@ def _shown(option: Any) -> str:  # noqa: ANN401
     return "\n".join(lines)
 
 
+def _with_plain_switches(parameters: list[Any]) -> list[Any]:
+    """Show no type where there is no value; those that Typer adds, `--help`, are switches as well."""
+    for parameter in parameters:
+        is_switch = getattr(parameter, "is_flag", False) or getattr(parameter, "count", False)
+        if parameter.metavar is None and is_switch:
+            parameter.metavar = ""
+    return parameters
+
+
+class Group(TyperGroup):
+    """A command that holds others."""
+
+    def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401
+        """Return the parameters."""
+        return _with_plain_switches(super().get_params(ctx))
+
+
 class Command(TyperCommand):
     """A command that knows what other tools call its options."""
 
     def get_params(self, ctx: Any) -> list[Any]:  # noqa: ANN401
-        """Return the parameters; those that Typer adds, `--help`, are switches as well."""
-        parameters: list[Any] = super().get_params(ctx)
-        for parameter in parameters:
-            if parameter.metavar is None and getattr(parameter, "is_flag", False):
-                parameter.metavar = ""
-        return parameters
+        """Return the parameters."""
+        return _with_plain_switches(super().get_params(ctx))
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401
         """Parse the words, and say what an option that is none is called here."""
+        _refuse_empty(args, ctx)
         try:
             return super().parse_args(ctx, args)
         except Exception as error:
@@ -117,6 +132,16 @@ class Command(TyperCommand):
                 error.message = f"No such option: {error.option_name}; {hint}."  # type: ignore[attr-defined]
                 error.possibilities = None  # type: ignore[attr-defined]
             raise
+
+
+def _refuse_empty(words: Sequence[str], ctx: Any) -> None:  # noqa: ANN401
+    """Refuse a word without a letter: as a path it would be the folder the program is started in."""
+    for before, word in zip(("", *words), words, strict=False):
+        name, equals, value = word.partition("=") if word.startswith("-") else ("", "=", word)
+        if equals and not value.strip():
+            option = name or (before.partition("=")[0] if before.startswith("-") else "an argument")
+            what = "it is empty; is a variable of the shell not set?"
+            raise typer.BadParameter(what, ctx=ctx, param_hint=option)
 
 
 def _hint(wrong: str | None, parameters: Sequence[Any]) -> str | None:

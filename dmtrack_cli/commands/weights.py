@@ -10,14 +10,17 @@ from rich.table import Table
 
 from dmtrack.errors import CheckpointError
 from dmtrack.video.frame import Modality
-from dmtrack_cli.command_line import Command
+from dmtrack_cli.command_line import Command, Group
 from dmtrack_cli.console import out
 
 if TYPE_CHECKING:
     from dmtrack.network.weights.data_folder import WeightsFile
 
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="Weights in the box and in your data folder."
+    cls=Group,
+    no_args_is_help=True,
+    add_completion=False,
+    help="Weights in the box and in your data folder.",
 )
 
 _NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A name from `dmtrack weights list`.")]

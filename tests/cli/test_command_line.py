@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from dmtrack_cli.app import COMMANDS, app, load_command
@@ -61,6 +62,21 @@ def test_a_number_that_cannot_be_is_wrong_usage(words, option, given, tmp_path, 
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(("words", "command"), list(every_command()))
+def test_an_empty_word_stands_for_nothing(words, command):
+    """`-o "$OUT"` without the variable: as a path it would be the folder that the program is started in."""
+    given = [[" "]] if any(one.param_type_name == "argument" for one in command.params) else []
+    options = [one for one in command.params if one.param_type_name == "option" and not one.is_flag]
+    for one in options[-1:]:
+        given += [[one.opts[0], ""], [f"{one.opts[0]}="]]
+    for empty in given:
+        outcome = CliRunner().invoke(app, [*words, *empty], env=NARROW)
+        assert outcome.exit_code == 2, empty
+        shown = " ".join(outcome.output.replace("│", " ").split())
+        assert "it is empty; is a variable of the shell not set?" in shown, empty
+        assert (empty[0].partition("=")[0].strip() or "an argument") in shown
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -100,7 +116,9 @@ def test_the_table_of_hints_names_options_that_exist_and_none_of_our_own():
         assert not ours.startswith("-") or re.split(r"[ ,]", ours)[0] in options, ours
 
 
-@pytest.mark.parametrize(("words", "command"), list(every_command()))
+@pytest.mark.parametrize(
+    ("words", "command"), [*every_command(), ([], get_command(app)), (["weights"], load_command("weights"))]
+)
 def test_help_reads_well_at_80_columns(words, command):
     outcome = CliRunner().invoke(app, [*words, "--help"], env=NARROW)
     assert outcome.exit_code == 0
