@@ -67,7 +67,7 @@ def output_error(error: OSError, path: Path | str) -> OutputError:
 
 
 @contextlib.contextmanager
-def os_errors_translated(path: Path) -> Iterator[None]:
+def os_errors_translated(path: Path | str) -> Iterator[None]:
     """Turn an `OSError` inside the block into an `OutputError` that names `path`."""
     try:
         yield

@@ -271,6 +271,43 @@ def test_a_file_in_place_of_the_folder(track):
     assert Path("out").read_text() == "mine"
 
 
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("track", "{rgb}", "--box", BOX),
+        ("review", "{rgb}", "--no-open"),
+        ("render", "{rgb}", "--boxes", "boxes.csv", "-o", "{out}/a.mp4"),
+        ("export", "boxes.csv", "--format", "csv"),
+        ("export", "boxes.csv", "--merge", "-o", "{out}.csv"),
+        ("export", "done", "--format", "crops"),
+        ("export", "done", "--format", "yolo"),
+        ("batch", "recordings", "--dry-run"),
+        ("inspect", "{rgb}", "--sheet", "{out}.png"),
+    ],
+    ids=lambda words: f"{words[0]} {words[-1]}",
+)
+@pytest.mark.parametrize("out", ["loop", "n" * 300], ids=["loop-of-links", "long-name"])
+def test_an_output_that_cannot_be(track, run_cli, recording, words, out):
+    """A loop of links, or a name that no file can have: one line, and the code of an output."""
+    for name, other in (("loop", "pool"), ("pool", "loop")):
+        Path(name).symlink_to(other)
+        for suffix in (".csv", ".png"):
+            Path(name + suffix).symlink_to(other + suffix)
+    Path("boxes.csv").write_text("frame,id,x,y,w,h\n0,1,20,16,16,16\n")
+    shutil.copytree(recording.rgb.parent, "recordings/walk")
+    if "done" in words:
+        assert track("--box", BOX, "--no-video", "--end", "2").code == 0
+        Path("out").rename("done")
+    given = [word.format(rgb=recording.rgb, out=out) for word in words]
+    outcome = run_cli(*given, *([] if "-o" in words or "--sheet" in words else ["-o", out]))
+    if "--dry-run" in words:
+        assert outcome.code == 0, outcome.err
+        return
+    assert outcome.code == 5, outcome.err
+    assert outcome.error_lines[-1].startswith("error: ")
+    assert out in outcome.error_lines[-1]
+
+
 def test_a_folder_that_cannot_be_made(run_cli, recording, weights):
     outcome = run_cli("track", recording.rgb, "--weights", weights, "-o", "/proc/dmtrack", "--box", BOX)
     assert_one_line(outcome, 5, "/proc/dmtrack")

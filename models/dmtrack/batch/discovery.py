@@ -113,9 +113,14 @@ def find_items(root: Path, *, modality: Modality | None = None, exclude: Iterabl
     """
     if not root.is_dir():
         raise DatasetError("there is no such folder", where=root)
-    search = _Search(root, modality, {path.resolve() for path in exclude})
+    search = _Search(root, modality, _real(exclude))
     entries = tuple(search.visit(root, _MAX_DEPTH))
     return Findings(entries, tuple(search.left_out))
+
+
+def _real(paths: Iterable[Path]) -> set[Path]:
+    """Return where paths lead; a loop of links leads to itself (`Path.resolve` raises before Python 3.13)."""
+    return {Path(os.path.realpath(path)) for path in paths}
 
 
 class _Search:
@@ -190,7 +195,7 @@ class _Search:
             yield from self._singles([path for path in streams if path not in used])
             used += [path for path in streams if path.is_file()]
         yield from self._pictures_without_box(folder, children, clip)
-        seen = {path.resolve() for path in used}
+        seen = _real(used)
         for child in children:
             if child.is_dir() and child.resolve() not in seen:
                 yield from self.visit(child, depth - 1)

@@ -148,7 +148,8 @@ def result_files_of(
 
 def means_folder(output: str) -> bool:
     """Return whether a folder is meant: one that is there, a name without a suffix or with a last slash."""
-    return Path(output).is_dir() or not Path(output).suffix or output.endswith(("/", "\\"))
+    with os_errors_translated(output):
+        return Path(output).is_dir() or not Path(output).suffix or output.endswith(("/", "\\"))
 
 
 def require_room(count: int, target: str, output: str) -> None:

@@ -187,8 +187,9 @@ def _exported(
         finals = []
         targets = ids if target is PictureFormat.DATASET else [0]
         for who, final in zip(targets, _folders(run, output, target), strict=True):
+            real = os.path.realpath(final)  # of a loop of links, too, which `Path.resolve` may not take
             for given in (request.rgb, request.aux, run.folder):
-                if given is not None and Path(given).resolve().is_relative_to(final.resolve()):
+                if given is not None and Path(given).resolve().is_relative_to(real):
                     raise OutputError("an input lies in it, and would be destroyed", where=final)
             finals.append(final)
             scratch = stack.enter_context(_appearing(final, target, overwrite=overwrite))
@@ -411,10 +412,12 @@ def _appearing(final: Path, target: PictureFormat, *, overwrite: bool) -> Iterat
 
     `OutputError` where the name is taken: by anything without `overwrite`, with it by what is no export.
     """
-    if final.exists() and not overwrite:
+    with os_errors_translated(final):
+        is_there = final.exists()
+    if is_there and not overwrite:
         hint = "give --overwrite or another output folder"
         raise OutputError("this result exists already", where=final, hint=hint)
-    if final.exists() and not _is_earlier_export(final, target):
+    if is_there and not _is_earlier_export(final, target):
         raise OutputError(
             f"holds more than an earlier export as {target}", where=final, hint="choose another output folder"
         )

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from dmtrack.atomic import held, make_folder, prepare_folder
+from dmtrack.atomic import held, make_folder, os_errors_translated, prepare_folder
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +48,8 @@ def prepared_folder(folder: Path, names: Sequence[str], *, overwrite: bool) -> I
     Raises:
         OutputError: A result exists, another run writes there, or the folder cannot be made or written to.
     """
-    made = [path for path in (folder, *folder.parents) if not path.exists()]
+    with os_errors_translated(folder):
+        made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
         with held(make_folder(folder)):
             prepare_folder(folder, names, overwrite=overwrite)

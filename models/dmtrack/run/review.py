@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from dmtrack.atomic import inputs_kept, make_folder, write_atomically
+from dmtrack.atomic import inputs_kept, make_folder, os_errors_translated, write_atomically
 from dmtrack.boxes.detections import DetectionOptions, read_detections
 from dmtrack.boxes.doubts import Doubt, doubtful_places
 from dmtrack.boxes.keyframes import KEYFRAMES, keyframes_text, read_keyframes
@@ -345,7 +345,9 @@ def _earlier_run(request: TrackRequest) -> EarlierRun:
     named = Path(request.rgb)
     is_results = request.aux is None and (named / RECORD).is_file()
     folder = named if is_results else request.folder
-    if (folder / RECORD).is_file():
+    with os_errors_translated(folder):
+        is_there = (folder / RECORD).is_file()
+    if is_there:
         earlier = EarlierRun.read(folder)
         if not is_results and Path(earlier.request.rgb).absolute() != named.absolute():
             raise ConfigError(
