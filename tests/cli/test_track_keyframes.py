@@ -226,6 +226,27 @@ def test_results_of_another_version_or_other_weights_are_said(track, run_cli, pl
     assert said not in " ".join(again.err.split()), "the record is that of the new run"
 
 
+@pytest.mark.parametrize("keyframes", [True, False], ids=["whole", "no-keyframes"])
+def test_a_run_that_was_killed_is_finished(track, run_cli, keyframes):
+    """What `kill -9` leaves: the record of a run that goes on, keyframes, and files under temporary names."""
+    assert track("--box", "20,16,16,16", "--no-video").code == 0
+    whole = boxes_of()
+    record = Path("out/run.json")
+    record.write_text(record.read_text().replace('"status": "complete"', '"status": "running"'))
+    for name in ("boxes.csv", "boxes.txt"):
+        Path("out", name).rename(Path("out", f".{name}.part"))
+    if not keyframes:
+        Path("out/keyframes.csv").unlink()
+    outcome = run_cli("track", "--continue", "out")
+    if keyframes:
+        assert outcome.code == 0, outcome.err
+        assert "killed before it wrote its boxes" in outcome.err
+        assert boxes_of() == whole
+        assert not list(Path("out").glob(".*"))
+    else:
+        assert (outcome.code, len(outcome.error_lines)) == (3, 1)
+
+
 def test_what_is_no_results_folder_is_said(run_cli, tmp_path):
     outcome = run_cli("track", "--continue", tmp_path, "--box", "1,2,3,4", "--from", "2")
     assert outcome.code == 3

@@ -13,6 +13,7 @@ from dmtrack.boxes.detections import DetectionOptions
 from dmtrack.boxes.formats.table import read_table
 from dmtrack.boxes.keyframes import KEYFRAMES, read_keyframes
 from dmtrack.boxes.reading import TABLE
+from dmtrack.boxes.results import RecordingResults
 from dmtrack.boxes.starts import read_targets
 from dmtrack.config import installed_version
 from dmtrack.errors import BoxError, ConfigError, FormatError, translated
@@ -89,10 +90,14 @@ class EarlierRun:
                 hint="go on from the folder in which it was tracked, or "
                 f"say in {RECORD}, under command, where it is now",
             )
-        (found,) = read_table(folder / TABLE, folder.name)
-        known = folder / KEYFRAMES
-        keyframes = tuple(read_keyframes(known if known.is_file() else folder / TABLE))
+        known, table = folder / KEYFRAMES, folder / TABLE
         is_whole = record["status"] == RunStatus.COMPLETE
+        if not is_whole and known.is_file() and not table.exists():
+            _log.warning("%s: was killed before it wrote its boxes: all of it is tracked", folder)
+            found = RecordingResults(folder.name, ())
+        else:
+            (found,) = read_table(table, folder.name)
+        keyframes = tuple(read_keyframes(known if known.is_file() else table))
         if request.detections.file is not None and not is_whole:
             _log.warning("%s: was stopped; what entered the picture later is not looked for", folder)
         met = (record.get("counts") or {}).get("pairing") or {}

@@ -233,6 +233,7 @@ class TrackRun:
                 for name in self.request.output.names:  # the record, which speaks for the others, last
                     if (scratch / name).is_file():
                         (scratch / name).replace(self.folder / name)
+                        part_path(self.folder / name).unlink(missing_ok=True)  # of a run that was killed
 
     @property
     def files(self) -> list[Path]:
