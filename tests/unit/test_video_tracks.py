@@ -186,7 +186,7 @@ def test_streams_without_names_are_not_guessed(tmp_path):
 
 def test_a_video_alone_is_no_pair(make_video):
     path = make_video("thermal.mp4", [np.zeros((H, W, 3), np.uint8)] * 3)
-    with pytest.raises(VideoError, match="none says that it is the second one"):
+    with pytest.raises(VideoError, match="given for both streams and holds one; name the file of the second"):
         open_pair(path, path)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from tempfile import mkdtemp
 from typing import Final
 
-from dmtrack.errors import FormatError, VideoError, stands_for, translated
+from dmtrack.errors import FormatError, VideoError, counted, stands_for, translated
 from dmtrack.video.foreign import require_known
 
 _MOST_RATIO: Final = 64  # what recordings pack into: more is a trap
@@ -89,7 +89,9 @@ def _unpacked(path: Path, size_bytes: int, _: int) -> _Scratch:
         ]
         total = sum(one.file_size for one in members)
         if total > max(_SMALL_BYTES, _MOST_RATIO * size_bytes) or len(members) > _MOST_MEMBERS:
-            raise VideoError(f"it claims to unpack to {total >> 20} MiB, more than a recording", where=path)
+            files = counted(len(members), "file")
+            what = f"{files} of {total >> 20} MiB are more than a recording packs so small"
+            raise VideoError(what, where=path, hint="unpack it yourself if it is one")
         scratch = _Scratch()
         if total > shutil.disk_usage(scratch.name).free:
             raise VideoError(f"there is no room to unpack its {total >> 20} MiB", where=path)
