@@ -1,3 +1,4 @@
+from datetime import datetime, timedelta
 from fractions import Fraction
 
 import cv2
@@ -201,7 +202,7 @@ def test_numbers_that_are_not_the_last_or_not_the_same_pair_too(names, told, tmp
         (set(), {0, 1}, "only in color 0, 1"),
         ({0}, {19}, "by place: color counts from 1, depth counts from 0"),
         (set(), set(), ""),
-        ({3, 4}, {3, 4}, ""),
+        ({3, 4}, {3, 4}, "The names leave out 3, 4: the times go on as if no picture were missing."),
     ],
     ids=["one each", "several", "the begin", "shifted", "none", "the same"],
 )
@@ -225,6 +226,91 @@ def test_folders_that_lack_different_numbers_do_not_pair_by_place(first, other, 
         assert [pair.aux.index for pair in source if pair.aux is not None] == list(
             range(min(len(numbers), 20 - len(other)))
         )
+
+
+def named(folder, style, moments, grey=False):
+    """Write a picture a moment, in seconds; its red, or its level, is the moment."""
+    folder.mkdir()
+    for moment in moments:
+        name = (datetime(2024, 1, 1, 11, 58) + timedelta(seconds=moment)).strftime(style)
+        picture = np.full((8, 8) if grey else (8, 8, 3), moment, np.uint8)
+        cv2.imwrite(str(folder / f"{name.replace('UNIX', str(1_700_000_000 + moment))}.png"), picture)
+    return folder
+
+
+SECONDS = [*range(100, 130, 2)]  # a minute and an hour begin
+
+
+@pytest.mark.parametrize("style", ["IMG_%Y%m%d_%H%M%S", "%Y-%m-%d %H.%M.%S", "%Y%m%d%H%M%S_cam", "UNIX"])
+@pytest.mark.parametrize(
+    ("second", "said"),
+    [
+        (SECONDS, "by the times in their names"),
+        ([one for one in SECONDS if one not in (118, 120)], "by the times in their names"),
+        ([one + 1 for one in SECONDS[1:6]], "by the times in their names"),
+        ([one + 60 for one in SECONDS], "by place: the times in their names are +60 s apart"),
+    ],
+    ids=["the same", "some are missing", "between", "another clock"],
+)
+def test_dates_without_a_fraction_are_times(style, second, said, tmp_path):
+    """Their digits were taken for numbers that count pictures: of a minute, 60 to 99 were missing."""
+    rgb, aux = named(tmp_path / "color", style, SECONDS), named(tmp_path / "depth", style, second)
+    with open_pair(rgb, aux, modality=Modality.DEPTH) as source:
+        pairs = list(source)
+        assert said in " ".join(source.remarks)
+    assert [pair.rgb.time_s - pairs[0].rgb.time_s for pair in pairs] == [one - 100 for one in SECONDS]
+    for moment, pair in zip(SECONDS, pairs, strict=True):
+        near = [one for one in second if abs(one - moment) <= 1]
+        found = None if pair.aux is None else int(pair.aux.pixels[0, 0, 0])
+        assert found == (moment + 60 if "apart" in said else near[0] if near else None)
+
+
+@pytest.mark.parametrize("style", ["%Y%m%d_%H%M%S", "UNIX", "%Y%m%d_%H%M%S_n%S"])
+def test_dates_of_one_folder_are_its_times_unless_a_number_counts(style, tmp_path, make_video):
+    folder = named(tmp_path / "depth", style, range(8), grey=True)
+    is_time = "_n" not in style
+    with open_pair(folder) as source:
+        frames = [pair.rgb for pair in source]
+        assert ("assume" in " ".join(source.remarks)) is not is_time
+    assert frames[7].time_s - frames[0].time_s == (7 if is_time else Fraction(7, 30))
+    with open_pair(folder, pairing=PairingOptions(folder_rate=Fraction(5))) as source:
+        assert source.rgb_info.frame_rate == 5
+    rgb = make_video("rgb.mkv", colour(20), rate=2, pts=range(10, 30))
+    with open_pair(rgb, folder, modality=Modality.DEPTH) as source:
+        shown = [None if pair.aux is None else int(pair.aux.pixels[0, 0]) for pair in source]
+        assert ("begin with rgb.mkv" in " ".join(source.remarks)) is is_time
+    if is_time:
+        assert shown[:16:2] == list(range(8))
+
+
+@pytest.mark.parametrize("first", [0, 10**9 + 1, 10**17])
+def test_large_numbers_in_names_cost_no_memory(first, rgb, tmp_path):
+    """A number of every tick of a clock: all that lie before the first picture were listed."""
+    folder = tmp_path / "thermal"
+    folder.mkdir()
+    for number in range(5):
+        cv2.imwrite(str(folder / f"t{first + 7 * 10**7 * number}b.png"), np.full((8, 8), number, np.uint8))
+    with open_pair(rgb, folder) as source:
+        assert len(list(source)) == 30
+
+
+@pytest.mark.parametrize(
+    ("numbers", "said"),
+    [
+        ([1, 2, 3, 6], "leave out 4, 5:"),
+        ([1, 9998, 9999], "leave out 2, 3, 4, 5, 6, 7, …:"),
+        ([5, 10, 15, 25, 30], "leave out 20:"),
+        ([5, 10, 15, 20], ""),
+        ([3, 7, 20, 21, 40], ""),
+        ([100, 133, 166, 233], ""),
+    ],
+    ids=["a gap", "counts anew", "every fifth", "even", "a choice", "times"],
+)
+def test_numbers_that_one_folder_leaves_out_are_said(numbers, said, tmp_path):
+    with open_pair(numbered(tmp_path / "rgb", numbers)) as source:
+        remarks = " ".join(source.remarks)
+    assert said in remarks
+    assert bool(said) is ("leave out" in remarks)
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,9 @@ _CALENDAR: Final = re.compile(
     r"(?<!\d)(?P<year>20\d\d)[-_.]?(?P<month>\d\d)[-_.]?(?P<day>\d\d)[-_.T ]?"
     r"(?P<hour>\d\d)[-_.h]?(?P<minute>\d\d)[-_.m]?(?P<second>\d\d)s?[-_.]?(?P<rest>\d{9}|\d{6}|\d{3})(?!\d)"
 )
+_WHOLE_SECONDS: Final = (re.compile(_CALENDAR.pattern.partition("s?[-_.]?(?P<rest>")[0] + r"(?!\d)"),) + (
+    re.compile(r"(?<!\d)(?P<seconds>1\d{9})(?!\d)"),
+)
 _SECONDS_AND_REST: Final = re.compile(r"(?<!\d)(?P<seconds>1\d{9})[-_](?P<rest>\d{9}|\d{6})(?!\d)")
 _TIME_DIGITS, _FINE_DIGITS = 9, 3
 """Seconds since 1970 have so many digits; of smaller numbers, so many of a fraction make it a time."""
@@ -228,6 +231,23 @@ def _split_times(files: Sequence[Path]) -> list[Fraction] | None:
         steps_s = [later - earlier for earlier, later in pairwise(times_s)]
         if median_low(steps_s) > tick_s and _are_frames(times_s):
             return times_s
+    return None
+
+
+def seconds_in_names(files: Sequence[Path]) -> list[int] | None:
+    """Return the whole seconds since 1970 that names end with: a date and a time of the day, or their number.
+
+    None where they are none, do not rise, or a number follows, which counts better.
+    """
+    for pattern in _WHOLE_SECONDS:
+        found = [match for match in (pattern.search(file.stem) for file in files) if match is not None]
+        if len(found) < max(2, len(files)) or any(re.search(r"\d", one.string[one.end() :]) for one in found):
+            continue
+        try:
+            times_s = [_seconds(match) for match in found]
+        except ValueError:  # there is no such day
+            continue
+        return times_s if _are_frames([Fraction(one) for one in times_s]) else None
     return None
 
 

@@ -7,7 +7,7 @@ from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
-from itertools import pairwise
+from itertools import chain, islice, pairwise
 from pathlib import Path
 from statistics import median_low
 from typing import Final
@@ -24,7 +24,7 @@ from dmtrack.video.flir import FLIR_SUFFIXES
 from dmtrack.video.folder import FolderReader
 from dmtrack.video.foreign import require_known
 from dmtrack.video.frame import VideoInfo
-from dmtrack.video.picture_file import IMAGE_SUFFIXES, page_count
+from dmtrack.video.picture_file import IMAGE_SUFFIXES, page_count, seconds_in_names
 from dmtrack.video.reader import VideoReader
 from dmtrack.video.record3d import RECORD3D_SUFFIX, Record3dReader
 from dmtrack.video.source import DEFAULT_FRAME_RATE, FrameSource
@@ -33,6 +33,7 @@ from dmtrack.video.streams import PairingOptions, Split, StreamPair, Sync, defau
 from dmtrack.video.time_file import StampedSource, read_times
 from dmtrack.video.track_choice import TrackChoice, TrackInfo, TrackPicker
 
+_NAMED: Final = 6
 _LONG_STEP: Final = 10
 """Numbers in names that are so far apart, and differ from stream to stream, count time, not pictures."""
 
@@ -203,7 +204,13 @@ def open_stream(path: Path, options: PairingOptions) -> FrameSource:
         DecodeError: It has no readable frame.
         FormatError: Its side file of time stamps is not one, or is for another number of frames.
     """
-    return _open(path, options, TrackPicker(options.rgb_track))
+    source = _open(path, options, TrackPicker(options.rgb_track))
+    if isinstance(source, FolderReader) and not source.has_clock:
+        if options.folder_rate is None and (seconds := seconds_in_names(source.files)) is not None:
+            source.number(seconds, seconds[0], Fraction(1))
+        else:
+            source.info = replace(source.info, notes=(*source.info.notes, *_gaps(source)))
+    return source
 
 
 def _open(
@@ -255,9 +262,12 @@ def _match_numbers(rgb: FrameSource, aux: FrameSource, folder_rate: Fraction | N
 
     Two folders that count from different numbers, one apart or with little in common, are brought together
     where both count over the same span. Where steps are long, as of microseconds, the nearest numbers go
-    together. Else those that have little in common go by place, which is said.
+    together, as times of the day do. Else those that have little in common go by place, which is said.
     """
     folders = [one for one in (rgb, aux) if isinstance(one, FolderReader) and not one.has_clock]
+    seconds = [found for folder in folders if (found := seconds_in_names(folder.files)) is not None]
+    if folder_rate is None and seconds and len(seconds) == len(folders) and rgb.info.path != aux.info.path:
+        return _match_seconds(rgb, aux, folders, seconds)
     lists = [_numbers(folder.files) for folder in folders]
     if not all(lists):
         return []
@@ -271,7 +281,7 @@ def _match_numbers(rgb: FrameSource, aux: FrameSource, folder_rate: Fraction | N
             lists[1] = [number + lists[0][0] - lists[1][0] for number in lists[1]]
         first, second = map(set, lists)
         if first == second:
-            return [f"The pictures go together {by_place}."] if counting else []
+            return [f"The pictures go together {by_place}."] if counting else _gaps(folders[0])
         if _have_little_in_common(first, second):
             if step < _LONG_STEP:
                 return [f"The pictures go together {by_place}."]
@@ -284,10 +294,10 @@ def _match_numbers(rgb: FrameSource, aux: FrameSource, folder_rate: Fraction | N
         (numbers,), (folder,) = lists, folders
         video = aux if folder is rgb else rgb
         origin, rate = min(numbers[0], 1), folder_rate or video.info.frame_rate or DEFAULT_FRAME_RATE
-        gaps = set(range(origin, numbers[-1] + 1)) - set(numbers)
         frames = video.measured().frame_count
-        if not gaps or frames is None or not len(numbers) < numbers[-1] + 1 - origin <= frames:
-            return []
+        if frames is None or not len(numbers) < numbers[-1] + 1 - origin <= frames:
+            return _gaps(folder)
+        gaps = set(range(origin, numbers[-1] + 1)) - set(numbers)
         missing, counting, assumed = [_missing(video, gaps)], "", ""
     else:
         return []
@@ -295,6 +305,28 @@ def _match_numbers(rgb: FrameSource, aux: FrameSource, folder_rate: Fraction | N
         folder.number(numbers, origin, rate)
     said = ", ".join(one for one in missing if one)
     return [f"The pictures go together by the numbers in their names{counting}: {said}{assumed}."]
+
+
+def _match_seconds(
+    rgb: FrameSource, aux: FrameSource, folders: Sequence[FolderReader], lists: list[list[int]]
+) -> list[str]:
+    """Take the times of pictures from whole seconds in their names; see `_match_numbers`."""
+    said = "The pictures go together by the times in their names."
+    if len(folders) == 1:
+        if rgb.measured().frame_count == aux.measured().frame_count:
+            return []
+        (video,) = [one for one in (rgb, aux) if one is not folders[0]]
+        if not video.has_clock:
+            return []
+        said = f"The times in the names of {folders[0].info.path.name} begin with {video.info.path.name}."
+    elif _counts_from_elsewhere(*lists) and len(lists[0]) == len(lists[1]):
+        apart = lists[1][0] - lists[0][0]
+        lists[1] = [number - apart for number in lists[1]]
+        said = f"The pictures go together by place: the times in their names are {apart:+d} s apart."
+    origin = min(numbers[0] for numbers in lists)
+    for folder, numbers in zip(folders, lists, strict=True):
+        folder.number(numbers, origin, Fraction(1))
+    return [said]
 
 
 def _counts_from_elsewhere(first: Sequence[int], second: Sequence[int]) -> bool:
@@ -312,6 +344,18 @@ def _have_little_in_common(first: set[int], second: set[int]) -> bool:
 
 def _usual_step(numbers: Sequence[int]) -> int:
     return median_low(later - earlier for earlier, later in pairwise(numbers)) if numbers[1:] else 1
+
+
+def _gaps(folder: FolderReader) -> list[str]:
+    """Say which numbers the names of pictures leave out, where they count them."""
+    numbers = _numbers(folder.files)
+    step = _usual_step(numbers)
+    left_out = [range(earlier + step, later, step) for earlier, later in pairwise(numbers)]
+    count = sum(map(len, left_out))
+    if not count or step >= _LONG_STEP or (step > 1 and count > len(numbers)):
+        return []
+    listed = _listed(list(islice(chain.from_iterable(left_out), _NAMED + 1)))
+    return [f"The names leave out {listed}: the times go on as if no picture were missing."]
 
 
 def _missing(source: FrameSource, numbers: Collection[int]) -> str:
@@ -333,7 +377,8 @@ def _numbers(files: Sequence[Path]) -> list[int]:
 
 
 def _listed(numbers: Sequence[int]) -> str:
-    return ", ".join(str(number) for number in numbers[:6]) + (", …" if len(numbers) > 6 else "") or "none"
+    more = ", …" if len(numbers) > _NAMED else ""
+    return ", ".join(str(number) for number in numbers[:_NAMED]) + more or "none"
 
 
 def _taken(rgb: Path, aux: Path, info: VideoInfo) -> int | None:
