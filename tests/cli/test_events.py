@@ -182,7 +182,7 @@ def test_a_large_file_needs_no_more_memory_than_a_small_one(kind, tmp_path):
         "grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before\n"
         "print(frames, source.reader.totals.events, source.damaged_packets, grown // 1000)\n"
     )
-    done = new_process("-c", code)
+    done = new_process("-c", code, timeout_s=900)
     assert done.returncode == 0, done.stderr
     frames, events, damaged, grown_mb = map(int, done.stdout.split())
     assert frames > 400

@@ -18,7 +18,7 @@ FILES = sorted([*LIBRARY.rglob("*.py"), *PROGRAM.rglob("*.py")])
 
 
 def in_a_new_process(code: str) -> str:
-    done = new_process("-W", "error::UserWarning", "-c", code, timeout_s=300)
+    done = new_process("-W", "error::UserWarning", "-c", code)
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     return done.stdout

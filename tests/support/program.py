@@ -26,7 +26,7 @@ def exit_code(*words: object) -> int:
     return int(leaving.value.code or 0)
 
 
-def new_process(*words: object, timeout_s: float = 120, **options: Any) -> subprocess.CompletedProcess[str]:
+def new_process(*words: object, timeout_s: float = 300, **options: Any) -> subprocess.CompletedProcess[str]:
     """Run Python in a process of its own; what it says is kept unless `options` send it elsewhere."""
     options = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options}
     command = [sys.executable, *map(str, words)]
