@@ -123,13 +123,9 @@ class PickSession:
         if not isinstance(row, dict):
             raise FormatError(f"{where} is not an object")
         frame = row.get("frame")
-        if not isinstance(frame, int) or isinstance(frame, bool) or not self._may_start_at(frame):
+        if not isinstance(frame, int) or isinstance(frame, bool) or not self.scene.holds(frame):
             raise FormatError(f"{where}: {frame!r} is not a frame of this recording")
         return self.scene.start(number, box_in(row, where), frame)
-
-    def _may_start_at(self, frame: int) -> bool:
-        last = self.scene.last
-        return self.scene.lowest <= frame and (last is None or frame <= last)
 
 
 def draw_on_page(

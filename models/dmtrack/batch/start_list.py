@@ -23,7 +23,7 @@ from dmtrack.geometry.box import Box
 from dmtrack.options import ms_text
 from dmtrack.output.csv_text import csv_text
 from dmtrack.run.session import drawing_scene, first_pair, open_inputs, with_streams
-from dmtrack.run.start_boxes import MOST_DRAWN, Draw
+from dmtrack.run.start_boxes import Draw
 from dmtrack.tracking.start import Keyframe, TargetStart, numbered, starts_and_corrections
 from dmtrack.video.position import Position
 
@@ -123,9 +123,7 @@ def _drawn(item: BatchItem, tracker: TrackItem, draw: Draw) -> tuple[TargetStart
     request, _ = with_streams(tracker.request_for(item))
     with open_inputs(request) as pairs:
         first, _ = first_pair(pairs)
-        ids = tuple(range(1, MOST_DRAWN + 1))
-        scene = drawing_scene(request, pairs, first, ids, first.rgb.index)
-        return draw(replace(scene, name=item.id))
+        return draw(replace(drawing_scene(request, pairs, first), name=item.id))
 
 
 def _row(item: BatchItem, path: Path) -> list[str]:

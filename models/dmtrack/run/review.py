@@ -26,7 +26,7 @@ from dmtrack.run.corrections import EarlierRun
 from dmtrack.run.request import OutputOptions, TrackRequest
 from dmtrack.run.retracking import Rows
 from dmtrack.run.session import drawing_scene, first_pair, open_inputs, prepared_run, with_streams
-from dmtrack.run.start_boxes import MOST_DRAWN, SMALLEST_SIDE_PX, DrawingScene
+from dmtrack.run.start_boxes import SMALLEST_SIDE_PX, DrawingScene
 from dmtrack.tracking.arrivals import Detections
 from dmtrack.tracking.edits import Keyframes, settled
 from dmtrack.tracking.result import FrameResult, TrackedBox
@@ -114,8 +114,7 @@ class Review:
         named, _ = with_streams(earlier.request)
         with open_inputs(named) as pairs:
             first, _ = first_pair(pairs)
-            ids = tuple(range(1, MOST_DRAWN + 1))
-            scene = drawing_scene(named, pairs, first, ids, first.rgb.index)
+            scene = drawing_scene(named, pairs, first)
             detections = earlier.detections
             is_given = request.detections.file is not None
             seen = _seen_by_detector(detections, pairs.rgb_info, is_needed=is_given)
@@ -228,7 +227,7 @@ class Review:
                 if min(key.box.w, key.box.h) < SMALLEST_SIDE_PX:
                     raise BoxError(f"box {key.box} is too small")
             frame = key.frame_index or 0
-            if frame < scene.lowest or (scene.last is not None and frame > scene.last):
+            if not scene.holds(frame):
                 raise BoxError(f"{frame} is not a frame of this recording")
 
     def _take(self, keyframes: Keyframes) -> None:

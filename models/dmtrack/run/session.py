@@ -34,7 +34,7 @@ from dmtrack.run.corrections import EarlierRun, Retracking
 from dmtrack.run.request import DRAWN, TrackRequest
 from dmtrack.run.results_folder import SCORES, TRAJECTORY, VIDEO, prepared_folder
 from dmtrack.run.retracking import OpenAt, Rows
-from dmtrack.run.start_boxes import BoxSources, Draw, DrawingScene, StartBoxes, startable
+from dmtrack.run.start_boxes import MOST_DRAWN, BoxSources, Draw, DrawingScene, StartBoxes, startable
 from dmtrack.tracking.arrivals import SEEN_IN, Arrivals, Detections
 from dmtrack.tracking.result import FrameResult, TrackState
 from dmtrack.tracking.start import Keyframe, TargetStart
@@ -523,11 +523,16 @@ def open_inputs(request: TrackRequest) -> PairedSource:
 
 
 def drawing_scene(
-    request: TrackRequest, pairs: PairedSource, first: FramePair, ids: tuple[int, ...], lowest_frame: int
+    request: TrackRequest,
+    pairs: PairedSource,
+    first: FramePair,
+    ids: tuple[int, ...] = tuple(range(1, MOST_DRAWN + 1)),
+    lowest_frame: int | None = None,
 ) -> DrawingScene:
     """Return what a person draws on.
 
-    `ids` are those of the boxes, in the order of drawing; `lowest_frame` is the first that may be chosen.
+    `ids` are those of the boxes, in the order of drawing; `lowest_frame` is the first that may be chosen,
+    None: that of `first`.
     """
     is_live = isinstance(pairs, LivePairs)
     count = 1 if is_live else expected_frames(pairs.rgb_info, first, request.end)
@@ -535,7 +540,7 @@ def drawing_scene(
     return DrawingScene(
         first=first,
         open_at=lambda index: opener(request, pairs)(index, None),
-        lowest=lowest_frame,
+        lowest=first.rgb.index if lowest_frame is None else lowest_frame,
         last=None if count is None else first.rgb.index + count - 1,
         ids=ids,
         name=f"{rgb.absolute().parent.name}/{rgb.name}",

@@ -65,6 +65,10 @@ class DrawingScene:
     ids: tuple[int, ...]  # ids of the boxes, in the order of drawing
     name: str = "recording"  # what the recording is called
 
+    def holds(self, frame_index: int) -> bool:
+        """Tell whether a frame may be chosen, as far as the container says how many there are."""
+        return self.lowest <= frame_index and (self.last is None or frame_index <= self.last)
+
     def start(self, number: int, box: Box, frame_index: int) -> TargetStart:
         """Return the target of the box that was drawn as number `number`, from 0.
 
