@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from dmtrack.errors import BoxError, FormatError
@@ -21,6 +21,13 @@ _LARGEST: Final = 2.0**53  # floats hold every whole number below this
 def words_of(line: str) -> list[str]:
     """Return the values of a line, whatever stands between them: commas, semicolons or blanks."""
     return [word for word in _SEPARATORS.split(line.strip()) if word]
+
+
+def rows_of(lines: Iterable[str], where: object) -> Iterator[tuple[str, str]]:
+    """Yield the place, for `placed`, and the text of every line that is not blank."""
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            yield f"{where}, row {number}", line
 
 
 def number(text: str, what: str = "") -> float:

@@ -16,7 +16,7 @@ from typing import Final
 
 from dmtrack.boxes.formats.archive import member_texts, packed
 from dmtrack.boxes.formats.mot import format_box, parse_mot_line
-from dmtrack.boxes.parsing import placed, whole
+from dmtrack.boxes.parsing import placed, rows_of, whole
 from dmtrack.boxes.results import DEFAULT_LABEL, RecordingResults, ResultsGatherer
 from dmtrack.errors import FormatError
 from dmtrack.tracking.result import TrackState
@@ -61,10 +61,8 @@ def gt_texts(results: RecordingResults, origin: int = 0, usual: Sequence[str] = 
 def gather_gt(gatherer: ResultsGatherer, boxes: str, labels: str, where: str, origin: int = 0) -> None:
     """Note what `gt.txt` and `labels.txt` say; a `FormatError` names the row that is malformed."""
     names = labels.splitlines()
-    for number, line in enumerate(boxes.splitlines(), start=1):
-        if not line.strip():
-            continue
-        with placed(f"{where}, row {number}"):
+    for place, line in rows_of(boxes.splitlines(), where):
+        with placed(place):
             row = parse_mot_line(line, origin)
             gatherer.add(row.frame_index, row.target_id, row.box)
             label = _label(line.split(","), names)

@@ -16,7 +16,7 @@ from typing import Final
 
 from dmtrack.boxes.formats.mot import DECIMALS, corner_texts, decimal_text
 from dmtrack.boxes.formats.waypoints import ids_from_one
-from dmtrack.boxes.parsing import box_of, finite, placed, whole
+from dmtrack.boxes.parsing import box_of, finite, placed, rows_of, whole
 from dmtrack.boxes.results import RecordingResults, ResultsGatherer
 from dmtrack.datasets.ground_truth import read_text
 from dmtrack.errors import FormatError
@@ -32,10 +32,8 @@ _UNKNOWN: Final = "-1 -1 -1 -1000 -1000 -1000 -10"
 def read_kitti(path: Path, name: str) -> RecordingResults:
     """Read the labels, or the results, of one sequence; a `FormatError` names the row that is malformed."""
     rows = []
-    for number, line in enumerate(read_text(path).splitlines(), start=1):
-        words, where = line.split(), f"{path}, row {number}"
-        if not words:
-            continue
+    for where, line in rows_of(read_text(path).splitlines(), path):
+        words = line.split()
         with placed(where):
             if len(words) < LEAST_COLUMNS:
                 raise FormatError(f"a row of KITTI has 17 columns or 18, this one has {len(words)}")

@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Final
 
-from dmtrack.boxes.parsing import box_of, finite, placed, whole, words_of
+from dmtrack.boxes.parsing import box_of, finite, placed, rows_of, whole, words_of
 from dmtrack.boxes.results import FrameBoxes, RecordingResults, ResultsGatherer
 from dmtrack.datasets.ground_truth import truth_lines
 from dmtrack.errors import ConfigError, FormatError
@@ -87,10 +87,8 @@ def read_mot(path: Path, name: str, origin: int = 0) -> RecordingResults:
             frame holds a target twice.
     """
     gatherer, detections = ResultsGatherer(), []
-    for number, line in enumerate(truth_lines(path), start=1):
-        if not line.strip():
-            continue
-        with placed(f"{path}, row {number}"):
+    for place, line in rows_of(truth_lines(path), path):
+        with placed(place):
             if is_detection(line):
                 detections.append(parse_mot_line(_DETECTION.sub(r"\1 1\2", line), origin))
             else:
@@ -107,13 +105,12 @@ def mot_detections(path: Path, origin: int = 0) -> Iterator[tuple[TrackedBox, in
     Raises:
         FormatError: As `read_mot`.
     """
-    for number, line in enumerate(truth_lines(path), start=1):
-        if line.strip():
-            with placed(f"{path}, row {number}"):
-                row = parse_mot_line(_DETECTION.sub(r"\1 1\2", line), origin)
-                words = words_of(line)
-                said = finite(words[7], "class") if len(words) > 7 else -1.0
-                yield row, int(said) if said >= 0 and said.is_integer() else None
+    for place, line in rows_of(truth_lines(path), path):
+        with placed(place):
+            row = parse_mot_line(_DETECTION.sub(r"\1 1\2", line), origin)
+            words = words_of(line)
+            said = finite(words[7], "class") if len(words) > 7 else -1.0
+            yield row, int(said) if said >= 0 and said.is_integer() else None
 
 
 def _with_ids(detections: Sequence[TrackedBox], taken: Collection[int]) -> Iterator[TrackedBox]:
