@@ -49,9 +49,7 @@ def raw_iou(pred: npt.ArrayLike, truth: npt.ArrayLike) -> Floats:
     Raises:
         ValueError: The shapes differ or are not `(N, 4)`.
     """
-    predicted, true = as_boxes(pred), as_boxes(truth)
-    if predicted.shape != true.shape:
-        raise ValueError(f"{len(predicted)} predicted boxes, but {len(true)} true ones")
+    predicted, true = _rows_of_both(pred, truth)
     (x, y, w, h), (u, v, s, t) = predicted.T, true.T
     width = np.minimum(x + w, u + s) - np.maximum(x, u)
     height = np.minimum(y + h, v + t) - np.maximum(y, v)
@@ -131,9 +129,14 @@ def count_above(ious: Floats, thresholds: Floats) -> Counts:
     return len(known) - np.searchsorted(known, thresholds, side="right")
 
 
-def _offsets(pred: npt.ArrayLike, truth: npt.ArrayLike) -> tuple[Floats, Floats]:
+def _rows_of_both(pred: npt.ArrayLike, truth: npt.ArrayLike) -> tuple[Floats, Floats]:
     predicted, true = as_boxes(pred), as_boxes(truth)
     if predicted.shape != true.shape:
         raise ValueError(f"{len(predicted)} predicted boxes, but {len(true)} true ones")
+    return predicted, true
+
+
+def _offsets(pred: npt.ArrayLike, truth: npt.ArrayLike) -> tuple[Floats, Floats]:
+    predicted, true = _rows_of_both(pred, truth)
     moved = predicted[:, :2] + predicted[:, 2:] / 2 - true[:, :2] - true[:, 2:] / 2
     return moved[:, 0], moved[:, 1]

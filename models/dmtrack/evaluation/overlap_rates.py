@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dmtrack.datasets.annotations import Annotation
-from dmtrack.evaluation.metric import Curve, Metric, track_boxes
+from dmtrack.evaluation.metric import Curve, Metric, padded, track_boxes
 from dmtrack.evaluation.overlap import Floats, iou_per_frame, is_box
 from dmtrack.evaluation.tracker_files import Track
 
@@ -33,10 +33,7 @@ def scored_ious(pred: npt.ArrayLike, truth: npt.ArrayLike, present: npt.ArrayLik
     Source: Huang et al. 2021, section 4.1.
     """
     true = np.asarray(truth, np.float64)
-    boxes = np.full(true.shape, np.nan)
-    rows = np.asarray(pred, np.float64)[: len(true)]
-    boxes[: len(rows)] = rows
-    ious = iou_per_frame(boxes, true)
+    ious = iou_per_frame(padded(np.asarray(pred, np.float64), len(true)), true)
     if present is not None:
         ious[~np.asarray(present, bool)[: len(ious)]] = np.nan
     scored = ious[~np.isnan(ious)]

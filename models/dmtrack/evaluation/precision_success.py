@@ -14,13 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from dmtrack.datasets.annotations import Annotation
-from dmtrack.evaluation.metric import Corners, Curve, Metric, boxes_of, with_given
+from dmtrack.evaluation.metric import Corners, Curve, Metric, boxes_of, padded, with_given
 from dmtrack.evaluation.overlap import (
     Counts,
     Floats,
     centre_error,
     count_above,
     count_within,
+    is_box,
     normalised_error,
     raw_iou,
 )
@@ -230,12 +231,11 @@ def _sampled(boxes: Floats, frames: int, step: int) -> Floats:
 
 def _repaired(boxes: Floats, truth: Floats, convention: Convention) -> Floats:
     """Return `(T, 4)`: the first row given, invalid rows replaced, missing ones NaN."""
-    whole = np.full(truth.shape, np.nan)
-    whole[: len(boxes)] = boxes
+    whole = padded(boxes, len(truth))
     if convention.given_first and len(whole):
         whole[0] = truth[0]
     if convention.invalid_result == "repeated":
-        valid = np.isfinite(whole).all(axis=1) & (whole[:, 2:] > 0).all(axis=1)
+        valid = is_box(whole)
         valid[:1] = True
         last = np.maximum.accumulate(np.where(valid, np.arange(len(whole)), 0))
         last[len(boxes) :] = np.arange(len(boxes), len(whole))
