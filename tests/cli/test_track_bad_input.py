@@ -201,7 +201,7 @@ def test_nobody_draws_for_results_that_are_refused(track):
     ("content", "words"),
     [
         pytest.param(None, "cannot be read", id="missing"),
-        pytest.param("a,b,c,d\n", "neither numbers nor a known header", id="words"),
+        pytest.param("a,b,c,d\n", "neither numbers nor a header that names", id="words"),
         pytest.param("", "no box", id="empty"),
         pytest.param("nan,nan,nan,nan\n", "absent", id="absent"),
         pytest.param("1,2,3\n", "3 values", id="three"),

@@ -214,9 +214,7 @@ def test_cvat_without_the_folder_and_labels(tmp_path):
     ("name", "text", "words"),
     [
         pytest.param("a.txt", "", "empty", id="empty"),
-        pytest.param(
-            "a.txt", "car\n", "neither numbers nor a known header; `dmtrack export --from", id="words"
-        ),
+        pytest.param("a.txt", "car\n", "names frame,id,x,y,w,h; `dmtrack export --from", id="words"),
         pytest.param("a.txt", "1,2\n", "rows of 2 numbers", id="two-columns"),
         pytest.param("a.csv", "frame,id,x,y\n0,1,1,1\n", "no column w, h", id="csv-column"),
         pytest.param("a.csv", HEADER, "holds no frame", id="csv-header-alone"),

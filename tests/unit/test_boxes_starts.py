@@ -87,8 +87,25 @@ def test_the_csv_of_a_run(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        pytest.param("x,y,w,h\n1,2,3,4\n5,6,7,8\n", (Box(1, 2, 3, 4),), id="names-of-a-box"),
+        pytest.param("frame,x,y,w,h\n4,1,2,3,4\n", (TargetStart(Box(1, 2, 3, 4), 1, 4),), id="no-id"),
+        pytest.param("w;h;y;x;frame\n3;4;2;1,5;4\n", (TargetStart(Box(1.5, 2, 3, 4), 1, 4),), id="any-order"),
+    ],
+)
+def test_a_table_of_one_target(tmp_path, text, found):
+    assert read_targets(write(tmp_path, text)) == found
+    (start,), row = found, read_rows(write(tmp_path, text))[0]
+    assert row.box == (start if isinstance(start, Box) else start.box)
+
+
+@pytest.mark.parametrize(
     ("text", "error", "message"),
     [
+        pytest.param(
+            "frame,x,y,w,h\n0,1,2,3,4\n0,5,2,3,4\n", FormatError, "row 3: target 1 is in", id="no-ids"
+        ),
         pytest.param("", BoxError, "holds no box", id="empty"),
         pytest.param("1,2,3,4,5\n", FormatError, "5 values", id="five-are-nothing"),
         pytest.param(

@@ -113,7 +113,11 @@ def test_bad_row_is_named(tmp_path, row, words):
 
 @pytest.mark.parametrize(
     ("content", "words"),
-    [(b"", "no column frame"), (b"1,2,3,4\n", "no column"), (b"\xff\xfe\x00", "not a text file")],
+    [
+        (b"", "no column frame"),
+        (b"1,2,3,4\n", "names the columns: frame,id,"),
+        (b"\xff\xfe\x00", "not a text file"),
+    ],
     ids=["empty", "no header", "binary"],
 )
 def test_no_table_at_all(tmp_path, content, words):

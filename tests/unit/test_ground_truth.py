@@ -38,11 +38,28 @@ def write(tmp_path):
         "10, 20, 30, 40\r\n11, 21, 30, 40\r\n\r\n",
         "1.0e+01 2.0e+01 3.0e+01 4.0e+01\n1.1e1 2.1E1 30 40\n",
         b"\xef\xbb\xbf10,20,30,40\n11,21,30,40\n",
+        "x,y,w,h\n10,20,30,40\n11,21,30,40\n",
+        '"X";"Y";"Width";"Height"\r\n10,0;20,0;30,0;40,0\r\n11,0;21,0;30,0;40\r\n',
+        "left\ttop\twidth\theight\r10\t20\t30\t40\r11\t21\t30\t40",
     ],
-    ids=["comma", "tab", "blank", "semicolon", "crlf and blank end", "scientific", "byte order mark"],
+    ids=[
+        *("comma", "tab", "blank", "semicolon", "crlf and blank end", "scientific", "byte order mark"),
+        *("names", "names before decimal commas", "names before carriage returns"),
+    ],
 )
 def test_separators(write, text):
     np.testing.assert_array_equal(read_boxes(write(text)).boxes, [(10, 20, 30, 40), (11, 21, 30, 40)])
+
+
+@pytest.mark.parametrize("names", ["x1,y1,x2,y2", "x,y,w", "w,h,x,y", "x,y,w,h,score", "x,y,w,h,x,y,w,h"])
+def test_other_names_are_no_boxes(write, names):
+    with pytest.raises(FormatError, match="row 1"):
+        read_boxes(write(f"{names}\n1,2,3,4\n"))
+
+
+def test_names_in_the_middle_shift_no_row(write):
+    with pytest.raises(FormatError, match="row 2 holds 'x'"):
+        read_boxes(write("1,2,3,4\nx,y,w,h\n1,2,3,4\n"))
 
 
 @pytest.mark.parametrize("row", ["nan,nan,nan,nan", "NaN,1,2,3", "0,0,0,0", "5,5,-1,3", "5,5,3,0"])

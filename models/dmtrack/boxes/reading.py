@@ -193,12 +193,13 @@ def recognise(path: Path) -> ResultFormat:
     if lines[0].lstrip().startswith("<"):
         return ResultFormat.CVAT_VIDEO
     words = words_of(lines[0])
-    if {"frame", "id"} <= {word.strip('"') for word in words}:
+    if "frame" in {word.strip('"') for word in words}:
         return ResultFormat.CSV
     if len(words) >= KITTI_COLUMNS and words[0].isdecimal() and not is_number(words[2]):
         return ResultFormat.KITTI
     if not all(map(is_number, words)):
-        raise FormatError("its first row is neither numbers nor a known header", where=path, hint=_HINT)
+        what = "its first row is neither numbers nor a header that names frame,id,x,y,w,h"
+        raise FormatError(what, where=path, hint=_HINT)
     return _rows_kind(path, len(words), lines)
 
 

@@ -3,7 +3,7 @@
 The files of the benchmarks differ in separator, in the number of values and in the pixel they count
 from, but all hold one box a row and one row a frame:
 
-    4 values   x, y, w, h                       (most data sets)
+    4 values   x, y, w, h                       (most data sets; maybe named in the first row)
     4 values   left, top, right, bottom         (GTOT: `groundTruth_v.txt`, `groundTruth_i.txt`)
     8 values   four corner points of a polygon  (VOT), read as its axis-aligned bounding box
 
@@ -32,6 +32,10 @@ from dmtrack.video.events.text import open_text
 Floats = npt.NDArray[np.float64]
 
 _SEPARATORS: Final = {ord(mark): " " for mark in ",;\t"}
+_NAMES: Final = re.compile(
+    r"""\A\s*"?(x|left)"?[,;\t ]+"?(y|top)"?[,;\t ]+"?w(idth)?"?[,;\t ]+"?h(eight)?"?[ \t]*([\r\n]|\Z)""",
+    re.IGNORECASE,
+)
 _TARGET_FILE: Final = re.compile(
     r"(?!groundTruth_)(?i:groundtruth)(?:_(?i:rect)\.(?P<number>\d+)|_(?!(?i:rect)$)(?P<name>.+))"
 )
@@ -204,11 +208,13 @@ def read_text(path: Path) -> str:
 def truth_lines(path: Path) -> list[str]:
     """Return the lines of a table of numbers, with points for decimal commas, without blank ones at the end.
 
+    A first line that names the numbers, `x,y,w,h` as spreadsheets write it, is none of them.
+
     Raises:
         FormatError: It cannot be read, is no text, or whether its commas are decimal cannot be told.
     """
     with translated(FormatError, "row 1", where=path):
-        return with_points(read_text(path)).rstrip().splitlines()
+        return with_points(_NAMES.sub("", read_text(path), count=1)).rstrip().splitlines()
 
 
 def _parse_rows(lines: list[str], path: Path, first_row: int = 1) -> Floats:

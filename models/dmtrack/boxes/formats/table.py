@@ -37,7 +37,7 @@ COLUMNS: Final = (
 HEADER: Final = ",".join(COLUMNS) + "\n"
 ITEM: Final = "item"  # the column that says which recording a row is about
 _DECIMAL_COMMA: Final = re.compile(r"^([-+]?\d+),(\d+)$", re.ASCII)
-_NEEDED: Final = ("frame", "id", "x", "y", "w", "h")
+_NEEDED: Final = ("frame", "x", "y", "w", "h")
 _OF_THE_FRAME: Final = ("time_s", "aux_time_s", "skew_ms", "infer_ms")
 
 
@@ -120,7 +120,10 @@ def _cell(value: float | None, decimals: int = DECIMALS) -> str:
 
 
 def numbered_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
-    """Yield the rows after the header that are not blank, with their numbers, the header being 1."""
+    """Yield the rows after the header that are not blank, with their numbers, the header being 1.
+
+    A table without a column `id` is about target 1.
+    """
     text = read_text(path)
     first_line = text.lstrip().partition("\n")[0]
     mark = next((one for one in ";\t" if one in first_line and "," not in first_line), ",")
@@ -147,7 +150,7 @@ def numbered_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
                     hint="decimals need a point, not a comma",
                 )
             if any(cells):
-                yield number, dict(zip_longest(header, cells[: len(header)], fillvalue=""))
+                yield number, {"id": "1", **dict(zip_longest(header, cells[: len(header)], fillvalue=""))}
     except csv.Error as error:
         raise FormatError(f"is not a CSV text file ({error})", where=path) from None
 
