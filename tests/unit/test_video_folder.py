@@ -166,6 +166,46 @@ def test_pictures_that_are_not_read_are_told(tmp_path, others, said):
             FolderReader(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("rgb.mp4", "its pictures are read, not rgb.mp4"),
+        ("3 (1).png", "looks like a copy counts as a frame, such as '3 (1)'"),
+        ("7 - Copy.png", "such as '7 - Copy'"),
+        ("7_edited.png", "such as '7_edited'"),
+        ("77 (1).png", ""),
+        ("groundtruth.txt", ""),
+    ],
+)
+def test_what_lies_among_pictures_and_may_not_be_meant_is_told(tmp_path, name, said):
+    """A thumbnail beside the video was the recording; a copy moved every later frame by one."""
+    folder = numbered(tmp_path / "seq", 20)
+    (folder / name).write_bytes((folder / "3.png").read_bytes())
+    (notes,) = FolderReader(folder).info.notes or [""]
+    assert said in notes
+    assert bool(notes) is bool(said)
+
+
+def test_a_series_of_windows_is_no_row_of_copies(tmp_path):
+    for name in ("image", *(f"image ({number})" for number in range(2, 20))):
+        save(tmp_path / f"{name}.png", colour())
+    assert FolderReader(tmp_path).info.notes == ()
+
+
+def test_a_folder_of_videos_says_which(tmp_path):
+    (tmp_path / "rgb.mp4").write_bytes(b"x")
+    with pytest.raises(VideoError, match=r"it has rgb\.mp4: name one of them"):
+        FolderReader(tmp_path)
+
+
+@pytest.mark.parametrize("first", [0, 0x1FF0, 0xFFF])
+def test_hexadecimal_numbers_are_in_order(first, tmp_path):
+    names = [f"{number:04x}.png" for number in range(first, first + 40)]
+    for name in names:
+        (tmp_path / name).write_bytes(b"x")
+    assert [file.name for file in list_images(tmp_path)] == names
+
+
 @pytest.mark.parametrize("most", [255, 4095, 65535])
 def test_netpbm_is_exact(tmp_path, most):
     counts = (np.arange(48).reshape(6, 8) * (most // 47)).astype(np.uint16)

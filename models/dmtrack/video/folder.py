@@ -17,7 +17,7 @@ from typing import Final, cast
 import cv2
 import numpy as np
 
-from dmtrack.errors import ConfigError, DecodeError, FormatError, counted
+from dmtrack.errors import ConfigError, DecodeError, FormatError
 from dmtrack.video.counts import AS_STORED, CountScale
 from dmtrack.video.flir import FLIR_SUFFIXES, find_pictures
 from dmtrack.video.foreign import picture_notes
@@ -25,10 +25,10 @@ from dmtrack.video.frame import Pixels, VideoInfo
 from dmtrack.video.picture_file import (
     IMAGE_SUFFIXES,
     StoredPicture,
+    doubts_about,
     list_images,
     load_picture,
     page_count,
-    pictures_not_read,
     stored_numbers,
     times_in_names,
 )
@@ -179,11 +179,7 @@ def _notes(path: Path, first: Path, files: Sequence[Path]) -> tuple[str, ...]:
     found = list(picture_notes([first, *(files[at] for at in _spread(files))]))
     if len(files) > 1 and (pages := page_count(files[0])) > 1:
         found.append(f"{path.name}: {files[0].name} holds {pages} pictures; of each file one is read.")
-    others = pictures_not_read(path) if path.is_dir() else []
-    if others:
-        are = counted(len(others), "picture") + (" is" if len(others) == 1 else " are")
-        found.append(f"{path.name}: {are} not read, such as {others[0].name}: save them as PNG or TIFF.")
-    return tuple(found)
+    return (*found, *(doubts_about(path) if path.is_dir() else ()))
 
 
 def _times_in_file(path: Path) -> list[Fraction] | None:

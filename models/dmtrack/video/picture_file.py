@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -27,7 +27,7 @@ import cv2
 import imagesize
 import numpy as np
 
-from dmtrack.errors import DecodeError, FormatError, VideoError, translated
+from dmtrack.errors import DecodeError, FormatError, VideoError, counted, translated
 from dmtrack.numbers import file_bytes
 from dmtrack.video.counts import AS_STORED, CountScale
 from dmtrack.video.exr import EXR_MAGIC, decode_exr
@@ -39,6 +39,9 @@ from dmtrack.video.tiff import as_stored, directories, page_bytes, spare_bits
 _LOGGER = logging.getLogger(__name__)
 IMAGE_SUFFIXES: Final = FLIR_SUFFIXES | frozenset(
     {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".pgm", ".ppm", ".webp", ".exr"}
+)
+VIDEO_SUFFIXES: Final = frozenset(
+    {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts", ".webm", ".wmv"}
 )
 _NOT_READ: Final = frozenset(
     {
@@ -82,6 +85,9 @@ _WHOLE_SECONDS: Final = (re.compile(_CALENDAR.pattern.partition("s?[-_.]?(?P<res
     re.compile(r"(?<!\d)(?P<seconds>1\d{9})(?!\d)"),
 )
 _SECONDS_AND_REST: Final = re.compile(r"(?<!\d)(?P<seconds>1\d{9})[-_](?P<rest>\d{9}|\d{6})(?!\d)")
+_COPY: Final = re.compile(r"(?P<of>.+?)( \(\d+\)|[ _-]+(copy|kopie|copia|edited)\b.*)", re.IGNORECASE)
+_HEX: Final = re.compile("[0-9a-f]*")
+_HEX_DIGITS: Final = 4
 _TIME_DIGITS, _FINE_DIGITS = 9, 3
 """Seconds since 1970 have so many digits; of smaller numbers, so many of a fraction make it a time."""
 _SHORTEST_S, _LONGEST_S = Fraction(1, 1000), 60
@@ -121,15 +127,27 @@ def list_images(folder: Path) -> tuple[Path, ...]:
         hint = f"it has the sub-folders {', '.join(below[:6])}: name one of them" if below else None
         if others := sorted({entry.suffix for entry in entries if entry.suffix.lower() in _NOT_READ}):
             hint = f"it has {', '.join(others)}: save them as PNG or TIFF"
+        elif videos := sorted(entry.name for entry in entries if entry.suffix.lower() in VIDEO_SUFFIXES):
+            hint = f"it has {', '.join(videos[:6])}: name one of them"
         raise VideoError("the folder holds no pictures (jpg, png, tif, bmp)", where=folder, hint=hint)
     return tuple(_one_series(images, folder))
 
 
-def pictures_not_read(folder: Path) -> list[Path]:
-    """Return the pictures of a folder that are of kinds not read, unless one of that name is read."""
-    entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
-    read = {entry.stem for entry in entries if entry.suffix.lower() in IMAGE_SUFFIXES}
-    return sorted(one for one in entries if one.suffix.lower() in _NOT_READ and one.stem not in read)
+def doubts_about(folder: Path) -> Iterator[str]:
+    """Yield what a person may miss or not mean among the pictures of a folder, a sentence each."""
+    names = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
+    kinds = {name: f".{name.rpartition('.')[2].lower()}" for name in names}
+    read = {name.rpartition(".")[0] for name, kind in kinds.items() if kind in IMAGE_SUFFIXES}
+    others = [n for n, kind in kinds.items() if kind in _NOT_READ and n.rpartition(".")[0] not in read]
+    if others:
+        are = counted(len(others), "picture") + (" is" if len(others) == 1 else " are")
+        yield f"{folder.name}: {are} not read, such as {others[0]}: save them as PNG or TIFF."
+    videos = [name for name, kind in kinds.items() if kind in VIDEO_SUFFIXES]
+    if videos:
+        yield f"{folder.name}: its pictures are read, not {videos[0]}: name that to read it."
+    copies = sorted(stem for stem in read if (copy := _COPY.fullmatch(stem)) and copy["of"] in read)
+    if 0 < _MANY * len(copies) <= len(read):
+        yield f"{folder.name}: what looks like a copy counts as a frame, such as {copies[0]!r}."
 
 
 def _one_series(images: Sequence[Path], folder: Path) -> Sequence[Path]:
@@ -164,8 +182,13 @@ def natural_order(files: Sequence[Path]) -> list[Path]:
 
     After a number of nine digits and more, which is a time, a point begins a fraction: `str(time.time())`
     leaves out zeros at the end. After a smaller one it does where the lengths of all fractions say so
-    (`0.05`, `0.1`); else the two are numbers of their own, so that version 1.2 comes before 1.10.
+    (`0.05`, `0.1`); else the two are numbers of their own, so that version 1.2 comes before 1.10. Names of
+    four and more hexadecimal digits, all of one length, are one number each.
     """
+    stems = [file.stem.lower() for file in files]
+    lengths = {len(stem) for stem in stems}
+    if len(lengths) == 1 and lengths.pop() >= _HEX_DIGITS and all(map(_HEX.fullmatch, stems)):
+        return sorted(files, key=lambda file: (file.stem.lower(), file.name))
     words = re.compile(r"\d+\.\d+|\d+|\D+" if _has_fractions(files) else r"\d{9,}\.\d+|\d+|\D+")
 
     def key(file: Path) -> tuple[list[tuple[int, Decimal, str]], str]:
