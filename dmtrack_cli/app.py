@@ -135,6 +135,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     keep_streams()
     os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")  # what is wrong with a picture is said by us
+    if not os.environ.get("COLUMNS", "1").strip("0 "):
+        del os.environ["COLUMNS"]  # a shell without a terminal says 0, and Typer would print nothing
     code = _run(sys.argv[1:] if arguments is None else arguments)
     if arguments is None:
         outlive_the_terminal()

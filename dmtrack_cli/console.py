@@ -10,7 +10,7 @@ import traceback
 from collections.abc import Iterable, Sequence
 from typing import Final
 
-from rich.console import Console, ConsoleOptions, RenderableType
+from rich.console import Console, ConsoleDimensions, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.table import Table
 from rich.text import Text
@@ -20,10 +20,22 @@ from dmtrack.errors import DmtrackError, InputError, counted, one_line, printabl
 EXIT_DEFECT: Final = 1
 EXIT_SOME_FAILED: Final = 6
 EXIT_INTERRUPTED: Final = 130
+_USUAL_COLUMNS: Final = 80  # where the system says 0
+_LEAST_COLUMNS: Final = 40
 
 
 class _PlainConsole(Console):
     """Shows what steers a terminal as escapes: names and titles come from files."""
+
+    @property  # type: ignore[misc]  # nobody sets it
+    def size(self) -> ConsoleDimensions:
+        """Return columns and lines: never so few that a table would leave out what it says.
+
+        What moves on a terminal, which is on standard error, has to fit into it.
+        """
+        found = super().size
+        least = 1 if self.stderr and self.is_terminal else _LEAST_COLUMNS
+        return ConsoleDimensions(max(found.width or _USUAL_COLUMNS, least), found.height)
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """Return the segments of what is printed, without control characters but line ends."""
@@ -112,9 +124,10 @@ def set_up_logging(verbosity: int) -> None:
     logger.addHandler(_ConsoleHandler())
     logger.propagate = False
     logger.setLevel((logging.WARNING, logging.INFO, logging.DEBUG)[min(verbosity, 2)])
-    # A result that fails is reported once, as the error that ends the run; at once only with -v.
-    sinks = logging.getLogger("dmtrack.output.sink")
-    sinks.setLevel(logging.ERROR if verbosity == 0 else logging.NOTSET)
+    # A result that fails is reported once, as the error that ends the run; at once only with -v. Where its
+    # cache cannot be written, matplotlib says so in two lines, and does what it shall.
+    for name in ("dmtrack.output.sink", "matplotlib"):
+        logging.getLogger(name).setLevel(logging.ERROR if verbosity == 0 else logging.NOTSET)
 
 
 def is_verbose() -> bool:

@@ -91,7 +91,7 @@ def inspect(
     else:
         _say(found, found.pair)
         if sheet is not None:
-            typer.echo(f"{sheet}")
+            out.print(Text(f"{sheet}"), soft_wrap=True)
 
 
 def _plan(folder: Path, modality: Modality | None) -> Plan | None:
@@ -147,7 +147,7 @@ def _say_root(root: Path, clips: tuple[DatasetRecording, ...], *, as_json: bool)
     for clip in clips:
         for problem in clip.problems:
             out.print(Text.assemble(("problem: ", "bold red"), f"{clip.clip.folder.name}: {problem}"))
-    out.print(f"{len(clips)} recordings; name one to see more, or track all with dmtrack batch")
+    out.print(f"{counted(len(clips), 'recording')}; name one to see more, or track all with dmtrack batch")
 
 
 def _clip_json(one: DatasetRecording) -> dict[str, object]:

@@ -6,14 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Final
 
-import typer
 from rich.text import Text
 
 from dmtrack.errors import ConfigError
 from dmtrack.options import Option
 from dmtrack.run.request import TrackRequest
 from dmtrack.run.review import Review, results_worst_first
-from dmtrack_cli.console import Stopped, err, say_line
+from dmtrack_cli.console import Stopped, err, out, say_line
 from dmtrack_cli.interrupt import PromptStop
 from dmtrack_cli.option_groups import grouped
 from dmtrack_cli.review.correcting import ReviewSession
@@ -50,7 +49,7 @@ def review(
         with Review.opened(asked) as looked_at:
             _look(looked_at, count, opens_browser=opens_browser, quiet=quiet)
         if not quiet:
-            typer.echo(f"{looked_at.folder}")
+            out.print(Text(f"{looked_at.folder}"), soft_wrap=True)
 
 
 def _look(looked_at: Review, count: str, *, opens_browser: bool, quiet: bool) -> None:

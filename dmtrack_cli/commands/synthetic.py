@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from rich.text import Text
 
+from dmtrack.errors import counted
 from dmtrack.options import Option
 from dmtrack.training.train_config import Pictures
 from dmtrack.video.frame import Modality
+from dmtrack_cli.console import out
 from dmtrack_cli.option_groups import grouped
 
 
@@ -43,4 +45,5 @@ def synthetic(
     width, height = write_sample_sheet(
         output, pictures, shape, seed=seed, count=count, columns=columns, overwrite=overwrite
     )
-    typer.echo(f"wrote {output}: {count} samples, {width} x {height} px", err=True)
+    said = f"{output}  ({counted(count, 'sample')}, {width}x{height} px)"
+    out.print(Text(said), soft_wrap=True)

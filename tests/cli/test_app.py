@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from program import new_process
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 
 from dmtrack.errors import CheckpointError
 from dmtrack_cli.app import COMMANDS, app, load_command
+from dmtrack_cli.console import out
 
 _LOADED = """
 import sys
@@ -39,6 +41,43 @@ def test_runs_as_a_module():
     done = new_process("-m", "dmtrack_cli", "--version")
     assert done.returncode == 0
     assert done.stdout.startswith("dmtrack ")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["doctro"]], ids=" ".join)
+def test_a_shell_of_no_width_is_told_as_much(words):
+    said = [
+        new_process("-m", "dmtrack_cli", *words, env={**os.environ, "COLUMNS": columns})
+        for columns in ("0", "80")
+    ]
+    assert said[0].stdout == said[1].stdout
+    assert said[0].stderr == said[1].stderr
+    assert said[0].stdout + said[0].stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("inspect", "RGB", "--sheet", "NAME.png"),
+        ("synthetic", "--count", "1", "-o", "NAME.png"),
+        ("export", "boxes.csv", "--format", "mot", "-o", "NAME.txt"),
+        ("render", "RGB", "--boxes", "boxes.csv", "--end", "1", "-o", "NAME.mp4"),
+        ("inspect", "NAME.mp4"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_the_name_of_a_file_steers_no_terminal(run_cli, recording, words):
+    Path("boxes.csv").write_text("frame,x,y,w,h\n0,1,2,30,40\n")
+    name = "a\x1b[31m[red]"
+    outcome = run_cli(*(word.replace("RGB", str(recording.rgb)).replace("NAME", name) for word in words))
+    assert outcome.code == (3 if words == ("inspect", "NAME.mp4") else 0)
+    said = outcome.out + outcome.err
+    assert "a\\x1b[31m[red]" in said
+    assert "\x1b" not in said
+
+
+@pytest.mark.parametrize(("columns", "width"), [("0", 80), ("1", 40), ("20", 40), ("60", 60), ("300", 300)])
+def test_tables_have_room_for_words(columns, width):
+    assert type(out)(_environ={"COLUMNS": columns}).width == width
 
 
 def test_a_reader_that_goes_away_is_no_error(recording):

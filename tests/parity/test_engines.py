@@ -284,7 +284,7 @@ def test_what_was_converted_and_compiled_is_kept_and_made_anew_where_it_is_damag
     assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == kept
 
 
-def test_a_folder_that_cannot_be_written_costs_time_once(networks, tmp_path, monkeypatch):
+def test_a_folder_that_cannot_be_written_costs_time_once(networks, tmp_path, monkeypatch, caplog):
     model = networks("tiny").float()
     (tmp_path / "file").write_text("in the way")
     made: list[str] = []
@@ -300,6 +300,7 @@ def test_a_folder_that_cannot_be_written_costs_time_once(networks, tmp_path, mon
         inputs = case(model.config, templates=templates, batch=1)
         assert difference(inputs.run(network), inputs.run(inference_network(model))) < FLOAT32
     assert made == ["template", "step"]
+    assert caplog.text.count("kept: cannot be written: every run will prepare the network") == 1
 
 
 def test_a_full_disk_while_it_is_converted_is_said(networks, tmp_path, monkeypatch):

@@ -310,6 +310,8 @@ class OpenVinoNetwork:
             _keep(made, kept)
             files = (made / _FILE).read_bytes(), (made / _BIN).read_bytes()
             if not kept.is_dir():  # the next shape of this run must not wait for it again
+                if not self._unkept:
+                    _log.warning("%s: cannot be written: every run will prepare the network", self._folder)
                 self._unkept[part, streams] = files
             return openvino_core().read_model(*files)
 
