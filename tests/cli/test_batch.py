@@ -161,7 +161,7 @@ def test_good_rows_run_and_resume_repeats_what_changed(run_cli, manifest, weight
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (["nowhere", "-o", "out"], 3, "nowhere: no such folder or manifest"),
+        (["nowhere", "-o", "out"], 3, "nowhere: no such folder or list; check the path"),
         ([".", "-o", "out"], 3, "there are no recordings in it"),
         (["list.csv"], 2, "-o"),
         ([".", "-o", "out", "--resume", "--overwrite"], 4, "give one of them"),

@@ -88,6 +88,15 @@ def test_report_and_files(lasher, run_cli):
     assert "--overwrite" in again.err
 
 
+@pytest.mark.parametrize("others", [(), ("good",)], ids=["alone", "beside-one"])
+def test_a_tracker_that_is_left_out_is_told_once(lasher, run_cli, others):
+    save(Path("foreign/elsewhere.txt"), truth(0))
+    done = run_cli("evaluate", *(f"results/{name}" for name in others), "foreign", "--dataset", lasher)
+    assert done.code == (0 if others else 3)
+    (line,) = [line for line in done.error_lines if "no file is about a sequence" in line]
+    assert line.startswith("warning: left out: " if others else "error: ")
+
+
 def test_json_goes_to_standard_output(lasher, run_cli):
     done = run_cli("evaluate", "results/good", "results/poor", "--dataset", lasher, "--json")
     assert [tracker["name"] for tracker in json.loads(done.out)["trackers"]] == ["good", "poor"]

@@ -95,7 +95,7 @@ def _items(item: BatchItem, names: Sequence[str], starts: Sequence[tuple[int, Bo
 _MAX_DEPTH: Final = 12
 _LISTED: Final = frozenset({".bag", ".csq", ".db3", ".mcap", ".r3d", ".seq", ".zip"})
 """What may hold both streams or one, which its name does not say."""
-_NO_BOX: Final = "no start box is known; put a ground-truth file beside it, or use a manifest with boxes"
+_NO_BOX: Final = "no start box is known; put a ground-truth file beside it, or use a list with boxes"
 
 Entries = Iterator[BatchItem | Problem]
 

@@ -151,7 +151,7 @@ def plan_batch(
         ConfigError: Classes or a confidence are given, but no detections.
     """
     if not source.exists():
-        raise InputError("no such folder or manifest", where=source)
+        raise InputError("no such folder or list", where=source, hint="check the path")
     holds_both = pairing.holds_both
     if not source.is_dir():
         findings = read_manifest(source, modality, holds_both=holds_both)

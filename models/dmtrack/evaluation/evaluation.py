@@ -157,17 +157,18 @@ def _scored(results: Sequence[Path], dataset: Path, options: ScoringOptions, ope
         for tracker in find_trackers(opened.folder(path), data.names, besides=data.root)
     ]
     scores: list[TrackerScore] = []
-    failure: FormatError | None = None
+    failures: list[FormatError] = []
     for tracker in named_apart(found):
         try:
             scores.append(score_tracker(tracker, data, benchmark, options))
         except FormatError as error:
-            failure = failure or error
             if options.strict:
                 raise
-            _log.warning("left out: %s", opened.renamed(error))
+            failures.append(error)
+    for failure in failures if scores else failures[1:]:
+        _log.warning("left out: %s", opened.renamed(failure))
     if not scores:
-        raise failure or FormatError("no tracker could be scored")
+        raise failures[0] if failures else FormatError("no tracker could be scored")
     return Evaluation(benchmark, data, dataset, ranked(scores, benchmark))
 
 
