@@ -36,6 +36,16 @@ class Outcome:
     def error_lines(self) -> list[str]:
         return self.err.splitlines()
 
+    def refused(self, code: int, *words: str) -> None:
+        """Check that it was, and that one line alone says why; what Typer says (2) has more lines."""
+        assert self.code == code, self.err
+        if code != 2:
+            assert self.out == ""
+            assert len(self.error_lines) == 1, self.err
+            assert self.err.startswith("error: ")
+        for word in words:
+            assert word in " ".join(self.err.split())
+
 
 @dataclass(frozen=True)
 class Recording:

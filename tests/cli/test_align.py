@@ -47,17 +47,12 @@ def test_from_the_pictures_alone(run_cli):
     assert alignment.method == "automatic"
     assert cv2.imread("road.png").shape == (260, 692, 3)
     assert "confidence" in outcome.out
-    again = run_cli("align", *ROAD, "-o", "road.json")
-    assert again.code == 5
-    assert "exists already" in again.err
+    run_cli("align", *ROAD, "-o", "road.json").refused(5, "exists already")
 
 
 def test_not_sure_writes_nothing(run_cli, recording, tmp_path):
     other = SAMPLES / "night_street" / "thermal.mkv"
-    outcome = run_cli("align", recording.rgb, other, "-o", "a.json", "--frames", "2")
-    assert outcome.code == 3
-    assert len(outcome.error_lines) == 1
-    assert "not sure" in outcome.err
+    run_cli("align", recording.rgb, other, "-o", "a.json", "--frames", "2").refused(3, "not sure")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -91,10 +86,7 @@ def test_points(aligned):
     ],
 )
 def test_what_cannot_be_done_is_one_line(run_cli, recording, options, code, reason):
-    outcome = run_cli("align", recording.rgb, recording.thermal, *options)
-    assert outcome.code == code
-    assert reason in outcome.err
-    assert len(outcome.error_lines) == 1
+    run_cli("align", recording.rgb, recording.thermal, *options).refused(code, reason)
     assert not Path("a.json").exists()
 
 
@@ -123,15 +115,11 @@ def test_the_offset_of_the_file_counts_unless_one_is_given(track, aligned):
 )
 def test_an_alignment_that_does_not_fit(track, tmp_path, text, code, reason):
     (tmp_path / "a.json").write_text(text)
-    outcome = track("--align", "a.json")
-    assert outcome.code == code
-    assert reason in outcome.err
+    track("--align", "a.json").refused(code, reason)
 
 
 def test_align_and_fit_exclude_each_other(track, aligned):
-    outcome = track("--align", aligned, "--fit", "crop")
-    assert outcome.code == 4
-    assert "--align and --fit exclude each other" in outcome.err
+    track("--align", aligned, "--fit", "crop").refused(4, "--align and --fit exclude each other")
 
 
 @pytest.mark.slow

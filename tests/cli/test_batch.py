@@ -172,9 +172,7 @@ def test_good_rows_run_and_resume_repeats_what_changed(run_cli, manifest, weight
     ],
 )
 def test_wrong_usage(run_cli, words, code, said):
-    outcome = run_cli("batch", *words)
-    assert outcome.code == code
-    assert said in outcome.err
+    run_cli("batch", *words).refused(code, said)
     assert not Path("out").exists()
 
 
@@ -189,9 +187,7 @@ def test_wrong_usage(run_cli, words, code, said):
     ],
 )
 def test_what_is_noticed_before_any_work(run_cli, clips, words, said):
-    outcome = run_cli("batch", clips, "-o", "out", "-q", *words)
-    assert outcome.code == 4
-    assert said in outcome.err
+    run_cli("batch", clips, "-o", "out", "-q", *words).refused(4, said)
     assert not Path("out").exists()
 
 

@@ -258,8 +258,7 @@ def test_a_start_that_is_asked_for_finds_its_own_row(run_cli, weights, tmp_path)
     (target,) = read_run_json(Path("out/run.json"))["configuration"]["targets"]
     assert (target["frame_index"], target["box"]["x"]) == (10, 30)
     outcome = run_cli(*words, 11, "--overwrite")
-    assert outcome.code == 3
-    assert "no box of clip is known in frame 11; --start 20 is the next frame with one" in outcome.err
+    outcome.refused(3, "no box of clip is known in frame 11; --start 20 is the next frame with one")
 
 
 def test_given_boxes_go_before_ground_truth(run_cli, weights, tmp_path):

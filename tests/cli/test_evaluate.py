@@ -83,9 +83,7 @@ def test_report_and_files(lasher, run_cli):
     assert page.count("data:image/jpeg;base64,") == 2  # of one sequence: the worst frame is the last
     assert page.count("<svg") == 3
     assert not re.search(r'(?:src|href)="(?:https?:)?//', page), "something is loaded from elsewhere"
-    again = run_cli("evaluate", "results", "--dataset", lasher, "-o", "out")
-    assert again.code == 5
-    assert "--overwrite" in again.err
+    run_cli("evaluate", "results", "--dataset", lasher, "-o", "out").refused(5, "--overwrite")
 
 
 @pytest.mark.parametrize("others", [(), ("good",)], ids=["alone", "beside-one"])
@@ -271,9 +269,7 @@ def test_run_from_anchors_either_way(tmp_path, weights, run_cli):
 
 def test_a_workspace_of_the_toolkit_needs_a_benchmark_it_knows(recording, weights, run_cli):
     words = ("evaluate", "--run", recording.rgb.parent, "--weights", weights, "--export-vot", "workspace")
-    done = run_cli(*words, "-o", "out")
-    assert done.code == 4
-    assert "vot-toolkit does not evaluate" in done.err
+    run_cli(*words, "-o", "out").refused(4, "vot-toolkit does not evaluate")
     assert not Path("out").exists(), "nothing was tracked first"
     assert run_cli(*words).code == 2
 

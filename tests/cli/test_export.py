@@ -85,8 +85,7 @@ def test_without_a_second_stream_nothing_of_it_is_lost(run_cli, present):
 def test_existing_files_are_refused_and_nothing_is_written(run_cli, mot):
     Path("rows_id2.txt").write_text("mine")
     outcome = run_cli("export", mot, "--format", "lasher", "-o", "rows.txt")
-    assert outcome.code == 5
-    assert "rows_id2.txt: this result exists already; give --overwrite" in outcome.err
+    outcome.refused(5, "rows_id2.txt: this result exists already; give --overwrite")
     assert not Path("rows_id1.txt").exists()
     assert run_cli("export", mot, "--format", "lasher", "-o", "rows.txt", "--overwrite").code == 0
     assert Path("rows_id2.txt").read_text() == "nan,nan,nan,nan\nnan,nan,nan,nan\n1,2,3,4\n"
@@ -200,18 +199,14 @@ def test_names_are_no_formulas_and_come_back(run_cli, name):
 def test_items_of_one_name_are_refused(run_cli):
     a_run(Path("one/street"))
     a_run(Path("two/street"))
-    outcome = run_cli("export", "one", "two", "--merge", "-o", "all.csv")
-    assert outcome.code == 5
-    assert "two results are called 'street'" in outcome.err
+    run_cli("export", "one", "two", "--merge", "-o", "all.csv").refused(5, "two results are called 'street'")
     assert sorted(path.name for path in Path().iterdir()) == ["one", "two"]
 
 
 def test_several_recordings_need_a_folder(run_cli):
     a_run(Path("all/a"))
     a_run(Path("all/b"))
-    outcome = run_cli("export", "all", "--format", "mot", "-o", "boxes.txt")
-    assert outcome.code == 5
-    assert "there are 2 recordings" in outcome.err
+    run_cli("export", "all", "--format", "mot", "-o", "boxes.txt").refused(5, "there are 2 recordings")
     assert run_cli("export", "all", "--format", "mot", "-o", "boxes").code == 0
     assert sorted(path.name for path in Path("boxes").iterdir()) == ["a.txt", "b.txt"]
     assert run_cli("export", "all", "--format", "coco", "-o", "boxes.json").out == "boxes.json\n"
@@ -256,9 +251,7 @@ def test_the_format_may_be_said(run_cli):
     ],
 )
 def test_wrong_use_is_said(run_cli, mot, words, code, said):
-    outcome = run_cli("export", *words, "-o", "new.out")
-    assert outcome.code == code
-    assert said in outcome.err
+    run_cli("export", *words, "-o", "new.out").refused(code, said)
     assert not Path("new.out").exists()
 
 
@@ -274,8 +267,7 @@ def test_boxes_in_pixels_of_the_second_stream(run_cli, track):
     assert float(first["x"]) == pytest.approx(20 * share)
     assert float(first["w"]) == pytest.approx(16 * share)
     outcome = run_cli("export", "aux.csv", "--format", "json", "-o", "b.json", "--stream", "aux")
-    assert outcome.code == 3
-    assert "run.json: does not say how the two streams lie" in outcome.err
+    outcome.refused(3, "run.json: does not say how the two streams lie")
 
 
 def test_the_origin_of_what_is_read_counts_everywhere(run_cli, track):
@@ -299,7 +291,5 @@ def test_the_record_and_the_recording_of_a_run_are_never_replaced(run_cli, track
     before = [path.read_bytes() for path in kept]
     for path in kept:
         for words in (("--format", "json"), ("--merge",)):
-            outcome = run_cli("export", "out", *words, "-o", path, "--overwrite")
-            assert outcome.code == 5, outcome.err
-            assert "input" in outcome.err
+            run_cli("export", "out", *words, "-o", path, "--overwrite").refused(5, "input")
     assert [path.read_bytes() for path in kept] == before

@@ -215,12 +215,8 @@ def test_nothing_is_lost(run_cli, depth_run):
     words = ("export", depth_run, "--format", "dataset", "-o")
     Path("set/street_2").mkdir(parents=True)
     Path("set/street_2/notes.txt").write_text("mine")
-    outcome = run_cli(*words, "set")
-    assert outcome.code == 5
-    assert "set/street_2: this result exists already" in outcome.err
-    outcome = run_cli(*words, "set", "--overwrite")
-    assert outcome.code == 5
-    assert "holds more than an earlier export" in outcome.err
+    run_cli(*words, "set").refused(5, "set/street_2: this result exists already")
+    run_cli(*words, "set", "--overwrite").refused(5, "holds more than an earlier export")
     assert [path.name for path in Path("set").iterdir()] == ["street_2"]
     Path("set/street_2/notes.txt").unlink()
     assert run_cli(*words, "set", "--overwrite").code == 0
@@ -236,12 +232,10 @@ def test_nothing_is_lost(run_cli, depth_run):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text("mine")
         outcome = run_cli("export", depth_run, "--format", target, "-o", f"own/{target}", "--overwrite")
-        assert outcome.code == 5
-        assert f"holds more than an earlier export as {target}" in outcome.err
+        outcome.refused(5, f"holds more than an earlier export as {target}")
         assert {path.read_text() for path in own} == {"mine"}, "a set of somebody's own, of the usual names"
     outcome = run_cli("export", depth_run, "--format", "yolo", "-o", ".", "--overwrite")
-    assert outcome.code == 5
-    assert "an input lies in it" in outcome.err
+    outcome.refused(5, "an input lies in it")
     assert (depth_run / "run.json").is_file()
 
 
@@ -250,8 +244,7 @@ def test_two_results_of_one_name_are_refused_before_anything_is_written(run_cli,
     for place in ("a", "b"):
         shutil.copytree(depth_run, f"two/{place}/street")
     outcome = run_cli("export", "two/a", "two/b", "--format", kind, "-o", "set", "--overwrite")
-    assert outcome.code == 5
-    assert "2 results would be written to this place" in outcome.err
+    outcome.refused(5, "2 results would be written to this place")
     assert not Path("set").exists()
 
 
@@ -285,14 +278,10 @@ def test_a_full_disk_leaves_nothing_half(run_cli, depth_run, monkeypatch):
 )
 def test_wrong_use_is_said(run_cli, words, code, said):
     Path("nothing").mkdir()
-    outcome = run_cli("export", *words, "-o", "set")
-    assert outcome.code == code
-    assert said in outcome.err
+    run_cli("export", *words, "-o", "set").refused(code, said)
     assert not Path("set").exists()
 
 
 def test_one_stream_alone_is_no_set(run_cli, track):
     assert track("--box", "20,16,16,16", "--no-video", aux=None).code == 0
-    outcome = run_cli("export", "out", "--format", "dataset", "-o", "set")
-    assert outcome.code == 3
-    assert "one stream alone" in outcome.err
+    run_cli("export", "out", "--format", "dataset", "-o", "set").refused(3, "one stream alone")

@@ -44,9 +44,7 @@ def test_foxglove_gets_pictures_and_boxes(run_cli, rows):
     assert boxes["texts"][1]["text"] == "2 1.00"
     shown = cv2.imdecode(np.frombuffer(base64.b64decode(picture["data"]), np.uint8), cv2.IMREAD_COLOR)
     assert shown.shape == (64, 96, 3)
-    again = run_cli("export", "out", "--format", "mcap", "-o", "a.mcap")
-    assert again.code == 5
-    assert "exists already" in again.err
+    run_cli("export", "out", "--format", "mcap", "-o", "a.mcap").refused(5, "exists already")
 
 
 @pytest.mark.parametrize("kind", ["mcap", "rrd"])
@@ -54,8 +52,7 @@ def test_several_recordings_need_a_folder(run_cli, rows, kind):
     shutil.copytree("out", "runs/a")
     shutil.copytree("out", "runs/b")
     outcome = run_cli("export", "runs", "--format", kind, "-o", f"two.{kind}")
-    assert outcome.code == 5
-    assert f"there are 2 recordings, and {kind} holds one a file" in outcome.err
+    outcome.refused(5, f"there are 2 recordings, and {kind} holds one a file")
     assert not Path(f"two.{kind}").exists()
 
 
@@ -63,8 +60,7 @@ def test_a_missing_library_is_named_with_its_extra(run_cli, rows, monkeypatch):
     for kind, library, extra in (("mcap", "mcap.writer", "foxglove"), ("rrd", "rerun", "rerun")):
         monkeypatch.setitem(sys.modules, library, None)
         outcome = run_cli("export", "out", "--format", kind, "-o", "seen/")
-        assert outcome.code == 4
-        assert f'pip install "dmtrack[{extra}]"' in outcome.err
+        outcome.refused(4, f'pip install "dmtrack[{extra}]"')
         assert list(Path("seen").iterdir()) == []
 
 

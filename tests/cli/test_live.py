@@ -134,17 +134,12 @@ def test_boxes_are_drawn_on_the_first_pair(live, monkeypatch):
     ],
 )
 def test_what_cannot_be_is_one_line(run_cli, words, code, said):
-    outcome = run_cli("track", *words, "--box", BOX)
-    assert outcome.code == code
-    assert len(outcome.error_lines) == 1
-    assert said in outcome.err
+    run_cli("track", *words, "--box", BOX).refused(code, said)
 
 
 def test_a_live_stream_has_no_ground_truth(live):
     Path("groundtruth.txt").write_text("1,2,3,4\n")
-    outcome = live(box=None)
-    assert outcome.code == 3
-    assert "where is the target? A live stream has no ground truth; give --box" in outcome.err
+    live(box=None).refused(3, "where is the target? A live stream has no ground truth; give --box")
     assert not Path("out").exists()
 
 

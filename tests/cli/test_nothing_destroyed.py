@@ -184,12 +184,9 @@ def test_a_second_run_in_the_same_folder_is_refused_at_once(track, run_cli, reco
     Path("out").mkdir()
     with held(Path("out")):
         for words in (["--box", BOX], ["--box", BOX, "--overwrite"]):
-            done = track(*words)
-            assert done.code == 5
-            assert "another run is writing here" in done.err
+            track(*words).refused(5, "another run is writing here")
         done = run_cli("train", "--modality", "thermal", "--init", "tiny", "-o", "out", "--steps", 2)
-        assert done.code == 5
-        assert "another run is writing here" in done.err
+        done.refused(5, "another run is writing here")
     assert list(Path("out").iterdir()) == []
     assert track("--box", BOX).code == 0
 

@@ -259,17 +259,13 @@ def test_wrong_use_is_said(run_cli, recording, words, code, said):
     for name in ("a", "b"):
         Path("batch", name).mkdir(parents=True)
         Path("batch", name, "boxes.txt").write_text("1,1,1,1,1,1\n")
-    outcome = run_cli("render", recording.rgb, "-q", *words)
-    assert outcome.code == code
-    assert said in outcome.err
+    run_cli("render", recording.rgb, "-q", *words).refused(code, said)
     assert Path("there.mp4").read_text() == Path("there.gif").read_text() == "mine"
     assert not list(Path().rglob("*.part"))
 
 
 def test_no_boxes_at_all(run_cli, make_video):
-    outcome = run_cli("render", make_video(Path("alone.mp4")))
-    assert outcome.code == 3
-    assert "give --boxes FILE" in outcome.err
+    run_cli("render", make_video(Path("alone.mp4"))).refused(3, "give --boxes FILE")
 
 
 def test_neither_render_nor_export_needs_torch(recording):

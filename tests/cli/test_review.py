@@ -435,6 +435,4 @@ def test_a_target_may_have_any_id_that_files_hold(page, high):
 
 
 def test_boxes_are_not_given_on_the_command_line(run_cli, recording):
-    outcome = run_cli("review", recording.rgb, "--box", "1,2,3,4")
-    assert outcome.code == 4
-    assert "drawn on the page" in outcome.err
+    run_cli("review", recording.rgb, "--box", "1,2,3,4").refused(4, "drawn on the page")

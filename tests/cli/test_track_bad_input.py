@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
@@ -16,16 +15,6 @@ from dmtrack.boxes.reading import read_rows
 from dmtrack.output.record import read_run_json
 
 BOX = "20,16,16,16"
-
-
-def assert_one_line(outcome: Any, code: int, *words: str) -> None:
-    assert outcome.code == code, outcome.err
-    assert len(outcome.error_lines) == 1, outcome.err
-    assert outcome.err.startswith("error: ")
-    assert "Traceback" not in outcome.err + outcome.out
-    assert outcome.out == ""
-    for word in words:
-        assert word in outcome.err
 
 
 # --- inputs -----------------------------------------------------------------------------------
@@ -74,14 +63,14 @@ BAD_INPUTS = [
 @pytest.mark.parametrize(("make", "words"), BAD_INPUTS)
 def test_input_that_is_no_video(track, make, words, place):
     path = make()
-    assert_one_line(track("--box", BOX, **{place: path}), 3, path.name, words)
+    track("--box", BOX, **{place: path}).refused(3, path.name, words)
     assert not Path("out").exists()
 
 
 @pytest.mark.parametrize(("make", "words"), BAD_INPUTS)
 def test_inspect_says_the_same(run_cli, make, words):
     path = make()
-    assert_one_line(run_cli("inspect", path), 3, path.name, words)
+    run_cli("inspect", path).refused(3, path.name, words)
 
 
 @pytest.mark.parametrize(
@@ -114,7 +103,7 @@ def test_a_pipe_under_the_name_of_a_file_is_not_waited_for(run_cli, recording, w
 def test_mp4_cut_short_without_its_index(track, recording):
     whole = recording.rgb.read_bytes()
     Path("cut.mp4").write_bytes(whole[: len(whole) // 2])
-    assert_one_line(track("--box", BOX, rgb=Path("cut.mp4")), 3, "cut.mp4", "cut short")
+    track("--box", BOX, rgb=Path("cut.mp4")).refused(3, "cut.mp4", "cut short")
 
 
 def test_a_video_that_breaks_off_gives_what_it_has(run_cli, make_video, weights):
@@ -130,7 +119,7 @@ def test_a_video_that_breaks_off_gives_what_it_has(run_cli, make_video, weights)
 
 def test_streams_that_share_no_time(track, make_video):
     late = make_video(Path("thermal.mkv"), grey=True, first_pts=600)
-    assert_one_line(track("--box", BOX, aux=late), 3, "share no time", "--offset-ms")
+    track("--box", BOX, aux=late).refused(3, "share no time", "--offset-ms")
 
 
 def test_offset_brings_them_together(track, make_video):
@@ -140,7 +129,7 @@ def test_offset_brings_them_together(track, make_video):
 
 def test_modality_that_cannot_be_told(track, recording):
     shutil.copy(recording.rgb, "second.mp4")
-    assert_one_line(track("--box", BOX, aux=Path("second.mp4")), 4, "second.mp4", "--modality")
+    track("--box", BOX, aux=Path("second.mp4")).refused(4, "second.mp4", "--modality")
 
 
 # --- boxes ------------------------------------------------------------------------------------
@@ -160,14 +149,14 @@ def test_modality_that_cannot_be_told(track, recording):
     ],
 )
 def test_bad_box(track, box, words):
-    assert_one_line(track("--box", *box), 3, words)
+    track("--box", *box).refused(3, words)
     assert not Path("out").exists()
 
 
 def test_no_box_anywhere(run_cli, make_video, weights):
     video = make_video(Path("alone.mp4"))
     outcome = run_cli("track", video, "--weights", weights)
-    assert_one_line(outcome, 3, "--box x,y,w,h", "--box-file", "draw")
+    outcome.refused(3, "--box x,y,w,h", "--box-file", "draw")
 
 
 def test_nobody_draws(track):
@@ -189,12 +178,12 @@ def test_nobody_draws(track):
 def test_nobody_draws_in_vain(track, options, code):
     """What else is wrong is said before the person is asked to draw."""
     outcome = track("--box", *options)
-    assert_one_line(outcome, code)
+    outcome.refused(code)
 
 
 def test_nobody_draws_for_results_that_are_refused(track):
     assert track("--box", BOX, "--no-video").code == 0
-    assert_one_line(track("--box", "--no-video"), 5, "--overwrite")
+    track("--box", "--no-video").refused(5, "--overwrite")
 
 
 @pytest.mark.parametrize(
@@ -214,7 +203,7 @@ def test_nobody_draws_for_results_that_are_refused(track):
 def test_bad_box_file(track, content, words):
     if content is not None:
         Path("gt.txt").write_text(content)
-    assert_one_line(track("--box-file", "gt.txt"), 3, "gt.txt", words)
+    track("--box-file", "gt.txt").refused(3, "gt.txt", words)
 
 
 # --- options ----------------------------------------------------------------------------------
@@ -235,7 +224,7 @@ def test_bad_box_file(track, content, words):
     ],
 )
 def test_bad_option(track, options, code, words):
-    assert_one_line(track("--box", BOX, *options), code, words)
+    track("--box", BOX, *options).refused(code, words)
     assert not Path("out").exists()
 
 
@@ -261,13 +250,13 @@ def test_wrong_usage(run_cli, words):
 def test_existing_results_are_refused_and_left_alone(track):
     assert track("--box", BOX).code == 0
     before = {path.name: path.read_bytes() for path in Path("out").iterdir()}
-    assert_one_line(track("--box", "30,20,10,10"), 5, "exists already", "--overwrite")
+    track("--box", "30,20,10,10").refused(5, "exists already", "--overwrite")
     assert {path.name: path.read_bytes() for path in Path("out").iterdir()} == before
 
 
 def test_a_file_in_place_of_the_folder(track):
     Path("out").write_text("mine")
-    assert_one_line(track("--box", BOX), 5, "a file stands where a folder is needed")
+    track("--box", BOX).refused(5, "a file stands where a folder is needed")
     assert Path("out").read_text() == "mine"
 
 
@@ -310,7 +299,7 @@ def test_an_output_that_cannot_be(track, run_cli, recording, words, out):
 
 def test_a_folder_that_cannot_be_made(run_cli, recording, weights):
     outcome = run_cli("track", recording.rgb, "--weights", weights, "-o", "/proc/dmtrack", "--box", BOX)
-    assert_one_line(outcome, 5, "/proc/dmtrack")
+    outcome.refused(5, "/proc/dmtrack")
 
 
 def test_full_disk_keeps_what_was_tracked(run_cli, make_video, weights, limit_file_size):
@@ -318,7 +307,7 @@ def test_full_disk_keeps_what_was_tracked(run_cli, make_video, weights, limit_fi
     video = make_video(Path("long.mp4"), 150)
     limit_file_size(100_000)
     outcome = run_cli("track", video, "--box", BOX, "--weights", weights, "-o", "out", "-q")
-    assert_one_line(outcome, 5, "annotated.mp4")
+    outcome.refused(5, "annotated.mp4")
     record = read_run_json(Path("out/run.json"))
     assert record["status"] == "failed"
     assert "annotated.mp4" in record["reason"]

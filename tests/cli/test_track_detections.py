@@ -184,6 +184,7 @@ def test_what_is_wrong_is_one_line(track, square, words, code, expected):
     assert outcome.code == code, outcome.err
     assert expected in " ".join(outcome.err.split())
     assert len([line for line in outcome.error_lines if line.startswith("error")]) == 1
+    assert len([line for line in outcome.error_lines if line.startswith("error")]) == 1
     assert not Path("out").exists()
 
 
@@ -229,6 +230,4 @@ def test_a_list_says_the_detections_of_a_recording(run_cli, clips, weights):
     [("none", "no such folder"), ("seen/a.txt", "is a file"), ("clips", "such as a.txt")],
 )
 def test_a_batch_says_what_is_wrong_with_the_folder(run_cli, clips, weights, folder, expected):
-    outcome = run_cli("batch", clips, "--detections", folder, "-o", "out", "--weights", weights)
-    assert outcome.code == 3
-    assert expected in " ".join(outcome.err.split())
+    run_cli("batch", clips, "--detections", folder, "-o", "out", "--weights", weights).refused(3, expected)

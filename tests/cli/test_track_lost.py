@@ -70,9 +70,7 @@ def test_the_published_behaviour_never_gives_up(run_cli, vanishing):
 
 @pytest.mark.parametrize("words", [("--lost-after", "3"), ("--stop-when-lost", "2")], ids=" ".join)
 def test_what_needs_recovery_says_so(run_cli, vanishing, words):
-    outcome = follow(run_cli, vanishing, "--recovery", "off", *words)
-    assert outcome.code == 4
-    assert f"{words[0]} needs recovery" in outcome.err
+    follow(run_cli, vanishing, "--recovery", "off", *words).refused(4, f"{words[0]} needs recovery")
     assert not Path("out").exists()
 
 

@@ -174,9 +174,7 @@ def test_inspect_shows_the_streams_of_a_file(run_cli):
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_what_cannot_be_is_one_line_and_leaves_nothing(follow, options, code, message):
-    outcome = follow("--box", BOX, *options)
-    assert outcome.code == code
-    assert message in outcome.error_lines[-1]
+    follow("--box", BOX, *options).refused(code, message)
     assert not Path("out").exists()
 
 
