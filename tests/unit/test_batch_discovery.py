@@ -111,6 +111,14 @@ def test_conventions(tmp_path, names, expected):
     assert {item_id: streams(tmp_path, entry) for item_id, entry in found(tmp_path).items()} == expected
 
 
+@pytest.mark.parametrize("suffix", [".m2ts", ".FLV", ".3gp", ".y4m", ".h264", ".mjpeg", ".Nut", ".vob"])
+def test_a_recording_is_found_whatever_its_container(tmp_path, suffix):
+    """`track` read all of them; a batch passed them by without a word."""
+    make(tmp_path, f"d/rgb{suffix}", f"d/thermal{suffix}", "d/groundtruth.txt", "e/walk.mp4", "e/walk.txt")
+    expected = (f"d/rgb{suffix}", f"d/thermal{suffix}", "thermal")
+    assert streams(tmp_path, found(tmp_path)["d"]) == expected
+
+
 def test_boxes_are_those_of_the_recording(tmp_path):
     make(tmp_path, "a_rgb.mp4", "a_ir.mp4", "b_rgb.mp4", "b_ir.mp4", "groundtruth.txt")
     (tmp_path / "b.txt").write_text("nan,nan,nan,nan\n0,0,0,0\n1,2,3,4\n")

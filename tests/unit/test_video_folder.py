@@ -149,7 +149,7 @@ def test_a_folder_of_stacks_says_that_one_picture_of_each_is_read(tmp_path):
     ("others", "said"),
     [
         (["1.heic", "2.HEIC", "3.heic"], "3 pictures are not read, such as 1.heic"),
-        (["7.gif"], "1 picture is not read, such as 7.gif"),
+        (["7.webp"], "1 picture is not read, such as 7.webp"),
         (["thumbnail.dng", "._2.jp2", "labels.json", "Thumbs.db"], ""),
     ],
     ids=["a few were converted", "one", "beside one that is read"],

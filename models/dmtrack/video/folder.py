@@ -54,7 +54,7 @@ class FolderReader(StoredPictures):
     Attributes:
         files: The file of each picture.
 
-    It holds jpg, png, tif, bmp, pgm, ppm, webp, exr or fff files, or is a TIFF of several or FLIR recording.
+    It holds jpg, png, tif, bmp, pgm, ppm, exr or fff files, or is a TIFF of several or FLIR recording.
     `frame_rate` and the time of the first picture, `start_s`, are assumed; `is_beside`: that is the time of a
     stream with a clock, and where times in names lie days from it, they begin there.
 

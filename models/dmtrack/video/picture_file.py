@@ -38,27 +38,16 @@ from dmtrack.video.tiff import as_stored, directories, page_bytes, spare_bits
 
 _LOGGER = logging.getLogger(__name__)
 IMAGE_SUFFIXES: Final = FLIR_SUFFIXES | frozenset(
-    {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".pgm", ".ppm", ".webp", ".exr"}
+    {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".pgm", ".ppm", ".exr"}
 )
 VIDEO_SUFFIXES: Final = frozenset(
     {".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts", ".ts", ".webm", ".wmv"}
+    | {".3gp", ".asf", ".dv", ".flv", ".m2t", ".m2ts", ".mxf", ".nut", ".ogv", ".qt", ".vob", ".y4m"}
+    | {".264", ".265", ".h264", ".h265", ".hevc", ".mjpeg", ".mjpg"}
 )
 _NOT_READ: Final = frozenset(
-    {
-        ".heic",
-        ".heif",
-        ".avif",
-        ".jxl",
-        ".jp2",
-        ".j2k",
-        ".gif",
-        ".tga",
-        ".pbm",
-        ".pnm",
-        ".pfm",
-        ".hdr",
-        ".npy",
-    }
+    {".webp", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".j2k", ".gif", ".tga"}
+    | {".pbm", ".pnm", ".pfm", ".hdr", ".npy"}
     | {".dng", ".cr2", ".cr3", ".nef", ".arw", ".orf", ".rw2", ".raf"}
 )
 """Pictures all the same."""
@@ -72,7 +61,7 @@ _PNG: Final = b"\x89PNG\r\n\x1a\n"
 _PNG_KIND: Final = 25  # where a PNG says what its channels are; the bits of each stand before
 _PNG_CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _JPEG: Final = b"\xff\xd8"
-_WITH_SIZE: Final = (_PNG, _JPEG, b"BM", b"II*\0", b"MM\0*", b"P5", b"P6", b"RIFF")
+_WITH_SIZE: Final = (_PNG, _JPEG, b"BM", b"II*\0", b"MM\0*", b"P5", b"P6")
 _CHANNELS: Final = (1, 3, 4)
 _MANY: Final = 10
 """Where so many pictures have a number, one without is none of them."""
