@@ -637,9 +637,11 @@ def test_frames_before_the_first_whole_one_are_said(make_video, tmp_path, name, 
         ({"tags": {"com.android.capture.fps": "29.97"}}, ""),
         ({"tags": {"com.android.capture.fps": "fast"}}, ""),
         ({"rotation": 10}, "a.mp4 says to turn its pictures by"),
+        ({"codec": "mpeg2video", "options": {"flags": "+ildct+ilme"}}, "a.mp4 says that it is interlaced"),
+        ({"codec": "mpeg2video"}, ""),
         ({"rotation": 90}, ""),
     ],
-    ids=["slow motion", "time lapse", "as it was", "damaged", "a little", "a quarter"],
+    ids=["slow motion", "time lapse", "as it was", "damaged", "a little", "fields", "whole", "a quarter"],
 )
 def test_what_is_shown_otherwise_than_it_was_is_said(make_video, options, said):
     _, reader = read_all(

@@ -317,6 +317,8 @@ class VideoReader(FrameSource):
         )
         if before:
             yield f"{name} begins in the middle: {counted(before, 'frame')} before a whole one are left out."
+        if first.interlaced_frame:
+            yield f"{name} says that it is interlaced: a picture holds two moments, and what moves has combs."
         if first.rotation % 90:
             yield f"{name} says to turn its pictures by {first.rotation} degrees: only quarters are done."
         with suppress(ValueError, ZeroDivisionError):
