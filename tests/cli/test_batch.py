@@ -77,8 +77,7 @@ MISTAKES = {
 def test_a_mot_file_of_starts_is_followed_as_by_track(run_cli, clips, weights):
     (clips / "starts.txt").write_text("4,9,20,16,16,16,1,-1,-1,-1\n7,5,30,20,12,12,1,-1,-1,-1\n")
     (clips / "list.csv").write_text("id,rgb,box_file\none,a_rgb.mp4,starts.txt\n")
-    outcome = run_cli("batch", clips / "list.csv", "-o", "out", "--weights", weights, "--no-video")
-    assert outcome.code == 0, outcome.err
+    assert run_cli("batch", clips / "list.csv", "-o", "out", "--weights", weights, "--no-video").code == 0
     found = read_rows(Path("out/one/boxes.txt"))
     assert {row.target_id: row.frame_index for row in reversed(found)} == {9: 3, 5: 6}
 
@@ -153,8 +152,7 @@ def test_good_rows_run_and_resume_repeats_what_changed(run_cli, manifest, weight
     assert read_run_json(Path("out/good/run.json")) == before
 
     # the recorded command does the same by itself
-    alone = run_cli(*repeated[:-1], "-o", "alone", "-q")
-    assert alone.code == 0
+    assert run_cli(*repeated[:-1], "-o", "alone", "-q").code == 0
     assert Path("alone/boxes.txt").read_bytes() == Path("out/good/boxes.txt").read_bytes()
 
 

@@ -50,8 +50,7 @@ def test_the_same_results_as_here(run_cli, recording, weights, cluster):
     ray = run_cli(*words, "-o", "ray", "--engine", "ray", "--ray-address", cluster, "--progress", "plain")
     assert ray.code == 6, ray.err
     assert "3 complete, 1 failed, 36 frames" in ray.out
-    here = run_cli(*words, "-o", "here", "-q")
-    assert here.code == 6
+    assert run_cli(*words, "-o", "here", "-q").code == 6
     for name in "abc":
         assert Path("ray", name, "boxes.txt").read_bytes() == Path("here", name, "boxes.txt").read_bytes()
     assert csv_by_id("ray/summary.csv").keys() == csv_by_id("here/summary.csv").keys()

@@ -192,8 +192,7 @@ def data_set(request) -> DataSet:
 
 def test_tracked_by_its_folder(run_cli, weights, tmp_path, data_set):
     folder = make(tmp_path, data_set)
-    outcome = run_cli("track", folder, "--weights", weights, "-o", "out", "--no-video")
-    assert outcome.code == 0, outcome.err
+    assert run_cli("track", folder, "--weights", weights, "-o", "out", "--no-video").code == 0
     record = read_run_json(Path("out/run.json"))
     assert [Path(item["video"]["path"]) for item in record["inputs"]] == [
         folder / s for s in sources(data_set)
@@ -344,8 +343,7 @@ class TestBadFolders:
     def test_the_first_picture_cannot_be_read(self, run_cli, weights, tmp_path):
         folder = make(tmp_path, SETS["LasHeR"])
         (folder / "visible" / "v000.jpg").write_bytes(b"")
-        outcome = run_cli("track", folder, "--weights", weights, "-o", "out", "--no-video")
-        assert outcome.code == 0, outcome.err
+        assert run_cli("track", folder, "--weights", weights, "-o", "out", "--no-video").code == 0
         record = read_run_json(Path("out/run.json"))
         assert [target["frame_index"] for target in record["configuration"]["targets"]] == [1]
         assert record["counts"]["pairing"]["rgb_damaged"] == 1

@@ -128,8 +128,7 @@ def test_track_takes_an_event_file(track, recording, raw):
     skews = [row.split(",")[header.index("skew_ms")] for row in rows[1:]]
     assert len(skews) == 12
     assert {float(skew) for skew in skews} == {0.0}
-    shown = run_events_options(track, recording, raw)
-    assert shown.code == 0
+    assert run_events_options(track, recording, raw).code == 0
 
 
 def run_events_options(track: RunCli, recording: Any, raw: Path) -> Any:

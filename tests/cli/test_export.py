@@ -260,8 +260,7 @@ def test_boxes_in_pixels_of_the_second_stream(run_cli, track):
     assert track("--box", "20,16,16,16", "--no-video").code == 0
     record = json.loads(Path("out/run.json").read_text())
     aux, rgb = ({i["role"]: i["video"] for i in record["inputs"]}[role] for role in ("aux", "rgb"))
-    outcome = run_cli("export", "out", "--format", "csv", "-o", "aux.csv", "--stream", "aux")
-    assert outcome.code == 0, outcome.err
+    assert run_cli("export", "out", "--format", "csv", "-o", "aux.csv", "--stream", "aux").code == 0
     first = csv_rows("aux.csv")[0]
     share = aux["width"] / rgb["width"]
     assert float(first["x"]) == pytest.approx(20 * share)
@@ -275,8 +274,7 @@ def test_the_origin_of_what_is_read_counts_everywhere(run_cli, track):
 
     def first_x(*words: str) -> float:
         source = "out/boxes.txt", "--from", "mot", "--from-origin", "1"
-        outcome = run_cli("export", *source, *words, "-o", "new.csv", "--overwrite")
-        assert outcome.code == 0, outcome.err
+        assert run_cli("export", *source, *words, "-o", "new.csv", "--overwrite").code == 0
         return float(csv_rows("new.csv")[0]["x"])
 
     assert first_x("--format", "csv") == first_x("--merge") == 19

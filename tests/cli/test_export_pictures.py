@@ -61,8 +61,7 @@ def _track_depth(run_cli: RunCli, weights: Path) -> None:
         weights,
         "--no-video",
     ]
-    outcome = run_cli("track", *words, "--box", "20,16,16,16", "-o", "street")
-    assert outcome.code == 0, outcome.err
+    assert run_cli("track", *words, "--box", "20,16,16,16", "-o", "street").code == 0
     rows = csv_rows("street/boxes.csv")
     for row in rows[1:]:
         row["state"] = "tracked"
@@ -110,11 +109,9 @@ def test_a_thermal_set_is_tracked_and_scored(run_cli, track, weights):
     )
     (sequence,) = find_sequences(Path("set"))
     assert (sequence.layout, sequence.modality) == ("lasher", Modality.THERMAL)
-    outcome = run_cli("track", "set/out", "--weights", weights, "--no-video", "-o", "again")
-    assert outcome.code == 0, outcome.err
+    assert run_cli("track", "set/out", "--weights", weights, "--no-video", "-o", "again").code == 0
     assert run_cli("export", "again", "--format", "lasher", "-o", "results/out.txt").code == 0
-    outcome = run_cli("evaluate", "results", "--dataset", "set")
-    assert outcome.code == 0, outcome.err
+    assert run_cli("evaluate", "results", "--dataset", "set").code == 0
 
 
 @pytest.mark.slow
@@ -126,8 +123,7 @@ def test_a_set_is_trained_on(run_cli, depth_run):
     assert run_cli("export", depth_run, "--format", "dataset", "-o", "set").code == 0
     words = ["--stage", "foundation", "--steps", "1", "--data", "set", "--workers", "0", "--no-bf16"]
     sizes = ["--template-size", "32", "--search-size", "64", "--batch-size", "2"]
-    outcome = run_cli("train", "-o", "run", *words, *sizes)
-    assert outcome.code == 0, outcome.err
+    assert run_cli("train", "-o", "run", *words, *sizes).code == 0
     assert Path("run").is_dir()
 
 
@@ -205,8 +201,7 @@ def test_crops_of_one_stream_alone(run_cli, track):
     assert "note" not in outcome.err
     names = sorted(path.name for path in Path("cut/out/crops/1").iterdir())
     assert names == ["000000_rgb.png", "000005_rgb.png", "000010_rgb.png"]
-    again = run_cli("export", "out", "--format", "crops", "-o", "cut")
-    assert again.code == 5
+    assert run_cli("export", "out", "--format", "crops", "-o", "cut").code == 5
     assert run_cli("export", "out", "--format", "crops", "-o", "cut", "--overwrite").code == 0
     assert len(list(Path("cut/out/crops/1").iterdir())) == 12
 

@@ -112,8 +112,7 @@ def test_boxes_are_drawn_on_the_first_pair(live, monkeypatch):
         return (scene.start(0, Box(40, 40, 24, 24), scene.first.rgb.index),)
 
     monkeypatch.setattr("dmtrack_cli.review.drawing.draw_on_page", draw)
-    outcome = live("--end", 4, box="pick")
-    assert outcome.code == 0, outcome.err
+    assert live("--end", 4, box="pick").code == 0
     (scene,) = scenes
     assert (scene.lowest, scene.last, scene.first.rgb.index) == (0, 0, 0)
     record = assert_results(4, "complete")

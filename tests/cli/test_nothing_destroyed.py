@@ -174,8 +174,7 @@ def test_an_item_of_a_batch_does_not_replace_what_it_reads(run_cli, recording, w
     video = Path(shutil.copy(recording.rgb, folder / "annotated.mp4"))
     folder.joinpath("run.json").write_text('{"record_version": 1, "status": "complete", "outputs": []}')
     Path("list.csv").write_text(f'id,rgb,box\na,{video.absolute()},"{BOX}"\n')
-    done = run_cli("batch", "list.csv", "-o", "o", "--overwrite", "--weights", weights)
-    assert done.code == 6
+    assert run_cli("batch", "list.csv", "-o", "o", "--overwrite", "--weights", weights).code == 6
     assert "this is an input" in Path("o/summary.csv").read_text()
     assert video.read_bytes() == recording.rgb.read_bytes()
 

@@ -90,8 +90,7 @@ def test_corrections_give_what_files_give(results, opened, run_cli):
     assert (state.progress.phase in ("idle", "writing"), state.progress.error) == (True, None)
     review.close()
     shutil.copy(results / "keyframes.csv", "by-files/keyframes.csv")
-    outcome = run_cli("track", "--continue", "by-files", "--no-video")
-    assert outcome.code == 0, outcome.err
+    assert run_cli("track", "--continue", "by-files", "--no-video").code == 0
     assert boxes_of(results) == boxes_of("by-files")
     assert (results / "boxes.txt").read_bytes() == Path("by-files/boxes.txt").read_bytes()
     assert set(files(results)) == set(files(Path("by-files")))

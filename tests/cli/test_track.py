@@ -26,8 +26,7 @@ NAMES = (
 
 
 def test_leaves_a_video_two_tables_and_a_record(track):
-    outcome = track("--box", BOX)
-    assert outcome.code == 0
+    assert track("--box", BOX).code == 0
     assert sorted(path.name for path in Path("out").iterdir()) == sorted(NAMES)
     rows, table = read_rows(Path("out/boxes.txt")), read_rows(Path("out/boxes.csv"))
     assert [row.frame_index for row in rows] == list(range(12))
@@ -192,8 +191,7 @@ def test_no_video_leaves_none(track):
 
 
 def test_the_default_folder_is_named_after_the_recording(run_cli, recording, weights):
-    outcome = run_cli("track", recording.rgb, recording.thermal, "--weights", weights, "--no-video")
-    assert outcome.code == 0
+    assert run_cli("track", recording.rgb, recording.thermal, "--weights", weights, "--no-video").code == 0
     (folder,) = Path("dmtrack-results").iterdir()
     assert folder.name == recording.rgb.parent.name
 

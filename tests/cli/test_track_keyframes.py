@@ -64,8 +64,7 @@ def test_results_are_gone_on_with(track, run_cli, two_way):
     before = boxes_of("first")
     shutil.copytree("first", "again")
     words = ("--box", "30,20,12,12", "--from", "6", "--two-way", two_way)
-    outcome = run_cli("track", "--continue", "again", *words)
-    assert outcome.code == 0, outcome.err
+    assert run_cli("track", "--continue", "again", *words).code == 0
     after = boxes_of("again")
     if two_way == "auto":
         assert after[:7] == before[:7], "what lies before the new box stays as it was"
