@@ -15,7 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from clips import copies
+from clips import copies, written
 from program import csv_by_id
 
 from dmtrack.boxes.reading import read_rows
@@ -263,8 +263,7 @@ def results(out: Path) -> dict[str, list[str]]:
 
 @pytest.mark.slow
 def test_killed_at_any_moment_resume_gives_the_same(tmp_path):
-    script = tmp_path / "batch.py"
-    script.write_text(FAKE_BATCH)
+    script = written(tmp_path / "batch.py", FAKE_BATCH)
     for number in range(6):
         Path(f"{number}.mp4").touch()
     begun = time.monotonic()

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+from clips import written
 from program import csv_rows
 
 from dmtrack.boxes.formats import ResultFormat
@@ -22,9 +23,7 @@ KEEP_GAPS = [one for one in ResultFormat if one not in (ResultFormat.TRACKINGNET
 
 @pytest.fixture
 def mot() -> Path:
-    path = Path("street.txt")
-    path.write_text(MOT)
-    return path
+    return written(Path("street.txt"), MOT)
 
 
 def a_run(folder: Path, boxes: str = "0,0.0,,,1,1.0,2.0,3.0,4.0,1.0,init,0,0.0\n") -> Path:

@@ -15,6 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from clips import written
 from program import at_frame, new_process
 
 from dmtrack.atomic import held
@@ -192,8 +193,7 @@ def test_a_second_run_in_the_same_folder_is_refused_at_once(track, run_cli, reco
 
 def test_what_lies_under_a_temporary_name_is_not_followed(track):
     Path("out").mkdir()
-    kept = Path("precious")
-    kept.write_text("keep")
+    kept = written(Path("precious"), "keep")
     Path("out/.boxes.txt.part").symlink_to(kept.absolute())
     Path("out/.boxes.csv.part").hardlink_to(kept)
     Path("out/.annotated.mp4.part").symlink_to(kept.absolute())

@@ -7,6 +7,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from clips import written
 from program import boxes_of
 
 from dmtrack.boxes.reading import read_rows
@@ -22,8 +23,7 @@ CORRECTED = HEAD + "0,1,20,16,16,16,init\n6,1,30,20,12,12,init\n"
 
 
 def write(text: str, name: str = "given.csv") -> Path:
-    Path(name).write_text(text)
-    return Path(name)
+    return written(Path(name), text)
 
 
 def given(folder: str = "out") -> list[tuple[int, int]]:

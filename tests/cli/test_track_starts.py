@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
+from clips import written
 from program import times_of
 
 from dmtrack.boxes.reading import read_rows
@@ -16,8 +17,7 @@ MOT = "7,5,30,20,12,12,1,-1,-1,-1\n4,9,20,16,16,16,1,-1,-1,-1\n8,5,31,20,12,12,1
 
 
 def write(text: str, name: str = "targets.txt") -> Path:
-    Path(name).write_text(text)
-    return Path(name)
+    return written(Path(name), text)
 
 
 def ids_by_frame() -> dict[int, list[int]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from clips import written
 from program import csv_rows, exit_code
 
 from dmtrack.network.weights.checkpoint import load_weights
@@ -49,8 +50,7 @@ def test_adapters_are_trained_on_a_foundation_and_say_which(foundation, tmp_path
 
 def test_the_same_command_goes_on_where_it_stopped(foundation, capsys):
     words = ["--stage", "foundation", "--steps", "3", "--collage-share", "1"]
-    config = foundation / "more.toml"
-    config.write_text("log_interval = 1\n", encoding="utf-8")
+    config = written(foundation / "more.toml", "log_interval = 1\n")
     assert train(foundation, "--config", config, *words) == 0
     assert "resumed at step 2" in capsys.readouterr().err
     assert [row["step"] for row in csv_rows(foundation / "curve.csv")] == ["3"]

@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import pytest
 import torch
-from clips import square_clip
+from clips import square_clip, written
 from program import exit_code, new_process
 
 from dmtrack.config import BASE
@@ -55,8 +55,7 @@ def foundation(tmp_path) -> Path:
 @pytest.mark.slow
 def test_a_foundation_is_trained_on_a_folder_and_synthesis(tmp_path, lasher, capsys):
     output = tmp_path / "run"
-    numbers = tmp_path / "numbers.toml"
-    numbers.write_text("log_interval = 1\n")
+    numbers = written(tmp_path / "numbers.toml", "log_interval = 1\n")
     words = ["--data", f"{lasher}=2", "--data", "synthetic=0.5", "--collage-share", "1"]
     assert train(output, *words, "--config", numbers, steps=2) == 0
     err = capsys.readouterr().err
@@ -253,8 +252,7 @@ def test_the_same_seed_gives_the_same_sheet(tmp_path):
 
 
 def test_a_sheet_that_exists_is_kept(tmp_path, capsys):
-    sheet = tmp_path / "sheet.png"
-    sheet.write_bytes(b"mine")
+    sheet = written(tmp_path / "sheet.png", b"mine")
     assert exit_code("synthetic", "-o", sheet, "--count", "1") == 5
     assert sheet.read_bytes() == b"mine"
     assert "--overwrite" in capsys.readouterr().err

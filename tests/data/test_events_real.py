@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from clips import written
 from program import exit_code
 
 from dmtrack.errors import DecodeError, FormatError
@@ -85,8 +86,7 @@ def test_pictures_look_like_event_pictures(name, recordings):
 @pytest.mark.parametrize("keep", [0.3, 0.7, 0.99])
 def test_aedat4_cut_short(keep, recordings, tmp_path, caplog):
     data = (recordings / "tonic_sample.aedat4").read_bytes()
-    path = tmp_path / "cut.aedat4"
-    path.write_bytes(data[: int(len(data) * keep)])
+    path = written(tmp_path / "cut.aedat4", data[: int(len(data) * keep)])
     with open_events(path) as reader:
         count = sum(len(batch) for batch in reader)
     assert 0.9 * keep < count / FACTS["tonic_sample.aedat4"]["events"] < 1.05 * keep + 0.01
@@ -97,8 +97,7 @@ def test_aedat4_cut_short(keep, recordings, tmp_path, caplog):
 def test_aedat4_damaged_inside(recordings, tmp_path):
     data = bytearray((recordings / "tonic_sample.aedat4").read_bytes())
     data[300_000:300_200] = b"\xff" * 200
-    path = tmp_path / "bad.aedat4"
-    path.write_bytes(data)
+    path = written(tmp_path / "bad.aedat4", data)
     batches: list[EventBatch] = []
     with open_events(path) as reader, pytest.raises(DecodeError, match=r"packet \d+, at byte \d+,") as caught:
         batches.extend(reader)
@@ -111,16 +110,14 @@ def test_aedat4_damaged_inside(recordings, tmp_path):
 def test_aedat4_with_a_length_that_lies(recordings, tmp_path):
     data = bytearray((recordings / "tonic_sample.aedat4").read_bytes())
     data[2338:2342] = (2**31 - 16).to_bytes(4, "little")
-    path = tmp_path / "bad.aedat4"
-    path.write_bytes(data)
+    path = written(tmp_path / "bad.aedat4", data)
     with pytest.raises(DecodeError, match="it holds no event"):
         EventSource(path)
 
 
 @pytest.mark.parametrize("length", [20, 1000])
 def test_aedat4_with_half_a_header(length, recordings, tmp_path):
-    path = tmp_path / "bad.aedat4"
-    path.write_bytes((recordings / "tonic_sample.aedat4").read_bytes()[:length])
+    path = written(tmp_path / "bad.aedat4", (recordings / "tonic_sample.aedat4").read_bytes()[:length])
     with pytest.raises(DecodeError, match="the header is damaged"):
         open_events(path)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from clips import written
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -133,8 +134,7 @@ def test_what_others_write_is_read(line):
     ],
 )
 def test_bad_row_is_named(tmp_path, line, words):
-    path = tmp_path / "boxes.txt"
-    path.write_text(f"1,7,2,3,4,5,1,-1,-1,-1\n\n{line}\n")
+    path = written(tmp_path / "boxes.txt", f"1,7,2,3,4,5,1,-1,-1,-1\n\n{line}\n")
     with pytest.raises(FormatError) as caught:
         _read(path)
     assert f"{path}, row 3: " in str(caught.value)

@@ -1,4 +1,4 @@
-"""Writes small recordings where a test wants them."""
+"""Writes files and small recordings where a test wants them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,13 @@ from typing import Any
 
 import cv2
 import numpy as np
+
+
+def written(path: Path, content: str | bytes | bytearray) -> Path:
+    """Write a file, with its folders where they are missing, and return its path."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
 
 
 def square_clip(

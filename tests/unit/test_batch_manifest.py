@@ -6,6 +6,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from clips import written
 
 from dmtrack.batch.item import BatchItem, Problem
 from dmtrack.batch.manifest import read_manifest
@@ -18,8 +19,7 @@ HEADER = "id,rgb,aux,modality,box,box_file,start,end,offset_ms,align\n"
 
 
 def read(tmp_path: Path, text: str | bytes) -> tuple[BatchItem | Problem, ...]:
-    path = tmp_path / "list.csv"
-    path.write_bytes(text.encode() if isinstance(text, str) else text)
+    path = written(tmp_path / "list.csv", text.encode() if isinstance(text, str) else text)
     return read_manifest(path).entries
 
 

@@ -12,6 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from clips import written
 from program import csv_by_id
 
 from dmtrack.batch import (
@@ -146,8 +147,7 @@ def test_resume_repeats_what_failed_and_what_has_other_options(tmp_path, fake):
 
 
 def test_a_box_file_is_part_of_the_options(tmp_path, fake):
-    boxes = tmp_path / "box.txt"
-    boxes.write_text("1,2,3,4\n")
+    boxes = written(tmp_path / "box.txt", "1,2,3,4\n")
     planned = plan_of(tmp_path, "a").items[0]
     plan = Plan((replace(planned, item=replace(planned.item, boxes=(), box_files=(boxes,))),))
     run(plan, tmp_path / "out", fake.FakeRunner())

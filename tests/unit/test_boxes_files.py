@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from clips import written
 
 from dmtrack.boxes.formats import ResultFormat
 from dmtrack.boxes.reading import (
@@ -32,11 +33,6 @@ COCO = {
         {"id": 1, "image_id": 71, "category_id": 3, "instance_id": 5, "bbox": [1, 2, 3, 4], "score": 0.5}
     ],
 }
-
-
-def write(path: Path, text: str) -> Path:
-    path.write_text(text)
-    return path
 
 
 def archive(path: Path, **members: str) -> Path:
@@ -82,13 +78,12 @@ def two_targets() -> RecordingResults:
     ],
 )
 def test_formats_are_told_apart_by_content(tmp_path, name, text, kind):
-    assert recognise(write(tmp_path / name, "\n" + text if kind is ResultFormat.JSONL else text)) is kind
+    assert recognise(written(tmp_path / name, "\n" + text if kind is ResultFormat.JSONL else text)) is kind
 
 
 @pytest.mark.parametrize("word", ["nan", "NaN", "inf", "-Infinity"])
 def test_a_number_that_is_none_makes_no_other_format(tmp_path, word):
-    path = tmp_path / "boxes.txt"
-    path.write_text(f"1,-1,{word},2,3,4,0.5,-1,-1,-1\n", encoding="utf-8")
+    path = written(tmp_path / "boxes.txt", f"1,-1,{word},2,3,4,0.5,-1,-1,-1\n")
     assert recognise(path) is ResultFormat.MOT
     with pytest.raises(FormatError, match=r"row 1: x .* is not finite"):
         read_results(path)
@@ -99,14 +94,14 @@ def test_an_archive_is_told_by_its_bytes(tmp_path):
 
 
 def test_mot_without_a_score_says_so(tmp_path):
-    path = write(tmp_path / "a.txt", "2,1,1,2,3,4,-1,-1,-1,-1\n1,1,1,2,3,4,0.5,-1,-1,-1\n")
+    path = written(tmp_path / "a.txt", "2,1,1,2,3,4,-1,-1,-1,-1\n1,1,1,2,3,4,0.5,-1,-1,-1\n")
     (results,) = read_results(path)
     assert [frame.entries[0].score for frame in results.frames] == [0.5, None]
 
 
 def test_a_csv_may_leave_out_what_is_not_known(tmp_path):
     text = "frame,id,x,y,w,h,note\n5,2,1,2,3,4,dark\n4,,,,,,\n5,1,,,,,\n"
-    (results,) = read_results(write(tmp_path / "a.csv", text))
+    (results,) = read_results(written(tmp_path / "a.csv", text))
     assert results.frames == (
         FrameBoxes(4),
         FrameBoxes(5, (TrackedBox(5, 2, Box(1, 2, 3, 4)),), (AbsentTarget(1),)),
@@ -114,7 +109,7 @@ def test_a_csv_may_leave_out_what_is_not_known(tmp_path):
 
 
 def test_coco_of_others_is_read(tmp_path):
-    (results,) = read_results(write(tmp_path / "a.json", json.dumps(COCO)))
+    (results,) = read_results(written(tmp_path / "a.json", json.dumps(COCO)))
     assert results.name == "street"
     assert results.labels == {5: "car"}
     assert results.frames == (FrameBoxes(0), FrameBoxes(4, (TrackedBox(4, 5, Box(1, 2, 3, 4), 0.5),)))
@@ -157,8 +152,8 @@ def test_vot_values_of_an_earlier_export_do_not_stay(tmp_path):
 
 
 def test_vot_reads_what_the_toolkit_writes(tmp_path):
-    write(tmp_path / "car_001_confidence.value", "\n0.75\n0.5\nnan\n")
-    path = write(
+    written(tmp_path / "car_001_confidence.value", "\n0.75\n0.5\nnan\n")
+    path = written(
         tmp_path / "car_001.txt", "1\n1.0000,2.0000,3.0000,4.0000\n2,3,5,3,5,7,2,7\nnan,nan,nan,nan\n"
     )
     (results,) = read_results(path)
@@ -184,12 +179,12 @@ def test_files_of_one_target_each_become_one_recording(tmp_path):
     assert joined.target_ids == (1, 2)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    path = write(elsewhere / "street_id3.txt", "1,2,3,4\n")
+    path = written(elsewhere / "street_id3.txt", "1,2,3,4\n")
     assert len(read_all([*sorted(tmp_path.glob("*.txt")), path])) == 2
 
 
 def test_otb_counts_from_one(tmp_path):
-    (results,) = read_results(write(tmp_path / "groundtruth_rect.txt", "11,21,30,40\n0,0,0,0\n"))
+    (results,) = read_results(written(tmp_path / "groundtruth_rect.txt", "11,21,30,40\n0,0,0,0\n"))
     assert results.name == tmp_path.name
     assert boxes_of(results) == {(0, 1): Box(10, 20, 30, 40), (1, 1): None}
 
@@ -268,7 +263,7 @@ def test_cvat_without_the_folder_and_labels(tmp_path):
     ],
 )
 def test_mistakes_are_named_with_their_place(tmp_path, name, text, words):
-    path = write(tmp_path / name, text)
+    path = written(tmp_path / name, text)
     with pytest.raises(FormatError) as caught:
         read_results(path)
     assert str(caught.value).startswith(str(path))
@@ -276,8 +271,8 @@ def test_mistakes_are_named_with_their_place(tmp_path, name, text, words):
 
 
 def test_values_of_another_length_are_refused(tmp_path):
-    write(tmp_path / "car_001_confidence.value", "1\n1\n1\n")
-    path = write(tmp_path / "car_001.txt", "1\n1,2,3,4\n")
+    written(tmp_path / "car_001_confidence.value", "1\n1\n1\n")
+    path = written(tmp_path / "car_001.txt", "1\n1,2,3,4\n")
     with pytest.raises(FormatError, match=r"confidence\.value: has 3 lines, but there are 2 regions"):
         read_results(path)
 
@@ -308,7 +303,7 @@ def test_a_torn_archive_is_one_line(tmp_path):
 
 
 def test_a_frame_number_by_mistake_does_not_fill_the_disk(tmp_path):
-    (results,) = read_results(write(tmp_path / "a.txt", "123456789012,1,2,3,4,5,1\n"))
+    (results,) = read_results(written(tmp_path / "a.txt", "123456789012,1,2,3,4,5,1\n"))
     with pytest.raises(FormatError, match="frame 123456789011 is too far"):
         result_files_of([results], ResultFormat.LASHER, str(tmp_path / "b.txt"))
 
@@ -316,10 +311,10 @@ def test_a_frame_number_by_mistake_does_not_fill_the_disk(tmp_path):
 def test_folders_of_runs_are_found(tmp_path):
     for name in ("b", "a", ".c.1a2b3c4d.part", "failed"):
         (tmp_path / name).mkdir()
-    write(tmp_path / "a" / "boxes.txt", "1,1,1,1,1,1\n")
+    written(tmp_path / "a" / "boxes.txt", "1,1,1,1,1,1\n")
     for name in ("b", ".c.1a2b3c4d.part"):
-        write(tmp_path / name / "boxes.txt", "1,1,1,1,1,1\n")
-        write(tmp_path / name / "boxes.csv", HEADER + "0,,,,1,1,2,3,4,,,,\n")
+        written(tmp_path / name / "boxes.txt", "1,1,1,1,1,1\n")
+        written(tmp_path / name / "boxes.csv", HEADER + "0,,,,1,1,2,3,4,,,,\n")
     assert result_files(tmp_path) == (tmp_path / "a" / "boxes.txt", tmp_path / "b" / "boxes.csv")
     assert result_files(tmp_path / "b") == (tmp_path / "b" / "boxes.csv",)
     assert folders_without_results(tmp_path) == (tmp_path / "failed",)
@@ -337,12 +332,12 @@ def test_a_run_gives_name_size_and_item(tmp_path):
         "inputs": [{"role": "rgb", "video": video}],
         "batch": {"item": "day 1/street"},
     }
-    write(tmp_path / "run.json", json.dumps(record))
-    path = write(tmp_path / "boxes.txt", "1,1,1,1,1,1\n")
+    written(tmp_path / "run.json", json.dumps(record))
+    path = written(tmp_path / "boxes.txt", "1,1,1,1,1,1\n")
     (results,) = read_results(path)
     assert (results.name, results.size) == (tmp_path.name, (640, 360))
     assert item_id(path, results) == "day 1/street"
-    write(tmp_path / "run.json", "{}")
+    written(tmp_path / "run.json", "{}")
     (results,) = read_results(path)
     assert results.size is None
     assert item_id(path, results) == tmp_path.name

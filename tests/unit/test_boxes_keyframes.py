@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from clips import written
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -40,15 +41,13 @@ def _ways(draw: st.DrawFn) -> list[Keyframe]:
 @settings(deadline=None)
 @given(_ways())
 def test_what_is_written_is_read_again(tmp_path_factory, keys):
-    path = tmp_path_factory.mktemp("keys") / "keyframes.csv"
-    path.write_text(keyframes_text(keys), encoding="utf-8")
+    path = written(tmp_path_factory.mktemp("keys") / "keyframes.csv", keyframes_text(keys))
     assert read_keyframes(path) == sorted(keys, key=lambda key: (key.target_id, key.frame_index))
     assert keyframes_text(read_keyframes(path)) == keyframes_text(keys)
 
 
 def test_without_targets_there_are_no_keyframes(tmp_path):
-    path = tmp_path / "keyframes.csv"
-    path.write_text(keyframes_text(()), encoding="utf-8")
+    path = written(tmp_path / "keyframes.csv", keyframes_text(()))
     assert read_keyframes(path) == []
 
 
@@ -71,14 +70,12 @@ def _overlapping(draw: st.DrawFn) -> list[Keyframe]:
 @settings(deadline=None)
 @given(_overlapping())
 def test_absences_that_overlap_mean_the_same_when_they_are_read(tmp_path_factory, keys):
-    path = tmp_path_factory.mktemp("keys") / "keyframes.csv"
-    path.write_text(keyframes_text(keys), encoding="utf-8")
+    path = written(tmp_path_factory.mktemp("keys") / "keyframes.csv", keyframes_text(keys))
     assert segments_of(read_keyframes(path)) == segments_of(keys)
 
 
 def _read(tmp_path: Path, text: str, first_frame: int = 0, name: str = "boxes.csv") -> list[Keyframe]:
-    path = tmp_path / name
-    path.write_text(text, encoding="utf-8")
+    path = written(tmp_path / name, text)
     return list(read_targets(path, first_frame))  # type: ignore[arg-type]  # files with ids hold no plain box
 
 
@@ -161,6 +158,5 @@ def test_a_row_that_cannot_be_meant_is_refused(tmp_path, row, words):
 @pytest.mark.parametrize("end", ["", "\n", "\r\n"])
 @pytest.mark.parametrize("mark", [",", ";", "\t"])
 def test_every_row_may_be_taken_away(tmp_path, mark, end):
-    path = tmp_path / "keyframes.csv"
-    path.write_bytes((_BACK.strip().replace(",", mark) + end).encode())
+    path = written(tmp_path / "keyframes.csv", (_BACK.strip().replace(",", mark) + end).encode())
     assert read_keyframes(path) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from clips import written
 
 from dmtrack.boxes.reading import read_results, read_rows
 from dmtrack.boxes.starts import read_targets
@@ -17,9 +18,7 @@ HEADER = "frame,time_s,aux_time_s,skew_ms,id,x,y,w,h,score,state,aux_present,inf
 
 
 def write(folder: Path, text: str, name: str = "boxes.txt") -> Path:
-    path = folder / name
-    path.write_text(text)
-    return path
+    return written(folder / name, text)
 
 
 @pytest.mark.parametrize(

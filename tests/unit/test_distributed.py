@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from clips import written
 from program import csv_rows, new_process
 
 from dmtrack.errors import ConfigError
@@ -127,8 +128,7 @@ def change(folder: Path) -> torch.Tensor:
 
 @pytest.mark.slow
 def test_two_processes_train_as_one_does(tmp_path):
-    script = tmp_path / "parallel.py"
-    script.write_text(SCRIPT, encoding="utf-8")
+    script = written(tmp_path / "parallel.py", SCRIPT)
     launch(script, 1, tmp_path / "one")
     launch(script, 2, tmp_path / "two")
     for stage in ("foundation", "adapters"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fractions import Fraction
 
 import pytest
+from clips import written
 
 from dmtrack.drawing.mp4 import StampRepair, is_whole, mp4_timescale, mp4_unit, whole_fragments_bytes
 
@@ -91,8 +92,7 @@ FRAGMENT = _box(b"moof", b"y" * 30) + _box(b"mdat", b"z" * 50)
     ],
 )
 def test_whole_fragments(tmp_path, data, whole):
-    path = tmp_path / "a.mp4"
-    path.write_bytes(data)
+    path = written(tmp_path / "a.mp4", data)
     assert whole_fragments_bytes(path) == whole
 
 
@@ -110,6 +110,5 @@ def test_whole_fragments(tmp_path, data, whole):
     ids=["plain", "plain torn", "no data", "fragmented", "fragmented, end missing", "64-bit size", "empty"],
 )
 def test_is_whole(tmp_path, data, whole):
-    path = tmp_path / "a.mp4"
-    path.write_bytes(data)
+    path = written(tmp_path / "a.mp4", data)
     assert is_whole(path) is whole

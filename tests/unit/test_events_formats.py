@@ -12,6 +12,7 @@ from typing import Any
 import event_files as files
 import numpy as np
 import pytest
+from clips import written
 from event_files import Event
 
 from dmtrack.errors import ConfigError, DecodeError, DmtrackError, FormatError, VideoError
@@ -108,8 +109,7 @@ class TestExactlyGenerated:
         ],
     )
     def test_what_is_no_longer_read_says_so(self, name, head, message, tmp_path):
-        path = tmp_path / name
-        path.write_bytes(head)
+        path = written(tmp_path / name, head)
         assert is_event_file(path)
         with pytest.raises(FormatError, match=message):
             open_events(path)
@@ -133,22 +133,19 @@ class TestEvt3:
 
     def test_a_tick_sets_the_lower_bits_to_0_and_its_repetition_does_not(self, tmp_path):
         words = [0x8001, 0x0007, 0x6123, 0x2001, 0x8001, 0x2002, 0x8002, 0x2003]
-        path = tmp_path / "a.raw"
-        path.write_bytes(files.raw_header("EVT3") + files.packed(words, 2))
+        path = written(tmp_path / "a.raw", files.raw_header("EVT3") + files.packed(words, 2))
         assert read(path).t.tolist() == [0x1123, 0x1123, 0x2000]
 
     def test_vectors_move_their_base(self, tmp_path):
         words = [0x8000, 0x6001, 0x0007, 0x3800 | 100, 0x4001, 0x5080, 0x4800, 0x2005, 0x5001]
-        path = tmp_path / "a.raw"
-        path.write_bytes(files.raw_header("EVT3") + files.packed(words, 2))
+        path = written(tmp_path / "a.raw", files.raw_header("EVT3") + files.packed(words, 2))
         batch = read(path)
         assert batch.x.tolist() == [100, 112 + 7, 120 + 11, 5, 132]
         assert batch.p.tolist() == [True, True, True, False, True]
 
     def test_events_of_another_measurement_are_left_out(self, tmp_path):
         words = [0x8000, 0x6001, 0x2001, 0x0007, 0x2002, 0x1009, 0x2003, 0x3001, 0x4FFF, 0x0008, 0x2004]
-        path = tmp_path / "a.raw"
-        path.write_bytes(files.raw_header("EVT3") + files.packed(words, 2))
+        path = written(tmp_path / "a.raw", files.raw_header("EVT3") + files.packed(words, 2))
         batch = read(path)
         assert (batch.x.tolist(), batch.y.tolist()) == ([2, 4], [7, 8])
 
@@ -177,8 +174,7 @@ class TestProphesee:
 
     def test_evt21_with_its_halves_swapped_is_noticed(self, tmp_path):
         words = [(word << 32 | word >> 32) & (1 << 64) - 1 for word in files.evt21_words(EVENTS)]
-        path = tmp_path / "a.raw"
-        path.write_bytes(files.raw_header("EVT21") + files.packed(words, 8))
+        path = written(tmp_path / "a.raw", files.raw_header("EVT21") + files.packed(words, 8))
         assert same(read(path), in_order_of_words(EVENTS))
 
     def test_evt2_time_high_comes_round_after_5_hours(self, tmp_path):
@@ -215,8 +211,7 @@ class TestProphesee:
         ],
     )
     def test_unknown_encodings(self, header, message, tmp_path):
-        path = tmp_path / "a.raw"
-        path.write_bytes(header + bytes(64))
+        path = written(tmp_path / "a.raw", header + bytes(64))
         with pytest.raises(FormatError, match=message):
             open_events(path)
 
@@ -235,26 +230,22 @@ class TestColumns:
     @pytest.mark.parametrize("separator", [",", " ", "\t", "; ", ", "])
     @pytest.mark.parametrize("order", ["txyp", "xytp", "pxyt", "xypt"])
     def test_text_without_names(self, order, separator, tmp_path):
-        path = tmp_path / "a.csv"
-        path.write_text(self.table(order, separator))
+        path = written(tmp_path / "a.csv", self.table(order, separator))
         assert same(read(path), self.ROWS)
 
     @pytest.mark.parametrize("header", ["timestamp,x,y,polarity", "# t x y p", "ts,xs,ys,ps"])
     def test_text_with_names_in_another_order(self, header, tmp_path):
-        path = tmp_path / "a.txt"
-        path.write_text(f"{header}\n{self.table('txyp')}\n")
+        path = written(tmp_path / "a.txt", f"{header}\n{self.table('txyp')}\n")
         with open_events(path) as reader:
             assert same(EventBatch.joined(list(reader)), self.ROWS)
             assert reader.notes == ("Times are taken as us (--time-unit).",)
 
     def test_stated_order_with_a_column_to_skip(self, tmp_path):
-        path = tmp_path / "a.csv"
-        path.write_text(self.table("yx-pt"))
+        path = written(tmp_path / "a.csv", self.table("yx-pt"))
         assert same(read(path, columns="yx-pt"), self.ROWS)
 
     def test_seconds_are_told_by_their_fractions_and_said(self, tmp_path):
-        path = tmp_path / "a.txt"
-        path.write_text("640 480\n" + self.table("txyp", " ", seconds=True) + "\n")
+        path = written(tmp_path / "a.txt", "640 480\n" + self.table("txyp", " ", seconds=True) + "\n")
         with open_events(path) as reader:
             assert same(EventBatch.joined(list(reader)), self.ROWS)
             assert reader.size == (640, 480)
@@ -262,18 +253,15 @@ class TestColumns:
 
     @pytest.mark.parametrize(("unit", "factor"), [("s", 1_000_000), ("ms", 1000), ("us", 1)])
     def test_stated_units(self, unit, factor, tmp_path):
-        path = tmp_path / "a.txt"
-        path.write_text("1 10 20 0\n3 11 20 1\n")
+        path = written(tmp_path / "a.txt", "1 10 20 0\n3 11 20 1\n")
         assert read(path, columns="txyp", unit=TimestampUnit(unit)).t.tolist() == [factor, 3 * factor]
 
     def test_words_for_polarity(self, tmp_path):
-        path = tmp_path / "a.csv"
-        path.write_text("t,x,y,p\n5,1,2,True\n6,3,4,False\n")
+        path = written(tmp_path / "a.csv", "t,x,y,p\n5,1,2,True\n6,3,4,False\n")
         assert read(path).p.tolist() == [True, False]
 
     def test_unix_times_keep_their_microseconds(self, tmp_path):
-        path = tmp_path / "a.txt"
-        path.write_text("1605537493.718345 1 2 0\n1605537493.718346 1 2 1\n")
+        path = written(tmp_path / "a.txt", "1605537493.718345 1 2 0\n1605537493.718346 1 2 1\n")
         assert read(path, columns="txyp").t.tolist() == [1605537493718345, 1605537493718346]
 
     @pytest.mark.parametrize("kind", ["structured", "plain", "float", "archive", "compressed", "one by one"])
@@ -313,14 +301,12 @@ class TestColumns:
         ],
     )
     def test_columns_that_cannot_be_told(self, text, message, tmp_path):
-        path = tmp_path / "a.csv"
-        path.write_text(text)
+        path = written(tmp_path / "a.csv", text)
         with pytest.raises(FormatError, match=message):
             open_events(path)
 
     def test_an_order_that_is_none(self, tmp_path):
-        path = tmp_path / "a.csv"
-        path.write_text("1,2,3,4\n")
+        path = written(tmp_path / "a.csv", "1,2,3,4\n")
         with pytest.raises(ConfigError, match="'txyy' is no order of columns"):
             open_events(path, EventOptions(columns="txyy"))
 
@@ -373,8 +359,7 @@ class TestDamage:
 
     @pytest.mark.parametrize("suffix", [".raw", ".dat", ".aedat4", ".npz", ".npy", ".csv", ".h5", ".es"])
     def test_wrong_magic_names_the_known_formats(self, suffix, tmp_path):
-        path = tmp_path / f"a{suffix}"
-        path.write_bytes(bytes(range(255, 0, -1)) * 8)
+        path = written(tmp_path / f"a{suffix}", bytes(range(255, 0, -1)) * 8)
         with pytest.raises((FormatError, DecodeError)) as caught:
             open_events(path)
         assert "Prophesee RAW" in str(caught.value) or suffix == ".npz"
@@ -409,8 +394,7 @@ class TestDamage:
     def test_a_few_unknown_words_are_counted(self, tmp_path):
         words = files.evt3_words(EVENTS)
         words.insert(100, 0xB123)
-        path = tmp_path / "a.raw"
-        path.write_bytes(files.raw_header("EVT3") + files.packed(words, 2))
+        path = written(tmp_path / "a.raw", files.raw_header("EVT3") + files.packed(words, 2))
         batch, reader, error = damaged_read(path)
         assert (len(batch), reader.damaged, error) == (len(EVENTS), 1, None)
 
@@ -428,8 +412,7 @@ class TestDamage:
 
     def test_the_byte_of_an_event_of_evt3(self, tmp_path, caplog):
         words = [0x8000, 0x6001, 0x0007, 0x3001, 0x4FFF, 0x2000 | 700, 0x2004]
-        path = tmp_path / "a.raw"
-        path.write_bytes(files.raw_header("EVT3") + files.packed(words, 2))
+        path = written(tmp_path / "a.raw", files.raw_header("EVT3") + files.packed(words, 2))
         _, reader, _ = damaged_read(path)
         assert reader.damaged == 1
         assert caplog.text.rstrip().endswith(f"at byte {path.stat().st_size - 4}")
@@ -521,8 +504,7 @@ class TestHeadersThatLie:
 
     @pytest.mark.parametrize("mark", [b"% ", b"#!AER-DAT3.1\r\n#"])
     def test_a_header_without_end(self, mark, tmp_path):
-        path = tmp_path / "a.raw"
-        path.write_bytes(mark + b"x" * (1 << 21))
+        path = written(tmp_path / "a.raw", mark + b"x" * (1 << 21))
         with pytest.raises(DecodeError, match="the header does not end by byte"):
             open_events(path)
 
@@ -534,8 +516,7 @@ def _warnings_are_seen(caplog) -> None:
 
 @pytest.mark.parametrize("name", ["rgb.mp4", "notes.txt", "picture.png"])
 def test_what_is_no_event_file(name, tmp_path):
-    path = tmp_path / name
-    path.write_text("dear diary, today I saw 4 events")
+    path = written(tmp_path / name, "dear diary, today I saw 4 events")
     assert not is_event_file(path)
     assert not is_event_file(tmp_path)
     assert not is_event_file(tmp_path / "missing.raw")

@@ -9,6 +9,7 @@ import h5py
 import hdf5plugin
 import numpy as np
 import pytest
+from clips import written
 
 from dmtrack.errors import ConfigError, DecodeError, FormatError, InputError
 from dmtrack.video.events import hdf5
@@ -158,8 +159,7 @@ def test_columns_of_different_length(tmp_path, caplog):
 
 
 def test_without_the_library(tmp_path, monkeypatch):
-    path = tmp_path / "events.h5"
-    path.write_bytes(hdf5.MAGIC + bytes(100))
+    path = written(tmp_path / "events.h5", hdf5.MAGIC + bytes(100))
     monkeypatch.setitem(__import__("sys").modules, "h5py", None)
     with pytest.raises(
         ConfigError, match=r"needs the libraries h5py and hdf5plugin; pip install 'dmtrack\[h5\]'"

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from clips import written
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
@@ -423,8 +424,7 @@ def test_the_backend_eager_turns_both_off(model, monkeypatch):
     ],
 )
 def test_auto_on_a_cpu_takes_bf16_where_it_is_faster(monkeypatch, tmp_path, maker, flags, expected):
-    cpu_info = tmp_path / "cpuinfo"
-    cpu_info.write_text(f"processor\t: 0\nvendor_id\t: {maker}\nflags\t\t: {flags}\n")
+    cpu_info = written(tmp_path / "cpuinfo", f"processor\t: 0\nvendor_id\t: {maker}\nflags\t\t: {flags}\n")
     has_bf16 = cpu_multiplies_bf16(cpu_info)
     monkeypatch.setattr("dmtrack.network.backend.cpu_multiplies_bf16", lambda: has_bf16)
     assert choose_precision("auto", torch.device("cpu")) == expected

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from clips import written
 
 from dmtrack.datasets.ground_truth import (
     box_at,
@@ -19,13 +20,7 @@ from dmtrack.errors import BoxError, FormatError
 
 @pytest.fixture
 def write(tmp_path):
-    def _write(text, name="groundtruth.txt"):
-        path = tmp_path / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return path
-
-    return _write
+    return lambda text, name="groundtruth.txt": written(tmp_path / name, text)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from clips import written
 
 from dmtrack.errors import FormatError
 from dmtrack.geometry.alignment_file import Alignment, read_alignment
@@ -86,8 +87,7 @@ class TestFile:
     )
     def test_a_wrong_field_is_one_line_with_the_file(self, tmp_path, change, reason):
         document = {"matrix": np.eye(3).tolist(), "aux_size": [320, 240], "rgb_size": [640, 480], **change}
-        path = tmp_path / "a.json"
-        path.write_text(json.dumps(document))
+        path = written(tmp_path / "a.json", json.dumps(document))
         with pytest.raises(FormatError, match=reason) as caught:
             read_alignment(path)
         assert str(caught.value).startswith(f"{path}: ")

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 import pytest
+from clips import written
 
 from dmtrack import atomic
 from dmtrack.atomic import LineFile, output_error, part_path, prepare_folder, reserve, write_atomically
@@ -86,8 +87,7 @@ def test_full_disk_before_the_first_line_leaves_no_file(tmp_path, limit_file_siz
 
 
 def test_existing_result_is_refused_with_a_hint(tmp_path):
-    path = tmp_path / "a.txt"
-    path.write_text("old")
+    path = written(tmp_path / "a.txt", "old")
     with pytest.raises(OutputError, match=r"a\.txt: this result exists already; give --overwrite") as caught:
         LineFile(path)
     assert caught.value.exit_code == 5
@@ -95,8 +95,7 @@ def test_existing_result_is_refused_with_a_hint(tmp_path):
 
 
 def test_overwritten_result_stays_until_the_new_one_is_whole(tmp_path):
-    path = tmp_path / "a.txt"
-    path.write_text("old")
+    path = written(tmp_path / "a.txt", "old")
     file = LineFile(path, overwrite=True)
     file.append("new\n")
     assert path.read_text() == "old"

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from clips import written
 
 from dmtrack.errors import FormatError, OutputError
 from dmtrack.geometry.box import Box
@@ -38,8 +39,7 @@ class Options:
 
 
 def _record(tmp_path: Path) -> RunRecord:
-    video = tmp_path / "rgb.mp4"
-    video.write_bytes(b"12345")
+    video = written(tmp_path / "rgb.mp4", b"12345")
     rate = Fraction(30000, 1001)
     info = VideoInfo(video, 640, 480, rate, Fraction(1, 90000), 0, 100, "yuv420p", "h264", 8, 3)
     return RunRecord(

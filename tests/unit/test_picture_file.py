@@ -9,6 +9,7 @@ from contextlib import suppress
 import cv2
 import numpy as np
 import pytest
+from clips import written
 
 from dmtrack.errors import DecodeError, FormatError
 from dmtrack.video.aux_encoder import EncodingOptions, mm_per_count
@@ -82,8 +83,7 @@ def test_a_small_file_that_claims_much_is_not_decoded(data, tmp_path, monkeypatc
     monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("it was decoded"))
     with pytest.raises(FormatError, match="larger than the file can hold"):
         decode_picture(data)
-    file = tmp_path / "0001.png"
-    file.write_bytes(data)
+    file = written(tmp_path / "0001.png", data)
     with pytest.raises(DecodeError, match=r"0001\.png"):
         read_picture(file)
 

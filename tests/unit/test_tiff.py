@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
+from clips import written
 
 from dmtrack.errors import FormatError
 from dmtrack.video.folder import FolderReader
@@ -60,8 +61,7 @@ def is_big(request) -> bool:
 def test_every_picture_is_read_as_it_is_stored(tmp_path, order, is_big):
     """Turned or not, and however the directories are linked at the end."""
     tags = {number: {274: 1 + number % 8} for number in range(12)}
-    file = tmp_path / "stack.tif"
-    file.write_bytes(stack(pictures(12), order, is_big=is_big, tags=tags, back=True))
+    file = written(tmp_path / "stack.tif", stack(pictures(12), order, is_big=is_big, tags=tags, back=True))
     with FolderReader(file) as reader:
         frames = [frame.pixels for frame in reader]
     assert len(frames) == reader.info.frame_count == 12
@@ -87,8 +87,7 @@ def test_counts_of_few_bits_are_read_as_they_are_stored(tmp_path, order, is_big,
 
 
 def test_jpeg_whose_tables_lie_elsewhere_is_said_to_be_not_read_of_a_stack(tmp_path, order, is_big, caplog):
-    file = tmp_path / "stack.tif"
-    file.write_bytes(stack(pictures(3), order, is_big=is_big, tags={1: {259: 6}}))
+    file = written(tmp_path / "stack.tif", stack(pictures(3), order, is_big=is_big, tags={1: {259: 6}}))
     with FolderReader(file) as reader:
         assert [frame.index for frame in reader] == [0, 2]
     assert "JPEG of 1992 is not read" in caplog.text
@@ -106,8 +105,7 @@ def test_one_that_cannot_be_read_costs_itself_alone(tmp_path, order, is_big):
 
 @pytest.mark.parametrize("kept", [0, 3, 9, 200, 400])
 def test_a_file_that_is_cut_has_the_pictures_before(tmp_path, order, is_big, kept):
-    file = tmp_path / "stack.tif"
-    file.write_bytes(stack(pictures(4), order, is_big=is_big, tags={})[:kept])
+    file = written(tmp_path / "stack.tif", stack(pictures(4), order, is_big=is_big, tags={})[:kept])
     places = directories(file)
     head, each = (16, 266) if is_big else (8, 184)
     assert len(places) == max(0, kept - head) // each
@@ -121,8 +119,7 @@ def test_places_beyond_any_file_are_no_pictures(tmp_path, order, place):
     whole = stack(pictures(2), order, is_big=True, tags={})
     (first,) = struct.unpack_from(f"{order}Q", whole, 8)
     for at in (8, first, first + 8 + 9 * 20):
-        file = tmp_path / f"{at}.tif"
-        file.write_bytes(whole[:at] + struct.pack(f"{order}Q", place) + whole[at + 8 :])
+        file = written(tmp_path / f"{at}.tif", whole[:at] + struct.pack(f"{order}Q", place) + whole[at + 8 :])
         assert len(directories(file)) == (at > first)
 
 
@@ -153,8 +150,7 @@ def test_pictures_of_a_file_larger_than_opencv_takes(tmp_path, order, is_big, ga
 def test_a_damaged_byte_is_no_defect(tmp_path, order, is_big):
     whole = stack(pictures(2), order, is_big=is_big, tags={})
     for at in range(len(whole)):
-        file = tmp_path / f"{at}.tif"
-        file.write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
+        file = written(tmp_path / f"{at}.tif", whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
         for page in range(len(directories(file))):
             with suppress(FormatError):
                 load_picture(file, page=page)

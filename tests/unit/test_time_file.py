@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from pathlib import Path
 
 import pytest
+from clips import written
 
 from dmtrack.errors import FormatError
 from dmtrack.video.time_file import TimestampUnit, read_times
@@ -13,12 +13,7 @@ from dmtrack.video.time_file import TimestampUnit, read_times
 
 @pytest.fixture
 def write(tmp_path):
-    def written(text: str | bytes, name: str = "times.txt") -> Path:
-        path = tmp_path / name
-        path.write_bytes(text if isinstance(text, bytes) else text.encode())
-        return path
-
-    return written
+    return lambda text, name="times.txt": written(tmp_path / name, text)
 
 
 @pytest.mark.parametrize(

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
+from clips import written
 
 from dmtrack.errors import FormatError
 from dmtrack.evaluation.tracker_files import find_trackers, in_order, read_track, unpacked
@@ -14,12 +14,6 @@ from dmtrack.geometry.box import BoxFormat
 
 BOXES = [[1.0, 2.0, 30.0, 40.0], [2.5, 2.0, 30.0, 40.0]]
 NAMES = frozenset({"car", "tree_2", "CarLight", "man_105", "run"})
-
-
-def written(path: Path, text: str) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-    return path
 
 
 @pytest.mark.parametrize(
