@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import gc
+import inspect
 import re
+import shutil
 import sys
 import types
 from fractions import Fraction
@@ -39,8 +41,12 @@ from dmtrack import (
     TrackState,
     VideoError,
     data_frame,
+    evaluate_results,
     load_tracker,
     open_pair,
+    read_boxes,
+    read_results,
+    read_rows,
     track,
     track_pairs,
     track_to_folder,
@@ -375,6 +381,34 @@ class TestAsAUserTypesIt:
             [3, 1, 20, 16, 16, 16, 0.5, "tracked", 0.5, 2.5, 2.25, 2.75, "m", None, None, None],
             [4, 1, 20, 16, 16, 16, *[None] * 10],
         ]
+
+    def test_where_a_file_is_named_text_does_as_well(self, recording, monkeypatch, tmp_path):
+        import dmtrack
+        import dmtrack.batch
+
+        paths = [
+            (name, parameter.name)
+            for module in (dmtrack, dmtrack.batch)
+            for name in module.__all__
+            if inspect.isfunction(getattr(module, name))
+            for parameter in inspect.signature(getattr(module, name)).parameters.values()
+            if "Path" in str(parameter.annotation) and "str" not in str(parameter.annotation)
+        ]
+        assert not paths
+        monkeypatch.chdir(tmp_path)
+        shutil.copytree(recording.rgb.parent, "set/walk")
+        shutil.copytree("set/walk", "ours/walk")
+        truth = "set/walk/groundtruth.txt"
+        assert read_rows(truth)[0].box == read_results(truth)[0].rows[0].box == BOX
+        assert tuple(read_boxes(truth).boxes[0]) == BOX.xywh
+        (item,) = dmtrack.batch.plan_batch("set", "results").items
+        assert item.item.rgb == Path("set/walk/rgb.mp4")
+        Path("ours/walk.txt").write_text(Path(truth).read_text())
+        evaluation = evaluate_results(["ours"], "set", output="report")
+        assert Path("report/report.html") in evaluation.files
+        for read in (read_rows, read_results, read_boxes):
+            with pytest.raises(FormatError, match="nowhere: cannot be read"):
+                read("nowhere")
 
     def test_the_version_and_every_public_name(self):
         import dmtrack

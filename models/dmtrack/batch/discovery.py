@@ -100,7 +100,9 @@ _NO_BOX: Final = "no start box is known; put a ground-truth file beside it, or u
 Entries = Iterator[BatchItem | Problem]
 
 
-def find_items(root: Path, *, modality: Modality | None = None, exclude: Iterable[Path] = ()) -> Findings:
+def find_items(
+    root: Path | str, *, modality: Modality | None = None, exclude: Iterable[Path | str] = ()
+) -> Findings:
     """Find every recording below `root`, in the order of the folders' names.
 
     Only names and ground-truth files are read. Ids are paths relative to `root`.
@@ -111,6 +113,7 @@ def find_items(root: Path, *, modality: Modality | None = None, exclude: Iterabl
     Raises:
         DatasetError: `root` is no folder.
     """
+    root = Path(root)
     if not root.is_dir():
         raise DatasetError("there is no such folder", where=root)
     search = _Search(root, modality, _real(exclude))
@@ -118,7 +121,7 @@ def find_items(root: Path, *, modality: Modality | None = None, exclude: Iterabl
     return Findings(entries, tuple(search.left_out))
 
 
-def _real(paths: Iterable[Path]) -> set[Path]:
+def _real(paths: Iterable[Path | str]) -> set[Path]:
     """Return where paths lead; a loop of links leads to itself (`Path.resolve` raises before Python 3.13)."""
     return {Path(os.path.realpath(path)) for path in paths}
 

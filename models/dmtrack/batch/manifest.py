@@ -39,7 +39,9 @@ _NUMBER: Final = re.compile(r"[-+]?\d+(\.\d*)?")
 Cells = dict[str, str]  # the cells of one row by column, stripped; columns that the manifest lacks are empty
 
 
-def read_manifest(path: Path, modality: Modality | None = None, *, holds_both: bool = False) -> Findings:
+def read_manifest(
+    path: Path | str, modality: Modality | None = None, *, holds_both: bool = False
+) -> Findings:
     """Read a manifest; mistakes in a row are problems of that row, nothing is opened.
 
     It is a CSV file with commas (or semicolons or tabs, as some spreadsheets write) and a header. `modality`
@@ -48,6 +50,7 @@ def read_manifest(path: Path, modality: Modality | None = None, *, holds_both: b
     Raises:
         FormatError: The file cannot be read, is no CSV text, has no rows, or its header is wrong.
     """
+    path = Path(path)
     entries: list[BatchItem | Problem] = []
     for number, row in _rows(path):
         try:

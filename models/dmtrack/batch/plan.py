@@ -134,8 +134,8 @@ class Plan:
 
 
 def plan_batch(
-    source: Path,
-    output: Path,
+    source: Path | str,
+    output: Path | str,
     modality: Modality | None = None,
     shard: Shard = WHOLE,
     detections: DetectionOptions = NO_DETECTOR,
@@ -150,6 +150,7 @@ def plan_batch(
         InputError: There is no recording, or nothing of a detector for any.
         ConfigError: Classes or a confidence are given, but no detections.
     """
+    source = Path(source)
     if not source.exists():
         raise InputError("no such folder or list", where=source, hint="check the path")
     holds_both = pairing.holds_both

@@ -41,7 +41,7 @@ class Existing(StrEnum):
 
 
 def run_batch(
-    plan: Plan, output: Path, runner: Runner, engine: Engine, existing: Existing = Existing.REFUSE
+    plan: Plan, output: Path | str, runner: Runner, engine: Engine, existing: Existing = Existing.REFUSE
 ) -> Generator[Event]:
     """Track every item of a plan into a folder of its own below `output`.
 
@@ -58,6 +58,7 @@ def run_batch(
         OutputError: There are results and nothing was said about them, another batch is at work in
             `output`, or it cannot be written to.
     """
+    output = Path(output)
     prepare_folder(output)
     with batch_lock(output, plan.shard):
         run = _Run(plan, output, runner, existing)

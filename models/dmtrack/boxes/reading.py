@@ -46,7 +46,7 @@ _HINT: Final = f"`dmtrack export --from FORMAT` reads {', '.join(ResultFormat)}"
 
 
 def read_results(
-    path: Path, source: ResultFormat | None = None, origin: int = 0, size: PictureSize | None = None
+    path: Path | str, source: ResultFormat | None = None, origin: int = 0, size: PictureSize | None = None
 ) -> tuple[RecordingResults, ...]:
     """Read a file of results; one of COCO, Label Studio or a merged CSV may hold several recordings.
 
@@ -59,6 +59,7 @@ def read_results(
     Raises:
         FormatError: It cannot be read, its format cannot be told, or something in it (named) is malformed.
     """
+    path = Path(path)
     with translated(FormatError, "cannot be read", where=path):
         source = source or recognise(path)
         name, who = recording_name(path, source)
@@ -85,7 +86,7 @@ def read_results(
     return tuple(item if item.size or size is None else replace(item, size=size) for item in found)
 
 
-def read_rows(path: Path, source: ResultFormat | None = None) -> tuple[TrackedBox, ...]:
+def read_rows(path: Path | str, source: ResultFormat | None = None) -> tuple[TrackedBox, ...]:
     """Read the boxes of a file alone (see `read_results`), in order of frames and target ids."""
     return tuple(row for recording in read_results(path, source) for row in recording.rows)
 

@@ -63,7 +63,7 @@ class TruthFile:
     unjudged: Floats  # as `boxes`, but rows that are no boxes have the numbers that the file gives
 
 
-def read_boxes(path: Path, *, origin: int | None = None, corners: bool | None = None) -> TruthFile:
+def read_boxes(path: Path | str, *, origin: int | None = None, corners: bool | None = None) -> TruthFile:
     """Read a ground-truth file: values separated by commas, tabs, blanks or semicolons.
 
     Args:
@@ -76,6 +76,7 @@ def read_boxes(path: Path, *, origin: int | None = None, corners: bool | None = 
     Raises:
         FormatError: The file cannot be read, or a row (named) is not 4 or 8 numbers.
     """
+    path = Path(path)
     lines = truth_lines(path)
     return _truth(_parse_rows(lines, path), path, origin, corners)
 

@@ -72,12 +72,12 @@ class Evaluation:
 
 
 def evaluate_results(
-    results: Sequence[Path],
-    dataset: Path,
+    results: Sequence[Path | str],
+    dataset: Path | str,
     options: ScoringOptions | None = None,
     *,
     compared: tuple[str, str] | None = None,
-    output: Path | None = None,
+    output: Path | str | None = None,
     overwrite: bool = False,
 ) -> Evaluation:
     """Score results on a benchmark, and write the report where one is wanted.
@@ -99,13 +99,14 @@ def evaluate_results(
         OutputError: The report exists or cannot be written.
     """
     options = options or ScoringOptions()
+    named, output = [Path(path) for path in results], None if output is None else Path(output)
     if output is not None:
-        with inputs_kept(dataset, *results):
+        with inputs_kept(dataset, *named):
             prepare_folder(output, _FILES, overwrite=overwrite)
     with tempfile.TemporaryDirectory(prefix="dmtrack-evaluate-") as scratch:
         opened = _Opened(Path(scratch))
         try:
-            evaluation = _scored(results, dataset, options, opened)
+            evaluation = _scored(named, Path(dataset), options, opened)
         except (FormatError, DatasetError) as error:
             raise opened.renamed(error) from None
         if compared is not None:

@@ -222,10 +222,10 @@ def load_tracker(
 
     Raises:
         CheckpointError: The weights are missing, damaged or for something else.
-        ConfigError: The device or the backend is not there, or the precision is unknown.
+        ConfigError: The device or the backend is not there, or the precision or the modality is unknown.
     """
     options = NetworkOptions(str(weights), precision, backend, device)  # type: ignore[arg-type]
-    return load(options, None if modality is None else Modality(modality), recovery, config).tracker
+    return load(options, None if modality is None else Modality.of(modality), recovery, config).tracker
 
 
 def _check_starts(starts: Sequence[TargetStart], first: FramePair) -> None:

@@ -130,7 +130,7 @@ TINY_ADAPTERS = TrainConfig(
 
 
 def train_numbers(
-    stage: str, network: str, modality: str | None = None, file: Path | None = None, **given: object
+    stage: str, network: str, modality: str | None = None, file: Path | str | None = None, **given: object
 ) -> TrainConfig:
     """Return the numbers that suit a stage, changed by a TOML file and then by `given`.
 
@@ -153,7 +153,7 @@ def train_numbers(
     values = preset.to_dict()
     if file is not None:
         with translated(InputError, "cannot be read", where=file):
-            data = file_bytes(file)
+            data = file_bytes(Path(file))
         with translated(ConfigError, "not TOML", where=file):
             values |= tomllib.loads(data.decode())
     return TrainConfig.from_dict(values | {name: v for name, v in given.items() if v is not None})

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,13 @@ class Modality(StrEnum):
     THERMAL = "thermal"
     DEPTH = "depth"
     EVENT = "event"
+
+    @classmethod
+    def of(cls, name: str | None) -> Self:
+        """Return the modality of that name; `ConfigError` where there is none."""
+        if name is None or name not in [*cls]:
+            raise ConfigError(f"modality {name!r} is unknown", hint=", ".join(cls))
+        return cls(name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,9 +212,7 @@ class FramePair:
         visible = encode(rgb, Modality.THERMAL)  # as it is; 16 bit is stretched
         if aux is None:
             return cls(first, None, None, visible)
-        if modality is None or modality not in [*Modality]:
-            raise ConfigError(f"modality {modality!r} is unknown", hint=", ".join(Modality))
-        kind = Modality(modality)
+        kind = Modality.of(modality)
         partner = Frame.of(aux, index=index, time_s=time_s)
         encoder, size = AuxEncoder(kind), (first.width, first.height)
         second = resize_to_grid(encoder(aux), size, kind)
