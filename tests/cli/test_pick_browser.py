@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,8 +42,9 @@ def program(recording, weights) -> Iterator[subprocess.Popen[str]]:
 class Page:
     """The page as a person sees it."""
 
-    def __init__(self, driver: Any) -> None:
-        self.driver = driver
+    def __init__(self, driver: Any, server: subprocess.Popen[str]) -> None:
+        self.driver, self.server = driver, server
+        driver.get(address(server))
 
     def part(self, name: str) -> Any:
         return self.driver.find_element("id", name)
@@ -96,8 +98,7 @@ def address(program: subprocess.Popen[str]) -> str:
 def test_draw_slide_undo_and_submit(program, browser):
     from selenium.webdriver.common.keys import Keys
 
-    browser.get(address(program))
-    page = Page(browser)
+    page = Page(browser, program)
     page.wait_for("clock", "frame 5")
     assert not page.part("submit").is_enabled()
     page.drag("rgb", (25, 16), (41, 32))
@@ -130,8 +131,7 @@ def test_draw_slide_undo_and_submit(program, browser):
 
 
 def test_enter_without_a_box_and_cancel(program, browser):
-    browser.get(address(program))
-    page = Page(browser)
+    page = Page(browser, program)
     page.wait_for("clock", "frame 5")
     page.press("\ue007")
     page.wait_for("message", "no box yet")
@@ -155,6 +155,19 @@ def kept(folder: Path) -> list[tuple[int, str, tuple[float, ...]]]:
     ]
 
 
+@contextmanager
+def reviewed(browser: Any, folder: Path, *words: str) -> Iterator[Page]:
+    """Serve the review of results for a while, and look at its page."""
+    server = started("review", folder, "--no-open", *words)
+    try:
+        page = Page(browser, server)
+        page.wait_for("progress", "up to date")
+        yield page
+    finally:
+        server.kill()
+        server.communicate()
+
+
 def wait_until(happened: Callable[[], bool]) -> None:
     end = time.monotonic() + 240
     while not happened():
@@ -164,12 +177,8 @@ def wait_until(happened: Callable[[], bool]) -> None:
 
 def test_a_wrong_track_is_put_right(results, browser, run_cli):
     shutil.copytree(results, "by-files")
-    server = started("review", results, "--no-open")
-    try:
-        browser.get(address(server))
-        page = Page(browser)
+    with reviewed(browser, results) as page:
         page.wait_for("clock", "frame 0")
-        page.wait_for("progress", "up to date")
         page.press("n")
         page.wait_for("message", "target 1: ")
         page.go_to(6)
@@ -187,26 +196,17 @@ def test_a_wrong_track_is_put_right(results, browser, run_cli):
         page.press("m")
         wait_until(lambda: len(kept(results)) == 3)
         before = (results / "keyframes.csv").read_bytes()
-    finally:
-        server.kill()
-        server.communicate()
     page.press("u")
     page.wait_for("message", "dmtrack was stopped")
     assert (results / "keyframes.csv").read_bytes() == before
     assert [what for _, what, _ in kept(results)] == ["TargetStart", "TargetStart", "Absence"]
-    server = started("review", results, "--no-open")
-    try:
-        browser.get(address(server))
-        page.wait_for("progress", "up to date")
+    with reviewed(browser, results) as page:
         page.go_to(10)
         assert page.boxes == ["1: absent"]
         page.part("finish").click()
         page.wait_for("end", "Everything is kept")
-        _, err = server.communicate(timeout=60)
-        assert server.returncode == 0, err
-    finally:
-        server.kill()
-        server.communicate()
+        _, err = page.server.communicate(timeout=60)
+        assert page.server.returncode == 0, err
     shutil.copy(results / "keyframes.csv", "by-files")
     assert run_cli("track", "--continue", "by-files", "--no-video").code == 0
     assert (results / "boxes.txt").read_bytes() == Path("by-files/boxes.txt").read_bytes()
@@ -215,15 +215,11 @@ def test_a_wrong_track_is_put_right(results, browser, run_cli):
 
 
 def test_both_streams_in_one_picture_and_how_far_apart_they_are(results, browser):
-    server = started("review", results, "--no-open")
     pixel = (
         "const canvas = document.getElementById(arguments[0]);"
         "return [...canvas.getContext('2d').getImageData(...arguments[1], 1, 1).data]"
     )
-    try:
-        browser.get(address(server))
-        page = Page(browser)
-        page.wait_for("progress", "up to date")
+    with reviewed(browser, results) as page:
         page.wait_for("clock", "frame 0")
         first, second = (browser.execute_script(pixel, name, [3, 3]) for name in ("rgb", "aux"))
         page.press("v")
@@ -244,9 +240,6 @@ def test_both_streams_in_one_picture_and_how_far_apart_they_are(results, browser
             "const c = arguments[0]; return [c.width, c.height]", page.part("timeline")
         )
         assert browser.execute_script(pixel, "timeline", [size[0] // 2, size[1] - 2])[3] > 0
-    finally:
-        server.kill()
-        server.communicate()
     said = [entry for entry in browser.get_log("browser") if entry["source"] not in ("network", "rendering")]
     assert said == []
 
@@ -255,11 +248,7 @@ def test_a_box_of_the_detector_is_taken(results, browser):
     boxes = {5: ("25,17,15,15,0.9", "70,40,12,10,0.6"), 1: ("86,56,6,6,0.6",)}
     rows = [f"{number},-1,{box},-1,-1,-1" for number, here in boxes.items() for box in here]
     Path("det.txt").write_text("\n".join(rows) + "\n")
-    server = started("review", results, "--no-open", "--detections", "det.txt")
-    try:
-        browser.get(address(server))
-        page = Page(browser)
-        page.wait_for("progress", "up to date")
+    with reviewed(browser, results, "--detections", "det.txt") as page:
         page.press("d")
         page.wait_for("message", "is near the target")
         page.go_to(4)
@@ -278,9 +267,6 @@ def test_a_box_of_the_detector_is_taken(results, browser):
         page.go_to(5)
         page.press("d")
         page.wait_for("message", "saw nothing in this frame")
-    finally:
-        server.kill()
-        server.communicate()
 
 
 def pinched(driver: Any, canvas: Any, apart: tuple[int, int]) -> None:
@@ -317,11 +303,7 @@ return count;
 def test_keyboard_touch_and_labels(results, browser):
     from selenium.webdriver.common.keys import Keys
 
-    server = started("review", results, "--no-open")
-    try:
-        browser.get(address(server))
-        page = Page(browser)
-        page.wait_for("progress", "up to date")
+    with reviewed(browser, results) as page:
         page.go_to(3)
         page.part("number").send_keys(Keys.BACKSPACE, "7", Keys.ENTER)
         page.wait_for("clock", "frame 7 ")
@@ -352,9 +334,6 @@ def test_keyboard_touch_and_labels(results, browser):
         assert browser.execute_script(COLOURED, 2) != areas[1], "it is larger"
         assert len(kept(results)) == 2, "two fingers draw nothing"
         assert page.part("remove").get_attribute("title")
-    finally:
-        server.kill()
-        server.communicate()
     said = [entry for entry in browser.get_log("browser") if entry["source"] not in ("network", "rendering")]
     assert said == []
 
@@ -363,11 +342,7 @@ def test_targets_are_added_split_joined_and_taken_away(results, browser):
     def ids() -> list[int]:
         return sorted({key.target_id for key in read_keyframes(results / "keyframes.csv")})
 
-    server = started("review", results, "--no-open")
-    try:
-        browser.get(address(server))
-        page = Page(browser)
-        page.wait_for("progress", "up to date")
+    with reviewed(browser, results) as page:
         page.press("a")
         page.drag("rgb", (60, 40), (76, 56))
         wait_until(lambda: ids() == [1, 2])
@@ -384,6 +359,3 @@ def test_targets_are_added_split_joined_and_taken_away(results, browser):
         wait_until(lambda: len(ids()) == 1)
         page.driver.refresh()
         page.wait_for("boxes", f"{ids()[0]}:")
-    finally:
-        server.kill()
-        server.communicate()
