@@ -179,6 +179,15 @@ def translated(
         raise error_type(f"{said} ({reason_of(error)})", where=where, hint=hint) from error
 
 
+@contextmanager
+def library_needed(what: str, hint: str) -> Iterator[None]:
+    """Turn the failure of an import in the block into a `ConfigError`: what needs it, and how to get it."""
+    try:
+        yield
+    except ImportError as error:
+        raise ConfigError(what, hint=hint) from error
+
+
 def reason_of(error: BaseException) -> str:
     """Return what a foreign exception says, in one line, without numbers of errors and names of functions."""
     if isinstance(error, MemoryError):

@@ -22,7 +22,7 @@ from dmtrack.atomic import os_errors_translated
 from dmtrack.batch.local import longest_first
 from dmtrack.batch.result_folder import scratch_path, sweep
 from dmtrack.batch.work import EngineEvent, ItemStarted, Outcome, Runner, Task, TaskDone, WorkerSlot, execute
-from dmtrack.errors import ConfigError
+from dmtrack.errors import ConfigError, library_needed
 
 _POLL_S: Final = 1.0
 _RETRIES: Final = 1
@@ -112,10 +112,8 @@ class RayEngine:
 
 
 def _import_ray() -> ModuleType:
-    try:
+    with library_needed("Ray is not installed here", 'pip install "dmtrack[ray]"'):
         import ray
-    except ImportError:
-        raise ConfigError("Ray is not installed here", hint='pip install "dmtrack[ray]"') from None
     module: ModuleType = ray
     return module
 

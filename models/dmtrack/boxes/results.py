@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from dmtrack.errors import ConfigError, FormatError
+from dmtrack.errors import FormatError, library_needed
 from dmtrack.geometry.box import Box
 from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
 from dmtrack.video.gauge import MEASURE_COLUMNS, AuxMeasure, measure_cells
@@ -222,10 +222,8 @@ def data_frame(boxes: Iterable[TrackedBox]) -> pd.DataFrame:
     Raises:
         ConfigError: pandas is not installed.
     """
-    try:
+    with library_needed("a table needs pandas, which is not installed", "pip install pandas"):
         import pandas as pd
-    except ImportError:
-        raise ConfigError("a table needs pandas, which is not installed", hint="pip install pandas") from None
     rows = [
         {
             "frame": box.frame_index,

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from dmtrack.atomic import inputs_kept, make_folder, reserve, write_atomically
-from dmtrack.errors import ConfigError, OutputError
+from dmtrack.errors import ConfigError, OutputError, library_needed
 from dmtrack.network.model import DMTrack
 from dmtrack.network.torch_network import StepMaps, TemplateTokens, TorchNetwork, noise_crops
 from dmtrack.network.weights.store import resolve_weights
@@ -142,10 +142,8 @@ def largest_difference(files: OnnxFiles, exact: TorchNetwork) -> float:
 
 
 def _session(path: Path) -> Any:  # noqa: ANN401 (onnxruntime has no types)
-    try:
+    with library_needed("ONNX Runtime is not installed", "pip install 'dmtrack[onnx]'"):
         import onnxruntime
-    except ImportError:
-        raise ConfigError("ONNX Runtime is not installed", hint="pip install 'dmtrack[onnx]'") from None
     return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
 
 

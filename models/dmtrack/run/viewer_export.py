@@ -23,7 +23,7 @@ from typing import Any, Final
 from dmtrack.atomic import inputs_kept, os_errors_translated, part_path, reserve, whole_file
 from dmtrack.boxes.formats.json_document import known, measure_json, sides
 from dmtrack.boxes.writing import file_name, means_folder, refuse_twins, require_room
-from dmtrack.errors import ConfigError
+from dmtrack.errors import library_needed
 from dmtrack.run.corrections import EarlierRun
 from dmtrack.run.session import open_inputs, with_streams
 from dmtrack.tracking.result import TrackedBox
@@ -153,10 +153,8 @@ _LINE_LOOP: Final = 2
 
 @contextmanager
 def _foxglove(path: Path) -> Iterator[Take]:
-    try:
+    with library_needed("writing .mcap needs mcap", 'pip install "dmtrack[foxglove]"'):
         from mcap.writer import Writer
-    except ImportError:
-        raise ConfigError("writing .mcap needs mcap", hint='pip install "dmtrack[foxglove]"') from None
     with whole_file(path) as stream:
         buffered = BufferedWriter(stream)
         writer = Writer(buffered)
@@ -234,10 +232,8 @@ def _text(row: TrackedBox, stamp: dict[str, int]) -> dict[str, Any]:
 
 @contextmanager
 def _rerun(path: Path) -> Iterator[Take]:
-    try:
+    with library_needed("writing .rrd needs rerun-sdk", 'pip install "dmtrack[rerun]"'):
         import rerun
-    except ImportError:
-        raise ConfigError("writing .rrd needs rerun-sdk", hint='pip install "dmtrack[rerun]"') from None
     part = part_path(path)
     try:
         with os_errors_translated(path):

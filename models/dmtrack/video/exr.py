@@ -10,7 +10,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from dmtrack.errors import ConfigError, FormatError, translated
+from dmtrack.errors import FormatError, library_needed, translated
 
 EXR_MAGIC: Final = b"\x76\x2f\x31\x01"
 _NAMES: Final = ("Z", "DEPTH", "D", "Y", "V", "R")
@@ -52,9 +52,5 @@ def _depth_channel(names: list[str]) -> str:
 
 
 def _library() -> Any:  # noqa: ANN401 - optional, untyped
-    try:
+    with library_needed("EXR pictures need the library OpenEXR", 'pip install "dmtrack[exr]"'):
         return importlib.import_module("OpenEXR")
-    except ImportError as error:
-        raise ConfigError(
-            "EXR pictures need the library OpenEXR", hint='pip install "dmtrack[exr]"'
-        ) from error

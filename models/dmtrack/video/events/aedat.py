@@ -16,7 +16,7 @@ from typing import Final, NamedTuple, Self
 
 import numpy as np
 
-from dmtrack.errors import ConfigError, DecodeError, FormatError
+from dmtrack.errors import DecodeError, FormatError, library_needed
 from dmtrack.video.events.event_batch import (
     Chunk,
     Damage,
@@ -222,13 +222,9 @@ def _unpacker(compression: int) -> Callable[[bytes], bytes]:
     """Return what unpacks a packet, to no more bytes than a packet can have."""
     if compression == 0:
         return lambda data: data
-    try:
+    with library_needed("AEDAT 4 needs the libraries lz4 and zstandard", "pip install 'dmtrack[aedat]'"):
         import lz4.frame
         import zstandard
-    except ImportError as error:
-        raise ConfigError(
-            "AEDAT 4 needs the libraries lz4 and zstandard", hint="pip install 'dmtrack[aedat]'"
-        ) from error
     if compression in (1, 2):
         return lambda data: bytes(lz4.frame.LZ4FrameDecompressor().decompress(data, _MAX_PACKET_BYTES))
     if compression in (3, 4):

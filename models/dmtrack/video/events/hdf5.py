@@ -20,7 +20,7 @@ from typing import Any, Final
 import numpy as np
 import numpy.typing as npt
 
-from dmtrack.errors import ConfigError, DecodeError, FormatError
+from dmtrack.errors import DecodeError, FormatError, library_needed
 from dmtrack.video.events.columns import SAMPLE_ROWS, ColumnMeaning, Numbers, names_to_columns
 from dmtrack.video.events.ecf import EVENT, decode_ecf
 from dmtrack.video.events.event_batch import Chunk, Damage, OpenedEvents, Size, require_believable
@@ -117,13 +117,9 @@ def opened_hdf5(path: Path, options: EventOptions) -> OpenedEvents:
 
 
 def _h5py() -> Any:  # noqa: ANN401 - optional, untyped
-    try:
+    with library_needed("HDF5 needs the libraries h5py and hdf5plugin", "pip install 'dmtrack[h5]'"):
         import h5py
         import hdf5plugin  # noqa: F401 - importing it makes blosc and zstd known to HDF5
-    except ImportError as error:
-        raise ConfigError(
-            "HDF5 needs the libraries h5py and hdf5plugin", hint="pip install 'dmtrack[h5]'"
-        ) from error
     return h5py
 
 
