@@ -1,4 +1,5 @@
 import logging
+from datetime import datetime, timedelta
 from fractions import Fraction
 from pathlib import Path
 
@@ -10,7 +11,7 @@ from dmtrack.errors import ConfigError, DecodeError, VideoError
 from dmtrack.video import folder as folder_module
 from dmtrack.video.folder import FolderReader
 from dmtrack.video.frame import Frame
-from dmtrack.video.picture_file import list_images, load_picture, times_in_names
+from dmtrack.video.picture_file import list_images, load_picture, natural_order, times_in_names
 from dmtrack.video.position import Position
 
 
@@ -305,6 +306,51 @@ def test_names_that_are_times_are_the_frames_times(tmp_path):
 def test_which_names_are_times(names, seconds):
     times_s = times_in_names([Path(f"{name}.png") for name in names])
     assert (times_s or [None])[0] == seconds
+
+
+STYLES = {
+    "%Y-%m-%dT%H:%M:%S.%f": 6,
+    "%Y-%m-%d %H.%M.%S.%f": 3,
+    "cam2 %Y%m%d-%H%M%S.%f": 2,
+    "%Y-%m-%d %H-%M-%S,%f": 3,
+    "%Y%m%d_%H%M%S_%f_rgb": 3,
+    "%H:%M:%S.%f": 6,
+    "%H-%M-%S-%f": 3,
+    "%Hh%Mm%Ss%f": 3,
+    "%H%M%S.%f": 3,
+    "%d-%m-%Y_%H-%M-%S_%f": 3,
+    "%d%m%Y_%H%M%S_%f": 3,
+    "%y%m%d_%H%M%S.%f": 4,
+}
+
+
+@pytest.mark.parametrize("style", STYLES)
+@pytest.mark.parametrize("step_ms", [40, 110, 1500])
+def test_times_of_the_day_in_names_are_times_across_minutes_and_hours(style, step_ms):
+    """235959.9 was 235959.9 seconds, and names with colons none: folders went together by place."""
+    begin = datetime(2024, 1, 31, 11, 59, 58, 430_000)
+    moments = [begin + timedelta(milliseconds=step_ms * number) for number in range(60)]
+    digits = STYLES[style]
+    names = [
+        Path(one.strftime(style.replace("%f", f"{one.microsecond:06d}"[:digits])) + ".png") for one in moments
+    ]
+    found = times_in_names(natural_order(names))
+    expected = [Fraction(step_ms, 1000) * number for number in range(60)]
+    assert max(abs(time_s - found[0] - one) for time_s, one in zip(found, expected, strict=True)) < 0.01
+
+
+def test_a_fraction_of_zero_that_python_leaves_out_is_one():
+    moments = [datetime(2024, 1, 31, 23, 59, 58) + timedelta(milliseconds=100 * n) for n in range(50)]
+    names = natural_order([Path(f"{one.isoformat()}.png") for one in moments])
+    found = times_in_names(names)
+    assert [time_s - found[0] for time_s in found] == [Fraction(n, 10) for n in range(50)]
+
+
+@pytest.mark.parametrize("first", [0, 61, 9950])
+def test_seconds_that_are_counted_are_no_time_of_the_day(first):
+    seconds = [first + number / 4 for number in range(400)]
+    found = times_in_names([Path(f"{one:010.3f}.png") for one in seconds])
+    assert [float(one) for one in found] == seconds
 
 
 def test_a_bad_first_picture_does_not_matter(tmp_path):

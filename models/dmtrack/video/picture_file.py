@@ -66,14 +66,20 @@ _CHANNELS: Final = (1, 3, 4)
 _MANY: Final = 10
 """Where so many pictures have a number, one without is none of them."""
 _TIME: Final = re.compile(r"(?<![\d.])(?:\d{1,10}\.\d{1,12}|1\d{12}|1\d{15}|1\d{18})(?![\d.])")
-_CALENDAR: Final = re.compile(
-    r"(?<!\d)(?P<year>20\d\d)[-_.]?(?P<month>\d\d)[-_.]?(?P<day>\d\d)[-_.T ]?"
-    r"(?P<hour>\d\d)[-_.h]?(?P<minute>\d\d)[-_.m]?(?P<second>\d\d)s?[-_.]?(?P<rest>\d{9}|\d{6}|\d{3})(?!\d)"
+_REST: Final = r"(?:[-_]?(?P<rest>\d{9}|\d{6}|\d{3})|[.,](?P<fraction>\d{1,9}))?(?!\d)"
+_DAY: Final = r"(?<!\d)(?P<year>20\d\d)[-_.]?(?P<month>\d\d)[-_.]?(?P<day>\d\d)[-_.T ]?"
+_OF_DAY: Final = r"(?P<hour>[01]\d|2[0-3]){0}(?P<minute>[0-5]\d){1}(?P<second>[0-5]\d)"
+_CALENDAR: Final = _DAY + _OF_DAY.format("[-_.:h]?", "[-_.:m]?")
+_OTHER_DAY: Final = r"(?<!\d)(?:[0-3]\d[01]\d20\d\d|\d\d[01]\d[0-3]\d|[0-3]\d[01]\d\d\d)[-_.T ]"
+_CLOCKS: Final = (
+    re.compile(f"{_CALENDAR}s?{_REST}"),
+    re.compile(r"(?<!\d)" + _OF_DAY.format("[-_.:h]", "[-_.:m]") + f"s?{_REST}"),
+    re.compile(_OTHER_DAY + _OF_DAY.format("", "") + _REST),
+    re.compile(r"(?<!\d)(?P<seconds>1\d{9})[-_](?P<rest>\d{9}|\d{6})(?!\d)"),
 )
-_WHOLE_SECONDS: Final = (re.compile(_CALENDAR.pattern.partition("s?[-_.]?(?P<rest>")[0] + r"(?!\d)"),) + (
-    re.compile(r"(?<!\d)(?P<seconds>1\d{9})(?!\d)"),
-)
-_SECONDS_AND_REST: Final = re.compile(r"(?<!\d)(?P<seconds>1\d{9})[-_](?P<rest>\d{9}|\d{6})(?!\d)")
+_WHOLE_SECONDS: Final = (re.compile(_CALENDAR + r"(?!\d)"), re.compile(r"(?<!\d)(?P<seconds>1\d{9})(?!\d)"))
+_HHMMSS: Final = re.compile(_OF_DAY.format("", "") + r"\.\d+")
+_EARLIEST_HHMMSS: Final = 10_000  # before one o'clock, digits may as well be seconds
 _COPY: Final = re.compile(r"(?P<of>.+?)( \(\d+\)|[ _-]+(copy|kopie|copia|edited)\b.*)", re.IGNORECASE)
 _HEX: Final = re.compile("[0-9a-f]*")
 _HEX_DIGITS: Final = 4
@@ -202,9 +208,10 @@ def _has_fractions(files: Sequence[Path]) -> bool:
 def times_in_names(files: Sequence[Path]) -> list[Fraction] | None:
     """Return the times in seconds that the names of pictures are, such as `1305031102.175304.png`.
 
-    Numbers of 13, 16 and 19 digits are milliseconds, microseconds and nanoseconds since 1970; a date and a
-    time of the day with a fraction (`20240131_235959_950`), or seconds and their fraction in two numbers
-    (`1305031102_175304000`), are times too. None where a name holds no time, or several, or they do not rise.
+    Numbers of 13, 16 and 19 digits are milliseconds, microseconds and nanoseconds since 1970; a time of the
+    day with a fraction, and maybe a date (`20240131_235959_950`, `2024-01-31T23:59:59.95`, `235959.950`), or
+    seconds and their fraction in two numbers (`1305031102_175304000`), are times too. None where a name holds
+    no time, or several, or they do not rise.
     """
     if (split_s := _split_times(files)) is not None:
         return split_s
@@ -217,6 +224,9 @@ def times_in_names(files: Sequence[Path]) -> list[Fraction] | None:
     ):
         return None
     times_s = [Fraction(word) / (1 if "." in word else 10 ** (len(word) - 10)) for word in words]
+    clocks = [match for match in map(_HHMMSS.fullmatch, words) if match is not None]
+    if len(clocks) == len(words) and times_s[0] >= _EARLIEST_HHMMSS:
+        times_s = [_seconds(match) + time_s % 1 for match, time_s in zip(clocks, times_s, strict=True)]
     return times_s if _are_frames(times_s) else None
 
 
@@ -227,19 +237,20 @@ def _are_frames(times_s: Sequence[Fraction]) -> bool:
 
 def _split_times(files: Sequence[Path]) -> list[Fraction] | None:
     """Return the times that names hold in several numbers; what counts by ones at their end is no time."""
-    for pattern in (_CALENDAR, _SECONDS_AND_REST):
+    for pattern in _CLOCKS:
         found = [match for match in (pattern.search(file.stem) for file in files) if match is not None]
         if len(found) < max(2, len(files)):
             continue
-        rests = [match["rest"] for match in found]
-        if len({len(rest) for rest in rests}) > 1:
-            continue
-        tick_s = Fraction(1, 10 ** len(rests[0]))
+        words = [match.groupdict() for match in found]
+        rests = [one["rest"] or one.get("fraction") or "" for one in words]
+        if len({len(one["rest"] or "") for one in words}) > 1 or 2 * rests.count("") > len(rests):
+            continue  # Python leaves out a fraction of 0
+        tick_s = Fraction(1, 10 ** max(map(len, rests)))
         try:
             whole_s = [_seconds(match) for match in found]
         except ValueError:  # there is no such day
             continue
-        times_s = [whole + int(rest) * tick_s for whole, rest in zip(whole_s, rests, strict=True)]
+        times_s = [whole + Fraction(f"0.{rest}0") for whole, rest in zip(whole_s, rests, strict=True)]
         steps_s = [later - earlier for earlier, later in pairwise(times_s)]
         if median_low(steps_s) > tick_s and _are_frames(times_s):
             return times_s
@@ -265,8 +276,10 @@ def seconds_in_names(files: Sequence[Path]) -> list[int] | None:
 
 def _seconds(match: re.Match[str]) -> int:
     words = match.groupdict()
-    if "year" not in words:
+    if "hour" not in words:
         return int(match["seconds"])
+    if "year" not in words:
+        return int(match["hour"]) * 3600 + int(match["minute"]) * 60 + int(match["second"])
     numbers = [int(match[name]) for name in ("year", "month", "day", "hour", "minute", "second")]
     return int(datetime(*numbers, tzinfo=UTC).timestamp())  # type: ignore[arg-type, misc]
 
