@@ -31,7 +31,7 @@ os.environ["PYTHONPATH"] = os.pathsep.join((str(_ROOT), str(_ROOT / "models")))
 
 
 @pytest.fixture
-def usual_backend(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def usual_backend(monkeypatch, tmp_path) -> None:
     """Compute as a person's first run does, with nothing converted yet."""
     monkeypatch.delenv("DMTRACK_BACKEND")
     monkeypatch.setenv("DMTRACK_DATA_DIR", str(tmp_path / "data"))
@@ -120,7 +120,7 @@ def untouched_loggers() -> Iterator[None]:
 
 
 @pytest.fixture
-def video_of_pictures(tmp_path: Path) -> Callable[..., Path]:
+def video_of_pictures(tmp_path) -> Callable[..., Path]:
     """Return a writer of videos: one picture a stamp, H.264 near lossless if nothing is said."""
 
     def write(

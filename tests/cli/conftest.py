@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -88,7 +87,7 @@ def make_video() -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
-def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
+def recording(tmp_path_factory) -> Recording:
     folder = tmp_path_factory.mktemp("night_street")
     truth = folder / "groundtruth.txt"
     truth.write_text("".join(f"{20 + n},16,16,16\n" for n in range(FRAMES)))
@@ -97,7 +96,7 @@ def recording(tmp_path_factory: pytest.TempPathFactory) -> Recording:
 
 
 @pytest.fixture(scope="session")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def weights(tmp_path_factory) -> Path:
     """A folder with a random foundation and adapters for each modality."""
     torch.manual_seed(0)
     config = ModelConfig(
@@ -125,24 +124,17 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(autouse=True)
-def _quiet_surroundings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Work in an empty folder without a display, and give the library's logger back as it was."""
+def _quiet_surroundings(tmp_path, monkeypatch) -> None:
+    """Work in an empty folder without a display."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DMTRACK_DATA_DIR", str(tmp_path / "data"))
     monkeypatch.setenv("COLUMNS", "80")
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
-    loggers = [logging.getLogger(name) for name in ("dmtrack", "dmtrack.output.sink")]
-    before = [(list(logger.handlers), logger.level, logger.propagate) for logger in loggers]
-    yield
-    for logger, (handlers, level, propagate) in zip(loggers, before, strict=True):
-        logger.handlers[:] = handlers
-        logger.setLevel(level)
-        logger.propagate = propagate
 
 
 @pytest.fixture
-def run_cli(capsys: pytest.CaptureFixture[str]) -> RunCli:
+def run_cli(capsys) -> RunCli:
     """Run the program as `main` does, and return exit code and output."""
 
     def run(*words: Any) -> Outcome:
@@ -154,7 +146,7 @@ def run_cli(capsys: pytest.CaptureFixture[str]) -> RunCli:
 
 
 @pytest.fixture
-def track(run_cli: RunCli, recording: Recording, weights: Path) -> RunCli:
+def track(run_cli, recording, weights) -> RunCli:
     """Run `track` on the RGB and thermal videos with random weights, into the folder `out`."""
 
     def run(*options: Any, rgb: Path = recording.rgb, aux: Path | None = recording.thermal) -> Outcome:
@@ -180,7 +172,7 @@ SWITCHES = (
 
 
 @pytest.fixture
-def browser(tmp_path: Path) -> Iterator[Any]:
+def browser(tmp_path) -> Iterator[Any]:
     """A headless Chromium that keeps what pages say to its console; mark its tests slow."""
     from selenium import webdriver
 

@@ -20,6 +20,6 @@ def shared_data() -> Path:
 
 
 @pytest.fixture(scope="session")
-def val_sequences(shared_data: Path) -> dict[str, Sequence]:
+def val_sequences(shared_data) -> dict[str, Sequence]:
     """Every annotated target of `val` by name."""
     return {s.name: s for s in find_sequences(shared_data / "val")}

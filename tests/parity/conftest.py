@@ -65,25 +65,25 @@ def published_shapes() -> dict[str, tuple[int, ...]]:
 
 
 @pytest.fixture(scope="session")
-def published_state(published_shapes: dict[str, tuple[int, ...]]) -> dict[str, torch.Tensor]:
+def published_state(published_shapes) -> dict[str, torch.Tensor]:
     """The made-up weights under the published names."""
     return {name: torch.from_numpy(_made_up(name, shape)) for name, shape in published_shapes.items()}
 
 
 @pytest.fixture(scope="session")
-def weights(published_state: dict[str, torch.Tensor]) -> Weights:
+def weights(published_state) -> Weights:
     """The same through the code that loads a published checkpoint."""
     return convert(published_state, modality=Modality.THERMAL, source_name="recipe")
 
 
 @pytest.fixture(scope="session")
-def model(weights: Weights) -> DMTrack:
+def model(weights) -> DMTrack:
     """The whole network in float32."""
     return build_model(weights)
 
 
 @pytest.fixture(scope="session")
-def model_f64(weights: Weights) -> DMTrack:
+def model_f64(weights) -> DMTrack:
     """The whole network in float64."""
     return build_model(weights, dtype=torch.float64)
 

@@ -1,4 +1,4 @@
-"""What several tests here use: the short name of the writer of small videos, and a limit of file sizes."""
+"""The short name of the writer of small videos, which several tests here use."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ import pytest
 
 
 @pytest.fixture
-def make_video(video_of_pictures: Callable[..., Path]) -> Callable[..., Path]:
+def make_video(video_of_pictures) -> Callable[..., Path]:
     return video_of_pictures
