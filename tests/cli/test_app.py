@@ -80,6 +80,21 @@ def test_tables_have_room_for_words(columns, width):
     assert type(out)(_environ={"COLUMNS": columns}).width == width
 
 
+def test_whoever_stops_it_while_it_is_loaded_sees_no_traceback():
+    script = (
+        "import sys\n"
+        "from dmtrack_cli.__main__ import main\n"
+        "class Stopped:\n"
+        "    def find_spec(self, name, *about):\n"
+        "        if name == 'dmtrack_cli.app':\n"
+        "            raise KeyboardInterrupt\n"
+        "sys.meta_path.insert(0, Stopped())\n"
+        "main()\n"
+    )
+    done = new_process("-c", script)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
 def test_a_reader_that_goes_away_is_no_error(recording):
     reading, writing = os.pipe()
     os.close(reading)

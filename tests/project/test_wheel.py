@@ -41,7 +41,7 @@ def test_every_module_is_in_it(wheel):
 
 def test_the_program_is_registered(wheel):
     (name,) = (name for name in wheel.namelist() if name.endswith("entry_points.txt"))
-    assert "dmtrack = dmtrack_cli.app:main" in wheel.read(name).decode()
+    assert "dmtrack = dmtrack_cli.__main__:main" in wheel.read(name).decode()
 
 
 def test_weights_for_every_kind_of_input_are_in_it(wheel):
