@@ -90,7 +90,8 @@ class DmtrackError(Exception):
     def __str__(self) -> str:
         """Return the message as one line: ``where: what; hint``."""
         head = self.what if self.where is None else f"{self.where}: {self.what}"
-        return one_line(head if self.hint is None else f"{head}; {self.hint}")
+        end = "" if head.endswith("?") else ";"
+        return one_line(head if self.hint is None else f"{head}{end} {self.hint}")
 
 
 class InputError(DmtrackError):

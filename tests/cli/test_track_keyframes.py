@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -202,6 +203,12 @@ def test_a_time_behind_the_end_is_said(track, run_cli):
     assert track("--box", "20,16,16,16", "--no-video").code == 0
     outcome = run_cli("track", "--continue", "out", "--box", "30,20,12,12", "--from", "9s")
     outcome.refused(4, "9s lies behind the last of 12 frames")
+    outcome = run_cli(
+        "track", "--continue", "out", "--box", "30,20,12,12", "--from", "900", "--progress", "json"
+    )
+    assert outcome.code == 3
+    assert "frame 900 of a keyframe cannot be read" in outcome.error_lines[-1]
+    assert not re.search(r": ?-\d", outcome.err), "less than nothing is to be tracked"
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,14 @@ def test_no_message_steers_a_terminal(what, where):
     assert len(message) <= LONGEST_MESSAGE
 
 
+@pytest.mark.parametrize(
+    ("what", "message"),
+    [("is odd", "f.csv: is odd; look at it"), ("is it odd?", "f.csv: is it odd? look at it")],
+)
+def test_a_hint_follows_what_is_wrong(what, message):
+    assert str(FormatError(what, where="f.csv", hint="look at it")) == message
+
+
 @pytest.mark.parametrize("size", [999, 1001, 5_000_000])
 def test_a_long_message_keeps_its_beginning_and_its_end(size):
     message = str(FormatError("x" * size, where="f.csv", hint="do this"))

@@ -11,6 +11,7 @@ from typing import Final
 from dmtrack.atomic import write_atomically
 from dmtrack.batch.item import Problem
 from dmtrack.boxes.doubts import doubtful_places
+from dmtrack.boxes.formats.mot import DECIMALS
 from dmtrack.boxes.formats.table import read_table
 from dmtrack.boxes.reading import TABLE
 from dmtrack.errors import printable
@@ -64,7 +65,7 @@ class SummaryRow:
             status=ItemStatus.FAILED if error else ItemStatus.COMPLETE,
             frames=len({row.frame_index for row in rows}),
             fps=(record.get("speed") or {}).get("whole_fps"),
-            mean_score=sum(found) / len(found) if found else None,
+            mean_score=round(sum(found) / len(found), DECIMALS) if found else None,
             look_at=str(next((place for one in results for place in doubtful_places(one)), "")),
             lost_frames=len({row.frame_index for row in rows if row.state is TrackState.LOST}),
             error=printable(error),

@@ -261,7 +261,7 @@ def _placed(target: Box | Keyframe, ids: Sequence[int], request: TrackRequest) -
         raise BoxError(
             f"in which frame is {box}?",
             where="--continue",
-            hint="--from FRAME, such as --from 80 or --from 3.2s",
+            hint="say --from FRAME, such as --from 80 or --from 3.2s",
         )
     back = request.two_way is TwoWay.ON
     if isinstance(target, TargetStart):
@@ -291,7 +291,7 @@ class Retracking:
             last = frame_count if end is None else end
             if last is None:
                 return None
-            total += (last - first) * times
+            total += max(0, last - first) * times  # a keyframe may lie behind the end
         return total
 
     def track(self, open_at: OpenAt, tracker: Tracker, on_tracked: OnTracked = lambda _: None) -> Rows:
