@@ -114,6 +114,25 @@ def test_a_thermal_set_is_tracked_and_scored(run_cli, track, weights):
     assert run_cli("evaluate", "results", "--dataset", "set").code == 0
 
 
+def test_heat_of_a_set_is_read_as_it_was(run_cli, weights):
+    """Degrees that were stored as floats became thousandths, which are taken for hundredths of a kelvin."""
+    for name in ("rgb", "thermal"):
+        Path(name).mkdir()
+        for number in range(3):
+            noise = np.random.default_rng(number).normal(0, 1, (64, 96)).astype(np.float32)
+            noise[16:32, 20:36] += 12
+            picture = 25 + noise if name == "thermal" else (128 + 5 * noise).astype(np.uint8)
+            cv2.imwrite(f"{name}/{number}.{'tif' if name == 'thermal' else 'png'}", picture)
+    words = ("--box", "20,16,16,16", "--weights", weights, "--no-video", "-q")
+    assert run_cli("track", "rgb", "thermal", *words, "-o", "run").code == 0
+    assert run_cli("export", "run", "--format", "dataset", "-o", "set").code == 0
+    assert run_cli("track", "set/run/visible", "set/run/infrared", *words, "-o", "again").code == 0
+    first, again = csv_rows("run/boxes.csv")[0], csv_rows("again/boxes.csv")[0]
+    for name in ("aux_median", "aux_min", "aux_max"):
+        assert float(again[name]) == pytest.approx(float(first[name]), abs=0.02)
+    assert float(first["aux_median"]) == pytest.approx(37, abs=0.5)
+
+
 @pytest.mark.slow
 def test_a_set_is_trained_on(run_cli, depth_run):
     """Targets below 10 px are not drawn from DepthTrack, so these are larger."""

@@ -41,7 +41,7 @@ from dmtrack.options import Option, make_exact
 from dmtrack.run.corrections import EarlierRun
 from dmtrack.run.session import open_inputs, with_streams
 from dmtrack.tracking.result import TrackedBox, TrackState
-from dmtrack.video.aux_encoder import scaled_depth
+from dmtrack.video.aux_encoder import fine_heat, scaled_depth
 from dmtrack.video.frame import FramePair, Modality, Pixels
 from dmtrack.video.grid import counts_on_grid
 from dmtrack.video.pairing import PairedSource
@@ -234,6 +234,8 @@ def _second(pair: FramePair, pairs: PairedSource) -> Pixels:
     pixels, scale_mm = pair.aux.pixels, pairs.encoding.depth_scale_mm
     if pairs.modality is Modality.DEPTH and scale_mm not in (None, 1):
         pixels = scaled_depth(pixels, scale_mm)
+    elif pairs.modality is Modality.THERMAL:
+        pixels = fine_heat(pixels, None if pair.gauge is None else pair.gauge.meaning)
     return counts_on_grid(pixels, pairs.pairing.to_grid, pairs.rgb_info.size, pairs.modality)
 
 

@@ -333,6 +333,20 @@ def scaled_depth(pixels: Pixels, scale_mm: Fraction) -> Pixels:
     return cast(Pixels, table[pixels])
 
 
+def fine_heat(pixels: Pixels, meaning: CountMeaning | None) -> Pixels:
+    """Return heat that is counted finer than hundredths of a kelvin in these, as others read it; 0 stays 0.
+
+    `pixels` are `(H, W)` uint16; whatever else is meant is returned as it is.
+    """
+    is_heat = meaning is not None and meaning.unit is AuxUnit.CELSIUS and pixels.dtype == np.uint16
+    if not is_heat or meaning is None or meaning.per_count >= _FINE_KELVIN:
+        return pixels
+    celsius = np.arange(1 << 16, dtype=np.float64) * meaning.per_count + meaning.zero
+    table = np.clip(np.rint((celsius + ZERO_CELSIUS_K) / _FINE_KELVIN), 1, 65535).astype(np.uint16)
+    table[0] = 0
+    return cast(Pixels, table[pixels])
+
+
 def near_depth(depth_mm: Pixels) -> Pixels:
     """Return what was measured, `(N,)`, no farther than three times its median, as the published limit is.
 
