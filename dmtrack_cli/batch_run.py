@@ -99,10 +99,15 @@ def run_plan(
 
 
 class BatchReporter(Shown):
-    """Is told of everything that happens in a batch; this one shows nothing."""
+    """Is told of everything that happens in a batch; this one shows what failed alone."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
 
     def take(self, event: Event) -> None:
         """Show it, or do not."""
+        if isinstance(event, ItemFinished) and event.row.status is ItemStatus.FAILED:
+            self._console.print(_end_text(event), soft_wrap=True)
 
 
 def make_batch_reporter(kind: ProgressKind, items: int, console: Console) -> BatchReporter:
@@ -117,16 +122,16 @@ def make_batch_reporter(kind: ProgressKind, items: int, console: Console) -> Bat
         return BatchBars(items, console)
     if kind is ProgressKind.PLAIN:
         return BatchLines(items, console)
-    return BatchJson() if kind is ProgressKind.JSON else BatchReporter()
+    return BatchJson(console) if kind is ProgressKind.JSON else BatchReporter(console)
 
 
 class BatchLines(BatchReporter):
     """A line for every item that ends, for logs and pipes."""
 
     def __init__(self, items: int, console: Console) -> None:
+        super().__init__(console)
         self._items = items
         self._done = 0
-        self._console = console
         self._notes = _Notes(console)
 
     def take(self, event: Event) -> None:
@@ -144,7 +149,7 @@ class BatchBars(BatchReporter):
     """A bar for the batch, and below it one for each worker that has an item."""
 
     def __init__(self, items: int, console: Console) -> None:
-        self._console = console
+        super().__init__(console)
         self._progress = Progress(
             TextColumn("{task.description}", markup=False),
             BarColumn(bar_width=None),
@@ -210,7 +215,8 @@ class BatchBars(BatchReporter):
 class BatchJson(BatchReporter):
     """Lines for programs, on standard output."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(console)
         self._clock = clock
         self._next_s: dict[str, float] = {}
 

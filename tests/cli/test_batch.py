@@ -156,6 +156,16 @@ def test_good_rows_run_and_resume_repeats_what_changed(run_cli, manifest, weight
     assert Path("alone/boxes.txt").read_bytes() == Path("out/good/boxes.txt").read_bytes()
 
 
+@pytest.mark.parametrize("quiet", [["-q"], ["--progress", "none", "-q"]], ids=" ".join)
+def test_what_fails_is_said_however_quiet_it_is(run_cli, quiet):
+    Path("list.csv").write_text('id,rgb,box\na [b],nowhere.mp4,"1,2,3,4"\nc,there,"1,2,3,4"\n')
+    outcome = run_cli("batch", "list.csv", "-o", "out", *quiet)
+    assert (outcome.code, outcome.out) == (6, "")
+    ends = ["row 2: nowhere.mp4: no such file or folder", "row 3: there: no such file or folder"]
+    for line, name, end in zip(outcome.error_lines, ("a [b]", "c"), ends, strict=True):
+        assert line.startswith(f"failed: {name}: {end}")
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
