@@ -15,7 +15,13 @@ from dmtrack.errors import DecodeError, FormatError
 from dmtrack.video.aux_encoder import EncodingOptions, mm_per_count
 from dmtrack.video.counts import CountScale
 from dmtrack.video.folder import FolderReader
-from dmtrack.video.picture_file import decode_picture, is_believable, list_images, read_picture
+from dmtrack.video.picture_file import (
+    decode_picture,
+    encoded_picture,
+    is_believable,
+    list_images,
+    read_picture,
+)
 from dmtrack.video.stream_files import open_source
 
 
@@ -315,3 +321,14 @@ def test_a_part_of_a_png_that_claims_to_be_long_is_not_read(monkeypatch):
     monkeypatch.setattr(cv2, "imdecode", lambda *_: pytest.fail("it was decoded"))
     with pytest.raises(FormatError, match="larger than the file"):
         decode_picture(bytes(data))
+
+
+@pytest.mark.parametrize("lost", [1, 11, 12, 13, 20, 9000, 18000, 18600])
+def test_a_png_that_was_broken_off_is_told_by_us_alone(lost, capfd):
+    """A copy that was broken off: libpng wrote lines of its own to standard error."""
+    picture = np.random.default_rng(0).integers(0, 255, (64, 96, 3), np.uint8)
+    whole = encoded_picture(picture)
+    assert np.array_equal(decode_picture(whole + b"what follows").pixels, picture)
+    with pytest.raises(FormatError, match=r"no whole picture|larger than the file"):
+        decode_picture(whole[:-lost])
+    assert capfd.readouterr() == ("", "")

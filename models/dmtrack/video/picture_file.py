@@ -347,6 +347,8 @@ def _decoded(data: bytes) -> np.ndarray | None:
             return decode_exr(data, most)
         if not is_believable(data):
             raise FormatError("it claims to be larger than the file can hold")
+        if data.startswith(_PNG) and not _has_an_end(data):
+            return None  # as OpenCV would, but libpng writes a line to standard error as well
         stored = cv2.imdecode(np.frombuffer(as_stored(data), np.uint8), cv2.IMREAD_UNCHANGED)
         spare = spare_bits(data)
         if not spare or stored is None or stored.dtype != np.uint16:
@@ -409,6 +411,16 @@ def _are_chunks_believable(data: bytes) -> bool:
             return False
         at += length + 12
     return True
+
+
+def _has_an_end(data: bytes) -> bool:
+    """Return whether the last part of a PNG is there."""
+    at = len(_PNG)
+    while at + 12 <= len(data):
+        if data[at + 4 : at + 8] == b"IEND":
+            return True
+        at += int.from_bytes(data[at : at + 4], "big") + 12
+    return False
 
 
 def page_count(file: Path) -> int:
