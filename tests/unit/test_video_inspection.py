@@ -294,6 +294,25 @@ def test_large_numbers_in_names_cost_no_memory(first, rgb, tmp_path):
         assert len(list(source)) == 30
 
 
+@pytest.mark.parametrize("name", ["timestamps.txt", "Times.csv", "rgb_pts.txt"])
+@pytest.mark.parametrize(
+    ("rows", "place", "is_video"),
+    [(5, ".", False), (5, "rgb", False), (6, ".", False), (0, ".", False), (5, ".", True), (6, ".", True)],
+)
+def test_times_beside_pictures_without_any_are_said(name, rows, place, is_video, tmp_path, make_video):
+    """A Raspberry Pi writes `.h264` and the times apart; who forgets them pairs by a made-up rate."""
+    source = numbered(tmp_path / "rgb", range(5))
+    if is_video:
+        source = make_video("rgb.mjpeg", colour(5), codec="mjpeg", pix_fmt="yuvj420p")
+    (tmp_path / place / name).write_text("".join(f"{100 * row}\n" for row in range(rows)))
+    with open_pair(source) as pairs:
+        said = f"{name} has a time for each picture of {source.name}: --rgb-times takes them."
+        assert (said in pairs.remarks) is (rows == 5)
+    aux = make_video("thermal.mkv", colour(5))
+    with open_pair(aux, source, modality=Modality.DEPTH) as pairs:
+        assert any("--aux-times takes them" in remark for remark in pairs.remarks) is (rows == 5)
+
+
 @pytest.mark.parametrize(
     ("numbers", "said"),
     [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from fractions import Fraction
 from itertools import chain, islice, pairwise
@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median_low
 from typing import Final
 
-from dmtrack.errors import ConfigError, VideoError, translated
+from dmtrack.errors import ConfigError, InputError, VideoError, translated
 from dmtrack.video.archive import inside, is_archive
 from dmtrack.video.bag import BagReader, is_bag
 from dmtrack.video.events.bag_events import event_topic
@@ -33,6 +33,8 @@ from dmtrack.video.streams import PairingOptions, Split, StreamPair, Sync, defau
 from dmtrack.video.time_file import StampedSource, read_times
 from dmtrack.video.track_choice import TrackChoice, TrackInfo, TrackPicker
 
+_TIMES_NAME: Final = re.compile(r"(time|stamp|pts).*\.(txt|csv)$", re.IGNORECASE)
+_MOST_BYTES: Final = 1 << 24
 _NAMED: Final = 6
 _LONG_STEP: Final = 10
 """Numbers in names that are so far apart, and differ from stream to stream, count time, not pictures."""
@@ -241,12 +243,29 @@ def _open(
         like=like,
     )
     if times is None:
+        if not source.has_clock and (found := _times_beside(source)) is not None:
+            option = "--aux-times" if picker.is_aux else "--rgb-times"
+            note = f"{found.name} has a time for each picture of {path.name}: {option} takes them."
+            source.info = replace(source.info, notes=(*source.info.notes, note))
         return source
     try:
         return StampedSource(source, read_times(times, options.times_unit))
     except BaseException:
         source.close()
         raise
+
+
+def _times_beside(source: FrameSource) -> Path | None:
+    """Return a list of times that lies in or beside pictures which have none, and has one for each."""
+    path = source.info.path
+    frames = source.measured().frame_count
+    for folder in (path, path.parent) if path.is_dir() else (path.parent,):
+        with suppress(OSError):
+            for file in sorted(one for one in folder.iterdir() if _TIMES_NAME.search(one.name)):
+                with suppress(InputError):
+                    if file.stat().st_size <= _MOST_BYTES and len(read_times(file).times_s) == frames:
+                        return file
+    return None
 
 
 def _automatic_sync(rgb: FrameSource, aux: FrameSource, options: PairingOptions) -> Sync:
