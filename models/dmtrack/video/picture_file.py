@@ -58,6 +58,7 @@ PIXELS_PER_BYTE: Final = 64
 MAX_DEFLATED: Final = 1032  # Deflate packs at most so many bytes into one
 MAX_PIXELS_PER_BYTE: Final = 2 * MAX_DEFLATED  # for what does not say how many bits a pixel has
 _PNG: Final = b"\x89PNG\r\n\x1a\n"
+_PNG_END: Final = b"IEND"  # the kind of its last part
 _PNG_KIND: Final = 25  # where a PNG says what its channels are; the bits of each stand before
 _PNG_CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _JPEG: Final = b"\xff\xd8"
@@ -347,7 +348,7 @@ def _decoded(data: bytes) -> np.ndarray | None:
             return decode_exr(data, most)
         if not is_believable(data):
             raise FormatError("it claims to be larger than the file can hold")
-        if data.startswith(_PNG) and not _has_an_end(data):
+        if data.startswith(_PNG) and all(kind != _PNG_END for kind, _ in _png_chunks(data)):
             return None  # as OpenCV would, but libpng writes a line to standard error as well
         stored = cv2.imdecode(np.frombuffer(as_stored(data), np.uint8), cv2.IMREAD_UNCHANGED)
         spare = spare_bits(data)
@@ -404,23 +405,20 @@ def is_believable(data: bytes) -> bool:
 
 def _are_chunks_believable(data: bytes) -> bool:
     """Return whether no part of a PNG claims to be longer than the file: OpenCV takes that much memory."""
+    return all(length <= len(data) for _, length in _png_chunks(data))
+
+
+def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int]]:
+    """Yield kind and length in bytes of each part of a PNG, up to its last; what follows is none."""
     at = len(_PNG)
-    while at + 4 <= len(data):
-        length = int.from_bytes(data[at : at + 4], "big")
-        if length > len(data):
-            return False
+    while at + 8 <= len(data):
+        length, kind = int.from_bytes(data[at : at + 4], "big"), data[at + 4 : at + 8]
         at += length + 12
-    return True
-
-
-def _has_an_end(data: bytes) -> bool:
-    """Return whether the last part of a PNG is there."""
-    at = len(_PNG)
-    while at + 12 <= len(data):
-        if data[at + 4 : at + 8] == b"IEND":
-            return True
-        at += int.from_bytes(data[at : at + 4], "big") + 12
-    return False
+        if at > len(data):
+            kind = b""  # broken off
+        yield kind, length
+        if kind == _PNG_END:
+            return
 
 
 def page_count(file: Path) -> int:
