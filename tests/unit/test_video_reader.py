@@ -617,6 +617,16 @@ def test_a_rate_that_is_not_kept_is_not_believed(make_video, name, interval_ms):
         assert reader.info.frame_count == 30
 
 
+@pytest.mark.parametrize(("every", "rate"), [(1, 25), (2, Fraction(25, 2)), (3, Fraction(25, 3))])
+def test_an_avi_that_repeats_pictures_has_the_rate_of_those_it_holds(make_video, every, rate):
+    """A tick of its clock is a whole picture: twice as far apart was taken for rounding."""
+    stamps = range(0, 40 * every, every)
+    path = make_video("a.avi", flat(30) + flat(10), codec="mjpeg", pix_fmt="yuvj420p", rate=25, pts=stamps)
+    frames, reader = read_all(path)
+    assert reader.measured().frame_rate == pytest.approx(rate, rel=0.05)
+    assert [frame.time_s * 25 for frame in frames] == list(stamps)
+
+
 @pytest.mark.parametrize("name", ["cut.ts", "cut.mkv", "cut.mp4"])
 @pytest.mark.parametrize("skipped", [0, 3])
 def test_frames_before_the_first_whole_one_are_said(make_video, tmp_path, name, skipped):

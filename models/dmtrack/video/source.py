@@ -167,6 +167,9 @@ def measured_by(info: VideoInfo, stamps: Sequence[int]) -> VideoInfo:
     rate, intervals = info.frame_rate, [later - earlier for earlier, later in pairwise(stamps)]
     if intervals:
         usual = median_low(intervals)
-        if rate is None or abs(usual - 1 / (rate * info.time_base)) > max(1, usual // 100):
+        claimed = None if rate is None else 1 / (rate * info.time_base)
+        if claimed is None or abs(usual - claimed) > max(
+            min(Fraction(1), claimed / 2), Fraction(usual // 100)
+        ):
             rate = len(intervals) / ((stamps[-1] - stamps[0]) * info.time_base)
     return replace(info, frame_count=len(stamps), frame_rate=rate)
