@@ -216,8 +216,10 @@ def times_in_names(files: Sequence[Path]) -> list[Fraction] | None:
     """
     if (split_s := _split_times(files)) is not None:
         return split_s
+    if len(files) < 2 or len(_TIME.findall(files[0].stem)) != 1:
+        return None
     found = [_TIME.findall(file.stem) for file in files]
-    if len(files) < 2 or any(len(one) != 1 for one in found):
+    if any(len(one) != 1 for one in found):
         return None
     words = [one[0] for one in found]
     if any(len(word.partition(".")[0]) < _TIME_DIGITS for word in words) and not (
@@ -239,6 +241,8 @@ def _are_frames(times_s: Sequence[Fraction]) -> bool:
 def _split_times(files: Sequence[Path]) -> list[Fraction] | None:
     """Return the times that names hold in several numbers; what counts by ones at their end is no time."""
     for pattern in _CLOCKS:
+        if pattern.search(files[0].stem) is None:  # of many, one is enough
+            continue
         found = [match for match in (pattern.search(file.stem) for file in files) if match is not None]
         if len(found) < max(2, len(files)):
             continue
@@ -264,6 +268,8 @@ def seconds_in_names(files: Sequence[Path]) -> list[int] | None:
     None where they are none, do not rise, or a number follows, which counts better.
     """
     for pattern in _WHOLE_SECONDS:
+        if pattern.search(files[0].stem) is None:
+            continue
         found = [match for match in (pattern.search(file.stem) for file in files) if match is not None]
         if len(found) < max(2, len(files)) or any(re.search(r"\d", one.string[one.end() :]) for one in found):
             continue
