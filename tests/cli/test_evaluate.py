@@ -139,6 +139,15 @@ def test_shares_are_recognised_too(lasher, run_cli):
     assert "first rows fit the truth as shares of the picture only" in done.err
 
 
+@pytest.mark.parametrize("scale", [(0.5, 0.5), (2, 2), (3, 2.25), (0.5, 0.667), (1, 1)])
+def test_boxes_of_pictures_of_another_size_are_recognised_too(lasher, run_cli, scale):
+    for number in range(3):
+        save(Path(f"scaled/s{number}.txt"), truth(number) * np.tile(scale, 2))
+    done = run_cli("evaluate", "scaled", "--dataset", lasher)
+    said = "first rows fit the truth as pixels of pictures of another size only"
+    assert (said in done.err) is (scale != (1, 1))
+
+
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [

@@ -25,10 +25,12 @@ _SHOWN_NAMES: Final = 4
 _FITS, _FITS_AS_CENTRE = 0.5, 0.95  # a poor tracker may be half a box off; the boxes themselves are not
 _LOOKED_AT: Final = 5
 SHARES: Final = "shares"
+SCALED: Final = "scaled"
 _MEANING: Final = {
     BoxFormat.XYXY: ("x1,y1,x2,y2", "give --order xyxy to read them as corners"),
     BoxFormat.CXCYWH: ("a centre and a size", "give --order cxcywh to read them so"),
     SHARES: ("shares of the picture", "write them in px"),
+    SCALED: ("pixels of pictures of another size", "track those that the truth is of"),
 }
 
 
@@ -321,8 +323,8 @@ def order_like(rows: Floats, truth: Floats) -> str | None:
     w, h.
 
     Returns:
-        A `BoxFormat`, or `SHARES` of the picture; empty: they fit as they are, or in no order; None: nobody
-        can tell.
+        A `BoxFormat`, or `SHARES` of the picture, or `SCALED` as pictures of another size; empty: they fit as
+        they are, or in no order; None: nobody can tell.
     """
     if rows.ndim != len("hw") or rows.shape[1] != truth.shape[1]:
         return None
@@ -338,4 +340,8 @@ def order_like(rows: Floats, truth: Floats) -> str | None:
     }
     best = max(fits, key=fits.__getitem__)
     wanted = _FITS_AS_CENTRE if best is BoxFormat.CXCYWH else _FITS
+    if fits[BoxFormat.XYWH] < _FITS and is_box(shown[known]).all():
+        scale = np.tile((true[known][:, 2:] / shown[known][:, 2:]).mean(axis=0), 2)
+        if float(np.nanmean(raw_iou(shown[known] * scale, true[known]))) > _FITS_AS_CENTRE:
+            return SCALED
     return str(best) if fits[BoxFormat.XYWH] < _FITS and fits[best] > wanted else ""
