@@ -148,6 +148,9 @@ def test_a_file_edited_by_hand_means_what_it_says(tmp_path, text):
         ("9,1,,,,,init,0", "row 3: state 'init' has no box"),
         ("9,1,,,,,,", "row 3: state '' has no box"),
         (f"{10**16},1,5,6,7,8,init,0", "row 3: frame .* is too large"),
+        ("9,1,,,,,lost,", "row 3: target 1 is lost in frame 9, but not absent before"),
+        ("9,1,,,,,lost,\n8,2,,,,,absent,", "row 3: target 1 is lost in frame 9, but not absent before"),
+        ("12,1,,,,,lost,\n9,1,,,,,absent,\n15,1,,,,,lost,", "row 5: target 1 is lost in frame 15"),
     ],
 )
 def test_a_row_that_cannot_be_meant_is_refused(tmp_path, row, words):

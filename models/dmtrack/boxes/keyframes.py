@@ -16,7 +16,7 @@ import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
-from itertools import zip_longest
+from itertools import pairwise, zip_longest
 from pathlib import Path
 from typing import Final
 
@@ -34,6 +34,7 @@ from dmtrack.tracking.start import Absence, Keyframe, TargetStart
 KEYFRAMES: Final = "keyframes.csv"
 _HEADER: Final = "frame,id,x,y,w,h,state,back\n"
 _MARKS: Final = re.compile(r"\s*[,;\t]\s*")
+_LOST: Final = "a row `lost` ends an absence; where a target is lost the tracker finds out"
 _STATES: Final = "init needs a box; absent and lost have none"
 
 
@@ -75,7 +76,7 @@ def read_keyframes(path: Path, first_frame: int = 0) -> list[Keyframe]:
 
 def _backs(path: Path) -> dict[tuple[int, int], bool]:
     """Return what the rows of `keyframes.csv` say in the column `back`, if any, by frame and target."""
-    said = {}
+    said, states = {}, defaultdict(list)
     for number, cells in numbered_rows(path):
         if "back" not in cells:
             return {}
@@ -86,7 +87,14 @@ def _backs(path: Path) -> dict[tuple[int, int], bool]:
                 raise FormatError(f"state {shown(str(state or ''))} has {word}", hint=_STATES)
             if cells["back"] not in ("", "0", "1"):
                 raise FormatError(f"back {shown(cells['back'])} is not 0 or 1")
-            said[whole(cells["frame"], "frame"), whole(cells["id"], "id")] = cells["back"] != "0"
+            frame, target_id = whole(cells["frame"], "frame"), whole(cells["id"], "id")
+            said[frame, target_id] = cells["back"] != "0"
+            states[target_id].append((frame, number, state))
+    for target_id, rows in states.items():
+        for (_, _, before), (frame, number, state) in pairwise([(-1, 0, None), *sorted(rows)]):
+            if state is TrackState.LOST and before is not TrackState.ABSENT:
+                what = f"target {target_id} is lost in frame {frame}, but not absent before"
+                raise FormatError(what, where=f"{path}, row {number}", hint=_LOST)
     return said
 
 
