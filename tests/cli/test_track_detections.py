@@ -183,8 +183,7 @@ def test_what_is_wrong_is_one_line(track, square, words, code, expected):
     outcome = track(*words)
     assert outcome.code == code, outcome.err
     assert expected in " ".join(outcome.err.split())
-    assert len([line for line in outcome.error_lines if line.startswith("error")]) == 1
-    assert len([line for line in outcome.error_lines if line.startswith("error")]) == 1
+    assert [line[:7] for line in outcome.error_lines] == ["error: "]
     assert not Path("out").exists()
 
 

@@ -30,7 +30,7 @@ from dmtrack.datasets.ground_truth import read_text
 from dmtrack.errors import BoxError, ConfigError, FormatError, translated
 from dmtrack.geometry.box import Box, BoxFormat
 from dmtrack.options import Option, make_exact
-from dmtrack.tracking.arrivals import SEEN_IN, Detection, lasting
+from dmtrack.tracking.arrivals import Detection, lasting
 from dmtrack.video.frame import VideoInfo
 from dmtrack.video.picture_file import list_images
 
@@ -122,10 +122,7 @@ def read_detections(
         by_frame.setdefault(row.frame_index, []).append(Detection(row.box, row.score, row.label))
     if every:
         return by_frame
-    found = lasting(by_frame, *info.size)
-    if not found:
-        _log.warning("%s: no object is seen in %d frames, so that none is a target", path, SEEN_IN)
-    return found
+    return lasting(by_frame, *info.size)
 
 
 def _require_this_recording(rows: Sequence[_Seen], path: Path, info: VideoInfo) -> None:

@@ -416,8 +416,11 @@ def seen_by_detector(
             hint="correct the result with --continue",
         )
     seen = read_detections(request.detections, info)
-    if not seen and not targets:
-        raise BoxError(f"no object is seen in {SEEN_IN} frames or more", where=request.detections.file)
+    if not seen:
+        what, where = f"no object is seen in {SEEN_IN} frames or more", request.detections.file
+        if not targets:
+            raise BoxError(what, where=where, hint="give a lower --min-conf, or a --box")
+        _log.warning("%s: %s, so that none becomes a target", where, what)
     return seen
 
 
