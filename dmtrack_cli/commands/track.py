@@ -57,8 +57,8 @@ def track(
 ) -> None:
     """Follow one or several targets through a recording, or through live streams.
 
-    Writes annotated.mp4, boxes.txt (MOT), boxes.csv, score.png and run.json. Everything is checked before
-    tracking begins; Ctrl-C keeps what was tracked.
+    Writes annotated.mp4, boxes.txt (MOT), boxes.csv, keyframes.csv, pictures and run.json. Everything is
+    checked before tracking begins; Ctrl-C keeps what was tracked.
     """
     kind = ProgressKind.NONE if quiet else progress
 
