@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from dmtrack.boxes.detections import DetectionOptions, read_detections
+from dmtrack.boxes.starts import read_targets
 from dmtrack.errors import DmtrackError
 from dmtrack.video.frame import VideoInfo
 
@@ -162,6 +163,26 @@ def test_numbers_that_begin_late_are_said_to_count_from_1(tmp_path, caplog):
     (tmp_path / "labels" / "clip_1.txt").write_text("")
     read_detections(DetectionOptions(tmp_path / "labels"), INFO)
     assert not caplog.text
+
+
+@pytest.mark.parametrize("size", [(200, 100), (400, 200), None])
+@pytest.mark.parametrize("write", [coco, coco_frames])
+def test_boxes_of_pictures_of_another_size_are_said(write, size, tmp_path, caplog):
+    path = write(tmp_path)
+    if size is not None:
+        document = json.loads(path.read_text())
+        document["images"] = [one | {"width": size[0], "height": size[1]} for one in document["images"]]
+        path.write_text(json.dumps(document))
+    read_detections(DetectionOptions(path), INFO)
+    said = "its boxes are of pictures of 400x200, not 200x100"
+    assert (said in caplog.text) is (size == (400, 200))
+    caplog.clear()
+    if write is coco_frames:
+        path.write_text(path.read_text().replace('"category_id"', '"track_id": 1, "category_id"', 1))
+        document = json.loads(path.read_text())
+        path.write_text(json.dumps(document | {"annotations": document["annotations"][:1]}))
+        read_targets(path, size=(200, 100))
+        assert (said in caplog.text) is (size == (400, 200))
 
 
 def put(folder: Path, name: str, text: str) -> Path:

@@ -26,6 +26,7 @@ from dmtrack.boxes.formats.json_document import JsonFields
 from dmtrack.boxes.formats.mot import mot_detections
 from dmtrack.boxes.parsing import box_of, finite, json_of, placed, whole, words_of
 from dmtrack.boxes.reading import read_results, recognise
+from dmtrack.boxes.results import of_another_size
 from dmtrack.datasets.ground_truth import read_text
 from dmtrack.errors import BoxError, ConfigError, FormatError, translated
 from dmtrack.geometry.box import Box, BoxFormat
@@ -156,14 +157,16 @@ def _rows(path: Path, info: VideoInfo) -> Iterator[_Seen]:
             for row, number in mot_detections(path)
         )
     if kind is ResultFormat.COCO:
-        return _coco_rows(JsonFields.parse(text, str(path)), pictures)
-    return _result_rows(path)
+        return _coco_rows(JsonFields.parse(text, str(path)), pictures, info.size)
+    return _result_rows(path, info.size)
 
 
-def _result_rows(path: Path) -> Iterator[_Seen]:
+def _result_rows(path: Path, size: tuple[int, int]) -> Iterator[_Seen]:
     recordings = read_results(path)
     if len(recordings) > 1:
         raise FormatError(f"is about {len(recordings)} recordings", where=path, hint="give one file for each")
+    if said := of_another_size(recordings[0].size, size):
+        _log.warning("%s: %s", path, said)
     for row in recordings[0].rows:
         yield _Seen(row.frame_index, row.box, row.score, name=recordings[0].labels.get(row.target_id))
 
@@ -201,8 +204,12 @@ def _yolo_row(words: Sequence[str], frame_index: int, names: Sequence[str], size
     return _Seen(frame_index, shares.read_as(BoxFormat.CXCYWH, *size), score, str(number), name)
 
 
-def _coco_rows(document: JsonFields, pictures: Mapping[str, int]) -> Iterator[_Seen]:
+def _coco_rows(document: JsonFields, pictures: Mapping[str, int], size: tuple[int, int]) -> Iterator[_Seen]:
     images = list(document.each("images"))
+    sized = next((one for one in images if "width" in one and "height" in one), None)
+    own = None if sized is None else (sized.integer("width"), sized.integer("height"))
+    if said := of_another_size(own, size):
+        _log.warning("%s: %s", document.where, said)
     named = {
         image.integer("id"): Path(image.text("file_name") or "").stem
         for image in images

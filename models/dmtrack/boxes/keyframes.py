@@ -12,6 +12,7 @@ of rows in consecutive frames, which are a track, only the first.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Sequence
@@ -24,12 +25,14 @@ from dmtrack.boxes.formats import ResultFormat
 from dmtrack.boxes.formats.table import numbered_rows
 from dmtrack.boxes.parsing import placed, state_of, whole
 from dmtrack.boxes.reading import read_results, recognise
-from dmtrack.boxes.results import AbsentTarget, RecordingResults
+from dmtrack.boxes.results import AbsentTarget, RecordingResults, of_another_size
 from dmtrack.datasets.ground_truth import read_text
 from dmtrack.errors import FormatError
 from dmtrack.numbers import shown
 from dmtrack.tracking.result import TrackedBox, TrackState
 from dmtrack.tracking.start import Absence, Keyframe, TargetStart
+
+_log = logging.getLogger(__name__)
 
 KEYFRAMES: Final = "keyframes.csv"
 _HEADER: Final = "frame,id,x,y,w,h,state,back\n"
@@ -55,8 +58,10 @@ def keyframes_text(keyframes: Collection[Keyframe]) -> str:
     return _HEADER + "".join(f"{frame},{target_id},{rest}\n" for frame, target_id, rest in sorted(lines))
 
 
-def read_keyframes(path: Path, first_frame: int = 0) -> list[Keyframe]:
+def read_keyframes(path: Path, first_frame: int = 0, size: tuple[int, int] | None = None) -> list[Keyframe]:
     """Read the keyframes of `keyframes.csv` or of a file of results, see `keyframes_of`.
+
+    Where the file says that its pictures have another size than `size`, width and height, that is logged.
 
     Raises:
         FormatError: It cannot be read, a needed column is missing, or a row (named) is malformed.
@@ -64,6 +69,8 @@ def read_keyframes(path: Path, first_frame: int = 0) -> list[Keyframe]:
     if path.is_file() and _MARKS.sub(",", read_text(path).strip()) == _HEADER.strip():
         return []  # every target was taken away
     recordings = read_results(path)
+    for said in {of_another_size(one.size, size) for one in recordings} - {""}:
+        _log.warning("%s: %s", path, said)
     backs = _backs(path) if recognise(path) is ResultFormat.CSV else {}
     found = [key for one in recordings for key in keyframes_of(one, first_frame, every=bool(backs))]
     return [

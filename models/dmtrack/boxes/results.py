@@ -33,6 +33,13 @@ class PictureSize(NamedTuple):
     height: int
 
 
+def of_another_size(own: tuple[int, int] | None, size: tuple[int, int] | None) -> str:
+    """Return what to say of boxes of pictures of another size than `size`; nothing where nobody knows one."""
+    if own is None or size is None or tuple(own) == tuple(size):
+        return ""
+    return "its boxes are of pictures of {}x{}, not {}x{}".format(*own, *size)
+
+
 @dataclass(frozen=True, slots=True)
 class AbsentTarget:
     """A target of which a file says that it has no box in a frame."""

@@ -56,7 +56,7 @@ def read_targets(
     """
     with translated(FormatError, "cannot be read", where=path):
         if path.is_file() and zipfile.is_zipfile(path):
-            return _keyframes(path, first_frame)
+            return _keyframes(path, first_frame, size)
         lines = [line for line in truth_lines(path) if line.strip()]
         words = [words_of(line) for line in lines]
         if words and size is not None and all(map(_is_yolo, words)):
@@ -69,7 +69,7 @@ def read_targets(
             return (box.read_as(order, *size) if size and order is BoxFormat.CXCYWH else box,)
         if is_detection(lines[0]):
             return _detected(read_rows(path), path, first_frame)
-        return _keyframes(path, first_frame)
+        return _keyframes(path, first_frame, size)
 
 
 def _is_yolo(words: Sequence[str]) -> bool:
@@ -92,8 +92,8 @@ def _detected(rows: Sequence[TrackedBox], path: Path, first_frame: int) -> tuple
     return tuple(start.box for start in found) if begin == first_frame else tuple(found)
 
 
-def _keyframes(path: Path, first_frame: int) -> tuple[Keyframe, ...]:
-    found = read_keyframes(path, first_frame)
+def _keyframes(path: Path, first_frame: int, size: tuple[int, int] | None) -> tuple[Keyframe, ...]:
+    found = read_keyframes(path, first_frame, size)
     starts = {key.target_id for key in found if isinstance(key, TargetStart)}
     if not starts:
         raise _no_box(path, first_frame)

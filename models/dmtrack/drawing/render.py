@@ -9,7 +9,7 @@ from typing import Final
 
 from dmtrack.boxes.formats import ResultFormat
 from dmtrack.boxes.reading import read_results, result_files
-from dmtrack.boxes.results import RecordingResults
+from dmtrack.boxes.results import RecordingResults, of_another_size
 from dmtrack.datasets.ground_truth import find_ground_truth
 from dmtrack.drawing.animation import HEIGHT_PX, AnimationWriter
 from dmtrack.drawing.animation import SUFFIXES as ANIMATIONS
@@ -137,14 +137,12 @@ def misplaced(layers: Sequence[BoxLayer], size: tuple[int, int]) -> list[str]:
     """Say which boxes are of pictures of another size than `size`, width and height, a sentence a layer."""
     sentences = []
     for layer in layers:
-        own, rows = layer.results.size, layer.results.rows
+        rows, said = layer.results.rows, of_another_size(layer.results.size, size)
         outside = sum(not row.box.share_inside(*size) for row in rows)
-        here = "{}x{}".format(*size)
-        if own is not None and (own.width, own.height) != size:
-            sentences.append(
-                f"{layer.name}: its boxes are of pictures of {own.width}x{own.height}, not {here}"
-            )
+        if said:
+            sentences.append(f"{layer.name}: {said}")
         elif outside:
+            here = "{}x{}".format(*size)
             sentences.append(f"{layer.name}: {outside} of {len(rows)} boxes lie outside the {here} picture")
     return sentences
 
