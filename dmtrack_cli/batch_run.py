@@ -116,8 +116,7 @@ def make_batch_reporter(kind: ProgressKind, items: int, console: Console) -> Bat
     `auto` is bars on a terminal and plain lines elsewhere, both on `console`; JSON lines go to standard
     output.
     """
-    if kind is ProgressKind.AUTO:
-        kind = ProgressKind.RICH if console.is_terminal else ProgressKind.PLAIN
+    kind = kind.on(console)
     if kind is ProgressKind.RICH:
         return BatchBars(items, console)
     if kind is ProgressKind.PLAIN:

@@ -27,6 +27,13 @@ class ProgressKind(StrEnum):
     JSON = "json"
     NONE = "none"
 
+    def on(self, console: Console) -> ProgressKind:
+        """Return what `auto` is: bars where lines can be written anew, else plain lines."""
+        if self is not ProgressKind.AUTO:
+            return self
+        can_move = console.is_terminal and not console.is_dumb_terminal
+        return ProgressKind.RICH if can_move else ProgressKind.PLAIN
+
 
 class Shown:
     """What shows progress while it is entered."""
@@ -93,8 +100,7 @@ def make_reporter(
     `auto` is a bar on a terminal and plain lines elsewhere, both on `console`; JSON lines go to standard
     output. `doing` is what is being done, in a word before the bar.
     """
-    if kind is ProgressKind.AUTO:
-        kind = ProgressKind.RICH if console.is_terminal else ProgressKind.PLAIN
+    kind = kind.on(console)
     if kind is ProgressKind.RICH:
         return BarReporter(total, console, doing)
     if kind is ProgressKind.PLAIN:

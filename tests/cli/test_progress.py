@@ -108,14 +108,16 @@ def test_the_bar_shows_frames_rate_and_score_on_80_columns():
 @pytest.mark.parametrize(
     ("kind", "terminal", "expected"),
     [
-        (ProgressKind.AUTO, True, BarReporter),
-        (ProgressKind.AUTO, False, PlainReporter),
-        (ProgressKind.RICH, False, BarReporter),
-        (ProgressKind.PLAIN, True, PlainReporter),
-        (ProgressKind.JSON, True, JsonReporter),
-        (ProgressKind.NONE, True, Reporter),
+        (ProgressKind.AUTO, "xterm", BarReporter),
+        (ProgressKind.AUTO, "dumb", PlainReporter),
+        (ProgressKind.AUTO, "", PlainReporter),
+        (ProgressKind.RICH, "", BarReporter),
+        (ProgressKind.PLAIN, "xterm", PlainReporter),
+        (ProgressKind.JSON, "xterm", JsonReporter),
+        (ProgressKind.NONE, "xterm", Reporter),
     ],
 )
 def test_choice(kind, terminal, expected):
-    console = Console(file=io.StringIO(), force_terminal=terminal)
+    """A dumb terminal cannot write a line anew: a bar would be shown when all is done."""
+    console = Console(file=io.StringIO(), force_terminal=bool(terminal), _environ={"TERM": terminal})
     assert type(make_reporter(kind, 1, console)) is expected
