@@ -13,6 +13,7 @@ from dmtrack.config import TINY_TRACKER
 from dmtrack.errors import ConfigError
 from dmtrack.geometry.box import Box
 from dmtrack.network.weights.store import resolve_weights
+from dmtrack.run.pipeline import load_tracker
 from dmtrack.tracking.memory import MemoryFrames
 from dmtrack.tracking.tracker import Tracker
 from dmtrack.video.frame import Frame, FramePair, Modality
@@ -51,6 +52,11 @@ def model():
 @pytest.fixture(scope="module")
 def foundation():
     return resolve_weights("tiny", None).model
+
+
+@pytest.fixture(scope="module")
+def thermal_tracker():
+    return load_tracker("tiny", Modality.THERMAL)
 
 
 def boxes(tracker: Tracker, pairs: list[FramePair]) -> list[tuple[float, ...]]:
@@ -151,6 +157,25 @@ def test_a_network_of_one_stream_refuses_two_whenever_they_come(foundation):
     tracker.initialize(pair(0, alone=True), [START])
     with pytest.raises(ConfigError, match="one stream"):
         tracker.update(pair(1))
+
+
+@pytest.mark.parametrize("alone", [False, True], ids=["both streams", "its second stream is missing"])
+@pytest.mark.parametrize("modality", [kind for kind in Modality if kind is not Modality.THERMAL])
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda tracker, pair: tracker.initialize(pair, [START]),
+        lambda tracker, pair: tracker.add(pair, [START]),
+        lambda tracker, pair: tracker.update(pair),
+        lambda tracker, pair: tracker.look(pair, 1, START),
+        lambda tracker, pair: tracker.templates(pair, [START]),
+    ],
+    ids=["initialize", "add", "update", "look", "templates"],
+)
+def test_a_pair_of_another_modality_is_refused_whenever_it_comes(thermal_tracker, call, modality, alone):
+    thermal_tracker.initialize(pair(0), [START])
+    with pytest.raises(ConfigError, match=f"for thermal, but the pair is of {modality}"):
+        call(thermal_tracker, replace(pair(1, alone=alone), modality=modality))
 
 
 class TestMemory:

@@ -58,7 +58,7 @@ def track_pairs(
     Raises:
         BoxError: There is no box, one lies outside the frame or starts before the first pair, an id comes
             twice, or (after all results) the pairs ended before a target started.
-        ConfigError: The pairs have two streams and the network one.
+        ConfigError: The network is not for the second stream of the pairs.
         InputError: The pairs cannot be read any further; results yielded before stay valid.
     """
     waiting, later = starts_and_corrections(numbered(as_targets(targets)))
@@ -194,7 +194,7 @@ def load(
     config = (recovery or RecoveryOptions()).applied_to(config or weights.tracker_config)
     config = replace(config, pace=config.pace or options.pace == "auto")
     network = network_for(weights, precision, device, backend, options.threads)
-    tracker = Tracker(network, config, cropper=cropper_for(network.device, backend))
+    tracker = Tracker(network, config, cropper=cropper_for(network.device, backend), modality=modality)
     return LoadedTracker(tracker, weights, precision, backend)
 
 

@@ -27,7 +27,7 @@ from dmtrack.tracking.memory import MemoryFrames
 from dmtrack.tracking.recovery import Found, Trust, is_inside, places_to_look
 from dmtrack.tracking.response import choose_peak, hann_window
 from dmtrack.tracking.result import TrackedBox, TrackState
-from dmtrack.video.frame import FramePair
+from dmtrack.video.frame import FramePair, Modality
 
 if TYPE_CHECKING:
     import torch
@@ -91,6 +91,7 @@ class Tracker:
         device: Where to run a `DMTrack`; another network knows that itself.
         precision: Numbers of a `DMTrack`'s big products, see `inference_network`.
         cropper: What cuts the crops; by default what suits the network's device.
+        modality: What the network takes as second stream; pairs of another one are refused. None: not said.
 
     Example:
         >>> tracker = Tracker(model)                                    # doctest: +SKIP
@@ -107,8 +108,10 @@ class Tracker:
         device: torch.device | str = "cpu",
         precision: Precision = "fp32",
         cropper: Cropper | None = None,
+        modality: Modality | None = None,
     ) -> None:
         self.config = config
+        self.modality = modality
         self.network: Network = network_of(network, precision, device)
         self.cropper = cropper_for(self.network.device) if cropper is None else cropper
         self._window = upload(hann_window(self.network.config.search_grid), self.network.device)
@@ -128,7 +131,7 @@ class Tracker:
 
         Raises:
             BoxError: A box lies outside the frame, or an id comes twice.
-            ConfigError: The pair has two streams and the network one.
+            ConfigError: The network is not for the second stream of the pair.
         """
         self._targets = []
         return self.add(pair, boxes, ids)
@@ -151,9 +154,9 @@ class Tracker:
 
         Raises:
             BoxError: A box lies outside the frame, or an id is taken.
-            ConfigError: The pair has two streams and the network one.
+            ConfigError: The network is not for the second stream of the pair.
         """
-        self._require_adapters(pair)
+        self._require_fit(pair)
         height, width = pair.image.shape[:2]
         added = []
         for number, (target_id, box) in enumerate(zip(self._new_ids(boxes, ids), boxes, strict=True)):
@@ -188,9 +191,9 @@ class Tracker:
         """Return where around a box a target would be found in a frame, and its score; nothing is remembered.
 
         Raises:
-            ConfigError: The pair has two streams and the network one.
+            ConfigError: The network is not for the second stream of the pair.
         """
-        self._require_adapters(pair)
+        self._require_fit(pair)
         target = next(target for target in self._targets if target.target_id == target_id)
         (crop,), rows = self._locate(pair.image, [(target, box)])
         cx, cy, w, h, score = rows[0].tolist()
@@ -200,9 +203,9 @@ class Tracker:
         """Return what boxes show, one template a box, `(S, P, C)` on the network's device.
 
         Raises:
-            ConfigError: The pair has two streams and the network one.
+            ConfigError: The network is not for the second stream of the pair.
         """
-        self._require_adapters(pair)
+        self._require_fit(pair)
         tokens = self._embedded(pair.image, boxes)
         return [tokens[:, index] for index in range(len(boxes))]
 
@@ -220,9 +223,9 @@ class Tracker:
         """Find every target in the next frame; one entry a target, in order of id.
 
         Raises:
-            ConfigError: The pair has two streams and the network one.
+            ConfigError: The network is not for the second stream of the pair.
         """
-        self._require_adapters(pair)
+        self._require_fit(pair)
         begin = time.perf_counter()
         carried = self._carried(pair.image)
         resting = self._resting(carried)
@@ -353,11 +356,16 @@ class Tracker:
         """Return whether this is the first frame that shows the target in the second stream."""
         return state is TrackState.TRACKED and target.memory.streams < image.shape[2] // 3
 
-    def _require_adapters(self, pair: FramePair) -> None:
+    def _require_fit(self, pair: FramePair) -> None:
         if pair.image.shape[2] > 3 and self.network.streams == 1:
             raise ConfigError(
                 "these weights take one stream, but the pair has two",
                 hint="leave the second stream out, or give weights for its modality",
+            )
+        if self.modality is not None and pair.modality not in (None, self.modality):
+            raise ConfigError(
+                f"the tracker was loaded for {self.modality}, but the pair is of {pair.modality}",
+                hint=f"load_tracker(modality={str(pair.modality)!r})",
             )
 
     def _should_remember(self, target: _Target, state: TrackState | None, score: float) -> bool:
