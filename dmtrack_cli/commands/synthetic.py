@@ -39,7 +39,7 @@ def synthetic(
     it, the second stream.
     """
     from dmtrack.synthetic.sample import SampleShape
-    from dmtrack.training.training_run import write_sample_sheet
+    from dmtrack.training.sample_sheet import write_sample_sheet
 
     shape = SampleShape(template_size, search_size, templates, modality)
     width, height = write_sample_sheet(

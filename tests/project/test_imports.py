@@ -63,6 +63,16 @@ def test_reading_tracking_and_writing_do_without_torch():
     assert in_a_new_process(f"{imports}; import sys; print('torch' in sys.modules)") == "False\n"
 
 
+def test_a_sheet_of_samples_does_without_torch(tmp_path):
+    """Its loading and unloading kept a person waiting who only wanted to look, or to stop."""
+    said = in_a_new_process(
+        "import sys; from dmtrack_cli.app import _run; "
+        f"words = ['synthetic', '-o', {str(tmp_path / 's.png')!r}, '--modality', 'thermal', '--count', '1']; "
+        "print(_run(words), 'torch' in sys.modules)"
+    )
+    assert said.splitlines()[-1] == "0 False"
+
+
 def test_tracking_does_without_what_only_training_and_pictures_need():
     """Each of these costs up to seconds before the first box; one tells others that it was imported."""
     said = in_a_new_process(

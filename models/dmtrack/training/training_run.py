@@ -13,24 +13,23 @@ from typing import Final, NamedTuple
 
 import torch
 
-from dmtrack.atomic import held, inputs_kept, make_folder, refuse_input, reserve
+from dmtrack.atomic import held, inputs_kept, make_folder, refuse_input
 from dmtrack.config import PRESETS, ModelConfig, model_preset, tracker_preset
-from dmtrack.drawing.sheet import write_sheet
-from dmtrack.errors import CheckpointError, ConfigError, OutputError
+from dmtrack.errors import CheckpointError, ConfigError
 from dmtrack.evaluation.clips import ClipValidation
 from dmtrack.network.backend import choose_device
 from dmtrack.network.model import DMTrack
 from dmtrack.network.weights.checkpoint import Weights, load_weights, resize_positions, save_weights
 from dmtrack.network.weights.file import WeightsMeta, sha256_of
 from dmtrack.network.weights.store import find_weights
-from dmtrack.synthetic.sample import SampleShape, contact_sheet
+from dmtrack.synthetic.sample import SampleShape
 from dmtrack.synthetic.sampling import TrainingSampler
 from dmtrack.training.data import SamplerFactory, WeightedSource
 from dmtrack.training.distributed import joined_group
 from dmtrack.training.results_data import modality_of_results, results_in
 from dmtrack.training.sequences import SequenceConfig, SequenceSource
 from dmtrack.training.strong_sequences import QUALITY_ABSENT_SHARE, StrongConfig, StrongSource
-from dmtrack.training.train_config import SYNTHETIC, DataPart, Pictures, Stage, TrainRequest
+from dmtrack.training.train_config import SYNTHETIC, DataPart, Stage, TrainRequest
 from dmtrack.training.trainer import Progress, Trainer
 
 WEIGHTS: Final = "weights.safetensors"  # its name in the run folder
@@ -331,30 +330,3 @@ def _sequences(folder: Path, request: TrainRequest, shape: SampleShape) -> Seque
 
 def _parts(request: TrainRequest) -> tuple[DataPart, ...]:
     return request.data or (DataPart(None),)
-
-
-def write_sample_sheet(
-    path: Path,
-    pictures: Pictures,
-    shape: SampleShape,
-    *,
-    seed: int = 0,
-    count: int = 24,
-    columns: int = 4,
-    overwrite: bool = False,
-) -> tuple[int, int]:
-    """Write made-up samples as one PNG to be looked at; return its width and height in px.
-
-    Raises:
-        OutputError: The file exists, is no `.png`, or cannot be written.
-        DatasetError: A folder of `pictures` cannot be used.
-    """
-    if path.suffix.lower() != ".png":  # before the samples are made, which takes a while
-        raise OutputError("the sheet is a PNG picture", where=path, hint="give a name that ends in .png")
-    with inputs_kept(pictures.photographs, pictures.thermal_images):
-        reserve(path, overwrite=overwrite)
-    pictures.require_folders()
-    sampler = TrainingSampler(pictures.sampler_config(shape), seed)
-    sheet = contact_sheet([sampler.sample() for _ in range(count)], min(columns, count))
-    write_sheet(path, sheet, overwrite=overwrite)
-    return sheet.shape[1], sheet.shape[0]
