@@ -82,7 +82,7 @@ _WHOLE_SECONDS: Final = (re.compile(_CALENDAR + r"(?!\d)"), re.compile(r"(?<!\d)
 _HHMMSS: Final = re.compile(_OF_DAY.format("", "") + r"\.\d+")
 _EARLIEST_HHMMSS: Final = 10_000  # before one o'clock, digits may as well be seconds
 _COPY: Final = re.compile(r"(?P<of>.+?)( \(\d+\)|[ _-]+(copy|kopie|copia|edited)\b.*)", re.IGNORECASE)
-_HEX: Final = re.compile("[0-9a-f]*")
+_HEX: Final = "([0-9a-f]+)"
 _HEX_DIGITS: Final = 4
 _TIME_DIGITS, _FINE_DIGITS = 9, 3
 """Seconds since 1970 have so many digits; of smaller numbers, so many of a fraction make it a time."""
@@ -153,10 +153,11 @@ def _one_series(images: Sequence[Path], folder: Path) -> Sequence[Path]:
         VideoError: Pictures of two kinds of name have the same numbers: they are two streams.
     """
     series: dict[tuple[str, str], dict[tuple[int, ...], Path]] = {}
+    digits, base = (_HEX, 16) if _are_hexadecimal(images) else (r"(\d+)", 10)
     for image in images:
-        words = re.split(r"(\d+)", image.stem.lower())
+        words = re.split(digits, image.stem.lower())
         kind = "#".join(words[::2]), image.suffix.lower()
-        series.setdefault(kind, {})[tuple(map(int, words[1::2]))] = image
+        series.setdefault(kind, {})[tuple(int(word, base) for word in words[1::2])] = image
     seen: dict[tuple[int, ...], Path] = {}
     for pictures in sorted(series.values(), key=len, reverse=True):
         twice = [number for number in pictures if number in seen]
@@ -181,9 +182,7 @@ def natural_order(files: Sequence[Path]) -> list[Path]:
     (`0.05`, `0.1`); else the two are numbers of their own, so that version 1.2 comes before 1.10. Names of
     four and more hexadecimal digits, all of one length, are one number each.
     """
-    stems = [file.stem.lower() for file in files]
-    lengths = {len(stem) for stem in stems}
-    if len(lengths) == 1 and lengths.pop() >= _HEX_DIGITS and all(map(_HEX.fullmatch, stems)):
+    if _are_hexadecimal(files):
         return sorted(files, key=lambda file: (file.stem.lower(), file.name))
     words = re.compile(r"\d+\.\d+|\d+|\D+" if _has_fractions(files) else r"\d{9,}\.\d+|\d+|\D+")
 
@@ -194,6 +193,14 @@ def natural_order(files: Sequence[Path]) -> list[Path]:
         ], file.name
 
     return sorted(files, key=key)
+
+
+def _are_hexadecimal(files: Sequence[Path]) -> bool:
+    stems = [file.stem.lower() for file in files]
+    lengths = {len(stem) for stem in stems}
+    return (
+        len(lengths) == 1 and lengths.pop() >= _HEX_DIGITS and all(re.fullmatch(_HEX, one) for one in stems)
+    )
 
 
 def _has_fractions(files: Sequence[Path]) -> bool:
