@@ -314,6 +314,29 @@ def test_times_beside_pictures_without_any_are_said(name, rows, place, is_video,
 
 
 @pytest.mark.parametrize(
+    ("lists", "found"),
+    [
+        (["ir_times.txt", "rgb_times.txt"], "rgb_times.txt"),
+        (["irTimes.txt", "rgbTimes.txt"], "rgbTimes.txt"),
+        (["ir-pts.csv"], None),
+        (["rgb2_times.txt", "times.txt"], "times.txt"),
+        (["stamps.txt", "times.txt"], None),
+        ([f"times{number}.txt" for number in range(8)], None),
+    ],
+    ids=["each its own", "without a mark", "of the other", "of one called alike", "two", "many"],
+)
+def test_times_of_another_stream_are_not_taken_for_its_own(lists, found, tmp_path):
+    folder = numbered(tmp_path / "rgb", range(5))
+    for other in ("ir", "rgb2"):
+        (tmp_path / other).mkdir()
+    for name in lists:
+        (tmp_path / name).write_text("".join(f"{100 * row}\n" for row in range(5)))
+    with open_pair(folder) as pairs:
+        said = [one.partition(" has a time")[0] for one in pairs.remarks if "--rgb-times" in one]
+    assert said == ([] if found is None else [found])
+
+
+@pytest.mark.parametrize(
     ("numbers", "said"),
     [
         ([1, 2, 3, 6], "leave out 4, 5:"),

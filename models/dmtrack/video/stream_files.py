@@ -256,16 +256,35 @@ def _open(
 
 
 def _times_beside(source: FrameSource) -> Path | None:
-    """Return a list of times that lies in or beside pictures which have none, and has one for each."""
+    """Return a list of times that lies in or beside pictures which have none, and has one for each.
+
+    It is called as they are, or is the only one and is not called as something else that lies there.
+    """
     path = source.info.path
-    frames = source.measured().frame_count
     for folder in (path, path.parent) if path.is_dir() else (path.parent,):
         with suppress(OSError):
-            for file in sorted(one for one in folder.iterdir() if _TIMES_NAME.search(one.name)):
-                with suppress(InputError):
-                    if file.stat().st_size <= _MOST_BYTES and len(read_times(file).times_s) == frames:
-                        return file
+            lists = {one for one in folder.iterdir() if _TIMES_NAME.search(one.name)}
+            named = [one for one in lists if _is_called_as(one, path)]
+            others = set() if named or not lists or folder == path else set(folder.iterdir()) - lists
+            free = [one for one in lists if not any(_is_called_as(one, other) for other in others)]
+            fitting = [one for one in (named or free)[: _NAMED + 1] if _has_a_time_for_each(one, source)]
+            if len(fitting) == 1 and len(named or free) <= _NAMED:
+                return fitting[0]
     return None
+
+
+def _is_called_as(times: Path, stream: Path) -> bool:
+    """Return whether a name holds another one as a word, such as `rgb_times.txt` or `rgbTimes.txt`."""
+    stem = stream.stem.lower()
+    word = rf"(?<![0-9a-z])(?i:{re.escape(stem)})(?![0-9a-z])"
+    return stem in times.stem.lower() and re.search(word, times.stem) is not None
+
+
+def _has_a_time_for_each(times: Path, source: FrameSource) -> bool:
+    with suppress(InputError):
+        is_small = times.stat().st_size <= _MOST_BYTES
+        return is_small and len(read_times(times).times_s) == source.measured().frame_count
+    return False
 
 
 def _automatic_sync(rgb: FrameSource, aux: FrameSource, options: PairingOptions) -> Sync:
