@@ -165,7 +165,9 @@ def test_numbers_that_begin_late_are_said_to_count_from_1(tmp_path, caplog):
     assert not caplog.text
 
 
-@pytest.mark.parametrize("size", [(200, 100), (400, 200), None])
+@pytest.mark.parametrize(
+    "size", [(200, 100), (400, 200), (400.0, 200.0), (0, 0), (-1, -1), ("400", "200"), (None, 9), None]
+)
 @pytest.mark.parametrize("write", [coco, coco_frames])
 def test_boxes_of_pictures_of_another_size_are_said(write, size, tmp_path, caplog):
     path = write(tmp_path)
@@ -175,14 +177,14 @@ def test_boxes_of_pictures_of_another_size_are_said(write, size, tmp_path, caplo
         path.write_text(json.dumps(document))
     read_detections(DetectionOptions(path), INFO)
     said = "its boxes are of pictures of 400x200, not 200x100"
-    assert (said in caplog.text) is (size == (400, 200))
+    assert ("of pictures of" in caplog.text) is (said in caplog.text) is (size == (400, 200))
     caplog.clear()
     if write is coco_frames:
         path.write_text(path.read_text().replace('"category_id"', '"track_id": 1, "category_id"', 1))
         document = json.loads(path.read_text())
         path.write_text(json.dumps(document | {"annotations": document["annotations"][:1]}))
         read_targets(path, size=(200, 100))
-        assert (said in caplog.text) is (size == (400, 200))
+        assert ("of pictures of" in caplog.text) is (said in caplog.text) is (size == (400, 200))
 
 
 def put(folder: Path, name: str, text: str) -> Path:

@@ -206,9 +206,8 @@ def _yolo_row(words: Sequence[str], frame_index: int, names: Sequence[str], size
 
 def _coco_rows(document: JsonFields, pictures: Mapping[str, int], size: tuple[int, int]) -> Iterator[_Seen]:
     images = list(document.each("images"))
-    sized = next((one for one in images if "width" in one and "height" in one), None)
-    own = None if sized is None else (sized.integer("width"), sized.integer("height"))
-    if said := of_another_size(own, size):
+    sizes = (image.picture_size("width", "height") for image in images)
+    if said := of_another_size(next(filter(None, sizes), None), size):
         _log.warning("%s: %s", document.where, said)
     named = {
         image.integer("id"): Path(image.text("file_name") or "").stem

@@ -25,7 +25,7 @@ from typing import Any
 
 from dmtrack.boxes.formats.json_document import JsonFields, known, measure_json, rounded, sides
 from dmtrack.boxes.parsing import placed, state_of
-from dmtrack.boxes.results import DEFAULT_LABEL, PictureSize, RecordingResults, ResultsGatherer
+from dmtrack.boxes.results import DEFAULT_LABEL, RecordingResults, ResultsGatherer
 from dmtrack.datasets.ground_truth import read_text
 from dmtrack.errors import FormatError
 from dmtrack.tracking.result import TrackedBox
@@ -155,8 +155,7 @@ class _CocoReader:
             said = {name: image.number(name) for name in ("time_s", "infer_ms")}
             with placed(image.where):
                 gatherer.add_frame(index, **said)
-            if "width" in image and "height" in image:
-                gatherer.size = PictureSize(image.integer("width"), image.integer("height"))
+            gatherer.size = image.picture_size("width", "height") or gatherer.size
         for annotation in self._document.each("annotations"):
             self._add(annotation, gatherers, places)
         if not gatherers:

@@ -220,6 +220,14 @@ class JsonFields:
             raise self._wrong(name, value, "[width, height]")
         return PictureSize(*sides)
 
+    def picture_size(self, width: str, height: str) -> PictureSize | None:
+        """Return the size that two fields say; None where they are not both whole numbers above 0."""
+        try:
+            size = PictureSize(self.integer(width), self.integer(height))
+        except FormatError:
+            return None
+        return size if min(size) > 0 else None
+
     def inner(self, name: str) -> JsonFields | None:
         """Return an object."""
         value = self._values.get(name)

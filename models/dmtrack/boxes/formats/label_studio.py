@@ -130,8 +130,7 @@ def _recording(task: JsonFields, name: str, size: PictureSize | None) -> Recordi
         target_id, value = own or next(free), region.inner("value")
         if value is None:
             raise region.error("has no value")
-        if "original_width" in region and "original_height" in region:
-            gatherer.size = PictureSize(region.integer("original_width"), region.integer("original_height"))
+        gatherer.size = region.picture_size("original_width", "original_height") or gatherer.size
         tracks[target_id] += _waypoints(value, gatherer.size or size)
         ends.append(value.integer("framesCount") if "framesCount" in value else 0)
         label = next(iter(value.texts("labels")), DEFAULT_LABEL)
