@@ -350,6 +350,14 @@ def test_a_fraction_of_zero_that_python_leaves_out_is_one():
     assert [time_s - found[0] for time_s in found] == [Fraction(n, 10) for n in range(50)]
 
 
+@pytest.mark.parametrize(
+    "name", ["01_02_03_{:03}", "cam 10-20-30_{:06}", "310124_101010_{:03}", "12:34:56,{:04}"]
+)
+@pytest.mark.parametrize("step", [2, 5, 10])
+def test_every_fifth_number_of_a_shot_is_no_time_of_the_day(name, step):
+    assert times_in_names([Path(f"{name.format(step * number)}.png") for number in range(60)]) is None
+
+
 @pytest.mark.parametrize("first", [0, 61, 9950])
 def test_seconds_that_are_counted_are_no_time_of_the_day(first):
     seconds = [first + number / 4 for number in range(400)]

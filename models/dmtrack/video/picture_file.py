@@ -246,7 +246,10 @@ def _are_frames(times_s: Sequence[Fraction]) -> bool:
 
 
 def _split_times(files: Sequence[Path]) -> list[Fraction] | None:
-    """Return the times that names hold in several numbers; what counts by ones at their end is no time."""
+    """Return the times that names hold in several numbers; what counts by ones at their end is no time.
+
+    Nor is what stays within one second, where no date says that it is one: numbers of scene, camera and shot.
+    """
     for pattern in _CLOCKS:
         if pattern.search(files[0].stem) is None:  # of many, one is enough
             continue
@@ -261,6 +264,8 @@ def _split_times(files: Sequence[Path]) -> list[Fraction] | None:
         try:
             whole_s = [_seconds(match) for match in found]
         except ValueError:  # there is no such day
+            continue
+        if "hour" in words[0] and "year" not in words[0] and whole_s[0] == whole_s[-1]:
             continue
         times_s = [whole + Fraction(f"0.{rest}0") for whole, rest in zip(whole_s, rests, strict=True)]
         steps_s = [later - earlier for earlier, later in pairwise(times_s)]
