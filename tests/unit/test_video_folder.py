@@ -149,18 +149,19 @@ def test_a_folder_of_stacks_says_that_one_picture_of_each_is_read(tmp_path):
 @pytest.mark.parametrize(
     ("others", "said"),
     [
-        (["1.heic", "2.HEIC", "3.heic"], "3 pictures are not read, such as 1.heic"),
-        (["7.webp"], "1 picture is not read, such as 7.webp"),
+        (["1.heic", "2.HEIC", "3.heic"], "3 files are not read, such as 1.heic"),
+        (["7.webp"], "1 file is not read, such as 7.webp"),
         (["thumbnail.dng", "._2.jp2", "labels.json", "Thumbs.db"], ""),
+        (["K.npy", "poster.webp", "preview.gif", "sky.hdr"], ""),
     ],
-    ids=["a few were converted", "one", "beside one that is read"],
+    ids=["a few were converted", "one", "beside one that is read", "no frames"],
 )
 def test_pictures_that_are_not_read_are_told(tmp_path, others, said):
     save(tmp_path / "thumbnail.jpg", colour())
     for name in others:
         (tmp_path / name).write_bytes(b"x")
     notes = FolderReader(tmp_path).info.notes
-    assert notes == ((f"{tmp_path.name}: {said}: save them as PNG or TIFF.",) if said else ())
+    assert notes == ((f"{tmp_path.name}: {said}: save pictures as PNG or TIFF.",) if said else ())
     (tmp_path / "thumbnail.jpg").unlink()
     if said:
         with pytest.raises(VideoError, match="save them as PNG or TIFF"):
@@ -195,7 +196,16 @@ def test_a_series_of_windows_is_no_row_of_copies(tmp_path):
 
 def test_a_folder_of_videos_says_which(tmp_path):
     (tmp_path / "rgb.mp4").write_bytes(b"x")
+    (tmp_path / "poster.webp").write_bytes(b"x")
     with pytest.raises(VideoError, match=r"it has rgb\.mp4: name one of them"):
+        FolderReader(tmp_path)
+
+
+def test_a_folder_of_folders_says_which(tmp_path):
+    for name in ("color", "depth"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "K.npy").write_bytes(b"x")
+    with pytest.raises(VideoError, match="it has the sub-folders color, depth: name one of them"):
         FolderReader(tmp_path)
 
 

@@ -121,7 +121,7 @@ def list_images(folder: Path) -> tuple[Path, ...]:
     if not images:
         below = sorted(entry.name for entry in entries if entry.is_dir())
         hint = f"it has the sub-folders {', '.join(below[:6])}: name one of them" if below else None
-        if others := sorted({entry.suffix for entry in entries if entry.suffix.lower() in _NOT_READ}):
+        if others := sorted({entry.suffix for entry in entries if _is_unread_frame(entry.name)}):
             hint = f"it has {', '.join(others)}: save them as PNG or TIFF"
         elif videos := sorted(entry.name for entry in entries if entry.suffix.lower() in VIDEO_SUFFIXES):
             hint = f"it has {', '.join(videos[:6])}: name one of them"
@@ -134,16 +134,22 @@ def doubts_about(folder: Path) -> Iterator[str]:
     names = sorted(entry.name for entry in folder.iterdir() if not entry.name.startswith("."))
     kinds = {name: f".{name.rpartition('.')[2].lower()}" for name in names}
     read = {name.rpartition(".")[0] for name, kind in kinds.items() if kind in IMAGE_SUFFIXES}
-    others = [n for n, kind in kinds.items() if kind in _NOT_READ and n.rpartition(".")[0] not in read]
+    others = [name for name in names if _is_unread_frame(name) and name.rpartition(".")[0] not in read]
     if others:
-        are = counted(len(others), "picture") + (" is" if len(others) == 1 else " are")
-        yield f"{folder.name}: {are} not read, such as {others[0]}: save them as PNG or TIFF."
+        are = counted(len(others), "file") + (" is" if len(others) == 1 else " are")
+        yield f"{folder.name}: {are} not read, such as {others[0]}: save pictures as PNG or TIFF."
     videos = [name for name, kind in kinds.items() if kind in VIDEO_SUFFIXES]
     if videos:
         yield f"{folder.name}: its pictures are read, not {videos[0]}: name that to read it."
     copies = sorted(stem for stem in read if (copy := _COPY.fullmatch(stem)) and copy["of"] in read)
     if 0 < _MANY * len(copies) <= len(read):
         yield f"{folder.name}: what looks like a copy counts as a frame, such as {copies[0]!r}."
+
+
+def _is_unread_frame(name: str) -> bool:
+    """Return whether a file may be one of many pictures, of a kind that is not read: not `K.npy`."""
+    stem, _, kind = name.rpartition(".")
+    return f".{kind.lower()}" in _NOT_READ and any(map(str.isdigit, stem))
 
 
 def _one_series(images: Sequence[Path], folder: Path) -> Sequence[Path]:
