@@ -599,7 +599,16 @@ def test_times_that_are_made_up_are_said(make_video, stamps, said, caplog):
     assert bool(said) is bool(caplog.text)
 
 
-def test_a_clock_that_begins_anew_is_said():
+@pytest.mark.parametrize(("parts", "often"), [(2, "1 time"), (3, "2 times")])
+def test_a_clock_that_begins_anew_is_said(parts, often, make_video, caplog):
+    path = make_video("a.ts", flat(40), rate=25, options={"bf": "0", "g": "5"})
+    path.write_bytes(path.read_bytes() * parts)
+    frames, _ = read_all(path)
+    assert {later.pts - earlier.pts for earlier, later in pairwise(frames)} == {3600}
+    assert caplog.messages == [f"{path}: its clock begins anew {often}: the times go on"]
+
+
+def test_times_go_on_where_a_clock_begins_anew():
     rising = RisingStamps(iter([(stamp, None) for stamp in (0, 40, 80, 0, 40, 80, 120, 160)]), 40)
     assert [stamp for stamp, _ in rising] == list(range(0, 320, 40))
     assert (rising.restarts, rising.moved) == (1, 0)

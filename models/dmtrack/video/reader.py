@@ -189,9 +189,8 @@ class VideoReader(FrameSource):
     def _say_odd_times(self) -> None:
         times, frames = self._stamped, self._frames_to_here
         if times.restarts:
-            _LOGGER.warning(
-                "%s: its clock begins anew, %d times: the times go on", self._path, times.restarts
-            )
+            often = counted(times.restarts, "time")
+            _LOGGER.warning("%s: its clock begins anew %s: the times go on", self._path, often)
         if times.moved and self.has_clock:
             said = (
                 "%s: %d of %d frames have the time of another one, or none: they are put between the others"
