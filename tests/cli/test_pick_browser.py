@@ -359,3 +359,41 @@ def test_targets_are_added_split_joined_and_taken_away(results, browser):
         wait_until(lambda: len(ids()) == 1)
         page.driver.refresh()
         page.wait_for("boxes", f"{ids()[0]}:")
+
+
+def test_what_is_refused_leaves_the_target_selected(results, browser):
+    from selenium.webdriver.common.keys import Keys
+
+    with reviewed(browser, results) as page:
+        chosen = page.boxes
+        for words, said in {
+            "1.5": "whole number",
+            "0": "whole number",
+            "1": "",
+            "9e99": "whole number",
+        }.items():
+            page.part("newid").clear()
+            page.part("newid").send_keys(words, Keys.ENTER)
+            page.wait_for("message", said)
+        page.part("split").click()  # where it begins, there is nothing before it
+        page.wait_for("message", "target 1")
+        selected = browser.find_elements("css selector", "#boxes li.selected")
+        assert [item.text for item in selected] == chosen
+        page.go_to(5)
+        page.part("number").clear()
+        page.part("number").send_keys(Keys.ENTER)
+        page.press(Keys.ARROW_RIGHT)
+        page.wait_for("clock", "frame 6 ")  # from where it was: an empty number is none
+        page.press("a")
+        page.wait_for("message", "draw the new target")
+        page.press(Keys.ESCAPE)
+        assert page.part("message").text == ""
+    assert len(kept(results)) == 1
+
+
+def test_the_page_holds_no_more_pixels_than_a_browser_can(results, browser):
+    """Frames of 4K in both streams, 48 of each, took 3.7 GB."""
+    held = "return import('./store.js').then((store) => store.framesKept(...arguments))"
+    with reviewed(browser, results):
+        for size, most in {(96, 64): 48, (1920, 1080): 24, (3840, 2160): 6, (30000, 20000): 4}.items():
+            assert browser.execute_script(held, *size, 2) == most

@@ -1,5 +1,5 @@
 // Puts the parts together: frames, keys, buttons.
-import {ask, Gone, PickStore, ReviewStore} from "./store.js";
+import {ask, framesKept, Gone, PickStore, ReviewStore} from "./store.js";
 import {Stage} from "./stage.js";
 import {Timeline} from "./timeline.js";
 
@@ -9,7 +9,7 @@ const isReview = setup.mode === "review";
 document.body.classList.add(setup.mode);
 const store = isReview ? new ReviewStore(setup) : new PickStore(setup);
 const lowest = setup.lowest, last = setup.last ?? Infinity;
-const KEPT = 48, PLAY_MS = 40;
+const KEPT = framesKept(setup.width, setup.height, setup.aux ? 2 : 1), PLAY_MS = 40;
 const NEAR_SIDES = 3;  // a box of the detector that lies further away, in sides of the target, is another thing
 
 let shown = setup.first, wanted = setup.first, selected = null, adding = false, loading = false, over = false;
@@ -134,7 +134,7 @@ async function load(frame) {
 }
 
 async function show(frame) {
-  wanted = Math.min(Math.max(Math.round(frame) || 0, lowest), last);
+  if (!Number.isNaN(frame)) wanted = Math.min(Math.max(Math.round(frame), lowest), last);
   part("slider").value = part("number").value = wanted;
   timeline.cursor(wanted, selected);
   if (loading) return;
@@ -235,13 +235,13 @@ function split() {
   const box = selected === null ? null : store.boxAt(selected, shown);
   if (!box) { say("there is no box here"); return; }
   const made = store.freeId();
-  act({do: "split", id: selected, frame: shown, new: made, x: box.x, y: box.y, w: box.w, h: box.h}).then(() => select(made));
+  act({do: "split", id: selected, frame: shown, new: made, x: box.x, y: box.y, w: box.w, h: box.h}).then((isDone) => { if (isDone) select(made); });
 }
 
 function rename() {
   const made = part("newid").valueAsNumber;
-  if (!(made >= 1)) { say("which id? Write it beside the button"); return; }
-  act({do: "rename", id: selected, new: made}).then(() => select(made));
+  if (!(made >= 1 && Number.isSafeInteger(made))) { say("which id? Write a whole number from 1 on beside the button"); return; }
+  act({do: "rename", id: selected, new: made}).then((isDone) => { if (isDone) select(made); });
 }
 
 function undo() {
@@ -294,7 +294,7 @@ const keys = {
   ArrowLeft: (event) => show(wanted - (event.shiftKey ? 10 : 1)),
   ArrowRight: (event) => show(wanted + (event.shiftKey ? 10 : 1)),
   Home: () => show(lowest), End: () => show(last === Infinity ? shown : last),
-  Escape: () => { adding = false; stage.drop(); refresh(); }, u: undo, v: view, 0: () => stage.whole(), " ": play,
+  Escape: () => { adding = false; say(""); stage.drop(); refresh(); }, u: undo, v: view, 0: () => stage.whole(), " ": play,
   ...(isReview ? {Enter: accept, Delete: buttons.delete, Backspace: buttons.delete, n: () => goTo(doubtNumber + 1),
     m: buttons.absent, b: buttons.present, a: buttons.add, d: takeNearest} : {Enter: submit}),
 };
@@ -328,10 +328,11 @@ for (const input of [part("slider"), part("number")]) {
 }
 part("take").hidden = !setup.detector;
 part("slider").hidden = setup.last === null;
-part("what").textContent = isReview ? "Put boxes right where they are wrong." : "Drag a box around each target, on either picture.";
+part("what").textContent = isReview ? "Put boxes right where they are wrong." : `Drag a box around each target${setup.aux ? ", on either picture" : ""}.`;
+const blending = setup.aux ? " · v: blended" : "";
 part("help").textContent = isReview ?
-  `space: play · arrows: frames (Shift: 10) · n: next doubtful place · Enter: the box is right · Delete: take the keyframe away ${setup.detector ? "· d: the detector's box " : ""}· m: absent · b: back · a: new target · Ctrl-Z: undo · wheel or two fingers: zoom · Shift and drag: move · Ctrl and drag: draw anywhere · 0: whole picture · v: blended` :
-  "Enter: track · u: undo · arrows: frames · wheel or two fingers: zoom · v: blended · Esc: drop the drag";
+  `space: play · arrows: frames (Shift: 10) · n: next doubtful place · Enter: the box is right · Delete: take the keyframe away ${setup.detector ? "· d: the detector's box " : ""}· m: absent · b: back · a: new target · Ctrl-Z: undo · wheel or two fingers: zoom · Shift and drag: move · Ctrl and drag: draw anywhere · 0: whole picture${blending}` :
+  `Enter: track · u: undo · arrows: frames · wheel or two fingers: zoom${blending} · Esc: drop the drag`;
 
 async function follow() {
   while (!over) {

@@ -2,6 +2,9 @@
 
 export class Gone extends Error {}
 
+// How many frames are held, decoded: 100 million pixels of four bytes, but enough to play from and no more.
+export const framesKept = (width, height, streams) => Math.round(Math.min(Math.max(1e8 / (width * height * streams), 4), 48));
+
 export async function ask(path, body) {
   let answer;
   try {
