@@ -251,6 +251,8 @@ class TrackerConfig(_Config):
         size_penalty: Strength k of exp(-k (change - 1)) for jumps in scale and aspect ratio, applied to
             every cell's own predicted size before the peak is chosen. 0 is off. `window="add"` only.
         size_inertia: Share of the previous box size kept in the new one, in [0, 1). 0 is off.
+        voting: Report the mean of the boxes of all cells that overlap the chosen one, by their squared
+            scores, instead of its box alone, which goes on being followed.
         anchor: Keep the first template for ever in the memory's oldest place.
         update_interval: Frames between template updates; 1 is every frame.
         update_score: A template is stored only from a frame whose score is at least this. 0 is always.
@@ -277,6 +279,7 @@ class TrackerConfig(_Config):
     window_weight: float = 0.0
     size_penalty: float = 0.0
     size_inertia: float = 0.0
+    voting: bool = False
     anchor: bool = False
     update_interval: int = 1
     update_score: float = 0.0
@@ -321,6 +324,7 @@ TINY_TRACKER = TrackerConfig(
     window_weight=0.35,
     size_penalty=0.04,
     size_inertia=0.5,
+    voting=True,
     anchor=True,
     update_interval=18,
     min_shown_px=2.0,

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dmtrack.geometry.box import Box
-from dmtrack.run.retracking import Found, joined
+from dmtrack.run.retracking import Way, joined
 from dmtrack.tracking.result import TrackedBox, TrackState
 from dmtrack.tracking.segments import Segment
 from dmtrack.tracking.start import TargetStart
@@ -18,8 +18,8 @@ AWAY = Box(100, 20, 30, 40)
 SEGMENT = Segment(1, 0, 10, (TargetStart(BOX, 1, 0),), TargetStart(BOX, 1, 0), TargetStart(BOX, 1, 10))
 
 
-def found(box: Box, score: float, frames: range) -> Found:
-    made = Found()
+def found(box: Box, score: float, frames: range) -> Way:
+    made = Way()
     for frame in frames:
         made[frame] = (TrackedBox(frame, 1, box, score, TrackState.TRACKED), 2.0)
     return made

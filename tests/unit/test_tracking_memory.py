@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import gc
 import weakref
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dmtrack.config import PUBLISHED_TRACKER, TINY_TRACKER, TrackerConfig
+from dmtrack.geometry.box import Box
 from dmtrack.network.head import HeadOutput
 from dmtrack.network.openvino_network import HostMaps
 from dmtrack.tracking.memory import MemoryFrames
-from dmtrack.tracking.response import choose_peak, hann_window, size_penalty
+from dmtrack.tracking.response import choose_peak, hann_window, size_penalty, voted
 
 
 def _template(number: int) -> torch.Tensor:
@@ -97,6 +101,36 @@ def test_numpy_finds_what_pytorch_finds(config: TrackerConfig, has_quality: bool
     window, before = hann_window(12), torch.rand(50, 2) + 0.1
     expected = choose_peak(maps, torch.from_numpy(window), before, config)
     found = choose_peak(in_numpy, window, before.numpy(), config)
-    assert found.scores.dtype == found.boxes_cxcywh_norm.dtype == np.float32
+    assert found.scores.dtype == found.boxes_cxcywh_norm.dtype == found.shown_cxcywh_norm.dtype == np.float32
     assert found.boxes_cxcywh_norm.tolist() == expected.boxes_cxcywh_norm.tolist()
+    assert found.shown_cxcywh_norm == pytest.approx(expected.shown_cxcywh_norm.numpy(), abs=1e-6)
     assert found.scores.tolist() == expected.scores.tolist()
+
+
+def test_cells_whose_boxes_overlap_the_chosen_one_vote_by_their_squared_scores() -> None:
+    output = _maps({(5, 5): 0.8, (5, 6): 0.4, (0, 0): 0.7})
+    output.score_map[output.score_map < 0.1] = 0
+    window, before = torch.from_numpy(hann_window(12)), torch.full((1, 2), 0.25)
+    peak = choose_peak(output, window, before, replace(TINY_TRACKER, voting=True))
+    alone = choose_peak(output, window, before, replace(TINY_TRACKER, voting=False))
+    assert alone.shown_cxcywh_norm is alone.boxes_cxcywh_norm
+    assert peak.boxes_cxcywh_norm.equal(alone.boxes_cxcywh_norm), "what is followed stays"
+    x = (0.64 * 5.5 + 0.16 * 6.5) / 0.8 / 12
+    assert peak.shown_cxcywh_norm.tolist() == [pytest.approx([x, 5.5 / 12, 0.25, 0.25])]
+    assert peak.scores.equal(alone.scores)
+
+
+@given(st.integers(0, 2**31), st.sampled_from([1, 3]))
+@settings(max_examples=50, deadline=None)
+def test_a_voted_box_lies_among_those_that_voted(seed: int, batch: int) -> None:
+    random = np.random.default_rng(seed)
+    maps = (random.random((batch, n, 12, 12), np.float32).clip(1e-6) ** 3 for n in (1, 2, 2))
+    output = HostMaps(*maps)
+    chosen = output.boxes_at(output.score_map.reshape(batch, -1).argmax(1))
+    shown = voted(output, chosen)
+    for index in range(batch):
+        cells = [Box.from_cxcywh(*row) for row in output.boxes_cxcywh_norm()[index].reshape(4, -1).T.tolist()]
+        best = Box.from_cxcywh(*chosen[index].tolist())
+        heard = [(b.cx, b.cy, b.w, b.h) for b in cells if b.iou(best) > 0.3 - 1e-3]
+        assert (np.min(heard, axis=0) - 1e-5 <= shown[index]).all()
+        assert (shown[index] <= np.max(heard, axis=0) + 1e-5).all()

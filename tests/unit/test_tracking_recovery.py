@@ -74,7 +74,8 @@ def test_nothing_is_looked_for_outside_the_frame():
 
 
 def beside(sizes, score=0.8):
-    return Found(Box(START.x + sizes * START.w, START.y, START.w, START.h), score)
+    box = Box(START.x + sizes * START.w, START.y, START.w, START.h)
+    return Found(box, score, box)
 
 
 def lost(speed=0.1, frames=10):
@@ -151,7 +152,9 @@ def test_a_look_alike_is_known_by_where_it_was_first_seen_and_followed():
 
 def test_a_look_alike_seen_in_doubt_is_known_when_the_target_is_lost():
     trust = Trust(START, doubted=1, speed=0.1)
-    assert trust.choose([beside(1.5)], CONFIG) == Found(START, 0.0), "the search stays where the target was"
+    assert trust.choose([beside(1.5)], CONFIG) == Found(START, 0.0, START), (
+        "the search stays where the target was"
+    )
     assert looked(trust, beside(1.5)) is TrackState.UNCERTAIN
     assert [looked(trust, beside(0, 0.1)) for _ in range(10)][-1] is TrackState.LOST
     assert looked(trust, beside(1.3)) is TrackState.LOST

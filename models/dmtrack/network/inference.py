@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Array = Any
 """Of PyTorch or NumPy."""
 Maps = Any
-"""A `HeadOutput`, or the same in NumPy: maps, `boxes_at` and `quality_at`."""
+"""A `HeadOutput`, or the same in NumPy: maps and what reads them."""
 
 
 @dataclass(frozen=True, slots=True)

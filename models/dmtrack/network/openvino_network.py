@@ -97,13 +97,17 @@ class HostMaps(NamedTuple):
     offset_map: _Array
     quality_map: _Array | None = None
 
-    def boxes_at(self, index: _Array) -> _Array:
+    def boxes_cxcywh_norm(self) -> _Array:
         """See `HeadOutput`."""
         side = self.score_map.shape[-1]
-        target, (y, x) = np.arange(len(index)), divmod(index, side)
-        corners = np.stack((x, y), axis=1).astype(np.float32)
-        centres = (corners + self.offset_map[target, :, y, x]) / side
-        return np.concat((centres, self.size_map[target, :, y, x]), axis=1)
+        cells = np.arange(side, dtype=np.float32)
+        corners = np.stack(np.broadcast_arrays(cells, cells[:, None]))
+        return np.concat(((corners + self.offset_map) / side, self.size_map), axis=1)
+
+    def boxes_at(self, index: _Array) -> _Array:
+        """See `HeadOutput`."""
+        boxes = self.boxes_cxcywh_norm()
+        return boxes.reshape(*boxes.shape[:2], -1)[np.arange(len(index)), :, index]
 
     def quality_at(self, index: _Array) -> _Array:
         """See `HeadOutput`."""

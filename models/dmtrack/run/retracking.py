@@ -33,6 +33,8 @@ _log = logging.getLogger(__name__)
 OpenAt = Callable[[int, int | None], PairedSource]
 """Opens a recording from a frame on, up to another one or to its end."""
 OnTracked = Callable[[FrameResult], object]
+Way = dict[int, tuple[TrackedBox, float]]
+"""Box and milliseconds of a target by frame, in one direction of time."""
 
 _HELD_BYTES: Final = 256 * 2**20  # so much of a recording is held at most while it is followed backward
 _MOST_HELD: Final = 64
@@ -129,9 +131,9 @@ class Retracker:
                     rows.boxes[index][segment.target_id] = row
                     rows.infer_ms[index] += infer_ms / len(group)
 
-    def _forward(self, first: int, end: int | None, group: Sequence[Segment]) -> dict[int, Found]:
+    def _forward(self, first: int, end: int | None, group: Sequence[Segment]) -> dict[int, Way]:
         known = [[self._template(key) for key in s.known if key.frame_index != s.first] for s in group]
-        tracker, found = self._tracker, {segment.target_id: Found() for segment in group}
+        tracker, found = self._tracker, {segment.target_id: Way() for segment in group}
         with self._opened(first, end) as pairs:
             for number, pair in enumerate(pairs):
                 rows: tuple[TrackedBox, ...] = ()
@@ -158,9 +160,9 @@ class Retracker:
                 self._on_tracked(FrameResult(pair, rows, infer_ms))
         return found
 
-    def _backward(self, segment: Segment, lowest: int) -> Found:
+    def _backward(self, segment: Segment, lowest: int) -> Way:
         """Follow a target from the keyframe that closes a segment down to the frame `lowest`."""
-        closing, tracker, found = segment.closing, self._tracker, Found()
+        closing, tracker, found = segment.closing, self._tracker, Way()
         if closing is None or segment.end is None:
             raise ValueError("a segment that no keyframe closes has no way back")
         known = [self._template(key) for key in segment.known if key is not closing]
@@ -205,18 +207,14 @@ class Retracker:
             yield chain([opening], pairs)
 
 
-class Found(dict[int, tuple[TrackedBox, float]]):
-    """Box and milliseconds of a target by frame."""
-
-
-def joined(segment: Segment, forward: Found, backward: Found) -> Found:
+def joined(segment: Segment, forward: Way, backward: Way) -> Way:
     """Join the two directions of a segment.
 
     Where they agree the box is their mean, weighted by score and nearness of the keyframe, and the score
     is the higher one. Where they do not, it is the box of the way that arrives at the other keyframe, if one
     alone does; else of the one that weighs more, with a score that says so.
     """
-    made, length = Found(), (segment.end or 0) - segment.first
+    made, length = Way(), (segment.end or 0) - segment.first
     arrives = _arrives(forward, segment.closing)
     leading = None
     if segment.opens_with_box and arrives != _arrives(backward, segment.last_seen):
@@ -231,7 +229,7 @@ def joined(segment: Segment, forward: Found, backward: Found) -> Found:
     return made
 
 
-def _arrives(found: Found, keyframe: TargetStart | None) -> bool:
+def _arrives(found: Way, keyframe: TargetStart | None) -> bool:
     """Return whether a way leads to a keyframe: in the frame of `found` beside it the target is there."""
     if keyframe is None or not found:
         return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from dmtrack.config import TrackerConfig
 from dmtrack.geometry.box import Box
@@ -27,7 +27,12 @@ class Found:
 
     box: Box
     score: float
+    shown: Box  # the same, as it is reported
     weight: float = 1.0  # of its score beside others' of a sure target: how likely its place was beforehand
+
+    def moved(self, dx: float, dy: float) -> Found:
+        """Return the same so many pixels away."""
+        return replace(self, box=self.box.moved(dx, dy), shown=self.shown.moved(dx, dy))
 
 
 @dataclass(slots=True)
@@ -71,7 +76,7 @@ class Trust:
         if mine:
             return max(mine, key=lambda find: find.score * self._nearness(find.box, reach))
         poor = [find for find in finds if find.score < config.found_score]
-        return max(poor, key=lambda find: find.score, default=Found(self.box, 0.0))
+        return max(poor, key=lambda find: find.score, default=Found(self.box, 0.0, self.box))
 
     def carry(self, shift_px: tuple[float, float], width: int, height: int) -> None:
         """Take note that the camera's motion moved all that stands still; a place outside is not held."""

@@ -10,6 +10,8 @@ import numpy.typing as npt
 from dmtrack.config import TrackerConfig
 from dmtrack.network.inference import Array, Maps, arrays_of
 
+_VOTING_IOU = 0.3  # so much a cell's box overlaps the chosen one, at least, to have a voice
+
 
 def hann_window(side: int) -> npt.NDArray[np.float32]:
     """Return the `(F, F)` window `0.5 (1 - cos(2 pi k / (F + 1)))`, k = 1..F, on both axes.
@@ -25,6 +27,7 @@ class Peak:
     """The chosen cell of each target."""
 
     boxes_cxcywh_norm: Array  # `(B, 4)` as fractions of the crop side
+    shown_cxcywh_norm: Array  # the same of the boxes to report, see `TrackerConfig.voting`
     # `(B,)` confidence in [0, 1]: the quality that the network expects of the box, or what the score map says
     # where the network has no quality tower
     scores: Array
@@ -66,5 +69,27 @@ def choose_peak(output: Maps, window: Array, previous_wh_norm: Array, config: Tr
     cells = response.reshape(len(response), -1)
     index = cells.argmax(1)
     if config.window == "multiply" and output.quality_map is None:
-        return Peak(output.boxes_at(index), arrays_of(cells).amax(cells, 1))
-    return Peak(output.boxes_at(index), output.quality_at(index))
+        scores = arrays_of(cells).amax(cells, 1)
+    else:
+        scores = output.quality_at(index)
+    boxes = output.boxes_at(index)
+    return Peak(boxes, voted(output, boxes) if config.voting else boxes, scores)
+
+
+def voted(output: Maps, boxes_cxcywh_norm: Array) -> Array:
+    """Return `(B, 4)` means of the boxes of all cells that overlap the chosen ones, by their squared scores.
+
+    Source: box voting (Gidaris and Komodakis, ICCV 2015).
+    """
+    arrays, chosen = arrays_of(boxes_cxcywh_norm), boxes_cxcywh_norm[:, :, None, None]
+    boxes = output.boxes_cxcywh_norm()
+    (low, high), (chosen_low, chosen_high) = _corners(boxes), _corners(chosen)
+    sides = (arrays.minimum(high, chosen_high) - arrays.maximum(low, chosen_low)).clip(0)
+    shared, areas = sides.prod(1), boxes[:, 2:].prod(1) + chosen[:, 2:].prod(1)
+    votes = output.score_map**2 * (shared > _VOTING_IOU * (areas - shared))[:, None]
+    return (votes * boxes).sum((2, 3)) / votes.sum((2, 3))
+
+
+def _corners(boxes: Array) -> tuple[Array, Array]:
+    half = boxes[:, 2:] / 2
+    return boxes[:, :2] - half, boxes[:, :2] + half

@@ -75,7 +75,7 @@ class _Gait:
 
     def ahead(self) -> Found:
         """Return where the target is a frame later, sought or not."""
-        return Found(self.found.box.moved(*self.step), self.found.score)
+        return self.found.moved(*self.step)
 
 
 class Tracker:
@@ -162,7 +162,7 @@ class Tracker:
         for number, (target_id, box) in enumerate(zip(self._new_ids(boxes, ids), boxes, strict=True)):
             box.require_inside(width, height)
             memory = self._memory(known[number] if known else (), opens=True)
-            added.append(_Target(target_id, box, memory, Trust(box), gait=_Gait(Found(box, 1.0))))
+            added.append(_Target(target_id, box, memory, Trust(box), gait=_Gait(Found(box, 1.0, box))))
         self._remember(pair.image, added)
         if self.config.leaps and not self._targets:
             self._camera.shift_px(pair.image)
@@ -196,8 +196,8 @@ class Tracker:
         self._require_fit(pair)
         target = next(target for target in self._targets if target.target_id == target_id)
         (crop,), rows = self._locate(pair.image, [(target, box)])
-        cx, cy, w, h, score = rows[0].tolist()
-        return crop.to_frame(cx, cy, w, h), score
+        score, *shown = rows[0].tolist()[4:]
+        return crop.to_frame(*shown), score
 
     def templates(self, pair: FramePair, boxes: Sequence[Box]) -> list[Array]:
         """Return what boxes show, one template a box, `(S, P, C)` on the network's device.
@@ -239,7 +239,7 @@ class Tracker:
             state, score = reports[target.target_id].state, found[target.target_id].score
             if self._should_remember(target, state, score) or self._is_news(target, state, pair.image):
                 fresh.append(target)
-            self._note_gait(target, state, score)
+            self._note_gait(target, state, found[target.target_id])
         for target in self._targets:
             target.has_rested = target.target_id in resting
         if not _shows_nothing(pair.image):
@@ -260,7 +260,7 @@ class Tracker:
                 carried[target.target_id] = moved
                 target.trust.carry(shift_px, width, height)
                 if target.gait is not None:
-                    target.gait = replace(target.gait, found=replace(target.gait.found, box=moved))
+                    target.gait = replace(target.gait, found=target.gait.found.moved(*shift_px))
         return carried
 
     def _resting(self, carried: Collection[int]) -> dict[int, Found]:
@@ -277,8 +277,8 @@ class Tracker:
             and (target.age + 1) % self.config.update_interval
         }
 
-    def _note_gait(self, target: _Target, state: TrackState | None, score: float) -> None:
-        found = Found(target.box, score)
+    def _note_gait(self, target: _Target, state: TrackState | None, found: Found) -> None:
+        found = replace(found, box=target.box)
         if state is not TrackState.TRACKED or target.gait is None:
             target.gait = _Gait(found) if state is TrackState.TRACKED else None
         else:
@@ -307,7 +307,8 @@ class Tracker:
         rows = arrays_of(located[0]).concat(located).tolist() if located else []
         finds: dict[int, list[Found]] = {target.target_id: [] for target in targets}
         for ((target, _, weight), crop), row in zip(looked, rows, strict=True):
-            finds[target.target_id].append(Found(crop.to_frame(*row[:4]), row[4], weight))
+            box, shown = crop.to_frame(*row[:4]), crop.to_frame(*row[5:])
+            finds[target.target_id].append(Found(box, row[4], shown, weight))
         return {
             target.target_id: target.trust.choose(finds[target.target_id], self.config) for target in targets
         }
@@ -337,7 +338,7 @@ class Tracker:
             state = target.trust.judge(box, found.score, config)
         is_lost = state is TrackState.LOST
         target.box = target.trust.box if is_lost else box
-        shown = target.box if is_lost else found.box
+        shown = target.box if is_lost else found.shown
         shown = shown.clipped(width, height, min(config.min_size_px, config.min_shown_px))
         target.age += 1
         return self._report(
@@ -378,8 +379,8 @@ class Tracker:
     ) -> tuple[list[Crop], Array]:
         """Search around each box for what the target's memory shows; all memories have one shape.
 
-        Return the crops that were searched, and `(B, 5)` on the device: cx, cy, w, h as fractions of the crop
-        side, and the score.
+        Return the crops that were searched, and `(B, 9)` on the device: cx, cy, w, h as fractions of the crop
+        side, the score, and the box to report as the first four.
         """
         size = self.network.config.search_size
         streams = min(image.shape[2] // 3, windows[0][0].memory.streams)
@@ -396,11 +397,10 @@ class Tracker:
             ]
         )
         peak = choose_peak(output, self._window, previous, self.config)
-        boxes = peak.boxes_cxcywh_norm
-        if self.config.size_inertia > 0:
-            kept = self.config.size_inertia * previous + (1 - self.config.size_inertia) * boxes[:, 2:]
-            boxes = arrays.concat((boxes[:, :2], kept), 1)
-        return crops, arrays.concat((boxes, peak.scores[:, None]), 1)
+        boxes = arrays.stack((peak.boxes_cxcywh_norm, peak.shown_cxcywh_norm))
+        kept = self.config.size_inertia
+        boxes[..., 2:] = kept * previous + (1 - kept) * boxes[..., 2:]
+        return crops, arrays.concat((boxes[0], peak.scores[:, None], boxes[1]), 1)
 
     def _remember(self, image: npt.NDArray[np.uint8], targets: Sequence[_Target]) -> None:
         """Cut a template around each target's box and append it to its memory."""
