@@ -103,7 +103,10 @@ def test_a_table_of_one_target(tmp_path, text, found):
     ("text", "error", "message"),
     [
         pytest.param(
-            "frame,x,y,w,h\n0,1,2,3,4\n0,5,2,3,4\n", FormatError, "row 3: target 1 is in", id="no-ids"
+            "frame,x,y,w,h\n0,1,2,3,4\n0,5,2,3,4\n",
+            FormatError,
+            "row 3: its frame has several boxes, and no column id",
+            id="no-ids",
         ),
         pytest.param("", BoxError, "holds no box", id="empty"),
         pytest.param("1,2,3,4,5\n", FormatError, "5 values", id="five-are-nothing"),

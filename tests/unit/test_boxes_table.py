@@ -146,3 +146,13 @@ def test_tables_of_other_programs_are_recognised(tmp_path, text):
     (tmp_path / "a.csv").write_text(text, newline="")
     (row,) = read_rows(tmp_path / "a.csv")
     assert (row.frame_index, row.target_id, row.box) == (3, 1, Box(1.5, 2, 3, 4))
+
+
+@pytest.mark.parametrize(("second", "is_read"), [("a,1", True), ("b,0", True), ("a,0", False)])
+def test_without_ids_a_frame_of_an_item_has_one_box(second, is_read, tmp_path):
+    (tmp_path / "a.csv").write_text(f"item,frame,x,y,w,h\na,0,1,2,3,4\n{second},1,2,3,4\n")
+    if is_read:
+        assert [row.target_id for row in read_rows(tmp_path / "a.csv")] == [1, 1]
+    else:
+        with pytest.raises(FormatError, match=r"row 3: its frame has several boxes, .*as MOT, with -1"):
+            read_rows(tmp_path / "a.csv")

@@ -122,7 +122,7 @@ def _cell(value: float | None, decimals: int = DECIMALS) -> str:
 def numbered_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the rows after the header that are not blank, with their numbers, the header being 1.
 
-    A table without a column `id` is about target 1.
+    A table without a column `id` is about target 1: `FormatError` where a frame has several boxes.
     """
     text = read_text(path)
     first_line = text.lstrip().partition("\n")[0]
@@ -139,6 +139,7 @@ def numbered_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
                 where=path,
                 hint="its first row names the columns: frame,id,x,y,w,h and others",
             )
+        seen: set[tuple[str, str]] = set()
         for number, row in lines:
             cells = [cell.strip() for cell in row]
             if mark != ",":
@@ -149,8 +150,19 @@ def numbered_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
                     where=f"{path}, row {number}",
                     hint="decimals need a point, not a comma",
                 )
-            if any(cells):
-                yield number, {"id": "1", **dict(zip_longest(header, cells[: len(header)], fillvalue=""))}
+            if not any(cells):
+                continue
+            named = {"id": "1", **dict(zip_longest(header, cells[: len(header)], fillvalue=""))}
+            if "id" not in header:
+                frame = named.get(ITEM, ""), named["frame"]
+                if frame in seen:
+                    raise FormatError(
+                        "its frame has several boxes, and no column id says of which target",
+                        where=f"{path}, row {number}",
+                        hint="boxes of a detector are read as MOT, with -1 for the id",
+                    )
+                seen.add(frame)
+            yield number, named
     except csv.Error as error:
         raise FormatError(f"is not a CSV text file ({error})", where=path) from None
 
