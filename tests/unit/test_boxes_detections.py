@@ -12,6 +12,9 @@ import numpy as np
 import pytest
 
 from dmtrack.boxes.detections import DetectionOptions, read_detections
+from dmtrack.boxes.export import export
+from dmtrack.boxes.formats import HOLDS, Content, ResultFormat
+from dmtrack.boxes.results import PictureSize
 from dmtrack.boxes.starts import read_targets
 from dmtrack.errors import DmtrackError
 from dmtrack.video.frame import VideoInfo
@@ -59,6 +62,11 @@ def yolo_from_0(folder: Path) -> Path:
     return folder / "labels"
 
 
+def yolo_named_beside(folder: Path) -> Path:
+    (yolo(folder) / "classes.txt").rename(folder / "classes.txt")
+    return folder
+
+
 def results(folder: Path) -> list[dict[str, object]]:
     return [
         {"image_id": frame + 1, "category_id": number, "bbox": list(box), "score": score}
@@ -97,7 +105,18 @@ def table(folder: Path) -> Path:
     return folder / "boxes.csv"
 
 
-KINDS = [mot, mot_with_ids, yolo, yolo_run, yolo_from_0, coco_results, coco, coco_frames, table]
+KINDS = [
+    mot,
+    mot_with_ids,
+    yolo,
+    yolo_run,
+    yolo_from_0,
+    yolo_named_beside,
+    coco_results,
+    coco,
+    coco_frames,
+    table,
+]
 
 
 @pytest.mark.parametrize("write", KINDS)
@@ -113,7 +132,7 @@ def test_every_kind_says_the_same(write, tmp_path):
 @pytest.mark.parametrize("write", [write for write in KINDS if write is not table])
 @pytest.mark.parametrize("word", ["2", "car"])
 def test_classes_are_told_by_number_and_where_the_file_has_names_by_name(write, word, tmp_path):
-    has_names = write in (yolo, yolo_run, yolo_from_0, coco, coco_frames)
+    has_names = write in (yolo, yolo_run, yolo_from_0, yolo_named_beside, coco, coco_frames)
     options = DetectionOptions(write(tmp_path), classes=(word,))
     if word == "car" and not has_names:
         with pytest.raises(DmtrackError, match=r"no detection is of class 'car'; there are 0, 2"):
@@ -121,6 +140,19 @@ def test_classes_are_told_by_number_and_where_the_file_has_names_by_name(write, 
         return
     for here in read_detections(options, INFO).values():
         assert [one.box.xywh for one in here] == [pytest.approx(CAR)]
+
+
+@pytest.mark.parametrize(
+    "target", [one for one in ResultFormat if one.ending and Content.SEVERAL_TARGETS in HOLDS[one]]
+)
+def test_boxes_in_whatever_file_of_them_export_writes(target, tmp_path):
+    path = tmp_path / f"out{target.ending}"
+    export([table(tmp_path)], path, target, size=PictureSize(200, 100))
+    found = read_detections(DetectionOptions(path), INFO)
+    assert sorted(found) == list(FRAMES)
+    for here in found.values():
+        boxes = sorted(one.box.xywh for one in here)
+        assert boxes == [pytest.approx(CAR, abs=1e-3), pytest.approx(PERSON, abs=1e-3)]
 
 
 def test_commas_stand_between_classes():

@@ -3,7 +3,7 @@
     MOT text            rows with id -1, as MOT Challenge's det.txt; ids of other rows do not count. A class
                         stands in the eighth column, if anywhere
     a folder of YOLO    a text a frame, `class cx cy w h`, maybe with a confidence at the end; `classes.txt`
-                        among them names the classes
+                        among them or beside their folder `labels` names the classes
     COCO                images and annotations, or the bare list of results
     any other results   boxes.csv and whatever else `dmtrack export` reads
 
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import logging
 import re
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,7 @@ from dmtrack.boxes.formats.json_document import JsonFields
 from dmtrack.boxes.formats.mot import mot_detections
 from dmtrack.boxes.parsing import box_of, finite, json_of, placed, whole, words_of
 from dmtrack.boxes.reading import read_results, recognise
-from dmtrack.boxes.results import of_another_size
+from dmtrack.boxes.results import PictureSize, of_another_size
 from dmtrack.datasets.ground_truth import read_text
 from dmtrack.errors import BoxError, ConfigError, FormatError, translated
 from dmtrack.geometry.box import Box, BoxFormat
@@ -147,9 +148,13 @@ def _rows(path: Path, info: VideoInfo) -> Iterator[_Seen]:
         return _yolo_rows(path, pictures, info.size)
     if not path.exists():
         raise FormatError("no such file or folder", where=path, hint="check the path")
+    if zipfile.is_zipfile(path):
+        return _result_rows(path, info.size)
     text = read_text(path)
     if text.lstrip().startswith("["):
-        return _listed(_list_of(text, path), path, pictures)
+        entries = _list_of(text, path)
+        if not any(isinstance(entry, dict) and "data" in entry for entry in entries):  # tasks of Label Studio
+            return _listed(entries, path, pictures)
     kind = recognise(path)
     if kind is ResultFormat.MOT:
         return (
@@ -162,7 +167,7 @@ def _rows(path: Path, info: VideoInfo) -> Iterator[_Seen]:
 
 
 def _result_rows(path: Path, size: tuple[int, int]) -> Iterator[_Seen]:
-    recordings = read_results(path)
+    recordings = read_results(path, size=PictureSize(*size))
     if len(recordings) > 1:
         raise FormatError(f"is about {len(recordings)} recordings", where=path, hint="give one file for each")
     if said := of_another_size(recordings[0].size, size):
@@ -173,22 +178,26 @@ def _result_rows(path: Path, size: tuple[int, int]) -> Iterator[_Seen]:
 
 def _yolo_rows(folder: Path, pictures: Mapping[str, int], size: tuple[int, int]) -> Iterator[_Seen]:
     names: Sequence[str] = ()
-    if not any(folder.glob("*.txt")) and (folder / _LABELS).is_dir():
-        folder /= _LABELS
-    texts = {file.name: file for file in sorted(folder.glob("*.txt")) if not file.name.startswith(".")}
-    for name in _NAMES:
-        if (folder / name).is_file():
-            names = [line.strip() for line in read_text(folder / name).splitlines()]
-            texts.pop(name, None)
+    texts = _texts_in(folder) or _texts_in(folder / _LABELS)
+    for place in (folder, folder / _LABELS):
+        for name in _NAMES:
+            if (place / name).is_file():
+                names = [line.strip() for line in read_text(place / name).splitlines()]
     if not texts:
         raise FormatError("holds no text files", where=folder, hint="YOLO writes one a frame, name_12.txt")
-    index_of = _frames_of([file.stem for file in texts.values()], pictures, folder)
-    for file in texts.values():
+    index_of = _frames_of([file.stem for file in texts], pictures, folder)
+    for file in texts:
         for number, line in enumerate(read_text(file).splitlines(), start=1):
             words = words_of(line)
             if words:
                 with placed(f"{file}, row {number}"):
                     yield _yolo_row(words, index_of[file.stem], names, size)
+
+
+def _texts_in(folder: Path) -> list[Path]:
+    """Return the texts of a folder that are about a frame."""
+    texts = sorted(folder.glob("*.txt"))
+    return [file for file in texts if not file.name.startswith(".") and file.name not in _NAMES]
 
 
 def _yolo_row(words: Sequence[str], frame_index: int, names: Sequence[str], size: tuple[int, int]) -> _Seen:
