@@ -283,6 +283,27 @@ def test_dates_of_one_folder_are_its_times_unless_a_number_counts(style, tmp_pat
         assert shown[:16:2] == list(range(8))
 
 
+@pytest.mark.parametrize(
+    ("hours", "late_s", "shown_late_s"), [(0, 0, 0), (0, 3, 3), (0, -2, -2), (2, 3, 0), (-9, 0, 0)]
+)
+def test_whole_seconds_beside_a_clock_with_fractions_are_of_that_clock(hours, late_s, shown_late_s, tmp_path):
+    """A second camera that began three seconds late was moved to the start of the first."""
+    begin = datetime(2024, 1, 31, 23, 59, 55)
+    for stream in ("rgb", "thermal"):
+        (tmp_path / stream).mkdir()
+    for step in range(40):
+        name = f"{begin + timedelta(seconds=step / 4):%Y%m%d_%H%M%S_%f}.png"
+        cv2.imwrite(str(tmp_path / "rgb" / name), np.zeros((8, 8, 3), np.uint8))
+    for second in range(6):
+        name = f"{begin + timedelta(hours=hours, seconds=late_s + second):%Y%m%d_%H%M%S}.png"
+        cv2.imwrite(str(tmp_path / "thermal" / name), np.zeros((8, 8), np.uint8))
+    with open_pair(tmp_path / "rgb", tmp_path / "thermal") as source:
+        pairs = list(source)
+        assert any("begin with rgb" in one for one in source.remarks) is bool(hours)
+    met = [pair.rgb.index for pair in pairs if pair.aux is not None and not pair.skew_s]
+    assert met == [4 * (second + shown_late_s) for second in range(6) if second + shown_late_s >= 0]
+
+
 @pytest.mark.parametrize("first", [0, 10**9 + 1, 10**17])
 def test_large_numbers_in_names_cost_no_memory(first, rgb, tmp_path):
     """A number of every tick of a clock: all that lie before the first picture were listed."""

@@ -121,6 +121,11 @@ class FolderReader(StoredPictures):
         self.info = replace(self.info, frame_rate=frame_rate / usual)
         self.has_clock = True
 
+    def date(self, seconds: Sequence[int]) -> None:
+        """Take times in whole seconds, one a picture; they rise."""
+        self._date(seconds, Fraction(1))
+        self.has_clock = True
+
     def _date(self, stamps: Sequence[int], time_base: Fraction) -> None:
         self._pts = stamps
         span_s = (stamps[-1] - stamps[0]) * time_base

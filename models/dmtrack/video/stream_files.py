@@ -348,7 +348,10 @@ def _match_numbers(rgb: FrameSource, aux: FrameSource, folder_rate: Fraction | N
 def _match_seconds(
     rgb: FrameSource, aux: FrameSource, folders: Sequence[FolderReader], lists: list[list[int]]
 ) -> list[str]:
-    """Take the times of pictures from whole seconds in their names; see `_match_numbers`."""
+    """Take the times of pictures from whole seconds in their names; see `_match_numbers`.
+
+    Beside a stream whose own times meet them they are as they are, else they begin where it does.
+    """
     said = "The pictures go together by the times in their names."
     if len(folders) == 1:
         if rgb.measured().frame_count == aux.measured().frame_count:
@@ -356,6 +359,10 @@ def _match_seconds(
         (video,) = [one for one in (rgb, aux) if one is not folders[0]]
         if not video.has_clock:
             return []
+        known = video.measured()
+        if lists[0][0] <= known.start_s + (known.duration_s or 0) and known.start_s <= lists[0][-1]:
+            folders[0].date(lists[0])
+            return [said]
         said = f"The times in the names of {folders[0].info.path.name} begin with {video.info.path.name}."
     elif _counts_from_elsewhere(*lists) and len(lists[0]) == len(lists[1]):
         apart = lists[1][0] - lists[0][0]
