@@ -330,7 +330,7 @@ def readings(monkeypatch) -> list[torch.Size]:
     def tolist(self: Tensor) -> list[list[float]]:
         assert self.device == AWAY
         read.append(self.shape)
-        return [[0.5, 0.5, 0.25, 0.25, 0.9]] * len(self)
+        return [[0.5, 0.5, 0.25, 0.25, 0.9, 0.5, 0.5, 0.25, 0.25]] * len(self)
 
     monkeypatch.setattr(torch.Tensor, "tolist", tolist)
     return read
@@ -352,7 +352,7 @@ def test_a_step_reads_the_device_once(model, config, uploads, readings, monkeypa
         with Crossings() as crossings:
             tracker.update(pair(number))
         assert crossings.found == []
-        assert readings == [(3, 5)]
+        assert readings == [(3, 9)]
         assert uploads
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from dmtrack.config import PUBLISHED_TRACKER, TINY_TRACKER, TrackerConfig
 from dmtrack.geometry.box import Box
-from dmtrack.network.head import HeadOutput
+from dmtrack.network.head import CLAMP, HeadOutput
 from dmtrack.network.openvino_network import HostMaps
 from dmtrack.tracking.memory import MemoryFrames
 from dmtrack.tracking.response import choose_peak, hann_window, size_penalty, voted
@@ -124,7 +124,7 @@ def test_cells_whose_boxes_overlap_the_chosen_one_vote_by_their_squared_scores()
 @settings(max_examples=50, deadline=None)
 def test_a_voted_box_lies_among_those_that_voted(seed: int, batch: int) -> None:
     random = np.random.default_rng(seed)
-    maps = (random.random((batch, n, 12, 12), np.float32).clip(1e-6) ** 3 for n in (1, 2, 2))
+    maps = ((random.random((batch, n, 12, 12), np.float32) ** 3).clip(CLAMP, 1 - CLAMP) for n in (1, 2, 2))
     output = HostMaps(*maps)
     chosen = output.boxes_at(output.score_map.reshape(batch, -1).argmax(1))
     shown = voted(output, chosen)
