@@ -36,9 +36,7 @@ from dmtrack.video.source import DEFAULT_FRAME_RATE, MAX_CONSECUTIVE_DAMAGED, St
 
 _NS: Final = Fraction(1, 10**9)
 _DAY_S: Final = 86_400
-_LOOKED_AT: Final = (
-    8  # so many pictures, evenly spaced, say how numbers become counts, and what else there is
-)
+_LOOKED_AT: Final = 8  # so many pictures, evenly spaced, say how numbers become counts, and what to tell
 
 _LOGGER = logging.getLogger(__name__)
 
