@@ -148,7 +148,7 @@ def _rows(path: Path, info: VideoInfo) -> Iterator[_Seen]:
         return _yolo_rows(path, pictures, info.size)
     if not path.exists():
         raise FormatError("no such file or folder", where=path, hint="check the path")
-    if zipfile.is_zipfile(path):
+    if path.is_file() and zipfile.is_zipfile(path):  # opened, a pipe waits for ever
         return _result_rows(path, info.size)
     text = read_text(path)
     if text.lstrip().startswith("["):
