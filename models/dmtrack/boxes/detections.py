@@ -16,7 +16,6 @@ from __future__ import annotations
 
 import logging
 import re
-import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +25,7 @@ from dmtrack.boxes.formats import ResultFormat
 from dmtrack.boxes.formats.json_document import JsonFields
 from dmtrack.boxes.formats.mot import mot_detections
 from dmtrack.boxes.parsing import box_of, finite, json_of, placed, whole, words_of
-from dmtrack.boxes.reading import read_results, recognise
+from dmtrack.boxes.reading import is_zip, read_results, recognise
 from dmtrack.boxes.results import PictureSize, of_another_size
 from dmtrack.datasets.ground_truth import read_text
 from dmtrack.errors import BoxError, ConfigError, FormatError, translated
@@ -148,7 +147,7 @@ def _rows(path: Path, info: VideoInfo) -> Iterator[_Seen]:
         return _yolo_rows(path, pictures, info.size)
     if not path.exists():
         raise FormatError("no such file or folder", where=path, hint="check the path")
-    if path.is_file() and zipfile.is_zipfile(path):  # opened, a pipe waits for ever
+    if is_zip(path):
         return _result_rows(path, info.size)
     text = read_text(path)
     if text.lstrip().startswith("["):

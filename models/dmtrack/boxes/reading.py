@@ -171,13 +171,18 @@ def item_id(path: Path, recording: RecordingResults) -> str:
     return recording.name
 
 
+def is_zip(path: Path) -> bool:
+    """Return whether a file is a ZIP; a pipe, which would be waited for, is none."""
+    return path.is_file() and zipfile.is_zipfile(path)
+
+
 def recognise(path: Path) -> ResultFormat:
     """Return the format of a file: told by what is in it, where that leaves a choice by its name.
 
     Raises:
         FormatError: It cannot be read, is empty, or is in no known format.
     """
-    if path.is_file() and zipfile.is_zipfile(path):
+    if is_zip(path):
         names = set(member_names(path))
         if ANNOTATIONS in names:
             return ResultFormat.CVAT_VIDEO

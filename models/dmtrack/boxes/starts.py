@@ -13,7 +13,6 @@ Eight values are always a polygon (VOT), so a MOT file with eight columns cannot
 from __future__ import annotations
 
 import logging
-import zipfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -21,7 +20,7 @@ from typing import Final
 from dmtrack.boxes.formats.mot import is_detection
 from dmtrack.boxes.keyframes import read_keyframes
 from dmtrack.boxes.parsing import is_number, words_of
-from dmtrack.boxes.reading import read_rows
+from dmtrack.boxes.reading import is_zip, read_rows
 from dmtrack.datasets.ground_truth import box_at, truth_lines
 from dmtrack.errors import BoxError, FormatError, translated
 from dmtrack.geometry.box import Box, BoxFormat
@@ -55,7 +54,7 @@ def read_targets(
         BoxError: The file holds no box, or none from `first_frame` on.
     """
     with translated(FormatError, "cannot be read", where=path):
-        if path.is_file() and zipfile.is_zipfile(path):
+        if is_zip(path):
             return _keyframes(path, first_frame, size)
         lines = [line for line in truth_lines(path) if line.strip()]
         words = [words_of(line) for line in lines]
