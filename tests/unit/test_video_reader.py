@@ -1,4 +1,5 @@
 import logging
+import re
 import struct
 from fractions import Fraction
 from itertools import pairwise
@@ -495,24 +496,55 @@ def test_a_high_dynamic_range_is_told(curve, name, tmp_path):
         assert (name or "HDR") in " ".join(reader.info.notes) if name else reader.info.notes == ()
 
 
-@pytest.mark.parametrize("pix_fmt", ["gbrp16le", "gbrp14le"])
-def test_deep_colour_that_is_grey_keeps_its_counts(make_video, pix_fmt):
-    """Until the first colour: then it is colour, in eight bits, as ever."""
-    counts = counts16(3)
-    path = make_video("a.mkv", counts, codec="ffv1", pix_fmt="gray16le")
-    grey = read_all(path)[0]
-    deep = path.with_name("b.mkv")
-    with av.open(str(path)) as source, av.open(str(deep), "w") as container:
-        stream = container.add_stream("ffv1", rate=30)
+@pytest.mark.parametrize("is_near", [False, True], ids=["neutral", "a lossy codec's chroma"])
+@pytest.mark.parametrize(
+    ("codec", "pix_fmt"),
+    [
+        *(("ffv1", f"gbrp{bits}le") for bits in (9, 10, 12, 14, 16)),
+        *(("ffv1", f"yuv{name}le") for name in ("420p9", "422p10", "444p12", "420p16")),
+        *(
+            ("ffv1", "yuva420p10le"),
+            ("libx264", "yuv420p10le"),
+            ("libx265", "yuv420p12le"),
+            ("png", "ya16be"),
+        ),
+    ],
+)
+def test_one_channel_in_a_deep_format_keeps_its_counts(tmp_path, codec, pix_fmt, is_near):
+    """Until the first colour: then it is colour, in eight bits, as ever. H.264 has no grey of 10 bits."""
+    options = {"libx264": {"qp": "0"}, "libx265": {"x265-params": "lossless=1:log-level=none"}}
+    bits = int(re.findall(r"[a-z](\d+)[lb]e", pix_fmt)[0])
+    written = [picture & ((1 << bits) - 1) for picture in counts16(2)]
+    half_level = 1 << bits >> 9  # of 8 bits
+    path = tmp_path / "a.nut"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=10, options=options.get(codec, {}))
         stream.width, stream.height, stream.pix_fmt = W, H, pix_fmt
-        for frame in source.decode(video=0):
-            container.mux(stream.encode(frame.reformat(format=pix_fmt)))
+        for picture in written:
+            container.mux(stream.encode(_deep(picture, pix_fmt, is_near * half_level)))
+        if "ya" not in pix_fmt:
+            container.mux(stream.encode(_deep(written[0], pix_fmt, 9 * half_level)))
         container.mux(stream.encode(None))
-    frames, reader = read_all(deep)
-    assert (reader.info.channels, frames[0].pixels.dtype) == (1, np.uint16)
-    lost = 0 if pix_fmt == "gbrp16le" else 4
-    for found, wanted in zip(frames, grey, strict=True):
-        assert np.abs(found.pixels.astype(int) - wanted.pixels).max() <= lost
+    frames, reader = read_all(path)
+    is_grey = not (is_near and pix_fmt.startswith("gbr"))  # which is lossless: there any colour is meant
+    assert (reader.info.channels, reader.info.bit_depth) == (1 if is_grey else 3, bits)
+    assert np.array_equal([frame.pixels for frame in frames[:2]], written) == is_grey
+    assert "ya" in pix_fmt or frames[2].pixels.shape == (H, W, 3)
+
+
+def _deep(counts, pix_fmt, chroma):
+    """Return a frame that has counts in its luma or in every colour, the last of which is so far off."""
+    frame = av.VideoFrame(W, H, pix_fmt)
+    neutral, is_rgb = 1 << (frame.format.components[0].bits - 1), frame.format.is_rgb
+    for number, plane in enumerate(frame.planes):
+        samples = np.full((plane.height, plane.line_size // 2), neutral, "<u2")
+        if number == 0 or is_rgb:
+            step = 2 if pix_fmt.startswith("ya") else 1
+            samples[:, : step * W : step] = counts
+        if number == 2:
+            samples ^= np.uint16(chroma)
+        plane.update((samples.byteswap() if pix_fmt.endswith("be") else samples).tobytes())
+    return frame
 
 
 def test_a_small_video_of_huge_pictures_is_refused(monkeypatch, make_video):

@@ -76,15 +76,18 @@ _EBML, _SEGMENT, _HEAD_BYTES = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67", 1 << 12
 
 _LOGGER = logging.getLogger(__name__)
 _NOT_VIDEO_FORMATS: Final = frozenset({"tty"})  # libav "plays" any text file as a terminal
-_GREY_FORMAT: Final = re.compile(r"gray(\d*)(le|be)?")
+_GREY_FORMAT: Final = re.compile(r"(?:gray|(ya))(\d*)(le|be)?")
+_NO_COLOUR: Final = (0x8000 - 0x80, 0x8000 + 0x80)
+"""Between these lies 16-bit chroma that is none: half a level of 8 bits off at most."""
 
 
 class VideoReader(FrameSource):
     """The frames of one video stream, read once from front to back.
 
     Rotation and mirroring stored in the container are applied (multiples of 90 degrees).
-    Colour of any depth becomes 8-bit RGB; one-channel streams keep their exact counts. Where no times are
-    stored they are counted, `rate` pictures a second; None: as the codec says, or 25.
+    Colour of any depth becomes 8-bit RGB; one channel keeps its exact counts, also one that deep colour
+    stores as three or as luma. Where no times are stored they are counted, `rate` pictures a second; None:
+    as the codec says, or 25.
 
     `stream` counts video streams from 0 (cover pictures do not count), or says how to pick one. `threads`
     None are as many as pay; the CUDA device `gpu` decodes what suits it, and the pictures are the same. With
@@ -388,14 +391,14 @@ class PictureConverter:
 
     def __init__(self, first: VideoFrame) -> None:
         self.coded_size = (first.width, first.height)
-        self._grey = _grey_dtype(first.format.name)
+        self._grey, self._samples = _grey_kind(first.format.name)
         self._format_name = first.format.name
         self._turns, self._is_mirrored = round(first.rotation / 90) % 4, _is_mirrored(first)
         self._reformatter = VideoReformatter()
         self.pixel_format = first.format.name
         self.bit_depth = max(component.bits for component in first.format.components)
-        self._may_be_grey = first.format.is_rgb and self.bit_depth > 8
-        self.channels = 1 if self._grey is not None or self._repeated(first) is not None else 3
+        self._may_be_grey = self._grey is None and self.bit_depth in range(9, 17)
+        self.channels = 1 if self._grey is not None or self._deep_grey(first) is not None else 3
         self.rotation_deg = self._turns * 90
         flipped = self._turns % 2 == 1
         self.width, self.height = self.coded_size[::-1] if flipped else self.coded_size
@@ -404,24 +407,29 @@ class PictureConverter:
         """Return `(H, W, 3)` uint8 RGB, or `(H, W)` uint8 or uint16 for grey streams and deep grey."""
         width, height = self.coded_size
         if self._grey is None:
-            if self._may_be_grey and (grey := self._repeated(frame)) is not None:
+            if (grey := self._deep_grey(frame)) is not None:
                 return self._upright(grey)
             rgb = self._reformatter.reformat(frame, width=width, height=height, format="rgb24")
             return self._upright(_plane(rgb, np.dtype(np.uint8), channels=3))
         if (frame.width, frame.height) != self.coded_size or frame.format.name != self._format_name:
             frame = self._reformatter.reformat(frame, width=width, height=height, format=self._format_name)
-        return self._upright(_plane(frame, self._grey, channels=1))
+        samples = _plane(frame, self._grey, self._samples)
+        return self._upright(samples if samples.ndim == 2 else samples[..., 0])
 
-    def _repeated(self, frame: VideoFrame) -> Pixels | None:
-        """Return the one channel that deep colour stores three times; None from the first colour on."""
+    def _deep_grey(self, frame: VideoFrame) -> Pixels | None:
+        """Return the one channel that is in deep colour; None from the first frame with colour on."""
+        if not self._may_be_grey:
+            return None
         width, height = self.coded_size
-        if self._may_be_grey:
-            deep = self._reformatter.reformat(frame, width=width, height=height, format="rgb48le")
-            red, green, blue = np.moveaxis(_plane(deep, np.dtype("<u2"), channels=3), 2, 0)
-            if (red == green).all() and (green == blue).all():
-                return cast(Pixels, np.ascontiguousarray(red))
-            self._may_be_grey = False
-        return None
+        wide, channels = ("rgb48le", 3) if frame.format.is_rgb else ("ayuv64le", 4)
+        deep = self._reformatter.reformat(frame, width=width, height=height, format=wide)
+        grey, *others = np.moveaxis(_plane(deep, np.dtype("<u2"), channels), 2, 0)[-3:]
+        if frame.format.is_rgb:
+            self._may_be_grey = all(np.array_equal(grey, other) for other in others)
+        else:
+            low, high = _NO_COLOUR
+            self._may_be_grey = all(low <= other.min() and other.max() <= high for other in others)
+        return cast(Pixels, grey >> (16 - self.bit_depth)) if self._may_be_grey else None
 
     def _upright(self, pixels: Pixels) -> Pixels:
         if self._is_mirrored:
@@ -441,14 +449,15 @@ def _is_mirrored(frame: VideoFrame) -> bool:
     return bool(a * d < b * c)
 
 
-def _grey_dtype(format_name: str) -> np.dtype[np.uint8] | np.dtype[np.uint16] | None:
-    """Return how one-channel samples are stored, or None for every other pixel format."""
+def _grey_kind(format_name: str) -> tuple[np.dtype[np.uint8] | np.dtype[np.uint16] | None, int]:
+    """Return how samples of grey are stored, None for every other format, and how many a pixel has."""
     match = _GREY_FORMAT.fullmatch(format_name)
     if match is None:
-        return None
-    if match[1] in ("", "8"):
-        return np.dtype(np.uint8)
-    return np.dtype(">u2" if match[2] == "be" else "<u2")
+        return None, 0
+    samples = 2 if match[1] else 1  # the other one is alpha
+    if match[2] in ("", "8"):
+        return np.dtype(np.uint8), samples
+    return np.dtype(">u2" if match[3] == "be" else "<u2"), samples
 
 
 def _plane(frame: VideoFrame, dtype: np.dtype[np.uint8] | np.dtype[np.uint16], channels: int) -> Pixels:
