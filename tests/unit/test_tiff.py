@@ -86,6 +86,52 @@ def test_counts_of_few_bits_are_read_as_they_are_stored(tmp_path, order, is_big,
     assert all(np.array_equal(frame.pixels, counts) for frame in frames)
 
 
+@pytest.mark.parametrize(
+    ("tags", "what"),
+    [
+        ({258: 16, 339: 3}, "16-bit floats"),
+        ({277: 2}, "2 channels of 16 bits"),
+        ({277: 2, 284: 2, 258: 32, 339: 3}, "2 channels of 32 bits"),
+        ({277: 3, 284: 2, 262: 2}, "channels apart"),
+        ({277: 5, 258: 8}, "5 channels of 8 bits"),
+    ],
+    ids=["half floats", "grey and alpha", "floats and alpha", "planes", "a spectrum"],
+)
+@pytest.mark.parametrize("pages", [1, 2])
+def test_what_opencv_misreads_is_refused(tmp_path, order, is_big, tags, what, pages):
+    """It makes 8 bits of 16 beside alpha, tears planes apart, or calls the file damaged."""
+    file = written(tmp_path / "0.tif", stack(pictures(pages), order, is_big=is_big, tags={0: tags}))
+    with pytest.raises(FormatError, match=f"TIFF of .*{what}.* not read: save"):
+        load_picture(file, page=0 if pages > 1 else None)
+
+
+@pytest.mark.parametrize("alpha", [0, 1, 2], ids=["unsaid", "multiplied in", "apart"])
+def test_alpha_is_dropped_whatever_it_is(tmp_path, order, is_big, alpha):
+    """OpenCV multiplied colours by an alpha that stands apart, as it did not in PNG."""
+    stored = np.random.default_rng(alpha).integers(0, 256, (H, W, 4)).astype(np.uint8)
+    tags = {0: {258: 8, 262: 2, 277: 4, 279: stored.nbytes, 338: alpha}}
+    page = stored.reshape(H, -1).view(np.dtype(order + "u2"))
+    file = written(tmp_path / "0.tif", stack([page], order, is_big=is_big, tags=tags))
+    assert np.array_equal(load_picture(file).pixels, stored[..., :3])
+
+
+@pytest.mark.parametrize("pages", [1, 2])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_zero_that_is_white_is_turned_round_or_told(tmp_path, order, is_big, bits, pages):
+    """Grey levels are for looking at, deeper counts measure."""
+    counts = [page & np.uint16((1 << bits) - 1) for page in pictures(pages)]
+    stored = [
+        np.frombuffer(one.astype(f"{order}u{bits // 8}").tobytes().ljust(one.nbytes), f"{order}u2")
+        for one in counts
+    ]
+    tags = {number: {262: 0, 258: bits, 279: H * W * bits // 8} for number in range(pages)}
+    (tmp_path / "0.tif").write_bytes(stack(stored, order, is_big=is_big, tags=tags))
+    with FolderReader(tmp_path) as reader:
+        frames = [frame.pixels for frame in reader]
+    assert all(map(np.array_equal, frames, [255 - one for one in counts] if bits == 8 else counts))
+    assert ("0 is white" in " ".join(reader.info.notes)) == (bits > 8)
+
+
 def test_jpeg_whose_tables_lie_elsewhere_is_said_to_be_not_read_of_a_stack(tmp_path, order, is_big, caplog):
     file = written(tmp_path / "stack.tif", stack(pictures(3), order, is_big=is_big, tags={1: {259: 6}}))
     with FolderReader(file) as reader:

@@ -1,11 +1,13 @@
 import logging
 from datetime import datetime, timedelta
 from fractions import Fraction
+from io import BytesIO
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from dmtrack.errors import ConfigError, DecodeError, VideoError
 from dmtrack.video import folder as folder_module
@@ -122,9 +124,19 @@ def turned_tiff(orientation):
     return bytes(stored)
 
 
+def exif_png(orientation):
+    """Return a picture whose EXIF Pillow wrote: other readers turn it."""
+    exif, file = Image.Exif(), BytesIO()
+    exif[0x0112] = orientation
+    Image.fromarray(colour()).save(file, "PNG", exif=exif)
+    return file.getvalue()
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize(
-    ("suffix", "write"), [(".jpg", exif_jpeg), (".tif", turned_tiff)], ids=["jpeg", "tiff"]
+    ("suffix", "write"),
+    [(".jpg", exif_jpeg), (".tif", turned_tiff), (".png", exif_png)],
+    ids=["jpeg", "tiff", "png"],
 )
 @pytest.mark.parametrize("turned", [range(12), [11], []], ids=["all", "the last", "none"])
 def test_pictures_that_say_to_be_turned_or_mirrored_are_told(tmp_path, suffix, write, orientation, turned):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from io import BytesIO
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Final
 
@@ -13,8 +15,10 @@ import imagesize
 
 from dmtrack.errors import VideoError
 from dmtrack.video.flir import jpeg_segments
+from dmtrack.video.tiff import is_reversed, is_turned
 
 LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/"
+_PNG, _PNG_EXIF = b"\x89PNG", b"eXIf"
 _HEAD_BYTES: Final = 64
 _PICTURE_HEAD_BYTES: Final = 1 << 18
 _DJI_RAW: Final = 0xE3  # the segments (APP3) in which DJI keeps what the thermal sensor measured
@@ -57,8 +61,10 @@ def picture_notes(files: Sequence[Path]) -> tuple[str, ...]:
     kinds = [kind for kind, _, _ in jpeg_segments(head)] if head.startswith(b"\xff\xd8") else []
     notes = []
     name = files[0].parent.name
-    if any(map(_is_turned, files)):
+    if _says(_is_turned, files):
         notes.append(f"{name}: EXIF says to turn or mirror the pictures; they and boxes stay as stored.")
+    if _says(is_reversed, files):
+        notes.append(f"{name}: its TIFF say that 0 is white; counts of more than 8 bits stay as stored.")
     if b"DJI" in head and _DJI_RAW in kinds:
         notes.append(
             f"{name} holds DJI's R-JPEG: their coloured pictures are used; for temperatures "
@@ -67,10 +73,25 @@ def picture_notes(files: Sequence[Path]) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _is_turned(file: Path) -> bool:
-    with suppress(OSError, ValueError, struct.error), file.open("rb") as opened:
-        return bool(imagesize.get_info(opened).rotation > 1)  # 1: as it is; -1: it does not say
+def _says(what: Callable[[mmap], bool], files: Sequence[Path]) -> bool:
+    """Return whether any of these files says something; those that cannot be read say nothing."""
+    for file in files:
+        with (
+            suppress(OSError, ValueError, struct.error),
+            file.open("rb") as opened,
+            mmap(opened.fileno(), 0, access=ACCESS_READ) as data,
+        ):
+            if what(data):
+                return True
     return False
+
+
+def _is_turned(data: mmap) -> bool:
+    head = data[:_PICTURE_HEAD_BYTES]
+    if head.startswith(b"\xff\xd8"):
+        return bool(imagesize.get_info(BytesIO(head)).rotation > 1)  # 1: as it is; -1: it does not say
+    begin = data.find(_PNG_EXIF) + len(_PNG_EXIF) if head.startswith(_PNG) else 0
+    return is_turned(data[begin : begin + _PICTURE_HEAD_BYTES] if begin else data)
 
 
 def require_known(path: Path) -> None:

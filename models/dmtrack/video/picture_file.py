@@ -2,7 +2,8 @@
 
 Orientation stored in EXIF is ignored, for every format alike, because boxes and the second stream refer to
 the pixels as stored; alpha is dropped; 16-bit colour loses its lower byte, but not grey that is stored as
-three equal channels. Numbers with a sign or a fraction become counts (`dmtrack.video.counts`).
+three equal channels. Grey whose 0 is white is turned round, as it is shown, but not counts of more than 8
+bits. Numbers with a sign or a fraction become counts (`dmtrack.video.counts`).
 
 A file of a few bytes may claim billions of pixels, and a decoder that believes it takes the memory first and
 notices afterwards: what cannot be is refused by its header.

@@ -15,13 +15,15 @@ from typing import Final, NamedTuple
 
 from dmtrack.errors import FormatError, translated
 
-_BITS, _COMPRESSION, _ORIENTATION = 258, 259, 274
+_BITS, _COMPRESSION, _PHOTOMETRIC, _ORIENTATION = 258, 259, 262, 274
+_CHANNELS, _PLANES, _ALPHA, _FORMAT = 277, 284, 338, 339
 _PACKED_BITS: Final = (10, 12, 14)
 _JPEG_OF_1992: Final = 6  # whose tables lie anywhere in the file
 _PARTS: Final = {273: 279, 324: 325, 513: 514}  # where the parts of a picture lie, and how long they are
 _DIRECTORIES: Final = (330, 34665, 34853, 40965)  # of smaller pictures, of EXIF
 _FORMS: Final = {3: "H", 4: "I", 16: "Q"}  # how whole numbers are written, by their kind
 _SIZES: Final = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+_BITS_OF_HALF, _FLOATS, _APART, _WITH_ALPHA, _MOST_CHANNELS = 16, 3, 2, 2, 4
 _NOT_UNPACKED: Final = {34712: "JPEG 2000", 34887: "LERC", 34925: "LZMA", 50000: "ZSTD", 50001: "WebP"}
 
 
@@ -140,41 +142,71 @@ def spare_bits(data: bytes) -> int:
 
     0 for what is no TIFF of one channel.
     """
-    for tag, count, value in _first_entries(data):
-        if tag == _BITS and count == 1:
-            (bits,) = struct.unpack_from(_LAYOUTS[data[:4]].place[0] + "H", data, value)
-            return 16 - bits if bits in _PACKED_BITS else 0
-    return 0
+    numbers = _first_numbers(data)
+    bits = numbers.get(_BITS, 0) if numbers.get(_CHANNELS, 1) == 1 else 0
+    return 16 - bits if bits in _PACKED_BITS else 0
 
 
-def _first_entries(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield tag, count and place of the value of each entry of the first picture, if it is a TIFF."""
+def is_turned(data: bytes | mmap) -> bool:
+    """Return whether a TIFF, or EXIF, which is one, says to turn or mirror its picture."""
+    return 1 < _first_numbers(data).get(_ORIENTATION, 1) <= 8
+
+
+def is_reversed(data: bytes | mmap) -> bool:
+    """Return whether a TIFF says that its lowest count is white, and OpenCV leaves its counts so."""
+    numbers = _first_numbers(data)
+    return numbers.get(_PHOTOMETRIC) == 0 and numbers.get(_BITS, 1) > 8
+
+
+def as_stored(data: bytes) -> bytes | bytearray:
+    """Return a picture file without what it says of turning it and of alpha, which OpenCV obeys in TIFF.
+
+    Raises:
+        FormatError: It is a TIFF that OpenCV cannot unpack, or misreads.
+    """
+    entries = list(_first_entries(data))
+    if what := _not_read(_first_numbers(data)):
+        raise FormatError(f"TIFF {what}")
+    patched = bytearray(data) if entries else data
+    for tag, form, place in entries:
+        if tag in (_ORIENTATION, _ALPHA):
+            struct.pack_into(form, patched, place, tag == _ORIENTATION)
+    return patched
+
+
+def _not_read(numbers: dict[int, int]) -> str:
+    """Return what a TIFF of such numbers is, and how to save it; nothing for one that is read."""
+    bits, channels = numbers.get(_BITS, 1), numbers.get(_CHANNELS, 1)
+    if packing := _NOT_UNPACKED.get(numbers.get(_COMPRESSION, 1)):
+        return f"packed by {packing} is not read: save it as LZW or PNG"
+    if bits == _BITS_OF_HALF and numbers.get(_FORMAT) == _FLOATS:
+        return "of 16-bit floats is not read: save it as 32-bit floats"
+    if channels > _MOST_CHANNELS or (channels == _WITH_ALPHA and bits > 8):
+        return f"of {channels} channels of {bits} bits is not read: save the one that is meant"
+    if channels > 1 and bits > 8 and numbers.get(_PLANES) == _APART:
+        return f"of {bits} bits with its channels apart is not read: save them pixel by pixel"
+    return ""
+
+
+def _first_numbers(data: bytes | mmap) -> dict[int, int]:
+    """Return the first number of each entry of the first picture, by tag, if it is a TIFF."""
+    return {tag: struct.unpack_from(form, data, place)[0] for tag, form, place in _first_entries(data)}
+
+
+def _first_entries(data: bytes | mmap) -> Iterator[tuple[int, str, int]]:
+    """Yield tag, form and place of the first number of each entry of the first picture, if it is a TIFF."""
     layout = _LAYOUTS.get(data[:4])
     if layout is None:
         return
     with suppress(struct.error):  # cut short: the decoder says so
         (directory,) = struct.unpack_from(layout.place, data, layout.head)
-        room = struct.calcsize(layout.place)
+        order, room = layout.place[0], struct.calcsize(layout.place)
         for entry in layout.entries(data, directory):
-            tag, _, count = struct.unpack_from(f"{layout.place[0]}HH{layout.place[1]}{room}x", data, entry)
-            yield tag, count, entry + layout.entry - room
-
-
-def as_stored(data: bytes) -> bytes | bytearray:
-    """Return a picture file that says nothing of turning it: OpenCV obeys that in TIFF whatever it is told.
-
-    Raises:
-        FormatError: It is a TIFF that OpenCV cannot unpack.
-    """
-    if data[:4] not in _LAYOUTS:
-        return data
-    patched = bytearray(data)
-    number = _LAYOUTS[data[:4]].place[0] + "H"
-    for tag, _, value in _first_entries(data):
-        if tag == _ORIENTATION:
-            struct.pack_into(number, patched, value, 1)
-        elif tag == _COMPRESSION:
-            packing = _NOT_UNPACKED.get(*struct.unpack_from(number, data, value))
-            if packing is not None:
-                raise FormatError(f"TIFF packed by {packing} is not read: save it as LZW or PNG")
-    return patched
+            tag, kind, count = struct.unpack_from(f"{order}HH{layout.place[1]}", data, entry)
+            if kind not in _FORMS:
+                continue
+            at = entry + layout.entry - room
+            if count * _SIZES[kind] > room:
+                (at,) = struct.unpack_from(layout.place, data, at)
+            if at + _SIZES[kind] <= len(data):
+                yield tag, order + _FORMS[kind], at
