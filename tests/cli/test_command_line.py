@@ -41,6 +41,12 @@ def numeric_options() -> list[tuple[list[str], str, list[str]]]:
 
 
 OPTIONS = numeric_options()
+#: What several commands take is declared once: with the second of them on it is tried among the slow tests.
+_FIRST = {option: words for words, option, _ in reversed(OPTIONS)}
+TRIED = [
+    pytest.param(words, option, given, marks=[pytest.mark.slow] * (_FIRST[option] != words))
+    for words, option, given in OPTIONS
+]
 
 
 def test_there_are_numeric_options_in_most_commands():
@@ -48,7 +54,7 @@ def test_there_are_numeric_options_in_most_commands():
     assert {words[0] for words, _, _ in OPTIONS} >= {"track", "batch", "train", "synthetic", "bench", "align"}
 
 
-@pytest.mark.parametrize(("words", "option", "given"), OPTIONS, ids=lambda value: str(value)[:40])
+@pytest.mark.parametrize(("words", "option", "given"), TRIED, ids=lambda value: str(value)[:40])
 def test_a_number_that_cannot_be_is_wrong_usage(words, option, given, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for bad in BAD:

@@ -223,7 +223,7 @@ def test_load_tracker_returns_a_tracker_on_the_cpu(weights):
     assert tracker.network.device == torch.device("cpu")
 
 
-@pytest.mark.parametrize("precision", ["bf16", "fp16", "int8"])
+@pytest.mark.parametrize("precision", ["bf16", "fp16", pytest.param("int8", marks=pytest.mark.slow)])
 def test_half_precision_runs_and_stays_close(recording, weights, precision):
     exact = list(track(recording.rgb, recording.thermal, BOX, weights=weights, end=2))
     rough = list(track(recording.rgb, recording.thermal, BOX, weights=weights, end=2, precision=precision))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import logging
 from pathlib import Path
@@ -43,7 +44,6 @@ def write(
     config: ModelConfig = CONFIG, seed: int = 0,
 ) -> str:  # fmt: skip
     """Write weights with numbers of their own and return the digest."""
-    torch.manual_seed(seed)
     meta = WeightsMeta(
         config=config,
         kind=kind,
@@ -51,7 +51,14 @@ def write(
         tracker=ADDED if kind == "adapters" else None,
         foundation_sha256=foundation,
     )
-    return save_weights(path, DMTrack(config).state_dict(), meta)
+    return save_weights(path, numbers(config, seed), meta)
+
+
+@functools.cache
+def numbers(config: ModelConfig, seed: int) -> dict[str, torch.Tensor]:
+    """Return the parameters of a network that was not trained."""
+    torch.manual_seed(seed)
+    return DMTrack(config).state_dict()
 
 
 @pytest.fixture

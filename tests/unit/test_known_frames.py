@@ -103,7 +103,17 @@ def written(kind: Kind, folder: Path) -> Path:
     return path
 
 
-@pytest.fixture(scope="module", params=list(KINDS))
+#: Of containers and codecs that work alike, one is enough while one works on something else.
+SELDOM = {
+    "mp4-uneven", "mp4-all-keys", "mp4-hevc", "mkv-b-frames", "mkv-no-index", "avi-mpeg4", "webm-vp9",
+    "webm-vp9-hidden", "mp4-av1", "mov-mjpeg",
+}  # fmt: skip
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(kind, marks=[pytest.mark.slow] * (kind in SELDOM)) for kind in KINDS],
+)
 def video(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
     return request.param, written(KINDS[request.param], tmp_path_factory.mktemp("seek"))
 

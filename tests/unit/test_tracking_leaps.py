@@ -177,8 +177,14 @@ def test_a_target_is_sought_where_it_is_said_to_be_whatever_the_camera_did_long_
     assert tracker.update(pair)[0].box.iou(box) > 0.6
 
 
-@pytest.mark.parametrize("is_hidden", [False, True])
-@pytest.mark.parametrize("step", [22, 100])
+@pytest.mark.parametrize(
+    ("step", "is_hidden"),
+    [
+        (22, False),
+        (100, True),
+        *(pytest.param(*one, marks=pytest.mark.slow) for one in [(22, True), (100, False)]),
+    ],
+)
 def test_a_pan_past_the_target_keeps_boxes_inside(network, step: int, is_hidden: bool) -> None:
     scene = ground(240, 2400, seed=9)
     scene[100:124, 300:324] = (230, 170, 30)
