@@ -532,6 +532,21 @@ def test_one_channel_in_a_deep_format_keeps_its_counts(tmp_path, codec, pix_fmt,
     assert "ya" in pix_fmt or frames[2].pixels.shape == (H, W, 3)
 
 
+@pytest.mark.parametrize("luma", [0, 64, 300])
+def test_colour_that_fades_in_is_colour_from_the_first_frame_on(tmp_path, luma):
+    """As telephones and cameras with 10 bits begin, and what is edited."""
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=10)
+        stream.width, stream.height, stream.pix_fmt = W, H, "yuv420p10le"
+        for chroma in (0, 0, 90):
+            container.mux(stream.encode(_deep(np.full((H, W), luma), "yuv420p10le", chroma)))
+        container.mux(stream.encode(None))
+    frames, reader = read_all(path)
+    assert reader.info.channels == 3
+    assert {frame.pixels.shape for frame in frames} == {(H, W, 3)}
+
+
 def _deep(counts, pix_fmt, chroma):
     """Return a frame that has counts in its luma or in every colour, the last of which is so far off."""
     frame = av.VideoFrame(W, H, pix_fmt)

@@ -79,6 +79,9 @@ _NOT_VIDEO_FORMATS: Final = frozenset({"tty"})  # libav "plays" any text file as
 _GREY_FORMAT: Final = re.compile(r"(?:gray|(ya))(\d*)(le|be)?")
 _NO_COLOUR: Final = (0x8000 - 0x80, 0x8000 + 0x80)
 """Between these lies 16-bit chroma that is none: half a level of 8 bits off at most."""
+_SHOWS: Final = (
+    8  # levels of 8 bits from the darkest to the brightest pixel of a picture that shows something
+)
 
 
 class VideoReader(FrameSource):
@@ -398,7 +401,10 @@ class PictureConverter:
         self.pixel_format = first.format.name
         self.bit_depth = max(component.bits for component in first.format.components)
         self._may_be_grey = self._grey is None and self.bit_depth in range(9, 17)
-        self.channels = 1 if self._grey is not None or self._deep_grey(first) is not None else 3
+        deep = self._deep_grey(first)
+        if deep is not None and not first.format.is_rgb and _is_flat(deep, self.bit_depth):
+            self._may_be_grey, deep = False, None  # black, say, out of which colour fades in
+        self.channels = 1 if self._grey is not None or deep is not None else 3
         self.rotation_deg = self._turns * 90
         flipped = self._turns % 2 == 1
         self.width, self.height = self.coded_size[::-1] if flipped else self.coded_size
@@ -458,6 +464,10 @@ def _grey_kind(format_name: str) -> tuple[np.dtype[np.uint8] | np.dtype[np.uint1
     if match[2] in ("", "8"):
         return np.dtype(np.uint8), samples
     return np.dtype(">u2" if match[3] == "be" else "<u2"), samples
+
+
+def _is_flat(pixels: Pixels, bits: int) -> bool:
+    return int(pixels.max()) - int(pixels.min()) < _SHOWS << (bits - 8)
 
 
 def _plane(frame: VideoFrame, dtype: np.dtype[np.uint8] | np.dtype[np.uint16], channels: int) -> Pixels:
