@@ -2,8 +2,7 @@
 
 Typer has no option whose value may be left out, and a shell splits `10, 20, 30, 40` into four words.
 So `--box` is settled here: `--box 10 20 30 40` becomes `--box=10 20 30 40`, and a `--box` without
-a box becomes `--box=pick`. `-v` and `--verbose` may stand anywhere and move to the front. And
-`--event-look visevent`, which chooses the only look there is now, is left out.
+a box becomes `--box=pick`. And `-v` and `--verbose` may stand anywhere and move to the front.
 """
 
 from __future__ import annotations
@@ -16,8 +15,6 @@ from typing import Final
 PICK: Final = "pick"  # the value of a bare `--box`: draw it
 
 _BOX_OPTION: Final = "--box"
-_LOOK_OPTIONS: Final = ("--look", "--event-look")
-_ONLY_LOOK: Final = "visevent"
 _VERBOSE: Final = re.compile(r"-v+|--verbose")
 _NUMBER_WORD: Final = re.compile(r"[,;]?[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?[,;]?", re.IGNORECASE)
 _SEPARATORS: Final = re.compile(r"[\s,;]+")
@@ -29,24 +26,13 @@ def prepare_arguments(words: Sequence[str]) -> list[str]:
     options, rest = _split_at_double_dash(words)
     verbose = [word for word in options if _VERBOSE.fullmatch(word)]
     others = [word for word in options if not _VERBOSE.fullmatch(word)]
-    return [*verbose, *_settle_boxes(_without_looks(others)), *rest]
+    return [*verbose, *_settle_boxes(others), *rest]
 
 
 def _split_at_double_dash(words: Sequence[str]) -> tuple[list[str], list[str]]:
     """Split before `--`: what follows it is never an option."""
     end = words.index("--") if "--" in words else len(words)
     return list(words[:end]), list(words[end:])
-
-
-def _without_looks(words: list[str]) -> list[str]:
-    """Leave out the only look that pictures of events still have."""
-    kept: list[str] = []
-    for word in words:
-        if word == _ONLY_LOOK and kept and kept[-1] in _LOOK_OPTIONS:
-            kept.pop()
-        elif word not in {f"{name}={_ONLY_LOOK}" for name in _LOOK_OPTIONS}:
-            kept.append(word)
-    return kept
 
 
 def _settle_boxes(words: list[str]) -> list[str]:

@@ -109,11 +109,24 @@ def report_defect(error: Exception) -> int:
 
 
 class _ConsoleHandler(logging.Handler):
-    """Prints log records through the console, so that they do not tear a progress bar."""
+    """Prints log records through the console, so that they do not tear a progress bar.
+
+    What a reader says of a file it says again whenever that is opened: once is enough.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._said: set[str] = set()
 
     def emit(self, record: logging.LogRecord) -> None:
-        style = "yellow" if record.levelno >= logging.WARNING else "dim"
-        say_line(record.levelname.lower(), record.getMessage(), style)
+        message = record.getMessage()
+        is_warning = record.levelno >= logging.WARNING
+        if is_warning and record.name.startswith("dmtrack.video."):
+            if message in self._said:
+                return
+            self._said.add(message)
+        style = "yellow" if is_warning else "dim"
+        say_line(record.levelname.lower(), message, style)
 
 
 def set_up_logging(verbosity: int) -> None:

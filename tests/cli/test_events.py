@@ -74,11 +74,6 @@ def test_as_often_as_so_many_events_came(run_cli, raw):
     assert [time for time, _ in decoded(Path("a.mkv"))] == pytest.approx([0, 0.5, 1.0])
 
 
-def test_the_old_name_of_the_look_is_understood(run_cli, raw):
-    assert run_cli("events", raw, "-o", "a.mkv", "--look", "visevent").code == 0
-    run_cli("events", raw, "-o", "b.mkv", "--look", "voxel").refused(2, "No such option")
-
-
 def test_text_with_its_order_unit_and_size(run_cli):
     Path("a.txt").write_text("".join(f"{e.x} {e.y} {int(e.p)} {e.t // 1000}\n" for e in EVENTS))
     outcome = run_cli(
@@ -132,7 +127,7 @@ def test_track_takes_an_event_file(track, recording, raw):
 
 
 def run_events_options(track: RunCli, recording: Any, raw: Path) -> Any:
-    options = ("--events", 50, "--event-look", "visevent", "--offset-ms", -100)
+    options = ("--events", 50, "--offset-ms", -100)
     return track("--box", recording.box, "--no-video", "--overwrite", *options, aux=raw)
 
 

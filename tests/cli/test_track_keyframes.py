@@ -7,6 +7,8 @@ import re
 import shutil
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from clips import written
 from program import boxes_of
@@ -50,6 +52,22 @@ def test_two_ways_change_what_lies_between_and_nothing_else(track):
     differ = [int(one[0]) for one, other in zip(forward[1:], both[1:], strict=True) if one != other]
     assert differ
     assert set(differ) <= set(range(1, 6))
+
+
+def test_what_is_said_of_a_recording_is_said_once(track):
+    """It is opened for each stretch between two keyframes, and once more when all is written."""
+    Path("rgb").mkdir()
+    for number in range(12):
+        cv2.imwrite(f"rgb/{number}.png", np.full((64, 96, 3), 90, np.uint8))
+    cv2.imwrite("rgb/8.png", np.full((32, 48, 3), 90, np.uint8))
+    written(Path("rgb/4.png"), "no picture")
+    shutil.copy("rgb/1.png", "rgb/poster.png")
+    for words in (["--box-file", write(CORRECTED)], ["--continue", "--box", "1:20,16,12,12", "--from", 3]):
+        rgb = Path("rgb") if "--box-file" in words else Path("out")
+        done = track(*words, "--no-video", rgb=rgb, aux=None)
+        assert done.code == 0
+        for name in ("poster", "4", "8"):
+            assert done.err.count(f"{name}.png") == 1
 
 
 def test_two_ways_change_nothing_without_a_later_box(track):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -138,6 +139,16 @@ def test_shares_of_the_picture_are_a_box(track):
     words = ["--box", "0.25,0.25,0.5,0.25", "--box-format", "cxcywh", "--no-video", "--end", "2"]
     assert track(*words).code == 0
     assert read_rows(Path("out/boxes.txt"))[0].box.xywh == (0, 8, 48, 16)
+
+
+@pytest.mark.parametrize("name", ["given.csv", "groundtruth.txt"])
+def test_shares_of_the_picture_are_boxes_in_files_too(track, recording, name):
+    shares, beside = "0.25,0.25,0.5,0.25", name == "groundtruth.txt"
+    path = write(f"{shares}\n" if beside else f"frame,id,x,y,w,h\n0,1,{shares}\n9,1,{shares}\n", name)
+    rgb = Path(shutil.copy(recording.rgb, "clip.mp4"))
+    assert track(*([] if beside else ["--box-file", path]), "--no-video", "--end", "10", rgb=rgb).code == 0
+    given = [row.box.xywh for row in read_rows(Path("out/boxes.csv")) if row.state == "init"]
+    assert given == [(24, 16, 48, 16)] * (1 if beside else 2)
 
 
 def test_a_box_that_lies_mostly_outside_is_doubted(track):

@@ -166,6 +166,34 @@ def test_vot_reads_what_the_toolkit_writes(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("row", ["nan,2,3,4", "2,3,5,3,5,7,2,nan"])
+def test_a_part_of_a_box_is_no_absence(tmp_path, row):
+    for name in ("car_001.txt", "car.txt"):  # of VOT and of LasHeR
+        with pytest.raises(FormatError, match=rf"{name}.* 2\b.* holds a part of a box"):
+            read_results(written(tmp_path / name, f"{','.join(['nan'] * len(row.split(',')))}\n{row}\n"))
+
+
+def test_numbers_in_quotes_are_numbers(tmp_path):
+    (results,) = read_results(written(tmp_path / "a.txt", '"1","7","10","20","30","40","0.5"\n'))
+    assert results.frames == (FrameBoxes(0, (TrackedBox(0, 7, Box(10, 20, 30, 40), 0.5),)),)
+
+
+@pytest.mark.parametrize("x", [0.25, 1.25])
+def test_boxes_that_may_be_shares_of_the_picture_are_told(tmp_path, caplog, x):
+    read_results(
+        written(tmp_path / "a.csv", f"frame,id,x,y,w,h\n0,1,0.5,0.5,0.5,0.25\n1,1,{x},0.5,0.5,0.25\n")
+    )
+    assert ("are they shares of the picture?" in caplog.text) == (x < 1)
+
+
+@pytest.mark.parametrize("width", ["640", True, [640], 640.5, {"w": 640}])
+def test_a_size_of_pictures_that_is_no_number_is_told(tmp_path, width):
+    document = json.loads(json.dumps(COCO))
+    document["images"][0] |= {"width": width, "height": 480}
+    with pytest.raises(FormatError, match=r"images\[0\]: width is .*, not a whole number"):
+        read_results(written(tmp_path / "a.json", json.dumps(document)))
+
+
 def test_lasher_byte_for_byte(tmp_path):
     write_results(result_files_of([two_targets()], ResultFormat.LASHER, f"{tmp_path}/"))
     nothing = "nan,nan,nan,nan\n"

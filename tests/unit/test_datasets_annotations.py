@@ -94,10 +94,17 @@ def test_attributes(tmp_path):
     assert two.attributes == {"SV", "OCC"}
 
 
-def test_a_damaged_sequence_is_left_out_and_said(tmp_path, caplog):
-    data = read_annotations(made(tmp_path, {"gt/x.txt": ROWS, "gt/y.txt": "1,2,3\n"}))
+SIZED = {"x/groundtruth.txt": ROWS, "y/groundtruth.txt": ROWS, "y/sequence": "width=9px\nheight=8\n"}
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [({"gt/x.txt": ROWS, "gt/y.txt": "1,2,3\n"}, "y.txt"), (SIZED, "no size of its pictures")],
+)
+def test_a_damaged_sequence_is_left_out_and_said(tmp_path, caplog, files, said):
+    data = read_annotations(made(tmp_path, files))
     assert data.names == {"x"}
-    assert "y.txt" in caplog.text
+    assert said in caplog.text
 
 
 def test_an_empty_folder_is_refused(tmp_path):

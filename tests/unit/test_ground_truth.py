@@ -36,10 +36,11 @@ def write(tmp_path):
         "x,y,w,h\n10,20,30,40\n11,21,30,40\n",
         '"X";"Y";"Width";"Height"\r\n10,0;20,0;30,0;40,0\r\n11,0;21,0;30,0;40\r\n',
         "left\ttop\twidth\theight\r10\t20\t30\t40\r11\t21\t30\t40",
+        '"10","20","30","40"\n"11", 21," 3e1 ",40\n',
     ],
     ids=[
         *("comma", "tab", "blank", "semicolon", "crlf and blank end", "scientific", "byte order mark"),
-        *("names", "names before decimal commas", "names before carriage returns"),
+        *("names", "names before decimal commas", "names before carriage returns", "quotes"),
     ],
 )
 def test_separators(write, text):
@@ -57,7 +58,7 @@ def test_names_in_the_middle_shift_no_row(write):
         read_boxes(write("1,2,3,4\nx,y,w,h\n1,2,3,4\n"))
 
 
-@pytest.mark.parametrize("row", ["nan,nan,nan,nan", "NaN,1,2,3", "0,0,0,0", "5,5,-1,3", "5,5,3,0"])
+@pytest.mark.parametrize("row", ["nan,nan,NaN,-nan", "0,0,0,0", "5,5,-1,3", "5,5,3,0"])
 def test_absent_target_is_a_row_of_nan(write, row):
     truth = read_boxes(write(f"1,2,3,4\n{row}\n5,6,7,8\n"))
     assert np.isnan(truth.boxes).all(axis=1).tolist() == [False, True, False]
@@ -106,6 +107,10 @@ def test_convention_is_told_from_the_file(write, name, row, box):
         ("1,2,3,4,5\n", "row 1 has 5 values, not 4 or 8"),
         ("1,2,3,4\n1,2,3,4,5,6,7,8\n", "row 2 has 8 values, not 4"),
         ("frame,x,y,w\n1,2,3,4\n", "row 1 holds 'frame'"),
+        ("1,2,3,4\nNaN,2,3,4\n", r"row 2 \(NaN 2 3 4\) holds a part of a box"),
+        ("1,2,3,2,3,4,nan,nan\n", "row 1 .* holds a part of a box"),
+        ("\nx,y,w,h\n1,2,3,4\n1,2,x,4\n", "row 4 holds 'x'"),
+        ('"12,5","4","3","5"\n', "row 1 has 5 values"),
         (b"\xff\xd8\xff\xe0\x00", "not a text file"),
     ],
 )
@@ -139,6 +144,8 @@ def test_box_at_reads_a_later_row(write):
         ("  \n\n", BoxError, "holds no box"),
         ("nan,nan,nan,nan\n1,2,3,4\n", BoxError, "row 1 .* the target is absent there"),
         ("0,0,0,0\n", BoxError, "the target is absent there"),
+        ("x,y,w,h\n0,0,0,0\n", BoxError, "row 2 .* the target is absent there"),
+        ("nan,1,2,3\n", FormatError, "row 1 .* holds a part of a box"),
         ("1,2,3\n", FormatError, "row 1 has 3 values"),
     ],
 )

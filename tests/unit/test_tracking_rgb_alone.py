@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from dmtrack.config import TINY_TRACKER
-from dmtrack.errors import ConfigError
+from dmtrack.errors import BoxError, ConfigError
 from dmtrack.geometry.box import Box
 from dmtrack.network.weights.store import resolve_weights
 from dmtrack.run.pipeline import load_tracker
@@ -150,6 +150,18 @@ def test_several_targets_may_know_different_streams(model):
     assert [target.target_id for target in tracker.update(pair(2))] == [1, 2]
     assert len(tracker.update(pair(3, alone=True))) == 2
     assert len(tracker.update(pair(4))) == 2
+
+
+def test_no_target_was_ever_given(model):
+    """Nor is it an error where there is none any more."""
+    tracker = Tracker(model, TINY_TRACKER)
+    with pytest.raises(BoxError, match=r"no box to follow; initialize\(pair, boxes\) comes first"):
+        tracker.update(pair(0))
+    tracker.initialize(pair(0), [START])
+    tracker.drop(1)
+    assert tracker.update(pair(1)) == ()
+    tracker.initialize(pair(0), [])
+    assert tracker.update(pair(1)) == ()
 
 
 def test_a_network_of_one_stream_refuses_two_whenever_they_come(foundation):

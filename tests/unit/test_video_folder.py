@@ -200,6 +200,29 @@ def test_what_lies_among_pictures_and_may_not_be_meant_is_told(tmp_path, name, s
     assert bool(notes) is bool(said)
 
 
+@pytest.mark.parametrize(
+    ("names", "is_told"),
+    [
+        (["2024-05-01 11.59.59 AM", "2024-05-01 01.00.00 PM"], True),
+        (["at 12.59.59 p.m", "at 1.00.00 p.m"], True),
+        (["03-04-05.250 PM", "03-04-06.500 PM"], False),
+        (["30-04-2024 23.59.59", "01-05-2024 00.00.00"], True),
+        (["30042024_235959", "01052024_000000"], True),
+        (["29-04-2024 23.59.59", "30-04-2024 00.00.00"], False),
+        (["12.31.2023 23.59.59", "01.01.2024 00.00.00"], True),
+        (["04.30.2024 23.59.59", "05.01.2024 00.00.00"], False),
+        (["2024-04-30 23.59.59", "2024-05-01 00.00.00"], False),
+        (["31312024_1", "00002024_2"], False),
+        (["12_34_amber", "1_34_pm_1"], False),
+    ],
+)
+def test_names_whose_numbers_do_not_rise_with_time_are_told(tmp_path, names, is_told):
+    for name in names:
+        save(tmp_path / f"{name}.png", colour())
+    notes = FolderReader(tmp_path).info.notes
+    assert ["not that of time: name them by year" in note for note in notes] == [True] * is_told
+
+
 def test_a_series_of_windows_is_no_row_of_copies(tmp_path):
     for name in ("image", *(f"image ({number})" for number in range(2, 20))):
         save(tmp_path / f"{name}.png", colour())

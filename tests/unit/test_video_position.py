@@ -29,6 +29,12 @@ def test_refuses_what_is_neither(text):
         parse_position(text)
 
 
+@pytest.mark.parametrize("text", ["0,5s", "800,5 ms", "1:02,5"])
+def test_a_decimal_comma_is_told(text):
+    with pytest.raises(ConfigError, match=f"'{text}' has a decimal comma, a point is needed; write"):
+        parse_position(text)
+
+
 def test_is_one_of_the_two_and_not_negative():
     for wrong in ({}, {"index": 1, "time_s": Fraction(1)}, {"index": -1}, {"time_s": Fraction(-1)}):
         with pytest.raises(ConfigError):

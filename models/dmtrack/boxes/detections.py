@@ -26,7 +26,7 @@ from dmtrack.boxes.formats.json_document import JsonFields
 from dmtrack.boxes.formats.mot import mot_detections
 from dmtrack.boxes.parsing import box_of, finite, json_of, placed, whole, words_of
 from dmtrack.boxes.reading import is_zip, read_results, recognise
-from dmtrack.boxes.results import PictureSize, of_another_size
+from dmtrack.boxes.results import PictureSize, are_shares, of_another_size
 from dmtrack.datasets.ground_truth import read_text
 from dmtrack.errors import BoxError, ConfigError, FormatError, translated
 from dmtrack.geometry.box import Box, BoxFormat
@@ -127,6 +127,9 @@ def read_detections(
 
 
 def _require_this_recording(rows: Sequence[_Seen], path: Path, info: VideoInfo) -> None:
+    if are_shares(row.box for row in rows):
+        what = "its boxes lie within one pixel: are they shares of the picture?"
+        raise BoxError(what, where=path, hint="give pixels, or a folder of YOLO texts")
     outside = [row for row in rows if not row.box.share_inside(*info.size)]
     what = f"{len(outside)} of {len(rows)} boxes lie outside the {info.width}x{info.height} frame"
     first = min(row.frame_index for row in rows)

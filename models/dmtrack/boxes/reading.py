@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 import zipfile
 from collections.abc import Callable, Iterable
@@ -26,12 +27,14 @@ from dmtrack.boxes.formats.submission import kind_of_archive, read_submission
 from dmtrack.boxes.formats.table import read_table
 from dmtrack.boxes.formats.vot import has_values, read_vot
 from dmtrack.boxes.parsing import is_number, words_of
-from dmtrack.boxes.results import PictureSize, RecordingResults, ResultsGatherer
+from dmtrack.boxes.results import PictureSize, RecordingResults, ResultsGatherer, are_shares
 from dmtrack.datasets.ground_truth import truth_lines
 from dmtrack.errors import FormatError, translated
 from dmtrack.numbers import json_value
 from dmtrack.output.record import RECORD, read_run_json
 from dmtrack.tracking.result import TrackedBox
+
+_log = logging.getLogger(__name__)
 
 TABLE: Final = "boxes.csv"
 MOT: Final = "boxes.txt"
@@ -82,6 +85,8 @@ def read_results(
         found = readers[source]()
     if not any(recording.frames for recording in found):
         raise FormatError("holds no frame", where=path)
+    if are_shares(row.box for one in found for frame in one.frames for row in frame.targets):
+        _log.warning("%s: its boxes lie within one pixel: are they shares of the picture?", path)
     size = _recorded_size(path)
     return tuple(item if item.size or size is None else replace(item, size=size) for item in found)
 
@@ -186,7 +191,7 @@ def recognise(path: Path) -> ResultFormat:
         names = set(member_names(path))
         if ANNOTATIONS in names:
             return ResultFormat.CVAT_VIDEO
-        return ResultFormat.CVAT if names & {"gt/gt.txt", "gt.txt"} else kind_of_archive(path)
+        return ResultFormat.CVAT if names & {"gt/gt.txt", "gt.txt"} else kind_of_archive(names)
     lines = [line for line in truth_lines(path) if line.strip()]
     if not lines:
         raise FormatError("the file is empty", where=path)

@@ -10,6 +10,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dmtrack.errors import FormatError, library_needed
@@ -38,6 +39,13 @@ def of_another_size(own: tuple[int, int] | None, size: tuple[int, int] | None) -
     if own is None or size is None or tuple(own) == tuple(size):
         return ""
     return "its boxes are of pictures of {}x{}, not {}x{}".format(*own, *size)
+
+
+def are_shares(boxes: Iterable[Box]) -> bool:
+    """Return whether there are boxes, and all are within the first pixel, as shares of the picture are."""
+    found = iter(boxes)
+    first = next(found, None)
+    return first is not None and all(max(box.xywh) <= 1 > box.area for box in chain([first], found))
 
 
 @dataclass(frozen=True, slots=True)

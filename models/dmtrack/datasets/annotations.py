@@ -261,12 +261,12 @@ def _size(path: Path) -> tuple[int, int] | None:
     """Return what the `sequence` file of the VOT toolkit says about the pictures."""
     if not path.is_file():
         return None
-    try:
-        lines = read_text(path).splitlines()
-        known = dict(line.replace(" ", "").split("=", 1) for line in lines if "=" in line)
-        return whole(known["width"]), whole(known["height"])
-    except (FormatError, ValueError, KeyError):
+    lines = read_text(path).splitlines()
+    known = dict(line.replace(" ", "").split("=", 1) for line in lines if "=" in line)
+    if not {"width", "height"} <= known.keys():
         return None
+    with translated(FormatError, "says no size of its pictures", where=path):
+        return whole(known["width"]), whole(known["height"])
 
 
 class Attributes:

@@ -36,6 +36,7 @@ _NAMES: Final = re.compile(
     r"""\A\s*"?(x|left)"?[,;\t ]+"?(y|top)"?[,;\t ]+"?w(idth)?"?[,;\t ]+"?h(eight)?"?[ \t]*([\r\n]|\Z)""",
     re.IGNORECASE,
 )
+_QUOTED: Final = re.compile(r'"[ \t]*([-+.\deE]+|nan)[ \t]*"(?!\s*:)', re.ASCII | re.IGNORECASE)
 _TARGET_FILE: Final = re.compile(
     r"(?!groundTruth_)(?i:groundtruth)(?:_(?i:rect)\.(?P<number>\d+)|_(?!(?i:rect)$)(?P<name>.+))"
 )
@@ -110,11 +111,13 @@ def box_at(path: Path, row: int = 0, *, origin: int | None = None, corners: bool
         raise BoxError("the file holds no box", where=path, hint="write x,y,w,h in pixels in its first line")
     if not 0 <= row < len(lines):
         raise BoxError(f"there is no box for frame {row}: the file has {len(lines)} rows", where=path)
-    numbers = _parse_rows([lines[row]], path, first_row=row + 1)
+    line = lines[row].strip()
+    numbers = _parse_rows([line], path, first_row=row + 1)
     x, y, w, h = _truth(numbers, path, origin, corners).boxes[0]
     if np.isnan(x):
+        row += 1 + _lines_above(path)
         raise BoxError(
-            f"row {row + 1} ({lines[row].strip()}) is no box: the target is absent there",
+            f"row {row} ({line}) is no box: the target is absent there",
             where=path,
             hint="start at a frame where the target is visible, or give the box itself",
         )
@@ -209,13 +212,21 @@ def read_text(path: Path) -> str:
 def truth_lines(path: Path) -> list[str]:
     """Return the lines of a table of numbers, with points for decimal commas, without blank ones at the end.
 
-    A first line that names the numbers, `x,y,w,h` as spreadsheets write it, is none of them.
+    Numbers may stand in quotes. A first line that names them, `x,y,w,h` as spreadsheets write it, is none of
+    the lines (see `_lines_above`).
 
     Raises:
         FormatError: It cannot be read, is no text, or whether its commas are decimal cannot be told.
     """
     with translated(FormatError, "row 1", where=path):
-        return with_points(_NAMES.sub("", read_text(path), count=1)).rstrip().splitlines()
+        numbers = _QUOTED.sub(r"\1", _NAMES.sub("", read_text(path), count=1))
+        return with_points(numbers).rstrip().splitlines()
+
+
+def _lines_above(path: Path) -> int:
+    """Return how many lines of a file stand above the first of `truth_lines`."""
+    names = _NAMES.match(read_text(path))
+    return 0 if names is None else len(names[0].splitlines())
 
 
 def _parse_rows(lines: list[str], path: Path, first_row: int = 1) -> Floats:
@@ -227,9 +238,10 @@ def _parse_rows(lines: list[str], path: Path, first_row: int = 1) -> Floats:
         rows = np.loadtxt(plain, dtype=np.float64, comments=None, ndmin=2)
     except ValueError:
         rows = np.array([[np.inf]])
-    if len(rows) == len(lines) and rows.shape[1] in (4, 8) and not np.isinf(rows).any():
+    is_whole = np.isfinite(rows).all(axis=1) | np.isnan(rows).all(axis=1)
+    if len(rows) == len(lines) and rows.shape[1] in (4, 8) and is_whole.all():
         return rows
-    raise _first_bad_row([line.split() for line in plain], path, first_row)
+    raise _first_bad_row([line.split() for line in plain], path, first_row + _lines_above(path))
 
 
 def _first_bad_row(words: list[list[str]], path: Path, first_row: int) -> FormatError:
@@ -241,6 +253,9 @@ def _first_bad_row(words: list[list[str]], path: Path, first_row: int) -> Format
         for word in row:
             if not _is_number(word):
                 return FormatError(f"row {number} holds {shown(word)}, which is not a number", where=path)
+        if len({math.isnan(real(word)) for word in row}) > 1:
+            what = f"row {number} ({' '.join(row)}) holds a part of a box"
+            return FormatError(what, where=path, hint="where the target is absent all of it is nan")
     return FormatError("the rows are not numbers", where=path)
 
 

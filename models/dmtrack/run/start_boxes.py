@@ -188,9 +188,8 @@ def placed_target(
         return placed_box(target, order, size, where)
     if isinstance(target, Absence):
         return target
-    is_placed = target.frame_index is not None
-    meant = placed_box(target.box, BoxFormat.XYWH if is_placed else order, size, where)
-    return target if is_placed else replace(target, box=meant)
+    order = order if target.frame_index is None else BoxFormat.XYWH
+    return replace(target, box=placed_box(target.box, order, size, where))
 
 
 def placed_box(box: Box, order: BoxFormat, size: tuple[int, int], where: object = None) -> Box:
@@ -234,9 +233,8 @@ def truth_beside(rgb: Path, first: FramePair) -> StartBoxes:
     paths = find_ground_truth(rgb)
     if not paths:
         raise BoxError("where is the target? No ground truth lies beside this input", where=rgb, hint=WAYS)
-    boxes = [box_at(path, frame_index) for path in paths]
-    for path, box in zip(paths, boxes, strict=True):
-        placed_box(box, BoxFormat.XYWH, (first.rgb.width, first.rgb.height), path)
+    size = (first.rgb.width, first.rgb.height)
+    boxes = [placed_box(box_at(path, frame_index), BoxFormat.XYWH, size, path) for path in paths]
     starts, _ = starts_and_corrections(numbered(boxes))
     row = f"row {frame_index + 1} of {', '.join(path.name for path in paths)}"
     return StartBoxes(

@@ -116,6 +116,7 @@ class Tracker:
         self.cropper = cropper_for(self.network.device) if cropper is None else cropper
         self._window = upload(hann_window(self.network.config.search_grid), self.network.device)
         self._targets: list[_Target] = []
+        self._is_begun = False
         self._camera = CameraMotion()
         self.infer_ms = 0.0
 
@@ -217,14 +218,18 @@ class Tracker:
         return memory
 
     def _follow(self, added: Sequence[_Target]) -> None:
+        self._is_begun = True
         self._targets = sorted([*self._targets, *added], key=lambda target: target.target_id)
 
     def update(self, pair: FramePair) -> tuple[TrackedBox, ...]:
         """Find every target in the next frame; one entry a target, in order of id.
 
         Raises:
+            BoxError: No target was ever given.
             ConfigError: The network is not for the second stream of the pair.
         """
+        if not self._is_begun:
+            raise BoxError("there is no box to follow", hint="initialize(pair, boxes) comes first")
         self._require_fit(pair)
         begin = time.perf_counter()
         carried = self._carried(pair.image)

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -83,6 +83,8 @@ _WHOLE_SECONDS: Final = (re.compile(_CALENDAR + r"(?!\d)"), re.compile(r"(?<!\d)
 _HHMMSS: Final = re.compile(_OF_DAY.format("", "") + r"\.\d+")
 _EARLIEST_HHMMSS: Final = 10_000  # before one o'clock, digits may as well be seconds
 _COPY: Final = re.compile(r"(?P<of>.+?)( \(\d+\)|[ _-]+(copy|kopie|copia|edited)\b.*)", re.IGNORECASE)
+_DAY_FIRST: Final = re.compile(r"(?<!\d)(\d\d)([-_.]?)(\d\d)\2(20\d\d)(?=[-_.T ]+\d)")
+_HALF_DAY: Final = re.compile(r"(?<!\d)(\d\d?)(?:[-_.:]\d\d)+\S*[-_. ]?([ap])\.?m(?![a-z])", re.IGNORECASE)
 _HEX: Final = "([0-9a-f]+)"
 _HEX_DIGITS: Final = 4
 _TIME_DIGITS, _FINE_DIGITS = 9, 3
@@ -145,6 +147,26 @@ def doubts_about(folder: Path) -> Iterator[str]:
     copies = sorted(stem for stem in read if (copy := _COPY.fullmatch(stem)) and copy["of"] in read)
     if 0 < _MANY * len(copies) <= len(read):
         yield f"{folder.name}: what looks like a copy counts as a frame, such as {copies[0]!r}."
+    if not _are_in_time(read):
+        what = "its pictures are in the order of the numbers in their names, which is not that of time"
+        yield f"{folder.name}: {what}: name them by year, month, day and a clock of 24 hours."
+
+
+def _are_in_time(stems: Collection[str]) -> bool:
+    """Tell whether numbers in names rise with time: not where months follow days, or PM follows AM."""
+    if not any(pattern.search(next(iter(stems), "")) for pattern in (_DAY_FIRST, _HALF_DAY)):
+        return True
+    found = [match for match in map(_DAY_FIRST.search, stems) if match is not None]
+    days = sorted({(int(one[1]), int(one[3]), int(one[4])) for one in found})
+    of_europe = [(year, two, one) for one, two, year in days]
+    of_america = [(year, one, two) for one, two, year in days]
+    possible = [dates for dates in (of_europe, of_america) if all(0 < month < 13 for _, month, _ in dates)]
+    clocks = {
+        (int(match[1]), match[2].lower()) for match in map(_HALF_DAY.search, stems) if match is not None
+    }
+    hours, halves = ({clock[place] for clock in clocks} for place in (0, 1))
+    has_noon = len(halves) > 1 or (12 in hours and len(hours) > 1)
+    return not has_noon and all(dates == sorted(dates) for dates in possible)
 
 
 def _is_unread_frame(name: str) -> bool:

@@ -53,4 +53,5 @@ def parse_position(text: str) -> Position:
         for part in word.split(":"):
             seconds = seconds * 60 + exact(part)
         return Position(time_s=seconds)
-    raise ConfigError(f"{text!r} is not a position", hint=_HINT)
+    what = "has a decimal comma, a point is needed" if re.search(r"\d,\d", word) else "is not a position"
+    raise ConfigError(f"{text!r} {what}", hint=_HINT)

@@ -221,11 +221,10 @@ class JsonFields:
         return PictureSize(*sides)
 
     def picture_size(self, width: str, height: str) -> PictureSize | None:
-        """Return the size that two fields say; None where they are not both whole numbers above 0."""
-        try:
-            size = PictureSize(self.integer(width), self.integer(height))
-        except FormatError:
+        """Return the size that two fields say; None where they are not both there, or one is not above 0."""
+        if width not in self or height not in self:
             return None
+        size = PictureSize(self.integer(width), self.integer(height))
         return size if min(size) > 0 else None
 
     def inner(self, name: str) -> JsonFields | None:

@@ -29,17 +29,17 @@ _GOT_10K: Final = re.compile(r"(?:.*/)?([^/]+)/\1_001\.txt")
 _TARGET: Final = re.compile(r"(?P<name>.+)_id(?P<id>[1-9]\d{0,8})")
 
 
-def kind_of_archive(path: Path) -> ResultFormat:
-    """Return whose an archive of texts is."""
-    is_got = any(_GOT_10K.fullmatch(name) for name in member_names(path))
+def kind_of_archive(names: Iterable[str]) -> ResultFormat:
+    """Return whose an archive of texts of such names is."""
+    is_got = any(_GOT_10K.fullmatch(name) for name in names)
     return ResultFormat.GOT_10K if is_got else ResultFormat.TRACKINGNET
 
 
 def read_submission(path: Path) -> tuple[RecordingResults, ...]:
     """Read the sequences of an archive, in order of names; a `FormatError` names a malformed row."""
-    names = [name for name in member_names(path) if name.endswith(".txt")]
-    texts = member_texts(path, [name for name in names if not name.endswith("_time.txt")])
-    times = member_texts(path, [name for name in names if name.endswith("_time.txt")])
+    found = member_texts(path, (name for name in member_names(path) if name.endswith(".txt")))
+    times = {name: text for name, text in found.items() if name.endswith("_time.txt")}
+    texts = {name: text for name, text in found.items() if name not in times}
     if not texts:
         raise FormatError("has no text of boxes in it", where=path)
     gatherers: dict[str, ResultsGatherer] = {}

@@ -108,12 +108,14 @@ def _region(line: str) -> tuple[Box | None, TrackState | None]:
 
 
 def _box_of(values: Sequence[float]) -> Box | None:
-    """Return the box of a rectangle or polygon; None where it has no area or is not a number."""
+    """Return the box of a rectangle or polygon; None where it has no area, or no number is one."""
     if len(values) != 4 and (len(values) < 6 or len(values) % 2):
         raise FormatError(
             f"{len(values)} values are no region", hint="x,y,w,h, or the corners of a polygon, or a code"
         )
-    if any(math.isnan(value) for value in values):
+    if any(map(math.isnan, values)):
+        if not all(map(math.isnan, values)):
+            raise FormatError("holds a part of a box", hint="where the target is absent all of it is nan")
         return None
     if len(values) == 4:
         x, y, w, h = values
