@@ -12,7 +12,7 @@ from program import csv_rows
 
 from dmtrack.boxes.formats import ResultFormat
 from dmtrack.boxes.formats.table import COLUMNS
-from dmtrack.boxes.reading import read_results
+from dmtrack.boxes.reading import read_results, read_rows
 
 MOT = "1,1,10,20,30,40,1,-1,-1,-1\n3,1,11.5,20,30,40,0.75,-1,-1,-1\n3,2,1,2,3,4,0.5,-1,-1,-1\n"
 HEADER = "frame,time_s,aux_time_s,skew_ms,id,x,y,w,h,score,state,aux_present,infer_ms\n"
@@ -278,6 +278,15 @@ def test_the_origin_of_what_is_read_counts_everywhere(run_cli, track):
 
     assert first_x("--format", "csv") == first_x("--merge") == 19
     assert first_x("--format", "csv", "--stream", "aux") == first_x("--format", "csv", "--stream", "rgb")
+
+
+def test_a_run_says_what_its_top_left_pixel_is_called(run_cli, track):
+    assert track("--box", "20,16,16,16", "--no-video", "--mot-origin", "1").code == 0
+    assert Path("out/boxes.txt").read_text().startswith("1,1,21,17,16,16,")
+    for name in ("boxes.txt", "boxes.csv"):
+        assert read_rows(Path("out", name))[0].box.xywh == (20, 16, 16, 16)
+    assert track("--box-file", "out/boxes.txt", "--no-video", "-o", "again").code == 0
+    assert float(csv_rows("again/boxes.csv")[0]["x"]) == 20
 
 
 def test_the_record_and_the_recording_of_a_run_are_never_replaced(run_cli, track):

@@ -56,7 +56,7 @@ def read_results(
     Args:
         path: The file (`result_files` finds it in a folder).
         source: Its format; None finds out.
-        origin: What the top left pixel is called in a MOT file.
+        origin: What the top left pixel is called in a MOT file, unless the `run.json` beside it says 1.
         size: Of the frames, for files that need it and do not say it.
 
     Raises:
@@ -67,7 +67,7 @@ def read_results(
         source = source or recognise(path)
         name, who = recording_name(path, source)
         readers: dict[ResultFormat, Callable[[], tuple[RecordingResults, ...]]] = {
-            ResultFormat.MOT: lambda: (read_mot(path, name, origin),),
+            ResultFormat.MOT: lambda: (read_mot(path, name, origin or _recorded_origin(path)),),
             ResultFormat.CSV: lambda: read_table(path, name),
             ResultFormat.JSON: lambda: (read_json_results(path, name),),
             ResultFormat.JSONL: lambda: (read_json_lines(path, name),),
@@ -271,6 +271,14 @@ def _recorded_size(path: Path) -> PictureSize | None:
         return PictureSize(int(video["width"]), int(video["height"]))
     except (KeyError, TypeError, ValueError, StopIteration):
         return None
+
+
+def _recorded_origin(path: Path) -> int:
+    """Return what the `run.json` beside a run's own files says that the top left pixel is called; else 0."""
+    try:
+        return int(record_beside(path)["configuration"]["mot"]["origin"] == 1)
+    except (KeyError, TypeError):
+        return 0
 
 
 def record_beside(path: Path) -> dict[str, Any]:

@@ -4,8 +4,8 @@
               LasHeR      visible/ infrared/     init.txt visible.txt infrared.txt
               DepthTrack  color/ depth/          groundtruth.txt (colour as JPEG: its readers want that)
               VisEvent    vis_imgs/ event_imgs/  groundtruth.txt absent_label.txt (1: the target is there)
-    yolo      a folder a recording: images/rgb and images/aux with the same names, labels/rgb and labels/aux,
-              data.yaml; Ultralytics finds labels by putting `labels` in the place of `images`
+    yolo      a folder a recording: images/rgb and images/aux with the same names, by the frame from 1,
+              labels/rgb and labels/aux, data.yaml; Ultralytics puts `labels` in the place of `images`
     crops     a folder a recording: crops/ID/000012_rgb.png and 000012_aux.png, by the 0-based frame
 
 Pictures of the second stream are what its camera counted (16 bits stay 16 bits, depth is in millimetres),
@@ -223,7 +223,7 @@ def _write(
             second = np.zeros(pair.rgb.pixels.shape[:2], np.uint8)
         rows = run.rows.boxes.get(pair.rgb.index, {})
         for clip in clips:
-            clip.take(pair.rgb.pixels, second, rows)
+            clip.take(pair.rgb.index, pair.rgb.pixels, second, rows)
     return count, held
 
 
@@ -248,8 +248,8 @@ class _Clip(ABC):
     count: int = field(default=0, init=False)
 
     @abstractmethod
-    def take(self, rgb: Pixels, aux: Pixels, rows: dict[int, TrackedBox]) -> None:
-        """Write a pair, if it belongs to it."""
+    def take(self, index: int, rgb: Pixels, aux: Pixels, rows: dict[int, TrackedBox]) -> None:
+        """Write the pair of a frame, if it belongs to it."""
 
     @abstractmethod
     def finish(self) -> None:
@@ -278,7 +278,7 @@ class _SetClip(_Clip):
     modality: Modality
     boxes: list[str] = field(default_factory=list)
 
-    def take(self, rgb: Pixels, aux: Pixels, rows: dict[int, TrackedBox]) -> None:
+    def take(self, index: int, rgb: Pixels, aux: Pixels, rows: dict[int, TrackedBox]) -> None:
         row = rows.get(self.target_id)
         is_lost = row is not None and row.state in (TrackState.LOST, TrackState.ABSENT)
         if not self.boxes and (row is None or is_lost):
@@ -310,13 +310,12 @@ class _YoloClip(_Clip):
     name: str
     label: str
 
-    def take(self, rgb: Pixels, aux: Pixels, rows: dict[int, TrackedBox]) -> None:
+    def take(self, index: int, rgb: Pixels, aux: Pixels, rows: dict[int, TrackedBox]) -> None:
         if any(row.state is TrackState.LOST for row in rows.values()):
             self.lost += 1
             return
-        self.count += 1
         height, width = rgb.shape[:2]
-        stem, lines = f"{self.name}_{self.count:08d}", []
+        stem, lines = f"{self.name}_{index + 1:08d}", []
         for row in rows.values():
             x1, y1, x2, y2 = (
                 min(max(side, 0.0), most) / most
@@ -346,7 +345,7 @@ class _CropClip(_Clip):
     modality: Modality | None
     first: dict[int, int] = field(default_factory=dict)
 
-    def take(self, rgb: Pixels, aux: Pixels, rows: dict[int, TrackedBox]) -> None:
+    def take(self, index: int, rgb: Pixels, aux: Pixels, rows: dict[int, TrackedBox]) -> None:
         in_sight = [row for row in rows.values() if row.state not in (TrackState.LOST, TrackState.ABSENT)]
         self.lost += len(in_sight) < len(rows)
         for row in in_sight:
