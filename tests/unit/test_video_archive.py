@@ -48,6 +48,21 @@ def test_a_folder_of_pictures(tmp_path):
     assert all(np.array_equal(frame.pixels, one) for frame, one in zip(frames, PICTURES, strict=True))
 
 
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize("lost", range(3))
+def test_of_members_of_one_name_the_last_is_read_and_said(tmp_path, lost, caplog):
+    """An archive to which pictures were added again; `./1.png` and `1.png` are one file too."""
+    path = archive(tmp_path / "a.zip", {f"{number}.png": png(one) for number, one in enumerate(PICTURES)})
+    with zipfile.ZipFile(path, "a") as file:
+        for number in range(lost):
+            file.writestr("./" * number + f"{number}.png", png(PICTURES[-1]))
+    with open_source(path) as source:
+        frames = [frame.pixels for frame in source]
+    assert all(map(np.array_equal, frames, [PICTURES[-1]] * lost + PICTURES[lost:]))
+    assert caplog.text.count("the last is read") == (lost > 0)
+    assert lost == 0 or f"{path}: it holds 0.png 2 times" in caplog.text
+
+
 @pytest.mark.parametrize("beside", ["README.txt", "calib.json", "notes.MD"])
 def test_what_lies_beside_a_recording_does_not_hide_it(make_video, beside, tmp_path):
     members = {f"set/rgb/{number}.png": png(one) for number, one in enumerate(PICTURES)}

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from dmtrack.errors import ConfigError, FormatError
-from dmtrack.video.frame import Modality, VideoInfo
+from dmtrack.video.frame import Modality
 from dmtrack.video.inspection import inspect_pair
-from dmtrack.video.matching import length_remark
+from dmtrack.video.matching import TimeSpan, length_remark
 from dmtrack.video.pairing import open_pair
 from dmtrack.video.position import Position
 from dmtrack.video.streams import OnMissing, PairingOptions, Sync
@@ -163,14 +163,27 @@ class TestDrift:
         assert "starts late or ends early" in remark
 
     def test_less_than_a_frame_is_no_drift_and_more_is_one_of_clocks(self):
-        def lasting(frames, rate):
-            return VideoInfo(Path("x"), 8, 8, Fraction(rate), MS, 0, frames, "gray", "ffv1", 8, 1)
+        def lasting(seconds):
+            return TimeSpan(Fraction(5), None if seconds is None else 5 + Fraction(seconds))
 
-        assert length_remark(lasting(3000, 30), lasting(901, 9)) == []
-        (drift,) = length_remark(lasting(30_000, 30), lasting(9009, 9))
+        frame_s = Fraction(1, 9)
+        assert length_remark(lasting(100), lasting(Fraction(901, 9)), frame_s) == []
+        (drift,) = length_remark(lasting(1000), lasting(1001), frame_s)
         assert "its clock seems to differ" in drift
         assert "--rate-ratio 1000/1001 (0.999001)" in drift
-        assert length_remark(lasting(None, 30), lasting(9, 9)) == []
+        assert length_remark(lasting(None), lasting(1), frame_s) == []
+
+    @pytest.mark.parametrize("name", ["aux.mkv", "aux.mp4", "aux.avi"])
+    def test_a_pause_is_no_other_clock(self, make_video, name):
+        """Frames times their usual distance is not how long a stream lasts."""
+        rgb = make_video("rgb.mp4", colour(40), rate=10)
+        stamps = [*range(10), *range(30, 40)]
+        aux = make_video(name, colour(20), rate=10, pts=stamps, codec="mpeg4", time_base=Fraction(1, 10))
+        with open_pair(rgb, aux, modality=Modality.THERMAL) as source:
+            assert not [one for one in source.remarks if "lasts" in one or "ends" in one]
+        match = inspect_pair(rgb, aux, PairingOptions()).match
+        assert match is not None
+        assert (float(match.overlap_s), float(match.length_ratio)) == pytest.approx((4, 1), abs=0.05)
 
     def test_ratio_moves_time_from_the_first_frame_on(self, make_video, thermal):
         """With a start at 100 s, one part in a hundred must not throw the stream a whole second off."""

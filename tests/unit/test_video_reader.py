@@ -19,6 +19,7 @@ from dmtrack.video.stream_files import open_stream, open_streams
 from dmtrack.video.streams import PairingOptions, Sync, clock_remarks
 
 H, W = 64, 96
+MS = Fraction(1, 1000)
 _KINDS = ("ts", "mp4", "mkv", "mov", "avi", "mjpeg", "flv")
 
 
@@ -388,6 +389,26 @@ def test_a_title_that_is_not_utf_8_is_no_fault(name, tmp_path):
     with VideoReader(path) as reader:
         assert len(list(reader)) == 3
     assert read_container(path).tags["title"].startswith("Caf")
+
+
+@pytest.mark.parametrize("is_cut", [False, True])
+@pytest.mark.parametrize("codec", ["mpeg4", "mjpeg"])
+def test_an_avi_of_milliseconds_lists_more_than_it_holds(make_video, codec, is_cut, caplog):
+    """A tick without a picture has an entry in its index, and a pause of 3 s three thousand of them."""
+    path = make_video(
+        "a.avi",
+        flat(40),
+        codec=codec,
+        pix_fmt="yuvj420p" if codec == "mjpeg" else "yuv420p",
+        pts=[33 * i + 3000 * (i > 20) for i in range(40)],
+        time_base=MS,
+        rate=1000,
+    )
+    if is_cut:
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 4])
+    frames, reader = read_all(path)
+    assert (len(frames) < 40) == is_cut
+    assert (reader.damaged_packets > 0) == ("though it claims" in caplog.text) == is_cut
 
 
 @pytest.mark.parametrize(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import weakref
 import zipfile
+from collections import Counter
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from tempfile import mkdtemp
@@ -13,6 +15,7 @@ from typing import Final
 from dmtrack.errors import FormatError, VideoError, counted, stands_for, translated
 from dmtrack.video.foreign import require_known
 
+_LOGGER = logging.getLogger(__name__)
 _MOST_RATIO: Final = 64  # what recordings pack into: more is a trap
 _SMALL_BYTES: Final = 256 << 20
 _MOST_MEMBERS: Final = 1_000_000
@@ -96,8 +99,12 @@ def _unpacked(path: Path, size_bytes: int, _: int) -> _Scratch:
         if total > shutil.disk_usage(scratch.name).free:
             raise VideoError(f"there is no room to unpack its {total >> 20} MiB", where=path)
         with translated(VideoError, "the archive cannot be unpacked", where=path):
-            for member in members:  # no member is written beyond what it claims, or outside the folder
-                archive.extract(member, scratch.name)
+            # no member is written beyond what it claims, or outside the folder
+            written = Counter(archive.extract(member, scratch.name) for member in members)
+    for name, times in written.most_common(1):
+        if times > 1:
+            said = "%s: it holds %s %d times: of files of one name the last is read"
+            _LOGGER.warning(said, path, Path(name).name, times)
     stands_for(Path(scratch.name), path)
     return scratch
 

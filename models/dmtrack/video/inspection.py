@@ -12,7 +12,7 @@ from typing import Final
 from dmtrack.errors import ConfigError
 from dmtrack.video.aux_encoder import sparse_depth_remarks
 from dmtrack.video.frame import Frame, Modality, VideoInfo
-from dmtrack.video.matching import NearestMatcher, TimeSpan
+from dmtrack.video.matching import NearestMatcher
 from dmtrack.video.modality import modality_of, swap_remarks
 from dmtrack.video.stream_files import open_stream, open_streams
 from dmtrack.video.streams import PairingOptions, StreamPair, Sync, clock_remarks
@@ -102,7 +102,9 @@ def _modality_of(streams: StreamPair) -> tuple[Modality | None, str]:
 def _match(streams: StreamPair) -> tuple[PairMatch, Frame | None, Frame | None]:
     """Return how the streams go together, and a frame of each."""
     rgb, aux = streams.rgb.info, streams.aux.info
-    overlap_s = _overlap_s(streams)
+    spans = streams.true_spans()
+    common, (rgb_s, aux_s) = spans[0].common(spans[1]), (span.length_s for span in spans)
+    overlap_s = Fraction(0) if common is None else common.length_s
     start_apart_s = streams.aux_span.start_s - rgb.start_s
     skew, first, partner = _skew(streams)
     match = PairMatch(
@@ -111,19 +113,12 @@ def _match(streams: StreamPair) -> tuple[PairMatch, Frame | None, Frame | None]:
         overlap_s=overlap_s,
         start_apart_s=start_apart_s,
         suggested_offset_s=streams.pairing.shift_s - start_apart_s,
-        length_ratio=aux.duration_s / rgb.duration_s if rgb.duration_s and aux.duration_s else None,
+        length_ratio=aux_s / rgb_s / streams.pairing.rate_ratio if rgb_s and aux_s else None,
         rate_ratio=rgb.frame_rate / aux.frame_rate if rgb.frame_rate and aux.frame_rate else None,
         expected_pairs=_expected_pairs(rgb, overlap_s),
         skew=skew,
     )
     return match, first, partner
-
-
-def _overlap_s(streams: StreamPair) -> Fraction | None:
-    common = TimeSpan.of(streams.rgb.info).common(streams.aux_span)
-    if common is None:
-        return Fraction(0)
-    return None if common.end_s is None else common.end_s - common.start_s
 
 
 def _expected_pairs(rgb: VideoInfo, overlap_s: Fraction | None) -> int | None:

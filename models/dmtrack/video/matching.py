@@ -84,6 +84,11 @@ class TimeSpan:
         duration_s = info.duration_s
         return cls(start_s, None if duration_s is None else start_s + duration_s * rate_ratio)
 
+    @property
+    def length_s(self) -> Fraction | None:
+        """How long it is, in seconds, if it ends."""
+        return None if self.end_s is None else self.end_s - self.start_s
+
     def __str__(self) -> str:
         """Return both ends in seconds."""
         end = "?" if self.end_s is None else f"{float(self.end_s):.3f}"
@@ -106,11 +111,10 @@ _LIKELY: Final = Fraction(2, 100)
 difference is rather a stream that ends early."""
 
 
-def length_remark(rgb: VideoInfo, aux: VideoInfo) -> list[str]:
+def length_remark(rgb: TimeSpan, aux: TimeSpan, frame_s: Fraction) -> list[str]:
     """Return a sentence where two streams differ in length by more than a frame, with what corrects it."""
-    rates = [info.frame_rate for info in (rgb, aux) if info.frame_rate is not None]
-    rgb_s, aux_s = rgb.duration_s, aux.duration_s
-    if not rgb_s or not aux_s or abs(rgb_s - aux_s) <= 1 / min(rates):
+    rgb_s, aux_s = rgb.length_s, aux.length_s
+    if not rgb_s or not aux_s or abs(rgb_s - aux_s) <= frame_s:
         return []
     ratio = (rgb_s / aux_s).limit_denominator(100_000)
     seems = "its clock seems to differ" if abs(ratio - 1) <= _LIKELY else "it starts late or ends early"

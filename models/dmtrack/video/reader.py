@@ -71,7 +71,7 @@ _MOST_UNEVEN: Final = Fraction(3, 2)
 _SEEK_BACK: Final = (64, 1024)
 """Where a container's seeking ends behind the frame that is sought, so many frames earlier is tried."""
 _DAY_S: Final = 86_400
-_INDEX_BYTES: Final = 1 << 15
+_INDEX_BYTES, _ENTRY_BYTES = 1 << 15, 24  # 16 in AVI's index, and 8 before a picture that is left out
 _EBML, _SEGMENT, _HEAD_BYTES = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67", 1 << 12
 
 _LOGGER = logging.getLogger(__name__)
@@ -380,7 +380,7 @@ class VideoReader(FrameSource):
             rate = self._claimed_rate or ASSUMED_FRAME_RATE
             missing = round(missing_s * rate) - self._decoder.damaged_in_a_row
         if missing > 0 and not is_table:  # which lists what is stored; all else is a mere number
-            missing = min(missing, _frames_unread(self._path, reading))
+            missing = min(missing, _frames_unread(self._path, reading, self._stream.frames))
         if missing <= 0:
             return
         self._missing_at_end = missing
@@ -641,15 +641,16 @@ def _last_packets_s(path: Path, stream: int, begin_s: Fraction) -> list[Fraction
     return [stamp * time_base for stamp in stamps if stamp is not None]
 
 
-def _frames_unread(path: Path, reading: PacketDecoder) -> int:
+def _frames_unread(path: Path, reading: PacketDecoder, listed: int) -> int:
     """Return how many frames the file can hold behind the last one, by its length or the one it claims.
 
-    A file that was cut claims more than it has; in a whole one, hardly anything follows the last frame.
+    A file that was cut claims more than it has; in a whole one, hardly anything follows the last frame but
+    an index, in which AVI lists so many frames, also those that are no picture of their own.
     """
     size = path.stat().st_size
     end = _claimed_bytes(path) or size
     unread = end - reading.read_end
-    if end <= size and unread <= max(_INDEX_BYTES, size // 20):
+    if end <= size and unread <= max(_INDEX_BYTES, size // 20, _ENTRY_BYTES * listed):
         return 0
     return unread * reading.packets // max(1, reading.read_bytes) + 1
 

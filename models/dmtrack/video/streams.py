@@ -371,16 +371,17 @@ class StreamPair(ClosedOnExit):
         found = [*self.notes, *clock_remarks(self.rgb), *clock_remarks(self.aux)]
         times = self._time_remarks(self.rgb.info, self.aux.info)
         if times:  # what a header claims is not enough to advise
-            times = self._time_remarks(self.rgb.measured(), self.aux.measured(), self._true_spans())
+            times = self._time_remarks(self.rgb.measured(), self.aux.measured(), self.true_spans())
         return [*found, *times, *self._shape_remarks()]
 
     def _time_remarks(
         self, rgb_info: VideoInfo, aux_info: VideoInfo, spans: tuple[TimeSpan, TimeSpan] | None = None
     ) -> list[str]:
         pairing, found = self.pairing, list[str]()
-        if pairing.sync is not Sync.INDEX and pairing.rate_ratio == 1:
-            found += length_remark(rgb_info, aux_info)
         rgb, aux = spans or (TimeSpan.of(rgb_info), self.aux_span)
+        if pairing.sync is not Sync.INDEX and pairing.rate_ratio == 1:
+            frames_s = [1 / info.frame_rate for info in (rgb_info, aux_info) if info.frame_rate]
+            found += length_remark(rgb, aux, max(frames_s, default=Fraction(0)))
         if pairing.sync is not Sync.PTS or rgb.common(aux) is None:
             return found
         late_s = aux.start_s - rgb.start_s
@@ -443,7 +444,7 @@ class StreamPair(ClosedOnExit):
         if self.pairing.sync is Sync.INDEX:
             return
         claimed = TimeSpan.of(self.rgb.info), self.aux_span
-        for rgb, aux in (claimed, self._true_spans()):
+        for rgb, aux in (claimed, self.true_spans()):
             if rgb.common(aux.widened(self.max_skew_s)) is not None:
                 return
         offset_ms = float((rgb.start_s - aux.start_s + self.pairing.shift_s) * 1000)
@@ -453,7 +454,7 @@ class StreamPair(ClosedOnExit):
             hint=f"--offset-ms {offset_ms:.0f} would make them start together",
         )
 
-    def _true_spans(self) -> tuple[TimeSpan, TimeSpan]:
+    def true_spans(self) -> tuple[TimeSpan, TimeSpan]:
         """Return the time that both streams cover by their stamps, on the clock of the first."""
         start_s, ratio = self.aux.info.start_s, self.pairing.rate_ratio
         end_s = self.aux.end_s
