@@ -568,6 +568,76 @@ def test_colour_that_fades_in_is_colour_from_the_first_frame_on(tmp_path, luma):
     assert {frame.pixels.shape for frame in frames} == {(H, W, 3)}
 
 
+@pytest.mark.parametrize("pix_fmt", ["yuv420p10le", "yuv444p16le", "gbrp12le"])
+def test_counts_that_begin_with_a_closed_shutter_are_counts(tmp_path, pix_fmt):
+    """Also where a scene differs by less than one level of 8 bits."""
+    flat, scene = np.full((H, W), 500), 500 + counts16(1)[0] % 17
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=10)
+        stream.width, stream.height, stream.pix_fmt = W, H, pix_fmt
+        for picture in (flat, scene, flat):
+            container.mux(stream.encode(_deep(picture, pix_fmt, 0)))
+        container.mux(stream.encode(None))
+    shut, *frames = read_all(path)[0]
+    assert len(np.unique(shut.pixels)) == 1
+    assert np.array_equal([frame.pixels for frame in frames], [scene, flat])
+
+
+@pytest.mark.parametrize(("shown", "is_told"), [((W, H), False), ((W - 16, H), True), ((W, H - 8), True)])
+def test_a_part_that_is_shown_of_mp4_is_told(make_video, shown, is_told):
+    """In the place of the bit rate, which nobody asks for."""
+    path = make_video("a.mp4", flat(3))
+    data = path.read_bytes()
+    clap = struct.pack(">I4s8i", 40, b"clap", shown[0] * 3, 3, shown[1], 1, 0, 1, 0, 1)
+    begin = data.find(b"btrt") - 4
+    whole = bytearray(data[:begin] + clap + data[begin + 20 :])
+    for kind in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"avc1\0"):
+        place = whole.find(kind) - 4
+        struct.pack_into(">I", whole, place, struct.unpack_from(">I", whole, place)[0] + len(clap) - 20)
+    path.write_bytes(whole)
+    frames, reader = read_all(path)
+    assert len(frames) == 3
+    assert ("a part of its pictures" in " ".join(reader.info.notes)) == is_told
+
+
+@pytest.mark.parametrize("number", [0xAA, 0xBB, 0xCC, 0xDD])
+@pytest.mark.parametrize("pixels", [0, 8])
+def test_a_part_that_is_shown_of_matroska_is_told(make_video, number, pixels):
+    """What is cut off at one side, in the place of the unit in which it is shown."""
+    path = make_video("a.mkv", flat(3))
+    unit, crop = b"\x54\xb2\x81\x04", bytes([0x54, number, 0x81, pixels])
+    assert path.read_bytes().count(unit) == 1
+    path.write_bytes(path.read_bytes().replace(unit, crop))
+    _, reader = read_all(path)
+    assert ("a part of its pictures" in " ".join(reader.info.notes)) == (pixels > 0)
+
+
+@pytest.mark.parametrize(
+    ("matrix", "red", "blue"),
+    [(1, 0.2126, 0.0722), (5, 0.299, 0.114), (6, 0.299, 0.114), (9, 0.2627, 0.0593)],
+)
+@pytest.mark.parametrize("is_full", [False, True])
+def test_how_colours_are_coded_is_obeyed(tmp_path, matrix, red, blue, is_full):
+    """The matrix by its number in ITU-T H.273, and the range."""
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx264", rate=10, options={"qp": "0"})
+        stream.width, stream.height, stream.pix_fmt = W, H, "yuv444p"
+        stream.codec_context.colorspace, stream.codec_context.color_range = matrix, 2 if is_full else 1
+        frame = av.VideoFrame(W, H, "yuv444p")
+        for plane, level in zip(frame.planes, (120, 90, 200), strict=True):
+            plane.update(bytes([level]) * plane.buffer_size)
+        container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    frames, _ = read_all(path)
+    luma, chroma = (120, 255) if is_full else ((120 - 16) * 255 / 219, 255 * 255 / 224)
+    cb, cr = (90 - 128) * chroma / 255, (200 - 128) * chroma / 255
+    r, b = luma + 2 * (1 - red) * cr, luma + 2 * (1 - blue) * cb
+    g = (luma - red * r - blue * b) / (1 - red - blue)
+    assert frames[0].pixels[8, 8].tolist() == pytest.approx(np.clip((r, g, b), 0, 255), abs=2)
+
+
 def _deep(counts, pix_fmt, chroma):
     """Return a frame that has counts in its luma or in every colour, the last of which is so far off."""
     frame = av.VideoFrame(W, H, pix_fmt)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
+import struct
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
@@ -73,21 +74,24 @@ _SEEK_BACK: Final = (64, 1024)
 _DAY_S: Final = 86_400
 _INDEX_BYTES, _ENTRY_BYTES = 1 << 15, 24  # 16 in AVI's index, and 8 before a picture that is left out
 _EBML, _SEGMENT, _HEAD_BYTES = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67", 1 << 12
+_TRACKS, _CLUSTER = b"\x16\x54\xae\x6b", b"\x1f\x43\xb6\x75"
+_CROPS: Final = re.compile(rb"\x54[\xaa\xbb\xcc\xdd](\x81[^\0]|\x82(?!\0\0))")
+_CLAP, _TAIL_BYTES = b"\0\0\0\x28clap", 1 << 22
 
 _LOGGER = logging.getLogger(__name__)
 _NOT_VIDEO_FORMATS: Final = frozenset({"tty"})  # libav "plays" any text file as a terminal
 _GREY_FORMAT: Final = re.compile(r"(?:gray|(ya))(\d*)(le|be)?")
 _NO_COLOUR: Final = (0x8000 - 0x80, 0x8000 + 0x80)
 """Between these lies 16-bit chroma that is none: half a level of 8 bits off at most."""
-_SHOWS: Final = (
-    8  # levels of 8 bits from the darkest to the brightest pixel of a picture that shows something
-)
+_SHOWS: Final = 16
+"""So many counts the pixels of a picture differ at least that shows something; of others nothing follows."""
 
 
 class VideoReader(FrameSource):
     """The frames of one video stream, read once from front to back.
 
-    Rotation and mirroring stored in the container are applied (multiples of 90 degrees).
+    Rotation and mirroring stored in the container are applied (multiples of 90 degrees). Colours are BT.601
+    of limited range where a file does not say how they are coded: so FFmpeg and OpenCV write every size.
     Colour of any depth becomes 8-bit RGB; one channel keeps its exact counts, also one that deep colour
     stores as three or as luma. Where no times are stored they are counted, `rate` pictures a second; None:
     as the codec says, or 25.
@@ -324,6 +328,8 @@ class VideoReader(FrameSource):
             yield f"{name} begins in the middle: {counted(before, 'frame')} before a whole one are left out."
         if first.interlaced_frame:
             yield f"{name} says that it is interlaced: a picture holds two moments, and what moves has combs."
+        if _is_cropped(self._path, (self._stream.width, self._stream.height)):
+            yield f"{name} says to show a part of its pictures alone: they and boxes stay as stored."
         if first.rotation % 90:
             yield f"{name} says to turn its pictures by {first.rotation} degrees: only quarters are done."
         with suppress(ValueError, ZeroDivisionError):
@@ -401,10 +407,8 @@ class PictureConverter:
         self.pixel_format = first.format.name
         self.bit_depth = max(component.bits for component in first.format.components)
         self._may_be_grey = self._grey is None and self.bit_depth in range(9, 17)
-        deep = self._deep_grey(first)
-        if deep is not None and not first.format.is_rgb and _is_flat(deep, self.bit_depth):
-            self._may_be_grey, deep = False, None  # black, say, out of which colour fades in
-        self.channels = 1 if self._grey is not None or deep is not None else 3
+        self._is_deep_grey = False
+        self.channels = 1 if self._grey is not None or self._deep_grey(first) is not None else 3
         self.rotation_deg = self._turns * 90
         flipped = self._turns % 2 == 1
         self.width, self.height = self.coded_size[::-1] if flipped else self.coded_size
@@ -423,7 +427,10 @@ class PictureConverter:
         return self._upright(samples if samples.ndim == 2 else samples[..., 0])
 
     def _deep_grey(self, frame: VideoFrame) -> Pixels | None:
-        """Return the one channel that is in deep colour; None from the first frame with colour on."""
+        """Return the one channel that is in deep colour; None from the first frame with colour on.
+
+        None too as long as frames show nothing: out of black, colour may fade in.
+        """
         if not self._may_be_grey:
             return None
         width, height = self.coded_size
@@ -435,7 +442,9 @@ class PictureConverter:
         else:
             low, high = _NO_COLOUR
             self._may_be_grey = all(low <= other.min() and other.max() <= high for other in others)
-        return cast(Pixels, grey >> (16 - self.bit_depth)) if self._may_be_grey else None
+        counts = cast(Pixels, grey >> (16 - self.bit_depth))
+        self._is_deep_grey = self._may_be_grey and (self._is_deep_grey or int(np.ptp(counts)) >= _SHOWS)
+        return counts if self._is_deep_grey else None
 
     def _upright(self, pixels: Pixels) -> Pixels:
         if self._is_mirrored:
@@ -464,10 +473,6 @@ def _grey_kind(format_name: str) -> tuple[np.dtype[np.uint8] | np.dtype[np.uint1
     if match[2] in ("", "8"):
         return np.dtype(np.uint8), samples
     return np.dtype(">u2" if match[3] == "be" else "<u2"), samples
-
-
-def _is_flat(pixels: Pixels, bits: int) -> bool:
-    return int(pixels.max()) - int(pixels.min()) < _SHOWS << (bits - 8)
 
 
 def _plane(frame: VideoFrame, dtype: np.dtype[np.uint8] | np.dtype[np.uint16], channels: int) -> Pixels:
@@ -670,6 +675,26 @@ def _claimed_bytes(path: Path) -> int | None:
     octets = 9 - head[place].bit_length()
     size = int.from_bytes(head[place : place + octets], "big") - (1 << 7 * octets)
     return None if size == (1 << 7 * octets) - 1 else place + octets + size
+
+
+def _is_cropped(path: Path, size: tuple[int, int]) -> bool:
+    """Return whether a Matroska or MP4 file says to show less than its pictures, which libav does not tell.
+
+    Source: RFC 9559, section 5.1.4.1.28 (PixelCropBottom, ...); ISO/IEC 14496-12, section 12.1.4 (clap).
+    """
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+        if head.startswith(_EBML):
+            return _CROPS.search(head.rpartition(_TRACKS)[2].partition(_CLUSTER)[0]) is not None
+        if head[4:8] != b"ftyp":
+            return False
+        head += file.read(_TAIL_BYTES)
+        file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+        at = (index := head + file.read()).find(_CLAP)
+    if at < 0 or at + 24 > len(index):
+        return False
+    width, width_parts, height, height_parts = struct.unpack_from(">4I", index, at + len(_CLAP))
+    return (width, height) != (size[0] * width_parts, size[1] * height_parts)
 
 
 def _choose_stream(
