@@ -111,6 +111,18 @@ def test_exif_orientation_is_ignored(tmp_path):
     assert FolderReader(tmp_path).info.notes == ()
 
 
+@pytest.mark.parametrize("suffix", [".png", ".ppm", ".tif"])
+@pytest.mark.parametrize(("bits", "factor"), [(10, 64), (12, 16), (14, None), (16, None)])
+def test_colours_in_the_lower_of_sixteen_bits_are_told(tmp_path, suffix, bits, factor):
+    numbers = np.random.default_rng(bits).integers(0, 1 << bits, (6, 8, 3)).astype(np.uint16)
+    numbers[0, 0] = (1 << bits) - 1
+    save(tmp_path / f"1{suffix}", numbers)
+    with FolderReader(tmp_path) as reader:
+        said = " ".join(reader.info.notes)
+    assert ("nearly black" in said) == (factor is not None)
+    assert factor is None or f"multiply colours by {factor}." in said
+
+
 def exif_jpeg(orientation):
     stored = bytes(cv2.imencode(".jpg", colour())[1])
     payload = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0%c\0\0\0\0\0\0\0" % orientation

@@ -638,6 +638,25 @@ def test_how_colours_are_coded_is_obeyed(tmp_path, matrix, red, blue, is_full):
     assert frames[0].pixels[8, 8].tolist() == pytest.approx(np.clip((r, g, b), 0, 255), abs=2)
 
 
+@pytest.mark.parametrize(("matrix", "name"), [(8, "YCgCo"), (10, "constant luminance"), (14, "ICtCp")])
+@pytest.mark.parametrize("pix_fmt", ["yuv444p", "yuv444p10le"])
+def test_colours_that_cannot_be_turned_into_rgb_are_refused_at_once(tmp_path, matrix, name, pix_fmt):
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=10)
+        stream.width, stream.height, stream.pix_fmt = W, H, pix_fmt
+        stream.codec_context.colorspace = matrix
+        container.mux(stream.encode(av.VideoFrame(W, H, pix_fmt)))
+        container.mux(stream.encode(None))
+    with pytest.raises(DecodeError, match=f"{name}.* is not read"):
+        VideoReader(path)
+
+
+def test_a_video_of_fractions_is_told(make_video):
+    path = make_video("a.mov", [picture[..., 0] for picture in noisy(1)], codec="exr", pix_fmt="grayf32le")
+    assert "holds fractions" in " ".join(read_all(path)[1].info.notes)
+
+
 def _deep(counts, pix_fmt, chroma):
     """Return a frame that has counts in its luma or in every colour, the last of which is so far off."""
     frame = av.VideoFrame(W, H, pix_fmt)

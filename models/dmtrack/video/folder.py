@@ -6,7 +6,7 @@ Pictures have no clock: their times are those in their names, or made up from an
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
@@ -36,6 +36,7 @@ from dmtrack.video.source import DEFAULT_FRAME_RATE, MAX_CONSECUTIVE_DAMAGED, St
 
 _NS: Final = Fraction(1, 10**9)
 _DAY_S: Final = 86_400
+_DARK_BITS: Final = 4
 _LOOKED_AT: Final = 8  # so many pictures, evenly spaced, say how numbers become counts, and what to tell
 
 _LOGGER = logging.getLogger(__name__)
@@ -98,7 +99,7 @@ class FolderReader(StoredPictures):
             channels=first.channels,
             depth_unit_mm=self._counts.depth_unit_mm,
             counts=self._counts,
-            notes=_notes(path, file, files),
+            notes=(*_notes(path, file, files), *_dark_colours(path.name, first)),
         )
         times_s = _times_in_file(path) if is_file else times_in_names(files)
         self.has_clock = times_s is not None
@@ -183,6 +184,14 @@ def _notes(path: Path, first: Path, files: Sequence[Path]) -> tuple[str, ...]:
     if len(files) > 1 and (pages := page_count(files[0])) > 1:
         found.append(f"{path.name}: {files[0].name} holds {pages} pictures; of each file one is read.")
     return (*found, *(doubts_about(path) if path.is_dir() else ()))
+
+
+def _dark_colours(name: str, first: StoredPicture) -> Iterator[str]:
+    """Yield what to say where colours of 12 bits, say, lie in the lower ones of 16."""
+    used = int(first.pixels.max()).bit_length()
+    if first.channels == 3 and first.bit_depth > 8 and used <= _DARK_BITS:
+        bits = f"{first.bit_depth} bits, of which the upper 8 are read"
+        yield f"{name}: its first picture is nearly black in {bits}: multiply colours by {1 << (8 - used)}."
 
 
 def _times_in_file(path: Path) -> list[Fraction] | None:

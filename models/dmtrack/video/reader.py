@@ -66,6 +66,9 @@ _MOST_SLOWED: Final = 1.5  # rates that differ by less are one that varied
 _PIXELS_PER_BYTE: Final = 32
 """Pictures larger than `SMALL_PIXELS` are believed only in a file of as many bytes."""
 _HDR: Final = {16: "PQ", 18: "HLG"}  # transfer characteristics, by their numbers in ITU-T H.273
+_MATRICES: Final = {8: "YCgCo", 10: "BT.2020 of constant luminance", 14: "ICtCp", 15: "IPT"}
+"""Codings of colour that libav does not turn into RGB, by their numbers in the same place."""
+_COUNT_BITS: Final = 16
 _LAST_PACKETS: Final = 8
 _LAST_S: Final = 2
 _MOST_UNEVEN: Final = Fraction(3, 2)
@@ -330,6 +333,8 @@ class VideoReader(FrameSource):
             yield f"{name} says that it is interlaced: a picture holds two moments, and what moves has combs."
         if _is_cropped(self._path, (self._stream.width, self._stream.height)):
             yield f"{name} says to show a part of its pictures alone: they and boxes stay as stored."
+        if self._picture.bit_depth > _COUNT_BITS:
+            yield f"{name} holds fractions, of which 0 to 1 become 8 bits: for depth, store pictures of them."
         if first.rotation % 90:
             yield f"{name} says to turn its pictures by {first.rotation} degrees: only quarters are done."
         with suppress(ValueError, ZeroDivisionError):
@@ -406,7 +411,9 @@ class PictureConverter:
         self._reformatter = VideoReformatter()
         self.pixel_format = first.format.name
         self.bit_depth = max(component.bits for component in first.format.components)
-        self._may_be_grey = self._grey is None and self.bit_depth in range(9, 17)
+        if not first.format.is_rgb and (coding := _MATRICES.get(int(first.colorspace))):
+            raise DecodeError(f"its colours are {coding}, which is not read", hint="convert them to BT.709")
+        self._may_be_grey = self._grey is None and 8 < self.bit_depth <= _COUNT_BITS
         self._is_deep_grey = False
         self.channels = 1 if self._grey is not None or self._deep_grey(first) is not None else 3
         self.rotation_deg = self._turns * 90
@@ -442,7 +449,7 @@ class PictureConverter:
         else:
             low, high = _NO_COLOUR
             self._may_be_grey = all(low <= other.min() and other.max() <= high for other in others)
-        counts = cast(Pixels, grey >> (16 - self.bit_depth))
+        counts = cast(Pixels, grey >> (_COUNT_BITS - self.bit_depth))
         self._is_deep_grey = self._may_be_grey and (self._is_deep_grey or int(np.ptp(counts)) >= _SHOWS)
         return counts if self._is_deep_grey else None
 
