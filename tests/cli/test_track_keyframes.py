@@ -18,7 +18,7 @@ from dmtrack.geometry.box import Box
 from dmtrack.output.record import read_run_json
 from dmtrack.run.pipeline import track as track_in_python
 from dmtrack.run.request import NetworkOptions, OutputOptions, TrackRequest
-from dmtrack.run.session import track_to_folder
+from dmtrack.run.session import prepared_run
 from dmtrack.tracking.start import Absence, TargetStart
 
 HEAD = "frame,id,x,y,w,h,state\n"
@@ -146,8 +146,11 @@ def test_an_absence_is_said_in_python(recording, weights):
         network=NetworkOptions(str(weights)),
         output=OutputOptions(folder=Path("made"), no_video=True),
     )
-    track_to_folder(request)
+    with prepared_run(request) as run:
+        run.retracked_s = 1000
+        run.execute()
     assert [row.frame_index for row in read_rows(Path("made/boxes.csv"))] == [0, 1, 2, 3]
+    assert read_run_json(Path("made/run.json"))["speed"]["wall_s"] > run.retracked_s > 1000
 
 
 @pytest.mark.parametrize(

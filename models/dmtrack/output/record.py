@@ -193,7 +193,7 @@ class RunRecordSink(Sink):
     exception failed. In a `SinkGroup` it is an observer.
 
     It is written at once with status `running`. `pair_counts` are asked at the end for what reading and
-    pairing met, `remarks` for what a person should know.
+    pairing met, `remarks` for what a person should know; `spent_s` were spent on the run before.
 
     Raises:
         OutputError: The file exists or cannot be written.
@@ -207,6 +207,7 @@ class RunRecordSink(Sink):
         pair_counts: Callable[[], PairCounts] = PairCounts,
         remarks: Callable[[], Sequence[str]] = tuple,
         overwrite: bool = False,
+        spent_s: float = 0.0,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self._path = reserve(path, overwrite=overwrite)
@@ -216,7 +217,8 @@ class RunRecordSink(Sink):
         self.video_encoder: Callable[[], str | None] = lambda: None
         """Asked at the end for what encoded the annotated video."""
         self._clock = clock
-        self._start_s = self._saved_s = clock()
+        self._saved_s = clock()
+        self._start_s = self._saved_s - spent_s
         self._network_frames = 0
         self._network_ms = 0.0
         self._target_ids: set[int] = set()

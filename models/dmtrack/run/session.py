@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
@@ -95,6 +96,7 @@ class TrackRun:
             is followed from its start in one go.
         earlier: Results that are gone on with; they stay until the new ones are whole.
         score: Mean confidence so far.
+        retracked_s: How long tracking from keyframe to keyframe took.
     """
 
     request: TrackRequest
@@ -110,6 +112,7 @@ class TrackRun:
     retracking: Retracking | None = None
     earlier: EarlierRun | None = None
     score: ScoreMean = field(default_factory=ScoreMean)
+    retracked_s: float = 0.0
 
     def execute(
         self,
@@ -154,6 +157,7 @@ class TrackRun:
             pair_counts=lambda: counted.counts,
             remarks=lambda: self.pairs.remarks,
             overwrite=self.request.output.overwrite,
+            spent_s=self.retracked_s,
         )
         try:
             sinks = SinkGroup(
@@ -217,7 +221,9 @@ class TrackRun:
             if is_over():
                 raise KeyboardInterrupt
 
+        begin_s = time.perf_counter()
         rows = self.retracking.track(opener(self.request, self.pairs), self.loaded.tracker, on_tracked)
+        self.retracked_s += time.perf_counter() - begin_s
         self.retracking = replace(self.retracking, segments=())
         return rows
 
