@@ -65,10 +65,19 @@ def test_orders_of_columns():
     assert in_order(box, BoxFormat.XYWH) is box
 
 
-@pytest.mark.parametrize("text", ["", "1,2,3\n", "a,b,c,d\n", "1,2,30,40\n1,2,30\n"])
-def test_damaged_files_are_named(text, tmp_path):
+@pytest.mark.parametrize(
+    ("text", "row"),
+    [
+        ("", ""),
+        ("1,2,3\n", ""),
+        ("a,b,c,d\n", ""),
+        ("1,2,30,40\n1,2,30\n", "row 2 has 3 values"),
+        ("1,1,2,3,4,5,1,-1,-1,-1\n2,1,2,3,x,5,1,-1,-1,-1\n", "row 2: w 'x' is not a number"),
+    ],
+)
+def test_damaged_files_are_named(text, row, tmp_path):
     path = written(tmp_path / "car.txt", text)
-    with pytest.raises(FormatError, match=r"car\.txt"):
+    with pytest.raises(FormatError, match=rf"car\.txt.*{row}"):
         read_track(path)
 
 

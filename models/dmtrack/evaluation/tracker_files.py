@@ -78,13 +78,9 @@ def _read(path: Path) -> Track:
         return _of_recording(read_results(path)[0])
     try:
         rows = read_boxes(path, origin=0, corners=False).rows
-        return Track(rows, None, np.zeros(len(rows), np.bool_))
-    except FormatError as error:
-        plain = error
-    try:
-        return _of_recording(read_results(path)[0])
     except FormatError:
-        raise plain from None
+        return _of_recording(read_results(path)[0])
+    return Track(rows, None, np.zeros(len(rows), np.bool_))
 
 
 def in_order(rows: Floats, order: BoxFormat) -> Floats:
