@@ -17,6 +17,7 @@ from dmtrack.boxes.formats import HOLDS, Content, ResultFormat
 from dmtrack.boxes.results import PictureSize
 from dmtrack.boxes.starts import read_targets
 from dmtrack.errors import DmtrackError
+from dmtrack.tracking.start import TargetStart
 from dmtrack.video.frame import VideoInfo
 
 INFO = VideoInfo(Path("rgb.mp4"), 200, 100, Fraction(10), Fraction(1, 10), 0, 50, "yuv420p", "h264", 8, 3)
@@ -153,6 +154,11 @@ def test_boxes_in_whatever_file_of_them_export_writes(target, tmp_path):
     for here in found.values():
         boxes = sorted(one.box.xywh for one in here)
         assert boxes == [pytest.approx(CAR, abs=1e-3), pytest.approx(PERSON, abs=1e-3)]
+    starts = read_targets(path, size=(200, 100))
+    assert [(key.frame_index, key.box.xywh) for key in starts if isinstance(key, TargetStart)] == [
+        (FRAMES[0], pytest.approx(CAR, abs=1e-3)),
+        (FRAMES[0], pytest.approx(PERSON, abs=1e-3)),
+    ]
 
 
 def test_commas_stand_between_classes():

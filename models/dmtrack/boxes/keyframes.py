@@ -24,7 +24,7 @@ from typing import Final
 from dmtrack.boxes.formats import ResultFormat
 from dmtrack.boxes.formats.table import numbered_rows
 from dmtrack.boxes.parsing import placed, state_of, whole
-from dmtrack.boxes.reading import read_results, recognise
+from dmtrack.boxes.reading import is_zip, read_results, recognise
 from dmtrack.boxes.results import AbsentTarget, RecordingResults, of_another_size
 from dmtrack.datasets.ground_truth import read_text
 from dmtrack.errors import FormatError
@@ -66,7 +66,7 @@ def read_keyframes(path: Path, first_frame: int = 0, size: tuple[int, int] | Non
     Raises:
         FormatError: It cannot be read, a needed column is missing, or a row (named) is malformed.
     """
-    if path.is_file() and _MARKS.sub(",", read_text(path).strip()) == _HEADER.strip():
+    if not is_zip(path) and path.is_file() and _MARKS.sub(",", read_text(path).strip()) == _HEADER.strip():
         return []  # every target was taken away
     recordings = read_results(path)
     for said in {of_another_size(one.size, size) for one in recordings} - {""}:
