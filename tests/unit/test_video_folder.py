@@ -226,6 +226,10 @@ def test_what_lies_among_pictures_and_may_not_be_meant_is_told(tmp_path, name, s
         (["2024-04-30 23.59.59", "2024-05-01 00.00.00"], False),
         (["31312024_1", "00002024_2"], False),
         (["12_34_amber", "1_34_pm_1"], False),
+        (["a_23-59-59.900", "a_00-00-00.000"], True),
+        (["11-59-59.900", "12-00-00.000"], False),
+        (["11-59-59.900 AM", "01-00-00.000 PM"], True),
+        (["2024-05-01_23-59-59.900", "2024-05-02_00-00-00.000"], False),
     ],
 )
 def test_names_whose_numbers_do_not_rise_with_time_are_told(tmp_path, names, is_told):
@@ -233,6 +237,12 @@ def test_names_whose_numbers_do_not_rise_with_time_are_told(tmp_path, names, is_
         save(tmp_path / f"{name}.png", colour())
     notes = FolderReader(tmp_path).info.notes
     assert ["not that of time: name them by year" in note for note in notes] == [True] * is_told
+
+
+def test_seconds_of_a_clock_are_no_times_of_their_own():
+    """Pictures across midnight were a minute."""
+    names = [f"{clock}.{tenth}00.png" for clock in ("00-00-00", "23-59-59") for tenth in range(10)]
+    assert times_in_names([Path(name) for name in names]) is None
 
 
 def test_a_series_of_windows_is_no_row_of_copies(tmp_path):

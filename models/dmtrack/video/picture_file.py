@@ -67,7 +67,9 @@ _WITH_SIZE: Final = (_PNG, _JPEG, b"BM", b"II*\0", b"MM\0*", b"P5", b"P6")
 _CHANNELS: Final = (1, 3, 4)
 _MANY: Final = 10
 """Where so many pictures have a number, one without is none of them."""
-_TIME: Final = re.compile(r"(?<![\d.])(?:\d{1,10}\.\d{1,12}|1\d{12}|1\d{15}|1\d{18})(?![\d.])")
+_TIME: Final = re.compile(
+    r"(?<![\d.])(?<!\d\d[-_.:h]\d\d[-_.:m])(?:\d{1,10}\.\d{1,12}|1\d{12}|1\d{15}|1\d{18})(?![\d.])"
+)
 _REST: Final = r"(?:[-_]?(?P<rest>\d{9}|\d{6}|\d{3})|[.,](?P<fraction>\d{1,9}))?(?!\d)"
 _DAY: Final = r"(?<!\d)(?P<year>20\d\d)[-_.]?(?P<month>\d\d)[-_.]?(?P<day>\d\d)[-_.T ]?"
 _OF_DAY: Final = r"(?P<hour>[01]\d|2[0-3]){0}(?P<minute>[0-5]\d){1}(?P<second>[0-5]\d)"
@@ -80,6 +82,7 @@ _CLOCKS: Final = (
     re.compile(r"(?<!\d)(?P<seconds>1\d{9})[-_](?P<rest>\d{9}|\d{6})(?!\d)"),
 )
 _WHOLE_SECONDS: Final = (re.compile(_CALENDAR + r"(?!\d)"), re.compile(r"(?<!\d)(?P<seconds>1\d{9})(?!\d)"))
+_HALF_DAY_S: Final = 43_200
 _HHMMSS: Final = re.compile(_OF_DAY.format("", "") + r"\.\d+")
 _EARLIEST_HHMMSS: Final = 10_000  # before one o'clock, digits may as well be seconds
 _COPY: Final = re.compile(r"(?P<of>.+?)( \(\d+\)|[ _-]+(copy|kopie|copia|edited)\b.*)", re.IGNORECASE)
@@ -153,8 +156,17 @@ def doubts_about(folder: Path) -> Iterator[str]:
 
 
 def _are_in_time(stems: Collection[str]) -> bool:
-    """Tell whether numbers in names rise with time: not where months follow days, or PM follows AM."""
-    if not any(pattern.search(next(iter(stems), "")) for pattern in (_DAY_FIRST, _HALF_DAY)):
+    """Tell whether numbers in names rise with time.
+
+    Not where months follow days, PM follows AM, or a clock that is without a day passes midnight.
+    """
+    first = next(iter(stems), "")
+    clock = _CLOCKS[1].search(first)
+    if clock is not None and not re.search(r"\d\d", first[: clock.start()]):
+        times_s = sorted(_seconds(match) for match in map(_CLOCKS[1].search, stems) if match is not None)
+        if any(later - earlier > _HALF_DAY_S for earlier, later in pairwise(times_s)):
+            return False
+    if not any(pattern.search(first) for pattern in (_DAY_FIRST, _HALF_DAY)):
         return True
     found = [match for match in map(_DAY_FIRST.search, stems) if match is not None]
     days = sorted({(int(one[1]), int(one[3]), int(one[4])) for one in found})
