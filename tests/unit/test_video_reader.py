@@ -568,6 +568,22 @@ def test_colour_that_fades_in_is_colour_from_the_first_frame_on(tmp_path, luma):
     assert {frame.pixels.shape for frame in frames} == {(H, W, 3)}
 
 
+@pytest.mark.parametrize("matrix", [1, 5, 6, 9])
+def test_a_video_that_says_how_its_colours_are_coded_is_colour(tmp_path, matrix):
+    """What telephones film at night, and films that begin with a title, are pictures, not counts."""
+    path = tmp_path / "a.mkv"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("libx265", rate=10, options={"x265-params": "log-level=none"})
+        stream.width, stream.height, stream.pix_fmt = W, H, "yuv420p10le"
+        stream.codec_context.colorspace = matrix
+        for chroma in (0, 0, 90):
+            container.mux(stream.encode(_deep(counts16(1)[0] & 1023, "yuv420p10le", chroma)))
+        container.mux(stream.encode(None))
+    frames, reader = read_all(path)
+    assert reader.info.channels == 3
+    assert {frame.pixels.shape for frame in frames} == {(H, W, 3)}
+
+
 @pytest.mark.parametrize("pix_fmt", ["yuv420p10le", "yuv444p16le", "gbrp12le"])
 def test_counts_that_begin_with_a_closed_shutter_are_counts(tmp_path, pix_fmt):
     """Also where a scene differs by less than one level of 8 bits."""

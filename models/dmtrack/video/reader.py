@@ -68,6 +68,7 @@ _PIXELS_PER_BYTE: Final = 32
 _HDR: Final = {16: "PQ", 18: "HLG"}  # transfer characteristics, by their numbers in ITU-T H.273
 _MATRICES: Final = {8: "YCgCo", 10: "BT.2020 of constant luminance", 14: "ICtCp", 15: "IPT"}
 """Codings of colour that libav does not turn into RGB, by their numbers in the same place."""
+_UNSAID: Final = 2  # the coding of colour in what stores counts; cameras and programs that cut films say one
 _COUNT_BITS: Final = 16
 _LAST_PACKETS: Final = 8
 _LAST_S: Final = 2
@@ -96,8 +97,8 @@ class VideoReader(FrameSource):
     Rotation and mirroring stored in the container are applied (multiples of 90 degrees). Colours are BT.601
     of limited range where a file does not say how they are coded: so FFmpeg and OpenCV write every size.
     Colour of any depth becomes 8-bit RGB; one channel keeps its exact counts, also one that deep colour
-    stores as three or as luma. Where no times are stored they are counted, `rate` pictures a second; None:
-    as the codec says, or 25.
+    stores as three, or as luma where no coding of colour is said. Where no times are stored they are
+    counted, `rate` pictures a second; None: as the codec says, or 25.
 
     `stream` counts video streams from 0 (cover pictures do not count), or says how to pick one. `threads`
     None are as many as pay; the CUDA device `gpu` decodes what suits it, and the pictures are the same. With
@@ -413,7 +414,8 @@ class PictureConverter:
         self.bit_depth = max(component.bits for component in first.format.components)
         if not first.format.is_rgb and (coding := _MATRICES.get(int(first.colorspace))):
             raise DecodeError(f"its colours are {coding}, which is not read", hint="convert them to BT.709")
-        self._may_be_grey = self._grey is None and 8 < self.bit_depth <= _COUNT_BITS
+        is_filmed = not first.format.is_rgb and first.colorspace != _UNSAID
+        self._may_be_grey = self._grey is None and 8 < self.bit_depth <= _COUNT_BITS and not is_filmed
         self._is_deep_grey = False
         self.channels = 1 if self._grey is not None or self._deep_grey(first) is not None else 3
         self.rotation_deg = self._turns * 90
