@@ -240,6 +240,11 @@ class TestGuess:
         assert guess_modality(Path("a"), [gray]).modality is Modality.THERMAL
         assert guess_modality(Path("a"), [np.dstack([gray] * 3)]).modality is Modality.THERMAL
 
+    def test_grey_of_10_bits_without_holes_is_thermal(self):
+        """As 8 bits are: so thermal video of H.265 comes, from black to white."""
+        gray = np.arange(64, 941, dtype=np.uint16).reshape(1, -1)
+        assert guess_modality(Path("a"), [gray]).modality is Modality.THERMAL
+
     def test_white_canvas_is_event_even_after_an_empty_picture(self, rng):
         canvas = np.full((48, 64, 3), 255, np.uint8)
         points = rng.random((48, 64))

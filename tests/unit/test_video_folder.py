@@ -245,6 +245,11 @@ def test_seconds_of_a_clock_are_no_times_of_their_own():
     assert times_in_names([Path(name) for name in names]) is None
 
 
+@pytest.mark.parametrize("name", ["01_02_1305031102.{}5.png", "cam-01-02-13050311020{}.png"])
+def test_times_since_1970_are_times_behind_any_two_numbers(name):
+    assert times_in_names([Path(name.format(number)) for number in range(10, 13)]) is not None
+
+
 def test_a_series_of_windows_is_no_row_of_copies(tmp_path):
     for name in ("image", *(f"image ({number})" for number in range(2, 20))):
         save(tmp_path / f"{name}.png", colour())

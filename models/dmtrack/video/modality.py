@@ -117,6 +117,8 @@ def _guess_from_picture(pixels: Pixels) -> ModalityGuess | None:
     return _GREY_8BIT if is_grey(colour) else None
 
 
+_LEVEL_BITS: Final = 10
+"""Counts of so few bits without holes are levels of grey, as those of 8 bits are, whatever their range."""
 _GREY_8BIT: Final = ModalityGuess(Modality.THERMAL, "8-bit pictures without colour")
 
 
@@ -131,7 +133,7 @@ def _guess_from_counts(pixels: Pixels) -> ModalityGuess | None:
     facts = f"16-bit pictures, {holes:.1%} zeros, range {relative_range:.0%} of the median"
     if holes > 0.001 and relative_range > 0.3:
         return ModalityGuess(Modality.DEPTH, facts)
-    if holes <= 0.001 and relative_range < 0.3:
+    if holes <= 0.001 and (relative_range < 0.3 or high < 1 << _LEVEL_BITS):
         return ModalityGuess(Modality.THERMAL, facts)
     return None
 

@@ -68,7 +68,7 @@ _CHANNELS: Final = (1, 3, 4)
 _MANY: Final = 10
 """Where so many pictures have a number, one without is none of them."""
 _TIME: Final = re.compile(
-    r"(?<![\d.])(?<!\d\d[-_.:h]\d\d[-_.:m])(?:\d{1,10}\.\d{1,12}|1\d{12}|1\d{15}|1\d{18})(?![\d.])"
+    r"(?<![\d.])(?:(?:(?<!\d\d[-_.:h]\d\d[-_.:m])\d\d?|\d{3,10})\.\d{1,12}|1\d{12}|1\d{15}|1\d{18})(?![\d.])"
 )
 _REST: Final = r"(?:[-_]?(?P<rest>\d{9}|\d{6}|\d{3})|[.,](?P<fraction>\d{1,9}))?(?!\d)"
 _DAY: Final = r"(?<!\d)(?P<year>20\d\d)[-_.]?(?P<month>\d\d)[-_.]?(?P<day>\d\d)[-_.T ]?"
