@@ -553,6 +553,25 @@ def test_one_channel_in_a_deep_format_keeps_its_counts(tmp_path, codec, pix_fmt,
     assert "ya" in pix_fmt or frames[2].pixels.shape == (H, W, 3)
 
 
+@pytest.mark.parametrize(
+    ("planar", "stored"),
+    [
+        *(("yuv420p10le", name) for name in ("p010le", "yuv420p10be")),
+        ("yuv422p10le", "y210le"),
+        ("gbrp10le", "x2rgb10le"),
+        ("gbrp12le", "gbrp12be"),
+        *(("gbrp16le", name) for name in ("rgb48be", "rgba64le")),
+    ],
+)
+def test_counts_are_kept_however_a_frame_is_laid_out(planar, stored):
+    """Channel by channel or pixel by pixel, in either order of bytes; as the first frame goes the next."""
+    frame = _deep(counts16(1)[0] >> (16 - int(re.findall(r"\d+", planar)[-1])), planar, 0)
+    converted = frame.reformat(format=stored)
+    converter = PictureConverter(converted)
+    assert np.array_equal(converter(converted), np.frombuffer(frame.planes[0], "<u2").reshape(H, -1)[:, :W])
+    assert converter(converted.reformat(width=2 * W, height=2 * H)).shape[:2] == (H, W)
+
+
 @pytest.mark.parametrize("luma", [0, 64, 300])
 def test_colour_that_fades_in_is_colour_from_the_first_frame_on(tmp_path, luma):
     """As telephones and cameras with 10 bits begin, and what is edited."""

@@ -85,8 +85,7 @@ _CLAP, _TAIL_BYTES = b"\0\0\0\x28clap", 1 << 22
 _LOGGER = logging.getLogger(__name__)
 _NOT_VIDEO_FORMATS: Final = frozenset({"tty"})  # libav "plays" any text file as a terminal
 _GREY_FORMAT: Final = re.compile(r"(?:gray|(ya))(\d*)(le|be)?")
-_NO_COLOUR: Final = (0x8000 - 0x80, 0x8000 + 0x80)
-"""Between these lies 16-bit chroma that is none: half a level of 8 bits off at most."""
+_APART: Final = re.compile(r"(yuva?4\d\d|gbra?)p(9|1\d)[lb]e")  # deep colour, channel by channel
 _SHOWS: Final = 16
 """So many counts the pixels of a picture differ at least that shows something; of others nothing follows."""
 
@@ -442,16 +441,21 @@ class PictureConverter:
         """
         if not self._may_be_grey:
             return None
-        width, height = self.coded_size
-        wide, channels = ("rgb48le", 3) if frame.format.is_rgb else ("ayuv64le", 4)
-        deep = self._reformatter.reformat(frame, width=width, height=height, format=wide)
-        grey, *others = np.moveaxis(_plane(deep, np.dtype("<u2"), channels), 2, 0)[-3:]
+        name, (width, height) = frame.format.name, self.coded_size
+        is_apart = name == self._format_name and _APART.fullmatch(name) is not None
+        if not is_apart or (frame.width, frame.height) != self.coded_size:
+            wide = "gbrp16le" if frame.format.is_rgb else "yuv444p16le"
+            frame = self._reformatter.reformat(frame, width=width, height=height, format=wide)
+        bits = frame.format.components[0].bits
+        dtype = np.dtype(">u2" if frame.format.name.endswith("be") else "<u2")
+        grey, *others = (_plane(frame, dtype, 1, number) for number in range(3))
         if frame.format.is_rgb:
             self._may_be_grey = all(np.array_equal(grey, other) for other in others)
         else:
-            low, high = _NO_COLOUR
-            self._may_be_grey = all(low <= other.min() and other.max() <= high for other in others)
-        counts = cast(Pixels, grey >> (_COUNT_BITS - self.bit_depth))
+            none, off = 1 << (bits - 1), 1 << (bits - 9)  # half a level of 8 bits
+            ends = ((int(one.min()), int(one.max())) for one in others)
+            self._may_be_grey = all(none - off <= low and high <= none + off for low, high in ends)
+        counts = cast(Pixels, grey >> (bits - self.bit_depth))
         self._is_deep_grey = self._may_be_grey and (self._is_deep_grey or int(np.ptp(counts)) >= _SHOWS)
         return counts if self._is_deep_grey else None
 
@@ -484,12 +488,14 @@ def _grey_kind(format_name: str) -> tuple[np.dtype[np.uint8] | np.dtype[np.uint1
     return np.dtype(">u2" if match[3] == "be" else "<u2"), samples
 
 
-def _plane(frame: VideoFrame, dtype: np.dtype[np.uint8] | np.dtype[np.uint16], channels: int) -> Pixels:
-    """Copy the first plane of a packed or grey frame, without its line padding."""
-    plane = frame.planes[0]
-    rows = np.frombuffer(memoryview(plane), dtype).reshape(frame.height, plane.line_size // dtype.itemsize)
-    samples = rows[:, : frame.width * channels]
-    shape = (frame.height, frame.width, channels) if channels > 1 else (frame.height, frame.width)
+def _plane(
+    frame: VideoFrame, dtype: np.dtype[np.uint8] | np.dtype[np.uint16], channels: int, number: int = 0
+) -> Pixels:
+    """Copy a plane of a frame, by its number, without its line padding."""
+    plane = frame.planes[number]
+    rows = np.frombuffer(memoryview(plane), dtype).reshape(plane.height, plane.line_size // dtype.itemsize)
+    samples = rows[:, : plane.width * channels]
+    shape = (plane.height, plane.width, channels) if channels > 1 else (plane.height, plane.width)
     return cast(Pixels, samples.astype(dtype.newbyteorder("=")).reshape(shape))
 
 
