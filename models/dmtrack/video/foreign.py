@@ -90,7 +90,7 @@ def _is_turned(data: mmap) -> bool:
     head = data[:_PICTURE_HEAD_BYTES]
     if head.startswith(b"\xff\xd8"):
         return bool(imagesize.get_info(BytesIO(head)).rotation > 1)  # 1: as it is; -1: it does not say
-    begin = data.find(_PNG_EXIF) + len(_PNG_EXIF) if head.startswith(_PNG) else 0
+    begin = head.find(_PNG_EXIF) + len(_PNG_EXIF) if head.startswith(_PNG) else 0
     return is_turned(data[begin : begin + _PICTURE_HEAD_BYTES] if begin else data)
 
 
