@@ -299,8 +299,9 @@ def test_a_process_that_is_forked_ends_as_if_nobody_had_looked_out():
         "    child = os.fork()\n"
         "    if child == 0:\n"
         "        os.write(writing, b'begun')\n"
-        "        while True:\n"  # a pause would wait for ever where the signal came just before
+        "        for _ in range(6000):\n"  # a pause would wait for ever where the signal came just before
         "            time.sleep(0.01)\n"
+        "        os._exit(0)\n"
         "    os.read(reading, 9)\n"
         "    os.kill(child, signal.SIGTERM)\n"
         "    print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
