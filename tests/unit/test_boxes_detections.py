@@ -16,7 +16,7 @@ from dmtrack.boxes.export import export
 from dmtrack.boxes.formats import HOLDS, Content, ResultFormat
 from dmtrack.boxes.results import PictureSize
 from dmtrack.boxes.starts import read_targets
-from dmtrack.errors import DmtrackError
+from dmtrack.errors import BoxError, DmtrackError
 from dmtrack.tracking.start import TargetStart
 from dmtrack.video.frame import VideoInfo
 
@@ -259,6 +259,13 @@ def test_what_is_wrong_is_one_line(name, text, expected, tmp_path):
     assert expected in str(caught.value)
     assert "\n" not in str(caught.value)
     assert path.name in str(caught.value)
+
+
+def test_shares_of_the_picture_are_told_once(tmp_path, caplog):
+    path = put(tmp_path, "det.csv", "frame,id,x,y,w,h\n0,1,.2,.3,.4,.1\n")
+    with pytest.raises(BoxError, match="are they shares of the picture"):
+        read_detections(DetectionOptions(path), INFO)
+    assert "shares" not in caplog.text
 
 
 def test_a_class_of_nothing_is_refused():

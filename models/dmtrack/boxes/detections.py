@@ -127,7 +127,7 @@ def read_detections(
 
 
 def _require_this_recording(rows: Sequence[_Seen], path: Path, info: VideoInfo) -> None:
-    if are_shares(row.box for row in rows):
+    if are_shares([row.box for row in rows]):
         what = "its boxes lie within one pixel: are they shares of the picture?"
         raise BoxError(what, where=path, hint="give pixels, or a folder of YOLO texts")
     outside = [row for row in rows if not row.box.share_inside(*info.size)]
@@ -169,7 +169,7 @@ def _rows(path: Path, info: VideoInfo) -> Iterator[_Seen]:
 
 
 def _result_rows(path: Path, size: tuple[int, int]) -> Iterator[_Seen]:
-    recordings = read_results(path, size=PictureSize(*size))
+    recordings = read_results(path, size=PictureSize(*size), heeds_shares=True)
     if len(recordings) > 1:
         raise FormatError(f"is about {len(recordings)} recordings", where=path, hint="give one file for each")
     if said := of_another_size(recordings[0].size, size):

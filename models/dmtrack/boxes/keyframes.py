@@ -68,7 +68,7 @@ def read_keyframes(path: Path, first_frame: int = 0, size: tuple[int, int] | Non
     """
     if not is_zip(path) and path.is_file() and _MARKS.sub(",", read_text(path).strip()) == _HEADER.strip():
         return []  # every target was taken away
-    recordings = read_results(path)
+    recordings = read_results(path, heeds_shares=True)
     for said in {of_another_size(one.size, size) for one in recordings} - {""}:
         _log.warning("%s: %s", path, said)
     backs = _backs(path) if recognise(path) is ResultFormat.CSV else {}

@@ -49,7 +49,12 @@ _HINT: Final = f"`dmtrack export --from FORMAT` reads {', '.join(ResultFormat)}"
 
 
 def read_results(
-    path: Path | str, source: ResultFormat | None = None, origin: int = 0, size: PictureSize | None = None
+    path: Path | str,
+    source: ResultFormat | None = None,
+    origin: int = 0,
+    size: PictureSize | None = None,
+    *,
+    heeds_shares: bool = False,
 ) -> tuple[RecordingResults, ...]:
     """Read a file of results; one of COCO, Label Studio or a merged CSV may hold several recordings.
 
@@ -58,6 +63,7 @@ def read_results(
         source: Its format; None finds out.
         origin: What the top left pixel is called in a MOT file, unless the `run.json` beside it says 1.
         size: Of the frames, for files that need it and do not say it.
+        heeds_shares: The caller tells shares of the picture from pixels; else a warning names them.
 
     Raises:
         FormatError: It cannot be read, its format cannot be told, or something in it (named) is malformed.
@@ -85,7 +91,7 @@ def read_results(
         found = readers[source]()
     if not any(recording.frames for recording in found):
         raise FormatError("holds no frame", where=path)
-    if are_shares(row.box for one in found for frame in one.frames for row in frame.targets):
+    if not heeds_shares and are_shares([row.box for one in found for row in one.rows]):
         _log.warning("%s: its boxes lie within one pixel: are they shares of the picture?", path)
     size = _recorded_size(path)
     return tuple(item if item.size or size is None else replace(item, size=size) for item in found)

@@ -7,10 +7,9 @@ unknown is None, never a made-up value.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from itertools import chain
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from dmtrack.errors import FormatError, library_needed
@@ -41,11 +40,9 @@ def of_another_size(own: tuple[int, int] | None, size: tuple[int, int] | None) -
     return "its boxes are of pictures of {}x{}, not {}x{}".format(*own, *size)
 
 
-def are_shares(boxes: Iterable[Box]) -> bool:
+def are_shares(boxes: Sequence[Box]) -> bool:
     """Return whether there are boxes, and all are within the first pixel, as shares of the picture are."""
-    found = iter(boxes)
-    first = next(found, None)
-    return first is not None and all(max(box.xywh) <= 1 > box.area for box in chain([first], found))
+    return bool(boxes) and all(max(box.xywh) <= 1 > box.area for box in boxes)
 
 
 @dataclass(frozen=True, slots=True)
