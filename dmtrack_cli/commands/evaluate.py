@@ -206,7 +206,7 @@ def _attribute_table(evaluation: Evaluation) -> Table:
     """Return a row an attribute, a column a tracker: the figure that ranks."""
     heading = f"{evaluation.benchmark.metric.ranked_by} by attribute"
     table = _table([heading], [tracker.name for tracker in evaluation.trackers])
-    column = evaluation.ranking_column
+    column = evaluation.benchmark.metric.ranking_column
     for name, found in evaluation.attributes().items():
         cells = ("" if one is None else f"{_percent(one.figures[column])} ({one.sequences})" for one in found)
         table.add_row(name, *cells)

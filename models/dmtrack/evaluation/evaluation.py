@@ -15,7 +15,7 @@ import numpy as np
 
 from dmtrack.atomic import inputs_kept, prepare_folder, write_atomically
 from dmtrack.datasets.annotations import AnnotatedSet, read_annotations
-from dmtrack.errors import ConfigError, DatasetError, FormatError, counted
+from dmtrack.errors import ConfigError, FormatError, counted
 from dmtrack.evaluation.benchmarks import Benchmark, benchmark_for
 from dmtrack.evaluation.comparison import Comparison, compare
 from dmtrack.evaluation.report import draw_plots, report_html, worst_sequences
@@ -25,7 +25,6 @@ from dmtrack.evaluation.scoring import (
     ScoringOptions,
     TrackerScore,
     named_apart,
-    ranked,
     score_tracker,
 )
 from dmtrack.evaluation.tracker_files import find_trackers, unpacked
@@ -54,11 +53,6 @@ class Evaluation:
     def columns(self) -> tuple[str, ...]:
         """The names of the figures."""
         return self.benchmark.metric.columns
-
-    @property
-    def ranking_column(self) -> int:
-        """Which of the figures orders the trackers."""
-        return self.columns.index(self.benchmark.metric.ranked_by)
 
     def attributes(self) -> dict[str, list[AttributeScore | None]]:
         """Return the score of every tracker by attribute; None where it has no sequence with it."""
@@ -104,11 +98,7 @@ def evaluate_results(
         with inputs_kept(dataset, *named):
             prepare_folder(output, _FILES, overwrite=overwrite)
     with tempfile.TemporaryDirectory(prefix="dmtrack-evaluate-") as scratch:
-        opened = _Opened(Path(scratch))
-        try:
-            evaluation = _scored(named, Path(dataset), options, opened)
-        except (FormatError, DatasetError) as error:
-            raise opened.renamed(error) from None
+        evaluation = _scored(named, Path(dataset), options, _Opened(Path(scratch)))
         if compared is not None:
             evaluation = _compared(evaluation, *compared)
         for problem in evaluation.problems:
@@ -140,14 +130,6 @@ class _Opened:
             self._folders[same] = unpacked(path, self._scratch / str(len(self._folders)))
         return self._folders[same]
 
-    def renamed(self, error: FormatError | DatasetError) -> FormatError | DatasetError:
-        """Return the error with the name of the zip in the place of the folder."""
-        where = error.where or ""
-        for path, folder in self._folders.items():
-            if where.startswith(str(folder)):
-                return type(error)(error.what, where=str(path) + where[len(str(folder)) :], hint=error.hint)
-        return error
-
 
 def _scored(results: Sequence[Path], dataset: Path, options: ScoringOptions, opened: _Opened) -> Evaluation:
     data = read_annotations(opened.folder(dataset))
@@ -167,10 +149,12 @@ def _scored(results: Sequence[Path], dataset: Path, options: ScoringOptions, ope
                 raise
             failures.append(error)
     for failure in failures if scores else failures[1:]:
-        _log.warning("left out: %s", opened.renamed(failure))
+        _log.warning("left out: %s", failure)
     if not scores:
         raise failures[0] if failures else FormatError("no tracker could be scored")
-    return Evaluation(benchmark, data, dataset, ranked(scores, benchmark))
+    column = benchmark.metric.ranking_column
+    scores.sort(key=lambda score: -np.nan_to_num(score.figures[column]))
+    return Evaluation(benchmark, data, dataset, scores)
 
 
 def _compared(evaluation: Evaluation, a: str, b: str) -> Evaluation:

@@ -41,6 +41,11 @@ class Metric(ABC, Generic[Part]):
     # The sequence ends where results do, rather than being missed from there on
     cuts_short_results: bool = False
 
+    @property
+    def ranking_column(self) -> int:
+        """Which of the figures orders trackers."""
+        return self.columns.index(self.ranked_by)
+
     @abstractmethod
     def part(self, annotation: Annotation, tracks: Sequence[Track]) -> Part:
         """Return what is kept of one sequence; `ValueError` where they cannot be compared."""

@@ -145,13 +145,13 @@ class MultiStart(Metric[AnchoredSequence]):
     ranked_by = "EAO"
     is_additive = False
 
-    def __init__(self, convention: MultiStartConvention | None = None) -> None:
-        self.convention = convention or MultiStartConvention()
+    convention = MultiStartConvention()
 
     def part(self, annotation: Annotation, tracks: Sequence[Track]) -> AnchoredSequence:
         """Compare the run of every anchor; one without frames failed at once."""
         size = annotation.picture_size()
-        shown = [shown_frames(annotation, anchor) for anchor in anchors_of(annotation)]
+        truth = annotation.truth  # in the order in which the run of an anchor shows the frames
+        shown = [truth[at:] if at >= 0 else truth[~at::-1] for at in anchors_of(annotation)]
         runs = tuple(self._run(frames, track, size) for frames, track in zip(shown, tracks, strict=True))
         return AnchoredSequence(runs, len(annotation))
 
@@ -194,8 +194,3 @@ def anchors_of(annotation: Annotation) -> tuple[int, ...]:
         return (0,)
     frames = np.flatnonzero(annotation.anchors)
     return tuple(int(frame) if annotation.anchors[frame] > 0 else ~int(frame) for frame in frames)
-
-
-def shown_frames(annotation: Annotation, anchor: int) -> Floats:
-    """Return the truth in the order in which the run of an anchor shows the frames."""
-    return annotation.truth[anchor:] if anchor >= 0 else annotation.truth[~anchor::-1]

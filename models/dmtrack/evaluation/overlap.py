@@ -13,8 +13,6 @@ import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
-
-
 Counts = npt.NDArray[np.int64]
 
 
@@ -31,23 +29,17 @@ def iou_per_frame(pred: npt.ArrayLike, truth: npt.ArrayLike) -> Floats:
     Raises:
         ValueError: The shapes differ or are not `(N, 4)`.
     """
-    predicted, true = as_boxes(pred), as_boxes(truth)
+    predicted, true = _rows_of_both(pred, truth)
     iou = np.where(is_box(predicted), raw_iou(predicted, true), 0.0)
     iou[~is_box(true)] = np.nan
     return iou
 
 
 def raw_iou(pred: npt.ArrayLike, truth: npt.ArrayLike) -> Floats:
-    """Return intersection over union of rows as they are, whether or not they are boxes.
+    """Return intersection over union, `(N,)`, of rows, `(N, 4)`, as they are, whether or not they are boxes.
 
-    Both are `(N, 4)`.
-
-    Returns:
-        `(N,)` float64; NaN where a row has NaN, or where both rows are empty. Negative sizes give what the
-        formula gives: benchmarks that score such rows say what they then count as.
-
-    Raises:
-        ValueError: The shapes differ or are not `(N, 4)`.
+    NaN where a row has NaN, or where both rows are empty. Negative sizes give what the formula gives:
+    benchmarks that score such rows say what they then count as.
     """
     predicted, true = _rows_of_both(pred, truth)
     (x, y, w, h), (u, v, s, t) = predicted.T, true.T
@@ -75,18 +67,8 @@ def mean_iou(ious: npt.ArrayLike) -> float:
     return float(scored.mean())
 
 
-def as_boxes(values: npt.ArrayLike) -> Floats:
-    """Return values as `(N, 4)` float64; `ValueError` where they have another shape."""
-    boxes = np.asarray(values, dtype=np.float64)
-    if boxes.ndim != 2 or boxes.shape[1] != 4:
-        raise ValueError(f"boxes have the shape {boxes.shape}, not (N, 4)")
-    return boxes
-
-
 def centre_error(pred: npt.ArrayLike, truth: npt.ArrayLike) -> Floats:
-    """Return the Euclidean distance of the centres in pixels.
-
-    Both are `(N, 4)`.
+    """Return the Euclidean distance, `(N,)`, of the centres of boxes, `(N, 4)`, in pixels.
 
     Source: Wu et al., "Online Object Tracking: A Benchmark", CVPR 2013 (precision plot).
     """
@@ -102,7 +84,7 @@ def normalised_error(pred: npt.ArrayLike, truth: npt.ArrayLike) -> Floats:
     Source: Mueller et al., "TrackingNet", ECCV 2018 (normalised precision).
     """
     dx, dy = _offsets(pred, truth)
-    size = as_boxes(truth)[:, 2:]
+    size = np.asarray(truth, np.float64)[:, 2:]
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.hypot(dx / size[:, 0], dy / size[:, 1])
 
@@ -130,7 +112,10 @@ def count_above(ious: Floats, thresholds: Floats) -> Counts:
 
 
 def _rows_of_both(pred: npt.ArrayLike, truth: npt.ArrayLike) -> tuple[Floats, Floats]:
-    predicted, true = as_boxes(pred), as_boxes(truth)
+    predicted, true = np.asarray(pred, np.float64), np.asarray(truth, np.float64)
+    for boxes in (predicted, true):
+        if boxes.ndim != 2 or boxes.shape[1] != 4:
+            raise ValueError(f"boxes have the shape {boxes.shape}, not (N, 4)")
     if predicted.shape != true.shape:
         raise ValueError(f"{len(predicted)} predicted boxes, but {len(true)} true ones")
     return predicted, true

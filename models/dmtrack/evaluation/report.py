@@ -80,19 +80,19 @@ def report_html(evaluation: Evaluation, plots: Sequence[Plot], worst: Sequence[W
         "base64": lambda data: base64.b64encode(data).decode(),
     }
     template = resources.files("dmtrack.evaluation").joinpath("report.html").read_text(encoding="utf-8")
-    trackers, column, comparison = evaluation.trackers, evaluation.ranking_column, evaluation.comparison
+    trackers, metric, comparison = evaluation.trackers, evaluation.benchmark.metric, evaluation.comparison
     who = trackers[0].name if len(trackers) == 1 else f"{len(trackers)} trackers"
     is_full = len(trackers) <= _FULL_COLUMNS_UP_TO
     return environment.from_string(template).render(
         title=f"{evaluation.benchmark.title}: {who}, {counted(len(evaluation.data.sequences), 'sequence')}",
         evaluation=evaluation,
         comparison=comparison,
-        largest=() if comparison is None else largest(comparison, column, _LARGEST),
+        largest=() if comparison is None else largest(comparison, metric.ranking_column, _LARGEST),
         plots=[_inline(plot, i) for i, plot in enumerate(plots)],
         attributes=evaluation.attributes(),
-        ranked_by=evaluation.benchmark.metric.ranked_by,
-        ranking=column,
-        shown=range(len(evaluation.columns)) if is_full else [column],
+        ranked_by=metric.ranked_by,
+        ranking=metric.ranking_column,
+        shown=range(len(evaluation.columns)) if is_full else [metric.ranking_column],
         by_name=[{score.name: score for score in tracker.sequences} for tracker in trackers],
         worst=worst,
         swatches=list(zip(PALETTE, (tracker.name for tracker in trackers), strict=False)),
@@ -164,7 +164,7 @@ def worst_sequences(
     if isinstance(evaluation.benchmark.metric, MultiStart):
         return ()
     best = evaluation.trackers[0]
-    column = evaluation.ranking_column
+    column = evaluation.benchmark.metric.ranking_column
     by_name = {one.name: one for one in evaluation.data.sequences}
     found: list[WorstSequence] = []
     for score in sorted(best.sequences, key=lambda score: np.nan_to_num(score.figures[column])):

@@ -153,12 +153,6 @@ def score_tracker(
     )
 
 
-def ranked(scores: Sequence[TrackerScore], benchmark: Benchmark) -> list[TrackerScore]:
-    """Return the trackers, the best first."""
-    column = benchmark.metric.columns.index(benchmark.metric.ranked_by)
-    return sorted(scores, key=lambda score: -np.nan_to_num(score.figures[column]))
-
-
 def named_apart(trackers: Sequence[TrackerFiles]) -> list[TrackerFiles]:
     """Return the trackers with names that differ: those of one name get their folder, then a number."""
     taken: set[str] = set()
@@ -248,10 +242,8 @@ class _Scoring:
         """Return what was wrong, a line a kind."""
         name = self.tracker.name
         found = [
-            ResultsProblem(
-                name, kind, tuple(entry[0] for entry in entries), entries[0][1], self._counted(kind)
-            )
-            for kind, entries in self._found.items()
+            ResultsProblem(name, kind, tuple(about for about, _ in noted), noted[0][1], self._counted(kind))
+            for kind, noted in self._found.items()
         ]
         order, count = self._orders.most_common(1)[0] if self._orders else ("", 0)
         if self.options.order is BoxFormat.XYWH and order and 2 * count > self._orders.total():

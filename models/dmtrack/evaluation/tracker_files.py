@@ -16,6 +16,7 @@ import re
 import zipfile
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -28,12 +29,11 @@ from dmtrack.boxes.formats.vot import value_path
 from dmtrack.boxes.reading import MOT, TABLE, read_results
 from dmtrack.boxes.results import RecordingResults
 from dmtrack.datasets.ground_truth import read_boxes
-from dmtrack.errors import FormatError, translated
+from dmtrack.errors import FormatError, stands_for, translated
+from dmtrack.evaluation.overlap import Floats
 from dmtrack.geometry.box import BoxFormat
 from dmtrack.output.record import RECORD
 from dmtrack.tracking.result import TrackState
-
-Floats = npt.NDArray[np.float64]
 
 RESULT_SUFFIXES: Final = frozenset({".txt", ".csv", ".json", ".jsonl"})
 _KEPT_SUFFIXES: Final = RESULT_SUFFIXES | {".value", ".tag", ""}
@@ -61,26 +61,17 @@ class Track:
 
 
 def read_track(path: Path, order: BoxFormat = BoxFormat.XYWH) -> Track:
-    """Read a file of results in any known format.
+    """Read a file of results in any known format; `FormatError` names what in it is malformed.
 
     `order` is what the numbers of its rows are; the track has `x, y, w, h`.
-
-    Raises:
-        FormatError: It cannot be read, or something in it (named) is malformed.
     """
-    track = _read(path)
+    track = None
+    if path.suffix.lower() == ".txt" and not value_path(path, "confidence").is_file():
+        with suppress(FormatError):
+            rows = read_boxes(path, origin=0, corners=False).rows
+            track = Track(rows, None, np.zeros(len(rows), np.bool_))
+    track = track or _of_recording(read_results(path)[0])
     return replace(track, rows=in_order(track.rows, order))
-
-
-def _read(path: Path) -> Track:
-    is_plain = path.suffix.lower() == ".txt" and not value_path(path, "confidence").is_file()
-    if not is_plain:
-        return _of_recording(read_results(path)[0])
-    try:
-        rows = read_boxes(path, origin=0, corners=False).rows
-    except FormatError:
-        return _of_recording(read_results(path)[0])
-    return Track(rows, None, np.zeros(len(rows), np.bool_))
 
 
 def in_order(rows: Floats, order: BoxFormat) -> Floats:
@@ -136,6 +127,7 @@ def unpacked(archive: Path, folder: Path) -> Path:
             raise FormatError("unpacks to an implausible amount of text")
         target.mkdir(parents=True, exist_ok=True)
         source.extractall(target, members)
+    stands_for(target, archive)
     return target
 
 
