@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Final
 
@@ -23,16 +24,10 @@ _STARTS_NUMERIC: Final = re.compile(r"\s*[-+.]*\d")
 
 def prepare_arguments(words: Sequence[str]) -> list[str]:
     """Return the words with bare and spread-out `--box` settled and verbosity in front."""
-    options, rest = _split_at_double_dash(words)
-    verbose = [word for word in options if _VERBOSE.fullmatch(word)]
-    others = [word for word in options if not _VERBOSE.fullmatch(word)]
-    return [*verbose, *_settle_boxes(others), *rest]
-
-
-def _split_at_double_dash(words: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Split before `--`: what follows it is never an option."""
-    end = words.index("--") if "--" in words else len(words)
-    return list(words[:end]), list(words[end:])
+    end = words.index("--") if "--" in words else len(words)  # what follows it is never an option
+    verbose = [word for word in words[:end] if _VERBOSE.fullmatch(word)]
+    others = [word for word in words[:end] if not _VERBOSE.fullmatch(word)]
+    return [*verbose, *_settle_boxes(others), *words[end:]]
 
 
 def _settle_boxes(words: list[str]) -> list[str]:
@@ -56,10 +51,8 @@ def _box_words(following: list[str]) -> list[str]:
     first = following[0]
     if not _NUMBER_WORD.fullmatch(first):
         return [first]
-    spread = 1
-    while spread < len(following) and _is_spread_number(following[spread]):
-        spread += 1
-    return following[:spread]
+    others = takewhile(lambda word: _NUMBER_WORD.fullmatch(word) and not Path(word).exists(), following[1:])
+    return [first, *others]
 
 
 def _is_meant_as_box(word: str) -> bool:
@@ -75,7 +68,3 @@ def _is_meant_as_box(word: str) -> bool:
 def _looks_like_file(word: str) -> bool:
     """`2024_01.mp4` or `clips/1`: not there, but clearly the name of something."""
     return "/" in word or "\\" in word or re.search(r"\.[A-Za-z]\w*$", word) is not None
-
-
-def _is_spread_number(word: str) -> bool:
-    return _NUMBER_WORD.fullmatch(word) is not None and not Path(word).exists()

@@ -103,11 +103,20 @@ class BatchReporter(Shown):
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._noted: set[str] = set()
 
     def take(self, event: Event) -> None:
         """Show it, or do not."""
         if isinstance(event, ItemFinished) and event.row.status is ItemStatus.FAILED:
             self._console.print(_end_text(event), soft_wrap=True)
+
+    def _note(self, event: ItemFinished) -> None:
+        """Print what a person should know about an item, each kind of it once; `summary.csv` has all."""
+        notes = event.row.notes
+        if notes and notes not in self._noted:
+            self._noted.add(notes)
+            line = Text.assemble(("note: ", "yellow"), f"{event.row.id}: {notes}")
+            self._console.print(line, soft_wrap=True)
 
 
 def make_batch_reporter(kind: ProgressKind, items: int, console: Console) -> BatchReporter:
@@ -131,7 +140,6 @@ class BatchLines(BatchReporter):
         super().__init__(console)
         self._items = items
         self._done = 0
-        self._notes = _Notes(console)
 
     def take(self, event: Event) -> None:
         """Say what ended, or is tried again."""
@@ -139,7 +147,7 @@ class BatchLines(BatchReporter):
             self._done += 1
             end = _end_text(event)
             self._console.print(Text(f"{self._done}/{self._items} ").append_text(end), soft_wrap=True)
-            self._notes.say(event)
+            self._note(event)
         elif isinstance(event, ItemRetried):
             self._console.print(_retry_text(event), soft_wrap=True)
 
@@ -157,7 +165,6 @@ class BatchBars(BatchReporter):
             console=console,
             expand=True,
         )
-        self._notes = _Notes(console)
         self._all = self._progress.add_task("items", total=items, note="")
         self._bars: dict[str, TaskID] = {}
         self._meters: dict[str, Meter] = {}
@@ -204,11 +211,10 @@ class BatchBars(BatchReporter):
 
     def _finish(self, event: ItemFinished) -> None:
         self._progress.advance(self._all)
-        self._notes.say(event)
+        self._note(event)
         if event.worker in self._bars:
             self._progress.update(self._bars[event.worker], visible=False)
-        if event.row.status is ItemStatus.FAILED:
-            self._console.print(_end_text(event), soft_wrap=True)
+        super().take(event)
 
 
 class BatchJson(BatchReporter):
@@ -232,22 +238,6 @@ class BatchJson(BatchReporter):
             say_json(
                 "progress", id=event.item_id, worker=event.worker, frames=event.frames, total=event.total
             )
-
-
-class _Notes:
-    """What a person should know about items, each kind of it once; `summary.csv` has all."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._said: set[str] = set()
-
-    def say(self, event: ItemFinished) -> None:
-        """Print what is new in the notes of an item."""
-        notes = event.row.notes
-        if notes and notes not in self._said:
-            self._said.add(notes)
-            line = Text.assemble(("note: ", "yellow"), f"{event.row.id}: {notes}")
-            self._console.print(line, soft_wrap=True)
 
 
 def _retry_text(event: ItemRetried) -> Text:

@@ -12,8 +12,7 @@ import inspect
 import keyword
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, TypeVar, get_args, get_origin, get_type_hints
 
 import typer
 
@@ -23,14 +22,11 @@ from dmtrack.options import DeclaredOption, Option, built, declared_options, opt
 Command = TypeVar("Command", bound=Callable[..., None])
 
 
-@dataclass(frozen=True, slots=True, init=False)
 class Without:
     """Leaves out options of a type that a command does not have: `Annotated[T, Without("--fit")]`."""
 
-    names: tuple[str, ...]
-
     def __init__(self, *names: str) -> None:
-        object.__setattr__(self, "names", names)
+        self.names = names
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +38,10 @@ class _Group:
 
     def take(self, values: dict[str, Any]) -> object:
         """Make the type of its values among those of all options."""
-        own = {one.place: _read(one, values.pop(_parameter_name(one.option))) for one in self.options}
+        own = {}
+        for one in self.options:
+            value = values.pop(_parameter_name(one.option))
+            own[one.place] = tuple(value or ()) if _is_list(one) else value
         return built(self.option_type, own)
 
 
@@ -146,12 +145,5 @@ def _parser(option: Option, parse: Callable[[str], Any]) -> Callable[[str], Any]
     return parsed
 
 
-def _read(declared: DeclaredOption, value: Any) -> Any:  # noqa: ANN401 - whatever the option holds
-    return tuple(value or ()) if _is_list(declared) else value
-
-
 def _is_list(declared: DeclaredOption) -> bool:
-    kind = declared.kind
-    if get_origin(kind) in (Union, UnionType):
-        return False
-    return get_origin(kind) is tuple and Ellipsis in get_args(kind)
+    return get_origin(declared.kind) is tuple and Ellipsis in get_args(declared.kind)

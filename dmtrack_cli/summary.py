@@ -47,7 +47,9 @@ def print_summary(run: TrackRun, console: Console) -> None:
     if any(item.role == "aux" for item in run.record.inputs):
         facts.append(("second stream", _pairing_text(counts.pairing)))
     if counts.pairing.longest_delay_s:
-        facts.append(("live", _live_text(counts.pairing)))
+        delay_ms = float(counts.pairing.longest_delay_s * 1000)
+        dropped = counted(counts.pairing.rgb_dropped, "frame")
+        facts.append(("live", f"{dropped} dropped, none was older than {delay_ms:.0f} ms"))
     facts += [("damaged", _damage_text(run.record)), ("speed", _speed_text(run.record))]
     facts += _listed("files", [f"{path}  ({size_text(path.stat().st_size)})" for path in run.files])
     console.print(facts_table(facts))
@@ -88,11 +90,6 @@ def _pairing_text(pairing: PairCounts) -> str:
     how = ", ".join(f"{count} {what}" for count, what in shown if count)
     missing = f"{counted(pairing.aux_missing, 'frame')} without a partner" + (f" ({how})" if how else "")
     return f"{missing}, {pairing.aux_held} with the last one again"
-
-
-def _live_text(pairing: PairCounts) -> str:
-    delay_ms = float(pairing.longest_delay_s * 1000)
-    return f"{counted(pairing.rgb_dropped, 'frame')} dropped, none was older than {delay_ms:.0f} ms"
 
 
 def _damage_text(record: RunRecord) -> str:

@@ -62,26 +62,23 @@ def align(
 
 def _say(found: FoundAlignment | None, offset: TimeOffset | None, *, as_json: bool) -> None:
     if not as_json:
-        return _print(found, offset)
+        facts = ({} if found is None else _space_facts(found)) | (
+            {} if offset is None else _time_facts(offset)
+        )
+        if found is not None:
+            facts["written"] = "\n".join(map(str, found.written))
+        out.print(facts_table(facts.items()))
+        return
     document = {
         "alignment": None if found is None else json.loads(found.alignment.to_json()),
         "found_from": None if found is None else found.found_from,
         "evidence": None if found is None else to_json(found.evidence),
         "time": to_json(offset),
     }
-    return typer.echo(json.dumps(document, indent=2))
+    typer.echo(json.dumps(document, indent=2))
 
 
-def _print(found: FoundAlignment | None, offset: TimeOffset | None) -> None:
-    facts = _space_facts(found) | _time_facts(offset)
-    if found is not None:
-        facts["written"] = "\n".join(map(str, found.written))
-    out.print(facts_table(facts.items()))
-
-
-def _space_facts(found: FoundAlignment | None) -> dict[str, str]:
-    if found is None:
-        return {}
+def _space_facts(found: FoundAlignment) -> dict[str, str]:
     alignment = found.alignment
     homography = alignment.homography
     corners = ", ".join(f"({x:.1f}, {y:.1f})" for x, y in homography.corners())
@@ -101,9 +98,7 @@ def _space_facts(found: FoundAlignment | None) -> dict[str, str]:
     return facts
 
 
-def _time_facts(offset: TimeOffset | None) -> dict[str, str]:
-    if offset is None:
-        return {}
+def _time_facts(offset: TimeOffset) -> dict[str, str]:
     return {
         "time": f"--offset-ms {offset.offset_s * 1000:.1f}",
         "confidence in time": f"{offset.confidence:.2f} (correlation {offset.peak:.2f}, elsewhere at most "

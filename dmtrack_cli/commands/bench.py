@@ -11,7 +11,7 @@ import typer
 from rich.table import Table
 
 from dmtrack.bench.request import BenchRequest
-from dmtrack.errors import ConfigError
+from dmtrack.errors import ConfigError, counted
 from dmtrack.numbers import whole
 from dmtrack.options import Option
 from dmtrack_cli.console import err, out, say_line
@@ -74,10 +74,8 @@ def _table(rows: Sequence[BenchRow], recording: str) -> Table:
     table = Table(title=f"recording: {recording}", title_justify="left", box=None, header_style="bold")
     table.add_column("", no_wrap=True)
     for row in rows:
-        choice, noun = row.choice, "target" if row.choice.targets == 1 else "targets"
-        head = (
-            f"{choice.preset}\n{choice.backend}\n{choice.device} {choice.precision}\n{choice.targets} {noun}"
-        )
+        choice, targets = row.choice, counted(row.choice.targets, "target")
+        head = f"{choice.preset}\n{choice.backend}\n{choice.device} {choice.precision}\n{targets}"
         table.add_column(head, justify="right", overflow="fold")
     for stage in fields(rows[0].stages_ms):
         table.add_row(f"{stage.name}, ms", *(f"{getattr(row.stages_ms, stage.name):.1f}" for row in rows))

@@ -21,7 +21,7 @@ from dmtrack.evaluation.evaluation import Evaluation, evaluate_results, evaluati
 from dmtrack.evaluation.scoring import ScoringOptions
 from dmtrack.options import Option
 from dmtrack_cli.batch_run import run_plan
-from dmtrack_cli.console import EXIT_SOME_FAILED, err, out
+from dmtrack_cli.console import EXIT_SOME_FAILED, err, listing, out
 from dmtrack_cli.option_groups import grouped
 from dmtrack_cli.progress import ProgressKind
 
@@ -159,11 +159,11 @@ def _measure(folder: Path, running: BenchmarkRunOptions, table: Path | None, *, 
 
 def figures_table(figures: Sequence[ClipResult], settings: str) -> Table:
     """Return a row a target and one for their mean; below it, how they were tracked."""
-    table = _table(["target", "second stream"], ["frames", "mean IoU", "IoU >= 0.5"])
+    table = listing(
+        ("target", "second stream", ">frames", ">mean IoU", ">IoU >= 0.5"),
+        [(c.name, c.modality or "", c.frames, _share(c.mean_iou), _share(c.success)) for c in figures],
+    )
     table.caption, table.caption_justify = settings, "left"
-    for clip in figures:
-        shares = (_share(clip.mean_iou), _share(clip.success))
-        table.add_row(Text(clip.name), clip.modality or "", str(clip.frames), *shares)
     table.add_section()
     scored = [clip for clip in figures if clip.frames]
     if scored:
@@ -193,46 +193,39 @@ def _ranking_table(evaluation: Evaluation) -> Table:
         for place in range(len(evaluation.columns))
         if any(math.isfinite(tracker.figures[place]) for tracker in evaluation.trackers)
     ]
-    table = _table(["tracker"], [*(evaluation.columns[place] for place in known), "sequences"])
-    count = len(evaluation.data.sequences)
+    count, rows = len(evaluation.data.sequences), []
     for tracker in evaluation.trackers:
-        scored = f"{len(tracker.sequences)} of {count}"
-        figures = (_percent(tracker.figures[place]) for place in known)
-        table.add_row(Text(tracker.name), *figures, scored if tracker.missing else str(count))
-    return table
+        scored = f"{len(tracker.sequences)} of {count}" if tracker.missing else count
+        rows.append((tracker.name, *(_percent(tracker.figures[place]) for place in known), scored))
+    return listing(("tracker", *(f">{evaluation.columns[place]}" for place in known), ">sequences"), rows)
 
 
 def _attribute_table(evaluation: Evaluation) -> Table:
     """Return a row an attribute, a column a tracker: the figure that ranks."""
-    heading = f"{evaluation.benchmark.metric.ranked_by} by attribute"
-    table = _table([heading], [tracker.name for tracker in evaluation.trackers])
-    column = evaluation.benchmark.metric.ranking_column
+    metric, rows = evaluation.benchmark.metric, []
+    column = metric.ranking_column
     for name, found in evaluation.attributes().items():
         cells = ("" if one is None else f"{_percent(one.figures[column])} ({one.sequences})" for one in found)
-        table.add_row(name, *cells)
-    return table
+        rows.append((name, *cells))
+    names = (f">{tracker.name}" for tracker in evaluation.trackers)
+    return listing((f"{metric.ranked_by} by attribute", *names), rows)
 
 
 def _comparison_table(comparison: Comparison) -> Table:
     """Return a row a figure: the paired difference, its interval, and who is better how often."""
-    table = _table([""], ["difference", "95 % interval", "clear", "better : worse"], no_wrap=True)
-    table.title = f"{comparison.a} minus {comparison.b}, {counted(len(comparison.names), 'sequence')}"
-    for one in (one for one in comparison.differences if math.isfinite(one.mean)):
-        interval = f"{100 * one.low:+.2f} to {100 * one.high:+.2f}"
-        clear = "yes" if one.is_clear else "no"
-        counts = f"{one.a_better} : {one.b_better}"
-        table.add_row(one.column, f"{100 * one.mean:+.2f}", interval, clear, counts)
-    return table
-
-
-def _table(left: Sequence[str], right: Sequence[str], *, no_wrap: bool = False) -> Table:
-    """Return an empty table: columns of text, then columns of numbers."""
-    table = Table(show_edge=False, pad_edge=False, title_justify="left")
-    for name in left:
-        table.add_column(name)
-    for name in right:
-        table.add_column(name, justify="right", no_wrap=no_wrap)
-    return table
+    rows = [
+        (
+            one.column,
+            f"{100 * one.mean:+.2f}",
+            f"{100 * one.low:+.2f} to {100 * one.high:+.2f}",
+            "yes" if one.is_clear else "no",
+            f"{one.a_better} : {one.b_better}",
+        )
+        for one in comparison.differences
+        if math.isfinite(one.mean)
+    ]
+    title = f"{comparison.a} minus {comparison.b}, {counted(len(comparison.names), 'sequence')}"
+    return listing(("", ">difference", ">95 % interval", ">clear", ">better : worse"), rows, title)
 
 
 def _share(value: float) -> str:

@@ -144,9 +144,6 @@ def _print_totals(drawn: DrawnEvents, target: Path) -> None:
 
 def _say_totals(drawn: DrawnEvents, target: Path) -> None:
     """Print a line of JSON."""
-    info, told = (
-        drawn.info,
-        {"pictures": drawn.pictures, "damaged": drawn.damaged, "notes": list(drawn.notes)},
-    )
-    shape = {"format": info.codec, "width": info.width, "height": info.height}
+    shape = {"format": drawn.info.codec, "width": drawn.info.width, "height": drawn.info.height}
+    told = {"pictures": drawn.pictures, "damaged": drawn.damaged, "notes": list(drawn.notes)}
     say_json("end", file=str(target), **shape, **asdict(drawn.totals), **told)

@@ -131,7 +131,8 @@ def _say(found: RecordingReport, pair: PairReport) -> None:
     out.print(_streams_table(pair, found.containers), "")
     for container in found.containers:
         if container is not None and (len(container.streams) > 1 or any(map(_tags_text, container.streams))):
-            out.print(_tracks_table(container), "")
+            columns = ("track", "kind", "codec", "picture", "rate", "starts at", "tags")
+            out.print(listing(columns, map(_track_row, container.streams), container.path.name), "")
     out.print(facts_table(_pair_facts(pair, found.ground_truth).items()))
     for problem in (problem for clip in found.clips for problem in clip.problems):
         out.print(Text.assemble(("problem: ", "bold red"), problem))
@@ -223,11 +224,6 @@ def _clock_text(clock: ClockFacts) -> str:
     return text + (f", {clock.gaps} gaps" if clock.gaps else "")
 
 
-def _tracks_table(container: ContainerFacts) -> Table:
-    columns = ("track", "kind", "codec", "picture", "rate", "starts at", "tags")
-    return listing(columns, map(_track_row, container.streams), container.path.name)
-
-
 def _track_row(stream: StreamFacts) -> tuple[str, ...]:
     kind = stream.kind if stream.video_number is None else f"video {stream.video_number}"
     picture = "" if stream.size is None else f"{stream.size[0]}x{stream.size[1]} {stream.pixel_format or '?'}"
@@ -289,13 +285,11 @@ def _match_facts(match: PairMatch) -> dict[str, str]:
 def _clip_facts(one: DatasetRecording) -> dict[str, str]:
     clip = one.clip
     facts = {"folder": str(clip.folder), "layout": f"{clip.layout.name} ({one.modality or 'one stream'})"}
-    for name, path, pictures in zip(
-        ("RGB", one.modality), (clip.rgb, clip.second), one.pictures, strict=True
-    ):
+    streams = ((clip.rgb, "RGB"), (clip.second, one.modality))
+    for (path, name), pictures in zip(streams, one.pictures, strict=True):
         if path is not None:
-            facts[str(name)] = (
-                path.name if pictures is None else f"{path.name}/ ({counted(pictures, 'picture')})"
-            )
+            held = "" if pictures is None else f"/ ({counted(pictures, 'picture')})"
+            facts[str(name)] = f"{path.name}{held}"
     if one.sequences:
         facts["targets"] = "\n".join(map(_target_text, one.sequences))
     return facts
@@ -317,9 +311,8 @@ def _target_text(sequence: AnnotatedSequence) -> str:
     begin = sequence.source_start + sequence.start_frame
     step = f", every {sequence.annotation_step}th annotated" if sequence.annotation_step > 1 else ""
     shown = int(sequence.visible.sum())
-    return (
-        f"{sequence.name}: {sequence.start_box} at frame {begin}, shown in {shown} of {len(sequence)}{step}"
-    )
+    seen = f"shown in {shown} of {len(sequence)}{step}"
+    return f"{sequence.name}: {sequence.start_box} at frame {begin}, {seen}"
 
 
 def _seconds(value: Fraction | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import Any, Final
 
 from dmtrack.errors import FormatError
@@ -118,7 +119,6 @@ def _whole(values: Values, name: str, default: int | None = None, most: int = _H
 
 
 def _state_values(state: ReviewState) -> Values:
-    progress = state.progress
     return {
         "revision": state.revision,
         "keyframes": [_keyframe_values(key) for key in state.keyframes],
@@ -127,12 +127,7 @@ def _state_values(state: ReviewState) -> Values:
             {"id": doubt.target_id, "frame": doubt.frame_index, "reason": doubt.reason}
             for doubt in state.doubts[:_MOST_DOUBTS]
         ],
-        "progress": {
-            "phase": progress.phase,
-            "done": progress.done,
-            "total": progress.total,
-            "error": progress.error,
-        },
+        "progress": asdict(state.progress),
         "rows": state.rows_version,
         "fresh": _columns(state.fresh),
         "freshCount": state.fresh_count,
