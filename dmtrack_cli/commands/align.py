@@ -62,9 +62,8 @@ def align(
 
 def _say(found: FoundAlignment | None, offset: TimeOffset | None, *, as_json: bool) -> None:
     if not as_json:
-        facts = ({} if found is None else _space_facts(found)) | (
-            {} if offset is None else _time_facts(offset)
-        )
+        facts = {} if found is None else _space_facts(found)
+        facts |= {} if offset is None else _time_facts(offset)
         if found is not None:
             facts["written"] = "\n".join(map(str, found.written))
         out.print(facts_table(facts.items()))
