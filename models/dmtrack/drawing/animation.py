@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from fractions import Fraction
 from pathlib import Path
 from typing import Final, cast
@@ -18,7 +17,7 @@ from av.video.stream import VideoStream
 
 from dmtrack.atomic import PartFile, reserve
 from dmtrack.drawing.draw import Picture
-from dmtrack.drawing.encoder import NOMINAL_RATE, encoding_error
+from dmtrack.drawing.encoder import NOMINAL_RATE, encoding_error, finish
 from dmtrack.drawing.mp4 import StampRepair
 from dmtrack.errors import OutputError
 
@@ -102,18 +101,10 @@ class AnimationWriter:
         self._part = self._open = None
         if part is None:
             return
-        if opened is None:
-            part.discard()
-            return
-        container, stream, _ = opened
         try:
-            container.mux(stream.encode(None))
-            container.close()
-            part.publish()
-        except (FFmpegError, OSError) as error:
-            with contextlib.suppress(FFmpegError, OSError):
-                container.close()
-            raise encoding_error(error, self._path) from error
+            if opened is not None:
+                finish(*opened[:2], self._path)
+                part.publish()
         finally:
             part.discard()
 

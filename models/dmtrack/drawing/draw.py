@@ -9,7 +9,7 @@ backgrounds range from night black to the white of event pictures.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from fractions import Fraction
 from typing import Final, NamedTuple
@@ -320,8 +320,7 @@ def _caption(pair: FramePair, layout: Layout) -> str:
 
 def _scaled(mark: Mark, x_scale: float, y_scale: float) -> Mark:
     x, y, w, h = mark.box.xywh
-    box = Box(x * x_scale, y * y_scale, w * x_scale, h * y_scale)
-    return Mark(box, mark.label, mark.colour, mark.line)
+    return replace(mark, box=Box(x * x_scale, y * y_scale, w * x_scale, h * y_scale))
 
 
 # --- boxes -----------------------------------------------------------------------------------
@@ -386,14 +385,12 @@ def subpixel(point: tuple[float, float]) -> tuple[int, int]:
 
 
 def _draw_labels(panel: Picture, marks: Sequence[Mark], pen: Pen, taken: list[Plate]) -> None:
+    size = PictureSize(panel.shape[1], panel.shape[0])
     for mark in marks:
-        if not mark.label:
-            continue
-        text = PlateText.fitted(mark.label, pen, panel.shape[1])
-        size = PictureSize(panel.shape[1], panel.shape[0])
-        plate = place_label(mark.box, text.plate, size, taken)
-        text.draw(panel, plate, mark.colour)
-        taken.append(plate)
+        if mark.label:
+            text = PlateText.fitted(mark.label, pen, size.width)
+            taken.append(place_label(mark.box, text.plate, size, taken))
+            text.draw(panel, taken[-1], mark.colour)
 
 
 def _draw_legend(panel: Picture, legend: Sequence[LegendEntry], pen: Pen) -> list[Plate]:

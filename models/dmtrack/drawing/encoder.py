@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from dataclasses import dataclass
 from fractions import Fraction
@@ -11,8 +12,10 @@ from typing import Final, cast
 import av
 import numpy as np
 from av.codec.codec import UnknownCodecError
+from av.container import OutputContainer
 from av.error import FFmpegError
 from av.video.codeccontext import VideoCodecContext
+from av.video.stream import VideoStream
 
 from dmtrack.atomic import output_error
 from dmtrack.errors import OutputError
@@ -102,6 +105,18 @@ def why_no_nvenc(gpu: int = 0) -> str | None:
 def nvenc(gpu: int) -> VideoEncoder:
     """Return NVENC on one CUDA device; its p3 is about x264's `veryfast`."""
     return VideoEncoder(NVENC, {"gpu": str(gpu), **_NVENC})
+
+
+def finish(container: OutputContainer, stream: VideoStream, path: Path) -> None:
+    """Encode what is held back and close the file `path`; `OutputError` where its end cannot be written."""
+    try:
+        if stream.codec_context.is_open:
+            container.mux(stream.encode(None))
+        container.close()
+    except (FFmpegError, OSError) as error:
+        with contextlib.suppress(FFmpegError, OSError):
+            container.close()
+        raise encoding_error(error, path) from error
 
 
 def encoding_error(error: FFmpegError | OSError, path: Path) -> OutputError:

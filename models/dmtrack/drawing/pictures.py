@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
 from abc import abstractmethod
 from collections.abc import Callable
@@ -27,7 +26,7 @@ from dmtrack.atomic import (
     reserve,
 )
 from dmtrack.drawing.draw import Picture
-from dmtrack.drawing.encoder import NOMINAL_RATE, encoding_error
+from dmtrack.drawing.encoder import NOMINAL_RATE, encoding_error, finish
 from dmtrack.drawing.mp4 import StampRepair
 from dmtrack.errors import ConfigError, OutputError
 from dmtrack.video.encoding import encode_event
@@ -118,13 +117,7 @@ class LosslessVideo(PictureWriter):
             return
         (container, stream), self._open, self._part = self._open, None, None
         try:
-            if stream.codec_context.is_open:
-                container.mux(stream.encode(None))
-            container.close()
-        except (FFmpegError, OSError) as error:
-            with contextlib.suppress(FFmpegError, OSError):
-                container.close()
-            raise encoding_error(error, self._path) from error
+            finish(container, stream, self._path)
         finally:
             if part.path.stat().st_size:
                 part.publish()

@@ -79,19 +79,11 @@ class Span:
     @classmethod
     def of(cls, result: FrameResult) -> Span:
         """Return the span of a single frame."""
-        targets = {
-            target.target_id: TargetSpan(
-                target.score,
-                target.score,
-                1,
-                target.state,
-                target.measure.median if target.measure else 0.0,
-                int(target.measure is not None),
-            )
-            for target in result.targets
-            if target.score is not None and target.state is not None
-        }
-        pair = result.pair
+        pair, targets = result.pair, {}
+        for one in result.targets:
+            if one.score is not None and one.state is not None:
+                measured = (one.measure.median, 1) if one.measure else (0.0, 0)
+                targets[one.target_id] = TargetSpan(one.score, one.score, 1, one.state, *measured)
         skew_ms = None if pair.skew_s is None else float(pair.skew_s * 1000)
         return cls(float(pair.rgb.time_s), 1, targets, skew_ms, int(pair.aux is None))
 
@@ -100,10 +92,8 @@ class Span:
         self.frames += other.frames
         self.alone += other.alone
         for target_id, span in other.targets.items():
-            if target_id in self.targets:
-                self.targets[target_id].join(span)
-            else:
-                self.targets[target_id] = span
+            if (known := self.targets.setdefault(target_id, span)) is not span:
+                known.join(span)
         skews = [skew for skew in (self.skew_ms, other.skew_ms) if skew is not None]
         self.skew_ms = max(skews, key=abs, default=None)
 

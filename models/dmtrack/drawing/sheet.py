@@ -71,12 +71,10 @@ def contact_sheet(pairs: Sequence[FramePair], marks: Mapping[int, Sequence[Mark]
     layouts = (Layout.RGB, Layout.AUX, Layout.OVERLAY) if pairs[0].image.shape[2] > 3 else (Layout.RGB,)
     boxes = marks or {}
     rows = [
-        _beside([_cell(compose(pair, boxes.get(pair.rgb.index, ()), layout)) for layout in layouts])
+        _ruled([_cell(compose(pair, boxes.get(pair.rgb.index, ()), layout)) for layout in layouts], axis=1)
         for pair in pairs
     ]
-    rule = np.full((_RULE_PX, rows[0].shape[1], 3), _GROUND, np.uint8)
-    stacked = [part for row in rows for part in (row, rule)][:-1]
-    return np.vstack(stacked)
+    return _ruled(rows, axis=0)
 
 
 def write_sheet(path: Path, sheet: Picture, *, overwrite: bool = False) -> None:
@@ -94,6 +92,9 @@ def _cell(picture: Picture) -> Picture:
     return np.asarray(cv2.resize(picture, (_CELL_WIDTH_PX, height), interpolation=method), np.uint8)
 
 
-def _beside(cells: Sequence[Picture]) -> Picture:
-    rule = np.full((cells[0].shape[0], _RULE_PX, 3), _GROUND, np.uint8)
-    return np.hstack([part for cell in cells for part in (cell, rule)][:-1])
+def _ruled(pictures: Sequence[Picture], axis: int) -> Picture:
+    """Return pictures below (axis 0) or beside each other, with rules between them."""
+    shape = [*pictures[0].shape]
+    shape[axis] = _RULE_PX
+    rule = np.full(shape, _GROUND, np.uint8)
+    return np.concatenate([part for picture in pictures for part in (picture, rule)][:-1], axis)

@@ -130,15 +130,10 @@ def draw_paths(pair: FramePair, paths: Sequence[TargetPath], first_s: float) -> 
 
     The top view is beside it where some path knows its place in space.
     """
-    marks = [
-        Mark(
-            path.last.box,
-            str(path.last.target_id),
-            target_colour(path.last.target_id),
-            LineStyle.SOLID if path.is_seen else LineStyle.DOTTED,
-        )
-        for path in paths
-    ]
+    marks = []
+    for path in paths:
+        who, line = path.last.target_id, LineStyle.SOLID if path.is_seen else LineStyle.DOTTED
+        marks.append(Mark(path.last.box, str(who), target_colour(who), line))
     panel = compose(pair, marks, Layout.RGB)
     height, width = panel.shape[:2]
     pen = Pen.for_panel(PictureSize(width, height))
@@ -180,11 +175,10 @@ def _draw_path(panel: Picture, points: Sequence[Point], steps: Sequence[Step], s
     for (start, end), step, colour in zip(ends, steps[1:], colours[1:], strict=True):
         if step.is_joined:
             _line(panel, start, end, colour, pen.line_px)
-    for point, first in list(zip(points, colours, strict=True))[:1]:
-        radius = 2 * pen.line_px << SUBPIXEL_BITS
-        for colour, extra in ((DARK, pen.rim_px << SUBPIXEL_BITS), (first, 0)):
-            centre = subpixel(point)
-            cv2.circle(panel, centre, radius + extra, colour, cv2.FILLED, cv2.LINE_AA, SUBPIXEL_BITS)
+    for point, first in zip(points[:1], colours[:1], strict=True):
+        for colour, radius_px in ((DARK, 2 * pen.line_px + pen.rim_px), (first, 2 * pen.line_px)):
+            centre, radius = subpixel(point), radius_px << SUBPIXEL_BITS
+            cv2.circle(panel, centre, radius, colour, cv2.FILLED, cv2.LINE_AA, SUBPIXEL_BITS)
 
 
 def _dashes(panel: Picture, start: Point, end: Point, pen: Pen) -> None:
@@ -242,16 +236,8 @@ def _top_view(
         if path:
             points = [seen(step.ground_m) for step in path if step.ground_m is not None]
             _draw_path(view, points, path, span, pen)
-            centre = subpixel(points[-1])
-            cv2.circle(
-                view,
-                centre,
-                3 * pen.line_px << SUBPIXEL_BITS,
-                colour,
-                pen.line_px,
-                cv2.LINE_AA,
-                SUBPIXEL_BITS,
-            )
+            centre, radius = subpixel(points[-1]), 3 * pen.line_px << SUBPIXEL_BITS
+            cv2.circle(view, centre, radius, colour, pen.line_px, cv2.LINE_AA, SUBPIXEL_BITS)
     draw_text(view, "from above", (0, 0), pen, LIGHT)
     return view
 
