@@ -24,7 +24,7 @@ from typing import Final
 import numpy as np
 
 from dmtrack.batch.item import BatchItem, Findings, LeftOut, Problem
-from dmtrack.batch.stream_names import NamedStreams, StreamName, group_streams
+from dmtrack.batch.stream_names import NamedStreams, StreamName, group_streams, stem_of
 from dmtrack.datasets.ground_truth import find_ground_truth, is_event_list, read_boxes, target_name
 from dmtrack.datasets.image_files import is_image, is_video
 from dmtrack.datasets.layouts import Clip, recognise
@@ -48,8 +48,7 @@ def find_named_truth(rgb: Path, name: str) -> tuple[Path, ...]:
 
     `name` is empty where the recording has none of its own.
     """
-    stem = rgb.name if rgb.is_dir() else rgb.stem
-    names = [word for word in (stem, name) if word]
+    names = [word for word in (stem_of(rgb), name) if word]
     candidates = [rgb.parent / pattern.format(word) for word in names for pattern in _BESIDE]
     candidates += [rgb.parent.parent / folder / f"{word}.txt" for word in names for folder in _FOLDERS]
     candidates += [rgb.parent.parent / f"{word}.txt" for word in names if rgb.parent.name != word]
@@ -243,24 +242,17 @@ class _Search:
             return
         groups: dict[str, NamedStreams] = {}
         stems = Counter(
-            (one.name if one.is_dir() else one.stem).casefold()
-            for side, _ in sides
-            for one in side.iterdir()
-            if is_stream(one)
+            stem_of(one).casefold() for side, _ in sides for one in side.iterdir() if is_stream(one)
         )
         for side, name in sides:
             if name.modality not in (None, self._modality) and self._modality is not None:
                 continue
             for stream in sorted(path for path in side.iterdir() if is_stream(path)):
-                stem = stream.name if stream.is_dir() else stream.stem
+                stem = stem_of(stream)
                 own = StreamName.parse(stem)  # the folder's word may stand in the name too
                 if own and own.name and own.modality is name.modality and stems[stem.casefold()] == 1:
                     stem = own.name
-                group = groups.setdefault(stem.casefold(), NamedStreams(stem))
-                if name.modality is None:
-                    group.rgb.append(stream)
-                else:
-                    group.aux.append((stream, name.modality))
+                groups.setdefault(stem.casefold(), NamedStreams(stem)).add(stream, name.modality)
         if not any(group.rgb and group.aux for group in groups.values()):
             return  # folders that only happen to be called so
         used += [side for side, _ in sides]

@@ -15,6 +15,7 @@ import time
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing.connection import Connection, wait
 from typing import Final
 
@@ -35,24 +36,7 @@ from dmtrack.batch.work import (
 _REPORT_EVERY_S: Final = 0.25
 
 
-@dataclass(frozen=True, slots=True)
-class Advanced:
-    """Frames done, and how many there are."""
-
-    frames: int
-    total: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class Logged:
-    """A log record of the worker, for the log of the batch."""
-
-    logger: str
-    level: int
-    message: str
-
-
-Message = Advanced | Logged | Outcome
+Message = ItemAdvanced | logging.LogRecord | Outcome
 
 
 class _Line:
@@ -68,11 +52,11 @@ class _Line:
         with self._lock, contextlib.suppress(OSError):
             self._connection.send(message)
 
-    def report(self, frames: int, total: int | None) -> None:
+    def report(self, item_id: str, worker: str, frames: int, total: int | None) -> None:
         now_s = time.monotonic()
         if now_s >= self._next_s:
             self._next_s = now_s + _REPORT_EVERY_S
-            self.send(Advanced(frames, total))
+            self.send(ItemAdvanced(item_id, worker, frames, total))
 
 
 class _Forward(logging.Handler):
@@ -81,7 +65,8 @@ class _Forward(logging.Handler):
         self._line = line
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._line.send(Logged(record.name, record.levelno, record.getMessage()))
+        said = {"name": record.name, "levelno": record.levelno, "msg": record.getMessage()}
+        self._line.send(logging.makeLogRecord(said))  # what else a record holds may not be picklable
 
 
 def serve(connection: Connection, runner: Runner, slot: WorkerSlot, log_level: int) -> None:
@@ -101,7 +86,7 @@ def serve(connection: Connection, runner: Runner, slot: WorkerSlot, log_level: i
             task: Task = connection.recv()
         except (EOFError, OSError):
             return
-        outcome = execute(task, runner, slot, line.report)
+        outcome = execute(task, runner, slot, partial(line.report, task.item.id, slot.name))
         line.send(outcome)
         if outcome.interrupted:
             return
@@ -116,7 +101,6 @@ def _die_with_parent() -> None:
 
 _ATTEMPTS: Final = 2
 _STOP_S: Final = 10.0  # how long a worker may take to stop between two frames before it is killed
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,10 +157,11 @@ def _events(workers: Sequence[_Worker], queue: deque[_Job]) -> Iterator[EngineEv
             sweep(job.task.folder.parent, [job.task.folder.name])
             yield _lost(job, reason, worker.name, queue)
             continue
-        if isinstance(message, Advanced):
-            yield ItemAdvanced(job.task.item.id, worker.name, message.frames, message.total)
-        elif isinstance(message, Logged):
-            logging.getLogger(message.logger).log(message.level, "%s: %s", job.task.item.id, message.message)
+        if isinstance(message, ItemAdvanced):
+            yield message
+        elif isinstance(message, logging.LogRecord):
+            logger = logging.getLogger(message.name)
+            logger.log(message.levelno, "%s: %s", job.task.item.id, message.msg)
         else:
             worker.job = None
             if message.interrupted:
@@ -201,7 +186,7 @@ class _Worker:
         self._slot = slot
         self._runner = runner
         self.job: _Job | None = None
-        self.connection, self._process = self._start()
+        self.connection, self.process = self._start()
 
     @property
     def name(self) -> str:
@@ -216,27 +201,23 @@ class _Worker:
 
     def replace(self) -> str:
         """Start a new process in the place of one that died, and return how it did."""
-        self._process.join(_STOP_S)
-        code = self._process.exitcode
+        self.process.join(_STOP_S)
+        code = self.process.exitcode
         self.job = None
         self.close()
-        self.connection, self._process = self._start()
+        self.connection, self.process = self._start()
         if code is not None and code < 0:
             return f"was killed by {signal.Signals(-code).name}"
         return f"ended with exit code {code}"
 
-    def ask_to_stop(self) -> None:
-        """A busy process ends between two frames, an idle one at once."""
-        self._process.terminate()
-
     def close(self, deadline_s: float = 0.0) -> None:
         """Make sure that the process is gone."""
-        self._process.join(max(0.0, deadline_s - time.monotonic()))
-        if self._process.is_alive():
-            self._process.kill()
-            self._process.join()
+        self.process.join(max(0.0, deadline_s - time.monotonic()))
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
         self.connection.close()
-        self._process.close()
+        self.process.close()
 
     def _start(self) -> tuple[Connection, multiprocessing.process.BaseProcess]:
         context = multiprocessing.get_context("spawn")  # CUDA and threads do not survive a fork
@@ -268,7 +249,7 @@ def _ctrl_c_ignored() -> Iterator[None]:
 
 def _stop(workers: Sequence[_Worker]) -> None:
     for worker in workers:
-        worker.ask_to_stop()
+        worker.process.terminate()  # a busy one ends between two frames, an idle one at once
     deadline_s = time.monotonic() + _STOP_S
     for worker in workers:
         worker.close(deadline_s)

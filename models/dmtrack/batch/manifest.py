@@ -12,11 +12,10 @@ from __future__ import annotations
 import csv
 import difflib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from dmtrack.batch.item import BatchItem, Findings, Problem
 from dmtrack.errors import ConfigError, DmtrackError, FormatError, printable, translated
@@ -25,7 +24,9 @@ from dmtrack.numbers import file_text
 from dmtrack.options import seconds_of_ms
 from dmtrack.output.csv_text import plain
 from dmtrack.video.frame import Modality
-from dmtrack.video.position import Position, parse_position
+from dmtrack.video.position import parse_position
+
+_Value = TypeVar("_Value")
 
 COLUMNS: Final = (
     *("id", "rgb", "aux", "modality", "box", "box_file"),
@@ -128,9 +129,9 @@ def _item(row: Cells, folder: Path, usual: Modality | None, *, holds_both: bool)
         modality=_modality(row, has_aux=has_aux) or (usual if has_aux else None),
         boxes=(Box.parse(row["box"]),) if row["box"] else (),
         box_files=(folder / row["box_file"],) if row["box_file"] else (),
-        start=_position("start", row["start"]),
-        end=_position("end", row["end"]),
-        offset_s=_offset_s(row["offset_ms"]),
+        start=_read(row, "start", parse_position),
+        end=_read(row, "end", parse_position),
+        offset_s=_read(row, "offset_ms", seconds_of_ms),
         align=folder / row["align"] if row["align"] else None,
         detections=folder / row["detections"] if row["detections"] else None,
     )
@@ -147,15 +148,10 @@ def _modality(row: Cells, *, has_aux: bool) -> Modality | None:
     return Modality(word)
 
 
-def _position(name: str, text: str) -> Position | None:
+def _read(row: Cells, name: str, parse: Callable[[str], _Value]) -> _Value | None:
     try:
-        return parse_position(text) if text else None
+        return parse(row[name]) if row[name] else None
     except ConfigError as error:
         raise ConfigError(error.what, where=name, hint=error.hint) from None
-
-
-def _offset_s(text: str) -> Fraction | None:
-    try:
-        return seconds_of_ms(text) if text else None
     except ValueError as error:
-        raise ConfigError(f"offset_ms {error}") from None
+        raise ConfigError(f"{name} {error}") from None

@@ -153,13 +153,12 @@ def plan_batch(
     source = Path(source)
     if not source.exists():
         raise InputError("no such folder or list", where=source, hint="check the path")
-    holds_both = pairing.holds_both
-    if not source.is_dir():
-        findings = read_manifest(source, modality, holds_both=holds_both)
-        return make_plan(_with_detections(findings, detections), shard, detections, pairing)
-    findings = find_items(source, modality=modality, exclude=[output])
-    if holds_both:
-        findings = findings.with_modality(modality)
+    if source.is_dir():
+        findings = find_items(source, modality=modality, exclude=[output])
+        if pairing.holds_both:
+            findings = findings.with_modality(modality)
+    else:
+        findings = read_manifest(source, modality, holds_both=pairing.holds_both)
     if not findings.entries:
         raise InputError(
             "there are no recordings in it", where=source, hint="dmtrack batch --help says what is recognised"
@@ -177,14 +176,12 @@ def _with_detections(findings: Findings, detections: DetectionOptions) -> Findin
     if not folder.is_dir():
         what = "is a file" if folder.exists() else "no such folder"
         raise InputError(what, where=folder, hint="of a batch it is a folder with ID.txt for each recording")
-    entries: list[BatchItem | Problem] = []
-    for entry in findings.entries:
+    entries = list(findings.entries)
+    for place, entry in enumerate(entries):
         item = entry.without_box if isinstance(entry, Problem) else entry
         found = None if item is None else _called(folder, item.id)
         if item is not None and item.detections is None and found is not None:
-            entries.append(replace(item, detections=found))
-        else:
-            entries.append(entry)
+            entries[place] = replace(item, detections=found)
     if all(isinstance(entry, Problem) or entry.detections is None for entry in entries):
         first = findings.entries[0].id
         raise InputError(
@@ -196,9 +193,7 @@ def _with_detections(findings: Findings, detections: DetectionOptions) -> Findin
 def _called(folder: Path, item_id: str) -> Path | None:
     """Return the file, or the folder of YOLO texts, that is called as an item is."""
     stems = (folder / item_id, folder / folder_name(item_id))
-    candidates = [
-        stem.with_name(f"{stem.name}{suffix}") for stem in stems for suffix in _DETECTIONS if stem.name
-    ]
+    candidates = (stem.with_name(f"{stem.name}{end}") for stem in stems if stem.name for end in _DETECTIONS)
     return next((path for path in candidates if path.exists()), None)
 
 
@@ -213,7 +208,8 @@ def make_plan(
     Items whose id or result folder an earlier one has are problems (names that some file system does
     not tell apart count as one). Then the shard is taken, and its items are opened.
     """
-    checked = [_checked(entry, detections, pairing) for entry in shard.part(list(_placed(findings)))]
+    entries = shard.part(list(_placed(findings)))
+    checked = [e if isinstance(e, Problem) else _checked(e, detections, pairing) for e in entries]
     return Plan(
         items=tuple(entry for entry in checked if isinstance(entry, PlannedItem)),
         problems=tuple(entry for entry in checked if isinstance(entry, Problem)),
@@ -231,36 +227,25 @@ def _placed(findings: Findings) -> Iterator[PlannedItem | Problem]:
             continue
         name = folder_name(entry.id)
         owner = owners.setdefault(place_key(name), entry)
+        by = f" by {owner.origin}" if owner.origin else ""
         if owner is entry:
             yield PlannedItem(entry, name)
         elif owner.id == entry.id:
-            yield Problem(
-                entry.id, f"the id {entry.id!r} is taken{_by(owner)}; give each its own", entry.origin
-            )
+            yield Problem(entry.id, f"the id {entry.id!r} is taken{by}; give each its own", entry.origin)
         else:
-            yield Problem(
-                entry.id,
-                f"would write to the same folder {name!r} as {owner.id!r}{_by(owner)}; change one id",
-                entry.origin,
-            )
-
-
-def _by(owner: BatchItem) -> str:
-    return f" by {owner.origin}" if owner.origin else ""
+            what = f"would write to the same folder {name!r} as {owner.id!r}{by}; change one id"
+            yield Problem(entry.id, what, entry.origin)
 
 
 def _checked(
-    entry: PlannedItem | Problem, detections: DetectionOptions, pairing: PairingOptions
+    entry: PlannedItem, detections: DetectionOptions, pairing: PairingOptions
 ) -> PlannedItem | Problem:
-    if isinstance(entry, Problem):
-        return entry
     item = entry.item
     try:
         return _opened(entry, detections, pairing)
-    except _NoBoxError as error:
-        return Problem(item.id, printable(str(error)), item.origin, without_box=item)
     except DmtrackError as error:
-        return Problem(item.id, printable(str(error)), item.origin)
+        lacking = item if isinstance(error, _NoBoxError) else None
+        return Problem(item.id, printable(str(error)), item.origin, without_box=lacking)
     except OSError as error:
         return Problem(item.id, printable(f"{item.rgb}: cannot be read ({error.strerror})"), item.origin)
 

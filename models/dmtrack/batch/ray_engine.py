@@ -10,10 +10,8 @@ import contextlib
 import logging
 import os
 import re
-import secrets
 import socket
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -27,22 +25,6 @@ from dmtrack.errors import ConfigError, library_needed
 _POLL_S: Final = 1.0
 _RETRIES: Final = 1
 _KNOCK_S: Final = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Token:
-    """A file that shows whether a machine sees the folder of results."""
-
-    path: Path
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Report:
-    """What comes back from a machine."""
-
-    outcome: Outcome
-    node: str
 
 
 class RayEngine:
@@ -60,7 +42,9 @@ class RayEngine:
 
     def __init__(self, address: str = "auto", cpus: int = 1, tasks_per_gpu: int = 1) -> None:
         self._address, self._cpus, self._tasks_per_gpu = address, cpus, tasks_per_gpu
-        self._ray = _import_ray()
+        with library_needed("Ray is not installed here", 'pip install "dmtrack[ray]"'):
+            import ray
+        self._ray: ModuleType = ray
 
     def run(self, tasks: Sequence[Task], runner: Runner) -> Generator[EngineEvent]:
         """Do all tasks, as `Engine.run`; ending the iteration early cancels them.
@@ -74,10 +58,13 @@ class RayEngine:
         with _connected(self._ray, self._address), _token(tasks[0].folder) as token:
             yield from self._run(tasks, runner, token)
 
-    def _run(self, tasks: Sequence[Task], runner: Runner, token: _Token) -> Generator[EngineEvent]:
-        slot = self._slot()
+    def _run(self, tasks: Sequence[Task], runner: Runner, token: Path) -> Generator[EngineEvent]:
+        has_gpus = self._tasks_per_gpu and self._ray.cluster_resources().get("GPU", 0) > 0
+        gpus = 1 / self._tasks_per_gpu if has_gpus else 0
+        # Ray shows a task only the GPU it was given, which is then the first one.
+        slot = WorkerSlot("ray", "cuda:0" if gpus else "cpu", self._cpus)
         remote = self._ray.remote(_on_a_node).options(
-            num_cpus=self._cpus, num_gpus=self._gpus(), max_retries=_RETRIES, name="dmtrack item"
+            num_cpus=self._cpus, num_gpus=gpus, max_retries=_RETRIES, name="dmtrack item"
         )
         running: dict[Any, Task] = {
             remote.remote(task, runner, slot, token): task for task in longest_first(tasks)
@@ -95,27 +82,12 @@ class RayEngine:
 
     def _finished(self, reference: Any, task: Task) -> TaskDone:  # noqa: ANN401 - Ray is not typed for us
         try:
-            report: _Report = self._ray.get(reference)
+            outcome, node = self._ray.get(reference)
         except self._ray.exceptions.RayError as error:
             sweep(task.folder.parent, [task.folder.name])
             first = str(error).strip().splitlines()[0]
             return TaskDone(task, Outcome(f"the cluster could not do it ({first})"), "ray")
-        return TaskDone(task, report.outcome, report.node)
-
-    def _gpus(self) -> float:
-        has_gpus = self._tasks_per_gpu and self._ray.cluster_resources().get("GPU", 0) > 0
-        return 1 / self._tasks_per_gpu if has_gpus else 0
-
-    def _slot(self) -> WorkerSlot:
-        # Ray shows a task only the GPU it was given, which is then the first one.
-        return WorkerSlot("ray", "cuda:0" if self._gpus() else "cpu", self._cpus)
-
-
-def _import_ray() -> ModuleType:
-    with library_needed("Ray is not installed here", 'pip install "dmtrack[ray]"'):
-        import ray
-    module: ModuleType = ray
-    return module
+        return TaskDone(task, outcome, node)
 
 
 @contextlib.contextmanager
@@ -128,9 +100,7 @@ def _connected(ray: ModuleType, address: str) -> Iterator[None]:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, ValueError, RuntimeError) as error:
         first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise ConfigError(
-            f"no Ray cluster answers at {address!r} ({first})", hint="start one with ray start --head"
-        ) from None
+        raise _no_answer(address, first) from None
     try:
         yield
     finally:
@@ -145,37 +115,31 @@ def _require_listener(address: str) -> None:
     try:
         socket.create_connection((match["host"].strip("[]"), int(match["port"])), _KNOCK_S).close()
     except (OSError, OverflowError) as error:
-        raise ConfigError(
-            f"no Ray cluster answers at {address!r} ({error})", hint="start one with ray start --head"
-        ) from None
+        raise _no_answer(address, error) from None
+
+
+def _no_answer(address: str, why: object) -> ConfigError:
+    what = f"no Ray cluster answers at {address!r} ({why})"
+    return ConfigError(what, hint="start one with ray start --head")
 
 
 @contextlib.contextmanager
-def _token(folder: Path) -> Iterator[_Token]:
-    token = _Token(scratch_path(folder.with_name("shared")).absolute(), secrets.token_hex(16))
-    with os_errors_translated(token.path):
-        token.path.write_text(token.text)
+def _token(folder: Path) -> Iterator[Path]:
+    """Yield a file of a name that nobody else has: a machine that sees it sees the folder of results."""
+    token = scratch_path(folder.with_name("shared")).absolute()
+    with os_errors_translated(token):
+        token.touch()
     try:
         yield token
     finally:
-        token.path.unlink(missing_ok=True)
+        token.unlink(missing_ok=True)
 
 
-def _on_a_node(task: Task, runner: Runner, slot: WorkerSlot, token: _Token) -> _Report:
-    """Do one task; runs on some machine of the cluster."""
+def _on_a_node(task: Task, runner: Runner, slot: WorkerSlot, token: Path) -> tuple[Outcome, str]:
+    """Do one task, on some machine of the cluster, and return how it ended and which machine that was."""
     import ray
 
     node = f"{socket.gethostname()} {ray.get_runtime_context().get_node_id()[:8]}"
-    try:
-        shared = token.path.read_text() == token.text
-    except OSError:
-        shared = False
-    if not shared:
-        return _Report(
-            Outcome(f"machine {node} does not see {token.path.parent}; results need a shared folder"), node
-        )
-    return _Report(execute(task, runner, slot, _say_nothing), node)
-
-
-def _say_nothing(frames: int, total: int | None) -> None:
-    """Ray tells when a task ends; frames are not counted across machines."""
+    if not os.access(token, os.R_OK):
+        return Outcome(f"machine {node} does not see {token.parent}; results need a shared folder"), node
+    return execute(task, runner, slot, lambda frames, total: None), node  # Ray says when a task ends

@@ -5,16 +5,16 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Generator, Iterator
-from dataclasses import replace
+from dataclasses import astuple, replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from dmtrack.atomic import prepare_folder, refuse_input
+from dmtrack.atomic import prepare_folder, refuse_input, write_atomically
 from dmtrack.batch.item import BatchItem, Problem
 from dmtrack.batch.plan import Plan, PlannedItem
 from dmtrack.batch.result_folder import batch_lock, require_replaceable, sweep
-from dmtrack.batch.summary import SUMMARY, ItemStatus, SummaryRow, write_summary
+from dmtrack.batch.summary import COLUMNS, SUMMARY, ItemStatus, SummaryRow
 from dmtrack.batch.work import (
     Engine,
     EngineEvent,
@@ -28,6 +28,7 @@ from dmtrack.batch.work import (
     mark_of,
 )
 from dmtrack.errors import DmtrackError, OutputError, printable
+from dmtrack.output.csv_text import csv_text
 
 _SAVE_EVERY_S: Final = 5.0
 
@@ -146,7 +147,7 @@ class _Run:
 
     def save(self) -> None:
         """Write the summary as it stands."""
-        write_summary(self._summary, self._rows)
+        write_atomically(self._summary, csv_text([COLUMNS, *map(astuple, self._rows)]).encode())
         self._saved_s = time.monotonic()
 
     def _finished(

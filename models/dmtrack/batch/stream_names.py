@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,6 +69,13 @@ class NamedStreams:
         """All of them."""
         return [*self.rgb, *(path for path, _ in self.aux)]
 
+    def add(self, stream: Path, modality: Modality | None) -> None:
+        """Add a stream that measures this; None: RGB."""
+        if modality is None:
+            self.rgb.append(stream)
+        else:
+            self.aux.append((stream, modality))
+
     def why_not(self) -> str | None:
         """Return why these streams make no pair; None if they do."""
         if not self.rgb:
@@ -75,16 +83,11 @@ class NamedStreams:
         if not self.aux:
             return "no second stream goes with it"
         if len(self.rgb) > 1:
-            return f"several RGB streams: {_names(self.rgb)}"
+            return f"several RGB streams: {', '.join(path.name for path in self.rgb)}"
         if len(self.aux) > 1:
-            return (
-                f"several second streams: {_names(path for path, _ in self.aux)}; choose one with --modality"
-            )
+            names = ", ".join(path.name for path, _ in self.aux)
+            return f"several second streams: {names}; choose one with --modality"
         return None
-
-
-def _names(paths: Iterable[Path]) -> str:
-    return ", ".join(path.name for path in paths)
 
 
 def group_streams(streams: Iterable[Path], modality: Modality | None = None) -> list[NamedStreams]:
@@ -96,18 +99,15 @@ def group_streams(streams: Iterable[Path], modality: Modality | None = None) -> 
     paths = list(streams)
     drone = _drone_names(paths)
     for path in paths:
-        parsed = drone.get(path) or StreamName.parse(_stem(path))
+        parsed = drone.get(path) or StreamName.parse(stem_of(path))
         if parsed is None or (parsed.modality not in (None, modality) and modality is not None):
             continue
-        group = groups.setdefault(parsed.name.casefold(), NamedStreams(parsed.name))
-        if parsed.modality is None:
-            group.rgb.append(path)
-        else:
-            group.aux.append((path, parsed.modality))
+        groups.setdefault(parsed.name.casefold(), NamedStreams(parsed.name)).add(path, parsed.modality)
     return list(groups.values())
 
 
-def _stem(path: Path) -> str:
+def stem_of(path: Path) -> str:
+    """Return the name of a stream, a file or a folder, without a suffix."""
     return path.name if path.is_dir() else path.stem
 
 
@@ -117,18 +117,16 @@ def _drone_names(paths: Iterable[Path]) -> dict[Path, StreamName]:
     Of several visible ones, `V` and `W` go before `Z`, which sees less. A time of the day may be some
     seconds off between the two, so a number of 14 digits counts by its place only.
     """
-    found: dict[str, dict[str, Path]] = {}
+    found: defaultdict[str, dict[str, tuple[Path, str]]] = defaultdict(dict)
     for path in paths:
-        match = _DRONE.fullmatch(_stem(path))
+        match = _DRONE.fullmatch(stem_of(path))
         if match is not None:
-            found.setdefault(re.sub(r"\d{14}", "#", match["name"]).casefold(), {})[
-                match["letter"].lower()
-            ] = path
+            key = re.sub(r"\d{14}", "#", match["name"]).casefold()
+            found[key][match["letter"].lower()] = path, match["name"]
     names: dict[Path, StreamName] = {}
     for letters in found.values():
         visible = next((letter for letter in ("v", "w", "z") if letter in letters), None)
         if "t" in letters and visible is not None:
-            match = _DRONE.fullmatch(_stem(letters[visible]))
-            name = "" if match is None else match["name"]
-            names |= {letters[one]: StreamName(name, DRONE_LETTERS[one]) for one in (visible, "t")}
+            name = letters[visible][1]
+            names |= {letters[one][0]: StreamName(name, DRONE_LETTERS[one]) for one in (visible, "t")}
     return names

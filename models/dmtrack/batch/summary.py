@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from dmtrack.atomic import write_atomically
 from dmtrack.batch.item import Problem
 from dmtrack.boxes.doubts import doubtful_places
 from dmtrack.boxes.formats.mot import DECIMALS
 from dmtrack.boxes.formats.table import read_table
 from dmtrack.boxes.reading import TABLE
 from dmtrack.errors import printable
-from dmtrack.output.csv_text import csv_text
 from dmtrack.output.record import RECORD, read_run_json
 from dmtrack.tracking.result import TrackState
 
@@ -74,8 +71,3 @@ class SummaryRow:
 
 
 COLUMNS: Final = tuple(field.name for field in fields(SummaryRow))
-
-
-def write_summary(path: Path, rows: Iterable[SummaryRow]) -> None:
-    """Write the table in one step; `OutputError` where it cannot be written."""
-    write_atomically(path, csv_text([COLUMNS, *map(astuple, rows)]).encode())
