@@ -78,7 +78,11 @@ def track_pairs(
         waiting = tuple(start for start in waiting if not start.is_due(last))
         yield _step(pair, tracker, due, arrivals, is_first=is_first)
     if waiting and last is not None:
-        raise _never_started(waiting, last)
+        late = ", ".join(f"target {start.target_id} at frame {start.frame_index}" for start in waiting)
+        raise BoxError(
+            f"the last frame was {last}, and what starts later was not followed: {late}",
+            hint="are the boxes those of this recording?",
+        )
 
 
 def track(
@@ -255,28 +259,17 @@ def _step(
     elif tracker.targets:
         found = tracker.update(pair)
         infer_ms = tracker.infer_ms
-    for start in due:
-        if start.frame_index not in (None, pair.rgb.index):
-            _log.warning(
-                "frame %s is missing: target %d starts at frame %d",
-                start.frame_index,
-                start.target_id,
-                pair.rgb.index,
-            )
+    here = pair.rgb.index
+    for one in due:
+        if one.frame_index not in (None, here):
+            said = "frame %s is missing: target %d starts at frame %d"
+            _log.warning(said, one.frame_index, one.target_id, here)
     if due:
         found += tracker.add(pair, [start.box for start in due], [start.target_id for start in due])
     if arrivals is not None:
         arrivals.given(pair, tracker, due)
         found = arrivals.take(pair, tracker, found)
     return FrameResult(pair, tuple(sorted(found, key=lambda target: target.target_id)), infer_ms)
-
-
-def _never_started(waiting: Sequence[TargetStart], last: int) -> BoxError:
-    late = ", ".join(f"target {start.target_id} at frame {start.frame_index}" for start in waiting)
-    return BoxError(
-        f"the last frame was {last}, and what starts later was not followed: {late}",
-        hint="are the boxes those of this recording?",
-    )
 
 
 def _tracked_boxes(

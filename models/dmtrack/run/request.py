@@ -5,6 +5,7 @@ The options of `dmtrack track` are these fields; `run.json` says what they were.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field, replace
 from enum import Enum, StrEnum
 from fractions import Fraction
@@ -24,7 +25,7 @@ from dmtrack.numbers import whole
 from dmtrack.options import Option, command_words, make_exact, number_text, positive_seconds
 from dmtrack.output.record import RECORD
 from dmtrack.run.codecs import CodecOptions
-from dmtrack.run.results_folder import SCORES, TRAJECTORY, VIDEO, default_folder, live_folder
+from dmtrack.run.results_folder import ROOT, SCORES, TRAJECTORY, VIDEO, default_folder
 from dmtrack.tracking.start import Absence, Keyframe, TargetStart, as_targets
 from dmtrack.video.aux_encoder import EncodingOptions
 from dmtrack.video.frame import Modality
@@ -67,11 +68,9 @@ def parse_box(text: str) -> Box | TargetStart | Drawn:
     if text.strip() == DRAWN.value:
         return DRAWN
     head, colon, numbers = text.partition(":")
-    return (
-        TargetStart(Box.parse(numbers), whole(head))
-        if colon and head.strip().isdecimal()
-        else Box.parse(text)
-    )
+    if colon and head.strip().isdecimal():
+        return TargetStart(Box.parse(numbers), whole(head))
+    return Box.parse(text)
 
 
 def _box_text(box: Box | Keyframe | Drawn) -> str:
@@ -357,10 +356,12 @@ class TrackRequest:
 
     @property
     def folder(self) -> Path:
-        """Where results go; for live streams without a folder another one each time it is asked."""
+        """Where results go; for live streams, which have no name, another one each time it is asked."""
         if self.output.folder is not None:
             return self.output.folder
-        return default_folder(Path(self.rgb)) if self.live_addresses is None else live_folder()
+        if self.live_addresses is None:
+            return default_folder(Path(self.rgb))
+        return Path(ROOT) / time.strftime("live-%Y%m%d-%H%M%S")
 
     @property
     def command(self) -> list[str]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
@@ -34,11 +33,6 @@ def default_folder(rgb: Path) -> Path:
     if name.lower() in _GENERIC_NAMES and whole.parent.name:
         name = whole.parent.name
     return Path(ROOT) / (name or "recording")
-
-
-def live_folder() -> Path:
-    """Return `dmtrack-results/live-DATE-TIME`: live streams have no name, and none comes twice."""
-    return Path(ROOT) / time.strftime("live-%Y%m%d-%H%M%S")
 
 
 @contextlib.contextmanager

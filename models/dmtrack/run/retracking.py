@@ -138,7 +138,10 @@ class Retracker:
             for number, pair in enumerate(pairs):
                 rows: tuple[TrackedBox, ...] = ()
                 if number == 0:
-                    _require_near(pair, first, group)
+                    if pair.rgb.index != first:
+                        ids = ", ".join(str(segment.target_id) for segment in group)
+                        said = "frame %d is missing: target %s goes on from frame %d"
+                        _log.warning(said, first, ids, pair.rgb.index)
                     tracker.initialize(pair, [])
                     given = [(s, k) for s, k in zip(group, known, strict=True) if s.opens_with_box]
                     for segment, templates in zip(group, known, strict=True):
@@ -184,7 +187,7 @@ class Retracker:
 
     def _template(self, key: TargetStart) -> Array:
         if key not in self._shown:
-            pair = self._pair_at(_frame_of(key))
+            pair = self._pair_at(key.frame_index or 0)
             key.box.require_inside(pair.rgb.width, pair.rgb.height)
             (self._shown[key],) = self._tracker.templates(pair, [key.box])
         return self._shown[key]
@@ -233,7 +236,7 @@ def _arrives(found: Way, keyframe: TargetStart | None) -> bool:
     """Return whether a way leads to a keyframe: in the frame of `found` beside it the target is there."""
     if keyframe is None or not found:
         return False
-    beside = min(found, key=lambda index: abs(index - _frame_of(keyframe)))
+    beside = min(found, key=lambda index: abs(index - (keyframe.frame_index or 0)))
     return found[beside][0].box.iou(keyframe.box) >= _ARRIVES_IOU
 
 
@@ -255,14 +258,3 @@ def _join(forward: TrackedBox, backward: TrackedBox, nearness: float, is_forward
     numbers = zip(forward.box.xywh, backward.box.xywh, strict=True)
     box = Box(*(share * one + (1 - share) * two for one, two in numbers))
     return replace(leading, box=box, score=max(forward.score or 0.0, backward.score or 0.0))
-
-
-def _frame_of(key: TargetStart) -> int:
-    return key.frame_index or 0
-
-
-def _require_near(pair: FramePair, first: int, group: Sequence[Segment]) -> None:
-    """Say where the frame of a keyframe is missing and the next one takes its place."""
-    if pair.rgb.index != first:
-        ids = ", ".join(str(segment.target_id) for segment in group)
-        _log.warning("frame %d is missing: target %s goes on from frame %d", first, ids, pair.rgb.index)

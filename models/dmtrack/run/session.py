@@ -186,8 +186,10 @@ class TrackRun:
                     if watch.is_over(result):
                         recorder.note(f"every target had been lost for {float(stop_after_s or 0):g} s")
                         break
-                if is_over():
-                    self._stop_by_hand(recorder)
+                if is_over():  # a live stream ends like that, a recording stays unfinished
+                    if not isinstance(self.pairs, LivePairs):
+                        raise KeyboardInterrupt
+                    recorder.note("stopped in the window")
         finally:
             self.record = recorder.record
 
@@ -254,12 +256,6 @@ class TrackRun:
         if earlier is None or earlier.folder != self.folder or not (self.folder / KEYFRAMES).is_file():
             return None
         return keyframes_text(earlier.keyframes)
-
-    def _stop_by_hand(self, recorder: RunRecordSink) -> None:
-        """End because the person said so: a live stream ends like that, a recording stays unfinished."""
-        if not isinstance(self.pairs, LivePairs):
-            raise KeyboardInterrupt
-        recorder.note("stopped in the window")
 
     def _thresholds(self) -> dict[str, float]:
         config = self.loaded.tracker.config

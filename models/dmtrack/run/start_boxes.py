@@ -47,11 +47,6 @@ class StartBoxes:
         """Where they start, and what is said of them later."""
         return (*self.targets, *self.corrections)
 
-    @property
-    def boxes(self) -> tuple[Box, ...]:
-        """The boxes alone."""
-        return tuple(target.box for target in self.targets)
-
 
 @dataclass(frozen=True, slots=True)
 class DrawingScene:
@@ -236,12 +231,9 @@ def truth_beside(rgb: Path, first: FramePair) -> StartBoxes:
     size = (first.rgb.width, first.rgb.height)
     boxes = [placed_box(box_at(path, frame_index), BoxFormat.XYWH, size, path) for path in paths]
     starts, _ = starts_and_corrections(numbered(boxes))
+    placed = tuple(replace(start, frame_index=frame_index) for start in starts)
     row = f"row {frame_index + 1} of {', '.join(path.name for path in paths)}"
-    return StartBoxes(
-        tuple(replace(start, frame_index=frame_index) for start in starts),
-        f"{row}, found beside the input",
-        frame_index,
-    )
+    return StartBoxes(placed, f"{row}, found beside the input", frame_index)
 
 
 def startable(
