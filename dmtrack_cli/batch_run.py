@@ -72,9 +72,7 @@ def run_plan(
 ) -> BatchOutcome:
     """Do what a plan says, and return how it went.
 
-    Raises:
-        Stopped: The person stopped it.
-        OutputError: The results exist or cannot be written.
+    `Stopped`: the person stopped it; `OutputError`: the results exist or cannot be written.
     """
     outcome = BatchOutcome(output / SUMMARY.format(plan.shard.suffix))
     events = run_batch(plan, output, runner, engine, existing)

@@ -58,11 +58,9 @@ class ReviewSession:
     def answer(self, question: str, body: bytes, send: Send) -> None:
         """Answer what the page asks.
 
-        Raises:
-            FormatError: The question is malformed.
-            BoxError: What the person wants makes no sense.
-            OutOfDateError: The page shows something that is no longer so.
-            OutputError: The keyframes cannot be written.
+        `FormatError`: the question is malformed; `BoxError`: what the person wants makes no sense;
+        `OutOfDateError`: the page shows something that is no longer so; `OutputError`: the keyframes cannot
+        be written.
         """
         values = json_in(body)
         if not isinstance(values, dict):

@@ -69,10 +69,8 @@ class PickSession:
         """Take the boxes of the page: `{"boxes": [{"frame": 0, "x": 1, "y": 2, "w": 3, "h": 4}, ...]}`.
 
         `answer` tells the page that they are taken, before the waiting ends and the server with it.
-
-        Raises:
-            FormatError: It is not that.
-            BoxError: There is no box, or one lies outside the frame or is too small.
+        `FormatError`: it is not that; `BoxError`: there is no box, or one lies outside the frame or is too
+        small.
         """
         starts = self._parse(body)
         with self._lock:
@@ -90,12 +88,7 @@ class PickSession:
             self._over.set()
 
     def wait(self) -> tuple[TargetStart, ...]:
-        """Wait for the boxes.
-
-        Raises:
-            BoxError: Nothing happened in time.
-            Stopped: The person cancelled.
-        """
+        """Wait for the boxes; `BoxError`: nothing happened in time; `Stopped`: the person cancelled."""
         while not self._over.wait(_POLL_S):
             if self._clock() >= self._deadline_s and not self._over.is_set():
                 self.cancel()
@@ -137,11 +130,7 @@ def draw_on_page(
     starts in the background.
 
     `timeout_s` is how long to wait for the next action; `opens_browser`: where there is a desktop to open it
-    on.
-
-    Raises:
-        BoxError: Nobody drew anything in time.
-        Stopped: The person cancelled, on the page or with Ctrl-C.
+    on. `BoxError`: nobody drew anything in time; `Stopped`: the person cancelled, on the page or with Ctrl-C.
     """
     session = PickSession(scene, timeout_s)
     what_for = f"draw the targets in a browser (it waits {timeout_s:g} s for you each time; Ctrl-C stops):"

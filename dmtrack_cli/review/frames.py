@@ -57,8 +57,7 @@ class FrameShelf:
     def frame(self, index: int) -> ShownFrame:
         """Return the frame `index`; where it is missing, the one after it.
 
-        Raises:
-            DmtrackError: There is no such frame, or it cannot be read.
+        `DmtrackError`: there is no such frame, or it cannot be read.
         """
         with self._lock:
             if index not in self._shown:

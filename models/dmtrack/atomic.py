@@ -92,8 +92,7 @@ def inputs_kept(*paths: Path | str | None) -> Iterator[None]:
 def refuse_input(path: Path) -> None:
     """Refuse to write to what is read: the same file by its path, a link to it, or another name of it.
 
-    Raises:
-        OutputError: `path` is an input, or a picture that would lie among those of an input.
+    `OutputError`: `path` is an input, or a picture that would lie among those of an input.
     """
     for given in _INPUTS.get():
         if _is_same(path, given):
@@ -148,10 +147,8 @@ class PartFile:
 
     What lies under that name already (of a run that was killed, or a link) is taken away, never followed.
 
-    `part` is the temporary name, in the same folder; `part_path` says the usual one.
-
-    Raises:
-        OutputError: It cannot be made, another run is writing it, or it is an input.
+    `part` is the temporary name, in the same folder; `part_path` says the usual one. `OutputError`: it cannot
+    be made, another run is writing it, or it is an input.
     """
 
     def __init__(self, path: Path, part: Path | None = None) -> None:
@@ -170,10 +167,8 @@ class PartFile:
     def publish(self, *, durable: bool = True) -> None:
         """Give the file its final name; a second call does nothing.
 
-        `durable`: only once its bytes are on the disk.
-
-        Raises:
-            OutputError: It cannot be renamed; the temporary file stays, for `discard` or `let_go`.
+        `durable`: only once its bytes are on the disk. `OutputError`: it cannot be renamed; the temporary
+        file stays, for `discard` or `let_go`.
         """
         if self._handle is None:
             return
@@ -245,10 +240,7 @@ def prepare_folder(folder: Path, names: Iterable[str] = (), *, overwrite: bool =
     """Make `folder`, make sure that `names` can be written there, before any work is done, and return it.
 
     It is made with its parents when missing. With `overwrite` results of these names may exist; they stay
-    until the new ones are whole.
-
-    Raises:
-        OutputError: A result exists, or the folder cannot be made or written to.
+    until the new ones are whole. `OutputError`: a result exists, or the folder cannot be made or written to.
     """
     make_folder(folder)
     for name in names:
@@ -306,10 +298,8 @@ def _refuse_existing(path: Path, *, overwrite: bool) -> None:
 def whole_file(path: Path, *, durable: bool = True) -> Iterator[BinaryIO]:
     """Replace `path` in one step by what is written in the block: a reader sees the old file or the new one.
 
-    `durable`: the new one gets its name only once its bytes are on the disk.
-
-    Raises:
-        OutputError: The file cannot be written; an old one is left as it was, as after any exception.
+    `durable`: the new one gets its name only once its bytes are on the disk. `OutputError`: the file cannot
+    be written; an old one is left as it was, as after any exception.
     """
     part = PartFile(path)
     try:
@@ -335,9 +325,7 @@ class LineFile:
     cut back to its last whole line and can still be committed.
 
     `header` is the first line, with its line end; with `overwrite` an existing file is replaced on `commit`.
-
-    Raises:
-        OutputError: The result exists, or its folder cannot be made or written to.
+    `OutputError`: the result exists, or its folder cannot be made or written to.
     """
 
     def __init__(self, path: Path, *, header: str = "", overwrite: bool = False) -> None:
@@ -352,8 +340,7 @@ class LineFile:
     def append(self, lines: str) -> None:
         """Add whole lines (each with its line end).
 
-        Raises:
-            OutputError: They cannot be written; the file then takes no more and keeps what it has.
+        `OutputError`: they cannot be written; the file then takes no more and keeps what it has.
         """
         if self._failed:
             raise OutputError("writing failed before", where=self._path)
@@ -364,8 +351,7 @@ class LineFile:
     def commit(self) -> None:
         """Write what is left and give the file its final name; a second call does nothing.
 
-        Raises:
-            OutputError: The last lines or the name could not be written. What is whole is kept.
+        `OutputError`: the last lines or the name could not be written. What is whole is kept.
         """
         if self._file.closed:
             return

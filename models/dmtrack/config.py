@@ -54,8 +54,7 @@ class _Config:
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """Build from plain values, as read from JSON or TOML.
 
-        Raises:
-            ConfigError: A key is unknown (the closest known one is named) or a value is invalid.
+        `ConfigError`: a key is unknown (the closest known one is named) or a value is invalid.
         """
         known = {field.name for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
         for key in values:
@@ -218,10 +217,8 @@ PRESETS: Mapping[str, ModelConfig] = {"base": BASE, "tiny": TINY}
 def model_preset(name: str, modality: str | None = None) -> ModelConfig:
     """Return the preset `name`, with the memory the paper uses for `modality`.
 
-    `name` is `base` or `tiny`; only `base` with `depth` differs (2 templates).
-
-    Raises:
-        ConfigError: There is no such preset.
+    `name` is `base` or `tiny`; only `base` with `depth` differs (2 templates). `ConfigError`: there is no
+    such preset.
 
     Source: specification 3.1.
     """

@@ -159,10 +159,7 @@ def translated(
     Interrupts pass through, and so do errors of ours; one that does not say where gets `where`.
 
     `what` went wrong, in words or a function that says them then; `where` is the file, row or option
-    concerned; `hint` is what the person can do about it.
-
-    Raises:
-        DmtrackError: The block raised something.
+    concerned; `hint` is what the person can do about it. `DmtrackError`: the block raised something.
     """
     try:
         yield

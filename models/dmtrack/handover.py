@@ -48,9 +48,8 @@ class Handover(Generic[_Item]):
     def take(self) -> _Item:
         """Return the next item, once there is one.
 
-        Raises:
-            Finished: Nothing more comes.
-            BaseException: What `finish` was given, once everything before it was taken.
+        `Finished`: nothing more comes; `BaseException`: what `finish` was given, once everything before it
+        was taken.
         """
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._finished or self._abandoned)

@@ -39,8 +39,7 @@ _LARGEST_WHOLE: Final = 2**63
 def file_bytes(path: Path) -> bytes:
     """Return the content of a file, and wait for none: a pipe or a device may never end.
 
-    Raises:
-        OSError: It cannot be read.
+    `OSError`: it cannot be read.
     """
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
@@ -51,8 +50,7 @@ def file_bytes(path: Path) -> bytes:
 def file_text(path: Path) -> str:
     """Return the text of a file: UTF-8, or what begins with the mark of UTF-16, as Windows writes it.
 
-    Raises:
-        OSError: It cannot be read.
+    `OSError`: it cannot be read.
     """
     data = file_bytes(path)
     is_wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))

@@ -179,9 +179,7 @@ def make_exact(options: object) -> None:
 
     So `"blank"` may stand for `OnMissing.BLANK`, `0.05` for a `Fraction`, and text for whatever its option
     reads (`"12.5s"` for a position, the path of an alignment); but seconds are never read as milliseconds.
-
-    Raises:
-        ConfigError: A value cannot be of the type.
+    `ConfigError`: a value cannot be of the type.
     """
     for name, kinds, option in _kinds_of_fields(type(options)):  # type: ignore[arg-type]  # a type is hashable
         value = getattr(options, name)

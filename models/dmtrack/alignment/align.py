@@ -55,8 +55,7 @@ class FoundAlignment:
 class AlignOptions:
     """What an alignment is found from; from the pictures alone unless points or a board are given.
 
-    Raises:
-        ConfigError: Both points and a board are given, or there is no frame to look at.
+    `ConfigError`: both points and a board are given, or there is no frame to look at.
     """
 
     points: Annotated[
@@ -117,12 +116,9 @@ def find_time_offset(
 ) -> TimeOffset:
     """Find what to add to the times of the second stream, from the motion in both.
 
-    Offsets up to `largest_s` are tried; `modality` is found out where it is None.
-
-    Raises:
-        AlignmentError: There is no clear one.
-        InputError: A stream cannot be read.
-        ConfigError: The modality cannot be told, or the offset is given already.
+    Offsets up to `largest_s` are tried; `modality` is found out where it is None. `AlignmentError`: there is
+    no clear one; `InputError`: a stream cannot be read; `ConfigError`: the modality cannot be told, or the
+    offset is given already.
     """
     if pairing.offset_s is not None:
         raise ConfigError("--time and --offset-ms exclude each other")
@@ -144,13 +140,10 @@ def align(
 ) -> FoundAlignment:
     """Find where the second camera's pixels lie in the first one's picture.
 
-    Without `output` nothing is written; `modality` is found out where it is None.
-
-    Raises:
-        AlignmentError: It is not sure, or what it is to be found from does not agree. Nothing is written.
-        InputError: A stream or the points cannot be read.
-        ConfigError: The modality cannot be told, or both files have one name.
-        OutputError: A file exists, or cannot be written.
+    Without `output` nothing is written; `modality` is found out where it is None. `AlignmentError`: it is not
+    sure, or what it is to be found from does not agree. Nothing is written. `InputError`: a stream or the
+    points cannot be read. `ConfigError`: the modality cannot be told, or both files have one name.
+    `OutputError`: a file exists, or cannot be written.
     """
     options = options or AlignOptions()
     with inputs_kept(rgb, aux, options.points, pairing.rgb_times, pairing.aux_times):
@@ -193,10 +186,8 @@ def spread_pairs(
 ) -> Iterator[FramePair]:
     """Yield `count` frame pairs spread evenly over a recording, or all if there are fewer.
 
-    Raises:
-        AlignmentError: No frame that was looked at has a partner.
-        InputError: A stream cannot be read, or they share no time.
-        ConfigError: The modality cannot be told.
+    `AlignmentError`: no frame that was looked at has a partner; `InputError`: a stream cannot be read, or
+    they share no time; `ConfigError`: the modality cannot be told.
     """
     found = 0
     with open_pair(rgb, aux, modality=modality, pairing=pairing) as pairs:

@@ -44,10 +44,8 @@ class Evidence:
 def align_automatically(pairs: Iterable[FramePair]) -> tuple[Alignment, Evidence]:
     """Find the homography, or say that it is not sure.
 
-    Eight or more pairs that differ are best; they are made small as they come.
-
-    Raises:
-        AlignmentError: The evidence is too weak, the message says which part; or there is no pair.
+    Eight or more pairs that differ are best; they are made small as they come. `AlignmentError`: the evidence
+    is too weak, the message says which part; or there is no pair.
     """
     found = propose(pairs)
     if found is None:

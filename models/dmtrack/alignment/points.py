@@ -69,9 +69,7 @@ def read_point_pairs(path: Path) -> tuple[PointPair, ...]:
 def fit_points(pairs: tuple[PointPair, ...], aux_size: Size, rgb_size: Size) -> PointFit:
     """Fit a homography to point pairs: mistakes are left out (and logged), the rest in least squares.
 
-    Raises:
-        FormatError: A point lies outside its picture.
-        AlignmentError: The points lie on a line, or disagree.
+    `FormatError`: a point lies outside its picture; `AlignmentError`: the points lie on a line, or disagree.
     """
     for pair in pairs:
         _require_inside(pair, aux_size, rgb_size)
@@ -197,8 +195,7 @@ def parse_board(text: str) -> tuple[int, int]:
 def align_by_board(pairs: Iterator[FramePair], board: tuple[int, int]) -> tuple[PointFit, str]:
     """Find the board in both streams, fit a homography to its corners, and say what it was found from.
 
-    Raises:
-        AlignmentError: No frame shows the whole board in both streams.
+    `AlignmentError`: no frame shows the whole board in both streams.
     """
     seen: list[tuple[Points, Points]] = []
     counts = [0, 0, 0]

@@ -134,10 +134,7 @@ def find_offset(rgb: MotionSignal, aux: MotionSignal, largest_s: float = 10.0) -
     """Find the offset at which the motion in both streams agrees best.
 
     Each signal has its own rate and clock. Offsets up to `largest_s` are tried, about the one with which both
-    start together too.
-
-    Raises:
-        AlignmentError: There is no clear best one; the message says why.
+    start together too. `AlignmentError`: there is no clear best one; the message says why.
     """
     found = propose_offset(rgb, aux, largest_s)
     if found is None:

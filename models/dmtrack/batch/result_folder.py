@@ -29,8 +29,7 @@ _NAME: Final = ".dmtrack-batch{}.lock"
 def batch_lock(output: Path, shard: Shard) -> Iterator[None]:
     """Hold `output` for a batch, or for a shard of one.
 
-    Raises:
-        OutputError: Another batch is at work there, or the folder cannot be written to.
+    `OutputError`: another batch is at work there, or the folder cannot be written to.
     """
     with contextlib.ExitStack() as stack:
         whole = output / _NAME.format("")
@@ -77,10 +76,8 @@ def scratch_path(path: Path) -> Path:
 def publish_folder(scratch: Path, folder: Path) -> None:
     """Give `scratch` its final name; results that are there already are replaced.
 
-    What else a person has put beside old results is kept.
-
-    Raises:
-        OutputError: It cannot be renamed, or something that is no result has that name.
+    What else a person has put beside old results is kept. `OutputError`: it cannot be renamed, or something
+    that is no result has that name.
     """
     require_replaceable(folder)
     with os_errors_translated(folder):
@@ -98,8 +95,7 @@ def publish_folder(scratch: Path, folder: Path) -> None:
 def require_replaceable(folder: Path) -> None:
     """Make sure that results may be written to `folder`: nothing is there, or earlier results.
 
-    Raises:
-        OutputError: Something else is there (a recording, when results go where recordings are).
+    `OutputError`: something else is there (a recording, when results go where recordings are).
     """
     with os_errors_translated(folder):
         if folder.is_symlink() or (folder.exists() and not folder.is_dir()):

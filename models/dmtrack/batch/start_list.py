@@ -50,11 +50,8 @@ def with_starts(
     """Give recordings without a start box one: that of their results, or what a person draws.
 
     `draw` shows a recording and returns at least one target; without it nothing is drawn. `kept` is written
-    before anything is drawn, and after each recording that was.
-
-    Raises:
-        OutputError: The list cannot be written.
-        DmtrackError: Whatever `draw` raises: the person stopped, and what was drawn before is kept.
+    before anything is drawn, and after each recording that was. `OutputError`: the list cannot be written;
+    `DmtrackError`: whatever `draw` raises: the person stopped, and what was drawn before is kept.
     """
     lacking = [problem.id for problem in plan.problems if problem.without_box is not None]
     given = {item_id: _given(output / folder_name(item_id)) for item_id in lacking}
@@ -74,9 +71,7 @@ def write_list(path: Path, plan: Plan, *, overwrite: bool = False) -> None:
     """Write the recordings of a plan as a list that a batch reads; those without a box have an empty cell.
 
     What one cell cannot hold (several targets, corrections) lies in files beside it, `NAME-boxes/ID.csv`.
-
-    Raises:
-        OutputError: There is a list, or something else, it is an input, or it cannot be written.
+    `OutputError`: there is a list, or something else, it is an input, or it cannot be written.
     """
     refuse_input(path)
     if path.exists() and not overwrite:

@@ -56,10 +56,8 @@ class BatchMark:
 def mark_of(item: BatchItem, options: object) -> BatchMark:
     """Return the mark of an item as things are now.
 
-    `options` are those of the batch that decide results, as dataclasses or plain values.
-
-    Raises:
-        InputError: A stream or a box file cannot be read.
+    `options` are those of the batch that decide results, as dataclasses or plain values. `InputError`: a
+    stream or a box file cannot be read.
     """
     streams = [StreamStamp.of("rgb", item.rgb)]
     if item.aux is not None:

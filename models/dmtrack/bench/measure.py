@@ -125,11 +125,9 @@ class BenchReport:
 def bench(request: BenchRequest, progress: Callable[[str], None] = lambda _: None) -> BenchReport:
     """Measure each stage of tracking on its own, the whole command, and how far boxes are from exact ones.
 
-    Raises:
-        InputError: The recording cannot be read.
-        CheckpointError: Weights are missing or damaged.
-        ConfigError: The device is not there, or no combination can be computed.
-        BenchError: The program failed.
+    `InputError`: the recording cannot be read; `CheckpointError`: weights are missing or damaged;
+    `ConfigError`: the device is not there, or no combination can be computed; `BenchError`: the program
+    failed.
     """
     clip = None if request.rgb is None else open_clip(request.rgb, request.aux, request.modality)
     choices, left_out = _possible(request)

@@ -78,9 +78,7 @@ def target_boxes(count: int, width: int, height: int) -> tuple[Box, ...]:
 def open_clip(rgb: Path, aux: Path | None, modality: Modality | None) -> BenchClip:
     """Look at the person's own recording.
 
-    Raises:
-        InputError: It cannot be opened or paired.
-        ConfigError: The modality cannot be told.
+    `InputError`: it cannot be opened or paired; `ConfigError`: the modality cannot be told.
     """
     with open_pair(rgb, aux, modality=modality) as pairs:
         info = pairs.rgb_info
@@ -161,10 +159,8 @@ class _Stopwatch:
 def measure_stages(clip: BenchClip, tracker: Tracker, targets: int, frames: int) -> tuple[Stages, Boxes]:
     """Track stage by stage, with the video written to a temporary file; return times and boxes.
 
-    At most so many frames are measured, and beyond the first few none is begun after `LIMIT_S`.
-
-    Raises:
-        InputError: The recording cannot be read, or has a single frame.
+    At most so many frames are measured, and beyond the first few none is begun after `LIMIT_S`. `InputError`:
+    the recording cannot be read, or has a single frame.
     """
     watch = _Stopwatch()
     boxes: list[list[Box]] = []

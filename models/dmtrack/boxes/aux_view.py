@@ -39,10 +39,8 @@ class AuxBoxes:
 def in_aux_pixels(results: RecordingResults, record: Mapping[str, Any], folder: Path) -> AuxBoxes:
     """Return results with boxes where the second camera sees them: upright ones around the mapped corners.
 
-    `record` is `run.json`, which says how the streams were laid over each other.
-
-    Raises:
-        FormatError: The record says nothing of a second stream.
+    `record` is `run.json`, which says how the streams were laid over each other. `FormatError`: the record
+    says nothing of a second stream.
     """
     with translated(FormatError, "does not say how the two streams lie to each other", where=folder / RECORD):
         videos = {item["role"]: item["video"] for item in record["inputs"]}

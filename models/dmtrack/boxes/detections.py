@@ -102,12 +102,10 @@ def read_detections(
 ) -> dict[int, list[Detection]]:
     """Read what a detector saw, and keep the objects that may be targets (see `lasting`).
 
-    With `every`, what is seen in a frame or two is kept as well: a person chooses.
-
-    Raises:
-        FormatError: The file cannot be read, or a row (named) is malformed.
-        ConfigError: No detection is of the classes that are asked for, or certain enough.
-        BoxError: There is none, every box lies outside the frame, or all behind the end of the recording.
+    With `every`, what is seen in a frame or two is kept as well: a person chooses. `FormatError`: the file
+    cannot be read, or a row (named) is malformed; `ConfigError`: no detection is of the classes that are
+    asked for, or certain enough; `BoxError`: there is none, every box lies outside the frame, or all behind
+    the end of the recording.
     """
     path = options.file
     if path is None:

@@ -138,11 +138,8 @@ def export(
     `source`; `source_origin` is what the top left pixel is called in MOT files. `output` is as in
     `result_files_of`; without `target` its suffix means the format. For the stream `aux` results of runs
     alone are read. `label` and `size` stand in place of what the files, or the `run.json` beside them, say.
-
-    Raises:
-        FormatError: Something cannot be read.
-        ConfigError: The suffix does not say which format is meant.
-        OutputError: A file exists or cannot be written, or several recordings would go to one file.
+    `FormatError`: something cannot be read; `ConfigError`: the suffix does not say which format is meant;
+    `OutputError`: a file exists or cannot be written, or several recordings would go to one file.
     """
     target = format_of_name(str(output)) if target is None else target
     recordings = []
@@ -192,11 +189,8 @@ def merge(
 ) -> Merged:
     """Write the results of many recordings in one CSV, the item in its first column.
 
-    What cannot be read is left out. The arguments are those of `export`.
-
-    Raises:
-        FormatError: Nothing can be read.
-        OutputError: The file exists or cannot be written, or two recordings have one name.
+    What cannot be read is left out. The arguments are those of `export`. `FormatError`: nothing can be read;
+    `OutputError`: the file exists or cannot be written, or two recordings have one name.
     """
     files = [file for path in results for file in result_files(path)]
     failures: list[FormatError] = []

@@ -62,9 +62,7 @@ def read_keyframes(path: Path, first_frame: int = 0, size: tuple[int, int] | Non
     """Read the keyframes of `keyframes.csv` or of a file of results, see `keyframes_of`.
 
     Where the file says that its pictures have another size than `size`, width and height, that is logged.
-
-    Raises:
-        FormatError: It cannot be read, a needed column is missing, or a row (named) is malformed.
+    `FormatError`: it cannot be read, a needed column is missing, or a row (named) is malformed.
     """
     if not is_zip(path) and path.is_file() and _MARKS.sub(",", read_text(path).strip()) == _HEADER.strip():
         return []  # every target was taken away

@@ -110,8 +110,7 @@ def read_all(
 ) -> list[RecordingResults]:
     """Read files, and put the one-target files of a recording (`car_id1.txt`, `car_id2.txt`) together.
 
-    Raises:
-        FormatError: As `read_results`; the first file that cannot be read ends it.
+    `FormatError`: as `read_results`; the first file that cannot be read ends it.
     """
     groups: list[list[RecordingResults]] = []
     parts: dict[tuple[Path, str], list[RecordingResults]] = {}
@@ -134,10 +133,8 @@ def result_files(path: Path) -> tuple[Path, ...]:
 
     It is a file; the results folder of a run; a sequence folder of MOTChallenge; or a folder of such folders,
     as a batch leaves them (its other sub-folders are passed over, see `folders_without_results`). Results of
-    its own come before those of its sub-folders.
-
-    Raises:
-        FormatError: There is nothing there, or a folder has no results in it.
+    its own come before those of its sub-folders. `FormatError`: there is nothing there, or a folder has no
+    results in it.
     """
     if not path.is_dir():
         if not path.exists():
@@ -190,8 +187,7 @@ def is_zip(path: Path) -> bool:
 def recognise(path: Path) -> ResultFormat:
     """Return the format of a file: told by what is in it, where that leaves a choice by its name.
 
-    Raises:
-        FormatError: It cannot be read, is empty, or is in no known format.
+    `FormatError`: it cannot be read, is empty, or is in no known format.
     """
     if is_zip(path):
         names = set(member_names(path))

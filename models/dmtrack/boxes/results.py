@@ -142,8 +142,7 @@ class RecordingResults:
     def every_frame(self) -> Iterator[FrameBoxes]:
         """Yield a frame for every index from 0 to the last; those that were not looked at are empty.
 
-        Raises:
-            FormatError: The last index is so large that it must be a mistake.
+        `FormatError`: the last index is so large that it must be a mistake.
         """
         if self.frames and self.frames[-1].frame_index >= _MOST_ROWS:
             what = f"frame {self.frames[-1].frame_index} is too far for one row a frame"
@@ -173,8 +172,7 @@ class ResultsGatherer:
     def add_frame(self, index: int, **said: float | None) -> None:
         """Note a frame and what is said of it: fields of `FrameBoxes`; what was said earlier stands.
 
-        Raises:
-            FormatError: The index is negative.
+        `FormatError`: the index is negative.
         """
         if index < 0:
             raise FormatError(f"frame {index} is below 0")
@@ -194,9 +192,8 @@ class ResultsGatherer:
     ) -> None:
         """Note a target in a frame; nothing is measured of one without a box.
 
-        Raises:
-            FormatError: The frame holds this target already, the id is below 1, the index below 0, or the
-                score not finite.
+        `FormatError`: the frame holds this target already, the id is below 1, the index below 0, or the score
+        not finite.
         """
         self.add_frame(index)
         if target_id < 1:

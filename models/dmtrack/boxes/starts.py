@@ -38,6 +38,9 @@ def read_targets(
 ) -> tuple[Box | Keyframe, ...]:
     """Read the targets of a file of boxes.
 
+    `FormatError`: the file cannot be read, or a row (named) is malformed; `BoxError`: the file holds no box,
+    or none from `first_frame` on.
+
     Args:
         path: A file as above.
         first_frame: 0-based index of the first frame that is looked at: a target of a file with frames in it
@@ -48,10 +51,6 @@ def read_targets(
     Returns:
         Boxes for files without frames (of ground truth the first row, whatever `first_frame` is), and for
         detections in the first frame; else keyframes, in order of the ids.
-
-    Raises:
-        FormatError: The file cannot be read, or a row (named) is malformed.
-        BoxError: The file holds no box, or none from `first_frame` on.
     """
     with translated(FormatError, "cannot be read", where=path):
         if is_zip(path):

@@ -48,8 +48,7 @@ _FOR_ALL: Final = frozenset(
 class BoxSink(Sink):
     """Writes boxes while tracking; frames without a target get no line.
 
-    Raises:
-        OutputError: The file exists, or its folder cannot be made or written to.
+    `OutputError`: the file exists, or its folder cannot be made or written to.
     """
 
     def __init__(
@@ -89,8 +88,7 @@ def refuse_twins(paths: Iterable[Path]) -> None:
 def write_results(files: Sequence[ResultFile], *, overwrite: bool = False) -> None:
     """Write files; nothing is written if one of them exists.
 
-    Raises:
-        OutputError: A file exists, two have the same name, or one cannot be written (those before it stay).
+    `OutputError`: a file exists, two have the same name, or one cannot be written (those before it stay).
     """
     refuse_twins(file.path for file in files)
     for file in files:
@@ -114,10 +112,8 @@ def result_files_of(
 
     `output` is a file name, or a folder: one that exists, a name without a suffix or with a slash at its end,
     or any name when there is more than one recording. COCO, Label Studio and submissions keep all in one
-    file; MOTChallenge has a folder for each, whatever the name.
-
-    Raises:
-        OutputError: There are several recordings, and `output` is a file.
+    file; MOTChallenge has a folder for each, whatever the name. `OutputError`: there are several recordings,
+    and `output` is a file.
     """
     path, in_folder = Path(output), means_folder(output)
     if target in (ResultFormat.MOTCHALLENGE, ResultFormat.KITTI) and not mot.keep_lost:

@@ -129,11 +129,8 @@ class AnnotatedSet:
 def read_annotations(path: Path) -> AnnotatedSet:
     """Read the ground truth of every sequence below a folder; a damaged one is left out, and logged.
 
-    It is a benchmark's folder, a folder of ground-truth files, or one sequence.
-
-    Raises:
-        DatasetError: The folder cannot be read, or holds no ground truth.
-        FormatError: No file of ground truth can be read.
+    It is a benchmark's folder, a folder of ground-truth files, or one sequence. `DatasetError`: the folder
+    cannot be read, or holds no ground truth; `FormatError`: no file of ground truth can be read.
     """
     if not path.is_dir():
         raise DatasetError(
@@ -272,10 +269,8 @@ def _size(path: Path) -> tuple[int, int] | None:
 class Attributes:
     """The attributes of the sequences of a data set.
 
-    Their files may be in the folder of the truth, or in that of the data set.
-
-    Raises:
-        FormatError: A file is not as it should be.
+    Their files may be in the folder of the truth, or in that of the data set. `FormatError`: a file is not as
+    it should be.
     """
 
     def __init__(self, *folders: Path) -> None:

@@ -85,8 +85,7 @@ def read_boxes(path: Path | str, *, origin: int | None = None, corners: bool | N
 def read_flags(path: Path) -> npt.NDArray[np.bool_]:
     """Read an `absent_label.txt` file: `(N,)` bool, False where it says 0, that the target is absent.
 
-    Raises:
-        FormatError: The file cannot be read, or a row (named) is not 0 or 1.
+    `FormatError`: the file cannot be read, or a row (named) is not 0 or 1.
 
     Source: specification 3.7 (VisEvent: 1 = present, in spite of the file's name).
     """
@@ -100,11 +99,9 @@ def read_flags(path: Path) -> npt.NDArray[np.bool_]:
 def box_at(path: Path, row: int = 0, *, origin: int | None = None, corners: bool | None = None) -> Box:
     """Read the box of one frame, whatever follows it.
 
-    `row` is the 0-based index of the frame; the rest is as in `read_boxes`.
-
-    Raises:
-        FormatError: The file cannot be read, or the row is not 4 or 8 numbers.
-        BoxError: The file ends before it, or the row says that the target is absent.
+    `row` is the 0-based index of the frame; the rest is as in `read_boxes`. `FormatError`: the file cannot be
+    read, or the row is not 4 or 8 numbers; `BoxError`: the file ends before it, or the row says that the
+    target is absent.
     """
     lines = truth_lines(path)
     if not lines:
@@ -213,10 +210,8 @@ def truth_lines(path: Path) -> list[str]:
     """Return the lines of a table of numbers, with points for decimal commas, without blank ones at the end.
 
     Numbers may stand in quotes. A first line that names them, `x,y,w,h` as spreadsheets write it, is none of
-    the lines (see `_lines_above`).
-
-    Raises:
-        FormatError: It cannot be read, is no text, or whether its commas are decimal cannot be told.
+    the lines (see `_lines_above`). `FormatError`: it cannot be read, is no text, or whether its commas are
+    decimal cannot be told.
     """
     with translated(FormatError, "row 1", where=path):
         numbers = _QUOTED.sub(r"\1", _NAMES.sub("", read_text(path), count=1))
@@ -288,11 +283,8 @@ def _truth(rows: Floats, path: Path, origin: int | None, corners: bool | None) -
 def present_frames(folder: Path, has_box: Flags) -> Flags:
     """Return in which frames the target is there, `(N,)`; all true where there is no file.
 
-    `has_box` is `(N,)`: whether the ground truth has a box in each frame.
-
-    Raises:
-        FormatError: A row is not 0 or 1.
-        DatasetError: The file has another number of rows than the ground truth.
+    `has_box` is `(N,)`: whether the ground truth has a box in each frame. `FormatError`: a row is not 0 or 1;
+    `DatasetError`: the file has another number of rows than the ground truth.
 
     Source: specification 3.7 (VisEvent).
     """

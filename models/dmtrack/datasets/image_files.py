@@ -39,8 +39,7 @@ class ImageFiles(Sequence[Path]):
     def of(cls, folder: Path) -> ImageFiles:
         """List the pictures in `folder`, in the order in which a `FolderReader` reads them.
 
-        Raises:
-            VideoError: The folder cannot be read, or holds no pictures.
+        `VideoError`: the folder cannot be read, or holds no pictures.
         """
         return cls(folder, tuple(path.name for path in list_images(folder)))
 

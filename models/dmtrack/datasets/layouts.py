@@ -92,10 +92,8 @@ class Clip:
 def recognise(folder: Path) -> Clip | None:
     """Find the streams of a clip by their names, then by what lies in the folder itself.
 
-    Two named streams are a clip with or without ground truth; one alone needs some beside it.
-
-    Raises:
-        DatasetError: The folder cannot be read.
+    Two named streams are a clip with or without ground truth; one alone needs some beside it. `DatasetError`:
+    the folder cannot be read.
     """
     streams = _named_streams(folder)
     for layout in _EVENT_SETS:
@@ -182,8 +180,7 @@ def _unnamed_clip(folder: Path, streams: dict[str, Path]) -> Clip | None:
 def find_clips(folder: Path, depth: int = MAX_DEPTH) -> Iterator[Clip]:
     """Yield the clips below `folder`, or itself; a clip is not searched further.
 
-    Raises:
-        DatasetError: A folder cannot be read.
+    `DatasetError`: a folder cannot be read.
     """
     clip = recognise(folder)
     if clip is not None:

@@ -29,9 +29,8 @@ _SPARE_ROWS: Final = 2
 def open_clip(clip: Clip) -> list[Sequence]:
     """Open a clip that was recognised: one sequence a target.
 
-    Raises:
-        DatasetError: Ground truth is missing, or lengths differ.
-        FormatError: A ground-truth file is malformed.
+    `DatasetError`: ground truth is missing, or lengths differ; `FormatError`: a ground-truth file is
+    malformed.
     """
     truths = find_ground_truth(clip.rgb)
     if not truths:
@@ -49,11 +48,9 @@ def find_sequences(
     Only names and ground-truth files are read. A folder that is a clip is not searched further.
 
     `root` is a clip, or a folder of clips at most five levels deep; only targets with `modality` count. A
-    clip that cannot be used is handed to `on_error` and left out; without it, it is raised.
-
-    Raises:
-        DatasetError: `root` is no folder, nothing was found, or a clip cannot be used.
-        FormatError: A ground-truth file is malformed.
+    clip that cannot be used is handed to `on_error` and left out; without it, it is raised. `DatasetError`:
+    `root` is no folder, nothing was found, or a clip cannot be used; `FormatError`: a ground-truth file is
+    malformed.
     """
     if not root.is_dir():
         raise DatasetError("there is no such folder", where=root)

@@ -22,11 +22,9 @@ Paths = collections.abc.Sequence[Path]
 class Sequence:
     """A recording and the boxes of one target in it; no picture is read until somebody asks.
 
-    Row `t` of the boxes belongs to frame `t` of the recording. A stream is either a list of
-    pictures, one a frame (random access by index), or one recording (a video, an event archive).
-
-    Raises:
-        DatasetError: No frame is visible.
+    Row `t` of the boxes belongs to frame `t` of the recording. A stream is either a list of pictures, one a
+    frame (random access by index), or one recording (a video, an event archive). `DatasetError`: no frame is
+    visible.
     """
 
     name: str  # the folder's name, with `_<target>` where a folder has several targets

@@ -69,13 +69,9 @@ def _surveyed(clip: Clip) -> DatasetRecording:
 def open_recording(folder: Path) -> DatasetRecording | None:
     """Find the streams and the targets of the one clip in `folder`.
 
-    None where `folder` is no folder, or one of pictures that is no clip: a stream by itself.
-
-    Raises:
-        DatasetError: The folder holds several clips, or nothing that can be tracked, or its clip is
-            incomplete.
-        FormatError: A ground-truth file is malformed.
-        VideoError: A folder cannot be read.
+    None where `folder` is no folder, or one of pictures that is no clip: a stream by itself. `DatasetError`:
+    the folder holds several clips, or nothing that can be tracked, or its clip is incomplete; `FormatError`:
+    a ground-truth file is malformed; `VideoError`: a folder cannot be read.
     """
     if not folder.is_dir():
         return None

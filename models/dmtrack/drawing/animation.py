@@ -38,10 +38,8 @@ _FORMATS: Final = {
 class AnimationWriter:
     """Writes pictures to a GIF (a palette a picture) or an animated WebP, in the times of the source.
 
-    The first picture fixes the size. Without any picture no file is made.
-
-    Raises:
-        OutputError: The file exists, or its folder cannot be made or written to.
+    The first picture fixes the size. Without any picture no file is made. `OutputError`: the file exists, or
+    its folder cannot be made or written to.
     """
 
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:
@@ -58,10 +56,8 @@ class AnimationWriter:
     def write(self, picture: Picture, pts: int, time_base: Fraction) -> None:
         """Encode one picture, unless it comes too soon after the one before.
 
-        `picture` is `(H, W, 3)` uint8 RGB; `pts` counts `time_base` seconds.
-
-        Raises:
-            OutputError: There are too many pictures, the disk is full, or they cannot be encoded.
+        `picture` is `(H, W, 3)` uint8 RGB; `pts` counts `time_base` seconds. `OutputError`: there are too
+        many pictures, the disk is full, or they cannot be encoded.
         """
         time_s = pts * time_base
         if self._pictures and 0 <= time_s - self._last_s < LEAST_STEP_S:

@@ -78,8 +78,7 @@ class StampRepair:
 def whole_fragments_bytes(path: Path) -> int:
     """Return how many leading bytes of a torn fragmented MP4 form a valid file; 0 when none do.
 
-    Raises:
-        OSError: The file cannot be read.
+    `OSError`: the file cannot be read.
     """
     size = path.stat().st_size
     whole = 0
@@ -97,10 +96,8 @@ def whole_fragments_bytes(path: Path) -> int:
 def is_whole(path: Path) -> bool:
     """Return whether an MP4 was written to its end.
 
-    FFmpeg does not report every failed write of the last bytes; the boxes of the file tell.
-
-    Raises:
-        OSError: The file cannot be read.
+    FFmpeg does not report every failed write of the last bytes; the boxes of the file tell. `OSError`: the
+    file cannot be read.
     """
     boxes = list(_boxes(path))
     kinds = {kind for kind, _ in boxes}

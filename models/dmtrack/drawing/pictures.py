@@ -60,8 +60,7 @@ class PictureWriter(ClosedOnExit):
 def picture_writer(path: Path, *, overwrite: bool = False) -> PictureWriter:
     """Return what writes to `path`: a video where the name ends in .mkv, else a folder of pictures.
 
-    Raises:
-        OutputError: The result exists, or the name is that of another kind of file.
+    `OutputError`: the result exists, or the name is that of another kind of file.
     """
     if path.suffix.lower() == VIDEO_SUFFIX:
         return LosslessVideo(path, overwrite=overwrite)
@@ -78,10 +77,8 @@ class LosslessVideo(PictureWriter):
     """Writes pictures to a Matroska file, each bit as it is, in constant memory.
 
     It keeps the clock of its pictures, by which they are paired with others. Matroska counts milliseconds:
-    times are rounded to them, and pictures less than one apart are moved.
-
-    Raises:
-        OutputError: The file exists, or its folder cannot be made or written to.
+    times are rounded to them, and pictures less than one apart are moved. `OutputError`: the file exists, or
+    its folder cannot be made or written to.
     """
 
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:
@@ -93,8 +90,7 @@ class LosslessVideo(PictureWriter):
     def write(self, picture: Picture, pts: int, time_base: Fraction) -> None:
         """Encode one picture; the first one fixes the size.
 
-        Raises:
-            OutputError: The disk is full, or the video cannot be encoded.
+        `OutputError`: the disk is full, or the video cannot be encoded.
         """
         try:
             if self._open is None:
@@ -109,8 +105,7 @@ class LosslessVideo(PictureWriter):
     def close(self) -> None:
         """Give the video its final name; without any picture no file is made.
 
-        Raises:
-            OutputError: The end cannot be written; what was written stays under its final name.
+        `OutputError`: the end cannot be written; what was written stays under its final name.
         """
         part = self._part
         if self._open is None or part is None:
@@ -139,8 +134,7 @@ class LosslessVideo(PictureWriter):
 class PictureFolder(PictureWriter):
     """Writes `000000.png`, `000001.png` ... and their times in microseconds, a line each.
 
-    Raises:
-        OutputError: Pictures are there already, or the folder cannot be made or written to.
+    `OutputError`: pictures are there already, or the folder cannot be made or written to.
     """
 
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:
@@ -209,12 +203,9 @@ def draw_events(
     A picture is drawn for each frame of `like`, with `offset_s` added to the times of the events. Without it
     `frame_rate` pictures a second are drawn, or, with None and a number of events a picture, one whenever so
     many have come. `end` is the first picture not drawn any more. `watch` is called before the first picture
-    and after each; what it raises ends the drawing.
-
-    Raises:
-        InputError: A file cannot be opened or read, or is damaged.
-        OutputError: The pictures exist, or cannot be written.
-        ConfigError: A library is missing, or no picture lies between start and end.
+    and after each; what it raises ends the drawing. `InputError`: a file cannot be opened or read, or is
+    damaged; `OutputError`: the pictures exist, or cannot be written; `ConfigError`: a library is missing, or
+    no picture lies between start and end.
     """
     clock = None
     if like is not None:

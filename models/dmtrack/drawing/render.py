@@ -56,11 +56,9 @@ def read_layers(
     """Read the boxes to draw: a layer a file, one alone with a colour a target, several with a colour a file.
 
     Where nothing is given, the ground truth beside the recording is taken. `name` tells which recording of a
-    file with several is meant; without `source` the format is found out.
-
-    Raises:
-        FormatError: A file cannot be read, or it does not say which of its recordings is meant.
-        BoxError: Nothing was given, and there is no ground truth.
+    file with several is meant; without `source` the format is found out. `FormatError`: a file cannot be
+    read, or it does not say which of its recordings is meant; `BoxError`: nothing was given, and there is no
+    ground truth.
     """
     paths = given or find_ground_truth(rgb)
     if not paths:
@@ -93,12 +91,9 @@ def render(
     """Draw boxes on every pair; the video has the time stamps of RGB, and however this ends, what was drawn.
 
     `video` is `.mp4`, or `.gif` or `.webp` of a short part; the CUDA device `gpu` encodes it, if it can.
-    `on_frame` is told how many frames were drawn; what it raises ends the video.
-
-    Raises:
-        InputError: The recording is damaged beyond use.
-        OutputError: The video exists, is no MP4, GIF or WebP, is too long for an animation, or cannot be
-            written.
+    `on_frame` is told how many frames were drawn; what it raises ends the video. `InputError`: the recording
+    is damaged beyond use; `OutputError`: the video exists, is no MP4, GIF or WebP, is too long for an
+    animation, or cannot be written.
     """
     legend = [LegendEntry(layer.name, layer.colour) for layer in layers if layer.colour is not None]
     targets_of = [{frame.frame_index: frame.targets for frame in layer.results.frames} for layer in layers]

@@ -103,10 +103,8 @@ class ScorePlotSink(Sink):
 
     In constant memory: kept are spans of equally many frames, their number doubled when there are too many.
 
-    `thresholds` are scores that mean something, by name: drawn as lines.
-
-    Raises:
-        OutputError: The file exists, or the folder cannot be written to.
+    `thresholds` are scores that mean something, by name: drawn as lines. `OutputError`: the file exists, or
+    the folder cannot be written to.
     """
 
     def __init__(

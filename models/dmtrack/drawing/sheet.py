@@ -41,11 +41,8 @@ def spread_indices(frame_count: int | None, *, is_folder: bool = False) -> list[
 def pairs_at(open_at: Callable[[Position], PairedSource], indices: Sequence[int]) -> list[FramePair]:
     """Read the pairs of these frames, those that can be read.
 
-    `open_at` opens the recording so that its first pair is that of an index; `indices` rise.
-
-    Raises:
-        InputError: None of them can be read.
-        ConfigError: None of them is there.
+    `open_at` opens the recording so that its first pair is that of an index; `indices` rise. `InputError`:
+    none of them can be read; `ConfigError`: none of them is there.
     """
     found: list[FramePair] = []
     failure: InputError | ConfigError | None = None

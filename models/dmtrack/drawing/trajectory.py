@@ -98,8 +98,7 @@ class TargetPath:
 class TrajectorySink(Sink):
     """Draws `trajectory.png` when the run ends, however it ends; in constant memory.
 
-    Raises:
-        OutputError: The file exists, or the folder cannot be written to.
+    `OutputError`: the file exists, or the folder cannot be written to.
     """
 
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:

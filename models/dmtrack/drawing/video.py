@@ -55,10 +55,8 @@ class VideoWriter:
     The first picture fixes the size (odd sides are padded by one px); later ones of another size are
     fitted to it. Without any picture no file is made.
 
-    The CUDA device `gpu` encodes, if it can; None encodes on the processor.
-
-    Raises:
-        OutputError: The file exists, or its folder cannot be made or written to.
+    The CUDA device `gpu` encodes, if it can; None encodes on the processor. `OutputError`: the file exists,
+    or its folder cannot be made or written to.
     """
 
     def __init__(self, path: Path, *, overwrite: bool = False, gpu: int | None = None) -> None:
@@ -79,10 +77,8 @@ class VideoWriter:
     def write(self, picture: Picture, pts: int, time_base: Fraction) -> None:
         """Encode one picture.
 
-        `picture` is `(H, W, 3)` uint8 RGB; `pts` counts `time_base` seconds.
-
-        Raises:
-            OutputError: The disk is full, or the video cannot be encoded; only `close` is left to do.
+        `picture` is `(H, W, 3)` uint8 RGB; `pts` counts `time_base` seconds. `OutputError`: the disk is full,
+        or the video cannot be encoded; only `close` is left to do.
         """
         if self._closed:
             raise OutputError("writing failed before", where=self._path)
@@ -100,8 +96,7 @@ class VideoWriter:
     def close(self) -> None:
         """Finish the video under its final name; a second call does nothing.
 
-        Raises:
-            OutputError: The end cannot be written; the part of the video that is whole is kept.
+        `OutputError`: the end cannot be written; the part of the video that is whole is kept.
         """
         part, encoding = self._part, self._encoding
         if self._closed or part is None or encoding is None:
@@ -160,8 +155,7 @@ class VideoWriter:
 class VideoSink(Sink):
     """Draws every frame result and writes it to an MP4 with the time stamps of the RGB stream.
 
-    Raises:
-        OutputError: The file exists, or its folder cannot be made or written to.
+    `OutputError`: the file exists, or its folder cannot be made or written to.
     """
 
     def __init__(

@@ -101,8 +101,7 @@ class BenchmarkRunOptions:
     def engine(self) -> Engine:
         """Return what runs the batch.
 
-        Raises:
-            ConfigError: The device is not there, or `jobs` does not go with it.
+        `ConfigError`: the device is not there, or `jobs` does not go with it.
         """
         return WorkerOptions(self.device.removeprefix("cuda:"), self.jobs).engine()
 
@@ -147,11 +146,8 @@ class BenchmarkPlan:
         """Write what was tracked as the benchmark wants it, and return the tracker's folder.
 
         LasHeR and others get `SEQUENCE.txt`; DepthTrack (which wants confidences) and VOT-RGBD2022 the files
-        of the VOT toolkit.
-
-        Raises:
-            DatasetError: No sequence could be tracked.
-            OutputError: The results exist in the workspace, or cannot be written.
+        of the VOT toolkit. `DatasetError`: no sequence could be tracked; `OutputError`: the results exist in
+        the workspace, or cannot be written.
         """
         folder = self.output / "results" / Path(self.options.weights).stem
         files = list(self._files(folder))
@@ -189,12 +185,9 @@ def plan_benchmark(
 ) -> BenchmarkPlan:
     """Find out what is to be tracked for a benchmark; nothing is tracked yet.
 
-    The benchmark `auto` finds out; `output` also gets the pictures of runs that go backwards.
-
-    Raises:
-        DatasetError: There is no such sequence, or a run cannot start.
-        ConfigError: The toolkit does not evaluate this benchmark, and a workspace was asked for.
-        OutputError: `output` cannot be written.
+    The benchmark `auto` finds out; `output` also gets the pictures of runs that go backwards. `DatasetError`:
+    there is no such sequence, or a run cannot start; `ConfigError`: the toolkit does not evaluate this
+    benchmark, and a workspace was asked for; `OutputError`: `output` cannot be written.
     """
     data = read_annotations(dataset)
     name = benchmark_for(data, benchmark).name
@@ -225,13 +218,11 @@ def evaluate_run(
     """Run the tracker over a benchmark and score what it gives.
 
     `output` gets `tracked/`, `results/TRACKER/` and the report; `carry_out` runs the batch of the plan into
-    its folder. With `overwrite` results that the tracker has in the workspace are replaced.
+    its folder. With `overwrite` results that the tracker has in the workspace are replaced. `DmtrackError`:
+    see `plan_benchmark`, `BenchmarkPlan.write_results` and `evaluate_results`.
 
     Returns:
         The figures, and how the runs were made.
-
-    Raises:
-        DmtrackError: See `plan_benchmark`, `BenchmarkPlan.write_results` and `evaluate_results`.
     """
     plan = plan_benchmark(dataset, output, scoring.benchmark, options)
     carry_out(plan)
@@ -251,9 +242,8 @@ def measure_clips(
 ) -> tuple[list[ClipResult], str]:
     """Track every annotated target of a folder once, from its first box, and say how they were tracked.
 
-    Raises:
-        DatasetError: There is no clip, or one cannot be read.
-        OutputError: The table exists or cannot be written.
+    `DatasetError`: there is no clip, or one cannot be read; `OutputError`: the table exists or cannot be
+    written.
     """
     if table is not None:
         with inputs_kept(folder):
@@ -279,11 +269,8 @@ def runs_of(
     """Yield the runs of a sequence.
 
     `annotation` says where the runs of VOT-RGBD2022 start; `scratch` gets the pictures of backward runs in
-    reverse order.
-
-    Raises:
-        DatasetError: A run starts where the target is not visible, or goes backwards through a video.
-        OutputError: `scratch` cannot be written.
+    reverse order. `DatasetError`: a run starts where the target is not visible, or goes backwards through a
+    video; `OutputError`: `scratch` cannot be written.
     """
     if benchmark is BenchmarkName.VOT_RGBD22 and annotation is not None:
         for anchor in anchors_of(annotation):
@@ -357,11 +344,8 @@ def export_workspace(
     """Copy the results of one tracker into a workspace; the workspace is made, or an existing one used.
 
     `results` is the tracker's folder, whose name is the tracker's. The workspace gets `results/TRACKER/`, and
-    `config.yaml` and `trackers.ini` where there are none.
-
-    Raises:
-        ConfigError: The toolkit does not evaluate this benchmark.
-        OutputError: The tracker has results there, or something cannot be written.
+    `config.yaml` and `trackers.ini` where there are none. `ConfigError`: the toolkit does not evaluate this
+    benchmark; `OutputError`: the tracker has results there, or something cannot be written.
     """
     stack = require_stack(benchmark)
     tracker = results.name

@@ -90,8 +90,7 @@ _RGBT210_COUNT: Final = 210
 def benchmark_for(data: AnnotatedSet, name: BenchmarkName) -> Benchmark:
     """Return the benchmark of that name, or for `auto` that which the data set is.
 
-    Raises:
-        DatasetError: The data set lacks what the benchmark needs.
+    `DatasetError`: the data set lacks what the benchmark needs.
     """
     benchmark = benchmark_of(data) if name is BenchmarkName.AUTO else BENCHMARKS[name]
     anchored = any(sequence.anchors is not None for sequence in data.sequences)

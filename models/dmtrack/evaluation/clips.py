@@ -75,12 +75,9 @@ def one_pass(tracker_for: TrackerFactory, sequence: Sequence, *, max_frames: int
     """Run a tracker over a sequence, from its first known box to its end.
 
     It stops after `max_frames` tracked frames, the start frame included; later ones are not scored.
-
-    Raises:
-        DatasetError: A stream ends before the ground truth, or cannot be read from one place.
-        VideoError: A stream cannot be opened.
-        DecodeError: A stream is damaged beyond its bound.
-        PairingError: The streams share no time.
+    `DatasetError`: a stream ends before the ground truth, or cannot be read from one place; `VideoError`: a
+    stream cannot be opened; `DecodeError`: a stream is damaged beyond its bound; `PairingError`: the streams
+    share no time.
     """
     start = sequence.start_frame
     end = len(sequence) if max_frames is None else min(len(sequence), start + max_frames)
@@ -119,10 +116,8 @@ class ClipValidation:
     """Tracks clips once each during training; called with a network, returns mean IoU a clip and over all.
 
     `folder` holds annotated clips in any known layout: those with the second stream `modality` are used, with
-    both streams; without it, the first stream of every clip.
-
-    Raises:
-        DatasetError: The folder has no clip of that modality.
+    both streams; without it, the first stream of every clip. `DatasetError`: the folder has no clip of that
+    modality.
     """
 
     def __init__(self, folder: Path, modality: Modality | None, tracker: TrackerConfig) -> None:

@@ -57,16 +57,13 @@ def anchor_run(
     convention: MultiStartConvention,
     size: tuple[int, int] | None = None,
 ) -> AnchorRun:
-    """Compare a run with the truth.
+    """Compare a run with the truth; `ValueError`: the shapes differ.
 
     Args:
         pred: `(N, 4)` boxes from the anchor on, in the order shown; the first row is not looked at.
         truth: `(N, 4)` in the same order; NaN where the target is absent.
         convention: See there.
         size: Width and height of the pictures in px; None compares without bounds.
-
-    Raises:
-        ValueError: The shapes differ.
 
     Source: VOT2020 results paper, section 2.1.
     """

@@ -117,8 +117,7 @@ class TrackerFiles:
 def unpacked(archive: Path, folder: Path) -> Path:
     """Unpack the text files of a zip into `folder`, and return the folder of its name there.
 
-    Raises:
-        FormatError: It is no zip, it is damaged, or it is implausibly large.
+    `FormatError`: it is no zip, it is damaged, or it is implausibly large.
     """
     target = folder / archive.stem
     with translated(FormatError, "cannot be unpacked", where=archive), zipfile.ZipFile(archive) as source:
@@ -135,13 +134,11 @@ def find_trackers(path: Path, names: frozenset[str], *, besides: Path | None = N
     """Find the trackers below a folder, in order of their names.
 
     `path` is a tracker's folder or one of several, `names` are the sequences of the data set, `besides` is
-    the folder of the ground truth, which is no tracker.
+    the folder of the ground truth, which is no tracker. `FormatError`: there is no such folder, or no file of
+    results in it.
 
     Returns:
         Trackers with at least one sequence; if there are none, what was found without any.
-
-    Raises:
-        FormatError: There is no such folder, or no file of results in it.
     """
     if not path.is_dir():
         raise FormatError("no such folder of results", where=path, hint="name a folder or a zip of results")

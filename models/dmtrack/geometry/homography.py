@@ -21,10 +21,8 @@ Points = npt.NDArray[np.float64]
 class Homography:
     """A plane-to-plane map from the second picture to the RGB picture.
 
-    Pixel centres lie at whole numbers, the top left one at 0, 0.
-
-    Raises:
-        FormatError: It is not finite, not invertible, mirrors, or folds the picture.
+    Pixel centres lie at whole numbers, the top left one at 0, 0. `FormatError`: it is not finite, not
+    invertible, mirrors, or folds the picture.
     """
 
     rows: tuple[Row, Row, Row]  # 3x3, in row order, scaled so that the last number is 1

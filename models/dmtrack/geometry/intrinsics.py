@@ -152,8 +152,7 @@ def intrinsics_near(rgb: Path) -> tuple[Intrinsics | None, tuple[FormatError, ..
 def of_numbers(values: Sequence[float], size: Size | None = None) -> Intrinsics:
     """Return the intrinsics of fx, fy, cx, cy, or of a matrix of 3x3 or 4x4 numbers, by rows or by columns.
 
-    Raises:
-        FormatError: They are none of a camera.
+    `FormatError`: they are none of a camera.
     """
     if len(values) == 4:
         fx, fy, cx, cy = values

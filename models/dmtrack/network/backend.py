@@ -30,10 +30,8 @@ _GPU_FILES: Final = ("nvidia*", "nvhost*", "dxg", "kfd")  # in /dev: of NVIDIA, 
 def choose_device(asked: str = "auto") -> Device:
     """Return the device that `asked` means, and make sure that this machine has it.
 
-    `asked` is `auto` (CUDA before MPS before CPU), `cpu`, `cuda`, `cuda:N` or `mps`.
-
-    Raises:
-        ConfigError: There is no such device, here or anywhere.
+    `asked` is `auto` (CUDA before MPS before CPU), `cpu`, `cuda`, `cuda:N` or `mps`. `ConfigError`: there is
+    no such device, here or anywhere.
     """
     if asked == "auto":
         return _best_device()
@@ -51,10 +49,8 @@ def choose_backend(asked: Backend, precision: PrecisionChoice, device: torch.dev
     """Return what computes the network.
 
     `auto` takes what `DMTRACK_BACKEND` says, or else OpenVINO on CPUs where it is installed and computes in
-    that precision, and PyTorch elsewhere.
-
-    Raises:
-        ConfigError: What was asked for is not installed, or does not run there.
+    that precision, and PyTorch elsewhere. `ConfigError`: what was asked for is not installed, or does not run
+    there.
     """
     if asked == "auto" and precision != "int8":  # which OpenVINO alone computes
         asked = chosen(BACKEND_VARIABLE, os.environ.get(BACKEND_VARIABLE, "auto"), Backend)
@@ -75,10 +71,8 @@ def choose_precision(
     """Return the precision to run in.
 
     `auto` takes bfloat16 where the device is quick at it (CUDA from Ampere on, and see
-    `cpu_multiplies_bf16`), float16 on older CUDA devices, and float32 elsewhere.
-
-    Raises:
-        ConfigError: The precision is unknown, or is not computed there.
+    `cpu_multiplies_bf16`), float16 on older CUDA devices, and float32 elsewhere. `ConfigError`: the precision
+    is unknown, or is not computed there.
     """
     if asked == "auto":
         if device.type == "cuda":
@@ -154,10 +148,8 @@ def network_for(
     """Return what a tracker runs, on so many threads of the CPU.
 
     `eager` is `torch` with every step run from Python; for `openvino` a network that is new to it is
-    converted, once, into the data folder.
-
-    Raises:
-        ConfigError: The backend is not installed, or does not run like that.
+    converted, once, into the data folder. `ConfigError`: the backend is not installed, or does not run like
+    that.
     """
     if backend != "openvino":
         if threads is not None:
@@ -192,10 +184,8 @@ def inference_network(
 ) -> Network:
     """Make what a tracker runs in PyTorch; the trained network is not changed.
 
-    `recorded`: on a CUDA device, the step is recorded as CUDA graphs (`GraphedNetwork`).
-
-    Raises:
-        ConfigError: PyTorch does not compute so.
+    `recorded`: on a CUDA device, the step is recorded as CUDA graphs (`GraphedNetwork`). `ConfigError`:
+    PyTorch does not compute so.
     """
     import torch
 

@@ -36,9 +36,7 @@ class Recorder(Protocol):
         """Warm `run` up, record it, and return what replays it.
 
         The tensor that a replay returns is overwritten by the next replay, of whatever was recorded.
-
-        Raises:
-            RuntimeError: It cannot be recorded.
+        `RuntimeError`: it cannot be recorded.
         """
 
 

@@ -91,10 +91,8 @@ class DMTrack(nn.Module):
         """Turn template images `(B, 3 S, z, z)` of S streams into tokens `(S, B, P, C)`.
 
         `images` are normalised; `boxes` are `(B, 4)`, the target's cx, cy, w, h in fractions of the
-        template's side, which a network with `template_prompt` needs and another one ignores.
-
-        Raises:
-            ValueError: The boxes are missing.
+        template's side, which a network with `template_prompt` needs and another one ignores. `ValueError`:
+        the boxes are missing.
         """
         tokens = self._embed(images, self.foundation.pos_template)
         foreground = self.foundation.foreground

@@ -73,12 +73,9 @@ def export_model(
 ) -> OnnxExport:
     """Find weights and export them, see `export_onnx`.
 
-    The step goes to `step`, `NAME.onnx`; `modality` is None for one stream.
-
-    Raises:
-        ConfigError: The name does not end in `.onnx`, or packages are not installed.
-        CheckpointError: The weights are missing or damaged.
-        OutputError: A file is there already, or cannot be written, or does not give what PyTorch gives.
+    The step goes to `step`, `NAME.onnx`; `modality` is None for one stream. `ConfigError`: the name does not
+    end in `.onnx`, or packages are not installed; `CheckpointError`: the weights are missing or damaged;
+    `OutputError`: a file is there already, or cannot be written, or does not give what PyTorch gives.
     """
     if step.suffix != _SUFFIX:
         raise ConfigError("the name must end in .onnx", where=step)
@@ -93,10 +90,8 @@ def export_onnx(model: DMTrack, step: Path, *, precision: OnnxPrecision = "fp32"
     """Write both files under temporary names, check them, and give them their names.
 
     The templates' file goes beside `step`; `int8` stores the weights of the step's big products in 8 bits.
-
-    Raises:
-        ConfigError: The packages for it are not installed.
-        OutputError: A file cannot be written, or does not give what PyTorch gives.
+    `ConfigError`: the packages for it are not installed; `OutputError`: a file cannot be written, or does not
+    give what PyTorch gives.
     """
     network = TorchNetwork(model)
     final = OnnxFiles.at(step)
@@ -119,8 +114,7 @@ def export_onnx(model: DMTrack, step: Path, *, precision: OnnxPrecision = "fp32"
 def largest_difference(files: OnnxFiles, exact: TorchNetwork) -> float:
     """Return how far ONNX Runtime's maps are from PyTorch's at most, on made-up crops.
 
-    Raises:
-        ConfigError: ONNX Runtime is not installed.
+    `ConfigError`: ONNX Runtime is not installed.
     """
     template, step = _session(files.template), _session(files.step)
     config = exact.config

@@ -442,10 +442,7 @@ def computed_precisions() -> frozenset[str]:
 def converted(network: TorchNetwork, part: Part, streams: int) -> Any:  # noqa: ANN401
     """Return a part of the network as an OpenVINO model for any number of targets and templates.
 
-    The network is on the CPU, in float32; `streams` is 1 or 2.
-
-    Raises:
-        ConfigError: It cannot be converted.
+    The network is on the CPU, in float32; `streams` is 1 or 2. `ConfigError`: it cannot be converted.
     """
     openvino_module()
     import torch

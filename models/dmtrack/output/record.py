@@ -194,9 +194,7 @@ class RunRecordSink(Sink):
 
     It is written at once with status `running`. `pair_counts` are asked at the end for what reading and
     pairing met, `remarks` for what a person should know; `spent_s` were spent on the run before.
-
-    Raises:
-        OutputError: The file exists or cannot be written.
+    `OutputError`: the file exists or cannot be written.
     """
 
     def __init__(
@@ -265,8 +263,7 @@ class RunRecordSink(Sink):
     def finish(self, status: RunStatus, reason: str | None = None) -> None:
         """Note how the run ended and write the file; a second call does nothing.
 
-        Raises:
-            OutputError: The file cannot be written; the one written last stays.
+        `OutputError`: the file cannot be written; the one written last stays.
         """
         if self._closed:
             return
@@ -337,8 +334,7 @@ def _written(record: RunRecord, indent: int | None) -> bytes:
 def read_run_json(path: Path) -> dict[str, Any]:
     """Return the values of a `run.json`; `status` is one of `RunStatus`.
 
-    Raises:
-        FormatError: The file is missing, is no JSON, or is no run record of a known version.
+    `FormatError`: the file is missing, is no JSON, or is no run record of a known version.
     """
     with translated(FormatError, "cannot be read as JSON", where=path):
         values = json_value(path.read_text(encoding="utf-8"))
@@ -352,8 +348,7 @@ def read_run_json(path: Path) -> dict[str, Any]:
 def records_in(folder: Path) -> dict[Path, dict[str, Any]]:
     """Return the records of a results folder, or of those in a folder that a batch has left; none elsewhere.
 
-    Raises:
-        FormatError: One is damaged.
+    `FormatError`: one is damaged.
     """
     if not folder.is_dir():
         return {}
@@ -366,8 +361,7 @@ def records_in(folder: Path) -> dict[Path, dict[str, Any]]:
 def to_json(value: object) -> JsonValue:
     """Return `value` as JSON: dataclasses and mappings as objects, `Fraction` as `"1001/30000"`.
 
-    Raises:
-        TypeError: There is no JSON for this type.
+    `TypeError`: there is no JSON for this type.
     """
     # Enums first: a StrEnum is a str as well.
     if isinstance(value, Enum):

@@ -27,15 +27,13 @@ class Sink(Protocol):
     def write(self, result: FrameResult) -> None:
         """Take the result of one frame.
 
-        Raises:
-            OutputError: It cannot be written. The sink may then only be closed.
+        `OutputError`: it cannot be written. The sink may then only be closed.
         """
 
     def close(self) -> None:
         """Finalise the result under its final name; a second call does nothing.
 
-        Raises:
-            OutputError: The end cannot be written. What is whole is kept.
+        `OutputError`: the end cannot be written. What is whole is kept.
         """
 
     def __enter__(self) -> Self:
@@ -72,11 +70,7 @@ class SinkGroup(Sink):
         self._failure: OutputError | None = None
 
     def write(self, result: FrameResult) -> None:
-        """Write to every sink that still works, then to the observers.
-
-        Raises:
-            OutputError: No sink is left.
-        """
+        """Write to every sink that still works, then to the observers; `OutputError`: no sink is left."""
         for sink in tuple(self._live):
             try:
                 sink.write(result)
@@ -90,8 +84,7 @@ class SinkGroup(Sink):
     def close(self) -> None:
         """Close every sink, even when one fails.
 
-        Raises:
-            OutputError: A sink failed now or earlier (the first such error).
+        `OutputError`: a sink failed now or earlier (the first such error).
         """
         self.__exit__(None, None, None)
 

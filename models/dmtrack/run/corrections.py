@@ -60,8 +60,7 @@ class EarlierRun:
     def read_all(cls, results: Sequence[Path]) -> list[EarlierRun]:
         """Read every run of some results folders, or of folders of them.
 
-        Raises:
-            FormatError: There is none, or one cannot be read.
+        `FormatError`: there is none, or one cannot be read.
         """
         runs = [cls.read(folder) for path in results for folder in records_in(path)]
         if not runs:
@@ -73,9 +72,7 @@ class EarlierRun:
     def read(cls, folder: Path) -> EarlierRun:
         """Read the results folder of `dmtrack track`.
 
-        Raises:
-            FormatError: It is none, or its files cannot be read.
-            ConfigError: It holds a live run.
+        `FormatError`: it is none, or its files cannot be read; `ConfigError`: it holds a live run.
         """
         if not (folder / RECORD).is_file():
             raise FormatError(f"has no {RECORD} in it", where=folder, hint="name the results folder of a run")
@@ -133,8 +130,7 @@ class EarlierRun:
     def request_for(self, now: TrackRequest) -> TrackRequest:
         """Return the request of this run, with what the person says now.
 
-        Raises:
-            ConfigError: Something is said that was settled when the recording was first tracked.
+        `ConfigError`: something is said that was settled when the recording was first tracked.
         """
         if now.aux is not None:
             raise ConfigError(
@@ -168,8 +164,7 @@ class EarlierRun:
     def start_boxes(self, request: TrackRequest, first: FramePair) -> StartBoxes:
         """Return the targets, with what the person says now.
 
-        Raises:
-            BoxError: It is not clear which target or frame is meant, or a new box lies outside the frame.
+        `BoxError`: it is not clear which target or frame is meant, or a new box lies outside the frame.
         """
         size = (first.rgb.width, first.rgb.height)
         starts, corrections = starts_and_corrections(with_what_is_said(self.keyframes, request, size))
@@ -232,10 +227,8 @@ def with_what_is_said(
 
     A new keyframe takes the place of an old one of its target and frame.
 
-    `size` is width and height of the frame.
-
-    Raises:
-        BoxError: It is not clear which target or frame is meant, or a box lies outside the frame.
+    `size` is width and height of the frame. `BoxError`: it is not clear which target or frame is meant, or a
+    box lies outside the frame.
     """
     ids = sorted({key.target_id for key in earlier})
     said: list[Keyframe] = []
@@ -297,9 +290,8 @@ class Retracking:
     def track(self, open_at: OpenAt, tracker: Tracker, on_tracked: OnTracked = lambda _: None) -> Rows:
         """Track what has to be tracked, and return all rows.
 
-        Raises:
-            BoxError: A keyframe lies outside the frame or behind the end of the recording.
-            InputError: The recording cannot be read.
+        `BoxError`: a keyframe lies outside the frame or behind the end of the recording; `InputError`: the
+        recording cannot be read.
         """
         Retracker(open_at, tracker, two_way=self.two_way, on_tracked=on_tracked).track(
             self.segments, self.rows

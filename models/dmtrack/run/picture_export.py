@@ -134,10 +134,8 @@ def export_pictures(
 
     `results` are results folders of runs, or folders of them; the recordings are where they were tracked.
     `output` gets a folder for each target or recording. `label` is for `yolo`, `crops` for `crops`.
-
-    Raises:
-        InputError: Results, or the recording that they are about, cannot be read.
-        OutputError: A folder exists, holds an input or other files than an export's, or cannot be written.
+    `InputError`: results, or the recording that they are about, cannot be read; `OutputError`: a folder
+    exists, holds an input or other files than an export's, or cannot be written.
     """
     runs = EarlierRun.read_all(results)
     refuse_twins(path for run in runs for path in _folders(run, output, target))

@@ -186,10 +186,8 @@ def load(
     """Find weights and return a tracker that runs them.
 
     `modality` is None if there is no second stream; without `config` the protocol is that of the weights.
-
-    Raises:
-        CheckpointError: The weights are missing, damaged or for something else.
-        ConfigError: The device or the backend is not there, or options contradict each other.
+    `CheckpointError`: the weights are missing, damaged or for something else; `ConfigError`: the device or
+    the backend is not there, or options contradict each other.
     """
     device = choose_device(options.device)
     backend = choose_backend(options.backend, options.precision, device)

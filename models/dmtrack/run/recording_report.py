@@ -44,12 +44,8 @@ def inspect_recording(
     """Look at two streams, at a recording of a data set, or at a folder of many.
 
     `sheet` is a PNG to write: several moments of one recording, with the boxes that are known. `modality` is
-    found out where it is None.
-
-    Raises:
-        InputError: A stream or a folder cannot be read.
-        ConfigError: A sheet of many recordings is wanted.
-        OutputError: The sheet exists, or cannot be written.
+    found out where it is None. `InputError`: a stream or a folder cannot be read; `ConfigError`: a sheet of
+    many recordings is wanted; `OutputError`: the sheet exists, or cannot be written.
     """
     clips = survey(rgb) if aux is None else ()
     if len(clips) > 1:

@@ -39,8 +39,7 @@ def default_folder(rgb: Path) -> Path:
 def prepared_folder(folder: Path, names: Sequence[str], *, overwrite: bool) -> Iterator[Path]:
     """Make the folder, hold it, and check that `names` may be written; nothing is left if no result comes.
 
-    Raises:
-        OutputError: A result exists, another run writes there, or the folder cannot be made or written to.
+    `OutputError`: a result exists, another run writes there, or the folder cannot be made or written to.
     """
     with os_errors_translated(folder):
         made = [path for path in (folder, *folder.parents) if not path.exists()]

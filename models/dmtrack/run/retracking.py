@@ -113,9 +113,8 @@ class Retracker:
     def track(self, segments: Sequence[Segment], rows: Rows) -> None:
         """Track segments and add what was found to `rows`.
 
-        Raises:
-            BoxError: A keyframe lies outside the frame or behind the end of the recording.
-            InputError: The recording cannot be read.
+        `BoxError`: a keyframe lies outside the frame or behind the end of the recording; `InputError`: the
+        recording cannot be read.
         """
         together: dict[tuple[int, int | None], list[Segment]] = defaultdict(list)
         for segment in segments:

@@ -105,10 +105,8 @@ class Review:
     def opened(cls, request: TrackRequest) -> Iterator[Review]:
         """Open results (their folder stands in the place of the RGB stream), or a recording.
 
-        Raises:
-            InputError: They cannot be read.
-            ConfigError: It is a live stream, or an option contradicts the results.
-            OutputError: The folder of the results cannot be made.
+        `InputError`: they cannot be read; `ConfigError`: it is a live stream, or an option contradicts the
+        results; `OutputError`: the folder of the results cannot be made.
         """
         earlier = _earlier_run(request)
         named, _ = with_streams(earlier.request)
@@ -165,15 +163,12 @@ class Review:
     def change(self, revision: int, edit: Edit) -> int:
         """Change the keyframes and keep them on disk.
 
-        `revision` is the one that the person saw.
+        `revision` is the one that the person saw. `OutOfDateError`: the keyframes are not those that the
+        person saw. `BoxError`: the change makes no sense; nothing was changed. `OutputError`: they cannot be
+        written; nothing was changed.
 
         Returns:
             The new revision.
-
-        Raises:
-            OutOfDateError: The keyframes are not those that the person saw.
-            BoxError: The change makes no sense; nothing was changed.
-            OutputError: They cannot be written; nothing was changed.
         """
         with self._changed:
             self._require(revision)

@@ -315,13 +315,10 @@ def prepared_run(
     """Open and check everything a run needs, the quick things first; nothing is tracked yet.
 
     `draw` lets a person draw the boxes that are `DRAWN`; `earlier` is what is gone on with, by default what
-    the request names, if anything; without `loaded` the tracker is loaded.
-
-    Raises:
-        InputError: A stream, a box or a ground-truth file cannot be used.
-        ConfigError: An option is invalid, or the device is not there.
-        CheckpointError: The weights are missing, damaged or for something else.
-        OutputError: A result exists, or the folder cannot be written to.
+    the request names, if anything; without `loaded` the tracker is loaded. `InputError`: a stream, a box or a
+    ground-truth file cannot be used; `ConfigError`: an option is invalid, or the device is not there;
+    `CheckpointError`: the weights are missing, damaged or for something else; `OutputError`: a result exists,
+    or the folder cannot be written to.
     """
     if earlier is None and request.continues:
         earlier = EarlierRun.read(Path(request.rgb))
@@ -402,11 +399,8 @@ def seen_by_detector(
     """Return what a detector saw that may become a target; None without a detector.
 
     `targets` are first boxes that are given; `corrections`, what else is given, do not go together with a
-    detector.
-
-    Raises:
-        InputError: The file cannot be read, or nothing in it can be a target and no box is given.
-        ConfigError: Options contradict each other.
+    detector. `InputError`: the file cannot be read, or nothing in it can be a target and no box is given;
+    `ConfigError`: options contradict each other.
     """
     request.detections.require_file()
     if request.detections.file is None:
@@ -485,8 +479,7 @@ def _with_gpu(request: TrackRequest) -> TrackRequest:
 def with_streams(request: TrackRequest) -> tuple[TrackRequest, DatasetRecording | None]:
     """Where RGB is a data-set folder, put its streams in its place.
 
-    Raises:
-        InputError: The folder is incomplete, or holds several recordings.
+    `InputError`: the folder is incomplete, or holds several recordings.
     """
     if request.live_addresses is not None:
         return request, None
@@ -502,9 +495,7 @@ def with_streams(request: TrackRequest) -> tuple[TrackRequest, DatasetRecording 
 def open_inputs(request: TrackRequest) -> PairedSource:
     """Open the streams of a request, recorded or live.
 
-    Raises:
-        InputError: A stream cannot be used, or the two cannot be paired.
-        ConfigError: An option is invalid.
+    `InputError`: a stream cannot be used, or the two cannot be paired; `ConfigError`: an option is invalid.
     """
     live = request.live_addresses
     if live is not None:

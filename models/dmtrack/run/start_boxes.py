@@ -67,8 +67,7 @@ class DrawingScene:
     def start(self, number: int, box: Box, frame_index: int) -> TargetStart:
         """Return the target of the box that was drawn as number `number`, from 0.
 
-        Raises:
-            BoxError: The box lies outside the frame, or is a line or a point.
+        `BoxError`: the box lies outside the frame, or is a line or a point.
         """
         box.require_inside(self.first.rgb.width, self.first.rgb.height)
         if min(box.w, box.h) < SMALLEST_SIDE_PX:
@@ -94,11 +93,8 @@ class BoxSources:
         """Gather the targets and make sure that their boxes lie in the frame.
 
         Ids of files that hold ids are kept. The others are numbered in the order boxes, files, drawn.
-
-        Raises:
-            BoxError: There is no box, one lies outside the frame, or an id comes twice.
-            FormatError: A file of boxes cannot be read.
-            ConfigError: A box is to be drawn, and nobody can.
+        `BoxError`: there is no box, one lies outside the frame, or an id comes twice; `FormatError`: a file
+        of boxes cannot be read; `ConfigError`: a box is to be drawn, and nobody can.
         """
         request, here = self.request, first.rgb.index
         if not request.boxes and not request.box_files and request.detections.file is None:
@@ -190,10 +186,8 @@ def placed_target(
 def placed_box(box: Box, order: BoxFormat, size: tuple[int, int], where: object = None) -> Box:
     """Return the box that four numbers of a person mean, and warn where they may mean another.
 
-    `size` is width and height of the frame, `where` the file they are from.
-
-    Raises:
-        BoxError: The box lies outside the frame.
+    `size` is width and height of the frame, `where` the file they are from. `BoxError`: the box lies outside
+    the frame.
     """
     meant = box.read_as(order, *size)
     hint = "" if order is BoxFormat.XYXY else _other_reading(box, size)
@@ -220,9 +214,7 @@ def _other_reading(box: Box, size: tuple[int, int]) -> str:
 def truth_beside(rgb: Path, first: FramePair) -> StartBoxes:
     """Return the targets of the ground-truth files beside a stream, in its first frame.
 
-    Raises:
-        BoxError: There is none, or no box in that frame.
-        FormatError: A file cannot be read.
+    `BoxError`: there is none, or no box in that frame; `FormatError`: a file cannot be read.
     """
     frame_index = first.rgb.index
     paths = find_ground_truth(rgb)
@@ -242,10 +234,7 @@ def startable(
     """Leave out targets that start behind `end`, and warn of those behind the last frame.
 
     `end` is the first frame not wanted; `measured` counts the frames, and is asked where the recording claims
-    fewer than are wanted.
-
-    Raises:
-        BoxError: No target is left.
+    fewer than are wanted. `BoxError`: no target is left.
     """
     claimed, rate = info.frame_count, info.frame_rate
     if claimed is not None and any((target.frame_index or 0) >= claimed for target in start.targets):

@@ -57,15 +57,13 @@ def export_for_viewer(
     """Write recordings with their boxes for a viewer; a file appears when it is whole.
 
     `results` are results folders of runs, or folders of them; the recordings are where they were tracked.
-    `output` is a file, or the folder that gets one for each recording (see `means_folder`).
+    `output` is a file, or the folder that gets one for each recording (see `means_folder`). `InputError`:
+    results, or the recording that they are about, cannot be read; `ConfigError`: the library that writes the
+    format is not installed; `OutputError`: a file exists or cannot be written, or several recordings would go
+    to one file.
 
     Returns:
         The files.
-
-    Raises:
-        InputError: Results, or the recording that they are about, cannot be read.
-        ConfigError: The library that writes the format is not installed.
-        OutputError: A file exists or cannot be written, or several recordings would go to one file.
     """
     runs = EarlierRun.read_all(results)
     require_room(len(runs), target, str(output))

@@ -81,8 +81,7 @@ class Photograph:
 def load_photographs(folder: Path) -> tuple[Photograph, ...]:
     """Read a folder of either layout (see the module) once; at least one picture.
 
-    Raises:
-        DatasetError: The folder has neither layout, or a file in it cannot be read.
+    `DatasetError`: the folder has neither layout, or a file in it cannot be read.
     """
     if (folder / "boxes_xywh.json").is_file():
         return _load_thermal(folder)

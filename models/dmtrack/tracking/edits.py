@@ -70,10 +70,8 @@ def renamed(keyframes: Keyframes, target_id: int, new_id: int) -> Keyframes:
 def split(keyframes: Keyframes, target_id: int, frame_index: int, new_id: int, box: Box) -> Keyframes:
     """Say that a target is another one from a frame on.
 
-    From `frame_index` on it is `new_id`, and lies in `box` there.
-
-    Raises:
-        BoxError: The target has no box before, or the new id is taken.
+    From `frame_index` on it is `new_id`, and lies in `box` there. `BoxError`: the target has no box before,
+    or the new id is taken.
     """
     _require_box_before(keyframes, target_id, frame_index)
     if any(key.target_id == new_id for key in keyframes):

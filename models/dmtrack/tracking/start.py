@@ -127,10 +127,8 @@ def starts_and_corrections(
 ) -> tuple[tuple[TargetStart, ...], tuple[Keyframe, ...]]:
     """Return the first box of each target, in order of the ids, and the keyframes after them.
 
-    What is said of a target before its first box says nothing new, and is left out.
-
-    Raises:
-        BoxError: A target is said to be absent, and has no box.
+    What is said of a target before its first box says nothing new, and is left out. `BoxError`: a target is
+    said to be absent, and has no box.
     """
     starts: dict[int, TargetStart] = {}
     later: list[Keyframe] = []

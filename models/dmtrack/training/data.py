@@ -46,8 +46,7 @@ class SamplerFactory(Protocol):
 class WeightedSource:
     """Draws each sample from one of several sources.
 
-    Raises:
-        ConfigError: There is no source, a weight is missing, or one is not above 0.
+    `ConfigError`: there is no source, a weight is missing, or one is not above 0.
     """
 
     # The sources. Each gets the seed of the mix: a source that must differ from another of its kind mixes

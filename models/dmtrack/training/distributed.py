@@ -89,10 +89,8 @@ ALONE = ProcessGroup()  # a run in one process
 def joined_group(device: str) -> Iterator[ProcessGroup]:
     """Join the processes that `torchrun` started, and leave them at the end.
 
-    `cuda`, where the network will be, talks over NCCL, all else over Gloo.
-
-    Raises:
-        ConfigError: The environment is not one that `torchrun` makes, or the processes do not meet.
+    `cuda`, where the network will be, talks over NCCL, all else over Gloo. `ConfigError`: the environment is
+    not one that `torchrun` makes, or the processes do not meet.
     """
     size = _number("WORLD_SIZE", 1)
     if size <= 1:

@@ -59,12 +59,9 @@ def _modality(run: EarlierRun) -> Modality | None:
 def sequences_of_results(folder: Path, pictures: Path) -> list[AnnotatedSequence]:
     """Return one sequence for each target of the results in a folder.
 
-    `folder` is as `results_in` takes it; pictures that are there already are taken.
-
-    Raises:
-        InputError: Results, or the recording that they are about, cannot be read.
-        DatasetError: No box is to be trusted.
-        OutputError: The pictures cannot be written.
+    `folder` is as `results_in` takes it; pictures that are there already are taken. `InputError`: results, or
+    the recording that they are about, cannot be read; `DatasetError`: no box is to be trusted; `OutputError`:
+    the pictures cannot be written.
     """
     return [one for results in results_in(folder) for one in _sequences_of(results, pictures)]
 

@@ -139,9 +139,7 @@ class _KeepsError:
 def draw_curves(folder: Path) -> None:
     """Write `curve.png` of a run folder; nothing is written before the first row of `curve.csv`.
 
-    Raises:
-        FormatError: `curve.csv` lacks a column.
-        OutputError: The picture cannot be written.
+    `FormatError`: `curve.csv` lacks a column; `OutputError`: the picture cannot be written.
     """
     from matplotlib.figure import Figure
 

@@ -24,9 +24,8 @@ def write_sample_sheet(
 ) -> tuple[int, int]:
     """Write made-up samples as one PNG to be looked at; return its width and height in px.
 
-    Raises:
-        OutputError: The file exists, is no `.png`, or cannot be written.
-        DatasetError: A folder of `pictures` cannot be used.
+    `OutputError`: the file exists, is no `.png`, or cannot be written; `DatasetError`: a folder of `pictures`
+    cannot be used.
     """
     if path.suffix.lower() != ".png":  # before the samples are made, which takes a while
         raise OutputError("the sheet is a PNG picture", where=path, hint="give a name that ends in .png")

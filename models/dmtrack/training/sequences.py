@@ -112,12 +112,9 @@ def find_usable(
 
     `folder` is in any layout of `dmtrack.datasets.layouts`, or holds results of `dmtrack track`, or of a
     batch, whose frames are written into `pictures`; None: results are no data. `bad_data` says what is done
-    about clips that cannot be used and boxes without area.
-
-    Raises:
-        DatasetError: No sequence suits; or, with `FATAL`, a clip cannot be used or has boxes without
-            area.
-        FormatError: With `FATAL`: a ground-truth file is malformed.
+    about clips that cannot be used and boxes without area. `DatasetError`: no sequence suits; or, with
+    `FATAL`, a clip cannot be used or has boxes without area. `FormatError`: with `FATAL`: a ground-truth file
+    is malformed.
     """
     faults: list[str] = []
     fatal = bad_data is BadData.FATAL
@@ -234,9 +231,8 @@ class SequenceSampler:
     def sample(self) -> TrainingSample:
         """Draw the next sample.
 
-        Raises:
-            InputError: A sample could not be made, and the source's policy is `FATAL`.
-            DatasetError: Too many samples in a row could not be made.
+        `InputError`: a sample could not be made, and the source's policy is `FATAL`; `DatasetError`: too many
+        samples in a row could not be made.
         """
         skipped: list[str] = []
         while len(skipped) < MAX_IN_A_ROW:
@@ -327,6 +323,8 @@ def choose_causal(
 ) -> tuple[int, ...]:
     """Choose a base frame, templates from the window before it and a search frame from the one after.
 
+    `ValueError`: there are too few frames.
+
     Returns:
         T template frames, oldest first, the last of them the base, and the search frame: 0-based.
 
@@ -337,9 +335,6 @@ def choose_causal(
             is one of the `window - 1` after it.
         growth: Both windows grow by so many frames until each holds one.
         rng: What is drawn with.
-
-    Raises:
-        ValueError: There are too few frames.
 
     Source: specification 4, "causal" sampling. A base frame without any visible one before or after it
     can never make a sample, so it is not drawn.

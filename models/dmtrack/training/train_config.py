@@ -169,9 +169,7 @@ class DataPart(NamedTuple):
     def parse(cls, text: str) -> Self:
         """Read `synthetic`, `FOLDER`, `synthetic=WEIGHT` or `FOLDER=WEIGHT`.
 
-        Raises:
-            ConfigError: The weight is not a number above 0.
-            InputError: There is no such folder.
+        `ConfigError`: the weight is not a number above 0; `InputError`: there is no such folder.
         """
         name, equals, number = text.rpartition("=")
         if not equals or Path(text).is_dir():

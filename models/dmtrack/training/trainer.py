@@ -52,10 +52,7 @@ class Trainer:
 
     The model is on its device, with the foundation loaded for the adapter stage. `validate` is called with
     the averaged weights every `validate_every` steps; its figures go to `validation.csv`. The first process
-    of `group` reports, validates and writes.
-
-    Raises:
-        ConfigError: The batch cannot be divided among the processes.
+    of `group` reports, validates and writes. `ConfigError`: the batch cannot be divided among the processes.
     """
 
     def __init__(
@@ -111,8 +108,7 @@ class Trainer:
     def resume(self) -> bool:
         """Continue from the folder's checkpoint; False when there is none.
 
-        Raises:
-            CheckpointError: The checkpoint is damaged or of another network.
+        `CheckpointError`: the checkpoint is damaged or of another network.
         """
         state = self.folder.load_checkpoint()
         if state is None:
@@ -275,9 +271,8 @@ MAP_RATE: Final = 0.3
 def select_trainable(model: DMTrack, config: TrainConfig) -> int:
     """Freeze what the stage does not train; return the number of trained parameters.
 
-    Raises:
-        ConfigError: Adapters or a quality tower are to be trained, but the network has none.
-        AssertionError: The count is not the one the adapter widths give.
+    `ConfigError`: adapters or a quality tower are to be trained, but the network has none; `AssertionError`:
+    the count is not the one the adapter widths give.
     """
     if config.stage == "foundation":
         model.requires_grad_(True)

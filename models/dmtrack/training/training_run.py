@@ -211,11 +211,8 @@ def build_model(
     """Build the network of a stage and load what it starts from.
 
     The shapes of the foundation, `init`, come before those of `config`. `adapted` are adapters whose share of
-    the second stream is kept; None starts them from nothing.
-
-    Raises:
-        CheckpointError: The stage needs a foundation and was given none, or the weights do not fit.
-        ConfigError: The weights are of another preset.
+    the second stream is kept; None starts them from nothing. `CheckpointError`: the stage needs a foundation
+    and was given none, or the weights do not fit; `ConfigError`: the weights are of another preset.
     """
     adapters = stage == "adapters"
     if init is None:
@@ -279,11 +276,9 @@ class DataSource(NamedTuple):
 def open_data(request: TrainRequest, model: ModelConfig) -> DataSource:
     """Open all parts and mix them by weight: pairs for adapters, one stream for a foundation.
 
-    Raises:
-        ConfigError: The adapter stage was given no modality, or pictures for synthesis were given, but
-            synthesis is no part of the data.
-        InputError: A folder is missing.
-        DatasetError: A folder holds nothing to draw samples from, or bad data is fatal.
+    `ConfigError`: the adapter stage was given no modality, or pictures for synthesis were given, but
+    synthesis is no part of the data; `InputError`: a folder is missing; `DatasetError`: a folder holds
+    nothing to draw samples from, or bad data is fatal.
     """
     pairs = request.train.stage == "adapters"
     if pairs and request.modality is None:

@@ -57,8 +57,7 @@ class AuxNorm(StrEnum):
 class AuxRange:
     """What becomes black and white: counts, millimetres of depth, or degrees Celsius.
 
-    Raises:
-        ConfigError: It is empty or reversed.
+    `ConfigError`: it is empty or reversed.
     """
 
     low: float
@@ -159,7 +158,7 @@ AS_PUBLISHED: Final = EncodingOptions()
 
 
 class AuxEncoder:
-    """The encoding of one running second stream.
+    """The encoding of one running second stream; `ConfigError`: the choices mean nothing for this modality.
 
     Attributes:
         meaning: What its counts are in metres, degrees or events; None where that is not known, and before
@@ -167,9 +166,6 @@ class AuxEncoder:
 
     `stated_unit_mm` is millimetres in one count of depth, where the file says so; `counts` says how what is
     stored became counts; the options mean what is stored.
-
-    Raises:
-        ConfigError: The choices mean nothing for this modality.
     """
 
     def __init__(
@@ -203,9 +199,8 @@ class AuxEncoder:
     def __call__(self, pixels: Pixels) -> Image8:
         """Return `(H, W, 3)` uint8 for the next frame's pixels.
 
-        Raises:
-            FormatError: The picture cannot be of this modality.
-            ConfigError: The range is in degrees, and the counts are none of a linear-temperature camera.
+        `FormatError`: the picture cannot be of this modality; `ConfigError`: the range is in degrees, and the
+        counts are none of a linear-temperature camera.
         """
         if not self._seen and pixels.any():
             self._look_at_first(pixels)
@@ -376,10 +371,7 @@ def encode_depth_range(depth_mm: Pixels, limits: GreyRange | None) -> Image8:
 def kelvin_per_count(pixels: Pixels) -> float:
     """Tell the step of a linear-temperature camera from its counts: the one that makes a usual scene.
 
-    `pixels` are `(H, W)` uint16 counts.
-
-    Raises:
-        ConfigError: No known step does.
+    `pixels` are `(H, W)` uint16 counts. `ConfigError`: no known step does.
 
     Source: linear-temperature output of common cores: 10 or 100 mK a count (16 bit), 40 or 400 mK (14 bit).
     """

@@ -89,11 +89,8 @@ class BagReader(FrameSource):
     and counted.
 
     It is a `.bag`, `.db3` or `.mcap` file, or the folder of a ROS 2 bag; `stream` counts picture topics from
-    0 in the order of the file, or says how to pick one.
-
-    Raises:
-        VideoError: `rosbags` is missing, the file is no whole bag, or it has no such topic.
-        DecodeError: The topic has no picture that can be read.
+    0 in the order of the file, or says how to pick one. `VideoError`: `rosbags` is missing, the file is no
+    whole bag, or it has no such topic; `DecodeError`: the topic has no picture that can be read.
     """
 
     def __init__(self, path: Path, *, stream: int | TrackPicker = 0) -> None:
@@ -130,8 +127,7 @@ class BagReader(FrameSource):
     def stamps(self) -> Sequence[int]:
         """Return the stamps of all pictures, from the heads of their messages.
 
-        Raises:
-            DecodeError: The bag is damaged.
+        `DecodeError`: the bag is damaged.
         """
         found: list[int] = []
         for recorded_ns, data in self._messages():

@@ -87,11 +87,8 @@ class ContainerFacts:
 def read_container(path: Path, *, stream: int = 0) -> ContainerFacts:
     """Look into a video file.
 
-    `stream` is the video stream that the clock is wanted of, from 0.
-
-    Raises:
-        VideoError: It cannot be opened, or is no video.
-        DecodeError: It cannot be read to its end.
+    `stream` is the video stream that the clock is wanted of, from 0. `VideoError`: it cannot be opened, or is
+    no video; `DecodeError`: it cannot be read to its end.
     """
     with open_container(path) as container, translated(DecodeError, "reading fails", where=path):
         videos = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]

@@ -101,13 +101,11 @@ def encode_depth(pixels: Pixels) -> Image8:
 def encode_event(pixels: Pixels) -> Image8:
     """Encode an event picture: unchanged, as published; one channel is repeated.
 
-    `pixels` are `(H, W, 3)` uint8 in RGB order, or `(H, W)` uint8.
+    `pixels` are `(H, W, 3)` uint8 in RGB order, or `(H, W)` uint8. `FormatError`: the picture has 16 bits,
+    which no event picture has.
 
     Returns:
         `(H, W, 3)` uint8.
-
-    Raises:
-        FormatError: The picture has 16 bits, which no event picture has.
 
     Source: specification 3.6 ("rgbrgb").
     """
@@ -124,8 +122,7 @@ def encode_event(pixels: Pixels) -> Image8:
 def encode(pixels: Pixels, modality: Modality) -> Image8:
     """Encode one picture by its modality to `(H, W, 3)` uint8, without memory of other frames.
 
-    Raises:
-        FormatError: The picture cannot be of this modality.
+    `FormatError`: the picture cannot be of this modality.
     """
     return ModalityEncoder(modality)(pixels)
 
@@ -143,8 +140,7 @@ class ModalityEncoder:
     def __call__(self, pixels: Pixels) -> Image8:
         """Return `(H, W, 3)` uint8 for the next frame's pixels.
 
-        Raises:
-            FormatError: The picture cannot be of this modality.
+        `FormatError`: the picture cannot be of this modality.
         """
         if self.modality is Modality.DEPTH:
             return encode_depth(pixels)
@@ -230,10 +226,7 @@ class RangeFollower:
     """Follows the percentiles of a running stream slowly; jumps where the old range says nothing.
 
     The rest of the share `high_percentile`, in percent, may turn white; `weight` is the share of each new
-    frame in the range, in (0, 1]; 1 measures every frame alone.
-
-    Raises:
-        ConfigError: The weight is out of range.
+    frame in the range, in (0, 1]; 1 measures every frame alone. `ConfigError`: the weight is out of range.
     """
 
     def __init__(self, high_percentile: float = HIGH_PERCENTILE, weight: float = SMOOTHING) -> None:

@@ -21,11 +21,8 @@ _NOTHING: Final = 65_504.0  # the largest half float; renderers write it, or 10^
 def decode_exr(data: bytes, most_pixels: int) -> npt.NDArray[np.float32]:
     """Return `(H, W)` float32 of the channel that is depth; nothing is not a number.
 
-    A picture of more than `most_pixels` is not believed.
-
-    Raises:
-        ConfigError: The library is missing.
-        FormatError: It is damaged, too large, or has no such channel.
+    A picture of more than `most_pixels` is not believed. `ConfigError`: the library is missing;
+    `FormatError`: it is damaged, too large, or has no such channel.
     """
     library = _library()
     with translated(FormatError, "this is no whole EXR picture"):

@@ -127,10 +127,8 @@ def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 def decode_fff(data: bytes, counts: CountScale | None = None) -> tuple[Counts, CountScale]:
     """Return the picture of a file of records: hundredths of a kelvin, or raw counts where that is not known.
 
-    `counts` says how degrees become counts; None takes what suits this camera.
-
-    Raises:
-        FormatError: It is damaged, or its picture is stored in a way that is not known.
+    `counts` says how degrees become counts; None takes what suits this camera. `FormatError`: it is damaged,
+    or its picture is stored in a way that is not known.
     """
     with translated(FormatError, "the FLIR records are damaged"):
         records = _records(data)
@@ -264,12 +262,7 @@ def find_pictures(path: Path) -> Recording:
 
 
 def read_fff(path: Path, number: int) -> bytes:
-    """Return one picture of a recording.
-
-    Raises:
-        OSError: It cannot be read.
-        FormatError: It is not there.
-    """
+    """Return one picture of a recording; `OSError`: it cannot be read; `FormatError`: it is not there."""
     places = find_pictures(path).places
     if number >= len(places):
         raise FormatError("this is no whole FLIR file")

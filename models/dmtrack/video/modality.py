@@ -54,10 +54,8 @@ def guess_modality(path: Path, samples: Iterable[Pixels] = ()) -> ModalityGuess:
     """Find out what a second stream measures, from its name, else from a few of its pictures.
 
     The name of the file or folder counts before those of the two folders above. `samples` are pictures as the
-    stream's reader gave them, any number; they are asked for only if the name says nothing.
-
-    Raises:
-        ConfigError: Neither the name nor the pictures say.
+    stream's reader gave them, any number; they are asked for only if the name says nothing. `ConfigError`:
+    neither the name nor the pictures say.
     """
     guess = _guess_from_names(path) or _guess_from_pixels(samples)
     if guess is None:
@@ -159,12 +157,9 @@ _MODALITY_OF_TRACK: Final = {TrackKind.DEPTH: Modality.DEPTH, TrackKind.IR: Moda
 def modality_of(aux: FrameSource, given: Modality | None = None, rgb: Path | None = None) -> ModalityGuess:
     """Return what an opened stream measures: what was given, else what can be found out.
 
-    `given` is what a person says; `rgb`, the first stream, may be the one that was meant.
-
-    Raises:
-        ConfigError: Neither says, or another one than events was given for an event file.
-        VideoError: It cannot be opened again.
-        DecodeError: It has no readable frame.
+    `given` is what a person says; `rgb`, the first stream, may be the one that was meant. `ConfigError`:
+    neither says, or another one than events was given for an event file; `VideoError`: it cannot be opened
+    again; `DecodeError`: it has no readable frame.
     """
     if isinstance(aux, EventSource):
         if given not in (None, Modality.EVENT):
@@ -187,11 +182,7 @@ def find_modality(path: Path, track: TrackInfo | None = None, half: Split | None
     """Find out what a stream measures: from what its file calls it, its name, or a few of its first pictures.
 
     `track` says which stream of the file is meant, `half` which half of its pictures, where it holds several.
-
-    Raises:
-        ConfigError: Neither says.
-        VideoError: It cannot be opened.
-        DecodeError: It has no readable frame.
+    `ConfigError`: neither says; `VideoError`: it cannot be opened; `DecodeError`: it has no readable frame.
     """
     if is_event_file(path):
         return ModalityGuess(Modality.EVENT, "an event file")

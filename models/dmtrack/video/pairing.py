@@ -274,9 +274,7 @@ def camera_of(
     """Return the intrinsics of the RGB camera, where they are needed and known, and what to say of them.
 
     `given` is what a person says; a second stream that does not measure distance places nothing.
-
-    Raises:
-        ConfigError: Those that are given are for pictures of another shape, or for no depth.
+    `ConfigError`: those that are given are for pictures of another shape, or for no depth.
     """
     if modality is not Modality.DEPTH:
         if given is not None:

@@ -103,11 +103,8 @@ class VideoReader(FrameSource):
     None are as many as pay; the CUDA device `gpu` decodes what suits it, and the pictures are the same. With
     `trusts_packets` these tell the numbers of frames that were never decoded, so that a far one is sought.
     They are wrong by a packet before it that gives no frame, though it looks whole: to be used where none was
-    damaged, or where a person waits.
-
-    Raises:
-        VideoError: The file cannot be opened or holds no such stream.
-        DecodeError: No frame of it can be decoded.
+    damaged, or where a person waits. `VideoError`: the file cannot be opened or holds no such stream;
+    `DecodeError`: no frame of it can be decoded.
     """
 
     def __init__(
@@ -625,12 +622,9 @@ def _is_mp4(path: Path) -> bool:
 def packet_stamps(path: Path, stream: int, split: tuple[int, int] | None = None) -> list[int] | None:
     """Return the stamps of all frames of a video stream, rising, without decoding; None if any has none.
 
-    `stream` is the place of the stream among the file's video streams, `split` into how many parts
-    a tick is split, and how many of them lie between two frames.
-
-    Raises:
-        VideoError: The file cannot be opened.
-        DecodeError: It cannot be read to its end.
+    `stream` is the place of the stream among the file's video streams, `split` into how many parts a tick is
+    split, and how many of them lie between two frames. `VideoError`: the file cannot be opened;
+    `DecodeError`: it cannot be read to its end.
     """
     with open_container(path) as container:
         chosen, _ = _choose_stream(container, path, stream)

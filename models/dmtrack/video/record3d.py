@@ -49,11 +49,8 @@ _LOGGER = logging.getLogger(__name__)
 class Record3dReader(StoredPictures):
     """Colour or depth of a recording, read from front to back; what cannot be read is skipped and counted.
 
-    `picker` says which of the two; colour is 0.
-
-    Raises:
-        VideoError: It is no whole archive, holds no such stream, or `lzfse` is missing.
-        DecodeError: None of its first pictures can be read.
+    `picker` says which of the two; colour is 0. `VideoError`: it is no whole archive, holds no such stream,
+    or `lzfse` is missing; `DecodeError`: none of its first pictures can be read.
     """
 
     def __init__(self, path: Path, picker: TrackPicker) -> None:

@@ -54,8 +54,7 @@ class FrameSource(ClosedOnExit):
     def read(self, start: Position | None = None, end: Position | None = None) -> Iterator[Frame]:
         """Yield the frames from `start` up to and without `end`.
 
-        Raises:
-            DecodeError: The stream is damaged beyond its bound; frames yielded before stay valid.
+        `DecodeError`: the stream is damaged beyond its bound; frames yielded before stay valid.
         """
         return self._guarded(self._read(start, end))
 
@@ -74,8 +73,7 @@ class FrameSource(ClosedOnExit):
     def frame_stamps(self) -> Sequence[int] | None:
         """Return the stamps of all frames, rising, without decoding; None where they are not written down.
 
-        Raises:
-            DecodeError: The file cannot be read to its end.
+        `DecodeError`: the file cannot be read to its end.
         """
         return None
 
@@ -102,8 +100,7 @@ class FrameSource(ClosedOnExit):
     def stamps(self) -> Sequence[int]:
         """Return the stamps of all frames, rising; counted from the rate where they are not written down.
 
-        Raises:
-            DecodeError: The file cannot be read to its end.
+        `DecodeError`: the file cannot be read to its end.
         """
         info, stamps = self.info, self.frame_stamps()
         if stamps is not None:

@@ -20,14 +20,12 @@ from dmtrack.video.streams import Split, StreamPair
 class SplitSource(FrameSource):
     """One half of the pictures of a stream.
 
-    Of an odd number of columns or rows, the middle one belongs to neither half.
+    Of an odd number of columns or rows, the middle one belongs to neither half. `VideoError`: the pictures
+    are too small to have halves.
 
     Attributes:
         source: The stream of whole pictures; closed with this one.
         half: Which half this is.
-
-    Raises:
-        VideoError: The pictures are too small to have halves.
     """
 
     def __init__(self, source: FrameSource, half: Split) -> None:

@@ -59,14 +59,11 @@ def open_source(
     `stream` is a video stream of a file, from 0, or how to pick it; `threads`, `gpu` and `trusts_packets` are
     as in `VideoReader`. A folder has no clock of its own: `folder_start_s` is assumed, and `folder_rate`,
     else `beside_rate`, or 30 pictures a second; a video without times takes `folder_rate`. With `is_beside`
-    that start is the time of a stream with a clock, with which times in names of pictures begin if they
-    have another one. `like` are the frames that pictures of events go with; None draws as many a second.
-
-    Raises:
-        VideoError: There is nothing there, or it is not a video or folder of pictures.
-        FormatError: It is an event file of a kind that is not known.
-        DecodeError: No frame of it can be decoded.
-        ConfigError: It is an event file that needs a library which is not installed.
+    that start is the time of a stream with a clock, with which times in names of pictures begin if they have
+    another one. `like` are the frames that pictures of events go with; None draws as many a second.
+    `VideoError`: there is nothing there, or it is not a video or folder of pictures; `FormatError`: it is an
+    event file of a kind that is not known; `DecodeError`: no frame of it can be decoded; `ConfigError`: it is
+    an event file that needs a library which is not installed.
     """
     given = path = Path(path)
     rate = folder_rate or beside_rate or DEFAULT_FRAME_RATE
@@ -126,12 +123,9 @@ def open_streams(rgb: Path, aux: Path, options: PairingOptions) -> StreamPair:
     """Open both streams and settle how they are matched. Both may be streams of one file.
 
     Pictures whose names are times, or numbers of which either side lacks some, are matched by these.
-
-    Raises:
-        VideoError: One of them cannot be opened.
-        DecodeError: One of them has no readable frame.
-        FormatError: A side file of time stamps is not one, or is for another number of frames.
-        ConfigError: One picture is to be split, and there are two streams.
+    `VideoError`: one of them cannot be opened; `DecodeError`: one of them has no readable frame;
+    `FormatError`: a side file of time stamps is not one, or is for another number of frames; `ConfigError`:
+    one picture is to be split, and there are two streams.
     """
     if options.split is not None:
         return _open_split(rgb, aux, options, options.split)
@@ -201,10 +195,8 @@ def _is_pictures(path: Path) -> bool:
 def open_stream(path: Path, options: PairingOptions) -> FrameSource:
     """Open the first stream of a pair, or an only one.
 
-    Raises:
-        VideoError: It cannot be opened.
-        DecodeError: It has no readable frame.
-        FormatError: Its side file of time stamps is not one, or is for another number of frames.
+    `VideoError`: it cannot be opened; `DecodeError`: it has no readable frame; `FormatError`: its side file
+    of time stamps is not one, or is for another number of frames.
     """
     source = _open(path, options, TrackPicker(options.rgb_track))
     if isinstance(source, FolderReader) and not source.has_clock:

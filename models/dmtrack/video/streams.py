@@ -106,9 +106,7 @@ def parse_ratio(text: str) -> Fraction:
 def parse_rate(text: str) -> Fraction:
     """Read pictures a second, 29.97 as 2997/100.
 
-    Raises:
-        ValueError: It is no finite number.
-        ConfigError: It is not positive.
+    `ValueError`: it is no finite number; `ConfigError`: it is not positive.
     """
     rate = exact(text).limit_denominator(100_000)
     if rate <= 0:

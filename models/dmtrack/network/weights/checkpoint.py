@@ -54,11 +54,8 @@ def save_weights(
     """Write a weights file, under a temporary name first, and return its sha256.
 
     Tensors outside `meta.kind` are left out; the same tensors and header give the same bytes. `dtype` stores
-    floating-point tensors so (`float16` halves the file); None keeps theirs.
-
-    Raises:
-        CheckpointError: The tensors do not fit `meta.config`.
-        OutputError: The file cannot be written.
+    floating-point tensors so (`float16` halves the file); None keeps theirs. `CheckpointError`: the tensors
+    do not fit `meta.config`; `OutputError`: the file cannot be written.
     """
     own = {name: tensor for name, tensor in tensors.items() if name.startswith(_PREFIXES[meta.kind])}
     require_fit(expected_shapes(meta.config, meta.kind), _shapes(own), where=path)
@@ -72,9 +69,8 @@ def save_weights(
 def load_weights(path: Path) -> Weights:
     """Read a weights file; half-precision tensors become float32.
 
-    Raises:
-        CheckpointError: The file is missing, damaged, not one of ours, does not fit its own
-            configuration, or holds numbers that are not finite.
+    `CheckpointError`: the file is missing, damaged, not one of ours, does not fit its own configuration, or
+    holds numbers that are not finite.
     """
     with opened(path, "pt") as file:
         meta = file.meta
@@ -95,9 +91,7 @@ def build_model(
 
     `foundation` may be full weights (then `adapters` must be None). Without `adapters` the network takes one
     stream, or has those within full weights. `dtype` is that of its floating-point tensors.
-
-    Raises:
-        CheckpointError: The parts are of the wrong kind or of different networks.
+    `CheckpointError`: the parts are of the wrong kind or of different networks.
     """
     tensors = dict(foundation.tensors)
     config = foundation.meta.config
@@ -149,9 +143,8 @@ def require_fit(
 ) -> None:
     """Compare names and shapes.
 
-    Raises:
-        CheckpointError: Names are missing or unexpected, or shapes differ; they are counted, and the
-            first few of each are named.
+    `CheckpointError`: names are missing or unexpected, or shapes differ; they are counted, and the first few
+    of each are named.
     """
     missing = [name for name in expected if name not in found]
     unexpected = [name for name in found if name not in expected]

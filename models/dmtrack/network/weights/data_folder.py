@@ -101,12 +101,9 @@ def add_published(
     """Convert a published DMTrack or OSTrack checkpoint and keep it; nothing of the file is executed.
 
     `modality` is what a DMTrack checkpoint was trained for, None for OSTrack; `name` is `base-MODALITY` or
-    `base-foundation` by default.
-
-    Raises:
-        CheckpointError: The file is damaged, unsafe, or not a DMTrack or OSTrack checkpoint.
-        ConfigError: The modality is missing or superfluous, or the name cannot be used.
-        OutputError: The name is taken, or the data folder cannot be written.
+    `base-foundation` by default. `CheckpointError`: the file is damaged, unsafe, or not a DMTrack or OSTrack
+    checkpoint; `ConfigError`: the modality is missing or superfluous, or the name cannot be used;
+    `OutputError`: the name is taken, or the data folder cannot be written.
     """
     from dmtrack.network.weights.checkpoint import save_weights  # these import torch
     from dmtrack.network.weights.pickle_reader import read_state_dict

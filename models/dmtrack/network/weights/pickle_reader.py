@@ -116,11 +116,9 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     Taken from `["net"]`, `["state_dict"]`, `["model"]`, or the file itself if it is a plain state dict.
     Tensors outside (an optimizer's) are not read. No code of the file runs.
 
-    It is what `torch.save` wrote, version 1.6 or later.
-
-    Raises:
-        CheckpointError: The file is missing, damaged, truncated or of the format before torch 1.6; it
-            names a class or function that no weights need; or it holds no state dict.
+    It is what `torch.save` wrote, version 1.6 or later. `CheckpointError`: the file is missing, damaged,
+    truncated or of the format before torch 1.6; it names a class or function that no weights need; or it
+    holds no state dict.
     """
     with translated(CheckpointError, "is damaged or no checkpoint", where=path, hint="download it again"):
         _require_zip(path)
@@ -230,10 +228,9 @@ class _Machine:
     def run(self, data: bytes) -> object:
         """Return what the opcodes build.
 
-        Raises:
-            CheckpointError: A name outside `_KNOWN`.
-            _MalformedError: An opcode that weights do not need, or one used as it should not be.
-            ValueError: Bytes that are no opcodes (`IndexError` for an empty stack).
+        `CheckpointError`: a name outside `_KNOWN`; `_MalformedError`: an opcode that weights do not need, or
+        one used as it should not be; `ValueError`: bytes that are no opcodes (`IndexError` for an empty
+        stack).
         """
         for opcode, argument, _ in pickletools.genops(data):
             if opcode.name == "STOP":

@@ -117,12 +117,9 @@ def convert(
     Widths, depth and sizes are read from the shapes; every tensor must then fit exactly.
 
     No file says what a DMTrack checkpoint was trained for: `modality` does; None is OSTrack. Name and digest
-    of the file are for the record and for messages.
-
-    Raises:
-        CheckpointError: The tensors are not those of DMTrack or OSTrack: missing, unexpected and misshaped
-            ones are listed.
-        ConfigError: `modality` is missing for DMTrack, or given for OSTrack.
+    of the file are for the record and for messages. `CheckpointError`: the tensors are not those of DMTrack
+    or OSTrack: missing, unexpected and misshaped ones are listed; `ConfigError`: `modality` is missing for
+    DMTrack, or given for OSTrack.
     """
     if all(name.startswith(_PARALLEL) for name in published):
         published = {name.removeprefix(_PARALLEL): tensor for name, tensor in published.items()}
@@ -153,8 +150,7 @@ def convert(
 def infer_config(published: Mapping[str, Tensor], modality: Modality | None, *, where: object) -> ModelConfig:
     """Read the shapes of a network from its published tensors.
 
-    Raises:
-        CheckpointError: A tensor that tells a size is missing or has the wrong number of dimensions.
+    `CheckpointError`: a tensor that tells a size is missing or has the wrong number of dimensions.
     """
     shapes = _Shapes(published, where)
     first = "backbone.blocks.0."

@@ -38,8 +38,7 @@ class ResolvedWeights:
     def model(self) -> DMTrack:
         """The network, read when first asked for: on the CPU, in float32 and eval mode.
 
-        Raises:
-            CheckpointError: The files are damaged, or do not belong together.
+        `CheckpointError`: the files are damaged, or do not belong together.
         """
         from dmtrack.network.weights.checkpoint import build_model, load_weights  # imports torch
 
@@ -75,11 +74,8 @@ def resolve_weights(asked: str | Path, modality: Modality | None) -> ResolvedWei
 
     `asked` is `tiny` or `tiny-open` (in the box), `base` (the published weights, once added), a name in the
     data folder, a weights file, or a folder with a foundation and adapters. Where there is one stream, and
-    `modality` is None, the foundation alone is used.
-
-    Raises:
-        CheckpointError: There are no such weights (for `base`, the message says where they are
-            published), or they are no weights, or for another modality.
+    `modality` is None, the foundation alone is used. `CheckpointError`: there are no such weights (for
+    `base`, the message says where they are published), or they are no weights, or for another modality.
     """
     return ResolvedWeights(str(asked), modality, find_weights(asked, modality))
 

@@ -133,9 +133,8 @@ def _torn(offset: int) -> Chunk:
 def open_aedat4(path: Path) -> OpenedEvents:
     """Open an AEDAT 4.0 file.
 
-    Raises:
-        ConfigError: A library that unpacks it is not installed.
-        DecodeError: The header is damaged, or announces no stream of events.
+    `ConfigError`: a library that unpacks it is not installed; `DecodeError`: the header is damaged, or
+    announces no stream of events.
     """
     with path.open("rb") as file:
         begin = len(file.readline(_MAX_VERSION_LINE))

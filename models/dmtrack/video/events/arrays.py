@@ -119,8 +119,7 @@ TableOpener = Callable[[ExitStack], _StoredTable]
 def open_npy(path: Path, options: EventOptions) -> OpenedEvents:
     """Open an `.npy` file with a structured array, or with four numbers an event.
 
-    Raises:
-        FormatError: It holds no events, or which column is which cannot be told.
+    `FormatError`: it holds no events, or which column is which cannot be told.
     """
 
     def table(stack: ExitStack) -> _StoredTable:
@@ -137,8 +136,7 @@ def open_npy(path: Path, options: EventOptions) -> OpenedEvents:
 def open_npz(path: Path, options: EventOptions) -> OpenedEvents:
     """Open an `.npz` archive with the arrays t, x, y, p (or ts, xs, ...) or one table, and maybe `frame_t`.
 
-    Raises:
-        FormatError: It holds no events, or its arrays differ in length.
+    `FormatError`: it holds no events, or its arrays differ in length.
     """
 
     def table(stack: ExitStack) -> _StoredTable:

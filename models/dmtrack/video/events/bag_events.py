@@ -46,8 +46,7 @@ _HINT_ENCODING: Final = "evt3, mono and libcaer are; event_camera_tools convert 
 def event_topic(path: Path, picker: TrackPicker) -> TrackInfo | None:
     """Return the topic of a bag that is meant, if it holds events.
 
-    Raises:
-        VideoError: It is no whole bag, or it cannot be told which topic is meant.
+    `VideoError`: it is no whole bag, or it cannot be told which topic is meant.
     """
     log, _ = open_log(path)
     try:
@@ -63,8 +62,7 @@ def event_topic(path: Path, picker: TrackPicker) -> TrackInfo | None:
 def open_bag_events(path: Path, options: EventOptions) -> OpenedEvents:
     """Open the events of the topic that the options name, else of the first one.
 
-    Raises:
-        FormatError: There is none, or its first message cannot be read.
+    `FormatError`: there is none, or its first message cannot be read.
     """
     topic = options.topic or event_topic(path, TrackPicker())
     if topic is None:

@@ -88,10 +88,8 @@ class ColumnMeaning:
 
         `sample` are `(N,)` first numbers of each column, `tail` the last ones, if they are at hand; `names`
         are what the columns are called, if anybody says; `total` is how many events there are, if known;
-        `offset` is what the file keeps apart from the times.
-
-        Raises:
-            FormatError: They are no numbers, one of the four is missing, or it cannot be told which is which.
+        `offset` is what the file keeps apart from the times. `FormatError`: they are no numbers, one of the
+        four is missing, or it cannot be told which is which.
         """
         notes = []
         stated: TimestampUnit | None = None

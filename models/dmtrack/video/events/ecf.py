@@ -28,10 +28,7 @@ Integers = npt.NDArray[Any]
 def decode_ecf(data: bytes, most: int = MAX_EVENTS) -> npt.NDArray[Any]:
     """Return `(N,)` events of a chunk, as Prophesee lays them out: x, y, p, t.
 
-    No chunk holds more than `most`.
-
-    Raises:
-        FormatError: It is damaged.
+    No chunk holds more than `most`. `FormatError`: it is damaged.
     """
     with translated(FormatError, "a chunk packed with ECF is damaged"):
         head = int.from_bytes(data[:4], "little")

@@ -120,10 +120,7 @@ def read_text_header(path: Path, mark: bytes, end_line: str | None = None) -> Te
     """Read the lines at the begin of a file that start with a mark.
 
     Each line of the header begins with `mark`; the data begin after `end_line`, without its mark, at the
-    latest.
-
-    Raises:
-        DecodeError: The header does not end where a header must.
+    latest. `DecodeError`: the header does not end where a header must.
     """
     lines: list[str] = []
     with path.open("rb") as file:

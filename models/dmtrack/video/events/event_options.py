@@ -17,9 +17,7 @@ from dmtrack.video.track_choice import TrackInfo
 def microseconds_of_ms(text: str) -> int:
     """Read milliseconds as whole microseconds.
 
-    Raises:
-        ValueError: It is no number.
-        ConfigError: It is no length of time for a picture.
+    `ValueError`: it is no number; `ConfigError`: it is no length of time for a picture.
     """
     milliseconds = finite(text)
     if not 0.001 <= milliseconds < 1e9:
@@ -39,10 +37,8 @@ def parse_size(text: str) -> Size:
 class EventOptions:
     """How an event file is read and becomes pictures.
 
-    By default a picture shows the events from its frame's time up to the next frame.
-
-    Raises:
-        ConfigError: Both a window and a number are given, one is not positive, or `columns` is no order.
+    By default a picture shows the events from its frame's time up to the next frame. `ConfigError`: both a
+    window and a number are given, one is not positive, or `columns` is no order.
     """
 
     PANEL: ClassVar = "Event files"
@@ -102,8 +98,7 @@ class EventOptions:
 def parse_order(text: str) -> tuple[str, ...]:
     """Read an order of columns such as `txyp` or `x,y,p,t`; `-` stands for a column to skip.
 
-    Raises:
-        ConfigError: One of t, x, y, p is missing or named twice.
+    `ConfigError`: one of t, x, y, p is missing or named twice.
     """
     order = tuple(text.replace(",", "").replace(" ", "").lower())
     if sorted(name for name in order if name != "-") != ["p", "t", "x", "y"]:

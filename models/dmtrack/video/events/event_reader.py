@@ -87,13 +87,9 @@ def is_event_file(path: Path) -> bool:
 def open_events(path: Path, options: EventOptions | None = None) -> EventReader:
     """Open an event file of any known format, told from its first bytes, else from its name.
 
-    `options` are what a person says about files that do not say it themselves.
-
-    Raises:
-        VideoError: There is no such file, or it is empty.
-        FormatError: It is of no known format.
-        DecodeError: Its header is damaged.
-        ConfigError: An optional library is missing.
+    `options` are what a person says about files that do not say it themselves. `VideoError`: there is no such
+    file, or it is empty; `FormatError`: it is of no known format; `DecodeError`: its header is damaged;
+    `ConfigError`: an optional library is missing.
     """
     options = options or EventOptions()
     if not path.exists():
@@ -117,12 +113,11 @@ def open_events(path: Path, options: EventOptions | None = None) -> EventReader:
 def coordinate_counts(path: Path, options: EventOptions) -> tuple[Counts, Counts]:
     """Read a file once to count its events by column and by row, where it does not state its sensor's size.
 
+    `FormatError`: more than a few events lie where no sensor has a pixel; `DecodeError`: it is damaged before
+    its first event, or has none.
+
     Returns:
         `(MAX_SIDE,)` int64 each; their sum is not 0.
-
-    Raises:
-        FormatError: More than a few events lie where no sensor has a pixel.
-        DecodeError: It is damaged before its first event, or has none.
     """
     columns, rows = np.zeros(MAX_SIDE, np.int64), np.zeros(MAX_SIDE, np.int64)
     with open_events(path, replace(options, size=(MAX_SIDE, MAX_SIDE))) as reader:
@@ -214,8 +209,7 @@ class EventReader(ClosedOnExit):
     def __iter__(self) -> Iterator[EventBatch]:
         """Yield the events, some at a time, in order of time. Works once.
 
-        Raises:
-            DecodeError: The file is damaged, from the byte the message names on.
+        `DecodeError`: the file is damaged, from the byte the message names on.
         """
         while True:
             with translated(DecodeError, self._failed, where=self.path):

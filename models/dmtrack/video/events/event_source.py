@@ -52,19 +52,16 @@ _EVENT_TIME_BASE: Final = Fraction(1, MICROSECONDS)
 class EventSource(FrameSource):
     """The pictures of an event file, read once from front to back like the frames of a video.
 
+    `VideoError`: there is no such file, or it is empty; `FormatError`: it is of no known format;
+    `DecodeError`: it is damaged before its first event, or has none; `PairingError`: the frames of `like` end
+    before the first event; `ConfigError`: an optional library is missing, or an option is invalid.
+
     Attributes:
         reader: Reads the events; `totals` says what was in the file, as far as it was read.
         notes: What had to be assumed, a sentence each.
 
     Without the frames `like` it draws `frame_rate` pictures a second, or, with None and a number of events a
     picture, one whenever so many events have come.
-
-    Raises:
-        VideoError: There is no such file, or it is empty.
-        FormatError: It is of no known format.
-        DecodeError: It is damaged before its first event, or has none.
-        PairingError: The frames of `like` end before the first event.
-        ConfigError: An optional library is missing, or an option is invalid.
     """
 
     def __init__(
@@ -113,10 +110,8 @@ class EventSource(FrameSource):
     def _read(self, start: Position | None, end: Position | None) -> Iterator[Frame]:
         """Yield the pictures from `start` up to and without `end`; those before are not drawn. Works once.
 
-        A picture beside a video has the index of the video's frame.
-
-        Raises:
-            DecodeError: The file is damaged; the pictures yielded before stay valid.
+        A picture beside a video has the index of the video's frame. `DecodeError`: the file is damaged; the
+        pictures yielded before stay valid.
         """
         if self._has_been_read:
             raise RuntimeError(f"{self.info.path} was read already: open it again")
@@ -259,12 +254,10 @@ def visevent_picture(events: EventBatch, size: Size) -> Pixels:
     """Draw a white canvas, positive events red, negative events blue.
 
     The order of the events does not matter; `size` is width and height of the sensor in pixels.
+    `FormatError`: an event lies outside the sensor.
 
     Returns:
         `(H, W, 3)` uint8 in RGB order. Negative events are painted last, so they win where both occur.
-
-    Raises:
-        FormatError: An event lies outside the sensor.
 
     Source: inputs-and-metrics 3 (the look of VisEvent's event pictures).
     """

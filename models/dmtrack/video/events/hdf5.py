@@ -59,9 +59,8 @@ class _DataSets:
 def open_hdf5(path: Path, options: EventOptions) -> OpenedEvents:
     """Open an HDF5 file of events.
 
-    Raises:
-        ConfigError: The library h5py is not installed.
-        FormatError: It holds no events, or they are packed with a filter that is not there.
+    `ConfigError`: the library h5py is not installed; `FormatError`: it holds no events, or they are packed
+    with a filter that is not there.
     """
     _h5py()
     _require_harmless(path, path.stat().st_mtime_ns)

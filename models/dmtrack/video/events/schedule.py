@@ -112,8 +112,7 @@ def like_frames(first_us: int, like: FrameClock, *, is_shared_clock: bool = Fals
 def at_told_times(times_us: Times, info: VideoInfo) -> Schedule:
     """Return a picture for each frame of a video, whose times on the clock of the events are in their file.
 
-    Raises:
-        FormatError: The times run backwards, or there are none.
+    `FormatError`: the times run backwards, or there are none.
     """
     frame_rate = info.frame_rate or DEFAULT_FRAME_RATE
     start_pts, time_base = exact_stamps(frame_rate, info.start_pts * info.time_base)
@@ -127,10 +126,8 @@ def at_told_times(times_us: Times, info: VideoInfo) -> Schedule:
 def frame_windows(times_us: Times) -> list[Window]:
     """Return the time from each frame to the next one; the last one gets the median, a lone one all.
 
-    `times_us` are `(F,)` times of frames on the clock of the events.
-
-    Raises:
-        FormatError: They run backwards, or there are none.
+    `times_us` are `(F,)` times of frames on the clock of the events. `FormatError`: they run backwards, or
+    there are none.
     """
     if len(times_us) == 0:
         raise FormatError("there is no frame to collect events for")

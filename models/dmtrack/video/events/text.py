@@ -45,10 +45,7 @@ def open_text(path: Path, options: EventOptions) -> OpenedEvents:
 
     A line of names above the numbers says the order of the columns; else it is told from the first lines. A
     line of two numbers above the events is the size of the sensor. Lines that begin with `#` or `%` are
-    remarks.
-
-    Raises:
-        FormatError: It is no table of numbers, or which column is which cannot be told.
+    remarks. `FormatError`: it is no table of numbers, or which column is which cannot be told.
     """
     with path.open("rb") as file:
         sample = file.read(_SAMPLE_BYTES)

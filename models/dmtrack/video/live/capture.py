@@ -58,9 +58,7 @@ class Capture(Protocol):
     def pictures(self) -> Iterator[Captured]:
         """Open the stream and yield pictures as they come, until it ends.
 
-        Raises:
-            VideoError: It cannot be opened.
-            DecodeError: It fails, or falls silent.
+        `VideoError`: it cannot be opened; `DecodeError`: it fails, or falls silent.
         """
 
     def describe(self, first: Captured, start_pts: int) -> VideoInfo:

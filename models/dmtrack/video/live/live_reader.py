@@ -143,8 +143,7 @@ class LiveReader(FrameSource):
     def info(self) -> VideoInfo:  # type: ignore[override] # known when the first picture is there
         """What is known about the stream; waits for its first picture.
 
-        Raises:
-            VideoError: The stream cannot be opened, or ends before a picture came.
+        `VideoError`: the stream cannot be opened, or ends before a picture came.
         """
         with self._fresh:
             while self._info is None and not self._ended:

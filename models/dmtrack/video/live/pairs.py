@@ -144,12 +144,9 @@ def open_live_pair(
     """Open one or two live streams, and return when they run.
 
     `end` counts from the first frame. Of `pairing` count `offset_s`, `max_skew_s`, `on_missing`, `split`,
-    `align` and `fit`. `modality` is found out where it is None.
-
-    Raises:
-        VideoError: A stream cannot be opened, or sends nothing.
-        ConfigError: The modality cannot be told, the alignment is for pictures of other sizes, or one stream
-            is to be split and there are two.
+    `align` and `fit`. `modality` is found out where it is None. `VideoError`: a stream cannot be opened, or
+    sends nothing; `ConfigError`: the modality cannot be told, the alignment is for pictures of other sizes,
+    or one stream is to be split and there are two.
     """
     options = options or LiveOptions()
     if pairing.split is not None and aux is not None:
