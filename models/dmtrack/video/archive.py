@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 import weakref
 import zipfile
@@ -19,7 +20,7 @@ _LOGGER = logging.getLogger(__name__)
 _MOST_RATIO: Final = 64  # what recordings pack into: more is a trap
 _SMALL_BYTES: Final = 256 << 20
 _MOST_MEMBERS: Final = 1_000_000
-_NOT_MEANT: Final = "__MACOSX"
+_HIDDEN: Final = re.compile(r"\.|__MACOSX$")
 _BESIDE: Final = frozenset({".txt", ".md", ".json", ".xml", ".yaml", ".yml", ".csv", ".srt", ".pdf", ".html"})
 """What lies beside a recording, unless there is nothing else."""
 
@@ -88,7 +89,7 @@ def _unpacked(path: Path, size_bytes: int, _: int) -> _Scratch:
         members = [
             one
             for one in archive.infolist()
-            if not one.is_dir() and not any(_is_hidden(part) for part in PurePosixPath(one.filename).parts)
+            if not one.is_dir() and not any(map(_HIDDEN.match, PurePosixPath(one.filename).parts))
         ]
         total = sum(one.file_size for one in members)
         if total > max(_SMALL_BYTES, _MOST_RATIO * size_bytes) or len(members) > _MOST_MEMBERS:
@@ -107,7 +108,3 @@ def _unpacked(path: Path, size_bytes: int, _: int) -> _Scratch:
             _LOGGER.warning(said, path, Path(name).name, times)
     stands_for(Path(scratch.name), path)
     return scratch
-
-
-def _is_hidden(part: str) -> bool:
-    return part.startswith(".") or part == _NOT_MEANT

@@ -211,7 +211,9 @@ class AuxEncoder:
             pixels = scaled_depth(pixels, self._scale_mm)
         if self._options.resolved_norm is AuxNorm.PUBLISHED:
             return self._published(pixels)
-        counts = _one_channel(pixels)
+        counts = pixels
+        if pixels.ndim == 3:
+            counts = cast(Pixels, cv2.cvtColor(to_8_bit(pixels), cv2.COLOR_RGB2GRAY))
         if self._modality is Modality.DEPTH:
             return encode_depth_range(counts, self._fixed or self._follower.follow(near_depth(counts)))
         grey_range = self._fixed or self._follower.follow(counts)
@@ -411,25 +413,16 @@ def _is_swapped(counts: Pixels) -> bool:
         step = np.abs(np.diff(picture.astype(np.float64), axis=-1))
         return float(step.mean() / max(1e-9, picture.std()))
 
-    return (
-        counts.ndim == 2
-        and counts.shape[1] > 1
-        and roughness(counts.byteswap()) * _SMOOTHER < roughness(counts)
-    )
+    has_steps = counts.ndim == 2 and counts.shape[1] > 1
+    return has_steps and roughness(counts.byteswap()) * _SMOOTHER < roughness(counts)
 
 
 def _about_colour(colour: Image8, norm: AuxNorm) -> str:
     palette = find_palette(colour)
     kind = "in colour" if palette is None else f"coloured by the palette {palette!r}"
     done = "shown as they are" if norm is AuxNorm.PUBLISHED else "turned into grey by their brightness"
-    return (
-        f"The thermal pictures are {kind} and {done}; weights learn from grey pictures "
-        "with hot as white: record those if you can."
-    )
-
-
-def _one_channel(pixels: Pixels) -> Pixels:
-    return pixels if pixels.ndim == 2 else cast(Pixels, cv2.cvtColor(to_8_bit(pixels), cv2.COLOR_RGB2GRAY))
+    wanted = "weights learn from grey pictures with hot as white: record those if you can"
+    return f"The thermal pictures are {kind} and {done}; {wanted}."
 
 
 def _levels(counts: Pixels, limits: GreyRange | None, lowest: int) -> Image8:
@@ -468,11 +461,8 @@ def find_palette(colour: Image8) -> str | None:
 
     `colour` is `(H, W, 3)` uint8 RGB.
     """
-    sample = (
-        cv2.resize(colour, _PALETTE_SAMPLE, interpolation=cv2.INTER_NEAREST)
-        .reshape(-1, 1, 3)
-        .astype(np.int16)
-    )
+    small = cv2.resize(colour, _PALETTE_SAMPLE, interpolation=cv2.INTER_NEAREST)
+    sample = small.reshape(-1, 1, 3).astype(np.int16)
     distances = {name: _distance(sample, entries) for name, entries in palettes().items()}
     nearest = min(distances, key=lambda name: distances[name])
     return nearest if distances[nearest] <= MAX_PALETTE_DISTANCE else None

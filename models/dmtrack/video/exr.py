@@ -24,7 +24,8 @@ def decode_exr(data: bytes, most_pixels: int) -> npt.NDArray[np.float32]:
     A picture of more than `most_pixels` is not believed. `ConfigError`: the library is missing;
     `FormatError`: it is damaged, too large, or has no such channel.
     """
-    library = _library()
+    with library_needed("EXR pictures need the library OpenEXR", 'pip install "dmtrack[exr]"'):
+        library: Any = importlib.import_module("OpenEXR")
     with translated(FormatError, "this is no whole EXR picture"):
         head = library.File(BytesIO(data), header_only=True, num_threads=1).header()
         low, high = head["dataWindow"]
@@ -46,8 +47,3 @@ def _depth_channel(names: list[str]) -> str:
     if found is None or ("R" in by_end and "G" in by_end and found == by_end["R"]):
         raise FormatError(f"its channels are {', '.join(sorted(names)[:6])}, and none is depth (Z, Y, V)")
     return found
-
-
-def _library() -> Any:  # noqa: ANN401 - optional, untyped
-    with library_needed("EXR pictures need the library OpenEXR", 'pip install "dmtrack[exr]"'):
-        return importlib.import_module("OpenEXR")

@@ -183,8 +183,8 @@ class PairedSource(ClosedOnExit):
             ConfigError: No frame lies between `start` and `end`.
         """
         frames = self._rgb.read(self._start, self._end)
-        pairs = self._single(frames) if self._streams is None else self._matched(self._streams, frames)
-        for pair in pairs:
+        pairs = (FramePair(rgb, None, None, self._encode_rgb(rgb.pixels)) for rgb in frames)
+        for pair in pairs if self._streams is None else self._matched(self._streams, frames):
             self._pairs += 1
             yield pair
         self._require_pairs()
@@ -194,10 +194,6 @@ class PairedSource(ClosedOnExit):
         self._rgb.close()
         if self._streams is not None:
             self._streams.close()
-
-    def _single(self, frames: Iterator[Frame]) -> Iterator[FramePair]:
-        for rgb in frames:
-            yield FramePair(rgb, None, None, self._encode_rgb(rgb.pixels))
 
     def _matched(self, streams: StreamPair, frames: Iterator[Frame]) -> Iterator[FramePair]:
         on_missing = self.pairing.on_missing

@@ -382,6 +382,7 @@ class StreamPair(ClosedOnExit):
             found += length_remark(rgb, aux, max(frames_s, default=Fraction(0)))
         if pairing.sync is not Sync.PTS or rgb.common(aux) is None:
             return found
+        has_side_file = pairing.rgb_times is not None or pairing.aux_times is not None
         late_s = aux.start_s - rgb.start_s
         ends_s = Fraction(0) if rgb.end_s is None or aux.end_s is None else aux.end_s - rgb.end_s
         if abs(late_s) > self.max_skew_s:
@@ -390,7 +391,7 @@ class StreamPair(ClosedOnExit):
                 f"The second stream starts {float(late_s):+.3f} s from the first: right if they share a "
                 f"clock, else --offset-ms {offset_ms:.0f} makes them start together."
             )
-        elif rgb_info.created_s and aux_info.created_s and not (pairing.shift_s or self._has_side_file):
+        elif rgb_info.created_s and aux_info.created_s and not (pairing.shift_s or has_side_file):
             apart_s = aux_info.created_s - rgb_info.created_s
             is_both = rgb.common(TimeSpan.of(aux_info, Fraction(apart_s))) is not None
             if abs(apart_s) > _SAME_MOMENT_S and is_both:
@@ -401,10 +402,6 @@ class StreamPair(ClosedOnExit):
         if abs(ends_s) > 2 * self.max_skew_s:
             found.append(f"The second stream ends {float(ends_s):+.3f} s from the first.")
         return found
-
-    @property
-    def _has_side_file(self) -> bool:
-        return self.pairing.rgb_times is not None or self.pairing.aux_times is not None
 
     def _shape_remarks(self) -> list[str]:
         (width, height), (aux_width, aux_height) = self.rgb.info.size, self.aux.info.size

@@ -150,9 +150,7 @@ def open_aedat4(path: Path) -> OpenedEvents:
         kinds = ", ".join(stream.kind for stream in streams.values()) or "none"
         raise DecodeError(f"it has no stream of events (streams: {kinds})")
     length = path.stat().st_size
-    end = header.number(
-        1, "<q", -1
-    )  # where a table of the packets begins; without it the file was not closed
+    end = header.number(1, "<q", -1)  # where a table of packets begins; without it the file was not closed
     begin += 4 + header_bytes
     end = end if begin <= end <= length else length
     chunks = _chunks_4(path, begin, end, streams, wanted, _unpacker(header.number(0, "<i", 0)))

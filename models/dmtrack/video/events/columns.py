@@ -165,7 +165,8 @@ def _guessed_order(columns: Sequence[Numbers]) -> dict[str, int]:
     """
     if len(columns) != 4:
         raise FormatError(f"{len(columns)} columns", hint="four are needed, or their order: --columns txyp")
-    polarity = [place for place, column in enumerate(columns) if _is_polarity(column)]
+    known = [np.unique(column) for column in columns]
+    polarity = [i for i, one in enumerate(known) if len(one) <= 2 and np.isin(one, (-1, 0, 1)).all()]
     spans = {
         place: float(np.ptp(column))
         for place, column in enumerate(columns)
@@ -177,10 +178,6 @@ def _guessed_order(columns: Sequence[Numbers]) -> dict[str, int]:
     time = max(fractions or spans, key=spans.__getitem__)
     x, y = (place for place in range(4) if place not in (time, polarity[0]))
     return {"t": time, "x": x, "y": y, "p": polarity[0]}
-
-
-def _is_polarity(column: Numbers) -> bool:
-    return len(np.unique(column)) <= 2 and bool(np.isin(column, (-1, 0, 1)).all())
 
 
 def _guessed_unit(sample: Numbers, tail: Numbers, count: int) -> TimestampUnit:

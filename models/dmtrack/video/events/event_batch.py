@@ -127,18 +127,14 @@ def read_text_header(path: Path, mark: bytes, end_line: str | None = None) -> Te
         while True:
             begin = file.tell()
             line = file.readline(_MAX_LINE)
-            if not line.startswith(mark) or not _is_text(line):
+            is_text = all(byte >= 32 or byte in b"\t\r\n" for byte in line)  # or at least its torn begin
+            if not line.startswith(mark) or not is_text:
                 return TextHeader(tuple(lines), begin)
             lines.append(line[len(mark) :].decode("latin-1").strip())
             if not line.endswith(b"\n") or begin > _MAX_HEADER_BYTES:
                 raise DecodeError(f"the header does not end by byte {file.tell()}", where=path)
             if lines[-1] == end_line:
                 return TextHeader(tuple(lines), file.tell())
-
-
-def _is_text(line: bytes) -> bool:
-    """Return whether bytes are a line of text, or at least its torn begin."""
-    return all(byte >= 32 or byte in b"\t\r\n" for byte in line)
 
 
 def record_blocks(
@@ -153,11 +149,8 @@ def record_blocks(
         file.seek(offset)
         while data := file.read(step):
             whole = len(data) - len(data) % record_bytes
-            if whole < len(data):
-                damage = Damage("the file ends in the middle of an event", offset + whole)
-                yield offset, data[:whole], damage
-            else:
-                yield offset, data, None
+            torn = Damage("the file ends in the middle of an event", offset + whole)
+            yield offset, data[:whole], torn if whole < len(data) else None
             offset += len(data)
 
 

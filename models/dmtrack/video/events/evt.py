@@ -172,7 +172,8 @@ class Evt3Decoder:
         kinds = (words >> 12).astype(np.uint8)
         self._ignore_foreign(kinds)
         vectors = np.flatnonzero((kinds == _VECTOR_12) | (kinds == _VECTOR_8))
-        masks = _vector_masks(words, kinds, vectors)
+        is_long = kinds.take(vectors) == _VECTOR_12
+        masks = words.take(vectors) & np.where(is_long, np.uint16(0xFFF), np.uint16(0xFF))
         events_in_word = (kinds == _COLUMN).view(np.uint8)
         events_in_word[vectors] = np.bitwise_count(masks)
         ends: Counts = np.cumsum(events_in_word, dtype=np.int32)
@@ -277,9 +278,3 @@ class Evt3Decoder:
 def _with_polarity(words: Words) -> npt.NDArray[np.uint16]:
     """Return the columns of words, with their polarity moved from bit 11 to bit 15."""
     return (words & _COORDINATE_3) | ((words & _POLARITY) << np.uint16(4))
-
-
-def _vector_masks(words: Words, kinds: Kinds, vectors: Indices) -> npt.NDArray[np.uint16]:
-    return words.take(vectors) & np.where(
-        kinds.take(vectors) == _VECTOR_12, np.uint16(0xFFF), np.uint16(0xFF)
-    )
