@@ -36,21 +36,13 @@ _TRUTH_COLUMNS: Final = (1, 2, 3, 4, 5, 8)  # of 1, 2, 3 and 5 the reader of gro
 def read_targets(
     path: Path, first_frame: int = 0, size: tuple[int, int] | None = None, order: BoxFormat = BoxFormat.XYWH
 ) -> tuple[Box | Keyframe, ...]:
-    """Read the targets of a file of boxes.
+    """Read the targets of a file of boxes, as above.
 
-    `FormatError`: the file cannot be read, or a row (named) is malformed; `BoxError`: the file holds no box,
-    or none from `first_frame` on.
-
-    Args:
-        path: A file as above.
-        first_frame: 0-based index of the first frame that is looked at: a target of a file with frames in it
-            starts at its first row from there on; one that ends before is left out.
-        size: Width and height of the frame, which YOLO text needs.
-        order: What the four numbers of a ground-truth file are.
-
-    Returns:
-        Boxes for files without frames (of ground truth the first row, whatever `first_frame` is), and for
-        detections in the first frame; else keyframes, in order of the ids.
+    Files without frames (of ground truth the first row, whatever `first_frame` is) and detections in the
+    first frame give boxes; else these are keyframes, in order of the ids. A target of a file with frames in
+    it starts at its first row from `first_frame` on, from 0; one that ends before is left out. `size`, width
+    and height of the frame, is needed for YOLO text; `order` is that of a ground-truth file. `FormatError`:
+    the file cannot be read, or a row (named) is malformed; `BoxError`: it has no box, or none from there on.
     """
     with translated(FormatError, "cannot be read", where=path):
         if is_zip(path):

@@ -126,9 +126,8 @@ def _require_partners(clip: Clip, rgb: Paths, aux: Paths) -> None:
 def _fitted(clip: Clip, rgb: Paths, boxes: Floats) -> tuple[Paths, Floats, int, int]:
     """Bring pictures and boxes to one length where the data set says how; `_require_rows` checks the rest.
 
-    Returns:
-        The pictures, the boxes with one row a picture, the step between annotated frames, and how many
-        pictures at the beginning are left out.
+    Returned are the pictures, the boxes with one row a picture, the step between annotated frames, and how
+    many pictures at the beginning are left out.
 
     Source: the benchmarks' own tool kits (RGBT: cut to the shortest length).
     """

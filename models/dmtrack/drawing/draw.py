@@ -177,9 +177,8 @@ def compose(
         trails: Drawn on every panel, below the boxes.
         height_px: Of the picture; None: that of the frame, where it is readable.
 
-    Returns:
-        `(H', W', 3)` uint8 RGB; the size depends only on the frame size, the layout, the wanted height, and
-        whether there is a second stream.
+    The picture is `(H', W', 3)` uint8 RGB; its size depends only on the frame size, the layout, the wanted
+    height, and whether there is a second stream.
     """
     height, width = pair.image.shape[:2]
     canvas, drawn = _panels(pair, layout, height_px)
@@ -226,13 +225,10 @@ def clock_text(pair: FramePair) -> str:
 
 
 def place_label(box: Box, plate: PictureSize, panel: PictureSize, taken: Sequence[Plate]) -> Plate:
-    """Find the place of a label: above the box, below it, inside it, or beside it.
+    """Return the place of a label, above the box, below it, inside it, or beside it, that covers least.
 
-    All is in px of the drawn panel; the box may reach outside. `taken` should not be covered.
-
-    Returns:
-        The first place that covers no other plate, or else the one that covers least; always inside the
-        panel as long as the label fits there.
+    All is in px of the drawn panel; the box may reach outside. Of places that cover nothing of `taken` it is
+    the first; always inside the panel as long as the label fits there.
     """
     x1, y1, x2, y2 = (round(value) for value in box.xyxy)
     w, h = plate

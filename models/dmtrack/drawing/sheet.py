@@ -60,10 +60,7 @@ def pairs_at(open_at: Callable[[Position], PairedSource], indices: Sequence[int]
 def contact_sheet(pairs: Sequence[FramePair], marks: Mapping[int, Sequence[Mark]] | None = None) -> Picture:
     """Draw one row a pair: RGB, the second stream, and both blended; RGB alone where there is no second.
 
-    There is at least one pair, all are of one size; `marks` are by frame index.
-
-    Returns:
-        `(H, W, 3)` uint8 RGB.
+    There is at least one pair, all are of one size; `marks` are by frame index. The sheet is `(H, W, 3)` RGB.
     """
     layouts = (Layout.RGB, Layout.AUX, Layout.OVERLAY) if pairs[0].image.shape[2] > 3 else (Layout.RGB,)
     boxes = marks or {}

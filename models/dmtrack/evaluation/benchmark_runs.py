@@ -215,14 +215,11 @@ def evaluate_run(
     compared: tuple[str, str] | None = None,
     overwrite: bool = False,
 ) -> tuple[Evaluation, str]:
-    """Run the tracker over a benchmark and score what it gives.
+    """Run the tracker over a benchmark and score what it gives; return how the runs were made as well.
 
     `output` gets `tracked/`, `results/TRACKER/` and the report; `carry_out` runs the batch of the plan into
     its folder. With `overwrite` results that the tracker has in the workspace are replaced. `DmtrackError`:
     see `plan_benchmark`, `BenchmarkPlan.write_results` and `evaluate_results`.
-
-    Returns:
-        The figures, and how the runs were made.
     """
     plan = plan_benchmark(dataset, output, scoring.benchmark, options)
     carry_out(plan)

@@ -59,11 +59,9 @@ def anchor_run(
 ) -> AnchorRun:
     """Compare a run with the truth; `ValueError`: the shapes differ.
 
-    Args:
-        pred: `(N, 4)` boxes from the anchor on, in the order shown; the first row is not looked at.
-        truth: `(N, 4)` in the same order; NaN where the target is absent.
-        convention: See there.
-        size: Width and height of the pictures in px; None compares without bounds.
+    `pred` are `(N, 4)` boxes from the anchor on, in the order shown, of which the first is not looked at;
+    `truth` is `(N, 4)` in the same order, NaN where the target is absent. `size` is width and height of the
+    pictures in px; None compares without bounds.
 
     Source: VOT2020 results paper, section 2.1.
     """

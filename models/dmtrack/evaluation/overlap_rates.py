@@ -20,15 +20,10 @@ _SUCCESS_POINTS: Final = 101
 
 
 def scored_ious(pred: npt.ArrayLike, truth: npt.ArrayLike, present: npt.ArrayLike | None = None) -> Floats:
-    """Return the overlaps of the frames whose true box is known; rows that lack are misses.
+    """Return the overlaps, `(K,)`, of the frames whose true box is known; rows that lack are misses.
 
-    Args:
-        pred: `(N, 4)`; the first row is taken as given and counts as 1.
-        truth: `(T, 4)`, NaN or without area where there is no target.
-        present: `(T,)` bool, False where the target is flagged absent.
-
-    Returns:
-        `(K,)` float64, the given frame first.
+    `pred` is `(N, 4)`, its first row is taken as given and counts as 1; `truth` is `(T, 4)`, NaN or without
+    area where there is no target; `present` is `(T,)` bool, False where the target is flagged absent.
 
     Source: Huang et al. 2021, section 4.1.
     """

@@ -162,13 +162,9 @@ def frame_scores(
 ) -> FrameScores:
     """Compare the rows of a result file with the ground truth of a sequence.
 
-    `ValueError`: the shapes are not these, or there are fewer flags than frames.
-
-    Args:
-        rows: `(N, 4)` or `(N, 8)` numbers as the file has them.
-        truths: One or two ground truths `(T, 4)`, rows as the data set has them (lengths may differ).
-        convention: What the benchmark does.
-        present: `(T,)` False where the target is flagged absent; None is always present.
+    `rows` are `(N, 4)` or `(N, 8)` numbers as the file has them; `truths` one or two ground truths `(T, 4)`,
+    rows as the data set has them (lengths may differ); `present` is `(T,)`, False where the target is flagged
+    absent, None: always present. `ValueError`: other shapes, or there are fewer flags than frames.
 
     Source: the scripts named at the constants above.
     """

@@ -312,11 +312,8 @@ def order_like(rows: Floats, truth: Floats) -> str | None:
     """Return in which other order the first rows fit the truth, and not as they are.
 
     `rows` are `(N, 4)` of a result file, the first usually the box that was given; `truth` is `(T, 4)` x, y,
-    w, h.
-
-    Returns:
-        A `BoxFormat`, or `SHARES` of the picture, or `SCALED` as pictures of another size; empty: they fit as
-        they are, or in no order; None: nobody can tell.
+    w, h. Returned is a `BoxFormat`, or `SHARES` of the picture, or `SCALED` as pictures of another size;
+    empty: they fit as they are, or in no order; None: nobody can tell.
     """
     if rows.ndim != len("hw") or rows.shape[1] != truth.shape[1]:
         return None

@@ -131,14 +131,11 @@ def unpacked(archive: Path, folder: Path) -> Path:
 
 
 def find_trackers(path: Path, names: frozenset[str], *, besides: Path | None = None) -> list[TrackerFiles]:
-    """Find the trackers below a folder, in order of their names.
+    """Find the trackers below a folder that have at least one sequence, else those without, by their names.
 
     `path` is a tracker's folder or one of several, `names` are the sequences of the data set, `besides` is
     the folder of the ground truth, which is no tracker. `FormatError`: there is no such folder, or no file of
     results in it.
-
-    Returns:
-        Trackers with at least one sequence; if there are none, what was found without any.
     """
     if not path.is_dir():
         raise FormatError("no such folder of results", where=path, hint="name a folder or a zip of results")

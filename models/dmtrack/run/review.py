@@ -161,14 +161,11 @@ class Review:
             return self._earlier.skews_ms
 
     def change(self, revision: int, edit: Edit) -> int:
-        """Change the keyframes and keep them on disk.
+        """Change the keyframes, keep them on disk, and return the new revision.
 
         `revision` is the one that the person saw. `OutOfDateError`: the keyframes are not those that the
         person saw. `BoxError`: the change makes no sense; nothing was changed. `OutputError`: they cannot be
         written; nothing was changed.
-
-        Returns:
-            The new revision.
         """
         with self._changed:
             self._require(revision)

@@ -54,16 +54,13 @@ def export_for_viewer(
     overwrite: bool = False,
     on_frame: Callable[[], object] = lambda: None,
 ) -> tuple[Path, ...]:
-    """Write recordings with their boxes for a viewer; a file appears when it is whole.
+    """Write recordings with their boxes for a viewer and return the files, which appear when they are whole.
 
     `results` are results folders of runs, or folders of them; the recordings are where they were tracked.
     `output` is a file, or the folder that gets one for each recording (see `means_folder`). `InputError`:
     results, or the recording that they are about, cannot be read; `ConfigError`: the library that writes the
     format is not installed; `OutputError`: a file exists or cannot be written, or several recordings would go
     to one file.
-
-    Returns:
-        The files.
     """
     runs = EarlierRun.read_all(results)
     require_room(len(runs), target, str(output))

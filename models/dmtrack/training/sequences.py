@@ -323,18 +323,10 @@ def choose_causal(
 ) -> tuple[int, ...]:
     """Choose a base frame, templates from the window before it and a search frame from the one after.
 
-    `ValueError`: there are too few frames.
-
-    Returns:
-        T template frames, oldest first, the last of them the base, and the search frame: 0-based.
-
-    Args:
-        visible: Frames that show the target, in order: at least 2 for one template, 3 for more.
-        templates: Number T.
-        window: Frames before the base that templates are drawn from, with replacement. The search frame
-            is one of the `window - 1` after it.
-        growth: Both windows grow by so many frames until each holds one.
-        rng: What is drawn with.
+    `visible` are the frames that show the target, in order: at least 2 for one template, 3 for more, else
+    `ValueError`. Templates are drawn, with replacement, from `window` frames before the base; the search
+    frame is one of the `window - 1` after it. Both windows grow by `growth` frames until each holds one.
+    Returned are the templates, oldest first, the last of them the base, and the search frame.
 
     Source: specification 4, "causal" sampling. A base frame without any visible one before or after it
     can never make a sample, so it is not drawn.

@@ -360,10 +360,7 @@ def encode_depth_range(depth_mm: Pixels, limits: GreyRange | None) -> Image8:
     """Colour depth by a range, without a measurement as the nearest colour.
 
     `depth_mm` is `(H, W)`, 0 without a measurement; `limits` are millimetres that become the ends of the
-    colour map, None where nothing was measured yet.
-
-    Returns:
-        `(H, W, 3)` uint8, JET in BGR order as in `encode_depth`.
+    colour map, None where nothing was measured yet. The result is as that of `encode_depth`.
     """
     levels = _levels(depth_mm, limits, 1)
     levels[depth_mm == 0] = 0

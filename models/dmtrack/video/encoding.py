@@ -34,10 +34,7 @@ def stretch_thermal16(pixels: Pixels, grey_range: GreyRange | None = None) -> Im
     Linear between two counts, clipped outside them. Plain min-max would be ruined by outliers,
     so the range is the 1st to the 99.8th percentile of the frame unless one is given.
 
-    `pixels` are `(H, W)` uint16 counts (10-, 12-, 14- or 16-bit, any offset).
-
-    Returns:
-        `(H, W)` uint8.
+    `pixels` are `(H, W)` uint16 counts (10-, 12-, 14- or 16-bit, any offset); the result is `(H, W)` uint8.
     """
     limits = grey_range or measure_grey_range(pixels)
     scaled = (pixels.astype(np.float32) - limits.low) * (255.0 / (limits.high - limits.low))
@@ -45,15 +42,10 @@ def stretch_thermal16(pixels: Pixels, grey_range: GreyRange | None = None) -> Im
 
 
 def encode_thermal(pixels: Pixels, stretch: Callable[[Pixels], Image8] = stretch_thermal16) -> Image8:
-    """Encode a thermal picture: 8 bit as it is, 16 bit through `stretch`.
+    """Encode a thermal picture as `(H, W, 3)` uint8: 8 bit as it is, 16 bit through `stretch`.
 
-    Args:
-        pixels: `(H, W, 3)` or `(H, W)` uint8, unchanged but for the channel count;
-            `(H, W)` uint16; `(H, W, 3)` uint16 loses its lower byte.
-        stretch: Maps `(H, W)` uint16 to `(H, W)` uint8.
-
-    Returns:
-        `(H, W, 3)` uint8.
+    `pixels` are `(H, W, 3)` or `(H, W)` uint8, unchanged but for the channel count, or `(H, W)` uint16;
+    `(H, W, 3)` uint16 loses its lower byte. `stretch` maps `(H, W)` uint16 to `(H, W)` uint8.
 
     Source: specification 3.6 ("rgbrgb"), for 8 bit; the 16-bit mapping is ours.
     """
@@ -73,13 +65,9 @@ def encode_depth(pixels: Pixels) -> Image8:
     measurement) take part in the median on purpose: published weights were trained so. When
     more than half of the picture is 0 the result is one colour.
 
-    Args:
-        pixels: `(H, W)` uint16 millimetres. uint8 is taken the same way. `(H, W, 3)` uint8 is a
-            grey video (one channel is used) or, when it has colour, depth that is colour-mapped
-            already: only the channel order is changed.
-
-    Returns:
-        `(H, W, 3)` uint8; the channels stay in BGR order, as the published weights expect.
+    `pixels` are `(H, W)` uint16 millimetres. uint8 is taken the same way. `(H, W, 3)` uint8 is a grey video
+    (one channel is used) or, when it has colour, depth that is colour-mapped already: only the channel order
+    is changed. The result is `(H, W, 3)` uint8, in BGR order, as the published weights expect.
 
     Source: specification 3.6 ("rgbcolormap" with depth clipping).
     """
@@ -99,13 +87,10 @@ def encode_depth(pixels: Pixels) -> Image8:
 
 
 def encode_event(pixels: Pixels) -> Image8:
-    """Encode an event picture: unchanged, as published; one channel is repeated.
+    """Encode an event picture as `(H, W, 3)` uint8: unchanged, as published; one channel is repeated.
 
     `pixels` are `(H, W, 3)` uint8 in RGB order, or `(H, W)` uint8. `FormatError`: the picture has 16 bits,
     which no event picture has.
-
-    Returns:
-        `(H, W, 3)` uint8.
 
     Source: specification 3.6 ("rgbrgb").
     """

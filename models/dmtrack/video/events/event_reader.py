@@ -113,11 +113,8 @@ def open_events(path: Path, options: EventOptions | None = None) -> EventReader:
 def coordinate_counts(path: Path, options: EventOptions) -> tuple[Counts, Counts]:
     """Read a file once to count its events by column and by row, where it does not state its sensor's size.
 
-    `FormatError`: more than a few events lie where no sensor has a pixel; `DecodeError`: it is damaged before
-    its first event, or has none.
-
-    Returns:
-        `(MAX_SIDE,)` int64 each; their sum is not 0.
+    The counts are `(MAX_SIDE,)` int64 each; their sum is not 0. `FormatError`: more than a few events lie
+    where no sensor has a pixel; `DecodeError`: it is damaged before its first event, or has none.
     """
     columns, rows = np.zeros(MAX_SIDE, np.int64), np.zeros(MAX_SIDE, np.int64)
     with open_events(path, replace(options, size=(MAX_SIDE, MAX_SIDE))) as reader:

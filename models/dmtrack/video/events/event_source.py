@@ -251,13 +251,10 @@ def _reached(counts: tuple[Counts, Counts], share: float) -> list[int]:
 
 
 def visevent_picture(events: EventBatch, size: Size) -> Pixels:
-    """Draw a white canvas, positive events red, negative events blue.
+    """Return a white canvas, `(H, W, 3)` uint8 RGB, with positive events in red, negative events in blue.
 
-    The order of the events does not matter; `size` is width and height of the sensor in pixels.
-    `FormatError`: an event lies outside the sensor.
-
-    Returns:
-        `(H, W, 3)` uint8 in RGB order. Negative events are painted last, so they win where both occur.
+    The order of the events does not matter: negative ones are painted last. `size` is width and height of the
+    sensor in pixels. `FormatError`: an event lies outside the sensor.
 
     Source: inputs-and-metrics 3 (the look of VisEvent's event pictures).
     """
