@@ -122,28 +122,21 @@ def _drawn(item: BatchItem, tracker: TrackItem, draw: Draw) -> tuple[TargetStart
 
 
 def _row(item: BatchItem, path: Path) -> list[str]:
-    box, box_file = "", "".join(_relative(one, path) for one in item.box_files[:1])
     if len(item.box_files) > 1:
         raise BoxError(f"{item.id} has several files of boxes, which a list cannot say", where=path)
+    files = {"rgb": item.rgb, "aux": item.aux, "align": item.align, "detections": item.detections}
+    files["box_file"] = next(iter(item.box_files), None)
+    said = {name: os.path.relpath(file, path.parent) for name, file in files.items() if file is not None}
     only = _only_box(item)
     if only is not None:
-        box = ",".join(repr(float(side)) for side in only.xywh)
+        said["box"] = ",".join(repr(float(side)) for side in only.xywh)
     elif item.boxes:
-        box_file = _written_boxes(item, path)
-    cells = {
-        "id": item.id,
-        "rgb": _relative(item.rgb, path),
-        "aux": "" if item.aux is None else _relative(item.aux, path),
-        "modality": item.modality or "",
-        "box": box,
-        "box_file": box_file,
-        "start": "" if item.start is None else str(item.start),
-        "end": "" if item.end is None else str(item.end),
-        "offset_ms": "" if item.offset_s is None else ms_text(item.offset_s),
-        "align": "" if item.align is None else _relative(item.align, path),
-        "detections": "" if item.detections is None else _relative(item.detections, path),
-    }
-    return [str(cells[name]) for name in COLUMNS]
+        said["box_file"] = _written_boxes(item, path)
+    if item.offset_s is not None:
+        said["offset_ms"] = ms_text(item.offset_s)
+    others = {name: getattr(item, name) for name in ("id", "modality", "start", "end")}
+    cells = said | {name: str(value) for name, value in others.items() if value is not None}
+    return [cells.get(name, "") for name in COLUMNS]
 
 
 def _only_box(item: BatchItem) -> Box | None:
@@ -167,8 +160,3 @@ def _written_boxes(item: BatchItem, path: Path) -> str:
     refuse_input(file)
     write_atomically(file, keyframes_text(keyframes).encode())
     return f"{folder.name}/{file.name}"
-
-
-def _relative(path: Path, file: Path) -> str:
-    """Return a path as the list says it: relative to the list's folder."""
-    return os.path.relpath(path, file.parent)

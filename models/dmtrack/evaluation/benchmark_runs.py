@@ -273,39 +273,35 @@ def runs_of(
         for anchor in anchors_of(annotation):
             yield _anchored(sequence, anchor, scratch)
         return
-    rgb, aux = sequence.sources()
     first, name = sequence.source_start, sequence.name
-    start = first + sequence.start_frame
-    item = BatchItem(
-        name,
-        rgb,
-        aux,
-        sequence.modality,
-        boxes=(sequence.start_box,),
-        start=Position(index=start) if start else None,
-        end=Position(index=first + len(sequence)),
-    )
+    item = _item(sequence, name, sequence.start_frame)
+    item = replace(item, end=Position(index=first + len(sequence)))
     if benchmark is BenchmarkName.DEPTHTRACK:
         yield BenchmarkRun(item, first, Path(_UNSUPERVISED, name, f"{name}_001.txt"), ResultFormat.VOT)
     else:
         yield BenchmarkRun(item, first, Path(f"{name}.txt"), ResultFormat.LASHER)
 
 
+def _item(sequence: AnnotatedSequence, name: str, frame: int) -> BatchItem:
+    """Return what is tracked from a frame on, whose box is given."""
+    start = sequence.source_start + frame
+    position = Position(index=start) if start else None
+    return BatchItem(
+        name, *sequence.sources(), sequence.modality, boxes=(sequence.box(frame),), start=position
+    )
+
+
 def _anchored(sequence: AnnotatedSequence, anchor: int, scratch: Path) -> BenchmarkRun:
     """Return the run from an anchor; `~frame` goes backwards."""
     frame, name = max(anchor, ~anchor), f"{sequence.name}_{max(anchor, ~anchor):08d}"
     file = Path(_ANCHORED, sequence.name, f"{name}.txt")
-    box = sequence.box(frame)
-    if anchor >= 0:
-        rgb, aux = sequence.sources()
-        start = sequence.source_start + frame
-        position = Position(index=start) if start else None
-        item = BatchItem(name, rgb, aux, sequence.modality, boxes=(box,), start=position)
-        return BenchmarkRun(item, start, file, ResultFormat.VOT)
-    rgb = _reversed(sequence.rgb_paths, frame, scratch / name / "rgb", name)
-    aux_paths = sequence.aux_paths
-    aux = _reversed(aux_paths, frame, scratch / name / "aux", name) if aux_paths else None
-    return BenchmarkRun(BatchItem(name, rgb, aux, sequence.modality, boxes=(box,)), 0, file, ResultFormat.VOT)
+    item, first = _item(sequence, name, frame), sequence.source_start + frame
+    if anchor < 0:
+        rgb = _reversed(sequence.rgb_paths, frame, scratch / name / "rgb", name)
+        aux_paths = sequence.aux_paths
+        aux = _reversed(aux_paths, frame, scratch / name / "aux", name) if aux_paths else None
+        item, first = replace(item, rgb=rgb, aux=aux, start=None), 0
+    return BenchmarkRun(item, first, file, ResultFormat.VOT)
 
 
 def _reversed(paths: Sequence[Path], frame: int, folder: Path, name: str) -> Path:
