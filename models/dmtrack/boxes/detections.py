@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final
@@ -152,7 +152,7 @@ def _rows(path: Path, info: VideoInfo) -> Iterator[_Seen]:
         return _result_rows(path, info.size)
     text = read_text(path)
     if text.lstrip().startswith("["):
-        entries = _list_of(text, path)
+        entries: Any = json_of(text, path)
         if not any(isinstance(entry, dict) and "data" in entry for entry in entries):  # tasks of Label Studio
             return _listed(entries, path, pictures)
     kind = recognise(path)
@@ -259,11 +259,6 @@ def _annotated(fields: JsonFields, frame_index: int, category: int | None, name:
     return _Seen(frame_index, box, fields.number("score"), number, name)
 
 
-def _list_of(text: str, path: Path) -> list[Any]:
-    value = json_of(text, path)
-    return value if isinstance(value, list) else []
-
-
 def _frames_of(stems: Sequence[str], pictures: Mapping[str, int], where: object) -> dict[str, int]:
     """Return the frame of each name: that of the picture, or the last number in it; else `FormatError`."""
     if pictures and any(stem in pictures for stem in stems):
@@ -309,8 +304,7 @@ def _words(row: _Seen) -> set[str]:
     return {word.casefold() for word in (row.name, row.number) if word}
 
 
-def _certain(rows: Iterable[_Seen], least: float, path: Path) -> Sequence[_Seen]:
-    rows = list(rows)
+def _certain(rows: Sequence[_Seen], least: float, path: Path) -> Sequence[_Seen]:
     kept = [row for row in rows if row.score is None or row.score >= least]
     if not kept:
         highest = max(row.score for row in rows if row.score is not None)

@@ -109,17 +109,12 @@ def _hazards(rows: list[TrackedBox], at: Mapping[int, list[TrackedBox]]) -> dict
 
 def _shared(rows: list[TrackedBox], at: Mapping[int, list[TrackedBox]]) -> Floats:
     """Return `(N,)` 1 where the box of another target is in the same place."""
-    return np.array(
-        [
-            float(
-                any(
-                    other.target_id != row.target_id and row.box.iou(other.box) >= _SAME_OBJECT_IOU
-                    for other in at[row.frame_index]
-                )
-            )
-            for row in rows
-        ]
-    )
+
+    def is_shared(row: TrackedBox) -> bool:
+        others = (other for other in at[row.frame_index] if other.target_id != row.target_id)
+        return any(row.box.iou(other.box) >= _SAME_OBJECT_IOU for other in others)
+
+    return np.array([float(is_shared(row)) for row in rows])
 
 
 def _best_place(rows: list[TrackedBox], hazards: dict[str, Floats], *, is_closed: bool) -> Doubt | None:
