@@ -12,6 +12,7 @@ from typing import Final
 import av
 import av.error
 
+from dmtrack.config import installed_version
 from dmtrack.drawing.encoder import why_no_nvenc
 from dmtrack.errors import CheckpointError, ConfigError, DmtrackError
 from dmtrack.threads import usable_cores
@@ -49,9 +50,7 @@ def findings() -> Iterator[Finding]:
 
 
 def _programs() -> Iterator[Finding]:
-    yield Finding(
-        "dmtrack", State.OK, f"{_version('dmtrack') or '(not installed)'}, Python {platform.python_version()}"
-    )
+    yield Finding("dmtrack", State.OK, f"{installed_version()}, Python {platform.python_version()}")
     yield Finding("system", State.OK, platform.platform())
     missing = [name for name in _PACKAGES if _version(name) is None]
     found = ", ".join(f"{name} {_version(name)}" for name in _PACKAGES if name not in missing)

@@ -217,7 +217,7 @@ class StrongSampler:
         first = int(rng.integers(0, place))
         recent = []
         for _ in range(self._config.templates - 1):
-            gap = 1 + int(rng.geometric(1 / self._config.recent_gap)) - 1
+            gap = int(rng.geometric(1 / self._config.recent_gap))
             recent.append(first if rng.random() < self._config.start_share else max(place - gap, first))
         return [int(visible[k]) for k in (first, *sorted(recent), place)]
 
@@ -239,14 +239,11 @@ class StrongSampler:
         """Return the search crop, the box in it, and whether the target is."""
         rng, config = self._rng, self._config
         absent = rng.random() < config.absent_share
-        if absent and rng.random() < 0.5:
-            # What another clip shows.
+        other = absent and rng.random() < 0.5  # what another clip shows
+        if other:
             entry = self._entry()
             frame = int(rng.choice(entry.visible))
             box, absent = entry.sequence.box(frame), False
-            other = True
-        else:
-            other = False
         image = self._image(entry, frame)
         height, width = image.shape[:2]
         grow = float(np.clip(config.scale_jitter * rng.standard_normal(), -0.75, 0.75))
