@@ -332,3 +332,61 @@ def test_a_png_that_was_broken_off_is_told_by_us_alone(lost, capfd):
     with pytest.raises(FormatError, match=r"no whole picture|larger than the file"):
         decode_picture(whole[:-lost])
     assert capfd.readouterr() == ("", "")
+
+
+def _bmp(rgba: np.ndarray, bits: int, masks: tuple[int, ...], head: int, *, from_top: bool) -> bytes:
+    """Return a BMP with its masks behind a head of 40 bytes, else in it."""
+    packed = np.zeros(rgba.shape[:2], np.uint64)
+    for channel, mask in enumerate(masks):
+        lowest = mask & -mask
+        packed |= np.rint(rgba[..., channel] * (mask // max(1, lowest) / 255)).astype(np.uint64) * lowest
+    rows = packed.astype(f"<u{bits // 8}").view(np.uint8)
+    rows = np.pad(rows, ((0, 0), (0, -rows.shape[1] % 4)))[:: 1 if from_top else -1]
+    height, width = rgba.shape[:2]
+    about = struct.pack("<IiiHHI20x4I", head, width, height * (-1 if from_top else 1), 1, bits, 3, *masks)
+    about = about[: max(head, 52)].ljust(head, b"\0")
+    begin = 14 + len(about)
+    return b"BM" + struct.pack("<IHHI", begin + rows.size, 0, 0, begin) + about + rows.tobytes()
+
+
+@pytest.mark.parametrize("head", [40, 52, 56, 108, 124])
+@pytest.mark.parametrize("from_top", [True, False])
+@pytest.mark.parametrize(
+    ("bits", "masks"),
+    [
+        (32, (0xFF0000, 0xFF00, 0xFF, 0)),
+        (32, (0xFF, 0xFF00, 0xFF0000, 0xFF000000)),
+        (32, (0xFF00, 0xFF0000, 0xFF000000, 0xFF)),
+        (32, (0x3FF, 0xFFC00, 0x3FF00000, 0)),
+        (16, (0xF800, 0x7E0, 0x1F, 0)),
+        (16, (0x1F, 0x7E0, 0xF800, 0)),
+        (16, (0x1F, 0x3E0, 0x7C00, 0x8000)),
+    ],
+    ids=["BGRX", "RGBA", "ARGB", "10 bits", "565", "565 the other way round", "555 the other way round"],
+)
+def test_colours_of_a_bmp_lie_where_its_masks_say(head, bits, masks, from_top):
+    rgba = np.random.default_rng(head).integers(0, 256, (6, 7, 4)).astype(np.uint8)
+    data = _bmp(rgba, bits, masks, head, from_top=from_top)
+    near = 1 if bits == 32 else 5
+    assert np.abs(decode_picture(data).pixels.astype(int) - rgba[..., :3]).max() <= near
+    with pytest.raises(FormatError, match="no whole picture"):
+        decode_picture(data[: 70 if masks[0] != 0xFF0000 else 60])
+
+
+@pytest.mark.parametrize("white", [1, 15, 100, 254, 255, 1023, 4095, 60000, 65535])
+@pytest.mark.parametrize("kind", ["P6", "P3", "P5"])
+def test_the_maximum_of_netpbm_is_white_in_colour_and_counts_stay(tmp_path, kind, white):
+    """Colours of 4 bits were nearly black; counts of one channel may be depth."""
+    numbers = np.random.default_rng(white).integers(0, white + 1, (6, 7) if kind == "P5" else (6, 7, 3))
+    body = numbers.astype(np.uint8 if white < 256 else ">u2").tobytes()
+    if kind == "P3":
+        body = " ".join(map(str, numbers.ravel())).encode() + b"\n"
+    suffix = "pgm" if kind == "P5" else "ppm"
+    (tmp_path / f"1.{suffix}").write_bytes(f"{kind} # a camera\n7 6\n{white}\n".encode() + body)
+    with FolderReader(tmp_path) as reader:
+        (frame,) = reader
+    meant = numbers if kind == "P5" else numbers * (255 / white)
+    assert np.abs(frame.pixels - meant).max() < 1
+    assert ["is white in its PGM" in note for note in reader.info.notes] == [True] * (
+        kind == "P5" and white < 255
+    )

@@ -106,13 +106,20 @@ def test_what_opencv_misreads_is_refused(tmp_path, order, is_big, tags, what, pa
 
 
 @pytest.mark.parametrize("alpha", [0, 1, 2], ids=["unsaid", "multiplied in", "apart"])
-def test_alpha_is_dropped_whatever_it_is(tmp_path, order, is_big, alpha):
+@pytest.mark.parametrize("bits", [8, 16])
+def test_alpha_is_dropped_whatever_it_is(tmp_path, order, is_big, alpha, bits):
     """OpenCV multiplied colours by an alpha that stands apart, as it did not in PNG."""
-    stored = np.random.default_rng(alpha).integers(0, 256, (H, W, 4)).astype(np.uint8)
-    tags = {0: {258: 8, 262: 2, 277: 4, 279: stored.nbytes, 338: alpha}}
+    most = (1 << bits) - 1
+    colours = np.random.default_rng(alpha).integers(0, most + 1, (H, W, 4))
+    colours[..., 3] = np.linspace(most // 2, most, H * W).reshape(H, W)
+    stored = colours.astype(f"{order}u{bits // 8}")
+    if alpha == 1:
+        stored[..., :3] = np.rint(colours[..., :3] * (colours[..., 3:] / most))
+    tags = {0: {258: bits, 262: 2, 277: 4, 279: stored.nbytes, 338: alpha}}
     page = stored.reshape(H, -1).view(np.dtype(order + "u2"))
     file = written(tmp_path / "0.tif", stack([page], order, is_big=is_big, tags=tags))
-    assert np.array_equal(load_picture(file).pixels, stored[..., :3])
+    read = load_picture(file).pixels
+    assert np.abs(read - colours[..., :3] * (255 / most)).max() <= (alpha == 1) + (bits == 16)
 
 
 @pytest.mark.parametrize("pages", [1, 2])

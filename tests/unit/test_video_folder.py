@@ -15,6 +15,7 @@ from dmtrack.video.folder import FolderReader
 from dmtrack.video.frame import Frame
 from dmtrack.video.picture_file import list_images, load_picture, natural_order, times_in_names
 from dmtrack.video.position import Position
+from dmtrack.video.stream_files import open_source
 
 
 def colour(red=200, green=100, blue=50):
@@ -161,13 +162,21 @@ def test_pictures_that_say_to_be_turned_or_mirrored_are_told(tmp_path, suffix, w
     )
 
 
-def test_a_folder_of_stacks_says_that_one_picture_of_each_is_read(tmp_path):
-    for number, pages in enumerate((3, 1)):
-        assert cv2.imwritemulti(str(tmp_path / f"rec_{number}.tif"), [colour()] * pages)
+@pytest.mark.parametrize("suffix", [".tif", ".png"])
+@pytest.mark.parametrize("several", [[0], [1, 2], [2]], ids=str)
+def test_a_folder_of_stacks_says_that_one_picture_of_each_is_read(tmp_path, suffix, several):
+    """Stacks of TIFF, animated PNG."""
+    pictures = [Image.fromarray(colour(red=80 * number)) for number in range(3)]
+    for number in range(3):
+        more = pictures[1:] if number in several else []
+        pictures[0].save(tmp_path / f"rec_{number}{suffix}", save_all=True, append_images=more)
     reader = FolderReader(tmp_path)
-    assert len(list(reader)) == 2
-    assert f"{tmp_path.name}: rec_0.tif holds 3 pictures; of each file one is read." in reader.info.notes
-    assert FolderReader(tmp_path / "rec_0.tif").info.notes == ()
+    assert [int(frame.pixels[0, 0, 0]) for frame in reader] == [0, 0, 0]
+    said = f"{tmp_path.name}: rec_{several[0]}{suffix} holds 3 pictures; of each file one is read."
+    assert said in reader.info.notes
+    with open_source(tmp_path / f"rec_{several[0]}{suffix}") as source:
+        assert [int(frame.pixels[0, 0, 0]) for frame in source] == [0, 80, 160]
+        assert source.info.notes == ()
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ POINTER = (
         ("walk.svo2", bytes(60), "ZED.*export"),
         ("walk.SVO", bytes(60), "ZED.*export"),
         ("lab.ats", bytes(60), "FLIR.*export"),
+        ("clip.webp", b"RIFF" + bytes(60), "WebP is not read.*save it"),
     ],
 )
 def test_what_is_not_read_is_named(name, content, said, tmp_path):

@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 
 from dmtrack.errors import ConfigError, DecodeError, FormatError
+from dmtrack.numbers import file_bytes
 from dmtrack.video.counts import AS_STORED, CountScale
 from dmtrack.video.flir import FLIR_SUFFIXES, find_pictures
 from dmtrack.video.foreign import picture_notes
@@ -29,7 +30,9 @@ from dmtrack.video.picture_file import (
     list_images,
     load_picture,
     page_count,
+    picture_count,
     stored_numbers,
+    stored_white,
     times_in_names,
 )
 from dmtrack.video.source import DEFAULT_FRAME_RATE, MAX_CONSECUTIVE_DAMAGED, StoredPictures
@@ -99,7 +102,7 @@ class FolderReader(StoredPictures):
             channels=first.channels,
             depth_unit_mm=self._counts.depth_unit_mm,
             counts=self._counts,
-            notes=(*_notes(path, file, files), *_dark_colours(path.name, first)),
+            notes=(*_notes(path, file, files), *_dark(path.name, first, file)),
         )
         times_s = _times_in_file(path) if is_file else times_in_names(files)
         self.has_clock = times_s is not None
@@ -180,14 +183,20 @@ def _spread(files: Sequence[Path]) -> range:
 
 def _notes(path: Path, first: Path, files: Sequence[Path]) -> tuple[str, ...]:
     """Return what is to be said of pictures, the first of which is whole, a sentence each."""
-    found = list(picture_notes([first, *(files[at] for at in _spread(files))]))
-    if len(files) > 1 and (pages := page_count(files[0])) > 1:
-        found.append(f"{path.name}: {files[0].name} holds {pages} pictures; of each file one is read.")
+    looked_at = [first, *(files[at] for at in _spread(files))]
+    found = list(picture_notes(looked_at))
+    several = [file for file in looked_at if picture_count(file) > (1 if files[1:] else page_count(file))]
+    if several:
+        holds = f"{several[0].name} holds {picture_count(several[0])} pictures"
+        found.append(f"{path.name}: {holds}; of each file one is read.")
     return (*found, *(doubts_about(path) if path.is_dir() else ()))
 
 
-def _dark_colours(name: str, first: StoredPicture) -> Iterator[str]:
-    """Yield what to say where colours of 12 bits, say, lie in the lower ones of 16."""
+def _dark(name: str, first: StoredPicture, file: Path) -> Iterator[str]:
+    """Yield what to say where pictures fill the lower bits of their numbers alone."""
+    white = stored_white(file_bytes(file)) if file.suffix.lower() == ".pgm" else 0
+    if 0 < white < 255 and first.channels == 1:
+        yield f"{name}: {white} is white in its PGM, and stays as stored, which is dark: save them with 255."
     used = int(first.pixels.max()).bit_length()
     if first.channels == 3 and first.bit_depth > 8 and used <= _DARK_BITS:
         bits = f"{first.bit_depth} bits, of which the upper 8 are read"

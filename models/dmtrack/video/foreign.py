@@ -51,6 +51,7 @@ _KNOWN: Final = (
         "export its left pictures and its depth with the ZED SDK: `python svo_export.py --mode 4`",
         suffixes=(".svo", ".svo2"),
     ),
+    Foreign("WebP is not read", "save it as MP4, GIF or animated PNG", suffixes=(".webp",)),
 )
 
 

@@ -13,7 +13,9 @@ from __future__ import annotations
 
 import logging
 import re
+import struct
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -35,7 +37,7 @@ from dmtrack.video.exr import EXR_MAGIC, decode_exr
 from dmtrack.video.flir import FLIR_SUFFIXES, decode_fff, fff_of_jpeg, find_pictures, read_fff
 from dmtrack.video.foreign import LFS_POINTER
 from dmtrack.video.frame import Pixels
-from dmtrack.video.tiff import as_stored, directories, page_bytes, spare_bits
+from dmtrack.video.tiff import as_stored, directories, is_multiplied, page_bytes, spare_bits
 
 _LOGGER = logging.getLogger(__name__)
 IMAGE_SUFFIXES: Final = FLIR_SUFFIXES | frozenset(
@@ -63,6 +65,9 @@ _PNG_END: Final = b"IEND"  # the kind of its last part
 _PNG_KIND: Final = 25  # where a PNG says what its channels are; the bits of each stand before
 _PNG_CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _JPEG: Final = b"\xff\xd8"
+_PNG_HEAD_BYTES: Final = 1 << 16
+_NETPBM: Final = re.compile(rb"P([356])" + 3 * rb"(?:\s|#[^\n]*\n)+(\d{1,9})" + rb"\s")
+_BY_MASKS, _USUAL_MASKS = 3, (0xFF0000, 0xFF00, 0xFF)
 _WITH_SIZE: Final = (_PNG, _JPEG, b"BM", b"II*\0", b"MM\0*", b"P5", b"P6")
 _CHANNELS: Final = (1, 3, 4)
 _MANY: Final = 10
@@ -409,11 +414,47 @@ def _decoded(data: bytes) -> np.ndarray | None:
             raise FormatError("it claims to be larger than the file can hold")
         if data.startswith(_PNG) and all(kind != _PNG_END for kind, _ in _png_chunks(data)):
             return None  # as OpenCV would, but libpng writes a line to standard error as well
-        stored = cv2.imdecode(np.frombuffer(as_stored(data), np.uint8), cv2.IMREAD_UNCHANGED)
-        spare = spare_bits(data)
-        if not spare or stored is None or stored.dtype != np.uint16:
+        if (stored := _of_masks(data)) is not None:
             return stored
-        return np.right_shift(cast(Pixels, stored), spare)
+        stored = cv2.imdecode(np.frombuffer(as_stored(data), np.uint8), cv2.IMREAD_UNCHANGED)
+        if stored is None or stored.dtype not in (np.uint8, np.uint16):
+            return stored
+        if stored.ndim == 3:
+            return _colours(cast(Pixels, stored), data)
+        return np.right_shift(cast(Pixels, stored), spare_bits(data))
+
+
+def _of_masks(data: bytes) -> np.ndarray | None:
+    """Return `(H, W, 3)` BGR of a BMP that says by masks where its colours lie, unless they lie as usual."""
+    if not data.startswith(b"BM") or len(data) < struct.calcsize("<54s3I"):
+        return None
+    begin, width, height, bits, packing = struct.unpack_from("<I4xii2xHI", data, 10)
+    masks = struct.unpack_from("<3I", data, 54)
+    if packing != _BY_MASKS or (bits == 32 and masks == _USUAL_MASKS):
+        return None
+    strides = (-(-width * bits // 32) * 4, bits // 8)
+    rows = np.ndarray((abs(height), width), f"<u{bits // 8}", data, begin, strides)
+    levels = [np.rint((rows & mask) * (255 / max(1, mask))) for mask in masks[::-1]]
+    return np.dstack(levels)[:: -1 if height > 0 else 1].astype(np.uint8)
+
+
+def _colours(stored: Pixels, data: bytes) -> Pixels:
+    """Return colours as bright as a file means them: white is the maximum of a PPM, alpha divides them."""
+    most = np.iinfo(stored.dtype).max
+    if stored.shape[2] == 4 and is_multiplied(data):
+        alpha = np.maximum(stored[..., 3:], 1)
+        stored[..., :3] = np.minimum(np.rint(stored[..., :3] * (most / alpha)), most)
+    white = stored_white(data)
+    if not 0 < white < most or (most > 255 and _is_repeated(stored)):
+        return stored
+    table = np.rint(np.minimum(np.arange(most + 1) / white, 1) * most).astype(stored.dtype)
+    return cast(Pixels, table[stored])
+
+
+def stored_white(data: bytes) -> int:
+    """Return the number that a Netpbm picture says is white; 0 of others, and where OpenCV heeds it."""
+    head = _NETPBM.match(data)
+    return 0 if head is None or (head[1] == b"3" and int(head[4]) <= 255) else int(head[4])
 
 
 def _of_flir(data: bytes, counts: CountScale | None) -> StoredPicture:
@@ -485,6 +526,17 @@ def page_count(file: Path) -> int:
     if file.suffix.lower() in FLIR_SUFFIXES:
         return len(find_pictures(file).places)
     return len(directories(file)) if file.suffix.lower() in (".tif", ".tiff") else 1
+
+
+def picture_count(file: Path) -> int:
+    """Return how many pictures a file holds; an animated PNG counts too, which is read as a video."""
+    with suppress(OSError):  # said when it is read
+        with file.open("rb") as opened:
+            head = opened.read(_PNG_HEAD_BYTES).partition(b"IDAT")[0]
+        if head.startswith(_PNG) and b"acTL" in head:
+            return int.from_bytes(head.partition(b"acTL")[2][:4], "big")
+        return page_count(file)
+    return 1
 
 
 def encoded_picture(pixels: Pixels, suffix: str = ".png", level: int | None = None) -> bytes:

@@ -24,7 +24,7 @@ from dmtrack.video.flir import FLIR_SUFFIXES
 from dmtrack.video.folder import FolderReader
 from dmtrack.video.foreign import require_known
 from dmtrack.video.frame import VideoInfo
-from dmtrack.video.picture_file import IMAGE_SUFFIXES, page_count, seconds_in_names
+from dmtrack.video.picture_file import IMAGE_SUFFIXES, page_count, picture_count, seconds_in_names
 from dmtrack.video.reader import VideoReader
 from dmtrack.video.record3d import RECORD3D_SUFFIX, Record3dReader
 from dmtrack.video.source import DEFAULT_FRAME_RATE, FrameSource
@@ -85,7 +85,7 @@ def open_source(
             _require_video_file(path)
             if path.suffix.lower() == RECORD3D_SUFFIX:
                 source = Record3dReader(path, picker)
-            elif path.suffix.lower() in IMAGE_SUFFIXES:
+            elif path.suffix.lower() in IMAGE_SUFFIXES and page_count(path) > 1:
                 source = FolderReader(path, frame_rate=rate, start_s=folder_start_s)
             elif is_event_file(path):
                 source = EventSource(path, events, like=like, frame_rate=rate)
@@ -111,7 +111,7 @@ def _require_video_file(path: Path) -> None:
     if path.stat().st_size == 0:
         raise VideoError("the file is empty", where=path)
     require_known(path)
-    if path.suffix.lower() in IMAGE_SUFFIXES and (pages := page_count(path)) < 2:
+    if path.suffix.lower() in IMAGE_SUFFIXES and (pages := picture_count(path)) < 2:
         if not pages and path.suffix.lower() in FLIR_SUFFIXES:
             raise VideoError("this is no whole FLIR recording", where=path)
         raise VideoError(

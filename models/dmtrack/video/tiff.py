@@ -23,7 +23,7 @@ _PARTS: Final = {273: 279, 324: 325, 513: 514}  # where the parts of a picture l
 _DIRECTORIES: Final = (330, 34665, 34853, 40965)  # of smaller pictures, of EXIF
 _FORMS: Final = {3: "H", 4: "I", 16: "Q"}  # how whole numbers are written, by their kind
 _SIZES: Final = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
-_BITS_OF_HALF, _FLOATS, _APART, _WITH_ALPHA, _MOST_CHANNELS = 16, 3, 2, 2, 4
+_BITS_OF_HALF, _FLOATS, _APART, _WITH_ALPHA, _MOST_CHANNELS, _MULTIPLIED = 16, 3, 2, 2, 4, 1
 _NOT_UNPACKED: Final = {34712: "JPEG 2000", 34887: "LERC", 34925: "LZMA", 50000: "ZSTD", 50001: "WebP"}
 
 
@@ -156,6 +156,11 @@ def is_reversed(data: bytes | mmap) -> bool:
     """Return whether a TIFF says that its lowest count is white, and OpenCV leaves its counts so."""
     numbers = _first_numbers(data)
     return numbers.get(_PHOTOMETRIC) == 0 and numbers.get(_BITS, 1) > 8
+
+
+def is_multiplied(data: bytes) -> bool:
+    """Return whether a TIFF says that its colours are multiplied by its alpha."""
+    return _first_numbers(data).get(_ALPHA) == _MULTIPLIED
 
 
 def as_stored(data: bytes) -> bytes | bytearray:
