@@ -141,16 +141,21 @@ def test_shares_of_the_picture_are_a_box(track):
     assert read_rows(Path("out/boxes.txt"))[0].box.xywh == (0, 8, 48, 16)
 
 
-@pytest.mark.parametrize("name", ["given.csv", "groundtruth.txt"])
+@pytest.mark.parametrize("name", ["given.csv", "groundtruth.txt", "det.txt"])
 def test_shares_of_the_picture_are_boxes_in_files_too(track, recording, name):
     shares, beside = "0.25,0.25,0.5,0.25", name == "groundtruth.txt"
-    path = write(f"{shares}\n" if beside else f"frame,id,x,y,w,h\n0,1,{shares}\n9,1,{shares}\n", name)
+    rows = {
+        "given.csv": f"frame,id,x,y,w,h\n0,1,{shares}\n9,1,{shares}\n",
+        "groundtruth.txt": f"{shares}\n",
+        "det.txt": f"1,-1,{shares},0.9\n",
+    }
+    path = write(rows[name], name)
     rgb = Path(shutil.copy(recording.rgb, "clip.mp4"))
     outcome = track(*([] if beside else ["--box-file", path]), "--no-video", "--end", "10", rgb=rgb)
     assert outcome.code == 0
     assert "are they shares" not in outcome.err, "what is understood is not doubted"
     given = [row.box.xywh for row in read_rows(Path("out/boxes.csv")) if row.state == "init"]
-    assert given == [(24, 16, 48, 16)] * (1 if beside else 2)
+    assert given == [(24, 16, 48, 16)] * (2 if name == "given.csv" else 1)
 
 
 def test_a_box_that_lies_mostly_outside_is_doubted(track):

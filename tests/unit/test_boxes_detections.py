@@ -203,6 +203,16 @@ def test_numbers_that_begin_late_are_said_to_count_from_1(tmp_path, caplog):
     assert not caplog.text
 
 
+def test_any_picture_of_another_size_is_said(tmp_path, caplog):
+    path = coco(tmp_path)
+    document = json.loads(path.read_text())
+    sizes = [{"width": 200, "height": 100}] * (len(document["images"]) - 1) + [{"width": 400, "height": 200}]
+    document["images"] = [one | size for one, size in zip(document["images"], sizes, strict=True)]
+    path.write_text(json.dumps(document))
+    read_detections(DetectionOptions(path), INFO)
+    assert "its boxes are of pictures of 400x200, not 200x100" in caplog.text
+
+
 @pytest.mark.parametrize("size", [(200, 100), (400, 200), (400.0, 200.0), (0, 0), (-1, -1), (None, 9), None])
 @pytest.mark.parametrize("write", [coco, coco_frames])
 def test_boxes_of_pictures_of_another_size_are_said(write, size, tmp_path, caplog):

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from clips import written
 
+from dmtrack.boxes.export import export
 from dmtrack.boxes.formats import ResultFormat
 from dmtrack.boxes.reading import (
     folders_without_results,
@@ -179,11 +180,41 @@ def test_numbers_in_quotes_are_numbers(tmp_path):
 
 
 @pytest.mark.parametrize("x", [0.25, 1.25])
-def test_boxes_that_may_be_shares_of_the_picture_are_told(tmp_path, caplog, x):
-    read_results(
-        written(tmp_path / "a.csv", f"frame,id,x,y,w,h\n0,1,0.5,0.5,0.5,0.25\n1,1,{x},0.5,0.5,0.25\n")
-    )
+def test_boxes_that_may_be_shares_of_the_picture_are_told_and_not_exported(tmp_path, caplog, x):
+    """They were exported as boxes of less than a pixel."""
+    rows = f"frame,id,x,y,w,h\n0,1,0.5,0.5,0.5,0.25\n1,1,{x},0.5,0.5,0.25\n"
+    path, copy = written(tmp_path / "a.csv", rows), tmp_path / "b.json"
+    read_results(path)
     assert ("are they shares of the picture?" in caplog.text) == (x < 1)
+    if x < 1:
+        with pytest.raises(FormatError, match=r"a: .*are they shares of the picture\? multiply them by"):
+            export([path], copy, ResultFormat.JSON)
+    else:
+        export([path], copy, ResultFormat.JSON)
+    assert copy.exists() == (x > 1)
+
+
+def test_pictures_of_several_sizes_are_no_recording(tmp_path):
+    """The last size counted for all boxes."""
+    document = json.loads(json.dumps(COCO))
+    for image, width in zip(document["images"], (640, 800), strict=True):
+        image |= {"width": width, "height": 480}
+    regions = [
+        {
+            "type": "videorectangle",
+            "original_width": width,
+            "original_height": 480,
+            "value": {"sequence": [{"frame": 1, "x": 1, "y": 1, "width": 5, "height": 5}]},
+        }
+        for width in (640, 800)
+    ]
+    task = [{"data": {"video": "a.mp4"}, "annotations": [{"result": regions}]}]
+    for name, content in (("coco", document), ("label-studio", task)):
+        path = written(tmp_path / f"{name}.json", json.dumps(content))
+        with pytest.raises(
+            FormatError, match=rf"{name}\.json.* of pictures of 800x480, not 640x480; .* one size"
+        ):
+            read_results(path)
 
 
 @pytest.mark.parametrize("width", ["640", True, [640], 640.5, {"w": 640}])

@@ -336,13 +336,13 @@ def test_a_png_that_was_broken_off_is_told_by_us_alone(lost, capfd):
 
 def _bmp(rgba: np.ndarray, bits: int, masks: tuple[int, ...], head: int, *, from_top: bool) -> bytes:
     """Return a BMP with its masks behind a head of 40 bytes, else in it."""
-    packed = np.zeros(rgba.shape[:2], np.uint64)
+    height, width = rgba.shape[:2]
+    packed = np.zeros((height, width), np.uint64)
     for channel, mask in enumerate(masks):
         lowest = mask & -mask
         packed |= np.rint(rgba[..., channel] * (mask // max(1, lowest) / 255)).astype(np.uint64) * lowest
-    rows = packed.astype(f"<u{bits // 8}").view(np.uint8)
-    rows = np.pad(rows, ((0, 0), (0, -rows.shape[1] % 4)))[:: 1 if from_top else -1]
-    height, width = rgba.shape[:2]
+    rows = packed.astype(f"<u{bits // 8}").view(np.uint8).reshape(height, -1)
+    rows = np.pad(rows, ((0, 0), (0, -width * bits // 8 % 4)))[:: 1 if from_top else -1]
     about = struct.pack("<IiiHHI20x4I", head, width, height * (-1 if from_top else 1), 1, bits, 3, *masks)
     about = about[: max(head, 52)].ljust(head, b"\0")
     begin = 14 + len(about)

@@ -239,6 +239,12 @@ def test_what_lies_among_pictures_and_may_not_be_meant_is_told(tmp_path, name, s
         (["11-59-59.900", "12-00-00.000"], False),
         (["11-59-59.900 AM", "01-00-00.000 PM"], True),
         (["2024-05-01_23-59-59.900", "2024-05-02_00-00-00.000"], False),
+        (["2024-Mar-31_23-59-59", "2024-Apr-01_00-00-00"], True),
+        (["30Apr2024_235959", "01May2024_000000"], True),
+        (["31. März 2024 23.59.59", "1. April 2024 00.00.00"], True),
+        (["Dec 31, 2023 235959", "Jan 01, 2024 000000"], True),
+        (["05Mar2024_123001", "05Mar2024_123002"], False),
+        (["march_1", "march_2", "march_3"], False),
     ],
 )
 def test_names_whose_numbers_do_not_rise_with_time_are_told(tmp_path, names, is_told):

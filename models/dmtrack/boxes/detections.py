@@ -216,7 +216,7 @@ def _yolo_row(words: Sequence[str], frame_index: int, names: Sequence[str], size
 def _coco_rows(document: JsonFields, pictures: Mapping[str, int], size: tuple[int, int]) -> Iterator[_Seen]:
     images = list(document.each("images"))
     sizes = (image.picture_size("width", "height") for image in images)
-    if said := of_another_size(next(filter(None, sizes), None), size):
+    if said := next(filter(None, (of_another_size(own, size) for own in sizes)), None):
         _log.warning("%s: %s", document.where, said)
     named = {
         image.integer("id"): Path(image.text("file_name") or "").stem

@@ -23,7 +23,7 @@ from dmtrack.boxes.reading import (
     record_beside,
     result_files,
 )
-from dmtrack.boxes.results import PictureSize, RecordingResults
+from dmtrack.boxes.results import PictureSize, RecordingResults, are_shares
 from dmtrack.boxes.writing import result_files_of, write_results
 from dmtrack.errors import FormatError, counted
 from dmtrack.output.record import RECORD
@@ -150,6 +150,9 @@ def export(
     else:
         read = read_all(inputs, source, source_origin, size)
     for recording in read:
+        if are_shares([row.box for row in recording.rows]):
+            what = "its boxes lie within one pixel: are they shares of the picture?"
+            raise FormatError(what, where=recording.name, hint="multiply them by its width and height")
         labels = recording.labels if label is None else dict.fromkeys(recording.target_ids, label)
         recordings.append(replace(recording, labels=labels, size=size or recording.size))
     files = result_files_of(recordings, target, str(output), mot, annotator)

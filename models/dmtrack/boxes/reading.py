@@ -108,7 +108,7 @@ def read_all(
     origin: int = 0,
     size: PictureSize | None = None,
 ) -> list[RecordingResults]:
-    """Read files, and put the one-target files of a recording (`car_id1.txt`, `car_id2.txt`) together.
+    """Read files, shares as such, and join the one-target files of a recording (`a_id1.txt`, `a_id2.txt`).
 
     `FormatError`: as `read_results`; the first file that cannot be read ends it.
     """
@@ -116,7 +116,7 @@ def read_all(
     parts: dict[tuple[Path, str], list[RecordingResults]] = {}
     for path in paths:
         known = source or recognise(path)
-        found = read_results(path, known, origin, size)
+        found = read_results(path, known, origin, size, heeds_shares=True)
         if known not in _ONE_TARGET or not _TARGET.fullmatch(_stem(path, known)):
             groups.extend([one] for one in found)
             continue

@@ -169,6 +169,12 @@ class ResultsGatherer:
         """The ids of all targets so far."""
         return {target_id for entries in self._entries.values() for target_id in entries}
 
+    def add_size(self, size: PictureSize | None) -> None:
+        """Note the size of a picture, where it is said; `FormatError` where another one has another."""
+        if said := of_another_size(size, self.size):
+            raise FormatError(said, hint="a recording has pictures of one size")
+        self.size = self.size or size
+
     def add_frame(self, index: int, **said: float | None) -> None:
         """Note a frame and what is said of it: fields of `FrameBoxes`; what was said earlier stands.
 

@@ -20,7 +20,7 @@ from typing import Final
 from dmtrack.boxes.formats.mot import is_detection
 from dmtrack.boxes.keyframes import read_keyframes
 from dmtrack.boxes.parsing import is_number, words_of
-from dmtrack.boxes.reading import is_zip, read_rows
+from dmtrack.boxes.reading import is_zip, read_results
 from dmtrack.datasets.ground_truth import box_at, truth_lines
 from dmtrack.errors import BoxError, FormatError, translated
 from dmtrack.geometry.box import Box, BoxFormat
@@ -58,7 +58,8 @@ def read_targets(
                 _log.warning(what, path, first_frame, first_frame + 1, lines[first_frame].strip())
             return (box.read_as(order, *size) if size and order is BoxFormat.CXCYWH else box,)
         if is_detection(lines[0]):
-            return _detected(read_rows(path), path, first_frame)
+            rows = [row for one in read_results(path, heeds_shares=True) for row in one.rows]
+            return _detected(rows, path, first_frame)
         return _keyframes(path, first_frame, size)
 
 

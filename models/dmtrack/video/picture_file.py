@@ -65,9 +65,8 @@ _PNG_END: Final = b"IEND"  # the kind of its last part
 _PNG_KIND: Final = 25  # where a PNG says what its channels are; the bits of each stand before
 _PNG_CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _JPEG: Final = b"\xff\xd8"
-_PNG_HEAD_BYTES: Final = 1 << 16
 _NETPBM: Final = re.compile(rb"P([356])" + 3 * rb"(?:\s|#[^\n]*\n)+(\d{1,9})" + rb"\s")
-_BY_MASKS, _USUAL_MASKS = 3, (0xFF0000, 0xFF00, 0xFF)
+_BMP_HEAD_BYTES, _BY_MASKS, _USUAL_MASKS = 66, 3, [0xFF0000, 0xFF00, 0xFF]
 _WITH_SIZE: Final = (_PNG, _JPEG, b"BM", b"II*\0", b"MM\0*", b"P5", b"P6")
 _CHANNELS: Final = (1, 3, 4)
 _MANY: Final = 10
@@ -93,6 +92,7 @@ _EARLIEST_HHMMSS: Final = 10_000  # before one o'clock, digits may as well be se
 _COPY: Final = re.compile(r"(?P<of>.+?)( \(\d+\)|[ _-]+(copy|kopie|copia|edited)\b.*)", re.IGNORECASE)
 _DAY_FIRST: Final = re.compile(r"(?<!\d)(\d\d)([-_.]?)(\d\d)\2(20\d\d)(?=[-_.T ]+\d)")
 _HALF_DAY: Final = re.compile(r"(?<!\d)(\d\d?)(?:[-_.:]\d\d)+\S*[-_. ]?([ap])\.?m(?![a-z])", re.IGNORECASE)
+_MONTH: Final = re.compile(r"(?<![a-z])(jan|feb|m[aä]r|apr|ma[iy]|ju[nl]|aug|sep|o[ck]t|nov|de[cz])\D{0,9}\d")
 _HEX: Final = "([0-9a-f]+)"
 _HEX_DIGITS: Final = 4
 _TIME_DIGITS, _FINE_DIGITS = 9, 3
@@ -163,8 +163,10 @@ def doubts_about(folder: Path) -> Iterator[str]:
 def _are_in_time(stems: Collection[str]) -> bool:
     """Tell whether numbers in names rise with time.
 
-    Not where months follow days, PM follows AM, or a clock that is without a day passes midnight.
+    Not where months are words or follow days, PM follows AM, or a clock without a day passes midnight.
     """
+    if len({month[1] for stem in stems if (month := _MONTH.search(stem.lower())) is not None}) > 1:
+        return False
     first = next(iter(stems), "")
     clock = _CLOCKS[1].search(first)
     if clock is not None and not re.search(r"\d\d", first[: clock.start()]):
@@ -421,21 +423,20 @@ def _decoded(data: bytes) -> np.ndarray | None:
             return stored
         if stored.ndim == 3:
             return _colours(cast(Pixels, stored), data)
-        return np.right_shift(cast(Pixels, stored), spare_bits(data))
+        return np.right_shift(cast(Pixels, stored), spare) if (spare := spare_bits(data)) else stored
 
 
 def _of_masks(data: bytes) -> np.ndarray | None:
     """Return `(H, W, 3)` BGR of a BMP that says by masks where its colours lie, unless they lie as usual."""
-    if not data.startswith(b"BM") or len(data) < struct.calcsize("<54s3I"):
+    if not data.startswith(b"BM") or len(data) < _BMP_HEAD_BYTES:
         return None
-    begin, width, height, bits, packing = struct.unpack_from("<I4xii2xHI", data, 10)
-    masks = struct.unpack_from("<3I", data, 54)
+    begin, width, height, bits, packing, *masks = struct.unpack_from("<I4xii2xHI20x3I", data, 10)
     if packing != _BY_MASKS or (bits == 32 and masks == _USUAL_MASKS):
         return None
-    strides = (-(-width * bits // 32) * 4, bits // 8)
-    rows = np.ndarray((abs(height), width), f"<u{bits // 8}", data, begin, strides)
-    levels = [np.rint((rows & mask) * (255 / max(1, mask))) for mask in masks[::-1]]
-    return np.dstack(levels)[:: -1 if height > 0 else 1].astype(np.uint8)
+    row_bytes, pixel_bytes = -(-width * bits // 32) * 4, bits // 8
+    rows = np.ndarray((abs(height), width), f"<u{pixel_bytes}", data, begin, (row_bytes, pixel_bytes))
+    levels = [np.rint((rows & mask) * (255 / max(1, mask))).astype(np.uint8) for mask in masks[::-1]]
+    return np.dstack(levels)[:: -1 if height > 0 else 1]
 
 
 def _colours(stored: Pixels, data: bytes) -> Pixels:
@@ -531,11 +532,11 @@ def page_count(file: Path) -> int:
 def picture_count(file: Path) -> int:
     """Return how many pictures a file holds; an animated PNG counts too, which is read as a video."""
     with suppress(OSError):  # said when it is read
+        if file.suffix.lower() != ".png":
+            return page_count(file)
         with file.open("rb") as opened:
-            head = opened.read(_PNG_HEAD_BYTES).partition(b"IDAT")[0]
-        if head.startswith(_PNG) and b"acTL" in head:
-            return int.from_bytes(head.partition(b"acTL")[2][:4], "big")
-        return page_count(file)
+            head = opened.read(1 << 16).partition(b"IDAT")[0]
+        return int.from_bytes(head.partition(b"acTL")[2][:4] or b"\1", "big")
     return 1
 
 

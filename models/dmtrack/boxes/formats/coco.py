@@ -155,7 +155,7 @@ class _CocoReader:
             said = {name: image.number(name) for name in ("time_s", "infer_ms")}
             with placed(image.where):
                 gatherer.add_frame(index, **said)
-            gatherer.size = image.picture_size("width", "height") or gatherer.size
+                gatherer.add_size(image.picture_size("width", "height"))
         for annotation in self._document.each("annotations"):
             self._add(annotation, gatherers, places)
         if not gatherers:

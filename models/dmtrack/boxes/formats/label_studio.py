@@ -130,7 +130,7 @@ def _recording(task: JsonFields, name: str, size: PictureSize | None) -> Recordi
         target_id, value = own or next(free), region.inner("value")
         if value is None:
             raise region.error("has no value")
-        gatherer.size = region.picture_size("original_width", "original_height") or gatherer.size
+        gatherer.add_size(region.picture_size("original_width", "original_height"))
         tracks[target_id] += _waypoints(value, gatherer.size or size)
         ends.append(value.integer("framesCount") if "framesCount" in value else 0)
         label = next(iter(value.texts("labels")), DEFAULT_LABEL)
