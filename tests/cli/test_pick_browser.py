@@ -133,6 +133,9 @@ def test_draw_slide_undo_and_submit(program, browser):
 def test_enter_without_a_box_and_cancel(program, browser):
     page = Page(browser, program)
     page.wait_for("clock", "frame 5")
+    browser.set_window_size(500, 650)  # two pictures, one above the other, as on a phone
+    bottom = browser.execute_script("return arguments[0].getBoundingClientRect().bottom", page.part("submit"))
+    assert bottom < browser.execute_script("return innerHeight"), "what is needed most is in sight"
     page.press("\ue007")
     page.wait_for("message", "no box yet")
     page.part("cancel").click()
