@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
+from dmtrack.drawing.animation import AnimationWriter
 from dmtrack.drawing.pictures import LosslessVideo, PictureFolder, picture_writer
 from dmtrack.errors import OutputError
 from dmtrack.video.stream_files import open_source
@@ -68,3 +70,17 @@ def test_other_files_of_a_folder_stay(tmp_path):
         writer.write(PICTURES[0], 1, Fraction(1, 3))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["000000.png", "notes.png", "times_us.txt"]
     assert (tmp_path / "times_us.txt").read_text() == "333333\n"
+
+
+@pytest.mark.parametrize("suffix", ["gif", "webp"])
+def test_an_animation_that_cannot_be_encoded_leaves_an_old_one(tmp_path, suffix):
+    """An empty file took its place."""
+    path = tmp_path / f"a.{suffix}"
+    path.write_text("old")
+    writer = AnimationWriter(path, overwrite=True)
+    with pytest.raises(OutputError, match="cannot be encoded"):
+        writer.write(np.zeros((8, 70_000, 3), np.uint8), 0, Fraction(1, 10))
+    with suppress(OutputError):
+        writer.close()
+    assert path.read_text() == "old"
+    assert list(tmp_path.iterdir()) == [path]

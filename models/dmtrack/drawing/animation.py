@@ -100,6 +100,7 @@ class AnimationWriter:
         try:
             if opened is not None:
                 finish(*opened[:2], self._path)
+            if part.path.stat().st_size:
                 part.publish()
         finally:
             part.discard()
