@@ -373,20 +373,39 @@ def test_colours_of_a_bmp_lie_where_its_masks_say(head, bits, masks, from_top):
         decode_picture(data[: 70 if masks[0] != 0xFF0000 else 60])
 
 
+@pytest.mark.parametrize(
+    ("at", "form", "number"),
+    [(18, "<i", 0), (22, "<i", 0), (18, "<i", -7), (22, "<i", 7), (28, "<H", 8), (28, "<H", 16)],
+    ids=["no columns", "no rows", "fewer than none", "cut off", "8 bits", "masks of more bits"],
+)
+def test_a_bmp_with_masks_that_makes_no_sense_is_no_whole_picture(at, form, number):
+    """Empty ones ended the run, and others were told in words of NumPy."""
+    masks = (0xFF, 0xFF00, 0xFF0000, 0)
+    data = bytearray(_bmp(np.zeros((6, 7, 4), np.uint8), 32, masks, 40, from_top=False))
+    struct.pack_into(form, data, at, number)
+    with pytest.raises(FormatError, match=r"^this is no whole picture$"):
+        decode_picture(bytes(data))
+
+
+def test_masks_of_a_bmp_that_are_not_filled_in_say_nothing():
+    rgba = np.random.default_rng(0).integers(0, 256, (6, 7, 4)).astype(np.uint8)
+    data = _bmp(rgba, 32, (0xFF0000, 0xFF00, 0xFF, 0), 40, from_top=False)
+    assert np.array_equal(decode_picture(data[:54] + bytes(12) + data[66:]).pixels, rgba[..., :3])
+
+
 @pytest.mark.parametrize("white", [1, 15, 100, 254, 255, 1023, 4095, 60000, 65535])
-@pytest.mark.parametrize("kind", ["P6", "P3", "P5"])
+@pytest.mark.parametrize("kind", ["P6", "P3", "P5", "P2"])
 def test_the_maximum_of_netpbm_is_white_in_colour_and_counts_stay(tmp_path, kind, white):
     """Colours of 4 bits were nearly black; counts of one channel may be depth."""
-    numbers = np.random.default_rng(white).integers(0, white + 1, (6, 7) if kind == "P5" else (6, 7, 3))
+    is_grey, is_text = kind in ("P2", "P5"), kind in ("P2", "P3")
+    numbers = np.random.default_rng(white).integers(0, white + 1, (6, 7) if is_grey else (6, 7, 3))
     body = numbers.astype(np.uint8 if white < 256 else ">u2").tobytes()
-    if kind == "P3":
+    if is_text:
         body = " ".join(map(str, numbers.ravel())).encode() + b"\n"
-    suffix = "pgm" if kind == "P5" else "ppm"
+    suffix = "pgm" if is_grey else "ppm"
     (tmp_path / f"1.{suffix}").write_bytes(f"{kind} # a camera\n7 6\n{white}\n".encode() + body)
     with FolderReader(tmp_path) as reader:
         (frame,) = reader
-    meant = numbers if kind == "P5" else numbers * (255 / white)
+    meant = numbers if is_grey else numbers * (255 / white)
     assert np.abs(frame.pixels - meant).max() < 1
-    assert ["is white in its PGM" in note for note in reader.info.notes] == [True] * (
-        kind == "P5" and white < 255
-    )
+    assert ["is white in its PGM" in note for note in reader.info.notes] == [True] * (is_grey and white < 255)

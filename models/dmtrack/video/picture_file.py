@@ -65,7 +65,7 @@ _PNG_END: Final = b"IEND"  # the kind of its last part
 _PNG_KIND: Final = 25  # where a PNG says what its channels are; the bits of each stand before
 _PNG_CHANNELS: Final = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}
 _JPEG: Final = b"\xff\xd8"
-_NETPBM: Final = re.compile(rb"P([356])" + 3 * rb"(?:\s|#[^\n]*\n)+(\d{1,9})" + rb"\s")
+_NETPBM: Final = re.compile(rb"P([2356])" + 3 * rb"(?:\s|#[^\n]*\n)+(\d{1,9})" + rb"\s")
 _BMP_HEAD_BYTES, _BY_MASKS, _USUAL_MASKS = 66, 3, [0xFF0000, 0xFF00, 0xFF]
 _WITH_SIZE: Final = (_PNG, _JPEG, b"BM", b"II*\0", b"MM\0*", b"P5", b"P6")
 _CHANNELS: Final = (1, 3, 4)
@@ -423,19 +423,24 @@ def _decoded(data: bytes) -> np.ndarray | None:
             return stored
         if stored.ndim == 3:
             return _colours(cast(Pixels, stored), data)
+        if data.startswith(b"P2") and 0 < (white := stored_white(data)) < 255:  # OpenCV spreads them to 255
+            return ((stored.astype(np.uint16) * white + 254) // 255).astype(np.uint8)
         return np.right_shift(cast(Pixels, stored), spare) if (spare := spare_bits(data)) else stored
 
 
 def _of_masks(data: bytes) -> np.ndarray | None:
-    """Return `(H, W, 3)` BGR of a BMP that says by masks where its colours lie, unless they lie as usual."""
+    """Return `(H, W, 3)` BGR of a whole BMP whose masks say where colours lie, unless they lie as usual."""
     if not data.startswith(b"BM") or len(data) < _BMP_HEAD_BYTES:
         return None
     begin, width, height, bits, packing, *masks = struct.unpack_from("<I4xii2xHI20x3I", data, 10)
-    if packing != _BY_MASKS or (bits == 32 and masks == _USUAL_MASKS):
+    if packing != _BY_MASKS or bits not in (16, 32) or not 0 < min(masks) <= max(masks) < 1 << bits:
         return None
     row_bytes, pixel_bytes = -(-width * bits // 32) * 4, bits // 8
+    end = begin + row_bytes * (abs(height) - 1) + width * pixel_bytes
+    if min(width, abs(height)) < 1 or end > len(data) or (bits == 32 and masks == _USUAL_MASKS):
+        return None
     rows = np.ndarray((abs(height), width), f"<u{pixel_bytes}", data, begin, (row_bytes, pixel_bytes))
-    levels = [np.rint((rows & mask) * (255 / max(1, mask))).astype(np.uint8) for mask in masks[::-1]]
+    levels = [np.rint((rows & mask) * (255 / mask)).astype(np.uint8) for mask in masks[::-1]]
     return np.dstack(levels)[:: -1 if height > 0 else 1]
 
 
