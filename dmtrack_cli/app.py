@@ -5,6 +5,7 @@ Commands are imported when they run, so `dmtrack --help` needs neither torch nor
 
 from __future__ import annotations
 
+import functools
 import importlib
 import os
 import sys
@@ -79,8 +80,9 @@ class _LazyGroup(Group):
                 raise Stopped("before it was done") from None
 
 
+@functools.cache
 def load_command(name: str) -> Any:  # noqa: ANN401 - the type of Typer's own click is private
-    """Import a command of `COMMANDS` and return what Typer runs."""
+    """Import a command of `COMMANDS` and return what Typer runs, made once: that takes its time."""
     module, attribute = COMMANDS[name].home.split(":")
     found: typer.Typer | Callable[..., Any] = getattr(
         importlib.import_module(f"dmtrack_cli.commands.{module}"), attribute

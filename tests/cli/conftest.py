@@ -15,9 +15,13 @@ import torch
 from program import exit_code
 
 from dmtrack.config import ModelConfig
+from dmtrack.drawing.score_plot import draw_spans
+from dmtrack.network.backend import network_for
+from dmtrack.network.inference import Network
 from dmtrack.network.model import DMTrack
 from dmtrack.network.weights.checkpoint import save_weights
 from dmtrack.network.weights.file import WeightsMeta
+from dmtrack.network.weights.store import ResolvedWeights
 from dmtrack.video.frame import Modality
 
 WIDTH, HEIGHT, FRAMES, RATE = 96, 64, 12, 10
@@ -131,6 +135,48 @@ def _quiet_surroundings(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     for name in ("DISPLAY", "WAYLAND_DISPLAY", "FORCE_COLOR"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def rendered() -> None:
+    """Let `score.png` be the picture, for tests that look at it."""
+
+
+@pytest.fixture(autouse=True)
+def _score_plot_without_pixels(request, monkeypatch) -> None:
+    """Leave out the pixels of a drawn `score.png`: they take longer than all the rest of a run here."""
+    if "rendered" in request.fixturenames:
+        return
+
+    def drawn(*what: Any) -> bytes:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("matplotlib.figure.Figure.savefig", lambda figure, file, **_: file.write(b"PNG"))
+            return draw_spans(*what)
+
+    monkeypatch.setattr("dmtrack.drawing.score_plot.draw_spans", drawn)
+
+
+@pytest.fixture(scope="session")
+def networks() -> dict[object, Network]:
+    """The networks that runs of this process had."""
+    return {}
+
+
+@pytest.fixture(autouse=True)
+def _networks_made_once(monkeypatch, networks) -> None:
+    """Make a network of PyTorch only once of the same weights: it takes longer than to track with it."""
+
+    def made(weights: ResolvedWeights, precision: Any, device: Any, backend: Any, threads: Any) -> Network:
+        if backend == "openvino":
+            return network_for(weights, precision, device, backend, threads)
+        if threads is not None:
+            torch.set_num_threads(threads)
+        what = (*weights.sha256.values(), weights.streams, precision, str(device), backend)
+        if what not in networks:
+            networks[what] = network_for(weights, precision, device, backend)
+        return networks[what]
+
+    monkeypatch.setattr("dmtrack.run.pipeline.network_for", made)
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ NAMES = (
 )
 
 
-def test_leaves_a_video_two_tables_and_a_record(track):
+def test_leaves_a_video_two_tables_and_a_record(track, rendered):
     assert track("--box", BOX).code == 0
     assert sorted(path.name for path in Path("out").iterdir()) == sorted(NAMES)
     rows, table = read_rows(Path("out/boxes.txt")), read_rows(Path("out/boxes.csv"))

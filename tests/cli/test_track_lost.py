@@ -44,7 +44,7 @@ def states() -> list[str]:
     return [str(row.state) for row in read_rows(Path("out/boxes.csv"))]
 
 
-def test_the_run_ends_when_the_target_has_been_lost_for_long_enough(run_cli, vanishing):
+def test_the_run_ends_when_the_target_has_been_lost_for_long_enough(run_cli, vanishing, rendered):
     outcome = follow(run_cli, vanishing, "--recovery", "on", "--lost-after", "3", "--stop-when-lost", "0.5")
     assert outcome.code == 0
     seen = ["init"] + ["tracked"] * (GONE_AT - 1) + ["uncertain"] * 3 + ["lost"] * 6
