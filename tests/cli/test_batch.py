@@ -272,6 +272,7 @@ def results(out: Path) -> dict[str, list[str]]:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_killed_at_any_moment_resume_gives_the_same(tmp_path):
     script = written(tmp_path / "batch.py", FAKE_BATCH)
     for number in range(6):
@@ -290,6 +291,7 @@ def test_killed_at_any_moment_resume_gives_the_same(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_the_program_killed_at_four_moments(clips, weights):
     options = [
         "--weights",
@@ -317,6 +319,7 @@ def test_the_program_killed_at_four_moments(clips, weights):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_ctrl_c_keeps_what_is_whole(clips, weights, make_video):
     make_video(clips / "long_rgb.mp4", 700)
     make_video(clips / "long_thermal.mp4", 700, grey=True)

@@ -12,7 +12,11 @@ from program import csv_by_id
 
 from dmtrack.batch.ray_engine import RayEngine
 
-pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]  # Ray's own warnings are not ours
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.alone,
+    pytest.mark.filterwarnings("ignore"),  # Ray's own warnings are not ours
+]
 ROOT = Path(__file__).parents[2]
 
 

@@ -7,6 +7,7 @@ import pytest
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.alone,
     pytest.mark.filterwarnings("ignore::ResourceWarning"),  # of the driver's own sockets
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]

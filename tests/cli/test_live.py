@@ -63,6 +63,7 @@ def test_up_to_an_end(live, streams):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_signal_ends_it_with_valid_results(live, monkeypatch):
     at_frame(monkeypatch, 4, lambda: os.kill(os.getpid(), signal.SIGTERM))
     outcome = live("-q")
@@ -94,6 +95,7 @@ def test_a_signal_ends_it_while_nothing_comes(alone, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_stream_that_falls_silent(alone, monkeypatch):
     sender, run = alone
     at_frame(monkeypatch, 3, sender.stop)
@@ -199,6 +201,7 @@ class TestShow:
         assert_results(12, "complete")
 
     @pytest.mark.slow
+    @pytest.mark.alone
     def test_the_window_for_real(self, streams, weights):
         assert shutil.which("xdotool"), "needs xdotool and Xvfb"
         reading, writing = os.pipe()

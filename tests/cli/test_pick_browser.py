@@ -20,6 +20,7 @@ from dmtrack.tracking.start import TargetStart
 
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.alone,
     pytest.mark.filterwarnings("ignore::ResourceWarning"),  # of the driver's own sockets
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
 ]

@@ -253,6 +253,7 @@ with Review.opened(TrackRequest("out")) as review:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_twenty_kills_lose_nothing_that_was_acknowledged(results, track, run_cli):
     chance, acknowledged = random.Random(0), -1
     said = {0: 20.0}

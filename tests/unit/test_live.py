@@ -257,6 +257,7 @@ class TestRealStreams:
     """A sender in a process of its own, on this machine's network, in real time."""
 
     @pytest.mark.slow
+    @pytest.mark.alone
     def test_a_slow_tracker_drops_frames_and_stays_fresh(self, live_sender):
         """25 frames a second come, 4 are taken: after 3 s a queue would be 2.5 s behind."""
         rgb_port, aux_port = live_sender.free_port(), live_sender.free_port()
@@ -304,6 +305,7 @@ class TestRealStreams:
         assert numbers == sorted(set(numbers))
 
     @pytest.mark.slow
+    @pytest.mark.alone
     def test_rtsp(self, live_sender):
         url = f"rtsp://127.0.0.1:{live_sender.free_port()}/live"
         with (
