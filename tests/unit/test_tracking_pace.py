@@ -12,12 +12,13 @@ import torch
 from dmtrack.config import TINY_TRACKER, TrackerConfig
 from dmtrack.geometry.box import Box
 from dmtrack.network.backend import inference_network
+from dmtrack.network.inference import Network
 from dmtrack.network.weights.store import resolve_weights
 from dmtrack.tracking.result import TrackedBox
 from dmtrack.tracking.tracker import Tracker
 from dmtrack.video.frame import Frame, FramePair
 
-H, W, FRAMES = 160, 240, 20
+H, W, FRAMES = 160, 240, 12
 #: Where each of three targets is in frame k; the last one goes away.
 SLOW, QUICK, GOING = (
     lambda k: Box(30 + 0.5 * k, 20, 28, 24),
@@ -25,7 +26,8 @@ SLOW, QUICK, GOING = (
     lambda k: Box(180, 115, 28, 24),
 )
 GONE = 8
-PACED = replace(TINY_TRACKER, pace=True)
+EVERY = replace(TINY_TRACKER, update_interval=10)  # so that templates are taken of few frames as well
+PACED = replace(EVERY, pace=True)
 
 
 def pair(number: int) -> FramePair:
@@ -40,8 +42,8 @@ def pair(number: int) -> FramePair:
 class Counted:
     """A network that counts the regions it searches, and the templates it embeds."""
 
-    def __init__(self) -> None:
-        self.network = inference_network(resolve_weights("tiny", None).model)
+    def __init__(self, network: Network) -> None:
+        self.network = network
         self.config, self.streams, self.device = self.network.config, 1, torch.device("cpu")
         self.searched: list[int] = []
         self.embedded = 0
@@ -55,20 +57,27 @@ class Counted:
         return self.network.step(memory, crops)
 
 
-def followed(config: TrackerConfig, *starts: Box) -> tuple[list[tuple[TrackedBox, ...]], Counted]:
-    network = Counted()
+@pytest.fixture(scope="module")
+def tiny() -> Network:
+    return inference_network(resolve_weights("tiny", None).model)
+
+
+def followed(
+    tiny: Network, config: TrackerConfig, *starts: Box, frames: int = FRAMES
+) -> tuple[list[tuple[TrackedBox, ...]], Counted]:
+    network = Counted(tiny)
     tracker = Tracker(network, config)
     found = [tracker.initialize(pair(0), starts)]
-    for number in range(1, FRAMES):
+    for number in range(1, frames):
         network.searched.append(0)
         found.append(tracker.update(pair(number)))
     return found, network
 
 
 @pytest.fixture(scope="module")
-def both_ways():
+def both_ways(tiny):
     starts = SLOW(0), QUICK(0)
-    return followed(TINY_TRACKER, *starts), followed(PACED, *starts)
+    return followed(tiny, EVERY, *starts), followed(tiny, PACED, *starts)
 
 
 def test_half_of_a_slow_target_is_searched_and_a_quick_one_always(both_ways) -> None:
@@ -90,12 +99,12 @@ def test_boxes_and_templates_are_nearly_the_same(both_ways) -> None:
     assert paced.embedded == every.embedded > 2  # the due frames are searched
 
 
-def test_slow_targets_take_turns_until_one_is_not_sure() -> None:
-    _, network = followed(PACED, SLOW(0), GOING(0))
+def test_slow_targets_take_turns_until_one_is_not_sure(tiny) -> None:
+    _, network = followed(tiny, PACED, SLOW(0), GOING(0), frames=GONE + 8)
     assert set(network.searched[4:GONE]) == {1}
     assert {1, 2} == set(network.searched[GONE + 1 : GONE + 7])  # the one that has gone in every frame
 
 
-def test_where_every_frame_renews_the_memory_every_frame_is_searched() -> None:
-    _, network = followed(TrackerConfig(pace=True), SLOW(0))
+def test_where_every_frame_renews_the_memory_every_frame_is_searched(tiny) -> None:
+    _, network = followed(tiny, TrackerConfig(pace=True), SLOW(0))
     assert set(network.searched) == {1}

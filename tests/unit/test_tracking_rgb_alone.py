@@ -12,6 +12,7 @@ import torch
 from dmtrack.config import TINY_TRACKER
 from dmtrack.errors import BoxError, ConfigError
 from dmtrack.geometry.box import Box
+from dmtrack.network.backend import inference_network
 from dmtrack.network.weights.store import resolve_weights
 from dmtrack.run.pipeline import load_tracker
 from dmtrack.tracking.memory import MemoryFrames
@@ -46,12 +47,12 @@ def pair(
 
 @pytest.fixture(scope="module")
 def model():
-    return resolve_weights("tiny", Modality.THERMAL).model
+    return inference_network(resolve_weights("tiny", Modality.THERMAL).model)
 
 
 @pytest.fixture(scope="module")
 def foundation():
-    return resolve_weights("tiny", None).model
+    return inference_network(resolve_weights("tiny", None).model)
 
 
 @pytest.fixture(scope="module")
