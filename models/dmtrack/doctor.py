@@ -108,8 +108,10 @@ def _bf16_on_cpu() -> Finding:
 def _cuda() -> Iterator[Finding]:
     import torch
 
+    from dmtrack.network.backend import why_no_cuda
+
     if not torch.cuda.is_available():
-        yield Finding("cuda", State.NOTE, "no CUDA device: tracking runs on the processor")
+        yield Finding("cuda", State.NOTE, f"no CUDA device ({why_no_cuda()}): tracking runs on the processor")
         return
     for index in range(torch.cuda.device_count()):
         facts = torch.cuda.get_device_properties(index)

@@ -39,7 +39,8 @@ class StandIn(PacketDecoder):
     Args:
         path: The file.
         fails_at: How many frames it gives before it fails; -1 never.
-        how: `error`, `damage`, or `refused`: frames as libav gives them without a device.
+        how: `error`, `damage`, `refused`: frames as libav gives them without a device; or `uncut`: with what
+            the stream says to cut off on the left.
     """
 
     def __init__(self, path: Path, *, fails_at: int = -1, how: str = "") -> None:
@@ -58,6 +59,8 @@ class StandIn(PacketDecoder):
                 raise DecodeError("the device is gone")
             if self._how == "refused":
                 return frame
+            if self._how == "uncut":
+                return None if frame is None else frame.reformat(frame.width + 16, format="nv12")
             self.damaged += 1
         self._count += 1
         return None if frame is None else frame.reformat(format="nv12")
@@ -137,6 +140,14 @@ def test_a_stream_that_the_device_refuses_is_decoded_by_the_processor(video_of_p
     with VideoReader(path, gpu=0) as opened:
         assert opened.info.decoded_on == "cpu"
     assert facts(path, gpu=0) == facts(path)
+
+
+def test_pictures_that_the_device_does_not_cut_are_the_processors(video_of_pictures, stand_in, caplog):
+    path = video_of_pictures("a.mp4", coloured())
+    stand_in(fails_at=0, how="uncut")
+    with caplog.at_level(logging.INFO, logger="dmtrack"):
+        assert facts(path, gpu=0) == facts(path)
+    assert "another size" in caplog.text
 
 
 def test_a_stream_that_libav_takes_from_the_device_midway_goes_on(video_of_pictures, stand_in):

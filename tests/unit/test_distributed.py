@@ -112,6 +112,19 @@ def test_an_environment_without_torchrun_is_named(variables, said, monkeypatch):
         pass
 
 
+@pytest.mark.parametrize(
+    ("device", "said"),
+    [("cuda:0", "2 processes cannot share cuda:0"), ("cuda", "there is no cuda:1; this machine has cuda:0")],
+)
+def test_each_process_needs_a_gpu_of_its_own(device, said, monkeypatch):
+    for name, value in {"WORLD_SIZE": "2", "RANK": "1", "LOCAL_RANK": "1"}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    with pytest.raises(ConfigError, match=said), joined_group(device):
+        pass
+
+
 def launch(script: Path, processes: int, out: Path) -> None:
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "GLOO_SOCKET_IFNAME": "lo"}
     runner = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]

@@ -9,10 +9,12 @@ the tests runs the function again on every replay, into the same tensor, as a CU
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -41,6 +43,7 @@ from dmtrack.network.cuda_graphs import CudaRecorder, GraphedNetwork, bucket
 from dmtrack.network.head import HeadOutput
 from dmtrack.network.inference import Network
 from dmtrack.network.model import DMTrack
+from dmtrack.network.torch_network import TorchNetwork
 from dmtrack.tracking import cropping
 from dmtrack.tracking.cropping import DeviceCropper, HostCropper, cropper_for
 from dmtrack.tracking.tracker import Tracker
@@ -386,6 +389,93 @@ def test_what_goes_to_cuda_is_pinned_and_not_waited_for(monkeypatch):
     assert asked == ["pinned", ("cuda", {"non_blocking": True})]
 
 
+# --- in which numbers ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_weights_are_cast_once_and_not_in_every_step(model, monkeypatch, precision):
+    network = TorchNetwork(model, precision)
+    monkeypatch.setattr(torch_network, "_store_products_in", lambda *_: None)
+    plain = TorchNetwork(model, precision)
+    shown = inputs(network, 2, templates=2)
+    with Casts(network) as stored, Casts(plain) as cast:
+        found, expected = network.step(*shown), plain.step(*shown)
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+    assert stored.count == 0
+    assert cast.count > 20
+
+
+class Casts(TorchDispatchMode):
+    """Counts how often a weight of a network is cast: on a GPU a kernel each time."""
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        super().__init__()
+        self._weights = {weight.untyped_storage().data_ptr() for weight in network.parameters()}
+        self.count = 0
+
+    def __torch_dispatch__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if function is torch.ops.aten._to_copy.default:
+            self.count += args[0].untyped_storage().data_ptr() in self._weights
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(("device", "allowed"), [("cuda:0", False), ("cpu", True)])
+def test_fp32_on_cuda_rounds_no_convolution_to_tf32(model, device, allowed):
+    network = TorchNetwork(model)
+    network.device = torch.device(device)
+    seen = []
+    for module in network.modules():
+        if isinstance(module, torch.nn.Conv2d):
+            module.register_forward_pre_hook(lambda *_: seen.append(torch.backends.cudnn.allow_tf32))
+    shown = inputs(network, 1)
+    boxes = torch.full((1, 4), 0.5)
+    network.step(*shown)
+    network.embed_template(shown[1][:, : SMALL.template_size, : SMALL.template_size], boxes)
+    assert len(seen) > 2
+    assert set(seen) == {allowed}
+    assert torch.backends.cudnn.allow_tf32
+
+
+# --- what a GPU says -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nmore"), "too little memory"),
+        (RuntimeError("MPS backend out of memory (MPS allocated: 9 GB)"), "too little memory"),
+        (RuntimeError("CUDA error: no kernel image is available\nmore"), r"fails \(CUDA error: no kernel"),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_INTERNAL_ERROR"), "fails"),
+    ],
+    ids=["full", "full mps", "too new", "cudnn"],
+)
+@pytest.mark.parametrize("when", ["embed_template", "step", "tolist"])
+def test_what_a_gpu_says_is_one_line(model, monkeypatch, raised, said, when):
+    network = inference_network(model)
+    tracker = Tracker(network)
+    begin = partial(tracker.initialize, pair(0), [Box(20, 20, 14, 12)])
+    if when != "embed_template":
+        begin()
+
+    def fails(*_: object) -> None:
+        raise raised
+
+    monkeypatch.setattr(torch.Tensor if when == "tolist" else network, when, fails)
+    run = begin if when == "embed_template" else partial(tracker.update, pair(1))
+    with pytest.raises(ConfigError, match=said) as caught:
+        run()
+    assert "more" not in str(caught.value)
+
+
+def test_a_defect_is_no_gpu_that_fails(model, monkeypatch):
+    network = inference_network(model)
+    monkeypatch.setattr(network, "step", lambda *_: torch.ones(2) + torch.ones(3))
+    tracker = Tracker(network)
+    tracker.initialize(pair(0), [Box(20, 20, 14, 12)])
+    with pytest.raises(RuntimeError, match="size of tensor"):
+        tracker.update(pair(1))
+
+
 class OnCuda(torch.nn.Module):
     """A network that says it is on a GPU."""
 
@@ -443,11 +533,15 @@ def test_int8_is_for_cpus():
     ("bf16", "expected"), [pytest.param(True, "bf16", id="ampere"), pytest.param(False, "fp16", id="older")]
 )
 def test_auto_on_cuda_asks_the_device(monkeypatch, bf16, expected):
+    asked = []
+    monkeypatch.setattr(torch.cuda, "device", lambda device: nullcontext(asked.append(device)))
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: bf16)
-    assert choose_precision("auto", torch.device("cuda", 0)) == expected
+    assert choose_precision("auto", torch.device("cuda", 1)) == expected
+    assert asked == ["cuda:1"]
 
 
 def test_bf16_is_refused_where_the_device_has_none(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "device", nullcontext)
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda **_: False)
     with pytest.raises(ConfigError, match="fp16"):
         choose_precision("bf16", torch.device("cuda", 0))
@@ -471,6 +565,24 @@ def test_cuda_devices_are_counted(monkeypatch):
     assert str(choose_device("cuda:1")) == "cuda:1"
     with pytest.raises(ConfigError, match="cuda:0 to cuda:1"):
         choose_device("cuda:2")
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (AssertionError("Torch not compiled with CUDA enabled"), "(Torch not compiled with CUDA enabled)"),
+        (RuntimeError("The NVIDIA driver on your system is too old. Please"), "is too old)"),
+    ],
+    ids=["a build for CPUs", "an old driver"],
+)
+def test_why_there_is_no_cuda_is_said(monkeypatch, error, said):
+    def init() -> None:
+        raise error
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "init", init)
+    with pytest.raises(ConfigError, match=re.escape(said)):
+        choose_device("cuda")
 
 
 @pytest.mark.parametrize("name", ["meta", "xpu", "cpu:3", "", "gpu"])

@@ -6,11 +6,13 @@ import importlib.util
 import os
 import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
 from dmtrack.config import Backend, Precision, PrecisionChoice, chosen
-from dmtrack.errors import ConfigError
+from dmtrack.errors import ConfigError, reason_of
 from dmtrack.network.inference import Device, Network
 from dmtrack.network.openvino_network import OpenVinoNetwork, computed_precisions, kept_name
 from dmtrack.network.weights.data_folder import data_folder
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 BACKEND_VARIABLE: Final = "DMTRACK_BACKEND"
 _DEVICES: Final = "auto, cpu, cuda, cuda:0, mps"
 _GPU_FILES: Final = ("nvidia*", "nvhost*", "dxg", "kfd")  # in /dev: of NVIDIA, also in WSL, and of AMD
+_OF_A_GPU: Final = re.compile("(CUDA|cuDNN|HIP|MPS) ")  # so PyTorch begins what a GPU says
 
 
 def choose_device(asked: str = "auto") -> Device:
@@ -76,10 +79,10 @@ def choose_precision(
     """
     if asked == "auto":
         if device.type == "cuda":
-            return "bf16" if _cuda_has_bf16() else "fp16"
+            return "bf16" if _cuda_has_bf16(device) else "fp16"
         return "bf16" if device.type == "cpu" and cpu_multiplies_bf16() else "fp32"
     chosen("precision", asked, PrecisionChoice)
-    if asked == "bf16" and device.type == "cuda" and not _cuda_has_bf16():
+    if asked == "bf16" and device.type == "cuda" and not _cuda_has_bf16(device):
         raise ConfigError(f"{device} does not compute in bf16", hint="--precision fp16 or fp32")
     if asked == "int8" and backend != "openvino":
         raise ConfigError(
@@ -88,10 +91,11 @@ def choose_precision(
     return asked
 
 
-def _cuda_has_bf16() -> bool:
+def _cuda_has_bf16(device: torch.device | Device) -> bool:
     import torch
 
-    return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    with torch.cuda.device(str(device)):
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
 
 
 def cpu_multiplies_bf16(cpu_info: Path = Path("/proc/cpuinfo")) -> bool:
@@ -133,9 +137,35 @@ def _cuda_device(index: int) -> Device:
         return Device("cuda", index)
     if count == 0:
         raise ConfigError(
-            f"this machine has no CUDA device, so no cuda:{index}", hint="--device cpu always works"
+            f"PyTorch finds no CUDA device, so no cuda:{index} ({why_no_cuda()})",
+            hint="--device cpu always works",
         )
     raise ConfigError(f"there is no cuda:{index}", hint=f"this machine has cuda:0 to cuda:{count - 1}")
+
+
+def why_no_cuda() -> str:
+    """Return why PyTorch has no CUDA device, in its words: no driver or an old one, a build for CPUs."""
+    import torch
+
+    try:
+        torch.cuda.init()  # type: ignore[no-untyped-call]
+    except (RuntimeError, AssertionError) as error:
+        return reason_of(error).partition(". ")[0]
+    return "there is none"
+
+
+@contextmanager
+def gpu_errors_translated(device: torch.device | Device, hint: str) -> Iterator[None]:
+    """Turn what PyTorch says of a GPU that is full, gone or not of its build into a `ConfigError`."""
+    try:
+        yield
+    except RuntimeError as error:
+        said = str(error).partition("\n")[0]
+        if _OF_A_GPU.match(said) is None:
+            raise
+        if "out of memory" in said:
+            raise ConfigError(f"{device} has too little memory", hint=hint) from error
+        raise ConfigError(f"{device} fails ({said})", hint="--device cpu always works") from error
 
 
 def network_for(
@@ -196,7 +226,8 @@ def inference_network(
     chosen("precision", precision, Precision)
     if precision not in DTYPES:
         raise ConfigError(f"PyTorch does not compute in {precision}", hint=f"one of: {', '.join(DTYPES)}")
-    network = TorchNetwork(model, precision, place)
+    with gpu_errors_translated(place, "--weights tiny, or --device cpu"):
+        network = TorchNetwork(model, precision, place)
     if recorded and place.type == "cuda":
         return GraphedNetwork(network, CudaRecorder(network.device))
     return network

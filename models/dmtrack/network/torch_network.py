@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from dmtrack.config import Precision
+from dmtrack.network.adapters import PixelAttention
 from dmtrack.network.backbone import MEAN, STD
 from dmtrack.network.head import HeadOutput
 from dmtrack.network.model import DMTrack, normalized
@@ -22,6 +23,7 @@ class TorchNetwork(nn.Module):
 
     In half precision the blocks multiply in it; stem, head and the residual stream stay in float32: they
     cost little, and half precision in stem and head moves boxes three times as far as in all the blocks.
+    In `fp32` convolutions on a GPU are not rounded to TF32 either, as PyTorch does it by default.
 
     The model is not changed; `precision` is that of the products in the blocks: `fp32`, `bf16` or `fp16`.
     """
@@ -35,6 +37,8 @@ class TorchNetwork(nn.Module):
         self.model = copy.deepcopy(model).to(device).eval().requires_grad_(requires_grad=False)
         position = self.model.foundation.pos_search
         self.device, self._blocks = position.device, DTYPES[precision]
+        for part in (self.model.foundation.blocks, self.model.adapters or nn.ModuleList()):
+            _store_products_in(self._blocks, part)
         # Buffers, because a recorded step may not bring numbers from the host.
         for name, values in (("mean", MEAN), ("std", STD)):
             self.register_buffer(name, torch.tensor(values, dtype=position.dtype, device=position.device))
@@ -45,14 +49,16 @@ class TorchNetwork(nn.Module):
         """See `Network`."""
         if boxes is not None:
             boxes = boxes.to(self.mean.dtype)
-        return self.model.embed_template(self._images(crops), boxes)
+        with self._convolutions():
+            return self.model.embed_template(self._images(crops), boxes)
 
     def step(self, memory: Tensor, crops: Tensor) -> HeadOutput:
         """See `Network`."""
-        search = self.model.embed_search(self._images(crops))
-        with self._numbers():
-            features = self.model.encode(memory, search)
-        return self.model.read_out(features.to(self.mean.dtype))
+        with self._convolutions():
+            search = self.model.embed_search(self._images(crops))
+            with self._numbers():
+                features = self.model.encode(memory, search)
+            return self.model.read_out(features.to(self.mean.dtype))
 
     forward = step
 
@@ -62,8 +68,27 @@ class TorchNetwork(nn.Module):
         # Without the cache: what it holds does not outlive a recording.
         return torch.autocast(self.device.type, self._blocks, cache_enabled=False)
 
+    def _convolutions(self) -> contextlib.AbstractContextManager[object]:
+        if self.device.type != "cuda" or self._blocks != torch.float32:
+            return contextlib.nullcontext()
+        cudnn = torch.backends.cudnn
+        return cudnn.flags(
+            enabled=cudnn.enabled,
+            benchmark=cudnn.benchmark,
+            deterministic=cudnn.deterministic,
+            allow_tf32=False,
+        )
+
     def _images(self, crops: Tensor) -> Tensor:
         return normalized(crops, self.mean, self.std)
+
+
+def _store_products_in(dtype: torch.dtype, part: nn.Module) -> None:
+    """Store weights of products in that type; autocast would cast them again, one by one, in every step."""
+    for module in part.modules():
+        if isinstance(module, nn.Linear | nn.Conv1d | PixelAttention):
+            for weight in module.parameters(recurse=False):
+                weight.data = weight.data.to(dtype)
 
 
 class StepMaps(nn.Module):

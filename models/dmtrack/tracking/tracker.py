@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from dmtrack.config import PUBLISHED_TRACKER, Precision, TrackerConfig
 from dmtrack.errors import BoxError, ConfigError
 from dmtrack.geometry.box import Box
 from dmtrack.geometry.crop import Crop
-from dmtrack.network.backend import network_of
+from dmtrack.network.backend import gpu_errors_translated, network_of
 from dmtrack.network.inference import Array, Network, arrays_of
 from dmtrack.tracking.camera_motion import CameraMotion
 from dmtrack.tracking.cropping import Cropper, cropper_for, upload
@@ -196,8 +197,9 @@ class Tracker:
         """
         self._require_fit(pair)
         target = next(target for target in self._targets if target.target_id == target_id)
-        (crop,), rows = self._locate(pair.image, [(target, box)])
-        score, *shown = rows[0].tolist()[4:]
+        with self._on_its_device():
+            (crop,), rows = self._locate(pair.image, [(target, box)])
+            score, *shown = rows[0].tolist()[4:]
         return crop.to_frame(*shown), score
 
     def templates(self, pair: FramePair, boxes: Sequence[Box]) -> list[Array]:
@@ -299,17 +301,18 @@ class Tracker:
         """
         looked: list[tuple[tuple[_Target, Box, float], Crop]] = []
         located: list[Array] = []
-        for group in _alike(targets):
-            windows = [
-                (target, box, weight)
-                for target in group
-                for box, weight in self._places(target, image.shape, carried)
-            ]
-            crops, boxes = self._locate(image, [(target, box) for target, box, _ in windows])
-            looked += zip(windows, crops, strict=True)
-            located.append(boxes)
-        # The only place where a step waits for the device.
-        rows = arrays_of(located[0]).concat(located).tolist() if located else []
+        with self._on_its_device():
+            for group in _alike(targets):
+                windows = [
+                    (target, box, weight)
+                    for target in group
+                    for box, weight in self._places(target, image.shape, carried)
+                ]
+                crops, boxes = self._locate(image, [(target, box) for target, box, _ in windows])
+                looked += zip(windows, crops, strict=True)
+                located.append(boxes)
+            # The only place where a step waits for the device.
+            rows = arrays_of(located[0]).concat(located).tolist() if located else []
         finds: dict[int, list[Found]] = {target.target_id: [] for target in targets}
         for ((target, _, weight), crop), row in zip(looked, rows, strict=True):
             box, shown = crop.to_frame(*row[:4]), crop.to_frame(*row[5:])
@@ -420,7 +423,11 @@ class Tracker:
         size = self.network.config.template_size
         crops = [Crop.around(box, self.config.template_factor, size) for box in boxes]
         inner = [crop.from_frame(box) for crop, box in zip(crops, boxes, strict=True)]
-        return self.network.embed_template(self.cropper.cut(image, crops), self._on_device(inner))
+        with self._on_its_device():
+            return self.network.embed_template(self.cropper.cut(image, crops), self._on_device(inner))
+
+    def _on_its_device(self) -> AbstractContextManager[None]:
+        return gpu_errors_translated(self.network.device, "fewer targets, --weights tiny, or --device cpu")
 
     def _on_device(self, rows: Sequence[tuple[float, ...]]) -> Array:
         return upload(np.array(rows, np.float32), self.network.device)

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from dmtrack.errors import ConfigError
+from dmtrack.network.backend import choose_device
 
 _Value = TypeVar("_Value")
 
@@ -90,7 +91,7 @@ def joined_group(device: str) -> Iterator[ProcessGroup]:
     """Join the processes that `torchrun` started, and leave them at the end.
 
     `cuda`, where the network will be, talks over NCCL, all else over Gloo. `ConfigError`: the environment is
-    not one that `torchrun` makes, or the processes do not meet.
+    not one that `torchrun` makes, there is no GPU for each process, or the processes do not meet.
     """
     size = _number("WORLD_SIZE", 1)
     if size <= 1:
@@ -98,8 +99,10 @@ def joined_group(device: str) -> Iterator[ProcessGroup]:
         return
     group = ProcessGroup(_number("RANK", 0), size, _number("LOCAL_RANK", 0))
     on_gpu = torch.device(device).type == "cuda"
+    if on_gpu and device != "cuda":
+        raise ConfigError(f"{size} processes cannot share {device}", hint="--device cuda: each takes its own")
     if on_gpu:
-        torch.cuda.set_device(group.device(device))
+        torch.cuda.set_device(str(choose_device(str(group.device(device)))))
     try:
         dist.init_process_group("nccl" if on_gpu else "gloo", timeout=_PATIENCE)
     except (RuntimeError, ValueError) as error:

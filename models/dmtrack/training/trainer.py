@@ -16,6 +16,7 @@ from torch import nn
 
 from dmtrack.errors import CheckpointError, ConfigError, DmtrackError
 from dmtrack.network.backbone import Block
+from dmtrack.network.backend import gpu_errors_translated
 from dmtrack.network.lite_stem import LiteStem
 from dmtrack.network.model import DMTrack, normalize
 from dmtrack.training.data import Batch, SamplerFactory, SkipTally, open_segment
@@ -179,7 +180,8 @@ class Trainer:
             batch = next(batches)
             meter.waited_s += time.perf_counter() - begin
             self.skips.add(batch.skipped)
-            losses, norm = self._train_step(batch)
+            with gpu_errors_translated(self.device, "a smaller --batch-size"):
+                losses, norm = self._train_step(batch)
             self.step += 1
             meter.add(losses, norm)
             self.on_step(self.step)
@@ -222,7 +224,7 @@ class Trainer:
 
     def _run_validation(self, validate: Validate) -> None:
         model = self.averaged_model.eval()
-        with torch.random.fork_rng():
+        with torch.random.fork_rng([self.device] if self.device.type == "cuda" else []):
             figures = validate(model)
         self.folder.append_row("validation.csv", {"step": self.step, **figures})
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final
 import av
 import av.error
 import numpy as np
+from av.codec.codec import UnknownCodecError
 from av.codec.hwaccel import HWAccel, hwdevices_available
 from av.video.reformatter import VideoReformatter
 
@@ -105,6 +106,12 @@ class PacketDecoder:
     def reading(self) -> PacketDecoder:
         """What reads the file."""
         return self
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """Width and height of pictures, as the stream says them now."""
+        context = self._stream.codec_context
+        return context.width, context.height
 
     def __init__(
         self, container: InputContainer, stream: VideoStream, path: Path, begin: int | None = None
@@ -294,6 +301,8 @@ class GpuDecoder:
             return None
         if not self._given and frame.format.name != _FROM_DEVICE:
             raise _DeviceGivesUpError("it does not take this stream")
+        if (frame.width, frame.height) != device.size:  # libav leaves what is cut off on the left and on top
+            raise _DeviceGivesUpError("it gives pictures of another size")
         self._given += 1
         if frame.format.name != _FROM_DEVICE:  # libav went on without the device by itself
             return frame
@@ -345,6 +354,8 @@ def why_no_nvdec(gpu: int = 0) -> str | None:
         context = av.CodecContext.create("h264", "r", accelerator(gpu))
         frames = [frame for packet in _trial_packets() for frame in context.decode(packet)]
         frames += context.decode(None)
+    except UnknownCodecError:
+        return "this PyAV has no libx264 to try it with"
     except (av.error.FFmpegError, OSError) as error:
         return reason_of(error)
     formats = {frame.format.name for frame in frames}
