@@ -122,6 +122,16 @@ def test_alpha_is_dropped_whatever_it_is(tmp_path, order, is_big, alpha, bits):
     assert np.abs(read - colours[..., :3] * (255 / most)).max() <= (alpha == 1) + (bits == 16)
 
 
+def test_colours_beside_an_alpha_of_0_are_not_multiplied_by_it(tmp_path, order, is_big):
+    """They became white."""
+    stored = np.random.default_rng(0).integers(0, 256, (H, W, 4)).astype(np.uint8)
+    stored[: H // 2, :, 3] = 0
+    tags = {0: {258: 8, 262: 2, 277: 4, 279: stored.nbytes, 338: 1}}
+    page = stored.reshape(H, -1).view(np.dtype(order + "u2"))
+    file = written(tmp_path / "0.tif", stack([page], order, is_big=is_big, tags=tags))
+    assert np.array_equal(load_picture(file).pixels[: H // 2], stored[: H // 2, :, :3])
+
+
 @pytest.mark.parametrize("pages", [1, 2])
 @pytest.mark.parametrize("bits", [8, 16])
 def test_a_zero_that_is_white_is_turned_round_or_told(tmp_path, order, is_big, bits, pages):

@@ -448,7 +448,7 @@ def _colours(stored: Pixels, data: bytes) -> Pixels:
     """Return colours as bright as a file means them: white is the maximum of a PPM, alpha divides them."""
     most = np.iinfo(stored.dtype).max
     if stored.shape[2] == 4 and is_multiplied(data):
-        alpha = np.maximum(stored[..., 3:], 1)
+        alpha = np.where(stored[..., 3:] == 0, most, stored[..., 3:])  # nothing, and yet a colour: unused
         stored[..., :3] = np.minimum(np.rint(stored[..., :3] * (most / alpha)), most)
     white = stored_white(data)
     if not 0 < white < most or (most > 255 and _is_repeated(stored)):
