@@ -37,8 +37,9 @@ class TorchNetwork(nn.Module):
         self.model = copy.deepcopy(model).to(device).eval().requires_grad_(requires_grad=False)
         position = self.model.foundation.pos_search
         self.device, self._blocks = position.device, DTYPES[precision]
-        for part in (self.model.foundation.blocks, self.model.adapters or nn.ModuleList()):
-            _store_products_in(self._blocks, part)
+        if self._blocks != torch.float32:
+            for part in (self.model.foundation.blocks, self.model.adapters or nn.ModuleList()):
+                _store_products_in(self._blocks, part)
         # Buffers, because a recorded step may not bring numbers from the host.
         for name, values in (("mean", MEAN), ("std", STD)):
             self.register_buffer(name, torch.tensor(values, dtype=position.dtype, device=position.device))
