@@ -356,7 +356,7 @@ class TrackRequest:
 
     @property
     def folder(self) -> Path:
-        """Where results go; for live streams, which have no name, another one each time it is asked."""
+        """Where results go; for live streams without a folder, which have no name, another one each time."""
         if self.output.folder is not None:
             return self.output.folder
         if self.live_addresses is None:
