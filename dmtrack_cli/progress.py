@@ -16,6 +16,7 @@ from rich.text import Text
 
 LINE_EVERY_S: Final = 5.0  # least time between two lines where there is no bar
 _WINDOW_S: Final = 3.0  # frames a second are measured over this long
+_FIRST: Final = 2  # frames that load and prepare what all others use: they say nothing of the rate
 
 
 class ProgressKind(StrEnum):
@@ -73,13 +74,15 @@ class Meter:
         """Take note that `done` frames are done by now."""
         self.done = done
         now = self._clock()
+        if done <= _FIRST:
+            self._marks.clear()
         self._marks.append((now, self.done))
         while len(self._marks) > 2 and now - self._marks[0][0] > _WINDOW_S:
             self._marks.popleft()
 
     @property
     def fps(self) -> float | None:
-        """Frames a second lately; None at the very start."""
+        """Frames a second lately; None in the first frames."""
         (begin_s, begin), (end_s, end) = self._marks[0], self._marks[-1]
         return (end - begin) / (end_s - begin_s) if end_s > begin_s else None
 

@@ -44,11 +44,26 @@ def test_meter_measures_lately_and_not_since_the_start():
     assert meter.left_s == pytest.approx(90.0)
 
 
+def test_what_the_first_frames_load_is_no_rate():
+    """A first run converts the network in its second frame: an hour was said to be left."""
+    clock = Clock()
+    meter = Meter(100, clock)
+    for seconds in (0.5, 9.0):
+        clock.now_s += seconds
+        meter.count()
+        assert meter.left_s is None
+    clock.now_s += 0.1
+    meter.count()
+    assert meter.left_s == pytest.approx(9.7)
+
+
 def test_meter_without_a_total_does_not_guess():
     clock = Clock()
     meter = Meter(None, clock)
-    clock.now_s += 1
-    meter.count()
+    for _ in range(4):
+        clock.now_s += 1
+        meter.count()
+    assert meter.fps == pytest.approx(1.0)
     assert meter.left_s is None
 
 
@@ -73,7 +88,8 @@ def test_plain_lines_come_now_and_then_and_at_the_end():
             clock.now_s += 0.1
             reporter.advance(0.5)
     lines = stream.getvalue().splitlines()
-    assert lines[0] == "frame 1/100, 10.0 fps, ETA 0:10, score 0.50"
+    assert lines[0] == "frame 1/100, score 0.50"
+    assert lines[1] == "frame 52/100, 10.0 fps, ETA 0:05, score 0.50"
     assert lines[-1].startswith("frame 100/100")
     assert len(lines) == 3
 
@@ -81,12 +97,13 @@ def test_plain_lines_come_now_and_then_and_at_the_end():
 def test_json_lines(capsys):
     clock = Clock()
     with JsonReporter(None, clock) as reporter:
-        clock.now_s += 0.5
-        reporter.advance(0.25)
-    (line,) = capsys.readouterr().out.splitlines()
+        for _ in range(3):
+            clock.now_s += 0.5
+            reporter.advance(0.25)
+    *_, line = capsys.readouterr().out.splitlines()
     assert json.loads(line) == {
         "event": "progress",
-        "frames": 1,
+        "frames": 3,
         "total": None,
         "fps": 2.0,
         "eta_s": None,
