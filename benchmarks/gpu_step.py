@@ -127,7 +127,9 @@ def update_of(network: Network, preset: str, backend: Backend, targets: int) -> 
     """Return one frame of a tracker whose memory is full."""
     config = tracker_preset(preset)
     held = Held(network)
-    tracker = Tracker(held, replace(config, recovery=False), cropper=cropper_for(network.device, backend))
+    tracker = Tracker(
+        held, replace(config, recovery=False, update_score=0.0), cropper=cropper_for(network.device, backend)
+    )
     image = np.random.default_rng(0).integers(0, 256, (*FRAME, 6), dtype=np.uint8)
     rgb, aux = (Frame(0, 0, Fraction(1, 30), half) for half in (image[..., :3], image[..., 3:]))
     pair = FramePair(rgb, aux, Modality.THERMAL, image)

@@ -33,6 +33,7 @@ from dmtrack.network.inference import Network
 from dmtrack.network.torch_network import TorchNetwork
 from dmtrack.network.weights.store import ResolvedWeights, resolve_weights
 from dmtrack.tracking.result import TrackedBox
+from dmtrack.tracking.start import Targets, as_targets
 from dmtrack.tracking.tracker import Tracker
 from dmtrack.video.frame import FramePair, Modality
 
@@ -75,10 +76,11 @@ class Nudged(Tracker):
     nudge_px = 0.0
 
     def initialize(
-        self, pair: FramePair, boxes: Sequence[Box], ids: Sequence[int] | None = None
+        self, pair: FramePair, boxes: Targets, ids: Sequence[int] | None = None
     ) -> tuple[TrackedBox, ...]:
         """Move the boxes, then start."""
-        moved = [dataclasses.replace(box, x=box.x + self.nudge_px) for box in boxes]
+        given = [box for box in as_targets(boxes) if isinstance(box, Box)]
+        moved = [dataclasses.replace(box, x=box.x + self.nudge_px) for box in given]
         return super().initialize(pair, moved, ids)
 
 

@@ -3,9 +3,9 @@
     python benchmarks/real_pairs.py TRAIN runs/pairs
 
 `thermal`: of every still up to three warm things, each as a sequence of one picture repeated. `depth`: the
-kitchen, one sequence a target. `thermal_motion` and `depth_motion`: the clips of `video` that are not kept
-back, with a second stream that is made up: grey in another light, or a ground that the target does not stand
-out from.
+kitchen, one sequence a target. `event`: clips of `video` with the simulated events, in the look of VisEvent.
+`thermal_motion` and `depth_motion`: the clips of `video` that are not kept back, with a second stream that
+is made up: grey in another light, or a ground that the target does not stand out from.
 """
 
 import csv
@@ -29,6 +29,8 @@ def picture_of(path: Path, flags: int = cv2.IMREAD_COLOR) -> Picture:
     return picture
 
 
+#: Grey levels of one count in the simulated events.
+ONE_EVENT = 40
 #: A sequence needs so many frames.
 REPEATS = 8
 
@@ -84,6 +86,16 @@ def plain_ground(rng: np.random.Generator) -> Callable[[Picture], Picture]:
     return made
 
 
+def in_the_look_of_visevent(events: Picture, size: tuple[int, int]) -> Picture:
+    """Return a picture of brightening (red) and darkening (blue) counts on black as one on white, BGR."""
+    seen = cv2.resize(events, size, interpolation=cv2.INTER_AREA).astype(int)
+    darker, brighter = seen[..., 0], seen[..., 2]
+    made = np.full(seen.shape, 255, np.uint8)
+    some = np.maximum(darker, brighter) >= ONE_EVENT / 2
+    made[some] = np.where((brighter > darker)[some][:, None], (0, 0, 255), (255, 0, 0))
+    return made
+
+
 source, output = (Path(text) for text in sys.argv[1:])
 rng = np.random.default_rng(0)
 for video in sorted((source / "video").iterdir()):
@@ -99,6 +111,21 @@ for video in sorted((source / "video").iterdir()):
             if np.isfinite(box).all()
         ]
         sequence(output / f"{modality}_motion" / video.name, modality, frames)
+    simulated = source / "pairs_event" / f"sim_{video.name}" / "event"
+    shown = [
+        (path, simulated / f"{path.stem}.png", box)
+        for path, box in zip(paths, boxes, strict=True)
+        if (simulated / f"{path.stem}.png").is_file() and np.isfinite(box).all()
+    ]
+    if len(shown) >= REPEATS:
+        sequence(
+            output / "event" / video.name,
+            "event",
+            [
+                (path, in_the_look_of_visevent(picture_of(events), picture_of(path).shape[1::-1]), box)
+                for path, events, box in shown
+            ],
+        )
 
 kitchen = source / "pairs_depth" / "kitchen"
 for table in sorted(kitchen.glob("boxes*.csv")):

@@ -2,13 +2,16 @@
 
 Typer has no option whose value may be left out, and a shell splits `10, 20, 30, 40` into four words.
 So `--box` is settled here: `--box 10 20 30 40` becomes `--box=10 20 30 40`, and a `--box` without
-a box becomes `--box=pick`. And `-v` and `--verbose` may stand anywhere and move to the front.
+a box becomes `--box=pick`. And `-v` and `--verbose` may stand anywhere and move to the front. No shell of
+Windows says which files `*.txt` means.
 """
 
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
+from glob import glob
 from itertools import takewhile
 from pathlib import Path
 from typing import Final
@@ -23,11 +26,19 @@ _STARTS_NUMERIC: Final = re.compile(r"\s*[-+.]*\d")
 
 
 def prepare_arguments(words: Sequence[str]) -> list[str]:
-    """Return the words with bare and spread-out `--box` settled and verbosity in front."""
+    """Return the words with bare and spread-out `--box` settled, patterns filled in, verbosity in front."""
+    words = [one for word in words for one in _named(word)]
     end = words.index("--") if "--" in words else len(words)  # what follows it is never an option
     verbose = [word for word in words[:end] if _VERBOSE.fullmatch(word)]
     others = [word for word in words[:end] if not _VERBOSE.fullmatch(word)]
     return [*verbose, *_settle_boxes(others), *words[end:]]
+
+
+def _named(word: str) -> list[str]:
+    """Return the files that a pattern means on Windows; else the word."""
+    is_pattern = sys.platform == "win32" and not word.startswith("-") and re.search("[*?]", word)
+    found = glob(word.replace("[", "[[]")) if is_pattern else []  # noqa: PTH207 - folders may be patterns too
+    return sorted(found) or [word]
 
 
 def _settle_boxes(words: list[str]) -> list[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from rich.console import Console
@@ -90,5 +89,5 @@ def _box_text(box: Box | Keyframe) -> str:
 
 
 def _shown(path: Path, base: Path) -> str:
-    inside = os.path.relpath(path, base)
-    return str(path) if inside.startswith("..") else inside
+    whole, base = path.absolute(), base.absolute()
+    return str(whole.relative_to(base) if whole.is_relative_to(base) else path)

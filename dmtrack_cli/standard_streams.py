@@ -79,6 +79,7 @@ def lost_output() -> OutputError | None:
     sys.stdout.flush()
     raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
     failure = raw.failure if isinstance(raw, _Tolerant) else None
-    if failure is None or failure.errno == errno.EPIPE:
+    of_a_reader_that_went = (errno.EPIPE, errno.EINVAL) if sys.platform == "win32" else (errno.EPIPE,)
+    if failure is None or failure.errno in of_a_reader_that_went:
         return None
     return output_error(failure, "standard output")

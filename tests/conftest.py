@@ -16,6 +16,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from windows import refusals
 
 # Before torch is loaded, here and in every program that a test starts: the networks of tests are small, and
 # threads that wait for each other are many times slower than one where something else runs.
@@ -103,6 +104,22 @@ def limit_file_size() -> Callable[[int], None]:
     """Let files grow to so many bytes only: what a full disk does, without a disk."""
     hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
     return lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+
+
+@pytest.fixture
+def windows(monkeypatch) -> Iterator[None]:
+    """Refuse what Windows does, where there are no locks either."""
+    monkeypatch.setattr("dmtrack.atomic.CAN_LOCK", False)
+    with refusals():
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_waiting_for_the_disk() -> Iterator[None]:
+    """Leave out what guards files against a power cut: it is a seventh of the time of a run here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.fsync", lambda handle: None)
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -124,9 +124,8 @@ def batch(
     if workers.kind is EngineChoice.LOCAL:
         codecs.gpu()  # a cluster's machines have GPUs of their own
     plan = plan_batch(source, output, modality, shard, detections, pairing)
-    if box is not None or list_file is not None:
-        kept = None if list_file is None else StartList(list_file, source, overwrite=overwrite)
-        plan = with_starts(plan, output, TrackItem(usual), None if box is None else _draw, kept)
+    kept = None if list_file is None else StartList(list_file, source, overwrite=overwrite)
+    plan = with_starts(plan, output, TrackItem(usual), None if box is None else _draw, kept)
     if kind is ProgressKind.JSON:
         say_plan(plan)
     elif not quiet:

@@ -17,11 +17,12 @@ from dmtrack.boxes.formats import ResultFormat, format_of_name
 from dmtrack.boxes.formats.mot import USUAL, MotOptions, parse_origin
 from dmtrack.boxes.formats.waypoints import EVERY_FRAME, AnnotatorOptions
 from dmtrack.boxes.results import PictureSize
-from dmtrack.errors import ConfigError, counted
+from dmtrack.errors import ConfigError, counted, translated
 from dmtrack.numbers import whole
 from dmtrack.options import Option, declared_options
 from dmtrack.run.picture_export import ALL_CROPS, CropOptions, PictureFormat, export_pictures
 from dmtrack.run.viewer_export import ViewerFormat, export_for_viewer
+from dmtrack.video.events.event_options import parse_size
 from dmtrack_cli.console import EXIT_SOME_FAILED, err, out, say_line
 from dmtrack_cli.option_groups import Without, grouped
 from dmtrack_cli.progress import ProgressKind, make_reporter
@@ -168,7 +169,8 @@ def export(
             crops = replace(crops, side_px=parse_side(size))
         _export_pictures(results, Path(output), kind, label, crops, overwrite=overwrite)
         return
-    known_size = None if size is None else parse_size(size)
+    with translated(ConfigError, "is no size", where="--size"):
+        known_size = None if size is None else PictureSize(*parse_size(size))
     done = export_results(
         results,
         output,
@@ -236,14 +238,6 @@ def _export_pictures(
         say_line("note", f"{what}, as a target was lost: {counted(done.lost, 'frame')}", "dim")
     for folder in done.folders:
         out.print(Text(str(folder)), soft_wrap=True)
-
-
-def parse_size(text: str) -> PictureSize:
-    """Read `640x480`; `ConfigError` where it is no size."""
-    words = text.lower().split("x")
-    if len(words) != 2 or not all(word.isascii() and word.isdigit() and int(word) > 0 for word in words):
-        raise ConfigError(f"--size {text} is not a size", hint="write WIDTHxHEIGHT in px, such as 640x480")
-    return PictureSize(int(words[0]), int(words[1]))
 
 
 def parse_side(text: str) -> int:

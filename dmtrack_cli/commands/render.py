@@ -18,8 +18,9 @@ from dmtrack.drawing.trail import VideoOptions
 from dmtrack.errors import counted
 from dmtrack.options import Option
 from dmtrack.run.codecs import CodecOptions
+from dmtrack.run.request import TrackRequest
 from dmtrack.run.results_folder import default_folder
-from dmtrack.run.session import expected_frames, first_pair
+from dmtrack.run.session import expected_frames, first_pair, with_streams
 from dmtrack.video.aux_encoder import EncodingOptions
 from dmtrack.video.pairing import open_pair
 from dmtrack.video.streams import PairingOptions
@@ -85,7 +86,9 @@ def render(
     """
     folder = default_folder(rgb)
     video = require_video_name(output or folder / VIDEO)
-    layers = read_layers(boxes or (), rgb, name=folder.name, source=source)
+    named, recording = with_streams(TrackRequest(rgb, aux, modality=modality, pairing=pairing))
+    clip = None if recording is None else recording.clip
+    layers = read_layers(boxes or (), Path(named.rgb), name=folder.name, source=source, clip=clip)
     if len(layers) > len(PALETTE):
         say_line("warning", f"{len(layers)} files share {len(PALETTE)} colours", "yellow")
     gpu = codecs.gpu()
@@ -93,15 +96,15 @@ def render(
     drawn = 0
 
     pairs = open_pair(
-        rgb,
-        pairing.second(rgb, aux),
-        modality=modality,
+        named.rgb,
+        named.aux,
+        modality=named.modality,
         start=start,
         end=end,
         pairing=replace(pairing, gpu=gpu),
         encoding=encoding,
     )
-    with inputs_kept(rgb, aux, *(boxes or ())), pairs:
+    with inputs_kept(named.rgb, named.aux, *(boxes or ())), pairs:
         first, rest = first_pair(pairs)
         reporter = make_reporter(kind, expected_frames(pairs.rgb_info, first, end), err, "drawing")
         with GracefulStop() as stop, reporter:

@@ -125,6 +125,7 @@ def _say_where(server: PageServer, *what_for: str) -> None:
 class PageServer(ThreadingHTTPServer):
     """Listens on a free port of 127.0.0.1."""
 
+    allow_reuse_address = False  # with it, another program of Windows could take over the port
     daemon_threads = True  # browsers open connections in advance and never use them
 
     def __init__(self, session: PageSession, shelf: FrameShelf) -> None:

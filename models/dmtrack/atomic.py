@@ -3,9 +3,10 @@
 While a run goes on, a result is written to `.NAME.part` beside its final name, and renamed when it is
 whole. Whatever happens (an error, Ctrl-C, a full disk, a kill), no half file ever carries the final name.
 
-Every result goes through here, so here three things hold for all of them: what a command reads is never
-replaced by what it writes (`inputs_kept`), two runs never write the same file (`PartFile`, `held`), and what
-lies under the temporary name, such as a link, is not followed.
+Every result goes through here, so here four things hold for all of them: what a command reads is never
+replaced by what it writes (`inputs_kept`), two runs never write the same file (`PartFile`, `held`), what lies
+under the temporary name, such as a link, is not followed, and names are such as every system takes
+(`portable_name`).
 """
 
 from __future__ import annotations
@@ -13,10 +14,12 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import shutil
 import stat
 import threading
 import time
+import unicodedata
 from collections.abc import Iterable, Iterator
 from contextvars import ContextVar
 from pathlib import Path
@@ -27,10 +30,11 @@ from dmtrack.errors import OutputError
 try:
     import fcntl
 except ImportError:  # pragma: no cover - Windows has no such module, and no locks here
-    _CAN_LOCK = False
+    CAN_LOCK = False  # but there an open file keeps its name, and only who made it can close it
 else:
-    _CAN_LOCK = True
+    CAN_LOCK = True
 
+_MAY_WRITE: Final = "choose a folder you may write to" if CAN_LOCK else "is it open in another program?"
 FLUSH_SECONDS: Final = 1.0  # what a kill -9 may lose
 FLUSH_BYTES: Final = 1 << 16
 
@@ -38,8 +42,8 @@ _REASONS: Final = {
     errno.ENOSPC: ("the disk is full", "free some space or write elsewhere"),
     errno.EDQUOT: ("the disk quota is used up", "free some space or write elsewhere"),
     errno.EFBIG: ("the file has reached the size limit", "raise the limit or write elsewhere"),
-    errno.EACCES: ("permission denied", "choose a folder you may write to"),
-    errno.EPERM: ("permission denied", "choose a folder you may write to"),
+    errno.EACCES: ("permission denied", _MAY_WRITE),
+    errno.EPERM: ("permission denied", _MAY_WRITE),
     errno.EROFS: ("the file system is read-only", "choose a folder you may write to"),
     errno.ENOTDIR: ("a file stands where a folder is needed", "choose another folder"),
     errno.EEXIST: ("a file stands where a folder is needed", "choose another folder"),
@@ -52,12 +56,30 @@ _REASONS: Final = {
 _BUSY: Final = "another run is writing here"
 _BUSY_HINT: Final = "wait for it or stop it, or choose another output"
 _ATTEMPTS: Final = 100
+_PATIENCE_S: Final = (0.02, 0.1, 0.5)  # virus scanners of Windows keep what is new open for a moment
 _NEW_FILE: Final = (
     os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 )
 _LOOK: Final = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
 
+_FORBIDDEN: Final = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|\ud800-\udfff]')
+_DEVICE: Final = re.compile(r"^(con|prn|aux|nul|com\d|lpt\d)(?= *(\.|$))", re.IGNORECASE)
 _INPUTS: Final[ContextVar[tuple[Path, ...]]] = ContextVar("inputs", default=())
+
+
+def portable_name(text: str) -> str:
+    """Return text as a name that every system takes for a file or a folder; nothing where nothing is left.
+
+    Spaces and letters of any script stay. Characters that some system forbids, a leading dash, dot or tilde,
+    and a trailing dot become `_`; the name of a device of Windows, such as `aux`, gets one.
+    """
+    name = re.sub(r"^[-.~]|[. ]$", "_", _FORBIDDEN.sub("_", text).strip())
+    return _DEVICE.sub(r"\1_", name)
+
+
+def place_key(name: str) -> str:
+    """Return what two names share when some file system takes them for the same one."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFKC", name).casefold())
 
 
 def output_error(error: OSError, path: Path | str) -> OutputError:
@@ -115,7 +137,7 @@ def try_lock(handle: int, *, shared: bool = False) -> bool:
 
     False if somebody else holds it. Where there are no locks (some network disks) everybody gets one.
     """
-    if not _CAN_LOCK:
+    if not CAN_LOCK:
         return True
     try:
         fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
@@ -126,10 +148,19 @@ def try_lock(handle: int, *, shared: bool = False) -> bool:
     return True
 
 
+def require_closed(path: Path) -> None:
+    """Where there are no locks, make sure that nobody has a file open, and take it away.
+
+    `OutputError`: somebody has.
+    """
+    if not CAN_LOCK:
+        _take_away(path)
+
+
 @contextlib.contextmanager
 def held(folder: Path) -> Iterator[None]:
     """Hold a folder that is there for one run: a second one that wants it is refused, by an `OutputError`."""
-    if not _CAN_LOCK:
+    if not CAN_LOCK:
         yield
         return
     with os_errors_translated(folder):
@@ -158,6 +189,7 @@ class PartFile:
             refuse_input(name)
         with os_errors_translated(path):
             self._handle: int | None = _made_alone(self.path)
+        self._is_ours = True
 
     def file(self) -> BinaryIO:
         """Return the file, open for writing; closing it does not give up the name."""
@@ -170,26 +202,46 @@ class PartFile:
         `durable`: only once its bytes are on the disk. `OutputError`: it cannot be renamed; the temporary
         file stays, for `discard` or `let_go`.
         """
-        if self._handle is None:
+        if not self._is_ours:
             return
         with os_errors_translated(self.final):
-            if durable:
+            if durable and self._handle is not None:
                 os.fsync(self._handle)
-            if not _CAN_LOCK:
-                self.let_go()  # Windows renames no open file
-            self.path.replace(self.final)
+            if not CAN_LOCK:
+                self._close()
+            self._rename()
         self.let_go()
+
+    def _rename(self) -> None:
+        for wait_s in () if CAN_LOCK else _PATIENCE_S:
+            try:
+                self.path.replace(self.final)
+            except PermissionError:
+                time.sleep(wait_s)
+            else:
+                return
+        self.path.replace(self.final)
 
     def discard(self) -> None:
         """Leave nothing of it; after `publish` this does nothing."""
-        if self._handle is None:
+        if not self._is_ours:
             return
         with os_errors_translated(self.final):
-            self.path.unlink(missing_ok=True)
+            if not CAN_LOCK:
+                self._close()
+            try:
+                self.path.unlink(missing_ok=True)
+            except PermissionError:  # a library that failed has it open still: the next run takes it away
+                if CAN_LOCK:
+                    raise
         self.let_go()
 
     def let_go(self) -> None:
         """Leave the temporary file to whoever comes next."""
+        self._is_ours = False
+        self._close()
+
+    def _close(self) -> None:
         if self._handle is not None:
             os.close(self._handle)
             self._handle = None
@@ -204,7 +256,7 @@ def _made_alone(path: Path) -> int:
             _take_away(path)
             continue
         with contextlib.suppress(FileNotFoundError):  # taken for a leftover, before it was locked
-            if try_lock(handle) and os.path.samestat(os.fstat(handle), path.lstat()):
+            if not CAN_LOCK or (try_lock(handle) and os.path.samestat(os.fstat(handle), path.lstat())):
                 return handle
         os.close(handle)
     raise OutputError(_BUSY, where=path, hint=_BUSY_HINT)
@@ -215,12 +267,16 @@ def _take_away(path: Path) -> None:
     try:
         if stat.S_ISDIR(path.lstat().st_mode):
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        if not stat.S_ISREG(path.lstat().st_mode):
+        if not (CAN_LOCK and stat.S_ISREG(path.lstat().st_mode)):
             path.unlink()
             return
         handle = os.open(path, _LOOK)
     except FileNotFoundError:
         return
+    except PermissionError:
+        if CAN_LOCK:
+            raise
+        raise OutputError(_BUSY, where=path, hint=_BUSY_HINT) from None
     try:
         if not try_lock(handle):
             raise OutputError(_BUSY, where=path, hint=_BUSY_HINT)
@@ -288,6 +344,8 @@ def _refuse_existing(path: Path, *, overwrite: bool) -> None:
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
         exists = path.exists() or path.is_symlink()
+        if exists and overwrite and not CAN_LOCK:
+            path.rename(path)  # Windows refuses that while another program has it open
     if exists and not overwrite:
         raise OutputError(
             "this result exists already", where=path, hint="give --overwrite or another output folder"

@@ -94,7 +94,7 @@ def _network() -> Iterator[Finding]:
     yield _bf16_on_cpu()
     yield from _cuda()
     if torch.backends.mps.is_available():
-        yield Finding("mps", State.OK, "Apple GPU")
+        yield Finding("mps", State.NOTE, "Apple GPU: --device mps takes it, untested")
 
 
 def _bf16_on_cpu() -> Finding:

@@ -54,6 +54,12 @@ class Option:
         """`--output`; of a switch with two names the one that turns it on."""
         return self.names.split()[-1].partition("/")[0]
 
+    def names_file(self, text: str) -> bool:
+        """Whether a value of it is a file or a folder that is there already."""
+        metavar = self.metavar or ""
+        is_path = metavar.endswith("PATH") and any(mark in text for mark in "/\\.")  # else it is a NAME
+        return self.is_argument or metavar.startswith("FILE") or is_path
+
     def within(self, number: float) -> float:
         """Return a number that it may be; `ValueError` where it may not."""
         if not self.least <= number <= self.most:
@@ -93,26 +99,38 @@ def option_in(hint: Any) -> Option | None:  # noqa: ANN401 - type hints have no 
     return next((note for note in notes if isinstance(note, Option)), None)
 
 
-def declared_options(option_type: type) -> Iterator[DeclaredOption]:
-    """Yield every option of a type, in the order of the fields."""
-    hints = get_type_hints(option_type, include_extras=True)
+def declared_options(option_type: type) -> tuple[DeclaredOption, ...]:
+    """Return every option of a type, in the order of the fields."""
+    return _declared_options(option_type)
+
+
+@functools.cache
+def _declared_options(option_type: type) -> tuple[DeclaredOption, ...]:
+    hints = _hints(option_type)
     panel = getattr(option_type, "PANEL", None)
+    found: list[DeclaredOption] = []
     for field in dataclasses.fields(option_type):
         hint = hints[field.name]
         option = option_in(hint)
         if option is not None:
             option = replace(option, panel=option.panel or panel)
-            yield DeclaredOption((field.name,), get_args(hint)[0], option, field.default)
+            found.append(DeclaredOption((field.name,), get_args(hint)[0], option, field.default))
         elif isinstance(hint, type) and dataclasses.is_dataclass(hint):
-            for inner in declared_options(hint):
-                yield replace(inner, place=(field.name, *inner.place))
+            inner = declared_options(hint)
+            found.extend(replace(one, place=(field.name, *one.place)) for one in inner)
+    return tuple(found)
+
+
+def _hints(option_type: type) -> Mapping[str, Any]:
+    return get_type_hints(option_type, include_extras=True)
 
 
 def built(option_type: type[OptionType], values: Mapping[tuple[str, ...], Any]) -> OptionType:
     """Make an option type of the values of its options, keyed by their places; others keep their defaults."""
-    hints = get_type_hints(option_type)
     fields: dict[str, Any] = {place[0]: value for place, value in values.items() if len(place) == 1}
-    for name in dict.fromkeys(place[0] for place in values if len(place) > 1):
+    nested = dict.fromkeys(place[0] for place in values if len(place) > 1)
+    hints = _hints(option_type) if nested else {}
+    for name in nested:
         inner = {place[1:]: value for place, value in values.items() if place[0] == name}
         fields[name] = built(hints[name], inner)
     return option_type(**fields)
@@ -131,13 +149,21 @@ def command_words(options: object) -> Iterator[str]:
             on, _, off = option.names.partition("/")
             yield on if value else off
         else:
-            for one in value if isinstance(value, tuple) else (value,):
+            for one in value if get_origin(declared.kind) is tuple else (value,):
                 yield f"{option.long_name}={option.write(one)}"
 
 
-def parsed_words(option_type: type[OptionType], words: Sequence[str], where: object) -> OptionType:
-    """Make an option type of `command_words`, the way back; `ConfigError` where a word is none of those."""
-    declared = list(declared_options(option_type))
+def parsed_words(
+    option_type: type[OptionType],
+    words: Sequence[str],
+    where: object,
+    located: Callable[[str], str] = str,
+) -> OptionType:
+    """Make an option type of `command_words`, the way back; `ConfigError` where a word is none of those.
+
+    `located` says where the files are now that are named.
+    """
+    declared = declared_options(option_type)
     arguments = [one for one in declared if one.option.is_argument]
     switches = {
         name: (one, is_on)
@@ -151,6 +177,7 @@ def parsed_words(option_type: type[OptionType], words: Sequence[str], where: obj
             if not arguments:
                 raise ConfigError(f"{word!r} has no place in a command", where=where)
             one = arguments.pop(0)
+            word = located(word)
             values[one.place] = one.option.parse(word) if one.option.parse else word
         elif word == "--":
             continue
@@ -158,6 +185,7 @@ def parsed_words(option_type: type[OptionType], words: Sequence[str], where: obj
             raise ConfigError(f"{name} is no option of this version", where=where)
         else:
             one, is_on = switches[name]
+            text = located(text) if one.option.names_file(text) else text
             _take(values, one, text if equals else is_on)
     return built(option_type, values)
 

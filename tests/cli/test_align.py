@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 from pathlib import Path
 
 import cv2
@@ -11,6 +12,7 @@ import pytest
 from dmtrack.geometry.alignment_file import read_alignment
 from dmtrack.geometry.homography import Homography
 from dmtrack.output.record import read_run_json
+from dmtrack.video.reader import VideoReader
 
 SAMPLES = Path(__file__).parents[2] / "sample_data"
 ROAD = (SAMPLES / "road_event" / "rgb.mp4", SAMPLES / "road_event" / "event.mp4")
@@ -62,6 +64,18 @@ def test_time_alone(run_cli):
     document = json.loads(outcome.out)
     assert abs(document["time"]["offset_s"]) < 0.02
     assert document["alignment"] is None
+
+
+@pytest.mark.parametrize("ratio", ["1/2", "5/4"])
+def test_the_time_is_measured_on_the_clock_that_a_ratio_puts_right(run_cli, tmp_path, ratio):
+    """The second stream's clock counts other seconds than the first one's."""
+    with VideoReader(ROAD[1]) as video:
+        times = [float(frame.time_s / Fraction(ratio)) for frame in video]
+    (tmp_path / "times.txt").write_text("\n".join(f"{time_s:.6f}" for time_s in times))
+    pairing = ("--aux-times", "times.txt", "--times-unit", "s", "--rate-ratio", ratio)
+    outcome = run_cli("align", "--time", *ROAD, *pairing, "--json")
+    assert outcome.code == 0, outcome.err
+    assert abs(json.loads(outcome.out)["time"]["offset_s"]) < 0.02
 
 
 def test_points(aligned):

@@ -12,10 +12,9 @@ import sys
 import time
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
-from clips import copies, written
+from clips import copies, pictures_in, written
 from program import csv_by_id
 
 from dmtrack.boxes.reading import read_rows
@@ -344,9 +343,7 @@ def test_ctrl_c_keeps_what_is_whole(clips, weights, make_video):
 
 def test_both_streams_in_one_picture_are_planned_as_such(run_cli):
     """The second stream, what it measures and the size that boxes lie in are those of the halves."""
-    Path("both").mkdir()
-    for number in range(4):
-        cv2.imwrite(f"both/{number}.png", np.random.default_rng(number).integers(0, 255, (64, 192, 3)))
+    pictures_in(Path("both"), np.random.default_rng(0).integers(0, 255, (4, 64, 192, 3)))
     Path("list.csv").write_text(
         'id,rgb,modality,box\na,both,,"20,16,16,16"\nb,both,event,"20,16,16,16"\nc,both,,"120,16,16,16"\n'
         'd,both,,"0.2,0.2,0.3,0.3"\n'

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 
 import pytest
-from clips import copies
+from clips import copies, written
 from program import csv_by_id
 
+from dmtrack.batch import Runner, Task, WorkerSlot, workers
+from dmtrack.batch.work import EngineEvent, TaskDone, execute
 from dmtrack.boxes.keyframes import keyframes_text, read_keyframes
 from dmtrack.geometry.box import Box
+from dmtrack.output.record import read_run_json
 from dmtrack.run.start_boxes import DrawingScene
 from dmtrack.tracking.start import Absence, Keyframe, TargetStart
 from dmtrack_cli.console import Stopped
@@ -99,6 +102,51 @@ def test_keyframes_of_a_review_stand_in_the_list(run_cli, clips):
     assert rows["b"]["box_file"] == "list-boxes/b.csv"
     assert read_keyframes(Path("list-boxes/b.csv")) == keyframes
     assert not rows["c"]["box_file"]
+    written(Path("out/b/keyframes.csv"), keyframes_text(keyframes).replace("20", "x"))
+    outcome = run_cli("batch", clips, "-o", "out", "--write-list", "list.csv", "--overwrite")
+    assert (outcome.code, outcome.err.count("x 'x.0' is not a number")) == (6, 1), outcome.err
+    assert not csv_by_id("list.csv")["b"]["box_file"]
+
+
+class HereEngine:
+    """Does the tasks of a batch in this process, one after the other."""
+
+    def __init__(self, slots: Sequence[WorkerSlot]) -> None:
+        self.slot = slots[0]
+
+    def run(self, tasks: Sequence[Task], runner: Runner) -> Generator[EngineEvent]:
+        for task in tasks:
+            yield TaskDone(task, execute(task, runner, self.slot, lambda *_: None), self.slot.name)
+
+
+def test_a_batch_loses_nothing_that_a_person_said_of_its_recordings(run_cli, clips, weights, monkeypatch):
+    monkeypatch.setattr(workers, "LocalEngine", HereEngine)
+    begun = keyframes_text([TargetStart(Box(20, 16, 16, 16), 1, 2), Absence(1, 5, 8)])
+    saved = begun.replace(".0", "").replace("\n", "\r\n").encode()  # by a spreadsheet
+    written(Path("out/c/keyframes.csv"), saved)  # a review that was left before it was tracked
+    listed = "id,rgb,aux,box,box_file\n{}c,clips/c_rgb.mp4,clips/c_thermal.mp4\n"
+    row = 'b,clips/b_rgb.mp4,clips/b_thermal.mp4,"{}",{}\n'
+    written(Path("list.csv"), listed.format(row.format("20,16,16,16", "")))
+    words = ("batch", "list.csv", "-o", "out", "--weights", weights, "--no-video", "--resume")
+    assert run_cli(*words).code == 0
+    assert Path("out/c/keyframes.csv").read_text() == begun
+    command = read_run_json(Path("out/c/run.json"))["command"]
+    assert run_cli(*command[1:], "-o", "alone").code == 0
+    assert Path("alone/boxes.csv").read_text().count("\n") == 8, "2, 3, 4, and 8 to 11"
+
+    for number in (8, 6):
+        box = ("--box", "30,20,12,12", "--from", number)
+        assert run_cli("track", "--continue", "out/b", *box).code == 0
+    corrected = Path("out/b/keyframes.csv").read_bytes()
+    again = run_cli(*words, "--progress", "plain")
+    assert (again.code, again.err.count("kept:")) == (0, 2), again.err
+    other = run_cli(*words, "--mot-origin", "1")
+    assert (other.code, other.err.count("holds corrections")) == (6, 1), other.err
+    assert Path("out/b/keyframes.csv").read_bytes() == corrected
+    written(Path("list.csv"), listed.format(row.format("", "copy.csv")))
+    Path("copy.csv").write_bytes(corrected)
+    assert run_cli(*words, "--mot-origin", "1").code == 0
+    assert Path("out/b/keyframes.csv").read_bytes() == corrected
 
 
 @pytest.mark.parametrize(

@@ -268,6 +268,16 @@ def test_given_boxes_go_before_ground_truth(run_cli, weights, tmp_path):
     assert (target["frame_index"], target["box"]) == (0, {"x": 5, "y": 6, "w": 7, "h": 8})
 
 
+@pytest.mark.parametrize(("name", "start"), [("VTUAV", 10), ("VisEvent, absent at first", 1)])
+def test_ground_truth_is_drawn_where_its_data_set_says(run_cli, tmp_path, name, start):
+    words = ("render", make(tmp_path, SETS[name]), "--progress", "json", "--start")
+    drawn = []
+    for first in (start - 1, start):
+        end = run_cli(*words, first, "--end", first + 1, "-o", f"{first}.mp4").out.splitlines()[-1]
+        drawn += json.loads(end)["boxes"].values()
+    assert drawn == [0, 1]
+
+
 class TestBadFolders:
     """One clear line each, and nothing written."""
 
@@ -282,7 +292,7 @@ class TestBadFolders:
         for name in ("LasHeR", "GTOT", "OTB", "DepthTrack"):
             make(tmp_path / "root" / name, SETS[name])
         said = self.refused(run_cli, tmp_path / "root")
-        assert "the folder holds 4 recordings (DepthTrack/clip, GTOT/clip, LasHeR/clip, …)" in said
+        assert "the folder holds 4 recordings (DepthTrack/clip, GTOT/clip, LasHeR/clip and 1 more)" in said
         assert "dmtrack batch" in said
         listed = run_cli("inspect", tmp_path / "root")
         for words in ("OTB/clip", "gtot", "4 recordings"):
@@ -327,10 +337,15 @@ class TestBadFolders:
         words = ["track", folder, "--weights", weights, "-o", "out", "--no-video", "--box", "20,16,16,16"]
         assert run_cli(*words).code == 0
 
-    def test_malformed_ground_truth(self, run_cli, tmp_path):
+    def test_malformed_ground_truth(self, run_cli, weights, tmp_path):
         folder = make(tmp_path, SETS["OTB"])
         (folder / "groundtruth_rect.txt").write_text("1,2,3\n" * 3)
         assert "row 1 has 3 values" in self.refused(run_cli, folder)
+        words = ["track", folder, "--weights", weights, "-o", "out", "--no-video", "--box", "20,16,16,16"]
+        assert run_cli(*words).code == 0, "no ground truth is needed then"
+        assert run_cli("render", folder, "--boxes", "out").code == 0
+        (folder / "groundtruth_rect.txt").write_text(COMMAS * 2)
+        assert run_cli("render", folder, "-o", "two.mp4").code == 0, "two rows of three frames"
 
     def test_no_picture_can_be_read(self, run_cli, tmp_path):
         folder = make(tmp_path, SETS["OTB"])
@@ -352,9 +367,23 @@ class TestBadFolders:
         (tmp_path / "a").mkdir()
         for name in ("left.mp4", "right.mp4"):
             (tmp_path / "a" / name).write_bytes(recording.rgb.read_bytes())
-        assert "left.mp4, right.mp4) that are not named after what they show" in self.refused(
+        assert "left.mp4, right.mp4), not one pair named by what it shows" in self.refused(
             run_cli, tmp_path / "a"
         )
+
+    @pytest.mark.parametrize("names", [("visible.mp4", "tir.mp4"), ("walk_rgb.mp4", "walk_thermal.mp4")])
+    def test_a_pair_is_not_tracked_by_its_first_stream_alone(self, run_cli, weights, recording, names):
+        """What `batch` takes for a pair is one, with ground truth beside it or without."""
+        Path("a").mkdir()
+        for name, video in zip(names, (recording.rgb, recording.thermal), strict=True):
+            Path("a", name).write_bytes(video.read_bytes())
+        for words in (["--box", "20,16,16,16"], []):
+            if not words:
+                Path("a/groundtruth.txt").write_text("20,16,16,16\n" * 12)
+            words += ["--weights", weights, "-o", "out", "--no-video", "--overwrite"]
+            assert run_cli("track", "a", *words).code == 0
+            inputs = read_run_json(Path("out/run.json"))["inputs"]
+            assert [Path(one["video"]["path"]).name for one in inputs] == [*names]
 
     def test_nothing_at_all(self, run_cli, tmp_path):
         (tmp_path / "empty").mkdir()

@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from clips import pictures_in
 from program import csv_rows
 
 from dmtrack.output.record import read_run_json
@@ -41,10 +42,7 @@ def lasher(tmp_path) -> Path:
         save(tmp_path / "results" / "good" / f"s{number}.txt", truth(number) + (1, 0, 0, 0))
         save(tmp_path / "results" / "poor" / f"s{number}.txt", truth(number) + (9, 9, 0, 0))
     for stream in ("visible", "infrared"):
-        (root / "s0" / stream).mkdir()
-        for frame in range(FRAMES):
-            picture = np.full((60, 90, 3), 80, np.uint8)
-            cv2.imwrite(str(root / "s0" / stream / f"{frame:06d}.jpg"), picture)
+        pictures_in(root / "s0" / stream, [np.full((60, 90, 3), 80, np.uint8)] * FRAMES, "{:06d}.jpg")
     return root
 
 

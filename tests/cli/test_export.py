@@ -101,7 +101,8 @@ def test_labels_and_size_are_added(run_cli, mot):
     assert {(image["width"], image["height"]) for image in document["images"]} == {(640, 480)}
     assert [image["frame_id"] for image in document["images"]] == [0, 2]
     assert run_cli("export", mot, "--format", "coco", "-o", "b.json").err.startswith("note: the size")
-    assert run_cli("export", mot, "--format", "coco", "-o", "c.json", "--size", "big").code == 4
+    outcome = run_cli("export", mot, "--format", "coco", "-o", "c.json", "--size", "big")
+    outcome.refused(4, "--size: 'big' is no size")
 
 
 def test_a_batch_becomes_one_table(run_cli):

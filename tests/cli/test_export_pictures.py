@@ -78,25 +78,30 @@ def boxes_of(run: Path, who: str) -> list[tuple[float, ...]]:
 def test_a_depth_set_has_the_layout_of_depthtrack(run_cli, depth_run):
     outcome = run_cli("export", depth_run, "--format", "dataset", "-o", "set")
     assert outcome.code == 0, outcome.err
-    assert outcome.out.split() == ["set/street_1", "set/street_2"]
+    assert outcome.out.split() == ["set/street_id1", "set/street_id2"]
     assert "absent, as a target was lost: 1 frame" in outcome.err
+    for name in ("street", "street_001"):
+        shutil.copytree(depth_run, f"runs/{name}")
+    assert run_cli("export", "runs", "--format", "dataset", "-o", "named").code == 0
+    assert run_cli("export", "runs", "--format", "lasher", "-o", "boxes").code == 0
+    assert {path.stem for path in Path("boxes").iterdir()} == {path.name for path in Path("named").iterdir()}
     first, second = find_sequences(Path("set"))
     assert (first.layout, first.modality, len(first.rgb_paths)) == ("depthtrack", Modality.DEPTH, COUNT)
     assert first.boxes == pytest.approx(np.array(boxes_of(depth_run, "1")), abs=1e-6)
     assert second.visible.tolist() == [True] * (COUNT - 3) + [False]
-    assert [path.name for path in Path("set/street_2/color").iterdir()].count("00000001.jpg") == 1
+    assert [path.name for path in Path("set/street_id2/color").iterdir()].count("00000001.jpg") == 1
     for number in range(5):
-        stored = cv2.imread(f"set/street_1/depth/{number + 1:08d}.png", cv2.IMREAD_UNCHANGED)
+        stored = cv2.imread(f"set/street_id1/depth/{number + 1:08d}.png", cv2.IMREAD_UNCHANGED)
         source = cv2.imread(f"depth/{number:04d}.png", cv2.IMREAD_UNCHANGED)
         assert stored.dtype == np.uint16
         expected = np.zeros((64, 96), np.uint16)
         twice = source.repeat(2, axis=0).repeat(2, axis=1)  # pixel 0 of depth lies at 4.5 and 2.5: on 4 and 5
         expected[2:58, 4:84] = twice[:56, :80]
         assert (stored == expected).mean() > 0.95  # a row at the edge may round the other way
-        colour = cv2.imread(f"set/street_1/color/{number + 1:08d}.jpg")
+        colour = cv2.imread(f"set/street_id1/color/{number + 1:08d}.jpg")
         assert colour.shape == (64, 96, 3)
-    again = cv2.imread("set/street_2/depth/00000001.png", cv2.IMREAD_UNCHANGED)
-    assert np.array_equal(again, cv2.imread("set/street_1/depth/00000003.png", cv2.IMREAD_UNCHANGED))
+    again = cv2.imread("set/street_id2/depth/00000001.png", cv2.IMREAD_UNCHANGED)
+    assert np.array_equal(again, cv2.imread("set/street_id1/depth/00000003.png", cv2.IMREAD_UNCHANGED))
 
 
 def test_a_thermal_set_is_tracked_and_scored(run_cli, track, weights):
@@ -157,7 +162,7 @@ def test_yolo_has_both_streams_under_the_same_names(run_cli, depth_run):
     root = Path("set/street")
     listed = {
         kind: sorted(path.stem for path in (root / kind).iterdir())
-        for kind in ("images/rgb", "images/aux", "labels/rgb", "labels/aux")
+        for kind in ("images/rgb", "images/second", "labels/rgb", "labels/second")
     }
     assert set(map(tuple, listed.values())) == {tuple(f"street_{n:08d}" for n in range(1, COUNT) if n != 10)}
     boxes = []
@@ -193,7 +198,7 @@ def test_crops_are_what_is_in_the_box_in_both_streams(run_cli, depth_run):
         crop = cv2.imread(f"cut/street/crops/1/{number:06d}_rgb.png")
         assert np.array_equal(crop, whole[8:24, 10:30])
         depth = cv2.imread(f"cut/street/crops/1/{number:06d}_aux.png", cv2.IMREAD_UNCHANGED)
-        grid = cv2.imread(f"set/street_1/depth/{number + 1:08d}.png", cv2.IMREAD_UNCHANGED)
+        grid = cv2.imread(f"set/street_id1/depth/{number + 1:08d}.png", cv2.IMREAD_UNCHANGED)
         assert depth.dtype == np.uint16
         assert np.array_equal(depth, grid[8:24, 10:30])
     out = cv2.imread("cut/street/crops/2/000002_rgb.png")
@@ -231,17 +236,17 @@ def test_crops_of_one_stream_alone(run_cli, track):
 
 def test_nothing_is_lost(run_cli, depth_run):
     words = ("export", depth_run, "--format", "dataset", "-o")
-    Path("set/street_2").mkdir(parents=True)
-    Path("set/street_2/notes.txt").write_text("mine")
-    run_cli(*words, "set").refused(5, "set/street_2: this result exists already")
+    Path("set/street_id2").mkdir(parents=True)
+    Path("set/street_id2/notes.txt").write_text("mine")
+    run_cli(*words, "set").refused(5, "set/street_id2: this result exists already")
     run_cli(*words, "set", "--overwrite").refused(5, "holds more than an earlier export")
-    assert [path.name for path in Path("set").iterdir()] == ["street_2"]
-    Path("set/street_2/notes.txt").unlink()
+    assert [path.name for path in Path("set").iterdir()] == ["street_id2"]
+    Path("set/street_id2/notes.txt").unlink()
     assert run_cli(*words, "set", "--overwrite").code == 0
     assert run_cli(*words, "set", "--overwrite").code == 0
-    assert sorted(path.name for path in Path("set").iterdir()) == ["street_1", "street_2"]
+    assert sorted(path.name for path in Path("set").iterdir()) == ["street_id1", "street_id2"]
     for target, folder, names in (
-        ("dataset", "street_1", ("color/00000001.jpg", "depth/00000001.png", "groundtruth.txt")),
+        ("dataset", "street_id1", ("color/00000001.jpg", "depth/00000001.png", "groundtruth.txt")),
         ("yolo", "street", ("images/rgb/a.png", "labels/rgb/a.txt", "data.yaml")),
         ("crops", "street", ("crops/1/000001_rgb.png",)),
     ):

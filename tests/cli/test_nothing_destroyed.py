@@ -12,10 +12,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
-from clips import written
+from clips import pictures_in, written
 from program import at_frame, new_process
 
 from dmtrack.atomic import held
@@ -29,10 +28,8 @@ DMTRACK = ("-m", "dmtrack_cli")
 
 
 def pictures(folder: Path) -> Path:
-    folder.mkdir()
-    for number in range(3):
-        cv2.imwrite(str(folder / f"{number:06d}.png"), np.full((64, 96, 3), 50 * number, np.uint8))
-    return folder
+    pictures = (np.full((64, 96, 3), 50 * number, np.uint8) for number in range(3))
+    return pictures_in(folder, pictures, "{:06d}.png")
 
 
 Prepared = tuple[Path, list[Any]]
@@ -238,6 +235,14 @@ def test_a_full_disk_behind_standard_output_is_said_in_a_line(recording, words):
     assert done.returncode == 5
     assert done.stderr.startswith("error: standard output: the disk is full")
     assert len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="where a reader that goes is told so")
+def test_what_takes_no_text_is_no_reader_that_goes():
+    with Path("/proc/self/oom_score_adj").open("w") as takes_numbers:
+        done = new_process(*DMTRACK, "weights", "list", stdout=takes_numbers)
+    assert (done.returncode, len(done.stderr.splitlines())) == (5, 1)
+    assert "standard output: cannot be written (Invalid argument)" in done.stderr
 
 
 @pytest.mark.slow

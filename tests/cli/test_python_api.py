@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import inspect
+import math
 import re
 import shutil
 import sys
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from dmtrack import (
     AuxMeasure,
@@ -342,6 +344,50 @@ class TestAsAUserTypesIt:
         for pictures in ((bad, good), (good, bad)):
             with pytest.raises(FormatError, match=r"is no picture; give \(H, W, 3\) uint8"):
                 FramePair.of(*pictures, modality="thermal")
+
+    @pytest.mark.parametrize("time_s", [math.nan, math.inf, np.float32("nan"), None])
+    def test_what_is_no_time_and_no_array_is_refused(self, time_s):
+        good = np.zeros((4, 6, 3), np.uint8)
+        with pytest.raises(FormatError, match="is no time"):
+            FramePair.of(good, good, modality="thermal", time_s=time_s)
+        wrong: list[Any] = [good.tolist(), [[1], [1, 2]]]
+        for numbers in wrong:
+            with pytest.raises(FormatError, match="is no picture"):
+                FramePair.of(numbers, good, modality="thermal")
+
+    def test_pictures_of_other_libraries_are_arrays(self):
+        colour, heat = (
+            np.arange(72, dtype=np.uint8).reshape(4, 6, 3),
+            np.arange(24, dtype=np.uint8).reshape(4, 6),
+        )
+        given: Any = (Image.fromarray(colour), torch.from_numpy(heat))
+        pair, same = (FramePair.of(*two, modality="thermal") for two in (given, (colour, heat)))
+        np.testing.assert_array_equal(pair.image, same.image)
+
+    def test_targets_enter_and_leave_a_loop_of_ones_own(self, recording, weights):
+        """Boxes are given as `track` takes them, and what is none is one of our errors."""
+        tracker = load_tracker(weights, "thermal")
+        with open_pair(recording.rgb, recording.thermal, end=Position(index=3)) as pairs:
+            first, second, third = pairs
+        numbers = [20, 16, 16, 16]
+        for boxes in (numbers, tuple(np.array(numbers)), [numbers], np.array([numbers]), [Box(*numbers)]):
+            (begun,) = tracker.initialize(first, boxes)
+            assert begun.box == Box(*numbers)
+        assert [target.target_id for target in tracker.add(second, [(60, 16, 16, 16)], ids=[7])] == [7]
+        assert [target.target_id for target in tracker.update(third)] == [1, 7]
+        tracker.drop(1)
+        assert tracker.targets == (7,)
+        keyframe = TargetStart(Box(*numbers), 1)
+        wrong: list[tuple[Any, Any]] = [
+            ([keyframe], None),
+            ([(1, 2, 3)], None),
+            (None, None),
+            ([numbers], [1, 2]),
+        ]
+        for given, ids in wrong:
+            with pytest.raises(BoxError):
+                tracker.add(third, given, ids)
+        assert tracker.targets == (7,)
 
     def test_frames_print_in_one_line(self):
         pair = FramePair.of(

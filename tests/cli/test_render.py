@@ -45,6 +45,18 @@ def test_ground_truth_beside_is_drawn(run_cli, recording):
         assert not has_colour(drawn[number], left + SIDE / 2, TOP + SIDE / 2, PALETTE[0])
 
 
+def test_a_folder_is_the_recording_that_track_takes_it_for(run_cli, recording, track):
+    assert track("--box", recording.box, "--no-video").code == 0
+    run_cli("render", "out", "--boxes", "out", "-o", "a.mp4").refused(3, "render draws them by --boxes")
+    Path("walk").mkdir()
+    for name, video in (("visible.mp4", recording.rgb), ("tir.mp4", recording.thermal)):
+        Path("walk", name).write_bytes(video.read_bytes())
+    both = (recording.rgb, recording.thermal)
+    for words, name in ((both, "a.mp4"), (("walk",), "b.mp4")):
+        assert run_cli("render", *words, "--boxes", "out", "-o", name, "-q").code == 0
+    assert np.array_equal(pictures("a.mp4")[-1], pictures("b.mp4")[-1])
+
+
 def test_each_file_has_its_colour_and_a_legend(run_cli, recording):
     Path("mine.txt").write_text("1,1,60,30,20,20,0.5,-1,-1,-1\n3,1,60,30,20,20,0.5,-1,-1,-1\n")
     words = ("--boxes", recording.truth, "--boxes", "mine.txt", "-o", "a.mp4", "-q")
@@ -71,11 +83,12 @@ def test_a_results_folder_and_its_formats_look_the_same(run_cli, recording, trac
     assert pictures("a.mp4")[0].shape[1] == 2 * 96 * SCALE
 
 
+@pytest.mark.parametrize(("height", "asked"), [(64 * SCALE, ()), (240, ("--video-height", "240"))])
 @pytest.mark.parametrize(("layout", "panels"), [("side", 2), ("overlay", 1), ("rgb", 1), ("aux", 1)])
-def test_layouts(run_cli, recording, layout, panels):
-    words = ("--layout", layout, "--end", "2", "-o", "a.mp4", "-q")
+def test_layouts_and_heights(run_cli, recording, layout, panels, height, asked):
+    words = ("--layout", layout, "--end", "2", "-o", "a.mp4", "-q", *asked)
     assert run_cli("render", recording.rgb, recording.thermal, *words).code == 0
-    assert pictures("a.mp4")[0].shape[:2] == (64 * SCALE, 96 * SCALE * panels)
+    assert pictures("a.mp4")[0].shape[:2] == (height, 96 * height // 64 * panels)
 
 
 def test_a_trail_is_where_the_target_was_and_ends(run_cli, recording):
@@ -100,13 +113,6 @@ def test_a_trail_is_broken_where_the_target_was_lost(run_cli, recording):
     assert run_cli("render", recording.rgb, *words).code == 0
     last = pictures("a.mp4")[8]
     assert [has_colour(last, x, 50, PALETTE[0]) for x in (7, 20, 30, 40, 47, 55)] == [1, 0, 0, 0, 1, 1]
-
-
-@pytest.mark.parametrize(("layout", "panels"), [("side", 2), ("rgb", 1)])
-def test_the_height_of_the_video_is_asked_for(run_cli, recording, layout, panels):
-    words = ("--layout", layout, "--end", "2", "-o", "a.mp4", "-q", "--video-height", "240")
-    assert run_cli("render", recording.rgb, recording.thermal, *words).code == 0
-    assert pictures("a.mp4")[0].shape[:2] == (240, 360 * panels)
 
 
 def animation(path: str) -> tuple[list[np.ndarray], list[int]]:

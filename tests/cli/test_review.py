@@ -12,10 +12,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from clips import wait_until
 from program import boxes_of
 
 from dmtrack.boxes.detections import DetectionOptions
@@ -168,6 +170,25 @@ def test_undo_goes_back_to_the_beginning(results, opened, idle):
         review.undo(revision)
 
 
+@pytest.mark.parametrize("phase", ["tracking", "writing"])
+def test_what_is_taken_back_while_it_is_tracked_is_not_shown(results, opened, monkeypatch, phase):
+    """The folder stays as it was, and so does what the page shows."""
+    review, before = opened(TrackRequest(results)), files(results)
+    rows, undone = review.rows()[1], list[int]()
+
+    def replaced(made: Any, **values: Any) -> Any:
+        if getattr(made, "phase", None) == phase and not undone:
+            undone.append(review.undo(review.state().revision))
+        return replace(made, **values)
+
+    monkeypatch.setattr(reviewing, "replace", replaced)
+    review.change(1, lambda keys: with_box(keys, RIGHT))
+    wait_until(lambda: bool(undone) and review.state().progress.phase == "idle")
+    review.close()
+    assert files(results) == before
+    assert (review.state().fresh, review.rows()[1]) == ([], rows)
+
+
 @pytest.mark.parametrize(
     "box",
     [
@@ -233,6 +254,8 @@ def test_a_defect_in_the_background_is_told(results, opened, monkeypatch):
     assert review.wait(WAIT_S)
     assert "in the network" in review.state().progress.error
     assert review.is_behind
+    review.undo(review.state().revision)
+    assert (review.state().progress.phase, review.is_behind) == ("idle", False)
 
 
 KILLED = """

@@ -5,7 +5,6 @@ The README's own command, on one of the clips, is in `tests/project/test_readme.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +32,7 @@ LEAST_MEAN_IOU = 0.6
 @pytest.mark.usefixtures("usual_backend")
 def test_the_box_stays_on_the_target(run_cli, clip, aux, modality):
     folder = SAMPLES / clip
-    assert run_cli("track", folder / "rgb.mp4", folder / aux, "--threads", os.cpu_count() or 1).code == 0
+    assert run_cli("track", folder / "rgb.mp4", folder / aux).code == 0
     results = Path("dmtrack-results", clip)
     rows = read_rows(results / "boxes.csv")
     truth = read_boxes(folder / "groundtruth.txt").boxes

@@ -10,7 +10,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from clips import written
+from clips import pictures_in, written
 from program import boxes_of
 
 from dmtrack.boxes.reading import read_rows
@@ -56,9 +56,7 @@ def test_two_ways_change_what_lies_between_and_nothing_else(track):
 
 def test_what_is_said_of_a_recording_is_said_once(track):
     """It is opened for each stretch between two keyframes, and once more when all is written."""
-    Path("rgb").mkdir()
-    for number in range(12):
-        cv2.imwrite(f"rgb/{number}.png", np.full((64, 96, 3), 90, np.uint8))
+    pictures_in(Path("rgb"), [np.full((64, 96, 3), 90, np.uint8)] * 12, "{}.png")
     cv2.imwrite("rgb/8.png", np.full((32, 48, 3), 90, np.uint8))
     written(Path("rgb/4.png"), "no picture")
     shutil.copy("rgb/1.png", "rgb/poster.png")
@@ -68,6 +66,33 @@ def test_what_is_said_of_a_recording_is_said_once(track):
         assert done.code == 0
         for name in ("poster", "4", "8"):
             assert done.err.count(f"{name}.png") == 1
+
+
+def test_a_correction_may_lie_where_the_second_stream_has_ended(track, run_cli):
+    assert track("--box", "20,16,16,16", "--no-video", "--offset-ms", "-600").code == 0
+    for frame in (11, 9):
+        outcome = run_cli("track", "--continue", "out", "--box", "30,20,12,12", "--from", frame)
+        assert outcome.code == 0, outcome.err
+    assert given() == [(0, 1), (9, 1), (11, 1)]
+
+
+def test_what_is_said_behind_the_end_of_the_run_is_left_out(track, run_cli):
+    text = CORRECTED + "4,1,,,,,absent\n7,1,,,,,absent\n9,1,,,,,lost\n"
+    outcome = track("--box-file", write(text), "--end", "0.6s", "--no-video")
+    assert outcome.code == 0, outcome.err
+    assert outcome.err.count("is left out: it lies behind --end") == 2
+    assert (given(), len(read_rows(Path("out/boxes.csv")))) == ([(0, 1)], 4)
+    refused = run_cli("track", "--continue", "out", "--box", "30,20,12,12", "--from", 6)
+    assert (refused.code, "6 lies behind --end 0.6s of the run" in refused.err) == (4, True)
+
+
+def test_a_correction_before_the_start_of_the_run_is_refused(track, run_cli):
+    assert track("--box", "20,16,16,16", "--start", "0.5s", "--no-video").code == 0
+    for moment in ("4", "0.4s"):
+        outcome = run_cli("track", "--continue", "out", "--box", "30,20,12,12", "--from", moment)
+        outcome.refused(4, f"--from: {moment} lies before --start 0.5s of the run")
+    assert run_cli("track", "--continue", "out", "--box", "30,20,12,12", "--from", "5").code == 0
+    assert given() == [(5, 1)]
 
 
 def test_two_ways_change_nothing_without_a_later_box(track):
@@ -211,6 +236,29 @@ def test_results_of_another_recording_are_refused(track, run_cli, recording):
     assert "another recording" in outcome.err
 
 
+@pytest.mark.parametrize("named", [Path, Path.absolute], ids=["relative", "absolute"])
+def test_a_recording_is_found_where_it_lies_to_its_results(track, run_cli, weights, monkeypatch, named):
+    """From any folder, one with another recording of the same name too, and after both were moved."""
+    for folder, count in (("mine", 12), ("other", 3)):
+        pictures_in(Path(folder, "rgb"), [np.full((64, 96, 3), 90, np.uint8)] * count)
+    times = written(Path("mine/times.txt"), "\n".join(str(number / 10) for number in range(12)))
+    with monkeypatch.context() as there:
+        there.chdir("mine")
+        shutil.copytree(weights, "weights")
+        files = ("--rgb-times", named(Path(times.name)), "--weights", f"{named(Path('weights'))}/")
+        words = ("--box", "20,16,16,16", "--no-video", *files, "-o", named(Path("out")))
+        assert track(*words, rgb=named(Path("rgb")), aux=None).code == 0
+    Path("mine").rename("moved")
+    Path("link").symlink_to("moved/out")
+    places = [("other", "../moved/out", 6), ("moved/out", ".", 8), ("moved", "out", 10), (".", "link", 11)]
+    for where, results, frame in places:
+        with monkeypatch.context() as there:
+            there.chdir(where)
+            outcome = run_cli("track", "--continue", results, "--box", "30,20,12,12", "--from", frame)
+            assert outcome.code == 0, outcome.err
+    assert given("moved/out") == [(0, 1), (6, 1), (8, 1), (10, 1), (11, 1)]
+
+
 @pytest.mark.parametrize(("moment", "frame"), [("0.6s", 6), ("550ms", 6), ("0:00.61", 7)])
 def test_the_frame_may_be_a_time(track, run_cli, moment, frame):
     """The recording has ten frames a second; a time between two means the later one."""
@@ -275,6 +323,21 @@ def test_a_run_that_was_killed_is_finished(track, run_cli, keyframes):
 
 def test_what_is_no_results_folder_is_said(run_cli, tmp_path):
     run_cli("track", "--continue", tmp_path, "--box", "1,2,3,4", "--from", "2").refused(3, "run.json")
+
+
+def test_results_are_no_recording(track):
+    """Their plots are pictures, and were tracked where --continue was forgotten."""
+    for words in ((), ("--no-video", "--overwrite")):
+        assert track("--box", "20,16,16,16", *words).code == 0
+        track("--box", "20,16,16,16", "-o", "new", rgb=Path("out"), aux=None).refused(3, "--continue goes on")
+        Path("out/annotated.mp4").unlink(missing_ok=True)
+    written(Path("out/film.mp4"), "a video whose name says nothing")
+    track("--box", "20,16,16,16", "-o", "new", rgb=Path("out"), aux=None).refused(3, "--continue goes on")
+    for name in ("rgb", "thermal"):  # a recording whose results lie in its own folder
+        Path("out", name).mkdir()
+        cv2.imwrite(f"out/{name}/0.png", np.full((64, 96, 3), 90, np.uint8))
+    assert track("--box", "20,16,16,16", "-o", "new", rgb=Path("out"), aux=None).code == 0
+    assert read_run_json(Path("new/run.json"))["inputs"][0]["video"]["path"] == str(Path("out/rgb"))
 
 
 def test_a_frame_without_results_to_go_on_with(track):

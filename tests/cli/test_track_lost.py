@@ -45,7 +45,10 @@ def states() -> list[str]:
 
 
 def test_the_run_ends_when_the_target_has_been_lost_for_long_enough(run_cli, vanishing, rendered):
-    outcome = follow(run_cli, vanishing, "--recovery", "on", "--lost-after", "3", "--stop-when-lost", "0.5")
+    """What is said of times counts from the first frame, as `--from` does, though stamps are unix time."""
+    Path("times.txt").write_text("\n".join(f"{1_700_000_000 + number / 10:.1f}" for number in range(FRAMES)))
+    words = ("--lost-after", "3", "--stop-when-lost", "0.5", "--rgb-times", "times.txt")
+    outcome = follow(run_cli, vanishing, "--recovery", "on", *words)
     assert outcome.code == 0
     seen = ["init"] + ["tracked"] * (GONE_AT - 1) + ["uncertain"] * 3 + ["lost"] * 6
     assert states() == seen
@@ -62,9 +65,19 @@ def test_the_run_ends_when_the_target_has_been_lost_for_long_enough(run_cli, van
     assert cv2.imread("out/score.png") is not None
 
 
+def test_a_run_that_ended_is_gone_on_with_where_the_target_is_seen_again(run_cli, vanishing):
+    words = ("--recovery", "on", "--lost-after", "3", "--stop-when-lost", "0.5")
+    assert follow(run_cli, vanishing, *words).code == 0
+    back_at = GONE_AT + 15
+    assert run_cli("track", "--continue", "out", "--box", "60,60,24,24", "--from", back_at).code == 0
+    rows = {row.frame_index: str(row.state) for row in read_rows(Path("out/boxes.csv"))}
+    assert (rows[back_at], list(rows)[:15]) == ("init", list(range(15)))
+    assert max(rows) > back_at
+
+
 def test_the_published_behaviour_never_gives_up(run_cli, vanishing):
-    assert follow(run_cli, vanishing, "--recovery", "off").code == 0
-    assert set(states()) == {"init", "tracked"}
+    assert follow(run_cli, vanishing, "--recovery", "off", "--end", "20").code == 0
+    assert states() == ["init"] + ["tracked"] * 19
     assert read_run_json(Path("out/run.json"))["configuration"]["tracker"]["recovery"] is False
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
+from enum import EnumType
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import cv2
 import numpy as np
@@ -15,11 +17,13 @@ import pytest
 
 from dmtrack.batch.track_item import TrackItem
 from dmtrack.boxes.reading import read_results, read_rows
-from dmtrack.options import command_words
+from dmtrack.errors import ConfigError
+from dmtrack.options import command_words, declared_options, parsed_words
 from dmtrack.output.record import read_run_json
 from dmtrack.run.request import TrackRequest
 from dmtrack.tracking.result import TrackState
 from dmtrack.video.aux_encoder import AuxRange, EncodingOptions
+from dmtrack.video.events.event_options import EventOptions
 from dmtrack.video.gauge import AuxMeasure, AuxUnit
 from dmtrack.video.streams import OnMissing, PairingOptions
 from dmtrack.video.track_choice import parse_track
@@ -192,6 +196,19 @@ def test_batch_hashes_what_changes_results_and_spells_it():
     encoding = EncodingOptions(range=AuxRange(1, 2), depth_scale_mm=Fraction(1, 10))
     assert list(command_words(encoding)) == ["--aux-range=1,2", "--depth-scale=0.1"]
     assert list(command_words(PairingOptions(rgb_times=Path("a.txt")))) == ["--rgb-times=a.txt"]
+    sensor = EventOptions(size=(346, 260))
+    assert list(command_words(sensor)) == ["--event-size=346x260"]
+    assert parsed_words(EventOptions, [*command_words(sensor)], "run.json") == sensor
+
+
+def test_choices_of_a_command_come_back_as_they_were():
+    """As `--continue` reads them."""
+    for declared in declared_options(TrackRequest):
+        kinds = [kind for kind in get_args(declared.kind) or [declared.kind] if isinstance(kind, EnumType)]
+        for choice in kinds and list(kinds[0]):
+            words = ["rgb.mp4", f"{declared.option.long_name}={choice}"]
+            with suppress(ConfigError):  # it goes with other options
+                assert declared.of(parsed_words(TrackRequest, words, "run.json")) is choice
 
 
 @pytest.mark.slow  # it starts a worker

@@ -92,6 +92,7 @@ def test_base_adapters_start_from_an_ostrack_checkpoint_in_the_data_folder(tmp_p
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_base_at_its_real_width_is_trained_from_random_weights(tmp_path, lasher):
     """Twenty steps of the published stage on all twelve blocks, at small crops."""
     torch.manual_seed(0)

@@ -91,6 +91,7 @@ def test_pictures_are_what_the_tracker_saw(videos, weights, modality):
     assert sampler.sample().templates.shape == (2, 32, 32, 6)
 
 
+@pytest.mark.usefixtures("windows")
 def test_adapters_are_trained_from_results_as_they_are(videos, weights, run_cli):
     """The modality and the adapters to go on from need not be said."""
     folder = tracked(videos, weights)

@@ -313,6 +313,25 @@ def test_a_full_disk_while_it_is_converted_is_said(networks, tmp_path, monkeypat
         OpenVinoNetwork(read(model), tmp_path / "kept").prepare(1)
 
 
+def test_a_processor_that_openvino_does_not_serve_is_said(networks, tmp_path, monkeypatch):
+    model = networks("tiny").float()
+    network, inputs = (
+        OpenVinoNetwork(read(model), tmp_path / "kept"),
+        case(model.config, templates=1, batch=1),
+    )
+    core = openvino_network.openvino_core()
+
+    def compiled(*_: object) -> None:
+        raise RuntimeError("no kernel for this")
+
+    here = SimpleNamespace(read_model=core.read_model, compile_model=compiled)
+    monkeypatch.setattr(openvino_network, "openvino_core", lambda: here)
+    with pytest.raises(
+        ConfigError, match=r"compile this network here \(no kernel for this\); --backend torch"
+    ):
+        inputs.run(network)
+
+
 def test_a_program_that_gives_something_else_is_not_used(networks, tmp_path, monkeypatch, caplog):
     model = networks("tiny").float()
     other = made_up(replace(model.config), with_adapters=True)

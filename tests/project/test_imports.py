@@ -110,6 +110,41 @@ def test_importing_everything_changes_nothing():
     assert said == ""
 
 
+def test_everything_is_imported_where_the_system_lacks_what_others_have():
+    """Windows has none of these modules and signals; neither it nor macOS says which cores may be used."""
+    names = [module_name(path) for path in FILES if path.name != "__main__.py"]
+    said = in_a_new_process(
+        "import torch, timm, cv2, av, typer.core, rich.progress, matplotlib.figure\n"
+        "import signal, os, builtins, importlib\n"
+        "lacking = {'fcntl', 'resource', 'termios', 'pwd', 'grp', 'pty', 'tty', 'curses', 'readline'}\n"
+        "found = builtins.__import__\n"
+        "def missing(name, known=None, *more):\n"
+        "    if name in lacking and (known or {}).get('__name__', '').startswith('dmtrack'):\n"
+        "        raise ModuleNotFoundError(name)\n"
+        "    return found(name, known, *more)\n"
+        "builtins.__import__ = missing\n"
+        "del os.sched_getaffinity, os.wait4, os.O_NOFOLLOW, os.O_NONBLOCK, signal.SIGHUP, signal.SIGPIPE\n"
+        f"for name in {names!r}:\n"
+        "    importlib.import_module(name)\n"
+        "from dmtrack import atomic, threads\n"
+        "print(atomic.CAN_LOCK, threads.usable_cores() > 0)\n"
+    )
+    assert said == "False True\n"
+
+
+def test_text_files_say_their_encoding():
+    """Else Windows reads and writes them in that of its country."""
+    for path in FILES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+                continue
+            modes = [one.value for one in node.args if isinstance(one, ast.Constant)]
+            of_ours = not (isinstance(node.func.value, ast.Name) and node.func.value.id == "av")
+            is_text = of_ours and node.func.attr == "open" and {*modes} & {"r", "w", "x", "a", "r+"}
+            if is_text or (node.func.attr in ("read_text", "write_text") and len(modes) == len(node.args)):
+                assert any(word.arg == "encoding" for word in node.keywords), f"{path}, line {node.lineno}"
+
+
 def test_nobody_imports_the_source_root_or_a_private_click():
     for path in FILES:
         for name in imported_names(path):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable
+import time
+import zipfile
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,30 @@ def written(path: Path, content: str | bytes | bytearray) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     return path
+
+
+def archive(path: Path, members: Mapping[str, str | bytes], compression: int = zipfile.ZIP_DEFLATED) -> Path:
+    """Write a ZIP archive and return its path."""
+    with zipfile.ZipFile(path, "w", compression) as file:
+        for name, content in members.items():
+            file.writestr(name, content)
+    return path
+
+
+def pictures_in(folder: Path, pictures: Iterable[Any], names: str = "{:04d}.png") -> Path:
+    """Write pictures as OpenCV has them, called after their numbers from 0, and return their folder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, picture in enumerate(pictures):
+        assert cv2.imwrite(str(folder / names.format(number)), picture)
+    return folder
+
+
+def wait_until(happened: Callable[[], bool]) -> None:
+    """Look again and again, and fail where it takes too long even on a slow machine with a browser."""
+    end = time.monotonic() + 240
+    while not happened():
+        assert time.monotonic() < end, "this took too long"
+        time.sleep(0.002)
 
 
 def square_clip(

@@ -53,6 +53,33 @@ def test_other_motion_is_refused():
         find_offset(rgb, aux)
 
 
+def hovering(path, rate, start_s, *, field=1.0, heat=False):
+    """Frames of a camera that stands still, without noise, as a codec leaves it: only one target moves."""
+    generator = np.random.default_rng(5)
+    scene = np.kron(generator.integers(0, 255, (30, 40), np.uint8), np.ones((6, 6), np.uint8))
+    height, width = scene.shape
+    seen_h, seen_w = int(height * field), int(width * field)
+    top, left = (height - seen_h) // 2, (width - seen_w) // 2
+    for index in range(int((12 - start_s) * rate)):
+        x, y = np.clip(
+            (width / 2, height / 2) + 2 * path(start_s + index / rate), 15, (width - 30, height - 38)
+        )
+        picture = 60 + scene // 7 if heat else scene.copy()
+        picture[int(y) : int(y) + 23, int(x) : int(x) + 14] = 240 if heat else 20
+        grey = np.ascontiguousarray(picture[top : top + seen_h, left : left + seen_w])
+        yield Frame(index, index, Fraction(1) / rate, grey if heat else np.dstack([grey] * 3))
+
+
+@pytest.mark.parametrize("seed", [12, 16])
+def test_what_lies_still_does_not_hide_the_target(seed):
+    """Nor where the second camera sees less of the scene: what never changes has no level of its own."""
+    path = wander(seed, 14)
+    rgb = motion_signal(hovering(path, 30, 0), None)
+    for field in (1.0, 0.8):
+        aux = motion_signal(hovering(path, 9, 3.4, field=field, heat=True), Modality.THERMAL)
+        assert find_offset(rgb, aux).offset_s == pytest.approx(3.4, abs=0.03)
+
+
 def test_nothing_moves():
     still = motion_signal(stream(lambda _: np.zeros(2), 30, 0, 4), None)
     moving = motion_signal(stream(wander(1), 30, 0, 4, heat=True), Modality.THERMAL)

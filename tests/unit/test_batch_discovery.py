@@ -69,9 +69,32 @@ def streams(root: Path, entry: BatchItem | str) -> tuple[str, str | None, str | 
             ["rgb_1/", "tir_1/", "rgb_1.txt"], {"1": ("rgb_1", "tir_1", "thermal")}, id="the-word-in-front"
         ),
         pytest.param(
+            ["r/visible.mp4", "r/tir.mp4", "r/visible.txt", "r/a_rgb.mp4", "r/a_tir.mp4", "r/a.txt"]
+            + ["s/rgb.mp4", "s/depth/", "s/groundtruth.txt", "s/b_rgb/", "s/b_tir/", "s/b.txt"],
+            {
+                "r": ("r/visible.mp4", "r/tir.mp4", "thermal"),
+                "r/a": ("r/a_rgb.mp4", "r/a_tir.mp4", "thermal"),
+                "s": ("s/rgb.mp4", "s/depth", "depth"),
+                "s/b": ("s/b_rgb", "s/b_tir", "thermal"),
+            },
+            id="pairs-beside-a-pair-without-a-name",
+        ),
+        pytest.param(
             ["d/color.mp4", "d/event.mp4", "d/groundtruth.txt"],
             {"d": ("d/color.mp4", "d/event.mp4", "event")},
             id="words-of-no-layout",
+        ),
+        pytest.param(
+            [
+                *("d/color.mp4", "d/tir.mp4", "d/color.txt"),
+                *("d/a_vis.mp4", "d/a_ir.mp4", "d/a.txt", "d/b.mp4", "d/b.txt"),
+            ],
+            {
+                "d": ("d/color.mp4", "d/tir.mp4", "thermal"),
+                "d/a": ("d/a_vis.mp4", "d/a_ir.mp4", "thermal"),
+                "d/b": ("d/b.mp4", None, None),
+            },
+            id="words-of-no-layout-beside-others",
         ),
         pytest.param(
             ["rgb/a.mp4", "rgb/a.txt", "thermal/a.mkv", "rgb/b/", "thermal/b/", "annotations/b.txt"],
@@ -130,6 +153,16 @@ def test_boxes_are_those_of_the_recording(tmp_path):
     )
 
 
+@pytest.mark.parametrize("row", ["1700000000.1", "1 0.03 1.png", "1 1 2 3 0.6574 0.6126 -0.2949 -0.3248"])
+def test_times_of_a_stream_beside_it_are_not_its_boxes(tmp_path, row):
+    make(tmp_path, "a_rgb.mp4", "a_ir.mp4", "a.txt", "b_rgb.mp4", "b_ir.mp4")
+    for name in ("a_rgb", "a_ir", "b_rgb", "b"):
+        (tmp_path / f"{name}.txt").write_text(f"{row}\n{row}\n")
+    entries = found(tmp_path)
+    assert streams(tmp_path, entries["a"]) == ("a_rgb.mp4", "a_ir.mp4", "thermal")
+    assert "no start box is known" in str(entries["b"])
+
+
 def test_several_targets(tmp_path):
     make(
         tmp_path,
@@ -184,9 +217,10 @@ def test_a_bad_ground_truth_spoils_only_its_own(tmp_path):
 
 
 def test_modality_chooses_among_second_streams(tmp_path):
-    make(tmp_path, "a_rgb.mp4", "a_depth.mp4", "a_ir.mp4", "a.txt")
-    entry = found(tmp_path, Modality.DEPTH)["a"]
-    assert streams(tmp_path, entry) == ("a_rgb.mp4", "a_depth.mp4", "depth")
+    make(tmp_path, "a_rgb.mp4", "a_depth.mp4", "a_ir.mp4", "a.txt", "s/color/", "s/tir/", "s/groundtruth.txt")
+    entries = found(tmp_path, Modality.DEPTH)
+    assert streams(tmp_path, entries["a"]) == ("a_rgb.mp4", "a_depth.mp4", "depth")
+    assert streams(tmp_path, entries["s"]) == ("s/color", None, None)
 
 
 def test_links_do_not_lead_in_circles(tmp_path):

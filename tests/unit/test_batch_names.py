@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from dmtrack.batch.plan import Shard, folder_name, place_key
-from dmtrack.batch.stream_names import StreamName, group_streams
+from dmtrack.atomic import place_key
+from dmtrack.batch.plan import Shard, folder_name
+from dmtrack.datasets.stream_names import StreamName, group_streams
 from dmtrack.errors import ConfigError, printable
 from dmtrack.video.frame import Modality
 
@@ -24,7 +25,7 @@ from dmtrack.video.frame import Modality
         pytest.param('a:b*c?"d', "a_b_c__d", id="what-some-system-forbids"),
         pytest.param("a\nb", "a_b", id="control"),
         pytest.param("trailing.", "trailing_", id="windows-drops-a-dot"),
-        pytest.param("NUL.txt", "NUL.txt_", id="a-device-of-windows"),
+        pytest.param("NUL.txt", "NUL_.txt", id="a-device-of-windows"),
         pytest.param("summary.csv", "summary.csv_", id="our-own-file"),
         pytest.param("u\u0308", "\u00fc", id="one-form-of-unicode"),
     ],

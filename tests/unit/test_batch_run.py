@@ -7,10 +7,12 @@ import os
 import threading
 from collections.abc import Generator, Sequence
 from dataclasses import replace
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import numpy as np
 import pytest
 from clips import written
 from program import csv_by_id
@@ -32,8 +34,14 @@ from dmtrack.batch import (
     run_batch,
 )
 from dmtrack.batch.local import longest_first
-from dmtrack.batch.plan import WHOLE
-from dmtrack.batch.result_folder import batch_lock, publish_folder, scratch_path, sweep
+from dmtrack.batch.plan import WHOLE, plan_batch
+from dmtrack.batch.result_folder import (
+    batch_lock,
+    publish_folder,
+    require_uncorrected,
+    scratch_path,
+    sweep,
+)
 from dmtrack.batch.work import EngineEvent, TaskDone, execute
 from dmtrack.errors import OutputError
 from dmtrack.geometry.box import Box
@@ -79,6 +87,18 @@ def run(plan: Plan, out: Path, runner: Any, existing: Existing = Existing.RESUME
 
 def hidden(out: Path) -> list[str]:
     return [path.name for path in out.iterdir() if path.name.startswith(".")]
+
+
+def test_times_in_a_list_are_those_of_the_frames_where_a_header_says_less(tmp_path, make_video):
+    """It claims 30 frames a second; frame 8 is shown after one, and frames 10 and 11 after two seconds."""
+    stamps = [0, 1, 2, 3, 4, 12, 13, 14, 30, 31, 60, 75]
+    make_video("rgb.mkv", [np.full((64, 96, 3), 90, np.uint8)] * len(stamps), pts=stamps)
+    written(tmp_path / "boxes.txt", "8,1,20,16,16,16,1,-1,-1,-1\n9,1,20,16,16,16,1,-1,-1,-1\n")
+    spans = {"a": "1s,", "b": "1s,2s", "c": "2s,", "d": "2.5s,2.6s", "e": "2.6s,", "f": "2s,1s", "g": ",4"}
+    rows = [f"{name},rgb.mkv,boxes.txt,{span}\n" for name, span in spans.items()]
+    plan = plan_batch(written(tmp_path / "list.csv", "id,rgb,box_file,start,end\n" + "".join(rows)), tmp_path)
+    assert {one.item.id: one.frames for one in plan.items} == {"a": 4, "b": 2, "c": 2, "d": 1, "g": 4}
+    assert [problem.id for problem in plan.problems] == ["e", "f"]
 
 
 def test_results_and_summary(tmp_path, fake):
@@ -184,6 +204,15 @@ def test_a_recording_is_never_taken_for_results(tmp_path):
     assert (folder / "rgb.mp4").exists()
 
 
+@pytest.mark.parametrize("damage", ["[{}]", "7", '[{"box": {"x": 1}}]'])
+def test_keyframes_are_kept_where_a_damaged_record_does_not_say_whose_they_are(tmp_path, damage):
+    record = f'{{"record_version": 1, "status": "complete", "configuration": {{"targets": {damage}}}}}'
+    written(tmp_path / "run.json", record)
+    written(tmp_path / "keyframes.csv", "frame,id,x,y,w,h,state,back\n0,1,1,2,3,4,init,1\n")
+    with pytest.raises(OutputError, match="holds corrections"):
+        require_uncorrected(tmp_path, BatchItem("a", Path("a.mp4")))
+
+
 def test_sweeping_takes_only_leftovers(tmp_path):
     for name in (".a.0123abcd.part", ".b.0123abcd.part", ".a.part", "a", ".git"):
         (tmp_path / name).mkdir()
@@ -224,7 +253,17 @@ def test_one_batch_at_a_time(tmp_path, first, second, refused):
         pass
 
 
-def test_workers_that_die_are_replaced(tmp_path, fake):
+def test_workers_that_die_are_replaced(tmp_path, fake, monkeypatch):
+    """On Windows a process that dies while it is loaded leaves its pipe open, and Ctrl-C ends a wait."""
+    interrupted = iter([True])
+
+    def wait_once_interrupted(ends: list[Any]) -> list[Any]:
+        if next(interrupted, False):
+            raise InterruptedError
+        return wait(ends)
+
+    monkeypatch.setattr("dmtrack.batch.local.wait", wait_once_interrupted)
+    monkeypatch.setattr(Connection, "close", lambda _: None)
     out, plan = tmp_path / "out", plan_of(tmp_path, "a", "crashes", "dies", "z")
     engine = LocalEngine([WorkerSlot("one"), WorkerSlot("two")])
     events = list(run_batch(plan, out, fake.FakeRunner(), engine))

@@ -140,4 +140,4 @@ def test_folders_are_scored_in_one_call(tmp_path, caplog):
     assert "poor: missing sequences (1)" in caplog.text
     assert evaluation.files == ()
     with pytest.raises(FormatError, match="1 thing wrong"):
-        evaluate_results([tmp_path / "of"], tmp_path / "gt", ScoringOptions(strict=True))
+        evaluate_results(str(tmp_path / "of"), tmp_path / "gt", ScoringOptions(strict=True))

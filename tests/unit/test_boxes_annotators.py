@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from clips import archive
 from trackeval import datasets
 
 from dmtrack.boxes.formats import ResultFormat
@@ -137,9 +138,7 @@ def test_cvat_keyframes_are_joined_by_lines(tmp_path):
 
 
 def test_cvat_archives_are_told_apart(tmp_path):
-    path = tmp_path / "job.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("annotations.xml", CVAT)
+    path = archive(tmp_path / "job.zip", {"annotations.xml": CVAT})
     assert recognise(path) is ResultFormat.CVAT_VIDEO
     assert len(read_one(path).rows) == 7
 
@@ -410,9 +409,7 @@ def test_a_submission_has_a_box_in_every_frame(tmp_path, kind):
     ],
 )
 def test_mistakes_in_submissions_are_named(tmp_path, text, words):
-    path = tmp_path / "a.zip"
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("a.txt", text)
+    path = archive(tmp_path / "a.zip", {"a.txt": text})
     with pytest.raises(FormatError) as caught:
         read_results(path)
     assert str(caught.value).startswith(str(path))

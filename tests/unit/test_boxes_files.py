@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import zipfile
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
-from clips import written
+from clips import archive, written
 
 from dmtrack.boxes.export import export
 from dmtrack.boxes.formats import ResultFormat
@@ -34,13 +34,6 @@ COCO = {
         {"id": 1, "image_id": 71, "category_id": 3, "instance_id": 5, "bbox": [1, 2, 3, 4], "score": 0.5}
     ],
 }
-
-
-def archive(path: Path, **members: str) -> Path:
-    with zipfile.ZipFile(path, "w") as file:
-        for name, text in members.items():
-            file.writestr(name.replace("__", "/") + ".txt", text)
-    return path
 
 
 def boxes_of(results: RecordingResults) -> dict[tuple[int, int], Box | None]:
@@ -91,7 +84,7 @@ def test_a_number_that_is_none_makes_no_other_format(tmp_path, word):
 
 
 def test_an_archive_is_told_by_its_bytes(tmp_path):
-    assert recognise(archive(tmp_path / "a.dat", gt__gt="1,1,1,1,1,1,1,1,1\n")) is ResultFormat.CVAT
+    assert recognise(archive(tmp_path / "a.dat", {"gt/gt.txt": "1,1,1,1,1,1,1,1,1\n"})) is ResultFormat.CVAT
 
 
 def test_mot_without_a_score_says_so(tmp_path):
@@ -259,7 +252,7 @@ def test_cvat_member_for_member(tmp_path):
 
 
 def test_cvat_without_the_folder_and_labels(tmp_path):
-    (results,) = read_results(archive(tmp_path / "a.zip", gt="3,1,1,2,3,4,1,1,0.5\n"))
+    (results,) = read_results(archive(tmp_path / "a.zip", {"gt.txt": "3,1,1,2,3,4,1,1,0.5\n"}))
     assert boxes_of(results) == {(2, 1): Box(1, 2, 3, 4)}
     assert not results.labels
 
@@ -339,15 +332,15 @@ def test_values_of_another_length_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("members", "words"),
     [
-        ({"readme": "hello"}, "readme.txt, row 1: side 'hello' is not a number"),
-        ({"gt__gt": "1,1,1,1\n"}, "gt/gt.txt, row 1: a MOT row"),
-        ({"gt__gt": "\n1,1,1,1,1,1,1,3,1\n", "gt__labels": "car\n"}, "row 2: class 3"),
-        ({"gt__gt": "\n"}, "no frame"),
+        ({"readme.txt": "hello"}, "readme.txt, row 1: side 'hello' is not a number"),
+        ({"gt/gt.txt": "1,1,1,1\n"}, "gt/gt.txt, row 1: a MOT row"),
+        ({"gt/gt.txt": "\n1,1,1,1,1,1,1,3,1\n", "gt/labels.txt": "car\n"}, "row 2: class 3"),
+        ({"gt/gt.txt": "\n"}, "no frame"),
     ],
     ids=["another-archive", "row", "label", "empty"],
 )
 def test_bad_archives_are_named(tmp_path, members, words):
-    path = archive(tmp_path / "a.zip", **members)
+    path = archive(tmp_path / "a.zip", members)
     with pytest.raises(FormatError) as caught:
         read_results(path)
     assert str(caught.value).startswith(str(path))
@@ -355,7 +348,7 @@ def test_bad_archives_are_named(tmp_path, members, words):
 
 
 def test_a_torn_archive_is_one_line(tmp_path):
-    path = archive(tmp_path / "a.zip", gt__gt="1,1,1,1,1,1,1,1,1\n" * 3)
+    path = archive(tmp_path / "a.zip", {"gt/gt.txt": "1,1,1,1,1,1,1,1,1\n" * 3}, zipfile.ZIP_STORED)
     path.write_bytes(path.read_bytes().replace(b"1,1,1", b"9,9,9", 1))
     with pytest.raises(FormatError, match="not a whole ZIP archive"):
         read_results(path, ResultFormat.CVAT)
@@ -410,6 +403,8 @@ def test_a_run_gives_name_size_and_item(tmp_path):
         ("../../etc/passwd", "_._.._etc_passwd"),
         ("-rf", "_rf"),
         ("straße", "straße"),
+        ("aux", "aux_"),
+        ("walk .", "walk _"),
         ("", "recording"),
     ],
 )
@@ -417,8 +412,10 @@ def test_any_name_becomes_a_file_name(name, expected):
     assert file_name(name) == expected
 
 
-def test_two_recordings_of_one_name_are_not_written_over_each_other(tmp_path):
-    files = result_files_of([two_targets(), two_targets()], ResultFormat.MOT, f"{tmp_path}/")
+@pytest.mark.parametrize("other", ["walk", "Walk"])
+def test_two_recordings_of_one_name_are_not_written_over_each_other(tmp_path, other):
+    recordings = [replace(two_targets(), name=name) for name in ("walk", other)]
+    files = result_files_of(recordings, ResultFormat.MOT, f"{tmp_path}/")
     with pytest.raises(OutputError, match="2 results would be written to this place"):
         write_results(files)
     assert list(tmp_path.iterdir()) == []

@@ -7,7 +7,10 @@ from pathlib import Path
 import pytest
 from clips import written
 
+from dmtrack.boxes.export import export
+from dmtrack.boxes.formats import ResultFormat
 from dmtrack.boxes.reading import read_results, read_rows
+from dmtrack.boxes.results import PictureSize
 from dmtrack.boxes.starts import read_targets
 from dmtrack.datasets.ground_truth import read_boxes
 from dmtrack.errors import BoxError, FormatError
@@ -223,3 +226,29 @@ def test_four_numbers_are_what_the_person_says(tmp_path, order, text):
     assert Box(x, y, w, h).read_as(order, 640, 480) == Box(10, 20, 30, 40)
     shares = Box(x / 640, y / 480, w / 640, h / 480).read_as(order, 640, 480)
     assert shares.xywh == pytest.approx((10, 20, 30, 40))
+
+
+@pytest.mark.parametrize("first_frame", [0, 3])
+@pytest.mark.parametrize(
+    "target",
+    [
+        ResultFormat.CSV,
+        ResultFormat.JSON,
+        ResultFormat.JSONL,
+        ResultFormat.MOT,
+        ResultFormat.COCO,
+        ResultFormat.CVAT,
+        ResultFormat.CVAT_VIDEO,
+        ResultFormat.LABEL_STUDIO,
+        ResultFormat.KITTI,
+    ],
+)
+def test_every_file_of_several_targets_that_is_written_gives_targets(tmp_path, target, first_frame):
+    """Some hold shares of the picture, and their size is known where the recording is."""
+    rows = "".join(f"{n},,,,{i},{10 * i + n},20,30,40,0.9,,,\n" for n in range(6) for i in (1, 2))
+    source = write(tmp_path, HEADER + rows, "boxes.csv")
+    output = tmp_path / "made.file"
+    export([source], output, target, size=PictureSize(640, 480))
+    found = read_targets(output, first_frame, (640, 480))
+    starts = [(key.frame_index, key.box.xywh) for key in found if isinstance(key, TargetStart)]
+    assert starts == [(first_frame, (10 * i + first_frame, 20, 30, 40)) for i in (1, 2)]

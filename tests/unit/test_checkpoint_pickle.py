@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from clips import archive
 
 from dmtrack.errors import CheckpointError
 from dmtrack.network.weights.pickle_reader import read_state_dict
@@ -181,13 +182,10 @@ def test_the_refused_name_is_said(tmp_path):
     assert not (tmp_path / "marker").exists()
 
 
-def archive(path: Path, opcodes: bytes, records: dict[str, bytes] | None = None) -> Path:
+def checkpoint(path: Path, opcodes: bytes, records: dict[str, bytes] | None = None) -> Path:
     """Write a checkpoint with a hand-made pickle."""
-    with zipfile.ZipFile(path, "w") as file:
-        file.writestr("archive/data.pkl", opcodes)
-        for name, data in (records or {}).items():
-            file.writestr(f"archive/{name}", data)
-    return path
+    members = {"data.pkl": opcodes, **(records or {})}
+    return archive(path, {f"archive/{name}": data for name, data in members.items()}, zipfile.ZIP_STORED)
 
 
 METER = b"clib.train.admin.stats\nAverageMeter\n"
@@ -237,7 +235,7 @@ METER = b"clib.train.admin.stats\nAverageMeter\n"
 )
 def test_hand_made_opcodes_run_nothing(tmp_path, opcodes):
     marker = tmp_path / "marker"
-    path = archive(tmp_path / "hostile.pth", opcodes.replace(b"MARKER", str(marker).encode()))
+    path = checkpoint(tmp_path / "hostile.pth", opcodes.replace(b"MARKER", str(marker).encode()))
     with pytest.raises(CheckpointError):
         read_state_dict(path)
     assert not marker.exists()
@@ -259,7 +257,7 @@ def tensor_opcodes(count: int, offset: int, shape: tuple[int, ...], stride: tupl
 
 def test_the_hand_made_tensor_is_readable_when_its_claims_are_true(tmp_path):
     data = np.arange(4, dtype="<f4").tobytes()
-    path = archive(tmp_path / "x.pth", tensor_opcodes(4, 0, (2, 2), (2, 1)), {"data/0": data})
+    path = checkpoint(tmp_path / "x.pth", tensor_opcodes(4, 0, (2, 2), (2, 1)), {"data/0": data})
     assert read_state_dict(path)["w"].tolist() == [[0, 1], [2, 3]]
 
 
@@ -282,7 +280,7 @@ def test_the_hand_made_tensor_is_readable_when_its_claims_are_true(tmp_path):
 )
 def test_impossible_tensors_are_refused(tmp_path, count, offset, shape, stride):
     data = np.arange(4, dtype="<f4").tobytes()
-    path = archive(tmp_path / "x.pth", tensor_opcodes(count, offset, shape, stride), {"data/0": data})
+    path = checkpoint(tmp_path / "x.pth", tensor_opcodes(count, offset, shape, stride), {"data/0": data})
     with pytest.raises(CheckpointError, match="damaged"):
         read_state_dict(path)
 
@@ -300,7 +298,7 @@ def test_a_number_cannot_be_written_beyond_a_storage(tmp_path):
     claimed = tensor_opcodes(10**9, 0, (10**9,), (1,))
     opcodes = claimed.removeprefix(b"}S'w'\n").removesuffix(b"s.") + b"I50000000\nF1.0\ns."
     with pytest.raises(CheckpointError, match="damaged"):
-        read_state_dict(archive(tmp_path / "x.pth", opcodes, {"data/0": bytes(16)}))
+        read_state_dict(checkpoint(tmp_path / "x.pth", opcodes, {"data/0": bytes(16)}))
 
 
 def test_a_storage_that_many_names_share_is_read_once(tmp_path, monkeypatch):
@@ -382,8 +380,6 @@ def test_a_file_without_a_state_dict_is_an_error(tmp_path, content):
 
 
 def test_a_plain_zip_is_an_error(tmp_path):
-    path = tmp_path / "x.zip"
-    with zipfile.ZipFile(path, "w") as file:
-        file.writestr("readme.txt", "hello")
+    path = archive(tmp_path / "x.zip", {"readme.txt": "hello"})
     with pytest.raises(CheckpointError, match=r"0 data\.pkl"):
         read_state_dict(path)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dmtrack.config import BASE, PUBLISHED_TRACKER, TINY, ModelConfig, TrackerConfig
+from dmtrack.config import BASE, PUBLISHED_TRACKER, TINY, ModelConfig, TrackerConfig, tracker_preset
 from dmtrack.errors import CheckpointError, ConfigError, OutputError
 from dmtrack.network.model import DMTrack
 from dmtrack.network.weights import data_folder, store
@@ -103,12 +103,17 @@ def names(asked: str | Path, modality: str | None) -> list[str]:
 @pytest.mark.parametrize("modality", Modality)
 def test_tiny_is_the_foundation_and_the_adapters_of_the_modality(box, modality):
     assert names("tiny", modality) == ["tiny-foundation", f"tiny-{modality}"]
-    assert resolve_weights("tiny", modality).tracker_config == ADDED
 
 
 def test_tiny_for_one_stream_is_the_foundation(box):
     assert names("tiny", None) == ["tiny-foundation"]
-    assert resolve_weights("tiny", None).tracker_config == PUBLISHED_TRACKER
+
+
+@pytest.mark.parametrize("modality", [None, *Modality])
+def test_the_box_tracks_by_this_versions_protocol_a_folder_by_what_its_files_say(box, modality):
+    assert resolve_weights("tiny", modality).tracker_config == tracker_preset("tiny") != ADDED
+    written = PUBLISHED_TRACKER if modality is None else ADDED
+    assert resolve_weights(box, modality).tracker_config == written != tracker_preset("tiny")
 
 
 def test_a_box_without_the_modality_says_so(box):

@@ -55,9 +55,12 @@ def build(tmp_path):
          "plain", Modality.THERMAL, ("rgb.mp4", "thermal.mkv")),
         ({"rgb.mp4": "", "depth": 3, "groundtruth.txt": ROWS}, "plain", Modality.DEPTH, ("rgb.mp4", "depth")),
         ({"rgb": 3, "event": 3, "groundtruth.txt": ROWS}, "plain", Modality.EVENT, ("rgb", "event")),
+        ({"color": 3, "Tir": 3, "groundtruth.txt": ROWS}, "plain", Modality.THERMAL, ("color", "Tir")),
+        ({"vis.mp4": "", "lwir.mkv": "", "groundtruth.txt": ROWS},
+         "plain", Modality.THERMAL, ("vis.mp4", "lwir.mkv")),
     ],
     ids=["lasher", "rgbt210", "gtot", "vtuav", "depthtrack", "vot-rgbd", "vot-rgbt", "visevent", "coesot",
-         "two videos", "video and folder", "two folders"],
+         "two videos", "video and folder", "two folders", "other words", "videos of other words"],
 )  # fmt: skip
 def test_two_streams(build, tree, layout, modality, streams):
     folder = build(tree)

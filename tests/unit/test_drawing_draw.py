@@ -203,9 +203,12 @@ def test_colours_follow_ids():
         (-40, "frame 12  -0:00.040"),
     ],
 )
-def test_clock(pts, text):
+@pytest.mark.parametrize("start_s", [0, 26, 1_700_000_000])
+def test_clock(pts, text, start_s):
+    """A time that `--start` and `--from` take: since the first frame, whatever the source's clock says."""
     pixels = np.zeros((4, 4, 3), np.uint8)
-    assert clock_text(FramePair(Frame(12, pts, Fraction(1, 1000), pixels), None, None, pixels)) == text
+    frame = Frame(12, start_s * 1000 + pts, Fraction(1, 1000), pixels)
+    assert clock_text(FramePair(frame, None, None, pixels, start_s=Fraction(start_s))) == text
 
 
 def test_label_goes_above_then_below():

@@ -7,6 +7,7 @@ from fractions import Fraction
 import cv2
 import numpy as np
 import pytest
+from clips import pictures_in
 
 from dmtrack.drawing.draw import Mark
 from dmtrack.drawing.sheet import REACH_FRAMES, contact_sheet, pairs_at, spread_indices, write_sheet
@@ -60,8 +61,7 @@ def test_one_stream_is_one_column_and_boxes_are_drawn_where_they_are_known():
 
 
 def test_a_claim_of_too_many_frames_does_no_harm(tmp_path):
-    for number in range(3):
-        cv2.imwrite(str(tmp_path / f"{number}.png"), np.full((8, 8, 3), number, np.uint8))
+    pictures_in(tmp_path, (np.full((8, 8, 3), number, np.uint8) for number in range(3)))
     found = pairs_at(lambda start: open_pair(tmp_path, start=start), [0, 2, 40])
     assert [pair.rgb.index for pair in found] == [0, 2]
     with pytest.raises(ConfigError):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import struct
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import event_files as files
 import numpy as np
 import pytest
+from clips import archive
 
 from dmtrack.errors import FormatError, InputError
 from dmtrack.video.events.event_batch import EventBatch
@@ -150,8 +150,7 @@ def test_headers_that_are_none(header, suffix, tmp_path):
     if suffix == "npy":
         path.write_bytes(npy(header))
     else:
-        with zipfile.ZipFile(path, "w") as archive:
-            archive.writestr("events.npy", npy(header))
+        archive(path, {"events.npy": npy(header)})
     with pytest.raises(InputError, match=str(path)) as caught:
         read(path)
     assert "((" not in str(caught.value), "the tuple of a parser is no reason"

@@ -7,12 +7,13 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import cv2
 import event_files as files
 import numpy as np
 import pytest
+from clips import pictures_in
 from event_files import Event
 
+from dmtrack.alignment.align import find_time_offset
 from dmtrack.errors import ConfigError, DecodeError, FormatError, PairingError
 from dmtrack.geometry.box import Box
 from dmtrack.video.events.event_batch import EventBatch
@@ -161,6 +162,23 @@ class TestSchedules:
         window = next(like.windows)
         assert (window.start_us, window.end_us) == (1_000_000, 2_000_000)
 
+    @pytest.mark.parametrize("start_s", [1_764_540_000, 49_599, 100], ids=["unix", "the day's", "since boot"])
+    @pytest.mark.parametrize("early_s", [Fraction(7, 10), Fraction(-7, 10), 0], ids=["early", "late", "same"])
+    def test_times_far_from_zero_and_near_each_other_are_of_one_clock(self, start_s, early_s):
+        stamps = [30 * start_s, 30 * start_s + 30, 30 * start_s + 60]
+        first_us = int((start_s - early_s) * 1_000_000)
+        windows = list(like_frames(first_us, frames(stamps)).windows)
+        assert [window.start_us for window in windows] == [(start_s + n) * 1_000_000 for n in range(3)]
+
+    @pytest.mark.parametrize(
+        ("start_s", "first_s"),
+        [(0, 1_764_540_000), (1_764_540_000, 7_200), (1, 2), (0, 0), (1_764_540_000, 1_764_532_800)],
+        ids=["video from 0", "events since boot", "both begin early", "both from 0", "another time zone"],
+    )
+    def test_other_times_are_of_two_clocks(self, start_s, first_s):
+        like = like_frames(first_s * 1_000_000, frames([30 * start_s, 30 * start_s + 30]))
+        assert next(like.windows).start_us == first_s * 1_000_000
+
     def test_times_told_by_a_file(self):
         windows = frame_windows(np.array([10, 20, 40]))
         assert windows == [Window(10, 20), Window(20, 40), Window(40, 55)]
@@ -225,7 +243,9 @@ class TestSource:
             EventSource(path)
 
     @pytest.mark.parametrize(
-        ("corner", "size"), [((638, 470), (640, 480)), ((29, 31), (30, 32)), ((500, 470), (501, 471))]
+        ("corner", "size"),
+        [((638, 470), (640, 480)), ((29, 31), (30, 32)), ((500, 470), (501, 471))]
+        + [((318, 238), (320, 240)), ((478, 355), (480, 360)), ((1278, 795), (1280, 800))],
     )
     def test_a_size_that_no_header_states(self, corner, size, tmp_path):
         path = tmp_path / "a.csv"
@@ -260,10 +280,7 @@ PICTURES = [np.full((10, 20, 3), 90, np.uint8) for _ in range(20)]
 @pytest.fixture
 def archived(tmp_path) -> Callable[..., tuple[Path, Path]]:
     """Three pictures of 20 x 10 pixels, and an archive with a thousandth second of events and their times."""
-    folder = tmp_path / "rgb"
-    folder.mkdir()
-    for index in range(3):
-        cv2.imwrite(str(folder / f"{index}.png"), PICTURES[0])
+    folder = pictures_in(tmp_path / "rgb", PICTURES[:3])
 
     def written(**changes: object) -> tuple[Path, Path]:
         events = files.columns([Event(t, t // 100, 1, True) for t in range(0, 1000, 2)])
@@ -276,6 +293,17 @@ def archived(tmp_path) -> Callable[..., tuple[Path, Path]]:
 
 
 class TestBesideAVideo:
+    @pytest.mark.parametrize(
+        ("corner", "size"),
+        [((16, 6), (20, 10)), ((11, 9), (20, 10)), ((8, 9), (9, 10)), ((20, 9), (21, 10))],
+    )
+    def test_events_that_fill_most_of_it_have_its_size(self, corner, size, tmp_path, make_video):
+        path = tmp_path / "a.csv"
+        path.write_text(f"t,x,y,p\n0,0,0,1\n10,{corner[0]},{corner[1]},0\n")
+        with open_pair(make_video("rgb.mkv", PICTURES[:2], rate=10), path) as pairs:
+            (pair, *_) = pairs
+        assert (pair.aux.width, pair.aux.height) == size
+
     def test_each_frame_has_the_events_of_its_own_time(self, recording, make_video):
         stamps = [0, 1, 3, 4, 8, 9, 10, 11, 12, 13]
         rgb = make_video("rgb.mkv", PICTURES[:10], rate=10, pts=stamps, options={"bf": "2"})
@@ -342,10 +370,7 @@ class TestBesideAVideo:
         assert pair.measure(Box(width + 5, 0, 9, 9)) is None
 
     def test_a_folder_of_pictures(self, recording, tmp_path):
-        folder = tmp_path / "rgb"
-        folder.mkdir()
-        for index in range(5):
-            cv2.imwrite(str(folder / f"{index}.png"), PICTURES[0])
+        folder = pictures_in(tmp_path / "rgb", PICTURES[:5])
         with open_pair(folder, recording, pairing=PairingOptions(folder_rate=Fraction(10))) as pairs:
             got = [columns_with_events(pair.image[..., 3:]) for pair in pairs]
         assert got == [[0], [1], [2], [3], [4]]
@@ -379,6 +404,34 @@ class TestBesideAVideo:
         rgb = make_video("rgb.mkv", PICTURES, rate=10)
         with pytest.raises(PairingError, match="its events come after the last frame"):
             open_pair(rgb, recording, pairing=PairingOptions(events=EventOptions(is_shared_clock=True)))
+
+    @pytest.mark.parametrize(("rate", "early_s"), [(25, 0.7), (25, 0.0), (10, 0.25)])
+    def test_the_offset_of_events_is_found_to_less_than_half_a_frame(
+        self, make_video, tmp_path, rate, early_s
+    ):
+        """Each picture of events shows what follows the frame, and motion between frames lies before one."""
+        knots = np.arange(-1, 9, 0.2)
+        places = 60 + np.cumsum(np.random.default_rng(4).normal(0, 6, len(knots)))
+
+        def place(moment_s: float) -> int:
+            return int(np.clip(np.interp(moment_s, knots, places), 5, 100))
+
+        pictures = np.full((6 * rate, 96, 128, 3), 90, np.uint8)
+        for number, picture in enumerate(pictures):
+            left = place(number / rate)
+            picture[30:60, left : left + 16] = 220
+        moments_s = np.arange(-early_s, 6, 0.001)
+        lefts = [place(moment) for moment in moments_s]
+        changed = [n for n in range(1, len(lefts)) if lefts[n] != lefts[n - 1]]
+        events = [Event(0, 120, 90, True)] + [
+            Event(round((moments_s[n] + early_s) * 1e6), lefts[n] + side, row, bool(side))
+            for n in changed
+            for row in range(30, 60, 3)
+            for side in (0, 16)
+        ]
+        event_file = files.write_raw(tmp_path / "event.raw", "EVT3", events, (128, 96))
+        found = find_time_offset(make_video("rgb.mkv", pictures, rate=rate), event_file)
+        assert found.offset_s == pytest.approx(-early_s, abs=0.4 / rate)
 
     def test_another_modality_is_refused(self, recording, make_video):
         rgb = make_video("rgb.mkv", PICTURES, rate=10)

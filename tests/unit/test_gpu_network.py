@@ -197,7 +197,7 @@ def pair(number: int) -> FramePair:
 
 def test_a_tracker_follows_alike(network):
     """Targets are added and lost on the way, so that groups and their sizes change."""
-    config = replace(TINY_TRACKER, update_interval=2, lost_after=2, sweep_interval=1)
+    config = replace(TINY_TRACKER, update_interval=2, update_score=0.0, lost_after=2, sweep_interval=1)
     device = torch.device("cpu")
     recorder = Again()
     trackers = (
@@ -340,7 +340,9 @@ def readings(monkeypatch) -> list[torch.Size]:
 
 
 @pytest.mark.parametrize(
-    "config", [PUBLISHED_TRACKER, replace(TINY_TRACKER, update_interval=2)], ids=["published", "tiny"]
+    "config",
+    [PUBLISHED_TRACKER, replace(TINY_TRACKER, update_interval=2, update_score=0.0)],
+    ids=["published", "tiny"],
 )
 def test_a_step_reads_the_device_once(model, config, uploads, readings, monkeypatch):
     tracker = Tracker(inference_network(model, device=AWAY), config, cropper=DeviceCropper(AWAY))
@@ -549,8 +551,8 @@ def test_bf16_is_refused_where_the_device_has_none(monkeypatch):
 
 @pytest.mark.parametrize(
     ("cuda", "mps", "expected"),
-    [(1, True, "cuda:0"), (0, True, "mps"), (0, False, "cpu")],
-    ids=["cuda-first", "then-mps", "then-cpu"],
+    [(1, True, "cuda:0"), (0, True, "cpu"), (0, False, "cpu")],
+    ids=["cuda-first", "mps-only-by-its-name", "then-cpu"],
 )
 def test_auto_takes_the_best_device(monkeypatch, cuda, mps, expected):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda > 0)

@@ -17,6 +17,9 @@ def gpu_step(benchmark_script) -> ModuleType:
     return benchmark_script("gpu_step")
 
 
+SMALL = replace(TINY, width=48, depth=1, template_size=32, search_size=64, head_width=16)
+
+
 def by_hand(config: ModelConfig) -> float:
     """FLOPs of both streams through whole blocks: twelve C x C products a token, and attention."""
     tokens = config.memory_frames * config.template_grid**2 + config.search_grid**2
@@ -38,16 +41,16 @@ def test_flops_of_the_published_network(gpu_step):
 
 
 def test_boxes_are_held_so_that_frames_cost_the_same(gpu_step):
-    small = replace(TINY, width=48, depth=1, template_size=32, search_size=64, head_width=16)
-    update = gpu_step.update_of(inference_network(DMTrack(small).eval()), "base", "eager", 2)
+    update = gpu_step.update_of(inference_network(DMTrack(SMALL).eval()), "base", "eager", 2)
     for _ in range(2):
         assert [target.box.xywh for target in update()] == [
             pytest.approx((60 + 90 * i, 60, 40, 40)) for i in (0, 1)
         ]
 
 
-@pytest.mark.slow
 def test_it_prints_a_line_for_every_choice(gpu_step, capsys, monkeypatch):
+    """Of a small network: where a CPU has no instructions for bf16, that takes minutes of the whole one."""
+    monkeypatch.setattr(gpu_step, "model_preset", lambda name: SMALL)
     monkeypatch.setattr(gpu_step, "ROUNDS", 1)
     monkeypatch.setattr(gpu_step, "WARM_UP", 1)
     words = "--device cpu --presets tiny --targets 1,2 --precisions fp32,bf16 --steps 1 --matrix 64"

@@ -254,6 +254,26 @@ def test_a_list_of_events_is_no_ground_truth(name, header, order, tmp_path):
     assert [path.name for path in find_ground_truth(source)] == ["groundtruth.txt"]
 
 
+@pytest.mark.parametrize(
+    ("name", "row"),
+    [
+        ("rgb.txt", "1305031102.1753 rgb/1305031102.175304.png"),
+        ("rgb.txt", "0.0333"),
+        ("RGB.TXT", "1 1305031102.1753 1.png"),
+        ("groundtruth.txt", "1305031102.1758 1.3405 0.6266 1.6575 0.6574 0.6126 -0.2949 -0.3248"),
+    ],
+)
+@pytest.mark.parametrize("header", ["", "# timestamp tx ty tz qx qy qz qw\n"])
+def test_times_and_the_way_of_a_camera_are_no_ground_truth(write, tmp_path, name, row, header):
+    """As TUM's recordings have them; what is wrong in a file of boxes is said, and a polygon is one."""
+    (tmp_path / "rgb").mkdir()
+    write(f"{header}{row}\n{row}\n", name)
+    assert find_ground_truth(tmp_path / "rgb") == ()
+    for text in ("1,2,3\n", "1,1,9,1,9,9,1,9\n"):
+        path = write(text, "init.txt")
+        assert find_ground_truth(tmp_path / "rgb") == (path,)
+
+
 def test_boxes_are_no_list_of_events(tmp_path):
     (tmp_path / "rec.txt").write_text("".join(f"{10 + i},{20},{30},{40 + i % 2}\n" for i in range(50)))
     (tmp_path / "rec.mp4").touch()

@@ -12,6 +12,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from clips import pictures_in
 
 from dmtrack.errors import ConfigError, FormatError
 from dmtrack.geometry.box import Box
@@ -178,9 +179,7 @@ def scene(tmp_path) -> Callable[..., tuple[Path, Path]]:
         depth = np.full(size[::-1], 4000, np.uint16)
         cv2.circle(depth, (round(u), round(v)), 14, round(1000 * z), -1)
         for name, picture in (("rgb", np.zeros((*size[::-1], 3), np.uint8)), ("depth", depth)):
-            (tmp_path / name).mkdir()
-            for number in range(2):
-                assert cv2.imwrite(str(tmp_path / name / f"{number}.png"), picture)
+            pictures_in(tmp_path / name, [picture] * 2)
         return tmp_path / "rgb", tmp_path / "depth"
 
     return write

@@ -54,6 +54,14 @@ def test_two_targets_become_one():
     assert renamed((START,), 1, 7) == (TargetStart(BOX, 7, 10),)
 
 
+def test_two_targets_that_were_taken_for_each_other_are_swapped_where_it_happened():
+    """Each is split where it took the other's place, and the pieces are joined crosswise."""
+    there, here = TargetStart(Box(7, 7, 7, 7), 3, 30), TargetStart(Box(8, 8, 8, 8), 4, 30)
+    pieces = split(split((START, OTHER), 1, 30, 3, there.box), 2, 30, 4, here.box)
+    swapped = renamed(renamed(pieces, 3, 2), 4, 1)
+    assert swapped == (START, TargetStart(here.box, 1, 30), OTHER, TargetStart(there.box, 2, 30))
+
+
 def test_one_target_becomes_two():
     later = TargetStart(BOX, 1, 40)
     assert split((START, later), 1, 30, 2, OTHER.box) == (

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from clips import wait_until
 
 from dmtrack.errors import ConfigError, DecodeError, VideoError
 from dmtrack.video.frame import Modality, VideoInfo
@@ -118,13 +119,6 @@ class FakeCapture(Capture):
 
     def pixels(self, captured: Captured) -> Any:
         return captured.picture
-
-
-def wait_until(condition: Any) -> None:
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end, "this took too long"
-        time.sleep(0.002)
 
 
 def reader(capture: FakeCapture, **options: Any) -> LiveReader:

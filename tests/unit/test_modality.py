@@ -132,13 +132,13 @@ class TestThermal:
         hotter[:10, :20] += 3000
         background = (slice(35, None), slice(0, 15))
         alone = [stretch_thermal16(c)[background].mean() for c in (counts, hotter)]
-        smoothed = ModalityEncoder(Modality.THERMAL, thermal_smoothing=0.1)
+        smoothed = ModalityEncoder(Modality.THERMAL)
         stream = [smoothed(c)[background].mean() for c in (counts, hotter)]
         assert abs(stream[1] - stream[0]) < 0.5 * abs(alone[1] - alone[0])
 
     def test_stream_follows_at_once_where_the_old_range_says_nothing(self, rng):
         counts = thermal_scene(rng)
-        smoothed = ModalityEncoder(Modality.THERMAL, thermal_smoothing=0.05)
+        smoothed = ModalityEncoder(Modality.THERMAL)
         smoothed(counts)
         assert np.array_equal(smoothed(counts - 20_000)[..., 0], stretch_thermal16(counts - 20_000))
 
@@ -160,11 +160,6 @@ class TestThermal:
     def test_black_that_is_part_of_the_scene_stays(self):
         counts = np.tile(np.linspace(0, 4000, 80).astype(np.uint16), (20, 1))
         assert measure_grey_range(counts).low < 60
-
-    @pytest.mark.parametrize("weight", [0.0, -1.0, 1.5])
-    def test_bad_weight_is_refused(self, weight):
-        with pytest.raises(ConfigError, match="weight"):
-            ModalityEncoder(Modality.THERMAL, thermal_smoothing=weight)
 
 
 class TestEvent:

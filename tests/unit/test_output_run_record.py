@@ -24,6 +24,7 @@ from dmtrack.output.record import (
     Versions,
     WeightsRecord,
     read_run_json,
+    results_in,
     to_json,
 )
 from dmtrack.output.sink import Sink, SinkGroup
@@ -259,3 +260,11 @@ def test_record_is_plain_json(tmp_path):
     text = (tmp_path / "run.json").read_text()
     assert json.loads(text)["record_version"] == 1
     assert text.endswith("}\n")
+
+
+def test_what_a_batch_is_still_writing_is_no_result(tmp_path):
+    for name in ("b", "a", ".c"):
+        written(tmp_path / name / "run.json", "{}")
+    assert results_in(tmp_path) == [tmp_path / "a", tmp_path / "b"]
+    assert results_in(tmp_path / "b") == [tmp_path / "b"]
+    assert results_in(tmp_path / "b" / "run.json") == results_in(tmp_path / "none") == []

@@ -9,7 +9,7 @@ from contextlib import suppress
 import cv2
 import numpy as np
 import pytest
-from clips import written
+from clips import pictures_in, written
 
 from dmtrack.errors import DecodeError, FormatError
 from dmtrack.video.aux_encoder import EncodingOptions, mm_per_count
@@ -112,8 +112,7 @@ def test_a_folder_of_bad_pictures_names_the_first(content, tmp_path):
 @pytest.mark.parametrize("suffix", ["png", "tiff"])
 def test_one_cut_picture_of_sixteen_bits_is_skipped_and_counted(suffix, tmp_path):
     counts = np.random.default_rng(3).integers(0, 65536, (40, 40)).astype(np.uint16)
-    for number in range(3):
-        cv2.imwrite(str(tmp_path / f"{number}.{suffix}"), counts)
+    pictures_in(tmp_path, [counts] * 3, f"{{}}.{suffix}")
     middle = tmp_path / f"1.{suffix}"
     middle.write_bytes(middle.read_bytes()[:60])
     with FolderReader(tmp_path) as reader:
@@ -234,9 +233,7 @@ _RAMP = np.linspace(0, 1, 1200).reshape(30, 40)
     ],
 )
 def test_numbers_of_any_kind_become_counts(stored, unit_mm, counts, tmp_path):
-    cv2.imwrite(str(tmp_path / "1.tiff"), stored)
-    cv2.imwrite(str(tmp_path / "2.tiff"), stored * 0)
-    with FolderReader(tmp_path) as reader:
+    with FolderReader(pictures_in(tmp_path, [stored, stored * 0], "{}.tiff")) as reader:
         first, second = (frame.pixels for frame in reader)
     assert first.dtype == np.uint16
     assert np.abs(first - counts).max() <= 1
@@ -248,9 +245,8 @@ def test_numbers_of_any_kind_become_counts(stored, unit_mm, counts, tmp_path):
 @pytest.mark.parametrize("nothing", [np.nan, np.inf, 1e10])
 @pytest.mark.parametrize("unit", [1.0, 1000.0])
 def test_a_stream_that_begins_with_nothing_has_its_scale(nothing, unit, tmp_path):
-    for number, picture in enumerate((np.full_like(_RAMP, nothing), (1 + _RAMP) * unit)):
-        cv2.imwrite(str(tmp_path / f"{number}.tiff"), picture.astype(np.float32))
-    with FolderReader(tmp_path) as reader:
+    pictures = (np.full_like(_RAMP, nothing), ((1 + _RAMP) * unit).astype(np.float32))
+    with FolderReader(pictures_in(tmp_path, pictures, "{}.tiff")) as reader:
         first, second = (frame.pixels for frame in reader)
     assert reader.info.depth_unit_mm in (1, None)
     assert not first.any()

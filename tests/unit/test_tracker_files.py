@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import zipfile
-
 import numpy as np
 import pytest
-from clips import written
+from clips import archive, written
 
 from dmtrack.errors import FormatError
 from dmtrack.evaluation.tracker_files import find_trackers, in_order, read_track, unpacked
@@ -108,11 +106,25 @@ def test_names_that_look_like_something_else(tmp_path):
     assert tracker.unknown == ()
 
 
+@pytest.mark.parametrize(("file", "known"), [("tree_id2", {"tree_2"}), ("car_id2", set())])
+def test_data_sets_of_several_targets_had_other_names_once(file, known, tmp_path):
+    written(tmp_path / f"{file}.txt", "1,2,3,4\n")
+    (tracker,) = find_trackers(tmp_path, NAMES | {"car_2"})
+    assert set(tracker.files) == known
+
+
 def test_several_trackers_and_strangers(tmp_path):
     for name in ("A/car.txt", "B/run.txt", "B/elsewhere.txt", "gt/car.txt"):
         written(tmp_path / name, "1,2,3,4\n")
     trackers = find_trackers(tmp_path, NAMES, besides=tmp_path / "gt")
     assert [(one.name, one.unknown) for one in trackers] == [("A", ()), ("B", ("elsewhere",))]
+
+
+def test_what_a_batch_writes_beside_its_results_is_no_stranger(tmp_path):
+    for name in ("car/boxes.csv", "summary.csv", "summary-3-of-8.csv"):
+        written(tmp_path / name, "frame,id,x,y,w,h\n0,1,1,2,3,4\n")
+    (tracker,) = find_trackers(tmp_path, NAMES)
+    assert tracker.unknown == ()
 
 
 def test_runs_from_several_frames_belong_together(tmp_path):
@@ -123,12 +135,12 @@ def test_runs_from_several_frames_belong_together(tmp_path):
 
 
 def test_zips(tmp_path):
-    archive = tmp_path / "SiamX.zip"
-    with zipfile.ZipFile(archive, "w") as target:
-        target.writestr("car.txt", "1,2,3,4\n")
-        target.writestr("../outside.txt", "1,2,3,4\n")
-        target.writestr("picture.jpg", b"no text")
-    folder = unpacked(archive, tmp_path / "scratch")
+    members: dict[str, str | bytes] = {
+        "car.txt": "1,2,3,4\n",
+        "../outside.txt": "1,2,3,4\n",
+        "picture.jpg": b"no text",
+    }
+    folder = unpacked(archive(tmp_path / "SiamX.zip", members), tmp_path / "scratch")
     assert {path.name for path in folder.rglob("*") if path.is_file()} == {"car.txt"}
     assert not (tmp_path / "outside.txt").exists()
     (tracker,) = find_trackers(folder, NAMES)

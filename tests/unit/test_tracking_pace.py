@@ -15,7 +15,7 @@ from dmtrack.network.backend import inference_network
 from dmtrack.network.inference import Network
 from dmtrack.network.weights.store import resolve_weights
 from dmtrack.tracking.result import TrackedBox
-from dmtrack.tracking.tracker import Tracker
+from dmtrack.tracking.tracker import Tracker, overlap_bound
 from dmtrack.video.frame import Frame, FramePair
 
 H, W, FRAMES = 160, 240, 12
@@ -26,7 +26,7 @@ SLOW, QUICK, GOING = (
     lambda k: Box(180, 115, 28, 24),
 )
 GONE = 8
-EVERY = replace(TINY_TRACKER, update_interval=10)  # so that templates are taken of few frames as well
+EVERY = replace(TINY_TRACKER, update_interval=10, update_score=0.0)  # templates of few frames as well
 PACED = replace(EVERY, pace=True)
 
 
@@ -108,3 +108,17 @@ def test_slow_targets_take_turns_until_one_is_not_sure(tiny) -> None:
 def test_where_every_frame_renews_the_memory_every_frame_is_searched(tiny) -> None:
     _, network = followed(tiny, TrackerConfig(pace=True), SLOW(0))
     assert set(network.searched) == {1}
+
+
+def test_only_a_sure_frame_gives_a_template(tiny) -> None:
+    """The score that counts is the network's own, which a small box does not lower."""
+    never = replace(TINY_TRACKER, update_interval=1, update_score=1.0, edge_error_px=0.0)
+    (_, *found), network = followed(tiny, never, SLOW(0))
+    assert network.embedded == 1
+    middle = replace(never, update_score=float(np.median([one.score for (one,) in found])))
+    for edge_error_px in (0.0, 1.0):
+        (_, *rows), network = followed(tiny, replace(middle, edge_error_px=edge_error_px), SLOW(0))
+        scores = [one.score / overlap_bound(one.box, edge_error_px) for (one,) in rows]
+        sure = [score >= middle.update_score - 1e-6 for score in scores]
+        assert 0 < sum(sure) < len(sure)
+        assert network.embedded == 1 + sum(sure)

@@ -8,7 +8,7 @@ import pytest
 from dmtrack.geometry.box import Box
 from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
 from dmtrack.tracking.tracker import overlap_bound
-from dmtrack.tracking.watch import MOST_DOUBTED, DoubtWatch, LostWatch, worst_first
+from dmtrack.tracking.watch import MOST_DOUBTED, DoubtedSpan, DoubtWatch, LostWatch, worst_first
 from dmtrack.video.frame import Frame, FramePair
 
 PIXELS = np.zeros((8, 8, 3), np.uint8)
@@ -30,24 +30,25 @@ def first_over(watch, results):
 
 def test_a_run_is_over_once_the_only_target_has_been_lost_for_long_enough():
     lost = [result(0, t1="init"), *(result(k, t1="lost") for k in range(1, 20))]
-    assert first_over(LostWatch(Fraction(1, 2), [1]), lost) == 6
-    assert first_over(LostWatch(None, [1]), lost) is None
+    assert first_over(LostWatch(Fraction(1, 2), 0), lost) == 6
+    assert first_over(LostWatch(None, 0), lost) is None
 
 
 def test_a_target_found_again_starts_the_count_anew():
     found = [result(k, t1="tracked" if k == 4 else "lost") for k in range(12)]
-    assert first_over(LostWatch(Fraction(1, 2), [1]), found) == 10
+    assert first_over(LostWatch(Fraction(1, 2), 0), found) == 10
 
 
 def test_an_uncertain_target_is_not_lost():
-    assert first_over(LostWatch(Fraction(1, 10), [1]), [result(k, t1="uncertain") for k in range(9)]) is None
+    assert first_over(LostWatch(Fraction(1, 10), 0), [result(k, t1="uncertain") for k in range(9)]) is None
 
 
 def test_every_target_must_be_lost_and_none_still_to_come():
     one = [result(k, t1="lost", t2="tracked" if k < 5 else "lost") for k in range(12)]
-    assert first_over(LostWatch(Fraction(3, 10), [1, 2]), one) == 8
+    assert first_over(LostWatch(Fraction(3, 10), 0), one) == 8
     waiting = [result(k, t1="lost") for k in range(12)]
-    assert first_over(LostWatch(Fraction(3, 10), [1, 2]), waiting) is None
+    assert first_over(LostWatch(Fraction(3, 10), 20), waiting) is None
+    assert first_over(LostWatch(Fraction(3, 10), 5), waiting) == 8
 
 
 def test_a_pixel_costs_small_boxes_overlap():
@@ -73,6 +74,7 @@ def test_doubts_are_spans_of_one_state_of_one_target():
         "target 2 uncertain from 0.6 s to the end",
     ]
     assert str(worst_first(watch.spans())[0]) == "target 1 lost from 0.4 to 0.5 s"
+    assert str(DoubtedSpan(1, TrackState.LOST, 5, 6, 0.167, 0.2)) == "target 1 lost at 0.2 s"
 
 
 def test_doubts_of_a_long_run_are_bounded():

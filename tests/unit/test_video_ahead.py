@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from clips import wait_until
 
 from dmtrack.errors import DecodeError
 from dmtrack.handover import MOST_WAITING, Finished, Handover, room_for
@@ -47,13 +48,6 @@ def slowly(ahead: ReadAhead) -> Iterator[int]:
         yield pair.rgb.index
 
 
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.001)
-
-
 def test_pairs_and_counts_are_those_of_the_straight_loop(make_video: Callable[..., Path]) -> None:
     pictures = [np.random.default_rng(n).integers(0, 255, (48, 64, 3), dtype=np.uint8) for n in range(12)]
     rgb, aux = make_video("rgb.mp4", pictures), make_video("aux.mp4", pictures[::2], rate=15)
@@ -80,7 +74,7 @@ def test_reading_stops_where_there_is_no_room() -> None:
     source = Source(1000)
     with ReadAhead(source) as ahead:
         next(iter(ahead))
-        until(lambda: source.read == MOST_WAITING + 2)  # one was taken, one waits for a place
+        wait_until(lambda: source.read == MOST_WAITING + 2)  # one was taken, one waits for a place
         time.sleep(0.02)
         assert source.read == MOST_WAITING + 2
         assert ahead.counts.pairs == 1

@@ -11,6 +11,7 @@ import cv2
 import lzfse
 import numpy as np
 import pytest
+from clips import archive
 
 from dmtrack.errors import DecodeError, DmtrackError, VideoError
 from dmtrack.geometry.intrinsics import Intrinsics
@@ -30,13 +31,6 @@ PICTURES = [DRAW.integers(0, 256, (24, 32, 3)).astype(np.uint8) for _ in range(1
 
 def png(picture):
     return cv2.imencode(".png", picture[..., ::-1])[1].tobytes()
-
-
-def archive(path, members, compression=zipfile.ZIP_DEFLATED):
-    with zipfile.ZipFile(path, "w", compression) as file:
-        for name, data in members.items():
-            file.writestr(name, data)
-    return path
 
 
 def test_a_folder_of_pictures(tmp_path):

@@ -6,9 +6,9 @@ from fractions import Fraction
 from pathlib import Path
 
 import av
-import cv2
 import numpy as np
 import pytest
+from clips import pictures_in
 
 from dmtrack.errors import ConfigError, FormatError
 from dmtrack.video.frame import Modality
@@ -70,14 +70,12 @@ class TestSideTimes:
             pairs = list(source)
             assert "aux.txt counts in ms" in " ".join(source.remarks)
         assert [pair.rgb.time_s for pair in pairs[:2]] == [1_700_000_000, Fraction("1700000000.02")]
+        assert [pair.elapsed_s for pair in pairs[:2]] == [0, Fraction("0.02")]
         assert aux_partners(pairs)[:5] == [15, 16, 17, 18, 19]
         assert pairs[3].skew_s == 0
 
     def test_pictures_of_a_folder_get_times(self, rgb, tmp_path):
-        folder = tmp_path / "thermal"
-        folder.mkdir()
-        for i, picture in enumerate(counts16(5)):
-            cv2.imwrite(str(folder / f"{i}.png"), picture)
+        folder = pictures_in(tmp_path / "thermal", counts16(5))
         stamps = times_file(tmp_path / "aux.csv", ["time_ms", 0, 100, 500, 550, 1900])
         with open_pair(rgb, folder, pairing=options(aux_times=stamps)) as source:
             assert source.pairing.sync is Sync.PTS
@@ -88,10 +86,7 @@ class TestSideTimes:
         assert partners[19] == 4
 
     def test_a_folder_without_times_starts_where_its_partner_starts(self, rgb, tmp_path):
-        folder = tmp_path / "thermal"
-        folder.mkdir()
-        for i, picture in enumerate(counts16(20)):
-            cv2.imwrite(str(folder / f"{i:02}.png"), picture)
+        folder = pictures_in(tmp_path / "thermal", counts16(20))
         stamps = times_file(tmp_path / "rgb.txt", [1_700_000_000 + i / 10 for i in range(20)])
         with open_pair(rgb, folder, pairing=options(rgb_times=stamps)) as source:
             assert source.pairing.sync is Sync.INDEX
@@ -119,18 +114,18 @@ class TestSideTimes:
         assert found == [(i, Fraction(i, 10)) for i in range(20) if i != 4]
 
     def test_starting_in_the_middle_is_as_reading_from_the_start(self, rgb, thermal, tmp_path):
-        first = times_file(tmp_path / "rgb.txt", [i * i / 1000 + i / 10 for i in range(20)])
-        second = times_file(tmp_path / "aux.txt", [i / 8 for i in range(20)])
+        first = times_file(tmp_path / "rgb.txt", [9 + i * i / 1000 + i / 10 for i in range(20)])
+        second = times_file(tmp_path / "aux.txt", [9 + i / 8 for i in range(20)])
         pairing = options(rgb_times=first, aux_times=second)
         aux = thermal(20)
         with open_pair(rgb, aux, pairing=pairing) as source:
             everything = list(source)
         with open_pair(rgb, aux, start=Position(time_s=Fraction(1)), pairing=pairing) as source:
             part = list(source)
-        assert part[0].rgb.time_s >= 1
+        assert part[0].elapsed_s >= 1
         rest = everything[-len(part) :]
-        assert [(p.rgb.index, p.rgb.time_s, p.skew_s) for p in part] == [
-            (p.rgb.index, p.rgb.time_s, p.skew_s) for p in rest
+        assert [(p.rgb.index, p.rgb.time_s, p.elapsed_s, p.skew_s) for p in part] == [
+            (p.rgb.index, p.rgb.time_s, p.elapsed_s, p.skew_s) for p in rest
         ]
 
     @pytest.mark.parametrize(("count", "message"), [(19, "frame 19"), (21, "row 21 has no frame")])
@@ -161,6 +156,19 @@ class TestDrift:
         assert "--rate-ratio " in remark
         assert "(0.90" in remark or "(0.899" in remark  # Matroska rounds
         assert "starts late or ends early" in remark
+
+    @pytest.mark.parametrize(("offset_s", "after"), [(Fraction(3, 2), "4.500"), (Fraction(-1, 2), "6.500")])
+    def test_a_start_that_is_told_is_not_told_again_and_leaves_the_drift(
+        self, make_video, thermal, offset_s, after
+    ):
+        """The second camera may have been the first."""
+        rgb = make_video("rgb.mp4", colour(60), rate=10)
+        with open_pair(rgb, thermal(36, rate=9), pairing=options(offset_s=offset_s)) as source:
+            text = " ".join(source.remarks)
+        assert f"RGB ends {after} s after the beginning of the second stream, which lasts 4.0" in text
+        assert "one of them ends early" in text
+        assert "if both end together, say --rate-ratio" in text
+        assert "--offset-ms" not in text
 
     def test_less_than_a_frame_is_no_drift_and_more_is_one_of_clocks(self):
         def lasting(seconds):
@@ -269,12 +277,9 @@ def test_sixteen_bits_come_through_video_and_folders_exactly(rgb, make_video, tm
         make_video("thermal.mkv", noise, codec="ffv1", pix_fmt="gray16le", rate=10),
         make_video("thermal_le.nut", noise, codec="rawvideo", pix_fmt="gray16le", rate=10),
         make_video("thermal_be.nut", noise, codec="rawvideo", pix_fmt="gray16be", rate=10),
+        pictures_in(tmp_path / "thermal_png", noise),
+        pictures_in(tmp_path / "thermal_tiff", noise, "{}.tiff"),
     ]
-    for suffix in ("png", "tiff"):
-        files.append(tmp_path / f"thermal_{suffix}")
-        files[-1].mkdir()
-        for i, picture in enumerate(noise):
-            assert cv2.imwrite(str(files[-1] / f"{i}.{suffix}"), picture)
     for file in files:
         with open_pair(rgb, file, pairing=options(sync=Sync.INDEX)) as source:
             for pair, picture in zip(source, noise, strict=False):

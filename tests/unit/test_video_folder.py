@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from clips import pictures_in
 from PIL import Image
 
 from dmtrack.errors import ConfigError, DecodeError, VideoError
@@ -522,9 +523,8 @@ def test_errors_say_what_is_there_instead(tmp_path):
 )
 def test_the_first_picture_does_not_decide_which_numbers_fit(first, later, tmp_path):
     slope = np.linspace(0, 1, 32, dtype=np.float32)[None, :].repeat(24, 0)
-    for number, middle in enumerate((first, first, later, first)):
-        cv2.imwrite(str(tmp_path / f"{number}.tif"), slope + np.float32(middle))
-    reader = FolderReader(tmp_path)
+    pictures = (slope + np.float32(middle) for middle in (first, first, later, first))
+    reader = FolderReader(pictures_in(tmp_path, pictures, "{}.tif"))
     scale = reader.info.counts
     shown = [float(np.median(frame.pixels)) / scale.per_unit + scale.zero for frame in reader]
     assert shown == pytest.approx([first + 0.5, first + 0.5, later + 0.5, first + 0.5], abs=0.03)

@@ -4,6 +4,7 @@ from fractions import Fraction
 import cv2
 import numpy as np
 import pytest
+from clips import pictures_in
 
 from dmtrack.errors import ConfigError, VideoError
 from dmtrack.video.frame import Modality
@@ -106,11 +107,8 @@ def test_unknown_modality_is_a_warning_here(rgb, make_video):
 
 
 def test_another_shape_and_folders_are_told(rgb, tmp_path):
-    folder = tmp_path / "depth"
-    folder.mkdir()
-    for i in range(30):
-        cv2.imwrite(str(folder / f"{i}.png"), thermal(1, (50, 50))[0])
-    (folder / "7.png").write_bytes(b"x")
+    folder = pictures_in(tmp_path / "depth", thermal(1, (50, 50)) * 30)
+    (folder / "0007.png").write_bytes(b"x")
     report = inspect_pair(rgb, folder)
     text = " ".join(report.warnings)
     assert "96x64 and 50x50" in text
@@ -141,13 +139,10 @@ def test_what_is_told_of_times_and_shapes_is_told_when_tracking_too(rgb, make_vi
 
 @pytest.mark.parametrize(("share", "is_told"), [(0.6, True), (0.3, False)])
 def test_sparse_depth_is_told(share, is_told, rgb, tmp_path):
-    folder = tmp_path / "depth"
-    folder.mkdir()
     counts = np.full((H, W), 2000, np.uint16)
     counts[20:40] = 1200
     counts[np.random.default_rng(0).random(counts.shape) < share] = 0
-    for number in range(30):
-        cv2.imwrite(str(folder / f"{number:02d}.png"), counts)
+    folder = pictures_in(tmp_path / "depth", [counts] * 30)
     with open_pair(rgb, folder) as source:
         next(iter(source))
         remarks = source.remarks

@@ -1,8 +1,8 @@
 from fractions import Fraction
 
-import cv2
 import numpy as np
 import pytest
+from clips import pictures_in
 
 from dmtrack.errors import ConfigError, DecodeError, PairingError, VideoError
 from dmtrack.geometry.alignment_file import Alignment
@@ -32,13 +32,6 @@ def thermal16(count, size=(H, W)):
 def depth16(count, size=(H, W)):
     ramp = np.linspace(800, 6000, size[0] * size[1]).reshape(size)
     return [np.roll(ramp, i).astype(np.uint16) for i in range(count)]
-
-
-def save_folder(folder, pictures):
-    folder.mkdir()
-    for i, picture in enumerate(pictures):
-        assert cv2.imwrite(str(folder / f"{i:04}.png"), picture)
-    return folder
 
 
 def partners(pairs):
@@ -163,6 +156,13 @@ class TestMissing:
         assert pairs[29].image[..., 3:].any()
         assert (source.counts.aux_missing, pairs[29].skew_s) == (15, None)
 
+    @pytest.mark.parametrize("sync", [Sync.PTS, Sync.INDEX])
+    def test_hold_behind_the_end_shows_the_last_wherever_reading_begins(self, rgb, short, sync):
+        with open_pair(rgb, short, start=Position(index=27), pairing=PairingOptions(sync=sync)) as source:
+            source.needs_partners = False
+            pairs = list(source)
+        assert [(pair.aux, bool(pair.image[..., 3:].any())) for pair in pairs] == [(None, True)] * 3
+
     def test_hold_before_the_first_shows_the_first(self, rgb, make_video):
         late = thermal_video(make_video, 15, rate=30, pts=range(15, 30))
         with open_pair(rgb, late) as source:
@@ -183,8 +183,8 @@ class TestMissing:
 
 class TestFolders:
     def test_equal_counts_go_by_index(self, tmp_path):
-        first = save_folder(tmp_path / "color", colour(6))
-        second = save_folder(tmp_path / "depth", depth16(6))
+        first = pictures_in(tmp_path / "color", colour(6))
+        second = pictures_in(tmp_path / "depth", depth16(6))
         with open_pair(first, second) as source:
             pairs = list(source)
         assert (source.pairing.sync, source.modality) == (Sync.INDEX, Modality.DEPTH)
@@ -193,8 +193,8 @@ class TestFolders:
         assert all(pair.skew_s == 0 for pair in pairs)
 
     def test_an_unreadable_picture_does_not_shift_the_others(self, tmp_path):
-        first = save_folder(tmp_path / "color", colour(6))
-        second = save_folder(tmp_path / "depth", depth16(6))
+        first = pictures_in(tmp_path / "color", colour(6))
+        second = pictures_in(tmp_path / "depth", depth16(6))
         (second / "0002.png").write_bytes(b"no picture")
         with open_pair(first, second) as source:
             assert partners(source) == [0, 1, None, 3, 4, 5]
@@ -202,7 +202,7 @@ class TestFolders:
 
     def test_a_folder_beside_a_video_takes_its_rate(self, make_video, tmp_path):
         first = make_video("rgb.mp4", colour(6), rate=12)
-        second = save_folder(tmp_path / "depth", depth16(6))
+        second = pictures_in(tmp_path / "depth", depth16(6))
         with open_pair(first, second) as source:
             pairs = list(source)
         assert source.aux_info.frame_rate == 12
@@ -212,7 +212,7 @@ class TestFolders:
     @pytest.mark.parametrize("step", [1, 2], ids=["every number", "numbers of frames"])
     def test_the_rate_that_is_given_counts_beside_a_video_too(self, make_video, tmp_path, step):
         video = make_video("rgb.mp4", colour(8), rate=12)
-        folder = save_folder(tmp_path / "depth", depth16(4 * step))
+        folder = pictures_in(tmp_path / "depth", depth16(4 * step))
         for number in range(1, 4 * step, step) if step > 1 else ():
             (folder / f"{number:04}.png").unlink()
         options = PairingOptions(folder_rate=Fraction(6 * step))
@@ -222,7 +222,7 @@ class TestFolders:
             assert partners(source) == [0, 2, 4, 6]
 
     def test_a_first_folder_takes_rate_and_start_of_the_video(self, make_video, tmp_path):
-        first = save_folder(tmp_path / "color", colour(6))
+        first = pictures_in(tmp_path / "color", colour(6))
         second = thermal_video(make_video, 6, rate=10, pts=range(50, 56))
         with open_pair(first, second) as source:
             pairs = list(source)
@@ -230,15 +230,15 @@ class TestFolders:
         assert partners(pairs) == list(range(6))
 
     def test_unequal_counts_go_by_place_as_far_as_both_reach(self, tmp_path):
-        first = save_folder(tmp_path / "color", colour(6))
-        second = save_folder(tmp_path / "depth", depth16(4))
+        first = pictures_in(tmp_path / "color", colour(6))
+        second = pictures_in(tmp_path / "depth", depth16(4))
         with open_pair(first, second) as source:
             assert partners(source) == [0, 1, 2, 3, None, None]
         assert source.pairing.sync is Sync.PTS
 
     def test_offset_counts_for_folders_too(self, tmp_path):
-        first = save_folder(tmp_path / "color", colour(6))
-        second = save_folder(tmp_path / "depth", depth16(6))
+        first = pictures_in(tmp_path / "color", colour(6))
+        second = pictures_in(tmp_path / "depth", depth16(6))
         with open_pair(first, second, pairing=PairingOptions(offset_s=Fraction(2, 30))) as source:
             assert partners(source) == [None, None, 0, 1, 2, 3]
 
@@ -261,8 +261,8 @@ class TestRange:
         assert partners(pairs) == [whole[i] for i in expected]
 
     def test_folders_are_read_from_there(self, tmp_path):
-        first = save_folder(tmp_path / "color", colour(12))
-        second = save_folder(tmp_path / "depth", depth16(12))
+        first = pictures_in(tmp_path / "color", colour(12))
+        second = pictures_in(tmp_path / "depth", depth16(12))
         with open_pair(first, second, start=Position(index=9)) as source:
             assert partners(source) == [9, 10, 11]
 
@@ -284,7 +284,7 @@ class TestPicture:
 
     def test_depth_is_encoded_before_it_is_resized(self, rgb, tmp_path):
         (depth,) = depth16(1, (32, 48))
-        folder = save_folder(tmp_path / "depth", [depth] * 30)
+        folder = pictures_in(tmp_path / "depth", [depth] * 30)
         with open_pair(rgb, folder) as source:
             pair = next(iter(source))
         assert np.array_equal(pair.image[::2, ::2, 3:], encode_depth(depth))
@@ -345,8 +345,8 @@ class TestPicture:
 
 class TestModality:
     def test_given_beats_the_name(self, tmp_path):
-        first = save_folder(tmp_path / "color", colour(3))
-        second = save_folder(tmp_path / "depth", depth16(3))
+        first = pictures_in(tmp_path / "color", colour(3))
+        second = pictures_in(tmp_path / "depth", depth16(3))
         with open_pair(first, second, modality=Modality.THERMAL) as source:
             assert (source.modality, source.modality_reason) == (Modality.THERMAL, "it was given")
 
@@ -387,8 +387,8 @@ class TestErrors:
             open_pair(rgb, rgb, pairing=PairingOptions(max_skew_s=Fraction(-1)))
 
     def test_damage_of_either_stream_is_counted(self, make_video, tmp_path):
-        first = save_folder(tmp_path / "color", colour(6))
-        second = save_folder(tmp_path / "thermal", thermal16(6))
+        first = pictures_in(tmp_path / "color", colour(6))
+        second = pictures_in(tmp_path / "thermal", thermal16(6))
         (first / "0001.png").write_bytes(b"x")
         (second / "0004.png").write_bytes(b"x")
         with open_pair(first, second) as source:
@@ -398,8 +398,8 @@ class TestErrors:
 
     def test_pairs_before_a_failure_stay_valid(self, tmp_path, monkeypatch):
         monkeypatch.setattr("dmtrack.video.source.MAX_CONSECUTIVE_DAMAGED", 2)
-        first = save_folder(tmp_path / "color", colour(9))
-        second = save_folder(tmp_path / "thermal", thermal16(9))
+        first = pictures_in(tmp_path / "color", colour(9))
+        second = pictures_in(tmp_path / "thermal", thermal16(9))
         for i in range(5, 9):
             (first / f"{i:04}.png").write_bytes(b"x")
         pairs: list[FramePair] = []
@@ -408,7 +408,7 @@ class TestErrors:
         assert partners(pairs) == list(range(5))
 
     def test_a_stream_and_its_modality_come_together(self, tmp_path):
-        folder = FolderReader(save_folder(tmp_path / "color", colour(1)))
+        folder = FolderReader(pictures_in(tmp_path / "color", colour(1)))
         with pytest.raises(ValueError, match="together"):
             PairedSource(folder, ModalityGuess(Modality.DEPTH, ""))
 

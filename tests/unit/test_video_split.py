@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from fractions import Fraction
 
-import cv2
 import numpy as np
 import pytest
+from clips import pictures_in
 
 from dmtrack.errors import ConfigError
 from dmtrack.geometry.alignment_file import Alignment
@@ -39,17 +39,10 @@ def whole(split: Split, middle: int = 0) -> list[np.ndarray]:
     ]
 
 
-def folder_of(pictures, folder):
-    folder.mkdir()
-    for number, picture in enumerate(pictures):
-        cv2.imwrite(str(folder / f"{number:04}.png"), picture[..., ::-1])
-    return folder
-
-
 @pytest.mark.parametrize("middle", [0, 1])
 @pytest.mark.parametrize("split", [*Split])
 def test_every_half_is_read_to_the_bit(split, middle, tmp_path):
-    folder = folder_of(whole(split, middle), tmp_path / "both")
+    folder = pictures_in(tmp_path / "both", (one[..., ::-1] for one in whole(split, middle)))
     with open_pair(folder, pairing=PairingOptions(split=split)) as source:
         pairs = list(source)
     assert source.modality is Modality.THERMAL

@@ -13,7 +13,7 @@ const KEPT = framesKept(setup.width, setup.height, setup.aux ? 2 : 1), PLAY_MS =
 const NEAR_SIDES = 3;  // a box of the detector that lies further away, in sides of the target, is another thing
 
 let shown = setup.first, wanted = setup.first, selected = null, adding = false, loading = false, over = false;
-let playing = false, doubtNumber = -1, seen = [];  // boxes of the detector in the frame that is shown
+let playing = false, doubtNumber = -1, toSay = "", seen = [];  // boxes of the detector in the frame that is shown
 const frames = new Map();  // the last frames that were loaded: pictures and clock
 
 const shades = (id) => setup.colours[((id ?? 1) - 1) % setup.colours.length];
@@ -133,7 +133,8 @@ async function load(frame) {
   return frames.get(frame);
 }
 
-async function show(frame) {
+async function show(frame, text = "") {
+  toSay = text;
   if (!Number.isNaN(frame)) wanted = Math.min(Math.max(Math.round(frame), lowest), last);
   part("slider").value = part("number").value = wanted;
   timeline.cursor(wanted, selected);
@@ -145,12 +146,16 @@ async function show(frame) {
       const isOn = target === null ? wanted > shown : wanted > target;
       target = wanted;
       const {pictures, index, detected, clock} = await load(target);
+      if (target < shown && index >= shown && target > lowest) {  // back over a frame that is missing
+        if (wanted === target) wanted--;
+        continue;
+      }
       shown = index;
       seen = detected;
       stage.pictures = pictures;
       stage.drag = null;
       part("clock").textContent = clock;
-      say("");
+      say(toSay);
       refresh();
       if (isOn && target < last) load(target + 1).catch(() => {});
     }
@@ -181,7 +186,7 @@ function goTo(number) {
   doubtNumber = number % store.doubts.length;
   const {id, frame, reason} = store.doubts[doubtNumber];
   select(id);
-  show(frame).then(() => say(`target ${id}: ${reason}`));
+  show(frame, `target ${id}: ${reason}`);
 }
 
 // --- what the person does ---
@@ -255,7 +260,8 @@ function end(text) {
   const note = document.createElement("h1");
   note.id = "end";
   note.textContent = text;
-  document.body.replaceChildren(note);
+  for (const child of document.body.children) child.hidden = true;  // what is still answered finds its place
+  document.body.append(note);
 }
 
 async function submit() {

@@ -22,7 +22,7 @@ export const STATES = ["", "init", "tracked", "uncertain", "lost", "absent"];
 
 class Track {
   constructor(count) {
-    this.sides = new Float32Array(4 * count);
+    this.sides = new Float64Array(4 * count);  // what becomes a keyframe has the digits that were shown
     this.score = new Float32Array(count).fill(NaN);
     this.state = new Uint8Array(count);
   }
@@ -133,6 +133,11 @@ export class ReviewStore extends Store {
 export class PickStore extends Store {
   #before = [];
   #lastSign = Date.now();
+  constructor(setup) {  // what was drawn before the page was loaded anew
+    super(setup);
+    [this.#before, this.keyframes] = JSON.parse(sessionStorage.getItem(location.pathname) ?? "[[], []]");
+    this.canUndo = this.#before.length > 0;
+  }
   async act(action) {
     this.#before.push(this.keyframes);
     const {do: what, revision, ...key} = action;
@@ -145,6 +150,7 @@ export class PickStore extends Store {
   }
   #changed() {
     this.canUndo = this.#before.length > 0;
+    sessionStorage.setItem(location.pathname, JSON.stringify([this.#before, this.keyframes]));
     this.onChange();
     if (Date.now() - this.#lastSign < 5000) return;
     this.#lastSign = Date.now();

@@ -22,8 +22,10 @@ from dmtrack.geometry.alignment_file import Alignment
 from dmtrack.geometry.homography import Homography
 from dmtrack.options import Option, make_exact, number_text, positive_seconds
 from dmtrack.video.encoding import Image8, encode
+from dmtrack.video.events.event_source import EventSource
 from dmtrack.video.frame import FramePair, Modality
 from dmtrack.video.grid import HomographyGrid
+from dmtrack.video.matching import shifted, stretched
 from dmtrack.video.modality import modality_of
 from dmtrack.video.pairing import open_pair
 from dmtrack.video.picture_file import encoded_picture
@@ -124,7 +126,13 @@ def find_time_offset(
         raise ConfigError("--time and --offset-ms exclude each other")
     with open_streams(rgb, aux, pairing) as streams:
         modality = modality_of(streams.aux, modality).modality
-        motion = motion_signal(streams.rgb, None), motion_signal(streams.aux, modality)
+        info, ratio = streams.aux.info, pairing.rate_ratio
+        # pictures of an event file show what follows them, up to the next one; others, what went before
+        ahead_s = (
+            1 / info.frame_rate if isinstance(streams.aux, EventSource) and info.frame_rate else Fraction(0)
+        )
+        aux_frames = (shifted(stretched(frame, info.start_s, ratio), ahead_s) for frame in streams.aux)
+        motion = motion_signal(streams.rgb, None), motion_signal(aux_frames, modality)
         return find_offset(*motion, float(largest_s))
 
 

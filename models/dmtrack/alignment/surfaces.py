@@ -105,10 +105,8 @@ def block_surfaces(
     """Correlate blocks of `moving` with `still`, frame by frame, and add the frames up.
 
     All are `(H, W)` on one grid: edge maps of both streams, and 1 where the second is `covered`. `block_px`
-    is the side of a block, `radius_px` the largest shift tried.
-
-    Returns:
-        The surfaces of the blocks that lie mostly in both pictures; None if there is none.
+    is the side of a block, `radius_px` the largest shift tried. Returned are the surfaces of the blocks that
+    lie mostly in both pictures; None if there is none.
     """
     margin = ((radius_px, radius_px), (radius_px, radius_px))
     wide = [_two_channels(np.pad(edges, margin)) for edges in still]

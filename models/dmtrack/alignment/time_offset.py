@@ -179,7 +179,8 @@ def propose_offset(rgb: MotionSignal, aux: MotionSignal, largest_s: float = 10.0
 def _prepared(signal: MotionSignal, other: MotionSignal, step_s: float) -> Floats:
     """Return both kinds of motion on an even clock, blurred to the slower stream's steps, without trend."""
     times = np.arange(signal.times_s[0], signal.times_s[-1] + step_s / 2, step_s)
-    level = np.maximum(np.median(signal.energy, axis=0), 1e-9)
+    # what lies still has no level of its own: what a codec leaves there is little beside the whole picture
+    level = np.maximum(np.median(signal.energy, axis=0), max(float(signal.energy.mean()), 1e-9))
     slower = max(signal.step_s, other.step_s)
     blur = slower / step_s if slower > signal.step_s * 1.2 else 0.0
     energy = _without_trend(np.log1p(signal.at(times, signal.energy) / level), blur, _TREND_S / step_s)

@@ -24,12 +24,12 @@ from typing import Final
 import numpy as np
 
 from dmtrack.batch.item import BatchItem, Findings, LeftOut, Problem
-from dmtrack.batch.stream_names import NamedStreams, StreamName, group_streams, stem_of
-from dmtrack.datasets.ground_truth import find_ground_truth, is_event_list, read_boxes, target_name
+from dmtrack.datasets.ground_truth import find_ground_truth, is_other_list, read_boxes, target_name
 from dmtrack.datasets.image_files import is_image, is_video
-from dmtrack.datasets.layouts import Clip, recognise
+from dmtrack.datasets.layouts import Clip, laid_out
 from dmtrack.datasets.opening import open_clip
 from dmtrack.datasets.sequence import Sequence as AnnotatedSequence
+from dmtrack.datasets.stream_names import NamedStreams, StreamName, group_streams, is_stream, stem_of
 from dmtrack.errors import BoxError, DatasetError, InputError, printable
 from dmtrack.geometry.box import Box
 from dmtrack.output.record import RECORD
@@ -52,7 +52,9 @@ def find_named_truth(rgb: Path, name: str) -> tuple[Path, ...]:
     candidates = [rgb.parent / pattern.format(word) for word in names for pattern in _BESIDE]
     candidates += [rgb.parent.parent / folder / f"{word}.txt" for word in names for folder in _FOLDERS]
     candidates += [rgb.parent.parent / f"{word}.txt" for word in names if rgb.parent.name != word]
-    return next(((path,) for path in candidates if path.is_file() and not is_event_list(path)), ())
+    return next(
+        ((path,) for path in candidates if path.is_file() and not is_other_list(path, is_stream=True)), ()
+    )
 
 
 def items_of_sequences(
@@ -94,7 +96,7 @@ def _items(item: BatchItem, names: Sequence[str], starts: Sequence[tuple[int, Bo
 _MAX_DEPTH: Final = 12
 _LISTED: Final = frozenset({".bag", ".csq", ".db3", ".mcap", ".r3d", ".seq", ".zip"})
 """What may hold both streams or one, which its name does not say."""
-_NO_BOX: Final = "no start box is known; put a ground-truth file beside it, or use a list with boxes"
+_NO_BOX: Final = "no start box is known; put ground truth beside it, use a list with boxes, or draw it: --box"
 
 Entries = Iterator[BatchItem | Problem]
 
@@ -107,10 +109,7 @@ def find_items(
     Only names and ground-truth files are read. Ids are paths relative to `root`.
 
     Of several second streams that of `modality` is taken; `exclude` are folders not to look into, such as
-    that of the results.
-
-    Raises:
-        DatasetError: `root` is no folder.
+    that of the results. `DatasetError`: `root` is no folder.
     """
     root = Path(root)
     if not root.is_dir():
@@ -177,18 +176,22 @@ class _Search:
                 self._leave(child, "a link that leads nowhere")
             elif child.suffix.lower() in _LISTED and child.is_file():
                 self._leave(child, "such a recording has to be named in a list")
-        clip = recognise(folder)
+        clip = laid_out(folder)
         streams = [path for path in children if is_stream(path)]
         groups = [
             group
             for group in group_streams(streams, self._modality)
-            if group.why_not() is None or not all(path.is_dir() and recognise(path) for path in group.streams)
+            if group.why_not() is None or not all(path.is_dir() and laid_out(path) for path in group.streams)
         ]  # `rgb_bag/`, alone and annotated, is a clip to be searched, not half a pair
         pairs = [group for group in groups if group.why_not() is None]
         used: list[Path]
         if clip is not None and (clip.second is not None or not pairs):
             used = [clip.rgb, *([clip.second] if clip.second else [])]
             yield from self._clip(clip)
+            for pair in pairs:
+                if not {*used} & {*pair.streams}:
+                    used += pair.streams
+                    yield from self._group(pair, folder, only_pair=False)
         else:
             used = [path for group in groups for path in group.streams]
             for group in groups:
@@ -293,13 +296,3 @@ class _Search:
     def _id(self, path: Path) -> str:
         name = path.relative_to(self._root).as_posix()
         return printable(self._root.resolve().name if name == "." else name)
-
-
-def is_stream(path: Path) -> bool:
-    """Return whether `path` is a video, or a folder with pictures directly in it."""
-    if not path.is_dir():
-        return is_video(path) and path.is_file()
-    try:
-        return any(is_image(child) for child in path.iterdir())
-    except OSError:
-        return False  # told when the folder is searched

@@ -144,14 +144,18 @@ class LocalEngine:
 
 def _events(workers: Sequence[_Worker], queue: deque[_Job]) -> Iterator[EngineEvent]:
     """Wait until a worker says something, or dies, and tell what that means."""
-    busy = {worker.connection: worker for worker in workers if worker.job is not None}
-    for connection in wait(list(busy)):
-        worker = busy[connection]  # type: ignore[index]  # only connections were given
-        job = worker.job
+    busy = [worker for worker in workers if worker.job is not None]
+    with contextlib.suppress(InterruptedError):  # how Ctrl-C ends it on Windows; who handles that is called
+        # Of a process that dies while it is loaded, the pipe stays open on Windows.
+        wait([end for worker in busy for end in (worker.connection, worker.process.sentinel)])
+    for worker in busy:
+        job, is_alive = worker.job, worker.process.is_alive()
         if job is None:
             continue
         try:
-            message: Message = worker.connection.recv()
+            if is_alive and not worker.connection.poll():
+                continue
+            message = worker.said()
         except (EOFError, OSError):
             reason = worker.replace()
             sweep(job.task.folder.parent, [job.task.folder.name])
@@ -198,6 +202,13 @@ class _Worker:
         with contextlib.suppress(OSError):
             self.connection.send(job.task)
         return ItemStarted(job.task.item.id, self.name, job.attempt, job.task.frames)
+
+    def said(self) -> Message:
+        """Return what it has said; `EOFError` or `OSError` where it is gone, and has said all."""
+        if not self.connection.poll():
+            raise EOFError
+        message: Message = self.connection.recv()
+        return message
 
     def replace(self) -> str:
         """Start a new process in the place of one that died, and return how it did."""

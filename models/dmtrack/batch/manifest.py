@@ -47,9 +47,7 @@ def read_manifest(
 
     It is a CSV file with commas (or semicolons or tabs, as some spreadsheets write) and a header. `modality`
     is for rows that do not say theirs; with `holds_both` a file without `aux` holds the second stream too.
-
-    Raises:
-        FormatError: The file cannot be read, is no CSV text, has no rows, or its header is wrong.
+    `FormatError`: the file cannot be read, is no CSV text, has no rows, or its header is wrong.
     """
     path = Path(path)
     entries: list[BatchItem | Problem] = []

@@ -7,10 +7,10 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Final, Self, TypeVar
 
+from dmtrack.atomic import place_key, portable_name
 from dmtrack.batch.discovery import find_items
 from dmtrack.batch.item import BatchItem, Findings, LeftOut, Problem
 from dmtrack.batch.manifest import read_manifest
@@ -37,10 +37,7 @@ _DETECTIONS: Final = (".txt", ".json", ".csv", "")
 class Shard:
     """Part `number` (from 1) of `count`: every `count`-th entry of the source.
 
-    The source must not change while the parts are being done.
-
-    Raises:
-        ConfigError: There is no such part.
+    The source must not change while the parts are being done. `ConfigError`: there is no such part.
     """
 
     number: int = 1
@@ -83,33 +80,21 @@ WHOLE: Final = Shard()  # all of a batch
 
 
 _MAX_BYTES: Final = 180  # leaves room for a temporary name within the 255 bytes that file systems allow
-_FORBIDDEN: Final = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|\ud800-\udfff]')
-_DEVICES: Final = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 _OWN: Final = re.compile(r"summary.*\.csv", re.IGNORECASE)
 
 
 def folder_name(item_id: str) -> str:
-    """Return the folder of an item: its id, with what a file system or a shell may trip over replaced.
+    """Return the folder of an item: its id as a `portable_name`.
 
-    Spaces and letters of any script stay. Slashes of nested ids become `__`; characters that some
-    system forbids, a leading dash or dot, and a trailing dot become `_`; a very long id is cut and
-    told apart by a digest.
+    Slashes of nested ids become `__`; a very long id is cut and told apart by a digest.
     """
-    name = unicodedata.normalize("NFC", item_id).strip().replace("/", "__")
-    name = _FORBIDDEN.sub("_", name)
-    name = re.sub(r"^[-.~]", "_", name)
-    name = re.sub(r"[. ]$", "_", name)
-    if not name or _DEVICES.fullmatch(name) or _OWN.fullmatch(name):
+    name = portable_name(unicodedata.normalize("NFC", item_id).strip().replace("/", "__"))
+    if not name or _OWN.fullmatch(name):
         name = f"{name}_"
     if len(name.encode()) > _MAX_BYTES:
         digest = hashlib.sha256(item_id.encode(errors="backslashreplace")).hexdigest()[:8]
         name = f"{name.encode()[: _MAX_BYTES - 9].decode(errors='ignore').rstrip('. ')}-{digest}"
     return name
-
-
-def place_key(name: str) -> str:
-    """Return what two folder names share when some file system takes them for the same one."""
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFKC", name).casefold())
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +129,8 @@ def plan_batch(
     """Find and check everything that a folder or a manifest holds.
 
     What is in `output` is no recording. `modality` is for items that do not say theirs; `detections` names a
-    folder with a file for each recording, called as its id is.
-
-    Raises:
-        InputError: There is no recording, or nothing of a detector for any.
-        ConfigError: Classes or a confidence are given, but no detections.
+    folder with a file for each recording, called as its id is. `InputError`: there is no recording, or
+    nothing of a detector for any; `ConfigError`: classes or a confidence are given, but no detections.
     """
     source = Path(source)
     if not source.exists():
@@ -274,14 +256,14 @@ class _NoBoxError(BoxError):
     """A start box is all that an item lacks."""
 
 
-def _info(path: Path, *, is_measured: bool = False) -> VideoInfo:
+def _info(path: Path) -> VideoInfo:
     with open_source(path, threads=1) as source:
-        return source.measured() if is_measured else source.info
+        return source.info
 
 
 def _require_boxes(item: BatchItem, info: VideoInfo) -> None:
     """Make sure that there are start boxes (else `BoxError`), and that they lie in the frame."""
-    begin, size = _index(item.start, info.frame_rate) or 0, (info.width, info.height)
+    begin, size = (item.start and item.start.index) or 0, (info.width, info.height)
     given = [target for path in item.box_files for target in read_targets(path, begin, size)]
     targets = (one for one in (*item.boxes, *given) if not isinstance(one, Absence))
     boxes = [one.box if isinstance(one, TargetStart) else one for one in targets]
@@ -289,7 +271,7 @@ def _require_boxes(item: BatchItem, info: VideoInfo) -> None:
         truths = find_ground_truth(item.rgb)
         if not truths:
             raise _NoBoxError(
-                "no start box is known", where=item.rgb, hint="fill in box or box_file, or put one beside it"
+                "no start box is known", where=item.rgb, hint="fill in box or box_file, or draw it: --box"
             )
         at = 0 if item.start is None else item.start.index
         boxes = [] if at is None else [box_at(path, at) for path in truths]
@@ -298,23 +280,22 @@ def _require_boxes(item: BatchItem, info: VideoInfo) -> None:
 
 
 def _expected_frames(item: BatchItem, info: VideoInfo) -> int | None:
-    first = _index(item.start, info.frame_rate) or 0
-    if info.frame_count is not None and first >= info.frame_count:
-        info = _info(item.rgb, is_measured=True)  # a header's claim is not enough to refuse
-        first = _index(item.start, info.frame_rate) or 0
-    if item.start is not None and item.end is not None:
-        last = _index(item.end, info.frame_rate)
+    first, last, count = _index(item.start, info), _index(item.end, info), info.frame_count
+    first = first or 0
+    if item.start is not None and any(end is not None and end <= first for end in (last, count)):
+        with open_source(item.rgb, threads=1) as source:  # what a header claims is not enough to refuse
+            first, count = source.frame_at(item.start), source.measured().frame_count
+            last = source.end_at(item.end)
         if last is not None and last <= first:
             raise ConfigError(f"end {item.end} does not come after start {item.start}")
-    ends = [end for end in (info.frame_count, _index(item.end, info.frame_rate)) if end is not None]
-    if info.frame_count is not None and first >= info.frame_count:
-        raise ConfigError(f"start {item.start} lies behind the last of {info.frame_count} frames")
+        if count is not None and count <= first:
+            raise ConfigError(f"start {item.start} lies behind the last of {count} frames")
+    ends = [end for end in (count, last) if end is not None]
     return max(1, min(ends) - first) if ends else None
 
 
-def _index(position: Position | None, rate: Fraction | None) -> int | None:
-    if position is None:
-        return None
-    if position.index is not None:
-        return position.index
-    return None if rate is None or position.time_s is None else int(position.time_s * rate)
+def _index(position: Position | None, info: VideoInfo) -> int | None:
+    """Return the index of a frame as the header claims; None: nobody says."""
+    if position is None or position.index is not None:
+        return None if position is None else position.index
+    return None if info.frame_rate is None else int((position.time_s or 0) * info.frame_rate)

@@ -30,14 +30,9 @@ _KNOCK_S: Final = 10.0
 class RayEngine:
     """Runs tasks on an existing Ray cluster (`pip install "dmtrack[ray]"`).
 
-    Args:
-        address: Of the head (`HOST:PORT`); `auto` takes the cluster this machine belongs to, or the one
-            in `RAY_ADDRESS`.
-        cpus: Cores of a task; its network has as many threads.
-        tasks_per_gpu: How many tasks share a GPU, where the cluster has any; 0: they need none.
-
-    Raises:
-        ConfigError: Ray is not installed.
+    `address` is that of the head (`HOST:PORT`); `auto` takes the cluster this machine belongs to, or the one
+    in `RAY_ADDRESS`. `cpus` are the cores of a task, whose network has as many threads; `tasks_per_gpu` share
+    a GPU, where the cluster has any; 0: they need none. `ConfigError`: Ray is not installed.
     """
 
     def __init__(self, address: str = "auto", cpus: int = 1, tasks_per_gpu: int = 1) -> None:
@@ -49,9 +44,8 @@ class RayEngine:
     def run(self, tasks: Sequence[Task], runner: Runner) -> Generator[EngineEvent]:
         """Do all tasks, as `Engine.run`; ending the iteration early cancels them.
 
-        Raises:
-            ConfigError: The cluster cannot be reached.
-            OutputError: The folder of results cannot be written to.
+        `ConfigError`: the cluster cannot be reached; `OutputError`: the folder of results cannot be written
+        to.
         """
         if not tasks:
             return

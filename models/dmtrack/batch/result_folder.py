@@ -16,10 +16,14 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
-from dmtrack.atomic import held, os_errors_translated, try_lock
+from dmtrack.atomic import held, os_errors_translated, require_closed, try_lock
+from dmtrack.batch.item import BatchItem
 from dmtrack.batch.plan import Shard
-from dmtrack.errors import FormatError, OutputError
+from dmtrack.boxes.keyframes import KEYFRAMES, keyframes_text, read_keyframes
+from dmtrack.errors import DmtrackError, FormatError, OutputError, translated
 from dmtrack.output.record import RECORD, read_run_json
+from dmtrack.run.corrections import targets_of
+from dmtrack.tracking.start import numbered
 
 _log = logging.getLogger(__name__)
 _NAME: Final = ".dmtrack-batch{}.lock"
@@ -53,6 +57,8 @@ def _held(path: Path, *, shared: bool) -> Iterator[None]:
 
 def _locked(path: Path, *, shared: bool) -> int:
     while True:
+        if not shared:
+            require_closed(path)
         with os_errors_translated(path):
             handle = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o666)
         if not try_lock(handle, shared=shared):
@@ -93,7 +99,7 @@ def publish_folder(scratch: Path, folder: Path) -> None:
 
 
 def require_replaceable(folder: Path) -> None:
-    """Make sure that results may be written to `folder`: nothing is there, or earlier results.
+    """Make sure that results may be written to `folder`: nothing is there, or results, or their keyframes.
 
     `OutputError`: something else is there (a recording, when results go where recordings are).
     """
@@ -101,10 +107,37 @@ def require_replaceable(folder: Path) -> None:
         if folder.is_symlink() or (folder.exists() and not folder.is_dir()):
             taken = True
         else:
-            taken = folder.is_dir() and not (folder / RECORD).is_file() and any(folder.iterdir())
+            holds = {path.name for path in folder.iterdir()} if folder.is_dir() else set()
+            taken = RECORD not in holds and not holds <= {KEYFRAMES}
     if taken:
         raise OutputError(
             "is there already and holds no results", where=folder, hint="move it, or choose another -o"
+        )
+
+
+def require_uncorrected(folder: Path, item: BatchItem) -> None:
+    """Make sure that no keyframes in `folder` would be lost, but those that its run began with.
+
+    `OutputError`: a person corrected the results, or began to, and `item` does not say the same.
+    """
+    path = folder / KEYFRAMES
+    if not path.is_file():
+        return
+    with (
+        contextlib.suppress(DmtrackError),  # who cannot tell keeps them
+        translated(FormatError, "is damaged"),
+    ):
+        there = keyframes_text(read_keyframes(path))
+        if item.boxes and keyframes_text(numbered(item.boxes)) == there:
+            return
+        record = read_run_json(folder / RECORD)
+        if not record.get("corrected") and keyframes_text(targets_of(record)) in (there, keyframes_text(())):
+            return
+    if path.read_bytes() not in [file.read_bytes() for file in item.box_files]:
+        raise OutputError(
+            "holds corrections, and is to be tracked anew",
+            where=folder,
+            hint=f"give a copy of its {KEYFRAMES} as box_file, or --overwrite loses them",
         )
 
 

@@ -13,7 +13,7 @@ from typing import Final
 from dmtrack.atomic import prepare_folder, refuse_input, write_atomically
 from dmtrack.batch.item import BatchItem, Problem
 from dmtrack.batch.plan import Plan, PlannedItem
-from dmtrack.batch.result_folder import batch_lock, require_replaceable, sweep
+from dmtrack.batch.result_folder import batch_lock, require_replaceable, require_uncorrected, sweep
 from dmtrack.batch.summary import COLUMNS, SUMMARY, ItemStatus, SummaryRow
 from dmtrack.batch.work import (
     Engine,
@@ -50,14 +50,9 @@ def run_batch(
     the iteration early (or Ctrl-C) stops the workers; what is whole by then stays, and
     `Existing.RESUME` does the rest.
 
-    `RESUME` keeps results that are whole and whose inputs and options have not changed.
-
-    Yields:
-        What happens; exactly one `ItemFinished` for each item and problem.
-
-    Raises:
-        OutputError: There are results and nothing was said about them, another batch is at work in
-            `output`, or it cannot be written to.
+    `RESUME` keeps results that are whole and whose inputs and options have not changed. What happens is
+    yielded: exactly one `ItemFinished` for each item and problem. `OutputError`: there are results and
+    nothing was said about them, another batch is at work in `output`, or it cannot be written to.
     """
     output = Path(output)
     prepare_folder(output)
@@ -122,16 +117,14 @@ class _Run:
         try:
             mark = mark_of(item, self._runner.options(planned.modality))
             require_replaceable(folder)
+            if self._existing is Existing.RESUME:
+                if is_complete(folder, mark):
+                    with contextlib.suppress(DmtrackError):  # what somebody has damaged is made again
+                        return self._finished(folder, SummaryRow.of_results(item.id, folder), kept=True)
+                require_uncorrected(folder, item)
         except DmtrackError as error:
             problem = Problem(item.id, printable(str(error)), item.origin)
             return self._finished(folder, SummaryRow.of_problem(problem))
-        if self._existing is Existing.RESUME and is_complete(folder, mark):
-            try:
-                row = SummaryRow.of_results(item.id, folder)
-            except DmtrackError:
-                pass  # somebody has damaged them: they are made again
-            else:
-                return self._finished(folder, row, kept=True)
         self.tasks.append(Task(item, folder, mark, planned.frames))
         return None
 
@@ -164,6 +157,7 @@ def _absolute(item: BatchItem) -> BatchItem:
         rgb=item.rgb.absolute(),
         aux=None if item.aux is None else item.aux.absolute(),
         box_files=tuple(path.absolute() for path in item.box_files),
+        align=None if item.align is None else item.align.absolute(),
         detections=None if item.detections is None else item.detections.absolute(),
     )
 

@@ -18,7 +18,7 @@ from dmtrack.batch.manifest import COLUMNS
 from dmtrack.batch.plan import Plan, PlannedItem, folder_name, make_plan
 from dmtrack.batch.track_item import TrackItem
 from dmtrack.boxes.keyframes import KEYFRAMES, keyframes_text, read_keyframes
-from dmtrack.errors import BoxError, OutputError
+from dmtrack.errors import BoxError, DmtrackError, OutputError, printable
 from dmtrack.geometry.box import Box
 from dmtrack.options import ms_text
 from dmtrack.output.csv_text import csv_text
@@ -53,9 +53,15 @@ def with_starts(
     before anything is drawn, and after each recording that was. `OutputError`: the list cannot be written;
     `DmtrackError`: whatever `draw` raises: the person stopped, and what was drawn before is kept.
     """
-    lacking = [problem.id for problem in plan.problems if problem.without_box is not None]
-    given = {item_id: _given(output / folder_name(item_id)) for item_id in lacking}
-    plan = _with_starts(plan, given, tracker)
+    given, problems = {}, []
+    for problem in plan.problems:
+        problems.append(problem)
+        try:
+            if problem.without_box is not None:
+                given[problem.id] = _given(output / folder_name(problem.id))
+        except DmtrackError as error:  # what is wrong with one stops no other
+            problems[-1] = replace(problem, reason=printable(str(error)))
+    plan = _with_starts(replace(plan, problems=tuple(problems)), given, tracker)
     if kept is not None:
         kept.keep(plan, is_first=True)
     for problem in plan.problems if draw is not None else ():
@@ -126,7 +132,7 @@ def _row(item: BatchItem, path: Path) -> list[str]:
         raise BoxError(f"{item.id} has several files of boxes, which a list cannot say", where=path)
     files = {"rgb": item.rgb, "aux": item.aux, "align": item.align, "detections": item.detections}
     files["box_file"] = next(iter(item.box_files), None)
-    said = {name: os.path.relpath(file, path.parent) for name, file in files.items() if file is not None}
+    said = {name: _relative(file, path.parent) for name, file in files.items() if file is not None}
     only = _only_box(item)
     if only is not None:
         said["box"] = ",".join(repr(float(side)) for side in only.xywh)
@@ -137,6 +143,14 @@ def _row(item: BatchItem, path: Path) -> list[str]:
     others = {name: getattr(item, name) for name in ("id", "modality", "start", "end")}
     cells = said | {name: str(value) for name, value in others.items() if value is not None}
     return [cells.get(name, "") for name in COLUMNS]
+
+
+def _relative(file: Path, folder: Path) -> str:
+    """Return what a list in a folder calls a file, with slashes on every system."""
+    try:
+        return Path(os.path.relpath(file, folder)).as_posix()
+    except ValueError:  # it is on another drive of Windows
+        return file.absolute().as_posix()
 
 
 def _only_box(item: BatchItem) -> Box | None:

@@ -50,8 +50,7 @@ class SummaryRow:
     def of_results(cls, item_id: str, folder: Path, error: str = "") -> SummaryRow:
         """Return the row of an item whose results lie in `folder`, whole or (with `error`) partial.
 
-        Raises:
-            FormatError: The results cannot be read.
+        `FormatError`: the results cannot be read.
         """
         record = read_run_json(folder / RECORD)
         results = read_table(folder / TABLE, item_id)

@@ -10,6 +10,7 @@ from dmtrack.batch.item import BatchItem
 from dmtrack.batch.plan import NO_DETECTOR
 from dmtrack.batch.work import Report, Task, WorkerSlot
 from dmtrack.boxes.formats.mot import USUAL
+from dmtrack.boxes.keyframes import KEYFRAMES
 from dmtrack.drawing.trail import PLAIN
 from dmtrack.errors import CheckpointError
 from dmtrack.geometry.alignment_file import read_alignment
@@ -70,6 +71,8 @@ class TrackItem:
         request = replace(asked, network=network, output=replace(asked.output, folder=folder))
         named = replace(asked, output=replace(asked.output, folder=task.folder))
         with prepared_run(request) as run:
+            if run.request.boxes != asked.boxes:  # a command line cannot say them
+                named = replace(named, boxes=(), box_files=(task.folder / KEYFRAMES,))
             run.record = replace(run.record, command=named.command)
             for name in OutputOptions().names:  # the folder takes the place of an older one at the end
                 refuse_input(task.folder / name)

@@ -176,18 +176,14 @@ class Runner(Protocol):
     def options(self, modality: Modality | None) -> object:
         """Return what decides results besides the item, as dataclasses or plain values: it is hashed.
 
-        Raises:
-            DmtrackError: Such an item cannot be tracked, for want of weights.
+        `DmtrackError`: such an item cannot be tracked, for want of weights.
         """
 
     def __call__(self, task: Task, folder: Path, slot: WorkerSlot, report: Report) -> None:
         """Track `task.item` and write its results into `folder`.
 
-        They must include a `run.json` that carries `task.mark` as `batch`, and a `boxes.csv`.
-
-        Raises:
-            DmtrackError: It cannot be done; what is in the folder by then is valid.
-            KeyboardInterrupt: It was stopped from outside.
+        They must include a `run.json` that carries `task.mark` as `batch`, and a `boxes.csv`. `DmtrackError`:
+        it cannot be done, but what is in the folder by then is valid; `KeyboardInterrupt`: it was stopped.
         """
 
 

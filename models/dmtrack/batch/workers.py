@@ -27,8 +27,7 @@ class EngineChoice(StrEnum):
 class WorkerOptions:
     """What a person may say about workers.
 
-    Raises:
-        ConfigError: A number is below 1, or an option has no meaning on a cluster.
+    `ConfigError`: a number is below 1, or an option has no meaning on a cluster.
     """
 
     PANEL: ClassVar = "Workers"
@@ -67,9 +66,8 @@ class WorkerOptions:
     def engine(self) -> Engine:
         """Return what runs the items.
 
-        Raises:
-            ConfigError: A device is not there, is named twice, or an option does not go with it; or Ray is
-                not installed.
+        `ConfigError`: a device is not there, is named twice, or an option does not go with it; or Ray is not
+        installed.
         """
         if self.kind is EngineChoice.LOCAL:
             return LocalEngine(self.slots())

@@ -131,7 +131,8 @@ def bench(request: BenchRequest, progress: Callable[[str], None] = lambda _: Non
     """
     clip = None if request.rgb is None else open_clip(request.rgb, request.aux, request.modality)
     choices, left_out = _possible(request)
-    with TemporaryDirectory(prefix="dmtrack-bench-") as scratch:
+    # Windows removes no network that OpenVINO has mapped.
+    with TemporaryDirectory(prefix="dmtrack-bench-", ignore_cleanup_errors=True) as scratch:
         folder = Path(scratch)
         clip = clip or make_clip(folder, COMMAND_SHARE * request.frames, max(request.targets))
         session = _Session(clip, request.frames, folder)
@@ -266,13 +267,16 @@ def _data_folder(folder: Path | None) -> Iterator[None]:
 
 def _run_track(words: Sequence[str]) -> CommandSpeed:
     """Run `dmtrack track` with these words in a process of its own; a `BenchError` has its message."""
-    with TemporaryDirectory() as scratch:
+    with TemporaryDirectory(ignore_cleanup_errors=True) as scratch:  # it may be written to still
         folder, said = Path(scratch) / "out", Path(scratch) / "said.txt"
         command = [sys.executable, "-m", "dmtrack_cli", "track", *words, "-o", str(folder)]
         with said.open("w", encoding="utf-8") as complaints:
             begin = time.perf_counter()
             process = subprocess.Popen(  # noqa: S603 - this program itself
-                [*command, "--progress", "json"], stdout=subprocess.PIPE, stderr=complaints, text=True
+                [*command, "--progress", "json"],
+                stdout=subprocess.PIPE,
+                stderr=complaints,
+                encoding="utf-8",
             )
             start_up_s, peak_mb = _watched(process, begin)
         if process.returncode:

@@ -11,7 +11,7 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -164,10 +164,13 @@ def measure_stages(clip: BenchClip, tracker: Tracker, targets: int, frames: int)
     """
     watch = _Stopwatch()
     boxes: list[list[Box]] = []
-    with open_pair(clip.rgb, clip.aux, modality=clip.modality) as pairs, TemporaryDirectory() as scratch:
+    with (
+        open_pair(clip.rgb, clip.aux, modality=clip.modality) as pairs,
+        TemporaryDirectory() as scratch,
+        closing(VideoWriter(Path(scratch) / "annotated.mp4")) as writer,
+    ):
         rest = iter(pairs)
         tracker.initialize(next(rest), clip.boxes(targets))
-        writer = VideoWriter(Path(scratch) / "annotated.mp4")
         begin = time.perf_counter()
         for done in range(-_WARM_UP, frames):
             if done == 0:
@@ -180,7 +183,6 @@ def measure_stages(clip: BenchClip, tracker: Tracker, targets: int, frames: int)
                 break
             found = _measure_frame(watch, pair, tracker, writer)
             boxes.append([target.box for target in found])
-        writer.close()
     if not watch.ms["step"]:
         raise DecodeError("has a single frame", where=clip.rgb, hint="give a longer recording")
     decode, crop, draw, encode = map(watch.median, ("decode", "crop", "draw", "encode"))

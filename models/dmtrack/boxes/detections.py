@@ -28,7 +28,7 @@ from dmtrack.boxes.parsing import box_of, finite, json_of, placed, whole, words_
 from dmtrack.boxes.reading import is_zip, read_results, recognise
 from dmtrack.boxes.results import PictureSize, are_shares, of_another_size
 from dmtrack.datasets.ground_truth import read_text
-from dmtrack.errors import BoxError, ConfigError, FormatError, translated
+from dmtrack.errors import BoxError, ConfigError, FormatError, listed, translated
 from dmtrack.geometry.box import Box, BoxFormat
 from dmtrack.options import Option, make_exact
 from dmtrack.tracking.arrivals import Detection, lasting
@@ -294,9 +294,8 @@ def _of_classes(rows: Sequence[_Seen], classes: Sequence[str], path: Path) -> Se
     for word in classes:
         if word.casefold() not in known:
             labels = sorted({row.label for row in rows if row.label})
-            more = ", …" if len(labels) > _MOST_NAMED else ""
             what = f"no detection is of class {word!r}"
-            raise ConfigError(what, where=path, hint=f"there are {', '.join(labels[:_MOST_NAMED])}{more}")
+            raise ConfigError(what, where=path, hint=f"there are {listed(labels, _MOST_NAMED)}")
     return kept
 
 

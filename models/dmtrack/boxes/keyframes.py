@@ -25,7 +25,7 @@ from dmtrack.boxes.formats import ResultFormat
 from dmtrack.boxes.formats.table import numbered_rows
 from dmtrack.boxes.parsing import placed, state_of, whole
 from dmtrack.boxes.reading import is_zip, read_results, recognise
-from dmtrack.boxes.results import AbsentTarget, RecordingResults, of_another_size
+from dmtrack.boxes.results import AbsentTarget, PictureSize, RecordingResults, of_another_size
 from dmtrack.datasets.ground_truth import read_text
 from dmtrack.errors import FormatError
 from dmtrack.numbers import shown
@@ -61,12 +61,13 @@ def keyframes_text(keyframes: Collection[Keyframe]) -> str:
 def read_keyframes(path: Path, first_frame: int = 0, size: tuple[int, int] | None = None) -> list[Keyframe]:
     """Read the keyframes of `keyframes.csv` or of a file of results, see `keyframes_of`.
 
-    Where the file says that its pictures have another size than `size`, width and height, that is logged.
+    `size`, width and height of the frames, is for files of shares that do not say it; where a file says
+    another one, that is logged.
     `FormatError`: it cannot be read, a needed column is missing, or a row (named) is malformed.
     """
     if not is_zip(path) and path.is_file() and _MARKS.sub(",", read_text(path).strip()) == _HEADER.strip():
         return []  # every target was taken away
-    recordings = read_results(path, heeds_shares=True)
+    recordings = read_results(path, size=PictureSize(*size) if size else None, heeds_shares=True)
     for said in {of_another_size(one.size, size) for one in recordings} - {""}:
         _log.warning("%s: %s", path, said)
     backs = _backs(path) if recognise(path) is ResultFormat.CSV else {}

@@ -5,7 +5,7 @@
     6, 7, 9 or more values           MOT: each id starts at its first row, under its own id, and a row after a
                                      gap corrects it; of detections (id -1) those of the first frame that has
                                      any, under free ids
-    a table, JSON, COCO, CVAT        results as `dmtrack export` reads them, like MOT; keyframes.csv
+    a table, JSON, COCO, CVAT …      results as `dmtrack export` reads them, like MOT; keyframes.csv
 
 Eight values are always a polygon (VOT), so a MOT file with eight columns cannot be told and is not MOT here.
 """
@@ -41,8 +41,9 @@ def read_targets(
     Files without frames (of ground truth the first row, whatever `first_frame` is) and detections in the
     first frame give boxes; else these are keyframes, in order of the ids. A target of a file with frames in
     it starts at its first row from `first_frame` on, from 0; one that ends before is left out. `size`, width
-    and height of the frame, is needed for YOLO text; `order` is that of a ground-truth file. `FormatError`:
-    the file cannot be read, or a row (named) is malformed; `BoxError`: it has no box, or none from there on.
+    and height of the frame, is needed for YOLO text and Label Studio; `order` is that of a ground-truth file.
+    `FormatError`: the file cannot be read, or a row (named) is malformed; `BoxError`: it has no box, or none
+    from there on.
     """
     with translated(FormatError, "cannot be read", where=path):
         if is_zip(path):
@@ -89,7 +90,7 @@ def _keyframes(path: Path, first_frame: int, size: tuple[int, int] | None) -> tu
     if not starts:
         raise _no_box(path, first_frame)
     if first_frame:
-        early = {key.target_id for key in read_keyframes(path)} - starts
+        early = {key.target_id for key in read_keyframes(path, size=size)} - starts
         if early:
             named = ", ".join(map(str, sorted(early)))
             _log.warning("%s: left out what ends before frame %d: target %s", path, first_frame, named)

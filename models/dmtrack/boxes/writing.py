@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
 
-from dmtrack.atomic import LineFile, os_errors_translated, reserve, write_atomically
+from dmtrack.atomic import (
+    LineFile,
+    os_errors_translated,
+    place_key,
+    portable_name,
+    reserve,
+    write_atomically,
+)
 from dmtrack.boxes.formats import ResultFormat
 from dmtrack.boxes.formats.coco import coco_text
 from dmtrack.boxes.formats.cvat import cvat_archive
@@ -31,7 +37,6 @@ from dmtrack.tracking.result import FrameResult
 
 StreamedFormat = Literal[ResultFormat.MOT, ResultFormat.CSV, ResultFormat.JSONL]
 
-_FORBIDDEN: Final = re.compile(r'[\x00-\x1f\x7f/\\:*?"<>|]')
 _HEADER_OF: Final[dict[ResultFormat, str]] = {ResultFormat.CSV: HEADER}
 _LINES_OF: Final[dict[ResultFormat, Callable[[FrameBoxes, MotOptions], str]]] = {
     ResultFormat.MOT: mot_lines,
@@ -77,12 +82,14 @@ class ResultFile:
 
 
 def refuse_twins(paths: Iterable[Path]) -> None:
-    """Refuse to write two results to one place, by an `OutputError`."""
-    for path, count in Counter(paths).items():
-        if count > 1:
-            raise OutputError(
-                f"{count} results would be written to this place", where=path, hint="export them one by one"
-            )
+    """Refuse to write two results to what some file system takes for one place, by an `OutputError`."""
+    places: dict[str, list[Path]] = {}
+    for path in paths:
+        places.setdefault(place_key(str(path)), []).append(path)
+    for same in places.values():
+        if len(same) > 1:
+            what = f"{len(same)} results would be written to this place"
+            raise OutputError(what, where=same[0], hint="export them one by one")
 
 
 def write_results(files: Sequence[ResultFile], *, overwrite: bool = False) -> None:
@@ -159,9 +166,8 @@ def require_room(count: int, target: str, output: str) -> None:
 
 
 def file_name(name: str) -> str:
-    """Return a name, any text, as part of a file name that every system takes."""
-    clean = _FORBIDDEN.sub("_", name).strip()
-    return re.sub(r"^[-.~]", "_", clean) or "recording"
+    """Return a name, any text, as a `portable_name` that is not empty."""
+    return portable_name(name) or "recording"
 
 
 def _files_of(
@@ -195,7 +201,7 @@ def _one_target_files(
     ids = recording.target_ids or (1,)
     is_plain = len(ids) == 1 and (is_named or ids == (1,))
     for target_id in ids:
-        own = path if is_plain else path.with_stem(_stem_with_id(path.stem, target_id))
+        own = path if is_plain else path.with_stem(_stem_with_id(path.stem, target_id, target))
         if target is ResultFormat.LASHER:
             yield ResultFile(own, row_per_frame_text(recording, target_id).encode())
             continue
@@ -204,8 +210,8 @@ def _one_target_files(
             yield ResultFile(named, None if text is None else text.encode())
 
 
-def _stem_with_id(stem: str, target_id: int) -> str:
+def _stem_with_id(stem: str, target_id: int, target: ResultFormat) -> str:
     """`car` is `car_id2`, and `car_001` of VOT `car_id2_001`."""
-    if re.search(r"_\d{3}$", stem):
+    if target is ResultFormat.VOT and re.search(r"_\d{3}$", stem):
         return f"{stem[:-4]}_id{target_id}{stem[-4:]}"
     return f"{stem}_id{target_id}"

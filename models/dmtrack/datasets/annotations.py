@@ -45,6 +45,7 @@ from dmtrack.datasets.image_files import ImageFiles, is_image, is_video
 from dmtrack.datasets.layouts import recognise
 from dmtrack.errors import DatasetError, FormatError, InputError, translated
 from dmtrack.numbers import finite, whole
+from dmtrack.video.picture_file import opencv_picture
 
 logger = logging.getLogger(__name__)
 
@@ -104,7 +105,7 @@ class Annotation:
         if self.size is not None:
             return self.size
         pictures = self.pictures()
-        pixels = None if pictures is None else cv2.imread(str(pictures[0]), cv2.IMREAD_UNCHANGED)
+        pixels = None if pictures is None else opencv_picture(pictures[0], cv2.IMREAD_UNCHANGED)
         return None if pixels is None else (int(pixels.shape[1]), int(pixels.shape[0]))
 
 

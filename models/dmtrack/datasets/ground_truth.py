@@ -41,6 +41,9 @@ _TARGET_FILE: Final = re.compile(
     r"(?!groundTruth_)(?i:groundtruth)(?:_(?i:rect)\.(?P<number>\d+)|_(?!(?i:rect)$)(?P<name>.+))"
 )
 _HEAD_BYTES: Final = 1 << 12
+_TIMES_VALUES: Final = 3  # at most: a number, a time and a name; three numbers are a box that lacks one
+_POSE_VALUES: Final = 8  # time, place, and a quaternion of length 1; corners of a box are pixels apart
+_QUATERNION_OFF: Final = 0.02
 _FEWEST_EVENTS: Final = 8  # of fewer rows it cannot be told whether they are events or boxes
 VISEVENT_FILE: Final = "absent_label.txt"
 OTHER_FILE: Final = "absent.txt"
@@ -144,16 +147,18 @@ def truth_files(folder: Path, stream: str) -> tuple[Path, ...]:
     1. `<stream>.txt` (`visible.txt`, `rgb.txt`, `v.txt`), `groundTruth_<stream>.txt` (GTOT);
     2. `groundtruth.txt`, `groundtruth_rect.txt`, `init.txt`;
     3. `groundtruth_<target>.txt` or `groundtruth_rect.<number>.txt`, which may be several.
+
+    What `is_other_list` tells is none of them.
     """
     usual = ("groundtruth", "groundtruth_rect", "init")
     for name in (stream, f"groundTruth_{stream}", *usual):
         candidate = folder / f"{name}.txt"
-        if candidate.is_file() and not (name == stream and is_event_list(candidate)):
+        if candidate.is_file() and not is_other_list(candidate, is_stream=name == stream):
             return (candidate,)
     texts = sorted(path for path in _entries(folder) if path.suffix.lower() == ".txt" and path.is_file())
     for name in (stream.lower(), *usual):
         for path in texts:
-            if path.stem.lower() == name and not (name == stream.lower() and is_event_list(path)):
+            if path.stem.lower() == name and not is_other_list(path, is_stream=name == stream.lower()):
                 return (path,)
     return tuple(path for path in texts if target_name(path))
 
@@ -164,6 +169,24 @@ def _entries(folder: Path) -> list[Path]:
         return list(folder.iterdir())
     except OSError:
         return []
+
+
+def is_other_list(path: Path, *, is_stream: bool) -> bool:
+    """Return whether a text under a name of ground truth holds something else: the way of the camera (TUM).
+
+    One that is called as the stream is may hold its events, or the times and names of its pictures.
+    """
+    try:
+        lines = truth_lines(path)
+    except FormatError:
+        return False
+    first = next((line for line in lines if line.strip() and not line.lstrip().startswith("#")), "")
+    words = first.translate(_SEPARATORS).split()
+    numbers = [real(word) for word in words if _is_number(word)]
+    if len(words) == len(numbers) == _POSE_VALUES:
+        return abs(math.hypot(*numbers[4:]) - 1) < _QUATERNION_OFF
+    is_times = 0 < len(words) <= _TIMES_VALUES and len(numbers) < _TIMES_VALUES
+    return is_stream and (is_times or is_event_list(path))
 
 
 def is_event_list(path: Path) -> bool:
@@ -188,7 +211,9 @@ def _files_naming(video: Path) -> tuple[Path, ...]:
     texts = [
         p for p in sorted(video.parent.glob("*.txt")) if video.stem in re.split(r"[^0-9A-Za-z]+", p.stem)
     ]
-    found = tuple(path for path in texts if _starts_with_numbers(path) and not is_event_list(path))
+    found = tuple(
+        path for path in texts if _starts_with_numbers(path) and not is_other_list(path, is_stream=True)
+    )
     return found if len(found) == 1 else ()
 
 

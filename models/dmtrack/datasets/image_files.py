@@ -76,8 +76,7 @@ def is_event_file(path: Path) -> bool:
 def picture_numbers(names: Sequence[str]) -> tuple[int, ...] | None:
     """Return the number in each name that tells the pictures apart; None if there is no such number.
 
-    Args:
-        names: File names of one stream, in reading order.
+    `names` are the files of one stream, in reading order.
     """
     groups = [re.findall(r"\d+", name.rpartition(".")[0] or name) for name in names]
     if not groups or len({len(found) for found in groups}) != 1:

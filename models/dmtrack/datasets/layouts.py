@@ -8,6 +8,8 @@ beside them (`dmtrack.datasets.ground_truth`). A stream is a sub-folder of pictu
     rgb/      ir/               VTUAV                           *_aps/    *_dvs/        COESOT, FELT
     color/    ir/               VOT-RGBT                        rgb.*     thermal.* depth.* event.*    plain
 
+Else two streams whose names tell what they show (`dmtrack.datasets.stream_names`) are a clip.
+
 VisEvent and COESOT are also passed on with the event recording itself (`.aedat4`, `.csv`) and without
 event pictures: then that file is the second stream.
 
@@ -27,6 +29,7 @@ from typing import Final
 
 from dmtrack.datasets.ground_truth import find_ground_truth, truth_files
 from dmtrack.datasets.image_files import is_event_file, is_image, is_video
+from dmtrack.datasets.stream_names import group_streams, is_stream
 from dmtrack.errors import DatasetError, translated
 from dmtrack.video.frame import Modality
 
@@ -90,7 +93,18 @@ class Clip:
 
 
 def recognise(folder: Path) -> Clip | None:
-    """Find the streams of a clip by their names, then by what lies in the folder itself.
+    """Find the streams of a clip as `laid_out`, but two whose names tell them apart before one alone.
+
+    `DatasetError`: the folder cannot be read.
+    """
+    clip = laid_out(folder)
+    if clip is None or clip.second is None:
+        clip = named_pair(folder, is_nameless=True) or clip
+    return clip
+
+
+def laid_out(folder: Path) -> Clip | None:
+    """Find the streams of a clip by the names of a data set, then by what lies in the folder itself.
 
     Two named streams are a clip with or without ground truth; one alone needs some beside it. `DatasetError`:
     the folder cannot be read.
@@ -109,6 +123,20 @@ def recognise(folder: Path) -> Clip | None:
             continue  # any folder may be called `img`; one with ground truth beside it is a clip
         return Clip(folder, _refined(layout, folder, rgb), rgb, aux)
     return _unnamed_clip(folder, streams)
+
+
+def named_pair(folder: Path, *, is_nameless: bool = False) -> Clip | None:
+    """Return the two streams in a folder whose names say what they show and that they belong together.
+
+    None where there is no such pair, or several. With `is_nameless` their names say nothing else
+    (`visible.mp4`, `tir.mp4`).
+    """
+    groups = group_streams(path for path in sorted(folder.iterdir()) if is_stream(path))
+    pairs = [one for one in groups if one.why_not() is None]
+    if len(pairs) != 1 or (is_nameless and pairs[0].name):
+        return None
+    (rgb,), ((aux, modality),) = pairs[0].rgb, pairs[0].aux
+    return Clip(folder, DatasetLayout("plain", rgb.name, aux.name, modality), rgb, aux)
 
 
 def _named_streams(folder: Path) -> dict[str, Path]:

@@ -8,10 +8,10 @@ from typing import Final
 
 from dmtrack.datasets.ground_truth import find_ground_truth
 from dmtrack.datasets.image_files import ImageFiles, is_image, is_video, what_is_missing
-from dmtrack.datasets.layouts import Clip, find_clips, recognise
+from dmtrack.datasets.layouts import Clip, find_clips, named_pair, recognise
 from dmtrack.datasets.opening import open_clip
 from dmtrack.datasets.sequence import Sequence
-from dmtrack.errors import DatasetError, InputError
+from dmtrack.errors import DatasetError, InputError, listed
 from dmtrack.video.frame import Modality
 
 _NAMED: Final = 3
@@ -22,7 +22,7 @@ class DatasetRecording:
     """One clip of a data set, ready to be read."""
 
     clip: Clip  # its streams
-    # Its annotated targets; none where there is no ground truth that can be used
+    # Its annotated targets, as `survey` reads them; none where there is no ground truth that can be used
     sequences: tuple[Sequence, ...] = ()
     # Of the main and the second stream; None for a video, without one, or where nobody counted
     pictures: tuple[int | None, int | None] = (None, None)
@@ -67,18 +67,17 @@ def _surveyed(clip: Clip) -> DatasetRecording:
 
 
 def open_recording(folder: Path) -> DatasetRecording | None:
-    """Find the streams and the targets of the one clip in `folder`.
+    """Find the streams of the one clip in `folder`; its ground truth is not read.
 
     None where `folder` is no folder, or one of pictures that is no clip: a stream by itself. `DatasetError`:
-    the folder holds several clips, or nothing that can be tracked, or its clip is incomplete; `FormatError`:
-    a ground-truth file is malformed; `VideoError`: a folder cannot be read.
+    the folder holds several clips, or nothing that can be tracked; `VideoError`: a folder cannot be read.
     """
     if not folder.is_dir():
         return None
-    clip = recognise(folder) or _below(folder)
-    if clip is None:
-        return None
-    return DatasetRecording(clip, tuple(open_clip(clip)) if find_ground_truth(clip.rgb) else ())
+    clip = recognise(folder)
+    if clip is None or clip.second is None:
+        clip = named_pair(folder) or clip or _below(folder)
+    return None if clip is None else DatasetRecording(clip)
 
 
 def _below(folder: Path) -> Clip | None:
@@ -90,17 +89,17 @@ def _below(folder: Path) -> Clip | None:
     if len(found) == 1:
         return found[0]
     if found:
-        names = ", ".join(str(clip.folder.relative_to(folder)) for clip in found[:_NAMED])
+        names = [str(clip.folder.relative_to(folder)) for clip in found]
         raise DatasetError(
-            f"the folder holds {len(found)} recordings ({names}{', …' if len(found) > _NAMED else ''})",
+            f"the folder holds {len(found)} recordings ({listed(names, _NAMED)})",
             where=folder,
             hint="name one of them, or track all with dmtrack batch",
         )
     videos = [child.name for child in children if is_video(child)]
     if videos:
         raise DatasetError(
-            f"the folder holds videos ({', '.join(videos[:_NAMED])}) that are not named after what they show",
+            f"the folder holds videos ({listed(videos, _NAMED)}), not one pair named by what it shows",
             where=folder,
-            hint="name the video or the two videos",
+            hint="name the video or the two videos, or track all pairs with dmtrack batch",
         )
     return None

@@ -169,16 +169,10 @@ def compose(
 ) -> Picture:
     """Draw a frame pair with marks.
 
-    Args:
-        pair: `image` is `(H, W, 3)` or `(H, W, 6)` uint8.
-        marks: Boxes; in `SIDE` they are drawn on both panels and labelled on the first.
-        layout: What to show.
-        legend: Drawn at the bottom right of the last panel.
-        trails: Drawn on every panel, below the boxes.
-        height_px: Of the picture; None: that of the frame, where it is readable.
-
-    The picture is `(H', W', 3)` uint8 RGB; its size depends only on the frame size, the layout, the wanted
-    height, and whether there is a second stream.
+    In `SIDE` boxes are drawn on both panels and labelled on the first; `legend` is at the bottom right of the
+    last panel, `trails` are on every one, below the boxes. `height_px` None: that of the frame, where it is
+    readable. The picture is `(H', W', 3)` uint8 RGB; its size depends only on the frame size, the layout, the
+    wanted height, and whether there is a second stream.
     """
     height, width = pair.image.shape[:2]
     canvas, drawn = _panels(pair, layout, height_px)
@@ -215,8 +209,8 @@ def drawing_scale(frame: PictureSize, panels: int = 1, height_px: int | None = N
 
 
 def clock_text(pair: FramePair) -> str:
-    """Return the 0-based frame index and the time of the RGB frame as `frame 12  0:00.400`."""
-    total_ms = round(pair.rgb.time_s * 1000)
+    """Return the 0-based index of the RGB frame and its time since the first as `frame 12  0:00.400`."""
+    total_ms = round(pair.elapsed_s * 1000)
     sign, total_ms = ("-", -total_ms) if total_ms < 0 else ("", total_ms)
     minutes, ms = divmod(total_ms, 60_000)
     hours, minutes = divmod(minutes, 60)

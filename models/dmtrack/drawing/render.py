@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from dmtrack.boxes.formats import ResultFormat
 from dmtrack.boxes.reading import read_results, result_files
-from dmtrack.boxes.results import RecordingResults, of_another_size
+from dmtrack.boxes.results import RecordingResults, ResultsGatherer, of_another_size
 from dmtrack.datasets.ground_truth import find_ground_truth
+from dmtrack.datasets.layouts import Clip
+from dmtrack.datasets.opening import open_clip
+from dmtrack.datasets.sequence import Sequence as AnnotatedSequence
 from dmtrack.drawing.animation import HEIGHT_PX, AnimationWriter
 from dmtrack.drawing.animation import SUFFIXES as ANIMATIONS
 from dmtrack.drawing.draw import Colour, Layout, LegendEntry, Mark, compose, target_colour
 from dmtrack.drawing.trail import PLAIN, Trails, VideoOptions
 from dmtrack.drawing.video import VideoWriter
-from dmtrack.errors import BoxError, FormatError, OutputError
+from dmtrack.errors import BoxError, FormatError, InputError, OutputError
 from dmtrack.video.frame import FramePair
 from dmtrack.video.pairing import PairedSource
 
@@ -51,11 +57,17 @@ def require_video_name(path: Path) -> Path:
 
 
 def read_layers(
-    given: Sequence[Path], rgb: Path, *, name: str, source: ResultFormat | None = None
+    given: Sequence[Path],
+    rgb: Path,
+    *,
+    name: str,
+    source: ResultFormat | None = None,
+    clip: Clip | None = None,
 ) -> list[BoxLayer]:
     """Read the boxes to draw: a layer a file, one alone with a colour a target, several with a colour a file.
 
-    Where nothing is given, the ground truth beside the recording is taken. `name` tells which recording of a
+    Where nothing is given, the ground truth beside the recording is taken; that of a `clip` belongs to the
+    frames that its data set says, as far as it fits. `name` tells which recording of a
     file with several is meant; without `source` the format is found out. `FormatError`: a file cannot be
     read, or it does not say which of its recordings is meant; `BoxError`: nothing was given, and there is no
     ground truth.
@@ -67,7 +79,12 @@ def read_layers(
             where=rgb,
             hint="give --boxes FILE, or a results folder",
         )
-    found = [_meant(path, read_results(_own_file(path), source), name) for path in paths]
+    found = []
+    if clip is not None and not given and source is None:
+        with suppress(InputError):  # what does not fit is drawn a row a frame, or told below
+            found = [_annotated(sequence) for sequence in open_clip(clip)]
+    if not found:
+        found = [_meant(path, read_results(_own_file(path), source), name) for path in paths]
     if len(found) == 1:
         return [BoxLayer(paths[0].name, found[0])]
     layers = zip(_distinct(paths), found, strict=True)
@@ -155,6 +172,13 @@ def left_out(layers: Sequence[BoxLayer], rendered: Rendered, *, is_cut: bool = F
             last = rendered.last_index
             sentences.append(f"{layer.name}: {beyond} of its frames lie after the last frame, {last}")
     return sentences
+
+
+def _annotated(sequence: AnnotatedSequence) -> RecordingResults:
+    gatherer = ResultsGatherer()
+    for row in np.flatnonzero(sequence.visible).tolist():
+        gatherer.add(sequence.source_start + row, 1, sequence.box(row))
+    return gatherer.results(sequence.name)
 
 
 def _own_file(path: Path) -> Path:

@@ -85,7 +85,7 @@ class Span:
                 measured = (one.measure.median, 1) if one.measure else (0.0, 0)
                 targets[one.target_id] = TargetSpan(one.score, one.score, 1, one.state, *measured)
         skew_ms = None if pair.skew_s is None else float(pair.skew_s * 1000)
-        return cls(float(pair.rgb.time_s), 1, targets, skew_ms, int(pair.aux is None))
+        return cls(float(pair.elapsed_s), 1, targets, skew_ms, int(pair.aux is None))
 
     def join(self, other: Span) -> None:
         """Take in the frames of the span that follows."""

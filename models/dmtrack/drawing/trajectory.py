@@ -109,7 +109,7 @@ class TrajectorySink(Sink):
 
     def write(self, result: FrameResult) -> None:
         """Take note of one frame."""
-        time_s = float(result.pair.rgb.time_s)
+        time_s = float(result.pair.elapsed_s)
         if self._last is None:
             self._first_s = time_s
         self._last = result.pair
@@ -136,7 +136,7 @@ def draw_paths(pair: FramePair, paths: Sequence[TargetPath], first_s: float) -> 
     panel = compose(pair, marks, Layout.RGB)
     height, width = panel.shape[:2]
     pen = Pen.for_panel(PictureSize(width, height))
-    span = _Span(first_s, max(float(pair.rgb.time_s), first_s))
+    span = _Span(first_s, max(float(pair.elapsed_s), first_s))
     x_scale, y_scale = width / pair.image.shape[1], height / pair.image.shape[0]
     for path in paths:
         points = [(step.middle[0] * x_scale, step.middle[1] * y_scale) for step in path.steps]

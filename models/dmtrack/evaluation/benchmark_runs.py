@@ -299,7 +299,7 @@ def _anchored(sequence: AnnotatedSequence, anchor: int, scratch: Path) -> Benchm
     if anchor < 0:
         rgb = _reversed(sequence.rgb_paths, frame, scratch / name / "rgb", name)
         aux_paths = sequence.aux_paths
-        aux = _reversed(aux_paths, frame, scratch / name / "aux", name) if aux_paths else None
+        aux = _reversed(aux_paths, frame, scratch / name / "second", name) if aux_paths else None
         item, first = replace(item, rgb=rgb, aux=aux, start=None), 0
     return BenchmarkRun(item, first, file, ResultFormat.VOT)
 

@@ -34,7 +34,6 @@ _log = logging.getLogger(__name__)
 
 REPORT: Final = "report.html"
 _FILES: Final = (REPORT, "scores.json", "sequences.csv", "trackers.csv")
-_WORST: Final = 6
 _DECIMALS: Final = 6  # of figures in files: more would say nothing of any tracker
 
 
@@ -66,7 +65,7 @@ class Evaluation:
 
 
 def evaluate_results(
-    results: Sequence[Path | str],
+    results: Path | str | Sequence[Path | str],
     dataset: Path | str,
     options: ScoringOptions | None = None,
     *,
@@ -79,7 +78,7 @@ def evaluate_results(
     What is wrong with the results, and trackers that cannot be scored at all, are logged as warnings.
 
     Args:
-        results: Folders or zips, each of one tracker or several.
+        results: Folders or zips, or one alone, each of one tracker or several.
         dataset: Folder or zip of the benchmark, with pictures or without.
         options: Whose figures, and what is done about results that are not as they should be.
         compared: Names of two trackers.
@@ -93,7 +92,8 @@ def evaluate_results(
         OutputError: The report exists or cannot be written.
     """
     options = options or ScoringOptions()
-    named, output = [Path(path) for path in results], None if output is None else Path(output)
+    named = [Path(path) for path in ([results] if isinstance(results, str | Path) else results)]
+    output = None if output is None else Path(output)
     if output is not None:
         with inputs_kept(dataset, *named):
             prepare_folder(output, _FILES, overwrite=overwrite)
@@ -170,7 +170,7 @@ def _compared(evaluation: Evaluation, a: str, b: str) -> Evaluation:
 def _write(evaluation: Evaluation, folder: Path, options: ScoringOptions) -> tuple[Path, ...]:
     """Write the report and what goes with it."""
     plots = tuple(draw_plots(evaluation))
-    worst = worst_sequences(evaluation, _WORST, options.order)
+    worst = worst_sequences(evaluation, options.order)
     texts = {
         REPORT: report_html(evaluation, plots, worst),
         "scores.json": evaluation_json(evaluation),

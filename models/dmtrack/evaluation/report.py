@@ -30,6 +30,7 @@ from dmtrack.evaluation.overlap import Floats, iou_per_frame, is_box
 from dmtrack.evaluation.scoring import TrackerScore
 from dmtrack.evaluation.tracker_files import read_track
 from dmtrack.geometry.box import BoxFormat
+from dmtrack.video.picture_file import opencv_picture
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from dmtrack.evaluation.evaluation import Evaluation
 
 _LARGEST: Final = 10
+_WORST: Final = 6
 _FULL_COLUMNS_UP_TO: Final = 2
 _SIZE_INCHES: Final = (6.4, 4.6)
 _MOST_IN_LEGEND: Final = 16
@@ -157,9 +159,7 @@ def _saved(figure: Figure, kind: str) -> bytes:
     return data.getvalue()
 
 
-def worst_sequences(
-    evaluation: Evaluation, count: int, order: BoxFormat = BoxFormat.XYWH
-) -> tuple[WorstSequence, ...]:
+def worst_sequences(evaluation: Evaluation, order: BoxFormat) -> tuple[WorstSequence, ...]:
     """Return the sequences in which the first tracker does worst, of those whose pictures are there."""
     if isinstance(evaluation.benchmark.metric, MultiStart):
         return ()
@@ -168,7 +168,7 @@ def worst_sequences(
     by_name = {one.name: one for one in evaluation.data.sequences}
     found: list[WorstSequence] = []
     for score in sorted(best.sequences, key=lambda score: np.nan_to_num(score.figures[column])):
-        if len(found) == count:
+        if len(found) == _WORST:
             break
         shots = _shots(by_name[score.name], evaluation.trackers[: len(PALETTE)], order)
         if shots:
@@ -223,7 +223,7 @@ def _boxes(tracker: TrackerScore, annotation: Annotation, order: BoxFormat) -> F
 
 
 def _drawn(path: Path, truth: Floats, boxes: Sequence[Floats]) -> bytes | None:
-    pixels = cv2.imread(str(path), cv2.IMREAD_COLOR)
+    pixels = opencv_picture(path, cv2.IMREAD_COLOR)
     if pixels is None:
         return None
     scale = _WIDTH_PX / pixels.shape[1]

@@ -24,6 +24,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from dmtrack.batch.summary import SUMMARY
 from dmtrack.boxes.formats.archive import most_unpacked_bytes
 from dmtrack.boxes.formats.vot import value_path
 from dmtrack.boxes.reading import MOT, TABLE, read_results
@@ -38,11 +39,13 @@ from dmtrack.tracking.result import TrackState
 RESULT_SUFFIXES: Final = frozenset({".txt", ".csv", ".json", ".jsonl"})
 _KEPT_SUFFIXES: Final = RESULT_SUFFIXES | {".value", ".tag", ""}
 _RUN: Final = re.compile(r"(?P<name>.+)_(?P<number>\d{3}|\d{8})")
+_TARGET: Final = re.compile(r"(?P<name>.+)_id(?P<id>\d+)(_\d{3})?")
 _BESIDE: Final = re.compile(
     r"(?P<name>.+)_(time|times|score|scores|all_scores|conf|confidence|confidences|fps)"
 )
 _EXPERIMENTS: Final = frozenset({"baseline", "longterm", "realtime", "unsupervised", "rgbd-unsupervised"})
 _ABOUT_OTHERS: Final = frozenset({"readme.txt", "list.txt", RECORD, "batch.json", "sequences.txt"})
+_SUMMARIES: Final = SUMMARY.format("*")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -162,7 +165,7 @@ def _candidates(path: Path, besides: Path | None) -> Iterator[Path]:
         )
         for name in sorted(files):
             file = Path(folder) / name
-            is_about_others = name.startswith(".") or name.lower() in _ABOUT_OTHERS
+            is_about_others = name.startswith(".") or name.lower() in _ABOUT_OTHERS or file.match(_SUMMARIES)
             if file.suffix.lower() in RESULT_SUFFIXES and not is_about_others:
                 yield file
 
@@ -196,7 +199,10 @@ def _named(stem: str, folded: Mapping[str, str]) -> str | None:
         if stem[cut + 1 :] in folded:
             return folded[stem[cut + 1 :]]
         cut = stem.find("_", cut + 1)
-    return None
+    target = _TARGET.fullmatch(stem)
+    if target is None or target["name"] in folded:
+        return None
+    return _named(f"{target['name']}_{target['id']}", folded)  # as data sets of ours were called once
 
 
 def _tracker(path: Path, root: Path, files: Mapping[str | None, list[Path]]) -> TrackerFiles:

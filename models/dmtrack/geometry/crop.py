@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, TypeVar, cast
 
 import cv2
 import numpy as np
@@ -23,6 +23,20 @@ from dmtrack.geometry.box import Box
 WHOLE_WEIGHT: Final = 1 << 11  # the weights of two neighbours add up to this
 
 _Integers = npt.NDArray[np.int64]
+_Picture = TypeVar("_Picture", bound=npt.NDArray[Any])
+
+
+def rectangle(
+    picture: _Picture, left: int, top: int, width: int, height: int, blank: int | tuple[int, int, int] = 0
+) -> _Picture:
+    """Return the part of a picture that begins at a pixel; `blank` is what lies outside of the picture."""
+    inside = picture[max(0, top) : max(0, top + height), max(0, left) : max(0, left + width)]
+    if inside.shape[:2] == (height, width):
+        return cast(_Picture, inside)
+    whole = np.full((height, width, *picture.shape[2:]), blank, picture.dtype)
+    y, x = max(0, -top), max(0, -left)
+    whole[y : y + inside.shape[0], x : x + inside.shape[1]] = inside
+    return cast(_Picture, whole)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,16 +74,7 @@ class Crop:
         What lies outside the frame is black. A crop that touches the last column or row loses that
         column or row to black: the published code does so, and trained weights expect it.
         """
-        height, width = image.shape[:2]
-        x1, y1 = self.left_px, self.top_px
-        x2, y2 = x1 + self.side_px, y1 + self.side_px
-        left, right = max(0, -x1), max(x2 - width + 1, 0)
-        top, bottom = max(0, -y1), max(y2 - height + 1, 0)
-        inside = image[y1 + top : max(y2 - bottom, 0), x1 + left : max(x2 - right, 0)]
-        if left or right or top or bottom:
-            patch = np.zeros((self.side_px, self.side_px, image.shape[2]), np.uint8)
-            patch[top : top + inside.shape[0], left : left + inside.shape[1]] = inside
-            inside = patch
+        inside = rectangle(image[:-1, :-1], self.left_px, self.top_px, self.side_px, self.side_px)
         resized = cv2.resize(np.ascontiguousarray(inside), (self.size_px, self.size_px))
         return resized.reshape(self.size_px, self.size_px, image.shape[2]).astype(np.uint8, copy=False)
 

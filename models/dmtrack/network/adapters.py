@@ -28,10 +28,7 @@ class SpatioTemporalAdapter(nn.Module):
     def forward(self, tokens: Tensor, templates: int, template_tokens: int) -> Tensor:
         """Return what to add to the residual stream.
 
-        Args:
-            tokens: `(B, T P + search, C)`, templates first, oldest first.
-            templates: T.
-            template_tokens: P.
+        `tokens` are `(B, T P + search, C)`, those of T templates of P tokens first, the oldest first.
         """
         inner = self.down(tokens)
         memory, search = inner.tensor_split((templates * template_tokens,), dim=1)

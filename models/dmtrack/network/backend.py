@@ -33,8 +33,8 @@ _OF_A_GPU: Final = re.compile("(CUDA|cuDNN|HIP|MPS) ")  # so PyTorch begins what
 def choose_device(asked: str = "auto") -> Device:
     """Return the device that `asked` means, and make sure that this machine has it.
 
-    `asked` is `auto` (CUDA before MPS before CPU), `cpu`, `cuda`, `cuda:N` or `mps`. `ConfigError`: there is
-    no such device, here or anywhere.
+    `asked` is `auto` (CUDA before CPU; MPS was never tried, and has to be named), `cpu`, `cuda`, `cuda:N` or
+    `mps`. `ConfigError`: there is no such device, here or anywhere.
     """
     if asked == "auto":
         return _best_device()
@@ -105,7 +105,7 @@ def cpu_multiplies_bf16(cpu_info: Path = Path("/proc/cpuinfo")) -> bool:
     hides AMX. Elsewhere than on Linux the answer is no.
     """
     try:
-        text = cpu_info.read_text()
+        text = cpu_info.read_text(encoding="utf-8")
     except OSError:
         return False
     flags = next((line for line in text.splitlines() if line.startswith("flags")), "").split()
@@ -113,14 +113,14 @@ def cpu_multiplies_bf16(cpu_info: Path = Path("/proc/cpuinfo")) -> bool:
 
 
 def _best_device() -> Device:
-    if sys.platform == "linux" and "torch" not in sys.modules:
-        if not any(any(Path("/dev").glob(name)) for name in _GPU_FILES):
-            return Device("cpu")  # without loading PyTorch, to which there is nothing to say
+    has_none = sys.platform == "darwin" or (
+        sys.platform == "linux" and not any(any(Path("/dev").glob(name)) for name in _GPU_FILES)
+    )
+    if has_none and "torch" not in sys.modules:
+        return Device("cpu")  # without loading PyTorch, to which there is nothing to say
     import torch
 
-    if torch.cuda.is_available():
-        return Device("cuda", 0)
-    return Device("mps" if _has_mps() else "cpu")
+    return Device("cuda", 0) if torch.cuda.is_available() else Device("cpu")
 
 
 def _has_mps() -> bool:

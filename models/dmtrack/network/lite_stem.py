@@ -107,13 +107,8 @@ def lite_range() -> tuple[Tensor, Tensor]:
 class LiteStem(nn.Module):
     """16 px a token: `ConvStem` plus what EfficientNet-Lite0 sees at strides 8 and 16.
 
-    Attributes:
-        conv: The convolutional stem.
-        first: Lite0's first convolution, stride 2.
-        early: Its blocks up to stride 8.
-        late: Its blocks of stride 16.
-        fine: Stride 8 to tokens.
-        project: Stride 16 to tokens.
+    `first` is Lite0's first convolution, of stride 2, `early` are its blocks up to stride 8, `late` those of
+    stride 16; `fine` makes tokens of stride 8, `project` of stride 16.
     """
 
     def __init__(self, width: int) -> None:

@@ -73,12 +73,8 @@ class DMTrack(nn.Module):
     """The whole network.
 
     An image of three channels runs through the foundation alone; one of six channels runs as two
-    streams through the same frozen blocks, coupled by the adapters.
-
-    Attributes:
-        config: Shapes.
-        foundation: The frozen part.
-        adapters: The trained part, or None for a network that only takes one stream.
+    streams through the same frozen blocks, coupled by the adapters, which are None in a network that only
+    takes one stream.
     """
 
     def __init__(self, config: ModelConfig, *, with_adapters: bool = True) -> None:
@@ -110,10 +106,8 @@ class DMTrack(nn.Module):
     def forward(self, templates: Tensor, search: Tensor, template_boxes: Tensor | None = None) -> HeadOutput:
         """Track: find in `search` what `templates` show.
 
-        Args:
-            templates: `(B, T, 3 S, z, z)` normalised images, oldest first; S = 1 or 2 streams, RGB first.
-            search: `(B, 3 S, x, x)`.
-            template_boxes: `(B, T, 4)`, see `embed_template`.
+        `templates` are `(B, T, 3 S, z, z)` normalised images, oldest first, of S = 1 or 2 streams, RGB first;
+        `search` is `(B, 3 S, x, x)`; `template_boxes` are `(B, T, 4)`, see `embed_template`.
         """
         batch, count = templates.shape[:2]
         boxes = None if template_boxes is None else template_boxes.flatten(0, 1)

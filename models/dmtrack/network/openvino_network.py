@@ -278,7 +278,8 @@ class OpenVinoNetwork:
         with contextlib.suppress(OSError, RuntimeError):
             kept = _checked(self._file(key).read_bytes())
             return openvino_core().import_model(kept, "CPU", settings), True
-        return openvino_core().compile_model(self._reshaped(key), "CPU", settings), False
+        with translated(ConfigError, "OpenVINO cannot compile this network here", hint="--backend torch"):
+            return openvino_core().compile_model(self._reshaped(key), "CPU", settings), False
 
     def _file(self, key: _ProgramKey) -> Path:
         return self._folder / f"{'-'.join(map(str, key.shape))}-{key.precision}.program"
@@ -362,9 +363,9 @@ def _outputs(requests: Sequence[Any], each: Sequence[_Arrays]) -> list[_Arrays]:
 
 
 def _keep_program(program: Any, path: Path) -> None:  # noqa: ANN401
-    written = program.export_model().getvalue()
-    if len(written) <= _MOST_BYTES:
-        with contextlib.suppress(OutputError):  # without it the next run takes longer
+    with contextlib.suppress(OutputError, RuntimeError):  # not every processor can; the next run takes longer
+        written = program.export_model().getvalue()
+        if len(written) <= _MOST_BYTES:
             write_atomically(path, hashlib.sha256(written).digest() + written)
 
 

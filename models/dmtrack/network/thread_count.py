@@ -36,7 +36,7 @@ def usual_threads() -> int:
     """
     if "torch" not in sys.modules:
         with contextlib.suppress(OSError, AttributeError):  # Linux alone says so
-            cores = {Path(_SIBLINGS.format(number)).read_text() for number in os.sched_getaffinity(0)}
+            cores = {Path(_SIBLINGS.format(number)).read_bytes() for number in os.sched_getaffinity(0)}
             said = os.environ.get("OMP_NUM_THREADS", "")
             return max(1, min(int(said) if said.isdecimal() else len(cores), len(cores)))
     import torch
@@ -45,11 +45,7 @@ def usual_threads() -> int:
 
 
 class ThreadCount:
-    """Chooses between one thread and all.
-
-    Attributes:
-        count: To be used for the next step.
-    """
+    """Chooses between one thread and all: `count` is to be used for the next step."""
 
     def __init__(self, most: int) -> None:
         self._most = self.count = most

@@ -158,6 +158,7 @@ class RunRecord:
     clocks: Any = None  # how the two clocks were related (offset, tolerance)
     # For an item of a batch, what was asked for: with equal values it need not be done again
     batch: Any = None
+    corrected: bool = False  # whether more was said of its targets since the recording was first tracked
     outputs: Sequence[str] = ()  # names of the result files, relative to `run.json`
     # What encoded the annotated video, by libav's name; None without one
     video_encoder: str | None = None
@@ -345,17 +346,18 @@ def read_run_json(path: Path) -> dict[str, Any]:
     return values
 
 
-def records_in(folder: Path) -> dict[Path, dict[str, Any]]:
-    """Return the records of a results folder, or of those in a folder that a batch has left; none elsewhere.
-
-    `FormatError`: one is damaged.
-    """
+def results_in(folder: Path) -> list[Path]:
+    """Return the results folders that a folder is, or holds as a batch leaves them; none for others."""
     if not folder.is_dir():
-        return {}
-    places = [folder]
-    if not (folder / RECORD).is_file():
-        places = sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    return {place: read_run_json(place / RECORD) for place in places if (place / RECORD).is_file()}
+        return []
+    if (folder / RECORD).is_file():
+        return [folder]
+    return [path.parent for path in sorted(folder.glob(f"[!.]*/{RECORD}"))]
+
+
+def records_in(folder: Path) -> dict[Path, dict[str, Any]]:
+    """Return the records of the results in a folder, see `results_in`; `FormatError`: one is damaged."""
+    return {place: read_run_json(place / RECORD) for place in results_in(folder)}
 
 
 def to_json(value: object) -> JsonValue:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from dmtrack.drawing.encoder import why_no_nvenc
 from dmtrack.errors import ConfigError
-from dmtrack.options import Option
+from dmtrack.options import Option, make_exact
 from dmtrack.video.decoder import why_no_device, why_no_nvdec
 
 if TYPE_CHECKING:
@@ -42,6 +42,9 @@ class CodecOptions:
             "the CPU does what they cannot. auto: cuda where a network runs on it.",
         ),
     ] = VideoDevice.AUTO
+
+    def __post_init__(self) -> None:
+        make_exact(self)
 
     def gpu(self, network_device: Callable[[], torch.device | Device] | None = None) -> int | None:
         """Return the number of the CUDA device that is to decode and encode; None: the processor does.

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from dmtrack.boxes.detections import DetectionOptions
 from dmtrack.boxes.formats.table import read_table
-from dmtrack.boxes.keyframes import KEYFRAMES, read_keyframes
+from dmtrack.boxes.keyframes import KEYFRAMES, keyframes_text, read_keyframes
 from dmtrack.boxes.reading import TABLE
 from dmtrack.boxes.results import RecordingResults
 from dmtrack.boxes.starts import read_targets
@@ -21,6 +22,7 @@ from dmtrack.geometry.box import Box, BoxFormat
 from dmtrack.options import command_words, parsed_words
 from dmtrack.output.record import RECORD, RunStatus, read_run_json, records_in
 from dmtrack.run.request import Drawn, OutputOptions, TrackRequest, TwoWay
+from dmtrack.run.results_folder import ROOT
 from dmtrack.run.retracking import OnTracked, OpenAt, Retracker, Rows
 from dmtrack.run.start_boxes import StartBoxes, placed_target
 from dmtrack.tracking.segments import Segment, segments_of
@@ -77,7 +79,9 @@ class EarlierRun:
         if not (folder / RECORD).is_file():
             raise FormatError(f"has no {RECORD} in it", where=folder, hint="name the results folder of a run")
         record = read_run_json(folder / RECORD)
-        request = parsed_words(TrackRequest, list(record.get("command", ()))[2:], where=folder / RECORD)
+        words = list(record.get("command", ()))[2:]
+        located = _locator(folder, words)
+        request = parsed_words(TrackRequest, words, folder / RECORD, located)
         if request.live_addresses is not None:
             raise ConfigError("holds a live run, which cannot be read again", where=folder)
         if not Path(request.rgb).exists():
@@ -107,10 +111,11 @@ class EarlierRun:
             detections=DetectionOptions(),  # what they came to is among the keyframes
             continues=False,
             from_frame=None,
+            batch=record.get("batch"),
         )
         covered = None if is_whole else 1 + max((frame.frame_index for frame in found.frames), default=-1)
         with translated(FormatError, "says nothing of its targets that can be read", where=folder / RECORD):
-            tracked = _targets_of(record)
+            tracked = targets_of(record)
         skews_ms = {
             frame.frame_index: frame.skew_ms for frame in found.frames if frame.aux_present is not None
         }
@@ -124,7 +129,7 @@ class EarlierRun:
             tracked or keyframes,
             covered,
             skews_ms if has_aux else {},
-            _detections_of(record, request.detections),
+            _detections_of(record, request.detections, located),
         )
 
     def request_for(self, now: TrackRequest) -> TrackRequest:
@@ -173,6 +178,11 @@ class EarlierRun:
             said.append("--box")
         return StartBoxes(starts, ", ".join(said), first.rgb.index, corrections)
 
+    def corrected(self, keyframes: Sequence[Keyframe]) -> bool:
+        """Return whether a run with these keyframes is no longer what was first asked for."""
+        is_other = keyframes_text(keyframes) != keyframes_text(self.tracked)
+        return is_other or bool(self.record.get("corrected"))
+
     def require_same(self, inputs: Sequence[Any], weights_sha256: str) -> None:
         """Say where recording, weights or program are not those of this run; `ConfigError`: another size."""
         for mine, theirs in zip(inputs, self.record.get("inputs", ()), strict=False):
@@ -201,16 +211,44 @@ def _output(now: OutputOptions, before: OutputOptions) -> OutputOptions:
     return replace(before, **{name: value for name, value in said.items() if value != getattr(usual, name)})
 
 
-def _detections_of(record: Mapping[str, Any], asked: DetectionOptions) -> DetectionOptions:
+def _locator(folder: Path, words: Sequence[str]) -> Callable[[str], str]:
+    """Return what tells where a file is that a run names: it lies to the results as it lay, else as named.
+
+    So another folder is no other recording, and results may be moved together with what they are of.
+    """
+    outputs = [word.partition("=")[2] for word in words if word.startswith("--output=")]
+    output = outputs[-1] if outputs else str(Path(ROOT, "NAME"))
+
+    def located(name: str) -> str:
+        is_absolute = Path(name).is_absolute()
+        if is_absolute != Path(output).is_absolute():
+            return name
+        try:
+            way = os.path.relpath(name, output)
+        except ValueError:  # on another drive
+            return name
+        beside = [  # the folder may be a link; a Path drops the dot, without which `./weights` is a name
+            os.path.join(os.curdir, os.path.normpath(place / way))  # noqa: PTH118
+            for place in (folder, folder.resolve())
+        ]
+        places = (name, *beside) if is_absolute else (*beside, name)
+        return next((place for place in places if Path(place).exists()), name)
+
+    return located
+
+
+def _detections_of(
+    record: Mapping[str, Any], asked: DetectionOptions, located: Callable[[str], str]
+) -> DetectionOptions:
     """Return what a detector saw: as the run was asked, or as it says that an earlier one was."""
     said = (record.get("configuration") or {}).get("detections")
     if asked.file is not None or not said:
         return asked
     with translated(FormatError, "says nothing of its detections that can be read", where=RECORD):
-        return DetectionOptions(Path(said["file"]), tuple(said["classes"]), said["min_conf"])
+        return DetectionOptions(Path(located(said["file"])), tuple(said["classes"]), said["min_conf"])
 
 
-def _targets_of(record: Mapping[str, Any]) -> tuple[Keyframe, ...]:
+def targets_of(record: Mapping[str, Any]) -> tuple[Keyframe, ...]:
     """Return the keyframes with which the rows of a run were found."""
     return tuple(
         TargetStart(Box(**said["box"]), said["target_id"], said["frame_index"], back=said.get("back", True))

@@ -4,8 +4,8 @@
               LasHeR      visible/ infrared/     init.txt visible.txt infrared.txt
               DepthTrack  color/ depth/          groundtruth.txt (colour as JPEG: its readers want that)
               VisEvent    vis_imgs/ event_imgs/  groundtruth.txt absent_label.txt (1: the target is there)
-    yolo      a folder a recording: images/rgb and images/aux with the same names, by the frame from 1,
-              labels/rgb and labels/aux, data.yaml; Ultralytics puts `labels` in the place of `images`
+    yolo      a folder a recording: images/rgb and images/second with the same names, by the frame from 1,
+              labels/rgb and labels/second, data.yaml; Ultralytics puts `labels` in the place of `images`
     crops     a folder a recording: crops/ID/000012_rgb.png and 000012_aux.png, by the 0-based frame
 
 Pictures of the second stream are what its camera counted (16 bits stay 16 bits, depth is in millimetres),
@@ -37,6 +37,7 @@ from dmtrack.boxes.results import DEFAULT_LABEL
 from dmtrack.boxes.writing import file_name, refuse_twins
 from dmtrack.errors import FormatError, OutputError
 from dmtrack.geometry.box import Box
+from dmtrack.geometry.crop import rectangle
 from dmtrack.options import Option, make_exact
 from dmtrack.run.corrections import EarlierRun
 from dmtrack.run.session import open_inputs, with_streams
@@ -158,9 +159,9 @@ def _ids(run: EarlierRun) -> list[int]:
 def _folders(run: EarlierRun, output: Path, target: PictureFormat) -> list[Path]:
     """Return what a run gets: a folder for each target of a data set, else one."""
     name, ids = file_name(run.folder.absolute().name), _ids(run)
-    if target is not PictureFormat.DATASET or len(ids) < 2:
+    if target is not PictureFormat.DATASET or ids in ([], [1]):
         return [output / name]
-    return [output / f"{name}_{who}" for who in ids]
+    return [output / f"{name}_id{who}" for who in ids]  # so files of one target are called, too
 
 
 def _exported(
@@ -322,7 +323,7 @@ class _YoloClip(_Clip):
             if x2 > x1 and y2 > y1:
                 shares = ((x1 + x2) / 2, (y1 + y2) / 2, x2 - x1, y2 - y1)
                 lines.append(f"0 {' '.join(decimal_text(share, 8) for share in shares)}\n")
-        for stream, pixels in (("rgb", rgb), ("aux", aux)):
+        for stream, pixels in (("rgb", rgb), ("second", aux)):  # Windows has no folder `aux`
             self.picture(f"images/{stream}/{stem}.png", pixels)
             self.text(f"labels/{stream}/{stem}.txt", "".join(lines))
 
@@ -330,7 +331,7 @@ class _YoloClip(_Clip):
         quoted = self.label.replace("'", "''")
         self.text(
             "data.yaml",
-            "# images/aux holds the second stream of every picture in images/rgb, under the same name\n"
+            "# images/second holds the second stream of every picture in images/rgb, under the same name\n"
             f"train: images/rgb\nval: images/rgb\nnames:\n  0: '{quoted}'\n",
         )
 
@@ -369,11 +370,7 @@ class _CropClip(_Clip):
         if wanted is None or not seen.size:
             return seen if seen.size else None
         side = min(math.ceil(max(box.w, box.h)), 2 * max(width, height))
-        square = np.zeros((side, side, *pixels.shape[2:]), pixels.dtype)
-        left, top = round(box.cx - side / 2), round(box.cy - side / 2)
-        shown = pixels[max(0, top) : max(0, top + side), max(0, left) : max(0, left + side)]
-        down, along = max(0, -top), max(0, -left)
-        square[down : down + shown.shape[0], along : along + shown.shape[1]] = shown
+        square = rectangle(pixels, round(box.cx - side / 2), round(box.cy - side / 2), side, side)
         method = cv2.INTER_AREA if wanted < side else cv2.INTER_LINEAR
         method = cv2.INTER_NEAREST if is_depth else method
         return cast(Pixels, cv2.resize(square, (wanted, wanted), interpolation=method))

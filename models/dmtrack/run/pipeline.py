@@ -33,6 +33,7 @@ from dmtrack.video.aux_encoder import EncodingOptions
 from dmtrack.video.frame import FramePair, Modality
 from dmtrack.video.pairing import PairedSource
 from dmtrack.video.position import Position
+from dmtrack.video.source import closing_on_error
 from dmtrack.video.streams import PairingOptions
 
 _log = logging.getLogger(__name__)
@@ -152,13 +153,10 @@ def track(
         raise BoxError("there is no box to follow", hint="give boxes=[(x, y, w, h)]")
     request, _ = with_streams(request)
     pairs = open_inputs(request)
-    try:
+    with closing_on_error(pairs.close):
         seen = seen_by_detector(request, targets, corrections, pairs.rgb_info)
         arrivals = None if seen is None else Arrivals(seen, [start.target_id for start in targets])
         tracker = load(request.network, pairs.modality, recovery).tracker
-    except BaseException:
-        pairs.close()
-        raise
     if corrections:
         found = _corrected_boxes(pairs, tracker, request, (*targets, *corrections))
     else:

@@ -344,6 +344,11 @@ class TrackRequest:
         object.__setattr__(self, "boxes", _checked_boxes(self.boxes))
 
     @property
+    def says_targets(self) -> bool:
+        """Whether it says where the targets are, so that no ground truth is needed."""
+        return bool(self.boxes or self.box_files or self.detections.file)
+
+    @property
     def live_addresses(self) -> tuple[LiveAddress, LiveAddress | None] | None:
         """Where live streams come from; None for a recording.
 

@@ -8,7 +8,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-from dmtrack.atomic import held, make_folder, os_errors_translated, prepare_folder
+from dmtrack.atomic import held, make_folder, os_errors_translated, portable_name, prepare_folder
+from dmtrack.datasets.image_files import is_image, is_video
+from dmtrack.output.record import RECORD
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +34,21 @@ def default_folder(rgb: Path) -> Path:
     name = whole.name if whole.is_dir() else whole.stem
     if name.lower() in _GENERIC_NAMES and whole.parent.name:
         name = whole.parent.name
-    return Path(ROOT) / (name or "recording")
+    return Path(ROOT) / (portable_name(name) or "recording")
+
+
+def shows_results_alone(folder: Path) -> bool:
+    """Return whether a folder holds the results of a run, and no pictures but theirs."""
+    return (folder / RECORD).is_file() and not any(
+        is_image(path) and path.name not in (SCORES, TRAJECTORY) for path in folder.iterdir()
+    )
+
+
+def holds_results_alone(folder: Path) -> bool:
+    """Return whether a folder holds the results of a run, and no pictures or videos but theirs."""
+    return shows_results_alone(folder) and not any(
+        path.is_dir() or (is_video(path) and path.name != VIDEO) for path in folder.iterdir()
+    )
 
 
 @contextlib.contextmanager

@@ -88,7 +88,7 @@ class Review:
         self._keyframes = settled(earlier.keyframes)
         self._history: list[Keyframes] = []
         self._on_disk = (self.folder / KEYFRAMES).is_file()
-        self._written = "" if earlier.covered is not None else keyframes_text(settled(earlier.tracked))
+        self._written = earlier  # what the folder holds
         self._revision, self._rows_version = 1, 1
         self._fresh: list[TrackedBox] = []
         self._progress = RetrackingProgress()
@@ -230,7 +230,12 @@ class Review:
 
     def _next(self) -> None:
         self._revision += 1
-        self._find_doubts()
+        if self._is_behind():
+            self._progress = RetrackingProgress("loading")
+            self._find_doubts()
+        else:  # taken back: what the folder holds is right, not what was found meanwhile
+            self._progress = RetrackingProgress()
+            self._take_rows(self._written)
         self._changed.notify_all()
 
     def _find_doubts(self) -> None:
@@ -238,8 +243,8 @@ class Review:
         self._doubts = doubtful_places(results, self._keyframes)
 
     def _is_behind(self) -> bool:
-        has_boxes = any(isinstance(key, TargetStart) for key in self._keyframes)
-        return has_boxes and keyframes_text(self._keyframes) != self._written
+        is_other = keyframes_text(self._keyframes) != keyframes_text(settled(self._written.tracked))
+        return is_other or self._written.covered is not None
 
     def _has_work(self) -> bool:
         return self._is_behind() and self._failed_at != self._revision
@@ -274,6 +279,8 @@ class Review:
 
         def on_tracked(result: FrameResult) -> None:
             with self._changed:
+                if is_over():
+                    raise KeyboardInterrupt
                 self._fresh += result.targets
                 self._progress = replace(self._progress, done=self._progress.done + 1)
 
@@ -291,14 +298,17 @@ class Review:
             scene = self.scene
             count = None if scene.last is None else scene.last - scene.lowest + 1
             with self._changed:
+                if is_over():
+                    raise KeyboardInterrupt
                 self._take_rows(replace(earlier, tracked=keyframes, rows=rows or Rows(), covered=None))
+                tracked = self._earlier
                 self._progress = RetrackingProgress("writing", 0, count)
             run.execute(is_over=is_written)
         written = EarlierRun.read(self.folder)
         with self._changed:
-            self._written = keyframes_text(keyframes)
-            if written.skews_ms != self._earlier.skews_ms:
-                self._take_rows(replace(self._earlier, skews_ms=written.skews_ms))
+            self._written = replace(tracked, skews_ms=written.skews_ms)
+            if written.skews_ms != tracked.skews_ms and not is_over():
+                self._take_rows(self._written)
 
     def _take_rows(self, earlier: EarlierRun) -> None:
         self._earlier = earlier

@@ -23,17 +23,26 @@ from dmtrack.boxes.keyframes import KEYFRAMES, keyframes_text
 from dmtrack.boxes.reading import MOT, TABLE
 from dmtrack.boxes.writing import BoxSink
 from dmtrack.datasets.ground_truth import find_ground_truth
+from dmtrack.datasets.opening import open_clip
+from dmtrack.datasets.sequence import Sequence as AnnotatedSequence
 from dmtrack.datasets.survey import DatasetRecording, open_recording
 from dmtrack.drawing.draw import Layout
 from dmtrack.drawing.score_plot import ScorePlotSink
 from dmtrack.drawing.trajectory import TrajectorySink
 from dmtrack.drawing.video import VideoSink
-from dmtrack.errors import BoxError, ConfigError, OutputError, PairingError
+from dmtrack.errors import BoxError, ConfigError, DecodeError, OutputError, PairingError, VideoError
 from dmtrack.output.record import RECORD, InputRecord, RunRecord, RunRecordSink, Versions, WeightsRecord
 from dmtrack.output.sink import BackgroundSink, Sink, SinkGroup
 from dmtrack.run.corrections import EarlierRun, Retracking
 from dmtrack.run.request import DRAWN, TrackRequest
-from dmtrack.run.results_folder import SCORES, TRAJECTORY, VIDEO, prepared_folder
+from dmtrack.run.results_folder import (
+    SCORES,
+    TRAJECTORY,
+    VIDEO,
+    holds_results_alone,
+    prepared_folder,
+    shows_results_alone,
+)
 from dmtrack.run.retracking import OpenAt, Rows
 from dmtrack.run.start_boxes import MOST_DRAWN, BoxSources, Draw, DrawingScene, StartBoxes, startable
 from dmtrack.tracking.arrivals import SEEN_IN, Arrivals, Detections
@@ -150,7 +159,7 @@ class TrackRun:
         ahead = None if isinstance(self.pairs, LivePairs) else ReadAhead(self.pairs, self.rest)
         counted = ahead or self.pairs
         stop_after_s = self.request.recovery.stop_when_lost_s
-        watch = LostWatch(stop_after_s, [target.target_id for target in self.start.targets])
+        watch = LostWatch(stop_after_s, self.start.last_given)
         recorder = RunRecordSink(
             folder / RECORD,
             self.record,
@@ -332,6 +341,9 @@ def prepared_run(
     folder = request.folder
     with contextlib.ExitStack() as stack:
         named, recording = with_streams(_with_gpu(request))
+        sequences: Sequence[AnnotatedSequence] = ()
+        if recording is not None and earlier is None and not request.says_targets:
+            sequences = open_clip(recording.clip) if find_ground_truth(recording.clip.rgb) else ()
         if DRAWN in request.boxes:  # a person waits for frames far away
             named = replace(named, pairing=replace(named.pairing, trusts_packets=True))
         pairs = stack.enter_context(open_inputs(named))
@@ -350,19 +362,26 @@ def prepared_run(
             load()  # everything else that can go wrong is tried before a person draws
             return drawing_scene(named, pairs, first, ids, lowest_frame)
 
-        sequences = () if recording is None else recording.sequences
         if earlier is None:
             start = BoxSources(request, sequences, scene, draw).choose(first)
         else:
             if request.from_frame is not None:
-                request = replace(request, from_frame=Position(index=pairs.frame_at(request.from_frame)))
+                from_frame, stop = pairs.rgb.frame_at(request.from_frame), pairs.rgb.end_at(named.end)
+                outside = None
+                if stop is not None and from_frame >= stop:
+                    outside = f"behind --end {named.end}"
+                elif named.start is not None and from_frame < first.rgb.index:
+                    outside = f"before --start {named.start}"
+                if outside is not None:
+                    raise ConfigError(f"{request.from_frame} lies {outside} of the run", where="--from")
+                request = replace(request, from_frame=Position(index=from_frame))
             start = earlier.start_boxes(request, first)
         if start.first_frame != first.rgb.index:
             named = replace(named, start=Position(index=start.first_frame))
             pairs.close()
             pairs = stack.enter_context(open_inputs(named))
             first, rest = first_pair(pairs)
-        start = startable(start, pairs.rgb_info, named.end, pairs.measured_rgb)
+        start = startable(start, pairs, named.end)
         seen = None
         if earlier is None:
             seen = seen_by_detector(request, start.targets, start.corrections, pairs.rgb_info)
@@ -372,7 +391,8 @@ def prepared_run(
         retracking = None
         if earlier is not None or start.corrections:
             retracking = Retracking.of(start.keyframes, named, earlier)
-            named = replace(
+        if retracking is not None or any(isinstance(b, TargetStart) and b.frame_index for b in request.boxes):
+            named = replace(  # a command line says boxes of its first frame alone
                 named, boxes=(), box_files=(folder / KEYFRAMES,), from_frame=None, continues=False
             )
         if isinstance(pairs, LivePairs):
@@ -387,6 +407,7 @@ def prepared_run(
         record = _record(named, pairs, start, loaded, seen_by)
         record = replace(record, expected_frames=frames)
         if earlier is not None:
+            record = replace(record, corrected=earlier.corrected(start.keyframes))
             earlier.require_same(record.inputs, loaded.weights.files[-1].sha256)
         yield TrackRun(
             named, folder, pairs, first, rest, start, loaded, record, frames, seen, retracking, earlier
@@ -437,7 +458,9 @@ def opener(request: TrackRequest, pairs: PairedSource) -> OpenAt:
 
     def open_at(first: int, end: int | None) -> PairedSource:
         last = asked.end if end is None else Position(index=end)
-        return open_inputs(replace(asked, start=Position(index=first), end=last))
+        part = open_inputs(replace(asked, start=Position(index=first), end=last))
+        part.needs_partners = False
+        return part
 
     return open_at
 
@@ -479,13 +502,19 @@ def _with_gpu(request: TrackRequest) -> TrackRequest:
 def with_streams(request: TrackRequest) -> tuple[TrackRequest, DatasetRecording | None]:
     """Where RGB is a data-set folder, put its streams in its place.
 
-    `InputError`: the folder is incomplete, or holds several recordings.
+    `InputError`: the folder holds several recordings, or the results of a run alone, or cannot be read.
     """
     if request.live_addresses is not None:
         return request, None
     rgb = Path(request.rgb)
     aux = request.pairing.second(rgb, None if request.aux is None else Path(request.aux))
-    recording = open_recording(rgb) if aux is None else None
+    recording = open_recording(rgb) if aux is None and not holds_results_alone(rgb) else None
+    if recording is None and shows_results_alone(rgb):
+        raise VideoError(
+            "these are the results of a run, and no recording",
+            where=rgb,
+            hint="name the recording; --continue goes on with results, and render draws them by --boxes",
+        )
     if recording is None:
         return replace(request, rgb=rgb, aux=aux), None
     clip, modality = recording.clip, request.modality or recording.modality
@@ -530,8 +559,13 @@ def drawing_scene(
     `ids` are those of the boxes, in the order of drawing; `lowest_frame` is the first that may be chosen,
     None: that of `first`.
     """
-    is_live = isinstance(pairs, LivePairs)
-    count = 1 if is_live else expected_frames(pairs.rgb_info, first, request.end)
+    count: int | None = 1
+    if not isinstance(pairs, LivePairs):
+        end = request.end
+        with contextlib.suppress(DecodeError):  # the rate alone does not tell where it varies
+            stop = pairs.rgb.end_at(end)
+            end = None if stop is None else Position(index=stop)
+        count = expected_frames(pairs.rgb_info, first, end)
     rgb = Path(request.rgb)
     return DrawingScene(
         first=first,

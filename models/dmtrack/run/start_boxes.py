@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -19,7 +18,7 @@ from dmtrack.errors import BoxError, ConfigError
 from dmtrack.geometry.box import Box, BoxFormat
 from dmtrack.run.request import DRAWN, Drawn, TrackRequest
 from dmtrack.tracking.start import Absence, Keyframe, TargetStart, free_ids, numbered, starts_and_corrections
-from dmtrack.video.frame import FramePair, VideoInfo
+from dmtrack.video.frame import FramePair
 from dmtrack.video.pairing import PairedSource
 from dmtrack.video.position import Position
 
@@ -46,6 +45,12 @@ class StartBoxes:
     def keyframes(self) -> tuple[Keyframe, ...]:
         """Where they start, and what is said of them later."""
         return (*self.targets, *self.corrections)
+
+    @property
+    def last_given(self) -> int:
+        """Index of the last frame of which something is said of a target."""
+        ends = (key.until if isinstance(key, Absence) else None for key in self.keyframes)
+        return max((index or 0 for index in (*ends, *(key.frame_index for key in self.keyframes))), default=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +102,7 @@ class BoxSources:
         of boxes cannot be read; `ConfigError`: a box is to be drawn, and nobody can.
         """
         request, here = self.request, first.rgb.index
-        if not request.boxes and not request.box_files and request.detections.file is None:
+        if not request.says_targets:
             found = self._truth(first)
         else:
             given, corrections = starts_and_corrections(self._given(first))
@@ -228,22 +233,20 @@ def truth_beside(rgb: Path, first: FramePair) -> StartBoxes:
     return StartBoxes(placed, f"{row}, found beside the input", frame_index)
 
 
-def startable(
-    start: StartBoxes, info: VideoInfo, end: Position | None, measured: Callable[[], VideoInfo]
-) -> StartBoxes:
-    """Leave out targets that start behind `end`, and warn of those behind the last frame.
+def startable(start: StartBoxes, pairs: PairedSource, end: Position | None) -> StartBoxes:
+    """Leave out targets that start behind `end`, and what is said there; warn of those behind the last frame.
 
-    `end` is the first frame not wanted; `measured` counts the frames, and is asked where the recording claims
-    fewer than are wanted. `BoxError`: no target is left.
+    `end` is the first frame not wanted. `BoxError`: no target is left.
     """
-    claimed, rate = info.frame_count, info.frame_rate
+    claimed = pairs.rgb_info.frame_count
     if claimed is not None and any((target.frame_index or 0) >= claimed for target in start.targets):
-        claimed = measured().frame_count
+        claimed = pairs.rgb.measured().frame_count
+    stop = pairs.rgb.end_at(end) if start.last_given > start.first_frame else None
     kept, late = [], []
+    corrections: list[Keyframe] = []
     for target in start.targets:
         index = target.frame_index or 0
-        elapsed_s = index / rate if rate else Fraction(0)
-        if end is not None and end.is_reached(index, elapsed_s):
+        if stop is not None and index >= stop:
             _log.warning("target %d is left out: it starts at frame %d", target.target_id, index)
             continue
         kept.append(target)
@@ -257,5 +260,14 @@ def startable(
             raise BoxError(what, where=start.origin, hint="are the boxes those of this recording?")
         _log.warning("%s: %s", start.origin, what)
     ids = {target.target_id for target in kept}
-    corrections = tuple(key for key in start.corrections if key.target_id in ids)
-    return replace(start, targets=tuple(kept), corrections=corrections)
+    for key in start.corrections:
+        if key.target_id not in ids:
+            continue
+        if stop is not None and (key.frame_index or 0) >= stop:
+            said = "what is said of target %d in frame %d is left out: it lies behind --end"
+            _log.warning(said, key.target_id, key.frame_index)
+            continue
+        if stop is not None and isinstance(key, Absence):
+            key = replace(key, until=None if (key.until or stop) >= stop else key.until)
+        corrections.append(key)
+    return replace(start, targets=tuple(kept), corrections=tuple(corrections))

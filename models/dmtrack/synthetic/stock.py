@@ -21,6 +21,7 @@ from dmtrack.synthetic.backgrounds import made_up_canvas, one_surface
 from dmtrack.synthetic.picture import Canvas, Pose, Sprite, heat_of_picture, make_canvas, make_sprite
 from dmtrack.synthetic.shapes import made_up_sprite
 from dmtrack.synthetic.textures import Image, RenewedStock, SurfaceBank, palette, ramp
+from dmtrack.video.picture_file import opencv_picture
 
 _LONGEST_SIDE_PX = 640
 _SPRITE_SIDE_PX = 144
@@ -107,7 +108,7 @@ def _load_colour(folder: Path) -> tuple[Photograph, ...]:
 
 
 def _read(path: Path, flags: int) -> Image:
-    picture = cv2.imread(str(path), flags)
+    picture = opencv_picture(path, flags)
     if picture is None:
         raise DatasetError("cannot be read as a picture", where=path)
     shrink = _LONGEST_SIDE_PX / max(picture.shape[:2])
@@ -120,7 +121,7 @@ def _read_polygons(path: Path, rgb: Image) -> tuple[tuple[Points, ...], tuple[bo
     """Read the things that are large enough, not the whole picture and not cut by its border."""
     height, width = rgb.shape[:2]
     outlines, upright = [], []
-    for number, line in enumerate(path.read_text().splitlines(), 1):
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         try:
             label, *values = (float(word) for word in line.split())
             points = np.array(values).reshape(-1, 2) * (width, height)
@@ -153,7 +154,7 @@ def _oval(x: float, y: float, w: float, h: float) -> Points:
 def _load_thermal(folder: Path) -> tuple[Photograph, ...]:
     path = folder / "boxes_xywh.json"
     try:
-        boxes_by_name = json.loads(path.read_text())
+        boxes_by_name = json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise DatasetError(f"is not JSON: {error}", where=path) from error
     found = []

@@ -151,10 +151,7 @@ class Arrivals:
     """Starts targets and takes lost ones up again, frame by frame, as a detector says.
 
     `seen` is what `lasting` returns, `ids` are those of targets that are given; `on_keyframe` is called with
-    all keyframes when there are more.
-
-    Attributes:
-        keyframes: What was settled so far, in order of time.
+    all keyframes when there are more. `keyframes` are those that were settled so far, in order of time.
     """
 
     def __init__(

@@ -56,15 +56,14 @@ def without_target(keyframes: Keyframes, target_id: int) -> Keyframes:
 def renamed(keyframes: Keyframes, target_id: int, new_id: int) -> Keyframes:
     """Give a target another id. One that has this id already is the same target: the two are joined.
 
-    Where both say something of a frame, the other one is right. `BoxError`: no such target, or an id below 1.
+    Where both say something of a frame, a box is right, and of two alike that of the other one. `BoxError`:
+    no such target, or an id below 1.
     """
     _require_target(keyframes, target_id)
-    taken = {key.frame_index for key in keyframes if key.target_id == new_id}
-    return settled(
-        replace(key, target_id=new_id) if key.target_id == target_id else key
-        for key in keyframes
-        if key.target_id != target_id or target_id == new_id or key.frame_index not in taken
-    )
+    both = [key for key in keyframes if key.target_id in (target_id, new_id)]
+    both.sort(key=lambda key: (isinstance(key, TargetStart), key.target_id == new_id))
+    joined = {key.frame_index: replace(key, target_id=new_id) for key in both}  # the last one of a frame
+    return settled((*(key for key in keyframes if key not in both), *joined.values()))
 
 
 def split(keyframes: Keyframes, target_id: int, frame_index: int, new_id: int, box: Box) -> Keyframes:

@@ -50,11 +50,7 @@ class Segment:
 
 
 def segments_of(keyframes: Iterable[Keyframe]) -> list[Segment]:
-    """Cut the recording into segments, in order of target and time.
-
-    Args:
-        keyframes: With their frames; in any order.
-    """
+    """Cut the recording at keyframes, in any order, into segments, in order of target and time."""
     by_id = sorted(keyframes, key=lambda key: (key.target_id, key.frame_index or 0))
     return [
         segment

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
-from typing import Any
+from numbers import Real
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from dmtrack.errors import BoxError
+from dmtrack.errors import BoxError, translated
 from dmtrack.geometry.box import Box
 
 
@@ -80,6 +81,8 @@ def free_ids(taken: Collection[int]) -> Iterator[int]:
     return (number for number in count(1) if number not in taken)
 
 
+_FOUR: Final = "a box is x, y, w, h in pixels"
+
 Target = Box | Keyframe | Sequence[float]
 """A target as a caller may give it: the last is `x, y, w, h` in pixels."""
 
@@ -94,16 +97,17 @@ def as_targets(targets: Targets) -> tuple[Box | Keyframe, ...]:
         targets = targets.tolist()
     if isinstance(targets, Box | Keyframe):
         return (targets,)
-    if targets and isinstance(targets[0], int | float):
-        return (_box(targets),)
-    return tuple(one if isinstance(one, Box | Keyframe) else _box(one) for one in targets)
+    with translated(BoxError, lambda: f"{targets!r} is no box", hint=_FOUR):
+        if len(targets) and isinstance(targets[0], Real):
+            return (_box(targets),)
+        return tuple(one if isinstance(one, Box | Keyframe) else _box(one) for one in targets)
 
 
 def _box(numbers: object) -> Box:
     try:
         x, y, w, h = (float(number) for number in numbers)  # type: ignore[attr-defined]  # else TypeError
     except (TypeError, ValueError):
-        raise BoxError(f"{numbers!r} is no box", hint="a box is x, y, w, h in pixels") from None
+        raise BoxError(f"{numbers!r} is no box", hint=_FOUR) from None
     return Box(x, y, w, h)
 
 

@@ -28,6 +28,7 @@ from dmtrack.tracking.memory import MemoryFrames
 from dmtrack.tracking.recovery import Found, Trust, is_inside, places_to_look
 from dmtrack.tracking.response import choose_peak, hann_window
 from dmtrack.tracking.result import TrackedBox, TrackState
+from dmtrack.tracking.start import Targets, as_targets
 from dmtrack.video.frame import FramePair, Modality
 
 if TYPE_CHECKING:
@@ -127,12 +128,12 @@ class Tracker:
         return tuple(target.target_id for target in self._targets)
 
     def initialize(
-        self, pair: FramePair, boxes: Sequence[Box], ids: Sequence[int] | None = None
+        self, pair: FramePair, boxes: Targets, ids: Sequence[int] | None = None
     ) -> tuple[TrackedBox, ...]:
         """Start over with one target a box, maybe none; ids 1, 2, … in the order given, or `ids`.
 
         Raises:
-            BoxError: A box lies outside the frame, or an id comes twice.
+            BoxError: A box lies outside the frame or is none, or an id comes twice.
             ConfigError: The network is not for the second stream of the pair.
         """
         self._targets = []
@@ -141,7 +142,7 @@ class Tracker:
     def add(
         self,
         pair: FramePair,
-        boxes: Sequence[Box],
+        boxes: Targets,
         ids: Sequence[int] | None = None,
         known: Sequence[Sequence[Array]] = (),
     ) -> tuple[TrackedBox, ...]:
@@ -149,19 +150,21 @@ class Tracker:
 
         Args:
             pair: Shows the targets.
-            boxes: Where they are.
+            boxes: Where they are: boxes, or four numbers each.
             ids: One a box.
             known: For each target what it looks like elsewhere, as `templates` gives it, oldest first. It is
                 kept for ever, as is the template of this frame then.
 
         Raises:
-            BoxError: A box lies outside the frame, or an id is taken.
+            BoxError: A box lies outside the frame or is none, or an id is taken.
             ConfigError: The network is not for the second stream of the pair.
         """
         self._require_fit(pair)
         height, width = pair.image.shape[:2]
-        added = []
-        for number, (target_id, box) in enumerate(zip(self._new_ids(boxes, ids), boxes, strict=True)):
+        added, given = [], as_targets(boxes)
+        for number, (target_id, box) in enumerate(zip(self._new_ids(given, ids), given, strict=True)):
+            if not isinstance(box, Box):
+                raise BoxError("a keyframe is no box", hint="give its box in its frame, and its id in ids")
             box.require_inside(width, height)
             memory = self._memory(known[number] if known else (), opens=True)
             added.append(_Target(target_id, box, memory, Trust(box), gait=_Gait(Found(box, 1.0, box))))
@@ -353,10 +356,12 @@ class Tracker:
             pair, target, shown, found.score * overlap_bound(shown, config.edge_error_px), state
         )
 
-    def _new_ids(self, boxes: Sequence[Box], ids: Sequence[int] | None) -> Sequence[int]:
+    def _new_ids(self, boxes: Sequence[object], ids: Sequence[int] | None) -> Sequence[int]:
         if ids is None:
             first = max(self.targets, default=0) + 1
             return range(first, first + len(boxes))
+        if len(ids) != len(boxes):
+            raise BoxError(f"{len(boxes)} boxes have {len(ids)} ids", hint="give one a box, or none")
         if len({*self.targets, *ids}) < len(self._targets) + len(ids):
             raise BoxError(f"of the target ids {', '.join(map(str, ids))} one is taken or comes twice")
         return ids
@@ -461,10 +466,8 @@ def overlap_bound(box: Box, edge_error_px: float) -> float:
     Nobody marks an edge better than to about a pixel. Of a bus that costs nothing, of a drone twelve
     pixels wide a fifth of the overlap, which no network can see once the crop has been enlarged.
 
-    `edge_error_px` is the typical distance of their edges; 0 is none.
-
-    Returns:
-        In (0, 1]: the IoU of the box with itself moved by that distance on both axes.
+    `edge_error_px` is the typical distance of their edges; 0 is none. Returned is, in (0, 1], the IoU of the
+    box with itself moved by that distance on both axes.
     """
     if edge_error_px <= 0:
         return 1.0

@@ -20,18 +20,19 @@ class DoubtedSpan:
     state: TrackState  # `uncertain` or `lost`
     first_frame: int  # 0-based index of the first one
     last_frame: int  # of the last one
-    first_s: float  # time of the first one
+    first_s: float  # time of the first one since that of the recording
     last_s: float  # of the last one
     to_the_end: bool = False  # the recording ended before the state did
 
     def __str__(self) -> str:
         """Return `target 1 lost from 6.8 s to the end`."""
+        first, last = f"{self.first_s:.1f}", f"{self.last_s:.1f}"
         if self.to_the_end:
-            when = f"from {self.first_s:.1f} s to the end"
-        elif self.first_frame == self.last_frame:
-            when = f"at {self.first_s:.1f} s"
+            when = f"from {first} s to the end"
+        elif first == last:
+            when = f"at {first} s"
         else:
-            when = f"from {self.first_s:.1f} to {self.last_s:.1f} s"
+            when = f"from {first} to {last} s"
         return f"target {self.target_id} {self.state} {when}"
 
 
@@ -48,7 +49,7 @@ class DoubtWatch:
         for target in result.targets:
             if target.state in (TrackState.UNCERTAIN, TrackState.LOST):
                 span = before.get(target.target_id)
-                time_s = round(float(result.pair.rgb.time_s), 6)
+                time_s = round(float(result.pair.elapsed_s), 6)
                 if span is None or span.state is not target.state:
                     span = self._begun(target, time_s)
                 span.last_frame, span.last_s = target.frame_index, time_s
@@ -78,21 +79,20 @@ def worst_first(spans: Collection[DoubtedSpan]) -> list[DoubtedSpan]:
 class LostWatch:
     """Watches for how long every target of a run has been lost.
 
-    After `after_s` seconds of the recording it is over; None: never. While one of `target_ids`, every target
-    of the run, has not started, it is not over.
+    After `after_s` seconds of the recording it is over; None: never. Before frame `last_given`, the last one
+    of which something was said, it is not over.
     """
 
-    def __init__(self, after_s: Fraction | None, target_ids: Collection[int]) -> None:
+    def __init__(self, after_s: Fraction | None, last_given: int) -> None:
         self._after_s = after_s
-        self._awaited = set(target_ids)
+        self._last_given = last_given
         self._since_s: Fraction | None = None
 
     def is_over(self, result: FrameResult) -> bool:
         """Take note of a frame and return whether all targets have been lost for long enough."""
-        self._awaited -= {target.target_id for target in result.targets}
         time_s = result.pair.rgb.time_s
         states = {target.state for target in result.targets}  # none: absent, or not come yet
-        if self._awaited or states != {TrackState.LOST}:
+        if result.pair.rgb.index < self._last_given or states != {TrackState.LOST}:
             self._since_s = None
             return False
         if self._since_s is None:

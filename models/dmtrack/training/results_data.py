@@ -14,7 +14,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -23,26 +22,21 @@ from dmtrack.boxes.keyframes import KEYFRAMES
 from dmtrack.boxes.reading import TABLE
 from dmtrack.datasets.image_files import ImageFiles
 from dmtrack.datasets.sequence import Sequence as AnnotatedSequence
-from dmtrack.errors import DatasetError, OutputError
-from dmtrack.output.record import RECORD
+from dmtrack.errors import DatasetError
+from dmtrack.output.record import RECORD, results_in
 from dmtrack.run.corrections import EarlierRun
 from dmtrack.run.session import open_inputs, with_streams
 from dmtrack.tracking.result import TrackedBox, TrackState
 from dmtrack.video.frame import FramePair, Modality
+from dmtrack.video.picture_file import encoded_picture
 
 MOST_FRAMES: Final = 600
 """So many frames of a recording are written, evenly over it; the given ones are always among them."""
 RESULTS_LAYOUT: Final = "results"
-_FAST_PNG: Final = (cv2.IMWRITE_PNG_COMPRESSION, 1)
+_SECOND: Final = "second"  # Windows has no folder `aux`
+_FAST_PNG: Final = 1
 
 Floats = npt.NDArray[np.float64]
-
-
-def results_in(folder: Path) -> list[Path]:
-    """Return the results folders that a folder is, or holds as a batch leaves them; none for others."""
-    if (folder / RECORD).is_file():
-        return [folder]
-    return [path.parent for path in sorted(folder.glob(f"*/{RECORD}"))]
 
 
 def modality_of_results(folder: Path) -> Modality | None:
@@ -77,7 +71,7 @@ def _sequences_of(folder: Path, pictures: Path) -> Iterator[AnnotatedSequence]:
     where = pictures / f"{folder.absolute().name}-{_digest(folder)}"
     if not where.is_dir():
         _write_pictures(earlier, chosen, where)
-    rgb, aux = ImageFiles.of(where / "rgb"), where / "aux"
+    rgb, aux = ImageFiles.of(where / "rgb"), where / _SECOND
     places = {int(Path(name).stem): place for place, name in enumerate(rgb.names)}
     modality = _modality(earlier) if aux.is_dir() else None
     for target_id in sorted({row.target_id for row in rows}):
@@ -121,7 +115,7 @@ def _digest(folder: Path) -> str:
     """Return a name for what the pictures are made of."""
     files = (folder / name for name in (TABLE, KEYFRAMES, RECORD))
     parts = [path.read_bytes() for path in files if path.is_file()]
-    return hashlib.sha256(b"".join(parts)).hexdigest()[:12]
+    return hashlib.sha256(b"".join([_SECOND.encode(), *parts])).hexdigest()[:12]
 
 
 def _write_pictures(earlier: EarlierRun, chosen: set[int], folder: Path) -> None:
@@ -145,9 +139,8 @@ def _write_pair(pair: FramePair, folder: Path) -> None:
     if pair.aux_image is not None:
         # Read again, depth that is coloured already has its channels turned round: here that is undone.
         turned = pair.modality is Modality.DEPTH
-        streams["aux"] = pair.aux_image[..., ::-1] if turned else pair.aux_image
+        streams[_SECOND] = pair.aux_image[..., ::-1] if turned else pair.aux_image
     for name, image in streams.items():
-        make_folder(folder / name)
-        path = folder / name / f"{pair.rgb.index:08d}.png"
-        if not cv2.imwrite(str(path), np.ascontiguousarray(image[..., ::-1]), _FAST_PNG):
-            raise OutputError("the picture cannot be written", where=path)
+        path = make_folder(folder / name) / f"{pair.rgb.index:08d}.png"
+        with os_errors_translated(path):
+            path.write_bytes(encoded_picture(image, level=_FAST_PNG))

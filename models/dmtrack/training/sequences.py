@@ -30,9 +30,10 @@ from dmtrack.datasets.sequence import Sequence, is_recording
 from dmtrack.errors import ConfigError, DatasetError, InputError, counted
 from dmtrack.geometry.box import Box
 from dmtrack.geometry.crop import Crop
+from dmtrack.output.record import results_in
 from dmtrack.synthetic.sample import SampleShape, TrainingSample, flipped
 from dmtrack.training.data import NAMED
-from dmtrack.training.results_data import RESULTS_LAYOUT, results_in, sequences_of_results
+from dmtrack.training.results_data import RESULTS_LAYOUT, sequences_of_results
 from dmtrack.training.train_config import BadData
 from dmtrack.video.encoding import encode
 from dmtrack.video.frame import Modality

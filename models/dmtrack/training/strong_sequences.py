@@ -22,6 +22,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dmtrack.geometry.box import Box
+from dmtrack.geometry.crop import rectangle
 from dmtrack.synthetic.sample import AnnotationHabit, TrainingSample, believed, flipped, template_spread
 from dmtrack.training.sequences import Image8, Listing, SequenceConfig, UsableSequence, find_usable
 from dmtrack.training.train_config import BadData
@@ -150,15 +151,7 @@ class _Window:
 
     def cut(self, image: Image8) -> Image8:
         """Cut and resize; black outside of the frame."""
-        height, width = image.shape[:2]
-        w, h = int(self.w), int(self.h)
-        x1, y1 = self.left, self.top
-        inside = image[max(y1, 0) : max(min(y1 + h, height), 0), max(x1, 0) : max(min(x1 + w, width), 0)]
-        if inside.shape[:2] != (h, w):
-            patch = np.zeros((h, w, image.shape[2]), np.uint8)
-            top, left = max(-y1, 0), max(-x1, 0)
-            patch[top : top + inside.shape[0], left : left + inside.shape[1]] = inside
-            inside = patch
+        inside = rectangle(image, self.left, self.top, int(self.w), int(self.h))
         return cast(Image8, cv2.resize(inside, (self.size, self.size)))
 
 

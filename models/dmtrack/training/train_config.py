@@ -65,9 +65,7 @@ class TrainConfig(_Config):
 
     def __post_init__(self) -> None:
         self._require_plain()
-        for name in ("steps", "batch_size", "templates", "checkpoint_interval", "log_interval"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name}={getattr(self, name)} must be at least 1")
+        self._require_positive("steps", "batch_size", "templates", "checkpoint_interval", "log_interval")
         if not 0 < self.learning_rate <= 10:
             raise ConfigError(f"learning_rate={self.learning_rate:g} must be above 0 and at most 10")
         if not (0 <= self.decay_share <= 1 and 0 <= self.ema_decay < 1 and self.grad_clip > 0):

@@ -22,11 +22,12 @@ from dmtrack.network.model import DMTrack
 from dmtrack.network.weights.checkpoint import Weights, load_weights, resize_positions, save_weights
 from dmtrack.network.weights.file import WeightsMeta, sha256_of
 from dmtrack.network.weights.store import find_weights
+from dmtrack.output.record import results_in
 from dmtrack.synthetic.sample import SampleShape
 from dmtrack.synthetic.sampling import TrainingSampler
 from dmtrack.training.data import SamplerFactory, WeightedSource
 from dmtrack.training.distributed import joined_group
-from dmtrack.training.results_data import modality_of_results, results_in
+from dmtrack.training.results_data import modality_of_results
 from dmtrack.training.sequences import SequenceConfig, SequenceSource
 from dmtrack.training.strong_sequences import QUALITY_ABSENT_SHARE, StrongConfig, StrongSource
 from dmtrack.training.train_config import SYNTHETIC, DataPart, Stage, TrainRequest
@@ -96,7 +97,7 @@ def train(request: TrainRequest, tell: Callable[[str], object] = lambda line: No
         path, digest = _save(trainer, request, source.trained_on, init)
         tell(f"wrote {path} (sha256 {digest})")
         streams = "RGB" if init is None or request.modality is None else f"RGB {request.modality.upper()}"
-        tell(f"track with it: dmtrack track {streams} --weights {shlex.quote(str(path))}")
+        tell(f"track with it: dmtrack track {streams} --weights {shlex.quote(path.as_posix())}")
 
 
 def _suited_to_results(request: TrainRequest) -> TrainRequest:

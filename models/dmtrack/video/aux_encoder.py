@@ -160,12 +160,9 @@ AS_PUBLISHED: Final = EncodingOptions()
 class AuxEncoder:
     """The encoding of one running second stream; `ConfigError`: the choices mean nothing for this modality.
 
-    Attributes:
-        meaning: What its counts are in metres, degrees or events; None where that is not known, and before
-            the first picture that measures anything.
-
     `stated_unit_mm` is millimetres in one count of depth, where the file says so; `counts` says how what is
-    stored became counts; the options mean what is stored.
+    stored became counts; the options mean what is stored. `meaning` is what counts are in metres, degrees or
+    events; None where that is not known, and before the first picture that measures anything.
     """
 
     def __init__(

@@ -28,7 +28,7 @@ from dmtrack.video.counts import AS_STORED, CountScale
 from dmtrack.video.frame import Frame, Pixels, VideoInfo
 from dmtrack.video.picture_file import decode_picture
 from dmtrack.video.position import Position
-from dmtrack.video.source import FrameSource
+from dmtrack.video.source import FrameSource, closing_on_error
 from dmtrack.video.track_choice import TrackChoice, TrackInfo, TrackKind, TrackPicker, kind_of_track
 
 _SUFFIXES: Final = frozenset({".bag", ".db3", ".mcap"})
@@ -102,13 +102,10 @@ class BagReader(FrameSource):
         self._kind: tuple[tuple[int, ...], np.dtype[Any]] | None = None
         self._counts: CountScale | None = None
         self._is_open = True
-        try:
+        with closing_on_error(self.close):
             track, self._topic = self._pick(stream)
             start_ns, first, encoding = self._first()
             self.info = self._describe(track, start_ns, first, encoding)
-        except BaseException:
-            self.close()
-            raise
 
     @property
     def damaged_packets(self) -> int:

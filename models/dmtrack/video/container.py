@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from itertools import islice, pairwise
@@ -10,12 +9,10 @@ from pathlib import Path
 from statistics import median_low
 from typing import TYPE_CHECKING, Final
 
-from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from dmtrack.errors import DecodeError, translated
-from dmtrack.video.decoder import demuxed, packet_stamp
-from dmtrack.video.reader import exact_fraction, open_container
+from dmtrack.video.reader import exact_fraction, open_container, stamps_from_here, video_streams
 
 if TYPE_CHECKING:
     from av.container import InputContainer
@@ -91,7 +88,7 @@ def read_container(path: Path, *, stream: int = 0) -> ContainerFacts:
     no video; `DecodeError`: it cannot be read to its end.
     """
     with open_container(path) as container, translated(DecodeError, "reading fails", where=path):
-        videos = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+        videos = video_streams(container)
         numbers = {video.index: number for number, video in enumerate(videos)}
         facts = tuple(_facts(one, numbers.get(one.index)) for one in container.streams)
         clock = None
@@ -133,7 +130,8 @@ def _facts(stream: Stream, video_number: int | None) -> StreamFacts:
 
 def _clock(container: InputContainer, stream: VideoStream) -> ClockFacts | None:
     time_base = exact_fraction(stream.time_base)
-    stamps = sorted(islice(_stamps(container, stream), MOST_STAMPS + 1))
+    known = (stamp for stamp in stamps_from_here(container, stream) if stamp is not None)
+    stamps = sorted(islice(known, MOST_STAMPS + 1))
     if not stamps or time_base is None:
         return None
     is_whole = len(stamps) <= MOST_STAMPS
@@ -155,10 +153,3 @@ def _clock(container: InputContainer, stream: VideoStream) -> ClockFacts | None:
         is_variable=longest - shortest > allowed,
         is_whole=is_whole,
     )
-
-
-def _stamps(container: InputContainer, stream: VideoStream) -> Iterator[int]:
-    for packet in demuxed(container, stream):
-        stamp = packet_stamp(container, packet)
-        if stamp is not None and packet.size > 0 and not packet.is_discard:
-            yield stamp

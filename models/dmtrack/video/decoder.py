@@ -87,13 +87,9 @@ def packet_stamp(container: InputContainer, packet: Packet[VideoStream]) -> int 
 class PacketDecoder:
     """Turns packets into frames; skips, counts and bounds those that do not decode.
 
-    Attributes:
-        damaged: Packets that did not decode cleanly so far.
-        damaged_in_a_row: Of these, how many came last with no frame after them.
-        packets: Packets read so far, whatever became of them.
-        read_bytes: Their bytes.
-        read_end: Where in the file the last of them ends; 0 where that is not known.
-        lead: Times of presentation of those before the first frame came.
+    So far it has read `packets` of `read_bytes`, the last of which ends at `read_end` of the file, 0 where
+    that is not known; `damaged` of them did not decode cleanly, `damaged_in_a_row` with no frame after them.
+    `lead` are the times of presentation of those before the first frame came.
 
     `container` is opened, and at its start; `close` closes it. `begin` is the stamp of the packet to begin
     with; None: the next one. If it is not found before another one from which decoding may begin, there are

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from dmtrack.errors import ConfigError, FormatError
+from dmtrack.errors import FormatError
 from dmtrack.video.frame import Modality, Pixels
 
 Image8 = npt.NDArray[np.uint8]
@@ -113,14 +113,11 @@ def encode(pixels: Pixels, modality: Modality) -> Image8:
 
 
 class ModalityEncoder:
-    """The encoding of one running stream.
+    """The encoding of one running stream; the grey range of 16-bit thermal is followed slowly."""
 
-    `thermal_smoothing` is the share of a new frame in the grey range of 16-bit thermal, in (0, 1].
-    """
-
-    def __init__(self, modality: Modality, *, thermal_smoothing: float = 0.1) -> None:
+    def __init__(self, modality: Modality) -> None:
         self.modality = modality
-        self._follower = RangeFollower(weight=thermal_smoothing)
+        self._follower = RangeFollower()
 
     def __call__(self, pixels: Pixels) -> Image8:
         """Return `(H, W, 3)` uint8 for the next frame's pixels.
@@ -210,15 +207,11 @@ def _percentiles(counts: npt.NDArray[np.intp], shares: tuple[float, float]) -> t
 class RangeFollower:
     """Follows the percentiles of a running stream slowly; jumps where the old range says nothing.
 
-    The rest of the share `high_percentile`, in percent, may turn white; `weight` is the share of each new
-    frame in the range, in (0, 1]; 1 measures every frame alone. `ConfigError`: the weight is out of range.
+    The rest of the share `high_percentile`, in percent, may turn white.
     """
 
-    def __init__(self, high_percentile: float = HIGH_PERCENTILE, weight: float = SMOOTHING) -> None:
-        if not 0 < weight <= 1:
-            raise ConfigError(f"smoothing weight {weight} is not in (0, 1]")
+    def __init__(self, high_percentile: float = HIGH_PERCENTILE) -> None:
         self._high_percentile = high_percentile
-        self._weight = weight
         self._range: GreyRange | None = None
 
     def follow(self, counts: Pixels) -> GreyRange | None:
@@ -229,5 +222,5 @@ class RangeFollower:
         if self._range is None or not self._range.overlaps(measured):
             self._range = measured  # a shutter correction or a cut
         else:
-            self._range = self._range.blended(measured, self._weight)
+            self._range = self._range.blended(measured, SMOOTHING)
         return self._range

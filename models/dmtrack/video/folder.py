@@ -53,17 +53,11 @@ class FolderReader(StoredPictures):
     the places. Pictures that cannot be read are skipped and counted. Grey and colour, and bits, may take
     turns, as a camera does between night and day; a picture of another size is scaled to the first one's.
 
-    Attributes:
-        files: The file of each picture.
-
     It holds jpg, png, tif, bmp, pgm, ppm, exr or fff files, or is a TIFF of several or FLIR recording.
     `frame_rate` and the time of the first picture, `start_s`, are assumed; `is_beside`: that is the time of a
-    stream with a clock, and where times in names lie days from it, they begin there.
-
-    Raises:
-        VideoError: There is no such folder, or it holds no pictures.
-        DecodeError: None of the first `MAX_CONSECUTIVE_DAMAGED` pictures can be read.
-        ConfigError: The rate is not positive.
+    stream with a clock, and where times in names lie days from it, they begin there. `VideoError`: there is
+    no such folder, or it holds no pictures; `DecodeError`: none of the first `MAX_CONSECUTIVE_DAMAGED`
+    pictures can be read; `ConfigError`: the rate is not positive.
     """
 
     def __init__(

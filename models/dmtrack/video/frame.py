@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Self, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from dmtrack.errors import ConfigError, FormatError
+from dmtrack.errors import ConfigError, FormatError, translated
 from dmtrack.geometry.box import Box
 from dmtrack.geometry.intrinsics import Intrinsics
 from dmtrack.video.counts import AS_STORED, CountScale
@@ -129,13 +129,16 @@ class Frame:
             time_s: Its time in seconds.
 
         Raises:
-            FormatError: The pixels are others.
+            FormatError: The pixels are others, or the time is not finite.
         """
+        with translated(FormatError, f"a {type(pixels).__name__} is no picture", hint=_PICTURES):
+            pixels = cast(Pixels, np.asarray(pixels))
         channels = pixels.shape[2:]
         is_known = pixels.dtype == np.uint8 or (pixels.dtype == np.uint16 and not channels)
         if not is_known or pixels.ndim < 2 or channels not in ((), (3,)) or not pixels.size:
             raise FormatError(f"{pixels.dtype} {pixels.shape} is no picture", hint=_PICTURES)
-        exact_s = Fraction(str(time_s))
+        with translated(FormatError, f"{time_s} is no time", hint="seconds, as a number"):
+            exact_s = Fraction(str(time_s))
         return cls(index, exact_s.numerator, Fraction(1, exact_s.denominator), pixels)
 
     def __repr__(self) -> str:
@@ -173,6 +176,7 @@ class FramePair:
             `(H, W, 3)` when there is no second stream at all, or when this frame is to be seen
             without it (`OnMissing.RGB_ONLY`).
         gauge: What the counts of `aux` mean, and where; None where that is not known.
+        start_s: Time of the first frame of the recording.
     """
 
     rgb: Frame
@@ -180,6 +184,7 @@ class FramePair:
     modality: Modality | None
     image: npt.NDArray[np.uint8]
     gauge: Gauge | None = None
+    start_s: Fraction = Fraction(0)
 
     @classmethod
     def of(
@@ -209,13 +214,13 @@ class FramePair:
         from dmtrack.video.grid import Fit, resize_to_grid, rgb_to_aux
 
         first = Frame.of(rgb, index=index, time_s=time_s)
-        visible = encode(rgb, Modality.THERMAL)  # as it is; 16 bit is stretched
+        visible = encode(first.pixels, Modality.THERMAL)  # as it is; 16 bit is stretched
         if aux is None:
             return cls(first, None, None, visible)
         kind = Modality.of(modality)
         partner = Frame.of(aux, index=index, time_s=time_s)
         encoder, size = AuxEncoder(kind), (first.width, first.height)
-        second = resize_to_grid(encoder(aux), size, kind)
+        second = resize_to_grid(encoder(partner.pixels), size, kind)
         pixels = np.concatenate([visible, second], axis=2)
         gauge = None
         if encoder.meaning is not None:
@@ -227,6 +232,11 @@ class FramePair:
         """Return one line, without the pixels."""
         measured = None if self.modality is None else str(self.modality)
         return f"FramePair(rgb={self.rgb!r}, aux={self.aux!r}, modality={measured!r})"
+
+    @property
+    def elapsed_s(self) -> Fraction:
+        """Seconds since the first frame of the recording, as a `Position` counts them."""
+        return self.rgb.time_s - self.start_s
 
     @property
     def skew_s(self) -> Fraction | None:

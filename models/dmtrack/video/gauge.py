@@ -116,10 +116,7 @@ class Gauge:
         """Return what is known of the target in a box.
 
         `counts` are `(H, W)` of the second picture, of other pictures nothing is known; `box` is in pixels of
-        RGB.
-
-        Returns:
-            None where the box lies outside of the picture, or hardly any of it is measured.
+        RGB. None: the box lies outside of the picture, or hardly any of it is measured.
         """
         if counts.ndim != 2 or counts.shape[::-1] != self.aux_size or self.meaning.unit is AuxUnit.EVENTS:
             return None

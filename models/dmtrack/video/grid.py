@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dmtrack.errors import ConfigError
+from dmtrack.geometry.crop import rectangle
 from dmtrack.geometry.homography import Homography
 from dmtrack.video.encoding import Image8
 from dmtrack.video.frame import Modality, Pixels
@@ -74,17 +75,8 @@ def crop_to_grid(picture: Image8, size: tuple[int, int], modality: Modality) -> 
 
 def _centred(picture: Image8, size: tuple[int, int], modality: Modality) -> Image8:
     """Lay a picture pixel for pixel onto the middle of the grid; cut or blank around it."""
-    height, width = picture.shape[:2]
-    if (width, height) == size:
-        return picture
-    left, top = (size[0] - width) // 2, (size[1] - height) // 2
-    cut_x, cut_y = max(0, -left), max(0, -top)
-    inside = picture[cut_y : cut_y + size[1], cut_x : cut_x + size[0]]
-    grid = np.empty((size[1], size[0], picture.shape[2]), np.uint8)
-    grid[:] = blank_colour(modality)
-    y, x = max(0, top), max(0, left)
-    grid[y : y + inside.shape[0], x : x + inside.shape[1]] = inside
-    return grid
+    left, top = ((whole - side) // 2 for whole, side in zip(size, picture.shape[1::-1], strict=True))
+    return rectangle(picture, -left, -top, *size, blank_colour(modality))
 
 
 _FITS: Final[dict[Fit, ToGrid]] = {

@@ -111,14 +111,26 @@ _LIKELY: Final = Fraction(2, 100)
 difference is rather a stream that ends early."""
 
 
-def length_remark(rgb: TimeSpan, aux: TimeSpan, frame_s: Fraction) -> list[str]:
-    """Return a sentence where two streams differ in length by more than a frame, with what corrects it."""
+def length_remark(rgb: TimeSpan, aux: TimeSpan, frame_s: Fraction, *, is_told: bool = False) -> list[str]:
+    """Return a sentence where two streams differ in length by more than a frame, with what corrects it.
+
+    `is_told`: it is known when `aux` was begun, and `rgb` is counted from there on.
+    """
     rgb_s, aux_s = rgb.length_s, aux.length_s
-    if not rgb_s or not aux_s or abs(rgb_s - aux_s) <= frame_s:
+    if rgb_s is None or aux_s is None or min(rgb_s, aux_s) <= 0 or abs(rgb_s - aux_s) <= frame_s:
         return []
     ratio = (rgb_s / aux_s).limit_denominator(100_000)
-    seems = "its clock seems to differ" if abs(ratio - 1) <= _LIKELY else "it starts late or ends early"
+    advice = f"say --rate-ratio {ratio} ({float(ratio):.6f})"
+    is_likely = abs(ratio - 1) <= _LIKELY
+    if is_told:
+        seems = "its clock seems to differ" if is_likely else "one of them ends early"
+        return [
+            f"RGB ends {float(rgb_s):.3f} s after the beginning of the second stream, which lasts "
+            f"{float(aux_s):.3f} s: {seems}; if both end together, {advice}."
+        ]
+    seems = "its clock seems to differ" if is_likely else "it starts late or ends early"
     return [
         f"RGB lasts {float(rgb_s):.3f} s and the second stream {float(aux_s):.3f} s: {seems}; "
-        f"if both cover the same time, say --rate-ratio {ratio} ({float(ratio):.6f})."
+        f"if both cover the same time, {advice}; "
+        "if it was begun later, --offset-ms, which align --time measures."
     ]

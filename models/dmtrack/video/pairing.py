@@ -26,7 +26,7 @@ from dmtrack.video.gauge import Gauge
 from dmtrack.video.matching import NearestMatcher
 from dmtrack.video.modality import ModalityGuess, modality_of, swap_remarks
 from dmtrack.video.position import Position
-from dmtrack.video.source import ClosedOnExit, FrameSource
+from dmtrack.video.source import ClosedOnExit, FrameSource, closing_on_error
 from dmtrack.video.stream_files import open_stream, open_streams
 from dmtrack.video.streams import BY_TIME, OnMissing, PairingOptions, StreamPair, clock_remarks
 
@@ -67,12 +67,15 @@ class PairedSource(ClosedOnExit):
     """The frame pairs of a recording, in order; read once, closed with `close` or `with`.
 
     Attributes:
+        rgb: The first stream.
         rgb_info: What the first stream claims.
         aux_info: What the second stream claims, or None without one.
         modality: What the second stream measures, or None without one.
         modality_reason: How that is known.
         pairing: How the streams are matched and laid over each other; with a second stream, `sync` and
             `max_skew_s` are what was chosen.
+        needs_partners: Whether it is an error where no frame has a partner; in a part of a recording it is
+            none.
         encoding: How its counts become pictures, with what the file states and what is the default.
 
     Args:
@@ -95,14 +98,14 @@ class PairedSource(ClosedOnExit):
         encoding: EncodingOptions | None = None,
     ) -> None:
         self._streams = streams if isinstance(streams, StreamPair) else None
-        self._rgb = streams.rgb if isinstance(streams, StreamPair) else streams
+        self.rgb = streams.rgb if isinstance(streams, StreamPair) else streams
         self._start, self._end = start, end
-        self._pairs = self._held = self._missing = self._blank = self._rgb_only = 0
-        self._largest_skew_s = Fraction(0)
+        self._met = PairCounts()
         self._stopped = False
+        self.needs_partners = True
         self._swap: list[str] = []
         self._encode_rgb = ModalityEncoder(Modality.THERMAL)  # as it is; 16 bit is stretched
-        self.rgb_info: VideoInfo = self._rgb.info
+        self.rgb_info: VideoInfo = self.rgb.info
         self.aux_info: VideoInfo | None = None
         self.modality: Modality | None = None
         self.modality_reason: str | None = None
@@ -130,7 +133,7 @@ class PairedSource(ClosedOnExit):
         """What a person should know about times and pictures; complete at the end."""
         if self._streams is None or self._encode_aux is None:
             unused = unused_remarks(self.pairing, self.encoding)
-            return (*clock_remarks(self._rgb), *self._unused_streams, *unused)
+            return (*clock_remarks(self.rgb), *self._unused_streams, *unused)
         return (*self._swap, *self._streams.remarks, *self._encode_aux.remarks, *self._camera_note)
 
     @property
@@ -141,57 +144,31 @@ class PairedSource(ClosedOnExit):
         more = counted(track.beside, "more stream")
         return [f"{self.rgb_info.path.name} holds {more}: --aux-stream takes one as the second."]
 
-    def measured_rgb(self) -> VideoInfo:
-        """Return what the first stream claims, with its frames counted."""
-        return self._rgb.measured()
-
-    def frame_at(self, position: Position) -> int:
-        """Return the index of the RGB frame that a position means: the first one that is there or later.
-
-        Raises:
-            ConfigError: The recording ends before it.
-            DecodeError: The file cannot be read to its end.
-        """
-        if position.index is not None:
-            return position.index
-        info, stamps = self.rgb_info, self._rgb.stamps()
-        for index, stamp in enumerate(stamps):
-            if position.is_reached(index, (stamp - info.start_pts) * info.time_base):
-                return index
-        raise ConfigError(f"{position} lies behind the last of {len(stamps)} frames", where=info.path)
-
     @property
     def counts(self) -> PairCounts:
         """What was met so far; complete once the iteration has ended."""
-        return PairCounts(
-            pairs=self._pairs,
-            aux_held=self._held,
-            aux_missing=self._missing,
-            rgb_damaged=self._rgb.damaged_packets,
-            aux_damaged=0 if self._streams is None else self._streams.aux.damaged_packets,
-            largest_skew_s=self._largest_skew_s,
-            aux_blank=self._blank,
-            aux_rgb_only=self._rgb_only,
-        )
+        aux_damaged = 0 if self._streams is None else self._streams.aux.damaged_packets
+        return replace(self._met, rgb_damaged=self.rgb.damaged_packets, aux_damaged=aux_damaged)
 
     def __iter__(self) -> Iterator[FramePair]:
         """Yield one pair for every RGB frame between `start` and `end`.
 
         Raises:
             DecodeError: A stream is damaged beyond its bound; pairs yielded before stay valid.
-            PairingError: All of it was read, and no RGB frame had a partner.
+            PairingError: All of it was read, and no RGB frame had a partner, though it needs some.
             ConfigError: No frame lies between `start` and `end`.
         """
-        frames = self._rgb.read(self._start, self._end)
-        pairs = (FramePair(rgb, None, None, self._encode_rgb(rgb.pixels)) for rgb in frames)
+        frames = self.rgb.read(self._start, self._end)
+        start_s = self.rgb_info.start_s
+        pairs = (FramePair(rgb, None, None, self._encode_rgb(rgb.pixels), start_s=start_s) for rgb in frames)
         for pair in pairs if self._streams is None else self._matched(self._streams, frames):
-            self._pairs += 1
+            self._met = replace(self._met, pairs=self._met.pairs + 1)
             yield pair
         self._require_pairs()
 
     def close(self) -> None:
         """Close the streams. Doing so twice is harmless."""
-        self._rgb.close()
+        self.rgb.close()
         if self._streams is not None:
             self._streams.close()
 
@@ -206,24 +183,28 @@ class PairedSource(ClosedOnExit):
             if partner is None and on_missing is OnMissing.STOP:
                 self._stopped = True
                 return
-            if not self._pairs:
+            if not self._met.pairs:
                 second = None if nearest is None else nearest.pixels
                 self._swap = swap_remarks(self.rgb_info, streams.aux.info, rgb.pixels, second)
-            self._count(rgb, partner, last)
-            last = partner
             shown = nearest if on_missing is OnMissing.HOLD else partner
             is_alone = shown is None and on_missing is OnMissing.RGB_ONLY
-            self._blank += shown is None and not is_alone
-            self._rgb_only += is_alone
+            self._count(rgb, partner, last, is_blank=shown is None and not is_alone, is_alone=is_alone)
+            last = partner
             image = self._encode_rgb(rgb.pixels) if is_alone else self._six_channels(rgb, shown)
-            yield FramePair(rgb, partner, self.modality, image, self._gauge)
+            yield FramePair(rgb, partner, self.modality, image, self._gauge, self.rgb_info.start_s)
 
-    def _count(self, rgb: Frame, partner: Frame | None, last: Frame | None) -> None:
+    def _count(
+        self, rgb: Frame, partner: Frame | None, last: Frame | None, *, is_blank: bool, is_alone: bool
+    ) -> None:
+        met = self._met
         if partner is None:
-            self._missing += 1
-            return
-        self._held += last is not None and last.index == partner.index
-        self._largest_skew_s = max(self._largest_skew_s, abs(partner.time_s - rgb.time_s))
+            blank, alone = met.aux_blank + is_blank, met.aux_rgb_only + is_alone
+            met = replace(met, aux_missing=met.aux_missing + 1, aux_blank=blank, aux_rgb_only=alone)
+        else:
+            held = met.aux_held + (last is not None and last.index == partner.index)
+            skew_s = max(met.largest_skew_s, abs(partner.time_s - rgb.time_s))
+            met = replace(met, aux_held=held, largest_skew_s=skew_s)
+        self._met = met
 
     def _six_channels(self, rgb: Frame, aux: Frame | None) -> Image8:
         visible = self._encode_rgb(rgb.pixels)
@@ -246,9 +227,9 @@ class PairedSource(ClosedOnExit):
 
     def _require_pairs(self) -> None:
         path = self.rgb_info.path
-        if self._pairs == 0 and not self._stopped:
+        if self._met.pairs == 0 and not self._stopped:
             raise ConfigError("no frame lies between start and end", where=path, hint="check --start, --end")
-        if self._streams is not None and self._missing == self._pairs:
+        if self._streams is not None and self._met.aux_missing == self._met.pairs and self.needs_partners:
             raise PairingError(
                 f"no frame has a partner within {float(self._streams.max_skew_s):.3f} s "
                 f"in {self._streams.aux.info.path.name}",
@@ -330,11 +311,8 @@ def open_pair(
         first = open_stream(Path(rgb), pairing)
         return PairedSource(first, start=start, end=end, pairing=pairing, encoding=encoding)
     streams = open_streams(Path(rgb), second, pairing)
-    try:
+    with closing_on_error(streams.close):
         streams.require_overlap()
         pairing.require_sizes(streams.aux.info, streams.rgb.info)
         guess = modality_of(streams.aux, modality, streams.rgb.info.path)
         return PairedSource(streams, guess, start=start, end=end, encoding=encoding)
-    except BaseException:
-        streams.close()
-        raise

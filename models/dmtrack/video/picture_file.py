@@ -14,14 +14,14 @@ from __future__ import annotations
 import logging
 import re
 import struct
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
 from io import BytesIO
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from pathlib import Path
 from statistics import median_low
 from typing import Final, cast
@@ -119,8 +119,7 @@ class StoredPicture:
 def list_images(folder: Path) -> tuple[Path, ...]:
     """Return the pictures of a folder in natural order (`2.png` before `10.png`); hidden files do not count.
 
-    Raises:
-        VideoError: The folder cannot be listed, or holds no pictures.
+    `VideoError`: the folder cannot be listed, or holds no pictures.
     """
     try:
         entries = [entry for entry in folder.iterdir() if not entry.name.startswith(".")]
@@ -197,8 +196,7 @@ def _is_unread_frame(name: str) -> bool:
 def _one_series(images: Sequence[Path], folder: Path) -> Sequence[Path]:
     """Return pictures without the few that have no number where all others have one, such as a thumbnail.
 
-    Raises:
-        VideoError: Pictures of two kinds of name have the same numbers: they are two streams.
+    `VideoError`: pictures of two kinds of name have the same numbers: they are two streams.
     """
     series: dict[tuple[str, str], dict[tuple[int, ...], Path]] = {}
     digits, base = (_HEX, 16) if _are_hexadecimal(images) else (r"(\d+)", 10)
@@ -298,21 +296,12 @@ def _split_times(files: Sequence[Path]) -> list[Fraction] | None:
 
     Nor is what stays within one second, where no date says that it is one: numbers of scene, camera and shot.
     """
-    for pattern in _CLOCKS:
-        if pattern.search(files[0].stem) is None:  # of many, one is enough
-            continue
-        found = [match for match in (pattern.search(file.stem) for file in files) if match is not None]
-        if len(found) < max(2, len(files)):
-            continue
+    for found, whole_s in _clocks_in_names(_CLOCKS, files):
         words = [match.groupdict() for match in found]
         rests = [one["rest"] or one.get("fraction") or "" for one in words]
         if len({len(one["rest"] or "") for one in words}) > 1 or 2 * rests.count("") > len(rests):
             continue  # Python leaves out a fraction of 0
         tick_s = Fraction(1, 10 ** max(map(len, rests)))
-        try:
-            whole_s = [_seconds(match) for match in found]
-        except ValueError:  # there is no such day
-            continue
         if "hour" in words[0] and "year" not in words[0] and whole_s[0] == whole_s[-1]:
             continue
         times_s = [whole + Fraction(f"0.{rest}0") for whole, rest in zip(whole_s, rests, strict=True)]
@@ -327,18 +316,22 @@ def seconds_in_names(files: Sequence[Path]) -> list[int] | None:
 
     None where they are none, do not rise, or a number follows, which counts better.
     """
-    for pattern in _WHOLE_SECONDS:
-        if pattern.search(files[0].stem) is None:
-            continue
-        found = [match for match in (pattern.search(file.stem) for file in files) if match is not None]
-        if len(found) < max(2, len(files)) or any(re.search(r"\d", one.string[one.end() :]) for one in found):
-            continue
-        try:
-            times_s = [_seconds(match) for match in found]
-        except ValueError:  # there is no such day
-            continue
-        return times_s if _are_frames([Fraction(one) for one in times_s]) else None
+    for found, times_s in _clocks_in_names(_WHOLE_SECONDS, files):
+        if not any(re.search(r"\d", one.string[one.end() :]) for one in found):
+            return times_s if _are_frames([Fraction(one) for one in times_s]) else None
     return None
+
+
+def _clocks_in_names(
+    patterns: Iterable[re.Pattern[str]], files: Sequence[Path]
+) -> Iterator[tuple[list[re.Match[str]], list[int]]]:
+    """Yield, for each pattern that all names of several have, where it is found and its whole seconds."""
+    for pattern in patterns:
+        matches = takewhile(bool, (pattern.search(file.stem) for file in files))
+        found = [match for match in matches if match is not None]
+        with suppress(ValueError):  # there is no such day
+            if len(found) == len(files) > 1:
+                yield found, [_seconds(match) for match in found]
 
 
 def _seconds(match: re.Match[str]) -> int:
@@ -354,8 +347,7 @@ def _seconds(match: re.Match[str]) -> int:
 def read_picture(file: Path) -> Pixels:
     """Read one picture as it is stored: `(H, W, 3)` in RGB order, or `(H, W)` uint8 or uint16.
 
-    Raises:
-        DecodeError: The file is missing, or it is no picture that can be used.
+    `DecodeError`: the file is missing, or it is no picture that can be used.
     """
     try:
         return load_picture(file).pixels
@@ -367,11 +359,8 @@ def load_picture(file: Path, counts: CountScale | None = None, page: int | None 
     """Read a picture file as it is stored.
 
     `counts` says how numbers with a sign or a fraction become counts; None finds out from this picture.
-    `page` is which picture of a TIFF that holds several, from 0.
-
-    Raises:
-        FormatError: It is no picture that can be used.
-        DecodeError: The file cannot be read.
+    `page` is which picture of a TIFF that holds several, from 0. `FormatError`: it is no picture that can be
+    used; `DecodeError`: the file cannot be read.
     """
     try:
         if file.suffix.lower() in FLIR_SUFFIXES:
@@ -525,6 +514,16 @@ def _png_chunks(data: bytes) -> Iterator[tuple[bytes, int]]:
         yield kind, length
         if kind == _PNG_END:
             return
+
+
+def opencv_picture(file: Path, flags: int) -> np.ndarray | None:
+    """Return what OpenCV reads of a file, in BGR order; None where it cannot.
+
+    Its own `imread` and `imwrite` find no name beyond ASCII on Windows.
+    """
+    with suppress(OSError, ValueError, cv2.error):
+        return cv2.imdecode(np.frombuffer(file_bytes(file), np.uint8), flags)
+    return None
 
 
 def page_count(file: Path) -> int:

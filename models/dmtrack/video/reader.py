@@ -41,7 +41,7 @@ from dmtrack.video.known_frames import KnownFrame, KnownFrames, known_frames
 from dmtrack.video.packet_list import PacketList
 from dmtrack.video.picture_file import SMALL_PIXELS
 from dmtrack.video.position import Position
-from dmtrack.video.source import FrameSource, measured_by
+from dmtrack.video.source import FrameSource, closing_on_error, measured_by
 from dmtrack.video.stamps import RisingStamps, presented
 from dmtrack.video.track_choice import TrackChoice, TrackInfo, TrackPicker, kind_of_track
 
@@ -122,7 +122,7 @@ class VideoReader(FrameSource):
         self._trusts_packets = trusts_packets
         self._threads = threads or decoder_threads()
         self._container = open_container(path)
-        try:
+        with closing_on_error(self._container.close):
             track, decoder = self._begin(stream)
             self._decoder: PacketDecoder | GpuDecoder = decoder
             if gpu is not None:
@@ -137,9 +137,6 @@ class VideoReader(FrameSource):
             self._stamped = self._stamps_of(first)
             self._first = next(self._stamped)
             self._picture = PictureConverter(first)
-        except BaseException:
-            self._container.close()
-            raise
         self._number = track.number
         self._track = track if track.kind is not None or len(self._container.streams.video) > 1 else None
         self._has_been_read = self._is_sought = self._is_scaled = False
@@ -564,14 +561,11 @@ def _on_gpu(
 
 def _device_decoder(path: Path, number: int, gpu: int) -> PacketDecoder:
     container = _opened(path, accelerator(gpu))
-    try:
+    with closing_on_error(container.close):
         stream, _ = _choose_stream(container, path, number)
         _require_sane_size(stream, path)
         stream.codec_context.thread_count = 1
         return PacketDecoder(container, stream, path)
-    except BaseException:
-        container.close()
-        raise
 
 
 def _attached_intrinsics(container: InputContainer) -> Intrinsics | None:
@@ -589,7 +583,7 @@ def _attached_intrinsics(container: InputContainer) -> Intrinsics | None:
 
 def _created_s(container: InputContainer) -> int | None:
     """Return when a file says it was begun; clocks that were never set count from 1904 or 1970."""
-    with suppress(ValueError, OverflowError):
+    with suppress(ValueError, OverflowError, OSError):  # the latter on Windows, before 1970
         created_s = round(datetime.fromisoformat(container.metadata.get("creation_time", "")).timestamp())
         return created_s if created_s > _DAY_S else None
     return None
@@ -629,7 +623,7 @@ def packet_stamps(path: Path, stream: int, split: tuple[int, int] | None = None)
     with open_container(path) as container:
         chosen, _ = _choose_stream(container, path, stream)
         with translated(DecodeError, "reading fails", where=path):
-            stamps = _stamps_from_here(container, chosen)
+            stamps = list(stamps_from_here(container, chosen))
         if not has_times(container):
             return list(range(len(stamps)))
     parts, step = split or (1, None)
@@ -637,9 +631,16 @@ def packet_stamps(path: Path, stream: int, split: tuple[int, int] | None = None)
     return presented(known, step) if len(known) == len(stamps) else None
 
 
-def _stamps_from_here(container: InputContainer, stream: VideoStream) -> list[int | None]:
-    packets = demuxed(container, stream)
-    return [packet_stamp(container, packet) for packet in packets if packet.size and not packet.is_discard]
+def stamps_from_here(container: InputContainer, stream: VideoStream) -> Iterator[int | None]:
+    """Yield the stamps of the packets that give a frame, from where an opened file is to its end."""
+    for packet in demuxed(container, stream):
+        if packet.size and not packet.is_discard:
+            yield packet_stamp(container, packet)
+
+
+def video_streams(container: InputContainer) -> list[VideoStream]:
+    """Return the video streams of a file but those of a cover picture."""
+    return [one for one in container.streams.video if not one.disposition & Disposition.attached_pic]
 
 
 def _last_packets_s(path: Path, stream: int, begin_s: Fraction) -> list[Fraction]:
@@ -649,7 +650,7 @@ def _last_packets_s(path: Path, stream: int, begin_s: Fraction) -> list[Fraction
             chosen, _ = _choose_stream(container, path, stream)
             time_base = exact_fraction(chosen.time_base) or Fraction(1)
             container.seek(int(begin_s / time_base), stream=chosen)
-            stamps = _stamps_from_here(container, chosen)
+            stamps = list(stamps_from_here(container, chosen))
         except (av.error.FFmpegError, OSError):
             return []
     return [stamp * time_base for stamp in stamps if stamp is not None]
@@ -710,8 +711,7 @@ def _choose_stream(
     container: InputContainer, path: Path, wanted: int | TrackPicker
 ) -> tuple[VideoStream, TrackInfo]:
     """Return a video stream, and what the file calls it."""
-    pictures = Disposition.attached_pic
-    streams = [stream for stream in container.streams.video if not stream.disposition & pictures]
+    streams = video_streams(container)
     if not streams:
         kinds = ", ".join(stream.type for stream in container.streams) or "none"
         raise VideoError(f"it has no video stream (streams: {kinds})", where=path)

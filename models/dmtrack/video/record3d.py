@@ -29,7 +29,12 @@ from dmtrack.video.archive import open_archive, read_member
 from dmtrack.video.counts import CountScale
 from dmtrack.video.frame import Pixels, VideoInfo
 from dmtrack.video.picture_file import StoredPicture, decode_picture
-from dmtrack.video.source import DEFAULT_FRAME_RATE, MAX_CONSECUTIVE_DAMAGED, StoredPictures
+from dmtrack.video.source import (
+    DEFAULT_FRAME_RATE,
+    MAX_CONSECUTIVE_DAMAGED,
+    StoredPictures,
+    closing_on_error,
+)
 from dmtrack.video.track_choice import TrackInfo, TrackKind, TrackPicker
 
 RECORD3D_SUFFIX: Final = ".r3d"
@@ -55,7 +60,7 @@ class Record3dReader(StoredPictures):
 
     def __init__(self, path: Path, picker: TrackPicker) -> None:
         self._archive = open_archive(path)
-        try:
+        with closing_on_error(self.close):
             track = picker.pick(_TRACKS, path)
             self._is_depth = track.kind is TrackKind.DEPTH
             if self._is_depth:
@@ -66,9 +71,6 @@ class Record3dReader(StoredPictures):
             pts, rate = _stamps(metadata, len(self._names))
             super().__init__(pts)
             first = self._first(path)
-        except BaseException:
-            self.close()
-            raise
         self._shape = first.pixels.shape
         self.info = VideoInfo(
             path=path,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median_low
 from typing import Final, Self
 
-from dmtrack.errors import DecodeError, translated
+from dmtrack.errors import ConfigError, DecodeError, translated
 from dmtrack.video.frame import Frame, Pixels, VideoInfo
 from dmtrack.video.position import Position
 
@@ -35,12 +35,20 @@ class ClosedOnExit(ABC):
         self.close()
 
 
+@contextmanager
+def closing_on_error(close: Callable[[], object]) -> Iterator[None]:
+    """Call `close` if the block fails, whatever the reason: nobody gets what was opened."""
+    try:
+        yield
+    except BaseException:
+        close()
+        raise
+
+
 class FrameSource(ClosedOnExit):
     """One stream of frames. Stamps increase strictly from frame to frame; `read` works once.
 
-    Attributes:
-        info: What the container or folder claims.
-        has_clock: Its times are its own, not made up from a rate.
+    `info` is what the container or folder claims; with `has_clock` times are its own, not of a rate.
     """
 
     info: VideoInfo
@@ -107,6 +115,25 @@ class FrameSource(ClosedOnExit):
             return [stamp for stamp in stamps if stamp >= info.start_pts]
         step = max(1, round(1 / ((info.frame_rate or DEFAULT_FRAME_RATE) * info.time_base)))
         return range(info.start_pts, info.start_pts + step * (info.frame_count or 0), step)
+
+    def frame_at(self, position: Position) -> int:
+        """Return the index of the frame that a position means: the first one that is there or later.
+
+        `ConfigError`: a time, and the recording ends before it; `DecodeError`: as `stamps`.
+        """
+        if position.index is not None:
+            return position.index
+        info, stamps = self.info, self.stamps()
+        for index, stamp in enumerate(stamps):
+            if position.is_reached(index, (stamp - info.start_pts) * info.time_base):
+                return index
+        raise ConfigError(f"{position} lies behind the last of {len(stamps)} frames", where=info.path)
+
+    def end_at(self, end: Position | None) -> int | None:
+        """Return the index of the first frame that is not wanted any more; None: all are wanted."""
+        with suppress(ConfigError):
+            return None if end is None else self.frame_at(end)
+        return None
 
 
 MAX_CONSECUTIVE_DAMAGED: Final = 100

@@ -21,11 +21,7 @@ class SplitSource(FrameSource):
     """One half of the pictures of a stream.
 
     Of an odd number of columns or rows, the middle one belongs to neither half. `VideoError`: the pictures
-    are too small to have halves.
-
-    Attributes:
-        source: The stream of whole pictures; closed with this one.
-        half: Which half this is.
+    are too small to have halves. `source`, the stream of whole pictures, is closed with this one.
     """
 
     def __init__(self, source: FrameSource, half: Split) -> None:

@@ -23,11 +23,8 @@ class RisingStamps(Generic[_Item]):
     Pauses stay.
 
     Frames come in order of presentation, with their stamps, None where there is none. `step` is the usual
-    distance of two stamps, as the container claims; `last` is the one before the first frame.
-
-    Attributes:
-        moved: Frames so far that had no stamp, or a wrong one.
-        restarts: How often the clock began anew.
+    distance of two stamps, as the container claims; `last` is the one before the first frame. `moved` frames
+    had no stamp so far, or a wrong one; `restarts` is how often the clock began anew.
     """
 
     def __init__(self, items: Iterator[tuple[int | None, _Item]], step: int, last: int | None = None) -> None:

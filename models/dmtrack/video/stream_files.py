@@ -27,7 +27,7 @@ from dmtrack.video.frame import VideoInfo
 from dmtrack.video.picture_file import IMAGE_SUFFIXES, page_count, picture_count, seconds_in_names
 from dmtrack.video.reader import VideoReader
 from dmtrack.video.record3d import RECORD3D_SUFFIX, Record3dReader
-from dmtrack.video.source import DEFAULT_FRAME_RATE, FrameSource
+from dmtrack.video.source import DEFAULT_FRAME_RATE, FrameSource, closing_on_error
 from dmtrack.video.split import SplitSource, SplitStreams
 from dmtrack.video.streams import PairingOptions, Split, StreamPair, Sync, default_max_skew_s
 from dmtrack.video.time_file import StampedSource, read_times
@@ -240,11 +240,8 @@ def _open(
             note = f"{found.name} has a time for each picture of {path.name}: {option} takes them."
             source.info = replace(source.info, notes=(*source.info.notes, note))
         return source
-    try:
+    with closing_on_error(source.close):
         return StampedSource(source, read_times(times, options.times_unit))
-    except BaseException:
-        source.close()
-        raise
 
 
 def _times_beside(source: FrameSource) -> Path | None:

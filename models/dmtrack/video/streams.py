@@ -376,22 +376,24 @@ class StreamPair(ClosedOnExit):
         self, rgb_info: VideoInfo, aux_info: VideoInfo, spans: tuple[TimeSpan, TimeSpan] | None = None
     ) -> list[str]:
         pairing, found = self.pairing, list[str]()
+        is_told = bool(pairing.shift_s)  # somebody says or measured when the second one was begun
         rgb, aux = spans or (TimeSpan.of(rgb_info), self.aux_span)
         if pairing.sync is not Sync.INDEX and pairing.rate_ratio == 1:
             frames_s = [1 / info.frame_rate for info in (rgb_info, aux_info) if info.frame_rate]
-            found += length_remark(rgb, aux, max(frames_s, default=Fraction(0)))
+            spans = (replace(rgb, start_s=aux.start_s), aux) if is_told else (rgb, aux)
+            found += length_remark(*spans, max(frames_s, default=Fraction(0)), is_told=is_told)
         if pairing.sync is not Sync.PTS or rgb.common(aux) is None:
             return found
         has_side_file = pairing.rgb_times is not None or pairing.aux_times is not None
         late_s = aux.start_s - rgb.start_s
         ends_s = Fraction(0) if rgb.end_s is None or aux.end_s is None else aux.end_s - rgb.end_s
-        if abs(late_s) > self.max_skew_s:
+        if abs(late_s) > self.max_skew_s and not is_told:
             offset_ms = float((pairing.shift_s - late_s) * 1000)
             found.append(
                 f"The second stream starts {float(late_s):+.3f} s from the first: right if they share a "
                 f"clock, else --offset-ms {offset_ms:.0f} makes them start together."
             )
-        elif rgb_info.created_s and aux_info.created_s and not (pairing.shift_s or has_side_file):
+        elif rgb_info.created_s and aux_info.created_s and not (is_told or has_side_file):
             apart_s = aux_info.created_s - rgb_info.created_s
             is_both = rgb.common(TimeSpan.of(aux_info, Fraction(apart_s))) is not None
             if abs(apart_s) > _SAME_MOMENT_S and is_both:
@@ -464,11 +466,17 @@ class StreamPair(ClosedOnExit):
         self.aux.close()
 
     def _aux_start(self, first: Frame) -> Position:
+        """Return where the second stream is read from; behind its end the last frame is the nearest."""
+        info, claimed_s = self.aux.info, self.aux.info.duration_s
         if self.pairing.sync is Sync.INDEX:
-            return Position(index=max(0, first.index - _SPARE_FRAMES))
-        rate = self.aux.info.frame_rate or DEFAULT_FRAME_RATE
-        spare_s = _SPARE_FRAMES / rate + self.max_skew_s
+            index, count = first.index, info.frame_count
+            if count is not None and index >= count:
+                index = min(index, self.aux.measured().frame_count or index)
+            return Position(index=max(0, index - _SPARE_FRAMES))
+        spare_s = _SPARE_FRAMES / (info.frame_rate or DEFAULT_FRAME_RATE) + self.max_skew_s
         elapsed_s = (first.time_s - self.aux_span.start_s) / self.pairing.rate_ratio
+        if (claimed_s is None or elapsed_s > claimed_s) and (end_s := self.aux.end_s) is not None:
+            elapsed_s = min(elapsed_s, end_s - info.start_s)
         return Position(time_s=max(Fraction(0), elapsed_s - spare_s))
 
 

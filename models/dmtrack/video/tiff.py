@@ -77,9 +77,7 @@ def _directories(file: Path, size: int, _: int) -> tuple[int, ...]:
 def page_bytes(file: Path, page: int) -> bytes:
     """Return picture number `page`, from 0, as a file of its own; however large the file, OpenCV reads that.
 
-    Raises:
-        FormatError: There is no such picture, or it is damaged.
-        OSError: It cannot be read.
+    `FormatError`: there is no such picture, or it is damaged; `OSError`: it cannot be read.
     """
     places = directories(file)
     if page >= len(places):
@@ -166,8 +164,7 @@ def is_multiplied(data: bytes) -> bool:
 def as_stored(data: bytes) -> bytes | bytearray:
     """Return a picture file without what it says of turning it and of alpha, which OpenCV obeys in TIFF.
 
-    Raises:
-        FormatError: It is a TIFF that OpenCV cannot unpack, or misreads.
+    `FormatError`: it is a TIFF that OpenCV cannot unpack, or misreads.
     """
     entries = list(_first_entries(data))
     if what := _not_read(_first_numbers(data)):

@@ -99,11 +99,8 @@ def read_times(path: Path, unit: TimestampUnit | None = None) -> TimeFile:
     """Read a side file.
 
     `unit` None takes what its header or name states (`time_ms`, `stamps.us.txt`), else what gives a usual
-    frame interval.
-
-    Raises:
-        FormatError: The file cannot be read; a row has no stamp, or one that is not a number or
-            not later than the one before (the row is named); or the unit cannot be told.
+    frame interval. `FormatError`: the file cannot be read; a row has no stamp, or one that is not a number or
+    not later than the one before (the row is named); or the unit cannot be told.
     """
     rows, header = _table(path)
     column = _stamp_column(rows, header, path)
@@ -265,15 +262,11 @@ def _shown(value: Fraction) -> str:
 class StampedSource(FrameSource):
     """A stream with one time stamp a frame from a side file, `times`.
 
-    A frame finds its row by the order of the container's own stamps, so that one that does not
-    decode does not move the rows of those after it; pictures of a folder, and streams without
-    stamps, count.
+    A frame finds its row by the order of the container's own stamps, so that one that does not decode does
+    not move the rows of those after it; pictures of a folder, and streams without stamps, count.
 
-    `source` is closed with this one.
-
-    Raises:
-        FormatError: There are more or fewer stamps than frames.
-        DecodeError: The frames cannot be counted.
+    `source` is closed with this one. `FormatError`: there are more or fewer stamps than frames;
+    `DecodeError`: the frames cannot be counted.
     """
 
     def __init__(self, source: FrameSource, times: TimeFile) -> None:

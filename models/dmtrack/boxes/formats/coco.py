@@ -21,7 +21,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from dmtrack.boxes.formats.json_document import JsonFields, known, measure_json, rounded, sides
 from dmtrack.boxes.parsing import placed, state_of
@@ -30,12 +30,16 @@ from dmtrack.datasets.ground_truth import read_text
 from dmtrack.errors import FormatError
 from dmtrack.tracking.result import TrackedBox
 
+_PICTURES: Final = (
+    "add it (the first frame is 0), and a track_id to each box; or give the boxes with --box, or the file "
+    "with --detections, which goes by the names of pictures"
+)
+
 
 def read_coco(path: Path, name: str) -> tuple[RecordingResults, ...]:
     """Read every video of a document; images without a `video_id` are frames of one video.
 
-    Raises:
-        FormatError: It cannot be read, is no such document, or a value (its place is named) is wrong.
+    `FormatError`: it cannot be read, is no such document, or a value (its place is named) is wrong.
     """
     document = JsonFields.parse(read_text(path), str(path))
     if "images" not in document or "annotations" not in document:
@@ -150,6 +154,8 @@ class _CocoReader:
         for image in self._document.each("images"):
             video_id = image.integer("video_id") if "video_id" in image else None
             gatherer = gatherers.setdefault(video_id, ResultsGatherer())
+            if "frame_id" not in image and "frame_index" not in image:
+                raise FormatError("frame_id or frame_index is missing", where=image.where, hint=_PICTURES)
             index = image.integer("frame_id", "frame_index")
             places[image.integer("id")] = (video_id, index)
             said = {name: image.number(name) for name in ("time_s", "infer_ms")}

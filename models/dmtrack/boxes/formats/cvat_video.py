@@ -19,6 +19,7 @@ Source: CVAT's manual, "XML annotation format", and the reader of Datumaro (form
 
 from __future__ import annotations
 
+import zipfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -59,12 +60,10 @@ _LABEL: Final = "<label><name>{}</name><attributes>%s</attributes></label>" % ""
 def read_cvat_video(path: Path, name: str) -> RecordingResults:
     """Read the XML file, or the archive that it is in; between keyframes boxes lie on straight lines.
 
-    Boxes that are turned and polygons are read as the upright boxes around them.
-
-    Raises:
-        FormatError: It cannot be read, is no such file, or a box (its place is named) is wrong.
+    Boxes that are turned and polygons are read as the upright boxes around them. `FormatError`: it cannot be
+    read, is no such file, or a box (its place is named) is wrong.
     """
-    if path.suffix.lower() == ".xml":
+    if path.suffix.lower() != ".zip" and not zipfile.is_zipfile(path):
         text = read_text(path)
     else:
         text = member_texts(path, [ANNOTATIONS]).get(ANNOTATIONS, "")

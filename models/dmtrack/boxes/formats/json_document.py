@@ -120,10 +120,7 @@ class JsonFields:
     """One JSON object of a file; its values are read checked, with errors that say where they are.
 
     What is not there, or null, is None, unless a method says otherwise. Every method raises `FormatError`
-    where a value is something else.
-
-    Raises:
-        FormatError: The value is no object.
+    where a value is something else, and so does the class where its own is no object.
     """
 
     def __init__(self, value: object, where: str) -> None:

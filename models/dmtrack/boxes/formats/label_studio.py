@@ -51,10 +51,8 @@ _USUAL_RATE: Final = 24  # what Label Studio takes for the frame rate of a video
 def read_label_studio(path: Path, name: str, size: PictureSize | None = None) -> tuple[RecordingResults, ...]:
     """Read every task of an export ("JSON"); of several annotations of a task the first.
 
-    `name` is for a task that has none, `size` for a file that does not say it.
-
-    Raises:
-        FormatError: It cannot be read, a value (its place is named) is wrong, or the size is not known.
+    `name` is for a task that has none, `size` for a file that does not say it. `FormatError`: it cannot be
+    read, a value (its place is named) is wrong, or the size is not known.
     """
     document = json_of(read_text(path), path)
     tasks = JsonFields({"tasks": document if isinstance(document, list) else [document]}, str(path))

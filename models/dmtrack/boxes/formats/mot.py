@@ -80,11 +80,8 @@ def read_mot(path: Path, name: str, origin: int = 0) -> RecordingResults:
 
     Detections (id -1) take ids that no other row of the file has, in each frame the lowest ones.
 
-    `origin` is what the top left pixel is called in this file; it is subtracted.
-
-    Raises:
-        FormatError: The file is missing or no text, a row is malformed (its number is named), or a
-            frame holds a target twice.
+    `origin` is what the top left pixel is called in this file; it is subtracted. `FormatError`: the file is
+    missing or no text, a row is malformed (its number is named), or a frame holds a target twice.
     """
     gatherer, detections = ResultsGatherer(), []
     for place, line in rows_of(truth_lines(path), path):
@@ -102,8 +99,7 @@ def read_mot(path: Path, name: str, origin: int = 0) -> RecordingResults:
 def mot_detections(path: Path, origin: int = 0) -> Iterator[tuple[TrackedBox, int | None]]:
     """Yield the boxes of a MOT file whatever their ids, and the class in the eighth column; -1 is none.
 
-    Raises:
-        FormatError: As `read_mot`.
+    `FormatError`: as `read_mot`.
     """
     for place, line in rows_of(truth_lines(path), path):
         with placed(place):
@@ -149,10 +145,8 @@ def mot_line(row: TrackedBox, origin: int = 0) -> str:
 def parse_mot_line(text: str, origin: int = 0) -> TrackedBox:
     """Read one line: six columns (score 1), or more; those after the seventh are not looked at.
 
-    Columns are separated by commas, else by semicolons, else by blanks.
-
-    Raises:
-        FormatError: A column is missing or is not the number it should be, or the box has no area.
+    Columns are separated by commas, else by semicolons, else by blanks. `FormatError`: a column is missing or
+    is not the number it should be, or the box has no area.
     """
     words = next((text.split(mark) for mark in ",;" if mark in text), text.split())
     if len(words) < LEAST_COLUMNS:

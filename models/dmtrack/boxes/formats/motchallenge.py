@@ -44,9 +44,7 @@ def read_mot_folder(info: Path, name: str, origin: int = 0) -> RecordingResults:
     """Read the folder that `seqinfo.ini` is in.
 
     `name` is for a file that says none; `origin`, what the top left pixel is called, is subtracted.
-
-    Raises:
-        FormatError: A file cannot be read, there are no boxes, or a row (named) is malformed.
+    `FormatError`: a file cannot be read, there are no boxes, or a row (named) is malformed.
     """
     said = configparser.ConfigParser(interpolation=None, strict=False)
     with translated(FormatError, "is no INI file", where=info):

@@ -24,10 +24,7 @@ def read_row_per_frame(path: Path, name: str, target_id: int = 1) -> RecordingRe
     """Read one target.
 
     Rows have 4 values, or 8 (a polygon, whose bounding box is taken). The file has no id: it gets
-    `target_id`.
-
-    Raises:
-        FormatError: It cannot be read, or a row (named) is malformed.
+    `target_id`. `FormatError`: it cannot be read, or a row (named) is malformed.
     """
     gatherer = ResultsGatherer()
     for index, row in enumerate(read_boxes(path).boxes):

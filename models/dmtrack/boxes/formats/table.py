@@ -44,11 +44,8 @@ _OF_THE_FRAME: Final = ("time_s", "aux_time_s", "skew_ms", "infer_ms")
 def read_table(path: Path, name: str) -> tuple[RecordingResults, ...]:
     """Read a CSV with a header; columns may stand in any order, and others may stand beside them.
 
-    `name` is the recording's, unless a column `item` names several.
-
-    Raises:
-        FormatError: It cannot be read, a needed column is missing, or a row is malformed (its number is
-            named; the header is row 1).
+    `name` is the recording's, unless a column `item` names several. `FormatError`: it cannot be read, a
+    needed column is missing, or a row is malformed (its number is named; the header is row 1).
     """
     gatherers: dict[str, ResultsGatherer] = {}
     for number, cells in numbered_rows(path):
@@ -83,8 +80,7 @@ def _measure_text(measure: AuxMeasure | None) -> str:
 class MergedTable:
     """Writes the table of several recordings, one after the other, in memory of one.
 
-    Raises:
-        OutputError: The file exists, or its folder cannot be made or written to.
+    `OutputError`: the file exists, or its folder cannot be made or written to.
     """
 
     def __init__(self, path: Path, *, overwrite: bool = False) -> None:
@@ -186,8 +182,7 @@ def _gather(gatherer: ResultsGatherer, cells: dict[str, str]) -> None:
 def measure_in(cells: Mapping[str, str]) -> AuxMeasure | None:
     """Return what cells of the columns of a measure say; None where they are empty or not there.
 
-    Raises:
-        FormatError: They say a part of a measure, or what is none.
+    `FormatError`: they say a part of a measure, or what is none.
     """
     numbers = {column: _optional(cells, column) for column in MEASURE_COLUMNS if column != "aux_unit"}
     median, low, high, *position_m = numbers.values()

@@ -56,8 +56,7 @@ def has_values(regions: Path) -> bool:
 def read_vot(path: Path, name: str, target_id: int = 1) -> RecordingResults:
     """Read the regions of one target, and its confidence and time where they lie beside them.
 
-    Raises:
-        FormatError: A file cannot be read, a line (named) is malformed, or the numbers of lines differ.
+    `FormatError`: a file cannot be read, a line (named) is malformed, or the numbers of lines differ.
     """
     lines = truth_lines(path)
     scores = _read_values(value_path(path, _CONFIDENCE), len(lines))
@@ -74,9 +73,8 @@ def read_vot(path: Path, name: str, target_id: int = 1) -> RecordingResults:
 def vot_files(results: RecordingResults, target_id: int) -> Iterator[tuple[str, str | None]]:
     """Yield the files of one target: regions, confidence, time.
 
-    Yields:
-        What the name of a file has after that of the regions, and its text: None where there is nothing to
-        say; an older file of that name must then go.
+    Of each, what its name has after that of the regions, and its text: None where there is nothing to say; an
+    older file of that name must then go.
     """
     frames = list(results.every_frame())
     entries = [frame.target(target_id) for frame in frames]

@@ -59,9 +59,7 @@ def add_tracks(
     """Note every target wherever it is there.
 
     Waypoints stand in any order, one a frame; the last box stays up to `end`, where the recording ends.
-
-    Raises:
-        FormatError: Two are for one frame, or more than `MOST_FILLED` boxes lie between them.
+    `FormatError`: two are for one frame, or more than `MOST_FILLED` boxes lie between them.
     """
     room = MOST_FILLED
     for target_id, waypoints in tracks.items():

@@ -7,6 +7,7 @@ digest the file had when it was written, so that `verify` can tell whether it st
 from __future__ import annotations
 
 import datetime
+import functools
 import json
 import os
 import re
@@ -27,21 +28,30 @@ RESERVED_NAMES = frozenset({"tiny", "tiny-open", "base"})
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class WeightsFile:
     """A weights file and what is known of it without reading its tensors."""
 
     name: str  # what `--weights` calls it
     path: Path  # where it is
     meta: WeightsMeta  # what its header says
-    sha256: str  # its digest: the recorded one in the data folder, otherwise computed
-    # Day it was added to the data folder, `YYYY-MM-DD`; None for files elsewhere
-    added: str | None = None
+    recorded_sha256: str | None = None  # its digest when it was added to the data folder; None elsewhere
+    added: str | None = None  # the day of that, `YYYY-MM-DD`
+
+    @functools.cached_property
+    def sha256(self) -> str:
+        """The recorded digest, or that of the file; `CheckpointError` where it cannot be read."""
+        return self.recorded_sha256 or sha256_of(self.path)
+
+    @property
+    def is_foundation(self) -> bool:
+        """Whether it is the frozen tracker of one stream alone."""
+        return self.meta.kind == "foundation"
 
     @classmethod
     def at(cls, path: Path) -> WeightsFile:
         """Look at any weights file; `CheckpointError` where it is missing, damaged, or not one of ours."""
-        return cls(path.name.removesuffix(SUFFIX), path, read_meta(path), sha256_of(path))
+        return cls(path.name.removesuffix(SUFFIX), path, read_meta(path))
 
 
 def data_folder() -> Path:

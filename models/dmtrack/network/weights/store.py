@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
-from dmtrack.config import PUBLISHED_TRACKER, ModelConfig, TrackerConfig
+from dmtrack.config import PUBLISHED_TRACKER, ModelConfig, TrackerConfig, tracker_preset
 from dmtrack.errors import CheckpointError
 from dmtrack.network.weights.data_folder import SUFFIX, WeightsFile, stored, stored_names, weights_folder
 from dmtrack.video.frame import Modality
@@ -55,7 +56,7 @@ class ResolvedWeights:
     @property
     def streams(self) -> int:
         """How many streams it takes at most: 1 or 2."""
-        return 1 if self.modality is None or self.files[-1].meta.kind == "foundation" else 2
+        return 1 if self.modality is None or self.files[-1].is_foundation else 2
 
     @property
     def tracker_config(self) -> TrackerConfig:
@@ -83,8 +84,7 @@ def resolve_weights(asked: str | Path, modality: Modality | None) -> ResolvedWei
 def find_weights(asked: str | Path, modality: Modality | None) -> tuple[WeightsFile, ...]:
     """Return the files that `asked` means, foundation first, tensors unread; errors as `resolve_weights`."""
     if str(asked) in _IN_THE_BOX:
-        files = _weights_in(bundled_folder() / _IN_THE_BOX[str(asked)], f"{asked}-")
-        return _of_folder(files, modality, "the weights in the box")
+        return _of_folder(tuple(_in_the_box(str(asked))), modality, "the weights in the box")
     if asked == "base":
         return (_base(modality),)
     if str(asked) in stored_names():
@@ -105,18 +105,23 @@ def bundled_folder() -> Path:
     return Path(str(resources.files("dmtrack").joinpath("weights")))
 
 
-def bundled_weights() -> tuple[WeightsFile, ...]:
-    """Return the weights in the box: of each network a foundation, and adapters for each modality."""
-    return tuple(
-        file
-        for name, folder in _IN_THE_BOX.items()
-        for file in _weights_in(bundled_folder() / folder, f"{name}-")
-    )
+def bundled_weights() -> Iterator[WeightsFile]:
+    """Yield the weights in the box: of each network a foundation, and adapters for each modality."""
+    return itertools.chain.from_iterable(map(_in_the_box, _IN_THE_BOX))
 
 
 def named(name: str) -> WeightsFile:
     """Return the weights of a name in the box or in the data folder; errors as `stored`."""
     return next((file for file in bundled_weights() if file.name == name), None) or stored(name)
+
+
+def _in_the_box(name: str) -> Iterator[WeightsFile]:
+    """Yield a foundation and its adapters, with the inference protocol of this version.
+
+    Adapters name their foundation's digest, so its header stays as it was written.
+    """
+    for file in _weights_in(bundled_folder() / _IN_THE_BOX[name], f"{name}-"):
+        yield replace(file, meta=replace(file.meta, tracker=tracker_preset(file.meta.config.name)))
 
 
 def _weights_in(folder: Path, prefix: str = "") -> tuple[WeightsFile, ...]:
@@ -128,10 +133,8 @@ def _of_folder(
 ) -> tuple[WeightsFile, ...]:
     """Choose among the files of a folder."""
     if modality is None:
-        return (
-            _only([file for file in files if file.meta.kind == "foundation"], "foundation weights", where),
-        )
-    suited = [file for file in files if file.meta.kind != "foundation" and file.meta.modality == modality]
+        return (_only([file for file in files if file.is_foundation], "foundation weights", where),)
+    suited = [file for file in files if not file.is_foundation and file.meta.modality == modality]
     return _completed(_only(suited, f"{modality} weights", where), modality)
 
 
@@ -182,7 +185,7 @@ def _not_added(modality: Modality | None) -> CheckpointError:
 def _completed(file: WeightsFile, modality: Modality | None) -> tuple[WeightsFile, ...]:
     """Check that a file suits the input, and add the foundation to adapters."""
     meta = file.meta
-    if modality is not None and meta.kind == "foundation":
+    if modality is not None and file.is_foundation:
         raise CheckpointError(
             "holds a foundation, which takes one stream, but there are two",
             where=file.path,
@@ -202,23 +205,18 @@ def _foundation_of(adapters: WeightsFile) -> WeightsFile:
     By its recorded digest; adapters that record none take the only foundation beside them.
     """
     folder = adapters.path.parent
-    beside = _foundations(_readable(WeightsFile.at, sorted(folder.glob(f"*{SUFFIX}"))))
+    beside = _readable(WeightsFile.at, sorted(folder.glob(f"*{SUFFIX}")))
     wanted = adapters.meta.foundation_sha256
     if wanted is None:
-        return _only(beside, "foundation weights", str(folder))
-    elsewhere = _foundations((*_readable(stored, stored_names()), *bundled_weights()))
-    for file in (*beside, *elsewhere):
-        if file.sha256 == wanted:
+        return _only([file for file in beside if file.is_foundation], "foundation weights", str(folder))
+    for file in itertools.chain(beside, _readable(stored, stored_names()), bundled_weights()):
+        if file.is_foundation and file.sha256 == wanted:
             return file
     raise CheckpointError(
         f"the foundation these adapters were trained on (sha256 {wanted[:12]}…) was not found",
         where=adapters.path,
         hint="put its weights file into the same folder",
     )
-
-
-def _foundations(files: Iterable[WeightsFile]) -> list[WeightsFile]:
-    return [file for file in files if file.meta.kind == "foundation"]
 
 
 def _readable(look: Callable[[_Item], WeightsFile], items: Iterable[_Item]) -> Iterator[WeightsFile]:

@@ -10,6 +10,7 @@ https://github.com/ros-event-camera/event_camera_msgs (encodings evt3, mono, lib
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -48,11 +49,8 @@ def event_topic(path: Path, picker: TrackPicker) -> TrackInfo | None:
 
     `VideoError`: it is no whole bag, or it cannot be told which topic is meant.
     """
-    log, _ = open_log(path)
-    try:
+    with closing(open_log(path)[0]) as log:
         tracks = [track for track, _ in bag_tracks(log)]
-    finally:
-        log.close()
     if not any(track.kind is TrackKind.EVENT for track in tracks):
         return None
     track = picker.pick(tracks, path)
@@ -80,14 +78,11 @@ def open_bag_events(path: Path, options: EventOptions) -> OpenedEvents:
 
 
 def _messages(path: Path, topic: TrackInfo) -> Iterator[_Message]:
-    log, _ = open_log(path)
-    try:
+    with closing(open_log(path)[0]) as log:
         connection = next(one for track, one in bag_tracks(log) if track == topic)
         is_packet = str(connection.msgtype).startswith(("event_camera_msgs", "event_array_msgs"))
         for _, _, data in log.messages([connection]):
             yield _Message(bytes(data), is_cdr=path.suffix.lower() != ".bag", is_packet=is_packet)
-    finally:
-        log.close()
 
 
 def _chunks(path: Path, topic: TrackInfo) -> Iterator[Chunk]:
@@ -143,9 +138,8 @@ class _Message:
 class _Decoder:
     """Decodes message after message.
 
-    Attributes:
-        size: Width and height of the sensor, as the last message says; None where it does not.
-        kind: What the messages are, for people.
+    `size` is width and height of the sensor, as the last message says, None where it does not; `kind` is what
+    the messages are, for people.
     """
 
     def __init__(self) -> None:

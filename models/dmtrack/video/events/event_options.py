@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar
 
 from dmtrack.errors import ConfigError
 from dmtrack.numbers import finite
-from dmtrack.options import Option
+from dmtrack.options import Option, make_exact
 from dmtrack.video.events.event_batch import Size
 from dmtrack.video.time_file import TimestampUnit
 from dmtrack.video.track_choice import TrackInfo
@@ -60,7 +60,8 @@ class EventOptions:
         Size | None,
         Option(
             "--event-size",
-            "Size of the sensor. Default: as the file says, else the smallest that its events fit on.",
+            "Size of the sensor. Default: as the file says, else that of RGB or of a usual sensor where "
+            "events fill it, else the smallest that they fit on.",
             metavar="WxH",
             parse=parse_size,
             write=lambda size: f"{size[0]}x{size[1]}",
@@ -85,12 +86,11 @@ class EventOptions:
     topic: TrackInfo | None = None  # which topic of a bag; None takes the first one of events
 
     def __post_init__(self) -> None:
+        make_exact(self)
         if self.window_us is not None and self.count is not None:
             raise ConfigError("a window of time and a number of events are two ways to choose: give one")
         if self.window_us is not None and self.window_us <= 0:
             raise ConfigError("the window of time is not positive")
-        if self.count is not None and self.count <= 0:
-            raise ConfigError(f"{self.count} events make no picture")
         if self.columns is not None:
             parse_order(self.columns)
 

@@ -176,14 +176,9 @@ _BY_MAGIC: Final[tuple[tuple[bytes, Opener], ...]] = (
 class EventReader(ClosedOnExit):
     """The events of a file, read once from front to back in memory that does not grow; see `open_events`.
 
-    Attributes:
-        path: The file.
-        format: Its format, for people.
-        size: Width and height of the sensor, where the file or a person says so.
-        notes: What had to be assumed, a sentence each.
-        frame_times: Times of the frames of another camera on the clock of the events, if they are in it.
-        totals: What was in it so far.
-        guard: What keeps back events that cannot be right.
+    `format` is for people; `size` is width and height of the sensor, where the file or a person says so;
+    `notes` are what had to be assumed, a sentence each; `frame_times` those of another camera on the clock of
+    the events, if they are in it; `totals` are what was in it so far.
     """
 
     def __init__(self, path: Path, opened: OpenedEvents, size: Size | None = None) -> None:
@@ -231,10 +226,8 @@ class EventReader(ClosedOnExit):
 class _Guard:
     """Keeps back events that cannot be right, counts them, and ends the reading when they do not end.
 
-    Attributes:
-        damaged: Records lost or dropped so far.
-        outside: Those among them that lie outside the sensor; where the first one was.
-        is_quiet: Damage is no longer warned of, as it is after the first time.
+    `damaged` are the records lost or dropped so far, `outside` how many of them lie outside the sensor, and
+    where the first one was. Damage is no longer warned of when it `is_quiet`, as it is after the first time.
     """
 
     def __init__(self, path: Path, size: Size | None) -> None:

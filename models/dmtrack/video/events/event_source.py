@@ -30,7 +30,7 @@ from dmtrack.video.events.schedule import (
 from dmtrack.video.frame import Frame, Pixels, VideoInfo
 from dmtrack.video.gauge import EventWindow
 from dmtrack.video.position import Position
-from dmtrack.video.source import DEFAULT_FRAME_RATE, FrameSource
+from dmtrack.video.source import DEFAULT_FRAME_RATE, FrameSource, closing_on_error
 
 CANVAS_RGB: Final = (255, 255, 255)
 POSITIVE_RGB: Final = (220, 30, 30)
@@ -39,12 +39,18 @@ _SENSOR_SIZES: Final[tuple[Size, ...]] = (
     (128, 128),
     (240, 180),
     (304, 240),
+    (320, 240),
+    (320, 320),
     (346, 260),
+    (480, 360),
     (640, 480),
     (1280, 720),
+    (1280, 800),
 )
 _REACHED: Final = 0.9
 """A share of a sensor's sides; real recordings leave less than the rest without any event."""
+_REACHED_BESIDE: Final = 0.6
+"""A share of the sides of the video beside, where no sensor's are reached: made-up events lack the noise."""
 _MOST, _NEARLY_ALL = 0.99, 0.999  # so many of the events lie on the sensor; the others are noise of the file
 _EVENT_TIME_BASE: Final = Fraction(1, MICROSECONDS)
 
@@ -56,12 +62,9 @@ class EventSource(FrameSource):
     `DecodeError`: it is damaged before its first event, or has none; `PairingError`: the frames of `like` end
     before the first event; `ConfigError`: an optional library is missing, or an option is invalid.
 
-    Attributes:
-        reader: Reads the events; `totals` says what was in the file, as far as it was read.
-        notes: What had to be assumed, a sentence each.
-
-    Without the frames `like` it draws `frame_rate` pictures a second, or, with None and a number of events a
-    picture, one whenever so many events have come.
+    The `totals` of its `reader` say what was in the file, as far as it was read; `notes` are what had to be
+    assumed, a sentence each. Without the frames `like` it draws `frame_rate` pictures a second, or, with None
+    and a number of events a picture, one whenever so many events have come.
     """
 
     def __init__(
@@ -75,7 +78,7 @@ class EventSource(FrameSource):
         self._options = options or EventOptions()
         self.reader, self._size, self.notes = _opened(path, self._options, like)
         self._has_been_read = False
-        try:
+        with closing_on_error(self.reader.close):
             batches = iter(self.reader)
             first = _first_batch(batches, path)
             self._events: Iterator[EventBatch] = chain([first], batches)
@@ -91,9 +94,6 @@ class EventSource(FrameSource):
                 shared = self._options.is_shared_clock
                 self._schedule = like_frames(self._first_us, like, is_shared_clock=shared)
             self._windows = self._due()
-        except BaseException:
-            self.reader.close()
-            raise
         self.info = self._describe(path)
 
     @property
@@ -227,18 +227,20 @@ def _told_times(reader: EventReader, like: FrameClock) -> Times | None:
 def _measured_size(reader: EventReader, options: EventOptions, like: FrameClock | None) -> Size:
     """Return the size of the video beside it or of a common sensor, if events reach nearly to its edges.
 
-    Pictures whose times are in the event file have its size, however few events there are. Else it is the
-    smallest size that the events fit on, but for a few that lie far outside.
+    Pictures whose times are in the event file have its size, however few events there are. Else it is that of
+    the video beside, of which the events fill the most, or the smallest size that they fit on, but for a few
+    that lie far outside.
     """
     counts = coordinate_counts(reader.path, options)
     if like is not None and _told_times(reader, like) is not None:
-        beside = (like.info.width, like.info.height)
-        if all(near <= side for near, side in zip(_reached(counts, _MOST), beside, strict=True)):
-            return beside
+        size = (like.info.width, like.info.height)
+        if all(near <= side for near, side in zip(_reached(counts, _MOST), size, strict=True)):
+            return size
     most = _reached(counts, _NEARLY_ALL)
-    sizes = _SENSOR_SIZES if like is None else ((like.info.width, like.info.height), *_SENSOR_SIZES)
-    for size in sizes:
-        if all(_REACHED * side <= near <= side for side, near in zip(size, most, strict=True)):
+    beside = [] if like is None else [(like.info.width, like.info.height)]
+    sizes = [(size, _REACHED) for size in (*beside, *_SENSOR_SIZES)]
+    for size, reached in sizes + [(size, _REACHED_BESIDE) for size in beside]:
+        if all(reached * side <= near <= side for side, near in zip(size, most, strict=True)):
             return size
     whole = [int(np.flatnonzero(of_side)[-1]) + 1 for of_side in counts]
     width, height = (end if end <= 2 * near else near for end, near in zip(whole, most, strict=True))

@@ -78,9 +78,7 @@ def _first_bytes(
 
     Within a run of events every fifth byte is one; a single byte moves the fives by one. So the single
     bytes are followed one by one through five lists, and everything between them is filled in at once.
-
-    Returns:
-        Their indices, which of them begin an event, and how many bytes are whole.
+    Returned are their indices, which of them begin an event, and how many bytes are whole.
     """
     singles = np.flatnonzero(data >= coding.first_single)
     by_phase = [singles[singles % _EVENT_BYTES == phase] for phase in range(_EVENT_BYTES)]

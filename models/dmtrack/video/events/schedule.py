@@ -2,7 +2,7 @@
 
 Pictures come like the frames of a video, at a rate, or as told by a file. The clock of an event camera has
 its own zero, mostly the moment it was switched on. So its first event is taken to be at the first frame of
-the video beside it, unless both are said to share a clock.
+the video beside it, unless both are said to share a clock, or their times show it.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ from dmtrack.video.source import DEFAULT_FRAME_RATE
 
 MICROSECONDS: Final = 1_000_000
 OPEN_END: Final = 1 << 62  # a time in microseconds that is after every event
+_FAR: Final = 10
+"""So many lengths of a recording away from zero, two clocks that begin together do so by no chance."""
+_ZONE_S: Final = 900  # time zones are no nearer: names in local time are no clock of events in unix time
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,12 +82,12 @@ def like_frames(first_us: int, like: FrameClock, *, is_shared_clock: bool = Fals
     """Return a picture for each frame of a video, from its stamp to that of the next one.
 
     `first_us` is the time of the first event. With `is_shared_clock` the events have the clock of the video,
-    instead of beginning with its first frame.
+    instead of beginning with its first frame; so they do where their times show it.
     """
     info, ratio = like.info, like.rate_ratio
     finest = math.lcm(info.time_base.denominator, like.offset_s.denominator, MICROSECONDS)
     time_base = Fraction(1, finest * ratio.numerator)
-    if is_shared_clock:
+    if is_shared_clock or _is_one_clock(first_us, like):
         clock, start_s = "its times are those of the video", Fraction(first_us, MICROSECONDS)
     else:
         clock = "its first event is taken to be at the first frame"
@@ -107,6 +110,15 @@ def like_frames(first_us: int, like: FrameClock, *, is_shared_clock: bool = Fals
             yield Window(microseconds(time_s), end_us, int(time_s / time_base))
 
     return Schedule(clock, time_base, info.frame_rate, int(start_s / time_base), windows())
+
+
+def _is_one_clock(first_us: int, like: FrameClock) -> bool:
+    """Return whether events and frames count from a moment that is far from both, as unix time does."""
+    if not like.stamps:
+        return False
+    start_s, end_s = (stamp * like.info.time_base for stamp in (like.stamps[0], like.stamps[-1]))
+    apart_s = abs(Fraction(first_us, MICROSECONDS) - start_s)
+    return apart_s < _ZONE_S and start_s > _FAR * max(apart_s, end_s - start_s)
 
 
 def at_told_times(times_us: Times, info: VideoInfo) -> Schedule:

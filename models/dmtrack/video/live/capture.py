@@ -43,7 +43,7 @@ _LOGGER = logging.getLogger(__name__)
 class Captured:
     """One picture as it came, not yet turned into pixels."""
 
-    # When, on `time.monotonic`; for a stream that is known to hold pictures back by a fixed time, when
+    # When, on `time.perf_counter`; for a stream that is known to hold pictures back by a fixed time, when
     # it would have come without that
     arrival_s: float
     stamp_s: float | None  # what the stream says about its time; None if nothing
@@ -102,7 +102,7 @@ class NetworkCapture(Capture):
             for packet in self._packets(container, stream):
                 for frame in self._decoded(packet):
                     stamp_s = None if frame.pts is None else frame.pts * time_base
-                    yield Captured(time.monotonic() - held_s, stamp_s, frame)
+                    yield Captured(time.perf_counter() - held_s, stamp_s, frame)
 
     def describe(self, first: Captured, start_pts: int) -> VideoInfo:
         """Return what is known; see `Capture`."""
@@ -223,7 +223,7 @@ class CameraCapture(Capture):
                 is_there, picture = camera.read()
                 if not is_there:
                     raise DecodeError("the camera gives no more pictures", where=self._address.text)
-                yield Captured(time.monotonic(), None, cast(Pixels, picture))
+                yield Captured(time.perf_counter(), None, cast(Pixels, picture))
         finally:
             camera.release()
 
@@ -252,12 +252,14 @@ class CameraCapture(Capture):
 
     def _opened(self) -> cv2.VideoCapture:
         place = self._address.camera
-        device = Path(f"/dev/video{place}" if isinstance(place, int) else str(place))
-        if sys.platform.startswith("linux") and not device.exists():
+        on_linux = sys.platform.startswith("linux")
+        device = Path(f"/dev/video{place}" if on_linux and isinstance(place, int) else str(place))
+        if on_linux and not device.exists():
             raise VideoError("there is no such camera", where=device, hint="ls /dev/video* lists them")
         camera = cv2.VideoCapture(place if isinstance(place, int) else str(place))
         if not camera.isOpened():
             camera.release()
-            raise VideoError("the camera cannot be opened", where=device, hint="does another program use it?")
+            hint = "does another program use it, or does the system forbid it?"
+            raise VideoError("the camera cannot be opened", where=device, hint=hint)
         camera.set(cv2.CAP_PROP_BUFFERSIZE, 1)
         return camera

@@ -95,15 +95,12 @@ class LiveReader(FrameSource):
     into pixels only when they are taken. Times are seconds since `epoch_s` on this machine's clock; indices
     count the frames that were taken.
 
-    Time begins at `epoch_s`, on `time.monotonic`, the same for streams that go together. Frames that have
+    Time begins at `epoch_s`, on `time.perf_counter`, the same for streams that go together. Frames that have
     waited longer than `max_delay_s` are dropped when there is a newer one; `timeout_s` is the longest
     silence. With `is_history` the last frames are kept for `nearest` instead of being handed out in order.
-    `capture` is where pictures come from, instead of `address`.
-
-    Attributes:
-        max_delay_s: As given; may be changed.
-        stop_when: Asked while a frame is waited for; true ends `read`.
-        companion: A stream that should have come as far before a frame is handed out.
+    `capture` is where pictures come from, instead of `address`. `max_delay_s` may be changed later;
+    `stop_when` is asked while a frame is waited for, true ends `read`; `companion` is a stream that should
+    have come as far before a frame is handed out.
     """
 
     def __init__(
@@ -265,7 +262,7 @@ class LiveReader(FrameSource):
                 if self.stop_when():
                     return None
                 self._fresh.wait(_SHORT_POLL_S if self._waiting else _POLL_S)
-            now_s = time.monotonic()
+            now_s = time.perf_counter()
             waiting = self._waiting.popleft()
             self._taken += 1
             self.longest_delay_s = max(self.longest_delay_s, now_s - waiting.captured.arrival_s)
@@ -275,6 +272,6 @@ class LiveReader(FrameSource):
         """Return whether a frame can be handed out."""
         if not self._waiting:
             return False
-        now_s = time.monotonic()
+        now_s = time.perf_counter()
         self._drop_old(now_s)
         return self.companion is None or self.companion.is_ready(self._waiting[0], now_s)

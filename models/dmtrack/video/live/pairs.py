@@ -99,9 +99,9 @@ class LivePairs(PairedSource):
 
     @property
     def _live(self) -> list[LiveReader]:
-        if isinstance(self._rgb, SplitSource):
-            return [cast(LiveReader, self._rgb.source)]
-        streams = [self._rgb] if self._streams is None else [self._rgb, self._streams.aux]
+        if isinstance(self.rgb, SplitSource):
+            return [cast(LiveReader, self.rgb.source)]
+        streams = [self.rgb] if self._streams is None else [self.rgb, self._streams.aux]
         return cast(list[LiveReader], streams)
 
     def begin(self, index: int = 0) -> None:
@@ -111,9 +111,7 @@ class LivePairs(PairedSource):
         """
         for reader in self._live:
             reader.begin(index)
-        self._pairs = index
-        self._held = self._missing = self._blank = self._rgb_only = 0
-        self._largest_skew_s = Fraction(0)
+        self._met = PairCounts(pairs=index)
 
     def stop_when(self, condition: Callable[[], bool]) -> None:
         """End the pairs when `condition` is true; it is asked often while a frame is waited for."""
@@ -151,7 +149,7 @@ def open_live_pair(
     options = options or LiveOptions()
     if pairing.split is not None and aux is not None:
         raise ConfigError("--split is for one stream of pictures that hold both", hint="leave out AUX")
-    epoch_s = time.monotonic()
+    epoch_s = time.perf_counter()
     readers = [
         LiveReader(address, epoch_s=epoch_s, timeout_s=options.timeout_s, is_history=number == 1)
         for number, address in enumerate((rgb, aux))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from dmtrack.datasets.image_files import is_image, is_video
 from dmtrack.video.frame import Modality
 
 RGB_WORDS: Final = frozenset({"rgb", "visible", "vis", "color", "colour"})
@@ -104,6 +105,16 @@ def group_streams(streams: Iterable[Path], modality: Modality | None = None) -> 
             continue
         groups.setdefault(parsed.name.casefold(), NamedStreams(parsed.name)).add(path, parsed.modality)
     return list(groups.values())
+
+
+def is_stream(path: Path) -> bool:
+    """Return whether `path` is a video, or a folder with pictures directly in it."""
+    if not path.is_dir():
+        return is_video(path) and path.is_file()
+    try:
+        return any(is_image(child) for child in path.iterdir())
+    except OSError:
+        return False  # told when the folder is searched
 
 
 def stem_of(path: Path) -> str:
