@@ -9,6 +9,7 @@ any damage that shows, and there is no list.
 
 from __future__ import annotations
 
+import re
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
@@ -31,6 +32,8 @@ _HEAD_BYTES: Final = 64
 _BEGIN_AFRESH: Final = {"h264": frozenset({5}), "hevc": frozenset(range(16, 22))}
 """Types of pictures that refer to none before them, nor does any shown later. Source: ITU-T H.264, H.265."""
 _PICTURES: Final = {"h264": frozenset({1, 2, 3, 4, 5}), "hevc": frozenset(range(32))}
+_NOT_IN_A_UNIT: Final = re.compile(rb"\0\0[\0-\2]")
+"""Lost bytes are often zeros, which a unit never holds in a row. Source: ITU-T H.264, H.265, 7.3.1.1, 7.4.1."""
 _ONE_EACH: Final = frozenset({"vp9", "av1", "ffv1", "png", *_PICTURES})
 """Codecs whose packets hold one picture each, as all do that know no reference to another picture."""
 
@@ -123,11 +126,12 @@ def _picture_type(name: str, data: memoryview, length: int) -> int | None:
 
 
 def _lengthy_types(data: memoryview, length: int) -> Iterator[int | None]:
-    """Yield the first byte of each unit; None at the end if they are longer or shorter than the packet."""
+    """Yield the first byte of each unit; None where one is damaged, or longer or shorter than the packet."""
     place, end = 0, len(data)
     while place + length < end:
-        yield data[place + length]
-        place += length + int.from_bytes(data[place : place + length], "big")
+        begin = place + length
+        place = begin + int.from_bytes(data[place:begin], "big")
+        yield None if _NOT_IN_A_UNIT.search(data, begin, place) else data[begin]
     if place != end:
         yield None
 
