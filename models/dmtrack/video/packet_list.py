@@ -33,7 +33,7 @@ _BEGIN_AFRESH: Final = {"h264": frozenset({5}), "hevc": frozenset(range(16, 22))
 """Types of pictures that refer to none before them, nor does any shown later. Source: ITU-T H.264, H.265."""
 _PICTURES: Final = {"h264": frozenset({1, 2, 3, 4, 5}), "hevc": frozenset(range(32))}
 _NOT_IN_A_UNIT: Final = re.compile(rb"\0\0[\0-\2]")
-"""Lost bytes are often zeros, which a unit never holds in a row. Source: ITU-T H.264, H.265, 7.3.1.1, 7.4.1."""
+"""Lost bytes are often zeros, which no unit holds in a row. Source: ITU-T H.264, H.265, 7.3.1.1, 7.4.1."""
 _ONE_EACH: Final = frozenset({"vp9", "av1", "ffv1", "png", *_PICTURES})
 """Codecs whose packets hold one picture each, as all do that know no reference to another picture."""
 
