@@ -124,9 +124,9 @@ def _parsed(lines: Sequence[bytes]) -> Rows:
 
 def _leading_rows(lines: Sequence[bytes]) -> Rows:
     """Return the first rows that are numbers, as many of them as the first one has."""
-    first = lines[0].decode("ascii", "replace")
-    if has_decimal_commas(first):
-        raise FormatError(f"{shown(first)} has decimal commas", hint="write decimals with a point")
+    texts = (line.decode("ascii", "replace") for line in lines)
+    if (text := next(filter(has_decimal_commas, texts), None)) is not None:  # the first time may be just 0
+        raise FormatError(f"{shown(text)} has decimal commas", hint="write decimals with a point")
     width = len(_plain(lines[0]).split())
     rows: list[bytes] = []
     for line in lines:
