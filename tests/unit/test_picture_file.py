@@ -212,12 +212,14 @@ _RAMP = np.linspace(0, 1, 1200).reshape(30, 40)
             1,
             np.where(_RAMP < 0.3, 0, 1 + _RAMP) * 1000,
         ),
-        ((20 + 17 * _RAMP).astype(np.float32), None, (20 + 17 * _RAMP) * 1000),
+        ((20 + 17 * _RAMP).astype(np.float32), None, (20 + 17 * _RAMP) * 100),
         ((40 * _RAMP - 20).astype(np.float32), None, (40 * _RAMP - 20 + 273.15) * 100),
         ((290 + 20 * _RAMP).astype(np.float32), None, (290 + 20 * _RAMP) * 100),
         ((7000 + 600 * _RAMP).astype(np.int16), None, 7000 + 600 * _RAMP),
         ((2000 * _RAMP - 900).astype(np.int16), None, 2000 * _RAMP - 900 + 32768),
         ((30_000 + 9000 * _RAMP).astype(np.int32), None, 30_000 + 9000 * _RAMP),
+        ((50_000 + 15_000 * _RAMP).astype(np.int32), None, 50_000 + 15_000 * _RAMP),
+        ((60_000 * _RAMP - 30_000).astype(np.int16), None, 60_000 * _RAMP + 2768),
     ],
     ids=[
         *(
@@ -229,7 +231,7 @@ _RAMP = np.linspace(0, 1, 1200).reshape(30, 40)
             "metres of a renderer",
         ),
         *("metres, the largest number is none", "degrees"),
-        *("degrees below 0", "kelvin", "signed", "signed below 0", "32 bits"),
+        *("degrees below 0", "kelvin", "signed", "signed below 0", "32 bits", "16 of 32 bits", "all signed"),
     ],
 )
 def test_numbers_of_any_kind_become_counts(stored, unit_mm, counts, tmp_path):
@@ -252,6 +254,24 @@ def test_a_stream_that_begins_with_nothing_has_its_scale(nothing, unit, tmp_path
     assert not first.any()
     assert np.abs(second - 1000 * (1 + _RAMP)).max() <= 1
     assert CountScale.of(np.full((2, 2), nothing)).counts(np.array([[1.5]])) == 1500
+
+
+@pytest.mark.parametrize(
+    ("scene", "target"),
+    [(22.0, 120.0), (12.0, 600.0), (8.0, 1000.0), (3.4, 65_504.0), (5.0, 1e10)],
+    ids=["engine", "flame", "sky", "sky of half floats", "nothing"],
+)
+@pytest.mark.parametrize("share", [0.002, 0.05, 0.4])
+def test_what_is_far_from_the_scene_changes_neither_it_nor_what_fits(scene, target, share):
+    """A hot spot was cut to 65.5 degrees, and a sky of 1000 m made decimetres of all depth."""
+    numbers = np.full(5000, scene, np.float32)
+    numbers[: round(share * len(numbers))] = target
+    scale = CountScale.of(numbers)
+    counts = scale.counts(numbers)
+    assert scale.is_metres
+    assert counts[-1] / scale.per_unit == pytest.approx(scene, abs=0.006)
+    assert counts[0] in ((0,) if target > 1e9 else (65_535, round(target * scale.per_unit)))
+    assert target > 655 or counts[0] < 65_535, "which would be no measurement"
 
 
 @pytest.mark.parametrize("nothing", [1e308, -1e308, np.inf, np.nan])

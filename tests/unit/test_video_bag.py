@@ -119,7 +119,7 @@ COUNTS = np.random.default_rng(2).integers(0, 65536, (H, W)).astype(np.uint16)
         ("mono8", RGB[..., 0], False, RGB[..., 0]),
         ("mono16", COUNTS, False, COUNTS),
         ("16UC1", COUNTS.astype(">u2"), True, COUNTS),
-        ("32FC1", (COUNTS / 1000).astype(np.float32), False, COUNTS),
+        ("32FC1", (COUNTS // 8 / 1000).astype(np.float32), False, COUNTS // 8),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -328,12 +328,13 @@ def scaled_depth(pixels: Pixels, scale_mm: Fraction) -> Pixels:
 
 
 def fine_heat(pixels: Pixels, meaning: CountMeaning | None) -> Pixels:
-    """Return heat that is counted finer than hundredths of a kelvin in these, as others read it; 0 stays 0.
+    """Return heat that is counted in degrees Celsius, or finely, in hundredths of a kelvin; 0 stays 0.
 
-    `pixels` are `(H, W)` uint16; whatever else is meant is returned as it is.
+    Others read these. `pixels` are `(H, W)` uint16; whatever else is meant is returned as it is.
     """
     is_heat = meaning is not None and meaning.unit is AuxUnit.CELSIUS and pixels.dtype == np.uint16
-    if not is_heat or meaning is None or meaning.per_count >= _FINE_KELVIN:
+    is_kelvin = meaning is not None and meaning.zero == -ZERO_CELSIUS_K
+    if not is_heat or meaning is None or meaning.per_count >= (_FINE_KELVIN if is_kelvin else 1):
         return pixels
     celsius = np.arange(1 << 16, dtype=np.float64) * meaning.per_count + meaning.zero
     table = np.clip(np.rint((celsius + ZERO_CELSIUS_K) / _FINE_KELVIN), 1, 65535).astype(np.uint16)

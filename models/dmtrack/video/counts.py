@@ -18,6 +18,9 @@ _STEPS: Final = (1000.0, 100.0, 10.0, 1.0, 0.1, 0.01, 0.001, 0.0001, 1e-5)
 _ROOM: Final = 1.5
 _FINE: Final = 100.0
 _WARM: Final = 655.0  # Kelvin, or millimetres of what is very near: so much fits in hundredths
+_MILLI: Final = 1000.0
+_NEAR: Final = 10.0
+"""Half of a near scene is within so many metres. Degrees of a scene are more, or below 0 somewhere."""
 _ZERO_CELSIUS: Final = -273.15
 _LOWEST_CELSIUS: Final = -100.0
 _MOST: Final = 65535
@@ -37,19 +40,23 @@ class CountScale:
     def of(cls, numbers: Numbers) -> Self:
         """Return the scale that suits a stream which begins with these numbers.
 
-        Metres become millimetres. Different numbers below 0 are degrees Celsius, which become hundredths, or
-        counts with a sign; where they are all the same, they stand for no measurement. What does not fit is
-        made smaller.
+        Metres become millimetres where a scene is near, else centimetres, whatever sky a renderer has. They
+        may as well be degrees Celsius, of which a target may be far hotter than the scene. Different numbers
+        below 0 are degrees Celsius, which become hundredths, or counts with a sign; where they are all the
+        same, they stand for no measurement. What does not fit is made smaller.
         """
         known = numbers[_are_known(numbers)]
         below = known[known < 0]
         if below.size and below.min() == below.max():
             known = known[known >= 0]
         if known.size == 0:
-            return cls(1000.0, is_metres=True)  # metres, as depth is: nothing says otherwise yet
-        low, most, farthest = (float(value) for value in np.percentile(known, (1, 99, 99.9)))
+            return cls(_MILLI, is_metres=True)  # metres, as depth is: nothing says otherwise yet
+        low, farthest = (float(value) for value in np.percentile(known, (1, 99.9)))
         high = farthest * _ROOM
         is_whole = numbers.dtype.kind in "iu"
+        for zero in (0.0, -32768.0) if is_whole else ():  # 16 bits, however they are stored
+            if zero <= low and known.max() - zero <= _MOST:
+                return cls(1.0, zero)
         if low < 0:
             is_celsius = not is_whole and low > _LOWEST_CELSIUS
             zero = _ZERO_CELSIUS if is_celsius else min(low * _ROOM, -32768.0)
@@ -57,7 +64,8 @@ class CountScale:
         measured = known[known > 0]
         middle = float(np.median(measured)) if measured.size else 0.0
         if not is_whole and middle <= FARTHEST_M:
-            return cls(next(step for step in _STEPS if most * step <= _MOST), is_metres=True)
+            most = float(np.percentile(known[known <= _WARM], 99))
+            return cls(_MILLI if middle <= _NEAR and most * _MILLI <= _MOST else _FINE, is_metres=True)
         finest = _FINE if not is_whole and high < _WARM else 1.0
         return cls(next((step for step in _STEPS if step <= finest and high * step <= _MOST), _STEPS[-1]))
 
