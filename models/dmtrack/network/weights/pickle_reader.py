@@ -1,10 +1,8 @@
-"""Reads the tensors of a `torch.save` file without unpickling it.
+"""Reads the tensors of a `torch.save` file, whoever made it, and runs nothing of it.
 
-Unpickling is a program: it imports what the file names and calls it. Here the opcodes of the file
-are walked by a machine that can only build data. A name of a class or function stays a name; it is
-never imported, looked up or called. Six kinds of names have a meaning (`OrderedDict`, the tensor
-rebuilders, storages, and inert training records, of which nothing is kept); any other name is an
-error before anything else of the file is looked at.
+Unpickling is a program: it imports what the file names and calls it. Here no name is looked up: `_Unpickler`
+puts data of ours in the place of six kinds of names (`OrderedDict`, the tensor rebuilders, storages, and
+inert training records, of which nothing is kept), and any other name is an error.
 
 `torch.load(weights_only=True)` does not do instead. In the oldest torch that we support (2.6) it takes a
 storage as large as the file claims: a record of 16 bytes is read, and by `SETITEM` on a tensor written,
@@ -12,20 +10,22 @@ beyond its end while loading, before any check of ours could come. In every vers
 key nested deeply enough ends the process, `builtins.bytearray` takes any amount of memory, and pickle
 protocols 4 and 5 cannot be read.
 
-Source: the pickle opcodes as documented in `pickletools`; the zip layout of `torch.save` (a record
+Source: Python's manual, `pickle`, "Restricting Globals"; the zip layout of `torch.save` (a record
 `NAME/data.pkl`, and one uncompressed record `NAME/data/KEY` a storage); specification 2.2.
 """
 
 from __future__ import annotations
 
+import io
 import math
+import pickle
 import pickletools
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -64,9 +64,10 @@ _INERT = frozenset(
         "_codecs.encode",
     }
 )
-_KNOWN = frozenset(_STORAGES) | _INERT | {_ORDERED_DICT, _REBUILD_TENSOR, _REBUILD_PARAMETER}
 
 _MAX_DIMENSIONS = 8
+#: A checkpoint with its optimiser has 10,000. So many in each other end no process where they are hashed.
+_MOST_TUPLES = 25_000
 #: First bytes of `torch.save` before version 1.6: a pickled long, not a zip.
 _LEGACY_MAGIC = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
 _ZIP_MAGIC = b"PK\x03\x04"
@@ -74,17 +75,24 @@ _ZIP_MAGIC = b"PK\x03\x04"
 _STATE_KEYS = ("net", "state_dict", "model")
 
 
-@dataclass(frozen=True, slots=True)
-class _Name:
-    """A class or function the file names. Only compared, never resolved."""
-
-    qualified: str
-
-
 class _Inert:
     """Stands where the file has an object of a training record; holds nothing."""
 
     __slots__ = ()
+
+    def __new__(cls, *_: object) -> Self:
+        """Take whatever it is called with."""
+        return super().__new__(cls)
+
+    def __setstate__(self, _: object) -> None:
+        """Throw away the attributes: none of them is a weight."""
+
+
+class _Dict(dict[Any, Any]):
+    """Stands for `OrderedDict`."""
+
+    def __setstate__(self, _: object) -> None:
+        """Throw away the attributes: none of them is a weight."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -124,7 +132,7 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
         _require_zip(path)
         with zipfile.ZipFile(path) as archive:
             records = _Records(archive, path.stat().st_size)
-            state = _state_dict(_Machine().run(records.read(records.prefix + "data.pkl")))
+            state = _state_dict(_unpickled(records.read(records.prefix + "data.pkl")))
             return records.tensors(state)
 
 
@@ -217,119 +225,48 @@ class _Records:
         )
 
 
-class _Machine:
-    """Walks pickle opcodes and builds dicts, lists, tuples, scalars, `_Strided` and `_Inert`."""
+def _unpickled(data: bytes) -> object:
+    """Return what a pickle builds of dicts, lists, tuples, scalars, `_Strided` and `_Inert`.
 
-    def __init__(self) -> None:
-        self._stack: list[Any] = []
-        self._marks: list[int] = []
-        self._memo: dict[int, Any] = {}
+    `CheckpointError`: a name that no weights need; `_MalformedError`: more than weights can need; else what
+    an unpickler raises.
+    """
+    tuples = 0
+    for opcode, argument, _ in pickletools.genops(data):
+        tuples += opcode.name.startswith("TUPLE")
+        if tuples > _MOST_TUPLES or ("PUT" in opcode.name and (argument or 0) > len(data)):
+            raise _MalformedError("it is nested deeper, or counts higher, than weights do")
+    return _Unpickler(io.BytesIO(data)).load()
 
-    def run(self, data: bytes) -> object:
-        """Return what the opcodes build.
 
-        `CheckpointError`: a name outside `_KNOWN`; `_MalformedError`: an opcode that weights do not need, or
-        one used as it should not be; `ValueError`: bytes that are no opcodes (`IndexError` for an empty
-        stack).
-        """
-        for opcode, argument, _ in pickletools.genops(data):
-            if opcode.name == "STOP":
-                return self._stack.pop()
-            if opcode.name in _SCALARS:
-                self._stack.append(argument)
-                continue
-            step = _STEPS.get(opcode.name)
-            if step is None:
-                raise _MalformedError(f"pickle opcode {opcode.name}")
-            step(self, argument)
-        raise _MalformedError("the pickle has no end")
+class _Unpickler(pickle.Unpickler):
+    """Looks no name up, and calls nothing but what stands here."""
 
-    def _push(self, value: object) -> None:
-        self._stack.append(value)
-
-    def _mark(self) -> None:
-        self._marks.append(len(self._stack))
-
-    def _pop_mark(self) -> list[Any]:
-        start = self._marks.pop()
-        items = self._stack[start:]
-        del self._stack[start:]
-        return items
-
-    def _tuple(self, size: int) -> None:
-        if size > len(self._stack):
-            raise _MalformedError("a tuple of more than there is")
-        items = tuple(self._stack[-size:])
-        del self._stack[-size:]
-        self._stack.append(items)
-
-    def _extend(self, items: list[Any]) -> None:
-        target = self._stack[-1]
-        if not isinstance(target, list):
-            raise _MalformedError("items for what is no list")
-        target.extend(items)
-
-    def _update(self, items: list[Any]) -> None:
-        target = self._stack[-1]
-        if not isinstance(target, dict) or len(items) % 2:
-            raise _MalformedError("keys and values for what is no dictionary")
-        for key, value in zip(items[::2], items[1::2], strict=True):
-            # Plain keys only: hashing a tuple nested deeply enough ends the process.
-            if not isinstance(key, str | int | float | None):
-                raise _MalformedError("a dictionary key that is neither text nor number")
-            target[key] = value
-
-    def _name(self, module: str, name: str) -> None:
+    def find_class(self, module: str, name: str) -> object:
+        """Return what stands for a class or function."""
         qualified = f"{module}.{name}"
-        if qualified not in _KNOWN:
-            raise CheckpointError(
-                f"names {qualified[:200]}, which no weights need; nothing of the file was run",
-                hint="do not open it with torch.load unless you trust who made it",
-            )
-        self._stack.append(_Name(qualified))
+        if qualified in _STORAGES:
+            return _STORAGES[qualified]
+        if qualified in _INERT:
+            return _Inert
+        if qualified == _ORDERED_DICT:
+            return _Dict
+        # Made anew, so that a file that gives them attributes changes nothing here.
+        if qualified == _REBUILD_TENSOR:
+            return lambda *arguments: _strided(arguments)
+        if qualified == _REBUILD_PARAMETER:
+            return lambda tensor, *_: tensor
+        raise CheckpointError(
+            f"names {qualified[:200]}, which no weights need; nothing of the file was run",
+            hint="do not open it with torch.load unless you trust who made it",
+        )
 
-    def _stack_global(self) -> None:
-        name, module = self._stack.pop(), self._stack.pop()
-        if not isinstance(name, str) or not isinstance(module, str):
-            raise _MalformedError("a name that is no text")
-        self._name(module, name)
-
-    def _memoize(self, index: int) -> None:
-        self._memo[index] = self._stack[-1]
-
-    def _recall(self, index: int) -> None:
-        if index not in self._memo:
-            raise _MalformedError(f"memo {index} is empty")
-        self._stack.append(self._memo[index])
-
-    def _construct(self) -> None:
-        """Do what stands for a call: look the name up among the known ones and build its data."""
-        arguments, callee = self._stack.pop(), self._stack.pop()
-        if not isinstance(callee, _Name) or not isinstance(arguments, tuple):
-            raise _MalformedError("a call of what is no name")
-        if callee.qualified in _INERT:
-            self._stack.append(_Inert())
-        elif callee.qualified == _ORDERED_DICT and not arguments:
-            self._stack.append({})
-        elif callee.qualified == _REBUILD_TENSOR:
-            self._stack.append(_strided(arguments))
-        elif callee.qualified == _REBUILD_PARAMETER and arguments and isinstance(arguments[0], _Strided):
-            self._stack.append(arguments[0])
-        else:
-            raise _MalformedError(f"a call of {callee.qualified} with unusual arguments")
-
-    def _drop_state(self) -> None:
-        """Throw away the attributes given to an object: none of them is a weight."""
-        self._stack.pop()
-        if not isinstance(self._stack[-1], _Inert | dict):
-            raise _MalformedError("attributes for what is no object")
-
-    def _storage(self) -> None:
-        match self._stack.pop():
-            case ("storage", _Name(name), str(key), str(), int(count)) if name in _STORAGES and count >= 0:
-                self._stack.append(_Storage(key, _STORAGES[name], count))
-            case _:
-                raise _MalformedError("a persistent id that is no storage")
+    def persistent_load(self, pid: object) -> _Storage:
+        """Return the storage that a persistent id means."""
+        match pid:
+            case ("storage", torch.dtype() as dtype, str(key), str(), int(count)) if count >= 0:
+                return _Storage(key, dtype, count)
+        raise _MalformedError("a persistent id that is no storage")
 
 
 def _strided(arguments: tuple[Any, ...]) -> _Strided:
@@ -342,44 +279,3 @@ def _strided(arguments: tuple[Any, ...]) -> _Strided:
             if numeric and len(shape) == len(stride) <= _MAX_DIMENSIONS and 0 not in shape:
                 return _Strided(storage, offset, shape, stride)
     raise _MalformedError("a tensor with an impossible shape")
-
-
-#: Opcodes whose decoded argument is the value.
-_SCALARS = frozenset(
-    {"INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "LONG4", "FLOAT", "BINFLOAT"}
-    | {"UNICODE", "BINUNICODE", "SHORT_BINUNICODE", "STRING", "BINSTRING", "SHORT_BINSTRING"}
-    | {"BINBYTES", "SHORT_BINBYTES"}
-)
-#: What each other opcode does. An opcode that is not here is refused.
-_STEPS: Mapping[str, Callable[[_Machine, Any], None]] = {
-    "PROTO": lambda machine, _: None,
-    "FRAME": lambda machine, _: None,
-    "NONE": lambda machine, _: machine._push(None),
-    "NEWTRUE": lambda machine, _: machine._push(True),
-    "NEWFALSE": lambda machine, _: machine._push(False),
-    "EMPTY_DICT": lambda machine, _: machine._push({}),
-    "EMPTY_LIST": lambda machine, _: machine._push([]),
-    "EMPTY_TUPLE": lambda machine, _: machine._push(()),
-    "MARK": lambda machine, _: machine._mark(),
-    "TUPLE": lambda machine, _: machine._push(tuple(machine._pop_mark())),
-    "TUPLE1": lambda machine, _: machine._tuple(1),
-    "TUPLE2": lambda machine, _: machine._tuple(2),
-    "TUPLE3": lambda machine, _: machine._tuple(3),
-    "APPEND": lambda machine, _: machine._extend([machine._stack.pop()]),
-    "APPENDS": lambda machine, _: machine._extend(machine._pop_mark()),
-    "SETITEM": lambda machine, _: machine._update([machine._stack.pop(-2), machine._stack.pop()]),
-    "SETITEMS": lambda machine, _: machine._update(machine._pop_mark()),
-    "PUT": lambda machine, index: machine._memoize(index),
-    "BINPUT": lambda machine, index: machine._memoize(index),
-    "LONG_BINPUT": lambda machine, index: machine._memoize(index),
-    "MEMOIZE": lambda machine, _: machine._memoize(len(machine._memo)),
-    "GET": lambda machine, index: machine._recall(index),
-    "BINGET": lambda machine, index: machine._recall(index),
-    "LONG_BINGET": lambda machine, index: machine._recall(index),
-    "GLOBAL": lambda machine, names: machine._name(*names.split(" ", 1)),
-    "STACK_GLOBAL": lambda machine, _: machine._stack_global(),
-    "REDUCE": lambda machine, _: machine._construct(),
-    "NEWOBJ": lambda machine, _: machine._construct(),
-    "BUILD": lambda machine, _: machine._drop_state(),
-    "BINPERSID": lambda machine, _: machine._storage(),
-}
