@@ -197,7 +197,11 @@ def test_nobody_draws_for_results_that_are_refused(track):
         pytest.param("1,1,20,16,16,16,1\n2,x,20,16,16,16,1\n", "row 2", id="mot-with-a-bad-row"),
         pytest.param("1,-2,20,16,16,16,1,-1,-1,-1\n", "target id '-2'", id="mot-with-a-negative-id"),
         pytest.param("3,1,900,16,16,16,1\n", "outside the 96x64 frame", id="mot-outside"),
-        pytest.param("13,1,20,16,16,16,1\n", "the recording has 12 frames", id="mot-behind-the-end"),
+        pytest.param(
+            "13,1,20,16,16,16,1\n",
+            "the recording, which has 12 frames: target 1 in frame 12",
+            id="mot-behind-the-end",
+        ),
     ],
 )
 def test_bad_box_file(track, content, words):

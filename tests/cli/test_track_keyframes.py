@@ -20,6 +20,7 @@ from dmtrack.run.pipeline import track as track_in_python
 from dmtrack.run.request import NetworkOptions, OutputOptions, TrackRequest
 from dmtrack.run.session import prepared_run
 from dmtrack.tracking.start import Absence, TargetStart
+from dmtrack.video.source import FrameSource
 
 HEAD = "frame,id,x,y,w,h,state\n"
 CORRECTED = HEAD + "0,1,20,16,16,16,init\n6,1,30,20,12,12,init\n"
@@ -80,7 +81,8 @@ def test_what_is_said_behind_the_end_of_the_run_is_left_out(track, run_cli):
     text = CORRECTED + "4,1,,,,,absent\n7,1,,,,,absent\n9,1,,,,,lost\n"
     outcome = track("--box-file", write(text), "--end", "0.6s", "--no-video")
     assert outcome.code == 0, outcome.err
-    assert outcome.err.count("is left out: it lies behind --end") == 2
+    said = "left out what lies behind --end 0.6s: target 1 in frame 6, target 1 in frame 7"
+    assert said in " ".join(outcome.err.split())
     assert (given(), len(read_rows(Path("out/boxes.csv")))) == ([(0, 1)], 4)
     refused = run_cli("track", "--continue", "out", "--box", "30,20,12,12", "--from", 6)
     assert (refused.code, "6 lies behind --end 0.6s of the run" in refused.err) == (4, True)
@@ -187,7 +189,7 @@ def test_an_absence_is_said_in_python(recording, weights):
         (("other.mkv", "--box", "30,20,12,12", "--from", "6"), "other.mkv: with --continue"),
         (("--box", "30,20,12,12", "--box", "40,20,12,12", "--from", "6"), "given twice"),
         (("--box", "30,20,1e300,12", "--from", "6"), "4 times as wide or high"),
-        (("--box", "30,20,12,12", "--from", "99"), "frame 99"),
+        (("--box", "30,20,12,12", "--from", "99"), "99 lies behind the last of 12 frames of the run"),
         (("--box", "500,500,12,12", "--from", "6"), "outside"),
         (("--box", "3:30,20,12,12", "--from", "6", "--offset-ms", "10"), "--offset-ms"),
         (("--box", "30,20,12,12", "--from", "6", "--end", "9"), "--end"),
@@ -275,9 +277,18 @@ def test_a_time_behind_the_end_is_said(track, run_cli):
     outcome = run_cli(
         "track", "--continue", "out", "--box", "30,20,12,12", "--from", "900", "--progress", "json"
     )
-    assert outcome.code == 3
-    assert "frame 900 of a keyframe cannot be read" in outcome.error_lines[-1]
-    assert not re.search(r": ?-\d", outcome.err), "less than nothing is to be tracked"
+    outcome.refused(4, "900 lies behind the last of 12 frames of the run")
+
+
+def test_a_keyframe_behind_an_end_that_nobody_knows_is_refused_before_anything_is_tracked(track, monkeypatch):
+    monkeypatch.setattr(FrameSource, "frames_before", lambda *_: None)
+    for late in ("40,1,30,20,12,12,init\n", "8,1,,,,,absent\n40,1,,,,,lost\n"):
+        outcome = track("--box-file", write(CORRECTED + late), "--no-video", "--progress", "json")
+        assert outcome.code == 3
+        assert "frame 40 of a keyframe cannot be read" in outcome.error_lines[-1]
+        assert '"progress"' not in outcome.out + outcome.err, late
+        assert not re.search(r": ?-\d", outcome.err), "less than nothing is to be tracked"
+        assert not Path("out").exists()
 
 
 @pytest.mark.parametrize(

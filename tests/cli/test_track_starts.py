@@ -75,7 +75,8 @@ def test_start_in_the_middle_takes_the_first_row_from_there_on(track):
 def test_what_starts_behind_the_end_is_left_out(track, end):
     outcome = track("--box-file", write(MOT), "--end", end, "--no-video")
     assert outcome.code == 0
-    assert "warning: target 5 is left out: it starts at frame 6" in outcome.err
+    said = f"warning: targets.txt: left out what lies behind --end {end}: target 5 in frame 6"
+    assert said in " ".join(outcome.err.split())
     assert ids_by_frame() == {3: [9], 4: [9], 5: [9]}
 
 
@@ -86,13 +87,26 @@ def test_nothing_starts_before_the_end(track):
     assert not Path("out").exists()
 
 
-def test_a_target_behind_the_recording_fails_and_keeps_the_others(track):
-    outcome = track("--box-file", write(MOT + "40,2,20,16,16,16,1\n"), "--no-video")
-    assert outcome.code == 3
-    assert "the recording has 12 frames" in outcome.error_lines[0]
-    assert "target 2 at frame 39" in outcome.error_lines[-1]
+@pytest.mark.parametrize(
+    ("late", "left_out"),
+    [
+        pytest.param("40,2,20,16,16,16,1\n", "target 2 in frame 39", id="a target"),
+        pytest.param("40,9,20,16,16,16,1\n", "target 9 in frame 39", id="a correction"),
+        pytest.param(
+            "13,9,9,9,9,9,1\n19,2,9,9,9,9,1\n", "target 2 in frame 18, target 9 in frame 12", id="both"
+        ),
+    ],
+)
+def test_what_lies_behind_the_recording_is_left_out_and_the_others_are_tracked(
+    track, run_cli, late, left_out
+):
+    outcome = track("--box-file", write(MOT + late), "--no-video")
+    assert outcome.code == 0, outcome.err
+    end = f"the end of the recording, which has 12 frames: {left_out}"
+    assert outcome.error_lines[0] == f"warning: targets.txt: left out what lies behind {end}"
     assert len(ids_by_frame()) == 9
-    assert read_run_json(Path("out/run.json"))["status"] == "failed"
+    assert read_run_json(Path("out/run.json"))["status"] == "complete"
+    assert run_cli("track", "--continue", "out", "--no-video").code == 0
 
 
 def test_the_results_of_a_run_start_another_one(track):

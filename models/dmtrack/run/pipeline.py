@@ -58,7 +58,7 @@ def track_pairs(
 
     Raises:
         BoxError: There is no box, one lies outside the frame or starts before the first pair, an id comes
-            twice, or (after all results) the pairs ended before a target started.
+            twice, or (after all results) the pairs ended before any target started.
         ConfigError: The network is not for the second stream of the pairs.
         InputError: The pairs cannot be read any further; results yielded before stay valid.
     """
@@ -80,10 +80,10 @@ def track_pairs(
         yield _step(pair, tracker, due, arrivals, is_first=is_first)
     if waiting and last is not None:
         late = ", ".join(f"target {start.target_id} at frame {start.frame_index}" for start in waiting)
-        raise BoxError(
-            f"the last frame was {last}, and what starts later was not followed: {late}",
-            hint="are the boxes those of this recording?",
-        )
+        said = f"the last frame was {last}, and what starts later was not followed: {late}"
+        if not tracker.targets:
+            raise BoxError(said, hint="are the boxes those of this recording?")
+        _log.warning("%s", said)
 
 
 def track(

@@ -119,6 +119,9 @@ class Retracker:
         together: dict[tuple[int, int | None], list[Segment]] = defaultdict(list)
         for segment in segments:
             together[segment.first, segment.end].append(segment)
+        opened = [one.first for one in segments] + [key.frame_index or 0 for s in segments for key in s.known]
+        if opened:  # a keyframe behind the end is met before anything is tracked
+            self._pair_at(max(opened))
         for (first, end), group in together.items():
             forward = self._forward(first, end, group)
             for segment in group:

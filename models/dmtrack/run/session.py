@@ -372,6 +372,8 @@ def prepared_run(
                     outside = f"behind --end {named.end}"
                 elif named.start is not None and from_frame < first.rgb.index:
                     outside = f"before --start {named.start}"
+                elif (count := pairs.rgb.frames_before(from_frame)) is not None:
+                    outside = f"behind the last of {count} frames"
                 if outside is not None:
                     raise ConfigError(f"{request.from_frame} lies {outside} of the run", where="--from")
                 request = replace(request, from_frame=Position(index=from_frame))

@@ -14,7 +14,7 @@ import numpy as np
 from dmtrack.boxes.starts import read_targets
 from dmtrack.datasets.ground_truth import box_at, find_ground_truth
 from dmtrack.datasets.sequence import Sequence as AnnotatedSequence
-from dmtrack.errors import BoxError, ConfigError
+from dmtrack.errors import BoxError, ConfigError, listed
 from dmtrack.geometry.box import Box, BoxFormat
 from dmtrack.run.request import DRAWN, Drawn, TrackRequest
 from dmtrack.tracking.start import Absence, Keyframe, TargetStart, free_ids, numbered, starts_and_corrections
@@ -27,6 +27,7 @@ _log = logging.getLogger(__name__)
 MOST_DRAWN: Final = 100  # so many boxes can be drawn in one go
 SMALLEST_SIDE_PX: Final = 2.0  # a drag that is shorter than this, in frame pixels, is taken for a click
 _LEAST_SHOWN: Final = 0.5  # a box of which less lies in the frame may be a mistake
+_MOST_NAMED: Final = 5
 WAYS: Final = "give --box x,y,w,h in pixels, or --box-file FILE, or a bare --box to draw it"
 
 
@@ -234,40 +235,33 @@ def truth_beside(rgb: Path, first: FramePair) -> StartBoxes:
 
 
 def startable(start: StartBoxes, pairs: PairedSource, end: Position | None) -> StartBoxes:
-    """Leave out targets that start behind `end`, and what is said there; warn of those behind the last frame.
+    """Leave out what is said of frames from `end` on or behind the last one, and say so.
 
     `end` is the first frame not wanted. `BoxError`: no target is left.
     """
-    claimed = pairs.rgb_info.frame_count
-    if claimed is not None and any((target.frame_index or 0) >= claimed for target in start.targets):
-        claimed = pairs.rgb.measured().frame_count
     stop = pairs.rgb.end_at(end) if start.last_given > start.first_frame else None
-    kept, late = [], []
+    count, limit, hint = pairs.rgb.frames_before(start.last_given), f"--end {end}", None
+    if count is not None and (stop is None or count < stop):
+        stop, limit = count, f"the end of the recording, which has {count} frames"
+        hint = "are the boxes those of this recording?"
+    if stop is None:
+        return start
+    targets = tuple(target for target in start.targets if (target.frame_index or 0) < stop)
+    ids = {target.target_id for target in targets}
     corrections: list[Keyframe] = []
-    for target in start.targets:
-        index = target.frame_index or 0
-        if stop is not None and index >= stop:
-            _log.warning("target %d is left out: it starts at frame %d", target.target_id, index)
-            continue
-        kept.append(target)
-        if claimed is not None and index >= claimed:
-            late.append(f"target {target.target_id} starts at frame {index}")
-    if not kept and start.targets:
-        raise BoxError(f"no target starts before --end {end}", where=start.origin)
-    if late:
-        what = f"{', '.join(late)}, but the recording has {claimed} frames"
-        if len(late) == len(kept):
-            raise BoxError(what, where=start.origin, hint="are the boxes those of this recording?")
-        _log.warning("%s: %s", start.origin, what)
-    ids = {target.target_id for target in kept}
+    late: list[Keyframe] = [target for target in start.targets if target not in targets]
     for key in start.corrections:
         if key.target_id not in ids:
             continue
-        if stop is not None and (key.frame_index or 0) >= stop:
-            said = "what is said of target %d in frame %d is left out: it lies behind --end"
-            _log.warning(said, key.target_id, key.frame_index)
+        if (key.frame_index or 0) >= stop:
+            late.append(key)
             continue
-        if stop is not None and isinstance(key, Absence):
+        if isinstance(key, Absence):
             key = replace(key, until=None if (key.until or stop) >= stop else key.until)
         corrections.append(key)
-    return replace(start, targets=tuple(kept), corrections=tuple(corrections))
+    what = listed([f"target {key.target_id} in frame {key.frame_index}" for key in late], _MOST_NAMED)
+    if late and not targets:
+        raise BoxError(f"no target starts before {limit}: {what}", where=start.origin, hint=hint)
+    if late:
+        _log.warning("%s: left out what lies behind %s: %s", start.origin, limit, what)
+    return replace(start, targets=targets, corrections=tuple(corrections))

@@ -95,6 +95,13 @@ class FrameSource(ClosedOnExit):
         except DecodeError:  # it is said when the stream is read
             return self.info
 
+    def frames_before(self, index: int) -> int | None:
+        """Return how many frames there are, counted, where `index` lies behind them all; else None."""
+        count = self.info.frame_count
+        if count is not None and count <= index:
+            count = self.measured().frame_count
+        return None if count is None or count > index else count
+
     @property
     def end_s(self) -> Fraction | None:
         """When the last frame ends, in seconds, by its stamp if that is written down, else as claimed."""
