@@ -136,21 +136,25 @@ def built(option_type: type[OptionType], values: Mapping[tuple[str, ...], Any]) 
     return option_type(**fields)
 
 
-def command_words(options: object) -> Iterator[str]:
-    """Yield the words of a command line that give `options`: one for each value that is not its default."""
+def command_words(options: object, named: Callable[[str], str] = str) -> Iterator[str]:
+    """Yield the words of a command line that give `options`: one for each value that is not its default.
+
+    `named` says how files are to be named that are there.
+    """
     for declared in declared_options(type(options)):
         value, option = declared.of(options), declared.option
         if value is None or value == declared.default:
             continue
         if option.is_argument:
-            word = option.write(value)
+            word = named(option.write(value))
             yield f"./{word}" if word.startswith("-") else word  # a file, which would be read as an option
         elif isinstance(value, bool):
             on, _, off = option.names.partition("/")
             yield on if value else off
         else:
-            for one in value if get_origin(declared.kind) is tuple else (value,):
-                yield f"{option.long_name}={option.write(one)}"
+            texts = map(option.write, value if get_origin(declared.kind) is tuple else (value,))
+            for text in texts:
+                yield f"{option.long_name}={named(text) if option.names_file(text) else text}"
 
 
 def parsed_words(

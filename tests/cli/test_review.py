@@ -335,7 +335,7 @@ def test_the_detections_of_a_run_are_shown_and_remembered(recording, weights, op
     kept = read_keyframes(run.folder / "keyframes.csv")
     assert set(found) < set(kept), "what the detector started stays, and is tracked from again"
     again = EarlierRun.read(run.folder)
-    assert again.detections == DetectionOptions(file), "run.json remembers it"
+    assert again.detections == DetectionOptions(file.absolute()), "run.json remembers it"
     assert opened(TrackRequest(run.folder)).seen == review.seen
     file.unlink()
     assert opened(TrackRequest(run.folder)).seen == {}

@@ -238,8 +238,11 @@ def test_results_of_another_recording_are_refused(track, run_cli, recording):
     assert "another recording" in outcome.err
 
 
+@pytest.mark.parametrize("output", [Path, Path.absolute], ids=["to relative", "to absolute"])
 @pytest.mark.parametrize("named", [Path, Path.absolute], ids=["relative", "absolute"])
-def test_a_recording_is_found_where_it_lies_to_its_results(track, run_cli, weights, monkeypatch, named):
+def test_a_recording_is_found_where_it_lies_to_its_results(
+    track, run_cli, weights, monkeypatch, named, output
+):
     """From any folder, one with another recording of the same name too, and after both were moved."""
     for folder, count in (("mine", 12), ("other", 3)):
         pictures_in(Path(folder, "rgb"), [np.full((64, 96, 3), 90, np.uint8)] * count)
@@ -248,7 +251,7 @@ def test_a_recording_is_found_where_it_lies_to_its_results(track, run_cli, weigh
         there.chdir("mine")
         shutil.copytree(weights, "weights")
         files = ("--rgb-times", named(Path(times.name)), "--weights", f"{named(Path('weights'))}/")
-        words = ("--box", "20,16,16,16", "--no-video", *files, "-o", named(Path("out")))
+        words = ("--box", "20,16,16,16", "--no-video", *files, "-o", output(Path("out")))
         assert track(*words, rgb=named(Path("rgb")), aux=None).code == 0
     Path("mine").rename("moved")
     Path("link").symlink_to("moved/out")

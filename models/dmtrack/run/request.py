@@ -370,8 +370,23 @@ class TrackRequest:
 
     @property
     def command(self) -> list[str]:
-        """The words of the `dmtrack track` that does the same."""
-        return ["dmtrack", "track", *command_words(self)]
+        """The words of the `dmtrack track` that does the same; files are named as `recorded` says."""
+        output = self.output
+        if self._is_absolute:
+            output = replace(output, folder=self.folder.absolute())
+        return ["dmtrack", "track", *command_words(replace(self, output=output), self.recorded)]
+
+    @property
+    def _is_absolute(self) -> bool:
+        """Whether RGB or the results are named by an absolute path, and are a recording's."""
+        return self.live_addresses is None and (Path(self.rgb).is_absolute() or self.folder.is_absolute())
+
+    def recorded(self, name: str) -> str:
+        """Return how `run.json` names a file that is there: absolute, as soon as RGB or the results are.
+
+        So it is found again as it lies to the results, which two paths of one kind tell.
+        """
+        return str(Path(name).absolute()) if self._is_absolute and Path(name).exists() else name
 
     def require_live_options(self) -> None:
         """Refuse what has a meaning for recordings only.

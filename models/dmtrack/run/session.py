@@ -605,7 +605,9 @@ def _record(
     loaded: LoadedTracker,
     detections: DetectionOptions,
 ) -> RunRecord:
-    weights = loaded.weights
+    weights, seen = loaded.weights, None
+    if detections.file is not None:
+        seen = replace(detections, file=Path(request.recorded(str(detections.file))))
     inputs = [InputRecord.of("rgb", pairs.rgb_info)]
     if pairs.aux_info is not None:
         inputs.append(InputRecord.of("aux", pairs.aux_info))
@@ -616,7 +618,7 @@ def _record(
         configuration={
             "targets": start.keyframes,
             "boxes_from": start.origin,
-            "detections": None if detections.file is None else detections,
+            "detections": seen,
             "modality": pairs.modality,
             "modality_from": pairs.modality_reason,
             "start": None if request.start is None else str(request.start),
