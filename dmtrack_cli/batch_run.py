@@ -204,7 +204,7 @@ class BatchBars(BatchReporter):
         fps = "" if meter.fps is None else f"{meter.fps:.1f} fps"
         left = "" if meter.left_s is None else f", ETA {clock_text(meter.left_s)}"
         self._progress.update(
-            self._bars[event.worker], completed=event.frames, total=event.total, note=fps + left
+            self._bars[event.worker], completed=event.frames, total=meter.total, note=fps + left
         )
 
     def _finish(self, event: ItemFinished) -> None:

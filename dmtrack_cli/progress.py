@@ -71,8 +71,10 @@ class Meter:
         self.count_to(self.done + 1)
 
     def count_to(self, done: int) -> None:
-        """Take note that `done` frames are done by now."""
+        """Take note that `done` frames are done by now; a total that they exceed was wrong: it is dropped."""
         self.done = done
+        if self.total is not None and done > self.total:
+            self.total = None
         now = self._clock()
         if done <= _FIRST:
             self._marks.clear()
@@ -92,7 +94,7 @@ class Meter:
         fps = self.fps
         if self.total is None or not fps:
             return None
-        return max(0, self.total - self.done) / fps
+        return (self.total - self.done) / fps
 
 
 def make_reporter(
@@ -135,6 +137,7 @@ class BarReporter(Reporter):
         self._progress.update(
             self._task,
             completed=self._meter.done,
+            total=self._meter.total,
             fps="" if fps is None else f"{fps:.1f} fps",
             left="" if left_s is None else f"ETA {clock_text(left_s)}",
             score="" if score is None else f"score {score:.2f}",
@@ -169,8 +172,10 @@ class _LineReporter(Reporter):
             self._next_s = self._clock() + LINE_EVERY_S
             self._tell()
 
-    def __exit__(self, *about: object) -> None:
-        """Say how far it came, unless that was said already."""
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
+        """Say how far it came, unless that was said; a total that was only claimed becomes what there was."""
+        if error is None and self._meter.total is not None:
+            self._meter.total = self._meter.done
         if self._meter.done > self._said:
             self._tell()
 

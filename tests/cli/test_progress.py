@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import re
+from fractions import Fraction
 
+import numpy as np
 import pytest
 from rich.console import Console
 
@@ -73,7 +76,20 @@ def test_meter_past_a_wrong_total():
     for _ in range(3):
         clock.now_s += 1
         meter.count()
-    assert meter.left_s == 0
+    assert (meter.total, meter.left_s) == (None, None)
+
+
+@pytest.mark.parametrize(("start", "end", "frames"), [("0s", "1s", 8), ("5s", "8s", 3)])
+def test_a_range_of_times_where_the_rate_varies(track, video_of_pictures, start, end, frames):
+    """Eight pictures in 0.4 s, then one every second: nobody says that 8 of 3 frames are done."""
+    stamps = [*range(0, 400, 50), *range(4000, 12000, 1000)]
+    pictures = np.zeros((len(stamps), 64, 96, 3), np.uint8)
+    file = video_of_pictures("varies.mkv", pictures, pts=stamps, time_base=Fraction(1, 1000))
+    words = ("--box", "20,16,16,16", "--start", start, "--end", end, "--no-video", "--progress", "plain")
+    outcome = track(*words, rgb=file, aux=None)
+    told = [(int(a), int(b or a)) for a, b in re.findall(r"^frame (\d+)(?:/(\d+))?", outcome.err, re.M)]
+    assert told[-1] == (frames, frames)
+    assert all(done <= total for done, total in told)
 
 
 @pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (7.4, "0:07"), (723, "12:03"), (3723, "1:02:03")])

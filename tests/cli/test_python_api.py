@@ -145,8 +145,9 @@ def test_a_missing_frame_gives_its_target_to_the_next(recording, weights, caplog
 
 def test_a_target_behind_the_last_pair_costs_nobody_the_others(recording, weights, caplog):
     tracker = load_tracker(weights)
+    targets: list[Any] = [BOX, TargetStart(BOX, 2, 6)]
     with open_pair(recording.rgb, end=Position(index=3)) as pairs:
-        found = [len(one.targets) for one in track_pairs(pairs, tracker, [BOX, TargetStart(BOX, 2, 6)])]
+        found = [len(one.targets) for one in track_pairs(pairs, tracker, targets)]
     assert found == [1, 1, 1]
     assert "the last frame was 2, and what starts later was not followed: target 2 at frame 6" in caplog.text
 

@@ -100,7 +100,7 @@ function listed(id) {
 function progressText({phase, done, total, error}) {
   if (phase === "failed") return `could not be tracked: ${error}`;
   if (phase === "idle") return store.ids.length ? `up to date in ${setup.folder}` : "draw a box around each target";
-  return phase === "loading" ? "loading the network" : `${phase}: ${done}${total === null ? "" : ` of ${total}`} frames`;
+  return phase === "loading" ? "loading the network" : `${phase}: ${done}${total === null || done > total ? "" : ` of ${total}`} frames`;
 }
 
 store.onChange = () => {

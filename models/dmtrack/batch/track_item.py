@@ -81,7 +81,8 @@ class TrackItem:
             def count(result: FrameResult) -> None:
                 nonlocal frames
                 frames += 1
-                report(frames, run.expected_frames)
+                expected = run.expected_frames
+                report(frames, None if expected is not None and frames > expected else expected)
 
             run.execute(count)
 

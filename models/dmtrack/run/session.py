@@ -445,13 +445,11 @@ def seen_by_detector(
 
 def expected_frames(info: VideoInfo, first: FramePair, end: Position | None) -> int | None:
     """Return how many frames there are from `first` up to `end`, from what the container claims."""
-    last = info.frame_count
-    if end is not None and end.index is not None:
-        last = end.index if last is None else min(last, end.index)
-    elif end is not None and end.time_s is not None and info.frame_rate is not None:
-        by_time = -int(-end.time_s * info.frame_rate // 1)
-        last = by_time if last is None else min(last, by_time)
-    return None if last is None else max(1, last - first.rgb.index)
+    ends = (info.frame_count, None if end is None else end.index)
+    counts = [last - first.rgb.index for last in ends if last is not None]
+    if end is not None and end.time_s is not None and info.frame_rate is not None:
+        counts.append(-int((first.elapsed_s - end.time_s) * info.frame_rate // 1))
+    return max(1, min(counts)) if counts else None
 
 
 def opener(request: TrackRequest, pairs: PairedSource) -> OpenAt:
