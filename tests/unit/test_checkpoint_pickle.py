@@ -287,6 +287,16 @@ def test_impossible_tensors_are_refused(tmp_path, count, offset, shape, stride):
         read_state_dict(path)
 
 
+@pytest.mark.parametrize(
+    "state", ["(S'0'\nctorch\nFloatStorage\nI4\nl", "}S'length'\nI4\ns", "(N}S'length'\nI4\nst"]
+)
+def test_what_was_checked_takes_no_attributes(tmp_path, state):
+    """As a list, which dataclasses with slots take, as a dictionary, or for slots."""
+    opcodes = tensor_opcodes(4, 0, (2, 2), (2, 1)).replace(b"tQ", b"tQ" + state.encode() + b"b")
+    with pytest.raises(CheckpointError, match="damaged"):
+        read_state_dict(checkpoint(tmp_path / "x.pth", opcodes, {"data/0": bytes(16)}))
+
+
 def test_many_names_for_one_storage_cannot_fill_the_memory(tmp_path):
     path = tmp_path / "x.pth"
     shared = torch.zeros(100_000)

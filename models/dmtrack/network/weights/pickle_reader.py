@@ -22,10 +22,9 @@ import pickle
 import pickletools
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import torch
 from torch import Tensor
@@ -95,17 +94,16 @@ class _Dict(dict[Any, Any]):
         """Throw away the attributes: none of them is a weight."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Storage:
-    """A block of `count` elements in the record `key`."""
+# Tuples, since a pickle may give attributes to all else, dataclasses with slots among them.
+class _Storage(NamedTuple):
+    """A block of so many elements in the record `key`."""
 
     key: str
     dtype: torch.dtype
-    count: int
+    length: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Strided:
+class _Strided(NamedTuple):
     """A tensor as the file describes it: a window on a storage, not read yet."""
 
     storage: _Storage
@@ -211,12 +209,12 @@ class _Records:
         count = math.prod(entry.shape)
         # Many names may share one record; together they still cannot ask for more than the file has.
         self._budget_bytes -= count * storage.dtype.itemsize
-        if count > storage.count or self._budget_bytes < 0:
+        if count > storage.length or self._budget_bytes < 0:
             raise _MalformedError("its tensors ask for more data than the file has")
         last = entry.offset + sum((n - 1) * step for n, step in zip(entry.shape, entry.stride, strict=True))
-        if last >= storage.count:
+        if last >= storage.length:
             raise _MalformedError(f"a tensor reaches beyond storage {storage.key}")
-        if len(data) != storage.count * storage.dtype.itemsize:
+        if len(data) != storage.length * storage.dtype.itemsize:
             raise _MalformedError(f"storage {storage.key} has {len(data)} bytes")
         return (
             torch.frombuffer(data, dtype=storage.dtype)
