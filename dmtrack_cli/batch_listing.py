@@ -31,7 +31,9 @@ def print_plan(plan: Plan, base: Path, console: Console) -> None:
         console.print(Text.assemble(("left out: ", "yellow"), f"{where}: {left_out.reason}"), soft_wrap=True)
     part = "" if plan.shard.is_whole else f" in part {plan.shard.number} of {plan.shard.count}"
     cannot = f", {len(plan.problems)} cannot be tracked" if plan.problems else ""
-    console.print(f"{counted(len(plan.items), 'item')}{part}{cannot}", soft_wrap=True)
+    kept = sum(planned.is_kept is True for planned in plan.items)
+    stay = f", {kept} kept" if kept else ""
+    console.print(f"{counted(len(plan.items), 'item')}{part}{stay}{cannot}", soft_wrap=True)
 
 
 def say_plan(plan: Plan) -> None:
@@ -50,6 +52,7 @@ def say_plan(plan: Plan) -> None:
             detections=None if item.detections is None else str(item.detections),
             start=None if item.start is None else str(item.start),
             folder=planned.folder,
+            kept=planned.is_kept,
         )
     for problem in plan.problems:
         say_json("problem", id=problem.id, origin=problem.origin, reason=problem.reason)
@@ -59,11 +62,13 @@ def say_plan(plan: Plan) -> None:
 
 
 def _table(plan: Plan, base: Path) -> Table:
-    rows = []
+    rows, is_resumed = [], any(planned.is_kept is not None for planned in plan.items)
     for planned in plan.items:
         item, frames = planned.item, "?" if planned.frames is None else planned.frames
-        rows.append((item.id, _shown(item.rgb, base), _aux(planned, base), frames, _start(planned)))
-    return listing(("item", "RGB", "second stream", ">frames", "start"), rows)
+        work = ("kept" if planned.is_kept else "tracked",) if is_resumed else ()
+        rows.append((item.id, *work, _shown(item.rgb, base), _aux(planned, base), frames, _start(planned)))
+    resumed = ("results",) if is_resumed else ()
+    return listing(("item", *resumed, "RGB", "second stream", ">frames", "start"), rows)
 
 
 def _aux(planned: PlannedItem, base: Path) -> str:

@@ -10,7 +10,7 @@ import typer
 
 from dmtrack.atomic import inputs_kept
 from dmtrack.batch.plan import WHOLE, Shard, plan_batch
-from dmtrack.batch.run import Existing
+from dmtrack.batch.run import Existing, as_resumed
 from dmtrack.batch.start_list import StartList, with_starts
 from dmtrack.batch.track_item import TrackItem
 from dmtrack.batch.workers import EngineChoice, WorkerOptions
@@ -60,7 +60,9 @@ def batch(
         ),
     ],
     output: Annotated[Path, Option("-o --output", "One folder an item, and summary.csv.", metavar="DIR")],
-    dry_run: Annotated[bool, Option("--dry-run", "Print the pairing, track nothing.")] = False,
+    dry_run: Annotated[
+        bool, Option("--dry-run", "Print the pairing, with --resume also what is kept; track nothing.")
+    ] = False,
     resume: Annotated[bool, Option("--resume", "Do what is missing, has failed, or has changed.")] = False,
     overwrite: Annotated[bool, Option("--overwrite", "Replace existing results.")] = False,
     box: Annotated[
@@ -126,6 +128,8 @@ def batch(
     plan = plan_batch(source, output, modality, shard, detections, pairing)
     kept = None if list_file is None else StartList(list_file, source, overwrite=overwrite)
     plan = with_starts(plan, output, TrackItem(usual), None if box is None else _draw, kept)
+    if resume and dry_run:
+        plan = as_resumed(plan, output, TrackItem.of(usual))
     if kind is ProgressKind.JSON:
         say_plan(plan)
     elif not quiet:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
@@ -138,8 +139,13 @@ def test_a_batch_loses_nothing_that_a_person_said_of_its_recordings(run_cli, cli
         box = ("--box", "30,20,12,12", "--from", number)
         assert run_cli("track", "--continue", "out/b", *box).code == 0
     corrected = Path("out/b/keyframes.csv").read_bytes()
+    dry = run_cli(*words, "--dry-run")
+    assert (dry.code, dry.out.count(" kept "), dry.out.splitlines()[-1]) == (0, 2, "2 items, 2 kept"), dry.out
     again = run_cli(*words, "--progress", "plain")
     assert (again.code, again.err.count("kept:")) == (0, 2), again.err
+    dry = run_cli(*words, "--mot-origin", "1", "--dry-run", "--progress", "json")
+    item, problem, _ = map(json.loads, dry.out.splitlines())
+    assert (dry.code, item["id"], item["kept"], problem["id"]) == (6, "c", False, "b")
     other = run_cli(*words, "--mot-origin", "1")
     assert (other.code, other.err.count("holds corrections")) == (6, 1), other.err
     assert Path("out/b/keyframes.csv").read_bytes() == corrected

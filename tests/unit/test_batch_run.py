@@ -31,6 +31,7 @@ from dmtrack.batch import (
     Shard,
     Task,
     WorkerSlot,
+    as_resumed,
     run_batch,
 )
 from dmtrack.batch.local import longest_first
@@ -80,8 +81,10 @@ def plan_of(tmp_path: Path, *ids: str, shard: Shard = WHOLE) -> Plan:
 
 
 def run(plan: Plan, out: Path, runner: Any, existing: Existing = Existing.RESUME) -> list[str]:
-    engine = HereEngine()
+    engine, foreseen = HereEngine(), as_resumed(plan, out, runner)
     list(run_batch(plan, out, runner, engine, existing))
+    if existing is Existing.RESUME:
+        assert [one.item.id for one in foreseen.items if not one.is_kept] == engine.done, "as a dry run says"
     return engine.done
 
 

@@ -15,7 +15,7 @@ from dmtrack.batch.local import LocalEngine
 from dmtrack.batch.manifest import read_manifest
 from dmtrack.batch.plan import Plan, PlannedItem, Shard, make_plan, plan_batch
 from dmtrack.batch.ray_engine import RayEngine
-from dmtrack.batch.run import Existing, run_batch
+from dmtrack.batch.run import Existing, as_resumed, run_batch
 from dmtrack.batch.summary import ItemStatus, SummaryRow
 from dmtrack.batch.track_item import TrackItem
 from dmtrack.batch.work import (
@@ -36,5 +36,5 @@ __all__ = [
     "BatchItem", "Engine", "EngineChoice", "Event", "Existing", "Findings", "ItemAdvanced", "ItemFinished",
     "ItemRetried", "ItemStarted", "ItemStatus", "LeftOut", "LocalEngine", "Plan", "PlannedItem", "Problem",
     "RayEngine", "Report", "Runner", "Shard", "SummaryRow", "Task", "TrackItem", "WorkerOptions",
-    "WorkerSlot", "find_items", "make_plan", "plan_batch", "read_manifest", "run_batch",
+    "WorkerSlot", "as_resumed", "find_items", "make_plan", "plan_batch", "read_manifest", "run_batch",
 ]  # fmt: skip

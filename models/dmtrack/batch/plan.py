@@ -106,6 +106,8 @@ class PlannedItem:
     modality: Modality | None = None  # what its second stream measures; None without one
     # How many frames are expected, as the container claims; None if it does not say
     frames: int | None = None
+    # Whether results are there that a resumed batch keeps; None where nobody looked
+    is_kept: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)

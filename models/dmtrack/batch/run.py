@@ -70,6 +70,29 @@ def run_batch(
             run.save()
 
 
+def as_resumed(plan: Plan, output: Path | str, runner: Runner) -> Plan:
+    """Return a plan as `Existing.RESUME` finds it: what is kept is marked, what is in the way a problem.
+
+    Nothing is written.
+    """
+    run = _Run(plan, Path(output), runner, Existing.RESUME)
+    begun = [(planned, run.begin(planned)) for planned in plan.items]
+    return replace(
+        plan,
+        items=tuple(
+            replace(planned, is_kept=done is not None) for planned, done in begun if done is None or done.kept
+        ),
+        problems=(
+            *plan.problems,
+            *(
+                Problem(done.row.id, done.row.error)
+                for _, done in begun
+                if done is not None and not done.kept
+            ),
+        ),
+    )
+
+
 class _Run:
     """The rows of the summary as they come, and the tasks that are left to do."""
 
@@ -108,11 +131,12 @@ class _Run:
         for problem in self._plan.problems:
             yield ItemFinished(SummaryRow.of_problem(problem))
         for planned in self._plan.items:
-            finished = self._begin(planned)
+            finished = self.begin(planned)
             if finished is not None:
                 yield finished
 
-    def _begin(self, planned: PlannedItem) -> ItemFinished | None:
+    def begin(self, planned: PlannedItem) -> ItemFinished | None:
+        """Return how an item ended that needs no work, or cannot be done; else None: it is a task."""
         item, folder = _absolute(planned.item), self._output.absolute() / planned.folder
         try:
             mark = mark_of(item, self._runner.options(planned.modality))
