@@ -12,9 +12,9 @@ from dmtrack.drawing.draw import Layout
 from dmtrack.drawing.video import VideoSink
 from dmtrack.errors import OutputError
 from dmtrack.geometry.box import Box
-from dmtrack.handover import MOST_WAITING
 from dmtrack.output.sink import BackgroundSink, Sink, SinkGroup
 from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
+from dmtrack.video.ahead import MOST_WAITING
 from dmtrack.video.frame import Frame, FramePair
 
 

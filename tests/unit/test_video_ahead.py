@@ -13,8 +13,7 @@ import pytest
 from clips import wait_until
 
 from dmtrack.errors import DecodeError
-from dmtrack.handover import MOST_WAITING, Finished, Handover, room_for
-from dmtrack.video.ahead import ReadAhead
+from dmtrack.video.ahead import MOST_WAITING, ReadAhead, room_for
 from dmtrack.video.frame import Frame, FramePair, Modality
 from dmtrack.video.pairing import PairCounts, PairedSource, open_pair
 
@@ -74,7 +73,7 @@ def test_reading_stops_where_there_is_no_room() -> None:
     source = Source(1000)
     with ReadAhead(source) as ahead:
         next(iter(ahead))
-        wait_until(lambda: source.read == MOST_WAITING + 2)  # one was taken, one waits for a place
+        wait_until(lambda: source.read == MOST_WAITING + 2)  # one was taken, one is read while others wait
         time.sleep(0.02)
         assert source.read == MOST_WAITING + 2
         assert ahead.counts.pairs == 1
@@ -118,12 +117,3 @@ def test_large_pictures_wait_one_at_a_time() -> None:
     assert room_for(640 * 480 * 6) == MOST_WAITING
     assert room_for(3840 * 2160 * 9) == 1
     assert room_for(1 << 40) == 1
-
-
-def test_what_is_abandoned_takes_nothing_and_gives_nothing() -> None:
-    handover: Handover[int] = Handover()
-    assert handover.put(1)
-    handover.abandon()
-    assert not handover.put(2)
-    with pytest.raises(Finished):
-        handover.take()

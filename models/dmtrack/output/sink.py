@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-import threading
+from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from types import TracebackType
 from typing import Protocol, Self, runtime_checkable
 
 from dmtrack.errors import OutputError
-from dmtrack.handover import Finished, Handover, room_for
 from dmtrack.tracking.result import FrameResult
+from dmtrack.video.ahead import room_for
 
 _log = logging.getLogger(__name__)
 
@@ -122,39 +123,32 @@ class BackgroundSink(Sink):
 
     def __init__(self, inner: Sink) -> None:
         self._inner = inner
-        self._waiting: Handover[FrameResult] = Handover()
-        self._failure: Exception | None = None
-        self._thread: threading.Thread | None = None
+        self._writer = ThreadPoolExecutor(1, "writing")
+        self._waiting: deque[Future[None]] = deque()
+        self._is_over = False
 
     def write(self, result: FrameResult) -> None:
         """Hand over the result of one frame; an `OutputError` is that of an earlier one, see `Sink.write`."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._work, name="writing", daemon=True)
-            self._thread.start()
-        if not self._waiting.put(result, room_for(result.pair.image.nbytes)):
-            self._raise_failure()
+        room = room_for(result.pair.image.nbytes)
+        while len(self._waiting) > (0 if self._is_over else room):
+            self._waiting.popleft().result()
+        if self._is_over:
             raise OutputError("writing failed before")
+        self._waiting.append(self._writer.submit(self._write, result))
 
     def close(self) -> None:
         """Wait until everything is written, and finalise the result, see `Sink.close`."""
-        self._waiting.finish()
-        if self._thread is not None:
-            self._thread.join()
-        self._waiting.abandon()
+        self._writer.shutdown()
+        self._is_over = True
         with self._inner:
-            self._raise_failure()
+            while self._waiting:
+                self._waiting.popleft().result()
 
-    def _raise_failure(self) -> None:
-        failure, self._failure = self._failure, None
-        if failure is not None:
-            raise failure
-
-    def _work(self) -> None:
-        try:
-            while True:
-                self._inner.write(self._waiting.take())
-        except Finished:
+    def _write(self, result: FrameResult) -> None:
+        if self._is_over:
             return
-        except Exception as error:  # noqa: BLE001 - raised again where results are handed over
-            self._failure = error
-            self._waiting.abandon()
+        try:
+            self._inner.write(result)
+        except BaseException:
+            self._is_over = True
+            raise

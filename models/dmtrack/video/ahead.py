@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-import threading
+from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import Self
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Final, Self
 
-from dmtrack.handover import Finished, Handover, room_for
 from dmtrack.video.frame import FramePair
 from dmtrack.video.pairing import PairCounts, PairedSource
+
+MOST_WAITING: Final = 4  # enough to even out how long pictures take; more would only cost memory
+_ROOM_BYTES: Final = 64 << 20
+
+
+def room_for(item_bytes: int) -> int:
+    """Return how many items of a size may wait for a thread: a few, and of very large ones a single one."""
+    return max(1, min(MOST_WAITING, _ROOM_BYTES // max(1, item_bytes)))
 
 
 class ReadAhead:
@@ -22,38 +30,32 @@ class ReadAhead:
 
     def __init__(self, source: PairedSource, pairs: Iterable[FramePair] | None = None) -> None:
         self._source = source
-        self._pairs = source if pairs is None else pairs
-        self._ready: Handover[tuple[FramePair | None, PairCounts]] = Handover()
+        self._pairs = iter(source if pairs is None else pairs)
+        self._reader = ThreadPoolExecutor(1, "reading ahead")
+        self._ready: deque[Future[tuple[FramePair | None, PairCounts]]] = deque()
         self.counts = source.counts
         """What was met up to the pair that was taken last, whatever was read ahead."""
-        self._thread = threading.Thread(target=self._read, name="reading ahead", daemon=True)
 
     def __iter__(self) -> Iterator[FramePair]:
         """Yield the pairs; an `InputError` of the recording comes after the last good one."""
         while True:
             try:
-                pair, self.counts = self._ready.take()
-            except Finished:
+                pair, self.counts = self._ready.popleft().result()
+            except Exception:
+                self.counts = self._source.counts  # what the end itself met counts as well
+                raise
+            if pair is None:
                 return
-            if pair is not None:
-                yield pair
+            while len(self._ready) <= room_for(pair.image.nbytes + pair.rgb.pixels.nbytes):
+                self._begin_next()
+            yield pair
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._begin_next()
         return self
 
     def __exit__(self, *about: object) -> None:
-        self._ready.abandon()
-        self._thread.join()
+        self._reader.shutdown(cancel_futures=True)
 
-    def _read(self) -> None:
-        failure: BaseException | None = None
-        try:
-            for pair in self._pairs:
-                size_bytes = pair.image.nbytes + pair.rgb.pixels.nbytes
-                if not self._ready.put((pair, self._source.counts), room_for(size_bytes)):
-                    return
-        except BaseException as error:  # noqa: BLE001 - raised again where the pairs are taken
-            failure = error
-        self._ready.put((None, self._source.counts))  # what the end itself met counts as well
-        self._ready.finish(failure)
+    def _begin_next(self) -> None:
+        self._ready.append(self._reader.submit(lambda: (next(self._pairs, None), self._source.counts)))
