@@ -230,11 +230,12 @@ class TestReader:
             before_s = time.monotonic()
             next(rgb.read())
             assert time.monotonic() - before_s > 0.2, "the second stream is behind: waited"
+            rgb.companion = Companion(aux, Fraction(0), patience_s=60)
             first.give(0.1)
             second.give(0.0)
             before_s = time.monotonic()
             next(rgb.read())
-            assert time.monotonic() - before_s < 0.15, "the second stream is there: not waited"
+            assert time.monotonic() - before_s < 30, "the second stream is there: not waited"
             first.end()
             second.end()
 
