@@ -293,8 +293,20 @@ def test_cvat_without_the_folder_and_labels(tmp_path):
         pytest.param(
             "a.json",
             json.dumps({**COCO, "images": [{"id": 1, "file_name": "a.jpg"}]}),
-            "images[0]: frame_id or frame_index is missing",
+            "images[0]: frame_id or frame_index is missing; boxes of single pictures are no tracks",
             id="coco-pictures",
+        ),
+        pytest.param(
+            "a.json",
+            json.dumps({**COCO, "annotations": [{"image_id": 70, "bbox": [1, 1, 2, 2]}]}),
+            "annotations[0]: track_id or instance_id is missing; boxes of single pictures are no tracks",
+            id="coco-without-tracks",
+        ),
+        pytest.param(
+            "a.json",
+            json.dumps([{"image_id": 70, "category_id": 1, "bbox": [1, 1, 2, 2], "score": 0.5}]),
+            "a list of COCO results is for --detections",
+            id="coco-list",
         ),
         pytest.param(
             "a.json",

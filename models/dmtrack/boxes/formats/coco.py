@@ -31,8 +31,8 @@ from dmtrack.errors import FormatError
 from dmtrack.tracking.result import TrackedBox
 
 _PICTURES: Final = (
-    "add it (the first frame is 0), and a track_id to each box; or give the boxes with --box, or the file "
-    "with --detections, which goes by the names of pictures"
+    "boxes of single pictures are no tracks: each picture needs a frame_id (the first is 0), each box a "
+    "track_id; or give them with --box, or the file with --detections, which goes by the names of pictures"
 )
 
 
@@ -179,6 +179,8 @@ class _CocoReader:
         if image_id not in places:
             raise annotation.error(f"there is no image {image_id}")
         video_id, frame_index = places[image_id]
+        if "track_id" not in annotation and "instance_id" not in annotation:
+            raise FormatError("track_id or instance_id is missing", where=annotation.where, hint=_PICTURES)
         track_id = annotation.integer("track_id", "instance_id")
         target_id = self._target_of_track.get(track_id, track_id)
         box, score = annotation.box("bbox"), annotation.number("score")

@@ -113,7 +113,8 @@ def _shares(row: TrackedBox, size: PictureSize) -> dict[str, float]:
 def _recording(task: JsonFields, name: str, size: PictureSize | None) -> RecordingResults:
     data = task.inner("data")
     if data is None:
-        raise task.error("is no task of Label Studio")
+        hint = "a list of COCO results is for --detections" if "bbox" in task else None
+        raise FormatError("is no task of Label Studio", where=task.where, hint=hint)
     gatherer = ResultsGatherer()
     annotation = next((one for kind in ("annotations", "predictions") for one in task.each(kind)), None)
     regions = (
