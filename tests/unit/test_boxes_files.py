@@ -428,6 +428,8 @@ def test_any_name_becomes_a_file_name(name, expected):
 def test_two_recordings_of_one_name_are_not_written_over_each_other(tmp_path, other):
     recordings = [replace(two_targets(), name=name) for name in ("walk", other)]
     files = result_files_of(recordings, ResultFormat.MOT, f"{tmp_path}/")
-    with pytest.raises(OutputError, match="2 results would be written to this place"):
+    with pytest.raises(OutputError, match="2 results would be written to this place") as refused:
         write_results(files)
+    assert ("which some systems take for" in str(refused.value)) == (other == "Walk")
+    assert "one by one, into a folder each" in str(refused.value)
     assert list(tmp_path.iterdir()) == []

@@ -89,7 +89,9 @@ def refuse_twins(paths: Iterable[Path]) -> None:
     for same in places.values():
         if len(same) > 1:
             what = f"{len(same)} results would be written to this place"
-            raise OutputError(what, where=same[0], hint="export them one by one")
+            if other := next((path for path in same if path != same[0]), None):
+                what += f", which some systems take for {other}"
+            raise OutputError(what, where=same[0], hint="export them one by one, into a folder each")
 
 
 def write_results(files: Sequence[ResultFile], *, overwrite: bool = False) -> None:
