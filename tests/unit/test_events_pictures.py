@@ -405,6 +405,17 @@ class TestBesideAVideo:
         with pytest.raises(PairingError, match="its events come after the last frame"):
             open_pair(rgb, recording, pairing=PairingOptions(events=EventOptions(is_shared_clock=True)))
 
+    @pytest.mark.parametrize("start", [None, Position(index=2)])
+    def test_events_that_end_before_the_video(self, recording, make_video, start):
+        """Moved there, or on a clock of their own: said at once, whatever is wanted of the video."""
+        rgb = make_video("rgb.mkv", PICTURES, rate=10)
+        early = PairingOptions(offset_s=Fraction(-20))
+        with (
+            open_pair(rgb, recording, start=start, pairing=early) as pairs,
+            pytest.raises(PairingError, match="its events come before the first frame"),
+        ):
+            next(iter(pairs))
+
     @pytest.mark.parametrize(("rate", "early_s"), [(25, 0.7), (25, 0.0), (10, 0.25)])
     def test_the_offset_of_events_is_found_to_less_than_half_a_frame(
         self, make_video, tmp_path, rate, early_s

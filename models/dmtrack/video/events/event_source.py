@@ -60,7 +60,8 @@ class EventSource(FrameSource):
 
     `VideoError`: there is no such file, or it is empty; `FormatError`: it is of no known format;
     `DecodeError`: it is damaged before its first event, or has none; `PairingError`: the frames of `like` end
-    before the first event; `ConfigError`: an optional library is missing, or an option is invalid.
+    before the first event, or (when read) begin behind the last; `ConfigError`: an optional library is
+    missing, or an option is invalid.
 
     The `totals` of its `reader` say what was in the file, as far as it was read; `notes` are what had to be
     assumed, a sentence each. Without the frames `like` it draws `frame_rate` pictures a second, or, with None
@@ -132,8 +133,11 @@ class EventSource(FrameSource):
             return chain([first], due)
         if self._is_by_count:
             return due
-        raise PairingError(
-            "its events come after the last frame of the video beside it",
+        raise self._apart("after the last")
+
+    def _apart(self, where: str) -> PairingError:
+        return PairingError(
+            f"its events come {where} frame of the video beside it",
             where=self.reader.path,
             hint="do the two share a clock? --offset-ms moves the events",
         )
@@ -141,7 +145,11 @@ class EventSource(FrameSource):
     def _by_window(self, start: Position | None, end: Position | None) -> Iterator[Frame]:
         cutter = WindowCutter(self._events, self._options)
         is_told = self._schedule.frame_count is not None
+        is_first = not is_told and self._options.count is None
         for index, window in self._windows:
+            if is_first and not cutter.has_from(window.start_us):
+                raise self._apart("before the first")
+            is_first = False
             # the first picture begins before the first event where both have one clock
             elapsed_s = max(Fraction(0), (window.pts - self.info.start_pts) * self.info.time_base)
             if end is not None and end.is_reached(index, elapsed_s):
