@@ -390,7 +390,7 @@ class LineFile:
         self._path = reserve(path, overwrite=overwrite)
         self._part = PartFile(path)
         self._file = self._part.file()
-        self._whole_bytes = 0
+        self._written_bytes = self._whole_bytes = 0  # the latter up to the last line end
         self._pending = bytearray(header.encode())
         self._last_flush = time.monotonic()
         self._failed = False
@@ -428,32 +428,20 @@ class LineFile:
 
     def _flush(self) -> None:
         try:
-            # Always from the last known whole end: an interrupt between two writes repeats, never tears.
-            self._file.seek(self._whole_bytes)
+            # Always from the last known end: an interrupt between two writes repeats, never tears.
+            self._file.seek(self._written_bytes)
             while self._pending:
                 written = self._file.write(self._pending)
-                self._whole_bytes += written
+                if line_end := self._pending.rfind(b"\n", 0, written) + 1:
+                    self._whole_bytes = self._written_bytes + line_end
+                self._written_bytes += written
                 del self._pending[:written]
         except OSError as error:
             self._failed = True
-            self._cut_to_whole_lines()
+            with contextlib.suppress(OSError):
+                self._file.truncate(self._whole_bytes)
             raise output_error(error, self._path) from error
         self._last_flush = time.monotonic()
-
-    def _cut_to_whole_lines(self) -> None:
-        """Drop a torn last line; looks at the end of the file only."""
-        with contextlib.suppress(OSError), self._part.path.open("rb") as reader:
-            end = self._whole_bytes
-            while end > 0:
-                start = max(0, end - FLUSH_BYTES)
-                reader.seek(start)
-                cut = reader.read(end - start).rfind(b"\n")
-                if cut >= 0:
-                    end = start + cut + 1
-                    break
-                end = start
-            self._file.truncate(end)
-            self._whole_bytes = end
 
     def _rename(self) -> None:
         self._file.close()
