@@ -80,6 +80,32 @@ class TestTime:
         assert [i for i, pair in enumerate(pairs) if pair.aux is None] == [10, 11, 12]
         assert partners(pairs)[13] == 10
 
+    @pytest.mark.parametrize("kind", ["mp4", "mov", "folder", "times"])
+    @pytest.mark.parametrize("apart_ms", [900, 60_000])
+    def test_a_pause_brings_no_frames_nearer(self, make_video, tmp_path, kind, apart_ms):
+        """A mean interval with the pauses in it was the measure: what is missing had an old partner."""
+        stamps = [33 * i + (apart_ms if i >= 8 else 0) for i in range(24)]
+        lost = (3, 4, 12)
+        paths = []
+        for name, left_out in (("rgb", ()), ("thermal", lost)):
+            kept = {stamp: i for i, stamp in enumerate(stamps) if i not in left_out}
+            pictures = [colour(24)[i] if name == "rgb" else thermal16(24)[i] >> 8 << 8 for i in kept.values()]
+            if kind == "folder":
+                paths.append(tmp_path / name)
+                for stamp, picture in zip(kept, pictures, strict=True):
+                    pictures_in(paths[-1] / "x", [picture], f"{1_700_000_000_000 + stamp}.png")
+                paths[-1] /= "x"
+                continue
+            grey = [picture if name == "rgb" else (picture >> 8).astype(np.uint8) for picture in pictures]
+            timed = {} if kind == "times" else {"pts": kept, "time_base": Fraction(1, 1000)}
+            paths.append(make_video(f"{name}.{'mp4' if kind == 'times' else kind}", grey, **timed))
+            (tmp_path / f"{name}.txt").write_text("".join(f"{stamp / 1000:.3f}\n" for stamp in kept))
+        times = [tmp_path / f"{name}.txt" if kind == "times" else None for name in ("rgb", "thermal")]
+        pairing = PairingOptions(rgb_times=times[0], aux_times=times[1])
+        with open_pair(*paths, modality=Modality.THERMAL, pairing=pairing) as source:
+            pairs = list(source)
+        assert [pair.rgb.index for pair in pairs if pair.aux is None] == list(lost)
+
     def test_different_start_on_one_clock(self, rgb, make_video):
         """The second file starts half a second later: that is where it belongs."""
         aux = thermal_video(make_video, 15, rate=30, pts=range(15, 30))

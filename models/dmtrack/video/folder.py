@@ -35,7 +35,7 @@ from dmtrack.video.picture_file import (
     stored_white,
     times_in_names,
 )
-from dmtrack.video.source import DEFAULT_FRAME_RATE, MAX_CONSECUTIVE_DAMAGED, StoredPictures
+from dmtrack.video.source import DEFAULT_FRAME_RATE, MAX_CONSECUTIVE_DAMAGED, StoredPictures, follows
 
 _NS: Final = Fraction(1, 10**9)
 _DAY_S: Final = 86_400
@@ -126,7 +126,10 @@ class FolderReader(StoredPictures):
         self._pts = stamps
         span_s = (stamps[-1] - stamps[0]) * time_base
         rate = (len(stamps) - 1) / span_s if span_s else self.info.frame_rate
-        self.info = replace(self.info, time_base=time_base, start_pts=stamps[0], frame_rate=rate)
+        known = follows(stamps, time_base)
+        self.info = replace(
+            self.info, time_base=time_base, start_pts=stamps[0], frame_rate=rate, follows_s=known
+        )
 
     def _name(self, index: int) -> Path:
         return self.files[index]

@@ -48,7 +48,8 @@ class VideoInfo:
     `counts` is how numbers with a sign or a fraction became counts; `pixel_aspect` is how many times as
     wide as high a pixel is shown; `notes` is what a person should know about the stream, a sentence each;
     `intrinsics` are those of its camera, where the file holds them; `created_s` is when it says that it was
-    begun, in seconds since 1970.
+    begun, in seconds since 1970; `follows_s` is in how many seconds the next frame follows three of four
+    frames, where stamps were looked at.
     """
 
     path: Path
@@ -71,6 +72,7 @@ class VideoInfo:
     notes: tuple[str, ...] = ()
     intrinsics: Intrinsics | None = None
     created_s: int | None = None
+    follows_s: Fraction | None = None
 
     @property
     def size(self) -> tuple[int, int]:
@@ -86,6 +88,12 @@ class VideoInfo:
     def start_s(self) -> Fraction:
         """Time of the first frame in seconds."""
         return self.start_pts * self.time_base
+
+    @property
+    def interval_s(self) -> Fraction | None:
+        """Seconds from one frame to the next, if anything says so; pauses do not count."""
+        mean_s = None if self.frame_rate is None else 1 / self.frame_rate
+        return min(filter(None, (mean_s, self.follows_s)), default=None)
 
     @property
     def duration_s(self) -> Fraction | None:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
 from fractions import Fraction
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
@@ -41,7 +41,7 @@ from dmtrack.video.known_frames import KnownFrame, KnownFrames, known_frames
 from dmtrack.video.packet_list import PacketList
 from dmtrack.video.picture_file import SMALL_PIXELS
 from dmtrack.video.position import Position
-from dmtrack.video.source import FrameSource, closing_on_error, measured_by
+from dmtrack.video.source import FrameSource, closing_on_error, follows, measured_by
 from dmtrack.video.stamps import RisingStamps, presented
 from dmtrack.video.track_choice import TrackChoice, TrackInfo, TrackPicker, kind_of_track
 
@@ -76,6 +76,7 @@ _MOST_UNEVEN: Final = Fraction(3, 2)
 _SEEK_BACK: Final = (64, 1024)
 """Where a container's seeking ends behind the frame that is sought, so many frames earlier is tried."""
 _DAY_S: Final = 86_400
+_MOST_ENTRIES: Final = 50_000  # of a table tell how frames follow each other
 _INDEX_BYTES, _ENTRY_BYTES = 1 << 15, 24  # 16 in AVI's index, and 8 before a picture that is left out
 _EBML, _SEGMENT, _HEAD_BYTES = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67", 1 << 12
 _TRACKS, _CLUSTER = b"\x16\x54\xae\x6b", b"\x1f\x43\xb6\x75"
@@ -312,6 +313,7 @@ class VideoReader(FrameSource):
             notes=(*_notes(stream, aspect, self._path.name), *self._doubts()),
             intrinsics=_attached_intrinsics(self._container),
             created_s=_created_s(self._container),
+            follows_s=self._follows_s(),
         )
         return self._measured_info(info) if self._is_doubtful(lasting, end_s) else info
 
@@ -335,6 +337,14 @@ class VideoReader(FrameSource):
             taken = float(self._container.metadata.get("com.android.capture.fps", 0)) / float(rate or 0)
             if taken and not 1 / _MOST_SLOWED < taken < _MOST_SLOWED:
                 yield f"{name} plays {taken:.3g} times as long as what it shows took, its camera says."
+
+    def _follows_s(self) -> Fraction | None:
+        """Return how fast frames follow each other where a table says it, as the rate is a mean of all."""
+        if "mp4" not in self._container.format.name:
+            return None
+        entries = islice(self._stream.index_entries, _MOST_ENTRIES)
+        stamps = sorted(entry.timestamp for entry in entries if not entry.is_discard)
+        return follows(stamps, self._time_base * self._parts)
 
     def _measured_info(self, info: VideoInfo) -> VideoInfo:
         stamps = packet_stamps(self._path, self._number, self._split) or ()

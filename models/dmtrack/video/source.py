@@ -203,4 +203,11 @@ def measured_by(info: VideoInfo, stamps: Sequence[int]) -> VideoInfo:
             min(Fraction(1), claimed / 2), Fraction(usual // 100)
         ):
             rate = len(intervals) / ((stamps[-1] - stamps[0]) * info.time_base)
-    return replace(info, frame_count=len(stamps), frame_rate=rate)
+    follows_s = follows(stamps, info.time_base)
+    return replace(info, frame_count=len(stamps), frame_rate=rate, follows_s=follows_s)
+
+
+def follows(stamps: Sequence[int], time_base: Fraction) -> Fraction | None:
+    """Return in how many seconds the next stamp follows three of four of these, which rise; None of one."""
+    intervals = sorted(later - earlier for earlier, later in pairwise(stamps))
+    return intervals[len(intervals) * 3 // 4] * time_base if intervals else None

@@ -482,10 +482,8 @@ class StreamPair(ClosedOnExit):
 
 def default_max_skew_s(rgb: VideoInfo, aux: VideoInfo, rate_ratio: Fraction = Fraction(1)) -> Fraction:
     """Return `SKEW_SHARE` frame intervals of the slower stream, in seconds of the first clock."""
-    rates = [] if rgb.frame_rate is None else [rgb.frame_rate]
-    if aux.frame_rate is not None:
-        rates.append(aux.frame_rate / rate_ratio)
-    return SKEW_SHARE / min(rates, default=DEFAULT_FRAME_RATE)
+    intervals_s = (rgb.interval_s, None if aux.interval_s is None else aux.interval_s * rate_ratio)
+    return SKEW_SHARE * max(filter(None, intervals_s), default=1 / DEFAULT_FRAME_RATE)
 
 
 def clock_remarks(source: FrameSource) -> list[str]:

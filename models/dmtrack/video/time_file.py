@@ -24,7 +24,7 @@ from dmtrack.errors import FormatError, translated
 from dmtrack.numbers import exact, file_text
 from dmtrack.video.frame import Frame, VideoInfo
 from dmtrack.video.position import Position
-from dmtrack.video.source import FrameSource
+from dmtrack.video.source import FrameSource, follows
 
 MAX_FILE_BYTES: Final = 256_000_000
 """A larger file is no list of stamps: a day at 100 frames a second has 9 million lines."""
@@ -284,6 +284,7 @@ class StampedSource(FrameSource):
             start_pts=self._pts(0),
             frame_rate=_mean_rate(times.times_s) or source.info.frame_rate,
             frame_count=len(times.times_s),
+            follows_s=follows(self.frame_stamps(), self._time_base),
         )
 
     @property
