@@ -71,7 +71,7 @@ class VideoInfo:
     pixel_aspect: Fraction = Fraction(1)
     notes: tuple[str, ...] = ()
     intrinsics: Intrinsics | None = None
-    created_s: int | None = None
+    created_s: Fraction | None = None
     follows_s: Fraction | None = None
 
     @property

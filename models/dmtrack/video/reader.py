@@ -591,10 +591,11 @@ def _attached_intrinsics(container: InputContainer) -> Intrinsics | None:
     return None
 
 
-def _created_s(container: InputContainer) -> int | None:
+def _created_s(container: InputContainer) -> Fraction | None:
     """Return when a file says it was begun; clocks that were never set count from 1904 or 1970."""
     with suppress(ValueError, OverflowError, OSError):  # the latter on Windows, before 1970
-        created_s = round(datetime.fromisoformat(container.metadata.get("creation_time", "")).timestamp())
+        said = datetime.fromisoformat(container.metadata.get("creation_time", ""))
+        created_s = Fraction(round(said.timestamp() * 1_000_000), 1_000_000)
         return created_s if created_s > _DAY_S else None
     return None
 

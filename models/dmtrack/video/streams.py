@@ -44,7 +44,7 @@ one is at most half an interval away, but the last one stands for nearly a whole
 interval or more means that a frame is missing."""
 _INDEX_SKEW: Final = Fraction(1, 2)
 _SAME_MOMENT_S: Final = 1
-"""Files say when they were begun in whole seconds."""
+"""Many files say in whole seconds when they were begun."""
 _SPARE_FRAMES: Final = 4
 """So many frames of the second stream before the first moment are read, against jitter."""
 
@@ -395,11 +395,11 @@ class StreamPair(ClosedOnExit):
             )
         elif rgb_info.created_s and aux_info.created_s and not (is_told or has_side_file):
             apart_s = aux_info.created_s - rgb_info.created_s
-            is_both = rgb.common(TimeSpan.of(aux_info, Fraction(apart_s))) is not None
+            is_both = rgb.common(TimeSpan.of(aux_info, apart_s)) is not None
             if abs(apart_s) > _SAME_MOMENT_S and is_both:
                 found.append(
-                    f"The files say that the second one was begun {apart_s:+d} s from the first: if so, give "
-                    f"--offset-ms {1000 * apart_s}, or what align --time measures."
+                    f"The files say that the second one was begun {float(apart_s):+.10g} s from the first: "
+                    f"if so, give --offset-ms {ms_text(apart_s)}, or what align --time measures."
                 )
         if abs(ends_s) > 2 * self.max_skew_s:
             found.append(f"The second stream ends {float(ends_s):+.3f} s from the first.")
