@@ -62,6 +62,20 @@ def test_a_path_has_the_colours_of_time_and_its_scale_below(tmp_path):
     assert places[0].max() < places[1].min() < places[1].max() < places[2].min()
 
 
+@pytest.mark.parametrize(("height", "width"), [(2160, 3840), (3840, 2160), (500, 2400)])
+def test_a_large_frame_is_drawn_smaller_and_paths_lie_where_they_were(tmp_path, height, width):
+    grey = np.full((height, width, 3), 60, np.uint8)
+    middles = [(width * (1 + k) / 8, height / 2) for k in range(7)]
+    results = [
+        FrameResult(FramePair(Frame(k, k, Fraction(1, 10), grey), None, None, grey), (at(k, *middle),), 1.0)
+        for k, middle in enumerate(middles)
+    ]
+    picture = drawn(tmp_path / "trajectory.png", results)
+    scale = max(1, height * 1920 // max(height, width)) / height
+    assert picture.shape[1] == round(width * scale)
+    assert has(picture, picture.shape[1] / 8, height * scale / 2, FIRST, 3)
+
+
 def test_where_a_target_was_lost_there_are_dashes(tmp_path):
     states = ["tracked"] * 20 + ["lost"] * 20 + ["tracked"] * 20
     picture = drawn(

@@ -43,6 +43,7 @@ _UNSEEN_COLOUR: Final[Colour] = (170, 170, 170)
 _MARGIN: Final = 0.12
 _LEAST_SPAN_M: Final = 0.5
 _GRID_LINES: Final = 5
+_LONGEST_PX: Final = 1920  # larger frames are drawn smaller: nobody needs ten megabytes to see a path
 
 Point = tuple[float, float]
 
@@ -133,7 +134,10 @@ def draw_paths(pair: FramePair, paths: Sequence[TargetPath], first_s: float) -> 
     for path in paths:
         who, line = path.last.target_id, LineStyle.SOLID if path.is_seen else LineStyle.DOTTED
         marks.append(Mark(path.last.box, str(who), target_colour(who), line))
-    panel = compose(pair, marks, Layout.RGB)
+    frame_px = pair.image.shape[:2]
+    is_large = max(frame_px) > _LONGEST_PX
+    height_px = max(1, frame_px[0] * _LONGEST_PX // max(frame_px)) if is_large else None
+    panel = compose(pair, marks, Layout.RGB, height_px=height_px)
     height, width = panel.shape[:2]
     pen = Pen.for_panel(PictureSize(width, height))
     span = _Span(first_s, max(float(pair.elapsed_s), first_s))
