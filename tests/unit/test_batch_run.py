@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from clips import written
+from clips import pictures_in, written
 from program import csv_by_id
 
 from dmtrack.batch import (
@@ -46,6 +46,8 @@ from dmtrack.batch.result_folder import (
 from dmtrack.batch.work import EngineEvent, TaskDone, execute
 from dmtrack.errors import OutputError
 from dmtrack.geometry.box import Box
+from dmtrack.tracking.start import TargetStart
+from dmtrack.video.position import Position
 
 BOXES = (Box(1, 2, 3, 4),)
 HERE = Path(__file__).parent
@@ -102,6 +104,38 @@ def test_times_in_a_list_are_those_of_the_frames_where_a_header_says_less(tmp_pa
     plan = plan_batch(written(tmp_path / "list.csv", "id,rgb,box_file,start,end\n" + "".join(rows)), tmp_path)
     assert {one.item.id: one.frames for one in plan.items} == {"a": 4, "b": 2, "c": 2, "d": 1, "g": 4}
     assert [problem.id for problem in plan.problems] == ["e", "f"]
+
+
+def test_a_list_names_folders_of_data_sets_as_track_does(tmp_path):
+    """Its streams, what they measure, and its targets, where the row says none; a stream alone stays one."""
+    for clip in ("one", "many/a", "many/b", "none", "late"):
+        for stream in ("visible", "infrared"):
+            pictures_in(tmp_path / clip / stream, [np.full((64, 96, 3), 90, np.uint8)] * 3)
+        written(
+            tmp_path / clip / "visible.txt",
+            ("0,0,0,0\n" if clip == "late" else "20,16,9,9\n") + "20,16,9,9\n" * 2,
+        )
+    (tmp_path / "none" / "visible.txt").unlink()
+    rows = ['a,one,"1,2,3,4",', "b,one,,", "c,one,,1", "d,one/visible,,", "e,many,,", "f,none,,", "g,late,,"]
+    listed = written(tmp_path / "list.csv", "\n".join(["id,rgb,box,start", *rows]))
+    plan = plan_batch(listed, tmp_path / "out")
+    planned = {one.item.id: one for one in plan.items}
+    assert sorted(planned) == ["a", "b", "c", "d", "g"], plan.problems
+    for one in (planned[name] for name in "abcg"):
+        assert (one.modality, one.item.rgb.name) == ("thermal", "visible")
+        assert one.item.aux == one.item.rgb.with_name("infrared")
+    boxes = {name: one.item.boxes for name, one in planned.items()}
+    assert boxes["a"] == (Box(1, 2, 3, 4),)
+    assert boxes["b"] == (TargetStart(Box(20, 16, 9, 9), 1, 0),)
+    assert boxes["g"] == (TargetStart(Box(20, 16, 9, 9), 1, 1),)
+    assert (planned["g"].item.start, planned["g"].frames) == (Position(index=1), 2)
+    assert boxes["c"] == boxes["d"] == (), "ground truth beside RGB"
+    assert planned["d"].item.aux is None
+    several, lacking = plan.problems
+    assert (several.id, several.origin) == ("e", "row 6")
+    assert "the folder holds 2 recordings (a, b); name one of them" in several.reason
+    assert lacking.without_box is not None
+    assert lacking.without_box.aux == tmp_path / "none" / "infrared"
 
 
 def test_results_and_summary(tmp_path, fake):

@@ -17,6 +17,8 @@ from dmtrack.batch.manifest import read_manifest
 from dmtrack.boxes.detections import DetectionOptions, read_detections
 from dmtrack.boxes.starts import read_targets
 from dmtrack.datasets.ground_truth import box_at, find_ground_truth
+from dmtrack.datasets.opening import open_clip
+from dmtrack.datasets.survey import open_recording
 from dmtrack.errors import BoxError, ConfigError, DmtrackError, InputError, printable
 from dmtrack.geometry.alignment_file import read_alignment
 from dmtrack.geometry.box import BoxFormat
@@ -143,11 +145,37 @@ def plan_batch(
             findings = findings.with_modality(modality)
     else:
         findings = read_manifest(source, modality, holds_both=pairing.holds_both)
+        if not pairing.holds_both:
+            entries = tuple(_with_streams(entry, modality) for entry in findings.entries)
+            findings = replace(findings, entries=entries)
     if not findings.entries:
         raise InputError(
             "there are no recordings in it", where=source, hint="dmtrack batch --help says what is recognised"
         )
     return make_plan(_with_detections(findings, detections), shard, detections, pairing)
+
+
+def _with_streams(entry: BatchItem | Problem, usual: Modality | None) -> BatchItem | Problem:
+    """Put the streams of a data-set folder in its place, and its targets where nothing is said of any."""
+    if isinstance(entry, Problem) or entry.aux is not None:
+        return entry
+    try:
+        recording = open_recording(entry.rgb)
+        if recording is None:
+            return entry
+        clip = recording.clip
+        item = replace(entry, rgb=clip.rgb, aux=clip.second, modality=recording.modality)
+        if usual is not None and clip.second is not None:
+            item = replace(item, modality=usual)
+        is_said = item.boxes or item.box_files or item.detections or item.start
+        if is_said or not find_ground_truth(clip.rgb):
+            return item
+        starts = [(one.start_box, one.source_start + one.start_frame) for one in open_clip(clip)]
+        begin = min(index for _, index in starts)
+        boxes = tuple(TargetStart(box, number, index) for number, (box, index) in enumerate(starts, start=1))
+        return replace(item, boxes=boxes, start=Position(index=begin) if begin else None)
+    except InputError as error:
+        return Problem(entry.id, printable(str(error)), entry.origin)
 
 
 def _with_detections(findings: Findings, detections: DetectionOptions) -> Findings:
