@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+import tracemalloc
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -65,6 +67,23 @@ class TestPicture:
 
 class TestWindows:
     WINDOWS = (Window(10, 20), Window(20, 30), Window(30, 40))
+
+    def test_events_of_a_pause_take_no_memory(self):
+        size, count = 20_000, 200
+
+        def batches() -> Iterator[EventBatch]:
+            for number in range(count):
+                t, place = np.arange(number * size, (number + 1) * size), np.zeros(size, np.uint16)
+                yield EventBatch(t, place, place, place > 0)
+
+        cutter = WindowCutter(batches(), EventOptions())
+        tracemalloc.start()
+        try:
+            assert len(cutter.cut(Window(0, 30))) == 30
+            assert cutter.cut(Window(size * count - 9, size * count)).t[0] == size * count - 9
+            assert tracemalloc.get_traced_memory()[1] < 4_000_000
+        finally:
+            tracemalloc.stop()
 
     def times(self, parts: list[EventBatch], choice: EventOptions) -> list[list[int]]:
         cutter = WindowCutter(parts, choice)
@@ -142,6 +161,17 @@ class TestSchedules:
             (4_000_000, 4_033_334),
         ]
 
+    @pytest.mark.parametrize("pause", [9, 1800])
+    def test_what_happens_in_a_pause_is_on_no_picture(self, pause):
+        """A minute of events was drawn on the frame before, which they covered."""
+        stamps = [stamp + (pause if stamp > 4 else 0) for stamp in range(10)]
+        windows = list(like_frames(0, frames(stamps)).windows)
+        assert [windows[place].end_us for place in (3, 4, 9)] == [
+            windows[4].start_us,
+            math.ceil((4 + 4) / 30 * 1_000_000),
+            math.ceil((stamps[9] + 1) / 30 * 1_000_000),
+        ]
+
     def test_an_offset_makes_the_events_later(self):
         like = like_frames(1_000_000, frames([0, 30], offset_s=Fraction(1, 4)))
         first = next(like.windows)
@@ -183,6 +213,7 @@ class TestSchedules:
         windows = frame_windows(np.array([10, 20, 40]))
         assert windows == [Window(10, 20), Window(20, 40), Window(40, 55)]
         assert frame_windows(np.array([10])) == [Window(10, OPEN_END)]
+        assert frame_windows(np.array([10, 20, 30, 40, 999, 1009]))[3] == Window(40, 80), "the video pauses"
 
     @pytest.mark.parametrize("times", [[], [3, 3], [5, 4]])
     def test_times_that_are_none(self, times):

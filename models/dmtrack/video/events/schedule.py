@@ -22,12 +22,13 @@ from dmtrack.video.events.event_batch import EventBatch, Times
 from dmtrack.video.events.event_options import EventOptions
 from dmtrack.video.folder import exact_stamps
 from dmtrack.video.frame import VideoInfo
-from dmtrack.video.source import DEFAULT_FRAME_RATE
+from dmtrack.video.source import DEFAULT_FRAME_RATE, follows
 
 MICROSECONDS: Final = 1_000_000
 OPEN_END: Final = 1 << 62  # a time in microseconds that is after every event
 _FAR: Final = 10
 """So many lengths of a recording away from zero, two clocks that begin together do so by no chance."""
+_LONGEST: Final = 4  # so many usual intervals a frame is shown at most: then the video pauses
 _ZONE_S: Final = 900  # time zones are no nearer: names in local time are no clock of events in unix time
 
 
@@ -81,6 +82,8 @@ def at_rate(first_us: int, frame_rate: Fraction) -> Schedule:
 def like_frames(first_us: int, like: FrameClock, *, is_shared_clock: bool = False) -> Schedule:
     """Return a picture for each frame of a video, from its stamp to that of the next one.
 
+    Where the video pauses it ends before: what happens meanwhile no frame shows.
+
     `first_us` is the time of the first event. With `is_shared_clock` the events have the clock of the video,
     instead of beginning with its first frame; so they do where their times show it.
     """
@@ -100,13 +103,17 @@ def like_frames(first_us: int, like: FrameClock, *, is_shared_clock: bool = Fals
     def microseconds(time_s: Fraction) -> int:
         return math.ceil((time_s - start_s) * MICROSECONDS) + first_us
 
+    follows_s = follows(like.stamps, info.time_base) or Fraction(0)
+    last_s = replace(info, follows_s=follows_s).interval_s
+
     def windows() -> Iterator[Window]:
         for stamp, following in zip_longest(like.stamps, islice(like.stamps, 1, None)):
             time_s, end_us = event_s(stamp), OPEN_END
             if following is not None:
-                end_us = microseconds(event_s(following))
-            elif info.frame_rate:
-                end_us = microseconds(time_s + 1 / info.frame_rate / ratio)
+                longest_s = min(event_s(following) - time_s, _LONGEST * follows_s / ratio)
+                end_us = microseconds(time_s + longest_s)
+            elif last_s is not None:
+                end_us = microseconds(time_s + last_s / ratio)
             yield Window(microseconds(time_s), end_us, int(time_s / time_base))
 
     return Schedule(clock, time_base, info.frame_rate, int(start_s / time_base), windows())
@@ -138,6 +145,8 @@ def at_told_times(times_us: Times, info: VideoInfo) -> Schedule:
 def frame_windows(times_us: Times) -> list[Window]:
     """Return the time from each frame to the next one; the last one gets the median, a lone one all.
 
+    In a pause it ends before, as in `like_frames`.
+
     `times_us` are `(F,)` times of frames on the clock of the events. `FormatError`: they run backwards, or
     there are none.
     """
@@ -146,8 +155,11 @@ def frame_windows(times_us: Times) -> list[Window]:
     steps = np.diff(times_us)
     if (steps <= 0).any():
         raise FormatError("the times of the frames run backwards")
-    last = OPEN_END if len(steps) == 0 else int(times_us[-1]) + int(np.median(steps))
-    return [Window(*edge) for edge in pairwise([*times_us.tolist(), last])]
+    if len(steps) == 0:
+        return [Window(int(times_us[0]), OPEN_END)]
+    longest = _LONGEST * int(np.sort(steps)[len(steps) * 3 // 4])
+    lengths = (*np.minimum(steps, longest).tolist(), int(np.median(steps)))
+    return [Window(start, start + length) for start, length in zip(times_us.tolist(), lengths, strict=True)]
 
 
 class WindowCutter:
@@ -169,7 +181,7 @@ class WindowCutter:
     def advance(self, window: Window) -> None:
         """Forget what lies before a window, without looking at its events; errors as in `cut`."""
         self._raise_error()
-        self._read_until(window.end_us)
+        self._read_until(window.end_us, window.start_us)
         self._forget(window)
 
     def cut(self, window: Window) -> EventBatch:
@@ -177,7 +189,7 @@ class WindowCutter:
         self._raise_error()
         if self._options.window_us is not None:
             window = Window(window.start_us, window.start_us + self._options.window_us)
-        self._read_until(window.end_us)
+        self._read_until(window.end_us, window.start_us)
         self._forget(window)
         parts = [part for batch in self._kept if len(part := _before(batch, window.end_us))]
         events = EventBatch.joined(parts)
@@ -188,11 +200,12 @@ class WindowCutter:
     def has_from(self, time_us: int) -> bool:
         """Return whether there are events at or after a time that windows have not passed yet."""
         while not self._is_drained and (self._last_us is None or self._last_us < time_us):
-            self._read_until(time_us)
+            self._read_until(time_us, time_us)
         self._raise_error()
         return self._last_us is not None and self._last_us >= time_us
 
-    def _read_until(self, end_us: int) -> None:
+    def _read_until(self, end_us: int, start_us: int) -> None:
+        """Read up to the end of a window; what lies before its start, a pause of the video, is not kept."""
         while not self._is_drained and (self._last_us is None or self._last_us < end_us):
             try:
                 batch = next(self._batches, None)
@@ -201,9 +214,10 @@ class WindowCutter:
             if batch is None:
                 self._is_drained = True
             elif len(batch):
-                self._kept.append(batch)
-                self._kept_events += len(batch)
                 self._last_us = int(batch.t[-1])
+                if self._options.count is not None or self._last_us >= start_us:
+                    self._kept.append(batch)
+                    self._kept_events += len(batch)
 
     def _raise_error(self) -> None:
         if self._error is not None:
