@@ -417,17 +417,23 @@ STYLES = {
 
 
 @pytest.mark.parametrize("style", STYLES)
-@pytest.mark.parametrize("step_ms", [40, 110, 1500])
-def test_times_of_the_day_in_names_are_times_across_minutes_and_hours(style, step_ms):
-    """235959.9 was 235959.9 seconds, and names with colons none: folders went together by place."""
+@pytest.mark.parametrize(
+    ("step_ms", "pause_ms"), [(40, 0), (110, 0), (1500, 0), (110, 7_200_000), (99_900, 9)]
+)
+def test_times_of_the_day_in_names_are_times_across_minutes_and_hours(style, step_ms, pause_ms):
+    """235959.9 was 235959.9 seconds, and names with colons none: folders went together by place.
+
+    So did those of a camera that waits for something to move, or takes a picture now and then.
+    """
     begin = datetime(2024, 1, 31, 11, 59, 58, 430_000)
-    moments = [begin + timedelta(milliseconds=step_ms * number) for number in range(60)]
+    steps_ms = [step_ms * number + pause_ms * (number > 9) for number in range(60)]
+    moments = [begin + timedelta(milliseconds=one) for one in steps_ms]
     digits = STYLES[style]
     names = [
         Path(one.strftime(style.replace("%f", f"{one.microsecond:06d}"[:digits])) + ".png") for one in moments
     ]
     found = times_in_names(natural_order(names))
-    expected = [Fraction(step_ms, 1000) * number for number in range(60)]
+    expected = [Fraction(one, 1000) for one in steps_ms]
     assert max(abs(time_s - found[0] - one) for time_s, one in zip(found, expected, strict=True)) < 0.01
 
 

@@ -97,7 +97,7 @@ _HEX: Final = "([0-9a-f]+)"
 _HEX_DIGITS: Final = 4
 _TIME_DIGITS, _FINE_DIGITS = 9, 3
 """Seconds since 1970 have so many digits; of smaller numbers, so many of a fraction make it a time."""
-_SHORTEST_S, _LONGEST_S = Fraction(1, 1000), 60
+_SHORTEST_S, _DAY_S = Fraction(1, 1000), 86_400
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,8 +287,10 @@ def times_in_names(files: Sequence[Path]) -> list[Fraction] | None:
 
 
 def _are_frames(times_s: Sequence[Fraction]) -> bool:
-    is_rising = all(later > earlier for earlier, later in pairwise(times_s))
-    return is_rising and _SHORTEST_S <= (times_s[-1] - times_s[0]) / (len(times_s) - 1) <= _LONGEST_S
+    """Tell whether times rise as those of frames do, pauses or not; a clock of no day may pass midnight."""
+    steps_s = [later - earlier for earlier, later in pairwise(times_s)]
+    is_of_a_day = times_s[-1] >= _DAY_S or max(steps_s) < _HALF_DAY_S
+    return min(steps_s) > 0 and _SHORTEST_S <= median_low(steps_s) <= _DAY_S and is_of_a_day
 
 
 def _split_times(files: Sequence[Path]) -> list[Fraction] | None:
