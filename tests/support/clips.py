@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import av
 import cv2
 import numpy as np
 
@@ -68,3 +69,26 @@ def copies(recording: Any, *names: str, truth: bool = True) -> Path:
         if truth:
             shutil.copy(recording.truth, folder / f"{name}.txt")
     return folder
+
+
+def sound_in_the_middle(video: Path) -> bytes:
+    """Return a transport stream three times, far apart; the second time with sound.
+
+    A video of ten seconds is long enough for sound not to be met where a file is opened.
+    """
+    with_sound = video.with_name(f"sound_{video.name}")
+    with av.open(str(video)) as source, av.open(str(with_sound), "w", format="mpegts") as target:
+        pictures = target.add_stream_from_template(source.streams.video[0])
+        sound = target.add_stream("mp2", rate=44_100, layout="mono")
+        assert isinstance(sound, av.AudioStream)
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = pictures
+                target.mux(packet)
+        for number in range(20):
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 1152), np.int16), format="s16", layout="mono")
+            frame.sample_rate, frame.pts = 44_100, 1152 * number
+            target.mux(sound.encode(frame))
+        target.mux(sound.encode(None))
+    nothing = (b"\x47\x1f\xff\x10" + b"\xff" * 184) * 10_000
+    return nothing.join((video.read_bytes(), with_sound.read_bytes(), video.read_bytes()))

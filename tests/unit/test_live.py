@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
@@ -12,12 +14,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from clips import wait_until
+from clips import sound_in_the_middle, wait_until
 
 from dmtrack.errors import ConfigError, DecodeError, VideoError
 from dmtrack.video.frame import Modality, VideoInfo
 from dmtrack.video.live.address import hide_password, is_live, parse_address
-from dmtrack.video.live.capture import TIME_BASE, Capture, Captured
+from dmtrack.video.live.capture import TIME_BASE, Capture, Captured, NetworkCapture
 from dmtrack.video.live.live_reader import ArrivalClock, Companion, LiveReader
 from dmtrack.video.live.pairs import LiveOptions, open_live_pair
 from dmtrack.video.position import Position
@@ -171,6 +173,16 @@ class TestReader:
             with pytest.raises(DecodeError, match="nothing came"):
                 next(frames)
 
+    def test_a_defect_of_a_library_is_no_usual_end(self):
+        capture = FakeCapture(then=IndexError("list index out of range"))
+        with reader(capture) as live:
+            capture.give(0.0)
+            capture.end()
+            frames = live.read()
+            next(frames)
+            with pytest.raises(DecodeError, match=r"reading fails \(list index out of range"):
+                next(frames)
+
     def test_no_picture_at_all(self):
         capture = FakeCapture(then=VideoError("cannot be opened: connection refused"))
         capture.end()
@@ -248,6 +260,11 @@ def test_options_are_checked(value):
         LiveOptions(timeout_s=value)
 
 
+def _send(server: socket.socket, content: bytes) -> None:
+    with server.accept()[0] as receiver:
+        receiver.sendall(content)
+
+
 class TestRealStreams:
     """A sender in a process of its own, on this machine's network, in real time."""
 
@@ -314,6 +331,21 @@ class TestRealStreams:
                     break
         assert pairs.rgb_info.codec == "h264"
         assert age_s < 1.0
+
+    @pytest.mark.parametrize("between", ["sound", "zeros"])
+    def test_what_is_no_picture_ends_no_stream(self, make_video, between):
+        video = make_video(
+            "a.ts", np.random.default_rng(1).integers(0, 255, (25, 64, 96, 3), np.uint8), rate=2
+        )
+        once = video.read_bytes()
+        sent = sound_in_the_middle(video) if between == "sound" else once * 4 + bytes(1 << 18) + once
+        with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as aside:
+            aside.submit(lambda: _send(server, sent))
+            address = parse_address(f"tcp://127.0.0.1:{server.getsockname()[1]}")
+            capture = NetworkCapture(address, timeout_s=10)
+            stamps = [one.stamp_s for one in capture.pictures()]
+        assert len(stamps) >= 50
+        assert stamps[-1] == pytest.approx(stamps[24] or 0, abs=0.1), "the last part is there as well"
 
     def test_silence_is_an_end_in_one_line(self, live_sender):
         address = parse_address(f"udp://127.0.0.1:{live_sender.free_port()}")

@@ -7,6 +7,7 @@ from itertools import pairwise
 import av
 import numpy as np
 import pytest
+from clips import sound_in_the_middle
 
 from dmtrack.errors import DecodeError, VideoError
 from dmtrack.video.container import read_container
@@ -336,6 +337,17 @@ class TestDamage:
         self.damage(whole, 0.0, 1.0)
         with pytest.raises(DecodeError, match="no frame can be decoded"):
             VideoReader(whole)
+
+
+def test_sound_that_comes_later_changes_nothing(make_video):
+    path = make_video("a.ts", flat(20), rate=2)
+    path.write_bytes(sound_in_the_middle(path))
+    with av.open(str(path)) as container:
+        assert [stream.type for stream in container.streams] == ["video"], "it is not met before"
+    frames, reader = read_all(path)
+    assert len(frames) == 60
+    assert reader.damaged_packets == 0
+    assert reader.measured().frame_count == 60
 
 
 def test_second_stream_can_be_chosen(tmp_path):

@@ -56,6 +56,7 @@ def demuxed(
 ) -> Iterator[Packet[VideoStream]]:
     """Yield the packets of a stream, passing over what is none: zeros that a recorder left, damage.
 
+    So are packets of a stream that was not there when the file was opened, such as sound that comes later.
     `on_damage` is told of each piece of damage; it may raise, and FFmpeg does where reading must end.
     """
     packets, idle = container.demux(stream), 0
@@ -64,6 +65,8 @@ def demuxed(
             packet = next(packets)
         except StopIteration:
             return
+        except IndexError:  # PyAV's, of a stream that it does not know
+            packets = container.demux(stream)
         except (av.error.BlockingIOError, av.error.InvalidDataError) as error:
             idle += 1
             is_damage = isinstance(error, av.error.InvalidDataError)

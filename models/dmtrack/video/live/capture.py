@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 
 from dmtrack.errors import DecodeError, VideoError, reason_of
+from dmtrack.video.decoder import demuxed
 from dmtrack.video.frame import Pixels, VideoInfo
 from dmtrack.video.live.address import PROTOCOLS, LiveAddress
 from dmtrack.video.reader import PictureConverter, exact_fraction
@@ -162,19 +163,12 @@ class NetworkCapture(Capture):
         return container.streams.video[0]
 
     def _packets(self, container: InputContainer, stream: VideoStream) -> Iterator[Packet[VideoStream]]:
-        packets = container.demux(stream)
-        while True:
-            try:
-                yield next(packets)
-            except (StopIteration, av.error.EOFError):
-                return
-            except av.error.InvalidDataError as error:
-                self._count_damage(error)
-                packets = container.demux(stream)
-            except (av.error.FFmpegError, OSError) as error:
-                silent = isinstance(error, av.error.ExitError | av.error.TimeoutError)
-                what = f"nothing came for {self._timeout_s:g} s" if silent else reason_of(error)
-                raise DecodeError(f"the stream ended: {what}", where=self._address.shown) from error
+        try:
+            yield from demuxed(container, stream, self._count_damage)
+        except (av.error.FFmpegError, OSError) as error:
+            silent = isinstance(error, av.error.ExitError | av.error.TimeoutError)
+            what = f"nothing came for {self._timeout_s:g} s" if silent else reason_of(error)
+            raise DecodeError(f"the stream ended: {what}", where=self._address.shown) from error
 
     def _decoded(self, packet: Packet[VideoStream]) -> list[VideoFrame]:
         try:

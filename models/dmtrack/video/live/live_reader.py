@@ -220,10 +220,11 @@ class LiveReader(FrameSource):
 
     def _run(self) -> None:
         try:
-            for serial, captured in enumerate(self._capture.pictures()):
-                if self._is_closed:
-                    return
-                self._store(serial, captured)
+            with translated(DecodeError, "reading fails", where=self.address.shown):
+                for serial, captured in enumerate(self._capture.pictures()):
+                    if self._is_closed:
+                        return
+                    self._store(serial, captured)
         except DmtrackError as error:
             self._error = error
             _LOGGER.info("%s", error)
