@@ -11,9 +11,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from clips import pictures_in
+from clips import pictures_in, written
 from program import csv_rows
 
+from dmtrack.evaluation.benchmark_runs import export_workspace
+from dmtrack.evaluation.benchmarks import BenchmarkName
 from dmtrack.output.record import read_run_json
 
 FRAMES = 24
@@ -227,10 +229,8 @@ def test_zips_are_named_in_errors(lasher, run_cli):
     assert "anchor.value" in done.err
 
 
-@pytest.mark.slow
-def test_run_from_anchors_either_way(tmp_path, weights, run_cli):
-    """VOT-RGBD2022: a run forwards from frame 2, one backwards from the last, in the toolkit's files."""
-    folder = tmp_path / "vot" / "ball"
+def anchored_clip(folder: Path) -> None:
+    """Write a clip of VOT-RGBD2022, with runs forwards from frame 2 and backwards from the last."""
     for stream in ("color", "depth"):
         (folder / stream).mkdir(parents=True)
     for frame in range(FRAMES):
@@ -245,6 +245,12 @@ def test_run_from_anchors_either_way(tmp_path, weights, run_cli):
     anchors = ["0"] * FRAMES
     anchors[2], anchors[-1] = "1", "-1"
     (folder / "anchor.value").write_text("\n".join(anchors))
+
+
+@pytest.mark.slow
+def test_run_from_anchors_either_way(tmp_path, weights, run_cli):
+    """VOT-RGBD2022: a run forwards from frame 2, one backwards from the last, in the toolkit's files."""
+    anchored_clip(tmp_path / "vot" / "ball")
     words = ["evaluate", "--run", tmp_path / "vot", "--weights", weights, "--device", "cpu", "-o", "out"]
     words += ["--export-vot", "workspace"]
     done = run_cli(*words)
@@ -271,6 +277,24 @@ def test_run_from_anchors_either_way(tmp_path, weights, run_cli):
     again = run_cli(*words, "--resume")
     assert again.code == 0
     assert "kept" in again.out
+
+
+def test_results_in_a_workspace_are_refused_before_anything_is_tracked(tmp_path, weights, run_cli):
+    anchored_clip(tmp_path / "vot" / "ball")
+    others = written(Path("workspace/results", Path(weights).stem, "baseline/ball/ball_001.txt"), "1\n")
+    words = ("evaluate", "--run", tmp_path / "vot", "--weights", weights, "-o", "out")
+    run_cli(*words, "--export-vot", "workspace").refused(5, "the workspace has results of this tracker")
+    assert others.read_text() == "1\n"
+    assert not Path("out/tracked").exists()
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_results_may_lie_in_the_workspace(tmp_path, overwrite):
+    own = written(tmp_path / "results/tiny/baseline/ball/ball_001.txt", "1\n")
+    results, known = tmp_path / "results" / "tiny", BenchmarkName.VOT_RGBD22
+    export_workspace(results, tmp_path, known, tmp_path / "sequences", overwrite=overwrite)
+    assert own.read_text() == "1\n"
+    assert "[tiny]" in (tmp_path / "trackers.ini").read_text()
 
 
 def test_a_workspace_of_the_toolkit_needs_a_benchmark_it_knows(recording, weights, run_cli):

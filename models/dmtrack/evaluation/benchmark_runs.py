@@ -134,6 +134,11 @@ class BenchmarkPlan:
         return self.output / "tracked"
 
     @property
+    def results(self) -> Path:
+        """The tracker's folder."""
+        return self.output / "results" / Path(self.options.weights).stem
+
+    @property
     def settings(self) -> str:
         """How the runs were made, as their records say it: numbers of the network, and recovery."""
         records = (self.tracked / planned.folder / RECORD for planned in self.plan.items)
@@ -149,7 +154,7 @@ class BenchmarkPlan:
         of the VOT toolkit. `DatasetError`: no sequence could be tracked; `OutputError`: the results exist in
         the workspace, or cannot be written.
         """
-        folder = self.output / "results" / Path(self.options.weights).stem
+        folder = self.results
         files = list(self._files(folder))
         if not files:
             raise DatasetError("no sequence could be tracked", where=self.tracked)
@@ -222,6 +227,8 @@ def evaluate_run(
     see `plan_benchmark`, `BenchmarkPlan.write_results` and `evaluate_results`.
     """
     plan = plan_benchmark(dataset, output, scoring.benchmark, options)
+    if options.workspace is not None:
+        _place_in(options.workspace, plan.results, overwrite=overwrite)
     carry_out(plan)
     written = plan.write_results(overwrite=overwrite)
     scoring = replace(scoring, benchmark=plan.benchmark)
@@ -336,18 +343,17 @@ def export_workspace(
 ) -> None:
     """Copy the results of one tracker into a workspace; the workspace is made, or an existing one used.
 
-    `results` is the tracker's folder, whose name is the tracker's. The workspace gets `results/TRACKER/`, and
-    `config.yaml` and `trackers.ini` where there are none. `ConfigError`: the toolkit does not evaluate this
-    benchmark; `OutputError`: the tracker has results there, or something cannot be written.
+    `results` is the tracker's folder, whose name is the tracker's; it may lie in the workspace. That gets
+    `results/TRACKER/`, and `config.yaml` and `trackers.ini` where there are none. `ConfigError`: the toolkit
+    does not evaluate this benchmark; `OutputError`: the tracker has results there, or something cannot be
+    written.
     """
     stack = require_stack(benchmark)
-    tracker = results.name
-    target = workspace / "results" / tracker
-    if target.exists() and not overwrite:
-        raise OutputError("the workspace has results of this tracker", where=target, hint="--overwrite")
+    tracker, target = results.name, _place_in(workspace, results, overwrite=overwrite)
     with os_errors_translated(workspace):
-        shutil.rmtree(target, ignore_errors=True)
-        shutil.copytree(results, target)
+        if not (target.exists() and target.samefile(results)):
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.copytree(results, target)
         config, trackers = workspace / "config.yaml", workspace / "trackers.ini"
         if not config.exists():
             sequences = json.dumps(str(dataset.absolute()), ensure_ascii=False)  # a string of YAML too
@@ -357,3 +363,13 @@ def export_workspace(
         if f"[{tracker}]" not in listed:
             entry = f"[{tracker}]\nlabel = {tracker}\nprotocol = none\ncommand = dmtrack\n"
             trackers.write_text(f"{listed}\n{entry}" if listed else entry, encoding="utf-8")
+
+
+def _place_in(workspace: Path, results: Path, *, overwrite: bool) -> Path:
+    """Return where the results of a tracker go; `OutputError` where others of its name are there."""
+    target = workspace / "results" / results.name
+    with os_errors_translated(workspace):
+        is_taken = target.exists() and not (results.exists() and target.samefile(results))
+    if is_taken and not overwrite:
+        raise OutputError("the workspace has results of this tracker", where=target, hint="--overwrite")
+    return target
