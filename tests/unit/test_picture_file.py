@@ -52,6 +52,19 @@ def test_a_picture_of_one_colour_is_believed(shape):
             assert is_believable(data), (suffix, dtype)
 
 
+@pytest.mark.parametrize("packing", [1, 4, 8], ids=["plain", "fax", "deflate"])
+def test_a_tiff_of_one_bit_and_one_colour_is_read(packing, tmp_path):
+    """Event pictures in which nothing happens, as black and white."""
+    width, height = 1280, 720
+    rows = bytes(width // 8 * height)
+    packed = {1: rows, 4: b"\xff" * (height // 8) + b"\0\x10\1\0\x10\1", 8: zlib.compress(rows)}[packing]
+    data = _tiff(packed, width, height, "<", bits=1, packing=packing)
+    assert np.ptp(decode_picture(data).pixels) == 0
+    assert decode_picture(data).pixels.shape == (height, width)
+    with pytest.raises(FormatError, match="larger than the file can hold"):
+        decode_picture(_tiff(packed[:999], 60_000, 60_000, "<", bits=1, packing=packing))
+
+
 def _png(width: int, height: int) -> bytes:
     header = struct.pack(">IIBBBBB", width, height, 16, 0, 0, 0, 0)
     return _chunks((b"IHDR", header), (b"IDAT", zlib.compress(bytes(100))), (b"IEND", b""))
@@ -64,8 +77,17 @@ def _chunks(*chunks: tuple[bytes, bytes]) -> bytes:
     )
 
 
-def _tiff(pixels: bytes, width: int, height: int, order: str) -> bytes:
-    fields = [(256, width), (257, height), (258, 16), (259, 1), (262, 1), (273, 8), (277, 1), (278, height)]
+def _tiff(pixels: bytes, width: int, height: int, order: str, bits: int = 16, packing: int = 1) -> bytes:
+    fields = [
+        (256, width),
+        (257, height),
+        (258, bits),
+        (259, packing),
+        (262, 1),
+        (273, 8),
+        (277, 1),
+        (278, height),
+    ]
     fields.append((279, len(pixels)))
     directory = 8 + len(pixels)
     head = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}HI", 42, directory)

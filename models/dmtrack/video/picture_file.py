@@ -37,7 +37,14 @@ from dmtrack.video.exr import EXR_MAGIC, decode_exr
 from dmtrack.video.flir import FLIR_SUFFIXES, decode_fff, fff_of_jpeg, find_pictures, read_fff
 from dmtrack.video.foreign import LFS_POINTER
 from dmtrack.video.frame import Pixels
-from dmtrack.video.tiff import as_stored, directories, is_multiplied, page_bytes, spare_bits
+from dmtrack.video.tiff import (
+    as_stored,
+    directories,
+    is_multiplied,
+    is_of_one_bit,
+    page_bytes,
+    spare_bits,
+)
 
 _LOGGER = logging.getLogger(__name__)
 IMAGE_SUFFIXES: Final = FLIR_SUFFIXES | frozenset(
@@ -497,6 +504,8 @@ def is_believable(data: bytes) -> bool:
     if data.startswith(_PNG) and len(data) > _PNG_KIND:
         bits = data[_PNG_KIND - 1] * _PNG_CHANNELS.get(data[_PNG_KIND], 1)
         pixels_per_byte = MAX_DEFLATED * 8 // max(1, bits)
+    elif is_of_one_bit(data):
+        pixels_per_byte = SMALL_PIXELS
     return bool(abs(width * height) <= min(MAX_PIXELS, pixels_per_byte * len(data)))
 
 

@@ -145,6 +145,12 @@ def spare_bits(data: bytes) -> int:
     return 16 - bits if bits in _PACKED_BITS else 0
 
 
+def is_of_one_bit(data: bytes) -> bool:
+    """Return whether this is a TIFF of black and white alone, of which a whole row may take a bit."""
+    numbers = _first_numbers(data)
+    return bool(numbers) and numbers.get(_BITS, 1) * numbers.get(_CHANNELS, 1) == 1
+
+
 def is_turned(data: bytes | mmap) -> bool:
     """Return whether a TIFF, or EXIF, which is one, says to turn or mirror its picture."""
     return 1 < _first_numbers(data).get(_ORIENTATION, 1) <= 8
