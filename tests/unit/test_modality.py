@@ -92,6 +92,9 @@ class TestDepth:
         assert np.array_equal(depth, before)
 
 
+SIDES = ("left", "right", "top", "bottom")
+
+
 class TestThermal:
     def test_8_bit_is_unchanged(self, rng):
         colour = rng.integers(0, 256, (6, 8, 3)).astype(np.uint8)
@@ -156,6 +159,27 @@ class TestThermal:
         )
         assert abs(found - plain).max() <= 3
         assert stretch_thermal16(framed)[:, 0].max() == 0
+
+    @pytest.mark.parametrize("value", [1, 100, 21_000, 32_767, 60_000])
+    @pytest.mark.parametrize("place", [np.s_[:, :9], np.s_[:, -1:], np.s_[:9], np.s_[-9:]], ids=SIDES)
+    def test_a_border_of_any_count_changes_nothing_inside(self, rng, value, place):
+        """The whole scene was one grey beside a border of 1 or of 32767."""
+        counts = (7000 + rng.integers(0, 30, (60, 80))).astype(np.uint16)
+        counts[25:35, 30:40] = 7600
+        framed = counts.copy()
+        framed[place] = value
+        inside = np.s_[9:-9, 9:-9]
+        found, plain = (stretch_thermal16(one)[inside].astype(int) for one in (framed, counts))
+        assert abs(found - plain).max() <= 3
+
+    @pytest.mark.parametrize("rows", [np.s_[:3], np.s_[-4:]], ids=["first", "last"])
+    def test_telemetry_in_the_rows_at_the_edge_changes_nothing(self, rng, rows):
+        counts = (7000 + rng.integers(0, 30, (63, 80))).astype(np.uint16)
+        counts[25:35, 30:40] = 7600
+        written = counts.copy()
+        written[rows] = rng.integers(0, 65_536, written[rows].shape)
+        found, plain = (stretch_thermal16(one)[8:-8].astype(int) for one in (written, counts))
+        assert abs(found - plain).max() <= 3
 
     def test_black_that_is_part_of_the_scene_stays(self):
         counts = np.tile(np.linspace(0, 4000, 80).astype(np.uint16), (20, 1))

@@ -153,6 +153,8 @@ LOW_PERCENTILE: Final = 1.0
 HIGH_PERCENTILE: Final = 99.8
 MIN_SPAN_COUNTS: Final = 32.0
 """A scene flatter than this many sensor counts is not stretched to full contrast: it is noise."""
+_WRITTEN_ROWS, _FEWEST_ROWS = 4, 48  # telemetry of cores: at most so many at either end of pictures so high
+_FEW_COUNTS: Final = 16  # of a picture that is drawn, whose ground is no border
 _NO_SCENE: Final = (0, (1 << 14) - 1, (1 << 16) - 1)
 SMOOTHING: Final = 0.1  # share of a new frame in the followed range
 
@@ -178,16 +180,23 @@ class GreyRange:
 def measure_grey_range(pixels: Pixels, high_percentile: float = HIGH_PERCENTILE) -> GreyRange:
     """Return the percentiles of a frame, at least `MIN_SPAN_COUNTS` apart.
 
-    Zeros far below all other counts, and the largest counts of 14 and 16 bits far above them, are no
-    measurement: registered pictures have borders of them.
+    What is far below or above all other counts, and is 0, the largest count of 14 or 16 bits, or the usual
+    one at the edge, is no measurement: registered pictures have borders of it. The first and the last rows
+    are not looked at: cores write there what they know of themselves.
 
     `pixels` are `(H, W)` uint16 (or uint8) sensor counts. The rest of the share `high_percentile`, in
     percent, may turn white: below 100, because one hot pixel would otherwise darken everything else.
     """
     shares = (LOW_PERCENTILE / 100, high_percentile / 100)
-    counts = np.bincount(pixels.ravel(), minlength=1)
+    is_large = pixels.ndim == 2 and len(pixels) >= _FEWEST_ROWS
+    seen = pixels[_WRITTEN_ROWS:-_WRITTEN_ROWS] if is_large else pixels
+    counts = np.bincount(seen.ravel(), minlength=1)
     low, high = _percentiles(counts, shares)
-    for end in (one for one in _NO_SCENE if one < len(counts) and 0 < counts[one] < counts.sum()):
+    ends = [one for one in _NO_SCENE if one < len(counts)]
+    if is_large and np.count_nonzero(counts) > _FEW_COUNTS:
+        edges = np.concatenate((seen[0], seen[-1], seen[:, 0], seen[:, -1]))
+        ends.append(int(np.bincount(edges).argmax()))
+    for end in (one for one in ends if 0 < counts[one] < counts.sum()):
         rest = counts.copy()
         rest[end] = 0
         low_measured, high_measured = _percentiles(rest, shares)
