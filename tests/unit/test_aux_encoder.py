@@ -269,6 +269,27 @@ class TestThermal:
         assert thermal()(dull)[..., 0].max() == 160
 
 
+@pytest.mark.parametrize(
+    ("ground", "more", "is_told"),
+    [
+        ((255, 255, 255), (220, 30, 30), False),
+        ((250, 252, 247), (30, 30, 200), False),
+        ((0, 0, 0), (220, 30, 30), True),
+        ((128, 128, 128), (255, 255, 255), True),
+        ((30, 37, 52), (216, 223, 236), True),
+    ],
+    ids=["VisEvent", "compressed", "black", "grey", "dark"],
+)
+@pytest.mark.parametrize("share", [0.05, 0.45, 0.9])
+def test_event_pictures_that_are_not_on_white_are_told(ground, more, is_told, share):
+    """Of a picture full of events nothing follows."""
+    picture = np.full((60, 80, 3), ground, np.uint8)
+    picture[np.random.default_rng(3).random((60, 80)) < share] = more
+    encoder = AuxEncoder(Modality.EVENT)
+    assert np.array_equal(encoder(picture), picture)
+    assert ["not on white" in remark for remark in encoder.remarks] == [True] * (is_told and share < 0.5)
+
+
 class TestPalettes:
     @pytest.mark.parametrize("palette", sorted(palettes()))
     def test_a_palette_is_named_and_shown_as_it_is(self, palette):

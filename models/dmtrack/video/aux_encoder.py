@@ -36,6 +36,11 @@ _SMOOTHER: Final = 4.0
 _FINE_KELVIN: Final = 0.01
 _FINE_CELSIUS: Final = (-30.0, 50.0)
 """16-bit counts are hundredths of a kelvin, unsaid, where the median of a scene lies between these."""
+_LIGHT, _COLOURED = 200, 60  # the darkest channel of what is white, and how far those of a colour are apart
+_ABOUT_GROUND: Final = (
+    "The event pictures are not on white, and shown as they are; weights learn from red (brighter) and blue "
+    "points on white, as `dmtrack events` draws an event file."
+)
 _HINT_RANGE: Final = "write LOW,HIGH in counts (7000,9000), millimetres of depth, or degrees (15C,45C)"
 
 
@@ -233,6 +238,8 @@ class AuxEncoder:
             self._remarks += sparse_depth_remarks(pixels)
         if self._modality is Modality.THERMAL and pixels.ndim == 3 and not is_grey(to_8_bit(pixels)):
             self._remarks.append(_about_colour(to_8_bit(pixels), self._options.resolved_norm))
+        if self._modality is Modality.EVENT and pixels.dtype == np.uint8 and not _is_on_white(pixels):
+            self._remarks.append(_ABOUT_GROUND)
 
     def _about_depth(self, pixels: Pixels) -> list[str]:
         """Return what is assumed of depth that nobody states."""
@@ -418,6 +425,16 @@ def _about_colour(colour: Image8, norm: AuxNorm) -> str:
     done = "shown as they are" if norm is AuxNorm.PUBLISHED else "turned into grey by their brightness"
     wanted = "weights learn from grey pictures with hot as white: record those if you can"
     return f"The thermal pictures are {kind} and {done}; {wanted}."
+
+
+def _is_on_white(picture: Pixels) -> bool:
+    """Tell whether the colour that most pixels of an event picture have is white, or that of events."""
+    small = cv2.resize(picture, _PALETTE_SAMPLE, interpolation=cv2.INTER_NEAREST)
+    colours, often = np.unique(
+        small.reshape(_PALETTE_SAMPLE[0] * _PALETTE_SAMPLE[1], -1), axis=0, return_counts=True
+    )
+    ground = colours[often.argmax()]
+    return bool(ground.min() >= _LIGHT or np.ptp(ground) > _COLOURED)
 
 
 def _levels(counts: Pixels, limits: GreyRange | None, lowest: int) -> Image8:
