@@ -871,3 +871,17 @@ def test_what_is_shown_otherwise_than_it_was_is_said(make_video, options, said):
     notes = " ".join(reader.info.notes)
     assert notes.startswith(said)
     assert bool(notes) is bool(said)
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "a.mov"])
+@pytest.mark.parametrize("flags", ["write_colr", "faststart", "frag_keyframe+empty_moov"])
+def test_recordings_that_were_joined_byte_by_byte_are_told(make_video, name, flags, tmp_path):
+    """The first of them was all that was read, and nothing was damaged."""
+    whole = make_video(name, flat(6), container_options={"movflags": flags})
+    joined = tmp_path / f"joined_{name}"
+    joined.write_bytes(whole.read_bytes() * 3)
+    said = "is 3 recordings joined byte by byte, of which the first is read"
+    for path, is_told in ((whole, False), (joined, True)):
+        frames, reader = read_all(path)
+        assert len(frames) == 6
+        assert any(said in note for note in reader.info.notes) is is_told

@@ -81,6 +81,7 @@ _INDEX_BYTES, _ENTRY_BYTES = 1 << 15, 24  # 16 in AVI's index, and 8 before a pi
 _EBML, _SEGMENT, _HEAD_BYTES = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67", 1 << 12
 _TRACKS, _CLUSTER = b"\x16\x54\xae\x6b", b"\x1f\x43\xb6\x75"
 _CROPS: Final = re.compile(rb"\x54[\xaa\xbb\xcc\xdd](\x81[^\0]|\x82(?!\0\0))")
+_MOST_BOXES: Final = 100_000
 _CLAP, _TAIL_BYTES = b"\0\0\0\x28clap", 1 << 22
 
 _LOGGER = logging.getLogger(__name__)
@@ -329,6 +330,9 @@ class VideoReader(FrameSource):
             yield f"{name} says that it is interlaced: a picture holds two moments, and what moves has combs."
         if _is_cropped(self._path, (self._stream.width, self._stream.height)):
             yield f"{name} says to show a part of its pictures alone: they and boxes stay as stored."
+        if (several := _joined_recordings(self._path)) > 1:
+            joined = f"{name} is {several} recordings joined byte by byte, of which the first is read"
+            yield f"{joined}: give each of them as a file of its own, or join them with FFmpeg."
         if self._picture.bit_depth > _COUNT_BITS:
             yield f"{name} holds fractions, of which 0 to 1 become 8 bits: for depth, store pictures of them."
         if first.rotation % 90:
@@ -716,6 +720,27 @@ def _is_cropped(path: Path, size: tuple[int, int]) -> bool:
         return False
     width, width_parts, height, height_parts = struct.unpack_from(">4I", index, at + len(_CLAP))
     return (width, height) != (size[0] * width_parts, size[1] * height_parts)
+
+
+def _joined_recordings(path: Path) -> int:
+    """Return how many recordings lie in an MP4 file one behind the other, of which libav reads the first.
+
+    0 for another file. Source: ISO/IEC 14496-12, section 4.2 (boxes).
+    """
+    found = at = 0
+    with path.open("rb") as file:
+        for place in range(_MOST_BOXES):
+            file.seek(at)
+            head = file.read(16)
+            if place == 0 and head[4:8] != b"ftyp":
+                return 0
+            found += head[4:8] == b"moov"
+            size = int.from_bytes(head[:4], "big")
+            size = int.from_bytes(head[8:], "big") if size == 1 else size
+            if len(head) < 8 or size < 8:  # the end; a size of 0 reaches to it
+                break
+            at += size
+    return found
 
 
 def _choose_stream(
