@@ -19,6 +19,7 @@ _ROOM: Final = 1.5
 _FINE: Final = 100.0
 _WARM: Final = 655.0  # Kelvin, or millimetres of what is very near: so much fits in hundredths
 _MILLI: Final = 1000.0
+_SPECKS: Final = 8  # so many pixels that are far are a target that is hot, not noise
 _NEAR: Final = 10.0
 """Half of a near scene is within so many metres. Degrees of a scene are more, or below 0 somewhere."""
 _ZERO_CELSIUS: Final = -273.15
@@ -64,8 +65,8 @@ class CountScale:
         measured = known[known > 0]
         middle = float(np.median(measured)) if measured.size else 0.0
         if not is_whole and middle <= FARTHEST_M:
-            most = float(np.percentile(known[known <= _WARM], 99))
-            return cls(_MILLI if middle <= _NEAR and most * _MILLI <= _MOST else _FINE, is_metres=True)
+            far = np.count_nonzero((known * _MILLI > _MOST + 0.5) & (known <= _WARM))
+            return cls(_MILLI if middle <= _NEAR and far < _SPECKS else _FINE, is_metres=True)
         finest = _FINE if not is_whole and high < _WARM else 1.0
         return cls(next((step for step in _STEPS if step <= finest and high * step <= _MOST), _STEPS[-1]))
 
