@@ -86,6 +86,20 @@ def test_report_and_files(lasher, run_cli):
     run_cli("evaluate", "results", "--dataset", lasher, "-o", "out").refused(5, "--overwrite")
 
 
+@pytest.mark.parametrize(
+    "row", ["nan,nan,nan,nan", "0,0,0,0", "0,12,16,20"], ids=["none", "zeros", "at-the-edge"]
+)
+@pytest.mark.parametrize("benchmark", ["lasher", "visevent", "ope"])
+def test_true_boxes_that_a_benchmark_counts_oddly_are_told(lasher, run_cli, row, benchmark):
+    path = lasher / "s1" / "visible.txt"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines[:20], row, row, *lines[22:]]))
+    done = run_cli("evaluate", "results/good", "--dataset", lasher, "--benchmark", benchmark)
+    assert done.code == 0
+    said = "2 true boxes with a value of 0 or less, or none: hits of PR"
+    assert done.err.count(said) == (benchmark != "ope")
+
+
 @pytest.mark.parametrize("others", [(), ("good",)], ids=["alone", "beside-one"])
 def test_a_tracker_that_is_left_out_is_told_once(lasher, run_cli, others):
     save(Path("foreign/elsewhere.txt"), truth(0))

@@ -153,6 +153,8 @@ def _scored(results: Sequence[Path], dataset: Path, options: ScoringOptions, ope
     if not scores:
         raise failures[0] if failures else FormatError("no tracker could be scored")
     column = benchmark.metric.ranking_column
+    if remark := benchmark.metric.remark(data.sequences):
+        _log.warning("%s", remark)
     scores.sort(key=lambda score: -np.nan_to_num(score.figures[column]))
     return Evaluation(benchmark, data, dataset, scores)
 

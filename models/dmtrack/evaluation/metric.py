@@ -58,6 +58,10 @@ class Metric(ABC, Generic[Part]):
     def curves(self, parts: Sequence[Part]) -> tuple[Curve, ...]:
         """Return the lines of a set of sequences, one a plot."""
 
+    def remark(self, annotations: Sequence[Annotation]) -> str:
+        """Say what of the truth counts otherwise than a reader of the figures expects; empty: nothing."""
+        return ""
+
     def weight(self, part: Part) -> float:
         """Return what a sequence weighs among others, where the figures are additive."""
         return 1.0

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dmtrack.datasets.annotations import Annotation
+from dmtrack.errors import counted
 from dmtrack.evaluation.metric import Corners, Curve, Metric, boxes_of, padded, with_given
 from dmtrack.evaluation.overlap import (
     Counts,
@@ -288,6 +289,25 @@ class PrecisionSuccess(Metric[SequenceCounts]):
         if self.convention.area == "mean":
             return float(y.mean())
         return float((y[1:] + y[:-1]).sum() / 2 / (len(y) - 1))
+
+    def remark(self, annotations: Sequence[Annotation]) -> str:
+        """Say how frames whose truth is no box count, where errors and overlaps of -1 stand for them."""
+        if self.convention.invalid_truth != "penalised":
+            return ""
+        lacking = 0
+        for annotation in annotations:
+            (truth, *_), present, _ = _begun(annotation, annotation.truth)
+            none = ~np.all(truth > 0, axis=1)
+            if self.convention.remove_absent and present is not None and len(present) == len(none):
+                none &= present
+            lacking += int(np.count_nonzero(none))
+        if not lacking:
+            return ""
+        hits = " and ".join(self.columns[:-1])
+        return (
+            f"{counted(lacking, 'true box')} with a value of 0 or less, or none: hits of {hits}, misses of "
+            f"{self.columns[-1]}, as the benchmark's own script counts them; --benchmark ope does not"
+        )
 
     def weight(self, part: SequenceCounts) -> float:
         """Return the number of frames where all frames are pooled."""
