@@ -106,6 +106,17 @@ def test_times_in_a_list_are_those_of_the_frames_where_a_header_says_less(tmp_pa
     assert [problem.id for problem in plan.problems] == ["e", "f"]
 
 
+@pytest.mark.parametrize(
+    ("start", "end", "frames"),
+    [("0.35s", "", 8), ("", "0.35s", 4), ("0.35s", "0.85s", 5), ("0.3s", "0.8s", 5), ("1.15s", "", None)],
+)
+def test_a_time_between_two_frames_is_the_later_one_in_a_plan_too(start, end, frames, tmp_path, make_video):
+    make_video("rgb.mkv", [np.full((64, 96, 3), 90, np.uint8)] * 12, rate=10)
+    rows = f'id,rgb,box,start,end\na,rgb.mkv,"20,16,16,16",{start},{end}\n'
+    plan = plan_batch(written(tmp_path / "list.csv", rows), tmp_path / "out")
+    assert [one.frames for one in plan.items] == ([] if frames is None else [frames])
+
+
 def test_a_list_names_folders_of_data_sets_as_track_does(tmp_path):
     """Its streams, what they measure, and its targets, where the row says none; a stream alone stays one."""
     for clip in ("one", "many/a", "many/b", "none", "late"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -328,4 +329,4 @@ def _index(position: Position | None, info: VideoInfo) -> int | None:
     """Return the index of a frame as the header claims; None: nobody says."""
     if position is None or position.index is not None:
         return None if position is None else position.index
-    return None if info.frame_rate is None else int((position.time_s or 0) * info.frame_rate)
+    return None if info.frame_rate is None else math.ceil((position.time_s or 0) * info.frame_rate)
