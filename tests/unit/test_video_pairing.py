@@ -106,6 +106,16 @@ class TestTime:
             pairs = list(source)
         assert [pair.rgb.index for pair in pairs if pair.aux is None] == list(lost)
 
+    def test_stamps_of_a_network_come_in_bursts(self, make_video):
+        """Four frames in a hurry and a wait are no pauses."""
+        stamps = [200 * (i // 5) + 8 * (i % 5) for i in range(30)]
+        later = [stamp + 15 for stamp in stamps]
+        clock = {"time_base": Fraction(1, 1000)}
+        first = make_video("rgb.mp4", colour(30), pts=stamps, **clock)
+        second = make_video("ir.mp4", [picture[..., 0] for picture in colour(30)], pts=later, **clock)
+        with open_pair(first, second, modality=Modality.THERMAL) as source:
+            assert None not in partners(source)
+
     def test_different_start_on_one_clock(self, rgb, make_video):
         """The second file starts half a second later: that is where it belongs."""
         aux = thermal_video(make_video, 15, rate=30, pts=range(15, 30))

@@ -48,8 +48,8 @@ class VideoInfo:
     `counts` is how numbers with a sign or a fraction became counts; `pixel_aspect` is how many times as
     wide as high a pixel is shown; `notes` is what a person should know about the stream, a sentence each;
     `intrinsics` are those of its camera, where the file holds them; `created_s` is when it says that it was
-    begun, in seconds since 1970; `follows_s` is in how many seconds the next frame follows three of four
-    frames, where stamps were looked at.
+    begun, in seconds since 1970; `follows_s` is the usual time from one frame to the next, where
+    stamps were looked at.
     """
 
     path: Path

@@ -208,6 +208,10 @@ def measured_by(info: VideoInfo, stamps: Sequence[int]) -> VideoInfo:
 
 
 def follows(stamps: Sequence[int], time_base: Fraction) -> Fraction | None:
-    """Return in how many seconds the next stamp follows three of four of these, which rise; None of one."""
+    """Return the usual seconds from stamp to stamp, which rise: the mean but for pauses; None of one stamp.
+
+    The longest tenth are pauses; the stamps of what comes over a network in bursts have no fewer long ones.
+    """
     intervals = sorted(later - earlier for earlier, later in pairwise(stamps))
-    return intervals[len(intervals) * 3 // 4] * time_base if intervals else None
+    kept = intervals[: max(1, len(intervals) * 9 // 10)]
+    return sum(kept) * time_base / len(kept) if kept else None

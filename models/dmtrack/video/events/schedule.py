@@ -157,7 +157,7 @@ def frame_windows(times_us: Times) -> list[Window]:
         raise FormatError("the times of the frames run backwards")
     if len(steps) == 0:
         return [Window(int(times_us[0]), OPEN_END)]
-    longest = _LONGEST * int(np.sort(steps)[len(steps) * 3 // 4])
+    longest = math.ceil(_LONGEST * (follows(times_us.tolist(), Fraction(1)) or 0))
     lengths = (*np.minimum(steps, longest).tolist(), int(np.median(steps)))
     return [Window(start, start + length) for start, length in zip(times_us.tolist(), lengths, strict=True)]
 
