@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from clips import written
 
-from dmtrack.boxes.export import export
+from dmtrack.boxes.export import export, merge
 from dmtrack.boxes.formats import ResultFormat
 from dmtrack.boxes.reading import read_results, read_rows
 from dmtrack.boxes.results import PictureSize
@@ -252,3 +252,19 @@ def test_every_file_of_several_targets_that_is_written_gives_targets(tmp_path, t
     found = read_targets(output, first_frame, (640, 480))
     starts = [(key.frame_index, key.box.xywh) for key in found if isinstance(key, TargetStart)]
     assert starts == [(first_frame, (10 * i + first_frame, 20, 30, 40)) for i in (1, 2)]
+
+
+@pytest.mark.parametrize("target", [ResultFormat.CSV, ResultFormat.COCO, ResultFormat.LABEL_STUDIO])
+@pytest.mark.parametrize("read", [read_targets, read_rows])
+def test_targets_of_several_recordings_are_not_mixed(tmp_path, target, read):
+    """A target of one would begin in the other, as its own or as a correction of it."""
+    for name, who in (("a", 1), ("b", 2)):
+        (tmp_path / name).mkdir()
+        write(tmp_path, f"{HEADER}0,,,,{who},10,20,30,40,0.9,init,,\n", f"{name}/boxes.csv")
+    output, sources = tmp_path / "made.file", [tmp_path / name / "boxes.csv" for name in "ab"]
+    if target is ResultFormat.CSV:
+        merge(sources, output)
+    else:
+        export(sources, output, target, size=PictureSize(640, 480))
+    with pytest.raises(FormatError, match=r"2 recordings \(a, b\).* dmtrack export"):
+        read(output)

@@ -9,7 +9,7 @@ import pytest
 
 from dmtrack.boxes.formats import ResultFormat
 from dmtrack.boxes.formats.table import COLUMNS, read_table
-from dmtrack.boxes.reading import read_rows
+from dmtrack.boxes.reading import read_results, read_rows
 from dmtrack.boxes.results import FrameBoxes
 from dmtrack.boxes.writing import BoxSink
 from dmtrack.errors import FormatError
@@ -152,7 +152,8 @@ def test_tables_of_other_programs_are_recognised(tmp_path, text):
 def test_without_ids_a_frame_of_an_item_has_one_box(second, is_read, tmp_path):
     (tmp_path / "a.csv").write_text(f"item,frame,x,y,w,h\na,0,1,2,3,4\n{second},1,2,3,4\n")
     if is_read:
-        assert [row.target_id for row in read_rows(tmp_path / "a.csv")] == [1, 1]
+        rows = [row for one in read_results(tmp_path / "a.csv") for row in one.rows]
+        assert [row.target_id for row in rows] == [1, 1]
     else:
         with pytest.raises(FormatError, match=r"row 3: its frame has several boxes, .*as MOT, with -1"):
             read_rows(tmp_path / "a.csv")

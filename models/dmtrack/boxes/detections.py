@@ -25,8 +25,8 @@ from dmtrack.boxes.formats import ResultFormat
 from dmtrack.boxes.formats.json_document import JsonFields
 from dmtrack.boxes.formats.mot import mot_detections
 from dmtrack.boxes.parsing import box_of, finite, json_of, placed, whole, words_of
-from dmtrack.boxes.reading import is_zip, read_results, recognise
-from dmtrack.boxes.results import PictureSize, are_shares, of_another_size
+from dmtrack.boxes.reading import is_zip, read_recording, recognise
+from dmtrack.boxes.results import are_shares, of_another_size
 from dmtrack.datasets.ground_truth import read_text
 from dmtrack.errors import BoxError, ConfigError, FormatError, listed, translated
 from dmtrack.geometry.box import Box, BoxFormat
@@ -167,13 +167,11 @@ def _rows(path: Path, info: VideoInfo) -> Iterator[_Seen]:
 
 
 def _result_rows(path: Path, size: tuple[int, int]) -> Iterator[_Seen]:
-    recordings = read_results(path, size=PictureSize(*size), heeds_shares=True)
-    if len(recordings) > 1:
-        raise FormatError(f"is about {len(recordings)} recordings", where=path, hint="give one file for each")
-    if said := of_another_size(recordings[0].size, size):
+    recording = read_recording(path, size=size)
+    if said := of_another_size(recording.size, size):
         _log.warning("%s: %s", path, said)
-    for row in recordings[0].rows:
-        yield _Seen(row.frame_index, row.box, row.score, name=recordings[0].labels.get(row.target_id))
+    for row in recording.rows:
+        yield _Seen(row.frame_index, row.box, row.score, name=recording.labels.get(row.target_id))
 
 
 def _yolo_rows(folder: Path, pictures: Mapping[str, int], size: tuple[int, int]) -> Iterator[_Seen]:

@@ -24,8 +24,8 @@ from typing import Final
 from dmtrack.boxes.formats import ResultFormat
 from dmtrack.boxes.formats.table import numbered_rows
 from dmtrack.boxes.parsing import placed, state_of, whole
-from dmtrack.boxes.reading import is_zip, read_results, recognise
-from dmtrack.boxes.results import AbsentTarget, PictureSize, RecordingResults, of_another_size
+from dmtrack.boxes.reading import is_zip, read_recording, recognise
+from dmtrack.boxes.results import AbsentTarget, RecordingResults, of_another_size
 from dmtrack.datasets.ground_truth import read_text
 from dmtrack.errors import FormatError
 from dmtrack.numbers import shown
@@ -67,11 +67,11 @@ def read_keyframes(path: Path, first_frame: int = 0, size: tuple[int, int] | Non
     """
     if not is_zip(path) and path.is_file() and _MARKS.sub(",", read_text(path).strip()) == _HEADER.strip():
         return []  # every target was taken away
-    recordings = read_results(path, size=PictureSize(*size) if size else None, heeds_shares=True)
-    for said in {of_another_size(one.size, size) for one in recordings} - {""}:
+    recording = read_recording(path, size=size)
+    if said := of_another_size(recording.size, size):
         _log.warning("%s: %s", path, said)
     backs = _backs(path) if recognise(path) is ResultFormat.CSV else {}
-    found = [key for one in recordings for key in keyframes_of(one, first_frame, every=bool(backs))]
+    found = keyframes_of(recording, first_frame, every=bool(backs))
     return [
         replace(key, back=False)
         if isinstance(key, TargetStart) and not backs.get(frame_and_id(key), True)
