@@ -88,7 +88,8 @@ def test_everything_comes_back(tmp_path, kind, keyframe_px, results):
 @given(st.lists(st.tuples(st.integers(0, 60), boxes), max_size=40), st.floats(0, 100))
 def test_what_is_no_keyframe_lies_on_the_line(given, keyframe_px):
     track = sorted(dict(given).items())
-    kept = sorted(keyframes_among(track, keyframe_px)) if track else []
+    rows = [TrackedBox(index, 1, box) for index, box in track]
+    kept = sorted(keyframes_among(rows, keyframe_px)) if track else []
     for index, box in track:
         if index in kept:
             continue

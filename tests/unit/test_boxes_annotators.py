@@ -20,6 +20,7 @@ from trackeval import datasets
 
 from dmtrack.boxes.formats import ResultFormat
 from dmtrack.boxes.formats.waypoints import AnnotatorOptions
+from dmtrack.boxes.keyframes import read_keyframes
 from dmtrack.boxes.reading import read_results, recognise, result_files
 from dmtrack.boxes.results import PictureSize, RecordingResults, ResultsGatherer
 from dmtrack.boxes.writing import result_files_of, write_results
@@ -101,7 +102,37 @@ def test_cvat_shows_the_same_boxes(tmp_path, keyframe_px):
         for index, box in expected.items():
             assert shown[target_id][index] == pytest.approx(box, abs=keyframe_px + 1e-9)
     keyframes = path.read_text().count('outside="0" occluded="0" keyframe="1"')
-    assert keyframes == (14 if keyframe_px == 0 else 6)  # 0, 6; 2, 4; 8, 9; frame 9 of the car is occluded
+    assert keyframes == (14 if keyframe_px == 0 else 7)  # 0, 6, 8; 2, 4; 8, 9; frame 9 of the car is occluded
+
+
+@pytest.mark.parametrize("kind", [ResultFormat.CVAT_VIDEO, ResultFormat.LABEL_STUDIO])
+def test_what_was_given_and_what_was_lost_stays_however_few_keyframes_there_are(tmp_path, kind):
+    """The target does not move, so that lines alone would need its ends only."""
+    states = [TrackState.INIT, *[TrackState.TRACKED] * 4, TrackState.INIT, *[TrackState.TRACKED] * 3]
+    states += [*[TrackState.LOST] * 4, *[TrackState.TRACKED] * 3]
+    gatherer = ResultsGatherer(size=PictureSize(640, 480))
+    for index, state in enumerate(states):
+        gatherer.add(index, 1, Box(10, 20, 30, 40), 0.5, state)
+    path = written(gatherer.results("still"), kind, tmp_path, 5)
+    expected = {
+        0: "init",
+        4: "tracked",
+        5: "init",
+        8: "tracked",
+        9: "lost",
+        12: "lost",
+        13: "tracked",
+        15: "tracked",
+    }
+    assert {
+        row.frame_index: row.state for row in read_one(path).rows if row.frame_index in expected
+    } == expected
+    assert [key.frame_index for key in read_keyframes(path, 0, (640, 480))] == [0, 5]
+    if kind is ResultFormat.CVAT_VIDEO:
+        shapes = ElementTree.parse(path).getroot().iterfind("track/box[@keyframe='1']")  # noqa: S314
+        assert {int(one.get("frame")): one.get("occluded") == "1" for one in shapes} == {
+            index: state == "lost" for index, state in expected.items()
+        }
 
 
 CVAT = """<?xml version="1.0" encoding="utf-8"?>
@@ -209,7 +240,7 @@ def test_label_studio_shows_the_same_boxes(tmp_path, keyframe_px):
     path = written(street(), ResultFormat.LABEL_STUDIO, tmp_path, keyframe_px)
     shown = as_label_studio_shows(path)
     assert shown == {n: near(boxes_of(street(), n), keyframe_px + 1e-9) for n in (1, 2)}
-    assert path.read_text().count('"frame"') == (15 if keyframe_px == 0 else 7)
+    assert path.read_text().count('"frame"') == (15 if keyframe_px == 0 else 8)
 
 
 def a_task(*sequence: dict[str, object], **region: object) -> str:

@@ -114,7 +114,7 @@ def cvat_video_text(results: RecordingResults, options: AnnotatorOptions = EVERY
 
 
 def _box_lines(rows: list[TrackedBox], last: int, keyframe_px: float) -> Iterator[str]:
-    keyframes = keyframes_among([(row.frame_index, row.box) for row in rows], keyframe_px)
+    keyframes = keyframes_among(rows, keyframe_px)
     for row, following in zip_longest(rows, rows[1:]):
         index, said = row.frame_index, known(score=row.score, state=row.state, **measure_cells(row.measure))
         left, top, right, below = corner_texts(row.box)

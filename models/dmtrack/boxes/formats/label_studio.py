@@ -78,7 +78,7 @@ def _regions(results: RecordingResults, options: AnnotatorOptions) -> Iterator[d
     last = results.frames[-1].frame_index
     for target_id in results.boxed_ids:
         rows = [row for row in results.rows if row.target_id == target_id]
-        keyframes = keyframes_among([(row.frame_index, row.box) for row in rows], options.keyframe_px)
+        keyframes = keyframes_among(rows, options.keyframe_px)
         sequence = []
         for row, following in zip_longest(rows, rows[1:]):
             index = row.frame_index

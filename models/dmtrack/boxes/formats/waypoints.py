@@ -14,7 +14,7 @@ from dmtrack.boxes.results import ResultsGatherer
 from dmtrack.errors import FormatError
 from dmtrack.geometry.box import Box
 from dmtrack.options import Option
-from dmtrack.tracking.result import TrackState
+from dmtrack.tracking.result import TrackedBox, TrackState
 from dmtrack.video.gauge import AuxMeasure
 
 MOST_FILLED: Final = 300_000
@@ -85,18 +85,24 @@ def _between(one: Waypoint, other: Waypoint | None, stop: int) -> Iterator[tuple
         yield index, Box(x, y, w, h)
 
 
-def keyframes_among(boxes: Sequence[tuple[int, Box]], keyframe_px: float) -> set[int]:
+def keyframes_among(rows: Sequence[TrackedBox], keyframe_px: float) -> set[int]:
     """Return which frames of a target must be keyframes.
 
-    Frames are in order; where one is missing a line begins anew. Each number of a box may be `keyframe_px`
-    from a line; 0 keeps all frames.
+    Frames are in order; where one is missing, a box was given, or the target is lost or found, a line begins
+    anew. Each number of a box may be `keyframe_px` from a line; 0 keeps all frames.
     """
-    frames = np.array([index for index, _ in boxes])
+    frames = np.array([row.frame_index for row in rows])
     if keyframe_px <= 0:
         return set(frames.tolist())
-    values = np.array([box.xywh for _, box in boxes])
-    breaks = [0, *(np.flatnonzero(np.diff(frames) > 1) + 1).tolist(), len(boxes)]
-    spans = [(first, stop - 1) for first, stop in pairwise(breaks)]
+    values = np.array([row.box.xywh for row in rows])
+    begins = [
+        place
+        for place, (before, row) in enumerate(pairwise(rows), start=1)
+        if row.frame_index > before.frame_index + 1
+        or row.state is TrackState.INIT
+        or (row.state is TrackState.LOST) != (before.state is TrackState.LOST)
+    ]
+    spans = [(first, stop - 1) for first, stop in pairwise([0, *begins, len(rows)])]
     kept: set[int] = {place for span in spans for place in span}
     while spans:
         first, last = spans.pop()
