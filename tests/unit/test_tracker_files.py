@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from clips import archive, written
@@ -94,6 +96,16 @@ def test_layouts(file, tmp_path):
     path = written(tmp_path / file, "1,2,30,40\n")
     (tracker,) = find_trackers(tmp_path, NAMES)
     assert (tracker.name, dict(tracker.files)) == ("SiamX", {"car": (path,)})
+
+
+@pytest.mark.parametrize("named", ["SiamX/car", "SiamX", "."])
+@pytest.mark.parametrize("file", ["SiamX/car/boxes.csv", "SiamX/car/car_001.txt"])
+def test_the_folder_of_one_sequence_is_results_too(named, file, tmp_path, monkeypatch):
+    path = written(tmp_path / file, "1,2,30,40\n")
+    monkeypatch.chdir(tmp_path / "SiamX" if named == "." else tmp_path)
+    (tracker,) = find_trackers(Path(named), NAMES)
+    (found,) = tracker.files["car"]
+    assert (tracker.name, found.resolve()) == ("SiamX", path)
 
 
 def test_names_that_look_like_something_else(tmp_path):

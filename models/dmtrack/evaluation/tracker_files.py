@@ -206,9 +206,10 @@ def _named(stem: str, folded: Mapping[str, str]) -> str | None:
 
 
 def _tracker(path: Path, root: Path, files: Mapping[str | None, list[Path]]) -> TrackerFiles:
-    parts = root.relative_to(path).parts
+    parts = root.relative_to(path).parts if root.is_relative_to(path) else ()  # `path` is of one sequence
     kept = [part for part in parts if part.lower() not in _EXPERIMENTS and part.lower() != "results"]
-    name = "/".join(kept) or (root.name if root.name.lower() not in _EXPERIMENTS else root.parent.name)
+    whole = Path(os.path.abspath(root))  # noqa: PTH100 - a link keeps its name
+    name = "/".join(kept) or (whole.name if whole.name.lower() not in _EXPERIMENTS else whole.parent.name)
     known = {one: _preferred(found) for one, found in files.items() if one is not None}
     unknown = tuple(file.stem for file in files.get(None, ()))
     return TrackerFiles(name, root, dict(sorted(known.items())), unknown)
