@@ -14,7 +14,7 @@ from dmtrack.video.container import read_container
 from dmtrack.video.decoder import PacketDecoder
 from dmtrack.video.frame import Frame
 from dmtrack.video.position import Position
-from dmtrack.video.reader import PictureConverter, VideoReader
+from dmtrack.video.reader import PictureConverter, VideoReader, packet_stamps
 from dmtrack.video.stamps import RisingStamps, presented
 from dmtrack.video.stream_files import open_stream, open_streams
 from dmtrack.video.streams import PairingOptions, Sync, clock_remarks
@@ -885,3 +885,13 @@ def test_recordings_that_were_joined_byte_by_byte_are_told(make_video, name, fla
         frames, reader = read_all(path)
         assert len(frames) == 6
         assert any(said in note for note in reader.info.notes) is is_told
+
+
+@pytest.mark.parametrize("apart", [50, 600])
+def test_pauses_among_b_frames_move_no_stamp(make_video, apart):
+    """What is stored before the last frame before a pause, and shown after it, was put before the pause."""
+    pts = [apart * (i // 5) + i for i in range(40)]
+    frames, reader = read_all(make_video("a.mp4", flat(40), pts=pts, options={"bf": "3", "b-adapt": "0"}))
+    stamps = packet_stamps(reader.info.path, 0)
+    assert stamps == [frame.pts for frame in frames]
+    assert [stamp - stamps[0] for stamp in stamps] == [one * (stamps[1] - stamps[0]) for one in pts]

@@ -12,6 +12,7 @@ _Item = TypeVar("_Item")
 _AHEAD: Final = 8
 """So many stamps are looked at to tell a bad one from a pause, or from a clock that begins anew."""
 _REORDERED: Final = 32  # frames that a codec stores out of order lie within so many
+_BESIDE: Final = 4  # frames beside one that a codec stores before them have stamps so few steps apart
 _FEW: Final = 10  # where fewer than one in so many stamps fall, no codec put them out of order
 
 
@@ -115,5 +116,6 @@ def _in_order(stamps: Sequence[int], step: int) -> list[int]:
             runs.append([])
         far = stamp - _REORDERED * step
         is_alone = far > top and any(top < one < far for one in after)
+        is_alone &= all(abs(one - stamp) > _BESIDE * step for one in after)  # else a pause lies before it
         runs[-1].append(top + step if is_alone else stamp)
     return [stamp for run in runs for stamp in sorted(run)]
