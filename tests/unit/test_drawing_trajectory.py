@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pytest
 
 from dmtrack.drawing.draw import target_colour
+from dmtrack.drawing.trail import Trails
 from dmtrack.drawing.trajectory import MOST_POINTS, TIME_COLOURS, TrajectorySink
 from dmtrack.errors import OutputError
 from dmtrack.geometry.box import Box
@@ -76,16 +77,28 @@ def test_a_large_frame_is_drawn_smaller_and_paths_lie_where_they_were(tmp_path, 
     assert has(picture, picture.shape[1] / 8, height * scale / 2, FIRST, 3)
 
 
-def test_where_a_target_was_lost_there_are_dashes(tmp_path):
-    states = ["tracked"] * 20 + ["lost"] * 20 + ["tracked"] * 20
-    picture = drawn(
-        tmp_path / "trajectory.png", (result(k, at(k, 30 + 9 * k, 200, s)) for k, s in enumerate(states))
-    )
+@pytest.mark.parametrize("state", ["lost", "absent"])
+def test_where_a_target_was_lost_or_absent_there_are_dashes(state, tmp_path):
+    """Of an absent one there is no row."""
+    states = ["tracked"] * 20 + [state] * 20 + ["tracked"] * 20
+    shown = [() if s == "absent" else (at(k, 30 + 9 * k, 200, s),) for k, s in enumerate(states)]
+    picture = drawn(tmp_path / "trajectory.png", (result(k, *targets) for k, targets in enumerate(shown)))
     row = picture[200, 210:380].astype(int)
     is_dash = row.min(axis=1) > 100
     assert 0.2 < is_dash.mean() < 0.8
     assert np.abs(np.diff(is_dash.astype(int))).sum() > 8, "it comes and goes"
     assert (np.abs(picture[200, 40:190].astype(int) - 60).max(axis=1) > 25).all(), "elsewhere it goes through"
+
+
+@pytest.mark.parametrize("state", ["lost", "absent"])
+def test_a_trail_is_broken_where_a_target_was_lost_or_absent(state):
+    trails = Trails(50)
+    for index in (3 * n for n in range(6)):  # live, frames are dropped, which breaks nothing
+        trails.note(index, at(index, 90, 90, target_id=2))
+        if state == "lost" or index not in (6, 9):
+            trails.note(index, at(index, index, 50, "lost" if index in (6, 9) else "tracked"))
+        found = trails.at(index)
+    assert [trail.points for trail in found] == [((90, 90),) * 6, ((0, 50), (3, 50)), ((12, 50), (15, 50))]
 
 
 def test_a_long_path_keeps_its_ends_its_breaks_and_a_bounded_number_of_points(tmp_path):

@@ -69,13 +69,15 @@ class Trails:
         self._colours[key] = colour or target_colour(target.target_id)
 
     def at(self, frame_index: int) -> list[Trail]:
-        """Return the trails at a frame: a stretch in sight each."""
+        """Return the trails at a frame, once all its targets are noted: a stretch in sight each."""
         trails = []
         for key, seen in list(self._seen.items()):
             while seen and seen[0][0] < frame_index - self.frames:
                 seen.popleft()
             if not seen:
                 del self._seen[key]
+            elif seen[-1][0] < frame_index:
+                seen.append((frame_index, None))  # it is absent
             stretch: list[tuple[float, float]] = []
             for _, centre in (*seen, (0, None)):
                 if centre is not None:

@@ -116,6 +116,8 @@ class TrajectorySink(Sink):
         self._last = result.pair
         for target in result.targets:
             self.paths.setdefault(target.target_id, TargetPath(target)).add(target, time_s)
+        for target_id in self.paths.keys() - {target.target_id for target in result.targets}:
+            self.paths[target_id].is_seen = False  # it is absent
 
     def close(self) -> None:
         """Draw the picture, unless the run has no frames; `OutputError` where it cannot be written."""
