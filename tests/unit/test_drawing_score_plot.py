@@ -78,6 +78,15 @@ def test_the_picture_shows_the_states_for_as_long_as_they_lasted(tmp_path):
     assert 2.0 < tracked / lost < 3.5  # the legend has as much of each
 
 
+def test_no_score_is_drawn_where_a_target_is_absent(tmp_path):
+    """A line from one score to the next would go through the empty middle of the picture."""
+    scores = {k: 0.8 if k < 10 else 0.2 for k in range(40) if not 10 <= k < 30}
+    shown = [{1: (scores[k], "tracked")} if k in scores else {} for k in range(40)]
+    picture = drawn(tmp_path / "score.png", (result(k, targets) for k, targets in enumerate(shown)))
+    middle = picture[80:180, 400:600].astype(int)  # between both scores and both times
+    assert not (np.abs(middle - target_colour(1)[::-1]).max(axis=2) < 40).any()
+
+
 def test_a_second_stream_adds_its_skew(tmp_path):
     alone = drawn(tmp_path / "one.png", (result(k, {1: (0.8, "tracked")}) for k in range(9)))
     both = drawn(tmp_path / "two.png", (result(k, {1: (0.8, "tracked")}, skew_frames=k) for k in range(9)))

@@ -191,13 +191,12 @@ def draw_spans(
 
 def _draw_scores(axes: Axes, spans: Sequence[Span], ids: Sequence[int], left_out: int) -> None:
     for target_id in ids:
-        known = [(span.start_s, span.targets[target_id]) for span in spans if target_id in span.targets]
-        times, means = [start_s for start_s, _ in known], [one.mean for _, one in known]
+        found, nan = [span.targets.get(target_id) for span in spans], float("nan")
+        times, means = [span.start_s for span in spans], [one.mean if one else nan for one in found]
         colour = tuple(part / 255 for part in target_colour(target_id))
         axes.plot(times, means, color=colour, linewidth=1, label=f"target {target_id}")
-        axes.fill_between(
-            times, [one.lowest for _, one in known], means, color=colour, alpha=0.25, linewidth=0
-        )
+        lowest = [one.lowest if one else nan for one in found]
+        axes.fill_between(times, lowest, means, color=colour, alpha=0.25, linewidth=0)
     axes.set(ylabel="score", ylim=(0, 1.02))
     axes.grid(visible=True, alpha=0.3)
     title = f"not shown: {counted(left_out, 'more target')}" if left_out else None
