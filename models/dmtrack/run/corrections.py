@@ -169,7 +169,8 @@ class EarlierRun:
     def start_boxes(self, request: TrackRequest, first: FramePair) -> StartBoxes:
         """Return the targets, with what the person says now.
 
-        `BoxError`: it is not clear which target or frame is meant, or a new box lies outside the frame.
+        `BoxError`: it is not clear which target is meant, or a new box lies outside the frame; `ConfigError`:
+        the frame of a box is not said.
         """
         size = (first.rgb.width, first.rgb.height)
         starts, corrections = starts_and_corrections(with_what_is_said(self.keyframes, request, size))
@@ -265,8 +266,8 @@ def with_what_is_said(
 
     A new keyframe takes the place of an old one of its target and frame.
 
-    `size` is width and height of the frame. `BoxError`: it is not clear which target or frame is meant, or a
-    box lies outside the frame.
+    `size` is width and height of the frame. `BoxError`: it is not clear which target is meant, or a box lies
+    outside the frame; `ConfigError`: the frame of a box is not said.
     """
     ids = sorted({key.target_id for key in earlier})
     said: list[Keyframe] = []
@@ -289,7 +290,7 @@ def _placed(target: Box | Keyframe, ids: Sequence[int], request: TrackRequest) -
         return target
     if request.from_frame is None or request.from_frame.index is None:
         box = target.box if isinstance(target, TargetStart) else target
-        raise BoxError(
+        raise ConfigError(
             f"in which frame is {box}?",
             where="--continue",
             hint="say --from FRAME, such as --from 80 or --from 3.2s",
