@@ -9,6 +9,7 @@ from typing import Annotated, Final
 import cv2  # noqa: F401 - before PyAV: loaded after it, OpenCV hangs in the first window that --show opens
 from rich.text import Text
 
+from dmtrack.errors import DmtrackError
 from dmtrack.options import Option
 from dmtrack.run.request import TrackRequest
 from dmtrack.run.session import TrackRun, prepared_run
@@ -78,6 +79,10 @@ def track(
                 raise Stopped(f"the results in {run.folder} are as they were") from None
             say_end(run, kind, quiet=quiet)
             raise stopped_after(run.record.counts.frames, "frame", run.folder) from None
+        except DmtrackError:  # a live stream fell silent, or a disk is full
+            if run.earlier is None and run.record.counts.frames:
+                say_end(run, kind, quiet=quiet)
+            raise
         say_end(run, kind, quiet=quiet)
         _say_remarks([remark for remark in run.pairs.remarks if remark not in said], kind, quiet=quiet)
 

@@ -12,6 +12,7 @@ import pytest
 from program import assert_results, at_frame
 
 from dmtrack.boxes.reading import read_rows
+from dmtrack.errors import DecodeError
 from dmtrack_cli.interrupt import GracefulStop
 
 
@@ -22,6 +23,20 @@ def test_a_signal_between_two_frames(track, monkeypatch, number):
     assert outcome.code == 130
     assert outcome.err == "stopped: the first 5 frames are in out\n"
     assert_results(5, "interrupted")
+
+
+@pytest.mark.parametrize(("kind", "said"), [("plain", "5 (failed)"), ("json", '"status": "failed"')])
+def test_a_run_that_fails_says_what_it_has_done(track, monkeypatch, kind, said):
+    def fall_silent() -> None:
+        raise DecodeError("the stream ended: nothing came for 3 s")
+
+    at_frame(monkeypatch, 5, fall_silent)
+    outcome = track("--box", "20,16,16,16", "--progress", kind)
+    assert outcome.code == 3
+    assert outcome.error_lines[-1] == "error: the stream ended: nothing came for 3 s"
+    assert said in outcome.out
+    assert "boxes.csv" in outcome.out
+    assert_results(5, "failed")
 
 
 def test_ctrl_c_from_outside(make_video, weights):
