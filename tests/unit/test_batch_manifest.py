@@ -12,6 +12,7 @@ from dmtrack.batch.item import BatchItem, Problem
 from dmtrack.batch.manifest import read_manifest
 from dmtrack.errors import FormatError
 from dmtrack.geometry.box import Box
+from dmtrack.tracking.start import TargetStart
 from dmtrack.video.frame import Modality
 from dmtrack.video.position import Position
 
@@ -60,6 +61,11 @@ def test_unusual_names(tmp_path):
     assert item == BatchItem("-x y/ü", tmp_path / "-a b/夜.mp4", origin="row 2")
 
 
+def test_a_box_may_name_the_id_of_its_target(tmp_path):
+    (item,) = read(tmp_path, 'id;rgb;box\na;r.mp4;7: 1,2,3,4\n')
+    assert item.boxes == (TargetStart(Box(1, 2, 3, 4), 7),)
+
+
 @pytest.mark.parametrize(
     ("row", "said"),
     [
@@ -67,6 +73,8 @@ def test_unusual_names(tmp_path):
         (",r.mp4,,,,,,,,", "the cell 'id' is empty"),
         ('b,r.mp4,,,"1,2,3",,,,,', "a box needs four numbers, got 3"),
         ('b,r.mp4,,,"1,2,0,4",,,,,', "has no area"),
+        ('b,r.mp4,,,"0:1,2,3,4",,,,,', "target id 0 is below 1"),
+        ("b,r.mp4,,,2:1,2,3,4,,,,,", "put a box with commas in quotes"),
         ("b,r.mp4,,,1,2,3,4,,,,,", "put a box with commas in quotes"),
         ("b,r.mp4,,,1,2,3,4,5,6,7,8,9", "13 cells, but 10 columns"),
         ('b,r.mp4,,,"1,2,3,4",box.txt,,,,', "both box and box_file"),

@@ -19,10 +19,10 @@ from typing import Final, TypeVar
 
 from dmtrack.batch.item import BatchItem, Findings, Problem
 from dmtrack.errors import ConfigError, DmtrackError, FormatError, printable, translated
-from dmtrack.geometry.box import Box
 from dmtrack.numbers import file_text
 from dmtrack.options import seconds_of_ms
 from dmtrack.output.csv_text import plain
+from dmtrack.tracking.start import parse_target
 from dmtrack.video.frame import Modality
 from dmtrack.video.position import parse_position
 
@@ -34,7 +34,7 @@ COLUMNS: Final = (
 )
 _NEEDED: Final = ("id", "rgb")
 _TOO_MANY: Final = "too many"
-_NUMBER: Final = re.compile(r"[-+]?\d+(\.\d*)?")
+_NUMBER: Final = re.compile(r"(\d+:)?[-+]?\d+(\.\d*)?")
 
 
 Cells = dict[str, str]  # the cells of one row by column, stripped; columns that the manifest lacks are empty
@@ -125,7 +125,7 @@ def _item(row: Cells, folder: Path, usual: Modality | None, *, holds_both: bool)
         rgb=folder / row["rgb"],
         aux=folder / row["aux"] if row["aux"] else None,
         modality=_modality(row, has_aux=has_aux) or (usual if has_aux else None),
-        boxes=(Box.parse(row["box"]),) if row["box"] else (),
+        boxes=(parse_target(row["box"]),) if row["box"] else (),
         box_files=(folder / row["box_file"],) if row["box_file"] else (),
         start=_read(row, "start", parse_position),
         end=_read(row, "end", parse_position),

@@ -21,12 +21,11 @@ from dmtrack.drawing.draw import Layout
 from dmtrack.drawing.trail import PLAIN, VideoOptions
 from dmtrack.errors import ConfigError
 from dmtrack.geometry.box import Box, BoxFormat
-from dmtrack.numbers import whole
 from dmtrack.options import Option, command_words, make_exact, number_text, positive_seconds
 from dmtrack.output.record import RECORD
 from dmtrack.run.codecs import CodecOptions
 from dmtrack.run.results_folder import ROOT, SCORES, TRAJECTORY, VIDEO, default_folder
-from dmtrack.tracking.start import Absence, Keyframe, TargetStart, as_targets
+from dmtrack.tracking.start import Absence, Keyframe, TargetStart, as_targets, parse_target
 from dmtrack.video.aux_encoder import EncodingOptions
 from dmtrack.video.frame import Modality
 from dmtrack.video.live.address import LiveAddress, is_live, parse_address
@@ -65,12 +64,7 @@ class TwoWay(StrEnum):
 
 def parse_box(text: str) -> Box | TargetStart | Drawn:
     """Read `x,y,w,h`, `id:x,y,w,h`, or the word that stands for drawing; `BoxError` where it is neither."""
-    if text.strip() == DRAWN.value:
-        return DRAWN
-    head, colon, numbers = text.partition(":")
-    if colon and head.strip().isdecimal():
-        return TargetStart(Box.parse(numbers), whole(head))
-    return Box.parse(text)
+    return DRAWN if text.strip() == DRAWN.value else parse_target(text)
 
 
 def _box_text(box: Box | Keyframe | Drawn) -> str:

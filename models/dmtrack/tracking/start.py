@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from dmtrack.errors import BoxError, translated
 from dmtrack.geometry.box import Box
+from dmtrack.numbers import whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,14 @@ class Absence:
 
 
 Keyframe = TargetStart | Absence  # what a person says of a target in a frame
+
+
+def parse_target(text: str) -> Box | TargetStart:
+    """Read `x,y,w,h` or `id:x,y,w,h`; `BoxError` where it is neither."""
+    head, colon, numbers = text.partition(":")
+    if colon and head.strip().isdecimal():
+        return TargetStart(Box.parse(numbers), whole(head))
+    return Box.parse(text)
 
 
 def free_ids(taken: Collection[int]) -> Iterator[int]:
