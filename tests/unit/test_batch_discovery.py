@@ -66,6 +66,21 @@ def streams(root: Path, entry: BatchItem | str) -> tuple[str, str | None, str | 
             id="pairs-by-name",
         ),
         pytest.param(
+            [
+                *("x_rgb_left.mp4", "x_thermal_left.mkv", "x_left.txt", "x_RGB_right/", "x_ir_right/"),
+                *("x_right.txt", "b_ir_1.mp4", "b_ir_1.txt", "b_ir_2.mp4", "b_ir_2.txt"),
+                *("p/rgb/y_rgb_1.mp4", "p/rgb/y_rgb_1.txt", "p/depth/y_depth_1.mkv"),
+            ],
+            {
+                "x_left": ("x_rgb_left.mp4", "x_thermal_left.mkv", "thermal"),
+                "x_right": ("x_RGB_right", "x_ir_right", "thermal"),
+                "b_ir_1": ("b_ir_1.mp4", None, None),
+                "b_ir_2": ("b_ir_2.mp4", None, None),
+                "p/y_1": ("p/rgb/y_rgb_1.mp4", "p/depth/y_depth_1.mkv", "depth"),
+            },
+            id="the-word-amid",
+        ),
+        pytest.param(
             ["rgb_1/", "tir_1/", "rgb_1.txt"], {"1": ("rgb_1", "tir_1", "thermal")}, id="the-word-in-front"
         ),
         pytest.param(

@@ -62,7 +62,8 @@ def test_unusual_names(tmp_path):
 
 
 def test_a_box_may_name_the_id_of_its_target(tmp_path):
-    (item,) = read(tmp_path, 'id;rgb;box\na;r.mp4;7: 1,2,3,4\n')
+    (item,) = read(tmp_path, "id;rgb;box\na;r.mp4;7: 1,2,3,4\n")
+    assert isinstance(item, BatchItem)
     assert item.boxes == (TargetStart(Box(1, 2, 3, 4), 7),)
 
 

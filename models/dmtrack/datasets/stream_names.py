@@ -1,7 +1,7 @@
 """Which two streams in a folder belong together, told from their names.
 
-`walk_rgb.mp4` and `walk_thermal.mkv`, `rgb_walk/` and `depth_walk/`, or plain `visible.mp4` and
-`tir.mp4`: what is left of a name without the word for the sensor is the recording's.
+`walk_rgb.mp4` and `walk_thermal.mkv`, `rgb_walk/` and `depth_walk/`, `walk_rgb_2` and `walk_ir_2`, or plain
+`visible.mp4` and `tir.mp4`: what is left of a name without the word for the sensor is the recording's.
 """
 
 from __future__ import annotations
@@ -32,6 +32,10 @@ AUX_WORDS: Final = {
 }
 _LAST_WORD: Final = re.compile(r"(?:(?P<name>.*)[_\-. ])?(?P<word>[a-z]+)", re.IGNORECASE | re.DOTALL)
 _DRONE: Final = re.compile(r"(?P<name>.+)_(?P<letter>[tvwz])", re.IGNORECASE | re.DOTALL)
+_INNER_WORD: Final = re.compile(
+    rf"(?P<head>.+[_\-. ])(?P<word>{'|'.join((*RGB_WORDS, *AUX_WORDS))})[_\-. ](?P<tail>.+)",
+    re.IGNORECASE | re.DOTALL,
+)
 _FIRST_WORD: Final = re.compile(r"(?P<word>[a-z]+)[_\-. ](?P<name>.+)", re.IGNORECASE | re.DOTALL)
 
 
@@ -54,6 +58,12 @@ class StreamName:
             if match is not None and (word in RGB_WORDS or word in AUX_WORDS):
                 return cls(match["name"] or "", AUX_WORDS.get(word))
         return None
+
+    @classmethod
+    def amid(cls, stem: str) -> StreamName | None:
+        """Take apart a name amid which the word stands (`walk_rgb_left`): it says less there. Else None."""
+        match = _INNER_WORD.fullmatch(stem)
+        return match and cls(match["head"] + match["tail"], AUX_WORDS.get(match["word"].lower()))
 
 
 @dataclass(slots=True)
@@ -98,9 +108,9 @@ def group_streams(streams: Iterable[Path], modality: Modality | None = None) -> 
     """
     groups: dict[str, NamedStreams] = {}
     paths = list(streams)
-    drone = _drone_names(paths)
+    paired = _inner_names(paths) | _drone_names(paths)
     for path in paths:
-        parsed = drone.get(path) or StreamName.parse(stem_of(path))
+        parsed = paired.get(path) or StreamName.parse(stem_of(path))
         if parsed is None or (parsed.modality not in (None, modality) and modality is not None):
             continue
         groups.setdefault(parsed.name.casefold(), NamedStreams(parsed.name)).add(path, parsed.modality)
@@ -120,6 +130,17 @@ def is_stream(path: Path) -> bool:
 def stem_of(path: Path) -> str:
     """Return the name of a stream, a file or a folder, without a suffix."""
     return path.name if path.is_dir() else path.stem
+
+
+def _inner_names(paths: Iterable[Path]) -> dict[Path, StreamName]:
+    """Return the streams with the word for the sensor amid their names, where RGB and another go together."""
+    found: defaultdict[str, dict[Path, StreamName]] = defaultdict(dict)
+    for path in paths:
+        parsed = StreamName.amid(stem_of(path))
+        if parsed is not None and StreamName.parse(stem_of(path)) is None:
+            found[parsed.name.casefold()][path] = parsed
+    both = (names for names in found.values() if len({one.modality is None for one in names.values()}) == 2)
+    return {path: name for names in both for path, name in names.items()}
 
 
 def _drone_names(paths: Iterable[Path]) -> dict[Path, StreamName]:
