@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import struct
 from collections.abc import Mapping
 from fractions import Fraction
@@ -23,6 +24,20 @@ _PLACES: Final = {
     "r1": 0x58, "b": 0x5C, "f": 0x60, "alpha1": 0x70, "alpha2": 0x74, "beta1": 0x78, "beta2": 0x7C, "x": 0x80,
     "hottest_k": 0x90, "r2": 0x30C,
 }  # fmt: skip
+
+RAMP_OF_12_BITS: Final = (np.arange(8)[:, None] * 37 + np.arange(16) * 211).astype(np.uint16)
+TWELVE_BITS: Final = {
+    "jpegls": base64.b85decode(
+        "|JeWc01FHN2mlZP0TBTI+5iXv0RR910D#H{P%^Y_3qH=XY|AdnvTTbU#-$}BBO)One);RiZk)I!C2rWMLS%@LefOPp!a_$JZ"
+        "MK?erdef{7$YNLh8JCR*Ii|nSz;n3mRV(5*0rr`7(znEF^pptwXJJe0Rq;wt!rA;r72Iq|Je"
+    ),
+    "sof3": base64.b85decode(
+        "|JeV;02crO0RaI30000000000000052nG!Q!vG5m00;mO0RRyI|Jncu0RR97008Iz0JQBpPSdpQJ5JNI?K@7>wCy`jN}6e=n"
+        "rWt*X{MTK=~GQK(@iwfO*GR@Jt}FYnrWt*X{MTKr=?9a(@iwfO*GR@H1w&anrWt*X{MTKrk<5F(@iwfO*GR@G}F?inrWt*X{"
+        "MTKrkY^?*#"
+    ),
+}
+"""The ramp as JPEG-LS and as lossless JPEG."""
 
 
 def camera_record(camera: Mapping[str, float], time_ms: int, order: str = "<") -> bytes:

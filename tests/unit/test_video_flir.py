@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 import pytest
-from flir_files import CAMERA, fff, radiometric_jpeg
+from flir_files import CAMERA, RAMP_OF_12_BITS, TWELVE_BITS, fff, radiometric_jpeg
 
 from dmtrack.errors import DecodeError, FormatError, VideoError
 from dmtrack.video.aux_encoder import AuxRange, EncodingOptions
@@ -49,6 +49,12 @@ def test_degrees_are_those_of_the_published_equation(kind, order):
     counts, scale = decode_fff(fff(RAW, kind, order=order, directory_order=order))
     assert np.allclose(counts / scale.per_unit + scale.zero, TRUE, atol=0.0051)
     assert 0 < TRUE.min() < TRUE.max() < 60
+
+
+def test_counts_of_fewer_bits_are_those_that_were_stored(monkeypatch):
+    monkeypatch.setattr("flir_files.stored", lambda *_: TWELVE_BITS["jpegls"])
+    counts, _ = decode_fff(fff(RAMP_OF_12_BITS, camera=None))
+    assert np.array_equal(counts, RAMP_OF_12_BITS)
 
 
 def test_a_hot_camera_counts_in_tenths():

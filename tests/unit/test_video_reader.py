@@ -8,6 +8,7 @@ import av
 import numpy as np
 import pytest
 from clips import sound_in_the_middle
+from flir_files import RAMP_OF_12_BITS, TWELVE_BITS
 
 from dmtrack.errors import DecodeError, VideoError
 from dmtrack.video.container import read_container
@@ -70,6 +71,34 @@ def test_deep_grey_is_exact(make_video, pix_fmt):
     for frame, picture in zip(frames, written, strict=True):
         assert frame.pixels.dtype == np.uint16
         assert np.array_equal(frame.pixels, picture)
+
+
+@pytest.mark.parametrize("bits", [9, 10, 12, 14, 16])
+@pytest.mark.parametrize(
+    ("name", "pix_fmt"), [("a.mov", "gray16le"), ("a.mkv", "gray16le"), ("a.mov", "rgb48le")]
+)
+def test_counts_of_jpeg_2000_are_those_that_were_stored(make_video, name, pix_fmt, bits):
+    """The encoder here knows 16 bits: the file is told fewer, which moves the middle of the numbers."""
+    written = [picture & ((1 << bits) - 1) for picture in counts16(2)]
+    moved = [picture + np.uint16((1 << 15) - (1 << bits - 1)) for picture in written]
+    moved = [np.dstack([one] * 3) if pix_fmt == "rgb48le" else one for one in moved]
+    path = make_video(name, moved, codec="jpeg2000", pix_fmt=pix_fmt, options={"pred": "dwt53"})
+    head = re.compile(rb"(?s)\xff\x4f\xff\x51.{38}(?:\x0f\x01\x01){1,3}")
+    path.write_bytes(
+        head.sub(lambda one: one[0][:42] + one[0][42:].replace(b"\x0f", bytes([bits - 1])), path.read_bytes())
+    )
+    frames, reader = read_all(path)
+    assert (reader.info.bit_depth, reader.info.channels) == (bits, 1)
+    assert all(np.array_equal(frame.pixels, one) for frame, one in zip(frames, written, strict=True))
+
+
+@pytest.mark.parametrize("kind", TWELVE_BITS)
+def test_counts_of_lossless_jpeg_are_those_that_were_stored(tmp_path, kind):
+    path = tmp_path / "a.mjpeg"
+    path.write_bytes(TWELVE_BITS[kind] * 3)
+    frames, reader = read_all(path)
+    assert reader.info.bit_depth == 12
+    assert all(np.array_equal(frame.pixels, RAMP_OF_12_BITS) for frame in frames)
 
 
 @pytest.mark.parametrize(("name", "codec"), [("a.mov", "tiff"), ("a.mov", "mjpeg"), ("a.avi", "png")])

@@ -23,6 +23,7 @@ from av.codec.hwaccel import HWAccel, hwdevices_available
 from av.video.reformatter import VideoReformatter
 
 from dmtrack.errors import DecodeError, reason_of
+from dmtrack.video.flir import said_bits
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,6 +43,7 @@ _REORDERED: Final = 32
 _WITHOUT_TIMES: Final = frozenset({"avi"})
 """Containers that store no time of presentation, only an order: what libav makes up is wrong for B-frames."""
 _NO_TIMES: Final = 0x80  # AVFMT_NOTIMESTAMPS of libav
+_MOVED_UP: Final = frozenset({"jpeg2000", "mjpeg", "jpegls"})
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -92,7 +94,8 @@ class PacketDecoder:
 
     So far it has read `packets` of `read_bytes`, the last of which ends at `read_end` of the file, 0 where
     that is not known; `damaged` of them did not decode cleanly, `damaged_in_a_row` with no frame after them.
-    `lead` are the times of presentation of those before the first frame came.
+    `lead` are the times of presentation of those before the first frame came, `said_bits` is how many bits
+    the counts of these have where libav moves them up to 8 or 16; None of other codecs.
 
     `container` is opened, and at its start; `close` closes it. `begin` is the stamp of the packet to begin
     with; None: the next one. If it is not found before another one from which decoding may begin, there are
@@ -119,6 +122,7 @@ class PacketDecoder:
         self.damaged_in_a_row = 0
         self.packets = self.read_bytes = self.read_end = 0
         self.lead: list[int] = []
+        self.said_bits: int | None = None
         self._container = container
         self._stream = stream
         self._path = path
@@ -182,6 +186,8 @@ class PacketDecoder:
             self.read_end = max(self.read_end, (packet.pos or 0) + packet.size)
             if not self._decoded and packet.pts is not None and packet.size and not packet.is_discard:
                 self.lead.append(packet.pts)
+            if not self._decoded and self._stream.codec_context.name in _MOVED_UP:
+                self.said_bits = said_bits(bytes(packet))
         if packet.size == 0 and not is_flush:
             return  # AVI writes empty packets for "the picture before, again"
         if self._due is not None and packet.dts is not None:

@@ -42,8 +42,11 @@ _LARGEST_PIXELS: Final = 1 << 23  # no thermal sensor has more
 _CELSIUS_K: Final = 273.15
 _HOTTEST_IN_HUNDREDTHS: Final = 350.0
 _NS: Final = 10**9
+_BITS: Final = 16
 _JPEG_LS: Final = b"\xff\xd8\xff\xf7"
 _PNG: Final = b"\x89PNG"
+_LOSSLESS: Final = frozenset({0xC3, 0xF7})  # JPEG frames, which begin with their bits
+_JPEG_2000, _BITS_AT = b"\xff\x4f\xff\x51", 42  # source: ISO/IEC 15444-1, A.5.1 (Ssiz)
 
 Celsius = npt.NDArray[np.float64]
 
@@ -122,6 +125,15 @@ def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
         end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
         yield data[at + 1], at + 4, min(end, len(data))
         at = end
+
+
+def said_bits(picture: bytes) -> int | None:
+    """Return how many bits counts of JPEG 2000 and lossless JPEG have, which libav moves up to 8 or 16."""
+    at = picture.find(_JPEG_2000)
+    if at < 0:
+        frames = (at for kind, at, end in jpeg_segments(picture) if kind in _LOSSLESS and at < end)
+        return next((picture[at] for at in frames), None)
+    return (picture[at + _BITS_AT] & 0x7F) + 1 if at + _BITS_AT < len(picture) else None
 
 
 def decode_fff(data: bytes, counts: CountScale | None = None) -> tuple[Counts, CountScale]:
@@ -205,7 +217,7 @@ def _of_jpeg_ls(stored: bytes, width: int, height: int) -> Counts:
     pixels = frames[0].to_ndarray()
     if pixels.shape != (height, width):
         raise FormatError("its raw picture has another size than it says")
-    return cast(Counts, pixels.astype(np.uint16))
+    return cast(Counts, pixels.astype(np.uint16) >> _BITS - (said_bits(stored) or _BITS))
 
 
 def _camera(data: bytes, records: dict[int, tuple[int, int]]) -> Camera:

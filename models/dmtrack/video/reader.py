@@ -138,7 +138,7 @@ class VideoReader(FrameSource):
             first = self._decoder.first_frame()
             self._stamped = self._stamps_of(first)
             self._first = next(self._stamped)
-            self._picture = PictureConverter(first)
+            self._picture = PictureConverter(first, self._decoder.reading.said_bits)
         self._number = track.number
         self._track = track if track.kind is not None or len(self._container.streams.video) > 1 else None
         self._has_been_read = self._is_sought = self._is_scaled = False
@@ -409,16 +409,21 @@ class VideoReader(FrameSource):
 
 
 class PictureConverter:
-    """Turns decoded frames into arrays of one size and kind, the first frame's."""
+    """Turns decoded frames into arrays of one size and kind, the first frame's.
 
-    def __init__(self, first: VideoFrame) -> None:
+    `said_bits` is how many bits its counts have, where the decoder moves them up to the format's.
+    """
+
+    def __init__(self, first: VideoFrame, said_bits: int | None = None) -> None:
         self.coded_size = (first.width, first.height)
         self._grey, self._samples = _grey_kind(first.format.name)
         self._format_name = first.format.name
         self._turns, self._is_mirrored = round(first.rotation / 90) % 4, _is_mirrored(first)
         self._reformatter = VideoReformatter()
         self.pixel_format = first.format.name
-        self.bit_depth = max(component.bits for component in first.format.components)
+        format_bits = max(component.bits for component in first.format.components)
+        self.bit_depth = min(format_bits, max(said_bits or format_bits, 8))
+        self._moved_up = format_bits - self.bit_depth
         if not first.format.is_rgb and (coding := _MATRICES.get(int(first.colorspace))):
             raise DecodeError(f"its colours are {coding}, which is not read", hint="convert them to BT.709")
         is_filmed = not first.format.is_rgb and first.colorspace != _UNSAID
@@ -440,6 +445,8 @@ class PictureConverter:
         if (frame.width, frame.height) != self.coded_size or frame.format.name != self._format_name:
             frame = self._reformatter.reformat(frame, width=width, height=height, format=self._format_name)
         samples = _plane(frame, self._grey, self._samples)
+        if self._moved_up:
+            np.right_shift(samples, self._moved_up, out=samples)
         return self._upright(samples if samples.ndim == 2 else samples[..., 0])
 
     def _deep_grey(self, frame: VideoFrame) -> Pixels | None:
