@@ -224,6 +224,17 @@ def test_a_box_file_is_part_of_the_options(tmp_path, fake):
     assert run(plan, tmp_path / "out", fake.FakeRunner()) == ["a"]
 
 
+def test_frames_are_counted_as_the_run_counts_them(tmp_path, fake):
+    """In a frame in which every target is absent there is no box; it has a result all the same."""
+    out, plan = tmp_path / "out", plan_of(tmp_path, "a")
+    run(plan, out, fake.FakeRunner())
+    table = out / "a" / "boxes.csv"
+    table.write_text("".join(table.read_text().splitlines(keepends=True)[:3]))
+    list(run_batch(plan, out, fake.FakeRunner(), HereEngine(), Existing.RESUME))
+    row = csv_by_id(out / "summary.csv")["a"]
+    assert row["frames"] == "6"
+
+
 def test_existing_results_are_refused(tmp_path, fake):
     out, plan = tmp_path / "out", plan_of(tmp_path, "a")
     run(plan, out, fake.FakeRunner(), Existing.REFUSE)

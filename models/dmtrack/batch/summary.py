@@ -59,7 +59,7 @@ class SummaryRow:
         return cls(
             id=item_id,
             status=ItemStatus.FAILED if error else ItemStatus.COMPLETE,
-            frames=len({row.frame_index for row in rows}),
+            frames=(record.get("counts") or {}).get("frames", 0),
             fps=(record.get("speed") or {}).get("whole_fps"),
             mean_score=round(sum(found) / len(found), DECIMALS) if found else None,
             look_at=str(next((place for one in results for place in doubtful_places(one)), "")),
