@@ -10,7 +10,7 @@ import typer
 
 from dmtrack.atomic import inputs_kept
 from dmtrack.batch.plan import WHOLE, Shard, plan_batch
-from dmtrack.batch.run import Existing, as_resumed
+from dmtrack.batch.run import Existing, as_resumed, refuse_results
 from dmtrack.batch.start_list import StartList, with_starts
 from dmtrack.batch.track_item import TrackItem
 from dmtrack.batch.workers import EngineChoice, WorkerOptions
@@ -134,6 +134,8 @@ def batch(
         say_plan(plan)
     elif not quiet:
         print_plan(plan, source if source.is_dir() else source.parent, out if dry_run else err)
+    if dry_run and existing is Existing.REFUSE:
+        refuse_results(plan, output)
     if dry_run or list_file is not None:
         raise typer.Exit(EXIT_SOME_FAILED if plan.problems else 0)
     with inputs_kept(source):

@@ -101,6 +101,16 @@ def test_a_dry_run_says_everything_and_writes_nothing(run_cli, manifest):
     assert not Path("out").exists()
 
 
+def test_a_dry_run_ends_as_the_run_would_where_results_are(run_cli, clips):
+    written(Path("out/a/run.json"), "{}")
+    for words in ([], ["--progress", "json"]):
+        outcome = run_cli("batch", clips, "-o", "out", "--dry-run", *words)
+        assert outcome.code == 5
+        assert "a_rgb.mp4" in outcome.out, "what was found is said first"
+        assert "there are results already; --resume" in outcome.error_lines[-1]
+    assert run_cli("batch", clips, "-o", "out", "--dry-run", "--overwrite").code == 0
+
+
 def test_a_dry_run_for_programs(run_cli, clips):
     (clips / "loop").symlink_to(clips)
     outcome = run_cli("batch", clips, "-o", "out", "--dry-run", "--progress", "json")

@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from dmtrack.atomic import prepare_folder, refuse_input, write_atomically
+from dmtrack.atomic import os_errors_translated, prepare_folder, refuse_input, write_atomically
 from dmtrack.batch.item import BatchItem, Problem
 from dmtrack.batch.plan import Plan, PlannedItem
 from dmtrack.batch.result_folder import batch_lock, require_replaceable, require_uncorrected, sweep
@@ -93,6 +93,20 @@ def as_resumed(plan: Plan, output: Path | str, runner: Runner) -> Plan:
     )
 
 
+def refuse_results(plan: Plan, output: Path) -> None:
+    """Raise an `OutputError` if results of a plan are in `output`, as `Existing.REFUSE` does."""
+    folders = (output / planned.folder for planned in plan.items)
+    for path in (output / SUMMARY.format(plan.shard.suffix), *folders):
+        with os_errors_translated(path):
+            is_there = path.exists()
+        if is_there:
+            raise OutputError(
+                "there are results already",
+                where=path,
+                hint="--resume does what is missing or has changed, --overwrite does everything",
+            )
+
+
 class _Run:
     """The rows of the summary as they come, and the tasks that are left to do."""
 
@@ -111,16 +125,8 @@ class _Run:
     def refuse_existing(self) -> None:
         """Raise an `OutputError` if results are there and nothing was said about them."""
         refuse_input(self._summary)
-        if self._existing is not Existing.REFUSE:
-            return
-        folders = (self._output / planned.folder for planned in self._plan.items)
-        for path in (self._summary, *folders):
-            if path.exists():
-                raise OutputError(
-                    "there are results already",
-                    where=path,
-                    hint="--resume does what is missing or has changed, --overwrite does everything",
-                )
+        if self._existing is Existing.REFUSE:
+            refuse_results(self._plan, self._output)
 
     def sweep(self) -> None:
         """Take away what killed attempts have left; a shard only looks after its own items."""
