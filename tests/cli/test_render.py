@@ -115,6 +115,15 @@ def test_a_trail_is_broken_where_the_target_was_lost(run_cli, recording):
     assert [has_colour(last, x, 50, PALETTE[0]) for x in (7, 20, 30, 40, 47, 55)] == [1, 0, 0, 0, 1, 1]
 
 
+@pytest.mark.parametrize(("frames", "is_joined"), [((0, 3, 6), True), ((0, 1, 2, 6, 7), False)])
+def test_a_trail_joins_the_boxes_of_sparse_truth_alone(run_cli, recording, frames, is_joined):
+    """Between boxes of every third frame nothing is known; where rows of every frame end, it is gone."""
+    Path("some.csv").write_text("frame,id,x,y,w,h\n" + "\n".join(f"{k},1,{8 * k},47,6,6" for k in frames))
+    words = ("--boxes", "some.csv", "--layout", "rgb", "--trail", "50", "-q", "-o", "a.mp4", "--end", "9")
+    assert run_cli("render", recording.rgb, *words).code == 0
+    assert has_colour(pictures("a.mp4")[7], 37, 50, PALETTE[0]) is is_joined, "half way from frame 3 to 6"
+
+
 def animation(path: str) -> tuple[list[np.ndarray], list[int]]:
     """The pictures of an animation and how many ms each is shown, as Pillow reads them."""
     with Image.open(path) as file:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
+from statistics import median_low
 from typing import Final
 
 import numpy as np
@@ -115,6 +117,7 @@ def render(
     legend = [LegendEntry(layer.name, layer.colour) for layer in layers if layer.colour is not None]
     targets_of = [{frame.frame_index: frame.targets for frame in layer.results.frames} for layer in layers]
     alone = [len(layer.results.target_ids) == 1 for layer in layers]
+    steps = [_usual_step(layer.results) for layer in layers]
     drawn = dict.fromkeys((layer.name for layer in layers), 0)
     trails = Trails(options.trail_frames)
     frames, last_index = 0, -1
@@ -130,10 +133,10 @@ def render(
         for pair in pairs:
             last_index = pair.rgb.index
             marks: list[Mark] = []
-            for number, (layer, targets, is_alone) in enumerate(zip(layers, targets_of, alone, strict=True)):
-                found = targets.get(last_index, ())
+            for number, (layer, targets) in enumerate(zip(layers, targets_of, strict=True)):
+                found, is_alone = targets.get(last_index, ()), alone[number]
                 for target in found:
-                    trails.note(last_index, target, layer.colour, number)
+                    trails.note(last_index, target, layer.colour, number, steps[number])
                 marks += [Mark.of(target, layer.colour, is_alone=is_alone) for target in found]
                 drawn[layer.name] += len(found)
             picture = compose(pair, marks, layout, legend, trails.at(last_index), height_px)
@@ -143,6 +146,12 @@ def render(
     finally:
         writer.close()
     return Rendered(frames, last_index, drawn)
+
+
+def _usual_step(results: RecordingResults) -> int:
+    """Return how many frames lie from one with boxes to the next: more than 1 in sparse ground truth."""
+    indices = [frame.frame_index for frame in results.frames if frame.targets]
+    return median_low([later - index for index, later in pairwise(indices)] or [1])
 
 
 def misplaced(layers: Sequence[BoxLayer], size: tuple[int, int]) -> list[str]:

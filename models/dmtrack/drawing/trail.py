@@ -52,21 +52,27 @@ class Trails:
     frames: int  # how many frames long they are
     _seen: dict[tuple[int, int], deque[tuple[int, tuple[float, float] | None]]] = field(default_factory=dict)
     _colours: dict[tuple[int, int], Colour] = field(default_factory=dict)
+    _steps: dict[tuple[int, int], int] = field(default_factory=dict)
 
     def note(
-        self, frame_index: int, target: TrackedBox, colour: Colour | None = None, layer: int = 0
+        self,
+        frame_index: int,
+        target: TrackedBox,
+        colour: Colour | None = None,
+        layer: int = 0,
+        step: int = 1,
     ) -> None:
         """Take note of a target.
 
         `frame_index` rises; where the target is lost, the trail is broken. `layer` tells targets of several
-        files apart.
+        files apart, and `step` says after how many frames the next box of one is due.
         """
         if not self.frames:
             return
         key = (layer, target.target_id)
         centre = None if target.state in UNSEEN else (target.box.cx, target.box.cy)
         self._seen.setdefault(key, deque()).append((frame_index, centre))
-        self._colours[key] = colour or target_colour(target.target_id)
+        self._colours[key], self._steps[key] = colour or target_colour(target.target_id), step
 
     def at(self, frame_index: int) -> list[Trail]:
         """Return the trails at a frame, once all its targets are noted: a stretch in sight each."""
@@ -76,7 +82,7 @@ class Trails:
                 seen.popleft()
             if not seen:
                 del self._seen[key]
-            elif seen[-1][0] < frame_index:
+            elif seen[-1][0] + self._steps[key] <= frame_index:
                 seen.append((frame_index, None))  # it is absent
             stretch: list[tuple[float, float]] = []
             for _, centre in (*seen, (0, None)):
