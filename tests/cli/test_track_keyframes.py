@@ -264,6 +264,32 @@ def test_a_recording_is_found_where_it_lies_to_its_results(
     assert given("moved/out") == [(0, 1), (6, 1), (8, 1), (10, 1), (11, 1)]
 
 
+def test_streams_that_were_named_in_two_ways_are_found_after_a_move(track, run_cli, monkeypatch, recording):
+    shutil.copytree(recording.rgb.parent, "mine")
+    with monkeypatch.context() as there:
+        there.chdir("mine")
+        rgb, aux = Path(recording.rgb.name), Path(recording.thermal.name).absolute()
+        assert track("--box", "20,16,16,16", "--no-video", rgb=rgb, aux=aux).code == 0
+    Path("mine").rename("moved")
+    outcome = run_cli("track", "--continue", "moved/out", "--box", "30,20,12,12", "--from", 6)
+    assert outcome.code == 0, outcome.err
+
+
+def test_an_early_record_of_a_relative_recording_and_absolute_results_is_found(track, run_cli, monkeypatch):
+    """It does not say in which folder it was run; the recording lies below one that the results are in."""
+    pictures_in(Path("mine/clips/rgb"), [np.full((64, 96, 3), 90, np.uint8)] * 12)
+    with monkeypatch.context() as there:
+        there.chdir("mine")
+        out = Path("runs/out").absolute()
+        rgb = Path("clips/rgb")
+        assert track("--box", "20,16,16,16", "--no-video", "-o", out, rgb=rgb, aux=None).code == 0
+    record = out / "run.json"
+    record.write_text(record.read_text().replace(str(Path("mine/clips/rgb").absolute()), str(rgb)))
+    assert read_run_json(record)["command"][2] == "clips/rgb"
+    outcome = run_cli("track", "--continue", out, "--box", "30,20,12,12", "--from", 6)
+    assert outcome.code == 0, outcome.err
+
+
 @pytest.mark.parametrize(("moment", "frame"), [("0.6s", 6), ("550ms", 6), ("0:00.61", 7)])
 def test_the_frame_may_be_a_time(track, run_cli, moment, frame):
     """The recording has ten frames a second; a time between two means the later one."""

@@ -222,8 +222,9 @@ def _locator(folder: Path, words: Sequence[str]) -> Callable[[str], str]:
 
     def located(name: str) -> str:
         is_absolute = Path(name).is_absolute()
-        if is_absolute != Path(output).is_absolute():
-            return name
+        if is_absolute != Path(output).is_absolute():  # early records mix them: it was run above, as a rule
+            above = () if is_absolute else (str(place / name) for place in folder.resolve().parents)
+            return next((place for place in (name, *above) if Path(place).exists()), name)
         try:
             way = os.path.relpath(name, output)
         except ValueError:  # on another drive

@@ -372,11 +372,12 @@ class TrackRequest:
 
     @property
     def _is_absolute(self) -> bool:
-        """Whether RGB or the results are named by an absolute path, and are a recording's."""
-        return self.live_addresses is None and (Path(self.rgb).is_absolute() or self.folder.is_absolute())
+        """Whether a stream or the results are named by an absolute path, and are a recording's."""
+        named = (self.rgb, self.aux or self.rgb, self.folder)
+        return self.live_addresses is None and any(Path(one).is_absolute() for one in named)
 
     def recorded(self, name: str) -> str:
-        """Return how `run.json` names a file that is there: absolute, as soon as RGB or the results are.
+        """Return how `run.json` names a file that is there: absolute, as soon as a stream or the results are.
 
         So it is found again as it lies to the results, which two paths of one kind tell.
         """
