@@ -45,7 +45,6 @@ _TARGET: Final = re.compile(r"(?P<name>.+)_id(?P<id>\d+)")
 _VOT_RUN: Final = re.compile(r"(?P<name>.+)_\d{3}")
 _ONE_TARGET: Final = frozenset({ResultFormat.VOT, ResultFormat.LASHER})
 _BOX_COLUMNS: Final = (4, 8)
-_SHARES: Final = "%s: its boxes lie within one pixel: are they shares of the picture?"
 _HINT: Final = f"`dmtrack export --from FORMAT` reads {', '.join(ResultFormat)}"
 
 
@@ -93,19 +92,23 @@ def read_results(
     if not any(recording.frames for recording in found):
         raise FormatError("holds no frame", where=path)
     if not heeds_shares and are_shares([row.box for one in found for row in one.rows]):
-        _log.warning(_SHARES, path)
+        _log.warning("%s: its boxes lie within one pixel: are they shares of the picture?", path)
     size = _recorded_size(path)
     return tuple(item if item.size or size is None else replace(item, size=size) for item in found)
 
 
 def read_recording(
-    path: Path | str, source: ResultFormat | None = None, *, size: tuple[int, int] | None = None
+    path: Path | str,
+    source: ResultFormat | None = None,
+    *,
+    size: tuple[int, int] | None = None,
+    heeds_shares: bool = True,
 ) -> RecordingResults:
-    """Read a file of one recording, shares as such; `size` is width and height of its frames.
+    """Read a file of one recording; `size` is width and height of its frames, `heeds_shares` as above.
 
     `FormatError`: as `read_results`, or the file is about several recordings, whose targets would be mixed.
     """
-    found = read_results(path, source, size=PictureSize(*size) if size else None, heeds_shares=True)
+    found = read_results(path, source, size=PictureSize(*size) if size else None, heeds_shares=heeds_shares)
     if len(found) > 1:
         what = f"is about {len(found)} recordings ({listed([one.name for one in found], 3)})"
         hint = "write them apart with dmtrack export --format json -o FOLDER/, and name one"
@@ -115,10 +118,7 @@ def read_recording(
 
 def read_rows(path: Path | str, source: ResultFormat | None = None) -> tuple[TrackedBox, ...]:
     """Read the boxes of a file of one recording (see `read_results`), in order of frames and target ids."""
-    recording = read_recording(path, source)
-    if are_shares([row.box for row in recording.rows]):
-        _log.warning(_SHARES, path)
-    return recording.rows
+    return read_recording(path, source, heeds_shares=False).rows
 
 
 def read_all(

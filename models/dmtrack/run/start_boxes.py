@@ -50,8 +50,8 @@ class StartBoxes:
     @property
     def last_given(self) -> int:
         """Index of the last frame of which something is said of a target."""
-        ends = (key.until if isinstance(key, Absence) else None for key in self.keyframes)
-        return max((index or 0 for index in (*ends, *(key.frame_index for key in self.keyframes))), default=0)
+        ends = ((isinstance(key, Absence) and key.until) or key.frame_index or 0 for key in self.keyframes)
+        return max(ends, default=0)
 
 
 @dataclass(frozen=True, slots=True)
