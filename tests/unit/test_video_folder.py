@@ -452,6 +452,24 @@ def test_every_fifth_number_of_a_shot_is_no_time_of_the_day(name, step):
     assert times_in_names([Path(f"{name.format(step * number)}.png") for number in range(60)]) is None
 
 
+@pytest.mark.parametrize("options", [(), (cv2.IMWRITE_JPEG_RST_INTERVAL, 3)], ids=["plain", "restarts"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_jpeg_that_lacks_data_is_used_and_counted(tmp_path, caplog, channels, options):
+    noise = np.random.default_rng(5).integers(90, 160, (96, 128, channels)).astype(np.uint8)
+    noise[:32] = 128  # grey by itself
+    data = cv2.imencode(".jpg", noise, options)[1].tobytes()
+    place = data.find(b"\xff\xda") + len(data) // 2
+    for number in range(4):
+        (tmp_path / f"{number}.jpg").write_bytes(data)
+    (tmp_path / "2.jpg").write_bytes(data[:place] + b"\xff" * 40 + data[place + 40 :])
+    reader = FolderReader(tmp_path)
+    with caplog.at_level(logging.WARNING):
+        frames = list(reader)
+    assert [frame.index for frame in frames] == [0, 1, 2, 3]
+    assert reader.damaged_packets == 1
+    assert "2.jpg: a part" in caplog.text
+
+
 @pytest.mark.parametrize("first", [0, 61, 9950])
 def test_seconds_that_are_counted_are_no_time_of_the_day(first):
     seconds = [first + number / 4 for number in range(400)]

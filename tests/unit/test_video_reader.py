@@ -342,6 +342,22 @@ class TestDamage:
         assert 24 <= len(frames) <= 30
         assert frames[-1].time_s == Fraction(29, 30)  # what follows keeps its time
 
+    @pytest.mark.parametrize("name", ["a.avi", "a.mkv", "a.mjpeg"])
+    @pytest.mark.parametrize("damaged", [0, 3], ids=["the first", "a later one"])
+    def test_a_jpeg_that_lacks_data_is_used_and_counted(self, make_video, name, damaged):
+        written = [picture // 3 + 90 for picture in noisy(6)]
+        path = make_video(name, written, codec="mjpeg", pix_fmt="yuvj420p", rate=25)
+        whole, _ = read_all(path)
+        content = path.read_bytes()
+        begins = [match.start() for match in re.finditer(rb"\xff\xda", content)]
+        place = begins[damaged] + 400
+        path.write_bytes(content[:place] + b"\xff" * 99 + content[place + 99 :])
+        frames, reader = read_all(path)
+        assert [frame.time_s for frame in frames] == [frame.time_s for frame in whole]
+        unlike = [not np.array_equal(one.pixels, two.pixels) for one, two in zip(frames, whole, strict=True)]
+        assert unlike == [number == damaged for number in range(6)]
+        assert reader.damaged_packets == 1
+
     def test_damage_without_end_is_bounded_and_keeps_what_came_before(self, whole, monkeypatch):
         monkeypatch.setattr("dmtrack.video.decoder.MAX_CONSECUTIVE_DAMAGED", 3)
         self.damage(whole, 0.4, 1.0)

@@ -12,6 +12,7 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from fractions import Fraction
 from typing import TYPE_CHECKING, Final
 
@@ -43,7 +44,9 @@ _REORDERED: Final = 32
 _WITHOUT_TIMES: Final = frozenset({"avi"})
 """Containers that store no time of presentation, only an order: what libav makes up is wrong for B-frames."""
 _NO_TIMES: Final = 0x80  # AVFMT_NOTIMESTAMPS of libav
-_MOVED_UP: Final = frozenset({"jpeg2000", "mjpeg", "jpegls"})
+_JPEG: Final = "mjpeg"
+_MOVED_UP: Final = frozenset({"jpeg2000", "jpegls", _JPEG})
+_STRICT: Final = {"err_detect": "explode"}
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -133,6 +136,9 @@ class PacketDecoder:
         self._ready: deque[VideoFrame] = deque()
         self._decoded = 0
         self._drained = False
+        self._lenient: VideoCodecContext | None = None
+        if stream.codec_context.name == _JPEG:
+            stream.codec_context.options = {**stream.codec_context.options, **_STRICT}
 
     def first_frame(self) -> VideoFrame:
         """Return the first frame; `DecodeError` where there is none."""
@@ -197,14 +203,32 @@ class PacketDecoder:
         except av.error.EOFError:
             self._drained = True
         except (av.error.FFmpegError, OSError, MemoryError) as error:
-            if self._due:
-                self._due.pop()
             self._count_damage(error)
+            frames = self._seen_of(packet)
+            if self._due and not frames:
+                self._due.pop()
+            self._take(frames)
         else:
-            self._ready.extend(self._dated(frames))
-            if frames:
-                self.damaged_in_a_row = 0
+            self._take(frames)
             self.damaged += sum(frame.is_corrupt for frame in frames)
+
+    def _take(self, frames: list[VideoFrame]) -> None:
+        self._ready.extend(self._dated(frames))
+        if frames:
+            self.damaged_in_a_row = 0
+
+    def _seen_of(self, packet: Packet[VideoStream]) -> list[VideoFrame]:
+        """Return what is left of a damaged JPEG, which libav gives only where it tells of no damage."""
+        strict = self._stream.codec_context
+        if strict.name != _JPEG:
+            return []
+        if self._lenient is None:
+            self._lenient = av.CodecContext.create(_JPEG, "r")
+            self._lenient.codec_tag, self._lenient.extradata = strict.codec_tag, strict.extradata
+            self._lenient.options = {**strict.options, "err_detect": "0"}
+        with suppress(av.error.FFmpegError):
+            return self._lenient.decode(packet)
+        return []
 
     def _dated(self, frames: list[VideoFrame]) -> list[VideoFrame]:
         """Give frames the stamps of packets in their order, where the container stores no other time."""

@@ -50,8 +50,9 @@ class FolderReader(StoredPictures):
 
     A frame's index is its place in that order, so rows of a ground-truth file stay with their picture even
     where one cannot be read. Where all names are times, these are the frames' times; else the stamps are
-    the places. Pictures that cannot be read are skipped and counted. Grey and colour, and bits, may take
-    turns, as a camera does between night and day; a picture of another size is scaled to the first one's.
+    the places. Pictures that cannot be read are skipped and counted, those of which a part is missing are
+    counted. Grey and colour, and bits, may take turns, as a camera does between night and day; a picture of
+    another size is scaled to the first one's.
 
     It holds jpg, png, tif, bmp, pgm, ppm, exr or fff files, or is a TIFF of several or FLIR recording.
     `frame_rate` and the time of the first picture, `start_s`, are assumed; `is_beside`: that is the time of a
@@ -160,10 +161,14 @@ class FolderReader(StoredPictures):
     def _usable(self, index: int) -> Pixels | None:
         file = self.files[index]
         try:
-            pixels = load_picture(file, self._counts, self._pages[index]).pixels
+            picture = load_picture(file, self._counts, self._pages[index])
         except (FormatError, DecodeError) as error:
             _LOGGER.warning("%s: skipped, the picture cannot be read: %s", file, error.what)
             return None
+        pixels = picture.pixels
+        if picture.is_damaged:
+            self._damaged.add(index)
+            _LOGGER.warning("%s: a part of the picture is missing, and grey", file)
         if pixels.shape[1::-1] == self._size:
             return pixels
         if not self._scaled:

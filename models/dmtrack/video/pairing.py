@@ -46,7 +46,7 @@ class PairCounts:
     # Frames without a partner within the largest skew: those that follow, and the rest, which showed
     # the picture nearest in time
     aux_missing: int = 0
-    rgb_damaged: int = 0  # packets or pictures of the first stream that were lost
+    rgb_damaged: int = 0  # packets or pictures of the first stream that were lost or damaged
     aux_damaged: int = 0  # the same of the second stream
     largest_skew_s: Fraction = Fraction(0)  # largest distance in time of two partners, in seconds
     aux_blank: int = 0  # frames without a partner that showed a black picture

@@ -16,7 +16,7 @@ import re
 import struct
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from fractions import Fraction
@@ -37,6 +37,7 @@ from dmtrack.video.exr import EXR_MAGIC, decode_exr
 from dmtrack.video.flir import FLIR_SUFFIXES, decode_fff, fff_of_jpeg, find_pictures, read_fff
 from dmtrack.video.foreign import LFS_POINTER
 from dmtrack.video.frame import Pixels
+from dmtrack.video.jpeg import lacks_data
 from dmtrack.video.tiff import (
     as_stored,
     directories,
@@ -109,12 +110,16 @@ _SHORTEST_S, _DAY_S = Fraction(1, 1000), 86_400
 
 @dataclass(frozen=True, slots=True)
 class StoredPicture:
-    """A picture as stored: its pixels, and what they were before they became 8-bit colour or counts."""
+    """A picture as stored: its pixels, and what they were before they became 8-bit colour or counts.
+
+    `is_damaged`: a part of it is missing.
+    """
 
     pixels: Pixels
     bit_depth: int
     channels: int
     counts: CountScale = AS_STORED
+    is_damaged: bool = False
 
     @property
     def pixel_format(self) -> str:
@@ -389,9 +394,11 @@ def decode_picture(data: bytes, counts: CountScale | None = None) -> StoredPictu
         raise FormatError("the file is empty")
     if data.startswith(LFS_POINTER):
         raise FormatError("it is a Git LFS pointer, not the picture itself: run `git lfs pull`")
-    if data.startswith(_JPEG) and (fff := fff_of_jpeg(data)) is not None:
+    is_jpeg = data.startswith(_JPEG)
+    if is_jpeg and (fff := fff_of_jpeg(data)) is not None:
         return _of_flir(fff, counts)
-    return _as_pixels(_decoded(data), counts)
+    picture = _as_pixels(_decoded(data), counts)
+    return replace(picture, is_damaged=True) if is_jpeg and lacks_data(picture.pixels, data) else picture
 
 
 def stored_numbers(file: Path, page: int | None = None) -> np.ndarray:

@@ -164,7 +164,7 @@ class StoredPictures(FrameSource):
 
     @property
     def damaged_packets(self) -> int:
-        """Pictures left out so far."""
+        """Pictures left out so far, or of which a part is missing."""
         return len(self._damaged)
 
     def _read(self, start: Position | None, end: Position | None) -> Iterator[Frame]:
