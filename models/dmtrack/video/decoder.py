@@ -10,6 +10,7 @@ given: none is lost, and damage is counted as ever.
 from __future__ import annotations
 
 import logging
+import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -47,6 +48,8 @@ _NO_TIMES: Final = 0x80  # AVFMT_NOTIMESTAMPS of libav
 _JPEG: Final = "mjpeg"
 _MOVED_UP: Final = frozenset({"jpeg2000", "jpegls", _JPEG})
 _STRICT: Final = {"err_detect": "explode"}
+_FFV1, _FOOTER_BYTES = "ffv1", 8
+_REVERSED: Final = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -136,6 +139,7 @@ class PacketDecoder:
         self._ready: deque[VideoFrame] = deque()
         self._decoded = 0
         self._drained = False
+        self._has_sums = False
         self._lenient: VideoCodecContext | None = None
         if stream.codec_context.name == _JPEG:
             stream.codec_context.options = {**stream.codec_context.options, **_STRICT}
@@ -194,6 +198,10 @@ class PacketDecoder:
                 self.lead.append(packet.pts)
             if not self._decoded and self._stream.codec_context.name in _MOVED_UP:
                 self.said_bits = said_bits(bytes(packet))
+            if self._stream.codec_context.name == _FFV1:  # of which libav tells the log alone
+                is_right = has_right_sums(bytes(packet))
+                self._has_sums |= is_right
+                self.damaged += self._has_sums and not is_right
         if packet.size == 0 and not is_flush:
             return  # AVI writes empty packets for "the picture before, again"
         if self._due is not None and packet.dts is not None:
@@ -249,6 +257,20 @@ class PacketDecoder:
                 where=self._path,
                 hint="the rest of the file is unusable; --end stops before it",
             ) from error
+
+
+def has_right_sums(packet: bytes) -> bool:
+    """Return whether each slice of FFV1 has a check sum, and a right one; its footer says how long it is.
+
+    Source: RFC 9043, section 4.9 (slice_size, slice_crc_parity); zlib takes the bits of a byte in reverse.
+    """
+    end = len(packet)
+    while end > _FOOTER_BYTES:
+        begin = end - _FOOTER_BYTES - int.from_bytes(packet[end - _FOOTER_BYTES :][:3], "big")
+        if begin < 0 or ~zlib.crc32(packet[begin:end].translate(_REVERSED), 0xFFFFFFFF) & 0xFFFFFFFF:
+            return False
+        end = begin
+    return end == 0 < len(packet)
 
 
 _CUDA: Final = "cuda"
