@@ -208,13 +208,18 @@ class TestThermal:
             encoder(pixels)
             assert any("bytes were swapped" in remark for remark in encoder.remarks) is is_said
 
-    @pytest.mark.parametrize(("unit", "middle"), [("F", 72), ("F", 100), ("C", 20), ("C", 49), ("K", 300)])
-    def test_degrees_that_may_be_fahrenheit_are_told(self, unit, middle):
+    @pytest.mark.parametrize(
+        ("unit", "middle"),
+        [("Fahrenheit", 72), ("Fahrenheit", 100), ("", 20), ("", 49), ("", 300), ("Celsius", 400)],
+    )
+    def test_degrees_that_may_be_others_are_told(self, unit, middle):
         degrees = np.linspace(middle - 10, middle + 10, 81, dtype=np.float32)[None]
         scale = CountScale(100.0)
         encoder = AuxEncoder(Modality.THERMAL, counts=scale)
         encoder(scale.counts(degrees))
-        assert any("Fahrenheit" in remark for remark in encoder.remarks) is (unit == "F")
+        assert [remark.partition("is it in ")[2] for remark in encoder.remarks] == (
+            [f"{unit}?"] if unit else []
+        )
 
     @pytest.mark.parametrize("holes", [1.0, 0.7])
     @pytest.mark.parametrize(

@@ -12,9 +12,10 @@ import pytest
 from clips import pictures_in, written
 
 from dmtrack.errors import DecodeError, FormatError
-from dmtrack.video.aux_encoder import EncodingOptions, mm_per_count
+from dmtrack.video.aux_encoder import AuxEncoder, EncodingOptions, mm_per_count
 from dmtrack.video.counts import CountScale
 from dmtrack.video.folder import FolderReader
+from dmtrack.video.frame import Modality
 from dmtrack.video.picture_file import (
     decode_picture,
     encoded_picture,
@@ -294,6 +295,30 @@ def test_what_is_far_from_the_scene_changes_neither_it_nor_what_fits(scene, targ
     assert counts[-1] / scale.per_unit == pytest.approx(scene, abs=0.006)
     assert counts[0] in ((0,) if target > 1e9 else (65_535, round(target * scale.per_unit)))
     assert target > 655 or counts[0] < 65_535, "which would be no measurement"
+
+
+@pytest.mark.parametrize("hottest", [60, 300, 650, 700, 1000, 2700])
+@pytest.mark.parametrize(("low", "zero"), [(20, 0), (-15, 0), (-15, 273.15), (20, 273.15)])
+@pytest.mark.parametrize("share", [0.001, 0.1])
+def test_degrees_hold_a_target_however_hot_it_is(low, zero, hottest, share):
+    """Above 655 degrees, and above 382 where something is below 0, nothing was measured."""
+    degrees = np.linspace(low, low + 12, 20_000, dtype=np.float32) + np.float32(zero)
+    count = round(share * len(degrees))
+    degrees[:count] = np.linspace(0.8 * hottest, hottest, count) + zero
+    scale = CountScale.of(degrees)
+    counts = scale.counts(degrees)
+    assert counts.max() < 65_535
+    assert np.abs(counts / scale.per_unit + scale.zero - degrees).max() <= 0.026
+    encoder = AuxEncoder(Modality.THERMAL, counts=scale)
+    encoder(counts[None])
+    assert encoder.meaning is not None
+    assert counts[0] * encoder.meaning.per_count + encoder.meaning.zero == pytest.approx(
+        0.8 * hottest, abs=0.03
+    )
+    assert encoder.remarks == ()
+    encoder(scale.counts(np.full((1, 5), 9000.0)))
+    assert len(encoder.remarks) == 1
+    assert "hotter than" in encoder.remarks[0]
 
 
 @pytest.mark.parametrize("nothing", [1e308, -1e308, np.inf, np.nan])

@@ -63,6 +63,17 @@ def test_a_hot_camera_counts_in_tenths():
     assert np.allclose(counts / scale.per_unit + scale.zero, TRUE, atol=0.051)
 
 
+@pytest.mark.parametrize("hot", [0, 5, 7])
+def test_a_range_that_is_switched_later_fits_too(tmp_path, hot):
+    for number in range(8):
+        hottest_k = 923.15 if number == hot else CAMERA["hottest_k"]
+        (tmp_path / f"{number}.fff").write_bytes(fff(RAW, camera={**CAMERA, "hottest_k": hottest_k}))
+    with open_source(tmp_path) as source:
+        assert source.info.counts.per_unit == 10
+        for frame in source:
+            assert np.allclose(frame.pixels / 10 - 273.15, TRUE, atol=0.051)
+
+
 def test_without_what_the_camera_says_the_counts_are_raw():
     for camera in (None, {**CAMERA, "r1": 0.0}, {**CAMERA, "b": math.nan}):
         counts, _ = decode_fff(fff(RAW, camera=camera))

@@ -186,7 +186,7 @@ class AuxEncoder:
         is_depth = modality is Modality.DEPTH
         self._follower = RangeFollower(DEPTH_HIGH_PERCENTILE) if is_depth else RangeFollower()
         self._fixed: GreyRange | None = None
-        self._seen = False
+        self._seen = self._is_cut = False
         self._remarks: list[str] = []
         self._is_depth_known = (self._options.depth_scale_mm or stated_unit_mm) is not None
         is_stated = stated_unit_mm is not None and counts == AS_STORED
@@ -209,6 +209,7 @@ class AuxEncoder:
             self._seen = True
         elif not self._seen and not self._remarks:
             self._remarks.append("The second stream begins with an empty picture.")
+        self._say_what_is_cut(pixels)
         if self._modality is Modality.DEPTH:
             pixels = scaled_depth(pixels, self._scale_mm)
         if self._options.resolved_norm is AuxNorm.PUBLISHED:
@@ -220,6 +221,17 @@ class AuxEncoder:
             return encode_depth_range(counts, self._fixed or self._follower.follow(near_depth(counts)))
         grey_range = self._fixed or self._follower.follow(counts)
         return cast(Image8, cv2.cvtColor(_levels(counts, grey_range, 0), cv2.COLOR_GRAY2RGB))
+
+    def _say_what_is_cut(self, pixels: Pixels) -> None:
+        """Say it once where heat does not fit into counts that were made of degrees."""
+        most, meaning = np.iinfo(np.uint16).max, self.meaning
+        is_made = self._counts != AS_STORED and meaning is not None and meaning.unit is AuxUnit.CELSIUS
+        if is_made and meaning is not None and not self._is_cut and pixels.max() == most:
+            self._is_cut = True
+            hottest = most * meaning.per_count + meaning.zero
+            self._remarks.append(
+                f"What is hotter than {hottest:.0f} C does not fit, and counts as not measured."
+            )
 
     def _look_at_first(self, pixels: Pixels) -> None:
         wanted = self._options.range
@@ -294,9 +306,10 @@ class AuxEncoder:
             return CountMeaning(per_count, self._counts.zero, AuxUnit.CELSIUS)
         for zero in (0.0, -ZERO_CELSIUS_K):
             if self._counts.zero == 0 and low <= middle + zero <= high:
-                if not zero and middle > _FINE_CELSIUS[1]:
+                if middle + zero > _FINE_CELSIUS[1]:
+                    other = "Celsius" if zero else "Fahrenheit"
                     self._remarks.append(
-                        f"Half of the scene is hotter than {middle:.0f} C: is it in Fahrenheit?"
+                        f"Half of the scene is hotter than {middle + zero:.0f} C: is it in {other}?"
                     )
                 return CountMeaning(per_count, zero, AuxUnit.CELSIUS)
         return None

@@ -14,11 +14,14 @@ Counts = npt.NDArray[np.uint16]
 
 FARTHEST_M: Final = 65.0
 """No depth camera sees farther: where half of a picture does, it counts millimetres, against REP 118."""
-_STEPS: Final = (1000.0, 100.0, 10.0, 1.0, 0.1, 0.01, 0.001, 0.0001, 1e-5)
+_HOT: Final = 20.0
+_STEPS: Final = (1000.0, 100.0, _HOT, 10.0, 1.0, 0.1, 0.01, 0.001, 0.0001, 1e-5)
 _ROOM: Final = 1.5
 _FINE: Final = 100.0
 _WARM: Final = 655.0  # Kelvin, or millimetres of what is very near: so much fits in hundredths
 _MILLI: Final = 1000.0
+_HOTTEST: Final = 3000.0  # of what is measured in degrees: flames, arcs, molten metal
+_KELVIN: Final = (213.15, 423.15)  # between these lies the median of a scene
 _SPECKS: Final = 8  # so many pixels that are far are a target that is hot, not noise
 _NEAR: Final = 10.0
 """Half of a near scene is within so many metres. Degrees of a scene are more, or below 0 somewhere."""
@@ -44,7 +47,8 @@ class CountScale:
         Metres become millimetres where a scene is near, else centimetres, whatever sky a renderer has. They
         may as well be degrees Celsius, of which a target may be far hotter than the scene. Different numbers
         below 0 are degrees Celsius, which become hundredths, or counts with a sign; where they are all the
-        same, they stand for no measurement. What does not fit is made smaller.
+        same, they stand for no measurement. What does not fit is made smaller; so are degrees where a target
+        is hotter than 655. Far numbers that are all the same are a sky.
         """
         known = numbers[_are_known(numbers)]
         below = known[known < 0]
@@ -61,13 +65,17 @@ class CountScale:
         if low < 0:
             is_celsius = not is_whole and low > _LOWEST_CELSIUS
             zero = _ZERO_CELSIUS if is_celsius else min(low * _ROOM, -32768.0)
+            high = max(min(high, _HOTTEST), _hottest(known)) if is_celsius else high
             return cls(next(step for step in _STEPS[1:] if (high - zero) * step <= _MOST), zero)
         measured = known[known > 0]
         middle = float(np.median(measured)) if measured.size else 0.0
         if not is_whole and middle <= FARTHEST_M:
             far = np.count_nonzero((known * _MILLI > _MOST + 0.5) & (known <= _WARM))
-            return cls(_MILLI if middle <= _NEAR and far < _SPECKS else _FINE, is_metres=True)
-        finest = _FINE if not is_whole and high < _WARM else 1.0
+            coarse = _HOT if _hottest(known) * _FINE > _MOST else _FINE
+            return cls(_MILLI if middle <= _NEAR and far < _SPECKS else coarse, is_metres=True)
+        is_kelvin = not is_whole and _KELVIN[0] <= middle <= _KELVIN[1] and farthest <= _HOTTEST
+        high = max(min(high, _HOTTEST), _hottest(known)) if is_kelvin else high
+        finest = _FINE if is_kelvin or (not is_whole and high < _WARM) else 1.0
         return cls(next((step for step in _STEPS if step <= finest and high * step <= _MOST), _STEPS[-1]))
 
     @property
@@ -89,6 +97,12 @@ class CountScale:
     def count_of(self, number: float) -> float:
         """Return the count of one number."""
         return (number - self.zero) * self.per_unit
+
+
+def _hottest(known: Numbers) -> float:
+    """Return the largest number that may be of a hot target: others come near it; 0 where there is none."""
+    values = np.unique(known[(known > _KELVIN[1]) & (known <= _HOTTEST)])
+    return float(values[-1]) if values.size >= _SPECKS and values[-_SPECKS] > values[-1] / 2 else 0.0
 
 
 def _are_known(numbers: Numbers) -> npt.NDArray[np.bool_]:

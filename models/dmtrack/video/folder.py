@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
@@ -154,9 +155,16 @@ class FolderReader(StoredPictures):
         """Return how numbers become counts: so that those of pictures all over the stream fit."""
         if first == AS_STORED:
             return first
-        numbers = [stored_numbers(self.files[at], self._pages[at]) for at in _spread(self.files)]
+        places = [(self.files[at], self._pages[at]) for at in _spread(self.files)]
+        numbers = [stored_numbers(*place) for place in places]
         found = [one for one in numbers if one.size and one.dtype.kind == numbers[0].dtype.kind]
-        return CountScale.of(np.concatenate(found)) if found else first
+        if found:
+            return CountScale.of(np.concatenate(found))
+        scales = [first]  # each by the range of a FLIR camera, which is switched
+        for file, page in places:
+            with suppress(FormatError, DecodeError):
+                scales.append(load_picture(file, page=page).counts)
+        return min((one for one in scales if one.zero == first.zero), key=lambda scale: scale.per_unit)
 
     def _usable(self, index: int) -> Pixels | None:
         file = self.files[index]
