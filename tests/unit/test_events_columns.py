@@ -18,6 +18,7 @@ from dmtrack.video.events.event_batch import EventBatch
 from dmtrack.video.events.event_options import EventOptions
 from dmtrack.video.events.event_reader import open_events
 from dmtrack.video.events.event_source import EventSource
+from dmtrack.video.stream_files import open_source
 
 EVENTS = files.some_events(6000, step_us=400)  # a second of them
 C = files.columns(EVENTS)
@@ -44,6 +45,7 @@ def check(batch: EventBatch, *, tolerance_us: int = 0) -> None:
         '"t_us","x","y","on"',
         "t (usec),col,row,p",
         "# time_us x y p",
+        "t [us], x [px], y [px], p [-]",
     ],
 )
 def test_names_with_units(header, tmp_path):
@@ -54,6 +56,30 @@ def test_names_with_units(header, tmp_path):
     batch, notes = read(path)
     check(batch)
     assert notes == (), "nothing had to be assumed"
+
+
+@pytest.mark.parametrize(
+    "header", ["temps,x,y,polarité", "Zeit;X;Y;Polarität", "时间,横坐标,纵坐标,极性", "a|b|c|d"]
+)
+def test_names_that_nobody_knows_are_said(header, tmp_path):
+    """In any language: the order may be said, and whoever reads the file says so."""
+    path = tmp_path / "a.csv"
+    rows = "".join(",".join(f'"{value}"' for value in (e.t, e.x, e.y, int(e.p))) + "\n" for e in EVENTS)
+    path.write_text(f"{header}\n{rows}")
+    for opened in (lambda: open_events(path), lambda: open_source(path)):
+        with pytest.raises(InputError, match=r"at byte 0, '.*, or say their order, such as --columns txyp"):
+            opened()
+    check(read(path, EventOptions(columns="txyp"))[0])
+    with open_source(path, events=EventOptions(columns="txyp")) as source:
+        assert len(list(source)) == 1 + 30 * int(C["t"][-1] - C["t"][0]) // 1_000_000
+
+
+@pytest.mark.parametrize("size", [(4097, 10), (20000, 20000)])
+def test_a_sensor_that_nobody_makes_is_refused(size, tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("t,x,y,p\n1000,3000,3000,1\n41000,0,0,0\n")
+    with pytest.raises(FormatError, match="no side is over 4096"):
+        open_events(path, EventOptions(size=size))
 
 
 @pytest.mark.parametrize(("unit", "per_us"), [("ms", 1e-3), ("ns", 1e3), ("s", 1e-6)])
@@ -109,20 +135,29 @@ def test_dense_floats_are_microseconds(kind, tmp_path):
     assert (batch.t[0], batch.t[-1]) == (0, round(float(t[-1])))
 
 
+@pytest.mark.parametrize("kind", ["U5", "c16", "M8[us]", "f2"])
+def test_tables_of_what_are_no_numbers(kind, tmp_path):
+    with np.errstate(over="ignore"):
+        np.save(tmp_path / "a.npy", np.stack([C[name] for name in "txyp"], axis=1).astype(float).astype(kind))
+    with pytest.raises(FormatError, match=r"its columns are no lists of numbers|which column is which"):
+        read(tmp_path / "a.npy")
+
+
 @pytest.mark.parametrize("suffix", ["npy", "npz"])
-@pytest.mark.parametrize("order", ["C", "F", "fields"])
+@pytest.mark.parametrize("order", ["C", "F", "fields", "C, a row a column", "F, a row a column"])
 def test_tables_however_they_are_stored(order, suffix, tmp_path):
     if order == "fields":
         table = np.zeros(len(EVENTS), [("x", "u2"), ("y", "u2"), ("t", "u4"), ("p", "?")])
         for name in "txyp":
             table[name] = C[name]
     else:
-        table = np.asarray(np.column_stack([C["t"], C["x"], C["y"], C["p"]]), order=order)
+        table = np.stack([C[name] for name in "txyp"], axis=0 if "row" in order else 1)
+        table = np.asarray(table, order=order[0])
     path = tmp_path / f"a.{suffix}"
     if suffix == "npy":
         np.save(path, table)
     else:
-        np.savez_compressed(path, events=table)
+        np.savez_compressed(path, events=table, exposure=np.arange(9), label="car")
     check(read(path)[0])
 
 
@@ -217,7 +252,7 @@ class TestSensorSize:
 
     def test_a_header_that_states_none(self, tmp_path):
         path = files.write_raw(tmp_path / "a.raw", "EVT2", EVENTS[:5], (60_000, 60_000))
-        with pytest.raises(FormatError, match="it states a sensor of 60000x60000 pixels"):
+        with pytest.raises(FormatError, match="a sensor of 60000x60000 pixels: no side is over 4096"):
             open_events(path)
 
 

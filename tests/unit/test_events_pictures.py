@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import tracemalloc
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -37,6 +38,7 @@ from dmtrack.video.inspection import inspect_pair
 from dmtrack.video.pairing import open_pair
 from dmtrack.video.position import Position
 from dmtrack.video.streams import PairingOptions
+from dmtrack.video.time_file import TimestampUnit
 
 
 def batch(*events: tuple[int, int, int, bool]) -> EventBatch:
@@ -267,6 +269,19 @@ class TestSource:
         with EventSource(path, frame_rate=Fraction(10)) as source:
             frames = list(source)
         assert [columns_with_events(frame.pixels) for frame in frames] == [[1], [], [], [], [], [2]]
+
+    @pytest.mark.parametrize("options", [EventOptions(), EventOptions(count=2), EventOptions(window_us=50)])
+    @pytest.mark.parametrize("start", [None, Position(time_s=Fraction(10**9))])
+    @pytest.mark.parametrize("late_us", [4_000_000_000, 1 << 60])
+    def test_no_pictures_are_drawn_of_hours_in_which_nothing_happens(self, options, start, late_us, tmp_path):
+        """Two events and a damaged time filled the disk."""
+        path = tmp_path / "a.csv"
+        path.write_text(f"t,x,y,p\n0,9,9,1\n{late_us},0,0,0\n")
+        with EventSource(path, replace(options, unit=TimestampUnit.US)) as source:
+            frames: list[Frame] = []
+            with pytest.raises(DecodeError, match=r"no event comes for \d+ s after picture 0; cut the file"):
+                frames.extend(source.read(start))
+        assert len(frames) == (0 if start else 1) or options.count
 
     def test_no_event_at_all(self, tmp_path):
         path = files.write_raw(tmp_path / "a.raw", "EVT2", [], (20, 10))

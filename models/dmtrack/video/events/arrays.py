@@ -26,6 +26,7 @@ from dmtrack.video.events.event_options import EventOptions
 from dmtrack.video.time_file import TimestampUnit
 
 _ROWS: Final = 1 << 14
+_COLUMNS: Final = 4
 _FRAME_TIMES: Final = "frame_t"
 _MAX_FRAMES: Final = 1 << 24
 _MAX_ROW_BYTES: Final = 1 << 12  # no event has more: a header that says more is of something else, or damaged
@@ -57,6 +58,8 @@ class _Stored:
             if version not in read:
                 raise FormatError(f"an array of version {version[0]}.{version[1]}")
             shape, by_columns, dtype = read[version](file)
+        if len(shape) == 2 and shape[0] == _COLUMNS and shape[1] > _COLUMNS**2:  # a row a column
+            shape, by_columns = shape[::-1], not by_columns
         width = shape[1] if len(shape) == 2 else 1
         row_bytes = dtype.itemsize * width
         is_listable = len(shape) in (1, 2) and not dtype.hasobject and dtype.subdtype is None
@@ -165,7 +168,9 @@ def _table_of_archive(archive: zipfile.ZipFile, stack: ExitStack) -> _StoredTabl
     names = list(members)
     found, _ = names_to_columns(names)
     missing = [name for name in "txyp" if name not in found]
-    if missing and len(members) != 1:
+    if missing and len(called := [name for name in names if "event" in name.lower()]) == 1:
+        names = called
+    if missing and len(names) != 1:
         raise FormatError(
             f"the array {missing[0]} is missing (arrays: {', '.join(sorted(names)) or 'none'})",
             hint="t, x, y and p are needed",

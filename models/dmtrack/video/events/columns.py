@@ -28,7 +28,7 @@ _NAMES: Final[Mapping[str, tuple[str, ...]]] = {
     "p": ("p", "ps", "pol", "polarity", "on"),
 }
 """What columns are called, by what they hold."""
-_SUFFIXED: Final = re.compile(r"(\w+?)(?:[\s_]*[\[(]\s*([^\W\d]+)\s*[\])]|[\s_]+([^\W\d]+))")
+_SUFFIXED: Final = re.compile(r"(\w+?)(?:[\s_]*[\[(]\s*([^\W\d]+|-|1)\s*[\])]|[\s_]+([^\W\d]+))")
 """A name and its unit: `time(us)`, `timestamp_us`, `x [px]`."""
 _EPOCH_S: Final = (1e9, 4e9)  # seconds from 1970 to the years of 2001 and 2096
 _USUAL_RATE: Final = 3e5  # events a second of a recording
@@ -54,7 +54,7 @@ def names_to_columns(names: Sequence[str]) -> tuple[dict[str, int], TimestampUni
             word, suffix = parts[1], parts[2] or parts[3]
         key = known.get(word)
         if key is None or (
-            suffix and suffix not in (UNIT_WORDS if key == "t" else ("px", "pixel", "pixels"))
+            suffix and suffix not in (UNIT_WORDS if key == "t" else ("px", "pixel", "pixels", "-", "1"))
         ):
             continue
         if key not in places:
@@ -93,6 +93,8 @@ class ColumnMeaning:
         """
         notes = []
         stated: TimestampUnit | None = None
+        if options.columns is None and names is None and not all(map(_are_numbers, sample)):
+            raise FormatError("its columns are no lists of numbers")
         if options.columns is not None:
             order = parse_order(options.columns)
             found = {name: place for place, name in enumerate(order) if name != "-"}
@@ -112,7 +114,7 @@ class ColumnMeaning:
         if max(found.values()) >= len(sample):
             raise FormatError(f"{len(sample)} columns, but {max(found.values()) + 1} are named")
         places = tuple(found[name] for name in "txyp")
-        if any(sample[place].dtype.kind not in "biuf" or sample[place].ndim != 1 for place in places):
+        if not all(_are_numbers(sample[place]) for place in places):
             raise FormatError("its columns are no lists of numbers")
         unit = options.unit or stated
         if unit is None:
@@ -157,6 +159,11 @@ def _coordinate(values: Numbers) -> npt.NDArray[np.uint16]:
     return np.where(valid, values, NO_COORDINATE).astype(np.uint16)
 
 
+def _are_numbers(column: Numbers) -> bool:
+    return column.dtype.kind in "biuf" and column.ndim == 1
+
+
+@np.errstate(invalid="ignore")
 def _guessed_order(columns: Sequence[Numbers]) -> dict[str, int]:
     """Tell which of four columns is which.
 

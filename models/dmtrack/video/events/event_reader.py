@@ -100,8 +100,6 @@ def open_events(path: Path, options: EventOptions | None = None) -> EventReader:
         if path.stat().st_size == 0:
             raise VideoError("the file is empty", where=path)
         opener = open_bag_events if is_bag(path) else _opener(path)
-        if opener is None and options.columns is not None and path.suffix.lower() in _TEXT_SUFFIXES:
-            opener = open_text
     except PermissionError as error:
         raise VideoError("no permission to read it", where=path) from error
     if opener is None:
@@ -182,11 +180,11 @@ class EventReader(ClosedOnExit):
     """
 
     def __init__(self, path: Path, opened: OpenedEvents, size: Size | None = None) -> None:
-        if opened.size is not None and not all(0 < side <= MAX_SIDE for side in opened.size):
-            raise FormatError(f"it states a sensor of {opened.size[0]}x{opened.size[1]} pixels")
         self.path = path
         self.format = opened.format
         self.size = size or opened.size
+        if self.size is not None and not all(0 < side <= MAX_SIDE for side in self.size):
+            raise FormatError(f"a sensor of {self.size[0]}x{self.size[1]} pixels: no side is over {MAX_SIDE}")
         self.notes = opened.notes
         self.frame_times = opened.frame_times
         self.totals = EventTotals()

@@ -52,6 +52,7 @@ _REACHED: Final = 0.9
 _REACHED_BESIDE: Final = 0.6
 """A share of the sides of the video beside, where no sensor's are reached: made-up events lack the noise."""
 _MOST, _NEARLY_ALL = 0.99, 0.999  # so many of the events lie on the sensor; the others are noise of the file
+_LONGEST_PAUSE_US: Final = 3600 * MICROSECONDS  # in more, no pictures are drawn of nothing
 _EVENT_TIME_BASE: Final = Fraction(1, MICROSECONDS)
 
 
@@ -84,7 +85,8 @@ class EventSource(FrameSource):
             first = _first_batch(batches, path)
             self._events: Iterator[EventBatch] = chain([first], batches)
             self._first_us = int(first.t[0])
-            self._is_by_count = like is None and frame_rate is None and self._options.count is not None
+            self._is_alone = like is None
+            self._is_by_count = self._is_alone and frame_rate is None and self._options.count is not None
             if self._is_by_count:
                 self._schedule = Schedule("", _EVENT_TIME_BASE, None, 0, iter(()))
             elif like is None:
@@ -147,6 +149,12 @@ class EventSource(FrameSource):
         is_told = self._schedule.frame_count is not None
         is_first = not is_told and self._options.count is None
         for index, window in self._windows:
+            if self._is_alone and (pause_us := cutter.pause_us(window.start_us)) > _LONGEST_PAUSE_US:
+                raise DecodeError(
+                    f"no event comes for {pause_us / MICROSECONDS:.0f} s after picture {index - 1}",
+                    where=self.reader.path,
+                    hint="cut the file there, if it paused; else its times are damaged",
+                )
             if is_first and not cutter.has_from(window.start_us):
                 raise self._apart("before the first")
             is_first = False

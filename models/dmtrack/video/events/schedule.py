@@ -204,6 +204,11 @@ class WindowCutter:
         self._raise_error()
         return self._last_us is not None and self._last_us >= time_us
 
+    def pause_us(self, time_us: int) -> int:
+        """Return how long after a time the next event comes, of those that were read so far; else 0."""
+        later = next((batch.t for batch in self._kept if batch.t[-1] >= time_us), None)
+        return 0 if later is None else int(later[np.searchsorted(later, time_us)]) - time_us
+
     def _read_until(self, end_us: int, start_us: int) -> None:
         """Read up to the end of a window; what lies before its start, a pause of the video, is not kept."""
         while not self._is_drained and (self._last_us is None or self._last_us < end_us):

@@ -24,7 +24,7 @@ _BLOCK_BYTES: Final = 1 << 20
 _SAMPLE_BYTES: Final = 1 << 18
 _SAMPLE_LINES: Final = 1000
 _TAIL_BYTES: Final = 1 << 12
-_SEPARATORS: Final = bytes.maketrans(b",;\t", b"   ")
+_SEPARATORS: Final = bytes.maketrans(b',;\t"', b"    ")
 _NUMBER: Final = re.compile(rb"[-+]?(\d{1,40}(\.\d{0,40})?|\.\d{1,40})([eE][-+]?\d{1,2})?")
 _WORDS: Final = re.compile(rb"\b(true|false)\b", re.IGNORECASE)
 
@@ -73,8 +73,9 @@ def open_text(path: Path, options: EventOptions) -> OpenedEvents:
 
 def looks_like_table(head: bytes) -> bool:
     """Return whether the first bytes of a file can be those of a table: numbers, names or remarks."""
-    first = head.removeprefix(BOM_UTF8).lstrip().partition(b"\n")[0].strip()
-    return re.match(rb"[-+.#%]*\s*\d|[#%]", first) is not None or _names_in(first) is not None
+    first, *others = head.removeprefix(BOM_UTF8).lstrip().splitlines() or [b""]
+    is_begun = re.match(rb"[-+.#%]*\s*\d|[#%]", first) is not None or _names_in(first) is not None
+    return is_begun or any(_is_row(_plain(line).split(), 4) for line in others)  # below names of any language
 
 
 def _heading(sample: bytes, *, has_order: bool) -> _Heading:
@@ -93,9 +94,10 @@ def _heading(sample: bytes, *, has_order: bool) -> _Heading:
         elif names is None and (names := _names_in(text)) is None and not (has_order and end == begin):
             break
         end += len(line)
+    begun = shown(sample[end : end + 80].decode("utf-8", "replace").partition("\n")[0].strip())
     raise FormatError(
-        f"byte {end} begins a line that is neither numbers nor the names of columns",
-        hint="four columns are needed: t, x, y, p",
+        f"the line at byte {end}, {begun}, is neither numbers nor the names of columns",
+        hint="name them t, x, y and p, or say their order, such as --columns txyp",
     )
 
 
