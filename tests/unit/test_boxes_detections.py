@@ -96,6 +96,15 @@ def coco_frames(folder: Path) -> Path:
     return coco(folder, by_frame=True)
 
 
+def coco_from_1(folder: Path) -> Path:
+    path = coco(folder)
+    document = json.loads(path.read_text())
+    for image in document["images"]:
+        image["frame_id"] = image["id"]
+    path.write_text(json.dumps(document))
+    return path
+
+
 def table(folder: Path) -> Path:
     rows = [
         f"{frame},{target_id},{','.join(map(str, box))},{score}"
@@ -116,6 +125,7 @@ KINDS = [
     coco_results,
     coco,
     coco_frames,
+    coco_from_1,
     table,
 ]
 
@@ -133,7 +143,7 @@ def test_every_kind_says_the_same(write, tmp_path):
 @pytest.mark.parametrize("write", [write for write in KINDS if write is not table])
 @pytest.mark.parametrize("word", ["2", "car"])
 def test_classes_are_told_by_number_and_where_the_file_has_names_by_name(write, word, tmp_path):
-    has_names = write in (yolo, yolo_run, yolo_from_0, yolo_named_beside, coco, coco_frames)
+    has_names = write in (yolo, yolo_run, yolo_from_0, yolo_named_beside, coco, coco_frames, coco_from_1)
     options = DetectionOptions(write(tmp_path), classes=(word,))
     if word == "car" and not has_names:
         with pytest.raises(DmtrackError, match=r"no detection is of class 'car'; there are 0, 2"):

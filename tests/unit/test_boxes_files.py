@@ -109,6 +109,37 @@ def test_coco_of_others_is_read(tmp_path):
     assert results.frames == (FrameBoxes(0), FrameBoxes(4, (TrackedBox(4, 5, Box(1, 2, 3, 4), 0.5),)))
 
 
+@pytest.mark.parametrize(
+    ("numbers", "names", "first", "is_said"),
+    [
+        ((1, 2, 3), "a/img1/{:06}.jpg", 0, True),
+        ((1, 2, 3), "a_1/frame_{}.png", 0, True),
+        ((1, 2, 3), "a/{1:06}.png", 0, True),
+        ((1, 2, 3), "a/{2:06}.png", 1, False),
+        ((1, 2, 3), None, 1, True),
+        ((0, 1, 2), "{:06}.jpg", 0, False),
+        ((1, 3, 4), "{:06}.jpg", 1, False),
+        ((1,), "{:06}.jpg", 1, False),
+    ],
+    ids=["ByteTrack", "png", "names from 0", "the first is missing", "no names", "from 0", "gap", "one"],
+)
+@pytest.mark.parametrize("says_index", [False, True])
+def test_coco_that_counts_from_1_is_told(tmp_path, caplog, numbers, names, first, is_said, says_index):
+    images = [
+        {"id": number + 70, "frame_id": number}
+        | ({} if names is None else {"file_name": names.format(number, number - 1, number + 1)})
+        | ({"frame_index": number} if says_index else {})
+        for number in numbers
+    ]
+    boxes = [{"id": n, "image_id": n + 70, "track_id": 1, "bbox": [n, 2, 3, 4]} for n in numbers]
+    path = written(tmp_path / "a.json", json.dumps({"images": images, "annotations": boxes}))
+    first = numbers[0] if says_index else first
+    assert [row.frame_index for row in read_results(path)[0].rows] == [
+        n - numbers[0] + first for n in numbers
+    ]
+    assert ("counts from 1" in caplog.text) is (is_said and not says_index)
+
+
 def test_coco_of_several_recordings_keeps_their_ids_apart(tmp_path):
     both = [two_targets(), RecordingResults("other", (FrameBoxes(0, (TrackedBox(0, 2, Box(1, 1, 1, 1)),)),))]
     files = result_files_of(both, ResultFormat.COCO, str(tmp_path / "all.json"))

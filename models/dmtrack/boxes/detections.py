@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Final
 
 from dmtrack.boxes.formats import ResultFormat
+from dmtrack.boxes.formats.coco import first_frame
 from dmtrack.boxes.formats.json_document import JsonFields
 from dmtrack.boxes.formats.mot import mot_detections
 from dmtrack.boxes.parsing import box_of, finite, json_of, placed, whole, words_of
@@ -224,10 +225,11 @@ def _coco_rows(document: JsonFields, pictures: Mapping[str, int], size: tuple[in
     if len({image.integer("video_id") for image in images if "video_id" in image}) > 1:
         raise document.error("is about several recordings")
     by_name = _frames_of(list(named.values()), pictures, document.where) if named else {}
+    origin = first_frame(document)
     index_of = {
         (number := image.integer("id")): by_name[named[number]]
         if number in named
-        else image.integer("frame_id", "frame_index")
+        else image.integer("frame_id", "frame_index") - origin
         for image in images
     }
     names = {one.integer("id"): one.text("name") for one in document.each("categories")}

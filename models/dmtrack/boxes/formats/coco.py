@@ -17,6 +17,9 @@ Source: the CocoVID convention of MMTracking and the description of TAO's annota
 from __future__ import annotations
 
 import json
+import logging
+import re
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -29,6 +32,8 @@ from dmtrack.boxes.results import DEFAULT_LABEL, RecordingResults, ResultsGather
 from dmtrack.datasets.ground_truth import read_text
 from dmtrack.errors import FormatError
 from dmtrack.tracking.result import TrackedBox
+
+_log = logging.getLogger(__name__)
 
 _PICTURES: Final = (
     "boxes of single pictures are no tracks: each picture needs a frame_id (the first is 0), each box a "
@@ -45,6 +50,31 @@ def read_coco(path: Path, name: str) -> tuple[RecordingResults, ...]:
     if "images" not in document or "annotations" not in document:
         raise FormatError("is JSON, but has no images and annotations", where=path, hint="is it COCO?")
     return tuple(_CocoReader(document, name).recordings())
+
+
+def first_frame(document: JsonFields) -> int:
+    """Return the `frame_id` of the first frame: 1 in what FairMOT and ByteTrack convert, which is said.
+
+    There each video's images count from 1 without a gap, and their files do not count one ahead, as ours do.
+    """
+    numbers, ahead = defaultdict(list), set()
+    for image in document.each("images"):
+        if "frame_id" not in image or "frame_index" in image:
+            return 0
+        number = image.integer("frame_id")
+        numbers[image.integer("video_id") if "video_id" in image else None].append(number)
+        in_name = re.findall(r"\d+", Path(image.text("file_name") or "").stem)
+        ahead.add(int(in_name[-1]) - number if in_name else None)
+    if not numbers or any(sorted(one) != [*range(1, max(2, len(one)) + 1)] for one in numbers.values()):
+        return 0
+    if None in ahead:
+        _log.warning("%s: frame_id counts from 1: taken for the second frame; the first is 0", document.where)
+    elif 1 not in ahead:
+        _log.warning(
+            "%s: frame_id counts from 1, as its pictures do: taken for the first frame", document.where
+        )
+        return 1
+    return 0
 
 
 def coco_text(recordings: Sequence[RecordingResults]) -> str:
@@ -150,13 +180,14 @@ class _CocoReader:
         for video in self._document.each("videos"):
             names[video.integer("id")] = video.text("name") or f"{self._name}_{video.integer('id')}"
         gatherers: dict[int | None, ResultsGatherer] = {}
+        origin = first_frame(self._document)
         places: dict[int, tuple[int | None, int]] = {}
         for image in self._document.each("images"):
             video_id = image.integer("video_id") if "video_id" in image else None
             gatherer = gatherers.setdefault(video_id, ResultsGatherer())
             if "frame_id" not in image and "frame_index" not in image:
                 raise FormatError("frame_id or frame_index is missing", where=image.where, hint=_PICTURES)
-            index = image.integer("frame_id", "frame_index")
+            index = image.integer("frame_id", "frame_index") - origin
             places[image.integer("id")] = (video_id, index)
             said = {name: image.number(name) for name in ("time_s", "infer_ms")}
             with placed(image.where):
