@@ -68,6 +68,12 @@ def two_targets() -> RecordingResults:
         pytest.param("a_001.txt", "1,2,3,4\n", ResultFormat.VOT, id="vot-by-name"),
         pytest.param("a.json", '{"format": "dmtrack results", "version": 1}', ResultFormat.JSON, id="json"),
         pytest.param("a.json", json.dumps(COCO, indent=1), ResultFormat.COCO, id="coco"),
+        pytest.param(
+            "a.json",
+            json.dumps(COCO | {"info": {"date_created": "2024-05-01", "version": "1.0.0"}}, indent=1),
+            ResultFormat.COCO,
+            id="coco-whose-texts-look-like-numbers",
+        ),
         pytest.param("a.txt", '{"frame": 0}\n{"frame": 1}\n', ResultFormat.JSONL, id="json-lines"),
     ],
 )

@@ -28,7 +28,7 @@ from dmtrack.boxes.formats.table import read_table
 from dmtrack.boxes.formats.vot import has_values, read_vot
 from dmtrack.boxes.parsing import is_number, words_of
 from dmtrack.boxes.results import PictureSize, RecordingResults, ResultsGatherer, are_shares
-from dmtrack.datasets.ground_truth import truth_lines
+from dmtrack.datasets.ground_truth import read_text, truth_lines
 from dmtrack.errors import FormatError, listed, translated
 from dmtrack.numbers import json_value
 from dmtrack.output.record import RECORD, read_run_json
@@ -213,17 +213,18 @@ def recognise(path: Path) -> ResultFormat:
         if ANNOTATIONS in names:
             return ResultFormat.CVAT_VIDEO
         return ResultFormat.CVAT if names & {"gt/gt.txt", "gt.txt"} else kind_of_archive(names)
+    if path.name == INFO:
+        return ResultFormat.MOTCHALLENGE
+    text = read_text(path).strip()
+    if text.startswith("["):
+        return ResultFormat.LABEL_STUDIO
+    if text.startswith("{"):
+        return _json_kind(text, path)
+    if text.startswith("<"):
+        return ResultFormat.CVAT_VIDEO
     lines = [line for line in truth_lines(path) if line.strip()]
     if not lines:
         raise FormatError("the file is empty", where=path)
-    if path.name == INFO:
-        return ResultFormat.MOTCHALLENGE
-    if lines[0].lstrip().startswith("["):
-        return ResultFormat.LABEL_STUDIO
-    if lines[0].lstrip().startswith("{"):
-        return _json_kind("\n".join(lines), lines[0], path)
-    if lines[0].lstrip().startswith("<"):
-        return ResultFormat.CVAT_VIDEO
     words = words_of(lines[0])
     if "frame" in {word.strip('"') for word in words}:
         return ResultFormat.CSV
@@ -235,10 +236,10 @@ def recognise(path: Path) -> ResultFormat:
     return _rows_kind(path, len(words), lines)
 
 
-def _json_kind(text: str, first_line: str, path: Path) -> ResultFormat:
+def _json_kind(text: str, path: Path) -> ResultFormat:
     """A document is one object; of JSON lines, the first line alone is an object with a frame number."""
     with suppress(ValueError):
-        first = json_value(first_line)
+        first = json_value(text.partition("\n")[0])
         if isinstance(first, dict) and "frame" in first:
             return ResultFormat.JSONL
     with translated(FormatError, "is neither a JSON document nor JSON lines", where=path):
