@@ -87,7 +87,7 @@ def export(
         str | None,
         Option(
             "--format",
-            "Format to write. Default: what the suffix of -o means: csv, jsonl, xml (cvat-video). "
+            "Format to write. Default: what the suffix of -o means: csv, jsonl, xml (cvat-video), mcap, rrd. "
             "dataset, yolo, crops, mcap and rrd hold pictures of both streams.",
             metavar=f"[{'|'.join((*ResultFormat, *PictureFormat, *ViewerFormat))}]",
         ),
@@ -137,6 +137,9 @@ def export(
     said, a line each. Formats of one target a file give one file an id. --merge passes over an item
     that cannot be read; the exit code is then 6.
     """
+    suffix = Path(output).suffix.lower().removeprefix(".")
+    if target is None and not merge and suffix in [*ViewerFormat]:
+        target = suffix
     kind = None if target is None else parse_format(target)
     meant = ResultFormat.CSV if merge else kind or format_of_name(output)
     given = {
