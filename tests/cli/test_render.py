@@ -103,6 +103,10 @@ def test_a_trail_is_where_the_target_was_and_ends(run_cli, recording):
         assert has_colour(with_trail, 5 * frame + 3, 50, PALETTE[0])
         assert not has_colour(without, 5 * frame + 3, 50, PALETTE[0])
     assert not has_colour(with_trail, 5 * 4 + 3, 50, PALETTE[0]), "older than four frames"
+    assert run_cli("render", recording.rgb, *words, "--trail", "4", "--start", "9", "-o", "c.mp4").code == 0
+    (first, *_) = pictures("c.mp4")
+    assert has_colour(first, 5 * 6 + 3, 50, PALETTE[0]), "before the first frame that is drawn"
+    assert not has_colour(first, 5 * 4 + 3, 50, PALETTE[0])
     assert not has_colour(with_trail, 5 * 6 + 3, 53, PALETTE[0]), "a line, no blot"
 
 

@@ -21,7 +21,7 @@ from dmtrack.datasets.opening import open_clip
 from dmtrack.datasets.sequence import Sequence as AnnotatedSequence
 from dmtrack.drawing.animation import HEIGHT_PX, AnimationWriter
 from dmtrack.drawing.animation import SUFFIXES as ANIMATIONS
-from dmtrack.drawing.draw import Colour, Layout, LegendEntry, Mark, compose, target_colour
+from dmtrack.drawing.draw import Colour, Layout, LegendEntry, Mark, Trail, compose, target_colour
 from dmtrack.drawing.trail import PLAIN, Trails, VideoOptions
 from dmtrack.drawing.video import VideoWriter
 from dmtrack.errors import BoxError, FormatError, InputError, OutputError
@@ -129,17 +129,25 @@ def render(
         writer = VideoWriter(video, overwrite=overwrite, gpu=gpu)
     if isinstance(pairs, PairedSource):
         writer.pixel_aspect = pairs.rgb_info.pixel_aspect
+
+    def trails_at(index: int) -> list[Trail]:
+        for number, (layer, targets) in enumerate(zip(layers, targets_of, strict=True)):
+            for target in targets.get(index, ()):
+                trails.note(index, target, layer.colour, number, steps[number])
+        return trails.at(index)
+
     try:
         for pair in pairs:
+            if not frames:
+                for index in range(pair.rgb.index - options.trail_frames, pair.rgb.index):
+                    trails_at(index)  # what lies before the first frame drawn is known as well
             last_index = pair.rgb.index
             marks: list[Mark] = []
-            for number, (layer, targets) in enumerate(zip(layers, targets_of, strict=True)):
-                found, is_alone = targets.get(last_index, ()), alone[number]
-                for target in found:
-                    trails.note(last_index, target, layer.colour, number, steps[number])
+            for layer, targets, is_alone in zip(layers, targets_of, alone, strict=True):
+                found = targets.get(last_index, ())
                 marks += [Mark.of(target, layer.colour, is_alone=is_alone) for target in found]
                 drawn[layer.name] += len(found)
-            picture = compose(pair, marks, layout, legend, trails.at(last_index), height_px)
+            picture = compose(pair, marks, layout, legend, trails_at(last_index), height_px)
             writer.write(picture, pair.rgb.pts, pair.rgb.time_base)
             frames += 1
             on_frame(frames)
