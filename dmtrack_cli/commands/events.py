@@ -71,6 +71,8 @@ def events(
     """
     if rate is not None and like is not None:
         raise ConfigError("--rate and --like both say when pictures are due: give one")
+    if offset_ms and like is None:
+        raise ConfigError("moves events to frames of --like", where="--offset-ms", hint="give --like as well")
     target = output or default_folder(file) / "events.mkv"
     by_count = options.count is not None and rate is None
     frame_rate = None if by_count else rate or DEFAULT_FRAME_RATE
@@ -134,7 +136,7 @@ def _print_totals(drawn: DrawnEvents, target: Path) -> None:
         facts["rate"] = f"{totals.events / totals.duration_s / 1e6:.3f} million events/s"
     if totals.triggers:
         facts["triggers"] = str(totals.triggers)
-    facts["damaged"] = f"{drawn.damaged} of events and records left out" if drawn.damaged else "none"
+    facts["damaged"] = f"{drawn.damaged} events or records left out" if drawn.damaged else "none"
     rate = info.frame_rate
     how = "one as often as so many events came" if rate is None else f"{float(rate):.3f} a second"
     facts["pictures"] = f"{drawn.pictures}, {how}"

@@ -91,6 +91,7 @@ def test_text_with_its_order_unit_and_size(run_cli):
         (["street.raw", "-o", "a.avi"], 5, "a.avi: pictures go to a Matroska video or a folder"),
         (["street.raw", "--rate", "0"], 4, "--rate: 0 pictures a second are not a positive number"),
         (["street.raw", "--rate", "5", "--like", "x.mp4"], 4, "--rate and --like both say"),
+        (["street.raw", "--offset-ms", "5"], 4, "--offset-ms: moves events to frames of --like"),
         (["street.raw", "--window-ms", "5", "--events", "5"], 4, "give one"),
         (["street.raw", "--event-size", "big"], 4, "'big' is no size"),
         (["street.raw", "--columns", "txy"], 4, "'txy' is no order of columns"),
