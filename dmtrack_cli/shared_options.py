@@ -14,7 +14,11 @@ from dmtrack_cli.progress import ProgressKind
 
 # Paths are checked by the library, whose errors say more than Typer's could.
 RgbArgument = Annotated[
-    Path, Option("RGB", "RGB video, ROS bag or folder of pictures (a thermal one alone is fine).")
+    Path,
+    Option(
+        "RGB",
+        "RGB video, ROS bag, folder of pictures, or folder of a data set (a thermal stream alone is fine).",
+    ),
 ]
 AuxArgument = Annotated[
     Path | None,

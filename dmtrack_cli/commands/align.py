@@ -14,6 +14,8 @@ from dmtrack.alignment.time_offset import TimeOffset
 from dmtrack.errors import ConfigError
 from dmtrack.options import Option
 from dmtrack.output.record import to_json
+from dmtrack.run.request import TrackRequest
+from dmtrack.run.session import with_streams
 from dmtrack.video.streams import PairingOptions
 from dmtrack_cli.console import facts_table, out
 from dmtrack_cli.option_groups import Without, grouped
@@ -39,9 +41,10 @@ def align(
     From the pictures alone, from point pairs, or from a checkerboard. Where it is not sure it says so,
     writes nothing and exits with 3.
     """
-    second = pairing.second(rgb, aux)
-    if second is None:
+    named, _ = with_streams(TrackRequest(rgb, aux, modality=modality, pairing=pairing))
+    if named.aux is None:
         raise ConfigError("there is no second stream", hint="give AUX, or --aux-stream of a file with both")
+    rgb, second, modality = Path(named.rgb), Path(named.aux), named.modality
     if output is not None:
         found = find_alignment(
             rgb, second, output, modality=modality, pairing=pairing, options=options, overwrite=overwrite
@@ -90,9 +93,10 @@ def _space_facts(found: FoundAlignment) -> dict[str, str]:
     }
     if found.evidence is not None:
         evidence = found.evidence
+        halves = f"; two halves of the frames differ by {evidence.spread_px:.1f} px"
         facts["confidence"] += (
-            f" (fits {evidence.ratio:.2f} times as well as its mirror image; "
-            f"two halves of the frames differ by {evidence.spread_px:.1f} px)"
+            f" (fits {evidence.ratio:.2f} times as well as its mirror image"
+            f"{halves if evidence.frames > 1 else ''})"
         )
     return facts
 

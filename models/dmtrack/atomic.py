@@ -347,9 +347,7 @@ def _refuse_existing(path: Path, *, overwrite: bool) -> None:
         if exists and overwrite and not CAN_LOCK:
             path.rename(path)  # Windows refuses that while another program has it open
     if exists and not overwrite:
-        raise OutputError(
-            "this result exists already", where=path, hint="give --overwrite or another output folder"
-        )
+        raise OutputError("this result exists already", where=path, hint="give --overwrite or another output")
 
 
 @contextlib.contextmanager

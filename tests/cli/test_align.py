@@ -85,6 +85,14 @@ def test_points(aligned):
     assert aligned.with_suffix(".png").is_file()
 
 
+def test_a_recording_of_a_data_set_and_a_point_outside_of_it(run_cli, recording):
+    """Streams and modality are found as by `track`; what is wrong with a point names its file."""
+    outcome = run_cli("align", recording.rgb.parent, "-o", "a.json", "--points", points(Path("p.csv"), 4))
+    assert outcome.code == 0, outcome.err
+    far = points(Path("far.csv"), 900)
+    run_cli("align", recording.rgb.parent, "-o", "b.json", "--points", far).refused(3, "far.csv: row 1: rgb")
+
+
 @pytest.mark.parametrize(
     ("options", "code", "reason"),
     [

@@ -17,7 +17,7 @@ from dmtrack.alignment.edges import aux_channels, edge_map, floats
 from dmtrack.alignment.points import align_by_board, fit_points, parse_board, read_point_pairs
 from dmtrack.alignment.time_offset import TimeOffset, find_offset, motion_signal
 from dmtrack.atomic import inputs_kept, reserve, write_atomically
-from dmtrack.errors import AlignmentError, ConfigError
+from dmtrack.errors import AlignmentError, ConfigError, counted, translated
 from dmtrack.geometry.alignment_file import Alignment
 from dmtrack.geometry.homography import Homography
 from dmtrack.options import Option, make_exact, number_text, positive_seconds
@@ -173,7 +173,7 @@ def align(
             alignment = fit.alignment
         else:
             alignment, evidence = align_automatically(pairs)
-            words = f"{evidence.frames} frame pairs"
+            words = counted(evidence.frames, "frame pair")
     if offset is not None:
         alignment = replace(alignment, offset_ms=round(offset.offset_s * 1000, 3))
     if written:
@@ -240,6 +240,7 @@ def _from_points(path: Path, shown: FramePair) -> tuple[Alignment, str]:
     if shown.aux is None:
         raise ValueError("a pair without a second picture")
     pairs = read_point_pairs(path)
-    fit = fit_points(pairs, (shown.aux.width, shown.aux.height), (shown.rgb.width, shown.rgb.height))
+    with translated(AlignmentError, "says nothing that fits", where=path):
+        fit = fit_points(pairs, (shown.aux.width, shown.aux.height), (shown.rgb.width, shown.rgb.height))
     worst = max(residual for residual, used in zip(fit.residuals_px, fit.used, strict=True) if used)
     return fit.alignment, f"{sum(fit.used)} of {len(pairs)} points, the worst {worst:.1f} px off"
