@@ -65,9 +65,9 @@ class Held:
         tokens: Tensor = self.network.embed_template(crops, boxes)
         return tokens
 
-    def step(self, memory: Tensor, crops: Tensor) -> HeadOutput:
+    def step(self, memory: Tensor, crops: Tensor, aux_share: Tensor | None = None) -> HeadOutput:
         """See `Network`."""
-        self.network.step(memory, crops)
+        self.network.step(memory, crops, aux_share)
         targets = memory.shape[1]
         if targets not in self._said:
             side = self.config.search_grid

@@ -60,10 +60,12 @@ class Beside:
         tokens: Tensor = self._exact.embed_template(crops, boxes)
         return tokens
 
-    def step(self, memory: Tensor, crops: Tensor) -> HeadOutput:
+    def step(self, memory: Tensor, crops: Tensor, aux_share: Tensor | None = None) -> HeadOutput:
         """As the exact network."""
-        exact: HeadOutput = self._exact.step(memory, crops)
-        fast = self._fast.step(memory.numpy(), crops.numpy())
+        exact: HeadOutput = self._exact.step(memory, crops, aux_share)
+        fast = self._fast.step(
+            memory.numpy(), crops.numpy(), None if aux_share is None else aux_share.numpy()
+        )
         best = exact.score_map.flatten(1).argmax(dim=1)
         apart = exact.boxes_at(best).numpy() - fast.boxes_at(best.numpy())
         self.differences.append(float(abs(apart).max()))

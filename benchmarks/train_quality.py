@@ -94,7 +94,7 @@ class Watched:
         """Turn crops and the boxes in them into tokens."""
         return self.model.embed_template(normalize(crops), boxes)
 
-    def step(self, memory: Tensor, crops: Tensor) -> HeadOutput:
+    def step(self, memory: Tensor, crops: Tensor, aux_share: Tensor | None = None) -> HeadOutput:
         """Search the crops."""
         self.seen = see(self.model, memory, self.model.embed_search(normalize(crops)))
         return self.seen[1]

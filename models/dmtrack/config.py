@@ -268,6 +268,9 @@ class TrackerConfig(_Config):
         sweep_windows: Search regions of such a look.
         leaps: Where the camera's motion, or its own last step once more, takes a target farther than 0.6 of
             its size, look for it there, besides where it was.
+        aux_backup: Where RGB has lost more of its contrast or sharpness since the target's first template
+            than the second stream has, the head reads as much of the second stream as of RGB, see
+            `dmtrack.tracking.fading`.
         pace: Every other frame a target that is sure and slow is not searched, but moved on as it moved;
             half the cost of many targets. Not in a frame that is due for a new template.
     """
@@ -292,6 +295,7 @@ class TrackerConfig(_Config):
     sweep_interval: int = 3
     sweep_windows: int = 12
     leaps: bool = False
+    aux_backup: bool = False
     pace: bool = False
 
     def __post_init__(self) -> None:
@@ -331,6 +335,7 @@ TINY_TRACKER = TrackerConfig(
     edge_error_px=1.0,
     recovery=True,
     leaps=True,
+    aux_backup=True,
 )
 
 

@@ -47,13 +47,15 @@ class Case:
     templates: Any
     boxes: Any
 
-    def run(self, network: Network) -> HeadOutput:
-        """Embed all templates `(T, B, …)` and make one step."""
+    def run(self, network: Network, share: Any = None) -> HeadOutput:
+        """Embed all templates `(T, B, …)` and make one step, with such a share of the second stream."""
         search, templates, boxes = self.search, self.templates, self.boxes
         if isinstance(network, OpenVinoNetwork):
             search, templates, boxes = search.numpy(), templates.numpy(), boxes.numpy()
+            share = None if share is None else share.numpy()
         tokens = [network.embed_template(t, b) for t, b in zip(templates, boxes, strict=True)]
-        maps = network.step(arrays_of(tokens[0]).concat(tokens, 2), search)
+        given = () if share is None else (share,)
+        maps = network.step(arrays_of(tokens[0]).concat(tokens, 2), search, *given)
         return HeadOutput(*(None if one is None else torch.as_tensor(one) for one in maps))
 
 
@@ -151,6 +153,18 @@ def test_one_network_runs_one_stream_and_two_in_turn(reference, networks, engine
     for streams, batch, templates in ((2, 1, 1), (1, 1, 1), (2, 3, 2), (2, 1, 2), (1, 2, 1), (2, 1, 1)):
         inputs = case(model.config, templates=templates, batch=batch, streams=streams)
         assert difference(inputs.run(network), inputs.run(plain)) < FLOAT32
+
+
+def test_a_target_may_be_read_with_another_share_of_the_second_stream(networks, engine):
+    model = networks("tiny").float()
+    inputs = case(model.config, templates=2, batch=2)
+    found = inputs.run(engine(model), torch.tensor((0.1, 0.9)))
+    for row, share in enumerate((0.1, 0.9)):
+        fixed = made_up(replace(model.config, aux_share=share)).float()
+        expected = inputs.run(TorchNetwork(fixed))
+        apart = [(a[row] - b[row]).abs().max() for a, b in zip(found, expected, strict=True)]
+        assert max(apart) < FLOAT32
+    assert difference(inputs.run(engine(model)), found) > 0.01
 
 
 def test_two_streams_need_adapters(engine):

@@ -117,6 +117,14 @@ def test_a_replayed_step_is_the_step(network, streams):
         assert same(recorded.step(*shown), network.step(*shown))
 
 
+def test_a_replayed_step_heeds_the_share_of_its_targets_alone(network):
+    recorded = GraphedNetwork(network, Again())
+    for share in (None, (0.1, 0.9, 0.3), None, (0.8, 0.2, 0.5)):
+        shown = inputs(network, 3)
+        given = () if share is None else (torch.tensor(share),)
+        assert same(recorded.step(*shown, *given), network.step(*shown, *given))
+
+
 def test_a_shape_is_recorded_when_it_comes_again(network):
     recorder = Again()
     recorded = GraphedNetwork(network, recorder)

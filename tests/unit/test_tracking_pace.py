@@ -52,9 +52,9 @@ class Counted:
         self.embedded += len(crops)
         return self.network.embed_template(crops, boxes)
 
-    def step(self, memory, crops):
+    def step(self, memory, crops, aux_share=None):
         self.searched[-1] += len(crops)
-        return self.network.step(memory, crops)
+        return self.network.step(memory, crops, aux_share)
 
 
 @pytest.fixture(scope="module")

@@ -112,24 +112,31 @@ class _Recording:
     ) -> None:
         tokens, images = memory.new_zeros(shape.memory), crops.new_zeros(shape.crops)
         self._tokens, self._images = tokens, images
+        self._usual_share = network.config.aux_share
+        shares = self._shares = tokens.new_zeros(shape.memory[1], dtype=torch.float32)
         self._channels = [1, 2, 2, 1] if network.config.quality_head else [1, 2, 2]
-        self._fill(memory, crops)
+        self._fill(memory, crops, None)
 
         def run() -> Tensor:
             # One tensor, so that one copy saves all maps.
-            return torch.cat([maps for maps in network.step(tokens, images) if maps is not None], dim=1)
+            found = network.step(tokens, images, shares)
+            return torch.cat([maps for maps in found if maps is not None], dim=1)
 
         self._replay = recorder.record(run)
 
-    def step(self, memory: Tensor, crops: Tensor) -> HeadOutput:
+    def step(self, memory: Tensor, crops: Tensor, aux_share: Tensor | None = None) -> HeadOutput:
         """Replay on these inputs; the maps are the caller's to keep."""
-        self._fill(memory, crops)
+        self._fill(memory, crops, aux_share)
         maps = self._replay()[: memory.shape[1]].clone()
         return HeadOutput(*torch.split(maps, self._channels, dim=1))
 
-    def _fill(self, memory: Tensor, crops: Tensor) -> None:
+    def _fill(self, memory: Tensor, crops: Tensor, aux_share: Tensor | None) -> None:
         self._tokens[:, : memory.shape[1]].copy_(memory, non_blocking=True)
         self._images[: crops.shape[0]].copy_(crops, non_blocking=True)
+        if aux_share is None:
+            self._shares.fill_(self._usual_share)
+        else:
+            self._shares[: len(aux_share)].copy_(aux_share, non_blocking=True)
 
 
 class GraphedNetwork:
@@ -166,10 +173,10 @@ class GraphedNetwork:
         return tokens
 
     @torch.inference_mode()
-    def step(self, memory: Tensor, crops: Tensor) -> HeadOutput:
+    def step(self, memory: Tensor, crops: Tensor, aux_share: Tensor | None = None) -> HeadOutput:
         """See `Network`."""
         recording = self._recording(memory, crops)
-        found: HeadOutput = (recording or self.network).step(memory, crops)
+        found: HeadOutput = (recording or self.network).step(memory, crops, aux_share)
         return found
 
     def _recording(self, memory: Tensor, crops: Tensor) -> _Recording | None:

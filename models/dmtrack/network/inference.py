@@ -61,8 +61,9 @@ class Network(Protocol):
         `ValueError` where the boxes are missing, and the network needs them.
         """
 
-    def step(self, memory: Array, crops: Array) -> Maps:
+    def step(self, memory: Array, crops: Array, aux_share: Array | None = None) -> Maps:
         """Find in uint8 crops `(B, x, x, 3 S)` what the tokens `(S, B, T P, C)` show.
 
+        `aux_share` `(B,)` is taken for that of the weights, where two streams are merged by it.
         `ValueError` where there are two streams, and the network has no adapters.
         """

@@ -60,12 +60,17 @@ def box_coverage(boxes: Tensor, side: int) -> Tensor:
     return (rows[:, :, None] * columns[:, None, :]).flatten(1)
 
 
-def merged(streams: Tensor, config: ModelConfig) -> Tensor:
-    """Merge what the backbone gives for one or two streams: `(S, ...)` to `(...)`."""
+def merged(streams: Tensor, config: ModelConfig, aux_share: Tensor | None = None) -> Tensor:
+    """Merge what the backbone gives for one or two streams: `(S, B, N, C)` to `(B, N, C)`.
+
+    `aux_share` `(B,)` is taken for that of the configuration; a sum has none.
+    """
     if streams.shape[0] == 1:
         return streams[0]
     if config.stream_merge == "sum":
         return streams.sum(0)
+    if aux_share is not None:
+        return streams[0].lerp(streams[1], aux_share[:, None, None].to(streams.dtype))
     return streams[0].lerp(streams[1], config.aux_share)
 
 
@@ -115,8 +120,8 @@ class DMTrack(nn.Module):
         memory = tokens.reshape(tokens.shape[0], batch, count * tokens.shape[2], tokens.shape[3])
         return self.read_out(self.encode(memory, self.embed_search(search)))
 
-    def encode(self, memory: Tensor, search: Tensor) -> Tensor:
-        """Return the backbone output `(B, T P + F F, C)`: both streams normalised and merged."""
+    def encode(self, memory: Tensor, search: Tensor, aux_share: Tensor | None = None) -> Tensor:
+        """Return the backbone output `(B, T P + F F, C)`: both streams normalised and `merged`."""
         tokens = torch.cat((memory, search), dim=2)
         templates = memory.shape[2] // self.config.template_grid**2
         norm = self.foundation.norm
@@ -130,7 +135,7 @@ class DMTrack(nn.Module):
             raise ValueError("two streams need a network with adapters")
         for block, adapters in zip(self.foundation.blocks, self.adapters, strict=True):
             tokens = cast(Block, block).forward_pair(tokens, cast(BlockAdapters, adapters), templates)
-        return merged(norm(tokens), self.config)
+        return merged(norm(tokens), self.config, aux_share)
 
     def read_out(self, features: Tensor) -> HeadOutput:
         """Run the head on the search part of the backbone output `(B, N, C)`."""

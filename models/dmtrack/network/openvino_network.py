@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from dmtrack.network.torch_network import TorchNetwork
 
 #: Raised when converted networks of today would not do tomorrow.
-_FORMAT: Final = 2
+_FORMAT: Final = 3
 #: What OpenVINO calls the numbers it multiplies in; int8 weights are multiplied in float32's place.
 _HINTS: Final = {"fp32": "f32", "bf16": "bf16", "fp16": "f16", "int8": "f32"}
 #: Largest difference of a map, in (0, 1), or of tokens as a share of the largest, that another order of sums
@@ -191,13 +191,20 @@ class OpenVinoNetwork:
             found = self._computed(self._usable(key, each[0]), each)
             return np.concat([tokens for (tokens,) in found], axis=1)
 
-    def step(self, memory: _Array, crops: _Array) -> HostMaps:
+    def step(self, memory: _Array, crops: _Array, aux_share: _Array | None = None) -> HostMaps:
         """See `Network`."""
         streams, targets, tokens = memory.shape[:3]
         if streams > self.streams:
             raise ValueError("two streams need a network with adapters")
         shape = _ProgramShape("step", streams, tokens)
-        each = [(memory[:, one : one + 1], crops[one : one + 1]) for one in range(targets)]
+        shares: _Arrays = ()
+        if _takes_share(self.config, streams):
+            usual = np.full(targets, self.config.aux_share, np.float32)
+            shares = (usual if aux_share is None else aux_share.astype(np.float32),)
+        each = [
+            (memory[:, one : one + 1], *(given[one : one + 1] for given in (crops, *shares)))
+            for one in range(targets)
+        ]
         with self._lock:  # a request runs one step at a time
             threads = self._threads.count
             wanted = _ProgramKey(self._folder, self._precision, shape, threads, _at_once(targets, threads))
@@ -332,12 +339,17 @@ def _at_once(targets: int, threads: int) -> int:
     return min(threads, 1 << (targets - 1).bit_length())
 
 
+def _takes_share(config: ModelConfig, streams: int) -> bool:
+    return streams > 1 and config.stream_merge == "mean"
+
+
 def _input_shapes(config: ModelConfig, shape: _ProgramShape, targets: int = 1) -> list[list[int]]:
     """Return the shape of each input; -1 is any number."""
     side = config.search_size if shape.part == "step" else config.template_size
     crops = [targets, side, side, 3 * shape.streams]
     if shape.part == "step":
-        return [[shape.streams, targets, shape.tokens, config.width], crops]
+        shares = [[targets]] if _takes_share(config, shape.streams) else []
+        return [[shape.streams, targets, shape.tokens, config.width], crops, *shares]
     return [crops, [targets, 4]] if config.template_prompt else [crops]
 
 

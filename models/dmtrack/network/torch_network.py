@@ -53,12 +53,12 @@ class TorchNetwork(nn.Module):
         with self._convolutions():
             return self.model.embed_template(self._images(crops), boxes)
 
-    def step(self, memory: Tensor, crops: Tensor) -> HeadOutput:
+    def step(self, memory: Tensor, crops: Tensor, aux_share: Tensor | None = None) -> HeadOutput:
         """See `Network`."""
         with self._convolutions():
             search = self.model.embed_search(self._images(crops))
             with self._numbers():
-                features = self.model.encode(memory, search)
+                features = self.model.encode(memory, search, aux_share)
             return self.model.read_out(features.to(self.mean.dtype))
 
     forward = step
@@ -99,9 +99,9 @@ class StepMaps(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, memory: Tensor, crops: Tensor) -> tuple[Tensor, ...]:
-        """Map tokens `(S, B, T P, C)` and crops `(B, x, x, 3 S)` to the maps that there are."""
-        return tuple(maps for maps in self.network.step(memory, crops) if maps is not None)
+    def forward(self, memory: Tensor, crops: Tensor, *aux_share: Tensor) -> tuple[Tensor, ...]:
+        """Map tokens, crops and perhaps shares, see `Network.step`, to the maps that there are."""
+        return tuple(maps for maps in self.network.step(memory, crops, *aux_share) if maps is not None)
 
 
 class TemplateTokens(nn.Module):

@@ -24,6 +24,7 @@ from dmtrack.network.backend import gpu_errors_translated, network_of
 from dmtrack.network.inference import Array, Network, arrays_of
 from dmtrack.tracking.camera_motion import CameraMotion
 from dmtrack.tracking.cropping import Cropper, cropper_for, upload
+from dmtrack.tracking.fading import MOST, aux_shares, detail
 from dmtrack.tracking.memory import MemoryFrames
 from dmtrack.tracking.recovery import Found, Trust, is_inside, places_to_look
 from dmtrack.tracking.response import choose_peak, hann_window
@@ -47,6 +48,7 @@ class _Target:
     trust: Trust
     age: int = 0
     gait: _Gait | None = None
+    detail: Array | None = None  # of both streams in its first template
     has_rested: bool = False
 
 
@@ -212,7 +214,7 @@ class Tracker:
             ConfigError: The network is not for the second stream of the pair.
         """
         self._require_fit(pair)
-        tokens = self._embedded(pair.image, boxes)
+        tokens, _ = self._embedded(pair.image, boxes)
         return [tokens[:, index] for index in range(len(boxes))]
 
     def _memory(self, known: Sequence[Array], *, opens: bool) -> MemoryFrames:
@@ -402,7 +404,9 @@ class Tracker:
         crops = [Crop.around(box, self.config.search_factor, size) for _, box in windows]
         tokens = [target.memory.stacked()[first:streams] for target, _ in windows]
         arrays = arrays_of(tokens[0])
-        output = self.network.step(arrays.stack(tokens, 1), self.cropper.cut(image, crops))
+        cut = self.cropper.cut(image, crops)
+        shares = self._aux_shares([target for target, _ in windows], cut) if streams - first == 2 else ()
+        output = self.network.step(arrays.stack(tokens, 1), cut, *shares)
         previous = self._on_device(
             [
                 (box.w / crop.side_px, box.h / crop.side_px)
@@ -419,17 +423,29 @@ class Tracker:
         """Cut a template around each target's box and append it to its memory."""
         if not targets:
             return
-        tokens = self._embedded(image, [target.box for target in targets])
+        tokens, crops = self._embedded(image, [target.box for target in targets])
         for index, target in enumerate(targets):
             target.memory.push(tokens[:, index])
+            if target.detail is None and len(tokens) > 1:
+                target.detail = detail(crops[index : index + 1])[0]
 
-    def _embedded(self, image: npt.NDArray[np.uint8], boxes: Sequence[Box]) -> Array:
-        """Return the template around each box, `(S, B, P, C)`."""
+    def _aux_shares(self, targets: Sequence[_Target], crops: Array) -> tuple[Array, ...]:
+        """Return `(B,)`, see `aux_shares`, or nothing where all read as the weights say."""
+        usual = self.network.config.aux_share
+        if not (self.config.aux_backup and usual < MOST):
+            return ()
+        seen = detail(crops, self.config.template_factor / self.config.search_factor)
+        first = [seen[row] if one.detail is None else one.detail for row, one in enumerate(targets)]
+        return (aux_shares(seen, arrays_of(seen).stack(first), usual),)
+
+    def _embedded(self, image: npt.NDArray[np.uint8], boxes: Sequence[Box]) -> tuple[Array, Array]:
+        """Return the template around each box, `(S, B, P, C)`, and the crops."""
         size = self.network.config.template_size
         crops = [Crop.around(box, self.config.template_factor, size) for box in boxes]
         inner = [crop.from_frame(box) for crop, box in zip(crops, boxes, strict=True)]
         with self._on_its_device():
-            return self.network.embed_template(self.cropper.cut(image, crops), self._on_device(inner))
+            cut = self.cropper.cut(image, crops)
+            return self.network.embed_template(cut, self._on_device(inner)), cut
 
     def _on_its_device(self) -> AbstractContextManager[None]:
         return gpu_errors_translated(self.network.device, "fewer targets, --weights tiny, or --device cpu")
