@@ -6,6 +6,7 @@ import json
 import zipfile
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from clips import archive, written
 
@@ -21,6 +22,7 @@ from dmtrack.boxes.reading import (
 )
 from dmtrack.boxes.results import AbsentTarget, FrameBoxes, RecordingResults, ResultsGatherer
 from dmtrack.boxes.writing import file_name, result_files_of, write_results
+from dmtrack.datasets.ground_truth import read_boxes
 from dmtrack.errors import FormatError, OutputError
 from dmtrack.geometry.box import Box
 from dmtrack.tracking.result import TrackedBox, TrackState
@@ -66,6 +68,11 @@ def two_targets() -> RecordingResults:
         pytest.param("a.txt", "1\n1,2,3,4\n", ResultFormat.VOT, id="vot-code-first"),
         pytest.param("a.txt", "1,2,3,4\n0\n", ResultFormat.VOT, id="vot-code-later"),
         pytest.param("a_001.txt", "1,2,3,4\n", ResultFormat.VOT, id="vot-by-name"),
+        pytest.param("a.txt", "m1,2,3,4,0,12\n", ResultFormat.VOT, id="vot-mask-first"),
+        pytest.param("a.txt", "1,2,3,4\nm1,2,3,4,0,12\n", ResultFormat.VOT, id="vot-mask-later"),
+        pytest.param("a.txt", "1,2,3,2,3,4,1,4,0,3,0,2\n", ResultFormat.VOT, id="vot-six-corners"),
+        pytest.param("a.txt", "1.5,2,3,2,3,4,1,4,0,3\n", ResultFormat.VOT, id="vot-five-corners"),
+        pytest.param("a.txt", "1,2,3,2,3,4,1,-1,-1,-1\n", ResultFormat.MOT, id="mot-of-ten"),
         pytest.param("a.json", '{"format": "dmtrack results", "version": 1}', ResultFormat.JSON, id="json"),
         pytest.param("a.json", json.dumps(COCO, indent=1), ResultFormat.COCO, id="coco"),
         pytest.param(
@@ -106,6 +113,26 @@ def test_a_csv_may_leave_out_what_is_not_known(tmp_path):
         FrameBoxes(4),
         FrameBoxes(5, (TrackedBox(5, 2, Box(1, 2, 3, 4)),), (AbsentTarget(1),)),
     )
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_mask_of_vot_is_the_box_around_it(tmp_path, seed):
+    rng = np.random.default_rng(seed)
+    masks = [rng.random((5, 7)) < share for share in (0.05, 0.1, 0.3, 0.9, 0, 1)]
+    masks += [np.pad(mask, ((2, 1), (1, 3))) for mask in masks]
+    lines, boxes = [], []
+    for mask in masks:
+        edges = np.flatnonzero(np.diff(mask.ravel().astype(int), prepend=0, append=0)).tolist()
+        runs = np.diff([0, *edges]).tolist() or [mask.size]
+        lines.append(f"m10,20,{mask.shape[1]},{mask.shape[0]},{','.join(map(str, runs))}\n")
+        rows, columns = np.nonzero(mask)
+        if len(rows):
+            x, y = columns.min(), rows.min()
+            boxes.append((10 + x, 20 + y, np.ptp(columns) + 1, np.ptp(rows) + 1))
+    path = written(tmp_path / "groundtruth.txt", "".join(lines))
+    assert [row.box.xywh for row in read_results(path)[0].rows] == boxes
+    with pytest.raises(FormatError, match="row 1 is a mask; make boxes"):
+        read_boxes(path)
 
 
 def test_coco_of_others_is_read(tmp_path):
@@ -358,7 +385,10 @@ def test_cvat_without_the_folder_and_labels(tmp_path):
             id="coco-box",
         ),
         pytest.param("a.txt", "1\n7\n", "line 2: region code 7", id="vot-code"),
-        pytest.param("a.txt", "1\nm12,3,4\n", "line 2: this is a mask", id="vot-mask"),
+        pytest.param("a.txt", "1\nm12,3,4\n", "line 2: is no mask; m and x,y,w,h", id="vot-mask"),
+        pytest.param("a.txt", "1\nm1,2,3,4,5,8\n", "line 2: is no mask", id="vot-mask-too-long"),
+        pytest.param("a.txt", "m1,2,3,4,-1,8\n", "line 1: is no mask", id="vot-mask-backwards"),
+        pytest.param("a.txt", "m1,2,0,4,0\n", "line 1: is no mask", id="vot-mask-of-nothing"),
         pytest.param("a.txt", "1\n1,2,3\n", "line 2: 3 values are no region", id="vot-values"),
         pytest.param("a.txt", "1,1,2,3,4,5,1\n1,1,2,3,4,5,1\n", "row 2: target 1", id="mot-twice"),
     ],

@@ -49,6 +49,20 @@ def test_mot_gives_every_id_its_first_frame_and_what_comes_after_a_gap(tmp_path,
     )
 
 
+@pytest.mark.parametrize(
+    ("text", "box", "frame"),
+    [
+        ("m10,20,4,3,0,12\nm11,20,4,3,0,12\n", Box(10, 20, 4, 3), 0),
+        ("1\n11,21,30,40\n12,21,30,40\n2\n", Box(11, 21, 30, 40), 1),
+        ("0\n0\n11,21,31,21,31,41,11,41\n", Box(10, 20, 20, 20), 2),
+        ("11,21,31,21,31,41,11,41,9,30,9,25\n", Box(8, 20, 22, 20), 0),
+    ],
+    ids=["masks", "a result", "absent at first", "six corners"],
+)
+def test_a_file_of_vot_begins_where_its_target_does(tmp_path, text, box, frame):
+    assert read_targets(write(tmp_path, text)) == (TargetStart(box, 1, frame),)
+
+
 def test_mot_with_blanks(tmp_path):
     assert read_targets(write(tmp_path, "1 1 1 2 3 4 1\n")) == (TargetStart(Box(1, 2, 3, 4), 1, 0),)
 

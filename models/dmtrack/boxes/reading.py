@@ -25,7 +25,7 @@ from dmtrack.boxes.formats.motchallenge import INFO, read_mot_folder
 from dmtrack.boxes.formats.row_per_frame import read_row_per_frame
 from dmtrack.boxes.formats.submission import kind_of_archive, read_submission
 from dmtrack.boxes.formats.table import read_table
-from dmtrack.boxes.formats.vot import has_values, read_vot
+from dmtrack.boxes.formats.vot import has_values, is_region, read_vot
 from dmtrack.boxes.parsing import is_number, words_of
 from dmtrack.boxes.results import PictureSize, RecordingResults, ResultsGatherer, are_shares
 from dmtrack.datasets.ground_truth import read_text, truth_lines
@@ -225,6 +225,8 @@ def recognise(path: Path) -> ResultFormat:
     lines = [line for line in truth_lines(path) if line.strip()]
     if not lines:
         raise FormatError("the file is empty", where=path)
+    if is_region(lines[0]):
+        return ResultFormat.VOT
     words = words_of(lines[0])
     if "frame" in {word.strip('"') for word in words}:
         return ResultFormat.CSV
@@ -253,10 +255,8 @@ def _json_kind(text: str, path: Path) -> ResultFormat:
 
 
 def _rows_kind(path: Path, columns: int, lines: list[str]) -> ResultFormat:
-    if columns == 1:
-        return ResultFormat.VOT
     if columns in _BOX_COLUMNS:
-        has_codes = any(line.strip() in ("0", "1", "2") for line in lines)
+        has_codes = any(map(is_region, lines))
         is_vot = _VOT_RUN.fullmatch(path.stem) or has_values(path) or has_codes
         return ResultFormat.VOT if is_vot else ResultFormat.LASHER
     if columns >= LEAST_COLUMNS:

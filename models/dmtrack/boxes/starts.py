@@ -5,7 +5,8 @@
     6, 7, 9 or more values           MOT: each id starts at its first row, under its own id, and a row after a
                                      gap corrects it; of detections (id -1) those of the first frame that has
                                      any, under free ids
-    a table, JSON, COCO, CVAT …      results as `dmtrack export` reads them, like MOT; keyframes.csv
+    a table, JSON, COCO, CVAT …      results as `dmtrack export` reads them, like MOT; keyframes.csv; of VOT
+                                     what begins with a mask, a code or more than four corners
 
 Eight values are always a polygon (VOT), so a MOT file with eight columns cannot be told and is not MOT here.
 """
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from dmtrack.boxes.formats.mot import is_detection
+from dmtrack.boxes.formats.vot import is_region
 from dmtrack.boxes.keyframes import read_keyframes
 from dmtrack.boxes.parsing import is_number, words_of
 from dmtrack.boxes.reading import is_zip, read_results
@@ -52,7 +54,9 @@ def read_targets(
         words = [words_of(line) for line in lines]
         if words and size is not None and all(map(_is_yolo, words)):
             return tuple(_yolo_box(row, size) for row in words)
-        if not words or (len(words[0]) in _TRUTH_COLUMNS and is_number(words[0][0])):
+        if not words or (
+            not is_region(lines[0]) and len(words[0]) in _TRUTH_COLUMNS and is_number(words[0][0])
+        ):
             box = box_at(path, corners=True if order is BoxFormat.XYXY else None)
             if first_frame and len(lines) > first_frame:
                 what = "%s: its first row is taken for frame %d, in which row %d of all frames would be %s"

@@ -267,6 +267,9 @@ def _parse_rows(lines: list[str], path: Path, first_row: int = 1) -> Floats:
 def _first_bad_row(words: list[list[str]], path: Path, first_row: int) -> FormatError:
     expected = len(words[0]) if len(words[0]) in (4, 8) else None
     for number, row in enumerate(words, start=first_row):
+        if row and row[0].startswith("m"):
+            hint = "make boxes of VOT's masks: dmtrack export FILE --format lasher"
+            return FormatError(f"row {number} is a mask", where=path, hint=hint)
         if len(row) != expected:
             wanted = "4 or 8" if expected is None else str(expected)
             return FormatError(f"row {number} has {len(row)} values, not {wanted}", where=path)

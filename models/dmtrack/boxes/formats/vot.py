@@ -7,7 +7,7 @@
 Codes are 0 (nothing is said about the frame), 1 (the tracker was given the target here) and 2 (it failed
 here). The region of a start box is not in such a file: the toolkit knows it. A value that is not known
 is an empty line. Polygons are read as their bounding boxes, in pixels counted from 1 as in VOT's ground
-truth.
+truth, masks (`m` and x,y,w,h, then runs of pixels outside and inside in turn, row by row) as theirs, from 0.
 
 Source: VOT toolkit, `vot/tracker/results.py` and `vot/region/io.py` (format only).
 """
@@ -17,11 +17,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from enum import IntEnum
+from itertools import accumulate, pairwise
 from pathlib import Path
 from typing import Final
 
 from dmtrack.boxes.formats.mot import decimal_text, format_box
-from dmtrack.boxes.parsing import box_of, number, placed, whole, words_of
+from dmtrack.boxes.parsing import box_of, is_number, number, placed, whole, words_of
 from dmtrack.boxes.results import AbsentTarget, RecordingResults, ResultsGatherer
 from dmtrack.datasets.ground_truth import read_text, truth_lines
 from dmtrack.errors import FormatError
@@ -30,6 +31,7 @@ from dmtrack.tracking.result import TrackedBox, TrackState
 
 _POLYGON_ORIGIN: Final = 1
 _MASK: Final = "m"
+_MOST_OF_MOT: Final = 10  # numbers
 _CONFIDENCE: Final = "confidence"
 _TIME: Final = "time"
 _VALUE_DECIMALS: Final = 6
@@ -46,6 +48,19 @@ class RegionCode(IntEnum):
 def value_path(regions: Path, value: str) -> Path:
     """Return the file beside `regions` that holds a value a frame, such as `confidence`."""
     return regions.with_name(f"{regions.stem}_{value}.value")
+
+
+def is_region(line: str) -> bool:
+    """Tell masks, codes, and polygons of five corners and more from rows of MOT.
+
+    Those are ten numbers at most, of which the first two are whole.
+    """
+    words = words_of(line)
+    if line.lstrip().startswith(_MASK) or line.strip() in [str(int(code)) for code in RegionCode]:
+        return True
+    if len(words) < _MOST_OF_MOT or len(words) % 2 or not all(map(is_number, words)):
+        return False
+    return len(words) > _MOST_OF_MOT or not all(number(word).is_integer() for word in words[:2])
 
 
 def has_values(regions: Path) -> bool:
@@ -94,9 +109,9 @@ def _region_text(entry: TrackedBox | AbsentTarget | None) -> str:
 
 
 def _region(line: str) -> tuple[Box | None, TrackState | None]:
+    words = words_of(line.strip().removeprefix(_MASK))
     if line.strip().startswith(_MASK):
-        raise FormatError("this is a mask, which is no box", hint="convert masks to rectangles first")
-    words = words_of(line)
+        return _box_of_mask([whole(word, "mask") for word in words]), None
     if len(words) != 1:
         return _box_of([number(word) for word in words]), None
     code = whole(words[0], "region code")
@@ -121,6 +136,21 @@ def _box_of(values: Sequence[float]) -> Box | None:
         xs, ys = ([value - _POLYGON_ORIGIN for value in values[axis::2]] for axis in (0, 1))
         x, y, w, h = min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)
     return box_of(x, y, w, h) if w > 0 and h > 0 else None
+
+
+def _box_of_mask(values: Sequence[int]) -> Box | None:
+    left, top, width, height, *runs = values if len(values) > 4 else (0, 0, 0, 0)
+    edges = [0, *accumulate(runs)]
+    if min(width, height) <= 0 or min(runs) < 0 or edges[-1] > width * height:
+        raise FormatError("is no mask", hint="m and x,y,w,h, then runs of pixels outside and inside in turn")
+    inside = [(first, end - 1) for first, end in list(pairwise(edges))[1::2] if end > first]
+    if not inside:
+        return None
+    rows = [edge // width for run in inside for edge in run]
+    is_wide = any(first // width != last // width for first, last in inside)
+    columns = [0, width - 1] if is_wide else [edge % width for run in inside for edge in run]
+    x, y = min(columns), min(rows)
+    return box_of(left + x, top + y, max(columns) - x + 1, max(rows) - y + 1)
 
 
 def _read_values(path: Path, count: int) -> list[float | None]:
