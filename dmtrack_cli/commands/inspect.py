@@ -147,7 +147,7 @@ def _say_root(root: Path, clips: tuple[DatasetRecording, ...], *, as_json: bool)
     out.print(_clips_table(clips, root))
     for clip in clips:
         for problem in clip.problems:
-            out.print(Text.assemble(("problem: ", "bold red"), f"{clip.clip.folder.name}: {problem}"))
+            out.print(Text.assemble(("problem: ", "bold red"), f"{_name(clip, root)}: {problem}"))
     out.print(f"{counted(len(clips), 'recording')}; name one to see more, or track all with dmtrack batch")
 
 
@@ -295,15 +295,18 @@ def _clip_facts(one: DatasetRecording) -> dict[str, str]:
     return facts
 
 
+def _name(one: DatasetRecording, root: Path) -> str:
+    return str(one.clip.folder.relative_to(root))
+
+
 def _clips_table(clips: Sequence[DatasetRecording], root: Path) -> Table:
     rows = []
     for one in clips:
         clip = one.clip
-        name = "." if clip.folder == root else str(clip.folder.relative_to(root))
         second = str(one.modality or "none")
         frames = "?" if one.pictures[0] is None else str(one.pictures[0])
         targets = [f"{s.start_box} at {s.source_start + s.start_frame}" for s in one.sequences]
-        rows.append((name, clip.layout.name, second, frames, listed(targets, _NAMED) or "none"))
+        rows.append((_name(one, root), clip.layout.name, second, frames, listed(targets, _NAMED) or "none"))
     return listing(("recording", "layout", "second stream", ">frames", "targets"), rows)
 
 

@@ -61,6 +61,14 @@ def test_a_folder_with_times(run_cli, raw):
     assert len(list(Path("pictures").glob("*.png"))) == 2
 
 
+def test_inspect_takes_no_event_file_for_pictures(run_cli, raw):
+    """A recording of a camera whose bytes libav reads as a picture was said to be in the container image2."""
+    raw.write_bytes(raw.read_bytes() + bytes(200_000))
+    said = run_cli("inspect", raw).out
+    assert "Prophesee EVT3" in said
+    assert "container" not in said
+
+
 def test_like_a_video_with_an_offset(run_cli, raw, recording):
     options = ("-o", "a.mkv", "--like", recording.rgb, "--offset-ms", 300)
     assert run_cli("events", raw, *options).code == 0

@@ -52,9 +52,9 @@ def test_a_good_pair_has_facts_and_no_warnings(rgb, make_video):
 def test_late_start_and_early_end_are_told(rgb, make_video):
     report = inspect_pair(rgb, second(make_video, 4, pts=range(3, 7)))
     text = " ".join(report.warnings)
-    assert "starts +0.300 s" in text
+    assert "starts 0.3 s after the first" in text
     assert "--offset-ms -300" in text
-    assert "ends -0.300 s" in text
+    assert "ends 0.3 s before the first" in text
     assert "RGB frames have no partner" in text
     assert report.match.expected_pairs == pytest.approx(12, abs=1)
 
@@ -133,7 +133,7 @@ def test_what_is_told_of_times_and_shapes_is_told_when_tracking_too(rgb, make_vi
         remarks = source.remarks
     assert set(remarks) <= set(told)
     text = " ".join(remarks)
-    assert "starts +0.300 s from the first" in text
+    assert "starts 0.3 s after the first" in text
     assert "96x64 and 50x50" in text
     with open_pair(rgb, aux, pairing=PairingOptions(fit=Fit.LETTERBOX)) as source:
         assert "96x64" not in " ".join(source.remarks)

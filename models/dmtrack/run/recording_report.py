@@ -13,6 +13,7 @@ from dmtrack.drawing.draw import Mark, target_colour
 from dmtrack.drawing.sheet import contact_sheet, pairs_at, spread_indices, write_sheet
 from dmtrack.errors import ConfigError, DatasetError, VideoError
 from dmtrack.video.container import ContainerFacts, read_container
+from dmtrack.video.events.event_reader import is_event_file
 from dmtrack.video.frame import Modality, VideoInfo
 from dmtrack.video.inspection import PairReport, inspect_pair
 from dmtrack.video.pairing import open_pair
@@ -80,8 +81,8 @@ def _of_clip(surveyed: DatasetRecording, pairing: PairingOptions) -> PairReport:
 
 
 def _container(info: VideoInfo) -> ContainerFacts | None:
-    if not info.path.is_file() or info.path.suffix.lower() in IMAGE_SUFFIXES:
-        return None
+    if not info.path.is_file() or info.path.suffix.lower() in IMAGE_SUFFIXES or is_event_file(info.path):
+        return None  # libav takes some files of events for pictures
     try:
         return read_container(info.path, stream=0 if info.track is None else info.track.number)
     except VideoError:

@@ -340,6 +340,11 @@ class PairingOptions:
 BY_TIME: Final = PairingOptions()  # by the time stamps as they are
 
 
+def _beside_the_first(late_s: Fraction) -> str:
+    """Return `0.3 s after the first`, or `before`."""
+    return f"{abs(round(float(late_s), 3)):.10g} s {'before' if late_s < 0 else 'after'} the first"
+
+
 @dataclass(frozen=True, slots=True)
 class StreamPair(ClosedOnExit):
     """Two opened streams with every choice about their matching made."""
@@ -390,7 +395,7 @@ class StreamPair(ClosedOnExit):
         if abs(late_s) > self.max_skew_s and not is_told:
             offset_ms = float((pairing.shift_s - late_s) * 1000)
             found.append(
-                f"The second stream starts {float(late_s):+.3f} s from the first: right if they share a "
+                f"The second stream starts {_beside_the_first(late_s)}: right if they share a "
                 f"clock, else --offset-ms {offset_ms:.0f} makes them start together."
             )
         elif rgb_info.created_s and aux_info.created_s and not (is_told or has_side_file):
@@ -398,11 +403,11 @@ class StreamPair(ClosedOnExit):
             is_both = rgb.common(TimeSpan.of(aux_info, apart_s)) is not None
             if abs(apart_s) > _SAME_MOMENT_S and is_both:
                 found.append(
-                    f"The files say that the second one was begun {float(apart_s):+.10g} s from the first: "
+                    f"The files say that the second one was begun {_beside_the_first(apart_s)}: "
                     f"if so, give --offset-ms {ms_text(apart_s)}, or what align --time measures."
                 )
         if abs(ends_s) > 2 * self.max_skew_s:
-            found.append(f"The second stream ends {float(ends_s):+.3f} s from the first.")
+            found.append(f"The second stream ends {_beside_the_first(ends_s)}.")
         return found
 
     def _shape_remarks(self) -> list[str]:
