@@ -23,7 +23,9 @@ app = typer.Typer(
     help="Weights in the box and in your data folder.",
 )
 
-_NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="A name from `dmtrack weights list`.")]
+_NameArgument = Annotated[
+    str, typer.Argument(metavar="NAME", help="A name from `dmtrack weights list`, or tiny, tiny-open, base.")
+]
 
 
 @app.command(cls=Command)
@@ -77,7 +79,11 @@ def show(name: _NameArgument) -> None:
     """Show what is known of some weights."""
     from dmtrack.network.weights.store import named
 
-    entry = named(name)
+    for number, entry in enumerate(named(name)):
+        _print(*([""] if number else []), *_facts(entry))
+
+
+def _facts(entry: WeightsFile) -> list[str]:
     meta = entry.meta
     facts = {
         "name": entry.name,
@@ -95,7 +101,7 @@ def show(name: _NameArgument) -> None:
     facts |= {f"config {key}": value for key, value in meta.config.to_dict().items()}
     if meta.tracker is not None:
         facts |= {f"tracker {key}": value for key, value in meta.tracker.to_dict().items()}
-    _print(*(f"{key:24} {value}" for key, value in facts.items() if value not in (None, "")))
+    return [f"{key:24} {value}" for key, value in facts.items() if value not in (None, "")]
 
 
 @app.command(cls=Command)
@@ -110,8 +116,9 @@ def verify(
     from dmtrack.network.weights.store import bundled_weights, named
 
     for name in names or (*(entry.name for entry in bundled_weights()), *stored_names()):
-        verify_file(named(name))
-        _print(f"{name}: ok")
+        for entry in named(name):
+            verify_file(entry)
+            _print(f"{entry.name}: ok")
 
 
 def _row(entry: WeightsFile, source: str) -> tuple[str, ...]:

@@ -97,6 +97,18 @@ def test_bundled_weights_can_be_shown(program):
     assert "squares" in program.out
 
 
+def test_the_names_that_track_takes_mean_all_their_parts(program, checkpoint):
+    assert program("verify", "tiny") == 0
+    assert program.out.splitlines() == ["tiny-foundation: ok"]
+    assert program("show", "tiny") == 0
+    assert program.out.startswith("name                     tiny-foundation\n")
+    assert program("show", "base") == 4
+    assert "the published base weights for one stream are not here yet" in program.err
+    assert program("add", checkpoint, "--modality", "thermal") == 0
+    assert program("verify", "base") == 0
+    assert program.out.splitlines() == ["base-thermal: ok"]
+
+
 class _Hostile:
     def __init__(self, marker: Path) -> None:
         self.marker = marker

@@ -110,9 +110,17 @@ def bundled_weights() -> Iterator[WeightsFile]:
     return itertools.chain.from_iterable(map(_in_the_box, _IN_THE_BOX))
 
 
-def named(name: str) -> WeightsFile:
-    """Return the weights of a name in the box or in the data folder; errors as `stored`."""
-    return next((file for file in bundled_weights() if file.name == name), None) or stored(name)
+def named(name: str) -> tuple[WeightsFile, ...]:
+    """Return the weights of a name in the box or in the data folder, or all that `tiny` or `base` may mean.
+
+    Errors as `stored`; `CheckpointError`: the published weights were not added yet.
+    """
+    if name in _IN_THE_BOX:
+        return tuple(_in_the_box(name))
+    if name == "base":
+        found = tuple(stored(one) for one in stored_names() if one.startswith("base-"))
+        return found or (_base(None),)
+    return (next((file for file in bundled_weights() if file.name == name), None) or stored(name),)
 
 
 def _in_the_box(name: str) -> Iterator[WeightsFile]:
