@@ -135,9 +135,9 @@ def _say(found: RecordingReport, pair: PairReport) -> None:
             out.print(listing(columns, map(_track_row, container.streams), container.path.name), "")
     out.print(facts_table(_pair_facts(pair, found.ground_truth).items()))
     for problem in (problem for clip in found.clips for problem in clip.problems):
-        out.print(Text.assemble(("problem: ", "bold red"), problem))
+        out.print(Text.assemble(("problem: ", "bold red"), problem), soft_wrap=True)
     for warning in pair.warnings:
-        out.print(Text.assemble(("warning: ", "yellow"), warning))
+        out.print(Text.assemble(("warning: ", "yellow"), warning), soft_wrap=True)
 
 
 def _say_root(root: Path, clips: tuple[DatasetRecording, ...], *, as_json: bool) -> None:
@@ -147,7 +147,9 @@ def _say_root(root: Path, clips: tuple[DatasetRecording, ...], *, as_json: bool)
     out.print(_clips_table(clips, root))
     for clip in clips:
         for problem in clip.problems:
-            out.print(Text.assemble(("problem: ", "bold red"), f"{_name(clip, root)}: {problem}"))
+            out.print(
+                Text.assemble(("problem: ", "bold red"), f"{_name(clip, root)}: {problem}"), soft_wrap=True
+            )
     out.print(f"{counted(len(clips), 'recording')}; name one to see more, or track all with dmtrack batch")
 
 

@@ -14,7 +14,7 @@ import av.error
 
 from dmtrack.config import installed_version
 from dmtrack.drawing.encoder import why_no_nvenc
-from dmtrack.errors import CheckpointError, ConfigError, DmtrackError
+from dmtrack.errors import CheckpointError, ConfigError, DmtrackError, counted
 from dmtrack.threads import usable_cores
 from dmtrack.video.decoder import why_no_nvdec
 from dmtrack.video.frame import Modality
@@ -88,9 +88,8 @@ def _network() -> Iterator[Finding]:
         yield Finding("backend", state, f"--backend auto is {backend}{slow}")
     yield Finding("device", State.OK, f"--device auto is {device}, {choose_precision('auto', device)}")
     kind = torch.backends.cpu.get_cpu_capability()
-    yield Finding(
-        "cpu", State.OK, f"{usable_cores()} cores for this process, {torch.get_num_threads()} threads, {kind}"
-    )
+    cores, threads = counted(usable_cores(), "core"), counted(torch.get_num_threads(), "thread")
+    yield Finding("cpu", State.OK, f"{cores} for this process, {threads}, {kind}")
     yield _bf16_on_cpu()
     yield from _cuda()
     if torch.backends.mps.is_available():

@@ -313,8 +313,9 @@ class TestBadFolders:
         shown = " ".join(run_cli("inspect", folder).out.split())
         assert "problem: " in shown
         assert "only in visible: number 2" in shown
-        make(tmp_path / "another", SETS["GTOT"])
-        assert f"problem: {folder.relative_to(tmp_path)}: 3 pictures" in run_cli("inspect", tmp_path).out
+        other = make(tmp_path / "another", SETS["RGBT234"])
+        (other / "infrared" / "00002i.jpg").unlink()
+        assert f"problem: another/clip: {other}: 3 pictures in visible" in run_cli("inspect", tmp_path).out
 
     def test_different_pictures_missing_in_each(self, run_cli, tmp_path):
         streams = (Stream("color/{:08}.jpg", "rgb", 1, 6), Stream("depth/{:08}.png", "depth", 1, 6))
