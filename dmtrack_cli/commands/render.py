@@ -124,6 +124,7 @@ def render(
                     video_options,
                     overwrite=overwrite,
                     gpu=gpu,
+                    pixel_aspect=pairs.rgb_info.pixel_aspect,
                     on_frame=on_frame,
                 )
             except KeyboardInterrupt:

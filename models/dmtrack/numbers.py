@@ -21,7 +21,7 @@ from typing import Final
 _REAL: Final = re.compile(r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d{1,4})?", re.ASCII)
 _NOT_FINITE: Final = re.compile(r"[-+]?(?:nan|inf|infinity)", re.ASCII | re.IGNORECASE)
 _WHOLE: Final = re.compile(r"[-+]?\d{1,18}", re.ASCII)
-_FIELD_END: Final = re.compile(r"[;\s]+")
+_FIELD_END: Final = re.compile(r",?[;\s]+")  # a comma before a blank is within no number
 _FIELD: Final = re.compile(r"[-+]?\d+(?:,\d+)?(?:[eE][-+]?\d+)?|nan", re.ASCII | re.IGNORECASE)
 _DECIMAL: Final = re.compile(r"(\d),(\d)", re.ASCII)
 _LEADING_ZERO: Final = re.compile(r",0\d", re.ASCII)
@@ -29,6 +29,7 @@ _BOTH: Final = re.compile(r"[-+]?\d+(?:,[-+]?\d+){5,}", re.ASCII)
 """Numbers without a point, and commas alone between them."""
 _MANY_ROWS: Final = 10  # in so many a target would not stay within the ten uppermost lines of a picture
 _COMMA: Final = re.compile(r"[-+]?\d+,\d+", re.ASCII)
+_JSON_HALF: Final = re.compile(r"\\u[dD][89a-fA-F]")  # of a character: it needs the other half
 _JSON_NAME: Final = re.compile(r'"([^"\\]{1,40})"\s*:')
 _LONGEST: Final = 400
 """Characters of a number: a 64-bit float written out in full has fewer, unless it is next to nothing."""
@@ -111,7 +112,7 @@ def with_points(text: str) -> str:
         )
     if not has_decimal_commas(first):
         return text
-    rows = [_FIELD_END.split(line.strip(" ;\t")) for line in lines]
+    rows = [_FIELD_END.split(line.strip(" ;\t,")) for line in lines]
     if not any("," not in field or _LEADING_ZERO.search(field) for row in rows for field in row):
         raise ValueError(f"{shown(first)}: are these decimal commas, or corners? Write decimals with a point")
     return _DECIMAL.sub(r"\1.\2", text)
@@ -119,8 +120,9 @@ def with_points(text: str) -> str:
 
 def has_decimal_commas(line: str) -> bool:
     """Return whether commas stand within the numbers of a line: semicolons or blanks part them."""
-    fields = _FIELD_END.split(line.strip(" ;\t"))
-    return len(fields) > 1 and "," in line and all(_FIELD.fullmatch(field) for field in fields)
+    fields = _FIELD_END.split(line.strip(" ;\t,"))
+    has_commas = any("," in field for field in fields)
+    return len(fields) > 1 and has_commas and all(_FIELD.fullmatch(field) for field in fields)
 
 
 def _has_commas_within(lines: Sequence[str]) -> bool:
@@ -148,6 +150,10 @@ def json_value(text: str) -> object:
 
     try:
         value: object = json.loads(text, parse_int=whole_of)
+        if _JSON_HALF.search(text):
+            json.dumps(value, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ValueError("JSON with half a character, which no file can hold") from None
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON: {error}") from None
     except RecursionError:

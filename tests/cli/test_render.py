@@ -45,6 +45,29 @@ def test_ground_truth_beside_is_drawn(run_cli, recording):
         assert not has_colour(drawn[number], left + SIDE / 2, TOP + SIDE / 2, PALETTE[0])
 
 
+@pytest.mark.parametrize("aspect", [Fraction(4, 3), Fraction(1, 2)])
+@pytest.mark.parametrize("with_thermal", [False, True])
+def test_pixels_keep_their_shape(run_cli, recording, make_video, aspect, with_thermal):
+    """`track` kept it, `render` dropped it in silence."""
+    with av.open(str(recording.rgb)) as source, av.open("wide.mp4", "w") as container:
+        stream = container.add_stream_from_template(source.streams.video[0])
+        stream.sample_aspect_ratio = aspect
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                container.mux(packet)
+    streams = ("wide.mp4", recording.thermal) if with_thermal else ("wide.mp4",)
+    outcome = run_cli("render", *streams, "--boxes", recording.truth, "-o", "a.mp4", "--layout", "rgb")
+    assert outcome.code == 0, outcome.err
+    with av.open("a.mp4") as container:
+        assert container.streams.video[0].sample_aspect_ratio == aspect
+    if with_thermal:
+        shown = f"{round(96 * aspect)}x64 and 96x64"
+        assert f"The shapes differ ({shown}): the second picture is stretched" in " ".join(
+            outcome.err.split()
+        )
+
+
 def test_a_folder_is_the_recording_that_track_takes_it_for(run_cli, recording, track):
     assert track("--box", recording.box, "--no-video").code == 0
     run_cli("render", "out", "--boxes", "out", "-o", "a.mp4").refused(3, "render draws them by --boxes")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import zipfile
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -468,6 +469,12 @@ def test_a_run_gives_name_size_and_item(tmp_path):
     (results,) = read_results(path)
     assert (results.name, results.size) == (tmp_path.name, (640, 360))
     assert item_id(path, results) == "day 1/street"
+    widths: tuple[Any, ...] = (0, -1, 1e400, 1e-320, "x", [], 640.0)
+    for width in widths:  # what anybody may have written there
+        video["width"] = width
+        written(tmp_path / "run.json", json.dumps(record))
+        (results,) = read_results(path)
+        assert results.size == ((640, 360) if width == 640 else None)
     written(tmp_path / "run.json", "{}")
     (results,) = read_results(path)
     assert results.size is None

@@ -160,6 +160,8 @@ def test_no_file(tmp_path):
         pytest.param("14;23;30;40,5\n", id="whole-numbers-between"),
         pytest.param("14\t23,0\t30,00\t40,5\n15,5\t23\t30\t40\n", id="tabs"),
         pytest.param("14 23 30 40,5\n", id="blanks"),
+        pytest.param("14,0000, 23,0000, 30,0000, 40,5000\n15,0000, 23,0000, 30,0000, 40,5000\n", id="commas"),
+        pytest.param("14; 23,0; 30; 40,5;\n", id="semicolons and blanks"),
     ],
 )
 def test_decimal_commas_are_no_corners(tmp_path, text):
@@ -198,7 +200,9 @@ def test_whole_numbers_between_commas_are_read(tmp_path, text):
     assert len(read_boxes(write(tmp_path, text)).boxes) == len(text.splitlines())
 
 
-@pytest.mark.parametrize("text", ["10,20;40,20;40,60;10,60\n", "10,20 40,20 40,60 10,60\n"])
+@pytest.mark.parametrize(
+    "text", ["10,20;40,20;40,60;10,60\n", "10,20 40,20 40,60 10,60\n", "1,5, 2,5, 3,5, 4,5\n"]
+)
 def test_what_may_be_decimals_or_corners_is_refused(tmp_path, text):
     with pytest.raises(FormatError, match=r"row 1 .*decimal commas, or corners"):
         read_targets(write(tmp_path, text))

@@ -63,6 +63,7 @@ def open3d() -> dict[str, object]:
         (f"# fx fy cx cy\n{FX},{FY},{CX},{CY}", None),
         (f"{FX} {FY} {CX} {CY}".replace(".", ","), None),
         (f"{FX};{FY};{CX};{CY}".replace(".", ","), None),
+        (f"{FX} {FY} {CX} {CY}".replace(".", ",").replace(" ", ", "), None),
         (f"{FX} 526,25 {CX} 2,3975e2", None),
         (f"{FX}, {FY} , {CX},{CY}", None),
         (f"{FX} {FY} {CX} {CY} 0.2624 -0.9531 -0.0054 0.0026 1.1633", None),
@@ -82,7 +83,14 @@ def open3d() -> dict[str, object]:
         (KALIBR, None),
     ],
     ids=[
-        *("TUM", "commas", "decimal commas", "decimal commas and semicolons", "one decimal comma"),
+        *(
+            "TUM",
+            "commas",
+            "decimal commas",
+            "decimal commas and semicolons",
+            "two kinds of commas",
+            "one decimal comma",
+        ),
         *("commas and blanks", "TUM with distortion", "3x3", "3x3 with decimal commas", "4x4"),
         *("nine in a line", "RealSense"),
         *("two cameras", "Open3D", "Record3D", "JSON matrix", "OpenCV JSON", "ROS file", "ros2 topic echo"),

@@ -172,6 +172,19 @@ class TestThermal:
         found, plain = (stretch_thermal16(one)[inside].astype(int) for one in (framed, counts))
         assert abs(found - plain).max() <= 3
 
+    @pytest.mark.parametrize("value", [0, 65_535])
+    @pytest.mark.parametrize("degrees", [10, -30])
+    @pytest.mark.parametrize("way", [cv2.INTER_LINEAR, cv2.INTER_CUBIC], ids=["linear", "cubic"])
+    def test_a_border_that_registering_has_mixed_with_the_scene(self, rng, value, degrees, way):
+        """A hundredth of the picture lay between the two, and half of the greys with it."""
+        counts = (7000 + rng.integers(0, 30, (120, 160))).astype(np.uint16)
+        counts[50:70, 60:90] = 7600
+        place = cv2.getRotationMatrix2D((80, 60), degrees, 1)
+        turned = cv2.warpAffine(counts, place, (160, 120), flags=way, borderValue=value)
+        found = stretch_thermal16(turned.astype(np.uint16))
+        assert found[45:48, 80].max() <= 40
+        assert found[58:62, 72:76].min() >= 215
+
     @pytest.mark.parametrize("rows", [np.s_[:3], np.s_[-4:]], ids=["first", "last"])
     def test_telemetry_in_the_rows_at_the_edge_changes_nothing(self, rng, rows):
         counts = (7000 + rng.integers(0, 30, (63, 80))).astype(np.uint16)

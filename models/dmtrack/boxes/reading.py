@@ -290,9 +290,10 @@ def _recorded_size(path: Path) -> PictureSize | None:
     try:
         inputs: list[dict[str, Any]] = record_beside(path)["inputs"]
         video = next(item["video"] for item in inputs if item["role"] == "rgb")
-        return PictureSize(int(video["width"]), int(video["height"]))
-    except (KeyError, TypeError, ValueError, StopIteration):
+        size = PictureSize(int(video["width"]), int(video["height"]))
+    except (KeyError, TypeError, ValueError, OverflowError, StopIteration):
         return None
+    return size if min(size) > 0 else None
 
 
 def _recorded_origin(path: Path) -> int:

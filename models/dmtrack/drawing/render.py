@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from fractions import Fraction
 from itertools import pairwise
 from pathlib import Path
 from statistics import median_low
@@ -26,7 +27,6 @@ from dmtrack.drawing.trail import PLAIN, Trails, VideoOptions
 from dmtrack.drawing.video import VideoWriter
 from dmtrack.errors import BoxError, FormatError, InputError, OutputError
 from dmtrack.video.frame import FramePair
-from dmtrack.video.pairing import PairedSource
 
 _SUFFIXES: Final = (".mp4", *ANIMATIONS)
 
@@ -105,14 +105,16 @@ def render(
     *,
     overwrite: bool = False,
     gpu: int | None = None,
+    pixel_aspect: Fraction = Fraction(1),
     on_frame: Callable[[int], None] = lambda _: None,
 ) -> Rendered:
     """Draw boxes on every pair; the video has the time stamps of RGB, and however this ends, what was drawn.
 
     `video` is `.mp4`, or `.gif` or `.webp` of a short part; the CUDA device `gpu` encodes it, if it can.
-    `on_frame` is told how many frames were drawn; what it raises ends the video. `InputError`: the recording
-    is damaged beyond use; `OutputError`: the video exists, is no MP4, GIF or WebP, is too long for an
-    animation, or cannot be written.
+    `pixel_aspect` is how many times as wide as high pixels of RGB are shown. `on_frame` is told how many
+    frames were drawn; what it raises ends the video. `InputError`: the recording is damaged beyond use;
+    `OutputError`: the video exists, is no MP4, GIF or WebP, is too long for an animation, or cannot be
+    written.
     """
     legend = [LegendEntry(layer.name, layer.colour) for layer in layers if layer.colour is not None]
     targets_of = [{frame.frame_index: frame.targets for frame in layer.results.frames} for layer in layers]
@@ -127,8 +129,7 @@ def render(
         writer, height_px = AnimationWriter(video, overwrite=overwrite), height_px or HEIGHT_PX
     else:
         writer = VideoWriter(video, overwrite=overwrite, gpu=gpu)
-    if isinstance(pairs, PairedSource):
-        writer.pixel_aspect = pairs.rgb_info.pixel_aspect
+    writer.pixel_aspect = pixel_aspect
 
     def trails_at(index: int) -> list[Trail]:
         for number, (layer, targets) in enumerate(zip(layers, targets_of, strict=True)):

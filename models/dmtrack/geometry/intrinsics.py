@@ -258,7 +258,7 @@ def _of_text(text: str) -> Intrinsics:
 
 def _words(line: str) -> list[str]:
     """Return the numbers of a line; a comma in a word among others is decimal: `500,5 500,5 240 180`."""
-    words = re.split(r"[;\s]+", line)
+    words = re.split(r",?[;\s]+", line)
     if len(words) > 1:
         words = [_DECIMAL_COMMA.sub(r"\1.\2", word) for word in words]
     return re.split(r"[,\s]+", " ".join(words))

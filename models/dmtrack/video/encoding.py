@@ -155,6 +155,10 @@ MIN_SPAN_COUNTS: Final = 32.0
 """A scene flatter than this many sensor counts is not stretched to full contrast: it is noise."""
 _WRITTEN_ROWS, _FEWEST_ROWS = 4, 48  # telemetry of cores: at most so many at either end of pictures so high
 _FEW_COUNTS: Final = 16  # of a picture that is drawn, whose ground is no border
+_INNER_SHARES: Final = (
+    0.1,
+    0.9,
+)  # where no pixel lies that registering has mixed from a border and the scene
 _NO_SCENE: Final = (0, (1 << 14) - 1, (1 << 16) - 1)
 SMOOTHING: Final = 0.1  # share of a new frame in the followed range
 
@@ -199,12 +203,22 @@ def measure_grey_range(pixels: Pixels, high_percentile: float = HIGH_PERCENTILE)
     for end in (one for one in ends if 0 < counts[one] < counts.sum()):
         rest = counts.copy()
         rest[end] = 0
+        if is_large and _away(end, *_percentiles(rest, _INNER_SHARES)):
+            near = cv2.dilate(
+                (seen == end).astype(np.uint8), np.ones((5, 5), np.uint8)
+            )  # of both, when turned
+            far = seen[near == 0]
+            rest = np.minimum(rest, np.bincount(far, minlength=len(counts))) if far.size else rest
         low_measured, high_measured = _percentiles(rest, shares)
-        away = max(low_measured - end, end - high_measured)
-        if away > high_measured - low_measured:  # no scene: a border, or pixels without a count
+        if _away(end, low_measured, high_measured):  # no scene: a border, or pixels without a count
             counts, low, high = rest, low_measured, high_measured
     missing = max(0.0, MIN_SPAN_COUNTS - float(high - low))
     return GreyRange(float(low) - missing / 2, float(high) + missing / 2)
+
+
+def _away(end: int, low: int, high: int) -> bool:
+    """Return whether a count is farther from a range than that is wide."""
+    return max(low - end, end - high) > high - low
 
 
 def _percentiles(counts: npt.NDArray[np.intp], shares: tuple[float, float]) -> tuple[int, int]:

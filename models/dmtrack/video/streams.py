@@ -411,12 +411,13 @@ class StreamPair(ClosedOnExit):
         return found
 
     def _shape_remarks(self) -> list[str]:
-        (width, height), (aux_width, aux_height) = self.rgb.info.size, self.aux.info.size
-        shape, aux_shape = self.rgb.info.shown_shape, self.aux.info.shown_shape
+        infos = self.rgb.info, self.aux.info
+        shape, aux_shape = (info.shown_shape for info in infos)
         if self.pairing.align is not None or self.pairing.fit is not Fit.RESIZE or shape == aux_shape:
             return []
+        sizes = [f"{round(info.width * info.pixel_aspect)}x{info.height}" for info in infos]
         return [
-            f"The shapes differ ({width}x{height} and {aux_width}x{aux_height}): "
+            f"The shapes differ ({sizes[0]} and {sizes[1]}): "
             "the second picture is stretched, and the fields of view may differ."
         ]
 

@@ -34,12 +34,14 @@ _LATEST_S: Final = 9 * 10**9
 _LOOKED_AT: Final = 100
 _DECIMAL_COMMA: Final = re.compile(r"([-+]?\d+),(\d+)")
 _DAY_AND_TIME: Final = re.compile(r"(\d{4}-\d\d-\d\d) +(\d{1,2}:\d\d:)")
+_CLOCK_COMMA: Final = re.compile(r"(\d:\d\d:\d\d),(\d{3}(?:\d{3})*)(?!\d)")  # 00:00:01,033
+_QUOTED: Final = re.compile(r'^"(.*)"$')
 _CLOCK: Final = re.compile(
     r"(?:(?P<day>\d{4}-\d\d-\d\d)[T_])?(?P<h>\d{1,2}):(?P<m>[0-5]\d):(?P<s>[0-5]\d(?:[.,]\d{1,12})?)"
     r"(?P<zone>Z|[-+]\d\d:?\d\d)?"
 )
 _DAY_OF_1970: Final = date(1970, 1, 1).toordinal()
-_STAMP: Final = re.compile(r"time|stamp|\bts\b|\bpts\b|^t\b")
+_STAMP: Final = re.compile(r"time|stamp|\bp?ts(?:\b|_)|^t(?:\b|_)")
 _LENGTH: Final = re.compile(r"exposure|duration|delta|diff|interval|\bdt\b|latency|delay|process")
 _HINT_UNIT: Final = "say --times-unit s, ms, us or ns"
 
@@ -130,23 +132,27 @@ def _table(path: Path) -> tuple[_Rows, list[str]]:
     """Return the rows with their line numbers, and the header's cells."""
     rows: _Rows = []
     header: list[str] = []
-    lines = [_DAY_AND_TIME.sub(r"\1T\2", line.strip()) for line in _lines(path)]
+    lines = [_CLOCK_COMMA.sub(r"\1.\2", _DAY_AND_TIME.sub(r"\1T\2", line.strip())) for line in _lines(path)]
     separator = _separator([line for line in lines if line and not line.startswith("#")][:_LOOKED_AT])
     for number, line in enumerate(lines, start=1):
         if not line or line.startswith("#"):
             continue
-        cells = [cell.strip() for cell in re.split(separator, line)]
+        cells = _cells(separator, line)
         if separator != ",":
             cells = [_DECIMAL_COMMA.sub(r"\1.\2", cell) for cell in cells]
         if not rows and not header and not any(_as_number(cell) is not None for cell in cells):
             # blanks part words too: a unit in brackets belongs to the name before it
-            header = [cell.strip() for cell in re.split(separator, re.sub(r"\s+(?=[(\[])", "", line))]
+            header = _cells(separator, re.sub(r"\s+(?=[(\[])", "", line))
             continue
         rows.append((number, cells))
     if not rows:
         raise FormatError("holds no time stamps", where=path)
     width = len(rows[0][1])
     return rows, header if len(header) <= width else [" ".join(header)] * (width == 1)
+
+
+def _cells(separator: str, line: str) -> list[str]:
+    return [_QUOTED.sub(r"\1", cell.strip()) for cell in re.split(separator, line)]
 
 
 def _separator(lines: Sequence[str]) -> str:
@@ -157,6 +163,8 @@ def _separator(lines: Sequence[str]) -> str:
     commas = [line for line in lines if re.search(r"\d\s*,|,\s*\d", line)]
     if not commas:
         return "," if any("," in line for line in lines) else r"\s+"
+    if "," in lines[0] and lines[0] not in commas:  # names
+        return ","
     fields = [re.split(r"\s+", line) for line in commas]
     if not all(_DECIMAL_COMMA.fullmatch(field) or "," not in field for row in fields for field in row):
         return ","
