@@ -81,15 +81,15 @@ class TestTime:
         assert partners(pairs)[13] == 10
 
     @pytest.mark.parametrize("kind", ["mp4", "mov", "folder", "times"])
-    @pytest.mark.parametrize("apart_ms", [900, 60_000])
-    def test_a_pause_brings_no_frames_nearer(self, make_video, tmp_path, kind, apart_ms):
+    @pytest.mark.parametrize(("apart_ms", "burst"), [(900, 40), (60_000, 40), (3000, 6), (60_000, 5)])
+    def test_a_pause_brings_no_frames_nearer(self, make_video, tmp_path, kind, apart_ms, burst):
         """A mean interval with the pauses in it was the measure: what is missing had an old partner."""
-        stamps = [33 * i + (apart_ms if i >= 8 else 0) for i in range(24)]
+        stamps = [33 * i + apart_ms * ((i + 4) // burst) for i in range(60)]
         lost = (3, 4, 12)
         paths = []
         for name, left_out in (("rgb", ()), ("thermal", lost)):
             kept = {stamp: i for i, stamp in enumerate(stamps) if i not in left_out}
-            pictures = [colour(24)[i] if name == "rgb" else thermal16(24)[i] >> 8 << 8 for i in kept.values()]
+            pictures = [colour(60)[i] if name == "rgb" else thermal16(60)[i] >> 8 << 8 for i in kept.values()]
             if kind == "folder":
                 paths.append(tmp_path / name)
                 for stamp, picture in zip(kept, pictures, strict=True):
@@ -105,6 +105,29 @@ class TestTime:
         with open_pair(*paths, modality=Modality.THERMAL, pairing=pairing) as source:
             pairs = list(source)
         assert [pair.rgb.index for pair in pairs if pair.aux is None] == list(lost)
+
+    @pytest.mark.parametrize("sync", [Sync.PTS, Sync.INDEX])
+    @pytest.mark.parametrize("start", [12, 22, 45, 59])
+    def test_behind_the_end_of_a_cut_stream_its_last_picture_is_held(self, make_video, sync, start):
+        """From the front on it was; a part that was tracked anew saw black where an MP4 lists what is cut."""
+        rgb = make_video("rgb.mp4", colour(60))
+        grey = [np.random.default_rng(n).integers(0, 99, (H, W)).astype(np.uint8) + n for n in range(60)]
+        path = make_video("ir.mp4", grey, container_options={"movflags": "faststart"})
+        content = path.read_bytes()
+        path.write_bytes(content[: len(content) // 3])
+        shown = []
+        for begin in (0, start):
+            with open_pair(
+                rgb,
+                path,
+                modality=Modality.THERMAL,
+                start=Position(index=begin),
+                pairing=PairingOptions(sync=sync),
+            ) as source:
+                source.needs_partners = False
+                shown.append([pair.image[..., 3:] for pair in source][start - begin :])
+        assert all(np.array_equal(one, other) for one, other in zip(*shown, strict=True))
+        assert shown[1][0].any()
 
     def test_stamps_of_a_network_come_in_bursts(self, make_video):
         """Four frames in a hurry and a wait are no pauses."""

@@ -323,7 +323,7 @@ class TestDamage:
         with caplog.at_level(logging.WARNING):
             frames, reader = read_all(whole)
         assert 10 <= len(frames) <= 20
-        assert reader.info.frame_count == 30
+        assert reader.info.frame_count == pytest.approx(len(frames), abs=1)
         assert len(frames) + reader.damaged_packets == pytest.approx(30, abs=1)
         assert "claims" in caplog.text
 

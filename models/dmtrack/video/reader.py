@@ -359,9 +359,13 @@ class VideoReader(FrameSource):
         """Return whether two claims of the header disagree, or the last packets are not where it ends.
 
         An edit list hides frames, the header of a fragmented file knows the first fragment only, that of a
-        cut one may be the old one.
+        cut one may be the old one, and in front of it an MP4 lists what is cut off.
         """
         stream = self._stream
+        if "mp4" in self._container.format.name and (listed := stream.index_entries):
+            last = listed[len(listed) - 1]
+            if last.pos + last.size > self._path.stat().st_size:
+                return True
         if not self.has_clock:
             return False
         rates = [exact_fraction(one) for one in (stream.average_rate, stream.guessed_rate)]

@@ -210,8 +210,12 @@ def measured_by(info: VideoInfo, stamps: Sequence[int]) -> VideoInfo:
 def follows(stamps: Sequence[int], time_base: Fraction) -> Fraction | None:
     """Return the usual seconds from stamp to stamp, which rise: the mean but for pauses; None of one stamp.
 
-    The longest tenth are pauses; the stamps of what comes over a network in bursts have no fewer long ones.
+    The longest tenth are pauses; the stamps of what comes over a network in bursts have no fewer long ones,
+    but none of a second and ten usual intervals.
     """
     intervals = sorted(later - earlier for earlier, later in pairwise(stamps))
-    kept = intervals[: max(1, len(intervals) * 9 // 10)]
-    return sum(kept) * time_base / len(kept) if kept else None
+    if not intervals:
+        return None
+    longest = max(1 / time_base, Fraction(10 * median_low(intervals)))
+    kept = [one for one in intervals[: max(1, len(intervals) * 9 // 10)] if one <= longest] or intervals[:1]
+    return sum(kept) * time_base / len(kept)

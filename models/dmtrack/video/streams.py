@@ -45,6 +45,7 @@ interval or more means that a frame is missing."""
 _INDEX_SKEW: Final = Fraction(1, 2)
 _SAME_MOMENT_S: Final = 1
 """Many files say in whole seconds when they were begun."""
+_CUT_FRAMES: Final = 64  # so many of the last packets of a cut file give no frame, at most
 _SPARE_FRAMES: Final = 4
 """So many frames of the second stream before the first moment are read, against jitter."""
 
@@ -472,17 +473,21 @@ class StreamPair(ClosedOnExit):
         self.aux.close()
 
     def _aux_start(self, first: Frame) -> Position:
-        """Return where the second stream is read from; behind its end the last frame is the nearest."""
+        """Return where the second stream is read from; behind its end the last frame is the nearest.
+
+        Where a file was cut, not all that its packets tell of can be decoded.
+        """
         info, claimed_s = self.aux.info, self.aux.info.duration_s
         if self.pairing.sync is Sync.INDEX:
             index, count = first.index, info.frame_count
             if count is not None and index >= count:
-                index = min(index, self.aux.measured().frame_count or index)
+                index = min(index, self.aux.measured().frame_count or index) - _CUT_FRAMES
             return Position(index=max(0, index - _SPARE_FRAMES))
-        spare_s = _SPARE_FRAMES / (info.frame_rate or DEFAULT_FRAME_RATE) + self.max_skew_s
+        interval_s = 1 / (info.frame_rate or DEFAULT_FRAME_RATE)
         elapsed_s = (first.time_s - self.aux_span.start_s) / self.pairing.rate_ratio
         if (claimed_s is None or elapsed_s > claimed_s) and (end_s := self.aux.end_s) is not None:
-            elapsed_s = min(elapsed_s, end_s - info.start_s)
+            elapsed_s = min(elapsed_s, end_s - info.start_s) - _CUT_FRAMES * interval_s
+        spare_s = _SPARE_FRAMES * interval_s + self.max_skew_s
         return Position(time_s=max(Fraction(0), elapsed_s - spare_s))
 
 
