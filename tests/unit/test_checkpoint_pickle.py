@@ -108,7 +108,13 @@ def test_the_research_classes_need_not_exist(tmp_path, records, state):
 
 
 @pytest.mark.parametrize(
-    "wrap", [lambda s: {"net": s}, lambda s: {"state_dict": s, "epoch": 3}, lambda s: {"model": s}, dict]
+    "wrap",
+    [
+        *(lambda s: {"net": s}, lambda s: {"state_dict": s, "epoch": 3}, lambda s: {"model": s}, dict),
+        lambda s: {"epoch": 3, "optimizer": {"state": {0: {"m": s}}}, "model_state_dict": s},
+        lambda s: {"model": {"state_dict": s, "step": 3}, "ema": {"w": torch.zeros(2)}},
+        lambda s: {"meta": {"by": "a trainer"}, "anything": s},
+    ],
 )
 def test_files_stripped_to_the_network(tmp_path, state, wrap):
     path = tmp_path / "stripped.pth"

@@ -70,8 +70,9 @@ def test_half_precision_is_widened():
     assert {tensor.dtype for tensor in floats} == {torch.float32}
 
 
-def test_a_file_saved_from_several_gpus_has_a_prefix_before_every_name():
-    state = {f"module.{name}": tensor for name, tensor in published().items()}
+@pytest.mark.parametrize("before", ["module.", "_orig_mod.", "module._orig_mod.", "model.", "net.module."])
+def test_a_file_of_several_gpus_or_a_trainer_has_a_prefix_before_every_name(before):
+    state = {f"{before}{name}": tensor for name, tensor in published().items()}
     found, expected = (convert(s, modality=Modality.DEPTH, source_name="x") for s in (state, published()))
     assert found.meta == expected.meta
     assert all(torch.equal(found.tensors[name], tensor) for name, tensor in expected.tensors.items())

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from clips import written
 
+from dmtrack.datasets.annotations import read_annotations
 from dmtrack.datasets.ground_truth import (
     box_at,
     find_ground_truth,
@@ -252,6 +253,16 @@ def test_a_list_of_events_is_no_ground_truth(name, header, order, tmp_path):
     assert find_ground_truth(source) == ()
     (tmp_path / "groundtruth.txt").write_text("10,20,30,40\n")
     assert [path.name for path in find_ground_truth(source)] == ["groundtruth.txt"]
+
+
+@pytest.mark.parametrize("row", ["1,2,30,40\n", "0,0,7,9\n"])
+def test_boxes_that_might_be_events_are_boxes_by_their_name(write, tmp_path, row):
+    """A target that stays in the corner: the sequence was called `groundtruth` then."""
+    folder = tmp_path / "data" / "walk"
+    folder.mkdir(parents=True)
+    (folder / "groundtruth.txt").write_text(row * 20)
+    assert [sequence.name for sequence in read_annotations(tmp_path / "data").sequences] == ["walk"]
+    assert truth_files(folder, "groundtruth") == (folder / "groundtruth.txt",)
 
 
 @pytest.mark.parametrize(

@@ -153,7 +153,8 @@ def truth_files(folder: Path, stream: str) -> tuple[Path, ...]:
     usual = ("groundtruth", "groundtruth_rect", "init")
     for name in (stream, f"groundTruth_{stream}", *usual):
         candidate = folder / f"{name}.txt"
-        if candidate.is_file() and not is_other_list(candidate, is_stream=name == stream):
+        is_stream = name == stream != "groundtruth"
+        if candidate.is_file() and not is_other_list(candidate, is_stream=is_stream):
             return (candidate,)
     texts = sorted(path for path in _entries(folder) if path.suffix.lower() == ".txt" and path.is_file())
     for name in (stream.lower(), *usual):

@@ -72,6 +72,7 @@ _LEGACY_MAGIC = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
 _ZIP_MAGIC = b"PK\x03\x04"
 #: Where the state dict of a training checkpoint is, in order of preference.
 _STATE_KEYS = ("net", "state_dict", "model")
+_DEEPEST = 4
 
 
 class _Inert:
@@ -119,8 +120,9 @@ class _MalformedError(Exception):
 def read_state_dict(path: Path) -> dict[str, Tensor]:
     """Return the network's tensors of a zip-format `.pth`, `.pth.tar` or `.pt` file, on the CPU.
 
-    Taken from `["net"]`, `["state_dict"]`, `["model"]`, or the file itself if it is a plain state dict.
-    Tensors outside (an optimizer's) are not read. No code of the file runs.
+    Taken from `["net"]`, `["state_dict"]`, `["model"]`, else from the first entry that holds tensors, or the
+    file itself if it is a plain state dict; such entries may lie in each other. Tensors outside (an
+    optimizer's) are not read. No code of the file runs.
 
     It is what `torch.save` wrote, version 1.6 or later. `CheckpointError`: the file is missing, damaged,
     truncated or of the format before torch 1.6; it names a class or function that no weights need; or it
@@ -155,14 +157,22 @@ def _require_zip(path: Path) -> None:
 def _state_dict(root: object) -> dict[str, _Strided]:
     """Find the state dict in what the machine built."""
     state = root
-    if isinstance(root, dict):
-        state = next((root[key] for key in _STATE_KEYS if isinstance(root.get(key), dict)), root)
+    for _ in range(_DEEPEST):
+        entries = state if isinstance(state, dict) else {}
+        inner = [entries[key] for key in _STATE_KEYS if isinstance(entries.get(key), dict)]
+        if not inner and not _holds_tensors(entries):
+            inner = list(filter(_holds_tensors, entries.values()))
+        state = inner[0] if inner else state
     if not isinstance(state, dict) or not state:
         raise _MalformedError("it holds no state dict")
     for name, entry in state.items():
         if not isinstance(name, str) or not isinstance(entry, _Strided):
             raise _MalformedError(f"entry {shown(str(name))} of the state dict is not a tensor")
     return state
+
+
+def _holds_tensors(entry: object) -> bool:
+    return isinstance(entry, dict) and any(isinstance(value, _Strided) for value in entry.values())
 
 
 class _Records:

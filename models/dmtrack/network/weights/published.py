@@ -34,7 +34,8 @@ _BATCH_NORM = (*_AFFINE, "running_mean", "running_var", "num_batches_tracked")
 #: In every published file, used by none of the networks.
 IGNORED = frozenset({"backbone.cls_token", "backbone.pos_embed"})
 
-_PARALLEL = "module."  # before every name in a file that was saved from several GPUs
+#: A file that was saved from several GPUs, compiled or by a trainer has something before it, and all names.
+_PATCHES = "backbone.patch_embed.proj.weight"
 
 #: Published name -> our name, outside the blocks.
 _STEM: Mapping[str, str] = {
@@ -121,8 +122,11 @@ def convert(
     or OSTrack: missing, unexpected and misshaped ones are listed; `ConfigError`: `modality` is missing for
     DMTrack, or given for OSTrack.
     """
-    if all(name.startswith(_PARALLEL) for name in published):
-        published = {name.removeprefix(_PARALLEL): tensor for name, tensor in published.items()}
+    if _PATCHES not in published:
+        before = next(
+            (name.removesuffix(_PATCHES) for name in published if name.endswith(f".{_PATCHES}")), ""
+        )
+        published = {name.removeprefix(before): tensor for name, tensor in published.items()}
     tensors = {name: tensor for name, tensor in published.items() if name not in IGNORED}
     kind: Kind = "full" if any(_ADAPTER_KEY.match(name) for name in tensors) else "foundation"
     _require_modality(kind, modality, source_name)
@@ -154,7 +158,7 @@ def infer_config(published: Mapping[str, Tensor], modality: Modality | None, *, 
     """
     shapes = _Shapes(published, where)
     first = "backbone.blocks.0."
-    width = shapes.size("backbone.patch_embed.proj.weight", 0, of=4)
+    width = shapes.size(_PATCHES, 0, of=4)
     if width < _HEAD_WIDTH or width % _HEAD_WIDTH:
         raise CheckpointError(f"token width {width} is not a multiple of {_HEAD_WIDTH}", where=where)
     preset = model_preset("base", modality)
