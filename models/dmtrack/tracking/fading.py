@@ -27,7 +27,8 @@ def detail(crops: Array, middle: float = 1.0) -> Array:
     arrays = arrays_of(crops)
     edge = round(crops.shape[1] * (1 - middle) / 2)
     inner = slice(edge, crops.shape[1] - edge)
-    values = arrays.asarray(crops[:, inner, inner], dtype=arrays.float32)
+    rows = slice(edge, crops.shape[1] - edge, 3)  # enough of them
+    values = arrays.asarray(crops[:, rows, inner], dtype=arrays.float32)
     steps = abs(values[:, :, 1:] - values[:, :, :-1]).mean((1, 2))
     return arrays.stack((steps, values.std((1, 2))), -1).reshape(len(crops), -1, 3, 2).mean(2)
 
