@@ -347,13 +347,18 @@ def readings(monkeypatch) -> list[torch.Size]:
     return read
 
 
+OFTEN = replace(TINY_TRACKER, update_interval=2, update_score=0.0)
+
+
 @pytest.mark.parametrize(
-    "config",
-    [PUBLISHED_TRACKER, replace(TINY_TRACKER, update_interval=2, update_score=0.0)],
-    ids=["published", "tiny"],
+    ("config", "aux_share"),
+    [(PUBLISHED_TRACKER, 0.5), (OFTEN, 0.5), (OFTEN, 0.05)],
+    ids=["published", "tiny", "a second stream that is read more where RGB fades"],
 )
-def test_a_step_reads_the_device_once(model, config, uploads, readings, monkeypatch):
-    tracker = Tracker(inference_network(model, device=AWAY), config, cropper=DeviceCropper(AWAY))
+def test_a_step_reads_the_device_once(model, config, aux_share, uploads, readings, monkeypatch):
+    network = inference_network(model, device=AWAY)
+    monkeypatch.setattr(network, "config", replace(network.config, aux_share=aux_share))
+    tracker = Tracker(network, config, cropper=DeviceCropper(AWAY))
     tracker.initialize(pair(0), [Box(20, 20, 14, 12)])
     tracker.update(pair(1))
     tracker.add(pair(2), [Box(60, 40, 20, 10), Box(10, 50, 20, 10)])  # a group of their own: fewer templates
