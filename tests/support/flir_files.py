@@ -36,8 +36,13 @@ TWELVE_BITS: Final = {
         "rWt*X{MTK=~GQK(@iwfO*GR@Jt}FYnrWt*X{MTKr=?9a(@iwfO*GR@H1w&anrWt*X{MTKrk<5F(@iwfO*GR@G}F?inrWt*X{"
         "MTKrkY^?*#"
     ),
+    "sof1": base64.b85decode(
+        "|JeWF01!$>Nk#wx0RR9200961|JwjV009930RaI40RaI40RaI40s#R50RaL50RaL60s;a80s;a90|WyD0|NsB0s{mC0|W#F1"
+        "Ox&D1qB2I1q1{H1pmPR3k(1V01yEI5di<h02BZL0000000000000000000E|HJ?s5C8xM0{{R30000000000000UMCpkq{Vs"
+        "!u700;pA002J#Ha>&stFYSKV0By?hL{LGin|T1#s^iwsQ=j"
+    ),
 }
-"""The ramp as JPEG-LS and as lossless JPEG."""
+"""The ramp as JPEG-LS, lossless JPEG, and JPEG of 12 bits, which is off by 1."""
 
 
 def camera_record(camera: Mapping[str, float], time_ms: int, order: str = "<") -> bytes:

@@ -93,12 +93,13 @@ def test_counts_of_jpeg_2000_are_those_that_were_stored(make_video, name, pix_fm
 
 
 @pytest.mark.parametrize("kind", TWELVE_BITS)
-def test_counts_of_lossless_jpeg_are_those_that_were_stored(tmp_path, kind):
+def test_counts_of_deep_jpeg_are_those_that_were_stored(tmp_path, kind):
     path = tmp_path / "a.mjpeg"
     path.write_bytes(TWELVE_BITS[kind] * 3)
     frames, reader = read_all(path)
     assert reader.info.bit_depth == 12
-    assert all(np.array_equal(frame.pixels, RAMP_OF_12_BITS) for frame in frames)
+    for frame in frames:
+        assert np.abs(frame.pixels.astype(int) - RAMP_OF_12_BITS).max() <= (kind == "sof1")
 
 
 @pytest.mark.parametrize(("name", "codec"), [("a.mov", "tiff"), ("a.mov", "mjpeg"), ("a.avi", "png")])

@@ -45,7 +45,7 @@ _NS: Final = 10**9
 _BITS: Final = 16
 _JPEG_LS: Final = b"\xff\xd8\xff\xf7"
 _PNG: Final = b"\x89PNG"
-_LOSSLESS: Final = frozenset({0xC3, 0xF7})  # JPEG frames, which begin with their bits
+_FRAMES: Final = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xF7})  # of JPEG, which begin with their bits
 _JPEG_2000, _BITS_AT = b"\xff\x4f\xff\x51", 42  # source: ISO/IEC 15444-1, A.5.1 (Ssiz)
 
 Celsius = npt.NDArray[np.float64]
@@ -128,10 +128,10 @@ def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def said_bits(picture: bytes) -> int | None:
-    """Return how many bits counts of JPEG 2000 and lossless JPEG have, which libav moves up to 8 or 16."""
+    """Return how many bits counts of JPEG and JPEG 2000 have, which libav moves up to 8 or 16."""
     at = picture.find(_JPEG_2000)
     if at < 0:
-        frames = (at for kind, at, end in jpeg_segments(picture) if kind in _LOSSLESS and at < end)
+        frames = (at for kind, at, end in jpeg_segments(picture) if kind in _FRAMES and at < end)
         return next((picture[at] for at in frames), None)
     return (picture[at + _BITS_AT] & 0x7F) + 1 if at + _BITS_AT < len(picture) else None
 
