@@ -11,9 +11,11 @@ from clips import pictures_in
 from PIL import Image
 
 from dmtrack.errors import ConfigError, DecodeError, VideoError
+from dmtrack.geometry.box import Box
 from dmtrack.video import folder as folder_module
 from dmtrack.video.folder import FolderReader
-from dmtrack.video.frame import Frame
+from dmtrack.video.frame import Frame, Modality
+from dmtrack.video.pairing import open_pair
 from dmtrack.video.picture_file import list_images, load_picture, natural_order, times_in_names
 from dmtrack.video.position import Position
 from dmtrack.video.stream_files import open_source
@@ -468,6 +470,18 @@ def test_a_jpeg_that_lacks_data_is_used_and_counted(tmp_path, caplog, channels, 
     assert [frame.index for frame in frames] == [0, 1, 2, 3]
     assert reader.damaged_packets == 1
     assert "2.jpg: a part" in caplog.text
+
+
+@pytest.mark.parametrize("deep", [0, 1])
+def test_pictures_of_other_bits_are_said_and_not_measured(tmp_path, caplog, deep):
+    """Degrees of -272 and depths of centimetres were read off what had become pictures of 8 bits."""
+    warm = [np.full((24, 32), 29_315, np.uint16), np.full((24, 32), 120, np.uint8)]
+    pictures_in(tmp_path / "rgb", [np.full((24, 32, 3), 90, np.uint8)] * 5)
+    pictures_in(tmp_path / "thermal", [warm[n in (2, 3)] if deep else warm[1] for n in range(5)])
+    with open_pair(tmp_path / "rgb", tmp_path / "thermal", modality=Modality.THERMAL) as source:
+        found = [pair.measure(Box(8, 8, 9, 9)) for pair in source]
+    assert [one is not None for one in found] == [bool(deep) and n not in (2, 3) for n in range(5)]
+    assert caplog.text.count("8 bits, unlike the first") == deep
 
 
 @pytest.mark.parametrize("first", [0, 61, 9950])

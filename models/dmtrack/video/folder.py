@@ -78,6 +78,7 @@ class FolderReader(StoredPictures):
         self.files: Sequence[Path] = files * pages
         self._pages: Sequence[int | None] = range(pages) if pages > 1 else [None] * len(files)
         self._scaled = 0
+        self._of_other_bits = False
         start_pts, time_base = exact_stamps(frame_rate, start_s)
         step = round(1 / (frame_rate * time_base))
         super().__init__(range(start_pts, start_pts + step * len(self.files), step))
@@ -177,6 +178,11 @@ class FolderReader(StoredPictures):
         if picture.is_damaged:
             self._damaged.add(index)
             _LOGGER.warning("%s: a part of the picture is missing, and grey", file)
+        if pixels.ndim == 2 and self.info.channels == 1 and picture.bit_depth != self.info.bit_depth:
+            if not self._of_other_bits:
+                said = "%s: %d bits, unlike the first picture: its counts are others, and not measured"
+                _LOGGER.warning(said, file, picture.bit_depth)
+            self._of_other_bits = True
         if pixels.shape[1::-1] == self._size:
             return pixels
         if not self._scaled:

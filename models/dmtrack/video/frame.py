@@ -233,7 +233,8 @@ class FramePair:
         gauge = None
         if encoder.meaning is not None:
             aux_size = (partner.width, partner.height)
-            gauge = Gauge(encoder.meaning, aux_size, rgb_to_aux(None, Fit.RESIZE, aux_size, size))
+            to_aux = rgb_to_aux(None, Fit.RESIZE, aux_size, size)
+            gauge = Gauge(encoder.meaning, aux_size, to_aux, bits=8 * partner.pixels.itemsize)
         return cls(first, partner, kind, pixels, gauge)
 
     def __repr__(self) -> str:

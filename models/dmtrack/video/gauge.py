@@ -111,6 +111,7 @@ class Gauge:
     # numbers
     to_aux: Floats
     camera: Intrinsics | None = None  # the RGB camera; None where it is not known
+    bits: int = 16  # of the counts; pictures of 8 bits among those of 16 mean something else
 
     def measure(self, counts: Numbers, box: Box) -> AuxMeasure | None:
         """Return what is known of the target in a box.
@@ -118,7 +119,8 @@ class Gauge:
         `counts` are `(H, W)` of the second picture, of other pictures nothing is known; `box` is in pixels of
         RGB. None: the box lies outside of the picture, or hardly any of it is measured.
         """
-        if counts.ndim != 2 or counts.shape[::-1] != self.aux_size or self.meaning.unit is AuxUnit.EVENTS:
+        is_alike = counts.shape[::-1] == self.aux_size and 8 * counts.itemsize == self.bits
+        if not is_alike or self.meaning.unit is AuxUnit.EVENTS:
             return None
         own_box = mapped_box(self.to_aux, box)
         area = None if own_box is None else _Area.of(own_box, counts)

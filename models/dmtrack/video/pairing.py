@@ -222,7 +222,9 @@ class PairedSource(ClosedOnExit):
             if self._gauge is None and self._encode_aux.meaning is not None:
                 size = (aux.width, aux.height)
                 to_aux = self.pairing.rgb_to_aux(size, self.rgb_info.size)
-                self._gauge = Gauge(self._encode_aux.meaning, size, to_aux, self._camera)
+                self._gauge = Gauge(
+                    self._encode_aux.meaning, size, to_aux, self._camera, 8 * aux.pixels.itemsize
+                )
         return self._aux_picture[1]
 
     def _require_pairs(self) -> None:
