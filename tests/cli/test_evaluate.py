@@ -122,6 +122,10 @@ def test_what_is_wrong_is_said_and_strict_refuses_it(lasher, run_cli):
     assert "poor: missing sequences (1); s1; left out of every mean" in done.err
     assert "5 rows for 24 frames; the frames that lack are misses" in done.err
     assert "2 of 3" in done.out
+    save(Path("results/good/s1.txt"), truth(1)[:7])
+    save(Path("results/good/s2.txt"), truth(2)[:5])
+    several = run_cli("evaluate", "results", "--dataset", lasher).err
+    assert "good: results shorter than the ground truth (2); s1, s2; s1: 7 rows for 24 frames; " in several
     zero = run_cli("evaluate", "results", "--dataset", lasher, "--missing", "zero")
     assert "counted as 0" in zero.err
     strict = run_cli("evaluate", "results", "--dataset", lasher, "--strict", "-o", "out")
@@ -169,6 +173,8 @@ def test_boxes_of_pictures_of_another_size_are_recognised_too(lasher, run_cli, s
         (("results",), 2, "--dataset"),
         (("nowhere", "--dataset", "LasHeR"), 3, "nowhere"),
         (("results", "--dataset", "nowhere"), 3, "nowhere"),
+        (("results/good/s1.txt", "--dataset", "LasHeR"), 3, "s1.txt: is a file, and no zip"),
+        (("results", "--dataset", "results/good/s1.txt"), 3, "s1.txt: is a file, and no zip"),
         (("results", "--dataset", "LasHeR", "--compare", "good", "bad"), 4, "no tracker 'bad'"),
         (("results", "--run", "LasHeR"), 2, "leave out RESULTS"),
     ],

@@ -121,7 +121,8 @@ class ResultsProblem:
         count = f" ({len(self.names)})" if self.names else ""
         parts = [f"{self.tracker}: {self.kind}{count}"]
         parts += [shown] if shown else []
-        parts += [part for part in (self.detail, self.counted) if part]
+        of_first = f"{self.names[0]}: {self.detail}" if self.detail and len(self.names) > 1 else self.detail
+        parts += [part for part in (of_first, self.counted) if part]
         return "; ".join(parts)
 
 

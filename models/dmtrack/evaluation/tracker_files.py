@@ -141,7 +141,8 @@ def find_trackers(path: Path, names: frozenset[str], *, besides: Path | None = N
     results in it.
     """
     if not path.is_dir():
-        raise FormatError("no such folder of results", where=path, hint="name a folder or a zip of results")
+        what = "is a file, and no zip" if path.exists() else "no such folder of results"
+        raise FormatError(what, where=path, hint="name a folder or a zip of results")
     folded = {name.casefold(): name for name in sorted(names)} | {name: name for name in names}
     groups: dict[Path, dict[str | None, list[Path]]] = defaultdict(lambda: defaultdict(list))
     for file in _candidates(path, besides):
