@@ -8,6 +8,7 @@ from typing import Annotated, Final
 
 from rich.text import Text
 
+from dmtrack.boxes.keyframes import KEYFRAMES
 from dmtrack.errors import ConfigError
 from dmtrack.options import Option
 from dmtrack.run.request import TrackRequest
@@ -71,7 +72,9 @@ def _look(looked_at: Review, count: str, *, opens_browser: bool, quiet: bool) ->
         if looked_at.is_behind:
             again = f"dmtrack track --continue {looked_at.folder}"
             say_line("note", f"not everything is tracked yet: {again} finishes it", "yellow")
-        raise Stopped(f"what was said is kept in {looked_at.folder}") from None
+        is_kept = (looked_at.folder / KEYFRAMES).is_file()
+        kept = f"what was said is kept in {looked_at.folder}" if is_kept else "nothing was said"
+        raise Stopped(kept) from None
     error = looked_at.state().progress.error
     if error is not None:
         say_line("warning", error, "yellow")

@@ -32,6 +32,7 @@ from dmtrack.run.review import OutOfDateError, Review, results_worst_first
 from dmtrack.run.session import track_to_folder
 from dmtrack.tracking.edits import absent_from, with_box
 from dmtrack.tracking.start import TargetStart
+from dmtrack.video.position import Position
 from dmtrack_cli.commands import review as review_command
 from dmtrack_cli.review.correcting import ReviewSession
 from dmtrack_cli.review.frames import FrameShelf
@@ -230,6 +231,25 @@ def test_results_of_another_recording_are_not_shown(results, recording, opened):
         opened(request)
 
 
+def test_options_that_results_contradict_are_refused_however_they_are_named(results, recording, opened):
+    at = OutputOptions(folder=results)
+    with pytest.raises(ConfigError, match="--end"):
+        opened(TrackRequest(recording.rgb, recording.thermal, end=Position(index=5), output=at))
+    with pytest.raises(ConfigError, match="--output: results are put right where they are"):
+        opened(TrackRequest(results, output=OutputOptions(folder=Path("other"))))
+    assert opened(TrackRequest(recording.rgb, recording.thermal, output=at)).folder == results
+
+
+def test_a_look_alone_leaves_no_folder(recording, run_cli, monkeypatch):
+    def leave(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(review_command, "served", leave)
+    outcome = run_cli("review", recording.rgb, "-o", "new/made")
+    assert (outcome.code, outcome.err) == (130, "stopped: nothing was said\n")
+    assert not Path("new").exists()
+
+
 def test_a_batch_is_walked_worst_first(results, run_cli, monkeypatch):
     for name in ("good", "bad", "broken"):
         shutil.copytree(results, Path("many", name))
@@ -265,6 +285,7 @@ from dmtrack.run.request import TrackRequest
 from dmtrack.run.review import Review
 from dmtrack.tracking.edits import with_box
 from dmtrack.tracking.start import TargetStart
+from dmtrack.video.position import Position
 
 with Review.opened(TrackRequest("out")) as review:
     for number in range(int(sys.argv[1]), 10**6):

@@ -57,16 +57,24 @@ def prepared_folder(folder: Path, names: Sequence[str], *, overwrite: bool) -> I
 
     `OutputError`: a result exists, another run writes there, or the folder cannot be made or written to.
     """
+    with made_folder(folder), held(folder):
+        prepare_folder(folder, names, overwrite=overwrite)
+        if VIDEO not in names and (folder / VIDEO).exists():
+            _log.warning("%s: stays as an earlier run drew it", folder / VIDEO)
+        yield folder
+
+
+@contextlib.contextmanager
+def made_folder(folder: Path) -> Iterator[Path]:
+    """Make a folder, and take it and those around it that are new away again if nothing comes to lie in it.
+
+    `OutputError`: it cannot be made or written to.
+    """
     with os_errors_translated(folder):
         made = [path for path in (folder, *folder.parents) if not path.exists()]
     try:
-        with held(make_folder(folder)):
-            prepare_folder(folder, names, overwrite=overwrite)
-            if VIDEO not in names and (folder / VIDEO).exists():
-                _log.warning("%s: stays as an earlier run drew it", folder / VIDEO)
-            yield folder
-    except BaseException:
+        yield make_folder(folder)
+    finally:
         for path in made:
             with contextlib.suppress(OSError):  # not empty: something was tracked
                 path.rmdir()
-        raise

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from dmtrack.atomic import inputs_kept, make_folder, os_errors_translated, write_atomically
+from dmtrack.atomic import inputs_kept, os_errors_translated, write_atomically
 from dmtrack.boxes.detections import DetectionOptions, read_detections
 from dmtrack.boxes.doubts import Doubt, doubtful_places
 from dmtrack.boxes.keyframes import KEYFRAMES, keyframes_text, read_keyframes
@@ -24,6 +24,7 @@ from dmtrack.errors import BoxError, ConfigError, DmtrackError
 from dmtrack.output.record import RECORD
 from dmtrack.run.corrections import EarlierRun
 from dmtrack.run.request import OutputOptions, TrackRequest
+from dmtrack.run.results_folder import made_folder
 from dmtrack.run.retracking import Rows
 from dmtrack.run.session import drawing_scene, first_pair, open_inputs, prepared_run, with_streams
 from dmtrack.run.start_boxes import SMALLEST_SIDE_PX, DrawingScene
@@ -116,9 +117,8 @@ class Review:
             detections = earlier.detections
             is_given = request.detections.file is not None
             seen = _seen_by_detector(detections, pairs.rgb_info, is_needed=is_given)
-        with inputs_kept(named.rgb, named.aux, detections.file):
+        with inputs_kept(named.rgb, named.aux, detections.file), made_folder(earlier.folder):
             review = cls(earlier, scene, seen)
-            make_folder(review.folder)
             review._thread.start()
             try:
                 yield review
@@ -354,7 +354,9 @@ def _earlier_run(request: TrackRequest) -> EarlierRun:
             raise ConfigError(
                 f"holds results of {earlier.request.rgb}", where=folder, hint="name another folder: -o DIR"
             )
-        asked = earlier.request_for(request) if is_results else earlier.request
+        if is_results and request.output.folder not in (None, named):
+            raise ConfigError("results are put right where they are", where="--output", hint="leave it out")
+        asked = earlier.request_for(request if is_results else replace(request, aux=None))
     else:
         known = folder / KEYFRAMES
         keyframes = tuple(read_keyframes(known)) if known.is_file() else ()
