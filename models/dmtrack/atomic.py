@@ -77,6 +77,11 @@ def portable_name(text: str) -> str:
     return _DEVICE.sub(r"\1_", name)
 
 
+def utf8(text: str) -> bytes:
+    r"""Return text as files hold it, with escapes (`\udce9`) for the bytes of names that are no UTF-8."""
+    return text.encode(errors="backslashreplace")
+
+
 def place_key(name: str) -> str:
     """Return what two names share when some file system takes them for the same one."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFKC", name).casefold())
@@ -389,7 +394,7 @@ class LineFile:
         self._part = PartFile(path)
         self._file = self._part.file()
         self._written_bytes = self._whole_bytes = 0  # the latter up to the last line end
-        self._pending = bytearray(header.encode())
+        self._pending = bytearray(utf8(header))
         self._last_flush = time.monotonic()
         self._failed = False
 
@@ -400,7 +405,7 @@ class LineFile:
         """
         if self._failed:
             raise OutputError("writing failed before", where=self._path)
-        self._pending += lines.encode()
+        self._pending += utf8(lines)
         if len(self._pending) >= FLUSH_BYTES or time.monotonic() - self._last_flush >= FLUSH_SECONDS:
             self._flush()
 

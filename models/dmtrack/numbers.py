@@ -29,7 +29,6 @@ _BOTH: Final = re.compile(r"[-+]?\d+(?:,[-+]?\d+){5,}", re.ASCII)
 """Numbers without a point, and commas alone between them."""
 _MANY_ROWS: Final = 10  # in so many a target would not stay within the ten uppermost lines of a picture
 _COMMA: Final = re.compile(r"[-+]?\d+,\d+", re.ASCII)
-_JSON_HALF: Final = re.compile(r"\\u[dD][89a-fA-F]")  # of a character: it needs the other half
 _JSON_NAME: Final = re.compile(r'"([^"\\]{1,40})"\s*:')
 _LONGEST: Final = 400
 """Characters of a number: a 64-bit float written out in full has fewer, unless it is next to nothing."""
@@ -150,10 +149,6 @@ def json_value(text: str) -> object:
 
     try:
         value: object = json.loads(text, parse_int=whole_of)
-        if _JSON_HALF.search(text):
-            json.dumps(value, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        raise ValueError("JSON with half a character, which no file can hold") from None
     except json.JSONDecodeError as error:
         raise ValueError(f"not JSON: {error}") from None
     except RecursionError:

@@ -86,6 +86,17 @@ def test_report_and_files(lasher, run_cli):
     run_cli("evaluate", "results", "--dataset", lasher, "-o", "out").refused(5, "--overwrite")
 
 
+def test_names_that_are_no_utf8_are_in_the_report(lasher, run_cli):
+    name = "caf\udce9"
+    (lasher / "s1").rename(lasher / name)
+    Path("results/good/s1.txt").rename(f"results/good/{name}.txt")
+    Path("results/good").rename(f"results/{name}")
+    done = run_cli("evaluate", "results", "--dataset", lasher, "-o", "out")
+    assert done.code == 0, done.err
+    assert name in [one["name"] for one in json.loads(Path("out/scores.json").read_text())["trackers"]]
+    assert r"caf\udce9" in Path("out/report.html").read_text()
+
+
 @pytest.mark.parametrize(
     "row", ["nan,nan,nan,nan", "0,0,0,0", "0,12,16,20"], ids=["none", "zeros", "at-the-edge"]
 )

@@ -49,6 +49,24 @@ def test_every_format_leads_to_every_other(run_cli, mot, first, second):
     assert told == [line.split(",")[:6] for line in MOT.splitlines()]
 
 
+@pytest.mark.parametrize("target", ResultFormat)
+@pytest.mark.parametrize("place", ["name", "document"])
+def test_names_that_are_no_utf8_are_written_as_escapes(run_cli, mot, target, place):
+    """As cameras and old disks make them: they ended in an unexpected error."""
+    source = Path("caf\udce9.txt") if place == "name" else Path("a.json")
+    if place == "name":
+        mot.rename(source)
+    else:
+        assert run_cli("export", mot, "--format", "json", "-o", source).code == 0
+        source.write_text(source.read_text().replace('"street"', r'"caf\ud83d"'))
+    outcome = run_cli("export", source, "--format", target, "-o", "made/", "--size", "640x480")
+    assert outcome.code == 0, outcome.err
+    again = [Path(line) for line in outcome.out.splitlines() if not line.endswith(".value")]
+    if target in KEEP_GAPS:
+        back = again[0].parent if target is ResultFormat.MOTCHALLENGE else again[0]
+        assert run_cli("export", back, "--format", "mot", "-o", "back/").code == 0
+
+
 def test_a_run_becomes_json_with_everything(run_cli, track):
     assert track("--box", "20,16,16,16", "--box", "40,20,12,12", "--no-video").code == 0
     outcome = run_cli("export", "out", "--format", "json", "-o", "boxes.json")

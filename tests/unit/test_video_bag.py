@@ -380,16 +380,22 @@ def test_a_small_bag_that_unpacks_to_much_is_not_unpacked(tmp_path, compression,
         open_source(path)
 
 
-@pytest.mark.parametrize("storage", ["MCAP", "SQLITE3"])
-@pytest.mark.parametrize("as_folder", [True, False], ids=["folder", "file"])
-def test_recordings_of_ros_2_are_read_as_folders_and_as_files(tmp_path, storage, as_folder):
+@pytest.mark.parametrize(
+    ("storage", "as_folder", "packing"),
+    [(storage, as_folder, "") for storage in ("MCAP", "SQLITE3") for as_folder in (True, False)]
+    + [("SQLITE3", True, "FILE"), ("SQLITE3", True, "MESSAGE")],
+)
+def test_recordings_of_ros_2_are_read_as_folders_and_as_files(tmp_path, storage, as_folder, packing):
     """`ros2 bag record` makes a folder, and each of its files can be sent around alone."""
-    from rosbags.rosbag2 import StoragePlugin
+    from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin
     from rosbags.rosbag2 import Writer as Ros2Writer
 
     types = get_typestore(Stores.ROS2_HUMBLE)
     kind = "sensor_msgs/msg/Image"
-    with Ros2Writer(tmp_path / "bag", version=8, storage_plugin=StoragePlugin[storage]) as writer:
+    writer = Ros2Writer(tmp_path / "bag", version=8, storage_plugin=StoragePlugin[storage])
+    if packing:
+        writer.set_compression(CompressionMode[packing], CompressionFormat.ZSTD)
+    with writer:
         topics = {
             encoding: writer.add_connection(topic, kind, typestore=types)
             for encoding, topic in (("rgb8", "/camera/color/image_raw"), ("16UC1", "/camera/depth/image_raw"))
@@ -412,6 +418,11 @@ def test_recordings_of_ros_2_are_read_as_folders_and_as_files(tmp_path, storage,
                 )
                 writer.write(topics[encoding], 17 * 10**9 + number, types.serialize_cdr(message, kind))
     path = tmp_path / "bag"
+    if as_folder and not packing:
+        record = (path / "metadata.yaml").rename(tmp_path / "metadata.yaml")  # as where recording was killed
+        with pytest.raises(VideoError, match=r"no pictures .*; it has bag\.(db3|mcap): name one of them"):
+            open_source(path)
+        record.rename(path / "metadata.yaml")
     if not as_folder:
         path = next(one for one in path.iterdir() if one.suffix != ".yaml")
     with open_pair(path, path) as source:

@@ -10,7 +10,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from dmtrack.atomic import os_errors_translated, prepare_folder, refuse_input, write_atomically
+from dmtrack.atomic import os_errors_translated, prepare_folder, refuse_input, utf8, write_atomically
 from dmtrack.batch.item import BatchItem, Problem
 from dmtrack.batch.plan import Plan, PlannedItem
 from dmtrack.batch.result_folder import batch_lock, require_replaceable, require_uncorrected, sweep
@@ -170,7 +170,7 @@ class _Run:
 
     def save(self) -> None:
         """Write the summary as it stands."""
-        write_atomically(self._summary, csv_text([COLUMNS, *map(astuple, self._rows)]).encode())
+        write_atomically(self._summary, utf8(csv_text([COLUMNS, *map(astuple, self._rows)])))
         self._saved_s = time.monotonic()
 
     def _finished(

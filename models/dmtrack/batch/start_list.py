@@ -12,7 +12,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from dmtrack.atomic import inputs_kept, make_folder, os_errors_translated, refuse_input, write_atomically
+from dmtrack.atomic import (
+    inputs_kept,
+    make_folder,
+    os_errors_translated,
+    refuse_input,
+    utf8,
+    write_atomically,
+)
 from dmtrack.batch.item import BatchItem, Findings, Problem
 from dmtrack.batch.manifest import COLUMNS
 from dmtrack.batch.plan import Plan, PlannedItem, folder_name, make_plan
@@ -89,7 +96,7 @@ def write_list(path: Path, plan: Plan, *, overwrite: bool = False) -> None:
     items += [problem.without_box for problem in plan.problems if problem.without_box is not None]
     make_folder(path.parent)
     rows = [_row(item, path) for item in sorted(items, key=lambda item: item.id)]
-    write_atomically(path, csv_text([COLUMNS, *rows]).encode())
+    write_atomically(path, utf8(csv_text([COLUMNS, *rows])))
 
 
 def _with_starts(plan: Plan, starts_of: Mapping[str, Sequence[Keyframe]], tracker: TrackItem) -> Plan:

@@ -14,6 +14,7 @@ from dmtrack.atomic import (
     place_key,
     portable_name,
     reserve,
+    utf8,
     write_atomically,
 )
 from dmtrack.boxes.formats import ResultFormat
@@ -129,7 +130,7 @@ def result_files_of(
         recordings = [recording.without_lost() for recording in recordings]
     if target is ResultFormat.MOTCHALLENGE:
         return [
-            ResultFile(path / file_name(one.name) / name, None if text is None else text.encode())
+            ResultFile(path / file_name(one.name) / name, None if text is None else utf8(text))
             for one in recordings
             for name, text in mot_folder_files(one, mot.origin)
         ]
@@ -137,9 +138,9 @@ def result_files_of(
         name = file_name(recordings[0].name) if len(recordings) == 1 else "boxes"
         whole = path / f"{name}{target.ending}" if in_folder else path
         if target is ResultFormat.COCO:
-            data = coco_text(recordings).encode()
+            data = utf8(coco_text(recordings))
         elif target is ResultFormat.LABEL_STUDIO:
-            data = label_studio_text(recordings, annotator).encode()
+            data = utf8(label_studio_text(recordings, annotator))
         else:
             data = submission_archive(recordings, target)
         return [ResultFile(whole, data)]
@@ -186,14 +187,14 @@ def _files_of(
     elif target is ResultFormat.CVAT:
         yield ResultFile(path, cvat_archive(recording))
     elif target is ResultFormat.KITTI:
-        yield ResultFile(path, kitti_text(recording).encode())
+        yield ResultFile(path, utf8(kitti_text(recording)))
     elif target is ResultFormat.CVAT_VIDEO:
-        yield ResultFile(path, cvat_video_text(recording, annotator).encode())
+        yield ResultFile(path, utf8(cvat_video_text(recording, annotator)))
     elif target is ResultFormat.JSON:
-        yield ResultFile(path, json_text(recording).encode())
+        yield ResultFile(path, utf8(json_text(recording)))
     else:
         lines = "".join(_LINES_OF[target](frame, mot) for frame in recording.frames)
-        yield ResultFile(path, (_HEADER_OF.get(target, "") + lines).encode())
+        yield ResultFile(path, utf8(_HEADER_OF.get(target, "") + lines))
 
 
 def _one_target_files(
@@ -205,11 +206,11 @@ def _one_target_files(
     for target_id in ids:
         own = path if is_plain else path.with_stem(_stem_with_id(path.stem, target_id, target))
         if target is ResultFormat.LASHER:
-            yield ResultFile(own, row_per_frame_text(recording, target_id).encode())
+            yield ResultFile(own, utf8(row_per_frame_text(recording, target_id)))
             continue
         for ending, text in vot_files(recording, target_id):
             named = own.with_name(f"{own.stem}{ending}") if ending else own
-            yield ResultFile(named, None if text is None else text.encode())
+            yield ResultFile(named, None if text is None else utf8(text))
 
 
 def _stem_with_id(stem: str, target_id: int, target: ResultFormat) -> str:

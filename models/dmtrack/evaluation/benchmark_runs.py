@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar, Final
 
-from dmtrack.atomic import inputs_kept, os_errors_translated, prepare_folder, reserve, write_atomically
+from dmtrack.atomic import inputs_kept, os_errors_translated, prepare_folder, reserve, utf8, write_atomically
 from dmtrack.batch.item import BatchItem, Findings
 from dmtrack.batch.plan import Plan, make_plan
 from dmtrack.batch.track_item import TrackItem
@@ -262,7 +262,7 @@ def measure_clips(
         rows = [
             (c.name, c.modality or "", c.frames, f"{c.mean_iou:.4f}", f"{c.success:.4f}") for c in figures
         ]
-        write_atomically(table, csv_text([header, *rows]).encode())
+        write_atomically(table, utf8(csv_text([header, *rows])))
     loaded = [load(clip.modality) for clip in figures]
     return figures, settings_text((str(one.precision), one.tracker.config.recovery) for one in loaded)
 

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from dmtrack.atomic import inputs_kept, prepare_folder, write_atomically
+from dmtrack.atomic import inputs_kept, prepare_folder, utf8, write_atomically
 from dmtrack.datasets.annotations import AnnotatedSet, read_annotations
 from dmtrack.errors import ConfigError, FormatError, counted
 from dmtrack.evaluation.benchmarks import Benchmark, benchmark_for
@@ -179,9 +179,9 @@ def _write(evaluation: Evaluation, folder: Path, options: ScoringOptions) -> tup
         "sequences.csv": sequences_csv(evaluation),
         "trackers.csv": trackers_csv(evaluation),
     }
-    files = {name: text.encode() for name, text in texts.items()}
+    files = {name: utf8(text) for name, text in texts.items()}
     for plot in plots:
-        files |= {f"{plot.name}.png": plot.png, f"{plot.name}.svg": plot.svg.encode()}
+        files |= {f"{plot.name}.png": plot.png, f"{plot.name}.svg": utf8(plot.svg)}
     for name, data in files.items():
         write_atomically(folder / name, data)
     return tuple(folder / name for name in files)

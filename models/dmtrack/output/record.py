@@ -28,7 +28,7 @@ import av
 import cv2
 import numpy as np
 
-from dmtrack.atomic import os_errors_translated, reserve, write_atomically
+from dmtrack.atomic import os_errors_translated, reserve, utf8, write_atomically
 from dmtrack.config import installed_version
 from dmtrack.errors import FormatError, OutputError, translated
 from dmtrack.numbers import json_value
@@ -328,8 +328,7 @@ class RunRecordSink(Sink):
 def _written(record: RunRecord, indent: int | None) -> bytes:
     now = replace(record, updated_at=_now())
     text = json.dumps(now.to_json(), indent=indent, ensure_ascii=False, allow_nan=False)
-    # File names need not be UTF-8 on disk: the rest is written as JSON escapes.
-    return (text + "\n").encode(errors="backslashreplace")
+    return utf8(text + "\n")
 
 
 def read_run_json(path: Path) -> dict[str, Any]:

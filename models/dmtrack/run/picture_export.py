@@ -31,7 +31,14 @@ from typing import Annotated, Final, cast
 import cv2
 import numpy as np
 
-from dmtrack.atomic import inputs_kept, make_folder, os_errors_translated, scratch_folder, write_atomically
+from dmtrack.atomic import (
+    inputs_kept,
+    make_folder,
+    os_errors_translated,
+    scratch_folder,
+    utf8,
+    write_atomically,
+)
 from dmtrack.boxes.formats.mot import decimal_text, format_box
 from dmtrack.boxes.results import DEFAULT_LABEL
 from dmtrack.boxes.writing import file_name, refuse_twins
@@ -257,7 +264,7 @@ class _Clip(ABC):
     def text(self, name: str, text: str) -> None:
         """Write a text."""
         make_folder((self.folder / name).parent)
-        write_atomically(self.folder / name, text.encode(), durable=False)
+        write_atomically(self.folder / name, utf8(text), durable=False)
 
     def picture(self, name: str, pixels: Pixels) -> None:
         """Write a picture."""

@@ -77,7 +77,7 @@ def is_bag(path: Path) -> bool:
     if not path.is_dir():
         return path.suffix.lower() in _SUFFIXES
     return (path / _FOLDER_RECORD).is_file() and any(
-        one.suffix in (".db3", ".mcap") for one in path.iterdir()
+        one.name.endswith((".db3", ".mcap", ".zstd")) for one in path.iterdir()
     )
 
 

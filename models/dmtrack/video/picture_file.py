@@ -56,6 +56,7 @@ VIDEO_SUFFIXES: Final = frozenset(
     | {".3gp", ".asf", ".dv", ".flv", ".m2t", ".m2ts", ".mxf", ".nut", ".ogv", ".qt", ".vob", ".y4m"}
     | {".264", ".265", ".h264", ".h265", ".hevc", ".mjpeg", ".mjpg"}
 )
+_RECORDINGS: Final = VIDEO_SUFFIXES | {".bag", ".db3", ".mcap"}
 _NOT_READ: Final = frozenset(
     {".webp", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".j2k", ".gif", ".tga"}
     | {".pbm", ".pnm", ".pfm", ".hdr", ".npy"}
@@ -145,7 +146,7 @@ def list_images(folder: Path) -> tuple[Path, ...]:
         hint = f"it has the sub-folders {', '.join(below[:6])}: name one of them" if below else None
         if others := sorted({entry.suffix for entry in entries if _is_unread_frame(entry.name)}):
             hint = f"it has {', '.join(others)}: save them as PNG or TIFF"
-        elif videos := sorted(entry.name for entry in entries if entry.suffix.lower() in VIDEO_SUFFIXES):
+        elif videos := sorted(entry.name for entry in entries if entry.suffix.lower() in _RECORDINGS):
             hint = f"it has {', '.join(videos[:6])}: name one of them"
         raise VideoError("the folder holds no pictures (jpg, png, tif, bmp)", where=folder, hint=hint)
     return tuple(_one_series(images, folder))

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
+from dmtrack.atomic import utf8
 from dmtrack.errors import FormatError, translated
 
 _SMALL_BYTES: Final = 1 << 26
@@ -25,10 +26,10 @@ def packed(files: Mapping[str, str]) -> bytes:
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w") as archive:
         for name, text in files.items():
-            info = zipfile.ZipInfo(name, _MADE)
+            info = zipfile.ZipInfo(utf8(name).decode().replace("\\", "_"), _MADE)
             info.compress_type = zipfile.ZIP_DEFLATED
             info.external_attr = 0o644 << 16
-            archive.writestr(info, text)
+            archive.writestr(info, utf8(text))
     return data.getvalue()
 
 
