@@ -456,6 +456,14 @@ def test_masks_of_a_bmp_that_are_not_filled_in_say_nothing():
     assert np.array_equal(decode_picture(data[:54] + bytes(12) + data[66:]).pixels, rgba[..., :3])
 
 
+@pytest.mark.parametrize("end", ["", "\n", " \n", "\n\n"])
+@pytest.mark.parametrize(("kind", "channels"), [("P2", 1), ("P3", 3)])
+def test_a_text_picture_needs_no_line_end(kind, channels, end):
+    numbers = np.arange(2 * 3 * channels).reshape(2, 3, channels)
+    text = f"{kind}\n3 2\n255\n{' '.join(map(str, numbers.ravel()))}{end}"
+    assert np.array_equal(decode_picture(text.encode()).pixels.reshape(numbers.shape), numbers)
+
+
 @pytest.mark.parametrize("white", [1, 15, 100, 254, 255, 1023, 4095, 60000, 65535])
 @pytest.mark.parametrize("kind", ["P6", "P3", "P5", "P2"])
 def test_the_maximum_of_netpbm_is_white_in_colour_and_counts_stay(tmp_path, kind, white):

@@ -424,6 +424,7 @@ def _decoded(data: bytes) -> np.ndarray | None:
             return None  # as OpenCV would, but libpng writes a line to standard error as well
         if (stored := _of_masks(data)) is not None:
             return stored
+        data += b"\n" * data.startswith((b"P2", b"P3"))  # OpenCV loses the last number without
         stored = cv2.imdecode(np.frombuffer(as_stored(data), np.uint8), cv2.IMREAD_UNCHANGED)
         if stored is None or stored.dtype not in (np.uint8, np.uint16):
             return stored
