@@ -16,6 +16,7 @@ from dmtrack.video.aux_encoder import (
     EncodingOptions,
     encode_depth_range,
     find_palette,
+    fine_heat,
     kelvin_per_count,
     palettes,
     parse_aux_range,
@@ -384,3 +385,20 @@ def test_a_border_of_no_measurement_does_not_flatten_the_scene(border):
     counts[:8], counts[:, :12] = border, border
     shown = AuxEncoder(Modality.THERMAL)(counts)
     assert np.abs(shown[8:, 12:].astype(int) - plain[8:, 12:]).max() <= 8
+
+
+@pytest.mark.parametrize("degrees", [(-20.0, 40.0), (5.0, 360.0), (10.0, 900.0), (-15.0, 1400.0)])
+@pytest.mark.parametrize("zero", [0.0, 273.15])
+def test_heat_for_others_is_counted_in_steps_that_are_known(degrees, zero):
+    """Of what is hotter than 382 C hundredths of a kelvin said 382."""
+    low, hottest = degrees
+    celsius = np.concatenate([np.linspace(low, low + 20, 4000), np.linspace(50, hottest, 200)])
+    stored = (celsius + zero).astype(np.float32)[None]
+    scale = CountScale.of(stored)
+    encoder = AuxEncoder(Modality.THERMAL, counts=scale)
+    counts = scale.counts(stored)
+    encoder(counts)
+    heat = fine_heat(counts, encoder.meaning)
+    step = 0.01 if scale.per_unit == 100 else 0.1
+    assert hottest < 382 or step == 0.1
+    assert np.abs(heat * step - 273.15 - celsius).max() <= 0.08

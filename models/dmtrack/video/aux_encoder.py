@@ -33,7 +33,7 @@ _SCENE_CELSIUS: Final = (-60.0, 150.0)
 """Between these lies the median of a scene; the range is less than 2.5 times as wide as its lower end is
 warm, so at most one of the steps fits."""
 _SMOOTHER: Final = 4.0
-_FINE_KELVIN: Final = 0.01
+_FINE_KELVIN, _HOT_KELVIN = 0.01, 0.1
 _FINE_CELSIUS: Final = (-30.0, 50.0)
 """16-bit counts are hundredths of a kelvin, unsaid, where the median of a scene lies between these."""
 _LIGHT, _COLOURED = 200, 60  # the darkest channel of what is white, and how far those of a colour are apart
@@ -350,14 +350,18 @@ def scaled_depth(pixels: Pixels, scale_mm: Fraction) -> Pixels:
 def fine_heat(pixels: Pixels, meaning: CountMeaning | None) -> Pixels:
     """Return heat that is counted in degrees Celsius, or finely, in hundredths of a kelvin; 0 stays 0.
 
-    Others read these. `pixels` are `(H, W)` uint16; whatever else is meant is returned as it is.
+    Others read these. What is counted more coarsely, as what is hotter does not fit, becomes tenths.
+    `pixels` are `(H, W)` uint16; whatever else is meant is returned as it is.
     """
     is_heat = meaning is not None and meaning.unit is AuxUnit.CELSIUS and pixels.dtype == np.uint16
     is_kelvin = meaning is not None and meaning.zero == -ZERO_CELSIUS_K
-    if not is_heat or meaning is None or meaning.per_count >= (_FINE_KELVIN if is_kelvin else 1):
+    if not is_heat or meaning is None or meaning.per_count >= 1:
         return pixels
+    if is_kelvin and meaning.per_count in _KELVIN_PER_COUNT:
+        return pixels
+    step = _FINE_KELVIN if meaning.per_count <= _FINE_KELVIN else _HOT_KELVIN
     celsius = np.arange(1 << 16, dtype=np.float64) * meaning.per_count + meaning.zero
-    table = np.clip(np.rint((celsius + ZERO_CELSIUS_K) / _FINE_KELVIN), 1, 65535).astype(np.uint16)
+    table = np.clip(np.rint((celsius + ZERO_CELSIUS_K) / step), 1, 65535).astype(np.uint16)
     table[0] = 0
     return cast(Pixels, table[pixels])
 
