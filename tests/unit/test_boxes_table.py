@@ -139,8 +139,9 @@ def test_missing_file(tmp_path):
         "frame\tid\tx\ty\tw\th\n3\t1\t1.5\t2\t3\t4\n",
         'frame, id, x, y, w, h\n3, 1, "1.5", 2, 3, 4\n',
         "frame;id;x;y;w;h\r\n3;1;1.5;2;3;4\r\n",
+        "Frame;ID;X;Y;W;H\n3;1;1,5;2;3;4\n",
     ],
-    ids=["all quoted", "tabs", "blanks", "semicolons"],
+    ids=["all quoted", "tabs", "blanks", "semicolons", "capitals"],
 )
 def test_tables_of_other_programs_are_recognised(tmp_path, text):
     (tmp_path / "a.csv").write_text(text, newline="")

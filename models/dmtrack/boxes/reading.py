@@ -228,7 +228,7 @@ def recognise(path: Path) -> ResultFormat:
     if is_region(lines[0]):
         return ResultFormat.VOT
     words = words_of(lines[0])
-    if "frame" in {word.strip('"') for word in words}:
+    if "frame" in {word.strip('"').lower() for word in words}:
         return ResultFormat.CSV
     if len(words) >= KITTI_COLUMNS and words[0].isdecimal() and not is_number(words[2]):
         return ResultFormat.KITTI

@@ -127,7 +127,7 @@ def numbered_rows(path: Path) -> Iterator[tuple[int, dict[str, str]]]:
     lines = enumerate(table, start=1)
     try:
         _, first = next(lines, (1, []))
-        header = [column.strip() for column in first]
+        header = [column.strip().lower() for column in first]
         missing = [column for column in _NEEDED if column not in header]
         if missing:
             raise FormatError(
