@@ -617,3 +617,12 @@ def test_a_picture_without_a_number_among_many_with_one_is_no_frame(
         (tmp_path / name).write_bytes(b"x")
     assert (stray in [file.name for file in list_images(tmp_path)]) is is_frame
     assert (stray in caplog.text) is not is_frame
+
+
+@pytest.mark.parametrize("again", ["thermal", "./thermal", "link"])
+def test_a_folder_is_not_both_streams(tmp_path, monkeypatch, again):
+    pictures_in(tmp_path / "thermal", [np.zeros((8, 8), np.uint8)] * 2)
+    (tmp_path / "link").symlink_to("thermal")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(VideoError, match="given for both streams and holds one; name the file of the second"):
+        open_pair("thermal", again)

@@ -31,7 +31,7 @@ from dmtrack.video.source import DEFAULT_FRAME_RATE, FrameSource, closing_on_err
 from dmtrack.video.split import SplitSource, SplitStreams
 from dmtrack.video.streams import PairingOptions, Split, StreamPair, Sync, default_max_skew_s
 from dmtrack.video.time_file import StampedSource, read_times
-from dmtrack.video.track_choice import TrackChoice, TrackInfo, TrackPicker
+from dmtrack.video.track_choice import GIVEN_TWICE, ONE_STREAM, TrackChoice, TrackInfo, TrackPicker
 
 _TIMES_NAME: Final = re.compile(r"(time|stamp|pts).*\.(txt|csv)$", re.IGNORECASE)
 _MOST_BYTES: Final = 1 << 24
@@ -418,7 +418,9 @@ def _listed(numbers: Sequence[int]) -> str:
 def _taken(rgb: Path, aux: Path, info: VideoInfo) -> int | None:
     """Return the track that the first stream occupies in the file of the second one."""
     try:
-        is_same = rgb.samefile(aux) and (rgb.is_file() or is_bag(rgb))
+        is_same, holds_tracks = rgb.samefile(aux), rgb.is_file() or is_bag(rgb)
     except OSError:  # reported where it is opened
         return None
+    if is_same and not holds_tracks:
+        raise VideoError(GIVEN_TWICE, where=aux, hint=ONE_STREAM)
     return (0 if info.track is None else info.track.number) if is_same else None

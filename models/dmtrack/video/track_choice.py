@@ -16,7 +16,8 @@ from typing import Final
 from dmtrack.errors import ConfigError, VideoError
 
 _HINT: Final = "a number from 0, title:NAME, color, depth, ir or event"
-_ONE_STREAM: Final = "name the file of the second stream, or say --split right where one picture shows both"
+GIVEN_TWICE: Final = "it is given for both streams and holds one"
+ONE_STREAM: Final = "name the file of the second stream, or say --split right where one picture shows both"
 
 
 class TrackKind(StrEnum):
@@ -123,7 +124,7 @@ class TrackPicker:
         if free and (len(free) == 1 or self.taken is None):
             return free[0]
         if not free:
-            raise VideoError("it is given for both streams and holds one", where=path, hint=_ONE_STREAM)
+            raise VideoError(GIVEN_TWICE, where=path, hint=ONE_STREAM)
         raise VideoError(
             f"it holds the streams {_listed(tracks)}, and none says that it is the second one",
             where=path,
