@@ -72,6 +72,22 @@ def test_other_files_of_a_folder_stay(tmp_path):
     assert (tmp_path / "times_us.txt").read_text() == "333333\n"
 
 
+def test_a_picture_that_cannot_be_written_whole_leaves_nothing(tmp_path):
+    """A full disk left one of no bytes, which no reader takes."""
+    resource = pytest.importorskip("resource")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3)).astype(np.uint8)
+    with PictureFolder(tmp_path) as writer:
+        writer.write(np.zeros((64, 64, 3), np.uint8), 0, Fraction(1, 30))
+        try:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (4000, hard))
+            with pytest.raises(OutputError, match=r"000001\.png: the file has reached the size limit"):
+                writer.write(noise, 1, Fraction(1, 30))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["000000.png", "times_us.txt"]
+
+
 @pytest.mark.parametrize("suffix", ["gif", "webp"])
 def test_an_animation_that_cannot_be_encoded_leaves_an_old_one(tmp_path, suffix):
     """An empty file took its place."""

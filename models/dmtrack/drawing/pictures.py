@@ -24,6 +24,7 @@ from dmtrack.atomic import (
     prepare_folder,
     refuse_input,
     reserve,
+    write_atomically,
 )
 from dmtrack.drawing.draw import Picture
 from dmtrack.drawing.encoder import NOMINAL_RATE, encoding_error, finish
@@ -155,8 +156,7 @@ class PictureFolder(PictureWriter):
     def write(self, picture: Picture, pts: int, time_base: Fraction) -> None:
         """Write one picture and its time; `OutputError` where the disk is full."""
         path = self._folder / f"{self._written:06d}.png"
-        with os_errors_translated(path), path.open("xb") as file:
-            file.write(encoded_picture(picture))
+        write_atomically(path, encoded_picture(picture), durable=False)
         self._times.append(f"{round(pts * time_base * 1_000_000)}\n")
         self._written += 1
 
