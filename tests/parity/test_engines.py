@@ -8,6 +8,8 @@ far below what leaving out any adapter would (which `test_the_inputs_reach_every
 from __future__ import annotations
 
 import functools
+import os
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
@@ -20,7 +22,7 @@ from torch import Tensor, nn
 from dmtrack.config import BASE, TINY, ModelConfig
 from dmtrack.errors import ConfigError, OutputError
 from dmtrack.network import openvino_network
-from dmtrack.network.backend import inference_network
+from dmtrack.network.backend import forget_unused, inference_network
 from dmtrack.network.head import HeadOutput
 from dmtrack.network.inference import Network, arrays_of
 from dmtrack.network.model import DMTrack
@@ -296,6 +298,16 @@ def test_what_was_converted_and_compiled_is_kept_and_made_anew_where_it_is_damag
     assert difference(run(), expected) == 0
     assert "converted" in made
     assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == kept
+
+
+def test_what_no_run_uses_is_kept_for_a_month(tmp_path):
+    days = {"0" * 16: 45, "1" * 16: 31, "2" * 16: 29, "somebody's own": 400}
+    for name, age in days.items():
+        (tmp_path / name / "step-1").mkdir(parents=True)
+        os.utime(tmp_path / name, (time.time() - age * 86_400,) * 2)
+    forget_unused(tmp_path / ("0" * 16))
+    forget_unused(tmp_path / ("f" * 16))  # it could not be written
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["0" * 16, "2" * 16, "somebody's own"]
 
 
 def test_a_folder_that_cannot_be_written_costs_time_once(networks, tmp_path, monkeypatch, caplog):

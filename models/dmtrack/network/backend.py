@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import shutil
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
 BACKEND_VARIABLE: Final = "DMTRACK_BACKEND"
 _DEVICES: Final = "auto, cpu, cuda, cuda:0, mps"
 _GPU_FILES: Final = ("nvidia*", "nvhost*", "dxg", "kfd")  # in /dev: of NVIDIA, also in WSL, and of AMD
+_KEPT: Final = "[0-9a-f]" * 16  # as `kept_name` says
+_UNUSED_S: Final = 30 * 86_400
 _OF_A_GPU: Final = re.compile("(CUDA|cuDNN|HIP|MPS) ")  # so PyTorch begins what a GPU says
 
 
@@ -178,8 +182,8 @@ def network_for(
     """Return what a tracker runs, on so many threads of the CPU.
 
     `eager` is `torch` with every step run from Python; for `openvino` a network that is new to it is
-    converted, once, into the data folder. `ConfigError`: the backend is not installed, or does not run like
-    that.
+    converted, once, into the data folder, where it stays as long as it is used. `ConfigError`: the backend is
+    not installed, or does not run like that.
     """
     if backend != "openvino":
         if threads is not None:
@@ -190,7 +194,20 @@ def network_for(
     folder = data_folder() / "openvino" / kept_name(weights.sha256)
     network = OpenVinoNetwork(weights, folder, precision, threads)
     network.prepare(network.streams)
+    forget_unused(folder)
     return network
+
+
+def forget_unused(used: Path) -> None:
+    """Take away what is kept of other networks beside this one that no run has used for 30 days.
+
+    A network takes 100 to 250 MB, and each new version of it or of OpenVINO another name (see `kept_name`).
+    """
+    with suppress(OSError):
+        os.utime(used)
+        for other in used.parent.glob(_KEPT):
+            if time.time() - other.stat().st_mtime > _UNUSED_S:
+                shutil.rmtree(other, ignore_errors=True)
 
 
 def network_of(
