@@ -233,6 +233,20 @@ def test_run_over_a_benchmark_writes_and_scores_results(recording, weights, run_
 
 
 @pytest.mark.slow
+def test_clips_of_another_modality_are_not_missing(recording, weights, run_cli, make_video):
+    """--modality leaves them out of the run, and so of what is scored."""
+    shutil.copytree(recording.rgb.parent, "clips/walk")
+    Path("clips/alone").mkdir()
+    make_video(Path("clips/alone/rgb.mp4"), 3)
+    Path("clips/alone/groundtruth.txt").write_text("20,16,16,16\n" * 3)
+    words = ("--weights", weights, "--device", "cpu", "--jobs", 1, "-o", "out", "--modality", "thermal")
+    done = run_cli("evaluate", "--run", "clips", *words)
+    assert done.code == 0, done.err
+    assert "missing sequences" not in done.err
+    assert json.loads(Path("out/scores.json").read_text())["sequences"] == 1
+
+
+@pytest.mark.slow
 def test_it_tracks_as_track_does_unless_asked_for_otherwise(make_video, tmp_path, run_cli):
     """The bundled weights search; a figure of a paper is without."""
     folder = tmp_path / "clips" / "walk"

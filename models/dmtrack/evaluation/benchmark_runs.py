@@ -232,7 +232,12 @@ def evaluate_run(
     carry_out(plan)
     written = plan.write_results(overwrite=overwrite)
     scoring = replace(scoring, benchmark=plan.benchmark)
-    found = evaluate_results([written], dataset, scoring, compared=compared, output=output, overwrite=True)
+    only = (
+        None if options.modality is None else {one.name for one in find_sequences(dataset, options.modality)}
+    )
+    found = evaluate_results(
+        [written], dataset, scoring, compared=compared, output=output, overwrite=True, only=only
+    )
     return found, plan.settings
 
 

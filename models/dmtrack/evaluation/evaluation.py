@@ -6,7 +6,7 @@ import json
 import logging
 import math
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -72,6 +72,7 @@ def evaluate_results(
     compared: tuple[str, str] | None = None,
     output: Path | str | None = None,
     overwrite: bool = False,
+    only: Collection[str] | None = None,
 ) -> Evaluation:
     """Score results on a benchmark, and write the report where one is wanted.
 
@@ -84,6 +85,7 @@ def evaluate_results(
         compared: Names of two trackers.
         output: Gets `report.html`, plots, JSON and CSV.
         overwrite: Replace a report that is there.
+        only: Names of the sequences that are scored; None means all.
 
     Raises:
         DatasetError: The data set holds no ground truth.
@@ -98,7 +100,7 @@ def evaluate_results(
         with inputs_kept(dataset, *named):
             prepare_folder(output, _FILES, overwrite=overwrite)
     with tempfile.TemporaryDirectory(prefix="dmtrack-evaluate-") as scratch:
-        evaluation = _scored(named, Path(dataset), options, _Opened(Path(scratch)))
+        evaluation = _scored(named, Path(dataset), options, _Opened(Path(scratch)), only)
         if compared is not None:
             evaluation = _compared(evaluation, *compared)
         for problem in evaluation.problems:
@@ -131,8 +133,16 @@ class _Opened:
         return self._folders[same]
 
 
-def _scored(results: Sequence[Path], dataset: Path, options: ScoringOptions, opened: _Opened) -> Evaluation:
+def _scored(
+    results: Sequence[Path],
+    dataset: Path,
+    options: ScoringOptions,
+    opened: _Opened,
+    only: Collection[str] | None,
+) -> Evaluation:
     data = read_annotations(opened.folder(dataset))
+    if only is not None:
+        data = replace(data, sequences=tuple(one for one in data.sequences if one.name in only))
     benchmark = benchmark_for(data, options.benchmark)
     found = [
         tracker
