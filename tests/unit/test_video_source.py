@@ -1,4 +1,5 @@
 import os
+import struct
 from pathlib import Path
 from unittest.mock import Mock
 
@@ -9,6 +10,7 @@ import pytest
 
 from dmtrack.errors import DmtrackError, VideoError
 from dmtrack.video.folder import FolderReader
+from dmtrack.video.picture_file import encoded_picture
 from dmtrack.video.reader import VideoReader
 from dmtrack.video.stream_files import open_source
 
@@ -63,7 +65,10 @@ def bad_input(kind, make_video, tmp_path):
         path.mkdir()
     elif kind == "picture":
         path = tmp_path / "one.png"
-        path.write_bytes(b"\x89PNG")
+        path.write_bytes(encoded_picture(np.zeros((4, 4), np.uint8)))
+    elif kind == "stack that was cut off":  # where its pictures lie stands at the end
+        path = tmp_path / "rec.tiff"
+        path.write_bytes(b"II*\0" + struct.pack("<I", 40_000) + bytes(20_000))
     elif kind == "network play list":
         path = tmp_path / "list.m3u8"
         path.write_text("#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n")
@@ -83,6 +88,7 @@ def bad_input(kind, make_video, tmp_path):
         ("no index", "cut short"),
         ("folder without pictures", "holds no pictures"),
         ("picture", "single picture"),
+        ("stack that was cut off", "this is no whole TIFF recording"),
         ("network play list", "list.m3u8"),
         ("device", "neither a file nor a folder"),
     ],

@@ -24,7 +24,12 @@ from dmtrack.video.flir import FLIR_SUFFIXES
 from dmtrack.video.folder import FolderReader
 from dmtrack.video.foreign import require_known
 from dmtrack.video.frame import VideoInfo
-from dmtrack.video.picture_file import IMAGE_SUFFIXES, page_count, picture_count, seconds_in_names
+from dmtrack.video.picture_file import (
+    IMAGE_SUFFIXES,
+    page_count,
+    picture_count,
+    seconds_in_names,
+)
 from dmtrack.video.reader import VideoReader
 from dmtrack.video.record3d import RECORD3D_SUFFIX, Record3dReader
 from dmtrack.video.source import DEFAULT_FRAME_RATE, FrameSource, closing_on_error
@@ -112,8 +117,9 @@ def _require_video_file(path: Path) -> None:
         raise VideoError("the file is empty", where=path)
     require_known(path)
     if path.suffix.lower() in IMAGE_SUFFIXES and (pages := picture_count(path)) < 2:
-        if not pages and path.suffix.lower() in FLIR_SUFFIXES:
-            raise VideoError("this is no whole FLIR recording", where=path)
+        if not pages:  # where those of TIFF lie stands at its end
+            kind = "FLIR" if path.suffix.lower() in FLIR_SUFFIXES else "TIFF"
+            raise VideoError(f"this is no whole {kind} recording", where=path)
         raise VideoError(
             "this is a single picture", where=path, hint="name a video, or the folder that holds the pictures"
         )
