@@ -252,9 +252,8 @@ class _Search:
                 continue
             for stream in sorted(path for path in side.iterdir() if is_stream(path)):
                 stem = stem_of(stream)
-                own = StreamName.parse(stem) or StreamName.amid(
-                    stem
-                )  # the folder's word may stand in the name too
+                # the folder's word may stand in the name too
+                own = StreamName.parse(stem) or StreamName.amid(stem)
                 if own and own.name and own.modality is name.modality and stems[stem.casefold()] == 1:
                     stem = own.name
                 groups.setdefault(stem.casefold(), NamedStreams(stem)).add(stream, name.modality)

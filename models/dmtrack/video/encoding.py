@@ -155,10 +155,8 @@ MIN_SPAN_COUNTS: Final = 32.0
 """A scene flatter than this many sensor counts is not stretched to full contrast: it is noise."""
 _WRITTEN_ROWS, _FEWEST_ROWS = 4, 48  # telemetry of cores: at most so many at either end of pictures so high
 _FEW_COUNTS: Final = 16  # of a picture that is drawn, whose ground is no border
-_INNER_SHARES: Final = (
-    0.1,
-    0.9,
-)  # where no pixel lies that registering has mixed from a border and the scene
+#: Between these lies no pixel that registering has mixed from a border and the scene.
+_INNER_SHARES: Final = (0.1, 0.9)
 _NO_SCENE: Final = (0, (1 << 14) - 1, (1 << 16) - 1)
 SMOOTHING: Final = 0.1  # share of a new frame in the followed range
 
@@ -204,9 +202,8 @@ def measure_grey_range(pixels: Pixels, high_percentile: float = HIGH_PERCENTILE)
         rest = counts.copy()
         rest[end] = 0
         if is_large and _away(end, *_percentiles(rest, _INNER_SHARES)):
-            near = cv2.dilate(
-                (seen == end).astype(np.uint8), np.ones((5, 5), np.uint8)
-            )  # of both, when turned
+            # what lies next to the border is of both, when the picture was turned
+            near = cv2.dilate((seen == end).astype(np.uint8), np.ones((5, 5), np.uint8))
             far = seen[near == 0]
             rest = np.minimum(rest, np.bincount(far, minlength=len(counts))) if far.size else rest
         low_measured, high_measured = _percentiles(rest, shares)
