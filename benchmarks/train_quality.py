@@ -111,8 +111,9 @@ def see(model: DMTrack, memory: Tensor, search: Tensor) -> tuple[Tensor, HeadOut
 def follow(model: DMTrack, sequence: Sequence, rng: np.random.Generator, kept: Kept) -> None:
     """Track one clip once, from somewhere, and keep every step."""
     watched = Watched(model)
-    config = replace(
-        TINY_TRACKER, recovery=False, update_interval=int(rng.choice((2, 5, 18))), update_score=0.0
+    interval = int(rng.choice((2, 5, 18)))
+    config = replace(  # one search region a frame
+        TINY_TRACKER, recovery=False, leaps=False, update_interval=interval, update_score=0.0
     )
     tracker = Tracker(watched, config)
     window = torch.from_numpy(hann_window(model.config.search_grid)).to(watched.device)
