@@ -25,7 +25,7 @@ from av.codec.hwaccel import HWAccel, hwdevices_available
 from av.video.reformatter import VideoReformatter
 
 from dmtrack.errors import DecodeError, reason_of
-from dmtrack.video.flir import said_bits
+from dmtrack.video.jpeg import said_bits
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from io import BufferedReader
@@ -28,11 +27,12 @@ import numpy.typing as npt
 
 from dmtrack.errors import FormatError, translated
 from dmtrack.video.counts import AS_STORED, Counts, CountScale
+from dmtrack.video.jpeg import jpeg_segments, said_bits
 
 FLIR_SUFFIXES: Final = frozenset({".fff", ".seq", ".csq"})
 MAGIC: Final = b"FFF\0"
 _SEGMENT: Final = b"FLIR\0"
-_APP1, _PICTURE = 0xE1, 0xDA
+_APP1: Final = 0xE1
 _HEADER_BYTES, _ENTRY_BYTES, _RAW_HEADER_BYTES = 64, 32, 32
 _RAW_RECORD, _CAMERA_RECORD = 1, 0x20
 _MOST_RECORDS: Final = 256
@@ -45,8 +45,6 @@ _NS: Final = 10**9
 _BITS: Final = 16
 _JPEG_LS: Final = b"\xff\xd8\xff\xf7"
 _PNG: Final = b"\x89PNG"
-_FRAMES: Final = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xF7})  # of JPEG, which begin with their bits
-_JPEG_2000, _BITS_AT = b"\xff\x4f\xff\x51", 42  # source: ISO/IEC 15444-1, A.5.1 (Ssiz)
 
 Celsius = npt.NDArray[np.float64]
 
@@ -116,24 +114,6 @@ def fff_of_jpeg(data: bytes) -> bytes | None:
         if kind == _APP1 and data.startswith(_SEGMENT, start) and end - start > 8
     }
     return b"".join(parts[number] for number in sorted(parts)) or None
-
-
-def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
-    """Yield the kind of each segment of a JPEG before its picture, and where its content begins and ends."""
-    at = 2
-    while data[at : at + 1] == b"\xff" and at + 4 <= len(data) and data[at + 1] != _PICTURE:
-        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
-        yield data[at + 1], at + 4, min(end, len(data))
-        at = end
-
-
-def said_bits(picture: bytes) -> int | None:
-    """Return how many bits counts of JPEG and JPEG 2000 have, which libav moves up to 8 or 16."""
-    at = picture.find(_JPEG_2000)
-    if at < 0:
-        frames = (at for kind, at, end in jpeg_segments(picture) if kind in _FRAMES and at < end)
-        return next((picture[at] for at in frames), None)
-    return (picture[at + _BITS_AT] & 0x7F) + 1 if at + _BITS_AT < len(picture) else None
 
 
 def decode_fff(data: bytes, counts: CountScale | None = None) -> tuple[Counts, CountScale]:

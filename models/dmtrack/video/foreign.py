@@ -14,7 +14,7 @@ from typing import Final
 import imagesize
 
 from dmtrack.errors import VideoError
-from dmtrack.video.flir import jpeg_segments
+from dmtrack.video.jpeg import jpeg_segments
 from dmtrack.video.tiff import is_reversed, is_turned
 
 LFS_POINTER: Final = b"version https://git-lfs.github.com/spec/"

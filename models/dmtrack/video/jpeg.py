@@ -1,22 +1,45 @@
-"""Whether data of a JPEG is missing, which libjpeg fills with grey and tells to standard error alone."""
+"""What JPEG says of itself: its segments, the bits of its counts, and whether data of it is missing."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 import av
 import av.error
 import numpy as np
 
+_PICTURE: Final = 0xDA
+_FRAMES: Final = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xF7})  # of JPEG, which begin with their bits
+_JPEG_2000, _BITS_AT = b"\xff\x4f\xff\x51", 42  # source: ISO/IEC 15444-1, A.5.1 (Ssiz)
 _BLOCK: Final = 8
 _FILLED: Final = 128
 _SEEN_AT: Final = ((2, 2), (2, 5), (5, 2), (5, 5))  # in a block, away from its edges, which neighbours colour
 
 
+def jpeg_segments(data: bytes) -> Iterator[tuple[int, int, int]]:
+    """Yield the kind of each segment of a JPEG before its picture, and where its content begins and ends."""
+    at = 2
+    while data[at : at + 1] == b"\xff" and at + 4 <= len(data) and data[at + 1] != _PICTURE:
+        end = at + 2 + int.from_bytes(data[at + 2 : at + 4], "big")
+        yield data[at + 1], at + 4, min(end, len(data))
+        at = end
+
+
+def said_bits(picture: bytes) -> int | None:
+    """Return how many bits counts of JPEG and JPEG 2000 have, which libav moves up to 8 or 16."""
+    at = picture.find(_JPEG_2000)
+    if at < 0:
+        frames = ((begin, end) for kind, begin, end in jpeg_segments(picture) if kind in _FRAMES)
+        return next((picture[begin] for begin, end in frames if begin < end), None)
+    return (picture[at + _BITS_AT] & 0x7F) + 1 if at + _BITS_AT < len(picture) else None
+
+
 def lacks_data(picture: np.ndarray, data: bytes) -> bool:
     """Return whether a part of a picture of 8 bits is grey because the JPEG it was decoded from is damaged.
 
-    Where a block is that grey, and only there, the JPEG is decoded once more, by libav, which tells.
+    libjpeg fills it so, and tells standard error alone. Where a block is that grey, and only there, the JPEG
+    is decoded once more, by libav, which tells.
     """
     height, width = (side // _BLOCK * _BLOCK for side in picture.shape[:2])
     blocks = (picture if picture.ndim == 2 else picture[..., 0])[:height, :width]
