@@ -204,6 +204,37 @@ def test_texts_of_another_name_are_told_by_the_numbers_of_the_pictures(first, st
     assert sorted(read_detections(DetectionOptions(labels), replace(INFO, path=pictures))) == list(FRAMES)
 
 
+@pytest.mark.parametrize("has_pictures", [False, True])
+def test_names_that_roboflow_gives_are_told_by_their_numbers(has_pictures, tmp_path):
+    """What it appends says nothing of the frame: `clip_mp4-0004_jpg.rf.0a9e4…`."""
+    info = INFO
+    if has_pictures:
+        info = replace(INFO, path=tmp_path / "rgb")
+        info.path.mkdir()
+        for frame in range(10):
+            name = f"shot-{frame + 1:04}_jpg.rf.{77 * frame}c{frame}b.jpg"
+            cv2.imwrite(str(info.path / name), np.zeros((100, 200, 3), np.uint8))
+    labels = yolo(tmp_path)
+    for frame in FRAMES:
+        (labels / f"clip_{frame + 1}.txt").rename(
+            labels / f"clip-{frame + 1:04}_jpg.rf.{9 * frame}a{frame}f.txt"
+        )
+    (labels / "clip-0001_jpg.rf.5e17.txt").write_text("")
+    assert sorted(read_detections(DetectionOptions(labels), info)) == list(FRAMES)
+
+
+@pytest.mark.parametrize(
+    ("end", "score"), [("0.75 12", 0.75), ("12", None)], ids=["confidence-and-id", "id-alone"]
+)
+def test_texts_of_a_tracker_have_an_id_at_the_end(end, score, tmp_path):
+    labels = tmp_path / "labels"
+    labels.mkdir()
+    for frame in range(3):
+        (labels / f"clip_{frame + 1}.txt").write_text(f"2 0.5 0.5 0.2 0.4 {end}\n")
+    found = read_detections(DetectionOptions(labels), INFO)
+    assert [one.score for frame in found.values() for one in frame] == [score] * 3
+
+
 def test_numbers_that_begin_late_are_said_to_count_from_1(tmp_path, caplog):
     read_detections(DetectionOptions(yolo(tmp_path)), INFO)
     assert "names are taken to count from 1, the first says 4" in caplog.text

@@ -224,10 +224,17 @@ def test_detections_take_free_ids(tmp_path):
     assert ids == [(1, 5), (2, 1), (3, 9)]
 
 
-@pytest.mark.parametrize("confidence", ["", " 0.93"], ids=["label", "prediction"])
+@pytest.mark.parametrize(
+    "confidence", ["", " 0.93", " 12", " 0.93 12"], ids=["label", "prediction", "tracker", "both"]
+)
 def test_yolo_text_is_a_target_a_row(tmp_path, confidence):
     path = write(tmp_path, f"0 0.5 0.5 0.25 0.5{confidence}\n7 0.25 0.75 0.125 0.25{confidence}\n")
     assert read_targets(path, 0, (640, 480)) == (Box(240, 120, 160, 240), Box(120, 300, 80, 120))
+
+
+def test_a_row_of_mot_is_no_yolo_text_however_thin_its_box_is(tmp_path):
+    (target,) = read_targets(write(tmp_path, "1,1,0,0,1,50\n2,1,0,0,1,50\n"), 0, (640, 480))
+    assert target == TargetStart(Box(0, 0, 1, 50), 1, 0)
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
     MOT text            rows with id -1, as MOT Challenge's det.txt; ids of other rows do not count. A class
                         stands in the eighth column, if anywhere
-    a folder of YOLO    a text a frame, `class cx cy w h`, maybe with a confidence at the end; `classes.txt`
-                        among them or beside their folder `labels` names the classes
+    a folder of YOLO    a text a frame, `class cx cy w h`, maybe with a confidence and an id at the end;
+                        `classes.txt` among them or beside their folder `labels` names the classes
     COCO                images and annotations, or the bare list of results
     any other results   boxes.csv and whatever else `dmtrack export` reads
 
@@ -39,6 +39,7 @@ from dmtrack.video.picture_file import list_images
 _log = logging.getLogger(__name__)
 
 _NUMBER: Final = re.compile(r"(\d{1,15})\D*$")
+_ROBOFLOW: Final = re.compile(r"\.rf\.[0-9A-Za-z]+$")  # of a picture's content, not its number
 _LABELS: Final = "labels"  # the folder of texts within that of a run of YOLO
 _NAMES: Final = ("classes.txt", "obj.names")
 _MOST_NAMED: Final = 8
@@ -200,15 +201,17 @@ def _texts_in(folder: Path) -> list[Path]:
 
 
 def _yolo_row(words: Sequence[str], frame_index: int, names: Sequence[str], size: tuple[int, int]) -> _Seen:
-    if len(words) not in (5, 6):
+    if len(words) not in (5, 6, 7):
         what = f"{len(words)} numbers are no box of YOLO"
-        raise FormatError(what, hint="class cx cy w h, and maybe a confidence")
+        raise FormatError(what, hint="class cx cy w h, and maybe a confidence and an id")
     number = whole(words[0], "class")
     shares = box_of(*(finite(word, name) for word, name in zip(words[1:5], "xywh", strict=True)))
     if max(shares.xywh) > 1:
         raise FormatError(f"box {shares} is no share of the picture", hint="YOLO numbers are from 0 to 1")
     name = names[number] if 0 <= number < len(names) and names[number] else None
     score = finite(words[5], "confidence") if len(words) > 5 else None
+    if score is not None and score > 1:
+        score = None  # the id of a tracker, where no confidence was asked for
     return _Seen(frame_index, shares.read_as(BoxFormat.CXCYWH, *size), score, str(number), name)
 
 
@@ -268,13 +271,14 @@ def _frames_of(stems: Sequence[str], pictures: Mapping[str, int], where: object)
         return {stem: pictures[stem] for stem in stems}
     numbers: dict[str, int] = {}
     for stem in stems:
-        found = _NUMBER.search(stem)
+        found = _NUMBER.search(_ROBOFLOW.sub("", stem))
         if found is None:
             raise FormatError(f"no frame number is in the name {stem!r}", where=where)
         numbers[stem] = int(found[1])
     if len(set(numbers.values())) < len(numbers):
         raise FormatError("two names have the same frame number", where=where)
-    numbered = {int(found[1]): index for stem, index in pictures.items() if (found := _NUMBER.search(stem))}
+    known = {_ROBOFLOW.sub("", stem): index for stem, index in pictures.items()}
+    numbered = {int(found[1]): index for stem, index in known.items() if (found := _NUMBER.search(stem))}
     if len(numbered) == len(pictures) and numbers.keys() and numbered.keys() >= set(numbers.values()):
         return {stem: numbered[number] for stem, number in numbers.items()}
     first = min(1, *numbers.values()) if numbers else 1

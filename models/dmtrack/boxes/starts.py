@@ -1,7 +1,8 @@
 """Start boxes from a file of any kind we know.
 
     4 or 8 values a row              ground truth of one target: the first row counts, on the first frame
-    5 or 6, all but the first 0 to 1 YOLO text (`class cx cy w h`, shares of the picture): a target a row
+    5 to 7, all but the first 0 to 1 YOLO text (`class cx cy w h`, shares of the picture): a target a row; a
+                                     tracker's id may follow
     6, 7, 9 or more values           MOT: each id starts at its first row, under its own id, and a row after a
                                      gap corrects it; of detections (id -1) those of the first frame that has
                                      any, under free ids
@@ -69,9 +70,12 @@ def read_targets(
 
 
 def _is_yolo(words: Sequence[str]) -> bool:
-    """Tell a row of YOLO text, with or without a confidence, from one of MOT: no box is so small."""
+    """Tell a row of YOLO text, maybe with a confidence and an id, from one of MOT: no box is so small."""
     numbers = [real(word) for word in words if is_number(word)]
-    return len(words) == len(numbers) in (5, 6) and numbers[0].is_integer() and max(numbers[1:]) <= 1
+    if len(words) != len(numbers) or len(words) not in (5, 6, 7) or not numbers[0].is_integer():
+        return False
+    # what is no whole number is no id of MOT
+    return max(numbers[1:]) <= 1 or (max(numbers[1:5]) <= 1 and not numbers[1].is_integer())
 
 
 def _yolo_box(words: Sequence[str], size: tuple[int, int]) -> Box:
