@@ -289,3 +289,13 @@ def test_boxes_are_no_list_of_events(tmp_path):
     (tmp_path / "rec.txt").write_text("".join(f"{10 + i},{20},{30},{40 + i % 2}\n" for i in range(50)))
     (tmp_path / "rec.mp4").touch()
     assert [path.name for path in find_ground_truth(tmp_path / "rec.mp4")] == ["rec.txt"]
+
+
+@pytest.mark.parametrize("letters", [230, 240, 251])
+def test_a_long_name_hinders_nothing(write, tmp_path, letters):
+    """With what is put before it, it is no name that a file can have."""
+    folder, video = tmp_path / ("F" * letters), tmp_path / ("V" * letters + ".mp4")
+    folder.mkdir()
+    assert find_ground_truth(folder) == find_ground_truth(video) == ()
+    path = write("10,20,30,40\n")
+    assert find_ground_truth(folder) == find_ground_truth(video) == (path,)

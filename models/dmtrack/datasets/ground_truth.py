@@ -151,12 +151,12 @@ def truth_files(folder: Path, stream: str) -> tuple[Path, ...]:
     What `is_other_list` tells is none of them.
     """
     usual = ("groundtruth", "groundtruth_rect", "init")
-    for name in (stream, f"groundTruth_{stream}", *usual):
-        candidate = folder / f"{name}.txt"
-        is_stream = name == stream != "groundtruth"
-        if candidate.is_file() and not is_other_list(candidate, is_stream=is_stream):
-            return (candidate,)
     texts = sorted(path for path in _entries(folder) if path.suffix.lower() == ".txt" and path.is_file())
+    named = {path.stem: path for path in texts if path.suffix == ".txt"}
+    for name in (stream, f"groundTruth_{stream}", *usual):
+        is_stream = name == stream != "groundtruth"
+        if name in named and not is_other_list(named[name], is_stream=is_stream):
+            return (named[name],)
     for name in (stream.lower(), *usual):
         for path in texts:
             if path.stem.lower() == name and not is_other_list(path, is_stream=name == stream.lower()):
