@@ -112,3 +112,38 @@ def test_an_empty_folder_is_refused(tmp_path):
         read_annotations(tmp_path)
     with pytest.raises(DatasetError, match="no such folder"):
         read_annotations(tmp_path / "nowhere")
+
+
+_APPLE = "\0\5\x16\7" + "\udcff\udcfe" * 40
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"gt/x.txt": ROWS, "gt/._x.txt": _APPLE},
+        {"truths/x.txt": ROWS, "__MACOSX/truths/._x.txt": _APPLE, ".DS_Store": _APPLE, "Thumbs.db": _APPLE},
+        {"x/groundtruth.txt": ROWS, "x/occlusion.tag": "0\n1\n0\n", "x/._occlusion.tag": _APPLE},
+        {
+            "x/init.txt": ROWS,
+            "attr_txt/SequencesName.txt": "x",
+            "attr_txt/LI.txt": "1",
+            "attr_txt/._LI.txt": _APPLE,
+        },
+    ],
+    ids=["copies", "beside-a-wrapper", "tags", "attributes"],
+)
+def test_what_systems_leave_beside_files_is_passed_over(files, tmp_path, caplog):
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8", errors="surrogateescape")
+    assert read_annotations(tmp_path).names == {"x"}
+    assert not caplog.text
+
+
+def test_a_link_back_is_not_followed(tmp_path, caplog):
+    made(tmp_path / "data", {"a/x/groundtruth.txt": ROWS, "b/y/groundtruth.txt": ROWS})
+    for name, target in {"a/loop": "data", "a/here": "data/a", "b/above": "."}.items():
+        (tmp_path / "data" / name).symlink_to(tmp_path / target)
+    assert read_annotations(tmp_path / "data").names == {"x", "y"}
+    assert not caplog.text

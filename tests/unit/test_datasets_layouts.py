@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from dmtrack.datasets.layouts import find_clips
 from dmtrack.datasets.opening import find_sequences
 from dmtrack.errors import DatasetError, FormatError, InputError
 from dmtrack.video.frame import Modality
@@ -96,6 +97,14 @@ def test_one_stream(build, tree, root, box):
     sequence = find_sequences(build(tree, root))[0]
     assert (sequence.modality, len(sequence.aux_paths)) == (None, 0)
     np.testing.assert_allclose(sequence.start_box.xywh, box)
+
+
+def test_a_clip_is_found_once_whatever_links_lead_back(build, tmp_path):
+    folder = build({"a/x/img": 3, "a/x/groundtruth.txt": ROWS}, "data")
+    for name, target in {"a/loop": "data", "a/here": "data/a", "a/above": ".", "b": "data/a/loop"}.items():
+        (folder / name).symlink_to(tmp_path / target)
+    (folder / "c").symlink_to(folder / "c")
+    assert [one.folder for one in find_clips(folder)] == [folder / "a" / "x"]
 
 
 def test_visevent_starts_at_the_first_frame_with_the_target(build):

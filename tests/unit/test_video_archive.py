@@ -98,6 +98,13 @@ def test_archives_that_hold_no_recording(members, said, tmp_path):
     assert str(caught.value).startswith(f"{tmp_path}/a.zip"), "not where it was unpacked"
 
 
+@pytest.mark.parametrize("left", ["Thumbs.db", "set/desktop.ini", "set/.DS_Store", "__MACOSX/._set"])
+def test_what_systems_leave_beside_a_recording_is_passed_over(left, make_video, tmp_path):
+    video = make_video("rgb.mp4", PICTURES).read_bytes()
+    with open_source(archive(tmp_path / "a.zip", {"set/rgb.mp4": video, left: b"\xd0\xcf"})) as source:
+        assert len(list(source)) == len(PICTURES)
+
+
 def test_a_trap_is_not_unpacked(tmp_path, monkeypatch):
     monkeypatch.setattr("dmtrack.video.archive._SMALL_BYTES", 1 << 20)
     path = archive(tmp_path / "a.zip", {"a.png": bytes(3 << 20)})

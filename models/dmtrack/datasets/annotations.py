@@ -42,9 +42,10 @@ from dmtrack.datasets.ground_truth import (
     truth_files,
 )
 from dmtrack.datasets.image_files import ImageFiles, is_image, is_video
-from dmtrack.datasets.layouts import recognise
+from dmtrack.datasets.layouts import is_to_search, recognise
 from dmtrack.errors import DatasetError, FormatError, InputError, translated
 from dmtrack.numbers import finite, whole
+from dmtrack.video.archive import is_of_system
 from dmtrack.video.picture_file import opencv_picture
 
 logger = logging.getLogger(__name__)
@@ -157,11 +158,12 @@ def read_annotations(path: Path) -> AnnotatedSet:
 
 def _annotation_root(path: Path) -> Path:
     """Return the folder called `gt` or alike where there is one, else the folder itself."""
-    children = {child.name.lower(): child for child in sorted(path.iterdir()) if child.is_dir()}
+    entries = [child for child in sorted(path.iterdir()) if not is_of_system(child.name)]
+    children = {child.name.lower(): child for child in entries if child.is_dir()}
     named = next((children[name] for name in _FLAT_NAMES if name in children), None)
     if named is not None:
         return named
-    alone = len(children) == 1 and not any(child.is_file() for child in path.iterdir())
+    alone = len(children) == len(entries) == 1
     return _annotation_root(next(iter(children.values()))) if alone else path
 
 
@@ -175,16 +177,18 @@ def _folders(root: Path, depth: int = 0) -> Iterator[Path]:
     if depth >= _MAX_DEPTH or any(is_image(Path(entry.name)) for entry in entries[:20]):
         return
     for entry in sorted(entries, key=lambda entry: entry.name):
-        if entry.is_dir() and not entry.name.startswith("."):
+        if is_to_search(Path(entry.path)):
             yield from _folders(Path(entry.path), depth + 1)
 
 
 def _flat(root: Path) -> Iterator[Path]:
     """Yield `NAME.txt` of a folder of ground-truth files."""
     if not _truths_in(root):
-        yield from (
-            path for path in sorted(root.glob("*.txt")) if path.stem.lower() not in ("list", "readme")
-        )
+        yield from (path for path in _files_in(root, ".txt") if path.stem.lower() not in ("list", "readme"))
+
+
+def _files_in(folder: Path, suffix: str) -> list[Path]:
+    return [path for path in sorted(folder.glob(f"*{suffix}")) if not is_of_system(path.name)]
 
 
 def _truths_in(folder: Path) -> tuple[Path, ...]:
@@ -288,7 +292,7 @@ class Attributes:
             own = folder / "attrs.txt"
             if own.is_file():
                 found |= {word.strip() for word in read_text(own).split(",") if word.strip()}
-            found |= {path.stem for path in folder.glob("*.tag") if "1" in read_text(path).split()}
+            found |= {path.stem for path in _files_in(folder, ".tag") if "1" in read_text(path).split()}
         return frozenset(found)
 
 
@@ -305,7 +309,7 @@ def _listed(folder: Path) -> dict[str, set[str]]:
         return {}
     names = read_text(names_file).split()
     found: dict[str, set[str]] = {name: set() for name in names}
-    for path in sorted(folder.glob("*.txt")):
+    for path in _files_in(folder, ".txt"):
         if path == names_file:
             continue
         flags = read_text(path).split()

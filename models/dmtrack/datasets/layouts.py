@@ -20,6 +20,7 @@ second stream), or the folder's only video.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -31,6 +32,7 @@ from dmtrack.datasets.ground_truth import find_ground_truth, truth_files
 from dmtrack.datasets.image_files import is_event_file, is_image, is_video
 from dmtrack.datasets.stream_names import group_streams, is_stream
 from dmtrack.errors import DatasetError, translated
+from dmtrack.video.archive import is_of_system
 from dmtrack.video.frame import Modality
 
 
@@ -215,5 +217,13 @@ def find_clips(folder: Path, depth: int = MAX_DEPTH) -> Iterator[Clip]:
         yield clip
     elif depth > 0:
         for child in sorted(folder.iterdir()):
-            if child.is_dir() and not child.name.startswith("."):
+            if is_to_search(child):
                 yield from find_clips(child, depth - 1)
+
+
+def is_to_search(path: Path) -> bool:
+    """Return whether clips may lie below: in a folder of a person's own that is no link back."""
+    if not path.is_dir() or is_of_system(path.name):
+        return False
+    above = map(os.path.realpath, path.absolute().parents)
+    return not (path.is_symlink() and os.path.realpath(path) in above)

@@ -35,6 +35,7 @@ from dmtrack.evaluation.overlap import Floats
 from dmtrack.geometry.box import BoxFormat
 from dmtrack.output.record import RECORD
 from dmtrack.tracking.result import TrackState
+from dmtrack.video.archive import is_of_system
 
 RESULT_SUFFIXES: Final = frozenset({".txt", ".csv", ".json", ".jsonl"})
 _KEPT_SUFFIXES: Final = RESULT_SUFFIXES | {".value", ".tag", ""}
@@ -229,5 +230,5 @@ def _preferred(files: list[Path]) -> tuple[Path, ...]:
 
 def _is_kept(member: zipfile.ZipInfo) -> bool:
     path = Path(member.filename)
-    hidden = any(part.startswith((".", "__MACOSX")) for part in path.parts)
+    hidden = any(map(is_of_system, path.parts))
     return not member.is_dir() and not hidden and path.suffix.lower() in _KEPT_SUFFIXES

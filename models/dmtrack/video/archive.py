@@ -20,9 +20,14 @@ _LOGGER = logging.getLogger(__name__)
 _MOST_RATIO: Final = 64  # what recordings pack into: more is a trap
 _SMALL_BYTES: Final = 256 << 20
 _MOST_MEMBERS: Final = 1_000_000
-_HIDDEN: Final = re.compile(r"\.|__MACOSX$")
+_OF_SYSTEM: Final = re.compile(r"\.|(__MACOSX|Thumbs\.db|desktop\.ini)$", re.IGNORECASE)
 _BESIDE: Final = frozenset({".txt", ".md", ".json", ".xml", ".yaml", ".yml", ".csv", ".srt", ".pdf", ".html"})
 """What lies beside a recording, unless there is nothing else."""
+
+
+def is_of_system(name: str) -> bool:
+    """Return whether a file or folder is one that systems leave beside a person's own, or hidden."""
+    return _OF_SYSTEM.match(name) is not None
 
 
 def is_archive(path: Path) -> bool:
@@ -89,7 +94,7 @@ def _unpacked(path: Path, size_bytes: int, _: int) -> _Scratch:
         members = [
             one
             for one in archive.infolist()
-            if not one.is_dir() and not any(map(_HIDDEN.match, PurePosixPath(one.filename).parts))
+            if not one.is_dir() and not any(map(is_of_system, PurePosixPath(one.filename).parts))
         ]
         total = sum(one.file_size for one in members)
         if total > max(_SMALL_BYTES, _MOST_RATIO * size_bytes) or len(members) > _MOST_MEMBERS:
