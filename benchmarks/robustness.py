@@ -1,10 +1,12 @@
-"""What the second stream is worth when RGB fails: mean IoU of two-stream clips, RGB made worse after frame 0.
+"""What two streams are worth when one fails: mean IoU of two-stream clips, made worse after frame 0.
 
     python benchmarks/robustness.py CLIPS [--modality depth] [--weights tiny] [--recovery auto] [--csv FILE]
     python benchmarks/robustness.py CLIPS --degrade clean --streams rgb        one cell of the table
 
-Rows are what is done to RGB, columns what the tracker is shown: both streams, the second one blanked, or one
-of the two alone, which the one-stream foundation follows. Clips of one stream are left out.
+Rows are what is done to the streams, columns what the tracker is shown: both streams, the second one blanked,
+or one of the two alone, which the one-stream foundation follows. Clips of one stream are left out. The last
+rows are the patterns of RGBT234-Miss and LasHeR245-Miss (Lu et al., arXiv 2312.16244) at their middle rate:
+in six of ten frames one of the two is missing, its picture black.
 """
 
 from __future__ import annotations
@@ -39,17 +41,23 @@ Image = npt.NDArray[np.uint8]
 DARK_GAIN, DARK_NOISE = 0.06, 4.0
 #: Standard deviation of the blur, as a share of the frame's height.
 BLUR_SHARE = 0.012
-#: Frames without an RGB picture, counted from the first tracked one.
+#: Frames without a picture of a stream, counted from the first tracked one.
 LOST_FRAMES = range(5, 35)
+#: Share of frames in which one of two streams is missing, and frames of a turn in which either is, once.
+MISSING_SHARE, TURN_FRAMES = 0.6, 30
 
 
 class Degradation(StrEnum):
-    """What is done to the RGB stream after the first frame."""
+    """What is done after the first frame: to RGB, to the second stream, or (`missing`) to either in turn."""
 
     CLEAN = "clean"
     DARK = "dark"
     BLURRED = "blurred"
     LOST = "lost"
+    SECOND_LOST = "second-lost"
+    RANDOM_MISSING = "random-missing"
+    SWAP_MISSING = "swap-missing"
+    LONG_MISSING = "long-missing"
 
 
 class Streams(StrEnum):
@@ -80,19 +88,41 @@ def degrade(rgb: Image, kind: Degradation, frame: int) -> Image:
         return np.clip(rgb * DARK_GAIN + noise, 0, 255).astype(np.uint8)
     if kind is Degradation.BLURRED:
         return np.asarray(cv2.GaussianBlur(rgb, (0, 0), BLUR_SHARE * rgb.shape[0]), np.uint8)
-    return np.zeros_like(rgb) if frame in LOST_FRAMES else rgb
+    return rgb
 
 
-def shown(pair: FramePair, streams: Streams, kind: Degradation, frame: int) -> FramePair:
+def absent(kind: Degradation, frame: int, frames: int) -> tuple[bool, bool]:
+    """Return whether RGB and the second stream show nothing in a frame; never both, and none in frame 0.
+
+    Args:
+        kind: `random-missing`: one of the two by lot, frame by frame; `swap-missing`: the two in turn;
+            `long-missing`: RGB for long in the first half, then the second stream in the other half.
+        frame: Frames since the start; also the seed.
+        frames: Length of the clip.
+    """
+    if kind in (Degradation.LOST, Degradation.SECOND_LOST):
+        lost = frame in LOST_FRAMES
+        return lost and kind is Degradation.LOST, lost and kind is Degradation.SECOND_LOST
+    if frame == 0 or kind in (Degradation.CLEAN, Degradation.DARK, Degradation.BLURRED):
+        return False, False
+    if kind is Degradation.RANDOM_MISSING:
+        missing, which = np.random.default_rng(frame).random(2)
+        return bool(missing < MISSING_SHARE and which < 0.5), bool(missing < MISSING_SHARE and which >= 0.5)
+    turn = TURN_FRAMES if kind is Degradation.SWAP_MISSING else frames
+    half, place = divmod(2 * (frame % turn) / turn, 1)
+    away = abs(place - 0.5) < MISSING_SHARE / 2
+    return away and half == 0, away and half == 1
+
+
+def shown(pair: FramePair, streams: Streams, kind: Degradation, frame: int, frames: int) -> FramePair:
     """Return the pair as the tracker is to see it."""
-    rgb = degrade(pair.image[..., :3], kind, frame)
+    rgb_absent, aux_absent = absent(kind, frame, frames)
+    rgb = degrade(pair.image[..., :3], kind, frame) * np.uint8(not rgb_absent)
     if pair.image.shape[2] == 3 or streams is Streams.RGB:
         return replace(pair, image=rgb, modality=None, aux=None)
-    aux = pair.image[..., 3:]
+    aux = pair.image[..., 3:] * np.uint8(not aux_absent and streams is not Streams.BLANK)
     if streams is Streams.AUX:
         return replace(pair, image=np.ascontiguousarray(aux), modality=None, aux=None)
-    if streams is Streams.BLANK:
-        aux = np.zeros_like(aux)
     return replace(pair, image=np.concatenate((rgb, aux), axis=2))
 
 
@@ -103,17 +133,18 @@ class DegradedView:
     tracker: PairTracker
     streams: Streams
     kind: Degradation
+    frames: int
     frame: int = 0
 
     def initialize(self, pair: FramePair, boxes: collections.abc.Sequence[Box]) -> tuple[TrackedBox, ...]:
         """Start over; the first frame is shown undegraded."""
         self.frame = 0
-        return self.tracker.initialize(shown(pair, self.streams, self.kind, 0), boxes)
+        return self.tracker.initialize(shown(pair, self.streams, self.kind, 0, self.frames), boxes)
 
     def update(self, pair: FramePair) -> tuple[TrackedBox, ...]:
         """Track in the degraded pair."""
         self.frame += 1
-        return self.tracker.update(shown(pair, self.streams, self.kind, self.frame))
+        return self.tracker.update(shown(pair, self.streams, self.kind, self.frame, self.frames))
 
 
 Cell = tuple[Degradation, Streams]
@@ -130,10 +161,12 @@ def cell(
     """Track every target once in one cell of the table."""
     alone = streams in (Streams.RGB, Streams.AUX)
 
-    def degraded(modality: Modality | None) -> PairTracker:
-        return DegradedView(tracker_for(None if alone else modality), streams, kind)
+    def degraded(clip: AnnotatedSequence) -> TrackerFactory:
+        return lambda modality: DegradedView(
+            tracker_for(None if alone else modality), streams, kind, len(clip) - clip.start_frame
+        )
 
-    return [one_pass(degraded, clip, max_frames=max_frames) for clip in clips]
+    return [one_pass(degraded(clip), clip, max_frames=max_frames) for clip in clips]
 
 
 def mean_iou(figures: Sequence[ClipResult]) -> float:
@@ -145,9 +178,9 @@ def show(cells: Mapping[Cell, Sequence[ClipResult]]) -> None:
     """Print the table of mean IoU."""
     kinds, views = dict.fromkeys(kind for kind, _ in cells), dict.fromkeys(streams for _, streams in cells)
     print(f"mean IoU over {len(next(iter(cells.values())))} targets of two streams")
-    print(f"{'RGB is':10s}" + "".join(f"{streams:>8s}" for streams in views))
+    print(f"{'':15s}" + "".join(f"{streams:>8s}" for streams in views))
     for kind in kinds:
-        print(f"{kind:10s}" + "".join(f"{mean_iou(cells[kind, streams]):8.3f}" for streams in views))
+        print(f"{kind:15s}" + "".join(f"{mean_iou(cells[kind, streams]):8.3f}" for streams in views))
 
 
 def write(path: Path, cells: Mapping[Cell, Sequence[ClipResult]]) -> None:

@@ -15,7 +15,8 @@ from dmtrack.geometry.box import Box
 from dmtrack.tracking.result import TrackedBox, TrackState
 from dmtrack.video.frame import Frame, FramePair, Modality
 
-KINDS = ("clean", "dark", "blurred", "lost")
+MISSING = ("random-missing", "swap-missing", "long-missing")
+KINDS = ("clean", "dark", "blurred", "lost", "second-lost", *MISSING)
 STREAMS = ("both", "blank", "rgb", "aux")
 RGB = np.random.default_rng(0).integers(0, 256, (40, 60, 3), dtype=np.uint8)
 AUX = np.full((40, 60, 3), 77, np.uint8)
@@ -49,17 +50,44 @@ def test_blur_takes_detail_and_keeps_light(robustness):
     assert blurred.mean() == pytest.approx(RGB.mean(), abs=2)
 
 
-def test_rgb_is_lost_for_thirty_frames(robustness):
-    black = [f for f in range(60) if not robustness.degrade(RGB, robustness.Degradation.LOST, f).any()]
+@pytest.mark.parametrize(("kind", "channels"), [("lost", slice(3)), ("second-lost", slice(3, 6))])
+def test_one_stream_is_lost_for_thirty_frames(robustness, kind, channels):
+    both, kind = robustness.Streams.BOTH, robustness.Degradation(kind)
+    images = [robustness.shown(pair(), both, kind, frame, 60).image for frame in range(60)]
+    black = [frame for frame, image in enumerate(images) if not image[..., channels].any()]
     assert black == list(robustness.LOST_FRAMES)
     assert len(black) == 30
+    assert sum(int(not image.all(axis=2).any()) for image in images) == 30
+
+
+@pytest.mark.parametrize("kind", MISSING)
+@pytest.mark.parametrize("frames", [60, 180, 1000])
+def test_six_of_ten_frames_lack_either_stream(robustness, kind, frames):
+    gone = np.array([robustness.absent(robustness.Degradation(kind), f, frames) for f in range(frames)])
+    assert not gone[0].any()
+    assert not gone.all(axis=1).any()
+    assert gone.any(axis=1).mean() == pytest.approx(0.6, abs=0.1)
+    assert gone.mean(axis=0) == pytest.approx([0.3, 0.3], abs=0.1)
+
+
+def test_how_long_a_stream_is_missing(robustness):
+    def changes(kind: str) -> int:
+        return sum(
+            robustness.absent(robustness.Degradation(kind), f, 300)
+            != robustness.absent(robustness.Degradation(kind), f - 1, 300)
+            for f in range(1, 300)
+        )
+
+    assert changes("long-missing") == 4
+    assert changes("swap-missing") == 40
+    assert changes("random-missing") > 100
 
 
 @pytest.mark.parametrize(
     ("streams", "channels", "last"), [("both", 6, 77), ("blank", 6, 0), ("aux", 3, 77), ("rgb", 3, None)]
 )
 def test_what_the_tracker_is_shown(robustness, streams, channels, last):
-    image = robustness.shown(pair(), robustness.Streams(streams), robustness.Degradation.CLEAN, 1).image
+    image = robustness.shown(pair(), robustness.Streams(streams), robustness.Degradation.CLEAN, 1, 9).image
     assert image.shape == (40, 60, channels)
     if last is None:
         assert np.array_equal(image, RGB)
@@ -83,7 +111,7 @@ class Recorder:
 
 def test_the_view_degrades_every_frame_but_the_first(robustness):
     recorder = Recorder()
-    view = robustness.DegradedView(recorder, robustness.Streams.BOTH, robustness.Degradation.DARK)
+    view = robustness.DegradedView(recorder, robustness.Streams.BOTH, robustness.Degradation.DARK, 9)
     view.initialize(pair(), [Box(1, 1, 5, 5)])
     view.update(pair())
     view.initialize(pair(), [Box(1, 1, 5, 5)])
