@@ -270,6 +270,19 @@ def test_label_studio_exports_are_read(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("count", "duration_s", "is_doubted"),
+    [(240, 10, True), (960, 40.02, True), (300, 10, False), (8, None, False)],
+)
+def test_a_rate_that_label_studio_took_by_itself_is_said(tmp_path, caplog, count, duration_s, is_doubted):
+    """It counts the frames of a recording of 30 a second as 24, unless it is told."""
+    path = tmp_path / "a.json"
+    value = {"framesCount": count, "duration": duration_s, "sequence": [entry(1, 0)]}
+    path.write_text(a_task(value=value, original_width=200, original_height=100))
+    assert len(boxes_of(read_results(path)[0], 1)) == count
+    assert ("counts 24 frames a second" in caplog.text) is is_doubted
+
+
+@pytest.mark.parametrize(
     ("text", "words"),
     [
         pytest.param("[1]", "tasks[0]: a JSON object", id="list"),
@@ -357,7 +370,7 @@ def test_motchallenge_as_it_comes(tmp_path):
     (folder / "gt/gt.txt").write_text("1,7,13,51,30,40,1,1,0.9\n2,7,14,51,30,40,0,3,0.5\n")
     (results,) = read_results(folder / "seqinfo.ini", origin=1)
     assert (results.name, results.size, results.labels) == ("MOT16-02", (1920, 1080), {7: "car"})
-    assert [row.score for row in results.rows] == [2.5, None]
+    assert [row.score for row in results.rows] == [2.5, 0]
     (folder / "seqinfo.ini").write_text("name=1\n")
     with pytest.raises(FormatError, match="is no INI file"):
         read_one(folder / "seqinfo.ini")

@@ -293,3 +293,17 @@ def test_targets_of_several_recordings_are_not_mixed(tmp_path, target, read):
         export(sources, output, target, size=PictureSize(640, 480))
     with pytest.raises(FormatError, match=r"2 recordings \(a, b\).* dmtrack export"):
         read(output)
+
+
+@pytest.mark.parametrize("is_folder", [False, True])
+def test_what_motchallenge_marks_to_be_ignored_is_no_target(tmp_path, caplog, is_folder):
+    """Its ground truth holds parked cars and mirrored people, with a 0 where a score would be."""
+    rows = "".join(f"{frame},2,10,20,30,40,1,1,1\n{frame},1,50,60,30,40,0,8,0.5\n" for frame in (1, 2, 3))
+    (tmp_path / "gt").mkdir()
+    path = write(tmp_path / "gt", rows, "gt.txt")
+    if is_folder:
+        path = write(tmp_path, "[Sequence]\nname=a\n", "seqinfo.ini")
+    assert read_targets(path) == (TargetStart(Box(10, 20, 30, 40), 2, 0),)
+    assert "left out what is marked to be ignored: target 1" in caplog.text
+    unknown = write(tmp_path, rows.replace(",1,1,1", ",0,1,1"), "unknown.txt")
+    assert len(read_targets(unknown)) == 2, "nobody ignores all"

@@ -27,7 +27,7 @@ from dmtrack.boxes.parsing import placed, state_of, whole
 from dmtrack.boxes.reading import is_zip, read_recording, recognise
 from dmtrack.boxes.results import AbsentTarget, RecordingResults, of_another_size
 from dmtrack.datasets.ground_truth import read_text
-from dmtrack.errors import FormatError
+from dmtrack.errors import FormatError, listed
 from dmtrack.numbers import shown
 from dmtrack.tracking.result import TrackedBox, TrackState
 from dmtrack.tracking.start import Absence, Keyframe, TargetStart
@@ -37,6 +37,7 @@ _log = logging.getLogger(__name__)
 KEYFRAMES: Final = "keyframes.csv"
 _HEADER: Final = "frame,id,x,y,w,h,state,back\n"
 _MARKS: Final = re.compile(r"\s*[,;\t]\s*")
+_NAMED: Final = 5
 _LOST: Final = "a row `lost` ends an absence; where a target is lost the tracker finds out"
 _STATES: Final = "init needs a box; absent and lost have none"
 
@@ -113,14 +114,26 @@ def keyframes_of(results: RecordingResults, first_frame: int = 0, *, every: bool
     """Return the keyframes among the rows of results, in order of targets and frames.
 
     Rows before `first_frame` do not count; a target that was found there already begins with its first row
-    from there on. With `every`, every box is given, whatever its state.
+    from there on. With `every`, every box is given, whatever its state. A target whose scores are all 0 is
+    left out beside others, and logged.
     """
     rows: dict[int, list[tuple[int, TrackedBox | AbsentTarget]]] = defaultdict(list)
     for frame in results.frames:
         if frame.frame_index >= first_frame:
             for entry in frame.entries:
                 rows[entry.target_id].append((frame.frame_index, entry))
+    ignored = [number for number, own in rows.items() if all(_is_ignored(entry) for _, entry in own)]
+    if 0 < len(ignored) < len(rows):
+        named = listed([str(number) for number in sorted(ignored)], _NAMED)
+        _log.warning("%s: left out what is marked to be ignored: target %s", results.name, named)
+        for number in ignored:
+            del rows[number]
     return [key for target_id in sorted(rows) for key in _of_one_target(rows[target_id], every=every)]
+
+
+def _is_ignored(entry: TrackedBox | AbsentTarget) -> bool:
+    """Tell what MOTChallenge's ground truth marks by a 0 for a score."""
+    return entry.score == 0 and entry.state is None
 
 
 def _of_one_target(

@@ -59,12 +59,15 @@ def gt_texts(results: RecordingResults, origin: int = 0, usual: Sequence[str] = 
 
 
 def gather_gt(gatherer: ResultsGatherer, boxes: str, labels: str, where: str, origin: int = 0) -> None:
-    """Note what `gt.txt` and `labels.txt` say; a `FormatError` names the row that is malformed."""
+    """Note what `gt.txt` and `labels.txt` say; a `FormatError` names the row that is malformed.
+
+    What is to be ignored has a score of 0.
+    """
     names = labels.splitlines()
     for place, line in rows_of(boxes.splitlines(), where):
         with placed(place):
             row = parse_mot_line(line, origin)
-            gatherer.add(row.frame_index, row.target_id, row.box)
+            gatherer.add(row.frame_index, row.target_id, row.box, 0.0 if row.score == 0 else None)
             label = _label(line.split(","), names)
         if label and label != DEFAULT_LABEL:
             gatherer.labels[row.target_id] = label

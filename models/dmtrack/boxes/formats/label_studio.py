@@ -18,6 +18,7 @@ Source: Label Studio's manual, "Video object tracking", and `extract_key_frames`
 from __future__ import annotations
 
 import json
+import logging
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -45,6 +46,8 @@ from dmtrack.tracking.start import free_ids
 
 _TYPE: Final = "videorectangle"
 _OUR_ID: Final = re.compile(r"target_([1-9]\d{0,8})")
+_log = logging.getLogger(__name__)
+
 _USUAL_RATE: Final = 24  # what Label Studio takes for the frame rate of a video that it is not told of
 
 
@@ -124,7 +127,7 @@ def _recording(task: JsonFields, name: str, size: PictureSize | None) -> Recordi
     ids = [int(match[1]) if match else 0 for match in given]
     free = free_ids(set(ids))
     tracks: dict[int, list[Waypoint]] = defaultdict(list)
-    ends = []
+    ends, is_doubted = [], False
     for region, own in zip(regions, ids, strict=True):
         target_id, value = own or next(free), region.inner("value")
         if value is None:
@@ -132,13 +135,24 @@ def _recording(task: JsonFields, name: str, size: PictureSize | None) -> Recordi
         gatherer.add_size(region.picture_size("original_width", "original_height"))
         tracks[target_id] += _waypoints(value, gatherer.size or size)
         ends.append(value.integer("framesCount") if "framesCount" in value else 0)
+        is_doubted |= own == 0 and _is_of_usual_rate(value)
         label = next(iter(value.texts("labels")), DEFAULT_LABEL)
         if label != DEFAULT_LABEL:
             gatherer.labels[target_id] = label
+    if is_doubted:
+        what = (
+            "%s: counts %d frames a second, as Label Studio does unless <Video> has a frameRate: is it right?"
+        )
+        _log.warning(what, task.where, _USUAL_RATE)
     with placed(task.where):
         add_tracks(gatherer, tracks, max(ends, default=0))
     address = data.text("video") or ""
     return gatherer.results(data.text("name") or Path(address).stem or name)
+
+
+def _is_of_usual_rate(value: JsonFields) -> bool:
+    count, duration_s = value.number("framesCount"), value.number("duration")
+    return bool(count and duration_s and abs(count - _USUAL_RATE * duration_s) < 1)
 
 
 def _waypoints(value: JsonFields, size: PictureSize | None) -> Iterator[Waypoint]:
