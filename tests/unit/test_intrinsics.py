@@ -239,6 +239,11 @@ def test_those_of_another_shape_are_refused_if_given_and_named_if_found(scene, t
         )
 
 
+def test_the_matrix_of_stray_scanner_is_found(tmp_path):
+    (tmp_path / "camera_matrix.csv").write_text("1594.5,0.0,958.5\n0.0,1594.5,724.5\n0.0,0.0,1.0\n")
+    assert intrinsics_near(tmp_path / "rgb.mp4")[0] == Intrinsics(1594.5, 1594.5, 958.5, 724.5)
+
+
 def test_tum_recordings_have_those_that_are_published(tmp_path):
     folder = tmp_path / "rgbd_dataset_freiburg2_desk" / "rgb"
     folder.mkdir(parents=True)

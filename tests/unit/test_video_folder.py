@@ -182,6 +182,16 @@ def test_a_folder_of_stacks_says_that_one_picture_of_each_is_read(tmp_path, suff
         assert source.info.notes == ()
 
 
+def test_a_folder_of_tables_is_told(tmp_path):
+    """Thermal cameras' programs write the degrees of a picture as a table."""
+    (tmp_path / "Rec-0001.csv").write_text("21,5;21,6\n")
+    with pytest.raises(VideoError, match="tables are not read: save them as TIFF of floats"):
+        FolderReader(tmp_path)
+    (tmp_path / "rgb").mkdir()
+    with pytest.raises(VideoError, match="sub-folders rgb: name one"):
+        FolderReader(tmp_path)
+
+
 @pytest.mark.parametrize(
     ("others", "said"),
     [

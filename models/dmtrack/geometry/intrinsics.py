@@ -21,7 +21,7 @@ from dmtrack.numbers import file_text, finite, json_value
 
 BESIDE: Final = (
     *("intrinsics.json", "intrinsics.txt", "intrinsics.yaml", "camera_intrinsics.json", "camera_info.yaml"),
-    *("camera_intrinsic.json", "camera-intrinsics.txt", "calib.txt", "metadata"),
+    *("camera_intrinsic.json", "camera-intrinsics.txt", "camera_matrix.csv", "calib.txt", "metadata"),
 )
 """Looked for in the folder of the RGB stream, and where that is a folder of pictures, beside it."""
 _LARGEST_BYTES: Final = 1 << 24  # Record3D writes where the camera was, a line a frame, into the same file

@@ -148,6 +148,8 @@ def list_images(folder: Path) -> tuple[Path, ...]:
             hint = f"it has {', '.join(others)}: save them as PNG or TIFF"
         elif videos := sorted(entry.name for entry in entries if entry.suffix.lower() in _RECORDINGS):
             hint = f"it has {', '.join(videos[:6])}: name one of them"
+        elif not below and any(entry.suffix.lower() == ".csv" for entry in entries):
+            hint = "tables are not read: save them as TIFF of floats"
         raise VideoError("the folder holds no pictures (jpg, png, tif, bmp)", where=folder, hint=hint)
     return tuple(_one_series(images, folder))
 
