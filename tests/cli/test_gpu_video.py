@@ -61,7 +61,7 @@ class StandIn(PacketDecoder):
                 return frame
             if self._how == "uncut":
                 return None if frame is None else frame.reformat(frame.width + 16, format="nv12")
-            self.damaged += 1
+            self._damage.add()
         self._count += 1
         return None if frame is None else frame.reformat(format="nv12")
 

@@ -84,8 +84,9 @@ class TestClock:
 class FakeCapture(Capture):
     """Gives pictures when it is told to, with the age it is told."""
 
+    damaged = 0
+
     def __init__(self, *, then: Exception | None = None) -> None:
-        self.damaged = 0
         self._ready = threading.Semaphore(0)
         self._ages: list[float] = []
         self._given = 0
@@ -339,13 +340,27 @@ class TestRealStreams:
         )
         once = video.read_bytes()
         sent = sound_in_the_middle(video) if between == "sound" else once * 4 + bytes(1 << 18) + once
+        stamps, _ = self.received(sent)
+        assert len(stamps) >= 50
+        assert stamps[-1] == pytest.approx(stamps[24] or 0, abs=0.1), "the last part is there as well"
+
+    @pytest.mark.parametrize(
+        ("codec", "options"), [("libx264", {}), ("libx265", {"x265-params": "log-level=none:crf=4"})]
+    )
+    def test_what_is_lost_on_the_way_is_counted(self, make_video, codec, options):
+        noise = np.random.default_rng(1).integers(0, 255, (25, 64, 96, 3), np.uint8)
+        once = make_video("a.ts", noise, codec=codec, options=options, rate=2).read_bytes()
+        place = 188 * (len(once) // 188 // 2)
+        stamps, damaged = self.received(once * 3 + once[:place] + once[place + 188 :])
+        assert (len(stamps) >= 50, damaged) == (True, 1)
+
+    def received(self, sent):
+        """Return the times of what is received over TCP, and how many packets were damaged."""
         with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as aside:
             aside.submit(lambda: _send(server, sent))
             address = parse_address(f"tcp://127.0.0.1:{server.getsockname()[1]}")
             capture = NetworkCapture(address, timeout_s=10)
-            stamps = [one.stamp_s for one in capture.pictures()]
-        assert len(stamps) >= 50
-        assert stamps[-1] == pytest.approx(stamps[24] or 0, abs=0.1), "the last part is there as well"
+            return [one.stamp_s for one in capture.pictures()], capture.damaged
 
     def test_silence_is_an_end_in_one_line(self, live_sender):
         address = parse_address(f"udp://127.0.0.1:{live_sender.free_port()}")

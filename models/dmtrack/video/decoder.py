@@ -10,7 +10,6 @@ given: none is lost, and damage is counted as ever.
 from __future__ import annotations
 
 import logging
-import zlib
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -25,6 +24,7 @@ from av.codec.hwaccel import HWAccel, hwdevices_available
 from av.video.reformatter import VideoReformatter
 
 from dmtrack.errors import DecodeError, reason_of
+from dmtrack.video.damage import DamageCount
 from dmtrack.video.jpeg import said_bits
 
 if TYPE_CHECKING:
@@ -48,8 +48,6 @@ _NO_TIMES: Final = 0x80  # AVFMT_NOTIMESTAMPS of libav
 _JPEG: Final = "mjpeg"
 _MOVED_UP: Final = frozenset({"jpeg2000", "jpegls", _JPEG})
 _STRICT: Final = {"err_detect": "explode"}
-_FFV1, _FOOTER_BYTES = "ffv1", 8
-_REVERSED: Final = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -116,6 +114,11 @@ class PacketDecoder:
         return self
 
     @property
+    def damaged(self) -> int:
+        """Packets that did not decode cleanly so far."""
+        return self._damage.total
+
+    @property
     def size(self) -> tuple[int, int]:
         """Width and height of pictures, as the stream says them now."""
         context = self._stream.codec_context
@@ -124,7 +127,6 @@ class PacketDecoder:
     def __init__(
         self, container: InputContainer, stream: VideoStream, path: Path, begin: int | None = None
     ) -> None:
-        self.damaged = 0
         self.damaged_in_a_row = 0
         self.packets = self.read_bytes = self.read_end = 0
         self.lead: list[int] = []
@@ -139,7 +141,7 @@ class PacketDecoder:
         self._ready: deque[VideoFrame] = deque()
         self._decoded = 0
         self._drained = False
-        self._has_sums = False
+        self._damage = DamageCount(path)
         self._lenient: VideoCodecContext | None = None
         if stream.codec_context.name == _JPEG:
             stream.codec_context.options = {**stream.codec_context.options, **_STRICT}
@@ -198,12 +200,10 @@ class PacketDecoder:
                 self.lead.append(packet.pts)
             if not self._decoded and self._stream.codec_context.name in _MOVED_UP:
                 self.said_bits = said_bits(bytes(packet))
-            if self._stream.codec_context.name == _FFV1:  # of which libav tells the log alone
-                is_right = has_right_sums(bytes(packet))
-                self._has_sums |= is_right
-                self.damaged += self._has_sums and not is_right
         if packet.size == 0 and not is_flush:
             return  # AVI writes empty packets for "the picture before, again"
+        if not is_flush:
+            self._damage.look_at(packet)
         if self._due is not None and packet.dts is not None:
             self._due.append(packet.dts)
         try:
@@ -211,14 +211,14 @@ class PacketDecoder:
         except av.error.EOFError:
             self._drained = True
         except (av.error.FFmpegError, OSError, MemoryError) as error:
-            self._count_damage(error)
+            self._count_damage(error, packet.pts)
             frames = self._seen_of(packet)
             if self._due and not frames:
                 self._due.pop()
             self._take(frames)
         else:
+            self._damage.look_at_decoded(frames)
             self._take(frames)
-            self.damaged += sum(frame.is_corrupt for frame in frames)
 
     def _take(self, frames: list[VideoFrame]) -> None:
         self._ready.extend(self._dated(frames))
@@ -247,8 +247,8 @@ class PacketDecoder:
                 self._due.popleft()  # packets that gave no picture
         return frames
 
-    def _count_damage(self, error: Exception) -> None:
-        self.damaged += 1
+    def _count_damage(self, error: Exception, stamp: int | None = None) -> None:
+        self._damage.add(stamp)
         self.damaged_in_a_row += 1
         _LOGGER.info("%s: damaged packet after frame %d: %s", self._path, self._decoded, reason_of(error))
         if self.damaged_in_a_row > MAX_CONSECUTIVE_DAMAGED:
@@ -257,20 +257,6 @@ class PacketDecoder:
                 where=self._path,
                 hint="the rest of the file is unusable; --end stops before it",
             ) from error
-
-
-def has_right_sums(packet: bytes) -> bool:
-    """Return whether each slice of FFV1 has a check sum, and a right one; its footer says how long it is.
-
-    Source: RFC 9043, section 4.9 (slice_size, slice_crc_parity); zlib takes the bits of a byte in reverse.
-    """
-    end = len(packet)
-    while end > _FOOTER_BYTES:
-        begin = end - _FOOTER_BYTES - int.from_bytes(packet[end - _FOOTER_BYTES :][:3], "big")
-        if begin < 0 or ~zlib.crc32(packet[begin:end].translate(_REVERSED), 0xFFFFFFFF) & 0xFFFFFFFF:
-            return False
-        end = begin
-    return end == 0 < len(packet)
 
 
 _CUDA: Final = "cuda"

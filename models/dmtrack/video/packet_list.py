@@ -12,12 +12,13 @@ from __future__ import annotations
 import re
 from array import array
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import av.error
 
+from dmtrack.video.damage import PICTURES, length_bytes, unit_type, units_of
 from dmtrack.video.decoder import demuxed, packet_stamp
 from dmtrack.video.stamps import presented
 
@@ -31,10 +32,9 @@ _PROVEN_FRAMES: Final = 8
 _HEAD_BYTES: Final = 64
 _BEGIN_AFRESH: Final = {"h264": frozenset({5}), "hevc": frozenset(range(16, 22))}
 """Types of pictures that refer to none before them, nor does any shown later. Source: ITU-T H.264, H.265."""
-_PICTURES: Final = {"h264": frozenset({1, 2, 3, 4, 5}), "hevc": frozenset(range(32))}
 _NOT_IN_A_UNIT: Final = re.compile(rb"\0\0[\0-\2]")
 """Lost bytes are often zeros, which no unit holds in a row. Source: ITU-T H.264, H.265, 7.3.1.1, 7.4.1."""
-_ONE_EACH: Final = frozenset({"vp9", "av1", "ffv1", "png", *_PICTURES})
+_ONE_EACH: Final = frozenset({"vp9", "av1", "ffv1", "png", *PICTURES})
 """Codecs whose packets hold one picture each, as all do that know no reference to another picture."""
 
 
@@ -56,7 +56,7 @@ class PacketList:
         if not (codec.intra_only or name in _ONE_EACH) or stream.codec_context.has_b_frames < 0:
             return None
         stamps, begins = array("q"), array("q")
-        length = _length_bytes(name, stream.codec_context.extradata)
+        length = length_bytes(name, stream.codec_context.extradata)
         damage: list[Exception] = []
         try:
             for packet in demuxed(container, stream, damage.append):
@@ -92,56 +92,24 @@ class PacketList:
 def _begins_afresh(name: str, packet: Packet[VideoStream], length: int) -> bool | None:
     """Return whether decoding can begin with a packet; None if it is damaged or does not hold one picture."""
     data = memoryview(packet)
-    if name in _PICTURES:
-        kind = _picture_type(name, data, length)
-        is_picture = kind in _PICTURES[name]
+    if name in PICTURES:
+        kind = _picture_type(name, bytes(packet), length)
+        is_picture = kind in PICTURES[name]
         return kind in _BEGIN_AFRESH[name] and packet.is_keyframe if is_picture else None
     if name == "vp9":
         return packet.is_keyframe if _shows(data) else None
     return packet.is_keyframe if name == "rawvideo" or any(data[:_HEAD_BYTES]) else None
 
 
-def _length_bytes(name: str, extradata: bytes | None) -> int:
-    """Return how many bytes say the length of each unit in a packet; 0 where start codes part them.
-
-    Source: ISO/IEC 14496-15, the decoder configuration records of AVC and HEVC.
-    """
-    place = {"h264": 4, "hevc": 21}.get(name, 0)
-    if not place or extradata is None or len(extradata) <= place or extradata[0] != 1:
-        return 0
-    return 1 + (extradata[place] & 3)
-
-
-def _picture_type(name: str, data: memoryview, length: int) -> int | None:
-    """Return the type of the first unit with a picture; None if there is none, or the lengths do not fit."""
-    kinds = _lengthy_types(data, length) if length else _parted_types(data)
-    found = None
-    for head in kinds:
-        if head is None:
-            return None
-        kind = head & 31 if name == "h264" else head >> 1 & 63
-        if found is None and kind in _PICTURES[name]:
-            found = kind
-    return found
-
-
-def _lengthy_types(data: memoryview, length: int) -> Iterator[int | None]:
-    """Yield the first byte of each unit; None where one is damaged, or longer or shorter than the packet."""
-    place, end = 0, len(data)
-    while place + length < end:
-        begin = place + length
-        place = begin + int.from_bytes(data[place:begin], "big")
-        yield None if _NOT_IN_A_UNIT.search(data, begin, place) else data[begin]
-    if place != end:
-        yield None
-
-
-def _parted_types(data: memoryview) -> Iterator[int | None]:
-    whole = bytes(data)
-    place = whole.find(b"\0\0\1")
-    while 0 <= place < len(whole) - 3:
-        yield whole[place + 3]
-        place = whole.find(b"\0\0\1", place + 3)
+def _picture_type(name: str, data: bytes, length: int) -> int | None:
+    """Return the type of the first unit with a picture; None: there is none, or damage."""
+    units = units_of(data, length)
+    if length and (
+        sum(length + len(unit) for unit in units) != len(data) or any(map(_NOT_IN_A_UNIT.search, units))
+    ):
+        return None
+    kinds = (unit_type(name, unit) for unit in units)
+    return next((kind for kind in kinds if kind in PICTURES[name]), None)
 
 
 def _shows(data: memoryview) -> bool:

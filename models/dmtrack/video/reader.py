@@ -38,6 +38,7 @@ from dmtrack.video.decoder import (
 )
 from dmtrack.video.frame import Frame, Pixels, VideoInfo
 from dmtrack.video.known_frames import KnownFrame, KnownFrames, known_frames
+from dmtrack.video.matroska import CLUSTER, EBML, HEAD_BYTES, segment
 from dmtrack.video.packet_list import PacketList
 from dmtrack.video.picture_file import SMALL_PIXELS
 from dmtrack.video.position import Position
@@ -78,8 +79,7 @@ _SEEK_BACK: Final = (64, 1024)
 _DAY_S: Final = 86_400
 _MOST_ENTRIES: Final = 50_000  # of a table tell how frames follow each other
 _INDEX_BYTES, _ENTRY_BYTES = 1 << 15, 24  # 16 in AVI's index, and 8 before a picture that is left out
-_EBML, _SEGMENT, _HEAD_BYTES = b"\x1a\x45\xdf\xa3", b"\x18\x53\x80\x67", 1 << 12
-_TRACKS, _CLUSTER = b"\x16\x54\xae\x6b", b"\x1f\x43\xb6\x75"
+_TRACKS: Final = b"\x16\x54\xae\x6b"
 _CROPS: Final = re.compile(rb"\x54[\xaa\xbb\xcc\xdd](\x81[^\0]|\x82(?!\0\0))")
 _MOST_BOXES: Final = 100_000
 _CLAP, _TAIL_BYTES = b"\0\0\0\x28clap", 1 << 22
@@ -697,20 +697,13 @@ def _frames_unread(path: Path, reading: PacketDecoder, listed: int) -> int:
 
 
 def _claimed_bytes(path: Path) -> int | None:
-    """Return the length that a Matroska or an AVI file says it has.
-
-    Source: RFC 8794, section 4 (sizes), RFC 9559, section 5.1 (the Segment); RIFF.
-    """
+    """Return the length that a Matroska or an AVI file says it has."""
     with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
+        head = file.read(HEAD_BYTES)
     if head.startswith(b"RIFF"):
         return 8 + int.from_bytes(head[4:8], "little")
-    place = head.find(_SEGMENT) + len(_SEGMENT)
-    if not head.startswith(_EBML) or not len(_SEGMENT) <= place < len(head) - 8 or not head[place]:
-        return None
-    octets = 9 - head[place].bit_length()
-    size = int.from_bytes(head[place : place + octets], "big") - (1 << 7 * octets)
-    return None if size == (1 << 7 * octets) - 1 else place + octets + size
+    begin, size = segment(head) or (0, None)
+    return None if size is None else begin + size
 
 
 def _is_cropped(path: Path, size: tuple[int, int]) -> bool:
@@ -719,9 +712,9 @@ def _is_cropped(path: Path, size: tuple[int, int]) -> bool:
     Source: RFC 9559, section 5.1.4.1.28 (PixelCropBottom, ...); ISO/IEC 14496-12, section 12.1.4 (clap).
     """
     with path.open("rb") as file:
-        head = file.read(_HEAD_BYTES)
-        if head.startswith(_EBML):
-            return _CROPS.search(head.rpartition(_TRACKS)[2].partition(_CLUSTER)[0]) is not None
+        head = file.read(HEAD_BYTES)
+        if head.startswith(EBML):
+            return _CROPS.search(head.rpartition(_TRACKS)[2].partition(CLUSTER)[0]) is not None
         if head[4:8] != b"ftyp":
             return False
         head += file.read(_TAIL_BYTES)

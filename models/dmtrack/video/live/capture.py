@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 
 from dmtrack.errors import DecodeError, VideoError, reason_of
+from dmtrack.video.damage import DamageCount
 from dmtrack.video.decoder import demuxed
 from dmtrack.video.frame import Pixels, VideoInfo
 from dmtrack.video.live.address import PROTOCOLS, LiveAddress
@@ -54,7 +55,9 @@ class Captured:
 class Capture(Protocol):
     """A live stream; every method but the constructor runs in one thread, the reader's."""
 
-    damaged: int  # packets that did not decode
+    @property
+    def damaged(self) -> int:
+        """Packets that did not decode cleanly."""
 
     def pictures(self) -> Iterator[Captured]:
         """Open the stream and yield pictures as they come, until it ends.
@@ -91,7 +94,12 @@ class NetworkCapture(Capture):
         self._stream: VideoStream | None = None
         self._converter: PictureConverter | None = None
         self._in_a_row = 0
-        self.damaged = 0
+        self._damage = DamageCount()
+
+    @property
+    def damaged(self) -> int:
+        """Packets that did not decode cleanly."""
+        return self._damage.total
 
     def pictures(self) -> Iterator[Captured]:
         """Yield pictures; see `Capture`."""
@@ -171,20 +179,22 @@ class NetworkCapture(Capture):
             raise DecodeError(f"the stream ended: {what}", where=self._address.shown) from error
 
     def _decoded(self, packet: Packet[VideoStream]) -> list[VideoFrame]:
+        if packet.size:
+            self._damage.look_at(packet)
         try:
             frames = packet.decode()
         except av.error.EOFError:
             return []
         except (av.error.FFmpegError, OSError) as error:
-            self._count_damage(error)
+            self._count_damage(error, packet.pts)
             return []
         if frames:
             self._in_a_row = 0
-        self.damaged += sum(frame.is_corrupt for frame in frames)
+        self._damage.look_at_decoded(frames)
         return frames
 
-    def _count_damage(self, error: Exception) -> None:
-        self.damaged += 1
+    def _count_damage(self, error: Exception, stamp: int | None = None) -> None:
+        self._damage.add(stamp)
         self._in_a_row += 1
         _LOGGER.info("%s: damaged packet: %s", self._address.shown, reason_of(error))
         if self._in_a_row > MAX_CONSECUTIVE_DAMAGED:
@@ -202,10 +212,11 @@ def _held_back_s(container: InputContainer, stream: VideoStream) -> float:
 class CameraCapture(Capture):
     """A camera of this machine."""
 
+    damaged = 0
+
     def __init__(self, address: LiveAddress) -> None:
         self._address = address
         self._rate: Fraction | None = None
-        self.damaged = 0
 
     def pictures(self) -> Iterator[Captured]:
         """Yield pictures; see `Capture`."""
