@@ -155,13 +155,14 @@ def test_shares_of_the_picture_are_a_box(track):
     assert read_rows(Path("out/boxes.txt"))[0].box.xywh == (0, 8, 48, 16)
 
 
-@pytest.mark.parametrize("name", ["given.csv", "groundtruth.txt", "det.txt"])
+@pytest.mark.parametrize("name", ["given.csv", "groundtruth.txt", "det.txt", "mot.txt"])
 def test_shares_of_the_picture_are_boxes_in_files_too(track, recording, name):
     shares, beside = "0.25,0.25,0.5,0.25", name == "groundtruth.txt"
     rows = {
         "given.csv": f"frame,id,x,y,w,h\n0,1,{shares}\n9,1,{shares}\n",
         "groundtruth.txt": f"{shares}\n",
         "det.txt": f"1,-1,{shares},0.9\n",
+        "mot.txt": f"1,1,{shares},0.9\n",
     }
     path = write(rows[name], name)
     rgb = Path(shutil.copy(recording.rgb, "clip.mp4"))

@@ -74,8 +74,10 @@ def _is_yolo(words: Sequence[str]) -> bool:
     numbers = [real(word) for word in words if is_number(word)]
     if len(words) != len(numbers) or len(words) not in (5, 6, 7) or not numbers[0].is_integer():
         return False
+    if not all(0 <= number <= 1 for number in numbers[1:5]):
+        return False
     # what is no whole number is no id of MOT
-    return max(numbers[1:]) <= 1 or (max(numbers[1:5]) <= 1 and not numbers[1].is_integer())
+    return not numbers[1].is_integer() or (len(words) < 7 and max(numbers[1:]) <= 1)
 
 
 def _yolo_box(words: Sequence[str], size: tuple[int, int]) -> Box:
