@@ -329,21 +329,12 @@ def prepared_run(
     `CheckpointError`: the weights are missing, damaged or for something else; `OutputError`: a result exists,
     or the folder cannot be written to.
     """
-    if earlier is None and request.continues:
-        earlier = EarlierRun.read(Path(request.rgb))
-        request = earlier.request_for(request)
-    elif earlier is None and request.from_frame is not None:
-        raise ConfigError(
-            "is for results that are gone on with", where="--from", hint="give --continue as well"
-        )
+    request, earlier = _gone_on_with(request, earlier)
     if request.live_addresses is not None:
         request.require_live_options()
     folder = request.folder
     with contextlib.ExitStack() as stack:
         named, recording = with_streams(_with_gpu(request))
-        sequences: Sequence[AnnotatedSequence] = ()
-        if recording is not None and earlier is None and not request.says_targets:
-            sequences = open_clip(recording.clip) if find_ground_truth(recording.clip.rgb) else ()
         if DRAWN in request.boxes:  # a person waits for frames far away
             named = replace(named, pairing=replace(named.pairing, trusts_packets=True))
         pairs = stack.enter_context(open_inputs(named))
@@ -363,21 +354,9 @@ def prepared_run(
             return drawing_scene(named, pairs, first, ids, lowest_frame)
 
         if earlier is None:
-            start = BoxSources(request, sequences, scene, draw).choose(first)
+            start = BoxSources(request, _annotated(request, recording), scene, draw).choose(first)
         else:
-            if request.from_frame is not None:
-                from_frame, stop = pairs.rgb.frame_at(request.from_frame), pairs.rgb.end_at(named.end)
-                outside = None
-                if stop is not None and from_frame >= stop:
-                    outside = f"behind --end {named.end}"
-                elif named.start is not None and from_frame < first.rgb.index:
-                    outside = f"before --start {named.start}"
-                elif (count := pairs.rgb.frames_before(from_frame)) is not None:
-                    outside = f"behind the last of {count} frames"
-                if outside is not None:
-                    raise ConfigError(f"{request.from_frame} lies {outside} of the run", where="--from")
-                request = replace(request, from_frame=Position(index=from_frame))
-            start = earlier.start_boxes(request, first)
+            start = earlier.start_boxes(_with_known_from(request, named, pairs, first), first)
         if start.first_frame != first.rgb.index:
             named = replace(named, start=Position(index=start.first_frame))
             pairs.close()
@@ -389,31 +368,84 @@ def prepared_run(
             seen = seen_by_detector(request, start.targets, start.corrections, pairs.rgb_info)
         if recording is not None and request.modality is None and pairs.modality is not None:
             pairs.modality_reason = recording.layout_reason
-        loaded = load()
-        retracking = None
-        if earlier is not None or start.corrections:
-            retracking = Retracking.of(start.keyframes, named, earlier)
-        if retracking is not None or any(isinstance(b, TargetStart) and b.frame_index for b in request.boxes):
-            named = replace(  # a command line says boxes of its first frame alone
-                named, boxes=(), box_files=(folder / KEYFRAMES,), from_frame=None, continues=False
-            )
-        if isinstance(pairs, LivePairs):
-            first = _fresh(pairs, first, rest, is_drawn=DRAWN in request.boxes)
-        frames = None if isinstance(pairs, LivePairs) else expected_frames(pairs.rgb_info, first, named.end)
-        if retracking is not None:
-            if isinstance(pairs, LivePairs):
-                raise ConfigError("a live stream cannot be followed a second time", where=start.origin)
-            last = None if frames is None else first.rgb.index + frames
-            frames = retracking.frames_to_track(last)
-        seen_by = named.detections if earlier is None else earlier.detections
-        record = _record(named, pairs, start, loaded, seen_by)
-        record = replace(record, expected_frames=frames)
-        if earlier is not None:
-            record = replace(record, corrected=earlier.corrected(start.keyframes))
-            earlier.require_same(record.inputs, loaded.weights.files[-1].sha256)
-        yield TrackRun(
-            named, folder, pairs, first, rest, start, loaded, record, frames, seen, retracking, earlier
+        yield _checked_run(named, folder, pairs, (first, rest), start, load(), seen, earlier)
+
+
+def _gone_on_with(
+    request: TrackRequest, earlier: EarlierRun | None
+) -> tuple[TrackRequest, EarlierRun | None]:
+    """Return a request as the earlier run leaves it, and that run, read from its folder if need be."""
+    if earlier is None and request.continues:
+        earlier = EarlierRun.read(Path(request.rgb))
+        return earlier.request_for(request), earlier
+    if earlier is None and request.from_frame is not None:
+        raise ConfigError(
+            "is for results that are gone on with", where="--from", hint="give --continue as well"
         )
+    return request, earlier
+
+
+def _annotated(request: TrackRequest, recording: DatasetRecording | None) -> Sequence[AnnotatedSequence]:
+    """Return what a data set says of the targets of its recording; nothing where the request names them."""
+    if recording is None or request.says_targets or not find_ground_truth(recording.clip.rgb):
+        return ()
+    return open_clip(recording.clip)
+
+
+def _with_known_from(
+    request: TrackRequest, named: TrackRequest, pairs: PairedSource, first: FramePair
+) -> TrackRequest:
+    """Return a request whose `--from` is a frame; `ConfigError`: the run has no such frame."""
+    if request.from_frame is None:
+        return request
+    frame, stop = pairs.rgb.frame_at(request.from_frame), pairs.rgb.end_at(named.end)
+    outside = None
+    if stop is not None and frame >= stop:
+        outside = f"behind --end {named.end}"
+    elif named.start is not None and frame < first.rgb.index:
+        outside = f"before --start {named.start}"
+    elif (count := pairs.rgb.frames_before(frame)) is not None:
+        outside = f"behind the last of {count} frames"
+    if outside is not None:
+        raise ConfigError(f"{request.from_frame} lies {outside} of the run", where="--from")
+    return replace(request, from_frame=Position(index=frame))
+
+
+def _checked_run(
+    named: TrackRequest,
+    folder: Path,
+    pairs: PairedSource,
+    frames: tuple[FramePair, Iterator[FramePair]],
+    start: StartBoxes,
+    loaded: LoadedTracker,
+    seen: Detections | None,
+    earlier: EarlierRun | None,
+) -> TrackRun:
+    """Return the run of what has been checked, with its record; `frames` are the first pair and the rest."""
+    first, rest = frames
+    retracking = None
+    if earlier is not None or start.corrections:
+        retracking = Retracking.of(start.keyframes, named, earlier)
+    if isinstance(pairs, LivePairs):
+        if retracking is not None:
+            raise ConfigError("a live stream cannot be followed a second time", where=start.origin)
+        first, expected = _fresh(pairs, first, rest, is_drawn=DRAWN in named.boxes), None
+    else:
+        expected = expected_frames(pairs.rgb_info, first, named.end)
+    if retracking is not None:
+        expected = retracking.frames_to_track(None if expected is None else first.rgb.index + expected)
+    if retracking is not None or any(isinstance(b, TargetStart) and b.frame_index for b in named.boxes):
+        named = replace(  # a command line says boxes of its first frame alone
+            named, boxes=(), box_files=(folder / KEYFRAMES,), from_frame=None, continues=False
+        )
+    seen_by = named.detections if earlier is None else earlier.detections
+    record = replace(_record(named, pairs, start, loaded, seen_by), expected_frames=expected)
+    if earlier is not None:
+        record = replace(record, corrected=earlier.corrected(start.keyframes))
+        earlier.require_same(record.inputs, loaded.weights.files[-1].sha256)
+    return TrackRun(
+        named, folder, pairs, first, rest, start, loaded, record, expected, seen, retracking, earlier
+    )
 
 
 def seen_by_detector(
