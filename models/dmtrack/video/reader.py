@@ -36,6 +36,7 @@ from dmtrack.video.decoder import (
     packet_stamp,
     suits_gpu,
 )
+from dmtrack.video.fourcc import counts_file, name_counts
 from dmtrack.video.frame import Frame, Pixels, VideoInfo
 from dmtrack.video.known_frames import KnownFrame, KnownFrames, known_frames
 from dmtrack.video.matroska import CLUSTER, EBML, HEAD_BYTES, segment
@@ -564,9 +565,16 @@ def open_container(path: Path) -> InputContainer:
 def _opened(path: Path, hwaccel: HWAccel | None = None) -> InputContainer:
     # "file:" keeps a colon in a name from being read as a protocol; the whitelist keeps a
     # play list that poses as a video from opening the network
-    return av.open(
-        f"file:{path}", options={"protocol_whitelist": "file"}, hwaccel=hwaccel, metadata_errors="replace"
+    counts = counts_file(path)
+    container = av.open(
+        f"file:{path}" if counts is None else counts,
+        "r",
+        options={"protocol_whitelist": "file"},
+        hwaccel=hwaccel,
+        metadata_errors="replace",
     )
+    name_counts(container, counts is not None)
+    return container
 
 
 def _on_gpu(

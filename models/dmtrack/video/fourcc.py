@@ -1,0 +1,56 @@
+"""Raw counts of 16 bits under names that libav does not know: `Y16 ` of UVC cameras, `Z16 ` of depth."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+
+_COUNTS: Final = ("Y10 ", "Y12 ", "Y14 ", "Y16 ", "Z16 ")  # little endian, as Video4Linux calls them
+_IN_AVI: Final = re.compile(rb"strf.{20}(%b)" % "|".join(_COUNTS).encode(), re.DOTALL)
+_KNOWN: Final = "b16g"  # raw too, of which libav decodes the other byte order
+_AS: Final = "Y1\0\x10"  # what libav calls them
+_HEAD_BYTES: Final = 1 << 12
+
+
+class CountsFile(io.FileIO):
+    """An AVI that reads as if raw counts in it had a name that libav knows."""
+
+    def __init__(self, path: Path, place: int) -> None:
+        super().__init__(path)
+        self._place = place
+
+    def __del__(self) -> None:
+        """Close it with the container, which only lets go of it."""
+        self.close()
+
+    def read(self, size: int | None = -1) -> bytes:
+        """Read so many bytes, or all there are."""
+        begin = self.tell()
+        data = super().read(size) or b""
+        at = self._place - begin
+        if not 0 <= at <= len(data) - len(_KNOWN):
+            return data
+        return data[:at] + _KNOWN.encode() + data[at + len(_KNOWN) :]
+
+
+def counts_file(path: Path) -> CountsFile | None:
+    """Return what opens an AVI of raw counts; None for any other file. Source: BITMAPINFOHEADER."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    found = _IN_AVI.search(head) if head.startswith(b"RIFF") else None
+    return None if found is None else CountsFile(path, found.start(1))
+
+
+def name_counts(container: InputContainer, is_counts_file: bool) -> None:
+    """Have libav decode raw counts in an opened file as what they are."""
+    for stream in container.streams.video:
+        context = stream.codec_context
+        if context is not None and (
+            context.codec_tag in _COUNTS or (is_counts_file and context.codec_tag == _KNOWN)
+        ):
+            context.codec_tag = _AS
