@@ -1,4 +1,4 @@
-"""How far the whole picture moved since the last frame, as where a camera was turned."""
+"""How far the whole picture moved since the last frame, as when the camera turns."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-#: Longest side in px of what is compared, and at least how high the peak of its correlation is.
+#: Longest side in px of the compared pictures, and the lowest correlation peak that is accepted.
 _SIDE, _LEAST_PEAK = 160, 0.3
 
 
 class CameraMotion:
-    """Compares each frame with the one before by phase correlation: a shift, no turn and no zoom."""
+    """Estimates the shift between consecutive frames by phase correlation; no rotation, no zoom."""
 
     def __init__(self) -> None:
         self._last: list[npt.NDArray[np.float32]] = []
         self._window: npt.NDArray[np.float32] = np.zeros((0, 0), np.float32)
 
     def shift_px(self, image: npt.NDArray[np.uint8]) -> tuple[float, float]:
-        """Return how far right and down what stands still moved in `(H, W, 3 S)` since the last call.
+        """Return how far right and down the static scene moved in `(H, W, 3 S)` since the last call.
 
-        0 if that is not clear. The first stream that is clear about it counts: thermal sees by night.
+        `(0, 0)` if that is unclear. The first stream with a clear shift counts: at night that is thermal.
         """
         small = [_reduced(image[..., stream]) for stream in range(1, image.shape[2], 3)]  # green
         last, self._last = self._last, small
@@ -31,7 +31,7 @@ class CameraMotion:
         scale = max(image.shape[:2]) / max(small[0].shape)
         for before, now in zip(last, small, strict=False):
             if before.shape == now.shape:
-                # Copies: OpenCV windows in place what needs no padding, and the next call would do so again.
+                # Copies: OpenCV applies the window in place where no padding is needed.
                 (dx, dy), peak = cv2.phaseCorrelate(before.copy(), now.copy(), self._window)
                 if peak >= _LEAST_PEAK and math.isfinite(dx + dy):
                     return dx * scale, dy * scale

@@ -1,6 +1,6 @@
-"""Cutting the crops of a frame: on the CPU by OpenCV, or on the device from the part of the frame they need.
+"""Cutting the crops of a frame: on the CPU with OpenCV, or on the GPU from the part of the frame they span.
 
-Both give what the published crop is; see `DeviceCropper` for how closely.
+Both give the published crop; see `DeviceCropper` for how closely.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 
 
 class Cropper(Protocol):
-    """Cuts crops where a network wants them."""
+    """Cuts crops into an array on the network's device."""
 
     def cut(self, image: npt.NDArray[np.uint8], crops: Sequence[Crop]) -> Array:
-        """Return crops of one size, at least one, of `image` `(H, W, C)`: `(B, size, size, C)` uint8."""
+        """Cut at least one crop, all of one size, from `image` `(H, W, C)`: `(B, size, size, C)` uint8."""
 
 
 class HostCropper:
-    """Cuts with OpenCV, byte for byte as published, and brings the crops to the device."""
+    """Cuts with OpenCV, byte for byte as published, and uploads the crops."""
 
     def __init__(self, device: torch.device | Device) -> None:
         self._device = device
@@ -38,10 +38,10 @@ class HostCropper:
 
 
 class DeviceCropper:
-    """Brings the rectangle that the crops span to the device, and cuts all of them there at once.
+    """Uploads the rectangle that the crops span, and cuts them all on the device.
 
-    The arithmetic is OpenCV's for 8-bit pictures, in integers. On this project's tests the bytes are the
-    same but where a crop of six channels is exactly half as large as what it shows: one grey level there.
+    The arithmetic is OpenCV's for 8-bit pictures, in integers. In this project's tests the bytes are equal,
+    except for six-channel crops scaled down by exactly two, which may differ by one grey level.
     """
 
     def __init__(self, device: torch.device | Device) -> None:
@@ -49,7 +49,7 @@ class DeviceCropper:
 
     def cut(self, image: npt.NDArray[np.uint8], crops: Sequence[Crop]) -> Array:
         """See `Cropper`."""
-        import torch  # which is loaded, as the network is of it
+        import torch  # already loaded: the network runs on it
 
         sampling = Sampling.of(crops, image.shape[1], image.shape[0])
         seen = upload(image[slice(*sampling.rows), slice(*sampling.columns)], self._device)
@@ -64,12 +64,12 @@ class DeviceCropper:
 
 
 def cropper_for(device: torch.device | Device, backend: Backend = "torch") -> Cropper:
-    """Return the cropper that suits a device: its own on CUDA, unless the backend is `eager`; else OpenCV."""
+    """Return a `DeviceCropper` for CUDA, unless the backend is `eager`; else a `HostCropper`."""
     return DeviceCropper(device) if device.type == "cuda" and backend != "eager" else HostCropper(device)
 
 
 def upload(values: npt.NDArray[Any], device: torch.device | Device) -> Array:
-    """Return the values on a device; to CUDA from pinned memory, so that nothing waits for the copy.
+    """Return the values on a device; to CUDA through pinned memory, so that nothing waits for the copy.
 
     On a CPU the tensor may share the array's memory.
     """

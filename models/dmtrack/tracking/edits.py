@@ -1,4 +1,4 @@
-"""What a person does to keyframes: each function returns all of them as they are then. No torch here."""
+"""A person's edits of keyframes: each function returns the complete new keyframes. No torch here."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ Keyframes = tuple[Keyframe, ...]
 
 
 def with_box(keyframes: Keyframes, box: TargetStart) -> Keyframes:
-    """Put a box; it takes the place of what was said of its target in its frame."""
+    """Add a box; it replaces the target's keyframe in that frame."""
     return settled((*_without(keyframes, box.target_id, box.frame_index), box))
 
 
 def without_keyframe(keyframes: Keyframes, target_id: int, frame_index: int) -> Keyframes:
-    """Take away what is said of a target in a frame: its box, or that an absence begins or ends there.
+    """Remove a target's keyframe in a frame: its box, or the begin or end of an absence there.
 
-    `BoxError` where nothing is said.
+    `BoxError` where there is none.
     """
     left = tuple(
         replace(key, until=None) if isinstance(key, Absence) and key.until == frame_index else key
@@ -33,13 +33,13 @@ def without_keyframe(keyframes: Keyframes, target_id: int, frame_index: int) -> 
 
 
 def absent_from(keyframes: Keyframes, target_id: int, frame_index: int) -> Keyframes:
-    """Say that a target is absent from a frame up to its next box; `BoxError` where it has no box before."""
+    """Mark a target absent from a frame to its next box; `BoxError` if it has no box before the frame."""
     _require_box_before(keyframes, target_id, frame_index)
     return settled((*_without(keyframes, target_id, frame_index), Absence(target_id, frame_index)))
 
 
 def looked_for_from(keyframes: Keyframes, target_id: int, frame_index: int) -> Keyframes:
-    """Say that an absent target may be seen again from a frame on; `BoxError` where it is not absent."""
+    """End a target's absence at a frame, to search for it from there; `BoxError` if it is not absent."""
     before = [key for key in keyframes if key.target_id == target_id and (key.frame_index or 0) < frame_index]
     last = max(before, key=lambda key: key.frame_index or 0, default=None)
     if not isinstance(last, Absence):
@@ -48,16 +48,16 @@ def looked_for_from(keyframes: Keyframes, target_id: int, frame_index: int) -> K
 
 
 def without_target(keyframes: Keyframes, target_id: int) -> Keyframes:
-    """Take a target away; `BoxError` where there is none of this id."""
+    """Remove all keyframes of a target; `BoxError` if there are none."""
     _require_target(keyframes, target_id)
     return tuple(key for key in keyframes if key.target_id != target_id)
 
 
 def renamed(keyframes: Keyframes, target_id: int, new_id: int) -> Keyframes:
-    """Give a target another id. One that has this id already is the same target: the two are joined.
+    """Give a target another id; a target that already has this id is joined with it.
 
-    Where both say something of a frame, a box is right, and of two alike that of the other one. `BoxError`:
-    no such target, or an id below 1.
+    Where both have a keyframe in one frame, a box wins over an absence, and between two of a kind that of
+    `new_id` wins. `BoxError`: no such target, or an id below 1.
     """
     _require_target(keyframes, target_id)
     both = [key for key in keyframes if key.target_id in (target_id, new_id)]
@@ -67,10 +67,9 @@ def renamed(keyframes: Keyframes, target_id: int, new_id: int) -> Keyframes:
 
 
 def split(keyframes: Keyframes, target_id: int, frame_index: int, new_id: int, box: Box) -> Keyframes:
-    """Say that a target is another one from a frame on.
+    """Make a target another one from a frame on: `new_id`, in `box` there unless it has a keyframe there.
 
-    From `frame_index` on it is `new_id`, and lies in `box` there. `BoxError`: the target has no box before,
-    or the new id is taken.
+    `BoxError`: the target has no box before the frame, or the new id is taken.
     """
     _require_box_before(keyframes, target_id, frame_index)
     if any(key.target_id == new_id for key in keyframes):
@@ -87,10 +86,10 @@ def split(keyframes: Keyframes, target_id: int, frame_index: int, new_id: int, b
 
 
 def settled(keyframes: Iterable[Keyframe]) -> Keyframes:
-    """Return keyframes in order of targets and frames, without what says nothing.
+    """Return keyframes in order of target and frame, without those that have no effect.
 
-    That is an absence before the first box of its target, one within another, or an end of one behind the
-    keyframe that follows.
+    Dropped are an absence before its target's first box or within another absence, and the end of an absence
+    that does not come before the next keyframe.
     """
     kept: list[Keyframe] = []
     in_order = sorted(keyframes, key=lambda key: (key.target_id, key.frame_index or 0))

@@ -1,4 +1,4 @@
-"""`MemoryFrames`: the last T templates of one target, in constant memory however long the video."""
+"""`MemoryFrames`: the last T templates of one target, in constant memory."""
 
 from __future__ import annotations
 
@@ -9,15 +9,14 @@ class MemoryFrames:
     """A ring of embedded templates.
 
     The published tracker keeps a template for every frame of the video and feeds the last T of them; a
-    ring of T gives the same templates (specification 3.5). With capacity 1 the first template stays.
+    ring of T gives the same templates (specification 3.5).
 
-    A template of RGB alone, from a frame whose partner is missing, borrows the second stream of the newest
-    template that has one; where none has, all get it from the first that comes.
+    A template of RGB alone, from a frame without a partner, borrows the second stream of the newest template
+    that has one; if none has, all get it from the first that comes.
 
-    Templates that stay stand in the oldest places, in the order in which they were pushed.
-
-    `capacity` is T; with more templates that stay than T, there are so many, and one more where T > 1. The
-    first `staying` ones pushed stay for ever; the ring holds the others.
+    `capacity` is T. The first `staying` templates pushed, with capacity 1 at least one, are kept for ever,
+    before the others and in the order of pushing. The ring holds `capacity - staying` others, but at least
+    one where T > 1.
     """
 
     def __init__(self, capacity: int, *, staying: int = 0) -> None:
@@ -33,7 +32,7 @@ class MemoryFrames:
 
     @property
     def streams(self) -> int:
-        """In how many streams the target was seen: 0 before the first template."""
+        """Number of streams in which the target was seen; 0 before the first template."""
         return self._templates[-1].shape[0] if self._templates else 0
 
     def push(self, tokens: Array) -> None:

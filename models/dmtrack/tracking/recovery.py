@@ -1,4 +1,4 @@
-"""Lost and found: when a target is doubted, when it is given up, and where it is looked for."""
+"""Lost and found: when a target is doubted, when it is given up, and where it is searched."""
 
 from __future__ import annotations
 
@@ -12,43 +12,43 @@ from dmtrack.tracking.result import TrackState
 
 #: Distance of neighbouring windows, as a share of their side: the target is whole in at least one.
 _STRIDE = 0.5
-#: How far from its last trusted place a target may be at once, in sizes of its box; its speed adds to that.
+#: How far from its last trusted box a target may be at once, in sizes of that box; its speed adds to this.
 _NEAR = 1.0
-#: Of how far the camera's motion moved it: how wrong that may be.
+#: Possible error of the estimated camera motion, as a share of it.
 _ASTRAY = 0.4
-#: Share of the newest step in a target's speed.
+#: Weight of the newest step in a target's smoothed speed.
 _NEWEST = 0.1
-_PATIENCE = 6  # after so many times `lost_after` frames a lost target may be anywhere
+_PATIENCE = 6  # after this many times `lost_after` frames a lost target may be anywhere
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Where a target is thought to be, not yet clipped to the frame."""
+    """A candidate for a target's place in a frame, not yet clipped to the frame."""
 
     box: Box
     score: float
-    shown: Box  # the same, as it is reported
-    weight: float = 1.0  # of its score beside others' of a sure target: how likely its place was beforehand
+    shown: Box  # the box to report, see `TrackerConfig.voting`
+    weight: float = 1.0  # prior of its place: multiplies the score when the find of a sure target is chosen
 
     def moved(self, dx: float, dy: float) -> Found:
-        """Return the same so many pixels away."""
+        """Return the find moved by (dx, dy) pixels."""
         return replace(self, box=self.box.moved(dx, dy), shown=self.shown.moved(dx, dy))
 
 
 @dataclass(slots=True)
 class Trust:
-    """How much one target's boxes are trusted, by their scores and by where it can have got to."""
+    """How far one target's boxes are trusted, by their scores and by how far it can have moved."""
 
-    box: Box  # the last box that was trusted: what is held while the target is lost
+    box: Box  # the last trusted box, which is held while the target is lost
     doubted: int = 0  # frames in a row that were not trusted
     missed: int = 0  # frames since the target was given up; 0 while it is followed
-    speed: float = math.inf  # sizes of its box a frame, smoothed; at first nothing is known of it
-    lookalikes: list[Box] = field(default_factory=list)  # where what cannot be the target was seen last
+    speed: float = math.inf  # smoothed, in sizes of its box a frame; infinite while unknown
+    lookalikes: list[Box] = field(default_factory=list)  # last boxes of objects that cannot be the target
     carried: float = 0.0  # how far the camera has moved `box` since, in sizes of it
 
     @property
     def is_lost(self) -> bool:
-        """Whether the target is looked for instead of followed."""
+        """Whether the target is searched instead of followed."""
         return self.missed > 0
 
     @property
@@ -57,12 +57,11 @@ class Trust:
         return not (self.doubted or self.missed)
 
     def choose(self, finds: Sequence[Found], config: TrackerConfig) -> Found:
-        """Return which find of a frame is the target, the likeliest of a doubted or lost one.
+        """Return which find of a frame, at least one a searched window, is the target.
 
-        What scores as a target where that one cannot have got to is a look-alike, and stays one wherever it
-        is seen to go. Of what is left a near one is preferred; where nothing is, the trusted box is held.
-
-        There is one find a window that was searched, at least one.
+        For a sure target that is the highest weighted score. For a doubted or lost one, a find that scores as
+        a target but is out of its reach is a look-alike, and is excluded from then on wherever it moves. Of
+        the rest the score weighted by nearness decides; if nothing is left, the trusted box is held.
         """
         if self.is_sure:
             return max(finds, key=lambda find: find.score * find.weight)
@@ -79,17 +78,16 @@ class Trust:
         return max(poor, key=lambda find: find.score, default=Found(self.box, 0.0, self.box))
 
     def carry(self, shift_px: tuple[float, float], width: int, height: int) -> None:
-        """Take note that the camera's motion moved all that stands still; a place outside is not held."""
+        """Move the box and the look-alikes with the camera; a box that would leave the frame stays."""
         self.box = _inside([self.box.moved(*shift_px), self.box], width, height)[0]
         self.carried += math.hypot(*shift_px) / math.sqrt(self.box.area)
         self.lookalikes = [box.moved(*shift_px) for box in self.lookalikes]
 
     def judge(self, box: Box, score: float, config: TrackerConfig) -> TrackState:
-        """Take note of where the target is thought to be, and say what that is worth.
+        """Update the trust by the box found in a frame, and return its state.
 
-        A doubted target is taken up again only where it can have got to, and a lost one only at
-        `found_score`, which is higher than what it takes to be followed: a search over many places finds the
-        best of many wrong ones.
+        A doubted target is resumed only within its reach, and a lost one only at `found_score`, which is
+        higher than the score to keep following: the best of many searched places is often a wrong one.
         """
         is_within = not self.doubted or self._distance(box) <= self._reach(config)
         if is_within and score >= (config.found_score if self.is_lost else config.uncertain_score):
@@ -105,15 +103,15 @@ class Trust:
         return TrackState.LOST
 
     def _distance(self, box: Box) -> float:
-        """Return how far a box is from the last trusted one, in sizes of that."""
+        """Return the distance of a box from the last trusted one, in sizes of that."""
         return math.hypot(box.cx - self.box.cx, box.cy - self.box.cy) / math.sqrt(self.box.area)
 
     def _nearness(self, box: Box, reach: float) -> float:
-        """Return 1 at the last trusted place, and less farther away: a Gaussian that ends at 2 sigma."""
+        """Return 1 at the last trusted box and less farther away: a Gaussian with `reach` at 2 sigma."""
         return math.exp(-2 * (self._distance(box) / reach) ** 2)
 
     def _reach(self, config: TrackerConfig) -> float:
-        """Return how far the target can be from there in this frame."""
+        """Return how far from the last trusted box the target can be in this frame, in sizes of it."""
         if self.missed > _PATIENCE * config.lost_after:
             return math.inf
         return _NEAR + self.speed * (self.doubted + 1) + _ASTRAY * self.carried
@@ -122,10 +120,8 @@ class Trust:
 def places_to_look(trust: Trust, config: TrackerConfig, width: int, height: int) -> list[Box]:
     """Return the boxes around which a lost target is searched in this frame, at least one.
 
-    First around the place where it was last trusted, wider step by step; after `lost_after` frames,
-    every `sweep_interval` frames, a share of the whole frame, so that the cost of a frame has a bound.
-
-    Width and height are those of the frame in px.
+    First around the last trusted box, in widening rings; after `lost_after` frames, every `sweep_interval`
+    frames also a part of the whole frame, of at most `sweep_windows` windows. Width and height in px.
     """
     step = _STRIDE * config.search_factor * math.sqrt(trust.box.area)
     sweep, since = divmod(trust.missed - config.lost_after, config.sweep_interval)
@@ -149,7 +145,7 @@ def is_inside(box: Box, width: int, height: int) -> bool:
 
 
 def _inside(boxes: Sequence[Box], width: int, height: int) -> list[Box]:
-    """Leave out what is centred outside the frame, unless that is everything."""
+    """Drop boxes centred outside the frame; if that is all of them, keep the first."""
     inside = [box for box in boxes if is_inside(box, width, height)]
     return inside or list(boxes[:1])
 

@@ -10,7 +10,7 @@ import numpy.typing as npt
 from dmtrack.config import TrackerConfig
 from dmtrack.network.inference import Array, Maps, arrays_of
 
-_VOTING_IOU = 0.3  # so much a cell's box overlaps the chosen one, at least, to have a voice
+_VOTING_IOU = 0.3  # a cell votes if its box overlaps the chosen one by more than this
 
 
 def hann_window(side: int) -> npt.NDArray[np.float32]:
@@ -27,9 +27,8 @@ class Peak:
     """The chosen cell of each target."""
 
     boxes_cxcywh_norm: Array  # `(B, 4)` as fractions of the crop side
-    shown_cxcywh_norm: Array  # the same of the boxes to report, see `TrackerConfig.voting`
-    # `(B,)` confidence in [0, 1]: the quality that the network expects of the box, or what the score map says
-    # where the network has no quality tower
+    shown_cxcywh_norm: Array  # the boxes to report in the same units, see `TrackerConfig.voting`
+    # `(B,)` confidence in [0, 1]: from the network's quality tower if it has one, else from the score map
     scores: Array
 
 
@@ -77,7 +76,7 @@ def choose_peak(output: Maps, window: Array, previous_wh_norm: Array, config: Tr
 
 
 def voted(output: Maps, boxes_cxcywh_norm: Array) -> Array:
-    """Return `(B, 4)` means of the boxes of all cells that overlap the chosen ones, by their squared scores.
+    """Return `(B, 4)` means of the cells' boxes that overlap the chosen ones, weighted by squared score.
 
     Source: box voting (Gidaris and Komodakis, ICCV 2015).
     """

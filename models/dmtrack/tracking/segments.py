@@ -1,4 +1,4 @@
-"""`Segment`: what lies between two keyframes of a target.
+"""`Segment`: the stretch between two keyframes of a target.
 
 Each is tracked on its own, so that results depend on the keyframes alone, and not on the order in which they
 were given. No torch here.
@@ -14,7 +14,7 @@ from typing import Final
 from dmtrack.tracking.start import Keyframe, TargetStart
 
 MOST_SHOWN: Final = 3
-"""So many keyframes of a target are shown to the network at once: the nearest ones in time."""
+"""Most keyframes of a target that the network sees as templates at once: the nearest ones in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +22,17 @@ class Segment:
     """A stretch of the recording in which one target is followed from one keyframe."""
 
     target_id: int  # from 1
-    # Frame in which it begins: that of its keyframe, or the one from which a target that was absent is looked
-    # for
+    # First frame: that of its keyframe, or the end of an absence, from which the target is searched
     first: int
-    end: int | None  # first frame that does not belong to it; None where it lasts to the end of the recording
+    end: int | None  # first frame after it; None where it lasts to the end of the recording
     known: tuple[TargetStart, ...]  # the keyframes whose boxes show the target, in order of time
-    # The keyframe from which it was followed last: that of `first`, unless it is looked for
+    # The newest box keyframe up to `first`: the one at `first`, unless the target is searched from there
     last_seen: TargetStart
-    # The keyframe at `end`, from which it can be followed backward; None where there is none
+    # The keyframe at `end`, if it is a box from which to track backward too; else None
     closing: TargetStart | None = None
 
     def is_part_of(self, other: Segment) -> bool:
-        """Return whether the other one, tracked already, gives the same boxes here."""
+        """Return whether the other segment, already tracked, gives the same boxes for this one."""
         if self == other:
             return True
         ends = self.end is not None and (other.end is None or self.end <= other.end)
@@ -45,12 +44,12 @@ class Segment:
 
     @property
     def opens_with_box(self) -> bool:
-        """Whether the box of its first frame is given."""
+        """Whether its first frame has a given box."""
         return self.last_seen.frame_index == self.first
 
 
 def segments_of(keyframes: Iterable[Keyframe]) -> list[Segment]:
-    """Cut the recording at keyframes, in any order, into segments, in order of target and time."""
+    """Cut the recording at keyframes, given in any order, into segments in order of target and time."""
     by_id = sorted(keyframes, key=lambda key: (key.target_id, key.frame_index or 0))
     return [
         segment

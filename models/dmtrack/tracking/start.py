@@ -1,4 +1,4 @@
-"""`TargetStart`: where, when and under which id the following of a target begins. No torch here."""
+"""`TargetStart` and `Absence`: the keyframes of a target. No torch here."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from dmtrack.numbers import whole
 
 @dataclass(frozen=True, slots=True)
 class TargetStart:
-    """A box that is given, not found.
+    """A box that a person or a detector gave, as opposed to one that the tracker found.
 
     Attributes:
         box: Pixels of the full RGB frame.
         target_id: From 1; kept in every output.
         frame_index: 0-based index of the RGB frame that shows the box; None is the first frame of the run.
-        back: Whether it may change what was found before it, back to the keyframe before.
+        back: Whether it may change earlier frames, back to the keyframe before it.
 
     Raises:
         BoxError: The id is below 1, or the index below 0.
@@ -53,7 +53,7 @@ class Absence:
     Attributes:
         target_id: From 1.
         frame_index: 0-based index of the first RGB frame without it.
-        until: Index of the frame from which it is looked for again; None: until its next box.
+        until: Index of the frame from which it is searched again; None: absent until its next box.
 
     Raises:
         BoxError: The id is below 1, the index below 0, or the absence ends before it begins.
@@ -78,7 +78,7 @@ Keyframe = TargetStart | Absence  # what a person says of a target in a frame
 
 
 def parse_target(text: str) -> Box | TargetStart:
-    """Read `x,y,w,h` or `id:x,y,w,h`; `BoxError` where it is neither."""
+    """Read `x,y,w,h` as a `Box` or `id:x,y,w,h` as a `TargetStart`; `BoxError` if it is neither."""
     head, colon, numbers = text.partition(":")
     if colon and head.strip().isdecimal():
         return TargetStart(Box.parse(numbers), whole(head))
@@ -86,22 +86,22 @@ def parse_target(text: str) -> Box | TargetStart:
 
 
 def free_ids(taken: Collection[int]) -> Iterator[int]:
-    """Yield 1, 2, … without the ids that are taken."""
+    """Yield 1, 2, … except the taken ids."""
     return (number for number in count(1) if number not in taken)
 
 
 _FOUR: Final = "a box is x, y, w, h in pixels"
 
 Target = Box | Keyframe | Sequence[float]
-"""A target as a caller may give it: the last is `x, y, w, h` in pixels."""
+"""A target as a caller may give it; the sequence is `x, y, w, h` in pixels."""
 
 
 Targets = Box | Keyframe | Sequence[float] | Sequence[Target] | npt.NDArray[Any]
-"""Several targets, or a single one; an array holds four numbers, or a row of them a target."""
+"""Several targets, or a single one; an array holds one row `x, y, w, h`, or one such row for each target."""
 
 
 def as_targets(targets: Targets) -> tuple[Box | Keyframe, ...]:
-    """Make boxes of numbers; a single box, or its four numbers, will do for one target. Else `BoxError`."""
+    """Return the targets as a tuple, with boxes made of numbers; `BoxError` for anything else."""
     if isinstance(targets, np.ndarray):
         targets = targets.tolist()
     if isinstance(targets, Box | Keyframe):
@@ -121,9 +121,9 @@ def _box(numbers: object) -> Box:
 
 
 def numbered(targets: Sequence[Box | Keyframe]) -> tuple[Keyframe, ...]:
-    """Give every plain box the lowest id that is free, in the order given, and the first frame.
+    """Give every plain box the lowest free id, in the order given, and the run's first frame.
 
-    `BoxError` where two boxes of one frame have the same id.
+    `BoxError` if a target has two keyframes in one frame.
     """
     taken: set[tuple[int, int | None]] = set()
     for target in targets:
@@ -138,10 +138,10 @@ def numbered(targets: Sequence[Box | Keyframe]) -> tuple[Keyframe, ...]:
 def starts_and_corrections(
     keyframes: Iterable[Keyframe],
 ) -> tuple[tuple[TargetStart, ...], tuple[Keyframe, ...]]:
-    """Return the first box of each target, in order of the ids, and the keyframes after them.
+    """Return the first box of each target, in order of id, and the keyframes after them.
 
-    What is said of a target before its first box says nothing new, and is left out. `BoxError`: a target is
-    said to be absent, and has no box.
+    Absences before a target's first box have no effect and are left out. `BoxError`: a target has an absence
+    but no box.
     """
     starts: dict[int, TargetStart] = {}
     later: list[Keyframe] = []

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class _Target:
-    """What is remembered of one target."""
+    """The state of one followed target."""
 
     target_id: int
     box: Box
@@ -52,24 +52,24 @@ class _Target:
     has_rested: bool = False
 
 
-#: Grey levels from the darkest to the brightest pixel of a picture that shows nothing.
+#: Largest range of grey levels in a picture that counts as blank.
 _FLAT = 8
-_FAR = 0.6  # of its size: how far the camera or its own step has to take a target for a look there too
-_AHEAD = 0.9  # what a score counts where its own step leads: a look-alike may stand there
-_SLOW, _STEADY = 0.05, 0.03  # of its size: how far a slow target moves in a frame, and by how much it grows
+_FAR = 0.6  # of its size: a target that moves this far is searched at its predicted place too
+_AHEAD = 0.9  # weight of a score at the place its own motion predicts: a look-alike may stand there
+_SLOW, _STEADY = 0.05, 0.03  # of its size: most that a slow target moves, and grows, in a frame
 
 
 @dataclass(frozen=True, slots=True)
 class _Gait:
-    """How a target moves, by its last searches, see `TrackerConfig.pace`."""
+    """How a target moves, from its last searches; see `TrackerConfig.pace`."""
 
-    found: Found  # in the last one, moved along with the camera since
-    newest: tuple[float, float] = (0.0, 0.0)  # by which its box moved a frame before that, px
+    found: Found  # by the last search, moved along with the camera since
+    newest: tuple[float, float] = (0.0, 0.0)  # px that its box moved a frame, before the last search
     step: tuple[float, float] = (0.0, 0.0)  # the same, smoothed
-    is_calm: bool = False  # whether it is sure, and slow
+    is_calm: bool = False  # whether its score is high and it is slow
 
     def then(self, found: Found, frames: int, least_score: float) -> _Gait:
-        """Return the gait by a search so many frames later."""
+        """Return the gait after a search `frames` frames after the last one."""
         box, size = found.box, math.sqrt(self.found.box.area)
         newest = (box.cx - self.found.box.cx) / frames, (box.cy - self.found.box.cy) / frames
         dx, dy = (self.step[0] + newest[0]) / 2, (self.step[1] + newest[1]) / 2  # boxes jitter
@@ -78,24 +78,25 @@ class _Gait:
         return _Gait(found, newest, (dx, dy), is_slow and found.score >= least_score)
 
     def ahead(self) -> Found:
-        """Return where the target is a frame later, sought or not."""
+        """Return the predicted place one frame later."""
         return self.found.moved(*self.step)
 
 
 class Tracker:
     """Follows one or several targets; all crops of a frame run as one batch.
 
-    A pair whose image shows RGB alone is searched by the foundation alone, without adapters, among what the
-    target's templates show in RGB. So is every pair until a target was seen in both streams. Where RGB shows
-    nothing, as while its camera is off, the second stream is searched so, and no template is taken.
+    A pair that shows RGB alone is searched by the foundation alone, without adapters, against the RGB part of
+    the templates. So is every pair until a target was seen in both streams. Where RGB is blank, as while its
+    camera is off, the second stream is searched in this way, and no template is taken.
 
     Args:
-        network: What finds the targets. A trained `DMTrack` is packed for inference; it stays as it is.
+        network: The network that finds the targets. A trained `DMTrack` is copied for inference, not changed.
         config: The inference protocol; the published one by default.
-        device: Where to run a `DMTrack`; another network knows that itself.
-        precision: Numbers of a `DMTrack`'s big products, see `inference_network`.
-        cropper: What cuts the crops; by default what suits the network's device.
-        modality: What the network takes as second stream; pairs of another one are refused. None: not said.
+        device: Where to run a `DMTrack`; other networks have a device of their own.
+        precision: Precision of a `DMTrack`'s large products, see `inference_network`.
+        cropper: Cuts the crops; by default the one that suits the network's device.
+        modality: Modality of the second stream that the network expects; pairs of another one are refused.
+            None accepts all.
 
     Example:
         >>> tracker = Tracker(model)                                    # doctest: +SKIP
@@ -126,17 +127,17 @@ class Tracker:
 
     @property
     def targets(self) -> tuple[int, ...]:
-        """The ids of the targets that are followed."""
+        """The ids of the followed targets."""
         return tuple(target.target_id for target in self._targets)
 
     def initialize(
         self, pair: FramePair, boxes: Targets, ids: Sequence[int] | None = None
     ) -> tuple[TrackedBox, ...]:
-        """Start over with one target a box, maybe none; ids 1, 2, … in the order given, or `ids`.
+        """Start over with one target for each box, maybe none; ids are 1, 2, … in the order given, or `ids`.
 
         Raises:
-            BoxError: A box lies outside the frame or is none, or an id comes twice.
-            ConfigError: The network is not for the second stream of the pair.
+            BoxError: A box is invalid or outside the frame, or an id comes twice.
+            ConfigError: The network is not for the pair's second stream.
         """
         self._targets = []
         return self.add(pair, boxes, ids)
@@ -148,18 +149,18 @@ class Tracker:
         ids: Sequence[int] | None = None,
         known: Sequence[Sequence[Array]] = (),
     ) -> tuple[TrackedBox, ...]:
-        """Start following more targets from this frame on; ids go on from the highest one, or are `ids`.
+        """Follow more targets from this frame on; ids continue from the highest one, or are `ids`.
 
         Args:
-            pair: Shows the targets.
-            boxes: Where they are: boxes, or four numbers each.
+            pair: The frame pair that shows the targets.
+            boxes: Boxes, or four numbers each, in pixels of the RGB frame.
             ids: One a box.
-            known: For each target what it looks like elsewhere, as `templates` gives it, oldest first. It is
-                kept for ever, as is the template of this frame then.
+            known: Earlier templates of each target, from `templates`, oldest first. Where there are any, they
+                and the template of this frame are kept for ever.
 
         Raises:
-            BoxError: A box lies outside the frame or is none, or an id is taken.
-            ConfigError: The network is not for the second stream of the pair.
+            BoxError: A box is invalid or outside the frame, or an id is taken.
+            ConfigError: The network is not for the pair's second stream.
         """
         self._require_fit(pair)
         height, width = pair.image.shape[:2]
@@ -177,7 +178,7 @@ class Tracker:
         return tuple(self._report(pair, target, target.box, 1.0, TrackState.INIT) for target in added)
 
     def seek(self, box: Box, target_id: int, known: Sequence[Array]) -> None:
-        """Look for a target from the next frame on, as for one that was lost.
+        """Search for a target from the next frame on, as for a lost one.
 
         Args:
             box: Where it was last seen.
@@ -186,19 +187,19 @@ class Tracker:
         """
         self._new_ids([box], [target_id])
         if not self._targets:
-            self._camera = CameraMotion()  # the frame that it saw last may be long ago
+            self._camera = CameraMotion()  # its last frame may be long ago
         trust = Trust(box, missed=1 if self.config.recovery else 0)
         self._follow([_Target(target_id, box, self._memory(known, opens=False), trust)])
 
     def drop(self, target_id: int) -> None:
-        """Follow a target no longer; its id is free then."""
+        """Stop following a target, and free its id."""
         self._targets = [target for target in self._targets if target.target_id != target_id]
 
     def look(self, pair: FramePair, target_id: int, box: Box) -> tuple[Box, float]:
-        """Return where around a box a target would be found in a frame, and its score; nothing is remembered.
+        """Return the box and score that a search around `box` gives for a target; its state stays as it is.
 
         Raises:
-            ConfigError: The network is not for the second stream of the pair.
+            ConfigError: The network is not for the pair's second stream.
         """
         self._require_fit(pair)
         target = next(target for target in self._targets if target.target_id == target_id)
@@ -208,10 +209,10 @@ class Tracker:
         return crop.to_frame(*shown), score
 
     def templates(self, pair: FramePair, boxes: Sequence[Box]) -> list[Array]:
-        """Return what boxes show, one template a box, `(S, P, C)` on the network's device.
+        """Return the templates that boxes show, one `(S, P, C)` a box, on the network's device.
 
         Raises:
-            ConfigError: The network is not for the second stream of the pair.
+            ConfigError: The network is not for the pair's second stream.
         """
         self._require_fit(pair)
         tokens, _ = self._embedded(pair.image, boxes)
@@ -229,11 +230,11 @@ class Tracker:
         self._targets = sorted([*self._targets, *added], key=lambda target: target.target_id)
 
     def update(self, pair: FramePair) -> tuple[TrackedBox, ...]:
-        """Find every target in the next frame; one entry a target, in order of id.
+        """Find every target in the next frame; returns one entry a target, in order of id.
 
         Raises:
             BoxError: No target was ever given.
-            ConfigError: The network is not for the second stream of the pair.
+            ConfigError: The network is not for the pair's second stream.
         """
         if not self._is_begun:
             raise BoxError("there is no box to follow", hint="initialize(pair, boxes) comes first")
@@ -260,7 +261,7 @@ class Tracker:
         return tuple(reports.values())
 
     def _carried(self, image: npt.NDArray[np.uint8]) -> dict[int, Box]:
-        """Return by its id where the camera's motion takes each target that it moves far."""
+        """Return, by id, where the camera's motion takes the targets that it moves far."""
         if not (self.config.leaps and self._targets):
             return {}
         shift_px = self._camera.shift_px(image)
@@ -276,7 +277,7 @@ class Tracker:
         return carried
 
     def _resting(self, carried: Collection[int]) -> dict[int, Found]:
-        """Return by its id where each target is that need not be searched now: never two frames in a row."""
+        """Return, by id, the predicted places of calm targets, which are searched in every second frame."""
         if not self.config.pace:
             return {}
         return {
@@ -299,10 +300,10 @@ class Tracker:
     def _find(
         self, image: npt.NDArray[np.uint8], targets: Sequence[_Target], carried: Mapping[int, Box]
     ) -> dict[int, Found]:
-        """Locate targets by their id: around their box, or at the best of several places.
+        """Return the best find of each target, by id.
 
-        Where the camera or its own step takes a target far, it is looked for there and where it was; a lost
-        one at many places.
+        A target is searched around its box; where the camera or its own motion takes it far, also there; a
+        lost one at many places.
         """
         looked: list[tuple[tuple[_Target, Box, float], Crop]] = []
         located: list[Array] = []
@@ -329,7 +330,7 @@ class Tracker:
     def _places(
         self, target: _Target, shape: tuple[int, ...], carried: Mapping[int, Box]
     ) -> list[tuple[Box, float]]:
-        """Return where to look for a target, and what a score counts there."""
+        """Return the boxes around which to search for a target, each with the weight of a score there."""
         height, width = shape[:2]
         if target.trust.is_lost:
             return [(box, 1.0) for box in places_to_look(target.trust, self.config, width, height)]
@@ -342,7 +343,7 @@ class Tracker:
         return places
 
     def _settle(self, pair: FramePair, target: _Target, found: Found) -> TrackedBox:
-        """Take over what was found, unless the target is lost: then its last trusted box is held."""
+        """Take over the find, unless the target is lost: then its last trusted box is held."""
         height, width = pair.image.shape[:2]
         config = self.config
         box = found.box.clipped(width, height, config.min_size_px)
@@ -369,7 +370,7 @@ class Tracker:
         return ids
 
     def _is_news(self, target: _Target, state: TrackState | None, image: npt.NDArray[np.uint8]) -> bool:
-        """Return whether this is the first frame that shows the target in the second stream."""
+        """Return whether the target is seen in the second stream for the first time."""
         return state is TrackState.TRACKED and target.memory.streams < image.shape[2] // 3
 
     def _require_fit(self, pair: FramePair) -> None:
@@ -392,10 +393,10 @@ class Tracker:
     def _locate(
         self, image: npt.NDArray[np.uint8], windows: Sequence[tuple[_Target, Box]]
     ) -> tuple[list[Crop], Array]:
-        """Search around each box for what the target's memory shows; all memories have one shape.
+        """Search around each box for its target; all targets' memories have one shape.
 
-        Return the crops that were searched, and `(B, 9)` on the device: cx, cy, w, h as fractions of the crop
-        side, the score, and the box to report as the first four.
+        Return the searched crops, and `(B, 9)` on the device: cx, cy, w, h as fractions of the crop side, the
+        score, and the box to report in the same four numbers.
         """
         size = self.network.config.search_size
         streams = min(image.shape[2] // 3, windows[0][0].memory.streams)
@@ -430,7 +431,7 @@ class Tracker:
                 target.detail = detail(crops[index : index + 1])[0]
 
     def _aux_shares(self, targets: Sequence[_Target], crops: Array) -> tuple[Array, ...]:
-        """Return `(B,)`, see `aux_shares`, or nothing where all read as the weights say."""
+        """Return `aux_shares` `(B,)` in a tuple, or an empty one if the weights' share holds for all."""
         usual = self.network.config.aux_share
         if not (self.config.aux_backup and usual < MOST):
             return ()
@@ -463,9 +464,9 @@ def _is_far(box: Box, other: Box) -> bool:
 
 
 def _shows_nothing(image: npt.NDArray[np.uint8]) -> bool:
-    """Return whether all of RGB in `(H, W, 3 S)` is one grey level, but for what a codec makes of it."""
+    """Return whether RGB in `(H, W, 3 S)` is blank: one grey level, up to compression noise."""
     rgb = image[..., :3]
-    return all(np.ptp(pixels) <= _FLAT for pixels in (rgb[::16, ::16], rgb))  # the few first: they are quick
+    return all(np.ptp(pixels) <= _FLAT for pixels in (rgb[::16, ::16], rgb))  # the sparse sample is quick
 
 
 def _alike(targets: Sequence[_Target]) -> list[list[_Target]]:
@@ -477,12 +478,12 @@ def _alike(targets: Sequence[_Target]) -> list[list[_Target]]:
 
 
 def overlap_bound(box: Box, edge_error_px: float) -> float:
-    """Return the overlap to expect of two boxes of one thing, both drawn to `edge_error_px`.
+    """Return the IoU to expect of two boxes of one object, each drawn to within `edge_error_px`.
 
-    Nobody marks an edge better than to about a pixel. Of a bus that costs nothing, of a drone twelve
-    pixels wide a fifth of the overlap, which no network can see once the crop has been enlarged.
+    Nobody marks an edge better than to about a pixel. For a bus that costs nothing, for a drone twelve pixels
+    wide a fifth of the overlap, which no network can see once the crop has been enlarged.
 
-    `edge_error_px` is the typical distance of their edges; 0 is none. Returned is, in (0, 1], the IoU of the
+    `edge_error_px` is the typical distance of their edges; 0 is none. The value, in (0, 1], is the IoU of the
     box with itself moved by that distance on both axes.
     """
     if edge_error_px <= 0:

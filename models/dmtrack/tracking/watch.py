@@ -1,4 +1,4 @@
-"""What the states of a run come to: is it worth going on with, and where to look. No torch here."""
+"""Summaries of a run's states: which spans to look at, and whether to go on. No torch here."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Final
 
 from dmtrack.tracking.result import FrameResult, TrackedBox, TrackState
 
-MOST_DOUBTED: Final = 1000  # so many spans of a run are kept; what comes later is counted elsewhere
+MOST_DOUBTED: Final = 1000  # most spans kept; the states are counted in full elsewhere
 
 
 @dataclass(slots=True)
 class DoubtedSpan:
-    """Frames in a row in which a target was uncertain or lost."""
+    """Consecutive frames in which a target was uncertain or lost."""
 
     target_id: int  # from 1
     state: TrackState  # `uncertain` or `lost`
     first_frame: int  # 0-based index of the first one
     last_frame: int  # of the last one
-    first_s: float  # time of the first one since that of the recording
+    first_s: float  # time of the first frame, in seconds since the recording began
     last_s: float  # of the last one
     to_the_end: bool = False  # the recording ended before the state did
 
@@ -37,14 +37,14 @@ class DoubtedSpan:
 
 
 class DoubtWatch:
-    """Gathers where targets were doubted or lost."""
+    """Collects the spans in which targets were uncertain or lost."""
 
     def __init__(self) -> None:
         self._spans: list[DoubtedSpan] = []
         self._going_on: dict[int, DoubtedSpan] = {}
 
     def note(self, result: FrameResult) -> None:
-        """Take note of a frame."""
+        """Record the states of a frame."""
         before, self._going_on = self._going_on, {}
         for target in result.targets:
             if target.state in (TrackState.UNCERTAIN, TrackState.LOST):
@@ -64,7 +64,7 @@ class DoubtWatch:
         return span
 
     def spans(self) -> tuple[DoubtedSpan, ...]:
-        """Return the spans so far, in order of time; those that go on are said to last to the end."""
+        """Return the spans so far, in order of time; those still open are marked as lasting to the end."""
         going_on = list(map(id, self._going_on.values()))
         for span in self._spans:
             span.to_the_end = id(span) in going_on
@@ -72,15 +72,15 @@ class DoubtWatch:
 
 
 def worst_first(spans: Collection[DoubtedSpan]) -> list[DoubtedSpan]:
-    """Return spans by what there is to see: lost before uncertain, long before short."""
+    """Sort spans by interest: lost before uncertain, long before short."""
     return sorted(spans, key=lambda one: (one.state is not TrackState.LOST, one.first_frame - one.last_frame))
 
 
 class LostWatch:
-    """Watches for how long every target of a run has been lost.
+    """Detects that every target of a run has been lost for a while.
 
-    After `after_s` seconds of the recording it is over; None: never. Before frame `last_given`, the last one
-    of which something was said, it is not over.
+    It is over after `after_s` seconds of the recording, or never if that is None, and never before frame
+    `last_given`, the last one with a keyframe.
     """
 
     def __init__(self, after_s: Fraction | None, last_given: int) -> None:
@@ -89,7 +89,7 @@ class LostWatch:
         self._since_s: Fraction | None = None
 
     def is_over(self, result: FrameResult) -> bool:
-        """Take note of a frame and return whether all targets have been lost for long enough."""
+        """Record a frame and return whether all targets have been lost for long enough."""
         time_s = result.pair.rgb.time_s
         states = {target.state for target in result.targets}  # none: absent, or not come yet
         if result.pair.rgb.index < self._last_given or states != {TrackState.LOST}:
