@@ -16,7 +16,9 @@ from dmtrack.video import folder as folder_module
 from dmtrack.video.folder import FolderReader
 from dmtrack.video.frame import Frame, Modality
 from dmtrack.video.pairing import open_pair
-from dmtrack.video.picture_file import list_images, load_picture, natural_order, times_in_names
+from dmtrack.video.picture_file import load_picture
+from dmtrack.video.picture_list import list_images
+from dmtrack.video.picture_names import natural_order, times_in_names
 from dmtrack.video.position import Position
 from dmtrack.video.stream_files import open_source
 

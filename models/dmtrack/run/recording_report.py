@@ -17,7 +17,7 @@ from dmtrack.video.events.event_reader import is_event_file
 from dmtrack.video.frame import Modality, VideoInfo
 from dmtrack.video.inspection import PairReport, inspect_pair
 from dmtrack.video.pairing import open_pair
-from dmtrack.video.picture_file import IMAGE_SUFFIXES
+from dmtrack.video.picture_list import IMAGE_SUFFIXES
 from dmtrack.video.streams import BY_TIME, PairingOptions
 
 

@@ -25,17 +25,15 @@ from dmtrack.video.flir import FLIR_SUFFIXES, find_pictures
 from dmtrack.video.foreign import picture_notes
 from dmtrack.video.frame import Pixels, VideoInfo
 from dmtrack.video.picture_file import (
-    IMAGE_SUFFIXES,
     StoredPicture,
-    doubts_about,
-    list_images,
     load_picture,
     page_count,
     picture_count,
     stored_numbers,
     stored_white,
-    times_in_names,
 )
+from dmtrack.video.picture_list import IMAGE_SUFFIXES, doubts_about, list_images
+from dmtrack.video.picture_names import times_in_names
 from dmtrack.video.source import DEFAULT_FRAME_RATE, MAX_CONSECUTIVE_DAMAGED, StoredPictures, follows
 
 _NS: Final = Fraction(1, 10**9)

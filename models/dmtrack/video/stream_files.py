@@ -24,12 +24,9 @@ from dmtrack.video.flir import FLIR_SUFFIXES
 from dmtrack.video.folder import FolderReader
 from dmtrack.video.foreign import require_known
 from dmtrack.video.frame import VideoInfo
-from dmtrack.video.picture_file import (
-    IMAGE_SUFFIXES,
-    page_count,
-    picture_count,
-    seconds_in_names,
-)
+from dmtrack.video.picture_file import page_count, picture_count
+from dmtrack.video.picture_list import IMAGE_SUFFIXES
+from dmtrack.video.picture_names import seconds_in_names
 from dmtrack.video.reader import VideoReader
 from dmtrack.video.record3d import RECORD3D_SUFFIX, Record3dReader
 from dmtrack.video.source import DEFAULT_FRAME_RATE, FrameSource, closing_on_error
