@@ -39,21 +39,21 @@ class _Entry(NamedTuple):
 
 
 COMMANDS: Final = {
-    "track": _Entry("track:track", "Follow a target through a recording."),
-    "review": _Entry("review:review", "Look at results on a page, and put them right."),
+    "track": _Entry("track:track", "Track targets through a recording."),
+    "review": _Entry("review:review", "Look at results in the browser, and correct them."),
     "batch": _Entry("batch:batch", "Track every recording of a folder or a list."),
-    "inspect": _Entry("inspect:inspect", "Say what is in the files, and whether and how they pair."),
-    "events": _Entry("events:events", "Draw an event file as pictures, and say what is in it."),
-    "align": _Entry("align:align", "Find how two cameras lie to each other, in space and time."),
+    "inspect": _Entry("inspect:inspect", "Show what is in the files, and whether and how they pair."),
+    "events": _Entry("events:events", "Draw an event file as pictures, and show what is in it."),
+    "align": _Entry("align:align", "Align two cameras in space and time."),
     "render": _Entry("render:render", "Draw boxes from files onto a recording."),
-    "export": _Entry("export:export", "Write results in another format."),
-    "export-model": _Entry("export_model:export_model", "Write the network for other programs (ONNX)."),
-    "weights": _Entry("weights:app", "Add, list and check the weights of networks."),
-    "evaluate": _Entry("evaluate:evaluate", "Score results of any tracker on a benchmark, or run ours."),
+    "export": _Entry("export:export", "Convert results to another format."),
+    "export-model": _Entry("export_model:export_model", "Export the network for other programs (ONNX)."),
+    "weights": _Entry("weights:app", "Add, list and check network weights."),
+    "evaluate": _Entry("evaluate:evaluate", "Score the results of any tracker on a benchmark, or run ours."),
     "train": _Entry("train:train", "Train the foundation, or the adapters of one modality."),
-    "synthetic": _Entry("synthetic:synthetic", "Show made-up training samples in one picture."),
-    "bench": _Entry("bench:bench", "Say how fast this machine tracks, and where the time goes."),
-    "doctor": _Entry("doctor:doctor", "Say what this machine can do."),
+    "synthetic": _Entry("synthetic:synthetic", "Show synthetic training samples in one picture."),
+    "bench": _Entry("bench:bench", "Measure how fast this machine tracks, and where the time goes."),
+    "doctor": _Entry("doctor:doctor", "Show what this machine can do."),
 }
 
 
@@ -119,7 +119,9 @@ def _print_version(wanted: bool) -> None:
 def _options(
     verbose: Annotated[
         int,
-        typer.Option("-v", "--verbose", count=True, show_default=False, help="Say more; twice, everything."),
+        typer.Option(
+            "-v", "--verbose", count=True, show_default=False, help="Print more; twice: everything."
+        ),
     ] = 0,
     version: Annotated[
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")

@@ -17,22 +17,22 @@ RgbArgument = Annotated[
     Path,
     Option(
         "RGB",
-        "RGB video, ROS bag, folder of pictures, or folder of a data set (a thermal stream alone is fine).",
+        "RGB video, ROS bag, folder of pictures, or folder of a data set (a thermal stream alone works too).",
     ),
 ]
 AuxArgument = Annotated[
     Path | None,
     Option(
         "AUX",
-        "Second stream: thermal, depth or event. A video, bag, event file or folder of pictures; "
-        "the same file again if it holds both.",
+        "Second stream: thermal, depth or event. A video, bag, event file or folder of pictures; repeat RGB "
+        "if that file holds both.",
     ),
 ]
 ModalityOption = Annotated[Modality | None, MODALITY]
 StartOption = Annotated[Position | None, START]
 EndOption = Annotated[Position | None, END]
 SourceFormatOption = Annotated[
-    ResultFormat | None, Option("--from", "Format of the files read. Default: by their content.")
+    ResultFormat | None, Option("--from", "Format of the input files. Default: recognised by content.")
 ]
 JsonOption = Annotated[bool, Option("--json", "Print JSON instead of tables.")]
 QuietOption = Annotated[bool, Option("-q --quiet", "No progress and no summary.")]

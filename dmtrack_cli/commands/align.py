@@ -27,7 +27,7 @@ def align(
     rgb: RgbArgument,
     aux: AuxArgument = None,
     output: Annotated[
-        Path | None, Option("-o --output", "Alignment file, for track --align.", metavar="FILE")
+        Path | None, Option("-o --output", "Alignment file to write, for track --align.", metavar="FILE")
     ] = None,
     modality: ModalityOption = None,
     overwrite: Annotated[bool, Option("--overwrite", "Replace existing results.")] = False,
@@ -36,10 +36,10 @@ def align(
     options: AlignOptions,
     pairing: Annotated[PairingOptions, Without("--align", "--fit")],
 ) -> None:
-    """Find where the second camera's pixels lie in the first one's picture, and by how much its clock is off.
+    """Find where the second camera's pixels lie in the first camera's picture, and its clock offset.
 
-    From the pictures alone, from point pairs, or from a checkerboard. Where it is not sure it says so,
-    writes nothing and exits with 3.
+    Uses the pictures alone, point pairs, or a checkerboard. If it is not sure, it says so, writes nothing and
+    exits with 3.
     """
     named, _ = with_streams(TrackRequest(rgb, aux, modality=modality, pairing=pairing))
     if named.aux is None:

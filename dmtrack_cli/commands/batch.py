@@ -59,11 +59,14 @@ def batch(
             "id, rgb, aux, modality, box, box_file, start, end, offset_ms, align, detections.",
         ),
     ],
-    output: Annotated[Path, Option("-o --output", "One folder an item, and summary.csv.", metavar="DIR")],
+    output: Annotated[
+        Path, Option("-o --output", "Results: one folder per item, and summary.csv.", metavar="DIR")
+    ],
     dry_run: Annotated[
-        bool, Option("--dry-run", "Print the pairing, with --resume also what is kept; track nothing.")
+        bool,
+        Option("--dry-run", "Print what would be tracked, with --resume also what is kept; track nothing."),
     ] = False,
-    resume: Annotated[bool, Option("--resume", "Do what is missing, has failed, or has changed.")] = False,
+    resume: Annotated[bool, Option("--resume", "Track only what is missing, failed or changed.")] = False,
     overwrite: Annotated[bool, Option("--overwrite", "Replace existing results.")] = False,
     box: Annotated[
         Drawn | None,
@@ -78,7 +81,7 @@ def batch(
         ),
     ] = None,
     modality: Annotated[
-        Modality | None, replace(MODALITY, help="What second streams measure, where their item does not say.")
+        Modality | None, replace(MODALITY, help="What second streams measure, if the item does not say.")
     ] = None,
     quiet: QuietOption = False,
     progress: Annotated[
@@ -104,10 +107,10 @@ def batch(
     pairing: Annotated[PairingOptions, Without("--rgb-times", "--aux-times", "--times-unit")],
     encoding: EncodingOptions,
 ) -> None:
-    """Track every recording of a folder or of a list, each into a folder of its own.
+    """Track every recording of a folder or a list, each into its own folder.
 
-    Folders: data-set layouts, name_rgb.mp4 + name_thermal.mp4 pairs, rgb/ + thermal/ folders, nested.
-    A failed item stops nothing; the exit code is then 6.
+    A folder may hold data sets, name_rgb.mp4 + name_thermal.mp4 pairs, or rgb/ + thermal/ folders, nested.
+    A failed item does not stop the others; the exit code is then 6.
     """
     if resume and overwrite:
         raise ConfigError("--resume keeps results and --overwrite replaces them", hint="give one of them")

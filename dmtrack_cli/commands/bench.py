@@ -30,15 +30,15 @@ _COLUMN_WIDTH: Final = 14
 def bench(
     request: BenchRequest,
     *,
-    targets: Annotated[str, Option("--targets", "How many targets at once.", metavar="N,N")] = "1,10",
+    targets: Annotated[str, Option("--targets", "Numbers of simultaneous targets.", metavar="N,N")] = "1,10",
     as_json: JsonOption = False,
 ) -> None:
-    """Say how fast this machine tracks: each stage on its own, and the whole command.
+    """Measure how fast this machine tracks: each stage on its own, and the whole command.
 
     Stages are medians over frames, measured one after the other. The command overlaps them: it reads ahead,
-    and draws and encodes in the background. Without the weights of `base` random ones are measured, which
-    are as fast. The box difference is that to exact mode (torch fp32) on the same frames: the largest of a
-    box's four edges.
+    and draws and encodes in the background. Without the weights of `base`, random ones are measured, which
+    are as fast. The box difference is the largest distance of a box's four edges from exact mode (torch
+    fp32) on the same frames.
     """
     request = replace(request, targets=_counts(targets))
     from dmtrack.bench import measure  # imports torch

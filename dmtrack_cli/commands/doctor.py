@@ -21,7 +21,7 @@ EXIT_CANNOT_TRACK: Final = 4
 
 @grouped
 def doctor(as_json: JsonOption = False) -> None:
-    """Say what this machine can do. Exit code 4 if it cannot track."""
+    """Show what this machine can do. Exit code 4 if it cannot track."""
     found = [*findings(), _display()]
     can_track = all(finding.state is not State.FAIL for finding in found)
     if as_json:

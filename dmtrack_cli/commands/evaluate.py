@@ -39,14 +39,14 @@ def evaluate(
         list[Path] | None,
         typer.Argument(
             metavar="[RESULTS]...",
-            help="Folders or zips of results, each of one tracker or several.",
+            help="Folders or zips of results, each of one or several trackers.",
             show_default=False,
         ),
     ] = None,
     *,
     dataset: Annotated[
         Path | None,
-        Option("--dataset", "Folder or zip of the benchmark, with pictures or without.", panel=_SCORE),
+        Option("--dataset", "Folder or zip of the benchmark, with or without pictures.", panel=_SCORE),
     ] = None,
     output: Annotated[
         Path | None,
@@ -56,13 +56,13 @@ def evaluate(
         tuple[str, str] | None,
         Option(
             "--compare",
-            "Paired difference of two trackers, sequence by sequence.",
+            "Compare two trackers: paired difference, sequence by sequence.",
             metavar="A B",
             panel=_SCORE,
         ),
     ] = None,
     scoring: ScoringOptions,
-    overwrite: Annotated[bool, Option("--overwrite", "Replace what is there.", panel=_SCORE)] = False,
+    overwrite: Annotated[bool, Option("--overwrite", "Replace existing files.", panel=_SCORE)] = False,
     json: Annotated[bool, Option("--json", "Print JSON instead of tables.", panel=_SCORE)] = False,
     run: Annotated[
         Path | None,
@@ -78,23 +78,23 @@ def evaluate(
         bool, Option("--resume", "With -o: track what is missing or failed.", panel=_RUN)
     ] = False,
     table: Annotated[
-        Path | None, Option("--csv", "Without -o: write one row a target here.", panel=_RUN)
+        Path | None, Option("--csv", "Without -o: write one row per target here.", panel=_RUN)
     ] = None,
 ) -> None:
-    """Score results of any tracker, or run ours.
+    """Score the results of any tracker, or run ours.
 
-    `evaluate RESULTS --dataset FOLDER` gives the figures that the benchmark's own scripts give: LasHeR
+    `evaluate RESULTS --dataset FOLDER` computes the figures of the benchmark's own scripts: LasHeR
     PR/NPR/SR, RGBT234, RGBT210, GTOT and VTUAV MPR/MSR, VisEvent PR/SR, DepthTrack F-score/Pr/Re,
-    VOT-RGBD2022 EAO/A/R, and for any other folder mean IoU, AO, SR50 and SR75. Everybody's result files are
-    read. What is missing or odd is said with how it was counted; --strict refuses it.
+    VOT-RGBD2022 EAO/A/R, and for any other folder mean IoU, AO, SR50 and SR75. Result files of any tracker
+    are read. Missing or odd results are reported with how they were counted; --strict refuses them.
 
-    `evaluate --run FOLDER -o OUT` runs the tracker over a benchmark (--resume goes on after an
-    interruption), writes OUT/results as the benchmark wants them submitted (VOT: a run from every anchor,
-    in the files of vot-toolkit), then scores them as above.
+    `evaluate --run FOLDER -o OUT` runs the tracker over a benchmark (--resume continues after an
+    interruption), writes OUT/results in the benchmark's submission format (VOT: a run from every anchor,
+    in vot-toolkit's files), then scores them as above.
 
     `evaluate --run FOLDER` alone tracks every annotated target once, from its first box, without restarts,
-    and prints mean IoU. The frame whose box is given counts as 1. The last line gives the area under the
-    ROC curve of the score against IoU >= 0.5: 1 is a score that tells right boxes from wrong ones.
+    and prints mean IoU. The frame with the given box counts as 1. The last line is the area under the ROC
+    curve of the score against IoU >= 0.5: 1 means that the score separates right boxes from wrong ones.
     """
     if run is None:
         if not results:

@@ -38,20 +38,21 @@ def events(
         Fraction | None,
         Option(
             "--rate",
-            "Pictures a second. Default: 30; with --events alone, a picture as often as so many came.",
+            "Pictures per second. Default: 30; with --events alone, one picture per N events.",
             metavar="FPS",
             parse=parse_rate,
             write=number_text,
         ),
     ] = None,
     like: Annotated[
-        Path | None, Option("--like", "A picture for each frame of this video or folder.", metavar="RGB")
+        Path | None,
+        Option("--like", "Draw one picture for each frame of this video or folder.", metavar="RGB"),
     ] = None,
     offset_ms: Annotated[
         Fraction,
         Option(
             "--offset-ms",
-            "With --like: added to the times of FILE.",
+            "With --like: added to FILE's times.",
             metavar="MS",
             parse=seconds_of_ms,
             write=ms_text,
@@ -65,9 +66,9 @@ def events(
     *,
     options: EventOptions,
 ) -> None:
-    """Draw the events of a file as pictures, and say what is in it.
+    """Draw an event file as pictures, and show what is in it.
 
-    With `--like`, the first event is taken to be at the first frame; `--offset-ms` moves the events.
+    With `--like`, the first event is placed at the first frame; `--offset-ms` shifts the events.
     """
     if rate is not None and like is not None:
         raise ConfigError("--rate and --like both say when pictures are due: give one")

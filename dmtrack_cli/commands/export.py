@@ -79,7 +79,7 @@ def export(
         str,
         Option(
             "-o --output",
-            "File to write, or a folder: a name without a suffix, or with a slash at its end.",
+            "File to write, or a folder: a name without a suffix or with a trailing slash.",
             metavar="PATH",
         ),
     ],
@@ -87,8 +87,8 @@ def export(
         str | None,
         Option(
             "--format",
-            "Format to write. Default: what the suffix of -o means: csv, jsonl, xml (cvat-video), mcap, rrd. "
-            "dataset, yolo, crops, mcap and rrd hold pictures of both streams.",
+            "Format to write. Default: by the suffix of -o: csv, jsonl, xml (cvat-video), mcap, rrd. "
+            "dataset, yolo, crops, mcap and rrd contain pictures of both streams.",
             metavar=f"[{'|'.join((*ResultFormat, *PictureFormat, *ViewerFormat))}]",
         ),
     ] = None,
@@ -97,30 +97,28 @@ def export(
         int,
         Option(
             "--from-origin",
-            "What the top left pixel is called in the MOT files read.",
+            "Coordinate of the top left pixel in MOT input files.",
             metavar="[0|1]",
             parse=parse_origin,
         ),
     ] = 0,
     stream: Annotated[
         BoxStream,
-        Option(
-            "--stream", "Whose pixels boxes are written in: rgb, or aux through the alignment in run.json."
-        ),
+        Option("--stream", "Write boxes in pixels of this stream; aux uses the alignment in run.json."),
     ] = BoxStream.RGB,
     merge: Annotated[
-        bool, Option("--merge", "One CSV of all results, the item id as its first column.")
+        bool, Option("--merge", "Write one CSV of all results, with the item id as the first column.")
     ] = False,
     label: Annotated[
         str | None,
-        Option("--label", "What the targets are, for coco, json and annotators' programs.", metavar="NAME"),
+        Option("--label", "What the targets are (car), for coco, json and annotation tools.", metavar="NAME"),
     ] = None,
     size: Annotated[
         str | None,
         Option(
             "--size",
-            "Size of the RGB frames in px, for coco, json, label-studio (default: from run.json); "
-            "crops: the side of squares around the target (default: its box, as large as it is).",
+            "coco, json, label-studio: size of the RGB frames in px (default: from run.json); crops: side "
+            "of squares around the target (default: the box itself).",
             metavar="WxH|PX",
         ),
     ] = None,
@@ -130,12 +128,12 @@ def export(
     annotator: AnnotatorOptions,
     crops: Annotated[CropOptions, Without("--size")],
 ) -> None:
-    """Write results in another format.
+    """Convert results to another format.
 
-    Reads a run's results folder, or a file of MOT, CSV, JSON, JSON lines, VOT, LasHeR (any ground
-    truth), COCO or an annotators' program, and writes any of them. What the format cannot hold is
-    said, a line each. Formats of one target a file give one file an id. --merge passes over an item
-    that cannot be read; the exit code is then 6.
+    Reads a run's results folder, or a file in MOT, CSV, JSON, JSON lines, VOT, LasHeR (any ground truth),
+    COCO or an annotation tool's format, and writes any of them. Reports what the target format cannot hold.
+    Formats with one target per file give one file per id. --merge skips items that it cannot read; the exit
+    code is then 6.
     """
     suffix = Path(output).suffix.lower().removeprefix(".")
     if target is None and not merge and suffix in [*ViewerFormat]:

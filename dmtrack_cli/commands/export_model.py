@@ -31,15 +31,17 @@ def export_model(
     weights: Annotated[
         str,
         Option(
-            "--weights", "tiny, tiny-open, base, a name in the data folder, or a file.", metavar="NAME|PATH"
+            "--weights",
+            "Weights: tiny, tiny-open, base, a name in the data folder, or a file.",
+            metavar="NAME|PATH",
         ),
     ] = "tiny",
     modality: Annotated[
-        Modality | None, Option("--modality", "What the second stream measures; left out: one stream.")
+        Modality | None, Option("--modality", "What the second stream measures. Default: one stream.")
     ] = None,
     target: Annotated[ModelFormat, Option("--format", "Format to write.")] = ModelFormat.ONNX,
     precision: Annotated[
-        ModelPrecision, Option("--precision", "int8: the big products with 8-bit weights.")
+        ModelPrecision, Option("--precision", "int8: large matrix products with 8-bit weights.")
     ] = ModelPrecision.FP32,
     overwrite: Annotated[bool, Option("--overwrite", "Replace existing files.")] = False,
 ) -> None:

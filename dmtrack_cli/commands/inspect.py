@@ -51,10 +51,10 @@ def inspect(
     pairing: PairingOptions,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what is in the files, and whether and how they pair.
+    """Show what is in the files, and whether and how they pair.
 
-    RGB may be a video, a folder of pictures, a recording of a data set, a folder of many, or one that `batch`
-    reads; or the results of a run or a batch.
+    RGB may be a video, a folder of pictures, a recording of a data set, a data set, a folder that `batch`
+    reads, or the results of a run or a batch.
     """
     runs = records_in(rgb) if aux is None else {}
     if runs and not survey(rgb):

@@ -53,7 +53,8 @@ def render(
             "--boxes",
             metavar="FILE",
             help="Boxes to draw: MOT, CSV, ground truth or another format of `dmtrack export`, or a results "
-            "folder; several get a colour each. Default: ground truth found beside RGB.",
+            "folder; repeat it to compare files, each in its own colour. Default: ground truth found "
+            "beside RGB.",
             show_default=False,
         ),
     ] = None,

@@ -28,15 +28,15 @@ _LOOK_S: Final = 0.3
 def review(
     request: TrackRequest,
     opens_browser: Annotated[
-        bool, Option("--open/--no-open", "Open the page in a browser, where there is a desktop.")
+        bool, Option("--open/--no-open", "Open the page in a browser, if there is a desktop.")
     ] = True,
     quiet: QuietOption = False,
 ) -> None:
-    """Look at results on a page in a browser, put them right, and track again what depends on it.
+    """Look at results in the browser, correct them, and track again what depends on the corrections.
 
-    In place of RGB stands the results folder of a run, or that of a batch: one recording after the other, the
-    worst first; or a recording without results, whose targets are drawn on the page. Each action is kept in
-    keyframes.csv at once, and the folder becomes what `dmtrack track --continue` would make of it.
+    RGB is the results folder of a run, or of a batch (its recordings one by one, the worst first), or a
+    recording without results, whose targets you draw on the page. Each action is saved in keyframes.csv at
+    once; the results become those of `dmtrack track --continue`.
     """
     if request.boxes or request.box_files:
         raise ConfigError("boxes are drawn on the page", where="--box, --box-file", hint="leave them out")

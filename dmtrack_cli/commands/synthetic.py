@@ -21,7 +21,7 @@ def synthetic(
     *,
     output: Annotated[Path, Option("-o --output", "Picture to write (.png).")],
     modality: Annotated[
-        Modality | None, Option("--modality", "Pairs with this second stream; one stream when left out.")
+        Modality | None, Option("--modality", "Show pairs with this second stream. Default: one stream.")
     ] = None,
     count: Annotated[int, Option("--count", "Samples on the sheet.", least=1, most=1000)] = 24,
     columns: Annotated[int, Option("--columns", "Samples in a row.", least=1, most=20)] = 4,
@@ -29,14 +29,14 @@ def synthetic(
         int, Option("--template-size", "Template side in px.", least=16, most=1024)
     ] = 96,
     search_size: Annotated[int, Option("--search-size", "Search side in px.", least=16, most=2048)] = 192,
-    templates: Annotated[int, Option("--templates", "Templates a sample.", least=1, most=20)] = 2,
+    templates: Annotated[int, Option("--templates", "Templates per sample.", least=1, most=20)] = 2,
     seed: Annotated[int, Option("--seed", "Seed of the samples.")] = 0,
     overwrite: Annotated[bool, Option("--overwrite", "Replace an existing picture.")] = False,
 ) -> None:
-    """Show what `dmtrack train` makes up: templates, search crop, and the box in it.
+    """Show synthetic samples of `dmtrack train`: templates, search crop, and the box in it.
 
-    The box is green, or red where the target is hidden. A pair shows the colour stream and, right of
-    it, the second stream.
+    The box is green, or red where the target is hidden. A pair shows RGB and, to its right, the second
+    stream.
     """
     from dmtrack.synthetic.sample import SampleShape
     from dmtrack.training.sample_sheet import write_sample_sheet

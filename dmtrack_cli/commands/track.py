@@ -42,8 +42,8 @@ def track(
         PickKind,
         Option(
             "--pick",
-            "How a bare --box is drawn: on a page in a browser, which opens by itself on a desktop; "
-            "web: only its address is said; window: as auto.",
+            "How a bare --box is drawn: on a page that opens in the browser on a desktop; web: only print "
+            "its address; window: as auto.",
         ),
     ] = PickKind.AUTO,
     pick_timeout: Annotated[
@@ -56,10 +56,10 @@ def track(
     quiet: QuietOption = False,
     progress: ProgressOption = ProgressKind.AUTO,
 ) -> None:
-    """Follow one or several targets through a recording, or through live streams.
+    """Track one or several targets through a recording or live streams.
 
-    Writes annotated.mp4, boxes.txt (MOT), boxes.csv, keyframes.csv, pictures and run.json. Everything is
-    checked before tracking begins; Ctrl-C keeps what was tracked.
+    Writes annotated.mp4, boxes.txt (MOT), boxes.csv, keyframes.csv, plots and run.json. Everything is checked
+    before tracking begins; Ctrl-C keeps what was tracked.
     """
     kind = ProgressKind.NONE if quiet else progress
 

@@ -22,16 +22,16 @@ def train(
     request: TrainRequest,
     *,
     stage: Annotated[Stage, Option("--stage", "What to train.")] = "adapters",
-    config: Annotated[Path | None, Option("--config", "TOML file with training numbers.")] = None,
+    config: Annotated[Path | None, Option("--config", "TOML file with training parameters.")] = None,
     steps: Annotated[int | None, Option("--steps", "Optimiser steps.", least=1)] = None,
     batch_size: Annotated[
-        int | None, Option("--batch-size", "Samples a step.", least=1, most=100_000)
+        int | None, Option("--batch-size", "Samples per step.", least=1, most=100_000)
     ] = None,
     learning_rate: Annotated[
         float | None, Option("--learning-rate", "Peak learning rate.", least=1e-12, most=10)
     ] = None,
     optimizer: Annotated[str | None, Option("--optimizer", "adamw or muon.")] = None,
-    templates: Annotated[int | None, Option("--templates", "Templates a sample.", least=1, most=20)] = None,
+    templates: Annotated[int | None, Option("--templates", "Templates per sample.", least=1, most=20)] = None,
     seed: Annotated[int | None, Option("--seed", "Seed of weights, data and augmentation.")] = None,
 ) -> None:
     """Train the foundation tracker, its quality tower alone, or the adapters of one modality.

@@ -20,7 +20,7 @@ app = typer.Typer(
     cls=Group,
     no_args_is_help=True,
     add_completion=False,
-    help="Weights in the box and in your data folder.",
+    help="Manage the built-in weights and those in your data folder.",
 )
 
 _NameArgument = Annotated[
@@ -36,14 +36,14 @@ def add(
     ],
     modality: Annotated[
         Modality | None,
-        typer.Option(help="What a DMTrack checkpoint was trained for; leave out for OSTrack."),
+        typer.Option(help="What a DMTrack checkpoint was trained for; leave it out for OSTrack."),
     ] = None,
-    name: Annotated[str | None, typer.Option(help="What to call it; base-MODALITY if left out.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the weights. Default: base-MODALITY.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace weights of the same name.")] = False,
 ) -> None:
     """Convert a published checkpoint and keep it in your data folder.
 
-    Nothing of the file is executed: a hostile checkpoint is an error.
+    Nothing in the file is executed: a hostile checkpoint is an error.
     """
     from dmtrack.network.weights.data_folder import add_published
 
@@ -54,7 +54,7 @@ def add(
 
 @app.command(name="list", cls=Command)
 def list_() -> None:
-    """List the weights in the box and in your data folder."""
+    """List the built-in weights and those in your data folder."""
     from dmtrack.network.weights.data_folder import stored, stored_names, weights_folder
     from dmtrack.network.weights.store import bundled_weights
 
@@ -76,7 +76,7 @@ def list_() -> None:
 
 @app.command(cls=Command)
 def show(name: _NameArgument) -> None:
-    """Show what is known of some weights."""
+    """Show details of one set of weights."""
     from dmtrack.network.weights.store import named
 
     for number, entry in enumerate(named(name)):
@@ -107,10 +107,10 @@ def _facts(entry: WeightsFile) -> list[str]:
 @app.command(cls=Command)
 def verify(
     names: Annotated[
-        list[str] | None, typer.Argument(metavar="[NAME]...", help="Names to check; all when left out.")
+        list[str] | None, typer.Argument(metavar="[NAME]...", help="Names to check. Default: all.")
     ] = None,
 ) -> None:
-    """Check that stored weights are byte for byte those that were added, and that they load."""
+    """Check that stored weights are unchanged since they were added, and that they load."""
     from dmtrack.network.weights.data_folder import stored_names
     from dmtrack.network.weights.data_folder import verify as verify_file
     from dmtrack.network.weights.store import bundled_weights, named

@@ -70,23 +70,23 @@ class AlignOptions:
         tuple[int, int] | None,
         Option(
             "--checkerboard",
-            "Inner corners of a checkerboard both cameras see.",
+            "Inner corners of a checkerboard that both cameras see.",
             "9x6",
             parse=parse_board,
             write=lambda board: f"{board[0]}x{board[1]}",
         ),
     ] = None
     time: Annotated[
-        bool, Option("--time", "Find the time offset from motion; without -o, nothing else is looked for.")
+        bool, Option("--time", "Find the time offset from motion; without -o, find nothing else.")
     ] = False
-    picture: Annotated[Path | None, Option("--picture", "Blend to look at. Default: FILE.png.", "FILE")] = (
-        None
-    )
+    picture: Annotated[
+        Path | None, Option("--picture", "Blended picture to check. Default: FILE.png.", "FILE")
+    ] = None
     frames: Annotated[
         int | None,
         Option(
             "--frames",
-            f"Frames looked at. Default: {AUTOMATIC_FRAMES}; {BOARD_FRAMES} for a checkerboard.",
+            f"Frames to use. Default: {AUTOMATIC_FRAMES}; {BOARD_FRAMES} for a checkerboard.",
             "N",
             least=1,
         ),
@@ -95,7 +95,7 @@ class AlignOptions:
         Fraction,
         Option(
             "--largest-offset",
-            "Time offsets up to this are tried.",
+            "Largest time offset to try.",
             "SECONDS",
             parse=positive_seconds,
             write=number_text,

@@ -45,16 +45,16 @@ class WorkerOptions:
         int | None,
         Option(
             "--threads",
-            "Threads of each process. Default: the cores, shared out (ray: 1).",
+            "Threads of each process. Default: the cores divided among them (ray: 1).",
             metavar="N",
             least=1,
             most=4096,
         ),
     ] = None
-    kind: Annotated[EngineChoice, Option("--engine", "ray: on a Ray cluster that is there already.")] = (
-        EngineChoice.LOCAL
-    )
-    ray_address: Annotated[str, Option("--ray-address", "Its head.", metavar="HOST:PORT")] = "auto"
+    kind: Annotated[EngineChoice, Option("--engine", "ray: on an existing Ray cluster.")] = EngineChoice.LOCAL
+    ray_address: Annotated[
+        str, Option("--ray-address", "Address of the Ray cluster's head.", metavar="HOST:PORT")
+    ] = "auto"
 
     def __post_init__(self) -> None:
         make_exact(self)

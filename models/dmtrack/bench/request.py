@@ -20,7 +20,7 @@ _FEWEST_FRAMES: Final = 2
 class BenchRequest:
     """What is to be measured: every combination."""
 
-    rgb: Annotated[Path | None, Option("RGB", "Your own recording. Default: a made-up one.")] = None
+    rgb: Annotated[Path | None, Option("RGB", "Your own recording. Default: a synthetic one.")] = None
     aux: Annotated[Path | None, Option("AUX", "Its second stream.")] = None
     modality: Annotated[Modality | None, Option("--modality", "What AUX measures.")] = None
     presets: Annotated[
@@ -31,7 +31,7 @@ class BenchRequest:
         tuple[Backend, ...],
         Option(
             "--backend",
-            "What computes the network; repeatable.",
+            "Library that runs the network; repeatable.",
             metavar="|".join(get_args(Backend)),
             parse=partial(chosen, "backend", literal=Backend),
         ),
@@ -40,15 +40,15 @@ class BenchRequest:
         tuple[PrecisionChoice, ...],
         Option(
             "--precision",
-            "Numbers of the network; repeatable.",
+            "Number format of the network; repeatable.",
             metavar="|".join(get_args(PrecisionChoice)),
             parse=partial(chosen, "precision", literal=PrecisionChoice),
         ),
     ] = ("auto",)
     device: Annotated[str, Option("--device", "auto, cpu, cuda:0 or mps.", metavar="NAME")] = "auto"
-    frames: Annotated[
-        int, Option("--frames", "Frames a measurement takes at most.", "N", least=_FEWEST_FRAMES)
-    ] = 100
+    frames: Annotated[int, Option("--frames", "Most frames per measurement.", "N", least=_FEWEST_FRAMES)] = (
+        100
+    )
     targets: tuple[int, ...] = (1, 10)  # how many at once
 
     def __post_init__(self) -> None:

@@ -56,16 +56,17 @@ class DetectionOptions:
         Path | None,
         Option(
             "--detections",
-            "Start a target for each object that a detector saw in a few frames, and take up lost ones: MOT "
-            "text (id -1), a folder of YOLO texts, COCO.",
+            "Detections, from which targets start and lost ones are found again: MOT text (id -1), a folder "
+            "of YOLO texts, COCO.",
             metavar="FILE|DIR",
         ),
     ] = None
     classes: Annotated[
-        tuple[str, ...], Option("--classes", "Only these, by name or number: person,car.", metavar="NAME")
+        tuple[str, ...],
+        Option("--classes", "Only these classes, by name or number: person,car.", metavar="NAME"),
     ] = ()
     min_conf: Annotated[
-        float, Option("--min-conf", "Leave out what the detector is less sure of.", least=-1e9)
+        float, Option("--min-conf", "Ignore detections with a lower confidence.", least=-1e9)
     ] = 0.5
 
     def __post_init__(self) -> None:

@@ -22,7 +22,7 @@ class VideoOptions:
         int,
         Option(
             "--trail",
-            "Draw where each target was in so many frames before; 0: nothing.",
+            "Draw each target's path over the last FRAMES frames; 0: none.",
             metavar="FRAMES",
             most=5000,
         ),
@@ -31,7 +31,7 @@ class VideoOptions:
         int | None,
         Option(
             "--video-height",
-            "Height of the video in px; the width follows. Default: that of RGB, small ones enlarged.",
+            "Height of the video in px; the width follows. Default: that of RGB, enlarged if small.",
             metavar="PX",
             least=64,
             most=LARGEST_SIDE_PX,

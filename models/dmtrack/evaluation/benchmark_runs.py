@@ -72,7 +72,7 @@ class BenchmarkRunOptions:
     PANEL: ClassVar = "Running the tracker"
 
     weights: Annotated[
-        str, Option("--weights", "tiny, tiny-open, base, a name in the data folder, or a file.")
+        str, Option("--weights", "Weights: tiny, tiny-open, base, a name in the data folder, or a file.")
     ] = "tiny"
     modality: Annotated[Modality | None, Option("--modality", "Only clips with this second stream.")] = None
     device: Annotated[str, Option("--device", "auto, cpu, cuda:0 or mps.")] = "auto"
@@ -80,11 +80,11 @@ class BenchmarkRunOptions:
         RecoveryChoice,
         Option(
             "--recovery",
-            "Give targets up and look for them. auto: as suits the weights, as track does; papers: off.",
+            "Recovery of lost targets, as in track; for papers: off.",
         ),
     ] = RecoveryChoice.AUTO
     precision: Annotated[
-        PrecisionChoice, Option("--precision", "Numbers of the network, as of track; papers: fp32.")
+        PrecisionChoice, Option("--precision", "Number format of the network, as in track; for papers: fp32.")
     ] = "auto"
     jobs: Annotated[int | None, Option("--jobs", "With -o: processes on a CPU.", "N", least=1, most=1024)] = (
         None
@@ -93,7 +93,7 @@ class BenchmarkRunOptions:
         Path | None,
         Option(
             "--export-vot",
-            "With -o: put the runs into a workspace of vot-toolkit as well.",
+            "With -o: also write the runs into a vot-toolkit workspace.",
             metavar="WORKSPACE",
         ),
     ] = None

@@ -47,14 +47,14 @@ class ScoringOptions:
 
     PANEL: ClassVar = "Scoring results"
 
-    benchmark: Annotated[BenchmarkName, Option("--benchmark", "Whose figures.")] = BenchmarkName.AUTO
+    benchmark: Annotated[BenchmarkName, Option("--benchmark", "Benchmark whose figures to compute.")] = (
+        BenchmarkName.AUTO
+    )
     strict: Annotated[bool, Option("--strict", "Refuse results with anything wrong.")] = False
-    missing: Annotated[Missing, Option("--missing", "What a sequence without results counts as.")] = (
+    missing: Annotated[Missing, Option("--missing", "How to count a sequence without results.")] = (
         Missing.SKIP
     )
-    order: Annotated[BoxFormat, Option("--order", "What the numbers of a row of results are.")] = (
-        BoxFormat.XYWH
-    )
+    order: Annotated[BoxFormat, Option("--order", "Meaning of the numbers in a result row.")] = BoxFormat.XYWH
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -38,8 +38,8 @@ class CodecOptions:
         VideoDevice,
         Option(
             "--video-device",
-            "What decodes 8-bit H.264, HEVC and VP9 files and encodes the video. cuda: NVDEC and NVENC; "
-            "the CPU does what they cannot. auto: cuda where a network runs on it.",
+            "Device that decodes 8-bit H.264, HEVC and VP9 files and encodes the video. cuda: NVDEC and "
+            "NVENC, with the CPU for what they do not support. auto: cuda if the network runs on it.",
         ),
     ] = VideoDevice.AUTO
 

@@ -77,7 +77,7 @@ class CropOptions:
     """Which crops are made, and how large."""
 
     every: Annotated[
-        int, Option("--every", "crops: of so many frames of a target one.", metavar="N", least=1)
+        int, Option("--every", "crops: write every Nth frame of a target.", metavar="N", least=1)
     ] = 1
     side_px: Annotated[
         int | None,

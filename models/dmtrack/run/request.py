@@ -89,10 +89,12 @@ def parse_modality(text: str) -> Modality | None:
 START: Final = Option(
     "--start", "First frame: 0-based index, or a time (12.5s).", metavar="POS", parse=parse_position
 )
-END: Final = Option("--end", "First frame not wanted any more.", metavar="POS", parse=parse_position)
+END: Final = Option(
+    "--end", "End: this frame and all later ones are left out.", metavar="POS", parse=parse_position
+)
 MODALITY: Final = Option(
     "--modality",
-    "What AUX measures. Default: found out (auto).",
+    "What AUX measures; auto: detected.",
     metavar="[auto|thermal|depth|event]",
     parse=parse_modality,
 )
@@ -105,19 +107,24 @@ class NetworkOptions:
     weights: Annotated[
         str,
         Option(
-            "--weights", "tiny, tiny-open, base, a name in the data folder, or a file.", metavar="NAME|PATH"
+            "--weights",
+            "Weights: tiny, tiny-open, base, a name in the data folder, or a file.",
+            metavar="NAME|PATH",
         ),
     ] = "tiny"
     precision: Annotated[
         PrecisionChoice,
-        Option("--precision", "Numbers of the network; auto: bf16 if the device is faster in it."),
+        Option(
+            "--precision",
+            "Number format of the network; auto: bf16 if the device is faster in it, else fp32.",
+        ),
     ] = "auto"
     backend: Annotated[
         Backend,
         Option(
             "--backend",
-            "What computes the network; auto: OpenVINO on a CPU, PyTorch on a GPU. "
-            "eager: torch with every step run from Python, crops cut on the CPU.",
+            "Library that runs the network; auto: OpenVINO on a CPU, PyTorch on a GPU. eager: torch with "
+            "each operation run from Python and crops cut on the CPU.",
         ),
     ] = "auto"
     device: Annotated[str, Option("--device", "auto, cpu, cuda:0 or mps.", metavar="NAME")] = "auto"
@@ -125,7 +132,7 @@ class NetworkOptions:
         int | None,
         Option(
             "--threads",
-            "Threads of the network on a CPU. Default: one a core.",
+            "Threads of the network on a CPU. Default: one per core.",
             metavar="N",
             least=1,
             most=4096,
@@ -135,8 +142,8 @@ class NetworkOptions:
         Pace,
         Option(
             "--pace",
-            "auto: search sure and slow targets every other frame only, and move them on in between; "
-            "about twice as fast with many targets.",
+            "auto: search for sure, slow targets only every other frame and extrapolate between; about "
+            "twice as fast with many targets.",
         ),
     ] = "off"
 
@@ -157,29 +164,29 @@ class RecoveryOptions:
         RecoveryChoice,
         Option(
             "--recovery",
-            "Give a target up when its score stays low, and look for it over the whole frame. "
-            "off: the published behaviour. auto: as suits the weights.",
+            "on: declare a target lost when its score stays low, and search the whole frame for it. off: "
+            "the published behaviour. auto: depends on the weights.",
         ),
     ] = RecoveryChoice.AUTO
     lost_after: Annotated[
         int | None,
         Option(
             "--lost-after",
-            "Uncertain frames in a row until a target is lost; after as many again it is looked for "
-            f"everywhere. Default: {TrackerConfig().lost_after}, or as suits the weights.",
+            "Uncertain frames in a row until a target is lost; after as many more, the whole frame is "
+            f"searched. Default: {TrackerConfig().lost_after}, or as the weights say.",
             metavar="FRAMES",
             least=1,
         ),
     ] = None
     anchor: Annotated[
         bool | None,
-        Option("--anchor/--no-anchor", "Keep the first template for ever. Default: as suits the weights."),
+        Option("--anchor/--no-anchor", "Keep the first template for ever. Default: depends on the weights."),
     ] = None
     stop_when_lost_s: Annotated[
         Fraction | None,
         Option(
             "--stop-when-lost",
-            "End the run when every target has been lost for so long.",
+            "End the run when every target has been lost for this long.",
             metavar="SECONDS",
             parse=positive_seconds,
             write=number_text,
@@ -249,7 +256,7 @@ class TrackRequest:
         Path | str,
         Option(
             "RGB",
-            "RGB video, ROS bag, folder of pictures, or folder of a data set (one stream alone is fine); "
+            "RGB video, ROS bag, folder of pictures, or folder of a data set (a single stream works too); "
             "or a live stream: rtsp://…, udp://…, tcp://…, a camera's number or /dev/video0.",
             parse=str,
         ),
@@ -259,7 +266,7 @@ class TrackRequest:
         Option(
             "AUX",
             "Second stream: thermal, depth or event. A video, bag, event file, folder of pictures or live "
-            "stream; the same file again if it holds both.",
+            "stream; repeat RGB if that file holds both.",
             parse=str,
         ),
     ] = None
@@ -267,8 +274,8 @@ class TrackRequest:
         tuple[Box | Keyframe | Drawn, ...],
         Option(
             "--box",
-            "Where the target is in the first frame, in pixels; several for several targets (2:X,Y,W,H "
-            "names the id). Bare: draw them. Default: ground truth found beside RGB.",
+            "The target's box in the first frame, in pixels; repeat it for several targets (2:X,Y,W,H sets "
+            "the id). Bare: draw the boxes. Default: ground truth found beside RGB.",
             metavar="[X,Y,W,H]",
             parse=parse_box,
             write=_box_text,
@@ -278,9 +285,9 @@ class TrackRequest:
         tuple[Path, ...],
         Option(
             "--box-file",
-            "Box from the first row of a ground-truth file; or targets of a file that dmtrack export reads "
-            "(MOT, boxes.csv, COCO) or of keyframes.csv, each from its first row on, corrected by later ones "
-            "after a gap; or YOLO text.",
+            "First row of a ground-truth file; or the targets of keyframes.csv or of a file that dmtrack "
+            "export reads (MOT, boxes.csv, COCO), each from its first row on, corrected by rows after a "
+            "gap; or YOLO text.",
             metavar="FILE",
         ),
     ] = ()
@@ -288,16 +295,15 @@ class TrackRequest:
         BoxFormat,
         Option(
             "--box-format",
-            "What four numbers of a box are: a corner and a size, two corners, or a centre and a size. "
-            "Numbers up to 1 are shares of the picture.",
+            "Meaning of a box's four numbers: corner and size, two corners, or centre and size. Numbers up "
+            "to 1 are fractions of the frame.",
         ),
     ] = BoxFormat.XYWH
     continues: Annotated[
         bool,
         Option(
             "--continue",
-            "In place of RGB stand the results of a run: go on with them, and track what depends on the new "
-            "boxes alone.",
+            "RGB is the results folder of an earlier run: track again only what depends on the new boxes.",
             panel=_CORRECT,
         ),
     ] = False
@@ -305,7 +311,7 @@ class TrackRequest:
         Position | None,
         Option(
             "--from",
-            "With --continue: the frame of --box, or a time (12.5s). What lies before it stays, unless "
+            "With --continue: the frame of --box, as an index or a time (12.5s). Earlier rows stay, unless "
             "--two-way is on.",
             metavar="POS",
             panel=_CORRECT,
@@ -316,7 +322,7 @@ class TrackRequest:
         TwoWay,
         Option(
             "--two-way",
-            "Where a target has a later box as well, follow it backward from there too and join both.",
+            "Between two boxes of a target, also track backward from the later one and join both tracks.",
             panel=_CORRECT,
         ),
     ] = TwoWay.AUTO

@@ -200,7 +200,9 @@ class Pictures:
     ] = None
     collage_share: Annotated[
         float,
-        Option("--collage-share", "One stream: share of flat collages, 0 to 1; the rest are scenes.", most=1),
+        Option(
+            "--collage-share", "One stream: fraction of flat collages, 0 to 1; the rest are scenes.", most=1
+        ),
     ] = 0.5
 
     def require_folders(self) -> None:
@@ -228,7 +230,9 @@ class Pictures:
 class TrainRequest:
     """One training run, see `dmtrack.training.training_run.train`."""
 
-    output: Annotated[Path, Option("-o --output", "Run folder; resumed when it has a checkpoint.", "DIR")]
+    output: Annotated[
+        Path, Option("-o --output", "Run folder; if it has a checkpoint, training continues from it.", "DIR")
+    ]
     train: TrainConfig = TrainConfig()
     """The stage and its numbers."""
     preset: Annotated[str, Option("--preset", "Network preset: tiny or base.", "NAME")] = "tiny"
@@ -237,8 +241,8 @@ class TrainRequest:
         str | None,
         Option(
             "--init",
-            "Weights to start from: a .safetensors, tiny (in the box), base (an OSTrack checkpoint added "
-            "with `weights add`) or another name in the data folder. The foundation of the adapter stage.",
+            "Weights to start from: a .safetensors, tiny (built in), base (an OSTrack checkpoint added with "
+            "`weights add`) or another name in the data folder. In the adapter stage, the foundation.",
             metavar="NAME|PATH",
         ),
     ] = None
@@ -246,7 +250,8 @@ class TrainRequest:
         str | None,
         Option(
             "--init-adapters",
-            "Adapter stage: adapters to go on from, a .safetensors or a name as --init. Default: none.",
+            "Adapter stage: adapters to start from, a .safetensors or a name as in --init. Default: new "
+            "ones.",
             metavar="NAME|PATH",
         ),
     ] = None
@@ -254,35 +259,38 @@ class TrainRequest:
         tuple[DataPart, ...],
         Option(
             "--data",
-            "Folder of annotated sequences (LasHeR, DepthTrack, VisEvent, RGBT234, VTUAV, plain), results of "
-            "track or batch, or synthetic. May be repeated: each sample is drawn from one of them by weight. "
-            "Default: synthetic.",
+            "Folder of annotated sequences (LasHeR, DepthTrack, VisEvent, RGBT234, VTUAV, plain), results "
+            "of track or batch, or synthetic. Repeatable: samples are drawn by weight. Default: synthetic.",
             metavar="FOLDER[=WEIGHT]",
             parse=DataPart.parse,
         ),
     ] = ()
-    strong: Annotated[
-        bool, Option("--strong", "Sequences in --data are few: vary what is drawn from them far more.")
-    ] = False
+    strong: Annotated[bool, Option("--strong", "Augment far more, for few sequences in --data.")] = False
     bad_data: Annotated[
-        BadData, Option("--bad-data", "Data that cannot be used: skip it and say so, or stop.")
+        BadData, Option("--bad-data", "On unusable data: skip it with a message, or stop.")
     ] = BadData.SKIP
     pictures: Pictures = Pictures()
     template_size: Annotated[
-        int | None, Option("--template-size", "Template side in px, to train small.", least=16, most=1024)
+        int | None,
+        Option(
+            "--template-size", "Template side in px, for training a smaller network.", least=16, most=1024
+        ),
     ] = None
     search_size: Annotated[
-        int | None, Option("--search-size", "Search side in px, to train small.", least=16, most=2048)
+        int | None,
+        Option("--search-size", "Search side in px, for training a smaller network.", least=16, most=2048),
     ] = None
     device: Annotated[str, Option("--device", "auto, cpu, cuda or mps.", "NAME")] = "auto"
-    bf16: Annotated[bool, Option("--bf16/--no-bf16", "bfloat16 autocast.")] = True
+    bf16: Annotated[bool, Option("--bf16/--no-bf16", "Use bfloat16 autocast.")] = True
     workers: Annotated[
-        int, Option("--workers", "Processes that make samples; 0: in the main one.", most=1024)
+        int, Option("--workers", "Processes that make samples; 0: the main process.", most=1024)
     ] = 1
     threads: Annotated[
         int | None, Option("--threads", "Threads of the network on a CPU.", least=1, most=4096)
     ] = None
-    store: Annotated[Literal["fp32", "fp16"], Option("--store", "Numbers in weights.safetensors.")] = "fp32"
+    store: Annotated[Literal["fp32", "fp16"], Option("--store", "Number format in weights.safetensors.")] = (
+        "fp32"
+    )
     validate: Annotated[Path | None, Option("--val", "Folder of annotated clips to validate on.", "DIR")] = (
         None
     )

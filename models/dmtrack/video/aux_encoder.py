@@ -102,16 +102,17 @@ class EncodingOptions:
         AuxNorm | None,
         Option(
             "--aux-norm",
-            "published: as weights expect. percentile: by the counts of the scene, followed slowly. "
-            "fixed: --aux-range. Default: fixed with --aux-range, else published.",
+            "How sensor counts become a picture. published: as the weights expect. percentile: percentiles "
+            "of the scene, smoothed over time. fixed: --aux-range. Default: fixed with --aux-range, else "
+            "published.",
         ),
     ] = None
     range: Annotated[
         AuxRange | None,
         Option(
             "--aux-range",
-            "What becomes black and white: counts (7000,9000), millimetres of depth, "
-            "or degrees of a linear-temperature camera (15C,45C).",
+            "Values shown as black and white: counts (7000,9000), millimetres of depth, or degrees of a "
+            "linear-temperature camera (15C,45C).",
             metavar="LOW,HIGH",
             parse=parse_aux_range,
         ),
@@ -120,7 +121,7 @@ class EncodingOptions:
         Fraction | None,
         Option(
             "--depth-scale",
-            "Millimetres in one count of depth. Default: as the file states, else 1.",
+            "Millimetres per count of depth. Default: that in the file, else 1.",
             metavar="MM",
             parse=exact,
             write=number_text,

@@ -130,7 +130,7 @@ class PairingOptions:
         Fraction | None,
         Option(
             "--offset-ms",
-            "Added to the times of AUX. Default: what an alignment says, else 0.",
+            "Added to AUX's times. Default: the offset of the alignment file, else 0.",
             metavar="MS",
             parse=seconds_of_ms,
             write=ms_text,
@@ -140,7 +140,7 @@ class PairingOptions:
         Fraction | None,
         Option(
             "--max-skew-ms",
-            "Largest distance in time of partners. Default: 9/10 of the slower stream's frame interval.",
+            "Largest time difference of a pair. Default: 9/10 of the slower stream's frame interval.",
             metavar="MS",
             parse=seconds_of_ms,
             write=ms_text,
@@ -150,23 +150,24 @@ class PairingOptions:
         OnMissing,
         Option(
             "--on-missing",
-            "What stands in where AUX has no frame near enough. hold: the nearest one all the same. "
-            "blank: a black one. rgb-only: RGB alone. stop: nothing more.",
+            "What to use if AUX has no frame near enough. hold: its nearest frame anyway. blank: a black "
+            "frame. rgb-only: RGB alone. stop: end the run.",
         ),
     ] = OnMissing.HOLD
     sync: Annotated[
         Sync | None,
         Option(
             "--sync",
-            "What partners share. pts: a time, within --max-skew-ms. nearest: the nearest time, however "
-            "far. index: their place. Default: pts, or index for folders of equally many pictures.",
+            "How frames are paired. pts: by time, within --max-skew-ms. nearest: by the nearest time, "
+            "however far. index: by frame number. Default: pts, or index for folders with equally many "
+            "pictures.",
         ),
     ] = None
     rate_ratio: Annotated[
         Fraction,
         Option(
             "--rate-ratio",
-            "Seconds of RGB's clock in one of AUX's, for clocks that drift: 1001/1000 or 0.9991.",
+            "Seconds on RGB's clock per second on AUX's, for clocks that drift: 1001/1000 or 0.9991.",
             metavar="R",
             parse=parse_ratio,
             write=number_text,
@@ -176,8 +177,8 @@ class PairingOptions:
         TrackChoice | None,
         Option(
             "--rgb-stream",
-            "Which stream of a file that holds several: a number from 0, title:NAME, color, depth, ir or "
-            "event. Default: by their names.",
+            "Which stream of a file with several: a number from 0, title:NAME, color, depth, ir or event. "
+            "Default: by stream name.",
             metavar="SPEC",
             parse=parse_track,
         ),
@@ -186,7 +187,7 @@ class PairingOptions:
         TrackChoice | None,
         Option(
             "--aux-stream",
-            "The same for AUX; without AUX, of the file RGB.",
+            "The same for AUX; if AUX is not given, a stream of the RGB file.",
             metavar="SPEC",
             parse=parse_track,
         ),
@@ -195,16 +196,17 @@ class PairingOptions:
         Split | None,
         Option(
             "--split",
-            "Each picture holds both streams: which half of it is AUX. The other half is RGB, and boxes "
-            "count from its corner.",
+            "Each picture holds both streams, and this half is AUX. The other half is RGB; boxes count from "
+            "its corner.",
         ),
     ] = None
     folder_rate: Annotated[
         Fraction | None,
         Option(
             "--folder-rate",
-            "Pictures a second of folders, and of videos that store no times (.h264, .mjpeg). "
-            f"Default: as a video beside a folder, or {DEFAULT_FRAME_RATE}; as such a video says, or 25.",
+            "Frame rate of folders, and of videos without time stamps (.h264, .mjpeg). Default: for a "
+            f"folder, that of the other stream's video, or {DEFAULT_FRAME_RATE}; for such a video, what it "
+            "states, or 25.",
             metavar="FPS",
             parse=parse_rate,
             write=number_text,
@@ -215,7 +217,7 @@ class PairingOptions:
         Alignment | None,
         Option(
             "--align",
-            "Where AUX lies in RGB, as dmtrack align wrote it.",
+            "Alignment file of AUX to RGB, written by dmtrack align.",
             metavar="FILE",
             parse=read_alignment,
             write=lambda alignment: str(alignment.path),
@@ -225,8 +227,8 @@ class PairingOptions:
         Intrinsics | None,
         Option(
             "--intrinsics",
-            "Of the RGB camera, for X, Y, Z of targets where AUX is depth: camera_info, JSON, YAML, or "
-            "fx fy cx cy. Default: what is found in or beside RGB.",
+            "Intrinsics of the RGB camera, for X, Y, Z of targets if AUX is depth: camera_info, JSON, YAML, "
+            "or fx fy cx cy. Default: those found in or beside RGB.",
             metavar="FILE",
             parse=read_intrinsics,
             write=lambda intrinsics: str(intrinsics.path),
@@ -236,15 +238,15 @@ class PairingOptions:
         Fit,
         Option(
             "--fit",
-            "Without --align, an AUX of another size or shape: stretched; scaled evenly to fit into RGB "
-            "or to cover it; or pixel for pixel.",
+            "Without --align, fit AUX of another size or shape to RGB: stretch (resize), scale evenly to "
+            "fit inside (letterbox) or to cover it (crop), or keep pixel for pixel (none).",
         ),
     ] = Fit.RESIZE
     rgb_times: Annotated[
         Path | None,
         Option(
             "--rgb-times",
-            "One time stamp a frame of RGB: a line each, or a table with a column of them.",
+            "One time stamp per RGB frame: one per line, or a column of a table.",
             metavar="FILE",
             panel=_TIMES,
         ),
@@ -256,7 +258,8 @@ class PairingOptions:
         TimestampUnit | None,
         Option(
             "--times-unit",
-            "What they count. Default: as header or name say (time_us), else by the frame interval.",
+            "Unit of the time stamps. Default: from header or file name (time_us), else guessed from the "
+            "frame interval.",
             panel=_TIMES,
         ),
     ] = None

@@ -54,14 +54,15 @@ class MotOptions:
         bool,
         Option(
             "--keep-lost",
-            "mot, motchallenge, kitti: also boxes of lost targets, which scorers count as false positives.",
+            "mot, motchallenge, kitti: also write boxes of lost targets, which scorers count as false "
+            "positives.",
         ),
     ] = False
     origin: Annotated[
         int,
         Option(
             "--mot-origin",
-            "mot, motchallenge: what the top left pixel is called; 1 is the letter of the standard.",
+            "mot, motchallenge: coordinate of the top left pixel; 1 follows the standard to the letter.",
             metavar="[0|1]",
             parse=parse_origin,
         ),

@@ -29,8 +29,8 @@ class AnnotatorOptions:
         float,
         Option(
             "--keyframe-px",
-            "cvat-video, label-studio: so far from its box may the line between two keyframes be where a "
-            "frame is none; 0 makes every frame a keyframe.",
+            "cvat-video, label-studio: largest distance of a box from the line between two keyframes; 0 "
+            "makes every frame a keyframe.",
             metavar="PX",
             most=1000,
         ),

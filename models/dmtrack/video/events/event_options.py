@@ -47,7 +47,7 @@ class EventOptions:
         int | None,
         Option(
             "--window-ms",
-            "Show so many milliseconds of events from each frame on. Default: up to the next frame.",
+            "Show the events of this many milliseconds from each frame on. Default: up to the next frame.",
             metavar="MS",
             parse=microseconds_of_ms,
             write=lambda window_us: f"{window_us / 1000:.15g}",
@@ -60,8 +60,8 @@ class EventOptions:
         Size | None,
         Option(
             "--event-size",
-            "Size of the sensor. Default: as the file says, else that of RGB or of a usual sensor where "
-            "events fill it, else the smallest that they fit on.",
+            "Size of the sensor. Default: that in the file; else the size of RGB or of a usual sensor, if "
+            "the events fill it; else the smallest that holds them.",
             metavar="WxH",
             parse=parse_size,
             write=lambda size: f"{size[0]}x{size[1]}",
@@ -71,14 +71,14 @@ class EventOptions:
         str | None,
         Option(
             "--columns",
-            "Columns of text and arrays without names: txyp, - skips one. Default: by their numbers.",
+            "Columns of text and arrays without names: txyp, - skips one. Default: guessed from the values.",
             metavar="ORDER",
         ),
     ] = None
     unit: Annotated[
         TimestampUnit | None,
         Option(
-            "--time-unit", "Unit of times in text and arrays. Default: s where they have fractions, else us."
+            "--time-unit", "Unit of times in text and arrays. Default: s if they have fractions, else us."
         ),
     ] = None
     is_shared_clock: bool = False

@@ -45,13 +45,13 @@ class LiveOptions:
     PANEL: ClassVar = "Live"
 
     live: Annotated[
-        bool, Option("--live", "RGB and AUX are live: 0 is a camera. Addresses (rtsp://…) are live anyway.")
+        bool, Option("--live", "RGB and AUX are live: 0 is a camera. Not needed for addresses (rtsp://…).")
     ] = False
     max_delay_s: Annotated[
         Fraction | None,
         Option(
             "--max-delay-ms",
-            "Frames that waited longer are dropped. Default: 200, or what a slower AUX needs.",
+            "Drop frames that waited longer. Default: 200, or what a slower AUX needs.",
             metavar="MS",
             parse=seconds_of_ms,
             write=ms_text,
@@ -60,7 +60,10 @@ class LiveOptions:
     timeout_s: Annotated[
         float,
         Option(
-            "--live-timeout", "A stream that is silent for so long has ended.", metavar="SECONDS", least=0.001
+            "--live-timeout",
+            "A stream that is silent for this long has ended.",
+            metavar="SECONDS",
+            least=0.001,
         ),
     ] = TIMEOUT_S
 
