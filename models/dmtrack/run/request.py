@@ -90,7 +90,7 @@ START: Final = Option(
     "--start", "First frame: 0-based index, or a time (12.5s).", metavar="POS", parse=parse_position
 )
 END: Final = Option(
-    "--end", "End: this frame and all later ones are left out.", metavar="POS", parse=parse_position
+    "--end", "End (exclusive): 0-based index, or a time (12.5s).", metavar="POS", parse=parse_position
 )
 MODALITY: Final = Option(
     "--modality",
@@ -142,8 +142,8 @@ class NetworkOptions:
         Pace,
         Option(
             "--pace",
-            "auto: search for sure, slow targets only every other frame and extrapolate between; about "
-            "twice as fast with many targets.",
+            "auto: search for targets that are sure and slow only every other frame, and extrapolate "
+            "between; about twice as fast with many targets.",
         ),
     ] = "off"
 
@@ -285,9 +285,9 @@ class TrackRequest:
         tuple[Path, ...],
         Option(
             "--box-file",
-            "First row of a ground-truth file; or the targets of keyframes.csv or of a file that dmtrack "
-            "export reads (MOT, boxes.csv, COCO), each from its first row on, corrected by rows after a "
-            "gap; or YOLO text.",
+            "File of boxes: ground truth (its first row), YOLO text, keyframes.csv, or any that dmtrack "
+            "export reads (MOT, boxes.csv, COCO): each target from its first row on, corrected by rows "
+            "after a gap.",
             metavar="FILE",
         ),
     ] = ()
