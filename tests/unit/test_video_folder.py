@@ -484,6 +484,21 @@ def test_a_jpeg_that_lacks_data_is_used_and_counted(tmp_path, caplog, channels, 
     assert "2.jpg: a part" in caplog.text
 
 
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("size", [(96, 128), (33, 47)])
+def test_a_progressive_jpeg_lacks_no_grey(tmp_path, channels, size):
+    """What its other scans hold of a part that is damaged is shown there."""
+    noise = np.random.default_rng(5).integers(90, 160, (*size, channels)).astype(np.uint8)
+    data = cv2.imencode(".jpg", noise, (cv2.IMWRITE_JPEG_PROGRESSIVE, 1))[1].tobytes()
+    place = len(data) * 2 // 3
+    for number in range(4):
+        (tmp_path / f"{number}.jpg").write_bytes(data)
+    (tmp_path / "2.jpg").write_bytes(data[:place] + bytes(60) + data[place + 60 :])
+    reader = FolderReader(tmp_path)
+    assert [frame.index for frame in reader] == [0, 1, 2, 3]
+    assert reader.damaged_packets == 1
+
+
 @pytest.mark.parametrize("deep", [0, 1])
 def test_pictures_of_other_bits_are_said_and_not_measured(tmp_path, caplog, deep):
     """Degrees of -272 and depths of centimetres were read off what had become pictures of 8 bits."""

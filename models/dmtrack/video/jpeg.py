@@ -10,6 +10,7 @@ import av.error
 import numpy as np
 
 _PICTURE: Final = 0xDA
+_PROGRESSIVE: Final = 0xC2
 _FRAMES: Final = frozenset({0xC0, 0xC1, 0xC2, 0xC3, 0xF7})  # of JPEG, which begin with their bits
 _JPEG_2000, _BITS_AT = b"\xff\x4f\xff\x51", 42  # source: ISO/IEC 15444-1, A.5.1 (Ssiz)
 _BLOCK: Final = 8
@@ -36,11 +37,19 @@ def said_bits(picture: bytes) -> int | None:
 
 
 def lacks_data(picture: np.ndarray, data: bytes) -> bool:
-    """Return whether a part of a picture of 8 bits is grey because the JPEG it was decoded from is damaged.
+    """Return whether a picture of 8 bits lacks a part because the JPEG it was decoded from is damaged.
 
-    libjpeg fills it so, and tells standard error alone. Where a block is that grey, and only there, the JPEG
-    is decoded once more, by libav, which tells.
+    libjpeg fills it with a grey, or with what other scans of a progressive one hold, and tells standard error
+    alone. Where a block is that grey, or there are scans, the JPEG is decoded once more: libav tells.
     """
+    return (_has_scans(data) or _has_grey_block(picture)) and not _is_whole(data)
+
+
+def _has_scans(data: bytes) -> bool:
+    return any(kind == _PROGRESSIVE for kind, _, _ in jpeg_segments(data))
+
+
+def _has_grey_block(picture: np.ndarray) -> bool:
     height, width = (side // _BLOCK * _BLOCK for side in picture.shape[:2])
     blocks = (picture if picture.ndim == 2 else picture[..., 0])[:height, :width]
     is_grey = np.True_
@@ -48,10 +57,14 @@ def lacks_data(picture: np.ndarray, data: bytes) -> bool:
         is_grey = is_grey & (blocks[row::_BLOCK, column::_BLOCK] == _FILLED)
         if not is_grey.any():
             return False
+    return True
+
+
+def _is_whole(data: bytes) -> bool:
     decoder = av.CodecContext.create("mjpeg", "r")
     decoder.options = {"err_detect": "explode", "lowres": "3"}
     try:
         decoder.decode(av.Packet(data))
     except av.error.InvalidDataError:
-        return True
-    return False
+        return False
+    return True
