@@ -22,7 +22,7 @@ from program import boxes_of
 
 from dmtrack.boxes.detections import DetectionOptions
 from dmtrack.boxes.keyframes import keyframes_text, read_keyframes
-from dmtrack.errors import BoxError, ConfigError, FormatError
+from dmtrack.errors import BoxError, CheckpointError, ConfigError, FormatError
 from dmtrack.geometry.box import Box
 from dmtrack.output.record import read_run_json
 from dmtrack.run import review as reviewing
@@ -223,6 +223,31 @@ def test_a_recording_without_results(recording, weights, opened):
     assert len(review.rows()[1]) == 10
     review.close()
     assert boxes_of("made")[1][0] == "2"
+
+
+NOT_THERE = [
+    (NetworkOptions("nix"), CheckpointError, "no such weights"),
+    (NetworkOptions(device="cuda:99"), ConfigError, "cuda"),
+    (NetworkOptions(device="cpu", precision="int8", backend="torch"), ConfigError, "int8"),
+]
+
+
+@pytest.mark.parametrize(("network", "kind", "said"), NOT_THERE, ids=["weights", "device", "precision"])
+@pytest.mark.parametrize("has_results", [False, True])
+def test_a_network_that_is_not_there_is_said_at_once(
+    results, recording, opened, network, kind, said, has_results
+):
+    """Boxes were drawn on the page, and then nothing was tracked."""
+    rgb, aux = (results, None) if has_results else (recording.rgb, recording.thermal)
+    with pytest.raises(kind, match=said):
+        opened(TrackRequest(rgb, aux, network=network))
+
+
+def test_results_whose_weights_are_gone_are_looked_at_all_the_same(results, weights, opened):
+    record = results / "run.json"
+    assert str(weights) in record.read_text()
+    record.write_text(record.read_text().replace(str(weights), "gone"))
+    assert opened(TrackRequest(results)).state().keyframes
 
 
 def test_results_of_another_recording_are_not_shown(results, recording, opened):

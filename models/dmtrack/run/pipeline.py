@@ -12,6 +12,7 @@ from dmtrack.boxes.detections import DetectionOptions
 from dmtrack.config import Backend, Precision, TrackerConfig
 from dmtrack.errors import BoxError, ConfigError
 from dmtrack.network.backend import choose_backend, choose_device, choose_precision, network_for
+from dmtrack.network.inference import Device
 from dmtrack.network.weights.store import ResolvedWeights, resolve_weights
 from dmtrack.run.corrections import Retracking
 from dmtrack.run.request import Drawn, NetworkOptions, RecoveryOptions, TrackRequest
@@ -187,15 +188,22 @@ def load(
     `CheckpointError`: the weights are missing, damaged or for something else; `ConfigError`: the device or
     the backend is not there, or options contradict each other.
     """
-    device = choose_device(options.device)
-    backend = choose_backend(options.backend, options.precision, device)
-    precision = choose_precision(options.precision, device, backend)
-    weights = resolve_weights(options.weights, modality)
+    device, backend, precision, weights = choose_network(options, modality)
     config = (recovery or RecoveryOptions()).applied_to(config or weights.tracker_config)
     config = replace(config, pace=config.pace or options.pace == "auto")
     network = network_for(weights, precision, device, backend, options.threads)
     tracker = Tracker(network, config, cropper=cropper_for(network.device, backend), modality=modality)
     return LoadedTracker(tracker, weights, precision, backend)
+
+
+def choose_network(
+    options: NetworkOptions, modality: Modality | None
+) -> tuple[Device, Backend, Precision, ResolvedWeights]:
+    """Return with what `load` runs, and what it loads, read by nobody yet; errors as `load`."""
+    device = choose_device(options.device)
+    backend = choose_backend(options.backend, options.precision, device)
+    precision = choose_precision(options.precision, device, backend)
+    return device, backend, precision, resolve_weights(options.weights, modality)
 
 
 def load_tracker(

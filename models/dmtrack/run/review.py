@@ -23,7 +23,7 @@ from dmtrack.boxes.results import RecordingResults
 from dmtrack.errors import BoxError, ConfigError, DmtrackError
 from dmtrack.output.record import RECORD
 from dmtrack.run.corrections import EarlierRun
-from dmtrack.run.request import OutputOptions, TrackRequest
+from dmtrack.run.request import NetworkOptions, OutputOptions, TrackRequest
 from dmtrack.run.results_folder import made_folder
 from dmtrack.run.retracking import Rows
 from dmtrack.run.session import drawing_scene, first_pair, open_inputs, prepared_run, with_streams
@@ -107,13 +107,18 @@ class Review:
         """Open results (their folder stands in the place of the RGB stream), or a recording.
 
         `InputError`: they cannot be read; `ConfigError`: it is a live stream, or an option contradicts the
-        results; `OutputError`: the folder of the results cannot be made.
+        results, or there is no such device; `CheckpointError`: there are no such weights to track with;
+        `OutputError`: the folder of the results cannot be made.
         """
+        from dmtrack.run import pipeline
+
         earlier = _earlier_run(request)
         named, _ = with_streams(earlier.request)
         with open_inputs(named) as pairs:
             first, _ = first_pair(pairs)
             scene = drawing_scene(named, pairs, first)
+            if not earlier.record or request.network != NetworkOptions():  # results are looked at without
+                pipeline.choose_network(named.network, pairs.modality)
             detections = earlier.detections
             is_given = request.detections.file is not None
             seen = _seen_by_detector(detections, pairs.rgb_info, is_needed=is_given)
