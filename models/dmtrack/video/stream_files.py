@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from fractions import Fraction
-from itertools import chain, islice, pairwise
 from pathlib import Path
-from statistics import median_low
 from typing import Final
 
 from dmtrack.errors import ConfigError, InputError, VideoError, translated
@@ -24,6 +21,7 @@ from dmtrack.video.flir import FLIR_SUFFIXES
 from dmtrack.video.folder import FolderReader
 from dmtrack.video.foreign import require_known
 from dmtrack.video.frame import VideoInfo
+from dmtrack.video.name_matching import match_numbers, remarks_on_gaps
 from dmtrack.video.picture_file import page_count, picture_count
 from dmtrack.video.picture_list import IMAGE_SUFFIXES
 from dmtrack.video.picture_names import seconds_in_names
@@ -38,8 +36,6 @@ from dmtrack.video.track_choice import GIVEN_TWICE, ONE_STREAM, TrackChoice, Tra
 _TIMES_NAME: Final = re.compile(r"(time|stamp|pts).*\.(txt|csv)$", re.IGNORECASE)
 _MOST_BYTES: Final = 1 << 24
 _NAMED: Final = 6
-_LONG_STEP: Final = 10
-"""Numbers in names that are so far apart, and differ from stream to stream, count time, not pictures."""
 
 
 def open_source(
@@ -147,7 +143,7 @@ def open_streams(rgb: Path, aux: Path, options: PairingOptions) -> StreamPair:
                 if is_bag(rgb) and is_bag(aux):
                     own = replace(options, events=replace(options.events, is_shared_clock=True))
             second = opened.enter_context(_open(aux, own, aux_picker, first, like))
-        notes = [] if options.sync else _match_numbers(first, second, options.folder_rate)
+        notes = [] if options.sync else match_numbers(first, second, options.folder_rate)
         sync = options.sync or _automatic_sync(first, second, options)
         opened.pop_all()
     notes += [
@@ -206,7 +202,7 @@ def open_stream(path: Path, options: PairingOptions) -> FrameSource:
         if options.folder_rate is None and (seconds := seconds_in_names(source.files)) is not None:
             source.number(seconds, seconds[0], Fraction(1))
         else:
-            source.info = replace(source.info, notes=(*source.info.notes, *_gaps(source)))
+            source.info = replace(source.info, notes=(*source.info.notes, *remarks_on_gaps(source)))
     return source
 
 
@@ -285,137 +281,6 @@ def _automatic_sync(rgb: FrameSource, aux: FrameSource, options: PairingOptions)
     if not is_as_read or (rgb.has_clock and aux.has_clock):
         return Sync.PTS
     return Sync.INDEX if rgb.measured().frame_count == aux.measured().frame_count else Sync.PTS
-
-
-def _match_numbers(rgb: FrameSource, aux: FrameSource, folder_rate: Fraction | None) -> list[str]:
-    """Take the times of pictures from the numbers in their names, where some are missing; say which.
-
-    Two folders that count from different numbers, one apart or with little in common, are brought together
-    where both count over the same span. Where steps are long, as of microseconds, the nearest numbers go
-    together, as times of the day do. Else those that have little in common go by place, which is said.
-    """
-    folders = [one for one in (rgb, aux) if isinstance(one, FolderReader) and not one.has_clock]
-    seconds = [found for folder in folders if (found := seconds_in_names(folder.files)) is not None]
-    if folder_rate is None and seconds and len(seconds) == len(folders) and rgb.info.path != aux.info.path:
-        return _match_seconds(rgb, aux, folders, seconds)
-    lists = [_numbers(folder.files) for folder in folders]
-    if not all(lists):
-        return []
-    if len(lists) == 2:
-        counting, step = "", min(map(_usual_step, lists))
-        usual = rgb.info.frame_rate or DEFAULT_FRAME_RATE
-        rate, assumed = usual * step, f"; their times assume {float(usual):g} pictures a second"
-        by_place = f"by place: {_counting(rgb, lists[0])}, {_counting(aux, lists[1])}"
-        if step < _LONG_STEP and _counts_from_elsewhere(*lists):
-            counting = f" ({by_place.partition(': ')[2]})"
-            lists[1] = [number + lists[0][0] - lists[1][0] for number in lists[1]]
-        first, second = map(set, lists)
-        if first == second:
-            return [f"The pictures go together {by_place}."] if counting else _gaps(folders[0])
-        if _have_little_in_common(first, second):
-            if step < _LONG_STEP:
-                return [f"The pictures go together {by_place}."]
-            for folder, numbers in zip(folders, lists, strict=True):
-                folder.number(numbers, min(first | second), rate)
-            return [f"The pictures go together by the nearest numbers in their names{assumed}."]
-        missing = [_missing(rgb, first - second), _missing(aux, second - first)]
-        origin = min(first | second)
-    elif len(lists) == 1 and rgb.info.path != aux.info.path:
-        (numbers,), (folder,) = lists, folders
-        video = aux if folder is rgb else rgb
-        origin, rate = min(numbers[0], 1), folder_rate or video.info.frame_rate or DEFAULT_FRAME_RATE
-        frames = video.measured().frame_count
-        if frames is None or not len(numbers) < numbers[-1] + 1 - origin <= frames:
-            return _gaps(folder)
-        gaps = set(range(origin, numbers[-1] + 1)) - set(numbers)
-        missing, counting, assumed = [_missing(video, gaps)], "", ""
-    else:
-        return []
-    for folder, numbers in zip(folders, lists, strict=True):
-        folder.number(numbers, origin, rate)
-    said = ", ".join(one for one in missing if one)
-    return [f"The pictures go together by the numbers in their names{counting}: {said}{assumed}."]
-
-
-def _match_seconds(
-    rgb: FrameSource, aux: FrameSource, folders: Sequence[FolderReader], lists: list[list[int]]
-) -> list[str]:
-    """Take the times of pictures from whole seconds in their names; see `_match_numbers`.
-
-    Beside a stream whose own times meet them they are as they are, else they begin where it does.
-    """
-    said = "The pictures go together by the times in their names."
-    if len(folders) == 1:
-        if rgb.measured().frame_count == aux.measured().frame_count:
-            return []
-        (video,) = [one for one in (rgb, aux) if one is not folders[0]]
-        if not video.has_clock:
-            return []
-        known = video.measured()
-        if lists[0][0] <= known.start_s + (known.duration_s or 0) and known.start_s <= lists[0][-1]:
-            folders[0].date(lists[0])
-            return [said]
-        said = f"The times in the names of {folders[0].info.path.name} begin with {video.info.path.name}."
-    elif _counts_from_elsewhere(*lists) and len(lists[0]) == len(lists[1]):
-        apart = lists[1][0] - lists[0][0]
-        lists[1] = [number - apart for number in lists[1]]
-        said = f"The pictures go together by place: the times in their names are {apart:+d} s apart."
-    origin = min(numbers[0] for numbers in lists)
-    for folder, numbers in zip(folders, lists, strict=True):
-        folder.number(numbers, origin, Fraction(1))
-    return [said]
-
-
-def _counts_from_elsewhere(first: Sequence[int], second: Sequence[int]) -> bool:
-    """Return whether two lists cover as long a span, and are one apart or have little in common."""
-    shift = second[0] - first[0]
-    is_as_long = first[-1] - first[0] == second[-1] - second[0]
-    return is_as_long and (
-        abs(shift) == 1 or (shift != 0 and _have_little_in_common(set(first), set(second)))
-    )
-
-
-def _have_little_in_common(first: set[int], second: set[int]) -> bool:
-    return 2 * len(first & second) < min(len(first), len(second))
-
-
-def _usual_step(numbers: Sequence[int]) -> int:
-    return median_low(later - earlier for earlier, later in pairwise(numbers)) if numbers[1:] else 1
-
-
-def _gaps(folder: FolderReader) -> list[str]:
-    """Say which numbers the names of pictures leave out, where they count them."""
-    numbers = _numbers(folder.files)
-    step = _usual_step(numbers)
-    left_out = [range(earlier + step, later, step) for earlier, later in pairwise(numbers)]
-    count = sum(map(len, left_out))
-    if not count or step >= _LONG_STEP or (step > 1 and count > len(numbers)):
-        return []
-    listed = _listed(list(islice(chain.from_iterable(left_out), _NAMED + 1)))
-    return [f"The names leave out {listed}: the times go on as if no picture were missing."]
-
-
-def _missing(source: FrameSource, numbers: Collection[int]) -> str:
-    return f"only in {source.info.path.name} {_listed(sorted(numbers))}" if numbers else ""
-
-
-def _counting(source: FrameSource, numbers: Sequence[int]) -> str:
-    return f"{source.info.path.name} counts from {numbers[0]}"
-
-
-def _numbers(files: Sequence[Path]) -> list[int]:
-    """Return the last number of each name that rises from name to name; nothing where none does."""
-    found = [re.findall(r"\d{1,18}", file.stem)[::-1] for file in files]
-    for digits in zip(*found, strict=False):
-        numbers = [int(one) for one in digits]
-        if all(later > earlier for earlier, later in pairwise(numbers)):
-            return numbers
-    return []
-
-
-def _listed(numbers: Sequence[int]) -> str:
-    more = ", …" if len(numbers) > _NAMED else ""
-    return ", ".join(str(number) for number in numbers[:_NAMED]) + more or "none"
 
 
 def _taken(rgb: Path, aux: Path, info: VideoInfo) -> int | None:
