@@ -111,12 +111,13 @@ class TestMatroska:
         assert (COUNT // 2 <= frames < COUNT, damaged) == (True, 1)
 
 
-@pytest.mark.parametrize(("codec", "options"), [("libx264", {}), ("libx265", QUIET)])
 class TestUnits:
-    @pytest.mark.parametrize("suffix", ["mp4", "avi", "ts", "raw"])
+    @pytest.mark.parametrize(
+        ("codec", "options", "suffix"),
+        [("libx264", {}, suffix) for suffix in ("mp4", "avi", "ts", "raw")]
+        + [("libx265", QUIET, suffix) for suffix in ("mp4", "ts", "raw")],  # libav writes none into AVI
+    )
     def test_lost_bytes_are_zeros(self, video_of_pictures, codec, options, suffix):
-        if suffix == "avi" and codec == "libx265":
-            pytest.skip("libav writes no HEVC there")
         name = f"a.{suffix}" if suffix != "raw" else f"a.{codec[4:]}"
         path = video_of_pictures(name, pictures(), codec=codec, options=options)
         assert read(path) == (COUNT, 0)
@@ -129,6 +130,7 @@ class TestUnits:
         frames, damaged = read(path)
         assert (frames, min(damaged, 1 if suffix == "raw" else 2)) == (COUNT, 1)
 
+    @pytest.mark.parametrize(("codec", "options"), [("libx264", {}), ("libx265", QUIET)])
     def test_zeros_between_units_are_no_damage(self, video_of_pictures, codec, options):
         path = video_of_pictures(f"a.{codec[4:]}", pictures(), codec=codec, options=options)
         path.write_bytes(path.read_bytes().replace(b"\0\0\0\1", bytes(40) + b"\0\0\0\1"))

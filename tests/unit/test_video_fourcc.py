@@ -7,7 +7,8 @@ import pytest
 from dmtrack.errors import VideoError
 from dmtrack.video.container import read_container
 from dmtrack.video.position import Position
-from dmtrack.video.reader import VideoReader, packet_stamps
+from dmtrack.video.reader import VideoReader
+from dmtrack.video.video_file import packet_stamps
 
 H, W, COUNT = 48, 64, 9
 COUNTS = [

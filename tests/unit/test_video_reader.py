@@ -14,11 +14,13 @@ from dmtrack.errors import DecodeError, VideoError
 from dmtrack.video.container import read_container
 from dmtrack.video.decoder import PacketDecoder
 from dmtrack.video.frame import Frame
+from dmtrack.video.picture_converter import PictureConverter
 from dmtrack.video.position import Position
-from dmtrack.video.reader import PictureConverter, VideoReader, packet_stamps
+from dmtrack.video.reader import VideoReader
 from dmtrack.video.stamps import RisingStamps, presented
 from dmtrack.video.stream_files import open_stream, open_streams
 from dmtrack.video.streams import PairingOptions, Sync, clock_remarks
+from dmtrack.video.video_file import packet_stamps
 
 H, W = 64, 96
 MS = Fraction(1, 1000)
@@ -780,8 +782,8 @@ def _deep(counts, pix_fmt, chroma):
 
 def test_a_small_video_of_huge_pictures_is_refused(monkeypatch, make_video):
     path = make_video("a.mp4", flat(3))
-    monkeypatch.setattr("dmtrack.video.reader.SMALL_PIXELS", 100)
-    monkeypatch.setattr("dmtrack.video.reader._PIXELS_PER_BYTE", 1)
+    monkeypatch.setattr("dmtrack.video.video_file.SMALL_PIXELS", 100)
+    monkeypatch.setattr("dmtrack.video.video_file._PIXELS_PER_BYTE", 1)
     with pytest.raises(VideoError, match="more than so small a file can hold"):
         VideoReader(path)
 

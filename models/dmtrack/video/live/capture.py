@@ -22,7 +22,8 @@ from dmtrack.video.damage import DamageCount
 from dmtrack.video.decoder import demuxed
 from dmtrack.video.frame import Pixels, VideoInfo
 from dmtrack.video.live.address import PROTOCOLS, LiveAddress
-from dmtrack.video.reader import PictureConverter, exact_fraction
+from dmtrack.video.picture_converter import PictureConverter
+from dmtrack.video.video_file import exact_fraction
 
 if TYPE_CHECKING:
     from av.container import InputContainer

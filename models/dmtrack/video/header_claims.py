@@ -1,0 +1,133 @@
+"""What the header of a video file claims that libav does not pass on, or does not check."""
+
+from __future__ import annotations
+
+import logging
+import re
+import struct
+from contextlib import suppress
+from datetime import datetime
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from dmtrack.errors import FormatError, translated
+from dmtrack.geometry.intrinsics import Intrinsics, parsed_intrinsics
+from dmtrack.video.decoder import PacketDecoder
+from dmtrack.video.matroska import CLUSTER, EBML, HEAD_BYTES, segment
+from dmtrack.video.video_file import exact_fraction
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
+    from av.video.stream import VideoStream
+
+
+_LOGGER = logging.getLogger(__name__)
+_DAY_S: Final = 86_400
+_INDEX_BYTES, _ENTRY_BYTES = 1 << 15, 24  # 16 in AVI's index, and 8 before a picture that is left out
+_TRACKS: Final = b"\x16\x54\xae\x6b"
+_CROPS: Final = re.compile(rb"\x54[\xaa\xbb\xcc\xdd](\x81[^\0]|\x82(?!\0\0))")
+_MOST_BOXES: Final = 100_000
+_CLAP, _TAIL_BYTES = b"\0\0\0\x28clap", 1 << 22
+
+
+def claimed_end_s(container: InputContainer, stream: VideoStream, start_s: Fraction) -> Fraction | None:
+    """Return the time at which the container says this stream ends, in seconds, if it says."""
+    time_base = exact_fraction(stream.time_base)
+    if stream.duration is not None and time_base is not None:
+        start = start_s if stream.start_time is None else stream.start_time * time_base
+        return start + stream.duration * time_base
+    tag = re.fullmatch(r"(\d+):(\d+):(\d+(?:\.\d+)?)", stream.metadata.get("DURATION", ""))
+    if tag:  # Matroska writes the end of the track on its own clock, not its length
+        return int(tag[1]) * 3600 + int(tag[2]) * 60 + Fraction(tag[3])
+    if container.duration is not None and len(container.streams) == 1:
+        end = Fraction(container.duration, 1_000_000)
+        return end if "matroska" in container.format.name else start_s + end
+    return None
+
+
+def frames_unread(path: Path, reading: PacketDecoder, listed: int) -> int:
+    """Return how many frames the file can hold behind the last one, by its length or the one it claims.
+
+    A file that was cut claims more than it has; in a whole one, hardly anything follows the last frame but
+    an index, in which AVI lists so many frames, also those that are no picture of their own.
+    """
+    size = path.stat().st_size
+    end = _claimed_bytes(path) or size
+    unread = end - reading.read_end
+    if end <= size and unread <= max(_INDEX_BYTES, size // 20, _ENTRY_BYTES * listed):
+        return 0
+    return unread * reading.packets // max(1, reading.read_bytes) + 1
+
+
+def _claimed_bytes(path: Path) -> int | None:
+    """Return the length that a Matroska or an AVI file says it has."""
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+    if head.startswith(b"RIFF"):
+        return 8 + int.from_bytes(head[4:8], "little")
+    begin, size = segment(head) or (0, None)
+    return None if size is None else begin + size
+
+
+def is_cropped(path: Path, size: tuple[int, int]) -> bool:
+    """Return whether a Matroska or MP4 file says to show less than its pictures, which libav does not tell.
+
+    Source: RFC 9559, section 5.1.4.1.28 (PixelCropBottom, ...); ISO/IEC 14496-12, section 12.1.4 (clap).
+    """
+    with path.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+        if head.startswith(EBML):
+            return _CROPS.search(head.rpartition(_TRACKS)[2].partition(CLUSTER)[0]) is not None
+        if head[4:8] != b"ftyp":
+            return False
+        head += file.read(_TAIL_BYTES)
+        file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+        at = (index := head + file.read()).find(_CLAP)
+    if at < 0 or at + 24 > len(index):
+        return False
+    width, width_parts, height, height_parts = struct.unpack_from(">4I", index, at + len(_CLAP))
+    return (width, height) != (size[0] * width_parts, size[1] * height_parts)
+
+
+def joined_recordings(path: Path) -> int:
+    """Return how many recordings lie in an MP4 file one behind the other, of which libav reads the first.
+
+    0 for another file. Source: ISO/IEC 14496-12, section 4.2 (boxes).
+    """
+    found = at = 0
+    with path.open("rb") as file:
+        for place in range(_MOST_BOXES):
+            file.seek(at)
+            head = file.read(16)
+            if place == 0 and head[4:8] != b"ftyp":
+                return 0
+            found += head[4:8] == b"moov"
+            size = int.from_bytes(head[:4], "big")
+            size = int.from_bytes(head[8:], "big") if size == 1 else size
+            if len(head) < 8 or size < 8:  # the end; a size of 0 reaches to it
+                break
+            at += size
+    return found
+
+
+def attached_intrinsics(container: InputContainer) -> Intrinsics | None:
+    """Return what a calibration says that is attached to the file, as Azure Kinect's recorder does it."""
+    for stream in container.streams:
+        if stream.type == "attachment" and stream.metadata.get("filename") == "calibration.json":
+            data = getattr(stream, "data", None) or b""  # older libraries do not give it
+            try:
+                with translated(FormatError, "the calibration cannot be read", where="calibration.json"):
+                    return parsed_intrinsics(data.decode().rstrip("\0"))
+            except FormatError as error:
+                _LOGGER.info("%s", error)
+    return None
+
+
+def created_s(container: InputContainer) -> Fraction | None:
+    """Return when a file says it was begun; clocks that were never set count from 1904 or 1970."""
+    with suppress(ValueError, OverflowError, OSError):  # the latter on Windows, before 1970
+        said = datetime.fromisoformat(container.metadata.get("creation_time", ""))
+        created_s = Fraction(round(said.timestamp() * 1_000_000), 1_000_000)
+        return created_s if created_s > _DAY_S else None
+    return None
