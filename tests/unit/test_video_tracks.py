@@ -184,10 +184,29 @@ def test_streams_without_names_are_not_guessed(tmp_path):
         assert source.aux_info.track.number == 2
 
 
-def test_a_video_alone_is_no_pair(make_video):
+@pytest.mark.parametrize(("wanted", "left"), [("0", 1), ("1", 0)])
+def test_what_is_wanted_as_the_second_stream_is_not_taken_as_the_first_too(tmp_path, wanted, left):
+    """A recorder of two cameras may write the infrared one first, and name none."""
+    path = write_matroska(
+        tmp_path / "x.mkv", [Track("", b"\0\0\0\0", bgr(2)), Track("", b"\0\0\0\0", bgr(2))]
+    )
+    with open_pair(path, path, modality=Modality.THERMAL, pairing=_aux(wanted)) as source:
+        assert (source.rgb_info.track.number, source.aux_info.track.number) == (left, int(wanted))
+    both = PairingOptions(rgb_track=parse_track(wanted), aux_track=parse_track(wanted))
+    with pytest.raises(VideoError, match=f"stream {wanted} is given for both; say another"):
+        open_pair(path, path, modality=Modality.THERMAL, pairing=both)
+
+
+def test_a_kind_is_kept_for_the_second_stream(kinect):
+    with open_pair(kinect, kinect, modality=Modality.THERMAL, pairing=_aux("color")) as source:
+        assert (source.rgb_info.track.title, source.aux_info.track.title) == ("DEPTH", "COLOR")
+
+
+@pytest.mark.parametrize("options", [{}, {"aux_track": parse_track("0")}], ids=["unsaid", "said"])
+def test_a_video_alone_is_no_pair(make_video, options):
     path = make_video("thermal.mp4", [np.zeros((H, W, 3), np.uint8)] * 3)
     with pytest.raises(VideoError, match="given for both streams and holds one; name the file of the second"):
-        open_pair(path, path)
+        open_pair(path, path, pairing=PairingOptions(**options))
 
 
 def test_what_is_there_is_named(kinect):

@@ -128,7 +128,7 @@ def open_streams(rgb: Path, aux: Path, options: PairingOptions) -> StreamPair:
     """
     if options.split is not None:
         return _open_split(rgb, aux, options, options.split)
-    picker = TrackPicker(options.rgb_track)
+    picker = TrackPicker(options.rgb_track, kept=options.aux_track if _is_one_file(rgb, aux) else None)
     aux_picker = TrackPicker(options.aux_track, is_aux=True)
     with ExitStack() as opened:
         if _is_pictures(rgb) and not _is_pictures(aux) and not _is_events(aux, aux_picker):
@@ -285,10 +285,14 @@ def _automatic_sync(rgb: FrameSource, aux: FrameSource, options: PairingOptions)
 
 def _taken(rgb: Path, aux: Path, info: VideoInfo) -> int | None:
     """Return the track that the first stream occupies in the file of the second one."""
-    try:
-        is_same, holds_tracks = rgb.samefile(aux), rgb.is_file() or is_bag(rgb)
-    except OSError:  # reported where it is opened
+    if not _is_one_file(rgb, aux):
         return None
-    if is_same and not holds_tracks:
+    if not (rgb.is_file() or is_bag(rgb)):
         raise VideoError(GIVEN_TWICE, where=aux, hint=ONE_STREAM)
-    return (0 if info.track is None else info.track.number) if is_same else None
+    return 0 if info.track is None else info.track.number
+
+
+def _is_one_file(rgb: Path, aux: Path) -> bool:
+    with suppress(OSError):  # reported where it is opened
+        return rgb.samefile(aux)
+    return False

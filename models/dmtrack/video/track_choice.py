@@ -86,6 +86,12 @@ class TrackChoice:
             return f"title:{self.title}"
         return str(self.number) if self.kind is None else str(self.kind)
 
+    def fits(self, track: TrackInfo) -> bool:
+        """Return whether it names this track."""
+        if self.title is not None:
+            return track.title.lower() == self.title.lower()
+        return track.number == self.number if self.kind is None else track.kind is self.kind
+
 
 def parse_track(text: str) -> TrackChoice:
     """Read `1`, `title:DEPTH`, `color`, `depth`, `ir` or `event`; `ConfigError` where it is none of these."""
@@ -107,6 +113,7 @@ class TrackPicker:
     choice: TrackChoice | None = None
     is_aux: bool = False  # whether the second stream is wanted
     taken: int | None = None  # the track of the same file that is the first stream
+    kept: TrackChoice | None = None  # what a person wants of the same file as the second stream
 
     def pick(self, tracks: Sequence[TrackInfo], path: Path) -> TrackInfo:
         """Return the track meant; `VideoError` where there is no such, or it cannot be told which."""
@@ -115,7 +122,11 @@ class TrackPicker:
     def _picked(self, tracks: Sequence[TrackInfo], path: Path) -> TrackInfo:
         if self.choice is not None:
             return self._chosen(self.choice, tracks, path)
-        free = [track for track in tracks if track.number != self.taken]
+        free = [
+            track
+            for track in tracks
+            if track.number != self.taken and (self.kept is None or not self.kept.fits(track))
+        ]
         wanted = (TrackKind.DEPTH, TrackKind.IR, TrackKind.EVENT) if self.is_aux else (TrackKind.COLOR, None)
         for kind in wanted:
             alike = [track for track in free if track.kind is kind]
@@ -132,13 +143,14 @@ class TrackPicker:
         )
 
     def _chosen(self, choice: TrackChoice, tracks: Sequence[TrackInfo], path: Path) -> TrackInfo:
-        for track in tracks:
-            if track.number == choice.number:
+        fitting = [track for track in tracks if choice.fits(track)]
+        for track in fitting:
+            if track.number != self.taken:
                 return track
-            if choice.title is not None and track.title.lower() == choice.title.lower():
-                return track
-            if choice.kind is not None and track.kind is choice.kind:
-                return track
+        if fitting:
+            raise VideoError(
+                f"stream {fitting[0]} is given for both", where=path, hint=f"say another: {_HINT}"
+            )
         wanted = f"number {choice.number}" if choice.number is not None else f"stream {choice}"
         raise VideoError(
             f"it has {len(tracks)} video stream(s): {_listed(tracks)}; there is no {wanted}",
