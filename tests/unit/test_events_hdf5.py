@@ -15,7 +15,9 @@ from dmtrack.errors import ConfigError, DecodeError, FormatError, InputError
 from dmtrack.video.events import hdf5
 from dmtrack.video.events.ecf import decode_ecf
 from dmtrack.video.events.event_batch import EventBatch
+from dmtrack.video.events.event_options import EventOptions
 from dmtrack.video.events.event_reader import EventReader, open_events
+from dmtrack.video.time_file import TimestampUnit
 
 EVENTS = files.some_events(5000)
 C = files.columns(EVENTS)
@@ -57,6 +59,18 @@ def test_dsec(packing, tmp_path, monkeypatch):
     check(batch, 49_599_300_523)
     assert reader.format == "HDF5"
     assert "Its t_offset of 49599300523 is added." in reader.notes
+
+
+def test_an_offset_is_added_in_any_unit(tmp_path):
+    """DSEC's offset is more than its times, of 32 bits, can hold."""
+    path = tmp_path / "events.h5"
+    with h5py.File(path, "w") as file:
+        for name in "txyp":
+            file[f"events/{name}"] = C[name].astype("u4")
+        file["t_offset"] = np.int64(49_599_300_523)
+    with open_events(path, EventOptions(unit=TimestampUnit.MS)) as reader:
+        times = np.concatenate([batch.t for batch in reader])
+    assert times.tolist() == [(time + 49_599_300_523) * 1000 for time in C["t"].tolist()]
 
 
 def test_prophesee(tmp_path):

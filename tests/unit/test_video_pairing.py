@@ -9,6 +9,7 @@ from dmtrack.geometry.alignment_file import Alignment
 from dmtrack.geometry.homography import Homography
 from dmtrack.video.aux_encoder import AuxNorm, EncodingOptions
 from dmtrack.video.encoding import ModalityEncoder, encode_depth, encode_event
+from dmtrack.video.events.event_options import EventOptions
 from dmtrack.video.folder import FolderReader
 from dmtrack.video.frame import FramePair, Modality
 from dmtrack.video.grid import Fit, HomographyGrid, resize_to_grid
@@ -482,3 +483,17 @@ def test_options_for_two_streams_are_said_to_mean_nothing_for_one(make_video):
         )
     with open_pair(path, pairing=PairingOptions(folder_rate=Fraction(5))) as source:
         assert source.remarks == ()
+
+
+@pytest.mark.parametrize("is_pair", [False, True])
+def test_options_for_events_are_said_to_mean_nothing_for_pictures(make_video, tmp_path, is_pair):
+    path = make_video("rgb.mp4", [np.zeros((24, 32, 3), np.uint8)] * 3)
+    options = PairingOptions(events=EventOptions(window_us=5000, size=(32, 24)))
+    said = "There is no event file, for which --window-ms, --event-size would be."
+    folder = pictures_in(tmp_path / "event", colour(3)) if is_pair else None
+    with open_pair(path, folder, modality=Modality.EVENT if is_pair else None, pairing=options) as source:
+        assert said in source.remarks
+    events = tmp_path / "events.csv"
+    events.write_text("t,x,y,p\n" + "".join(f"{1000 * one},{one},{one},1\n" for one in range(20)))
+    with open_pair(path, events, pairing=options) as source:
+        assert not any("for which" in remark for remark in source.remarks)

@@ -18,9 +18,11 @@ import numpy as np
 
 from dmtrack.errors import ConfigError, FormatError, PairingError, counted
 from dmtrack.geometry.intrinsics import Intrinsics, intrinsics_near
-from dmtrack.options import command_words
+from dmtrack.options import command_words, declared_options
 from dmtrack.video.aux_encoder import AS_PUBLISHED, AuxEncoder, EncodingOptions, mm_per_count
 from dmtrack.video.encoding import Image8, ModalityEncoder
+from dmtrack.video.events.event_options import EventOptions
+from dmtrack.video.events.event_source import EventSource
 from dmtrack.video.frame import Frame, FramePair, Modality, VideoInfo
 from dmtrack.video.gauge import Gauge
 from dmtrack.video.matching import NearestMatcher
@@ -35,6 +37,7 @@ _OF_TWO: Final = frozenset(
     | {"--aux-times", "--aux-norm", "--aux-range", "--depth-scale"}
 )
 """Options that mean nothing for one stream alone."""
+_OF_EVENTS: Final = frozenset(one.option.long_name for one in declared_options(EventOptions))
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +135,22 @@ class PairedSource(ClosedOnExit):
     def remarks(self) -> tuple[str, ...]:
         """What a person should know about times and pictures; complete at the end."""
         if self._streams is None or self._encode_aux is None:
-            unused = unused_remarks(self.pairing, self.encoding)
-            return (*clock_remarks(self.rgb), *self._unused_streams, *unused)
-        return (*self._swap, *self._streams.remarks, *self._encode_aux.remarks, *self._camera_note)
+            return (*clock_remarks(self.rgb), *self._unused_streams, *self._unused_options)
+        about_both = (*self._swap, *self._streams.remarks, *self._encode_aux.remarks)
+        return (*about_both, *self._camera_note, *self._unused_options)
+
+    @property
+    def _unused_options(self) -> list[str]:
+        """What to say of options that were given and mean nothing for streams as these."""
+        sources = (self.rgb,) if self._streams is None else (self.rgb, self._streams.aux)
+        lacking = {} if self._streams is not None else {"second stream": _OF_TWO}
+        if not any(isinstance(source, EventSource) for source in sources):
+            lacking["event file"] = _OF_EVENTS
+        given = [
+            word.partition("=")[0] for word in (*command_words(self.pairing), *command_words(self.encoding))
+        ]
+        named = {what: ", ".join(one for one in given if one in names) for what, names in lacking.items()}
+        return [f"There is no {what}, for which {names} would be." for what, names in named.items() if names]
 
     @property
     def _unused_streams(self) -> list[str]:
@@ -238,13 +254,6 @@ class PairedSource(ClosedOnExit):
                 where=path,
                 hint="check --offset-ms, or allow more with --max-skew-ms",
             )
-
-
-def unused_remarks(pairing: PairingOptions, encoding: EncodingOptions) -> list[str]:
-    """Return what to say of options that were given and mean nothing, as there is no second stream."""
-    given = [word.partition("=")[0] for word in (*command_words(pairing), *command_words(encoding))]
-    named = ", ".join(name for name in given if name in _OF_TWO)
-    return [f"There is no second stream, for which {named} would be."] if named else []
 
 
 def camera_of(

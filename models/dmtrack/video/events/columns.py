@@ -141,7 +141,8 @@ class ColumnMeaning:
             return t.astype(np.int64) + self.offset
         if t.dtype.kind in "iu" and self.unit is TimestampUnit.NS:
             return (t.astype(np.int64) + self.offset) // 1000
-        micro = (t + self.offset) * (1e6 / self.unit.per_second)
+        whole = t.astype(np.int64) if t.dtype.kind in "iu" else t  # an offset may be more than they can hold
+        micro = (whole + self.offset) * (1e6 / self.unit.per_second)
         bounded = np.nan_to_num(micro, nan=-_MAX_TIME).clip(-_MAX_TIME, _MAX_TIME)
         return np.asarray(np.rint(bounded), dtype=np.int64)
 
