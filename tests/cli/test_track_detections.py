@@ -171,6 +171,9 @@ def test_python_gives_the_same_as_the_command(track, recording, weights, square)
         pytest.param(["--detections", "twice.txt"], 3, "no object is seen in 3 frames", id="only-mistakes"),
         pytest.param(["--classes", "car", "--box", "20,16,16,16"], 4, "give --detections", id="no-detector"),
         pytest.param(["--detections", "det.txt", "--classes", "car"], 4, "says no classes", id="no-class"),
+        pytest.param(
+            ["--detections", "det.txt", "--box-format", "xyxy"], 4, "is for boxes of --box", id="order"
+        ),
         pytest.param(["--detections", "det.txt", "--min-conf", "95"], 4, "highest is 0.9", id="percent"),
         pytest.param(
             ["--detections", "det.txt", "--box-file", "two.csv"], 4, "correct the result", id="corrections"

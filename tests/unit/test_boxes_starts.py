@@ -232,6 +232,50 @@ def test_yolo_text_is_a_target_a_row(tmp_path, confidence):
     assert read_targets(path, 0, (640, 480)) == (Box(240, 120, 160, 240), Box(120, 300, 80, 120))
 
 
+@pytest.mark.parametrize(
+    ("order", "numbers"),
+    [(BoxFormat.XYXY, "10,20,40,60"), (BoxFormat.CXCYWH, "25,40,30,40"), (BoxFormat.XYWH, "10,20,30,40")],
+)
+@pytest.mark.parametrize(
+    ("text", "target"),
+    [
+        ("3,7,{},1,-1,-1,-1\n", TargetStart(Box(10, 20, 30, 40), 7, 2)),
+        ("1,-1,{},0.9,-1,-1,-1\n", Box(10, 20, 30, 40)),
+        ("frame,id,x,y,w,h\n2,7,{}\n", TargetStart(Box(10, 20, 30, 40), 7, 2)),
+    ],
+    ids=["mot", "detections", "table"],
+)
+def test_four_numbers_beside_a_frame_are_what_the_person_says_too(tmp_path, text, target, order, numbers):
+    """Detectors and trackers write corners into MOT files."""
+    assert read_targets(write(tmp_path, text.format(numbers)), 0, (640, 480), order) == (target,)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "frame,id,x,y,w,h,state\n0,1,10,20,30,40,init\n",
+        '{"images": [{"id": 1, "frame_id": 0}], "annotations": [{"image_id": 1, "track_id": 1, '
+        '"bbox": [10, 20, 30, 40]}]}',
+    ],
+    ids=["states", "coco"],
+)
+def test_a_format_that_says_what_its_boxes_are_is_believed(tmp_path, caplog, text):
+    path = write(tmp_path, text, "a.json")
+    assert read_targets(path, 0, (640, 480), BoxFormat.XYXY) == (TargetStart(Box(10, 20, 30, 40), 1, 0),)
+    assert f"{path}: says itself what its boxes are" in caplog.text
+
+
+def test_corners_after_a_class_are_no_yolo(tmp_path):
+    path = write(tmp_path, "0 0.25 0.5 0.5 0.75\n")
+    assert read_targets(path, 0, (640, 480), BoxFormat.XYXY) == (Box(160, 240, 160, 120),)
+
+
+def test_shares_beside_a_frame_and_an_id_are_no_yolo_text(tmp_path):
+    """An id of 1 is no place in the picture: each row was a target."""
+    path = write(tmp_path, "1,1,0.25,0.5,0.25,0.25\n2,1,0.25,0.5,0.25,0.25\n")
+    assert read_targets(path, 0, (640, 480)) == (TargetStart(Box(0.25, 0.5, 0.25, 0.25), 1, 0),)
+
+
 def test_a_row_of_mot_is_no_yolo_text_however_thin_its_box_is(tmp_path):
     (target,) = read_targets(write(tmp_path, "1,1,0,0,1,50\n2,1,0,0,1,50\n"), 0, (640, 480))
     assert target == TargetStart(Box(0, 0, 1, 50), 1, 0)

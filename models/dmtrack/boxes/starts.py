@@ -16,14 +16,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from dmtrack.boxes.formats import ResultFormat
 from dmtrack.boxes.formats.mot import is_detection
 from dmtrack.boxes.formats.vot import is_region
 from dmtrack.boxes.keyframes import read_keyframes
 from dmtrack.boxes.parsing import is_number, words_of
-from dmtrack.boxes.reading import is_zip, read_results
+from dmtrack.boxes.reading import is_zip, read_results, recognise
 from dmtrack.datasets.ground_truth import box_at, truth_lines
 from dmtrack.errors import BoxError, FormatError, translated
 from dmtrack.geometry.box import Box, BoxFormat
@@ -44,17 +46,18 @@ def read_targets(
     Files without frames (of ground truth the first row, whatever `first_frame` is) and detections in the
     first frame give boxes; else these are keyframes, in order of the ids. A target of a file with frames in
     it starts at its first row from `first_frame` on, from 0; one that ends before is left out. `size`, width
-    and height of the frame, is needed for YOLO text and Label Studio; `order` is that of a ground-truth file.
+    and height of the frame, is needed for YOLO text and Label Studio; `order` is what four numbers of a text
+    or a table are; that other formats, and results with states, say so themselves is logged.
     `FormatError`: the file cannot be read, or a row (named) is malformed; `BoxError`: it has no box, or none
     from there on.
     """
     with translated(FormatError, "cannot be read", where=path):
         if is_zip(path):
-            return _keyframes(path, first_frame, size)
+            return _in_order(_keyframes(path, first_frame, size), order, size, path)
         lines = [line for line in truth_lines(path) if line.strip()]
         words = [words_of(line) for line in lines]
         if words and size is not None and all(map(_is_yolo, words)):
-            return tuple(_yolo_box(row, size) for row in words)
+            return tuple(_yolo_box(row, size, order) for row in words)
         if not words or (
             not is_region(lines[0]) and len(words[0]) in _TRUTH_COLUMNS and is_number(words[0][0])
         ):
@@ -65,8 +68,8 @@ def read_targets(
             return (box.read_as(order, *size) if size and order is BoxFormat.CXCYWH else box,)
         if is_detection(lines[0]):
             rows = [row for one in read_results(path, heeds_shares=True) for row in one.rows]
-            return _detected(rows, path, first_frame)
-        return _keyframes(path, first_frame, size)
+            return _in_order(_detected(rows, path, first_frame), order, size, path)
+        return _in_order(_keyframes(path, first_frame, size), order, size, path, words[0])
 
 
 def _is_yolo(words: Sequence[str]) -> bool:
@@ -77,12 +80,35 @@ def _is_yolo(words: Sequence[str]) -> bool:
     if not all(0 <= number <= 1 for number in numbers[1:5]):
         return False
     # what is no whole number is no id of MOT
-    return not numbers[1].is_integer() or (len(words) < 7 and max(numbers[1:]) <= 1)
+    return len(words) == 5 or not numbers[1].is_integer()
 
 
-def _yolo_box(words: Sequence[str], size: tuple[int, int]) -> Box:
+def _yolo_box(words: Sequence[str], size: tuple[int, int], order: BoxFormat) -> Box:
     cx, cy, w, h = (finite(word) for word in words[1:5])
-    return Box(cx, cy, w, h).read_as(BoxFormat.CXCYWH, *size)
+    return Box(cx, cy, w, h).read_as(BoxFormat.CXCYWH if order is BoxFormat.XYWH else order, *size)
+
+
+def _in_order(
+    found: Sequence[Box | Keyframe],
+    order: BoxFormat,
+    size: tuple[int, int] | None,
+    path: Path,
+    columns: Sequence[str] = (),
+) -> tuple[Box | Keyframe, ...]:
+    """Return targets of a file with the boxes that its numbers are in an order, where it leaves that open."""
+    if order is BoxFormat.XYWH or size is None:
+        return tuple(found)
+    if recognise(path) not in (ResultFormat.MOT, ResultFormat.CSV) or "state" in columns:
+        _log.warning("%s: says itself what its boxes are, whatever --box-format is", path)
+        return tuple(found)
+    return tuple(
+        one.read_as(order, *size)
+        if isinstance(one, Box)
+        else replace(one, box=one.box.read_as(order, *size))
+        if isinstance(one, TargetStart)
+        else one
+        for one in found
+    )
 
 
 def _detected(rows: Sequence[TrackedBox], path: Path, first_frame: int) -> tuple[Box | TargetStart, ...]:

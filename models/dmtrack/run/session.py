@@ -31,6 +31,7 @@ from dmtrack.drawing.score_plot import ScorePlotSink
 from dmtrack.drawing.trajectory import TrajectorySink
 from dmtrack.drawing.video import VideoSink
 from dmtrack.errors import BoxError, ConfigError, DecodeError, OutputError, PairingError, VideoError
+from dmtrack.geometry.box import BoxFormat
 from dmtrack.output.record import RECORD, InputRecord, RunRecord, RunRecordSink, Versions, WeightsRecord
 from dmtrack.output.sink import BackgroundSink, Sink, SinkGroup
 from dmtrack.run.corrections import EarlierRun, Retracking
@@ -330,6 +331,8 @@ def prepared_run(
     or the folder cannot be written to.
     """
     request, earlier = _gone_on_with(request, earlier)
+    if request.box_format is not BoxFormat.XYWH and not request.boxes and not request.box_files:
+        raise ConfigError("is for boxes of --box and --box-file", where="--box-format")
     if request.live_addresses is not None:
         request.require_live_options()
     folder = request.folder
